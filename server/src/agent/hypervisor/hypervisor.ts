@@ -1,0 +1,62 @@
+import type { DiskSpec, HostDescription, PowerState, VmDiagnostics, VmSpec, VmState } from "../protocol.ts"
+
+/** Serialisable: pid, start time, socket paths, run directory. Persisted before `ensure` returns. */
+export interface VmHandle {
+  serverId: string
+  driver: string
+  [fact: string]: unknown
+}
+
+export interface VmEvent {
+  serverId: string
+  state: VmState
+}
+
+/** A tap (or its like) on this host, made by the port plugger before the machine starts. */
+export interface PluggedVif {
+  portId: string
+  macAddress: string
+  mtu: number
+  /** Name of the tap; null with the fake network. */
+  device: string | null
+}
+
+export interface EnsureInput {
+  spec: VmSpec
+  power: "running" | "shutdown" | "paused"
+  vifs: PluggedVif[]
+  /** Ready-made local files for the spec's disks by disk name (image cache already filled). */
+  imageFiles: Record<string, string>
+}
+
+/** Runs machines on one host. Called only from the agent's queue of that machine: never two calls at once for one. */
+export interface Hypervisor {
+  readonly name: string
+  describe(): Promise<HostDescription>
+  /** Makes the machine as the spec says, in the wanted power state; repeatable after any crash. */
+  ensure(input: EnsureInput, prior: VmHandle | null): Promise<VmHandle>
+  /** Re-attaches to what outlived us; never kills. */
+  recover(handle: VmHandle): Promise<VmState>
+  inspect(handle: VmHandle): Promise<VmState>
+  setPower(
+    handle: VmHandle,
+    to: Extract<PowerState, "running" | "paused" | "shutdown">,
+    how: { graceMs: number },
+  ): Promise<VmState>
+  reboot(handle: VmHandle, how: { hard: boolean; graceMs: number }): Promise<VmState>
+  /** Succeeds when already gone. */
+  destroy(handle: VmHandle): Promise<void>
+  consoleLog(handle: VmHandle, lines: number | null): Promise<string>
+  diagnostics(handle: VmHandle): Promise<VmDiagnostics>
+  events(signal: AbortSignal): AsyncIterable<VmEvent>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export interface HotplugsVifs {
+  plugVif(handle: VmHandle, vif: PluggedVif): Promise<void>
+  unplugVif(handle: VmHandle, portId: string): Promise<void>
+}
+
+export interface TakesSnapshots {
+  snapshot(handle: VmHandle, disk: DiskSpec["name"], toPath: string): Promise<{ sizeBytes: number }>
+}

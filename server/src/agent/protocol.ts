@@ -1,0 +1,150 @@
+// What the compute service and a host agent say to each other, over the bus. The agent has no database: it is
+// told everything and reports back. Every command carries (resource, generation, fence); the agent keeps the
+// highest pair seen of each resource, also after a delete, and refuses the stale (ADR 9).
+
+export interface Fence {
+  /** Generation of the row that wants this; rises with every change of the server. */
+  generation: number
+  /** Fence of the saga run that sends it; rises with every new owner of the saga. */
+  fence: number
+}
+
+export interface VifSpec {
+  portId: string
+  macAddress: string
+  mtu: number
+  networkId: string
+}
+
+export interface DiskSpec {
+  /** `root`, `ephemeral0`, `swap`, or a volume's id. */
+  name: string
+  source:
+    | {
+        kind: "image"
+        imageId: string /** md5 or sha512 of the image data; names the cache entry. */
+        checksum: string
+        diskFormat: string
+      }
+    | { kind: "blank"; fsLabel: string | null }
+  sizeBytes: number
+  /** virtio | scsi | ide */
+  bus: string
+  bootIndex: number | null
+}
+
+export type PowerState = "running" | "paused" | "suspended" | "shutdown" | "crashed" | "absent"
+
+/** Everything a hypervisor needs to make one machine; plain data, kept by the agent beside its handle. */
+export interface VmSpec {
+  serverId: string
+  projectId: string
+  name: string
+  /** e.g. `instance-0000002a`, as Nova's OS-EXT-SRV-ATTR:instance_name. */
+  instanceName: string
+  vcpus: number
+  ramMib: number
+  disks: DiskSpec[]
+  vifs: VifSpec[]
+  /** For AMI-style images; null boots from the root disk. */
+  kernelImage: { imageId: string; checksum: string } | null
+  ramdiskImage: { imageId: string; checksum: string } | null
+  kernelCommandLine: string | null
+  /** Files of the config drive by path ("openstack/latest/meta_data.json"), base64; null for no config drive. */
+  configDrive: Record<string, string> | null
+  /** Image properties and flavor extra specs that the hypervisor understands (hw_machine_type, hw_firmware_type …). */
+  properties: Record<string, string>
+}
+
+export interface VmState {
+  power: PowerState
+  /** Seconds of CPU time, bytes of memory and so on come with `diagnostics`. */
+  since: string
+  /** Why a machine is crashed or absent, for its fault. */
+  reason?: string
+}
+
+/** How to obtain what an image holds; the agent caches it under its checksum. */
+export interface AgentCommands {
+  "vm.ensure": {
+    args: { spec: VmSpec; power: "running" | "shutdown" | "paused"; fence: Fence }
+    result: VmState
+  }
+  "vm.stop": { args: { serverId: string; graceMs: number; fence: Fence }; result: VmState }
+  "vm.reboot": { args: { spec: VmSpec; hard: boolean; graceMs: number; fence: Fence }; result: VmState }
+  "vm.pause": { args: { serverId: string; fence: Fence }; result: VmState }
+  "vm.unpause": { args: { serverId: string; fence: Fence }; result: VmState }
+  /** Succeeds when already gone; removes disks, taps and logs, and leaves a tombstone for the fence. */
+  "vm.destroy": { args: { serverId: string; fence: Fence }; result: VmState }
+  "vm.inspect": { args: { serverId: string }; result: VmState }
+  "vm.plug": { args: { serverId: string; vif: VifSpec; fence: Fence }; result: VmState }
+  "vm.unplug": { args: { serverId: string; portId: string; fence: Fence }; result: VmState }
+  /** The last `lines` lines (null: all that is kept) of the serial console. */
+  "vm.console_log": { args: { serverId: string; lines: number | null }; result: { output: string } }
+  "vm.vnc": { args: { serverId: string }; result: { socketPath: string } }
+  "vm.diagnostics": { args: { serverId: string }; result: VmDiagnostics }
+  /** Writes the root disk to `path` (qcow2) for createImage; the machine may run. */
+  "vm.snapshot": { args: { serverId: string; path: string; fence: Fence }; result: { sizeBytes: number } }
+  "host.describe": { args: Record<string, never>; result: HostDescription }
+  /** Every machine the agent knows of, for the reconciler. */
+  "vm.list": { args: Record<string, never>; result: { serverId: string; state: VmState }[] }
+}
+
+export interface VmDiagnostics {
+  state: PowerState
+  driver: string
+  hypervisor: string
+  hypervisorOs: string
+  uptimeSeconds: number
+  configDrive: boolean
+  cpus: { id: number; timeNs: number }[]
+  disks: {
+    name: string
+    readBytes: number
+    readRequests: number
+    writeBytes: number
+    writeRequests: number
+    errors: number
+  }[]
+  nics: { macAddress: string; rxBytes: number; rxPackets: number; txBytes: number; txPackets: number }[]
+  memoryUsedMib: number
+  memoryMaximumMib: number
+}
+
+export interface HostDescription {
+  host: string
+  hypervisorType: "QEMU" | "fake"
+  hypervisorVersion: number
+  hostIp: string
+  vcpus: number
+  ramMib: number
+  diskGib: number
+  cpuInfo: {
+    vendor: string
+    model: string
+    arch: string
+    topology: { cores: number; threads: number; sockets: number }
+    features: string[]
+  }
+  abilities: {
+    liveMigration: boolean
+    pause: boolean
+    suspend: boolean
+    hotplugVif: boolean
+    snapshot: boolean
+    accelerator: "kvm" | "tcg" | "none"
+  }
+}
+
+/** What an agent publishes on its own: topic `agent.report`. */
+export type AgentReport =
+  | { kind: "alive"; host: string; at: string; description: HostDescription }
+  | { kind: "vm"; host: string; serverId: string; state: VmState; at: string }
+
+/** Bus topic on which the agent of a host serves its commands. */
+export function agentTopic(host: string): string {
+  return `agent.${host}`
+}
+
+/** Topic of agent reports; compute consumes them. */
+export const agentReportTopic = "agent.report"
