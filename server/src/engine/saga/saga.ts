@@ -1,0 +1,77 @@
+// A saga is an ordered list of steps, each `do` and maybe `undo`. See runner.ts for how it survives anything.
+import type { Ctx } from "../../platform/context/context.ts"
+import type { SagaReference } from "../../platform/context/durable.ts"
+import type { Logger } from "../../platform/log/log.ts"
+
+/** What a step gets. `out` has the outputs of the steps before it, by name. */
+export interface StepContext<P, O> {
+  readonly ctx: Ctx
+  readonly params: P
+  readonly out: O
+  readonly sagaId: string
+  /** Rises with every new owner of this saga; goes with every command to the outside. */
+  readonly fence: number
+  /** Aborts when the step's time is over or the lease is lost. */
+  readonly signal: AbortSignal
+  readonly log: Logger
+}
+
+export interface StepDefinition<P, O, R> {
+  /** At least once: "ensure", never "add". The result is kept as JSON. */
+  do: (s: StepContext<P, O>) => Promise<R> | R
+  /** Tolerates "nothing there": it also runs for the step that failed. */
+  undo?: (s: StepContext<P, Partial<O>>) => Promise<void> | void
+  /** Default 60 s. */
+  timeoutMs?: number
+}
+
+export interface SagaFailure {
+  step: string
+  kind: string
+  code: string
+  message: string
+}
+
+interface AnyStep {
+  readonly name: string
+  // biome-ignore lint/suspicious/noExplicitAny: the builder has checked the types already
+  readonly definition: StepDefinition<any, any, any>
+}
+
+export interface Saga<P, O = object> extends SagaReference<P> {
+  readonly name: string
+  readonly version: number
+  readonly steps: readonly AnyStep[]
+  readonly unwound: ((s: StepContext<P, object> & { failure: SagaFailure }) => Promise<void>) | undefined
+  step<N extends string, R>(
+    name: N,
+    definition: StepDefinition<P, O, R>,
+  ): Saga<P, O & { [K in N]: Awaited<R> }>
+  /** Runs (at least once) when every undo is done: put the row into the state that users see. */
+  onUnwound(run: (s: StepContext<P, object> & { failure: SagaFailure }) => Promise<void>): Saga<P, O>
+}
+
+function build<P, O>(
+  name: string,
+  version: number,
+  steps: readonly AnyStep[],
+  unwound: Saga<P, O>["unwound"],
+): Saga<P, O> {
+  return {
+    name,
+    version,
+    steps,
+    unwound,
+    step(stepName, definition) {
+      if (steps.some((s) => s.name === stepName))
+        throw new Error(`saga ${name}: step ${stepName} is there twice`)
+      return build(name, version, [...steps, { name: stepName, definition }], unwound)
+    },
+    onUnwound: (run) => build(name, version, steps, run),
+  }
+}
+
+/** Begins a saga: `saga<Params>("compute.server.create", 1).step("schedule", { do, undo }).step(…).onUnwound(…)`. */
+export function saga<P>(name: string, version: number): Saga<P> {
+  return build<P, object>(name, version, [], undefined)
+}

@@ -1,0 +1,44 @@
+import { type Caller, internalCaller } from "../auth/caller.ts"
+import type { Bus } from "../bus/bus.ts"
+import type { Clock } from "../clock/clock.ts"
+import type { Config } from "../config/config.ts"
+import type { Db } from "../db/database.ts"
+import { newRequestId } from "../ids/ids.ts"
+import type { Logger } from "../log/log.ts"
+import type { PolicyEngine } from "../policy/policy.ts"
+import type { Outbox, SagaStarter } from "./durable.ts"
+
+/** Drivers and other run-time objects of the services; each service merges its own in with `declare module`. */
+// biome-ignore lint/suspicious/noEmptyInterface: filled by declaration merging
+export interface Drivers {}
+
+/** What every part of the control plane may use. Made once in main.ts. */
+export interface Platform {
+  readonly db: Db
+  readonly clock: Clock
+  readonly log: Logger
+  readonly config: Config
+  readonly policy: PolicyEngine
+  readonly bus: Bus
+  readonly sagas: SagaStarter
+  readonly outbox: Outbox
+  readonly drivers: Drivers
+}
+
+/** The platform plus who asks. First argument of every operation. */
+export interface Ctx extends Platform {
+  readonly caller: Caller
+  readonly requestId: string
+  /** `http://host:port` as the client sees us, for links. */
+  readonly baseUrl: string
+}
+
+export function makeCtx(platform: Platform, caller: Caller, requestId: string, baseUrl: string): Ctx {
+  // By prototype and not by copy: nine fields for each request are not worth copying.
+  return Object.assign(Object.create(platform) as Platform, { caller, requestId, baseUrl })
+}
+
+/** For sagas, reconcilers and start-up. */
+export function internalCtx(platform: Platform): Ctx {
+  return makeCtx(platform, internalCaller, newRequestId(), platform.config.publicUrl)
+}

@@ -1,0 +1,41 @@
+// What services see of durable work. The engine (server/src/engine) implements it; services only start and append.
+import type { Tx } from "../db/database.ts"
+
+/** A saga as `saga()` of engine/saga makes it; services pass it, only the engine looks inside. */
+export interface SagaReference<P> {
+  readonly name: string
+  readonly version: number
+  /** Only for the type of the parameters. */
+  readonly paramsType?: P
+}
+
+export interface SagaStarter {
+  /**
+   * Records the saga in the caller's transaction: the claim on the state and the intent to finish commit
+   * together. It begins to run right after the commit. Parameters are data: ids, generations, never secrets.
+   */
+  start<P>(
+    tx: Tx,
+    saga: SagaReference<P>,
+    params: P,
+    options?: { requestId?: string; resourceId?: string },
+  ): Promise<string>
+}
+
+export interface OutboxEvent {
+  /** `compute.instance.create.end`, as oslo.messaging notifications name it. */
+  type: string
+  /** `compute.host1`, `identity` … */
+  publisher: string
+  projectId: string | null
+  userId: string | null
+  requestId: string | null
+  resourceId: string | null
+  payload: Readonly<Record<string, unknown>>
+  priority?: "INFO" | "WARN" | "ERROR"
+}
+
+export interface Outbox {
+  /** Publishes the event once the transaction has committed, at least once, in the order of appends for a resource. */
+  append(tx: Tx, event: OutboxEvent): Promise<void>
+}

@@ -1,0 +1,55 @@
+// SQL side of keyset paging.
+import { type RawBuilder, sql } from "kysely"
+import type { Page, SortKey } from "../http/paging.ts"
+
+/** Column expression of each sort key; `isNullable` ones sort nulls first when ascending, as MySQL does for Nova. */
+export type SortColumns = Readonly<Record<string, { column: RawBuilder<unknown>; isNullable?: boolean }>>
+
+export interface PageClauses {
+  /** Conjunct for WHERE; `true` without a marker. */
+  where: RawBuilder<boolean>
+  orderBy: RawBuilder<unknown>
+}
+
+/**
+ * WHERE and ORDER BY for a page. `idKey` (unique) ends every order, so that it is total. `markerRow` has the
+ * marker's value for each sort key; null without a marker.
+ */
+export function pageClauses(
+  page: Pick<Page, "sorts" | "isReverse">,
+  columns: SortColumns,
+  idKey: string,
+  markerRow: Readonly<Record<string, unknown>> | null,
+): PageClauses {
+  const sorts: SortKey[] = page.sorts.filter((s, i, all) => all.findIndex((o) => o.key === s.key) === i)
+  if (!sorts.some((s) => s.key === idKey)) sorts.push({ key: idKey, direction: sorts[0]?.direction ?? "asc" })
+  const terms = sorts.map((s) => {
+    const spec = columns[s.key]
+    if (!spec) throw new Error(`no column for sort key ${s.key}`)
+    return { ...spec, key: s.key, isAscending: (s.direction === "asc") !== page.isReverse }
+  })
+  const orderBy = sql.join(
+    terms.map((t) => (t.isAscending ? sql`${t.column} asc nulls first` : sql`${t.column} desc nulls last`)),
+  )
+  if (!markerRow) return { where: sql<boolean>`true`, orderBy }
+  // (a > x) or (a = x and b > y) or …, null being the smallest value.
+  const arms = terms.map((term, i) => {
+    const equal = terms
+      .slice(0, i)
+      .map((t) => sql`${t.column} is not distinct from ${markerRow[t.key] ?? null}`)
+    return sql`(${sql.join([...equal, beyond(term, markerRow[term.key] ?? null)], sql` and `)})`
+  })
+  return { where: sql<boolean>`(${sql.join(arms, sql` or `)})`, orderBy }
+}
+
+function beyond(
+  term: { column: RawBuilder<unknown>; isNullable?: boolean; isAscending: boolean },
+  value: unknown,
+): RawBuilder<unknown> {
+  if (term.isAscending)
+    return value === null ? sql`${term.column} is not null` : sql`${term.column} > ${value}`
+  if (value === null) return sql`false`
+  return term.isNullable
+    ? sql`(${term.column} < ${value} or ${term.column} is null)`
+    : sql`${term.column} < ${value}`
+}

@@ -1,0 +1,117 @@
+// What a wire (one API of one cloud dialect) declares: its routes, its microversions, how it shows errors.
+// `kumoi routes`, the permission table and the tests are generated from these declarations.
+import type { Readable } from "node:stream"
+import type { Ctx } from "../context/context.ts"
+import type { Fault } from "../fault/fault.ts"
+import type { Microversion, MicroversionPlan } from "./microversion.ts"
+
+export type HttpMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS" | "COPY"
+
+/** JSON Schema as data. */
+export type JsonSchema = Readonly<Record<string, unknown>>
+
+/** One schema, or one for each range of microversions: the last whose `from` is not above the request's. */
+export type BodySchema = JsonSchema | readonly { from: string; schema: JsonSchema }[]
+
+export interface WireRequest<B = unknown> {
+  readonly params: Readonly<Record<string, string>>
+  /** As given; a parameter that came twice is an array. Use `queryText` and its like. */
+  readonly query: Readonly<Record<string, string | string[] | undefined>>
+  readonly body: B
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** Path with query, as received. */
+  readonly url: string
+  readonly method: string
+  readonly version: Microversion
+  /** The body as it comes, for routes with `rawBody`. */
+  readonly stream: Readable
+  readonly remoteAddress: string
+}
+
+export interface WireReply {
+  status: number
+  body?: unknown
+  headers?: Record<string, string>
+  /** Sent instead of `body`. */
+  stream?: Readable
+}
+
+/** Who may call: policy rules that the operation behind it enforces, or one of two words. */
+export type RoutePolicy = readonly string[] | "public" | "authenticated"
+
+export interface Route {
+  method: HttpMethod
+  /** From the version on, parameters in braces: `/servers/{server_id}`. */
+  path: string
+  policy: RoutePolicy
+  /** Success status; 200 when absent. */
+  status?: number
+  /** Body schema; a route without one takes no JSON body. */
+  body?: BodySchema
+  query?: JsonSchema
+  /** Names of the actions that a `…/action` route understands. */
+  actions?: readonly string[]
+  /** First and last microversion that has this route; outside it is 404. */
+  min?: string
+  max?: string
+  /** The handler reads `req.stream` itself (uploads). */
+  rawBody?: boolean
+  /** Bytes of a JSON body; default `http.bodyLimitBytes`. */
+  bodyLimitBytes?: number
+  // biome-ignore lint/suspicious/noExplicitAny: each handler knows the body that its own schema admits
+  handler: (ctx: Ctx, req: WireRequest<any>) => Promise<unknown>
+}
+
+/** Declares a route; the type of the body is the handler's own word for what its schema admits. */
+export function route<B = unknown>(
+  definition: Omit<Route, "handler"> & { handler: (ctx: Ctx, req: WireRequest<B>) => Promise<unknown> },
+): Route {
+  return definition
+}
+
+const replyMark = Symbol("reply")
+
+/** For a handler that must say more than a body: status, headers, a stream. */
+export function reply(status: number, body?: unknown, headers?: Record<string, string>): WireReply {
+  return Object.assign(
+    { status, ...(body === undefined ? {} : { body }), ...(headers ? { headers } : {}) },
+    { [replyMark]: true },
+  )
+}
+
+export function streamReply(status: number, stream: Readable, headers: Record<string, string>): WireReply {
+  return Object.assign({ status, stream, headers }, { [replyMark]: true })
+}
+
+export function isWireReply(value: unknown): value is WireReply {
+  return typeof value === "object" && value !== null && replyMark in value
+}
+
+export interface ErrorReply {
+  status: number
+  body: unknown
+  headers?: Record<string, string>
+}
+
+/** How an API shows a fault. One exhaustive table from kind to status in each. */
+export type RenderFault = (
+  fault: Fault,
+  request: { requestId: string; baseUrl: string; url: string },
+) => ErrorReply
+
+export interface Api {
+  /** Word of `kumoi routes` and ../shared/openapi: identity, compute, network, image, placement … */
+  service: string
+  /** Mount points before the version: `["/identity", ""]`. */
+  mounts: readonly string[]
+  /** Path of the version: `/v3`; empty for placement. All routes lie below. */
+  version: string
+  /** Routes outside the version (version discovery at the mount itself), path from the mount on. */
+  rootRoutes?: readonly Route[]
+  routes: readonly Route[]
+  microversions?: MicroversionPlan
+  renderFault: RenderFault
+  /** Header with the request id: `x-openstack-request-id`; Nova also sends `x-compute-request-id`. */
+  extraRequestIdHeader?: string
+  /** Reply to unknown paths, if not a plain fault. */
+}
