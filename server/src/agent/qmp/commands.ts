@@ -1,0 +1,183 @@
+// One function per QMP command that we use. QEMU's schema is the contract, so answers are taken as they come.
+import type { QmpConnection } from "./connection.ts"
+
+/** What a command needs of a connection. */
+export type Qmp = Pick<QmpConnection, "execute">
+
+export interface RunStatus {
+  status:
+    | "debug"
+    | "finish-migrate"
+    | "guest-panicked"
+    | "inmigrate"
+    | "internal-error"
+    | "io-error"
+    | "paused"
+    | "postmigrate"
+    | "prelaunch"
+    | "restore-vm"
+    | "running"
+    | "save-vm"
+    | "shutdown"
+    | "suspended"
+    | "watchdog"
+  running: boolean
+}
+
+export async function queryStatus(qmp: Qmp): Promise<RunStatus> {
+  return (await qmp.execute("query-status")) as RunStatus
+}
+
+export async function queryVersion(qmp: Qmp): Promise<{ major: number; minor: number; micro: number }> {
+  const answer = (await qmp.execute("query-version")) as {
+    qemu: { major: number; minor: number; micro: number }
+  }
+  return answer.qemu
+}
+
+/** Pauses the guest's processors; also flushes what the block layer holds. */
+export async function stopGuest(qmp: Qmp, options: { timeoutMs?: number } = {}): Promise<void> {
+  await qmp.execute("stop", {}, options)
+}
+
+export async function continueGuest(qmp: Qmp): Promise<void> {
+  await qmp.execute("cont")
+}
+
+/** Presses the ACPI power button; what the guest does then is its affair. */
+export async function pressPowerButton(qmp: Qmp): Promise<void> {
+  await qmp.execute("system_powerdown")
+}
+
+export async function resetGuest(qmp: Qmp): Promise<void> {
+  await qmp.execute("system_reset")
+}
+
+/** QEMU flushes its disks and ends. */
+export async function quitQemu(qmp: Qmp): Promise<void> {
+  await qmp.execute("quit")
+}
+
+/** Writes a picture of the screen to a file on the host. */
+export async function dumpScreen(qmp: Qmp, path: string, format: "ppm" | "png" = "png"): Promise<void> {
+  await qmp.execute("screendump", { filename: path, format })
+}
+
+export type BlockdevOptions = { driver: string; "node-name"?: string } & Record<string, unknown>
+
+export async function addBlockdev(
+  qmp: Qmp,
+  options: BlockdevOptions & { "node-name": string },
+): Promise<void> {
+  await qmp.execute("blockdev-add", options)
+}
+
+export async function deleteBlockdev(qmp: Qmp, nodeName: string): Promise<void> {
+  await qmp.execute("blockdev-del", { "node-name": nodeName })
+}
+
+export async function resizeBlockdev(qmp: Qmp, nodeName: string, sizeBytes: number): Promise<void> {
+  await qmp.execute("block_resize", { "node-name": nodeName, size: sizeBytes })
+}
+
+export async function addDevice(
+  qmp: Qmp,
+  device: { driver: string; id: string } & Record<string, unknown>,
+): Promise<void> {
+  await qmp.execute("device_add", device)
+}
+
+/** Asks the guest to let go of the device; the event DEVICE_DELETED says when it has. */
+export async function deleteDevice(qmp: Qmp, id: string): Promise<void> {
+  await qmp.execute("device_del", { id })
+}
+
+export async function addNetdev(
+  qmp: Qmp,
+  netdev: { type: string; id: string } & Record<string, unknown>,
+): Promise<void> {
+  await qmp.execute("netdev_add", netdev)
+}
+
+export async function deleteNetdev(qmp: Qmp, id: string): Promise<void> {
+  await qmp.execute("netdev_del", { id })
+}
+
+export interface BlockStats {
+  device?: string
+  qdev?: string
+  "node-name"?: string
+  stats: {
+    rd_bytes: number
+    wr_bytes: number
+    rd_operations: number
+    wr_operations: number
+    failed_rd_operations?: number
+    failed_wr_operations?: number
+    failed_flush_operations?: number
+  }
+}
+
+export async function queryBlockStats(qmp: Qmp): Promise<BlockStats[]> {
+  return (await qmp.execute("query-blockstats")) as BlockStats[]
+}
+
+export interface CpuFast {
+  "cpu-index": number
+  "thread-id": number
+}
+
+export async function queryCpusFast(qmp: Qmp): Promise<CpuFast[]> {
+  return (await qmp.execute("query-cpus-fast")) as CpuFast[]
+}
+
+/** Bytes that the guest has now; less than it was given when the balloon is inflated. */
+export async function queryBalloon(qmp: Qmp): Promise<{ actual: number }> {
+  return (await qmp.execute("query-balloon")) as { actual: number }
+}
+
+export async function setBalloon(qmp: Qmp, sizeBytes: number): Promise<void> {
+  await qmp.execute("balloon", { value: sizeBytes })
+}
+
+/** From here on writes go to `overlay`; `node` becomes its read-only backing. */
+export async function snapshotBlockdev(qmp: Qmp, node: string, overlay: string): Promise<void> {
+  await qmp.execute("blockdev-snapshot", { node, overlay })
+}
+
+/** A copy of the disk as it is at the start of the job, made while the guest runs. */
+export async function backupBlockdev(
+  qmp: Qmp,
+  job: { "job-id": string; device: string; target: string; sync: "full" | "top" | "none"; speed?: number },
+): Promise<void> {
+  await qmp.execute("blockdev-backup", job)
+}
+
+/** A copy that follows the disk until `completeBlockJob` or `cancelBlockJob`. */
+export async function mirrorBlockdev(
+  qmp: Qmp,
+  job: { "job-id": string; device: string; target: string; sync: "full" | "top" | "none"; speed?: number },
+): Promise<void> {
+  await qmp.execute("blockdev-mirror", job)
+}
+
+export interface BlockJob {
+  device: string
+  type: string
+  len: number
+  offset: number
+  status: string
+  error?: string
+}
+
+export async function queryBlockJobs(qmp: Qmp): Promise<BlockJob[]> {
+  return (await qmp.execute("query-block-jobs")) as BlockJob[]
+}
+
+export async function cancelBlockJob(qmp: Qmp, jobId: string, force = false): Promise<void> {
+  await qmp.execute("block-job-cancel", { device: jobId, force })
+}
+
+export async function completeBlockJob(qmp: Qmp, jobId: string): Promise<void> {
+  await qmp.execute("block-job-complete", { device: jobId })
+}

@@ -1,0 +1,3 @@
+export * from "./commands.ts"
+export { QmpConnection, type QmpEvent, type QmpOptions } from "./connection.ts"
+export { QmpClosedError, QmpError, QmpProtocolError, QmpTimeoutError } from "./errors.ts"

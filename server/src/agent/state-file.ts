@@ -1,0 +1,35 @@
+// Small JSON files that are either the old or the new version after any crash: written beside, flushed, renamed.
+import { mkdirSync, readFileSync } from "node:fs"
+import { open, rename, rm } from "node:fs/promises"
+import { dirname } from "node:path"
+
+let sequence = 0
+
+export async function writeStateFile(path: string, value: unknown): Promise<void> {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o711 })
+  const temporary = `${path}.${process.pid}.${++sequence}.tmp`
+  const file = await open(temporary, "w", 0o600)
+  try {
+    await file.writeFile(`${JSON.stringify(value)}\n`)
+    await file.datasync()
+  } finally {
+    await file.close()
+  }
+  await rename(temporary, path)
+}
+
+/** Undefined when there is none. A file that is not JSON is an error: it was not written by `writeStateFile`. */
+export function readStateFile(path: string): unknown {
+  let text: string
+  try {
+    text = readFileSync(path, "utf8")
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined
+    throw error
+  }
+  return JSON.parse(text)
+}
+
+export async function removeStateFile(path: string): Promise<void> {
+  await rm(path, { force: true })
+}
