@@ -1,10 +1,11 @@
 // PostgreSQL as an engine: private data directory, unix socket only, never as root.
 import { accessSync, constants, existsSync } from "node:fs"
-import { chmod, chown, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
+import { chmod, chown, cp, mkdir, readFile, rename, rm } from "node:fs/promises"
 import { createRequire } from "node:module"
-import { dirname, join, resolve } from "node:path"
+import { dirname, join } from "node:path"
 import pg from "pg"
 import { exec } from "../../platform/exec/exec.ts"
+import { canReach } from "../cloud-dir.ts"
 import type { EngineSpec } from "../../platform/supervise/supervisor.ts"
 
 export interface PostgresOptions {
@@ -38,8 +39,8 @@ export async function lookUpUser(name: string): Promise<{ uid: number; gid: numb
   return fields ? { uid: Number(fields[2]), gid: Number(fields[3]) } : null
 }
 
-export function postgresEngine(options: PostgresOptions): EngineSpec {
-  const bin = postgresBinDir()
+export async function postgresEngine(options: PostgresOptions): Promise<EngineSpec> {
+  const bin = await reachableBinDir(options.runAs)
   const ids = options.runAs ?? {}
   const settings = {
     listen_addresses: "",
@@ -126,15 +127,21 @@ async function ensureDatabase(options: PostgresOptions): Promise<boolean> {
   }
 }
 
-/** Whether a process of that user can reach the path; the parents must be searchable. */
-export async function isReachableBy(path: string, ids: { uid: number; gid: number }): Promise<boolean> {
-  for (let at = resolve(path); at !== "/"; at = dirname(at)) {
-    const s = await stat(at).catch(() => null)
-    if (!s) continue
-    const bit = s.uid === ids.uid ? 0o100 : s.gid === ids.gid ? 0o010 : 0o001
-    if ((s.mode & bit) === 0) return false
+const cacheDir = "/var/cache/kumoi"
+
+/** The binaries where that user can run them: in place, or a copy when the checkout lies in somebody's private home. */
+async function reachableBinDir(runAs: { uid: number; gid: number } | null): Promise<string> {
+  const bin = postgresBinDir()
+  if (!runAs || canReach(join(bin, "postgres"), runAs)) return bin
+  const { stdout } = await exec(join(bin, "postgres"), ["--version"])
+  const copy = join(cacheDir, stdout.trim().replaceAll(/[^0-9A-Za-z.]+/g, "-"))
+  if (!existsSync(join(copy, "bin/postgres"))) {
+    const fresh = `${copy}.${process.pid}`
+    await mkdir(cacheDir, { recursive: true, mode: 0o755 })
+    await cp(dirname(bin), fresh, { recursive: true, verbatimSymlinks: true })
+    await rename(fresh, copy).catch(() => rm(fresh, { recursive: true, force: true }))
   }
-  return true
+  return join(copy, "bin")
 }
 
 export function hasPostgresBinaries(): boolean {
@@ -146,8 +153,3 @@ export function hasPostgresBinaries(): boolean {
   }
 }
 
-/** Writes a file that only we may read, whole or not at all. */
-export async function writePrivateFile(path: string, text: string): Promise<void> {
-  await writeFile(`${path}.tmp`, text, { mode: 0o600 })
-  await rename(`${path}.tmp`, path)
-}

@@ -1,0 +1,52 @@
+// The command line. Each command is loaded only when it is asked for.
+import { Fault } from "./platform/fault/fault.ts"
+
+interface Command {
+  summary: string
+  load: () => Promise<(args: string[]) => Promise<number>>
+}
+
+const commands: Record<string, Command> = {
+  up: { summary: "start a cloud; a second time it continues where it was", load: async () => (await import("./launch/up.ts")).up },
+  down: { summary: "stop everything, keep the data; --purge removes it", load: async () => (await import("./launch/down.ts")).down },
+  status: { summary: "every engine and service: state, pid, memory, since", load: async () => (await import("./launch/status.ts")).status },
+  doctor: { summary: "what this machine can do, what is missing, and the fix", load: async () => (await import("./launch/doctor.ts")).doctor },
+  env: { summary: "print the OS_* variables of a user", load: async () => (await import("./launch/env.ts")).env },
+  routes: { summary: "list every wire operation", load: async () => (await import("./launch/routes.ts")).routes },
+  test: { summary: "run the tests", load: async () => (await import("./launch/test.ts")).test },
+}
+
+function help(): string {
+  const rows = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(8)} ${summary}`)
+  return `Kumoi: a whole IaaS cloud in one program
+
+usage: ./kumoi COMMAND [options]
+
+${rows.join("\n")}
+
+./kumoi COMMAND --help tells the options of a command.
+`
+}
+
+async function main(argv: string[]): Promise<number> {
+  const [name = "help", ...args] = argv
+  if (name === "help" || name === "--help" || name === "-h") {
+    process.stdout.write(help())
+    return 0
+  }
+  if (name === "serve") return await (await import("./launch/serve.ts")).serve(args)
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (!command) {
+    process.stderr.write(`kumoi: there is no command ${JSON.stringify(name)}.\n\n${help()}`)
+    return 2
+  }
+  return await (await command.load())(args)
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  const isExpected = error instanceof Fault || (error instanceof Error && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS"))
+  process.stderr.write(`kumoi: ${isExpected && error instanceof Error ? error.message : error instanceof Error ? error.stack : String(error)}\n`)
+  process.exitCode = 1
+}

@@ -1,0 +1,149 @@
+// The data directory of one cloud: where everything lies, who the cloud is, and which process runs it.
+//
+//   cloud.json      id of the cloud (8 hex), made once          passwords.json  0600, made once
+//   clouds.yaml, openrc-*   credentials for clients, 0600       run/main.json   the running process
+//   postgres/ identity/ images/ agent/ ovn/ log/                run/            sockets and pid facts
+import { randomBytes } from "node:crypto"
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { isProcessAlive, type ProcessIdentity } from "../platform/exec/process.ts"
+import { Fault } from "../platform/fault/fault.ts"
+import { newSecret } from "../platform/ids/ids.ts"
+
+/** The kernel's limit on a unix socket's path is 107 bytes; the longest name that we put below `run/` is 40. */
+const runDirLengthMax = 66
+
+export interface CloudFacts {
+  /** 8 hex digits; names namespaces, interfaces and nft tables of this cloud. */
+  cloudId: string
+  createdAt: string
+}
+
+export interface Passwords {
+  admin: string
+  demo: string
+}
+
+export interface MainState {
+  identity: ProcessIdentity
+  /** Where the API answers. */
+  url: string
+  hypervisor: "qemu" | "fake"
+  network: "ovn" | "fake"
+  startedAt: string
+  isReady: boolean
+}
+
+export interface CloudDir {
+  readonly path: string
+  readonly facts: CloudFacts
+  /** Short enough for sockets. */
+  readonly runDir: string
+  readonly logDir: string
+  /** Where PostgreSQL lies: below `path`, or under /var/lib when its user cannot reach that. */
+  readonly postgresDir: string
+}
+
+/** Opens the data directory, making what is missing. */
+export function openCloudDir(path: string, options: { canPostgresReach: (path: string) => boolean }): CloudDir {
+  mkdirSync(path, { recursive: true, mode: 0o711 })
+  const facts = readFacts(path) ?? makeFacts(path)
+  const runDir = runDirOf(path, facts.cloudId)
+  const logDir = join(path, "log")
+  mkdirSync(runDir, { recursive: true, mode: 0o711 })
+  mkdirSync(logDir, { recursive: true, mode: 0o711 })
+  const inside = join(path, "postgres")
+  const outside = `/var/lib/kumoi-${facts.cloudId}/postgres`
+  const postgresDir = existsSync(outside) || !options.canPostgresReach(path) ? outside : inside
+  return { path, facts, runDir, logDir, postgresDir }
+}
+
+/** What a cloud left outside its directory; for `down --purge`. */
+export function outsidePaths(cloudId: string): string[] {
+  return [`/var/lib/kumoi-${cloudId}`, `/run/kumoi-${cloudId}`]
+}
+
+export function runDirOf(path: string, cloudId: string): string {
+  const inside = join(path, "run")
+  if (inside.length <= runDirLengthMax) return inside
+  const base = process.getuid?.() === 0 ? "/run" : (process.env["XDG_RUNTIME_DIR"] ?? "/tmp")
+  return join(base, `kumoi-${cloudId}`)
+}
+
+export function readFacts(path: string): CloudFacts | undefined {
+  return readJson<CloudFacts>(join(path, "cloud.json"))
+}
+
+function makeFacts(path: string): CloudFacts {
+  const facts = { cloudId: randomBytes(4).toString("hex"), createdAt: new Date().toISOString() }
+  writeJson(join(path, "cloud.json"), facts, 0o644)
+  return facts
+}
+
+/** Generated at the first start and never again. */
+export function readOrMakePasswords(path: string): Passwords {
+  const file = join(path, "passwords.json")
+  const found = readJson<Passwords>(file)
+  if (found) return found
+  const made = { admin: newSecret(18), demo: newSecret(18) }
+  writeJson(file, made, 0o600)
+  return made
+}
+
+export function readPasswords(path: string): Passwords {
+  const found = readJson<Passwords>(join(path, "passwords.json"))
+  if (found) return found
+  throw new Fault("not_found", "cli.no_cloud", `There is no cloud in ${path}. Start one with: ./kumoi up --data ${path}`)
+}
+
+/** The process that runs this cloud now; undefined when none does. */
+export function readMainState(path: string): MainState | undefined {
+  const facts = readFacts(path)
+  if (!facts) return undefined
+  const state = readJson<MainState>(join(runDirOf(path, facts.cloudId), "main.json"))
+  return state && isProcessAlive(state.identity) ? state : undefined
+}
+
+export function writeMainState(dir: CloudDir, state: MainState): void {
+  writeJson(join(dir.runDir, "main.json"), state, 0o600)
+}
+
+export function removeMainState(dir: CloudDir): void {
+  rmSync(join(dir.runDir, "main.json"), { force: true })
+}
+
+export function readJson<T>(path: string): T | undefined {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as T
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined
+    if (error instanceof SyntaxError) throw new Fault("invalid", "cli.damaged_file", `${path} is damaged: ${error.message}.`)
+    throw error
+  }
+}
+
+export function writeJson(path: string, value: unknown, mode: number): void {
+  writeWhole(path, `${JSON.stringify(value, null, 2)}\n`, mode)
+}
+
+/** Whole or not at all. */
+export function writeWhole(path: string, text: string, mode: number): void {
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(`${path}.tmp`, text, { mode })
+  chmodSync(`${path}.tmp`, mode)
+  renameSync(`${path}.tmp`, path)
+}
+
+/** Whether a process with these ids may search every directory down to `path`. */
+export function canReach(path: string, ids: { uid: number; gid: number }): boolean {
+  for (let at = path; ; at = dirname(at)) {
+    try {
+      const s = statSync(at)
+      const bit = s.uid === ids.uid ? 0o100 : s.gid === ids.gid ? 0o010 : 0o001
+      if ((s.mode & bit) === 0) return false
+    } catch {
+      // Not there yet: it will be made with the right mode.
+    }
+    if (at === "/") return true
+  }
+}
