@@ -7,12 +7,30 @@ interface Command {
 }
 
 const commands: Record<string, Command> = {
-  up: { summary: "start a cloud; a second time it continues where it was", load: async () => (await import("./launch/up.ts")).up },
-  down: { summary: "stop everything, keep the data; --purge removes it", load: async () => (await import("./launch/down.ts")).down },
-  status: { summary: "every engine and service: state, pid, memory, since", load: async () => (await import("./launch/status.ts")).status },
-  doctor: { summary: "what this machine can do, what is missing, and the fix", load: async () => (await import("./launch/doctor.ts")).doctor },
-  env: { summary: "print the OS_* variables of a user", load: async () => (await import("./launch/env.ts")).env },
-  routes: { summary: "list every wire operation", load: async () => (await import("./launch/routes.ts")).routes },
+  up: {
+    summary: "start a cloud; a second time it continues where it was",
+    load: async () => (await import("./launch/up.ts")).up,
+  },
+  down: {
+    summary: "stop everything, keep the data; --purge removes it",
+    load: async () => (await import("./launch/down.ts")).down,
+  },
+  status: {
+    summary: "every engine and service: state, pid, memory, since",
+    load: async () => (await import("./launch/status.ts")).status,
+  },
+  doctor: {
+    summary: "what this machine can do, what is missing, and the fix",
+    load: async () => (await import("./launch/doctor.ts")).doctor,
+  },
+  env: {
+    summary: "print the OS_* variables of a user",
+    load: async () => (await import("./launch/env.ts")).env,
+  },
+  routes: {
+    summary: "list every wire operation",
+    load: async () => (await import("./launch/routes.ts")).routes,
+  },
   test: { summary: "run the tests", load: async () => (await import("./launch/test.ts")).test },
 }
 
@@ -46,7 +64,11 @@ async function main(argv: string[]): Promise<number> {
 try {
   process.exitCode = await main(process.argv.slice(2))
 } catch (error) {
-  const isExpected = error instanceof Fault || (error instanceof Error && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS"))
-  process.stderr.write(`kumoi: ${isExpected && error instanceof Error ? error.message : error instanceof Error ? error.stack : String(error)}\n`)
+  const isExpected =
+    error instanceof Fault ||
+    (error instanceof Error && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS"))
+  process.stderr.write(
+    `kumoi: ${isExpected && error instanceof Error ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
+  )
   process.exitCode = 1
 }

@@ -4,7 +4,16 @@
 //   clouds.yaml, openrc-*   credentials for clients, 0600       run/main.json   the running process
 //   postgres/ identity/ images/ agent/ ovn/ log/                run/            sockets and pid facts
 import { randomBytes } from "node:crypto"
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs"
 import { dirname, join } from "node:path"
 import { isProcessAlive, type ProcessIdentity } from "../platform/exec/process.ts"
 import { Fault } from "../platform/fault/fault.ts"
@@ -45,7 +54,10 @@ export interface CloudDir {
 }
 
 /** Opens the data directory, making what is missing. */
-export function openCloudDir(path: string, options: { canPostgresReach: (path: string) => boolean }): CloudDir {
+export function openCloudDir(
+  path: string,
+  options: { canPostgresReach: (path: string) => boolean },
+): CloudDir {
   mkdirSync(path, { recursive: true, mode: 0o711 })
   const facts = readFacts(path) ?? makeFacts(path)
   const runDir = runDirOf(path, facts.cloudId)
@@ -66,7 +78,7 @@ export function outsidePaths(cloudId: string): string[] {
 export function runDirOf(path: string, cloudId: string): string {
   const inside = join(path, "run")
   if (inside.length <= runDirLengthMax) return inside
-  const base = process.getuid?.() === 0 ? "/run" : (process.env["XDG_RUNTIME_DIR"] ?? "/tmp")
+  const base = process.getuid?.() === 0 ? "/run" : (process.env.XDG_RUNTIME_DIR ?? "/tmp")
   return join(base, `kumoi-${cloudId}`)
 }
 
@@ -93,7 +105,11 @@ export function readOrMakePasswords(path: string): Passwords {
 export function readPasswords(path: string): Passwords {
   const found = readJson<Passwords>(join(path, "passwords.json"))
   if (found) return found
-  throw new Fault("not_found", "cli.no_cloud", `There is no cloud in ${path}. Start one with: ./kumoi up --data ${path}`)
+  throw new Fault(
+    "not_found",
+    "cli.no_cloud",
+    `There is no cloud in ${path}. Start one with: ./kumoi up --data ${path}`,
+  )
 }
 
 /** The process that runs this cloud now; undefined when none does. */
@@ -117,7 +133,8 @@ export function readJson<T>(path: string): T | undefined {
     return JSON.parse(readFileSync(path, "utf8")) as T
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined
-    if (error instanceof SyntaxError) throw new Fault("invalid", "cli.damaged_file", `${path} is damaged: ${error.message}.`)
+    if (error instanceof SyntaxError)
+      throw new Fault("invalid", "cli.damaged_file", `${path} is damaged: ${error.message}.`)
     throw error
   }
 }

@@ -50,12 +50,22 @@ function cloudEntry(facts: ClientFacts, user: CloudUser) {
 
 export function writeCredentials(directory: string, facts: ClientFacts): string {
   const systemAdmin = {
-    auth: { auth_url: `${facts.url}/identity/v3`, username: "admin", password: facts.passwords.admin, user_domain_id: "default", system_scope: "all" },
+    auth: {
+      auth_url: `${facts.url}/identity/v3`,
+      username: "admin",
+      password: facts.passwords.admin,
+      user_domain_id: "default",
+      system_scope: "all",
+    },
     region_name: facts.region,
     identity_api_version: "3",
     interface: "public",
   }
-  const clouds = { "kumoi-admin": cloudEntry(facts, "admin"), "kumoi-demo": cloudEntry(facts, "demo"), "kumoi-system": systemAdmin }
+  const clouds = {
+    "kumoi-admin": cloudEntry(facts, "admin"),
+    "kumoi-demo": cloudEntry(facts, "demo"),
+    "kumoi-system": systemAdmin,
+  }
   const path = join(directory, "clouds.yaml")
   writeWhole(path, stringify({ clouds }), 0o600)
   for (const user of ["admin", "demo"] as const) {

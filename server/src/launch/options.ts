@@ -3,7 +3,10 @@ import { resolve } from "node:path"
 import { type ParseArgsConfig, parseArgs } from "node:util"
 import { Fault } from "../platform/fault/fault.ts"
 
-export type OptionSpecs = Record<string, { type: "string" | "boolean"; short?: string; help: string; value?: string; choices?: readonly string[] }>
+export type OptionSpecs = Record<
+  string,
+  { type: "string" | "boolean"; short?: string; help: string; value?: string; choices?: readonly string[] }
+>
 
 export const dataOption = {
   data: { type: "string", value: "DIR", help: "data directory of the cloud (default ./.kumoi)" },
@@ -19,19 +22,24 @@ export interface ParsedOptions {
 /** Reads a command's options; a wrong one is an error that says what would be right. */
 export function readOptions(args: string[], specs: OptionSpecs, allowPositionals = false): ParsedOptions {
   const options: NonNullable<ParseArgsConfig["options"]> = { help: { type: "boolean", short: "h" } }
-  for (const [name, spec] of Object.entries(specs)) options[name] = { type: spec.type, ...(spec.short ? { short: spec.short } : {}) }
+  for (const [name, spec] of Object.entries(specs))
+    options[name] = { type: spec.type, ...(spec.short ? { short: spec.short } : {}) }
   const { values, positionals } = parseArgs({ args, options, allowPositionals, strict: true })
   for (const [name, spec] of Object.entries(specs)) {
     const value = values[name]
     if (spec.choices && typeof value === "string" && !spec.choices.includes(value)) {
-      throw new Fault("invalid", "cli.option.invalid", `--${name} ${value}: use one of ${spec.choices.join(", ")}.`)
+      throw new Fault(
+        "invalid",
+        "cli.option.invalid",
+        `--${name} ${value}: use one of ${spec.choices.join(", ")}.`,
+      )
     }
   }
   return {
     text: (name) => (typeof values[name] === "string" ? values[name] : undefined),
     flag: (name) => values[name] === true,
     positionals,
-    wantsHelp: values["help"] === true,
+    wantsHelp: values.help === true,
   }
 }
 
@@ -44,16 +52,24 @@ export function helpText(usage: string, what: string, specs: OptionSpecs): strin
 }
 
 export function dataDirOf(options: ParsedOptions): string {
-  return resolve(options.text("data") ?? process.env["KUMOI_DATA"] ?? ".kumoi")
+  return resolve(options.text("data") ?? process.env.KUMOI_DATA ?? ".kumoi")
 }
 
 /** A whole number in bounds, or an error that names the option. */
-export function numberOption(options: ParsedOptions, name: string, bounds: { min: number; max: number }): number | undefined {
+export function numberOption(
+  options: ParsedOptions,
+  name: string,
+  bounds: { min: number; max: number },
+): number | undefined {
   const text = options.text(name)
   if (text === undefined) return undefined
   const value = Number(text)
   if (!Number.isInteger(value) || value < bounds.min || value > bounds.max) {
-    throw new Fault("invalid", "cli.option.invalid", `--${name} ${text}: use a whole number from ${bounds.min} to ${bounds.max}.`)
+    throw new Fault(
+      "invalid",
+      "cli.option.invalid",
+      `--${name} ${text}: use a whole number from ${bounds.min} to ${bounds.max}.`,
+    )
   }
   return value
 }

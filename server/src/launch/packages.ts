@@ -37,10 +37,16 @@ export const enginePackages = {
 export async function missingPackages(wanted: readonly NeededPackage[]): Promise<NeededPackage[]> {
   const { stdout } = await exec(
     "dpkg-query",
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own format
     ["-W", "-f", "${Package} ${db:Status-Status}\n", ...wanted.map((p) => p.name)],
     { okCodes: [0, 1] },
   )
-  const installed = new Set(stdout.split("\n").filter((l) => l.endsWith(" installed")).map((l) => l.split(" ")[0]))
+  const installed = new Set(
+    stdout
+      .split("\n")
+      .filter((l) => l.endsWith(" installed"))
+      .map((l) => l.split(" ")[0]),
+  )
   return wanted.filter((p) => !installed.has(p.name))
 }
 
@@ -55,7 +61,10 @@ export interface InstallOptions {
 }
 
 /** Installs what is missing, saying which and why. Throws a fault with the way out when it may not or cannot. */
-export async function installPackages(wanted: readonly NeededPackage[], options: InstallOptions): Promise<void> {
+export async function installPackages(
+  wanted: readonly NeededPackage[],
+  options: InstallOptions,
+): Promise<void> {
   const missing = await missingPackages(wanted)
   if (missing.length === 0) return
   options.say(`Debian packages are missing: ${missing.map((p) => `${p.name} (${p.why})`).join(", ")}`)
@@ -67,9 +76,16 @@ export async function installPackages(wanted: readonly NeededPackage[], options:
     )
   }
   if (!options.isYes && process.stdin.isTTY && !(await confirm("Install them now? [Y/n] "))) {
-    throw new Fault("precondition", "cli.packages_missing", `Not installed. The command is: ${installCommand(missing)}`)
+    throw new Fault(
+      "precondition",
+      "cli.packages_missing",
+      `Not installed. The command is: ${installCommand(missing)}`,
+    )
   }
-  await aptInstall(missing.map((p) => p.name), options.say)
+  await aptInstall(
+    missing.map((p) => p.name),
+    options.say,
+  )
 }
 
 async function confirm(question: string): Promise<boolean> {
@@ -108,7 +124,12 @@ export async function aptInstall(names: readonly string[], say: (line: string) =
       await install()
     }
   } catch (cause) {
-    throw new Fault("unavailable", "cli.packages_failed", `Packages could not be installed: apt-get install ${names.join(" ")}`, { cause })
+    throw new Fault(
+      "unavailable",
+      "cli.packages_failed",
+      `Packages could not be installed: apt-get install ${names.join(" ")}`,
+      { cause },
+    )
   } finally {
     if (isOurPolicy) rmSync(policyFile, { force: true })
   }
@@ -118,5 +139,13 @@ export async function aptInstall(names: readonly string[], say: (line: string) =
 export async function ensureSystemUser(name: string): Promise<void> {
   const { exitCode } = await exec("getent", ["passwd", name], { okCodes: [0, 2] })
   if (exitCode === 0) return
-  await exec("useradd", ["--system", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", name])
+  await exec("useradd", [
+    "--system",
+    "--no-create-home",
+    "--home-dir",
+    "/nonexistent",
+    "--shell",
+    "/usr/sbin/nologin",
+    name,
+  ])
 }

@@ -5,8 +5,8 @@ import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import pg from "pg"
 import { exec } from "../../platform/exec/exec.ts"
-import { canReach } from "../cloud-dir.ts"
 import type { EngineSpec } from "../../platform/supervise/supervisor.ts"
+import { canReach } from "../cloud-dir.ts"
 
 export interface PostgresOptions {
   /** Cluster directory. */
@@ -62,7 +62,9 @@ export async function postgresEngine(options: PostgresOptions): Promise<EngineSp
     autovacuum_naptime: "30s",
     log_min_messages: "warning",
     timezone: "UTC",
-    ...(options.isDurable === false ? { fsync: "off", synchronous_commit: "off", full_page_writes: "off" } : {}),
+    ...(options.isDurable === false
+      ? { fsync: "off", synchronous_commit: "off", full_page_writes: "off" }
+      : {}),
   }
   const args = ["-D", options.dataDir, ...Object.entries(settings).flatMap(([k, v]) => ["-c", `${k}=${v}`])]
   return {
@@ -75,7 +77,8 @@ export async function postgresEngine(options: PostgresOptions): Promise<EngineSp
     readyTimeoutMs: 60_000, // crash recovery may replay up to max_wal_size
     stopSignal: "SIGINT", // fast shutdown: rolls back, writes a checkpoint
     prepare: () => initialise(bin, options),
-    isReady: async () => (await canConnect(postgresUrl(options.socketDir, "postgres"))) && (await ensureDatabase(options)),
+    isReady: async () =>
+      (await canConnect(postgresUrl(options.socketDir, "postgres"))) && (await ensureDatabase(options)),
   }
 }
 
@@ -95,7 +98,12 @@ async function initialise(bin: string, options: PostgresOptions): Promise<void> 
   await exec(
     join(bin, "initdb"),
     ["-D", fresh, "-U", userName, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-instructions", "-N"],
-    { timeoutMs: 120_000, cwd: "/", env: { PATH: process.env["PATH"], LC_ALL: "C.UTF-8" }, ...(options.runAs ?? {}) },
+    {
+      timeoutMs: 120_000,
+      cwd: "/",
+      env: { PATH: process.env.PATH, LC_ALL: "C.UTF-8" },
+      ...(options.runAs ?? {}),
+    },
   )
   await rename(fresh, options.dataDir)
 }
@@ -152,4 +160,3 @@ export function hasPostgresBinaries(): boolean {
     return false
   }
 }
-

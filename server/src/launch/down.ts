@@ -1,0 +1,50 @@
+// `kumoi down`: stops everything, keeps the data. Works as well when the cloud's process is dead already.
+import { existsSync, rmSync } from "node:fs"
+import { endProcess } from "../platform/exec/process.ts"
+import { openCloudDir, outsidePaths, readFacts, readMainState, removeMainState } from "./cloud-dir.ts"
+import { removeLeftovers } from "./leftovers.ts"
+import { dataDirOf, dataOption, helpText, numberOption, type OptionSpecs, readOptions } from "./options.ts"
+
+const specs = {
+  ...dataOption,
+  purge: { type: "boolean", help: "remove the data as well" },
+  grace: {
+    type: "string",
+    value: "SECONDS",
+    help: "time for guests to power off by themselves (default 30)",
+  },
+} as const satisfies OptionSpecs
+
+export async function down(args: string[]): Promise<number> {
+  const options = readOptions(args, specs)
+  if (options.wantsHelp) {
+    process.stdout.write(helpText("down [options]", "Stops everything, keeps the data.", specs))
+    return 0
+  }
+  const dataDir = dataDirOf(options)
+  const graceSeconds = numberOption(options, "grace", { min: 0, max: 600 }) ?? 30
+  const facts = readFacts(dataDir)
+  if (!facts) {
+    process.stdout.write(`There is no cloud in ${dataDir}.\n`)
+    return options.flag("purge") ? 0 : 1
+  }
+  const dir = openCloudDir(dataDir, { canPostgresReach: () => true })
+  const running = readMainState(dataDir)
+  if (running) {
+    process.stdout.write(`stopping the cloud in ${dataDir} (process ${running.identity.pid}) ...\n`)
+    // The process stops guests, engines and the network itself; it needs more time than the guests get.
+    await endProcess(running.identity, { graceMs: (graceSeconds + 60) * 1000 })
+    removeMainState(dir)
+  }
+  // What a killed process left: engines, machines, namespaces. Nothing to do after a clean stop.
+  const left = await removeLeftovers(dir)
+  for (const line of left) process.stdout.write(`${line}\n`)
+  if (options.flag("purge")) {
+    for (const path of [dataDir, ...outsidePaths(facts.cloudId)]) {
+      if (existsSync(path)) rmSync(path, { recursive: true, force: true })
+    }
+    process.stdout.write(`removed ${dataDir}\n`)
+  }
+  process.stdout.write("The cloud is down.\n")
+  return 0
+}

@@ -1,0 +1,107 @@
+// `kumoi status`: what the running process says of itself, over its control socket.
+import { request } from "node:http"
+import { join } from "node:path"
+import { readFacts, readMainState, runDirOf } from "./cloud-dir.ts"
+import { dataDirOf, dataOption, helpText, type OptionSpecs, readOptions } from "./options.ts"
+
+export interface ComponentStatus {
+  name: string
+  kind: "engine" | "service" | "process"
+  /** running, starting, backoff, stopped; ok or a reason for services. */
+  state: string
+  pid: number | null
+  since: string | null
+  memoryBytes: number
+  restarts: number
+  detail: string | null
+}
+
+export interface CloudStatus {
+  state: "running" | "stopped"
+  url: string | null
+  dataDir: string
+  hypervisor: string | null
+  network: string | null
+  memoryBytes: number
+  components: ComponentStatus[]
+}
+
+const specs = { ...dataOption, json: { type: "boolean", help: "as JSON" } } as const satisfies OptionSpecs
+
+export async function status(args: string[]): Promise<number> {
+  const options = readOptions(args, specs)
+  if (options.wantsHelp) {
+    process.stdout.write(
+      helpText(
+        "status [options]",
+        "Shows every engine and service. Exit 0 when all run, 3 when the cloud is down.",
+        specs,
+      ),
+    )
+    return 0
+  }
+  const dataDir = dataDirOf(options)
+  const found = await readCloudStatus(dataDir)
+  if (options.flag("json")) process.stdout.write(`${JSON.stringify(found, null, 2)}\n`)
+  else process.stdout.write(renderStatus(found))
+  if (found.state === "stopped") return 3
+  return found.components.every((c) => c.state === "running" || c.state === "ok") ? 0 : 1
+}
+
+export async function readCloudStatus(dataDir: string): Promise<CloudStatus> {
+  const facts = readFacts(dataDir)
+  const main = readMainState(dataDir)
+  if (!facts || !main) {
+    return {
+      state: "stopped",
+      url: null,
+      dataDir,
+      hypervisor: null,
+      network: null,
+      memoryBytes: 0,
+      components: [],
+    }
+  }
+  return await askControlSocket(join(runDirOf(dataDir, facts.cloudId), "control.sock"), "/status")
+}
+
+const answerTimeoutMs = 10_000
+
+function askControlSocket(socketPath: string, path: string): Promise<CloudStatus> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath, path, timeout: answerTimeoutMs }, (response) => {
+      const chunks: Buffer[] = []
+      response.on("data", (chunk: Buffer) => chunks.push(chunk))
+      response.on("end", () => resolve(JSON.parse(Buffer.concat(chunks).toString())))
+    })
+    asked.on("timeout", () => asked.destroy(new Error("the cloud's process does not answer")))
+    asked.on("error", reject)
+    asked.end()
+  })
+}
+
+function renderStatus(found: CloudStatus): string {
+  if (found.state === "stopped")
+    return `The cloud in ${found.dataDir} is not running. Start it with: ./kumoi up\n`
+  const mib = (bytes: number) => (bytes > 0 ? `${(bytes / 1_048_576).toFixed(0)} MB` : "-")
+  const rows = found.components.map((c) =>
+    [
+      c.name.padEnd(20),
+      c.kind.padEnd(8),
+      c.state.padEnd(9),
+      String(c.pid ?? "-").padStart(8),
+      mib(c.memoryBytes).padStart(8),
+      `  ${c.since ?? "-"}`,
+      c.detail ? `  ${c.detail}` : "",
+    ].join(" "),
+  )
+  const head = [
+    "NAME".padEnd(20),
+    "KIND".padEnd(8),
+    "STATE".padEnd(9),
+    "PID".padStart(8),
+    "MEMORY".padStart(8),
+    "  SINCE",
+  ].join(" ")
+  return `Kumoi at ${found.url} (hypervisor ${found.hypervisor}, network ${found.network}, ${mib(found.memoryBytes)} in all)\n${head}\n${rows.join("\n")}\n`
+}

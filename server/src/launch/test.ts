@@ -1,0 +1,156 @@
+// `kumoi test`: all tests, or some suites. Installs what they need, as `up` does.
+import { spawn } from "node:child_process"
+import { glob, mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { helpText, type OptionSpecs, readOptions } from "./options.ts"
+import { enginePackages, installPackages, type NeededPackage } from "./packages.ts"
+
+const root = join(import.meta.dirname, "../../..")
+
+interface Suite {
+  summary: string
+  /** Globs from the root; a file belongs to the first suite that names it. */
+  files: readonly string[]
+  /** Test files at a time. */
+  concurrency: number
+  /** Milliseconds for one test at the most. */
+  timeoutMs: number
+}
+
+const suites: Record<string, Suite> = {
+  check: {
+    summary: "types, lint, layering and other rules of the tree",
+    files: ["tools/*.test.ts"],
+    concurrency: 2,
+    timeoutMs: 300_000,
+  },
+  db: {
+    summary: "stores on a real PostgreSQL",
+    files: ["server/src/**/*.db.test.ts"],
+    concurrency: 2,
+    timeoutMs: 120_000,
+  },
+  host: {
+    summary: "engines of this host: QEMU, OVN, RabbitMQ",
+    files: ["server/src/**/*.host.test.ts"],
+    concurrency: 1,
+    timeoutMs: 300_000,
+  },
+  unit: {
+    summary: "pure code",
+    files: ["server/src/**/*.test.ts", "bench/*.test.ts"],
+    concurrency: 2,
+    timeoutMs: 120_000,
+  },
+  server: {
+    summary: "the whole control plane over HTTP, fake drivers",
+    files: ["server/test/*.test.ts"],
+    concurrency: 2,
+    timeoutMs: 300_000,
+  },
+  guest: { summary: "the small guest image", files: ["guest/*.test.ts"], concurrency: 1, timeoutMs: 600_000 },
+  acceptance: {
+    summary: "a real cloud by the stock clients",
+    files: ["acceptance/*.test.ts"],
+    concurrency: 1,
+    timeoutMs: 900_000,
+  },
+  slow: {
+    summary: "foreign guests; not part of a plain run",
+    files: ["acceptance/slow/*.test.ts"],
+    concurrency: 1,
+    timeoutMs: 1_800_000,
+  },
+}
+
+const clientPackages: readonly NeededPackage[] = [
+  { name: "python3-openstackclient", why: "the stock client" },
+  { name: "openssh-client", why: "logs into guests" },
+  { name: "rabbitmq-server", why: "the bus of many hosts is tested on it" },
+]
+
+const specs = {
+  only: { type: "string", value: "REGEX", help: "tests whose name matches" },
+  yes: { type: "boolean", help: "install missing Debian packages without asking" },
+} as const satisfies OptionSpecs
+
+export async function test(args: string[]): Promise<number> {
+  const options = readOptions(args, specs, true)
+  if (options.wantsHelp) {
+    const rows = Object.entries(suites).map(([name, s]) => `  ${name.padEnd(12)} ${s.summary}`)
+    process.stdout.write(
+      helpText("test [suite ...] [options]", `Runs the tests.\n\nsuites:\n${rows.join("\n")}`, specs),
+    )
+    return 0
+  }
+  const unknown = options.positionals.filter((name) => !Object.hasOwn(suites, name))
+  if (unknown.length > 0) {
+    process.stderr.write(
+      `kumoi: no suite ${unknown.join(", ")}; suites are ${Object.keys(suites).join(", ")}.\n`,
+    )
+    return 2
+  }
+  const chosen =
+    options.positionals.length > 0 ? options.positionals : Object.keys(suites).filter((n) => n !== "slow")
+  if (process.getuid?.() === 0) {
+    await installPackages([...Object.values(enginePackages).flat(), ...clientPackages], {
+      say: (line) => process.stdout.write(`${line}\n`),
+      isYes: options.flag("yes") || process.env.CI === "true",
+    })
+  }
+  return await runSuites(chosen, options.text("only"))
+}
+
+async function runSuites(names: readonly string[], only: string | undefined): Promise<number> {
+  const home = await mkdtemp(join(tmpdir(), "kumoi-test-"))
+  const { startTestPostgres } = await import("../../test/database.ts")
+  await using postgres = await startTestPostgres()
+  const claimed = new Set<string>()
+  let failed = 0
+  try {
+    for (const [name, suite] of Object.entries(suites)) {
+      const files: string[] = []
+      for await (const file of glob([...suite.files], {
+        cwd: root,
+        exclude: (f) => f.includes("node_modules"),
+      })) {
+        if (!claimed.has(file)) files.push(file)
+        claimed.add(file)
+      }
+      if (!names.includes(name) || files.length === 0) continue
+      process.stdout.write(`\n== ${name}: ${suite.summary} (${files.length} files)\n`)
+      const code = await runNodeTests(suite, files.sort(), only, postgres.url)
+      if (code !== 0) failed = code
+    }
+  } finally {
+    await rm(home, { recursive: true, force: true })
+  }
+  return failed
+}
+
+function runNodeTests(
+  suite: Suite,
+  files: string[],
+  only: string | undefined,
+  databaseUrl: string,
+): Promise<number> {
+  const args = [
+    "--disable-warning=ExperimentalWarning",
+    "--test",
+    `--test-concurrency=${suite.concurrency}`,
+    `--test-timeout=${suite.timeoutMs}`,
+    "--test-reporter=spec",
+    ...(only ? [`--test-name-pattern=${only}`] : []),
+    ...files,
+  ]
+  return new Promise((done, reject) => {
+    const child = spawn(process.execPath, args, {
+      cwd: root,
+      stdio: ["ignore", "inherit", "inherit"],
+      env: { ...process.env, KUMOI_TEST_DATABASE_URL: databaseUrl, NODE_ENV: "test" },
+    })
+    child.once("error", reject)
+    child.once("exit", (code) => done(code ?? 1))
+  })
+}

@@ -1,0 +1,47 @@
+import { resolve } from "node:path"
+import { dataDirOf, dataOption, numberOption, type OptionSpecs, type ParsedOptions } from "./options.ts"
+
+export const upOptionSpecs = {
+  ...dataOption,
+  listen: { type: "string", value: "ADDR", help: "address to listen on (default 127.0.0.1)" },
+  port: { type: "string", value: "N", help: "port of every API (default 5000)" },
+  hypervisor: {
+    type: "string",
+    choices: ["auto", "qemu", "fake"],
+    help: "what runs machines (default auto: qemu as root)",
+  },
+  network: {
+    type: "string",
+    choices: ["auto", "ovn", "fake"],
+    help: "what carries packets (default auto: ovn as root)",
+  },
+  detach: { type: "boolean", help: "return when the cloud answers, leave it running" },
+  ephemeral: { type: "boolean", help: "no fsync; data is removed by down (for tests and CI)" },
+  config: { type: "string", value: "FILE", help: "configuration file (YAML); see docs/reference/config.md" },
+  yes: { type: "boolean", help: "install missing Debian packages without asking" },
+} as const satisfies OptionSpecs
+
+export interface UpOptions {
+  dataDir: string
+  listen: string
+  port: number
+  hypervisor: "auto" | "qemu" | "fake"
+  network: "auto" | "ovn" | "fake"
+  isEphemeral: boolean
+  configFile: string | undefined
+  isYes: boolean
+}
+
+export function readUpOptions(options: ParsedOptions): UpOptions {
+  return {
+    dataDir: dataDirOf(options),
+    listen: options.text("listen") ?? "127.0.0.1",
+    port: numberOption(options, "port", { min: 1, max: 65_535 }) ?? 5000,
+    // readOptions has checked the choices.
+    hypervisor: (options.text("hypervisor") ?? "auto") as UpOptions["hypervisor"],
+    network: (options.text("network") ?? "auto") as UpOptions["network"],
+    isEphemeral: options.flag("ephemeral"),
+    configFile: options.text("config") === undefined ? undefined : resolve(options.text("config") ?? ""),
+    isYes: options.flag("yes"),
+  }
+}

@@ -1,0 +1,87 @@
+// `kumoi up`: a running cloud. In the foreground until ctrl-C, or left running with --detach.
+import { spawn } from "node:child_process"
+import { closeSync, mkdirSync, openSync } from "node:fs"
+import { join } from "node:path"
+import { createInterface } from "node:readline"
+import { readMainState } from "./cloud-dir.ts"
+import { helpText, readOptions } from "./options.ts"
+import { readUpOptions, type UpOptions, upOptionSpecs } from "./up-options.ts"
+
+/** What `serve` says on its way, a JSON line each. */
+export type Progress =
+  | { kind: "step"; text: string }
+  | { kind: "ready"; summary: string }
+  | { kind: "failed"; message: string }
+
+export async function up(args: string[]): Promise<number> {
+  const parsed = readOptions(args, upOptionSpecs)
+  if (parsed.wantsHelp) {
+    process.stdout.write(
+      helpText("up [options]", "Starts a cloud, or continues the one in the data directory.", upOptionSpecs),
+    )
+    return 0
+  }
+  const options = readUpOptions(parsed)
+  const running = readMainState(options.dataDir)
+  if (running?.isReady) {
+    process.stdout.write(
+      `Kumoi is running already: ${running.url} (process ${running.identity.pid}, data ${options.dataDir})\n`,
+    )
+    return 0
+  }
+  if (parsed.flag("detach")) return await upDetached(options, args)
+  const { runCloud } = await import("./run.ts")
+  const say = progressPrinter()
+  const cloud = await runCloud(options, (text) => say({ kind: "step", text }))
+  say({ kind: "ready", summary: cloud.summary })
+  process.stdout.write("Press ctrl-C to stop it.\n")
+  await cloud.ended
+  return 0
+}
+
+async function upDetached(options: UpOptions, args: string[]): Promise<number> {
+  mkdirSync(join(options.dataDir, "log"), { recursive: true, mode: 0o711 })
+  const log = openSync(join(options.dataDir, "log/kumoi.out"), "a", 0o600)
+  const child = spawn(
+    process.execPath,
+    [
+      ...process.execArgv,
+      join(import.meta.dirname, "../cli.ts"),
+      "serve",
+      ...args.filter((a) => a !== "--detach"),
+    ],
+    { detached: true, stdio: ["ignore", log, log, "pipe"], cwd: process.cwd() },
+  )
+  closeSync(log)
+  const say = progressPrinter()
+  const pipe = child.stdio[3]
+  if (!pipe || !("on" in pipe)) throw new Error("no progress pipe")
+  const exited = new Promise<number>((done) => child.once("exit", (code) => done(code ?? 1)))
+  const lines = createInterface({ input: pipe as NodeJS.ReadableStream })
+  for await (const line of lines) {
+    const progress: Progress = JSON.parse(line)
+    say(progress)
+    if (progress.kind === "ready") {
+      child.unref()
+      lines.close()
+      return 0
+    }
+    if (progress.kind === "failed") return 1
+  }
+  const code = await exited
+  process.stderr.write(
+    `kumoi: the cloud's process ended early (exit ${code}); see ${join(options.dataDir, "log/kumoi.out")}\n`,
+  )
+  return 1
+}
+
+function progressPrinter(): (progress: Progress) => void {
+  const startedMs = performance.now()
+  return (progress) => {
+    if (progress.kind === "step") {
+      const seconds = ((performance.now() - startedMs) / 1000).toFixed(1).padStart(5)
+      process.stdout.write(`${seconds} s  ${progress.text}\n`)
+    } else if (progress.kind === "ready") process.stdout.write(progress.summary)
+    else process.stderr.write(`kumoi: ${progress.message}\n`)
+  }
+}

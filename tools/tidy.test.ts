@@ -1,0 +1,88 @@
+// Style that is not tested is a wish. Lists of exceptions here may only shrink.
+import assert from "node:assert/strict"
+import { execFileSync } from "node:child_process"
+import { join } from "node:path"
+import { test } from "node:test"
+import { openstackApis } from "../server/src/api/openstack/index.ts"
+import { checkLayering, findCycles } from "./layering.ts"
+import { readSourceFiles, root } from "./source-files.ts"
+
+const files = readSourceFiles()
+const lineCountMax = 500
+const lineLengthMax = 120
+
+test("imports go one way", () => {
+  assert.deepEqual(checkLayering(files), [])
+})
+
+test("no cycle of imports", () => {
+  assert.deepEqual(findCycles(files), [])
+})
+
+test(`a file has at most ${lineCountMax} lines, a line at most ${lineLengthMax} characters`, () => {
+  const problems: string[] = []
+  for (const { path, lines } of files) {
+    if (lines.length > lineCountMax + 1) problems.push(`${path}: ${lines.length} lines`)
+    lines.forEach((line, i) => {
+      if (line.length > lineLengthMax && !line.includes("http"))
+        problems.push(`${path}:${i + 1}: ${line.length} characters`)
+    })
+  }
+  assert.deepEqual(problems, [])
+})
+
+test("an SQL schema is named only by its own service", () => {
+  const services = ["identity", "quota", "image", "placement", "network", "compute"]
+  const problems: string[] = []
+  for (const { path, text } of files) {
+    if (!path.startsWith("server/src/") || path.endsWith(".test.ts")) continue
+    for (const service of services) {
+      if (path.startsWith(`server/src/${service}/`)) continue
+      if (
+        new RegExp(`\\b(from|join|into|update)\\s+${service}\\.`).test(text) ||
+        text.includes(`From("${service}.`)
+      ) {
+        problems.push(`${path} names tables of ${service}`)
+      }
+    }
+  }
+  assert.deepEqual(problems, [])
+})
+
+test("every route says its policy, and none is there twice", () => {
+  const seen = new Set<string>()
+  const problems: string[] = []
+  for (const api of openstackApis()) {
+    for (const route of [
+      ...(api.rootRoutes ?? []).map((r) => ({ ...r, at: "" })),
+      ...api.routes.map((r) => ({ ...r, at: api.version })),
+    ]) {
+      const key = `${api.service} ${route.method} ${route.at}${route.path} ${route.min ?? ""}-${route.max ?? ""}`
+      if (Array.isArray(route.policy) && route.policy.length === 0) problems.push(`${key}: no policy`)
+      if (seen.has(key)) problems.push(`${key}: declared twice`)
+      seen.add(key)
+    }
+  }
+  assert.deepEqual(problems, [])
+})
+
+test("types", { timeout: 240_000 }, () => {
+  run("tsc", ["--noEmit"])
+})
+
+test("lint and format", () => {
+  run("biome", ["check", ".", "--max-diagnostics=40"])
+})
+
+function run(program: string, args: string[]): void {
+  try {
+    execFileSync(join(root, "node_modules/.bin", program), args, {
+      cwd: root,
+      encoding: "utf8",
+      stdio: "pipe",
+    })
+  } catch (error) {
+    const output = error instanceof Error && "stdout" in error ? `${error.stdout}` : String(error)
+    assert.fail(output.slice(-6_000))
+  }
+}
