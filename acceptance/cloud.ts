@@ -1,0 +1,192 @@
+// A cloud for black-box tests, and the stock clients against it. Imports nothing of the server: only `./kumoi` is run.
+// As root everything runs inside a network namespace of its own, so that a test can neither meet nor disturb the
+// networks of the machine, and every leftover shows.
+import { execFile, spawn } from "node:child_process"
+import { randomBytes } from "node:crypto"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+import { setTimeout as delay } from "node:timers/promises"
+
+const root = resolve(import.meta.dirname, "..")
+
+export interface RunResult {
+  stdout: string
+  stderr: string
+  exitCode: number
+}
+
+export interface TestCloudOptions {
+  hypervisor: "qemu" | "fake"
+  network: "ovn" | "fake"
+  /** Further flags of `kumoi up`. */
+  flags?: string[]
+}
+
+export const isRoot = process.getuid?.() === 0
+
+/** Runs a program to its end; an exit code other than 0 throws unless `isChecked` is false. */
+export function run(
+  file: string,
+  args: readonly string[],
+  options: { timeoutMs?: number; isChecked?: boolean; env?: Record<string, string>; input?: string } = {},
+): Promise<RunResult> {
+  return new Promise((done, fail) => {
+    const child = execFile(
+      file,
+      args,
+      {
+        timeout: options.timeoutMs ?? 120_000,
+        maxBuffer: 64 * 1024 * 1024,
+        env: { ...process.env, ...options.env },
+        killSignal: "SIGKILL",
+      },
+      (error, stdout, stderr) => {
+        const exitCode = error ? (typeof error.code === "number" ? error.code : -1) : 0
+        if (error && options.isChecked !== false) {
+          fail(
+            new Error(
+              `${file} ${args.join(" ")}\nexit ${exitCode}${error.killed ? " (took too long)" : ""}\n${stdout}\n${stderr}`,
+            ),
+          )
+        } else done({ stdout, stderr, exitCode })
+      },
+    )
+    child.stdin?.end(options.input ?? "")
+  })
+}
+
+/** Waits until `condition` gives something truthy; throws with `what` and the last error after `timeoutMs`. */
+export async function eventually<T>(
+  what: string,
+  timeoutMs: number,
+  condition: () => Promise<T | false | undefined | null>,
+): Promise<T> {
+  const end = performance.now() + timeoutMs
+  let last: unknown
+  while (performance.now() < end) {
+    try {
+      const value = await condition()
+      if (value) return value
+    } catch (error) {
+      last = error
+    }
+    await delay(200)
+  }
+  throw new Error(`waited ${timeoutMs} ms for ${what}`, { cause: last })
+}
+
+export class TestCloud implements AsyncDisposable {
+  readonly dataDir: string
+  readonly port: number
+  readonly #namespace: string | null
+  readonly #options: TestCloudOptions
+
+  constructor(options: TestCloudOptions) {
+    this.#options = options
+    this.dataDir = mkdtempSync(join(tmpdir(), "kumoi-acceptance-"))
+    this.#namespace = isRoot ? `kumoi-test-${randomBytes(3).toString("hex")}` : null
+    // Inside an own namespace any port is free; outside take one at random from the unprivileged range.
+    this.port = this.#namespace ? 5000 : 20_000 + (randomBytes(2).readUInt16BE() % 20_000)
+  }
+
+  static async start(options: TestCloudOptions): Promise<TestCloud> {
+    const cloud = new TestCloud(options)
+    try {
+      if (cloud.#namespace) {
+        await run("ip", ["netns", "add", cloud.#namespace])
+        await run("ip", ["-n", cloud.#namespace, "link", "set", "lo", "up"])
+      }
+      await cloud.up()
+      return cloud
+    } catch (error) {
+      await cloud[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  /** `kumoi up --detach` with this cloud's options; returns what it printed. */
+  async up(): Promise<string> {
+    const { hypervisor, network, flags = [] } = this.#options
+    const args = [
+      "--detach",
+      "--yes",
+      "--port",
+      String(this.port),
+      "--hypervisor",
+      hypervisor,
+      "--network",
+      network,
+      ...flags,
+    ]
+    return (await this.kumoi("up", ...args)).stdout
+  }
+
+  kumoi(command: string, ...args: string[]): Promise<RunResult> {
+    return this.inside(join(root, "kumoi"), [command, "--data", this.dataDir, ...args], {
+      timeoutMs: 300_000,
+    })
+  }
+
+  /** Runs a program where the cloud runs. */
+  inside(file: string, args: readonly string[], options: Parameters<typeof run>[2] = {}): Promise<RunResult> {
+    return this.#namespace
+      ? run("ip", ["netns", "exec", this.#namespace, file, ...args], options)
+      : run(file, args, options)
+  }
+
+  /** Starts a program where the cloud runs, and leaves it running. */
+  spawnInside(file: string, args: readonly string[]) {
+    const [program, ...rest] = this.#namespace
+      ? ["ip", "netns", "exec", this.#namespace, file, ...args]
+      : [file, ...args]
+    return spawn(program ?? file, rest, { stdio: ["ignore", "pipe", "pipe"] })
+  }
+
+  /** The stock client, as a user of the cloud. */
+  async openstack(user: "admin" | "demo", ...args: string[]): Promise<string> {
+    const env = { OS_CLIENT_CONFIG_FILE: join(this.dataDir, "clouds.yaml") }
+    return (await this.inside("openstack", ["--os-cloud", `kumoi-${user}`, ...args], { env })).stdout.trim()
+  }
+
+  async openstackJson<T>(user: "admin" | "demo", ...args: string[]): Promise<T> {
+    return JSON.parse(await this.openstack(user, ...args, "-f", "json"))
+  }
+
+  /** Pid of the process that runs the cloud. */
+  async mainPid(): Promise<number> {
+    const status = JSON.parse((await this.kumoi("status", "--json")).stdout)
+    const main = status.components.find((c: { name: string }) => c.name === "kumoi")
+    return main.pid
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.inside(join(root, "kumoi"), ["down", "--data", this.dataDir, "--grace", "0", "--purge"], {
+      timeoutMs: 180_000,
+      isChecked: false,
+    })
+    if (this.#namespace) await run("ip", ["netns", "delete", this.#namespace], { isChecked: false })
+    rmSync(this.dataDir, { recursive: true, force: true })
+  }
+}
+
+/** What a cloud could leave behind on this machine. */
+export async function machineState(): Promise<Record<string, string[]>> {
+  const lines = async (file: string, ...args: string[]) =>
+    (await run(file, args, { isChecked: false })).stdout
+      .split("\n")
+      .map((l) => l.trim())
+      .filter(Boolean)
+      .sort()
+  const links = (await lines("ip", "-o", "link")).map((l) => l.split(":")[1]?.trim().split("@")[0] ?? "")
+  const processes = (await lines("ps", "-eo", "args")).filter(
+    (l) => /qemu-system|ovs-|ovn-|ovsdb|haproxy|postgres|cli\.ts/.test(l) && !l.startsWith("ps "),
+  )
+  return {
+    links: links.sort(),
+    namespaces: (await lines("ip", "netns", "list")).map((l) => l.split(" ")[0] ?? "").sort(),
+    mounts: (await lines("cat", "/proc/self/mounts")).filter((l) => l.includes("kumoi")),
+    tables: await lines("nft", "list", "tables"),
+    processes,
+  }
+}

@@ -1,0 +1,173 @@
+// The main job: the stock client boots a real machine, and ssh goes in.
+import assert from "node:assert/strict"
+import { chmodSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { after, before, describe, test } from "node:test"
+import { eventually, isRoot, machineState, TestCloud } from "./cloud.ts"
+
+type Server = { id: string; status: string; addresses: Record<string, string[]> }
+
+describe("the story of a machine, by the stock client", {
+  skip: isRoot ? false : "real machines and networks need root",
+}, () => {
+  let cloud: TestCloud
+  let before_: Awaited<ReturnType<typeof machineState>>
+  let address = ""
+  const keyFile = () => join(cloud.dataDir, "test-key")
+
+  const statusOf = async () => (await cloud.openstackJson<Server>("demo", "server", "show", "vm1")).status
+  const ssh = (...command: string[]) =>
+    cloud.inside(
+      "ssh",
+      [
+        "-i",
+        keyFile(),
+        "-o",
+        "StrictHostKeyChecking=no",
+        "-o",
+        "UserKnownHostsFile=/dev/null",
+        "-o",
+        "ConnectTimeout=5",
+        "-o",
+        "BatchMode=yes",
+        `cirros@${address}`,
+        ...command,
+      ],
+      { timeoutMs: 30_000 },
+    )
+
+  before(async () => {
+    before_ = await machineState()
+    cloud = await TestCloud.start({ hypervisor: "qemu", network: "ovn" })
+  })
+
+  after(async () => {
+    await cloud?.[Symbol.asyncDispose]()
+  })
+
+  test("key pair, image, flavor, network, security group rules", async () => {
+    writeFileSync(keyFile(), await cloud.openstack("demo", "keypair", "create", "key"))
+    writeFileSync(keyFile(), `${(await import("node:fs")).readFileSync(keyFile(), "utf8").trim()}\n`)
+    chmodSync(keyFile(), 0o600)
+    assert.match(await cloud.openstack("demo", "image", "list"), /kumoi-guest.*active/)
+    assert.match(await cloud.openstack("demo", "flavor", "list"), /m1\.tiny/)
+    assert.match(await cloud.openstack("demo", "network", "list"), /private/)
+    await cloud.openstack("demo", "security", "group", "rule", "create", "--protocol", "icmp", "default")
+    await cloud.openstack(
+      "demo",
+      "security",
+      "group",
+      "rule",
+      "create",
+      "--protocol",
+      "tcp",
+      "--dst-port",
+      "22",
+      "default",
+    )
+  })
+
+  test("a server becomes ACTIVE and its console shows the guest's own boot", async () => {
+    await cloud.openstack(
+      "demo",
+      "server",
+      "create",
+      "--image",
+      "kumoi-guest",
+      "--flavor",
+      "m1.tiny",
+      "--network",
+      "private",
+      "--key-name",
+      "key",
+      "--config-drive",
+      "false",
+      "--wait",
+      "vm1",
+    )
+    assert.equal(await statusOf(), "ACTIVE")
+    const log = await eventually("the guest to be ready", 120_000, async () => {
+      const text = await cloud.openstack("demo", "console", "log", "show", "vm1")
+      return text.includes("kumoi guest ready") && text
+    })
+    assert.match(log, /Linux version/)
+    assert.match(log, /ready: vm1/)
+  })
+
+  test("a floating IP leads to it, by ping and by ssh with the key", async () => {
+    const fip = await cloud.openstackJson<{ floating_ip_address: string }>(
+      "demo",
+      "floating",
+      "ip",
+      "create",
+      "public",
+    )
+    address = fip.floating_ip_address
+    await cloud.openstack("demo", "server", "add", "floating", "ip", "vm1", address)
+    const result = await eventually("ssh", 90_000, async () => await ssh("hostname"))
+    assert.equal(result.stdout.trim(), "vm1")
+    await cloud.inside("ping", ["-c", "1", "-W", "5", address])
+  })
+
+  test("the guest sees its metadata and reaches the outside of its network", async () => {
+    const metadata = await ssh("wget -q -O - http://169.254.169.254/openstack/latest/meta_data.json")
+    assert.equal(JSON.parse(metadata.stdout).name, "vm1")
+    const gateway = "172.24.4.1"
+    assert.match((await ssh(`ping -c 1 -W 5 ${gateway}`)).stdout, /1 packets received|1 received/)
+  })
+
+  test("without the rule, port 22 is closed; with it again, open", async () => {
+    type Rule = { ID: string; "Port Range": string }
+    const rules = await cloud.openstackJson<Rule[]>(
+      "demo",
+      "security",
+      "group",
+      "rule",
+      "list",
+      "default",
+      "--protocol",
+      "tcp",
+    )
+    const rule = rules.find((r) => r["Port Range"] === "22:22")
+    assert.ok(rule)
+    await cloud.openstack("demo", "security", "group", "rule", "delete", rule.ID)
+    await eventually("port 22 to be closed", 20_000, async () => {
+      const result = await cloud
+        .inside("nc", ["-z", "-w", "2", address, "22"], { isChecked: false })
+        .catch(() => ({ exitCode: 1 }))
+      return result.exitCode !== 0
+    })
+    await cloud.openstack(
+      "demo",
+      "security",
+      "group",
+      "rule",
+      "create",
+      "--protocol",
+      "tcp",
+      "--dst-port",
+      "22",
+      "default",
+    )
+    await eventually("ssh again", 30_000, async () => (await ssh("hostname")).stdout.trim() === "vm1")
+  })
+
+  test("stop, start, reboot", async () => {
+    await cloud.openstack("demo", "server", "stop", "vm1")
+    await eventually("SHUTOFF", 90_000, async () => (await statusOf()) === "SHUTOFF")
+    await cloud.openstack("demo", "server", "start", "vm1")
+    await eventually("ACTIVE", 60_000, async () => (await statusOf()) === "ACTIVE")
+    await eventually("ssh after start", 90_000, async () => (await ssh("hostname")).stdout.trim() === "vm1")
+    await cloud.openstack("demo", "server", "reboot", "--hard", "--wait", "vm1")
+    await eventually("ssh after reboot", 90_000, async () => (await ssh("hostname")).stdout.trim() === "vm1")
+  })
+
+  test("delete leaves no server; down leaves nothing", async () => {
+    await cloud.openstack("demo", "server", "delete", "--wait", "vm1")
+    assert.equal(await cloud.openstack("demo", "server", "list", "-f", "value"), "")
+    await cloud.kumoi("down", "--purge")
+    const now = await machineState()
+    now.namespaces = (now.namespaces ?? []).filter((n) => !n.startsWith("kumoi-test-"))
+    assert.deepEqual(now, before_)
+  })
+})
