@@ -1,0 +1,28 @@
+// Kumoi's own pages: health, and the dashboard's address (a landing page for now).
+import { type Api, reply, route } from "../../platform/http/wire.ts"
+import { landingPage } from "./landing-page.ts"
+
+export function createKumoiApi(): Api {
+  return {
+    service: "kumoi",
+    mounts: [""],
+    version: "",
+    routes: [
+      route({ method: "GET", path: "/healthz", policy: "public", handler: async () => ({ status: "ok" }) }),
+      route({
+        method: "GET",
+        path: "/dashboard",
+        policy: "public",
+        handler: async (ctx) =>
+          reply(200, landingPage({ baseUrl: ctx.baseUrl, region: ctx.config.region }), {
+            "content-type": "text/html; charset=utf-8",
+            "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+          }),
+      }),
+    ],
+    renderFault: (fault) => ({
+      status: fault.kind === "not_found" ? 404 : 500,
+      body: { error: { message: fault.message } },
+    }),
+  }
+}

@@ -1,0 +1,185 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { internalCaller } from "../auth/caller.ts"
+import type { Platform } from "../context/context.ts"
+import { Fault } from "../fault/fault.ts"
+import { silentLogger } from "../log/log.ts"
+import { PolicyEngine } from "../policy/policy.ts"
+import { createHttpServer, declareRawRoutes } from "./server.ts"
+import { type Api, reply, route } from "./wire.ts"
+
+const api: Api = {
+  service: "sample",
+  mounts: ["/sample"],
+  version: "/v1",
+  microversions: { serviceType: "sample", legacyHeader: "X-Sample-Version", min: "1.0", max: "1.5" },
+  renderFault: (fault) => ({
+    status:
+      { invalid: 400, too_large: 413, unauthenticated: 401, not_found: 404, unsupported: 406 }[
+        fault.kind as string
+      ] ?? 500,
+    body: { error: fault.message, code: fault.code },
+  }),
+  routes: [
+    route({
+      method: "GET",
+      path: "/things",
+      policy: "authenticated",
+      handler: async (_ctx, req) => ({ query: req.query }),
+    }),
+    route({
+      method: "POST",
+      path: "/things",
+      policy: "authenticated",
+      status: 201,
+      body: [
+        {
+          from: "1.0",
+          schema: {
+            type: "object",
+            properties: { name: { type: "string" } },
+            required: ["name"],
+            additionalProperties: false,
+          },
+        },
+        {
+          from: "1.3",
+          schema: {
+            type: "object",
+            properties: { name: { type: "string" }, size: { type: "integer" } },
+            additionalProperties: false,
+          },
+        },
+      ],
+      handler: async (_ctx, req) => req.body,
+    }),
+    route({
+      method: "GET",
+      path: "/new",
+      policy: "authenticated",
+      min: "1.4",
+      handler: async () => ({ ok: true }),
+    }),
+    route({
+      method: "GET",
+      path: "/bug",
+      policy: "authenticated",
+      handler: async () => {
+        throw new Error("secret detail")
+      },
+    }),
+    route({
+      method: "DELETE",
+      path: "/things/{id}",
+      policy: "authenticated",
+      handler: async () => reply(202),
+    }),
+    route({
+      method: "PUT",
+      path: "/data",
+      policy: "authenticated",
+      rawBody: true,
+      handler: async (_ctx, req) => {
+        let size = 0
+        for await (const chunk of req.stream) size += (chunk as Buffer).length
+        return { size }
+      },
+    }),
+  ],
+}
+
+async function startServer() {
+  const platform = {
+    log: silentLogger,
+    policy: new PolicyEngine(),
+    config: { publicUrl: "http://127.0.0.1" },
+  } as unknown as Platform
+  declareRawRoutes([api])
+  const server = createHttpServer({
+    platform,
+    apis: [api],
+    bodyLimitBytes: 2_000,
+    authenticate: (headers) => {
+      if (headers["x-auth-token"] === "good") return internalCaller
+      throw new Fault(
+        "unauthenticated",
+        "sample.unauthenticated",
+        "The request you have made requires authentication.",
+      )
+    },
+  })
+  const url = await server.listen({ host: "127.0.0.1", port: 0 })
+  const ask = async (
+    method: string,
+    path: string,
+    options: { body?: string; headers?: Record<string, string> } = {},
+  ) => {
+    const response = await fetch(`${url}${path}`, {
+      method,
+      headers: {
+        "x-auth-token": "good",
+        ...(options.body === undefined ? {} : { "content-type": "application/json" }),
+        ...options.headers,
+      },
+      ...(options.body === undefined ? {} : { body: options.body }),
+    })
+    const text = await response.text()
+    return { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : undefined }
+  }
+  return { ask, [Symbol.asyncDispose]: async () => await server.close() }
+}
+
+test("a request has an id, a version and its own errors", async () => {
+  await using server = await startServer()
+  const list = await server.ask("GET", "/sample/v1/things?a=1&a=2")
+  assert.equal(list.status, 200)
+  assert.deepEqual(list.body, { query: { a: ["1", "2"] } })
+  assert.match(list.headers.get("x-openstack-request-id") ?? "", /^req-/)
+  assert.equal(list.headers.get("openstack-api-version"), "sample 1.0")
+
+  assert.equal(
+    (await server.ask("GET", "/sample/v1/things", { headers: { "x-auth-token": "bad" } })).status,
+    401,
+  )
+  assert.equal((await server.ask("GET", "/nowhere")).status, 404)
+  const bug = await server.ask("GET", "/sample/v1/bug")
+  assert.equal(bug.status, 500)
+  assert.ok(!JSON.stringify(bug.body).includes("secret detail"))
+  assert.equal((await server.ask("DELETE", "/sample/v1/things/1")).status, 202)
+})
+
+test("microversions choose the schema and the route", async () => {
+  await using server = await startServer()
+  const at = (version: string) => ({ headers: { "openstack-api-version": `sample ${version}` } })
+  assert.equal((await server.ask("GET", "/sample/v1/new")).status, 404)
+  assert.equal((await server.ask("GET", "/sample/v1/new", at("1.4"))).status, 200)
+  assert.equal((await server.ask("GET", "/sample/v1/new", at("latest"))).status, 200)
+  assert.equal((await server.ask("GET", "/sample/v1/new", at("1.9"))).status, 406)
+  assert.equal((await server.ask("GET", "/sample/v1/new", at("x"))).status, 400)
+  assert.equal(
+    (await server.ask("GET", "/sample/v1/new", { headers: { "x-sample-version": "1.5" } })).status,
+    200,
+  )
+  const body = JSON.stringify({ size: 4 })
+  assert.equal((await server.ask("POST", "/sample/v1/things", { body })).status, 400)
+  assert.equal((await server.ask("POST", "/sample/v1/things", { body, ...at("1.3") })).status, 201)
+})
+
+test("bad bodies are refused with the field's name", async () => {
+  await using server = await startServer()
+  const post = (body: string) => server.ask("POST", "/sample/v1/things", { body })
+  assert.match((await post("{not json")).body.error, /not valid JSON/)
+  assert.match((await post(JSON.stringify({ name: 3 }))).body.error, /name.*Value: 3/)
+  assert.match((await post(JSON.stringify({ name: "a", extra: 1 }))).body.error, /'extra' was unexpected/)
+  assert.match((await post("{}")).body.error, /'name' is a required property/)
+  assert.equal((await post(JSON.stringify({ name: "x".repeat(3_000) }))).status, 413)
+})
+
+test("a raw route reads its own stream", async () => {
+  await using server = await startServer()
+  const data = await server.ask("PUT", "/sample/v1/data", {
+    body: "x".repeat(5_000),
+    headers: { "content-type": "application/octet-stream" },
+  })
+  assert.deepEqual(data.body, { size: 5_000 })
+})
