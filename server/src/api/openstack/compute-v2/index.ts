@@ -1,0 +1,32 @@
+import type { Api, Route } from "../../../platform/http/wire.ts"
+import { renderFault } from "./fault-table.ts"
+import { microversions, rootRoutes, versionRoutes } from "./versions.ts"
+
+const routes: readonly Route[] = []
+
+/** Nova's API, v2.1 with microversions. */
+export function createComputeV2Api(): Api {
+  return {
+    service: "compute",
+    mounts: ["/compute"],
+    version: "/v2.1",
+    rootRoutes,
+    routes: [...versionRoutes("v2.1"), ...routes],
+    microversions,
+    renderFault,
+    extraRequestIdHeader: "x-compute-request-id",
+  }
+}
+
+/** The same at /v2, for clients of the time before microversions: always as 2.1. */
+export function createComputeV20Api(): Api {
+  return {
+    service: "compute",
+    mounts: ["/compute"],
+    version: "/v2",
+    routes: [...versionRoutes("v2.0"), ...routes],
+    microversions: { serviceType: "compute", min: "2.1", max: "2.1" },
+    renderFault,
+    extraRequestIdHeader: "x-compute-request-id",
+  }
+}

@@ -1,0 +1,73 @@
+import { Type } from "typebox"
+import { configSection, type SectionOf } from "../platform/config/config.ts"
+
+const count = (value: number, description: string) =>
+  Type.Integer({ default: value, minimum: 0, description })
+
+export const computeConfig = configSection(
+  "compute",
+  Type.Object({
+    quota: Type.Object(
+      {
+        instances: Type.Integer({ default: 10, minimum: -1, description: "Servers of a project." }),
+        cores: Type.Integer({ default: 20, minimum: -1, description: "Virtual CPUs of a project." }),
+        ram: Type.Integer({ default: 51_200, minimum: -1, description: "MiB of memory of a project." }),
+        metadataItems: Type.Integer({
+          default: 128,
+          minimum: -1,
+          description: "Metadata items of a server.",
+        }),
+        injectedFiles: Type.Integer({ default: 5, minimum: -1, description: "Shown in limits only." }),
+        injectedFileContentBytes: Type.Integer({
+          default: 10_240,
+          minimum: -1,
+          description: "Shown in limits only.",
+        }),
+        injectedFilePathLength: Type.Integer({
+          default: 255,
+          minimum: -1,
+          description: "Shown in limits only.",
+        }),
+        keyPairs: Type.Integer({ default: 100, minimum: -1, description: "Key pairs of a user." }),
+        serverGroups: Type.Integer({ default: 10, minimum: -1, description: "Server groups of a project." }),
+        serverGroupMembers: Type.Integer({ default: 10, minimum: -1, description: "Servers of a group." }),
+      },
+      { description: "Default limits of a project; -1 is unlimited." },
+    ),
+    defaultAvailabilityZone: Type.String({
+      default: "nova",
+      description: "Zone of hosts that are in no aggregate with a zone.",
+    }),
+    cpuAllocationRatio: Type.Number({ default: 4, description: "Virtual CPUs sold for each real one." }),
+    ramAllocationRatio: Type.Number({ default: 1, description: "Memory sold for each MiB." }),
+    diskAllocationRatio: Type.Number({ default: 1, description: "Disk sold for each GiB." }),
+    reservedHostMemoryMib: count(512, "Memory of a host that is not sold."),
+    serviceDownAfterMs: count(60_000, "A host that is silent for so long is down: it gets no new servers."),
+    scheduleAttemptsMost: Type.Integer({
+      default: 3,
+      minimum: 1,
+      description: "Hosts that a new server is tried on before it is in error.",
+    }),
+    agentCallTimeoutMs: count(120_000, "How long a host may take over a command."),
+    agentStartTimeoutMs: count(600_000, "The same for making a machine, which may copy an image first."),
+    stopGraceMs: count(60_000, "How long a guest may take to shut down by itself before it is switched off."),
+    powerSyncIntervalMs: count(30_000, "How often machines and servers are compared."),
+    listLimitMost: Type.Integer({
+      default: 1_000,
+      minimum: 1,
+      description: "Servers in one page at the most.",
+    }),
+    userDataBytesMost: count(65_535, "Base64 text of user data at the most."),
+    enableInstancePassword: Type.Boolean({
+      default: true,
+      description: "Whether a new server's reply has adminPass.",
+    }),
+    dhcpDomain: Type.String({ default: "novalocal", description: "Domain of hostnames in the metadata." }),
+  }),
+)
+
+declare module "../platform/config/config.ts" {
+  interface Config {
+    readonly compute: SectionOf<typeof computeConfig>
+  }
+}

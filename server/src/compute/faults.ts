@@ -1,0 +1,108 @@
+import { fault } from "../platform/fault/fault.ts"
+
+export const serverNotFound = fault(
+  "not_found",
+  "compute.server.not_found",
+  (serverId: string) => `Instance ${serverId} could not be found.`,
+)
+/** Nova's words for an action that the state forbids. */
+export const serverInvalidState = fault(
+  "conflict",
+  "compute.server.invalid_state",
+  (serverId: string, action: string, attribute: string, state: string) =>
+    `Cannot '${action}' instance ${serverId} while it is in ${attribute} ${state}`,
+)
+export const serverNotLaunched = fault(
+  "conflict",
+  "compute.server.not_launched",
+  (serverId: string, action: string) => `Instance ${serverId} is in an invalid state for '${action}'`,
+)
+export const serverNotReady = fault(
+  "conflict",
+  "compute.server.not_ready",
+  (serverId: string) => `Instance ${serverId} is not ready`,
+)
+export const serverLocked = fault(
+  "conflict",
+  "compute.server.locked",
+  (serverId: string) => `Instance ${serverId} is locked`,
+)
+/** Another task took the server while this one worked: it stops and touches nothing. */
+export const serverSuperseded = fault(
+  "conflict",
+  "compute.server.superseded",
+  (serverId: string) => `Instance ${serverId} was changed by a later request.`,
+)
+export const noValidHost = fault(
+  "no_capacity",
+  "compute.server.no_valid_host",
+  (reason: string) => `No valid host was found. ${reason}`,
+)
+export const badRequest = fault("invalid", "compute.bad_request", (message: string) => message)
+export const hostNotFound = fault(
+  "not_found",
+  "compute.host.not_found",
+  (host: string) => `Compute host ${host} could not be found.`,
+)
+export const hypervisorNotFound = fault(
+  "not_found",
+  "compute.hypervisor.not_found",
+  (id: string) => `Hypervisor with ID '${id}' could not be found.`,
+)
+export const hostHasServers = fault(
+  "conflict",
+  "compute.host.has_servers",
+  () => "Unable to delete compute service that is hosting instances. Migrate or delete the instances first.",
+)
+export const hostIsUp = fault(
+  "conflict",
+  "compute.host.is_up",
+  (host: string) => `Host ${host} still runs: it would come back with its next report.`,
+)
+export const actionNotFound = fault(
+  "not_found",
+  "compute.server_action.not_found",
+  (requestId: string) => `Action ${requestId} not found`,
+)
+export const metadataItemNotFound = fault(
+  "not_found",
+  "compute.server.metadata_item_not_found",
+  (_key: string) => "Metadata item was not found",
+)
+export const tagNotFound = fault(
+  "not_found",
+  "compute.server.tag_not_found",
+  (serverId: string, tag: string) => `Server ${serverId} has no tag '${tag}'`,
+)
+export const tooManyTags = fault(
+  "invalid",
+  "compute.server.too_many_tags",
+  (most: number) => `The number of tags exceeded the per-server limit ${most}`,
+)
+export const networkNotOfServer = fault(
+  "not_found",
+  "compute.server.network_not_found",
+  () => "Instance is not a member of specified network",
+)
+export const interfaceNotFound = fault(
+  "not_found",
+  "compute.server.interface_not_found",
+  (serverId: string, portId: string) => `Instance ${serverId} does not have a port with id ${portId}`,
+)
+export const agentUnreachable = fault(
+  "conflict",
+  "compute.server.host_unreachable",
+  (host: string) => `The host ${host} of this server does not answer now.`,
+)
+export const volumesUnsupported = fault(
+  "invalid",
+  "compute.server.volumes_unsupported",
+  () =>
+    "Block devices from volumes and snapshots are not served yet: use imageRef, with at most one block device " +
+    "of source_type image, destination_type local and boot_index 0.",
+)
+export const personalityUnsupported = fault(
+  "invalid",
+  "compute.server.personality_unsupported",
+  () => "File injection (personality) is not served: use user_data instead.",
+)

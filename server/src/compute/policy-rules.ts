@@ -1,0 +1,8 @@
+// The check strings that Nova's own defaults are written with. Spelled out and not named (`rule:…`), as other
+// services have rules of the same names.
+export const adminOnly = "role:admin"
+export const projectReaderOrAdmin = "(role:reader and project_id:%(project_id)s) or role:admin"
+export const projectMemberOrAdmin = "(role:member and project_id:%(project_id)s) or role:admin"
+export const projectManagerOrAdmin = "(role:manager and project_id:%(project_id)s) or role:admin"
+export const serviceOrAdmin = "role:service or role:admin"
+export const anyone = "@"

@@ -1,0 +1,117 @@
+// Rules of servers and hosts, under Nova's names and with its defaults (2025.1). The catalogue's rules are in
+// the folders of their nouns.
+import type { PolicyDefault } from "../platform/policy/policy.ts"
+import { adminOnly, anyone, projectMemberOrAdmin, projectReaderOrAdmin } from "./policy-rules.ts"
+
+const api = "os_compute_api"
+
+function rules(check: string, entries: Readonly<Record<string, string>>): PolicyDefault[] {
+  return Object.entries(entries).map(([name, description]) => ({
+    name: name.startsWith("compute:") || name.startsWith("network:") ? name : `${api}:${name}`,
+    check,
+    description,
+    scopes: ["project"],
+  }))
+}
+
+export const serverPolicies: readonly PolicyDefault[] = [
+  ...rules(projectReaderOrAdmin, {
+    "servers:index": "List all servers",
+    "servers:detail": "List all servers with detailed information",
+    "servers:show": "Show a server",
+    "servers:show:flavor-extra-specs": "Show the extra specs of a server's flavor",
+    "server-metadata:index": "List all metadata of a server",
+    "server-metadata:show": "Show metadata for a server",
+    "os-server-tags:index": "List all tags for given server",
+    "os-server-tags:show": "Check tag existence on the server",
+    "os-attach-interfaces:list": "List port interfaces attached to a server",
+    "os-attach-interfaces:show": "Show details of a port interface attached to a server",
+    "os-instance-actions:list": "List actions for a server",
+    "os-instance-actions:show": "Show action details for a server",
+    "ips:index": "List IP addresses that are assigned to a server",
+    "ips:show": "Show IP addresses details for a network label of a server",
+    "os-security-groups:list": "List security groups of server",
+    "os-server-password:show": "Show the encrypted administrative password of a server",
+  }),
+  ...rules(projectMemberOrAdmin, {
+    "servers:create": "Create a server",
+    "servers:create:attach_network": "Create a server with the requested network attached to it",
+    "servers:create:attach_volume": "Create a server with the requested volume attached to it",
+    "servers:create:trusted_certs": "Create a server with trusted image certificate IDs",
+    "servers:delete": "Delete a server",
+    "servers:update": "Update a server",
+    "servers:confirm_resize": "Confirm a server resize",
+    "servers:revert_resize": "Revert a server resize",
+    "servers:reboot": "Reboot a server",
+    "servers:resize": "Resize a server",
+    "servers:rebuild": "Rebuild a server",
+    "servers:rebuild:trusted_certs": "Rebuild a server with trusted image certificate IDs",
+    "servers:create_image": "Create an image from a server",
+    "servers:start": "Start a server",
+    "servers:stop": "Stop a server",
+    "server-metadata:create": "Create metadata for a server",
+    "server-metadata:update_all": "Replace metadata for a server",
+    "server-metadata:update": "Update metadata from a server",
+    "server-metadata:delete": "Delete metadata from a server",
+    "os-server-tags:delete_all": "Delete all the server tags",
+    "os-server-tags:update_all": "Replace all tags on specified server with the new set of tags",
+    "os-server-tags:delete": "Delete a single tag from the specified server",
+    "os-server-tags:update": "Add a single tag to the server",
+    "os-attach-interfaces:create": "Attach an interface to a server",
+    "os-attach-interfaces:delete": "Detach an interface from a server",
+    "os-console-output": "Show console output for a server",
+    "os-lock-server:lock": "Lock a server",
+    "os-lock-server:unlock": "Unlock a server",
+    "os-pause-server:pause": "Pause a server",
+    "os-pause-server:unpause": "Unpause a paused server",
+    "os-suspend-server:suspend": "Suspend server",
+    "os-suspend-server:resume": "Resume suspended server",
+    "os-security-groups:add": "Add security groups to server",
+    "os-security-groups:remove": "Remove security groups from server",
+    "os-server-password:clear": "Clear the encrypted administrative password of a server",
+    "os-shelve:shelve": "Shelve server",
+    "os-shelve:unshelve": "Unshelve (restore) shelved server",
+    "os-deferred-delete:force": "Force delete a server before deferred cleanup",
+  }),
+  ...rules(adminOnly, {
+    "servers:index:get_all_tenants": "List all servers for all projects",
+    "servers:detail:get_all_tenants": "List all servers with detailed information for all projects",
+    "servers:allow_all_filters": "Allow all filters when listing servers",
+    "servers:show:host_status": "Show a server with additional host status information",
+    "servers:show:host_status:unknown-only": "Show a server's host status only if it is UNKNOWN",
+    "servers:create:forced_host": "Create a server on the specified host and/or node",
+    "servers:create:zero_disk_flavor": "Create a server with a flavor that has no disk of its own",
+    "compute:servers:create:requested_destination": "Create a server on the requested compute service host",
+    "network:attach_external_network": "Attach an unshared external network to a server",
+    "os-admin-actions:reset_state": "Reset the state of a given server",
+    "os-extended-server-attributes": "Return extended attributes for server",
+    "os-instance-actions:events": "Add events details in action details for a server",
+    "os-instance-actions:events:details": "Add the details of events in action details for a server",
+    "os-lock-server:unlock:unlock_override": "Unlock a server, regardless who locked the server",
+    "os-server-diagnostics": "Show the usage data for a server",
+    "os-shelve:shelve_offload": "Shelf-offload (remove) server",
+    "os-shelve:unshelve_to_host": "Unshelve a shelve offloaded server to a specific host",
+  }),
+]
+
+export const hostPolicies: readonly PolicyDefault[] = [
+  ...rules(adminOnly, {
+    "os-availability-zone:detail": "List detailed availability zone information with host information",
+    "os-hosts:list": "List physical hosts",
+    "os-hosts:show": "Show physical host",
+    "os-hypervisors:list": "List all hypervisors",
+    "os-hypervisors:list-detail": "List all hypervisors with details",
+    "os-hypervisors:statistics": "Show summary statistics for all hypervisors over all compute nodes",
+    "os-hypervisors:show": "Show details for a hypervisor",
+    "os-hypervisors:uptime": "Show the uptime of a hypervisor",
+    "os-hypervisors:search": "Search hypervisor by hypervisor_hostname pattern",
+    "os-hypervisors:servers": "List all servers on hypervisors that can match the provided pattern",
+    "os-services:list": "List all running Compute services in a region",
+    "os-services:update": "Update a Compute service",
+    "os-services:delete": "Delete a Compute service",
+  }),
+  ...rules(anyone, {
+    "os-availability-zone:list": "List availability zone information without host information",
+    extensions: "List available extensions and show information for an extension by alias",
+  }),
+]

@@ -1,0 +1,321 @@
+// SQL of servers. Every change of state is one compare-and-set.
+import { type Selectable, sql } from "kysely"
+import { type DbOrTx, jsonb, type Tx } from "../../platform/db/database.ts"
+import { isUuid } from "../../platform/ids/ids.ts"
+import type { ServerTable } from "../tables.ts"
+import type { Server, ServerFault, TaskState, VmState } from "./server.ts"
+import type { ActionRule } from "./state.ts"
+
+export type ServerRow = Selectable<ServerTable>
+
+export function serverOf(row: ServerRow): Server {
+  return {
+    id: row.id,
+    number: row.number,
+    projectId: row.project_id,
+    userId: row.user_id,
+    generation: row.generation,
+    name: row.name,
+    description: row.description,
+    hostname: row.hostname,
+    // Only this program writes these columns, from the same types.
+    vmState: row.vm_state as VmState,
+    taskState: row.task_state as TaskState | null,
+    powerState: row.power_state,
+    progress: row.progress,
+    fault: row.fault,
+    host: row.host,
+    availabilityZone: row.availability_zone,
+    pinnedAvailabilityZone: row.pinned_availability_zone,
+    imageId: row.image_id,
+    flavor: row.flavor,
+    oldFlavor: row.old_flavor,
+    oldHost: row.old_host,
+    metadata: row.metadata,
+    systemMetadata: row.system_metadata,
+    tags: row.tags,
+    keyName: row.key_name,
+    keyType: row.key_type,
+    publicKey: row.public_key,
+    userData: row.user_data,
+    hasConfigDrive: row.has_config_drive,
+    hasAutoDiskConfig: row.has_auto_disk_config,
+    rootDeviceName: row.root_device_name,
+    kernelId: row.kernel_id,
+    ramdiskId: row.ramdisk_id,
+    accessIpV4: row.access_ip_v4,
+    accessIpV6: row.access_ip_v6,
+    securityGroups: row.security_groups,
+    requestedNetworks: row.requested_networks,
+    schedulerHints: row.scheduler_hints,
+    serverGroupId: row.server_group_id,
+    trustedImageCertificates: row.trusted_image_certificates,
+    blockDevices: row.block_devices,
+    reservationId: row.reservation_id,
+    launchIndex: row.launch_index,
+    lockedBy: row.locked_by as "owner" | "admin" | null,
+    lockedReason: row.locked_reason,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    launchedAt: row.launched_at,
+    terminatedAt: row.terminated_at,
+    deletedAt: row.deleted_at,
+  }
+}
+
+export async function selectServer(
+  db: DbOrTx,
+  serverId: string,
+  options: { withDeleted?: boolean } = {},
+): Promise<Server | undefined> {
+  if (!isUuid(serverId)) return undefined
+  const row = await db
+    .selectFrom("compute.server")
+    .selectAll()
+    .where("id", "=", serverId)
+    .$if(!options.withDeleted, (q) => q.where("deleted_at", "is", null))
+    .executeTakeFirst()
+  return row && serverOf(row)
+}
+
+export type NewServer = Omit<
+  Server,
+  | "number"
+  | "generation"
+  | "powerState"
+  | "progress"
+  | "fault"
+  | "host"
+  | "availabilityZone"
+  | "oldFlavor"
+  | "oldHost"
+  | "lockedBy"
+  | "lockedReason"
+  | "createdAt"
+  | "updatedAt"
+  | "launchedAt"
+  | "terminatedAt"
+  | "deletedAt"
+>
+
+/** All servers of one request, in one statement. */
+export async function insertServers(tx: Tx, servers: readonly NewServer[]): Promise<Server[]> {
+  const rows = await tx
+    .insertInto("compute.server")
+    .values(
+      servers.map((s) => ({
+        id: s.id,
+        project_id: s.projectId,
+        user_id: s.userId,
+        name: s.name,
+        description: s.description,
+        hostname: s.hostname,
+        vm_state: s.vmState,
+        task_state: s.taskState,
+        pinned_availability_zone: s.pinnedAvailabilityZone,
+        image_id: s.imageId,
+        flavor: jsonb(s.flavor),
+        flavor_id: s.flavor.flavorId,
+        vcpus: s.flavor.vcpus,
+        ram_mib: s.flavor.ramMib,
+        fault: null,
+        old_flavor: null,
+        metadata: jsonb(s.metadata),
+        system_metadata: jsonb(s.systemMetadata),
+        tags: s.tags,
+        key_name: s.keyName,
+        key_type: s.keyType,
+        public_key: s.publicKey,
+        user_data: s.userData,
+        has_config_drive: s.hasConfigDrive,
+        has_auto_disk_config: s.hasAutoDiskConfig,
+        root_device_name: s.rootDeviceName,
+        kernel_id: s.kernelId,
+        ramdisk_id: s.ramdiskId,
+        access_ip_v4: s.accessIpV4,
+        access_ip_v6: s.accessIpV6,
+        security_groups: jsonb(s.securityGroups),
+        requested_networks: s.requestedNetworks === null ? null : jsonb(s.requestedNetworks),
+        scheduler_hints: jsonb(s.schedulerHints),
+        server_group_id: s.serverGroupId,
+        trusted_image_certificates:
+          s.trustedImageCertificates === null ? null : jsonb(s.trustedImageCertificates),
+        block_devices: jsonb(s.blockDevices),
+        reservation_id: s.reservationId,
+        launch_index: s.launchIndex,
+      })),
+    )
+    .returningAll()
+    .execute()
+  return rows.map(serverOf).sort((a, b) => a.launchIndex - b.launchIndex)
+}
+
+/**
+ * Takes the server for a task: only from the states of the rule, and with a new generation, so that whatever
+ * still works on an older one stops. Undefined when the state forbids it.
+ */
+export async function claimTask(
+  tx: Tx,
+  serverId: string,
+  rule: ActionRule,
+  isAdmin: boolean,
+): Promise<Server | undefined> {
+  const tasks = rule.taskStates?.filter((state) => state !== null)
+  const mayBeIdle = rule.taskStates?.includes(null)
+  const row = await tx
+    .updateTable("compute.server")
+    .set({
+      task_state: rule.taskState,
+      generation: sql<number>`generation + 1`,
+      updated_at: sql<Date>`now()`,
+    })
+    .where("id", "=", serverId)
+    .where("deleted_at", "is", null)
+    .$if(rule.vmStates !== null, (q) => q.where("vm_state", "in", rule.vmStates ?? []))
+    .$if(tasks !== undefined, (q) =>
+      q.where((e) =>
+        e.or([
+          ...(mayBeIdle ? [e("task_state", "is", null)] : []),
+          ...(tasks && tasks.length > 0 ? [e("task_state", "in", tasks)] : []),
+        ]),
+      ),
+    )
+    .$if(rule.mustHaveLaunched, (q) => q.where("launched_at", "is not", null))
+    .$if(rule.honoursLock && !isAdmin, (q) => q.where("locked_by", "is", null))
+    .returningAll()
+    .executeTakeFirst()
+  return row && serverOf(row)
+}
+
+/** What a task may change on its way. Undefined fields stay. */
+export interface ServerChanges {
+  vmState?: VmState
+  taskState?: TaskState | null
+  powerState?: number
+  progress?: number
+  fault?: ServerFault | null
+  host?: string | null
+  availabilityZone?: string | null
+  pinnedAvailabilityZone?: string | null
+  imageId?: string | null
+  flavor?: Server["flavor"]
+  oldFlavor?: Server["flavor"] | null
+  oldHost?: string | null
+  systemMetadata?: Record<string, string>
+  kernelId?: string | null
+  ramdiskId?: string | null
+  hasAutoDiskConfig?: boolean
+  isLaunchedNow?: boolean
+  isDeletedNow?: boolean
+}
+
+function columnsOf(c: ServerChanges) {
+  return {
+    ...(c.vmState !== undefined && { vm_state: c.vmState }),
+    ...(c.taskState !== undefined && { task_state: c.taskState }),
+    ...(c.powerState !== undefined && { power_state: c.powerState }),
+    ...(c.progress !== undefined && { progress: c.progress }),
+    ...(c.fault !== undefined && { fault: c.fault === null ? null : jsonb(c.fault) }),
+    ...(c.host !== undefined && { host: c.host }),
+    ...(c.availabilityZone !== undefined && { availability_zone: c.availabilityZone }),
+    ...(c.pinnedAvailabilityZone !== undefined && { pinned_availability_zone: c.pinnedAvailabilityZone }),
+    ...(c.imageId !== undefined && { image_id: c.imageId }),
+    ...(c.flavor !== undefined && {
+      flavor: jsonb(c.flavor),
+      flavor_id: c.flavor.flavorId,
+      vcpus: c.flavor.vcpus,
+      ram_mib: c.flavor.ramMib,
+    }),
+    ...(c.oldFlavor !== undefined && { old_flavor: c.oldFlavor === null ? null : jsonb(c.oldFlavor) }),
+    ...(c.oldHost !== undefined && { old_host: c.oldHost }),
+    ...(c.systemMetadata !== undefined && { system_metadata: jsonb(c.systemMetadata) }),
+    ...(c.kernelId !== undefined && { kernel_id: c.kernelId }),
+    ...(c.ramdiskId !== undefined && { ramdisk_id: c.ramdiskId }),
+    ...(c.hasAutoDiskConfig !== undefined && { has_auto_disk_config: c.hasAutoDiskConfig }),
+    ...(c.isLaunchedNow && { launched_at: sql<Date>`now()`, terminated_at: null }),
+    ...(c.isDeletedNow && {
+      deleted_at: sql<Date>`now()`,
+      terminated_at: sql<Date>`now()`,
+    }),
+  }
+}
+
+/** A step of the task that holds this generation; undefined when another task has taken the server since. */
+export async function changeServer(
+  tx: DbOrTx,
+  serverId: string,
+  generation: number,
+  changes: ServerChanges,
+): Promise<Server | undefined> {
+  const row = await tx
+    .updateTable("compute.server")
+    .set({ ...columnsOf(changes), updated_at: sql<Date>`now()` })
+    .where("id", "=", serverId)
+    .where("generation", "=", generation)
+    .where("deleted_at", "is", null)
+    .returningAll()
+    .executeTakeFirst()
+  return row && serverOf(row)
+}
+
+/** What users may change at any time, whatever task runs. */
+export interface ServerDetails {
+  name?: string
+  description?: string | null
+  hostname?: string
+  accessIpV4?: string | null
+  accessIpV6?: string | null
+  hasAutoDiskConfig?: boolean
+  metadata?: Record<string, string>
+  keyName?: string | null
+  keyType?: string | null
+  publicKey?: string | null
+  userData?: string | null
+  trustedImageCertificates?: string[] | null
+}
+
+export async function updateDetails(
+  tx: DbOrTx,
+  serverId: string,
+  d: ServerDetails,
+): Promise<Server | undefined> {
+  const row = await tx
+    .updateTable("compute.server")
+    .set({
+      ...(d.name !== undefined && { name: d.name }),
+      ...(d.description !== undefined && { description: d.description }),
+      ...(d.hostname !== undefined && { hostname: d.hostname }),
+      ...(d.accessIpV4 !== undefined && { access_ip_v4: d.accessIpV4 }),
+      ...(d.accessIpV6 !== undefined && { access_ip_v6: d.accessIpV6 }),
+      ...(d.hasAutoDiskConfig !== undefined && { has_auto_disk_config: d.hasAutoDiskConfig }),
+      ...(d.metadata !== undefined && { metadata: jsonb(d.metadata) }),
+      ...(d.keyName !== undefined && { key_name: d.keyName }),
+      ...(d.keyType !== undefined && { key_type: d.keyType }),
+      ...(d.publicKey !== undefined && { public_key: d.publicKey }),
+      ...(d.userData !== undefined && { user_data: d.userData }),
+      ...(d.trustedImageCertificates !== undefined && {
+        trusted_image_certificates:
+          d.trustedImageCertificates === null ? null : jsonb(d.trustedImageCertificates),
+      }),
+      updated_at: sql<Date>`now()`,
+    })
+    .where("id", "=", serverId)
+    .where("deleted_at", "is", null)
+    .returningAll()
+    .executeTakeFirst()
+  return row && serverOf(row)
+}
+
+export interface ServerUsage {
+  instances: number
+  cores: number
+  ram: number
+}
+
+/** What counts against the quota of a project: every server that is not deleted, as Nova counts. */
+export async function countServerUsage(db: DbOrTx, projectId: string): Promise<ServerUsage> {
+  const found = await sql<ServerUsage>`
+    select count(*) as instances, coalesce(sum(vcpus), 0)::bigint as cores, coalesce(sum(ram_mib), 0)::bigint as ram
+    from compute.server where project_id = ${projectId} and deleted_at is null`.execute(db)
+  return found.rows[0] ?? { instances: 0, cores: 0, ram: 0 }
+}
