@@ -21,12 +21,19 @@ export interface PluggedVif {
   device: string | null
 }
 
+/** An image in the cache of this host. The format is known, never guessed from what a guest may have written. */
+export interface LocalImage {
+  path: string
+  format: "raw" | "qcow2"
+  virtualSizeBytes: number
+}
+
 export interface EnsureInput {
   spec: VmSpec
   power: "running" | "shutdown" | "paused"
   vifs: PluggedVif[]
-  /** Ready-made local files for the spec's disks by disk name (image cache already filled). */
-  imageFiles: Record<string, string>
+  /** Ready-made local files for the spec's image disks by disk name, and `kernel` and `ramdisk` (cache filled). */
+  imageFiles: Record<string, LocalImage>
 }
 
 /** Runs machines on one host. Called only from the agent's queue of that machine: never two calls at once for one. */
@@ -59,4 +66,21 @@ export interface HotplugsVifs {
 
 export interface TakesSnapshots {
   snapshot(handle: VmHandle, disk: DiskSpec["name"], toPath: string): Promise<{ sizeBytes: number }>
+}
+
+export interface OffersVnc {
+  /** The unix socket on which the running machine's screen is served (RFB, no password: guard the path). */
+  vncSocket(handle: VmHandle): string
+}
+
+export function canHotplugVifs(hypervisor: Hypervisor): hypervisor is Hypervisor & HotplugsVifs {
+  return "plugVif" in hypervisor && "unplugVif" in hypervisor
+}
+
+export function canSnapshot(hypervisor: Hypervisor): hypervisor is Hypervisor & TakesSnapshots {
+  return "snapshot" in hypervisor
+}
+
+export function canOfferVnc(hypervisor: Hypervisor): hypervisor is Hypervisor & OffersVnc {
+  return "vncSocket" in hypervisor
 }

@@ -1,0 +1,223 @@
+// The agent of a host: serves AgentCommands, keeps what it was told on disk, and reports what it sees. It has no
+// database. One queue a machine, so that no two commands, nor a command and a guest's own end, cross each other.
+import { mkdirSync } from "node:fs"
+import type { Clock } from "../platform/clock/clock.ts"
+import { bootId } from "../platform/exec/process.ts"
+import { invalid } from "../platform/fault/fault.ts"
+import { isUuid } from "../platform/ids/ids.ts"
+import type { Logger } from "../platform/log/log.ts"
+import type { AgentContext } from "./context.ts"
+import { agentMachineNotFound, agentStopping } from "./faults.ts"
+import { FenceStore, type FenceUse } from "./fence-store.ts"
+import type { Hypervisor } from "./hypervisor/hypervisor.ts"
+import type { ImageCache } from "./image-cache/image-cache.ts"
+import {
+  destroyMachine,
+  diagnoseMachine,
+  ensureMachine,
+  inspectMachine,
+  plugMachine,
+  readConsole,
+  rebootMachine,
+  setMachinePower,
+  snapshotMachine,
+  unplugMachine,
+  vncOf,
+} from "./machine-commands.ts"
+import { MachineQueues } from "./machine-queue.ts"
+import { agentDirectories, MachineStore } from "./machine-store.ts"
+import type { PortPlugger } from "./ports/port-plugger.ts"
+import type { AgentCommands, AgentReport, Fence, VmState } from "./protocol.ts"
+import { followState, powerOffAll, type RecoveryDeps, recoverMachines } from "./recovery.ts"
+
+export interface AgentDeps {
+  host: string
+  hypervisor: Hypervisor
+  ports: PortPlugger
+  images: ImageCache
+  /** The cloud's data directory; the agent's own lies in it (`agentDirectories`). */
+  dataDir: string
+  log: Logger
+  clock: Clock
+  report: (report: AgentReport) => void
+  /** The kernel's, unless a test plays a reboot. */
+  bootId?: () => string
+  aliveIntervalMs?: number
+}
+
+export type CommandName = keyof AgentCommands
+type Args<C extends CommandName> = AgentCommands[C]["args"]
+type Result<C extends CommandName> = AgentCommands[C]["result"]
+
+export interface Agent {
+  handle<C extends CommandName>(command: C, args: Args<C>): Promise<Result<C>>
+  /** Once, before commands are taken: adopts what lives, reports all, and starts again what must run. */
+  recoverAll(): Promise<void>
+  /** Powers every guest off and lets go. They run again after the next `recoverAll`. */
+  stopForShutdown(how: { graceMs: number }): Promise<void>
+  /** Lets go of everything; the guests run on. */
+  release(): Promise<void>
+}
+
+/** A host is taken for dead after a few of these are missed. */
+const defaultAliveIntervalMs = 10_000
+
+export function createAgent(deps: AgentDeps): Agent {
+  return new HostAgent(deps)
+}
+
+class HostAgent implements Agent {
+  readonly #context: AgentContext
+  readonly #recovery: RecoveryDeps
+  readonly #queues = new MachineQueues()
+  readonly #stop = new AbortController()
+  readonly #aliveIntervalMs: number
+  readonly #loops: Promise<void>[] = []
+  #isStopping = false
+  #resumed: Promise<void> = Promise.resolve()
+
+  constructor(deps: AgentDeps) {
+    const directories = agentDirectories(deps.dataDir)
+    mkdirSync(directories.vms, { recursive: true, mode: 0o711 })
+    const { host, hypervisor, ports, images, log, clock, report } = deps
+    this.#context = {
+      ...{ host, hypervisor, ports, images, log, clock, report },
+      fences: new FenceStore(directories.fences, clock),
+      machines: new MachineStore(directories.vms),
+    }
+    this.#recovery = {
+      context: this.#context,
+      queues: this.#queues,
+      directories,
+      bootId: deps.bootId ?? bootId,
+    }
+    this.#aliveIntervalMs = deps.aliveIntervalMs ?? defaultAliveIntervalMs
+  }
+
+  async handle<C extends CommandName>(command: C, args: Args<C>): Promise<Result<C>> {
+    if (this.#isStopping) throw agentStopping(this.#context.host)
+    const run: (args: Args<C>) => Promise<Result<C>> = this.#commands[command]
+    return await run(args)
+  }
+
+  async recoverAll(): Promise<void> {
+    // Before looking, so that what happens while we look is seen as well.
+    this.#loops.push(this.#followEvents(), this.#sayAlive())
+    const { resumed } = await recoverMachines(this.#recovery)
+    this.#resumed = resumed
+  }
+
+  async stopForShutdown(how: { graceMs: number }): Promise<void> {
+    this.#isStopping = true
+    await this.#resumed
+    await powerOffAll(this.#recovery, how.graceMs)
+    await this.release()
+  }
+
+  async release(): Promise<void> {
+    this.#isStopping = true
+    this.#stop.abort()
+    await this.#resumed
+    await this.#queues.idle()
+    await Promise.all(this.#loops)
+    await this.#context.hypervisor[Symbol.asyncDispose]()
+  }
+
+  /** The whole protocol; the type makes it complete. */
+  readonly #commands: { [C in CommandName]: (args: Args<C>) => Promise<Result<C>> } = {
+    "vm.ensure": (args) =>
+      this.#change(args.spec.serverId, args.fence, "ensure", () =>
+        ensureMachine(this.#context, args.spec, args.power),
+      ),
+    "vm.stop": (args) =>
+      this.#change(args.serverId, args.fence, "change", () =>
+        setMachinePower(this.#context, args.serverId, "shutdown", args.graceMs),
+      ),
+    "vm.reboot": (args) =>
+      this.#change(args.spec.serverId, args.fence, "change", () =>
+        rebootMachine(this.#context, args.spec, args),
+      ),
+    "vm.pause": (args) =>
+      this.#change(args.serverId, args.fence, "change", () =>
+        setMachinePower(this.#context, args.serverId, "paused", 0),
+      ),
+    "vm.unpause": (args) =>
+      this.#change(args.serverId, args.fence, "change", () =>
+        setMachinePower(this.#context, args.serverId, "running", 0),
+      ),
+    "vm.destroy": (args) =>
+      this.#change(args.serverId, args.fence, "destroy", () => destroyMachine(this.#context, args.serverId)),
+    "vm.inspect": (args) => inspectMachine(this.#context, checkId(args.serverId)),
+    "vm.plug": (args) =>
+      this.#change(args.serverId, args.fence, "change", () =>
+        plugMachine(this.#context, args.serverId, args.vif),
+      ),
+    "vm.unplug": (args) =>
+      this.#change(args.serverId, args.fence, "change", () =>
+        unplugMachine(this.#context, args.serverId, args.portId),
+      ),
+    "vm.console_log": (args) => readConsole(this.#context, checkId(args.serverId), args.lines),
+    "vm.vnc": async (args) => vncOf(this.#context, checkId(args.serverId)),
+    "vm.diagnostics": (args) => diagnoseMachine(this.#context, checkId(args.serverId)),
+    "vm.snapshot": (args) =>
+      this.#change(args.serverId, args.fence, "change", () =>
+        snapshotMachine(this.#context, args.serverId, args.path),
+      ),
+    "host.describe": () => this.#context.hypervisor.describe(),
+    "vm.list": () => this.#list(),
+  }
+
+  async #change<T>(serverId: string, fence: Fence, use: FenceUse, task: () => Promise<T>): Promise<T> {
+    checkId(serverId)
+    return await this.#queues.run(serverId, async () => {
+      const isUnknown = !this.#context.machines.get(serverId)
+      await this.#context.fences.accept(serverId, fence, use)
+      if (use === "change" && isUnknown) throw agentMachineNotFound(serverId)
+      return await task()
+    })
+  }
+
+  async #list(): Promise<{ serverId: string; state: VmState }[]> {
+    const { machines } = this.#context
+    const ids = new Set([...machines.directories(), ...machines.all().map((record) => record.spec.serverId)])
+    const list: { serverId: string; state: VmState }[] = []
+    for (const serverId of ids) {
+      list.push({ serverId, state: await inspectMachine(this.#context, serverId) })
+    }
+    return list
+  }
+
+  async #followEvents(): Promise<void> {
+    const { hypervisor, log } = this.#context
+    for await (const { serverId } of hypervisor.events(this.#stop.signal)) {
+      // Not awaited: one machine's long command must not hold up the news of the others.
+      void this.#queues
+        .run(serverId, () => this.#follow(serverId), { isOwn: true })
+        .catch((error: unknown) => log.error({ serverId, err: error }, "an event could not be followed"))
+    }
+  }
+
+  async #follow(serverId: string): Promise<void> {
+    if (!this.#isStopping) await followState(this.#context, serverId)
+  }
+
+  async #sayAlive(): Promise<void> {
+    const { clock, host, hypervisor, log, report } = this.#context
+    const { signal } = this.#stop
+    while (!signal.aborted) {
+      try {
+        const description = await hypervisor.describe()
+        report({ kind: "alive", host, at: clock.now().toISOString(), description })
+      } catch (error) {
+        log.error({ err: error }, "the host could not be described")
+      }
+      await clock.sleep(this.#aliveIntervalMs, signal).catch(() => {})
+    }
+  }
+}
+
+/** Ids become paths on this host. */
+function checkId(serverId: string): string {
+  if (!isUuid(serverId)) throw invalid("serverId", "A server id is a UUID.")
+  return serverId
+}

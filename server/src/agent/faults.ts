@@ -1,0 +1,89 @@
+import { fault } from "../platform/fault/fault.ts"
+
+/** Someone newer owns the machine; the sender must stop, not repeat. */
+export const agentFenceStale = fault(
+  "conflict",
+  "agent.fence.stale",
+  (serverId: string) => `A newer command for machine ${serverId} has been accepted already.`,
+)
+
+export const agentMachineNotFound = fault(
+  "not_found",
+  "agent.machine.not_found",
+  (serverId: string) => `Machine ${serverId} is not on this host.`,
+)
+
+export const agentMachineBusy = fault(
+  "unavailable",
+  "agent.machine.busy",
+  (serverId: string) => `Too many commands wait for machine ${serverId}.`,
+)
+
+export const agentStopping = fault(
+  "unavailable",
+  "agent.host.stopping",
+  (host: string) => `Host ${host} is shutting down and takes no commands.`,
+)
+
+/** What QEMU or a tool of the host said is for the log, as the fault's cause. */
+export const agentStartFailed = fault(
+  "bug",
+  "agent.machine.start_failed",
+  (serverId: string, why: string) => `The hypervisor could not start machine ${serverId}: ${why}`,
+)
+
+export const agentMachineStateWrong = fault(
+  "conflict",
+  "agent.machine.wrong_state",
+  (what: string, power: string) => `Cannot ${what} a machine that is ${power}.`,
+)
+
+export const agentGuestKeepsDevice = fault(
+  "conflict",
+  "agent.machine.guest_keeps_device",
+  (serverId: string) => `The guest of machine ${serverId} does not let go of the device.`,
+)
+
+export const agentPropertyUnsupported = fault(
+  "unsupported",
+  "agent.machine.property_unsupported",
+  (property: string, value: string, right: string) => `This host cannot do ${property}=${value}: ${right}`,
+)
+
+export const agentAbilityMissing = fault(
+  "unsupported",
+  "agent.host.ability_missing",
+  (driver: string, ability: string) => `The hypervisor "${driver}" cannot do this: ${ability}.`,
+)
+
+export const agentDiskTooSmall = fault(
+  "invalid",
+  "agent.disk.too_small",
+  (disk: string, hasBytes: number, needsBytes: number) =>
+    `Disk "${disk}" of ${hasBytes} bytes is smaller than its image, which needs ${needsBytes} bytes.`,
+)
+
+export const agentImageRefused = fault(
+  "invalid",
+  "agent.image.refused",
+  (imageId: string, why: string) => `Image ${imageId} cannot be used: ${why}`,
+)
+
+export const agentImageChecksumWrong = fault(
+  "invalid",
+  "agent.image.checksum_wrong",
+  (imageId: string) => `The data of image ${imageId} does not match its checksum.`,
+)
+
+export const agentImageMissing = fault(
+  "unavailable",
+  "agent.image.missing",
+  (imageId: string) => `The data of image ${imageId} cannot be read now.`,
+)
+
+export const agentCacheFull = fault(
+  "no_capacity",
+  "agent.image.cache_full",
+  (needBytes: number, limitBytes: number) =>
+    `The image cache of this host has no room for ${needBytes} bytes (limit ${limitBytes}).`,
+)

@@ -1,0 +1,266 @@
+// The whole QEMU command line of a machine. Pure: the same input gives the same line.
+import { createHash } from "node:crypto"
+import { agentPropertyUnsupported } from "../../faults.ts"
+import type { VmSpec } from "../../protocol.ts"
+import type { EnsureInput } from "../hypervisor.ts"
+import {
+  blockdev,
+  DiskPlaces,
+  diskDeviceId,
+  diskNodeName,
+  isQ35,
+  keyValues,
+  netdev,
+  vifDevice,
+} from "./devices.ts"
+import { diskFiles } from "./disks.ts"
+import type { RunDirectory } from "./run-directory.ts"
+
+export interface MachineOptions {
+  accelerator: "kvm" | "tcg"
+  /** QEMU gives up root for this user once everything is open; null keeps the user it is started as. */
+  runAs: { uid: number; gid: number } | null
+  /** Upper bound of the translated code that tcg keeps for one machine. */
+  tcgCacheMib: number
+  /** Checksum and segmentation offload on taps; not with OVS's userspace datapath, which drops such frames. */
+  hasTapOffload: boolean
+  /** OVMF, for hw_firmware_type=uefi; null when this host has none. */
+  firmware: { code: string; variables: string } | null
+}
+
+/** Empty hot-plug ports of a q35 machine; a pc machine takes new devices on its root bus. */
+const q35HotplugPorts = 8
+const vcpusMax = 255
+
+const videoDevices: Record<string, string> = {
+  vga: "VGA",
+  cirrus: "cirrus-vga",
+  virtio: "virtio-vga",
+  vmvga: "vmware-svga",
+  bochs: "bochs-display",
+  qxl: "qxl-vga",
+}
+
+export function commandLine(directory: RunDirectory, input: EnsureInput, options: MachineOptions): string[] {
+  const { spec } = input
+  return [
+    ...identity(directory, spec),
+    ...confinement(options),
+    ...processor(spec, options),
+    ...firmware(directory, spec, options),
+    ...channels(directory, spec),
+    ...disks(directory, input),
+    ...interfaces(input, options),
+    ...extras(spec),
+    ...directBoot(input),
+    // The agent lets it go (`cont`) once it listens to the events.
+    "-S",
+  ]
+}
+
+function identity(directory: RunDirectory, spec: VmSpec): string[] {
+  const product = {
+    type: 1,
+    manufacturer: "OpenStack Foundation",
+    product: "OpenStack Nova",
+    version: "Kumoi",
+    serial: spec.serverId,
+    uuid: spec.serverId,
+    family: "Virtual Machine",
+  }
+  return [
+    "-name",
+    `guest=${spec.instanceName.replaceAll(",", "")},debug-threads=on`,
+    "-uuid",
+    spec.serverId,
+    // Guests tell by the product's name which cloud they are in, and look for its metadata.
+    "-smbios",
+    keyValues(`type=${product.type}`, { ...product, type: undefined }).replace(",type=undefined", ""),
+    "-pidfile",
+    directory.pidFile,
+    "-msg",
+    "timestamp=on",
+  ]
+}
+
+function confinement(options: MachineOptions): string[] {
+  // Giving up root is itself a change of privileges, so it cannot be denied when QEMU has to do it.
+  const privileges = options.runAs ? "" : ",elevateprivileges=deny"
+  return [
+    "-no-user-config",
+    "-nodefaults",
+    "-sandbox",
+    `on,obsolete=deny${privileges},spawn=deny,resourcecontrol=deny`,
+    ...(options.runAs ? ["-runas", `${options.runAs.uid}:${options.runAs.gid}`] : []),
+  ]
+}
+
+function processor(spec: VmSpec, options: MachineOptions): string[] {
+  const type = spec.properties.hw_machine_type ?? "pc"
+  if (!/^(pc|q35|pc-i440fx-[\w.]+|pc-q35-[\w.]+)$/.test(type)) {
+    throw agentPropertyUnsupported("hw_machine_type", type, "pc, q35 or a version of these")
+  }
+  const hpet = spec.properties.hw_time_hpet === "true" ? "on" : "off"
+  const accel =
+    options.accelerator === "kvm" ? "kvm" : `tcg,thread=multi,tb-size=${Math.floor(options.tcgCacheMib)}`
+  const clock = spec.properties.os_type === "windows" ? "localtime" : "utc"
+  const sleepless = isQ35(spec) ? "ICH9-LPC" : "PIIX4_PM"
+  return [
+    "-machine",
+    `${type},hpet=${hpet},dump-guest-core=off`,
+    "-accel",
+    accel,
+    "-cpu",
+    options.accelerator === "kvm" ? "host" : "max",
+    "-smp",
+    topology(spec),
+    "-m",
+    `size=${spec.ramMib}M`,
+    "-rtc",
+    `base=${clock},driftfix=slew`,
+    "-global",
+    `${sleepless}.disable_s3=1`,
+    "-global",
+    `${sleepless}.disable_s4=1`,
+    "-boot",
+    `strict=on${spec.properties.hw_boot_menu === "true" ? ",menu=on,splash-time=3000" : ""}`,
+  ]
+}
+
+function topology(spec: VmSpec): string {
+  const wanted = (name: string) =>
+    Number(spec.properties[`hw_cpu_${name}`] ?? spec.properties[`hw:cpu_${name}`])
+  if (spec.vcpus > vcpusMax) {
+    throw agentPropertyUnsupported("vcpus", String(spec.vcpus), `at most ${vcpusMax}`)
+  }
+  const cores = wanted("cores") || 1
+  const threads = wanted("threads") || 1
+  const sockets = wanted("sockets") || spec.vcpus / cores / threads
+  // A wish that does not come out even is left aside, as Nova's preferred topology is.
+  const isEven = Number.isInteger(sockets) && sockets * cores * threads === spec.vcpus
+  const [s, c, t] = isEven ? [sockets, cores, threads] : [spec.vcpus, 1, 1]
+  return `cpus=${spec.vcpus},sockets=${s},cores=${c},threads=${t}`
+}
+
+function firmware(directory: RunDirectory, spec: VmSpec, options: MachineOptions): string[] {
+  const type = spec.properties.hw_firmware_type ?? "bios"
+  if (type === "bios") return []
+  if (type !== "uefi") throw agentPropertyUnsupported("hw_firmware_type", type, "bios or uefi")
+  if (!options.firmware) {
+    throw agentPropertyUnsupported("hw_firmware_type", type, "install the package ovmf on the host")
+  }
+  const flash = (unit: number, file: string, isReadOnly: boolean) =>
+    keyValues("if=pflash", { unit, format: "raw", file, readonly: isReadOnly })
+  return [
+    "-drive",
+    flash(0, options.firmware.code, true),
+    "-drive",
+    flash(1, directory.firmwareVariables, false),
+  ]
+}
+
+function channels(directory: RunDirectory, spec: VmSpec): string[] {
+  const socket = (id: string, path: string, more = {}) =>
+    keyValues("socket", { id, path, server: true, wait: false, ...more })
+  const video = spec.properties.hw_video_model ?? "vga"
+  const driver = videoDevices[video]
+  if (!driver && video !== "none") {
+    throw agentPropertyUnsupported("hw_video_model", video, `none, ${Object.keys(videoDevices).join(", ")}`)
+  }
+  return [
+    "-chardev",
+    socket("qmp", directory.qmpSocket),
+    "-mon",
+    "chardev=qmp,mode=control",
+    // The log is appended to, over reboots too; the socket is for someone who wants to type.
+    "-chardev",
+    socket("serial0", directory.serialSocket, { logfile: directory.serialLog, logappend: true }),
+    "-device",
+    device({ driver: "isa-serial", id: "serial0-port", chardev: "serial0" }),
+    "-display",
+    "none",
+    "-vnc",
+    `unix:${directory.vncSocket.replaceAll(",", ",,")},share=allow-exclusive`,
+    ...(driver ? ["-device", device({ driver, id: "video0" })] : []),
+  ]
+}
+
+function disks(directory: RunDirectory, input: EnsureInput): string[] {
+  const { spec } = input
+  const places = new DiskPlaces(spec)
+  const args: string[] = []
+  const fronts: string[] = []
+  for (const [index, file] of diskFiles(directory, input).entries()) {
+    const node = diskNodeName(index)
+    args.push("-blockdev", JSON.stringify(blockdev(file, node)))
+    const cdromBus = spec.properties.hw_cdrom_bus ?? "ide"
+    const bus = file.isCdrom ? cdromBus : file.disk.bus
+    const front = places.place(diskDeviceId(index), node, bus, { isCdrom: file.isCdrom })
+    // QEMU gives 0 to the kernel of a direct boot.
+    const boot = file.disk.bootIndex === null ? {} : { bootindex: file.disk.bootIndex + 1 }
+    const serial = file.disk.source.kind === "blank" && file.disk.name.length === 36 ? file.disk.name : null
+    // virtio-blk cuts serial numbers at 20 bytes, and guests look for the cut form.
+    fronts.push("-device", device({ ...front, ...boot, ...(serial ? { serial: serial.slice(0, 20) } : {}) }))
+  }
+  if (spec.configDrive) {
+    const file = { driver: "file", filename: directory.configDrive, "read-only": true }
+    args.push("-blockdev", JSON.stringify({ driver: "raw", "node-name": "config", "read-only": true, file }))
+    // Guests find it by its label, and a guest on virtio has no driver for q35's CD for certain.
+    const bus =
+      spec.properties.hw_cdrom_bus ?? (spec.disks.every((d) => d.bus === "virtio") ? "virtio" : "ide")
+    fronts.push("-device", device(places.place("config-drive", "config", bus, { isCdrom: true })))
+  }
+  return [...args, ...places.controllers.flatMap((c) => ["-device", device(c)]), ...fronts]
+}
+
+function interfaces(input: EnsureInput, options: MachineOptions): string[] {
+  return input.vifs.flatMap((vif, index) => {
+    const { type, ...values } = netdev(vif, index, options.hasTapOffload)
+    return ["-netdev", keyValues(type, values), "-device", device(vifDevice(input.spec, vif))]
+  })
+}
+
+function extras(spec: VmSpec): string[] {
+  const devices: { driver: string; id: string; [key: string]: unknown }[] = [
+    { driver: "virtio-rng-pci", id: "rng0-port", rng: "rng0" },
+    // Pages that the guest frees go back to the host.
+    { driver: "virtio-balloon-pci", id: "balloon0", "free-page-reporting": true },
+  ]
+  const watchdog = spec.properties.hw_watchdog_action ?? "disabled"
+  if (watchdog !== "disabled") devices.push({ driver: "i6300esb", id: "watchdog0" })
+  if (!["disabled", "reset", "poweroff", "pause", "none"].includes(watchdog)) {
+    throw agentPropertyUnsupported("hw_watchdog_action", watchdog, "disabled, reset, poweroff, pause or none")
+  }
+  if (spec.properties.hw_pointer_model === "usbtablet") {
+    devices.push({ driver: "qemu-xhci", id: "usb0" }, { driver: "usb-tablet", id: "tablet0" })
+  }
+  if (isQ35(spec)) {
+    for (let i = 0; i < q35HotplugPorts; i++) {
+      devices.push({ driver: "pcie-root-port", id: `port${i}`, chassis: i + 1, slot: i + 1 })
+    }
+  }
+  return [
+    "-object",
+    "rng-builtin,id=rng0",
+    ...devices.flatMap((d) => ["-device", device(d)]),
+    ...(watchdog === "disabled" ? [] : ["-action", `watchdog=${watchdog}`]),
+  ]
+}
+
+function directBoot(input: EnsureInput): string[] {
+  const { kernel, ramdisk } = input.imageFiles
+  if (!input.spec.kernelImage) return []
+  if (!kernel) throw new Error("no image file was given for the kernel")
+  if (input.spec.ramdiskImage && !ramdisk) throw new Error("no image file was given for the ramdisk")
+  const line = input.spec.kernelCommandLine ?? "root=/dev/vda console=tty0 console=ttyS0"
+  return ["-kernel", kernel.path, ...(ramdisk ? ["-initrd", ramdisk.path] : []), "-append", line]
+}
+
+function device(values: Record<string, unknown>): string {
+  return JSON.stringify(values)
+}
+
+/** Whether a running QEMU was started with the same line. */
+export function digestOf(args: readonly string[]): string {
+  return createHash("sha256").update(JSON.stringify(args)).digest("hex").slice(0, 16)
+}

@@ -1,0 +1,303 @@
+// One QEMU process and what we know of it. The end of the QMP connection tells of its death at once; the driver's
+// tick (`check`) is the second way, for when the connection could not be had.
+import { appendFileSync, chmodSync, readFileSync, writeFileSync } from "node:fs"
+import type { Clock } from "../../../platform/clock/clock.ts"
+import { eventually } from "../../../platform/clock/clock.ts"
+import { type DetachedProcess, startDetached } from "../../../platform/exec/detach.ts"
+import { endProcess, isProcessAlive, type ProcessIdentity } from "../../../platform/exec/process.ts"
+import { describeError } from "../../../platform/fault/fault.ts"
+import type { Logger } from "../../../platform/log/log.ts"
+import { agentMachineStateWrong, agentStartFailed } from "../../faults.ts"
+import type { PowerState, VmState } from "../../protocol.ts"
+import { continueGuest, QmpConnection, type QmpEvent, queryStatus, stopGuest } from "../../qmp/index.ts"
+import type { RunDirectory } from "./run-directory.ts"
+
+export interface MachineDeps {
+  clock: Clock
+  log: Logger
+  /** Told of every change of state. */
+  onChange: (serverId: string, state: VmState) => void
+}
+
+const startTimeoutMs = 30_000
+/** QEMU frees the guest's memory after it closed its sockets, which takes a while for a large guest. */
+const endTimeoutMs = 10_000
+const sigtermGraceMs = 3_000
+/** Guests die before the cloud's own processes when the host runs out of memory. */
+const oomScoreAdjust = "300"
+
+export class QemuMachine {
+  readonly serverId: string
+  readonly directory: RunDirectory
+  readonly #deps: MachineDeps
+  #state: VmState
+  #identity: ProcessIdentity | null = null
+  #child: DetachedProcess | null = null
+  #qmp: QmpConnection | null = null
+  #connecting: Promise<void> | null = null
+  /** From QEMU's SHUTDOWN event: why it is about to end. */
+  #shutdownReason: string | null = null
+  #isReleased = false
+  #concluding: Promise<void> | null = null
+
+  constructor(serverId: string, directory: RunDirectory, deps: MachineDeps) {
+    this.serverId = serverId
+    this.directory = directory
+    this.#deps = deps
+    this.#state = this.#stateOf("shutdown")
+  }
+
+  get state(): VmState {
+    return this.#state
+  }
+
+  get identity(): ProcessIdentity | null {
+    return this.#identity
+  }
+
+  get isAlive(): boolean {
+    return this.#identity !== null && isProcessAlive(this.#identity)
+  }
+
+  /** The connection of the living machine; a fault when there is none. */
+  async qmp(what: string): Promise<QmpConnection> {
+    if (this.isAlive && (!this.#qmp || this.#qmp.isClosed)) await this.#connect(startTimeoutMs)
+    if (!this.#qmp || this.#qmp.isClosed) throw agentMachineStateWrong(what, this.#state.power)
+    return this.#qmp
+  }
+
+  /** Starts QEMU with the processors halted, and connects. Whoever calls has made sure that none runs. */
+  async launch(
+    prefix: readonly string[],
+    args: readonly string[],
+    onStarted: (identity: ProcessIdentity) => Promise<void>,
+  ): Promise<void> {
+    const [file, ...rest] = [...prefix, "qemu-system-x86_64", ...args]
+    if (file === undefined) throw new Error("unreachable: the command is never empty")
+    appendFileSync(this.directory.serialLog, "", { mode: 0o600 })
+    writeFileSync(this.directory.qemuLog, "", { mode: 0o600 })
+    this.#shutdownReason = null
+    this.#concluding = null
+    this.#child = await startDetached(file, rest, { outputFile: this.directory.qemuLog })
+    this.#identity = this.#child.identity
+    try {
+      await onStarted(this.#identity)
+      await this.#connect(startTimeoutMs)
+      for (const path of [this.directory.qmpSocket, this.directory.vncSocket, this.directory.serialSocket]) {
+        chmodSync(path, 0o600)
+      }
+      this.#shieldHost()
+    } catch (error) {
+      await endProcess(this.#identity, { graceMs: sigtermGraceMs })
+      const said = this.#lastWords()
+      this.#identity = null
+      throw agentStartFailed(this.serverId, said || describeError(error))
+    }
+  }
+
+  /** Takes up a QEMU that was started before us. */
+  async adopt(identity: ProcessIdentity): Promise<void> {
+    this.#identity = identity
+    this.#concluding = null
+    if (!isProcessAlive(identity)) {
+      this.#identity = null
+      return
+    }
+    // Until it answers it counts as running: it does run, and nobody has said otherwise.
+    this.#setState(this.#stateOf("running"))
+    try {
+      await this.#connect(startTimeoutMs)
+      await this.refresh()
+    } catch (error) {
+      this.#deps.log.warn({ serverId: this.serverId, err: error }, "a living machine does not answer yet")
+    }
+  }
+
+  /** Reads the state from QEMU. */
+  async refresh(): Promise<VmState> {
+    if (!this.isAlive) {
+      if (this.#identity) await this.#conclude()
+      return this.#state
+    }
+    if (!this.#qmp || this.#qmp.isClosed) return this.#state
+    const { status } = await queryStatus(this.#qmp)
+    this.#setState(this.#stateOf(powerOf(status), reasonOf(status)))
+    return this.#state
+  }
+
+  async resume(): Promise<void> {
+    await continueGuest(await this.qmp("continue"))
+    await this.refresh()
+  }
+
+  async pause(): Promise<void> {
+    await stopGuest(await this.qmp("pause"))
+    await this.refresh()
+  }
+
+  /** Whether it ended within the time. */
+  async waitEnd(timeoutMs: number): Promise<boolean> {
+    try {
+      await eventually("QEMU to end", () => !this.isAlive, { timeoutMs, intervalMs: 50 })
+    } catch {
+      return false
+    }
+    await this.#conclude()
+    return true
+  }
+
+  /** Ends QEMU: SIGTERM lets it write back what it holds, SIGKILL follows. */
+  async end(why: string): Promise<void> {
+    const identity = this.#identity
+    if (!identity) return
+    this.#shutdownReason ??= why
+    await endProcess(identity, { graceMs: sigtermGraceMs })
+    await this.#conclude()
+  }
+
+  /** The tick: notices a death, and connects again when the connection was lost. */
+  async check(): Promise<void> {
+    if (this.#isReleased || !this.#identity || this.#connecting) return
+    if (!this.isAlive) await this.#conclude()
+    else if (!this.#qmp || this.#qmp.isClosed) {
+      await this.#connect(1_000).then(
+        () => this.refresh(),
+        () => {},
+      )
+    }
+  }
+
+  /** Lets go of the machine without touching it. */
+  async release(): Promise<void> {
+    this.#isReleased = true
+    await this.#qmp?.close()
+  }
+
+  async #connect(timeoutMs: number): Promise<void> {
+    this.#connecting ??= this.#connectNow(timeoutMs).finally(() => {
+      this.#connecting = null
+    })
+    await this.#connecting
+  }
+
+  async #connectNow(timeoutMs: number): Promise<void> {
+    const qmp = await eventually(
+      "QEMU to greet",
+      async () => {
+        if (!this.isAlive) return "ended" as const
+        return await QmpConnection.connect(this.directory.qmpSocket)
+      },
+      { timeoutMs, intervalMs: 10 },
+    )
+    if (qmp === "ended") throw new Error("QEMU ended at once")
+    this.#qmp = qmp
+    void this.#follow(qmp, qmp.events())
+  }
+
+  async #follow(qmp: QmpConnection, events: AsyncIterableIterator<QmpEvent>): Promise<void> {
+    for await (const event of events) {
+      try {
+        await this.#onEvent(event)
+      } catch (error) {
+        this.#deps.log.debug({ serverId: this.serverId, err: error }, "event came too late")
+      }
+    }
+    if (this.#isReleased || this.#qmp !== qmp) return
+    this.#qmp = null
+    // The sockets close just before the process is gone. If it lives on, the tick connects again.
+    await this.waitEnd(endTimeoutMs)
+  }
+
+  async #onEvent({ event, data }: QmpEvent): Promise<void> {
+    if (event === "SHUTDOWN") this.#shutdownReason ??= String(data.reason)
+    else if (event === "GUEST_PANICKED") this.#shutdownReason = "guest-panic"
+    else if (event === "STOP" || event === "RESUME" || event === "SUSPEND" || event === "WAKEUP") {
+      await this.refresh()
+    }
+  }
+
+  async #conclude(): Promise<void> {
+    this.#concluding ??= this.#concludeNow()
+    await this.#concluding
+  }
+
+  async #concludeNow(): Promise<void> {
+    const isOurs = this.#child?.identity.pid === this.#identity?.pid
+    const ended = isOurs ? await this.#child?.ended : undefined
+    this.#identity = null
+    this.#child = null
+    await this.#qmp?.close()
+    this.#qmp = null
+    const { power, reason } = verdict(this.#shutdownReason, ended?.signal ?? null, this.#lastWords())
+    this.#setState(this.#stateOf(power, reason))
+  }
+
+  #stateOf(power: PowerState, reason?: string): VmState {
+    const since = this.#deps.clock.now().toISOString()
+    return reason === undefined ? { power, since } : { power, since, reason }
+  }
+
+  #setState(next: VmState): void {
+    if (next.power === this.#state.power && next.reason === this.#state.reason) return
+    this.#state = next
+    this.#deps.onChange(this.serverId, next)
+  }
+
+  #shieldHost(): void {
+    try {
+      writeFileSync(`/proc/${this.#identity?.pid}/oom_score_adj`, oomScoreAdjust)
+    } catch {
+      // Not allowed without privileges in some containers; the kernel's own choice stands then.
+    }
+  }
+
+  /** The end of what QEMU printed, without its time stamps. */
+  #lastWords(): string {
+    try {
+      const lines = readFileSync(this.directory.qemuLog, "utf8").trim().split("\n")
+      return lines
+        .slice(-3)
+        .map((line) => line.replace(/^\S+Z /, "").replace(/^qemu-system-x86_64: /, ""))
+        .join("; ")
+        .slice(-400)
+    } catch {
+      return ""
+    }
+  }
+}
+
+function powerOf(status: string): PowerState {
+  if (status === "suspended") return "suspended"
+  if (status === "shutdown") return "shutdown"
+  if (status === "guest-panicked" || status === "internal-error") return "crashed"
+  return status === "running" ? "running" : "paused"
+}
+
+function reasonOf(status: string): string | undefined {
+  if (status === "io-error") return "the guest is paused because a disk of the host failed or is full"
+  if (status === "watchdog") return "the guest is paused by its watchdog"
+  if (status === "guest-panicked") return "the guest's kernel panicked"
+  if (status === "internal-error") return "QEMU met an internal error"
+  return undefined
+}
+
+const shutdownReasons: Record<string, string> = {
+  "guest-shutdown": "the guest powered off",
+  "guest-reset": "the guest reset",
+  "host-qmp-quit": "stopped by the host",
+  "host-signal": "QEMU was asked to end by a signal from outside",
+}
+
+/** What an ended QEMU means, from its last event, the signal that killed it, and its last words. Pure. */
+export function verdict(
+  shutdownReason: string | null,
+  signal: string | null,
+  lastWords: string,
+): { power: "shutdown" | "crashed"; reason: string } {
+  if (shutdownReason === "guest-panic") return { power: "crashed", reason: "the guest's kernel panicked" }
+  if (shutdownReason !== null) {
+    return { power: "shutdown", reason: shutdownReasons[shutdownReason] ?? shutdownReason }
+  }
+  const how = signal ? `QEMU was ended by ${signal}` : "QEMU ended unexpectedly"
+  return { power: "crashed", reason: lastWords ? `${how}: ${lastWords}` : how }
+}

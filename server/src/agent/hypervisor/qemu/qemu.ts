@@ -1,0 +1,337 @@
+// The QEMU driver. A machine is a QEMU process of its own in a session of its own; everything about it lies in its
+// run directory, so any later agent finds it, living or dead.
+import { existsSync, readFileSync } from "node:fs"
+import { copyFile } from "node:fs/promises"
+import type { Clock } from "../../../platform/clock/clock.ts"
+import { identifyProcess, type ProcessIdentity } from "../../../platform/exec/process.ts"
+import type { Logger } from "../../../platform/log/log.ts"
+import { EventHub } from "../../event-queue.ts"
+import { agentMachineNotFound, agentMachineStateWrong } from "../../faults.ts"
+import type { HostDescription, VmDiagnostics, VmState } from "../../protocol.ts"
+import { readStateFile, writeStateFile } from "../../state-file.ts"
+import { readHostFacts } from "../host-facts.ts"
+import type {
+  EnsureInput,
+  HotplugsVifs,
+  Hypervisor,
+  OffersVnc,
+  PluggedVif,
+  TakesSnapshots,
+  VmEvent,
+  VmHandle,
+} from "../hypervisor.ts"
+import { readQemuVersion } from "./accelerator.ts"
+import { commandLine, type MachineOptions } from "./command-line.ts"
+import { makeConfigDrive } from "./config-drive.ts"
+import { boundConsoleLog, readConsoleLog } from "./console-log.ts"
+import { diagnose } from "./diagnostics.ts"
+import { diskFiles, ensureDisks } from "./disks.ts"
+import { hotplugVif, hotunplugVif } from "./hotplug.ts"
+import { QemuMachine } from "./machine.ts"
+import { powerOff } from "./power-off.ts"
+import {
+  makeRunDirectory,
+  type RunDirectory,
+  removeRunDirectory,
+  removeSockets,
+  runDirectory,
+} from "./run-directory.ts"
+import { snapshotDisk } from "./snapshot.ts"
+
+export interface QemuOptions {
+  host: string
+  hostIp: string
+  /** Machines lie here, each in a directory of its own. */
+  vmsDir: string
+  clock: Clock
+  log: Logger
+  accelerator: "kvm" | "tcg"
+  /** Where QEMU must be started so that it sees the taps (a network namespace); see `PortPlugger.commandPrefix`. */
+  commandPrefix?: () => string[]
+  runAs?: { uid: number; gid: number } | null
+  tcgCacheMib?: number
+  hasTapOffload?: boolean
+  firmware?: { code: string; variables: string } | null
+}
+
+/** Deaths are noticed by the closed connection at once; this is the second look. */
+const watchIntervalMs = 500
+const eventLimit = 4_096
+/** Translated code of one tcg machine. QEMU's own bound is 1 GiB; booting is as fast with 32 MiB (measured). */
+const defaultTcgCacheMib = 128
+const driverName = "qemu"
+
+interface StoredHandle extends VmHandle {
+  process: ProcessIdentity | null
+}
+
+export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots, OffersVnc {
+  readonly name = driverName
+  readonly #options: QemuOptions
+  readonly #machineOptions: MachineOptions
+  readonly #machines = new Map<string, Promise<QemuMachine>>()
+  readonly #events = new EventHub<VmEvent>(eventLimit)
+  readonly #stop = new AbortController()
+  readonly #watching: Promise<void>
+  #version: string | undefined
+
+  constructor(options: QemuOptions) {
+    this.#options = options
+    this.#machineOptions = {
+      accelerator: options.accelerator,
+      runAs: options.runAs ?? null,
+      tcgCacheMib: options.tcgCacheMib ?? defaultTcgCacheMib,
+      hasTapOffload: options.hasTapOffload ?? false,
+      firmware: options.firmware === undefined ? findFirmware() : options.firmware,
+    }
+    this.#watching = this.#watch()
+  }
+
+  async describe(): Promise<HostDescription> {
+    this.#version ??= await readQemuVersion()
+    const [major = 0, minor = 0, micro = 0] = this.#version.split(".").map(Number)
+    return {
+      host: this.#options.host,
+      hypervisorType: "QEMU",
+      hypervisorVersion: major * 1_000_000 + minor * 1_000 + micro,
+      hostIp: this.#options.hostIp,
+      ...(await readHostFacts(this.#options.vmsDir)),
+      abilities: {
+        liveMigration: false,
+        pause: true,
+        suspend: false,
+        hotplugVif: true,
+        snapshot: true,
+        accelerator: this.#options.accelerator,
+      },
+    }
+  }
+
+  async ensure(input: EnsureInput, _prior: VmHandle | null): Promise<VmHandle> {
+    const { serverId } = input.spec
+    const directory = this.#directory(serverId)
+    await makeRunDirectory(directory)
+    const machine = await this.#machine(serverId)
+    if (!machine.isAlive) {
+      await ensureDisks(directory, input, readSpec(directory))
+      if (input.spec.configDrive) await makeConfigDrive(directory, input.spec.configDrive)
+    }
+    await writeStateFile(directory.spec, input)
+    const handle = handleOf(directory, serverId, machine.identity)
+    if (!machine.isAlive && input.power !== "shutdown") await this.#start(machine, input)
+    else if (!machine.isAlive) await writeStateFile(directory.handle, handle)
+    else if (input.power === "shutdown") await machine.end("stopped by the host")
+    else await this.#steer(machine, input.power)
+    return handleOf(directory, serverId, machine.identity)
+  }
+
+  async recover(handle: VmHandle): Promise<VmState> {
+    const machine = await this.#machine(handle.serverId)
+    const spec = readSpec(machine.directory)
+    if (!spec) return this.#absent()
+    // The agent died between the start of QEMU and its `cont`.
+    if (machine.isAlive && machine.state.power === "paused" && spec.power === "running") {
+      await this.#continueIfNew(machine)
+    }
+    return machine.state
+  }
+
+  async inspect(handle: VmHandle): Promise<VmState> {
+    const machine = await this.#machine(handle.serverId)
+    if (!readSpec(machine.directory)) return this.#absent()
+    return await machine.refresh()
+  }
+
+  async setPower(
+    handle: VmHandle,
+    to: "running" | "paused" | "shutdown",
+    how: { graceMs: number },
+  ): Promise<VmState> {
+    const { machine, spec } = await this.#existing(handle)
+    if (to === "paused" && !machine.isAlive) throw agentMachineStateWrong("pause", machine.state.power)
+    await writeStateFile(machine.directory.spec, { ...spec, power: to })
+    if (to === "shutdown") await powerOff(machine, how.graceMs)
+    else if (machine.isAlive) await this.#steer(machine, to)
+    else await this.#start(machine, { ...spec, power: to })
+    return machine.state
+  }
+
+  async reboot(handle: VmHandle, how: { hard: boolean; graceMs: number }): Promise<VmState> {
+    const { machine, spec } = await this.#existing(handle)
+    if (machine.isAlive) await powerOff(machine, how.hard ? 0 : how.graceMs)
+    const wanted: EnsureInput = { ...spec, power: "running" }
+    await writeStateFile(machine.directory.spec, wanted)
+    await this.#start(machine, wanted)
+    return machine.state
+  }
+
+  async destroy(handle: VmHandle): Promise<void> {
+    const machine = await this.#machine(handle.serverId)
+    await machine.end("destroyed")
+    await machine.release()
+    this.#machines.delete(handle.serverId)
+    removeRunDirectory(machine.directory)
+  }
+
+  async consoleLog(handle: VmHandle, lines: number | null): Promise<string> {
+    return await readConsoleLog(this.#directory(handle.serverId), lines)
+  }
+
+  async diagnostics(handle: VmHandle): Promise<VmDiagnostics> {
+    const { machine, spec } = await this.#existing(handle)
+    return await diagnose(machine, spec)
+  }
+
+  events(signal: AbortSignal): AsyncIterable<VmEvent> {
+    return this.#events.subscribe(signal)
+  }
+
+  async plugVif(handle: VmHandle, vif: PluggedVif): Promise<void> {
+    const { machine, spec } = await this.#existing(handle)
+    if (machine.isAlive) await hotplugVif(machine, spec, vif, this.#machineOptions.hasTapOffload)
+    const vifs = [...spec.vifs.filter((v) => v.portId !== vif.portId), vif]
+    await writeStateFile(machine.directory.spec, { ...spec, vifs })
+  }
+
+  async unplugVif(handle: VmHandle, portId: string): Promise<void> {
+    const { machine, spec } = await this.#existing(handle)
+    if (machine.isAlive) await hotunplugVif(machine, portId)
+    await writeStateFile(machine.directory.spec, {
+      ...spec,
+      vifs: spec.vifs.filter((v) => v.portId !== portId),
+    })
+  }
+
+  async snapshot(handle: VmHandle, disk: string, toPath: string): Promise<{ sizeBytes: number }> {
+    const { machine, spec } = await this.#existing(handle)
+    const files = diskFiles(machine.directory, spec)
+    return await snapshotDisk(machine, files, disk, toPath, this.#machineOptions.runAs)
+  }
+
+  vncSocket(handle: VmHandle): string {
+    return this.#directory(handle.serverId).vncSocket
+  }
+
+  /** Leaves every machine as it is. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    await this.#watching
+    for (const machine of this.#machines.values()) await (await machine).release()
+    this.#events.end()
+  }
+
+  async #start(machine: QemuMachine, input: EnsureInput): Promise<void> {
+    const { directory, serverId } = machine
+    removeSockets(directory)
+    const { firmware } = this.#machineOptions
+    const isUefi = input.spec.properties.hw_firmware_type === "uefi"
+    if (isUefi && firmware && !existsSync(directory.firmwareVariables)) {
+      await copyFile(firmware.variables, directory.firmwareVariables)
+    }
+    const args = commandLine(directory, input, this.#machineOptions)
+    const prefix = this.#options.commandPrefix?.() ?? []
+    await machine.launch(prefix, args, async (identity) => {
+      await writeStateFile(directory.handle, handleOf(directory, serverId, identity))
+    })
+    if (input.power === "running") await machine.resume()
+    else await machine.refresh()
+  }
+
+  async #steer(machine: QemuMachine, to: "running" | "paused"): Promise<void> {
+    await machine.refresh()
+    if (to === "running" && machine.state.power === "paused") await machine.resume()
+    else if (to === "paused" && machine.state.power === "running") await machine.pause()
+  }
+
+  async #continueIfNew(machine: QemuMachine): Promise<void> {
+    const qmp = await machine.qmp("continue")
+    const status = (await qmp.execute("query-status")) as { status: string }
+    if (status.status === "prelaunch") await machine.resume()
+  }
+
+  async #existing(handle: VmHandle): Promise<{ machine: QemuMachine; spec: EnsureInput }> {
+    const machine = await this.#machine(handle.serverId)
+    const spec = readSpec(machine.directory)
+    if (!spec) throw agentMachineNotFound(handle.serverId)
+    return { machine, spec }
+  }
+
+  /** Known machines as they are; others are looked up on the host once. */
+  async #machine(serverId: string): Promise<QemuMachine> {
+    let machine = this.#machines.get(serverId)
+    if (!machine) {
+      machine = this.#findMachine(serverId)
+      this.#machines.set(serverId, machine)
+    }
+    return await machine
+  }
+
+  async #findMachine(serverId: string): Promise<QemuMachine> {
+    const directory = this.#directory(serverId)
+    const machine = new QemuMachine(serverId, directory, {
+      clock: this.#options.clock,
+      log: this.#options.log,
+      onChange: (id, state) => this.#events.publish({ serverId: id, state }),
+    })
+    const stored = readStateFile(directory.handle) as StoredHandle | undefined
+    const identity = stored?.process ?? null
+    // The pid file covers an agent that died right after the start, before it could write the handle.
+    const living = identity && identifyProcess(identity.pid)?.startTicks === identity.startTicks
+    const found = living ? identity : findByPidFile(directory)
+    if (found) await machine.adopt(found)
+    return machine
+  }
+
+  #directory(serverId: string): RunDirectory {
+    return runDirectory(this.#options.vmsDir, serverId)
+  }
+
+  #absent(): VmState {
+    return { power: "absent", since: this.#options.clock.now().toISOString() }
+  }
+
+  async #watch(): Promise<void> {
+    const { signal } = this.#stop
+    while (!signal.aborted) {
+      for (const pending of [...this.#machines.values()]) {
+        const machine = await pending
+        try {
+          await machine.check()
+          if (machine.isAlive) await boundConsoleLog(machine.directory)
+        } catch (error) {
+          this.#options.log.warn({ serverId: machine.serverId, err: error }, "watching a machine failed")
+        }
+      }
+      await this.#options.clock.sleep(watchIntervalMs, signal).catch(() => {})
+    }
+  }
+}
+
+function handleOf(directory: RunDirectory, serverId: string, identity: ProcessIdentity | null): StoredHandle {
+  return { serverId, driver: driverName, runDirectory: directory.root, process: identity }
+}
+
+/** The spec was written by `writeStateFile` of this very driver. */
+function readSpec(directory: RunDirectory): EnsureInput | null {
+  return (readStateFile(directory.spec) as EnsureInput | undefined) ?? null
+}
+
+function findByPidFile(directory: RunDirectory): ProcessIdentity | null {
+  try {
+    const pid = Number(readFileSync(directory.pidFile, "utf8").trim())
+    // The pid may have been given to another program since: it must be a QEMU with this very pid file.
+    const line = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")
+    return line.includes(directory.pidFile) ? (identifyProcess(pid) ?? null) : null
+  } catch {
+    return null
+  }
+}
+
+const firmwarePlaces = [
+  { code: "/usr/share/OVMF/OVMF_CODE_4M.fd", variables: "/usr/share/OVMF/OVMF_VARS_4M.fd" },
+  { code: "/usr/share/OVMF/OVMF_CODE.fd", variables: "/usr/share/OVMF/OVMF_VARS.fd" },
+]
+
+function findFirmware(): { code: string; variables: string } | null {
+  return firmwarePlaces.find((place) => existsSync(place.code) && existsSync(place.variables)) ?? null
+}

@@ -1,0 +1,92 @@
+// Where a machine's files lie. Everything is derived from the server's id, so that a machine is found again even
+// when the agent died before it wrote anything down.
+//
+//   vms/<serverId>/  spec.json handle.json disks/ jobs/ config-drive.iso serial.log qemu.log qemu.pid *.sock
+import { createHash } from "node:crypto"
+import { existsSync, rmdirSync, rmSync } from "node:fs"
+import { mkdir } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import { isUuid } from "../../../platform/ids/ids.ts"
+
+export interface RunDirectory {
+  root: string
+  /** What the machine was last told to be (`EnsureInput`). */
+  spec: string
+  handle: string
+  disks: string
+  /** Files that QEMU opens after it gave up its privileges lie here, each owned by its user. */
+  jobs: string
+  configDrive: string
+  serialLog: string
+  serialLogOld: string
+  qemuLog: string
+  pidFile: string
+  firmwareVariables: string
+  sockets: string
+  qmpSocket: string
+  vncSocket: string
+  serialSocket: string
+}
+
+/** sockaddr_un holds 108 bytes with the closing NUL. */
+const socketPathLimitBytes = 107
+
+export function runDirectory(vmsDir: string, serverId: string): RunDirectory {
+  // The id becomes a path, so nothing but an id may come here.
+  if (!isUuid(serverId)) throw new Error(`not a server id: ${serverId}`)
+  const root = join(vmsDir, serverId)
+  const isLong = Buffer.byteLength(join(root, "serial.sock")) > socketPathLimitBytes
+  const sockets = isLong ? shortDirectory(root) : root
+  return {
+    root,
+    spec: join(root, "spec.json"),
+    handle: join(root, "handle.json"),
+    disks: join(root, "disks"),
+    jobs: join(root, "jobs"),
+    configDrive: join(root, "config-drive.iso"),
+    serialLog: join(root, "serial.log"),
+    serialLogOld: join(root, "serial.log.1"),
+    qemuLog: join(root, "qemu.log"),
+    pidFile: join(root, "qemu.pid"),
+    firmwareVariables: join(root, "firmware-variables.fd"),
+    sockets,
+    qmpSocket: join(sockets, "qmp.sock"),
+    vncSocket: join(sockets, "vnc.sock"),
+    serialSocket: join(sockets, "serial.sock"),
+  }
+}
+
+function shortDirectory(root: string): string {
+  const uid = process.getuid?.() ?? 0
+  const base = uid === 0 && existsSync("/run") ? "/run/kumoi-vms" : join(tmpdir(), `kumoi-vms-${uid}`)
+  return join(base, createHash("sha256").update(root).digest("hex").slice(0, 16))
+}
+
+export async function makeRunDirectory(directory: RunDirectory): Promise<void> {
+  // 0711: QEMU's own user may reach what it is shown, and list nothing.
+  for (const path of [directory.root, directory.disks, directory.jobs]) {
+    await mkdir(path, { recursive: true, mode: 0o711 })
+  }
+  if (directory.sockets !== directory.root) {
+    await mkdir(dirname(directory.sockets), { recursive: true, mode: 0o711 })
+    await mkdir(directory.sockets, { recursive: true, mode: 0o700 })
+  }
+}
+
+export function removeSockets(directory: RunDirectory): void {
+  for (const path of [directory.qmpSocket, directory.vncSocket, directory.serialSocket]) {
+    rmSync(path, { force: true })
+  }
+}
+
+export function removeRunDirectory(directory: RunDirectory): void {
+  rmSync(directory.root, { recursive: true, force: true })
+  if (directory.sockets === directory.root) return
+  rmSync(directory.sockets, { recursive: true, force: true })
+  try {
+    rmdirSync(dirname(directory.sockets))
+  } catch {
+    // Other machines still have their sockets there.
+  }
+}

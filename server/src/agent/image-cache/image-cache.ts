@@ -1,0 +1,243 @@
+// Images on this host, by the checksum of their data. A disk of a machine is an overlay over an entry, so an entry
+// never changes, and goes only when no machine uses it. An entry is there when its .json is: data come first.
+import { createHash, type Hash } from "node:crypto"
+import { createReadStream, createWriteStream, mkdirSync, readdirSync, rmSync } from "node:fs"
+import { copyFile, constants as fs, link, rename, rm, stat } from "node:fs/promises"
+import { join } from "node:path"
+import { type Readable, Transform } from "node:stream"
+import { pipeline } from "node:stream/promises"
+import type { Clock } from "../../platform/clock/clock.ts"
+import { exec } from "../../platform/exec/exec.ts"
+import type { Logger } from "../../platform/log/log.ts"
+import { agentCacheFull, agentImageChecksumWrong, agentImageMissing } from "../faults.ts"
+import type { LocalImage } from "../hypervisor/hypervisor.ts"
+import { readStateFile, writeStateFile } from "../state-file.ts"
+import { inspectImage } from "./inspect-image.ts"
+
+export interface ImageRequest {
+  imageId: string
+  /** md5, sha256 or sha512 of the data, in hex; told apart by its length. */
+  checksum: string
+  diskFormat: string
+}
+
+export interface ImageSource {
+  /** A path when the data lie on this host (and never change), a stream otherwise. */
+  open(imageId: string): Promise<{ path: string } | { stream: Readable }>
+}
+
+export interface ImageCache {
+  /** The image as a local file. `inUse` has the keys that must stay when room is needed. */
+  ensureImage(request: ImageRequest, inUse: ReadonlySet<string>): Promise<LocalImage>
+  /** Removes unused entries, the longest unused first, until the cache is within its limit. */
+  prune(inUse: ReadonlySet<string>): Promise<{ removedBytes: number }>
+}
+
+/** The name of an image's entry. The format is part of it: the same bytes mean something else in another. */
+export function imageKey(request: ImageRequest): string {
+  return `${request.checksum}-${request.diskFormat}`
+}
+
+interface Entry extends LocalImage {
+  key: string
+  sizeBytes: number
+  usedAt: string
+}
+
+const convertTimeoutMs = 3_600_000
+/** The time of last use is written down at most this often; it only orders the removal. */
+const usedAtGrainMs = 60_000
+
+const hashes: Record<number, string> = { 32: "md5", 64: "sha256", 128: "sha512" }
+
+export function createImageCache(options: {
+  dir: string
+  source: ImageSource
+  limitBytes: number
+  clock: Clock
+  log: Logger
+}): ImageCache {
+  return new DirectoryImageCache(options)
+}
+
+class DirectoryImageCache implements ImageCache {
+  readonly #options: Parameters<typeof createImageCache>[0]
+  readonly #entries = new Map<string, Entry>()
+  readonly #underway = new Map<string, Promise<LocalImage>>()
+  #sequence = 0
+
+  constructor(options: Parameters<typeof createImageCache>[0]) {
+    this.#options = options
+    mkdirSync(options.dir, { recursive: true, mode: 0o711 })
+    this.#load()
+  }
+
+  async ensureImage(request: ImageRequest, inUse: ReadonlySet<string>): Promise<LocalImage> {
+    const key = imageKey(request)
+    if (!/^[0-9a-f]{32,128}-[a-z0-9]+$/.test(key)) throw agentImageChecksumWrong(request.imageId)
+    const entry = this.#entries.get(key)
+    if (entry) {
+      await this.#touch(entry)
+      return localImage(entry)
+    }
+    let running = this.#underway.get(key)
+    if (!running) {
+      running = this.#fetch(key, request, inUse).finally(() => this.#underway.delete(key))
+      this.#underway.set(key, running)
+    }
+    return await running
+  }
+
+  async prune(inUse: ReadonlySet<string>): Promise<{ removedBytes: number }> {
+    return { removedBytes: await this.#makeRoom(0, inUse) }
+  }
+
+  async #fetch(key: string, request: ImageRequest, inUse: ReadonlySet<string>): Promise<LocalImage> {
+    const temporary = join(this.#options.dir, `${key}.${++this.#sequence}.tmp`)
+    const converted = `${temporary}.qcow2.tmp`
+    try {
+      await this.#obtain(request, temporary)
+      const image = await inspectImage(request.imageId, temporary, request.diskFormat)
+      const isNative = image.driver === "raw" || image.driver === "qcow2"
+      const format = image.driver === "raw" ? "raw" : "qcow2"
+      if (!isNative) {
+        const args = ["convert", "-q", "-f", image.driver, "-O", "qcow2", temporary, converted]
+        await exec("qemu-img", args, { timeoutMs: convertTimeoutMs })
+      }
+      const ready = isNative ? temporary : converted
+      const sizeBytes = await usedBytes(ready)
+      const needed = [...inUse, key]
+      await this.#makeRoom(sizeBytes, new Set(needed))
+      const total = this.#totalBytes() + sizeBytes
+      if (total > this.#options.limitBytes) throw agentCacheFull(sizeBytes, this.#options.limitBytes)
+      const path = join(this.#options.dir, `${key}.${format}`)
+      await rename(ready, path)
+      const usedAt = this.#options.clock.now().toISOString()
+      const { virtualSizeBytes } = image
+      const entry: Entry = { key, path, format, virtualSizeBytes, sizeBytes, usedAt }
+      await writeStateFile(this.#statePath(key), entry)
+      this.#entries.set(key, entry)
+      return localImage(entry)
+    } finally {
+      await rm(temporary, { force: true })
+      await rm(converted, { force: true })
+    }
+  }
+
+  async #obtain(request: ImageRequest, to: string): Promise<void> {
+    let opened: Awaited<ReturnType<ImageSource["open"]>>
+    try {
+      opened = await this.#options.source.open(request.imageId)
+    } catch (error) {
+      throw Object.assign(agentImageMissing(request.imageId), { cause: error })
+    }
+    if ("stream" in opened) {
+      await this.#receive(request, opened.stream, to)
+      return
+    }
+    try {
+      await link(opened.path, to)
+      return
+    } catch (error) {
+      if (isCode(error, "ENOENT")) throw Object.assign(agentImageMissing(request.imageId), { cause: error })
+      // Another file system, or links are not allowed: a copy then.
+    }
+    if (await reflink(opened.path, to)) return
+    await this.#receive(request, createReadStream(opened.path), to)
+  }
+
+  async #receive(request: ImageRequest, from: Readable, to: string): Promise<void> {
+    const algorithm = hashes[request.checksum.length]
+    if (!algorithm) throw agentImageChecksumWrong(request.imageId)
+    const hash = createHash(algorithm)
+    const limit = this.#options.limitBytes
+    await pipeline(from, measured(hash, limit), createWriteStream(to, { mode: 0o644, flush: true }))
+    if (hash.digest("hex") !== request.checksum) throw agentImageChecksumWrong(request.imageId)
+  }
+
+  async #touch(entry: Entry): Promise<void> {
+    const now = this.#options.clock.now()
+    if (now.getTime() - Date.parse(entry.usedAt) < usedAtGrainMs) return
+    entry.usedAt = now.toISOString()
+    await writeStateFile(this.#statePath(entry.key), entry)
+  }
+
+  async #makeRoom(forBytes: number, inUse: ReadonlySet<string>): Promise<number> {
+    let removedBytes = 0
+    const unused = [...this.#entries.values()]
+      .filter((entry) => !inUse.has(entry.key))
+      .sort((a, b) => a.usedAt.localeCompare(b.usedAt))
+    for (const entry of unused) {
+      if (this.#totalBytes() + forBytes <= this.#options.limitBytes) break
+      this.#entries.delete(entry.key)
+      // The .json first: without it the data are a leftover.
+      await rm(this.#statePath(entry.key), { force: true })
+      await rm(entry.path, { force: true })
+      removedBytes += entry.sizeBytes
+      this.#options.log.info({ image: entry.key, sizeBytes: entry.sizeBytes }, "image removed from the cache")
+    }
+    return removedBytes
+  }
+
+  #totalBytes(): number {
+    let total = 0
+    for (const entry of this.#entries.values()) total += entry.sizeBytes
+    return total
+  }
+
+  #statePath(key: string): string {
+    return join(this.#options.dir, `${key}.json`)
+  }
+
+  #load(): void {
+    const names = new Set(readdirSync(this.#options.dir))
+    const kept = new Set<string>()
+    for (const name of names) {
+      if (!name.endsWith(".json")) continue
+      const entry = readStateFile(join(this.#options.dir, name)) as Entry
+      const file = `${entry.key}.${entry.format}`
+      if (!names.has(file)) continue
+      // The data directory may have been moved since.
+      this.#entries.set(entry.key, { ...entry, path: join(this.#options.dir, file) })
+      kept.add(name).add(file)
+    }
+    for (const name of names) if (!kept.has(name)) rmSync(join(this.#options.dir, name), { force: true })
+  }
+}
+
+function localImage(entry: Entry): LocalImage {
+  return { path: entry.path, format: entry.format, virtualSizeBytes: entry.virtualSizeBytes }
+}
+
+/** Bytes on the disk: a sparse image takes less than it is long. */
+async function usedBytes(path: string): Promise<number> {
+  const { blocks } = await stat(path)
+  return blocks * 512
+}
+
+/** A copy that shares its blocks, where the file system can do that. */
+async function reflink(from: string, to: string): Promise<boolean> {
+  try {
+    await copyFile(from, to, fs.COPYFILE_FICLONE_FORCE)
+    return true
+  } catch {
+    await rm(to, { force: true })
+    return false
+  }
+}
+
+function measured(hash: Hash, limitBytes: number): Transform {
+  let size = 0
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      size += chunk.length
+      hash.update(chunk)
+      if (size > limitBytes) done(agentCacheFull(size, limitBytes))
+      else done(null, chunk)
+    },
+  })
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code
+}

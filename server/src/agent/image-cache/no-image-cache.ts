@@ -1,0 +1,7 @@
+import type { ImageCache } from "./image-cache.ts"
+
+/** For hypervisors that never read a disk (the fake): nothing is fetched. */
+export const noImageCache: ImageCache = {
+  ensureImage: async () => ({ path: "/dev/null", format: "raw", virtualSizeBytes: 0 }),
+  prune: async () => ({ removedBytes: 0 }),
+}

@@ -1,0 +1,206 @@
+// What each vm.* command does. Called from the machine's queue only, after the fence was accepted.
+import { Revert } from "../platform/exec/revert.ts"
+import { type AgentContext, handleOf, imageRequests, imagesInUse } from "./context.ts"
+import { agentAbilityMissing, agentMachineNotFound } from "./faults.ts"
+import {
+  canHotplugVifs,
+  canOfferVnc,
+  canSnapshot,
+  type LocalImage,
+  type PluggedVif,
+} from "./hypervisor/hypervisor.ts"
+import type { MachineRecord } from "./machine-store.ts"
+import type { VifSpec, VmDiagnostics, VmSpec, VmState } from "./protocol.ts"
+
+type Wanted = MachineRecord["wanted"]
+
+/** Plugs, fills the cache, makes the machine, writes down. Undoes what it did when a step fails. */
+export async function ensureMachine(context: AgentContext, spec: VmSpec, power: Wanted): Promise<VmState> {
+  const { machines, hypervisor } = context
+  const prior = machines.get(spec.serverId)
+  await using revert = new Revert()
+  // Written down first: whatever follows can then be found and finished, or removed, after any crash.
+  const state = prior?.state ?? { power: "absent" as const, since: context.clock.now().toISOString() }
+  await machines.put({ spec, wanted: power, handle: prior?.handle ?? null, state })
+  revert.push(() => forget(context, spec.serverId, prior))
+  const vifs: PluggedVif[] = []
+  const had = new Set(prior?.spec.vifs.map((vif) => vif.portId))
+  for (const vif of spec.vifs) {
+    if (!had.has(vif.portId)) revert.push(() => giveBack(context, vif.portId))
+    vifs.push(await plug(context, vif))
+  }
+  const imageFiles = await fillCache(context, spec)
+  const handle = await hypervisor.ensure({ spec, power, vifs, imageFiles }, prior?.handle ?? null)
+  const reached = await hypervisor.inspect(handle)
+  const record: MachineRecord = { spec, wanted: power, handle, state: reached }
+  await machines.put(record)
+  revert.done()
+  const has = new Set(spec.vifs.map((vif) => vif.portId))
+  for (const portId of had) if (!has.has(portId)) await removeVif(context, record, portId)
+  return reached
+}
+
+/** Undoes a failed ensure. What cannot be undone stays listed for the reconciler, and hides no fault. */
+async function forget(
+  context: AgentContext,
+  serverId: string,
+  prior: MachineRecord | undefined,
+): Promise<void> {
+  const { machines, hypervisor, log } = context
+  try {
+    if (prior) {
+      await machines.put({ ...prior, state: await hypervisor.inspect(handleOf(context, serverId, prior)) })
+      return
+    }
+    await hypervisor.destroy(handleOf(context, serverId, undefined))
+    await machines.remove(serverId)
+  } catch (error) {
+    log.error({ serverId, err: error }, "a machine that failed to start could not be removed")
+  }
+}
+
+async function giveBack(context: AgentContext, portId: string): Promise<void> {
+  try {
+    await context.ports.unplug(portId)
+  } catch (error) {
+    context.log.error({ portId, err: error }, "a port could not be unplugged")
+  }
+}
+
+async function plug(context: AgentContext, vif: VifSpec): Promise<PluggedVif> {
+  const { device } = await context.ports.plug(vif)
+  return { portId: vif.portId, macAddress: vif.macAddress, mtu: vif.mtu, device }
+}
+
+async function fillCache(context: AgentContext, spec: VmSpec): Promise<Record<string, LocalImage>> {
+  const files: Record<string, LocalImage> = {}
+  for (const { name, ...request } of imageRequests(spec)) {
+    files[name] = await context.images.ensureImage(request, imagesInUse(context))
+  }
+  return files
+}
+
+export async function setMachinePower(
+  context: AgentContext,
+  serverId: string,
+  power: Wanted,
+  graceMs: number,
+): Promise<VmState> {
+  const record = existing(context, serverId)
+  // The wish is kept first, so that a crash on the way does not start a machine that was to be stopped.
+  await context.machines.put({ ...record, wanted: power })
+  const handle = handleOf(context, serverId, record)
+  const state = await context.hypervisor.setPower(handle, power, { graceMs })
+  await context.machines.put({ ...record, wanted: power, state })
+  return state
+}
+
+export async function rebootMachine(
+  context: AgentContext,
+  spec: VmSpec,
+  how: { hard: boolean; graceMs: number },
+): Promise<VmState> {
+  const { serverId } = spec
+  const record = existing(context, serverId)
+  const handle = handleOf(context, serverId, record)
+  const now = await context.hypervisor.inspect(handle)
+  if (!how.hard && now.power === "running") {
+    await context.hypervisor.setPower(handle, "shutdown", { graceMs: how.graceMs })
+  } else if (now.power !== "shutdown" && now.power !== "absent") {
+    await context.hypervisor.setPower(handle, "shutdown", { graceMs: 0 })
+  }
+  // A new process, with whatever the spec has changed since the last one.
+  return await ensureMachine(context, spec, "running")
+}
+
+export async function destroyMachine(context: AgentContext, serverId: string): Promise<VmState> {
+  const record = context.machines.get(serverId)
+  await context.hypervisor.destroy(handleOf(context, serverId, record))
+  for (const vif of record?.spec.vifs ?? []) await context.ports.unplug(vif.portId)
+  await context.machines.remove(serverId)
+  await context.images.prune(imagesInUse(context))
+  return absent(context)
+}
+
+export async function inspectMachine(context: AgentContext, serverId: string): Promise<VmState> {
+  const record = context.machines.get(serverId)
+  if (!record) return absent(context)
+  return await context.hypervisor.inspect(handleOf(context, serverId, record))
+}
+
+export async function plugMachine(context: AgentContext, serverId: string, vif: VifSpec): Promise<VmState> {
+  const { hypervisor, machines } = context
+  const record = existing(context, serverId)
+  if (!canHotplugVifs(hypervisor)) throw agentAbilityMissing(hypervisor.name, "add an interface")
+  await using revert = new Revert()
+  const isNew = !record.spec.vifs.some((v) => v.portId === vif.portId)
+  if (isNew) revert.push(() => giveBack(context, vif.portId))
+  const handle = handleOf(context, serverId, record)
+  await hypervisor.plugVif(handle, await plug(context, vif))
+  const vifs = [...record.spec.vifs.filter((v) => v.portId !== vif.portId), vif]
+  const state = await hypervisor.inspect(handle)
+  await machines.put({ ...record, spec: { ...record.spec, vifs }, state })
+  revert.done()
+  return state
+}
+
+export async function unplugMachine(
+  context: AgentContext,
+  serverId: string,
+  portId: string,
+): Promise<VmState> {
+  const record = existing(context, serverId)
+  await removeVif(context, record, portId)
+  return await inspectMachine(context, serverId)
+}
+
+async function removeVif(context: AgentContext, record: MachineRecord, portId: string): Promise<void> {
+  const { hypervisor, machines, ports } = context
+  const { serverId } = record.spec
+  if (!canHotplugVifs(hypervisor)) throw agentAbilityMissing(hypervisor.name, "remove an interface")
+  await hypervisor.unplugVif(handleOf(context, serverId, record), portId)
+  await ports.unplug(portId)
+  const vifs = record.spec.vifs.filter((vif) => vif.portId !== portId)
+  await machines.put({ ...record, spec: { ...record.spec, vifs } })
+}
+
+export async function readConsole(
+  context: AgentContext,
+  serverId: string,
+  lines: number | null,
+): Promise<{ output: string }> {
+  const handle = handleOf(context, serverId, existing(context, serverId))
+  return { output: await context.hypervisor.consoleLog(handle, lines) }
+}
+
+export function vncOf(context: AgentContext, serverId: string): { socketPath: string } {
+  const { hypervisor } = context
+  const handle = handleOf(context, serverId, existing(context, serverId))
+  if (!canOfferVnc(hypervisor)) throw agentAbilityMissing(hypervisor.name, "show a screen over VNC")
+  return { socketPath: hypervisor.vncSocket(handle) }
+}
+
+export async function diagnoseMachine(context: AgentContext, serverId: string): Promise<VmDiagnostics> {
+  return await context.hypervisor.diagnostics(handleOf(context, serverId, existing(context, serverId)))
+}
+
+export async function snapshotMachine(
+  context: AgentContext,
+  serverId: string,
+  path: string,
+): Promise<{ sizeBytes: number }> {
+  const { hypervisor } = context
+  const handle = handleOf(context, serverId, existing(context, serverId))
+  if (!canSnapshot(hypervisor)) throw agentAbilityMissing(hypervisor.name, "take a snapshot")
+  return await hypervisor.snapshot(handle, "root", path)
+}
+
+function existing(context: AgentContext, serverId: string): MachineRecord {
+  const record = context.machines.get(serverId)
+  if (!record) throw agentMachineNotFound(serverId)
+  return record
+}
+
+function absent(context: AgentContext): VmState {
+  return { power: "absent", since: context.clock.now().toISOString() }
+}

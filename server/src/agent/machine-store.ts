@@ -1,0 +1,76 @@
+// What the agent was told of each machine, and what it last knew of it: vms/<serverId>/machine.json.
+import { readdirSync } from "node:fs"
+import { join } from "node:path"
+import { isUuid } from "../platform/ids/ids.ts"
+import type { VmHandle } from "./hypervisor/hypervisor.ts"
+import type { VmSpec, VmState } from "./protocol.ts"
+import { readStateFile, removeStateFile, writeStateFile } from "./state-file.ts"
+
+export interface MachineRecord {
+  spec: VmSpec
+  /** What was last asked for. */
+  wanted: "running" | "shutdown" | "paused"
+  /** Null until the hypervisor has made it once. */
+  handle: VmHandle | null
+  /** As last told to the cloud. */
+  state: VmState
+}
+
+/** Where the agent keeps what; the drivers get their directories from here too. */
+export function agentDirectories(dataDir: string) {
+  const root = join(dataDir, "agent")
+  return {
+    root,
+    vms: join(root, "vms"),
+    images: join(root, "images"),
+    fences: join(root, "fences"),
+    fake: join(root, "fake"),
+    resumeMarker: join(root, "resume.json"),
+    hostState: join(root, "host.json"),
+    accelerator: join(root, "accelerator.json"),
+  }
+}
+
+export class MachineStore {
+  readonly #vmsDir: string
+  readonly #records = new Map<string, MachineRecord>()
+
+  constructor(vmsDir: string) {
+    this.#vmsDir = vmsDir
+    for (const serverId of this.directories()) {
+      const record = readStateFile(this.#path(serverId)) as MachineRecord | undefined
+      if (record) this.#records.set(serverId, record)
+    }
+  }
+
+  get(serverId: string): MachineRecord | undefined {
+    return this.#records.get(serverId)
+  }
+
+  all(): MachineRecord[] {
+    return [...this.#records.values()]
+  }
+
+  /** Also of machines without a record: leftovers of a crash. */
+  directories(): string[] {
+    try {
+      return readdirSync(this.#vmsDir).filter((name) => isUuid(name))
+    } catch {
+      return []
+    }
+  }
+
+  async put(record: MachineRecord): Promise<void> {
+    await writeStateFile(this.#path(record.spec.serverId), record)
+    this.#records.set(record.spec.serverId, record)
+  }
+
+  async remove(serverId: string): Promise<void> {
+    await removeStateFile(this.#path(serverId))
+    this.#records.delete(serverId)
+  }
+
+  #path(serverId: string): string {
+    return join(this.#vmsDir, serverId, "machine.json")
+  }
+}

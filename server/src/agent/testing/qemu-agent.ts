@@ -1,0 +1,133 @@
+// An agent over real QEMU for tests, and the spec of a tiny machine.
+import { createHash } from "node:crypto"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import type { Clock } from "../../platform/clock/clock.ts"
+import type { Logger } from "../../platform/log/log.ts"
+import { type Agent, createAgent } from "../agent.ts"
+import { QemuHypervisor, type QemuOptions } from "../hypervisor/qemu/qemu.ts"
+import { createImageCache } from "../image-cache/image-cache.ts"
+import { agentDirectories } from "../machine-store.ts"
+import type { PortPlugger } from "../ports/port-plugger.ts"
+import type { AgentReport, VmSpec } from "../protocol.ts"
+import type { TinyGuest } from "./tiny-guest.ts"
+
+export interface QemuAgent {
+  agent: Agent
+  hypervisor: QemuHypervisor
+  reports: AgentReport[]
+  plugged: Set<string>
+}
+
+/** A network that leads nowhere, and remembers what is plugged into it. */
+export function memoryPlugger(plugged: Set<string>): PortPlugger {
+  return {
+    name: "memory",
+    plug: async (vif) => {
+      plugged.add(vif.portId)
+      return { device: null }
+    },
+    unplug: async (portId) => {
+      plugged.delete(portId)
+    },
+    list: async () => [...plugged],
+    commandPrefix: () => [],
+  }
+}
+
+const rootImage = Buffer.alloc(8 * 1024 * 1024, "kumoi root disk ")
+
+export async function makeQemuAgent(options: {
+  dataDir: string
+  guest: TinyGuest
+  clock: Clock
+  log: Logger
+  bootId?: () => string
+  qemu?: Partial<QemuOptions>
+}): Promise<QemuAgent> {
+  const { dataDir, guest, clock, log } = options
+  const directories = agentDirectories(dataDir)
+  mkdirSync(directories.vms, { recursive: true, mode: 0o711 })
+  const store = join(dataDir, "images")
+  mkdirSync(store, { recursive: true })
+  writeFileSync(join(store, "root"), rootImage)
+  const paths: Record<string, string> = {
+    root: join(store, "root"),
+    kernel: guest.kernel,
+    ramdisk: guest.ramdisk,
+  }
+  const hypervisor = new QemuHypervisor({
+    host: "host1",
+    hostIp: "127.0.0.1",
+    vmsDir: directories.vms,
+    clock,
+    log,
+    accelerator: "tcg",
+    ...options.qemu,
+  })
+  const images = createImageCache({
+    dir: directories.images,
+    source: { open: async (imageId) => ({ path: paths[imageId] ?? "/none" }) },
+    limitBytes: 1024 ** 3,
+    clock,
+    log,
+  })
+  const reports: AgentReport[] = []
+  const plugged = new Set<string>()
+  const agent = createAgent({
+    host: "host1",
+    hypervisor,
+    ports: memoryPlugger(plugged),
+    images,
+    dataDir,
+    log,
+    clock,
+    report: (report) => reports.push(report),
+    ...(options.bootId ? { bootId: options.bootId } : {}),
+  })
+  tinyFiles = guest
+  return { agent, hypervisor, reports, plugged }
+}
+
+let tinyFiles: TinyGuest | undefined
+
+function md5(data: Uint8Array): string {
+  return createHash("md5").update(data).digest("hex")
+}
+
+/** Boots the tiny guest's kernel, with a root disk, an ephemeral disk, swap, a config drive and one interface. */
+export function tinySpec(serverId: string): VmSpec {
+  if (!tinyFiles) throw new Error("makeQemuAgent comes first")
+  const mib = 1024 * 1024
+  const virtio = { bus: "virtio", bootIndex: null }
+  return {
+    serverId,
+    projectId: "0".repeat(32),
+    name: "vm1",
+    instanceName: "instance-00000001",
+    vcpus: 1,
+    ramMib: 192,
+    disks: [
+      {
+        name: "root",
+        source: { kind: "image", imageId: "root", checksum: md5(rootImage), diskFormat: "raw" },
+        sizeBytes: 16 * mib,
+        bus: "virtio",
+        bootIndex: 0,
+      },
+      {
+        name: "ephemeral0",
+        source: { kind: "blank", fsLabel: "ephemeral0" },
+        sizeBytes: 32 * mib,
+        ...virtio,
+      },
+      { name: "swap", source: { kind: "blank", fsLabel: "swap" }, sizeBytes: 16 * mib, ...virtio },
+    ],
+    vifs: [{ portId: serverId, macAddress: "fa:16:3e:00:00:01", mtu: 1442, networkId: serverId }],
+    kernelImage: { imageId: "kernel", checksum: md5(readFileSync(tinyFiles.kernel)) },
+    ramdiskImage: { imageId: "ramdisk", checksum: md5(readFileSync(tinyFiles.ramdisk)) },
+    kernelCommandLine: tinyFiles.commandLine,
+    configDrive: { "openstack/latest/meta_data.json": Buffer.from('{"name":"vm1"}').toString("base64") },
+    properties: {},
+  }
+}
