@@ -1,13 +1,13 @@
-import type { ColumnType, Generated } from "kysely"
+import type { ColumnType } from "kysely"
 
-type Timestamp = ColumnType<Date, Date | string, Date | string>
+type CreatedAt = ColumnType<Date, Date | undefined, Date>
 
 export interface QuotaLimit {
   project_id: string
   service: string
   resource: string
   value: number
-  updated_at: Generated<Timestamp>
+  updated_at: CreatedAt
 }
 
 export interface QuotaClassLimit {
@@ -15,7 +15,7 @@ export interface QuotaClassLimit {
   service: string
   resource: string
   value: number
-  updated_at: Generated<Timestamp>
+  updated_at: CreatedAt
 }
 
 declare module "../platform/db/database.ts" {

@@ -1,0 +1,225 @@
+// Create, update, delete, access and extra specs of flavors: an administrator's work.
+import { sql } from "kysely"
+import { Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
+import { jsonb, transact, violatedConstraint } from "../../platform/db/database.ts"
+import { newUuid } from "../../platform/ids/ids.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import {
+  flavorAccessExists,
+  flavorAccessNotFound,
+  flavorAccessOfPublic,
+  flavorExtraSpecNotFound,
+  flavorIdTaken,
+  flavorIsPublic,
+  flavorNameTaken,
+  flavorNotFound,
+} from "./faults.ts"
+import { type Flavor, findFlavor, flavorOf, flavorProjects } from "./flavor.ts"
+
+const FlavorId = Type.String({ minLength: 1, maxLength: 255 })
+
+export const createFlavor = operation({
+  name: "compute.flavor.create",
+  input: Type.Object({
+    flavorId: Type.Union([FlavorId, Type.Null()]),
+    name: Type.String({ minLength: 1, maxLength: 255 }),
+    description: Type.Union([Type.String(), Type.Null()]),
+    vcpus: Type.Integer({ minimum: 1 }),
+    ramMib: Type.Integer({ minimum: 1 }),
+    diskGib: Type.Integer({ minimum: 0 }),
+    ephemeralGib: Type.Integer({ minimum: 0 }),
+    swapMib: Type.Integer({ minimum: 0 }),
+    rxtxFactor: Type.Number({ exclusiveMinimum: 0 }),
+    isPublic: Type.Boolean(),
+  }),
+  faults: [flavorIdTaken, flavorNameTaken],
+  authorize: () => [["os_compute_api:os-flavor-manage:create", {}]],
+  run: async (ctx, input): Promise<Flavor> => {
+    const id = newUuid()
+    const flavorId = input.flavorId ?? id
+    try {
+      const row = await ctx.db
+        .insertInto("compute.flavor")
+        .values({
+          id,
+          flavor_id: flavorId,
+          name: input.name,
+          description: input.description,
+          vcpus: input.vcpus,
+          ram_mib: input.ramMib,
+          disk_gib: input.diskGib,
+          ephemeral_gib: input.ephemeralGib,
+          swap_mib: input.swapMib,
+          rxtx_factor: input.rxtxFactor,
+          is_public: input.isPublic,
+          created_at: ctx.clock.now(),
+          updated_at: null,
+        })
+        .returningAll()
+        .executeTakeFirstOrThrow()
+      return flavorOf(row)
+    } catch (error) {
+      if (violatedConstraint(error) === "flavor_flavor_id_key") throw flavorIdTaken(flavorId)
+      if (violatedConstraint(error) === "flavor_name_key") throw flavorNameTaken(input.name)
+      throw error
+    }
+  },
+})
+
+const loadFlavor = async (ctx: Ctx, input: { flavorId: string }) => ({
+  flavor: await findFlavor(ctx, input.flavorId),
+})
+
+export const showFlavor = operation({
+  name: "compute.flavor.get",
+  input: Type.Object({ flavorId: FlavorId }),
+  faults: [flavorNotFound],
+  load: loadFlavor,
+  authorize: () => [],
+  run: async (_ctx, _input, { flavor }) => flavor,
+})
+
+/** Only the description may change; sizes are what servers were made by. */
+export const updateFlavor = operation({
+  name: "compute.flavor.update",
+  input: Type.Object({ flavorId: FlavorId, description: Type.Union([Type.String(), Type.Null()]) }),
+  faults: [flavorNotFound],
+  load: loadFlavor,
+  authorize: () => [["os_compute_api:os-flavor-manage:update", {}]],
+  run: async (ctx, input, { flavor }): Promise<Flavor> => {
+    const row = await ctx.db
+      .updateTable("compute.flavor")
+      .set({ description: input.description, updated_at: ctx.clock.now() })
+      .where("id", "=", flavor.id)
+      .returningAll()
+      .executeTakeFirst()
+    if (!row) throw flavorNotFound(input.flavorId)
+    return flavorOf(row)
+  },
+})
+
+export const deleteFlavor = operation({
+  name: "compute.flavor.delete",
+  input: Type.Object({ flavorId: FlavorId }),
+  faults: [flavorNotFound],
+  load: loadFlavor,
+  authorize: () => [["os_compute_api:os-flavor-manage:delete", {}]],
+  run: async (ctx, _input, { flavor }) => {
+    await ctx.db.deleteFrom("compute.flavor").where("id", "=", flavor.id).execute()
+  },
+})
+
+export const listFlavorAccess = operation({
+  name: "compute.flavor.list_access",
+  input: Type.Object({ flavorId: FlavorId }),
+  faults: [flavorNotFound, flavorAccessOfPublic],
+  load: loadFlavor,
+  authorize: () => [["os_compute_api:os-flavor-access", {}]],
+  run: async (ctx, _input, { flavor }) => {
+    if (flavor.isPublic) throw flavorAccessOfPublic()
+    return { flavor, projectIds: await flavorProjects(ctx.db, flavor) }
+  },
+})
+
+const AccessInput = Type.Object({
+  flavorId: FlavorId,
+  projectId: Type.String({ minLength: 1, maxLength: 255 }),
+})
+
+export const addFlavorAccess = operation({
+  name: "compute.flavor.add_access",
+  input: AccessInput,
+  faults: [flavorNotFound, flavorIsPublic, flavorAccessExists],
+  load: loadFlavor,
+  authorize: () => [["os_compute_api:os-flavor-access:add_tenant_access", {}]],
+  run: async (ctx, input, { flavor }) => {
+    if (flavor.isPublic) throw flavorIsPublic()
+    const added = await ctx.db
+      .insertInto("compute.flavor_access")
+      .values({ flavor_id: flavor.id, project_id: input.projectId })
+      .onConflict((oc) => oc.doNothing())
+      .executeTakeFirst()
+    if (Number(added.numInsertedOrUpdatedRows) === 0)
+      throw flavorAccessExists(input.flavorId, input.projectId)
+    return { flavor, projectIds: await flavorProjects(ctx.db, flavor) }
+  },
+})
+
+export const removeFlavorAccess = operation({
+  name: "compute.flavor.remove_access",
+  input: AccessInput,
+  faults: [flavorNotFound, flavorAccessNotFound],
+  load: loadFlavor,
+  authorize: () => [["os_compute_api:os-flavor-access:remove_tenant_access", {}]],
+  run: async (ctx, input, { flavor }) => {
+    const removed = await ctx.db
+      .deleteFrom("compute.flavor_access")
+      .where("flavor_id", "=", flavor.id)
+      .where("project_id", "=", input.projectId)
+      .executeTakeFirst()
+    if (removed.numDeletedRows === 0n) throw flavorAccessNotFound(input.flavorId, input.projectId)
+    return { flavor, projectIds: await flavorProjects(ctx.db, flavor) }
+  },
+})
+
+const Specs = Type.Record(Type.String(), Type.String())
+
+/** Adds or replaces the given specs; the others stay. */
+export const setFlavorExtraSpecs = operation({
+  name: "compute.flavor.set_extra_specs",
+  input: Type.Object({ flavorId: FlavorId, specs: Specs, isUpdate: Type.Boolean() }),
+  faults: [flavorNotFound],
+  load: loadFlavor,
+  authorize: (_ctx, input) => [
+    [`os_compute_api:os-flavor-extra-specs:${input.isUpdate ? "update" : "create"}`, {}],
+  ],
+  run: async (ctx, input, { flavor }): Promise<Record<string, string>> => {
+    const row = await ctx.db
+      .updateTable("compute.flavor")
+      .set({ extra_specs: sql`extra_specs || ${jsonb(input.specs)}`, updated_at: ctx.clock.now() })
+      .where("id", "=", flavor.id)
+      .returning("extra_specs")
+      .executeTakeFirst()
+    if (!row) throw flavorNotFound(input.flavorId)
+    return row.extra_specs
+  },
+})
+
+export const getFlavorExtraSpecs = operation({
+  name: "compute.flavor.get_extra_specs",
+  input: Type.Object({ flavorId: FlavorId, key: Type.Union([Type.String(), Type.Null()]) }),
+  faults: [flavorNotFound, flavorExtraSpecNotFound],
+  load: loadFlavor,
+  authorize: (ctx, input) => [
+    [
+      `os_compute_api:os-flavor-extra-specs:${input.key === null ? "index" : "show"}`,
+      { project_id: ctx.caller.projectId },
+    ],
+  ],
+  run: async (_ctx, input, { flavor }): Promise<Record<string, string>> => {
+    if (input.key === null) return flavor.extraSpecs
+    const value = flavor.extraSpecs[input.key]
+    if (value === undefined) throw flavorExtraSpecNotFound(input.flavorId, input.key)
+    return { [input.key]: value }
+  },
+})
+
+export const deleteFlavorExtraSpec = operation({
+  name: "compute.flavor.delete_extra_spec",
+  input: Type.Object({ flavorId: FlavorId, key: Type.String() }),
+  faults: [flavorNotFound, flavorExtraSpecNotFound],
+  load: loadFlavor,
+  authorize: () => [["os_compute_api:os-flavor-extra-specs:delete", {}]],
+  run: async (ctx, input, { flavor }) => {
+    await transact(ctx.db, async (tx) => {
+      const gone = await tx
+        .updateTable("compute.flavor")
+        .set({ extra_specs: sql`extra_specs - ${input.key}::text`, updated_at: ctx.clock.now() })
+        .where("id", "=", flavor.id)
+        .where(sql<boolean>`extra_specs ? ${input.key}`)
+        .executeTakeFirst()
+      if (gone.numUpdatedRows === 0n) throw flavorExtraSpecNotFound(input.flavorId, input.key)
+    })
+  },
+})

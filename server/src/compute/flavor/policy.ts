@@ -1,0 +1,23 @@
+import type { PolicyDefault } from "../../platform/policy/policy.ts"
+import { adminOnly, projectReaderOrAdmin } from "../policy-rules.ts"
+
+const rule = (name: string, check: string, description: string): PolicyDefault => ({
+  name: `os_compute_api:${name}`,
+  check,
+  description,
+  scopes: ["project"],
+})
+
+export const flavorPolicies: readonly PolicyDefault[] = [
+  rule("os-flavor-manage:create", adminOnly, "Create a flavor"),
+  rule("os-flavor-manage:update", adminOnly, "Update a flavor"),
+  rule("os-flavor-manage:delete", adminOnly, "Delete a flavor"),
+  rule("os-flavor-access", adminOnly, "List who may use a flavor"),
+  rule("os-flavor-access:add_tenant_access", adminOnly, "Let a project use a flavor"),
+  rule("os-flavor-access:remove_tenant_access", adminOnly, "Take a flavor from a project"),
+  rule("os-flavor-extra-specs:index", projectReaderOrAdmin, "List extra specs of a flavor"),
+  rule("os-flavor-extra-specs:show", projectReaderOrAdmin, "Show an extra spec of a flavor"),
+  rule("os-flavor-extra-specs:create", adminOnly, "Set extra specs of a flavor"),
+  rule("os-flavor-extra-specs:update", adminOnly, "Change an extra spec of a flavor"),
+  rule("os-flavor-extra-specs:delete", adminOnly, "Delete an extra spec of a flavor"),
+]

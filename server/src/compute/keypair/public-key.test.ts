@@ -1,0 +1,32 @@
+import assert from "node:assert/strict"
+import { createPrivateKey } from "node:crypto"
+import { test } from "node:test"
+import { generateSshKeypair, sshFingerprint } from "./public-key.ts"
+
+// Made with ssh-keygen; the fingerprint is that of `ssh-keygen -l -E md5`.
+const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl test"
+
+test("the fingerprint of a public key", () => {
+  assert.equal(sshFingerprint(key), "65:96:2d:fc:e8:d5:a9:11:64:0c:0f:ea:00:6e:5b:bd")
+})
+
+test("what is no public key is refused", () => {
+  for (const text of [
+    "",
+    "hello",
+    "ssh-rsa",
+    "ssh-rsa !!!",
+    "ssh-rsa AAAA",
+    key.replace("ssh-ed25519", "ssh-rsa"),
+  ]) {
+    assert.throws(() => sshFingerprint(text), /Keypair data is invalid/)
+  }
+})
+
+test("a generated pair belongs together", () => {
+  const { publicKey, privateKey } = generateSshKeypair("comment")
+  assert.match(sshFingerprint(publicKey), /^([0-9a-f]{2}:){15}[0-9a-f]{2}$/)
+  const modulus = Buffer.from(createPrivateKey(privateKey).export({ format: "jwk" }).n ?? "", "base64url")
+  const body = Buffer.from(publicKey.split(" ")[1] ?? "", "base64")
+  assert.deepEqual(body.subarray(-modulus.length), modulus)
+})
