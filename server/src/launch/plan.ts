@@ -1,0 +1,87 @@
+// What a start will use, decided before anything is started: drivers, packages, users, port.
+import { createServer } from "node:net"
+import { Fault } from "../platform/fault/fault.ts"
+import { lookUpUser } from "./engines/postgres.ts"
+import {
+  enginePackages,
+  ensureSystemUser,
+  installPackages,
+  missingPackages,
+  type NeededPackage,
+} from "./packages.ts"
+import type { UpOptions } from "./up-options.ts"
+
+export interface StartPlan {
+  hypervisor: "qemu" | "fake"
+  network: "ovn" | "fake"
+  /** PostgreSQL's and QEMU's user when we are root; null otherwise. */
+  engineUser: { uid: number; gid: number } | null
+  /** What root would add, when something was left out for want of it. */
+  hint: string | null
+}
+
+const engineUserName = "kumoi"
+
+export async function planStart(options: UpOptions, say: (line: string) => void): Promise<StartPlan> {
+  const isRoot = process.getuid?.() === 0
+  const hypervisor = options.hypervisor === "auto" ? (isRoot ? "qemu" : "fake") : options.hypervisor
+  const network = options.network === "auto" ? (isRoot ? "ovn" : "fake") : options.network
+  if (network === "ovn" && !isRoot) {
+    throw new Fault(
+      "precondition",
+      "cli.needs_root",
+      "--network ovn needs root: it makes namespaces and taps. Use sudo, or --network fake.",
+    )
+  }
+  await checkPort(options)
+  const wanted: NeededPackage[] = []
+  if (hypervisor === "qemu") wanted.push(...enginePackages.qemu, ...enginePackages.guest)
+  if (network === "ovn") wanted.push(...enginePackages.ovn)
+  if (wanted.length > 0) await installPackages(wanted, { say, isYes: options.isYes || !process.stdin.isTTY })
+  let engineUser: StartPlan["engineUser"] = null
+  if (isRoot) {
+    await ensureSystemUser(engineUserName)
+    engineUser = await lookUpUser(engineUserName)
+  }
+  const hint =
+    isRoot || options.hypervisor !== "auto"
+      ? null
+      : "Not root: machines and networks are simulated. As root, `up` runs real ones (QEMU, OVN)."
+  return { hypervisor, network, engineUser, hint }
+}
+
+/** Finds out early: a taken port must not leave a half-started cloud. */
+async function checkPort(options: UpOptions): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const probe = createServer()
+    probe.once("error", (error: NodeJS.ErrnoException) => reject(portFault(error, options)))
+    probe.listen({ host: options.listen, port: options.port, exclusive: true }, () =>
+      probe.close(() => resolve()),
+    )
+  })
+}
+
+function portFault(error: NodeJS.ErrnoException, options: UpOptions): Fault {
+  const at = `${options.listen}:${options.port}`
+  if (error.code === "EADDRINUSE") {
+    return new Fault(
+      "conflict",
+      "cli.port_taken",
+      `${at} is taken by another program. Choose another one: --port N`,
+    )
+  }
+  if (error.code === "EACCES")
+    return new Fault(
+      "forbidden",
+      "cli.port_denied",
+      `${at} may only be opened by root. Use a port above 1023: --port N`,
+    )
+  return new Fault("invalid", "cli.listen_failed", `Cannot listen on ${at}: ${error.message}`, {
+    cause: error,
+  })
+}
+
+/** Which packages a real cloud would still need here; for doctor. */
+export async function missingForRealCloud(): Promise<NeededPackage[]> {
+  return await missingPackages(Object.values(enginePackages).flat())
+}
