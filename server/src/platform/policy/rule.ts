@@ -97,8 +97,12 @@ function parseLeaf(p: Parser, token: string): Plain {
     const wanted = match.toLowerCase()
     return (input) => input.caller.roles.some((role) => role.toLowerCase() === wanted)
   }
-  if (kind === "is_admin") return (input) => input.caller.roles.includes("admin") === (match === "True")
+  if (kind === "is_admin")
+    return (input) => input.caller.roles.includes("admin") === (match === "True" || match === "1")
   const right = operand(match)
+  // `None:%(key)s` holds for a key that is there and empty; `domain_id:None` for a caller without one.
+  if (kind === "None") return (input) => right(input) === null
+  if (match === "None") return (input) => (callerFact(input.caller, kind) ?? null) === null
   const literal = /^['"](.*)['"]$/.exec(kind)?.[1]
   const left = literal === undefined ? (input: CheckInput) => callerFact(input.caller, kind) : () => literal
   return (input) => {

@@ -1,0 +1,25 @@
+import type { Api, Route } from "../../../platform/http/wire.ts"
+import { authRoutes } from "./auth.ts"
+import { versionRoute, versionsRoute } from "./discovery.ts"
+import { renderIdentityFault } from "./fault-table.ts"
+
+const routes: readonly Route[] = [versionRoute, ...authRoutes]
+
+export function createIdentityV3Api(): Api {
+  return {
+    service: "identity",
+    mounts: ["/identity", ""],
+    version: "/v3",
+    rootRoutes: [versionsRoute],
+    routes: withHead(routes),
+    renderFault: renderIdentityFault,
+  }
+}
+
+/** Keystone answers HEAD wherever it answers GET, with the same status and headers. */
+function withHead(declared: readonly Route[]): Route[] {
+  const heads = new Set(declared.filter((r) => r.method === "HEAD").map((r) => r.path))
+  return declared.flatMap((r): Route[] =>
+    r.method === "GET" && !heads.has(r.path) ? [r, { ...r, method: "HEAD" }] : [r],
+  )
+}

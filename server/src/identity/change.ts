@@ -1,0 +1,88 @@
+// Every write of identity goes through `changeIdentity`, so that this process forgets what it knew before the
+// client hears of the change. Other processes hear of it from PostgreSQL: the triggers of the schema notify in the
+// same transaction (`identity_change`).
+import pg from "pg"
+import type { Platform } from "../platform/context/context.ts"
+import { afterCommit, type Tx, transact } from "../platform/db/database.ts"
+import { describeError } from "../platform/fault/fault.ts"
+import type { IdentityCache } from "./token/cache.ts"
+
+export function changeIdentity<T>(platform: Platform, run: (tx: Tx) => Promise<T>): Promise<T> {
+  return transact(platform.db, async (tx) => {
+    afterCommit(tx, () => platform.drivers.identity.cache.flush())
+    return await run(tx)
+  })
+}
+
+const pingIntervalMs = 5_000
+const reconnectMs = 500
+
+export interface ListenOptions {
+  platform: Platform
+  connectionString: string
+}
+
+/** Keeps a connection that listens; while it is down, the cache is not used. Dispose to stop. */
+export function listenForChanges({ platform, connectionString }: ListenOptions): AsyncDisposable {
+  const stop = new AbortController()
+  const { cache } = platform.drivers.identity
+  const loop = async () => {
+    while (!stop.signal.aborted) {
+      try {
+        await listenOnce(connectionString, cache, platform, stop.signal)
+      } catch (error) {
+        platform.log.warn(
+          { why: describeError(error) },
+          "identity: not told of changes; tokens are not cached",
+        )
+      }
+      cache.isCoherent = false
+      await platform.clock.sleep(reconnectMs, stop.signal).catch(() => {})
+    }
+  }
+  const done = loop()
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort()
+      await done
+    },
+  }
+}
+
+async function listenOnce(
+  connectionString: string,
+  cache: IdentityCache,
+  platform: Platform,
+  signal: AbortSignal,
+): Promise<void> {
+  const client = new pg.Client({
+    connectionString,
+    application_name: "kumoi identity listener",
+    keepAlive: true,
+  })
+  const broken = Promise.withResolvers<never>()
+  // Whoever awaits it learns of it below; this only keeps an early break from being unhandled.
+  broken.promise.catch(() => {})
+  client.on("error", broken.reject)
+  client.on("end", () => broken.reject(new Error("the connection ended")))
+  client.on("notification", () => cache.flush())
+  try {
+    await client.connect()
+    await client.query("listen identity_change")
+    cache.isCoherent = true
+    for (;;) {
+      await Promise.race([platform.clock.sleep(pingIntervalMs, signal), broken.promise])
+      // A peer that vanished without a word is found out here.
+      const late = platform.clock.sleep(pingIntervalMs, signal).then(() => {
+        throw new Error("the database did not answer in time")
+      })
+      late.catch(() => {})
+      await Promise.race([client.query("select 1"), late, broken.promise])
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  } finally {
+    cache.isCoherent = false
+    await client.end().catch(() => {})
+  }
+}

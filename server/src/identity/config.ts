@@ -1,0 +1,113 @@
+import { Type } from "typebox"
+import { configSection, type SectionOf } from "../platform/config/config.ts"
+
+// Keystone's own option names, so that its documents hold.
+const securityCompliance = Type.Object({
+  lockout_failure_attempts: Type.Integer({
+    default: 0,
+    minimum: 0,
+    description: "Wrong passwords in a row that lock a user; 0 never locks.",
+  }),
+  lockout_duration: Type.Integer({
+    default: 1800,
+    minimum: 1,
+    description: "Seconds that a lock lasts.",
+  }),
+  unique_last_password_count: Type.Integer({
+    default: 0,
+    minimum: 0,
+    description: "A user may not set one of this many passwords again, the present one included.",
+  }),
+  minimum_password_age: Type.Integer({
+    default: 0,
+    minimum: 0,
+    description: "Days before a user may change the password again.",
+  }),
+  password_expires_days: Type.Integer({
+    default: 0,
+    minimum: 0,
+    description: "Days until a password expires; 0 never.",
+  }),
+  password_regex: Type.String({
+    default: "",
+    description: "A new password must match this regular expression; empty: any.",
+  }),
+  password_regex_description: Type.String({
+    default: "",
+    description: "Told to users whose password does not match.",
+  }),
+  disable_user_account_days_inactive: Type.Integer({
+    default: 0,
+    minimum: 0,
+    description: "Days without a login that disable a user; 0 never.",
+  }),
+  change_password_upon_first_use: Type.Boolean({
+    default: false,
+    description: "A password that an administrator set must be changed before it is good for a token.",
+  }),
+})
+
+export const identityConfig = configSection(
+  "identity",
+  Type.Object({
+    tokenLifetimeSeconds: Type.Integer({
+      default: 3600,
+      minimum: 1,
+      description: "How long a token is good for. Keystone: [token] expiration.",
+    }),
+    allowExpiredWindowSeconds: Type.Integer({
+      default: 172_800,
+      minimum: 0,
+      description:
+        "How long after its end a service may still validate a token with allow_expired, so that long work ends well.",
+    }),
+    tokenCacheSize: Type.Integer({
+      default: 10_000,
+      minimum: 0,
+      description:
+        "Validated tokens that a process remembers; about 2 KB each. Every identity change empties it.",
+    }),
+    tokenCacheSeconds: Type.Integer({
+      default: 300,
+      minimum: 1,
+      description: "A remembered token is read again after this time, whatever else.",
+    }),
+    passwordHashCost: Type.Integer({
+      default: 15,
+      minimum: 4,
+      maximum: 20,
+      description:
+        "Binary logarithm of scrypt's N; one more doubles the time and the memory (32 MB at 15) of each login.",
+    }),
+    passwordHashConcurrency: Type.Integer({
+      default: 0,
+      minimum: 0,
+      maximum: 16,
+      description:
+        "Hashes at work at one time; 0: one less than there are processors, at least 1, at most 3.",
+    }),
+    passwordHashQueueMax: Type.Integer({
+      default: 256,
+      minimum: 1,
+      description: "Logins that wait for a hash; more get 503 and should try again.",
+    }),
+    maxProjectTreeDepth: Type.Integer({
+      default: 5,
+      minimum: 1,
+      description:
+        "Levels of projects below a domain, the domain counted. Keystone: [DEFAULT] max_project_tree_depth.",
+    }),
+    listLimit: Type.Integer({
+      default: 10_000,
+      minimum: 1,
+      description: "Rows of a list at the most; a longer one is cut and marked `truncated`.",
+    }),
+    security_compliance: securityCompliance,
+  }),
+)
+
+declare module "../platform/config/config.ts" {
+  interface Config {
+    readonly identity: SectionOf<typeof identityConfig>
+  }
+}

@@ -1,0 +1,65 @@
+import { Fault, fault } from "../platform/fault/fault.ts"
+
+/** One sentence for every reason, so that a stranger learns nothing from it. */
+export const unauthenticated = fault(
+  "unauthenticated",
+  "identity.unauthenticated",
+  () => "The request you have made requires authentication.",
+)
+
+/** The same to the client; the reason goes to the log. */
+export function refused(why: string): Fault {
+  const made = unauthenticated()
+  return new Fault(made.kind, made.code, made.message, { internal: { why } })
+}
+
+export const methodNotSupported = fault(
+  "unauthenticated",
+  "identity.auth.method_not_supported",
+  (method: string) => `Attempted to authenticate with an unsupported method: ${method}.`,
+)
+
+export const passwordExpired = fault(
+  "unauthenticated",
+  "identity.password.expired",
+  (userId: string) => `The password is expired and needs to be changed for user: ${userId}.`,
+)
+
+/** More methods are wanted; the receipt stands for those that are done. */
+export const moreMethodsWanted = fault(
+  "unauthenticated",
+  "identity.auth.more_methods_wanted",
+  (_receipt: ReceiptFacts) => "Additional authentications steps required.",
+  (receipt) => ({ receipt }),
+)
+
+export interface ReceiptFacts {
+  id: string
+  body: Record<string, unknown>
+}
+
+export const notFound = fault(
+  "not_found",
+  "identity.not_found",
+  (what: string, id: string) => `Could not find ${what}: ${id}.`,
+)
+
+export const conflict = fault(
+  "conflict",
+  "identity.conflict",
+  (what: string, details: string) => `Conflict occurred attempting to store ${what} - ${details}.`,
+)
+
+/** A rule of identity itself and not of policy. */
+export const forbiddenAction = fault(
+  "forbidden",
+  "identity.forbidden_action",
+  (action: string) => `You are not authorized to perform the requested action: ${action}.`,
+)
+
+export const forbidden = fault("forbidden", "identity.forbidden", (message: string) => message)
+
+export function found<T>(row: T | null | undefined, what: string, id: string): T {
+  if (row === null || row === undefined) throw notFound(what, id)
+  return row
+}

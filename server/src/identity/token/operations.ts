@@ -1,0 +1,61 @@
+import { Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import { login } from "../auth/login.ts"
+import type { LoginRequest } from "../auth/request.ts"
+import { readSubject } from "../auth/token-method.ts"
+import { notFound, unauthenticated } from "../faults.ts"
+import type { KnownToken } from "./cache.ts"
+import { revokeToken as revokePayload } from "./revoke.ts"
+import { openToken } from "./validate.ts"
+
+/** Anyone may try to log in. */
+export const issueTokenByLogin = operation({
+  name: "identity.token.issue",
+  input: Type.Object({ request: Type.Unsafe<LoginRequest>(Type.Object({})) }),
+  faults: [unauthenticated],
+  authorize: () => [],
+  run: (ctx, { request }): Promise<KnownToken> => login(ctx, request),
+})
+
+const subject = Type.Object({ tokenId: Type.String(), isExpiredAllowed: Type.Optional(Type.Boolean()) })
+
+async function loadSubject(ctx: Ctx, input: { tokenId: string; isExpiredAllowed?: boolean }) {
+  const graceMs = input.isExpiredAllowed ? ctx.config.identity.allowExpiredWindowSeconds * 1000 : 0
+  return await readSubject(ctx, input.tokenId, { graceMs })
+}
+
+/** Whose token it is decides who may look at it. */
+function targetOf(known: KnownToken) {
+  return { "target.token.user_id": known.token.user.id }
+}
+
+export const validateToken = operation({
+  name: "identity.token.validate",
+  input: subject,
+  faults: [notFound],
+  load: loadSubject,
+  authorize: (_ctx, _input, known) => [["identity:validate_token", targetOf(known)]],
+  run: async (_ctx, _input, known) => known,
+})
+
+export const checkToken = operation({
+  name: "identity.token.check",
+  input: subject,
+  faults: [notFound],
+  load: loadSubject,
+  authorize: (_ctx, _input, known) => [["identity:check_token", targetOf(known)]],
+  run: async (_ctx, _input, known) => known,
+})
+
+export const revokeToken = operation({
+  name: "identity.token.revoke",
+  input: Type.Object({ tokenId: Type.String() }),
+  faults: [notFound],
+  load: loadSubject,
+  authorize: (_ctx, _input, known) => [["identity:revoke_token", targetOf(known)]],
+  run: async (ctx, input) => {
+    const payload = openToken(ctx, input.tokenId)
+    if (payload) await revokePayload(ctx, payload)
+  },
+})

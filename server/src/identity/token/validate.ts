@@ -1,0 +1,65 @@
+import type { Caller } from "../../platform/auth/caller.ts"
+import type { Platform } from "../../platform/context/context.ts"
+import type { DbOrTx } from "../../platform/db/database.ts"
+import type { Authenticate } from "../../platform/http/server.ts"
+import { refused } from "../faults.ts"
+import type { KnownToken } from "./cache.ts"
+import { readTokenFacts } from "./facts.ts"
+import { decodePayload, type TokenPayload } from "./payload.ts"
+import { callerOf, judgeToken } from "./token.ts"
+
+/** Longer texts are not tokens of ours and are not worth an HMAC. */
+const tokenLengthMax = 1_024
+
+/** The token as the database sees it now; throws `unauthenticated` with the reason for the log. */
+export function readToken(
+  platform: Platform,
+  id: string,
+  options: { graceMs?: number } = {},
+): KnownToken | Promise<KnownToken> {
+  const known = platform.drivers.identity.cache.getToken(id)
+  const nowMs = platform.clock.now().getTime()
+  const graceMs = options.graceMs ?? 0
+  if (known) {
+    if (known.expiresAtMs + graceMs <= nowMs) throw refused("the token is expired")
+    return known
+  }
+  const payload = openToken(platform, id)
+  if (!payload) throw refused("not a token of this cloud")
+  if (payload.expiresAtMs + graceMs <= nowMs) throw refused("the token is expired")
+  return findToken(platform, id, payload)
+}
+
+export function openToken(platform: Platform, id: string): TokenPayload | null {
+  if (id.length > tokenLengthMax) return null
+  const message = platform.drivers.identity.tokenKeys.decrypt(id)
+  return message ? decodePayload(message.payload) : null
+}
+
+/** Judges a payload by the database and remembers the outcome. `db`: the transaction of whoever is in one. */
+export async function findToken(
+  platform: Platform,
+  id: string,
+  payload: TokenPayload,
+  db: DbOrTx = platform.db,
+): Promise<KnownToken> {
+  const { cache } = platform.drivers.identity
+  const epoch = cache.epoch
+  const facts = await readTokenFacts(db, payload, platform.clock.now())
+  const token = judgeToken(id, payload, facts)
+  if (typeof token === "string") throw refused(token)
+  const known = { token, caller: callerOf(token), expiresAtMs: payload.expiresAtMs, json: null }
+  // Inside a transaction we may have seen what nobody else may yet.
+  if (db === platform.db) cache.storeToken(known, epoch)
+  return known
+}
+
+/** For the HTTP edge: who sent the request, by X-Auth-Token. */
+export function authenticatorFor(platform: Platform): Authenticate {
+  return (headers) => {
+    const id = headers["x-auth-token"]
+    if (typeof id !== "string" || id === "") throw refused("no X-Auth-Token")
+    const known = readToken(platform, id)
+    return known instanceof Promise ? known.then((k): Caller => k.caller) : known.caller
+  }
+}
