@@ -212,6 +212,11 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
     return this.#directory(handle.serverId).vncSocket
   }
 
+  /** The machine's process, for status and tests; -1 when it does not run. */
+  async processId(handle: VmHandle): Promise<number> {
+    return (await this.#machine(handle.serverId)).identity?.pid ?? -1
+  }
+
   /** Leaves every machine as it is. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()

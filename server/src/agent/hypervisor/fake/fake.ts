@@ -1,0 +1,349 @@
+// A hypervisor without machines: everything is instant and costs nothing, and the whole cloud can run on it. It can
+// be told to be slow, to fail, and to lose power, by its options, its methods, or a file `control.json` in its
+// directory, which is read again whenever it changes:
+//
+//   {"delayMs": 200, "fail": {"operation": "ensure", "at": 3, "times": 1}, "losePower": true | ["<serverId>"]}
+import { readFileSync, statSync } from "node:fs"
+import { writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import type { Clock } from "../../../platform/clock/clock.ts"
+import { EventHub } from "../../event-queue.ts"
+import { agentMachineNotFound, agentMachineStateWrong, agentStartFailed } from "../../faults.ts"
+import type { HostDescription, PowerState, VmDiagnostics, VmState } from "../../protocol.ts"
+import { readHostFacts } from "../host-facts.ts"
+import type {
+  EnsureInput,
+  HotplugsVifs,
+  Hypervisor,
+  PluggedVif,
+  TakesSnapshots,
+  VmEvent,
+  VmHandle,
+} from "../hypervisor.ts"
+import { bootText, powerOffText, restartText } from "./console-text.ts"
+import { emptyQcow2 } from "./empty-qcow2.ts"
+import { Journal } from "./journal.ts"
+
+export interface FakeControl {
+  /** Every operation takes this long. */
+  delayMs?: number
+  /** The `at`-th call from now on (of `operation`, or of any) fails, and `times - 1` calls after it. */
+  fail?: { operation?: string; at: number; times?: number } | null
+}
+
+export interface FakeOptions {
+  host: string
+  hostIp: string
+  dir: string
+  clock: Clock
+  control?: FakeControl
+  /** What the host claims to have; default: what this machine has. */
+  capacity?: Partial<Pick<HostDescription, "vcpus" | "ramMib" | "diskGib">>
+}
+
+interface FakeMachine {
+  serverId: string
+  state: VmState
+  spec: Omit<EnsureInput["spec"], "configDrive">
+  hasConfigDrive: boolean
+  vifs: PluggedVif[]
+  /** What the console shows, by pieces; only the last few boots are kept. */
+  console: string[]
+  bootedAt: string | null
+}
+
+const eventLimit = 4_096
+const consolePiecesMost = 12
+const controlIntervalMs = 250
+const driverName = "fake"
+
+export class FakeHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots {
+  readonly name = driverName
+  readonly #options: FakeOptions
+  readonly #journal: Journal<FakeMachine>
+  readonly #machines: Map<string, FakeMachine>
+  readonly #events = new EventHub<VmEvent>(eventLimit)
+  readonly #stop = new AbortController()
+  readonly #watching: Promise<void>
+  #control: FakeControl
+  #calls = new Map<string, number>()
+  #controlSeen = 0
+
+  constructor(options: FakeOptions) {
+    this.#options = options
+    this.#control = options.control ?? {}
+    this.#journal = new Journal(join(options.dir, "journal.jsonl"))
+    this.#machines = this.#journal.load()
+    this.#watching = this.#watchControl()
+  }
+
+  /** Changes how it behaves from now on; counts of `fail` start anew. */
+  setControl(control: FakeControl): void {
+    this.#control = { ...this.#control, ...control }
+    this.#calls = new Map()
+  }
+
+  /** These machines (or all) stop at once, as when a plug is pulled. */
+  losePower(serverIds?: readonly string[]): void {
+    for (const machine of this.#machines.values()) {
+      if (serverIds && !serverIds.includes(machine.serverId)) continue
+      if (isOn(machine)) this.#end(machine, "crashed", "the power was lost")
+    }
+  }
+
+  /** As if somebody had typed `poweroff` in the guest. */
+  guestPowersOff(serverId: string): void {
+    const machine = this.#existing({ serverId, driver: driverName })
+    machine.console.push(powerOffText)
+    this.#end(machine, "shutdown", "the guest powered off")
+  }
+
+  guestReboots(serverId: string): void {
+    const machine = this.#existing({ serverId, driver: driverName })
+    machine.console.push(restartText)
+    this.#boot(machine)
+    this.#keep(machine)
+  }
+
+  async describe(): Promise<HostDescription> {
+    return {
+      host: this.#options.host,
+      hypervisorType: "fake",
+      hypervisorVersion: 1_000,
+      hostIp: this.#options.hostIp,
+      ...(await readHostFacts(this.#options.dir)),
+      ...this.#options.capacity,
+      abilities: {
+        liveMigration: false,
+        pause: true,
+        suspend: false,
+        hotplugVif: true,
+        snapshot: true,
+        accelerator: "none",
+      },
+    }
+  }
+
+  async ensure(input: EnsureInput, _prior: VmHandle | null): Promise<VmHandle> {
+    const { configDrive, ...spec } = input.spec
+    const { serverId } = spec
+    await this.#step("ensure", serverId)
+    const known = this.#machines.get(serverId)
+    const machine: FakeMachine = known ?? {
+      serverId,
+      state: this.#state("shutdown"),
+      spec,
+      hasConfigDrive: false,
+      vifs: [],
+      console: [],
+      bootedAt: null,
+    }
+    machine.spec = spec
+    machine.hasConfigDrive = configDrive !== null
+    machine.vifs = input.vifs
+    this.#machines.set(serverId, machine)
+    if (known?.state.power !== input.power) this.#turn(machine, input.power)
+    this.#keep(machine)
+    return { serverId, driver: driverName }
+  }
+
+  async recover(handle: VmHandle): Promise<VmState> {
+    await this.#step("recover", handle.serverId)
+    return this.#stateOf(handle)
+  }
+
+  async inspect(handle: VmHandle): Promise<VmState> {
+    await this.#step("inspect", handle.serverId)
+    return this.#stateOf(handle)
+  }
+
+  async setPower(handle: VmHandle, to: "running" | "paused" | "shutdown"): Promise<VmState> {
+    await this.#step("setPower", handle.serverId)
+    const machine = this.#existing(handle)
+    if (to === "paused" && !isOn(machine)) throw agentMachineStateWrong("pause", machine.state.power)
+    if (machine.state.power !== to) {
+      this.#turn(machine, to)
+      this.#keep(machine)
+    }
+    return machine.state
+  }
+
+  async reboot(handle: VmHandle, how: { hard: boolean }): Promise<VmState> {
+    await this.#step("reboot", handle.serverId)
+    const machine = this.#existing(handle)
+    if (!how.hard && isOn(machine)) machine.console.push(restartText)
+    this.#boot(machine)
+    this.#keep(machine)
+    return machine.state
+  }
+
+  async destroy(handle: VmHandle): Promise<void> {
+    await this.#step("destroy", handle.serverId)
+    if (this.#machines.delete(handle.serverId)) this.#journal.write(handle.serverId, null)
+  }
+
+  async consoleLog(handle: VmHandle, lines: number | null): Promise<string> {
+    await this.#step("consoleLog", handle.serverId)
+    const text = this.#machines.get(handle.serverId)?.console.join("") ?? ""
+    if (lines === null) return text
+    return lines <= 0 ? "" : text.split("\n").slice(-lines).join("\n")
+  }
+
+  async diagnostics(handle: VmHandle): Promise<VmDiagnostics> {
+    await this.#step("diagnostics", handle.serverId)
+    const machine = this.#existing(handle)
+    const upMs = this.#options.clock.now().getTime() - Date.parse(machine.bootedAt ?? "")
+    const isRunning = isOn(machine)
+    // Busy while it boots, then nearly idle; the same at the same age.
+    const busyNs = isRunning ? Math.round((1_500 + Math.max(0, upMs) / 100) * 1_000_000) : 0
+    return {
+      state: machine.state.power,
+      driver: driverName,
+      hypervisor: "fake",
+      hypervisorOs: "linux",
+      uptimeSeconds: isRunning ? Math.max(0, Math.floor(upMs / 1000)) : 0,
+      configDrive: machine.hasConfigDrive,
+      cpus: isRunning ? Array.from({ length: machine.spec.vcpus }, (_, id) => ({ id, timeNs: busyNs })) : [],
+      disks: machine.spec.disks.map((disk) => ({
+        name: disk.name,
+        readBytes: isRunning ? 20_971_520 : 0,
+        readRequests: isRunning ? 1_280 : 0,
+        writeBytes: isRunning ? 1_048_576 : 0,
+        writeRequests: isRunning ? 64 : 0,
+        errors: 0,
+      })),
+      nics: machine.vifs.map(({ macAddress }) => ({
+        macAddress,
+        rxBytes: isRunning ? 4_096 : 0,
+        rxPackets: isRunning ? 32 : 0,
+        txBytes: isRunning ? 4_096 : 0,
+        txPackets: isRunning ? 32 : 0,
+      })),
+      memoryUsedMib: isRunning ? machine.spec.ramMib : 0,
+      memoryMaximumMib: machine.spec.ramMib,
+    }
+  }
+
+  events(signal: AbortSignal): AsyncIterable<VmEvent> {
+    return this.#events.subscribe(signal)
+  }
+
+  async plugVif(handle: VmHandle, vif: PluggedVif): Promise<void> {
+    await this.#step("plugVif", handle.serverId)
+    const machine = this.#existing(handle)
+    machine.vifs = [...machine.vifs.filter((v) => v.portId !== vif.portId), vif]
+    this.#keep(machine)
+  }
+
+  async unplugVif(handle: VmHandle, portId: string): Promise<void> {
+    await this.#step("unplugVif", handle.serverId)
+    const machine = this.#existing(handle)
+    machine.vifs = machine.vifs.filter((vif) => vif.portId !== portId)
+    this.#keep(machine)
+  }
+
+  async snapshot(handle: VmHandle, disk: string, toPath: string): Promise<{ sizeBytes: number }> {
+    await this.#step("snapshot", handle.serverId)
+    const found = this.#existing(handle).spec.disks.find((d) => d.name === disk)
+    if (!found) throw new Error(`machine ${handle.serverId} has no disk ${disk}`)
+    const data = emptyQcow2(found.sizeBytes)
+    await writeFile(toPath, data, { mode: 0o600 })
+    return { sizeBytes: data.length }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    await this.#watching
+    this.#events.end()
+  }
+
+  /** The beginning of every operation: the delay, and the failure when its turn has come. */
+  async #step(operation: string, serverId: string): Promise<void> {
+    const { delayMs, fail } = this.#control
+    if (delayMs) await this.#options.clock.sleep(delayMs)
+    if (!fail || (fail.operation && fail.operation !== operation)) return
+    const key = fail.operation ?? "any"
+    const call = (this.#calls.get(key) ?? 0) + 1
+    this.#calls.set(key, call)
+    const isTurn = call >= fail.at && call < fail.at + (fail.times ?? 1)
+    if (isTurn)
+      throw agentStartFailed(serverId, `the fake hypervisor was told to fail at ${operation} ${call}`)
+  }
+
+  #turn(machine: FakeMachine, to: "running" | "paused" | "shutdown"): void {
+    if (to === "shutdown") {
+      if (isOn(machine)) machine.console.push(powerOffText)
+      machine.state = this.#state("shutdown", "stopped by the host")
+    } else if (!isOn(machine)) this.#boot(machine, to)
+    else machine.state = this.#state(to)
+  }
+
+  #boot(machine: FakeMachine, to: "running" | "paused" = "running"): void {
+    const { spec, vifs, hasConfigDrive } = machine
+    machine.state = this.#state(to)
+    machine.bootedAt = machine.state.since
+    const facts = {
+      name: spec.name,
+      instanceName: spec.instanceName,
+      vcpus: spec.vcpus,
+      ramMib: spec.ramMib,
+      macAddresses: vifs.map((vif) => vif.macAddress),
+      diskBytes: spec.disks.map((disk) => disk.sizeBytes),
+      hasConfigDrive,
+    }
+    machine.console = [...machine.console, bootText(facts, machine.bootedAt)].slice(-consolePiecesMost)
+  }
+
+  #end(machine: FakeMachine, power: "shutdown" | "crashed", reason: string): void {
+    machine.state = this.#state(power, reason)
+    this.#keep(machine)
+    this.#events.publish({ serverId: machine.serverId, state: machine.state })
+  }
+
+  #keep(machine: FakeMachine): void {
+    this.#journal.write(machine.serverId, machine)
+  }
+
+  #stateOf(handle: VmHandle): VmState {
+    return this.#machines.get(handle.serverId)?.state ?? this.#state("absent")
+  }
+
+  #existing(handle: VmHandle): FakeMachine {
+    const machine = this.#machines.get(handle.serverId)
+    if (!machine) throw agentMachineNotFound(handle.serverId)
+    return machine
+  }
+
+  #state(power: PowerState, reason?: string): VmState {
+    const since = this.#options.clock.now().toISOString()
+    return reason === undefined ? { power, since } : { power, since, reason }
+  }
+
+  async #watchControl(): Promise<void> {
+    const { signal } = this.#stop
+    while (!signal.aborted) {
+      this.#readControl()
+      await this.#options.clock.sleep(controlIntervalMs, signal).catch(() => {})
+    }
+  }
+
+  #readControl(): void {
+    try {
+      const path = join(this.#options.dir, "control.json")
+      const { mtimeMs } = statSync(path)
+      if (mtimeMs === this.#controlSeen) return
+      const { losePower, ...control } = JSON.parse(readFileSync(path, "utf8")) as FakeControl & {
+        losePower?: true | string[]
+      }
+      this.#controlSeen = mtimeMs
+      this.setControl(control)
+      if (losePower) this.losePower(losePower === true ? undefined : losePower)
+    } catch {
+      // There is none, or it is being written; the next look will see it.
+    }
+  }
+}
+
+function isOn(machine: FakeMachine): boolean {
+  return machine.state.power === "running" || machine.state.power === "paused"
+}
