@@ -11,18 +11,19 @@
 // frames with a checksum that nobody filled in (measured: ping works, TCP hangs).
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { isIPv6 } from "node:net"
-import { exec } from "../../platform/exec/exec.ts"
-import { bootId } from "../../platform/exec/process.ts"
-import type { Logger } from "../../platform/log/log.ts"
 import {
   endNetnsProcesses,
   ensureNetns,
+  enterNetns,
   netnsInode,
   netnsNames,
   ownNetnsInode,
   removeNetns,
-} from "./ovn-netns.ts"
-import { enterNetns, type OvnPaths, ovnPaths } from "./ovn-paths.ts"
+} from "../../agent/ports/netns.ts"
+import { exec } from "../../platform/exec/exec.ts"
+import { bootId } from "../../platform/exec/process.ts"
+import type { Logger } from "../../platform/log/log.ts"
+import { type OvnPaths, ovnPaths } from "./ovn-paths.ts"
 
 export interface NetworkHostOptions {
   cloudId: string

@@ -2,6 +2,7 @@
 // a later process finds and removes it with nothing else at hand. Sockets lie in /run and not in the data
 // directory: a unix socket's path has room for 107 characters, and after a reboot they are gone by themselves.
 import { join } from "node:path"
+import { netnsDir } from "../../agent/ports/netns.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 
 export interface OvnPaths {
@@ -19,9 +20,12 @@ export interface OvnPaths {
   /** Its other end, a port of the external bridge inside the cloud's namespace. */
   bridgeLink: string
   nftTable: string
+  /** Where Kumoi serves metadata over HTTP for the proxy; see `shareWithProxy`. */
+  metadataSocket: string
+  /** Configuration and sockets of the metadata proxy. */
+  proxyDir: string
 }
 
-export const netnsDir = "/run/netns"
 export const integrationBridge = "br-int"
 export const externalBridge = "br-ex"
 
@@ -42,10 +46,7 @@ export function ovnPaths(cloudId: string): OvnPaths {
     hostLink: `km-${cloudId}`,
     bridgeLink: `kx-${cloudId}`,
     nftTable: `kumoi_${cloudId}`,
+    metadataSocket: join(runDir, "metadata.sock"),
+    proxyDir: join(runDir, "proxy"),
   }
-}
-
-/** Prefix that runs a program inside the cloud's namespace; the pid stays the same (nsenter replaces itself). */
-export function enterNetns(netnsFile: string): string[] {
-  return ["/usr/bin/nsenter", `--net=${netnsFile}`, "--"]
 }

@@ -3,10 +3,11 @@
 // them and a tear-down that knows only the namespace finds them all.
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
+import { enterNetns } from "../../agent/ports/netns.ts"
 import { exec } from "../../platform/exec/exec.ts"
 import { OvsdbConnection } from "../../platform/ovsdb/connection.ts"
 import type { EngineSpec } from "../../platform/supervise/supervisor.ts"
-import { enterNetns, type OvnPaths } from "./ovn-paths.ts"
+import type { OvnPaths } from "./ovn-paths.ts"
 import { configureSwitch } from "./ovn-switch.ts"
 
 export type DatapathType = "netdev" | "system"

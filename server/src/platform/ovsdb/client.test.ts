@@ -38,9 +38,9 @@ async function endServer(): Promise<void> {
   await gone
 }
 
-function connect(lock?: string): OvsdbClient {
+function connect(): OvsdbClient {
   const tables = { Logical_Switch: [], Logical_Switch_Port: ["name", "addresses", "options", "enabled"] }
-  return new OvsdbClient({ socketPath, database: "OVN_Northbound", tables, ...(lock ? { lock } : {}) })
+  return new OvsdbClient({ socketPath, database: "OVN_Northbound", tables })
 }
 
 before(async () => {
@@ -187,19 +187,34 @@ test("a killed server is found again and what changed meanwhile is told", { skip
   }
 })
 
-test("of two sessions one holds the lock, and the other gets it at its end", { skip }, async () => {
-  const first = connect("writer")
-  await first.locked()
-  const second = connect("writer")
+test("of two sessions one holds the lock, and the other gets it after it", { skip }, async () => {
+  const first = connect()
+  const second = connect()
   try {
-    await second.ready()
-    assert.equal(second.hasLock, false)
-    await assert.rejects(second.transact([{ op: "assert", lock: "writer" }]), /not owner/)
-    await first.transact([{ op: "assert", lock: "writer" }])
-    await first.close()
-    await second.locked()
-    await second.transact([{ op: "assert", lock: "writer" }])
+    await Promise.all([first.ready(), second.ready()])
+    const order: string[] = []
+    let waiting: Promise<void> | undefined
+    await first.withLock("writer", 5_000, async (assertLock) => {
+      await first.transact([assertLock])
+      await assert.rejects(second.transact([assertLock]), /not owner/)
+      waiting = second.withLock("writer", 5_000, async (assertOwn) => {
+        await second.transact([assertOwn])
+        order.push("second")
+      })
+      await assert.rejects(
+        first.withLock("writer", 50, async () => {}),
+        /twice/,
+      )
+      order.push("first")
+    })
+    await waiting
+    assert.deepEqual(order, ["first", "second"])
+    await second.withLock("writer", 5_000, async () => {
+      const refused = first.withLock("writer", 50, async () => order.push("never"))
+      await assert.rejects(refused, /another session/)
+    })
+    assert.deepEqual(order, ["first", "second"])
   } finally {
-    await second.close()
+    await Promise.all([first.close(), second.close()])
   }
 })

@@ -16,8 +16,6 @@ export interface OvsdbClientOptions {
   database: string
   /** Tables to follow, with their columns; an empty list stands for every column. */
   tables: MonitoredTables
-  /** A lock to hold while connected (RFC 7047, 4.1.8); see `hasLock` and the operation `assert`. */
-  lock?: string
 }
 
 export interface OperationResult {
@@ -38,11 +36,12 @@ const monitorId = "kumoi"
 export class OvsdbClient {
   readonly #options: OvsdbClientOptions
   readonly #listeners = new Set<Listener>()
+  /** Locks asked for, and whether they are ours. */
+  readonly #locks = new Map<string, boolean>()
   readonly #ended = new AbortController()
   #connection: OvsdbConnection | undefined
   #schema: DatabaseSchema | undefined
   #replica: Replica | undefined
-  #hasLock = false
   #problem: string | undefined = "not connected yet"
   #wake: (() => void)[] = []
   readonly #loop: Promise<void>
@@ -57,10 +56,6 @@ export class OvsdbClient {
     return this.#problem
   }
 
-  get hasLock(): boolean {
-    return this.#hasLock
-  }
-
   /** Resolves when the replica is filled and the connection stands. */
   async ready(timeoutMs = 10_000): Promise<void> {
     await this.#until(
@@ -70,13 +65,33 @@ export class OvsdbClient {
     )
   }
 
-  /** Resolves when the lock of the options is ours. */
-  async locked(timeoutMs = 10_000): Promise<void> {
-    await this.#until(
-      () => this.#hasLock,
-      timeoutMs,
-      () => this.#problem ?? "another session holds the lock",
-    )
+  /**
+   * Runs `work` while this session holds the named lock of the server (RFC 7047, 4.1.8). `work` puts the operation
+   * that it is given into its transactions: then they fail when the session, and with it the lock, was lost.
+   */
+  async withLock<T>(
+    name: string,
+    timeoutMs: number,
+    work: (assertLock: Operation) => Promise<T>,
+  ): Promise<T> {
+    if (this.#locks.has(name)) throw new Error(`ovsdb: the lock ${name} is asked for twice in one session`)
+    const connection = this.#connection
+    if (!connection) throw new OvsdbUnavailable(this.#problem ?? "not connected")
+    this.#locks.set(name, false)
+    try {
+      const answer = await connection.request("lock", [name], timeoutMs)
+      if (typeof answer === "object" && answer !== null && "locked" in answer && answer.locked === true)
+        this.#locks.set(name, true)
+      await this.#until(
+        () => this.#locks.get(name) === true,
+        timeoutMs,
+        () => `another session holds the lock ${name}`,
+      )
+      return await work({ op: "assert", lock: name })
+    } finally {
+      this.#locks.delete(name)
+      await connection.request("unlock", [name], timeoutMs).catch(() => {})
+    }
   }
 
   async #until(done: () => boolean, timeoutMs: number, why: () => string): Promise<void> {
@@ -167,7 +182,6 @@ export class OvsdbClient {
         waitMs = Math.min(retryMostMs, waitMs * 2)
       }
       this.#connection = undefined
-      this.#hasLock = false
       this.#problem = `ovsdb ${this.#options.database} at ${this.#options.socketPath}: ${why}`
       this.#tell()
       await systemClock.sleep(waitMs, this.#ended.signal).catch(() => {})
@@ -176,7 +190,7 @@ export class OvsdbClient {
   }
 
   async #follow(): Promise<OvsdbConnection> {
-    const { socketPath, database, tables, lock } = this.#options
+    const { socketPath, database, tables } = this.#options
     // Notifications wait here until the answer to monitor_cond has laid the ground for them.
     let early: Notification[] | undefined = []
     const connection = await OvsdbConnection.open(socketPath, (notification) => {
@@ -200,11 +214,6 @@ export class OvsdbClient {
       const waiting = early
       early = undefined
       for (const notification of waiting) this.#notified(notification)
-      if (lock !== undefined) {
-        const answer = await connection.request("lock", [lock])
-        if (typeof answer === "object" && answer !== null && "locked" in answer && answer.locked === true)
-          this.#hasLock = true
-      }
       this.#problem = undefined
       this.#tell()
       return connection
@@ -218,7 +227,8 @@ export class OvsdbClient {
     if (method === "update2" && params[0] === monitorId && this.#replica)
       this.#emit(this.#replica.apply(params[1]))
     else if (method === "locked" || method === "stolen") {
-      this.#hasLock = method === "locked"
+      const name = String(params[0])
+      if (this.#locks.has(name)) this.#locks.set(name, method === "locked")
       this.#tell()
     }
   }

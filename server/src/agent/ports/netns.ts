@@ -9,8 +9,8 @@ import { existsSync, mkdirSync, readdirSync, readlinkSync, statfsSync, statSync 
 import { join } from "node:path"
 import { exec } from "../../platform/exec/exec.ts"
 import { endProcess, identifyProcess, type ProcessIdentity } from "../../platform/exec/process.ts"
-import { netnsDir } from "./ovn-paths.ts"
 
+export const netnsDir = "/run/netns"
 const nsfsMagic = 0x6e736673
 
 /** Inode of the namespace that the name stands for here; undefined when the name or its mount is missing. */
@@ -86,4 +86,9 @@ export async function endNetnsProcesses(inodes: readonly number[]): Promise<numb
   const processes = netnsProcesses(foreign)
   await Promise.all(processes.map((identity) => endProcess(identity, { graceMs: 5_000 })))
   return processes.length
+}
+
+/** Prefix that runs a program inside the namespace; the pid stays the same (nsenter replaces itself). */
+export function enterNetns(netnsFile: string): string[] {
+  return ["/usr/bin/nsenter", `--net=${netnsFile}`, "--"]
 }

@@ -1,0 +1,174 @@
+// Security groups as port groups with ACLs. Every port with port security is in the drop group, which lets nothing
+// through but what a port needs to get an address; each group it is in lets more through. A remote group is the
+// address set that OVN itself keeps for a port group ($NAME_ip4, $NAME_ip6).
+import type { WantPort, WantSecurityGroup, WantSecurityGroupRule } from "../network-driver.ts"
+import type { DesiredRow } from "./row.ts"
+
+const dropPriority = 1001
+const allowPriority = 1002
+
+export function portGroupName(securityGroupId: string): string {
+  return `pg_${securityGroupId.replaceAll("-", "_")}`
+}
+
+export function securityGroupRows(
+  groups: readonly WantSecurityGroup[],
+  ports: readonly WantPort[],
+  cloudId: string,
+): DesiredRow[] {
+  const known = new Set(groups.map((group) => group.id))
+  const members = new Map<string, string[]>()
+  const secured: string[] = []
+  for (const port of ports) {
+    if (port.kind !== "vif" || !port.portSecurityEnabled) continue
+    secured.push(port.id)
+    for (const id of port.securityGroupIds) {
+      const list = members.get(id)
+      if (list) list.push(port.id)
+      else members.set(id, [port.id])
+    }
+  }
+  const rows = dropGroupRows(`kumoi_drop_${cloudId}`, secured)
+  for (const group of groups) rows.push(...groupRows(group, members.get(group.id) ?? [], known))
+  return rows
+}
+
+function groupRows(group: WantSecurityGroup, members: readonly string[], known: Set<string>): DesiredRow[] {
+  const name = portGroupName(group.id)
+  const acls: DesiredRow[] = []
+  for (const rule of group.rules) {
+    const match = ruleMatch(rule, name, known)
+    if (match === undefined) continue
+    acls.push({
+      table: "ACL",
+      id: rule.id,
+      columns: {
+        direction: rule.direction === "ingress" ? "to-lport" : "from-lport",
+        priority: allowPriority,
+        action: group.isStateful ? "allow-related" : "allow-stateless",
+        match,
+      },
+    })
+  }
+  return [...acls, portGroup(group.id, name, members, acls)]
+}
+
+function portGroup(
+  id: string,
+  name: string,
+  members: readonly string[],
+  acls: readonly DesiredRow[],
+): DesiredRow {
+  return {
+    table: "Port_Group",
+    id,
+    columns: { name },
+    refs: {
+      ports: { table: "Logical_Switch_Port", ids: members },
+      acls: { table: "ACL", ids: acls.map((acl) => acl.id) },
+    },
+  }
+}
+
+function dropGroupRows(name: string, members: readonly string[]): DesiredRow[] {
+  const acl = (
+    id: string,
+    direction: string,
+    priority: number,
+    action: string,
+    match: string,
+  ): DesiredRow => ({
+    table: "ACL",
+    id: `drop-${id}`,
+    columns: { direction, priority, action, match },
+  })
+  const into = `outport == @${name}`
+  const outOf = `inport == @${name}`
+  const acls = [
+    acl("in", "to-lport", dropPriority, "drop", `${into} && ip`),
+    acl("out", "from-lport", dropPriority, "drop", `${outOf} && ip`),
+    acl("dhcp4", "from-lport", allowPriority, "allow", `${outOf} && ip4 && udp.src == 68 && udp.dst == 67`),
+    acl("dhcp6", "from-lport", allowPriority, "allow", `${outOf} && ip6 && udp.src == 546 && udp.dst == 547`),
+    // Neighbour discovery and multicast membership: IPv6's ARP. A port may ask for routers, never announce one.
+    acl(
+      "nd-out",
+      "from-lport",
+      allowPriority,
+      "allow",
+      `${outOf} && icmp6.type == {131, 132, 133, 135, 136, 143}`,
+    ),
+    acl("nd-in", "to-lport", allowPriority, "allow", `${into} && icmp6.type == {130, 134, 135, 136}`),
+  ]
+  return [...acls, portGroup("drop", name, members, acls)]
+}
+
+const protocolNumbers: Record<string, number> = {
+  ah: 51,
+  dccp: 33,
+  egp: 8,
+  esp: 50,
+  gre: 47,
+  icmp: 1,
+  icmpv6: 58,
+  igmp: 2,
+  ipip: 4,
+  "ipv6-encap": 41,
+  "ipv6-frag": 44,
+  "ipv6-icmp": 58,
+  "ipv6-nonxt": 59,
+  "ipv6-opts": 60,
+  "ipv6-route": 43,
+  ospf: 89,
+  pgm: 113,
+  rsvp: 46,
+  sctp: 132,
+  tcp: 6,
+  udp: 17,
+  udplite: 136,
+  vrrp: 112,
+}
+
+const withPorts: Record<number, string> = { 6: "tcp", 17: "udp", 132: "sctp" }
+
+/** OVN's expression for a rule; undefined for one that can match nothing here, so that nothing is let through. */
+export function ruleMatch(
+  rule: WantSecurityGroupRule,
+  portGroup: string,
+  knownGroups: ReadonlySet<string>,
+): string | undefined {
+  const isIngress = rule.direction === "ingress"
+  const family = rule.ethertype === "IPv4" ? "ip4" : "ip6"
+  const remote = `${family}.${isIngress ? "src" : "dst"}`
+  const terms = [isIngress ? `outport == @${portGroup}` : `inport == @${portGroup}`, family]
+  if (rule.remoteGroupId !== null) {
+    if (!knownGroups.has(rule.remoteGroupId)) return undefined
+    terms.push(`${remote} == $${portGroupName(rule.remoteGroupId)}_${family}`)
+  } else if (rule.remoteIpPrefix !== null && !rule.remoteIpPrefix.endsWith("/0")) {
+    if (rule.remoteIpPrefix.includes(":") !== (family === "ip6")) return undefined
+    terms.push(`${remote} == ${rule.remoteIpPrefix}`)
+  }
+  const protocol = protocolTerms(rule)
+  return protocol && [...terms, ...protocol].join(" && ")
+}
+
+function protocolTerms(rule: WantSecurityGroupRule): string[] | undefined {
+  const { protocol, portRangeMin: min, portRangeMax: max } = rule
+  if (protocol === null || protocol === "any" || protocol === "0") return []
+  const number = protocolNumbers[protocol.toLowerCase()] ?? Number(protocol)
+  if (!Number.isInteger(number) || number < 0 || number > 255) return undefined
+  // Whoever writes "icmp" on an IPv6 rule means the ICMP of IPv6.
+  if (number === 58 || number === 1) {
+    const name = rule.ethertype === "IPv4" ? "icmp4" : "icmp6"
+    const terms = [name]
+    if (min !== null) terms.push(`${name}.type == ${min}`)
+    if (max !== null) terms.push(`${name}.code == ${max}`)
+    return terms
+  }
+  const name = withPorts[number]
+  if (name === undefined) return min === null && max === null ? [`ip.proto == ${number}`] : undefined
+  if (min !== null && min === max) return [name, `${name}.dst == ${min}`]
+  const terms = [name]
+  if (min !== null) terms.push(`${name}.dst >= ${min}`)
+  if (max !== null) terms.push(`${name}.dst <= ${max}`)
+  return terms
+}
