@@ -223,7 +223,11 @@ export class Supervisor {
 
   /** Leaves the engines running and forgets them (hand-over to the next process). */
   release(): void {
-    for (const entry of this.#entries.values()) if (entry.timer) clearTimeout(entry.timer)
+    for (const entry of this.#entries.values()) {
+      if (entry.timer) clearTimeout(entry.timer)
+      // Its end is no longer ours to answer with a restart.
+      entry.state = "stopped"
+    }
     this.#entries.clear()
   }
 
