@@ -2,7 +2,7 @@
 // more. Option names and forms: ovn-nb(5), "DHCP Options TABLE".
 import { createHash } from "node:crypto"
 import type { WantNetwork, WantPort, WantSubnet } from "../network-driver.ts"
-import { extraOptions, isDhcpDisabled } from "./dhcp-extra-options.ts"
+import { extraOptions, isDhcpDisabled, quoted } from "./dhcp-extra-options.ts"
 import type { DesiredRow } from "./row.ts"
 
 const leaseSeconds = "43200"
@@ -93,10 +93,6 @@ export function domainName(network: WantNetwork): string | undefined {
 
 function braced(items: readonly string[]): string {
   return `{${items.join(", ")}}`
-}
-
-export function quoted(text: string): string {
-  return `"${text.replaceAll(/["\\]/g, "")}"`
 }
 
 /** The same on each reconcile, and no guest's: derived from the subnet. */

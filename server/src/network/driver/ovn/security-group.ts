@@ -28,7 +28,7 @@ export function securityGroupRows(
       else members.set(id, [port.id])
     }
   }
-  const rows = dropGroupRows(`kumoi_drop_${cloudId}`, secured)
+  const rows = secured.length > 0 ? dropGroupRows(`kumoi_drop_${cloudId}`, secured) : []
   for (const group of groups) rows.push(...groupRows(group, members.get(group.id) ?? [], known))
   return rows
 }

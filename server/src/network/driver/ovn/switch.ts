@@ -1,6 +1,7 @@
 // Networks as logical switches, ports as logical switch ports, names as DNS rows.
 import type { NetworkWant, WantNetwork, WantPort, WantSubnet } from "../network-driver.ts"
 import { domainName, portDhcp, subnetDhcpRow } from "./dhcp.ts"
+import { quoted } from "./dhcp-extra-options.ts"
 import type { DesiredRow } from "./row.ts"
 
 export function switchRows(want: NetworkWant): DesiredRow[] {
@@ -92,7 +93,8 @@ function portRows(
   const dhcp = portDhcp(port, subnets, network)
   const options: Record<string, string> = {}
   if (port.hostId !== null && port.kind === "vif") options["requested-chassis"] = port.hostId
-  if (port.dnsName !== null && port.dnsName !== "" && dhcp.v4.length > 0) options.hostname = port.dnsName
+  if (port.dnsName !== null && port.dnsName !== "" && dhcp.v4.length > 0)
+    options.hostname = quoted(port.dnsName)
   return {
     others: dhcp.rows,
     port: {

@@ -1,0 +1,147 @@
+// Started by ovn-story.test.ts within a network namespace of its own.
+import assert from "node:assert/strict"
+import { after, before, test } from "node:test"
+import {
+  floatingAddress,
+  metadataPorts,
+  ports,
+  routerAddress,
+  sampleWant,
+} from "../../network/driver/sample-want.ts"
+import { eventually } from "../../platform/clock/clock.ts"
+import { exec } from "../../platform/exec/exec.ts"
+import { allUp, canConnect, Guest, hostPings, startWorld, type World } from "./ovn-story-world.ts"
+
+let world: World
+let a: Guest
+let b: Guest
+let closed: Guest
+const guests: Guest[] = []
+
+async function traces(): Promise<Record<string, string>> {
+  const links = await exec("ip", ["-o", "link"])
+  const names = links.stdout.matchAll(/^\d+: (\S+?)[:@]/gm)
+  return {
+    links: [...names].map((match) => match[1]).join(" "),
+    netns: (await exec("ip", ["netns"])).stdout.replaceAll(/ \(id: \d+\)/g, ""),
+    nft: (await exec("nft", ["list", "ruleset"])).stdout,
+    forward: (await exec("cat", ["/proc/sys/net/ipv4/ip_forward"])).stdout,
+  }
+}
+
+let tracesBefore: Record<string, string>
+
+before(async () => {
+  tracesBefore = await traces()
+  world = await startWorld()
+})
+
+after(async () => {
+  for (const guest of guests) await guest.end()
+  await world?.end()
+  assert.deepEqual(await traces(), tracesBefore, "tear-down left something")
+})
+
+test("the engine takes the network, and again changes nothing", async () => {
+  const first = await world.driver.reconcile(sampleWant)
+  assert.ok(first.created > 30)
+  assert.deepEqual(await world.driver.reconcile(sampleWant), { created: 0, updated: 0, removed: 0 })
+  await world.proxy.reconcile(
+    metadataPorts.map((port) => ({
+      networkId: port.networkId,
+      portId: port.id,
+      macAddress: port.macAddress,
+      serviceIps: port.fixedIps.map((fixed) => fixed.ipAddress),
+    })),
+  )
+  for (const port of Object.values(ports)) guests.push(await Guest.start(world, port))
+  ;[a, b, closed] = guests as [Guest, Guest, Guest] // one for each port, in their order
+  await allUp(world, sampleWant)
+})
+
+test("guests get their lease from OVN, also without a security group", async () => {
+  const lease = await a.lease()
+  assert.match(
+    lease,
+    /lease=10\.0\.1\.10 mask=24 router=10\.0\.1\.1 dns=192\.0\.2\.53 mtu=1442 domain=example\.org/,
+  )
+  assert.match(await b.lease(), /lease=10\.0\.2\.10/)
+  assert.match(await closed.lease(), /lease=10\.0\.1\.11/)
+})
+
+test("the floating IP answers to ping and on the open port alone", async () => {
+  a.serve(80)
+  a.serve(22)
+  await eventually("the floating IP to answer", () => hostPings(floatingAddress))
+  assert.ok(await canConnect(floatingAddress, 80), "port 80 is allowed")
+  assert.equal(await canConnect(floatingAddress, 22), false, "port 22 is not")
+})
+
+test("guests reach the outside through SNAT, and replies come back", async () => {
+  assert.ok(await a.pings("172.24.4.1"))
+  assert.ok(await b.pings("172.24.4.1"), "a guest without floating IP")
+  assert.ok(await b.pings(routerAddress))
+  assert.equal(await closed.pings("172.24.4.1"), false, "no group, no traffic")
+})
+
+test("a rule for a remote group lets in its members only", async () => {
+  b.serve(80)
+  await eventually("the page", () => a.fetches("10.0.2.10"))
+  assert.equal(await closed.fetches("10.0.2.10"), false)
+  assert.equal(await a.pings("10.0.2.10"), false, "the rule is for TCP")
+})
+
+test("names of the network are answered", async () => {
+  const { stdout } = await a.run("busybox", ["nslookup", "closed.example.org", "192.0.2.53"])
+  assert.match(stdout, /10\.0\.1\.11/)
+})
+
+test("metadata is asked with the guest's address and network, whatever the guest claims", async () => {
+  for (const guest of [a, b]) {
+    const headers = ["X-Forwarded-For: 1.2.3.4", "X-OVN-Network-ID: other", "X-Instance-ID: other"]
+    assert.equal(await guest.get("169.254.169.254", "/latest/meta-data/", headers), "ami-id\n")
+    const { url, headers: seen } = world.requests.at(-1) ?? { url: "", headers: {} }
+    assert.equal(url, "/latest/meta-data/")
+    assert.equal(seen["x-forwarded-for"], guest.port.fixedIps[0]?.ipAddress)
+    assert.equal(seen["x-ovn-network-id"], guest.port.networkId)
+    assert.equal(seen["x-kumoi-network-id"], guest.port.networkId)
+    assert.equal(seen["x-instance-id"], undefined)
+  }
+})
+
+for (const name of [
+  "ovs-vswitchd",
+  "ovn-controller",
+  "ovn-northd",
+  "ovsdb-nb",
+  "ovsdb-sb",
+  "ovsdb-ovs",
+  "metadata-proxy",
+])
+  test(`${name} comes back after kill -9 and guests go on`, async () => {
+    const pid = world.supervisor.status().find((engine) => engine.name === name)?.pid
+    assert.ok(pid)
+    process.kill(pid, "SIGKILL")
+    await eventually("the supervisor to start it anew", () => {
+      const engine = world.supervisor.status().find((each) => each.name === name)
+      return engine?.state === "running" && engine.pid !== pid
+    })
+    await eventually("the floating IP to answer", () => hostPings(floatingAddress))
+    await eventually("the outside to answer", () => b.pings("172.24.4.1"))
+    assert.match(await a.lease(), /lease=10\.0\.1\.10/)
+    await eventually("metadata to answer", async () => (await b.get("169.254.169.254")) === "ami-id\n")
+    assert.equal(await canConnect(floatingAddress, 22), false)
+  })
+
+test("a change of a rule and of a floating IP takes hold, and what is not wanted goes", async () => {
+  const want = structuredClone(sampleWant)
+  for (const rule of want.securityGroups[0]?.rules ?? []) if (rule.portRangeMin === 80) rule.portRangeMin = 22
+  for (const floatingIp of want.floatingIps) floatingIp.floatingIpAddress = "172.24.4.51"
+  const report = await world.driver.reconcile(want)
+  assert.deepEqual(report, { created: 0, updated: 2, removed: 0 })
+  await eventually("the new address", () => canConnect("172.24.4.51", 22))
+  assert.equal(await hostPings(floatingAddress), false)
+  want.floatingIps = []
+  assert.deepEqual(await world.driver.reconcile(want), { created: 0, updated: 1, removed: 1 })
+  await eventually("the address to be gone", async () => !(await hostPings("172.24.4.51")))
+})
