@@ -294,6 +294,7 @@ function sendFault(
     requestId: request.requestId,
     baseUrl: baseUrlOf(options, request),
     url: request.url,
+    headers: request.headers,
   })
   setCommonHeaders(api, request, response)
   if (fault.retryAfterMs !== undefined)

@@ -96,7 +96,7 @@ export interface ErrorReply {
 /** How an API shows a fault. One exhaustive table from kind to status in each. */
 export type RenderFault = (
   fault: Fault,
-  request: { requestId: string; baseUrl: string; url: string },
+  request: { requestId: string; baseUrl: string; url: string; headers: WireRequest["headers"] },
 ) => ErrorReply
 
 export interface Api {

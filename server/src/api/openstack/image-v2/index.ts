@@ -1,0 +1,20 @@
+import type { Api } from "../../../platform/http/wire.ts"
+import { renderFault } from "./fault-table.ts"
+import { imageDataRoutes } from "./image-data.ts"
+import { imageRoutes } from "./images.ts"
+import { infoRoutes } from "./info.ts"
+import { memberRoutes } from "./members.ts"
+import { schemaRoutes } from "./schemas.ts"
+import { versionRoutes } from "./versions.ts"
+
+/** The image API, version 2. */
+export function createImageV2Api(): Api {
+  return {
+    service: "image",
+    mounts: ["/image"],
+    version: "/v2",
+    rootRoutes: versionRoutes,
+    routes: [...imageRoutes, ...imageDataRoutes, ...memberRoutes, ...infoRoutes, ...schemaRoutes],
+    renderFault,
+  }
+}

@@ -1,0 +1,103 @@
+import { Type } from "typebox"
+import { configSection, type SectionOf } from "../platform/config/config.ts"
+
+const tib = 1024 ** 4
+
+export const imageConfig = configSection(
+  "image",
+  Type.Object({
+    storeDir: Type.String({
+      default: "",
+      description:
+        "Directory of the image data. Empty: `image` in the data directory. With several hosts it must be a " +
+        "file system that all API and worker hosts share.",
+    }),
+    sizeMaxBytes: Type.Integer({
+      default: tib,
+      minimum: 1,
+      description: "Bytes of one image at the most; a bound for uploads that do not say how long they are.",
+    }),
+    formatMismatch: Type.Union([Type.Literal("flag"), Type.Literal("refuse")], {
+      default: "flag",
+      description:
+        "What happens to data that is not of the declared disk format. `refuse`: the upload gets 415. `flag`: it is " +
+        "kept, can be downloaded, and no machine boots it. Data that refers to other files is always refused.",
+    }),
+    inspectTimeoutMs: Type.Integer({
+      default: 30_000,
+      minimum: 100,
+      description: "Time that qemu-img may take to read the header of an image.",
+    }),
+    propertyMax: Type.Integer({
+      default: 128,
+      minimum: -1,
+      description: "Properties of an image; -1: any number.",
+    }),
+    tagMax: Type.Integer({ default: 128, minimum: -1, description: "Tags of an image; -1: any number." }),
+    memberMax: Type.Integer({
+      default: 128,
+      minimum: -1,
+      description: "Projects that an image may be shared with; -1: any number.",
+    }),
+    limitDefault: Type.Integer({
+      default: 25,
+      minimum: 1,
+      description: "Images in a page when none is asked.",
+    }),
+    limitMax: Type.Integer({ default: 1000, minimum: 1, description: "Images in a page at the most." }),
+    transferLeaseMs: Type.Integer({
+      default: 60_000,
+      minimum: 1000,
+      description: "A transfer that did not move for so long is dead; its image goes back to queued.",
+    }),
+    orphanAgeMs: Type.Integer({
+      default: 3_600_000,
+      minimum: 0,
+      description: "A file of the store without an image is removed when it is older than this.",
+    }),
+    taskKeepMs: Type.Integer({
+      default: 48 * 3_600_000,
+      minimum: 0,
+      description: "How long a finished task can be read.",
+    }),
+    webDownloadHosts: Type.Array(Type.String(), {
+      default: ["127.0.0.1", "localhost", "[::1]"],
+      description:
+        "Hosts that the import method web-download may read from; `*` allows every host. Requests come from the " +
+        "cloud's own network, so name hosts that may be asked from there.",
+    }),
+    webDownloadTimeoutMs: Type.Integer({
+      default: 600_000,
+      minimum: 1000,
+      description: "Time that a web-download may stand still.",
+    }),
+    quota: Type.Object({
+      countMax: Type.Integer({
+        default: -1,
+        minimum: -1,
+        description: "Images of a project; -1: any number.",
+      }),
+      sizeMibMax: Type.Integer({
+        default: -1,
+        minimum: -1,
+        description: "MiB of image data of a project; -1: any size.",
+      }),
+      stageMibMax: Type.Integer({
+        default: -1,
+        minimum: -1,
+        description: "MiB of staged data of a project; -1: any size.",
+      }),
+      uploadMax: Type.Integer({
+        default: -1,
+        minimum: -1,
+        description: "Transfers of a project at one time; -1: any number.",
+      }),
+    }),
+  }),
+)
+
+declare module "../platform/config/config.ts" {
+  interface Config {
+    readonly image: SectionOf<typeof imageConfig>
+  }
+}

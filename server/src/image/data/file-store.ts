@@ -1,0 +1,114 @@
+import { createHash } from "node:crypto"
+import { createReadStream } from "node:fs"
+import { link, mkdir, open, rename, rm } from "node:fs/promises"
+import { dirname } from "node:path"
+import type { Platform } from "../../platform/context/context.ts"
+import { dataTooLarge, storeFull } from "../faults.ts"
+import { storePaths } from "./paths.ts"
+
+export interface WrittenData {
+  sizeBytes: number
+  checksum: string
+  osHashAlgo: "sha512"
+  osHashValue: string
+}
+
+class Digests {
+  readonly #md5 = createHash("md5")
+  readonly #sha512 = createHash("sha512")
+  sizeBytes = 0
+
+  update(chunk: Uint8Array): void {
+    this.#md5.update(chunk)
+    this.#sha512.update(chunk)
+    this.sizeBytes += chunk.byteLength
+  }
+
+  done(): WrittenData {
+    return {
+      sizeBytes: this.sizeBytes,
+      checksum: this.#md5.digest("hex"),
+      osHashAlgo: "sha512",
+      osHashValue: this.#sha512.digest("hex"),
+    }
+  }
+}
+
+export async function ensureDirectories(platform: Pick<Platform, "config">): Promise<void> {
+  const { store, tmp, staging } = storePaths(platform)
+  for (const dir of [store, tmp, staging]) await mkdir(dir, { recursive: true, mode: 0o700 })
+}
+
+export interface WriteOptions {
+  /** Bytes at the most; more is a fault. */
+  limitBytes: number
+  /** Called as it moves, with the bytes so far; throw to give up. */
+  onProgress?: (sizeBytes: number) => Promise<void> | void
+}
+
+/** Writes all that comes into a new file, hashing on the way; the data are on the disk when it returns. */
+export async function writeData(
+  path: string,
+  source: AsyncIterable<Uint8Array>,
+  options: WriteOptions,
+): Promise<WrittenData> {
+  const digests = new Digests()
+  const file = await open(path, "wx", 0o600)
+  try {
+    for await (const chunk of source) {
+      digests.update(chunk)
+      if (digests.sizeBytes > options.limitBytes) throw dataTooLarge(options.limitBytes)
+      await file.writeFile(chunk)
+      await options.onProgress?.(digests.sizeBytes)
+    }
+    await file.sync()
+  } catch (error) {
+    await file.close()
+    await rm(path, { force: true })
+    throw isDiskFull(error) ? storeFull() : error
+  }
+  await file.close()
+  return digests.done()
+}
+
+function isDiskFull(error: unknown): boolean {
+  return error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT")
+}
+
+export async function hashFile(path: string): Promise<WrittenData> {
+  const digests = new Digests()
+  const source: AsyncIterable<Uint8Array> = createReadStream(path, { highWaterMark: 1024 * 1024 })
+  for await (const chunk of source) digests.update(chunk)
+  return digests.done()
+}
+
+/** The file appears under its final name, whole and for good. */
+export async function publishFile(from: string, to: string): Promise<void> {
+  await rename(from, to)
+  await syncDirectory(dirname(to))
+}
+
+/** A second name for a file where the file system can, else false. */
+export async function tryLink(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to)
+    return true
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : ""
+    if (["EXDEV", "EPERM", "EMLINK", "ENOTSUP", "EOPNOTSUPP", "EACCES"].includes(code)) return false
+    throw error
+  }
+}
+
+async function syncDirectory(dir: string): Promise<void> {
+  const handle = await open(dir, "r")
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+export async function removeFile(path: string): Promise<void> {
+  await rm(path, { force: true })
+}

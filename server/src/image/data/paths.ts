@@ -1,0 +1,30 @@
+// Where image data lie. A file of the store never changes once it is there: what is being written lies in `tmp`, and
+// comes into the store by a rename when it is on the disk already. A name is `<image id>.<transfer id>`.
+import { join } from "node:path"
+import type { Platform } from "../../platform/context/context.ts"
+
+export interface StorePaths {
+  store: string
+  tmp: string
+  /** Uploaded for a later import. */
+  staging: string
+}
+
+export function storePaths(platform: Pick<Platform, "config">): StorePaths {
+  const { config } = platform
+  const root = config.image.storeDir || join(config.dataDir, "image")
+  return { store: join(root, "store"), tmp: join(root, "tmp"), staging: join(root, "staging") }
+}
+
+export function fileName(imageId: string, transferId: string): string {
+  return `${imageId}.${transferId}`
+}
+
+/** The parts of a name that `fileName` made; undefined for any other file. */
+export function readFileName(name: string): { imageId: string; transferId: string } | undefined {
+  const match = /^([0-9a-f-]{36})\.([0-9a-f-]{36})$/.exec(name)
+  return match?.[1] && match[2] ? { imageId: match[1], transferId: match[2] } : undefined
+}
+
+/** The one store that there is, as Glance names stores. */
+export const storeId = "file"

@@ -1,0 +1,141 @@
+import { rm } from "node:fs/promises"
+import { join } from "node:path"
+import type { Readable } from "node:stream"
+import { Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
+import { Fault } from "../../platform/fault/fault.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import { quotaExceeded } from "../../quota/index.ts"
+import {
+  dataIncomplete,
+  dataRefused,
+  dataTooLarge,
+  imageGone,
+  imageNotFound,
+  statusConflict,
+  storeFull,
+  storeUnknown,
+} from "../faults.ts"
+import type { Image } from "../image/image.ts"
+import { imageTarget, visibleImage } from "../image/store.ts"
+import { ensureDirectories, publishFile, type WrittenData, writeData } from "./file-store.ts"
+import { inspectData } from "./inspect.ts"
+import { fileName, storeId, storePaths } from "./paths.ts"
+import {
+  abandonTransfer,
+  beginTransfer,
+  finishStaging,
+  finishUpload,
+  leaseKeeper,
+  type Transfer,
+} from "./transfer.ts"
+
+const Source = Type.Object({
+  imageId: Type.String(),
+  /** The bytes. Not part of what is checked: a stream has no schema. */
+  stream: Type.Unsafe<Readable>(Type.Any()),
+  /** How long it is, if the sender said so. */
+  sizeBytes: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
+  store: Type.Optional(Type.String()),
+})
+
+const faults = [
+  imageNotFound,
+  imageGone,
+  statusConflict,
+  dataTooLarge,
+  dataIncomplete,
+  dataRefused,
+  storeFull,
+  storeUnknown,
+  quotaExceeded,
+]
+
+/** Stores the data of a queued image; it is active when this returns, and the data are on the disk. */
+export const uploadImage = operation({
+  name: "image.data.upload",
+  input: Source,
+  faults,
+  load: (ctx, { imageId }) => visibleImage(ctx, imageId),
+  authorize: (_ctx, _input, found) => [["upload_image", imageTarget(found)]],
+  run: async (ctx, { stream, sizeBytes, imageId, store }): Promise<Image> => {
+    if (store !== undefined && store !== storeId) throw storeUnknown(store, storeId)
+    const transfer = await beginTransfer(ctx, imageId, "saving")
+    return await guarded(ctx, transfer, async (name) => {
+      const { tmp, store } = storePaths(ctx)
+      const written = await receive(ctx, transfer, stream, sizeBytes, join(tmp, name))
+      const inspection = await inspectData(ctx, join(tmp, name), transfer.image)
+      await publishFile(join(tmp, name), join(store, name))
+      return await finishUpload(ctx, transfer, { ...written, ...inspection, dataFile: name })
+    })
+  },
+})
+
+/** Keeps the data of a queued image aside, for an import that follows. */
+export const stageImage = operation({
+  name: "image.data.stage",
+  input: Source,
+  faults,
+  load: (ctx, { imageId }) => visibleImage(ctx, imageId),
+  authorize: (_ctx, _input, found) => [["modify_image", imageTarget(found)]],
+  run: async (ctx, { stream, sizeBytes, imageId }): Promise<void> => {
+    const transfer = await beginTransfer(ctx, imageId, "uploading")
+    await guarded(ctx, transfer, async (name) => {
+      const { tmp, staging } = storePaths(ctx)
+      const written = await receive(ctx, transfer, stream, sizeBytes, join(tmp, name))
+      await publishFile(join(tmp, name), join(staging, name))
+      await finishStaging(ctx, transfer, { sizeBytes: written.sizeBytes, stagedFile: name })
+    })
+  },
+})
+
+/** Runs a transfer with a file name of its own; on failure the image is queued again and no file stays. */
+export async function guarded<T>(
+  ctx: Ctx,
+  transfer: Transfer,
+  run: (name: string) => Promise<T>,
+): Promise<T> {
+  const name = fileName(transfer.image.id, transfer.id)
+  try {
+    await ensureDirectories(ctx)
+    return await run(name)
+  } catch (error) {
+    // The row first: when even that fails, the lease ends and the reconciler does both.
+    await abandonTransfer(ctx, transfer)
+    const { tmp, store, staging } = storePaths(ctx)
+    for (const dir of [tmp, store, staging]) await rm(join(dir, name), { force: true })
+    // Its file was taken away under it: the image is no more, or another transfer has it.
+    throw error instanceof Error && "code" in error && error.code === "ENOENT"
+      ? imageGone(transfer.image.id)
+      : error
+  }
+}
+
+async function receive(
+  ctx: Ctx,
+  transfer: Transfer,
+  stream: Readable,
+  announced: number | null,
+  path: string,
+): Promise<WrittenData> {
+  if (announced !== null && announced > transfer.limitBytes) throw dataTooLarge(transfer.limitBytes)
+  const keepLease = leaseKeeper(ctx, transfer)
+  let received = 0
+  let written: WrittenData
+  try {
+    written = await writeData(path, stream, {
+      limitBytes: transfer.limitBytes,
+      onProgress: async (sizeBytes) => {
+        received = sizeBytes
+        await keepLease()
+      },
+    })
+  } catch (error) {
+    // A sender that went away in the middle shows as an aborted stream.
+    if (error instanceof Fault || !stream.destroyed) throw error
+    throw dataIncomplete(received, announced)
+  }
+  if (announced !== null && written.sizeBytes !== announced)
+    throw dataIncomplete(written.sizeBytes, announced)
+  return written
+}

@@ -1,0 +1,203 @@
+import { fault } from "../platform/fault/fault.ts"
+
+export const imageNotFound = fault(
+  "not_found",
+  "image.image.not_found",
+  (id: string) => `No image found with ID ${id}`,
+)
+
+export const imageIdTaken = fault(
+  "conflict",
+  "image.image.id_taken",
+  (id: string) => `Image ID ${id} already exists!`,
+)
+
+export const imageProtected = fault(
+  "forbidden",
+  "image.image.protected",
+  (id: string) => `Image ${id} is protected and cannot be deleted.`,
+)
+
+export const attributeReadOnly = fault(
+  "forbidden",
+  "image.attribute.read_only",
+  (name: string) => `Attribute '${name}' is read-only.`,
+)
+
+export const attributeReserved = fault(
+  "forbidden",
+  "image.attribute.reserved",
+  (name: string) => `Attribute '${name}' is reserved.`,
+)
+
+export const attributeNotRemovable = fault(
+  "forbidden",
+  "image.attribute.not_removable",
+  (name: string) => `Property ${name} may not be removed.`,
+)
+
+export const attributeNotChangeable = fault(
+  "forbidden",
+  "image.attribute.only_while_queued",
+  (name: string) => `Attribute ${name} can be only replaced for a queued image.`,
+)
+
+export const propertyNotFound = fault(
+  "conflict",
+  "image.property.not_found",
+  (name: string) => `Property ${name} does not exist.`,
+)
+
+export const propertyExists = fault(
+  "conflict",
+  "image.property.exists",
+  (name: string) => `Property ${name} already present.`,
+)
+
+export const locationsHidden = fault(
+  "forbidden",
+  "image.location.hidden",
+  () => "It's not allowed to update locations if locations are invisible.",
+)
+
+export const ownerNotChangeable = fault(
+  "forbidden",
+  "image.owner.admin_only",
+  () => "Owner can't be updated by non admin.",
+)
+
+export const ownerNotYours = fault(
+  "forbidden",
+  "image.owner.not_yours",
+  (owner: string) => `You are not permitted to create images owned by '${owner}'.`,
+)
+
+export const statusConflict = fault(
+  "conflict",
+  "image.image.status_conflict",
+  (from: string, to: string) => `Image status transition from ${from} to ${to} is not allowed`,
+)
+
+export const actionNotAllowed = fault(
+  "forbidden",
+  "image.image.action_not_allowed",
+  (action: string, status: string) => `Not allowed to ${action} image in status '${status}'`,
+)
+
+export const imageNotActive = fault(
+  "conflict",
+  "image.image.not_active",
+  (id: string, status: string) => `Image ${id} is not active: it is ${status}.`,
+)
+
+export const imageChanged = fault(
+  "conflict",
+  "image.image.changed",
+  (id: string) => `Image ${id} was changed by another request; read it again and repeat.`,
+)
+
+export const imageGone = fault(
+  "not_found",
+  "image.image.gone",
+  (id: string) =>
+    `Image ${id} could not be found after upload. The image may have been deleted during the upload; ` +
+    "what was uploaded is removed.",
+)
+
+export const imageHasNoData = fault(
+  "not_found",
+  "image.data.absent",
+  (id: string) => `Image ${id} has no data yet.`,
+)
+
+export const dataDeactivated = fault(
+  "forbidden",
+  "image.data.deactivated",
+  () => "The requested image has been deactivated. Image data download is forbidden.",
+)
+
+export const dataTooLarge = fault(
+  "too_large",
+  "image.data.too_large",
+  (limitBytes: number) => `The image is too large: at most ${limitBytes} bytes are taken.`,
+)
+
+export const dataIncomplete = fault(
+  "invalid",
+  "image.data.incomplete",
+  (received: number, announced: number | null) =>
+    announced === null
+      ? `The upload ended early, after ${received} bytes.`
+      : `The upload ended early: ${received} of ${announced} bytes arrived.`,
+)
+
+export const dataRefused = fault(
+  "unsupported",
+  "image.data.refused",
+  (why: string) => `The image data is refused: ${why}.`,
+)
+
+export const storeFull = fault(
+  "over_quota",
+  "image.store.full",
+  () => "Image storage media is full: there is not enough disk space on the image storage media.",
+)
+
+export const storeUnknown = fault(
+  "invalid",
+  "image.store.unknown",
+  (store: string, known: string) => `There is no store '${store}'; stores are ${known}.`,
+)
+
+export const rangeNotSatisfiable = fault(
+  "invalid",
+  "image.data.range_not_satisfiable",
+  (range: string, sizeBytes: number) =>
+    `The range '${range}' is not satisfiable for an image of ${sizeBytes} bytes.`,
+)
+
+export const memberNotFound = fault(
+  "not_found",
+  "image.member.not_found",
+  (member: string, image: string) => `${member} not found in the member list of the image ${image}.`,
+)
+
+export const memberExists = fault(
+  "conflict",
+  "image.member.exists",
+  (member: string, image: string) => `Member ${member} is duplicated for image ${image}`,
+)
+
+export const memberNotAllowed = fault(
+  "forbidden",
+  "image.member.not_allowed",
+  (action: string, image: string, why: string) =>
+    `Not allowed to ${action} members for image ${image}: ${why}`,
+)
+
+export const limitExceeded = fault(
+  "too_large",
+  "image.limit.exceeded",
+  (what: string, most: number) =>
+    `The limit has been exceeded on the number of allowed image ${what}: at most ${most}.`,
+)
+
+export const tagNotFound = fault(
+  "not_found",
+  "image.tag.not_found",
+  (tag: string, image: string) => `Image ${image} has no tag '${tag}'.`,
+)
+
+export const taskNotFound = fault(
+  "not_found",
+  "image.task.not_found",
+  (id: string) => `No task found with ID ${id}`,
+)
+
+export const importNotPossible = fault("conflict", "image.import.not_possible", (why: string) => why)
+
+export const importUnderway = fault(
+  "conflict",
+  "image.import.underway",
+  (id: string) => `New operation on image '${id}' is not permitted as prior operation is still in progress`,
+)

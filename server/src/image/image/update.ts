@@ -1,0 +1,130 @@
+// Changes of an image's record. They come as a list in which each sees what those before it did; all are kept or none.
+import { type Static, Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
+import { transact } from "../../platform/db/database.ts"
+import { type Authorization, operation } from "../../platform/operation/operation.ts"
+import {
+  attributeNotChangeable,
+  attributeNotRemovable,
+  attributeReadOnly,
+  attributeReserved,
+  imageChanged,
+  imageNotFound,
+  limitExceeded,
+  locationsHidden,
+  ownerNotChangeable,
+  propertyExists,
+  propertyNotFound,
+  tagNotFound,
+} from "../faults.ts"
+import { checkCounts, checkWritable, isBaseAttribute, setAttribute } from "./attributes.ts"
+import { visibilityRules } from "./create.ts"
+import { announceImage } from "./events.ts"
+import type { Image } from "./image.ts"
+import { imageTarget, isAdmin, replaceImage, type VisibleImage, visibleImage } from "./store.ts"
+
+const Change = Type.Object({
+  op: Type.Union([Type.Literal("add"), Type.Literal("replace"), Type.Literal("remove")]),
+  /** Public name of an attribute or property. */
+  name: Type.String(),
+  value: Type.Optional(Type.Unknown()),
+  /** `add` of what is there already is refused, as the first patch format of Glance has it. */
+  isStrictAdd: Type.Optional(Type.Boolean()),
+})
+export type ImageChange = Static<typeof Change>
+
+export const updateImage = operation({
+  name: "image.image.update",
+  input: Type.Object({ imageId: Type.String(), changes: Type.Array(Change) }),
+  faults: [
+    imageNotFound,
+    attributeReadOnly,
+    attributeReserved,
+    attributeNotRemovable,
+    attributeNotChangeable,
+    locationsHidden,
+    ownerNotChangeable,
+    propertyExists,
+    propertyNotFound,
+    limitExceeded,
+    imageChanged,
+  ],
+  load: (ctx, { imageId }) => visibleImage(ctx, imageId),
+  authorize: (ctx, { changes }, found) => {
+    const target = imageTarget(found)
+    const rules: Authorization[] = []
+    for (const { name, value, op } of changes) {
+      if (name === "locations") throw locationsHidden()
+      checkWritable(name)
+      if (name === "owner" && op === "replace" && !isAdmin(ctx.caller)) throw ownerNotChangeable()
+      if (name === "visibility") rules.push(...visibilityRules(value, target))
+    }
+    return [...rules, ["modify_image", target]]
+  },
+  run: async (ctx, { changes }, found) => {
+    if (changes.length === 0) return found.image
+    return await change(ctx, found, (draft) => {
+      for (const one of changes) apply(draft, one)
+    })
+  },
+})
+
+export const addImageTag = operation({
+  name: "image.tag.add",
+  input: Type.Object({ imageId: Type.String(), tag: Type.String() }),
+  faults: [imageNotFound, limitExceeded, imageChanged],
+  load: (ctx, { imageId }) => visibleImage(ctx, imageId),
+  authorize: (_ctx, _input, found) => [["modify_image", imageTarget(found)]],
+  run: async (ctx, { tag }, found) =>
+    await change(ctx, found, (draft) => {
+      draft.tags = [...new Set([...draft.tags, tag])]
+    }),
+})
+
+export const removeImageTag = operation({
+  name: "image.tag.remove",
+  input: Type.Object({ imageId: Type.String(), tag: Type.String() }),
+  faults: [imageNotFound, tagNotFound, imageChanged],
+  load: (ctx, { imageId }) => visibleImage(ctx, imageId),
+  authorize: (_ctx, _input, found) => [["modify_image", imageTarget(found)]],
+  run: async (ctx, { tag, imageId }, found) =>
+    await change(ctx, found, (draft) => {
+      if (!draft.tags.includes(tag)) throw tagNotFound(tag, imageId)
+      draft.tags = draft.tags.filter((t) => t !== tag)
+    }),
+})
+
+/** Attempts at a compare-and-set; each failure means that somebody else succeeded. */
+const attemptsMost = 8
+
+/** Applies the change to the newest state; repeats when another request was faster. */
+async function change(ctx: Ctx, found: VisibleImage, edit: (draft: Image) => void): Promise<Image> {
+  let { image } = found
+  for (let attempt = 0; attempt < attemptsMost; attempt++) {
+    const draft = { ...image }
+    edit(draft)
+    checkCounts(draft, ctx.config.image)
+    const done = await transact(ctx.db, async (tx) => {
+      const updated = await replaceImage(tx, draft, ctx.clock.now())
+      if (updated) await announceImage(tx, ctx, "update", updated)
+      return updated
+    })
+    if (done) return done
+    image = (await visibleImage(ctx, image.id)).image
+  }
+  throw imageChanged(image.id)
+}
+
+function apply(draft: Image, { op, name, value, isStrictAdd }: ImageChange): void {
+  const isBase = isBaseAttribute(name)
+  const isThere = isBase || Object.hasOwn(draft.properties, name)
+  if (op === "remove") {
+    if (isBase) throw attributeNotRemovable(name)
+    if (!isThere) throw propertyNotFound(name)
+    draft.properties = Object.fromEntries(Object.entries(draft.properties).filter(([key]) => key !== name))
+    return
+  }
+  if (op === "replace" && !isThere) throw propertyNotFound(name)
+  if (op === "add" && isThere && isStrictAdd) throw propertyExists(name)
+  setAttribute(draft, name, value)
+}

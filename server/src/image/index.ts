@@ -1,0 +1,71 @@
+import type { Service } from "../engine/service.ts"
+import { declareQuotaDefaults } from "../quota/index.ts"
+import type {} from "./config.ts"
+import { recoverTransfers, transferReconciler } from "./data/recover.ts"
+import { policies } from "./policy.ts"
+import type {} from "./tables.ts"
+
+export { downloadImage, type ImageData, openImageData, readImageData } from "./data/download.ts"
+export { storeId } from "./data/paths.ts"
+export { stageImage, uploadImage } from "./data/upload.ts"
+export * from "./faults.ts"
+export { deactivateImage, reactivateImage } from "./image/activate.ts"
+export { addImage } from "./image/create.ts"
+export { deleteImage } from "./image/delete.ts"
+export {
+  containerFormats,
+  diskFormats,
+  hiddenProperties,
+  type Image,
+  imageStatuses,
+  type Visibility,
+  visibilities,
+} from "./image/image.ts"
+export {
+  type ImageFilter,
+  type ImageListInput,
+  type ImagePage,
+  imageSortKeys,
+  listImages,
+} from "./image/list.ts"
+export { showImage } from "./image/show.ts"
+export { addImageTag, type ImageChange, removeImageTag, updateImage } from "./image/update.ts"
+export {
+  type BootableImage,
+  createImageRecord,
+  discardImage,
+  findBootableImage,
+  type ImageRecord,
+  storeImageFile,
+} from "./local/boot.ts"
+export { showImageUsage, showStores } from "./local/info.ts"
+export { type LocalImage, registerLocalImage } from "./local/register.ts"
+export type { Member } from "./member/member.ts"
+export {
+  addImageMember,
+  listImageMembers,
+  removeImageMember,
+  showImageMember,
+  updateImageMember,
+} from "./member/share.ts"
+
+/** Disk images: records, data, sharing. */
+export function createImage(): Service {
+  return {
+    name: "image",
+    policies,
+    sagas: [],
+    reconcilers: [transferReconciler],
+    start: async (platform) => {
+      const { quota } = platform.config.image
+      declareQuotaDefaults("image", {
+        image_count_total: quota.countMax,
+        image_size_total: quota.sizeMibMax,
+        image_stage_total: quota.stageMibMax,
+        image_count_uploading: quota.uploadMax,
+      })
+      await recoverTransfers(platform)
+      return { [Symbol.asyncDispose]: async () => {} }
+    },
+  }
+}

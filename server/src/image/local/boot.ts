@@ -1,0 +1,163 @@
+// What compute and block storage ask of images.
+import { copyFile, open, rm } from "node:fs/promises"
+import { join } from "node:path"
+import type { Ctx, Platform } from "../../platform/context/context.ts"
+import { type Tx, transact } from "../../platform/db/database.ts"
+import { newUuid } from "../../platform/ids/ids.ts"
+import { enforceQuota } from "../../quota/index.ts"
+import { hashFile, publishFile, tryLink } from "../data/file-store.ts"
+import { inspectData } from "../data/inspect.ts"
+import { storePaths } from "../data/paths.ts"
+import { requeueDeadTransfers } from "../data/recover.ts"
+import { beginTransfer, finishUpload } from "../data/transfer.ts"
+import { guarded } from "../data/upload.ts"
+import { dataDeactivated, imageNotActive, imageNotFound } from "../faults.ts"
+import { announceImage } from "../image/events.ts"
+import type { Image, Visibility } from "../image/image.ts"
+import { countUsage, findImage, insertImage, isAdmin, toImage, visibleImage } from "../image/store.ts"
+
+export interface BootableImage {
+  id: string
+  /** Empty when it has none. */
+  name: string
+  status: "active" | "deactivated"
+  /** md5 of the data. */
+  checksum: string
+  osHashValue: string
+  diskFormat: string
+  containerFormat: string
+  sizeBytes: number
+  /** Null when the data do not say. */
+  virtualSizeBytes: number | null
+  minDiskGib: number
+  minRamMib: number
+  properties: Record<string, string>
+  ownerId: string | null
+  visibility: Visibility
+  /** Why no machine can boot it, if that is known already; the agent looks at the data again in any case. */
+  problem: string | null
+}
+
+/** An image that the caller sees and that has data. Faults: not found, not active, deactivated. */
+export async function findBootableImage(ctx: Ctx, imageId: string): Promise<BootableImage> {
+  const { image } = await visibleImage(ctx, imageId)
+  if (image.status === "deactivated" && !isAdmin(ctx.caller)) throw dataDeactivated()
+  if (image.status !== "active" && image.status !== "deactivated") throw imageNotActive(imageId, image.status)
+  return {
+    id: image.id,
+    name: image.name ?? "",
+    status: image.status,
+    checksum: image.checksum ?? "",
+    osHashValue: image.osHashValue ?? "",
+    diskFormat: image.diskFormat ?? "raw",
+    containerFormat: image.containerFormat ?? "bare",
+    sizeBytes: image.sizeBytes ?? 0,
+    virtualSizeBytes: image.virtualSizeBytes,
+    minDiskGib: image.minDiskGib,
+    minRamMib: image.minRamMib,
+    properties: image.properties,
+    ownerId: image.projectId,
+    visibility: image.visibility,
+    problem: image.contentProblem,
+  }
+}
+
+export interface ImageRecord {
+  /** Chosen by the caller so that a repeated step finds its image again. */
+  id?: string
+  projectId: string | null
+  name: string
+  diskFormat: string
+  containerFormat?: string
+  visibility?: Visibility
+  minDiskGib?: number
+  minRamMib?: number
+  isProtected?: boolean
+  properties?: Record<string, string>
+  tags?: string[]
+}
+
+/**
+ * A queued image for data that the cloud itself will bring (a snapshot). Within `tx` when given. The caller has decided
+ * that the project may; only the quota is asked. Repeating it with the same id gives the same image.
+ */
+export async function createImageRecord(ctx: Ctx, record: ImageRecord, tx?: Tx): Promise<Image> {
+  if (!tx) return await transact(ctx.db, (own) => createImageRecord(ctx, record, own))
+  const { projectId } = record
+  const before = record.id === undefined ? undefined : await findImage(tx, record.id)
+  if (before && before.projectId === projectId) return before
+  if (projectId !== null) {
+    await enforceQuota(tx, {
+      projectId,
+      service: "image",
+      wanted: { image_count_total: { add: 1, used: async () => (await countUsage(tx, projectId)).count } },
+    })
+  }
+  const image = await insertImage(
+    tx,
+    {
+      id: record.id ?? newUuid(),
+      projectId,
+      name: record.name,
+      visibility: record.visibility ?? "private",
+      diskFormat: record.diskFormat,
+      containerFormat: record.containerFormat ?? "bare",
+      minDiskGib: record.minDiskGib ?? 0,
+      minRamMib: record.minRamMib ?? 0,
+      isProtected: record.isProtected ?? false,
+      isHidden: false,
+      properties: record.properties ?? {},
+      tags: record.tags ?? [],
+    },
+    ctx.clock.now(),
+  )
+  await announceImage(tx, ctx, "create", image)
+  return image
+}
+
+/**
+ * Makes the file the data of a queued image. The file is linked into the store where that can be, so nobody may write
+ * to it afterwards; removing it is the caller's affair. Repeating it once the image is active changes nothing.
+ */
+export async function storeImageFile(ctx: Ctx, imageId: string, path: string): Promise<Image> {
+  let image = await findImage(ctx.db, imageId)
+  if (image?.status === "saving") {
+    await requeueDeadTransfers(ctx)
+    image = await findImage(ctx.db, imageId)
+  }
+  if (!image) throw imageNotFound(imageId)
+  if (image.status === "active") return image
+  const transfer = await beginTransfer(ctx, imageId, "saving")
+  return await guarded(ctx, transfer, async (name) => {
+    const { tmp, store } = storePaths(ctx)
+    const data = await takeFile(ctx, path, join(tmp, name), transfer.image)
+    await publishFile(join(tmp, name), join(store, name))
+    return await finishUpload(ctx, transfer, { ...data, dataFile: name })
+  })
+}
+
+/** The data as a further file of ours, on the disk, hashed and looked at. */
+export async function takeFile(
+  platform: Platform,
+  from: string,
+  to: string,
+  declared: { diskFormat: string | null; containerFormat: string | null },
+) {
+  if (!(await tryLink(from, to))) await copyFile(from, to)
+  const handle = await open(to, "r")
+  await handle.sync().finally(() => handle.close())
+  const written = await hashFile(to)
+  return { ...written, ...(await inspectData(platform, to, declared)) }
+}
+
+/** Removes an image whatever its state and protection: for undoing what the cloud itself made. Repeatable. */
+export async function discardImage(ctx: Ctx, imageId: string): Promise<void> {
+  const gone = await transact(ctx.db, async (tx) => {
+    const row = await tx.deleteFrom("image.image").where("id", "=", imageId).returningAll().executeTakeFirst()
+    if (row) await announceImage(tx, ctx, "delete", toImage(row))
+    return row
+  })
+  const { store, staging } = storePaths(ctx)
+  if (gone?.data_file) await rm(join(store, gone.data_file), { force: true })
+  if (gone?.staged_file) await rm(join(staging, gone.staged_file), { force: true })
+}

@@ -1,0 +1,41 @@
+import { Type } from "typebox"
+import { operation } from "../../platform/operation/operation.ts"
+import { getLimits } from "../../quota/index.ts"
+import { storePaths } from "../data/paths.ts"
+import { countUsage } from "../image/store.ts"
+
+/** Where the data are; for operators. */
+export const showStores = operation({
+  name: "image.store.show",
+  input: Type.Object({}),
+  authorize: () => [["stores_info_detail", {}]],
+  run: async (ctx) => ({ directory: storePaths(ctx).store, chunkBytes: 65_536 }),
+})
+
+export interface UsageAndLimit {
+  usage: number
+  /** -1: none. */
+  limit: number
+}
+
+const mib = 1024 * 1024
+
+/** What the caller's project uses of its quota. */
+export const showImageUsage = operation({
+  name: "image.usage.show",
+  input: Type.Object({}),
+  authorize: () => [],
+  run: async (ctx): Promise<Record<string, UsageAndLimit>> => {
+    const { projectId } = ctx.caller
+    if (!projectId) return {}
+    const usage = await countUsage(ctx.db, projectId)
+    const limits = await getLimits(ctx.db, { projectId, service: "image" })
+    const entry = (name: string, used: number) => ({ [name]: { usage: used, limit: limits[name] ?? -1 } })
+    return {
+      ...entry("image_size_total", Math.floor(usage.sizeBytes / mib)),
+      ...entry("image_stage_total", Math.floor(usage.stagedBytes / mib)),
+      ...entry("image_count_total", usage.count),
+      ...entry("image_count_uploading", usage.transfers),
+    }
+  },
+})
