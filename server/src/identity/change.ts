@@ -2,9 +2,9 @@
 // client hears of the change. Other processes hear of it from PostgreSQL: the triggers of the schema notify in the
 // same transaction (`identity_change`).
 import pg from "pg"
-import type { Platform } from "../platform/context/context.ts"
-import { afterCommit, type Tx, transact } from "../platform/db/database.ts"
-import { describeError } from "../platform/fault/fault.ts"
+import type { Ctx, Platform } from "../platform/context/context.ts"
+import { afterCommit, type Tx, transact, violatedConstraint } from "../platform/db/database.ts"
+import { describeError, type Fault } from "../platform/fault/fault.ts"
 import type { IdentityCache } from "./token/cache.ts"
 
 export function changeIdentity<T>(platform: Platform, run: (tx: Tx) => Promise<T>): Promise<T> {
@@ -85,4 +85,33 @@ async function listenOnce(
     cache.isCoherent = false
     await client.end().catch(() => {})
   }
+}
+
+/** Runs the change; a broken unique constraint becomes the fault that `onConflict` names. */
+export async function changeOrConflict<T>(
+  platform: Platform,
+  onConflict: (constraint: string) => Fault,
+  run: (tx: Tx) => Promise<T>,
+): Promise<T> {
+  try {
+    return await changeIdentity(platform, run)
+  } catch (error) {
+    const constraint = violatedConstraint(error)
+    throw constraint === undefined ? error : onConflict(constraint)
+  }
+}
+
+export type ChangeKind = "created" | "updated" | "deleted" | "disabled"
+
+/** `identity.project.created` and its like, in the transaction of the change. */
+export async function announce(ctx: Ctx, tx: Tx, noun: string, kind: ChangeKind, id: string): Promise<void> {
+  await ctx.outbox.append(tx, {
+    type: `identity.${noun}.${kind}`,
+    publisher: "identity",
+    projectId: ctx.caller.projectId,
+    userId: ctx.caller.userId,
+    requestId: ctx.requestId,
+    resourceId: id,
+    payload: { resource_info: id },
+  })
 }

@@ -12,16 +12,80 @@ import { type IdentitySeed, seedIdentity } from "./seed.ts"
 import type {} from "./tables.ts"
 import { authenticatorFor } from "./token/validate.ts"
 
+export { checkGrant, createGrant, type GrantHolder, listGrants, revokeGrant } from "./assignment/grant.ts"
+export {
+  type AssignmentView,
+  listRoleAssignments,
+  type Named as NamedWithDomain,
+} from "./assignment/list.ts"
 export type { LoginRequest, Named, ProjectRef, RequestedScope } from "./auth/request.ts"
+export {
+  createEndpoint,
+  deleteEndpoint,
+  type EndpointRow,
+  getEndpoint,
+  listEndpoints,
+  updateEndpoint,
+} from "./catalog/endpoint.ts"
+export {
+  createRegion,
+  deleteRegion,
+  getRegion,
+  listRegions,
+  type RegionRow,
+  updateRegion,
+} from "./catalog/region.ts"
+export {
+  createService,
+  deleteService,
+  getService,
+  listServices,
+  type ServiceRow,
+  updateService,
+} from "./catalog/service.ts"
 export { identityConfig } from "./config.ts"
+export { deleteDomain, getDomain, listDomains, updateDomain } from "./domain/domain.ts"
+export { createGroup, deleteGroup, getGroup, listGroups, updateGroup } from "./group/group.ts"
+export { addGroupUser, checkGroupUser, listGroupUsers, removeGroupUser } from "./group/membership.ts"
+export type { GroupRow } from "./group/store.ts"
+export { type Comparator, type Filter, type ListRequest, listComparators, type Rows } from "./list.ts"
+export { createDomain, createProject } from "./project/create.ts"
 export { findProject, type KnownProject } from "./project/find.ts"
+export {
+  deleteProject,
+  getProject,
+  getProjectFamily,
+  listProjects,
+  updateProject,
+} from "./project/project.ts"
 export type { ProjectRow } from "./project/store.ts"
+export {
+  addProjectTag,
+  checkProjectTag,
+  listProjectTags,
+  removeProjectTag,
+  replaceProjectTags,
+} from "./project/tags.ts"
+export {
+  createImpliedRole,
+  deleteImpliedRole,
+  getImpliedRole,
+  type Inference,
+  listImpliedRoles,
+  listInferences,
+} from "./role/implied.ts"
+export { createRole, deleteRole, getRole, listRoles, updateRole } from "./role/role.ts"
+export type { RoleRow } from "./role/store.ts"
 export type { IdentityRuntime } from "./runtime.ts"
 export type { CatalogSeed, IdentitySeed } from "./seed.ts"
 export type { KnownToken } from "./token/cache.ts"
 export { checkToken, issueTokenByLogin, revokeToken, validateToken } from "./token/operations.ts"
 export { getOwnCatalog, hasOwnSystemScope, listOwnDomains, listOwnProjects } from "./token/own-scopes.ts"
 export { timeText, tokenJson } from "./token/view.ts"
+export { changeOwnPassword } from "./user/change-password.ts"
+export { listUserGroups, listUserProjects } from "./user/own-lists.ts"
+export type { UserRow } from "./user/store.ts"
+export { createUser, deleteUser, getUser, listUsers, updateUser } from "./user/user.ts"
 
 export interface IdentityOptions {
   config: Config

@@ -2,7 +2,7 @@
 import type { ColumnType, Generated } from "kysely"
 
 type Timestamp = ColumnType<Date, Date | string, Date | string>
-type CreatedAt = Generated<Timestamp>
+type CreatedAt = ColumnType<Date, Date | string | undefined, Date | string>
 type NullableTimestamp = ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
 export type Json = Record<string, unknown>
 /** Written through `jsonb()`, as text. */

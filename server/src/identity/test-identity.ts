@@ -40,6 +40,8 @@ export interface TestIdentity extends AsyncDisposable {
 
 export interface TestIdentityOptions {
   overrides?: Record<string, unknown>
+  /** What the catalog names. */
+  publicUrl?: string
   /** Of another process of the same cloud. */
   sharing?: TestIdentity
 }
@@ -51,7 +53,12 @@ export async function startTestIdentity(options: TestIdentityOptions = {}): Prom
   const config = loadConfig({
     env: {},
     // loadConfig fills in the sections.
-    base: { dataDir, publicUrl: "http://127.0.0.1:5000", region: "RegionOne", host: "test" } as Config,
+    base: {
+      dataDir,
+      publicUrl: options.publicUrl ?? "http://127.0.0.1:5000",
+      region: "RegionOne",
+      host: "test",
+    } as Config,
     // As cheap as scrypt gets: these tests are not about its cost.
     overrides: { "identity.passwordHashCost": 4, ...options.overrides },
   })

@@ -1,0 +1,188 @@
+// A role for a user or a group on a project, a domain or the system, for the place itself or for all below it.
+import { sql } from "kysely"
+import { Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
+import type { Tx } from "../../platform/db/database.ts"
+import type { Authorization } from "../../platform/operation/operation.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import { announce, changeIdentity } from "../change.ts"
+import { forbidden, found, notFound } from "../faults.ts"
+import { groupTarget } from "../group/group.ts"
+import { findGroup, type GroupRow } from "../group/store.ts"
+import { findPlace, type ProjectRow } from "../project/store.ts"
+import { roleTarget } from "../role/role.ts"
+import { findRole, type RoleRow } from "../role/store.ts"
+import { findUser, type UserRow } from "../user/store.ts"
+
+const Holder = Type.Object({
+  actorKind: Type.Union([Type.Literal("user"), Type.Literal("group")]),
+  actorId: Type.String(),
+  targetKind: Type.Union([Type.Literal("project"), Type.Literal("domain"), Type.Literal("system")]),
+  /** Null for the system. */
+  targetId: Type.Union([Type.String(), Type.Null()]),
+  isInherited: Type.Boolean(),
+})
+const Grant = Type.Object({ ...Holder.properties, roleId: Type.String() })
+
+export interface GrantHolder {
+  actorKind: "user" | "group"
+  actorId: string
+  targetKind: "project" | "domain" | "system"
+  targetId: string | null
+  isInherited: boolean
+}
+
+interface Parties {
+  user: UserRow | null
+  group: GroupRow | null
+  place: ProjectRow | null
+  role: RoleRow | null
+}
+
+async function loadParties(ctx: Ctx, input: GrantHolder & { roleId?: string }): Promise<Parties> {
+  const place = input.targetId === null ? null : await findPlace(ctx.db, input.targetId)
+  return {
+    user: input.actorKind === "user" ? await findUser(ctx.db, input.actorId) : null,
+    group: input.actorKind === "group" ? await findGroup(ctx.db, input.actorId) : null,
+    place: place?.is_domain === (input.targetKind === "domain") ? place : null,
+    role: input.roleId === undefined ? null : await findRole(ctx.db, input.roleId),
+  }
+}
+
+function authorizationFor(
+  verb: "check" | "list" | "create" | "revoke",
+  input: GrantHolder,
+  { user, group, place, role }: Parties,
+): Authorization {
+  if (input.targetKind === "system") {
+    const noun = verb === "list" ? "grants" : "grant"
+    return [`identity:${verb}_system_${noun}_for_${input.actorKind}`, {}]
+  }
+  const target = {
+    ...(user ? { user: { id: user.id, domain_id: user.domain_id } } : groupTarget(group)),
+    ...(place?.is_domain ? { domain: { id: place.id } } : {}),
+    ...(place && !place.is_domain ? { project: { id: place.id, domain_id: place.domain_id } } : {}),
+    ...roleTarget(role),
+  }
+  return [`identity:${verb}_${verb === "list" ? "grants" : "grant"}`, { target }]
+}
+
+/** All parties are there; throws 404 that names the missing one. */
+function requireParties(input: GrantHolder & { roleId?: string }, parties: Parties): void {
+  if (input.roleId !== undefined) found(parties.role, "role", input.roleId)
+  if (input.actorKind === "user") found(parties.user, "user", input.actorId)
+  else found(parties.group, "group", input.actorId)
+  if (input.targetId !== null) found(parties.place, input.targetKind, input.targetId)
+}
+
+export const createGrant = operation({
+  name: "identity.grant.create",
+  input: Grant,
+  faults: [notFound, forbidden],
+  load: loadParties,
+  authorize: (_ctx, input, parties) => [authorizationFor("create", input, parties)],
+  run: async (ctx, input, parties) => {
+    requireParties(input, parties)
+    checkRoleDomain(input, parties)
+    await changeIdentity(ctx, async (tx) => {
+      await tx
+        .insertInto("identity.assignment")
+        .values({
+          user_id: input.actorKind === "user" ? input.actorId : null,
+          group_id: input.actorKind === "group" ? input.actorId : null,
+          target_kind: input.targetKind,
+          target_id: input.targetId,
+          role_id: input.roleId,
+          is_inherited: input.isInherited,
+        })
+        .onConflict((oc) => oc.doNothing())
+        .execute()
+      await announce(ctx, tx, "role_assignment", "created", input.roleId)
+    })
+  },
+})
+
+/** A domain's own role is for the domain and its projects only. */
+function checkRoleDomain(input: GrantHolder, { role, place }: Parties): void {
+  if (!role?.domain_id) return
+  if (input.targetKind === "system")
+    throw forbidden(`Role ${role.id} is specific to a domain and cannot be assigned on the system.`)
+  const domainId = place?.domain_id ?? place?.id
+  if (domainId !== role.domain_id) {
+    throw forbidden(
+      `The role ${role.id} is specific to the domain ${role.domain_id} and cannot be assigned in another one.`,
+    )
+  }
+}
+
+function whereGrant(input: GrantHolder & { roleId: string }) {
+  return sql`a.${sql.ref(input.actorKind === "user" ? "user_id" : "group_id")} = ${input.actorId}
+    and a.target_kind = ${input.targetKind} and a.target_id is not distinct from ${input.targetId}
+    and a.role_id = ${input.roleId} and a.is_inherited = ${input.isInherited}`
+}
+
+export const checkGrant = operation({
+  name: "identity.grant.check",
+  input: Grant,
+  faults: [notFound],
+  load: loadParties,
+  authorize: (_ctx, input, parties) => [authorizationFor("check", input, parties)],
+  run: async (ctx, input, parties) => {
+    requireParties(input, parties)
+    const rows = await sql`select 1 from identity.assignment a where ${whereGrant(input)}`.execute(ctx.db)
+    if (rows.rows.length === 0) throw noSuchGrant(input)
+  },
+})
+
+export const revokeGrant = operation({
+  name: "identity.grant.revoke",
+  input: Grant,
+  faults: [notFound],
+  load: loadParties,
+  authorize: (_ctx, input, parties) => [authorizationFor("revoke", input, parties)],
+  run: async (ctx, input, parties) => {
+    requireParties(input, parties)
+    await changeIdentity(ctx, async (tx) => {
+      const gone =
+        await sql`delete from identity.assignment a where ${whereGrant(input)} returning 1`.execute(tx)
+      if (gone.rows.length === 0) throw noSuchGrant(input)
+      await dropApplicationCredentials(tx, input)
+      await announce(ctx, tx, "role_assignment", "deleted", input.roleId)
+    })
+  },
+})
+
+function noSuchGrant(input: GrantHolder & { roleId: string }) {
+  return notFound(
+    "role assignment with role",
+    `${input.roleId}, ${input.actorKind} ${input.actorId}, ${input.targetKind} ${input.targetId ?? "all"}`,
+  )
+}
+
+/** What stood on the roles as they were does not survive: an application credential is made anew with what is left. */
+async function dropApplicationCredentials(tx: Tx, input: GrantHolder): Promise<void> {
+  if (input.targetKind !== "project" || input.actorKind !== "user") return
+  await tx
+    .deleteFrom("identity.application_credential")
+    .where("user_id", "=", input.actorId)
+    .where("project_id", "=", input.targetId ?? "")
+    .execute()
+}
+
+export const listGrants = operation({
+  name: "identity.grant.list",
+  input: Holder,
+  faults: [notFound],
+  load: loadParties,
+  authorize: (_ctx, input, parties) => [authorizationFor("list", input, parties)],
+  run: async (ctx, input, parties): Promise<RoleRow[]> => {
+    requireParties(input, parties)
+    const result =
+      await sql<RoleRow>`select r.* from identity.assignment a join identity.role r on r.id = a.role_id
+      where a.${sql.ref(input.actorKind === "user" ? "user_id" : "group_id")} = ${input.actorId}
+        and a.target_kind = ${input.targetKind} and a.target_id is not distinct from ${input.targetId}
+        and a.is_inherited = ${input.isInherited}
+      order by r.name, r.id`.execute(ctx.db)
+    return result.rows
+  },
+})

@@ -1,0 +1,111 @@
+// Get, list, change and delete domains. Making one shares its code with projects: project/create.ts.
+import { sql } from "kysely"
+import { Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
+import type { Tx } from "../../platform/db/database.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import { announce, changeIdentity, changeOrConflict } from "../change.ts"
+import { conflict, forbidden, found, notFound } from "../faults.ts"
+import { ListInput, listRows, type Rows } from "../list.ts"
+import { refuseImmutable } from "../options.ts"
+import { savePlace } from "../project/project.ts"
+import { clearProjects, findDomain, lockPlace, type ProjectRow, placeList } from "../project/store.ts"
+import { Extra, Id, Options, ResourceName, Tags, Text } from "../shapes.ts"
+
+function domainTarget(row: ProjectRow | null) {
+  return { target: { domain: row ? { id: row.id, name: row.name } : undefined } }
+}
+
+export const getDomain = operation({
+  name: "identity.domain.get",
+  input: Id,
+  faults: [notFound],
+  load: (ctx, { id }) => findDomain(ctx.db, id),
+  authorize: (_ctx, _input, row) => [["identity:get_domain", domainTarget(row)]],
+  run: async (_ctx, { id }, row) => found(row, "domain", id),
+})
+
+export const listDomains = operation({
+  name: "identity.domain.list",
+  input: ListInput,
+  authorize: (ctx) => [["identity:list_domains", { "target.domain.id": ctx.caller.domainId }]],
+  run: async (ctx, input): Promise<Rows<ProjectRow>> => {
+    const own = ctx.caller.domainId
+    const isLimited = own !== null && !ctx.caller.systemScope
+    return await listRows(ctx, placeList, input, isLimited ? sql`is_domain and id = ${own}` : sql`is_domain`)
+  },
+})
+
+export const updateDomain = operation({
+  name: "identity.domain.update",
+  input: Type.Object({
+    id: Type.String(),
+    name: Type.Optional(ResourceName),
+    isEnabled: Type.Optional(Type.Boolean()),
+    description: Type.Optional(Text),
+    tags: Type.Optional(Tags),
+    options: Type.Optional(Options),
+    extra: Type.Optional(Extra),
+  }),
+  faults: [notFound, conflict, forbidden],
+  load: (ctx, { id }) => findDomain(ctx.db, id),
+  authorize: (_ctx, _input, row) => [["identity:update_domain", domainTarget(row)]],
+  run: async (ctx, input, row) => {
+    found(row, "domain", input.id)
+    return await changeOrConflict(
+      ctx,
+      () =>
+        conflict(
+          "project",
+          `it is not permitted to have two projects acting as domains with the same name: ${input.name}`,
+        ),
+      async (tx) => {
+        const before = found(await lockPlace(tx, input.id), "domain", input.id)
+        refuseImmutable("domain", before, "update", input.options)
+        const after = await savePlace(tx, before, input)
+        await announce(
+          ctx,
+          tx,
+          "domain",
+          after.is_enabled || !before.is_enabled ? "updated" : "disabled",
+          before.id,
+        )
+        return after
+      },
+    )
+  },
+})
+
+export const deleteDomain = operation({
+  name: "identity.domain.delete",
+  input: Id,
+  faults: [notFound, forbidden],
+  load: (ctx, { id }) => findDomain(ctx.db, id),
+  authorize: (_ctx, _input, row) => [["identity:delete_domain", domainTarget(row)]],
+  run: async (ctx, { id }, row) => {
+    found(row, "domain", id)
+    await changeIdentity(ctx, async (tx) => {
+      const before = found(await lockPlace(tx, id), "domain", id)
+      refuseImmutable("domain", before, "delete")
+      if (before.is_enabled)
+        throw forbidden("Cannot delete a domain that is enabled, please disable it first.")
+      await emptyDomain(ctx, tx, id)
+      await tx.deleteFrom("identity.project").where("id", "=", id).execute()
+      await announce(ctx, tx, "domain", "deleted", id)
+    })
+  },
+})
+
+/** All that is in a domain goes with it. */
+async function emptyDomain(ctx: Ctx, tx: Tx, id: string): Promise<void> {
+  const users = tx.selectFrom("identity.user").select("id").where("domain_id", "=", id)
+  await tx.deleteFrom("identity.credential").where("user_id", "in", users).execute()
+  await tx.deleteFrom("identity.user").where("domain_id", "=", id).execute()
+  await tx.deleteFrom("identity.group").where("domain_id", "=", id).execute()
+  const projects = await tx.selectFrom("identity.project").select("id").where("domain_id", "=", id).execute()
+  const ids = projects.map((project) => project.id)
+  await clearProjects(tx, ids)
+  // One statement: the references from child to parent are checked at its end.
+  await tx.deleteFrom("identity.project").where("domain_id", "=", id).execute()
+  for (const gone of ids) await announce(ctx, tx, "project", "deleted", gone)
+}

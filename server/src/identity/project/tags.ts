@@ -1,0 +1,79 @@
+import { Type } from "typebox"
+import { invalid } from "../../platform/fault/fault.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import { changeIdentity } from "../change.ts"
+import { found, notFound } from "../faults.ts"
+import { Tag, Tags } from "../shapes.ts"
+import { projectTarget, savePlace } from "./project.ts"
+import { findPlace, lockPlace } from "./store.ts"
+
+const tagsMost = 80
+
+const project = Type.Object({ projectId: Type.String() })
+const oneTag = Type.Object({ projectId: Type.String(), tag: Tag })
+
+export const listProjectTags = operation({
+  name: "identity.project.list_tags",
+  input: project,
+  faults: [notFound],
+  load: (ctx, { projectId }) => findPlace(ctx.db, projectId),
+  authorize: (_ctx, _input, row) => [["identity:list_project_tags", projectTarget(row)]],
+  run: async (_ctx, { projectId }, row) => found(row, "project", projectId).tags,
+})
+
+export const checkProjectTag = operation({
+  name: "identity.project.check_tag",
+  input: oneTag,
+  faults: [notFound],
+  load: (ctx, { projectId }) => findPlace(ctx.db, projectId),
+  authorize: (_ctx, _input, row) => [["identity:get_project_tag", projectTarget(row)]],
+  run: async (_ctx, { projectId, tag }, row) => {
+    if (!found(row, "project", projectId).tags.includes(tag)) throw notFound("project tag", tag)
+  },
+})
+
+export const replaceProjectTags = operation({
+  name: "identity.project.replace_tags",
+  input: Type.Object({ projectId: Type.String(), tags: Tags }),
+  faults: [notFound],
+  load: (ctx, { projectId }) => findPlace(ctx.db, projectId),
+  authorize: (_ctx, { tags }, row) => [
+    [tags.length === 0 ? "identity:delete_project_tags" : "identity:update_project_tags", projectTarget(row)],
+  ],
+  run: async (ctx, { projectId, tags }) =>
+    await changeIdentity(ctx, async (tx) => {
+      const before = found(await lockPlace(tx, projectId), "project", projectId)
+      return (await savePlace(tx, before, { tags })).tags
+    }),
+})
+
+export const addProjectTag = operation({
+  name: "identity.project.add_tag",
+  input: oneTag,
+  faults: [notFound],
+  load: (ctx, { projectId }) => findPlace(ctx.db, projectId),
+  authorize: (_ctx, _input, row) => [["identity:create_project_tag", projectTarget(row)]],
+  run: async (ctx, { projectId, tag }) => {
+    await changeIdentity(ctx, async (tx) => {
+      const before = found(await lockPlace(tx, projectId), "project", projectId)
+      if (before.tags.includes(tag)) return
+      if (before.tags.length >= tagsMost) throw invalid("tags", `A project has at most ${tagsMost} tags.`)
+      await savePlace(tx, before, { tags: [...before.tags, tag] })
+    })
+  },
+})
+
+export const removeProjectTag = operation({
+  name: "identity.project.remove_tag",
+  input: oneTag,
+  faults: [notFound],
+  load: (ctx, { projectId }) => findPlace(ctx.db, projectId),
+  authorize: (_ctx, _input, row) => [["identity:delete_project_tag", projectTarget(row)]],
+  run: async (ctx, { projectId, tag }) => {
+    await changeIdentity(ctx, async (tx) => {
+      const before = found(await lockPlace(tx, projectId), "project", projectId)
+      if (!before.tags.includes(tag)) throw notFound("project tag", tag)
+      await savePlace(tx, before, { tags: before.tags.filter((t) => t !== tag) })
+    })
+  },
+})

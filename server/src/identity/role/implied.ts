@@ -1,0 +1,139 @@
+// Inference: who has the prior role has the implied one as well.
+import { sql } from "kysely"
+import { Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
+import { invalid } from "../../platform/fault/fault.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import { changeIdentity } from "../change.ts"
+import { forbidden, found, notFound } from "../faults.ts"
+import { findRole, type RoleRow } from "./store.ts"
+
+const pair = Type.Object({ priorRoleId: Type.String(), impliedRoleId: Type.String() })
+
+export interface Inference {
+  prior: RoleRow
+  implied: RoleRow
+}
+
+async function loadPair(ctx: Ctx, input: { priorRoleId: string; impliedRoleId: string }) {
+  return {
+    prior: await findRole(ctx.db, input.priorRoleId),
+    implied: await findRole(ctx.db, input.impliedRoleId),
+  }
+}
+
+function both(
+  loaded: { prior: RoleRow | null; implied: RoleRow | null },
+  input: { priorRoleId: string; impliedRoleId: string },
+): Inference {
+  return {
+    prior: found(loaded.prior, "role", input.priorRoleId),
+    implied: found(loaded.implied, "role", input.impliedRoleId),
+  }
+}
+
+async function isImplied(ctx: Ctx, input: { priorRoleId: string; impliedRoleId: string }): Promise<boolean> {
+  const row = await ctx.db
+    .selectFrom("identity.implied_role")
+    .select("prior_role_id")
+    .where("prior_role_id", "=", input.priorRoleId)
+    .where("implied_role_id", "=", input.impliedRoleId)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+export const createImpliedRole = operation({
+  name: "identity.implied_role.create",
+  input: pair,
+  faults: [notFound, forbidden],
+  load: loadPair,
+  authorize: () => [["identity:create_implied_role", {}]],
+  run: async (ctx, input, loaded): Promise<Inference> => {
+    const inference = both(loaded, input)
+    if (inference.implied.name === "admin")
+      throw forbidden(`Role ${inference.implied.id} cannot be an implied role.`)
+    if (inference.prior.domain_id === null && inference.implied.domain_id !== null)
+      throw forbidden("A role that counts everywhere cannot imply a role of a single domain.")
+    await changeIdentity(ctx, async (tx) => {
+      // One at a time, so that two requests cannot close a circle together.
+      await sql`select pg_advisory_xact_lock(hashtextextended('identity.implied_role', 0))`.execute(tx)
+      const back = await sql`select 1 from identity.with_implied(array[${input.impliedRoleId}]::text[])
+        where role_id = ${input.priorRoleId}`.execute(tx)
+      if (back.rows.length > 0)
+        throw invalid(
+          "implied_role_id",
+          "The implied role already implies the prior role: that would be a circle.",
+        )
+      await tx
+        .insertInto("identity.implied_role")
+        .values({ prior_role_id: input.priorRoleId, implied_role_id: input.impliedRoleId })
+        .onConflict((oc) => oc.doNothing())
+        .execute()
+    })
+    return inference
+  },
+})
+
+export const getImpliedRole = operation({
+  name: "identity.implied_role.get",
+  input: pair,
+  faults: [notFound],
+  load: loadPair,
+  authorize: () => [["identity:get_implied_role", {}]],
+  run: async (ctx, input, loaded): Promise<Inference> => {
+    const inference = both(loaded, input)
+    if (!(await isImplied(ctx, input)))
+      throw notFound("role", `${input.impliedRoleId} implied by ${input.priorRoleId}`)
+    return inference
+  },
+})
+
+export const deleteImpliedRole = operation({
+  name: "identity.implied_role.delete",
+  input: pair,
+  faults: [notFound],
+  load: loadPair,
+  authorize: () => [["identity:delete_implied_role", {}]],
+  run: async (ctx, input, loaded) => {
+    both(loaded, input)
+    await changeIdentity(ctx, async (tx) => {
+      const gone = await tx
+        .deleteFrom("identity.implied_role")
+        .where("prior_role_id", "=", input.priorRoleId)
+        .where("implied_role_id", "=", input.impliedRoleId)
+        .returning("prior_role_id")
+        .execute()
+      if (gone.length === 0) throw notFound("role", `${input.impliedRoleId} implied by ${input.priorRoleId}`)
+    })
+  },
+})
+
+export const listImpliedRoles = operation({
+  name: "identity.implied_role.list",
+  input: Type.Object({ priorRoleId: Type.String() }),
+  faults: [notFound],
+  load: (ctx, { priorRoleId }) => findRole(ctx.db, priorRoleId),
+  authorize: () => [["identity:list_implied_roles", {}]],
+  run: async (ctx, { priorRoleId }, row): Promise<{ prior: RoleRow; implies: RoleRow[] }> => {
+    const prior = found(row, "role", priorRoleId)
+    const result = await sql<RoleRow>`select r.* from identity.implied_role i
+      join identity.role r on r.id = i.implied_role_id where i.prior_role_id = ${priorRoleId}
+      order by r.name`.execute(ctx.db)
+    return { prior, implies: result.rows }
+  },
+})
+
+export const listInferences = operation({
+  name: "identity.implied_role.list_all",
+  input: Type.Object({}),
+  authorize: () => [["identity:list_role_inference_rules", {}]],
+  run: async (ctx): Promise<{ prior: RoleRow; implies: RoleRow[] }[]> => {
+    const result = await sql<{ prior: RoleRow; implies: RoleRow[] }>`
+      select to_jsonb(p) as prior, jsonb_agg(to_jsonb(r) order by r.name) as implies
+      from identity.implied_role i
+      join identity.role p on p.id = i.prior_role_id
+      join identity.role r on r.id = i.implied_role_id
+      group by p.id order by p.name`.execute(ctx.db)
+    return result.rows
+  },
+})

@@ -1,0 +1,34 @@
+import { sql } from "kysely"
+import { Type } from "typebox"
+import { operation } from "../../platform/operation/operation.ts"
+import { found, notFound } from "../faults.ts"
+import { type GroupRow, groupList } from "../group/store.ts"
+import { ListInput, listRows, type Rows } from "../list.ts"
+import { listProjectsOfUser } from "../token/own-scopes.ts"
+import { findUser } from "./store.ts"
+import { userTarget } from "./user.ts"
+
+export const listUserProjects = operation({
+  name: "identity.user.list_projects",
+  input: Type.Object({ userId: Type.String() }),
+  faults: [notFound],
+  load: (ctx, { userId }) => findUser(ctx.db, userId),
+  authorize: (_ctx, _input, row) => [["identity:list_user_projects", userTarget(row)]],
+  run: async (ctx, { userId }, row) => {
+    found(row, "user", userId)
+    return await listProjectsOfUser(ctx.db, userId)
+  },
+})
+
+export const listUserGroups = operation({
+  name: "identity.user.list_groups",
+  input: Type.Object({ userId: Type.String(), ...ListInput.properties }),
+  faults: [notFound],
+  load: (ctx, { userId }) => findUser(ctx.db, userId),
+  authorize: (_ctx, _input, row) => [["identity:list_groups_for_user", userTarget(row)]],
+  run: async (ctx, { userId, ...list }, row): Promise<Rows<GroupRow>> => {
+    found(row, "user", userId)
+    const where = sql`id in (select group_id from identity.group_member where user_id = ${userId})`
+    return await listRows(ctx, groupList, list, where)
+  },
+})
