@@ -88,7 +88,11 @@ export class MetadataProxy {
     const name = this.#netnsName(network.networkId)
     const isNew = netnsInode(name) === undefined
     await ensureNetns(name, undefined)
-    if (isNew || !(await this.#hasLink(device))) await this.#makeLink(device, name)
+    if (isNew || !(await this.#hasLink(device))) {
+      // Open vSwitch holds on to the device that it opened, not to its name (see OvnPlugger.plug).
+      await this.#ports.detach(device)
+      await this.#makeLink(device, name)
+    }
     await this.#configureLink(name, network)
     await this.#ports.attach({
       device,

@@ -40,6 +40,8 @@ export class OvnPlugger implements PortPlugger {
     const { netns, ownerUid } = this.#options
     const lines = [`link set dev ${device} mtu ${vif.mtu} up`]
     if (!(await this.#hasDevice(device))) {
+      // Open vSwitch holds on to the device that it opened, not to its name: a tap made anew needs a port made anew.
+      await this.#ports.detach(device)
       const owner = ownerUid === undefined ? "" : ` user ${ownerUid}`
       lines.unshift(`tuntap add dev ${device} mode tap${owner}`)
     }

@@ -22,8 +22,11 @@ import {
 } from "../../agent/ports/netns.ts"
 import { exec } from "../../platform/exec/exec.ts"
 import { bootId } from "../../platform/exec/process.ts"
+import { fault } from "../../platform/fault/fault.ts"
 import type { Logger } from "../../platform/log/log.ts"
 import { type OvnPaths, ovnPaths } from "./ovn-paths.ts"
+import { overlap, usedPrefixes } from "./ovn-probe.ts"
+import { attachLink, detachLink } from "./ovn-switch.ts"
 
 export interface NetworkHostOptions {
   cloudId: string
@@ -32,6 +35,14 @@ export interface NetworkHostOptions {
   mtu?: number
   log: Logger
 }
+
+const publicPrefixInUse = fault(
+  "conflict",
+  "network.host.public_prefix_in_use",
+  (address: string, prefix: string, device: string) =>
+    `The public network ${address} overlaps ${prefix}, which this machine reaches by ${device}. ` +
+    "Choose another prefix for the public network; a second cloud on one machine needs its own.",
+)
 
 interface HostRecord {
   bootId: string
@@ -50,20 +61,31 @@ const forwardFiles = {
 /** May be repeated at any time; keeps what is right, repairs what is not. */
 export async function setUpNetworkHost(options: NetworkHostOptions): Promise<OvnPaths> {
   const paths = ovnPaths(options.cloudId)
+  await refuseUsedPrefixes(paths, options)
   mkdirSync(paths.runDir, { recursive: true, mode: 0o755 })
   const prior = readRecord(paths.recordFile)
+  // Started in another namespace than before: what that one was like tells nothing of this one.
+  const isSameHost = prior?.hostInode === ownNetnsInode()
   const inode = await ensureNetns(paths.netns, prior?.netnsInode)
   const record: HostRecord = {
     bootId: bootId(),
     netnsInode: inode,
     hostInode: ownNetnsInode(),
-    forwardBefore: prior?.forwardBefore ?? forwardBefore(paths),
+    forwardBefore: isSameHost ? prior.forwardBefore : forwardBefore(paths),
   }
   writeRecord(paths.recordFile, record)
   await quietNetns(paths)
   await ensureLink(paths, options)
   await ensureForwarding(paths, options, record)
   return paths
+}
+
+/** Two interfaces in one prefix would leave it to chance which cloud answers. */
+async function refuseUsedPrefixes(paths: OvnPaths, options: NetworkHostOptions): Promise<void> {
+  const used = await usedPrefixes(paths.hostLink)
+  for (const address of options.publicAddresses)
+    for (const { prefix, device } of used)
+      if (overlap(prefix, address)) throw publicPrefixInUse(address, prefix, device)
 }
 
 /** No IPv6 of the kernel's own in the cloud's namespace: its taps shall carry only what guests and OVN send. */
@@ -80,7 +102,9 @@ async function ensureLink(paths: OvnPaths, options: NetworkHostOptions): Promise
   if (!hasBoth) {
     await exec("ip", ["link", "delete", hostLink], { okCodes: [0, 1] })
     await exec("ip", ["-n", netns, "link", "delete", bridgeLink], { okCodes: [0, 1] })
+    await detachLink(paths)
     await exec("ip", ["link", "add", hostLink, "type", "veth", "peer", "name", bridgeLink, "netns", netns])
+    await attachLink(paths)
   }
   const [program = "", ...enter] = enterNetns(paths.netnsFile)
   const offload = ["tx", "off", "tso", "off", "gso", "off", "gro", "off"]

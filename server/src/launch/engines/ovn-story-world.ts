@@ -25,7 +25,7 @@ const hostId = "host1"
 
 const udhcpcScript = `#!/bin/sh
 [ "$1" = bound ] || exit 0
-ip address flush dev $interface
+ip -4 address flush dev $interface
 ip address add $ip/$mask dev $interface
 [ -n "$mtu" ] && ip link set $interface mtu $mtu
 if [ -n "$staticroutes" ]; then
@@ -47,13 +47,15 @@ export interface World {
   requests: { url: string; headers: Record<string, unknown> }[]
   dir: string
   end(): Promise<void>
+  /** As after kill -9 of Kumoi: nobody ends the engines, and of the cloud only its id is known. */
+  tearDownAlone(): Promise<void>
 }
 
-export async function startWorld(): Promise<World> {
+export async function startWorld(publicAddress = "172.24.4.1/24"): Promise<World> {
   const cloudId = randomBytes(4).toString("hex")
   const dir = mkdtempSync(join(tmpdir(), "kumoi-ovn-"))
   const log = silentLogger
-  const paths = await setUpNetworkHost({ cloudId, publicAddresses: ["172.24.4.1/24"], log })
+  const paths = await setUpNetworkHost({ cloudId, publicAddresses: [publicAddress], log })
   const supervisor = new Supervisor({ runDir: join(dir, "run"), log })
   const engines = ovnEngines({
     paths,
@@ -80,17 +82,17 @@ export async function startWorld(): Promise<World> {
     proxyDir: paths.proxyDir,
   })
   writeFileSync(join(dir, "udhcpc.sh"), udhcpcScript, { mode: 0o755 })
-  const end = async () => {
+  const endWith = async (endEngines: () => Promise<void> | void) => {
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
-    await driver[Symbol.asyncDispose]()
-    await plugger[Symbol.asyncDispose]()
-    await proxy[Symbol.asyncDispose]()
-    await supervisor.stopAll()
+    for (const each of [driver, plugger, proxy]) await each[Symbol.asyncDispose]()
+    await endEngines()
     await tearDownNetworkHost({ cloudId, log })
     rmSync(dir, { recursive: true, force: true })
   }
-  return { paths, supervisor, driver, plugger, proxy, requests, dir, end }
+  const end = () => endWith(() => supervisor.stopAll())
+  const tearDownAlone = () => endWith(() => supervisor.release())
+  return { paths, supervisor, driver, plugger, proxy, requests, dir, end, tearDownAlone }
 }
 
 async function serveMetadata(socketPath: string, requests: World["requests"]): Promise<Server> {

@@ -7,9 +7,13 @@ import {
   ports,
   routerAddress,
   sampleWant,
+  slaacAddress,
 } from "../../network/driver/sample-want.ts"
 import { eventually } from "../../platform/clock/clock.ts"
 import { exec } from "../../platform/exec/exec.ts"
+import { identifyProcess } from "../../platform/exec/process.ts"
+import { silentLogger } from "../../platform/log/log.ts"
+import { setUpNetworkHost } from "./ovn-host.ts"
 import { allUp, canConnect, Guest, hostPings, startWorld, type World } from "./ovn-story-world.ts"
 
 let world: World
@@ -17,6 +21,7 @@ let a: Guest
 let b: Guest
 let closed: Guest
 const guests: Guest[] = []
+const freePortId = "99999999-0000-4000-8000-000000000099"
 
 async function traces(): Promise<Record<string, string>> {
   const links = await exec("ip", ["-o", "link"])
@@ -89,6 +94,53 @@ test("a rule for a remote group lets in its members only", async () => {
   await eventually("the page", () => a.fetches("10.0.2.10"))
   assert.equal(await closed.fetches("10.0.2.10"), false)
   assert.equal(await a.pings("10.0.2.10"), false, "the rule is for TCP")
+})
+
+test("a guest takes its IPv6 address from the router's advertisement", async () => {
+  await eventually("the address", async () => {
+    const { stdout } = await a.run("ip", ["-6", "-o", "address", "show", "dev", "eth0", "scope", "global"])
+    return stdout.includes(slaacAddress) && !stdout.includes("tentative")
+  })
+  await eventually("the router to answer", async () => {
+    const { exitCode } = await a.run("busybox", ["ping", "-6", "-c", "1", "-W", "1", "fd00:1::1"], [0, 1])
+    return exitCode === 0
+  })
+})
+
+test("a machine's tap is made, known, found again and removed", async () => {
+  const port = { portId: freePortId, macAddress: "fa:16:3e:00:00:99", mtu: 1442, networkId: a.port.networkId }
+  const { device } = await world.plugger.plug(port)
+  assert.equal(device, "tap99999999-00")
+  assert.deepEqual(await world.plugger.plug(port), { device })
+  const show = ["-n", world.paths.netns, "-j", "-d", "link", "show", "dev", device]
+  const [link] = JSON.parse((await exec("ip", show)).stdout)
+  assert.equal(link.mtu, 1442)
+  assert.equal(link.linkinfo.info_data.persist, true)
+  assert.equal(link.linkinfo.info_data.vnet_hdr, false)
+  assert.ok((await world.plugger.list()).includes(port.portId))
+  await world.plugger.unplug(port.portId)
+  await world.plugger.unplug(port.portId)
+  assert.equal((await world.plugger.list()).includes(port.portId), false)
+  assert.equal((await exec("ip", show, { okCodes: [0, 1] })).exitCode, 1)
+})
+
+test("a second cloud stands beside the first, and its loss and removal do not touch it", async () => {
+  await assert.rejects(startWorld("172.24.4.129/25"), /overlaps 172\.24\.4/)
+  const second = await startWorld("172.24.5.1/24")
+  assert.ok((await second.driver.reconcile(sampleWant)).created > 0)
+  const running = second.supervisor.status().map((engine) => engine.pid)
+  await second.tearDownAlone()
+  for (const pid of running) assert.equal(identifyProcess(pid ?? 0), undefined)
+  assert.ok(await hostPings(floatingAddress))
+  assert.equal((await traces()).forward, "1\n")
+})
+
+test("a host link that somebody removed is made again", async () => {
+  await exec("ip", ["link", "delete", world.paths.hostLink])
+  assert.equal(await hostPings(floatingAddress), false)
+  const { cloudId } = world.paths
+  await setUpNetworkHost({ cloudId, publicAddresses: ["172.24.4.1/24"], log: silentLogger })
+  await eventually("the floating IP to answer", () => hostPings(floatingAddress))
 })
 
 test("names of the network are answered", async () => {

@@ -1,8 +1,15 @@
 // The settings of Open vSwitch on a host: who we are to OVN, the two bridges, the port to the outside. Repeatable;
 // ports that the agent has plugged stay as they are.
-import { byUuid, type Operation, OvsdbClient, type Row } from "../../platform/ovsdb/index.ts"
+import { existsSync } from "node:fs"
+import {
+  byUuid,
+  type Operation,
+  OvsdbClient,
+  OvsdbUnavailable,
+  type Row,
+} from "../../platform/ovsdb/index.ts"
 import type { OvnEngineOptions } from "./ovn.ts"
-import { externalBridge, integrationBridge } from "./ovn-paths.ts"
+import { externalBridge, integrationBridge, type OvnPaths } from "./ovn-paths.ts"
 
 export async function configureSwitch(options: OvnEngineOptions): Promise<void> {
   const client = new OvsdbClient({
@@ -106,4 +113,55 @@ function insertBridge(
     },
   )
   return operations
+}
+
+/** Takes the host's link off the external bridge, if Open vSwitch runs: it would keep hold of the device that is gone. */
+export async function detachLink(paths: OvnPaths): Promise<void> {
+  await withBridge(paths, async (client, bridge) => {
+    const port = [...client.table("Port").values()].find((row) => row.name === paths.bridgeLink)
+    if (!port) return
+    const mutations = [["ports", "delete", [port._uuid]]] as const
+    await client.transact([{ op: "mutate", table: "Bridge", where: byUuid(bridge._uuid), mutations }])
+  })
+}
+
+export async function attachLink(paths: OvnPaths): Promise<void> {
+  await withBridge(paths, async (client, bridge) => {
+    const name = paths.bridgeLink
+    if ([...client.table("Port").values()].some((row) => row.name === name)) return
+    await client.transact([
+      { op: "insert", table: "Interface", row: { name }, name: "interface" },
+      { op: "insert", table: "Port", row: { name, interfaces: [{ named: "interface" }] }, name: "port" },
+      {
+        op: "mutate",
+        table: "Bridge",
+        where: byUuid(bridge._uuid),
+        mutations: [["ports", "insert", [{ named: "port" }]]],
+      },
+    ])
+  })
+}
+
+const settleMs = 2_000
+
+async function withBridge(
+  paths: OvnPaths,
+  work: (client: OvsdbClient, bridge: Row) => Promise<void>,
+): Promise<void> {
+  if (!existsSync(paths.switchSocket)) return
+  const client = new OvsdbClient({
+    socketPath: paths.switchSocket,
+    database: "Open_vSwitch",
+    tables: { Bridge: ["name", "ports"], Port: ["name"] },
+  })
+  try {
+    await client.ready(settleMs)
+    const bridge = [...client.table("Bridge").values()].find((row) => row.name === externalBridge)
+    if (bridge) await work(client, bridge)
+  } catch (error) {
+    // A socket that a dead server left: the next ovs-vswitchd opens the new device by itself.
+    if (!(error instanceof OvsdbUnavailable)) throw error
+  } finally {
+    await client.close()
+  }
 }

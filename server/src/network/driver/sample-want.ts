@@ -78,11 +78,25 @@ const netB = network(2, "b")
 const netPublic = network(3, "public", true)
 const subnetA = subnet(11, netA.id, "10.0.1")
 const subnetB = subnet(12, netB.id, "10.0.2")
+/** Addresses by router advertisement; the guest's follows from its MAC address. */
+const subnetA6: WantSubnet = {
+  ...subnet(14, netA.id, ""),
+  ipVersion: 6,
+  cidr: "fd00:1::/64",
+  gatewayIp: "fd00:1::1",
+  dnsNameservers: [],
+  serviceIp: null,
+  ipv6AddressMode: "slaac",
+  ipv6RaMode: "slaac",
+}
+export const slaacAddress = "fd00:1::f816:3eff:fe00:15"
 const web = uuid(41)
 const inner = uuid(42)
 
+const portA = port(21, "a", subnetA, "10.0.1.10", [web])
+
 export const ports = {
-  a: port(21, "a", subnetA, "10.0.1.10", [web]),
+  a: { ...portA, fixedIps: [...portA.fixedIps, { subnetId: subnetA6.id, ipAddress: slaacAddress }] },
   b: port(22, "b", subnetB, "10.0.2.10", [inner]),
   closed: port(23, "closed", subnetA, "10.0.1.11", []),
 }
@@ -97,6 +111,7 @@ export const sampleWant: NetworkWant = {
   subnets: [
     subnetA,
     subnetB,
+    subnetA6,
     { ...subnet(13, netPublic.id, "172.24.4"), enableDhcp: false, dnsNameservers: [], serviceIp: null },
   ],
   ports: [...Object.values(ports), ...metadataPorts],
@@ -114,7 +129,7 @@ export const sampleWant: NetworkWant = {
           { subnetId: uuid(13), ipAddress: routerAddress, cidr: "172.24.4.0/24", gatewayIp: "172.24.4.1" },
         ],
       },
-      interfaces: [subnetA, subnetB].map((each, i) => ({
+      interfaces: [subnetA, subnetB, subnetA6].map((each, i) => ({
         portId: uuid(62 + i),
         networkId: each.networkId,
         macAddress: `fa:16:3e:00:01:0${2 + i}`,
@@ -141,6 +156,7 @@ export const sampleWant: NetworkWant = {
         rule(81, { protocol: "tcp", portRangeMin: 80, portRangeMax: 80 }),
         rule(82, { protocol: "icmp" }),
         rule(83, { direction: "egress" }),
+        rule(86, { direction: "egress", ethertype: "IPv6" }),
       ],
     },
     {
