@@ -1,6 +1,6 @@
 import type { Service } from "../engine/service.ts"
 import { declareQuotaDefaults } from "../quota/index.ts"
-import type {} from "./config.ts"
+import "./config.ts"
 import { recoverTransfers, transferReconciler } from "./data/recover.ts"
 import { policies } from "./policy.ts"
 import type {} from "./tables.ts"

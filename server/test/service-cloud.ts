@@ -1,0 +1,167 @@
+// One or two services with their wires over HTTP, without identity and without engines: tokens are words.
+import { mkdtemp, rm } from "node:fs/promises"
+import type { AddressInfo } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import "../src/engine/config.ts"
+import { createOutbox } from "../src/engine/outbox/outbox.ts"
+import { createSagaRunner, type SagaRunner } from "../src/engine/saga/runner.ts"
+import type { Service } from "../src/engine/service.ts"
+import type { Caller } from "../src/platform/auth/caller.ts"
+import { createMemoryBus } from "../src/platform/bus/memory-bus.ts"
+import { systemClock } from "../src/platform/clock/clock.ts"
+import { type Config, loadConfig } from "../src/platform/config/config.ts"
+import { type Ctx, makeCtx, type Platform } from "../src/platform/context/context.ts"
+import { Fault } from "../src/platform/fault/fault.ts"
+import { createHttpServer, declareRawRoutes } from "../src/platform/http/server.ts"
+import type { Api } from "../src/platform/http/wire.ts"
+import { newRequestId } from "../src/platform/ids/ids.ts"
+import { createLogger, silentLogger } from "../src/platform/log/log.ts"
+import { PolicyEngine } from "../src/platform/policy/policy.ts"
+import { openTestDatabase, type TestDatabase } from "./database.ts"
+
+export interface ServiceReply {
+  status: number
+  headers: Headers
+  bytes: Buffer
+  // biome-ignore lint/suspicious/noExplicitAny: tests look where they like and fail when it is not there
+  body: any
+}
+
+export interface RequestOptions {
+  /** `project` or `project:role,role`; default role: member. */
+  as?: string
+  /** Sent as JSON, or as it is when it is bytes. */
+  body?: unknown
+  headers?: Record<string, string>
+}
+
+export interface ServiceCloud extends AsyncDisposable {
+  readonly platform: Platform
+  readonly database: TestDatabase
+  readonly sagas: SagaRunner
+  readonly baseUrl: string
+  ctx(as: string): Ctx
+  request(method: string, path: string, options?: RequestOptions): Promise<ServiceReply>
+}
+
+/** The caller that the word stands for: `demo`, `admin:admin`, `p1:reader`. */
+export function callerOf(word: string): Caller {
+  const [project = "", roleText = "member"] = word.split(":")
+  const roles = roleText.split(",")
+  const implied = [
+    ...(roles.includes("admin") ? ["member", "reader"] : []),
+    ...(roles.includes("member") ? ["reader"] : []),
+  ]
+  return {
+    userId: `user-of-${project}`,
+    userName: project,
+    userDomainId: "default",
+    userDomainName: "Default",
+    projectId: project,
+    projectName: project,
+    projectDomainId: "default",
+    projectDomainName: "Default",
+    isAdminProject: false,
+    domainId: null,
+    domainName: null,
+    systemScope: null,
+    roles: [...new Set([...roles, ...implied])],
+    roleIds: [],
+    token: null,
+  }
+}
+
+export async function startServices(options: {
+  services: readonly Service[]
+  apis: readonly Api[]
+  overrides?: Record<string, unknown>
+}): Promise<ServiceCloud> {
+  const database = await openTestDatabase()
+  const dataDir = await mkdtemp(join(tmpdir(), "kumoi-services-"))
+  const base = { dataDir, publicUrl: "http://127.0.0.1", region: "RegionOne", host: "host1" }
+  // The sections are loadConfig's to add.
+  const config = loadConfig({ env: {}, base: base as Config, overrides: options.overrides ?? {} })
+  const log = process.env.KUMOI_TEST_LOG ? createLogger({ level: "debug" }) : silentLogger
+  await using stack = new AsyncDisposableStack()
+  stack.defer(() => rm(dataDir, { recursive: true, force: true }))
+  stack.use(database)
+  const bus = stack.use(createMemoryBus(log))
+  const policy = new PolicyEngine()
+  for (const service of options.services) policy.declare(service.policies)
+  const durable = { config: config.engine, bus, clock: systemClock, log }
+  const sagas = createSagaRunner(durable)
+  const outbox = createOutbox({ ...durable, db: database.db })
+  const platform: Platform = {
+    db: database.db,
+    clock: systemClock,
+    log,
+    config,
+    policy,
+    bus,
+    sagas,
+    outbox,
+    // These services use none.
+    drivers: {} as Platform["drivers"],
+  }
+  stack.use(
+    await sagas.work(
+      platform,
+      options.services.flatMap((s) => s.sagas),
+    ),
+  )
+  for (const service of options.services) {
+    await service.seed?.(platform)
+    if (service.start) stack.use(await service.start(platform))
+  }
+  const authenticate = (headers: Readonly<Record<string, string | string[] | undefined>>) => {
+    const word = headers["x-auth-token"]
+    if (typeof word === "string" && word) return callerOf(word)
+    throw new Fault("unauthenticated", "test.no_token", "The request you have made requires authentication.")
+  }
+  declareRawRoutes(options.apis)
+  const server = createHttpServer({ platform, apis: options.apis, authenticate, bodyLimitBytes: 1_048_576 })
+  await server.listen({ host: "127.0.0.1", port: 0 })
+  stack.defer(() => server.close())
+  const baseUrl = `http://127.0.0.1:${(server.server.address() as AddressInfo).port}`
+  const kept = stack.move()
+  return {
+    platform,
+    database,
+    sagas,
+    baseUrl,
+    ctx: (as) => makeCtx(platform, callerOf(as), newRequestId(), baseUrl),
+    request: (method, path, how) => send(baseUrl, method, path, how),
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  }
+}
+
+async function send(
+  baseUrl: string,
+  method: string,
+  path: string,
+  { as, body, headers }: RequestOptions = {},
+): Promise<ServiceReply> {
+  const isBytes = body instanceof Uint8Array
+  const response = await fetch(`${baseUrl}${path}`, {
+    method,
+    redirect: "manual",
+    headers: {
+      accept: "application/json",
+      ...(as ? { "x-auth-token": as } : {}),
+      ...(body === undefined
+        ? {}
+        : { "content-type": isBytes ? "application/octet-stream" : "application/json" }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: isBytes ? Buffer.from(body) : JSON.stringify(body) }),
+  })
+  const bytes = Buffer.from(await response.arrayBuffer())
+  const isJson = response.headers.get("content-type")?.includes("json")
+  return {
+    status: response.status,
+    headers: response.headers,
+    bytes,
+    body: isJson && bytes.length > 0 ? JSON.parse(bytes.toString()) : bytes.toString(),
+  }
+}
