@@ -1,4 +1,5 @@
 -- Servers, what was done to them, and the hosts that run them.
+-- Times have milliseconds, as the program has: a page that starts after a marker must not lose what lies between.
 create schema compute;
 
 -- The number in instance-%08x.
@@ -68,12 +69,12 @@ create table compute.server (
   locked_by text,
   locked_reason text,
 
-  created_at timestamptz not null default now(),
-  updated_at timestamptz not null default now(),
-  launched_at timestamptz,
-  terminated_at timestamptz,
+  created_at timestamptz(3) not null default now(),
+  updated_at timestamptz(3) not null default now(),
+  launched_at timestamptz(3),
+  terminated_at timestamptz(3),
   -- A deleted server stays for `deleted` and `changes-since` lists and so that its late messages are known as such.
-  deleted_at timestamptz
+  deleted_at timestamptz(3)
 );
 
 create unique index server_number_key on compute.server (number);
@@ -98,9 +99,9 @@ create table compute.server_action (
   user_id text,
   project_id text,
   message text,
-  started_at timestamptz not null default now(),
-  finished_at timestamptz,
-  updated_at timestamptz not null default now()
+  started_at timestamptz(3) not null default now(),
+  finished_at timestamptz(3),
+  updated_at timestamptz(3) not null default now()
 );
 create index server_action_server on compute.server_action (server_id, started_at desc, id desc);
 create unique index server_action_request on compute.server_action (server_id, request_id, action);
@@ -110,8 +111,8 @@ create table compute.server_action_event (
   action_id bigint not null references compute.server_action (id) on delete cascade,
   event text not null,
   host text,
-  started_at timestamptz not null default now(),
-  finished_at timestamptz,
+  started_at timestamptz(3) not null default now(),
+  finished_at timestamptz(3),
   -- Success | Error
   result text,
   -- For users: why it failed.
@@ -130,12 +131,12 @@ create table compute.host (
   number bigint generated always as identity,
   -- HostDescription of the agent's last report
   description jsonb not null,
-  last_seen_at timestamptz not null,
+  last_seen_at timestamptz(3) not null,
   is_disabled boolean not null default false,
   disabled_reason text,
   is_forced_down boolean not null default false,
-  created_at timestamptz not null default now(),
-  updated_at timestamptz not null default now()
+  created_at timestamptz(3) not null default now(),
+  updated_at timestamptz(3) not null default now()
 );
 create unique index host_id on compute.host (id);
 create unique index host_service_id on compute.host (service_id);

@@ -51,7 +51,6 @@ export const computeConfig = configSection(
     agentCallTimeoutMs: count(120_000, "How long a host may take over a command."),
     agentStartTimeoutMs: count(600_000, "The same for making a machine, which may copy an image first."),
     stopGraceMs: count(60_000, "How long a guest may take to shut down by itself before it is switched off."),
-    powerSyncIntervalMs: count(30_000, "How often machines and servers are compared."),
     listLimitMost: Type.Integer({
       default: 1_000,
       minimum: 1,

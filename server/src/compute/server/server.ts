@@ -1,5 +1,6 @@
 // A server as the domain knows it, and the pure facts about one.
 import { createHash } from "node:crypto"
+import type { PowerState } from "../../agent/protocol.ts"
 
 export type VmState =
   | "building"
@@ -53,6 +54,11 @@ export const powerStates = {
   crashed: 6,
   suspended: 7,
 } as const
+
+/** Nova's number for what the hypervisor says. */
+export function powerNumberOf(power: PowerState): number {
+  return power === "absent" ? powerStates.pending : powerStates[power]
+}
 
 export interface FlavorSnapshot {
   id: string

@@ -166,7 +166,9 @@ export async function claimTask(
     .updateTable("compute.server")
     .set({
       task_state: rule.taskState,
-      generation: sql<number>`generation + 1`,
+      // By two: the one between is for the command that clears the way (destroy before a rebuild), which must be
+      // above all before it and below all that follows.
+      generation: sql<number>`generation + 2`,
       updated_at: sql<Date>`now()`,
     })
     .where("id", "=", serverId)
@@ -246,6 +248,7 @@ export async function changeServer(
   serverId: string,
   generation: number,
   changes: ServerChanges,
+  options: { onlyIdle?: boolean } = {},
 ): Promise<Server | undefined> {
   const row = await tx
     .updateTable("compute.server")
@@ -253,9 +256,35 @@ export async function changeServer(
     .where("id", "=", serverId)
     .where("generation", "=", generation)
     .where("deleted_at", "is", null)
+    .$if(options.onlyIdle === true, (q) => q.where("task_state", "is", null))
     .returningAll()
     .executeTakeFirst()
   return row && serverOf(row)
+}
+
+/** The same task on another host: takes the server anew from the attempt that failed, and forgets its host. */
+export async function claimAgain(
+  tx: Tx,
+  serverId: string,
+  generation: number,
+  taskState: TaskState,
+): Promise<{ server: Server; previousHost: string | null } | undefined> {
+  const before = await selectServer(tx, serverId)
+  const row = await tx
+    .updateTable("compute.server")
+    .set({
+      task_state: taskState,
+      generation: sql<number>`generation + 2`,
+      host: null,
+      availability_zone: null,
+      updated_at: sql<Date>`now()`,
+    })
+    .where("id", "=", serverId)
+    .where("generation", "=", generation)
+    .where("deleted_at", "is", null)
+    .returningAll()
+    .executeTakeFirst()
+  return row && { server: serverOf(row), previousHost: before?.host ?? null }
 }
 
 /** What users may change at any time, whatever task runs. */
@@ -318,4 +347,72 @@ export async function countServerUsage(db: DbOrTx, projectId: string): Promise<S
     select count(*) as instances, coalesce(sum(vcpus), 0)::bigint as cores, coalesce(sum(ram_mib), 0)::bigint as ram
     from compute.server where project_id = ${projectId} and deleted_at is null`.execute(db)
   return found.rows[0] ?? { instances: 0, cores: 0, ram: 0 }
+}
+
+/** The row, held until the transaction ends: for changes that are made from what it says. */
+export async function lockRow(tx: Tx, serverId: string): Promise<Server | undefined> {
+  const row = await tx
+    .selectFrom("compute.server")
+    .selectAll()
+    .where("id", "=", serverId)
+    .where("deleted_at", "is", null)
+    .forUpdate()
+    .executeTakeFirst()
+  return row && serverOf(row)
+}
+
+export async function setTags(tx: Tx, serverId: string, tags: string[]): Promise<void> {
+  await tx
+    .updateTable("compute.server")
+    .set({ tags, updated_at: sql<Date>`now()` })
+    .where("id", "=", serverId)
+    .execute()
+}
+
+export async function setLock(
+  tx: Tx,
+  serverId: string,
+  by: "owner" | "admin" | null,
+  reason: string | null,
+): Promise<void> {
+  await tx
+    .updateTable("compute.server")
+    .set({ locked_by: by, locked_reason: reason, updated_at: sql<Date>`now()` })
+    .where("id", "=", serverId)
+    .where("deleted_at", "is", null)
+    .execute()
+}
+
+/** Takes the server from any task (new generation) and says what state it is in. */
+export async function setState(tx: Tx, serverId: string, vmState: VmState): Promise<void> {
+  await tx
+    .updateTable("compute.server")
+    .set({
+      vm_state: vmState,
+      task_state: null,
+      generation: sql<number>`generation + 2`,
+      updated_at: sql<Date>`now()`,
+    })
+    .where("id", "=", serverId)
+    .where("deleted_at", "is", null)
+    .execute()
+}
+
+/** The servers of a host and those that these ids name, deleted ones too. */
+export async function selectServersForSync(
+  db: DbOrTx,
+  host: string,
+  serverIds: readonly string[],
+): Promise<Map<string, Server>> {
+  const rows = await db
+    .selectFrom("compute.server")
+    .selectAll()
+    .where((e) =>
+      e.or([
+        e.and([e("host", "=", host), e("deleted_at", "is", null)]),
+        sql<boolean>`id = any(${[...serverIds]}::uuid[])`,
+      ]),
+    )
+    .execute()
+  return new Map(rows.map((row) => [row.id, serverOf(row)]))
 }

@@ -1,8 +1,19 @@
 import type { Api, Route } from "../../../platform/http/wire.ts"
+import { extensionRoutes } from "./extensions.ts"
 import { renderFault } from "./fault-table.ts"
+import { hostRoutes } from "./hosts.ts"
+import { serverActionRoutes } from "./server-actions.ts"
+import { serverDetailRoutes } from "./server-details.ts"
+import { serverRoutes } from "./servers.ts"
 import { microversions, rootRoutes, versionRoutes } from "./versions.ts"
 
-const routes: readonly Route[] = []
+const routes: readonly Route[] = [
+  ...serverRoutes,
+  ...serverActionRoutes,
+  ...serverDetailRoutes,
+  ...hostRoutes,
+  ...extensionRoutes,
+]
 
 /** Nova's API, v2.1 with microversions. */
 export function createComputeV2Api(): Api {

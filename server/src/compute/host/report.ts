@@ -1,0 +1,65 @@
+// What host agents say on their own: that they live, and what became of a machine.
+import type { AgentReport, HostDescription } from "../../agent/protocol.ts"
+import { agentReportTopic } from "../../agent/protocol.ts"
+import { ensureHostProvider, type HostInventory } from "../../placement/index.ts"
+import type { Platform } from "../../platform/context/context.ts"
+import { transact } from "../../platform/db/database.ts"
+import { describeError } from "../../platform/fault/fault.ts"
+import { syncMachine } from "../server/power-sync.ts"
+import { upsertHost } from "./store.ts"
+
+/** Listens to every agent until disposed. A lost report costs a moment: the next one, or the reconciler, tells the same. */
+export async function listenToAgents(platform: Platform): Promise<AsyncDisposable> {
+  return await platform.bus.subscribe(agentReportTopic, (message) => {
+    // Only agents publish on this topic, in the type of the protocol.
+    const report = message as AgentReport
+    handleReport(platform, report).catch((error: unknown) => {
+      platform.log.warn({ err: describeError(error), host: report.host }, "report of an agent was not taken")
+    })
+  })
+}
+
+async function handleReport(platform: Platform, report: AgentReport): Promise<void> {
+  if (report.kind === "alive") await noteHost(platform, report.host, report.description, new Date(report.at))
+  else await syncMachine(platform, report.host, report.serverId, report.state.power)
+}
+
+export async function noteHost(
+  platform: Platform,
+  name: string,
+  description: HostDescription,
+  at: Date,
+): Promise<void> {
+  await transact(platform.db, async (tx) => {
+    const { host, isChanged } = await upsertHost(tx, { name, description, at })
+    if (!isChanged) return
+    await ensureHostProvider(tx, {
+      hostId: host.id,
+      name,
+      inventories: inventoriesOf(platform, description),
+      traits: traitsOf(description),
+    })
+  })
+}
+
+function inventoriesOf(platform: Platform, d: HostDescription): Record<string, HostInventory> {
+  const c = platform.config.compute
+  return {
+    VCPU: { total: d.vcpus, allocationRatio: c.cpuAllocationRatio, maxUnit: Math.max(d.vcpus, 1) },
+    MEMORY_MB: {
+      total: d.ramMib,
+      reserved: Math.min(c.reservedHostMemoryMib, d.ramMib - 1),
+      allocationRatio: c.ramAllocationRatio,
+    },
+    DISK_GB: { total: d.diskGib, allocationRatio: c.diskAllocationRatio },
+  }
+}
+
+function traitsOf(d: HostDescription): string[] {
+  return [
+    "COMPUTE_NODE",
+    "COMPUTE_DEVICE_TAGGING",
+    "COMPUTE_NET_ATTACH_INTERFACE",
+    ...(d.abilities.snapshot ? ["COMPUTE_IMAGE_TYPE_QCOW2", "COMPUTE_IMAGE_TYPE_RAW"] : []),
+  ]
+}

@@ -1,0 +1,121 @@
+// Compute services and hypervisors: for operators.
+import { Type } from "typebox"
+import { removeHostProvider } from "../../placement/index.ts"
+import type { Ctx, Platform } from "../../platform/context/context.ts"
+import { transact } from "../../platform/db/database.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import { hostHasServers, hostIsUp, hostNotFound } from "../faults.ts"
+import { type Host, isHostUp } from "./host.ts"
+import {
+  deleteHost,
+  type HostLoad,
+  selectHost,
+  selectHostLoads,
+  selectHosts,
+  selectServersOfHost,
+  updateHost,
+} from "./store.ts"
+import { selectHostZones, zoneOfHost } from "./zone.ts"
+
+export interface HostFacts {
+  host: Host
+  zone: string
+  isUp: boolean
+  load: HostLoad
+}
+
+const noLoad = (host: string): HostLoad => ({ host, servers: 0, vcpus: 0, ramMib: 0, diskGib: 0 })
+
+export async function selectAllHostFacts(platform: Platform): Promise<HostFacts[]> {
+  const [hosts, zones, loads] = await Promise.all([
+    selectHosts(platform.db),
+    selectHostZones(platform.db),
+    selectHostLoads(platform.db),
+  ])
+  const now = platform.clock.now()
+  const downAfterMs = platform.config.compute.serviceDownAfterMs
+  return hosts.map((host) => ({
+    host,
+    zone: zoneOfHost(platform, zones, host.name),
+    isUp: isHostUp(host, now, downAfterMs),
+    load: loads.get(host.name) ?? noLoad(host.name),
+  }))
+}
+
+const rules = {
+  services: "os_compute_api:os-services:list",
+  hosts: "os_compute_api:os-hosts:list",
+  host: "os_compute_api:os-hosts:show",
+  hypervisors: "os_compute_api:os-hypervisors:list",
+  hypervisorsDetail: "os_compute_api:os-hypervisors:list-detail",
+  hypervisor: "os_compute_api:os-hypervisors:show",
+  statistics: "os_compute_api:os-hypervisors:statistics",
+  uptime: "os_compute_api:os-hypervisors:uptime",
+  search: "os_compute_api:os-hypervisors:search",
+  servers: "os_compute_api:os-hypervisors:servers",
+  zones: "os_compute_api:os-availability-zone:list",
+  zonesDetail: "os_compute_api:os-availability-zone:detail",
+} as const
+
+/** All hosts, for the purpose that names the rule. */
+export const listHosts = operation({
+  name: "compute.host.list",
+  input: Type.Object({ purpose: Type.Enum(Object.keys(rules) as (keyof typeof rules)[]) }),
+  authorize: (ctx, input) => [
+    [rules[input.purpose], { project_id: ctx.caller.projectId, user_id: ctx.caller.userId }],
+  ],
+  run: (ctx): Promise<HostFacts[]> => selectAllHostFacts(ctx),
+})
+
+export const listServersOfHost = operation({
+  name: "compute.host.list_servers",
+  input: Type.Object({ host: Type.String() }),
+  authorize: (ctx) => [[rules.servers, { project_id: ctx.caller.projectId }]],
+  run: (ctx, input) => selectServersOfHost(ctx.db, input.host),
+})
+
+async function existingHost(ctx: Ctx, name: string): Promise<Host> {
+  const host = await selectHost(ctx.db, name)
+  if (!host) throw hostNotFound(name)
+  return host
+}
+
+export const updateComputeHost = operation({
+  name: "compute.host.update",
+  input: Type.Object({
+    host: Type.String(),
+    isDisabled: Type.Optional(Type.Boolean()),
+    disabledReason: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+    isForcedDown: Type.Optional(Type.Boolean()),
+  }),
+  faults: [hostNotFound],
+  load: (ctx, input) => existingHost(ctx, input.host),
+  authorize: (ctx) => [["os_compute_api:os-services:update", { project_id: ctx.caller.projectId }]],
+  run: (ctx, { host, ...changes }) =>
+    transact(ctx.db, async (tx) => {
+      const changed = await updateHost(tx, host, changes)
+      if (!changed) throw hostNotFound(host)
+      return changed
+    }),
+})
+
+/** For a host that is gone for good. */
+export const deleteComputeHost = operation({
+  name: "compute.host.delete",
+  input: Type.Object({ host: Type.String() }),
+  faults: [hostNotFound, hostHasServers, hostIsUp],
+  load: (ctx, input) => existingHost(ctx, input.host),
+  authorize: (ctx) => [["os_compute_api:os-services:delete", { project_id: ctx.caller.projectId }]],
+  run: (ctx, _input, host) =>
+    transact(ctx.db, async (tx) => {
+      if ((await selectServersOfHost(tx, host.name)).length > 0) throw hostHasServers()
+      if (isHostUp(host, ctx.clock.now(), ctx.config.compute.serviceDownAfterMs)) throw hostIsUp(host.name)
+      await removeHostProvider(tx, host.id)
+      await deleteHost(tx, host.name)
+    }),
+})
+
+/** For views that show the host's status beside each server. */
+export async function hostsByName(ctx: Ctx): Promise<ReadonlyMap<string, Host>> {
+  return new Map((await selectHosts(ctx.db)).map((host) => [host.name, host]))
+}

@@ -1,0 +1,38 @@
+// Path → what a guest reads there. Pure.
+import type { MetadataFacts } from "./facts.ts"
+import { ec2Tree, ec2Versions, openstackFiles, openstackVersions, readEc2 } from "./tree.ts"
+
+export interface MetadataAnswer {
+  body: string
+  contentType: string
+}
+
+const text = (body: string): MetadataAnswer => ({ body, contentType: "text/plain" })
+
+export function answerMetadata(facts: MetadataFacts, path: string): MetadataAnswer | undefined {
+  const parts = path.split("/").filter((part) => part !== "")
+  const [first, ...rest] = parts
+  if (first === undefined) return text(ec2Versions.join("\n"))
+  if (first === "openstack") return answerOpenstack(facts, rest)
+  if (!(ec2Versions as readonly string[]).includes(first)) return undefined
+  const tree = ec2Tree(facts)
+  const [branch] = rest
+  if (branch === "user-data" && rest.length === 1) {
+    const data = tree["user-data"]
+    return typeof data === "string" ? { body: data, contentType: "application/octet-stream" } : undefined
+  }
+  const found = readEc2(tree, rest)
+  return found === undefined ? undefined : text(found)
+}
+
+function answerOpenstack(facts: MetadataFacts, parts: readonly string[]): MetadataAnswer | undefined {
+  const [version, file, ...more] = parts
+  if (version === undefined) return text(openstackVersions.join("\n"))
+  if (!(openstackVersions as readonly string[]).includes(version) || more.length > 0) return undefined
+  const files = openstackFiles(facts, version)
+  if (file === undefined) return text(Object.keys(files).join("\n"))
+  const body = Object.hasOwn(files, file) ? files[file] : undefined
+  if (body === undefined) return undefined
+  if (file === "user_data") return { body, contentType: "application/octet-stream" }
+  return { body, contentType: file.endsWith(".json") ? "application/json" : "text/plain" }
+}

@@ -1,0 +1,35 @@
+// Gathers what a server's metadata are made of.
+import type { Platform } from "../../platform/context/context.ts"
+import { newSecret } from "../../platform/ids/ids.ts"
+import { metadataNetworks } from "../server/networking.ts"
+import { instanceNameOf, type Server } from "../server/server.ts"
+import type { MetadataFacts } from "./facts.ts"
+
+const randomSeedBytes = 512
+
+export async function metadataFacts(platform: Platform, server: Server): Promise<MetadataFacts> {
+  return {
+    serverId: server.id,
+    instanceName: instanceNameOf(server),
+    number: server.number,
+    name: server.name,
+    hostname: server.hostname,
+    dhcpDomain: platform.config.compute.dhcpDomain,
+    projectId: server.projectId,
+    launchIndex: server.launchIndex,
+    availabilityZone: server.availabilityZone ?? platform.config.compute.defaultAvailabilityZone,
+    metadata: server.metadata,
+    keyName: server.keyName,
+    publicKey: server.publicKey,
+    keyType: server.keyType,
+    userData: server.userData,
+    imageId: server.imageId,
+    kernelId: server.kernelId,
+    ramdiskId: server.ramdiskId,
+    flavorName: server.flavor.name,
+    reservationId: server.reservationId,
+    securityGroups: server.securityGroups.length > 0 ? server.securityGroups : ["default"],
+    randomSeed: Buffer.from(newSecret(randomSeedBytes), "base64url").toString("base64"),
+    networks: await metadataNetworks(platform, server.id),
+  }
+}

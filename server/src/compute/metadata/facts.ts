@@ -1,0 +1,46 @@
+// What the metadata of a server is made of; plain data, gathered by content.ts, turned into files by tree.ts.
+export interface MetadataNetwork {
+  portId: string
+  macAddress: string
+  mtu: number
+  networkId: string
+  fixedIps: {
+    ipAddress: string
+    ipVersion: 4 | 6
+    subnetId: string
+    cidr: string
+    gatewayIp: string | null
+    isDhcp: boolean
+    ipv6AddressMode: string | null
+    dnsNameservers: string[]
+    hostRoutes: { destination: string; nexthop: string }[]
+    floatingIps: string[]
+  }[]
+}
+
+export interface MetadataFacts {
+  serverId: string
+  instanceName: string
+  number: number
+  name: string
+  hostname: string
+  dhcpDomain: string
+  projectId: string
+  launchIndex: number
+  availabilityZone: string
+  metadata: Record<string, string>
+  keyName: string | null
+  publicKey: string | null
+  keyType: string | null
+  /** Base64, as the user gave it. */
+  userData: string | null
+  imageId: string | null
+  kernelId: string | null
+  ramdiskId: string | null
+  flavorName: string
+  reservationId: string
+  securityGroups: string[]
+  /** A seed for the guest's random numbers, base64; another one each time it is asked for. */
+  randomSeed: string
+  networks: MetadataNetwork[]
+}

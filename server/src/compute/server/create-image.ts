@@ -1,0 +1,89 @@
+import { Type } from "typebox"
+import { createImageRecord } from "../../image/index.ts"
+import { newUuid } from "../../platform/ids/ids.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import { quotaExceeded } from "../../quota/index.ts"
+import {
+  serverInvalidState,
+  serverLocked,
+  serverNotFound,
+  serverNotLaunched,
+  serverNotReady,
+} from "../faults.ts"
+import { createImageSaga } from "./create-image.saga.ts"
+import { targetOf, visibleServer } from "./find.ts"
+import { keptImage } from "./image.ts"
+import type { Server } from "./server.ts"
+import { beginTask } from "./task.ts"
+
+/** Properties of the base image that a snapshot does not inherit. */
+const notInherited = new Set([
+  "cache_in_nova",
+  "bittorrent",
+  "img_signature",
+  "img_signature_certificate_uuid",
+])
+
+function snapshotProperties(server: Server, own: Readonly<Record<string, string>>): Record<string, string> {
+  const base = keptImage(server.systemMetadata)
+  const inherited = Object.fromEntries(
+    Object.entries(base?.properties ?? {}).filter(([key]) => !notInherited.has(key)),
+  )
+  return {
+    ...inherited,
+    ...own,
+    image_type: "snapshot",
+    instance_uuid: server.id,
+    user_id: server.userId,
+    owner_id: server.projectId,
+    base_image_ref: server.imageId ?? "",
+    image_location: "snapshot",
+    image_state: "available",
+  }
+}
+
+/** An image of the root disk as it is now; the id is known at once, the data follow. */
+export const createServerImage = operation({
+  name: "compute.server.create_image",
+  input: Type.Object({
+    serverId: Type.String(),
+    name: Type.String({ minLength: 1, maxLength: 255 }),
+    metadata: Type.Record(Type.String(), Type.String()),
+  }),
+  faults: [
+    quotaExceeded,
+    serverNotFound,
+    serverLocked,
+    serverInvalidState,
+    serverNotLaunched,
+    serverNotReady,
+  ],
+  load: (ctx, input) => visibleServer(ctx, input.serverId),
+  authorize: (_ctx, _input, server) => [["os_compute_api:servers:create_image", targetOf(server)]],
+  run: async (ctx, input, server) => {
+    const imageId = newUuid()
+    await beginTask(ctx, {
+      serverId: server.id,
+      action: "createImage",
+      event: "snapshot",
+      saga: createImageSaga,
+      more: async (tx, claimed) => {
+        await createImageRecord(
+          ctx,
+          {
+            id: imageId,
+            projectId: claimed.projectId,
+            name: input.name,
+            diskFormat: "qcow2",
+            containerFormat: "bare",
+            minDiskGib: claimed.flavor.diskGib,
+            properties: snapshotProperties(claimed, input.metadata),
+          },
+          tx,
+        )
+        return { imageId }
+      },
+    })
+    return { imageId }
+  },
+})

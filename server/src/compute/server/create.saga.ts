@@ -1,0 +1,126 @@
+// From a row to a running machine: a place, interfaces, the machine. What fails on one host is undone there and
+// begun again on another one, a bounded number of times; after that the server is in error and says why.
+import { type SagaFailure, type StepContext, saga } from "../../engine/saga/saga.ts"
+import { releaseAllocation } from "../../placement/index.ts"
+import { transact } from "../../platform/db/database.ts"
+import { callAgent } from "../agent-call.ts"
+import { noValidHost } from "../faults.ts"
+import { isHostReachable } from "../host/reachable.ts"
+import { machineSpec } from "../metadata/machine-spec.ts"
+import { scheduleServer } from "../schedule/schedule.ts"
+import { ensurePorts, releasePorts } from "./networking.ts"
+import { notifyServer } from "./notification.ts"
+import { powerNumberOf } from "./server.ts"
+import { claimAgain } from "./store.ts"
+import { abandonTask, advanceTask, finishTask, heldServer, type TaskParams } from "./task.ts"
+
+export interface CreateParams extends TaskParams {
+  forcedHost: string | null
+  attempt: number
+  excludedHosts: string[]
+}
+
+const end = { event: "create", part: "compute__do_build_and_run_instance" }
+
+export const createServerSaga = saga<CreateParams>("compute.server.create", 1)
+  .step("schedule", {
+    do: async (s) => {
+      const { ctx, params } = s
+      const server = await heldServer(ctx, params)
+      if (server.host) return { host: server.host }
+      return await transact(ctx.db, async (tx) => {
+        const place = await scheduleServer(ctx, tx, server, params)
+        await advanceTask(tx, params, {
+          host: place.host,
+          availabilityZone: place.zone,
+          taskState: "spawning",
+        })
+        return { host: place.host }
+      })
+    },
+    undo: (s) => transact(s.ctx.db, async (tx) => void (await releaseAllocation(tx, s.params.serverId))),
+  })
+  .step("ports", {
+    do: async (s) => {
+      const server = await heldServer(s.ctx, s.params)
+      const vifs = await ensurePorts(s.ctx, server, s.out.schedule.host)
+      // A delete that came in between has released what was there then; these would stay for ever.
+      await heldServer(s.ctx, s.params)
+      return { vifs }
+    },
+    undo: (s) => releasePorts(s.ctx, s.params.serverId),
+  })
+  .step("spawn", {
+    do: async (s) => {
+      const { ctx, params } = s
+      const server = await heldServer(ctx, params)
+      const spec = await machineSpec(ctx, server, s.out.ports.vifs)
+      const fence = { generation: params.generation, fence: s.fence }
+      const state = await callAgent(
+        ctx,
+        s.out.schedule.host,
+        "vm.ensure",
+        { spec, power: "running", fence },
+        { signal: s.signal },
+      )
+      await finishTask(
+        ctx,
+        params,
+        { vmState: "active", powerState: powerNumberOf(state.power), isLaunchedNow: true },
+        end,
+      )
+    },
+    undo: async (s) => {
+      const host = s.out.schedule?.host
+      if (!host || !(await isHostReachable(s.ctx, host))) return
+      const fence = { generation: s.params.generation, fence: s.fence }
+      await callAgent(s.ctx, host, "vm.destroy", { serverId: s.params.serverId, fence })
+    },
+    timeoutMs: 900_000,
+  })
+  .onUnwound(async (s) => {
+    if (mayTryElsewhere(s) && (await tryElsewhere(s))) return
+    await abandonTask(withReason(s), { vmState: "error", host: null, availabilityZone: null }, end)
+  })
+
+type Unwound = StepContext<CreateParams, object> & { failure: SagaFailure }
+
+function mayTryElsewhere(s: Unwound): boolean {
+  return (
+    s.failure.step !== "schedule" &&
+    s.params.forcedHost === null &&
+    s.params.attempt < s.ctx.config.compute.scheduleAttemptsMost
+  )
+}
+
+async function tryElsewhere(s: Unwound): Promise<boolean> {
+  const { ctx, params } = s
+  return await transact(ctx.db, async (tx) => {
+    const claimed = await claimAgain(tx, params.serverId, params.generation, "scheduling")
+    if (!claimed) return false
+    const next: CreateParams = {
+      ...params,
+      generation: claimed.server.generation,
+      attempt: params.attempt + 1,
+      excludedHosts: claimed.previousHost
+        ? [...params.excludedHosts, claimed.previousHost]
+        : params.excludedHosts,
+    }
+    await notifyServer(ctx, tx, claimed.server, "create.retry", params, { message: s.failure.message })
+    await ctx.sagas.start(tx, createServerSaga, next, {
+      requestId: params.requestId,
+      resourceId: params.serverId,
+    })
+    return true
+  })
+}
+
+/** Users know "No valid host was found"; the last host's own reason goes with it. */
+function withReason(s: Unwound): Unwound {
+  if (s.failure.step === "schedule" && s.params.attempt === 1) return s
+  if (s.params.excludedHosts.length === 0) return s
+  const reason = noValidHost(
+    `Exhausted all hosts available for retrying build failures for instance ${s.params.serverId}.`,
+  )
+  return Object.assign(Object.create(s) as Unwound, { failure: { ...s.failure, message: reason.message } })
+}

@@ -1,0 +1,320 @@
+// Creates servers: everything that can be refused is refused here, in the request; the rest is the saga's.
+import { Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
+import { type Tx, transact } from "../../platform/db/database.ts"
+import { Fault } from "../../platform/fault/fault.ts"
+import { newHexId, newUuid } from "../../platform/ids/ids.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import { enforceQuota, getLimits, lockQuota, quotaExceeded } from "../../quota/index.ts"
+import { badRequest, volumesUnsupported } from "../faults.ts"
+import { type Flavor, findFlavor } from "../flavor/flavor.ts"
+import { checkZone, parseZone, type ZoneRequest } from "../host/zone-request.ts"
+import { findKeypair } from "../keypair/keypair.ts"
+import { checkGroup } from "../schedule/group.ts"
+import { recordActions } from "../server-action/store.ts"
+import { createServerSaga } from "./create.saga.ts"
+import { type BootImage, bootImage, checkImageFits, imageFacts } from "./image.ts"
+import { checkNetworks } from "./networking.ts"
+import { notifyServer } from "./notification.ts"
+import { type FlavorSnapshot, hostnameOf, type RequestedNetworks, type Server } from "./server.ts"
+import { countServerUsage, insertServers, type NewServer } from "./store.ts"
+import { actorOf } from "./task.ts"
+
+const nullableText = Type.Union([Type.String(), Type.Null()])
+
+const NetworkRequest = Type.Union([
+  Type.Literal("auto"),
+  Type.Literal("none"),
+  Type.Array(
+    Type.Object({
+      networkId: nullableText,
+      portId: nullableText,
+      fixedIp: nullableText,
+      tag: nullableText,
+    }),
+  ),
+  Type.Null(),
+])
+
+const BlockDeviceRequest = Type.Object({
+  sourceType: Type.String(),
+  destinationType: Type.String(),
+  uuid: nullableText,
+  bootIndex: Type.Union([Type.Integer(), Type.Null()]),
+  sizeGib: Type.Union([Type.Integer(), Type.Null()]),
+  guestFormat: nullableText,
+})
+export type BlockDeviceRequest = Type.Static<typeof BlockDeviceRequest>
+
+const CreateServers = Type.Object({
+  name: Type.String({ minLength: 1, maxLength: 255 }),
+  description: nullableText,
+  hostname: nullableText,
+  imageId: nullableText,
+  flavorId: Type.String(),
+  metadata: Type.Record(Type.String(), Type.String()),
+  keyName: nullableText,
+  userData: nullableText,
+  hasConfigDrive: Type.Boolean(),
+  hasAutoDiskConfig: Type.Boolean(),
+  securityGroups: Type.Union([Type.Array(Type.String()), Type.Null()]),
+  networks: NetworkRequest,
+  /** `zone`, or `zone:host` of an administrator. */
+  availabilityZone: nullableText,
+  requestedHost: nullableText,
+  schedulerHints: Type.Record(Type.String(), Type.Unknown()),
+  blockDevices: Type.Array(BlockDeviceRequest),
+  tags: Type.Array(Type.String()),
+  trustedImageCertificates: Type.Union([Type.Array(Type.String()), Type.Null()]),
+  accessIpV4: nullableText,
+  accessIpV6: nullableText,
+  minCount: Type.Integer({ minimum: 1 }),
+  maxCount: Type.Integer({ minimum: 1 }),
+})
+export type CreateServersInput = Type.Static<typeof CreateServers>
+
+export const createServers = operation({
+  name: "compute.server.create",
+  input: CreateServers,
+  faults: [badRequest, volumesUnsupported, quotaExceeded],
+  authorize: (ctx, input) => {
+    const target = {
+      project_id: ctx.caller.projectId,
+      user_id: ctx.caller.userId,
+      availability_zone: input.availabilityZone,
+    }
+    const zone = parseZone(input.availabilityZone)
+    return [
+      ["os_compute_api:servers:create", target],
+      ...(input.trustedImageCertificates?.length
+        ? [["os_compute_api:servers:create:trusted_certs", target] as const]
+        : []),
+      ...(zone.host ? [["os_compute_api:servers:create:forced_host", target] as const] : []),
+      ...(input.requestedHost ? [["compute:servers:create:requested_destination", target] as const] : []),
+      ...(Array.isArray(input.networks)
+        ? [["os_compute_api:servers:create:attach_network", target] as const]
+        : []),
+    ]
+  },
+  run: async (ctx, input) => {
+    const plan = await prepare(ctx, input)
+    return await transact(ctx.db, (tx) => insertAll(ctx, tx, input, plan))
+  },
+})
+
+interface Plan {
+  projectId: string
+  flavor: Flavor
+  image: BootImage
+  key: { name: string; publicKey: string; type: string } | null
+  zone: ZoneRequest
+  forcedHost: string | null
+  serverGroupId: string | null
+}
+
+/** Looks at everything that the request names. Nova answers 400 for what is not there. */
+async function prepare(ctx: Ctx, input: CreateServersInput): Promise<Plan> {
+  const { projectId } = ctx.caller
+  if (!projectId) throw badRequest("A server needs a project: use a token with project scope.")
+  if (input.minCount > input.maxCount) throw badRequest("min_count must be <= max_count")
+  if (input.hostname !== null && input.maxCount > 1)
+    throw badRequest("Unable to allocate a single hostname to multiple instances")
+  checkUserData(ctx, input.userData)
+  const zone = parseZone(input.availabilityZone)
+  if (zone.host && input.requestedHost) {
+    throw badRequest(
+      "One mechanism with host and/or hypervisor_hostname and another mechanism with zone:host:node are " +
+        "mutually exclusive.",
+    )
+  }
+  await checkZone(ctx, zone, input.requestedHost)
+  const flavor = await usableFlavor(ctx, input.flavorId)
+  const imageId = imageOf(input)
+  const image = await bootImage(ctx, imageId)
+  checkImageFits(image, snapshotOf(flavor))
+  checkZeroDisk(ctx, flavor)
+  const key = input.keyName === null ? null : await usableKey(ctx, input.keyName)
+  await checkNetworks(ctx, {
+    networks: input.networks,
+    securityGroups: input.securityGroups ?? [],
+    count: input.maxCount,
+  })
+  const serverGroupId = await checkGroup(ctx, input.schedulerHints.group, input.maxCount)
+  const forcedHost = zone.host ?? input.requestedHost
+  return { projectId, flavor, image, key, zone, forcedHost, serverGroupId }
+}
+
+function checkUserData(ctx: Ctx, userData: string | null): void {
+  if (userData === null) return
+  const most = ctx.config.compute.userDataBytesMost
+  if (userData.length > most)
+    throw badRequest(
+      `User data too large. User data must be no larger than ${most} bytes once base64 encoded. Your data is ${userData.length} bytes`,
+    )
+  if (!/^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(userData)) throw badRequest("User data needs to be valid base 64.")
+}
+
+/** The image to boot from: imageRef, or one local block device that says the same. */
+function imageOf(input: CreateServersInput): string {
+  const devices = input.blockDevices.filter((d) => d.sourceType !== "blank" || d.destinationType !== "local")
+  const boot = devices.find((d) => d.bootIndex === 0) ?? devices[0]
+  for (const device of devices)
+    if (device.sourceType !== "image" || device.destinationType !== "local") throw volumesUnsupported()
+  if (devices.length > 1) throw volumesUnsupported()
+  if (boot?.uuid && input.imageId && boot.uuid !== input.imageId)
+    throw badRequest("Block Device Mapping is Invalid: the boot device names another image than imageRef.")
+  const imageId = input.imageId ?? boot?.uuid
+  if (!imageId) throw badRequest("Invalid imageRef provided.")
+  return imageId
+}
+
+async function usableFlavor(ctx: Ctx, flavorId: string): Promise<Flavor> {
+  let flavor: Flavor
+  try {
+    flavor = await findFlavor(ctx, flavorId)
+  } catch (error) {
+    if (error instanceof Fault && error.kind === "not_found")
+      throw badRequest(`Flavor ${flavorId} could not be found.`)
+    throw error
+  }
+  if (flavor.isDisabled) throw badRequest(`Flavor ${flavorId} could not be found.`)
+  return flavor
+}
+
+function checkZeroDisk(ctx: Ctx, flavor: Flavor): void {
+  if (flavor.diskGib > 0) return
+  const target = { project_id: ctx.caller.projectId, user_id: ctx.caller.userId }
+  if (ctx.policy.isAllowed(ctx.caller, "os_compute_api:servers:create:zero_disk_flavor", target)) return
+  throw new Fault(
+    "forbidden",
+    "compute.server.zero_disk_flavor",
+    "Only volume-backed servers are allowed for flavors with zero disk.",
+  )
+}
+
+export async function usableKey(ctx: Ctx, name: string) {
+  try {
+    return await findKeypair(ctx, { userId: ctx.caller.userId, name })
+  } catch (error) {
+    if (error instanceof Fault && error.kind === "not_found") throw badRequest("Invalid key_name provided.")
+    throw error
+  }
+}
+
+export function snapshotOf(flavor: Flavor): FlavorSnapshot {
+  return {
+    id: String(flavor.id),
+    flavorId: flavor.flavorId,
+    name: flavor.name,
+    vcpus: flavor.vcpus,
+    ramMib: flavor.ramMib,
+    diskGib: flavor.diskGib,
+    ephemeralGib: flavor.ephemeralGib,
+    swapMib: flavor.swapMib,
+    rxtxFactor: flavor.rxtxFactor,
+    isPublic: flavor.isPublic,
+    extraSpecs: flavor.extraSpecs,
+  }
+}
+
+async function insertAll(ctx: Ctx, tx: Tx, input: CreateServersInput, plan: Plan): Promise<Server[]> {
+  const count = await countWithinQuota(tx, input, plan)
+  const rows = newServers(ctx, input, plan, count)
+  const servers = await insertServers(tx, rows)
+  const actor = actorOf(ctx)
+  await recordActions(
+    tx,
+    servers.map((server) => ({ serverId: server.id, action: "create", ...actor })),
+  )
+  for (const server of servers) {
+    await notifyServer(ctx, tx, server, "create.start", actor)
+    await ctx.sagas.start(
+      tx,
+      createServerSaga,
+      {
+        serverId: server.id,
+        generation: server.generation,
+        ...actor,
+        forcedHost: plan.forcedHost,
+        attempt: 1,
+        excludedHosts: [],
+      },
+      { requestId: ctx.requestId, resourceId: server.id },
+    )
+  }
+  return servers
+}
+
+/** As many as the quota allows between min_count and max_count, under the quota's lock. */
+async function countWithinQuota(tx: Tx, input: CreateServersInput, plan: Plan): Promise<number> {
+  const scope = { projectId: plan.projectId, service: "compute" }
+  await lockQuota(tx, scope)
+  const limits = await getLimits(tx, scope)
+  const usage = await countServerUsage(tx, plan.projectId)
+  const { vcpus, ramMib } = plan.flavor
+  const room = (resource: string, used: number, each: number) => {
+    const limit = limits[resource] ?? -1
+    return limit < 0 || each === 0 ? input.maxCount : Math.floor((limit - used) / each)
+  }
+  const most = Math.min(
+    input.maxCount,
+    room("instances", usage.instances, 1),
+    room("cores", usage.cores, vcpus),
+    room("ram", usage.ram, ramMib),
+  )
+  const count = Math.max(most, input.minCount)
+  await enforceQuota(tx, {
+    ...scope,
+    wanted: {
+      instances: { add: count, used: usage.instances },
+      cores: { add: count * vcpus, used: usage.cores },
+      ram: { add: count * ramMib, used: usage.ram },
+      metadata_items: { add: Object.keys(input.metadata).length, used: 0 },
+    },
+  })
+  return count
+}
+
+function newServers(ctx: Ctx, input: CreateServersInput, plan: Plan, count: number): NewServer[] {
+  const reservationId = `r-${newHexId().slice(0, 8)}`
+  const { image } = plan
+  return Array.from({ length: count }, (_, index) => {
+    const id = newUuid()
+    const name = input.maxCount > 1 ? `${input.name}-${index + 1}` : input.name
+    return {
+      id,
+      projectId: plan.projectId,
+      userId: ctx.caller.userId,
+      name,
+      description: input.description,
+      hostname: input.hostname ?? hostnameOf(name, id),
+      vmState: "building",
+      taskState: "scheduling",
+      pinnedAvailabilityZone: plan.zone.zone,
+      imageId: image.id,
+      flavor: snapshotOf(plan.flavor),
+      metadata: input.metadata,
+      systemMetadata: imageFacts(image),
+      tags: [...new Set(input.tags)].sort(),
+      keyName: plan.key?.name ?? null,
+      keyType: plan.key?.type ?? null,
+      publicKey: plan.key?.publicKey ?? null,
+      userData: input.userData,
+      hasConfigDrive: input.hasConfigDrive || image.properties.img_config_drive === "mandatory",
+      hasAutoDiskConfig: input.hasAutoDiskConfig,
+      rootDeviceName: "/dev/vda",
+      kernelId: image.properties.kernel_id ?? null,
+      ramdiskId: image.properties.ramdisk_id ?? null,
+      accessIpV4: input.accessIpV4,
+      accessIpV6: input.accessIpV6,
+      securityGroups: input.securityGroups ?? [],
+      requestedNetworks: input.networks as RequestedNetworks | null,
+      schedulerHints: input.schedulerHints,
+      serverGroupId: plan.serverGroupId,
+      trustedImageCertificates: input.trustedImageCertificates,
+      blockDevices: [],
+      reservationId,
+      launchIndex: index,
+    }
+  })
+}

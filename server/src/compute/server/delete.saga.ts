@@ -1,0 +1,68 @@
+// The machine first, then its interfaces, then its room: nothing is given to others while the guest still runs.
+import { saga } from "../../engine/saga/saga.ts"
+import { releaseAllocation } from "../../placement/index.ts"
+import { transact } from "../../platform/db/database.ts"
+import { callAgent } from "../agent-call.ts"
+import { isHostReachable } from "../host/reachable.ts"
+import { endAction } from "../server-action/store.ts"
+import { releasePorts } from "./networking.ts"
+import { notifyServer } from "./notification.ts"
+import { abandonTask, advanceTask, heldServer, type TaskParams } from "./task.ts"
+
+export interface DeleteParams extends TaskParams {
+  /** Where the machine may be; two after a resize that nobody confirmed. */
+  hosts: string[]
+}
+
+const end = { event: "delete", part: "compute_terminate_instance" }
+
+export const deleteServerSaga = saga<DeleteParams>("compute.server.delete", 1)
+  .step("destroy", {
+    do: async (s) => {
+      await heldServer(s.ctx, s.params)
+      const fence = { generation: s.params.generation, fence: s.fence }
+      for (const host of s.params.hosts) {
+        // A dead host must not keep a server from being deleted; the machine is removed when the host is back.
+        if (!(await isHostReachable(s.ctx, host))) continue
+        await callAgent(
+          s.ctx,
+          host,
+          "vm.destroy",
+          { serverId: s.params.serverId, fence },
+          { signal: s.signal },
+        )
+      }
+    },
+    timeoutMs: 180_000,
+  })
+  .step("release", {
+    do: async (s) => {
+      const { ctx, params } = s
+      await heldServer(ctx, params)
+      await releasePorts(ctx, params.serverId)
+      await transact(ctx.db, async (tx) => {
+        await releaseAllocation(tx, params.serverId)
+        await releaseAllocation(tx, migrationConsumerOf(params.serverId))
+        const server = await advanceTask(tx, params, {
+          vmState: "deleted",
+          taskState: null,
+          powerState: 0,
+          isDeletedNow: true,
+        })
+        await endAction(tx, {
+          serverId: server.id,
+          requestId: params.requestId,
+          event: end.part,
+          host: server.host,
+          error: null,
+        })
+        await notifyServer(ctx, tx, server, "delete.end", params)
+      })
+    },
+  })
+  .onUnwound((s) => abandonTask(s, { vmState: "error" }, end))
+
+/** Who holds the room of the old size during a resize: an id of its own, derivable from the server's. */
+export function migrationConsumerOf(serverId: string): string {
+  return `${serverId.slice(0, 14)}8${serverId.slice(15)}`
+}

@@ -1,0 +1,59 @@
+// What of servers, hosts and the metadata service other parts of the program may use.
+export type { VmDiagnostics } from "../../agent/protocol.ts"
+export * from "../faults.ts"
+export { type Host, hostStatusOf } from "../host/host.ts"
+export {
+  deleteComputeHost,
+  type HostFacts,
+  hostsByName,
+  listHosts,
+  listServersOfHost,
+  updateComputeHost,
+} from "../host/verbs.ts"
+export { serveMetadata } from "../metadata/serve.ts"
+export { listServerActions, type ShownAction, showServerAction } from "../server-action/list.ts"
+export type { ServerAction } from "../server-action/store.ts"
+export { getConsoleOutput, getDiagnostics } from "./console.ts"
+export { type BlockDeviceRequest, type CreateServersInput, createServers } from "./create.ts"
+export { createServerImage } from "./create-image.ts"
+export { deleteServer } from "./delete.ts"
+export {
+  addServerSecurityGroup,
+  attachInterface,
+  detachInterface,
+  listServerInterfaces,
+  listServerSecurityGroups,
+  removeServerSecurityGroup,
+  showServerInterface,
+} from "./interface.ts"
+export { type RegexColumn, regexColumns, type ServerFilter, type ServerList } from "./list.ts"
+export { listServers } from "./list-verbs.ts"
+export type { ServerAddress, ServerInterface, ServerNetworking } from "./networking.ts"
+export {
+  hardRebootServer,
+  pauseServer,
+  rebootServer,
+  startServer,
+  stopServer,
+  unpauseServer,
+} from "./power.ts"
+export { rebuildServer } from "./rebuild.ts"
+export { confirmResize, resizeServer, revertResize } from "./resize.ts"
+export {
+  hostIdOf,
+  instanceNameOf,
+  type RequestedNetworks,
+  type Server,
+  type VmState,
+} from "./server.ts"
+export { noNetworking, showServer } from "./show.ts"
+export { statesOf, statusOf } from "./state.ts"
+export {
+  changeServerTags,
+  deleteServerMetadataItem,
+  lockServer,
+  resetServerState,
+  setServerMetadata,
+  unlockServer,
+  updateServer,
+} from "./update.ts"

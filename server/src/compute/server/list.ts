@@ -1,0 +1,238 @@
+// Lists of servers: every filter and order is SQL's, paged by keyset.
+import { type RawBuilder, sql } from "kysely"
+import type { Ctx } from "../../platform/context/context.ts"
+import { pgErrorCode } from "../../platform/db/database.ts"
+import { pageClauses, type SortColumns } from "../../platform/db/page.ts"
+import type { Page } from "../../platform/http/paging.ts"
+import { isUuid } from "../../platform/ids/ids.ts"
+import { badRequest } from "../faults.ts"
+import { type ServerNetworking, selectNetworking } from "./networking.ts"
+import type { Server, TaskState, VmState } from "./server.ts"
+import { type ServerRow, serverOf } from "./store.ts"
+
+/** Text columns that are compared as regular expressions, as Nova does. */
+export const regexColumns = {
+  name: sql.ref("name"),
+  hostname: sql.ref("hostname"),
+  description: sql.ref("description"),
+  key_name: sql.ref("key_name"),
+  kernel_id: sql.ref("kernel_id"),
+  ramdisk_id: sql.ref("ramdisk_id"),
+  node: sql.ref("host"),
+  reservation_id: sql.ref("reservation_id"),
+  availability_zone: sql`coalesce(availability_zone, '')`,
+  locked_by: sql.ref("locked_by"),
+  root_device_name: sql.ref("root_device_name"),
+  access_ip_v4: sql.ref("access_ip_v4"),
+  access_ip_v6: sql.ref("access_ip_v6"),
+  launched_at: sql`to_char(launched_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS')`,
+  terminated_at: sql`to_char(terminated_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS')`,
+  created_at: sql`to_char(created_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS')`,
+} as const satisfies Record<string, RawBuilder<unknown>>
+
+export type RegexColumn = keyof typeof regexColumns
+
+export interface ServerFilter {
+  /** null: of every project. */
+  projectId: string | null
+  userId?: string
+  /** true: only deleted ones; null: both. */
+  isDeleted: boolean | null
+  ids?: readonly string[]
+  imageId?: string
+  flavorId?: string
+  host?: string
+  vmStates?: readonly VmState[]
+  taskStates?: readonly TaskState[]
+  powerState?: number
+  progress?: number
+  launchIndex?: number
+  hasConfigDrive?: boolean
+  hasAutoDiskConfig?: boolean
+  isLocked?: boolean
+  changesSince?: Date
+  changesBefore?: Date
+  regex?: Partial<Record<RegexColumn, string>>
+  /** Regular expressions over the addresses. */
+  ip?: string
+  ip6?: string
+  allTags?: readonly string[]
+  anyTags?: readonly string[]
+  notAllTags?: readonly string[]
+  notAnyTags?: readonly string[]
+}
+
+export interface ServerListOptions {
+  filter: ServerFilter
+  page: Page
+  /** User data may be long; only those who show it ask for it. */
+  withUserData?: boolean
+  withNetworking?: boolean
+}
+
+export interface ServerList {
+  servers: Server[]
+  networking: ReadonlyMap<string, ServerNetworking>
+  /** Whether the page is full, so that there may be more. */
+  isFull: boolean
+}
+
+export const serverSortColumns: SortColumns = {
+  id: { column: sql.ref("id") },
+  createdAt: { column: sql.ref("created_at") },
+  updatedAt: { column: sql.ref("updated_at") },
+  name: { column: sql.ref("name") },
+  hostname: { column: sql.ref("hostname") },
+  description: { column: sql.ref("description"), isNullable: true },
+  host: { column: sql.ref("host"), isNullable: true },
+  imageId: { column: sql.ref("image_id"), isNullable: true },
+  flavorId: { column: sql.ref("flavor_id") },
+  keyName: { column: sql.ref("key_name"), isNullable: true },
+  availabilityZone: { column: sql.ref("availability_zone"), isNullable: true },
+  launchIndex: { column: sql.ref("launch_index") },
+  launchedAt: { column: sql.ref("launched_at"), isNullable: true },
+  terminatedAt: { column: sql.ref("terminated_at"), isNullable: true },
+  powerState: { column: sql.ref("power_state") },
+  progress: { column: sql.ref("progress") },
+  projectId: { column: sql.ref("project_id") },
+  userId: { column: sql.ref("user_id") },
+  taskState: { column: sql.ref("task_state"), isNullable: true },
+  vmState: { column: sql.ref("vm_state") },
+  lockedBy: { column: sql.ref("locked_by"), isNullable: true },
+  kernelId: { column: sql.ref("kernel_id"), isNullable: true },
+  ramdiskId: { column: sql.ref("ramdisk_id"), isNullable: true },
+  rootDeviceName: { column: sql.ref("root_device_name"), isNullable: true },
+  hasConfigDrive: { column: sql.ref("has_config_drive") },
+  hasAutoDiskConfig: { column: sql.ref("has_auto_disk_config") },
+  accessIpV4: { column: sql.ref("access_ip_v4"), isNullable: true },
+  accessIpV6: { column: sql.ref("access_ip_v6"), isNullable: true },
+}
+
+const listColumns = sql`id, number, project_id, user_id, generation, name, description, hostname, vm_state, task_state,
+  power_state, progress, fault, host, availability_zone, pinned_availability_zone, image_id, flavor, flavor_id,
+  metadata, tags, key_name, has_config_drive, has_auto_disk_config, root_device_name, kernel_id, ramdisk_id,
+  access_ip_v4, access_ip_v6, server_group_id, trusted_image_certificates, block_devices, reservation_id,
+  launch_index, locked_by, locked_reason, created_at, updated_at, launched_at, terminated_at, deleted_at`
+
+const regexInvalid = "2201B"
+
+/** Without policy: the wire's list operations decide what the caller may ask for. */
+export async function selectServers(ctx: Ctx, options: ServerListOptions): Promise<ServerList> {
+  const { filter, page } = options
+  const limitMost = ctx.config.compute.listLimitMost
+  const limit = Math.min(page.limit ?? limitMost, limitMost)
+  const none: ServerList = { servers: [], networking: new Map(), isFull: false }
+  if (limit === 0) return none
+  const conditions = conditionsOf(filter)
+  if (!conditions) return none
+  const marker = await markerRow(ctx, page.marker)
+  const paged = pageClauses(page, serverSortColumns, "id", marker)
+  if (filter.ip !== undefined || filter.ip6 !== undefined) {
+    const ids = await idsByAddress(ctx, conditions, filter)
+    conditions.push(sql`id = any(${ids}::uuid[])`)
+  }
+  const userData = options.withUserData ? sql`, user_data` : sql``
+  const rows = await runList<ServerRow>(
+    ctx,
+    sql`select ${listColumns}${userData} from compute.server
+      where ${sql.join([...conditions, paged.where], sql` and `)} order by ${paged.orderBy} limit ${limit}`,
+  )
+  const servers = rows.map(serverOf)
+  const networking =
+    options.withNetworking && servers.length > 0
+      ? await selectNetworking(
+          ctx.db,
+          servers.map((s) => s.id),
+        )
+      : none.networking
+  return { servers, networking, isFull: servers.length === limit }
+}
+
+async function runList<R>(ctx: Ctx, query: RawBuilder<unknown>): Promise<R[]> {
+  try {
+    return (await sql<R>`${query}`.execute(ctx.db)).rows
+  } catch (error) {
+    if (pgErrorCode(error) === regexInvalid)
+      throw badRequest("Invalid input for a filter: it is not a valid regular expression.")
+    throw error
+  }
+}
+
+/** null: nothing can match. */
+function conditionsOf(f: ServerFilter): RawBuilder<unknown>[] | null {
+  const all: RawBuilder<unknown>[] = []
+  const equals = (column: string, value: unknown) => {
+    if (value !== undefined) all.push(sql`${sql.ref(column)} = ${value}`)
+  }
+  if (f.isDeleted !== null) all.push(f.isDeleted ? sql`deleted_at is not null` : sql`deleted_at is null`)
+  if (f.projectId !== null) equals("project_id", f.projectId)
+  equals("user_id", f.userId)
+  if (f.ids) all.push(sql`id = any(${f.ids.filter(isUuid)}::uuid[])`)
+  if (f.imageId !== undefined && !isUuid(f.imageId)) return null
+  equals("image_id", f.imageId)
+  equals("flavor_id", f.flavorId)
+  equals("host", f.host)
+  equals("power_state", f.powerState)
+  equals("progress", f.progress)
+  equals("launch_index", f.launchIndex)
+  equals("has_config_drive", f.hasConfigDrive)
+  equals("has_auto_disk_config", f.hasAutoDiskConfig)
+  if (f.vmStates) all.push(sql`vm_state = any(${[...f.vmStates]}::text[])`)
+  if (f.taskStates) all.push(sql`task_state = any(${[...f.taskStates]}::text[])`)
+  if (f.isLocked !== undefined) all.push(f.isLocked ? sql`locked_by is not null` : sql`locked_by is null`)
+  if (f.changesSince) all.push(sql`updated_at >= ${f.changesSince}`)
+  if (f.changesBefore) all.push(sql`updated_at <= ${f.changesBefore}`)
+  for (const [name, pattern] of Object.entries(f.regex ?? {}))
+    if (pattern !== "") all.push(sql`${regexColumns[name as RegexColumn]} ~ ${pattern}`)
+  if (f.allTags) all.push(sql`tags @> ${[...f.allTags]}::text[]`)
+  if (f.anyTags) all.push(sql`tags && ${[...f.anyTags]}::text[]`)
+  if (f.notAllTags) all.push(sql`not tags @> ${[...f.notAllTags]}::text[]`)
+  if (f.notAnyTags) all.push(sql`not tags && ${[...f.notAnyTags]}::text[]`)
+  if (all.length === 0) all.push(sql`true`)
+  return all
+}
+
+async function markerRow(ctx: Ctx, marker: string | null): Promise<Record<string, unknown> | null> {
+  if (marker === null) return null
+  const found = isUuid(marker)
+    ? await ctx.db.selectFrom("compute.server").selectAll().where("id", "=", marker).executeTakeFirst()
+    : undefined
+  if (!found) throw badRequest(`marker [${marker}] not found`)
+  // The keys of a Server are the sort keys.
+  return { ...serverOf(found) }
+}
+
+/** Addresses are the network's: they are asked for all servers that pass the other filters. */
+async function idsByAddress(
+  ctx: Ctx,
+  conditions: readonly RawBuilder<unknown>[],
+  filter: ServerFilter,
+): Promise<string[]> {
+  const rows = await runList<{ id: string }>(
+    ctx,
+    sql`select id from compute.server where ${sql.join([...conditions], sql` and `)}`,
+  )
+  const [v4, v6] = [patternOf(filter.ip), patternOf(filter.ip6)]
+  const networking = await selectNetworking(
+    ctx.db,
+    rows.map((row) => row.id),
+  )
+  const ids: string[] = []
+  for (const [id, { addresses }] of networking) {
+    const has = (version: 4 | 6, pattern: RegExp | undefined) =>
+      pattern === undefined || addresses.some((a) => a.version === version && pattern.test(a.address))
+    if (has(4, v4) && has(6, v6)) ids.push(id)
+  }
+  return ids
+}
+
+function patternOf(text: string | undefined): RegExp | undefined {
+  if (text === undefined) return undefined
+  try {
+    return new RegExp(text)
+  } catch {
+    throw badRequest(
+      `Invalid input for filter ip: ${JSON.stringify(text)} is not a valid regular expression.`,
+    )
+  }
+}

@@ -1,0 +1,137 @@
+// What servers need of the network service, in the words of servers.
+import type { VifSpec } from "../../agent/protocol.ts"
+import {
+  checkServerNetworks,
+  ensureServerPorts,
+  releaseServerPorts,
+  serverAddresses,
+  serverMetadataNetworks,
+} from "../../network/index.ts"
+import { type Ctx, internalCtx, type Platform } from "../../platform/context/context.ts"
+import type { DbOrTx } from "../../platform/db/database.ts"
+import type { MetadataNetwork } from "../metadata/facts.ts"
+import type { RequestedNetworks, Server } from "./server.ts"
+
+export interface NetworkWish {
+  networks: RequestedNetworks | null
+  /** Names or ids; empty means the project's default group. */
+  securityGroups: readonly string[]
+  count: number
+}
+
+/** Refuses what can be known to be wrong before the server exists: networks, ports, groups that are not there. */
+export async function checkNetworks(ctx: Ctx, wish: NetworkWish): Promise<void> {
+  await checkServerNetworks(ctx, wish)
+}
+
+/** Makes the interfaces that the server asked for, bound to the host; returns them, also when they are there already. */
+export async function ensurePorts(ctx: Ctx, server: Server, host: string): Promise<VifSpec[]> {
+  return await ensureServerPorts(ctx, {
+    serverId: server.id,
+    projectId: server.projectId,
+    userId: server.userId,
+    hostname: server.hostname,
+    host,
+    networks: server.requestedNetworks,
+    securityGroups: server.securityGroups,
+  })
+}
+
+/** Deletes the ports that we made and lets go of those that the user brought. */
+export async function releasePorts(ctx: Ctx, serverId: string): Promise<void> {
+  await releaseServerPorts(ctx, serverId)
+}
+
+export interface ServerAddress {
+  /** Name of the network. */
+  label: string
+  address: string
+  version: 4 | 6
+  type: "fixed" | "floating"
+  macAddress: string
+}
+
+export interface ServerNetworking {
+  addresses: ServerAddress[]
+  /** Names, for the view. */
+  securityGroups: string[]
+}
+
+/** For lists: all asked servers in one statement. */
+export async function selectNetworking(
+  db: DbOrTx,
+  serverIds: readonly string[],
+): Promise<ReadonlyMap<string, ServerNetworking>> {
+  return await serverAddresses(db, serverIds)
+}
+
+export async function metadataNetworks(platform: Platform, serverId: string): Promise<MetadataNetwork[]> {
+  return await serverMetadataNetworks(internalCtx(platform), serverId)
+}
+
+export interface ServerInterface {
+  portId: string
+  networkId: string
+  macAddress: string
+  /** As the network shows it: ACTIVE, DOWN, BUILD. */
+  status: string
+  fixedIps: { subnetId: string; ipAddress: string }[]
+  tag: string | null
+}
+
+export async function selectInterfaces(ctx: Ctx, serverId: string): Promise<ServerInterface[]> {
+  return await listServerPorts(ctx, serverId)
+}
+
+export interface PortWish {
+  networkId: string | null
+  portId: string | null
+  fixedIp: string | null
+  tag: string | null
+}
+
+/** One more interface, bound to the host and ready to be plugged. */
+export async function attachPort(ctx: Ctx, server: Server, host: string, wish: PortWish): Promise<VifSpec> {
+  return await attachServerInterface(ctx, {
+    serverId: server.id,
+    projectId: server.projectId,
+    userId: server.userId,
+    hostname: server.hostname,
+    host,
+    ...wish,
+  })
+}
+
+export async function detachPort(ctx: Ctx, serverId: string, portId: string): Promise<void> {
+  await detachServerInterface(ctx, { serverId, portId })
+}
+
+export interface SecurityGroupView {
+  id: string
+  name: string
+  description: string
+  tenant_id: string
+  rules: unknown[]
+}
+
+export async function selectSecurityGroups(ctx: Ctx, serverId: string): Promise<SecurityGroupView[]> {
+  return await listSecurityGroupsOfServer(ctx, serverId)
+}
+
+export async function changeGroup(
+  ctx: Ctx,
+  serverId: string,
+  group: string,
+  change: "add" | "remove",
+): Promise<void> {
+  await changeServerSecurityGroup(ctx, { serverId, group, change })
+}
+
+/** Whose packets come from this address on this network. */
+export async function serverIdOfAddress(
+  platform: Platform,
+  networkId: string,
+  address: string,
+): Promise<string | undefined> {
+  return await serverIdByAddress(platform.db, { networkId, address })
+}

@@ -1,0 +1,65 @@
+// Rows follow machines: a guest that was switched off from within, killed or paused shows so, as long as no task
+// works on its server.
+import type { PowerState } from "../../agent/protocol.ts"
+import type { Platform } from "../../platform/context/context.ts"
+import { transact } from "../../platform/db/database.ts"
+import { callAgent } from "../agent-call.ts"
+import { notifyServer } from "./notification.ts"
+import { powerNumberOf, type Server, type VmState } from "./server.ts"
+import { changeServer, type ServerChanges, selectServer } from "./store.ts"
+
+/** What the row must become for a machine in this power; undefined when they agree or a task decides. */
+export function syncedState(
+  server: Pick<Server, "vmState" | "taskState" | "powerState">,
+  power: PowerState,
+): { vmState: VmState; powerState: number } | undefined {
+  if (server.taskState !== null) return undefined
+  const vmState = vmStateFor(server.vmState, power)
+  const powerState = powerNumberOf(power)
+  return vmState === server.vmState && powerState === server.powerState ? undefined : { vmState, powerState }
+}
+
+function vmStateFor(now: VmState, power: PowerState): VmState {
+  // Only these four are the guest's own doing; a resized or rescued server stays what it is.
+  if (now !== "active" && now !== "stopped" && now !== "paused" && now !== "suspended") return now
+  switch (power) {
+    case "running":
+      return "active"
+    case "paused":
+      return "paused"
+    case "suspended":
+      return "suspended"
+    case "shutdown":
+    case "crashed":
+    case "absent":
+      return now === "suspended" ? "suspended" : "stopped"
+  }
+}
+
+/** A report is old by the time it is read: it only makes us ask, and the row changes if no task came between. */
+export async function syncMachine(
+  platform: Platform,
+  host: string,
+  serverId: string,
+  reported: PowerState,
+): Promise<boolean> {
+  const server = await selectServer(platform.db, serverId)
+  if (!server || server.host !== host || !syncedState(server, reported)) return false
+  const now = await callAgent(platform, host, "vm.inspect", { serverId })
+  return await applyPower(platform, server, now.power)
+}
+
+export async function applyPower(platform: Platform, server: Server, power: PowerState): Promise<boolean> {
+  const wanted = syncedState(server, power)
+  if (!wanted) return false
+  const changes: ServerChanges = wanted
+  return await transact(platform.db, async (tx) => {
+    const changed = await changeServer(tx, server.id, server.generation, changes, { onlyIdle: true })
+    if (!changed) return false
+    if (changed.vmState !== server.vmState) {
+      const actor = { requestId: `req-${server.id}`, userId: server.userId, projectId: server.projectId }
+      await notifyServer(platform, tx, changed, "power_state.changed", actor, { old_state: server.vmState })
+    }
+    return true
+  })
+}

@@ -1,0 +1,89 @@
+import { Type } from "typebox"
+import { operation } from "../../platform/operation/operation.ts"
+import { enforceQuota, quotaExceeded } from "../../quota/index.ts"
+import {
+  badRequest,
+  serverInvalidState,
+  serverLocked,
+  serverNotFound,
+  serverNotLaunched,
+  serverNotReady,
+} from "../faults.ts"
+import { usableKey } from "./create.ts"
+import { targetOf, visibleServer } from "./find.ts"
+import { bootImage, checkImageFits, imageFacts } from "./image.ts"
+import { rebuildServerSaga } from "./rebuild.saga.ts"
+import { changeServer, updateDetails } from "./store.ts"
+import { beginTask } from "./task.ts"
+
+const nullableText = Type.Union([Type.String(), Type.Null()])
+
+/** A fresh disk from an image; id, addresses and flavor stay. What is not said stays. */
+export const rebuildServer = operation({
+  name: "compute.server.rebuild",
+  input: Type.Object({
+    serverId: Type.String(),
+    imageId: Type.String(),
+    name: Type.Optional(Type.String({ minLength: 1, maxLength: 255 })),
+    description: Type.Optional(nullableText),
+    hostname: Type.Optional(Type.String()),
+    metadata: Type.Optional(Type.Record(Type.String(), Type.String())),
+    accessIpV4: Type.Optional(nullableText),
+    accessIpV6: Type.Optional(nullableText),
+    hasAutoDiskConfig: Type.Optional(Type.Boolean()),
+    /** null takes the key away. */
+    keyName: Type.Optional(nullableText),
+    userData: Type.Optional(nullableText),
+    trustedImageCertificates: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
+  }),
+  faults: [
+    badRequest,
+    quotaExceeded,
+    serverNotFound,
+    serverLocked,
+    serverInvalidState,
+    serverNotLaunched,
+    serverNotReady,
+  ],
+  load: (ctx, input) => visibleServer(ctx, input.serverId),
+  authorize: (_ctx, input, server) => [
+    ["os_compute_api:servers:rebuild", targetOf(server)],
+    ...(input.trustedImageCertificates?.length
+      ? [["os_compute_api:servers:rebuild:trusted_certs", targetOf(server)] as const]
+      : []),
+  ],
+  run: async (ctx, input, server) => {
+    const { serverId, imageId, keyName, ...details } = input
+    const image = await bootImage(ctx, imageId)
+    checkImageFits(image, server.flavor)
+    const key = keyName ? await usableKey(ctx, keyName) : null
+    return await beginTask(ctx, {
+      serverId,
+      action: "rebuild",
+      event: "rebuild",
+      saga: rebuildServerSaga,
+      more: async (tx, claimed) => {
+        await enforceQuota(tx, {
+          projectId: claimed.projectId,
+          service: "compute",
+          wanted: { metadata_items: { add: Object.keys(details.metadata ?? {}).length, used: 0 } },
+        })
+        await updateDetails(tx, serverId, {
+          ...details,
+          ...(keyName !== undefined && {
+            keyName: key?.name ?? null,
+            keyType: key?.type ?? null,
+            publicKey: key?.publicKey ?? null,
+          }),
+        })
+        await changeServer(tx, serverId, claimed.generation, {
+          imageId: image.id,
+          systemMetadata: imageFacts(image),
+          kernelId: image.properties.kernel_id ?? null,
+          ramdiskId: image.properties.ramdisk_id ?? null,
+        })
+        return { isStopped: claimed.vmState === "stopped" }
+      },
+    })
+  },
+})

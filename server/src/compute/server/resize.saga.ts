@@ -1,0 +1,144 @@
+// Another size on the same host. The old size's room is kept under the migration's own id until the user confirms,
+// so that a revert always finds it.
+//
+//   active ──claim──► old room under the migration, new room under the server ──restart──► resized
+//   resized ──confirm──► old room released            resized ──revert──► new room released, old room back
+
+import type { VmState as MachineState } from "../../agent/protocol.ts"
+import { type StepContext, saga } from "../../engine/saga/saga.ts"
+import {
+  claimAllocation,
+  getHeldAllocations,
+  noCapacity,
+  releaseAllocation,
+  transferAllocation,
+} from "../../placement/index.ts"
+import { type Tx, transact } from "../../platform/db/database.ts"
+import { callAgent } from "../agent-call.ts"
+import { noValidHost, serverNotReady } from "../faults.ts"
+import { selectHost } from "../host/store.ts"
+import { machineSpec } from "../metadata/machine-spec.ts"
+import { resourcesOf } from "../schedule/schedule.ts"
+import { migrationConsumerOf } from "./delete.saga.ts"
+import { ensurePorts } from "./networking.ts"
+import { type FlavorSnapshot, powerNumberOf, type Server } from "./server.ts"
+import { changeServer } from "./store.ts"
+import { abandonTask, advanceTask, finishTask, heldServer, type TaskParams } from "./task.ts"
+
+export interface ResizeParams extends TaskParams {
+  flavor: FlavorSnapshot
+  oldFlavor: FlavorSnapshot
+  isStopped: boolean
+}
+
+type ResizeStep = StepContext<ResizeParams, object>
+
+const end = { event: "resize", part: "compute_prep_resize" }
+
+export const resizeServerSaga = saga<ResizeParams>("compute.server.resize", 1)
+  .step("claim", {
+    do: async (s) => {
+      const server = await heldServer(s.ctx, s.params)
+      await transact(s.ctx.db, async (tx) => {
+        await transferAllocation(tx, {
+          fromConsumerId: server.id,
+          toConsumerId: migrationConsumerOf(server.id),
+        })
+        await claimOnHost(tx, server, s.params.flavor)
+        await advanceTask(tx, s.params, {
+          flavor: s.params.flavor,
+          oldFlavor: s.params.oldFlavor,
+          oldHost: server.host,
+          taskState: "resize_migrating",
+        })
+      })
+    },
+    undo: (s) => transact(s.ctx.db, (tx) => giveBackOldSize(tx, s.params)),
+  })
+  .step("restart", {
+    do: async (s) => {
+      const server = await heldServer(s.ctx, s.params)
+      const state = await restart(s, server)
+      await finishTask(
+        s.ctx,
+        s.params,
+        { vmState: "resized", powerState: powerNumberOf(state.power), fault: null },
+        { event: "finish_resize", part: "compute_finish_resize" },
+      )
+    },
+    undo: async (s) => {
+      const server = await heldServer(s.ctx, s.params).catch(() => null)
+      if (server) await restart(s, { ...server, flavor: s.params.oldFlavor })
+    },
+    timeoutMs: 900_000,
+  })
+  .onUnwound((s) => abandonTask(s, {}, end))
+
+export const revertResizeSaga = saga<ResizeParams>("compute.server.revert_resize", 1)
+  .step("restart", {
+    do: async (s) => {
+      const server = await heldServer(s.ctx, s.params)
+      const state = await restart(s, { ...server, flavor: s.params.oldFlavor })
+      await transact(s.ctx.db, (tx) => giveBackOldSize(tx, s.params))
+      await finishTask(
+        s.ctx,
+        s.params,
+        {
+          vmState: s.params.isStopped ? "stopped" : "active",
+          powerState: powerNumberOf(state.power),
+          fault: null,
+        },
+        { event: "resize.revert", part: "compute_revert_resize" },
+      )
+    },
+    timeoutMs: 900_000,
+  })
+  .onUnwound((s) =>
+    abandonTask(s, { vmState: "error" }, { event: "resize.revert", part: "compute_revert_resize" }),
+  )
+
+async function claimOnHost(tx: Tx, server: Server, flavor: FlavorSnapshot): Promise<void> {
+  const host = server.host === null ? undefined : await selectHost(tx, server.host)
+  if (!host) throw serverNotReady(server.id)
+  try {
+    await claimAllocation(tx, {
+      consumerId: server.id,
+      projectId: server.projectId,
+      userId: server.userId,
+      candidates: [host.id],
+      resources: resourcesOf(flavor),
+    })
+  } catch (error) {
+    if (noCapacity.is(error)) throw noValidHost(`There are not enough hosts available. ${error.message}`)
+    throw error
+  }
+}
+
+/** Repeatable: once the old room is back under the server, nothing is left to move. */
+async function giveBackOldSize(tx: Tx, params: ResizeParams): Promise<void> {
+  const changed = await changeServer(tx, params.serverId, params.generation, {
+    flavor: params.oldFlavor,
+    oldFlavor: null,
+    oldHost: null,
+  })
+  if (!changed) return
+  const old = await getHeldAllocations(tx, migrationConsumerOf(params.serverId))
+  if (old.length > 0) {
+    await releaseAllocation(tx, params.serverId)
+    await transferAllocation(tx, {
+      fromConsumerId: migrationConsumerOf(params.serverId),
+      toConsumerId: params.serverId,
+    })
+  }
+}
+
+async function restart(s: ResizeStep, server: Server): Promise<MachineState> {
+  if (!server.host) throw serverNotReady(server.id)
+  const { ctx, params } = s
+  const fence = { generation: params.generation, fence: s.fence }
+  const graceMs = ctx.config.compute.stopGraceMs
+  await callAgent(ctx, server.host, "vm.stop", { serverId: server.id, graceMs, fence }, { signal: s.signal })
+  const spec = await machineSpec(ctx, server, await ensurePorts(ctx, server, server.host))
+  const power = params.isStopped ? "shutdown" : "running"
+  return await callAgent(ctx, server.host, "vm.ensure", { spec, power, fence }, { signal: s.signal })
+}

@@ -1,0 +1,149 @@
+// A task is one change of a server that takes time: the claim and the saga commit together, the end is a
+// compare-and-set on the generation of the claim. Whoever lost the server to a later task touches nothing more.
+import type { Saga, SagaFailure, StepContext } from "../../engine/saga/saga.ts"
+import type { Ctx, Platform } from "../../platform/context/context.ts"
+import { type Tx, transact } from "../../platform/db/database.ts"
+import {
+  serverInvalidState,
+  serverLocked,
+  serverNotFound,
+  serverNotLaunched,
+  serverNotReady,
+  serverSuperseded,
+} from "../faults.ts"
+import { endAction, recordActions } from "../server-action/store.ts"
+import { isAdmin } from "./find.ts"
+import { type Actor, notifyServer } from "./notification.ts"
+import type { Server } from "./server.ts"
+import { type ActionName, actionRules, refusalOf } from "./state.ts"
+import { changeServer, claimTask, type ServerChanges, selectServer } from "./store.ts"
+
+/** Parameters of every saga of a server. */
+export interface TaskParams extends Actor {
+  serverId: string
+  generation: number
+}
+
+export function actorOf(ctx: Ctx): Actor {
+  return { requestId: ctx.requestId, userId: ctx.caller.userId, projectId: ctx.caller.projectId }
+}
+
+/** Takes the server for the action or throws what Nova says when its state forbids it. */
+export async function claimServer(ctx: Ctx, tx: Tx, serverId: string, name: ActionName): Promise<Server> {
+  const rule = actionRules[name]
+  for (let attempt = 1; ; attempt++) {
+    const claimed = await claimTask(tx, serverId, rule, isAdmin(ctx))
+    if (claimed) return claimed
+    const now = await selectServer(tx, serverId)
+    if (!now) throw serverNotFound(serverId)
+    const refusal = refusalOf(rule, now, isAdmin(ctx))
+    if (refusal?.why === "locked") throw serverLocked(serverId)
+    if (refusal?.why === "not_launched") throw serverNotLaunched(serverId, rule.action)
+    if (refusal) throw serverInvalidState(serverId, rule.action, refusal.attribute, refusal.state)
+    // It was forbidden and is not any more: another request ended in between.
+    if (attempt >= 3) throw serverInvalidState(serverId, rule.action, "task_state", now.taskState ?? "None")
+  }
+}
+
+export interface BeginTask<P extends TaskParams> {
+  serverId: string
+  action: ActionName
+  /** `power_on` of `compute.instance.power_on.start` */
+  event: string
+  saga: Saga<P>
+  /** Parameters beyond those of every task; may also write, in the same transaction. */
+  more: (tx: Tx, claimed: Server) => Promise<Omit<P, keyof TaskParams>> | Omit<P, keyof TaskParams>
+}
+
+const worksWithoutHost: ReadonlySet<ActionName> = new Set<ActionName>(["delete", "unshelve", "shelveOffload"])
+
+export async function beginTask<P extends TaskParams>(ctx: Ctx, task: BeginTask<P>): Promise<Server> {
+  return await transact(ctx.db, async (tx) => {
+    const claimed = await claimServer(ctx, tx, task.serverId, task.action)
+    if (claimed.host === null && !worksWithoutHost.has(task.action)) throw serverNotReady(claimed.id)
+    const actor = actorOf(ctx)
+    await recordActions(tx, [{ serverId: claimed.id, action: actionRules[task.action].action, ...actor }])
+    await notifyServer(ctx, tx, claimed, `${task.event}.start`, actor)
+    const more = await task.more(tx, claimed)
+    const base: TaskParams = { serverId: claimed.id, generation: claimed.generation, ...actor }
+    // `more` is exactly what P has beyond TaskParams.
+    const params = { ...base, ...more } as P
+    await ctx.sagas.start(tx, task.saga, params, { requestId: ctx.requestId, resourceId: claimed.id })
+    return claimed
+  })
+}
+
+/** For the steps of a saga: the row as long as this task holds it. */
+export async function heldServer(platform: Platform, params: TaskParams): Promise<Server> {
+  const server = await selectServer(platform.db, params.serverId)
+  if (!server || server.generation !== params.generation) throw serverSuperseded(params.serverId)
+  return server
+}
+
+/** Changes the row in the middle of a task; throws when another task has it now. */
+export async function advanceTask(tx: Tx, params: TaskParams, changes: ServerChanges): Promise<Server> {
+  const server = await changeServer(tx, params.serverId, params.generation, changes)
+  if (!server) throw serverSuperseded(params.serverId)
+  return server
+}
+
+export interface TaskEnd {
+  /** Notification: `power_on` → `compute.instance.power_on.end`. */
+  event: string
+  /** Event of os-instance-actions, as Nova names the part on the host. */
+  part: string
+}
+
+export async function finishTask(
+  platform: Platform,
+  params: TaskParams,
+  changes: ServerChanges,
+  end: TaskEnd,
+): Promise<Server> {
+  return await transact(platform.db, async (tx) => {
+    const server = await advanceTask(tx, params, { taskState: null, ...changes })
+    await endAction(tx, {
+      serverId: server.id,
+      requestId: params.requestId,
+      event: end.part,
+      host: server.host,
+      error: null,
+    })
+    await notifyServer(platform, tx, server, `${end.event}.end`, params)
+    return server
+  })
+}
+
+/** After a failure and its undoing: the task is over, and the user finds out why. */
+export async function abandonTask<P extends TaskParams>(
+  s: StepContext<P, object> & { failure: SagaFailure },
+  changes: ServerChanges,
+  end: TaskEnd,
+): Promise<void> {
+  const { params, failure } = s
+  await transact(s.ctx.db, async (tx) => {
+    const server = await changeServer(tx, params.serverId, params.generation, {
+      taskState: null,
+      fault: faultOfFailure(failure, s.ctx.clock.now()),
+      ...changes,
+    })
+    await endAction(tx, {
+      serverId: params.serverId,
+      requestId: params.requestId,
+      event: end.part,
+      host: server?.host ?? null,
+      error: failure.message,
+    })
+    if (server)
+      await notifyServer(s.ctx, tx, server, `${end.event}.error`, params, {
+        code: failure.code,
+        message: failure.message,
+      })
+  })
+}
+
+export function faultOfFailure(failure: SagaFailure, now: Date) {
+  // A bug's text is for the log; the user gets its class, as with Nova.
+  const message = failure.kind === "bug" ? "The host met an unexpected condition." : failure.message
+  return { code: 500, message, details: failure.step, createdAt: now.toISOString() }
+}

@@ -1,0 +1,55 @@
+// The machine that a server's row asks for. Pure: the row and its interfaces in, plain data for the agent out.
+import type { DiskSpec, VifSpec, VmSpec } from "../../agent/protocol.ts"
+import { keptImage } from "./image.ts"
+import { instanceNameOf, type Server } from "./server.ts"
+
+const gib = 1024 ** 3
+const mib = 1024 ** 2
+
+export function vmSpecOf(
+  server: Server,
+  vifs: readonly VifSpec[],
+  configDrive: Record<string, string> | null,
+): VmSpec {
+  const image = keptImage(server.systemMetadata)
+  const properties = { ...image?.properties, ...server.flavor.extraSpecs }
+  return {
+    serverId: server.id,
+    projectId: server.projectId,
+    name: server.name,
+    instanceName: instanceNameOf(server),
+    vcpus: server.flavor.vcpus,
+    ramMib: server.flavor.ramMib,
+    disks: disksOf(server, image?.properties.hw_disk_bus ?? "virtio"),
+    vifs: [...vifs],
+    // The agent makes a disk of an AMI-style image bootable with the kernel that the image names; none is kept yet.
+    kernelImage: null,
+    ramdiskImage: null,
+    kernelCommandLine: image?.properties.os_command_line ?? null,
+    configDrive,
+    properties,
+  }
+}
+
+function disksOf(server: Server, bus: string): DiskSpec[] {
+  const { flavor } = server
+  const image = keptImage(server.systemMetadata)
+  const disks: DiskSpec[] = []
+  if (image) {
+    disks.push({
+      name: "root",
+      source: { kind: "image", imageId: image.id, checksum: image.checksum, diskFormat: image.diskFormat },
+      // A flavor without a disk size takes the image as it is.
+      sizeBytes: flavor.diskGib > 0 ? flavor.diskGib * gib : image.sizeBytes,
+      bus,
+      bootIndex: 0,
+    })
+  }
+  if (flavor.ephemeralGib > 0) disks.push(blank("ephemeral0", flavor.ephemeralGib * gib, bus, "ephemeral0"))
+  if (flavor.swapMib > 0) disks.push(blank("swap", flavor.swapMib * mib, bus, "swap"))
+  return disks
+}
+
+function blank(name: string, sizeBytes: number, bus: string, fsLabel: string | null): DiskSpec {
+  return { name, source: { kind: "blank", fsLabel }, sizeBytes, bus, bootIndex: null }
+}
