@@ -33,6 +33,8 @@ const trustedHeaders = [
 ]
 
 const connectionsMost = 1024
+/** So that the guests of one network cannot take the service from all others. */
+const connectionsPerNetwork = 128
 
 export function proxyConfig(networks: readonly ProxyNetwork[], options: ProxyConfigOptions): string {
   const lines = [
@@ -59,6 +61,7 @@ export function proxyConfig(networks: readonly ProxyNetwork[], options: ProxyCon
     lines.push(
       `frontend network_${networkId}`,
       `    bind 169.254.169.254:80 namespace ${netns}`,
+      `    maxconn ${connectionsPerNetwork}`,
       ...trustedHeaders.map((header) => `    http-request del-header ${header}`),
       "    http-request set-header X-Forwarded-For %[src]",
       `    http-request set-header X-OVN-Network-ID ${networkId}`,

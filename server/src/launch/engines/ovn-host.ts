@@ -25,7 +25,7 @@ import { bootId } from "../../platform/exec/process.ts"
 import { fault } from "../../platform/fault/fault.ts"
 import type { Logger } from "../../platform/log/log.ts"
 import { type OvnPaths, ovnPaths } from "./ovn-paths.ts"
-import { overlap, usedPrefixes } from "./ovn-probe.ts"
+import { prefixConflict } from "./ovn-probe.ts"
 import { attachLink, detachLink } from "./ovn-switch.ts"
 
 export interface NetworkHostOptions {
@@ -82,10 +82,10 @@ export async function setUpNetworkHost(options: NetworkHostOptions): Promise<Ovn
 
 /** Two interfaces in one prefix would leave it to chance which cloud answers. */
 async function refuseUsedPrefixes(paths: OvnPaths, options: NetworkHostOptions): Promise<void> {
-  const used = await usedPrefixes(paths.hostLink)
-  for (const address of options.publicAddresses)
-    for (const { prefix, device } of used)
-      if (overlap(prefix, address)) throw publicPrefixInUse(address, prefix, device)
+  for (const address of options.publicAddresses) {
+    const conflict = await prefixConflict(address, paths.hostLink)
+    if (conflict) throw publicPrefixInUse(address, conflict.prefix, conflict.device)
+  }
 }
 
 /** No IPv6 of the kernel's own in the cloud's namespace: its taps shall carry only what guests and OVN send. */

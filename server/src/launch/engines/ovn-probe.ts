@@ -143,30 +143,51 @@ async function checkNat(): Promise<NetworkCheck> {
   }
 }
 
-/** Prefixes that this machine has an address or a route in, without those of the device `exceptDevice`. */
-export async function usedPrefixes(exceptDevice?: string): Promise<{ prefix: string; device: string }[]> {
-  const found: { prefix: string; device: string }[] = []
+export interface UsedPrefix {
+  prefix: string
+  device: string
+}
+
+/**
+ * What on this machine stands in the way of a public network at this address: a prefix inside of it, or a network that
+ * the machine is itself part of around it. A wide route through a gateway (a VPN's) does not: ours is more precise.
+ */
+export async function prefixConflict(
+  address: string,
+  exceptDevice?: string,
+): Promise<UsedPrefix | undefined> {
+  for (const route of await readRoutes()) {
+    if (route.device === exceptDevice) continue
+    const isPartOf = route.isDirect && prefixLength(route.prefix) >= 8 && contains(route.prefix, address)
+    if (isPartOf || contains(address, route.prefix)) return { prefix: route.prefix, device: route.device }
+  }
+  return undefined
+}
+
+interface Route extends UsedPrefix {
+  /** Reached without a gateway. */
+  isDirect: boolean
+}
+
+async function readRoutes(): Promise<Route[]> {
+  const found: Route[] = []
   for (const family of ["-4", "-6"]) {
     const { stdout } = await exec("ip", ["-j", family, "route", "show", "table", "all"], {
       okCodes: [0, 1, 2],
     })
-    const routes = (stdout.trim() === "" ? [] : JSON.parse(stdout)) as {
-      dst?: string
-      dev?: string
-      type?: string
-    }[]
-    for (const { dst, dev, type } of routes) {
-      if (dst === undefined || dst === "default" || dev === undefined || dev === exceptDevice) continue
+    const routes = (stdout.trim() === "" ? [] : JSON.parse(stdout)) as Record<string, unknown>[] // by ip -j
+    for (const { dst, dev, type, gateway } of routes) {
+      if (typeof dst !== "string" || dst === "default" || typeof dev !== "string") continue
       if (type === "broadcast" || type === "multicast" || type === "anycast") continue
-      const length = isIPv6(dst.split("/")[0] ?? "") ? 128 : 32
-      found.push({ prefix: dst.includes("/") ? dst : `${dst}/${length}`, device: dev })
+      const prefix = dst.includes("/") ? dst : `${dst}/${isIPv6(dst) ? 128 : 32}`
+      found.push({ prefix, device: dev, isDirect: gateway === undefined })
     }
   }
   return found
 }
 
-export function overlap(a: string, b: string): boolean {
-  return contains(a, b) || contains(b, a)
+function prefixLength(prefix: string): number {
+  return Number(prefix.split("/")[1])
 }
 
 function contains(prefix: string, other: string): boolean {
@@ -179,8 +200,8 @@ function contains(prefix: string, other: string): boolean {
   return list.check(address, family)
 }
 
-/** The first of these addresses with prefix whose prefix nothing on this machine uses; undefined when all are taken. */
+/** The first of these addresses with prefix that nothing stands in the way of; undefined when all are taken. */
 export async function freePublicAddress(candidates: readonly string[]): Promise<string | undefined> {
-  const used = await usedPrefixes()
-  return candidates.find((candidate) => !used.some(({ prefix }) => overlap(prefix, candidate)))
+  for (const candidate of candidates) if ((await prefixConflict(candidate)) === undefined) return candidate
+  return undefined
 }

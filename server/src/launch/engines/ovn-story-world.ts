@@ -43,8 +43,8 @@ export interface World {
   driver: OvnDriver
   plugger: OvnPlugger
   proxy: MetadataProxy
-  /** What the metadata service was asked, newest last. */
-  requests: { url: string; headers: Record<string, unknown> }[]
+  /** What the metadata service was asked, newest last; `/held` is answered only by `answer`. */
+  requests: { url: string; headers: Record<string, unknown>; answer: () => void }[]
   dir: string
   end(): Promise<void>
   /** As after kill -9 of Kumoi: nobody ends the engines, and of the cloud only its id is known. */
@@ -97,8 +97,9 @@ export async function startWorld(publicAddress = "172.24.4.1/24"): Promise<World
 
 async function serveMetadata(socketPath: string, requests: World["requests"]): Promise<Server> {
   const server = createServer((request, response) => {
-    requests.push({ url: request.url ?? "", headers: request.headers })
-    response.end("ami-id\n")
+    const seen = { url: request.url ?? "", headers: request.headers, answer: () => response.end("ami-id\n") }
+    requests.push(seen)
+    if (seen.url !== "/held") seen.answer()
   })
   await new Promise<void>((resolve) => server.listen(socketPath, resolve))
   await shareWithProxy(socketPath)
@@ -171,7 +172,7 @@ export class Guest {
   async get(address: string, path = "/", headers: readonly string[] = []): Promise<string> {
     const [nsenter = "", ...enter] = enterNetns(join(netnsDir, this.netns))
     const lines = [`GET ${path} HTTP/1.0`, `Host: ${address}`, ...headers, "", ""]
-    const result = await exec(nsenter, [...enter, "busybox", "nc", "-w", "2", address, "80"], {
+    const result = await exec(nsenter, [...enter, "busybox", "nc", "-w", "3", address, "80"], {
       input: lines.join("\r\n"),
       okCodes: [0, 1],
     })

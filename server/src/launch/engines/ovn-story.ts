@@ -34,6 +34,19 @@ async function traces(): Promise<Record<string, string>> {
   }
 }
 
+const metadataNetworks = metadataPorts.map((port) => ({
+  networkId: port.networkId,
+  portId: port.id,
+  macAddress: port.macAddress,
+  serviceIps: port.fixedIps.map((fixed) => fixed.ipAddress),
+}))
+
+function lastRequest(): World["requests"][number] {
+  const last = world.requests.at(-1)
+  assert.ok(last, "nothing was asked")
+  return last
+}
+
 let tracesBefore: Record<string, string>
 
 before(async () => {
@@ -51,14 +64,7 @@ test("the engine takes the network, and again changes nothing", async () => {
   const first = await world.driver.reconcile(sampleWant)
   assert.ok(first.created > 30)
   assert.deepEqual(await world.driver.reconcile(sampleWant), { created: 0, updated: 0, removed: 0 })
-  await world.proxy.reconcile(
-    metadataPorts.map((port) => ({
-      networkId: port.networkId,
-      portId: port.id,
-      macAddress: port.macAddress,
-      serviceIps: port.fixedIps.map((fixed) => fixed.ipAddress),
-    })),
-  )
+  await world.proxy.reconcile(metadataNetworks)
   for (const port of Object.values(ports)) guests.push(await Guest.start(world, port))
   ;[a, b, closed] = guests as [Guest, Guest, Guest] // one for each port, in their order
   await allUp(world, sampleWant)
@@ -144,7 +150,7 @@ test("a host link that somebody removed is made again", async () => {
 })
 
 test("names of the network are answered", async () => {
-  const { stdout } = await a.run("busybox", ["nslookup", "closed.example.org", "192.0.2.53"])
+  const { stdout } = await a.run("busybox", ["nslookup", "-type=a", "closed.example.org", "192.0.2.53"])
   assert.match(stdout, /10\.0\.1\.11/)
 })
 
@@ -152,13 +158,28 @@ test("metadata is asked with the guest's address and network, whatever the guest
   for (const guest of [a, b]) {
     const headers = ["X-Forwarded-For: 1.2.3.4", "X-OVN-Network-ID: other", "X-Instance-ID: other"]
     assert.equal(await guest.get("169.254.169.254", "/latest/meta-data/", headers), "ami-id\n")
-    const { url, headers: seen } = world.requests.at(-1) ?? { url: "", headers: {} }
+    const { url, headers: seen } = lastRequest()
     assert.equal(url, "/latest/meta-data/")
     assert.equal(seen["x-forwarded-for"], guest.port.fixedIps[0]?.ipAddress)
     assert.equal(seen["x-ovn-network-id"], guest.port.networkId)
     assert.equal(seen["x-kumoi-network-id"], guest.port.networkId)
     assert.equal(seen["x-instance-id"], undefined)
   }
+})
+
+test("a change of networks ends no request, and a network taken out is served no more", async () => {
+  const held = a.get("169.254.169.254", "/held")
+  const request = await eventually("the request", () => world.requests.find(({ url }) => url === "/held"))
+  await world.proxy.reconcile(metadataNetworks.slice(0, 1))
+  assert.equal(await b.get("169.254.169.254"), "")
+  assert.equal(await a.get("169.254.169.254"), "ami-id\n")
+  request.answer()
+  assert.equal(await held, "ami-id\n")
+  await world.proxy.reconcile(metadataNetworks)
+  await eventually(
+    "the network to be served again",
+    async () => (await b.get("169.254.169.254")) === "ami-id\n",
+  )
 })
 
 for (const name of [
