@@ -201,3 +201,9 @@ export const importUnderway = fault(
   "image.import.underway",
   (id: string) => `New operation on image '${id}' is not permitted as prior operation is still in progress`,
 )
+
+export const downloadFailed = fault(
+  "unsupported",
+  "image.import.download_failed",
+  (uri: string, why: string) => `The image cannot be read from ${uri}: ${why}.`,
+)

@@ -2,6 +2,7 @@ import type { Service } from "../engine/service.ts"
 import { declareQuotaDefaults } from "../quota/index.ts"
 import "./config.ts"
 import { recoverTransfers, transferReconciler } from "./data/recover.ts"
+import { importSaga } from "./import/import.saga.ts"
 import { policies } from "./policy.ts"
 import type {} from "./tables.ts"
 
@@ -30,6 +31,7 @@ export {
 } from "./image/list.ts"
 export { showImage } from "./image/show.ts"
 export { addImageTag, type ImageChange, removeImageTag, updateImage } from "./image/update.ts"
+export { type ImportMethod, importImage, importMethods } from "./import/import.ts"
 export {
   type BootableImage,
   createImageRecord,
@@ -49,12 +51,15 @@ export {
   updateImageMember,
 } from "./member/share.ts"
 
+export type { Task } from "./task/task.ts"
+export { createImportTask, listImageTasks, listTasks, showTask, taskSortKeys } from "./task/tasks.ts"
+
 /** Disk images: records, data, sharing. */
 export function createImage(): Service {
   return {
     name: "image",
     policies,
-    sagas: [],
+    sagas: [importSaga],
     reconcilers: [transferReconciler],
     start: async (platform) => {
       const { quota } = platform.config.image

@@ -5,6 +5,7 @@ import { sql } from "kysely"
 import type { Reconciler } from "../../engine/reconcile/reconciler.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { isProcessAlive } from "../../platform/exec/process.ts"
+import { removeExpiredTasks } from "../task/store.ts"
 import { ensureDirectories } from "./file-store.ts"
 import { readFileName, storePaths } from "./paths.ts"
 
@@ -110,6 +111,7 @@ export const transferReconciler: Reconciler = {
     await ensureDirectories(platform)
     const requeued = await requeueDeadTransfers(platform)
     const removed = await removeOrphans(platform, platform.config.image.orphanAgeMs)
-    return { requeued, removed }
+    const expiredTasks = await removeExpiredTasks(platform.db, platform.clock.now())
+    return { requeued, removed, expiredTasks }
   },
 }

@@ -68,7 +68,7 @@ export function visibilityRules(
   return []
 }
 
-function draftOf(ctx: Ctx, attributes: Readonly<Record<string, unknown>>): Image {
+export function draftOf(ctx: Ctx, attributes: Readonly<Record<string, unknown>>): Image {
   const now = ctx.clock.now()
   const draft: Image = {
     id: newUuid(),

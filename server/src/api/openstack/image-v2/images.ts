@@ -2,6 +2,7 @@ import {
   addImage,
   deactivateImage,
   deleteImage,
+  importMethods,
   listImages,
   reactivateImage,
   showImage,
@@ -15,7 +16,6 @@ import { readPatch } from "./image-patch.ts"
 import { readImageQuery } from "./image-query.ts"
 import { imageBody } from "./image-schema.ts"
 import { viewImage } from "./image-view.ts"
-import { importMethods } from "./info.ts"
 
 type Attributes = Record<string, unknown>
 

@@ -2,6 +2,7 @@ import type { Api } from "../../../platform/http/wire.ts"
 import { renderFault } from "./fault-table.ts"
 import { imageDataRoutes } from "./image-data.ts"
 import { imageRoutes } from "./images.ts"
+import { importRoutes } from "./imports.ts"
 import { infoRoutes } from "./info.ts"
 import { memberRoutes } from "./members.ts"
 import { schemaRoutes } from "./schemas.ts"
@@ -14,7 +15,14 @@ export function createImageV2Api(): Api {
     mounts: ["/image"],
     version: "/v2",
     rootRoutes: versionRoutes,
-    routes: [...imageRoutes, ...imageDataRoutes, ...memberRoutes, ...infoRoutes, ...schemaRoutes],
+    routes: [
+      ...imageRoutes,
+      ...imageDataRoutes,
+      ...memberRoutes,
+      ...importRoutes,
+      ...infoRoutes,
+      ...schemaRoutes,
+    ],
     renderFault,
   }
 }

@@ -1,7 +1,5 @@
-import { showImageUsage, showStores, storeId } from "../../../image/index.ts"
+import { importMethods, showImageUsage, showStores, storeId } from "../../../image/index.ts"
 import { type Route, route } from "../../../platform/http/wire.ts"
-
-export const importMethods: readonly string[] = []
 
 export const infoRoutes: Route[] = [
   route({

@@ -1,0 +1,84 @@
+import { type Selectable, sql } from "kysely"
+import type { Platform } from "../../platform/context/context.ts"
+import { type DbOrTx, jsonb, type Tx } from "../../platform/db/database.ts"
+import type { TaskTable } from "../tables.ts"
+import type { Task } from "./task.ts"
+
+export function toTask(row: Selectable<TaskTable>): Task {
+  return {
+    id: row.id,
+    type: row.type,
+    status: row.status,
+    projectId: row.project_id,
+    userId: row.user_id,
+    requestId: row.request_id,
+    imageId: row.image_id,
+    input: row.input,
+    result: row.result,
+    message: row.message,
+    expiresAt: row.expires_at,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  }
+}
+
+export type NewTask = Pick<Task, "id" | "type" | "projectId" | "userId" | "requestId" | "imageId" | "input">
+
+export async function insertTask(tx: Tx, task: NewTask, now: Date): Promise<Task> {
+  const row = await tx
+    .insertInto("image.task")
+    .values({
+      id: task.id,
+      type: task.type,
+      status: "pending",
+      project_id: task.projectId,
+      user_id: task.userId,
+      request_id: task.requestId,
+      image_id: task.imageId,
+      input: jsonb(task.input),
+      created_at: now,
+      updated_at: now,
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow()
+  return toTask(row)
+}
+
+/** pending → processing; nothing when it is further already. */
+export async function beginTask(db: DbOrTx, id: string, now: Date): Promise<void> {
+  await db
+    .updateTable("image.task")
+    .set({ status: "processing", generation: sql`generation + 1`, updated_at: now })
+    .where("id", "=", id)
+    .where("status", "=", "pending")
+    .execute()
+}
+
+/** Ends a task that has not ended yet. */
+export async function endTask(
+  db: DbOrTx,
+  platform: Pick<Platform, "clock" | "config">,
+  id: string,
+  end: { status: "success"; result: Record<string, unknown> | null } | { status: "failure"; message: string },
+): Promise<void> {
+  const now = platform.clock.now()
+  await db
+    .updateTable("image.task")
+    .set({
+      status: end.status,
+      ...(end.status === "success"
+        ? { result: end.result === null ? null : jsonb(end.result) }
+        : { message: end.message.slice(0, 2000) }),
+      expires_at: new Date(now.getTime() + platform.config.image.taskKeepMs),
+      generation: sql`generation + 1`,
+      updated_at: now,
+    })
+    .where("id", "=", id)
+    .where("status", "in", ["pending", "processing"])
+    .execute()
+}
+
+export async function removeExpiredTasks(db: DbOrTx, now: Date): Promise<number> {
+  const done = await db.deleteFrom("image.task").where("expires_at", "<", now).executeTakeFirst()
+  return Number(done.numDeletedRows)
+}

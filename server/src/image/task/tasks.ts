@@ -1,0 +1,147 @@
+// The tasks API: administrators watch long work, and may start an import that makes its own image.
+import { sql } from "kysely"
+import { type Static, Type } from "typebox"
+import { transact } from "../../platform/db/database.ts"
+import { pageClauses, type SortColumns } from "../../platform/db/page.ts"
+import { invalid } from "../../platform/fault/fault.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import { imageNotFound, taskNotFound } from "../faults.ts"
+import { draftOf, visibilityRules } from "../image/create.ts"
+import { announceImage } from "../image/events.ts"
+import { imageTarget, insertImage, isAdmin, isImageId, visibleImage } from "../image/store.ts"
+import { startImport } from "../import/import.ts"
+import { isWebAddress } from "../import/web-download.ts"
+import { toTask } from "./store.ts"
+import type { Task } from "./task.ts"
+
+/** Everything that was ever done to an image by an import. */
+export const listImageTasks = operation({
+  name: "image.task.list_of_image",
+  input: Type.Object({ imageId: Type.String() }),
+  faults: [imageNotFound],
+  load: (ctx, { imageId }) => visibleImage(ctx, imageId),
+  authorize: (_ctx, _input, found) => [["get_image", imageTarget(found)]],
+  run: async (ctx, { imageId }): Promise<Task[]> => {
+    const rows = await ctx.db
+      .selectFrom("image.task")
+      .selectAll()
+      .where("image_id", "=", imageId)
+      .orderBy("created_at")
+      .orderBy("id")
+      .execute()
+    return rows.map(toTask)
+  },
+})
+
+export const showTask = operation({
+  name: "image.task.show",
+  input: Type.Object({ taskId: Type.String() }),
+  faults: [taskNotFound],
+  authorize: () => [
+    ["tasks_api_access", {}],
+    ["get_task", {}],
+  ],
+  run: async (ctx, { taskId }): Promise<Task> => {
+    if (!isImageId(taskId)) throw taskNotFound(taskId)
+    const row = await ctx.db.selectFrom("image.task").selectAll().where("id", "=", taskId).executeTakeFirst()
+    // A policy may let others in; what they see is their project's.
+    if (!row || !(isAdmin(ctx.caller) || row.project_id === ctx.caller.projectId)) throw taskNotFound(taskId)
+    return toTask(row)
+  },
+})
+
+const sortColumns: SortColumns = {
+  created_at: { column: sql`t.created_at` },
+  updated_at: { column: sql`t.updated_at` },
+  expires_at: { column: sql`t.expires_at`, isNullable: true },
+  status: { column: sql`t.status` },
+  type: { column: sql`t.type` },
+  id: { column: sql`t.id` },
+}
+
+export const taskSortKeys: readonly string[] = Object.keys(sortColumns)
+
+export const listTasks = operation({
+  name: "image.task.list",
+  input: Type.Object({
+    status: Type.Union([Type.String(), Type.Null()]),
+    type: Type.Union([Type.String(), Type.Null()]),
+    limit: Type.Integer({ minimum: 0 }),
+    marker: Type.Union([Type.String(), Type.Null()]),
+    sortKey: Type.String(),
+    direction: Type.Union([Type.Literal("asc"), Type.Literal("desc")]),
+  }),
+  authorize: () => [
+    ["tasks_api_access", {}],
+    ["get_tasks", {}],
+  ],
+  run: async (ctx, input): Promise<{ tasks: Task[]; nextMarker: string | null }> => {
+    const mine = isAdmin(ctx.caller) ? sql`true` : sql`t.project_id = ${ctx.caller.projectId}`
+    let marker: Record<string, unknown> | null = null
+    if (input.marker !== null) {
+      const found = isImageId(input.marker)
+        ? await sql<Record<string, unknown>>`
+            select t.* from image.task t where t.id = ${input.marker} and ${mine}`.execute(ctx.db)
+        : undefined
+      marker = found?.rows[0] ?? null
+      if (!marker)
+        throw invalid("marker", `Invalid marker: there is no task ${JSON.stringify(input.marker)}.`)
+    }
+    const sorts = [{ key: input.sortKey, direction: input.direction }]
+    const page = pageClauses({ sorts, isReverse: false }, sortColumns, "id", marker)
+    const rows = await sql<Parameters<typeof toTask>[0]>`
+      select t.* from image.task t where ${mine}
+        and (t.expires_at is null or t.expires_at > ${ctx.clock.now()})
+        and (${input.status}::text is null or t.status = ${input.status})
+        and (${input.type}::text is null or t.type = ${input.type})
+        and ${page.where}
+      order by ${page.orderBy} limit ${input.limit}`.execute(ctx.db)
+    const tasks = rows.rows.map(toTask)
+    return { tasks, nextMarker: tasks.length === input.limit ? (tasks.at(-1)?.id ?? null) : null }
+  },
+})
+
+const ImportTaskInput = Type.Object({
+  import_from: Type.String(),
+  import_from_format: Type.Optional(Type.String()),
+  image_properties: Type.Record(Type.String(), Type.Unknown()),
+})
+
+/** Makes an image and fills it from the web; the image goes again when that fails. */
+export const createImportTask = operation({
+  name: "image.task.create",
+  input: Type.Object({ input: ImportTaskInput }),
+  load: async (ctx, { input }) => draftOf(ctx, input.image_properties),
+  authorize: (_ctx, _input, draft) => {
+    const target = { project_id: draft.projectId, owner: draft.projectId, visibility: draft.visibility }
+    return [
+      ["tasks_api_access", {}],
+      ["add_task", {}],
+      ["add_image", target],
+      ...visibilityRules(draft.visibility, target),
+    ]
+  },
+  run: async (ctx, { input }, draft): Promise<Task> => {
+    const uri = input.import_from
+    if (!isWebAddress(uri)) throw invalid("import_from", `Only http and https addresses can be read: ${uri}`)
+    return await transact(ctx.db, async (tx) => {
+      const formats = {
+        diskFormat: draft.diskFormat ?? "raw",
+        containerFormat: draft.containerFormat ?? "bare",
+      }
+      const image = await insertImage(tx, { ...draft, ...formats }, ctx.clock.now())
+      await announceImage(tx, ctx, "create", image)
+      return await startImport(tx, ctx, {
+        image,
+        source: { method: "web-download", uri },
+        type: "import",
+        input: taskInput(input),
+        isImageOwn: true,
+      })
+    })
+  },
+})
+
+function taskInput(input: Static<typeof ImportTaskInput>): Record<string, unknown> {
+  return { ...input }
+}
