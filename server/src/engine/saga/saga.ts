@@ -32,7 +32,7 @@ export interface SagaFailure {
   message: string
 }
 
-interface AnyStep {
+export interface AnyStep {
   readonly name: string
   // biome-ignore lint/suspicious/noExplicitAny: the builder has checked the types already
   readonly definition: StepDefinition<any, any, any>
@@ -75,3 +75,6 @@ function build<P, O>(
 export function saga<P>(name: string, version: number): Saga<P> {
   return build<P, object>(name, version, [], undefined)
 }
+
+// biome-ignore lint/suspicious/noExplicitAny: where sagas of different parameters lie in one list
+export type AnySaga = Saga<any, any>

@@ -1,0 +1,264 @@
+// Runs one saga that this worker owns, until it ends, must wait, or is no longer ours.
+//
+//   running ──(all steps done)──> done
+//      └──(a step failed)──> unwinding ──(all undone)──> unwound
+//                                └──(an undo cannot)──> stuck ──(an operator resumes)──> unwinding
+//
+// Commits are few: the end of a node and the start of the next are one statement.
+import { internalCaller } from "../../platform/auth/caller.ts"
+import { makeCtx, type Platform } from "../../platform/context/context.ts"
+import { translateDatabaseError } from "../../platform/db/database.ts"
+import { describeError, type Fault, toFault } from "../../platform/fault/fault.ts"
+import type { Logger } from "../../platform/log/log.ts"
+import type { EngineConfig } from "../config.ts"
+import { type Attempt, attempt } from "./attempt.ts"
+import { hasLogged, nextStep, nextUndo, type Progress, unwoundNode } from "./progress.ts"
+import type { AnySaga, AnyStep, SagaFailure, StepContext } from "./saga.ts"
+import { type After, type LogEvent, type SagaRow, type SagaState, writeLog } from "./store.ts"
+
+/** Tells of a log write, before it and after it; the crash tests end the process there. */
+export type WriteProbe = (when: "before" | "after", events: readonly LogEvent[]) => void
+
+export interface SagaRun {
+  readonly platform: Platform
+  readonly config: EngineConfig
+  readonly log: Logger
+  readonly saga: AnySaga
+  readonly row: SagaRow
+  readonly progress: Progress
+  readonly interrupt: AbortSignal
+  /** True once the process stops: no further step begins. */
+  readonly isStopping: () => boolean
+  readonly probe: WriteProbe | undefined
+}
+
+/** `waiting`: given back, to be claimed again in `waitMs` or by another worker. `lost`: another worker owns it. */
+export type RunEnd =
+  | { kind: "ended"; state: SagaState }
+  | { kind: "waiting"; waitMs: number }
+  | { kind: "lost" }
+
+/** Ends this run; what the log says is all that is left. */
+class RunEnded extends Error {
+  readonly end: RunEnd
+  constructor(end: RunEnd) {
+    super(end.kind)
+    this.end = end
+  }
+}
+
+export async function runSaga(run: SagaRun): Promise<RunEnd> {
+  try {
+    if (run.row.state === "running") await goForward(run)
+    return await unwind(run)
+  } catch (error) {
+    if (error instanceof RunEnded) return error.end
+    throw error
+  }
+}
+
+async function goForward(run: SagaRun): Promise<void> {
+  const first = nextStep(run.saga, run.progress)
+  if (first && !hasLogged(run.progress, "do_started", first.name)) await keep(run, [started(first)])
+  if (!first) await end(run, [], "done")
+  for (;;) {
+    const step = nextStep(run.saga, run.progress)
+    if (!step) return
+    const result = await tryStep(run, step, "do")
+    if (result.kind === "interrupted") await interrupted(run, result.by)
+    else if (result.kind === "failed") return await failForward(run, step, result)
+    else await stepDone(run, step, result.value)
+  }
+}
+
+async function stepDone(run: SagaRun, step: AnyStep, value: unknown): Promise<void> {
+  // Through JSON, so that the next steps see the same whether or not a crash lies between.
+  const data: unknown = JSON.parse(JSON.stringify(value ?? null))
+  const done: LogEvent = { node: step.name, kind: "do_done", data }
+  const following = run.saga.steps[run.saga.steps.indexOf(step) + 1]
+  if (!following) await end(run, [done], "done")
+  else if (run.isStopping()) await release(run, [done], { waitMs: 0, isFailedTry: false, error: null })
+  else await keep(run, [done, started(following)])
+}
+
+type Failed = Extract<Attempt, { kind: "failed" }>
+
+async function failForward(run: SagaRun, step: AnyStep, failed: Failed): Promise<void> {
+  const fault = toFault(translateDatabaseError(failed.error))
+  const text = describeError(failed.error)
+  const isWorthRetry = fault.kind === "unavailable" && !failed.isTimeout
+  if (isWorthRetry && run.row.attempts + 1 < run.config.sagaDoAttemptsMost) {
+    const waitMs = retryPause(run, fault)
+    run.log.info({ step: step.name, error: text, waitMs }, "step will be tried again")
+    await release(run, [], { waitMs, isFailedTry: true, error: text })
+  }
+  const failure: SagaFailure = {
+    step: step.name,
+    kind: fault.kind,
+    code: fault.code,
+    message: fault.message,
+  }
+  const level = fault.kind === "bug" ? "error" : "info"
+  run.log[level]({ step: step.name, error: text, err: failed.error }, "step failed; unwinding")
+  const happened: LogEvent = { node: step.name, kind: "do_failed", data: { ...failure, cause: text } }
+  run.row.failure = failure
+  run.row.state = "unwinding"
+  const undo = nextUndo(run.saga, run.progress)
+  await keep(run, [happened, ...(undo ? [undoStarted(undo)] : [])], {
+    failure,
+    // A step that did not stop may still send; whatever it sends must be older than the undo.
+    nextFence: run.row.fence + (failed.mayStillRun ? 1 : 0),
+  })
+}
+
+async function unwind(run: SagaRun): Promise<RunEnd> {
+  for (;;) {
+    const step = nextUndo(run.saga, run.progress)
+    if (!step) break
+    if (!hasLogged(run.progress, "undo_started", step.name)) await keep(run, [undoStarted(step)])
+    const result = await tryStep(run, step, "undo")
+    if (result.kind === "interrupted") await interrupted(run, result.by)
+    else if (result.kind === "failed") await failUndo(run, step.name, result)
+    else await undoDone(run, step)
+  }
+  const { unwound } = run.saga
+  if (unwound) {
+    const failure = run.row.failure ?? unknownFailure
+    const result = await tryRun(run, unwoundNode, (context) => unwound({ ...context, failure }))
+    if (result.kind === "interrupted") await interrupted(run, result.by)
+    if (result.kind === "failed") await failUndo(run, unwoundNode, result)
+  }
+  return await end(run, [{ node: unwoundNode, kind: "undo_done" }], "unwound")
+}
+
+const unknownFailure: SagaFailure = {
+  step: "?",
+  kind: "bug",
+  code: "internal",
+  message: "The server met an unexpected condition.",
+}
+
+async function undoDone(run: SagaRun, step: AnyStep): Promise<void> {
+  const done: LogEvent = { node: step.name, kind: "undo_done" }
+  run.progress.record([done])
+  const following = nextUndo(run.saga, run.progress)
+  if (run.isStopping()) await release(run, [done], { waitMs: 0, isFailedTry: false, error: null })
+  // Without another undo and without `onUnwound` the end is written with this one.
+  else if (!following && !run.saga.unwound)
+    await end(run, [done, { node: unwoundNode, kind: "undo_done" }], "unwound")
+  else await keep(run, following ? [done, undoStarted(following)] : [done])
+}
+
+async function failUndo(run: SagaRun, node: string, failed: Failed): Promise<void> {
+  const text = describeError(failed.error)
+  if (run.row.attempts + 1 >= run.config.sagaUndoAttemptsMost) {
+    run.log.error(
+      { alarm: "saga_stuck", step: node, error: text, err: failed.error, attempts: run.row.attempts + 1 },
+      "saga is stuck: an undo does not succeed; remove the cause, then resume it",
+    )
+    await end(run, [], "stuck", text)
+  }
+  const waitMs = retryPause(run, toFault(failed.error))
+  run.log.warn({ step: node, error: text, waitMs }, "undo failed; will be tried again")
+  await release(run, [], { waitMs, isFailedTry: true, error: text })
+}
+
+function retryPause(run: SagaRun, fault: Fault): number {
+  const { sagaRetryFirstMs, sagaRetryMostMs } = run.config
+  const doubled = sagaRetryFirstMs * 2 ** Math.min(run.row.attempts, 20)
+  return Math.min(sagaRetryMostMs, Math.max(doubled, fault.retryAfterMs ?? 0))
+}
+
+async function tryStep(run: SagaRun, step: AnyStep, direction: "do" | "undo"): Promise<Attempt> {
+  const action = step.definition[direction]
+  if (!action) return { kind: "done", value: null }
+  return await tryRun(run, step.name, (context) => action(context), step.definition.timeoutMs)
+}
+
+async function tryRun(
+  run: SagaRun,
+  node: string,
+  action: (context: StepContext<unknown, Record<string, unknown>>) => unknown,
+  timeoutMs = run.config.sagaStepTimeoutMs,
+): Promise<Attempt> {
+  const { platform, row } = run
+  return await attempt({
+    what: `Step ${node} of ${run.saga.name}`,
+    timeoutMs,
+    settleMs: run.config.sagaSettleMs,
+    clock: platform.clock,
+    interrupt: run.interrupt,
+    run: (signal) =>
+      action({
+        ctx: makeCtx(platform, internalCaller, row.request_id, platform.config.publicUrl),
+        params: row.params,
+        out: { ...run.progress.out },
+        sagaId: row.id,
+        fence: row.fence,
+        signal,
+        log: run.log,
+      }),
+  })
+}
+
+function started(step: AnyStep): LogEvent {
+  return { node: step.name, kind: "do_started" }
+}
+
+function undoStarted(step: AnyStep): LogEvent {
+  return { node: step.name, kind: "undo_started" }
+}
+
+interface WriteExtras {
+  failure?: SagaFailure
+  nextFence?: number
+}
+
+async function write(run: SagaRun, events: readonly LogEvent[], after: After, extras: WriteExtras = {}) {
+  const { row } = run
+  run.probe?.("before", events)
+  const nextFence = extras.nextFence ?? row.fence
+  const isOurs = await writeLog(run.platform.db, {
+    sagaId: row.id,
+    fence: row.fence,
+    nextFence,
+    leaseMs: run.config.sagaLeaseMs,
+    events,
+    failure: extras.failure ?? null,
+    after,
+  })
+  if (!isOurs) throw new RunEnded({ kind: "lost" })
+  run.progress.record(events)
+  row.fence = nextFence
+  run.probe?.("after", events)
+}
+
+async function keep(run: SagaRun, events: readonly LogEvent[], extras: WriteExtras = {}): Promise<void> {
+  const state = run.row.state === "unwinding" ? "unwinding" : "running"
+  await write(run, events, { kind: "keep", state }, extras)
+  run.row.attempts = 0
+}
+
+async function release(
+  run: SagaRun,
+  events: readonly LogEvent[],
+  how: { waitMs: number; isFailedTry: boolean; error: string | null },
+): Promise<never> {
+  await write(run, events, { kind: "release", ...how })
+  throw new RunEnded({ kind: "waiting", waitMs: how.waitMs })
+}
+
+async function end(
+  run: SagaRun,
+  events: readonly LogEvent[],
+  state: "done" | "unwound" | "stuck",
+  error?: string,
+): Promise<never> {
+  await write(run, events, { kind: "end", state, ...(error === undefined ? {} : { error }) })
+  throw new RunEnded({ kind: "ended", state })
+}
+
+async function interrupted(run: SagaRun, by: "lease_lost" | "stopping"): Promise<never> {
+  if (by === "lease_lost") throw new RunEnded({ kind: "lost" })
+  return await release(run, [], { waitMs: 0, isFailedTry: false, error: null })
+}

@@ -1,0 +1,111 @@
+// Runs sagas so that a kill -9 of any process at any moment loses nothing.
+//
+// - A saga is recorded in the caller's transaction. A working process records it as its own, with the start of the
+//   first step, and runs it right after the commit: no claim, no polling. Others find it by its lease.
+// - A claim is `for update skip locked` with fence + 1 and a lease of seconds; one heartbeat at a third of the lease
+//   prolongs all that this process holds. Every log write asserts the fence in the same statement (store.ts); a
+//   write that finds another fence writes nothing, and the run stops and touches nothing more.
+// - A saga that waits (for a retry, for a process that stops) is given back, so it holds no place among those running.
+// - The fence goes with every command to the outside. The log's fence alone cannot stop a worker that was paused in the
+//   middle of a step; whoever carries out the command refuses the stale.
+import { randomUUID } from "node:crypto"
+import type { Bus } from "../../platform/bus/bus.ts"
+import type { Clock } from "../../platform/clock/clock.ts"
+import type { Platform } from "../../platform/context/context.ts"
+import type { SagaReference, SagaStarter } from "../../platform/context/durable.ts"
+import { afterCommit, type Db } from "../../platform/db/database.ts"
+import { newRequestId } from "../../platform/ids/ids.ts"
+import type { Logger } from "../../platform/log/log.ts"
+import type { EngineConfig } from "../config.ts"
+import "../config.ts" // declares the section where a program makes this
+import type { WriteProbe } from "./run.ts"
+import type { AnySaga } from "./saga.ts"
+import { insertSaga, type SagaResult, type SagaRow } from "./store.ts"
+import { Waiters } from "./waiters.ts"
+import { SagaWorker } from "./worker.ts"
+
+/** Wakes the workers of other processes. */
+const wakeTopic = "engine.saga.wake"
+
+export interface SagaRunnerOptions {
+  config: EngineConfig
+  bus: Bus
+  clock: Clock
+  log: Logger
+  probe?: WriteProbe
+}
+
+export interface SagaRunner extends SagaStarter {
+  /** Begins to run these sagas, those that a dead process left too. Dispose: running ones end or are given back. */
+  work(platform: Platform, sagas: readonly AnySaga[]): Promise<AsyncDisposable>
+  /** Waits until the saga has ended or is stuck, in whatever process. For tests and for start-up. */
+  waitForSaga(db: Db, id: string): Promise<SagaResult>
+  /** Waits until this process runs no saga. */
+  whenIdle(): Promise<void>
+  status(): { isWorking: boolean; running: number }
+}
+
+export function createSagaRunner(options: SagaRunnerOptions): SagaRunner {
+  const waiters = new Waiters()
+  let worker: SagaWorker | undefined
+  return {
+    async start(tx, saga, params, how = {}) {
+      const id = randomUUID()
+      const present = worker
+      const isOurs = present?.reserve(id, saga) ?? false
+      const requestId = how.requestId ?? newRequestId()
+      const first = isOurs ? present?.firstNode(saga) : undefined
+      await insertSaga(tx, {
+        id,
+        name: saga.name,
+        version: saga.version,
+        params,
+        requestId,
+        resourceId: how.resourceId ?? null,
+        owner: first === undefined ? null : (present?.owner ?? null),
+        leaseMs: options.config.sagaLeaseMs,
+        firstNode: first ?? null,
+      })
+      afterCommit(tx, () => {
+        if (first === undefined || present === undefined) {
+          worker?.poke()
+          void options.bus.publish(wakeTopic, {}).catch(() => {}) // they also look by themselves
+        } else {
+          present.beginReserved(newRow(id, saga, params, requestId), [{ node: first, kind: "do_started" }])
+        }
+      })
+      return id
+    },
+    async work(platform, sagas) {
+      if (worker) throw new Error("this saga runner works already")
+      const started = new SagaWorker(options, platform, sagas, waiters)
+      worker = started
+      const subscription = await options.bus.subscribe(wakeTopic, () => started.poke())
+      return {
+        async [Symbol.asyncDispose]() {
+          worker = undefined
+          await subscription[Symbol.asyncDispose]()
+          await started.stop()
+        },
+      }
+    },
+    waitForSaga: (db, id) => waiters.waitFor(db, id, options.clock),
+    whenIdle: async () => await worker?.whenIdle(),
+    status: () => ({ isWorking: worker !== undefined, running: worker?.size ?? 0 }),
+  }
+}
+
+function newRow(id: string, saga: SagaReference<unknown>, params: unknown, requestId: string): SagaRow {
+  return {
+    id,
+    name: saga.name,
+    version: saga.version,
+    // Through JSON, so that the steps see the same whether or not a crash lies between.
+    params: JSON.parse(JSON.stringify(params ?? null)),
+    state: "running",
+    request_id: requestId,
+    fence: 1,
+    attempts: 0,
+    failure: null,
+  }
+}

@@ -1,0 +1,253 @@
+// The SQL of sagas. Every write of a worker is one statement that asserts the fence: it updates the saga's row
+// `where fence = mine` and writes the log from that row. The update waits for a claim that is under way and then
+// sees the new fence, so no write of an old owner can slip in behind the new owner's reading of the log.
+import { type RawBuilder, sql } from "kysely"
+import type { Db, DbOrTx, Tx } from "../../platform/db/database.ts"
+import type { SagaFailure } from "./saga.ts"
+
+export type SagaState = "running" | "unwinding" | "done" | "unwound" | "stuck"
+
+export interface SagaRow {
+  id: string
+  name: string
+  version: number
+  params: unknown
+  state: SagaState
+  request_id: string
+  fence: number
+  attempts: number
+  failure: SagaFailure | null
+}
+
+export type EventKind = "do_started" | "do_done" | "do_failed" | "undo_started" | "undo_done"
+
+export interface LogEvent {
+  node: string
+  kind: EventKind
+  data?: unknown
+}
+
+export interface NewSaga {
+  id: string
+  name: string
+  version: number
+  params: unknown
+  requestId: string
+  resourceId: string | null
+  /** Set when this process runs it itself right after the commit. */
+  owner: string | null
+  leaseMs: number
+  firstNode: string | null
+}
+
+const milliseconds = (ms: number): RawBuilder<unknown> => sql`make_interval(secs => ${ms / 1000}::float8)`
+const leaseEnd = (ms: number): RawBuilder<unknown> => sql`clock_timestamp() + ${milliseconds(ms)}`
+
+/** The saga and, when its owner is known, the start of its first step: with it the owner needs no claim. */
+export async function insertSaga(tx: Tx, saga: NewSaga): Promise<void> {
+  const isOwned = saga.owner !== null && saga.firstNode !== null
+  await sql`
+    with made as (
+      insert into engine.saga
+        (id, name, version, params, state, resource_id, request_id, fence, owner, lease_until)
+      values (
+        ${saga.id}, ${saga.name}, ${saga.version}, ${JSON.stringify(saga.params ?? null)}::jsonb, 'running',
+        ${saga.resourceId}, ${saga.requestId}, ${isOwned ? 1 : 0},
+        ${isOwned ? saga.owner : null}, ${isOwned ? leaseEnd(saga.leaseMs) : null}
+      )
+      returning id
+    )
+    insert into engine.saga_event (saga_id, node, kind, fence)
+    select id, ${saga.firstNode}::text, 'do_started', 1 from made where ${isOwned}::boolean
+  `.execute(tx)
+}
+
+export interface ClaimRequest {
+  owner: string
+  leaseMs: number
+  /** Sagas that this owner runs now. */
+  held: readonly string[]
+  /** Sagas that it left in the middle while its lease lasts, so it need not wait for its end. */
+  left: readonly string[]
+  known: readonly { name: string; version: number }[]
+  limit: number
+}
+
+/** Takes sagas that nobody works on, oldest first. */
+export async function claimSagas(db: Db, request: ClaimRequest): Promise<SagaRow[]> {
+  const { rows } = await sql<SagaRow>`
+    with due as (
+      select id from engine.saga
+      where state in ('running', 'unwinding') and run_at <= now()
+        and (lease_until is null or lease_until < now()
+          or (owner = ${request.owner} and id = any(${request.left}::uuid[])))
+        and id <> all(${request.held}::uuid[])
+        and (name, version) in (
+          select * from unnest(${request.known.map((k) => k.name)}::text[],
+            ${request.known.map((k) => k.version)}::int[]))
+      order by run_at
+      limit ${request.limit}
+      for update skip locked
+    )
+    update engine.saga s
+    set fence = s.fence + 1, owner = ${request.owner}, lease_until = ${leaseEnd(request.leaseMs)},
+      updated_at = clock_timestamp()
+    from due where s.id = due.id
+    returning s.id, s.name, s.version, s.params, s.state, s.request_id, s.fence, s.attempts, s.failure
+  `.execute(db)
+  return rows
+}
+
+export interface LoggedEvent {
+  sagaId: string
+  node: string
+  kind: EventKind
+  data: unknown
+}
+
+export async function readLogs(db: DbOrTx, sagaIds: readonly string[]): Promise<LoggedEvent[]> {
+  const { rows } = await sql<LoggedEvent>`
+    select saga_id as "sagaId", node, kind, data from engine.saga_event
+    where saga_id = any(${sagaIds}::uuid[]) order by at, kind
+  `.execute(db)
+  return rows
+}
+
+/** What follows from a write: the worker keeps the saga, gives it back (at once or later), or it has ended. */
+export type After =
+  | { kind: "keep"; state: "running" | "unwinding" }
+  | { kind: "release"; waitMs: number; isFailedTry: boolean; error: string | null }
+  | { kind: "end"; state: "done" | "unwound" | "stuck"; error?: string }
+
+export interface LogWrite {
+  sagaId: string
+  fence: number
+  /** Higher than `fence` when the old one may still be on its way somewhere. */
+  nextFence: number
+  leaseMs: number
+  events: readonly LogEvent[]
+  failure: SagaFailure | null
+  after: After
+}
+
+/** False when another worker owns the saga now; then nothing was written. */
+export async function writeLog(db: Db, write: LogWrite): Promise<boolean> {
+  const { rows } = await sql`
+    with owned as (
+      update engine.saga
+      set fence = ${write.nextFence}, updated_at = clock_timestamp(),
+        failure = coalesce(${write.failure === null ? null : JSON.stringify(write.failure)}::jsonb, failure),
+        ${assignments(write)}
+      where id = ${write.sagaId} and fence = ${write.fence} and state in ('running', 'unwinding')
+      returning id
+    ), logged as (
+      insert into engine.saga_event (saga_id, node, kind, data, fence, at)
+      select owned.id, e.node, e.kind, e.data, ${write.fence}, clock_timestamp()
+      from owned, jsonb_to_recordset(${JSON.stringify(write.events)}::jsonb)
+        as e (node text, kind text, data jsonb)
+      on conflict (saga_id, node, kind) do update
+      set data = excluded.data, fence = excluded.fence, at = excluded.at
+    )
+    select from owned
+  `.execute(db)
+  return rows.length > 0
+}
+
+function assignments({ after, leaseMs }: LogWrite): RawBuilder<unknown> {
+  switch (after.kind) {
+    case "keep":
+      return sql`state = ${after.state}, attempts = 0, lease_until = ${leaseEnd(leaseMs)}`
+    case "release":
+      return sql`owner = null, lease_until = null, run_at = ${leaseEnd(after.waitMs)},
+        attempts = ${after.isFailedTry ? sql`attempts + 1` : sql`attempts`},
+        last_error = coalesce(${after.error}, last_error)`
+    case "end":
+      return sql`state = ${after.state}, owner = null, lease_until = null,
+        last_error = coalesce(${after.error ?? null}, last_error),
+        ended_at = ${after.state === "stuck" ? null : sql`clock_timestamp()`}`
+  }
+}
+
+/** Prolongs the leases of what this worker holds; returns the ids that are still its own. */
+export async function renewLeases(
+  db: Db,
+  held: readonly { id: string; fence: number }[],
+  leaseMs: number,
+): Promise<Set<string>> {
+  const { rows } = await sql<{ id: string }>`
+    update engine.saga s set lease_until = ${leaseEnd(leaseMs)}
+    from unnest(${held.map((h) => h.id)}::uuid[], ${held.map((h) => h.fence)}::bigint[]) as h (id, fence)
+    where s.id = h.id and s.fence = h.fence and s.state in ('running', 'unwinding')
+    returning s.id
+  `.execute(db)
+  return new Set(rows.map((row) => row.id))
+}
+
+/** Gives back what was recorded as this owner's and never begun: the process stops. */
+export async function releaseAll(db: Db, owner: string): Promise<void> {
+  await sql`
+    update engine.saga set owner = null, lease_until = null
+    where owner = ${owner} and state in ('running', 'unwinding')
+  `.execute(db)
+}
+
+export interface SagaResult {
+  id: string
+  name: string
+  state: SagaState
+  fence: number
+  failure: SagaFailure | null
+  lastError: string | null
+}
+
+export async function readSaga(db: DbOrTx, id: string): Promise<SagaResult | undefined> {
+  const { rows } = await sql<SagaResult>`
+    select id, name, state, fence, failure, last_error as "lastError" from engine.saga where id = ${id}
+  `.execute(db)
+  return rows[0]
+}
+
+/** An operator has removed the cause: the undo is tried again from where it stopped. */
+export async function resumeStuckSaga(db: Db, id: string): Promise<boolean> {
+  const { rows } = await sql`
+    update engine.saga set state = 'unwinding', attempts = 0, run_at = now(), updated_at = now()
+    where id = ${id} and state = 'stuck' returning id
+  `.execute(db)
+  return rows.length > 0
+}
+
+export interface StuckSaga {
+  id: string
+  name: string
+  resourceId: string | null
+  failure: SagaFailure | null
+  lastError: string | null
+  since: Date
+}
+
+export async function listStuckSagas(db: DbOrTx, limit: number): Promise<StuckSaga[]> {
+  const { rows } = await sql<StuckSaga>`
+    select id, name, resource_id as "resourceId", failure, last_error as "lastError", updated_at as since
+    from engine.saga where state = 'stuck' order by updated_at limit ${limit}
+  `.execute(db)
+  return rows
+}
+
+export async function countSagas(db: DbOrTx): Promise<Record<SagaState, number>> {
+  const counts: Record<SagaState, number> = { running: 0, unwinding: 0, done: 0, unwound: 0, stuck: 0 }
+  const { rows } = await sql<{ state: SagaState; count: number }>`
+    select state, count(*) as count from engine.saga where ended_at is null group by state
+  `.execute(db)
+  for (const row of rows) counts[row.state] = row.count
+  return counts
+}
+
+/** Removes what ended long ago; returns how many, at most `limit`. */
+export async function pruneSagas(db: Db, keepMs: number, limit: number): Promise<number> {
+  const { numAffectedRows } = await sql`
+    delete from engine.saga where id in (
+      select id from engine.saga where ended_at < now() - ${milliseconds(keepMs)}
+      order by ended_at limit ${limit} for update skip locked)
+  `.execute(db)
+  return Number(numAffectedRows ?? 0)
+}

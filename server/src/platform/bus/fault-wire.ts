@@ -1,0 +1,53 @@
+// How the outcome of a call travels. A fault keeps its kind and code; anything else arrives as a bug.
+import { describeError, Fault, type FaultKind, toFault } from "../fault/fault.ts"
+
+export interface WireFault {
+  kind: FaultKind
+  code: string
+  message: string
+  detail?: Record<string, unknown>
+  retryAfterMs?: number
+  /** The chain of causes, for the log of the caller's side; the bus is inside the cloud. */
+  internal: string
+}
+
+export type WireReply = { result: unknown } | { fault: WireFault }
+
+export function encodeFault(error: unknown): WireFault {
+  const { kind, code, message, detail, retryAfterMs } = toFault(error)
+  return {
+    kind,
+    code,
+    message,
+    ...(detail === undefined ? {} : { detail }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    internal: describeError(error),
+  }
+}
+
+export function decodeFault(wire: WireFault): Fault {
+  return new Fault(wire.kind, wire.code, wire.message, {
+    detail: wire.detail,
+    internal: wire.internal,
+    ...(wire.retryAfterMs === undefined ? {} : { retryAfterMs: wire.retryAfterMs }),
+  })
+}
+
+export function noServer(topic: string): Fault {
+  return new Fault("unavailable", "bus.no_server", `Nobody serves ${topic} now; try again.`)
+}
+
+export function noAnswer(topic: string, method: string, timeoutMs: number): Fault {
+  const text = `${topic} did not answer ${method} within ${timeoutMs} ms; try again.`
+  return new Fault("unavailable", "bus.no_answer", text)
+}
+
+export function callAborted(topic: string, method: string, cause: unknown): Fault {
+  return new Fault("unavailable", "bus.call_aborted", `The call ${method} of ${topic} was given up.`, {
+    cause,
+  })
+}
+
+export function busClosed(name: string): Fault {
+  return new Fault("unavailable", "bus.closed", `The ${name} bus is closed.`)
+}
