@@ -1,6 +1,6 @@
 // Servers, flavors, key pairs, hosts: what other parts of the program may use of the compute service.
 import type { Service } from "../engine/service.ts"
-import type {} from "./config.ts"
+import "./config.ts"
 import { machinesReconciler } from "./host/machines.reconciler.ts"
 import { listenToAgents } from "./host/report.ts"
 import { hostPolicies, serverPolicies } from "./policy.ts"

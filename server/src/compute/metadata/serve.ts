@@ -12,7 +12,11 @@ import { metadataFacts } from "./content.ts"
 /** A guest that keeps a connection open holds nothing of ours for longer. */
 const idleMs = 30_000
 
-export async function serveMetadata(platform: Platform, socketPath: string): Promise<AsyncDisposable> {
+export async function serveMetadata(
+  platform: Platform,
+  options: { socketPath: string },
+): Promise<AsyncDisposable> {
+  const { socketPath } = options
   await rm(socketPath, { force: true })
   const http = createServer({ keepAliveTimeout: idleMs, requestTimeout: idleMs }, (request, response) => {
     answer(platform, request, response).catch((error: unknown) => {
