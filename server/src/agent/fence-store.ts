@@ -60,7 +60,9 @@ export class FenceStore {
       known.fence !== next.fence ||
       known.isDestroyed !== next.isDestroyed
     if (!isNews) return
-    await writeStateFile(this.#path(serverId), next)
+    // The outcome of the command is flushed and takes this along. What a loss of power can undo is a few seconds
+    // old, and the host takes longer to boot than a paused worker keeps its lease.
+    await writeStateFile(this.#path(serverId), next, { isDurable: next.isDestroyed })
     this.#known.set(serverId, next)
   }
 
@@ -76,7 +78,8 @@ export class FenceStore {
         void removeStateFile(path)
         continue
       }
-      const record = readStateFile(path) as FenceRecord
+      const record = readStateFile(path) as FenceRecord | undefined
+      if (!record) continue
       const isOld = clock.now().getTime() - statSync(path).mtimeMs > tombstoneKeptMs
       if (record.isDestroyed && isOld) void removeStateFile(path)
       else this.#known.set(serverId, record)

@@ -21,7 +21,7 @@ export async function ensureMachine(context: AgentContext, spec: VmSpec, power: 
   await using revert = new Revert()
   // Written down first: whatever follows can then be found and finished, or removed, after any crash.
   const state = prior?.state ?? { power: "absent" as const, since: context.clock.now().toISOString() }
-  await machines.put({ spec, wanted: power, handle: prior?.handle ?? null, state })
+  await machines.put({ spec, wanted: power, handle: prior?.handle ?? null, state }, { isIntent: true })
   revert.push(() => forget(context, spec.serverId, prior))
   const vifs: PluggedVif[] = []
   const had = new Set(prior?.spec.vifs.map((vif) => vif.portId))
@@ -88,7 +88,7 @@ export async function setMachinePower(
 ): Promise<VmState> {
   const record = existing(context, serverId)
   // The wish is kept first, so that a crash on the way does not start a machine that was to be stopped.
-  await context.machines.put({ ...record, wanted: power })
+  await context.machines.put({ ...record, wanted: power }, { isIntent: true })
   const handle = handleOf(context, serverId, record)
   const state = await context.hypervisor.setPower(handle, power, { graceMs })
   await context.machines.put({ ...record, wanted: power, state })

@@ -1,10 +1,11 @@
 // What the agent was told of each machine, and what it last knew of it: vms/<serverId>/machine.json.
 import { readdirSync } from "node:fs"
+import { rm } from "node:fs/promises"
 import { join } from "node:path"
 import { isUuid } from "../platform/ids/ids.ts"
 import type { VmHandle } from "./hypervisor/hypervisor.ts"
 import type { VmSpec, VmState } from "./protocol.ts"
-import { readStateFile, removeStateFile, writeStateFile } from "./state-file.ts"
+import { readStateFile, writeStateFile } from "./state-file.ts"
 
 export interface MachineRecord {
   spec: VmSpec
@@ -60,13 +61,16 @@ export class MachineStore {
     }
   }
 
-  async put(record: MachineRecord): Promise<void> {
-    await writeStateFile(this.#path(record.spec.serverId), record)
+  /** `isIntent`: about to be overwritten by the outcome; must outlive this process only. */
+  async put(record: MachineRecord, options: { isIntent?: boolean } = {}): Promise<void> {
+    const isDurable = !options.isIntent
+    await writeStateFile(this.#path(record.spec.serverId), record, { isDurable })
     this.#records.set(record.spec.serverId, record)
   }
 
+  /** The record and whatever else is left in the machine's directory. */
   async remove(serverId: string): Promise<void> {
-    await removeStateFile(this.#path(serverId))
+    await rm(join(this.#vmsDir, serverId), { recursive: true, force: true })
     this.#records.delete(serverId)
   }
 

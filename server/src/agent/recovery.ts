@@ -5,7 +5,6 @@
 //   ran when the host was stopped (marker)       started again
 //   ran, and the host has booted since           started again
 //   ran, and died while nobody looked            reported as shutdown
-import { bootId } from "../platform/exec/process.ts"
 import { describeError } from "../platform/fault/fault.ts"
 import { type AgentContext, handleOf, noteState, reportState } from "./context.ts"
 import { destroyMachine, ensureMachine } from "./machine-commands.ts"
@@ -32,8 +31,6 @@ const adoptWidth = 16
 const resumeWidth = 4
 const powerOffWidth = 64
 
-export const kernelBootId = bootId
-
 /** Adopts and reports; resolves then. Machines that must start again do so behind `resumed`. */
 export async function recoverMachines(deps: RecoveryDeps): Promise<{ resumed: Promise<void> }> {
   const { context, queues, directories } = deps
@@ -49,7 +46,7 @@ export async function recoverMachines(deps: RecoveryDeps): Promise<{ resumed: Pr
           const before = context.machines.get(serverId)?.state.power
           const state = await recoverMachine(context, serverId)
           const wasMarked = marker?.machines.find((machine) => machine.serverId === serverId)
-          if (state?.power !== "shutdown") return
+          if (!state || !isDown(state)) return
           if (wasMarked) toResume.push(wasMarked)
           else if (hasRebooted && (before === "running" || before === "paused")) {
             toResume.push({ serverId, power: before })
@@ -72,7 +69,7 @@ export async function recoverMachines(deps: RecoveryDeps): Promise<{ resumed: Pr
   return { resumed }
 }
 
-/** Null when there is no such machine any more. Reports every state but `shutdown`, which may be resumed. */
+/** Null when there is no such machine any more. Reports it, unless it is down and may be resumed. */
 async function recoverMachine(context: AgentContext, serverId: string): Promise<VmState | null> {
   if (context.fences.isDestroyed(serverId)) {
     await destroyMachine(context, serverId)
@@ -83,11 +80,15 @@ async function recoverMachine(context: AgentContext, serverId: string): Promise<
   const state = await context.hypervisor.recover(handleOf(context, serverId, record))
   if (!record) return null
   await context.machines.put({ ...record, state })
-  if (state.power === "shutdown") return state
+  if (isDown(state)) return state
   reportState(context, serverId, state)
   // The network engine may have forgotten its ports while we were away.
   for (const vif of record.spec.vifs) await context.ports.plug(vif)
   return state
+}
+
+function isDown(state: VmState): boolean {
+  return state.power === "shutdown" || state.power === "crashed"
 }
 
 async function resumeMachine(

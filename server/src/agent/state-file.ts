@@ -1,17 +1,23 @@
 // Small JSON files that are either the old or the new version after any crash: written beside, flushed, renamed.
+// `isDurable: false` leaves out the flush (some milliseconds): enough against the death of this process, and after
+// the loss of power the old version may be found, or an empty file, which counts as none.
 import { mkdirSync, readFileSync } from "node:fs"
 import { open, rename, rm } from "node:fs/promises"
 import { dirname } from "node:path"
 
 let sequence = 0
 
-export async function writeStateFile(path: string, value: unknown): Promise<void> {
+export async function writeStateFile(
+  path: string,
+  value: unknown,
+  options: { isDurable?: boolean } = {},
+): Promise<void> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o711 })
   const temporary = `${path}.${process.pid}.${++sequence}.tmp`
   const file = await open(temporary, "w", 0o600)
   try {
     await file.writeFile(`${JSON.stringify(value)}\n`)
-    await file.datasync()
+    if (options.isDurable ?? true) await file.datasync()
   } finally {
     await file.close()
   }
@@ -27,7 +33,7 @@ export function readStateFile(path: string): unknown {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined
     throw error
   }
-  return JSON.parse(text)
+  return text === "" ? undefined : JSON.parse(text)
 }
 
 export async function removeStateFile(path: string): Promise<void> {

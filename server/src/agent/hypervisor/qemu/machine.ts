@@ -251,13 +251,14 @@ export class QemuMachine {
     }
   }
 
-  /** The end of what QEMU printed, without its time stamps. */
+  /** The end of what QEMU printed, without its time stamps and warnings. */
   #lastWords(): string {
     try {
       const lines = readFileSync(this.directory.qemuLog, "utf8").trim().split("\n")
       return lines
-        .slice(-3)
         .map((line) => line.replace(/^\S+Z /, "").replace(/^qemu-system-x86_64: /, ""))
+        .filter((line) => !line.startsWith("warning: "))
+        .slice(-3)
         .join("; ")
         .slice(-400)
     } catch {

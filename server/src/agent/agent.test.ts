@@ -1,0 +1,303 @@
+// The agent's promises, over the fake hypervisor.
+import assert from "node:assert/strict"
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { after, afterEach, test } from "node:test"
+import { eventually } from "../platform/clock/clock.ts"
+import { Fault } from "../platform/fault/fault.ts"
+import { newUuid } from "../platform/ids/ids.ts"
+import { noImageCache } from "./image-cache/no-image-cache.ts"
+import { agentDirectories } from "./machine-store.ts"
+import type { Fence, VmSpec } from "./protocol.ts"
+import { exampleSpec } from "./testing/example-spec.ts"
+import { type FakeAgent, openFakeAgent as open } from "./testing/fake-agent.ts"
+
+const root = mkdtempSync(join(tmpdir(), "kumoi-fake-agent-"))
+after(() => rmSync(root, { recursive: true }))
+let count = 0
+
+// An agent that a failed test left open would keep the process alive.
+const opened: FakeAgent[] = []
+afterEach(async () => {
+  for (const { agent } of opened.splice(0)) await agent.release()
+})
+
+async function openFakeAgent(options: Parameters<typeof open>[0]): Promise<FakeAgent> {
+  const made = await open(options)
+  opened.push(made)
+  return made
+}
+
+interface Bench {
+  dataDir: string
+  plugged: Set<string>
+}
+
+const newBench = (): Bench => ({ dataDir: join(root, String(++count)), plugged: new Set() })
+const first: Fence = { generation: 1, fence: 1 }
+const second: Fence = { generation: 1, fence: 2 }
+
+function machine(serverId = newUuid()): VmSpec {
+  const vif = { portId: newUuid(), macAddress: "fa:16:3e:00:00:01", mtu: 1442, networkId: newUuid() }
+  return { ...exampleSpec(serverId), vifs: [vif] }
+}
+
+function isFault(code: string): (error: unknown) => boolean {
+  return (error) => error instanceof Fault && error.code === code
+}
+
+test("the life of a machine: made, listed, stopped, started, paused, rebooted, destroyed", async () => {
+  const bench = newBench()
+  const { agent, told } = await openFakeAgent(bench)
+  const spec = machine()
+  const { serverId } = spec
+  const power = async () => (await agent.handle("vm.inspect", { serverId })).power
+  assert.equal(await power(), "absent")
+  assert.equal((await agent.handle("vm.ensure", { spec, power: "running", fence: first })).power, "running")
+  assert.deepEqual([...bench.plugged], [spec.vifs[0]?.portId])
+  assert.deepEqual(
+    (await agent.handle("vm.list", {})).map((m) => [m.serverId, m.state.power]),
+    [[serverId, "running"]],
+  )
+  assert.equal((await agent.handle("vm.pause", { serverId, fence: first })).power, "paused")
+  assert.equal((await agent.handle("vm.unpause", { serverId, fence: first })).power, "running")
+  assert.equal((await agent.handle("vm.stop", { serverId, graceMs: 0, fence: first })).power, "shutdown")
+  await agent.handle("vm.ensure", { spec, power: "running", fence: first })
+  const reboot = { spec, hard: false, graceMs: 0, fence: first }
+  assert.equal((await agent.handle("vm.reboot", reboot)).power, "running")
+  assert.match(
+    (await agent.handle("vm.console_log", { serverId, lines: null })).output,
+    /login: [\s\S]*login: /,
+  )
+  assert.equal((await agent.handle("vm.destroy", { serverId, fence: first })).power, "absent")
+  assert.equal((await agent.handle("vm.destroy", { serverId, fence: first })).power, "absent")
+  assert.deepEqual(await agent.handle("vm.list", {}), [])
+  assert.equal(bench.plugged.size, 0)
+  // What was asked for is answered, not reported.
+  assert.deepEqual(told(serverId), [])
+  await agent.release()
+})
+
+test("a stale command is refused, before and after the destroy, also by the next agent", async () => {
+  const bench = newBench()
+  const one = await openFakeAgent(bench)
+  const spec = machine()
+  const { serverId } = spec
+  await one.agent.handle("vm.ensure", { spec, power: "running", fence: second })
+  const stale = isFault("agent.fence.stale")
+  await assert.rejects(one.agent.handle("vm.stop", { serverId, graceMs: 0, fence: first }), stale)
+  await one.agent.handle("vm.destroy", { serverId, fence: second })
+  // The paused worker of the saga that was unwound wakes up and repeats its command.
+  await assert.rejects(one.agent.handle("vm.ensure", { spec, power: "running", fence: second }), stale)
+  await one.agent.release()
+  const two = await openFakeAgent(bench)
+  await assert.rejects(two.agent.handle("vm.ensure", { spec, power: "running", fence: second }), stale)
+  assert.deepEqual(await two.agent.handle("vm.list", {}), [])
+  const newer = { generation: 2, fence: 0 }
+  await two.agent.handle("vm.ensure", { spec, power: "running", fence: newer })
+  await two.agent.release()
+})
+
+test("a failed ensure leaves no port, no record, no machine, and can be repeated", async () => {
+  const bench = newBench()
+  const { agent, fake } = await openFakeAgent(bench)
+  const spec = machine()
+  fake.setControl({ fail: { operation: "ensure", at: 1 } })
+  const ensure = () => agent.handle("vm.ensure", { spec, power: "running", fence: first })
+  await assert.rejects(ensure(), isFault("agent.machine.start_failed"))
+  assert.equal(bench.plugged.size, 0)
+  assert.deepEqual(await agent.handle("vm.list", {}), [])
+  assert.equal((await ensure()).power, "running")
+  await agent.release()
+})
+
+test("a failed repeat leaves the machine as it was", async () => {
+  const bench = newBench()
+  const { agent, fake } = await openFakeAgent(bench)
+  const spec = machine()
+  await agent.handle("vm.ensure", { spec, power: "running", fence: first })
+  const grown = { ...spec, vifs: [...spec.vifs, ...machine().vifs] }
+  fake.setControl({ fail: { operation: "ensure", at: 1 } })
+  await assert.rejects(agent.handle("vm.ensure", { spec: grown, power: "running", fence: first }))
+  assert.deepEqual([...bench.plugged], [spec.vifs[0]?.portId])
+  assert.equal((await agent.handle("vm.inspect", { serverId: spec.serverId })).power, "running")
+  await agent.release()
+})
+
+test("an image that cannot be had gives its own fault and leaves nothing", async () => {
+  const bench = newBench()
+  const images = { ...noImageCache, ensureImage: () => Promise.reject(new Error("the store is away")) }
+  const { agent } = await openFakeAgent({ ...bench, images })
+  const ensure = agent.handle("vm.ensure", { spec: machine(), power: "running", fence: first })
+  await assert.rejects(ensure, /the store is away/)
+  assert.equal(bench.plugged.size, 0)
+  assert.deepEqual(await agent.handle("vm.list", {}), [])
+  await agent.release()
+})
+
+test("commands of one machine run one after the other, in their order", async () => {
+  const { agent, fake } = await openFakeAgent(newBench())
+  const spec = machine()
+  fake.setControl({ delayMs: 5 })
+  const states = await Promise.all([
+    agent.handle("vm.ensure", { spec, power: "running", fence: first }),
+    agent.handle("vm.pause", { serverId: spec.serverId, fence: first }),
+    agent.handle("vm.stop", { serverId: spec.serverId, graceMs: 0, fence: first }),
+    agent.handle("vm.destroy", { serverId: spec.serverId, fence: first }),
+  ])
+  assert.deepEqual(
+    states.map((state) => state.power),
+    ["running", "paused", "shutdown", "absent"],
+  )
+  await agent.release()
+})
+
+test("a machine's own end is reported once", async () => {
+  const { agent, fake, told } = await openFakeAgent(newBench())
+  const spec = machine()
+  await agent.handle("vm.ensure", { spec, power: "running", fence: first })
+  fake.guestPowersOff(spec.serverId)
+  await eventually("the report", () => told(spec.serverId).length > 0)
+  await agent.handle("vm.ensure", { spec, power: "running", fence: first })
+  fake.losePower([spec.serverId])
+  await eventually("the second report", () => told(spec.serverId).length > 1)
+  assert.deepEqual(told(spec.serverId), ["shutdown", "crashed"])
+  await agent.release()
+})
+
+test("release leaves machines running, and the next agent reports them and their deaths meanwhile", async () => {
+  const bench = newBench()
+  const one = await openFakeAgent(bench)
+  const [alive, dead] = [machine(), machine()]
+  for (const spec of [alive, dead]) {
+    await one.agent.handle("vm.ensure", { spec, power: "running", fence: first })
+  }
+  await one.agent.release()
+  one.fake.guestPowersOff(dead.serverId)
+  bench.plugged.clear()
+  const two = await openFakeAgent(bench)
+  await eventually("both reports", () => two.told(dead.serverId).length > 0)
+  assert.deepEqual(two.told(alive.serverId), ["running"])
+  assert.deepEqual(two.told(dead.serverId), ["shutdown"])
+  assert.deepEqual([...bench.plugged], [alive.vifs[0]?.portId])
+  await two.agent.release()
+})
+
+test("a clean stop powers all off, silently, and the next start brings back what ran", async () => {
+  const bench = newBench()
+  const one = await openFakeAgent(bench)
+  const [ran, paused, off] = [machine(), machine(), machine()]
+  await one.agent.handle("vm.ensure", { spec: ran, power: "running", fence: first })
+  await one.agent.handle("vm.ensure", { spec: paused, power: "paused", fence: first })
+  await one.agent.handle("vm.ensure", { spec: off, power: "shutdown", fence: first })
+  await one.agent.stopForShutdown({ graceMs: 100 })
+  assert.deepEqual(one.told(ran.serverId), [])
+  await assert.rejects(one.agent.handle("vm.list", {}), isFault("agent.host.stopping"))
+  for (const spec of [ran, paused, off]) {
+    const state = await one.fake.inspect({ serverId: spec.serverId, driver: "fake" })
+    assert.equal(state.power, "shutdown")
+  }
+  const two = await openFakeAgent(bench)
+  await eventually("the machines to be back", () => two.told(paused.serverId).length > 0)
+  await eventually("the machines to be back", () => two.told(ran.serverId).length > 0)
+  assert.deepEqual(two.told(ran.serverId), ["running"])
+  assert.deepEqual(two.told(paused.serverId), ["paused"])
+  assert.deepEqual(two.told(off.serverId), ["shutdown"])
+  await two.agent.release()
+  // The marker is used up: what dies now is not brought back by the next start.
+  two.fake.losePower()
+  const three = await openFakeAgent(bench)
+  assert.deepEqual(three.told(ran.serverId), ["crashed"])
+  await three.agent.release()
+})
+
+test("what ran when the host lost its power runs again after its reboot", async () => {
+  const bench = newBench()
+  const one = await openFakeAgent(bench)
+  const [ran, off] = [machine(), machine()]
+  await one.agent.handle("vm.ensure", { spec: ran, power: "running", fence: first })
+  await one.agent.handle("vm.ensure", { spec: off, power: "running", fence: first })
+  await one.agent.handle("vm.stop", { serverId: off.serverId, graceMs: 0, fence: first })
+  await one.agent.release()
+  one.fake.losePower()
+  const two = await openFakeAgent({ ...bench, bootId: "boot-2" })
+  await eventually("the machine to be back", () => two.told(ran.serverId).length > 0)
+  assert.deepEqual(two.told(ran.serverId), ["running"])
+  assert.deepEqual(two.told(off.serverId), ["shutdown"])
+  await two.agent.release()
+})
+
+test("a destroy that a crash cut short is finished at the next start", async () => {
+  const bench = newBench()
+  const one = await openFakeAgent(bench)
+  const spec = machine()
+  await one.agent.handle("vm.ensure", { spec, power: "running", fence: first })
+  one.fake.setControl({ fail: { operation: "destroy", at: 1 } })
+  await assert.rejects(one.agent.handle("vm.destroy", { serverId: spec.serverId, fence: first }))
+  await one.agent.release()
+  const two = await openFakeAgent(bench)
+  assert.deepEqual(await two.agent.handle("vm.list", {}), [])
+  assert.equal(bench.plugged.size, 0)
+  assert.deepEqual(readdirSync(agentDirectories(bench.dataDir).vms), [])
+  await two.agent.release()
+})
+
+test("a directory that no record explains is listed, for the cloud to decide", async () => {
+  const bench = newBench()
+  const serverId = newUuid()
+  mkdirSync(join(agentDirectories(bench.dataDir).vms, serverId), { recursive: true })
+  const { agent } = await openFakeAgent(bench)
+  const list = await agent.handle("vm.list", {})
+  assert.deepEqual(
+    list.map((m) => [m.serverId, m.state.power]),
+    [[serverId, "absent"]],
+  )
+  await agent.handle("vm.destroy", { serverId, fence: first })
+  assert.deepEqual(await agent.handle("vm.list", {}), [])
+  await agent.release()
+})
+
+test("interfaces are added and removed, and follow the spec of a later ensure", async () => {
+  const bench = newBench()
+  const { agent } = await openFakeAgent(bench)
+  const spec = machine()
+  const { serverId } = spec
+  await agent.handle("vm.ensure", { spec, power: "running", fence: first })
+  const [vif] = machine().vifs
+  assert.ok(vif)
+  await agent.handle("vm.plug", { serverId, vif, fence: first })
+  assert.equal(bench.plugged.size, 2)
+  await agent.handle("vm.unplug", { serverId, portId: vif.portId, fence: first })
+  assert.deepEqual([...bench.plugged], [spec.vifs[0]?.portId])
+  await agent.handle("vm.ensure", { spec: { ...spec, vifs: [vif] }, power: "running", fence: first })
+  assert.deepEqual([...bench.plugged], [vif.portId])
+  const { nics } = await agent.handle("vm.diagnostics", { serverId })
+  assert.deepEqual(
+    nics.map((nic) => nic.macAddress),
+    [vif.macAddress],
+  )
+  await agent.release()
+})
+
+test("unknown machines, bad ids and missing abilities are told apart", async () => {
+  const { agent } = await openFakeAgent(newBench())
+  const serverId = newUuid()
+  const notFound = isFault("agent.machine.not_found")
+  await assert.rejects(agent.handle("vm.stop", { serverId, graceMs: 0, fence: first }), notFound)
+  await assert.rejects(agent.handle("vm.console_log", { serverId, lines: 1 }), notFound)
+  const outside = agent.handle("vm.destroy", { serverId: "../../etc", fence: first })
+  await assert.rejects(outside, isFault("request.invalid"))
+  const spec = machine()
+  await agent.handle("vm.ensure", { spec, power: "running", fence: first })
+  const vnc = agent.handle("vm.vnc", { serverId: spec.serverId })
+  await assert.rejects(vnc, isFault("agent.host.ability_missing"))
+  await agent.release()
+})
+
+test("the host says that it is alive, with what it has", async () => {
+  const { agent, reports } = await openFakeAgent(newBench())
+  const alive = await eventually("the first report", () => reports.find((r) => r.kind === "alive"))
+  assert.ok(alive.kind === "alive" && alive.description.ramMib > 0)
+  await agent.release()
+})

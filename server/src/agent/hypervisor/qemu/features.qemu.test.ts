@@ -1,0 +1,226 @@
+// What only QEMU has: disks and their snapshots, taps, sockets, privileges.
+import assert from "node:assert/strict"
+import { readFileSync, statSync } from "node:fs"
+import { connect } from "node:net"
+import { join } from "node:path"
+import { after, afterEach, before, describe, test } from "node:test"
+import { eventually } from "../../../platform/clock/clock.ts"
+import { exec } from "../../../platform/exec/exec.ts"
+import { newUuid } from "../../../platform/ids/ids.ts"
+import { agentDiskTooSmall, agentStartFailed } from "../../faults.ts"
+import type { DiskSpec, VmSpec } from "../../protocol.ts"
+import { makeTinyDriver, type TinyDriver, testRunAs } from "../../testing/tiny-driver.ts"
+import { typeOnSerial } from "../../testing/tiny-guest.ts"
+import type { VmHandle } from "../hypervisor.ts"
+import type { QemuHypervisor, QemuOptions } from "./qemu.ts"
+import { runDirectory } from "./run-directory.ts"
+
+const mib = 1024 * 1024
+let tiny: TinyDriver
+let reachable: TinyDriver
+let driver: QemuHypervisor
+const made: [QemuHypervisor, VmHandle][] = []
+const netns = `kumoi-test-${process.pid}`
+
+before(async () => {
+  tiny = await makeTinyDriver()
+  reachable = await makeTinyDriver({ isReachable: true })
+  driver = tiny.open()
+})
+afterEach(async () => {
+  for (const [owner, handle] of made.splice(0)) {
+    await owner.destroy(handle)
+    if (owner !== driver) await owner[Symbol.asyncDispose]()
+  }
+})
+after(async () => {
+  await driver[Symbol.asyncDispose]()
+  tiny.dispose()
+  reachable.dispose()
+})
+
+async function start(
+  change: Partial<VmSpec> = {},
+  owner = driver,
+  from = tiny,
+  vifs = [] as { device: string | null }[],
+) {
+  const serverId = newUuid()
+  const plugged = vifs.map(({ device }, index) => ({
+    portId: `${index}${serverId.slice(1)}`,
+    macAddress: `fa:16:3e:00:00:0${index}`,
+    mtu: 1400,
+    device,
+  }))
+  const input = { ...from.input(serverId, change), vifs: plugged, power: "running" as const }
+  const handle = { serverId, driver: "qemu" }
+  made.push([owner, handle])
+  await owner.ensure(input, null)
+  return { input, handle, directory: runDirectory(from.vmsDir, serverId) }
+}
+
+async function untilSaid(handle: VmHandle, pattern: RegExp, owner = driver): Promise<string> {
+  const said = async () => {
+    const text = await owner.consoleLog(handle, null)
+    return pattern.test(text) && text
+  }
+  return await eventually(`the guest to say ${pattern}`, said, { timeoutMs: 60_000 })
+}
+
+describe("snapshots hold what the guest wrote, and need no other file", () => {
+  const check = async (from: TinyDriver) => {
+    const owner = from.open()
+    const { handle, directory } = await start({}, owner, from)
+    await untilSaid(handle, /GUEST is up/, owner)
+    await typeOnSerial(directory.serialSocket, "echo writ''ten > /dev/vda; sync; echo GUEST is done''!")
+    await untilSaid(handle, /GUEST is done!/, owner)
+    const path = join(from.directory, `${handle.serverId}.qcow2`)
+    await owner.snapshot(handle, "root", path)
+    assert.equal((await owner.inspect(handle)).power, "running")
+    const info: Record<string, unknown> = JSON.parse(
+      (await exec("qemu-img", ["info", "--output=json", "-f", "qcow2", path])).stdout,
+    )
+    assert.equal(info["backing-filename"], undefined)
+    assert.equal(info["virtual-size"], 1024 * mib)
+    const rawPath = `${path}.raw`
+    await exec("qemu-img", ["convert", "-f", "qcow2", "-O", "raw", path, rawPath])
+    const head = readFileSync(rawPath).subarray(0, 20).toString()
+    assert.ok(head.startsWith("written\n"), head)
+    assert.equal(head.slice(10), "kumoikumoi")
+    assert.ok(statSync(path).size < 8 * mib, "holes stay holes")
+    assert.equal(statSync(path).uid, process.getuid?.())
+    // Again, over what the first one left.
+    await owner.snapshot(handle, "root", path)
+  }
+  test("copied by QEMU while the guest runs", async () => await check(reachable))
+  test("read from outside while the guest is paused, where QEMU cannot reach the target", async () => {
+    await check(tiny)
+  })
+})
+
+test("QEMU gives up root, filters its system calls, and nobody else can use its sockets", async (t) => {
+  if (!testRunAs) return t.skip("not root")
+  const { handle, directory } = await start()
+  const status = readFileSync(`/proc/${await driver.processId(handle)}/status`, "utf8")
+  assert.match(status, /^Uid:\s+64055\s+64055\s+64055\s+64055$/m)
+  assert.match(status, /^Groups:\s*(64055\s*)?$/m)
+  assert.match(status, /^Seccomp:\s+2$/m)
+  for (const path of [
+    directory.qmpSocket,
+    directory.vncSocket,
+    directory.serialSocket,
+    directory.serialLog,
+  ]) {
+    assert.equal(statSync(path).mode & 0o777, 0o600, path)
+  }
+})
+
+test("the screen is served over VNC", async () => {
+  const { handle } = await start()
+  const socket = connect(driver.vncSocket(handle))
+  const [hello] = await Promise.all([
+    new Promise<string>((resolve) => socket.once("data", (data) => resolve(data.toString()))),
+  ])
+  socket.destroy()
+  assert.match(hello, /^RFB 003\.008/)
+})
+
+test("a disk grows when the spec does, keeps its data, and is made anew for another image", async () => {
+  const { input, handle, directory } = await start()
+  await untilSaid(handle, /GUEST is up/)
+  await typeOnSerial(directory.serialSocket, "echo writ''ten > /dev/vda; sync; echo GUEST is done''!")
+  await untilSaid(handle, /GUEST is done!/)
+  await driver.setPower(handle, "shutdown", { graceMs: 0 })
+  const [root] = input.spec.disks
+  assert.ok(root)
+  const withRoot = (disk: DiskSpec) => ({ ...input, spec: { ...input.spec, disks: [disk] } })
+  await driver.ensure(withRoot({ ...root, sizeBytes: 2048 * mib }), handle)
+  await untilSaid(handle, /GUEST disk vda 4194304 start=writt/)
+  await driver.setPower(handle, "shutdown", { graceMs: 0 })
+  const other = { kind: "image", imageId: "other", checksum: "1".repeat(32), diskFormat: "raw" } as const
+  await driver.ensure(withRoot({ ...root, source: other }), handle)
+  await untilSaid(handle, /GUEST disk vda 2097152 start=kumoi/)
+})
+
+test("a root disk smaller than its image, and a start that QEMU refuses, are told as such", async () => {
+  const [root] = tiny.input(newUuid()).spec.disks
+  assert.ok(root)
+  await assert.rejects(start({ disks: [{ ...root, sizeBytes: 512 * 1024 }] }), agentDiskTooSmall.is)
+  await assert.rejects(start({ ramMib: 64 * mib }), agentStartFailed.is)
+})
+
+test("q35 boots too, with sockets in a short directory when the path is long", async () => {
+  const deep = await makeTinyDriver({ vmsDirName: "d".repeat(90) })
+  const owner = deep.open()
+  const { handle, directory } = await start({ properties: { hw_machine_type: "q35" } }, owner, deep)
+  assert.notEqual(directory.sockets, directory.root)
+  await untilSaid(handle, /GUEST is up/, owner)
+  const vif = { portId: newUuid(), macAddress: "fa:16:3e:00:00:77", mtu: 1400, device: null }
+  await owner.plugVif(handle, vif)
+  await typeOnSerial(directory.serialSocket, "sleep 1; cat /sys/class/net/*/address; echo GUEST saw''")
+  await untilSaid(handle, /fa:16:3e:00:00:77[\s\S]*GUEST saw/, owner)
+  await owner.unplugVif(handle, vif.portId)
+  await owner.destroy(handle)
+  deep.dispose()
+})
+
+test("taps: at the start and while it runs, in the namespace of the cloud, after root was given up", async (t) => {
+  if (!testRunAs) return t.skip("not root")
+  await exec("ip", ["netns", "add", netns])
+  try {
+    for (const tap of ["tapcold", "taphot"]) {
+      await exec("ip", [
+        "-n",
+        netns,
+        "tuntap",
+        "add",
+        "dev",
+        tap,
+        "mode",
+        "tap",
+        "user",
+        String(testRunAs.uid),
+      ])
+      await exec("ip", ["-n", netns, "link", "set", "dev", tap, "up"])
+    }
+    const prefix: QemuOptions["commandPrefix"] = () => ["ip", "netns", "exec", netns]
+    const owner = tiny.open({ commandPrefix: prefix })
+    const { handle, directory } = await start({}, owner, tiny, [{ device: "tapcold" }])
+    await untilSaid(handle, /GUEST is up/, owner)
+    const carrier = async (tap: string) =>
+      (await exec("ip", ["-n", netns, "-o", "link", "show", "dev", tap])).stdout
+    assert.match(await carrier("tapcold"), /LOWER_UP/)
+    assert.doesNotMatch(await carrier("taphot"), /LOWER_UP/)
+    const vif = { portId: newUuid(), macAddress: "fa:16:3e:00:00:88", mtu: 1400, device: "taphot" }
+    await owner.plugVif(handle, vif)
+    assert.match(await carrier("taphot"), /LOWER_UP/)
+    await typeOnSerial(directory.serialSocket, "ip link set eth0 up; ip a add 198.51.100.2/24 dev eth0")
+    await typeOnSerial(directory.serialSocket, "arping -c 2 -I eth0 198.51.100.1; echo GUEST asked''")
+    await untilSaid(handle, /GUEST asked/, owner)
+    const { nics } = await owner.diagnostics(handle)
+    assert.ok((nics[0]?.txPackets ?? 0) >= 2, JSON.stringify(nics))
+    await owner.unplugVif(handle, vif.portId)
+    assert.doesNotMatch(await carrier("taphot"), /LOWER_UP/)
+    await owner.destroy(handle)
+  } finally {
+    await exec("ip", ["netns", "delete", netns])
+  }
+})
+
+test("a chatty guest does not fill the disk", async () => {
+  const { handle, directory } = await start()
+  await untilSaid(handle, /GUEST is up/)
+  await typeOnSerial(directory.serialSocket, "yes 0123456789012345678901234567890123456789 | head -n 30000")
+  await eventually("the log to be cut", () => fileSize(directory.serialLogOld) > 0, { timeoutMs: 60_000 })
+  await typeOnSerial(directory.serialSocket, "echo GUEST said'' enough")
+  await untilSaid(handle, /GUEST said enough/)
+  assert.ok(fileSize(directory.serialLog) + fileSize(directory.serialLogOld) < 4 * mib)
+})
+
+function fileSize(path: string): number {
+  try {
+    return statSync(path).size
+  } catch {
+    return 0
+  }
+}

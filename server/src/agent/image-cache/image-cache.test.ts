@@ -1,0 +1,178 @@
+import assert from "node:assert/strict"
+import { createHash } from "node:crypto"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Readable } from "node:stream"
+import { after, test } from "node:test"
+import { systemClock } from "../../platform/clock/clock.ts"
+import { exec } from "../../platform/exec/exec.ts"
+import { silentLogger } from "../../platform/log/log.ts"
+import { agentCacheFull, agentImageChecksumWrong, agentImageMissing, agentImageRefused } from "../faults.ts"
+import { createImageCache, type ImageSource, imageKey } from "./image-cache.ts"
+
+const root = mkdtempSync(join(tmpdir(), "kumoi-images-"))
+after(() => rmSync(root, { recursive: true }))
+let count = 0
+const mib = 1024 * 1024
+const none: ReadonlySet<string> = new Set()
+
+function cacheOver(source: ImageSource["open"], limitBytes = 64 * mib, dir = join(root, `cache${++count}`)) {
+  return {
+    dir,
+    cache: createImageCache({
+      dir,
+      source: { open: source },
+      limitBytes,
+      clock: systemClock,
+      log: silentLogger,
+    }),
+  }
+}
+
+function sum(data: Uint8Array, algorithm = "md5"): string {
+  return createHash(algorithm).update(data).digest("hex")
+}
+
+function stored(data: Uint8Array): string {
+  const path = join(root, `image${++count}`)
+  writeFileSync(path, data)
+  return path
+}
+
+const request = (data: Uint8Array, diskFormat = "raw", algorithm = "md5") => ({
+  imageId: "i1",
+  checksum: sum(data, algorithm),
+  diskFormat,
+})
+
+async function made(format: string, options: string[] = []): Promise<Buffer> {
+  const path = join(root, `made${++count}.${format}`)
+  await exec("qemu-img", ["create", "-q", "-f", format, ...options, path, "16M"])
+  return readFileSync(path)
+}
+
+test("a local image is linked, fetched once, and known to the next cache", async () => {
+  const data = Buffer.alloc(mib, "kumoi")
+  const path = stored(data)
+  let opened = 0
+  const open = async () => {
+    opened++
+    return { path }
+  }
+  const { cache, dir } = cacheOver(open)
+  const [a, b] = await Promise.all([
+    cache.ensureImage(request(data), none),
+    cache.ensureImage(request(data), none),
+  ])
+  assert.deepEqual(a, b)
+  assert.deepEqual([a.format, a.virtualSizeBytes, opened], ["raw", mib, 1])
+  assert.equal(statSync(a.path).ino, statSync(path).ino)
+  rmSync(path)
+  const next = cacheOver(open, 64 * mib, dir)
+  assert.deepEqual(readFileSync((await next.cache.ensureImage(request(data), none)).path), data)
+  assert.equal(opened, 1)
+})
+
+test("a stream is checked against its checksum of any kind, and a wrong one leaves nothing", async () => {
+  const data = Buffer.alloc(mib, "stream")
+  for (const algorithm of ["md5", "sha256", "sha512"]) {
+    const { cache } = cacheOver(async () => ({ stream: Readable.from([data]) }))
+    const image = await cache.ensureImage(request(data, "raw", algorithm), none)
+    assert.deepEqual(readFileSync(image.path), data)
+  }
+  const { cache, dir } = cacheOver(async () => ({ stream: Readable.from([data.subarray(1)]) }))
+  await assert.rejects(cache.ensureImage(request(data), none), agentImageChecksumWrong.is)
+  assert.deepEqual(readdirSync(dir), [])
+  const bad = { ...request(data), checksum: "../../../etc/passwd" }
+  await assert.rejects(cache.ensureImage(bad, none), agentImageChecksumWrong.is)
+})
+
+test("a source that cannot open the image is named as such, and asked again the next time", async () => {
+  const data = Buffer.alloc(mib)
+  const path = stored(data)
+  let isBroken = true
+  const { cache } = cacheOver(async () => {
+    if (isBroken) throw new Error("away")
+    return { path }
+  })
+  await assert.rejects(cache.ensureImage(request(data), none), agentImageMissing.is)
+  isBroken = false
+  await cache.ensureImage(request(data), none)
+})
+
+test("every accepted format becomes raw or qcow2", async () => {
+  for (const [format, name] of [
+    ["qcow2", "qcow2"],
+    ["vmdk", "vmdk"],
+    ["vdi", "vdi"],
+    ["vpc", "vhd"],
+    ["vhdx", "vhdx"],
+  ]) {
+    const data = await made(format ?? "", format === "vmdk" ? ["-o", "subformat=monolithicSparse"] : [])
+    const { cache } = cacheOver(async () => ({ path: stored(data) }))
+    const image = await cache.ensureImage(request(data, name), none)
+    assert.equal(image.format, "qcow2")
+    await exec("qemu-img", ["check", "-q", "-f", "qcow2", image.path])
+    assert.ok(image.virtualSizeBytes >= 16 * mib, `${name}: ${image.virtualSizeBytes}`)
+  }
+})
+
+test("images that would reach other files of the host are refused", async () => {
+  const backing = stored(Buffer.alloc(mib, "secret"))
+  const refused: [string, Buffer, RegExp][] = [
+    ["qcow2", await made("qcow2", ["-b", backing, "-F", "raw"]), /backing file/],
+    [
+      "qcow2",
+      await made("qcow2", ["-o", `data_file=${join(root, "outside.raw")},data_file_raw=on`]),
+      /another file/,
+    ],
+    ["raw", await made("qcow2"), /declared as raw and is qcow2/],
+    ["iso", await made("qcow2"), /declared as iso and is qcow2/],
+    ["qcow2", Buffer.alloc(mib), /declared as qcow2 and is plain data/],
+    ["iso", Buffer.alloc(mib), /declared as iso and is none/],
+    ["vmdk", Buffer.from("# Disk DescriptorFile\nversion=1\n".padEnd(1024)), /vmdk-descriptor/],
+    ["vmdk", await made("vmdk", ["-o", "subformat=monolithicFlat"]), /vmdk-descriptor/],
+    ["ploop", Buffer.alloc(mib), /disk format "ploop"/],
+    ["qcow2", Buffer.concat([Buffer.from("QFI\xfb", "latin1"), Buffer.alloc(mib, 0xff)]), /cannot be used/],
+  ]
+  for (const [format, data, why] of refused) {
+    const { cache, dir } = cacheOver(async () => ({ path: stored(data) }))
+    await assert.rejects(cache.ensureImage(request(data, format), none), (error) => {
+      assert.ok(agentImageRefused.is(error), String(error))
+      assert.match(error.message, why)
+      return true
+    })
+    assert.deepEqual(readdirSync(dir), [])
+  }
+})
+
+test("what is not used goes first when room is needed, and what is used stays", async () => {
+  const [a, b, c] = ["a", "b", "c"].map((text) => Buffer.alloc(4 * mib, text))
+  assert.ok(a && b && c)
+  let current: Buffer = a
+  const { cache, dir } = cacheOver(async () => ({ stream: Readable.from([current]) }), 9 * mib)
+  const get = async (data: Buffer, inUse: ReadonlySet<string>) => {
+    current = data
+    return await cache.ensureImage(request(data), inUse)
+  }
+  await get(a, none)
+  await get(b, none)
+  const used = new Set([imageKey(request(a))])
+  await get(c, used)
+  const keys = () => readdirSync(dir).filter((name) => name.endsWith(".raw")).length
+  assert.equal(keys(), 2)
+  assert.deepEqual(readFileSync((await get(a, used)).path), a)
+  const all = new Set([a, c].map((data) => imageKey(request(data))))
+  await assert.rejects(get(b, all), agentCacheFull.is)
+  assert.equal(keys(), 2)
+})
+
+test("what a crash left half done is removed at the start", async () => {
+  const dir = join(root, `cache${++count}`)
+  cacheOver(async () => ({ path: "/none" }), mib, dir)
+  writeFileSync(join(dir, `${"0".repeat(32)}-raw.1.tmp`), "half")
+  writeFileSync(join(dir, `${"0".repeat(32)}-raw.raw`), "without its json")
+  cacheOver(async () => ({ path: "/none" }), mib, dir)
+  assert.deepEqual(readdirSync(dir), [])
+})

@@ -1,0 +1,48 @@
+// An agent over the fake hypervisor for tests: everything in one directory, opened again as often as wanted.
+import { join } from "node:path"
+import { systemClock } from "../../platform/clock/clock.ts"
+import { silentLogger } from "../../platform/log/log.ts"
+import { type Agent, createAgent } from "../agent.ts"
+import { FakeHypervisor } from "../hypervisor/fake/fake.ts"
+import type { ImageCache } from "../image-cache/image-cache.ts"
+import { noImageCache } from "../image-cache/no-image-cache.ts"
+import type { AgentReport } from "../protocol.ts"
+import { memoryPlugger } from "./qemu-agent.ts"
+
+export interface FakeAgent {
+  agent: Agent
+  fake: FakeHypervisor
+  reports: AgentReport[]
+  /** States told of one machine, in order. */
+  told(serverId: string): string[]
+}
+
+export async function openFakeAgent(options: {
+  dataDir: string
+  plugged: Set<string>
+  bootId?: string
+  images?: ImageCache
+}): Promise<FakeAgent> {
+  const fake = new FakeHypervisor({
+    host: "host1",
+    hostIp: "127.0.0.1",
+    dir: join(options.dataDir, "agent", "fake"),
+    clock: systemClock,
+  })
+  const reports: AgentReport[] = []
+  const agent = createAgent({
+    host: "host1",
+    hypervisor: fake,
+    ports: memoryPlugger(options.plugged),
+    images: options.images ?? noImageCache,
+    dataDir: options.dataDir,
+    log: silentLogger,
+    clock: systemClock,
+    report: (report) => reports.push(report),
+    bootId: () => options.bootId ?? "boot-1",
+  })
+  await agent.recoverAll()
+  const told = (serverId: string) =>
+    reports.flatMap((r) => (r.kind === "vm" && r.serverId === serverId ? [r.state.power] : []))
+  return { agent, fake, reports, told }
+}
