@@ -72,9 +72,8 @@ create table engine.reconciler (
   owner text,
   fence bigint not null default 0,
   lease_until timestamptz,
-  -- Counts the pokes; a run that began before the newest poke is followed by one more.
-  poke bigint not null default 0,
-  seen_poke bigint not null default 0,
+  -- Somebody poked while a run went on: whoever ends that run begins another.
+  is_poked boolean not null default false,
   started_at timestamptz,
   ended_at timestamptz,
   duration_ms integer,

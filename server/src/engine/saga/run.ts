@@ -10,8 +10,8 @@ import { makeCtx, type Platform } from "../../platform/context/context.ts"
 import { translateDatabaseError } from "../../platform/db/database.ts"
 import { describeError, type Fault, toFault } from "../../platform/fault/fault.ts"
 import type { Logger } from "../../platform/log/log.ts"
+import { type Attempt, attempt } from "../attempt.ts"
 import type { EngineConfig } from "../config.ts"
-import { type Attempt, attempt } from "./attempt.ts"
 import { hasLogged, nextStep, nextUndo, type Progress, unwoundNode } from "./progress.ts"
 import type { AnySaga, AnyStep, SagaFailure, StepContext } from "./saga.ts"
 import { type After, type LogEvent, type SagaRow, type SagaState, writeLog } from "./store.ts"
@@ -183,6 +183,7 @@ async function tryRun(
 ): Promise<Attempt> {
   const { platform, row } = run
   return await attempt({
+    timeoutCode: "engine.step_timeout",
     what: `Step ${node} of ${run.saga.name}`,
     timeoutMs,
     settleMs: run.config.sagaSettleMs,

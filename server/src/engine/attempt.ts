@@ -1,8 +1,8 @@
-// One try of one step: with a time limit, and a way to stop it from outside.
-import type { Clock } from "../../platform/clock/clock.ts"
-import { Fault } from "../../platform/fault/fault.ts"
+// One try of a step or a run: with a time limit, and a way to stop it from outside.
+import type { Clock } from "../platform/clock/clock.ts"
+import { Fault } from "../platform/fault/fault.ts"
 
-/** Why a step was told to stop although its time was not over. */
+/** Why it was told to stop although its time was not over. */
 export type Interruption = "lease_lost" | "stopping"
 
 export type Attempt =
@@ -19,6 +19,8 @@ export interface Attemptable {
   /** Aborted from outside with an Interruption as its reason. */
   interrupt: AbortSignal
   what: string
+  /** Code of the fault when its time is over. */
+  timeoutCode: string
 }
 
 const settled = Symbol("settled")
@@ -44,7 +46,7 @@ export async function attempt(options: Attemptable): Promise<Attempt> {
   void clock.sleep(options.timeoutMs, ended.signal).then(
     () => {
       isTimeout = true
-      own.abort(new Fault("unavailable", "engine.step_timeout", timeoutText(options)))
+      own.abort(new Fault("unavailable", options.timeoutCode, timeoutText(options)))
     },
     () => {},
   )
