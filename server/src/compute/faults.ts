@@ -106,3 +106,33 @@ export const personalityUnsupported = fault(
   "compute.server.personality_unsupported",
   () => "File injection (personality) is not served: use user_data instead.",
 )
+export const serviceNotFound = fault(
+  "not_found",
+  "compute.service.not_found",
+  (id: string) => `Compute service ${id} could not be found.`,
+)
+export const noMatchingHypervisor = fault(
+  "not_found",
+  "compute.hypervisor.no_match",
+  (pattern: string) => `No hypervisor matching '${pattern}' could be found.`,
+)
+export const extensionNotFound = fault(
+  "not_found",
+  "compute.extension.not_found",
+  (alias: string) => `There is no extension ${alias}.`,
+)
+export const zeroDiskFlavor = fault(
+  "forbidden",
+  "compute.server.zero_disk_flavor",
+  () => "Only volume-backed servers are allowed for flavors with zero disk.",
+)
+export const deletedListForbidden = fault(
+  "forbidden",
+  "compute.server.deleted_list_forbidden",
+  () => "Only administrators may list deleted instances",
+)
+export const sortForbidden = fault(
+  "forbidden",
+  "compute.server.sort_forbidden",
+  (key: string) => `Only administrators can sort servers by ${key}`,
+)

@@ -6,7 +6,7 @@ import { Fault } from "../../platform/fault/fault.ts"
 import { newHexId, newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { enforceQuota, getLimits, lockQuota, quotaExceeded } from "../../quota/index.ts"
-import { badRequest, volumesUnsupported } from "../faults.ts"
+import { badRequest, volumesUnsupported, zeroDiskFlavor } from "../faults.ts"
 import { type Flavor, findFlavor } from "../flavor/flavor.ts"
 import { checkZone, parseZone, type ZoneRequest } from "../host/zone-request.ts"
 import { findKeypair } from "../keypair/keypair.ts"
@@ -76,7 +76,7 @@ export type CreateServersInput = Type.Static<typeof CreateServers>
 export const createServers = operation({
   name: "compute.server.create",
   input: CreateServers,
-  faults: [badRequest, volumesUnsupported, quotaExceeded],
+  faults: [badRequest, volumesUnsupported, zeroDiskFlavor, quotaExceeded],
   authorize: (ctx, input) => {
     const target = {
       project_id: ctx.caller.projectId,
@@ -185,11 +185,7 @@ function checkZeroDisk(ctx: Ctx, flavor: Flavor): void {
   if (flavor.diskGib > 0) return
   const target = { project_id: ctx.caller.projectId, user_id: ctx.caller.userId }
   if (ctx.policy.isAllowed(ctx.caller, "os_compute_api:servers:create:zero_disk_flavor", target)) return
-  throw new Fault(
-    "forbidden",
-    "compute.server.zero_disk_flavor",
-    "Only volume-backed servers are allowed for flavors with zero disk.",
-  )
+  throw zeroDiskFlavor()
 }
 
 export async function usableKey(ctx: Ctx, name: string) {

@@ -1,5 +1,5 @@
 // Nova's list of extensions: a fixed thing since microversions; old clients look for some of these aliases.
-import { Fault } from "../../../platform/fault/fault.ts"
+import { extensionNotFound } from "../../../compute/index.ts"
 import { type Route, route } from "../../../platform/http/wire.ts"
 
 /** Alias → name, of those whose calls are served here. */
@@ -64,8 +64,7 @@ export const extensionRoutes: readonly Route[] = [
     handler: async (_ctx, req) => {
       const alias = req.params.alias ?? ""
       const name = Object.hasOwn(served, alias) ? served[alias] : undefined
-      if (name === undefined)
-        throw new Fault("not_found", "compute.extension.not_found", `There is no extension ${alias}.`)
+      if (name === undefined) throw extensionNotFound(alias)
       return { extension: viewExtension(alias, name) }
     },
   }),

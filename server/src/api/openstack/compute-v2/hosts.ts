@@ -1,5 +1,6 @@
 // Compute services, hypervisors, hosts and availability zones.
 import {
+  badRequest,
   deleteComputeHost,
   type HostFacts,
   hostNotFound,
@@ -7,10 +8,11 @@ import {
   instanceNameOf,
   listHosts,
   listServersOfHost,
+  noMatchingHypervisor,
+  serviceNotFound,
   updateComputeHost,
 } from "../../../compute/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
-import { Fault } from "../../../platform/fault/fault.ts"
 import { atLeast, type Microversion } from "../../../platform/http/microversion.ts"
 import { pageUrl } from "../../../platform/http/paging.ts"
 import { queryBoolean, queryInteger, queryText } from "../../../platform/http/query.ts"
@@ -20,7 +22,6 @@ import { boolean, fqdn, readBoolean } from "./schema-parts.ts"
 const api = "os_compute_api"
 const binary = "nova-compute"
 const micros = (date: Date) => `${date.toISOString().slice(0, 23)}000`
-const bad = (message: string) => new Fault("invalid", "request.invalid", message)
 
 function viewService(version: Microversion, { host, zone, isUp }: HostFacts) {
   return {
@@ -85,8 +86,7 @@ async function serviceById(ctx: Ctx, req: WireRequest): Promise<HostFacts> {
   const found = (await listHosts(ctx, { purpose: "services" })).find((facts) =>
     atLeast(req.version, "2.53") ? facts.host.serviceId === id : String(facts.host.number) === id,
   )
-  if (!found)
-    throw new Fault("not_found", "compute.service.not_found", `Compute service ${id} could not be found.`)
+  if (!found) throw serviceNotFound(id)
   return found
 }
 
@@ -100,9 +100,9 @@ async function updateService(ctx: Ctx, req: WireRequest<ServicePut>) {
   const { host } = await serviceById(ctx, req)
   const { status, disabled_reason, forced_down } = req.body
   if (status === undefined && forced_down === undefined && disabled_reason === undefined)
-    throw bad("No updates were requested. Fields 'status' or 'forced_down' should be specified.")
+    throw badRequest("No updates were requested. Fields 'status' or 'forced_down' should be specified.")
   if (disabled_reason !== undefined && status !== "disabled")
-    throw bad("Specifying disabled_reason requires that status is disabled.")
+    throw badRequest("Specifying disabled_reason requires that status is disabled.")
   await updateComputeHost(ctx, {
     host: host.name,
     ...(status !== undefined && {
@@ -258,7 +258,7 @@ function pageOf(req: WireRequest, all: readonly HostFacts[], pattern: string | u
   const marker = isPaged ? queryText(req.query, "marker") : undefined
   if (pattern !== undefined) {
     if (limit !== undefined || marker !== undefined)
-      throw bad(
+      throw badRequest(
         "Paging over hypervisors with the hypervisor_hostname_pattern query parameter is not supported.",
       )
     return { hosts: matching(all, pattern), next: null }
@@ -266,7 +266,7 @@ function pageOf(req: WireRequest, all: readonly HostFacts[], pattern: string | u
   const idOf = (facts: HostFacts) =>
     atLeast(req.version, "2.53") ? facts.host.id : String(facts.host.number)
   const from = marker === undefined ? 0 : all.findIndex((facts) => idOf(facts) === marker) + 1
-  if (marker !== undefined && from === 0) throw bad(`marker [${marker}] not found`)
+  if (marker !== undefined && from === 0) throw badRequest(`marker [${marker}] not found`)
   const hosts = all.slice(from, limit === undefined ? undefined : from + limit)
   const last = hosts.at(-1)
   return { hosts, next: limit !== undefined && last && hosts.length === limit ? idOf(last) : null }
@@ -274,12 +274,7 @@ function pageOf(req: WireRequest, all: readonly HostFacts[], pattern: string | u
 
 function matching(all: readonly HostFacts[], pattern: string): HostFacts[] {
   const found = all.filter((facts) => facts.host.name.includes(pattern))
-  if (found.length === 0)
-    throw new Fault(
-      "not_found",
-      "compute.hypervisor.no_match",
-      `No hypervisor matching '${pattern}' could be found.`,
-    )
+  if (found.length === 0) throw noMatchingHypervisor(pattern)
   return found
 }
 

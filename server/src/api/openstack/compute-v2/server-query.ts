@@ -1,14 +1,15 @@
 // The query of GET /servers: what each parameter means, who may use it, and from which microversion on.
 import {
   badRequest,
+  deletedListForbidden,
   type RegexColumn,
   regexColumns,
   type ServerFilter,
+  sortForbidden,
   statesOf,
   type VmState,
 } from "../../../compute/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
-import { Fault } from "../../../platform/fault/fault.ts"
 import { atLeast, type Microversion } from "../../../platform/http/microversion.ts"
 import { type Page, readPage } from "../../../platform/http/paging.ts"
 import { queryAll, queryText } from "../../../platform/http/query.ts"
@@ -211,12 +212,7 @@ function addStates(ctx: Ctx, filter: ServerFilter, query: Query, text: Text, ver
   filter.vmStates = states.vmStates
   if (states.taskStates) filter.taskStates = states.taskStates
   if (states.vmStates.length === 1 && states.vmStates[0] === "deleted") {
-    if (!ctx.caller.roles.includes("admin"))
-      throw new Fault(
-        "forbidden",
-        "compute.server.deleted_list_forbidden",
-        "Only administrators may list deleted instances",
-      )
+    if (!ctx.caller.roles.includes("admin")) throw deletedListForbidden()
     filter.isDeleted = true
   }
   return false
@@ -332,12 +328,7 @@ function readServerPage(ctx: Ctx, query: Query, version: Microversion): Page {
     .map((key, i) => [key, directions[i]] as const)
     .filter(([key]) => key in allowed || !ignoredSortKeys.has(key) || atLeast(version, "2.75"))
   for (const [key] of used)
-    if ((key === "host" || key === "node") && !ctx.caller.roles.includes("admin"))
-      throw new Fault(
-        "forbidden",
-        "compute.server.sort_forbidden",
-        `Only administrators can sort servers by ${key}`,
-      )
+    if ((key === "host" || key === "node") && !ctx.caller.roles.includes("admin")) throw sortForbidden(key)
   const rest: Record<string, string | string[] | undefined> = { ...query }
   rest.sort_key = used.map(([key]) => key)
   rest.sort_dir = used.map(([, direction]) => direction ?? "desc")
