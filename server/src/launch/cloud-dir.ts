@@ -18,6 +18,7 @@ import { dirname, join } from "node:path"
 import { isProcessAlive, type ProcessIdentity } from "../platform/exec/process.ts"
 import { Fault } from "../platform/fault/fault.ts"
 import { newSecret } from "../platform/ids/ids.ts"
+import { acquireLock } from "./lock.ts"
 
 /** The kernel's limit on a unix socket's path is 107 bytes; the longest name that we put below `run/` is 40. */
 const runDirLengthMax = 66
@@ -90,6 +91,11 @@ function makeFacts(path: string): CloudFacts {
   const facts = { cloudId: randomBytes(4).toString("hex"), createdAt: new Date().toISOString() }
   writeJson(join(path, "cloud.json"), facts, 0o644)
   return facts
+}
+
+/** One process a cloud. */
+export function acquireCloudLock(dir: CloudDir): Disposable {
+  return acquireLock(join(dir.runDir, "main.lock"))
 }
 
 /** Generated at the first start and never again. */

@@ -1,0 +1,123 @@
+// The drivers of this host: real ones on supervised engines, or fakes. What the plan says is what is made.
+import { join } from "node:path"
+import { FakeHypervisor } from "../agent/hypervisor/fake/fake.ts"
+import type { Hypervisor } from "../agent/hypervisor/hypervisor.ts"
+import { probeAccelerator } from "../agent/hypervisor/qemu/accelerator.ts"
+import { QemuHypervisor } from "../agent/hypervisor/qemu/qemu.ts"
+import { agentDirectories } from "../agent/machine-store.ts"
+import { MetadataProxy, shareWithProxy } from "../agent/metadata/metadata-proxy.ts"
+import { FakePlugger } from "../agent/ports/fake-plugger.ts"
+import { OvnPlugger } from "../agent/ports/ovn-plugger.ts"
+import type { PortPlugger } from "../agent/ports/port-plugger.ts"
+import type { AgentParts } from "../agent-role.ts"
+import type { MetadataParts } from "../main.ts"
+import { FakeNetworkDriver } from "../network/driver/fake/fake-driver.ts"
+import type { NetworkDriver } from "../network/driver/network-driver.ts"
+import { OvnDriver } from "../network/driver/ovn/ovn-driver.ts"
+import { systemClock } from "../platform/clock/clock.ts"
+import type { Logger } from "../platform/log/log.ts"
+import type { Supervisor } from "../platform/supervise/supervisor.ts"
+import type { CloudDir } from "./cloud-dir.ts"
+import { datapathType } from "./engines/datapath.ts"
+import { metadataProxyEngine } from "./engines/haproxy-metadata.ts"
+import { ovnEngines } from "./engines/ovn.ts"
+import { setUpNetworkHost } from "./engines/ovn-host.ts"
+import { integrationBridge } from "./engines/ovn-paths.ts"
+import type { StartPlan } from "./plan.ts"
+
+export interface HostParts {
+  network: NetworkDriver
+  agent: AgentParts
+  metadata: MetadataParts | null
+}
+
+export interface HostOptions {
+  plan: StartPlan
+  dir: CloudDir
+  supervisor: Supervisor
+  log: Logger
+  host: string
+  hostIp: string
+  say: (line: string) => void
+}
+
+export const physicalNetwork = "public"
+/** Gateway of the public network; the network service's seed uses the same. */
+export const publicAddress = "172.24.4.1/24"
+
+export async function startHostParts(options: HostOptions): Promise<HostParts> {
+  const network = options.plan.network === "ovn" ? await startOvn(options) : fakeNetwork()
+  const hypervisor = await makeHypervisor(options, network.ports)
+  return {
+    network: network.driver,
+    metadata: network.metadata,
+    agent: { hypervisor, ports: network.ports, usesImages: options.plan.hypervisor === "qemu" },
+  }
+}
+
+interface NetworkParts {
+  driver: NetworkDriver
+  ports: PortPlugger
+  metadata: MetadataParts | null
+}
+
+function fakeNetwork(): NetworkParts {
+  return { driver: new FakeNetworkDriver(), ports: new FakePlugger(), metadata: null }
+}
+
+async function startOvn(options: HostOptions): Promise<NetworkParts> {
+  const { dir, log, supervisor, host, plan } = options
+  const { cloudId } = dir.facts
+  const paths = await setUpNetworkHost({ cloudId, publicAddresses: [publicAddress], log })
+  const engines = ovnEngines({
+    paths,
+    databaseDir: join(dir.path, "ovn"),
+    logDir: dir.logDir,
+    hostId: host,
+    physicalNetwork,
+    datapathType: await datapathType(),
+  })
+  for (const engine of engines) await supervisor.start(engine)
+  const common = { switchSocket: paths.switchSocket, integrationBridge, netns: paths.netns }
+  const proxy = new MetadataProxy({
+    ...common,
+    metadataSocket: paths.metadataSocket,
+    proxyDir: paths.proxyDir,
+  })
+  return {
+    driver: new OvnDriver({ northboundSocket: paths.northboundSocket, cloudId, gatewayChassis: [host] }),
+    ports: new OvnPlugger({
+      ...common,
+      netnsFile: paths.netnsFile,
+      ...(plan.engineUser ? { ownerUid: plan.engineUser.uid } : {}),
+    }),
+    metadata: {
+      socketPath: paths.metadataSocket,
+      start: async () => {
+        await shareWithProxy(paths.metadataSocket)
+        await supervisor.start(metadataProxyEngine({ paths, logDir: dir.logDir }))
+      },
+      proxy,
+    },
+  }
+}
+
+async function makeHypervisor(options: HostOptions, ports: PortPlugger): Promise<Hypervisor> {
+  const { dir, host, hostIp, log, plan } = options
+  const directories = agentDirectories(dir.path)
+  const clock = systemClock
+  if (plan.hypervisor === "fake") return new FakeHypervisor({ host, hostIp, dir: directories.fake, clock })
+  options.say("looking whether this machine accelerates guests (KVM)")
+  const { accelerator, reason } = await probeAccelerator({ stateFile: directories.accelerator, clock })
+  options.say(accelerator === "kvm" ? "guests run on KVM" : `guests run by emulation (tcg): ${reason}`)
+  return new QemuHypervisor({
+    host,
+    hostIp,
+    vmsDir: directories.vms,
+    clock,
+    log,
+    accelerator,
+    commandPrefix: () => ports.commandPrefix(),
+    runAs: plan.engineUser,
+  })
+}

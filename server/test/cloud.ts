@@ -1,0 +1,126 @@
+// A whole control plane in this process, with fake drivers, over HTTP, on a database of its own.
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { FakeHypervisor } from "../src/agent/hypervisor/fake/fake.ts"
+import { FakePlugger } from "../src/agent/ports/fake-plugger.ts"
+import { type Cloud, startCloud } from "../src/main.ts"
+import { FakeNetworkDriver } from "../src/network/driver/fake/fake-driver.ts"
+import { systemClock } from "../src/platform/clock/clock.ts"
+import { createLogger, silentLogger } from "../src/platform/log/log.ts"
+import { openTestDatabase, type TestDatabase } from "./database.ts"
+
+export const passwords = { admin: "admin-password", demo: "demo-password" }
+
+export interface TestCloudOptions {
+  /** Dotted configuration keys. */
+  overrides?: Record<string, unknown>
+  capacity?: { vcpus?: number; ramMib?: number; diskGib?: number }
+  /** Continue on this one's database and data directory, as after a restart. */
+  continueFrom?: TestCloud
+}
+
+export interface TestReply {
+  status: number
+  headers: Headers
+  // biome-ignore lint/suspicious/noExplicitAny: tests look where they like and fail when it is not there
+  body: any
+}
+
+export interface TestCloud extends AsyncDisposable {
+  readonly cloud: Cloud
+  readonly baseUrl: string
+  readonly dataDir: string
+  readonly database: TestDatabase
+  readonly hypervisor: FakeHypervisor
+  readonly network: FakeNetworkDriver
+  /** A project-scoped token; default: admin on project admin. */
+  token(who?: { user?: string; password?: string; project?: string }): Promise<string>
+  request(
+    method: string,
+    path: string,
+    options?: { token?: string; body?: unknown; headers?: Record<string, string> },
+  ): Promise<TestReply>
+  /** Stops the control plane and keeps the database and the data directory, for `continueFrom`. */
+  stop(): Promise<void>
+}
+
+export async function startTestCloud(options: TestCloudOptions = {}): Promise<TestCloud> {
+  const prior = options.continueFrom
+  const database = prior?.database ?? (await openTestDatabase())
+  const dataDir = prior?.dataDir ?? (await mkdtemp(join(tmpdir(), "kumoi-cloud-")))
+  const hypervisor = new FakeHypervisor({
+    host: "host1",
+    hostIp: "127.0.0.1",
+    dir: join(dataDir, "agent/fake"),
+    clock: systemClock,
+    capacity: { vcpus: 64, ramMib: 262_144, diskGib: 10_000, ...options.capacity },
+  })
+  const network = new FakeNetworkDriver()
+  const cloud = await startCloud({
+    base: { dataDir, publicUrl: "http://127.0.0.1", region: "RegionOne", host: "host1" },
+    // As cheap as scrypt gets: these tests are not about its cost.
+    overrides: { "identity.passwordHashCost": 4, ...options.overrides },
+    databaseUrl: database.connectionString,
+    log: process.env.KUMOI_TEST_LOG ? createLogger({ level: "debug" }) : silentLogger,
+    passwords,
+    network,
+    metadata: null,
+    agent: { hypervisor, ports: new FakePlugger(), usesImages: false },
+    guestImage: null,
+    listen: { host: "127.0.0.1", port: 0 },
+  })
+  const request: TestCloud["request"] = async (method, path, { token, body, headers } = {}) => {
+    const response = await fetch(`${cloud.url}${path}`, {
+      method,
+      headers: {
+        ...(token ? { "x-auth-token": token } : {}),
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    const isJson = response.headers.get("content-type")?.includes("json")
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: isJson && text ? JSON.parse(text) : text,
+    }
+  }
+  let isStopped = false
+  const stop = async () => {
+    if (isStopped) return
+    isStopped = true
+    await cloud.stop({ guests: "leave", graceMs: 0 })
+  }
+  return {
+    cloud,
+    baseUrl: cloud.url,
+    dataDir,
+    database,
+    hypervisor,
+    network,
+    request,
+    stop,
+    token: async ({ user = "admin", password, project = user } = {}) => {
+      const domain = { id: "default" }
+      const secret = password ?? passwords[user === "demo" ? "demo" : "admin"]
+      const reply = await request("POST", "/identity/v3/auth/tokens", {
+        body: {
+          auth: {
+            identity: { methods: ["password"], password: { user: { name: user, domain, password: secret } } },
+            scope: { project: { name: project, domain } },
+          },
+        },
+      })
+      if (reply.status !== 201) throw new Error(`no token: ${reply.status} ${JSON.stringify(reply.body)}`)
+      return reply.headers.get("x-subject-token") ?? ""
+    },
+    async [Symbol.asyncDispose]() {
+      await stop()
+      await database[Symbol.asyncDispose]()
+      await rm(dataDir, { recursive: true, force: true })
+    },
+  }
+}
