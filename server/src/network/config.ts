@@ -1,0 +1,85 @@
+import { Type } from "typebox"
+import { configSection, type SectionOf } from "../platform/config/config.ts"
+
+const quota = (value: number, what: string) =>
+  Type.Integer({
+    default: value,
+    minimum: -1,
+    description: `${what} that a project may have; -1 is no limit.`,
+  })
+
+export const networkConfig = configSection(
+  "network",
+  Type.Object({
+    publicCidr: Type.String({
+      default: "172.24.4.0/24",
+      description: "Addresses of the external network that is made at the first start.",
+    }),
+    publicGateway: Type.String({
+      default: "172.24.4.1",
+      description: "Gateway of the external network: this host's own address on it.",
+    }),
+    publicPoolStart: Type.String({ default: "172.24.4.10", description: "First floating address." }),
+    publicPoolEnd: Type.String({ default: "172.24.4.250", description: "Last floating address." }),
+    privateCidr: Type.String({
+      default: "10.0.0.0/26",
+      description: "Addresses of the private network that the demo project gets at the first start.",
+    }),
+    dnsNameservers: Type.Array(Type.String(), {
+      default: ["1.1.1.1"],
+      description: "Name servers that the private network's DHCP hands out.",
+    }),
+    physicalNetworks: Type.Array(Type.String(), {
+      default: ["public"],
+      description: "Physical networks that provider networks may lie on.",
+    }),
+    tunnelMtu: Type.Integer({
+      default: 1442,
+      minimum: 68,
+      description: "MTU of tenant networks: 1500 less what Geneve needs.",
+    }),
+    physicalMtu: Type.Integer({ default: 1500, minimum: 68, description: "MTU of physical networks." }),
+    tunnelIdMax: Type.Integer({
+      default: 65_535,
+      minimum: 1,
+      maximum: 16_777_215,
+      description: "Highest segment number of a tenant network; lower ones are given out first.",
+    }),
+    dnsDomain: Type.String({
+      default: "openstacklocal.",
+      description: "Domain of machine names on networks without their own.",
+    }),
+    availabilityZone: Type.String({ default: "nova", description: "Name of the network availability zone." }),
+    nameserversMax: Type.Integer({
+      default: 5,
+      description: "Name servers of a subnet at the most; DHCP options have a bounded size.",
+    }),
+    hostRoutesMax: Type.Integer({
+      default: 20,
+      description: "Host routes of a subnet at the most; DHCP options have a bounded size.",
+    }),
+    routesMax: Type.Integer({ default: 30, description: "Extra routes of a router at the most." }),
+    addressPairsMax: Type.Integer({
+      default: 10,
+      description: "Allowed address pairs of a port at the most.",
+    }),
+    fixedIpsMax: Type.Integer({ default: 64, description: "Addresses of one port at the most." }),
+    bulkMax: Type.Integer({ default: 200, description: "Things made by one request at the most." }),
+    pageMax: Type.Integer({ default: 1_000, description: "Items of a list page at the most." }),
+    quotaNetworks: quota(100, "Networks"),
+    quotaSubnets: quota(100, "Subnets"),
+    quotaSubnetPools: quota(-1, "Subnet pools"),
+    quotaPorts: quota(500, "Ports"),
+    quotaRouters: quota(10, "Routers"),
+    quotaFloatingIps: quota(50, "Floating IPs"),
+    quotaSecurityGroups: quota(10, "Security groups"),
+    quotaSecurityGroupRules: quota(100, "Security group rules"),
+    quotaRbacPolicies: quota(10, "RBAC policies"),
+  }),
+)
+
+declare module "../platform/config/config.ts" {
+  interface Config {
+    readonly network: SectionOf<typeof networkConfig>
+  }
+}

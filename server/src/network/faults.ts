@@ -1,0 +1,320 @@
+// Every refusal of the network service. The wire gives each code the type name that Neutron gives it.
+import { fault } from "../platform/fault/fault.ts"
+
+const notFound = (noun: string, show: string, ending = "could not be found.") =>
+  fault("not_found", `network.${noun}.not_found`, (id: string) => `${show} ${id} ${ending}`)
+
+export const networkNotFound = notFound("network", "Network")
+export const subnetNotFound = notFound("subnet", "Subnet")
+export const subnetPoolNotFound = notFound("subnet_pool", "Subnet pool")
+export const addressScopeNotFound = notFound("address_scope", "Address scope")
+export const portNotFound = notFound("port", "Port")
+export const routerNotFound = notFound("router", "Router", "could not be found")
+export const floatingIpNotFound = notFound("floating_ip", "Floating IP", "could not be found")
+export const securityGroupNotFound = notFound("security_group", "Security group", "does not exist")
+export const securityGroupRuleNotFound = notFound(
+  "security_group_rule",
+  "Security group rule",
+  "does not exist",
+)
+export const addressGroupNotFound = notFound("address_group", "Address group")
+export const defaultRuleNotFound = notFound(
+  "default_security_group_rule",
+  "Default Security Group rule",
+  "does not exist",
+)
+export const rbacPolicyNotFound = notFound("rbac_policy", "RBAC policy")
+export const tagNotFound = fault(
+  "not_found",
+  "network.tag.not_found",
+  (tag: string) => `Tag ${tag} could not be found.`,
+)
+export const agentNotFound = notFound("agent", "Agent")
+
+/** The request is well formed and says something that cannot be. */
+export const badRequest = fault("invalid", "network.invalid_input", (why: string) => why)
+export const badAllocationPool = fault(
+  "invalid",
+  "network.allocation_pool.invalid",
+  (pool: string) => `The allocation pool ${pool} is not valid.`,
+)
+export const poolOutOfBounds = fault(
+  "invalid",
+  "network.allocation_pool.out_of_bounds",
+  (pool: string, cidr: string) => `The allocation pool ${pool} spans beyond the subnet cidr ${cidr}.`,
+)
+export const poolsOverlap = fault(
+  "conflict",
+  "network.allocation_pool.overlap",
+  (a: string, b: string, cidr: string) => `Found overlapping allocation pools: ${a} ${b} for subnet ${cidr}.`,
+)
+export const gatewayInPool = fault(
+  "conflict",
+  "network.subnet.gateway_in_pool",
+  (gateway: string, pool: string) => `Gateway ip ${gateway} conflicts with allocation pool ${pool}.`,
+)
+export const gatewayInUse = fault(
+  "conflict",
+  "network.subnet.gateway_in_use",
+  (gateway: string, portId: string) =>
+    `Current gateway ip ${gateway} already in use by port ${portId}. Unable to update.`,
+)
+export const nameserversExhausted = fault(
+  "invalid",
+  "network.subnet.too_many_nameservers",
+  (id: string, max: number) =>
+    `Unable to complete operation for ${id}. The number of DNS nameservers exceeds the limit ${max}.`,
+)
+export const hostRoutesExhausted = fault(
+  "invalid",
+  "network.subnet.too_many_host_routes",
+  (id: string, max: number) =>
+    `Unable to complete operation for ${id}. The number of host routes exceeds the limit ${max}.`,
+)
+
+export const networkInUse = fault(
+  "conflict",
+  "network.network.in_use",
+  (id: string) =>
+    `Unable to complete operation on network ${id}. There are one or more ports still in use on the network.`,
+)
+export const sharingInUse = fault(
+  "conflict",
+  "network.network.sharing_in_use",
+  (id: string) => `Unable to reconfigure sharing settings for network ${id}. Multiple tenants are using it.`,
+)
+export const externalInUse = fault(
+  "conflict",
+  "network.network.external_in_use",
+  (id: string) =>
+    `External network ${id} cannot be updated to be made non-external, since it has existing gateway ports.`,
+)
+export const flatNetworkInUse = fault(
+  "conflict",
+  "network.network.flat_in_use",
+  (name: string) => `Unable to create the flat network. Physical network ${name} is in use.`,
+)
+export const vlanInUse = fault(
+  "conflict",
+  "network.network.vlan_in_use",
+  (vlan: number, name: string) =>
+    `Unable to create the network. The VLAN ${vlan} on physical network ${name} is in use.`,
+)
+export const tunnelInUse = fault(
+  "conflict",
+  "network.network.tunnel_in_use",
+  (id: number) => `Unable to create the network. The tunnel ID ${id} is in use.`,
+)
+export const noSegmentLeft = fault(
+  "no_capacity",
+  "network.network.no_segment_left",
+  () => "Unable to create the network. No tenant network is available for allocation.",
+)
+export const subnetInUse = fault(
+  "conflict",
+  "network.subnet.in_use",
+  (id: string, why = "One or more ports have an IP allocation from this subnet.") =>
+    `Unable to complete operation on subnet ${id}: ${why}`,
+)
+export const portInUse = fault(
+  "conflict",
+  "network.port.in_use",
+  (id: string, networkId: string, deviceId: string) =>
+    `Unable to complete operation on port ${id} for network ${networkId}. Port already has an attached device ${deviceId}.`,
+)
+export const servicePortInUse = fault(
+  "conflict",
+  "network.port.service_port_in_use",
+  (id: string, why: string) => `Port ${id} cannot be deleted directly via the port API: ${why}.`,
+)
+export const macAddressInUse = fault(
+  "conflict",
+  "network.port.mac_address_in_use",
+  (networkId: string, mac: string) =>
+    `Unable to complete operation for network ${networkId}. The mac address ${mac} is in use.`,
+)
+export const portBound = fault(
+  "conflict",
+  "network.port.bound",
+  (id: string, owner: string, oldMac: string, newMac: string) =>
+    `Unable to complete operation on port ${id}, port is already bound, port type: ${owner}, old_mac ${oldMac}, new_mac ${newMac}.`,
+)
+export const addressInUse = fault(
+  "conflict",
+  "network.ip_address.in_use",
+  (address: string, where: string) => `IP address ${address} already allocated in ${where}.`,
+)
+export const addressNotInNetwork = fault(
+  "invalid",
+  "network.ip_address.not_in_network",
+  (address: string) =>
+    `IP address ${address} is not a valid IP for any of the subnets on the specified network.`,
+)
+export const addressNotInSubnet = fault(
+  "invalid",
+  "network.ip_address.not_in_subnet",
+  (address: string, subnetId = "the specified subnet") =>
+    `IP address ${address} is not a valid IP for ${subnetId}.`,
+)
+export const noAddressLeft = fault(
+  "conflict",
+  "network.ip_address.exhausted",
+  (networkId: string) => `No more IP addresses available on network ${networkId}.`,
+)
+export const noExternalAddressLeft = fault(
+  "invalid",
+  "network.ip_address.external_exhausted",
+  (networkId: string) => `Unable to find any IP address on external network ${networkId}.`,
+)
+export const subnetNotOfNetwork = fault(
+  "invalid",
+  "network.port.subnet_mismatch",
+  (subnetId: string, networkId: string) =>
+    `Failed to create port on network ${networkId}, because fixed_ips included invalid subnet ${subnetId}.`,
+)
+export const pairsNeedPortSecurity = fault(
+  "conflict",
+  "network.port.pairs_need_port_security",
+  () => "Port Security must be enabled in order to have allowed address pairs on a port.",
+)
+export const tooManyAddressPairs = fault(
+  "invalid",
+  "network.port.too_many_address_pairs",
+  (max: number) => `The number of allowed address pair exceeds the maximum ${max}.`,
+)
+export const portHasSecurityGroup = fault(
+  "conflict",
+  "network.port.has_security_group",
+  () =>
+    "Port has security group associated. Cannot disable port security or IP address until security group is removed.",
+)
+export const groupsNeedPortSecurity = fault(
+  "invalid",
+  "network.port.groups_need_port_security",
+  () => "Port security must be enabled and port must have an IP address in order to use security groups.",
+)
+export const deviceNotOwned = fault(
+  "conflict",
+  "network.port.device_not_owned",
+  (deviceId: string) =>
+    `The following device_id ${deviceId} is not owned by your tenant or matches another tenants router.`,
+)
+
+export const routerInUse = fault(
+  "conflict",
+  "network.router.in_use",
+  (id: string, why = "still has ports") => `Router ${id} ${why}`,
+)
+export const interfaceNotFound = fault(
+  "not_found",
+  "network.router.interface_not_found",
+  (routerId: string, portId: string) => `Router ${routerId} does not have an interface with id ${portId}`,
+)
+export const interfaceNotFoundForSubnet = fault(
+  "not_found",
+  "network.router.interface_not_found_for_subnet",
+  (routerId: string, subnetId: string) => `Router ${routerId} has no interface on subnet ${subnetId}`,
+)
+export const interfaceNeededByFloatingIp = fault(
+  "conflict",
+  "network.router.interface_needed_by_floating_ip",
+  (routerId: string, subnetId: string) =>
+    `Router interface for subnet ${subnetId} on router ${routerId} cannot be deleted, as it is required by one or more floating IPs.`,
+)
+export const interfaceNeededByRoute = fault(
+  "conflict",
+  "network.router.interface_needed_by_route",
+  (routerId: string, subnetId: string) =>
+    `Router interface for subnet ${subnetId} on router ${routerId} cannot be deleted, as it is required by one or more routes.`,
+)
+export const gatewayNeededByFloatingIp = fault(
+  "conflict",
+  "network.router.gateway_needed_by_floating_ip",
+  (routerId: string, networkId: string) =>
+    `Gateway cannot be updated for router ${routerId}, since a gateway to external network ${networkId} is required by one or more floating IPs.`,
+)
+export const badRoutes = fault(
+  "invalid",
+  "network.router.invalid_routes",
+  (routes: string, why: string) => `Invalid format for routes: ${routes}, ${why}`,
+)
+export const tooManyRoutes = fault(
+  "invalid",
+  "network.router.too_many_routes",
+  (id: string, max: number) =>
+    `Unable to complete operation for ${id}. The number of routes exceeds the maximum ${max}.`,
+)
+
+export const floatingIpTargetTaken = fault(
+  "conflict",
+  "network.floating_ip.target_taken",
+  (address: string, id: string, portId: string, fixed: string, networkId: string) =>
+    `Cannot associate floating IP ${address} (${id}) with port ${portId} using fixed IP ${fixed}, as that fixed IP already has a floating IP on external network ${networkId}.`,
+)
+export const notReachable = fault(
+  "not_found",
+  "network.floating_ip.not_reachable",
+  (networkId: string, subnetId: string, portId: string) =>
+    `External network ${networkId} is not reachable from subnet ${subnetId}. Therefore, cannot associate Port ${portId} with a Floating IP.`,
+)
+
+export const securityGroupInUse = fault(
+  "conflict",
+  "network.security_group.in_use",
+  (id: string) => `Security Group ${id} in use.`,
+)
+export const defaultGroupKept = fault(
+  "conflict",
+  "network.security_group.default_kept",
+  () => "Insufficient rights for removing default security group.",
+)
+export const defaultGroupUpdate = fault(
+  "conflict",
+  "network.security_group.default_update",
+  () => "Updating default security group not allowed.",
+)
+export const defaultGroupExists = fault(
+  "conflict",
+  "network.security_group.default_exists",
+  () => "Default security group already exists.",
+)
+export const ruleExists = fault(
+  "conflict",
+  "network.security_group_rule.exists",
+  (id: string) => `Security group rule already exists. Rule id is ${id}.`,
+)
+export const badRule = fault(
+  "invalid",
+  "network.security_group_rule.invalid",
+  (_type: string, why: string) => why,
+  (type) => ({ type }),
+)
+
+export const revisionMismatch = fault(
+  "precondition",
+  "network.revision_mismatch",
+  (wanted: string) => `Constrained to ${wanted}, but current revision is not that.`,
+)
+export const forbiddenProject = fault(
+  "invalid",
+  "network.project_id.forbidden",
+  () =>
+    "Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin or advsvc privileges",
+)
+
+export const poolQuotaExceeded = fault(
+  "over_quota",
+  "network.subnet_pool.quota_exceeded",
+  () => "Per-tenant subnet pool prefix quota exceeded.",
+)
+export const subnetAllocationFailed = fault(
+  "conflict",
+  "network.subnet_pool.allocation_failed",
+  (why: string) => `Failed to allocate subnet: ${why}.`,
+)
+export const subnetMismatch = fault(
+  "invalid",
+  "network.router.subnet_mismatch",
+  (portId: string, subnetId: string) =>
+    `Subnet on port ${portId} does not match the requested subnet ${subnetId}.`,
+)

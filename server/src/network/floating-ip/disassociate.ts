@@ -1,0 +1,15 @@
+import { sql } from "kysely"
+import type { Tx } from "../../platform/db/database.ts"
+
+/** Floating IPs that point at the port (or at some of its addresses) point at nothing. */
+export async function releaseFloatingIpsOf(
+  tx: Tx,
+  portId: string,
+  addresses?: readonly string[],
+): Promise<void> {
+  const which = addresses === undefined ? sql`true` : sql`fixed_ip_address = any(${addresses}::inet[])`
+  await sql`update network.floating_ip
+    set fixed_port_id = null, fixed_ip_address = null, router_id = null, status = 'DOWN',
+      generation = generation + 1, updated_at = now()
+    where fixed_port_id = ${portId} and ${which}`.execute(tx)
+}

@@ -1,0 +1,122 @@
+// The network service: networks, subnets, ports, routers, floating IPs, security groups.
+
+import type { Service } from "../engine/service.ts"
+import type { Platform } from "../platform/context/context.ts"
+import { networkPolicies } from "./policy.ts"
+import { declareNetworkQuotas } from "./quota.ts"
+import { seedNetwork } from "./seed.ts"
+import { networkReconciler } from "./sync/network.reconciler.ts"
+import { followPortStates } from "./sync/port-states.ts"
+import { closeSync, syncOf } from "./sync/sync.ts"
+import type {} from "./tables.ts"
+
+export { networkConfig } from "./config.ts"
+export * from "./faults.ts"
+export {
+  createFloatingIps,
+  deleteFloatingIp,
+  type FloatingIpInput,
+  getFloatingIp,
+  listFloatingIps,
+  updateFloatingIp,
+} from "./floating-ip/crud.ts"
+export type { FloatingIp } from "./floating-ip/floating-ip.ts"
+export { canonicalAddress, canonicalMac, parsePrefix } from "./ipam/address.ts"
+export { deleteNetwork, updateNetwork } from "./network/change.ts"
+export { createNetworks, type NetworkInput } from "./network/create.ts"
+export type { Network } from "./network/network.ts"
+export { getNetwork, hiddenNetworkAttributes, listNetworks } from "./network/read.ts"
+export { networkPolicies } from "./policy.ts"
+export { deletePort, updatePort } from "./port/change.ts"
+export { createPorts, type PortInput } from "./port/create.ts"
+export { type DnsAssignment, dnsAssignment, type Port } from "./port/port.ts"
+export { getPort, hiddenPortAttributes, listPorts } from "./port/read.ts"
+export type { Filters, ListQuery } from "./resource/list.ts"
+export {
+  changeExtraRoutes,
+  createRouters,
+  deleteRouter,
+  getRouter,
+  listRouters,
+  type RouterInput,
+  updateRouter,
+} from "./router/crud.ts"
+export { addRouterInterface, type RouterInterface, removeRouterInterface } from "./router/interface.ts"
+export type { Router } from "./router/router.ts"
+export {
+  createSecurityGroups,
+  deleteSecurityGroup,
+  getSecurityGroup,
+  listSecurityGroups,
+  type SecurityGroupInput,
+  updateSecurityGroup,
+} from "./security-group/group.ts"
+export {
+  createSecurityGroupRules,
+  deleteSecurityGroupRule,
+  getSecurityGroupRule,
+  listSecurityGroupRules,
+  type SecurityGroupRuleInput,
+} from "./security-group/rule.ts"
+export type { SecurityGroup, SecurityGroupRule } from "./security-group/security-group.ts"
+export {
+  type AttachInterface,
+  attachServerInterface,
+  detachServerInterface,
+  type EnsureServerPorts,
+  ensureServerPorts,
+  releaseServerPorts,
+  type ServerVif,
+} from "./server-port/ensure.ts"
+export * from "./server-port/faults.ts"
+export {
+  checkServerNetworks,
+  type InterfaceRequest,
+  type NetworksRequest,
+  type ServerNetworksCheck,
+} from "./server-port/plan.ts"
+export {
+  listSecurityGroupsOfServer,
+  listServerPorts,
+  type MetadataNetwork,
+  metadataNetworks,
+  type ServerAddress,
+  type ServerMetadataNetwork,
+  type ServerNetworking,
+  type ServerPort,
+  serverAddresses,
+  serverIdByAddress,
+  serverMetadataNetworks,
+  serversWithAddress,
+} from "./server-port/read.ts"
+export { changeServerSecurityGroup } from "./server-port/security-group.ts"
+export { deleteSubnet, updateSubnet } from "./subnet/change.ts"
+export { createSubnets, type SubnetInput } from "./subnet/create.ts"
+export { getSubnet, listSubnets } from "./subnet/read.ts"
+export type { Subnet } from "./subnet/subnet.ts"
+
+/** How often the engine is compared with the rows when nobody asks; changes are carried at once. */
+const reconcileIntervalMs = 60_000
+
+export function createNetwork(): Service {
+  return {
+    name: "network",
+    policies: networkPolicies,
+    sagas: [],
+    reconcilers: [networkReconciler(reconcileIntervalMs)],
+    seed: seedNetwork,
+    start: startNetwork,
+  }
+}
+
+async function startNetwork(platform: Platform): Promise<AsyncDisposable> {
+  declareNetworkQuotas(platform.config.network)
+  const states = followPortStates(platform)
+  syncOf(platform).poke()
+  return {
+    async [Symbol.asyncDispose]() {
+      closeSync(platform)
+      await states[Symbol.asyncDispose]()
+    },
+  }
+}

@@ -1,0 +1,152 @@
+// Which addresses a port gets: those asked for, else one of each IP version; on subnets where machines address
+// themselves, the address that follows from the MAC address.
+import type { Tx } from "../../platform/db/database.ts"
+import {
+  addressInUse,
+  addressNotInNetwork,
+  addressNotInSubnet,
+  badRequest,
+  noAddressLeft,
+  subnetNotOfNetwork,
+} from "../faults.ts"
+import { canonicalAddress, eui64Address, parseAddress, parsePrefix, prefixContains } from "./address.ts"
+import {
+  type Allocation,
+  isAutoAddressed,
+  type SubnetFacts,
+  subnetsOfNetwork,
+  takeAddress,
+  takeLowestAddress,
+} from "./allocate.ts"
+
+export interface FixedIpRequest {
+  subnetId?: string | undefined
+  ipAddress?: string | undefined
+}
+
+export interface PortAddressing {
+  portId: string
+  networkId: string
+  macAddress: string
+  deviceOwner: string
+  /** Absent: as the network's subnets have it. Empty: none. */
+  fixedIps?: readonly FixedIpRequest[] | undefined
+  /** First place among the port's addresses; those before it stay. */
+  position?: number
+}
+
+const routerOwners = new Set([
+  "network:router_interface",
+  "network:router_gateway",
+  "network:router_centralized_snat",
+])
+
+/** Subnets that say for which kind of device they are come first for it and never for others. */
+function usableSubnets(subnets: readonly SubnetFacts[], deviceOwner: string): SubnetFacts[] {
+  const matches = (s: SubnetFacts) => s.serviceTypes.some((type) => deviceOwner.startsWith(type))
+  const meant = subnets.filter((s) => s.serviceTypes.length > 0 && matches(s))
+  return meant.length > 0 ? meant : subnets.filter((s) => s.serviceTypes.length === 0)
+}
+
+/** Takes the port's addresses; returns them in order. */
+export async function takePortAddresses(tx: Tx, p: PortAddressing): Promise<string[]> {
+  if (p.fixedIps?.length === 0) return []
+  const subnets = await subnetsOfNetwork(tx, p.networkId)
+  const taken: string[] = []
+  const next = (subnet: SubnetFacts): Allocation => ({
+    subnetId: subnet.id,
+    networkId: p.networkId,
+    portId: p.portId,
+    position: (p.position ?? 0) + taken.length,
+  })
+  const isRouter = routerOwners.has(p.deviceOwner)
+  if (p.fixedIps) {
+    for (const asked of p.fixedIps) taken.push(await takeAsked(tx, p, subnets, asked, next, isRouter))
+  } else {
+    const usable = usableSubnets(subnets, p.deviceOwner)
+    for (const version of [4, 6]) {
+      const ofVersion = usable.filter((s) => s.ipVersion === version && (isRouter || !isAutoAddressed(s)))
+      if (ofVersion.length > 0) taken.push(await takeAny(tx, p.networkId, ofVersion, next))
+    }
+  }
+  if (!isRouter) {
+    const usable = usableSubnets(subnets, p.deviceOwner)
+    for (const subnet of usable.filter(isAutoAddressed)) {
+      const address = autoAddress(subnet, p.macAddress)
+      if (taken.includes(address)) continue
+      if (!(await takeAddress(tx, next(subnet), address))) throw addressInUse(address, `subnet ${subnet.id}`)
+      taken.push(address)
+    }
+  }
+  return taken
+}
+
+export function autoAddress(subnet: { cidr: string }, macAddress: string): string {
+  const prefix = parsePrefix(subnet.cidr)
+  if (!prefix) throw new Error(`subnet has cidr ${subnet.cidr}`)
+  return eui64Address(prefix, macAddress)
+}
+
+async function takeAny(
+  tx: Tx,
+  networkId: string,
+  subnets: readonly SubnetFacts[],
+  next: (s: SubnetFacts) => Allocation,
+): Promise<string> {
+  for (const subnet of subnets) {
+    const address = await takeLowestAddress(tx, next(subnet))
+    if (address) return address
+  }
+  throw noAddressLeft(networkId)
+}
+
+async function takeAsked(
+  tx: Tx,
+  p: PortAddressing,
+  subnets: readonly SubnetFacts[],
+  asked: FixedIpRequest,
+  next: (s: SubnetFacts) => Allocation,
+  isRouter: boolean,
+): Promise<string> {
+  const subnet = findSubnet(p.networkId, subnets, asked)
+  const isAuto = isAutoAddressed(subnet) && !isRouter
+  if (asked.ipAddress === undefined) {
+    if (!isAuto) return await takeAny(tx, p.networkId, [subnet], next)
+    const address = autoAddress(subnet, p.macAddress)
+    if (!(await takeAddress(tx, next(subnet), address))) throw addressInUse(address, `subnet ${subnet.id}`)
+    return address
+  }
+  const address = canonicalAddress(asked.ipAddress) ?? asked.ipAddress
+  if (isAuto && address !== autoAddress(subnet, p.macAddress)) {
+    throw badRequest(
+      `Invalid input for operation: IPv6 address ${address} can not be directly assigned to a port on subnet ${subnet.id} since the subnet is configured for automatic addresses.`,
+    )
+  }
+  if (!(await takeAddress(tx, next(subnet), address))) throw addressInUse(address, `subnet ${subnet.id}`)
+  return address
+}
+
+function findSubnet(networkId: string, subnets: readonly SubnetFacts[], asked: FixedIpRequest): SubnetFacts {
+  const address = asked.ipAddress === undefined ? undefined : parseAddress(asked.ipAddress)
+  if (asked.ipAddress !== undefined && !address) throw addressNotInNetwork(asked.ipAddress)
+  if (asked.subnetId !== undefined) {
+    const subnet = subnets.find((s) => s.id === asked.subnetId)
+    if (!subnet) throw subnetNotOfNetwork(asked.subnetId, networkId)
+    if (address && !isHostAddress(subnet, address))
+      throw addressNotInSubnet(asked.ipAddress ?? "", `subnet ${subnet.id}`)
+    return subnet
+  }
+  if (!address) throw badRequest("Invalid input for fixed_ips. Reason: subnet_id or ip_address is needed.")
+  const subnet = subnets.find((s) => isHostAddress(s, address))
+  if (!subnet) throw addressNotInNetwork(asked.ipAddress ?? "")
+  return subnet
+}
+
+/** In the subnet, and neither its network nor (IPv4) its broadcast address. */
+function isHostAddress(subnet: SubnetFacts, address: { version: 4 | 6; value: bigint }): boolean {
+  const prefix = parsePrefix(subnet.cidr)
+  if (!prefix || !prefixContains(prefix, address)) return false
+  if (prefix.version === 6 || prefix.length >= 31) return true
+  const size = 1n << BigInt(32 - prefix.length)
+  return address.value !== prefix.first && address.value !== prefix.first + size - 1n
+}

@@ -1,0 +1,119 @@
+import { sql } from "kysely"
+import { Type } from "typebox"
+import type { Tx } from "../../platform/db/database.ts"
+import { violatedConstraint } from "../../platform/db/database.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import { badRequest, externalInUse, networkInUse, networkNotFound, sharingInUse } from "../faults.ts"
+import { grantAccess, revokeAccess } from "../rbac/grant.ts"
+import { attributeRules, change, lockRow, RevisionInput, updateRow } from "../resource/standard.ts"
+import { viewerOf } from "../resource/viewer.ts"
+import { NetworkInput } from "./create.ts"
+import { type Network, networkAttributes, networkTarget } from "./network.ts"
+import { loadNetwork, visibleNetwork } from "./read.ts"
+
+const providerKeys = ["providerNetworkType", "providerPhysicalNetwork", "providerSegmentationId"] as const
+
+export const updateNetwork = operation({
+  name: "network.network.update",
+  input: Type.Object({
+    networkId: Type.String(),
+    expectedRevision: RevisionInput,
+    changes: Type.Omit(NetworkInput, ["projectId", "availabilityZoneHints", "tags"]),
+  }),
+  faults: [networkNotFound, badRequest, sharingInUse, externalInUse],
+  load: (ctx, { networkId }) => visibleNetwork(ctx, networkId),
+  authorize: (_ctx, { changes }, network) => [
+    ["update_network", networkTarget(network)],
+    ...attributeRules("update_network", networkTarget(network), changes, networkAttributes.write),
+  ],
+  run: async (ctx, { networkId, expectedRevision, changes }) =>
+    await change(ctx, async (tx) => {
+      await lockRow(tx, "network", networkId, networkNotFound, expectedRevision)
+      const viewer = { ...viewerOf(ctx), seesAll: true }
+      const network = await loadNetwork(tx, networkId, viewer)
+      if (providerKeys.some((key) => changes[key] !== undefined && changes[key] !== network[key]))
+        throw badRequest("Invalid input for operation: Plugin does not support updating provider attributes.")
+      const mtuMax =
+        network.providerNetworkType === "geneve"
+          ? ctx.config.network.tunnelMtu
+          : ctx.config.network.physicalMtu
+      if (changes.mtu !== undefined && (changes.mtu > mtuMax || (changes.mtu !== 0 && changes.mtu < 68)))
+        throw badRequest(`Invalid input for operation: Requested MTU must be from 68 to ${mtuMax}.`)
+      if (changes.shared !== undefined) await setShared(tx, network, changes.shared)
+      if (changes.routerExternal !== undefined) await setExternal(tx, network, changes.routerExternal)
+      if (changes.isDefault)
+        await sql`update network.network set is_default = false where is_default`.execute(tx)
+      await updateRow(tx, "network", networkId, {
+        name: changes.name,
+        description: changes.description,
+        is_admin_up: changes.adminStateUp,
+        is_external: changes.routerExternal,
+        is_default: changes.isDefault,
+        is_port_security_enabled: changes.portSecurityEnabled,
+        mtu: changes.mtu === 0 ? mtuMax : changes.mtu,
+        dns_domain: changes.dnsDomain,
+      })
+      return await loadNetwork(tx, networkId, viewer)
+    }),
+})
+
+async function setShared(tx: Tx, network: Network, isShared: boolean): Promise<void> {
+  const grant = {
+    projectId: network.projectId,
+    objectType: "network",
+    objectId: network.id,
+    action: "access_as_shared",
+  } as const
+  if (isShared) return await grantAccess(tx, grant)
+  await revokeAccess(tx, grant)
+  // Whoever still has a right by another policy may stay.
+  const { rows } = await sql`select from network.port p where p.network_id = ${network.id}
+      and p.project_id not in ('', ${network.projectId}) and p.device_owner not like 'network:%'
+      and not exists (select from network.rbac_policy r where r.object_id = p.network_id
+        and r.object_type = 'network' and r.action = 'access_as_shared' and r.target_project = p.project_id)
+    limit 1`.execute(tx)
+  if (rows.length > 0) throw sharingInUse(network.id)
+}
+
+async function setExternal(tx: Tx, network: Network, isExternal: boolean): Promise<void> {
+  const grant = {
+    projectId: network.projectId,
+    objectType: "network",
+    objectId: network.id,
+    action: "access_as_external",
+  } as const
+  if (isExternal) return await grantAccess(tx, grant)
+  const { rows } = await sql`select from network.port where network_id = ${network.id}
+    and device_owner in ('network:router_gateway', 'network:floatingip') limit 1`.execute(tx)
+  if (rows.length > 0) throw externalInUse(network.id)
+  await revokeAccess(tx, grant)
+}
+
+/** Deletes the network with its subnets; ports other than the cloud's own must be gone. */
+export const deleteNetwork = operation({
+  name: "network.network.delete",
+  input: Type.Object({ networkId: Type.String(), expectedRevision: RevisionInput }),
+  faults: [networkNotFound, networkInUse],
+  load: (ctx, { networkId }) => visibleNetwork(ctx, networkId),
+  authorize: (_ctx, _input, network) => [["delete_network", networkTarget(network)]],
+  run: async (ctx, { networkId, expectedRevision }) => {
+    try {
+      await change(ctx, async (tx) => {
+        await lockRow(tx, "network", networkId, networkNotFound, expectedRevision)
+        const inUse = await sql`select from network.port where network_id = ${networkId}
+          and device_owner <> 'network:distributed' limit 1`.execute(tx)
+        if (inUse.rows.length > 0) throw networkInUse(networkId)
+        await sql`delete from network.port where network_id = ${networkId}`.execute(tx)
+        await sql`delete from network.subnet where network_id = ${networkId}`.execute(tx)
+        await sql`delete from network.rbac_policy where object_id = ${networkId} and object_type = 'network'`.execute(
+          tx,
+        )
+        await sql`delete from network.network where id = ${networkId}`.execute(tx)
+      })
+    } catch (error) {
+      // A port came between the question and the delete.
+      if (violatedConstraint(error)) throw networkInUse(networkId)
+      throw error
+    }
+  },
+})

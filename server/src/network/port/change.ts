@@ -1,0 +1,229 @@
+import { sql } from "kysely"
+import { type Static, Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
+import { type Tx, violatedConstraint } from "../../platform/db/database.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import {
+  badRequest,
+  groupsNeedPortSecurity,
+  macAddressInUse,
+  pairsNeedPortSecurity,
+  portBound,
+  portHasSecurityGroup,
+  portNotFound,
+  servicePortInUse,
+} from "../faults.ts"
+import { releaseFloatingIpsOf } from "../floating-ip/disassociate.ts"
+import { canonicalAddress } from "../ipam/address.ts"
+import { releaseAddresses } from "../ipam/allocate.ts"
+import { takePortAddresses } from "../ipam/choose.ts"
+import { attributeRules, change, lockRow, RevisionInput, updateRow } from "../resource/standard.ts"
+import { viewerOf } from "../resource/viewer.ts"
+import { checkedGroups } from "../security-group/resolve.ts"
+import { checkPortPlan } from "./check.ts"
+import { fixedIpRules, PortInput } from "./create.ts"
+import { linkSecurityGroups } from "./insert.ts"
+import { type DhcpOption, type Port, portAttributes, portTarget } from "./port.ts"
+import { loadPort } from "./read.ts"
+
+const PortChanges = Type.Omit(PortInput, ["projectId", "networkId", "tags", "propagateUplinkStatus"])
+type PortChanges = Static<typeof PortChanges>
+
+export const updatePort = operation({
+  name: "network.port.update",
+  input: Type.Object({ portId: Type.String(), expectedRevision: RevisionInput, changes: PortChanges }),
+  faults: [
+    portNotFound,
+    badRequest,
+    portBound,
+    macAddressInUse,
+    portHasSecurityGroup,
+    pairsNeedPortSecurity,
+    groupsNeedPortSecurity,
+  ],
+  load: (ctx, { portId }) => loadPort(ctx.db, portId, viewerOf(ctx)),
+  authorize: (_ctx, { changes }, port) => {
+    const target = portTarget({ ...port, deviceOwner: changes.deviceOwner ?? port.deviceOwner })
+    return [
+      ["update_port", target],
+      ...attributeRules("update_port", target, changes, portAttributes.write),
+      ...fixedIpRules("update_port", target, changes.fixedIps),
+    ]
+  },
+  run: async (ctx, { portId, expectedRevision, changes }) =>
+    await change(ctx, async (tx) => {
+      await lockRow(tx, "port", portId, portNotFound, expectedRevision)
+      await applyPortChanges(ctx, tx, portId, changes)
+      return await loadPort(tx, portId, { ...viewerOf(ctx), seesAll: true })
+    }),
+})
+
+/** The port's row is locked by the caller. */
+export async function applyPortChanges(
+  ctx: Ctx,
+  tx: Tx,
+  portId: string,
+  changes: PortChanges,
+): Promise<void> {
+  const port = await loadPort(tx, portId)
+  const portSecurityEnabled = changes.portSecurityEnabled ?? port.portSecurityEnabled
+  const plan = await checkPortPlan(
+    ctx,
+    tx,
+    {
+      ...changes,
+      projectId: port.projectId,
+      portSecurityEnabled,
+      deviceOwner: changes.deviceOwner ?? port.deviceOwner,
+    },
+    port,
+  )
+  checkSecurity(port, changes, portSecurityEnabled)
+  const mac = plan.macAddress
+  if (mac !== undefined && mac !== port.macAddress) {
+    const isBound = port.bindingHostId !== "" && port.deviceOwner !== ""
+    if (isBound) throw portBound(portId, port.deviceOwner, port.macAddress, mac)
+  }
+  if (changes.securityGroups !== undefined) {
+    const groups = await checkedGroups(
+      tx,
+      port.projectId,
+      changes.securityGroups,
+      plan,
+      viewerOf(ctx).seesAll,
+    )
+    await sql`delete from network.port_security_group where port_id = ${portId}`.execute(tx)
+    await linkSecurityGroups(tx, portId, groups)
+  }
+  const macAddress = mac ?? port.macAddress
+  try {
+    await updateRow(tx, "port", portId, {
+      ...plainColumns(changes),
+      mac_address: mac,
+      allowed_address_pairs:
+        changes.allowedAddressPairs &&
+        JSON.stringify(
+          plan.allowedAddressPairs.map((p) => ({ ...p, macAddress: p.macAddress ?? macAddress })),
+        ),
+      extra_dhcp_options: changes.extraDhcpOpts && JSON.stringify(mergedOptions(port, changes.extraDhcpOpts)),
+      // A port that left its host is down until a host says otherwise.
+      status: changes.bindingHostId === "" && port.bindingHostId !== "" ? "DOWN" : undefined,
+    })
+  } catch (error) {
+    if (violatedConstraint(error) === "port_mac_address") throw macAddressInUse(port.networkId, macAddress)
+    throw error
+  }
+  if (changes.fixedIps !== undefined) await replaceAddresses(tx, port, changes.fixedIps, macAddress)
+}
+
+function plainColumns(changes: PortChanges): Record<string, unknown> {
+  return {
+    name: changes.name,
+    description: changes.description,
+    is_admin_up: changes.adminStateUp,
+    device_id: changes.deviceId,
+    device_owner: changes.deviceOwner,
+    is_port_security_enabled: changes.portSecurityEnabled,
+    host_id: changes.bindingHostId,
+    vnic_type: changes.bindingVnicType,
+    binding_profile: changes.bindingProfile && JSON.stringify(changes.bindingProfile),
+    dns_name: changes.dnsName,
+    dns_domain: changes.dnsDomain,
+  }
+}
+
+function checkSecurity(port: Port, changes: PortChanges, portSecurityEnabled: boolean): void {
+  const groups = changes.securityGroups ?? port.securityGroups
+  const pairs = changes.allowedAddressPairs ?? port.allowedAddressPairs
+  if (portSecurityEnabled) return
+  if (groups.length > 0) throw portHasSecurityGroup()
+  if (pairs.length > 0) throw pairsNeedPortSecurity()
+}
+
+/** Options by name and IP version: a value replaces, null removes, the rest stays. */
+function mergedOptions(
+  port: Port,
+  changes: readonly { name: string; value: string | null; ipVersion?: 4 | 6 | undefined }[],
+): DhcpOption[] {
+  const options = new Map(port.extraDhcpOpts.map((o) => [`${o.name} ${o.ipVersion}`, o]))
+  for (const { name, value, ipVersion = 4 } of changes) {
+    if (value === null) options.delete(`${name} ${ipVersion}`)
+    else options.set(`${name} ${ipVersion}`, { name, value, ipVersion })
+  }
+  return [...options.values()]
+}
+
+/** Addresses that stay are kept (and keep their floating IPs); others go first, so that theirs may be asked again. */
+async function replaceAddresses(
+  tx: Tx,
+  port: Port,
+  wanted: readonly { subnetId?: string | undefined; ipAddress?: string | undefined }[],
+  macAddress: string,
+): Promise<void> {
+  const kept = new Set<string>()
+  const fresh = wanted.filter((ask) => {
+    const address = ask.ipAddress === undefined ? undefined : canonicalAddress(ask.ipAddress)
+    const have = port.fixedIps.find(
+      (ip) =>
+        !kept.has(ip.ipAddress) &&
+        (address === undefined || ip.ipAddress === address) &&
+        (ask.subnetId === undefined || ip.subnetId === ask.subnetId),
+    )
+    if (have) kept.add(have.ipAddress)
+    return have === undefined
+  })
+  const gone = port.fixedIps.map((ip) => ip.ipAddress).filter((address) => !kept.has(address))
+  await releaseFloatingIpsOf(tx, port.id, gone)
+  await releaseAddresses(tx, port.id, gone)
+  if (fresh.length > 0) {
+    await takePortAddresses(tx, {
+      portId: port.id,
+      networkId: port.networkId,
+      macAddress,
+      deviceOwner: port.deviceOwner,
+      fixedIps: fresh,
+      position: kept.size,
+    })
+  }
+  if (port.deviceOwner === "network:router_interface") await followInterface(tx, port)
+}
+
+/** What a router is attached to follows the addresses of its port. */
+async function followInterface(tx: Tx, port: Port): Promise<void> {
+  await sql`delete from network.router_interface i where i.port_id = ${port.id}
+    and not exists (select from network.ip_allocation a where a.port_id = i.port_id and a.subnet_id = i.subnet_id)`.execute(
+    tx,
+  )
+  await sql`insert into network.router_interface (router_id, subnet_id, port_id)
+    select distinct ${port.deviceId}::uuid, a.subnet_id, a.port_id from network.ip_allocation a where a.port_id = ${port.id}
+    on conflict do nothing`.execute(tx)
+}
+
+/** Owners whose ports go only with the thing that they belong to. */
+const keptOwners: Readonly<Record<string, true>> = {
+  "network:router_interface": true,
+  "network:router_gateway": true,
+  "network:floatingip": true,
+  "network:distributed": true,
+}
+
+export const deletePort = operation({
+  name: "network.port.delete",
+  input: Type.Object({ portId: Type.String(), expectedRevision: RevisionInput }),
+  faults: [portNotFound, servicePortInUse],
+  load: (ctx, { portId }) => loadPort(ctx.db, portId, viewerOf(ctx)),
+  authorize: (_ctx, _input, port) => [["delete_port", portTarget(port)]],
+  run: async (ctx, { portId, expectedRevision }, port) => {
+    if (keptOwners[port.deviceOwner]) throw servicePortInUse(portId, `has device owner ${port.deviceOwner}`)
+    await change(ctx, async (tx) => {
+      await lockRow(tx, "port", portId, portNotFound, expectedRevision)
+      await removePort(tx, portId)
+    })
+  },
+})
+
+/** The row with all that hangs on it. Floating IPs that pointed at it point at nothing. */
+export async function removePort(tx: Tx, portId: string): Promise<void> {
+  await releaseFloatingIpsOf(tx, portId)
+  await sql`delete from network.port where id = ${portId}`.execute(tx)
+}

@@ -1,0 +1,165 @@
+import { sql } from "kysely"
+import type { PolicyTarget } from "../../platform/policy/rule.ts"
+import { portNotFound } from "../faults.ts"
+import { type Columns, column, filterOnly, type Source, standardColumns } from "../resource/list.ts"
+import type { Described } from "../resource/standard.ts"
+import { sharedWith, type Viewer } from "../resource/viewer.ts"
+
+export interface FixedIp {
+  subnetId: string
+  ipAddress: string
+}
+
+export interface AddressPair {
+  ipAddress: string
+  macAddress: string
+}
+
+export interface DhcpOption {
+  name: string
+  value: string
+  ipVersion: 4 | 6
+}
+
+export interface Port extends Described {
+  networkId: string
+  adminStateUp: boolean
+  status: string
+  macAddress: string
+  deviceId: string
+  deviceOwner: string
+  fixedIps: FixedIp[]
+  securityGroups: string[]
+  portSecurityEnabled: boolean
+  bindingHostId: string
+  bindingVnicType: string
+  bindingProfile: Record<string, unknown>
+  dnsName: string
+  dnsDomain: string
+  allowedAddressPairs: AddressPair[]
+  extraDhcpOpts: DhcpOption[]
+  propagateUplinkStatus: boolean
+  /** Of its network, for the policy and the names. */
+  networkProjectId: string
+  networkDnsDomain: string
+  networkName: string
+  networkMtu: number
+  shared: boolean
+}
+
+/** Attributes with a policy rule of their own: key → name in the rule. */
+export const portAttributes = {
+  write: {
+    deviceOwner: "device_owner",
+    macAddress: "mac_address",
+    fixedIps: "fixed_ips",
+    portSecurityEnabled: "port_security_enabled",
+    bindingHostId: "binding:host_id",
+    bindingProfile: "binding:profile",
+    bindingVnicType: "binding:vnic_type",
+    allowedAddressPairs: "allowed_address_pairs",
+    tags: "tags",
+  },
+  read: {
+    bindingVifType: "binding:vif_type",
+    bindingVifDetails: "binding:vif_details",
+    bindingHostId: "binding:host_id",
+    bindingProfile: "binding:profile",
+  },
+} as const
+
+function portColumns(viewer: Viewer): Columns {
+  return {
+    ...standardColumns("p"),
+    name: column("text", sql`p.name`),
+    networkId: column("uuid", sql`p.network_id`),
+    adminStateUp: column("boolean", sql`p.is_admin_up`),
+    status: column("text", sql`p.status`),
+    macAddress: column("mac", sql`p.mac_address`),
+    deviceId: column("text", sql`p.device_id`),
+    deviceOwner: column("text", sql`p.device_owner`),
+    fixedIps: column(
+      "other",
+      sql`(select coalesce(json_agg(json_build_object('subnetId', a.subnet_id, 'ipAddress', host(a.address))
+        order by a.position, a.address), '[]') from network.ip_allocation a where a.port_id = p.id)`,
+    ),
+    fixedIpAddress: filterOnly(
+      (v) =>
+        sql<boolean>`exists (select from network.ip_allocation a where a.port_id = p.id and host(a.address) = any(${v}::text[]))`,
+    ),
+    fixedIpAddressPart: filterOnly(
+      (v) =>
+        sql<boolean>`exists (select from network.ip_allocation a, unnest(${v}::text[]) part
+          where a.port_id = p.id and position(part in host(a.address)) > 0)`,
+    ),
+    fixedIpSubnetId: filterOnly(
+      (v) =>
+        sql<boolean>`exists (select from network.ip_allocation a where a.port_id = p.id and a.subnet_id::text = any(${v}::text[]))`,
+    ),
+    securityGroups: {
+      kind: "other",
+      sql: sql`array(select g.security_group_id::text from network.port_security_group g
+        where g.port_id = p.id order by g.security_group_id)`,
+      match: (v) =>
+        sql<boolean>`exists (select from network.port_security_group g where g.port_id = p.id and g.security_group_id::text = any(${v}::text[]))`,
+    },
+    portSecurityEnabled: column("boolean", sql`p.is_port_security_enabled`),
+    bindingHostId: column("text", sql`p.host_id`),
+    bindingVnicType: column("text", sql`p.vnic_type`),
+    bindingProfile: column("other", sql`p.binding_profile`),
+    dnsName: column("text", sql`p.dns_name`),
+    dnsDomain: column("text", sql`p.dns_domain`),
+    allowedAddressPairs: column("other", sql`p.allowed_address_pairs`),
+    extraDhcpOpts: column("other", sql`p.extra_dhcp_options`),
+    propagateUplinkStatus: column("boolean", sql`p.is_uplink_status_propagated`),
+    networkProjectId: column("text", sql`n.project_id`),
+    networkDnsDomain: column("text", sql`n.dns_domain`),
+    networkName: column("text", sql`n.name`),
+    networkMtu: column("integer", sql`n.mtu`),
+    shared: column("boolean", sharedWith(viewer, "network", sql`n.id`)),
+  }
+}
+
+export function portSource(viewer: Viewer): Source {
+  return {
+    from: sql`network.port p join network.network n on n.id = p.network_id`,
+    columns: portColumns(viewer),
+    where: viewer.seesAll
+      ? sql<boolean>`true`
+      : sql<boolean>`(p.project_id = ${viewer.projectId} or n.project_id = ${viewer.projectId})`,
+    markerFault: portNotFound,
+  }
+}
+
+export function portTarget(
+  port: Pick<Port, "projectId" | "networkProjectId" | "shared" | "deviceOwner">,
+): PolicyTarget {
+  return {
+    project_id: port.projectId,
+    tenant_id: port.projectId,
+    "network:project_id": port.networkProjectId,
+    "network:tenant_id": port.networkProjectId,
+    shared: port.shared,
+    device_owner: port.deviceOwner,
+    device_owner_kind: port.deviceOwner.split(":")[0],
+  }
+}
+
+/** Ports that are part of the cloud and not of a machine. */
+export function isCloudOwned(deviceOwner: string): boolean {
+  return deviceOwner.startsWith("network:")
+}
+
+export interface DnsAssignment {
+  ipAddress: string
+  hostname: string
+  fqdn: string
+}
+
+/** Names under which the port's addresses are answered. */
+export function dnsAssignment(port: Pick<Port, "dnsName" | "fixedIps">, domain: string): DnsAssignment[] {
+  return port.fixedIps.map(({ ipAddress }) => {
+    const hostname = port.dnsName || `host-${ipAddress.replaceAll(/[.:]+/g, "-")}`
+    return { ipAddress, hostname, fqdn: `${hostname}.${domain.replace(/\.?$/, ".")}` }
+  })
+}

@@ -1,0 +1,34 @@
+import { Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
+import type { DbOrTx } from "../../platform/db/database.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import { portNotFound } from "../faults.ts"
+import { findRow, type ListQuery, listRows } from "../resource/list.ts"
+import { hiddenAttributes, onlyAllowed } from "../resource/standard.ts"
+import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
+import { type Port, portAttributes, portSource, portTarget } from "./port.ts"
+
+export async function loadPort(db: DbOrTx, portId: string, viewer: Viewer = everything): Promise<Port> {
+  const port = await findRow<Port>(db, portSource(viewer), portId)
+  if (!port) throw portNotFound(portId)
+  return port
+}
+
+export const getPort = operation({
+  name: "network.port.get",
+  input: Type.Object({ portId: Type.String() }),
+  faults: [portNotFound],
+  load: (ctx, { portId }) => loadPort(ctx.db, portId, viewerOf(ctx)),
+  authorize: (_ctx, _input, port) => [["get_port", portTarget(port)]],
+  run: async (_ctx, _input, port) => port,
+})
+
+export async function listPorts(ctx: Ctx, query: ListQuery = {}): Promise<Port[]> {
+  const ports = await listRows<Port>(ctx.db, portSource(viewerOf(ctx)), query)
+  return onlyAllowed(ctx, "get_port", ports, portTarget)
+}
+
+/** Attributes of the port that the caller may not see. */
+export function hiddenPortAttributes(ctx: Ctx, port: Port): Set<string> {
+  return hiddenAttributes(ctx, "get_port", portTarget(port), portAttributes.read)
+}

@@ -1,0 +1,55 @@
+// Every network with DHCP has a port of the cloud's own, from whose address DHCP and metadata answer.
+import { sql } from "kysely"
+import type { Ctx } from "../../platform/context/context.ts"
+import type { Tx } from "../../platform/db/database.ts"
+import { releaseAddresses, takeLowestAddress } from "../ipam/allocate.ts"
+import { insertPort } from "./insert.ts"
+
+/** Makes the port equal to what the network's subnets need now. The network's row is locked by the caller. */
+export async function refreshServicePort(_ctx: Ctx, tx: Tx, networkId: string): Promise<void> {
+  const { rows } = await sql<{
+    subnetId: string
+    projectId: string
+    portId: string | null
+    address: string | null
+  }>`
+    select s.id as "subnetId", n.project_id as "projectId", p.id as "portId", host(a.address) as address
+    from network.network n
+    left join network.subnet s on s.network_id = n.id and s.ip_version = 4 and s.is_dhcp_enabled
+    left join network.port p on p.network_id = n.id and p.device_owner = 'network:distributed'
+    left join network.ip_allocation a on a.port_id = p.id and a.subnet_id = s.id
+    where n.id = ${networkId} order by s.created_at, s.id`.execute(tx)
+  const [first] = rows
+  if (!first) return
+  const wanted = rows.filter((row) => row.subnetId !== null)
+  if (wanted.length === 0) {
+    if (first.portId) await sql`delete from network.port where id = ${first.portId}`.execute(tx)
+    return
+  }
+  const portId = first.portId ?? (await makePort(tx, networkId, first.projectId))
+  const kept = wanted.flatMap((row) => (row.address ? [row.address] : []))
+  const extra = await sql<{ address: string }>`select host(address) as address from network.ip_allocation
+    where port_id = ${portId} and not host(address) = any(${kept}::text[])`.execute(tx)
+  if (extra.rows.length > 0)
+    await releaseAddresses(
+      tx,
+      portId,
+      extra.rows.map((row) => row.address),
+    )
+  for (const [position, row] of wanted.entries()) {
+    // A subnet without a free address goes without: its machines' addresses are worth more.
+    if (!row.address) await takeLowestAddress(tx, { subnetId: row.subnetId, networkId, portId, position })
+  }
+}
+
+async function makePort(tx: Tx, networkId: string, projectId: string): Promise<string> {
+  const { id } = await insertPort(tx, {
+    networkId,
+    projectId,
+    deviceId: `ovnmeta-${networkId}`,
+    deviceOwner: "network:distributed",
+    fixedIps: [],
+    portSecurityEnabled: false,
+  })
+  return id
+}

@@ -1,0 +1,142 @@
+// What every noun of the network shares: revision numbers, owners, rules by attribute.
+
+import { type RawBuilder, sql } from "kysely"
+import { Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
+import type { DbOrTx, Tx } from "../../platform/db/database.ts"
+import { afterCommit, transact } from "../../platform/db/database.ts"
+import type { Authorization } from "../../platform/operation/operation.ts"
+import type { PolicyTarget } from "../../platform/policy/rule.ts"
+import { badRequest, forbiddenProject, revisionMismatch } from "../faults.ts"
+import { syncOf } from "../sync/sync.ts"
+
+export interface Standard {
+  id: string
+  projectId: string
+  revisionNumber: number
+  createdAt: Date
+  updatedAt: Date
+}
+
+export interface Described extends Standard {
+  name: string
+  description: string
+  tags: string[]
+}
+
+/** What `If-Match: revision_number=N` asks. */
+export const RevisionInput = Type.Optional(Type.Integer())
+export const TagsInput = Type.Optional(Type.Array(Type.String({ maxLength: 255 })))
+export const ProjectInput = Type.Optional(Type.String({ maxLength: 255 }))
+
+export function checkRevision(thing: { revisionNumber: number }, expected: number | undefined): void {
+  if (expected !== undefined && thing.revisionNumber !== expected)
+    throw revisionMismatch(`revision_number=${expected}`)
+}
+
+/** Whose the new thing is: the named project (administrators only), else the caller's. */
+export function ownerOf(ctx: Ctx, wanted: string | undefined): string {
+  const { caller } = ctx
+  const mayChoose = caller.roles.includes("admin") || caller.roles.includes("advsvc")
+  if (wanted !== undefined && wanted !== caller.projectId && !mayChoose) throw forbiddenProject()
+  const owner = wanted ?? caller.projectId
+  if (owner === null || owner === "")
+    throw badRequest("Running without a project requires that tenant_id is specified.")
+  return owner
+}
+
+/** Rules of the attributes that are given. `names` is key → the attribute's name in the rule. */
+export function attributeRules(
+  action: string,
+  target: PolicyTarget,
+  given: Readonly<Record<string, unknown>>,
+  names: Readonly<Record<string, string>>,
+): Authorization[] {
+  return Object.entries(names)
+    .filter(([key]) => given[key] !== undefined)
+    .map(([, name]) => [`${action}:${name}`, target] as const)
+}
+
+/** Attributes that the caller may not see, by their key. */
+export function hiddenAttributes(
+  ctx: Ctx,
+  action: string,
+  target: PolicyTarget,
+  names: Readonly<Record<string, string>>,
+): Set<string> {
+  const hidden = new Set<string>()
+  for (const [key, name] of Object.entries(names)) {
+    if (!ctx.policy.isAllowed(ctx.caller, `${action}:${name}`, target)) hidden.add(key)
+  }
+  return hidden
+}
+
+/** Leaves out what the caller may not list, by the noun's `get_` rule. */
+export function onlyAllowed<T>(ctx: Ctx, rule: string, items: T[], target: (item: T) => PolicyTarget): T[] {
+  return items.filter((item) => ctx.policy.isAllowed(ctx.caller, rule, target(item)))
+}
+
+/** A change of the network's rows: the engine is told after the commit. */
+export async function change<T>(ctx: Ctx, run: (tx: Tx) => Promise<T>): Promise<T> {
+  return await transact(ctx.db, async (tx) => {
+    const result = await run(tx)
+    afterCommit(tx, () => syncOf(ctx).poke())
+    return result
+  })
+}
+
+const tables = {
+  network: sql.table("network.network"),
+  subnet: sql.table("network.subnet"),
+  port: sql.table("network.port"),
+  router: sql.table("network.router"),
+  floatingIp: sql.table("network.floating_ip"),
+  securityGroup: sql.table("network.security_group"),
+  subnetPool: sql.table("network.subnet_pool"),
+  addressScope: sql.table("network.address_scope"),
+  addressGroup: sql.table("network.address_group"),
+} as const
+export type Table = keyof typeof tables
+
+/**
+ * Takes the row for this transaction and checks the revision that the client named. What was read before may be
+ * old by now; what is read after is not.
+ */
+export async function lockRow(
+  tx: Tx,
+  table: Table,
+  id: string,
+  gone: (id: string) => Error,
+  expectedRevision?: number,
+): Promise<void> {
+  const { rows } = await sql<{ generation: number }>`select generation from ${tables[table]}
+    where id = ${id} for update`.execute(tx)
+  const row = rows[0]
+  if (!row) throw gone(id)
+  checkRevision({ revisionNumber: row.generation }, expectedRevision)
+}
+
+export type Assignments = Readonly<Record<string, RawBuilder<unknown> | unknown>>
+
+/** Sets the given columns (undefined ones stay) and raises the revision; the row is locked by `lockRow`. */
+export async function updateRow(tx: Tx, table: Table, id: string, set: Assignments): Promise<void> {
+  const assignments = Object.entries(set)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => sql`${sql.id(name)} = ${value}`)
+  await sql`update ${tables[table]}
+    set ${sql.join([...assignments, sql`generation = generation + 1`, sql`updated_at = now()`])}
+    where id = ${id}`.execute(tx)
+}
+
+/** A change of something that belongs to the row shows in its revision too. */
+export async function bumpRevision(tx: Tx, table: Table, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return
+  await sql`update ${tables[table]} set generation = generation + 1, updated_at = now()
+    where id = any(${ids}::uuid[])`.execute(tx)
+}
+
+export async function countOf(db: DbOrTx, table: Table, projectId: string): Promise<number> {
+  const { rows } = await sql<{ count: number }>`select count(*) as count from ${tables[table]}
+    where project_id = ${projectId}`.execute(db)
+  return rows[0]?.count ?? 0
+}

@@ -1,0 +1,30 @@
+// Who looks, as SQL needs to know it: administrators and services see everything, others what is theirs or shared.
+import { type RawBuilder, sql } from "kysely"
+import type { Ctx } from "../../platform/context/context.ts"
+
+export interface Viewer {
+  projectId: string | null
+  seesAll: boolean
+}
+
+const seeingRoles = new Set(["admin", "service", "advsvc"])
+
+export function viewerOf(ctx: Ctx): Viewer {
+  const { caller } = ctx
+  return { projectId: caller.projectId, seesAll: caller.roles.some((role) => seeingRoles.has(role)) }
+}
+
+/** For the program's own reads. */
+export const everything: Viewer = { projectId: null, seesAll: true }
+
+/** Whether an RBAC policy gives the thing to the viewer's project (or to all). */
+export function sharedWith(
+  viewer: Viewer,
+  objectType: string,
+  objectId: RawBuilder<unknown>,
+  actions: readonly string[] = ["access_as_shared"],
+): RawBuilder<boolean> {
+  return sql<boolean>`exists (select from network.rbac_policy r where r.object_id = ${objectId}
+    and r.object_type = ${sql.lit(objectType)} and r.action in (${sql.join(actions.map((a) => sql.lit(a)))})
+    and r.target_project in ('*', ${viewer.projectId ?? "*"}))`
+}

@@ -1,0 +1,234 @@
+import { sql } from "kysely"
+import { type Static, Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
+import { type DbOrTx, violatedConstraint } from "../../platform/db/database.ts"
+import { newUuid } from "../../platform/ids/ids.ts"
+import { type Authorization, operation } from "../../platform/operation/operation.ts"
+import {
+  addressInUse,
+  badRequest,
+  badRoutes,
+  gatewayNeededByFloatingIp,
+  networkNotFound,
+  noAddressLeft,
+  routerInUse,
+  routerNotFound,
+  tooManyRoutes,
+} from "../faults.ts"
+import { FixedIpInput } from "../port/create.ts"
+import { enforceNetworkQuota } from "../quota.ts"
+import { findRow, type ListQuery, listRows } from "../resource/list.ts"
+import {
+  attributeRules,
+  change,
+  lockRow,
+  onlyAllowed,
+  ownerOf,
+  ProjectInput,
+  RevisionInput,
+  TagsInput,
+  updateRow,
+} from "../resource/standard.ts"
+import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
+import { RouteInput } from "../subnet/create.ts"
+import { type GatewayRequest, setGateway } from "./gateway.ts"
+import { type Router, routerSource, routerTarget } from "./router.ts"
+import { checkRoutes } from "./routes.ts"
+
+export const GatewayInput = Type.Object({
+  networkId: Type.String(),
+  enableSnat: Type.Optional(Type.Boolean()),
+  externalFixedIps: Type.Optional(Type.Array(FixedIpInput)),
+})
+
+export const RouterInput = Type.Object({
+  projectId: ProjectInput,
+  name: Type.Optional(Type.String({ maxLength: 255 })),
+  description: Type.Optional(Type.String({ maxLength: 255 })),
+  adminStateUp: Type.Optional(Type.Boolean()),
+  /** Null: no gateway. */
+  externalGatewayInfo: Type.Optional(Type.Union([GatewayInput, Type.Null()])),
+  availabilityZoneHints: Type.Optional(Type.Array(Type.String())),
+  tags: TagsInput,
+})
+export type RouterInput = Static<typeof RouterInput>
+
+export async function loadRouter(db: DbOrTx, id: string, viewer: Viewer = everything): Promise<Router> {
+  const router = await findRow<Router>(db, routerSource(viewer), id)
+  if (!router) throw routerNotFound(id)
+  return router
+}
+
+export const getRouter = operation({
+  name: "network.router.get",
+  input: Type.Object({ routerId: Type.String() }),
+  faults: [routerNotFound],
+  load: (ctx, { routerId }) => loadRouter(ctx.db, routerId, viewerOf(ctx)),
+  authorize: (_ctx, _input, router) => [["get_router", routerTarget(router)]],
+  run: async (_ctx, _input, router) => router,
+})
+
+export async function listRouters(ctx: Ctx, query: ListQuery = {}): Promise<Router[]> {
+  const routers = await listRows<Router>(ctx.db, routerSource(viewerOf(ctx)), query)
+  return onlyAllowed(ctx, "get_router", routers, routerTarget)
+}
+
+function gatewayRules(
+  action: string,
+  target: Authorization[1],
+  info: GatewayRequest | null | undefined,
+): Authorization[] {
+  if (info === undefined) return []
+  const rule = `${action}:external_gateway_info`
+  return [
+    [rule, target],
+    ...attributeRules(
+      rule,
+      target,
+      { ...info },
+      {
+        networkId: "network_id",
+        enableSnat: "enable_snat",
+        externalFixedIps: "external_fixed_ips",
+      },
+    ),
+  ]
+}
+
+export const createRouters = operation({
+  name: "network.router.create",
+  input: Type.Object({ routers: Type.Array(RouterInput) }),
+  faults: [networkNotFound, badRequest, noAddressLeft, addressInUse],
+  authorize: (ctx, { routers }) =>
+    routers.flatMap((input) => {
+      const target = routerTarget({ projectId: ownerOf(ctx, input.projectId) })
+      const info = input.externalGatewayInfo ?? undefined
+      return [
+        ["create_router", target] as const,
+        ...gatewayRules("create_router", target, info),
+        ...attributeRules("create_router", target, input, { tags: "tags" }),
+      ]
+    }),
+  run: async (ctx, { routers }) =>
+    await change(ctx, async (tx) => {
+      await enforceNetworkQuota(
+        tx,
+        "router",
+        routers.map((input) => ownerOf(ctx, input.projectId)),
+      )
+      const made: Router[] = []
+      for (const input of routers) {
+        const unknownZone = input.availabilityZoneHints?.find(
+          (z) => z !== ctx.config.network.availabilityZone,
+        )
+        if (unknownZone !== undefined) throw badRequest(`AvailabilityZone ${unknownZone} could not be found.`)
+        const id = newUuid()
+        await tx
+          .insertInto("network.router")
+          .values({
+            id,
+            project_id: ownerOf(ctx, input.projectId),
+            name: input.name ?? "",
+            description: input.description ?? "",
+            is_admin_up: input.adminStateUp ?? true,
+            availability_zone_hints: input.availabilityZoneHints ?? [],
+            routes: "[]",
+            tags: [...new Set(input.tags ?? [])],
+          })
+          .execute()
+        if (input.externalGatewayInfo)
+          await setGateway(
+            tx,
+            { id, gateway: null, enableSnat: true },
+            input.externalGatewayInfo,
+            viewerOf(ctx),
+          )
+        made.push(await loadRouter(tx, id))
+      }
+      return made
+    }),
+})
+
+export const updateRouter = operation({
+  name: "network.router.update",
+  input: Type.Object({
+    routerId: Type.String(),
+    expectedRevision: RevisionInput,
+    changes: Type.Intersect([
+      Type.Pick(RouterInput, ["name", "description", "adminStateUp", "externalGatewayInfo"]),
+      Type.Object({ routes: Type.Optional(Type.Array(RouteInput)) }),
+    ]),
+  }),
+  faults: [routerNotFound, networkNotFound, badRequest, badRoutes, tooManyRoutes, gatewayNeededByFloatingIp],
+  load: (ctx, { routerId }) => loadRouter(ctx.db, routerId, viewerOf(ctx)),
+  authorize: (_ctx, { changes }, router) => [
+    ["update_router", routerTarget(router)],
+    ...gatewayRules("update_router", routerTarget(router), changes.externalGatewayInfo),
+  ],
+  run: async (ctx, { routerId, expectedRevision, changes }) =>
+    await change(ctx, async (tx) => {
+      await lockRow(tx, "router", routerId, routerNotFound, expectedRevision)
+      const router = await loadRouter(tx, routerId)
+      if (changes.externalGatewayInfo !== undefined)
+        await setGateway(tx, router, changes.externalGatewayInfo, viewerOf(ctx))
+      const routes =
+        changes.routes && (await checkRoutes(tx, routerId, changes.routes, ctx.config.network.routesMax))
+      await updateRow(tx, "router", routerId, {
+        name: changes.name,
+        description: changes.description,
+        is_admin_up: changes.adminStateUp,
+        routes: routes && JSON.stringify(routes),
+      })
+      return await loadRouter(tx, routerId)
+    }),
+})
+
+export const deleteRouter = operation({
+  name: "network.router.delete",
+  input: Type.Object({ routerId: Type.String(), expectedRevision: RevisionInput }),
+  faults: [routerNotFound, routerInUse],
+  load: (ctx, { routerId }) => loadRouter(ctx.db, routerId, viewerOf(ctx)),
+  authorize: (_ctx, _input, router) => [["delete_router", routerTarget(router)]],
+  run: async (ctx, { routerId, expectedRevision }) => {
+    try {
+      await change(ctx, async (tx) => {
+        await lockRow(tx, "router", routerId, routerNotFound, expectedRevision)
+        const { rows } =
+          await sql`select from network.router_interface where router_id = ${routerId} limit 1`.execute(tx)
+        if (rows.length > 0) throw routerInUse(routerId)
+        await sql`delete from network.port where device_id = ${routerId} and device_owner = 'network:router_gateway'`.execute(
+          tx,
+        )
+        await sql`delete from network.router where id = ${routerId}`.execute(tx)
+      })
+    } catch (error) {
+      if (violatedConstraint(error)) throw routerInUse(routerId)
+      throw error
+    }
+  },
+})
+
+/** Adds or removes some of a router's routes; those that are there (or not there) already are no matter. */
+export const changeExtraRoutes = operation({
+  name: "network.router.change_extra_routes",
+  input: Type.Object({
+    routerId: Type.String(),
+    how: Type.Union([Type.Literal("add"), Type.Literal("remove")]),
+    routes: Type.Array(RouteInput),
+  }),
+  faults: [routerNotFound, badRoutes, tooManyRoutes],
+  load: (ctx, { routerId }) => loadRouter(ctx.db, routerId, viewerOf(ctx)),
+  authorize: (_ctx, { how }, router) => [[`${how}_extraroutes`, routerTarget(router)]],
+  run: async (ctx, { routerId, how, routes }) =>
+    await change(ctx, async (tx) => {
+      await lockRow(tx, "router", routerId, routerNotFound)
+      const router = await loadRouter(tx, routerId)
+      const key = (r: { destination: string; nexthop: string }) => `${r.destination} ${r.nexthop}`
+      const named = new Set(routes.map(key))
+      const others = router.routes.filter((r) => !named.has(key(r)))
+      const wanted = how === "add" ? [...others, ...routes] : others
+      const checked = await checkRoutes(tx, routerId, wanted, ctx.config.network.routesMax)
+      await updateRow(tx, "router", routerId, { routes: JSON.stringify(checked) })
+      return await loadRouter(tx, routerId)
+    }),
+})

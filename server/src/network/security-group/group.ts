@@ -1,0 +1,156 @@
+// Security groups: create, get, list, update, delete.
+import { sql } from "kysely"
+import { type Static, Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
+import type { DbOrTx } from "../../platform/db/database.ts"
+import { violatedConstraint } from "../../platform/db/database.ts"
+import { newUuid } from "../../platform/ids/ids.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import {
+  defaultGroupExists,
+  defaultGroupKept,
+  defaultGroupUpdate,
+  securityGroupInUse,
+  securityGroupNotFound,
+} from "../faults.ts"
+import { enforceNetworkQuota } from "../quota.ts"
+import { findRow, type ListQuery, listRows } from "../resource/list.ts"
+import {
+  attributeRules,
+  change,
+  lockRow,
+  onlyAllowed,
+  ownerOf,
+  ProjectInput,
+  RevisionInput,
+  TagsInput,
+  updateRow,
+} from "../resource/standard.ts"
+import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
+import { ensureDefaultGroup, insertTemplateRules, prepareDefaultGroup } from "./default-group.ts"
+import { readGroup, type SecurityGroup, securityGroupSource, securityGroupTarget } from "./security-group.ts"
+
+export const SecurityGroupInput = Type.Object({
+  projectId: ProjectInput,
+  name: Type.Optional(Type.String({ maxLength: 255 })),
+  description: Type.Optional(Type.String({ maxLength: 255 })),
+  stateful: Type.Optional(Type.Boolean()),
+  tags: TagsInput,
+})
+export type SecurityGroupInput = Static<typeof SecurityGroupInput>
+
+export async function loadSecurityGroup(
+  db: DbOrTx,
+  id: string,
+  viewer: Viewer = everything,
+): Promise<SecurityGroup> {
+  const group = await findRow<SecurityGroup>(db, securityGroupSource(viewer), id)
+  if (!group) throw securityGroupNotFound(id)
+  return readGroup(group)
+}
+
+export const getSecurityGroup = operation({
+  name: "network.security_group.get",
+  input: Type.Object({ securityGroupId: Type.String() }),
+  faults: [securityGroupNotFound],
+  load: (ctx, { securityGroupId }) => loadSecurityGroup(ctx.db, securityGroupId, viewerOf(ctx)),
+  authorize: (_ctx, _input, group) => [["get_security_group", securityGroupTarget(group)]],
+  run: async (_ctx, _input, group) => group,
+})
+
+export async function listSecurityGroups(ctx: Ctx, query: ListQuery = {}): Promise<SecurityGroup[]> {
+  await prepareDefaultGroup(ctx.db, ctx.caller.projectId)
+  const groups = await listRows<SecurityGroup>(ctx.db, securityGroupSource(viewerOf(ctx)), query)
+  return onlyAllowed(ctx, "get_security_group", groups.map(readGroup), securityGroupTarget)
+}
+
+export const createSecurityGroups = operation({
+  name: "network.security_group.create",
+  input: Type.Object({ securityGroups: Type.Array(SecurityGroupInput) }),
+  faults: [defaultGroupExists],
+  authorize: (ctx, { securityGroups }) =>
+    securityGroups.flatMap((input) => {
+      const target = securityGroupTarget({ projectId: ownerOf(ctx, input.projectId), shared: false })
+      return [
+        ["create_security_group", target] as const,
+        ...attributeRules("create_security_group", target, input, { tags: "tags" }),
+      ]
+    }),
+  run: async (ctx, { securityGroups }) =>
+    await change(ctx, async (tx) => {
+      const owners = securityGroups.map((input) => ownerOf(ctx, input.projectId))
+      for (const owner of new Set(owners)) await ensureDefaultGroup(tx, owner)
+      await enforceNetworkQuota(tx, "security_group", owners)
+      const made: SecurityGroup[] = []
+      for (const input of securityGroups) {
+        const projectId = ownerOf(ctx, input.projectId)
+        if (input.name?.toLowerCase() === "default") throw defaultGroupExists()
+        const id = newUuid()
+        await tx
+          .insertInto("network.security_group")
+          .values({
+            id,
+            project_id: projectId,
+            name: input.name ?? "",
+            description: input.description ?? "",
+            is_stateful: input.stateful ?? true,
+            tags: [...new Set(input.tags ?? [])],
+          })
+          .execute()
+        await insertTemplateRules(tx, id, projectId, false)
+        made.push(await loadSecurityGroup(tx, id))
+      }
+      return made
+    }),
+})
+
+export const updateSecurityGroup = operation({
+  name: "network.security_group.update",
+  input: Type.Object({
+    securityGroupId: Type.String(),
+    expectedRevision: RevisionInput,
+    changes: Type.Pick(SecurityGroupInput, ["name", "description", "stateful"]),
+  }),
+  faults: [securityGroupNotFound, defaultGroupUpdate, securityGroupInUse],
+  load: (ctx, { securityGroupId }) => loadSecurityGroup(ctx.db, securityGroupId, viewerOf(ctx)),
+  authorize: (_ctx, _input, group) => [["update_security_group", securityGroupTarget(group)]],
+  run: async (ctx, { securityGroupId, expectedRevision, changes }, group) =>
+    await change(ctx, async (tx) => {
+      await lockRow(tx, "securityGroup", securityGroupId, securityGroupNotFound, expectedRevision)
+      if (group.isDefault && changes.name !== undefined && changes.name !== group.name)
+        throw defaultGroupUpdate()
+      if (changes.stateful !== undefined && changes.stateful !== group.stateful) {
+        const { rows } = await sql`select from network.port_security_group
+          where security_group_id = ${securityGroupId} limit 1`.execute(tx)
+        if (rows.length > 0) throw securityGroupInUse(securityGroupId)
+      }
+      await updateRow(tx, "securityGroup", securityGroupId, {
+        name: changes.name,
+        description: changes.description,
+        is_stateful: changes.stateful,
+      })
+      return await loadSecurityGroup(tx, securityGroupId, { ...viewerOf(ctx), seesAll: true })
+    }),
+})
+
+export const deleteSecurityGroup = operation({
+  name: "network.security_group.delete",
+  input: Type.Object({ securityGroupId: Type.String(), expectedRevision: RevisionInput }),
+  faults: [securityGroupNotFound, securityGroupInUse, defaultGroupKept],
+  load: (ctx, { securityGroupId }) => loadSecurityGroup(ctx.db, securityGroupId, viewerOf(ctx)),
+  authorize: (_ctx, _input, group) => [["delete_security_group", securityGroupTarget(group)]],
+  run: async (ctx, { securityGroupId, expectedRevision }, group) => {
+    if (group.isDefault && !ctx.caller.roles.includes("admin")) throw defaultGroupKept()
+    try {
+      await change(ctx, async (tx) => {
+        await lockRow(tx, "securityGroup", securityGroupId, securityGroupNotFound, expectedRevision)
+        await sql`delete from network.rbac_policy where object_id = ${securityGroupId}`.execute(tx)
+        await sql`delete from network.security_group where id = ${securityGroupId}`.execute(tx)
+      })
+    } catch (error) {
+      // A port has it: the foreign key says so.
+      if (violatedConstraint(error)) throw securityGroupInUse(securityGroupId)
+      throw error
+    }
+  },
+})

@@ -1,0 +1,162 @@
+// What a rule may say. Pure; the faults carry Neutron's type names.
+import { badRule } from "../faults.ts"
+import { formatPrefix, parsePrefix } from "../ipam/address.ts"
+
+/** Protocol names that may stand for a number. */
+export const protocolNumbers: Readonly<Record<string, number>> = {
+  ah: 51,
+  dccp: 33,
+  egp: 8,
+  esp: 50,
+  gre: 47,
+  hopopt: 0,
+  icmp: 1,
+  icmpv6: 58,
+  igmp: 2,
+  ip: 0,
+  ipip: 4,
+  "ipv6-encap": 41,
+  "ipv6-frag": 44,
+  "ipv6-icmp": 58,
+  "ipv6-nonxt": 59,
+  "ipv6-opts": 60,
+  "ipv6-route": 43,
+  ospf: 89,
+  pgm: 113,
+  rsvp: 46,
+  sctp: 132,
+  tcp: 6,
+  udp: 17,
+  udplite: 136,
+  vrrp: 112,
+}
+
+const portProtocols = new Set([6, 17, 33, 132, 136])
+const ipv6Only = new Set([
+  "icmpv6",
+  "ipv6-icmp",
+  "ipv6-encap",
+  "ipv6-frag",
+  "ipv6-nonxt",
+  "ipv6-opts",
+  "ipv6-route",
+])
+const portMax = 65_535
+
+export interface RuleRequest {
+  direction: "ingress" | "egress"
+  ethertype: "IPv4" | "IPv6"
+  protocol: string | null
+  portRangeMin: number | null
+  portRangeMax: number | null
+  remoteIpPrefix: string | null
+  remoteGroupId: string | null
+  remoteAddressGroupId: string | null
+}
+
+/** The rule as it is kept: the protocol in lower case (null for any), the prefix without host bits. */
+export function checkRule(rule: RuleRequest): RuleRequest {
+  const protocol = checkProtocol(rule.protocol)
+  const remotes = [rule.remoteIpPrefix, rule.remoteGroupId, rule.remoteAddressGroupId].filter(
+    (r) => r !== null,
+  )
+  if (remotes.length > 1) {
+    throw badRule(
+      "SecurityGroupMultipleRemoteEntites",
+      "Only one of remote_ip_prefix or remote_group_id or remote_address_group_id may be provided.",
+    )
+  }
+  if (protocol !== null && ipv6Only.has(protocol) && rule.ethertype === "IPv4") {
+    throw badRule(
+      "SecurityGroupEthertypeConflictWithProtocol",
+      `Invalid ethertype ${rule.ethertype} for protocol ${protocol}.`,
+    )
+  }
+  checkPorts({ ...rule, protocol })
+  return { ...rule, protocol, remoteIpPrefix: checkPrefix(rule) }
+}
+
+function checkProtocol(text: string | null): string | null {
+  if (text === null) return null
+  const protocol = text.toLowerCase()
+  if (protocol === "any") return null
+  const isNumber = /^\d{1,3}$/.test(protocol) && Number(protocol) <= 255
+  if (isNumber || Object.hasOwn(protocolNumbers, protocol)) return protocol
+  throw badRule(
+    "SecurityGroupRuleInvalidProtocol",
+    `Security group rule protocol ${text} not supported. Only protocol values ${Object.keys(protocolNumbers).join(", ")} and integer representations [0 to 255] are supported.`,
+  )
+}
+
+export function protocolNumber(protocol: string): number {
+  return protocolNumbers[protocol] ?? Number(protocol)
+}
+
+function checkPrefix(rule: RuleRequest): string | null {
+  if (rule.remoteIpPrefix === null) return null
+  const prefix = parsePrefix(rule.remoteIpPrefix)
+  if (!prefix) throw badRule("InvalidCIDR", `Invalid CIDR ${rule.remoteIpPrefix} given as IP prefix.`)
+  if (prefix.version !== (rule.ethertype === "IPv4" ? 4 : 6)) {
+    throw badRule(
+      "SecurityGroupRuleParameterConflict",
+      `Conflicting value ethertype ${rule.ethertype} for CIDR ${rule.remoteIpPrefix}`,
+    )
+  }
+  return formatPrefix(prefix)
+}
+
+function checkPorts(rule: RuleRequest): void {
+  const { protocol, portRangeMin: min, portRangeMax: max } = rule
+  if (min === null && max === null) return
+  if (protocol === null) {
+    throw badRule(
+      "SecurityGroupProtocolRequiredWithPorts",
+      "Must also specify protocol if port range is given.",
+    )
+  }
+  const number = protocolNumber(protocol)
+  if (number === 1 || number === 58) {
+    checkIcmp(min, max)
+    return
+  }
+  if (!portProtocols.has(number)) {
+    throw badRule(
+      "SecurityGroupInvalidProtocolForPort",
+      `Ports cannot be specified for protocol ${protocol}. Ports are only supported for TCP, UDP, UDP-Lite, SCTP and DCCP.`,
+    )
+  }
+  for (const port of [min, max]) {
+    if (port !== null && (port < 0 || port > portMax))
+      throw badRule("SecurityGroupInvalidPortValue", `Invalid value for port ${port}`)
+  }
+  if (min === 0 || max === 0) {
+    // Port 0 is no port of these protocols.
+    throw badRule("SecurityGroupInvalidPortValue", "Invalid value for port 0")
+  }
+  if (min === null || max === null || min > max) {
+    throw badRule(
+      "SecurityGroupInvalidPortRange",
+      "For TCP/UDP protocols, port_range_min must be <= port_range_max",
+    )
+  }
+}
+
+function checkIcmp(type: number | null, code: number | null): void {
+  for (const [attribute, field, value] of [
+    ["port_range_min", "type", type],
+    ["port_range_max", "code", code],
+  ] as const) {
+    if (value !== null && (value < 0 || value > 255)) {
+      throw badRule(
+        "SecurityGroupInvalidIcmpValue",
+        `Invalid value for ICMP ${field} (${attribute}) ${value}. It must be 0 to 255.`,
+      )
+    }
+  }
+  if (type === null && code !== null) {
+    throw badRule(
+      "SecurityGroupMissingIcmpType",
+      `ICMP code (port-range-max) ${code} is provided but ICMP type (port-range-min) is missing.`,
+    )
+  }
+}

@@ -1,0 +1,190 @@
+// Rules of security groups: create, get, list, delete. A rule is never updated.
+import { sql } from "kysely"
+import { type Static, Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
+import type { DbOrTx, Tx } from "../../platform/db/database.ts"
+import { isUuid, newUuid } from "../../platform/ids/ids.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import {
+  addressGroupNotFound,
+  badRequest,
+  badRule,
+  ruleExists,
+  securityGroupNotFound,
+  securityGroupRuleNotFound,
+} from "../faults.ts"
+import { enforceNetworkQuota } from "../quota.ts"
+import { findRow, type ListQuery, listRows } from "../resource/list.ts"
+import { bumpRevision, change, onlyAllowed, ownerOf, ProjectInput } from "../resource/standard.ts"
+import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
+import { prepareDefaultGroup } from "./default-group.ts"
+import { loadSecurityGroup } from "./group.ts"
+import { checkRule, type RuleRequest } from "./rule-check.ts"
+import {
+  ruleTarget,
+  type SecurityGroup,
+  type SecurityGroupRule,
+  securityGroupRuleSource,
+} from "./security-group.ts"
+
+const optional = {
+  text: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  number: Type.Optional(Type.Union([Type.Integer(), Type.Null()])),
+}
+
+export const SecurityGroupRuleInput = Type.Object({
+  projectId: ProjectInput,
+  securityGroupId: Type.String(),
+  direction: Type.Union([Type.Literal("ingress"), Type.Literal("egress")]),
+  ethertype: Type.Optional(Type.Union([Type.Literal("IPv4"), Type.Literal("IPv6")])),
+  description: Type.Optional(Type.String({ maxLength: 255 })),
+  protocol: optional.text,
+  portRangeMin: optional.number,
+  portRangeMax: optional.number,
+  remoteIpPrefix: optional.text,
+  remoteGroupId: optional.text,
+  remoteAddressGroupId: optional.text,
+})
+export type SecurityGroupRuleInput = Static<typeof SecurityGroupRuleInput>
+
+export async function loadRule(
+  db: DbOrTx,
+  id: string,
+  viewer: Viewer = everything,
+): Promise<SecurityGroupRule> {
+  const rule = await findRow<SecurityGroupRule>(db, securityGroupRuleSource(viewer), id)
+  if (!rule) throw securityGroupRuleNotFound(id)
+  return rule
+}
+
+export const getSecurityGroupRule = operation({
+  name: "network.security_group_rule.get",
+  input: Type.Object({ ruleId: Type.String() }),
+  faults: [securityGroupRuleNotFound],
+  load: (ctx, { ruleId }) => loadRule(ctx.db, ruleId, viewerOf(ctx)),
+  authorize: (_ctx, _input, rule) => [["get_security_group_rule", ruleTarget(rule)]],
+  run: async (_ctx, _input, rule) => rule,
+})
+
+export async function listSecurityGroupRules(ctx: Ctx, query: ListQuery = {}): Promise<SecurityGroupRule[]> {
+  await prepareDefaultGroup(ctx.db, ctx.caller.projectId)
+  const rules = await listRows<SecurityGroupRule>(ctx.db, securityGroupRuleSource(viewerOf(ctx)), query)
+  return onlyAllowed(ctx, "get_security_group_rule", rules, ruleTarget)
+}
+
+export const createSecurityGroupRules = operation({
+  name: "network.security_group_rule.create",
+  input: Type.Object({ rules: Type.Array(SecurityGroupRuleInput) }),
+  faults: [badRule, ruleExists, securityGroupNotFound, addressGroupNotFound, badRequest],
+  load: async (ctx, { rules }) => {
+    const groups: SecurityGroup[] = []
+    for (const rule of rules)
+      groups.push(await loadSecurityGroup(ctx.db, rule.securityGroupId, viewerOf(ctx)))
+    return groups
+  },
+  authorize: (ctx, { rules }, groups) =>
+    rules.map((rule, i) => {
+      const groupProjectId = groups[i]?.projectId ?? ""
+      return [
+        "create_security_group_rule",
+        ruleTarget({ projectId: ownerOf(ctx, rule.projectId), groupProjectId }),
+      ]
+    }),
+  run: async (ctx, { rules }, groups) =>
+    await change(ctx, async (tx) => {
+      await enforceNetworkQuota(
+        tx,
+        "security_group_rule",
+        groups.map((group) => group.projectId),
+      )
+      const made: SecurityGroupRule[] = []
+      for (const [i, rule] of rules.entries())
+        made.push(await insertRule(ctx, tx, rule, groups[i]?.projectId ?? ""))
+      return made
+    }),
+})
+
+/** The row; no quota and no policy: those are the caller's. */
+async function insertRule(
+  ctx: Ctx,
+  tx: Tx,
+  input: SecurityGroupRuleInput,
+  projectId: string,
+): Promise<SecurityGroupRule> {
+  const checked = checkRule({
+    direction: input.direction,
+    ethertype: input.ethertype ?? "IPv4",
+    protocol: input.protocol ?? null,
+    portRangeMin: input.portRangeMin ?? null,
+    portRangeMax: input.portRangeMax ?? null,
+    remoteIpPrefix: input.remoteIpPrefix ?? null,
+    remoteGroupId: input.remoteGroupId ?? null,
+    remoteAddressGroupId: input.remoteAddressGroupId ?? null,
+  })
+  if (checked.remoteGroupId !== null) await loadSecurityGroup(tx, checked.remoteGroupId, viewerOf(ctx))
+  if (checked.remoteAddressGroupId !== null)
+    await checkAddressGroup(tx, checked.remoteAddressGroupId, projectId)
+  const row = await tx
+    .insertInto("network.security_group_rule")
+    .values({
+      id: newUuid(),
+      security_group_id: input.securityGroupId,
+      project_id: projectId,
+      description: input.description ?? "",
+      ...ruleRow(checked),
+    })
+    .onConflict((oc) => oc.doNothing())
+    .returning("id")
+    .executeTakeFirst()
+  if (!row) throw ruleExists(await sameRule(tx, input.securityGroupId, checked))
+  await bumpRevision(tx, "securityGroup", [input.securityGroupId])
+  return await loadRule(tx, row.id)
+}
+
+function ruleRow(rule: RuleRequest) {
+  return {
+    direction: rule.direction,
+    ethertype: rule.ethertype,
+    protocol: rule.protocol,
+    port_range_min: rule.portRangeMin,
+    port_range_max: rule.portRangeMax,
+    remote_ip_prefix: rule.remoteIpPrefix,
+    remote_group_id: rule.remoteGroupId,
+    remote_address_group_id: rule.remoteAddressGroupId,
+  }
+}
+
+async function sameRule(tx: Tx, groupId: string, rule: RuleRequest): Promise<string> {
+  const same = Object.entries(ruleRow(rule)).map(
+    ([name, value]) => sql`${sql.id(name)} is not distinct from ${value}`,
+  )
+  const { rows } = await sql<{ id: string }>`select id from network.security_group_rule
+    where security_group_id = ${groupId} and ${sql.join(same, sql` and `)}`.execute(tx)
+  return rows[0]?.id ?? "unknown"
+}
+
+async function checkAddressGroup(tx: Tx, id: string, projectId: string): Promise<void> {
+  if (isUuid(id)) {
+    const { rows } =
+      await sql`select from network.address_group a where a.id = ${id} and (a.project_id = ${projectId}
+      or exists (select from network.rbac_policy r where r.object_id = a.id and r.object_type = 'address_group'
+        and r.target_project in ('*', ${projectId})))`.execute(tx)
+    if (rows.length > 0) return
+  }
+  throw addressGroupNotFound(id)
+}
+
+export const deleteSecurityGroupRule = operation({
+  name: "network.security_group_rule.delete",
+  input: Type.Object({ ruleId: Type.String() }),
+  faults: [securityGroupRuleNotFound],
+  load: (ctx, { ruleId }) => loadRule(ctx.db, ruleId, viewerOf(ctx)),
+  authorize: (_ctx, _input, rule) => [["delete_security_group_rule", ruleTarget(rule)]],
+  run: async (ctx, { ruleId }, rule) =>
+    await change(ctx, async (tx) => {
+      const { numAffectedRows } =
+        await sql`delete from network.security_group_rule where id = ${ruleId}`.execute(tx)
+      if (numAffectedRows !== 1n) throw securityGroupRuleNotFound(ruleId)
+      await bumpRevision(tx, "securityGroup", [rule.securityGroupId])
+    }),
+})

@@ -1,0 +1,87 @@
+// First-start content: the way out, and for the demo project a network behind a router.
+import { sql } from "kysely"
+import { listProjects } from "../identity/index.ts"
+import { internalCaller } from "../platform/auth/caller.ts"
+import { type Ctx, internalCtx, makeCtx, type Platform } from "../platform/context/context.ts"
+import { newRequestId } from "../platform/ids/ids.ts"
+import { createNetworks } from "./network/create.ts"
+import { declareNetworkQuotas } from "./quota.ts"
+import { createRouters } from "./router/crud.ts"
+import { addRouterInterface } from "./router/interface.ts"
+import { createSubnets } from "./subnet/create.ts"
+
+export async function seedNetwork(platform: Platform): Promise<void> {
+  declareNetworkQuotas(platform.config.network)
+  const { rows } = await sql`select from network.network limit 1`.execute(platform.db)
+  if (rows.length > 0) return
+  const projects = await listProjects(internalCtx(platform), {})
+  const idOf = (name: string) =>
+    projects.rows.find((project) => project.name === name && project.domain_id === "default")?.id
+  const admin = idOf("admin")
+  const demo = idOf("demo")
+  if (!admin) return
+  const ctx = administratorOf(platform, admin)
+  const publicId = await makePublic(ctx, admin)
+  if (demo) await makePrivate(ctx, demo, publicId)
+}
+
+/** Network rules ask for a project; the program itself has none. */
+function administratorOf(platform: Platform, projectId: string): Ctx {
+  const caller = { ...internalCaller, projectId, systemScope: null }
+  return makeCtx(platform, caller, newRequestId(), platform.config.publicUrl)
+}
+
+async function makePublic(ctx: Ctx, projectId: string): Promise<string> {
+  const config = ctx.config.network
+  const [network] = await createNetworks(ctx, {
+    networks: [
+      {
+        projectId,
+        name: "public",
+        routerExternal: true,
+        isDefault: true,
+        providerNetworkType: "flat",
+        providerPhysicalNetwork: "public",
+      },
+    ],
+  })
+  if (!network) throw new Error("the external network was not made")
+  await createSubnets(ctx, {
+    subnets: [
+      {
+        projectId,
+        networkId: network.id,
+        name: "public-subnet",
+        ipVersion: 4,
+        cidr: config.publicCidr,
+        gatewayIp: config.publicGateway,
+        enableDhcp: false,
+        allocationPools: [{ start: config.publicPoolStart, end: config.publicPoolEnd }],
+      },
+    ],
+  })
+  return network.id
+}
+
+async function makePrivate(ctx: Ctx, projectId: string, publicId: string): Promise<void> {
+  const config = ctx.config.network
+  const [network] = await createNetworks(ctx, { networks: [{ projectId, name: "private" }] })
+  if (!network) throw new Error("the private network was not made")
+  const [subnet] = await createSubnets(ctx, {
+    subnets: [
+      {
+        projectId,
+        networkId: network.id,
+        name: "private-subnet",
+        ipVersion: 4,
+        cidr: config.privateCidr,
+        dnsNameservers: config.dnsNameservers,
+      },
+    ],
+  })
+  const [router] = await createRouters(ctx, {
+    routers: [{ projectId, name: "router1", externalGatewayInfo: { networkId: publicId } }],
+  })
+  if (!subnet || !router) throw new Error("the private subnet or its router was not made")
+  await addRouterInterface(ctx, { routerId: router.id, subnetId: subnet.id })
+}

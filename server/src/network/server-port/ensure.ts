@@ -1,0 +1,226 @@
+// Ports of servers: made or adopted, bound to the host of the server, let go of. Every verb is repeatable.
+import { sql } from "kysely"
+import type { Ctx } from "../../platform/context/context.ts"
+import type { Tx } from "../../platform/db/database.ts"
+import { isUuid } from "../../platform/ids/ids.ts"
+import { releaseFloatingIpsOf } from "../floating-ip/disassociate.ts"
+import { loadNetwork } from "../network/read.ts"
+import { insertPort } from "../port/insert.ts"
+import type { Port } from "../port/port.ts"
+import { loadPort } from "../port/read.ts"
+import { enforceNetworkQuota } from "../quota.ts"
+import { change } from "../resource/standard.ts"
+import { syncOf } from "../sync/sync.ts"
+import { interfaceMissing, serverPortMissing, serverPortTaken } from "./faults.ts"
+import {
+  checkServerNetworks,
+  type InterfaceRequest,
+  type NetworksRequest,
+  resolveGroups,
+  resolveRequests,
+} from "./plan.ts"
+
+export interface ServerOfPorts {
+  serverId: string
+  projectId: string
+  userId: string
+  hostname: string
+  host: string
+  /** Null: the default zone. */
+  availabilityZone?: string | null
+}
+
+export interface EnsureServerPorts extends ServerOfPorts {
+  networks: NetworksRequest
+  /** Names or ids; empty means the project's default group. */
+  securityGroups: readonly string[]
+}
+
+/** What a hypervisor needs to plug the port in, and what the server shows. */
+export interface ServerVif {
+  portId: string
+  networkId: string
+  networkName: string
+  macAddress: string
+  mtu: number
+  fixedIps: { subnetId: string; ipAddress: string }[]
+  vnicType: string
+  tag: string | null
+}
+
+function vifOf(port: Port, tag: string | null): ServerVif {
+  return {
+    portId: port.id,
+    networkId: port.networkId,
+    networkName: port.networkName,
+    macAddress: port.macAddress,
+    mtu: port.networkMtu,
+    fixedIps: port.fixedIps,
+    vnicType: port.bindingVnicType,
+    tag,
+  }
+}
+
+interface OwnPort {
+  id: string
+  index: number | null
+  tag: string | null
+}
+
+async function portsOf(tx: Tx, serverId: string): Promise<OwnPort[]> {
+  const { rows } = await sql<OwnPort>`select id, server_interface_index as index, server_interface_tag as tag
+    from network.port where device_id = ${serverId} order by server_interface_index nulls last, created_at for update`.execute(
+    tx,
+  )
+  return rows
+}
+
+/**
+ * Makes the interfaces that the server asked for and binds all that it has to the host. When it returns, the engine
+ * has taken them.
+ */
+export async function ensureServerPorts(ctx: Ctx, want: EnsureServerPorts): Promise<ServerVif[]> {
+  const groups = await resolveGroups(ctx, want.projectId, want.securityGroups)
+  const vifs = await change(ctx, async (tx) => {
+    await lockServer(tx, want.serverId)
+    const have = await portsOf(tx, want.serverId)
+    // Networks are chosen once: a network made later must not make the choice ambiguous.
+    const isBegun = have.some((port) => port.index !== null)
+    if (!isBegun) {
+      const requests = await resolveRequests(tx, want.projectId, want.networks)
+      await enforceNetworkQuota(
+        tx,
+        "port",
+        requests.filter((r) => r.portId === null).map(() => want.projectId),
+      )
+      for (const [index, request] of requests.entries()) await addPort(tx, want, request, index, groups)
+    }
+    return await bindAll(tx, want)
+  })
+  if (vifs.length > 0) await syncOf(ctx).settle()
+  return vifs
+}
+
+/** Two workers that hold the same server for a moment must not both make its ports. */
+async function lockServer(tx: Tx, serverId: string): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`network.server:${serverId}`}, 0))`.execute(tx)
+}
+
+async function bindAll(tx: Tx, server: ServerOfPorts): Promise<ServerVif[]> {
+  const owner = deviceOwner(server)
+  await sql`update network.port set host_id = ${server.host}, device_owner = ${owner},
+      status = case when host_id = ${server.host} then status else 'DOWN' end,
+      generation = generation + 1, updated_at = now()
+    where device_id = ${server.serverId} and (host_id <> ${server.host} or device_owner <> ${owner})`.execute(
+    tx,
+  )
+  const vifs: ServerVif[] = []
+  for (const own of await portsOf(tx, server.serverId)) vifs.push(vifOf(await loadPort(tx, own.id), own.tag))
+  return vifs
+}
+
+function deviceOwner(server: ServerOfPorts): string {
+  return `compute:${server.availabilityZone ?? "nova"}`
+}
+
+async function addPort(
+  tx: Tx,
+  server: ServerOfPorts,
+  request: InterfaceRequest,
+  index: number,
+  groups: readonly string[],
+): Promise<string> {
+  if (request.portId !== null) return await adoptPort(tx, server, request, index)
+  const network = await loadNetwork(tx, request.networkId ?? "")
+  const { id } = await insertPort(tx, {
+    networkId: network.id,
+    projectId: server.projectId,
+    deviceId: server.serverId,
+    deviceOwner: deviceOwner(server),
+    hostId: server.host,
+    dnsName: server.hostname,
+    portSecurityEnabled: network.portSecurityEnabled,
+    securityGroups: network.portSecurityEnabled ? groups : [],
+    serverInterface: { index, tag: request.tag },
+    ...(request.fixedIp === null ? {} : { fixedIps: [{ ipAddress: request.fixedIp }] }),
+  })
+  return id
+}
+
+async function adoptPort(
+  tx: Tx,
+  server: ServerOfPorts,
+  request: InterfaceRequest,
+  index: number,
+): Promise<string> {
+  const portId = request.portId ?? ""
+  if (!isUuid(portId)) throw serverPortMissing(portId)
+  // Taken by whoever finds it free: that is the whole decision.
+  const { rows } = await sql<{ id: string }>`update network.port set device_id = ${server.serverId},
+      device_owner = ${deviceOwner(server)}, host_id = ${server.host}, server_interface_index = ${index},
+      server_interface_tag = ${request.tag}, dns_name = coalesce(nullif(dns_name, ''), ${server.hostname}),
+      generation = generation + 1, updated_at = now()
+    where id = ${portId} and device_id in ('', ${server.serverId}) returning id`.execute(tx)
+  if (rows[0]) return rows[0].id
+  const { rows: there } = await sql`select from network.port where id = ${portId}`.execute(tx)
+  throw there.length > 0 ? serverPortTaken(portId) : serverPortMissing(portId)
+}
+
+export interface AttachInterface extends ServerOfPorts, InterfaceRequest {}
+
+/** One more interface for a server, ready to be plugged. */
+export async function attachServerInterface(ctx: Ctx, want: AttachInterface): Promise<ServerVif> {
+  const { projectId, networkId, portId, fixedIp, tag } = want
+  const request = { networkId, portId, fixedIp, tag }
+  const isNamed = networkId !== null || portId !== null
+  const asked: NetworksRequest = isNamed ? [request] : null
+  await checkServerNetworks(ctx, { projectId, networks: asked, securityGroups: [], count: 1 })
+  const groups = await resolveGroups(ctx, projectId, [])
+  const vif = await change(ctx, async (tx) => {
+    await lockServer(tx, want.serverId)
+    const have = await portsOf(tx, want.serverId)
+    const [chosen] = await resolveRequests(tx, projectId, asked)
+    if (!chosen) throw serverPortMissing("")
+    if (chosen.portId === null) await enforceNetworkQuota(tx, "port", [projectId])
+    const index = Math.max(-1, ...have.map((port) => port.index ?? -1)) + 1
+    const id = await addPort(tx, want, { ...chosen, fixedIp, tag }, index, groups)
+    return vifOf(await loadPort(tx, id), tag)
+  })
+  await syncOf(ctx).settle()
+  return vif
+}
+
+/** Takes the interface off: a port that compute made goes, one that the user brought is the user's again. */
+export async function detachServerInterface(
+  ctx: Ctx,
+  { serverId, portId }: { serverId: string; portId: string },
+): Promise<void> {
+  await change(ctx, async (tx) => {
+    const own = (await portsOf(tx, serverId)).filter((port) => port.id === portId)
+    if (own.length === 0) throw interfaceMissing(portId)
+    await letGo(tx, [portId])
+  })
+}
+
+/** Of a server that is gone. */
+export async function releaseServerPorts(ctx: Ctx, serverId: string): Promise<void> {
+  await change(ctx, async (tx) => {
+    const own = await portsOf(tx, serverId)
+    await letGo(
+      tx,
+      own.map((port) => port.id),
+    )
+  })
+}
+
+async function letGo(tx: Tx, portIds: readonly string[]): Promise<void> {
+  if (portIds.length === 0) return
+  const { rows } = await sql<{ id: string }>`select id from network.port
+    where id = any(${portIds}::uuid[]) and is_made_by_compute`.execute(tx)
+  for (const { id } of rows) await releaseFloatingIpsOf(tx, id)
+  await sql`delete from network.port where id = any(${rows.map((row) => row.id)}::uuid[])`.execute(tx)
+  await sql`update network.port set device_id = '', device_owner = '', host_id = '', binding_profile = '{}',
+      server_interface_index = null, server_interface_tag = null, dns_name = '', status = 'DOWN',
+      generation = generation + 1, updated_at = now()
+    where id = any(${portIds}::uuid[])`.execute(tx)
+}

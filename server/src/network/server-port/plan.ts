@@ -1,0 +1,176 @@
+// What a server's request for networks means, decided from the rows.
+import { sql } from "kysely"
+import type { Ctx } from "../../platform/context/context.ts"
+import type { DbOrTx } from "../../platform/db/database.ts"
+import { isUuid } from "../../platform/ids/ids.ts"
+import { getLimits } from "../../quota/index.ts"
+import { canonicalAddress, parseAddress, parsePrefix, prefixContains } from "../ipam/address.ts"
+import { networkUsage, quotaService } from "../quota.ts"
+import { prepareDefaultGroup } from "../security-group/default-group.ts"
+import { groupsByNameOrId } from "../security-group/resolve.ts"
+import {
+  ambiguousNetworks,
+  cannotAutoAllocate,
+  portQuotaExceeded,
+  serverFixedIpTaken,
+  serverFixedIpWrong,
+  serverGroupAmbiguous,
+  serverGroupMissing,
+  serverNetworkMissing,
+  serverNetworkNeedsSubnet,
+  serverOnExternalNetwork,
+  serverPortMissing,
+  serverPortNeedsAddress,
+  serverPortTaken,
+} from "./faults.ts"
+
+export interface InterfaceRequest {
+  networkId: string | null
+  portId: string | null
+  fixedIp: string | null
+  tag: string | null
+}
+
+/** Null: nothing was said, which means the project's only network. */
+export type NetworksRequest = "auto" | "none" | readonly InterfaceRequest[] | null
+
+export interface ServerNetworksCheck {
+  /** Absent: the caller's. */
+  projectId?: string
+  networks: NetworksRequest
+  /** Names or ids; empty means the project's default group. */
+  securityGroups: readonly string[]
+  count: number
+}
+
+interface CandidateNetwork {
+  id: string
+  subnets: { id: string; cidr: string }[]
+  isExternal: boolean
+  isShared: boolean
+  portSecurityEnabled: boolean
+}
+
+const candidateColumns = sql`n.id, n.is_external as "isExternal", n.is_port_security_enabled as "portSecurityEnabled",
+  exists (select from network.rbac_policy r where r.object_id = n.id and r.object_type = 'network'
+    and r.action = 'access_as_shared') as "isShared",
+  (select coalesce(json_agg(json_build_object('id', s.id, 'cidr', s.cidr)), '[]') from network.subnet s
+    where s.network_id = n.id) as subnets`
+
+/** Networks that the project's machines may be on without being named: its own and those shared with it. */
+async function candidateNetworks(db: DbOrTx, projectId: string): Promise<CandidateNetwork[]> {
+  const { rows } = await sql<CandidateNetwork>`select ${candidateColumns} from network.network n
+    where n.project_id = ${projectId} or exists (select from network.rbac_policy r where r.object_id = n.id
+      and r.object_type = 'network' and r.action = 'access_as_shared' and r.target_project in ('*', ${projectId}))
+    order by n.created_at, n.id`.execute(db)
+  return rows
+}
+
+async function namedNetworks(
+  db: DbOrTx,
+  projectId: string,
+  isAdmin: boolean,
+  ids: readonly string[],
+): Promise<Map<string, CandidateNetwork>> {
+  const { rows } = await sql<CandidateNetwork>`select ${candidateColumns} from network.network n
+    where n.id = any(${ids.filter(isUuid)}::uuid[]) and (${isAdmin} or n.project_id = ${projectId}
+      or exists (select from network.rbac_policy r where r.object_id = n.id and r.object_type = 'network'
+        and r.target_project in ('*', ${projectId})))`.execute(db)
+  return new Map(rows.map((row) => [row.id, row]))
+}
+
+/** One entry for each interface; the network is named in each that makes its own port. */
+export async function resolveRequests(
+  db: DbOrTx,
+  projectId: string,
+  request: NetworksRequest,
+): Promise<InterfaceRequest[]> {
+  if (request === "none") return []
+  if (request !== null && request !== "auto") return [...request]
+  const candidates = await candidateNetworks(db, projectId)
+  if (candidates.length > 1) throw ambiguousNetworks()
+  const [only] = candidates
+  if (!only) {
+    if (request === "auto") throw cannotAutoAllocate()
+    return []
+  }
+  return [{ networkId: only.id, portId: null, fixedIp: null, tag: null }]
+}
+
+/** Refuses what can be known to be wrong before the server exists: networks, ports, groups that are not there. */
+export async function checkServerNetworks(ctx: Ctx, check: ServerNetworksCheck): Promise<void> {
+  const projectId = check.projectId ?? ctx.caller.projectId ?? ""
+  const isAdmin = ctx.caller.roles.includes("admin")
+  await resolveGroups(ctx, projectId, check.securityGroups)
+  const requests = await resolveRequests(ctx.db, projectId, check.networks)
+  const ids = requests.flatMap((r) => (r.portId === null && r.networkId !== null ? [r.networkId] : []))
+  const networks = await namedNetworks(ctx.db, projectId, isAdmin, ids)
+  for (const request of requests) {
+    if (request.portId !== null) await checkPort(ctx.db, projectId, isAdmin, request.portId)
+    else await checkNetwork(ctx.db, networks, isAdmin, request)
+  }
+  const added = ids.length * check.count
+  if (added > 0) await checkPortQuota(ctx.db, projectId, added)
+}
+
+/** A first look; the decision is made when the ports are. */
+async function checkPortQuota(db: DbOrTx, projectId: string, added: number): Promise<void> {
+  const limits = await getLimits(db, { projectId, service: quotaService })
+  const limit = limits.port ?? -1
+  if (limit >= 0 && (await networkUsage(db, projectId)).port + added > limit) throw portQuotaExceeded()
+}
+
+async function checkNetwork(
+  db: DbOrTx,
+  networks: ReadonlyMap<string, CandidateNetwork>,
+  isAdmin: boolean,
+  request: InterfaceRequest,
+): Promise<void> {
+  const networkId = request.networkId ?? ""
+  const network = networks.get(networkId.toLowerCase())
+  if (!network) throw serverNetworkMissing(networkId)
+  if (network.isExternal && !network.isShared && !isAdmin) throw serverOnExternalNetwork(networkId)
+  if (network.subnets.length === 0 && network.portSecurityEnabled) throw serverNetworkNeedsSubnet(networkId)
+  if (request.fixedIp === null) return
+  const address = parseAddress(request.fixedIp)
+  const isInside = network.subnets.some((subnet) => {
+    const prefix = parsePrefix(subnet.cidr)
+    return prefix !== undefined && address !== undefined && prefixContains(prefix, address)
+  })
+  if (!isInside) throw serverFixedIpWrong(request.fixedIp, networkId)
+  const { rows } = await sql`select from network.ip_allocation where network_id = ${network.id}
+    and address = ${canonicalAddress(request.fixedIp) ?? ""}::inet`.execute(db)
+  if (rows.length > 0) throw serverFixedIpTaken(request.fixedIp)
+}
+
+async function checkPort(db: DbOrTx, projectId: string, isAdmin: boolean, portId: string): Promise<void> {
+  if (!isUuid(portId)) throw serverPortMissing(portId)
+  const { rows } = await sql<{ deviceId: string; addresses: number; portSecurityEnabled: boolean }>`
+    select p.device_id as "deviceId", p.is_port_security_enabled as "portSecurityEnabled",
+      (select count(*)::integer from network.ip_allocation a where a.port_id = p.id) as addresses
+    from network.port p where p.id = ${portId} and (${isAdmin} or p.project_id = ${projectId})`.execute(db)
+  const [port] = rows
+  if (!port) throw serverPortMissing(portId)
+  if (port.deviceId !== "") throw serverPortTaken(portId)
+  if (port.addresses === 0 && port.portSecurityEnabled) throw serverPortNeedsAddress(portId)
+}
+
+/** Ids of the named groups; those of the default group when none is named. */
+export async function resolveGroups(
+  ctx: Ctx,
+  projectId: string,
+  names: readonly string[],
+): Promise<string[]> {
+  const wanted = names.length > 0 ? [...new Set(names)] : ["default"]
+  if (wanted.includes("default")) await prepareDefaultGroup(ctx.db, projectId)
+  const found = await groupsByNameOrId(ctx.db, projectId, wanted)
+  return wanted.map((name) => {
+    const byId = found.find((group) => group.id === name.toLowerCase())
+    if (byId) return byId.id
+    const byName = found.filter((group) => group.name === name)
+    if (byName.length > 1) throw serverGroupAmbiguous(name)
+    const [only] = byName
+    if (!only) throw serverGroupMissing(name, projectId)
+    return only.id
+  })
+}

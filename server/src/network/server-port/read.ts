@@ -1,0 +1,220 @@
+// What servers show of their ports. The lists are asked for whole pages of servers: one statement each.
+import { type RawBuilder, sql } from "kysely"
+import type { Ctx } from "../../platform/context/context.ts"
+import type { DbOrTx } from "../../platform/db/database.ts"
+import { isUuid } from "../../platform/ids/ids.ts"
+import { loadSecurityGroup } from "../security-group/group.ts"
+import type { SecurityGroupRule } from "../security-group/security-group.ts"
+
+export interface ServerAddress {
+  portId: string
+  networkId: string
+  /** Name of the network. */
+  label: string
+  address: string
+  version: 4 | 6
+  type: "fixed" | "floating"
+  macAddress: string
+}
+
+export interface ServerNetworking {
+  addresses: ServerAddress[]
+  /** Names, for the view. */
+  securityGroups: string[]
+}
+
+interface NetworkingRow {
+  serverId: string
+  portId: string
+  networkId: string
+  label: string
+  macAddress: string
+  addresses: { address: string; version: 4 | 6; floating: string | null }[]
+  groups: string[]
+}
+
+/** Addresses and groups of all asked servers, in one statement. */
+export async function serverAddresses(
+  db: DbOrTx,
+  serverIds: readonly string[],
+): Promise<Map<string, ServerNetworking>> {
+  const found = new Map<string, ServerNetworking>()
+  if (serverIds.length === 0) return found
+  const { rows } = await sql<NetworkingRow>`
+    select p.device_id as "serverId", p.id as "portId", p.network_id as "networkId", n.name as label,
+      p.mac_address::text as "macAddress",
+      (select coalesce(json_agg(json_build_object('address', host(a.address), 'version', family(a.address),
+          'floating', (select host(f.address) from network.floating_ip f
+            where f.fixed_port_id = p.id and f.fixed_ip_address = a.address limit 1)) order by a.position), '[]')
+        from network.ip_allocation a where a.port_id = p.id) as addresses,
+      array(select g.name from network.port_security_group x join network.security_group g on g.id = x.security_group_id
+        where x.port_id = p.id order by g.name) as groups
+    from network.port p join network.network n on n.id = p.network_id
+    where p.device_id = any(${serverIds}::text[])
+    order by p.device_id, p.server_interface_index nulls last, p.created_at`.execute(db)
+  for (const row of rows) {
+    let networking = found.get(row.serverId)
+    if (!networking) {
+      networking = { addresses: [], securityGroups: [] }
+      found.set(row.serverId, networking)
+    }
+    addPort(networking, row)
+  }
+  return found
+}
+
+function addPort(networking: ServerNetworking, row: NetworkingRow): void {
+  const { portId, networkId, label, macAddress } = row
+  for (const { address, version, floating } of row.addresses) {
+    networking.addresses.push({ portId, networkId, label, macAddress, address, version, type: "fixed" })
+    if (floating !== null)
+      networking.addresses.push({
+        portId,
+        networkId,
+        label,
+        macAddress,
+        address: floating,
+        version: 4,
+        type: "floating",
+      })
+  }
+  for (const name of row.groups)
+    if (!networking.securityGroups.includes(name)) networking.securityGroups.push(name)
+}
+
+/** Whose packets come from this address on this network. */
+export async function serverIdByAddress(
+  db: DbOrTx,
+  { networkId, address }: { networkId: string; address: string },
+): Promise<string | undefined> {
+  if (!isUuid(networkId)) return undefined
+  const { rows } = await sql<{
+    serverId: string
+  }>`select p.device_id as "serverId" from network.ip_allocation a
+    join network.port p on p.id = a.port_id
+    where a.network_id = ${networkId} and host(a.address) = ${address} and p.device_owner like 'compute:%'
+      and p.device_id <> ''`.execute(db)
+  return rows[0]?.serverId
+}
+
+/**
+ * Ids of servers that have an address like that (PostgreSQL regular expression), as a subquery's text for the
+ * `ip` and `ip6` filters of server lists.
+ */
+export async function serversWithAddress(
+  db: DbOrTx,
+  { projectId, pattern, version }: { projectId: string | null; pattern: string; version: 4 | 6 },
+): Promise<string[]> {
+  const owner = projectId === null ? sql`true` : sql`p.project_id = ${projectId}`
+  const { rows } = await sql<{ id: string }>`select distinct p.device_id as id from network.port p
+    join network.ip_allocation a on a.port_id = p.id
+    where ${owner} and p.device_owner like 'compute:%' and family(a.address) = ${version}
+      and host(a.address) ~ ${pattern}`.execute(db)
+  return rows.map((row) => row.id)
+}
+
+export interface ServerPort {
+  portId: string
+  networkId: string
+  macAddress: string
+  status: string
+  fixedIps: { subnetId: string; ipAddress: string }[]
+  tag: string | null
+  /** Index among the interfaces of the server; null for a port that the user gave the server's id. */
+  index: number | null
+}
+
+const fixedIps: RawBuilder<unknown> = sql`(select coalesce(json_agg(json_build_object('subnetId', a.subnet_id,
+  'ipAddress', host(a.address)) order by a.position), '[]') from network.ip_allocation a where a.port_id = p.id)`
+
+/** Interfaces of the server, in their order. */
+export async function listServerPorts(ctx: Pick<Ctx, "db">, serverId: string): Promise<ServerPort[]> {
+  const { rows } = await sql<ServerPort>`select p.id as "portId", p.network_id as "networkId",
+      p.mac_address::text as "macAddress", p.status, ${fixedIps} as "fixedIps", p.server_interface_tag as tag,
+      p.server_interface_index as index
+    from network.port p where p.device_id = ${serverId}
+    order by p.server_interface_index nulls last, p.created_at`.execute(ctx.db)
+  return rows
+}
+
+export interface ServerMetadataNetwork {
+  portId: string
+  macAddress: string
+  mtu: number
+  networkId: string
+  fixedIps: {
+    ipAddress: string
+    ipVersion: 4 | 6
+    subnetId: string
+    cidr: string
+    gatewayIp: string | null
+    isDhcp: boolean
+    ipv6AddressMode: string | null
+    dnsNameservers: string[]
+    hostRoutes: { destination: string; nexthop: string }[]
+    floatingIps: string[]
+  }[]
+}
+
+/** What the server is told about its own interfaces (network_data.json and the EC2 metadata). */
+export async function serverMetadataNetworks(
+  ctx: Pick<Ctx, "db">,
+  serverId: string,
+): Promise<ServerMetadataNetwork[]> {
+  const { rows } =
+    await sql<ServerMetadataNetwork>`select p.id as "portId", p.mac_address::text as "macAddress",
+      n.mtu, p.network_id as "networkId",
+      (select coalesce(json_agg(json_build_object('ipAddress', host(a.address), 'ipVersion', s.ip_version,
+          'subnetId', s.id, 'cidr', s.cidr, 'gatewayIp', host(s.gateway_ip), 'isDhcp', s.is_dhcp_enabled,
+          'ipv6AddressMode', s.ipv6_address_mode, 'dnsNameservers', s.dns_nameservers, 'hostRoutes', s.host_routes,
+          'floatingIps', array(select host(f.address) from network.floating_ip f
+            where f.fixed_port_id = p.id and f.fixed_ip_address = a.address)) order by a.position), '[]')
+        from network.ip_allocation a join network.subnet s on s.id = a.subnet_id where a.port_id = p.id) as "fixedIps"
+    from network.port p join network.network n on n.id = p.network_id
+    where p.device_id = ${serverId} order by p.server_interface_index nulls last, p.created_at`.execute(
+      ctx.db,
+    )
+  return rows
+}
+
+export interface MetadataNetwork {
+  networkId: string
+  /** The network's metadata port. */
+  portId: string
+  macAddress: string
+  serviceIps: string[]
+}
+
+/** Networks whose machines are answered at 169.254.169.254. */
+export async function metadataNetworks(db: DbOrTx): Promise<MetadataNetwork[]> {
+  const { rows } = await sql<MetadataNetwork>`select p.network_id as "networkId", p.id as "portId",
+      p.mac_address::text as "macAddress",
+      array(select host(a.address) from network.ip_allocation a where a.port_id = p.id order by a.position) as "serviceIps"
+    from network.port p where p.device_owner = 'network:distributed'
+      and exists (select from network.ip_allocation a where a.port_id = p.id)
+    order by p.network_id`.execute(db)
+  return rows
+}
+
+export interface ServerSecurityGroup {
+  id: string
+  name: string
+  description: string
+  tenant_id: string
+  rules: SecurityGroupRule[]
+}
+
+/** Groups of any of the server's ports. */
+export async function listSecurityGroupsOfServer(
+  ctx: Pick<Ctx, "db">,
+  serverId: string,
+): Promise<ServerSecurityGroup[]> {
+  const { rows } = await sql<{ id: string }>`select distinct x.security_group_id as id from network.port p
+    join network.port_security_group x on x.port_id = p.id where p.device_id = ${serverId}`.execute(ctx.db)
+  const groups: ServerSecurityGroup[] = []
+  for (const { id } of rows) {
+    const { name, description, projectId, securityGroupRules } = await loadSecurityGroup(ctx.db, id)
+    groups.push({ id, name, description, tenant_id: projectId, rules: securityGroupRules })
+  }
+  return groups.sort((a, b) => a.name.localeCompare(b.name))
+}

@@ -1,0 +1,125 @@
+import { sql } from "kysely"
+import { Type } from "typebox"
+import type { Tx } from "../../platform/db/database.ts"
+import { violatedConstraint } from "../../platform/db/database.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import { badRequest, gatewayInUse, subnetInUse, subnetNotFound } from "../faults.ts"
+import { parsePrefix } from "../ipam/address.ts"
+import { refreshServicePort } from "../port/service-port.ts"
+import {
+  attributeRules,
+  bumpRevision,
+  change,
+  lockRow,
+  RevisionInput,
+  updateRow,
+} from "../resource/standard.ts"
+import { viewerOf } from "../resource/viewer.ts"
+import { checkServices, insertPools, SubnetInput } from "./create.ts"
+import { checkGateway, checkGatewayOutsidePools, checkPools } from "./plan.ts"
+import { loadSubnet } from "./read.ts"
+import { type Subnet, subnetTarget } from "./subnet.ts"
+
+export const updateSubnet = operation({
+  name: "network.subnet.update",
+  input: Type.Object({
+    subnetId: Type.String(),
+    expectedRevision: RevisionInput,
+    changes: Type.Pick(SubnetInput, [
+      "name",
+      "description",
+      "gatewayIp",
+      "enableDhcp",
+      "allocationPools",
+      "dnsNameservers",
+      "hostRoutes",
+      "serviceTypes",
+      "dnsPublishFixedIp",
+    ]),
+  }),
+  faults: [subnetNotFound, badRequest, gatewayInUse],
+  load: (ctx, { subnetId }) => loadSubnet(ctx.db, subnetId, viewerOf(ctx)),
+  authorize: (_ctx, { changes }, subnet) => [
+    ["update_subnet", subnetTarget(subnet)],
+    ...attributeRules("update_subnet", subnetTarget(subnet), changes, { serviceTypes: "service_types" }),
+  ],
+  run: async (ctx, { subnetId, expectedRevision, changes }) =>
+    await change(ctx, async (tx) => {
+      await lockRow(tx, "subnet", subnetId, subnetNotFound, expectedRevision)
+      const viewer = { ...viewerOf(ctx), seesAll: true }
+      const subnet = await loadSubnet(tx, subnetId, viewer)
+      checkServices(subnetId, changes, ctx.config.network)
+      const prefix = parsePrefix(subnet.cidr)
+      if (!prefix) throw new Error(`subnet ${subnetId} has cidr ${subnet.cidr}`)
+      const gatewayIp = changes.gatewayIp ? checkGateway(prefix, changes.gatewayIp) : changes.gatewayIp
+      const pools = changes.allocationPools && checkPools(prefix, changes.allocationPools)
+      checkGatewayOutsidePools(
+        gatewayIp === undefined ? subnet.gatewayIp : gatewayIp,
+        pools ?? subnet.allocationPools,
+      )
+      if (gatewayIp !== undefined && gatewayIp !== subnet.gatewayIp) await checkGatewayFree(tx, subnet)
+      if (changes.enableDhcp === false && (subnet.ipv6RaMode || subnet.ipv6AddressMode)) {
+        throw badRequest(
+          "Invalid input for operation: ipv6_ra_mode or ipv6_address_mode cannot be set when enable_dhcp is set to False.",
+        )
+      }
+      await updateRow(tx, "subnet", subnetId, {
+        name: changes.name,
+        description: changes.description,
+        gateway_ip: gatewayIp,
+        is_dhcp_enabled: changes.enableDhcp,
+        dns_nameservers: changes.dnsNameservers,
+        host_routes: changes.hostRoutes && JSON.stringify(changes.hostRoutes),
+        service_types: changes.serviceTypes,
+        is_dns_published: changes.dnsPublishFixedIp,
+      })
+      if (pools) {
+        await sql`delete from network.allocation_pool where subnet_id = ${subnetId}`.execute(tx)
+        await insertPools(tx, subnetId, pools)
+      }
+      await bumpRevision(tx, "network", [subnet.networkId])
+      await refreshServicePort(ctx, tx, subnet.networkId)
+      return await loadSubnet(tx, subnetId, viewer)
+    }),
+})
+
+/** A router that holds the old gateway address would be cut off from its machines. */
+async function checkGatewayFree(tx: Tx, subnet: Subnet): Promise<void> {
+  if (subnet.gatewayIp === null) return
+  const { rows } = await sql<{ portId: string }>`select a.port_id as "portId" from network.ip_allocation a
+    join network.port p on p.id = a.port_id
+    where a.subnet_id = ${subnet.id} and a.address = ${subnet.gatewayIp}
+      and p.device_owner = 'network:router_interface'`.execute(tx)
+  if (rows[0]) throw gatewayInUse(subnet.gatewayIp, rows[0].portId)
+}
+
+export const deleteSubnet = operation({
+  name: "network.subnet.delete",
+  input: Type.Object({ subnetId: Type.String(), expectedRevision: RevisionInput }),
+  faults: [subnetNotFound, subnetInUse],
+  load: (ctx, { subnetId }) => loadSubnet(ctx.db, subnetId, viewerOf(ctx)),
+  authorize: (_ctx, _input, subnet) => [["delete_subnet", subnetTarget(subnet)]],
+  run: async (ctx, { subnetId, expectedRevision }, subnet) => {
+    try {
+      await change(ctx, async (tx) => {
+        await lockRow(tx, "subnet", subnetId, subnetNotFound, expectedRevision)
+        // Addresses that machines gave themselves, and our own service address, are no use of the subnet.
+        const isAuto = subnet.ipv6AddressMode === "slaac" || subnet.ipv6AddressMode === "dhcpv6-stateless"
+        await sql`delete from network.ip_allocation a using network.port p
+          where p.id = a.port_id and a.subnet_id = ${subnetId}
+            and (p.device_owner = 'network:distributed' or (${isAuto} and p.device_owner not like 'network:router%'))`.execute(
+          tx,
+        )
+        const { rows } =
+          await sql`select from network.ip_allocation where subnet_id = ${subnetId} limit 1`.execute(tx)
+        if (rows.length > 0) throw subnetInUse(subnetId)
+        await sql`delete from network.subnet where id = ${subnetId}`.execute(tx)
+        await bumpRevision(tx, "network", [subnet.networkId])
+        await refreshServicePort(ctx, tx, subnet.networkId)
+      })
+    } catch (error) {
+      if (violatedConstraint(error)) throw subnetInUse(subnetId)
+      throw error
+    }
+  },
+})

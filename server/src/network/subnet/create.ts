@@ -1,0 +1,223 @@
+import { sql } from "kysely"
+import { type Static, Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
+import type { Tx } from "../../platform/db/database.ts"
+import { newUuid } from "../../platform/ids/ids.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import {
+  addressNotInSubnet,
+  badAllocationPool,
+  badRequest,
+  gatewayInPool,
+  hostRoutesExhausted,
+  nameserversExhausted,
+  networkNotFound,
+  poolOutOfBounds,
+  poolsOverlap,
+} from "../faults.ts"
+import { isAutoAddressed, takeAddress } from "../ipam/allocate.ts"
+import { autoAddress } from "../ipam/choose.ts"
+import type { Network } from "../network/network.ts"
+import { loadNetwork } from "../network/read.ts"
+import { refreshServicePort } from "../port/service-port.ts"
+import { enforceNetworkQuota } from "../quota.ts"
+import {
+  attributeRules,
+  bumpRevision,
+  change,
+  ownerOf,
+  ProjectInput,
+  TagsInput,
+} from "../resource/standard.ts"
+import { viewerOf } from "../resource/viewer.ts"
+import { prefixFromPool } from "../subnet-pool/allocate.ts"
+import { planSubnetAddresses } from "./plan.ts"
+import { loadSubnet } from "./read.ts"
+import { type Subnet, subnetTarget } from "./subnet.ts"
+
+export const PoolInput = Type.Object({ start: Type.String(), end: Type.String() })
+export const RouteInput = Type.Object({ destination: Type.String(), nexthop: Type.String() })
+const Mode = Type.Union([
+  Type.Literal("slaac"),
+  Type.Literal("dhcpv6-stateful"),
+  Type.Literal("dhcpv6-stateless"),
+  Type.Null(),
+])
+const orNull = Type.Union([Type.String(), Type.Null()])
+
+export const SubnetInput = Type.Object({
+  projectId: ProjectInput,
+  networkId: Type.String(),
+  name: Type.Optional(Type.String({ maxLength: 255 })),
+  description: Type.Optional(Type.String({ maxLength: 255 })),
+  ipVersion: Type.Optional(Type.Integer()),
+  cidr: Type.Optional(orNull),
+  prefixlen: Type.Optional(Type.Integer({ minimum: 0, maximum: 128 })),
+  subnetpoolId: Type.Optional(orNull),
+  useDefaultSubnetpool: Type.Optional(Type.Boolean()),
+  gatewayIp: Type.Optional(orNull),
+  enableDhcp: Type.Optional(Type.Boolean()),
+  allocationPools: Type.Optional(Type.Array(PoolInput)),
+  dnsNameservers: Type.Optional(Type.Array(Type.String())),
+  hostRoutes: Type.Optional(Type.Array(RouteInput)),
+  ipv6RaMode: Type.Optional(Mode),
+  ipv6AddressMode: Type.Optional(Mode),
+  serviceTypes: Type.Optional(Type.Array(Type.String())),
+  dnsPublishFixedIp: Type.Optional(Type.Boolean()),
+  tags: TagsInput,
+})
+export type SubnetInput = Static<typeof SubnetInput>
+
+export const createSubnets = operation({
+  name: "network.subnet.create",
+  input: Type.Object({ subnets: Type.Array(SubnetInput) }),
+  faults: [
+    networkNotFound,
+    badRequest,
+    badAllocationPool,
+    poolOutOfBounds,
+    poolsOverlap,
+    gatewayInPool,
+    addressNotInSubnet,
+    nameserversExhausted,
+    hostRoutesExhausted,
+  ],
+  load: async (ctx, { subnets }) => {
+    const networks: Network[] = []
+    for (const input of subnets) {
+      ownerOf(ctx, input.projectId)
+      networks.push(await loadNetwork(ctx.db, input.networkId, viewerOf(ctx)))
+    }
+    return networks
+  },
+  authorize: (ctx, { subnets }, networks) =>
+    subnets.flatMap((input, i) => {
+      const network = networks[i]
+      if (!network) return []
+      const target = subnetTarget({
+        projectId: ownerOf(ctx, input.projectId),
+        networkProjectId: network.projectId,
+        shared: network.shared,
+        routerExternal: network.routerExternal,
+      })
+      return [
+        ["create_subnet", target] as const,
+        ...attributeRules("create_subnet", target, input, { serviceTypes: "service_types", tags: "tags" }),
+      ]
+    }),
+  run: async (ctx, { subnets }, networks) =>
+    await change(ctx, async (tx) => {
+      await enforceNetworkQuota(
+        tx,
+        "subnet",
+        subnets.map((input, i) => subnetOwner(ctx, input, networks[i])),
+      )
+      const made: Subnet[] = []
+      for (const [i, input] of subnets.entries())
+        made.push(await insertSubnet(ctx, tx, { ...input, projectId: subnetOwner(ctx, input, networks[i]) }))
+      return made
+    }),
+})
+
+/** An administrator's subnet on a project's network is the administrator's, unless the request says whose. */
+function subnetOwner(ctx: Ctx, input: SubnetInput, network: Network | undefined): string {
+  return input.projectId ?? ctx.caller.projectId ?? network?.projectId ?? ownerOf(ctx, undefined)
+}
+
+/** The row and all that follows from it; no quota and no policy: those are the caller's. */
+export async function insertSubnet(ctx: Ctx, tx: Tx, input: SubnetInput): Promise<Subnet> {
+  const id = newUuid()
+  const config = ctx.config.network
+  checkServices(id, input, config)
+  const pooled = await prefixFromPool(ctx, tx, input)
+  const cidr = pooled?.cidr ?? input.cidr
+  if (!cidr) throw badRequest("Bad subnets request: a subnetpool must be specified in the absence of a cidr.")
+  const addresses = planSubnetAddresses({
+    ...input,
+    cidr,
+    ipVersion: input.ipVersion ?? 4,
+    enableDhcp: input.enableDhcp ?? true,
+  })
+  const row = await tx
+    .insertInto("network.subnet")
+    .values({
+      id,
+      network_id: input.networkId,
+      project_id: ownerOf(ctx, input.projectId),
+      name: input.name ?? "",
+      description: input.description ?? "",
+      tags: [...new Set(input.tags ?? [])],
+      ip_version: addresses.ipVersion,
+      cidr: addresses.cidr,
+      gateway_ip: addresses.gatewayIp,
+      is_dhcp_enabled: input.enableDhcp ?? true,
+      ipv6_ra_mode: input.ipv6RaMode ?? null,
+      ipv6_address_mode: input.ipv6AddressMode ?? null,
+      dns_nameservers: input.dnsNameservers ?? [],
+      host_routes: JSON.stringify(input.hostRoutes ?? []),
+      subnet_pool_id: pooled?.poolId ?? null,
+      service_types: input.serviceTypes ?? [],
+      is_dns_published: input.dnsPublishFixedIp ?? false,
+    })
+    .onConflict((oc) => oc.doNothing())
+    .returning("id")
+    .executeTakeFirst()
+  if (!row) {
+    throw badRequest(
+      `Invalid input for operation: Requested subnet with cidr: ${addresses.cidr} for network: ${input.networkId} overlaps with another subnet.`,
+    )
+  }
+  await insertPools(tx, id, addresses.pools)
+  await bumpRevision(tx, "network", [input.networkId])
+  const subnet = await loadSubnet(tx, id, { ...viewerOf(ctx), seesAll: true })
+  if (isAutoAddressed(subnet)) await addressExistingPorts(tx, subnet)
+  await refreshServicePort(ctx, tx, input.networkId)
+  return subnet
+}
+
+export async function insertPools(
+  tx: Tx,
+  subnetId: string,
+  pools: readonly { start: string; end: string }[],
+): Promise<void> {
+  if (pools.length === 0) return
+  await tx
+    .insertInto("network.allocation_pool")
+    .values(pools.map((p) => ({ subnet_id: subnetId, first_address: p.start, last_address: p.end })))
+    .execute()
+}
+
+export function checkServices(
+  id: string,
+  input: { dnsNameservers?: string[] | undefined; hostRoutes?: unknown[] | undefined },
+  config: Ctx["config"]["network"],
+): void {
+  if ((input.dnsNameservers?.length ?? 0) > config.nameserversMax)
+    throw nameserversExhausted(id, config.nameserversMax)
+  if ((input.hostRoutes?.length ?? 0) > config.hostRoutesMax)
+    throw hostRoutesExhausted(id, config.hostRoutesMax)
+}
+
+/** Machines that are on the network already give themselves an address of the new subnet too. */
+async function addressExistingPorts(tx: Tx, subnet: Subnet): Promise<void> {
+  const { rows } = await sql<{ id: string; mac: string; position: number }>`
+    select p.id, p.mac_address::text as mac,
+      (select count(*) from network.ip_allocation a where a.port_id = p.id)::integer as position
+    from network.port p where p.network_id = ${subnet.networkId} and p.device_owner not like 'network:%'`.execute(
+    tx,
+  )
+  for (const port of rows) {
+    const allocation = {
+      subnetId: subnet.id,
+      networkId: subnet.networkId,
+      portId: port.id,
+      position: port.position,
+    }
+    await takeAddress(tx, allocation, autoAddress(subnet, port.mac))
+  }
+  await bumpRevision(
+    tx,
+    "port",
+    rows.map((port) => port.id),
+  )
+}

@@ -1,0 +1,29 @@
+import { Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
+import type { DbOrTx } from "../../platform/db/database.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import { subnetNotFound } from "../faults.ts"
+import { findRow, type ListQuery, listRows } from "../resource/list.ts"
+import { onlyAllowed } from "../resource/standard.ts"
+import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
+import { type Subnet, subnetSource, subnetTarget } from "./subnet.ts"
+
+export async function loadSubnet(db: DbOrTx, subnetId: string, viewer: Viewer = everything): Promise<Subnet> {
+  const subnet = await findRow<Subnet>(db, subnetSource(viewer), subnetId)
+  if (!subnet) throw subnetNotFound(subnetId)
+  return subnet
+}
+
+export const getSubnet = operation({
+  name: "network.subnet.get",
+  input: Type.Object({ subnetId: Type.String() }),
+  faults: [subnetNotFound],
+  load: (ctx, { subnetId }) => loadSubnet(ctx.db, subnetId, viewerOf(ctx)),
+  authorize: (_ctx, _input, subnet) => [["get_subnet", subnetTarget(subnet)]],
+  run: async (_ctx, _input, subnet) => subnet,
+})
+
+export async function listSubnets(ctx: Ctx, query: ListQuery = {}): Promise<Subnet[]> {
+  const subnets = await listRows<Subnet>(ctx.db, subnetSource(viewerOf(ctx)), query)
+  return onlyAllowed(ctx, "get_subnet", subnets, subnetTarget)
+}

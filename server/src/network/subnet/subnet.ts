@@ -1,0 +1,93 @@
+import { sql } from "kysely"
+import type { PolicyTarget } from "../../platform/policy/rule.ts"
+import { subnetNotFound } from "../faults.ts"
+import { networkVisible } from "../network/network.ts"
+import { type Columns, column, type Source, standardColumns } from "../resource/list.ts"
+import type { Described } from "../resource/standard.ts"
+import { sharedWith, type Viewer } from "../resource/viewer.ts"
+
+export type Ipv6Mode = "slaac" | "dhcpv6-stateful" | "dhcpv6-stateless"
+
+export interface AddressPool {
+  start: string
+  end: string
+}
+
+export interface HostRoute {
+  destination: string
+  nexthop: string
+}
+
+export interface Subnet extends Described {
+  networkId: string
+  ipVersion: 4 | 6
+  cidr: string
+  gatewayIp: string | null
+  enableDhcp: boolean
+  allocationPools: AddressPool[]
+  dnsNameservers: string[]
+  hostRoutes: HostRoute[]
+  ipv6RaMode: Ipv6Mode | null
+  ipv6AddressMode: Ipv6Mode | null
+  subnetpoolId: string | null
+  serviceTypes: string[]
+  dnsPublishFixedIp: boolean
+  /** Of its network, for the policy. */
+  shared: boolean
+  routerExternal: boolean
+  networkProjectId: string
+}
+
+const networkId = sql`n.id`
+
+function subnetColumns(viewer: Viewer): Columns {
+  return {
+    ...standardColumns("s"),
+    name: column("text", sql`s.name`),
+    networkId: column("uuid", sql`s.network_id`),
+    ipVersion: column("integer", sql`s.ip_version`),
+    cidr: column("cidr", sql`s.cidr`),
+    gatewayIp: column("address", sql`s.gateway_ip`),
+    enableDhcp: column("boolean", sql`s.is_dhcp_enabled`),
+    allocationPools: column(
+      "other",
+      sql`(select coalesce(json_agg(json_build_object('start', host(a.first_address), 'end', host(a.last_address))
+        order by a.first_address), '[]') from network.allocation_pool a where a.subnet_id = s.id)`,
+    ),
+    dnsNameservers: column("other", sql`s.dns_nameservers`),
+    hostRoutes: column("other", sql`s.host_routes`),
+    ipv6RaMode: column("text", sql`s.ipv6_ra_mode`),
+    ipv6AddressMode: column("text", sql`s.ipv6_address_mode`),
+    subnetpoolId: column("uuid", sql`s.subnet_pool_id`),
+    serviceTypes: column("other", sql`s.service_types`),
+    dnsPublishFixedIp: column("boolean", sql`s.is_dns_published`),
+    shared: column("boolean", sharedWith(viewer, "network", networkId)),
+    routerExternal: column("boolean", sql`n.is_external`),
+    networkProjectId: column("text", sql`n.project_id`),
+  }
+}
+
+export function subnetSource(viewer: Viewer): Source {
+  return {
+    from: sql`network.subnet s join network.network n on n.id = s.network_id`,
+    columns: subnetColumns(viewer),
+    where: viewer.seesAll
+      ? sql<boolean>`true`
+      : sql<boolean>`(s.project_id = ${viewer.projectId} or n.project_id = ${viewer.projectId}
+          or ${networkVisible(viewer, networkId)})`,
+    markerFault: subnetNotFound,
+  }
+}
+
+export function subnetTarget(
+  subnet: Pick<Subnet, "projectId" | "shared" | "routerExternal" | "networkProjectId">,
+): PolicyTarget {
+  return {
+    project_id: subnet.projectId,
+    tenant_id: subnet.projectId,
+    "network:project_id": subnet.networkProjectId,
+    "network:tenant_id": subnet.networkProjectId,
+    shared: subnet.shared,
+    "router:external": subnet.routerExternal,
+  }
+}

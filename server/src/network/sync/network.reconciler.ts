@@ -1,0 +1,14 @@
+import type { Reconciler } from "../../engine/reconcile/reconciler.ts"
+import { syncOf } from "./sync.ts"
+
+const timeoutMs = 60_000
+
+/** Changes are carried to the engine when they are made; this one finds what was lost on the way. */
+export function networkReconciler(intervalMs: number): Reconciler {
+  return {
+    name: "network.engine",
+    intervalMs,
+    timeoutMs,
+    run: async (platform) => ({ ...(await syncOf(platform).settle()) }),
+  }
+}

@@ -1,0 +1,134 @@
+// Brings the engine to the rows, soon after each change. Pokes during a run cause one more run, however many.
+import { sql } from "kysely"
+import type { Platform } from "../../platform/context/context.ts"
+import type { Db, Tx } from "../../platform/db/database.ts"
+import { describeError } from "../../platform/fault/fault.ts"
+import type { NetworkDriver, NetworkWant, ReconcileReport } from "../driver/network-driver.ts"
+import { buildWant } from "./want.ts"
+
+export interface NetworkSync {
+  /** There is something new; returns at once. */
+  poke(): void
+  /** Resolves when the engine has taken everything that was committed before the call. */
+  settle(): Promise<ReconcileReport>
+}
+
+declare module "../../platform/context/context.ts" {
+  interface Drivers {
+    readonly network: NetworkDriver
+  }
+}
+
+const retryFirstMs = 500
+const retryMostMs = 10_000
+/** Held while an engine is told: what is told later was read later. */
+const syncLock = "network.sync"
+
+type Parts = Pick<Platform, "db" | "clock" | "log" | "config" | "drivers">
+
+class Sync implements NetworkSync {
+  readonly #parts: Parts
+  #running: Promise<ReconcileReport> | undefined
+  #next: Promise<ReconcileReport> | undefined
+  #failures = 0
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  poke(): void {
+    this.settle().catch(() => {})
+  }
+
+  settle(): Promise<ReconcileReport> {
+    const { running } = { running: this.#running }
+    if (!running) return this.#start()
+    this.#next ??= running.then(
+      () => this.#start(),
+      () => this.#start(),
+    )
+    return this.#next
+  }
+
+  #start(): Promise<ReconcileReport> {
+    this.#next = undefined
+    const run = this.#run().finally(() => {
+      if (this.#running === run) this.#running = undefined
+    })
+    this.#running = run
+    return run
+  }
+
+  async #run(): Promise<ReconcileReport> {
+    try {
+      const report = await applyRows(this.#parts)
+      this.#failures = 0
+      return report
+    } catch (error) {
+      this.#failures += 1
+      this.#parts.log.warn({ error: describeError(error) }, "the network engine was not brought to the rows")
+      if (this.#failures === 1) void this.#retry()
+      throw error
+    }
+  }
+
+  /** Until a run succeeds, each some time after the last. */
+  async #retry(): Promise<void> {
+    const { clock, db } = this.#parts
+    let pauseMs = retryFirstMs
+    while (this.#failures > 0) {
+      await clock.sleep(pauseMs)
+      pauseMs = Math.min(pauseMs * 2, retryMostMs)
+      if (isClosed.has(db)) return
+      await this.settle().catch(() => {})
+    }
+  }
+}
+
+/** Databases whose platform has ended; nothing is tried again on them. */
+const isClosed = new WeakSet<Db>()
+const syncs = new WeakMap<NetworkDriver, Sync>()
+
+/** The one of this process's engine. */
+export function syncOf(parts: Parts): NetworkSync {
+  const { network } = parts.drivers
+  let sync = syncs.get(network)
+  if (!sync) {
+    sync = new Sync(parts)
+    syncs.set(network, sync)
+  }
+  return sync
+}
+
+/** After this no run begins by itself. */
+export function closeSync(parts: Parts): void {
+  isClosed.add(parts.db)
+  syncs.delete(parts.drivers.network)
+}
+
+async function applyRows(parts: Parts): Promise<ReconcileReport> {
+  const { db, config, drivers } = parts
+  return await db.transaction().execute(async (tx) => {
+    await sql`select pg_advisory_xact_lock(hashtextextended(${syncLock}, 0))`.execute(tx)
+    const want = await buildWant(tx, config.network)
+    const report = await drivers.network.reconcile(want)
+    await markApplied(tx, want)
+    return report
+  })
+}
+
+/** What the engine itself has no state for is up once it has been taken. */
+async function markApplied(tx: Tx, want: NetworkWant): Promise<void> {
+  const ports = [
+    ...want.ports.filter((port) => port.kind !== "vif").map((port) => port.id),
+    ...want.routers.flatMap((router) => router.gateway?.portId ?? []),
+  ]
+  await sql`update network.port set status = case when is_admin_up then 'ACTIVE' else 'DOWN' end
+    where id = any(${ports}::uuid[]) and status <> case when is_admin_up then 'ACTIVE' else 'DOWN' end`.execute(
+    tx,
+  )
+  await sql`update network.floating_ip set status = 'ACTIVE'
+    where id = any(${want.floatingIps.map((f) => f.id)}::uuid[]) and status <> 'ACTIVE' and router_id is not null`.execute(
+    tx,
+  )
+}
