@@ -69,6 +69,8 @@ export const serverPolicies: readonly PolicyDefault[] = [
     "os-security-groups:add": "Add security groups to server",
     "os-security-groups:remove": "Remove security groups from server",
     "os-server-password:clear": "Clear the encrypted administrative password of a server",
+    "os-rescue": "Rescue a server",
+    "os-unrescue": "Unrescue a server",
     "os-shelve:shelve": "Shelve server",
     "os-shelve:unshelve": "Unshelve (restore) shelved server",
     "os-deferred-delete:force": "Force delete a server before deferred cleanup",

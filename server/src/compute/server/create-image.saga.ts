@@ -15,7 +15,8 @@ export interface CreateImageParams extends TaskParams {
 
 const end = { event: "snapshot", part: "compute_snapshot_instance" }
 
-function snapshotPath(platform: Platform, imageId: string): string {
+/** Where the host writes a snapshot before the image service takes it. */
+export function snapshotPath(platform: Platform, imageId: string): string {
   return join(platform.config.dataDir, "snapshots", `${imageId}.qcow2`)
 }
 

@@ -24,14 +24,16 @@ const notInherited = new Set([
   "img_signature_certificate_uuid",
 ])
 
-function snapshotProperties(server: Server, own: Readonly<Record<string, string>>): Record<string, string> {
+export function snapshotProperties(
+  server: Server,
+  own: Readonly<Record<string, string>>,
+): Record<string, string> {
   const base = keptImage(server.systemMetadata)
   const inherited = Object.fromEntries(
     Object.entries(base?.properties ?? {}).filter(([key]) => !notInherited.has(key)),
   )
   return {
     ...inherited,
-    ...own,
     image_type: "snapshot",
     instance_uuid: server.id,
     user_id: server.userId,
@@ -39,6 +41,7 @@ function snapshotProperties(server: Server, own: Readonly<Record<string, string>
     base_image_ref: server.imageId ?? "",
     image_location: "snapshot",
     image_state: "available",
+    ...own,
   }
 }
 
@@ -77,6 +80,7 @@ export const createServerImage = operation({
             diskFormat: "qcow2",
             containerFormat: "bare",
             minDiskGib: claimed.flavor.diskGib,
+            minRamMib: keptImage(claimed.systemMetadata)?.minRamMib ?? 0,
             properties: snapshotProperties(claimed, input.metadata),
           },
           tx,

@@ -74,6 +74,7 @@ export interface KeptImage {
   checksum: string
   diskFormat: string
   sizeBytes: number
+  minRamMib: number
   properties: Record<string, string>
 }
 
@@ -89,6 +90,7 @@ export function keptImage(systemMetadata: Readonly<Record<string, string>>): Kep
     checksum: systemMetadata[`${prefix}checksum`] ?? "",
     diskFormat: systemMetadata[`${prefix}disk_format`] ?? "raw",
     sizeBytes: Number(systemMetadata[`${prefix}size_bytes`] ?? 0),
+    minRamMib: Number(systemMetadata[`${prefix}min_ram`] ?? 0),
     properties,
   }
 }

@@ -38,6 +38,7 @@ export {
   unpauseServer,
 } from "./power.ts"
 export { rebuildServer } from "./rebuild.ts"
+export { rescueServer, unrescueServer } from "./rescue.ts"
 export { confirmResize, resizeServer, revertResize } from "./resize.ts"
 export {
   hostIdOf,
@@ -46,6 +47,7 @@ export {
   type Server,
   type VmState,
 } from "./server.ts"
+export { shelveServer, unshelveServer } from "./shelve.ts"
 export { noNetworking, showServer } from "./show.ts"
 export { statesOf, statusOf } from "./state.ts"
 export {

@@ -147,7 +147,7 @@ export const addServerSecurityGroup = operation({
   faults: [serverNotFound],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
   authorize: (_ctx, _input, server) => [["os_compute_api:os-security-groups:add", targetOf(server)]],
-  run: (ctx, input, server) => changeGroup(ctx, server.id, input.group, "add"),
+  run: (ctx, input, server) => changeGroup(ctx, server, input.group, "add"),
 })
 
 export const removeServerSecurityGroup = operation({
@@ -156,5 +156,5 @@ export const removeServerSecurityGroup = operation({
   faults: [serverNotFound],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
   authorize: (_ctx, _input, server) => [["os_compute_api:os-security-groups:remove", targetOf(server)]],
-  run: (ctx, input, server) => changeGroup(ctx, server.id, input.group, "remove"),
+  run: (ctx, input, server) => changeGroup(ctx, server, input.group, "remove"),
 })

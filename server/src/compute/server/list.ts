@@ -6,7 +6,7 @@ import { pageClauses, type SortColumns } from "../../platform/db/page.ts"
 import type { Page } from "../../platform/http/paging.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
 import { badRequest } from "../faults.ts"
-import { type ServerNetworking, selectNetworking } from "./networking.ts"
+import { type ServerNetworking, selectNetworking, serverIdsByAddress } from "./networking.ts"
 import type { Server, TaskState, VmState } from "./server.ts"
 import { type ServerRow, serverOf } from "./store.ts"
 
@@ -127,17 +127,15 @@ export async function selectServers(ctx: Ctx, options: ServerListOptions): Promi
   if (!conditions) return none
   const marker = await markerRow(ctx, page.marker)
   const paged = pageClauses(page, serverSortColumns, "id", marker)
-  if (filter.ip !== undefined || filter.ip6 !== undefined) {
-    const ids = await idsByAddress(ctx, conditions, filter)
-    conditions.push(sql`id = any(${ids}::uuid[])`)
-  }
+  conditions.push(...(await addressConditions(ctx, filter)))
   const userData = options.withUserData ? sql`, user_data` : sql``
-  const rows = await runList<ServerRow>(
-    ctx,
-    sql`select ${listColumns}${userData} from compute.server
-      where ${sql.join([...conditions, paged.where], sql` and `)} order by ${paged.orderBy} limit ${limit}`,
+  const found = await withRegexFault(() =>
+    sql<ServerRow>`select ${listColumns}${userData} from compute.server
+      where ${sql.join([...conditions, paged.where], sql` and `)} order by ${paged.orderBy} limit ${limit}`.execute(
+      ctx.db,
+    ),
   )
-  const servers = rows.map(serverOf)
+  const servers = found.rows.map(serverOf)
   const networking =
     options.withNetworking && servers.length > 0
       ? await selectNetworking(
@@ -148,9 +146,9 @@ export async function selectServers(ctx: Ctx, options: ServerListOptions): Promi
   return { servers, networking, isFull: servers.length === limit }
 }
 
-async function runList<R>(ctx: Ctx, query: RawBuilder<unknown>): Promise<R[]> {
+async function withRegexFault<T>(run: () => Promise<T>): Promise<T> {
   try {
-    return (await sql<R>`${query}`.execute(ctx.db)).rows
+    return await run()
   } catch (error) {
     if (pgErrorCode(error) === regexInvalid)
       throw badRequest("Invalid input for a filter: it is not a valid regular expression.")
@@ -202,37 +200,17 @@ async function markerRow(ctx: Ctx, marker: string | null): Promise<Record<string
   return { ...serverOf(found) }
 }
 
-/** Addresses are the network's: they are asked for all servers that pass the other filters. */
-async function idsByAddress(
-  ctx: Ctx,
-  conditions: readonly RawBuilder<unknown>[],
-  filter: ServerFilter,
-): Promise<string[]> {
-  const rows = await runList<{ id: string }>(
-    ctx,
-    sql`select id from compute.server where ${sql.join([...conditions], sql` and `)}`,
-  )
-  const [v4, v6] = [patternOf(filter.ip), patternOf(filter.ip6)]
-  const networking = await selectNetworking(
-    ctx.db,
-    rows.map((row) => row.id),
-  )
-  const ids: string[] = []
-  for (const [id, { addresses }] of networking) {
-    const has = (version: 4 | 6, pattern: RegExp | undefined) =>
-      pattern === undefined || addresses.some((a) => a.version === version && pattern.test(a.address))
-    if (has(4, v4) && has(6, v6)) ids.push(id)
+/** Addresses are the network's: it says which servers have one like that. */
+async function addressConditions(ctx: Ctx, filter: ServerFilter): Promise<RawBuilder<unknown>[]> {
+  const asked = [
+    [4, filter.ip],
+    [6, filter.ip6],
+  ] as const
+  const conditions: RawBuilder<unknown>[] = []
+  for (const [version, pattern] of asked) {
+    if (pattern === undefined) continue
+    const ids = await withRegexFault(() => serverIdsByAddress(ctx.db, filter.projectId, pattern, version))
+    conditions.push(sql`id = any(${ids}::uuid[])`)
   }
-  return ids
-}
-
-function patternOf(text: string | undefined): RegExp | undefined {
-  if (text === undefined) return undefined
-  try {
-    return new RegExp(text)
-  } catch {
-    throw badRequest(
-      `Invalid input for filter ip: ${JSON.stringify(text)} is not a valid regular expression.`,
-    )
-  }
+  return conditions
 }

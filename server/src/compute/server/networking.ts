@@ -1,11 +1,19 @@
 // What servers need of the network service, in the words of servers.
 import type { VifSpec } from "../../agent/protocol.ts"
 import {
+  attachServerInterface,
+  changeServerSecurityGroup,
   checkServerNetworks,
+  detachServerInterface,
   ensureServerPorts,
+  listSecurityGroupsOfServer,
+  listServerPorts,
   releaseServerPorts,
+  type ServerVif,
   serverAddresses,
+  serverIdByAddress,
   serverMetadataNetworks,
+  serversWithAddress,
 } from "../../network/index.ts"
 import { type Ctx, internalCtx, type Platform } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
@@ -24,17 +32,42 @@ export async function checkNetworks(ctx: Ctx, wish: NetworkWish): Promise<void> 
   await checkServerNetworks(ctx, wish)
 }
 
-/** Makes the interfaces that the server asked for, bound to the host; returns them, also when they are there already. */
-export async function ensurePorts(ctx: Ctx, server: Server, host: string): Promise<VifSpec[]> {
-  return await ensureServerPorts(ctx, {
+function vifSpecOf(vif: ServerVif): VifSpec {
+  return { portId: vif.portId, macAddress: vif.macAddress, mtu: vif.mtu, networkId: vif.networkId }
+}
+
+async function bindPorts(
+  ctx: Ctx,
+  server: Server,
+  host: string,
+  networks: RequestedNetworks | null,
+): Promise<VifSpec[]> {
+  const vifs = await ensureServerPorts(ctx, {
     serverId: server.id,
     projectId: server.projectId,
     userId: server.userId,
     hostname: server.hostname,
     host,
-    networks: server.requestedNetworks,
-    securityGroups: server.securityGroups,
+    availabilityZone: server.availabilityZone,
+    networks,
+    securityGroups: networks === "none" ? [] : server.securityGroups,
   })
+  return vifs.map(vifSpecOf)
+}
+
+/** Makes the interfaces that the server asked for, bound to the host; returns them, also when they are there already. */
+export async function ensurePorts(ctx: Ctx, server: Server, host: string): Promise<VifSpec[]> {
+  return await bindPorts(ctx, server, host, server.requestedNetworks)
+}
+
+/** The interfaces that the server has now, bound to the host: for every start after the first. */
+export async function rebindPorts(ctx: Ctx, server: Server, host: string): Promise<VifSpec[]> {
+  return await bindPorts(ctx, server, host, "none")
+}
+
+/** The server leaves its host and keeps its ports. */
+export async function unbindPorts(ctx: Ctx, server: Server): Promise<void> {
+  await bindPorts(ctx, server, "", "none")
 }
 
 /** Deletes the ports that we made and lets go of those that the user brought. */
@@ -92,14 +125,16 @@ export interface PortWish {
 
 /** One more interface, bound to the host and ready to be plugged. */
 export async function attachPort(ctx: Ctx, server: Server, host: string, wish: PortWish): Promise<VifSpec> {
-  return await attachServerInterface(ctx, {
+  const vif = await attachServerInterface(ctx, {
     serverId: server.id,
     projectId: server.projectId,
     userId: server.userId,
     hostname: server.hostname,
     host,
+    availabilityZone: server.availabilityZone,
     ...wish,
   })
+  return vifSpecOf(vif)
 }
 
 export async function detachPort(ctx: Ctx, serverId: string, portId: string): Promise<void> {
@@ -120,11 +155,11 @@ export async function selectSecurityGroups(ctx: Ctx, serverId: string): Promise<
 
 export async function changeGroup(
   ctx: Ctx,
-  serverId: string,
+  server: Server,
   group: string,
   change: "add" | "remove",
 ): Promise<void> {
-  await changeServerSecurityGroup(ctx, { serverId, group, change })
+  await changeServerSecurityGroup(ctx, { serverId: server.id, projectId: server.projectId, group, change })
 }
 
 /** Whose packets come from this address on this network. */
@@ -134,4 +169,14 @@ export async function serverIdOfAddress(
   address: string,
 ): Promise<string | undefined> {
   return await serverIdByAddress(platform.db, { networkId, address })
+}
+
+/** Ids of servers with an address that matches (PostgreSQL's regular expressions). */
+export async function serverIdsByAddress(
+  db: DbOrTx,
+  projectId: string | null,
+  pattern: string,
+  version: 4 | 6,
+): Promise<string[]> {
+  return await serversWithAddress(db, { projectId, pattern, version })
 }

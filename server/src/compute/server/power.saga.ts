@@ -6,7 +6,7 @@ import { type Saga, type StepContext, saga } from "../../engine/saga/saga.ts"
 import { callAgent } from "../agent-call.ts"
 import { serverNotReady } from "../faults.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
-import { ensurePorts } from "./networking.ts"
+import { rebindPorts } from "./networking.ts"
 import { powerNumberOf, type Server, type VmState } from "./server.ts"
 import type { ServerChanges } from "./store.ts"
 import { abandonTask, finishTask, heldServer, type TaskParams } from "./task.ts"
@@ -44,7 +44,7 @@ function powerSaga(task: PowerTask): Saga<TaskParams> {
 const fenceOf = (s: StepContext<TaskParams, object>) => ({ generation: s.params.generation, fence: s.fence })
 
 async function ensureRunning(s: StepContext<TaskParams, object>, server: Server, host: string) {
-  const spec = await machineSpec(s.ctx, server, await ensurePorts(s.ctx, server, host))
+  const spec = await machineSpec(s.ctx, server, await rebindPorts(s.ctx, server, host))
   return await callAgent(
     s.ctx,
     host,
@@ -55,7 +55,7 @@ async function ensureRunning(s: StepContext<TaskParams, object>, server: Server,
 }
 
 async function reboot(s: StepContext<TaskParams, object>, server: Server, host: string, hard: boolean) {
-  const spec = await machineSpec(s.ctx, server, await ensurePorts(s.ctx, server, host))
+  const spec = await machineSpec(s.ctx, server, await rebindPorts(s.ctx, server, host))
   return await callAgent(
     s.ctx,
     host,

@@ -3,7 +3,7 @@ import { saga } from "../../engine/saga/saga.ts"
 import { callAgent } from "../agent-call.ts"
 import { serverNotReady } from "../faults.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
-import { ensurePorts } from "./networking.ts"
+import { rebindPorts } from "./networking.ts"
 import { powerNumberOf } from "./server.ts"
 import { abandonTask, finishTask, heldServer, type TaskParams } from "./task.ts"
 
@@ -30,7 +30,7 @@ export const rebuildServerSaga = saga<RebuildParams>("compute.server.rebuild", 1
       const { ctx, params } = s
       const server = await heldServer(ctx, params)
       if (!server.host) throw serverNotReady(server.id)
-      const spec = await machineSpec(ctx, server, await ensurePorts(ctx, server, server.host))
+      const spec = await machineSpec(ctx, server, await rebindPorts(ctx, server, server.host))
       const fence = { generation: params.generation, fence: s.fence }
       const power = params.isStopped ? "shutdown" : "running"
       const state = await callAgent(

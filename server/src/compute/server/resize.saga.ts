@@ -20,7 +20,7 @@ import { selectHost } from "../host/store.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { resourcesOf } from "../schedule/schedule.ts"
 import { migrationConsumerOf } from "./delete.saga.ts"
-import { ensurePorts } from "./networking.ts"
+import { rebindPorts } from "./networking.ts"
 import { type FlavorSnapshot, powerNumberOf, type Server } from "./server.ts"
 import { changeServer } from "./store.ts"
 import { abandonTask, advanceTask, finishTask, heldServer, type TaskParams } from "./task.ts"
@@ -138,7 +138,7 @@ async function restart(s: ResizeStep, server: Server): Promise<MachineState> {
   const fence = { generation: params.generation, fence: s.fence }
   const graceMs = ctx.config.compute.stopGraceMs
   await callAgent(ctx, server.host, "vm.stop", { serverId: server.id, graceMs, fence }, { signal: s.signal })
-  const spec = await machineSpec(ctx, server, await ensurePorts(ctx, server, server.host))
+  const spec = await machineSpec(ctx, server, await rebindPorts(ctx, server, server.host))
   const power = params.isStopped ? "shutdown" : "running"
   return await callAgent(ctx, server.host, "vm.ensure", { spec, power, fence }, { signal: s.signal })
 }

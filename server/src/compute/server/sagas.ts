@@ -10,7 +10,9 @@ import {
   unpauseServerSaga,
 } from "./power.saga.ts"
 import { rebuildServerSaga } from "./rebuild.saga.ts"
+import { rescueServerSaga, unrescueServerSaga } from "./rescue.saga.ts"
 import { resizeServerSaga, revertResizeSaga } from "./resize.saga.ts"
+import { shelveServerSaga, unshelveServerSaga } from "./shelve.saga.ts"
 
 export const serverSagas = [
   createServerSaga,
@@ -20,9 +22,13 @@ export const serverSagas = [
   pauseServerSaga,
   rebootServerSaga,
   rebuildServerSaga,
+  rescueServerSaga,
   resizeServerSaga,
   revertResizeSaga,
+  shelveServerSaga,
   startServerSaga,
   stopServerSaga,
   unpauseServerSaga,
+  unrescueServerSaga,
+  unshelveServerSaga,
 ]

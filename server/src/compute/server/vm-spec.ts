@@ -53,3 +53,26 @@ function disksOf(server: Server, bus: string): DiskSpec[] {
 function blank(name: string, sizeBytes: number, bus: string, fsLabel: string | null): DiskSpec {
   return { name, source: { kind: "blank", fsLabel }, sizeBytes, bus, bootIndex: null }
 }
+
+export interface RescueImage {
+  id: string
+  checksum: string
+  diskFormat: string
+  sizeBytes: number
+}
+
+/** The same machine, started from the rescue disk; its own disks follow. */
+export function rescueSpecOf(own: VmSpec, image: RescueImage): VmSpec {
+  const rescue: DiskSpec = {
+    name: "rescue",
+    source: { kind: "image", imageId: image.id, checksum: image.checksum, diskFormat: image.diskFormat },
+    sizeBytes: image.sizeBytes,
+    bus: own.disks[0]?.bus ?? "virtio",
+    bootIndex: 0,
+  }
+  const disks = own.disks.map((disk) => ({
+    ...disk,
+    bootIndex: disk.bootIndex === null ? null : disk.bootIndex + 1,
+  }))
+  return { ...own, disks: [rescue, ...disks] }
+}

@@ -2,6 +2,7 @@ import type { Api, Route } from "../../../platform/http/wire.ts"
 import { extensionRoutes } from "./extensions.ts"
 import { renderFault } from "./fault-table.ts"
 import { hostRoutes } from "./hosts.ts"
+import { imageRoutes } from "./images.ts"
 import { serverActionRoutes } from "./server-actions.ts"
 import { serverDetailRoutes } from "./server-details.ts"
 import { serverRoutes } from "./servers.ts"
@@ -13,6 +14,7 @@ const routes: readonly Route[] = [
   ...serverDetailRoutes,
   ...hostRoutes,
   ...extensionRoutes,
+  ...imageRoutes,
 ]
 
 /** Nova's API, v2.1 with microversions. */

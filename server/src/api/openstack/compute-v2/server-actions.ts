@@ -14,21 +14,25 @@ import {
   rebootServer,
   rebuildServer,
   removeServerSecurityGroup,
+  rescueServer,
   resetServerState,
   resizeServer,
   revertResize,
+  shelveServer,
   showServer,
   startServer,
   stopServer,
   unlockServer,
   unpauseServer,
+  unrescueServer,
+  unshelveServer,
 } from "../../../compute/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
 import { Fault } from "../../../platform/fault/fault.ts"
 import { atLeast, type Microversion } from "../../../platform/http/microversion.ts"
 import { checkSchema, schemaFor } from "../../../platform/http/schema-check.ts"
 import { type BodySchema, type Route, reply, route, type WireRequest } from "../../../platform/http/wire.ts"
-import { bodyOf, bodyWith, name } from "./schema-parts.ts"
+import { bodyOf, bodyWith, fqdn, name, uuid } from "./schema-parts.ts"
 import {
   createImageSchema,
   type RebuildServerBody,
@@ -142,6 +146,25 @@ async function lock(ctx: Ctx, serverId: string, req: WireRequest<never>) {
   await lockServer(ctx, { serverId, reason: body?.locked_reason ?? null })
 }
 
+async function rescue(ctx: Ctx, serverId: string, req: WireRequest<never>) {
+  const body = (req.body as { rescue: { adminPass?: string; rescue_image_ref?: string } | null }).rescue
+  await rescueServer(ctx, { serverId, imageId: body?.rescue_image_ref ?? null })
+  return reply(
+    200,
+    ctx.config.compute.enableInstancePassword ? { adminPass: body?.adminPass ?? newPassword() } : {},
+  )
+}
+
+async function unshelve(ctx: Ctx, serverId: string, req: WireRequest<never>) {
+  const body = (req.body as { unshelve: { availability_zone?: string | null; host?: string } | null })
+    .unshelve
+  await unshelveServer(ctx, {
+    serverId,
+    ...(body?.availability_zone !== undefined && { availabilityZone: body.availability_zone }),
+    ...(body?.host !== undefined && { host: body.host }),
+  })
+}
+
 const accepted = (verb: (ctx: Ctx, input: { serverId: string }) => Promise<unknown>) => {
   return async (ctx: Ctx, serverId: string) => {
     await verb(ctx, { serverId })
@@ -150,6 +173,11 @@ const accepted = (verb: (ctx: Ctx, input: { serverId: string }) => Promise<unkno
 
 const groupOf = (key: string, req: WireRequest<never>) =>
   (req.body as Record<string, { name: string }>)[key]?.name ?? ""
+
+const unshelveBody = (properties: Record<string, unknown>) =>
+  bodyWith("unshelve", {
+    anyOf: [{ type: "object", properties, minProperties: 1, additionalProperties: false }, { type: "null" }],
+  })
 
 const length = { type: ["integer", "string", "null"], pattern: "^-?[0-9]+$", minimum: -1 }
 
@@ -187,6 +215,34 @@ const actions: Readonly<Record<string, Action>> = {
     run: accepted(revertResize),
   },
   createImage: { policy: `${api}:servers:create_image`, schema: createImageSchema, run: createImage },
+  rescue: {
+    policy: `${api}:os-rescue`,
+    schema: bodyWith("rescue", {
+      anyOf: [
+        {
+          type: "object",
+          properties: { adminPass: { type: "string" }, rescue_image_ref: uuid },
+          additionalProperties: false,
+        },
+        { type: "null" },
+      ],
+    }),
+    run: rescue,
+  },
+  unrescue: { policy: `${api}:os-unrescue`, schema: anything("unrescue"), run: accepted(unrescueServer) },
+  shelve: { policy: `${api}:os-shelve:shelve`, schema: anything("shelve"), run: accepted(shelveServer) },
+  unshelve: {
+    policy: `${api}:os-shelve:unshelve`,
+    schema: [
+      { from: "2.1", schema: anything("unshelve") },
+      { from: "2.77", schema: unshelveBody({ availability_zone: name }) },
+      {
+        from: "2.91",
+        schema: unshelveBody({ availability_zone: { anyOf: [name, { type: "null" }] }, host: fqdn }),
+      },
+    ],
+    run: unshelve,
+  },
   lock: {
     policy: `${api}:os-lock-server:lock`,
     schema: [

@@ -1,0 +1,140 @@
+// Shelving: the disk becomes an image, the machine and its room are given back; unshelving makes it again from
+// that image wherever there is room. Id, addresses and ports stay.
+import { mkdir, rm } from "node:fs/promises"
+import { join } from "node:path"
+import { type StepContext, saga } from "../../engine/saga/saga.ts"
+import { discardImage, findBootableImage, storeImageFile } from "../../image/index.ts"
+import { releaseAllocation } from "../../placement/index.ts"
+import { transact } from "../../platform/db/database.ts"
+import { callAgent } from "../agent-call.ts"
+import { serverNotReady } from "../faults.ts"
+import { isHostReachable } from "../host/reachable.ts"
+import { machineSpec } from "../metadata/machine-spec.ts"
+import { scheduleServer } from "../schedule/schedule.ts"
+import { snapshotPath } from "./create-image.saga.ts"
+import { imageFacts } from "./image.ts"
+import { rebindPorts, unbindPorts } from "./networking.ts"
+import { powerNumberOf } from "./server.ts"
+import { abandonTask, advanceTask, finishTask, heldServer, type TaskParams } from "./task.ts"
+
+export interface ShelveParams extends TaskParams {
+  imageId: string
+  isStopped: boolean
+}
+
+const fenceOf = (s: StepContext<TaskParams, object>) => ({ generation: s.params.generation, fence: s.fence })
+const shelveEnd = { event: "shelve_offload", part: "compute_shelve_instance" }
+
+export const shelveServerSaga = saga<ShelveParams>("compute.server.shelve", 1)
+  .step("snapshot", {
+    do: async (s) => {
+      const { ctx, params } = s
+      const server = await heldServer(ctx, params)
+      if (!server.host) throw serverNotReady(server.id)
+      const graceMs = ctx.config.compute.stopGraceMs
+      const stop = { serverId: server.id, graceMs, fence: fenceOf(s) }
+      await callAgent(ctx, server.host, "vm.stop", stop, { signal: s.signal })
+      const path = snapshotPath(ctx, params.imageId)
+      await mkdir(join(path, ".."), { recursive: true, mode: 0o700 })
+      await rm(path, { force: true })
+      const snapshot = { serverId: server.id, path, fence: fenceOf(s) }
+      await callAgent(ctx, server.host, "vm.snapshot", snapshot, { signal: s.signal })
+      await storeImageFile(ctx, params.imageId, path)
+      await rm(path, { force: true })
+      return { host: server.host }
+    },
+    undo: async (s) => {
+      await rm(snapshotPath(s.ctx, s.params.imageId), { force: true })
+      await discardImage(s.ctx, s.params.imageId)
+      const server = await heldServer(s.ctx, s.params).catch(() => null)
+      if (!server?.host || s.params.isStopped) return
+      const spec = await machineSpec(s.ctx, server, await rebindPorts(s.ctx, server, server.host))
+      await callAgent(s.ctx, server.host, "vm.ensure", { spec, power: "running", fence: fenceOf(s) })
+    },
+    timeoutMs: 900_000,
+  })
+  .step("offload", {
+    do: async (s) => {
+      const { ctx, params } = s
+      const server = await heldServer(ctx, params)
+      const { host } = s.out.snapshot
+      await callAgent(
+        ctx,
+        host,
+        "vm.destroy",
+        { serverId: params.serverId, fence: fenceOf(s) },
+        { signal: s.signal },
+      )
+      await unbindPorts(ctx, server)
+      await transact(ctx.db, async (tx) => {
+        await releaseAllocation(tx, params.serverId)
+        await advanceTask(tx, params, {})
+      })
+      await finishTask(
+        ctx,
+        params,
+        { vmState: "shelved_offloaded", powerState: 4, host: null, availabilityZone: null },
+        shelveEnd,
+      )
+    },
+    timeoutMs: 180_000,
+  })
+  .onUnwound((s) => abandonTask(s, {}, shelveEnd))
+
+export interface UnshelveParams extends TaskParams {
+  imageId: string
+  forcedHost: string | null
+}
+
+const unshelveEnd = { event: "unshelve", part: "compute_unshelve_instance" }
+
+export const unshelveServerSaga = saga<UnshelveParams>("compute.server.unshelve", 1)
+  .step("schedule", {
+    do: async (s) => {
+      const { ctx, params } = s
+      const server = await heldServer(ctx, params)
+      if (server.host) return { host: server.host }
+      const image = await findBootableImage(ctx, params.imageId)
+      return await transact(ctx.db, async (tx) => {
+        const options = { forcedHost: params.forcedHost, excludedHosts: [] }
+        const place = await scheduleServer(ctx, tx, server, options)
+        await advanceTask(tx, params, {
+          host: place.host,
+          availabilityZone: place.zone,
+          // The disk lies over the shelved image from now on, whatever image it began with.
+          systemMetadata: { ...server.systemMetadata, ...imageFacts(image) },
+        })
+        return { host: place.host }
+      })
+    },
+    undo: (s) =>
+      transact(s.ctx.db, async (tx) => {
+        await releaseAllocation(tx, s.params.serverId)
+      }),
+  })
+  .step("spawn", {
+    do: async (s) => {
+      const { ctx, params } = s
+      const server = await heldServer(ctx, params)
+      const { host } = s.out.schedule
+      const spec = await machineSpec(ctx, server, await rebindPorts(ctx, server, host))
+      const command = { spec, power: "running" as const, fence: fenceOf(s) }
+      const state = await callAgent(ctx, host, "vm.ensure", command, { signal: s.signal })
+      await finishTask(
+        ctx,
+        params,
+        { vmState: "active", powerState: powerNumberOf(state.power), isLaunchedNow: true, fault: null },
+        unshelveEnd,
+      )
+      await discardImage(ctx, params.imageId)
+    },
+    undo: async (s) => {
+      const host = s.out.schedule?.host
+      if (!host || !(await isHostReachable(s.ctx, host))) return
+      await callAgent(s.ctx, host, "vm.destroy", { serverId: s.params.serverId, fence: fenceOf(s) })
+      const server = await heldServer(s.ctx, s.params).catch(() => null)
+      if (server) await unbindPorts(s.ctx, server)
+    },
+    timeoutMs: 900_000,
+  })
+  .onUnwound((s) => abandonTask(s, { host: null, availabilityZone: null }, unshelveEnd))

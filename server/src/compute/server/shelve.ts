@@ -1,0 +1,96 @@
+import { Type } from "typebox"
+import { createImageRecord } from "../../image/index.ts"
+import { newUuid } from "../../platform/ids/ids.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import { quotaExceeded } from "../../quota/index.ts"
+import {
+  badRequest,
+  serverInvalidState,
+  serverLocked,
+  serverNotFound,
+  serverNotLaunched,
+  serverNotReady,
+} from "../faults.ts"
+import { checkZone } from "../host/zone-request.ts"
+import { snapshotProperties } from "./create-image.ts"
+import { targetOf, visibleServer } from "./find.ts"
+import { keptImage } from "./image.ts"
+import { shelveServerSaga, unshelveServerSaga } from "./shelve.saga.ts"
+import { changeServer } from "./store.ts"
+import { beginTask } from "./task.ts"
+
+const states = [serverNotFound, serverLocked, serverInvalidState, serverNotLaunched, serverNotReady]
+
+/** Gives the host's room back and keeps the disk as an image. */
+export const shelveServer = operation({
+  name: "compute.server.shelve",
+  input: Type.Object({ serverId: Type.String() }),
+  faults: [quotaExceeded, ...states],
+  load: (ctx, input) => visibleServer(ctx, input.serverId),
+  authorize: (_ctx, _input, server) => [["os_compute_api:os-shelve:shelve", targetOf(server)]],
+  run: async (ctx, _input, server) => {
+    await beginTask(ctx, {
+      serverId: server.id,
+      action: "shelve",
+      event: "shelve",
+      saga: shelveServerSaga,
+      more: async (tx, claimed) => {
+        const imageId = newUuid()
+        const image = {
+          id: imageId,
+          projectId: claimed.projectId,
+          name: `${claimed.name}-shelved`,
+          diskFormat: "qcow2",
+          minDiskGib: claimed.flavor.diskGib,
+          minRamMib: keptImage(claimed.systemMetadata)?.minRamMib ?? 0,
+          properties: snapshotProperties(claimed, {}),
+        }
+        await createImageRecord(ctx, image, tx)
+        await changeServer(tx, claimed.id, claimed.generation, {
+          systemMetadata: {
+            ...claimed.systemMetadata,
+            shelved_at: ctx.clock.now().toISOString(),
+            shelved_image_id: imageId,
+          },
+        })
+        return { imageId, isStopped: claimed.vmState === "stopped" }
+      },
+    })
+  },
+})
+
+const nullableText = Type.Union([Type.String(), Type.Null()])
+
+export const unshelveServer = operation({
+  name: "compute.server.unshelve",
+  input: Type.Object({
+    serverId: Type.String(),
+    /** null unpins the server; absent leaves the zone that it was made for. */
+    availabilityZone: Type.Optional(nullableText),
+    host: Type.Optional(nullableText),
+  }),
+  faults: [badRequest, ...states],
+  load: (ctx, input) => visibleServer(ctx, input.serverId),
+  authorize: (_ctx, input, server) => [
+    ["os_compute_api:os-shelve:unshelve", targetOf(server)],
+    ...(input.host ? [["os_compute_api:os-shelve:unshelve_to_host", targetOf(server)] as const] : []),
+  ],
+  run: async (ctx, input, server) => {
+    await checkZone(ctx, { zone: input.availabilityZone ?? null, host: null }, input.host ?? null)
+    await beginTask(ctx, {
+      serverId: server.id,
+      action: "unshelve",
+      event: "unshelve",
+      saga: unshelveServerSaga,
+      more: async (tx, claimed) => {
+        if (input.availabilityZone !== undefined)
+          await changeServer(tx, claimed.id, claimed.generation, {
+            pinnedAvailabilityZone: input.availabilityZone,
+          })
+        const imageId = claimed.systemMetadata.shelved_image_id
+        if (imageId === undefined) throw serverNotReady(claimed.id)
+        return { imageId, forcedHost: input.host ?? null }
+      },
+    })
+  },
+})
