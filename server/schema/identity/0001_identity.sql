@@ -382,3 +382,22 @@ create function identity.with_implied(role_ids text[]) returns table (role_id te
   )
   select role_id from held
 $$;
+
+-- A trust that was passed on stands on those before it. Its roles are those of the first trustor, as long as nobody
+-- on the way is gone or disabled.
+create function identity.trust_root(trust_id text, at timestamptz)
+returns table (trustor_user_id text, is_live boolean) language sql stable as $$
+  with recursive chain as (
+    select t.*, 0 as depth from identity.trust t where t.id = trust_id
+    union all
+    select t.*, c.depth + 1 from chain c join identity.trust t on t.id = c.redelegated_trust_id
+  )
+  select (array_agg(c.trustor_user_id order by c.depth desc))[1],
+    bool_and(c.deleted_at is null and coalesce(c.expires_at > at, true) and r.is_enabled and e.is_enabled
+      and rd.is_enabled and ed.is_enabled)
+  from chain c
+  join identity."user" r on r.id = c.trustor_user_id
+  join identity."user" e on e.id = c.trustee_user_id
+  join identity.project rd on rd.id = r.domain_id
+  join identity.project ed on ed.id = e.domain_id
+$$;

@@ -102,6 +102,13 @@ export const identityConfig = configSection(
       minimum: 1,
       description: "Rows of a list at the most; a longer one is cut and marked `truncated`.",
     }),
+    unifiedLimitModel: Type.Unsafe<"flat" | "strict_two_level">({
+      type: "string",
+      enum: ["flat", "strict_two_level"],
+      default: "flat",
+      description:
+        "How limits of domains bind those of their projects. Keystone: [unified_limit] enforcement_model.",
+    }),
     security_compliance: securityCompliance,
   }),
 )

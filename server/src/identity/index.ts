@@ -12,12 +12,32 @@ import { type IdentitySeed, seedIdentity } from "./seed.ts"
 import type {} from "./tables.ts"
 import { authenticatorFor } from "./token/validate.ts"
 
+export {
+  type AccessRuleRow,
+  deleteAccessRule,
+  getAccessRule,
+  listAccessRules,
+} from "./application-credential/access-rule.ts"
+export {
+  createApplicationCredential,
+  deleteApplicationCredential,
+  getApplicationCredential,
+  listApplicationCredentials,
+} from "./application-credential/application-credential.ts"
+export type { ApplicationCredential } from "./application-credential/store.ts"
 export { checkGrant, createGrant, type GrantHolder, listGrants, revokeGrant } from "./assignment/grant.ts"
 export {
   type AssignmentView,
   listRoleAssignments,
   type Named as NamedWithDomain,
 } from "./assignment/list.ts"
+export {
+  callerOfEc2Key,
+  findEc2Key,
+  issueTokenByEc2Signature,
+  issueTokenByS3Signature,
+} from "./auth/ec2.ts"
+export { type Ec2Request, isEqualText, signEc2Request, v4Key } from "./auth/ec2-signature.ts"
 export type { LoginRequest, Named, ProjectRef, RequestedScope } from "./auth/request.ts"
 export {
   createEndpoint,
@@ -44,11 +64,82 @@ export {
   updateService,
 } from "./catalog/service.ts"
 export { identityConfig } from "./config.ts"
+export {
+  createCredential,
+  deleteCredential,
+  getCredential,
+  listCredentials,
+  updateCredential,
+} from "./credential/credential.ts"
+export { createEc2Key, deleteEc2Key, type Ec2Key, getEc2Key, listEc2Keys } from "./credential/ec2.ts"
+export type { Credential } from "./credential/store.ts"
 export { deleteDomain, getDomain, listDomains, updateDomain } from "./domain/domain.ts"
+export {
+  deleteDomainConfig,
+  getDefaultDomainConfig,
+  getDomainConfig,
+  replaceDomainConfig,
+  updateDomainConfig,
+} from "./domain-config/domain-config.ts"
+export {
+  createEndpointGroup,
+  deleteEndpointGroup,
+  type EndpointGroupRow,
+  getEndpointGroup,
+  listEndpointGroups,
+  updateEndpointGroup,
+} from "./endpoint-filter/endpoint-group.ts"
+export {
+  addProjectEndpoint,
+  addProjectEndpointGroup,
+  checkProjectEndpoint,
+  getProjectEndpointGroup,
+  listEndpointProjects,
+  listGroupEndpoints,
+  listGroupProjects,
+  listProjectEndpointGroups,
+  listProjectEndpoints,
+  removeProjectEndpoint,
+  removeProjectEndpointGroup,
+} from "./endpoint-filter/project-endpoint.ts"
 export { createGroup, deleteGroup, getGroup, listGroups, updateGroup } from "./group/group.ts"
 export { addGroupUser, checkGroupUser, listGroupUsers, removeGroupUser } from "./group/membership.ts"
 export type { GroupRow } from "./group/store.ts"
+export { createLimits, deleteLimit, getLimit, type Limit, listLimits, updateLimit } from "./limit/limit.ts"
+export { getLimitModel } from "./limit/model.ts"
+export {
+  createRegisteredLimits,
+  deleteRegisteredLimit,
+  getRegisteredLimit,
+  listRegisteredLimits,
+  type RegisteredLimitRow,
+  updateRegisteredLimit,
+} from "./limit/registered-limit.ts"
 export { type Comparator, type Filter, type ListRequest, listComparators, type Rows } from "./list.ts"
+export {
+  type ConsumerRow,
+  createConsumer,
+  deleteConsumer,
+  getConsumer,
+  listConsumers,
+  updateConsumer,
+} from "./oauth/consumer.ts"
+export { identityPolicies } from "./policy/index.ts"
+export {
+  checkPolicyAssociation,
+  createPolicyAssociation,
+  deletePolicyAssociation,
+  getEndpointPolicy,
+  listPolicyEndpoints,
+} from "./policy-document/association.ts"
+export {
+  createPolicy,
+  deletePolicy,
+  getPolicy,
+  listPolicies,
+  type PolicyRow,
+  updatePolicy,
+} from "./policy-document/policy.ts"
 export { createDomain, createProject } from "./project/create.ts"
 export { findProject, type KnownProject } from "./project/find.ts"
 export {
@@ -81,7 +172,11 @@ export type { CatalogSeed, IdentitySeed } from "./seed.ts"
 export type { KnownToken } from "./token/cache.ts"
 export { checkToken, issueTokenByLogin, revokeToken, validateToken } from "./token/operations.ts"
 export { getOwnCatalog, hasOwnSystemScope, listOwnDomains, listOwnProjects } from "./token/own-scopes.ts"
+export { listRevocationEvents } from "./token/revocation-events.ts"
 export { timeText, tokenJson } from "./token/view.ts"
+export { createTrust } from "./trust/create.ts"
+export type { Trust } from "./trust/store.ts"
+export { deleteTrust, getTrust, getTrustRole, listTrustRoles, listTrusts } from "./trust/trust.ts"
 export { changeOwnPassword } from "./user/change-password.ts"
 export { listUserGroups, listUserProjects } from "./user/own-lists.ts"
 export type { UserRow } from "./user/store.ts"

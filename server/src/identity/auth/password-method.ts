@@ -31,7 +31,7 @@ export async function checkPassword(ctx: Ctx, user: LoginUser | null, password: 
   const isRight = await ctx.drivers.identity.hasher.verify(password, user?.hash ?? null)
   if (isLocked) throw refused("the user is locked after too many failures")
   if (isRight) return
-  if (user) await recordFailure(ctx, user)
+  if (user) await countFailure(ctx, user)
   throw refused("wrong user or password")
 }
 
@@ -72,7 +72,8 @@ export function readUserRef(user: object, method: string): UserRef {
   )
 }
 
-function isLockedOut(ctx: Ctx, user: LoginUser): boolean {
+/** Too many failures in a row, not long ago. */
+export function isLockedOut(ctx: Ctx, user: LoginUser): boolean {
   const { lockout_failure_attempts: most, lockout_duration: seconds } =
     ctx.config.identity.security_compliance
   if (most === 0 || user.failed_count < most || !user.failed_at) return false
@@ -97,7 +98,7 @@ export function isExpired(ctx: Ctx, user: LoginUser): boolean {
   return user.password_expires_at !== null && user.password_expires_at.getTime() <= ctx.clock.now().getTime()
 }
 
-async function recordFailure(ctx: Ctx, user: LoginUser): Promise<void> {
+export async function countFailure(ctx: Ctx, user: LoginUser): Promise<void> {
   const { lockout_failure_attempts: most, lockout_duration: seconds } =
     ctx.config.identity.security_compliance
   if (most === 0) return

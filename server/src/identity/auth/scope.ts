@@ -5,9 +5,17 @@ import { refused } from "../faults.ts"
 import type { TokenScope } from "../token/payload.ts"
 import type { Named, ProjectRef, Proof, RequestedScope } from "./request.ts"
 
+export interface FoundTrust {
+  id: string
+  trustorEpoch: number
+  expiresAtMs: number | null
+  /** Only so many uses are left. */
+  isCounted: boolean
+}
+
 export interface FoundScope {
   scope: TokenScope
-  trust: { id: string; trustorEpoch: number; expiresAtMs: number | null } | null
+  trust: FoundTrust | null
 }
 
 /** Names to ids. Whether the user may have the scope shows when the token is made. */
@@ -58,15 +66,26 @@ async function findProjectId(ctx: Ctx, ref: ProjectRef): Promise<string> {
 }
 
 async function findTrustScope(ctx: Ctx, trustId: string): Promise<FoundScope> {
-  const result = await sql<{ id: string; project_id: string | null; epoch: number; expires_at: Date | null }>`
-    select t.id, t.project_id, t.expires_at, u.token_epoch as epoch from identity.trust t
+  const result = await sql<{
+    id: string
+    project_id: string | null
+    epoch: number
+    expires_at: Date | null
+    remaining_uses: number | null
+  }>`
+    select t.id, t.project_id, t.expires_at, t.remaining_uses, u.token_epoch as epoch from identity.trust t
     join identity."user" u on u.id = t.trustor_user_id
     where t.id = ${trustId} and t.deleted_at is null`.execute(ctx.db)
   const trust = result.rows[0]
   if (!trust) throw refused("no such trust")
   return {
     scope: trust.project_id ? { kind: "project", id: trust.project_id } : { kind: "unscoped" },
-    trust: { id: trust.id, trustorEpoch: trust.epoch, expiresAtMs: trust.expires_at?.getTime() ?? null },
+    trust: {
+      id: trust.id,
+      trustorEpoch: trust.epoch,
+      expiresAtMs: trust.expires_at?.getTime() ?? null,
+      isCounted: trust.remaining_uses !== null,
+    },
   }
 }
 

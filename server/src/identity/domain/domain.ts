@@ -1,15 +1,14 @@
 // Get, list, change and delete domains. Making one shares its code with projects: project/create.ts.
 import { sql } from "kysely"
 import { Type } from "typebox"
-import type { Ctx } from "../../platform/context/context.ts"
-import type { Tx } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
 import { conflict, forbidden, found, notFound } from "../faults.ts"
 import { ListInput, listRows, type Rows } from "../list.ts"
 import { refuseImmutable } from "../options.ts"
 import { savePlace } from "../project/project.ts"
-import { clearProjects, findDomain, lockPlace, type ProjectRow, placeList } from "../project/store.ts"
+import { removeDomain } from "../project/remove-domain.ts"
+import { findDomain, lockPlace, type ProjectRow, placeList } from "../project/store.ts"
 import { Extra, Id, Options, ResourceName, Tags, Text } from "../shapes.ts"
 
 function domainTarget(row: ProjectRow | null) {
@@ -85,27 +84,7 @@ export const deleteDomain = operation({
   run: async (ctx, { id }, row) => {
     found(row, "domain", id)
     await changeIdentity(ctx, async (tx) => {
-      const before = found(await lockPlace(tx, id), "domain", id)
-      refuseImmutable("domain", before, "delete")
-      if (before.is_enabled)
-        throw forbidden("Cannot delete a domain that is enabled, please disable it first.")
-      await emptyDomain(ctx, tx, id)
-      await tx.deleteFrom("identity.project").where("id", "=", id).execute()
-      await announce(ctx, tx, "domain", "deleted", id)
+      await removeDomain(ctx, tx, found(await lockPlace(tx, id), "domain", id))
     })
   },
 })
-
-/** All that is in a domain goes with it. */
-async function emptyDomain(ctx: Ctx, tx: Tx, id: string): Promise<void> {
-  const users = tx.selectFrom("identity.user").select("id").where("domain_id", "=", id)
-  await tx.deleteFrom("identity.credential").where("user_id", "in", users).execute()
-  await tx.deleteFrom("identity.user").where("domain_id", "=", id).execute()
-  await tx.deleteFrom("identity.group").where("domain_id", "=", id).execute()
-  const projects = await tx.selectFrom("identity.project").select("id").where("domain_id", "=", id).execute()
-  const ids = projects.map((project) => project.id)
-  await clearProjects(tx, ids)
-  // One statement: the references from child to parent are checked at its end.
-  await tx.deleteFrom("identity.project").where("domain_id", "=", id).execute()
-  for (const gone of ids) await announce(ctx, tx, "project", "deleted", gone)
-}

@@ -21,4 +21,5 @@ export const tokenPolicies = [
   declare("identity:revoke_token", "rule:admin_required or rule:token_subject", anyScope, "Take away token."),
   declare("identity:ec2tokens_validate", "rule:service_or_admin", anyScope, "Ec2tokens validate."),
   declare("identity:list_revoke_events", "rule:service_or_admin", systemOrProject, "List revoke events."),
+  declare("identity:s3tokens_validate", "rule:service_or_admin", anyScope, "S3tokens validate."),
 ]

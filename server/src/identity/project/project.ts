@@ -10,6 +10,7 @@ import { ListInput, listRows, type Rows } from "../list.ts"
 import { changeOptions, placeOptions, refuseImmutable } from "../options.ts"
 import { Extra, Id, Options, ResourceName, Tags, Text } from "../shapes.ts"
 import type { Json } from "../tables.ts"
+import { removeDomain } from "./remove-domain.ts"
 import {
   clearProjects,
   findPlace,
@@ -188,9 +189,7 @@ export const deleteProject = operation({
     await changeIdentity(ctx, async (tx) => {
       const before = found(await lockPlace(tx, id), "project", id)
       refuseImmutable("project", before, "delete")
-      if (before.is_domain) {
-        throw forbidden(`Cannot delete project ${id}: it is acting as a domain; delete the domain instead.`)
-      }
+      if (before.is_domain) return await removeDomain(ctx, tx, before)
       const below = await listDescendants(tx, id)
       if (below.length > 0 && !isCascade) {
         throw forbidden(

@@ -73,12 +73,12 @@ export async function readTokenFacts(db: DbOrTx, payload: TokenPayload, now: Dat
   const { scope } = payload
   const scopeId = "id" in scope ? scope.id : null
   const actor = payload.trustId
-    ? sql`coalesce((select trustor_user_id from identity.trust where id = ${payload.trustId}), ${payload.userId})`
+    ? sql`(select trustor_user_id from identity.trust_root(${payload.trustId}, ${now}))`
     : sql`${payload.userId}::text`
   const found = await sql<TokenFacts>`
     select
       (${person(sql`u.id = ${payload.userId}`)}) as "user",
-      ${payload.trustId ? sql`(${person(sql`u.id = ${actor}`)})` : sql`null`} as trustor,
+      ${payload.trustId ? sql`(${person(sql`u.id = (select trustor_user_id from identity.trust where id = ${payload.trustId})`)})` : sql`null`} as trustor,
       ${scopeId ? sql`(${projectById(scopeId)})` : sql`null`} as project,
       ${scope.kind === "unscoped" ? sql`'[]'::jsonb` : sql`(${rolesOf(actor, scope.kind, scopeId)})`} as roles,
       ${payload.trustId ? sql`(${trustById(payload.trustId, now)})` : sql`null`} as trust,
@@ -116,7 +116,7 @@ function rolesOf(actor: RawBuilder<unknown>, kind: string, id: string | null) {
 function trustById(id: string, now: Date) {
   return sql`select jsonb_build_object('id', t.id, 'trustor_user_id', t.trustor_user_id,
       'trustee_user_id', t.trustee_user_id, 'project_id', t.project_id, 'is_impersonation', t.is_impersonation,
-      'is_over', t.deleted_at is not null or coalesce(t.expires_at <= ${now}, false),
+      'is_over', not (select is_live from identity.trust_root(t.id, ${now})),
       'role_ids', (select coalesce(jsonb_agg(role_id), '[]') from identity.with_implied(
         array(select role_id from identity.trust_role where trust_id = t.id))))
     from identity.trust t where t.id = ${id}`

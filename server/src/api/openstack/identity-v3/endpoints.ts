@@ -9,7 +9,7 @@ import {
 import type { Ctx } from "../../../platform/context/context.ts"
 import { reply, route, type WireRequest } from "../../../platform/http/wire.ts"
 import { extraOf, given, readBoolean, readList, requireSameId } from "./read.ts"
-import { boolean, idString, member } from "./schema.ts"
+import { idString, member, strictBoolean } from "./schema.ts"
 import { linkTo, pageReply } from "./view.ts"
 
 interface EndpointBody {
@@ -30,7 +30,7 @@ const properties = {
   region: regionId,
   region_id: regionId,
   name: { type: ["string", "null"] },
-  enabled: boolean,
+  enabled: strictBoolean,
 }
 const known = [...Object.keys(properties), "id", "links"]
 

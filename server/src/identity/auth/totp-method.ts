@@ -1,0 +1,41 @@
+import type { Ctx } from "../../platform/context/context.ts"
+import { invalid } from "../../platform/fault/fault.ts"
+import { openCredential } from "../credential/store.ts"
+import { refused } from "../faults.ts"
+import { findLoginUser } from "./find-user.ts"
+import { countFailure, isLockedOut, readUserRef } from "./password-method.ts"
+import type { Proof } from "./request.ts"
+import { decodeBase32, isTotpCode } from "./totp.ts"
+
+/** A code of any of the user's credentials of type `totp`. A wrong one counts as a failed login. */
+export async function proveTotp(ctx: Ctx, data: unknown): Promise<Proof> {
+  const ref = typeof data === "object" && data !== null && "user" in data ? data.user : undefined
+  if (typeof ref !== "object" || ref === null) {
+    throw invalid("auth.identity.totp.user", "Expecting to find user in totp.")
+  }
+  const passcode = "passcode" in ref ? String(ref.passcode) : ""
+  const user = await findLoginUser(ctx.db, readUserRef(ref, "totp"))
+  if (!user?.is_enabled || !user.is_domain_enabled) throw refused("no such user")
+  if (isLockedOut(ctx, user)) throw refused("the user is locked after too many failures")
+  const rows = await ctx.db
+    .selectFrom("identity.credential")
+    .selectAll()
+    .where("user_id", "=", user.id)
+    .where("type", "=", "totp")
+    .execute()
+  const nowSeconds = ctx.clock.now().getTime() / 1000
+  const isRight = rows.some((row) => {
+    const secret = decodeBase32(openCredential(ctx, row).blob)
+    return secret !== null && isTotpCode(secret, passcode, nowSeconds)
+  })
+  if (!isRight) {
+    await countFailure(ctx, user)
+    throw refused("wrong passcode")
+  }
+  return {
+    userId: user.id,
+    epoch: user.epoch,
+    options: user.options,
+    defaultProjectId: user.default_project_id,
+  }
+}

@@ -1,0 +1,135 @@
+// EC2 key pairs (access and secret) of a user for a project; stored as credentials of type `ec2`.
+import { Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
+import { newHexId } from "../../platform/ids/ids.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import { announce, changeIdentity } from "../change.ts"
+import { reachesProject, refuseOtherProject, refuseRestricted } from "../delegation.ts"
+import { found, notFound, unauthenticated } from "../faults.ts"
+import { findPlace } from "../project/store.ts"
+import { findUser } from "../user/store.ts"
+import { userTarget } from "../user/user.ts"
+import { credentialTarget } from "./credential.ts"
+import { type Credential, ec2CredentialId, encryptBlob, findCredential, openCredential } from "./store.ts"
+
+export interface Ec2Key {
+  userId: string
+  projectId: string | null
+  access: string
+  secret: string
+  trustId: string | null
+  applicationCredentialId: string | null
+}
+
+const byKey = Type.Object({ userId: Type.String(), access: Type.String() })
+
+export function ec2KeyOf(credential: Credential): Ec2Key {
+  const blob = JSON.parse(credential.blob) as Record<string, string | null | undefined>
+  return {
+    userId: credential.user_id,
+    projectId: credential.project_id,
+    access: blob.access ?? "",
+    secret: blob.secret ?? "",
+    trustId: blob.trust_id ?? null,
+    applicationCredentialId: blob.app_cred_id ?? null,
+  }
+}
+
+export const createEc2Key = operation({
+  name: "identity.ec2_credential.create",
+  input: Type.Object({ userId: Type.String(), projectId: Type.String() }),
+  faults: [notFound],
+  authorize: (_ctx, { userId }) => [
+    ["identity:ec2_create_credential", credentialTarget({ user_id: userId })],
+  ],
+  run: async (ctx, { userId, projectId }): Promise<Ec2Key> => {
+    refuseRestricted(ctx.caller, "additional credentials")
+    found(await findUser(ctx.db, userId), "user", userId)
+    found(await findPlace(ctx.db, projectId), "project", projectId)
+    refuseOtherProject(ctx.caller, projectId)
+    const { token } = ctx.caller
+    const blob = {
+      access: newHexId(),
+      secret: newHexId(),
+      trust_id: token?.trustId ?? null,
+      ...(token?.applicationCredentialId ? { app_cred_id: token.applicationCredentialId } : {}),
+    }
+    const id = ec2CredentialId(blob.access)
+    return await changeIdentity(ctx, async (tx) => {
+      await tx
+        .insertInto("identity.credential")
+        .values({
+          id,
+          user_id: userId,
+          project_id: projectId,
+          type: "ec2",
+          encrypted_blob: encryptBlob(ctx, JSON.stringify(blob)),
+        })
+        .execute()
+      await announce(ctx, tx, "credential", "created", id)
+      return ec2KeyOf(found(await findCredential(ctx, id, tx), "credential", id))
+    })
+  },
+})
+
+export const listEc2Keys = operation({
+  name: "identity.ec2_credential.list",
+  input: Type.Object({ userId: Type.String() }),
+  faults: [notFound],
+  load: (ctx, { userId }) => findUser(ctx.db, userId),
+  authorize: (_ctx, { userId }, row) => [
+    ["identity:ec2_list_credentials", { ...userTarget(row), user_id: userId }],
+  ],
+  run: async (ctx, { userId }, row): Promise<Ec2Key[]> => {
+    found(row, "user", userId)
+    const rows = await ctx.db
+      .selectFrom("identity.credential")
+      .selectAll()
+      .where("user_id", "=", userId)
+      .where("type", "=", "ec2")
+      .orderBy("created_at")
+      .execute()
+    return rows
+      .filter((r) => reachesProject(ctx.caller, r.project_id))
+      .map((r) => ec2KeyOf(openCredential(ctx, r)))
+  },
+})
+
+async function loadKey(ctx: Ctx, { userId, access }: { userId: string; access: string }) {
+  const credential = await findCredential(ctx, ec2CredentialId(access))
+  return credential?.user_id === userId && credential.type === "ec2" ? credential : null
+}
+
+export const getEc2Key = operation({
+  name: "identity.ec2_credential.get",
+  input: byKey,
+  faults: [unauthenticated],
+  load: loadKey,
+  authorize: (_ctx, { userId }, row) => [
+    ["identity:ec2_get_credential", credentialTarget(row ?? { user_id: userId })],
+  ],
+  run: async (ctx, _input, row): Promise<Ec2Key> => {
+    // Keystone answers 401 for a key that is not there.
+    if (!row) throw unauthenticated()
+    refuseOtherProject(ctx.caller, row.project_id)
+    return ec2KeyOf(row)
+  },
+})
+
+export const deleteEc2Key = operation({
+  name: "identity.ec2_credential.delete",
+  input: byKey,
+  faults: [unauthenticated],
+  load: loadKey,
+  authorize: (_ctx, { userId }, row) => [
+    ["identity:ec2_delete_credential", credentialTarget(row ?? { user_id: userId })],
+  ],
+  run: async (ctx, _input, row) => {
+    if (!row) throw unauthenticated()
+    refuseOtherProject(ctx.caller, row.project_id)
+    await changeIdentity(ctx, async (tx) => {
+      await tx.deleteFrom("identity.credential").where("id", "=", row.id).execute()
+      await announce(ctx, tx, "credential", "deleted", row.id)
+    })
+  },
+})

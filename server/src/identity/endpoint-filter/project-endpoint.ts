@@ -1,0 +1,222 @@
+// Which endpoints a project sees, one by one or by groups; a project with neither sees all.
+import { sql } from "kysely"
+import { Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
+import type { DbOrTx } from "../../platform/db/database.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import { type EndpointRow, findEndpoint } from "../catalog/endpoint.ts"
+import { changeIdentity } from "../change.ts"
+import { found, notFound } from "../faults.ts"
+import { findPlace, type ProjectRow } from "../project/store.ts"
+import { Id } from "../shapes.ts"
+import { type EndpointGroupRow, findEndpointGroup } from "./endpoint-group.ts"
+
+const pair = Type.Object({ projectId: Type.String(), endpointId: Type.String() })
+const groupPair = Type.Object({ projectId: Type.String(), endpointGroupId: Type.String() })
+
+async function requirePair(ctx: Ctx, { projectId, endpointId }: { projectId: string; endpointId: string }) {
+  found(await findEndpoint(ctx.db, endpointId), "endpoint", endpointId)
+  found(await findPlace(ctx.db, projectId), "project", projectId)
+}
+
+async function requireGroupPair(
+  ctx: Ctx,
+  { projectId, endpointGroupId }: { projectId: string; endpointGroupId: string },
+) {
+  const group = found(await findEndpointGroup(ctx.db, endpointGroupId), "endpoint group", endpointGroupId)
+  found(await findPlace(ctx.db, projectId), "project", projectId)
+  return group
+}
+
+export const addProjectEndpoint = operation({
+  name: "identity.project_endpoint.add",
+  input: pair,
+  faults: [notFound],
+  authorize: () => [["identity:add_endpoint_to_project", {}]],
+  run: async (ctx, input) => {
+    await requirePair(ctx, input)
+    await changeIdentity(ctx, async (tx) => {
+      await tx
+        .insertInto("identity.project_endpoint")
+        .values({ project_id: input.projectId, endpoint_id: input.endpointId })
+        .onConflict((oc) => oc.doNothing())
+        .execute()
+    })
+  },
+})
+
+export const checkProjectEndpoint = operation({
+  name: "identity.project_endpoint.check",
+  input: pair,
+  faults: [notFound],
+  authorize: () => [["identity:check_endpoint_in_project", {}]],
+  run: async (ctx, input) => {
+    await requirePair(ctx, input)
+    const row = await ctx.db
+      .selectFrom("identity.project_endpoint")
+      .select("endpoint_id")
+      .where("project_id", "=", input.projectId)
+      .where("endpoint_id", "=", input.endpointId)
+      .executeTakeFirst()
+    if (!row) throw notFound("endpoint", `${input.endpointId} in project ${input.projectId}`)
+  },
+})
+
+export const removeProjectEndpoint = operation({
+  name: "identity.project_endpoint.remove",
+  input: pair,
+  faults: [notFound],
+  authorize: () => [["identity:remove_endpoint_from_project", {}]],
+  run: async (ctx, input) => {
+    await changeIdentity(ctx, async (tx) => {
+      const gone = await tx
+        .deleteFrom("identity.project_endpoint")
+        .where("project_id", "=", input.projectId)
+        .where("endpoint_id", "=", input.endpointId)
+        .returning("endpoint_id")
+        .execute()
+      if (gone.length === 0) throw notFound("endpoint", `${input.endpointId} in project ${input.projectId}`)
+    })
+  },
+})
+
+function matching(filters: Record<string, string>) {
+  const { interface: kind = null, service_id = null, region_id = null } = filters
+  return sql`(${kind}::text is null or e.interface = ${kind}) and (${service_id}::text is null or e.service_id = ${service_id})
+    and (${region_id}::text is null or e.region_id = ${region_id})`
+}
+
+async function endpointsOfGroup(db: DbOrTx, group: EndpointGroupRow): Promise<EndpointRow[]> {
+  const result = await sql<EndpointRow>`select e.* from identity.endpoint e where ${matching(group.filters)}
+    order by e.id`.execute(db)
+  return result.rows
+}
+
+async function groupsOfProject(db: DbOrTx, projectId: string): Promise<EndpointGroupRow[]> {
+  const result = await sql<EndpointGroupRow>`select g.* from identity.endpoint_group g
+    join identity.project_endpoint_group p on p.endpoint_group_id = g.id
+    where p.project_id = ${projectId} order by g.name, g.id`.execute(db)
+  return result.rows
+}
+
+export const listProjectEndpoints = operation({
+  name: "identity.project_endpoint.list",
+  input: Type.Object({ projectId: Type.String() }),
+  faults: [notFound],
+  authorize: () => [["identity:list_endpoints_for_project", {}]],
+  run: async (ctx, { projectId }): Promise<EndpointRow[]> => {
+    found(await findPlace(ctx.db, projectId), "project", projectId)
+    const own = await sql<EndpointRow>`select e.* from identity.endpoint e
+      join identity.project_endpoint p on p.endpoint_id = e.id where p.project_id = ${projectId}`.execute(
+      ctx.db,
+    )
+    const byId = new Map(own.rows.map((row) => [row.id, row]))
+    for (const group of await groupsOfProject(ctx.db, projectId)) {
+      for (const row of await endpointsOfGroup(ctx.db, group)) byId.set(row.id, row)
+    }
+    return [...byId.values()]
+  },
+})
+
+export const listEndpointProjects = operation({
+  name: "identity.project_endpoint.list_projects",
+  input: Id,
+  faults: [notFound],
+  authorize: () => [["identity:list_projects_for_endpoint", {}]],
+  run: async (ctx, { id }): Promise<ProjectRow[]> => {
+    found(await findEndpoint(ctx.db, id), "endpoint", id)
+    const result = await sql<ProjectRow>`select p.* from identity.project p
+      join identity.project_endpoint x on x.project_id = p.id where x.endpoint_id = ${id}
+      order by p.name, p.id`.execute(ctx.db)
+    return result.rows
+  },
+})
+
+export const addProjectEndpointGroup = operation({
+  name: "identity.endpoint_group.add_project",
+  input: groupPair,
+  faults: [notFound],
+  authorize: () => [["identity:add_endpoint_group_to_project", {}]],
+  run: async (ctx, input) => {
+    await requireGroupPair(ctx, input)
+    await changeIdentity(ctx, async (tx) => {
+      await tx
+        .insertInto("identity.project_endpoint_group")
+        .values({ project_id: input.projectId, endpoint_group_id: input.endpointGroupId })
+        .onConflict((oc) => oc.doNothing())
+        .execute()
+    })
+  },
+})
+
+export const getProjectEndpointGroup = operation({
+  name: "identity.endpoint_group.check_project",
+  input: groupPair,
+  faults: [notFound],
+  authorize: () => [["identity:get_endpoint_group_in_project", {}]],
+  run: async (ctx, input): Promise<EndpointGroupRow> => {
+    const group = await requireGroupPair(ctx, input)
+    const row = await ctx.db
+      .selectFrom("identity.project_endpoint_group")
+      .select("project_id")
+      .where("project_id", "=", input.projectId)
+      .where("endpoint_group_id", "=", input.endpointGroupId)
+      .executeTakeFirst()
+    if (!row) throw notFound("endpoint group", `${input.endpointGroupId} in project ${input.projectId}`)
+    return group
+  },
+})
+
+export const removeProjectEndpointGroup = operation({
+  name: "identity.endpoint_group.remove_project",
+  input: groupPair,
+  faults: [notFound],
+  authorize: () => [["identity:remove_endpoint_group_from_project", {}]],
+  run: async (ctx, input) => {
+    await requireGroupPair(ctx, input)
+    await changeIdentity(ctx, async (tx) => {
+      const gone = await tx
+        .deleteFrom("identity.project_endpoint_group")
+        .where("project_id", "=", input.projectId)
+        .where("endpoint_group_id", "=", input.endpointGroupId)
+        .returning("project_id")
+        .execute()
+      if (gone.length === 0)
+        throw notFound("endpoint group", `${input.endpointGroupId} in project ${input.projectId}`)
+    })
+  },
+})
+
+export const listProjectEndpointGroups = operation({
+  name: "identity.endpoint_group.list_of_project",
+  input: Type.Object({ projectId: Type.String() }),
+  faults: [notFound],
+  authorize: () => [["identity:list_endpoint_groups_for_project", {}]],
+  run: async (ctx, { projectId }): Promise<EndpointGroupRow[]> => {
+    found(await findPlace(ctx.db, projectId), "project", projectId)
+    return await groupsOfProject(ctx.db, projectId)
+  },
+})
+
+export const listGroupEndpoints = operation({
+  name: "identity.endpoint_group.list_endpoints",
+  input: Id,
+  faults: [notFound],
+  authorize: () => [["identity:list_endpoints_associated_with_endpoint_group", {}]],
+  run: async (ctx, { id }): Promise<EndpointRow[]> =>
+    await endpointsOfGroup(ctx.db, found(await findEndpointGroup(ctx.db, id), "endpoint group", id)),
+})
+
+export const listGroupProjects = operation({
+  name: "identity.endpoint_group.list_projects",
+  input: Id,
+  faults: [notFound],
+  authorize: () => [["identity:list_projects_associated_with_endpoint_group", {}]],
+  run: async (ctx, { id }): Promise<ProjectRow[]> => {
+    found(await findEndpointGroup(ctx.db, id), "endpoint group", id)
+    const result = await sql<ProjectRow>`select p.* from identity.project p
+      join identity.project_endpoint_group x on x.project_id = p.id where x.endpoint_group_id = ${id}
+      order by p.name, p.id`.execute(ctx.db)
+    return result.rows
+  },
+})

@@ -1,0 +1,146 @@
+// Which policy document is for which endpoint: by the endpoint, by its service in its region, or by its service.
+import { sql } from "kysely"
+import { Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import { type EndpointRow, findEndpoint } from "../catalog/endpoint.ts"
+import { findRegion } from "../catalog/region.ts"
+import { findService } from "../catalog/service.ts"
+import { changeIdentity } from "../change.ts"
+import { found, notFound } from "../faults.ts"
+import { Id } from "../shapes.ts"
+import { findPolicy, type PolicyRow } from "./policy.ts"
+
+const Association = Type.Object({
+  policyId: Type.String(),
+  endpointId: Type.Optional(Type.String()),
+  serviceId: Type.Optional(Type.String()),
+  regionId: Type.Optional(Type.String()),
+})
+
+interface AssociationKey {
+  policyId: string
+  endpointId?: string
+  serviceId?: string
+  regionId?: string
+}
+
+function kindOf(key: AssociationKey): string {
+  if (key.endpointId !== undefined) return "endpoint"
+  return key.regionId === undefined ? "service" : "region_and_service"
+}
+
+async function requireParties(ctx: Ctx, key: AssociationKey): Promise<void> {
+  found(await findPolicy(ctx.db, key.policyId), "policy", key.policyId)
+  if (key.endpointId !== undefined)
+    found(await findEndpoint(ctx.db, key.endpointId), "endpoint", key.endpointId)
+  if (key.serviceId !== undefined) found(await findService(ctx.db, key.serviceId), "service", key.serviceId)
+  if (key.regionId !== undefined) found(await findRegion(ctx.db, key.regionId), "region", key.regionId)
+}
+
+function whereKey(key: AssociationKey) {
+  return sql<boolean>`endpoint_id is not distinct from ${key.endpointId ?? null}
+    and service_id is not distinct from ${key.serviceId ?? null}
+    and region_id is not distinct from ${key.regionId ?? null}`
+}
+
+/** A place has one policy: another one takes its place. */
+export const createPolicyAssociation = operation({
+  name: "identity.policy.associate",
+  input: Association,
+  faults: [notFound],
+  authorize: (_ctx, key) => [[`identity:create_policy_association_for_${kindOf(key)}`, {}]],
+  run: async (ctx, key) => {
+    await requireParties(ctx, key)
+    await changeIdentity(ctx, async (tx) => {
+      await sql`insert into identity.policy_association (policy_id, endpoint_id, service_id, region_id)
+        values (${key.policyId}, ${key.endpointId ?? null}, ${key.serviceId ?? null}, ${key.regionId ?? null})
+        on conflict on constraint policy_association_once do update set policy_id = excluded.policy_id`.execute(
+        tx,
+      )
+    })
+  },
+})
+
+export const checkPolicyAssociation = operation({
+  name: "identity.policy.check_association",
+  input: Association,
+  faults: [notFound],
+  authorize: (_ctx, key) => [[`identity:check_policy_association_for_${kindOf(key)}`, {}]],
+  run: async (ctx, key) => {
+    await requireParties(ctx, key)
+    const row = await ctx.db
+      .selectFrom("identity.policy_association")
+      .select("policy_id")
+      .where("policy_id", "=", key.policyId)
+      .where(whereKey(key))
+      .executeTakeFirst()
+    if (!row) throw notFound("policy association", key.policyId)
+  },
+})
+
+export const deletePolicyAssociation = operation({
+  name: "identity.policy.dissociate",
+  input: Association,
+  faults: [notFound],
+  authorize: (_ctx, key) => [[`identity:delete_policy_association_for_${kindOf(key)}`, {}]],
+  run: async (ctx, key) => {
+    await requireParties(ctx, key)
+    await changeIdentity(ctx, async (tx) => {
+      await tx
+        .deleteFrom("identity.policy_association")
+        .where("policy_id", "=", key.policyId)
+        .where(whereKey(key))
+        .execute()
+    })
+  },
+})
+
+/** Each endpoint with its policy by the nearest rule; the region's parents come after the region itself. */
+const ruling = sql`
+  with recursive place as (
+    select e.id as endpoint_id, e.service_id, e.region_id, 0 as depth from identity.endpoint e
+    union all
+    select p.endpoint_id, p.service_id, r.parent_region_id, p.depth + 1
+    from place p join identity.region r on r.id = p.region_id where r.parent_region_id is not null
+  ),
+  ruled as (
+    select distinct on (endpoint_id) endpoint_id, policy_id from (
+      select a.endpoint_id, a.policy_id, -1 as rank from identity.policy_association a where a.endpoint_id is not null
+      union all
+      select p.endpoint_id, a.policy_id, p.depth
+      from place p join identity.policy_association a on a.service_id = p.service_id and a.region_id = p.region_id
+      union all
+      select e.id, a.policy_id, 1000000 from identity.endpoint e
+      join identity.policy_association a on a.service_id = e.service_id and a.region_id is null
+    ) found order by endpoint_id, rank
+  )`
+
+export const listPolicyEndpoints = operation({
+  name: "identity.policy.list_endpoints",
+  input: Id,
+  faults: [notFound],
+  authorize: () => [["identity:list_endpoints_for_policy", {}]],
+  run: async (ctx, { id }): Promise<EndpointRow[]> => {
+    found(await findPolicy(ctx.db, id), "policy", id)
+    const result = await sql<EndpointRow>`${ruling}
+      select e.* from ruled r join identity.endpoint e on e.id = r.endpoint_id
+      where r.policy_id = ${id} order by e.id`.execute(ctx.db)
+    return result.rows
+  },
+})
+
+export const getEndpointPolicy = operation({
+  name: "identity.policy.get_of_endpoint",
+  input: Id,
+  faults: [notFound],
+  authorize: () => [["identity:get_policy_for_endpoint", {}]],
+  run: async (ctx, { id }): Promise<PolicyRow> => {
+    found(await findEndpoint(ctx.db, id), "endpoint", id)
+    const result = await sql<PolicyRow>`${ruling}
+      select p.* from ruled r join identity.policy p on p.id = r.policy_id where r.endpoint_id = ${id}`.execute(
+      ctx.db,
+    )
+    return found(result.rows[0], "policy for endpoint", id)
+  },
+})
