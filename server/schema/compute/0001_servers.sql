@@ -86,7 +86,7 @@ create index server_updated on compute.server (project_id, updated_at);
 create index server_reservation on compute.server (reservation_id);
 create index server_image on compute.server (image_id) where deleted_at is null;
 create index server_flavor on compute.server (flavor_id) where deleted_at is null;
-create index server_group on compute.server (server_group_id) where deleted_at is null;
+create index server_of_group on compute.server (server_group_id) where deleted_at is null;
 create index server_tags on compute.server using gin (tags) where deleted_at is null;
 create index server_task on compute.server (task_state) where task_state is not null;
 
