@@ -1,8 +1,11 @@
 // Servers, flavors, key pairs, hosts: what other parts of the program may use of the compute service.
 import type { Service } from "../engine/service.ts"
 import "./config.ts"
+import { flavorPolicies } from "./flavor/policy.ts"
+import { seedFlavors } from "./flavor/seed.ts"
 import { machinesReconciler } from "./host/machines.reconciler.ts"
 import { listenToAgents } from "./host/report.ts"
+import { keypairPolicies } from "./keypair/policy.ts"
 import { hostPolicies, serverPolicies } from "./policy.ts"
 import { serverSagas } from "./server/sagas.ts"
 import type {} from "./tables.ts"
@@ -10,9 +13,10 @@ import type {} from "./tables.ts"
 export function createCompute(): Service {
   return {
     name: "compute",
-    policies: [...serverPolicies, ...hostPolicies],
+    policies: [...serverPolicies, ...hostPolicies, ...flavorPolicies, ...keypairPolicies],
     sagas: serverSagas,
     reconcilers: [machinesReconciler],
+    seed: seedFlavors,
     start: listenToAgents,
   }
 }

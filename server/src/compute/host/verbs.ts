@@ -4,6 +4,7 @@ import { removeHostProvider } from "../../placement/index.ts"
 import type { Ctx, Platform } from "../../platform/context/context.ts"
 import { transact } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import { forgetAggregateHost } from "../aggregate/store.ts"
 import { hostHasServers, hostIsUp, hostNotFound } from "../faults.ts"
 import { type Host, isHostUp } from "./host.ts"
 import {
@@ -111,6 +112,7 @@ export const deleteComputeHost = operation({
       if ((await selectServersOfHost(tx, host.name)).length > 0) throw hostHasServers()
       if (isHostUp(host, ctx.clock.now(), ctx.config.compute.serviceDownAfterMs)) throw hostIsUp(host.name)
       await removeHostProvider(tx, host.id)
+      await forgetAggregateHost(tx, host.name)
       await deleteHost(tx, host.name)
     }),
 })

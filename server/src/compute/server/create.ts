@@ -10,8 +10,8 @@ import { badRequest, volumesUnsupported, zeroDiskFlavor } from "../faults.ts"
 import { type Flavor, findFlavor } from "../flavor/flavor.ts"
 import { checkZone, parseZone, type ZoneRequest } from "../host/zone-request.ts"
 import { findKeypair } from "../keypair/keypair.ts"
-import { checkGroup } from "../schedule/group.ts"
 import { recordActions } from "../server-action/store.ts"
+import { joinServerGroup, usableServerGroup } from "../server-group/join.ts"
 import { createServerSaga } from "./create.saga.ts"
 import { type BootImage, bootImage, checkImageFits, imageFacts } from "./image.ts"
 import { checkNetworks } from "./networking.ts"
@@ -139,7 +139,8 @@ async function prepare(ctx: Ctx, input: CreateServersInput): Promise<Plan> {
     securityGroups: input.securityGroups ?? [],
     count: input.maxCount,
   })
-  const serverGroupId = await checkGroup(ctx, input.schedulerHints.group, input.maxCount)
+  const hint = [input.schedulerHints.group].flat()[0]
+  const serverGroupId = typeof hint === "string" ? await usableServerGroup(ctx, hint) : null
   const forcedHost = zone.host ?? input.requestedHost
   return { projectId, flavor, image, key, zone, forcedHost, serverGroupId }
 }
@@ -215,6 +216,8 @@ export function snapshotOf(flavor: Flavor): FlavorSnapshot {
 
 async function insertAll(ctx: Ctx, tx: Tx, input: CreateServersInput, plan: Plan): Promise<Server[]> {
   const count = await countWithinQuota(tx, input, plan)
+  const { serverGroupId, projectId } = plan
+  if (serverGroupId !== null) await joinServerGroup(tx, { serverGroupId, projectId, count })
   const rows = newServers(ctx, input, plan, count)
   const servers = await insertServers(tx, rows)
   const actor = actorOf(ctx)

@@ -1,8 +1,10 @@
 import type { Api, Route } from "../../../platform/http/wire.ts"
 import { extensionRoutes } from "./extensions.ts"
 import { renderFault } from "./fault-table.ts"
+import { flavorRoutes } from "./flavors.ts"
 import { hostRoutes } from "./hosts.ts"
 import { imageRoutes } from "./images.ts"
+import { keypairRoutes } from "./keypairs.ts"
 import { serverActionRoutes } from "./server-actions.ts"
 import { serverDetailRoutes } from "./server-details.ts"
 import { serverRoutes } from "./servers.ts"
@@ -13,6 +15,8 @@ const routes: readonly Route[] = [
   ...serverActionRoutes,
   ...serverDetailRoutes,
   ...hostRoutes,
+  ...flavorRoutes,
+  ...keypairRoutes,
   ...extensionRoutes,
   ...imageRoutes,
 ]
