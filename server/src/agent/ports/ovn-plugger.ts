@@ -19,6 +19,12 @@ export interface OvnPluggerOptions {
   ownerUid?: number
 }
 
+/**
+ * Open vSwitch drops what is longer than the tap's MTU. A guest that does not ask DHCP for the network's smaller MTU
+ * sends Ethernet's 1500, and its TCP would hang (measured), so the tap has room for that.
+ */
+const leastMtu = 1500
+
 export class OvnPlugger implements PortPlugger {
   readonly name = "ovn"
   readonly #options: OvnPluggerOptions
@@ -38,7 +44,7 @@ export class OvnPlugger implements PortPlugger {
   async plug(vif: VifSpec): Promise<{ device: string }> {
     const device = tapName(vif.portId)
     const { netns, ownerUid } = this.#options
-    const lines = [`link set dev ${device} mtu ${vif.mtu} up`]
+    const lines = [`link set dev ${device} mtu ${Math.max(vif.mtu, leastMtu)} up`]
     if (!(await this.#hasDevice(device))) {
       // Open vSwitch holds on to the device that it opened, not to its name: a tap made anew needs a port made anew.
       await this.#ports.detach(device)
