@@ -1,9 +1,11 @@
 // A guest for tests: Debian's cloud kernel and busybox. It reaches its shell in about two seconds under tcg, powers
 // off when the button is pressed, and obeys what is typed on its serial console.
+import { once } from "node:events"
 import { readFileSync } from "node:fs"
 import { writeFile } from "node:fs/promises"
 import { connect } from "node:net"
 import { basename, join } from "node:path"
+import { eventually } from "../../platform/clock/clock.ts"
 import { newestCloudKernel } from "../hypervisor/qemu/accelerator.ts"
 import { type CpioEntry, packInitramfs } from "./cpio.ts"
 
@@ -81,13 +83,18 @@ function moduleFiles(directory: string): string[] {
   return ordered.map((path) => join(directory, path))
 }
 
-/** Types a line on the serial console. */
+/** Types a line on the serial console, and stays until the guest echoes it: QEMU drops what it could not pass on. */
 export async function typeOnSerial(socketPath: string, line: string): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const socket = connect(socketPath)
-    socket.on("error", reject)
-    socket.on("connect", () => socket.write(`${line}\n`, () => setImmediate(() => socket.end())))
-    socket.on("data", () => {})
-    socket.on("close", () => resolve())
+  const socket = connect(socketPath)
+  let text = ""
+  socket.on("data", (chunk) => {
+    text += chunk.toString()
   })
+  await once(socket, "connect")
+  socket.write(`${line}\n`)
+  try {
+    await eventually("the echo", () => text.includes(line.slice(-8)), { timeoutMs: 20_000 })
+  } finally {
+    socket.destroy()
+  }
 }

@@ -68,7 +68,7 @@ async function probe(kernel: string | null, options: ProbeOptions): Promise<Acce
   if (result === "booted") return { accelerator: "kvm", reason: "a kernel booted under KVM" }
   if (result === "silent")
     return tcg(`${device} opens, but a kernel did not boot under it within ${timeoutMs} ms`)
-  return tcg(`QEMU refuses KVM: ${result.refused}`)
+  return tcg(`QEMU fails under KVM: ${result.refused.replace(/\s+/g, " ")}`)
 }
 
 /** Boots a kernel without a root disk until it speaks. Exported for its test, which does it under tcg. */

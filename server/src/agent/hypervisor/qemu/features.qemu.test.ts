@@ -1,6 +1,6 @@
 // What only QEMU has: disks and their snapshots, taps, sockets, privileges.
 import assert from "node:assert/strict"
-import { readFileSync, statSync } from "node:fs"
+import { existsSync, readFileSync, statSync } from "node:fs"
 import { connect } from "node:net"
 import { join } from "node:path"
 import { after, afterEach, before, describe, test } from "node:test"
@@ -9,6 +9,7 @@ import { exec } from "../../../platform/exec/exec.ts"
 import { newUuid } from "../../../platform/ids/ids.ts"
 import { agentDiskTooSmall, agentStartFailed } from "../../faults.ts"
 import type { DiskSpec, VmSpec } from "../../protocol.ts"
+import { QmpConnection, stopGuest } from "../../qmp/index.ts"
 import { makeTinyDriver, type TinyDriver, testRunAs } from "../../testing/tiny-driver.ts"
 import { typeOnSerial } from "../../testing/tiny-guest.ts"
 import type { VmHandle } from "../hypervisor.ts"
@@ -68,15 +69,21 @@ async function untilSaid(handle: VmHandle, pattern: RegExp, owner = driver): Pro
 }
 
 describe("snapshots hold what the guest wrote, and need no other file", () => {
-  const check = async (from: TinyDriver) => {
+  const check = async (from: TinyDriver, pauses: string[]) => {
     const owner = from.open()
     const { handle, directory } = await start({}, owner, from)
     await untilSaid(handle, /GUEST is up/, owner)
     await typeOnSerial(directory.serialSocket, "echo writ''ten > /dev/vda; sync; echo GUEST is done''!")
     await untilSaid(handle, /GUEST is done!/, owner)
     const path = join(from.directory, `${handle.serverId}.qcow2`)
+    const stop = new AbortController()
+    const events = owner.events(stop.signal)
     await owner.snapshot(handle, "root", path)
     assert.equal((await owner.inspect(handle)).power, "running")
+    stop.abort()
+    const seen: string[] = []
+    for await (const event of events) seen.push(event.state.power)
+    assert.deepEqual(seen, pauses)
     const info: Record<string, unknown> = JSON.parse(
       (await exec("qemu-img", ["info", "--output=json", "-f", "qcow2", path])).stdout,
     )
@@ -84,7 +91,7 @@ describe("snapshots hold what the guest wrote, and need no other file", () => {
     assert.equal(info["virtual-size"], 1024 * mib)
     const rawPath = `${path}.raw`
     await exec("qemu-img", ["convert", "-f", "qcow2", "-O", "raw", path, rawPath])
-    const head = readFileSync(rawPath).subarray(0, 20).toString()
+    const head = (await exec("head", ["-c", "20", rawPath])).stdout
     assert.ok(head.startsWith("written\n"), head)
     assert.equal(head.slice(10), "kumoikumoi")
     assert.ok(statSync(path).size < 8 * mib, "holes stay holes")
@@ -92,9 +99,9 @@ describe("snapshots hold what the guest wrote, and need no other file", () => {
     // Again, over what the first one left.
     await owner.snapshot(handle, "root", path)
   }
-  test("copied by QEMU while the guest runs", async () => await check(reachable))
+  test("copied by QEMU while the guest runs", async () => await check(reachable, []))
   test("read from outside while the guest is paused, where QEMU cannot reach the target", async () => {
-    await check(tiny)
+    await check(tiny, ["paused", "running"])
   })
 })
 
@@ -113,6 +120,27 @@ test("QEMU gives up root, filters its system calls, and nobody else can use its 
   ]) {
     assert.equal(statSync(path).mode & 0o777, 0o600, path)
   }
+})
+
+test("a guest that a dead agent held for a snapshot goes on; one that was paused on purpose does not", async () => {
+  const { handle, directory } = await start()
+  await untilSaid(handle, /GUEST is up/)
+  const held = async () => {
+    await using next = tiny.open()
+    return (await next.recover(handle)).power
+  }
+  await driver[Symbol.asyncDispose]()
+  {
+    await using qmp = await QmpConnection.connect(directory.qmpSocket)
+    await stopGuest(qmp)
+  }
+  assert.equal(await held(), "running")
+  {
+    await using next = tiny.open()
+    await next.setPower(handle, "paused", { graceMs: 0 })
+  }
+  assert.equal(await held(), "paused")
+  driver = tiny.open()
 })
 
 test("the screen is served over VNC", async () => {
@@ -160,6 +188,10 @@ test("q35 boots too, with sockets in a short directory when the path is long", a
   await typeOnSerial(directory.serialSocket, "sleep 1; cat /sys/class/net/*/address; echo GUEST saw''")
   await untilSaid(handle, /fa:16:3e:00:00:77[\s\S]*GUEST saw/, owner)
   await owner.unplugVif(handle, vif.portId)
+  assert.equal(existsSync(directory.sockets), true)
+  await owner.setPower(handle, "shutdown", { graceMs: 0 })
+  assert.equal(existsSync(directory.sockets), false)
+  assert.equal((await owner.setPower(handle, "running", { graceMs: 0 })).power, "running")
   await owner.destroy(handle)
   deep.dispose()
 })
@@ -195,7 +227,7 @@ test("taps: at the start and while it runs, in the namespace of the cloud, after
     await owner.plugVif(handle, vif)
     assert.match(await carrier("taphot"), /LOWER_UP/)
     await typeOnSerial(directory.serialSocket, "ip link set eth0 up; ip a add 198.51.100.2/24 dev eth0")
-    await typeOnSerial(directory.serialSocket, "arping -c 2 -I eth0 198.51.100.1; echo GUEST asked''")
+    await typeOnSerial(directory.serialSocket, "arping -c 2 -I eth0 198.51.100.1; echo GUEST as''ked")
     await untilSaid(handle, /GUEST asked/, owner)
     const { nics } = await owner.diagnostics(handle)
     assert.ok((nics[0]?.txPackets ?? 0) >= 2, JSON.stringify(nics))
@@ -210,9 +242,9 @@ test("taps: at the start and while it runs, in the namespace of the cloud, after
 test("a chatty guest does not fill the disk", async () => {
   const { handle, directory } = await start()
   await untilSaid(handle, /GUEST is up/)
-  await typeOnSerial(directory.serialSocket, "yes 0123456789012345678901234567890123456789 | head -n 30000")
+  const chatter = "yes 0123456789012345678901234567890123456789 | head -n 30000"
+  await typeOnSerial(directory.serialSocket, `${chatter}; echo GUEST said'' enough`)
   await eventually("the log to be cut", () => fileSize(directory.serialLogOld) > 0, { timeoutMs: 60_000 })
-  await typeOnSerial(directory.serialSocket, "echo GUEST said'' enough")
   await untilSaid(handle, /GUEST said enough/)
   assert.ok(fileSize(directory.serialLog) + fileSize(directory.serialLogOld) < 4 * mib)
 })

@@ -10,7 +10,7 @@ import type { Logger } from "../../../platform/log/log.ts"
 import { agentMachineStateWrong, agentStartFailed } from "../../faults.ts"
 import type { PowerState, VmState } from "../../protocol.ts"
 import { continueGuest, QmpConnection, type QmpEvent, queryStatus, stopGuest } from "../../qmp/index.ts"
-import type { RunDirectory } from "./run-directory.ts"
+import { type RunDirectory, removeSockets } from "./run-directory.ts"
 
 export interface MachineDeps {
   clock: Clock
@@ -228,6 +228,7 @@ export class QemuMachine {
     this.#child = null
     await this.#qmp?.close()
     this.#qmp = null
+    removeSockets(this.directory)
     const { power, reason } = verdict(this.#shutdownReason, ended?.signal ?? null, this.#lastWords())
     this.#setState(this.#stateOf(power, reason))
   }

@@ -8,6 +8,7 @@ import type { Logger } from "../../../platform/log/log.ts"
 import { EventHub } from "../../event-queue.ts"
 import { agentMachineNotFound, agentMachineStateWrong } from "../../faults.ts"
 import type { HostDescription, VmDiagnostics, VmState } from "../../protocol.ts"
+import { queryStatus } from "../../qmp/index.ts"
 import { readStateFile, writeStateFile } from "../../state-file.ts"
 import { readHostFacts } from "../host-facts.ts"
 import type {
@@ -129,9 +130,11 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
     const machine = await this.#machine(handle.serverId)
     const spec = readSpec(machine.directory)
     if (!spec) return this.#absent()
-    // The agent died between the start of QEMU and its `cont`.
+    // The agent died between the start of QEMU and its `cont`, or while it held the guest for a snapshot. A guest
+    // that QEMU itself paused (a failed disk) stays so.
     if (machine.isAlive && machine.state.power === "paused" && spec.power === "running") {
-      await this.#continueIfNew(machine)
+      const { status } = await queryStatus(await machine.qmp("continue"))
+      if (status === "prelaunch" || status === "paused") await machine.resume()
     }
     return machine.state
   }
@@ -228,6 +231,7 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
   async #start(machine: QemuMachine, input: EnsureInput): Promise<void> {
     const { directory, serverId } = machine
     removeSockets(directory)
+    await makeRunDirectory(directory)
     const { firmware } = this.#machineOptions
     const isUefi = input.spec.properties.hw_firmware_type === "uefi"
     if (isUefi && firmware && !existsSync(directory.firmwareVariables)) {
@@ -246,12 +250,6 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
     await machine.refresh()
     if (to === "running" && machine.state.power === "paused") await machine.resume()
     else if (to === "paused" && machine.state.power === "running") await machine.pause()
-  }
-
-  async #continueIfNew(machine: QemuMachine): Promise<void> {
-    const qmp = await machine.qmp("continue")
-    const status = (await qmp.execute("query-status")) as { status: string }
-    if (status.status === "prelaunch") await machine.resume()
   }
 
   async #existing(handle: VmHandle): Promise<{ machine: QemuMachine; spec: EnsureInput }> {

@@ -74,14 +74,11 @@ export async function makeRunDirectory(directory: RunDirectory): Promise<void> {
   }
 }
 
+/** Nothing of a machine that does not run is left outside its own directory. */
 export function removeSockets(directory: RunDirectory): void {
   for (const path of [directory.qmpSocket, directory.vncSocket, directory.serialSocket]) {
     rmSync(path, { force: true })
   }
-}
-
-export function removeRunDirectory(directory: RunDirectory): void {
-  rmSync(directory.root, { recursive: true, force: true })
   if (directory.sockets === directory.root) return
   rmSync(directory.sockets, { recursive: true, force: true })
   try {
@@ -89,4 +86,9 @@ export function removeRunDirectory(directory: RunDirectory): void {
   } catch {
     // Other machines still have their sockets there.
   }
+}
+
+export function removeRunDirectory(directory: RunDirectory): void {
+  removeSockets(directory)
+  rmSync(directory.root, { recursive: true, force: true })
 }
