@@ -3,7 +3,7 @@
 import { mkdir, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { type StepContext, saga } from "../../engine/saga/saga.ts"
-import { discardImage, findBootableImage, storeImageFile } from "../../image/index.ts"
+import { discardImage, storeImageFile } from "../../image/index.ts"
 import { releaseAllocation } from "../../placement/index.ts"
 import { transact } from "../../platform/db/database.ts"
 import { callAgent } from "../agent-call.ts"
@@ -12,7 +12,6 @@ import { isHostReachable } from "../host/reachable.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { scheduleServer } from "../schedule/schedule.ts"
 import { snapshotPath } from "./create-image.saga.ts"
-import { imageFacts } from "./image.ts"
 import { rebindPorts, unbindPorts } from "./networking.ts"
 import { powerNumberOf } from "./server.ts"
 import { abandonTask, advanceTask, finishTask, heldServer, type TaskParams } from "./task.ts"
@@ -94,16 +93,10 @@ export const unshelveServerSaga = saga<UnshelveParams>("compute.server.unshelve"
       const { ctx, params } = s
       const server = await heldServer(ctx, params)
       if (server.host) return { host: server.host }
-      const image = await findBootableImage(ctx, params.imageId)
       return await transact(ctx.db, async (tx) => {
         const options = { forcedHost: params.forcedHost, excludedHosts: [] }
         const place = await scheduleServer(ctx, tx, server, options)
-        await advanceTask(tx, params, {
-          host: place.host,
-          availabilityZone: place.zone,
-          // The disk lies over the shelved image from now on, whatever image it began with.
-          systemMetadata: { ...server.systemMetadata, ...imageFacts(image) },
-        })
+        await advanceTask(tx, params, { host: place.host, availabilityZone: place.zone })
         return { host: place.host }
       })
     },

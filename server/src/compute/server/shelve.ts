@@ -14,7 +14,7 @@ import {
 import { checkZone } from "../host/zone-request.ts"
 import { snapshotProperties } from "./create-image.ts"
 import { targetOf, visibleServer } from "./find.ts"
-import { keptImage } from "./image.ts"
+import { bootImage, imageFacts, keptImage } from "./image.ts"
 import { shelveServerSaga, unshelveServerSaga } from "./shelve.saga.ts"
 import { changeServer } from "./store.ts"
 import { beginTask } from "./task.ts"
@@ -77,19 +77,21 @@ export const unshelveServer = operation({
   ],
   run: async (ctx, input, server) => {
     await checkZone(ctx, { zone: input.availabilityZone ?? null, host: null }, input.host ?? null)
+    const shelvedImageId = server.systemMetadata.shelved_image_id
+    if (shelvedImageId === undefined) throw serverNotReady(server.id)
+    const image = await bootImage(ctx, shelvedImageId)
     await beginTask(ctx, {
       serverId: server.id,
       action: "unshelve",
       event: "unshelve",
       saga: unshelveServerSaga,
       more: async (tx, claimed) => {
-        if (input.availabilityZone !== undefined)
-          await changeServer(tx, claimed.id, claimed.generation, {
-            pinnedAvailabilityZone: input.availabilityZone,
-          })
-        const imageId = claimed.systemMetadata.shelved_image_id
-        if (imageId === undefined) throw serverNotReady(claimed.id)
-        return { imageId, forcedHost: input.host ?? null }
+        await changeServer(tx, claimed.id, claimed.generation, {
+          // The disk lies over the shelved image from now on, whatever image it began with.
+          systemMetadata: { ...claimed.systemMetadata, ...imageFacts(image) },
+          ...(input.availabilityZone !== undefined && { pinnedAvailabilityZone: input.availabilityZone }),
+        })
+        return { imageId: image.id, forcedHost: input.host ?? null }
       },
     })
   },
