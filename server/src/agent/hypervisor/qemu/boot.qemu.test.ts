@@ -61,12 +61,12 @@ async function startedFrom(
     bus: disk.bus,
     bootIndex: disk.bootIndex,
   }))
-  const imageFiles = Object.fromEntries(
-    disks.map(
-      (disk, index) =>
-        [`disk${index}`, images[disk.image] ?? { path: "", format: "raw", virtualSizeBytes: 0 }] as const,
-    ),
-  )
+  const imageFiles: Record<string, LocalImage> = {}
+  for (const [index, disk] of disks.entries()) {
+    const image = images[disk.image]
+    assert.ok(image)
+    imageFiles[`disk${index}`] = image
+  }
   const input = tiny.input(serverId, { disks: specs, kernelImage: null, ramdiskImage: null, properties })
   await driver.ensure({ ...input, imageFiles, power: "running" }, null)
   try {
