@@ -1,13 +1,19 @@
 import type { Api, Route } from "../../../platform/http/wire.ts"
+import { aggregateRoutes } from "./aggregates.ts"
 import { extensionRoutes } from "./extensions.ts"
 import { renderFault } from "./fault-table.ts"
 import { flavorRoutes } from "./flavors.ts"
 import { hostRoutes } from "./hosts.ts"
 import { imageRoutes } from "./images.ts"
 import { keypairRoutes } from "./keypairs.ts"
+import { limitRoutes } from "./limits.ts"
+import { quotaClassSetRoutes } from "./quota-class-sets.ts"
+import { quotaSetRoutes } from "./quota-sets.ts"
 import { serverActionRoutes } from "./server-actions.ts"
 import { serverDetailRoutes } from "./server-details.ts"
+import { serverGroupRoutes } from "./server-groups.ts"
 import { serverRoutes } from "./servers.ts"
+import { usageRoutes } from "./simple-tenant-usage.ts"
 import { microversions, rootRoutes, versionRoutes } from "./versions.ts"
 
 const routes: readonly Route[] = [
@@ -17,6 +23,12 @@ const routes: readonly Route[] = [
   ...hostRoutes,
   ...flavorRoutes,
   ...keypairRoutes,
+  ...quotaSetRoutes,
+  ...quotaClassSetRoutes,
+  ...limitRoutes,
+  ...aggregateRoutes,
+  ...serverGroupRoutes,
+  ...usageRoutes,
   ...extensionRoutes,
   ...imageRoutes,
 ]

@@ -1,0 +1,27 @@
+// A new server that asks for a group: looked at in the request, held and counted when the server's row is made.
+import type { Ctx } from "../../platform/context/context.ts"
+import type { Tx } from "../../platform/db/database.ts"
+import { enforceQuota } from "../../quota/index.ts"
+import { serverGroupUnusable } from "./faults.ts"
+import { findServerGroup, holdServerGroup } from "./store.ts"
+
+/** The id of the group that the hint names. Only the caller's own project may fill it. */
+export async function usableServerGroup(ctx: Ctx, hint: string): Promise<string> {
+  const group = await findServerGroup(ctx.db, hint)
+  if (!group || group.projectId !== ctx.caller.projectId) throw serverGroupUnusable(hint)
+  return group.id
+}
+
+/** Takes places for `count` new servers; call it in the transaction that inserts them. */
+export async function joinServerGroup(
+  tx: Tx,
+  request: { serverGroupId: string; projectId: string; count: number },
+): Promise<void> {
+  const held = await holdServerGroup(tx, request.serverGroupId)
+  if (!held) throw serverGroupUnusable(request.serverGroupId)
+  await enforceQuota(tx, {
+    projectId: request.projectId,
+    service: "compute",
+    wanted: { server_group_members: { add: request.count, used: held.members } },
+  })
+}
