@@ -63,3 +63,16 @@ export function found<T>(row: T | null | undefined, what: string, id: string): T
   if (row === null || row === undefined) throw notFound(what, id)
   return row
 }
+
+export function projectNameTaken(name: string | undefined): Fault {
+  const rule =
+    "it is not permitted to have two projects with either the same name or same id in the same domain"
+  return conflict("project", `${rule}: name is ${name}`)
+}
+
+export function domainNameTaken(name: string | undefined): Fault {
+  return conflict(
+    "project",
+    `it is not permitted to have two projects acting as domains with the same name: ${name}`,
+  )
+}

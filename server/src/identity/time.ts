@@ -11,18 +11,25 @@ export function parseTime(text: string): Date | null {
   return Number.isNaN(date.getTime()) ? null : date
 }
 
+export interface Expiry {
+  at: Date
+  /** With the microseconds that the client gave, which a Date has not. */
+  text: string
+}
+
 /** An end that lies ahead; null for none. */
-export function readExpiry(ctx: Ctx, text: string | null | undefined): Date | null {
+export function readExpiry(ctx: Ctx, text: string | null | undefined): Expiry | null {
   if (text === undefined || text === null) return null
-  const time = parseTime(text)
-  if (!time) {
+  const at = parseTime(text)
+  if (!at) {
     throw invalid(
       "expires_at",
       `Invalid input for expires_at: ${JSON.stringify(text)} is not a time; write YYYY-MM-DDTHH:mm:ss.ssssssZ.`,
     )
   }
-  if (time.getTime() <= ctx.clock.now().getTime()) {
+  if (at.getTime() <= ctx.clock.now().getTime()) {
     throw invalid("expires_at", "The expires_at must be in the future.")
   }
-  return time
+  const fraction = /\.(\d+)/.exec(text)?.[1]?.slice(0, 6).padEnd(6, "0") ?? "000000"
+  return { at, text: `${at.toISOString().slice(0, 19)}.${fraction}Z` }
 }

@@ -74,7 +74,7 @@ export const createApplicationCredential = operation({
             user_id: input.userId,
             project_id: projectId,
             secret_hash: hash,
-            expires_at: expiresAt,
+            expires_at: expiresAt?.text ?? null,
             is_unrestricted: input.isUnrestricted ?? false,
           })
           .execute()

@@ -9,6 +9,8 @@ export interface ApplicationCredential {
   project_id: string
   secret_hash: string
   expires_at: Date | null
+  /** With microseconds. */
+  expires_at_text: string | null
   is_unrestricted: boolean
   roles: { id: string; name: string; domain_id: string | null; description: string | null; options: object }[]
   access_rules: { id: string; service: string; path: string; method: string }[]
@@ -20,6 +22,7 @@ export async function findApplicationCredentials(
 ): Promise<ApplicationCredential[]> {
   const result = await sql<ApplicationCredential>`
     select c.id, c.name, c.description, c.user_id, c.project_id, c.secret_hash, c.expires_at, c.is_unrestricted,
+      to_char(c.expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') as expires_at_text,
       (select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'name', r.name, 'domain_id', r.domain_id,
           'description', r.description, 'options', r.options) order by r.name), '[]')
         from identity.application_credential_role a join identity.role r on r.id = a.role_id

@@ -50,7 +50,8 @@ function canonicalQuery(params: Readonly<Record<string, string>>): string {
 
 function signV2(secret: string, { verb, host, path, params }: Ec2Request): string {
   const isSha1 = params.SignatureMethod === "HmacSHA1"
-  const text = `${verb}\n${host}\n${path}\n${canonicalQuery({ ...params, SignatureMethod: isSha1 ? "HmacSHA1" : "HmacSHA256" })}`
+  const query = canonicalQuery({ ...params, SignatureMethod: isSha1 ? "HmacSHA1" : "HmacSHA256" })
+  const text = `${verb}\n${host}\n${path}\n${query}`
   return createHmac(isSha1 ? "sha1" : "sha256", secret)
     .update(text, "utf8")
     .digest("base64")

@@ -1,4 +1,5 @@
-// Secrets of users, of any type. The blob is encrypted in the database; of type `ec2` it is JSON with access and secret.
+// Secrets of users, of any type. The blob is encrypted in the database; of type `ec2` it is JSON with `access`
+// and `secret`.
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { jsonb } from "../../platform/db/database.ts"

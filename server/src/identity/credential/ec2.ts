@@ -5,7 +5,7 @@ import { newHexId } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { reachesProject, refuseOtherProject, refuseRestricted } from "../delegation.ts"
-import { found, notFound, unauthenticated } from "../faults.ts"
+import { found, notFound } from "../faults.ts"
 import { findPlace } from "../project/store.ts"
 import { findUser } from "../user/store.ts"
 import { userTarget } from "../user/user.ts"
@@ -103,33 +103,32 @@ async function loadKey(ctx: Ctx, { userId, access }: { userId: string; access: s
 export const getEc2Key = operation({
   name: "identity.ec2_credential.get",
   input: byKey,
-  faults: [unauthenticated],
+  faults: [notFound],
   load: loadKey,
   authorize: (_ctx, { userId }, row) => [
     ["identity:ec2_get_credential", credentialTarget(row ?? { user_id: userId })],
   ],
-  run: async (ctx, _input, row): Promise<Ec2Key> => {
-    // Keystone answers 401 for a key that is not there.
-    if (!row) throw unauthenticated()
-    refuseOtherProject(ctx.caller, row.project_id)
-    return ec2KeyOf(row)
+  run: async (ctx, { access }, row): Promise<Ec2Key> => {
+    const key = found(row, "credential", access)
+    refuseOtherProject(ctx.caller, key.project_id)
+    return ec2KeyOf(key)
   },
 })
 
 export const deleteEc2Key = operation({
   name: "identity.ec2_credential.delete",
   input: byKey,
-  faults: [unauthenticated],
+  faults: [notFound],
   load: loadKey,
   authorize: (_ctx, { userId }, row) => [
     ["identity:ec2_delete_credential", credentialTarget(row ?? { user_id: userId })],
   ],
-  run: async (ctx, _input, row) => {
-    if (!row) throw unauthenticated()
-    refuseOtherProject(ctx.caller, row.project_id)
+  run: async (ctx, { access }, row) => {
+    const { id, project_id } = found(row, "credential", access)
+    refuseOtherProject(ctx.caller, project_id)
     await changeIdentity(ctx, async (tx) => {
-      await tx.deleteFrom("identity.credential").where("id", "=", row.id).execute()
-      await announce(ctx, tx, "credential", "deleted", row.id)
+      await tx.deleteFrom("identity.credential").where("id", "=", id).execute()
+      await announce(ctx, tx, "credential", "deleted", id)
     })
   },
 })

@@ -159,16 +159,12 @@ function changesOf(config: Record<string, unknown>, group?: string, option?: str
   if (option === undefined) {
     const names = Object.keys(config)
     if (names.length !== 1 || names[0] !== group)
-      throw badConfig(
-        `Trying to update group ${group}, so that, and only that, group must be specified in the config`,
-      )
+      throw badConfig(`To update group ${group}, specify that group and no other in the config`)
     return checkConfig(config)
   }
   const names = Object.keys(config)
   if (names.length !== 1 || names[0] !== option)
-    throw badConfig(
-      `Trying to update option ${option} in group ${group}, so that, and only that, option must be specified in the config`,
-    )
+    throw badConfig(`To update option ${option} in group ${group}, specify that option and no other`)
   return checkConfig({ [group]: config })
 }
 

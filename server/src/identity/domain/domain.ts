@@ -3,7 +3,7 @@ import { sql } from "kysely"
 import { Type } from "typebox"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
-import { conflict, forbidden, found, notFound } from "../faults.ts"
+import { conflict, domainNameTaken, forbidden, found, notFound } from "../faults.ts"
 import { ListInput, listRows, type Rows } from "../list.ts"
 import { refuseImmutable } from "../options.ts"
 import { savePlace } from "../project/project.ts"
@@ -53,11 +53,7 @@ export const updateDomain = operation({
     found(row, "domain", input.id)
     return await changeOrConflict(
       ctx,
-      () =>
-        conflict(
-          "project",
-          `it is not permitted to have two projects acting as domains with the same name: ${input.name}`,
-        ),
+      () => domainNameTaken(input.name),
       async (tx) => {
         const before = found(await lockPlace(tx, input.id), "domain", input.id)
         refuseImmutable("domain", before, "update", input.options)

@@ -82,7 +82,8 @@ export const removeProjectEndpoint = operation({
 
 function matching(filters: Record<string, string>) {
   const { interface: kind = null, service_id = null, region_id = null } = filters
-  return sql`(${kind}::text is null or e.interface = ${kind}) and (${service_id}::text is null or e.service_id = ${service_id})
+  return sql`(${kind}::text is null or e.interface = ${kind})
+    and (${service_id}::text is null or e.service_id = ${service_id})
     and (${region_id}::text is null or e.region_id = ${region_id})`
 }
 

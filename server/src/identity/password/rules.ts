@@ -37,7 +37,7 @@ export async function checkHistory(ctx: Ctx, userId: string, password: string): 
     if (await ctx.drivers.identity.hasher.verify(password, hash)) {
       throw invalid(
         "password",
-        `The new password cannot be identical to a previous password. The total number which includes the new password must be unique is ${count}.`,
+        `The new password cannot be identical to one of the last ${count}, the present one included.`,
       )
     }
   }
@@ -58,7 +58,7 @@ export async function checkAge(ctx: Ctx, db: DbOrTx, userId: string): Promise<vo
   if (ctx.clock.now().getTime() < end) {
     throw invalid(
       "password",
-      `Cannot change password before minimum age ${days} days is met. Change can be done from ${new Date(end).toISOString()}.`,
+      `The password must be ${days} days old to be changed; that is from ${new Date(end).toISOString()} on.`,
     )
   }
 }

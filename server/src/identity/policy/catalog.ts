@@ -1,9 +1,9 @@
 // Rules under oslo.policy's names with the defaults of Keystone 2025.1.
-import { adminOrSystemReader, adminRequired, anyScope, declare, systemOrProject } from "./rules.ts"
+import { adminOrSystemReader, adminRequired, anyone, anyScope, declare, systemOrProject } from "./rules.ts"
 
 export const catalogPolicies = [
-  declare("identity:get_region", "", anyScope, "Show region."),
-  declare("identity:list_regions", "", anyScope, "List regions."),
+  declare("identity:get_region", anyone, anyScope, "Show region."),
+  declare("identity:list_regions", anyone, anyScope, "List regions."),
   declare("identity:create_region", adminRequired, systemOrProject, "Create region."),
   declare("identity:update_region", adminRequired, systemOrProject, "Change region."),
   declare("identity:delete_region", adminRequired, systemOrProject, "Delete region."),

@@ -1,16 +1,48 @@
 // Rules under oslo.policy's names with the defaults of Keystone 2025.1.
-import { adminOrSystemReader, adminRequired, anyScope, declare, systemOrProject } from "./rules.ts"
+import {
+  adminOrSystemReader,
+  adminRequired,
+  anyOf,
+  anyScope,
+  declare,
+  systemOrProject,
+  systemReader,
+} from "./rules.ts"
+
+const places = ["project.domain_id", "domain.id"]
+const actors = ["user.domain_id", "group.domain_id"]
+
+/** Who has the role in the domain of both the actor and the place of a grant. */
+const inDomainOfBoth = (role: string) =>
+  actors.flatMap((actor) =>
+    places.map(
+      (place) => `(role:${role} and domain_id:%(target.${actor})s and domain_id:%(target.${place})s)`,
+    ),
+  )
+const ownOrGlobalRole = "(domain_id:%(target.role.domain_id)s or None:%(target.role.domain_id)s)"
+
+const readsGrant = anyOf(
+  adminRequired,
+  systemReader,
+  `((${anyOf(...inDomainOfBoth("reader"))}) and ${ownOrGlobalRole})`,
+)
+const listsGrants = anyOf(adminRequired, systemReader, ...inDomainOfBoth("reader"))
+const changesGrant = anyOf(
+  adminRequired,
+  `((${anyOf(...inDomainOfBoth("admin"))}) and ${ownOrGlobalRole})`,
+  `((${anyOf(...inDomainOfBoth("manager"))}) and rule:domain_managed_target_role)`,
+)
 
 export const rolePolicies = [
   declare(
     "identity:get_role",
-    "(rule:admin_required or (role:reader and system_scope:all)) or (role:manager and rule:domain_managed_target_role)",
+    anyOf(adminRequired, systemReader, "(role:manager and rule:domain_managed_target_role)"),
     anyScope,
     "Show role.",
   ),
   declare(
     "identity:list_roles",
-    "(rule:admin_required or (role:reader and system_scope:all)) or (role:manager and not domain_id:None)",
+    anyOf(adminRequired, systemReader, "(role:manager and not domain_id:None)"),
     anyScope,
     "List roles.",
   ),
@@ -33,30 +65,10 @@ export const rolePolicies = [
     "List role inference rules.",
   ),
   declare("identity:check_implied_role", adminOrSystemReader, systemOrProject, "Check implied role."),
-  declare(
-    "identity:check_grant",
-    "rule:admin_required or ((role:reader and system_scope:all) or ((role:reader and domain_id:%(target.user.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:reader and domain_id:%(target.user.domain_id)s and domain_id:%(target.domain.id)s) or (role:reader and domain_id:%(target.group.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:reader and domain_id:%(target.group.domain_id)s and domain_id:%(target.domain.id)s)) and (domain_id:%(target.role.domain_id)s or None:%(target.role.domain_id)s))",
-    anyScope,
-    "Check grant.",
-  ),
-  declare(
-    "identity:list_grants",
-    "rule:admin_required or ((role:reader and system_scope:all) or (role:reader and domain_id:%(target.user.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:reader and domain_id:%(target.user.domain_id)s and domain_id:%(target.domain.id)s) or (role:reader and domain_id:%(target.group.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:reader and domain_id:%(target.group.domain_id)s and domain_id:%(target.domain.id)s))",
-    anyScope,
-    "List grants.",
-  ),
-  declare(
-    "identity:create_grant",
-    "rule:admin_required or ((role:admin and domain_id:%(target.user.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:admin and domain_id:%(target.user.domain_id)s and domain_id:%(target.domain.id)s) or (role:admin and domain_id:%(target.group.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:admin and domain_id:%(target.group.domain_id)s and domain_id:%(target.domain.id)s)) and (domain_id:%(target.role.domain_id)s or None:%(target.role.domain_id)s) or ((role:manager and domain_id:%(target.user.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:manager and domain_id:%(target.user.domain_id)s and domain_id:%(target.domain.id)s) or (role:manager and domain_id:%(target.group.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:manager and domain_id:%(target.group.domain_id)s and domain_id:%(target.domain.id)s)) and rule:domain_managed_target_role",
-    anyScope,
-    "Create grant.",
-  ),
-  declare(
-    "identity:revoke_grant",
-    "rule:admin_required or ((role:admin and domain_id:%(target.user.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:admin and domain_id:%(target.user.domain_id)s and domain_id:%(target.domain.id)s) or (role:admin and domain_id:%(target.group.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:admin and domain_id:%(target.group.domain_id)s and domain_id:%(target.domain.id)s)) and (domain_id:%(target.role.domain_id)s or None:%(target.role.domain_id)s) or ((role:manager and domain_id:%(target.user.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:manager and domain_id:%(target.user.domain_id)s and domain_id:%(target.domain.id)s) or (role:manager and domain_id:%(target.group.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:manager and domain_id:%(target.group.domain_id)s and domain_id:%(target.domain.id)s)) and rule:domain_managed_target_role",
-    anyScope,
-    "Take away grant.",
-  ),
+  declare("identity:check_grant", readsGrant, anyScope, "Check grant."),
+  declare("identity:list_grants", listsGrants, anyScope, "List grants."),
+  declare("identity:create_grant", changesGrant, anyScope, "Create grant."),
+  declare("identity:revoke_grant", changesGrant, anyScope, "Take away grant."),
   declare(
     "identity:list_system_grants_for_user",
     adminOrSystemReader,
@@ -107,13 +119,13 @@ export const rolePolicies = [
   ),
   declare(
     "identity:list_role_assignments",
-    "rule:admin_required or (role:reader and system_scope:all) or (role:reader and domain_id:%(target.domain_id)s)",
+    anyOf(adminRequired, systemReader, "(role:reader and domain_id:%(target.domain_id)s)"),
     anyScope,
     "List role assignments.",
   ),
   declare(
     "identity:list_role_assignments_for_tree",
-    "rule:admin_required or (role:reader and system_scope:all) or (role:reader and domain_id:%(target.domain_id)s)",
+    anyOf(adminRequired, systemReader, "(role:reader and domain_id:%(target.domain_id)s)"),
     anyScope,
     "List role assignments for tree.",
   ),

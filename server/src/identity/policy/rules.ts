@@ -1,7 +1,16 @@
 import type { PolicyDefault, Scope } from "../../platform/policy/policy.ts"
 
 export const adminRequired = "rule:admin_required"
-export const adminOrSystemReader = "rule:admin_required or (role:reader and system_scope:all)"
+export const systemReader = "(role:reader and system_scope:all)"
+/** Everybody with a token. */
+export const anyone = ""
+
+/** Any of the checks is enough; each that has an `and` must stand in parentheses. */
+export function anyOf(...checks: readonly string[]): string {
+  return checks.join(" or ")
+}
+
+export const adminOrSystemReader = anyOf(adminRequired, systemReader)
 
 export const anyScope = ["system", "domain", "project"] as const
 export const systemOrProject = ["system", "project"] as const

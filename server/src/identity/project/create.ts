@@ -5,7 +5,7 @@ import { invalid } from "../../platform/fault/fault.ts"
 import { newHexId } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeOrConflict } from "../change.ts"
-import { conflict } from "../faults.ts"
+import { conflict, domainNameTaken, projectNameTaken } from "../faults.ts"
 import { changeOptions, placeOptions } from "../options.ts"
 import { Extra, Options, ResourceName, Tags } from "../shapes.ts"
 import type { Json } from "../tables.ts"
@@ -64,7 +64,7 @@ export const createProject = operation({
     }
     return await changeOrConflict(
       ctx,
-      () => nameTaken(input.name),
+      () => projectNameTaken(input.name),
       async (tx) => {
         const parentId = input.parentId ?? domainId ?? ""
         await checkPlace(ctx, tx, parentId, domainId ?? "")
@@ -93,21 +93,10 @@ export const createDomain = operation({
     await insertDomain(ctx, input.explicitId ?? newHexId(), input),
 })
 
-function nameTaken(name: string) {
-  return conflict(
-    "project",
-    `it is not permitted to have two projects with either the same name or same id in the same domain: name is ${name}`,
-  )
-}
-
 async function insertDomain(ctx: Ctx, id: string, facts: PlaceFacts): Promise<ProjectRow> {
   return await changeOrConflict(
     ctx,
-    () =>
-      conflict(
-        "project",
-        `it is not permitted to have two projects acting as domains with the same name: ${facts.name}`,
-      ),
+    () => domainNameTaken(facts.name),
     async (tx) => {
       const row = await insertPlace(tx, id, facts, { domainId: null, parentId: null })
       await announce(ctx, tx, "domain", "created", id)

@@ -5,7 +5,7 @@ import { jsonb, type Tx } from "../../platform/db/database.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
-import { conflict, forbidden, found, notFound } from "../faults.ts"
+import { conflict, forbidden, found, notFound, projectNameTaken } from "../faults.ts"
 import { ListInput, listRows, type Rows } from "../list.ts"
 import { changeOptions, placeOptions, refuseImmutable } from "../options.ts"
 import { Extra, Id, Options, ResourceName, Tags, Text } from "../shapes.ts"
@@ -102,11 +102,7 @@ export const updateProject = operation({
     found(row, "project", input.id)
     return await changeOrConflict(
       ctx,
-      () =>
-        conflict(
-          "project",
-          `it is not permitted to have two projects with either the same name or same id in the same domain: name is ${input.name}`,
-        ),
+      () => projectNameTaken(input.name),
       async (tx) => {
         const before = found(await lockPlace(tx, input.id), "project", input.id)
         refuseMove(before, input)
@@ -193,7 +189,7 @@ export const deleteProject = operation({
       const below = await listDescendants(tx, id)
       if (below.length > 0 && !isCascade) {
         throw forbidden(
-          `Cannot delete the project ${id} since it is not a leaf in the hierarchy. Use the cascade option if you want to delete a whole subtree.`,
+          `Cannot delete the project ${id} since it is not a leaf in the hierarchy. Delete what is below it first.`,
         )
       }
       if (below.some((place) => place.is_enabled)) {

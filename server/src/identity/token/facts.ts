@@ -78,7 +78,7 @@ export async function readTokenFacts(db: DbOrTx, payload: TokenPayload, now: Dat
   const found = await sql<TokenFacts>`
     select
       (${person(sql`u.id = ${payload.userId}`)}) as "user",
-      ${payload.trustId ? sql`(${person(sql`u.id = (select trustor_user_id from identity.trust where id = ${payload.trustId})`)})` : sql`null`} as trustor,
+      ${payload.trustId ? sql`(${trustorOf(payload.trustId)})` : sql`null`} as trustor,
       ${scopeId ? sql`(${projectById(scopeId)})` : sql`null`} as project,
       ${scope.kind === "unscoped" ? sql`'[]'::jsonb` : sql`(${rolesOf(actor, scope.kind, scopeId)})`} as roles,
       ${payload.trustId ? sql`(${trustById(payload.trustId, now)})` : sql`null`} as trust,
@@ -100,6 +100,10 @@ function person(where: RawBuilder<unknown>) {
       'password_expires_at', (select p.expires_at from identity.password p where p.user_id = u.id
         order by p.id desc limit 1))
     from identity."user" u join identity.project d on d.id = u.domain_id where ${where}`
+}
+
+function trustorOf(trustId: string) {
+  return person(sql`u.id = (select trustor_user_id from identity.trust where id = ${trustId})`)
 }
 
 function projectById(id: string) {

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { defaultProject, passwordLogin, startTestIdentity, testPasswords } from "../test-identity.ts"
+import {
+  defaultProject,
+  passwordLogin,
+  startTestIdentity,
+  testPasswords,
+} from "../../../test/identity-cloud.ts"
 
 test("a password gives a token whose validation shows the same", async () => {
   await using cloud = await startTestIdentity()

@@ -11,7 +11,7 @@ import { refuseApplicationCredential } from "../delegation.ts"
 import { forbidden, forbiddenAction, found, notFound } from "../faults.ts"
 import { resolveRoles } from "../role/resolve.ts"
 import { Extra, Text } from "../shapes.ts"
-import { readExpiry } from "../time.ts"
+import { type Expiry, readExpiry } from "../time.ts"
 import { findUser } from "../user/store.ts"
 import { findLiveTrust, findTrusts, type Trust } from "./store.ts"
 
@@ -36,7 +36,7 @@ const NewTrust = Type.Object({
 interface Terms {
   projectId: string | null
   isImpersonation: boolean
-  expiresAt: Date | null
+  expiresAt: Expiry | null
   remainingUses: number | null
   roleIds: readonly string[]
 }
@@ -149,7 +149,7 @@ function checkRedelegation(source: Trust, terms: Terms): void {
   }
   if (terms.remainingUses !== null)
     throw forbidden('Field "remaining_uses" must not be set in order to redelegate a trust')
-  if (source.expires_at && terms.expiresAt && source.expires_at < terms.expiresAt)
+  if (source.expires_at && terms.expiresAt && source.expires_at < terms.expiresAt.at)
     throw forbidden("Requested expiration time is more than redelegated trust can provide")
   const given = new Set(source.roles.map((role) => role.id))
   if (terms.roleIds.some((id) => !given.has(id)))
@@ -177,7 +177,7 @@ async function insertTrust(
       trustee_user_id: input.trusteeUserId,
       project_id: terms.projectId,
       is_impersonation: terms.isImpersonation,
-      expires_at: terms.expiresAt ?? parent?.expires_at ?? null,
+      expires_at: terms.expiresAt?.text ?? parent?.expires_at ?? null,
       remaining_uses: terms.remainingUses,
       redelegation_count: redelegationCount,
       redelegated_trust_id: parent?.id ?? null,

@@ -9,6 +9,8 @@ export interface Trust {
   project_id: string | null
   is_impersonation: boolean
   expires_at: Date | null
+  /** With microseconds. */
+  expires_at_text: string | null
   remaining_uses: number | null
   redelegation_count: number
   redelegated_trust_id: string | null
@@ -19,7 +21,8 @@ export interface Trust {
 
 export async function findTrusts(db: DbOrTx, where: RawBuilder<unknown>): Promise<Trust[]> {
   const result = await sql<Trust>`
-    select t.*, (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]')
+    select t.*, to_char(t.expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as expires_at_text,
+      (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]')
       from identity.trust_role x join identity.role r on r.id = x.role_id where x.trust_id = t.id) as roles
     from identity.trust t where ${where} order by t.created_at, t.id`.execute(db)
   return result.rows

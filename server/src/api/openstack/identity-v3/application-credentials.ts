@@ -8,7 +8,6 @@ import {
   getApplicationCredential,
   listAccessRules,
   listApplicationCredentials,
-  timeText,
 } from "../../../identity/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
 import { queryText } from "../../../platform/http/query.ts"
@@ -72,7 +71,7 @@ function viewApplicationCredential(
     user_id: row.user_id,
     project_id: row.project_id,
     // Without a zone, as Keystone shows this one.
-    expires_at: row.expires_at === null ? null : timeText(row.expires_at.getTime()).slice(0, -1),
+    expires_at: row.expires_at_text,
     roles: row.roles,
     unrestricted: row.is_unrestricted,
     ...(row.access_rules.length > 0 ? { access_rules: row.access_rules } : {}),

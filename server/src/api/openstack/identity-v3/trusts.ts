@@ -6,7 +6,6 @@ import {
   listTrustRoles,
   listTrusts,
   type Trust,
-  timeText,
 } from "../../../identity/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
 import { queryText } from "../../../platform/http/query.ts"
@@ -57,7 +56,7 @@ function viewTrust(ctx: Ctx, req: WireRequest, trust: Trust, isListed = false): 
     trustee_user_id: trust.trustee_user_id,
     project_id: trust.project_id,
     impersonation: trust.is_impersonation,
-    expires_at: trust.expires_at === null ? null : timeText(trust.expires_at.getTime()),
+    expires_at: trust.expires_at_text,
     remaining_uses: trust.remaining_uses,
     redelegation_count: trust.redelegation_count,
     redelegated_trust_id: trust.redelegated_trust_id,
