@@ -136,3 +136,9 @@ export const sortForbidden = fault(
   "compute.server.sort_forbidden",
   (key: string) => `Only administrators can sort servers by ${key}`,
 )
+export const fixedIpNotFound = fault(
+  "invalid",
+  "compute.server.fixed_ip_not_found",
+  (address: string, serverId: string) =>
+    `Fixed IP address ${address} could not be found on instance ${serverId}.`,
+)

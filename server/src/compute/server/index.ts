@@ -17,6 +17,7 @@ export { getConsoleOutput, getDiagnostics } from "./console.ts"
 export { type BlockDeviceRequest, type CreateServersInput, createServers } from "./create.ts"
 export { createServerImage } from "./create-image.ts"
 export { deleteServer } from "./delete.ts"
+export { addServerFixedIp, removeServerFixedIp } from "./fixed-ip.ts"
 export {
   addServerSecurityGroup,
   attachInterface,

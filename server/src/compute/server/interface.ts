@@ -20,7 +20,7 @@ import {
   attachPort,
   changeGroup,
   detachPort,
-  type SecurityGroupView,
+  type GroupOfServer,
   type ServerInterface,
   selectInterfaces,
   selectSecurityGroups,
@@ -136,14 +136,14 @@ export const listServerSecurityGroups = operation({
   faults: [serverNotFound],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
   authorize: (_ctx, _input, server) => [["os_compute_api:os-security-groups:list", targetOf(server)]],
-  run: (ctx, _input, server): Promise<SecurityGroupView[]> => selectSecurityGroups(ctx, server.id),
+  run: (ctx, _input, server): Promise<GroupOfServer[]> => selectSecurityGroups(ctx, server.id),
 })
 
-const GroupOfServer = Type.Object({ serverId: Type.String(), group: Type.String() })
+const GroupInput = Type.Object({ serverId: Type.String(), group: Type.String() })
 
 export const addServerSecurityGroup = operation({
   name: "compute.server.add_security_group",
-  input: GroupOfServer,
+  input: GroupInput,
   faults: [serverNotFound],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
   authorize: (_ctx, _input, server) => [["os_compute_api:os-security-groups:add", targetOf(server)]],
@@ -152,7 +152,7 @@ export const addServerSecurityGroup = operation({
 
 export const removeServerSecurityGroup = operation({
   name: "compute.server.remove_security_group",
-  input: GroupOfServer,
+  input: GroupInput,
   faults: [serverNotFound],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
   authorize: (_ctx, _input, server) => [["os_compute_api:os-security-groups:remove", targetOf(server)]],

@@ -9,6 +9,7 @@ import {
   listSecurityGroupsOfServer,
   listServerPorts,
   releaseServerPorts,
+  type SecurityGroupRule,
   type ServerVif,
   serverAddresses,
   serverIdByAddress,
@@ -141,16 +142,17 @@ export async function detachPort(ctx: Ctx, serverId: string, portId: string): Pr
   await detachServerInterface(ctx, { serverId, portId })
 }
 
-export interface SecurityGroupView {
+export interface GroupOfServer {
   id: string
   name: string
   description: string
-  tenant_id: string
-  rules: unknown[]
+  projectId: string
+  rules: SecurityGroupRule[]
 }
 
-export async function selectSecurityGroups(ctx: Ctx, serverId: string): Promise<SecurityGroupView[]> {
-  return await listSecurityGroupsOfServer(ctx, serverId)
+export async function selectSecurityGroups(ctx: Ctx, serverId: string): Promise<GroupOfServer[]> {
+  const groups = await listSecurityGroupsOfServer(ctx, serverId)
+  return groups.map(({ tenant_id, ...group }) => ({ ...group, projectId: tenant_id }))
 }
 
 export async function changeGroup(

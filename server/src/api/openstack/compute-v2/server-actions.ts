@@ -1,5 +1,6 @@
 // POST /servers/{id}/action: the body's one key names the action.
 import {
+  addServerFixedIp,
   addServerSecurityGroup,
   badRequest,
   confirmResize,
@@ -13,6 +14,7 @@ import {
   personalityUnsupported,
   rebootServer,
   rebuildServer,
+  removeServerFixedIp,
   removeServerSecurityGroup,
   rescueServer,
   resetServerState,
@@ -29,10 +31,15 @@ import {
 } from "../../../compute/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
 import { Fault } from "../../../platform/fault/fault.ts"
-import { atLeast, type Microversion } from "../../../platform/http/microversion.ts"
+import {
+  atLeast,
+  formatMicroversion,
+  type Microversion,
+  parseMicroversion,
+} from "../../../platform/http/microversion.ts"
 import { checkSchema, schemaFor } from "../../../platform/http/schema-check.ts"
 import { type BodySchema, type Route, reply, route, type WireRequest } from "../../../platform/http/wire.ts"
-import { bodyOf, bodyWith, fqdn, name, uuid } from "./schema-parts.ts"
+import { bodyOf, bodyWith, fqdn, ipAddress, name, uuid } from "./schema-parts.ts"
 import {
   createImageSchema,
   type RebuildServerBody,
@@ -47,6 +54,7 @@ interface Action {
   policy: string
   schema: BodySchema
   min?: string
+  max?: string
   /** Each handler knows the body that its own schema admits. */
   run: (ctx: Ctx, serverId: string, req: WireRequest<never>) => Promise<unknown>
 }
@@ -281,6 +289,24 @@ const actions: Readonly<Record<string, Action>> = {
     }),
     run: getConsole,
   },
+  addFixedIp: {
+    policy: `${api}:os-multinic:add`,
+    max: "2.43",
+    schema: bodyOf("addFixedIp", { networkId: { type: ["string", "number"] } }, ["networkId"]),
+    run: (ctx, serverId, req) => {
+      const { addFixedIp } = req.body as { addFixedIp: { networkId: string | number } }
+      return addServerFixedIp(ctx, { serverId, networkId: String(addFixedIp.networkId) })
+    },
+  },
+  removeFixedIp: {
+    policy: `${api}:os-multinic:remove`,
+    max: "2.43",
+    schema: bodyOf("removeFixedIp", { address: ipAddress }, ["address"]),
+    run: (ctx, serverId, req) => {
+      const { removeFixedIp } = req.body as { removeFixedIp: { address: string } }
+      return removeServerFixedIp(ctx, { serverId, address: removeFixedIp.address })
+    },
+  },
   addSecurityGroup: {
     policy: `${api}:os-security-groups:add`,
     schema: bodyOf("addSecurityGroup", { name }, ["name"]),
@@ -303,7 +329,10 @@ function actionOf(body: unknown, version: Microversion): [string, Action] {
     if (keys.length === 0) throw badRequest("Malformed request body: it names no action.")
     throw badRequest(`There is no such action: ${keys.join(", ")}`)
   }
-  if (action.min && !atLeast(version, action.min))
+  const isPast =
+    action.max !== undefined &&
+    !atLeast(parseMicroversion(action.max) ?? version, formatMicroversion(version))
+  if (isPast || (action.min && !atLeast(version, action.min)))
     throw new Fault("not_found", "api.route.not_found", "The resource could not be found.")
   return [key, action]
 }

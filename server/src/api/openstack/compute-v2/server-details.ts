@@ -28,6 +28,7 @@ import { queryInteger, queryText } from "../../../platform/http/query.ts"
 import { type Route, reply, route, type WireRequest } from "../../../platform/http/wire.ts"
 import { viewDiagnostics, viewDiagnosticsLegacy } from "./diagnostics-view.ts"
 import { bodyOf, bodyWith, ipAddress, metadata, tag, uuid } from "./schema-parts.ts"
+import { groupNames, viewGroup } from "./security-groups.ts"
 import { readTime } from "./server-query.ts"
 import { viewAddresses } from "./server-view.ts"
 
@@ -307,9 +308,11 @@ const interfaceRoutes: readonly Route[] = [
     method: "GET",
     path: "/servers/{server_id}/os-security-groups",
     policy: [`${api}:os-security-groups:list`],
-    handler: async (ctx, req) => ({
-      security_groups: await listServerSecurityGroups(ctx, { serverId: idOf(req) }),
-    }),
+    handler: async (ctx, req) => {
+      const groups = await listServerSecurityGroups(ctx, { serverId: idOf(req) })
+      const names = await groupNames(ctx)
+      return { security_groups: groups.map((group) => viewGroup(group, names)) }
+    },
   }),
 ]
 
