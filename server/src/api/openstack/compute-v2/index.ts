@@ -9,6 +9,7 @@ import { keypairRoutes } from "./keypairs.ts"
 import { limitRoutes } from "./limits.ts"
 import { quotaClassSetRoutes } from "./quota-class-sets.ts"
 import { quotaSetRoutes } from "./quota-sets.ts"
+import { securityGroupRoutes } from "./security-groups.ts"
 import { serverActionRoutes } from "./server-actions.ts"
 import { serverDetailRoutes } from "./server-details.ts"
 import { serverGroupRoutes } from "./server-groups.ts"
@@ -31,6 +32,7 @@ const routes: readonly Route[] = [
   ...usageRoutes,
   ...extensionRoutes,
   ...imageRoutes,
+  ...securityGroupRoutes,
 ]
 
 /** Nova's API, v2.1 with microversions. */
