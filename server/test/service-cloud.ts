@@ -13,7 +13,7 @@ import { systemClock } from "../src/platform/clock/clock.ts"
 import { type Config, loadConfig } from "../src/platform/config/config.ts"
 import { type Ctx, makeCtx, type Platform } from "../src/platform/context/context.ts"
 import { Fault } from "../src/platform/fault/fault.ts"
-import { createHttpServer, declareRawRoutes } from "../src/platform/http/server.ts"
+import { type Authenticate, createHttpServer, declareRawRoutes } from "../src/platform/http/server.ts"
 import type { Api } from "../src/platform/http/wire.ts"
 import { newRequestId } from "../src/platform/ids/ids.ts"
 import { createLogger, silentLogger } from "../src/platform/log/log.ts"
@@ -76,6 +76,8 @@ export async function startServices(options: {
   services: readonly Service[]
   apis: readonly Api[]
   overrides?: Record<string, unknown>
+  /** Default: the token is a word for the caller. */
+  authenticate?: Authenticate
 }): Promise<ServiceCloud> {
   const database = await openTestDatabase()
   const dataDir = await mkdtemp(join(tmpdir(), "kumoi-services-"))
@@ -114,11 +116,7 @@ export async function startServices(options: {
     await service.seed?.(platform)
     if (service.start) stack.use(await service.start(platform))
   }
-  const authenticate = (headers: Readonly<Record<string, string | string[] | undefined>>) => {
-    const word = headers["x-auth-token"]
-    if (typeof word === "string" && word) return callerOf(word)
-    throw new Fault("unauthenticated", "test.no_token", "The request you have made requires authentication.")
-  }
+  const authenticate = options.authenticate ?? byWord
   declareRawRoutes(options.apis)
   const server = createHttpServer({ platform, apis: options.apis, authenticate, bodyLimitBytes: 1_048_576 })
   await server.listen({ host: "127.0.0.1", port: 0 })
@@ -134,6 +132,12 @@ export async function startServices(options: {
     request: (method, path, how) => send(baseUrl, method, path, how),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   }
+}
+
+const byWord: Authenticate = (headers) => {
+  const word = headers["x-auth-token"]
+  if (typeof word === "string" && word) return callerOf(word)
+  throw new Fault("unauthenticated", "test.no_token", "The request you have made requires authentication.")
 }
 
 async function send(

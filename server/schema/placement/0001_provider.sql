@@ -23,7 +23,7 @@ create table placement.inventory (
   min_unit bigint not null check (min_unit >= 1),
   max_unit bigint not null check (max_unit >= 1),
   step_size bigint not null check (step_size >= 1),
-  allocation_ratio double precision not null check (allocation_ratio > 0),
+  allocation_ratio double precision not null check (allocation_ratio >= 0),
   -- Sum of the allocations, kept in the statement that writes them, so that a claim reads one row and not thousands.
   used bigint not null default 0 check (used >= 0),
   capacity bigint not null generated always as (floor((total - reserved) * allocation_ratio)::bigint) stored,
@@ -80,5 +80,6 @@ create table placement.allocation (
   primary key (consumer_id, provider_id, resource_class),
   -- What is in use cannot be taken away.
   foreign key (provider_id, resource_class) references placement.inventory (provider_id, resource_class)
+    on update cascade
 );
 create index allocation_inventory on placement.allocation (provider_id, resource_class);

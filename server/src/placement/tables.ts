@@ -1,6 +1,7 @@
 import type { ColumnType, Generated, GeneratedAlways } from "kysely"
 
-type Timestamp = ColumnType<Date, Date | string, Date | string>
+/** Set by the database when not given. */
+type Timestamp = ColumnType<Date, Date | string | undefined, Date | string>
 
 export interface ResourceProviderTable {
   id: string
@@ -8,8 +9,8 @@ export interface ResourceProviderTable {
   generation: Generated<number>
   root_id: string
   parent_id: string | null
-  created_at: Generated<Timestamp>
-  updated_at: Generated<Timestamp>
+  created_at: Timestamp
+  updated_at: Timestamp
 }
 
 export interface InventoryTable {
@@ -23,8 +24,8 @@ export interface InventoryTable {
   allocation_ratio: number
   used: Generated<number>
   capacity: GeneratedAlways<number>
-  created_at: Generated<Timestamp>
-  updated_at: Generated<Timestamp>
+  created_at: Timestamp
+  updated_at: Timestamp
 }
 
 export interface ProviderAggregateTable {
@@ -39,13 +40,13 @@ export interface ProviderTraitTable {
 
 export interface CustomTraitTable {
   name: string
-  created_at: Generated<Timestamp>
+  created_at: Timestamp
 }
 
 export interface CustomResourceClassTable {
   name: string
-  created_at: Generated<Timestamp>
-  updated_at: Generated<Timestamp>
+  created_at: Timestamp
+  updated_at: Timestamp
 }
 
 export interface ConsumerTable {
@@ -54,8 +55,8 @@ export interface ConsumerTable {
   user_id: string
   consumer_type: string | null
   generation: Generated<number>
-  created_at: Generated<Timestamp>
-  updated_at: Generated<Timestamp>
+  created_at: Timestamp
+  updated_at: Timestamp
 }
 
 export interface AllocationTable {
@@ -63,7 +64,7 @@ export interface AllocationTable {
   provider_id: string
   resource_class: string
   used: number
-  created_at: Generated<Timestamp>
+  created_at: Timestamp
 }
 
 declare module "../platform/db/database.ts" {

@@ -108,7 +108,7 @@ test("many claims with opposite preferences fill every host and none twice", asy
     ),
   )
   assert.equal(results.filter((r) => r.status === "fulfilled").length, 20)
-  for (const host of await hostUsages(db)) assert.equal(host.resources["VCPU"]?.free, 0)
+  for (const host of await hostUsages(db)) assert.equal(host.resources.VCPU?.free, 0)
   await assertSums(db)
 })
 
@@ -160,7 +160,7 @@ test("release is repeatable, also when two do it at once", async () => {
     [1, 2, 3].map(() => transact(db, (tx) => releaseAllocation(tx, claim.consumerId))),
   )
   assert.deepEqual(released.sort(), [false, false, true])
-  assert.equal((await hostUsages(db))[0]?.resources["VCPU"]?.used, 0)
+  assert.equal((await hostUsages(db))[0]?.resources.VCPU?.used, 0)
 })
 
 test("a transfer moves the claim whole", async () => {

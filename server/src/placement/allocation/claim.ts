@@ -129,8 +129,8 @@ async function lockConsumer(
   owner: Pick<Claim, "consumerId" | "projectId" | "userId" | "consumerType">,
 ): Promise<void> {
   await sql`
-    insert into placement.consumer (id, project_id, user_id, consumer_type)
-    values (${owner.consumerId}, ${owner.projectId}, ${owner.userId}, ${owner.consumerType ?? "INSTANCE"})
+    insert into placement.consumer (id, project_id, user_id, consumer_type, generation)
+    values (${owner.consumerId}, ${owner.projectId}, ${owner.userId}, ${owner.consumerType ?? "INSTANCE"}, 1)
     on conflict (id) do update set generation = placement.consumer.generation + 1, updated_at = now(),
       project_id = excluded.project_id, user_id = excluded.user_id, consumer_type = excluded.consumer_type`.execute(
     tx,

@@ -1,0 +1,229 @@
+import { sql } from "kysely"
+import { type Static, Type } from "typebox"
+import { type DbOrTx, type Tx, transact, violatedConstraint } from "../../platform/db/database.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import {
+  generationConflict,
+  inventoryExists,
+  inventoryInUse,
+  inventoryInvalid,
+  inventoryMissing,
+  inventoryNotFound,
+  providerNotFound,
+  resourceClassUnknown,
+} from "../faults.ts"
+import type { Provider } from "../provider/provider.ts"
+import { getProvider, lockProvider, lockProviderAt, raiseGeneration } from "../provider/store.ts"
+import { checkResourceClasses } from "../resource-class/classes.ts"
+
+export const Inventory = Type.Object({
+  total: Type.Integer(),
+  reserved: Type.Integer(),
+  minUnit: Type.Integer(),
+  maxUnit: Type.Integer(),
+  stepSize: Type.Integer(),
+  allocationRatio: Type.Number(),
+})
+export type Inventory = Static<typeof Inventory>
+
+export interface ProviderInventories {
+  provider: Provider
+  inventories: Record<string, Inventory>
+}
+
+/** Whether all of it may be reserved, as since microversion 1.26. */
+const MayReserveAll = Type.Boolean()
+
+async function readInventories(db: DbOrTx, providerId: string): Promise<Record<string, Inventory>> {
+  const rows = await db
+    .selectFrom("placement.inventory")
+    .selectAll()
+    .where("provider_id", "=", providerId)
+    .orderBy("resource_class")
+    .execute()
+  return Object.fromEntries(
+    rows.map((row) => [
+      row.resource_class,
+      {
+        total: row.total,
+        reserved: row.reserved,
+        minUnit: row.min_unit,
+        maxUnit: row.max_unit,
+        stepSize: row.step_size,
+        allocationRatio: row.allocation_ratio,
+      },
+    ]),
+  )
+}
+
+export function checkInventory(
+  providerId: string,
+  resourceClass: string,
+  inventory: Inventory,
+  mayReserveAll: boolean,
+): void {
+  const capacity = Math.trunc((inventory.total - inventory.reserved) * inventory.allocationRatio)
+  if (mayReserveAll ? capacity >= 0 : capacity > 0) return
+  const why = `The reserved value is greater than ${mayReserveAll ? "" : "or equal to "}total.`
+  throw inventoryInvalid(resourceClass, providerId, why)
+}
+
+/** Adds and changes; what is not named stays. The provider is locked. */
+export async function upsertInventories(
+  tx: Tx,
+  providerId: string,
+  inventories: Readonly<Record<string, Inventory>>,
+): Promise<void> {
+  const rows = Object.entries(inventories).map(([resourceClass, i]) => ({
+    resource_class: resourceClass,
+    total: i.total,
+    reserved: i.reserved,
+    min_unit: i.minUnit,
+    max_unit: i.maxUnit,
+    step_size: i.stepSize,
+    allocation_ratio: i.allocationRatio,
+  }))
+  await sql`
+    insert into placement.inventory
+      (provider_id, resource_class, total, reserved, min_unit, max_unit, step_size, allocation_ratio)
+    select ${providerId}::uuid, r.* from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as r
+      (resource_class text, total bigint, reserved bigint, min_unit bigint, max_unit bigint, step_size bigint,
+       allocation_ratio double precision)
+    on conflict (provider_id, resource_class) do update set total = excluded.total, reserved = excluded.reserved,
+      min_unit = excluded.min_unit, max_unit = excluded.max_unit, step_size = excluded.step_size,
+      allocation_ratio = excluded.allocation_ratio, updated_at = now()`.execute(tx)
+}
+
+/** Removes the classes that are not in `keep`. The provider is locked. */
+export async function removeOtherInventories(
+  tx: Tx,
+  providerId: string,
+  keep: readonly string[],
+): Promise<void> {
+  const used = await sql<{ resource_class: string }>`
+    select resource_class from placement.inventory
+    where provider_id = ${providerId} and resource_class <> all(${[...keep]}::text[]) and used > 0
+    order by resource_class`.execute(tx)
+  if (used.rows.length > 0)
+    throw inventoryInUse(used.rows.map((row) => row.resource_class).join(", "), providerId)
+  await sql`
+    delete from placement.inventory
+    where provider_id = ${providerId} and resource_class <> all(${[...keep]}::text[])`.execute(tx)
+}
+
+export const listInventories = operation({
+  name: "placement.inventory.list",
+  input: Type.Object({ providerId: Type.String() }),
+  faults: [providerNotFound],
+  authorize: () => [["placement:resource_providers:inventories:list", {}]],
+  run: async (ctx, { providerId }): Promise<ProviderInventories> => {
+    const provider = await getProvider(ctx.db, providerId)
+    return { provider, inventories: await readInventories(ctx.db, provider.id) }
+  },
+})
+
+export interface ProviderInventory {
+  provider: Provider
+  inventory: Inventory
+}
+
+export const showInventory = operation({
+  name: "placement.inventory.show",
+  input: Type.Object({ providerId: Type.String(), resourceClass: Type.String() }),
+  faults: [providerNotFound, inventoryNotFound],
+  authorize: () => [["placement:resource_providers:inventories:show", {}]],
+  run: async (ctx, { providerId, resourceClass }): Promise<ProviderInventory> => {
+    const provider = await getProvider(ctx.db, providerId)
+    const inventory = (await readInventories(ctx.db, provider.id))[resourceClass]
+    if (!inventory) throw inventoryNotFound(resourceClass, providerId)
+    return { provider, inventory }
+  },
+})
+
+const One = Type.Object({
+  providerId: Type.String(),
+  resourceClass: Type.String(),
+  inventory: Inventory,
+  mayReserveAll: MayReserveAll,
+})
+
+export const createInventory = operation({
+  name: "placement.inventory.create",
+  input: One,
+  faults: [providerNotFound, inventoryExists, inventoryInvalid, resourceClassUnknown],
+  authorize: () => [["placement:resource_providers:inventories:create", {}]],
+  run: async (ctx, { providerId, resourceClass, inventory, mayReserveAll }): Promise<ProviderInventory> =>
+    await transact(ctx.db, async (tx) => {
+      const { id } = await lockProvider(tx, providerId)
+      checkInventory(id, resourceClass, inventory, mayReserveAll)
+      await checkResourceClasses(tx, [resourceClass])
+      if ((await readInventories(tx, id))[resourceClass]) throw inventoryExists(resourceClass, id)
+      await upsertInventories(tx, id, { [resourceClass]: inventory })
+      return { provider: await raiseGeneration(tx, id), inventory }
+    }),
+})
+
+export const updateInventory = operation({
+  name: "placement.inventory.update",
+  input: Type.Object({ ...One.properties, generation: Type.Integer() }),
+  faults: [providerNotFound, generationConflict, inventoryMissing, inventoryInvalid],
+  authorize: () => [["placement:resource_providers:inventories:update", {}]],
+  run: async (ctx, input): Promise<ProviderInventory> =>
+    await transact(ctx.db, async (tx) => {
+      const { resourceClass, inventory } = input
+      const { id } = await lockProviderAt(tx, input.providerId, input.generation)
+      checkInventory(id, resourceClass, inventory, input.mayReserveAll)
+      if (!(await readInventories(tx, id))[resourceClass]) throw inventoryMissing(resourceClass, id)
+      await upsertInventories(tx, id, { [resourceClass]: inventory })
+      return { provider: await raiseGeneration(tx, id), inventory }
+    }),
+})
+
+export const replaceInventories = operation({
+  name: "placement.inventory.replace",
+  input: Type.Object({
+    providerId: Type.String(),
+    generation: Type.Integer(),
+    inventories: Type.Record(Type.String(), Inventory),
+    mayReserveAll: MayReserveAll,
+  }),
+  faults: [providerNotFound, generationConflict, inventoryInvalid, inventoryInUse, resourceClassUnknown],
+  authorize: () => [["placement:resource_providers:inventories:update", {}]],
+  run: async (ctx, input): Promise<ProviderInventories> =>
+    await transact(ctx.db, async (tx) => {
+      const { id } = await lockProviderAt(tx, input.providerId, input.generation)
+      for (const [resourceClass, inventory] of Object.entries(input.inventories))
+        checkInventory(id, resourceClass, inventory, input.mayReserveAll)
+      const names = Object.keys(input.inventories)
+      await checkResourceClasses(tx, names)
+      await removeOtherInventories(tx, id, names)
+      await upsertInventories(tx, id, input.inventories)
+      return { provider: await raiseGeneration(tx, id), inventories: await readInventories(tx, id) }
+    }),
+})
+
+export const deleteInventories = operation({
+  name: "placement.inventory.delete",
+  input: Type.Object({
+    providerId: Type.String(),
+    /** Null: all of them. */
+    resourceClass: Type.Union([Type.String(), Type.Null()]),
+  }),
+  faults: [providerNotFound, inventoryNotFound, inventoryInUse],
+  authorize: () => [["placement:resource_providers:inventories:delete", {}]],
+  run: async (ctx, { providerId, resourceClass }): Promise<void> =>
+    await transact(ctx.db, async (tx) => {
+      const { id } = await lockProvider(tx, providerId)
+      const names = Object.keys(await readInventories(tx, id))
+      if (resourceClass !== null && !names.includes(resourceClass))
+        throw inventoryNotFound(resourceClass, providerId)
+      const keep = resourceClass === null ? [] : names.filter((name) => name !== resourceClass)
+      try {
+        await removeOtherInventories(tx, id, keep)
+      } catch (error) {
+        if (violatedConstraint(error)) throw inventoryInUse(resourceClass ?? "any class", id)
+        throw error
+      }
+      await raiseGeneration(tx, id)
+    }),
+})

@@ -1,0 +1,159 @@
+import { type RawBuilder, sql } from "kysely"
+import { Type } from "typebox"
+import { type DbOrTx, transact } from "../../platform/db/database.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import {
+  generationConflict,
+  providerNotFound,
+  traitInUse,
+  traitNotFound,
+  traitStandard,
+  traitUnknown,
+} from "../faults.ts"
+import type { Provider } from "../provider/provider.ts"
+import { getProvider, lockProviderAt, raiseGeneration } from "../provider/store.ts"
+import { standardTraits } from "./standard.ts"
+
+/** Throws for names that are no trait. */
+export async function checkTraits(db: DbOrTx, names: Iterable<string>): Promise<void> {
+  const custom = [...new Set(names)].filter((name) => !standardTraits.has(name))
+  if (custom.length === 0) return
+  const rows = await db
+    .selectFrom("placement.custom_trait")
+    .select("name")
+    .where("name", "in", custom)
+    .execute()
+  const known = new Set(rows.map((row) => row.name))
+  const unknown = custom.filter((name) => !known.has(name))
+  if (unknown.length > 0) throw traitUnknown(unknown.sort().join(", "))
+}
+
+export const listTraits = operation({
+  name: "placement.trait.list",
+  input: Type.Object({
+    names: Type.Union([Type.Array(Type.String()), Type.Null()]),
+    prefix: Type.Union([Type.String(), Type.Null()]),
+    /** Whether a provider has it. */
+    isAssociated: Type.Union([Type.Boolean(), Type.Null()]),
+  }),
+  authorize: () => [["placement:traits:list", {}]],
+  run: async (ctx, { names, prefix, isAssociated }): Promise<string[]> => {
+    const custom = await ctx.db.selectFrom("placement.custom_trait").select("name").orderBy("name").execute()
+    let found = [...standardTraits, ...custom.map((row) => row.name)]
+    if (names) found = found.filter((name) => names.includes(name))
+    if (prefix !== null) found = found.filter((name) => name.startsWith(prefix))
+    if (isAssociated === null) return found
+    const used = await ctx.db.selectFrom("placement.provider_trait").select("trait").distinct().execute()
+    const associated = new Set(used.map((row) => row.trait))
+    return found.filter((name) => associated.has(name) === isAssociated)
+  },
+})
+
+const Name = Type.Object({ name: Type.String() })
+
+export const showTrait = operation({
+  name: "placement.trait.show",
+  input: Name,
+  faults: [traitNotFound],
+  authorize: () => [["placement:traits:show", {}]],
+  run: async (ctx, { name }): Promise<void> => {
+    if (standardTraits.has(name)) return
+    const row = await ctx.db
+      .selectFrom("placement.custom_trait")
+      .select("name")
+      .where("name", "=", name)
+      .executeTakeFirst()
+    if (!row) throw traitNotFound(name)
+  },
+})
+
+export const ensureTrait = operation({
+  name: "placement.trait.ensure",
+  input: Name,
+  authorize: () => [["placement:traits:update", {}]],
+  run: async (ctx, { name }): Promise<{ isNew: boolean }> => {
+    const done = await ctx.db
+      .insertInto("placement.custom_trait")
+      .values({ name })
+      .onConflict((oc) => oc.doNothing())
+      .executeTakeFirst()
+    return { isNew: (done.numInsertedOrUpdatedRows ?? 0n) > 0n }
+  },
+})
+
+export const deleteTrait = operation({
+  name: "placement.trait.delete",
+  input: Name,
+  faults: [traitNotFound, traitStandard, traitInUse],
+  authorize: () => [["placement:traits:delete", {}]],
+  run: async (ctx, { name }): Promise<void> => {
+    if (standardTraits.has(name)) throw traitStandard(name)
+    await transact(ctx.db, async (tx) => {
+      const gone = await tx.deleteFrom("placement.custom_trait").where("name", "=", name).executeTakeFirst()
+      if (gone.numDeletedRows === 0n) throw traitNotFound(name)
+      const used = await tx
+        .selectFrom("placement.provider_trait")
+        .select("provider_id")
+        .where("trait", "=", name)
+        .executeTakeFirst()
+      if (used) throw traitInUse(name)
+    })
+  },
+})
+
+export interface ProviderTraits {
+  provider: Provider
+  traits: string[]
+}
+
+async function readTraits(db: DbOrTx, providerId: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom("placement.provider_trait")
+    .select("trait")
+    .where("provider_id", "=", providerId)
+    .orderBy("trait")
+    .execute()
+  return rows.map((row) => row.trait)
+}
+
+export const listProviderTraits = operation({
+  name: "placement.provider_trait.list",
+  input: Type.Object({ providerId: Type.String() }),
+  faults: [providerNotFound],
+  authorize: () => [["placement:resource_providers:traits:list", {}]],
+  run: async (ctx, { providerId }): Promise<ProviderTraits> => {
+    const provider = await getProvider(ctx.db, providerId)
+    return { provider, traits: await readTraits(ctx.db, provider.id) }
+  },
+})
+
+export const setProviderTraits = operation({
+  name: "placement.provider_trait.set",
+  input: Type.Object({
+    providerId: Type.String(),
+    generation: Type.Union([Type.Integer(), Type.Null()]),
+    traits: Type.Array(Type.String()),
+  }),
+  faults: [providerNotFound, generationConflict, traitUnknown],
+  authorize: (_ctx, { generation }) => [
+    generation === null
+      ? ["placement:resource_providers:traits:delete", {}]
+      : ["placement:resource_providers:traits:update", {}],
+  ],
+  run: async (ctx, { providerId, generation, traits }): Promise<ProviderTraits> =>
+    await transact(ctx.db, async (tx) => {
+      const before = await lockProviderAt(tx, providerId, generation)
+      await checkTraits(tx, traits)
+      const wanted: RawBuilder<unknown> = sql`${[...new Set(traits)]}::text[]`
+      const gone = await sql`
+        delete from placement.provider_trait where provider_id = ${before.id} and trait <> all(${wanted})`.execute(
+        tx,
+      )
+      const added = await sql`
+        insert into placement.provider_trait (provider_id, trait) select ${before.id}::uuid, unnest(${wanted})
+        on conflict do nothing`.execute(tx)
+      const isChanged = (gone.numAffectedRows ?? 0n) + (added.numAffectedRows ?? 0n) > 0n
+      const provider = isChanged ? await raiseGeneration(tx, before.id) : before
+      return { provider, traits: await readTraits(tx, before.id) }
+    }),
+})
