@@ -318,3 +318,18 @@ export const subnetMismatch = fault(
   (portId: string, subnetId: string) =>
     `Subnet on port ${portId} does not match the requested subnet ${subnetId}.`,
 )
+export const subnetPoolInUse = fault(
+  "invalid",
+  "network.subnet_pool.in_use",
+  () => "Unable to delete subnet pool: Subnet pool has existing allocations.",
+)
+export const quotaUnknown = fault(
+  "invalid",
+  "network.quota.unknown_resource",
+  (names: string) => `Unrecognized attribute(s) '${names}'`,
+)
+export const quotaBelowUsage = fault(
+  "conflict",
+  "network.quota.below_usage",
+  (names: string) => `Change would make usage less than 0 for the following resources: ${names}.`,
+)

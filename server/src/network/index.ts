@@ -10,6 +10,7 @@ import { followPortStates } from "./sync/port-states.ts"
 import { closeSync, syncOf } from "./sync/sync.ts"
 import type {} from "./tables.ts"
 
+export { type Agent, getAgent, listAgents } from "./agent/agent.ts"
 export { networkConfig } from "./config.ts"
 export * from "./faults.ts"
 export {
@@ -31,6 +32,14 @@ export { deletePort, updatePort } from "./port/change.ts"
 export { createPorts, type PortInput } from "./port/create.ts"
 export { type DnsAssignment, dnsAssignment, type Port } from "./port/port.ts"
 export { getPort, hiddenPortAttributes, listPorts } from "./port/read.ts"
+export {
+  getDefaultNetworkQuota,
+  getNetworkQuota,
+  getNetworkQuotaDetails,
+  listNetworkQuotas,
+  resetNetworkQuota,
+  updateNetworkQuota,
+} from "./quota-set.ts"
 export type { Filters, ListQuery } from "./resource/list.ts"
 export {
   changeExtraRoutes,
@@ -94,6 +103,17 @@ export { deleteSubnet, updateSubnet } from "./subnet/change.ts"
 export { createSubnets, type SubnetInput } from "./subnet/create.ts"
 export { getSubnet, listSubnets } from "./subnet/read.ts"
 export type { Subnet } from "./subnet/subnet.ts"
+export {
+  changePoolPrefixes,
+  createSubnetPools,
+  deleteSubnetPool,
+  getSubnetPool,
+  listSubnetPools,
+  type SubnetPool,
+  type SubnetPoolInput,
+  updateSubnetPool,
+} from "./subnet-pool/subnet-pool.ts"
+export { addTag, checkTag, listTags, removeTags, replaceTags, type TaggedNounName } from "./tag/tags.ts"
 
 /** How often the engine is compared with the rows when nobody asks; changes are carried at once. */
 const reconcileIntervalMs = 60_000

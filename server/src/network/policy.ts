@@ -198,7 +198,7 @@ const rbacRules = noun("rbac_policy", owned, {
 })
 
 const otherRules = [
-  ...noun("quota", { get: manager, update: admin, delete: admin }),
+  ...noun("quota", { get: reader, update: admin, delete: admin }),
   ...noun("agent", { get: admin, update: admin, delete: admin }),
   rule("get_dhcp-networks", admin, "list the networks of a DHCP agent"),
   rule("get_dhcp-agents", admin, "list the DHCP agents of a network"),

@@ -1,0 +1,39 @@
+import type { Api } from "../../../platform/http/wire.ts"
+import { agentRoutes } from "./agents.ts"
+import { extensionRoutes } from "./extensions.ts"
+import { renderFault } from "./fault-table.ts"
+import { floatingIpRoutes } from "./floatingips.ts"
+import { networkRoutes } from "./networks.ts"
+import { portRoutes } from "./ports.ts"
+import { quotaRoutes } from "./quotas.ts"
+import { routerRoutes } from "./routers.ts"
+import { securityGroupRoutes } from "./security-groups.ts"
+import { subnetPoolRoutes } from "./subnetpools.ts"
+import { subnetRoutes } from "./subnets.ts"
+import { tagRoutes } from "./tags.ts"
+import { versionRootRoutes, versionRoutes } from "./versions.ts"
+
+/** The network API, version 2.0. */
+export function createNetworkV2Api(): Api {
+  return {
+    service: "network",
+    mounts: ["/network"],
+    version: "/v2.0",
+    rootRoutes: versionRootRoutes,
+    routes: [
+      ...versionRoutes,
+      ...networkRoutes,
+      ...subnetRoutes,
+      ...portRoutes,
+      ...routerRoutes,
+      ...floatingIpRoutes,
+      ...securityGroupRoutes,
+      ...subnetPoolRoutes,
+      ...tagRoutes,
+      ...quotaRoutes,
+      ...agentRoutes,
+      ...extensionRoutes,
+    ],
+    renderFault,
+  }
+}

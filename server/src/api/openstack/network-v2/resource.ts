@@ -1,0 +1,136 @@
+// The five routes that every noun of this API has, from one declaration.
+import type { ListQuery } from "../../../network/index.ts"
+import type { Ctx } from "../../../platform/context/context.ts"
+import { type Route, type RoutePolicy, route, type WireRequest } from "../../../platform/http/wire.ts"
+import { type Attributes, badRequest, readCreate, readUpdate, viewThing } from "./attributes.ts"
+import { type ExtraFilters, expectedRevision, pageLinks, readFields, readList } from "./query.ts"
+
+// biome-ignore lint/suspicious/noExplicitAny: inputs were read by the attributes, which say what the service takes
+type Input = any
+
+export interface Resource<T extends { id: string }> {
+  /** `security_group` */
+  singular: string
+  /** `security_groups` */
+  plural: string
+  /** `/security-groups` */
+  path: string
+  attributes: Attributes
+  /** Rules: `network` stands for get_network, create_network … */
+  rule: string
+  filters?: ExtraFilters
+  /** Keys that the caller may not see. */
+  hidden?: (ctx: Ctx, thing: T) => ReadonlySet<string>
+  list: (ctx: Ctx, query: ListQuery) => Promise<T[]>
+  get: (ctx: Ctx, id: string) => Promise<T>
+  create?: (ctx: Ctx, inputs: Input[]) => Promise<T[]>
+  takesMany?: boolean
+  update?: (ctx: Ctx, id: string, changes: Input, expected: { expectedRevision?: number }) => Promise<T>
+  remove?: (ctx: Ctx, id: string, expected: { expectedRevision?: number }) => Promise<unknown>
+}
+
+export function viewOf<T extends { id: string }>(
+  ctx: Ctx,
+  resource: Resource<T>,
+  thing: T,
+  fields?: ReadonlySet<string>,
+): Record<string, unknown> {
+  return viewThing(ctx, thing, resource.attributes, resource.hidden?.(ctx, thing), fields)
+}
+
+/** What the first may show, all may: rules on attributes look at the caller, and one answer has one shape. */
+function viewAll<T extends { id: string }>(
+  ctx: Ctx,
+  resource: Resource<T>,
+  things: readonly T[],
+  fields?: ReadonlySet<string>,
+): Record<string, unknown>[] {
+  const [first] = things
+  const hidden = first && resource.hidden?.(ctx, first)
+  return things.map((thing) => viewThing(ctx, thing, resource.attributes, hidden, fields))
+}
+
+export function resourceRoutes<T extends { id: string }>(resource: Resource<T>): Route[] {
+  const { singular, plural, path, rule } = resource
+  const one = `${path}/{${singular}_id}`
+  const idOf = (req: WireRequest) => req.params[`${singular}_id`] ?? ""
+  const policy = (verb: string): RoutePolicy => [`${verb}_${rule}`]
+  const routes: Route[] = [
+    route({
+      method: "GET",
+      path,
+      policy: policy("get"),
+      handler: async (ctx, req) => {
+        const query = readList(ctx, req.query, resource.attributes, resource.filters)
+        const things = await resource.list(ctx, query)
+        const links = pageLinks(ctx, req, query.page, things)
+        return {
+          [plural]: viewAll(ctx, resource, things, readFields(req.query)),
+          ...(links.length > 0 ? { [`${plural}_links`]: links } : {}),
+        }
+      },
+    }),
+    route({
+      method: "GET",
+      path: one,
+      policy: policy("get"),
+      handler: async (ctx, req) => ({
+        [singular]: viewOf(ctx, resource, await resource.get(ctx, idOf(req)), readFields(req.query)),
+      }),
+    }),
+  ]
+  const { create, update, remove } = resource
+  if (create) {
+    routes.push(
+      route({
+        method: "POST",
+        path,
+        policy: policy("create"),
+        status: 201,
+        handler: async (ctx, req) => {
+          const { inputs, isMany } = readCreate(
+            req.body,
+            { singular, plural, takesMany: resource.takesMany ?? true },
+            resource.attributes,
+          )
+          if (inputs.length > ctx.config.network.bulkMax)
+            throw badRequest(`At most ${ctx.config.network.bulkMax} ${plural} can be made by one request`)
+          const things = await create(ctx, inputs)
+          if (isMany) return { [plural]: viewAll(ctx, resource, things) }
+          const [thing] = things
+          return { [singular]: thing && viewOf(ctx, resource, thing) }
+        },
+      }),
+    )
+  }
+  if (update) {
+    routes.push(
+      route({
+        method: "PUT",
+        path: one,
+        policy: policy("update"),
+        handler: async (ctx, req) => {
+          const changes = readUpdate(req.body, singular, resource.attributes)
+          const thing = await update(ctx, idOf(req), changes, expectedRevision(req))
+          return { [singular]: viewOf(ctx, resource, thing) }
+        },
+      }),
+    )
+  }
+  if (remove) {
+    routes.push(
+      route({
+        method: "DELETE",
+        path: one,
+        policy: policy("delete"),
+        status: 204,
+        handler: async (ctx, req) => {
+          if (req.body !== undefined && req.body !== null)
+            throw badRequest("Request body is not supported in DELETE.")
+          await remove(ctx, idOf(req), expectedRevision(req))
+        },
+      }),
+    )
+  }
+  return routes
+}

@@ -1,0 +1,105 @@
+// Limits of projects as operators and users see them.
+import { Type } from "typebox"
+import { transact } from "../platform/db/database.ts"
+import { operation } from "../platform/operation/operation.ts"
+import {
+  getDefaultLimits,
+  getLimits,
+  type Limits,
+  listProjectsWithLimits,
+  resetLimits,
+  setLimits,
+} from "../quota/index.ts"
+import { quotaBelowUsage, quotaUnknown } from "./faults.ts"
+import { networkUsage, type QuotaResource, quotaResources, quotaService } from "./quota.ts"
+
+export type NetworkQuota = Record<QuotaResource, number>
+
+const ProjectId = Type.Object({ projectId: Type.String({ maxLength: 255 }) })
+const scope = (projectId: string) => ({ projectId, service: quotaService })
+
+function ownLimits(limits: Limits): NetworkQuota {
+  const known = Object.fromEntries(quotaResources.map((resource) => [resource, limits[resource] ?? -1]))
+  // Made from the list of all resources.
+  return known as NetworkQuota
+}
+
+export const getNetworkQuota = operation({
+  name: "network.quota.get",
+  input: ProjectId,
+  authorize: (_ctx, { projectId }) => [["get_quota", { project_id: projectId }]],
+  run: async (ctx, { projectId }) => ownLimits(await getLimits(ctx.db, scope(projectId))),
+})
+
+export const getDefaultNetworkQuota = operation({
+  name: "network.quota.get_default",
+  input: ProjectId,
+  authorize: (_ctx, { projectId }) => [["get_quota", { project_id: projectId }]],
+  run: async (ctx) => ownLimits(await getDefaultLimits(ctx.db, quotaService)),
+})
+
+export type QuotaDetails = Record<QuotaResource, { limit: number; used: number; reserved: number }>
+
+export const getNetworkQuotaDetails = operation({
+  name: "network.quota.get_details",
+  input: ProjectId,
+  authorize: (_ctx, { projectId }) => [["get_quota", { project_id: projectId }]],
+  run: async (ctx, { projectId }): Promise<QuotaDetails> => {
+    const limits = ownLimits(await getLimits(ctx.db, scope(projectId)))
+    const used = await networkUsage(ctx.db, projectId)
+    const details = quotaResources.map((r) => [r, { limit: limits[r], used: used[r], reserved: 0 }])
+    // Made from the list of all resources.
+    return Object.fromEntries(details) as QuotaDetails
+  },
+})
+
+/** Projects that have limits of their own. */
+export const listNetworkQuotas = operation({
+  name: "network.quota.list",
+  input: Type.Object({}),
+  authorize: () => [["update_quota", {}]],
+  run: async (ctx) => {
+    const quotas: { projectId: string; limits: NetworkQuota }[] = []
+    for (const projectId of await listProjectsWithLimits(ctx.db, quotaService))
+      quotas.push({ projectId, limits: ownLimits(await getLimits(ctx.db, scope(projectId))) })
+    return quotas
+  },
+})
+
+export const updateNetworkQuota = operation({
+  name: "network.quota.update",
+  input: Type.Object({
+    projectId: Type.String({ maxLength: 255 }),
+    limits: Type.Record(Type.String(), Type.Integer({ minimum: -1, maximum: 2_147_483_647 })),
+    /** Refuse limits below what is used. */
+    isUsageChecked: Type.Optional(Type.Boolean()),
+  }),
+  faults: [quotaUnknown, quotaBelowUsage],
+  authorize: (_ctx, { projectId }) => [["update_quota", { project_id: projectId }]],
+  run: async (ctx, { projectId, limits, isUsageChecked }) => {
+    const names: readonly string[] = quotaResources
+    const unknown = Object.keys(limits).filter((name) => !names.includes(name))
+    if (unknown.length > 0) throw quotaUnknown(unknown.join(", "))
+    return await transact(ctx.db, async (tx) => {
+      if (isUsageChecked) {
+        const used = await networkUsage(tx, projectId)
+        const below = quotaResources.filter((r) => {
+          const limit = limits[r] ?? -1
+          return limit >= 0 && limit < used[r]
+        })
+        if (below.length > 0) throw quotaBelowUsage(below.join(", "))
+      }
+      await setLimits(tx, scope(projectId), limits)
+      return ownLimits(await getLimits(tx, scope(projectId)))
+    })
+  },
+})
+
+export const resetNetworkQuota = operation({
+  name: "network.quota.reset",
+  input: ProjectId,
+  authorize: (_ctx, { projectId }) => [["delete_quota", { project_id: projectId }]],
+  run: async (ctx, { projectId }) => {
+    await transact(ctx.db, (tx) => resetLimits(tx, scope(projectId)))
+  },
+})

@@ -1,0 +1,384 @@
+import { sql } from "kysely"
+import { type Static, Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
+import type { DbOrTx, Tx } from "../../platform/db/database.ts"
+import { violatedConstraint } from "../../platform/db/database.ts"
+import { isUuid, newUuid } from "../../platform/ids/ids.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import type { PolicyTarget } from "../../platform/policy/rule.ts"
+import { addressScopeNotFound, badRequest, subnetPoolInUse, subnetPoolNotFound } from "../faults.ts"
+import { formatPrefix, lastOf, type Prefix, parsePrefix } from "../ipam/address.ts"
+import { enforceNetworkQuota } from "../quota.ts"
+import { grantAccess } from "../rbac/grant.ts"
+import { column, findRow, type ListQuery, listRows, type Source, standardColumns } from "../resource/list.ts"
+import {
+  attributeRules,
+  change,
+  type Described,
+  lockRow,
+  onlyAllowed,
+  ownerOf,
+  ProjectInput,
+  RevisionInput,
+  TagsInput,
+  updateRow,
+} from "../resource/standard.ts"
+import { everything, sharedWith, type Viewer, viewerOf } from "../resource/viewer.ts"
+
+export interface SubnetPool extends Described {
+  ipVersion: 4 | 6
+  prefixes: string[]
+  defaultPrefixlen: number
+  minPrefixlen: number
+  maxPrefixlen: number
+  defaultQuota: number | null
+  isDefault: boolean
+  shared: boolean
+  addressScopeId: string | null
+}
+
+const orNull = Type.Optional(Type.Union([Type.String(), Type.Null()]))
+const length = Type.Optional(Type.Integer({ minimum: 0 }))
+export const SubnetPoolInput = Type.Object({
+  projectId: ProjectInput,
+  name: Type.String({ maxLength: 255 }),
+  description: Type.Optional(Type.String({ maxLength: 255 })),
+  prefixes: Type.Array(Type.String()),
+  defaultPrefixlen: length,
+  minPrefixlen: length,
+  maxPrefixlen: length,
+  defaultQuota: Type.Optional(Type.Union([Type.Integer({ minimum: 0 }), Type.Null()])),
+  isDefault: Type.Optional(Type.Boolean()),
+  shared: Type.Optional(Type.Boolean()),
+  addressScopeId: orNull,
+  tags: TagsInput,
+})
+export type SubnetPoolInput = Static<typeof SubnetPoolInput>
+
+export function subnetPoolSource(viewer: Viewer): Source {
+  const shared = sharedWith(viewer, "subnetpool", sql`p.id`)
+  return {
+    from: sql`network.subnet_pool p`,
+    columns: {
+      ...standardColumns("p"),
+      name: column("text", sql`p.name`),
+      ipVersion: column("integer", sql`p.ip_version`),
+      prefixes: column("other", sql`p.prefixes::text[]`),
+      defaultPrefixlen: column("integer", sql`p.default_prefix_length`),
+      minPrefixlen: column("integer", sql`p.min_prefix_length`),
+      maxPrefixlen: column("integer", sql`p.max_prefix_length`),
+      defaultQuota: column("integer", sql`p.default_quota`),
+      isDefault: column("boolean", sql`p.is_default`),
+      shared: column("boolean", shared),
+      addressScopeId: column("uuid", sql`p.address_scope_id`),
+    },
+    where: viewer.seesAll
+      ? sql<boolean>`true`
+      : sql<boolean>`(p.project_id = ${viewer.projectId} or ${shared})`,
+    markerFault: subnetPoolNotFound,
+  }
+}
+
+export function subnetPoolTarget(pool: { projectId: string; shared: boolean }): PolicyTarget {
+  return { project_id: pool.projectId, tenant_id: pool.projectId, shared: pool.shared }
+}
+
+export async function loadSubnetPool(
+  db: DbOrTx,
+  id: string,
+  viewer: Viewer = everything,
+): Promise<SubnetPool> {
+  const pool = await findRow<SubnetPool>(db, subnetPoolSource(viewer), id)
+  if (!pool) throw subnetPoolNotFound(id)
+  return pool
+}
+
+export const getSubnetPool = operation({
+  name: "network.subnet_pool.get",
+  input: Type.Object({ subnetPoolId: Type.String() }),
+  faults: [subnetPoolNotFound],
+  load: (ctx, { subnetPoolId }) => loadSubnetPool(ctx.db, subnetPoolId, viewerOf(ctx)),
+  authorize: (_ctx, _input, pool) => [["get_subnetpool", subnetPoolTarget(pool)]],
+  run: async (_ctx, _input, pool) => pool,
+})
+
+export async function listSubnetPools(ctx: Ctx, query: ListQuery = {}): Promise<SubnetPool[]> {
+  const pools = await listRows<SubnetPool>(ctx.db, subnetPoolSource(viewerOf(ctx)), query)
+  return onlyAllowed(ctx, "get_subnetpool", pools, subnetPoolTarget)
+}
+
+export const createSubnetPools = operation({
+  name: "network.subnet_pool.create",
+  input: Type.Object({ subnetPools: Type.Array(SubnetPoolInput) }),
+  faults: [badRequest, addressScopeNotFound],
+  authorize: (ctx, { subnetPools }) =>
+    subnetPools.flatMap((input) => {
+      const target = subnetPoolTarget({ projectId: ownerOf(ctx, input.projectId), shared: false })
+      const given = {
+        shared: input.shared || undefined,
+        isDefault: input.isDefault || undefined,
+        tags: input.tags,
+      }
+      return [
+        ["create_subnetpool", target] as const,
+        ...attributeRules("create_subnetpool", target, given, {
+          shared: "shared",
+          isDefault: "is_default",
+          tags: "tags",
+        }),
+      ]
+    }),
+  run: async (ctx, { subnetPools }) =>
+    await change(ctx, async (tx) => {
+      await enforceNetworkQuota(
+        tx,
+        "subnetpool",
+        subnetPools.map((input) => ownerOf(ctx, input.projectId)),
+      )
+      const made: SubnetPool[] = []
+      for (const input of subnetPools) made.push(await insertPool(ctx, tx, input))
+      return made
+    }),
+})
+
+async function insertPool(ctx: Ctx, tx: Tx, input: SubnetPoolInput): Promise<SubnetPool> {
+  const id = newUuid()
+  const projectId = ownerOf(ctx, input.projectId)
+  const { version, prefixes } = mergePrefixes(input.prefixes)
+  const lengths = checkLengths(version, input)
+  if (input.isDefault) await checkDefault(tx, version)
+  if (input.addressScopeId) await checkScope(ctx, tx, input.addressScopeId, version, id, prefixes)
+  await tx
+    .insertInto("network.subnet_pool")
+    .values({
+      id,
+      project_id: projectId,
+      name: input.name,
+      description: input.description ?? "",
+      tags: [...new Set(input.tags ?? [])],
+      ip_version: version,
+      prefixes,
+      default_prefix_length: lengths.default,
+      min_prefix_length: lengths.min,
+      max_prefix_length: lengths.max,
+      default_quota: input.defaultQuota ?? null,
+      is_default: input.isDefault ?? false,
+      address_scope_id: input.addressScopeId ?? null,
+    })
+    .execute()
+  if (input.shared)
+    await grantAccess(tx, { projectId, objectType: "subnetpool", objectId: id, action: "access_as_shared" })
+  return await loadSubnetPool(tx, id, { ...viewerOf(ctx), seesAll: true })
+}
+
+async function checkDefault(tx: Tx, version: 4 | 6): Promise<void> {
+  const { rows } =
+    await sql`select from network.subnet_pool where is_default and ip_version = ${version}`.execute(tx)
+  if (rows.length > 0) {
+    throw badRequest(
+      `Invalid input for operation: A default subnetpool for this IP family has already been set. Only one default may exist per IP family.`,
+    )
+  }
+}
+
+/** The prefixes without doubles, neighbours joined, in order. */
+export function mergePrefixes(texts: readonly string[]): { version: 4 | 6; prefixes: string[] } {
+  const parsed = texts.map((text) => {
+    const prefix = parsePrefix(text)
+    if (!prefix) throw badRequest(`Invalid input for prefixes. Reason: '${text}' is not a valid IP subnet.`)
+    return prefix
+  })
+  const [first] = parsed
+  if (!first) throw badRequest("Empty subnet pool prefix list.")
+  if (parsed.some((p) => p.version !== first.version))
+    throw badRequest("Cannot mix IPv4 and IPv6 prefixes in a subnet pool.")
+  let merged: Prefix[] = [...parsed]
+  for (let isDone = false; !isDone; ) {
+    merged.sort((a, b) => (a.first < b.first ? -1 : a.first > b.first ? 1 : a.length - b.length))
+    const next: Prefix[] = []
+    for (const prefix of merged) {
+      const before = next.at(-1)
+      if (before && lastOf(before) >= lastOf(prefix)) continue
+      if (before && isOtherHalf(before, prefix))
+        next[next.length - 1] = { ...before, length: before.length - 1 }
+      else next.push(prefix)
+    }
+    isDone = next.length === merged.length
+    merged = next
+  }
+  return { version: first.version, prefixes: merged.map(formatPrefix) }
+}
+
+function isOtherHalf(a: Prefix, b: Prefix): boolean {
+  if (a.length !== b.length || a.length === 0 || lastOf(a) + 1n !== b.first) return false
+  const parent = parsePrefix(formatPrefix({ ...a, length: a.length - 1 }))
+  return parent?.first === a.first
+}
+
+interface Lengths {
+  default: number
+  min: number
+  max: number
+}
+
+function checkLengths(
+  version: 4 | 6,
+  input: Pick<Partial<SubnetPoolInput>, "defaultPrefixlen" | "minPrefixlen" | "maxPrefixlen">,
+): Lengths {
+  const total = version === 4 ? 32 : 128
+  const least = version === 4 ? 8 : 64
+  const min = input.minPrefixlen ?? least
+  const max = input.maxPrefixlen ?? total
+  const chosen = input.defaultPrefixlen ?? min
+  const illegal = (a: string, av: number, b: string, bv: number) =>
+    badRequest(`Illegal prefix bounds: ${a}=${av}, ${b}=${bv}.`)
+  if (max > total) throw illegal("max_prefixlen", max, "ip_version", version)
+  if (min > max) throw illegal("min_prefixlen", min, "max_prefixlen", max)
+  if (chosen < min) throw illegal("default_prefixlen", chosen, "min_prefixlen", min)
+  if (chosen > max) throw illegal("default_prefixlen", chosen, "max_prefixlen", max)
+  return { default: chosen, min, max }
+}
+
+/** Within an address scope every address is in one pool only. */
+async function checkScope(
+  ctx: Ctx,
+  tx: Tx,
+  scopeId: string,
+  version: 4 | 6,
+  poolId: string,
+  prefixes: readonly string[],
+): Promise<void> {
+  const viewer = viewerOf(ctx)
+  if (!isUuid(scopeId)) throw addressScopeNotFound(scopeId)
+  const { rows } = await sql<{
+    ipVersion: number
+  }>`select s.ip_version as "ipVersion" from network.address_scope s
+    where s.id = ${scopeId} and (${viewer.seesAll} or s.project_id = ${viewer.projectId}
+      or ${sharedWith(viewer, "address_scope", sql`s.id`)}) for update`.execute(tx)
+  const [scope] = rows
+  if (!scope) throw addressScopeNotFound(scopeId)
+  if (scope.ipVersion !== version) {
+    throw badRequest(
+      `Illegal subnetpool association: subnetpool ${poolId} cannot associate with address scope ${scopeId} because subnetpool ip_version is not ${scope.ipVersion}.`,
+    )
+  }
+  const overlaps =
+    await sql`select from network.subnet_pool p, unnest(p.prefixes) a, unnest(${prefixes}::cidr[]) b
+    where p.address_scope_id = ${scopeId} and p.id <> ${poolId} and a && b limit 1`.execute(tx)
+  if (overlaps.rows.length > 0) {
+    throw badRequest(
+      "Failed to associate address scope: subnetpools within an address scope must have unique prefixes.",
+    )
+  }
+}
+
+export const updateSubnetPool = operation({
+  name: "network.subnet_pool.update",
+  input: Type.Object({
+    subnetPoolId: Type.String(),
+    expectedRevision: RevisionInput,
+    changes: Type.Partial(Type.Omit(SubnetPoolInput, ["projectId", "shared", "tags"])),
+  }),
+  faults: [subnetPoolNotFound, badRequest, addressScopeNotFound],
+  load: (ctx, { subnetPoolId }) => loadSubnetPool(ctx.db, subnetPoolId, viewerOf(ctx)),
+  authorize: (_ctx, { changes }, pool) => [
+    ["update_subnetpool", subnetPoolTarget(pool)],
+    ...attributeRules("update_subnetpool", subnetPoolTarget(pool), changes, { isDefault: "is_default" }),
+  ],
+  run: async (ctx, { subnetPoolId, expectedRevision, changes }) =>
+    await change(ctx, async (tx) => {
+      await lockRow(tx, "subnetPool", subnetPoolId, subnetPoolNotFound, expectedRevision)
+      const viewer = { ...viewerOf(ctx), seesAll: true }
+      const pool = await loadSubnetPool(tx, subnetPoolId, viewer)
+      const merged = changes.prefixes && mergePrefixes([...changes.prefixes])
+      if (merged) checkGrowth(pool, merged)
+      const prefixes = merged?.prefixes ?? pool.prefixes
+      const lengths = checkLengths(pool.ipVersion, { ...pool, ...changes })
+      const scopeId = changes.addressScopeId === undefined ? pool.addressScopeId : changes.addressScopeId
+      if (scopeId && (changes.addressScopeId || merged))
+        await checkScope(ctx, tx, scopeId, pool.ipVersion, subnetPoolId, prefixes)
+      if (changes.isDefault && !pool.isDefault) await checkDefault(tx, pool.ipVersion)
+      await updateRow(tx, "subnetPool", subnetPoolId, {
+        name: changes.name,
+        description: changes.description,
+        prefixes: merged && sql`${prefixes}::cidr[]`,
+        default_prefix_length: lengths.default,
+        min_prefix_length: lengths.min,
+        max_prefix_length: lengths.max,
+        default_quota: changes.defaultQuota,
+        is_default: changes.isDefault,
+        address_scope_id: changes.addressScopeId,
+      })
+      return await loadSubnetPool(tx, subnetPoolId, viewer)
+    }),
+})
+
+/** What was in the pool stays in it: subnets may have been taken from it. */
+function checkGrowth(pool: SubnetPool, merged: { version: 4 | 6; prefixes: string[] }): void {
+  if (merged.version !== pool.ipVersion)
+    throw badRequest("Cannot mix IPv4 and IPv6 prefixes in a subnet pool.")
+  const kept = mergePrefixes([...merged.prefixes, ...pool.prefixes])
+  if (kept.prefixes.join() !== merged.prefixes.join())
+    throw badRequest("Illegal update to prefixes: Existing prefixes must be a subset of the new prefixes.")
+}
+
+export const deleteSubnetPool = operation({
+  name: "network.subnet_pool.delete",
+  input: Type.Object({ subnetPoolId: Type.String(), expectedRevision: RevisionInput }),
+  faults: [subnetPoolNotFound, subnetPoolInUse],
+  load: (ctx, { subnetPoolId }) => loadSubnetPool(ctx.db, subnetPoolId, viewerOf(ctx)),
+  authorize: (_ctx, _input, pool) => [["delete_subnetpool", subnetPoolTarget(pool)]],
+  run: async (ctx, { subnetPoolId, expectedRevision }) => {
+    try {
+      await change(ctx, async (tx) => {
+        await lockRow(tx, "subnetPool", subnetPoolId, subnetPoolNotFound, expectedRevision)
+        await sql`delete from network.rbac_policy where object_id = ${subnetPoolId}`.execute(tx)
+        await sql`delete from network.subnet_pool where id = ${subnetPoolId}`.execute(tx)
+      })
+    } catch (error) {
+      if (violatedConstraint(error)) throw subnetPoolInUse()
+      throw error
+    }
+  },
+})
+
+/** Adds prefixes to the pool, or takes some out that no subnet uses. */
+export const changePoolPrefixes = operation({
+  name: "network.subnet_pool.change_prefixes",
+  input: Type.Object({
+    subnetPoolId: Type.String(),
+    how: Type.Union([Type.Literal("add"), Type.Literal("remove")]),
+    prefixes: Type.Array(Type.String()),
+  }),
+  faults: [subnetPoolNotFound, badRequest],
+  load: (ctx, { subnetPoolId }) => loadSubnetPool(ctx.db, subnetPoolId, viewerOf(ctx)),
+  authorize: (_ctx, { how }, pool) => [[`${how}_prefixes`, subnetPoolTarget(pool)]],
+  run: async (ctx, { subnetPoolId, how, prefixes }) =>
+    await change(ctx, async (tx) => {
+      await lockRow(tx, "subnetPool", subnetPoolId, subnetPoolNotFound)
+      const pool = await loadSubnetPool(tx, subnetPoolId)
+      const given = mergePrefixes(prefixes)
+      const kept =
+        how === "add"
+          ? mergePrefixes([...pool.prefixes, ...given.prefixes])
+          : { version: pool.ipVersion, prefixes: pool.prefixes.filter((p) => !given.prefixes.includes(p)) }
+      if (kept.version !== pool.ipVersion)
+        throw badRequest("Cannot mix IPv4 and IPv6 prefixes in a subnet pool.")
+      if (how === "remove") await checkPrefixesFree(tx, subnetPoolId, kept.prefixes)
+      else if (pool.addressScopeId)
+        await checkScope(ctx, tx, pool.addressScopeId, pool.ipVersion, subnetPoolId, kept.prefixes)
+      await updateRow(tx, "subnetPool", subnetPoolId, { prefixes: sql`${kept.prefixes}::cidr[]` })
+      return kept.prefixes
+    }),
+})
+
+async function checkPrefixesFree(tx: Tx, poolId: string, kept: readonly string[]): Promise<void> {
+  const { rows } = await sql<{ cidr: string }>`select s.cidr::text as cidr from network.subnet s
+    where s.subnet_pool_id = ${poolId} and not exists (select from unnest(${kept}::cidr[]) p where s.cidr <<= p) limit 1`.execute(
+    tx,
+  )
+  if (rows[0])
+    throw badRequest(
+      `Illegal update to prefixes: a subnet with ${rows[0].cidr} was taken from what is removed.`,
+    )
+}
