@@ -338,10 +338,29 @@ begin
   end loop;
 end $$;
 
+-- The functions below answer what every validation of a token asks. They are in plpgsql because that keeps their
+-- plans for the life of a connection: planning these statements takes ten times as long as running them.
+
+-- The given roles and all that they imply.
+create function identity.with_implied(role_ids text[]) returns table (role_id text) language plpgsql stable as $$
+#variable_conflict use_column
+begin
+  return query
+  with recursive held (role_id) as (
+    select unnest(role_ids)
+    union
+    select i.implied_role_id from held h join identity.implied_role i on i.prior_role_id = h.role_id
+  )
+  select role_id from held;
+end $$;
+
 -- The roles of a user in a scope: the one place that decides. Own and group assignments, those inherited from the
 -- projects above and the domain, and all that these imply. Roles of a single domain count only for what they imply.
 create function identity.effective_role(actor text, scope_kind text, scope_id text)
-returns table (role_id text) language sql stable as $$
+returns table (role_id text) language plpgsql stable as $$
+#variable_conflict use_column
+begin
+  return query
   with recursive target (id, parent_id, depth) as (
     select id, parent_id, 0 from identity.project where id = scope_id
     union all
@@ -370,23 +389,16 @@ returns table (role_id text) language sql stable as $$
     union
     select i.implied_role_id from held h join identity.implied_role i on i.prior_role_id = h.role_id
   )
-  select h.role_id from held h join identity.role r on r.id = h.role_id where r.domain_id is null
-$$;
-
--- The given roles and all that they imply.
-create function identity.with_implied(role_ids text[]) returns table (role_id text) language sql stable as $$
-  with recursive held (role_id) as (
-    select unnest(role_ids)
-    union
-    select i.implied_role_id from held h join identity.implied_role i on i.prior_role_id = h.role_id
-  )
-  select role_id from held
-$$;
+  select h.role_id from held h join identity.role r on r.id = h.role_id where r.domain_id is null;
+end $$;
 
 -- A trust that was passed on stands on those before it. Its roles are those of the first trustor, as long as nobody
 -- on the way is gone or disabled.
 create function identity.trust_root(trust_id text, at timestamptz)
-returns table (trustor_user_id text, is_live boolean) language sql stable as $$
+returns table (trustor_user_id text, is_live boolean) language plpgsql stable as $$
+#variable_conflict use_column
+begin
+  return query
   with recursive chain as (
     select t.*, 0 as depth from identity.trust t where t.id = trust_id
     union all
@@ -399,5 +411,73 @@ returns table (trustor_user_id text, is_live boolean) language sql stable as $$
   join identity."user" r on r.id = c.trustor_user_id
   join identity."user" e on e.id = c.trustee_user_id
   join identity.project rd on rd.id = r.domain_id
-  join identity.project ed on ed.id = e.domain_id
-$$;
+  join identity.project ed on ed.id = e.domain_id;
+end $$;
+
+create function identity.person_facts(the_id text) returns jsonb language plpgsql stable as $$
+begin
+  return (
+    select jsonb_build_object('id', u.id, 'name', u.name, 'domain_id', d.id, 'domain_name', d.name,
+      'is_enabled', u.is_enabled, 'is_domain_enabled', d.is_enabled, 'epoch', u.token_epoch,
+      'default_project_id', u.default_project_id, 'options', u.options,
+      'password_expires_at', (select p.expires_at from identity.password p where p.user_id = u.id
+        order by p.id desc limit 1))
+    from identity."user" u join identity.project d on d.id = u.domain_id where u.id = the_id);
+end $$;
+
+create function identity.trust_facts(the_id text, at timestamptz) returns jsonb language plpgsql stable as $$
+begin
+  return (
+    select jsonb_build_object('id', t.id, 'trustor_user_id', t.trustor_user_id,
+      'trustee_user_id', t.trustee_user_id, 'project_id', t.project_id, 'is_impersonation', t.is_impersonation,
+      'is_over', not (select is_live from identity.trust_root(t.id, at)),
+      'role_ids', (select coalesce(jsonb_agg(role_id), '[]') from identity.with_implied(
+        array(select role_id from identity.trust_role r where r.trust_id = t.id))))
+    from identity.trust t where t.id = the_id);
+end $$;
+
+create function identity.application_credential_facts(the_id text, at timestamptz)
+returns jsonb language plpgsql stable as $$
+begin
+  return (
+    select jsonb_build_object('id', c.id, 'name', c.name, 'project_id', c.project_id,
+      'is_unrestricted', c.is_unrestricted, 'is_over', coalesce(c.expires_at <= at, false),
+      'role_ids', (select coalesce(jsonb_agg(role_id), '[]') from identity.with_implied(
+        array(select role_id from identity.application_credential_role r where r.application_credential_id = c.id))),
+      'access_rules', (select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'service', r.service,
+          'path', r.path, 'method', r.method) order by r.id), '[]')
+        from identity.application_credential_access_rule a join identity.access_rule r on r.id = a.access_rule_id
+        where a.application_credential_id = c.id))
+    from identity.application_credential c where c.id = the_id);
+end $$;
+
+-- All that decides whether a token is good, and for what; src/identity/token/facts.ts has the shape.
+create function identity.token_facts(the_user_id text, scope_kind text, scope_id text, the_trust_id text,
+  the_credential_id text, the_audit_id text, at timestamptz)
+returns jsonb language plpgsql stable as $$
+declare
+  trustor_id text;
+  actor text := the_user_id;
+begin
+  if the_trust_id is not null then
+    trustor_id := (select t.trustor_user_id from identity.trust t where t.id = the_trust_id);
+    actor := (select r.trustor_user_id from identity.trust_root(the_trust_id, at) r);
+  end if;
+  return (
+    select jsonb_build_object(
+      'user', identity.person_facts(the_user_id),
+      'trustor', case when trustor_id is not null then identity.person_facts(trustor_id) end,
+      'project', case when scope_id is not null then (
+        select jsonb_build_object('id', p.id, 'name', p.name, 'is_domain', p.is_domain,
+          'is_enabled', p.is_enabled, 'domain_id', d.id, 'domain_name', d.name, 'is_domain_enabled', d.is_enabled)
+        from identity.project p join identity.project d on d.id = coalesce(p.domain_id, p.id)
+        where p.id = scope_id) end,
+      'roles', case when scope_kind = 'unscoped' then '[]'::jsonb else (
+        select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'name', r.name) order by r.name), '[]')
+        from identity.effective_role(actor, scope_kind, scope_id) e
+        join identity.role r on r.id = e.role_id) end,
+      'trust', case when the_trust_id is not null then identity.trust_facts(the_trust_id, at) end,
+      'application_credential', case when the_credential_id is not null
+        then identity.application_credential_facts(the_credential_id, at) end,
+      'is_revoked', exists (select 1 from identity.revocation v where v.audit_id = the_audit_id)));
+end $$;

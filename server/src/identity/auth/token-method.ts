@@ -2,7 +2,6 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { forbiddenAction, notFound, unauthenticated } from "../faults.ts"
 import { readToken } from "../token/validate.ts"
-import { findLoginUser } from "./find-user.ts"
 import type { Proof, RequestedScope } from "./request.ts"
 
 /** A token buys another one of the same user, that ends no later; delegated ones buy nothing. */
@@ -25,8 +24,7 @@ export async function proveToken(ctx: Ctx, data: unknown, scope: RequestedScope)
   if (credential && scope.kind !== "default") {
     throw forbiddenAction("Using an application credential token to create a scoped token is not allowed.")
   }
-  const user = await findLoginUser(ctx.db, { id: payload.userId })
-  if (!user) throw unauthenticated()
+  const { user } = token
   return {
     userId: user.id,
     epoch: payload.epoch,
