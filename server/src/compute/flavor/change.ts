@@ -5,6 +5,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { jsonb, transact, violatedConstraint } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import { checkProject, projectInvalid } from "../project.ts"
 import {
   flavorAccessExists,
   flavorAccessNotFound,
@@ -130,10 +131,11 @@ const AccessInput = Type.Object({
 export const addFlavorAccess = operation({
   name: "compute.flavor.add_access",
   input: AccessInput,
-  faults: [flavorNotFound, flavorIsPublic, flavorAccessExists],
+  faults: [flavorNotFound, flavorIsPublic, flavorAccessExists, projectInvalid],
   load: loadFlavor,
   authorize: () => [["os_compute_api:os-flavor-access:add_tenant_access", {}]],
   run: async (ctx, input, { flavor }) => {
+    await checkProject(ctx, input.projectId)
     if (flavor.isPublic) throw flavorIsPublic()
     const added = await ctx.db
       .insertInto("compute.flavor_access")

@@ -1,10 +1,5 @@
 import { fault } from "../../platform/fault/fault.ts"
 
-export const quotaProjectNotFound = fault(
-  "invalid",
-  "compute.quota.project_not_found",
-  (projectId: string) => `Project ID ${projectId} is not a valid project.`,
-)
 export const quotaBelowUsage = fault(
   "invalid",
   "compute.quota.below_usage",

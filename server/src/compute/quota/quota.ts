@@ -1,11 +1,11 @@
 // Limits of a project for servers and what belongs to them.
 import { Type } from "typebox"
-import { findProject } from "../../identity/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type DbOrTx, transact } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { getDefaultLimits, getLimits, lockQuota, resetLimits, setLimits } from "../../quota/index.ts"
-import { quotaBelowUsage, quotaProjectNotFound, userQuotaUnsupported } from "./faults.ts"
+import { checkProject, projectInvalid } from "../project.ts"
+import { quotaBelowUsage, userQuotaUnsupported } from "./faults.ts"
 import { completeLimits, configuredQuota, type QuotaLimits, quotaResources } from "./resources.ts"
 import { countQuotaUsage } from "./usage.ts"
 
@@ -14,12 +14,6 @@ const service = "compute"
 const ProjectId = Type.String({ minLength: 1, maxLength: 255 })
 const UserId = Type.Union([Type.String(), Type.Null()])
 
-async function checkProject(ctx: Ctx, projectId: string): Promise<void> {
-  // A caller's own project needs no look: its token says that it is there.
-  if (projectId === ctx.caller.projectId) return
-  if (!(await findProject(ctx, projectId))) throw quotaProjectNotFound(projectId)
-}
-
 export async function limitsOfProject(ctx: Ctx, db: DbOrTx, projectId: string): Promise<QuotaLimits> {
   return completeLimits(await getLimits(db, { projectId, service }), configuredQuota(ctx.config.compute))
 }
@@ -27,7 +21,7 @@ export async function limitsOfProject(ctx: Ctx, db: DbOrTx, projectId: string): 
 export const showQuota = operation({
   name: "compute.quota.get",
   input: Type.Object({ projectId: ProjectId }),
-  faults: [quotaProjectNotFound],
+  faults: [projectInvalid],
   authorize: (_ctx, { projectId }) => [[`${rules}:show`, { project_id: projectId }]],
   run: async (ctx, { projectId }) => {
     await checkProject(ctx, projectId)
@@ -52,7 +46,7 @@ export const showQuotaDetail = operation({
   name: "compute.quota.get_detail",
   /** With a user: what that user uses of the project's limits. */
   input: Type.Object({ projectId: ProjectId, userId: UserId }),
-  faults: [quotaProjectNotFound],
+  faults: [projectInvalid],
   authorize: (_ctx, { projectId }) => [[`${rules}:detail`, { project_id: projectId }]],
   run: async (ctx, { projectId, userId }) => {
     await checkProject(ctx, projectId)
@@ -63,7 +57,7 @@ export const showQuotaDetail = operation({
 export const showDefaultQuota = operation({
   name: "compute.quota.get_defaults",
   input: Type.Object({ projectId: ProjectId }),
-  faults: [quotaProjectNotFound],
+  faults: [projectInvalid],
   authorize: (_ctx, { projectId }) => [[`${rules}:defaults`, { project_id: projectId }]],
   run: async (ctx, { projectId }) => {
     await checkProject(ctx, projectId)
@@ -86,7 +80,7 @@ export const updateQuota = operation({
     limits: Type.Unsafe<Partial<QuotaLimits>>(NewLimits),
     isForced: Type.Boolean(),
   }),
-  faults: [quotaProjectNotFound, quotaBelowUsage, userQuotaUnsupported],
+  faults: [projectInvalid, quotaBelowUsage, userQuotaUnsupported],
   authorize: (_ctx, { projectId }) => [[`${rules}:update`, { project_id: projectId }]],
   run: async (ctx, { projectId, userId, limits, isForced }) => {
     if (userId !== null) throw userQuotaUnsupported()

@@ -18,6 +18,7 @@ import { atLeast, type Microversion } from "../../../platform/http/microversion.
 import { pageUrl, readPage } from "../../../platform/http/paging.ts"
 import { queryInteger, queryText } from "../../../platform/http/query.ts"
 import { type Route, reply, route, type WireRequest } from "../../../platform/http/wire.ts"
+import { checkQueryNames } from "./query-names.ts"
 
 const sortKeys = Object.fromEntries(
   [
@@ -93,7 +94,10 @@ function sizeFilter(req: WireRequest, name: string): number | undefined {
   return queryInteger(req.query, name)
 }
 
+const listParameters = ["limit", "marker", "is_public", "minRam", "minDisk", "sort_key", "sort_dir"]
+
 async function list(ctx: Ctx, req: WireRequest, isDetail: boolean) {
+  checkQueryNames(req, listParameters)
   const page = readPage(req.query, {
     sortKeys,
     defaultSorts: [{ key: "flavorid", direction: "asc" }],

@@ -10,6 +10,7 @@ import { atLeast, type Microversion } from "../../../platform/http/microversion.
 import { pageUrl } from "../../../platform/http/paging.ts"
 import { queryInteger, queryText } from "../../../platform/http/query.ts"
 import { type Route, reply, route, type WireRequest } from "../../../platform/http/wire.ts"
+import { checkQueryNames } from "./query-names.ts"
 
 function viewBrief(version: Microversion, keypair: Keypair) {
   return {
@@ -80,6 +81,7 @@ async function create(ctx: Ctx, req: WireRequest<CreateBody>) {
 }
 
 async function list(ctx: Ctx, req: WireRequest) {
+  checkQueryNames(req, ["user_id", "limit", "marker"])
   const isPaged = atLeast(req.version, "2.35")
   const limit = isPaged ? (queryInteger(req.query, "limit", { min: 0 }) ?? null) : null
   const found = await listKeypairs(ctx, {
