@@ -1,0 +1,126 @@
+// What users see when a host, a guest or the cloud itself fails.
+import assert from "node:assert/strict"
+import { mkdtemp, rm } from "node:fs/promises"
+import { request } from "node:http"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { test } from "node:test"
+import { sql } from "kysely"
+import { reconcileMachines } from "../src/compute/host/machines.reconciler.ts"
+import { serveMetadata } from "../src/compute/index.ts"
+import { eventually } from "../src/platform/clock/clock.ts"
+import { startServerCloud } from "./server-cloud.ts"
+
+test("a server that no host can start is in error, says why, and leaves nothing", async () => {
+  await using c = await startServerCloud()
+  c.cloud.hypervisor.setControl({ fail: { operation: "ensure", at: 1, times: 100 } })
+  const id = await c.create()
+  const server = await c.reaches(id, "ERROR")
+  assert.match(server.fault.message, /No valid host was found/)
+  assert.equal(server.fault.code, 500)
+  const { db } = c.cloud.database
+  const left = await sql`select from placement.allocation where consumer_id = ${id}
+    union all select from network.port where device_id = ${id}`.execute(db)
+  assert.equal(left.rows.length, 0)
+  const refused = await c.act(id, { "os-stop": null })
+  assert.equal(refused.status, 409)
+  assert.equal((await c.call("DELETE", `/servers/${id}`)).status, 204)
+  await c.isGone(id)
+})
+
+test("a guest that is killed or switched off from within shows as shut off", async () => {
+  await using c = await startServerCloud()
+  const [killed, off] = [await c.create(), await c.create()]
+  for (const id of [killed, off]) await c.reaches(id, "ACTIVE")
+  c.cloud.hypervisor.losePower([killed])
+  c.cloud.hypervisor.guestPowersOff(off)
+  for (const id of [killed, off]) await c.reaches(id, "SHUTOFF")
+  await c.act(killed, { "os-start": null })
+  await c.reaches(killed, "ACTIVE")
+})
+
+test("a machine that no server wants is removed", async () => {
+  await using c = await startServerCloud()
+  const id = await c.create()
+  await c.reaches(id, "ACTIVE")
+  await sql`delete from compute.server where id = ${id}`.execute(c.cloud.database.db)
+  const status = await reconcileMachines(c.cloud.cloud.platform, new AbortController().signal)
+  assert.equal(status.destroyed, 1)
+  const again = await reconcileMachines(c.cloud.cloud.platform, new AbortController().signal)
+  assert.deepEqual([again.destroyed, again.unreachable], [0, 0])
+})
+
+test("a delete in the middle of a creation wins, and nothing is left", async () => {
+  await using c = await startServerCloud()
+  c.cloud.hypervisor.setControl({ delayMs: 200 })
+  const ids = await Promise.all(Array.from({ length: 5 }, () => c.create()))
+  for (const id of ids) assert.equal((await c.call("DELETE", `/servers/${id}`)).status, 204)
+  for (const id of ids) await c.isGone(id)
+  const { db } = c.cloud.database
+  await eventually("nothing left", async () => {
+    const left = await sql`select from placement.allocation where consumer_id = any(${ids}::uuid[])
+      union all select from network.port where device_id = any(${ids}::text[])`.execute(db)
+    const running = await sql`select from engine.saga where state not in ('done', 'unwound')`.execute(db)
+    return left.rows.length === 0 && running.rows.length === 0
+  })
+})
+
+test("a cloud that stops in the middle of creations finishes them when it is back", async () => {
+  const first = await startServerCloud()
+  first.cloud.hypervisor.setControl({ delayMs: 300 })
+  const ids = await Promise.all(Array.from({ length: 8 }, () => first.create()))
+  await first.cloud.stop()
+  await using second = await startServerCloud({ continueFrom: first.cloud })
+  for (const id of ids) await second.reaches(id, "ACTIVE")
+  const { body } = await second.call("GET", "/servers/detail")
+  assert.equal(body.servers.length, 8)
+})
+
+function read(socketPath: string, path: string, headers: Record<string, string>) {
+  return new Promise<{ status: number; body: string }>((resolve, reject) => {
+    request({ socketPath, path, headers, agent: false }, (response) => {
+      let body = ""
+      response.setEncoding("utf8").on("data", (text: string) => {
+        body += text
+      })
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, body }))
+    })
+      .on("error", reject)
+      .end()
+  })
+}
+
+test("the metadata service knows a guest by its address and network", async () => {
+  await using c = await startServerCloud()
+  const key = await c.call("POST", "/os-keypairs", {
+    keypair: { name: "mine", type: "ssh", public_key: sshKey },
+  })
+  assert.ok(key.status < 300, JSON.stringify(key.body))
+  const userData = Buffer.from("#!/bin/sh\ntrue\n").toString("base64")
+  const id = await c.create({ name: "meta", key_name: "mine", user_data: userData, config_drive: true })
+  const server = await c.reaches(id, "ACTIVE")
+  const [nic] = (await c.call("GET", `/servers/${id}/os-interface`)).body.interfaceAttachments
+  const dir = await mkdtemp(join(tmpdir(), "kumoi-metadata-"))
+  try {
+    await using _service = await serveMetadata(c.cloud.cloud.platform, { socketPath: join(dir, "s") })
+    const headers = {
+      "x-forwarded-for": server.addresses.private[0].addr,
+      "x-kumoi-network-id": nic.net_id,
+    }
+    const get = (path: string, h: Record<string, string> = headers) => read(join(dir, "s"), path, h)
+    const data = JSON.parse((await get("/openstack/latest/meta_data.json")).body)
+    assert.equal(data.uuid, id)
+    assert.equal(data.public_keys.mine, sshKey)
+    assert.equal((await get("/openstack/latest/user_data")).body, "#!/bin/sh\ntrue\n")
+    assert.equal((await get("/latest/meta-data/local-ipv4")).body, headers["x-forwarded-for"])
+    const network = JSON.parse((await get("/openstack/latest/network_data.json")).body)
+    assert.equal(network.links[0].ethernet_mac_address, nic.mac_addr)
+    assert.equal((await get("/nothing")).status, 404)
+    assert.equal((await get("/latest/", { ...headers, "x-forwarded-for": "192.0.2.99" })).status, 404)
+    assert.equal((await get("/latest/", { "x-forwarded-for": headers["x-forwarded-for"] })).status, 404)
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+})
+
+const sshKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJp0lLb5ZQYbQ2W0h9Q6mYy0hQe6C0V2r3yYwU1S0rXk test@kumoi"
