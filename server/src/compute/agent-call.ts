@@ -1,6 +1,8 @@
 // Commands to the agent of a host. Every command that changes something carries the fence (ADR 9).
 import { type AgentCommands, agentTopic } from "../agent/protocol.ts"
 import type { Platform } from "../platform/context/context.ts"
+import { Fault } from "../platform/fault/fault.ts"
+import { isHostReachable } from "./host/reachable.ts"
 
 type Method = keyof AgentCommands
 
@@ -26,3 +28,21 @@ export async function callAgent<M extends Method>(
   // The agent answers in the types of the protocol that both sides import.
   return answer as AgentCommands[M]["result"]
 }
+
+/**
+ * For undoing: removes the machine of this task. A later task that has been to the host already has decided
+ * what is there, so nothing of this one is left; a host that is down is cleaned when it is back.
+ */
+export async function undoMachine(
+  platform: Platform,
+  host: string | undefined,
+  command: AgentCommands["vm.destroy"]["args"],
+): Promise<void> {
+  if (host === undefined || !(await isHostReachable(platform, host))) return
+  try {
+    await callAgent(platform, host, "vm.destroy", command)
+  } catch (error) {
+    if (!(error instanceof Fault && error.code === staleFence)) throw error
+  }
+}
+const staleFence = "agent.fence.stale"

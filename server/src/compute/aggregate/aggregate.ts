@@ -42,7 +42,9 @@ export interface ZoneFacts {
   servers: number
 }
 
-/** Why the aggregate may not have these metadata, or null when it may. A host has one zone, and its servers keep theirs. */
+/**
+ * Why the aggregate may not have these metadata, or null when it may. A host has one zone, and its servers keep theirs.
+ */
 export function zoneChangeRefusal(
   aggregate: Aggregate,
   changes: MetadataChanges,

@@ -98,7 +98,8 @@ export async function selectZoneFacts(tx: Tx, aggregateId: number, hosts: string
     select
       array(select distinct a.metadata->>'availability_zone'
         from compute.aggregate a join compute.aggregate_host h on h.aggregate_id = a.id
-        where h.host = any(${hosts}::text[]) and a.id <> ${aggregateId} and a.metadata ? 'availability_zone') as "otherZones",
+        where h.host = any(${hosts}::text[]) and a.id <> ${aggregateId}
+          and a.metadata ? 'availability_zone') as "otherZones",
       (select count(*) from compute.server where host = any(${hosts}::text[]) and deleted_at is null) as servers
   `.execute(tx)
   return found.rows[0] ?? { otherZones: [], servers: 0 }

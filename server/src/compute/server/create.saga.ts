@@ -3,9 +3,8 @@
 import { type SagaFailure, type StepContext, saga } from "../../engine/saga/saga.ts"
 import { releaseAllocation } from "../../placement/index.ts"
 import { transact } from "../../platform/db/database.ts"
-import { callAgent } from "../agent-call.ts"
+import { callAgent, undoMachine } from "../agent-call.ts"
 import { noValidHost } from "../faults.ts"
-import { isHostReachable } from "../host/reachable.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { scheduleServer } from "../schedule/schedule.ts"
 import { ensurePorts, releasePorts } from "./networking.ts"
@@ -71,10 +70,8 @@ export const createServerSaga = saga<CreateParams>("compute.server.create", 1)
       )
     },
     undo: async (s) => {
-      const host = s.out.schedule?.host
-      if (!host || !(await isHostReachable(s.ctx, host))) return
       const fence = { generation: s.params.generation, fence: s.fence }
-      await callAgent(s.ctx, host, "vm.destroy", { serverId: s.params.serverId, fence })
+      await undoMachine(s.ctx, s.out.schedule?.host, { serverId: s.params.serverId, fence })
     },
     timeoutMs: 900_000,
   })

@@ -6,9 +6,8 @@ import { type StepContext, saga } from "../../engine/saga/saga.ts"
 import { discardImage, storeImageFile } from "../../image/index.ts"
 import { releaseAllocation } from "../../placement/index.ts"
 import { transact } from "../../platform/db/database.ts"
-import { callAgent } from "../agent-call.ts"
+import { callAgent, undoMachine } from "../agent-call.ts"
 import { serverNotReady } from "../faults.ts"
-import { isHostReachable } from "../host/reachable.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { scheduleServer } from "../schedule/schedule.ts"
 import { snapshotPath } from "./create-image.saga.ts"
@@ -122,9 +121,8 @@ export const unshelveServerSaga = saga<UnshelveParams>("compute.server.unshelve"
       await discardImage(ctx, params.imageId)
     },
     undo: async (s) => {
-      const host = s.out.schedule?.host
-      if (!host || !(await isHostReachable(s.ctx, host))) return
-      await callAgent(s.ctx, host, "vm.destroy", { serverId: s.params.serverId, fence: fenceOf(s) })
+      const command = { serverId: s.params.serverId, fence: fenceOf(s) }
+      await undoMachine(s.ctx, s.out.schedule?.host, command)
       const server = await heldServer(s.ctx, s.params).catch(() => null)
       if (server) await unbindPorts(s.ctx, server)
     },
