@@ -61,8 +61,9 @@ async function main(argv: string[]): Promise<number> {
   return await (await command.load())(args)
 }
 
+let exitCode = 1
 try {
-  process.exitCode = await main(process.argv.slice(2))
+  exitCode = await main(process.argv.slice(2))
 } catch (error) {
   const isExpected =
     error instanceof Fault ||
@@ -70,5 +71,6 @@ try {
   process.stderr.write(
     `kumoi: ${isExpected && error instanceof Error ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
   )
-  process.exitCode = 1
 }
+// Explicitly: after a failed start, handles of half-made parts must not keep the process.
+process.exit(exitCode)

@@ -6,8 +6,8 @@ import { join } from "node:path"
 import { newestCloudKernel, probeAccelerator } from "../agent/hypervisor/qemu/accelerator.ts"
 import { systemClock } from "../platform/clock/clock.ts"
 import { describeError } from "../platform/fault/fault.ts"
+import { probeNetwork } from "./engines/ovn-probe.ts"
 import { hasPostgresBinaries } from "./engines/postgres.ts"
-import { probeNetwork } from "./engines/probe.ts"
 import { dataDirOf, dataOption, helpText, type OptionSpecs, readOptions } from "./options.ts"
 import { installCommand } from "./packages.ts"
 import { missingForRealCloud } from "./plan.ts"
@@ -128,7 +128,13 @@ async function accelerator(dataDir: string): Promise<Finding> {
 
 async function network(): Promise<Finding[]> {
   try {
-    return await probeNetwork()
+    const { checks } = await probeNetwork()
+    return checks.map((check) => ({
+      what: check.name,
+      state: check.isOk ? (check.fix === null ? "good" : "limited") : "missing",
+      text: check.message,
+      fix: check.fix,
+    }))
   } catch (error) {
     return [{ what: "network", state: "limited", text: `probing failed: ${describeError(error)}`, fix: null }]
   }

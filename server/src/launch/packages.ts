@@ -13,7 +13,7 @@ export const enginePackages = {
   qemu: [
     { name: "qemu-system-x86", why: "runs the machines" },
     { name: "qemu-utils", why: "makes and inspects disk images" },
-    { name: "xorriso", why: "makes config drives" },
+    { name: "genisoimage", why: "makes config drives" },
   ],
   guest: [
     { name: "linux-image-cloud-amd64", why: "kernel of the small guest image" },

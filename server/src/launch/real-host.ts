@@ -18,11 +18,11 @@ import { systemClock } from "../platform/clock/clock.ts"
 import type { Logger } from "../platform/log/log.ts"
 import type { Supervisor } from "../platform/supervise/supervisor.ts"
 import type { CloudDir } from "./cloud-dir.ts"
-import { datapathType } from "./engines/datapath.ts"
 import { metadataProxyEngine } from "./engines/haproxy-metadata.ts"
 import { ovnEngines } from "./engines/ovn.ts"
 import { setUpNetworkHost } from "./engines/ovn-host.ts"
 import { integrationBridge } from "./engines/ovn-paths.ts"
+import { probeDatapath } from "./engines/ovn-probe.ts"
 import type { StartPlan } from "./plan.ts"
 
 export interface HostParts {
@@ -38,12 +38,12 @@ export interface HostOptions {
   log: Logger
   host: string
   hostIp: string
+  /** Gateway of the public network with its prefix length. */
+  publicAddress: string
   say: (line: string) => void
 }
 
 export const physicalNetwork = "public"
-/** Gateway of the public network; the network service's seed uses the same. */
-export const publicAddress = "172.24.4.1/24"
 
 export async function startHostParts(options: HostOptions): Promise<HostParts> {
   const network = options.plan.network === "ovn" ? await startOvn(options) : fakeNetwork()
@@ -68,14 +68,14 @@ function fakeNetwork(): NetworkParts {
 async function startOvn(options: HostOptions): Promise<NetworkParts> {
   const { dir, log, supervisor, host, plan } = options
   const { cloudId } = dir.facts
-  const paths = await setUpNetworkHost({ cloudId, publicAddresses: [publicAddress], log })
+  const paths = await setUpNetworkHost({ cloudId, publicAddresses: [options.publicAddress], log })
   const engines = ovnEngines({
     paths,
     databaseDir: join(dir.path, "ovn"),
     logDir: dir.logDir,
     hostId: host,
     physicalNetwork,
-    datapathType: await datapathType(),
+    datapathType: await probeDatapath(),
   })
   for (const engine of engines) await supervisor.start(engine)
   const common = { switchSocket: paths.switchSocket, integrationBridge, netns: paths.netns }

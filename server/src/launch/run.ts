@@ -2,6 +2,7 @@
 import { hostname } from "node:os"
 import { join } from "node:path"
 import { type Cloud, startCloud } from "../main.ts"
+import { type Config, loadConfig } from "../platform/config/config.ts"
 import { identifyProcess, processMemoryBytes } from "../platform/exec/process.ts"
 import { createLogger, type Logger } from "../platform/log/log.ts"
 import { Supervisor } from "../platform/supervise/supervisor.ts"
@@ -22,6 +23,7 @@ import { postgresEngine, postgresUrl } from "./engines/postgres.ts"
 import { guestImage } from "./guest-image.ts"
 import { removeLeftovers } from "./leftovers.ts"
 import { planStart, type StartPlan } from "./plan.ts"
+import { choosePublicNetwork } from "./public-network.ts"
 import { type HostParts, startHostParts } from "./real-host.ts"
 import type { CloudStatus } from "./status.ts"
 import type { UpOptions } from "./up-options.ts"
@@ -78,7 +80,7 @@ export async function runCloud(options: UpOptions, say: (line: string) => void):
 }
 
 async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
-  const { dir, plan, say, supervisor, log } = run
+  const { dir, plan, say, log } = run
   const state: MainState = {
     identity: mustIdentify(),
     url: run.url,
@@ -91,16 +93,21 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
   stack.defer(() => removeMainState(dir))
   if (plan.hint) say(plan.hint)
   const host = hostname()
+  const base = { dataDir: dir.path, publicUrl: run.url, region, host }
+  const sources = { configFile: run.options.configFile, env: process.env }
+  const config = loadConfig({ file: sources.configFile, env: sources.env, base: base as Config })
+  const publicNetwork =
+    plan.network === "ovn" ? await choosePublicNetwork(dir, config) : { address: "", overrides: {} }
   const [databaseUrl, parts, image] = await Promise.all([
     startDatabase(run),
-    startHost(run, host),
+    startHost(run, host, publicNetwork.address),
     guestImage({ plan, dir, log, say }),
   ])
   say("starting the control plane")
   const cloud = await startCloud({
-    base: { dataDir: dir.path, publicUrl: run.url, region, host },
-    configFile: run.options.configFile,
-    env: process.env,
+    base,
+    ...sources,
+    overrides: publicNetwork.overrides,
     databaseUrl,
     log,
     passwords: readOrMakePasswords(dir.path),
@@ -115,7 +122,6 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
   writeCredentials(dir.path, { url: run.url, region, passwords: readOrMakePasswords(dir.path) })
   writeJson(join(dir.path, "endpoint.json"), { url: run.url, region }, 0o644)
   writeMainState(dir, { ...state, isReady: true })
-  supervisor.status()
   return cloud
 }
 
@@ -135,10 +141,10 @@ async function startDatabase(run: Run): Promise<string> {
   return postgresUrl(socketDir)
 }
 
-async function startHost(run: Run, host: string): Promise<HostParts> {
+async function startHost(run: Run, host: string, publicAddress: string): Promise<HostParts> {
   const { plan, dir, supervisor, log, say } = run
   if (plan.network === "ovn") say("starting the network (Open vSwitch, OVN)")
-  return await startHostParts({ plan, dir, supervisor, log, host, hostIp: "127.0.0.1", say })
+  return await startHostParts({ plan, dir, supervisor, log, host, hostIp: "127.0.0.1", publicAddress, say })
 }
 
 /** The promise of `up`: when it returns, an authenticated request works. */

@@ -1,5 +1,5 @@
 // A process is identified by pid AND start time: pids are reused, the pair is not (until a reboot, see bootId).
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { eventually } from "../clock/clock.ts"
 
 export interface ProcessIdentity {
@@ -17,6 +17,7 @@ export function bootId(): string {
 
 interface Stat {
   state: string
+  parentPid: number
   startTicks: number
 }
 
@@ -25,7 +26,7 @@ function readStat(pid: number): Stat | undefined {
     const text = readFileSync(`/proc/${pid}/stat`, "utf8")
     // The name in parentheses may hold anything, so count the fields from its end.
     const fields = text.slice(text.lastIndexOf(")") + 2).split(" ")
-    return { state: fields[0] ?? "?", startTicks: Number(fields[19]) }
+    return { state: fields[0] ?? "?", parentPid: Number(fields[1]), startTicks: Number(fields[19]) }
   } catch {
     return undefined
   }
@@ -69,6 +70,19 @@ export async function endProcess(
     signalProcess(identity, "SIGKILL")
     await eventually(`process ${identity.pid} to be gone`, gone, { timeoutMs: 5_000 })
   }
+}
+
+/** The process and all its descendants. */
+export function processTree(pid: number): number[] {
+  const children = new Map<number, number[]>()
+  for (const name of readdirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue
+    const parent = readStat(Number(name))?.parentPid
+    if (parent !== undefined) children.set(parent, [...(children.get(parent) ?? []), Number(name)])
+  }
+  const found = [pid]
+  for (const at of found) found.push(...(children.get(at) ?? []))
+  return found
 }
 
 /** Proportional set size in bytes; 0 when it cannot be read. */

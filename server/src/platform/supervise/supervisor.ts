@@ -13,6 +13,7 @@ import {
   isProcessAlive,
   type ProcessIdentity,
   processMemoryBytes,
+  processTree,
 } from "../exec/process.ts"
 import type { Logger } from "../log/log.ts"
 
@@ -238,7 +239,7 @@ export class Supervisor {
       pid: entry.identity?.pid ?? null,
       since: entry.since?.toISOString() ?? null,
       restarts: entry.restarts,
-      memoryBytes: entry.identity ? processMemoryBytes(entry.identity.pid) : 0,
+      memoryBytes: entry.identity ? treeMemoryBytes(entry.identity.pid) : 0,
       lastError: entry.lastError,
       logFile: entry.spec.logFile,
     }))
@@ -293,6 +294,11 @@ async function ready(spec: EngineSpec, timeoutMs: number): Promise<boolean> {
   } catch {
     return false
   }
+}
+
+/** With its children: PostgreSQL and HAProxy work in processes of their own. */
+function treeMemoryBytes(pid: number): number {
+  return processTree(pid).reduce((sum, each) => sum + processMemoryBytes(each), 0)
 }
 
 function tail(path: string): string {
