@@ -55,9 +55,10 @@ export class World implements AsyncDisposable {
 
 export const worldSteps = ["disk", "port", "machine", "finish"]
 
-/** Four steps that each put a thing into the world; the marks `finished` and `given-up` say how it ended. */
-export function worldSaga(world: World, name = "test.world.make") {
+/** Four steps that each put a thing into the world; `given-up` is there when it has unwound. */
+export function worldSaga(world: World, beforePut: (step: string) => void = () => {}) {
   const put = (step: string) => async (s: { params: WorldParams; fence: number }) => {
+    beforePut(step)
     await world.put(`${s.params.resource}/${step}`, true, s.fence)
     if (s.params.failAt === step) throw new Error(`told to fail at ${step}`)
     return { step }
@@ -65,7 +66,7 @@ export function worldSaga(world: World, name = "test.world.make") {
   const remove = (step: string) => async (s: { params: WorldParams; fence: number }) => {
     await world.put(`${s.params.resource}/${step}`, false, s.fence)
   }
-  return saga<WorldParams>(name, 1)
+  return saga<WorldParams>("test.world.make", 1)
     .step("disk", { do: put("disk"), undo: remove("disk") })
     .step("port", { do: put("port"), undo: remove("port") })
     .step("machine", { do: put("machine"), undo: remove("machine") })
