@@ -33,8 +33,8 @@ export function totpCode(secret: Buffer, timeSeconds: number): string {
 /** The code of this half minute, or of the one before for clocks that are behind. */
 export function isTotpCode(secret: Buffer, code: string, timeSeconds: number): boolean {
   const given = Buffer.from(code)
-  return [0, 1].some((windows) => {
-    const wanted = Buffer.from(totpCode(secret, timeSeconds - windows * periodSeconds))
+  return [0, periodSeconds].some((earlier) => {
+    const wanted = Buffer.from(totpCode(secret, Math.max(0, timeSeconds - earlier)))
     return wanted.length === given.length && timingSafeEqual(wanted, given)
   })
 }

@@ -1,7 +1,7 @@
 // Fernet keys as files, in Keystone's layout: `0` is staged (it opens messages and will sign next), the highest
 // number signs, the others only open what they signed earlier. Every API process of the machine reads them.
 import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs"
-import { chmod, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises"
+import { chmod, mkdir, open, readdir, rename, rm, stat, utimes } from "node:fs/promises"
 import { join } from "node:path"
 import type { Clock } from "../../platform/clock/clock.ts"
 import { decryptFernet, encryptFernet, type FernetKey, newFernetKeyText, parseFernetKey } from "./fernet.ts"
@@ -108,12 +108,16 @@ async function rotateKeys({ directory, clock, messageLifetimeMs }: KeyRingOption
   await ensureKeys(directory)
   const numbers = keyNumbers(await readdir(directory))
   const primary = numbers[0] ?? 0
-  await rename(join(directory, "0"), join(directory, String(primary + 1)))
+  const now = clock.now()
+  const next = join(directory, String(primary + 1))
+  await rename(join(directory, "0"), next)
+  await utimes(next, now, now)
   await writeKey(join(directory, "0"))
-  // Key n signed until n+1 took its place, which is when the file n+1 was renamed (its ctime).
-  const nowMs = clock.now().getTime()
+  // Key n signed until n+1 took its place, which is the time of the file n+1.
+  const retired: number[] = []
   for (const n of numbers.filter((number) => number > 0)) {
     const successor = await stat(join(directory, String(n + 1))).catch(() => null)
-    if (successor && nowMs - successor.ctimeMs > messageLifetimeMs) await rm(join(directory, String(n)))
+    if (successor && now.getTime() - successor.mtimeMs > messageLifetimeMs) retired.push(n)
   }
+  for (const n of retired) await rm(join(directory, String(n)))
 }
