@@ -52,6 +52,7 @@ export interface CloudDir {
   readonly logDir: string
   /** Where PostgreSQL lies: below `path`, or under /var/lib when its user cannot reach that. */
   readonly postgresDir: string
+  readonly postgresSocketDir: string
 }
 
 /** Opens the data directory, making what is missing. */
@@ -65,10 +66,13 @@ export function openCloudDir(
   const logDir = join(path, "log")
   mkdirSync(runDir, { recursive: true, mode: 0o711 })
   mkdirSync(logDir, { recursive: true, mode: 0o711 })
-  const inside = join(path, "postgres")
-  const outside = `/var/lib/kumoi-${facts.cloudId}/postgres`
-  const postgresDir = existsSync(outside) || !options.canPostgresReach(path) ? outside : inside
-  return { path, facts, runDir, logDir, postgresDir }
+  // PostgreSQL's user must be able to walk to its files; not so below a private home or temporary directory.
+  const outside = `/var/lib/kumoi-${facts.cloudId}`
+  const isOutside = existsSync(join(outside, "postgres")) || !options.canPostgresReach(path)
+  const postgresDir = join(isOutside ? outside : path, "postgres")
+  const postgresSocketDir = join(isOutside ? outside : runDir, isOutside ? "run" : "postgres")
+  if (isOutside) mkdirSync(outside, { recursive: true, mode: 0o711 })
+  return { path, facts, runDir, logDir, postgresDir, postgresSocketDir }
 }
 
 /** What a cloud left outside its directory; for `down --purge`. */

@@ -128,7 +128,7 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
 async function startDatabase(run: Run): Promise<string> {
   const { dir, plan, options } = run
   run.say("starting PostgreSQL")
-  const socketDir = join(dir.runDir, "postgres")
+  const socketDir = dir.postgresSocketDir
   await run.supervisor.start(
     await postgresEngine({
       dataDir: dir.postgresDir,
