@@ -55,6 +55,9 @@ export async function startHostParts(options: HostOptions): Promise<HostParts> {
   }
 }
 
+/** What a simulated host claims to have: more than API work asks for, as Nova's fake driver does. */
+const fakeCapacity = { vcpus: 1_000, ramMib: 800_000, diskGib: 600_000 }
+
 interface NetworkParts {
   driver: NetworkDriver
   ports: PortPlugger
@@ -106,7 +109,9 @@ async function makeHypervisor(options: HostOptions, ports: PortPlugger): Promise
   const { dir, host, hostIp, log, plan } = options
   const directories = agentDirectories(dir.path)
   const clock = systemClock
-  if (plan.hypervisor === "fake") return new FakeHypervisor({ host, hostIp, dir: directories.fake, clock })
+  if (plan.hypervisor === "fake") {
+    return new FakeHypervisor({ host, hostIp, dir: directories.fake, clock, capacity: fakeCapacity })
+  }
   options.say("looking whether this machine accelerates guests (KVM)")
   const { accelerator, reason } = await probeAccelerator({ stateFile: directories.accelerator, clock })
   options.say(accelerator === "kvm" ? "guests run on KVM" : `guests run by emulation (tcg): ${reason}`)
