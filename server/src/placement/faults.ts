@@ -47,7 +47,7 @@ export const generationConflict = fault(
   "placement.provider.generation_conflict",
   (id: string, given: number, actual: number) =>
     `resource provider generation conflict for provider ${id}: actual: ${actual}, given: ${given}. ` +
-    "The resource provider's generation already changed. Please update the generation and try again.",
+    "Resource provider's generation already changed. Please update the generation and try again.",
 )
 
 export const inventoryNotFound = fault(
@@ -89,7 +89,7 @@ export const inventoryInUse = fault(
 export const resourceClassUnknown = fault(
   "invalid",
   "placement.resource_class.unknown",
-  (names: string) => `Unknown resource class in request: No such resource class ${names}.`,
+  (where: string, names: string) => `${where}: No such resource class ${names}.`,
 )
 
 export const resourceClassNotFound = fault(
@@ -152,6 +152,12 @@ export const allocationNotFound = fault(
   "not_found",
   "placement.allocation.not_found",
   (consumer: string) => `No allocations for consumer '${consumer}'`,
+)
+
+export const reshapeProviderUnknown = fault(
+  "invalid",
+  "placement.reshaper.provider_unknown",
+  (provider: string) => `Resource provider ${provider} in inventories not found.`,
 )
 
 export const allocationProviderUnknown = fault(

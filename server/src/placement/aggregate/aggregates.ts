@@ -50,6 +50,6 @@ export const setProviderAggregates = operation({
         insert into placement.provider_aggregate (provider_id, aggregate_id)
         select distinct ${before.id}::uuid, unnest(${aggregateIds}::uuid[])`.execute(tx)
       const provider = generation === null ? before : await raiseGeneration(tx, before.id)
-      return { provider, aggregateIds: await readAggregates(tx, before.id) }
+      return { provider, aggregateIds: [...new Set(aggregateIds)] }
     }),
 })

@@ -12,6 +12,7 @@ import {
   inventoryInUse,
   inventoryInvalid,
   providerNotFound,
+  reshapeProviderUnknown,
   resourceClassUnknown,
 } from "../faults.ts"
 import {
@@ -21,7 +22,7 @@ import {
   upsertInventories,
 } from "../inventory/inventories.ts"
 import type { Provider } from "../provider/provider.ts"
-import { getProvider, lockProviderAt, raiseGeneration } from "../provider/store.ts"
+import { findProvider, getProvider, lockProviderAt, raiseGeneration } from "../provider/store.ts"
 import { checkResourceClasses } from "../resource-class/classes.ts"
 import { releaseAllocation } from "./claim.ts"
 import { ConsumerAllocations, writeAllocations } from "./write.ts"
@@ -157,18 +158,20 @@ export const reshape = operation({
     ),
     consumers: Type.Array(ConsumerAllocations),
   }),
-  faults: [...writeFaults, generationConflict, inventoryInUse, inventoryInvalid],
+  faults: [...writeFaults, reshapeProviderUnknown, generationConflict, inventoryInUse, inventoryInvalid],
   authorize: () => [["placement:reshaper:reshape", {}]],
   run: async (ctx, { inventories, consumers }): Promise<void> =>
     await transact(ctx.db, async (tx) => {
       const providers = Object.entries(inventories).sort(([a], [b]) => (a < b ? -1 : 1))
       for (const [providerId, wanted] of providers) {
+        if (!(await findProvider(tx, providerId))) throw reshapeProviderUnknown(providerId)
         await lockProviderAt(tx, providerId, wanted.generation)
-        await checkResourceClasses(tx, Object.keys(wanted.inventories))
+        await checkResourceClasses(tx, Object.keys(wanted.inventories), "malformed reshaper data")
         for (const [resourceClass, inventory] of Object.entries(wanted.inventories))
           checkInventory(providerId, resourceClass, inventory, true)
         // First only what is new: the old one must stay until nobody holds anything of it.
         await upsertInventories(tx, providerId, wanted.inventories)
+        await raiseGeneration(tx, providerId)
       }
       await writeAllocations(tx, consumers)
       for (const [providerId, wanted] of providers) {

@@ -139,11 +139,11 @@ async function lockConsumer(
 
 /** Adds nothing, takes nothing but what the consumer holds, keeping the sums. */
 async function giveBack(tx: Tx, consumerId: string): Promise<void> {
+  // Locked in one order by all, so that two that give back at once do not wait for each other.
   await sql`
-    update placement.resource_provider set generation = generation + 1, updated_at = now()
-    where id in (select p.id from placement.resource_provider p
-      where p.id in (select provider_id from placement.allocation where consumer_id = ${consumerId})
-      order by p.id for update)`.execute(tx)
+    select from placement.resource_provider
+    where id in (select provider_id from placement.allocation where consumer_id = ${consumerId})
+    order by id for update`.execute(tx)
   await sql`
     with gone as (
       delete from placement.allocation where consumer_id = ${consumerId}

@@ -33,6 +33,7 @@ export async function writeAllocations(tx: Tx, consumers: readonly ConsumerAlloc
   await checkResourceClasses(
     tx,
     wanted.map((w) => w.resourceClass),
+    "Unable to allocate inventory",
   )
   for (const consumer of inOrder) await lockConsumer(tx, consumer)
   const consumerIds = inOrder.map((c) => c.consumerId)
@@ -99,9 +100,11 @@ async function lockProviders(
   const known = new Set(locked.rows.map((row) => row.id))
   const missing = named.find((id) => !known.has(id.toLowerCase()))
   if (missing !== undefined) throw allocationProviderUnknown(missing)
+  // What only loses something keeps its generation, unless the consumer gives everything back.
+  const isAllGivenBack = wanted.length === 0
   await sql`
     update placement.resource_provider set generation = generation + 1, updated_at = now()
-    where id = any(${[...known]}::uuid[])`.execute(tx)
+    where id = any(${isAllGivenBack ? [...known] : named}::uuid[])`.execute(tx)
 }
 
 interface Room {

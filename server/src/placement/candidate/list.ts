@@ -38,6 +38,7 @@ export const listAllocationCandidates = operation({
     await checkResourceClasses(
       ctx.db,
       groups.flatMap((group) => Object.keys(group.resources)),
+      "Invalid resource class in resources parameter",
     )
     await checkTraits(ctx.db, [
       ...groups.flatMap((group) => [...group.requiredTraits.flat(), ...group.forbiddenTraits]),

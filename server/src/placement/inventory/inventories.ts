@@ -156,7 +156,7 @@ export const createInventory = operation({
     await transact(ctx.db, async (tx) => {
       const { id } = await lockProvider(tx, providerId)
       checkInventory(id, resourceClass, inventory, mayReserveAll)
-      await checkResourceClasses(tx, [resourceClass])
+      await checkResourceClasses(tx, [resourceClass], "Unknown resource class in inventory")
       if ((await readInventories(tx, id))[resourceClass]) throw inventoryExists(resourceClass, id)
       await upsertInventories(tx, id, { [resourceClass]: inventory })
       return { provider: await raiseGeneration(tx, id), inventory }
@@ -195,7 +195,7 @@ export const replaceInventories = operation({
       for (const [resourceClass, inventory] of Object.entries(input.inventories))
         checkInventory(id, resourceClass, inventory, input.mayReserveAll)
       const names = Object.keys(input.inventories)
-      await checkResourceClasses(tx, names)
+      await checkResourceClasses(tx, names, "Unknown resource class in inventory")
       await removeOtherInventories(tx, id, names)
       await upsertInventories(tx, id, input.inventories)
       return { provider: await raiseGeneration(tx, id), inventories: await readInventories(tx, id) }

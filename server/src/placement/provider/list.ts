@@ -28,7 +28,11 @@ export const listProviders = operation({
   faults: [resourceClassUnknown, traitUnknown],
   authorize: () => [["placement:resource_providers:list", {}]],
   run: async (ctx, input): Promise<Provider[]> => {
-    await checkResourceClasses(ctx.db, Object.keys(input.resources))
+    await checkResourceClasses(
+      ctx.db,
+      Object.keys(input.resources),
+      "Invalid resource class in resources parameter",
+    )
     await checkTraits(ctx.db, [...input.requiredTraits.flat(), ...input.forbiddenTraits])
     const where: RawBuilder<unknown>[] = [sql`true`]
     if (input.id !== undefined) where.push(isUuid(input.id) ? sql`p.id = ${input.id}` : sql`false`)

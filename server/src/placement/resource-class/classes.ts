@@ -13,8 +13,12 @@ import { standardResourceClasses } from "./standard.ts"
 
 const standard = new Set(standardResourceClasses)
 
-/** Throws for names that are no resource class. */
-export async function checkResourceClasses(db: DbOrTx, names: Iterable<string>): Promise<void> {
+/** Throws for names that are no resource class; `where` begins the sentence that says so. */
+export async function checkResourceClasses(
+  db: DbOrTx,
+  names: Iterable<string>,
+  where: string,
+): Promise<void> {
   const custom = [...new Set(names)].filter((name) => !standard.has(name))
   if (custom.length === 0) return
   const rows = await db
@@ -24,7 +28,7 @@ export async function checkResourceClasses(db: DbOrTx, names: Iterable<string>):
     .execute()
   const known = new Set(rows.map((row) => row.name))
   const unknown = custom.filter((name) => !known.has(name))
-  if (unknown.length > 0) throw resourceClassUnknown(unknown.sort().join(", "))
+  if (unknown.length > 0) throw resourceClassUnknown(where, unknown.sort().join(", "))
 }
 
 async function isResourceClass(db: DbOrTx, name: string): Promise<boolean> {

@@ -35,7 +35,7 @@ const unknownOwner = "00000000-0000-0000-0000-000000000000"
 
 function readConsumer(consumerId: string, body: ConsumerBody): ConsumerAllocations {
   if (!isUuid(consumerId))
-    throw invalid("consumer_uuid", `JSON does not validate: '${consumerId}' is not a UUID of a consumer.`)
+    throw invalid("consumer_uuid", `Malformed consumer_uuid: ${consumerId} is not a UUID.`)
   const entries: [string, MapEntry][] = Array.isArray(body.allocations)
     ? body.allocations.map((entry) => [entry.resource_provider.uuid, entry])
     : Object.entries(body.allocations)
@@ -69,7 +69,7 @@ export const allocationRoutes: Route[] = [
     handler: async (ctx, req) => {
       checkAccept(req)
       const held = await listConsumerAllocations(ctx, { consumerId: idOf(req) })
-      return answer(req, viewHeld(req, held), { now: ctx.clock.now() })
+      return answer(ctx, req, viewHeld(req, held))
     },
   }),
   route<ConsumerBody>({
@@ -119,7 +119,7 @@ export const allocationRoutes: Route[] = [
         allocations: Object.fromEntries(allocations),
         resource_provider_generation: held.provider.generation,
       }
-      return answer(req, body, { now: ctx.clock.now() })
+      return answer(ctx, req, body)
     },
   }),
   route<{

@@ -9,8 +9,8 @@ import { invalid } from "../../../platform/fault/fault.ts"
 import { atLeast } from "../../../platform/http/microversion.ts"
 import { queryAll } from "../../../platform/http/query.ts"
 import { type Route, route, type WireRequest } from "../../../platform/http/wire.ts"
-import { queryValueBad, queryValueMissing } from "./faults.ts"
-import { checkQuery, one, readMemberOf, readResources, readTraits, readUuid } from "./query.ts"
+import { queryKeyTwice, queryValueBad, queryValueMissing } from "./faults.ts"
+import { checkQuery, first, one, readMemberOf, readResources, readTraits, readUuid } from "./query.ts"
 import { answer, checkAccept } from "./reply.ts"
 
 export const candidateRoutes: Route[] = [
@@ -27,7 +27,7 @@ async function list(ctx: Ctx, req: WireRequest): Promise<unknown> {
   checkAccept(req)
   checkParameters(req)
   const groups = readGroups(req)
-  const policy = one(req, "group_policy")
+  const policy = first(req, "group_policy")
   if (policy !== undefined && policy !== "none" && policy !== "isolate")
     throw invalid(
       "group_policy",
@@ -52,7 +52,7 @@ async function list(ctx: Ctx, req: WireRequest): Promise<unknown> {
     allocation_requests: found.candidates.map((candidate) => viewCandidate(req, candidate)),
     provider_summaries: viewProviders(req, groups, found),
   }
-  return answer(req, body, { now: ctx.clock.now() })
+  return answer(ctx, req, body)
 }
 
 /** `resources`, `resources1`, since 1.33 `resources_NET`. */
@@ -193,7 +193,7 @@ function readSubtrees(req: WireRequest, groups: readonly RequestGroup[]): string
 
 function readRootTraits(req: WireRequest): { required: string[]; forbidden: string[] } {
   const all = queryAll(req.query, "root_required")
-  if (all.length > 1) throw queryValueBad("Query parameter 'root_required' may be specified only once.")
+  if (all.length > 1) throw queryKeyTwice("root_required")
   const [value] = all
   if (value === undefined) return { required: [], forbidden: [] }
   const traits = value.split(",").map((trait) => trait.trim())
@@ -214,7 +214,7 @@ function readRootTraits(req: WireRequest): { required: string[]; forbidden: stri
 }
 
 function readLimit(req: WireRequest): number | null {
-  const text = one(req, "limit")
+  const text = first(req, "limit")
   if (text === undefined) return null
   if (!/^[1-9][0-9]*$/.test(text))
     throw invalid("limit", `Invalid query string parameters: '${text}' does not match '^[1-9][0-9]*$'`)

@@ -7,6 +7,7 @@ import {
   providerHasChildren,
   providerInUse,
   providerNameTaken,
+  reshapeProviderUnknown,
 } from "../../../placement/index.ts"
 import type { Fault, FaultKind } from "../../../platform/fault/fault.ts"
 import { atLeast, negotiate } from "../../../platform/http/microversion.ts"
@@ -15,6 +16,7 @@ import {
   mediaTypeNotTaken,
   methodNotAllowed,
   notAcceptable,
+  queryKeyTwice,
   queryValueBad,
   queryValueMissing,
 } from "./faults.ts"
@@ -66,6 +68,8 @@ const wireCodes: Readonly<Record<string, string>> = {
   [providerNameTaken.code]: "placement.duplicate_name",
   [providerInUse.code]: "placement.resource_provider.inuse",
   [providerHasChildren.code]: "placement.resource_provider.cannot_delete_parent",
+  [reshapeProviderUnknown.code]: "placement.resource_provider.not_found",
+  [queryKeyTwice.code]: "placement.query.duplicate_key",
   [queryValueBad.code]: "placement.query.bad_value",
   [queryValueMissing.code]: "placement.query.missing_value",
 }
@@ -76,7 +80,7 @@ export const renderFault: RenderFault = (fault, { requestId, headers }) => {
   const error = {
     status,
     title: titles[status] ?? "Error",
-    detail: fault.message,
+    detail: fault.code === "request.malformed_json" ? `Malformed JSON: ${fault.message}` : fault.message,
     ...(showsCode(fault, headers) ? { code: wireCodes[fault.code] ?? "placement.undefined_code" } : {}),
     request_id: requestId,
     ...(isVersionRefused ? { max_version: plan.max, min_version: plan.min } : {}),

@@ -21,6 +21,12 @@ export const notAcceptable = fault(
 
 export const queryValueBad = fault("invalid", "api.placement.query_bad_value", (message: string) => message)
 
+export const queryKeyTwice = fault(
+  "invalid",
+  "api.placement.query_duplicate_key",
+  (name: string) => `Query parameter '${name}' may be specified only once.`,
+)
+
 export const queryValueMissing = fault(
   "invalid",
   "api.placement.query_missing_value",

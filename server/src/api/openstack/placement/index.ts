@@ -20,7 +20,7 @@ const root = route({
       status: "CURRENT",
       links: [{ rel: "self", href: "" }],
     }
-    return answer(req, { versions: [version] }, { now: ctx.clock.now() })
+    return answer(ctx, req, { versions: [version] })
   },
 })
 

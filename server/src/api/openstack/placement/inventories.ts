@@ -70,7 +70,6 @@ const path = "/resource_providers/{uuid}/inventories"
 const idOf = (req: WireRequest) => req.params.uuid ?? ""
 const classOf = (req: WireRequest) => req.params.resource_class ?? ""
 const mayReserveAll = (req: WireRequest) => atLeast(req.version, "1.26")
-const now = (ctx: Ctx) => ({ now: ctx.clock.now() })
 
 export const inventoryRoutes: Route[] = [
   route({
@@ -79,7 +78,7 @@ export const inventoryRoutes: Route[] = [
     policy: ["placement:resource_providers:inventories:list"],
     handler: async (ctx, req) => {
       checkAccept(req)
-      return answer(req, viewAll(await listInventories(ctx, { providerId: idOf(req) })), now(ctx))
+      return answer(ctx, req, viewAll(await listInventories(ctx, { providerId: idOf(req) })))
     },
   }),
   route<InventoryBody & { resource_class: string }>({
@@ -97,7 +96,7 @@ export const inventoryRoutes: Route[] = [
         mayReserveAll: mayReserveAll(req),
       })
       const location = `${providerPath(req, found.provider.id)}/inventories/${resourceClass}`
-      return answer(req, viewOne(found), { ...now(ctx), status: 201, location })
+      return answer(ctx, req, viewOne(found), { status: 201, location })
     },
   }),
   route<{ resource_provider_generation: number; inventories: Record<string, InventoryBody> }>({
@@ -113,7 +112,7 @@ export const inventoryRoutes: Route[] = [
         inventories: readInventories(req.body.inventories),
         mayReserveAll: mayReserveAll(req),
       })
-      return answer(req, viewAll(found), now(ctx))
+      return answer(ctx, req, viewAll(found))
     },
   }),
   route({
@@ -133,7 +132,7 @@ export const inventoryRoutes: Route[] = [
     handler: async (ctx, req) => {
       checkAccept(req)
       const found = await showInventory(ctx, { providerId: idOf(req), resourceClass: classOf(req) })
-      return answer(req, viewOne(found), now(ctx))
+      return answer(ctx, req, viewOne(found))
     },
   }),
   route<InventoryBody & { resource_provider_generation: number }>({
@@ -150,7 +149,7 @@ export const inventoryRoutes: Route[] = [
         inventory: readInventory(req.body),
         mayReserveAll: mayReserveAll(req),
       })
-      return answer(req, viewOne(found), now(ctx))
+      return answer(ctx, req, viewOne(found))
     },
   }),
   route({
@@ -170,7 +169,7 @@ export const inventoryRoutes: Route[] = [
       checkAccept(req)
       const found = await showProviderUsages(ctx, { providerId: idOf(req) })
       const body = { resource_provider_generation: found.provider.generation, usages: found.usages }
-      return answer(req, body, now(ctx))
+      return answer(ctx, req, body)
     },
   }),
   route({ method: "GET", path: "/usages", policy: ["placement:usages"], min: "1.9", handler: projectUsages }),
@@ -191,17 +190,17 @@ async function projectUsages(ctx: Ctx, req: WireRequest): Promise<unknown> {
   if (type !== undefined && !isGroup && !typePattern.test(type))
     throw invalid("consumer_type", `Invalid query string parameters: '${type}' is no consumer type`)
   const found = await showProjectUsages(ctx, { projectId, userId: userId ?? null })
-  if (!knowsTypes) return answer(req, { usages: sum(found.map((f) => f.usages)) }, now(ctx))
+  if (!knowsTypes) return answer(ctx, req, { usages: sum(found.map((f) => f.usages)) })
   if (type === "all") {
     const consumerCount = found.reduce((n, f) => n + f.consumerCount, 0)
     const all = { ...sum(found.map((f) => f.usages)), consumer_count: consumerCount }
-    return answer(req, { usages: found.length === 0 ? {} : { all } }, now(ctx))
+    return answer(ctx, req, { usages: found.length === 0 ? {} : { all } })
   }
   const shown = found.filter((f) => type === undefined || (f.consumerType ?? "unknown") === type)
   const usages = Object.fromEntries(
     shown.map((f) => [f.consumerType ?? "unknown", { ...f.usages, consumer_count: f.consumerCount }]),
   )
-  return answer(req, { usages }, now(ctx))
+  return answer(ctx, req, { usages })
 }
 
 function sum(all: readonly Readonly<Record<string, number>>[]): Record<string, number> {

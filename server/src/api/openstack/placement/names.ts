@@ -11,15 +11,13 @@ import {
   showResourceClass,
   showTrait,
 } from "../../../placement/index.ts"
-import type { Ctx } from "../../../platform/context/context.ts"
 import { invalid } from "../../../platform/fault/fault.ts"
-import { type Route, route, type WireRequest } from "../../../platform/http/wire.ts"
+import { type Route, reply, route, type WireRequest } from "../../../platform/http/wire.ts"
 import { checkQuery, one } from "./query.ts"
 import { answer, checkAccept, requireJson, resourceClassPath, traitPath } from "./reply.ts"
 import { resourceClassBody } from "./schemas.ts"
 
 const nameOf = (req: WireRequest) => req.params.name ?? ""
-const now = (ctx: Ctx) => ({ now: ctx.clock.now() })
 const customPattern = /^CUSTOM_[A-Z0-9_]+$/
 
 function checkCustom(name: string, what: string): void {
@@ -46,7 +44,7 @@ const classRoutes: Route[] = [
     handler: async (ctx, req) => {
       checkAccept(req)
       const names = await listResourceClasses(ctx, {})
-      return answer(req, { resource_classes: names.map((name) => viewClass(req, name)) }, now(ctx))
+      return answer(ctx, req, { resource_classes: names.map((name) => viewClass(req, name)) })
     },
   }),
   route<{ name: string }>({
@@ -59,7 +57,7 @@ const classRoutes: Route[] = [
       requireJson(req)
       await createResourceClass(ctx, { name: req.body.name })
       const location = resourceClassPath(req, req.body.name)
-      return answer(req, undefined, { ...now(ctx), status: 201, location })
+      return reply(201, undefined, { location: `${ctx.baseUrl}${location}` })
     },
   }),
   route({
@@ -70,7 +68,7 @@ const classRoutes: Route[] = [
     handler: async (ctx, req) => {
       checkAccept(req)
       await showResourceClass(ctx, { name: nameOf(req) })
-      return answer(req, viewClass(req, nameOf(req)), now(ctx))
+      return answer(ctx, req, viewClass(req, nameOf(req)))
     },
   }),
   route<{ name: string }>({
@@ -83,7 +81,7 @@ const classRoutes: Route[] = [
     handler: async (ctx, req) => {
       requireJson(req)
       await renameResourceClass(ctx, { name: nameOf(req), newName: req.body.name })
-      return answer(req, viewClass(req, req.body.name), now(ctx))
+      return answer(ctx, req, viewClass(req, req.body.name))
     },
   }),
   route({
@@ -95,8 +93,8 @@ const classRoutes: Route[] = [
       const name = nameOf(req)
       checkCustom(name, "resource class")
       const { isNew } = await ensureResourceClass(ctx, { name })
-      const location = resourceClassPath(req, name)
-      return answer(req, undefined, { ...now(ctx), status: isNew ? 201 : 204, location })
+      const location = `${ctx.baseUrl}${resourceClassPath(req, name)}`
+      return reply(isNew ? 201 : 204, undefined, { location })
     },
   }),
   route({
@@ -119,7 +117,7 @@ const traitRoutes: Route[] = [
     min: "1.6",
     handler: async (ctx, req) => {
       checkAccept(req)
-      return answer(req, { traits: await listTraits(ctx, readTraitQuery(req)) }, now(ctx))
+      return answer(ctx, req, { traits: await listTraits(ctx, readTraitQuery(req)) })
     },
   }),
   route({
@@ -129,7 +127,7 @@ const traitRoutes: Route[] = [
     min: "1.6",
     handler: async (ctx, req) => {
       await showTrait(ctx, { name: nameOf(req) })
-      return answer(req, undefined, now(ctx))
+      return answer(ctx, req, undefined)
     },
   }),
   route({
@@ -141,8 +139,7 @@ const traitRoutes: Route[] = [
       const name = nameOf(req)
       checkCustom(name, "trait")
       const { isNew } = await ensureTrait(ctx, { name })
-      return answer(req, undefined, {
-        ...now(ctx),
+      return answer(ctx, req, undefined, {
         status: isNew ? 201 : 204,
         location: traitPath(req, name),
       })

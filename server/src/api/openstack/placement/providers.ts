@@ -52,9 +52,8 @@ export const providerRoutes: Route[] = [
         ...(req.body.uuid ? { id: dashed(req.body.uuid) } : {}),
       })
       const location = providerPath(req, provider.id)
-      const now = ctx.clock.now()
-      if (!atLeast(req.version, "1.20")) return answer(req, undefined, { status: 201, location, now })
-      return answer(req, view(req, provider), { location, now, modifiedAt: provider.updatedAt })
+      if (!atLeast(req.version, "1.20")) return answer(ctx, req, undefined, { status: 201, location })
+      return answer(ctx, req, view(req, provider), { location, modifiedAt: provider.updatedAt })
     },
   }),
   route({
@@ -64,7 +63,7 @@ export const providerRoutes: Route[] = [
     handler: async (ctx, req) => {
       checkAccept(req)
       const provider = await showProvider(ctx, { providerId: idOf(req) })
-      return answer(req, view(req, provider), { now: ctx.clock.now(), modifiedAt: provider.updatedAt })
+      return answer(ctx, req, view(req, provider), { modifiedAt: provider.updatedAt })
     },
   }),
   route<ProviderBody>({
@@ -80,7 +79,7 @@ export const providerRoutes: Route[] = [
         mayMove: atLeast(req.version, "1.37"),
         ...(req.body.parent_provider_uuid === undefined ? {} : { parentId: req.body.parent_provider_uuid }),
       })
-      return answer(req, view(req, provider), { now: ctx.clock.now(), modifiedAt: provider.updatedAt })
+      return answer(ctx, req, view(req, provider), { modifiedAt: provider.updatedAt })
     },
   }),
   route({
@@ -100,7 +99,7 @@ export const providerRoutes: Route[] = [
     handler: async (ctx, req) => {
       checkAccept(req)
       const found = await listProviderAggregates(ctx, { providerId: idOf(req) })
-      return answer(req, viewAggregates(req, found), { now: ctx.clock.now() })
+      return answer(ctx, req, viewAggregates(req, found))
     },
   }),
   route<string[] | { aggregates: string[]; resource_provider_generation: number }>({
@@ -117,7 +116,7 @@ export const providerRoutes: Route[] = [
         generation: Array.isArray(body) ? null : body.resource_provider_generation,
         aggregateIds: (Array.isArray(body) ? body : body.aggregates).map(dashed),
       })
-      return answer(req, viewAggregates(req, found), { now: ctx.clock.now() })
+      return answer(ctx, req, viewAggregates(req, found))
     },
   }),
   route({
@@ -128,7 +127,7 @@ export const providerRoutes: Route[] = [
     handler: async (ctx, req) => {
       checkAccept(req)
       const found = await listProviderTraits(ctx, { providerId: idOf(req) })
-      return answer(req, viewTraits(found), { now: ctx.clock.now() })
+      return answer(ctx, req, viewTraits(found))
     },
   }),
   route<{ traits: string[]; resource_provider_generation: number }>({
@@ -144,7 +143,7 @@ export const providerRoutes: Route[] = [
         generation: req.body.resource_provider_generation,
         traits: req.body.traits,
       })
-      return answer(req, viewTraits(found), { now: ctx.clock.now() })
+      return answer(ctx, req, viewTraits(found))
     },
   }),
   route({
@@ -190,9 +189,10 @@ async function list(ctx: Ctx, req: WireRequest): Promise<unknown> {
   })
   const modifiedAt = newest(providers.map((p) => p.updatedAt))
   return answer(
+    ctx,
     req,
     { resource_providers: providers.map((p) => view(req, p)) },
-    { now: ctx.clock.now(), ...(modifiedAt ? { modifiedAt } : {}) },
+    { ...(modifiedAt ? { modifiedAt } : {}) },
   )
 }
 

@@ -11,6 +11,9 @@ function bad(name: string, message: string): Fault {
   return invalid(name, `Invalid query string parameters: ${message}`)
 }
 
+/** Of some parameters that came twice the first counts. */
+export const first = (req: WireRequest, name: string) => queryAll(req.query, name)[0]
+
 export function checkQuery(
   req: WireRequest,
   known: readonly string[],

@@ -1,4 +1,5 @@
 // What all replies of the placement API share.
+import type { Ctx } from "../../../platform/context/context.ts"
 import { atLeast } from "../../../platform/http/microversion.ts"
 import { reply, type WireReply, type WireRequest } from "../../../platform/http/wire.ts"
 import { mediaTypeNotTaken, notAcceptable } from "./faults.ts"
@@ -13,15 +14,16 @@ export const traitPath = (req: WireRequest, name: string) => `${mountOf(req)}/tr
 
 /** A body, or none; since 1.15 with the time of its newest part (default: now) and no caching. */
 export function answer(
+  ctx: Ctx,
   req: WireRequest,
-  body: unknown,
-  options: { status?: number; location?: string; modifiedAt?: Date; now: Date },
+  body?: unknown,
+  options: { status?: number; location?: string; modifiedAt?: Date | undefined } = {},
 ): WireReply {
-  const { location, modifiedAt, now } = options
+  const { location, modifiedAt = ctx.clock.now() } = options
   return reply(options.status ?? (body === undefined ? 204 : 200), body, {
-    ...(location === undefined ? {} : { location }),
+    ...(location === undefined ? {} : { location: `${ctx.baseUrl}${location}` }),
     ...(atLeast(req.version, "1.15")
-      ? { "last-modified": (modifiedAt ?? now).toUTCString(), "cache-control": "no-cache" }
+      ? { "last-modified": modifiedAt.toUTCString(), "cache-control": "no-cache" }
       : {}),
   })
 }
