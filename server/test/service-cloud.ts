@@ -12,6 +12,7 @@ import { createMemoryBus } from "../src/platform/bus/memory-bus.ts"
 import { systemClock } from "../src/platform/clock/clock.ts"
 import { type Config, loadConfig } from "../src/platform/config/config.ts"
 import { type Ctx, makeCtx, type Platform } from "../src/platform/context/context.ts"
+import { openDatabase } from "../src/platform/db/database.ts"
 import { Fault } from "../src/platform/fault/fault.ts"
 import { type Authenticate, createHttpServer, declareRawRoutes } from "../src/platform/http/server.ts"
 import type { Api } from "../src/platform/http/wire.ts"
@@ -78,15 +79,18 @@ export async function startServices(options: {
   overrides?: Record<string, unknown>
   /** Default: the token is a word for the caller. */
   authenticate?: Authenticate
+  /** Beside another one: on its database and in its directory. */
+  beside?: { connectionString: string; dataDir: string }
 }): Promise<ServiceCloud> {
-  const database = await openTestDatabase()
-  const dataDir = await mkdtemp(join(tmpdir(), "kumoi-services-"))
+  const { beside } = options
+  const database = beside ? openBeside(beside.connectionString) : await openTestDatabase()
+  const dataDir = beside?.dataDir ?? (await mkdtemp(join(tmpdir(), "kumoi-services-")))
   const base = { dataDir, publicUrl: "http://127.0.0.1", region: "RegionOne", host: "host1" }
   // The sections are loadConfig's to add.
   const config = loadConfig({ env: {}, base: base as Config, overrides: options.overrides ?? {} })
   const log = process.env.KUMOI_TEST_LOG ? createLogger({ level: "debug" }) : silentLogger
   await using stack = new AsyncDisposableStack()
-  stack.defer(() => rm(dataDir, { recursive: true, force: true }))
+  if (!beside) stack.defer(() => rm(dataDir, { recursive: true, force: true }))
   stack.use(database)
   const bus = stack.use(createMemoryBus(log))
   const policy = new PolicyEngine()
@@ -132,6 +136,11 @@ export async function startServices(options: {
     request: (method, path, how) => send(baseUrl, method, path, how),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   }
+}
+
+function openBeside(connectionString: string): TestDatabase {
+  const { db, pool } = openDatabase({ connectionString })
+  return { db, pool, connectionString, [Symbol.asyncDispose]: () => db.destroy() }
 }
 
 const byWord: Authenticate = (headers) => {
