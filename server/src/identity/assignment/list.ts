@@ -101,6 +101,11 @@ async function readAssignments(ctx: Ctx, q: AssignmentQuery): Promise<Assignment
       union
       select p.id from wanted w join identity.project p on p.parent_id = w.id where ${q.isSubtreeIncluded ?? false}
     ),
+    above (id) as (
+      select parent_id from identity.project where id in (select id from wanted)
+      union
+      select p.parent_id from above a join identity.project p on p.id = a.id
+    ),
     ${source}
     select
       ${named(sql`u`, sql`ud`)} as "user",
@@ -153,12 +158,19 @@ function plainRows(q: AssignmentQuery): RawBuilder<unknown> {
   )`
 }
 
-/** Narrows the written assignments before they are taken apart. */
+/** Narrows the written assignments before they are taken apart: few of many are of use to most questions. */
 function reach(q: AssignmentQuery): RawBuilder<unknown>[] {
-  if (q.userId === undefined) return [sql`true`]
+  const ofUser = sql`(a.user_id = ${q.userId}
+    or a.group_id in (select group_id from identity.group_member where user_id = ${q.userId}))`
+  const ofProject = sql`(a.target_id in (select id from wanted)
+    or a.is_inherited and a.target_id in (select id from above))`
   return [
-    sql`(a.user_id = ${q.userId}
-      or a.group_id in (select group_id from identity.group_member where user_id = ${q.userId}))`,
+    sql`true`,
+    ...(q.userId === undefined ? [] : [ofUser]),
+    ...(q.groupId === undefined ? [] : [sql`a.group_id = ${q.groupId}`]),
+    ...(q.projectId === undefined ? [] : [ofProject]),
+    ...(q.domainId === undefined ? [] : [sql`a.target_id = ${q.domainId}`]),
+    ...(q.isSystem ? [sql`a.target_kind = 'system'`] : []),
   ]
 }
 
