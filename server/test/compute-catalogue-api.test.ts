@@ -86,6 +86,7 @@ describe("flavors", () => {
       "os-flavor-access:is_public": false,
     }
     assert.equal((await call("POST", "/flavors", "p1", { flavor })).status, 403)
+    assert.equal((await call("DELETE", "/flavors/none", "p1")).status, 403)
     assert.equal((await call("POST", "/flavors", admin, { flavor })).status, 200)
     assert.equal((await call("POST", "/flavors", admin, { flavor })).status, 409)
     assert.equal((await call("GET", "/flavors/h1", "friend")).status, 404)
@@ -117,6 +118,14 @@ describe("flavors", () => {
 })
 
 describe("key pairs", () => {
+  test("of type x509 are made too", async () => {
+    const made = await call("POST", "/os-keypairs", "p1", { keypair: { name: "x", type: "x509" } }, "2.2")
+    assert.equal(made.status, 201)
+    assert.match(made.body.keypair.public_key, /^-----BEGIN CERTIFICATE/)
+    assert.match(made.body.keypair.fingerprint, /^([0-9a-f]{2}:){19}[0-9a-f]{2}$/)
+    await call("DELETE", "/os-keypairs/x", "p1")
+  })
+
   test("are made, shown, listed and removed", async () => {
     const made = await call("POST", "/os-keypairs", "p1", { keypair: { name: "k1" } }, "2.2")
     assert.equal(made.status, 201)
@@ -192,7 +201,25 @@ describe("quotas", () => {
     ])
     for (const value of [-2, "-2", 2_147_483_648, "x", ""])
       assert.equal((await call("PUT", path, admin, { quota_set: { ram: value } })).status, 400, `${value}`)
-    assert.equal((await call("PUT", `${path}?user_id=u`, admin, { quota_set: { ram: 1 } })).status, 400)
+  })
+
+  test("a user may have limits of its own within the project's", async () => {
+    await addProject("q4")
+    const path = "/os-quota-sets/q4"
+    const set = (query: string, limits: Record<string, unknown>) =>
+      call("PUT", `${path}${query}`, admin, { quota_set: limits })
+    const ofUser = "?user_id=user-of-q4"
+    assert.equal((await set(ofUser, { server_groups: 1, cores: 5 })).body.quota_set.cores, 5)
+    assert.equal((await call("GET", `${path}${ofUser}`, admin)).body.quota_set.server_groups, 1)
+    assert.equal((await call("GET", path, admin)).body.quota_set.server_groups, 10)
+    assert.equal((await set(ofUser, { cores: 21 })).status, 400)
+    assert.equal((await set("?user_id=other", { cores: 16 })).status, 400)
+    assert.equal((await set("", { cores: 4 })).status, 400)
+    const group = { server_group: { name: "g", policies: ["affinity"] } }
+    assert.equal((await call("POST", "/os-server-groups", "q4", group)).status, 200)
+    assert.equal((await call("POST", "/os-server-groups", "q4", group)).status, 403)
+    assert.equal((await call("DELETE", `${path}${ofUser}`, admin)).status, 202)
+    assert.equal((await call("POST", "/os-server-groups", "q4", group)).status, 200)
   })
 
   test("the class default stands in for the configuration, other classes for nothing", async () => {
@@ -387,7 +414,7 @@ describe("server groups", () => {
     assert.match(over.body.forbidden.message, /server_groups/)
     const join = () =>
       transact(cloud.platform.db, (tx) =>
-        joinServerGroup(tx, { serverGroupId: id, projectId: "g4", count: 1 }),
+        joinServerGroup(tx, { serverGroupId: id, projectId: "g4", userId: "u", count: 1 }),
       )
     await join()
     await addServer({ project: "g4", group: id })
@@ -468,5 +495,6 @@ describe("usage", () => {
     assert.equal((await call("GET", `${path}/u2?${day}`, "u1")).status, 403)
     assert.deepEqual((await call("GET", `${path}/u1`, "u1")).body.tenant_usage.total_hours >= 0, true)
     assert.deepEqual((await call("GET", `${path}/nobody`, admin)).body, { tenant_usage: {} })
+    assert.equal((await call("GET", `${path}/?${day}`, admin)).status, 404)
   })
 })

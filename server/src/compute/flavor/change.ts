@@ -1,7 +1,7 @@
-// Create, update, delete, access and extra specs of flavors: an administrator's work.
+// Create, update, delete, access and extra specs of flavors: an administrator's work. Who may is decided before what
+// is there, as in Nova: others get 403 for a flavor that there is not, too.
 import { sql } from "kysely"
 import { Type } from "typebox"
-import type { Ctx } from "../../platform/context/context.ts"
 import { jsonb, transact, violatedConstraint } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
@@ -68,17 +68,12 @@ export const createFlavor = operation({
   },
 })
 
-const loadFlavor = async (ctx: Ctx, input: { flavorId: string }) => ({
-  flavor: await findFlavor(ctx, input.flavorId),
-})
-
 export const showFlavor = operation({
   name: "compute.flavor.get",
   input: Type.Object({ flavorId: FlavorId }),
   faults: [flavorNotFound],
-  load: loadFlavor,
   authorize: () => [],
-  run: async (_ctx, _input, { flavor }) => flavor,
+  run: (ctx, input) => findFlavor(ctx, input.flavorId),
 })
 
 /** Only the description may change; sizes are what servers were made by. */
@@ -86,9 +81,9 @@ export const updateFlavor = operation({
   name: "compute.flavor.update",
   input: Type.Object({ flavorId: FlavorId, description: Type.Union([Type.String(), Type.Null()]) }),
   faults: [flavorNotFound],
-  load: loadFlavor,
   authorize: () => [["os_compute_api:os-flavor-manage:update", {}]],
-  run: async (ctx, input, { flavor }): Promise<Flavor> => {
+  run: async (ctx, input): Promise<Flavor> => {
+    const flavor = await findFlavor(ctx, input.flavorId)
     const row = await ctx.db
       .updateTable("compute.flavor")
       .set({ description: input.description, updated_at: ctx.clock.now() })
@@ -104,9 +99,9 @@ export const deleteFlavor = operation({
   name: "compute.flavor.delete",
   input: Type.Object({ flavorId: FlavorId }),
   faults: [flavorNotFound],
-  load: loadFlavor,
   authorize: () => [["os_compute_api:os-flavor-manage:delete", {}]],
-  run: async (ctx, _input, { flavor }) => {
+  run: async (ctx, input) => {
+    const flavor = await findFlavor(ctx, input.flavorId)
     await ctx.db.deleteFrom("compute.flavor").where("id", "=", flavor.id).execute()
   },
 })
@@ -115,9 +110,9 @@ export const listFlavorAccess = operation({
   name: "compute.flavor.list_access",
   input: Type.Object({ flavorId: FlavorId }),
   faults: [flavorNotFound, flavorAccessOfPublic],
-  load: loadFlavor,
   authorize: () => [["os_compute_api:os-flavor-access", {}]],
-  run: async (ctx, _input, { flavor }) => {
+  run: async (ctx, input) => {
+    const flavor = await findFlavor(ctx, input.flavorId)
     if (flavor.isPublic) throw flavorAccessOfPublic()
     return { flavor, projectIds: await flavorProjects(ctx.db, flavor) }
   },
@@ -132,9 +127,9 @@ export const addFlavorAccess = operation({
   name: "compute.flavor.add_access",
   input: AccessInput,
   faults: [flavorNotFound, flavorIsPublic, flavorAccessExists, projectInvalid],
-  load: loadFlavor,
   authorize: () => [["os_compute_api:os-flavor-access:add_tenant_access", {}]],
-  run: async (ctx, input, { flavor }) => {
+  run: async (ctx, input) => {
+    const flavor = await findFlavor(ctx, input.flavorId)
     await checkProject(ctx, input.projectId)
     if (flavor.isPublic) throw flavorIsPublic()
     const added = await ctx.db
@@ -152,9 +147,9 @@ export const removeFlavorAccess = operation({
   name: "compute.flavor.remove_access",
   input: AccessInput,
   faults: [flavorNotFound, flavorAccessNotFound],
-  load: loadFlavor,
   authorize: () => [["os_compute_api:os-flavor-access:remove_tenant_access", {}]],
-  run: async (ctx, input, { flavor }) => {
+  run: async (ctx, input) => {
+    const flavor = await findFlavor(ctx, input.flavorId)
     const removed = await ctx.db
       .deleteFrom("compute.flavor_access")
       .where("flavor_id", "=", flavor.id)
@@ -172,11 +167,11 @@ export const setFlavorExtraSpecs = operation({
   name: "compute.flavor.set_extra_specs",
   input: Type.Object({ flavorId: FlavorId, specs: Specs, isUpdate: Type.Boolean() }),
   faults: [flavorNotFound],
-  load: loadFlavor,
   authorize: (_ctx, input) => [
     [`os_compute_api:os-flavor-extra-specs:${input.isUpdate ? "update" : "create"}`, {}],
   ],
-  run: async (ctx, input, { flavor }): Promise<Record<string, string>> => {
+  run: async (ctx, input): Promise<Record<string, string>> => {
+    const flavor = await findFlavor(ctx, input.flavorId)
     const row = await ctx.db
       .updateTable("compute.flavor")
       .set({ extra_specs: sql`extra_specs || ${jsonb(input.specs)}`, updated_at: ctx.clock.now() })
@@ -192,14 +187,14 @@ export const getFlavorExtraSpecs = operation({
   name: "compute.flavor.get_extra_specs",
   input: Type.Object({ flavorId: FlavorId, key: Type.Union([Type.String(), Type.Null()]) }),
   faults: [flavorNotFound, flavorExtraSpecNotFound],
-  load: loadFlavor,
   authorize: (ctx, input) => [
     [
       `os_compute_api:os-flavor-extra-specs:${input.key === null ? "index" : "show"}`,
       { project_id: ctx.caller.projectId },
     ],
   ],
-  run: async (_ctx, input, { flavor }): Promise<Record<string, string>> => {
+  run: async (ctx, input): Promise<Record<string, string>> => {
+    const flavor = await findFlavor(ctx, input.flavorId)
     if (input.key === null) return flavor.extraSpecs
     const value = flavor.extraSpecs[input.key]
     if (value === undefined) throw flavorExtraSpecNotFound(input.flavorId, input.key)
@@ -211,9 +206,9 @@ export const deleteFlavorExtraSpec = operation({
   name: "compute.flavor.delete_extra_spec",
   input: Type.Object({ flavorId: FlavorId, key: Type.String() }),
   faults: [flavorNotFound, flavorExtraSpecNotFound],
-  load: loadFlavor,
   authorize: () => [["os_compute_api:os-flavor-extra-specs:delete", {}]],
-  run: async (ctx, input, { flavor }) => {
+  run: async (ctx, input) => {
+    const flavor = await findFlavor(ctx, input.flavorId)
     await transact(ctx.db, async (tx) => {
       const gone = await tx
         .updateTable("compute.flavor")

@@ -7,8 +7,10 @@ import { invalid } from "../../platform/fault/fault.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { enforceQuota } from "../../quota/index.ts"
 import type {} from "../flavor/tables.ts"
+import { enforceUserQuota } from "../quota/user-quota.ts"
 import { keypairExists, keypairInvalid, keypairNotFound } from "./faults.ts"
 import { generateSshKeypair, sshFingerprint, x509Fingerprint } from "./public-key.ts"
+import { generateCertificate } from "./x509/certificate.ts"
 
 export interface Keypair {
   id: number
@@ -55,6 +57,15 @@ export async function findKeypair(ctx: Ctx, key: { userId: string; name: string 
 
 const KeyInput = Type.Object({ userId: Type.String(), name: Type.String() })
 
+async function generatePair(
+  ctx: Ctx,
+  of: { userId: string; type: "ssh" | "x509" },
+): Promise<{ publicKey: string; privateKey: string }> {
+  if (of.type === "ssh") return await generateSshKeypair("Generated-by-Nova")
+  const { certificate, privateKey } = await generateCertificate(of.userId, ctx.clock.now())
+  return { publicKey: certificate, privateKey }
+}
+
 export const createKeypair = operation({
   name: "compute.keypair.create",
   input: Type.Object({
@@ -66,10 +77,8 @@ export const createKeypair = operation({
   faults: [keypairExists, keypairInvalid],
   authorize: (_ctx, input) => [["os_compute_api:os-keypairs:create", { user_id: input.userId }]],
   run: async (ctx, input): Promise<{ keypair: Keypair; privateKey: string | null }> => {
-    if (input.publicKey === null && input.type === "x509")
-      throw keypairInvalid("a certificate must be given; none is made here.")
     // Before the transaction: making an RSA pair takes tens of milliseconds.
-    const made = input.publicKey === null ? generateSshKeypair("Generated-by-Nova") : null
+    const made = input.publicKey === null ? await generatePair(ctx, input) : null
     const publicKey = input.publicKey ?? made?.publicKey ?? ""
     const fingerprint = input.type === "ssh" ? sshFingerprint(publicKey) : x509Fingerprint(publicKey)
     try {
@@ -83,6 +92,8 @@ export const createKeypair = operation({
         // The limit of key pairs is a project's, the count is the user's: Nova's own rule.
         const projectId = ctx.caller.projectId ?? ""
         await enforceQuota(tx, { projectId, service: "compute", wanted: { key_pairs: { add: 1, used } } })
+        const owner = { projectId, userId: input.userId }
+        await enforceUserQuota(tx, owner, { key_pairs: { add: 1, used: await used() } })
         const row = await tx
           .insertInto("compute.keypair")
           .values({

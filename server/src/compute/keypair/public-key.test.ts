@@ -23,8 +23,8 @@ test("what is no public key is refused", () => {
   }
 })
 
-test("a generated pair belongs together", () => {
-  const { publicKey, privateKey } = generateSshKeypair("comment")
+test("a generated pair belongs together", async () => {
+  const { publicKey, privateKey } = await generateSshKeypair("comment")
   assert.match(sshFingerprint(publicKey), /^([0-9a-f]{2}:){15}[0-9a-f]{2}$/)
   const modulus = Buffer.from(createPrivateKey(privateKey).export({ format: "jwk" }).n ?? "", "base64url")
   const body = Buffer.from(publicKey.split(" ")[1] ?? "", "base64")

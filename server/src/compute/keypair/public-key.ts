@@ -1,5 +1,6 @@
 // What an OpenSSH public key is, and its MD5 fingerprint in the colon form that Nova shows.
-import { createHash, generateKeyPairSync, X509Certificate } from "node:crypto"
+import { createHash, generateKeyPair, X509Certificate } from "node:crypto"
+import { promisify } from "node:util"
 import { keypairInvalid } from "./faults.ts"
 
 /** `aa:bb:…` of the decoded key; throws when the text is no OpenSSH public key. */
@@ -32,8 +33,10 @@ function colons(hex: string): string {
 }
 
 /** A fresh RSA pair, as Nova makes them: OpenSSH public text and a PEM private key that ssh reads. */
-export function generateSshKeypair(comment: string): { publicKey: string; privateKey: string } {
-  const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2_048 })
+export async function generateSshKeypair(
+  comment: string,
+): Promise<{ publicKey: string; privateKey: string }> {
+  const { publicKey, privateKey } = await promisify(generateKeyPair)("rsa", { modulusLength: 2_048 })
   const jwk = publicKey.export({ format: "jwk" })
   const body = Buffer.concat([
     field(Buffer.from("ssh-rsa")),

@@ -5,27 +5,37 @@ import { type DbOrTx, transact } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { getDefaultLimits, getLimits, lockQuota, resetLimits, setLimits } from "../../quota/index.ts"
 import { checkProject, projectInvalid } from "../project.ts"
-import { quotaBelowUsage, userQuotaUnsupported } from "./faults.ts"
+import { quotaAboveProject, quotaBelowUsage } from "./faults.ts"
 import { completeLimits, configuredQuota, type QuotaLimits, quotaResources } from "./resources.ts"
+import { checkSettable } from "./settable.ts"
 import { countQuotaUsage } from "./usage.ts"
+import { deleteUserLimits, selectUserLimits, setUserLimits, sumUserLimits } from "./user-store.ts"
 
 const rules = "os_compute_api:os-quota-sets"
 const service = "compute"
 const ProjectId = Type.String({ minLength: 1, maxLength: 255 })
 const UserId = Type.Union([Type.String(), Type.Null()])
 
-export async function limitsOfProject(ctx: Ctx, db: DbOrTx, projectId: string): Promise<QuotaLimits> {
-  return completeLimits(await getLimits(db, { projectId, service }), configuredQuota(ctx.config.compute))
+/** Limits of the project; with a user, its own in front of them. */
+async function limitsOf(
+  ctx: Ctx,
+  db: DbOrTx,
+  projectId: string,
+  userId: string | null,
+): Promise<QuotaLimits> {
+  const limits = await getLimits(db, { projectId, service })
+  const own = userId === null ? {} : await selectUserLimits(db, { projectId, userId })
+  return completeLimits({ ...limits, ...own }, configuredQuota(ctx.config.compute))
 }
 
 export const showQuota = operation({
   name: "compute.quota.get",
-  input: Type.Object({ projectId: ProjectId }),
+  input: Type.Object({ projectId: ProjectId, userId: UserId }),
   faults: [projectInvalid],
   authorize: (_ctx, { projectId }) => [[`${rules}:show`, { project_id: projectId }]],
-  run: async (ctx, { projectId }) => {
+  run: async (ctx, { projectId, userId }) => {
     await checkProject(ctx, projectId)
-    return await limitsOfProject(ctx, ctx.db, projectId)
+    return await limitsOf(ctx, ctx.db, projectId, userId)
   },
 })
 
@@ -36,7 +46,7 @@ export interface QuotaDetail {
 
 async function detailOf(ctx: Ctx, projectId: string, userId: string | null): Promise<QuotaDetail> {
   const [limits, used] = await Promise.all([
-    limitsOfProject(ctx, ctx.db, projectId),
+    limitsOf(ctx, ctx.db, projectId, userId),
     countQuotaUsage(ctx.db, projectId, userId),
   ])
   return { limits, used }
@@ -44,7 +54,7 @@ async function detailOf(ctx: Ctx, projectId: string, userId: string | null): Pro
 
 export const showQuotaDetail = operation({
   name: "compute.quota.get_detail",
-  /** With a user: what that user uses of the project's limits. */
+  /** With a user: its limits and what it uses itself. */
   input: Type.Object({ projectId: ProjectId, userId: UserId }),
   faults: [projectInvalid],
   authorize: (_ctx, { projectId }) => [[`${rules}:detail`, { project_id: projectId }]],
@@ -71,7 +81,7 @@ export const NewLimits = Type.Object(
   { additionalProperties: false },
 )
 
-/** A limit below what is used needs `isForced`; it takes nothing away, it only stops what comes. */
+/** Limits of a project, or of one user within it. What may not be set is set all the same when it is forced. */
 export const updateQuota = operation({
   name: "compute.quota.update",
   input: Type.Object({
@@ -80,35 +90,38 @@ export const updateQuota = operation({
     limits: Type.Unsafe<Partial<QuotaLimits>>(NewLimits),
     isForced: Type.Boolean(),
   }),
-  faults: [projectInvalid, quotaBelowUsage, userQuotaUnsupported],
+  faults: [projectInvalid, quotaBelowUsage, quotaAboveProject],
   authorize: (_ctx, { projectId }) => [[`${rules}:update`, { project_id: projectId }]],
   run: async (ctx, { projectId, userId, limits, isForced }) => {
-    if (userId !== null) throw userQuotaUnsupported()
     await checkProject(ctx, projectId)
     return await transact(ctx.db, async (tx) => {
       const scope = { projectId, service }
       await lockQuota(tx, scope)
-      const used = await countQuotaUsage(tx, projectId)
-      for (const resource of quotaResources) {
-        const limit = limits[resource]
-        if (limit === undefined || limit < 0 || isForced) continue
-        if (limit < used[resource]) throw quotaBelowUsage(resource, limit, used[resource])
+      if (!isForced) {
+        checkSettable(limits, {
+          used: await countQuotaUsage(tx, projectId, userId),
+          limits: await limitsOf(ctx, tx, projectId, null),
+          given: await sumUserLimits(tx, projectId),
+          own: userId === null ? null : await selectUserLimits(tx, { projectId, userId }),
+        })
       }
-      await setLimits(tx, scope, limits)
-      return await limitsOfProject(ctx, tx, projectId)
+      if (userId === null) await setLimits(tx, scope, limits)
+      else await setUserLimits(tx, { projectId, userId }, limits, ctx.clock.now())
+      return await limitsOf(ctx, tx, projectId, userId)
     })
   },
 })
 
-/** Back to the defaults; also for a project that is gone. */
+/** Back to the defaults, for all users too; also for a project that is gone. */
 export const deleteQuota = operation({
   name: "compute.quota.delete",
   input: Type.Object({ projectId: ProjectId, userId: UserId }),
   authorize: (_ctx, { projectId }) => [[`${rules}:delete`, { project_id: projectId }]],
   run: async (ctx, { projectId, userId }) => {
-    // No user has limits of its own, so there are none to take away.
-    if (userId !== null) return
-    await transact(ctx.db, (tx) => resetLimits(tx, { projectId, service }))
+    await transact(ctx.db, async (tx) => {
+      await deleteUserLimits(tx, projectId, userId)
+      if (userId === null) await resetLimits(tx, { projectId, service })
+    })
   },
 })
 

@@ -3,6 +3,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { type Tx, transact } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { enforceQuota, quotaExceeded } from "../../quota/index.ts"
+import { enforceUserQuota } from "../quota/user-quota.ts"
 import { serverGroupNotFound, serverGroupRulesUnsupported } from "./faults.ts"
 import { groupPolicies, type ServerGroup } from "./server-group.ts"
 import {
@@ -31,6 +32,7 @@ export const createServerGroup = operation({
     return await transact(ctx.db, async (tx) => {
       const used = () => countServerGroups(tx, projectId)
       await enforceQuota(tx, { projectId, service: "compute", wanted: { server_groups: { add: 1, used } } })
+      await enforceUserQuota(tx, { projectId, userId: ctx.caller.userId }, { server_groups: 1 })
       const group = await insertServerGroup(tx, {
         ...input,
         projectId,

@@ -2,6 +2,7 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { enforceQuota } from "../../quota/index.ts"
+import { enforceUserQuota } from "../quota/user-quota.ts"
 import { serverGroupUnusable } from "./faults.ts"
 import { findServerGroup, holdServerGroup } from "./store.ts"
 
@@ -15,7 +16,7 @@ export async function usableServerGroup(ctx: Ctx, hint: string): Promise<string>
 /** Takes places for `count` new servers; call it in the transaction that inserts them. */
 export async function joinServerGroup(
   tx: Tx,
-  request: { serverGroupId: string; projectId: string; count: number },
+  request: { serverGroupId: string; projectId: string; userId: string; count: number },
 ): Promise<void> {
   const held = await holdServerGroup(tx, request.serverGroupId)
   if (!held) throw serverGroupUnusable(request.serverGroupId)
@@ -24,4 +25,5 @@ export async function joinServerGroup(
     service: "compute",
     wanted: { server_group_members: { add: request.count, used: held.members } },
   })
+  await enforceUserQuota(tx, request, { server_group_members: { add: request.count, used: held.members } })
 }

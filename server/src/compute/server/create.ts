@@ -10,6 +10,7 @@ import { badRequest, volumesUnsupported, zeroDiskFlavor } from "../faults.ts"
 import { type Flavor, findFlavor } from "../flavor/flavor.ts"
 import { checkZone, parseZone, type ZoneRequest } from "../host/zone-request.ts"
 import { findKeypair } from "../keypair/keypair.ts"
+import { checkUserQuota, loadUserQuota, roomWithin } from "../quota/user-quota.ts"
 import { recordActions } from "../server-action/store.ts"
 import { joinServerGroup, usableServerGroup } from "../server-group/join.ts"
 import { createServerSaga } from "./create.saga.ts"
@@ -215,9 +216,10 @@ export function snapshotOf(flavor: Flavor): FlavorSnapshot {
 }
 
 async function insertAll(ctx: Ctx, tx: Tx, input: CreateServersInput, plan: Plan): Promise<Server[]> {
-  const count = await countWithinQuota(tx, input, plan)
   const { serverGroupId, projectId } = plan
-  if (serverGroupId !== null) await joinServerGroup(tx, { serverGroupId, projectId, count })
+  const { userId } = ctx.caller
+  const count = await countWithinQuota(tx, input, plan, userId)
+  if (serverGroupId !== null) await joinServerGroup(tx, { serverGroupId, projectId, userId, count })
   const rows = newServers(ctx, input, plan, count)
   const servers = await insertServers(tx, rows)
   const actor = actorOf(ctx)
@@ -245,32 +247,41 @@ async function insertAll(ctx: Ctx, tx: Tx, input: CreateServersInput, plan: Plan
 }
 
 /** As many as the quota allows between min_count and max_count, under the quota's lock. */
-async function countWithinQuota(tx: Tx, input: CreateServersInput, plan: Plan): Promise<number> {
+async function countWithinQuota(
+  tx: Tx,
+  input: CreateServersInput,
+  plan: Plan,
+  userId: string,
+): Promise<number> {
   const scope = { projectId: plan.projectId, service: "compute" }
   await lockQuota(tx, scope)
   const limits = await getLimits(tx, scope)
   const usage = await countServerUsage(tx, plan.projectId)
+  const ofUser = await loadUserQuota(tx, { projectId: plan.projectId, userId })
   const { vcpus, ramMib } = plan.flavor
   const room = (resource: string, used: number, each: number) => {
     const limit = limits[resource] ?? -1
     return limit < 0 || each === 0 ? input.maxCount : Math.floor((limit - used) / each)
   }
   const most = Math.min(
-    input.maxCount,
+    roomWithin(ofUser, { instances: 1, cores: vcpus, ram: ramMib }, input.maxCount),
     room("instances", usage.instances, 1),
     room("cores", usage.cores, vcpus),
     room("ram", usage.ram, ramMib),
   )
   const count = Math.max(most, input.minCount)
+  const [instances, cores, ram] = [count, count * vcpus, count * ramMib]
+  const items = Object.keys(input.metadata).length
   await enforceQuota(tx, {
     ...scope,
     wanted: {
-      instances: { add: count, used: usage.instances },
-      cores: { add: count * vcpus, used: usage.cores },
-      ram: { add: count * ramMib, used: usage.ram },
-      metadata_items: { add: Object.keys(input.metadata).length, used: 0 },
+      instances: { add: instances, used: usage.instances },
+      cores: { add: cores, used: usage.cores },
+      ram: { add: ram, used: usage.ram },
+      metadata_items: { add: items, used: 0 },
     },
   })
+  checkUserQuota(ofUser, { instances, cores, ram, metadata_items: items })
   return count
 }
 

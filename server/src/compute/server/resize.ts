@@ -14,6 +14,7 @@ import {
   serverNotReady,
 } from "../faults.ts"
 import { findFlavor } from "../flavor/flavor.ts"
+import { enforceUserQuota } from "../quota/user-quota.ts"
 import { endAction, recordActions } from "../server-action/store.ts"
 import { snapshotOf } from "./create.ts"
 import { migrationConsumerOf } from "./delete.saga.ts"
@@ -65,14 +66,14 @@ export const resizeServer = operation({
       saga: resizeServerSaga,
       more: async (tx, claimed) => {
         const usage = await countServerUsage(tx, claimed.projectId)
+        const cores = flavor.vcpus - claimed.flavor.vcpus
+        const ram = flavor.ramMib - claimed.flavor.ramMib
         await enforceQuota(tx, {
           projectId: claimed.projectId,
           service: "compute",
-          wanted: {
-            cores: { add: flavor.vcpus - claimed.flavor.vcpus, used: usage.cores },
-            ram: { add: flavor.ramMib - claimed.flavor.ramMib, used: usage.ram },
-          },
+          wanted: { cores: { add: cores, used: usage.cores }, ram: { add: ram, used: usage.ram } },
         })
+        await enforceUserQuota(tx, claimed, { cores, ram })
         const isStopped = claimed.vmState === "stopped"
         await changeServer(tx, claimed.id, claimed.generation, {
           systemMetadata: { ...claimed.systemMetadata, old_vm_state: claimed.vmState },

@@ -67,9 +67,7 @@ export const quotaSetRoutes: readonly Route[] = [
     path,
     policy: [`${rules}:show`],
     handler: async (ctx, req) => {
-      // A user's limits are those of the project.
-      userOf(req)
-      const limits = await showQuota(ctx, { projectId: projectOf(req) })
+      const limits = await showQuota(ctx, { projectId: projectOf(req), userId: userOf(req) })
       return { quota_set: { id: projectOf(req), ...pick(limits, shownAt(req)) } }
     },
   }),

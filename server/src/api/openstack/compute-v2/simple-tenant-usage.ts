@@ -6,7 +6,7 @@ import {
   type UsagePage,
 } from "../../../compute/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
-import { invalid } from "../../../platform/fault/fault.ts"
+import { Fault, invalid } from "../../../platform/fault/fault.ts"
 import { atLeast } from "../../../platform/http/microversion.ts"
 import { pageUrl } from "../../../platform/http/paging.ts"
 import { queryInteger, queryText } from "../../../platform/http/query.ts"
@@ -83,12 +83,17 @@ function links(ctx: Ctx, req: WireRequest, key: string, page: UsagePage) {
   return { [key]: [{ rel: "next", href: pageUrl(ctx.baseUrl, req.url, { marker: page.nextMarker }) }] }
 }
 
+const noSuchUsage = () =>
+  new Fault("not_found", "compute.usage.not_found", "The resource could not be found.")
+
 export const usageRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/os-simple-tenant-usage",
     policy: [`${rules}:list`],
     handler: async (ctx, req) => {
+      // The list has no slash at its end: there a project is named, and an empty name is nobody's.
+      if (req.url.split("?")[0]?.endsWith("/")) throw noSuchUsage()
       const page = await listProjectUsages(ctx, readRequest(req, ["detailed"]))
       const isDetailed = queryText(req.query, "detailed") === "1"
       return {
