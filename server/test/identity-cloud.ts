@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { FastifyInstance } from "fastify"
+import { createIdentityV2Api } from "../src/api/openstack/identity-v2/index.ts"
 import { createIdentityV3Api } from "../src/api/openstack/identity-v3/index.ts"
 import { createIdentity } from "../src/identity/index.ts"
 import { eventually, systemClock } from "../src/platform/clock/clock.ts"
@@ -87,7 +88,7 @@ export async function startTestIdentity(options: TestIdentityOptions = {}): Prom
   await eventually("the listener", () => identity.runtime.cache.isCoherent)
   const server = createHttpServer({
     platform,
-    apis: [createIdentityV3Api()],
+    apis: [createIdentityV3Api(), createIdentityV2Api()],
     authenticate: identity.authenticatorFor(platform),
     bodyLimitBytes: 114_688,
   })

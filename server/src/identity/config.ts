@@ -91,6 +91,12 @@ export const identityConfig = configSection(
       minimum: 1,
       description: "Logins that wait for a hash; more get 503 and should try again.",
     }),
+    loginFailuresPerMinuteMax: Type.Integer({
+      default: 600,
+      minimum: 0,
+      description:
+        "Failed logins in a minute from one address; more get 503 until the minute is over. 0: no limit.",
+    }),
     maxProjectTreeDepth: Type.Integer({
       default: 5,
       minimum: 1,

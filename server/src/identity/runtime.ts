@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os"
 import { join } from "node:path"
 import type { Clock } from "../platform/clock/clock.ts"
 import type { Config } from "../platform/config/config.ts"
+import { createLoginThrottle, type LoginThrottle } from "./auth/throttle.ts"
 import { createHasher, type Hasher } from "./password/hasher.ts"
 import { createIdentityCache, type IdentityCache } from "./token/cache.ts"
 import { type KeyRing, openKeyRing } from "./token/key-ring.ts"
@@ -14,6 +15,7 @@ export interface IdentityRuntime {
   /** For credentials in the database; never removed, as what they encrypted stays. */
   readonly credentialKeys: KeyRing
   readonly hasher: Hasher
+  readonly throttle: LoginThrottle
   readonly cache: IdentityCache
 }
 
@@ -38,6 +40,10 @@ export async function openIdentityRuntime(config: Config, clock: Clock): Promise
       cost: { ln: settings.passwordHashCost, r: 8, p: 1 },
       concurrency,
       queueMax: settings.passwordHashQueueMax,
+    }),
+    throttle: createLoginThrottle({
+      failuresMax: settings.loginFailuresPerMinuteMax,
+      monotonicMs: () => clock.monotonicMs(),
     }),
     cache: createIdentityCache({
       clock,

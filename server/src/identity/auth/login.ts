@@ -4,7 +4,7 @@ import { sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { changeIdentity } from "../change.ts"
-import { methodNotSupported, refused } from "../faults.ts"
+import { methodNotSupported, refused, unauthenticated } from "../faults.ts"
 import type { KnownToken } from "../token/cache.ts"
 import { issueToken, type TokenRequest } from "../token/issue.ts"
 import { proveApplicationCredential } from "./application-credential-method.ts"
@@ -26,11 +26,7 @@ const methods: Readonly<Record<string, Method>> = {
 
 export async function login(ctx: Ctx, request: LoginRequest): Promise<KnownToken> {
   const names = checkMethods(request)
-  const proofs: Proof[] = []
-  for (const name of names) {
-    const prove = methods[name]
-    if (prove) proofs.push(await prove(ctx, request.identity[name], request.scope))
-  }
+  const proofs = await proveAll(ctx, request, names)
   const proof = merge(proofs)
   const earlier = request.receipt === null ? [] : readReceipt(ctx, request.receipt, proof.userId)
   const done = [...new Set([...names, ...proofs.flatMap((p) => p.methods ?? []), ...earlier])]
@@ -48,6 +44,22 @@ export async function login(ctx: Ctx, request: LoginRequest): Promise<KnownToken
     applicationCredentialId: proof.applicationCredential?.id ?? null,
   }
   return trust?.isCounted ? await useTrust(ctx, trust.id, wanted) : await issueToken(ctx, wanted)
+}
+
+async function proveAll(ctx: Ctx, request: LoginRequest, names: readonly string[]): Promise<Proof[]> {
+  const { throttle } = ctx.drivers.identity
+  throttle.check(request.remoteAddress)
+  const proofs: Proof[] = []
+  try {
+    for (const name of names) {
+      const prove = methods[name]
+      if (prove) proofs.push(await prove(ctx, request.identity[name], request.scope))
+    }
+  } catch (error) {
+    if (unauthenticated.is(error)) throttle.noteFailure(request.remoteAddress)
+    throw error
+  }
+  return proofs
 }
 
 function checkMethods(request: LoginRequest): string[] {

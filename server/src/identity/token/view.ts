@@ -1,6 +1,6 @@
 // A token as the client reads it. The catalog is put in as text that was made once for the project.
 import type { Platform } from "../../platform/context/context.ts"
-import { catalogJson } from "../catalog/catalog.ts"
+import { type CatalogService, catalogJson, readCatalog } from "../catalog/catalog.ts"
 import type { KnownToken } from "./cache.ts"
 import type { PersonFacts, ProjectFacts } from "./facts.ts"
 import type { Token } from "./token.ts"
@@ -76,4 +76,9 @@ function viewToken(token: Token): Record<string, unknown> {
     }
   }
   return view
+}
+
+/** The catalog of a token as data, for wires that show it in another form. */
+export async function readTokenCatalog(platform: Platform, { token }: KnownToken): Promise<CatalogService[]> {
+  return await readCatalog(platform, { userId: token.user.id, projectId: token.project?.id ?? null })
 }

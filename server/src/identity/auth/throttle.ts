@@ -1,0 +1,50 @@
+// Slows down who guesses passwords from one address. Counted in each process, as it need not be exact: the lockout
+// of single users (login_state) is, and this one is about guessing many users.
+import { Fault } from "../../platform/fault/fault.ts"
+
+export interface LoginThrottle {
+  /** Throws `unavailable` while the address has too many failures behind it. */
+  check(address: string): void
+  noteFailure(address: string): void
+}
+
+export interface ThrottleOptions {
+  /** Failures of one address in a window; 0: no limit. */
+  failuresMax: number
+  monotonicMs: () => number
+}
+
+const windowMs = 60_000
+/** Addresses remembered; the oldest window goes first. */
+const addressesMax = 10_000
+
+export function createLoginThrottle({ failuresMax, monotonicMs }: ThrottleOptions): LoginThrottle {
+  const windows = new Map<string, { startMs: number; failures: number }>()
+  const current = (address: string) => {
+    const window = windows.get(address)
+    if (!window) return undefined
+    if (monotonicMs() - window.startMs < windowMs) return window
+    windows.delete(address)
+    return undefined
+  }
+  return {
+    check(address) {
+      const window = failuresMax > 0 ? current(address) : undefined
+      if (!window || window.failures < failuresMax) return
+      throw new Fault("unavailable", "identity.login.throttled", "Too many failed logins; try again later.", {
+        retryAfterMs: Math.max(1_000, window.startMs + windowMs - monotonicMs()),
+        internal: { address, failures: window.failures },
+      })
+    },
+    noteFailure(address) {
+      if (failuresMax === 0) return
+      const window = current(address)
+      if (window) window.failures++
+      else windows.set(address, { startMs: monotonicMs(), failures: 1 })
+      for (const oldest of windows.keys()) {
+        if (windows.size <= addressesMax) break
+        windows.delete(oldest)
+      }
+    },
+  }
+}
