@@ -1,9 +1,10 @@
 // A cloud for black-box tests, and the stock clients against it. Imports nothing of the server: only `./kumoi` is run.
-// As root everything runs inside a network namespace of its own, so that a test can neither meet nor disturb the
-// networks of the machine, and every leftover shows.
+// A real network runs inside a network namespace of its own, so that a test can neither meet nor disturb the networks
+// of the machine, and every leftover shows. A simulated one needs none: it only listens on the loopback address.
 import { execFile, spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs"
+import { type AddressInfo, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
@@ -52,6 +53,8 @@ export function run(
         } else done({ stdout, stderr, exitCode })
       },
     )
+    // A program that ends early closes its input; that is its affair.
+    child.stdin?.on("error", () => {})
     child.stdin?.end(options.input ?? "")
   })
 }
@@ -76,22 +79,31 @@ export async function eventually<T>(
   throw new Error(`waited ${timeoutMs} ms for ${what}`, { cause: last })
 }
 
+/** A port that nobody listens on now. */
+export async function freePort(): Promise<number> {
+  const probe = createServer()
+  await new Promise<void>((done) => probe.listen(0, "127.0.0.1", done))
+  const { port } = probe.address() as AddressInfo
+  await new Promise((done) => probe.close(done))
+  return port
+}
+
 export class TestCloud implements AsyncDisposable {
   readonly dataDir: string
   readonly port: number
   readonly #namespace: string | null
   readonly #options: TestCloudOptions
 
-  constructor(options: TestCloudOptions) {
+  private constructor(options: TestCloudOptions, port: number) {
     this.#options = options
     this.dataDir = mkdtempSync(join(tmpdir(), "kumoi-acceptance-"))
-    this.#namespace = isRoot ? `kumoi-test-${randomBytes(3).toString("hex")}` : null
-    // Inside an own namespace any port is free; outside take one at random from the unprivileged range.
-    this.port = this.#namespace ? 5000 : 20_000 + (randomBytes(2).readUInt16BE() % 20_000)
+    this.#namespace = options.network === "ovn" ? `kumoi-test-${randomBytes(3).toString("hex")}` : null
+    this.port = port
   }
 
   static async start(options: TestCloudOptions): Promise<TestCloud> {
-    const cloud = new TestCloud(options)
+    // Inside an own namespace any port is free.
+    const cloud = new TestCloud(options, options.network === "ovn" ? 5000 : await freePort())
     try {
       if (cloud.#namespace) {
         await run("ip", ["netns", "add", cloud.#namespace])
@@ -128,6 +140,17 @@ export class TestCloud implements AsyncDisposable {
     })
   }
 
+  async status(): Promise<CloudStatus> {
+    const asked = [`status`, "--data", this.dataDir, "--json"]
+    const { stdout } = await this.inside(join(root, "kumoi"), asked, { isChecked: false })
+    return JSON.parse(stdout)
+  }
+
+  /** One engine, service or process of `status --json`. */
+  async component(name: string): Promise<Component | undefined> {
+    return (await this.status()).components.find((c) => c.name === name)
+  }
+
   /** Runs a program where the cloud runs. */
   inside(file: string, args: readonly string[], options: Parameters<typeof run>[2] = {}): Promise<RunResult> {
     return this.#namespace
@@ -155,9 +178,26 @@ export class TestCloud implements AsyncDisposable {
 
   /** Pid of the process that runs the cloud. */
   async mainPid(): Promise<number> {
-    const status = JSON.parse((await this.kumoi("status", "--json")).stdout)
-    const main = status.components.find((c: { name: string }) => c.name === "kumoi")
+    const main = await this.component("kumoi")
+    if (!main?.pid) throw new Error("the cloud does not run")
     return main.pid
+  }
+
+  /** Everything of this cloud that is on the machine now, but for its files. */
+  async traces(): Promise<string[]> {
+    const found = processesAt(this.dataDir)
+    if (!this.#namespace) return found
+    const { cloudId } = JSON.parse(readFileSync(join(this.dataDir, "cloud.json"), "utf8"))
+    const lines = async (file: string, ...args: string[]) =>
+      (await this.inside(file, args)).stdout.split("\n").filter(Boolean)
+    const links = await lines("ip", "-o", "link")
+    const own = (line: string) => line.includes(cloudId)
+    found.push(...links.filter((l) => !l.includes(" lo: ")))
+    found.push(...(await lines("ip", "netns", "pids", this.#namespace)).filter((pid) => pid !== ""))
+    found.push(...(await lines("ip", "netns", "list")).filter(own))
+    found.push(...(await lines("nft", "list", "tables")))
+    found.push(...readFileSync("/proc/self/mounts", "utf8").split("\n").filter(own))
+    return found
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -168,6 +208,37 @@ export class TestCloud implements AsyncDisposable {
     if (this.#namespace) await run("ip", ["netns", "delete", this.#namespace], { isChecked: false })
     rmSync(this.dataDir, { recursive: true, force: true })
   }
+}
+
+export interface Component {
+  name: string
+  kind: string
+  state: string
+  pid: number | null
+  restarts: number
+}
+
+export interface CloudStatus {
+  state: string
+  url: string | null
+  components: Component[]
+}
+
+/** Command lines of processes that were started for, or work in, this directory. */
+export function processesAt(dir: string): string[] {
+  const found: string[] = []
+  for (const pid of readdirSync("/proc").filter(
+    (name) => /^\d+$/.test(name) && Number(name) !== process.pid,
+  )) {
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").join(" ").trim()
+      const isOurs = command.includes(dir) || readlinkSync(`/proc/${pid}/cwd`).startsWith(dir)
+      if (isOurs) found.push(`${pid} ${command}`)
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return found
 }
 
 /** What a cloud could leave behind on this machine. */

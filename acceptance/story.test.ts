@@ -36,6 +36,9 @@ describe("the story of a machine, by the stock client", {
       { timeoutMs: 30_000 },
     )
 
+  const isPort22Open = async () =>
+    (await cloud.inside("nc", ["-z", "-w", "3", address, "22"], { isChecked: false })).exitCode === 0
+
   before(async () => {
     before_ = await machineState()
     cloud = await TestCloud.start({ hypervisor: "qemu", network: "ovn" })
@@ -130,13 +133,9 @@ describe("the story of a machine, by the stock client", {
     )
     const rule = rules.find((r) => r["Port Range"] === "22:22")
     assert.ok(rule)
+    assert.ok(await isPort22Open(), "open before the rule goes")
     await cloud.openstack("demo", "security", "group", "rule", "delete", rule.ID)
-    await eventually("port 22 to be closed", 20_000, async () => {
-      const result = await cloud
-        .inside("nc", ["-z", "-w", "2", address, "22"], { isChecked: false })
-        .catch(() => ({ exitCode: 1 }))
-      return result.exitCode !== 0
-    })
+    await eventually("port 22 to be closed", 20_000, async () => !(await isPort22Open()))
     await cloud.openstack(
       "demo",
       "security",

@@ -20,8 +20,7 @@ export interface GuestImageOptions {
 
 export async function guestImage(options: GuestImageOptions): Promise<FirstImage> {
   if (options.plan.hypervisor === "fake") return await blankImage(options.dir)
-  const cache = process.getuid?.() === 0 ? "/var/cache/kumoi/guest" : join(homedir(), ".cache/kumoi/guest")
-  const made = await buildGuestImage({ outputDir: cache, log: options.say })
+  const made = await buildGuestImage({ outputDir: guestCacheDir(), log: options.say })
   return {
     name: imageName,
     path: made.diskPath,
@@ -31,6 +30,11 @@ export async function guestImage(options: GuestImageOptions): Promise<FirstImage
     minRamMib: made.minRamMib,
     properties: { os_distro: "kumoi", hw_rng_model: "virtio" },
   }
+}
+
+/** Shared by the clouds of this machine. */
+export function guestCacheDir(): string {
+  return process.getuid?.() === 0 ? "/var/cache/kumoi/guest" : join(homedir(), ".cache/kumoi/guest")
 }
 
 /** For the fake hypervisor, which never boots it: a small empty disk, made without QEMU's tools. */

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process"
 import { glob, mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { guestCacheDir } from "./guest-image.ts"
 import { helpText, type OptionSpecs, readOptions } from "./options.ts"
 import { enginePackages, installPackages, type NeededPackage } from "./packages.ts"
 
@@ -67,6 +68,9 @@ const suites: Record<string, Suite> = {
 const clientPackages: readonly NeededPackage[] = [
   { name: "python3-openstackclient", why: "the stock client" },
   { name: "openssh-client", why: "logs into guests" },
+  { name: "iputils-ping", why: "pings guests" },
+  { name: "netcat-openbsd", why: "looks at ports of guests" },
+  { name: "procps", why: "looks for processes left over" },
   { name: "rabbitmq-server", why: "the bus of many hosts is tested on it" },
 ]
 
@@ -98,6 +102,11 @@ export async function test(args: string[]): Promise<number> {
       say: (line) => process.stdout.write(`${line}\n`),
       isYes: options.flag("yes") || process.env.CI === "true",
     })
+  }
+  if (chosen.some((name) => ["acceptance", "guest", "host"].includes(name)) && process.getuid?.() === 0) {
+    // Before the tests go into namespaces of their own, from where no package can be fetched.
+    const { buildGuestImage } = await import("../../../guest/build.ts")
+    await buildGuestImage({ outputDir: guestCacheDir(), log: (line) => process.stdout.write(`${line}\n`) })
   }
   return await runSuites(chosen, options.text("only"))
 }
