@@ -226,3 +226,21 @@ test("an EC2 key is kept encrypted and signs for its user and project", async ()
   assert.equal((await use(admin, { path: "/other" })).status, 401)
   assert.equal((await use(admin, { access: "nobody" })).status, 404)
 })
+
+test("access rules of an application credential hold at the door", async () => {
+  await using cloud = await startTestIdentity()
+  const token = await cloud.token("demo", testPasswords.demo, defaultProject("demo"))
+  const admin = await cloud.adminToken()
+  const id = await idOf(cloud, admin, "users", "demo")
+  const access_rules = [{ service: "identity", method: "GET", path: "/v3/auth/projects" }]
+  const made = await cloud.send("POST", `/users/${id}/application_credentials`, {
+    token,
+    body: { application_credential: { name: "narrow", access_rules } },
+  })
+  const { secret, id: credentialId } = made.body.application_credential
+  const used = await login(cloud, { application_credential: { id: credentialId, secret } })
+  const narrow = String(used.headers["x-subject-token"])
+  assert.equal((await cloud.send("GET", "/auth/projects", { token: narrow })).status, 200)
+  assert.equal((await cloud.send("GET", "/auth/domains", { token: narrow })).status, 401)
+  assert.equal((await cloud.send("GET", `/users/${id}`, { token: narrow })).status, 401)
+})

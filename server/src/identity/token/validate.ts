@@ -1,7 +1,8 @@
 import type { Caller } from "../../platform/auth/caller.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
-import type { Authenticate } from "../../platform/http/server.ts"
+import type { AskedFor, Authenticate } from "../../platform/http/server.ts"
+import { admitsRequest } from "../application-credential/access-check.ts"
 import { refused } from "../faults.ts"
 import type { KnownToken } from "./cache.ts"
 import { readTokenFacts } from "./facts.ts"
@@ -56,10 +57,16 @@ export async function findToken(
 
 /** For the HTTP edge: who sent the request, by X-Auth-Token. */
 export function authenticatorFor(platform: Platform): Authenticate {
-  return (headers) => {
+  return (headers, asked) => {
     const id = headers["x-auth-token"]
     if (typeof id !== "string" || id === "") throw refused("no X-Auth-Token")
     const known = readToken(platform, id)
-    return known instanceof Promise ? known.then((k): Caller => k.caller) : known.caller
+    return known instanceof Promise ? known.then((k) => callerFor(k, asked)) : callerFor(known, asked)
   }
+}
+
+function callerFor({ token, caller }: KnownToken, asked: AskedFor): Caller {
+  const rules = token.applicationCredential?.access_rules ?? []
+  if (rules.length > 0 && !admitsRequest(rules, asked)) throw refused("no access rule admits the request")
+  return caller
 }

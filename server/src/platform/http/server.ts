@@ -17,8 +17,17 @@ import {
 import { checkSchema, schemaFor } from "./schema-check.ts"
 import { type Api, isWireReply, type Route, type WireRequest } from "./wire.ts"
 
+/** What is asked, for credentials that are good for some requests only. */
+export interface AskedFor {
+  /** Word of the API. */
+  service: string
+  method: string
+  /** From the version on, without the mount. */
+  path: string
+}
+
 /** Finds who sent the request; throws `unauthenticated`. May answer without a promise when it knows already. */
-export type Authenticate = (headers: WireRequest["headers"]) => Promise<Caller> | Caller
+export type Authenticate = (headers: WireRequest["headers"], asked: AskedFor) => Promise<Caller> | Caller
 
 export interface HttpServerOptions {
   platform: Platform
@@ -203,7 +212,9 @@ async function handle(
   const route = routes.find((r) => isServed(r, version))
   // Authentication comes before 404 of a version, as a stranger may not explore.
   const isPublic = routes[0]?.policy === "public"
-  const authenticated = isPublic ? publicCaller : options.authenticate(request.headers)
+  const authenticated = isPublic
+    ? publicCaller
+    : options.authenticate(request.headers, askedFor(api, request))
   const caller = authenticated instanceof Promise ? await authenticated : authenticated
   if (!route) throw new Fault("not_found", "api.route.not_found", "The resource could not be found.")
   const body = route.rawBody ? undefined : request.body
@@ -230,6 +241,11 @@ async function handle(
   if (result.headers) response.headers(result.headers)
   response.status(result.status)
   return response.send(result.stream ?? result.body)
+}
+
+function askedFor(api: Api, request: FastifyRequest): AskedFor {
+  const mount = api.mounts.find((m) => m !== "" && request.url.startsWith(`${m}/`)) ?? ""
+  return { service: api.service, method: request.method, path: request.url.slice(mount.length) }
 }
 
 /** Stands for nobody on public routes; has no role. */
