@@ -100,6 +100,7 @@ export const deleteNetwork = operation({
     try {
       await change(ctx, async (tx) => {
         await lockRow(tx, "network", networkId, networkNotFound, expectedRevision)
+        await dropIdleFloatingIps(tx, networkId)
         const inUse = await sql`select from network.port where network_id = ${networkId}
           and device_owner <> 'network:distributed' limit 1`.execute(tx)
         if (inUse.rows.length > 0) throw networkInUse(networkId)
@@ -117,3 +118,11 @@ export const deleteNetwork = operation({
     }
   },
 })
+
+/** Floating IPs that point at nothing do not hold their network. */
+async function dropIdleFloatingIps(tx: Tx, networkId: string): Promise<void> {
+  const { rows } = await sql<{ portId: string }>`delete from network.floating_ip
+    where floating_network_id = ${networkId} and fixed_port_id is null
+    returning floating_port_id as "portId"`.execute(tx)
+  await sql`delete from network.port where id = any(${rows.map((row) => row.portId)}::uuid[])`.execute(tx)
+}
