@@ -185,9 +185,9 @@ export class TestCloud implements AsyncDisposable {
 
   /** Everything of this cloud that is on the machine now, but for its files. */
   async traces(): Promise<string[]> {
-    const found = processesAt(this.dataDir)
-    if (!this.#namespace) return found
     const { cloudId } = JSON.parse(readFileSync(join(this.dataDir, "cloud.json"), "utf8"))
+    const found = processesOf(this.dataDir, `kumoi-${cloudId}`)
+    if (!this.#namespace) return found
     const lines = async (file: string, ...args: string[]) =>
       (await this.inside(file, args)).stdout.split("\n").filter(Boolean)
     const links = await lines("ip", "-o", "link")
@@ -224,16 +224,16 @@ export interface CloudStatus {
   components: Component[]
 }
 
-/** Command lines of processes that were started for, or work in, this directory. */
-export function processesAt(dir: string): string[] {
+/** Processes that name one of these texts (a directory, an id) in their command line, or work below it. */
+export function processesOf(...names: string[]): string[] {
   const found: string[] = []
   for (const pid of readdirSync("/proc").filter(
     (name) => /^\d+$/.test(name) && Number(name) !== process.pid,
   )) {
     try {
       const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").join(" ").trim()
-      const isOurs = command.includes(dir) || readlinkSync(`/proc/${pid}/cwd`).startsWith(dir)
-      if (isOurs) found.push(`${pid} ${command}`)
+      const where = `${command} ${readlinkSync(`/proc/${pid}/cwd`)}`
+      if (names.some((name) => where.includes(name))) found.push(`${pid} ${command}`)
     } catch {
       // It has ended meanwhile.
     }

@@ -65,9 +65,10 @@ let exitCode = 1
 try {
   exitCode = await main(process.argv.slice(2))
 } catch (error) {
-  const isExpected =
-    error instanceof Fault ||
-    (error instanceof Error && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS"))
+  const code = error instanceof Error && "code" in error ? String(error.code) : ""
+  // A file that cannot be read, a full disk: the system's message names what and which; a stack adds nothing.
+  const isOfSystem = error instanceof Error && "syscall" in error
+  const isExpected = error instanceof Fault || code.startsWith("ERR_PARSE_ARGS") || isOfSystem
   process.stderr.write(
     `kumoi: ${isExpected && error instanceof Error ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
   )

@@ -66,7 +66,11 @@ async function upDetached(options: UpOptions, args: string[]): Promise<number> {
       lines.close()
       return 0
     }
-    if (progress.kind === "failed") return 1
+    if (progress.kind === "failed") {
+      // When the prompt is back nothing of the failed start is left.
+      await exited
+      return 1
+    }
   }
   const code = await exited
   process.stderr.write(
