@@ -131,10 +131,10 @@ async function insertPlace(
 
 /** The parent is there, in that domain, enabled up to the top, and not too deep. */
 async function checkPlace(ctx: Ctx, tx: Tx, parentId: string, domainId: string): Promise<void> {
-  if (!(await findDomain(tx, domainId))) throw invalid("domain_id", `Could not find domain: ${domainId}.`)
   // Held, so that it is neither deleted nor disabled while the child is made.
   const parent = await lockPlace(tx, parentId)
   if (!parent) throw invalid("parent_id", `Could not find project: ${parentId}.`)
+  if (!(await findDomain(tx, domainId))) throw invalid("domain_id", `Could not find domain: ${domainId}.`)
   if ((parent.domain_id ?? parent.id) !== domainId) {
     throw invalid("domain_id", `The parent ${parentId} is not in the domain ${domainId}.`)
   }
