@@ -30,8 +30,11 @@ const request: Ec2Request = {
   path: "/",
   params: { Action: "ListUsers", Version: "2010-05-08" },
   headers: {
-    Authorization:
-      "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/iam/aws4_request, SignedHeaders=content-type;host;x-amz-date, Signature=x",
+    Authorization: [
+      "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/iam/aws4_request",
+      "SignedHeaders=content-type;host;x-amz-date",
+      "Signature=x",
+    ].join(", "),
     "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
     Host: "iam.amazonaws.com",
     "X-Amz-Date": "20150830T123600Z",

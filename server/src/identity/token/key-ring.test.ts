@@ -42,6 +42,16 @@ test("keys are made once, for nobody else to read", async () => {
   })
 })
 
+test("processes that start together end up with one set of keys", async () => {
+  await withDirectory(async (directory) => {
+    const options = { directory, clock: movableClock(), messageLifetimeMs: 1_000 }
+    const rings = await Promise.all(Array.from({ length: 6 }, () => openKeyRing(options)))
+    const messages = rings.map((ring) => ring.encrypt(payload, 1))
+    for (const ring of rings) for (const message of messages) assert.ok(ring.decrypt(message))
+    assert.deepEqual((await readdir(directory)).sort(), ["0", "1"])
+  })
+})
+
 test("rotation keeps messages good for as long as they may live, and drops the key then", async () => {
   await withDirectory(async (directory) => {
     const clock = movableClock()

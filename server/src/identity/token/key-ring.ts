@@ -1,9 +1,10 @@
 // Fernet keys as files, in Keystone's layout: `0` is staged (it opens messages and will sign next), the highest
 // number signs, the others only open what they signed earlier. Every API process of the machine reads them.
 import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs"
-import { chmod, mkdir, open, readdir, rename, rm, stat, utimes } from "node:fs/promises"
+import { chmod, link, mkdir, open, readdir, rename, rm, stat, utimes } from "node:fs/promises"
 import { join } from "node:path"
 import type { Clock } from "../../platform/clock/clock.ts"
+import { newHexId } from "../../platform/ids/ids.ts"
 import { decryptFernet, encryptFernet, type FernetKey, newFernetKeyText, parseFernetKey } from "./fernet.ts"
 
 export interface KeyRing {
@@ -83,9 +84,9 @@ function load(directory: string): Loaded {
   return { keys, fingerprint: mark }
 }
 
+/** Whole or not at all, and never over a key that another process has made meanwhile. */
 async function writeKey(path: string): Promise<void> {
-  // Whole or not at all: a half-written key would make the ring unreadable.
-  const fresh = `${path}.new`
+  const fresh = `${path}.${newHexId()}.new`
   const file = await open(fresh, "w", 0o600)
   try {
     await file.writeFile(newFernetKeyText())
@@ -93,7 +94,13 @@ async function writeKey(path: string): Promise<void> {
   } finally {
     await file.close()
   }
-  await rename(fresh, path)
+  try {
+    await link(fresh, path)
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error
+  } finally {
+    await rm(fresh)
+  }
 }
 
 async function ensureKeys(directory: string): Promise<void> {
