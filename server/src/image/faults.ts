@@ -207,3 +207,51 @@ export const downloadFailed = fault(
   "image.import.download_failed",
   (uri: string, why: string) => `The image cannot be read from ${uri}: ${why}.`,
 )
+
+export const namespaceNotFound = fault(
+  "not_found",
+  "image.metadef_namespace.not_found",
+  (name: string) => `Namespace ${name} not found`,
+)
+
+export const namespaceExists = fault(
+  "conflict",
+  "image.metadef_namespace.exists",
+  (name: string) => `The metadata definition namespace=${name} already exists.`,
+)
+
+export const namespaceProtected = fault(
+  "forbidden",
+  "image.metadef_namespace.protected",
+  (name: string) => `Metadata definition namespace ${name} is protected and cannot be deleted.`,
+)
+
+export const metadefItemNotFound = fault(
+  "not_found",
+  "image.metadef_item.not_found",
+  (kind: string, name: string, namespace: string) =>
+    `The metadata definition ${kind} with name=${name} was not found in namespace=${namespace}.`,
+)
+
+export const metadefItemExists = fault(
+  "conflict",
+  "image.metadef_item.exists",
+  (kind: string, name: string, namespace: string) =>
+    `A metadata definition ${kind} with name=${name} already exists in namespace=${namespace}.`,
+)
+
+export const associationNotFound = fault(
+  "not_found",
+  "image.metadef_association.not_found",
+  (type: string, namespace: string) =>
+    `The metadata definition resource-type association of resource-type=${type} to namespace=${namespace} ` +
+    "was not found.",
+)
+
+export const associationExists = fault(
+  "conflict",
+  "image.metadef_association.exists",
+  (type: string, namespace: string) =>
+    `The metadata definition resource-type association of resource-type=${type} to namespace=${namespace} ` +
+    "already exists.",
+)

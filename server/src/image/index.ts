@@ -50,6 +50,23 @@ export {
   showImageMember,
   updateImageMember,
 } from "./member/share.ts"
+export {
+  addAssociation,
+  listAssociations,
+  listResourceTypes,
+  removeAssociation,
+} from "./metadef/association.ts"
+export { metadefObjects, metadefProperties, metadefTags, setMetadefTags } from "./metadef/item.ts"
+export type { Association, Item, Namespace, ResourceType } from "./metadef/metadef.ts"
+export {
+  createNamespace,
+  deleteNamespace,
+  type ListedNamespace,
+  listNamespaces,
+  type NamespaceDetail,
+  showNamespace,
+  updateNamespace,
+} from "./metadef/namespace.ts"
 
 export type { Task } from "./task/task.ts"
 export { createImportTask, listImageTasks, listTasks, showTask, taskSortKeys } from "./task/tasks.ts"

@@ -2,6 +2,7 @@ import type { ColumnType, Generated } from "kysely"
 import type { ProcessIdentity } from "../platform/exec/process.ts"
 import type { ImageStatus, Visibility } from "./image/image.ts"
 import type { MemberStatus } from "./member/member.ts"
+import type { ItemKind } from "./metadef/metadef.ts"
 import type { TaskStatus, TaskType } from "./task/task.ts"
 
 type Timestamp = ColumnType<Date, Date | string, Date | string>
@@ -64,10 +65,50 @@ export interface TaskTable {
   updated_at: Timestamp
 }
 
+export interface MetadefNamespaceTable {
+  id: string
+  name: string
+  display_name: string | null
+  description: string | null
+  visibility: "public" | "private"
+  is_protected: boolean
+  project_id: string | null
+  created_at: Timestamp
+  updated_at: Timestamp
+}
+
+export interface MetadefItemTable {
+  namespace_id: string
+  kind: ItemKind
+  name: string
+  definition: ColumnType<Record<string, unknown>, string, string>
+  created_at: Timestamp
+  updated_at: Timestamp
+}
+
+export interface MetadefResourceTypeTable {
+  name: string
+  created_at: ColumnType<Date, Date | undefined, Date>
+  updated_at: ColumnType<Date, Date | undefined, Date>
+}
+
+export interface MetadefAssociationTable {
+  namespace_id: string
+  resource_type: string
+  prefix: string | null
+  properties_target: string | null
+  created_at: Timestamp
+  updated_at: Timestamp
+}
+
 declare module "../platform/db/database.ts" {
   interface Database {
     "image.image": ImageTable
     "image.member": MemberTable
     "image.task": TaskTable
+    "image.metadef_namespace": MetadefNamespaceTable
+    "image.metadef_item": MetadefItemTable
+    "image.metadef_resource_type": MetadefResourceTypeTable
+    "image.metadef_association": MetadefAssociationTable
   }
 }

@@ -145,7 +145,8 @@ export const consumerGenerationConflict = fault(
   "conflict",
   "placement.consumer.generation_conflict",
   (consumer: string, expected: number | null, actual: number | null) =>
-    `consumer generation conflict - expected ${actual ?? "null"} but got ${expected ?? "null"} for consumer ${consumer}`,
+    `consumer generation conflict - expected ${actual ?? "null"} but got ${expected ?? "null"} ` +
+    `for consumer ${consumer}`,
 )
 
 export const allocationNotFound = fault(

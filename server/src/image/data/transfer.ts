@@ -1,6 +1,6 @@
-// A transfer is one writer of one image's data. It owns a state (`saving` for an upload, `uploading` for staging), has a
-// lease that it renews as it moves, and writes a file of its own. Whoever is late (its lease was over, the image was
-// deleted) finds another transfer's id in the row, removes its file and fails; nothing of its is ever seen.
+// A transfer is one writer of one image's data. It owns a state (`saving` for an upload, `uploading` for staging),
+// has a lease that it renews as it moves, and writes a file of its own. Whoever is late (its lease was over, the image
+// was deleted) finds another transfer's id in the row, removes its file and fails; nothing of its is ever seen.
 import { sql } from "kysely"
 import type { Ctx, Platform } from "../../platform/context/context.ts"
 import { type Tx, transact } from "../../platform/db/database.ts"

@@ -132,12 +132,15 @@ test("an upload whose process is killed leaves a queued image and, after the sta
   })
   const { id } = made.body
   // Another process with the same database and directory, in the middle of an upload.
+  const from = (path: string) => JSON.stringify(join(import.meta.dirname, path))
+  const { connectionString } = cloud.database
+  const beside = JSON.stringify({ connectionString, dataDir: cloud.platform.config.dataDir })
   const code = `
-    const { startServices } = await import(${JSON.stringify(join(import.meta.dirname, "../../../test/service-cloud.ts"))})
-    const { createImageV2Api } = await import(${JSON.stringify(join(import.meta.dirname, "../../api/openstack/image-v2/index.ts"))})
-    const { createImage } = await import(${JSON.stringify(join(import.meta.dirname, "../index.ts"))})
-    const cloud = await startServices({ services: [createImage()], apis: [createImageV2Api()],
-      beside: ${JSON.stringify({ connectionString: cloud.database.connectionString, dataDir: cloud.platform.config.dataDir })} })
+    const { startServices } = await import(${from("../../../test/service-cloud.ts")})
+    const { createImageV2Api } = await import(${from("../../api/openstack/image-v2/index.ts")})
+    const { createImage } = await import(${from("../index.ts")})
+    const services = { services: [createImage()], apis: [createImageV2Api()], beside: ${beside} }
+    const cloud = await startServices(services)
     process.stdout.write(cloud.baseUrl + "\\n")`
   const child = spawn(process.execPath, ["--input-type=module", "-e", code], {
     stdio: ["ignore", "pipe", "inherit"],

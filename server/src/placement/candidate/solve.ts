@@ -1,8 +1,8 @@
 // Finds sets of providers that together give what was asked for. Pure: the world and the question in, answers out.
 //
-// An answer lies in one tree (its anchor), plus sharing providers: those with MISC_SHARES_VIA_AGGREGATE serve every tree
-// that has a provider in one of their aggregates. The group without a suffix may take each resource class from another
-// provider of the tree; a group with a suffix takes all from one.
+// An answer lies in one tree (its anchor), plus sharing providers: those with MISC_SHARES_VIA_AGGREGATE serve every
+// tree that has a provider in one of their aggregates. The group without a suffix may take each resource class from
+// another provider of the tree; a group with a suffix takes all from one.
 import type { Node, World } from "./world.ts"
 
 export interface Group {

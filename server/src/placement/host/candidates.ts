@@ -60,7 +60,8 @@ export async function hostUsages(
 }
 
 const hasTrait = (traits: readonly string[]) =>
-  sql`exists (select from placement.provider_trait t where t.provider_id = p.id and t.trait = any(${[...traits]}::text[]))`
+  sql`exists (select from placement.provider_trait t
+    where t.provider_id = p.id and t.trait = any(${[...traits]}::text[]))`
 
 const isMember = (aggregates: readonly string[]) =>
   sql`exists (select from placement.provider_aggregate a

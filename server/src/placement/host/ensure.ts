@@ -90,9 +90,8 @@ async function ensureInventories(tx: Tx, host: HostProvider): Promise<number> {
   const names = rows.map((r) => r.resource_class)
   try {
     const gone = await sql`
-      delete from placement.inventory where provider_id = ${host.hostId} and resource_class <> all(${names}::text[])`.execute(
-      tx,
-    )
+      delete from placement.inventory
+      where provider_id = ${host.hostId} and resource_class <> all(${names}::text[])`.execute(tx)
     return Number(written.numAffectedRows ?? 0) + Number(gone.numAffectedRows ?? 0)
   } catch (error) {
     if (violatedConstraint(error)) throw inventoryInUse("a class that the host no longer has", host.hostId)
@@ -103,16 +102,17 @@ async function ensureInventories(tx: Tx, host: HostProvider): Promise<number> {
 async function ensureTraits(tx: Tx, hostId: string, traits: readonly string[]): Promise<number> {
   const custom = traits.filter((t) => t.startsWith("CUSTOM_"))
   if (custom.length > 0) {
-    await sql`insert into placement.custom_trait (name) select unnest(${custom}::text[]) on conflict do nothing`.execute(
+    await sql`
+      insert into placement.custom_trait (name) select unnest(${custom}::text[]) on conflict do nothing`.execute(
       tx,
     )
   }
   const added = await sql`
-    insert into placement.provider_trait (provider_id, trait) select ${hostId}::uuid, unnest(${[...traits]}::text[])
+    insert into placement.provider_trait (provider_id, trait)
+    select ${hostId}::uuid, unnest(${[...traits]}::text[])
     on conflict do nothing`.execute(tx)
   const gone = await sql`
-    delete from placement.provider_trait where provider_id = ${hostId} and trait <> all(${[...traits]}::text[])`.execute(
-    tx,
-  )
+    delete from placement.provider_trait
+    where provider_id = ${hostId} and trait <> all(${[...traits]}::text[])`.execute(tx)
   return Number(added.numAffectedRows ?? 0) + Number(gone.numAffectedRows ?? 0)
 }

@@ -73,7 +73,9 @@ function render(page: Page, headers: WireRequest["headers"]): { type: string; bo
     case "html":
       return {
         type: "text/html",
-        body: `<html>\n <head>\n  <title>${name}</title>\n </head>\n <body>\n  <h1>${name}</h1>\n  ${escapeHtml(message)}<br /><br />\n\n\n\n </body>\n</html>`,
+        body:
+          `<html>\n <head>\n  <title>${name}</title>\n </head>\n <body>\n  <h1>${name}</h1>\n  ` +
+          `${escapeHtml(message)}<br /><br />\n\n\n\n </body>\n</html>`,
       }
     case "json":
       return { type: "application/json", body: JSON.stringify({ message, code: name, title }) }

@@ -5,6 +5,8 @@ import { imageRoutes } from "./images.ts"
 import { importRoutes } from "./imports.ts"
 import { infoRoutes } from "./info.ts"
 import { memberRoutes } from "./members.ts"
+import { metadefItemRoutes } from "./metadef-items.ts"
+import { namespaceRoutes } from "./metadef-namespaces.ts"
 import { schemaRoutes } from "./schemas.ts"
 import { versionRoutes } from "./versions.ts"
 
@@ -22,6 +24,8 @@ export function createImageV2Api(): Api {
       ...importRoutes,
       ...infoRoutes,
       ...schemaRoutes,
+      ...namespaceRoutes,
+      ...metadefItemRoutes,
     ],
     renderFault,
   }

@@ -1,6 +1,13 @@
 // Schemas that clients ask for: `glance` reads them to know which attributes an image has.
 import { type JsonSchema, type Route, route } from "../../../platform/http/wire.ts"
 import { imageProperties, memberProperties, type Properties, taskProperties } from "./image-schema.ts"
+import {
+  associationProperties,
+  namespaceProperties,
+  objectProperties,
+  propertyProperties,
+  tagProperties,
+} from "./metadef-schema.ts"
 
 const imageLinks = [
   { rel: "self", href: "{self}" },
@@ -37,6 +44,12 @@ const image = noun("image", imageProperties, {
 const member = noun("member", memberProperties)
 const task = noun("task", taskProperties)
 
+const namespace = noun("namespace", namespaceProperties, { required: ["namespace"] })
+const object = noun("object", objectProperties, { required: ["name"] })
+const property = noun("property", propertyProperties, { required: ["type", "title"] })
+const tag = noun("tag", tagProperties, { required: ["name"] })
+const association = noun("resource_type_association", associationProperties, { required: ["name"] })
+
 const schemas: Readonly<Record<string, JsonSchema>> = {
   image,
   images: collection("images", image),
@@ -44,6 +57,19 @@ const schemas: Readonly<Record<string, JsonSchema>> = {
   members: collection("members", member),
   task,
   tasks: collection("tasks", task),
+  "metadefs/namespace": namespace,
+  "metadefs/namespaces": collection("namespaces", namespace),
+  "metadefs/resource_type": association,
+  "metadefs/resource_types": collection("resource_type_associations", association),
+  "metadefs/object": object,
+  "metadefs/objects": collection("objects", object),
+  "metadefs/property": property,
+  "metadefs/properties": {
+    ...collection("properties", property),
+    properties: { properties: { type: "object", additionalProperties: property } },
+  },
+  "metadefs/tag": tag,
+  "metadefs/tags": collection("tags", tag),
 }
 
 export const schemaRoutes: Route[] = Object.entries(schemas).map(([name, schema]) =>
