@@ -64,6 +64,7 @@ export async function eventually<T>(
   what: string,
   timeoutMs: number,
   condition: () => Promise<T | false | undefined | null>,
+  options: { everyMs?: number } = {},
 ): Promise<T> {
   const end = performance.now() + timeoutMs
   let last: unknown
@@ -74,7 +75,7 @@ export async function eventually<T>(
     } catch (error) {
       last = error
     }
-    await delay(200)
+    await delay(options.everyMs ?? 200)
   }
   throw new Error(`waited ${timeoutMs} ms for ${what}`, { cause: last })
 }
@@ -117,8 +118,8 @@ export class TestCloud implements AsyncDisposable {
     }
   }
 
-  /** `kumoi up --detach` with this cloud's options; returns what it printed. */
-  async up(): Promise<string> {
+  /** `kumoi up --detach` with this cloud's options and these; returns what it printed. */
+  async up(...more: string[]): Promise<string> {
     const { hypervisor, network, flags = [] } = this.#options
     const args = [
       "--detach",
@@ -130,6 +131,7 @@ export class TestCloud implements AsyncDisposable {
       "--network",
       network,
       ...flags,
+      ...more,
     ]
     return (await this.kumoi("up", ...args)).stdout
   }
