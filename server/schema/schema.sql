@@ -910,6 +910,62 @@ create table image.member (
 );
 CREATE INDEX member_project ON image.member USING btree (member_id, status);
 
+create table image.metadef_association (
+  namespace_id uuid not null,
+  resource_type text not null,
+  prefix text,
+  properties_target text,
+  created_at timestamp with time zone not null,
+  updated_at timestamp with time zone not null,
+  constraint metadef_association_pkey PRIMARY KEY (namespace_id, resource_type),
+  constraint metadef_association_namespace_id_fkey FOREIGN KEY (namespace_id) REFERENCES image.metadef_namespace(id) ON DELETE CASCADE,
+  constraint metadef_association_resource_type_fkey FOREIGN KEY (resource_type) REFERENCES image.metadef_resource_type(name),
+  constraint metadef_association_prefix_check CHECK ((length(prefix) <= 80)),
+  constraint metadef_association_properties_target_check CHECK ((length(properties_target) <= 80))
+);
+CREATE INDEX metadef_association_type ON image.metadef_association USING btree (resource_type);
+
+create table image.metadef_item (
+  namespace_id uuid not null,
+  kind text not null,
+  name text not null,
+  definition jsonb not null,
+  created_at timestamp with time zone not null,
+  updated_at timestamp with time zone not null,
+  constraint metadef_item_pkey PRIMARY KEY (namespace_id, kind, name),
+  constraint metadef_item_namespace_id_fkey FOREIGN KEY (namespace_id) REFERENCES image.metadef_namespace(id) ON DELETE CASCADE,
+  constraint metadef_item_kind_check CHECK ((kind = ANY (ARRAY['object'::text, 'property'::text, 'tag'::text]))),
+  constraint metadef_item_name_check CHECK (((length(name) >= 1) AND (length(name) <= 80)))
+);
+
+create table image.metadef_namespace (
+  id uuid not null,
+  name text not null,
+  display_name text,
+  description text,
+  visibility text not null,
+  is_protected boolean not null,
+  project_id text,
+  created_at timestamp with time zone not null,
+  updated_at timestamp with time zone not null,
+  constraint metadef_namespace_pkey PRIMARY KEY (id),
+  constraint metadef_namespace_name_key UNIQUE (name),
+  constraint metadef_namespace_description_check CHECK ((length(description) <= 500)),
+  constraint metadef_namespace_display_name_check CHECK ((length(display_name) <= 80)),
+  constraint metadef_namespace_name_check CHECK (((length(name) >= 1) AND (length(name) <= 80))),
+  constraint metadef_namespace_visibility_check CHECK ((visibility = ANY (ARRAY['public'::text, 'private'::text])))
+);
+CREATE INDEX metadef_namespace_list ON image.metadef_namespace USING btree (created_at NULLS FIRST, id NULLS FIRST);
+CREATE INDEX metadef_namespace_project ON image.metadef_namespace USING btree (project_id);
+
+create table image.metadef_resource_type (
+  name text not null,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint metadef_resource_type_pkey PRIMARY KEY (name),
+  constraint metadef_resource_type_name_check CHECK (((length(name) >= 1) AND (length(name) <= 80)))
+);
+
 create table image.task (
   id uuid not null,
   type text not null,
