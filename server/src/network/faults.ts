@@ -333,3 +333,29 @@ export const quotaBelowUsage = fault(
   "network.quota.below_usage",
   (names: string) => `Change would make usage less than 0 for the following resources: ${names}.`,
 )
+export const addressScopeInUse = fault(
+  "conflict",
+  "network.address_scope.in_use",
+  (id: string) =>
+    `Unable to complete operation on address scope ${id}. There are one or more subnet pools in use on the address scope.`,
+)
+export const addressGroupInUse = fault(
+  "conflict",
+  "network.address_group.in_use",
+  (id: string) => `Address group ${id} is in use on one or more security group rules.`,
+)
+export const rbacPolicyExists = fault(
+  "conflict",
+  "network.rbac_policy.exists",
+  () => "An RBAC policy already exists with those values.",
+)
+export const rbacPolicyInUse = fault(
+  "conflict",
+  "network.rbac_policy.in_use",
+  (id: string) => `RBAC policy on object ${id} cannot be removed because other objects depend on it.`,
+)
+export const defaultRuleExists = fault(
+  "conflict",
+  "network.default_security_group_rule.exists",
+  () => "Default Security group rule already exists.",
+)

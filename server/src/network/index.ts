@@ -10,7 +10,29 @@ import { followPortStates } from "./sync/port-states.ts"
 import { closeSync, syncOf } from "./sync/sync.ts"
 import type {} from "./tables.ts"
 
+export {
+  type AddressGroup,
+  changeGroupAddresses,
+  createAddressGroups,
+  deleteAddressGroup,
+  getAddressGroup,
+  listAddressGroups,
+  updateAddressGroup,
+} from "./address-group/address-group.ts"
+export {
+  type AddressScope,
+  createAddressScopes,
+  deleteAddressScope,
+  getAddressScope,
+  listAddressScopes,
+  updateAddressScope,
+} from "./address-scope/address-scope.ts"
 export { type Agent, getAgent, listAgents } from "./agent/agent.ts"
+export {
+  getNetworkAvailability,
+  listNetworkAvailability,
+  type NetworkAvailability,
+} from "./availability/availability.ts"
 export { networkConfig } from "./config.ts"
 export * from "./faults.ts"
 export {
@@ -40,6 +62,14 @@ export {
   resetNetworkQuota,
   updateNetworkQuota,
 } from "./quota-set.ts"
+export {
+  createRbacPolicies,
+  deleteRbacPolicy,
+  getRbacPolicy,
+  listRbacPolicies,
+  type RbacPolicy,
+  updateRbacPolicy,
+} from "./rbac/policy.ts"
 export type { Filters, ListQuery } from "./resource/list.ts"
 export {
   changeExtraRoutes,
@@ -52,6 +82,13 @@ export {
 } from "./router/crud.ts"
 export { addRouterInterface, type RouterInterface, removeRouterInterface } from "./router/interface.ts"
 export type { Router } from "./router/router.ts"
+export {
+  createDefaultSecurityGroupRules,
+  type DefaultSecurityGroupRule,
+  deleteDefaultSecurityGroupRule,
+  getDefaultSecurityGroupRule,
+  listDefaultSecurityGroupRules,
+} from "./security-group/default-rule.ts"
 export {
   createSecurityGroups,
   deleteSecurityGroup,

@@ -111,7 +111,7 @@ export const updateSecurityGroup = operation({
     expectedRevision: RevisionInput,
     changes: Type.Pick(SecurityGroupInput, ["name", "description", "stateful"]),
   }),
-  faults: [securityGroupNotFound, defaultGroupUpdate, securityGroupInUse],
+  faults: [securityGroupNotFound, defaultGroupUpdate, defaultGroupExists, securityGroupInUse],
   load: (ctx, { securityGroupId }) => loadSecurityGroup(ctx.db, securityGroupId, viewerOf(ctx)),
   authorize: (_ctx, _input, group) => [["update_security_group", securityGroupTarget(group)]],
   run: async (ctx, { securityGroupId, expectedRevision, changes }, group) =>
@@ -119,6 +119,7 @@ export const updateSecurityGroup = operation({
       await lockRow(tx, "securityGroup", securityGroupId, securityGroupNotFound, expectedRevision)
       if (group.isDefault && changes.name !== undefined && changes.name !== group.name)
         throw defaultGroupUpdate()
+      if (!group.isDefault && changes.name?.toLowerCase() === "default") throw defaultGroupExists()
       if (changes.stateful !== undefined && changes.stateful !== group.stateful) {
         const { rows } = await sql`select from network.port_security_group
           where security_group_id = ${securityGroupId} limit 1`.execute(tx)

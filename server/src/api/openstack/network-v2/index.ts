@@ -1,11 +1,15 @@
 import type { Api } from "../../../platform/http/wire.ts"
+import { addressGroupRoutes } from "./address-groups.ts"
+import { addressScopeRoutes } from "./address-scopes.ts"
 import { agentRoutes } from "./agents.ts"
 import { extensionRoutes } from "./extensions.ts"
 import { renderFault } from "./fault-table.ts"
 import { floatingIpRoutes } from "./floatingips.ts"
+import { ipAvailabilityRoutes } from "./ip-availabilities.ts"
 import { networkRoutes } from "./networks.ts"
 import { portRoutes } from "./ports.ts"
 import { quotaRoutes } from "./quotas.ts"
+import { rbacPolicyRoutes } from "./rbac-policies.ts"
 import { routerRoutes } from "./routers.ts"
 import { securityGroupRoutes } from "./security-groups.ts"
 import { subnetPoolRoutes } from "./subnetpools.ts"
@@ -29,6 +33,10 @@ export function createNetworkV2Api(): Api {
       ...floatingIpRoutes,
       ...securityGroupRoutes,
       ...subnetPoolRoutes,
+      ...addressScopeRoutes,
+      ...addressGroupRoutes,
+      ...rbacPolicyRoutes,
+      ...ipAvailabilityRoutes,
       ...tagRoutes,
       ...quotaRoutes,
       ...agentRoutes,

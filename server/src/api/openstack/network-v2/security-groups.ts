@@ -1,10 +1,15 @@
 import {
+  createDefaultSecurityGroupRules,
   createSecurityGroupRules,
   createSecurityGroups,
+  type DefaultSecurityGroupRule,
+  deleteDefaultSecurityGroupRule,
   deleteSecurityGroup,
   deleteSecurityGroupRule,
+  getDefaultSecurityGroupRule,
   getSecurityGroup,
   getSecurityGroupRule,
+  listDefaultSecurityGroupRules,
   listSecurityGroupRules,
   listSecurityGroups,
   type SecurityGroup,
@@ -109,4 +114,41 @@ function withoutNullDescription(input: any) {
   return input.description === null ? { ...input, description: "" } : input
 }
 
-export const securityGroupRoutes = [...resourceRoutes(securityGroups), ...resourceRoutes(securityGroupRules)]
+const defaultRules: Resource<DefaultSecurityGroupRule> = {
+  singular: "default_security_group_rule",
+  plural: "default_security_group_rules",
+  path: "/default-security-group-rules",
+  rule: "default_security_group_rule",
+  attributes: {
+    ...shared(ruleAttributes, [
+      "id",
+      "description",
+      "direction",
+      "ethertype",
+      "protocol",
+      "port_range_min",
+      "port_range_max",
+      "remote_ip_prefix",
+      "remote_group_id",
+      "remote_address_group_id",
+    ]),
+    used_in_default_sg: { kind: boolean, post: true, filter: true },
+    used_in_non_default_sg: { kind: boolean, post: true, filter: true },
+  },
+  list: listDefaultSecurityGroupRules,
+  get: (ctx, ruleId) => getDefaultSecurityGroupRule(ctx, { ruleId }),
+  create: (ctx, inputs) =>
+    createDefaultSecurityGroupRules(ctx, { rules: inputs.map(withoutNullDescription) }),
+  remove: (ctx, ruleId) => deleteDefaultSecurityGroupRule(ctx, { ruleId }),
+}
+
+/** Those of the attributes. */
+function shared(attributes: Attributes, names: readonly string[]): Attributes {
+  return Object.fromEntries(Object.entries(attributes).filter(([name]) => names.includes(name)))
+}
+
+export const securityGroupRoutes = [
+  ...resourceRoutes(securityGroups),
+  ...resourceRoutes(securityGroupRules),
+  ...resourceRoutes(defaultRules),
+]

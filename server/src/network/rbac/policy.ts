@@ -1,0 +1,235 @@
+// RBAC policies: who besides the owner may use a network, a group, a pool.
+import { type RawBuilder, sql } from "kysely"
+import { type Static, Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
+import type { DbOrTx, Tx } from "../../platform/db/database.ts"
+import { isUuid, newUuid } from "../../platform/ids/ids.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import {
+  badRequest,
+  externalInUse,
+  rbacPolicyExists,
+  rbacPolicyInUse,
+  rbacPolicyNotFound,
+} from "../faults.ts"
+import { enforceNetworkQuota } from "../quota.ts"
+import { column, findRow, type ListQuery, listRows, type Source } from "../resource/list.ts"
+import { attributeRules, change, onlyAllowed, ownerOf, ProjectInput } from "../resource/standard.ts"
+import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
+
+const ObjectType = Type.Union([
+  Type.Literal("network"),
+  Type.Literal("security_group"),
+  Type.Literal("address_scope"),
+  Type.Literal("subnetpool"),
+  Type.Literal("address_group"),
+])
+const Action = Type.Union([Type.Literal("access_as_shared"), Type.Literal("access_as_external")])
+
+export interface RbacPolicy {
+  id: string
+  projectId: string
+  objectType: Static<typeof ObjectType>
+  objectId: string
+  action: Static<typeof Action>
+  targetTenant: string
+  createdAt: Date
+}
+
+export const RbacPolicyInput = Type.Object({
+  projectId: ProjectInput,
+  objectType: ObjectType,
+  objectId: Type.String(),
+  action: Action,
+  targetTenant: Type.String({ minLength: 1, maxLength: 255 }),
+})
+export type RbacPolicyInput = Static<typeof RbacPolicyInput>
+
+const owners = {
+  network: sql`select project_id from network.network where id = `,
+  security_group: sql`select project_id from network.security_group where id = `,
+  address_scope: sql`select project_id from network.address_scope where id = `,
+  subnetpool: sql`select project_id from network.subnet_pool where id = `,
+  address_group: sql`select project_id from network.address_group where id = `,
+} as const satisfies Record<RbacPolicy["objectType"], RawBuilder<unknown>>
+
+function rbacSource(viewer: Viewer): Source {
+  return {
+    from: sql`network.rbac_policy b`,
+    columns: {
+      id: column("uuid", sql`b.id`),
+      projectId: column("text", sql`b.project_id`),
+      objectType: column("text", sql`b.object_type`),
+      objectId: column("uuid", sql`b.object_id`),
+      action: column("text", sql`b.action`),
+      targetTenant: column("text", sql`b.target_project`),
+      createdAt: column("time", sql`b.created_at`),
+    },
+    where: viewer.seesAll ? sql<boolean>`true` : sql<boolean>`b.project_id = ${viewer.projectId}`,
+    markerFault: rbacPolicyNotFound,
+  }
+}
+
+const target = (policy: { projectId: string; targetTenant: string }) => ({
+  project_id: policy.projectId,
+  tenant_id: policy.projectId,
+  target_tenant: policy.targetTenant,
+})
+
+async function loadRbacPolicy(db: DbOrTx, id: string, viewer: Viewer = everything): Promise<RbacPolicy> {
+  const policy = await findRow<RbacPolicy>(db, rbacSource(viewer), id)
+  if (!policy) throw rbacPolicyNotFound(id)
+  return policy
+}
+
+export const getRbacPolicy = operation({
+  name: "network.rbac_policy.get",
+  input: Type.Object({ rbacPolicyId: Type.String() }),
+  faults: [rbacPolicyNotFound],
+  load: (ctx, { rbacPolicyId }) => loadRbacPolicy(ctx.db, rbacPolicyId, viewerOf(ctx)),
+  authorize: (_ctx, _input, policy) => [["get_rbac_policy", target(policy)]],
+  run: async (_ctx, _input, policy) => policy,
+})
+
+export async function listRbacPolicies(ctx: Ctx, query: ListQuery = {}): Promise<RbacPolicy[]> {
+  const policies = await listRows<RbacPolicy>(ctx.db, rbacSource(viewerOf(ctx)), query)
+  return onlyAllowed(ctx, "get_rbac_policy", policies, target)
+}
+
+export const createRbacPolicies = operation({
+  name: "network.rbac_policy.create",
+  input: Type.Object({ policies: Type.Array(RbacPolicyInput) }),
+  faults: [badRequest, rbacPolicyNotFound, rbacPolicyExists],
+  load: async (ctx, { policies }) => {
+    for (const policy of policies) await checkObject(ctx, policy)
+  },
+  authorize: (ctx, { policies }) =>
+    policies.flatMap((input) => {
+      const own = target({ projectId: ownerOf(ctx, input.projectId), targetTenant: input.targetTenant })
+      return [
+        ["create_rbac_policy", own] as const,
+        ...attributeRules("create_rbac_policy", own, input, { targetTenant: "target_tenant" }),
+      ]
+    }),
+  run: async (ctx, { policies }) =>
+    await change(ctx, async (tx) => {
+      await enforceNetworkQuota(
+        tx,
+        "rbac_policy",
+        policies.map((input) => ownerOf(ctx, input.projectId)),
+      )
+      const made: RbacPolicy[] = []
+      for (const input of policies) made.push(await insertPolicy(ctx, tx, input))
+      return made
+    }),
+})
+
+/** Only the owner of a thing (or an administrator) may share it. */
+async function checkObject(ctx: Ctx, input: RbacPolicyInput): Promise<void> {
+  const isNetwork = input.objectType === "network"
+  if (input.action === "access_as_external" && (!isNetwork || !ctx.caller.roles.includes("admin")))
+    throw badRequest("Invalid input for operation: access_as_external is for networks and administrators.")
+  const { rows } = isUuid(input.objectId)
+    ? await sql<{ project_id: string }>`${owners[input.objectType]} ${input.objectId}`.execute(ctx.db)
+    : { rows: [] }
+  const isMine = rows[0]?.project_id === ctx.caller.projectId || viewerOf(ctx).seesAll
+  if (!rows[0] || !isMine) throw rbacPolicyNotFound(input.objectId)
+}
+
+async function insertPolicy(ctx: Ctx, tx: Tx, input: RbacPolicyInput): Promise<RbacPolicy> {
+  const row = await tx
+    .insertInto("network.rbac_policy")
+    .values({
+      id: newUuid(),
+      project_id: ownerOf(ctx, input.projectId),
+      object_type: input.objectType,
+      object_id: input.objectId,
+      action: input.action,
+      target_project: input.targetTenant,
+    })
+    .onConflict((oc) => oc.doNothing())
+    .returning("id")
+    .executeTakeFirst()
+  if (!row) throw rbacPolicyExists()
+  if (input.action === "access_as_external")
+    await sql`update network.network set is_external = true where id = ${input.objectId}`.execute(tx)
+  return await loadRbacPolicy(tx, row.id)
+}
+
+export const updateRbacPolicy = operation({
+  name: "network.rbac_policy.update",
+  input: Type.Object({
+    rbacPolicyId: Type.String(),
+    changes: Type.Object({ targetTenant: Type.Optional(Type.String({ minLength: 1, maxLength: 255 })) }),
+  }),
+  faults: [rbacPolicyNotFound, rbacPolicyInUse, rbacPolicyExists],
+  load: (ctx, { rbacPolicyId }) => loadRbacPolicy(ctx.db, rbacPolicyId, viewerOf(ctx)),
+  authorize: (_ctx, { changes }, policy) => {
+    const next = target({ ...policy, targetTenant: changes.targetTenant ?? policy.targetTenant })
+    return [
+      ["update_rbac_policy", next],
+      ...attributeRules("update_rbac_policy", next, changes, { targetTenant: "target_tenant" }),
+    ]
+  },
+  run: async (ctx, { rbacPolicyId, changes }) =>
+    await change(ctx, async (tx) => {
+      const policy = await takePolicy(tx, rbacPolicyId)
+      if (changes.targetTenant !== undefined && changes.targetTenant !== policy.targetTenant) {
+        const { rows } = await sql`select from network.rbac_policy where object_id = ${policy.objectId}
+          and object_type = ${policy.objectType} and action = ${policy.action}
+          and target_project = ${changes.targetTenant}`.execute(tx)
+        if (rows.length > 0) throw rbacPolicyExists()
+        await sql`update network.rbac_policy set target_project = ${changes.targetTenant}
+          where id = ${rbacPolicyId}`.execute(tx)
+        await checkUnused(tx, policy)
+      }
+      return await loadRbacPolicy(tx, rbacPolicyId)
+    }),
+})
+
+export const deleteRbacPolicy = operation({
+  name: "network.rbac_policy.delete",
+  input: Type.Object({ rbacPolicyId: Type.String() }),
+  faults: [rbacPolicyNotFound, rbacPolicyInUse, externalInUse],
+  load: (ctx, { rbacPolicyId }) => loadRbacPolicy(ctx.db, rbacPolicyId, viewerOf(ctx)),
+  authorize: (_ctx, _input, policy) => [["delete_rbac_policy", target(policy)]],
+  run: async (ctx, { rbacPolicyId }) =>
+    await change(ctx, async (tx) => {
+      const policy = await takePolicy(tx, rbacPolicyId)
+      await sql`delete from network.rbac_policy where id = ${rbacPolicyId}`.execute(tx)
+      await checkUnused(tx, policy)
+    }),
+})
+
+async function takePolicy(tx: Tx, id: string): Promise<RbacPolicy> {
+  await sql`select from network.rbac_policy where id = ${id} for update`.execute(tx)
+  return await loadRbacPolicy(tx, id)
+}
+
+/** After the policy is gone, nobody may be left who had his right from it alone. */
+async function checkUnused(tx: Tx, policy: RbacPolicy): Promise<void> {
+  if (policy.action === "access_as_external") {
+    const { rows } = await sql<{ isUsed: boolean }>`update network.network n set is_external = exists (
+        select from network.rbac_policy r where r.object_id = n.id and r.action = 'access_as_external')
+      where n.id = ${policy.objectId} returning not n.is_external and exists (select from network.port p
+        where p.network_id = n.id and p.device_owner in ('network:router_gateway', 'network:floatingip')) as "isUsed"`.execute(
+      tx,
+    )
+    if (rows[0]?.isUsed) throw externalInUse(policy.objectId)
+    return
+  }
+  const users =
+    policy.objectType === "network"
+      ? sql`select n.project_id as owner, p.project_id as "user" from network.port p
+          join network.network n on n.id = p.network_id
+          where n.id = ${policy.objectId} and p.device_owner not like 'network:%'`
+      : policy.objectType === "security_group"
+        ? sql`select g.project_id as owner, p.project_id as "user" from network.port_security_group x
+            join network.port p on p.id = x.port_id join network.security_group g on g.id = x.security_group_id
+            where g.id = ${policy.objectId}`
+        : sql`select null as owner, null as "user" where false`
+  const { rows } = await sql`select from (${users}) u where u."user" <> u.owner and u."user" <> ''
+    and not exists (select from network.rbac_policy r where r.object_id = ${policy.objectId}
+      and r.action = 'access_as_shared' and r.target_project in ('*', u."user")) limit 1`.execute(tx)
+  if (rows.length > 0) throw rbacPolicyInUse(policy.objectId)
+}
