@@ -14,7 +14,7 @@ import { targetOf, visibleServer } from "./find.ts"
 import { bootImage, checkImageFits, imageFacts } from "./image.ts"
 import { rebuildServerSaga } from "./rebuild.saga.ts"
 import { changeServer, updateDetails } from "./store.ts"
-import { beginTask } from "./task.ts"
+import { beginTask, checkState } from "./task.ts"
 
 const nullableText = Type.Union([Type.String(), Type.Null()])
 
@@ -54,6 +54,7 @@ export const rebuildServer = operation({
   ],
   run: async (ctx, input, server) => {
     const { serverId, imageId, keyName, ...details } = input
+    checkState(ctx, server, "rebuild")
     const image = await bootImage(ctx, imageId)
     checkImageFits(image, server.flavor)
     const key = keyName ? await usableKey(ctx, keyName) : null

@@ -11,7 +11,7 @@ import {
 import { targetOf, visibleServer } from "./find.ts"
 import { bootImage, keptImage } from "./image.ts"
 import { rescueServerSaga, unrescueServerSaga } from "./rescue.saga.ts"
-import { beginTask } from "./task.ts"
+import { beginTask, checkState } from "./task.ts"
 
 const states = [serverNotFound, serverLocked, serverInvalidState, serverNotLaunched, serverNotReady]
 
@@ -26,6 +26,7 @@ export const rescueServer = operation({
   load: (ctx, input) => visibleServer(ctx, input.serverId),
   authorize: (_ctx, _input, server) => [["os_compute_api:os-rescue", targetOf(server)]],
   run: async (ctx, input, server) => {
+    checkState(ctx, server, "rescue")
     const own = keptImage(server.systemMetadata)
     const chosen = input.imageId === null ? null : await bootImage(ctx, input.imageId)
     const image = chosen

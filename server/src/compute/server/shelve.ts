@@ -17,7 +17,7 @@ import { targetOf, visibleServer } from "./find.ts"
 import { bootImage, imageFacts, keptImage } from "./image.ts"
 import { shelveServerSaga, unshelveServerSaga } from "./shelve.saga.ts"
 import { changeServer } from "./store.ts"
-import { beginTask } from "./task.ts"
+import { beginTask, checkState } from "./task.ts"
 
 const states = [serverNotFound, serverLocked, serverInvalidState, serverNotLaunched, serverNotReady]
 
@@ -76,6 +76,7 @@ export const unshelveServer = operation({
     ...(input.host ? [["os_compute_api:os-shelve:unshelve_to_host", targetOf(server)] as const] : []),
   ],
   run: async (ctx, input, server) => {
+    checkState(ctx, server, "unshelve")
     await checkZone(ctx, { zone: input.availabilityZone ?? null, host: null }, input.host ?? null)
     const shelvedImageId = server.systemMetadata.shelved_image_id
     if (shelvedImageId === undefined) throw serverNotReady(server.id)

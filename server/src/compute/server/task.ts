@@ -36,13 +36,19 @@ export async function claimServer(ctx: Ctx, tx: Tx, serverId: string, name: Acti
     if (claimed) return claimed
     const now = await selectServer(tx, serverId)
     if (!now) throw serverNotFound(serverId)
-    const refusal = refusalOf(rule, now, isAdmin(ctx))
-    if (refusal?.why === "locked") throw serverLocked(serverId)
-    if (refusal?.why === "not_launched") throw serverNotLaunched(serverId, rule.action)
-    if (refusal) throw serverInvalidState(serverId, rule.action, refusal.attribute, refusal.state)
+    checkState(ctx, now, name)
     // It was forbidden and is not any more: another request ended in between.
     if (attempt >= 3) throw serverInvalidState(serverId, rule.action, "task_state", now.taskState ?? "None")
   }
+}
+
+/** Throws when the action may not start in this state. The claim decides; this is for what must be looked at before. */
+export function checkState(ctx: Ctx, server: Server, name: ActionName): void {
+  const rule = actionRules[name]
+  const refusal = refusalOf(rule, server, isAdmin(ctx))
+  if (refusal?.why === "locked") throw serverLocked(server.id)
+  if (refusal?.why === "not_launched") throw serverNotLaunched(server.id, rule.action)
+  if (refusal) throw serverInvalidState(server.id, rule.action, refusal.attribute, refusal.state)
 }
 
 export interface BeginTask<P extends TaskParams> {

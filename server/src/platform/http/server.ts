@@ -61,6 +61,8 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   })
   server.decorateRequest("requestId", "")
   server.decorateRequest("microversion", null)
+  // Also for paths that nobody serves: a 404 must not turn into a complaint about an empty body.
+  addBodyParsers(server)
   server.addHook("onRequest", (request, _reply, done) => {
     request.requestId = newRequestId()
     done()

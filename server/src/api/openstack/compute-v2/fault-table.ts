@@ -23,7 +23,7 @@ const bugMessage =
 export const renderFault: RenderFault = (fault) => {
   const own = notAcceptable(fault)
   if (own) return own
-  const { status, word } = byKind[fault.kind]
+  const { status, word } = byKind[kindOf(fault)]
   const message = fault.kind === "bug" ? bugMessage : fault.message
   return {
     status,
@@ -40,6 +40,12 @@ export const renderFault: RenderFault = (fault) => {
       ? { headers: { "www-authenticate": 'Keystone uri="/identity"' } }
       : {}),
   }
+}
+
+/** What Nova's old ways to other services answer 400 to, although those services call it a conflict. */
+function kindOf(fault: Fault): FaultKind {
+  const isOfGroup = fault.code.startsWith("network.security_group")
+  return fault.kind === "conflict" && isOfGroup ? "invalid" : fault.kind
 }
 
 /** A microversion that is not served has its own status and shape. */

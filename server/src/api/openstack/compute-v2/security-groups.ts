@@ -12,7 +12,7 @@ import {
   updateSecurityGroup,
 } from "../../../network/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
-import { queryInteger } from "../../../platform/http/query.ts"
+import { queryInteger, queryText } from "../../../platform/http/query.ts"
 import { type Route, reply, route, type WireRequest } from "../../../platform/http/wire.ts"
 import { isUuid } from "../../../platform/ids/ids.ts"
 import { bodyOf } from "./schema-parts.ts"
@@ -79,7 +79,9 @@ const idOf = (req: WireRequest) => {
 async function list(ctx: Ctx, req: WireRequest) {
   const limit = queryInteger(req.query, "limit", { min: 0 })
   const offset = queryInteger(req.query, "offset", { min: 0 }) ?? 0
-  const all = await listSecurityGroups(ctx, { filters: { projectId: [ctx.caller.projectId ?? ""] } })
+  const isOfAll = queryText(req.query, "all_tenants") !== undefined && ctx.caller.roles.includes("admin")
+  const filters = isOfAll ? {} : { projectId: [ctx.caller.projectId ?? ""] }
+  const all = await listSecurityGroups(ctx, { filters })
   const names: GroupNames = new Map(all.map((g) => [g.id, { name: g.name, projectId: g.projectId }]))
   const page = all.slice(offset, limit === undefined ? undefined : offset + limit)
   return {
@@ -168,7 +170,7 @@ export const securityGroupRoutes: readonly Route[] = [
     handler: async (ctx, req) => {
       const { name, description } = req.body.security_group
       const [made] = await createSecurityGroups(ctx, {
-        securityGroups: [{ name: name.trim(), description: description ?? "" }],
+        securityGroups: [{ name, description: description ?? "" }],
       })
       return made && { security_group: viewGroup(shown(made), await groupNames(ctx)) }
     },
@@ -193,7 +195,7 @@ export const securityGroupRoutes: readonly Route[] = [
       const { name, description } = req.body.security_group
       const group = await updateSecurityGroup(ctx, {
         securityGroupId: idOf(req),
-        changes: { name: name.trim(), description: description ?? "" },
+        changes: { name, description: description ?? "" },
       })
       return { security_group: viewGroup(shown(group), await groupNames(ctx)) }
     },

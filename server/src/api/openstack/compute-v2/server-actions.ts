@@ -47,7 +47,7 @@ import {
   resizeServerSchema,
 } from "./server-schemas.ts"
 import { serverViewPlan, viewServer } from "./server-view.ts"
-import { lastPart, newPassword } from "./servers.ts"
+import { canonicalIpV6, lastPart, newPassword } from "./servers.ts"
 
 interface Action {
   /** Policy rule that the operation enforces. */
@@ -103,7 +103,7 @@ async function rebuild(ctx: Ctx, serverId: string, req: WireRequest<never>) {
     ...(body.hostname !== undefined && { hostname: body.hostname }),
     ...(body.metadata !== undefined && { metadata: body.metadata }),
     ...(body.accessIPv4 !== undefined && { accessIpV4: body.accessIPv4 }),
-    ...(body.accessIPv6 !== undefined && { accessIpV6: body.accessIPv6 }),
+    ...(body.accessIPv6 !== undefined && { accessIpV6: canonicalIpV6(body.accessIPv6) }),
     ...(body["OS-DCF:diskConfig"] !== undefined && {
       hasAutoDiskConfig: body["OS-DCF:diskConfig"] === "AUTO",
     }),

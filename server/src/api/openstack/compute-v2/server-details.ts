@@ -419,6 +419,15 @@ const otherRoutes: readonly Route[] = [
       return { password: "" }
     },
   }),
+  route({
+    method: "DELETE",
+    path: "/servers/{server_id}/os-server-password",
+    policy: [`${api}:os-server-password:clear`],
+    handler: async (ctx, req) => {
+      await showServer(ctx, { serverId: idOf(req), rule: `${api}:os-server-password:clear` })
+      return reply(204)
+    },
+  }),
 ]
 
 export const serverDetailRoutes: readonly Route[] = [

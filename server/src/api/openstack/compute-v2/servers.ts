@@ -12,6 +12,7 @@ import {
   showServer,
   updateServer,
 } from "../../../compute/index.ts"
+import { canonicalAddress } from "../../../network/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
 import { atLeast } from "../../../platform/http/microversion.ts"
 import { pageUrl } from "../../../platform/http/paging.ts"
@@ -115,10 +116,15 @@ function createInput(req: WireRequest<CreateServerBody>): CreateServersInput {
     tags: s.tags ?? [],
     trustedImageCertificates: s.trusted_image_certificates ?? null,
     accessIpV4: s.accessIPv4 ?? null,
-    accessIpV6: s.accessIPv6 ?? null,
+    accessIpV6: canonicalIpV6(s.accessIPv6 ?? null),
     minCount,
     maxCount: Number(s.max_count ?? minCount),
   }
+}
+
+/** One text for each address: clients compare what they sent with what they read in its shortest form. */
+export function canonicalIpV6(text: string | null): string | null {
+  return text === null ? null : (canonicalAddress(text) ?? text)
 }
 
 /** Older clients send the address of a thing where its id is meant. */
@@ -179,7 +185,7 @@ async function update(ctx: Ctx, req: WireRequest<UpdateServerBody>) {
     ...(s.description !== undefined && { description: s.description }),
     ...(s.hostname !== undefined && { hostname: s.hostname }),
     ...(s.accessIPv4 !== undefined && { accessIpV4: s.accessIPv4 }),
-    ...(s.accessIPv6 !== undefined && { accessIpV6: s.accessIPv6 }),
+    ...(s.accessIPv6 !== undefined && { accessIpV6: canonicalIpV6(s.accessIPv6) }),
     ...(s["OS-DCF:diskConfig"] !== undefined && { hasAutoDiskConfig: s["OS-DCF:diskConfig"] === "AUTO" }),
   })
   const { server, networking } = await showServer(ctx, { serverId, rule: "os_compute_api:servers:update" })
