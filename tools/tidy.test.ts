@@ -11,6 +11,12 @@ const files = readSourceFiles()
 const lineCountMax = 500
 const lineLengthMax = 120
 
+/** A message stays in one piece, so that it can be searched for; it does not count. */
+function lengthWithoutText(line: string): number {
+  const texts = line.match(/"[^"]*"|`[^`]*`?|'[^']*'|\/[^/]+\//g) ?? []
+  return line.length - Math.max(0, ...texts.map((text) => text.length))
+}
+
 test("imports go one way", () => {
   assert.deepEqual(checkLayering(files), [])
 })
@@ -24,7 +30,7 @@ test(`a file has at most ${lineCountMax} lines, a line at most ${lineLengthMax} 
   for (const { path, lines } of files) {
     if (lines.length > lineCountMax + 1) problems.push(`${path}: ${lines.length} lines`)
     lines.forEach((line, i) => {
-      if (line.length > lineLengthMax && !line.includes("http"))
+      if (lengthWithoutText(line) > lineLengthMax)
         problems.push(`${path}:${i + 1}: ${line.length} characters`)
     })
   }

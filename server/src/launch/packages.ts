@@ -1,4 +1,5 @@
-// Debian packages that the engines come from. Installed when they are missing: as root at once, else the command is shown.
+// Debian packages that the engines come from. Installed when they are missing: as root at once, else the command
+// is shown.
 import { chmodSync, existsSync, rmSync, writeFileSync } from "node:fs"
 import { createInterface } from "node:readline/promises"
 import { exec } from "../platform/exec/exec.ts"

@@ -14,11 +14,15 @@ export function landingPage(facts: { baseUrl: string; region: string }): string 
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Kumoi</title>
 <style>
-  body { font: 16px/1.6 system-ui, sans-serif; max-width: 44rem; margin: 10vh auto; padding: 0 1.5rem; color: #1d2733; background: #f6f8fb }
+  body { font: 16px/1.6 system-ui, sans-serif; max-width: 44rem; margin: 10vh auto; padding: 0 1.5rem;
+    color: #1d2733; background: #f6f8fb }
   h1 { font-weight: 600; letter-spacing: .02em }
   h1 small { font-weight: 400; color: #6a7a8c }
   pre { background: #fff; border: 1px solid #dde4ec; border-radius: 6px; padding: 1rem; overflow-x: auto }
-  @media (prefers-color-scheme: dark) { body { color: #dbe4ee; background: #12181f } pre { background: #1a222c; border-color: #2b3744 } }
+  @media (prefers-color-scheme: dark) {
+    body { color: #dbe4ee; background: #12181f }
+    pre { background: #1a222c; border-color: #2b3744 }
+  }
 </style>
 </head>
 <body>

@@ -55,7 +55,13 @@ test("the openstack tree lists its versions and files", () => {
   assert.ok(read("/openstack")?.split("\n").includes("latest"))
   assert.ok(read("/openstack/")?.split("\n").includes("2018-08-27"))
   const files = read("/openstack/latest/")?.split("\n") ?? []
-  for (const name of ["meta_data.json", "network_data.json", "user_data", "vendor_data.json", "vendor_data2.json"])
+  for (const name of [
+    "meta_data.json",
+    "network_data.json",
+    "user_data",
+    "vendor_data.json",
+    "vendor_data2.json",
+  ])
     assert.ok(files.includes(name), name)
   assert.ok(!read("/openstack/2012-08-10/")?.includes("network_data.json"))
   assert.equal(read("/openstack/2011-01-01/"), undefined)

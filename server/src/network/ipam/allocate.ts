@@ -24,7 +24,8 @@ export async function takeLowestAddress(tx: Tx, a: Allocation): Promise<string |
           select p.first_address as address from network.allocation_pool p where p.subnet_id = ${a.subnetId}
           union
           select x.address + 1 from network.ip_allocation x where x.subnet_id = ${a.subnetId}
-            and x.address < (select max(p.last_address) from network.allocation_pool p where p.subnet_id = ${a.subnetId})
+            and x.address < (select max(p.last_address) from network.allocation_pool p
+              where p.subnet_id = ${a.subnetId})
         ) c
         join network.allocation_pool p on p.subnet_id = ${a.subnetId}
           and c.address between p.first_address and p.last_address

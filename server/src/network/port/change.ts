@@ -195,7 +195,8 @@ async function followInterface(tx: Tx, port: Port): Promise<void> {
     tx,
   )
   await sql`insert into network.router_interface (router_id, subnet_id, port_id)
-    select distinct ${port.deviceId}::uuid, a.subnet_id, a.port_id from network.ip_allocation a where a.port_id = ${port.id}
+    select distinct ${port.deviceId}::uuid, a.subnet_id, a.port_id
+    from network.ip_allocation a where a.port_id = ${port.id}
     on conflict do nothing`.execute(tx)
 }
 

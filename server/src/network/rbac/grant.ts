@@ -15,7 +15,8 @@ export interface Grant {
 
 export async function grantAccess(tx: Tx, grant: Grant): Promise<void> {
   await sql`insert into network.rbac_policy (id, project_id, object_type, object_id, action, target_project)
-    values (${newUuid()}, ${grant.projectId}, ${grant.objectType}, ${grant.objectId}, ${grant.action}, ${grant.target ?? "*"})
+    values (${newUuid()}, ${grant.projectId}, ${grant.objectType}, ${grant.objectId}, ${grant.action},
+      ${grant.target ?? "*"})
     on conflict do nothing`.execute(tx)
 }
 

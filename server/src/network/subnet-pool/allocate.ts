@@ -69,7 +69,8 @@ async function lockPool(ctx: Ctx, tx: Tx, request: PooledSubnetRequest): Promise
     await sql<PoolRow>`select p.id, p.ip_version as "ipVersion", p.prefixes::text[] as prefixes,
       p.default_prefix_length as "defaultPrefixLength", p.min_prefix_length as "minPrefixLength",
       p.max_prefix_length as "maxPrefixLength", p.default_quota as "defaultQuota"
-    from network.subnet_pool p where ${which} and (${viewer.seesAll} or p.is_default or p.project_id = ${viewer.projectId}
+    from network.subnet_pool p where ${which} and (${viewer.seesAll} or p.is_default
+      or p.project_id = ${viewer.projectId}
       or ${sharedWith(viewer, "subnetpool", sql`p.id`)}) for update`.execute(tx)
   if (rows[0]) return rows[0]
   if (subnetpoolId) throw subnetPoolNotFound(subnetpoolId)

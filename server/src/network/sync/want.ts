@@ -38,7 +38,8 @@ async function wantSubnets(db: DbOrTx): Promise<WantSubnet[]> {
       s.cidr::text as cidr, host(s.gateway_ip) as "gatewayIp", s.is_dhcp_enabled as "enableDhcp",
       s.dns_nameservers as "dnsNameservers", s.host_routes as "hostRoutes",
       s.ipv6_address_mode as "ipv6AddressMode", s.ipv6_ra_mode as "ipv6RaMode",
-      (select host(a.address) from network.port p join network.ip_allocation a on a.port_id = p.id and a.subnet_id = s.id
+      (select host(a.address) from network.port p
+        join network.ip_allocation a on a.port_id = p.id and a.subnet_id = s.id
         where p.network_id = s.network_id and p.device_owner = 'network:distributed') as "serviceIp"
     from network.subnet s order by s.id`.execute(db)
   return rows

@@ -34,7 +34,7 @@ export function openDatabase(options: DatabaseOptions): { db: Db; pool: pg.Pool 
     statement_timeout: 60_000,
     application_name: "kumoi",
   })
-  // An idle connection that PostgreSQL closes (restart, kill -9) is dropped from the pool; the next query opens a new one.
+  // An idle connection that PostgreSQL closes (restart, kill -9) is dropped; the next query opens a new one.
   pool.on("error", () => {})
   return { db: new Kysely<Database>({ dialect: new PostgresDialect({ pool }) }), pool }
 }

@@ -68,6 +68,12 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     done()
   })
   for (const api of options.apis) for (const mount of api.mounts) addApi(server, options, api, mount)
+  // Where there is nothing, what was sent to it does not matter: 404, and not a complaint about an empty JSON body.
+  server.removeAllContentTypeParsers()
+  server.addContentTypeParser("*", (_request, payload, done) => {
+    payload.resume()
+    done(null, undefined)
+  })
   server.setNotFoundHandler((request, response) => {
     void response.status(404).send({
       error: {
