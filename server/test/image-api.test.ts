@@ -414,6 +414,14 @@ describe("errors", () => {
   })
 })
 
+describe("an image without an id", () => {
+  test("is not there, with or without a body", async () => {
+    assert.equal((await cloud.request("GET", `${images}/`, { as: "p1" })).status, 404)
+    const headers = { "content-type": "application/json" }
+    assert.equal((await cloud.request("DELETE", `${images}/`, { as: "p1", headers })).status, 404)
+  })
+})
+
 describe("discovery", () => {
   test("versions at the root need no token", async () => {
     const root = await cloud.request("GET", "/image")

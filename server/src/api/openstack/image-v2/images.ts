@@ -2,6 +2,7 @@ import {
   addImage,
   deactivateImage,
   deleteImage,
+  imageNotFound,
   importMethods,
   listImages,
   reactivateImage,
@@ -81,6 +82,8 @@ export const imageRoutes: Route[] = [
 ]
 
 async function list(ctx: Ctx, req: WireRequest): Promise<unknown> {
+  // `/images/` is the image without an id, which is not there; the router takes it for the list.
+  if (/\/(\?|$)/.test(req.url)) throw imageNotFound("")
   const page = await listImages(ctx, readImageQuery(req.query, ctx.config.image))
   const query = new URLSearchParams(req.url.split("?")[1] ?? "")
   query.delete("marker")
