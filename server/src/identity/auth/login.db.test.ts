@@ -244,3 +244,21 @@ test("access rules of an application credential hold at the door", async () => {
   assert.equal((await cloud.send("GET", "/auth/domains", { token: narrow })).status, 401)
   assert.equal((await cloud.send("GET", `/users/${id}`, { token: narrow })).status, 401)
 })
+
+test("who guesses from one address is slowed down, at logins and at changes of passwords", async () => {
+  await using cloud = await startTestIdentity({ overrides: { "identity.loginFailuresPerMinuteMax": 3 } })
+  const admin = await cloud.adminToken()
+  const id = await idOf(cloud, admin, "users", "demo")
+  const guess = (user: string) => cloud.send("POST", "/auth/tokens", { body: passwordLogin(user, "guess") })
+  const body = { user: { original_password: "guess", password: "mine" } }
+  const change = () => cloud.send("POST", `/users/${id}/password`, { body })
+  assert.deepEqual(
+    [(await guess("demo")).status, (await guess("nobody")).status, (await change()).status],
+    [401, 401, 401],
+  )
+  const refused = await guess("admin")
+  assert.equal(refused.status, 503)
+  assert.ok(Number(refused.headers["retry-after"]) > 0)
+  assert.equal((await change()).status, 503)
+  assert.equal((await cloud.send("GET", "/auth/projects", { token: admin })).status, 200)
+})

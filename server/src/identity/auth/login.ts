@@ -4,7 +4,7 @@ import { sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { changeIdentity } from "../change.ts"
-import { methodNotSupported, refused, unauthenticated } from "../faults.ts"
+import { methodNotSupported, refused } from "../faults.ts"
 import type { KnownToken } from "../token/cache.ts"
 import { issueToken, type TokenRequest } from "../token/issue.ts"
 import { proveApplicationCredential } from "./application-credential-method.ts"
@@ -47,19 +47,14 @@ export async function login(ctx: Ctx, request: LoginRequest): Promise<KnownToken
 }
 
 async function proveAll(ctx: Ctx, request: LoginRequest, names: readonly string[]): Promise<Proof[]> {
-  const { throttle } = ctx.drivers.identity
-  throttle.check(request.remoteAddress)
-  const proofs: Proof[] = []
-  try {
+  return await ctx.drivers.identity.throttle.guard(request.remoteAddress, async () => {
+    const proofs: Proof[] = []
     for (const name of names) {
       const prove = methods[name]
       if (prove) proofs.push(await prove(ctx, request.identity[name], request.scope))
     }
-  } catch (error) {
-    if (unauthenticated.is(error)) throttle.noteFailure(request.remoteAddress)
-    throw error
-  }
-  return proofs
+    return proofs
+  })
 }
 
 function checkMethods(request: LoginRequest): string[] {

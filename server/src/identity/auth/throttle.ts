@@ -1,11 +1,14 @@
 // Slows down who guesses passwords from one address. Counted in each process, as it need not be exact: the lockout
 // of single users (login_state) is, and this one is about guessing many users.
 import { Fault } from "../../platform/fault/fault.ts"
+import { unauthenticated } from "../faults.ts"
 
 export interface LoginThrottle {
   /** Throws `unavailable` while the address has too many failures behind it. */
   check(address: string): void
   noteFailure(address: string): void
+  /** Checks, runs, and counts an `unauthenticated` outcome. */
+  guard<T>(address: string, run: () => Promise<T>): Promise<T>
 }
 
 export interface ThrottleOptions {
@@ -27,7 +30,7 @@ export function createLoginThrottle({ failuresMax, monotonicMs }: ThrottleOption
     windows.delete(address)
     return undefined
   }
-  return {
+  const throttle: LoginThrottle = {
     check(address) {
       const window = failuresMax > 0 ? current(address) : undefined
       if (!window || window.failures < failuresMax) return
@@ -46,5 +49,15 @@ export function createLoginThrottle({ failuresMax, monotonicMs }: ThrottleOption
         windows.delete(oldest)
       }
     },
+    async guard(address, run) {
+      throttle.check(address)
+      try {
+        return await run()
+      } catch (error) {
+        if (unauthenticated.is(error)) throttle.noteFailure(address)
+        throw error
+      }
+    },
   }
+  return throttle
 }

@@ -17,12 +17,18 @@ import { lockUser } from "./store.ts"
 /** The user's own change. The old password is the permission, so that an expired one can be changed as well. */
 export const changeOwnPassword = operation({
   name: "identity.user.change_password",
-  input: Type.Object({ userId: Type.String(), originalPassword: Type.String(), password: Type.String() }),
+  input: Type.Object({
+    userId: Type.String(),
+    originalPassword: Type.String(),
+    password: Type.String(),
+    /** Where the request comes from: guessing here is slowed down as at a login. */
+    remoteAddress: Type.String(),
+  }),
   faults: [unauthenticated, notFound],
   authorize: () => [],
-  run: async (ctx, { userId, originalPassword, password }) => {
+  run: async (ctx, { userId, originalPassword, password, remoteAddress }) => {
     const user = await findLoginUser(ctx.db, { id: userId })
-    await checkPassword(ctx, user, originalPassword)
+    await ctx.drivers.identity.throttle.guard(remoteAddress, () => checkPassword(ctx, user, originalPassword))
     if (!user?.is_enabled || !user.is_domain_enabled) throw refused("the user is disabled")
     refuseLocked(user.options)
     checkPasswordForm(ctx, password)

@@ -131,7 +131,8 @@ export const userRoutes = [
     handler: async (ctx, req) => {
       const { original_password, password } = req.body.user
       const userId = req.params.user_id ?? ""
-      await changeOwnPassword(ctx, { userId, originalPassword: original_password, password })
+      const { remoteAddress } = req
+      await changeOwnPassword(ctx, { userId, originalPassword: original_password, password, remoteAddress })
       return reply(204)
     },
   }),
