@@ -4,10 +4,9 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
 import { releaseFloatingIpsOf } from "../floating-ip/disassociate.ts"
+import type { Network } from "../network/network.ts"
 import { loadNetwork } from "../network/read.ts"
 import { insertPort } from "../port/insert.ts"
-import type { Port } from "../port/port.ts"
-import { loadPort } from "../port/read.ts"
 import { enforceNetworkQuota } from "../quota.ts"
 import { change } from "../resource/standard.ts"
 import { syncOf } from "../sync/sync.ts"
@@ -19,6 +18,7 @@ import {
   resolveGroups,
   resolveRequests,
 } from "./plan.ts"
+import { listServerPorts } from "./read.ts"
 
 export interface ServerOfPorts {
   serverId: string
@@ -48,19 +48,6 @@ export interface ServerVif {
   tag: string | null
 }
 
-function vifOf(port: Port, tag: string | null): ServerVif {
-  return {
-    portId: port.id,
-    networkId: port.networkId,
-    networkName: port.networkName,
-    macAddress: port.macAddress,
-    mtu: port.networkMtu,
-    fixedIps: port.fixedIps,
-    vnicType: port.bindingVnicType,
-    tag,
-  }
-}
-
 interface OwnPort {
   id: string
   index: number | null
@@ -81,24 +68,48 @@ async function portsOf(tx: Tx, serverId: string): Promise<OwnPort[]> {
  */
 export async function ensureServerPorts(ctx: Ctx, want: EnsureServerPorts): Promise<ServerVif[]> {
   const groups = await resolveGroups(ctx, want.projectId, want.securityGroups)
-  const vifs = await change(ctx, async (tx) => {
+  const plan = await planPorts(ctx, want)
+  await change(ctx, async (tx) => {
     await lockServer(tx, want.serverId)
     const have = await portsOf(tx, want.serverId)
     // Networks are chosen once: a network made later must not make the choice ambiguous.
-    const isBegun = have.some((port) => port.index !== null)
-    if (!isBegun) {
-      const requests = await resolveRequests(tx, want.projectId, want.networks)
-      await enforceNetworkQuota(
-        tx,
-        "port",
-        requests.filter((r) => r.portId === null).map(() => want.projectId),
-      )
-      for (const [index, request] of requests.entries()) await addPort(tx, want, request, index, groups)
-    }
-    return await bindAll(tx, want)
+    if (have.some((port) => port.index !== null)) return await bindAll(tx, want)
+    const own = plan.filter(({ request }) => request.portId === null)
+    // The quota's lock holds up the project's other servers: what can be known before it is.
+    await enforceNetworkQuota(
+      tx,
+      "port",
+      own.map(() => want.projectId),
+    )
+    for (const [index, { request, network }] of plan.entries())
+      await addPort(tx, want, { request, network, index, groups })
+    // Ports that the user gave the server's id.
+    if (have.length > 0) await bindAll(tx, want)
   })
+  const vifs = await vifsOf(ctx, want.serverId)
   if (vifs.length > 0) await syncOf(ctx).settle()
   return vifs
+}
+
+interface PlannedPort {
+  request: InterfaceRequest
+  /** Of a port that is to be made. */
+  network: Network | null
+}
+
+/** What is to be made; nothing when the server has its ports already. */
+async function planPorts(ctx: Ctx, want: EnsureServerPorts): Promise<PlannedPort[]> {
+  const have = await listServerPorts(ctx, want.serverId)
+  if (have.some((port) => port.index !== null)) return []
+  const requests = await resolveRequests(ctx.db, want.projectId, want.networks)
+  const plan: PlannedPort[] = []
+  for (const request of requests) plan.push(await planPort(ctx, request))
+  return plan
+}
+
+async function planPort(ctx: Ctx, request: InterfaceRequest): Promise<PlannedPort> {
+  const isNew = request.portId === null
+  return { request, network: isNew ? await loadNetwork(ctx.db, request.networkId ?? "") : null }
 }
 
 /** Two workers that hold the same server for a moment must not both make its ports. */
@@ -106,7 +117,7 @@ async function lockServer(tx: Tx, serverId: string): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtextextended(${`network.server:${serverId}`}, 0))`.execute(tx)
 }
 
-async function bindAll(tx: Tx, server: ServerOfPorts): Promise<ServerVif[]> {
+async function bindAll(tx: Tx, server: ServerOfPorts): Promise<void> {
   const owner = deviceOwner(server)
   await sql`update network.port set host_id = ${server.host}, device_owner = ${owner},
       status = case when host_id = ${server.host} then status else 'DOWN' end,
@@ -114,24 +125,34 @@ async function bindAll(tx: Tx, server: ServerOfPorts): Promise<ServerVif[]> {
     where device_id = ${server.serverId} and (host_id <> ${server.host} or device_owner <> ${owner})`.execute(
     tx,
   )
-  const vifs: ServerVif[] = []
-  for (const own of await portsOf(tx, server.serverId)) vifs.push(vifOf(await loadPort(tx, own.id), own.tag))
-  return vifs
+}
+
+/** Every interface of the server, in order. */
+async function vifsOf(ctx: Pick<Ctx, "db">, serverId: string): Promise<ServerVif[]> {
+  const { rows } =
+    await sql<ServerVif>`select p.id as "portId", p.network_id as "networkId", n.name as "networkName",
+      p.mac_address::text as "macAddress", n.mtu, p.vnic_type as "vnicType", p.server_interface_tag as tag,
+      (select coalesce(json_agg(json_build_object('subnetId', a.subnet_id, 'ipAddress', host(a.address))
+        order by a.position), '[]') from network.ip_allocation a where a.port_id = p.id) as "fixedIps"
+    from network.port p join network.network n on n.id = p.network_id
+    where p.device_id = ${serverId} order by p.server_interface_index nulls last, p.created_at`.execute(
+      ctx.db,
+    )
+  return rows
 }
 
 function deviceOwner(server: ServerOfPorts): string {
   return `compute:${server.availabilityZone ?? "nova"}`
 }
 
-async function addPort(
-  tx: Tx,
-  server: ServerOfPorts,
-  request: InterfaceRequest,
-  index: number,
-  groups: readonly string[],
-): Promise<string> {
-  if (request.portId !== null) return await adoptPort(tx, server, request, index)
-  const network = await loadNetwork(tx, request.networkId ?? "")
+interface NewInterface extends PlannedPort {
+  index: number
+  groups: readonly string[]
+}
+
+async function addPort(tx: Tx, server: ServerOfPorts, want: NewInterface): Promise<string> {
+  const { request, network, index, groups } = want
+  if (!network) return await adoptPort(tx, server, request, index)
   const { id } = await insertPort(tx, {
     networkId: network.id,
     projectId: server.projectId,
@@ -176,17 +197,19 @@ export async function attachServerInterface(ctx: Ctx, want: AttachInterface): Pr
   const asked: NetworksRequest = isNamed ? [request] : null
   await checkServerNetworks(ctx, { projectId, networks: asked, securityGroups: [], count: 1 })
   const groups = await resolveGroups(ctx, projectId, [])
-  const vif = await change(ctx, async (tx) => {
+  const [chosen] = await resolveRequests(ctx.db, projectId, asked)
+  if (!chosen) throw serverPortMissing("")
+  const planned = await planPort(ctx, { ...chosen, fixedIp, tag })
+  const id = await change(ctx, async (tx) => {
     await lockServer(tx, want.serverId)
     const have = await portsOf(tx, want.serverId)
-    const [chosen] = await resolveRequests(tx, projectId, asked)
-    if (!chosen) throw serverPortMissing("")
-    if (chosen.portId === null) await enforceNetworkQuota(tx, "port", [projectId])
+    if (planned.network) await enforceNetworkQuota(tx, "port", [projectId])
     const index = Math.max(-1, ...have.map((port) => port.index ?? -1)) + 1
-    const id = await addPort(tx, want, { ...chosen, fixedIp, tag }, index, groups)
-    return vifOf(await loadPort(tx, id), tag)
+    return await addPort(tx, want, { ...planned, index, groups })
   })
   await syncOf(ctx).settle()
+  const vif = (await vifsOf(ctx, want.serverId)).find((v) => v.portId === id)
+  if (!vif) throw interfaceMissing(id)
   return vif
 }
 

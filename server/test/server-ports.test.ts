@@ -1,0 +1,197 @@
+// What the network service does for servers, called as compute calls it.
+import assert from "node:assert/strict"
+import { after, before, test } from "node:test"
+import {
+  attachServerInterface,
+  changeServerSecurityGroup,
+  checkServerNetworks,
+  detachServerInterface,
+  ensureServerPorts,
+  listSecurityGroupsOfServer,
+  listServerPorts,
+  metadataNetworks,
+  releaseServerPorts,
+  serverAddresses,
+  serverIdByAddress,
+  serversWithAddress,
+} from "../src/network/index.ts"
+import { type Ctx, internalCtx } from "../src/platform/context/context.ts"
+import { newUuid } from "../src/platform/ids/ids.ts"
+import { startTestCloud, type TestCloud } from "./cloud.ts"
+
+let cloud: TestCloud
+let token: string
+let ctx: Ctx
+let projectId: string
+let privateId: string
+
+before(async () => {
+  cloud = await startTestCloud()
+  token = await cloud.token({ user: "demo" })
+  ctx = internalCtx(cloud.cloud.platform)
+  const { body } = await call("GET", "/networks?name=private")
+  projectId = body.networks[0].project_id
+  privateId = body.networks[0].id
+})
+after(async () => await cloud[Symbol.asyncDispose]())
+
+async function call(method: string, path: string, body?: unknown) {
+  return await cloud.request(method, `/network/v2.0${path}`, { token, ...(body ? { body } : {}) })
+}
+
+const on = (networkId: string) => ({ networkId, portId: null, fixedIp: null, tag: null })
+const server = (serverId: string) => ({ serverId, projectId, userId: "u", hostname: "vm", host: "host1" })
+
+async function codeOf(run: Promise<unknown>): Promise<string> {
+  try {
+    await run
+  } catch (error) {
+    if (error instanceof Error && "code" in error) return String(error.code)
+    throw error
+  }
+  return "none"
+}
+
+test("the only network is chosen, the port is in the engine on return, and a repeat changes nothing", async () => {
+  const serverId = newUuid()
+  const want = { ...server(serverId), networks: null, securityGroups: [] }
+  const [vif] = await ensureServerPorts(ctx, want)
+  assert.equal(vif?.networkId, privateId)
+  const inEngine = cloud.network.want.ports.find((port) => port.id === vif?.portId)
+  assert.equal(inEngine?.hostId, "host1")
+  assert.equal(inEngine?.dnsName, "vm")
+  assert.equal(inEngine?.securityGroupIds.length, 1)
+  const again = await Promise.all([ensureServerPorts(ctx, want), ensureServerPorts(ctx, want)])
+  assert.deepEqual(
+    again.map((vifs) => vifs.map((v) => v.portId)),
+    [[vif?.portId], [vif?.portId]],
+  )
+  await releaseServerPorts(ctx, serverId)
+  await releaseServerPorts(ctx, serverId)
+  assert.deepEqual(await listServerPorts(ctx, serverId), [])
+})
+
+test("two networks are ambiguous only while nothing was chosen", async () => {
+  const serverId = newUuid()
+  const want = { ...server(serverId), networks: null, securityGroups: [] }
+  const [first] = await ensureServerPorts(ctx, want)
+  const { body } = await call("POST", "/networks", { network: { name: "second" } })
+  const second = body.network.id
+  const check = { projectId, networks: null, securityGroups: [], count: 1 }
+  assert.equal(await codeOf(checkServerNetworks(ctx, check)), "network.server.ambiguous")
+  const [again] = await ensureServerPorts(ctx, want)
+  assert.equal(again?.portId, first?.portId)
+  const named = { ...check, networks: [on(second)] }
+  assert.equal(await codeOf(checkServerNetworks(ctx, named)), "network.server.network_without_subnet")
+  await call("POST", "/subnets", { subnet: { network_id: second, ip_version: 4, cidr: "10.81.0.0/24" } })
+  assert.equal(await codeOf(checkServerNetworks(ctx, named)), "none")
+  const wrongIp = [{ ...on(second), fixedIp: "10.82.0.4" }]
+  assert.equal(
+    await codeOf(checkServerNetworks(ctx, { ...check, networks: wrongIp })),
+    "network.server.fixed_ip_invalid",
+  )
+  const wrongGroup = { ...named, securityGroups: ["nothing"] }
+  assert.equal(await codeOf(checkServerNetworks(ctx, wrongGroup)), "network.server.security_group_not_found")
+  const unknown = { ...check, networks: [on(newUuid())] }
+  assert.equal(await codeOf(checkServerNetworks(ctx, unknown)), "network.server.network_not_found")
+  await releaseServerPorts(ctx, serverId)
+})
+
+test("a port that the user brought is the user's again; one server has it at a time", async () => {
+  const { body } = await call("POST", "/ports", { port: { network_id: privateId, name: "mine" } })
+  const portId = body.port.id
+  const brought = [{ networkId: null, portId, fixedIp: null, tag: "eth" }]
+  const a = newUuid()
+  const b = newUuid()
+  const results = await Promise.allSettled(
+    [a, b].map((id) => ensureServerPorts(ctx, { ...server(id), networks: brought, securityGroups: [] })),
+  )
+  assert.deepEqual(results.map((r) => r.status).sort(), ["fulfilled", "rejected"])
+  const owner = results[0]?.status === "fulfilled" ? a : b
+  assert.equal((await listServerPorts(ctx, owner))[0]?.tag, "eth")
+  await releaseServerPorts(ctx, owner)
+  const after = (await call("GET", `/ports/${portId}`)).body.port
+  assert.deepEqual([after.device_id, after.device_owner, after.status], ["", "", "DOWN"])
+})
+
+test("addresses, groups and the way back from an address", async () => {
+  const serverId = newUuid()
+  const [vif] = await ensureServerPorts(ctx, {
+    ...server(serverId),
+    networks: [on(privateId)],
+    securityGroups: [],
+  })
+  const fixed = vif?.fixedIps[0]?.ipAddress ?? ""
+  const outside = (await call("GET", "/networks?router:external=true")).body.networks[0].id
+  const fip = await call("POST", "/floatingips", {
+    floatingip: { floating_network_id: outside, port_id: vif?.portId },
+  })
+  const floating = fip.body.floatingip.floating_ip_address
+  const networking = (await serverAddresses(ctx.db, [serverId])).get(serverId)
+  assert.deepEqual(
+    networking?.addresses.map((x) => [x.label, x.type, x.address]),
+    [
+      ["private", "fixed", fixed],
+      ["private", "floating", floating],
+    ],
+  )
+  assert.deepEqual(networking?.securityGroups, ["default"])
+  assert.equal(await serverIdByAddress(ctx.db, { networkId: privateId, address: fixed }), serverId)
+  const like = { projectId, pattern: `^${fixed.replaceAll(".", "\\.")}$`, version: 4 } as const
+  assert.deepEqual(await serversWithAddress(ctx.db, like), [serverId])
+  const proxy = (await metadataNetworks(ctx.db)).find((n) => n.networkId === privateId)
+  assert.equal(proxy?.serviceIps.length, 1)
+  await call("POST", "/security-groups", { security_group: { name: "extra" } })
+  await changeServerSecurityGroup(ctx, { serverId, projectId, group: "extra", change: "add" })
+  assert.deepEqual(
+    (await listSecurityGroupsOfServer(ctx, serverId)).map((g) => g.name),
+    ["default", "extra"],
+  )
+  await changeServerSecurityGroup(ctx, { serverId, projectId, group: "extra", change: "remove" })
+  const removeAgain = changeServerSecurityGroup(ctx, {
+    serverId,
+    projectId,
+    group: "extra",
+    change: "remove",
+  })
+  assert.equal(await codeOf(removeAgain), "network.server.security_group_not_on_server")
+  await releaseServerPorts(ctx, serverId)
+  const left = (await call("GET", `/floatingips/${fip.body.floatingip.id}`)).body.floatingip
+  assert.equal(left.port_id, null)
+})
+
+test("interfaces are attached and detached one by one", async () => {
+  const serverId = newUuid()
+  await ensureServerPorts(ctx, { ...server(serverId), networks: "none", securityGroups: [] })
+  const request = { ...on(privateId), fixedIp: "10.0.0.40" }
+  const vif = await attachServerInterface(ctx, { ...server(serverId), ...request })
+  assert.equal(vif.fixedIps[0]?.ipAddress, "10.0.0.40")
+  const taken = attachServerInterface(ctx, { ...server(newUuid()), ...request })
+  assert.equal(await codeOf(taken), "network.server.fixed_ip_in_use")
+  const more = await attachServerInterface(ctx, { ...server(serverId), ...on(privateId) })
+  assert.deepEqual(
+    (await listServerPorts(ctx, serverId)).map((p) => [p.portId, p.index]),
+    [
+      [vif.portId, 0],
+      [more.portId, 1],
+    ],
+  )
+  await detachServerInterface(ctx, { serverId, portId: vif.portId })
+  assert.equal(
+    await codeOf(detachServerInterface(ctx, { serverId, portId: vif.portId })),
+    "network.server.interface_not_found",
+  )
+  await releaseServerPorts(ctx, serverId)
+})
+
+test("fifty servers at once get fifty ports", async () => {
+  const ids = Array.from({ length: 50 }, () => newUuid())
+  const started = performance.now()
+  const made = await Promise.all(
+    ids.map((id) => ensureServerPorts(ctx, { ...server(id), networks: [on(privateId)], securityGroups: [] })),
+  )
+  if (process.env.KUMOI_TEST_TIMES) process.stderr.write(`fifty: ${performance.now() - started} ms\n`)
+  const addresses = made.map((vifs) => vifs[0]?.fixedIps[0]?.ipAddress)
+  assert.equal(new Set(addresses).size, 50)
+  await Promise.all(ids.map((id) => releaseServerPorts(ctx, id)))
+})
