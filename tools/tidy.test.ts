@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process"
 import { join } from "node:path"
 import { test } from "node:test"
 import { openstackApis } from "../server/src/api/openstack/index.ts"
+import { stalePages } from "./generate-reference.ts"
 import { checkLayering, findCycles } from "./layering.ts"
 import { readSourceFiles, root } from "./source-files.ts"
 
@@ -70,6 +71,10 @@ test("every route says its policy, and none is there twice", () => {
     }
   }
   assert.deepEqual(problems, [])
+})
+
+test("docs/reference says what the declarations say (node tools/generate-reference.ts writes it)", () => {
+  assert.deepEqual(stalePages(), [])
 })
 
 test("types", { timeout: 240_000 }, () => {

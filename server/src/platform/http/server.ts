@@ -45,7 +45,6 @@ declare module "fastify" {
 }
 
 const noVersion: Microversion = { major: 0, minor: 0 }
-const requestIdPattern = /^req-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   const { platform } = options
@@ -340,5 +339,3 @@ function fromFastify(error: unknown): Fault {
   }
   return toFault(error)
 }
-
-export { requestIdPattern }
