@@ -175,7 +175,10 @@ async function startPlatform(run: Run, stack: AsyncDisposableStack): Promise<Omi
   const reconcilers: Reconciler[] = services.flatMap((s) => [...s.reconcilers])
   if (parts.metadata) reconcilers.push(metadataReconciler(parts.metadata))
   stack.use(await run.reconcilers.work(platform, reconcilers))
-  const apis = [...openstackApis(), createKumoiApi()]
+  const apis = [
+    ...openstackApis({ hasIdentityV2: platform.config.identity.isV2ApiEnabled }),
+    createKumoiApi(),
+  ]
   declareRawRoutes(apis)
   const server = createHttpServer({ platform, apis, authenticate: run.authenticate, bodyLimitBytes })
   await server.listen({ host: parts.listen.host, port: parts.listen.port })

@@ -50,6 +50,11 @@ const securityCompliance = Type.Object({
 export const identityConfig = configSection(
   "identity",
   Type.Object({
+    isV2ApiEnabled: Type.Boolean({
+      default: true,
+      description:
+        "Serves the few calls of the old v2.0 API (tokens, tenants) that documents of its time use.",
+    }),
     tokenLifetimeSeconds: Type.Integer({
       default: 3600,
       minimum: 1,
