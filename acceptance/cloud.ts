@@ -102,6 +102,11 @@ export class TestCloud implements AsyncDisposable {
     this.port = port
   }
 
+  /** Whether it is reached only from within its network namespace: by `inside`. */
+  get isApart(): boolean {
+    return this.#namespace !== null
+  }
+
   static async start(options: TestCloudOptions): Promise<TestCloud> {
     // Inside an own namespace any port is free.
     const cloud = new TestCloud(options, options.network === "ovn" ? 5000 : await freePort())
@@ -195,7 +200,13 @@ export class TestCloud implements AsyncDisposable {
     const links = await lines("ip", "-o", "link")
     const own = (line: string) => line.includes(cloudId)
     found.push(...links.filter((l) => !l.includes(" lo: ")))
-    found.push(...(await lines("ip", "netns", "pids", this.#namespace)).filter((pid) => pid !== ""))
+    const { stdout: inside } = await run("ip", ["netns", "pids", this.#namespace])
+    found.push(
+      ...inside
+        .split("\n")
+        .filter(Boolean)
+        .map((pid) => `process ${pid} in the namespace`),
+    )
     found.push(...(await lines("ip", "netns", "list")).filter(own))
     found.push(...(await lines("nft", "list", "tables")))
     found.push(...readFileSync("/proc/self/mounts", "utf8").split("\n").filter(own))

@@ -12,12 +12,16 @@ export interface Answer {
   body: any
 }
 
+type Send = (url: string, method: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>
+
 export class Session {
+  readonly #send: Send
   readonly #url: string
   readonly #token: string
   readonly projectId: string
 
-  private constructor(url: string, token: string, projectId: string) {
+  private constructor(send: Send, url: string, token: string, projectId: string) {
+    this.#send = send
     this.#url = url
     this.#token = token
     this.projectId = projectId
@@ -25,10 +29,11 @@ export class Session {
 
   static async open(cloud: TestCloud, user: "admin" | "demo"): Promise<Session> {
     const printed = await run(`${repository}/kumoi`, ["env", "--data", cloud.dataDir, "--user", user])
-    return await Session.logIn(`http://127.0.0.1:${cloud.port}`, environmentOf(printed.stdout))
+    const send: Send = cloud.isApart ? (...request) => sendFrom(cloud, ...request) : sendFromHere
+    return await Session.logIn(`http://127.0.0.1:${cloud.port}`, environmentOf(printed.stdout), send)
   }
 
-  static async logIn(url: string, env: Record<string, string>): Promise<Session> {
+  static async logIn(url: string, env: Record<string, string>, send: Send = sendFromHere): Promise<Session> {
     const domain = { id: "default" }
     const { OS_USERNAME: name, OS_PASSWORD: password, OS_PROJECT_NAME: project } = env
     const answer = await send(`${url}/identity/v3/auth/tokens`, "POST", {
@@ -38,11 +43,11 @@ export class Session {
       },
     })
     if (answer.status !== 201) throw new Error(`log-in was answered ${answer.status}`)
-    return new Session(url, answer.headers.get("x-subject-token") ?? "", answer.body.token.project.id)
+    return new Session(send, url, answer.headers.get("x-subject-token") ?? "", answer.body.token.project.id)
   }
 
   async send(method: string, path: string, body?: unknown): Promise<Answer> {
-    return await send(`${this.#url}${path}`, method, body, { "x-auth-token": this.#token })
+    return await this.#send(`${this.#url}${path}`, method, body, { "x-auth-token": this.#token })
   }
 
   /** The body of a GET that must be answered 200. */
@@ -61,7 +66,7 @@ export function environmentOf(printed: string): Record<string, string> {
 
 const answerTimeoutMs = 30_000
 
-async function send(
+async function sendFromHere(
   url: string,
   method: string,
   body?: unknown,
@@ -73,7 +78,38 @@ async function send(
     headers: { "content-type": "application/json", connection: "close", ...headers },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
-  const text = await response.text()
-  const isJson = response.headers.get("content-type")?.includes("json") && text !== ""
-  return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text }
+  return answerOf(response.status, response.headers, await response.text())
+}
+
+/** From within the network namespace of a cloud that has one, where only programs can be started. */
+async function sendFrom(
+  cloud: TestCloud,
+  url: string,
+  method: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  const all = { "content-type": "application/json", ...headers }
+  const { stdout } = await cloud.inside(
+    "curl",
+    [
+      ...["--silent", "--show-error", "--include", "--max-time", String(answerTimeoutMs / 1000)],
+      ...["--request", method, url],
+      ...Object.entries(all).flatMap(([name, value]) => ["--header", `${name}: ${value}`]),
+      ...(body === undefined ? [] : ["--data-binary", "@-"]),
+    ],
+    { input: body === undefined ? "" : JSON.stringify(body) },
+  )
+  const end = stdout.indexOf("\r\n\r\n")
+  const [first = "", ...lines] = stdout.slice(0, end).split("\r\n")
+  const pairs = lines.map((line): [string, string] => {
+    const colon = line.indexOf(":")
+    return [line.slice(0, colon), line.slice(colon + 1).trim()]
+  })
+  return answerOf(Number(first.split(" ")[1]), new Headers(pairs), stdout.slice(end + 4))
+}
+
+function answerOf(status: number, headers: Headers, text: string): Answer {
+  const isJson = headers.get("content-type")?.includes("json") && text !== ""
+  return { status, headers, body: isJson ? JSON.parse(text) : text }
 }

@@ -1,0 +1,207 @@
+// kill -9 of Kumoi, of a guest and of each engine of the network, under real machines: guests go on, keep their
+// addresses, and are reached again within seconds.
+import assert from "node:assert/strict"
+import { chmodSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { after, before, describe, test } from "node:test"
+import { eventually, isRoot, processesOf, TestCloud } from "./cloud.ts"
+import { Session } from "./session.ts"
+
+const names = ["one", "two", "three"]
+type Name = (typeof names)[number]
+
+describe("kill -9 under real machines", {
+  skip: isRoot ? false : "real machines and networks need root",
+}, () => {
+  let cloud: TestCloud
+  let demo: Session
+  const ids = new Map<Name, string>()
+  const floatingIps = new Map<Name, string>()
+  const keyFile = () => join(cloud.dataDir, "test-key")
+
+  const idOf = (name: Name) => ids.get(name) ?? assert.fail(`${name} was not made`)
+  const addressOf = (name: Name) => floatingIps.get(name) ?? assert.fail(`${name} has no floating IP`)
+  const show = async (name: Name) => (await demo.get(`/compute/v2.1/servers/${idOf(name)}`)).server
+  const untilStatus = (name: Name, status: string, timeoutMs: number) =>
+    eventually(`${name} to be ${status}`, timeoutMs, async () => (await show(name)).status === status)
+  const consoleOf = async (name: Name): Promise<string> => {
+    const path = `/compute/v2.1/servers/${idOf(name)}/action`
+    return (await demo.send("POST", path, { "os-getConsoleOutput": {} })).body.output
+  }
+  const untilBooted = (name: Name) =>
+    eventually(`${name} to have booted`, 150_000, async () =>
+      (await consoleOf(name)).includes("kumoi guest ready"),
+    )
+  const ssh = async (address: string, command: string) => {
+    const options = [
+      "StrictHostKeyChecking=no",
+      "UserKnownHostsFile=/dev/null",
+      "ConnectTimeout=5",
+      "BatchMode=yes",
+    ]
+    const args = ["-i", keyFile(), ...options.flatMap((o) => ["-o", o]), `cirros@${address}`, command]
+    return (await cloud.inside("ssh", args, { timeoutMs: 30_000 })).stdout.trim()
+  }
+
+  /** Process of each server's machine: pid and start time, which no other process has. */
+  const machines = (): Record<string, string> => {
+    const found: Record<string, string> = {}
+    for (const line of processesOf(cloud.dataDir).filter((l) => / \S*qemu-system/.test(l))) {
+      const [pid = ""] = line.split(" ")
+      const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
+      const startTicks = stat.slice(stat.lastIndexOf(")")).split(" ")[20]
+      const name = names.find((n) => ids.has(n) && line.includes(idOf(n)))
+      if (name) found[name] = `${pid} ${startTicks}`
+    }
+    return found
+  }
+  const machinePid = (name: Name) => Number(machines()[name]?.split(" ")[0])
+
+  async function makeFloatingIp(name: Name): Promise<void> {
+    const { networks } = await demo.get("/network/v2.0/networks?name=public")
+    const { ports } = await demo.get(`/network/v2.0/ports?device_id=${idOf(name)}`)
+    const floatingip = { floating_network_id: networks[0].id, port_id: ports[0].id }
+    const made = await demo.send("POST", "/network/v2.0/floatingips", { floatingip })
+    assert.equal(made.status, 201, JSON.stringify(made.body))
+    floatingIps.set(name, made.body.floatingip.floating_ip_address)
+  }
+
+  before(async () => {
+    cloud = await TestCloud.start({ hypervisor: "qemu", network: "ovn" })
+    demo = await Session.open(cloud, "demo")
+  })
+  after(async () => await cloud?.[Symbol.asyncDispose]())
+
+  test("killed while guests boot: up takes over the same machines", async () => {
+    writeFileSync(keyFile(), `${await cloud.openstack("demo", "keypair", "create", "key")}\n`)
+    chmodSync(keyFile(), 0o600)
+    const groups = await demo.get("/network/v2.0/security-groups?name=default")
+    for (const rule of [{ protocol: "icmp" }, { protocol: "tcp", port_range_min: 22, port_range_max: 22 }]) {
+      const security_group_rule = {
+        ...rule,
+        direction: "ingress",
+        security_group_id: groups.security_groups[0].id,
+      }
+      const made = await demo.send("POST", "/network/v2.0/security-group-rules", { security_group_rule })
+      assert.equal(made.status, 201, JSON.stringify(made.body))
+    }
+    const image = (await demo.get("/image/v2/images?name=kumoi-guest")).images[0].id
+    const network = (await demo.get("/network/v2.0/networks?name=private")).networks[0].id
+    for (const name of names) {
+      const server = {
+        name,
+        imageRef: image,
+        flavorRef: "42",
+        key_name: "key",
+        networks: [{ uuid: network }],
+      }
+      const made = await demo.send("POST", "/compute/v2.1/servers", { server })
+      assert.equal(made.status, 202, JSON.stringify(made.body))
+      ids.set(name, made.body.server.id)
+    }
+    await eventually("three machines", 60_000, async () => Object.keys(machines()).length === 3)
+    const before_ = machines()
+    process.kill(await cloud.mainPid(), "SIGKILL")
+    const startedMs = performance.now()
+    await cloud.up()
+    process.stdout.write(`# up again in ${Math.round(performance.now() - startedMs)} ms\n`)
+    for (const name of names) await untilStatus(name, "ACTIVE", 60_000)
+    assert.deepEqual(machines(), before_)
+    for (const name of names) {
+      await untilBooted(name)
+      assert.equal((await consoleOf(name)).split("Linux version").length, 2, `${name} booted once`)
+    }
+    assert.deepEqual(machines(), before_)
+  })
+
+  test("a killed machine is a server that is SHUTOFF, and starts again", async () => {
+    process.kill(machinePid("three"), "SIGKILL")
+    const startedMs = performance.now()
+    await untilStatus("three", "SHUTOFF", 20_000)
+    process.stdout.write(`# SHUTOFF after ${Math.round(performance.now() - startedMs)} ms\n`)
+    await cloud.openstack("demo", "server", "start", "three")
+    await untilStatus("three", "ACTIVE", 60_000)
+    assert.ok(machinePid("three") > 0)
+  })
+
+  describe("each engine of the network comes back by itself", () => {
+    let address = ""
+    let fixedIp = ""
+    before(async () => {
+      await makeFloatingIp("one")
+      address = addressOf("one")
+      fixedIp = (await show("one")).addresses.private[0].addr
+      await eventually("ssh", 60_000, async () => (await ssh(address, "hostname")) === "one")
+    })
+
+    for (const engine of [
+      "ovs-vswitchd",
+      "ovn-controller",
+      "ovn-northd",
+      "ovsdb-ovs",
+      "ovsdb-nb",
+      "ovsdb-sb",
+    ]) {
+      test(engine, async () => {
+        const killed = await cloud.component(engine)
+        assert.ok(killed?.pid, "it runs before")
+        const startedMs = performance.now()
+        process.kill(killed.pid, "SIGKILL")
+        await eventually(`${engine} to run again`, 30_000, async () => {
+          const now = await cloud.component(engine)
+          return now?.state === "running" && now.pid !== killed.pid
+        })
+        const backMs = performance.now() - startedMs
+        await eventually("the guest to answer", 60_000, async () => {
+          return await cloud.inside("ping", ["-c", "1", "-W", "1", address])
+        })
+        process.stdout.write(
+          `# ${engine}: runs after ${Math.round(backMs)} ms, ping after ${Math.round(performance.now() - startedMs)} ms\n`,
+        )
+        const addresses = await eventually("ssh", 60_000, async () => await ssh(address, "ip -4 -o addr"))
+        assert.ok(addresses.includes(` ${fixedIp}/`), `${addresses} has no ${fixedIp}`)
+      })
+    }
+
+    test("and what is asked for after that is done: another floating IP, all the way", async () => {
+      await makeFloatingIp("two")
+      await eventually(
+        "ssh to the second",
+        60_000,
+        async () => (await ssh(addressOf("two"), "hostname")) === "two",
+      )
+    })
+  })
+
+  test("the metadata service's proxy comes back too", async () => {
+    const killed = await cloud.component("metadata-proxy")
+    assert.ok(killed?.pid)
+    process.kill(killed.pid, "SIGKILL")
+    const asked = "wget -q -T 3 -O - http://169.254.169.254/openstack/latest/meta_data.json"
+    const answer = await eventually("metadata", 30_000, async () => await ssh(addressOf("one"), asked))
+    assert.equal(JSON.parse(answer).name, "one")
+    assert.notEqual((await cloud.component("metadata-proxy"))?.pid, killed.pid)
+  })
+
+  test("down leaves nothing on the machine; up starts the guests again, at their addresses", async () => {
+    await cloud.kumoi("down")
+    assert.deepEqual(await cloud.traces(), [])
+    const startedMs = performance.now()
+    await cloud.up()
+    for (const name of ["one", "two"])
+      await eventually(
+        `ssh to ${name}`,
+        120_000,
+        async () => (await ssh(addressOf(name), "hostname")) === name,
+      )
+    process.stdout.write(`# ssh works ${Math.round(performance.now() - startedMs)} ms after up began\n`)
+  })
+
+  test("down clears away what a killed process left: machines, engines, the network", async () => {
+    process.kill(await cloud.mainPid(), "SIGKILL")
+    await eventually("the process to be gone", 5_000, async () => (await cloud.status()).state === "stopped")
+    assert.ok((await cloud.traces()).length > 5, "they outlive it")
+    await cloud.kumoi("down")
+    assert.deepEqual(await cloud.traces(), [])
+  })
+})
