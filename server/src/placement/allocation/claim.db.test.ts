@@ -205,6 +205,20 @@ test("a host's provider follows what the host says", async () => {
   )
 })
 
+test("traits that an operator put on a host stay when the host reports", async () => {
+  await using database = await openTestDatabase()
+  const { db } = database
+  const host = { hostId: newUuid(), name: "h", inventories: { VCPU: { total: 1 } } }
+  const report = (traits: string[]) => transact(db, (tx) => ensureHostProvider(tx, { ...host, traits }))
+  await report(["COMPUTE_NODE", "HW_CPU_X86_AVX"])
+  await db
+    .insertInto("placement.provider_trait")
+    .values({ provider_id: host.hostId, trait: "CUSTOM_GOLD" })
+    .execute()
+  await report(["COMPUTE_NODE"])
+  assert.deepEqual((await hostUsages(db))[0]?.traits, ["COMPUTE_NODE", "CUSTOM_GOLD"])
+})
+
 test("a host without claims can be removed, twice", async () => {
   await using database = await openTestDatabase()
   const { db } = database

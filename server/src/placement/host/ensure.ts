@@ -19,7 +19,7 @@ export interface HostProvider {
   name: string
   /** All that the host has; a class that is not named is removed (fault when somebody holds some of it). */
   inventories: Readonly<Record<string, HostInventory>>
-  /** All of the host's own traits; absent leaves them alone. */
+  /** All COMPUTE_ and HW_ traits that the host has; others are the operator's. Absent leaves all alone. */
   traits?: readonly string[]
 }
 
@@ -113,6 +113,8 @@ async function ensureTraits(tx: Tx, hostId: string, traits: readonly string[]): 
     on conflict do nothing`.execute(tx)
   const gone = await sql`
     delete from placement.provider_trait
-    where provider_id = ${hostId} and trait <> all(${[...traits]}::text[])`.execute(tx)
+    where provider_id = ${hostId} and trait <> all(${[...traits]}::text[]) and trait ~ '^(COMPUTE|HW)_'`.execute(
+    tx,
+  )
   return Number(added.numAffectedRows ?? 0) + Number(gone.numAffectedRows ?? 0)
 }
