@@ -316,3 +316,56 @@ test("subnets are taken from pools without overlap", async () => {
   await refused(take({ cidr: "10.70.0.0/26" }), 409, "SubnetAllocationError")
   await refused(call("DELETE", `/subnetpools/${pool.id}`), 400, "SubnetPoolDeleteError")
 })
+
+test("a project that asks for any network gets the same one each time", async () => {
+  const { body } = await call("GET", "/routers")
+  const path = `/auto-allocated-topology/${body.routers[0].project_id}`
+  await refused(call("GET", path), 409, "AutoAllocationFailure")
+  const pool = {
+    name: "default",
+    prefixes: ["10.90.0.0/16"],
+    default_prefixlen: 24,
+    is_default: true,
+    shared: true,
+  }
+  await refused(call("POST", "/subnetpools", { subnetpool: pool }), 403, "PolicyNotAuthorized")
+  await make("subnetpool", pool, admin)
+  const dry = await call("GET", `${path}?fields=dry-run`)
+  assert.equal(dry.body.auto_allocated_topology.id, "dry-run=pass")
+  const both = await Promise.all([call("GET", path), call("GET", path)])
+  const [id, other] = both.map((reply) => reply.body.auto_allocated_topology?.id)
+  assert.ok(id)
+  assert.equal(other, id)
+  const { network } = (await call("GET", `/networks/${id}`)).body
+  assert.equal(network.name, "auto_allocated_network")
+  assert.equal(network.subnets.length, 1)
+  assert.equal((await call("DELETE", path)).status, 204)
+  await refused(call("GET", `/networks/${id}`), 404, "NetworkNotFound")
+})
+
+test("a network is shared with one project by an RBAC policy, and not taken back while it is used", async () => {
+  const network = await make("network", { name: "for demo" }, admin)
+  const { body } = await call("GET", "/routers")
+  const projectId = body.routers[0].project_id
+  const policy = {
+    object_type: "network",
+    object_id: network.id,
+    action: "access_as_shared",
+    target_tenant: projectId,
+  }
+  const shared = await call("POST", "/rbac-policies", { rbac_policy: policy }, { token: admin })
+  assert.equal(shared.status, 201)
+  const again = call("POST", "/rbac-policies", { rbac_policy: policy }, { token: admin })
+  await refused(again, 409, "DuplicateRbacPolicy")
+  assert.equal((await call("GET", `/networks/${network.id}`)).body.network.shared, true)
+  const port = await make("port", { network_id: network.id })
+  const path = `/rbac-policies/${shared.body.rbac_policy.id}`
+  await refused(call("DELETE", path), 404, "RbacPolicyNotFound")
+  await refused(call("DELETE", path, undefined, { token: admin }), 409, "RbacPolicyInUse")
+  await call("DELETE", `/ports/${port.id}`)
+  assert.equal((await call("DELETE", path, undefined, { token: admin })).status, 204)
+  await refused(call("GET", `/networks/${network.id}`), 404, "NetworkNotFound")
+  const own = await make("network", { name: "mine" })
+  const all = { object_type: "network", object_id: own.id, action: "access_as_shared", target_tenant: "*" }
+  await refused(call("POST", "/rbac-policies", { rbac_policy: all }), 403, "PolicyNotAuthorized")
+})

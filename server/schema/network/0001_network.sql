@@ -313,3 +313,10 @@ create table network.rbac_policy (
 );
 create index rbac_policy_by_target on network.rbac_policy (target_project, object_type, action, object_id);
 create index rbac_policy_list on network.rbac_policy (project_id, created_at, id);
+
+-- The network that was made for a project that asked for any (`auto`).
+create table network.auto_topology (
+  project_id text primary key,
+  network_id uuid not null references network.network (id) on delete cascade,
+  router_id uuid not null references network.router (id) on delete cascade
+);

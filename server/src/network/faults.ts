@@ -359,3 +359,13 @@ export const defaultRuleExists = fault(
   "network.default_security_group_rule.exists",
   () => "Default Security group rule already exists.",
 )
+export const autoAllocationFailed = fault(
+  "conflict",
+  "network.auto_topology.failed",
+  (why: string) => `Deployment error: ${why}.`,
+)
+export const autoTopologyNotFound = fault(
+  "not_found",
+  "network.auto_topology.not_found",
+  (projectId: string) => `No auto-allocated topology was made for project ${projectId}.`,
+)

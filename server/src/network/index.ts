@@ -29,6 +29,12 @@ export {
 } from "./address-scope/address-scope.ts"
 export { type Agent, getAgent, listAgents } from "./agent/agent.ts"
 export {
+  type AutoTopology,
+  checkAutoTopology,
+  deleteAutoTopology,
+  getAutoTopology,
+} from "./auto-topology/auto-topology.ts"
+export {
   getNetworkAvailability,
   listNetworkAvailability,
   type NetworkAvailability,

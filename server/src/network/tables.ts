@@ -183,6 +183,12 @@ export interface AddressGroupTable extends Omit<Standard, "tags"> {
   addresses: Generated<string[]>
 }
 
+export interface AutoTopologyTable {
+  project_id: string
+  network_id: string
+  router_id: string
+}
+
 declare module "../platform/db/database.ts" {
   interface Database {
     "network.network": NetworkTable
@@ -201,5 +207,6 @@ declare module "../platform/db/database.ts" {
     "network.address_scope": AddressScopeTable
     "network.subnet_pool": SubnetPoolTable
     "network.address_group": AddressGroupTable
+    "network.auto_topology": AutoTopologyTable
   }
 }

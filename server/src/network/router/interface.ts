@@ -69,7 +69,13 @@ export const addRouterInterface = operation({
   },
 })
 
-async function attachSubnet(ctx: Ctx, tx: Tx, router: Router, subnetId: string): Promise<RouterInterface> {
+/** The router's row is locked (or new) in this transaction. */
+export async function attachSubnet(
+  ctx: Ctx,
+  tx: Tx,
+  router: Router,
+  subnetId: string,
+): Promise<RouterInterface> {
   const subnet = await loadSubnet(tx, subnetId, viewerOf(ctx))
   if (subnet.gatewayIp === null) throw bad("Subnet for router interface must have a gateway IP")
   await checkSubnets(tx, router, [subnet])

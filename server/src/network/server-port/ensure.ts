@@ -3,6 +3,7 @@ import { sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
+import { ensureAutoTopology } from "../auto-topology/auto-topology.ts"
 import { releaseFloatingIpsOf } from "../floating-ip/disassociate.ts"
 import type { Network } from "../network/network.ts"
 import { loadNetwork } from "../network/read.ts"
@@ -101,7 +102,10 @@ interface PlannedPort {
 async function planPorts(ctx: Ctx, want: EnsureServerPorts): Promise<PlannedPort[]> {
   const have = await listServerPorts(ctx, want.serverId)
   if (have.some((port) => port.index !== null)) return []
-  const requests = await resolveRequests(ctx.db, want.projectId, want.networks)
+  const requests = await resolveRequests(ctx.db, want.projectId, want.networks, async () => {
+    const { networkId } = await ensureAutoTopology(ctx, want.projectId)
+    return networkId
+  })
   const plan: PlannedPort[] = []
   for (const request of requests) plan.push(await planPort(ctx, request))
   return plan
@@ -197,7 +201,7 @@ export async function attachServerInterface(ctx: Ctx, want: AttachInterface): Pr
   const asked: NetworksRequest = isNamed ? [request] : null
   await checkServerNetworks(ctx, { projectId, networks: asked, securityGroups: [], count: 1 })
   const groups = await resolveGroups(ctx, projectId, [])
-  const [chosen] = await resolveRequests(ctx.db, projectId, asked)
+  const [chosen] = await resolveRequests(ctx.db, projectId, asked, async () => null)
   if (!chosen) throw serverPortMissing("")
   const planned = await planPort(ctx, { ...chosen, fixedIp, tag })
   const id = await change(ctx, async (tx) => {

@@ -73,8 +73,3 @@ export const portQuotaExceeded = fault(
   "network.server.port_quota_exceeded",
   () => "Maximum number of ports exceeded",
 )
-export const cannotAutoAllocate = fault(
-  "invalid",
-  "network.server.cannot_auto_allocate",
-  () => "Unable to automatically allocate a network for the project.",
-)

@@ -4,13 +4,13 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
 import { getLimits } from "../../quota/index.ts"
+import { requireDefaults } from "../auto-topology/auto-topology.ts"
 import { canonicalAddress, parseAddress, parsePrefix, prefixContains } from "../ipam/address.ts"
 import { networkUsage, quotaService } from "../quota.ts"
 import { prepareDefaultGroup } from "../security-group/default-group.ts"
 import { groupsByNameOrId } from "../security-group/resolve.ts"
 import {
   ambiguousNetworks,
-  cannotAutoAllocate,
   portQuotaExceeded,
   serverFixedIpTaken,
   serverFixedIpWrong,
@@ -79,11 +79,15 @@ async function namedNetworks(
   return new Map(rows.map((row) => [row.id, row]))
 }
 
-/** One entry for each interface; the network is named in each that makes its own port. */
+/**
+ * One entry for each interface; the network is named in each that makes its own port. `autoNetwork` gives the network
+ * of a project that has none and asks for any; null when it is yet to be made.
+ */
 export async function resolveRequests(
   db: DbOrTx,
   projectId: string,
   request: NetworksRequest,
+  autoNetwork: () => Promise<string | null>,
 ): Promise<InterfaceRequest[]> {
   if (request === "none") return []
   if (request !== null && request !== "auto") return [...request]
@@ -91,7 +95,8 @@ export async function resolveRequests(
   if (candidates.length > 1) throw ambiguousNetworks()
   const [only] = candidates
   if (!only) {
-    if (request === "auto") throw cannotAutoAllocate()
+    if (request === "auto")
+      return [{ networkId: await autoNetwork(), portId: null, fixedIp: null, tag: null }]
     return []
   }
   return [{ networkId: only.id, portId: null, fixedIp: null, tag: null }]
@@ -102,12 +107,15 @@ export async function checkServerNetworks(ctx: Ctx, check: ServerNetworksCheck):
   const projectId = check.projectId ?? ctx.caller.projectId ?? ""
   const isAdmin = ctx.caller.roles.includes("admin")
   await resolveGroups(ctx, projectId, check.securityGroups)
-  const requests = await resolveRequests(ctx.db, projectId, check.networks)
+  const requests = await resolveRequests(ctx.db, projectId, check.networks, async () => {
+    await requireDefaults(ctx, projectId)
+    return null
+  })
   const ids = requests.flatMap((r) => (r.portId === null && r.networkId !== null ? [r.networkId] : []))
   const networks = await namedNetworks(ctx.db, projectId, isAdmin, ids)
   for (const request of requests) {
     if (request.portId !== null) await checkPort(ctx.db, projectId, isAdmin, request.portId)
-    else await checkNetwork(ctx.db, networks, isAdmin, request)
+    else if (request.networkId !== null) await checkNetwork(ctx.db, networks, isAdmin, request)
   }
   const added = ids.length * check.count
   if (added > 0) await checkPortQuota(ctx.db, projectId, added)

@@ -8,6 +8,7 @@ const extensions: Readonly<Record<string, string>> = {
   "address-scope": "Address scope",
   "address-group": "Address group",
   "allowed-address-pairs": "Allowed Address Pairs",
+  "auto-allocated-topology": "Auto Allocated Topology Services",
   availability_zone: "Availability Zone",
   binding: "Port Binding",
   "default-subnetpools": "Default Subnetpools",

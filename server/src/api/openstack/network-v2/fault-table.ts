@@ -89,6 +89,8 @@ const typeByCode: Readonly<Record<string, string>> = {
   "network.subnet_pool.in_use": "SubnetPoolDeleteError",
   "network.address_scope.in_use": "AddressScopeInUse",
   "network.address_group.in_use": "AddressGroupInUse",
+  "network.auto_topology.failed": "AutoAllocationFailure",
+  "network.default_security_group_rule.exists": "DefaultSecurityGroupRuleExists",
   "network.project_id.forbidden": "HTTPBadRequest",
 }
 

@@ -2,6 +2,7 @@ import type { Api } from "../../../platform/http/wire.ts"
 import { addressGroupRoutes } from "./address-groups.ts"
 import { addressScopeRoutes } from "./address-scopes.ts"
 import { agentRoutes } from "./agents.ts"
+import { autoTopologyRoutes } from "./auto-topologies.ts"
 import { extensionRoutes } from "./extensions.ts"
 import { renderFault } from "./fault-table.ts"
 import { floatingIpRoutes } from "./floatingips.ts"
@@ -37,6 +38,7 @@ export function createNetworkV2Api(): Api {
       ...addressGroupRoutes,
       ...rbacPolicyRoutes,
       ...ipAvailabilityRoutes,
+      ...autoTopologyRoutes,
       ...tagRoutes,
       ...quotaRoutes,
       ...agentRoutes,
