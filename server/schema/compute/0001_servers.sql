@@ -12,6 +12,8 @@ create table compute.server (
   user_id text not null,
   -- Rises with every task that is claimed; goes to the agent with every command.
   generation bigint not null default 1,
+  -- The generation of the last task that ended well: a step that is run again after its end does nothing.
+  finished_generation bigint not null default 0,
   name text not null,
   description text,
   hostname text not null,

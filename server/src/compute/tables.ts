@@ -16,6 +16,7 @@ export interface ServerTable {
   project_id: string
   user_id: string
   generation: Generated<number>
+  finished_generation: Generated<number>
   name: string
   description: string | null
   hostname: string

@@ -7,7 +7,7 @@ import type { Platform } from "../../platform/context/context.ts"
 import { transact } from "../../platform/db/database.ts"
 import { callAgent } from "../agent-call.ts"
 import { serverNotReady } from "../faults.ts"
-import { abandonTask, advanceTask, finishTask, heldServer, type TaskParams } from "./task.ts"
+import { abandonTask, advanceTask, finishTask, heldServer, isFinished, type TaskParams } from "./task.ts"
 
 export interface CreateImageParams extends TaskParams {
   imageId: string
@@ -44,6 +44,7 @@ export const createImageSaga = saga<CreateImageParams>("compute.server.create_im
   })
   .step("upload", {
     do: async (s) => {
+      if (await isFinished(s.ctx, s.params)) return
       await heldServer(s.ctx, s.params)
       const path = snapshotPath(s.ctx, s.params.imageId)
       await storeImageFile(s.ctx, s.params.imageId, path)

@@ -11,7 +11,7 @@ import { ensurePorts, releasePorts } from "./networking.ts"
 import { notifyServer } from "./notification.ts"
 import { powerNumberOf } from "./server.ts"
 import { claimAgain } from "./store.ts"
-import { abandonTask, advanceTask, finishTask, heldServer, type TaskParams } from "./task.ts"
+import { abandonTask, advanceTask, finishTask, heldServer, isFinished, type TaskParams } from "./task.ts"
 
 export interface CreateParams extends TaskParams {
   forcedHost: string | null
@@ -52,6 +52,7 @@ export const createServerSaga = saga<CreateParams>("compute.server.create", 1)
   .step("spawn", {
     do: async (s) => {
       const { ctx, params } = s
+      if (await isFinished(ctx, params)) return
       const server = await heldServer(ctx, params)
       const spec = await machineSpec(ctx, server, s.out.ports.vifs)
       const fence = { generation: params.generation, fence: s.fence }

@@ -7,7 +7,7 @@ import { isHostReachable } from "../host/reachable.ts"
 import { endAction } from "../server-action/store.ts"
 import { releasePorts } from "./networking.ts"
 import { notifyServer } from "./notification.ts"
-import { abandonTask, advanceTask, heldServer, type TaskParams } from "./task.ts"
+import { abandonTask, advanceTask, heldServer, isFinished, type TaskParams } from "./task.ts"
 
 export interface DeleteParams extends TaskParams {
   /** Where the machine may be; two after a resize that nobody confirmed. */
@@ -38,6 +38,7 @@ export const deleteServerSaga = saga<DeleteParams>("compute.server.delete", 1)
   .step("release", {
     do: async (s) => {
       const { ctx, params } = s
+      if (await isFinished(ctx, params)) return
       await heldServer(ctx, params)
       await releasePorts(ctx, params.serverId)
       await transact(ctx.db, async (tx) => {
@@ -48,6 +49,7 @@ export const deleteServerSaga = saga<DeleteParams>("compute.server.delete", 1)
           taskState: null,
           powerState: 0,
           isDeletedNow: true,
+          isFinishedNow: true,
         })
         await endAction(tx, {
           serverId: server.id,

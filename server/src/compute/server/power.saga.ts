@@ -9,7 +9,7 @@ import { machineSpec } from "../metadata/machine-spec.ts"
 import { rebindPorts } from "./networking.ts"
 import { powerNumberOf, type Server, type VmState } from "./server.ts"
 import type { ServerChanges } from "./store.ts"
-import { abandonTask, finishTask, heldServer, type TaskParams } from "./task.ts"
+import { abandonTask, finishTask, heldServer, isFinished, type TaskParams } from "./task.ts"
 
 interface PowerTask {
   name: string
@@ -26,6 +26,7 @@ function powerSaga(task: PowerTask): Saga<TaskParams> {
   return saga<TaskParams>(`compute.server.${task.name}`, 1)
     .step("command", {
       do: async (s) => {
+        if (await isFinished(s.ctx, s.params)) return
         const server = await heldServer(s.ctx, s.params)
         if (!server.host) throw serverNotReady(server.id)
         const state = await task.command(s, server, server.host)

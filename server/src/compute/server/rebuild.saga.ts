@@ -5,7 +5,7 @@ import { serverNotReady } from "../faults.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { rebindPorts } from "./networking.ts"
 import { powerNumberOf } from "./server.ts"
-import { abandonTask, finishTask, heldServer, type TaskParams } from "./task.ts"
+import { abandonTask, finishTask, heldServer, isFinished, type TaskParams } from "./task.ts"
 
 export interface RebuildParams extends TaskParams {
   /** A stopped server stays stopped. */
@@ -28,6 +28,7 @@ export const rebuildServerSaga = saga<RebuildParams>("compute.server.rebuild", 1
   .step("spawn", {
     do: async (s) => {
       const { ctx, params } = s
+      if (await isFinished(ctx, params)) return
       const server = await heldServer(ctx, params)
       if (!server.host) throw serverNotReady(server.id)
       const spec = await machineSpec(ctx, server, await rebindPorts(ctx, server, server.host))

@@ -5,7 +5,7 @@ import { serverNotReady } from "../faults.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { rebindPorts } from "./networking.ts"
 import { powerNumberOf, type Server } from "./server.ts"
-import { abandonTask, finishTask, heldServer, type TaskParams } from "./task.ts"
+import { abandonTask, finishTask, heldServer, isFinished, type TaskParams } from "./task.ts"
 import { type RescueImage, rescueSpecOf } from "./vm-spec.ts"
 
 export interface RescueParams extends TaskParams {
@@ -32,6 +32,7 @@ const unrescueEnd = { event: "unrescue", part: "compute_unrescue_instance" }
 export const rescueServerSaga = saga<RescueParams>("compute.server.rescue", 1)
   .step("restart", {
     do: async (s) => {
+      if (await isFinished(s.ctx, s.params)) return
       const server = await heldServer(s.ctx, s.params)
       const state = await restart(s, server, s.params.image)
       const changes = { vmState: "rescued" as const, powerState: powerNumberOf(state.power), fault: null }
@@ -44,6 +45,7 @@ export const rescueServerSaga = saga<RescueParams>("compute.server.rescue", 1)
 export const unrescueServerSaga = saga<RescueParams>("compute.server.unrescue", 1)
   .step("restart", {
     do: async (s) => {
+      if (await isFinished(s.ctx, s.params)) return
       const server = await heldServer(s.ctx, s.params)
       const state = await restart(s, server, null)
       const changes = { vmState: "active" as const, powerState: powerNumberOf(state.power), fault: null }

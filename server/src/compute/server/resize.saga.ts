@@ -23,7 +23,7 @@ import { migrationConsumerOf } from "./delete.saga.ts"
 import { rebindPorts } from "./networking.ts"
 import { type FlavorSnapshot, powerNumberOf, type Server } from "./server.ts"
 import { changeServer } from "./store.ts"
-import { abandonTask, advanceTask, finishTask, heldServer, type TaskParams } from "./task.ts"
+import { abandonTask, advanceTask, finishTask, heldServer, isFinished, type TaskParams } from "./task.ts"
 
 export interface ResizeParams extends TaskParams {
   flavor: FlavorSnapshot
@@ -57,6 +57,7 @@ export const resizeServerSaga = saga<ResizeParams>("compute.server.resize", 1)
   })
   .step("restart", {
     do: async (s) => {
+      if (await isFinished(s.ctx, s.params)) return
       const server = await heldServer(s.ctx, s.params)
       const state = await restart(s, server)
       await finishTask(
@@ -77,6 +78,7 @@ export const resizeServerSaga = saga<ResizeParams>("compute.server.resize", 1)
 export const revertResizeSaga = saga<ResizeParams>("compute.server.revert_resize", 1)
   .step("restart", {
     do: async (s) => {
+      if (await isFinished(s.ctx, s.params)) return
       const server = await heldServer(s.ctx, s.params)
       const state = await restart(s, { ...server, flavor: s.params.oldFlavor })
       await transact(s.ctx.db, (tx) => giveBackOldSize(tx, s.params))

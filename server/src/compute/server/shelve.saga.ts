@@ -13,7 +13,7 @@ import { scheduleServer } from "../schedule/schedule.ts"
 import { snapshotPath } from "./create-image.saga.ts"
 import { rebindPorts, unbindPorts } from "./networking.ts"
 import { powerNumberOf } from "./server.ts"
-import { abandonTask, advanceTask, finishTask, heldServer, type TaskParams } from "./task.ts"
+import { abandonTask, advanceTask, finishTask, heldServer, isFinished, type TaskParams } from "./task.ts"
 
 export interface ShelveParams extends TaskParams {
   imageId: string
@@ -54,6 +54,7 @@ export const shelveServerSaga = saga<ShelveParams>("compute.server.shelve", 1)
   .step("offload", {
     do: async (s) => {
       const { ctx, params } = s
+      if (await isFinished(ctx, params)) return
       const server = await heldServer(ctx, params)
       const { host } = s.out.snapshot
       await callAgent(
@@ -107,6 +108,7 @@ export const unshelveServerSaga = saga<UnshelveParams>("compute.server.unshelve"
   .step("spawn", {
     do: async (s) => {
       const { ctx, params } = s
+      if (await isFinished(ctx, params)) return await discardImage(ctx, params.imageId)
       const server = await heldServer(ctx, params)
       const { host } = s.out.schedule
       const spec = await machineSpec(ctx, server, await rebindPorts(ctx, server, host))

@@ -209,6 +209,8 @@ export interface ServerChanges {
   hasAutoDiskConfig?: boolean
   isLaunchedNow?: boolean
   isDeletedNow?: boolean
+  /** The task of this generation has ended well. */
+  isFinishedNow?: boolean
 }
 
 function columnsOf(c: ServerChanges) {
@@ -234,6 +236,7 @@ function columnsOf(c: ServerChanges) {
     ...(c.kernelId !== undefined && { kernel_id: c.kernelId }),
     ...(c.ramdiskId !== undefined && { ramdisk_id: c.ramdiskId }),
     ...(c.hasAutoDiskConfig !== undefined && { has_auto_disk_config: c.hasAutoDiskConfig }),
+    ...(c.isFinishedNow && { finished_generation: sql<number>`generation` }),
     ...(c.isLaunchedNow && { launched_at: sql<Date>`now()`, terminated_at: null }),
     ...(c.isDeletedNow && {
       deleted_at: sql<Date>`now()`,
@@ -260,6 +263,16 @@ export async function changeServer(
     .returningAll()
     .executeTakeFirst()
   return row && serverOf(row)
+}
+
+/** Whether the task of this generation has ended well, whatever came after it; also of a deleted server. */
+export async function isTaskFinished(db: DbOrTx, serverId: string, generation: number): Promise<boolean> {
+  const row = await db
+    .selectFrom("compute.server")
+    .select("finished_generation")
+    .where("id", "=", serverId)
+    .executeTakeFirst()
+  return row !== undefined && row.finished_generation >= generation
 }
 
 /** The same task on another host: takes the server anew from the attempt that failed, and forgets its host. */

@@ -16,7 +16,7 @@ import { isAdmin } from "./find.ts"
 import { type Actor, notifyServer } from "./notification.ts"
 import type { Server } from "./server.ts"
 import { type ActionName, actionRules, refusalOf } from "./state.ts"
-import { changeServer, claimTask, type ServerChanges, selectServer } from "./store.ts"
+import { changeServer, claimTask, isTaskFinished, type ServerChanges, selectServer } from "./store.ts"
 
 /** Parameters of every saga of a server. */
 export interface TaskParams extends Actor {
@@ -79,6 +79,14 @@ export async function beginTask<P extends TaskParams>(ctx: Ctx, task: BeginTask<
   })
 }
 
+/**
+ * For the step that ends a task: whether it did already. A crash between that commit and the saga's log runs the
+ * step again; by then another task may have the server, and unwinding would take away what it stands on.
+ */
+export async function isFinished(platform: Platform, params: TaskParams): Promise<boolean> {
+  return await isTaskFinished(platform.db, params.serverId, params.generation)
+}
+
 /** For the steps of a saga: the row as long as this task holds it. */
 export async function heldServer(platform: Platform, params: TaskParams): Promise<Server> {
   const server = await selectServer(platform.db, params.serverId)
@@ -107,7 +115,7 @@ export async function finishTask(
   end: TaskEnd,
 ): Promise<Server> {
   return await transact(platform.db, async (tx) => {
-    const server = await advanceTask(tx, params, { taskState: null, ...changes })
+    const server = await advanceTask(tx, params, { taskState: null, isFinishedNow: true, ...changes })
     await endAction(tx, {
       serverId: server.id,
       requestId: params.requestId,
@@ -133,18 +141,19 @@ export async function abandonTask<P extends TaskParams>(
       fault: faultOfFailure(failure, s.ctx.clock.now()),
       ...changes,
     })
+    // Another task has the server now: what became of this one is nobody's business any more.
+    if (!server) return
     await endAction(tx, {
       serverId: params.serverId,
       requestId: params.requestId,
       event: end.part,
-      host: server?.host ?? null,
+      host: server.host,
       error: failure.message,
     })
-    if (server)
-      await notifyServer(s.ctx, tx, server, `${end.event}.error`, params, {
-        code: failure.code,
-        message: failure.message,
-      })
+    await notifyServer(s.ctx, tx, server, `${end.event}.error`, params, {
+      code: failure.code,
+      message: failure.message,
+    })
   })
 }
 

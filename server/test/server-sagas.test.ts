@@ -1,0 +1,148 @@
+// The sagas of servers are run at least once and undone at least once: every step twice must be as good as once.
+import assert from "node:assert/strict"
+import { after, before, test } from "node:test"
+import { sql } from "kysely"
+import { createServerSaga } from "../src/compute/server/create.saga.ts"
+import { deleteServerSaga } from "../src/compute/server/delete.saga.ts"
+import { stopServerSaga } from "../src/compute/server/power.saga.ts"
+import { rebuildServerSaga } from "../src/compute/server/rebuild.saga.ts"
+import type { Server } from "../src/compute/server/server.ts"
+import { type ActionName, actionRules } from "../src/compute/server/state.ts"
+import { claimTask, insertServers, selectServer } from "../src/compute/server/store.ts"
+import { newServer } from "../src/compute/testing/new-server.ts"
+import type { Saga, StepContext } from "../src/engine/saga/saga.ts"
+import { internalCtx } from "../src/platform/context/context.ts"
+import { transact } from "../src/platform/db/database.ts"
+import { newRequestId, newUuid } from "../src/platform/ids/ids.ts"
+import { silentLogger } from "../src/platform/log/log.ts"
+import { type ServerCloud, startServerCloud } from "./server-cloud.ts"
+
+let c: ServerCloud
+let template: Server
+before(async () => {
+  c = await startServerCloud()
+  const id = await c.create()
+  await c.reaches(id, "ACTIVE")
+  const found = await selectServer(c.cloud.database.db, id)
+  assert.ok(found)
+  template = found
+  await c.call("DELETE", `/servers/${id}`)
+  await c.isGone(id)
+})
+after(async () => {
+  await c[Symbol.asyncDispose]()
+})
+
+/** A server that only its row knows of: no saga runs for it. */
+async function insertOne(): Promise<Server> {
+  const { projectId, userId, imageId, flavor, systemMetadata } = template
+  const row = newServer({ projectId, userId, imageId, flavor, systemMetadata, requestedNetworks: "auto" })
+  const [server] = await transact(c.cloud.database.db, (tx) => insertServers(tx, [row]))
+  assert.ok(server)
+  return server
+}
+
+async function claim(serverId: string, action: ActionName): Promise<Server> {
+  const claimed = await transact(c.cloud.database.db, (tx) =>
+    claimTask(tx, serverId, actionRules[action], true),
+  )
+  assert.ok(claimed)
+  return claimed
+}
+
+const paramsOf = (server: Server) => ({
+  serverId: server.id,
+  generation: server.generation,
+  requestId: newRequestId(),
+  userId: server.userId,
+  projectId: server.projectId,
+})
+
+function contextOf<P>(params: P, out: Record<string, unknown>): StepContext<P, Record<string, unknown>> {
+  return {
+    ctx: internalCtx(c.cloud.cloud.platform),
+    params,
+    out,
+    sagaId: newUuid(),
+    fence: 1,
+    signal: new AbortController().signal,
+    log: silentLogger,
+  }
+}
+
+/** Runs the first `count` steps, each twice; the last one of a saga ends its task, after which it holds nothing. */
+async function runTwice<P>(saga: Saga<P>, params: P, count = saga.steps.length) {
+  const out: Record<string, unknown> = {}
+  for (const step of saga.steps.slice(0, count)) {
+    for (let time = 0; time < 2; time++)
+      out[step.name] = JSON.parse(JSON.stringify((await step.definition.do(contextOf(params, out))) ?? null))
+  }
+  return out
+}
+
+async function holdings(serverId: string) {
+  const { db } = c.cloud.database
+  const allocations = await sql`select from placement.allocation where consumer_id = ${serverId}`.execute(db)
+  const ports = await sql`select from network.port where device_id = ${serverId}`.execute(db)
+  const machines = (await c.cloud.cloud.agent.agent.handle("vm.list", {})).filter(
+    (machine) => machine.serverId === serverId,
+  )
+  return [allocations.rows.length, ports.rows.length, machines.length]
+}
+
+test("creation: every step twice makes one machine with one port and one claim", async () => {
+  const server = await insertOne()
+  const params = { ...paramsOf(server), forcedHost: null, attempt: 1, excludedHosts: [] }
+  await runTwice(createServerSaga, params)
+  assert.deepEqual(await holdings(server.id), [3, 1, 1])
+  assert.equal((await selectServer(c.cloud.database.db, server.id))?.vmState, "active")
+})
+
+test("creation: undone twice from any step it leaves nothing", async () => {
+  for (let count = 1; count <= createServerSaga.steps.length; count++) {
+    const server = await insertOne()
+    const params = { ...paramsOf(server), forcedHost: null, attempt: 1, excludedHosts: [] }
+    const out = await runTwice(createServerSaga, params, count)
+    for (const step of createServerSaga.steps.slice(0, count).toReversed())
+      for (let time = 0; time < 2; time++) await step.definition.undo?.(contextOf(params, out))
+    assert.deepEqual(await holdings(server.id), [0, 0, 0], `after ${count} steps`)
+  }
+})
+
+test("creation: an undo finds nothing there when its step never ran", async () => {
+  const server = await insertOne()
+  const params = { ...paramsOf(server), forcedHost: null, attempt: 1, excludedHosts: [] }
+  for (const step of createServerSaga.steps.toReversed()) await step.definition.undo?.(contextOf(params, {}))
+  assert.deepEqual(await holdings(server.id), [0, 0, 0])
+})
+
+test("stop, rebuild and delete: every step twice", async () => {
+  const made = await insertOne()
+  const params = { ...paramsOf(made), forcedHost: null, attempt: 1, excludedHosts: [] }
+  await runTwice(createServerSaga, params)
+  const stop = await claim(made.id, "stop")
+  await runTwice(stopServerSaga, paramsOf(stop))
+  assert.equal((await selectServer(c.cloud.database.db, made.id))?.vmState, "stopped")
+  const rebuild = await claim(made.id, "rebuild")
+  await runTwice(rebuildServerSaga, { ...paramsOf(rebuild), isStopped: true })
+  assert.equal((await selectServer(c.cloud.database.db, made.id))?.vmState, "stopped")
+  assert.deepEqual(await holdings(made.id), [3, 1, 1])
+  const gone = await claim(made.id, "delete")
+  const [destroy, release] = deleteServerSaga.steps
+  const deleting = { ...paramsOf(gone), hosts: ["host1"] }
+  for (let time = 0; time < 2; time++) await destroy?.definition.do(contextOf(deleting, {}))
+  await release?.definition.do(contextOf(deleting, {}))
+  assert.deepEqual(await holdings(made.id), [0, 0, 0])
+  assert.equal(await selectServer(c.cloud.database.db, made.id), undefined)
+  // The row is deleted by now: run again, the step sees that it has ended and fails nothing.
+  await release?.definition.do(contextOf(deleting, {}))
+})
+
+test("a step that is run again after its task ended and another began takes nothing away", async () => {
+  const server = await insertOne()
+  const params = { ...paramsOf(server), forcedHost: null, attempt: 1, excludedHosts: [] }
+  const out = await runTwice(createServerSaga, params)
+  await claim(server.id, "stop")
+  await createServerSaga.steps.at(-1)?.definition.do(contextOf(params, out))
+  assert.deepEqual(await holdings(server.id), [3, 1, 1])
+})
