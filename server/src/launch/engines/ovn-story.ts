@@ -28,7 +28,11 @@ async function traces(): Promise<Record<string, string>> {
   const names = links.stdout.matchAll(/^\d+: (\S+?)[:@]/gm)
   return {
     links: [...names].map((match) => match[1]).join(" "),
-    netns: (await exec("ip", ["netns"])).stdout.replaceAll(/ \(id: \d+\)/g, ""),
+    // Names of namespaces are the machine's: other clouds may come and go meanwhile.
+    netns: (await exec("ip", ["netns"])).stdout
+      .split("\n")
+      .filter((name) => world !== undefined && name.includes(world.paths.cloudId))
+      .join(" "),
     nft: (await exec("nft", ["list", "ruleset"])).stdout,
     forward: (await exec("cat", ["/proc/sys/net/ipv4/ip_forward"])).stdout,
   }
