@@ -144,6 +144,38 @@ describe("a cloud from up to down", () => {
     await cloud.up()
   })
 
+  test("down while an engine is on its way back leaves nothing", async () => {
+    const postgres = await cloud.component("postgres")
+    assert.ok(postgres?.pid)
+    process.kill(postgres.pid, "SIGKILL")
+    await cloud.kumoi("down")
+    assert.deepEqual(await cloud.traces(), [])
+    await cloud.up()
+  })
+
+  test("in the foreground ctrl-C stops it, also in the middle of its start", async () => {
+    await cloud.kumoi("down")
+    for (const moment of [/starting PostgreSQL/, /starting the control plane/, /Press ctrl-C/]) {
+      const args = ["up", "--data", cloud.dataDir, "--port", String(cloud.port), ...fakeFlags]
+      const child = cloud.spawnInside(kumoi, args)
+      const ended = new Promise<number | null>((done) => child.once("exit", (code) => done(code)))
+      let said = ""
+      const isSaid = new Promise<void>((done) =>
+        child.stdout.on("data", (piece) => {
+          said += piece
+          if (moment.test(said)) done()
+        }),
+      )
+      await Promise.race([isSaid, ended])
+      assert.match(said, moment)
+      child.kill("SIGINT")
+      const code = await ended
+      assert.deepEqual(await cloud.traces(), [], String(moment))
+      assert.equal(code, moment.test("Press ctrl-C") ? 0 : 1)
+    }
+    await cloud.up()
+  })
+
   test("down --purge removes the data; down without a cloud says so", async () => {
     const { cloudId } = JSON.parse(readFileSync(join(cloud.dataDir, "cloud.json"), "utf8"))
     await cloud.kumoi("down", "--purge")

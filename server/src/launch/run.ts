@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { type Cloud, startCloud } from "../main.ts"
 import { type Config, loadConfig } from "../platform/config/config.ts"
 import { identifyProcess, processMemoryBytes } from "../platform/exec/process.ts"
+import { Fault } from "../platform/fault/fault.ts"
 import { createLogger, type Logger } from "../platform/log/log.ts"
 import { Supervisor } from "../platform/supervise/supervisor.ts"
 import {
@@ -58,6 +59,7 @@ export async function runCloud(options: UpOptions, say: (line: string) => void):
   })
   const stack = new AsyncDisposableStack()
   stack.use(acquireCloudLock(dir))
+  const signal = firstSignal()
   try {
     const log = createLogger({
       file: join(dir.logDir, "kumoi.log"),
@@ -69,8 +71,8 @@ export async function runCloud(options: UpOptions, say: (line: string) => void):
     // Engines end last, and whatever they and the agent left on the host after them.
     stack.defer(async () => void (await removeLeftovers(dir)))
     stack.defer(async () => await supervisor.stopAll())
-    const cloud = await startAll(run, stack)
-    const ended = stopOnSignal(run, cloud, stack)
+    const cloud = await Promise.race([startAll(run, stack), interrupted(signal)])
+    const ended = stopOnSignal(run, cloud, { signal, stack })
     return { summary: summaryOf(run, (performance.now() - startedMs) / 1000), ended }
   } catch (error) {
     say("stopping what was started")
@@ -165,22 +167,29 @@ async function proveItAnswers(run: Run): Promise<void> {
     throw new Error(`the first log-in was answered ${response.status}: ${await response.text()}`)
 }
 
-function stopOnSignal(run: Run, cloud: Cloud, stack: AsyncDisposableStack): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let isStopping = false
-    const stop = (signal: string) => {
-      if (isStopping) return
-      isStopping = true
-      run.log.info({ signal }, "stopping")
-      const all = async () => {
-        await cloud.stop({ guests: "power_off", graceMs: guestGraceMs })
-        await stack.disposeAsync()
-        run.log.info("stopped")
-      }
-      all().then(resolve, reject)
-    }
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop(signal))
+/** SIGTERM or SIGINT, whichever comes first; from then on neither ends the process by itself. */
+function firstSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => resolve(signal))
   })
+}
+
+/** Ctrl-C in the middle of a start leaves no half-started cloud. */
+async function interrupted(signal: Promise<NodeJS.Signals>): Promise<never> {
+  const name = await signal
+  throw new Fault("precondition", "cli.interrupted", `Stopped by ${name} before the cloud was running.`)
+}
+
+async function stopOnSignal(
+  run: Run,
+  cloud: Cloud,
+  until: { signal: Promise<NodeJS.Signals>; stack: AsyncDisposableStack },
+): Promise<void> {
+  const signal = await until.signal
+  run.log.info({ signal }, "stopping")
+  await cloud.stop({ guests: "power_off", graceMs: guestGraceMs })
+  await until.stack.disposeAsync()
+  run.log.info("stopped")
 }
 
 async function statusOf(run: Run, cloud: Cloud): Promise<CloudStatus> {

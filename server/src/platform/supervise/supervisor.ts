@@ -72,6 +72,7 @@ export class Supervisor {
   readonly #log: Logger
   readonly #entries = new Map<string, Entry>()
   #onProgress: (line: string) => void = () => {}
+  #isEnding = false
 
   constructor(options: { runDir: string; log: Logger; onProgress?: (line: string) => void }) {
     this.#runDir = options.runDir
@@ -115,6 +116,9 @@ export class Supervisor {
     entry.state = "starting"
     this.#onProgress(`starting ${spec.name}`)
     await spec.prepare?.()
+    // Stopped meanwhile: what starts now would outlive the stop.
+    if (this.#isEnding || (entry.state as EngineState) !== "starting")
+      throw new Error(`${spec.name} was stopped`)
     mkdirSync(dirname(spec.logFile), { recursive: true })
     const out = openSync(spec.logFile, "a", 0o640)
     try {
@@ -195,7 +199,8 @@ export class Supervisor {
       this.#log.info({ engine: entry.spec.name }, "engine is back")
     } catch (error) {
       this.#log.error({ engine: entry.spec.name, err: error }, "engine did not come back")
-      if ((entry.state as EngineState) === "stopping") return
+      // Stopped while it was starting.
+      if ((entry.state as EngineState) !== "starting") return
       entry.state = "running"
       this.#died(entry, entry.lastError ?? "did not start")
     }
@@ -217,8 +222,9 @@ export class Supervisor {
     entry.identity = null
   }
 
-  /** Stops all, last started first. */
+  /** Stops all, last started first; none starts after that. */
   async stopAll(): Promise<void> {
+    this.#isEnding = true
     for (const name of [...this.#entries.keys()].reverse()) await this.stop(name)
   }
 
