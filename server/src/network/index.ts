@@ -178,7 +178,7 @@ async function startNetwork(platform: Platform): Promise<AsyncDisposable> {
   syncOf(platform).poke()
   return {
     async [Symbol.asyncDispose]() {
-      closeSync(platform)
+      await closeSync(platform)
       await states[Symbol.asyncDispose]()
     },
   }

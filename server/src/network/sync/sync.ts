@@ -41,13 +41,18 @@ class Sync implements NetworkSync {
   }
 
   settle(): Promise<ReconcileReport> {
-    const { running } = { running: this.#running }
+    const running = this.#running
     if (!running) return this.#start()
     this.#next ??= running.then(
       () => this.#start(),
       () => this.#start(),
     )
     return this.#next
+  }
+
+  /** When what is under way has ended, well or not. */
+  async idle(): Promise<void> {
+    while (this.#running) await this.#running.catch(() => {})
   }
 
   #start(): Promise<ReconcileReport> {
@@ -100,9 +105,10 @@ export function syncOf(parts: Parts): NetworkSync {
   return sync
 }
 
-/** After this no run begins by itself. */
-export function closeSync(parts: Parts): void {
+/** After this no run begins by itself, and none is under way. */
+export async function closeSync(parts: Parts): Promise<void> {
   isClosed.add(parts.db)
+  await syncs.get(parts.drivers.network)?.idle()
   syncs.delete(parts.drivers.network)
 }
 

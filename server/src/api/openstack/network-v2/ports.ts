@@ -88,7 +88,7 @@ const attributes: Attributes = {
   fixed_ips: { kind: fixedIps, post: true, put: true, view: (port: Port) => port.fixedIps.map(viewFixedIp) },
   device_id: { kind: text(), post: true, put: true, filter: true, sort: true },
   device_owner: { kind: text(), post: true, put: true, filter: true, sort: true },
-  security_groups: { kind: listOf(uuid), post: true, put: true, filter: true },
+  security_groups: { kind: nullIsAbsent(listOf(uuid)), post: true, put: true, filter: true },
   port_security_enabled: { kind: boolean, post: true, put: true },
   allowed_address_pairs: {
     kind: addressPairs,
