@@ -226,6 +226,20 @@ describe("tasks", () => {
     assert.equal(body.images.length, 1)
   })
 
+  test("cannot be deleted, nor data taken from the only store", async () => {
+    const { body } = await cloud.request("GET", "/image/v2/tasks", { as })
+    const gone = await cloud.request("DELETE", `/image/v2/tasks/${body.tasks[0].id}`, { as })
+    assert.equal(gone.status, 405)
+    assert.equal(gone.headers.get("allow"), "GET")
+    const list = await cloud.request("GET", `${images}?name=by-task`, { as })
+    const { id } = list.body.images[0]
+    const remove = (store: string, who = as) =>
+      cloud.request("DELETE", `/image/v2/stores/${store}/${id}`, { as: who })
+    assert.equal((await remove("file")).status, 403)
+    assert.equal((await remove("other")).status, 409)
+    assert.equal((await remove("file", "p1")).status, 403)
+  })
+
   test("are for administrators, in pages", async () => {
     assert.equal((await cloud.request("GET", "/image/v2/tasks", { as: "p1" })).status, 403)
     const first = await cloud.request("GET", "/image/v2/tasks?limit=2", { as })

@@ -149,6 +149,24 @@ export const storeUnknown = fault(
   (store: string, known: string) => `There is no store '${store}'; stores are ${known}.`,
 )
 
+export const storeNotThere = fault(
+  "conflict",
+  "image.store.not_there",
+  (store: string) => `The selected store ${store} is not available on this node.`,
+)
+
+export const storeHasNoData = fault(
+  "conflict",
+  "image.store.no_data",
+  () => "It's not allowed to remove image data from store if image status is not 'active'",
+)
+
+export const storeIsLast = fault(
+  "forbidden",
+  "image.store.last",
+  () => "Cannot delete image data from the only store containing it. Consider deleting the image instead.",
+)
+
 export const rangeNotSatisfiable = fault(
   "invalid",
   "image.data.range_not_satisfiable",

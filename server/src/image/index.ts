@@ -40,7 +40,7 @@ export {
   type ImageRecord,
   storeImageFile,
 } from "./local/boot.ts"
-export { showImageUsage, showStores } from "./local/info.ts"
+export { removeFromStore, showImageUsage, showStores } from "./local/info.ts"
 export { type LocalImage, registerLocalImage } from "./local/register.ts"
 export type { Member } from "./member/member.ts"
 export {

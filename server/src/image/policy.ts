@@ -28,6 +28,8 @@ const imageRules = [
   rule("communitize_image", adminOrMember, "Make an image a community image."),
   rule("download_image", `${admin} or (role:member and ${seesImage})`, "Download the data of an image."),
   rule("upload_image", adminOrMember, "Upload the data of an image."),
+  rule("get_image_location", adminOrReader, "Read where the data of an image are."),
+  rule("delete_image_location", admin, "Remove the data of an image from a store."),
   rule("add_member", adminOrMember, "Share an image with a project."),
   rule("delete_member", adminOrMember, "Stop sharing an image with a project."),
   rule("get_member", readsMember, "Show a project that an image is shared with."),

@@ -85,6 +85,8 @@ export async function hashFile(path: string): Promise<WrittenData> {
 /** The file appears under its final name, whole and for good. */
 export async function publishFile(from: string, to: string): Promise<void> {
   await rename(from, to)
+  // A repeated step may find both names on one file already; then a rename does nothing.
+  await rm(from, { force: true })
   await syncDirectory(dirname(to))
 }
 

@@ -156,10 +156,20 @@ async function activate({ ctx, params }: Step, data: Awaited<ReturnType<typeof s
     await endTask(tx, ctx, params.taskId, { status: "success", result: { image_id: imageId } })
     await announceImage(tx, ctx, "activate", image)
   })
-  await rm(join(storePaths(ctx).staging, params.file), { force: true })
+  // The image has its data: what is left of the staging area must not undo that. The reconciler removes it as well.
+  await rm(join(storePaths(ctx).staging, params.file), { force: true }).catch((err: unknown) =>
+    ctx.log.warn({ err, imageId }, "a staged file stays for now"),
+  )
 }
 
 async function removeAll(ctx: Step["ctx"], params: ImportParams): Promise<void> {
   const { tmp, store, staging } = storePaths(ctx)
+  const owner = await ctx.db
+    .selectFrom("image.image")
+    .select("id")
+    .where("data_file", "=", params.file)
+    .executeTakeFirst()
+  // It is an image's data by now, whatever failed after that.
+  if (owner) return
   for (const dir of [tmp, store, staging]) await rm(join(dir, params.file), { force: true })
 }

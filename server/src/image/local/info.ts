@@ -1,8 +1,9 @@
 import { Type } from "typebox"
 import { operation } from "../../platform/operation/operation.ts"
 import { getLimits } from "../../quota/index.ts"
-import { storePaths } from "../data/paths.ts"
-import { countUsage } from "../image/store.ts"
+import { storeId, storePaths } from "../data/paths.ts"
+import { imageNotFound, storeHasNoData, storeIsLast, storeNotThere } from "../faults.ts"
+import { countUsage, imageTarget, visibleImage } from "../image/store.ts"
 
 /** Where the data are; for operators. */
 export const showStores = operation({
@@ -37,5 +38,23 @@ export const showImageUsage = operation({
       ...entry("image_count_total", usage.count),
       ...entry("image_count_uploading", usage.transfers),
     }
+  },
+})
+
+/** There is one store, and an image keeps its data: this says why not. */
+export const removeFromStore = operation({
+  name: "image.store.remove_data",
+  input: Type.Object({ store: Type.String(), imageId: Type.String() }),
+  faults: [imageNotFound, storeNotThere, storeHasNoData, storeIsLast],
+  load: async (ctx, { store, imageId }) => {
+    if (store !== storeId) throw storeNotThere(store)
+    return await visibleImage(ctx, imageId)
+  },
+  authorize: (_ctx, _input, found) => [
+    ["get_image_location", imageTarget(found)],
+    ["delete_image_location", imageTarget(found)],
+  ],
+  run: async (_ctx, _input, { image }): Promise<void> => {
+    throw image.status === "active" ? storeIsLast() : storeHasNoData()
   },
 })

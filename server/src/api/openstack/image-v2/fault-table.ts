@@ -3,7 +3,7 @@
 import { imageGone, rangeNotSatisfiable } from "../../../image/index.ts"
 import type { Fault, FaultKind } from "../../../platform/fault/fault.ts"
 import type { RenderFault, WireRequest } from "../../../platform/http/wire.ts"
-import { mediaTypeNotTaken, patchMediaTypes } from "./faults.ts"
+import { mediaTypeNotTaken, patchMediaTypes, taskNotDeletable } from "./faults.ts"
 
 const statusOf: Readonly<Record<FaultKind, number>> = {
   invalid: 400,
@@ -23,6 +23,7 @@ const statusOf: Readonly<Record<FaultKind, number>> = {
 const statusOfCode: Readonly<Record<string, number>> = {
   [imageGone.code]: 410,
   [rangeNotSatisfiable.code]: 416,
+  [taskNotDeletable.code]: 405,
 }
 
 const titles: Readonly<Record<number, string>> = {
@@ -30,6 +31,7 @@ const titles: Readonly<Record<number, string>> = {
   401: "Unauthorized",
   403: "Forbidden",
   404: "Not Found",
+  405: "Method Not Allowed",
   409: "Conflict",
   410: "Gone",
   412: "Precondition Failed",
@@ -56,7 +58,8 @@ function unauthorized(fault: Fault) {
 }
 
 function extraHeaders(fault: Fault): Record<string, string> {
-  const isPatch = mediaTypeNotTaken.is(fault) && fault.message.includes("json-patch")
+  if (fault.code === taskNotDeletable.code) return { allow: "GET" }
+  const isPatch = fault.code === mediaTypeNotTaken.code && fault.message.includes("json-patch")
   return isPatch ? { "accept-patch": patchMediaTypes.join(", ") } : {}
 }
 

@@ -6,6 +6,14 @@ export const patchMediaTypes: readonly string[] = [
   "application/openstack-images-v2.1-json-patch",
 ]
 
+export const taskNotDeletable = fault(
+  "unsupported",
+  "api.image.task_not_deletable",
+  () =>
+    "This operation is currently not permitted on Glance Tasks. They are auto deleted after reaching the time based " +
+    "on their expires_at property.",
+)
+
 export const mediaTypeNotTaken = fault(
   "unsupported",
   "api.image.media_type",

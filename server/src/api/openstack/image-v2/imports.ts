@@ -13,6 +13,7 @@ import type { Ctx } from "../../../platform/context/context.ts"
 import { invalid } from "../../../platform/fault/fault.ts"
 import { queryText } from "../../../platform/http/query.ts"
 import { type JsonSchema, type Route, reply, route, type WireRequest } from "../../../platform/http/wire.ts"
+import { taskNotDeletable } from "./faults.ts"
 import { imageBody } from "./image-schema.ts"
 import { viewTime } from "./image-view.ts"
 
@@ -70,7 +71,19 @@ const taskBody: JsonSchema = {
   },
 }
 
+const taskEnd = route({
+  method: "DELETE",
+  path: "/tasks/{task_id}",
+  policy: ["tasks_api_access"],
+  handler: async (ctx, req) => {
+    // Who may not know of it is told so first.
+    await showTask(ctx, { taskId: req.params.task_id ?? "" })
+    throw taskNotDeletable()
+  },
+})
+
 export const importRoutes: Route[] = [
+  taskEnd,
   route<ImportBody>({
     method: "POST",
     path: "/images/{image_id}/import",

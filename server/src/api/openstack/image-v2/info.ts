@@ -1,4 +1,4 @@
-import { importMethods, showImageUsage, showStores, storeId } from "../../../image/index.ts"
+import { importMethods, removeFromStore, showImageUsage, showStores, storeId } from "../../../image/index.ts"
 import { type Route, route } from "../../../platform/http/wire.ts"
 
 export const infoRoutes: Route[] = [
@@ -34,6 +34,15 @@ export const infoRoutes: Route[] = [
           },
         ],
       }
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/stores/{store_id}/{image_id}",
+    policy: ["get_image_location", "delete_image_location"],
+    status: 204,
+    handler: async (ctx, req) => {
+      await removeFromStore(ctx, { store: req.params.store_id ?? "", imageId: req.params.image_id ?? "" })
     },
   }),
   route({
