@@ -369,3 +369,17 @@ test("a network is shared with one project by an RBAC policy, and not taken back
   const all = { object_type: "network", object_id: own.id, action: "access_as_shared", target_tenant: "*" }
   await refused(call("POST", "/rbac-policies", { rbac_policy: all }), 403, "PolicyNotAuthorized")
 })
+
+test("what happens to a network is told once, in order", async () => {
+  const network = await make("network", { name: "told" })
+  await call("PUT", `/networks/${network.id}`, { network: { name: "renamed" } })
+  await call("DELETE", `/networks/${network.id}`)
+  const told = await cloud.database.pool.query(
+    "select type from engine.outbox_event where resource_id = $1 order by id",
+    [network.id],
+  )
+  assert.deepEqual(
+    told.rows.map((row) => row.type),
+    ["network.create.end", "network.update.end", "network.delete.end"],
+  )
+})

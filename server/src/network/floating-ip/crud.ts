@@ -20,6 +20,7 @@ import { loadNetwork } from "../network/read.ts"
 import { insertPort } from "../port/insert.ts"
 import { enforceNetworkQuota } from "../quota.ts"
 import { findRow, type ListQuery, listRows } from "../resource/list.ts"
+import { notify } from "../resource/notify.ts"
 import {
   attributeRules,
   change,
@@ -111,6 +112,7 @@ export const createFloatingIps = operation({
       )
       const made: FloatingIp[] = []
       for (const input of floatingIps) made.push(await insertFloatingIp(ctx, tx, input))
+      await notify(ctx, tx, "floatingip", "create", made)
       return made
     }),
 })
@@ -199,7 +201,9 @@ export const updateFloatingIp = operation({
       }
       if (changes.description !== undefined)
         await updateRow(tx, "floatingIp", floatingIpId, { description: changes.description })
-      return await loadFloatingIp(tx, floatingIpId)
+      const changed = await loadFloatingIp(tx, floatingIpId)
+      await notify(ctx, tx, "floatingip", "update", [changed])
+      return changed
     }),
 })
 
@@ -214,5 +218,6 @@ export const deleteFloatingIp = operation({
       await lockRow(tx, "floatingIp", floatingIpId, floatingIpNotFound, expectedRevision)
       await sql`delete from network.floating_ip where id = ${floatingIpId}`.execute(tx)
       await sql`delete from network.port where id = ${fip.floatingPortId}`.execute(tx)
+      await notify(ctx, tx, "floatingip", "delete", [fip])
     }),
 })

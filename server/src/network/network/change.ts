@@ -5,6 +5,7 @@ import { violatedConstraint } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { badRequest, externalInUse, networkInUse, networkNotFound, sharingInUse } from "../faults.ts"
 import { grantAccess, revokeAccess } from "../rbac/grant.ts"
+import { notify } from "../resource/notify.ts"
 import { attributeRules, change, lockRow, RevisionInput, updateRow } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
 import { NetworkInput } from "./create.ts"
@@ -53,7 +54,9 @@ export const updateNetwork = operation({
         mtu: changes.mtu === 0 ? mtuMax : changes.mtu,
         dns_domain: changes.dnsDomain,
       })
-      return await loadNetwork(tx, networkId, viewer)
+      const changed = await loadNetwork(tx, networkId, viewer)
+      await notify(ctx, tx, "network", "update", [changed])
+      return changed
     }),
 })
 
@@ -96,7 +99,7 @@ export const deleteNetwork = operation({
   faults: [networkNotFound, networkInUse],
   load: (ctx, { networkId }) => visibleNetwork(ctx, networkId),
   authorize: (_ctx, _input, network) => [["delete_network", networkTarget(network)]],
-  run: async (ctx, { networkId, expectedRevision }) => {
+  run: async (ctx, { networkId, expectedRevision }, network) => {
     try {
       await change(ctx, async (tx) => {
         await lockRow(tx, "network", networkId, networkNotFound, expectedRevision)
@@ -110,6 +113,7 @@ export const deleteNetwork = operation({
           tx,
         )
         await sql`delete from network.network where id = ${networkId}`.execute(tx)
+        await notify(ctx, tx, "network", "delete", [network])
       })
     } catch (error) {
       // A port came between the question and the delete.

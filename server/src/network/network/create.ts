@@ -7,6 +7,7 @@ import { operation } from "../../platform/operation/operation.ts"
 import { badRequest, flatNetworkInUse, noSegmentLeft, tunnelInUse, vlanInUse } from "../faults.ts"
 import { enforceNetworkQuota } from "../quota.ts"
 import { grantAccess } from "../rbac/grant.ts"
+import { notify } from "../resource/notify.ts"
 import { attributeRules, change, ownerOf, ProjectInput, TagsInput } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
 import { type Network, networkAttributes, networkTarget } from "./network.ts"
@@ -55,6 +56,7 @@ export const createNetworks = operation({
       const owners = networks.map((input) => ownerOf(ctx, input.projectId))
       await enforceNetworkQuota(tx, "network", owners)
       for (const input of networks) made.push(await insertNetwork(ctx, tx, input))
+      await notify(ctx, tx, "network", "create", made)
       return made
     }),
 })

@@ -17,6 +17,7 @@ import { releaseFloatingIpsOf } from "../floating-ip/disassociate.ts"
 import { canonicalAddress } from "../ipam/address.ts"
 import { releaseAddresses } from "../ipam/allocate.ts"
 import { takePortAddresses } from "../ipam/choose.ts"
+import { notify } from "../resource/notify.ts"
 import { attributeRules, change, lockRow, RevisionInput, updateRow } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
 import { checkedGroups } from "../security-group/resolve.ts"
@@ -54,7 +55,9 @@ export const updatePort = operation({
     await change(ctx, async (tx) => {
       await lockRow(tx, "port", portId, portNotFound, expectedRevision)
       await applyPortChanges(ctx, tx, portId, changes)
-      return await loadPort(tx, portId, { ...viewerOf(ctx), seesAll: true })
+      const changed = await loadPort(tx, portId, { ...viewerOf(ctx), seesAll: true })
+      await notify(ctx, tx, "port", "update", [changed])
+      return changed
     }),
 })
 
@@ -219,6 +222,7 @@ export const deletePort = operation({
     await change(ctx, async (tx) => {
       await lockRow(tx, "port", portId, portNotFound, expectedRevision)
       await removePort(tx, portId)
+      await notify(ctx, tx, "port", "delete", [port])
     })
   },
 })

@@ -19,6 +19,7 @@ import {
 import type { Network } from "../network/network.ts"
 import { loadNetwork } from "../network/read.ts"
 import { enforceNetworkQuota } from "../quota.ts"
+import { notify } from "../resource/notify.ts"
 import { attributeRules, change, ownerOf, ProjectInput, TagsInput } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
 import { checkedGroups } from "../security-group/resolve.ts"
@@ -129,6 +130,7 @@ export const createPorts = operation({
         })
         made.push(await loadPort(tx, id, { ...viewerOf(ctx), seesAll: true }))
       }
+      await notify(ctx, tx, "port", "create", made)
       return made
     }),
 })

@@ -18,6 +18,7 @@ import {
 import { FixedIpInput } from "../port/create.ts"
 import { enforceNetworkQuota } from "../quota.ts"
 import { findRow, type ListQuery, listRows } from "../resource/list.ts"
+import { notify } from "../resource/notify.ts"
 import {
   attributeRules,
   change,
@@ -145,6 +146,7 @@ export const createRouters = operation({
           )
         made.push(await loadRouter(tx, id))
       }
+      await notify(ctx, tx, "router", "create", made)
       return made
     }),
 })
@@ -179,7 +181,9 @@ export const updateRouter = operation({
         is_admin_up: changes.adminStateUp,
         routes: routes && JSON.stringify(routes),
       })
-      return await loadRouter(tx, routerId)
+      const changed = await loadRouter(tx, routerId)
+      await notify(ctx, tx, "router", "update", [changed])
+      return changed
     }),
 })
 
@@ -189,7 +193,7 @@ export const deleteRouter = operation({
   faults: [routerNotFound, routerInUse],
   load: (ctx, { routerId }) => loadRouter(ctx.db, routerId, viewerOf(ctx)),
   authorize: (_ctx, _input, router) => [["delete_router", routerTarget(router)]],
-  run: async (ctx, { routerId, expectedRevision }) => {
+  run: async (ctx, { routerId, expectedRevision }, router) => {
     try {
       await change(ctx, async (tx) => {
         await lockRow(tx, "router", routerId, routerNotFound, expectedRevision)
@@ -200,6 +204,7 @@ export const deleteRouter = operation({
           tx,
         )
         await sql`delete from network.router where id = ${routerId}`.execute(tx)
+        await notify(ctx, tx, "router", "delete", [router])
       })
     } catch (error) {
       if (violatedConstraint(error)) throw routerInUse(routerId)

@@ -1,4 +1,5 @@
 // Attaches subnets to routers and takes them off.
+
 import { sql } from "kysely"
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
@@ -22,6 +23,7 @@ import { takeAddress } from "../ipam/allocate.ts"
 import { insertPort } from "../port/insert.ts"
 import { loadPort } from "../port/read.ts"
 import { enforceNetworkQuota } from "../quota.ts"
+import { notify } from "../resource/notify.ts"
 import { bumpRevision, change, lockRow, updateRow } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
 import { loadSubnet } from "../subnet/read.ts"
@@ -64,6 +66,7 @@ export const addRouterInterface = operation({
           ? await attachPort(ctx, tx, router, portId ?? "")
           : await attachSubnet(ctx, tx, router, subnetId)
       await bumpRevision(tx, "router", [routerId])
+      await notify(ctx, tx, "router.interface", "create", [{ ...made, id: routerId }])
       return made
     })
   },
@@ -229,12 +232,14 @@ export const removeRouterInterface = operation({
       await detach(tx, routerId, rows, removed)
       await bumpRevision(tx, "router", [routerId])
       const [first] = removed
-      return interfaceView(
+      const removedView = interfaceView(
         router,
         first?.portId ?? "",
         first?.networkId ?? "",
         removed.map((row) => row.subnetId),
       )
+      await notify(ctx, tx, "router.interface", "delete", [{ ...removedView, id: routerId }])
+      return removedView
     })
   },
 })

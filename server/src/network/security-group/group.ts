@@ -1,4 +1,5 @@
 // Security groups: create, get, list, update, delete.
+
 import { sql } from "kysely"
 import { type Static, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
@@ -15,6 +16,7 @@ import {
 } from "../faults.ts"
 import { enforceNetworkQuota } from "../quota.ts"
 import { findRow, type ListQuery, listRows } from "../resource/list.ts"
+import { notify } from "../resource/notify.ts"
 import {
   attributeRules,
   change,
@@ -100,6 +102,7 @@ export const createSecurityGroups = operation({
         await insertTemplateRules(tx, id, projectId, false)
         made.push(await loadSecurityGroup(tx, id))
       }
+      await notify(ctx, tx, "security_group", "create", made)
       return made
     }),
 })
@@ -130,7 +133,9 @@ export const updateSecurityGroup = operation({
         description: changes.description,
         is_stateful: changes.stateful,
       })
-      return await loadSecurityGroup(tx, securityGroupId, { ...viewerOf(ctx), seesAll: true })
+      const changed = await loadSecurityGroup(tx, securityGroupId, { ...viewerOf(ctx), seesAll: true })
+      await notify(ctx, tx, "security_group", "update", [changed])
+      return changed
     }),
 })
 
@@ -147,6 +152,7 @@ export const deleteSecurityGroup = operation({
         await lockRow(tx, "securityGroup", securityGroupId, securityGroupNotFound, expectedRevision)
         await sql`delete from network.rbac_policy where object_id = ${securityGroupId}`.execute(tx)
         await sql`delete from network.security_group where id = ${securityGroupId}`.execute(tx)
+        await notify(ctx, tx, "security_group", "delete", [group])
       })
     } catch (error) {
       // A port has it: the foreign key says so.

@@ -1,4 +1,5 @@
 // Rules of security groups: create, get, list, delete. A rule is never updated.
+
 import { sql } from "kysely"
 import { type Static, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
@@ -15,6 +16,7 @@ import {
 } from "../faults.ts"
 import { enforceNetworkQuota } from "../quota.ts"
 import { findRow, type ListQuery, listRows } from "../resource/list.ts"
+import { notify } from "../resource/notify.ts"
 import { bumpRevision, change, onlyAllowed, ownerOf, ProjectInput } from "../resource/standard.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { prepareDefaultGroup } from "./default-group.ts"
@@ -100,6 +102,7 @@ export const createSecurityGroupRules = operation({
       const made: SecurityGroupRule[] = []
       for (const [i, rule] of rules.entries())
         made.push(await insertRule(ctx, tx, rule, groups[i]?.projectId ?? ""))
+      await notify(ctx, tx, "security_group_rule", "create", made)
       return made
     }),
 })
@@ -186,5 +189,6 @@ export const deleteSecurityGroupRule = operation({
         await sql`delete from network.security_group_rule where id = ${ruleId}`.execute(tx)
       if (numAffectedRows !== 1n) throw securityGroupRuleNotFound(ruleId)
       await bumpRevision(tx, "securityGroup", [rule.securityGroupId])
+      await notify(ctx, tx, "security_group_rule", "delete", [rule])
     }),
 })

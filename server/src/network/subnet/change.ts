@@ -6,6 +6,7 @@ import { operation } from "../../platform/operation/operation.ts"
 import { badRequest, gatewayInUse, subnetInUse, subnetNotFound } from "../faults.ts"
 import { parsePrefix } from "../ipam/address.ts"
 import { refreshServicePort } from "../port/service-port.ts"
+import { notify } from "../resource/notify.ts"
 import {
   attributeRules,
   bumpRevision,
@@ -79,7 +80,9 @@ export const updateSubnet = operation({
       }
       await bumpRevision(tx, "network", [subnet.networkId])
       await refreshServicePort(ctx, tx, subnet.networkId)
-      return await loadSubnet(tx, subnetId, viewer)
+      const changed = await loadSubnet(tx, subnetId, viewer)
+      await notify(ctx, tx, "subnet", "update", [changed])
+      return changed
     }),
 })
 
@@ -114,6 +117,7 @@ export const deleteSubnet = operation({
           await sql`select from network.ip_allocation where subnet_id = ${subnetId} limit 1`.execute(tx)
         if (rows.length > 0) throw subnetInUse(subnetId)
         await sql`delete from network.subnet where id = ${subnetId}`.execute(tx)
+        await notify(ctx, tx, "subnet", "delete", [subnet])
         await bumpRevision(tx, "network", [subnet.networkId])
         await refreshServicePort(ctx, tx, subnet.networkId)
       })

@@ -21,6 +21,7 @@ import type { Network } from "../network/network.ts"
 import { loadNetwork } from "../network/read.ts"
 import { refreshServicePort } from "../port/service-port.ts"
 import { enforceNetworkQuota } from "../quota.ts"
+import { notify } from "../resource/notify.ts"
 import {
   attributeRules,
   bumpRevision,
@@ -115,6 +116,7 @@ export const createSubnets = operation({
       const made: Subnet[] = []
       for (const [i, input] of subnets.entries())
         made.push(await insertSubnet(ctx, tx, { ...input, projectId: subnetOwner(ctx, input, networks[i]) }))
+      await notify(ctx, tx, "subnet", "create", made)
       return made
     }),
 })
