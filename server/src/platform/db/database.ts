@@ -36,6 +36,8 @@ export function openDatabase(options: DatabaseOptions): { db: Db; pool: pg.Pool 
   })
   // An idle connection that PostgreSQL closes (restart, kill -9) is dropped; the next query opens a new one.
   pool.on("error", () => {})
+  // One that breaks while it is in use fails the query under way or the next; its event alone would end the process.
+  pool.on("connect", (client) => client.on("error", () => {}))
   return { db: new Kysely<Database>({ dialect: new PostgresDialect({ pool }) }), pool }
 }
 
@@ -94,15 +96,19 @@ const unavailableCodes = new Set([
   "08006",
   "53300",
   "ECONNREFUSED",
+  "ECONNRESET",
+  "EPIPE",
   "ENOENT",
 ])
+/** What the driver says without a code. */
+const unavailableWords = /Connection terminated|not queryable|timeout exceeded when trying to connect/
 
 /** A database that cannot be reached is `unavailable` (503 and worth a retry), not a bug. */
 export function translateDatabaseError(error: unknown): unknown {
   if (error instanceof Fault) return error
   const code = error instanceof Error && "code" in error ? String(error.code) : ""
   const message = error instanceof Error ? error.message : ""
-  if (unavailableCodes.has(code) || message.includes("Connection terminated")) {
+  if (unavailableCodes.has(code) || unavailableWords.test(message)) {
     return new Fault("unavailable", "database.unavailable", "The database is not reachable now; try again.", {
       cause: error,
       retryAfterMs: 1_000,
