@@ -142,3 +142,14 @@ export const fixedIpNotFound = fault(
   (address: string, serverId: string) =>
     `Fixed IP address ${address} could not be found on instance ${serverId}.`,
 )
+export const floatingIpNotFound = fault(
+  "not_found",
+  "compute.server.floating_ip_not_found",
+  (_address: string) => "floating IP not found",
+)
+export const floatingIpNotOfServer = fault(
+  "conflict",
+  "compute.server.floating_ip_elsewhere",
+  (address: string, serverId: string) =>
+    `Floating IP ${address} is not associated with instance ${serverId}.`,
+)

@@ -69,6 +69,8 @@ export const serverPolicies: readonly PolicyDefault[] = [
     "os-security-groups:add": "Add security groups to server",
     "os-security-groups:remove": "Remove security groups from server",
     "os-server-password:clear": "Clear the encrypted administrative password of a server",
+    "os-floating-ips:add": "Associate floating IPs to server",
+    "os-floating-ips:remove": "Disassociate floating IPs to server",
     "os-multinic:add": "Add a fixed IP address to a server",
     "os-multinic:remove": "Remove a fixed IP address from a server",
     "os-rescue": "Rescue a server",

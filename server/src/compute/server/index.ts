@@ -18,6 +18,7 @@ export { type BlockDeviceRequest, type CreateServersInput, createServers } from 
 export { createServerImage } from "./create-image.ts"
 export { deleteServer } from "./delete.ts"
 export { addServerFixedIp, removeServerFixedIp } from "./fixed-ip.ts"
+export { addServerFloatingIp, removeServerFloatingIp } from "./floating-ip.ts"
 export {
   addServerSecurityGroup,
   attachInterface,

@@ -42,10 +42,10 @@ export const renderFault: RenderFault = (fault) => {
   }
 }
 
-/** What Nova's old ways to other services answer 400 to, although those services call it a conflict. */
+/** What Nova's old ways to the network answer 400 to, although the network calls it a conflict. */
 function kindOf(fault: Fault): FaultKind {
-  const isOfGroup = fault.code.startsWith("network.security_group")
-  return fault.kind === "conflict" && isOfGroup ? "invalid" : fault.kind
+  const isOfNetwork = /^network\.(security_group|floating_ip)/.test(fault.code)
+  return fault.kind === "conflict" && isOfNetwork ? "invalid" : fault.kind
 }
 
 /** A microversion that is not served has its own status and shape. */

@@ -3,6 +3,7 @@ import { aggregateRoutes } from "./aggregates.ts"
 import { extensionRoutes } from "./extensions.ts"
 import { renderFault } from "./fault-table.ts"
 import { flavorRoutes } from "./flavors.ts"
+import { floatingIpRoutes } from "./floating-ips.ts"
 import { hostRoutes } from "./hosts.ts"
 import { imageRoutes } from "./images.ts"
 import { keypairRoutes } from "./keypairs.ts"
@@ -33,6 +34,7 @@ const routes: readonly Route[] = [
   ...extensionRoutes,
   ...imageRoutes,
   ...securityGroupRoutes,
+  ...floatingIpRoutes,
 ]
 
 /** Nova's API, v2.1 with microversions. */

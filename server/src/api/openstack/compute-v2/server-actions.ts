@@ -1,6 +1,7 @@
 // POST /servers/{id}/action: the body's one key names the action.
 import {
   addServerFixedIp,
+  addServerFloatingIp,
   addServerSecurityGroup,
   badRequest,
   confirmResize,
@@ -15,6 +16,7 @@ import {
   rebootServer,
   rebuildServer,
   removeServerFixedIp,
+  removeServerFloatingIp,
   removeServerSecurityGroup,
   rescueServer,
   resetServerState,
@@ -296,6 +298,25 @@ const actions: Readonly<Record<string, Action>> = {
     run: (ctx, serverId, req) => {
       const { addFixedIp } = req.body as { addFixedIp: { networkId: string | number } }
       return addServerFixedIp(ctx, { serverId, networkId: String(addFixedIp.networkId) })
+    },
+  },
+  addFloatingIp: {
+    policy: `${api}:os-floating-ips:add`,
+    max: "2.43",
+    schema: bodyOf("addFloatingIp", { address: ipAddress, fixed_address: ipAddress }, ["address"]),
+    run: (ctx, serverId, req) => {
+      const { addFloatingIp } = req.body as { addFloatingIp: { address: string; fixed_address?: string } }
+      const { address, fixed_address } = addFloatingIp
+      return addServerFloatingIp(ctx, { serverId, address, fixedAddress: fixed_address ?? null })
+    },
+  },
+  removeFloatingIp: {
+    policy: `${api}:os-floating-ips:remove`,
+    max: "2.43",
+    schema: bodyOf("removeFloatingIp", { address: ipAddress }, ["address"]),
+    run: (ctx, serverId, req) => {
+      const { removeFloatingIp } = req.body as { removeFloatingIp: { address: string } }
+      return removeServerFloatingIp(ctx, { serverId, address: removeFloatingIp.address })
     },
   },
   removeFixedIp: {
