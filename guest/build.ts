@@ -11,7 +11,7 @@ import {
   stat,
   writeFile,
 } from "node:fs/promises"
-import { basename, join, resolve } from "node:path"
+import { join, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import { parseArgs } from "node:util"
 import { makeDisk, preferLowLoadAddress } from "./disk.ts"
@@ -53,7 +53,7 @@ export async function buildGuestImage({ outputDir, log = () => {} }: BuildOption
   const output = resolve(outputDir)
   const inputs = await fingerprintInputs()
   const known = await readPointer(output, inputs)
-  if (known) return known
+  if (known?.isCurrent) return known.image
   await mkdir(output, { recursive: true })
   await removeLeftovers(output)
   const work = join(output, `.building-${process.pid}-${randomBytes(4).toString("hex")}`)
@@ -62,6 +62,12 @@ export async function buildGuestImage({ outputDir, log = () => {} }: BuildOption
     const digest = await build(output, work, log)
     await writePointer(output, work, inputs, digest)
     return describe(output, digest)
+  } catch (error) {
+    // Packages have changed and the new ones cannot be fetched (no network): what was made from these very files
+    // before still boots.
+    if (!known) throw error
+    log(`using the guest image made before: ${error instanceof Error ? error.message : String(error)}`)
+    return known.image
   } finally {
     await rm(work, { recursive: true, force: true })
   }
@@ -140,8 +146,15 @@ function describe(output: string, digest: string): GuestImage {
   }
 }
 
-/** Changes when a file of this folder does, or when any package is installed, upgraded or removed. Takes milliseconds. */
-async function fingerprintInputs(): Promise<string> {
+interface Inputs {
+  /** Changes when a file of this folder does. */
+  sources: string
+  /** Changes when any package is installed, upgraded or removed. */
+  packages: string
+}
+
+/** Takes milliseconds. */
+async function fingerprintInputs(): Promise<Inputs> {
   const hash = createHash("sha256")
   for (const path of await walk(sources)) {
     const full = join(sources, path)
@@ -155,7 +168,7 @@ async function fingerprintInputs(): Promise<string> {
     hash.update(`${path}\0`).update(await readFile(full))
   }
   const status = await stat("/var/lib/dpkg/status", { bigint: true })
-  return hash.update(`${status.size} ${status.mtimeNs}`).digest("hex")
+  return { sources: hash.digest("hex"), packages: `${status.size} ${status.mtimeNs}` }
 }
 
 /** Also gives every file one date: the image says nothing about when it was made. */
@@ -173,22 +186,29 @@ async function digestTree(tree: string): Promise<string> {
   return hash.digest("hex")
 }
 
-const pointerName = "kumoi-guest.json"
-
-async function readPointer(output: string, inputs: string): Promise<GuestImage | undefined> {
-  const text = await readFile(join(output, pointerName), "utf8").catch(() => undefined)
-  if (!text) return undefined
-  const pointer = JSON.parse(text) as { inputs: string; digest: string }
-  if (pointer.inputs !== inputs) return undefined
-  const image = describe(output, pointer.digest)
-  return (await exists(image.diskPath)) ? image : undefined
+/** One for each state of this folder, so that two checkouts share a cache without taking it from each other. */
+function pointerName(inputs: Inputs): string {
+  return `kumoi-guest-${inputs.sources.slice(0, 16)}.json`
 }
 
-async function writePointer(output: string, work: string, inputs: string, digest: string): Promise<void> {
-  const file = join(work, basename(pointerName))
-  await writeFile(file, `${JSON.stringify({ inputs, digest })}\n`)
+async function readPointer(
+  output: string,
+  inputs: Inputs,
+): Promise<{ image: GuestImage; isCurrent: boolean } | undefined> {
+  const text = await readFile(join(output, pointerName(inputs)), "utf8").catch(() => undefined)
+  if (!text) return undefined
+  const pointer = JSON.parse(text) as { packages: string; digest: string }
+  const image = describe(output, pointer.digest)
+  if (!(await exists(image.diskPath))) return undefined
+  return { image, isCurrent: pointer.packages === inputs.packages }
+}
+
+async function writePointer(output: string, work: string, inputs: Inputs, digest: string): Promise<void> {
+  const name = pointerName(inputs)
+  const file = join(work, name)
+  await writeFile(file, `${JSON.stringify({ packages: inputs.packages, digest })}\n`)
   await syncToDisk(file)
-  await rename(file, join(output, pointerName))
+  await rename(file, join(output, name))
   await syncToDisk(output)
 }
 
