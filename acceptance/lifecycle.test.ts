@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { after, before, describe, test } from "node:test"
+import { setTimeout as delay } from "node:timers/promises"
 import { eventually, freePort, isRoot, processesOf, run, TestCloud } from "./cloud.ts"
 import { environmentOf, Session } from "./session.ts"
 
@@ -83,18 +84,35 @@ describe("a cloud from up to down", () => {
     const session = await Session.open(cloud, "demo")
     const killed = await cloud.component("postgres")
     assert.ok(killed?.pid)
-    process.kill(killed.pid, "SIGKILL")
-    const startedMs = performance.now()
+    const mainPid = await cloud.mainPid()
     const seen = new Set<number>()
-    await eventually("the database to answer requests again", 20_000, async () => {
+    const list = async () => {
       const { status } = await session.send("GET", "/compute/v2.1/servers")
       seen.add(status)
-      return status === 200 && (await cloud.component("postgres"))?.pid !== killed.pid
+      return status
+    }
+    // Connections to the database are in use at the moment of the kill.
+    const isOver = new AbortController()
+    const clients = Array.from({ length: 8 }, async () => {
+      // Paced, so that the requests do not hold up the recovery that they wait for.
+      while (!isOver.signal.aborted) await list().then(() => delay(20))
     })
+    process.kill(killed.pid, "SIGKILL")
+    const startedMs = performance.now()
+    try {
+      await eventually("another PostgreSQL to run, and answers from it", 20_000, async () => {
+        const now = await cloud.component("postgres")
+        return now?.state === "running" && now.pid !== killed.pid && (await list()) === 200
+      })
+    } finally {
+      isOver.abort()
+      await Promise.all(clients)
+    }
     process.stdout.write(`# PostgreSQL was back in ${Math.round(performance.now() - startedMs)} ms\n`)
-    seen.delete(200)
+    assert.ok(seen.delete(200))
     seen.delete(503)
     assert.deepEqual([...seen], [], "other answers than 200 and 503")
+    assert.equal(await cloud.mainPid(), mainPid, "the cloud's own process went on")
     await untilStatus(session, await createServer(session, "after-the-kill"), "ACTIVE")
   })
 
