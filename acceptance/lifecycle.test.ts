@@ -259,7 +259,11 @@ describe("wrong words on the command line", () => {
   before(() => {
     dir = mkdtempSync(join(tmpdir(), "kumoi-words-"))
   })
-  after(() => rmSync(dir, { recursive: true, force: true }))
+  after(async () => {
+    // A start that came as far as its configuration has made its directories.
+    await run(kumoi, ["down", "--purge", "--data", join(dir, "cloud")])
+    rmSync(dir, { recursive: true, force: true })
+  })
 
   const badConfig = (text: string) => {
     const path = join(dir, "bad.yaml")
