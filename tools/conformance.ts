@@ -109,10 +109,14 @@ function configure(template: string, facts: Record<string, string>): string {
   let text = template.replaceAll(/@([A-Z_]+)@/g, (whole, word: string) => facts[word] ?? whole)
   text = text.replace("http://127.0.0.1:5000", facts.URL ?? "")
   const served = new Set(facts.SERVICES?.split(","))
+  // The same words stand in other sections with another meaning.
+  const [before = "", after = ""] = text.split("[service_available]")
+  let section = after
   for (const [service, type] of Object.entries(availability)) {
-    if (!served.has(type)) text = text.replace(new RegExp(`^${service} = true$`, "m"), `${service} = false`)
+    if (!served.has(type))
+      section = section.replace(new RegExp(`^${service} = true$`, "m"), `${service} = false`)
   }
-  return text
+  return `${before}[service_available]${section}`
 }
 
 async function main(): Promise<void> {

@@ -289,6 +289,7 @@ create table compute.server (
   project_id text not null,
   user_id text not null,
   generation bigint default 1 not null,
+  finished_generation bigint default 0 not null,
   name text not null,
   description text,
   hostname text not null,
@@ -1023,6 +1024,15 @@ create table network.allocation_pool (
   constraint allocation_pool_pkey PRIMARY KEY (subnet_id, first_address),
   constraint allocation_pool_subnet_id_fkey FOREIGN KEY (subnet_id) REFERENCES network.subnet(id) ON DELETE CASCADE,
   constraint allocation_pool_check CHECK ((first_address <= last_address))
+);
+
+create table network.auto_topology (
+  project_id text not null,
+  network_id uuid not null,
+  router_id uuid not null,
+  constraint auto_topology_pkey PRIMARY KEY (project_id),
+  constraint auto_topology_network_id_fkey FOREIGN KEY (network_id) REFERENCES network.network(id) ON DELETE CASCADE,
+  constraint auto_topology_router_id_fkey FOREIGN KEY (router_id) REFERENCES network.router(id) ON DELETE CASCADE
 );
 
 create table network.default_security_group_rule (
