@@ -69,7 +69,13 @@ export interface Cloud {
   /** What each part says of itself, for `kumoi status`. */
   services(): Promise<ComponentStatus[]>
   /** Waits for what is under way, then lets go of everything but the engines. */
-  stop(options: { guests: "power_off" | "leave"; graceMs: number }): Promise<void>
+  stop(options: StopOptions): Promise<void>
+}
+
+export interface StopOptions {
+  guests: "power_off" | "leave"
+  /** How long guests get to power off by themselves. */
+  graceMs: number
 }
 
 /** Bytes of a JSON body; a template or user data is the largest thing that comes as JSON. */
@@ -122,13 +128,14 @@ export async function startCloud(parts: CloudParts): Promise<Cloud> {
   const policy = new PolicyEngine()
   for (const service of services) policy.declare(service.policies)
   const durable = { config: config.engine, bus, clock, log }
-  const sagas = createSagaRunner(durable)
+  // One process runs a cloud (launch/lock.ts): whoever else held a saga is dead.
+  const sagas = createSagaRunner({ ...durable, isOnlyWorker: true })
   const outbox = createOutbox({ ...durable, db })
   const reconcilers = createReconcilerRunner({ ...durable, db })
   const network = tellChanges(parts.network, () => reconcilers.poke(metadataReconcilerName))
   const drivers: Drivers = { identity: identity.runtime, network }
   const platform: Platform = { db, clock, log, config, policy, bus, sagas, outbox, drivers }
-  const run = {
+  const run: Run = {
     parts,
     platform,
     services,
@@ -136,10 +143,11 @@ export async function startCloud(parts: CloudParts): Promise<Cloud> {
     outbox,
     reconcilers,
     authenticate: identity.authenticatorFor(platform),
+    stopAs: { guests: "leave", graceMs: 0 },
   }
   const cloud = await startPlatform(run, stack)
   const kept = stack.move()
-  return { ...cloud, stop: (how) => stopCloud(run, cloud.agent, kept, how) }
+  return { ...cloud, stop: (how) => stopCloud(run, kept, how) }
 }
 
 interface Run {
@@ -150,6 +158,8 @@ interface Run {
   outbox: OutboxRunner
   reconcilers: ReconcilerRunner
   authenticate: Authenticate
+  /** How the agent is to let go at the end; a start that fails leaves guests alone. */
+  stopAs: StopOptions
 }
 
 /** Seeds, then what runs beside requests, then the agent, then the doors. Each lands on the stack that undoes it. */
@@ -162,16 +172,18 @@ async function startPlatform(run: Run, stack: AsyncDisposableStack): Promise<Omi
     if (started) stack.use(started)
   }
   stack.use(await run.outbox.publish())
+  if (parts.metadata) await startMetadata(platform, parts.metadata, stack)
+  const agent = await startAgentRole(platform, parts.agent, {
+    open: async (imageId) => await openImageData(platform, imageId),
+  })
+  stack.defer(async () => await agent.stop(run.stopAs))
+  // After the agent, so that what a crash left finds somebody to talk to.
   stack.use(
     await run.sagas.work(
       platform,
       services.flatMap((s) => s.sagas),
     ),
   )
-  if (parts.metadata) await startMetadata(platform, parts.metadata, stack)
-  const agent = await startAgentRole(platform, parts.agent, {
-    open: async (imageId) => await openImageData(platform, imageId),
-  })
   const reconcilers: Reconciler[] = services.flatMap((s) => [...s.reconcilers])
   if (parts.metadata) reconcilers.push(metadataReconciler(parts.metadata))
   stack.use(await run.reconcilers.work(platform, reconcilers))
@@ -192,14 +204,9 @@ async function startPlatform(run: Run, stack: AsyncDisposableStack): Promise<Omi
   }
 }
 
-/** Doors first, then what runs behind them; the agent while the bus and the database still answer. */
-async function stopCloud(
-  run: Run,
-  agent: AgentRole,
-  kept: AsyncDisposableStack,
-  how: { guests: "power_off" | "leave"; graceMs: number },
-): Promise<void> {
-  await agent.stop(how)
+/** Doors first, then what works behind them, then the agent, last the bus and the database: the stack's own order. */
+async function stopCloud(run: Run, kept: AsyncDisposableStack, how: StopOptions): Promise<void> {
+  run.stopAs = how
   await kept.disposeAsync()
   run.platform.log.flush()
 }

@@ -134,6 +134,11 @@ export function writeMainState(dir: CloudDir, state: MainState): void {
   writeJson(join(dir.runDir, "main.json"), state, 0o600)
 }
 
+/** What `down` asks of the process before it tells it to stop. */
+export function stopRequestPath(dir: CloudDir): string {
+  return join(dir.runDir, "stop.json")
+}
+
 export function removeMainState(dir: CloudDir): void {
   rmSync(join(dir.runDir, "main.json"), { force: true })
 }

@@ -1,7 +1,15 @@
 // `kumoi down`: stops everything, keeps the data. Works as well when the cloud's process is dead already.
 import { existsSync, rmSync } from "node:fs"
 import { endProcess } from "../platform/exec/process.ts"
-import { openCloudDir, outsidePaths, readFacts, readMainState, removeMainState } from "./cloud-dir.ts"
+import {
+  openCloudDir,
+  outsidePaths,
+  readFacts,
+  readMainState,
+  removeMainState,
+  stopRequestPath,
+  writeJson,
+} from "./cloud-dir.ts"
 import { removeLeftovers } from "./leftovers.ts"
 import { dataDirOf, dataOption, helpText, numberOption, type OptionSpecs, readOptions } from "./options.ts"
 
@@ -11,7 +19,7 @@ const specs = {
   grace: {
     type: "string",
     value: "SECONDS",
-    help: "time for guests to power off by themselves (default 30)",
+    help: "time for guests to power off by themselves (default 20)",
   },
 } as const satisfies OptionSpecs
 
@@ -22,7 +30,7 @@ export async function down(args: string[]): Promise<number> {
     return 0
   }
   const dataDir = dataDirOf(options)
-  const graceSeconds = numberOption(options, "grace", { min: 0, max: 600 }) ?? 30
+  const graceSeconds = numberOption(options, "grace", { min: 0, max: 600 }) ?? 20
   const facts = readFacts(dataDir)
   if (!facts) {
     process.stdout.write(`There is no cloud in ${dataDir}.\n`)
@@ -32,6 +40,7 @@ export async function down(args: string[]): Promise<number> {
   const running = readMainState(dataDir)
   if (running) {
     process.stdout.write(`stopping the cloud in ${dataDir} (process ${running.identity.pid}) ...\n`)
+    writeJson(stopRequestPath(dir), { graceMs: graceSeconds * 1000 }, 0o600)
     // The process stops guests, engines and the network itself; it needs more time than the guests get.
     await endProcess(running.identity, { graceMs: (graceSeconds + 60) * 1000 })
     removeMainState(dir)

@@ -1,4 +1,5 @@
 // Runs one cloud in this process: engines first, then the control plane, then the proof that it answers.
+import { rmSync } from "node:fs"
 import { hostname } from "node:os"
 import { join } from "node:path"
 import { type Cloud, startCloud } from "../main.ts"
@@ -13,8 +14,10 @@ import {
   canReach,
   type MainState,
   openCloudDir,
+  readJson,
   readOrMakePasswords,
   removeMainState,
+  stopRequestPath,
   writeJson,
   writeMainState,
 } from "./cloud-dir.ts"
@@ -187,7 +190,9 @@ async function stopOnSignal(
 ): Promise<void> {
   const signal = await until.signal
   run.log.info({ signal }, "stopping")
-  await cloud.stop({ guests: "power_off", graceMs: guestGraceMs })
+  const asked = readJson<{ graceMs: number }>(stopRequestPath(run.dir))
+  rmSync(stopRequestPath(run.dir), { force: true })
+  await cloud.stop({ guests: "power_off", graceMs: asked?.graceMs ?? guestGraceMs })
   await until.stack.disposeAsync()
   run.log.info("stopped")
 }

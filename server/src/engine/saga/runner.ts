@@ -23,7 +23,7 @@ import type { EngineConfig } from "../config.ts"
 import "../config.ts" // declares the section where a program makes this
 import type { WriteProbe } from "./run.ts"
 import type { AnySaga } from "./saga.ts"
-import { insertSaga, type SagaResult, type SagaRow } from "./store.ts"
+import { endLeases, insertSaga, type SagaResult, type SagaRow } from "./store.ts"
 import { Waiters } from "./waiters.ts"
 import { SagaWorker } from "./worker.ts"
 
@@ -36,6 +36,8 @@ export interface SagaRunnerOptions {
   clock: Clock
   log: Logger
   probe?: WriteProbe
+  /** No other process runs sagas of this cloud: what a dead one left is taken at once, without waiting for its lease. */
+  isOnlyWorker?: boolean
 }
 
 export interface SagaRunner extends SagaStarter {
@@ -81,6 +83,7 @@ export function createSagaRunner(options: SagaRunnerOptions): SagaRunner {
     },
     async work(platform, sagas) {
       if (worker) throw new Error("this saga runner works already")
+      if (options.isOnlyWorker) await endLeases(platform.db)
       const started = new SagaWorker(options, platform, sagas, waiters)
       worker = started
       const subscription = await options.bus.subscribe(wakeTopic, () => started.poke())

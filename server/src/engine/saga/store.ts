@@ -62,6 +62,12 @@ export async function insertSaga(tx: Tx, saga: NewSaga): Promise<void> {
   `.execute(tx)
 }
 
+/** Ends the leases of processes that are known to be dead; each saga may be claimed at once. */
+export async function endLeases(db: Db): Promise<void> {
+  await sql`update engine.saga set lease_until = null
+    where state in ('running', 'unwinding') and lease_until is not null`.execute(db)
+}
+
 export interface ClaimRequest {
   owner: string
   leaseMs: number
