@@ -253,24 +253,3 @@ export function processesOf(...names: string[]): string[] {
   }
   return found
 }
-
-/** What a cloud could leave behind on this machine. */
-export async function machineState(): Promise<Record<string, string[]>> {
-  const lines = async (file: string, ...args: string[]) =>
-    (await run(file, args, { isChecked: false })).stdout
-      .split("\n")
-      .map((l) => l.trim())
-      .filter(Boolean)
-      .sort()
-  const links = (await lines("ip", "-o", "link")).map((l) => l.split(":")[1]?.trim().split("@")[0] ?? "")
-  const processes = (await lines("ps", "-eo", "args")).filter(
-    (l) => /qemu-system|ovs-|ovn-|ovsdb|haproxy|postgres|cli\.ts/.test(l) && !l.startsWith("ps "),
-  )
-  return {
-    links: links.sort(),
-    namespaces: (await lines("ip", "netns", "list")).map((l) => l.split(" ")[0] ?? "").sort(),
-    mounts: (await lines("cat", "/proc/self/mounts")).filter((l) => l.includes("kumoi")),
-    tables: await lines("nft", "list", "tables"),
-    processes,
-  }
-}

@@ -3,6 +3,4 @@
 export const adminOnly = "role:admin"
 export const projectReaderOrAdmin = "(role:reader and project_id:%(project_id)s) or role:admin"
 export const projectMemberOrAdmin = "(role:member and project_id:%(project_id)s) or role:admin"
-export const projectManagerOrAdmin = "(role:manager and project_id:%(project_id)s) or role:admin"
-export const serviceOrAdmin = "role:service or role:admin"
 export const anyone = "@"

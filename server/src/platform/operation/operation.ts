@@ -3,7 +3,7 @@
 import type { Static, TSchema } from "typebox"
 import { Compile, type Validator } from "typebox/compile"
 import type { Ctx } from "../context/context.ts"
-import { Fault, type FaultDefinition, invalid } from "../fault/fault.ts"
+import { type Fault, type FaultDefinition, invalid } from "../fault/fault.ts"
 import type { PolicyTarget } from "../policy/rule.ts"
 
 /** [oslo.policy rule, target] */
@@ -35,18 +35,6 @@ export function declaredOperations(): readonly Operation<never, unknown>[] {
   return [...registry.values()]
 }
 
-export interface OperationTiming {
-  name: string
-  durationMs: number
-  outcome: "ok" | "fault" | "bug"
-}
-const listeners: ((timing: OperationTiming) => void)[] = []
-
-/** For metrics; called once for each run. */
-export function onOperationEnd(listener: (timing: OperationTiming) => void): void {
-  listeners.push(listener)
-}
-
 export function operation<I extends TSchema, O, L = undefined>(
   definition: OperationDefinition<I, L, O>,
 ): Operation<Static<I>, O> {
@@ -54,24 +42,14 @@ export function operation<I extends TSchema, O, L = undefined>(
   if (registry.has(name)) throw new Error(`operation ${name} is declared twice`)
   let validator: Validator | undefined
   const call = async (ctx: Ctx, input: Static<I>): Promise<O> => {
-    const startedMs = performance.now()
-    let outcome: OperationTiming["outcome"] = "ok"
-    try {
-      // Compiled at first use: a process pays only for what it serves.
-      validator ??= Compile(definition.input)
-      if (!validator.Check(input)) throw inputFault(validator, input)
-      const loaded = (await definition.load?.(ctx, input)) as L
-      for (const [rule, target] of definition.authorize(ctx, input, loaded)) {
-        ctx.policy.enforce(ctx.caller, rule, target)
-      }
-      return await definition.run(ctx, input, loaded)
-    } catch (error) {
-      outcome = error instanceof Fault && error.kind !== "bug" ? "fault" : "bug"
-      throw error
-    } finally {
-      const timing = { name, durationMs: performance.now() - startedMs, outcome }
-      for (const listener of listeners) listener(timing)
+    // Compiled at first use: a process pays only for what it serves.
+    validator ??= Compile(definition.input)
+    if (!validator.Check(input)) throw inputFault(validator, input)
+    const loaded = (await definition.load?.(ctx, input)) as L
+    for (const [rule, target] of definition.authorize(ctx, input, loaded)) {
+      ctx.policy.enforce(ctx.caller, rule, target)
     }
+    return await definition.run(ctx, input, loaded)
   }
   const made: Operation<Static<I>, O> = Object.assign(call, {
     operationName: name,
