@@ -1,6 +1,7 @@
 // The composition root: knows every service; no service knows it. The launcher calls it with real engines, the
 // server tests with fakes.
 import type { AddressInfo } from "node:net"
+import { join } from "node:path"
 import { type AgentParts, type AgentRole, startAgentRole } from "./agent-role.ts"
 import { createKumoiApi } from "./api/kumoi/index.ts"
 import { openstackApis } from "./api/openstack/index.ts"
@@ -25,6 +26,7 @@ import { migrate } from "./platform/db/migrate.ts"
 import { type Authenticate, createHttpServer, declareRawRoutes } from "./platform/http/server.ts"
 import type { Logger } from "./platform/log/log.ts"
 import { PolicyEngine } from "./platform/policy/policy.ts"
+import { applyPolicyFile } from "./platform/policy/policy-file.ts"
 
 export interface CloudParts {
   base: Pick<Config, "dataDir" | "publicUrl" | "region" | "host">
@@ -127,6 +129,7 @@ export async function startCloud(parts: CloudParts): Promise<Cloud> {
   const services = createServices(identity.service)
   const policy = new PolicyEngine()
   for (const service of services) policy.declare(service.policies)
+  applyPolicyFile(policy, join(config.dataDir, "policy.yaml"))
   const durable = { config: config.engine, bus, clock, log }
   // One process runs a cloud (launch/lock.ts): whoever else held a saga is dead.
   const sagas = createSagaRunner({ ...durable, isOnlyWorker: true })
