@@ -17,7 +17,13 @@ export interface AgentParts {
 
 export interface AgentRole {
   readonly agent: Agent
-  stop(options: { guests: "power_off" | "leave"; graceMs: number }): Promise<void>
+  stop(options: StopOptions): Promise<void>
+}
+
+export interface StopOptions {
+  guests: "power_off" | "leave"
+  /** How long guests get to power off by themselves. */
+  graceMs: number
 }
 
 /** Bytes of cached images on this host; unused ones go first when it is full. */

@@ -2,7 +2,7 @@
 // server tests with fakes.
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
-import { type AgentParts, type AgentRole, startAgentRole } from "./agent-role.ts"
+import { type AgentParts, type AgentRole, type StopOptions, startAgentRole } from "./agent-role.ts"
 import { createKumoiApi } from "./api/kumoi/index.ts"
 import { openstackApis } from "./api/openstack/index.ts"
 import { createCompute, serveMetadata } from "./compute/index.ts"
@@ -72,12 +72,6 @@ export interface Cloud {
   services(): Promise<ComponentStatus[]>
   /** Waits for what is under way, then lets go of everything but the engines. */
   stop(options: StopOptions): Promise<void>
-}
-
-export interface StopOptions {
-  guests: "power_off" | "leave"
-  /** How long guests get to power off by themselves. */
-  graceMs: number
 }
 
 /** Bytes of a JSON body; a template or user data is the largest thing that comes as JSON. */

@@ -19,13 +19,19 @@ export function queryAll(query: Query, name: string): string[] {
 const yes = new Set(["1", "t", "true", "on", "y", "yes"])
 const no = new Set(["0", "f", "false", "off", "n", "no"])
 
+/** What oslo.utils takes for a boolean, in any case; undefined for every other word. Trim before, where that is right. */
+export function booleanWord(text: string): boolean | undefined {
+  const word = text.toLowerCase()
+  if (yes.has(word)) return true
+  return no.has(word) ? false : undefined
+}
+
 /** A boolean as oslo.utils reads one; 400 for anything else. */
 export function queryBoolean(query: Query, name: string): boolean | undefined {
   const text = queryText(query, name)
   if (text === undefined) return undefined
-  const word = text.trim().toLowerCase()
-  if (yes.has(word)) return true
-  if (no.has(word)) return false
+  const value = booleanWord(text.trim())
+  if (value !== undefined) return value
   throw invalid(
     name,
     `Invalid input for query parameter ${name}: ${JSON.stringify(text)} is not a boolean; use true or false.`,

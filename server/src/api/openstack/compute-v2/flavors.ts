@@ -16,7 +16,7 @@ import type { Ctx } from "../../../platform/context/context.ts"
 import { invalid } from "../../../platform/fault/fault.ts"
 import { atLeast, type Microversion } from "../../../platform/http/microversion.ts"
 import { pageUrl, readPage } from "../../../platform/http/paging.ts"
-import { queryInteger, queryText } from "../../../platform/http/query.ts"
+import { booleanWord, queryInteger, queryText } from "../../../platform/http/query.ts"
 import { type Route, reply, route, type WireRequest } from "../../../platform/http/wire.ts"
 import { checkQueryNames } from "./query-names.ts"
 
@@ -76,22 +76,14 @@ function viewFlavor(ctx: Ctx, version: Microversion, flavor: Flavor, withSpecs: 
   }
 }
 
-const truthy = new Set(["t", "true", "1", "yes", "on", "y"])
-const falsy = new Set(["f", "false", "0", "no", "off", "n"])
-
 function readIsPublic(req: WireRequest): boolean | null {
   const text = queryText(req.query, "is_public")
   if (text === undefined) return true
-  const word = text.trim().toLowerCase()
-  if (word === "none") return null
-  if (truthy.has(word)) return true
-  if (falsy.has(word)) return false
+  const word = text.trim()
+  if (word.toLowerCase() === "none") return null
+  const value = booleanWord(word)
+  if (value !== undefined) return value
   throw invalid("is_public", `Invalid is_public filter [${text}]; use true, false or none.`)
-}
-
-/** Flavor sizes in a query are unsigned; anything else is a 400 that names the parameter. */
-function sizeFilter(req: WireRequest, name: string): number | undefined {
-  return queryInteger(req.query, name)
 }
 
 const listParameters = ["limit", "marker", "is_public", "minRam", "minDisk", "sort_key", "sort_dir"]
@@ -104,8 +96,8 @@ async function list(ctx: Ctx, req: WireRequest, isDetail: boolean) {
     limitMax: 1_000,
     defaultDirection: "asc",
   })
-  const minRamMib = sizeFilter(req, "minRam")
-  const minDiskGib = sizeFilter(req, "minDisk")
+  const minRamMib = queryInteger(req.query, "minRam")
+  const minDiskGib = queryInteger(req.query, "minDisk")
   const limit = page.limit === null || page.limit === 0 ? 1_000 : page.limit
   const flavors = await listFlavors(ctx, {
     isPublic: readIsPublic(req),
@@ -196,9 +188,8 @@ function readBoolean(body: CreateBody["flavor"], key: string, fallback: boolean)
   const value = body[key]
   if (value === undefined) return fallback
   if (typeof value === "boolean") return value
-  const word = String(value).toLowerCase()
-  if (truthy.has(word)) return true
-  if (falsy.has(word)) return false
+  const found = booleanWord(String(value))
+  if (found !== undefined) return found
   throw invalid(
     key,
     `Invalid input for field/attribute ${key}. Value: ${String(value)}. It must be true or false.`,

@@ -12,7 +12,7 @@ import {
 import type { Ctx } from "../../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../../platform/http/microversion.ts"
 import { type Page, readPage } from "../../../platform/http/paging.ts"
-import { queryAll, queryText } from "../../../platform/http/query.ts"
+import { booleanWord, queryAll, queryText } from "../../../platform/http/query.ts"
 import type { WireRequest } from "../../../platform/http/wire.ts"
 
 type Query = WireRequest["query"]
@@ -167,20 +167,16 @@ function checkNames(query: Query, version: Microversion): void {
       throw badRequest(`Additional properties are not allowed ('${name}' was unexpected)`)
 }
 
-const yes = new Set(["1", "t", "true", "on", "y", "yes"])
-const no = new Set(["0", "f", "false", "off", "n", "no"])
-
 function looseBoolean(value: string | undefined): boolean {
-  return value !== undefined && yes.has(value.trim().toLowerCase())
+  return value !== undefined && booleanWord(value.trim()) === true
 }
 
 function readAllTenants(value: string | undefined): boolean {
   if (value === undefined) return false
   // `?all_tenants` alone means yes.
   if (value === "") return true
-  const word = value.trim().toLowerCase()
-  if (yes.has(word)) return true
-  if (no.has(word)) return false
+  const found = booleanWord(value.trim())
+  if (found !== undefined) return found
   throw badRequest(`Invalid value for all_tenants: ${JSON.stringify(value)}; use 1 or 0.`)
 }
 

@@ -1,7 +1,7 @@
 // Reading what Keystone's clients send: loose booleans, filters with comparators, attributes that nobody knows.
 import { type Comparator, type Filter, type ListRequest, listComparators } from "../../../identity/index.ts"
 import { invalid } from "../../../platform/fault/fault.ts"
-import { queryInteger, queryText } from "../../../platform/http/query.ts"
+import { booleanWord, queryInteger, queryText } from "../../../platform/http/query.ts"
 import type { WireRequest } from "../../../platform/http/wire.ts"
 
 type Kind = "text" | "boolean"
@@ -30,7 +30,7 @@ function isComparator(text: string): text is Comparator {
 
 /** A filter without a value means yes; only these words mean no. */
 export function isTrue(text: string): boolean {
-  return !["0", "f", "false", "n", "no", "off"].includes(text.trim().toLowerCase())
+  return booleanWord(text.trim()) !== false
 }
 
 export function flag(query: WireRequest["query"], name: string): boolean {

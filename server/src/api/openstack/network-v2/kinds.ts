@@ -1,5 +1,6 @@
 // Kinds of attribute values: how one is read from JSON (with Neutron's words when it is wrong) and from a filter.
 import { canonicalAddress, canonicalMac, parsePrefix } from "../../../network/index.ts"
+import { booleanWord } from "../../../platform/http/query.ts"
 import { isUuid } from "../../../platform/ids/ids.ts"
 import { badRequest } from "./attributes.ts"
 
@@ -46,15 +47,11 @@ export function nullIsAbsent(kind: Kind): Kind {
   return { ...kind, read: (value, name) => (value === null ? undefined : kind.read(value, name)) }
 }
 
-const yes = new Set(["1", "t", "true", "on", "y", "yes"])
-const no = new Set(["0", "f", "false", "off", "n", "no"])
-
 function readBoolean(value: unknown): boolean {
   if (typeof value === "boolean") return value
-  const word =
-    typeof value === "string" || typeof value === "number" ? String(value).trim().toLowerCase() : ""
-  if (yes.has(word)) return true
-  if (no.has(word)) return false
+  const isWord = typeof value === "string" || typeof value === "number"
+  const found = isWord ? booleanWord(String(value).trim()) : undefined
+  if (found !== undefined) return found
   throw invalidInput(`'${show(value)}' cannot be converted to boolean`)
 }
 
