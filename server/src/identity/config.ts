@@ -100,7 +100,7 @@ export const identityConfig = configSection(
       default: 600,
       minimum: 0,
       description:
-        "Failed logins in a minute from one address; more get 503 until the minute is over. 0: no limit.",
+        "Failed logins in a minute from one address; more get 429 until the minute is over. 0: no limit.",
     }),
     maxProjectTreeDepth: Type.Integer({
       default: 5,

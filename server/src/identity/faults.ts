@@ -13,6 +13,18 @@ export function refused(why: string): Fault {
   return new Fault(made.kind, made.code, made.message, { internal: { why } })
 }
 
+const throttled = fault(
+  "rate_limited",
+  "identity.login.throttled",
+  () => "Too many failed logins; try again later.",
+)
+
+/** `waitMs`: until the address may try again. */
+export function tooManyFailures(waitMs: number, internal: unknown): Fault {
+  const { kind, code, message } = throttled()
+  return new Fault(kind, code, message, { retryAfterMs: Math.max(1_000, waitMs), internal })
+}
+
 export const methodNotSupported = fault(
   "unauthenticated",
   "identity.auth.method_not_supported",

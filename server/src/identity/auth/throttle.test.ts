@@ -12,7 +12,7 @@ test("an address with too many failures waits for the end of its minute, others 
   }
   assert.throws(
     () => throttle.check("10.0.0.1"),
-    (error) => error instanceof Fault && error.kind === "unavailable" && error.retryAfterMs === 60_000,
+    (error) => error instanceof Fault && error.kind === "rate_limited" && error.retryAfterMs === 60_000,
   )
   throttle.check("10.0.0.2")
   nowMs = 59_999

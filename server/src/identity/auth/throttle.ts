@@ -1,10 +1,9 @@
 // Slows down who guesses passwords from one address. Counted in each process, as it need not be exact: the lockout
 // of single users (login_state) is, and this one is about guessing many users.
-import { Fault } from "../../platform/fault/fault.ts"
-import { unauthenticated } from "../faults.ts"
+import { tooManyFailures, unauthenticated } from "../faults.ts"
 
 export interface LoginThrottle {
-  /** Throws `unavailable` while the address has too many failures behind it. */
+  /** Throws `rate_limited` while the address has too many failures behind it. */
   check(address: string): void
   noteFailure(address: string): void
   /** Checks, runs, and counts an `unauthenticated` outcome. */
@@ -34,10 +33,7 @@ export function createLoginThrottle({ failuresMax, monotonicMs }: ThrottleOption
     check(address) {
       const window = failuresMax > 0 ? current(address) : undefined
       if (!window || window.failures < failuresMax) return
-      throw new Fault("unavailable", "identity.login.throttled", "Too many failed logins; try again later.", {
-        retryAfterMs: Math.max(1_000, window.startMs + windowMs - monotonicMs()),
-        internal: { address, failures: window.failures },
-      })
+      throw tooManyFailures(window.startMs + windowMs - monotonicMs(), { address, failures: window.failures })
     },
     noteFailure(address) {
       if (failuresMax === 0) return

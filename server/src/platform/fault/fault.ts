@@ -13,7 +13,8 @@ export type FaultKind =
   | "no_capacity"
   | "too_large"
   | "unsupported"
-  | "unavailable" // the only kind worth retrying
+  | "rate_limited" // the caller asked too often; the service itself is well (ADR 10)
+  | "unavailable" // the only kind that work inside the cloud retries by itself
   | "bug"
 
 export interface FaultOptions {

@@ -13,6 +13,7 @@ const byKind: Readonly<Record<FaultKind, { status: number; word: string }>> = {
   no_capacity: { status: 409, word: "conflictingRequest" },
   too_large: { status: 413, word: "overLimit" },
   unsupported: { status: 501, word: "notImplemented" },
+  rate_limited: { status: 429, word: "overLimit" },
   unavailable: { status: 503, word: "serviceUnavailable" },
   bug: { status: 500, word: "computeFault" },
 }

@@ -14,6 +14,7 @@ const statusOf: Record<FaultKind, number> = {
   no_capacity: 503,
   too_large: 413,
   unsupported: 501,
+  rate_limited: 429,
   unavailable: 503,
   bug: 500,
 }
@@ -26,6 +27,7 @@ const titles: Readonly<Record<number, string>> = {
   409: "Conflict",
   412: "Precondition Failed",
   413: "Request Entity Too Large",
+  429: "Too Many Requests",
   500: "Internal Server Error",
   501: "Not Implemented",
   503: "Service Unavailable",

@@ -16,6 +16,7 @@ const statusOf: Readonly<Record<FaultKind, number>> = {
   no_capacity: 503,
   too_large: 413,
   unsupported: 415,
+  rate_limited: 429,
   unavailable: 503,
   bug: 500,
 }
@@ -38,6 +39,7 @@ const titles: Readonly<Record<number, string>> = {
   413: "Request Entity Too Large",
   415: "Unsupported Media Type",
   416: "Requested Range Not Satisfiable",
+  429: "Too Many Requests",
   500: "Internal Server Error",
   503: "Service Unavailable",
 }

@@ -13,6 +13,7 @@ const byKind: Readonly<Record<FaultKind, { status: number; type: string }>> = {
   no_capacity: { status: 503, type: "NoNetworkAvailable" },
   too_large: { status: 413, type: "HTTPRequestEntityTooLarge" },
   unsupported: { status: 501, type: "HTTPNotImplemented" },
+  rate_limited: { status: 429, type: "HTTPTooManyRequests" },
   unavailable: { status: 503, type: "HTTPServiceUnavailable" },
   bug: { status: 500, type: "HTTPInternalServerError" },
 }

@@ -33,6 +33,7 @@ const statusOf: Readonly<Record<FaultKind, number>> = {
   no_capacity: 409,
   too_large: 413,
   unsupported: 400,
+  rate_limited: 429,
   unavailable: 503,
   bug: 500,
 }
@@ -55,6 +56,7 @@ const titles: Readonly<Record<number, string>> = {
   412: "Precondition Failed",
   413: "Request Entity Too Large",
   415: "Unsupported Media Type",
+  429: "Too Many Requests",
   500: "Internal Server Error",
   503: "Service Unavailable",
 }
