@@ -522,7 +522,7 @@ create table identity.application_credential_access_rule (
   access_rule_id text not null,
   constraint application_credential_access_rule_pkey PRIMARY KEY (application_credential_id, access_rule_id),
   constraint application_credential_access_ru_application_credential_id_fkey FOREIGN KEY (application_credential_id) REFERENCES identity.application_credential(id) ON DELETE CASCADE,
-  constraint application_credential_access_rule_access_rule_id_fkey FOREIGN KEY (access_rule_id) REFERENCES identity.access_rule(id)
+  constraint application_credential_access_rule_access_rule_id_fkey FOREIGN KEY (access_rule_id) REFERENCES identity.access_rule(id) DEFERRABLE INITIALLY DEFERRED
 );
 CREATE INDEX application_credential_access_rule_rule ON identity.application_credential_access_rule USING btree (access_rule_id);
 
