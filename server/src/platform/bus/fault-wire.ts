@@ -14,14 +14,16 @@ export interface WireFault {
 export type WireReply = { result: unknown } | { fault: WireFault }
 
 export function encodeFault(error: unknown): WireFault {
-  const { kind, code, message, detail, retryAfterMs } = toFault(error)
+  const { kind, code, message, detail, retryAfterMs, internal } = toFault(error)
+  // What came from a third process keeps its own chain.
+  const chain = typeof internal === "string" ? [internal] : []
   return {
     kind,
     code,
     message,
     ...(detail === undefined ? {} : { detail }),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    internal: describeError(error),
+    internal: [describeError(error), ...chain].join(" <- "),
   }
 }
 
