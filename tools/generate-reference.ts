@@ -28,12 +28,14 @@ function errors(): string {
 }
 
 function permissions(): string {
-  const rows = declaredPolicies().map((p) => [
-    `\`${p.name}\``,
-    p.check === "" ? "anyone" : `\`${p.check}\``,
-    p.scopes?.join(", ") ?? "any",
-    p.description,
-  ])
+  const rows = declaredPolicies()
+    .flatMap((s) => s.policies)
+    .map((p) => [
+      `\`${p.name}\``,
+      p.check === "" ? "anyone" : `\`${p.check}\``,
+      p.scopes?.join(", ") ?? "any",
+      p.description,
+    ])
   return `${note}# Permissions\n\nDefault policy rules under oslo.policy's names. \`policy.yaml\` in the data directory overrides single rules.\n\n${table(["Rule", "Default", "Token scope", "What it allows"], rows)}\n`
 }
 

@@ -1,7 +1,6 @@
 // The composition root: knows every service; no service knows it. The launcher calls it with real engines, the
 // server tests with fakes.
 import type { AddressInfo } from "node:net"
-import { join } from "node:path"
 import { type AgentParts, type AgentRole, type StopOptions, startAgentRole } from "./agent-role.ts"
 import { createKumoiApi } from "./api/kumoi/index.ts"
 import { openstackApis } from "./api/openstack/index.ts"
@@ -26,7 +25,7 @@ import { migrate } from "./platform/db/migrate.ts"
 import { type Authenticate, createHttpServer, declareRawRoutes } from "./platform/http/server.ts"
 import type { Logger } from "./platform/log/log.ts"
 import { PolicyEngine } from "./platform/policy/policy.ts"
-import { applyPolicyFile } from "./platform/policy/policy-file.ts"
+import { followPolicyFiles } from "./platform/policy/policy-file.ts"
 
 export interface CloudParts {
   base: Pick<Config, "dataDir" | "publicUrl" | "region" | "host">
@@ -91,11 +90,11 @@ function createServices(identity: Service): Service[] {
   return [identity, createImage(), createPlacement(), createNetwork(), createCompute()]
 }
 
-/** Default policy rules of every service, for the generated reference. */
-export function declaredPolicies() {
+/** Default policy rules of every service, for the generated reference and for what needs no running cloud. */
+export function declaredPolicies(): Pick<Service, "name" | "policies">[] {
   return [
-    ...identityPolicies,
-    ...[createImage(), createPlacement(), createNetwork(), createCompute()].flatMap((s) => s.policies),
+    { name: "identity", policies: identityPolicies },
+    ...[createImage(), createPlacement(), createNetwork(), createCompute()],
   ]
 }
 
@@ -122,8 +121,8 @@ export async function startCloud(parts: CloudParts): Promise<Cloud> {
   })
   const services = createServices(identity.service)
   const policy = new PolicyEngine()
-  for (const service of services) policy.declare(service.policies)
-  applyPolicyFile(policy, join(config.dataDir, "policy.yaml"))
+  for (const service of services) policy.declare(service.policies, service.name)
+  followPolicyFiles(policy, { dir: config.dataDir, clock, log })
   const durable = { config: config.engine, bus, clock, log }
   // One process runs a cloud (launch/lock.ts): whoever else held a saga is dead.
   const sagas = createSagaRunner({ ...durable, isOnlyWorker: true })

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { type Caller, internalCaller } from "../auth/caller.ts"
+import { decisiveChecks, evaluate } from "./evaluate.ts"
 import { PolicyEngine } from "./policy.ts"
 import { parseRule } from "./rule.ts"
 
@@ -12,7 +13,7 @@ const member: Caller = {
   roles: ["member", "reader"],
 }
 const holds = (text: string, target: Record<string, unknown> = {}, caller = member) =>
-  parseRule(text)({ caller, target, rule: () => assert.fail("no rule here") })
+  evaluate(parseRule(text), { caller, target, rule: () => assert.fail("no rule here") })
 
 test("leaves", () => {
   assert.equal(holds("role:member"), true)
@@ -28,6 +29,17 @@ test("leaves", () => {
   assert.equal(holds("'public':%(visibility)s", { visibility: "public" }), true)
   assert.equal(holds("system_scope:all"), false)
   assert.equal(holds("system_scope:all", {}, internalCaller), true)
+  assert.equal(holds("role:%(role)s", { role: "Member" }), true)
+  assert.equal(holds("role:%(role)s", {}), false)
+  assert.equal(holds("roles:reader"), true)
+  for (const text of ["True:%(shared)s", "'true':%(shared)s", "'True':%(shared)s"]) {
+    assert.equal(holds(text, { shared: true }), true, text)
+    assert.equal(holds(text, { shared: false }), false, text)
+  }
+  assert.equal(holds("None:%(owner)s", { owner: null }), true)
+  assert.equal(holds("None:%(owner)s", {}), false)
+  assert.equal(holds("domain_id:None"), true)
+  assert.equal(holds("project_id:None"), false)
 })
 
 test("and, or, not and parentheses", () => {
@@ -41,6 +53,11 @@ test("a rule that does not parse says why", () => {
   assert.throws(() => parseRule("(role:admin"), /closing parenthesis/)
   assert.throws(() => parseRule("role:admin or"), /ends too early/)
   assert.throws(() => parseRule("admin"), /not KIND:MATCH/)
+  assert.throws(() => parseRule("role:admin role:member"), /unexpected role:member/)
+  assert.throws(() => parseRule("project_id:"), /compares with nothing/)
+  assert.throws(() => parseRule("projct_id:%(project_id)s"), /there is no check projct_id; .*project_id/)
+  assert.throws(() => parseRule("constructor:x"), /there is no check constructor/)
+  assert.throws(() => parseRule("http://127.0.0.1/check"), /there is no check http/)
 })
 
 test("the engine: scope, override, unknown rules", () => {
@@ -67,6 +84,93 @@ test("the engine: scope, override, unknown rules", () => {
     /Policy doesn't allow thing:get/,
   )
   assert.throws(() => policy.override({ "thing:get": "(" }))
-  assert.equal(policy.explain(member, "thing:get").isOverridden, true, "a bad file changes nothing")
+  assert.equal(policy.explain(member, "thing:get").isOverridden, true, "a bad override changes nothing")
   assert.throws(() => policy.isAllowed(member, "no:such"), /not declared/)
+})
+
+test("an explanation shows every check, and the one that decided", () => {
+  const policy = new PolicyEngine()
+  policy.declare([
+    { name: "admin_required", check: "role:admin", description: "" },
+    {
+      name: "thing:get",
+      check: "rule:admin_required or (role:reader and project_id:%(project_id)s)",
+      description: "",
+    },
+  ])
+  const yes = policy.explain(member, "thing:get", { project_id: "p1" })
+  assert.equal(yes.isAllowed, true)
+  assert.deepEqual(yes.trace, {
+    check: "thing:get",
+    holds: true,
+    parts: [
+      {
+        check: "or",
+        holds: true,
+        parts: [
+          {
+            check: "rule:admin_required",
+            holds: false,
+            parts: [{ check: "role:admin", holds: false, facts: "roles: member, reader" }],
+          },
+          {
+            check: "and",
+            holds: true,
+            parts: [
+              { check: "role:reader", holds: true, facts: "roles: member, reader" },
+              { check: "project_id:%(project_id)s", holds: true, facts: "caller: p1, target: p1" },
+            ],
+          },
+        ],
+      },
+    ],
+  })
+  assert.deepEqual(decisiveChecks(yes.trace), ["thing:get", "or", "and"])
+  policy.override({ "thing:get": "role:reader and project_id:%(project_id)s" })
+  const no = policy.explain(member, "thing:get", { project_id: "p2" })
+  assert.equal(no.isAllowed, false)
+  assert.deepEqual(decisiveChecks(no.trace), ["thing:get", "and", "project_id:%(project_id)s"])
+})
+
+test("deciding and explaining agree on every rule, caller and target", () => {
+  const parts = ["role:admin", "role:reader", "project_id:%(project_id)s", "rule:other", "@", "!"]
+  const texts = parts.flatMap((a) =>
+    parts.flatMap((b) => [`${a} or not ${b}`, `${a} and (${b} or not ${a})`]),
+  )
+  const callers = [member, { ...member, roles: ["admin"] }, { ...member, roles: [], projectId: "p2" }]
+  for (const [at, check] of texts.entries()) {
+    const policy = new PolicyEngine()
+    policy.declare([{ name: "other", check: "role:member", description: "" }])
+    policy.declare([{ name: "r", check, description: "", ...(at % 2 ? { scopes: ["system"] } : {}) }])
+    for (const caller of callers) {
+      for (const target of [{}, { project_id: "p1" }]) {
+        const { isAllowed } = policy.explain(caller, "r", target)
+        assert.equal(isAllowed, policy.isAllowed(caller, "r", target), check)
+      }
+    }
+  }
+})
+
+test("overrides: helps of their own, unknown names, circles", () => {
+  const policy = new PolicyEngine()
+  policy.declare([
+    { name: "a", check: "role:admin", description: "" },
+    { name: "b", check: "rule:a", description: "", scopes: ["project"] },
+  ])
+  policy.override({ a: "rule:help", help: "role:member" })
+  assert.equal(policy.isAllowed(member, "b"), true)
+  assert.deepEqual(
+    policy.list().map(({ name, check, isOverridden }) => ({ name, check, isOverridden })),
+    [
+      { name: "a", check: "rule:help", isOverridden: true },
+      { name: "b", check: "rule:a", isOverridden: false },
+      { name: "help", check: "role:member", isOverridden: true },
+    ],
+  )
+  const whyOf = (rules: Record<string, string>) => policy.problemsOf(rules).map((p) => `${p.rule} ${p.why}`)
+  assert.match(whyOf({ c: "@" }).join(), /^c there is no such rule/)
+  assert.match(whyOf({ a: "rule:nothing" }).join(), /^a it asks rule:nothing, which there is not/)
+  assert.match(whyOf({ a: "not rule:b" }).join(), /^a it asks itself: a -> b -> a/)
+  assert.equal(whyOf({ a: "role:", b: "x", c: "@" }).length, 3, "every mistake, and not only the first")
+  assert.equal(policy.isAllowed(member, "b"), true)
 })

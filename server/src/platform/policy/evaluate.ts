@@ -1,0 +1,86 @@
+// Runs a parsed rule for one caller and one target. The same walk decides and explains: with a trace it goes on
+// where the outcome is known already, so that a reader sees every check.
+import type { Caller } from "../auth/caller.ts"
+import type { Check, PolicyTarget } from "./rule.ts"
+
+export interface Question {
+  readonly caller: Caller
+  readonly target: PolicyTarget
+  /** Another rule by its name; undefined when there is none. */
+  readonly rule: (name: string) => Check | undefined
+}
+
+/** One check and how it came out. */
+export interface Trace {
+  /** `and`, `or`, `not`, or the check as it is written: `role:admin`, `rule:admin_required`. */
+  check: string
+  holds: boolean
+  /** What was compared. */
+  facts?: string
+  parts?: Trace[]
+}
+
+/** Rules that ask rules that ask rules …: deeper is a circle, which `findCircle` refuses before it gets here. */
+const depthMost = 32
+
+/** Whether the check holds. What it saw is added to `traces`. An unknown rule does not hold. */
+export function evaluate(check: Check | undefined, question: Question, traces?: Trace[], depth = 0): boolean {
+  if (!check || depth > depthMost) return false
+  const parts: Trace[] | undefined = traces && []
+  const holds = holdsIn(check, question, parts, depth + 1)
+  if (traces) {
+    const hasParts = check.kind === "and" || check.kind === "or" || check.kind === "not"
+    const facts = factsOf(check, question)
+    traces.push({
+      check: hasParts ? check.kind : check.text,
+      holds,
+      ...(facts ? { facts } : {}),
+      ...(parts && parts.length > 0 ? { parts } : {}),
+    })
+  }
+  return holds
+}
+
+function holdsIn(check: Check, question: Question, traces: Trace[] | undefined, depth: number): boolean {
+  switch (check.kind) {
+    case "always":
+      return true
+    case "never":
+      return false
+    case "leaf":
+      return check.holds(question.caller, question.target)
+    case "rule":
+      return evaluate(question.rule(check.name), question, traces, depth)
+    case "not":
+      return !evaluate(check.part, question, traces, depth)
+    case "and":
+    case "or": {
+      const decisive = check.kind === "or"
+      let isDecided = false
+      for (const part of check.parts) {
+        if (evaluate(part, question, traces, depth) !== decisive) continue
+        isDecided = true
+        if (!traces) break
+      }
+      return isDecided === decisive
+    }
+  }
+}
+
+function factsOf(check: Check, question: Question): string | undefined {
+  if (check.kind === "leaf") return check.facts(question.caller, question.target)
+  if (check.kind === "rule" && !question.rule(check.name)) return "there is no such rule"
+  return undefined
+}
+
+/** The way from the rule down to the check that settled it: where several did together, it ends at their `and` or `or`. */
+export function decisiveChecks(trace: Trace): string[] {
+  const parts = trace.parts ?? []
+  const isOne = trace.check !== "and" && trace.check !== "or"
+  const first = isOne
+    ? parts[0]
+    : trace.holds === (trace.check === "or")
+      ? parts.find((part) => part.holds === trace.holds)
+      : undefined
+  return [trace.check, ...(first ? decisiveChecks(first) : [])]
+}
