@@ -71,6 +71,7 @@ const clientPackages: readonly NeededPackage[] = [
   { name: "iputils-ping", why: "pings guests" },
   { name: "netcat-openbsd", why: "looks at ports of guests" },
   { name: "procps", why: "looks for processes left over" },
+  { name: "tempest", why: "the suite that clouds are tested with" },
   { name: "rabbitmq-server", why: "the bus of many hosts is tested on it" },
 ]
 

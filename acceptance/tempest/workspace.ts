@@ -1,0 +1,176 @@
+// A folder to run Tempest in: its configuration is filled from the cloud's own answers, so that nothing about the
+// cloud is written down twice.
+import { readFileSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { run } from "../cloud.ts"
+import { type Outcome, readOutcomes } from "./outcome.ts"
+
+export const ownTemplate = join(import.meta.dirname, "tempest.conf.template")
+
+export interface WorkspaceOptions {
+  /** Data directory of the cloud, where its address and its first passwords are. */
+  dataDir: string
+  /** The workspace; must not be there yet. */
+  folder: string
+  /** The configuration with a @WORD@ for each fact of the cloud. */
+  template?: string
+  /** Root of another Debian that has Tempest; the workspace lies in there. */
+  root?: string
+}
+
+export interface TempestRun {
+  outcomes: Outcome[]
+  /** All that Tempest printed. */
+  output: string
+  exitCode: number
+}
+
+/** Tests whose name matches, or those that match a line of a list. */
+export type Selection = { regex: string } | { list: string }
+
+const listMs = 120_000
+
+export class TempestWorkspace {
+  readonly #folder: string
+  readonly #root: string | undefined
+
+  private constructor(options: WorkspaceOptions) {
+    this.#folder = options.folder
+    this.#root = options.root
+  }
+
+  static async create(options: WorkspaceOptions): Promise<TempestWorkspace> {
+    const workspace = new TempestWorkspace(options)
+    // Tempest notes each workspace in a register, which is of no use to us.
+    const register = `${options.folder}.yaml`
+    await run(...workspace.#inside("tempest", "init", "--workspace-path", register, options.folder))
+    rmSync(join(options.root ?? "", register))
+    const facts = await readFacts(options.dataDir)
+    const template = readFileSync(options.template ?? ownTemplate, "utf8")
+    const text = configure(template, facts)
+    writeFileSync(workspace.#path("etc/tempest.conf"), text, { mode: 0o600 })
+    return workspace
+  }
+
+  /** Names of the tests that are selected. */
+  async list(select: Selection): Promise<string[]> {
+    const { stdout } = await this.#tempest(["run", "--list-tests", ...this.#options(select)], listMs)
+    return stdout.split("\n").flatMap((line) => /^([\w.]+\.test_\w+)(\[|\(|$)/.exec(line)?.[1] ?? [])
+  }
+
+  async run(select: Selection, limits: { concurrency: number; timeoutMs: number }): Promise<TempestRun> {
+    const args = ["run", "--concurrency", String(limits.concurrency), ...this.#options(select)]
+    const { stdout, stderr, exitCode } = await this.#tempest(args, limits.timeoutMs)
+    const output = `${stdout}${stderr}`
+    return { outcomes: readOutcomes(output), output, exitCode }
+  }
+
+  #options(select: Selection): string[] {
+    if ("regex" in select) return ["--regex", select.regex]
+    writeFileSync(this.#path("etc/list.txt"), select.list)
+    return ["--include-list", "etc/list.txt"]
+  }
+
+  #tempest(args: string[], timeoutMs: number) {
+    const shell = `cd "$0" && exec tempest "$@"`
+    const command = this.#inside("sh", "-c", shell, this.#folder, ...args)
+    return run(command[0], command[1], { ...command[2], timeoutMs, isChecked: false })
+  }
+
+  #inside(...command: [string, ...string[]]): [string, string[], { env: Record<string, string> }] {
+    const [file, ...args] = this.#root === undefined ? command : ["chroot", this.#root, ...command]
+    return [file ?? "", args, { env: { LC_ALL: "C.UTF-8" } }]
+  }
+
+  #path(name: string): string {
+    return join(this.#root ?? "", this.#folder, name)
+  }
+}
+
+type Facts = Record<string, string>
+type Named = { id: string; name: string }
+
+async function readFacts(dataDir: string): Promise<Facts> {
+  const passwords = JSON.parse(readFileSync(join(dataDir, "passwords.json"), "utf8"))
+  const { url } = JSON.parse(readFileSync(join(dataDir, "endpoint.json"), "utf8"))
+  const { token, catalog } = await logIn(url, passwords.admin)
+  const endpoint = (type: string) =>
+    catalog.find((s) => s.type === type)?.endpoints.find((e) => e.interface === "public")?.url ?? ""
+  const get = async <T>(type: string, path: string): Promise<T> => {
+    const response = await fetch(`${endpoint(type)}${path}`, { headers: { "x-auth-token": token } })
+    if (!response.ok) throw new Error(`${type} ${path}: ${response.status}`)
+    // The suite itself checks the shapes of answers.
+    return (await response.json()) as T
+  }
+  const { images } = await get<{ images: Named[] }>("image", "/v2/images?sort=created_at:asc")
+  const { flavors } = await get<{ flavors: Named[] }>("compute", "/flavors")
+  const { networks } = await get<{ networks: Named[] }>("network", "/v2.0/networks?name=public")
+  const compute = await get<{ version: { version: string } }>("compute", "/")
+  const { extensions } = await get<{ extensions: { alias: string }[] }>("network", "/v2.0/extensions")
+  const flavor = (name: string) => flavors.find((f) => f.name === name)?.id ?? ""
+  return {
+    URL: url,
+    ADMIN_PASSWORD: passwords.admin,
+    DEMO_PASSWORD: passwords.demo,
+    IMAGE_ID: images[0]?.id ?? "",
+    IMAGE_ALT_ID: images[1]?.id ?? images[0]?.id ?? "",
+    IMAGE_NAME: images[0]?.name ?? "",
+    FLAVOR_ID: flavor("m1.nano"),
+    FLAVOR_ALT_ID: flavor("m1.micro"),
+    PUBLIC_NETWORK_ID: networks[0]?.id ?? "",
+    NOVA_MAX: compute.version.version,
+    NEUTRON_EXTENSIONS: extensions.map((e) => e.alias).join(","),
+    CINDER_MAX: "3.0",
+    STORAGE_PROTOCOL: "none",
+    VENDOR_NAME: "Kumoi",
+    SERVICES: catalog.map((s) => s.type).join(","),
+  }
+}
+
+type Catalog = { type: string; endpoints: { url: string; interface: string }[] }[]
+
+async function logIn(url: string, password: string): Promise<{ token: string; catalog: Catalog }> {
+  const domain = { id: "default" }
+  const response = await fetch(`${url}/v3/auth/tokens`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({
+      auth: {
+        identity: { methods: ["password"], password: { user: { name: "admin", domain, password } } },
+        scope: { project: { name: "admin", domain } },
+      },
+    }),
+  })
+  if (!response.ok) throw new Error(`log-in was answered ${response.status}`)
+  const body = (await response.json()) as { token: { catalog: Catalog } }
+  return { token: response.headers.get("x-subject-token") ?? "", catalog: body.token.catalog }
+}
+
+/** A service that is not in the catalog is said to be absent, so that its tests are skips and not failures. */
+const serviceTypes: Record<string, string> = {
+  cinder: "volumev3",
+  swift: "object-store",
+  heat: "orchestration",
+  aodh: "alarming",
+  gnocchi: "metric",
+  ceilometer: "metering",
+  load_balancer: "load-balancer",
+  designate: "dns",
+  barbican: "key-manager",
+  zaqar: "messaging",
+}
+
+function configure(template: string, facts: Facts): string {
+  const text = template
+    .replaceAll(/@([A-Z_]+)@/g, (whole, word: string) => facts[word] ?? whole)
+    .replaceAll("http://127.0.0.1:5000", facts.URL ?? "")
+  const served = new Set(facts.SERVICES?.split(","))
+  // The same words stand in other sections with another meaning.
+  const [before = "", after = ""] = text.split("[service_available]")
+  let section = after
+  for (const [service, type] of Object.entries(serviceTypes)) {
+    if (!served.has(type))
+      section = section.replace(new RegExp(`^${service} = true$`, "m"), `${service} = false`)
+  }
+  return `${before}[service_available]${section}`
+}
