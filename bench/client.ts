@@ -5,27 +5,35 @@ export interface Session {
   projectId: string
 }
 
-export function passwordBody(user: string, password: string, project: string): string {
-  return JSON.stringify({
-    auth: {
-      identity: {
-        methods: ["password"],
-        password: { user: { name: user, domain: { id: "default" }, password } },
-      },
-      scope: { project: { name: project, domain: { id: "default" } } },
-    },
-  })
+const domain = { id: "default" }
+
+/** Without a project, the token has no scope. */
+export function passwordBody(user: string, password: string, project?: string): string {
+  const identity = { methods: ["password"], password: { user: { name: user, domain, password } } }
+  const scope = project === undefined ? "unscoped" : { project: { name: project, domain } }
+  return JSON.stringify({ auth: { identity, scope } })
 }
 
-export async function logIn(url: string, user: string, password: string, project: string): Promise<Session> {
+export function tokenBody(token: string, projectId: string): string {
+  const identity = { methods: ["token"], token: { id: token } }
+  return JSON.stringify({ auth: { identity, scope: { project: { id: projectId } } } })
+}
+
+/** The new token and its project ("" without a scope). */
+export async function issueToken(url: string, body: string): Promise<{ token: string; projectId: string }> {
   const response = await fetch(`${url}/identity/v3/auth/tokens`, {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: passwordBody(user, password, project),
+    body,
   })
-  if (response.status !== 201) throw new Error(`log in: ${response.status} ${await response.text()}`)
-  const body = (await response.json()) as { token: { project: { id: string } } }
-  return { url, token: response.headers.get("x-subject-token") ?? "", projectId: body.token.project.id }
+  const text = await response.text()
+  if (response.status !== 201) throw new Error(`log in: ${response.status} ${text}`)
+  const { token }: { token: { project?: { id: string } } } = JSON.parse(text)
+  return { token: response.headers.get("x-subject-token") ?? "", projectId: token.project?.id ?? "" }
+}
+
+export async function logIn(url: string, user: string, password: string, project: string): Promise<Session> {
+  return { url, ...(await issueToken(url, passwordBody(user, password, project))) }
 }
 
 export async function call<T>(session: Session, method: string, path: string, body?: unknown): Promise<T> {

@@ -1,54 +1,94 @@
-// A cloud to measure, through its command line and its API only.
-import { execFile } from "node:child_process"
+// A cloud to measure, started and stopped by `./kumoi` as any user would.
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { type AddressInfo, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
-import { promisify } from "node:util"
+import { call, logIn } from "./client.ts"
+import { type RunOptions, run } from "./command.ts"
+import type { Held } from "./held.ts"
 
-const root = resolve(import.meta.dirname, "..")
-const kumoi = join(root, "kumoi")
-const runFile = promisify(execFile)
+const kumoi = resolve(import.meta.dirname, "../kumoi")
+const longMs = 300_000
 
-export interface BenchCloud extends AsyncDisposable {
-  url: string
-  dataDir: string
-  passwords: { admin: string; demo: string }
-  /** Seconds of `up` until an authenticated request works. */
-  coldStartSeconds: number
-  restart(): Promise<number>
-  status(): Promise<{
-    memoryBytes: number
-    components: { name: string; pid: number | null; memoryBytes: number }[]
-  }>
+export interface CloudOptions {
+  hypervisor: "fake" | "qemu"
+  network: "fake" | "ovn"
+  /** One of its own below the temporary directory when none is given. */
+  dataDir?: string
 }
 
-export async function startBenchCloud(flags: readonly string[], port: number): Promise<BenchCloud> {
-  const dataDir = mkdtempSync(join(tmpdir(), "kumoi-bench-"))
-  const up = async () => {
+export interface Component {
+  name: string
+  pid: number | null
+}
+
+export class BenchCloud {
+  readonly url: string
+  readonly dataDir: string
+  readonly #flags: readonly string[]
+  #starting: Promise<unknown> = Promise.resolve()
+
+  private constructor(dataDir: string, port: number, { hypervisor, network }: CloudOptions) {
+    this.url = `http://127.0.0.1:${port}`
+    this.dataDir = dataDir
+    const drivers = ["--hypervisor", hypervisor, "--network", network]
+    this.#flags = ["--detach", "--yes", "--port", String(port), ...drivers]
+  }
+
+  /** Nothing is started yet; what will be is gone when `held` ends. */
+  static async prepare(held: Held, options: CloudOptions): Promise<BenchCloud> {
+    const port = await freePort()
+    let dataDir = options.dataDir ?? ""
+    held.defer(() => dataDir && rmSync(dataDir, { recursive: true, force: true }))
+    dataDir ||= mkdtempSync(join(tmpdir(), "kumoi-bench-"))
+    const cloud = new BenchCloud(dataDir, port, options)
+    held.defer(() => cloud.#purge())
+    return cloud
+  }
+
+  /** Seconds from `kumoi up` until the first authenticated request was answered. */
+  async start(options: RunOptions = {}): Promise<number> {
     const startedMs = performance.now()
-    await runFile(kumoi, ["up", "--detach", "--yes", "--data", dataDir, "--port", String(port), ...flags], {
-      timeout: 300_000,
-    })
+    this.#starting = this.#kumoi("up", this.#flags, options)
+    await this.#starting
+    const session = await logIn(this.url, "admin", this.passwords.admin, "admin")
+    await call(session, "GET", "/compute/v2.1/servers")
     return (performance.now() - startedMs) / 1000
   }
-  const down = (...more: string[]) =>
-    runFile(kumoi, ["down", "--data", dataDir, "--grace", "0", ...more], { timeout: 300_000 })
-  const coldStartSeconds = await up()
-  return {
-    url: `http://127.0.0.1:${port}`,
-    dataDir,
-    passwords: JSON.parse(readFileSync(join(dataDir, "passwords.json"), "utf8")),
-    coldStartSeconds,
-    async restart() {
-      await down()
-      return await up()
-    },
-    async status() {
-      return JSON.parse((await runFile(kumoi, ["status", "--json", "--data", dataDir])).stdout)
-    },
-    async [Symbol.asyncDispose]() {
-      await down("--purge")
-      rmSync(dataDir, { recursive: true, force: true })
-    },
+
+  async stop(): Promise<void> {
+    await this.#kumoi("down", ["--grace", "0"])
   }
+
+  get passwords(): { admin: string; demo: string } {
+    return JSON.parse(readFileSync(join(this.dataDir, "passwords.json"), "utf8"))
+  }
+
+  /** Eight letters that are in the names of all that the cloud makes outside its directory. */
+  get id(): string {
+    return JSON.parse(readFileSync(join(this.dataDir, "cloud.json"), "utf8")).cloudId
+  }
+
+  async components(): Promise<Component[]> {
+    return JSON.parse(await this.#kumoi("status", ["--json"])).components
+  }
+
+  async #kumoi(command: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
+    return await run(kumoi, [command, "--data", this.dataDir, ...args], { timeoutMs: longMs, ...options })
+  }
+
+  /** Not in the middle of a start: its process may not have noted yet that it is there. */
+  async #purge(): Promise<void> {
+    await this.#starting.catch(() => {})
+    await this.#kumoi("down", ["--grace", "0", "--purge"])
+  }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer()
+  await new Promise<void>((done) => probe.listen(0, "127.0.0.1", done))
+  const address = probe.address() as AddressInfo | null
+  await new Promise((done) => probe.close(done))
+  if (!address) throw new Error("no free port")
+  return address.port
 }

@@ -1,5 +1,7 @@
 // A load generator that stops by itself: bounded in requests and in time, loopback only.
+import { setTimeout as delay } from "node:timers/promises"
 import { Pool } from "undici"
+import { percentile } from "./report.ts"
 
 export interface Sample {
   /** Requests per second over the whole run. */
@@ -10,54 +12,74 @@ export interface Sample {
   failures: number
 }
 
-export interface LoadOptions {
-  url: string
-  concurrency: number
-  /** Both bounds hold. */
-  durationMs: number
-  requestsMax: number
-  request: (index: number) => LoadRequest
-  okStatus: readonly number[]
-}
-
 export interface LoadRequest {
-  method: "GET" | "POST" | "PUT" | "DELETE"
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE"
   path: string
   headers: Record<string, string>
   body?: string
 }
 
-/** Runs `concurrency` loops of request after request. The first tenth of the time warms up and is not counted. */
+export interface LoadOptions {
+  url: string
+  concurrency: number
+  /** Both bounds hold. */
+  durationMs: number
+  requestsMax?: number
+  request: (index: number) => LoadRequest
+  okStatus?: readonly number[]
+  /** Not counted, before the time begins. Default: a tenth of the time; 0 counts every request. */
+  warmUpMs?: number
+  /** A fixed pace instead of one request after the other. The time of a request then begins when it was due, so that
+   *  a server that stands still cannot hide it by keeping the next requests from being sent. */
+  paceMs?: number
+}
+
+/** Runs `concurrency` loops of request after request. */
 export async function load(options: LoadOptions): Promise<Sample> {
-  const pool = new Pool(options.url, { connections: options.concurrency, pipelining: 1 })
+  const {
+    url,
+    concurrency,
+    request,
+    okStatus = [200],
+    requestsMax = Number.POSITIVE_INFINITY,
+    paceMs,
+  } = options
+  const pool = new Pool(url, { connections: concurrency, pipelining: 1 })
   const times: number[] = []
   let failures = 0
   let index = 0
   const startedMs = performance.now()
-  const warmUntilMs = startedMs + options.durationMs / 10
+  const warmUntilMs = startedMs + (options.warmUpMs ?? options.durationMs / 10)
   const endMs = warmUntilMs + options.durationMs
-  let firstCountedMs = 0
+  let firstCountedMs = Number.NaN
   const loop = async () => {
-    while (index < options.requestsMax && performance.now() < endMs) {
-      const request = options.request(index++)
-      const sentMs = performance.now()
-      const response = await pool.request({ ...request, headers: request.headers })
+    while (index < requestsMax && performance.now() < endMs) {
+      const own = index++
+      let sentMs = performance.now()
+      if (paceMs !== undefined) {
+        const dueMs = startedMs + own * paceMs
+        if (dueMs > sentMs) await delay(dueMs - sentMs)
+        sentMs = dueMs
+      }
+      const { headers, ...rest } = request(own)
+      const response = await pool.request({ ...rest, headers })
       await response.body.dump({ limit: 64 * 1024 * 1024 })
       const doneMs = performance.now()
-      if (sentMs < warmUntilMs && options.requestsMax > 1_000) continue
-      if (firstCountedMs === 0) firstCountedMs = sentMs
-      if (options.okStatus.includes(response.statusCode)) times.push(doneMs - sentMs)
+      if (sentMs < warmUntilMs && options.warmUpMs !== 0) continue
+      if (Number.isNaN(firstCountedMs)) firstCountedMs = sentMs
+      if (okStatus.includes(response.statusCode)) times.push(doneMs - sentMs)
       else failures++
     }
   }
-  await Promise.all(Array.from({ length: options.concurrency }, loop))
-  const tookMs = performance.now() - firstCountedMs
-  await pool.close()
-  times.sort((a, b) => a - b)
+  try {
+    await Promise.all(Array.from({ length: concurrency }, loop))
+  } finally {
+    await pool.destroy()
+  }
   return {
-    perSecond: (times.length / tookMs) * 1000,
-    medianMs: times[Math.floor(times.length / 2)] ?? Number.NaN,
-    p99Ms: times[Math.floor(times.length * 0.99)] ?? Number.NaN,
+    perSecond: (times.length / (performance.now() - firstCountedMs)) * 1000,
+    medianMs: percentile(times, 0.5),
+    p99Ms: percentile(times, 0.99),
     requests: times.length + failures,
     failures,
   }

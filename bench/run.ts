@@ -1,206 +1,143 @@
-// Measures a cloud with fake drivers over HTTP and prints a table; `--json FILE` keeps the figures.
-//   node bench/run.ts [--json FILE] [--port N] [--seconds N]
-import { scryptSync } from "node:crypto"
+// The benchmark: `node bench/run.ts --help`, and docs/how-to/measure.md.
 import { writeFileSync } from "node:fs"
-import { setTimeout as delay } from "node:timers/promises"
 import { parseArgs } from "node:util"
-import { call, logIn, passwordBody, type Session } from "./client.ts"
-import { type BenchCloud, startBenchCloud } from "./cloud.ts"
-import { type LoadRequest, load, type Sample } from "./load.ts"
+import { measureApi } from "./api.ts"
+import { run } from "./command.ts"
+import { comparison } from "./compare.ts"
+import { endOnSignal, Held } from "./held.ts"
+import { measureIdentity } from "./identity.ts"
+import { measureReal, measureRealApart } from "./real.ts"
+import { describeMachine, Report, type RunRecord, readRecord } from "./report.ts"
+import { measureStart } from "./start.ts"
 
-interface Row {
-  what: string
-  value: string
-  target?: string
+const parts = {
+  start: "a cloud with fake drivers: start cold and warm, every process and its memory at idle",
+  api: "a cloud with fake drivers over HTTP: tokens, lists, networks, servers by one and by fifty",
+  identity: "tokens in every way, a storm of logins, 100,000 role assignments",
+  real: "QEMU and OVN: start, idle memory, a server to ACTIVE and to ssh beside the bare QEMU (needs root)",
+} as const
+
+type Part = keyof typeof parts
+
+const help = `Measures Kumoi and prints what was seen beside its target.
+
+usage: node bench/run.ts [options]
+       node bench/run.ts --compare BEFORE.json AFTER.json
+
+  --part NAME[,NAME]   which parts; default start,api,identity
+${Object.entries(parts)
+  .map(([name, what]) => `                       ${name.padEnd(10)}${what}`)
+  .join("\n")}
+  --real               adds the part real
+  --seconds N          length of each load (default 4)
+  --repeat N           runs of what is done a few times: starts, machines, bursts (default 5)
+  --json FILE          keeps everything
+  --compare            no measuring: two such files as ratios
+  --help               this text
+
+Progress goes to stderr, the table to stdout. Ctrl-C ends what was started before it ends the run.
+Figures count only when the machine is quiet: the load average stands beside each of them.
+`
+
+const specs = {
+  part: { type: "string", multiple: true },
+  real: { type: "boolean" },
+  seconds: { type: "string" },
+  repeat: { type: "string" },
+  json: { type: "string" },
+  compare: { type: "boolean" },
+  help: { type: "boolean" },
+  /** Of the part real, for itself: the network namespace that this process runs in. */
+  inside: { type: "string" },
+} as const
+
+interface Options {
+  parts: Part[]
+  seconds: number
+  repeat: number
+  json: string | undefined
 }
 
-const { values } = parseArgs({
-  options: { json: { type: "string" }, port: { type: "string" }, seconds: { type: "string" } },
-})
-const seconds = Number(values.seconds ?? 4)
-const port = Number(values.port ?? 15_000)
-const rows: Row[] = []
-const concurrencies = [1, 16] as const
-
-function note(what: string, value: string, target?: string): void {
-  rows.push({ what, value, ...(target ? { target } : {}) })
-  process.stderr.write(`${what.padEnd(46)} ${value}${target ? `   (target ${target})` : ""}\n`)
-}
-
-async function measure(
-  what: string,
-  url: string,
-  request: (i: number) => LoadRequest,
-  options: { ok?: number[]; requestsMax?: number; target?: string } = {},
-): Promise<Sample[]> {
-  const samples: Sample[] = []
-  for (const concurrency of concurrencies) {
-    const sample = await load({
-      url,
-      concurrency,
-      durationMs: seconds * 1000,
-      requestsMax: options.requestsMax ?? 1_000_000,
-      request,
-      okStatus: options.ok ?? [200],
-    })
-    samples.push(sample)
-    const failures = sample.failures > 0 ? `  FAILURES ${sample.failures}` : ""
-    note(
-      `${what}, c=${concurrency}`,
-      `${sample.perSecond.toFixed(0)}/s  median ${sample.medianMs.toFixed(2)} ms  p99 ${sample.p99Ms.toFixed(1)} ms${failures}`,
-      concurrency === 16 ? options.target : undefined,
-    )
+function readOptions(values: ReturnType<typeof readArguments>["values"]): Options {
+  const names = (values.part ?? []).flatMap((text) => text.split(","))
+  if (names.length === 0) names.push("start", "api", "identity")
+  if (values.real) names.push("real")
+  const wrong = names.find((name) => !Object.hasOwn(parts, name))
+  if (wrong !== undefined) throw new Error(`no part ${wrong}; parts are ${Object.keys(parts).join(", ")}`)
+  const positive = (name: string, text: string | undefined, usual: number, isWhole: boolean) => {
+    const value = text === undefined ? usual : Number(text)
+    if (!(value > 0) || (isWhole && !Number.isInteger(value)))
+      throw new Error(`--${name} ${text} is no number above 0`)
+    return value
   }
-  return samples
-}
-
-function get(session: Session, path: string): (i: number) => LoadRequest {
-  return () => ({ method: "GET", path, headers: { "x-auth-token": session.token } })
-}
-
-async function measureIdentity(cloud: BenchCloud, admin: Session): Promise<void> {
-  const body = passwordBody("demo", cloud.passwords.demo, "demo")
-  await measure(
-    "token by password",
-    cloud.url,
-    () => ({
-      method: "POST",
-      path: "/identity/v3/auth/tokens",
-      headers: { "content-type": "application/json" },
-      body,
-    }),
-    { ok: [201] },
-  )
-  const startedMs = performance.now()
-  for (let i = 0; i < 5; i++)
-    scryptSync("password", "salt", 32, { N: 16_384, r: 8, p: 1, maxmem: 64 * 1024 * 1024 })
-  note("  of which one scrypt (N=2^14, r=8)", `${((performance.now() - startedMs) / 5).toFixed(1)} ms`)
-  const demo = await logIn(cloud.url, "demo", cloud.passwords.demo, "demo")
-  await measure(
-    "token validation",
-    cloud.url,
-    () => ({
-      method: "GET",
-      path: "/identity/v3/auth/tokens",
-      headers: { "x-auth-token": admin.token, "x-subject-token": demo.token },
-    }),
-    { target: "2500/s" },
-  )
-}
-
-async function serverBody(admin: Session): Promise<Record<string, unknown>> {
-  const { images } = await call<{ images: { id: string }[] }>(admin, "GET", "/image/v2/images")
-  const { flavors } = await call<{ flavors: { id: string; name: string }[] }>(
-    admin,
-    "GET",
-    "/compute/v2.1/flavors",
-  )
-  const { networks } = await call<{ networks: { id: string; name: string }[] }>(
-    admin,
-    "GET",
-    "/network/v2.0/networks?name=bench",
-  )
-  const flavor = flavors.find((f) => f.name === "m1.nano") ?? flavors[0]
-  return { imageRef: images[0]?.id, flavorRef: flavor?.id, networks: [{ uuid: networks[0]?.id }] }
-}
-
-/** Milliseconds until all are ACTIVE, asking as a client would: one list after the other. */
-async function createServers(
-  session: Session,
-  body: Record<string, unknown>,
-  count: number,
-  name: string,
-): Promise<number> {
-  const startedMs = performance.now()
-  const make = () => call(session, "POST", "/compute/v2.1/servers", { server: { ...body, name } })
-  await Promise.all(Array.from({ length: count }, make))
-  const deadlineMs = startedMs + 120_000
-  for (;;) {
-    const { servers } = await call<{ servers: { status: string }[] }>(
-      session,
-      "GET",
-      `/compute/v2.1/servers/detail?name=^${name}$`,
-    )
-    const bad = servers.filter((s) => s.status === "ERROR")
-    if (bad.length > 0) throw new Error(`${bad.length} servers are in ERROR`)
-    if (servers.filter((s) => s.status === "ACTIVE").length === count) return performance.now() - startedMs
-    if (performance.now() > deadlineMs) throw new Error("servers did not become ACTIVE")
-    await delay(2)
+  return {
+    parts: (Object.keys(parts) as Part[]).filter((part) => names.includes(part)),
+    seconds: positive("seconds", values.seconds, 4, false),
+    repeat: positive("repeat", values.repeat, 5, true),
+    json: values.json,
   }
 }
 
-async function measureServers(cloud: BenchCloud, admin: Session): Promise<void> {
-  await call(admin, "PUT", `/compute/v2.1/os-quota-sets/${admin.projectId}`, {
-    quota_set: { instances: -1, cores: -1, ram: -1 },
-  })
-  await call(admin, "PUT", `/network/v2.0/quotas/${admin.projectId}`, { quota: { port: -1, network: -1 } })
-  const { network } = await call<{ network: { id: string } }>(admin, "POST", "/network/v2.0/networks", {
-    network: { name: "bench" },
-  })
-  await call(admin, "POST", "/network/v2.0/subnets", {
-    subnet: { network_id: network.id, cidr: "10.77.0.0/16", ip_version: 4 },
-  })
-  const body = await serverBody(admin)
-  await measure("server detail list, 0 servers", cloud.url, get(admin, "/compute/v2.1/servers/detail"))
-  const one = [
-    await createServers(admin, body, 1, "warm"),
-    await createServers(admin, body, 1, "one-a"),
-    await createServers(admin, body, 1, "one-b"),
-    await createServers(admin, body, 1, "one-c"),
-  ]
-  note(
-    "server create to ACTIVE, one (best of 3 after a first)",
-    `${Math.min(...one.slice(1)).toFixed(0)} ms (first ${one[0]?.toFixed(0)} ms)`,
-    "40 ms",
-  )
-  note(
-    "server create to ACTIVE, 46 at once",
-    `${((await createServers(admin, body, 46, "burst-a")) / 1000).toFixed(2)} s`,
-  )
-  await measure("server detail list, 50 servers", cloud.url, get(admin, "/compute/v2.1/servers/detail"), {
-    target: "400/s",
-  })
-  note(
-    "server create to ACTIVE, 50 at once",
-    `${((await createServers(admin, body, 50, "burst-b")) / 1000).toFixed(2)} s`,
-    "1.5 s",
-  )
-  for (let made = 100; made < 1000; made += 100) await createServers(admin, body, 100, `many-${made}`)
-  await measure("server detail list, 1000 servers", cloud.url, get(admin, "/compute/v2.1/servers/detail"))
+function readArguments() {
+  return parseArgs({ options: specs, allowPositionals: true })
+}
+
+async function measureAll(report: Report, held: Held, options: Options): Promise<void> {
+  const { seconds, repeat } = options
+  for (const part of options.parts) {
+    if (part !== "real") report.begin(part)
+    if (part === "start") {
+      const own = held.scope()
+      const targets = { coldSeconds: 8, warmSeconds: 2.5, idleMb: 350 }
+      await measureStart(report, own, { hypervisor: "fake", network: "fake", repeat, targets })
+      await own[Symbol.asyncDispose]()
+    } else if (part === "api") await measureApi(report, held, { seconds, repeat })
+    else if (part === "identity") await measureIdentity(report, held, { seconds, repeat })
+    else await measureRealApart(report, held, { repeat })
+  }
+}
+
+async function recordOf(report: Report, startedAt: Date): Promise<RunRecord> {
+  const git = async (...args: string[]) => (await run("git", ["-C", import.meta.dirname, ...args])).trim()
+  const hasChanges = (await git("status", "--porcelain")) !== ""
+  return {
+    startedAt: startedAt.toISOString(),
+    commit: `${await git("rev-parse", "--short", "HEAD")}${hasChanges ? " with changes" : ""}`,
+    command: ["bench/run.ts", ...process.argv.slice(2)].join(" "),
+    machine: describeMachine(),
+    figures: report.figures,
+  }
 }
 
 async function main(): Promise<void> {
-  await using cloud = await startBenchCloud(["--hypervisor", "fake", "--network", "fake"], port)
-  note("start, cold, to the first authenticated request", `${cloud.coldStartSeconds.toFixed(2)} s`, "8 s")
-  note("start, warm", `${(await cloud.restart()).toFixed(2)} s`, "2.5 s")
-  const status = await cloud.status()
-  note(
-    "idle memory (PSS of every process)",
-    `${(status.memoryBytes / 1_048_576).toFixed(0)} MB, ${status.components.filter((c) => c.pid).length} components`,
-    "350 MB",
-  )
-  const admin = await logIn(cloud.url, "admin", cloud.passwords.admin, "admin")
-  await measureIdentity(cloud, admin)
-  await measure("image list", cloud.url, get(admin, "/image/v2/images"))
-  await measure("flavor list", cloud.url, get(admin, "/compute/v2.1/flavors/detail"))
-  await measure("network list", cloud.url, get(admin, "/network/v2.0/networks"))
-  await call(admin, "PUT", `/network/v2.0/quotas/${admin.projectId}`, { quota: { network: -1 } })
-  await measure(
-    "network create",
-    cloud.url,
-    (i) => ({
-      method: "POST",
-      path: "/network/v2.0/networks",
-      headers: { "x-auth-token": admin.token, "content-type": "application/json" },
-      body: JSON.stringify({ network: { name: `load-${i}` } }),
-    }),
-    { ok: [201], requestsMax: 400 },
-  )
-  await measureServers(cloud, admin)
-  if (values.json) writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`)
+  const { values, positionals } = readArguments()
+  if (values.help) return void process.stdout.write(help)
+  if (values.compare) {
+    const [before, after] = positionals
+    if (!before || !after || positionals.length > 2) throw new Error("--compare wants two files")
+    return void process.stdout.write(comparison(readRecord(before), readRecord(after)))
+  }
+  if (positionals.length > 0) throw new Error(`what is ${positionals[0]}? See --help.`)
+  const options = readOptions(values)
+  const startedAt = new Date()
+  const report = new Report()
+  await using held = new Held()
+  endOnSignal(held)
+  if (values.inside !== undefined) {
+    report.begin("real")
+    await measureReal(report, held, options)
+    process.stdout.write(JSON.stringify(report.figures))
+    return
+  }
+  await measureAll(report, held, options)
+  if (options.json)
+    writeFileSync(options.json, `${JSON.stringify(await recordOf(report, startedAt), null, 2)}\n`)
+  process.stdout.write(report.table())
 }
 
-await main()
-process.stdout.write(
-  `${rows.map((r) => `${r.what.padEnd(52)} ${r.value}${r.target ? `   target ${r.target}` : ""}`).join("\n")}\n`,
-)
+try {
+  await main()
+} catch (error) {
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : error}\n`)
+  process.exitCode = 1
+}

@@ -1,0 +1,54 @@
+// One request, over and over, at concurrency 1 and 16, as rows of the report.
+import type { Session } from "./client.ts"
+import { type LoadOptions, type LoadRequest, load, type Sample } from "./load.ts"
+import type { Measure, Report } from "./report.ts"
+
+export interface Targets {
+  perSecond?: number
+  p99Ms?: number
+}
+
+export function measuresOf(sample: Sample, targets: Targets = {}): { measures: Measure[]; note?: string } {
+  const bound = (target: number | undefined) => (target === undefined ? {} : { target })
+  const measures: Measure[] = [
+    { name: "", value: sample.perSecond, unit: "/s", ...bound(targets.perSecond) },
+    { name: "median", value: sample.medianMs, unit: "ms" },
+    { name: "p99", value: sample.p99Ms, unit: "ms", ...bound(targets.p99Ms) },
+  ]
+  return sample.failures > 0
+    ? { measures, note: `FAILED ${sample.failures} of ${sample.requests}` }
+    : { measures }
+}
+
+export interface MeasureOptions extends Partial<Omit<LoadOptions, "url" | "request" | "concurrency">> {
+  seconds: number
+  /** For which concurrency, what. */
+  targets?: { [concurrency: number]: Targets }
+  concurrencies?: readonly number[]
+  /** Before each of the loads. */
+  before?: () => Promise<void>
+}
+
+export async function measure(
+  report: Report,
+  what: string,
+  url: string,
+  request: (index: number) => LoadRequest,
+  options: MeasureOptions,
+): Promise<Sample[]> {
+  const { seconds, targets = {}, concurrencies = [1, 16], before, ...rest } = options
+  const samples: Sample[] = []
+  for (const concurrency of concurrencies) {
+    await before?.()
+    const sample = await load({ durationMs: seconds * 1000, ...rest, url, concurrency, request })
+    const { measures, ...more } = measuresOf(sample, targets[concurrency])
+    report.add(`${what}, c=${concurrency}`, measures, more)
+    samples.push(sample)
+  }
+  return samples
+}
+
+export function get(session: Session, path: string): () => LoadRequest {
+  const request: LoadRequest = { method: "GET", path, headers: { "x-auth-token": session.token } }
+  return () => request
+}

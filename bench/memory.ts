@@ -1,0 +1,99 @@
+// Every process of a cloud and the memory that it takes. PSS: pages that several processes share count in parts.
+import { readdirSync, readFileSync } from "node:fs"
+import { setTimeout as delay } from "node:timers/promises"
+import type { BenchCloud } from "./cloud.ts"
+import type { Report } from "./report.ts"
+
+export interface ComponentMemory {
+  name: string
+  processes: number
+  pssMb: number
+}
+
+/** Each process counts for the nearest component above it: a component's workers are its own. */
+export async function readMemory(cloud: BenchCloud): Promise<ComponentMemory[]> {
+  const roots = new Map<number, string>()
+  for (const { name, pid } of await cloud.components()) if (pid !== null) roots.set(pid, name)
+  const parents = readParents()
+  const found = new Map<string, ComponentMemory>()
+  for (const pid of parents.keys()) {
+    const name = componentOf(pid, roots, parents) ?? (namesCloud(pid, cloud) ? "not in status" : undefined)
+    if (name === undefined) continue
+    const entry = found.get(name) ?? { name, processes: 0, pssMb: 0 }
+    found.set(name, { name, processes: entry.processes + 1, pssMb: entry.pssMb + pssMb(pid) })
+  }
+  return [...found.values()].sort((a, b) => b.pssMb - a.pssMb)
+}
+
+function readParents(): Map<number, number> {
+  const parents = new Map<number, number>()
+  for (const name of readdirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue
+    // The program's name in parentheses may hold anything, so fields are counted from its end.
+    const stat = readText(`/proc/${name}/stat`)
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+    if (fields[0] !== "Z" && fields.length > 1) parents.set(Number(name), Number(fields[1]))
+  }
+  return parents
+}
+
+function componentOf(
+  pid: number,
+  roots: Map<number, string>,
+  parents: Map<number, number>,
+): string | undefined {
+  for (let at: number | undefined = pid; at !== undefined && at > 1; at = parents.get(at)) {
+    const name = roots.get(at)
+    if (name !== undefined) return name
+  }
+  return undefined
+}
+
+/** A process that the cloud does not own up to. */
+function namesCloud(pid: number, cloud: BenchCloud): boolean {
+  if (pid === process.pid) return false
+  const command = readText(`/proc/${pid}/cmdline`)
+  return command.includes(cloud.dataDir) || command.includes(cloud.id)
+}
+
+function pssMb(pid: number): number {
+  const kb = /^Pss:\s+(\d+) kB/m.exec(readText(`/proc/${pid}/smaps_rollup`))?.[1]
+  return Number(kb ?? 0) / 1024
+}
+
+/** "" when the process has ended meanwhile. */
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8")
+  } catch {
+    return ""
+  }
+}
+
+const settledShare = 0.01
+const lookEveryMs = 2_000
+const looksMax = 15
+
+/** Waits until a cloud that nobody asks anything takes the same memory twice, and notes it. */
+export async function noteIdleMemory(report: Report, cloud: BenchCloud, targetMb?: number): Promise<void> {
+  const sum = (all: ComponentMemory[]) => all.reduce((total, one) => total + one.pssMb, 0)
+  let seen = await readMemory(cloud)
+  for (let look = 0; look < looksMax; look++) {
+    await delay(lookEveryMs)
+    const before = sum(seen)
+    seen = await readMemory(cloud)
+    if (Math.abs(sum(seen) - before) <= before * settledShare) break
+  }
+  for (const { name, processes, pssMb: value } of seen) {
+    report.add(`idle: ${name}`, [
+      { name: "PSS", value, unit: "MB" },
+      { name: "", value: processes, unit: "processes" },
+    ])
+  }
+  const processes = seen.reduce((total, one) => total + one.processes, 0)
+  const target = targetMb === undefined ? {} : { target: targetMb }
+  report.add("idle: everything", [
+    { name: "PSS", value: sum(seen), unit: "MB", ...target },
+    { name: "", value: processes, unit: "processes" },
+  ])
+}
