@@ -3,6 +3,7 @@
 import { Kysely, PostgresDialect, sql, type Transaction } from "kysely"
 import pg from "pg"
 import { Fault } from "../fault/fault.ts"
+import { isOutdatedPlan, withNamedStatements } from "./named-statements.ts"
 
 /** Every table of the program as `schema.table`. Services merge theirs in with `declare module`. */
 // biome-ignore lint/suspicious/noEmptyInterface: filled by declaration merging
@@ -38,7 +39,10 @@ export function openDatabase(options: DatabaseOptions): { db: Db; pool: pg.Pool 
   pool.on("error", () => {})
   // One that breaks while it is in use fails the query under way or the next; its event alone would end the process.
   pool.on("connect", (client) => client.on("error", () => {}))
-  return { db: new Kysely<Database>({ dialect: new PostgresDialect({ pool }) }), pool }
+  return {
+    db: new Kysely<Database>({ dialect: new PostgresDialect({ pool: withNamedStatements(pool) }) }),
+    pool,
+  }
 }
 
 const afterCommitHooks = new WeakMap<object, (() => void)[]>()
@@ -67,11 +71,15 @@ export async function transact<T>(db: Db, run: (tx: Tx) => Promise<T>): Promise<
       for (const hook of hooks) hook()
       return result
     } catch (error) {
-      const code = pgErrorCode(error)
-      if ((code === serializationFailure || code === deadlockDetected) && attempt < attemptsMost) continue
+      if (isWorthAnother(error) && attempt < attemptsMost) continue
       throw translateDatabaseError(error)
     }
   }
+}
+
+function isWorthAnother(error: unknown): boolean {
+  const code = pgErrorCode(error)
+  return code === serializationFailure || code === deadlockDetected || isOutdatedPlan(error)
 }
 
 /** SQLSTATE of a PostgreSQL error, through any wrapping. */

@@ -1,0 +1,103 @@
+// Statements that run often are prepared once a connection, by a name, so that PostgreSQL does not plan them again each
+// time. For the short statements of a cloud planning is half of the cost or more: a page of 50 servers took 1.8 ms
+// instead of 3.1 ms of PostgreSQL's time.
+//
+// A name is given after some runs and kept. There are only so many: each costs PostgreSQL some 40 kB in every
+// connection that uses it. Texts that vary without end (a list's filters, values of many rows) run without a name
+// once the names are used up, which is only slower. After five runs PostgreSQL itself decides whether a plan for any
+// values is as good as one for these values; it makes plans anew when a table's statistics change.
+import type { PostgresPool, PostgresPoolClient } from "kysely"
+import pg from "pg"
+
+/** How often a text runs before it gets a name. */
+const runsBeforeName = 8
+/** Names of a process; the program has some hundreds of statements, and a few dozen are hot. */
+const namesMost = 128
+/** Texts that are counted; the one counted longest ago is forgotten. */
+const countedMost = 512
+
+/** Gives names to the texts of one pool. */
+class Names {
+  readonly #names = new Map<string, string>()
+  readonly #runs = new Map<string, number>()
+  #epoch = 0
+
+  nameOf(text: string): string | undefined {
+    const name = this.#names.get(text)
+    if (name !== undefined) return name
+    if (this.#names.size >= namesMost) return undefined
+    const runs = (this.#runs.get(text) ?? 0) + 1
+    // Deleted first, so that the order of the map is that of the last runs.
+    this.#runs.delete(text)
+    if (runs < runsBeforeName) {
+      this.#runs.set(text, runs)
+      for (const oldest of this.#runs.keys()) {
+        if (this.#runs.size <= countedMost) break
+        this.#runs.delete(oldest)
+      }
+      return undefined
+    }
+    const given = `s${this.#epoch}_${this.#names.size}`
+    this.#names.set(text, given)
+    return given
+  }
+
+  /** What was prepared does not fit the tables any more: all get other names. */
+  forget(): void {
+    this.#epoch += 1
+    this.#names.clear()
+  }
+}
+
+/** Another process's migration added a column, and the statement says `*`. */
+export function isOutdatedPlan(error: unknown): boolean {
+  return (
+    error instanceof pg.DatabaseError &&
+    error.code === "0A000" &&
+    error.message.startsWith("cached plan must not change result type")
+  )
+}
+
+type Query = (text: string, values: readonly unknown[]) => Promise<unknown>
+
+function namingQuery(client: pg.PoolClient, names: Names): Query {
+  return async (text, values) => {
+    // Without values (begin, commit) there is nothing to plan.
+    const name = values.length === 0 ? undefined : names.nameOf(text)
+    const parameters = values as unknown[]
+    if (name === undefined) return await client.query(text, parameters)
+    try {
+      return await client.query({ name, text, values: parameters })
+    } catch (error) {
+      if (!isOutdatedPlan(error)) throw error
+      names.forget()
+      // Within a transaction this fails too, for that is over; then `transact` begins it again.
+      return await client.query(text, parameters).catch(() => {
+        throw error
+      })
+    }
+  }
+}
+
+/** The pool as Kysely sees it. */
+export function withNamedStatements(pool: pg.Pool): PostgresPool {
+  const names = new Names()
+  const known = new WeakMap<pg.PoolClient, PostgresPoolClient>()
+  return {
+    options: pool.options,
+    async connect() {
+      const client = await pool.connect()
+      let naming = known.get(client)
+      if (!naming) {
+        naming = {
+          // Kysely's other form is for cursors, which it has not been given.
+          query: namingQuery(client, names) as PostgresPoolClient["query"],
+          release: (isBroken) => client.release(isBroken),
+        }
+        known.set(client, naming)
+      }
+      return naming
+    },
+    end: () => pool.end(),
+  }
+}
