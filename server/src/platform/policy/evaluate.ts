@@ -12,7 +12,8 @@ export interface Question {
 
 /** One check and how it came out. */
 export interface Trace {
-  /** `and`, `or`, `not`, or the check as it is written: `role:admin`, `rule:admin_required`. */
+  kind: Check["kind"]
+  /** As it is written: `role:admin`, `rule:admin_required`, `role:admin or role:reader`. */
   check: string
   holds: boolean
   /** What was compared. */
@@ -29,10 +30,10 @@ export function evaluate(check: Check | undefined, question: Question, traces?: 
   const parts: Trace[] | undefined = traces && []
   const holds = holdsIn(check, question, parts, depth + 1)
   if (traces) {
-    const hasParts = check.kind === "and" || check.kind === "or" || check.kind === "not"
     const facts = factsOf(check, question)
     traces.push({
-      check: hasParts ? check.kind : check.text,
+      kind: check.kind,
+      check: check.text,
       holds,
       ...(facts ? { facts } : {}),
       ...(parts && parts.length > 0 ? { parts } : {}),
@@ -73,14 +74,11 @@ function factsOf(check: Check, question: Question): string | undefined {
   return undefined
 }
 
-/** The way from the rule down to the check that settled it: where several did together, it ends at their `and` or `or`. */
-export function decisiveChecks(trace: Trace): string[] {
+/** The checks from the rule down to what settled it; where several did it together, the last is their `and` or `or`. */
+export function decisiveChecks(trace: Trace): Trace[] {
   const parts = trace.parts ?? []
-  const isOne = trace.check !== "and" && trace.check !== "or"
-  const first = isOne
-    ? parts[0]
-    : trace.holds === (trace.check === "or")
-      ? parts.find((part) => part.holds === trace.holds)
-      : undefined
-  return [trace.check, ...(first ? decisiveChecks(first) : [])]
+  const isJoined = trace.kind === "and" || trace.kind === "or"
+  const canOneSettle = !isJoined || trace.holds === (trace.kind === "or")
+  const settled = !canOneSettle ? undefined : isJoined ? parts.find((p) => p.holds === trace.holds) : parts[0]
+  return [trace, ...(settled ? decisiveChecks(settled) : [])]
 }

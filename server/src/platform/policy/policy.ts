@@ -155,7 +155,7 @@ export class PolicyEngine {
       scopes,
       scope,
       isScopeRight: isRight,
-      trace: { check: rule, holds, parts: traces },
+      trace: { kind: "rule", check: rule, holds, parts: traces },
     }
   }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { type Caller, internalCaller } from "../auth/caller.ts"
-import { decisiveChecks, evaluate } from "./evaluate.ts"
+import { decisiveChecks, evaluate, type Trace } from "./evaluate.ts"
 import { PolicyEngine } from "./policy.ts"
 import { parseRule } from "./rule.ts"
 
@@ -88,6 +88,12 @@ test("the engine: scope, override, unknown rules", () => {
   assert.throws(() => policy.isAllowed(member, "no:such"), /not declared/)
 })
 
+function shape(trace: Trace, indent = ""): string {
+  const word = trace.kind === "and" || trace.kind === "or" ? trace.kind : trace.check
+  const line = `${indent}${trace.holds ? "+" : "-"} ${word}${trace.facts ? ` (${trace.facts})` : ""}`
+  return [line, ...(trace.parts ?? []).map((part) => shape(part, `${indent}  `))].join("\n")
+}
+
 test("an explanation shows every check, and the one that decided", () => {
   const policy = new PolicyEngine()
   policy.declare([
@@ -100,36 +106,26 @@ test("an explanation shows every check, and the one that decided", () => {
   ])
   const yes = policy.explain(member, "thing:get", { project_id: "p1" })
   assert.equal(yes.isAllowed, true)
-  assert.deepEqual(yes.trace, {
-    check: "thing:get",
-    holds: true,
-    parts: [
-      {
-        check: "or",
-        holds: true,
-        parts: [
-          {
-            check: "rule:admin_required",
-            holds: false,
-            parts: [{ check: "role:admin", holds: false, facts: "roles: member, reader" }],
-          },
-          {
-            check: "and",
-            holds: true,
-            parts: [
-              { check: "role:reader", holds: true, facts: "roles: member, reader" },
-              { check: "project_id:%(project_id)s", holds: true, facts: "caller: p1, target: p1" },
-            ],
-          },
-        ],
-      },
-    ],
-  })
-  assert.deepEqual(decisiveChecks(yes.trace), ["thing:get", "or", "and"])
+  const roles = "roles: member, reader"
+  assert.equal(
+    shape(yes.trace),
+    [
+      "+ thing:get",
+      "  + or",
+      "    - rule:admin_required",
+      `      - role:admin (${roles})`,
+      "    + and",
+      `      + role:reader (${roles})`,
+      "      + project_id:%(project_id)s (caller: p1, target: p1)",
+    ].join("\n"),
+  )
+  const decidedBy = (trace: Trace) => decisiveChecks(trace).map((t) => t.check)
+  const own = "role:reader and project_id:%(project_id)s"
+  assert.deepEqual(decidedBy(yes.trace), ["thing:get", `rule:admin_required or (${own})`, own])
   policy.override({ "thing:get": "role:reader and project_id:%(project_id)s" })
   const no = policy.explain(member, "thing:get", { project_id: "p2" })
   assert.equal(no.isAllowed, false)
-  assert.deepEqual(decisiveChecks(no.trace), ["thing:get", "and", "project_id:%(project_id)s"])
+  assert.deepEqual(decidedBy(no.trace), ["thing:get", own, "project_id:%(project_id)s"])
 })
 
 test("deciding and explaining agree on every rule, caller and target", () => {
