@@ -107,6 +107,16 @@ begin
 end $function$
 ;
 
+CREATE OR REPLACE FUNCTION identity.tell_keys()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform pg_notify('identity_keys', '');
+  return null;
+end $function$
+;
+
 CREATE OR REPLACE FUNCTION identity.token_facts(the_user_id text, scope_kind text, scope_id text, the_trust_id text, the_credential_id text, the_audit_id text, at timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -604,6 +614,17 @@ create table identity.endpoint_group (
   description text,
   filters jsonb not null,
   constraint endpoint_group_pkey PRIMARY KEY (id)
+);
+
+create table identity.fernet_key (
+  ring text not null,
+  number bigint not null,
+  sealed_key text not null,
+  created_at timestamp with time zone default now() not null,
+  primary_at timestamp with time zone,
+  constraint fernet_key_pkey PRIMARY KEY (ring, number),
+  constraint fernet_key_number_check CHECK ((number > 0)),
+  constraint fernet_key_ring_check CHECK ((ring = ANY (ARRAY['token'::text, 'receipt'::text, 'credential'::text])))
 );
 
 create table identity."group" (
@@ -1476,6 +1497,8 @@ CREATE TRIGGER tell_change AFTER INSERT OR DELETE OR UPDATE ON identity.assignme
 CREATE TRIGGER tell_change AFTER INSERT OR DELETE OR UPDATE ON identity.endpoint FOR EACH STATEMENT EXECUTE FUNCTION identity.tell_change();
 
 CREATE TRIGGER tell_change AFTER INSERT OR DELETE OR UPDATE ON identity.endpoint_group FOR EACH STATEMENT EXECUTE FUNCTION identity.tell_change();
+
+CREATE TRIGGER tell_keys AFTER INSERT OR DELETE OR UPDATE ON identity.fernet_key FOR EACH STATEMENT EXECUTE FUNCTION identity.tell_keys();
 
 CREATE TRIGGER tell_change AFTER INSERT OR DELETE OR UPDATE ON identity."group" FOR EACH STATEMENT EXECUTE FUNCTION identity.tell_change();
 

@@ -114,6 +114,7 @@ export async function startCloud(parts: CloudParts): Promise<Cloud> {
   stack.defer(async () => await pool.end())
   const bus = stack.use(createMemoryBus(log))
   const identity = await createIdentity({
+    db,
     config,
     clock,
     connectionString: databaseUrl,

@@ -45,6 +45,8 @@ export interface TestIdentityOptions {
   publicUrl?: string
   /** Of another process of the same cloud. */
   sharing?: TestIdentity
+  /** Does not listen to what other processes change. */
+  isDeaf?: boolean
 }
 
 export async function startTestIdentity(options: TestIdentityOptions = {}): Promise<TestIdentity> {
@@ -65,6 +67,7 @@ export async function startTestIdentity(options: TestIdentityOptions = {}): Prom
   })
   const clock = systemClock
   const identity = await createIdentity({
+    db: database.db,
     config,
     clock,
     connectionString: database.connectionString,
@@ -84,8 +87,8 @@ export async function startTestIdentity(options: TestIdentityOptions = {}): Prom
     drivers: { identity: identity.runtime } as Platform["drivers"],
   }
   await identity.service.seed?.(platform)
-  const listener = await identity.service.start?.(platform)
-  await eventually("the listener", () => identity.runtime.cache.isCoherent)
+  const listener = options.isDeaf ? undefined : await identity.service.start?.(platform)
+  if (listener) await eventually("the listener", () => identity.runtime.cache.isCoherent)
   const server = createHttpServer({
     platform,
     apis: [createIdentityV3Api(), createIdentityV2Api()],

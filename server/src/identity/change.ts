@@ -1,11 +1,10 @@
 // Every write of identity goes through `changeIdentity`, so that this process forgets what it knew before the
 // client hears of the change. Other processes hear of it from PostgreSQL: the triggers of the schema notify in the
-// same transaction (`identity_change`).
+// same transaction (`identity_change`). Rotated keys are told the same way (`identity_keys`).
 import pg from "pg"
 import type { Ctx, Platform } from "../platform/context/context.ts"
 import { afterCommit, type Tx, transact, violatedConstraint } from "../platform/db/database.ts"
 import { describeError, type Fault } from "../platform/fault/fault.ts"
-import type { IdentityCache } from "./token/cache.ts"
 
 export function changeIdentity<T>(platform: Platform, run: (tx: Tx) => Promise<T>): Promise<T> {
   return transact(platform.db, async (tx) => {
@@ -29,7 +28,7 @@ export function listenForChanges({ platform, connectionString }: ListenOptions):
   const loop = async () => {
     while (!stop.signal.aborted) {
       try {
-        await listenOnce(connectionString, cache, platform, stop.signal)
+        await listenOnce({ platform, connectionString }, stop.signal)
       } catch (error) {
         platform.log.warn(
           { why: describeError(error) },
@@ -49,12 +48,8 @@ export function listenForChanges({ platform, connectionString }: ListenOptions):
   }
 }
 
-async function listenOnce(
-  connectionString: string,
-  cache: IdentityCache,
-  platform: Platform,
-  signal: AbortSignal,
-): Promise<void> {
+async function listenOnce({ platform, connectionString }: ListenOptions, signal: AbortSignal): Promise<void> {
+  const { cache, keys } = platform.drivers.identity
   const client = new pg.Client({
     connectionString,
     application_name: "kumoi identity listener",
@@ -65,10 +60,14 @@ async function listenOnce(
   broken.promise.catch(() => {})
   client.on("error", broken.reject)
   client.on("end", () => broken.reject(new Error("the connection ended")))
-  client.on("notification", () => cache.flush())
+  client.on("notification", ({ channel }) => {
+    if (channel === "identity_keys") keys.refresh().catch(broken.reject)
+    else cache.flush()
+  })
   try {
     await client.connect()
-    await client.query("listen identity_change")
+    await client.query("listen identity_change; listen identity_keys")
+    await keys.refresh()
     cache.isCoherent = true
     for (;;) {
       await Promise.race([platform.clock.sleep(pingIntervalMs, signal), broken.promise])

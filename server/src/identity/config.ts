@@ -77,6 +77,23 @@ export const identityConfig = configSection(
       minimum: 1,
       description: "A remembered token is read again after this time, whatever else.",
     }),
+    keySecretFile: Type.String({
+      default: "",
+      description:
+        "File with the secret that the keys in the database are sealed with; the same on every host of the cloud. Empty: identity/key-secret in the data directory.",
+    }),
+    keyRotationSeconds: Type.Integer({
+      default: 604_800,
+      minimum: 0,
+      description:
+        "How long a key signs tokens and receipts before the next one does; 0: until `kumoi keys rotate`.",
+    }),
+    keysMax: Type.Integer({
+      default: 64,
+      minimum: 3,
+      description:
+        "Keys of a ring at the most: each one that is not yet retired is tried on a message that no newer one opens.",
+    }),
     passwordHashCost: Type.Integer({
       default: 15,
       minimum: 4,

@@ -88,3 +88,31 @@ export function domainNameTaken(name: string | undefined): Fault {
     `it is not permitted to have two projects acting as domains with the same name: ${name}`,
   )
 }
+
+export const keySecretMissing = fault(
+  "precondition",
+  "identity.keys.secret_missing",
+  (path: string) =>
+    `The keys of this cloud are in its database, sealed with a secret that is not in ${path}. Copy that file from another host of the cloud, or from a backup.`,
+)
+
+export const keysSealedOtherwise = fault(
+  "precondition",
+  "identity.keys.secret_wrong",
+  (path: string) =>
+    `The keys of this cloud are in its database, sealed with another secret than the one in ${path}. Copy that file from another host of the cloud, or from a backup.`,
+)
+
+export const keyStagedTooShortly = fault(
+  "conflict",
+  "identity.keys.staged_too_shortly",
+  (waitMs: number) =>
+    `The next credential key was made a moment ago and may not have reached every process; try again in ${Math.ceil(waitMs / 1000)} s.`,
+)
+
+export const tooManyKeys = fault(
+  "conflict",
+  "identity.keys.too_many",
+  (ring: string, most: number) =>
+    `The key ring ${ring} has ${most} keys that valid messages may need; a key goes when the last of its messages has expired.`,
+)

@@ -3,9 +3,11 @@ import type { Service } from "../engine/service.ts"
 import type { Clock } from "../platform/clock/clock.ts"
 import type { Config } from "../platform/config/config.ts"
 import type { Platform } from "../platform/context/context.ts"
+import type { Db } from "../platform/db/database.ts"
 import type { Authenticate } from "../platform/http/server.ts"
 import { listenForChanges } from "./change.ts"
 import type {} from "./config.ts"
+import { keyRotationReconciler } from "./keys/rotation.reconciler.ts"
 import { identityPolicies } from "./policy/index.ts"
 import { type IdentityRuntime, openIdentityRuntime } from "./runtime.ts"
 import { type IdentitySeed, seedIdentity } from "./seed.ts"
@@ -105,6 +107,8 @@ export {
 export { createGroup, deleteGroup, getGroup, listGroups, updateGroup } from "./group/group.ts"
 export { addGroupUser, checkGroupUser, listGroupUsers, removeGroupUser } from "./group/membership.ts"
 export type { GroupRow } from "./group/store.ts"
+export { type KeyFacts, listKeys, type Rotation, rotateKeys } from "./keys/rotate.ts"
+export { type RingName, ringNames } from "./keys/store.ts"
 export { createLimits, deleteLimit, getLimit, type Limit, listLimits, updateLimit } from "./limit/limit.ts"
 export { getLimitModel } from "./limit/model.ts"
 export {
@@ -183,6 +187,7 @@ export type { UserRow } from "./user/store.ts"
 export { createUser, deleteUser, getUser, listUsers, updateUser } from "./user/user.ts"
 
 export interface IdentityOptions {
+  db: Db
   config: Config
   clock: Clock
   /** For the connection that listens to the changes of other processes. */
@@ -199,7 +204,7 @@ export interface Identity {
 }
 
 export async function createIdentity(options: IdentityOptions): Promise<Identity> {
-  const runtime = await openIdentityRuntime(options.config, options.clock)
+  const runtime = await openIdentityRuntime(options)
   return {
     runtime,
     authenticatorFor,
@@ -207,7 +212,7 @@ export async function createIdentity(options: IdentityOptions): Promise<Identity
       name: "identity",
       policies: identityPolicies,
       sagas: [],
-      reconcilers: [],
+      reconcilers: [keyRotationReconciler],
       seed: (platform) => seedIdentity(platform, options.seed),
       start: async (platform) => listenForChanges({ platform, connectionString: options.connectionString }),
     },

@@ -248,6 +248,14 @@ export interface DomainConfigTable {
   is_sensitive: Generated<boolean>
 }
 
+export interface FernetKeyTable {
+  ring: "token" | "receipt" | "credential"
+  number: number
+  sealed_key: string
+  created_at: CreatedAt
+  primary_at: NullableTimestamp
+}
+
 export interface OauthConsumerTable {
   id: string
   description: string | null
@@ -284,6 +292,7 @@ declare module "../platform/db/database.ts" {
     "identity.policy_association": PolicyAssociationTable
     "identity.registered_limit": RegisteredLimitTable
     "identity.limit": LimitTable
+    "identity.fernet_key": FernetKeyTable
     "identity.domain_config": DomainConfigTable
     "identity.oauth_consumer": OauthConsumerTable
   }

@@ -28,7 +28,7 @@ export async function login(ctx: Ctx, request: LoginRequest): Promise<KnownToken
   const names = checkMethods(request)
   const proofs = await proveAll(ctx, request, names)
   const proof = merge(proofs)
-  const earlier = request.receipt === null ? [] : readReceipt(ctx, request.receipt, proof.userId)
+  const earlier = request.receipt === null ? [] : await readReceipt(ctx, request.receipt, proof.userId)
   const done = [...new Set([...names, ...proofs.flatMap((p) => p.methods ?? []), ...earlier])]
   const rules = rulesOf(proof.options, Object.keys(methods))
   if (!isEnough(rules, done)) throw await halfDone(ctx, proof.userId, done, rules)

@@ -61,8 +61,9 @@ export function receiptFor(
 }
 
 /** The methods that a receipt stands for; it must be of that user and not too old. */
-export function readReceipt(ctx: Ctx, id: string, userId: string): string[] {
-  const message = ctx.drivers.identity.receiptKeys.decrypt(id)
+export async function readReceipt(ctx: Ctx, id: string, userId: string): Promise<string[]> {
+  const { receiptKeys } = ctx.drivers.identity
+  const message = receiptKeys.decrypt(id) ?? (await receiptKeys.decryptLate(id))
   if (!message) throw refused("not a receipt of this cloud")
   const claims = JSON.parse(message.payload.toString("utf8")) as ReceiptClaims
   if (claims.userId !== userId) throw refused("the receipt is another user's")
