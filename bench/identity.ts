@@ -161,9 +161,11 @@ async function measureLists(report: Report, admin: Session, { seconds }: Identit
 
 const checks = 4_000
 
-/** The two questions as PostgreSQL answers them, on one connection that has asked them before. */
+/** The questions as PostgreSQL answers them, on one connection that has asked them before. */
 async function measureStatements(report: Report, statements: Statements): Promise<void> {
   const questions = {
+    // What the way to PostgreSQL and back takes on this machine at this moment.
+    "an empty statement": "select $1::text, $2::text",
     "effective roles, the statement alone": "select role_id from identity.effective_role($1, 'project', $2)",
     "all facts of a token, the statement alone":
       "select identity.token_facts($1, 'project', $2, null, null, 'none', now())",
@@ -176,9 +178,10 @@ async function measureStatements(report: Report, statements: Statements): Promis
       await statements.query(text, who)
       if (i >= 0) times.push(performance.now() - startedMs)
     }
+    const target = text.includes("identity.") ? { target: checkP99Ms } : {}
     report.add(what, [
       { name: "median", value: median(times), unit: "ms" },
-      { name: "p99", value: percentile(times, 0.99), unit: "ms", target: checkP99Ms },
+      { name: "p99", value: percentile(times, 0.99), unit: "ms", ...target },
     ])
   }
 }

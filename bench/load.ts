@@ -27,7 +27,7 @@ export interface LoadOptions {
   requestsMax?: number
   request: (index: number) => LoadRequest
   okStatus?: readonly number[]
-  /** Not counted, before the time begins. Default: a tenth of the time; 0 counts every request. */
+  /** What ends in this time is not counted. Default: a tenth of the duration. */
   warmUpMs?: number
   /** A fixed pace instead of one request after the other. The time of a request then begins when it was due, so that
    *  a server that stands still cannot hide it by keeping the next requests from being sent. */
@@ -51,7 +51,7 @@ export async function load(options: LoadOptions): Promise<Sample> {
   const startedMs = performance.now()
   const warmUntilMs = startedMs + (options.warmUpMs ?? options.durationMs / 10)
   const endMs = warmUntilMs + options.durationMs
-  let firstCountedMs = Number.NaN
+  let lastMs = warmUntilMs
   const loop = async () => {
     while (index < requestsMax && performance.now() < endMs) {
       const own = index++
@@ -65,8 +65,8 @@ export async function load(options: LoadOptions): Promise<Sample> {
       const response = await pool.request({ ...rest, headers })
       await response.body.dump({ limit: 64 * 1024 * 1024 })
       const doneMs = performance.now()
-      if (sentMs < warmUntilMs && options.warmUpMs !== 0) continue
-      if (Number.isNaN(firstCountedMs)) firstCountedMs = sentMs
+      if (doneMs < warmUntilMs) continue
+      lastMs = doneMs
       if (okStatus.includes(response.statusCode)) times.push(doneMs - sentMs)
       else failures++
     }
@@ -77,7 +77,7 @@ export async function load(options: LoadOptions): Promise<Sample> {
     await pool.destroy()
   }
   return {
-    perSecond: (times.length / (performance.now() - firstCountedMs)) * 1000,
+    perSecond: (times.length / (lastMs - warmUntilMs)) * 1000,
     medianMs: percentile(times, 0.5),
     p99Ms: percentile(times, 0.99),
     requests: times.length + failures,

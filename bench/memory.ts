@@ -75,7 +75,7 @@ const lookEveryMs = 2_000
 const looksMax = 15
 
 /** Waits until a cloud that nobody asks anything takes the same memory twice, and notes it. */
-export async function noteIdleMemory(report: Report, cloud: BenchCloud, targetMb?: number): Promise<void> {
+export async function noteIdleMemory(report: Report, cloud: BenchCloud, target: number): Promise<void> {
   const sum = (all: ComponentMemory[]) => all.reduce((total, one) => total + one.pssMb, 0)
   let seen = await readMemory(cloud)
   for (let look = 0; look < looksMax; look++) {
@@ -91,9 +91,8 @@ export async function noteIdleMemory(report: Report, cloud: BenchCloud, targetMb
     ])
   }
   const processes = seen.reduce((total, one) => total + one.processes, 0)
-  const target = targetMb === undefined ? {} : { target: targetMb }
   report.add("idle: everything", [
-    { name: "PSS", value: sum(seen), unit: "MB", ...target },
+    { name: "PSS", value: sum(seen), unit: "MB", target },
     { name: "", value: processes, unit: "processes" },
   ])
 }

@@ -3,7 +3,17 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { type BareNetwork, bootBare, makeBareNetwork, makeConfigDrive, recipeOf } from "./bare-machine.ts"
+import { buildGuestImage } from "../guest/build.ts"
+import { guestCacheDir } from "../server/src/launch/guest-image.ts"
+import { enginePackages, installPackages } from "../server/src/launch/packages.ts"
+import {
+  type BareNetwork,
+  bootBare,
+  makeBareNetwork,
+  makeConfigDrive,
+  type Recipe,
+  recipeOf,
+} from "./bare-machine.ts"
 import type { BootTimes } from "./boot.ts"
 import { logIn } from "./client.ts"
 import { CloudMachines } from "./cloud-machines.ts"
@@ -21,6 +31,7 @@ export async function measureRealApart(
 ): Promise<void> {
   if (process.getuid?.() !== 0) throw new Error("the part real needs root: it makes networks and machines")
   const own = held.scope()
+  await prepareHost()
   const namespace = await makeNamespace(own)
   const printed = await runInside(own, namespace, ["--repeat", String(options.repeat)])
   const figures: Figure[] = JSON.parse(printed)
@@ -28,9 +39,18 @@ export async function measureRealApart(
   await own[Symbol.asyncDispose]()
 }
 
+/** Before the namespace, from where no package can be fetched. */
+async function prepareHost(): Promise<void> {
+  const say = (line: string) => void process.stderr.write(`${line}\n`)
+  const client = { name: "openssh-client", why: "logs into machines" }
+  await installPackages([...Object.values(enginePackages).flat(), client], { say, isYes: true })
+  await buildGuestImage({ outputDir: guestCacheDir(), log: say })
+}
+
 export async function measureReal(report: Report, held: Held, options: { repeat: number }): Promise<void> {
   const { repeat } = options
-  const cloud = await measureStart(report, held, { hypervisor: "qemu", network: "ovn", repeat, targets: {} })
+  const kind = { hypervisor: "qemu", network: "ovn" } as const
+  const cloud = await measureStart(report, held, { ...kind, repeat })
   let directory = ""
   held.defer(() => directory && rmSync(directory, { recursive: true, force: true }))
   directory = mkdtempSync(join(tmpdir(), "kumoi-bench-bare-"))
@@ -53,11 +73,18 @@ export async function measureReal(report: Report, held: Held, options: { repeat:
     ofCloud.push(times)
     ofBare.push(await bootBare(held, { directory, recipe, network, configDrive, key }))
   }
-  noteBoots(report, first.times, ofCloud, ofBare)
-  process.stderr.write(`  the bare machine: qemu-system-x86_64 ${recipe.options.join(" ")} …\n`)
+  noteBoots(report, { first: first.times, ofCloud, ofBare, recipe })
 }
 
-function noteBoots(report: Report, first: BootTimes, ofCloud: BootTimes[], ofBare: BootTimes[]): void {
+interface Boots {
+  first: BootTimes
+  ofCloud: BootTimes[]
+  ofBare: BootTimes[]
+  recipe: Recipe
+}
+
+function noteBoots(report: Report, { first, ofCloud, ofBare, recipe }: Boots): void {
+  const detail = `qemu-system-x86_64 ${recipe.options.join(" ")} … ${recipe.imageFile}`
   const seconds = (all: BootTimes[], point: keyof BootTimes) =>
     all.map((t) => (t[point] ?? Number.NaN) / 1000)
   const firstOne = (point: keyof BootTimes) => `the first one: ${((first[point] ?? 0) / 1000).toFixed(2)} s`
@@ -68,7 +95,7 @@ function noteBoots(report: Report, first: BootTimes, ofCloud: BootTimes[], ofBar
     report.addRuns(`server create to ${name}${where}`, seconds(ofCloud, point), "s", {
       note: firstOne(point),
     })
-    report.addRuns(`bare QEMU to ${name}`, seconds(ofBare, point), "s")
+    report.addRuns(`bare QEMU to ${name}`, seconds(ofBare, point), "s", { detail })
     const ratio = (of: (values: number[]) => number) =>
       of(seconds(ofCloud, point)) / of(seconds(ofBare, point))
     report.add(`Kumoi against bare QEMU, to ${name}`, [

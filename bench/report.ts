@@ -20,6 +20,8 @@ export interface Figure {
   /** Where several runs were made: each of them, in the unit of the first measure. */
   samples?: number[]
   note?: string
+  /** For the file only. */
+  detail?: string
   /** Of the last minute, when the figure was taken. A busy machine measures itself. */
   loadAverage: number
 }
@@ -38,8 +40,12 @@ export function percentile(values: readonly number[], part: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN
 }
 
+/** Between the two in the middle when there are two. */
 export function median(values: readonly number[]): number {
-  return percentile(values, 0.5)
+  const sorted = values.toSorted((a, b) => a - b)
+  const upper = sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
+  const lower = sorted[Math.ceil(sorted.length / 2) - 1] ?? Number.NaN
+  return (lower + upper) / 2
 }
 
 export function isMet({ value, unit, target }: Measure): boolean | undefined {
@@ -64,7 +70,11 @@ export class Report {
     process.stderr.write(`\n${part}\n`)
   }
 
-  add(what: string, measures: Measure[], more: { samples?: number[]; note?: string } = {}): void {
+  add(
+    what: string,
+    measures: Measure[],
+    more: { samples?: number[]; note?: string; detail?: string } = {},
+  ): void {
     const figure = { part: this.#part, what, measures, ...more, loadAverage: loadavg()[0] ?? 0 }
     this.take(figure)
   }
@@ -80,7 +90,7 @@ export class Report {
     }
     const best = { name: "min", value: Math.min(...samples), unit }
     const count = `${samples.length} runs${rest.note ? `, ${rest.note}` : ""}`
-    this.add(what, [middle, best], { samples, note: count })
+    this.add(what, [middle, best], { ...rest, samples, note: count })
   }
 
   /** One that was made elsewhere. */

@@ -88,8 +88,7 @@ async function measureAll(report: Report, held: Held, options: Options): Promise
     if (part !== "real") report.begin(part)
     if (part === "start") {
       const own = held.scope()
-      const targets = { coldSeconds: 8, warmSeconds: 2.5, idleMb: 350 }
-      await measureStart(report, own, { hypervisor: "fake", network: "fake", repeat, targets })
+      await measureStart(report, own, { hypervisor: "fake", network: "fake", repeat })
       await own[Symbol.asyncDispose]()
     } else if (part === "api") await measureApi(report, held, { seconds, repeat })
     else if (part === "identity") await measureIdentity(report, held, { seconds, repeat })
