@@ -118,7 +118,8 @@ export async function startServices(options: {
   )
   for (const service of options.services) {
     await service.seed?.(platform)
-    if (service.start) stack.use(await service.start(platform))
+    stack.use(await service.start?.(platform))
+    stack.use(await service.work?.(platform))
   }
   const authenticate = options.authenticate ?? byWord
   declareRawRoutes(options.apis)

@@ -12,6 +12,8 @@ export interface Service {
   readonly reconcilers: readonly Reconciler[]
   /** First-start content (roles, flavors, networks …); must be repeatable. */
   readonly seed?: (platform: Platform) => Promise<void>
-  /** Subscriptions and the like, in the roles worker and api. Disposed at the end. */
-  readonly start?: (platform: Platform) => Promise<AsyncDisposable>
+  /** In every process, before it answers requests: what requests need to know. Disposed at the end. */
+  readonly start?: (platform: Platform) => Promise<AsyncDisposable | undefined>
+  /** In the process that works, after `start`: subscriptions, followers, recovery. Disposed before `start`'s. */
+  readonly work?: (platform: Platform) => Promise<AsyncDisposable | undefined>
 }

@@ -108,7 +108,7 @@ export { createGroup, deleteGroup, getGroup, listGroups, updateGroup } from "./g
 export { addGroupUser, checkGroupUser, listGroupUsers, removeGroupUser } from "./group/membership.ts"
 export type { GroupRow } from "./group/store.ts"
 export { type KeyFacts, listKeys, type Rotation, rotateKeys } from "./keys/rotate.ts"
-export { type RingName, ringNames } from "./keys/store.ts"
+export type { RingName } from "./keys/store.ts"
 export { createLimits, deleteLimit, getLimit, type Limit, listLimits, updateLimit } from "./limit/limit.ts"
 export { getLimitModel } from "./limit/model.ts"
 export {
@@ -177,6 +177,7 @@ export type { KnownToken } from "./token/cache.ts"
 export { checkToken, issueTokenByLogin, revokeToken, validateToken } from "./token/operations.ts"
 export { getOwnCatalog, hasOwnSystemScope, listOwnDomains, listOwnProjects } from "./token/own-scopes.ts"
 export { listRevocationEvents } from "./token/revocation-events.ts"
+export { findStanding, type Standing, type StandingQuestion } from "./token/standing.ts"
 export { readTokenCatalog, timeText, tokenJson } from "./token/view.ts"
 export { createTrust } from "./trust/create.ts"
 export type { Trust } from "./trust/store.ts"
@@ -192,7 +193,8 @@ export interface IdentityOptions {
   clock: Clock
   /** For the connection that listens to the changes of other processes. */
   connectionString: string
-  seed: IdentitySeed
+  /** Null in a process that only answers: another one seeds. */
+  seed: IdentitySeed | null
 }
 
 export interface Identity {
@@ -204,6 +206,7 @@ export interface Identity {
 }
 
 export async function createIdentity(options: IdentityOptions): Promise<Identity> {
+  const { seed } = options
   const runtime = await openIdentityRuntime(options)
   return {
     runtime,
@@ -213,7 +216,7 @@ export async function createIdentity(options: IdentityOptions): Promise<Identity
       policies: identityPolicies,
       sagas: [],
       reconcilers: [keyRotationReconciler],
-      seed: (platform) => seedIdentity(platform, options.seed),
+      ...(seed ? { seed: (platform: Platform) => seedIdentity(platform, seed) } : {}),
       start: async (platform) => listenForChanges({ platform, connectionString: options.connectionString }),
     },
   }

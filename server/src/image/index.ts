@@ -86,8 +86,11 @@ export function createImage(): Service {
         image_stage_total: quota.stageMibMax,
         image_count_uploading: quota.uploadMax,
       })
+      return undefined
+    },
+    work: async (platform) => {
       await recoverTransfers(platform)
-      return { [Symbol.asyncDispose]: async () => {} }
+      return undefined
     },
   }
 }

@@ -7,6 +7,7 @@ import { declareNetworkQuotas } from "./quota.ts"
 import { seedNetwork } from "./seed.ts"
 import { networkReconciler } from "./sync/network.reconciler.ts"
 import { followPortStates } from "./sync/port-states.ts"
+import { serveNetworkEngine } from "./sync/remote.ts"
 import { closeSync, syncOf } from "./sync/sync.ts"
 import type {} from "./tables.ts"
 
@@ -156,6 +157,7 @@ export {
   type SubnetPoolInput,
   updateSubnetPool,
 } from "./subnet-pool/subnet-pool.ts"
+export { remoteNetworkDriver, remoteNetworkSync } from "./sync/remote.ts"
 export { addTag, checkTag, listTags, removeTags, replaceTags, type TaggedNounName } from "./tag/tags.ts"
 
 /** How often the engine is compared with the rows when nobody asks; changes are carried at once. */
@@ -168,16 +170,21 @@ export function createNetwork(): Service {
     sagas: [],
     reconcilers: [networkReconciler(reconcileIntervalMs)],
     seed: seedNetwork,
-    start: startNetwork,
+    start: async (platform) => {
+      declareNetworkQuotas(platform.config.network)
+      return undefined
+    },
+    work: workNetwork,
   }
 }
 
-async function startNetwork(platform: Platform): Promise<AsyncDisposable> {
-  declareNetworkQuotas(platform.config.network)
+async function workNetwork(platform: Platform): Promise<AsyncDisposable> {
+  const served = await serveNetworkEngine(platform)
   const states = followPortStates(platform)
   syncOf(platform).poke()
   return {
     async [Symbol.asyncDispose]() {
+      await served[Symbol.asyncDispose]()
       await closeSync(platform)
       await states[Symbol.asyncDispose]()
     },

@@ -16,6 +16,8 @@ export interface NetworkSync {
 declare module "../../platform/context/context.ts" {
   interface Drivers {
     readonly network: NetworkDriver
+    /** Set where another process has the engine. */
+    readonly networkSync?: NetworkSync
   }
 }
 
@@ -94,9 +96,10 @@ class Sync implements NetworkSync {
 const isClosed = new WeakSet<Db>()
 const syncs = new WeakMap<NetworkDriver, Sync>()
 
-/** The one of this process's engine. */
+/** The one of this process's engine, or what reaches it in another process. */
 export function syncOf(parts: Parts): NetworkSync {
-  const { network } = parts.drivers
+  const { network, networkSync } = parts.drivers
+  if (networkSync) return networkSync
   let sync = syncs.get(network)
   if (!sync) {
     sync = new Sync(parts)

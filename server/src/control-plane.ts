@@ -1,0 +1,129 @@
+// What every process of a cloud has, whatever its role: configuration, database, bus, rules, the services. Belongs
+// to the composition root: knows every service; no service knows it.
+import { createKumoiApi } from "./api/kumoi/index.ts"
+import { openstackApis } from "./api/openstack/index.ts"
+import { createCompute } from "./compute/index.ts"
+import { createOutbox, type OutboxRunner } from "./engine/outbox/outbox.ts"
+import { createReconcilerRunner, type ReconcilerRunner } from "./engine/reconcile/runner.ts"
+import { createSagaRunner, type SagaRunner } from "./engine/saga/runner.ts"
+import type { Service } from "./engine/service.ts"
+import { createIdentity, type IdentitySeed, identityPolicies } from "./identity/index.ts"
+import { createImage } from "./image/index.ts"
+import { createNetwork } from "./network/index.ts"
+import { createPlacement } from "./placement/index.ts"
+import type { Bus } from "./platform/bus/bus.ts"
+import { systemClock } from "./platform/clock/clock.ts"
+import { type Config, loadConfig } from "./platform/config/config.ts"
+import type { Drivers, Platform } from "./platform/context/context.ts"
+import { openDatabase } from "./platform/db/database.ts"
+import { type ListenOptions, listen } from "./platform/http/listen.ts"
+import { type Authenticate, createHttpServer, declareRawRoutes } from "./platform/http/server.ts"
+import type { Logger } from "./platform/log/log.ts"
+import { PolicyEngine } from "./platform/policy/policy.ts"
+import { followPolicyFiles } from "./platform/policy/policy-file.ts"
+
+export interface ControlPlaneParts {
+  base: Pick<Config, "dataDir" | "publicUrl" | "region" | "host">
+  configFile?: string | undefined
+  env?: Readonly<Record<string, string | undefined>>
+  /** Dotted configuration keys; the strongest source. */
+  overrides?: Readonly<Record<string, unknown>>
+  databaseUrl: string
+  log: Logger
+  bus: Bus
+  /** Null in a process that only answers: another one seeds. */
+  seed: IdentitySeed | null
+  /** Made where the process has them; identity's own is added here. */
+  drivers: (parts: { bus: Bus; poke: (reconciler: string) => void }) => Omit<Drivers, "identity">
+  /** No other process runs sagas of this cloud. */
+  isOnlyWorker: boolean
+}
+
+export interface ControlPlane {
+  readonly platform: Platform
+  /** In the order in which they are seeded and started. */
+  readonly services: readonly Service[]
+  readonly sagas: SagaRunner
+  readonly outbox: OutboxRunner
+  readonly reconcilers: ReconcilerRunner
+  readonly authenticate: Authenticate
+}
+
+/** Bytes of a JSON body; a template or user data is the largest thing that comes as JSON. */
+const bodyLimitBytes = 1_048_576
+
+/** Every service but identity, which has more to tell than a service. */
+function createServices(): Service[] {
+  return [createImage(), createPlacement(), createNetwork(), createCompute()]
+}
+
+/** Default policy rules of every service, for the generated reference and for what needs no running cloud. */
+export function declaredPolicies(): Pick<Service, "name" | "policies">[] {
+  return [{ name: "identity", policies: identityPolicies }, ...createServices()]
+}
+
+/** Opens all of it; what must be closed lands on the stack. The database has its schema already. */
+export async function openControlPlane(
+  parts: ControlPlaneParts,
+  stack: AsyncDisposableStack,
+): Promise<ControlPlane> {
+  const config = loadConfig({
+    file: parts.configFile,
+    env: parts.env ?? {},
+    ...(parts.overrides ? { overrides: parts.overrides } : {}),
+    // The sections are loadConfig's to add.
+    base: parts.base as Config,
+  })
+  const { log, databaseUrl, bus } = parts
+  const clock = systemClock
+  const { db, pool } = openDatabase({ connectionString: databaseUrl })
+  stack.defer(async () => await pool.end())
+  const identity = await createIdentity({
+    config,
+    clock,
+    db,
+    connectionString: databaseUrl,
+    seed: parts.seed,
+  })
+  const services = [identity.service, ...createServices()]
+  const policy = new PolicyEngine()
+  for (const service of services) policy.declare(service.policies, service.name)
+  followPolicyFiles(policy, { dir: config.dataDir, clock, log })
+  const durable = { config: config.engine, bus, clock, log }
+  const sagas = createSagaRunner({ ...durable, isOnlyWorker: parts.isOnlyWorker })
+  const outbox = createOutbox({ ...durable, db })
+  const reconcilers = createReconcilerRunner({ ...durable, db })
+  const poke = (name: string) => reconcilers.poke(name)
+  const drivers: Drivers = { identity: identity.runtime, ...parts.drivers({ bus, poke }) }
+  const platform: Platform = { db, clock, log, config, policy, bus, sagas, outbox, drivers }
+  return {
+    platform,
+    services,
+    sagas,
+    outbox,
+    reconcilers,
+    authenticate: identity.authenticatorFor(platform),
+  }
+}
+
+/** What each service needs in every process before the first request. */
+export async function startServices(plane: ControlPlane, stack: AsyncDisposableStack): Promise<void> {
+  for (const service of plane.services) stack.use(await service.start?.(plane.platform))
+}
+
+/** Opens the doors; resolves with the address when requests are answered. */
+export async function serveApis(
+  plane: ControlPlane,
+  options: ListenOptions,
+  stack: AsyncDisposableStack,
+): Promise<string> {
+  const { platform, authenticate } = plane
+  const apis = [
+    ...openstackApis({ hasIdentityV2: platform.config.identity.isV2ApiEnabled }),
+    createKumoiApi(),
+  ]
+  declareRawRoutes(apis)
+  const server = createHttpServer({ platform, apis, authenticate, bodyLimitBytes })
+  const listening = stack.use(await listen(server, options))
+  return listening.url
+}

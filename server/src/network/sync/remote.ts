@@ -1,0 +1,46 @@
+// The engine of a process that answers requests only: the process that works has it, and is asked over the bus.
+import type { Bus } from "../../platform/bus/bus.ts"
+import type { Platform } from "../../platform/context/context.ts"
+import type { NetworkDriver, ReconcileReport } from "../driver/network-driver.ts"
+import { type NetworkSync, syncOf } from "./sync.ts"
+
+const topic = "network.engine"
+/** A large network takes its time; a request that waits longer has long been given up by its client. */
+const settleTimeoutMs = 60_000
+const healthTimeoutMs = 5_000
+
+/** In the process that works: answers those that have no engine. */
+export async function serveNetworkEngine(platform: Platform): Promise<AsyncDisposable> {
+  return await platform.bus.serve(topic, async (method) => {
+    if (method === "health") return (await platform.drivers.network.health()) ?? null
+    if (method === "poke") return syncOf(platform).poke()
+    return await syncOf(platform).settle()
+  })
+}
+
+export function remoteNetworkSync(bus: Bus): NetworkSync {
+  return {
+    // A lost poke costs the time until the reconciler's next run.
+    poke: () => void bus.cast(topic, "poke", null).catch(() => {}),
+    // The other side is this file's serveNetworkEngine.
+    settle: async () =>
+      (await bus.call(topic, "settle", null, { timeoutMs: settleTimeoutMs })) as ReconcileReport,
+  }
+}
+
+/** What requests ask of an engine that is elsewhere; it is told of changes by `remoteNetworkSync`. */
+export function remoteNetworkDriver(bus: Bus, name: string): NetworkDriver {
+  const elsewhere = () => new Error("the network engine belongs to another process")
+  return {
+    name,
+    reconcile: async () => {
+      throw elsewhere()
+    },
+    portStates: () => {
+      throw elsewhere()
+    },
+    health: async () =>
+      ((await bus.call(topic, "health", null, { timeoutMs: healthTimeoutMs })) as string | null) ?? undefined,
+    [Symbol.asyncDispose]: async () => {},
+  }
+}
