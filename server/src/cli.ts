@@ -31,6 +31,14 @@ const commands: Record<string, Command> = {
     summary: "list every wire operation",
     load: async () => (await import("./launch/routes.ts")).routes,
   },
+  keys: {
+    summary: "the keys of tokens and credentials; rotate them",
+    load: async () => (await import("./launch/keys.ts")).keys,
+  },
+  policy: {
+    summary: "why somebody may or may not; the rules in force; check a policy.yaml",
+    load: async () => (await import("./launch/policy.ts")).policy,
+  },
   test: { summary: "run the tests", load: async () => (await import("./launch/test.ts")).test },
 }
 

@@ -1,22 +1,33 @@
-// The control socket of a running cloud: `kumoi status` asks here. Mode 0600, so only its owner can.
+// The control socket of a running cloud: `kumoi status` and `kumoi policy` ask here. Mode 0600, so only its owner can.
 import { chmodSync, rmSync } from "node:fs"
-import { createServer } from "node:http"
-import type { CloudStatus } from "./status.ts"
+import { createServer, type IncomingMessage, request } from "node:http"
+import { join } from "node:path"
+import { Fault } from "../platform/fault/fault.ts"
+import { readFacts, readMainState, runDirOf } from "./cloud-dir.ts"
 
-export async function serveControl(
-  socketPath: string,
-  status: () => Promise<CloudStatus>,
-): Promise<AsyncDisposable> {
+/** What can be asked, by path; a question comes as JSON. */
+export type Answers = Readonly<Record<string, (question: unknown) => Promise<unknown>>>
+
+/** Bytes of a question at the most. */
+const questionBytesMax = 262_144
+
+export async function serveControl(socketPath: string, answers: Answers): Promise<AsyncDisposable> {
   rmSync(socketPath, { force: true })
   const server = createServer((request, response) => {
-    if (request.url !== "/status") {
-      response.writeHead(404).end()
+    const send = (status: number, body: unknown) =>
+      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body))
+    const answer = request.url && Object.hasOwn(answers, request.url) ? answers[request.url] : undefined
+    if (!answer) {
+      send(404, { message: `there is no ${request.url} here` })
       return
     }
-    status().then(
-      (found) => response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(found)),
-      (error: unknown) => response.writeHead(500).end(String(error)),
-    )
+    readQuestion(request)
+      .then(answer)
+      .then(
+        (found) => send(200, found),
+        (error: unknown) =>
+          error instanceof Fault ? send(400, faultOf(error)) : send(500, { message: String(error) }),
+      )
   })
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject)
@@ -30,4 +41,44 @@ export async function serveControl(
       rmSync(socketPath, { force: true })
     },
   }
+}
+
+function faultOf({ kind, code, message }: Fault) {
+  return { kind, code, message }
+}
+
+async function readQuestion(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of request) {
+    size += (chunk as Buffer).length
+    if (size > questionBytesMax) throw new Fault("too_large", "cli.question_too_large", "That is too much.")
+    chunks.push(chunk as Buffer)
+  }
+  return size === 0 ? undefined : JSON.parse(Buffer.concat(chunks).toString())
+}
+
+const answerTimeoutMs = 10_000
+
+/** What the running cloud of a data directory answers; null when none runs. Throws the fault that it answers. */
+export async function askCloud(dataDir: string, path: string, question?: unknown): Promise<unknown> {
+  const facts = readFacts(dataDir)
+  if (!facts || !readMainState(dataDir)) return null
+  const socketPath = join(runDirOf(dataDir, facts.cloudId), "control.sock")
+  const { status, text } = await new Promise<{ status: number; text: string }>((resolve, reject) => {
+    const asked = request({ socketPath, path, method: "POST", timeout: answerTimeoutMs }, (response) => {
+      const chunks: Buffer[] = []
+      response.on("data", (chunk: Buffer) => chunks.push(chunk))
+      response.on("end", () =>
+        resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }),
+      )
+    })
+    asked.on("timeout", () => asked.destroy(new Error("the cloud's process does not answer")))
+    asked.on("error", reject)
+    asked.end(question === undefined ? undefined : JSON.stringify(question))
+  })
+  const answer: unknown = JSON.parse(text)
+  if (status === 200) return answer
+  const { kind, code, message } = answer as Pick<Fault, "kind" | "code" | "message">
+  throw status === 400 ? new Fault(kind, code, message) : new Error(message)
 }

@@ -25,8 +25,10 @@ import { serveControl } from "./control.ts"
 import { writeCredentials } from "./credentials.ts"
 import { postgresEngine, postgresUrl } from "./engines/postgres.ts"
 import { guestImage } from "./guest-image.ts"
+import { answerKeys } from "./keys-answer.ts"
 import { removeLeftovers } from "./leftovers.ts"
 import { planStart, type StartPlan } from "./plan.ts"
+import { answerPolicy } from "./policy-answer.ts"
 import { choosePublicNetwork } from "./public-network.ts"
 import { type HostParts, startHostParts } from "./real-host.ts"
 import type { CloudStatus } from "./status.ts"
@@ -122,7 +124,12 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
     guestImage: image,
     listen: { host: run.options.listen, port: run.options.port },
   })
-  stack.use(await serveControl(join(dir.runDir, "control.sock"), async () => await statusOf(run, cloud)))
+  const answers = {
+    "/status": async () => await statusOf(run, cloud),
+    "/keys": async (question: unknown) => await answerKeys(cloud.platform, question),
+    "/policy": async (question: unknown) => await answerPolicy(cloud.platform, question),
+  }
+  stack.use(await serveControl(join(dir.runDir, "control.sock"), answers))
   await proveItAnswers(run)
   writeCredentials(dir.path, { url: run.url, region, passwords: readOrMakePasswords(dir.path) })
   writeJson(join(dir.path, "endpoint.json"), { url: run.url, region }, 0o644)

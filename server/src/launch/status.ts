@@ -1,12 +1,10 @@
 // `kumoi status`: what the running process says of itself, over its control socket.
-import { request } from "node:http"
-import { join } from "node:path"
-import { readFacts, readMainState, runDirOf } from "./cloud-dir.ts"
+import { askCloud } from "./control.ts"
 import { dataDirOf, dataOption, helpText, type OptionSpecs, readOptions } from "./options.ts"
 
 export interface ComponentStatus {
   name: string
-  kind: "engine" | "service" | "process"
+  kind: "engine" | "service" | "process" | "external"
   /** running, starting, backoff, stopped; ok or a reason for services. */
   state: string
   pid: number | null
@@ -49,35 +47,18 @@ export async function status(args: string[]): Promise<number> {
 }
 
 export async function readCloudStatus(dataDir: string): Promise<CloudStatus> {
-  const facts = readFacts(dataDir)
-  const main = readMainState(dataDir)
-  if (!facts || !main) {
-    return {
-      state: "stopped",
-      url: null,
-      dataDir,
-      hypervisor: null,
-      network: null,
-      memoryBytes: 0,
-      components: [],
-    }
+  const found = await askCloud(dataDir, "/status")
+  // Our own process made it.
+  if (found !== null) return found as CloudStatus
+  return {
+    state: "stopped",
+    url: null,
+    dataDir,
+    hypervisor: null,
+    network: null,
+    memoryBytes: 0,
+    components: [],
   }
-  return await askControlSocket(join(runDirOf(dataDir, facts.cloudId), "control.sock"), "/status")
-}
-
-const answerTimeoutMs = 10_000
-
-function askControlSocket(socketPath: string, path: string): Promise<CloudStatus> {
-  return new Promise((resolve, reject) => {
-    const asked = request({ socketPath, path, timeout: answerTimeoutMs }, (response) => {
-      const chunks: Buffer[] = []
-      response.on("data", (chunk: Buffer) => chunks.push(chunk))
-      response.on("end", () => resolve(JSON.parse(Buffer.concat(chunks).toString())))
-    })
-    asked.on("timeout", () => asked.destroy(new Error("the cloud's process does not answer")))
-    asked.on("error", reject)
-    asked.end()
-  })
 }
 
 function renderStatus(found: CloudStatus): string {

@@ -8,6 +8,8 @@ export interface Question {
   readonly target: PolicyTarget
   /** Another rule by its name; undefined when there is none. */
   readonly rule: (name: string) => Check | undefined
+  /** The target is not known yet: what every check that asks for it is taken to be. */
+  readonly hope?: boolean
 }
 
 /** One check and how it came out. */
@@ -49,11 +51,12 @@ function holdsIn(check: Check, question: Question, traces: Trace[] | undefined, 
     case "never":
       return false
     case "leaf":
+      if (question.hope !== undefined && check.asksTarget) return question.hope
       return check.holds(question.caller, question.target)
     case "rule":
       return evaluate(question.rule(check.name), question, traces, depth)
     case "not":
-      return !evaluate(check.part, question, traces, depth)
+      return !evaluate(check.part, opposite(question), traces, depth)
     case "and":
     case "or": {
       const decisive = check.kind === "or"
@@ -66,6 +69,11 @@ function holdsIn(check: Check, question: Question, traces: Trace[] | undefined, 
       return isDecided === decisive
     }
   }
+}
+
+/** What is hoped for below a `not` is that the check fails. */
+function opposite(question: Question): Question {
+  return question.hope === undefined ? question : { ...question, hope: !question.hope }
 }
 
 function factsOf(check: Check, question: Question): string | undefined {

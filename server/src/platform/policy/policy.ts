@@ -138,6 +138,14 @@ export class PolicyEngine {
     )
   }
 
+  /** Whether there could be a target for which the caller may; when not, nothing about the request matters. */
+  mightAllow(caller: Caller, rule: string): boolean {
+    if (caller === internalCaller) return true
+    this.#beforeDeciding?.()
+    const question = { ...this.#question(caller, {}), hope: true }
+    return isScopeRight(this.#scopesOf(rule), scopeOf(caller)) && evaluate(this.#mustFind(rule), question)
+  }
+
   /** The decision with every check that led to it. */
   explain(caller: Caller, rule: string, target: PolicyTarget = {}): PolicyDecision {
     this.#beforeDeciding?.()

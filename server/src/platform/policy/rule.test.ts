@@ -147,6 +147,23 @@ test("deciding and explaining agree on every rule, caller and target", () => {
   }
 })
 
+test("what no target could allow is known without one", () => {
+  const policy = new PolicyEngine()
+  const might = (check: string) => {
+    policy.override({ r: check })
+    return policy.mightAllow(member, "r")
+  }
+  policy.declare([{ name: "r", check: "@", description: "" }])
+  policy.declare([{ name: "systems", check: "@", description: "", scopes: ["system"] }])
+  assert.equal(might("role:admin"), false)
+  assert.equal(might("role:admin or (role:member and project_id:%(project_id)s)"), true)
+  assert.equal(might("role:admin and project_id:%(project_id)s"), false)
+  assert.equal(might("role:member and not project_id:%(project_id)s"), true)
+  assert.equal(might("not (role:member or project_id:%(project_id)s)"), false)
+  assert.equal(might("not (role:admin or not None:%(owner)s)"), true)
+  assert.equal(policy.mightAllow(member, "systems"), false)
+})
+
 test("overrides: helps of their own, unknown names, circles", () => {
   const policy = new PolicyEngine()
   policy.declare([

@@ -20,6 +20,8 @@ export interface Leaf {
   readonly kind: "leaf"
   readonly text: string
   readonly holds: (caller: Caller, target: PolicyTarget) => boolean
+  /** Whether it depends on what is acted on. */
+  readonly asksTarget: boolean
   /** What was compared, for people who ask why. */
   readonly facts: (caller: Caller, target: PolicyTarget) => string
 }
@@ -144,6 +146,7 @@ function roleCheck(text: string, wanted: Operand): Leaf {
   return {
     kind: "leaf",
     text,
+    asksTarget: wanted.key !== null,
     holds: ({ roles }, target) => {
       const name = nameIn(target)
       return name !== undefined && roles.some((role) => role.toLowerCase() === name)
@@ -156,6 +159,7 @@ function adminCheck(text: string, wanted: boolean): Leaf {
   return {
     kind: "leaf",
     text,
+    asksTarget: false,
     holds: ({ roles }) => roles.includes("admin") === wanted,
     facts: ({ roles }) => `the caller is ${roles.includes("admin") ? "an" : "no"} administrator`,
   }
@@ -165,6 +169,7 @@ function noneCheck(text: string, right: Operand): Leaf {
   return {
     kind: "leaf",
     text,
+    asksTarget: right.key !== null,
     holds: (_caller, target) => right.read(target) === null,
     facts: (_caller, target) => saidOfTarget(right, target),
   }
@@ -174,6 +179,7 @@ function callerLacks(text: string, fact: (caller: Caller) => unknown): Leaf {
   return {
     kind: "leaf",
     text,
+    asksTarget: false,
     holds: (caller) => (fact(caller) ?? null) === null,
     facts: (caller) => `caller: ${shown(fact(caller))}`,
   }
@@ -183,6 +189,7 @@ function comparison(text: string, left: (caller: Caller) => unknown, right: Oper
   return {
     kind: "leaf",
     text,
+    asksTarget: right.key !== null,
     holds: (caller, target) => isSame(left(caller), right.read(target)),
     facts: (caller, target) => {
       const parts = text.startsWith("'") || text.startsWith('"') ? [] : [`caller: ${shown(left(caller))}`]
