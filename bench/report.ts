@@ -80,7 +80,12 @@ export class Report {
   }
 
   /** Several runs of one thing. The target is for the median: the best run is luck. */
-  addRuns(what: string, samples: number[], unit: Unit, more: { target?: number; note?: string } = {}): void {
+  addRuns(
+    what: string,
+    samples: number[],
+    unit: Unit,
+    more: { target?: number; note?: string; detail?: string } = {},
+  ): void {
     const { target, ...rest } = more
     const middle = {
       name: "median",
