@@ -15,9 +15,16 @@ const api: Api = {
   microversions: { serviceType: "sample", legacyHeader: "X-Sample-Version", min: "1.0", max: "1.5" },
   renderFault: (fault) => ({
     status:
-      { invalid: 400, too_large: 413, unauthenticated: 401, not_found: 404, unsupported: 406 }[
-        fault.kind as string
-      ] ?? 500,
+      { "api.method.not_allowed": 405 }[fault.code] ??
+      {
+        invalid: 400,
+        too_large: 413,
+        unauthenticated: 401,
+        forbidden: 403,
+        not_found: 404,
+        unsupported: 406,
+      }[fault.kind as string] ??
+      500,
     body: { error: fault.message, code: fault.code },
   }),
   routes: [
@@ -88,19 +95,33 @@ const api: Api = {
   ],
 }
 
-async function startServer() {
+const adminOnly: Api = {
+  ...api,
+  mounts: ["/strict"],
+  checksPolicyBeforeBody: true,
+  tellsStrangers: true,
+  routes: api.routes.map((r) => ({ ...r, policy: ["thing:any", "thing:own"] })),
+}
+
+async function startServer(caller = internalCaller) {
+  const policy = new PolicyEngine()
+  policy.declare([
+    { name: "thing:any", check: "role:admin", description: "" },
+    { name: "thing:own", check: "role:member and project_id:%(project_id)s", description: "" },
+  ])
   const platform = {
     log: silentLogger,
-    policy: new PolicyEngine(),
+    policy,
     config: { publicUrl: "http://127.0.0.1" },
   } as unknown as Platform
-  declareRawRoutes([api])
+  const apis = [api, adminOnly]
+  declareRawRoutes(apis)
   const server = createHttpServer({
     platform,
-    apis: [api],
+    apis,
     bodyLimitBytes: 2_000,
     authenticate: (headers) => {
-      if (headers["x-auth-token"] === "good") return internalCaller
+      if (headers["x-auth-token"] === "good") return caller
       throw new Fault(
         "unauthenticated",
         "sample.unauthenticated",
@@ -126,7 +147,7 @@ async function startServer() {
     const text = await response.text()
     return { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : undefined }
   }
-  return { ask, [Symbol.asyncDispose]: async () => await server.close() }
+  return { url, ask, [Symbol.asyncDispose]: async () => await server.close() }
 }
 
 test("a request has an id, a version and its own errors", async () => {
@@ -163,6 +184,54 @@ test("microversions choose the schema and the route", async () => {
   const body = JSON.stringify({ size: 4 })
   assert.equal((await server.ask("POST", "/sample/v1/things", { body })).status, 400)
   assert.equal((await server.ask("POST", "/sample/v1/things", { body, ...at("1.3") })).status, 201)
+})
+
+test("paths and methods that no route has, in the API's own shape", async () => {
+  await using server = await startServer()
+  const unknown = await server.ask("GET", "/sample/v1/nothing?a=1")
+  assert.equal(unknown.status, 404)
+  assert.equal(unknown.body.code, "api.path.unknown")
+  assert.match(unknown.headers.get("x-openstack-request-id") ?? "", /^req-/)
+  for (const [method, path, allow] of [
+    ["PUT", "/sample/v1/things", "GET, POST"],
+    ["POST", "/sample/v1/things/1?a=1", "DELETE"],
+    ["PATCH", "/sample/v1/data", "PUT"],
+    ["PROPFIND", "/sample/v1/things", "GET, POST"],
+  ] as const) {
+    const reply = await server.ask(method, path, method === "PUT" ? { body: "{not json" } : {})
+    assert.equal(reply.status, 405, path)
+    assert.equal(reply.headers.get("allow"), allow)
+    assert.equal(reply.body.code, "api.method.not_allowed")
+  }
+  assert.equal((await server.ask("PATCH", "/sample/v1/things/")).status, 404, "a thing without an id")
+  const stranger = { headers: { "x-auth-token": "" } }
+  assert.equal((await server.ask("GET", "/sample/v1/nothing", stranger)).status, 401)
+  assert.equal((await server.ask("PUT", "/sample/v1/things", stranger)).status, 401)
+  assert.equal((await server.ask("GET", "/sample/nothing", stranger)).status, 404, "beside the version")
+  assert.equal(
+    (await server.ask("GET", "/strict/v1/nothing", stranger)).status,
+    401,
+    "a token, and a bad one",
+  )
+  assert.equal((await fetch(`${server.url}/strict/v1/nothing`)).status, 404)
+  const bad = await server.ask("GET", "/sample/v1/%zz")
+  assert.equal(bad.status, 400)
+  assert.equal(bad.body.code, "request.refused")
+})
+
+test("who sends a bad body without a right to send one is told that", async () => {
+  const reader = { ...internalCaller, systemScope: null, projectId: "p", roles: ["reader"] }
+  await using server = await startServer(reader)
+  const post = (api: string, body: string, token = "good") =>
+    server.ask("POST", `/${api}/v1/things`, { body, headers: { "x-auth-token": token } })
+  for (const body of ["{not json", '{"name": 3}']) {
+    assert.equal((await post("sample", body, "bad")).status, 401)
+    assert.equal((await post("sample", body)).status, 400, "most services look at the body first")
+    assert.equal((await post("strict", body)).status, 403)
+  }
+  await using other = await startServer({ ...reader, roles: ["member"] })
+  const maybe = await other.ask("POST", "/strict/v1/things", { body: '{"name": 3}' })
+  assert.equal(maybe.status, 400, "it could be the member's own thing")
 })
 
 test("bad bodies are refused with the field's name", async () => {

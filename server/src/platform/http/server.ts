@@ -1,12 +1,14 @@
 // The HTTP edge: one Fastify, each API an encapsulated plugin with its own error shape. A request is: request id,
-// microversion, authentication, body check, handler. Handlers have no try/catch; every error is rendered here.
-import type { IncomingMessage } from "node:http"
+// authentication, body, microversion, route, body check, handler. Handlers have no try/catch; every error is
+// rendered here, those of paths and methods that no route has as well.
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify"
 import type { Caller } from "../auth/caller.ts"
-import { makeCtx, type Platform } from "../context/context.ts"
+import { type Client, makeCtx, type Platform } from "../context/context.ts"
 import { translateDatabaseError } from "../db/database.ts"
 import { Fault, toFault } from "../fault/fault.ts"
 import { newRequestId } from "../ids/ids.ts"
+import { addBodyParsers, ignoreBodies, readJson } from "./body.ts"
+import { methodNotAllowed, pathUnknown, routeNotServed } from "./faults.ts"
 import {
   compareMicroversions,
   formatMicroversion,
@@ -14,8 +16,11 @@ import {
   negotiate,
   parseMicroversion,
 } from "./microversion.ts"
+import { createPaths, type Paths } from "./paths.ts"
 import { checkSchema, schemaFor } from "./schema-check.ts"
 import { type Api, isWireReply, type Route, type WireRequest } from "./wire.ts"
+
+export { declareRawRoutes } from "./body.ts"
 
 /** What is asked, for credentials that are good for some requests only. */
 export interface AskedFor {
@@ -40,6 +45,8 @@ export interface HttpServerOptions {
 declare module "fastify" {
   interface FastifyRequest {
     requestId: string
+    /** Null on public routes. */
+    caller: Caller | null
     microversion: Microversion | null
   }
 }
@@ -47,7 +54,7 @@ declare module "fastify" {
 const noVersion: Microversion = { major: 0, minor: 0 }
 
 export function createHttpServer(options: HttpServerOptions): FastifyInstance {
-  const { platform } = options
+  const paths = createPaths(options.apis)
   const server = fastify({
     logger: false,
     bodyLimit: options.bodyLimitBytes,
@@ -57,37 +64,73 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     keepAliveTimeout: 75_000,
     requestTimeout: 0, // an image upload may take long; headers have their own limit
     http: { headersTimeout: 60_000 },
+    // A path that cannot be decoded reaches no hook.
+    frameworkErrors: (error, request, response) => {
+      request.requestId = newRequestId()
+      refuse(options, paths, request, response, error)
+    },
   })
   server.decorateRequest("requestId", "")
+  server.decorateRequest("caller", null)
   server.decorateRequest("microversion", null)
-  // Also for paths that nobody serves: a 404 must not turn into a complaint about an empty body.
-  addBodyParsers(server)
   server.addHook("onRequest", (request, _reply, done) => {
     request.requestId = newRequestId()
     done()
   })
   for (const api of options.apis) for (const mount of api.mounts) addApi(server, options, api, mount)
-  // Where there is nothing, what was sent to it does not matter: 404, and not a complaint about an empty JSON body.
-  server.removeAllContentTypeParsers()
-  server.addContentTypeParser("*", (_request, payload, done) => {
-    payload.resume()
-    done(null, undefined)
-  })
-  server.setNotFoundHandler((request, response) => {
-    void response.status(404).send({
-      error: {
-        code: 404,
-        title: "Not Found",
-        message: `There is no ${request.method} ${request.url.split("?")[0]} here.`,
-      },
-    })
-  })
-  server.setErrorHandler((error, request, response) => {
-    platform.log.error({ err: error, requestId: request.requestId }, "request failed outside every API")
-    const fault = fromFastify(error)
-    void response.status(fault.kind === "bug" ? 500 : 400).send({ error: { message: fault.message } })
-  })
+  ignoreBodies(server)
+  server.setNotFoundHandler(
+    async (request, response) => await refuseUnknown(options, paths, request, response),
+  )
+  server.setErrorHandler((error, request, response) => refuse(options, paths, request, response, error))
   return server
+}
+
+const pathOf = (request: FastifyRequest) => request.url.split("?")[0] ?? ""
+
+/** What no route takes, in the shape of the API whose path it would be. */
+async function refuseUnknown(
+  options: HttpServerOptions,
+  paths: Paths,
+  request: FastifyRequest,
+  response: FastifyReply,
+): Promise<FastifyReply> {
+  const path = pathOf(request)
+  const place = paths.placeOf(path)
+  if (!place) {
+    const message = `There is no ${request.method} ${path} here.`
+    return response.status(404).send({ error: { code: 404, title: "Not Found", message } })
+  }
+  const { api, isBelowVersion } = place
+  try {
+    const isStranger = request.headers["x-auth-token"] === undefined
+    if (isBelowVersion && !(api.tellsStrangers && isStranger))
+      await options.authenticate(request.headers, askedFor(api, request))
+    if (api.microversions) request.microversion = negotiate(api.microversions, request.headers)
+    const allow = paths.methodsOf(api, path)
+    throw allow.length > 0 ? methodNotAllowed(request.method, allow) : pathUnknown()
+  } catch (error) {
+    return sendFault(options, api, request, response, error)
+  }
+}
+
+/** What failed outside every handler. */
+function refuse(
+  options: HttpServerOptions,
+  paths: Paths,
+  request: FastifyRequest,
+  response: FastifyReply,
+  error: unknown,
+): FastifyReply {
+  const place = paths.placeOf(pathOf(request))
+  if (place) return sendFault(options, place.api, request, response, error)
+  const fault = fromFastify(error)
+  if (fault.kind === "bug")
+    options.platform.log.error(
+      { err: error, requestId: request.requestId },
+      "request failed outside every API",
+    )
+  return response.status(fault.kind === "bug" ? 500 : 400).send({ error: { message: fault.message } })
 }
 
 function addApi(server: FastifyInstance, options: HttpServerOptions, api: Api, mount: string): void {
@@ -103,6 +146,7 @@ function addApi(server: FastifyInstance, options: HttpServerOptions, api: Api, m
         method: first.method,
         url: path,
         ...(limit > 0 ? { bodyLimit: limit } : {}),
+        onRequest: (request, _response, next) => admit(options, api, routes, request, next),
         handler: (request, response) => handle(options, api, routes, request, response),
       })
     }
@@ -125,86 +169,33 @@ function groupRoutes(api: Api): Map<string, Route[]> {
   return groups
 }
 
-function addBodyParsers(scope: FastifyInstance): void {
-  scope.removeAllContentTypeParsers()
-  const wantsRaw = (request: FastifyRequest) => rawRoutes.has(request.routeOptions.url ?? "", request.method)
-  scope.addContentTypeParser(/^application\/(.*\+)?json/, (request, payload, done) => {
-    if (wantsRaw(request)) return done(null, undefined)
-    readJson(request, payload, request.routeOptions.bodyLimit, done)
-  })
-  // Clients of some years send JSON without saying so; anything else is left to the handler as a stream.
-  scope.addContentTypeParser("*", (request, payload, done) => {
-    if (wantsRaw(request) || request.headers["content-type"]?.startsWith("application/octet-stream"))
-      return done(null, undefined)
-    readJson(request, payload, request.routeOptions.bodyLimit, done)
-  })
-}
-
-/** Paths whose handler reads the stream itself. */
-const rawRoutes = {
-  paths: new Set<string>(),
-  has(path: string, method: string) {
-    return this.paths.has(`${method} ${path}`)
-  },
-}
-
-/** Must run before the server listens; kept apart so that parsers can ask by path. */
-export function declareRawRoutes(apis: readonly Api[]): void {
-  for (const api of apis) {
-    for (const mount of api.mounts) {
-      for (const route of api.routes) {
-        if (!route.rawBody) continue
-        rawRoutes.paths.add(
-          `${route.method} ${`${mount}${api.version}${route.path}`.replaceAll(/\{([^}]+)\}/g, ":$1")}`,
-        )
-      }
-    }
-  }
-}
-
-function readJson(
-  _request: FastifyRequest,
-  payload: IncomingMessage,
-  limit: number,
-  done: (error: Error | null, body?: unknown) => void,
-): void {
-  const chunks: Buffer[] = []
-  let size = 0
-  payload.on("data", (chunk: Buffer) => {
-    size += chunk.length
-    if (size <= limit) chunks.push(chunk)
-  })
-  payload.on("error", (error) => done(error))
-  payload.on("end", () => {
-    if (size > limit) {
-      done(
-        new Fault(
-          "too_large",
-          "request.body_too_large",
-          `Request is too large: ${size} bytes, at most ${limit} are taken.`,
-        ),
-      )
-      return
-    }
-    if (size === 0) return done(null, undefined)
-    try {
-      done(null, JSON.parse(Buffer.concat(chunks).toString("utf8")))
-    } catch (error) {
-      const why = error instanceof Error ? error.message : ""
-      done(
-        new Fault(
-          "invalid",
-          "request.malformed_json",
-          `Malformed request body: it is not valid JSON (${why}).`,
-        ),
-      )
-    }
-  })
-}
-
 function baseUrlOf(options: HttpServerOptions, request: FastifyRequest): string {
   const host = request.headers.host
   return host ? `http://${host}` : options.platform.config.publicUrl
+}
+
+/** Who asks, before a byte of the body is read. */
+function admit(
+  options: HttpServerOptions,
+  api: Api,
+  routes: readonly Route[],
+  request: FastifyRequest,
+  next: (error?: Error) => void,
+): void {
+  // Authentication comes before 404 of a version, as a stranger may not explore.
+  const isPublic = routes[0]?.policy === "public"
+  const done = (caller: Caller) => {
+    request.caller = caller
+    next()
+  }
+  try {
+    const found = isPublic ? publicCaller : options.authenticate(request.headers, askedFor(api, request))
+    // A token that is known needs no promise.
+    if (found instanceof Promise) found.then(done, next)
+    else done(found)
+  } catch (error) {
+    next(error instanceof Error ? error : new Error(String(error)))
+  }
 }
 
 async function handle(
@@ -217,20 +208,22 @@ async function handle(
   const version = api.microversions ? negotiate(api.microversions, request.headers) : noVersion
   request.microversion = version
   const route = routes.find((r) => isServed(r, version))
-  // Authentication comes before 404 of a version, as a stranger may not explore.
-  const isPublic = routes[0]?.policy === "public"
-  const authenticated = isPublic
-    ? publicCaller
-    : options.authenticate(request.headers, askedFor(api, request))
-  const caller = authenticated instanceof Promise ? await authenticated : authenticated
-  if (!route) throw new Fault("not_found", "api.route.not_found", "The resource could not be found.")
-  const body = route.rawBody ? undefined : request.body
+  if (!route) throw routeNotServed()
+  const caller = request.caller ?? publicCaller
+  if (api.checksPolicyBeforeBody) checkPolicy(options.platform, route, caller)
+  const body = route.rawBody ? undefined : readJson(request.body)
   if (route.body) {
     const schema = schemaFor(route.body, version)
     if (schema) checkSchema(schema, body === undefined || body === null ? {} : body, "body")
   }
   if (route.query) checkSchema(route.query, request.query, "query")
-  const ctx = makeCtx(options.platform, caller, request.requestId, baseUrlOf(options, request))
+  const ctx = makeCtx(
+    options.platform,
+    caller,
+    request.requestId,
+    baseUrlOf(options, request),
+    clientOf(request),
+  )
   const result = await route.handler(ctx, {
     params: request.params as Record<string, string>,
     query: request.query as WireRequest["query"],
@@ -248,6 +241,27 @@ async function handle(
   if (result.headers) response.headers(result.headers)
   response.status(result.status)
   return response.send(result.stream ?? result.body)
+}
+
+/** Refuses who could not be allowed whatever the request is about; the operation decides the rest. */
+function checkPolicy({ policy }: Platform, route: Route, caller: Caller): void {
+  if (typeof route.policy === "string") return
+  const [first] = route.policy
+  if (first === undefined || route.policy.some((rule) => policy.mightAllow(caller, rule))) return
+  policy.enforce(caller, first)
+}
+
+const requestIdPattern = /^req-[0-9a-f-]{36}$/
+/** Longer ones are cut: they are kept with audit records. */
+const agentLengthMax = 255
+
+function clientOf(request: FastifyRequest): Client {
+  const given = request.headers["x-openstack-request-id"]
+  return {
+    address: request.ip,
+    agent: request.headers["user-agent"]?.slice(0, agentLengthMax) ?? null,
+    globalRequestId: typeof given === "string" && requestIdPattern.test(given) ? given : null,
+  }
 }
 
 function askedFor(api: Api, request: FastifyRequest): AskedFor {
@@ -320,6 +334,8 @@ function sendFault(
     headers: request.headers,
   })
   setCommonHeaders(api, request, response)
+  if (shown.status === 405 && Array.isArray(fault.detail?.allow))
+    response.header("allow", fault.detail.allow.join(", "))
   if (fault.retryAfterMs !== undefined)
     response.header("retry-after", String(Math.ceil(fault.retryAfterMs / 1000)))
   if (shown.headers) response.headers(shown.headers)

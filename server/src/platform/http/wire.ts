@@ -113,5 +113,8 @@ export interface Api {
   renderFault: RenderFault
   /** Header with the request id: `x-openstack-request-id`; Nova also sends `x-compute-request-id`. */
   extraRequestIdHeader?: string
-  /** Reply to unknown paths, if not a plain fault. */
+  /** Who sends no token learns which paths there are; default: 401 comes before 404 and 405. */
+  tellsStrangers?: boolean
+  /** Who may not is told so before a body that is wrong; default: the body is looked at first. */
+  checksPolicyBeforeBody?: boolean
 }

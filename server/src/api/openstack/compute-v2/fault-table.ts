@@ -1,6 +1,8 @@
 // Nova's error shape: {"itemNotFound": {"code": 404, "message": …}}.
 import type { Fault, FaultKind } from "../../../platform/fault/fault.ts"
+import { methodNotAllowed, pathUnknown } from "../../../platform/http/faults.ts"
 import type { ErrorReply, RenderFault } from "../../../platform/http/wire.ts"
+import { renderErrorPage } from "../error-page.ts"
 
 const byKind: Readonly<Record<FaultKind, { status: number; word: string }>> = {
   invalid: { status: 400, word: "badRequest" },
@@ -21,7 +23,10 @@ const byKind: Readonly<Record<FaultKind, { status: number; word: string }>> = {
 const bugMessage =
   "Unexpected API Error. Please report this with the request id that the reply's x-compute-request-id header has."
 
-export const renderFault: RenderFault = (fault) => {
+export const renderFault: RenderFault = (fault, { headers }) => {
+  // What no controller of Nova's takes never gets to its faults; a wrong method counts as a wrong path.
+  if (fault.code === pathUnknown.code || fault.code === methodNotAllowed.code)
+    return renderErrorPage({ status: 404, title: "Not Found", message: pathUnknown().message }, headers)
   const own = notAcceptable(fault)
   if (own) return own
   const { status, word } = byKind[kindOf(fault)]

@@ -32,7 +32,7 @@ import {
   unshelveServer,
 } from "../../../compute/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
-import { Fault } from "../../../platform/fault/fault.ts"
+import { routeNotServed } from "../../../platform/http/faults.ts"
 import {
   atLeast,
   formatMicroversion,
@@ -353,8 +353,7 @@ function actionOf(body: unknown, version: Microversion): [string, Action] {
   const isPast =
     action.max !== undefined &&
     !atLeast(parseMicroversion(action.max) ?? version, formatMicroversion(version))
-  if (isPast || (action.min && !atLeast(version, action.min)))
-    throw new Fault("not_found", "api.route.not_found", "The resource could not be found.")
+  if (isPast || (action.min && !atLeast(version, action.min))) throw routeNotServed()
   return [key, action]
 }
 

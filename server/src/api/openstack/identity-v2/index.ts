@@ -142,6 +142,7 @@ export function createIdentityV2Api(): Api {
     mounts: ["/identity", ""],
     version: "/v2.0",
     renderFault: renderIdentityFault,
+    tellsStrangers: true,
     routes: [
       versionRoute,
       route<AuthBody>({

@@ -1,6 +1,7 @@
 // Faults as Keystone shows them: {"error": {"code", "message", "title"}}.
 import { keystoneChallenge } from "../../../identity/index.ts"
 import type { Fault, FaultKind } from "../../../platform/fault/fault.ts"
+import { methodNotAllowed } from "../../../platform/http/faults.ts"
 import type { ErrorReply, RenderFault } from "../../../platform/http/wire.ts"
 
 const statusOf: Record<FaultKind, number> = {
@@ -24,6 +25,7 @@ const titles: Readonly<Record<number, string>> = {
   401: "Unauthorized",
   403: "Forbidden",
   404: "Not Found",
+  405: "Method Not Allowed",
   409: "Conflict",
   412: "Precondition Failed",
   413: "Request Entity Too Large",
@@ -34,7 +36,7 @@ const titles: Readonly<Record<number, string>> = {
 }
 
 export const renderIdentityFault: RenderFault = (fault, request) => {
-  const status = statusOf[fault.kind]
+  const status = fault.code === methodNotAllowed.code ? 405 : statusOf[fault.kind]
   const reply: ErrorReply = {
     status,
     body: { error: { code: status, message: messageOf(fault), title: titles[status] ?? "Error" } },

@@ -60,6 +60,7 @@ export function createIdentityV3Api(): Api {
     rootRoutes: [versionsRoute],
     routes: withHead(routes),
     renderFault: renderIdentityFault,
+    tellsStrangers: true,
   }
 }
 

@@ -1,8 +1,9 @@
-// Errors as Glance shows them: a small page in HTML, in JSON for who accepts that and not HTML, else plain text.
-
+// Errors as Glance shows them: as small pages.
 import { imageGone, rangeNotSatisfiable } from "../../../image/index.ts"
 import type { Fault, FaultKind } from "../../../platform/fault/fault.ts"
-import type { RenderFault, WireRequest } from "../../../platform/http/wire.ts"
+import { methodNotAllowed } from "../../../platform/http/faults.ts"
+import type { RenderFault } from "../../../platform/http/wire.ts"
+import { renderErrorPage } from "../error-page.ts"
 import { mediaTypeNotTaken, patchMediaTypes, taskNotDeletable } from "./faults.ts"
 
 const statusOf: Readonly<Record<FaultKind, number>> = {
@@ -25,6 +26,7 @@ const statusOfCode: Readonly<Record<string, number>> = {
   [imageGone.code]: 410,
   [rangeNotSatisfiable.code]: 416,
   [taskNotDeletable.code]: 405,
+  [methodNotAllowed.code]: 405,
 }
 
 const titles: Readonly<Record<number, string>> = {
@@ -48,9 +50,8 @@ export const renderFault: RenderFault = (fault, { headers }) => {
   const status = statusOfCode[fault.code] ?? statusOf[fault.kind]
   if (status === 401) return unauthorized(fault)
   const title = titles[status] ?? "Error"
-  const page = { status, title, message: fault.message }
-  const { type, body } = render(page, headers)
-  return { status, body, headers: { "content-type": `${type}; charset=UTF-8`, ...extraHeaders(fault) } }
+  const page = renderErrorPage({ status, title, message: fault.message }, headers)
+  return { ...page, headers: { ...page.headers, ...extraHeaders(fault) } }
 }
 
 /** The token middleware answers before Glance does, always in JSON. */
@@ -63,56 +64,4 @@ function extraHeaders(fault: Fault): Record<string, string> {
   if (fault.code === taskNotDeletable.code) return { allow: "GET" }
   const isPatch = fault.code === mediaTypeNotTaken.code && fault.message.includes("json-patch")
   return isPatch ? { "accept-patch": patchMediaTypes.join(", ") } : {}
-}
-
-interface Page {
-  status: number
-  title: string
-  message: string
-}
-
-function render(page: Page, headers: WireRequest["headers"]): { type: string; body: string } {
-  const { status, title, message } = page
-  const name = `${status} ${title}`
-  switch (preferred(headers.accept)) {
-    case "html":
-      return {
-        type: "text/html",
-        body:
-          `<html>\n <head>\n  <title>${name}</title>\n </head>\n <body>\n  <h1>${name}</h1>\n  ` +
-          `${escapeHtml(message)}<br /><br />\n\n\n\n </body>\n</html>`,
-      }
-    case "json":
-      return { type: "application/json", body: JSON.stringify({ message, code: name, title }) }
-    case "plain":
-      return { type: "text/plain", body: `${name}\n\n${message}\n\n` }
-  }
-}
-
-/** HTML wins when both are as welcome, which is so for a client that says nothing. */
-function preferred(accept: string | string[] | undefined): "html" | "json" | "plain" {
-  const text = Array.isArray(accept) ? accept.join(",") : accept
-  if (text === undefined || text.trim() === "") return "html"
-  const quality = (type: string) => {
-    let best = { rank: -1, q: 0 }
-    for (const part of text.split(",")) {
-      const [range = "", ...parameters] = part.split(";").map((p) => p.trim().toLowerCase())
-      const rank = range === type ? 2 : range === `${type.split("/")[0]}/*` ? 1 : range === "*/*" ? 0 : -1
-      const q = Number(parameters.find((p) => p.startsWith("q="))?.slice(2) ?? "1")
-      if (rank > best.rank) best = { rank, q }
-    }
-    return best.q
-  }
-  const [html, json] = [quality("text/html"), quality("application/json")]
-  if (html === 0 && json === 0) return "plain"
-  return json > html ? "json" : "html"
-}
-
-function escapeHtml(text: string): string {
-  return text
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;")
-    .replaceAll('"', "&quot;")
-    .replaceAll("'", "&#x27;")
 }

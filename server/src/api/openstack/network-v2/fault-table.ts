@@ -1,5 +1,6 @@
 // Neutron's error shape: {"NeutronError": {"type": …, "message": …, "detail": ""}}.
 import type { Fault, FaultKind } from "../../../platform/fault/fault.ts"
+import { methodNotAllowed, pathUnknown, routeNotServed } from "../../../platform/http/faults.ts"
 import type { RenderFault } from "../../../platform/http/wire.ts"
 
 const byKind: Readonly<Record<FaultKind, { status: number; type: string }>> = {
@@ -22,7 +23,9 @@ const byKind: Readonly<Record<FaultKind, { status: number; type: string }>> = {
 const typeByCode: Readonly<Record<string, string>> = {
   "request.invalid": "HTTPBadRequest",
   "request.malformed_json": "HTTPBadRequest",
-  "api.route.not_found": "HTTPNotFound",
+  [routeNotServed.code]: "HTTPNotFound",
+  [pathUnknown.code]: "HTTPNotFound",
+  [methodNotAllowed.code]: "HTTPMethodNotAllowed",
   "network.network.not_found": "NetworkNotFound",
   "network.subnet.not_found": "SubnetNotFound",
   "network.subnet_pool.not_found": "SubnetPoolNotFound",
@@ -98,7 +101,7 @@ const typeByCode: Readonly<Record<string, string>> = {
 export const renderFault: RenderFault = (fault, request) => {
   const { status, type } = byKind[fault.kind]
   return {
-    status,
+    status: fault.code === methodNotAllowed.code ? 405 : status,
     body: {
       NeutronError: {
         type: typeOf(fault) ?? type,

@@ -10,11 +10,11 @@ import {
   reshapeProviderUnknown,
 } from "../../../placement/index.ts"
 import type { Fault, FaultKind } from "../../../platform/fault/fault.ts"
+import { methodNotAllowed } from "../../../platform/http/faults.ts"
 import { atLeast, negotiate } from "../../../platform/http/microversion.ts"
 import type { RenderFault, WireRequest } from "../../../platform/http/wire.ts"
 import {
   mediaTypeNotTaken,
-  methodNotAllowed,
   notAcceptable,
   queryKeyTwice,
   queryValueBad,
@@ -82,7 +82,7 @@ export const renderFault: RenderFault = (fault, { requestId, headers }) => {
   const error = {
     status,
     title: titles[status] ?? "Error",
-    detail: fault.code === "request.malformed_json" ? `Malformed JSON: ${fault.message}` : fault.message,
+    detail: detailOf(fault),
     ...(showsCode(fault, headers) ? { code: wireCodes[fault.code] ?? "placement.undefined_code" } : {}),
     request_id: requestId,
     ...(isVersionRefused ? { max_version: plan.max, min_version: plan.min } : {}),
@@ -94,7 +94,14 @@ export const renderFault: RenderFault = (fault, { requestId, headers }) => {
   }
 }
 
+function detailOf(fault: Fault): string {
+  if (fault.code === "request.malformed_json") return `Malformed JSON: ${fault.message}`
+  if (fault.code === methodNotAllowed.code) return "The method specified is not allowed for this resource."
+  return fault.message
+}
+
 function showsCode(fault: Fault, headers: WireRequest["headers"]): boolean {
-  if (fault.code.startsWith("api.microversion.")) return false
+  // Strangers are turned away before their microversion is looked at.
+  if (fault.code.startsWith("api.microversion.") || fault.kind === "unauthenticated") return false
   return atLeast(negotiate(plan, headers), "1.23")
 }

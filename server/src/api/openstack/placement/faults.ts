@@ -7,12 +7,6 @@ export const mediaTypeNotTaken = fault(
   (given: string) => `The media type ${given || "None"} is not supported, use application/json`,
 )
 
-export const methodNotAllowed = fault(
-  "unsupported",
-  "api.placement.method_not_allowed",
-  () => "The method specified is not allowed for this resource.",
-)
-
 export const notAcceptable = fault(
   "unsupported",
   "api.placement.not_acceptable",

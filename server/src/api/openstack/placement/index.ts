@@ -40,5 +40,6 @@ export function createPlacementApi(): Api {
     ],
     microversions: plan,
     renderFault,
+    checksPolicyBeforeBody: true,
   }
 }

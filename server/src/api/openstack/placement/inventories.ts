@@ -11,9 +11,9 @@ import {
 } from "../../../placement/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
 import { invalid } from "../../../platform/fault/fault.ts"
+import { methodNotAllowed } from "../../../platform/http/faults.ts"
 import { atLeast } from "../../../platform/http/microversion.ts"
 import { type Route, route, type WireRequest } from "../../../platform/http/wire.ts"
-import { methodNotAllowed } from "./faults.ts"
 import { checkQuery, one } from "./query.ts"
 import { answer, checkAccept, providerPath, requireJson } from "./reply.ts"
 import { createInventoryBody, replaceInventoriesBody, updateInventoryBody } from "./schemas.ts"
@@ -121,7 +121,7 @@ export const inventoryRoutes: Route[] = [
     policy: ["placement:resource_providers:inventories:delete"],
     status: 204,
     handler: async (ctx, req) => {
-      if (!atLeast(req.version, "1.5")) throw methodNotAllowed()
+      if (!atLeast(req.version, "1.5")) throw methodNotAllowed(req.method, ["GET", "POST", "PUT"])
       await deleteInventories(ctx, { providerId: idOf(req), resourceClass: null })
     },
   }),
