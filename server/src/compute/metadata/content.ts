@@ -3,6 +3,7 @@ import type { Platform } from "../../platform/context/context.ts"
 import { newSecret } from "../../platform/ids/ids.ts"
 import { metadataNetworks } from "../server/networking.ts"
 import { instanceNameOf, type Server } from "../server/server.ts"
+import { diskDevicesOf } from "../server/vm-spec.ts"
 import type { MetadataFacts } from "./facts.ts"
 
 const randomSeedBytes = 512
@@ -27,6 +28,7 @@ export async function metadataFacts(platform: Platform, server: Server): Promise
     kernelId: server.kernelId,
     ramdiskId: server.ramdiskId,
     flavorName: server.flavor.name,
+    disks: diskDevicesOf(server),
     reservationId: server.reservationId,
     securityGroups: server.securityGroups.length > 0 ? server.securityGroups : ["default"],
     randomSeed: Buffer.from(newSecret(randomSeedBytes), "base64url").toString("base64"),

@@ -38,6 +38,8 @@ export interface MetadataFacts {
   kernelId: string | null
   ramdiskId: string | null
   flavorName: string
+  /** The disks that the flavor gives, as a guest with Linux names them. */
+  disks: { name: string; device: string }[]
   reservationId: string
   securityGroups: string[]
   /** A seed for the guest's random numbers, base64; another one each time it is asked for. */

@@ -23,6 +23,11 @@ const facts: MetadataFacts = {
   kernelId: null,
   ramdiskId: null,
   flavorName: "m1.tiny",
+  disks: [
+    { name: "root", device: "vda" },
+    { name: "ephemeral0", device: "vdb" },
+    { name: "swap", device: "vdc" },
+  ],
   reservationId: "r-1",
   securityGroups: ["default", "web"],
   randomSeed: "c2VlZA==",
@@ -102,6 +107,9 @@ test("the EC2 tree", () => {
   assert.equal(read("/latest/meta-data/public-keys/0/openssh-key"), "ssh-ed25519 AAAA me")
   assert.ok(read("/latest/meta-data/")?.split("\n").includes("placement/"))
   assert.ok(read("/")?.split("\n").includes("2009-04-04"))
+  assert.equal(read("/latest/meta-data/block-device-mapping/"), "ami\nroot\nephemeral0\nswap")
+  assert.equal(read("/latest/meta-data/block-device-mapping/ami"), "vda")
+  assert.equal(read("/latest/meta-data/block-device-mapping/swap"), "/dev/vdc")
   assert.equal(read("/latest/meta-data/nothing"), undefined)
   assert.equal(read("/9999-01-01/meta-data/"), undefined)
 })
@@ -139,10 +147,42 @@ test("network_data.json says what each interface is to do", () => {
   ])
 })
 
+test("network_data.json in the words that cloud-init knows", () => {
+  const [network] = facts.networks
+  const [ip] = network?.fixedIps ?? []
+  assert.ok(network && ip)
+  const typesOf = (fixedIps: (typeof network)["fixedIps"]) => {
+    const data = networkDataOf([{ ...network, fixedIps }]) as {
+      networks: { type: string }[]
+      links: object[]
+    }
+    return [data.links.length, ...data.networks.map((n) => n.type)]
+  }
+  const v6 = {
+    ...ip,
+    ipVersion: 6 as const,
+    ipAddress: "2001:db8::7",
+    cidr: "2001:db8::/64",
+    gatewayIp: null,
+  }
+  assert.deepEqual(typesOf([{ ...v6, ipv6AddressMode: "slaac" }]), [1, "ipv6_slaac"])
+  assert.deepEqual(typesOf([{ ...v6, ipv6AddressMode: "dhcpv6-stateful" }]), [1, "ipv6_dhcpv6-stateful"])
+  assert.deepEqual(typesOf([{ ...v6, ipv6AddressMode: "dhcpv6-stateless" }]), [1, "ipv6_dhcpv6-stateless"])
+  assert.deepEqual(typesOf([{ ...v6, isDhcp: true }]), [1, "ipv6_dhcp"])
+  assert.deepEqual(typesOf([{ ...v6, isDhcp: false }]), [1, "ipv6"])
+  // One DHCP client for two addresses; two fixed addresses are set both.
+  assert.deepEqual(typesOf([ip, { ...ip, ipAddress: "192.0.2.8" }, v6]), [1, "ipv4_dhcp", "ipv6_dhcp"])
+  const fixed = { ...ip, isDhcp: false }
+  assert.deepEqual(typesOf([fixed, { ...fixed, ipAddress: "192.0.2.8" }]), [1, "ipv4", "ipv4"])
+  assert.deepEqual(typesOf([]), [0])
+})
+
 test("netmasks", () => {
   assert.equal(netmaskOf(4, 20), "255.255.240.0")
   assert.equal(netmaskOf(4, 32), "255.255.255.255")
   assert.equal(netmaskOf(6, 64), "ffff:ffff:ffff:ffff::")
+  assert.equal(netmaskOf(6, 128), "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")
+  assert.equal(netmaskOf(6, 0), "::")
 })
 
 test("the config drive has the same files", () => {
@@ -153,6 +193,9 @@ test("the config drive has the same files", () => {
     [...Buffer.from(files["openstack/latest/user_data"] ?? "", "base64")],
     [0x23, 0x21, 0xff, 0x0a],
   )
-  assert.equal(JSON.parse(text("ec2/latest/meta-data.json"))["instance-id"], "i-0000002a")
+  const ec2 = JSON.parse(text("ec2/latest/meta-data.json"))
+  assert.equal(ec2["instance-id"], "i-0000002a")
+  assert.deepEqual(ec2["public-keys"], { "0": { _name: "0=mykey", "openssh-key": "ssh-ed25519 AAAA me" } })
+  assert.deepEqual(ec2["security-groups"], ["default", "web"])
   assert.ok(!("openstack/latest/password" in files))
 })

@@ -13,6 +13,7 @@ export const openstackVersions = [
   "2017-02-22",
   "2018-08-27",
   "2020-10-14",
+  "2025-04-04",
   "latest",
 ] as const
 
@@ -75,7 +76,9 @@ function metaDataOf(facts: MetadataFacts, version: string): Record<string, unkno
 /** network_data.json: links are the interfaces, networks what is configured on them, services the name servers. */
 export function networkDataOf(networks: readonly MetadataNetwork[]): Record<string, unknown> {
   const servers = new Set<string>()
-  const links = networks.map((n) => ({
+  // An interface without an address is not for the guest to configure.
+  const addressed = networks.filter((n) => n.fixedIps.length > 0)
+  const links = addressed.map((n) => ({
     id: linkIdOf(n),
     vif_id: n.portId,
     type: "ovs",
@@ -83,9 +86,15 @@ export function networkDataOf(networks: readonly MetadataNetwork[]): Record<stri
     ethernet_mac_address: n.macAddress,
   }))
   const configured: Record<string, unknown>[] = []
-  for (const network of networks) {
+  for (const network of addressed) {
+    const automatic = new Set<number>()
     for (const ip of network.fixedIps) {
       for (const server of ip.dnsNameservers) servers.add(server)
+      if (isAutomatic(ip)) {
+        // One DHCP client an interface and family, however many addresses the port has.
+        if (automatic.has(ip.ipVersion)) continue
+        automatic.add(ip.ipVersion)
+      }
       configured.push(configuredNetwork(network, ip, configured.length))
     }
   }
@@ -100,20 +109,22 @@ function linkIdOf(network: MetadataNetwork): string {
   return `tap${network.portId.slice(0, 11)}`
 }
 
-function configuredNetwork(
-  network: MetadataNetwork,
-  ip: MetadataNetwork["fixedIps"][number],
-  index: number,
-): Record<string, unknown> {
+type FixedIp = MetadataNetwork["fixedIps"][number]
+
+/** The guest asks the network for it (DHCP, router advertisement); otherwise it sets the address itself. */
+function isAutomatic(ip: FixedIp): boolean {
+  return ip.isDhcp || ip.ipv6AddressMode !== null
+}
+
+function configuredNetwork(network: MetadataNetwork, ip: FixedIp, index: number): Record<string, unknown> {
   const base = { id: `network${index}`, link: linkIdOf(network), network_id: network.networkId }
   const services = ip.dnsNameservers.map((address) => ({ type: "dns", address }))
-  if (ip.ipVersion === 4 && ip.isDhcp) return { ...base, type: "ipv4_dhcp" }
-  if (ip.ipVersion === 6 && ip.ipv6AddressMode !== null)
-    return { ...base, type: `ipv6_${ip.ipv6AddressMode.replace("-", "_")}` }
+  if (ip.isDhcp && ip.ipv6AddressMode === null) return { ...base, type: `ipv${ip.ipVersion}_dhcp` }
   const prefix = Number(ip.cidr.split("/")[1] ?? (ip.ipVersion === 4 ? 32 : 128))
   return {
     ...base,
-    type: ip.ipVersion === 4 ? "ipv4" : "ipv6",
+    // ipv6_slaac, ipv6_dhcpv6-stateful, ipv6_dhcpv6-stateless: cloud-init knows them in this spelling only.
+    type: ip.ipv6AddressMode === null ? `ipv${ip.ipVersion}` : `ipv6_${ip.ipv6AddressMode}`,
     ip_address: ip.ipAddress,
     netmask: netmaskOf(ip.ipVersion, prefix),
     routes: [
@@ -147,7 +158,7 @@ export function netmaskOf(ipVersion: 4 | 6, prefix: number): string {
     : parts
         .map((p) => p.toString(16))
         .join(":")
-        .replace(/(:0)+$/, "::")
+        .replace(/(^0|:0)(:0)*$/, "::")
 }
 
 /** The EC2 tree below a version: a directory is an object, a file is text. */
@@ -161,7 +172,7 @@ export function ec2Tree(facts: MetadataFacts): { [name: string]: Ec2Node } {
     "ami-id": facts.imageId === null ? "" : ec2IdOf("ami", facts.number),
     "ami-launch-index": String(facts.launchIndex),
     "ami-manifest-path": "",
-    "block-device-mapping": { ami: "vda", root: "/dev/vda" },
+    "block-device-mapping": blockDeviceMapping(facts.disks),
     hostname,
     "instance-action": "none",
     "instance-id": ec2IdOf("i", facts.number),
@@ -182,6 +193,16 @@ export function ec2Tree(facts: MetadataFacts): { [name: string]: Ec2Node } {
       "user-data": Buffer.from(facts.userData, "base64").toString("latin1"),
     }),
   }
+}
+
+/** cloud-init mounts ephemeral0 and uses swap by what stands here. */
+function blockDeviceMapping(disks: MetadataFacts["disks"]): { [name: string]: Ec2Node } {
+  const mapping: { [name: string]: Ec2Node } = {}
+  for (const { name, device } of disks) {
+    if (name === "root") mapping.ami = device
+    mapping[name] = `/dev/${device}`
+  }
+  return mapping
 }
 
 /** `i-0000002a`: the EC2 wire shows servers so as well. */
@@ -216,7 +237,15 @@ function latin1Of(name: string, content: string): string {
 
 function ec2JsonOf(node: Ec2Node): unknown {
   if (typeof node === "string") return node
-  return Object.fromEntries(Object.entries(node).map(([name, child]) => [name, ec2JsonOf(child)]))
+  return Object.fromEntries(
+    Object.entries(node).map(([name, child]) => {
+      // The listing's `0=name` is no name of a directory; a reader of the JSON looks for `0`.
+      const [number, label] = name.split("=", 2)
+      if (label !== undefined && typeof child !== "string") return [number, { _name: name, ...child }]
+      if (name === "security-groups" && typeof child === "string") return [name, child.split("\n")]
+      return [name, ec2JsonOf(child)]
+    }),
+  )
 }
 
 /** What a GET in the EC2 tree answers: a listing for a directory, the text for a file, undefined for neither. */

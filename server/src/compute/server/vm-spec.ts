@@ -20,7 +20,7 @@ export function vmSpecOf(
     instanceName: instanceNameOf(server),
     vcpus: server.flavor.vcpus,
     ramMib: server.flavor.ramMib,
-    disks: disksOf(server, image?.properties.hw_disk_bus ?? "virtio"),
+    disks: disksOf(server),
     vifs: [...vifs],
     // The agent makes a disk of an AMI-style image bootable with the kernel that the image names; none is kept yet.
     kernelImage: null,
@@ -31,9 +31,10 @@ export function vmSpecOf(
   }
 }
 
-function disksOf(server: Server, bus: string): DiskSpec[] {
+function disksOf(server: Server): DiskSpec[] {
   const { flavor } = server
   const image = keptImage(server.systemMetadata)
+  const bus = image?.properties.hw_disk_bus ?? "virtio"
   const disks: DiskSpec[] = []
   if (image) {
     disks.push({
@@ -48,6 +49,14 @@ function disksOf(server: Server, bus: string): DiskSpec[] {
   if (flavor.ephemeralGib > 0) disks.push(blank("ephemeral0", flavor.ephemeralGib * gib, bus, "ephemeral0"))
   if (flavor.swapMib > 0) disks.push(blank("swap", flavor.swapMib * mib, bus, "swap"))
   return disks
+}
+
+/** What Linux in the guest calls the disks: by their order on the bus. */
+export function diskDevicesOf(server: Server): { name: string; device: string }[] {
+  return disksOf(server).map(({ name, bus }, index) => ({
+    name,
+    device: `${bus === "virtio" ? "vd" : "sd"}${String.fromCharCode("a".charCodeAt(0) + index)}`,
+  }))
 }
 
 function blank(name: string, sizeBytes: number, bus: string, fsLabel: string | null): DiskSpec {
