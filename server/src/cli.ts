@@ -61,6 +61,7 @@ async function main(argv: string[]): Promise<number> {
     return 0
   }
   if (name === "serve") return await (await import("./launch/serve.ts")).serve(args)
+  if (name === "serve-api") return await (await import("./launch/serve-api.ts")).serveApi(args)
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (!command) {
     process.stderr.write(`kumoi: there is no command ${JSON.stringify(name)}.\n\n${help()}`)

@@ -7,6 +7,7 @@ import { endProcess, isProcessAlive, type ProcessIdentity } from "../platform/ex
 import { silentLogger } from "../platform/log/log.ts"
 import { endLeftEngines } from "../platform/supervise/supervisor.ts"
 import { type CloudDir, readJson } from "./cloud-dir.ts"
+import { apiProcessesMost, apiProcessNames } from "./engines/api-process.ts"
 import { metadataProxyName } from "./engines/haproxy-metadata.ts"
 import { ovnEngineNames } from "./engines/ovn.ts"
 import { tearDownNetworkHost } from "./engines/ovn-host.ts"
@@ -16,7 +17,12 @@ import { ovnPaths } from "./engines/ovn-paths.ts"
 export async function removeLeftovers(dir: CloudDir): Promise<string[]> {
   const done: string[] = []
   for (const name of await endMachines(dir)) done.push(`ended machine ${name}`)
-  const engines = [metadataProxyName, ...[...ovnEngineNames].reverse(), "postgres"]
+  const engines = [
+    ...apiProcessNames(apiProcessesMost),
+    metadataProxyName,
+    ...[...ovnEngineNames].reverse(),
+    "postgres",
+  ]
   for (const name of await endLeftEngines(dir.runDir, engines)) done.push(`ended ${name}`)
   const paths = ovnPaths(dir.facts.cloudId)
   if (existsSync(paths.netnsFile) || existsSync(paths.recordFile)) {

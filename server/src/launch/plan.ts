@@ -1,6 +1,8 @@
 // What a start will use, decided before anything is started: drivers, packages, users, port.
 import { createServer } from "node:net"
+import { classicPorts } from "../main.ts"
 import { Fault } from "../platform/fault/fault.ts"
+import type { Door } from "../platform/http/listen.ts"
 import { lookUpUser } from "./engines/postgres.ts"
 import {
   enginePackages,
@@ -33,7 +35,7 @@ export async function planStart(options: UpOptions, say: (line: string) => void)
       "--network ovn needs root: it makes namespaces and taps. Use sudo, or --network fake.",
     )
   }
-  await checkPort(options)
+  await checkPorts(options)
   const wanted: NeededPackage[] = []
   if (hypervisor === "qemu") wanted.push(...enginePackages.qemu, ...enginePackages.guest)
   if (network === "ovn") wanted.push(...enginePackages.ovn)
@@ -51,24 +53,29 @@ export async function planStart(options: UpOptions, say: (line: string) => void)
 }
 
 /** Finds out early: a taken port must not leave a half-started cloud. */
-async function checkPort(options: UpOptions): Promise<void> {
+async function checkPorts(options: UpOptions): Promise<void> {
+  await checkPort(options, options.port, "Choose another one: --port N")
+  for (const { port } of doorsOf(options)) await checkPort(options, port, "Start without --classic-ports.")
+}
+
+/** The further ports of a cloud; identity's own is often the port of every API. */
+export function doorsOf(options: UpOptions): readonly Door[] {
+  return options.hasClassicPorts ? classicPorts.filter((door) => door.port !== options.port) : []
+}
+
+async function checkPort(options: UpOptions, port: number, wayOut: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const probe = createServer()
-    probe.once("error", (error: NodeJS.ErrnoException) => reject(portFault(error, options)))
-    probe.listen({ host: options.listen, port: options.port, exclusive: true }, () =>
-      probe.close(() => resolve()),
+    probe.once("error", (error: NodeJS.ErrnoException) =>
+      reject(portFault(error, `${options.listen}:${port}`, wayOut)),
     )
+    probe.listen({ host: options.listen, port, exclusive: true }, () => probe.close(() => resolve()))
   })
 }
 
-function portFault(error: NodeJS.ErrnoException, options: UpOptions): Fault {
-  const at = `${options.listen}:${options.port}`
+function portFault(error: NodeJS.ErrnoException, at: string, wayOut: string): Fault {
   if (error.code === "EADDRINUSE") {
-    return new Fault(
-      "conflict",
-      "cli.port_taken",
-      `${at} is taken by another program. Choose another one: --port N`,
-    )
+    return new Fault("conflict", "cli.port_taken", `${at} is taken by another program. ${wayOut}`)
   }
   if (error.code === "EACCES")
     return new Fault(

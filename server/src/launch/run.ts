@@ -2,12 +2,16 @@
 import { rmSync } from "node:fs"
 import { hostname } from "node:os"
 import { join } from "node:path"
+import { sql } from "kysely"
+import type { ApiRoleParts } from "../api-role.ts"
 import { type Cloud, startCloud } from "../main.ts"
+import type { Bus } from "../platform/bus/bus.ts"
 import { type Config, loadConfig } from "../platform/config/config.ts"
 import { identifyProcess, processMemoryBytes } from "../platform/exec/process.ts"
-import { Fault } from "../platform/fault/fault.ts"
+import { describeError, Fault } from "../platform/fault/fault.ts"
 import { createLogger, type Logger } from "../platform/log/log.ts"
 import { Supervisor } from "../platform/supervise/supervisor.ts"
+import { describeBroker, openBus } from "./bus.ts"
 import {
   acquireCloudLock,
   type CloudDir,
@@ -23,15 +27,17 @@ import {
 } from "./cloud-dir.ts"
 import { serveControl } from "./control.ts"
 import { writeCredentials } from "./credentials.ts"
+import { chooseDatabase, describeDatabase, holdDatabase } from "./database.ts"
+import { apiFilePath, apiProcessEngine, apiProcessNames, busSocketPath } from "./engines/api-process.ts"
 import { postgresEngine, postgresUrl } from "./engines/postgres.ts"
 import { guestImage } from "./guest-image.ts"
 import { answerKeys } from "./keys-answer.ts"
 import { removeLeftovers } from "./leftovers.ts"
-import { planStart, type StartPlan } from "./plan.ts"
+import { doorsOf, planStart, type StartPlan } from "./plan.ts"
 import { answerPolicy } from "./policy-answer.ts"
 import { choosePublicNetwork } from "./public-network.ts"
 import { type HostParts, startHostParts } from "./real-host.ts"
-import type { CloudStatus } from "./status.ts"
+import type { CloudStatus, ComponentStatus } from "./status.ts"
 import type { UpOptions } from "./up-options.ts"
 
 export interface RunningCloud {
@@ -44,6 +50,11 @@ export interface RunningCloud {
 const region = "RegionOne"
 /** Guests get this long to power off by themselves when the process is told to stop. */
 const guestGraceMs = 20_000
+
+/** Each process has a pool of 16 and a listener; the rest is for tools and what starts beside. */
+function connectionsOf(processes: number): number {
+  return 100 + 20 * processes
+}
 
 interface Run {
   options: UpOptions
@@ -105,12 +116,16 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
   const config = loadConfig({ file: sources.configFile, env: sources.env, base: base as Config })
   const publicNetwork =
     plan.network === "ovn" ? await choosePublicNetwork(dir, config) : { address: "", overrides: {} }
+  const bus = stack.use(await openBus({ url: run.options.brokerUrl ?? null, host, log }))
   const [databaseUrl, parts, image] = await Promise.all([
-    startDatabase(run),
+    startDatabase(run, stack),
     startHost(run, host, publicNetwork.address),
     guestImage({ plan, dir, log, say }),
   ])
   say("starting the control plane")
+  const { options } = run
+  const listen = { host: options.listen, port: options.port, doors: doorsOf(options) }
+  const isShared = options.workers > 1
   const cloud = await startCloud({
     base,
     ...sources,
@@ -122,8 +137,22 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
     metadata: parts.metadata,
     agent: parts.agent,
     guestImage: image,
-    listen: { host: run.options.listen, port: run.options.port },
+    bus,
+    isOnlyWorker: options.databaseUrl === undefined,
+    listen: isShared ? null : listen,
   })
+  if (isShared) {
+    const told: ApiRoleParts = {
+      base,
+      configFile: sources.configFile ?? null,
+      overrides: publicNetwork.overrides,
+      databaseUrl,
+      busSocket: busSocketPath(dir),
+      networkDriver: parts.network.name,
+      listen: { ...listen, isShared },
+    }
+    await startApiProcesses(run, bus, told, stack)
+  }
   const answers = {
     "/status": async () => await statusOf(run, cloud),
     "/keys": async (question: unknown) => await answerKeys(cloud.platform, question),
@@ -137,8 +166,41 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
   return cloud
 }
 
-async function startDatabase(run: Run): Promise<string> {
-  const { dir, plan, options } = run
+/** The processes that answer; the one that works keeps the rest. */
+async function startApiProcesses(
+  run: Run,
+  bus: Bus,
+  parts: ApiRoleParts,
+  stack: AsyncDisposableStack,
+): Promise<void> {
+  const { dir, options, supervisor, say, log } = run
+  say(`starting ${options.workers} processes that answer requests`)
+  const { serveBus } = await import("../platform/bus/socket-bus.ts")
+  stack.use(await serveBus(bus, parts.busSocket, log))
+  writeJson(apiFilePath(dir), parts, 0o600)
+  stack.defer(async () => {
+    await stopApiProcesses(run)
+    rmSync(apiFilePath(dir), { force: true })
+  })
+  await Promise.all(
+    apiProcessNames(options.workers).map((name) =>
+      supervisor.start(apiProcessEngine(dir, name, process.env)),
+    ),
+  )
+}
+
+async function stopApiProcesses(run: Run): Promise<void> {
+  await Promise.all(apiProcessNames(run.options.workers).map((name) => run.supervisor.stop(name)))
+}
+
+async function startDatabase(run: Run, stack: AsyncDisposableStack): Promise<string> {
+  const { dir, plan, options, log } = run
+  const external = chooseDatabase(dir, options.databaseUrl)
+  if (external !== null) {
+    run.say(`using PostgreSQL at ${describeDatabase(external)} (DATABASE_URL)`)
+    stack.use(await holdDatabase(dir, external, log))
+    return external
+  }
   run.say("starting PostgreSQL")
   const socketDir = dir.postgresSocketDir
   await run.supervisor.start(
@@ -148,6 +210,7 @@ async function startDatabase(run: Run): Promise<string> {
       logFile: join(dir.logDir, "postgres.log"),
       runAs: plan.engineUser,
       isDurable: !options.isEphemeral,
+      maxConnections: connectionsOf(options.workers),
     }),
   )
   return postgresUrl(socketDir)
@@ -199,6 +262,7 @@ async function stopOnSignal(
   run.log.info({ signal }, "stopping")
   const asked = readJson<{ graceMs: number }>(stopRequestPath(run.dir))
   rmSync(stopRequestPath(run.dir), { force: true })
+  await stopApiProcesses(run)
   await cloud.stop({ guests: "power_off", graceMs: asked?.graceMs ?? guestGraceMs })
   await until.stack.disposeAsync()
   run.log.info("stopped")
@@ -215,8 +279,12 @@ async function statusOf(run: Run, cloud: Cloud): Promise<CloudStatus> {
     restarts: 0,
     detail: null,
   }
-  const engines = run.supervisor.status().map((e) => ({ ...e, kind: "engine" as const, detail: e.lastError }))
-  const components = [own, ...engines, ...(await cloud.services())]
+  const answering = new Set(apiProcessNames(run.options.workers))
+  const engines = run.supervisor.status().map((e) => {
+    const kind = answering.has(e.name) ? ("process" as const) : ("engine" as const)
+    return { ...e, kind, detail: e.lastError }
+  })
+  const components = [own, ...engines, ...(await externals(run, cloud)), ...(await cloud.services())]
   return {
     state: "running",
     url: run.url,
@@ -226,6 +294,28 @@ async function statusOf(run: Run, cloud: Cloud): Promise<CloudStatus> {
     memoryBytes: components.reduce((sum, c) => sum + c.memoryBytes, 0),
     components,
   }
+}
+
+/** The operator's engines that this cloud uses: whether they answer now. */
+async function externals(run: Run, cloud: Cloud): Promise<ComponentStatus[]> {
+  const { databaseUrl, brokerUrl } = run.options
+  const { db, bus } = cloud.platform
+  const found: Promise<ComponentStatus>[] = []
+  if (databaseUrl) {
+    const ask = async () => void (await sql`select 1`.execute(db))
+    found.push(external("postgres", describeDatabase(databaseUrl), ask))
+  }
+  // A broker confirms each message.
+  if (brokerUrl) found.push(external("rabbitmq", describeBroker(brokerUrl), () => bus.publish("status", {})))
+  return await Promise.all(found)
+}
+
+async function external(name: string, at: string, ask: () => Promise<void>): Promise<ComponentStatus> {
+  const common = { name, kind: "external" as const, pid: null, since: null, memoryBytes: 0, restarts: 0 }
+  return await ask().then(
+    () => ({ ...common, state: "ok", detail: at }),
+    (error: unknown) => ({ ...common, state: "failing", detail: `${at}: ${describeError(error)}` }),
+  )
 }
 
 function summaryOf(run: Run, seconds: number): string {

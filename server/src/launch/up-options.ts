@@ -1,4 +1,5 @@
 import { resolve } from "node:path"
+import { apiProcessesMost } from "./engines/api-process.ts"
 import { dataDirOf, dataOption, numberOption, type OptionSpecs, type ParsedOptions } from "./options.ts"
 
 export const upOptionSpecs = {
@@ -17,6 +18,12 @@ export const upOptionSpecs = {
   },
   detach: { type: "boolean", help: "return when the cloud answers, leave it running" },
   ephemeral: { type: "boolean", help: "no fsync; data is removed by down (for tests and CI)" },
+  workers: {
+    type: "string",
+    value: "N",
+    help: "processes that answer requests (default 1: the cloud's own)",
+  },
+  "classic-ports": { type: "boolean", help: "each API on its usual port as well: 8774, 9292, 9696 ..." },
   config: { type: "string", value: "FILE", help: "configuration file (YAML); see docs/reference/config.md" },
   yes: { type: "boolean", help: "install missing Debian packages without asking" },
 } as const satisfies OptionSpecs
@@ -28,6 +35,13 @@ export interface UpOptions {
   hypervisor: "auto" | "qemu" | "fake"
   network: "auto" | "ovn" | "fake"
   isEphemeral: boolean
+  /** Processes that answer requests; with 1 the one that works answers as well. */
+  workers: number
+  hasClassicPorts: boolean
+  /** The operator's PostgreSQL (DATABASE_URL). */
+  databaseUrl: string | undefined
+  /** The operator's RabbitMQ (AMQP_URL). */
+  brokerUrl: string | undefined
   configFile: string | undefined
   isYes: boolean
 }
@@ -41,6 +55,10 @@ export function readUpOptions(options: ParsedOptions): UpOptions {
     hypervisor: (options.text("hypervisor") ?? "auto") as UpOptions["hypervisor"],
     network: (options.text("network") ?? "auto") as UpOptions["network"],
     isEphemeral: options.flag("ephemeral"),
+    workers: numberOption(options, "workers", { min: 1, max: apiProcessesMost }) ?? 1,
+    hasClassicPorts: options.flag("classic-ports"),
+    databaseUrl: process.env.DATABASE_URL || undefined,
+    brokerUrl: process.env.AMQP_URL || undefined,
     configFile: options.text("config") === undefined ? undefined : resolve(options.text("config") ?? ""),
     isYes: options.flag("yes"),
   }
