@@ -1,0 +1,85 @@
+import assert from "node:assert/strict"
+import { mkdtemp, rm, stat } from "node:fs/promises"
+import { request } from "node:http"
+import { type AddressInfo, createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { test } from "node:test"
+import { fastify } from "fastify"
+import { listen } from "./listen.ts"
+
+const host = "127.0.0.1"
+
+async function freePort(): Promise<number> {
+  const probe = createServer()
+  await new Promise<void>((listening) => probe.listen(0, host, listening))
+  const { port } = probe.address() as AddressInfo
+  await new Promise((closed) => probe.close(closed))
+  return port
+}
+
+function serverOf(name: string) {
+  const server = fastify()
+  server.get("/compute/v2.1", (asked) => ({ name, url: asked.raw.url, host: asked.headers.host }))
+  return server
+}
+
+async function ask(url: string): Promise<{ name: string; url: string; host: string }> {
+  const answer = await fetch(url, { headers: { connection: "close" } })
+  return await answer.json()
+}
+
+test("a door leads to one API, with its mount or without", async () => {
+  const port = await freePort()
+  await using listening = await listen(serverOf("a"), { host, port: 0, doors: [{ port, mount: "/compute" }] })
+  const at = `http://${host}:${port}`
+  for (const path of ["/v2.1", "/compute/v2.1", "/v2.1?limit=1"]) {
+    const seen = await ask(`${at}${path}`)
+    assert.equal(seen.url, path.startsWith("/compute") ? path : `/compute${path}`)
+    assert.equal(seen.host, `${host}:${port}`)
+  }
+  assert.equal((await ask(`${listening.url}/compute/v2.1`)).name, "a")
+  assert.equal((await fetch(`${listening.url}/v2.1`)).status, 404)
+})
+
+test("two share a port, and each has a socket of its own", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "kumoi-listen-"))
+  try {
+    const port = await freePort()
+    const socketPath = join(directory, "b.sock")
+    const a = await listen(serverOf("a"), { host, port, isShared: true })
+    await using _b = await listen(serverOf("b"), { host, port, isShared: true, socketPath })
+    const seen = new Set<string>()
+    // The kernel shares connections out by their addresses: among so many both get some.
+    for (let n = 0; n < 200 && seen.size < 2; n++)
+      seen.add((await ask(`http://${host}:${port}/compute/v2.1`)).name)
+    assert.deepEqual([...seen].sort(), ["a", "b"])
+    assert.equal((await stat(socketPath)).mode & 0o777, 0o600)
+    const status = await new Promise((resolve, reject) => {
+      request({ socketPath, path: "/compute/v2.1" }, (response) => resolve(response.statusCode))
+        .on("error", reject)
+        .end()
+    })
+    assert.equal(status, 200)
+    await a[Symbol.asyncDispose]()
+    for (let n = 0; n < 20; n++) assert.equal((await ask(`http://${host}:${port}/compute/v2.1`)).name, "b")
+  } finally {
+    await rm(directory, { recursive: true })
+  }
+})
+
+test("a door that is taken is named, and nothing stays open", async () => {
+  const taken = createServer()
+  await new Promise<void>((listening) => taken.listen(0, host, listening))
+  const { port } = taken.address() as AddressInfo
+  const own = await freePort()
+  try {
+    await assert.rejects(listen(serverOf("a"), { host, port: own, doors: [{ port, mount: "/compute" }] }), {
+      code: "cli.port_taken",
+      message: `Cannot listen on ${host}:${port}: it is taken by another program.`,
+    })
+    await assert.rejects(fetch(`http://${host}:${own}/compute/v2.1`))
+  } finally {
+    await new Promise((closed) => taken.close(closed))
+  }
+})
