@@ -28,6 +28,19 @@ test("a server that no host can start is in error, says why, and leaves nothing"
   await c.isGone(id)
 })
 
+test("the fault of a server tells its user nothing about hosts", async () => {
+  await using c = await startServerCloud()
+  const { db } = c.cloud.database
+  await sql`update compute.host set is_disabled = true`.execute(db)
+  const id = await c.create()
+  const server = await c.reaches(id, "ERROR")
+  assert.equal(server.fault.message, "No valid host was found. There are not enough hosts available.")
+  assert.ok(!JSON.stringify(server).includes("host1"))
+  const { rows } = await sql<{ cause: string }>`select data->>'cause' as cause from engine.saga_event
+    where kind = 'do_failed'`.execute(db)
+  assert.match(rows[0]?.cause ?? "", /host1: it is disabled/, "who runs the cloud can find out")
+})
+
 test("a guest that is killed or switched off from within shows as shut off", async () => {
   await using c = await startServerCloud()
   const [killed, off] = [await c.create(), await c.create()]

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { chooseHosts, explainRefusals, type HostFacts, type ScheduleRequest } from "./choose.ts"
+import {
+  chooseHosts,
+  describeRefusals,
+  explainRefusals,
+  type HostFacts,
+  type ScheduleRequest,
+} from "./choose.ts"
 
 const host = (name: string, over: Partial<HostFacts> = {}): HostFacts => ({
   name,
@@ -42,7 +48,11 @@ test("hosts that are down, disabled or in another zone are left out and say why"
     ["good"],
   )
   assert.deepEqual([...choice.refused.keys()], ["down", "off", "far"])
-  assert.match(explainRefusals(choice.refused), /down: it is down; off: it is disabled/)
+  assert.match(describeRefusals(choice.refused), /down: it is down; off: it is disabled; far: it is not in/)
+  const told = "There are not enough hosts available (left out by the request: it is not in zone nova)."
+  assert.equal(explainRefusals(choice.refused), told, "users read of their request, not of the hosts")
+  const down = chooseHosts([host("down", { isUp: false })], request())
+  assert.equal(explainRefusals(down.refused), "There are not enough hosts available.")
 })
 
 test("a forced host is taken although it is disabled", () => {

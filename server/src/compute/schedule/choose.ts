@@ -27,15 +27,21 @@ export interface ScheduleRequest {
   } | null
 }
 
+export interface Refusal {
+  why: string
+  /** The request itself left the host out, so that whoever sent it may know. */
+  isByRequest: boolean
+}
+
 export interface Choice {
   /** Best first. */
   hosts: HostFacts[]
   /** Host → why it was left out. */
-  refused: Map<string, string>
+  refused: Map<string, Refusal>
 }
 
 export function chooseHosts(hosts: readonly HostFacts[], request: ScheduleRequest): Choice {
-  const refused = new Map<string, string>()
+  const refused = new Map<string, Refusal>()
   const passed = hosts.filter((host) => {
     const why = refusal(host, request)
     if (why) refused.set(host.name, why)
@@ -44,12 +50,23 @@ export function chooseHosts(hosts: readonly HostFacts[], request: ScheduleReques
   return { hosts: passed.sort((a, b) => weightOf(b, request) - weightOf(a, request)), refused }
 }
 
-function refusal(host: HostFacts, request: ScheduleRequest): string | undefined {
+function refusal(host: HostFacts, request: ScheduleRequest): Refusal | undefined {
+  const why = refusalByCloud(host, request)
+  if (why) return { why, isByRequest: false }
+  // An administrator's own choice of a host counts more than the rest of the request.
+  const own = request.forcedHost === null ? refusalByRequest(host, request) : undefined
+  return own === undefined ? undefined : { why: own, isByRequest: true }
+}
+
+function refusalByCloud(host: HostFacts, request: ScheduleRequest): string | undefined {
   if (request.excludedHosts.includes(host.name)) return "it was tried already"
   if (request.forcedHost !== null)
     return host.name === request.forcedHost ? undefined : "it is not the host asked for"
   if (!host.isUp) return "it is down"
-  if (host.isDisabled) return "it is disabled"
+  return host.isDisabled ? "it is disabled" : undefined
+}
+
+function refusalByRequest(host: HostFacts, request: ScheduleRequest): string | undefined {
   if (request.zone !== null && host.zone !== request.zone) return `it is not in zone ${request.zone}`
   if (request.sameHosts && !request.sameHosts.includes(host.name)) return "same_host names another host"
   if (request.differentHosts.includes(host.name)) return "different_host names a server on it"
@@ -75,9 +92,18 @@ function weightOf(host: HostFacts, request: ScheduleRequest): number {
   return free
 }
 
-/** One sentence for the fault of the server. */
-export function explainRefusals(refused: ReadonlyMap<string, string>): string {
-  if (refused.size === 0) return "There are not enough hosts available: no host has reported yet."
-  const reasons = [...refused].slice(0, 5).map(([host, why]) => `${host}: ${why}`)
-  return `There are not enough hosts available (${reasons.join("; ")}).`
+/** For the fault of the server, which its user reads: what the request asked for, and nothing of the hosts. */
+export function explainRefusals(refused: ReadonlyMap<string, Refusal>): string {
+  const own = [...refused.values()].filter((r) => r.isByRequest).map((r) => r.why)
+  const reasons = [...new Set(own)].join("; ")
+  return `There are not enough hosts available${reasons ? ` (left out by the request: ${reasons})` : ""}.`
+}
+
+const hostsToldMost = 50
+
+/** For the log: host by host. */
+export function describeRefusals(refused: ReadonlyMap<string, Refusal>): string {
+  if (refused.size === 0) return "no host has reported yet"
+  const reasons = [...refused].slice(0, hostsToldMost).map(([host, { why }]) => `${host}: ${why}`)
+  return reasons.join("; ")
 }

@@ -3,12 +3,20 @@ import { sql } from "kysely"
 import { claimAllocation, noCapacity, type Resources } from "../../placement/index.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
+import { Fault } from "../../platform/fault/fault.ts"
 import { noValidHost } from "../faults.ts"
 import { isHostUp } from "../host/host.ts"
 import { selectHostLoads, selectHosts } from "../host/store.ts"
 import { selectHostZones, zoneOfHost } from "../host/zone.ts"
 import type { FlavorSnapshot, Server } from "../server/server.ts"
-import { chooseHosts, explainRefusals, type HostFacts, type ScheduleRequest } from "./choose.ts"
+import {
+  type Choice,
+  chooseHosts,
+  describeRefusals,
+  explainRefusals,
+  type HostFacts,
+  type ScheduleRequest,
+} from "./choose.ts"
 import { groupRequestOf } from "./group.ts"
 
 export function resourcesOf(flavor: FlavorSnapshot): Resources {
@@ -49,7 +57,7 @@ export async function scheduleServer(
     group: await groupRequestOf(tx, server),
   }
   const choice = chooseHosts(facts, request)
-  if (choice.hosts.length === 0) throw noValidHost(explainRefusals(choice.refused))
+  if (choice.hosts.length === 0) throw refusedByAll(choice)
   const resources = resourcesOf(options.flavor ?? server.flavor)
   try {
     const claimed = await claimAllocation(tx, {
@@ -66,6 +74,12 @@ export async function scheduleServer(
     if (noCapacity.is(error)) throw noValidHost(`There are not enough hosts available. ${error.message}`)
     throw error
   }
+}
+
+/** Users learn what of their request was in the way; the log also which hosts there are, and what is with them. */
+function refusedByAll({ refused }: Choice): Fault {
+  const { kind, code, message } = noValidHost(explainRefusals(refused))
+  return new Fault(kind, code, message, { cause: new Error(describeRefusals(refused)) })
 }
 
 export async function selectHostFacts(platform: Platform, tx: Tx): Promise<HostFacts[]> {

@@ -158,7 +158,13 @@ export async function abandonTask<P extends TaskParams>(
 }
 
 export function faultOfFailure(failure: SagaFailure, now: Date) {
+  return { code: 500, message: messageFor(failure), details: failure.step, createdAt: now.toISOString() }
+}
+
+function messageFor({ kind, code, message }: SagaFailure): string {
   // A bug's text is for the log; the user gets its class, as with Nova.
-  const message = failure.kind === "bug" ? "The host met an unexpected condition." : failure.message
-  return { code: 500, message, details: failure.step, createdAt: now.toISOString() }
+  if (kind === "bug") return "The host met an unexpected condition."
+  // Who does not answer is named by its host, which is not the user's to know.
+  if (kind === "unavailable" && /^(bus|agent)\./.test(code)) return "The host does not answer."
+  return message
 }
