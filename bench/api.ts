@@ -4,6 +4,7 @@ import { call, logIn, passwordBody, type Session } from "./client.ts"
 import { BenchCloud } from "./cloud.ts"
 import type { Held } from "./held.ts"
 import { get, measure } from "./measure.ts"
+import { measureReference } from "./reference.ts"
 import type { Report } from "./report.ts"
 
 export interface ApiOptions {
@@ -12,15 +13,19 @@ export interface ApiOptions {
 }
 
 export async function measureApi(report: Report, held: Held, options: ApiOptions): Promise<void> {
+  const referencePerSecond = await measureReference(report, held, options)
   const own = held.scope()
   const cloud = await BenchCloud.prepare(own, { hypervisor: "fake", network: "fake" })
   await cloud.start()
   const admin = await logIn(cloud.url, "admin", cloud.passwords.admin, "admin")
-  await measureTokens(report, cloud, admin, options)
+  const validationsPerSecond = await measureTokens(report, cloud, admin, options)
+  report.add("token validation against a bare Node server, c=16", [
+    { name: "", value: validationsPerSecond / referencePerSecond, unit: "x" },
+  ])
   const { seconds } = options
-  await measure(report, "image list", cloud.url, get(admin, "/image/v2/images"), { seconds })
-  await measure(report, "flavor list", cloud.url, get(admin, "/compute/v2.1/flavors/detail"), { seconds })
-  await measure(report, "network list", cloud.url, get(admin, "/network/v2.0/networks"), { seconds })
+  await measure(report, "image list", cloud, get(admin, "/image/v2/images"), { seconds })
+  await measure(report, "flavor list", cloud, get(admin, "/compute/v2.1/flavors/detail"), { seconds })
+  await measure(report, "network list", cloud, get(admin, "/network/v2.0/networks"), { seconds })
   await measureNetworkCreate(report, cloud, admin, options)
   await measureServers(report, cloud, admin, options)
   await own[Symbol.asyncDispose]()
@@ -31,12 +36,12 @@ async function measureTokens(
   cloud: BenchCloud,
   admin: Session,
   { seconds }: ApiOptions,
-): Promise<void> {
+): Promise<number> {
   const body = passwordBody("demo", cloud.passwords.demo, "demo")
   const headers = { "content-type": "application/json" }
   const issue = { method: "POST", path: "/identity/v3/auth/tokens", headers, body } as const
   // With the time of the hash apart: see the part identity.
-  await measure(report, "token by password", cloud.url, () => issue, { seconds, okStatus: [201] })
+  await measure(report, "token by password", cloud, () => issue, { seconds, okStatus: [201] })
   const demo = await logIn(cloud.url, "demo", cloud.passwords.demo, "demo")
   const validation = {
     method: "GET",
@@ -44,7 +49,8 @@ async function measureTokens(
     headers: { "x-auth-token": admin.token, "x-subject-token": demo.token },
   } as const
   const targets = { 16: { perSecond: 2_500 } }
-  await measure(report, "token validation", cloud.url, () => validation, { seconds, targets })
+  const samples = await measure(report, "token validation", cloud, () => validation, { seconds, targets })
+  return samples.at(-1)?.perSecond ?? Number.NaN
 }
 
 const networksMax = 400
@@ -65,7 +71,7 @@ async function measureNetworkCreate(
       body: JSON.stringify({ network: { name: `load-${i}` } }),
     }) as const
   const options = { seconds, okStatus: [201], requestsMax: networksMax, warmUpMs: 0 }
-  await measure(report, "network create", cloud.url, request, options)
+  await measure(report, "network create", cloud, request, options)
 }
 
 async function measureServers(
@@ -78,7 +84,7 @@ async function measureServers(
   const list = async (servers: number, perSecond?: number) => {
     const targets = perSecond === undefined ? {} : { 16: { perSecond } }
     const detail = get(admin, "/compute/v2.1/servers/detail")
-    await measure(report, `server detail list, ${servers} servers`, cloud.url, detail, { seconds, targets })
+    await measure(report, `server detail list, ${servers} servers`, cloud, detail, { seconds, targets })
   }
   await list(0)
   const first = await createServers(admin, body, 1, "first")

@@ -17,9 +17,8 @@ export interface CloudOptions {
   dataDir?: string
 }
 
-export interface Component {
-  name: string
-  pid: number | null
+interface CloudStatus {
+  components: { name: string; pid: number | null }[]
 }
 
 export class BenchCloud {
@@ -27,6 +26,7 @@ export class BenchCloud {
   readonly dataDir: string
   readonly #flags: readonly string[]
   #starting: Promise<unknown> = Promise.resolve()
+  #roots: Map<number, string> | undefined
 
   private constructor(dataDir: string, port: number, { hypervisor, network }: CloudOptions) {
     this.url = `http://127.0.0.1:${port}`
@@ -57,6 +57,7 @@ export class BenchCloud {
   }
 
   async stop(): Promise<void> {
+    this.#roots = undefined
     await this.#kumoi("down", ["--grace", "0"])
   }
 
@@ -69,8 +70,13 @@ export class BenchCloud {
     return JSON.parse(readFileSync(join(this.dataDir, "cloud.json"), "utf8")).cloudId
   }
 
-  async components(): Promise<Component[]> {
-    return JSON.parse(await this.#kumoi("status", ["--json"])).components
+  /** Process and name of each component, as the cloud says. */
+  async rootProcesses(): Promise<Map<number, string>> {
+    if (!this.#roots) {
+      const { components }: CloudStatus = JSON.parse(await this.#kumoi("status", ["--json"]))
+      this.#roots = new Map(components.flatMap(({ name, pid }) => (pid === null ? [] : [[pid, name]])))
+    }
+    return this.#roots
   }
 
   async #kumoi(command: string, args: readonly string[], options: RunOptions = {}): Promise<string> {

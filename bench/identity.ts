@@ -38,7 +38,7 @@ export async function measureIdentity(report: Report, held: Held, options: Ident
   await measureTokens(report, cloud, admin, statements, options)
   await measureStorm(report, cloud, admin, options)
   await fillIdentity(statements)
-  await measureLists(report, admin, options)
+  await measureLists(report, cloud, admin, options)
   await measureStatements(report, statements)
   await measureUncached(report, cloud, admin)
   await own[Symbol.asyncDispose]()
@@ -66,11 +66,11 @@ async function measureTokens(
   const demo = await logIn(cloud.url, "demo", cloud.passwords.demo, "demo")
   const validate = validation(admin, demo.token)
   const targets = { 16: { perSecond: 2_500 } }
-  await measure(report, "token validation", cloud.url, () => validate, { seconds, targets })
+  await measure(report, "token validation", cloud, () => validate, { seconds, targets })
   const byToken = post(tokenBody(demo.token, demo.projectId))
-  await measure(report, "token by token", cloud.url, () => byToken, { seconds, okStatus: [201] })
+  await measure(report, "token by token", cloud, () => byToken, { seconds, okStatus: [201] })
   const byPassword = post(passwordBody("demo", cloud.passwords.demo, "demo"))
-  const [alone] = await measure(report, "token by password", cloud.url, () => byPassword, {
+  const [alone] = await measure(report, "token by password", cloud, () => byPassword, {
     seconds,
     okStatus: [201],
   })
@@ -142,7 +142,12 @@ async function measureStorm(
   ])
 }
 
-async function measureLists(report: Report, admin: Session, { seconds }: IdentityOptions): Promise<void> {
+async function measureLists(
+  report: Report,
+  cloud: BenchCloud,
+  admin: Session,
+  { seconds }: IdentityOptions,
+): Promise<void> {
   const path = "/identity/v3/role_assignments"
   const one = userId(7)
   const lists = {
@@ -155,7 +160,7 @@ async function measureLists(report: Report, admin: Session, { seconds }: Identit
   }
   for (const [what, at] of Object.entries(lists)) {
     const options = { seconds, concurrencies: [1], warmUpMs: 0 }
-    await measure(report, `role assignments ${what}`, admin.url, get(admin, at), options)
+    await measure(report, `role assignments ${what}`, cloud, get(admin, at), options)
   }
 }
 
@@ -210,7 +215,7 @@ async function measureUncached(report: Report, cloud: BenchCloud, admin: Session
   // Each connection to the database plans at its first question.
   await load({ url: cloud.url, concurrency: 16, request, ...all })
   const options = { ...all, seconds: 120, before: forget, targets: { 1: { p99Ms: checkP99Ms } } }
-  await measure(report, "validation of a token not seen before", cloud.url, request, options)
+  await measure(report, "validation of a token not seen before", cloud, request, options)
 }
 
 /** Any change of identity empties what the processes remember of tokens. */

@@ -10,6 +10,8 @@ export interface Sample {
   p99Ms: number
   requests: number
   failures: number
+  /** With those of the warm-up. */
+  sent: number
 }
 
 export interface LoadRequest {
@@ -82,5 +84,6 @@ export async function load(options: LoadOptions): Promise<Sample> {
     p99Ms: percentile(times, 0.99),
     requests: times.length + failures,
     failures,
+    sent: index,
   }
 }

@@ -1,6 +1,8 @@
 // One request, over and over, at concurrency 1 and 16, as rows of the report.
 import type { Session } from "./client.ts"
+import type { BenchCloud } from "./cloud.ts"
 import { type LoadOptions, type LoadRequest, load, type Sample } from "./load.ts"
+import { readProcessorMs } from "./processes.ts"
 import type { Measure, Report } from "./report.ts"
 
 export interface Targets {
@@ -32,7 +34,7 @@ export interface MeasureOptions extends Partial<Omit<LoadOptions, "url" | "reque
 export async function measure(
   report: Report,
   what: string,
-  url: string,
+  cloud: BenchCloud,
   request: (index: number) => LoadRequest,
   options: MeasureOptions,
 ): Promise<Sample[]> {
@@ -40,8 +42,11 @@ export async function measure(
   const samples: Sample[] = []
   for (const concurrency of concurrencies) {
     await before?.()
-    const sample = await load({ durationMs: seconds * 1000, ...rest, url, concurrency, request })
+    const beforeMs = await readProcessorMs(cloud)
+    const sample = await load({ durationMs: seconds * 1000, ...rest, url: cloud.url, concurrency, request })
+    const processorMs = ((await readProcessorMs(cloud)) - beforeMs) / sample.sent
     const { measures, ...more } = measuresOf(sample, targets[concurrency])
+    measures.push({ name: "cpu", value: processorMs, unit: "ms" })
     report.add(`${what}, c=${concurrency}`, measures, more)
     samples.push(sample)
   }

@@ -1,5 +1,6 @@
 // The benchmark: `node bench/run.ts --help`, and docs/how-to/measure.md.
 import { writeFileSync } from "node:fs"
+import { availableParallelism, loadavg } from "node:os"
 import { parseArgs } from "node:util"
 import { measureApi } from "./api.ts"
 import { run } from "./command.ts"
@@ -96,6 +97,13 @@ async function measureAll(report: Report, held: Held, options: Options): Promise
   }
 }
 
+/** "" when nobody else works on this machine. */
+function busyWarning(): string {
+  const load = loadavg()[0] ?? 0
+  if (load < availableParallelism() / 4) return ""
+  return `The machine was busy before the run began (load ${load.toFixed(1)}): these figures are not to be quoted.\n`
+}
+
 async function recordOf(report: Report, startedAt: Date): Promise<RunRecord> {
   const git = async (...args: string[]) => (await run("git", ["-C", import.meta.dirname, ...args])).trim()
   const hasChanges = (await git("status", "--porcelain")) !== ""
@@ -128,10 +136,12 @@ async function main(): Promise<void> {
     process.stdout.write(JSON.stringify(report.figures))
     return
   }
+  const busy = busyWarning()
+  process.stderr.write(busy)
   await measureAll(report, held, options)
   if (options.json)
     writeFileSync(options.json, `${JSON.stringify(await recordOf(report, startedAt), null, 2)}\n`)
-  process.stdout.write(report.table())
+  process.stdout.write(`${report.table()}\n${busy}`)
 }
 
 try {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { BenchCloud, type CloudOptions } from "./cloud.ts"
 import type { Held } from "./held.ts"
-import { noteIdleMemory } from "./memory.ts"
+import { noteIdleMemory } from "./processes.ts"
 import type { Report } from "./report.ts"
 
 /** Of any cloud, simulated or real. */

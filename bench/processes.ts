@@ -1,4 +1,5 @@
-// Every process of a cloud and the memory that it takes. PSS: pages that several processes share count in parts.
+// Every process of a cloud, the memory and the processor time that it takes. PSS: pages that several processes share
+// count in parts.
 import { readdirSync, readFileSync } from "node:fs"
 import { setTimeout as delay } from "node:timers/promises"
 import type { BenchCloud } from "./cloud.ts"
@@ -12,8 +13,7 @@ export interface ComponentMemory {
 
 /** Each process counts for the nearest component above it: a component's workers are its own. */
 export async function readMemory(cloud: BenchCloud): Promise<ComponentMemory[]> {
-  const roots = new Map<number, string>()
-  for (const { name, pid } of await cloud.components()) if (pid !== null) roots.set(pid, name)
+  const roots = await cloud.rootProcesses()
   const parents = readParents()
   const found = new Map<string, ComponentMemory>()
   for (const pid of parents.keys()) {
@@ -25,14 +25,34 @@ export async function readMemory(cloud: BenchCloud): Promise<ComponentMemory[]> 
   return [...found.values()].sort((a, b) => b.pssMb - a.pssMb)
 }
 
+/** Milliseconds of processor time that all of them have taken so far; does not grow because others are busy. */
+export async function readProcessorMs(cloud: BenchCloud): Promise<number> {
+  const roots = await cloud.rootProcesses()
+  const parents = readParents()
+  let ticks = 0
+  for (const pid of parents.keys()) {
+    if (componentOf(pid, roots, parents) === undefined) continue
+    // utime, stime, and those of the children that have ended.
+    for (const field of readStat(pid).slice(11, 15)) ticks += Number(field)
+  }
+  return ticks * tickMs
+}
+
+/** Linux tells programs of 100 ticks a second, whatever it counts in. */
+const tickMs = 10
+
+/** From the third field on. The program's name in parentheses may hold anything, so they are counted from its end. */
+function readStat(pid: number): string[] {
+  const stat = readText(`/proc/${pid}/stat`)
+  return stat === "" ? [] : stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+}
+
 function readParents(): Map<number, number> {
   const parents = new Map<number, number>()
   for (const name of readdirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue
-    // The program's name in parentheses may hold anything, so fields are counted from its end.
-    const stat = readText(`/proc/${name}/stat`)
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
-    if (fields[0] !== "Z" && fields.length > 1) parents.set(Number(name), Number(fields[1]))
+    const [state, parent] = readStat(Number(name))
+    if (state !== undefined && state !== "Z") parents.set(Number(name), Number(parent))
   }
   return parents
 }
