@@ -79,6 +79,7 @@ async function killEverywhere(failAt: string | undefined, expected: string[]): P
     const result = await platform.sagas.waitForSaga(database.db, rows[0].id)
     assert.equal(result.state, failAt === undefined ? "done" : "unwound", `${resource}: ${result.lastError}`)
     assert.deepEqual(await world.things(resource), expected, resource)
+    assert.equal(await world.notes(resource), 1, resource)
   }
   return resources.length - 1
 }

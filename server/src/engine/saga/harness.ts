@@ -7,7 +7,7 @@ import type { Platform } from "../../platform/context/context.ts"
 import { transact } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { createSagaRunner } from "./runner.ts"
-import type { AnyStep, Saga } from "./saga.ts"
+import { type AnyStep, type Saga, type StepContext, WithLog } from "./saga.ts"
 
 export interface SagaCase<P> extends AsyncDisposable {
   platform: Platform
@@ -84,6 +84,14 @@ export function rigSaga<P>(saga: Saga<P>, rig: Rig): Saga<P> {
   return { ...saga, name: `${saga.name}.rigged`, steps: saga.steps.map((step) => rigStep(step, rig)) }
 }
 
+/** What the step gives, its rows committed. */
+export async function stepResult(
+  s: Pick<StepContext<unknown, unknown>, "ctx">,
+  result: unknown,
+): Promise<unknown> {
+  return result instanceof WithLog ? await transact(s.ctx.db, (tx) => result.run(tx)) : result
+}
+
 function rigStep(step: AnyStep, rig: Rig): AnyStep {
   const { do: doIt, undo, ...rest } = step.definition
   const failsNow = (when: "before" | "after") => rig.failAt === step.name && rig.when === when
@@ -96,10 +104,12 @@ function rigStep(step: AnyStep, rig: Rig): AnyStep {
       ...rest,
       do: async (s) => {
         if (failsNow("before")) fail()
-        let result: unknown
-        for (let n = 0; n < (rig.doTimes ?? 1); n++) result = await doIt(s)
-        if (failsNow("after")) fail()
-        return result
+        // Rows of all but the last time are committed without the log, as if it had been lost.
+        for (let n = 1; n < (rig.doTimes ?? 1); n++) await stepResult(s, await doIt(s))
+        const result: unknown = await doIt(s)
+        if (!failsNow("after")) return result
+        await stepResult(s, result)
+        return fail()
       },
       ...(undo
         ? {

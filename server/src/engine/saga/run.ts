@@ -7,13 +7,13 @@
 // Commits are few: the end of a node and the start of the next are one statement.
 import { internalCaller } from "../../platform/auth/caller.ts"
 import { makeCtx, type Platform } from "../../platform/context/context.ts"
-import { translateDatabaseError } from "../../platform/db/database.ts"
+import { type DbOrTx, transact, translateDatabaseError } from "../../platform/db/database.ts"
 import { describeError, type Fault, toFault } from "../../platform/fault/fault.ts"
 import type { Logger } from "../../platform/log/log.ts"
 import { type Attempt, attempt } from "../attempt.ts"
 import type { EngineConfig } from "../config.ts"
 import { hasLogged, nextStep, nextUndo, type Progress, unwoundNode } from "./progress.ts"
-import type { AnySaga, AnyStep, SagaFailure, StepContext } from "./saga.ts"
+import { type AnySaga, type AnyStep, type SagaFailure, type StepContext, WithLog } from "./saga.ts"
 import { type After, type LogEvent, type SagaRow, type SagaState, writeLog } from "./store.ts"
 
 /** Tells of a log write, before it and after it; the crash tests end the process there. */
@@ -64,21 +64,71 @@ async function goForward(run: SagaRun): Promise<void> {
   for (;;) {
     const step = nextStep(run.saga, run.progress)
     if (!step) return
-    const result = await tryStep(run, step, "do")
+    const result = await tryRun(
+      run,
+      step.name,
+      (context) => doStep(run, step, context),
+      step.definition.timeoutMs,
+    )
     if (result.kind === "interrupted") await interrupted(run, result.by)
-    else if (result.kind === "failed") return await failForward(run, step, result)
-    else await stepDone(run, step, result.value)
+    else if (result.kind === "failed") {
+      if (result.error instanceof RunEnded) throw result.error
+      return await failForward(run, step, result)
+    } else await stepDone(run, step, result.value)
   }
 }
 
-async function stepDone(run: SagaRun, step: AnyStep, value: unknown): Promise<void> {
+/** What the end of a step writes. */
+interface StepEnd {
+  events: LogEvent[]
+  after: After
+}
+
+/** That it is written already, with the rows that the step changed. */
+class Logged {
+  readonly end: StepEnd
+  constructor(end: StepEnd) {
+    this.end = end
+  }
+}
+
+async function doStep(
+  run: SagaRun,
+  step: AnyStep,
+  context: StepContext<unknown, Record<string, unknown>>,
+): Promise<unknown> {
+  const value: unknown = await step.definition.do(context)
+  if (!(value instanceof WithLog)) return value
+  const { fence } = run.row
+  return await transact(run.platform.db, async (tx) => {
+    const end = endOfStep(run, step, await value.run(tx))
+    run.probe?.("before", end.events)
+    // Thrown within the transaction: the rows stay as they are, too.
+    if (!(await writeEvents(run, end.events, end.after, { fence }, tx))) throw new RunEnded({ kind: "lost" })
+    return new Logged(end)
+  })
+}
+
+function endOfStep(run: SagaRun, step: AnyStep, value: unknown): StepEnd {
   // Through JSON, so that the next steps see the same whether or not a crash lies between.
   const data: unknown = JSON.parse(JSON.stringify(value ?? null))
   const done: LogEvent = { node: step.name, kind: "do_done", data }
   const following = run.saga.steps[run.saga.steps.indexOf(step) + 1]
-  if (!following) await end(run, [done], "done")
-  else if (run.isStopping()) await release(run, [done], { waitMs: 0, isFailedTry: false, error: null })
-  else await keep(run, [done, started(following)])
+  if (!following) return { events: [done], after: { kind: "end", state: "done" } }
+  if (run.isStopping())
+    return { events: [done], after: { kind: "release", waitMs: 0, isFailedTry: false, error: null } }
+  return { events: [done, started(following)], after: { kind: "keep", state: "running" } }
+}
+
+async function stepDone(run: SagaRun, step: AnyStep, value: unknown): Promise<void> {
+  const { events, after } = value instanceof Logged ? value.end : endOfStep(run, step, value)
+  if (value instanceof Logged) {
+    run.progress.record(events)
+    run.probe?.("after", events)
+  } else await write(run, events, after)
+  run.row.attempts = 0
+  if (after.kind === "end") throw new RunEnded({ kind: "ended", state: after.state })
+  if (after.kind === "release") throw new RunEnded({ kind: "waiting", waitMs: after.waitMs })
 }
 
 type Failed = Extract<Attempt, { kind: "failed" }>
@@ -116,7 +166,7 @@ async function unwind(run: SagaRun): Promise<RunEnd> {
     const step = nextUndo(run.saga, run.progress)
     if (!step) break
     if (!hasLogged(run.progress, "undo_started", step.name)) await keep(run, [undoStarted(step)])
-    const result = await tryStep(run, step, "undo")
+    const result = await tryUndo(run, step)
     if (result.kind === "interrupted") await interrupted(run, result.by)
     else if (result.kind === "failed") await failUndo(run, step.name, result)
     else await undoDone(run, step)
@@ -169,10 +219,10 @@ function retryPause(run: SagaRun, fault: Fault): number {
   return Math.min(sagaRetryMostMs, Math.max(doubled, fault.retryAfterMs ?? 0))
 }
 
-async function tryStep(run: SagaRun, step: AnyStep, direction: "do" | "undo"): Promise<Attempt> {
-  const action = step.definition[direction]
-  if (!action) return { kind: "done", value: null }
-  return await tryRun(run, step.name, (context) => action(context), step.definition.timeoutMs)
+async function tryUndo(run: SagaRun, step: AnyStep): Promise<Attempt> {
+  const { undo, timeoutMs } = step.definition
+  if (!undo) return { kind: "done", value: null }
+  return await tryRun(run, step.name, (context) => undo(context), timeoutMs)
 }
 
 async function tryRun(
@@ -211,7 +261,7 @@ function undoStarted(step: AnyStep): LogEvent {
 }
 
 interface WriteExtras {
-  failure?: SagaFailure
+  failure?: SagaFailure | null
   nextFence?: number
 }
 
@@ -219,19 +269,22 @@ async function write(run: SagaRun, events: readonly LogEvent[], after: After, ex
   const { row } = run
   run.probe?.("before", events)
   const nextFence = extras.nextFence ?? row.fence
-  const isOurs = await writeLog(run.platform.db, {
-    sagaId: row.id,
-    fence: row.fence,
-    nextFence,
-    leaseMs: run.config.sagaLeaseMs,
-    events,
-    failure: extras.failure ?? null,
-    after,
-  })
+  const isOurs = await writeEvents(run, events, after, { ...extras, fence: row.fence }, run.platform.db)
   if (!isOurs) throw new RunEnded({ kind: "lost" })
   run.progress.record(events)
   row.fence = nextFence
   run.probe?.("after", events)
+}
+
+async function writeEvents(
+  run: SagaRun,
+  events: readonly LogEvent[],
+  after: After,
+  { fence, nextFence = fence, failure = null }: WriteExtras & { fence: number },
+  db: DbOrTx,
+): Promise<boolean> {
+  const { sagaLeaseMs: leaseMs } = run.config
+  return await writeLog(db, { sagaId: run.row.id, fence, nextFence, leaseMs, events, failure, after })
 }
 
 async function keep(run: SagaRun, events: readonly LogEvent[], extras: WriteExtras = {}): Promise<void> {

@@ -1,6 +1,7 @@
 // A saga is an ordered list of steps, each `do` and maybe `undo`. See runner.ts for how it survives anything.
 import type { Ctx } from "../../platform/context/context.ts"
 import type { SagaReference } from "../../platform/context/durable.ts"
+import type { Tx } from "../../platform/db/database.ts"
 import type { Logger } from "../../platform/log/log.ts"
 
 /** What a step gets. `out` has the outputs of the steps before it, by name. */
@@ -16,9 +17,26 @@ export interface StepContext<P, O> {
   readonly log: Logger
 }
 
+/** The last part of a step, when that is a change of rows: made in the transaction that logs the end of the step. */
+export class WithLog<R> {
+  readonly run: (tx: Tx) => Promise<R>
+
+  constructor(run: (tx: Tx) => Promise<R>) {
+    this.run = run
+  }
+}
+
+/**
+ * Ends a step: `return withLog(async (tx) => …)`. The rows and the log commit together, so it costs one commit instead
+ * of two, and a crash leaves both or neither. Must be repeatable, as whatever `transact` runs.
+ */
+export function withLog<R>(run: (tx: Tx) => Promise<R>): WithLog<R> {
+  return new WithLog(run)
+}
+
 export interface StepDefinition<P, O, R> {
   /** At least once: "ensure", never "add". The result is kept as JSON. */
-  do: (s: StepContext<P, O>) => Promise<R> | R
+  do: (s: StepContext<P, O>) => Promise<R | WithLog<R>> | R | WithLog<R>
   /** Tolerates "nothing there": it also runs for the step that failed. */
   undo?: (s: StepContext<P, Partial<O>>) => Promise<void> | void
   /** Default 60 s. */

@@ -137,7 +137,7 @@ export interface LogWrite {
 }
 
 /** False when another worker owns the saga now; then nothing was written. */
-export async function writeLog(db: Db, write: LogWrite): Promise<boolean> {
+export async function writeLog(db: DbOrTx, write: LogWrite): Promise<boolean> {
   const { rows } = await sql`
     with owned as (
       update engine.saga

@@ -1,7 +1,8 @@
 // An outside world for tests of sagas: things that are there or not, kept where no crash of a worker reaches, and
 // refusing stale commands as a host agent does.
+import { sql } from "kysely"
 import pg from "pg"
-import { saga } from "../saga/saga.ts"
+import { saga, withLog } from "../saga/saga.ts"
 
 export interface WorldParams {
   resource: string
@@ -22,6 +23,7 @@ export class World implements AsyncDisposable {
       "create table public.thing (name text primary key, is_there boolean not null, fence bigint not null)",
     )
     await this.#pool.query("create table public.refused (name text, fence bigint)")
+    await this.#pool.query("create table public.noted (resource text)")
   }
 
   /** False when a newer owner has spoken already: then nothing changed. */
@@ -43,6 +45,15 @@ export class World implements AsyncDisposable {
     return rows.map((row) => row.name.slice(resource.length + 1))
   }
 
+  /** How often the rows of the step "port" were written; they are added, so once means with the log. */
+  async notes(resource: string): Promise<number> {
+    const { rows } = await this.#pool.query<{ count: number }>(
+      "select count(*)::int from public.noted where resource = $1",
+      [resource],
+    )
+    return rows[0]?.count ?? 0
+  }
+
   async refusals(): Promise<number> {
     const { rows } = await this.#pool.query<{ count: number }>("select count(*)::int from public.refused")
     return rows[0]?.count ?? 0
@@ -55,7 +66,7 @@ export class World implements AsyncDisposable {
 
 export const worldSteps = ["disk", "port", "machine", "finish"]
 
-/** Four steps that each put a thing into the world; `given-up` is there when it has unwound. */
+/** Four steps that each put a thing into the world, one with rows beside its log; `given-up` is there when it has unwound. */
 export function worldSaga(world: World, beforePut: (step: string) => void = () => {}) {
   const put = (step: string) => async (s: { params: WorldParams; fence: number }) => {
     beforePut(step)
@@ -68,7 +79,16 @@ export function worldSaga(world: World, beforePut: (step: string) => void = () =
   }
   return saga<WorldParams>("test.world.make", 1)
     .step("disk", { do: put("disk"), undo: remove("disk") })
-    .step("port", { do: put("port"), undo: remove("port") })
+    .step("port", {
+      do: async (s) => {
+        const result = await put("port")(s)
+        return withLog(async (tx) => {
+          await sql`insert into public.noted values (${s.params.resource})`.execute(tx)
+          return result
+        })
+      },
+      undo: remove("port"),
+    })
     .step("machine", { do: put("machine"), undo: remove("machine") })
     .step("finish", {
       do: async (s) => {

@@ -58,12 +58,14 @@ export function isOutdatedPlan(error: unknown): boolean {
   )
 }
 
+/** Begin, commit, savepoints, settings are not. */
+const isPlanned = /^\s*(?:select|insert|update|delete|with)\b/i
+
 type Query = (text: string, values: readonly unknown[]) => Promise<unknown>
 
 function namingQuery(client: pg.PoolClient, names: Names): Query {
   return async (text, values) => {
-    // Without values (begin, commit) there is nothing to plan.
-    const name = values.length === 0 ? undefined : names.nameOf(text)
+    const name = isPlanned.test(text) ? names.nameOf(text) : undefined
     const parameters = values as unknown[]
     if (name === undefined) return await client.query(text, parameters)
     try {
