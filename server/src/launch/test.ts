@@ -75,6 +75,8 @@ const clientPackages: readonly NeededPackage[] = [
   { name: "rabbitmq-server", why: "the bus of many hosts is tested on it" },
 ]
 
+const slowPackages: readonly NeededPackage[] = [{ name: "debootstrap", why: "makes a Debian image to boot" }]
+
 const specs = {
   only: {
     type: "string",
@@ -103,12 +105,16 @@ export async function test(args: string[]): Promise<number> {
   const chosen =
     options.positionals.length > 0 ? options.positionals : Object.keys(suites).filter((n) => n !== "slow")
   if (process.getuid?.() === 0) {
-    await installPackages([...Object.values(enginePackages).flat(), ...clientPackages], {
+    const more = chosen.includes("slow") ? slowPackages : []
+    await installPackages([...Object.values(enginePackages).flat(), ...clientPackages, ...more], {
       say: (line) => process.stdout.write(`${line}\n`),
       isYes: options.flag("yes") || process.env.CI === "true",
     })
   }
-  if (chosen.some((name) => ["acceptance", "guest", "host"].includes(name)) && process.getuid?.() === 0) {
+  if (
+    chosen.some((name) => ["acceptance", "guest", "host", "slow"].includes(name)) &&
+    process.getuid?.() === 0
+  ) {
     // Before the tests go into namespaces of their own, from where no package can be fetched.
     const { buildGuestImage } = await import("../../../guest/build.ts")
     await buildGuestImage({ outputDir: guestCacheDir(), log: (line) => process.stdout.write(`${line}\n`) })
