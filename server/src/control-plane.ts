@@ -82,6 +82,7 @@ export async function openControlPlane(
     config,
     clock,
     db,
+    log,
     connectionString: databaseUrl,
     seed: parts.seed,
   })

@@ -9,6 +9,7 @@ import { createIdentity } from "../src/identity/index.ts"
 import { eventually, systemClock } from "../src/platform/clock/clock.ts"
 import { type Config, loadConfig } from "../src/platform/config/config.ts"
 import type { Platform } from "../src/platform/context/context.ts"
+import type { OutboxEvent } from "../src/platform/context/durable.ts"
 import { createHttpServer } from "../src/platform/http/server.ts"
 import { silentLogger } from "../src/platform/log/log.ts"
 import { PolicyEngine } from "../src/platform/policy/policy.ts"
@@ -27,6 +28,8 @@ export interface TestIdentity extends AsyncDisposable {
   readonly platform: Platform
   readonly server: FastifyInstance
   readonly database: TestDatabase
+  /** What went to the outbox, whether it was committed or not. */
+  readonly events: OutboxEvent[]
   /** A request below /v3, by the token when one is given. */
   send(
     method: string,
@@ -68,11 +71,13 @@ export async function startTestIdentity(options: TestIdentityOptions = {}): Prom
   const clock = systemClock
   const identity = await createIdentity({
     db: database.db,
+    log: silentLogger,
     config,
     clock,
     connectionString: database.connectionString,
     seed: { passwords: testPasswords, catalog: testCatalog },
   })
+  const events: OutboxEvent[] = []
   const policy = new PolicyEngine()
   policy.declare(identity.service.policies)
   const platform: Platform = {
@@ -83,7 +88,7 @@ export async function startTestIdentity(options: TestIdentityOptions = {}): Prom
     policy,
     bus: undefined as unknown as Platform["bus"], // identity alone sends no message
     sagas: undefined as unknown as Platform["sagas"], // and has no saga
-    outbox: { append: async () => {} },
+    outbox: { append: async (_tx, event) => void events.push(event) },
     drivers: { identity: identity.runtime } as Platform["drivers"],
   }
   await identity.service.seed?.(platform)
@@ -119,6 +124,7 @@ export async function startTestIdentity(options: TestIdentityOptions = {}): Prom
     platform,
     server,
     database,
+    events,
     send,
     token,
     adminToken: () => token("admin", testPasswords.admin, defaultProject("admin")),

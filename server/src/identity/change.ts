@@ -5,6 +5,8 @@ import pg from "pg"
 import type { Ctx, Platform } from "../platform/context/context.ts"
 import { afterCommit, type Tx, transact, violatedConstraint } from "../platform/db/database.ts"
 import { describeError, type Fault } from "../platform/fault/fault.ts"
+import { auditChange } from "./audit/audit.ts"
+import { cadfEvent, initiatorOf, targetOf } from "./audit/cadf.ts"
 
 export function changeIdentity<T>(platform: Platform, run: (tx: Tx) => Promise<T>): Promise<T> {
   return transact(platform.db, async (tx) => {
@@ -102,15 +104,33 @@ export async function changeOrConflict<T>(
 
 export type ChangeKind = "created" | "updated" | "deleted" | "disabled"
 
+/** Who was put in or taken out of the thing. */
+export interface ChangeActor {
+  id: string
+  type: string
+  operation: "added" | "removed"
+}
+
 /** `identity.project.created` and its like, in the transaction of the change. */
-export async function announce(ctx: Ctx, tx: Tx, noun: string, kind: ChangeKind, id: string): Promise<void> {
-  await ctx.outbox.append(tx, {
-    type: `identity.${noun}.${kind}`,
-    publisher: "identity",
-    projectId: ctx.caller.projectId,
-    userId: ctx.caller.userId,
-    requestId: ctx.requestId,
-    resourceId: id,
-    payload: { resource_info: id },
+export async function announce(
+  ctx: Ctx,
+  tx: Tx,
+  noun: string,
+  kind: ChangeKind,
+  id: string,
+  actor?: ChangeActor,
+): Promise<void> {
+  const facts = {
+    resource_info: id,
+    ...(actor ? { actor_id: actor.id, actor_type: actor.type, actor_operation: actor.operation } : {}),
+  }
+  const event = cadfEvent(ctx.clock.now(), {
+    action: `${kind}.${noun}`,
+    outcome: "success",
+    initiator: initiatorOf(ctx),
+    target: targetOf(noun, id),
+    observerId: ctx.drivers.identity.audit.observerId,
+    more: facts,
   })
+  await auditChange(ctx, tx, `identity.${noun}.${kind}`, event, { ...facts, request_id: ctx.requestId })
 }

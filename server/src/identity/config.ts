@@ -77,6 +77,48 @@ export const identityConfig = configSection(
       minimum: 1,
       description: "A remembered token is read again after this time, whatever else.",
     }),
+    notification_format: Type.Unsafe<"basic" | "cadf">({
+      type: "string",
+      enum: ["basic", "cadf"],
+      default: "cadf",
+      description:
+        "Content of notifications about changes: `basic` names the thing, `cadf` also who changed it and from where. Logins and role assignments always come as CADF.",
+    }),
+    notification_opt_out: Type.Array(Type.String(), {
+      default: [],
+      description:
+        "Notifications that are not sent: `identity.user.created`, `identity.authenticate.success` … The audit log has them all the same.",
+    }),
+    isAuditLogKept: Type.Boolean({
+      default: true,
+      description: "Keeps a file of logins and changes on each host that serves the API, whatever is sent.",
+    }),
+    auditLogFile: Type.String({
+      default: "",
+      description: "The file, mode 0600. Empty: log/audit.log in the data directory.",
+    }),
+    auditLogBytesMax: Type.Integer({
+      default: 50_000_000,
+      minimum: 1_000,
+      description: "A file that has grown beyond this is set aside as audit.log.1.",
+    }),
+    auditLogFilesKept: Type.Integer({
+      default: 10,
+      minimum: 1,
+      maximum: 1000,
+      description: "Files set aside that are kept; the oldest goes.",
+    }),
+    auditQueueMax: Type.Integer({
+      default: 5_000,
+      minimum: 1,
+      description: "Records of logins that wait for the database; about 1 KB each. More are only counted.",
+    }),
+    auditFailuresPerMinuteMax: Type.Integer({
+      default: 600,
+      minimum: 0,
+      description:
+        "Failed logins that a process records one by one in a minute; more are counted and told as one record, so that guesses do not fill the database.",
+    }),
     keySecretFile: Type.String({
       default: "",
       description:

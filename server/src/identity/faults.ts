@@ -7,10 +7,10 @@ export const unauthenticated = fault(
   () => "The request you have made requires authentication.",
 )
 
-/** The same to the client; the reason goes to the log. */
-export function refused(why: string): Fault {
+/** The same to the client; the reason goes to the log and the audit record. `userId`: whom it concerns, when known. */
+export function refused(why: string, userId?: string): Fault {
   const made = unauthenticated()
-  return new Fault(made.kind, made.code, made.message, { internal: { why } })
+  return new Fault(made.kind, made.code, made.message, { internal: { why, ...(userId ? { userId } : {}) } })
 }
 
 const throttled = fault(

@@ -5,6 +5,8 @@ import type { Config } from "../platform/config/config.ts"
 import type { Platform } from "../platform/context/context.ts"
 import type { Db } from "../platform/db/database.ts"
 import type { Authenticate } from "../platform/http/server.ts"
+import type { Logger } from "../platform/log/log.ts"
+import { publishLogins } from "./audit/audit.ts"
 import { listenForChanges } from "./change.ts"
 import type {} from "./config.ts"
 import { keyRotationReconciler } from "./keys/rotation.reconciler.ts"
@@ -191,6 +193,7 @@ export interface IdentityOptions {
   db: Db
   config: Config
   clock: Clock
+  log: Logger
   /** For the connection that listens to the changes of other processes. */
   connectionString: string
   /** Null in a process that only answers: another one seeds. */
@@ -217,9 +220,17 @@ export async function createIdentity(options: IdentityOptions): Promise<Identity
       sagas: [],
       reconcilers: [keyRotationReconciler],
       ...(seed ? { seed: (platform: Platform) => seedIdentity(platform, seed) } : {}),
-      start: async (platform) => listenForChanges({ platform, connectionString: options.connectionString }),
+      start: async (platform) => await startBeside(platform, options.connectionString),
     },
   }
+}
+
+/** What runs beside the requests of each process. */
+async function startBeside(platform: Platform, connectionString: string): Promise<AsyncDisposable> {
+  await using stack = new AsyncDisposableStack()
+  stack.use(listenForChanges({ platform, connectionString }))
+  stack.use(await publishLogins(platform))
+  return stack.move()
 }
 
 /** Every API's 401 names where to log in: clients of any service read it. */

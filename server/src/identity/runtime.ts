@@ -1,8 +1,13 @@
 // What identity keeps in the memory of a process: keys, the hashing queue, the caches. Made once in main.ts.
 import { availableParallelism } from "node:os"
+import { join } from "node:path"
 import type { Clock } from "../platform/clock/clock.ts"
 import type { Config } from "../platform/config/config.ts"
 import type { Db } from "../platform/db/database.ts"
+import type { Logger } from "../platform/log/log.ts"
+import type { Audit } from "./audit/audit.ts"
+import { createAuditLog } from "./audit/audit-log.ts"
+import { createLoginQueue } from "./audit/login-queue.ts"
 import { createLoginThrottle, type LoginThrottle } from "./auth/throttle.ts"
 import type { KeyRing } from "./keys/key-ring.ts"
 import { type Keys, openKeys } from "./keys/keys.ts"
@@ -19,6 +24,7 @@ export interface IdentityRuntime {
   readonly hasher: Hasher
   readonly throttle: LoginThrottle
   readonly cache: IdentityCache
+  readonly audit: Audit
 }
 
 declare module "../platform/context/context.ts" {
@@ -31,9 +37,15 @@ export interface RuntimeOptions {
   db: Db
   config: Config
   clock: Clock
+  log: Logger
 }
 
-export async function openIdentityRuntime({ db, config, clock }: RuntimeOptions): Promise<IdentityRuntime> {
+export async function openIdentityRuntime({
+  db,
+  config,
+  clock,
+  log,
+}: RuntimeOptions): Promise<IdentityRuntime> {
   const settings = config.identity
   const concurrency = settings.passwordHashConcurrency || Math.min(3, Math.max(1, availableParallelism() - 1))
   const keys = await openKeys({ db, config, clock })
@@ -51,6 +63,22 @@ export async function openIdentityRuntime({ db, config, clock }: RuntimeOptions)
       failuresMax: settings.loginFailuresPerMinuteMax,
       monotonicMs: () => clock.monotonicMs(),
     }),
+    audit: {
+      observerId: "identity",
+      log: settings.isAuditLogKept
+        ? createAuditLog({
+            path: settings.auditLogFile || join(config.dataDir, "log", "audit.log"),
+            bytesMax: settings.auditLogBytesMax,
+            filesKept: settings.auditLogFilesKept,
+            log,
+          })
+        : null,
+      logins: createLoginQueue({
+        clock,
+        lengthMax: settings.auditQueueMax,
+        failuresPerMinuteMax: settings.auditFailuresPerMinuteMax,
+      }),
+    },
     cache: createIdentityCache({
       clock,
       tokensMax: settings.tokenCacheSize,

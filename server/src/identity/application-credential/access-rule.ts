@@ -2,7 +2,7 @@ import { type Selectable, sql } from "kysely"
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { changeOrConflict } from "../change.ts"
+import { announce, changeOrConflict } from "../change.ts"
 import { refuseTrustToken } from "../delegation.ts"
 import { forbidden, found, notFound } from "../faults.ts"
 import { ListInput, type ListSpec, listRows, type Rows } from "../list.ts"
@@ -70,6 +70,7 @@ export const deleteAccessRule = operation({
       () => forbidden(`Access rule ${id} is in use by an application credential and cannot be deleted.`),
       async (tx) => {
         await tx.deleteFrom("identity.access_rule").where("id", "=", id).execute()
+        await announce(ctx, tx, "access_rule", "deleted", id)
       },
     )
   },

@@ -5,7 +5,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import type { Authorization } from "../../platform/operation/operation.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { announce, changeIdentity } from "../change.ts"
+import { changeIdentity } from "../change.ts"
 import { forbidden, found, notFound } from "../faults.ts"
 import { groupTarget } from "../group/group.ts"
 import { findGroup, type GroupRow } from "../group/store.ts"
@@ -13,6 +13,7 @@ import { findPlace, type ProjectRow } from "../project/store.ts"
 import { roleTarget } from "../role/role.ts"
 import { findRole, type RoleRow } from "../role/store.ts"
 import { findUser, type UserRow } from "../user/store.ts"
+import { announceGrant } from "./announce.ts"
 
 const Holder = Type.Object({
   actorKind: Type.Union([Type.Literal("user"), Type.Literal("group")]),
@@ -97,7 +98,7 @@ export const createGrant = operation({
         })
         .onConflict((oc) => oc.doNothing())
         .execute()
-      await announce(ctx, tx, "role_assignment", "created", input.roleId)
+      await announceGrant(ctx, tx, "created", input)
     })
   },
 })
@@ -147,7 +148,7 @@ export const revokeGrant = operation({
         await sql`delete from identity.assignment a where ${whereGrant(input)} returning 1`.execute(tx)
       if (gone.rows.length === 0) throw noSuchGrant(input)
       await dropApplicationCredentials(tx, input)
-      await announce(ctx, tx, "role_assignment", "deleted", input.roleId)
+      await announceGrant(ctx, tx, "deleted", input)
     })
   },
 })

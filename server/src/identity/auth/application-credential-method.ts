@@ -20,12 +20,13 @@ export async function proveApplicationCredential(
     id === undefined ? sql`c.name = ${name} and c.user_id = ${owner?.id ?? ""}` : sql`c.id = ${id}`
   const [credential] = await findApplicationCredentials(ctx.db, where)
   const isRight = await ctx.drivers.identity.hasher.verify(secret, credential?.secret_hash ?? null)
-  if (!credential || !isRight) throw refused("wrong application credential")
+  if (!credential || !isRight) throw refused("wrong application credential", credential?.user_id)
   const end = credential.expires_at?.getTime()
   if (end !== undefined && end <= ctx.clock.now().getTime())
-    throw refused("the application credential is expired")
+    throw refused("the application credential is expired", credential.user_id)
   const holder = await findLoginUser(ctx.db, { id: credential.user_id })
-  if (!holder?.is_enabled || !holder.is_domain_enabled) throw refused("the user is disabled")
+  if (!holder?.is_enabled || !holder.is_domain_enabled)
+    throw refused("the user is disabled", credential.user_id)
   return {
     userId: holder.id,
     epoch: holder.epoch,

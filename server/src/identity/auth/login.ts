@@ -10,6 +10,7 @@ import { issueToken, type TokenRequest } from "../token/issue.ts"
 import { proveApplicationCredential } from "./application-credential-method.ts"
 import { provePassword } from "./password-method.ts"
 import { isEnough, readReceipt, receiptFor, rulesOf } from "./receipt.ts"
+import { recordLogin, recordRefusal } from "./record.ts"
 import type { LoginRequest, Proof, RequestedScope } from "./request.ts"
 import { findScope } from "./scope.ts"
 import { proveToken } from "./token-method.ts"
@@ -25,6 +26,17 @@ const methods: Readonly<Record<string, Method>> = {
 }
 
 export async function login(ctx: Ctx, request: LoginRequest): Promise<KnownToken> {
+  try {
+    const known = await issueByLogin(ctx, request)
+    recordLogin(ctx, request, known)
+    return known
+  } catch (error) {
+    recordRefusal(ctx, request, error)
+    throw error
+  }
+}
+
+async function issueByLogin(ctx: Ctx, request: LoginRequest): Promise<KnownToken> {
   const names = checkMethods(request)
   const proofs = await proveAll(ctx, request, names)
   const proof = merge(proofs)

@@ -1,6 +1,6 @@
 import { sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
-import { invalid } from "../../platform/fault/fault.ts"
+import { type Fault, invalid } from "../../platform/fault/fault.ts"
 import { passwordExpired, refused } from "../faults.ts"
 import { findLoginUser, type LoginUser } from "./find-user.ts"
 import type { Proof, UserRef } from "./request.ts"
@@ -13,8 +13,9 @@ export async function provePassword(ctx: Ctx, data: unknown): Promise<Proof> {
   const user = await findLoginUser(ctx.db, ref)
   await checkPassword(ctx, user, password)
   if (!user) throw refused("no such user")
-  if (!user.is_enabled || !user.is_domain_enabled) throw refused("the user or its domain is disabled")
-  if (isInactive(ctx, user)) throw refused("the user was not active for too long")
+  if (!user.is_enabled || !user.is_domain_enabled)
+    throw refused("the user or its domain is disabled", user.id)
+  if (isInactive(ctx, user)) throw refused("the user was not active for too long", user.id)
   if (isExpired(ctx, user)) throw passwordExpired(user.id)
   await recordLogin(ctx, user)
   return {
@@ -29,10 +30,10 @@ export async function provePassword(ctx: Ctx, data: unknown): Promise<Proof> {
 export async function checkPassword(ctx: Ctx, user: LoginUser | null, password: string): Promise<void> {
   const isLocked = user !== null && isLockedOut(ctx, user)
   const isRight = await ctx.drivers.identity.hasher.verify(password, user?.hash ?? null)
-  if (isLocked) throw refused("the user is locked after too many failures")
+  if (isLocked) throw lockedOut(user)
   if (isRight) return
   if (user) await countFailure(ctx, user)
-  throw refused("wrong user or password")
+  throw refused("wrong user or password", user?.id)
 }
 
 function readPasswordData(data: unknown): { user: UserRef; password: string } {
@@ -70,6 +71,11 @@ export function readUserRef(user: object, method: string): UserRef {
     `auth.identity.${method}.user.domain`,
     `Invalid input for field identity/${method}/user/domain: id or name must be present.`,
   )
+}
+
+/** In Keystone's words, which auditors look for. */
+export function lockedOut(user: LoginUser): Fault {
+  return refused(`The account is locked for user: ${user.id}.`, user.id)
 }
 
 /** Too many failures in a row, not long ago. */

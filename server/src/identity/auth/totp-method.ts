@@ -3,7 +3,7 @@ import { invalid } from "../../platform/fault/fault.ts"
 import { openCredential } from "../credential/store.ts"
 import { refused } from "../faults.ts"
 import { findLoginUser } from "./find-user.ts"
-import { countFailure, isLockedOut, readUserRef } from "./password-method.ts"
+import { countFailure, isLockedOut, lockedOut, readUserRef } from "./password-method.ts"
 import type { Proof } from "./request.ts"
 import { decodeBase32, isTotpCode } from "./totp.ts"
 
@@ -15,8 +15,8 @@ export async function proveTotp(ctx: Ctx, data: unknown): Promise<Proof> {
   }
   const passcode = "passcode" in ref ? String(ref.passcode) : ""
   const user = await findLoginUser(ctx.db, readUserRef(ref, "totp"))
-  if (!user?.is_enabled || !user.is_domain_enabled) throw refused("no such user")
-  if (isLockedOut(ctx, user)) throw refused("the user is locked after too many failures")
+  if (!user?.is_enabled || !user.is_domain_enabled) throw refused("no such user, or disabled", user?.id)
+  if (isLockedOut(ctx, user)) throw lockedOut(user)
   const rows = await ctx.db
     .selectFrom("identity.credential")
     .selectAll()
@@ -30,7 +30,7 @@ export async function proveTotp(ctx: Ctx, data: unknown): Promise<Proof> {
   })
   if (!isRight) {
     await countFailure(ctx, user)
-    throw refused("wrong passcode")
+    throw refused("wrong passcode", user.id)
   }
   return {
     userId: user.id,

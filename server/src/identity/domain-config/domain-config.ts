@@ -3,7 +3,7 @@ import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type DbOrTx, jsonb, type Tx } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { changeIdentity } from "../change.ts"
+import { announce, changeIdentity } from "../change.ts"
 import { found, notFound } from "../faults.ts"
 import { findDomain } from "../project/store.ts"
 import { Extra } from "../shapes.ts"
@@ -94,6 +94,7 @@ export const replaceDomainConfig = operation({
         .returning("section")
         .execute()
       await writeConfig(tx, domainId, checked)
+      await announce(ctx, tx, "domain_config", gone.length === 0 ? "created" : "updated", domainId)
       return { config: await readConfig(tx, domainId), isNew: gone.length === 0 }
     })
   },
@@ -149,6 +150,7 @@ export const updateDomainConfig = operation({
       // A group or an option is changed by its own path only where it is.
       if (group !== undefined && !partOf(before, group, option)) throw missing(domainId, group, option)
       await writeConfig(tx, domainId, changes)
+      await announce(ctx, tx, "domain_config", "updated", domainId)
       return await readConfig(tx, domainId)
     })
   },
@@ -181,6 +183,7 @@ export const deleteDomainConfig = operation({
         and ${group === undefined ? sql`true` : sql`section = ${group}`}
         and ${option === undefined ? sql`true` : sql`option = ${option}`} returning 1`.execute(tx)
       if (gone.rows.length === 0 && group !== undefined) throw missing(domainId, group, option)
+      await announce(ctx, tx, "domain_config", "deleted", domainId)
     })
   },
 })

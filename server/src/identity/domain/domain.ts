@@ -2,11 +2,11 @@
 import { sql } from "kysely"
 import { Type } from "typebox"
 import { operation } from "../../platform/operation/operation.ts"
-import { announce, changeIdentity, changeOrConflict } from "../change.ts"
+import { changeIdentity, changeOrConflict } from "../change.ts"
 import { conflict, domainNameTaken, forbidden, found, notFound } from "../faults.ts"
 import { ListInput, listRows, type Rows } from "../list.ts"
 import { refuseImmutable } from "../options.ts"
-import { savePlace } from "../project/project.ts"
+import { announcePlaceUpdate, savePlace } from "../project/project.ts"
 import { removeDomain } from "../project/remove-domain.ts"
 import { findDomain, lockPlace, type ProjectRow, placeList } from "../project/store.ts"
 import { Extra, Id, Options, ResourceName, Tags, Text } from "../shapes.ts"
@@ -58,13 +58,7 @@ export const updateDomain = operation({
         const before = found(await lockPlace(tx, input.id), "domain", input.id)
         refuseImmutable("domain", before, "update", input.options)
         const after = await savePlace(tx, before, input)
-        await announce(
-          ctx,
-          tx,
-          "domain",
-          after.is_enabled || !before.is_enabled ? "updated" : "disabled",
-          before.id,
-        )
+        await announcePlaceUpdate(ctx, tx, before, after)
         return after
       },
     )

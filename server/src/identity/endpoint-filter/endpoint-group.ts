@@ -5,7 +5,7 @@ import type { DbOrTx } from "../../platform/db/database.ts"
 import { jsonb } from "../../platform/db/database.ts"
 import { newHexId } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { changeIdentity } from "../change.ts"
+import { announce, changeIdentity } from "../change.ts"
 import { found, notFound } from "../faults.ts"
 import { ListInput, type ListSpec, listRows, type Rows } from "../list.ts"
 import { Id, ResourceName, Text } from "../shapes.ts"
@@ -42,8 +42,8 @@ export const createEndpointGroup = operation({
   input: Type.Object({ name: ResourceName, description: Type.Optional(Text), filters: Filters }),
   authorize: () => [["identity:create_endpoint_group", {}]],
   run: async (ctx, input): Promise<EndpointGroupRow> =>
-    await changeIdentity(ctx, async (tx) =>
-      tx
+    await changeIdentity(ctx, async (tx) => {
+      const row = await tx
         .insertInto("identity.endpoint_group")
         .values({
           id: newHexId(),
@@ -52,8 +52,10 @@ export const createEndpointGroup = operation({
           filters: jsonb(input.filters),
         })
         .returningAll()
-        .executeTakeFirstOrThrow(),
-    ),
+        .executeTakeFirstOrThrow()
+      await announce(ctx, tx, "endpoint_group", "created", row.id)
+      return row
+    }),
 })
 
 export const getEndpointGroup = operation({
@@ -97,6 +99,7 @@ export const updateEndpointGroup = operation({
         .where("id", "=", input.id)
         .returningAll()
         .executeTakeFirst()
+      await announce(ctx, tx, "endpoint_group", "updated", input.id)
       return found(after, "endpoint group", input.id)
     })
   },
@@ -112,6 +115,7 @@ export const deleteEndpointGroup = operation({
     found(row, "endpoint group", id)
     await changeIdentity(ctx, async (tx) => {
       await tx.deleteFrom("identity.endpoint_group").where("id", "=", id).execute()
+      await announce(ctx, tx, "endpoint_group", "deleted", id)
     })
   },
 })

@@ -2,10 +2,10 @@
 import { sql } from "kysely"
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
-import type { DbOrTx } from "../../platform/db/database.ts"
+import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { type EndpointRow, findEndpoint } from "../catalog/endpoint.ts"
-import { changeIdentity } from "../change.ts"
+import { announce, type ChangeActor, changeIdentity } from "../change.ts"
 import { found, notFound } from "../faults.ts"
 import { findPlace, type ProjectRow } from "../project/store.ts"
 import { Id } from "../shapes.ts"
@@ -28,6 +28,18 @@ async function requireGroupPair(
   return group
 }
 
+/** What a project sees in its catalog has changed. */
+async function announceProject(
+  ctx: Ctx,
+  tx: Tx,
+  projectId: string,
+  type: string,
+  operation: ChangeActor["operation"],
+  id: string,
+): Promise<void> {
+  await announce(ctx, tx, "project", "updated", projectId, { id, type, operation })
+}
+
 export const addProjectEndpoint = operation({
   name: "identity.project_endpoint.add",
   input: pair,
@@ -41,6 +53,7 @@ export const addProjectEndpoint = operation({
         .values({ project_id: input.projectId, endpoint_id: input.endpointId })
         .onConflict((oc) => oc.doNothing())
         .execute()
+      await announceProject(ctx, tx, input.projectId, "endpoint", "added", input.endpointId)
     })
   },
 })
@@ -76,6 +89,7 @@ export const removeProjectEndpoint = operation({
         .returning("endpoint_id")
         .execute()
       if (gone.length === 0) throw notFound("endpoint", `${input.endpointId} in project ${input.projectId}`)
+      await announceProject(ctx, tx, input.projectId, "endpoint", "removed", input.endpointId)
     })
   },
 })
@@ -146,6 +160,7 @@ export const addProjectEndpointGroup = operation({
         .values({ project_id: input.projectId, endpoint_group_id: input.endpointGroupId })
         .onConflict((oc) => oc.doNothing())
         .execute()
+      await announceProject(ctx, tx, input.projectId, "endpoint_group", "added", input.endpointGroupId)
     })
   },
 })
@@ -184,6 +199,7 @@ export const removeProjectEndpointGroup = operation({
         .execute()
       if (gone.length === 0)
         throw notFound("endpoint group", `${input.endpointGroupId} in project ${input.projectId}`)
+      await announceProject(ctx, tx, input.projectId, "endpoint_group", "removed", input.endpointGroupId)
     })
   },
 })

@@ -2,7 +2,7 @@ import { sql } from "kysely"
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { changeIdentity } from "../change.ts"
+import { announce, changeIdentity } from "../change.ts"
 import { found, notFound } from "../faults.ts"
 import { ListInput, listRows, type Rows } from "../list.ts"
 import { findUser, type UserRow, userList } from "../user/store.ts"
@@ -54,6 +54,8 @@ export const addGroupUser = operation({
         .values({ group_id: groupId, user_id: userId })
         .onConflict((oc) => oc.doNothing())
         .execute()
+      const actor = { id: userId, type: "user", operation: "added" } as const
+      await announce(ctx, tx, "group", "updated", groupId, actor)
     })
   },
 })
@@ -94,6 +96,8 @@ export const removeGroupUser = operation({
         .returning("user_id")
         .execute()
       if (gone.length === 0) throw notFound("user", `${userId} in group ${groupId}`)
+      const actor = { id: userId, type: "user", operation: "removed" } as const
+      await announce(ctx, tx, "group", "updated", groupId, actor)
     })
   },
 })

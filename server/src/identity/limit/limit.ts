@@ -6,7 +6,7 @@ import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { newHexId } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { changeIdentity, changeOrConflict } from "../change.ts"
+import { announce, changeIdentity, changeOrConflict } from "../change.ts"
 import { conflict, found, notFound } from "../faults.ts"
 import { ListInput, type ListSpec, listRows, type Rows } from "../list.ts"
 import { findDomain, findPlace } from "../project/store.ts"
@@ -85,7 +85,10 @@ export const createLimits = operation({
         for (const facts of input.limits) ids.push(await insertLimit(tx, facts))
         // All are in place before any is judged: one request may raise a domain and fill it.
         const made = await Promise.all(ids.map(async (id) => found(await findLimit(tx, id), "limit", id)))
-        for (const limit of made) await checkTree(ctx, tx, limit)
+        for (const limit of made) {
+          await checkTree(ctx, tx, limit)
+          await announce(ctx, tx, "limit", "created", limit.id)
+        }
         return made
       },
     ),
@@ -185,6 +188,7 @@ export const updateLimit = operation({
         .execute()
       const after = found(await findLimit(tx, input.id), "limit", input.id)
       await checkTree(ctx, tx, after)
+      await announce(ctx, tx, "limit", "updated", input.id)
       return after
     })
   },
@@ -200,6 +204,7 @@ export const deleteLimit = operation({
     found(row, "limit", id)
     await changeIdentity(ctx, async (tx) => {
       await tx.deleteFrom("identity.limit").where("id", "=", id).execute()
+      await announce(ctx, tx, "limit", "deleted", id)
     })
   },
 })

@@ -7,7 +7,7 @@ import { newHexId } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { findRegion } from "../catalog/region.ts"
 import { findService } from "../catalog/service.ts"
-import { changeOrConflict } from "../change.ts"
+import { announce, changeOrConflict } from "../change.ts"
 import { conflict, forbidden, found, notFound } from "../faults.ts"
 import { ListInput, type ListSpec, listRows, type Rows } from "../list.ts"
 import { Id, ResourceName, Text } from "../shapes.ts"
@@ -65,7 +65,7 @@ export const createRegisteredLimits = operation({
   run: async (ctx, { limits }): Promise<RegisteredLimitRow[]> =>
     await changeOrConflict(ctx, explain, async (tx) => {
       for (const limit of limits) await checkParties(tx, limit.serviceId, limit.regionId)
-      return await tx
+      const made = await tx
         .insertInto("identity.registered_limit")
         .values(
           limits.map((limit) => ({
@@ -79,6 +79,8 @@ export const createRegisteredLimits = operation({
         )
         .returningAll()
         .execute()
+      for (const { id } of made) await announce(ctx, tx, "registered_limit", "created", id)
+      return made
     }),
 })
 
@@ -137,6 +139,7 @@ export const updateRegisteredLimit = operation({
         .where("id", "=", input.id)
         .returningAll()
         .executeTakeFirst()
+      await announce(ctx, tx, "registered_limit", "updated", input.id)
       return found(after, "registered limit", input.id)
     })
   },
@@ -152,6 +155,7 @@ export const deleteRegisteredLimit = operation({
     found(row, "registered limit", id)
     await changeOrConflict(ctx, explain, async (tx) => {
       await tx.deleteFrom("identity.registered_limit").where("id", "=", id).execute()
+      await announce(ctx, tx, "registered_limit", "deleted", id)
     })
   },
 })

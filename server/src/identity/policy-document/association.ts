@@ -6,7 +6,7 @@ import { operation } from "../../platform/operation/operation.ts"
 import { type EndpointRow, findEndpoint } from "../catalog/endpoint.ts"
 import { findRegion } from "../catalog/region.ts"
 import { findService } from "../catalog/service.ts"
-import { changeIdentity } from "../change.ts"
+import { announce, changeIdentity } from "../change.ts"
 import { found, notFound } from "../faults.ts"
 import { Id } from "../shapes.ts"
 import { findPolicy, type PolicyRow } from "./policy.ts"
@@ -23,6 +23,10 @@ interface AssociationKey {
   endpointId?: string
   serviceId?: string
   regionId?: string
+}
+
+function nameOf({ policyId, endpointId, serviceId, regionId }: AssociationKey): string {
+  return [policyId, endpointId, serviceId, regionId].filter((id) => id !== undefined).join("/")
 }
 
 function kindOf(key: AssociationKey): string {
@@ -58,6 +62,7 @@ export const createPolicyAssociation = operation({
         on conflict on constraint policy_association_once do update set policy_id = excluded.policy_id`.execute(
         tx,
       )
+      await announce(ctx, tx, "policy_association", "created", nameOf(key))
     })
   },
 })
@@ -92,6 +97,7 @@ export const deletePolicyAssociation = operation({
         .where("policy_id", "=", key.policyId)
         .where(whereKey(key))
         .execute()
+      await announce(ctx, tx, "policy_association", "deleted", nameOf(key))
     })
   },
 })

@@ -168,13 +168,13 @@ export const userPolicies = [
   ),
   declare(
     "identity:ec2_create_credential",
-    anyOf(adminRequired, "(role:member and user_id:%(target.credential.user_id)s)"),
+    anyOf(adminRequired, "user_id:%(target.credential.user_id)s"),
     systemOrProject,
     "Create EC2 credential.",
   ),
   declare(
     "identity:ec2_delete_credential",
-    anyOf(adminRequired, "(role:member and user_id:%(target.credential.user_id)s)"),
+    anyOf(adminRequired, "user_id:%(target.credential.user_id)s"),
     systemOrProject,
     "Delete EC2 credential.",
   ),

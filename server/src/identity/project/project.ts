@@ -1,6 +1,7 @@
 // Get, list, change and delete projects.
 import { sql } from "kysely"
 import { Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
 import { jsonb, type Tx } from "../../platform/db/database.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { operation } from "../../platform/operation/operation.ts"
@@ -111,12 +112,23 @@ export const updateProject = operation({
           await checkSwitch(tx, before, input.isEnabled)
         }
         const after = await savePlace(tx, before, input)
-        await announce(ctx, tx, before.is_domain ? "domain" : "project", "updated", before.id)
+        await announcePlaceUpdate(ctx, tx, before, after)
         return after
       },
     )
   },
 })
+
+export async function announcePlaceUpdate(
+  ctx: Ctx,
+  tx: Tx,
+  before: ProjectRow,
+  after: ProjectRow,
+): Promise<void> {
+  const noun = before.is_domain ? "domain" : "project"
+  await announce(ctx, tx, noun, "updated", before.id)
+  if (before.is_enabled && !after.is_enabled) await announce(ctx, tx, noun, "disabled", before.id)
+}
 
 function refuseMove(
   before: ProjectRow,

@@ -1,10 +1,10 @@
 import { Type } from "typebox"
 import { invalid } from "../../platform/fault/fault.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { changeIdentity } from "../change.ts"
+import { announce, changeIdentity } from "../change.ts"
 import { found, notFound } from "../faults.ts"
 import { Tag, Tags } from "../shapes.ts"
-import { projectTarget, savePlace } from "./project.ts"
+import { announcePlaceUpdate, projectTarget, savePlace } from "./project.ts"
 import { findPlace, lockPlace } from "./store.ts"
 
 const tagsMost = 80
@@ -43,7 +43,9 @@ export const replaceProjectTags = operation({
   run: async (ctx, { projectId, tags }) =>
     await changeIdentity(ctx, async (tx) => {
       const before = found(await lockPlace(tx, projectId), "project", projectId)
-      return (await savePlace(tx, before, { tags })).tags
+      const after = await savePlace(tx, before, { tags })
+      await announcePlaceUpdate(ctx, tx, before, after)
+      return after.tags
     }),
 })
 
@@ -59,6 +61,7 @@ export const addProjectTag = operation({
       if (before.tags.includes(tag)) return
       if (before.tags.length >= tagsMost) throw invalid("tags", `A project has at most ${tagsMost} tags.`)
       await savePlace(tx, before, { tags: [...before.tags, tag] })
+      await announce(ctx, tx, "project tag", "created", tag)
     })
   },
 })
@@ -74,6 +77,7 @@ export const removeProjectTag = operation({
       const before = found(await lockPlace(tx, projectId), "project", projectId)
       if (!before.tags.includes(tag)) throw notFound("project tag", tag)
       await savePlace(tx, before, { tags: before.tags.filter((t) => t !== tag) })
+      await announce(ctx, tx, "project tag", "deleted", tag)
     })
   },
 })

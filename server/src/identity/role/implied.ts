@@ -4,7 +4,7 @@ import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { changeIdentity } from "../change.ts"
+import { announce, changeIdentity } from "../change.ts"
 import { forbidden, found, notFound } from "../faults.ts"
 import { findRole, type RoleRow } from "./store.ts"
 
@@ -69,6 +69,7 @@ export const createImpliedRole = operation({
         .values({ prior_role_id: input.priorRoleId, implied_role_id: input.impliedRoleId })
         .onConflict((oc) => oc.doNothing())
         .execute()
+      await announce(ctx, tx, "implied_role", "created", `${input.priorRoleId}/${input.impliedRoleId}`)
     })
     return inference
   },
@@ -104,6 +105,7 @@ export const deleteImpliedRole = operation({
         .returning("prior_role_id")
         .execute()
       if (gone.length === 0) throw notFound("role", `${input.impliedRoleId} implied by ${input.priorRoleId}`)
+      await announce(ctx, tx, "implied_role", "deleted", `${input.priorRoleId}/${input.impliedRoleId}`)
     })
   },
 })

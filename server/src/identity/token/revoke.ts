@@ -1,7 +1,7 @@
 import { sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
-import { changeIdentity } from "../change.ts"
+import { announce, changeIdentity } from "../change.ts"
 import type { TokenPayload } from "./payload.ts"
 
 /** Ends one token; those made from it live on, as Keystone has it. */
@@ -18,6 +18,7 @@ export async function revokeToken(ctx: Ctx, payload: TokenPayload): Promise<void
       .values({ audit_id: auditId, issued_before: now, expires_at: new Date(payload.expiresAtMs + keepMs) })
       .onConflict((oc) => oc.doNothing())
       .execute()
+    await announce(ctx, tx, "token", "deleted", auditId)
   })
 }
 

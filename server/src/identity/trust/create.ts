@@ -190,7 +190,7 @@ async function insertTrust(
       .values(terms.roleIds.map((role_id) => ({ trust_id: id, role_id })))
       .execute()
   }
-  await announce(ctx, tx, "trust", "created", id)
+  await announce(ctx, tx, "OS-TRUST:trust", "created", id)
   const [made] = await findTrusts(tx, sql`t.id = ${id}`)
   return found(made, "trust", id)
 }

@@ -72,7 +72,7 @@ export const deleteTrust = operation({
           union select t.id from gone g join identity.trust t on t.redelegated_trust_id = g.id
         ) update identity.trust set deleted_at = now() where id in (select id from gone) and deleted_at is null
       `.execute(tx)
-      await announce(ctx, tx, "trust", "deleted", id)
+      await announce(ctx, tx, "OS-TRUST:trust", "deleted", id)
     })
   },
 })

@@ -3,6 +3,7 @@ import { invalid } from "../../platform/fault/fault.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { findLoginUser } from "../auth/find-user.ts"
 import { checkPassword } from "../auth/password-method.ts"
+import { recordFailure } from "../auth/record.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { found, notFound, refused, unauthenticated } from "../faults.ts"
 import {
@@ -28,7 +29,15 @@ export const changeOwnPassword = operation({
   authorize: () => [],
   run: async (ctx, { userId, originalPassword, password, remoteAddress }) => {
     const user = await findLoginUser(ctx.db, { id: userId })
-    await ctx.drivers.identity.throttle.guard(remoteAddress, () => checkPassword(ctx, user, originalPassword))
+    try {
+      await ctx.drivers.identity.throttle.guard(remoteAddress, () =>
+        checkPassword(ctx, user, originalPassword),
+      )
+    } catch (error) {
+      // Guessing here is guessing.
+      recordFailure(ctx, { methods: ["password"], user: { id: userId } }, error)
+      throw error
+    }
     if (!user?.is_enabled || !user.is_domain_enabled) throw refused("the user is disabled")
     refuseLocked(user.options)
     checkPasswordForm(ctx, password)

@@ -156,7 +156,8 @@ export const updateUser = operation({
           await replacePassword(ctx, tx, { id: before.id, options }, hash, false)
         const isDisabled = before.is_enabled && input.isEnabled === false
         if (isDisabled) await revokeUserTokens(tx, before.id)
-        await announce(ctx, tx, "user", isDisabled ? "disabled" : "updated", before.id)
+        await announce(ctx, tx, "user", "updated", before.id)
+        if (isDisabled) await announce(ctx, tx, "user", "disabled", before.id)
         return found(await findUser(tx, before.id), "user", before.id)
       },
     )

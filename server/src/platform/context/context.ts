@@ -31,11 +31,27 @@ export interface Ctx extends Platform {
   readonly requestId: string
   /** `http://host:port` as the client sees us, for links. */
   readonly baseUrl: string
+  /** Null when the program itself asks. */
+  readonly client: Client | null
 }
 
-export function makeCtx(platform: Platform, caller: Caller, requestId: string, baseUrl: string): Ctx {
+/** Who is at the other end of the connection, as far as the request tells. */
+export interface Client {
+  readonly address: string
+  readonly agent: string | null
+  /** Given by a service that asks on behalf of its own caller. */
+  readonly globalRequestId: string | null
+}
+
+export function makeCtx(
+  platform: Platform,
+  caller: Caller,
+  requestId: string,
+  baseUrl: string,
+  client: Client | null = null,
+): Ctx {
   // By prototype and not by copy: nine fields for each request are not worth copying.
-  return Object.assign(Object.create(platform) as Platform, { caller, requestId, baseUrl })
+  return Object.assign(Object.create(platform) as Platform, { caller, requestId, baseUrl, client })
 }
 
 /** For sagas, reconcilers and start-up. */
