@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { readMainState } from "./cloud-dir.ts"
 import { helpText, readOptions } from "./options.ts"
+import { checkRoom } from "./room.ts"
 import { readUpOptions, type UpOptions, upOptionSpecs } from "./up-options.ts"
 
 /** What `serve` says on its way, a JSON line each. */
@@ -29,6 +30,7 @@ export async function up(args: string[]): Promise<number> {
     )
     return 0
   }
+  await checkRoom(options.dataDir)
   if (parsed.flag("detach")) return await upDetached(options, args)
   const { runCloud } = await import("./run.ts")
   const say = progressPrinter()
