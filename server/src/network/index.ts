@@ -118,8 +118,12 @@ export {
   detachServerInterface,
   type EnsureServerPorts,
   ensureServerPorts,
+  makeServerPorts,
+  type PlannedServerPorts,
+  planServerPorts,
   releaseServerPorts,
   type ServerVif,
+  settleNetwork,
 } from "./server-port/ensure.ts"
 export * from "./server-port/faults.ts"
 export {

@@ -133,9 +133,13 @@ export async function lockQuota(tx: Tx, scope: QuotaScope): Promise<void> {
 /** Throws `quota.exceeded` naming every resource that is short. Holds the lock until the transaction ends. */
 export async function enforceQuota(tx: Tx, request: QuotaScope & { wanted: QuotaWanted }): Promise<void> {
   await lockQuota(tx, request)
-  const limits = await getLimits(tx, request)
+  await checkQuota(await getLimits(tx, request), request.wanted)
+}
+
+/** The same for whoever holds the lock and has read the limits under it. */
+export async function checkQuota(limits: Limits, wanted: QuotaWanted): Promise<void> {
   const shortages: QuotaShortage[] = []
-  for (const [resource, { add, used }] of Object.entries(request.wanted)) {
+  for (const [resource, { add, used }] of Object.entries(wanted)) {
     const limit = limits[resource] ?? -1
     if (limit < 0) continue
     const usedNow = typeof used === "number" ? used : await used()

@@ -51,7 +51,8 @@ function inventoriesOf(platform: Platform, d: HostDescription): Record<string, H
       reserved: Math.min(c.reservedHostMemoryMib, d.ramMib - 1),
       allocationRatio: c.ramAllocationRatio,
     },
-    DISK_GB: { total: d.diskGib, allocationRatio: c.diskAllocationRatio },
+    // A disk of less than a GiB offers none; an inventory of nothing cannot be written.
+    ...(d.diskGib > 0 && { DISK_GB: { total: d.diskGib, allocationRatio: c.diskAllocationRatio } }),
   }
 }
 

@@ -16,7 +16,6 @@ const host = (name: string, over: Partial<HostFacts> = {}): HostFacts => ({
   zone: "nova",
   ramMib: 1000,
   ramUsedMib: 0,
-  servers: 0,
   ...over,
 })
 const request = (over: Partial<ScheduleRequest> = {}): ScheduleRequest => ({

@@ -8,7 +8,6 @@ export interface HostFacts {
   zone: string
   ramMib: number
   ramUsedMib: number
-  servers: number
 }
 
 export interface ScheduleRequest {

@@ -49,7 +49,7 @@ export const createImageSaga = saga<CreateImageParams>("compute.server.create_im
       const path = snapshotPath(s.ctx, s.params.imageId)
       await storeImageFile(s.ctx, s.params.imageId, path)
       await rm(path, { force: true })
-      await finishTask(s.ctx, s.params, {}, end)
+      return finishTask(s.ctx, s.params, {}, end)
     },
     undo: (s) => discardImage(s.ctx, s.params.imageId),
     timeoutMs: 900_000,

@@ -1,17 +1,25 @@
 // From a row to a running machine: a place, interfaces, the machine. What fails on one host is undone there and
 // begun again on another one, a bounded number of times; after that the server is in error and says why.
-import { type SagaFailure, type StepContext, saga } from "../../engine/saga/saga.ts"
+import { type SagaFailure, type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
 import { releaseAllocation } from "../../placement/index.ts"
 import { transact } from "../../platform/db/database.ts"
 import { callAgent, undoMachine } from "../agent-call.ts"
 import { noValidHost } from "../faults.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { scheduleServer } from "../schedule/schedule.ts"
-import { ensurePorts, releasePorts } from "./networking.ts"
+import { makePorts, planPorts, portsTaken, releasePorts } from "./networking.ts"
 import { notifyServer } from "./notification.ts"
 import { powerNumberOf } from "./server.ts"
 import { claimAgain } from "./store.ts"
-import { abandonTask, advanceTask, finishTask, heldServer, isFinished, type TaskParams } from "./task.ts"
+import {
+  abandonTask,
+  advanceTask,
+  finishTask,
+  heldServer,
+  heldUnlessFinished,
+  holdServer,
+  type TaskParams,
+} from "./task.ts"
 
 export interface CreateParams extends TaskParams {
   forcedHost: string | null
@@ -23,52 +31,49 @@ const end = { event: "create", part: "compute__do_build_and_run_instance" }
 
 export const createServerSaga = saga<CreateParams>("compute.server.create", 1)
   .step("schedule", {
-    do: async (s) => {
-      const { ctx, params } = s
-      const server = await heldServer(ctx, params)
-      if (server.host) return { host: server.host }
-      return await transact(ctx.db, async (tx) => {
-        const place = await scheduleServer(ctx, tx, server, params)
-        await advanceTask(tx, params, {
-          host: place.host,
-          availabilityZone: place.zone,
-          taskState: "spawning",
-        })
-        return { host: place.host }
-      })
-    },
+    do: ({ ctx, params }) =>
+      withLog(async (tx) => {
+        const server = await heldServer({ db: tx }, params)
+        if (server.host) return { host: server.host }
+        const { host, zone } = await scheduleServer(ctx, tx, server, params)
+        await advanceTask(tx, params, { host, availabilityZone: zone, taskState: "spawning" })
+        return { host }
+      }),
     undo: (s) => transact(s.ctx.db, async (tx) => void (await releaseAllocation(tx, s.params.serverId))),
   })
   .step("ports", {
     do: async (s) => {
       const server = await heldServer(s.ctx, s.params)
-      const vifs = await ensurePorts(s.ctx, server, s.out.schedule.host)
-      // A delete that came in between has released what was there then; these would stay for ever.
-      await heldServer(s.ctx, s.params)
-      return { vifs }
+      const planned = await planPorts(s.ctx, server, s.out.schedule.host)
+      return withLog(async (tx) => {
+        const vifs = await makePorts(s.ctx, tx, planned)
+        // A delete that came in between has released what was there then; these would stay for ever.
+        await holdServer(tx, s.params)
+        return { vifs }
+      })
     },
     undo: (s) => releasePorts(s.ctx, s.params.serverId),
   })
   .step("spawn", {
     do: async (s) => {
       const { ctx, params } = s
-      if (await isFinished(ctx, params)) return
-      const server = await heldServer(ctx, params)
+      const server = await heldUnlessFinished(ctx, params)
+      if (!server) return
       const spec = await machineSpec(ctx, server, s.out.ports.vifs)
-      const fence = { generation: params.generation, fence: s.fence }
-      const state = await callAgent(
-        ctx,
-        s.out.schedule.host,
-        "vm.ensure",
-        { spec, power: "running", fence },
-        { signal: s.signal },
-      )
-      await finishTask(
-        ctx,
-        params,
-        { vmState: "active", powerState: powerNumberOf(state.power), isLaunchedNow: true },
-        end,
-      )
+      const command = {
+        spec,
+        power: "running",
+        fence: { generation: params.generation, fence: s.fence },
+      } as const
+      // Neither waits for the other: a machine takes longer to look for its network than the engine to make it.
+      const [made, taken] = await Promise.allSettled([
+        callAgent(ctx, s.out.schedule.host, "vm.ensure", command, { signal: s.signal }),
+        portsTaken(ctx),
+      ])
+      if (made.status === "rejected") throw made.reason
+      if (taken.status === "rejected") throw taken.reason
+      const powerState = powerNumberOf(made.value.power)
+      return finishTask(ctx, params, { vmState: "active", powerState, isLaunchedNow: true }, end)
     },
     undo: async (s) => {
       const fence = { generation: s.params.generation, fence: s.fence }

@@ -5,7 +5,7 @@ import { type Tx, transact } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { newHexId, newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { enforceQuota, getLimits, lockQuota, quotaExceeded } from "../../quota/index.ts"
+import { checkQuota, getLimits, lockQuota, quotaExceeded } from "../../quota/index.ts"
 import { badRequest, volumesUnsupported, zeroDiskFlavor } from "../faults.ts"
 import { type Flavor, findFlavor } from "../flavor/flavor.ts"
 import { checkZone, parseZone, type ZoneRequest } from "../host/zone-request.ts"
@@ -272,14 +272,11 @@ async function countWithinQuota(
   const count = Math.max(most, input.minCount)
   const [instances, cores, ram] = [count, count * vcpus, count * ramMib]
   const items = Object.keys(input.metadata).length
-  await enforceQuota(tx, {
-    ...scope,
-    wanted: {
-      instances: { add: instances, used: usage.instances },
-      cores: { add: cores, used: usage.cores },
-      ram: { add: ram, used: usage.ram },
-      metadata_items: { add: items, used: 0 },
-    },
+  await checkQuota(limits, {
+    instances: { add: instances, used: usage.instances },
+    cores: { add: cores, used: usage.cores },
+    ram: { add: ram, used: usage.ram },
+    metadata_items: { add: items, used: 0 },
   })
   checkUserQuota(ofUser, { instances, cores, ram, metadata_items: items })
   return count

@@ -1,7 +1,6 @@
 // The machine first, then its interfaces, then its room: nothing is given to others while the guest still runs.
-import { saga } from "../../engine/saga/saga.ts"
+import { saga, withLog } from "../../engine/saga/saga.ts"
 import { releaseAllocation } from "../../placement/index.ts"
-import { transact } from "../../platform/db/database.ts"
 import { callAgent } from "../agent-call.ts"
 import { isHostReachable } from "../host/reachable.ts"
 import { endAction } from "../server-action/store.ts"
@@ -41,7 +40,7 @@ export const deleteServerSaga = saga<DeleteParams>("compute.server.delete", 1)
       if (await isFinished(ctx, params)) return
       await heldServer(ctx, params)
       await releasePorts(ctx, params.serverId)
-      await transact(ctx.db, async (tx) => {
+      return withLog(async (tx) => {
         await releaseAllocation(tx, params.serverId)
         await releaseAllocation(tx, migrationConsumerOf(params.serverId))
         const server = await advanceTask(tx, params, {

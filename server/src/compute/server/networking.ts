@@ -5,9 +5,13 @@ import {
   changeServerSecurityGroup,
   checkServerNetworks,
   detachServerInterface,
+  type EnsureServerPorts,
   ensureServerPorts,
   listSecurityGroupsOfServer,
   listServerPorts,
+  makeServerPorts,
+  type PlannedServerPorts,
+  planServerPorts,
   releaseServerPorts,
   type SecurityGroupRule,
   type ServerVif,
@@ -15,9 +19,10 @@ import {
   serverIdByAddress,
   serverMetadataNetworks,
   serversWithAddress,
+  settleNetwork,
 } from "../../network/index.ts"
 import { type Ctx, internalCtx, type Platform } from "../../platform/context/context.ts"
-import type { DbOrTx } from "../../platform/db/database.ts"
+import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import type { MetadataNetwork } from "../metadata/facts.ts"
 import type { RequestedNetworks, Server } from "./server.ts"
 
@@ -37,13 +42,8 @@ function vifSpecOf(vif: ServerVif): VifSpec {
   return { portId: vif.portId, macAddress: vif.macAddress, mtu: vif.mtu, networkId: vif.networkId }
 }
 
-async function bindPorts(
-  ctx: Ctx,
-  server: Server,
-  host: string,
-  networks: RequestedNetworks | null,
-): Promise<VifSpec[]> {
-  const vifs = await ensureServerPorts(ctx, {
+function portsWish(server: Server, host: string, networks: RequestedNetworks | null): EnsureServerPorts {
+  return {
     serverId: server.id,
     projectId: server.projectId,
     userId: server.userId,
@@ -52,23 +52,32 @@ async function bindPorts(
     availabilityZone: server.availabilityZone,
     networks,
     securityGroups: networks === "none" ? [] : server.securityGroups,
-  })
-  return vifs.map(vifSpecOf)
+  }
+}
+
+/** Looks at what `makePorts` needs to know. */
+export async function planPorts(ctx: Ctx, server: Server, host: string): Promise<PlannedServerPorts> {
+  return await planServerPorts(ctx, portsWish(server, host, server.requestedNetworks))
 }
 
 /** Makes the interfaces that the server asked for, bound to the host; returns them, also when they are there already. */
-export async function ensurePorts(ctx: Ctx, server: Server, host: string): Promise<VifSpec[]> {
-  return await bindPorts(ctx, server, host, server.requestedNetworks)
+export async function makePorts(ctx: Ctx, tx: Tx, planned: PlannedServerPorts): Promise<VifSpec[]> {
+  return (await makeServerPorts(ctx, tx, planned)).map(vifSpecOf)
+}
+
+/** Resolves when the network's engine has taken the ports that were made. */
+export async function portsTaken(ctx: Ctx): Promise<void> {
+  await settleNetwork(ctx)
 }
 
 /** The interfaces that the server has now, bound to the host: for every start after the first. */
 export async function rebindPorts(ctx: Ctx, server: Server, host: string): Promise<VifSpec[]> {
-  return await bindPorts(ctx, server, host, "none")
+  return (await ensureServerPorts(ctx, portsWish(server, host, "none"))).map(vifSpecOf)
 }
 
 /** The server leaves its host and keeps its ports. */
 export async function unbindPorts(ctx: Ctx, server: Server): Promise<void> {
-  await bindPorts(ctx, server, "", "none")
+  await ensureServerPorts(ctx, portsWish(server, "", "none"))
 }
 
 /** Deletes the ports that we made and lets go of those that the user brought. */

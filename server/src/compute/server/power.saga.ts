@@ -35,7 +35,7 @@ function powerSaga(task: PowerTask): Saga<TaskParams> {
           powerState: powerNumberOf(state.power),
           fault: null,
         }
-        await finishTask(s.ctx, s.params, changes, end)
+        return finishTask(s.ctx, s.params, changes, end)
       },
       timeoutMs: 660_000,
     })

@@ -41,7 +41,7 @@ export const rebuildServerSaga = saga<RebuildParams>("compute.server.rebuild", 1
         { spec, power, fence },
         { signal: s.signal },
       )
-      await finishTask(
+      return finishTask(
         ctx,
         params,
         {

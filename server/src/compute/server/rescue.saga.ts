@@ -36,7 +36,7 @@ export const rescueServerSaga = saga<RescueParams>("compute.server.rescue", 1)
       const server = await heldServer(s.ctx, s.params)
       const state = await restart(s, server, s.params.image)
       const changes = { vmState: "rescued" as const, powerState: powerNumberOf(state.power), fault: null }
-      await finishTask(s.ctx, s.params, changes, rescueEnd)
+      return finishTask(s.ctx, s.params, changes, rescueEnd)
     },
     timeoutMs: 900_000,
   })
@@ -49,7 +49,7 @@ export const unrescueServerSaga = saga<RescueParams>("compute.server.unrescue", 
       const server = await heldServer(s.ctx, s.params)
       const state = await restart(s, server, null)
       const changes = { vmState: "active" as const, powerState: powerNumberOf(state.power), fault: null }
-      await finishTask(s.ctx, s.params, changes, unrescueEnd)
+      return finishTask(s.ctx, s.params, changes, unrescueEnd)
     },
     timeoutMs: 900_000,
   })

@@ -60,7 +60,7 @@ export const resizeServerSaga = saga<ResizeParams>("compute.server.resize", 1)
       if (await isFinished(s.ctx, s.params)) return
       const server = await heldServer(s.ctx, s.params)
       const state = await restart(s, server)
-      await finishTask(
+      return finishTask(
         s.ctx,
         s.params,
         { vmState: "resized", powerState: powerNumberOf(state.power), fault: null },
@@ -82,7 +82,7 @@ export const revertResizeSaga = saga<ResizeParams>("compute.server.revert_resize
       const server = await heldServer(s.ctx, s.params)
       const state = await restart(s, { ...server, flavor: s.params.oldFlavor })
       await transact(s.ctx.db, (tx) => giveBackOldSize(tx, s.params))
-      await finishTask(
+      return finishTask(
         s.ctx,
         s.params,
         {

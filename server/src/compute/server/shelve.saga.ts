@@ -13,7 +13,15 @@ import { scheduleServer } from "../schedule/schedule.ts"
 import { snapshotPath } from "./create-image.saga.ts"
 import { rebindPorts, unbindPorts } from "./networking.ts"
 import { powerNumberOf } from "./server.ts"
-import { abandonTask, advanceTask, finishTask, heldServer, isFinished, type TaskParams } from "./task.ts"
+import {
+  abandonTask,
+  advanceTask,
+  finishTask,
+  finishTaskIn,
+  heldServer,
+  isFinished,
+  type TaskParams,
+} from "./task.ts"
 
 export interface ShelveParams extends TaskParams {
   imageId: string
@@ -69,7 +77,7 @@ export const shelveServerSaga = saga<ShelveParams>("compute.server.shelve", 1)
         await releaseAllocation(tx, params.serverId)
         await advanceTask(tx, params, {})
       })
-      await finishTask(
+      return finishTask(
         ctx,
         params,
         { vmState: "shelved_offloaded", powerState: 4, host: null, availabilityZone: null },
@@ -114,12 +122,9 @@ export const unshelveServerSaga = saga<UnshelveParams>("compute.server.unshelve"
       const spec = await machineSpec(ctx, server, await rebindPorts(ctx, server, host))
       const command = { spec, power: "running" as const, fence: fenceOf(s) }
       const state = await callAgent(ctx, host, "vm.ensure", command, { signal: s.signal })
-      await finishTask(
-        ctx,
-        params,
-        { vmState: "active", powerState: powerNumberOf(state.power), isLaunchedNow: true, fault: null },
-        unshelveEnd,
-      )
+      const powerState = powerNumberOf(state.power)
+      const changes = { vmState: "active", powerState, isLaunchedNow: true, fault: null } as const
+      await transact(ctx.db, (tx) => finishTaskIn(tx, ctx, params, changes, unshelveEnd))
       await discardImage(ctx, params.imageId)
     },
     undo: async (s) => {

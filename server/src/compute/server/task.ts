@@ -1,8 +1,14 @@
 // A task is one change of a server that takes time: the claim and the saga commit together, the end is a
 // compare-and-set on the generation of the claim. Whoever lost the server to a later task touches nothing more.
-import type { Saga, SagaFailure, StepContext } from "../../engine/saga/saga.ts"
+import {
+  type Saga,
+  type SagaFailure,
+  type StepContext,
+  type WithLog,
+  withLog,
+} from "../../engine/saga/saga.ts"
 import type { Ctx, Platform } from "../../platform/context/context.ts"
-import { type Tx, transact } from "../../platform/db/database.ts"
+import { type DbOrTx, type Tx, transact } from "../../platform/db/database.ts"
 import {
   serverInvalidState,
   serverLocked,
@@ -16,7 +22,14 @@ import { isAdmin } from "./find.ts"
 import { type Actor, notifyServer } from "./notification.ts"
 import type { Server } from "./server.ts"
 import { type ActionName, actionRules, refusalOf } from "./state.ts"
-import { changeServer, claimTask, isTaskFinished, type ServerChanges, selectServer } from "./store.ts"
+import {
+  changeServer,
+  claimTask,
+  isTaskFinished,
+  lockRow,
+  type ServerChanges,
+  selectServer,
+} from "./store.ts"
 
 /** Parameters of every saga of a server. */
 export interface TaskParams extends Actor {
@@ -88,10 +101,27 @@ export async function isFinished(platform: Platform, params: TaskParams): Promis
 }
 
 /** For the steps of a saga: the row as long as this task holds it. */
-export async function heldServer(platform: Platform, params: TaskParams): Promise<Server> {
-  const server = await selectServer(platform.db, params.serverId)
+export async function heldServer({ db }: { db: DbOrTx }, params: TaskParams): Promise<Server> {
+  const server = await selectServer(db, params.serverId)
   if (!server || server.generation !== params.generation) throw serverSuperseded(params.serverId)
   return server
+}
+
+/** For a step that ends its task: undefined when it has ended already, whoever has the server now. */
+export async function heldUnlessFinished(
+  platform: Platform,
+  params: TaskParams,
+): Promise<Server | undefined> {
+  const server = await selectServer(platform.db, params.serverId)
+  if (server?.generation === params.generation) return server
+  if (await isFinished(platform, params)) return undefined
+  throw serverSuperseded(params.serverId)
+}
+
+/** As `heldServer`, and no other task takes the server before this transaction ends. */
+export async function holdServer(tx: Tx, params: TaskParams): Promise<void> {
+  const server = await lockRow(tx, params.serverId)
+  if (!server || server.generation !== params.generation) throw serverSuperseded(params.serverId)
 }
 
 /** Changes the row in the middle of a task; throws when another task has it now. */
@@ -108,24 +138,32 @@ export interface TaskEnd {
   part: string
 }
 
-export async function finishTask(
+/** For the end of a saga's last step: `return finishTask(…)`. */
+export function finishTask(
   platform: Platform,
   params: TaskParams,
   changes: ServerChanges,
   end: TaskEnd,
-): Promise<Server> {
-  return await transact(platform.db, async (tx) => {
-    const server = await advanceTask(tx, params, { taskState: null, isFinishedNow: true, ...changes })
-    await endAction(tx, {
-      serverId: server.id,
-      requestId: params.requestId,
-      event: end.part,
-      host: server.host,
-      error: null,
-    })
-    await notifyServer(platform, tx, server, `${end.event}.end`, params)
-    return server
+): WithLog<void> {
+  return withLog((tx) => finishTaskIn(tx, platform, params, changes, end))
+}
+
+export async function finishTaskIn(
+  tx: Tx,
+  platform: Platform,
+  params: TaskParams,
+  changes: ServerChanges,
+  end: TaskEnd,
+): Promise<void> {
+  const server = await advanceTask(tx, params, { taskState: null, isFinishedNow: true, ...changes })
+  await endAction(tx, {
+    serverId: server.id,
+    requestId: params.requestId,
+    event: end.part,
+    host: server.host,
+    error: null,
   })
+  await notifyServer(platform, tx, server, `${end.event}.end`, params)
 }
 
 /** After a failure and its undoing: the task is over, and the user finds out why. */

@@ -28,10 +28,16 @@ async function findDefaultGroup(db: Db | Tx, projectId: string): Promise<string 
   return rows[0]?.id
 }
 
-/** For reads: makes the group in a transaction of its own when it is not there. */
+/** For reads: makes the group when it is not there. */
 export async function prepareDefaultGroup(db: Db, projectId: string | null): Promise<void> {
-  if (projectId === null || (await findDefaultGroup(db, projectId))) return
-  await transact(db, (tx) => ensureDefaultGroup(tx, projectId))
+  if (projectId !== null) await defaultGroupOf(db, projectId)
+}
+
+/** The group's id; it is made in a transaction of its own when it is not there. */
+export async function defaultGroupOf(db: Db, projectId: string): Promise<string> {
+  return (
+    (await findDefaultGroup(db, projectId)) ?? (await transact(db, (tx) => ensureDefaultGroup(tx, projectId)))
+  )
 }
 
 /** The rules that a new group begins with. */

@@ -1,7 +1,7 @@
 // Ports of servers: made or adopted, bound to the host of the server, let go of. Every verb is repeatable.
 import { sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
-import type { Tx } from "../../platform/db/database.ts"
+import { afterCommit, type DbOrTx, type Tx, transact } from "../../platform/db/database.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
 import { ensureAutoTopology } from "../auto-topology/auto-topology.ts"
 import { releaseFloatingIpsOf } from "../floating-ip/disassociate.ts"
@@ -68,28 +68,49 @@ async function portsOf(tx: Tx, serverId: string): Promise<OwnPort[]> {
  * has taken them.
  */
 export async function ensureServerPorts(ctx: Ctx, want: EnsureServerPorts): Promise<ServerVif[]> {
+  const planned = await planServerPorts(ctx, want)
+  const vifs = await transact(ctx.db, (tx) => makeServerPorts(ctx, tx, planned))
+  if (vifs.length > 0) await settleNetwork(ctx)
+  return vifs
+}
+
+/** Resolves when the engine has taken what was committed before, in this process. */
+export async function settleNetwork(ctx: Ctx): Promise<void> {
+  await syncOf(ctx).settle()
+}
+
+export interface PlannedServerPorts {
+  want: EnsureServerPorts
+  ports: PlannedPort[]
+  groups: string[]
+}
+
+/** The quota's lock holds up the project's other servers: what can be known before it is known here. */
+export async function planServerPorts(ctx: Ctx, want: EnsureServerPorts): Promise<PlannedServerPorts> {
   const groups = await resolveGroups(ctx, want.projectId, want.securityGroups)
-  const plan = await planPorts(ctx, want)
-  await change(ctx, async (tx) => {
-    await lockServer(tx, want.serverId)
-    const have = await portsOf(tx, want.serverId)
-    // Networks are chosen once: a network made later must not make the choice ambiguous.
-    if (have.some((port) => port.index !== null)) return await bindAll(tx, want)
-    const own = plan.filter(({ request }) => request.portId === null)
-    // The quota's lock holds up the project's other servers: what can be known before it is.
+  return { want, ports: await planPorts(ctx, want), groups }
+}
+
+/** The engine is told after the commit; `settleNetwork` waits for it. */
+export async function makeServerPorts(ctx: Ctx, tx: Tx, planned: PlannedServerPorts): Promise<ServerVif[]> {
+  const { want, ports, groups } = planned
+  afterCommit(tx, () => syncOf(ctx).poke())
+  await lockServer(tx, want.serverId)
+  const have = await portsOf(tx, want.serverId)
+  // Networks are chosen once: a network made later must not make the choice ambiguous.
+  if (!have.some((port) => port.index !== null)) {
+    const own = ports.filter(({ request }) => request.portId === null)
     await enforceNetworkQuota(
       tx,
       "port",
       own.map(() => want.projectId),
     )
-    for (const [index, { request, network }] of plan.entries())
+    for (const [index, { request, network }] of ports.entries())
       await addPort(tx, want, { request, network, index, groups })
-    // Ports that the user gave the server's id.
-    if (have.length > 0) await bindAll(tx, want)
-  })
-  const vifs = await vifsOf(ctx, want.serverId)
-  if (vifs.length > 0) await syncOf(ctx).settle()
-  return vifs
+  }
+  // Also ports that the user gave the server's id.
+  if (have.length > 0) await bindAll(tx, want)
+  return await vifsOf(tx, want.serverId)
 }
 
 interface PlannedPort {
@@ -132,16 +153,14 @@ async function bindAll(tx: Tx, server: ServerOfPorts): Promise<void> {
 }
 
 /** Every interface of the server, in order. */
-async function vifsOf(ctx: Pick<Ctx, "db">, serverId: string): Promise<ServerVif[]> {
+async function vifsOf(db: DbOrTx, serverId: string): Promise<ServerVif[]> {
   const { rows } =
     await sql<ServerVif>`select p.id as "portId", p.network_id as "networkId", n.name as "networkName",
       p.mac_address::text as "macAddress", n.mtu, p.vnic_type as "vnicType", p.server_interface_tag as tag,
       (select coalesce(json_agg(json_build_object('subnetId', a.subnet_id, 'ipAddress', host(a.address))
         order by a.position), '[]') from network.ip_allocation a where a.port_id = p.id) as "fixedIps"
     from network.port p join network.network n on n.id = p.network_id
-    where p.device_id = ${serverId} order by p.server_interface_index nulls last, p.created_at`.execute(
-      ctx.db,
-    )
+    where p.device_id = ${serverId} order by p.server_interface_index nulls last, p.created_at`.execute(db)
   return rows
 }
 
@@ -212,7 +231,7 @@ export async function attachServerInterface(ctx: Ctx, want: AttachInterface): Pr
     return await addPort(tx, want, { ...planned, index, groups })
   })
   await syncOf(ctx).settle()
-  const vif = (await vifsOf(ctx, want.serverId)).find((v) => v.portId === id)
+  const vif = (await vifsOf(ctx.db, want.serverId)).find((v) => v.portId === id)
   if (!vif) throw interfaceMissing(id)
   return vif
 }

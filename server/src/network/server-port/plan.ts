@@ -7,7 +7,7 @@ import { getLimits } from "../../quota/index.ts"
 import { requireDefaults } from "../auto-topology/auto-topology.ts"
 import { canonicalAddress, parseAddress, parsePrefix, prefixContains } from "../ipam/address.ts"
 import { networkUsage, quotaService } from "../quota.ts"
-import { prepareDefaultGroup } from "../security-group/default-group.ts"
+import { defaultGroupOf } from "../security-group/default-group.ts"
 import { groupsByNameOrId } from "../security-group/resolve.ts"
 import {
   ambiguousNetworks,
@@ -169,8 +169,9 @@ export async function resolveGroups(
   projectId: string,
   names: readonly string[],
 ): Promise<string[]> {
-  const wanted = names.length > 0 ? [...new Set(names)] : ["default"]
-  if (wanted.includes("default")) await prepareDefaultGroup(ctx.db, projectId)
+  if (names.length === 0) return [await defaultGroupOf(ctx.db, projectId)]
+  const wanted = [...new Set(names)]
+  if (wanted.includes("default")) await defaultGroupOf(ctx.db, projectId)
   const found = await groupsByNameOrId(ctx.db, projectId, wanted)
   return wanted.map((name) => {
     const byId = found.find((group) => group.id === name.toLowerCase())

@@ -9,6 +9,10 @@ export function networkReconciler(intervalMs: number): Reconciler {
     name: "network.engine",
     intervalMs,
     timeoutMs,
-    run: async (platform) => ({ ...(await syncOf(platform).settle()) }),
+    run: async (platform) => {
+      const sync = syncOf(platform)
+      sync.poke()
+      return { ...(await sync.settle()) }
+    },
   }
 }

@@ -13,8 +13,10 @@ const healthTimeoutMs = 5_000
 export async function serveNetworkEngine(platform: Platform): Promise<AsyncDisposable> {
   return await platform.bus.serve(topic, async (method) => {
     if (method === "health") return (await platform.drivers.network.health()) ?? null
-    if (method === "poke") return syncOf(platform).poke()
-    return await syncOf(platform).settle()
+    const sync = syncOf(platform)
+    // Who settles has changed something; the poke for it may have been lost on the way.
+    sync.poke()
+    return method === "poke" ? null : await sync.settle()
   })
 }
 

@@ -7,9 +7,9 @@ import type { NetworkDriver, NetworkWant, ReconcileReport } from "../driver/netw
 import { buildWant } from "./want.ts"
 
 export interface NetworkSync {
-  /** There is something new; returns at once. */
+  /** There is something new; returns at once. Whoever commits a change pokes right after the commit. */
   poke(): void
-  /** Resolves when the engine has taken everything that was committed before the call. */
+  /** Resolves when the engine has taken everything that was poked for before the call. */
   settle(): Promise<ReconcileReport>
 }
 
@@ -32,6 +32,9 @@ class Sync implements NetworkSync {
   readonly #parts: Parts
   #running: Promise<ReconcileReport> | undefined
   #next: Promise<ReconcileReport> | undefined
+  /** Poked for, and no run has begun since. What an earlier process left is unknown. */
+  #isBehind = true
+  #last: ReconcileReport = { created: 0, updated: 0, removed: 0 }
   #failures = 0
 
   constructor(parts: Parts) {
@@ -39,10 +42,17 @@ class Sync implements NetworkSync {
   }
 
   poke(): void {
+    this.#isBehind = true
     this.settle().catch(() => {})
   }
 
-  settle(): Promise<ReconcileReport> {
+  async settle(): Promise<ReconcileReport> {
+    if (!this.#isBehind) return await (this.#running ?? this.#last)
+    return await this.#advance()
+  }
+
+  /** A run that begins after this call. */
+  #advance(): Promise<ReconcileReport> {
     const running = this.#running
     if (!running) return this.#start()
     this.#next ??= running.then(
@@ -67,11 +77,13 @@ class Sync implements NetworkSync {
   }
 
   async #run(): Promise<ReconcileReport> {
+    this.#isBehind = false
     try {
-      const report = await applyRows(this.#parts)
+      this.#last = await applyRows(this.#parts)
       this.#failures = 0
-      return report
+      return this.#last
     } catch (error) {
+      this.#isBehind = true
       this.#failures += 1
       this.#parts.log.warn({ error: describeError(error) }, "the network engine was not brought to the rows")
       if (this.#failures === 1) void this.#retry()

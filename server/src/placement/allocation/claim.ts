@@ -33,9 +33,11 @@ export async function claimAllocation(tx: Tx, claim: Claim): Promise<{ hostId: s
   if (held.length > 0) await giveBack(tx, claim.consumerId)
   const open = [...claim.candidates]
   while (open.length > 0) {
-    const hostId = await firstWithRoom(tx, open, wanted)
+    const only = open.length === 1
+    const hostId = only ? open[0] : await firstWithRoom(tx, open, wanted)
     if (!hostId) break
-    if (await take(tx, claim.consumerId, hostId, wanted)) return { hostId }
+    const taking = () => take(tx, claim.consumerId, hostId, wanted)
+    if (only ? await taking() : await orLetGo(tx, taking)) return { hostId }
     // Somebody was faster; the next look may still find it free if they roll back, but the order is tried once only.
     open.splice(0, open.indexOf(hostId) + 1)
   }
@@ -176,6 +178,14 @@ async function firstWithRoom(
   return found.rows[0]?.id
 }
 
+/** When it does not succeed, the host's row is let go too: claims that prefer other orders cannot deadlock on it. */
+async function orLetGo(tx: Tx, taking: () => Promise<boolean>): Promise<boolean> {
+  await sql`savepoint placement_take`.execute(tx)
+  const isTaken = await taking()
+  await sql`${sql.raw(isTaken ? "release" : "rollback to")} savepoint placement_take`.execute(tx)
+  return isTaken
+}
+
 /** Takes all of it or, when it no longer fits, nothing. */
 async function take(
   tx: Tx,
@@ -183,32 +193,24 @@ async function take(
   hostId: string,
   wanted: readonly [string, number][],
 ): Promise<boolean> {
-  // Going back to the savepoint also lets go of the host's row: claims that prefer other orders cannot deadlock on it.
-  await sql`savepoint placement_take`.execute(tx)
-  await sql`
-    update placement.resource_provider set generation = generation + 1, updated_at = now()
-    where id = ${hostId}`.execute(tx)
-  const taken = await sql`
-    update placement.inventory i set used = i.used + want.amount from ${wantRows(wanted)}
-    where i.provider_id = ${hostId} and i.resource_class = want.resource_class and ${fits}
-    returning i.resource_class`.execute(tx)
-  if (taken.rows.length !== wanted.length) {
-    await sql`rollback to savepoint placement_take`.execute(tx)
-    return false
-  }
-  if (wanted.length > 0) {
-    await tx
-      .insertInto("placement.allocation")
-      .values(
-        wanted.map(([name, amount]) => ({
-          consumer_id: consumerId,
-          provider_id: hostId,
-          resource_class: name,
-          used: amount,
-        })),
-      )
-      .execute()
-  }
-  await sql`release savepoint placement_take`.execute(tx)
-  return true
+  // The statement after this one sees what others had taken before they let go of the row.
+  await sql`select from placement.resource_provider where id = ${hostId} for update`.execute(tx)
+  const { rows } = await sql<{ taken: number }>`
+    with want as materialized (select * from ${wantRows(wanted)}),
+    room as (
+      select count(*) = ${wanted.length} as is_enough from want
+      join placement.inventory i on i.provider_id = ${hostId} and i.resource_class = want.resource_class
+      where ${fits}
+    ), taken as (
+      update placement.inventory i set used = i.used + want.amount from want, room
+      where room.is_enough and i.provider_id = ${hostId} and i.resource_class = want.resource_class
+    ), held as (
+      insert into placement.allocation (consumer_id, provider_id, resource_class, used)
+      select ${consumerId}::uuid, ${hostId}::uuid, want.resource_class, want.amount from want, room where room.is_enough
+    ), raised as (
+      update placement.resource_provider set generation = generation + 1, updated_at = now()
+      where id = ${hostId} and (select is_enough from room)
+    )
+    select 1 as taken from room where is_enough`.execute(tx)
+  return rows.length > 0
 }
