@@ -49,6 +49,34 @@ export async function fillIdentity(statements: Statements): Promise<void> {
   await statements.query("analyze")
 }
 
+export const wideUserId = "benchwide"
+export const wideProjectCount = 2_000
+export const wideProjectId = (i: number) => `benchwide${i}`
+
+/** One who has five roles on each of 2,000 projects of his own: what many assignments of one user cost that user. */
+export async function addWideUser(statements: Statements): Promise<void> {
+  await statements.query(
+    `insert into identity."user" (id, name, domain_id) values ('benchwide', 'benchwide', 'default')`,
+  )
+  await statements.query(
+    `insert into identity.project (id, name, domain_id, parent_id)
+     select 'benchwide' || i, 'bench-wide-' || i, 'default', 'default' from generate_series(0, $1::int - 1) i`,
+    [wideProjectCount],
+  )
+  await statements.query(`
+    insert into identity.assignment (user_id, target_kind, target_id, role_id)
+    select 'benchwide', 'project', p.id, r.id from identity.project p, identity.role r
+    where p.id like 'benchwide%' and r.domain_id is null and r.name in
+      ('admin', 'manager', 'member', 'reader', 'service')`)
+  await statements.query("analyze")
+}
+
+/** Process of the connection. */
+export async function readBackendPid(statements: Statements): Promise<number> {
+  const { rows } = await statements.query<{ pid: number }>("select pg_backend_pid() as pid")
+  return rows[0]?.pid ?? 0
+}
+
 /** The cost that the cloud gives its password hashes. */
 export async function readHashCost(statements: Statements): Promise<{ ln: number; r: number; p: number }> {
   const { rows } = await statements.query<{ hash: string }>("select hash from identity.password limit 1")

@@ -38,6 +38,11 @@ export async function readProcessorMs(cloud: BenchCloud): Promise<number> {
   return ticks * tickMs
 }
 
+/** Milliseconds that its first thread could have run but for others on the processors. */
+export function readWaitMs(pid: number): number {
+  return Number(readText(`/proc/${pid}/schedstat`).split(" ")[1] ?? 0) / 1_000_000
+}
+
 /** Linux tells programs of 100 ticks a second, whatever it counts in. */
 const tickMs = 10
 
