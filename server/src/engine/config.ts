@@ -22,6 +22,11 @@ export const engineSection = configSection(
     sagaKeepMs: count(7 * 86_400_000, "How long the log of an ended saga is kept for operators."),
     stopGraceMs: count(5_000, "How long running steps may take to end when the process stops."),
     outboxBatch: count(200, "Events that are published in one go."),
+    outboxGatherMs: Type.Integer({
+      minimum: 0,
+      default: 20,
+      description: "How long the publisher waits for more events, to publish them in one go.",
+    }),
     outboxPollMs: count(2_000, "How often the publisher looks for events of other processes."),
     outboxKeepMs: count(3_600_000, "How long published events are kept for the live event stream."),
     outboxSubscribersMost: count(256, "Live event streams of one process."),

@@ -1,7 +1,9 @@
 // Events for users and other programs: rows in the transaction that made them happen, published at least once.
 //
-// One publisher in the whole cloud at a time. It places what has become visible (store.ts), commits, then publishes
-// in order and notes how far it came. A crash in between publishes some twice; consumers go by message_id.
+// One publisher in the whole cloud at a time. It gathers for a moment, places what has become visible (store.ts),
+// publishes in order, notes how far it came, and commits all that at once: events come by the handful, and their
+// publication is not to cost more than what they tell of. A crash before the commit publishes some twice; consumers
+// go by message_id. What cannot be published is placed nevertheless, as live streams do not need the broker.
 import { randomUUID } from "node:crypto"
 import type { Bus } from "../../platform/bus/bus.ts"
 import type { Clock } from "../../platform/clock/clock.ts"
@@ -121,7 +123,7 @@ class Publisher {
       intervalMs: config.outboxPollMs,
       clock,
       log,
-      body: () => this.#publishBatch(),
+      body: (signal) => this.#publishBatch(signal),
     })
     const prune = new Loop({
       name: "outbox.prune",
@@ -143,21 +145,34 @@ class Publisher {
   }
 
   /** True when there may be more. */
-  async #publishBatch(): Promise<boolean> {
-    const { db, bus, config } = this.#options
-    const placed = await transact(db, async (tx) => {
-      return (await lockPublished(tx)) === null ? 0 : await placeEvents(tx, config.outboxBatch)
+  async #publishBatch(signal: AbortSignal): Promise<boolean> {
+    const { db, bus, clock, config } = this.#options
+    if (config.outboxGatherMs > 0) await clock.sleep(config.outboxGatherMs, signal).catch(() => {})
+    const { placed, events, problem } = await transact(db, async (tx) => {
+      const position = await lockPublished(tx)
+      if (position === null) return { placed: 0, events: [], problem: null }
+      const placed = await placeEvents(tx, config.outboxBatch)
+      const events = await readEvents(tx, position, config.outboxBatch)
+      const { last, problem } = await this.#publishEach(events)
+      if (last) await markPublished(tx, last.position)
+      return { placed, events, problem }
     })
     if (placed > 0) void bus.publish(placedTopic, {}).catch(() => {}) // streams also look by themselves
-    const published = await transact(db, async (tx) => {
-      const position = await lockPublished(tx)
-      if (position === null) return 0
-      const events = await readEvents(tx, position, config.outboxBatch)
-      for (const event of events) await bus.publish(notificationTopic(event.priority), toNotification(event))
-      const last = events.at(-1)
-      if (last) await markPublished(tx, last.position)
-      return events.length
-    })
-    return placed === config.outboxBatch || published === config.outboxBatch
+    if (problem) throw problem.error
+    return placed === config.outboxBatch || events.length === config.outboxBatch
+  }
+
+  /** The last one that was published, and what went wrong after it. */
+  async #publishEach(events: readonly StoredEvent[]) {
+    let last: StoredEvent | undefined
+    try {
+      for (const event of events) {
+        await this.#options.bus.publish(notificationTopic(event.priority), toNotification(event))
+        last = event
+      }
+      return { last, problem: null }
+    } catch (error) {
+      return { last, problem: { error } }
+    }
   }
 }

@@ -87,8 +87,11 @@ export interface PlannedServerPorts {
 
 /** The quota's lock holds up the project's other servers: what can be known before it is known here. */
 export async function planServerPorts(ctx: Ctx, want: EnsureServerPorts): Promise<PlannedServerPorts> {
-  const groups = await resolveGroups(ctx, want.projectId, want.securityGroups)
-  return { want, ports: await planPorts(ctx, want), groups }
+  const [groups, ports] = await Promise.all([
+    want.networks === "none" ? [] : resolveGroups(ctx, want.projectId, want.securityGroups),
+    planPorts(ctx, want),
+  ])
+  return { want, ports, groups }
 }
 
 /** The engine is told after the commit; `settleNetwork` waits for it. */
@@ -121,8 +124,12 @@ interface PlannedPort {
 
 /** What is to be made; nothing when the server has its ports already. */
 async function planPorts(ctx: Ctx, want: EnsureServerPorts): Promise<PlannedPort[]> {
-  const have = await listServerPorts(ctx, want.serverId)
-  if (have.some((port) => port.index !== null)) return []
+  if (want.networks === "none") return []
+  if (!Array.isArray(want.networks)) {
+    // Whoever has its ports must not fail because there are more networks to choose from now.
+    const have = await listServerPorts(ctx, want.serverId)
+    if (have.some((port) => port.index !== null)) return []
+  }
   const requests = await resolveRequests(ctx.db, want.projectId, want.networks, async () => {
     const { networkId } = await ensureAutoTopology(ctx, want.projectId)
     return networkId

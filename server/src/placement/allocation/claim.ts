@@ -26,8 +26,8 @@ export interface Claim {
  */
 export async function claimAllocation(tx: Tx, claim: Claim): Promise<{ hostId: string }> {
   const wanted = Object.entries(claim.resources).filter(([, amount]) => amount > 0)
-  await lockConsumer(tx, claim)
-  const held = await readHeld(tx, claim.consumerId)
+  const isNew = await lockConsumer(tx, claim)
+  const held = isNew ? [] : await readHeld(tx, claim.consumerId)
   const heldOn = sameClaim(held, wanted, claim.candidates)
   if (heldOn) return { hostId: heldOn }
   if (held.length > 0) await giveBack(tx, claim.consumerId)
@@ -126,17 +126,18 @@ function sameClaim(
   return isSame ? hostId : undefined
 }
 
+/** True when there was no such consumer. */
 async function lockConsumer(
   tx: Tx,
   owner: Pick<Claim, "consumerId" | "projectId" | "userId" | "consumerType">,
-): Promise<void> {
-  await sql`
+): Promise<boolean> {
+  const { rows } = await sql<{ generation: number }>`
     insert into placement.consumer (id, project_id, user_id, consumer_type, generation)
     values (${owner.consumerId}, ${owner.projectId}, ${owner.userId}, ${owner.consumerType ?? "INSTANCE"}, 1)
     on conflict (id) do update set generation = placement.consumer.generation + 1, updated_at = now(),
-      project_id = excluded.project_id, user_id = excluded.user_id, consumer_type = excluded.consumer_type`.execute(
-    tx,
-  )
+      project_id = excluded.project_id, user_id = excluded.user_id, consumer_type = excluded.consumer_type
+    returning generation`.execute(tx)
+  return rows[0]?.generation === 1
 }
 
 /** Adds nothing, takes nothing but what the consumer holds, keeping the sums. */
