@@ -3,12 +3,13 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { once } from "node:events"
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import { type BootTimes, bootWithinMs, readyWord } from "./boot.ts"
 import { run } from "./command.ts"
 import type { Held } from "./held.ts"
+import { findQemu, processorMsOf } from "./processes.ts"
 import { type SshKey, untilSsh } from "./ssh.ts"
 
 export interface Recipe {
@@ -22,8 +23,7 @@ const alike = ["-machine", "-accel", "-cpu", "-smp", "-m"]
 
 /** What the cloud calls QEMU with for that server, read from the process itself. */
 export async function recipeOf(serverId: string): Promise<Recipe> {
-  const line = commandLines().find((words) => words.includes("-uuid") && words.includes(serverId))
-  if (!line) throw new Error(`no QEMU of server ${serverId} runs`)
+  const { words: line } = findQemu(serverId)
   const after = (option: string) => line.flatMap((word, i) => (word === option ? [line[i + 1] ?? ""] : []))
   const options = alike.flatMap((option) => after(option).flatMap((value) => [option, value]))
   type Blockdev = { file: { filename: string }; backing?: { file: { filename: string } } }
@@ -32,17 +32,6 @@ export async function recipeOf(serverId: string): Promise<Recipe> {
   if (!root?.backing) throw new Error("the server's disk has no image below it")
   const info = await run("qemu-img", ["info", "-U", "--output", "json", root.file.filename])
   return { options, imageFile: root.backing.file.filename, diskBytes: JSON.parse(info)["virtual-size"] }
-}
-
-function commandLines(): string[][] {
-  return readdirSync("/proc").flatMap((pid) => {
-    try {
-      return /^\d+$/.test(pid) ? [readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")] : []
-    } catch {
-      // It has ended meanwhile.
-      return []
-    }
-  })
 }
 
 export interface BareNetwork {
@@ -126,8 +115,9 @@ export async function bootBare(held: Held, options: BareOptions): Promise<BootTi
   const ready = untilReady(qemu, console, deadlineMs).then(sinceStart)
   const ssh = untilSsh(key, network.guestAddress, bareName, { deadlineMs }).then(sinceStart)
   const [readyMs, sshMs] = await Promise.all([ready, ssh])
+  const qemuMs = processorMsOf(qemu.pid ?? 0)
   await own[Symbol.asyncDispose]()
-  return { readyMs, sshMs }
+  return { readyMs, sshMs, qemuMs }
 }
 
 function bareCommandLine(options: BareOptions, disk: string, console: string): string[] {

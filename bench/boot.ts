@@ -5,6 +5,8 @@ export interface BootTimes {
   /** The guest's last word on its serial console before it is ready for users. */
   readyMs: number
   sshMs: number
+  /** Processor time of QEMU until then. It does not grow because others are busy. */
+  qemuMs: number
 }
 
 /** Of the small guest image; its name follows. */

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises"
 import { type BootTimes, bootWithinMs, readyWord } from "./boot.ts"
 import { call, type Session } from "./client.ts"
+import { findQemu, processorMsOf } from "./processes.ts"
 import { type SshKey, untilSsh } from "./ssh.ts"
 
 interface FloatingIp {
@@ -91,7 +92,8 @@ export class CloudMachines {
       sinceStart,
     )
     const [readyMs, sshMs] = await Promise.all([ready, ssh])
-    return { serverId: server.id, times: { activeMs, readyMs, sshMs } }
+    const qemuMs = processorMsOf(findQemu(server.id).pid)
+    return { serverId: server.id, times: { activeMs, readyMs, sshMs, qemuMs } }
   }
 
   async remove(serverId: string): Promise<void> {

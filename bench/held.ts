@@ -1,5 +1,5 @@
 // What a run has started on this machine, and how each of it ends. A run that is interrupted ends the same things as
-// one that comes to its end, so the end of a thing is noted before the thing is made, and must work when it is not there.
+// one that comes to its end. So the end of a thing is noted before the thing is made, and works when it is not there.
 export class Held implements AsyncDisposable {
   readonly #ends: (() => unknown)[] = []
   #ending: Promise<void> | undefined

@@ -32,10 +32,29 @@ export async function readProcessorMs(cloud: BenchCloud): Promise<number> {
   let ticks = 0
   for (const pid of parents.keys()) {
     if (componentOf(pid, roots, parents) === undefined) continue
-    // utime, stime, and those of the children that have ended.
-    for (const field of readStat(pid).slice(11, 15)) ticks += Number(field)
+    ticks += ticksOf(pid)
   }
   return ticks * tickMs
+}
+
+/** Milliseconds of processor time of one process. */
+export function processorMsOf(pid: number): number {
+  return ticksOf(pid) * tickMs
+}
+
+/** Its own and those of its children that have ended. */
+function ticksOf(pid: number): number {
+  const [utime, stime, cutime, cstime] = readStat(pid).slice(11, 15).map(Number)
+  return (utime ?? 0) + (stime ?? 0) + (cutime ?? 0) + (cstime ?? 0)
+}
+
+/** The QEMU of a server, and the words that it was called with. */
+export function findQemu(serverId: string): { pid: number; words: string[] } {
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    const words = readText(`/proc/${pid}/cmdline`).split("\0")
+    if (words.includes("-uuid") && words.includes(serverId)) return { pid: Number(pid), words }
+  }
+  throw new Error(`no QEMU of server ${serverId} runs`)
 }
 
 /** Milliseconds that its first thread could have run but for others on the processors. */
