@@ -21,12 +21,23 @@ export async function callAgent<M extends Method>(
   args: AgentCommands[M]["args"],
   options: { signal?: AbortSignal; timeoutMs?: number } = {},
 ): Promise<AgentCommands[M]["result"]> {
-  const answer = await platform.bus.call(agentTopic(host), method, args, {
-    timeoutMs: options.timeoutMs ?? agentTimeoutMs(platform, method),
-    ...(options.signal ? { signal: options.signal } : {}),
-  })
-  // The agent answers in the types of the protocol that both sides import.
-  return answer as AgentCommands[M]["result"]
+  try {
+    const answer = await platform.bus.call(agentTopic(host), method, args, {
+      timeoutMs: options.timeoutMs ?? agentTimeoutMs(platform, method),
+      ...(options.signal ? { signal: options.signal } : {}),
+    })
+    // The agent answers in the types of the protocol that both sides import.
+    return answer as AgentCommands[M]["result"]
+  } catch (error) {
+    throw error instanceof Fault && error.code.startsWith("bus.") ? unanswered(error) : error
+  }
+}
+
+/** The bus names who does not answer; which host that is is not the user's to know. */
+function unanswered(cause: Fault): Fault {
+  const { kind, code, retryAfterMs } = cause
+  const text = "The host of the server does not answer now; try again."
+  return new Fault(kind, code, text, { cause, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) })
 }
 
 /**
