@@ -683,6 +683,24 @@ create table identity.login_state (
   constraint login_state_user_id_fkey FOREIGN KEY (user_id) REFERENCES identity."user"(id) ON DELETE CASCADE
 );
 
+create table identity.oauth_access_token (
+  id text not null,
+  consumer_id text not null,
+  secret text not null,
+  authorizing_user_id text not null,
+  project_id text not null,
+  role_ids text[] not null,
+  expires_at timestamp with time zone,
+  created_at timestamp with time zone default now() not null,
+  constraint oauth_access_token_pkey PRIMARY KEY (id),
+  constraint oauth_access_token_authorizing_user_id_fkey FOREIGN KEY (authorizing_user_id) REFERENCES identity."user"(id) ON DELETE CASCADE,
+  constraint oauth_access_token_consumer_id_fkey FOREIGN KEY (consumer_id) REFERENCES identity.oauth_consumer(id) ON DELETE CASCADE,
+  constraint oauth_access_token_project_id_fkey FOREIGN KEY (project_id) REFERENCES identity.project(id) ON DELETE CASCADE
+);
+CREATE INDEX oauth_access_token_consumer ON identity.oauth_access_token USING btree (consumer_id);
+CREATE INDEX oauth_access_token_project ON identity.oauth_access_token USING btree (project_id);
+CREATE INDEX oauth_access_token_user ON identity.oauth_access_token USING btree (authorizing_user_id, created_at);
+
 create table identity.oauth_consumer (
   id text not null,
   description text,
@@ -690,6 +708,35 @@ create table identity.oauth_consumer (
   extra jsonb default '{}'::jsonb not null,
   constraint oauth_consumer_pkey PRIMARY KEY (id)
 );
+
+create table identity.oauth_nonce (
+  consumer_id text not null,
+  nonce text not null,
+  used_at timestamp with time zone not null,
+  constraint oauth_nonce_pkey PRIMARY KEY (consumer_id, nonce),
+  constraint oauth_nonce_consumer_id_fkey FOREIGN KEY (consumer_id) REFERENCES identity.oauth_consumer(id) ON DELETE CASCADE
+);
+CREATE INDEX oauth_nonce_used ON identity.oauth_nonce USING btree (used_at);
+
+create table identity.oauth_request_token (
+  id text not null,
+  consumer_id text not null,
+  secret text not null,
+  project_id text not null,
+  verifier text,
+  authorizing_user_id text,
+  role_ids text[],
+  expires_at timestamp with time zone,
+  created_at timestamp with time zone default now() not null,
+  constraint oauth_request_token_pkey PRIMARY KEY (id),
+  constraint oauth_request_token_authorizing_user_id_fkey FOREIGN KEY (authorizing_user_id) REFERENCES identity."user"(id) ON DELETE CASCADE,
+  constraint oauth_request_token_consumer_id_fkey FOREIGN KEY (consumer_id) REFERENCES identity.oauth_consumer(id) ON DELETE CASCADE,
+  constraint oauth_request_token_project_id_fkey FOREIGN KEY (project_id) REFERENCES identity.project(id) ON DELETE CASCADE,
+  constraint oauth_request_token_check CHECK ((((verifier IS NULL) = (authorizing_user_id IS NULL)) AND ((verifier IS NULL) = (role_ids IS NULL))))
+);
+CREATE INDEX oauth_request_token_consumer ON identity.oauth_request_token USING btree (consumer_id);
+CREATE INDEX oauth_request_token_project ON identity.oauth_request_token USING btree (project_id);
+CREATE INDEX oauth_request_token_user ON identity.oauth_request_token USING btree (authorizing_user_id);
 
 create table identity.password (
   id bigint generated always as identity not null,
@@ -1505,6 +1552,8 @@ CREATE TRIGGER tell_change AFTER INSERT OR DELETE OR UPDATE ON identity."group" 
 CREATE TRIGGER tell_change AFTER INSERT OR DELETE OR UPDATE ON identity.group_member FOR EACH STATEMENT EXECUTE FUNCTION identity.tell_change();
 
 CREATE TRIGGER tell_change AFTER INSERT OR DELETE OR UPDATE ON identity.implied_role FOR EACH STATEMENT EXECUTE FUNCTION identity.tell_change();
+
+CREATE TRIGGER tell_change AFTER INSERT OR DELETE OR UPDATE ON identity.oauth_access_token FOR EACH STATEMENT EXECUTE FUNCTION identity.tell_change();
 
 CREATE TRIGGER tell_change AFTER INSERT OR DELETE OR UPDATE ON identity.password FOR EACH STATEMENT EXECUTE FUNCTION identity.tell_change();
 

@@ -10,7 +10,7 @@ import { eventually, systemClock } from "../src/platform/clock/clock.ts"
 import { type Config, loadConfig } from "../src/platform/config/config.ts"
 import type { Platform } from "../src/platform/context/context.ts"
 import type { OutboxEvent } from "../src/platform/context/durable.ts"
-import { createHttpServer } from "../src/platform/http/server.ts"
+import { createHttpServer, declareRawRoutes } from "../src/platform/http/server.ts"
 import { silentLogger } from "../src/platform/log/log.ts"
 import { PolicyEngine } from "../src/platform/policy/policy.ts"
 import { openTestDatabase, type TestDatabase } from "./database.ts"
@@ -94,9 +94,11 @@ export async function startTestIdentity(options: TestIdentityOptions = {}): Prom
   await identity.service.seed?.(platform)
   const listener = options.isDeaf ? undefined : await identity.service.start?.(platform)
   if (listener) await eventually("the listener", () => identity.runtime.cache.isCoherent)
+  const apis = [createIdentityV3Api(), createIdentityV2Api()]
+  declareRawRoutes(apis)
   const server = createHttpServer({
     platform,
-    apis: [createIdentityV3Api(), createIdentityV2Api()],
+    apis,
     authenticate: identity.authenticatorFor(platform),
     bodyLimitBytes: 114_688,
   })

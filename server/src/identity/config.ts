@@ -47,6 +47,19 @@ const securityCompliance = Type.Object({
   }),
 })
 
+const oauth1 = Type.Object({
+  request_token_duration: Type.Integer({
+    default: 28_800,
+    minimum: 0,
+    description: "Seconds in which a user may authorize an OAuth 1 request token; 0: for ever.",
+  }),
+  access_token_duration: Type.Integer({
+    default: 86_400,
+    minimum: 0,
+    description: "Seconds for which an OAuth 1 access token is good; 0: for ever.",
+  }),
+})
+
 export const identityConfig = configSection(
   "identity",
   Type.Object({
@@ -179,6 +192,7 @@ export const identityConfig = configSection(
       description:
         "How limits of domains bind those of their projects. Keystone: [unified_limit] enforcement_model.",
     }),
+    oauth1,
     security_compliance: securityCompliance,
   }),
 )

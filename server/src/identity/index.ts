@@ -123,13 +123,23 @@ export {
 } from "./limit/registered-limit.ts"
 export { type Comparator, type Filter, type ListRequest, listComparators, type Rows } from "./list.ts"
 export {
-  type ConsumerRow,
+  createAccessToken,
+  deleteAccessToken,
+  getAccessToken,
+  getAccessTokenRole,
+  listAccessTokenRoles,
+  listAccessTokens,
+} from "./oauth/access-token.ts"
+export {
   createConsumer,
   deleteConsumer,
   getConsumer,
   listConsumers,
   updateConsumer,
 } from "./oauth/consumer.ts"
+export { authorizeRequestToken, createRequestToken } from "./oauth/request-token.ts"
+export type { SignedRequest } from "./oauth/signature.ts"
+export type { AccessTokenRow, ConsumerRow } from "./oauth/store.ts"
 export { identityPolicies } from "./policy/index.ts"
 export {
   checkPolicyAssociation,

@@ -263,6 +263,35 @@ export interface OauthConsumerTable {
   extra: JsonColumn
 }
 
+export interface OauthRequestTokenTable {
+  id: string
+  consumer_id: string
+  secret: string
+  project_id: string
+  verifier: string | null
+  authorizing_user_id: string | null
+  role_ids: string[] | null
+  expires_at: NullableTimestamp
+  created_at: CreatedAt
+}
+
+export interface OauthAccessTokenTable {
+  id: string
+  consumer_id: string
+  secret: string
+  authorizing_user_id: string
+  project_id: string
+  role_ids: string[]
+  expires_at: NullableTimestamp
+  created_at: CreatedAt
+}
+
+export interface OauthNonceTable {
+  consumer_id: string
+  nonce: string
+  used_at: Timestamp
+}
+
 declare module "../platform/db/database.ts" {
   interface Database {
     "identity.project": ProjectTable
@@ -295,5 +324,8 @@ declare module "../platform/db/database.ts" {
     "identity.fernet_key": FernetKeyTable
     "identity.domain_config": DomainConfigTable
     "identity.oauth_consumer": OauthConsumerTable
+    "identity.oauth_request_token": OauthRequestTokenTable
+    "identity.oauth_access_token": OauthAccessTokenTable
+    "identity.oauth_nonce": OauthNonceTable
   }
 }

@@ -14,6 +14,7 @@ const token: CallerToken = {
   trustId: "t1",
   trustorUserId: "u2",
   applicationCredentialId: null,
+  accessTokenId: null,
   isRestricted: false,
 }
 const caller = { ...internalCaller, userId: "u1", userName: "ada", projectId: "p1", token }

@@ -89,6 +89,7 @@ function credentialOf({ caller: { token } }: Ctx): Record<string, unknown> | nul
     type: token.methods.join("+"),
     token: token.auditIds[0] ?? "",
     ...(token.trustId ? { trust_id: token.trustId } : {}),
+    ...(token.accessTokenId ? { access_token_id: token.accessTokenId } : {}),
     ...(token.applicationCredentialId ? { application_credential_id: token.applicationCredentialId } : {}),
   }
 }

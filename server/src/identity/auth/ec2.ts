@@ -41,6 +41,7 @@ export async function issueTokenForEc2Key(platform: Platform, key: Ec2Key): Prom
     parentAuditId: null,
     trustId: key.trustId,
     applicationCredentialId: key.applicationCredentialId,
+    accessTokenId: key.accessTokenId,
   })
 }
 

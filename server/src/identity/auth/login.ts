@@ -8,6 +8,7 @@ import { methodNotSupported, refused } from "../faults.ts"
 import type { KnownToken } from "../token/cache.ts"
 import { issueToken, type TokenRequest } from "../token/issue.ts"
 import { proveApplicationCredential } from "./application-credential-method.ts"
+import { proveOauth1 } from "./oauth1-method.ts"
 import { provePassword } from "./password-method.ts"
 import { isEnough, readReceipt, receiptFor, rulesOf } from "./receipt.ts"
 import { recordLogin, recordRefusal } from "./record.ts"
@@ -16,13 +17,14 @@ import { findScope } from "./scope.ts"
 import { proveToken } from "./token-method.ts"
 import { proveTotp } from "./totp-method.ts"
 
-type Method = (ctx: Ctx, data: unknown, scope: RequestedScope) => Promise<Proof>
+type Method = (ctx: Ctx, data: unknown, scope: RequestedScope, request: LoginRequest) => Promise<Proof>
 
 const methods: Readonly<Record<string, Method>> = {
   password: provePassword,
   token: proveToken,
   application_credential: proveApplicationCredential,
   totp: proveTotp,
+  oauth1: (ctx, _data, _scope, request) => proveOauth1(ctx, request),
 }
 
 export async function login(ctx: Ctx, request: LoginRequest): Promise<KnownToken> {
@@ -54,6 +56,7 @@ async function issueByLogin(ctx: Ctx, request: LoginRequest): Promise<KnownToken
     parentAuditId: proof.parentAuditId ?? null,
     trustId: trust?.id ?? null,
     applicationCredentialId: proof.applicationCredential?.id ?? null,
+    accessTokenId: proof.accessToken?.id ?? null,
   }
   return trust?.isCounted ? await useTrust(ctx, trust.id, wanted) : await issueToken(ctx, wanted)
 }
@@ -63,7 +66,7 @@ async function proveAll(ctx: Ctx, request: LoginRequest, names: readonly string[
     const proofs: Proof[] = []
     for (const name of names) {
       const prove = methods[name]
-      if (prove) proofs.push(await prove(ctx, request.identity[name], request.scope))
+      if (prove) proofs.push(await prove(ctx, request.identity[name], request.scope, request))
     }
     return proofs
   })

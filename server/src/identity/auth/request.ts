@@ -1,5 +1,7 @@
 // What a client says to get a token, in Keystone's form, as the methods want it.
 
+import type { SignedRequest } from "../oauth/signature.ts"
+
 export interface Named {
   id?: string
   name?: string
@@ -29,6 +31,8 @@ export interface LoginRequest {
   /** From an earlier answer that wanted more methods. */
   receipt: string | null
   remoteAddress: string
+  /** The HTTP request itself, for a method that signs it; null on a wire that has no such method. */
+  signed: SignedRequest | null
 }
 
 /** What a method has proved. */
@@ -43,6 +47,8 @@ export interface Proof {
   expiresAtMsMost?: number
   parentAuditId?: string
   applicationCredential?: { id: string; projectId: string }
+  /** Of OAuth 1. */
+  accessToken?: { id: string; projectId: string }
   /** Why the scope may not be chosen freely. */
   scopeLimit?: "not_from_system" | "none"
 }

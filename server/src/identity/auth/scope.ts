@@ -21,8 +21,8 @@ export interface FoundScope {
 /** Names to ids. Whether the user may have the scope shows when the token is made. */
 export async function findScope(ctx: Ctx, wanted: RequestedScope, proof: Proof): Promise<FoundScope> {
   const plain = (scope: TokenScope): FoundScope => ({ scope, trust: null })
-  const credential = proof.applicationCredential
-  if (credential) return plain({ kind: "project", id: credential.projectId })
+  const delegated = proof.applicationCredential ?? proof.accessToken
+  if (delegated) return plain({ kind: "project", id: delegated.projectId })
   switch (wanted.kind) {
     case "unscoped":
       return plain({ kind: "unscoped" })

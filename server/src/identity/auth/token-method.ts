@@ -15,6 +15,11 @@ export async function proveToken(ctx: Ctx, data: unknown, scope: RequestedScope)
       "Using trust-scoped token to create another token. Create a new trust-scoped token instead",
     )
   }
+  if (token.accessToken) {
+    throw forbiddenAction(
+      "Using OAuth-scoped token to create another token. Create a new OAuth-scoped token instead",
+    )
+  }
   if (token.isSystem && (scope.kind === "project" || scope.kind === "domain")) {
     throw forbiddenAction(
       "Using a system-scoped token to create a project-scoped or domain-scoped token is not allowed.",

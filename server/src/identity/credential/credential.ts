@@ -7,7 +7,7 @@ import { invalid } from "../../platform/fault/fault.ts"
 import { newHexId } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
-import { reachesProject, refuseOtherProject, refuseRestricted } from "../delegation.ts"
+import { isDelegated, reachesProject, refuseOtherProject, refuseRestricted } from "../delegation.ts"
 import { conflict, found, notFound } from "../faults.ts"
 import { ListInput, listRows, type Rows } from "../list.ts"
 import { Extra, Id } from "../shapes.ts"
@@ -42,11 +42,12 @@ function readEc2Blob(text: string): Ec2Blob {
 /** What is made by a delegated token remembers it: a later EC2 login gets no more than that token had. */
 function markDelegation(ctx: Ctx, text: string): string {
   const { token } = ctx.caller
-  if (!token?.trustId && !token?.applicationCredentialId) return text
+  if (!isDelegated(ctx.caller)) return text
   return JSON.stringify({
     ...readEc2Blob(text),
-    ...(token.trustId ? { trust_id: token.trustId } : {}),
-    ...(token.applicationCredentialId ? { app_cred_id: token.applicationCredentialId } : {}),
+    ...(token?.trustId ? { trust_id: token.trustId } : {}),
+    ...(token?.applicationCredentialId ? { app_cred_id: token.applicationCredentialId } : {}),
+    ...(token?.accessTokenId ? { access_token_id: token.accessTokenId } : {}),
   })
 }
 

@@ -19,6 +19,7 @@ export interface Ec2Key {
   secret: string
   trustId: string | null
   applicationCredentialId: string | null
+  accessTokenId: string | null
 }
 
 const byKey = Type.Object({ userId: Type.String(), access: Type.String() })
@@ -32,6 +33,7 @@ export function ec2KeyOf(credential: Credential): Ec2Key {
     secret: blob.secret ?? "",
     trustId: blob.trust_id ?? null,
     applicationCredentialId: blob.app_cred_id ?? null,
+    accessTokenId: blob.access_token_id ?? null,
   }
 }
 
@@ -53,6 +55,7 @@ export const createEc2Key = operation({
       secret: newHexId(),
       trust_id: token?.trustId ?? null,
       ...(token?.applicationCredentialId ? { app_cred_id: token.applicationCredentialId } : {}),
+      ...(token?.accessTokenId ? { access_token_id: token.accessTokenId } : {}),
     }
     const id = ec2CredentialId(blob.access)
     return await changeIdentity(ctx, async (tx) => {

@@ -1,7 +1,6 @@
 // OAuth 1 consumers: programs that users may let act for them.
-import { type Selectable, sql } from "kysely"
+import { sql } from "kysely"
 import { Type } from "typebox"
-import type { DbOrTx } from "../../platform/db/database.ts"
 import { jsonb } from "../../platform/db/database.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { newHexId } from "../../platform/ids/ids.ts"
@@ -10,20 +9,9 @@ import { announce, changeIdentity } from "../change.ts"
 import { found, notFound } from "../faults.ts"
 import { ListInput, type ListSpec, listRows, type Rows } from "../list.ts"
 import { Extra, Id, Text } from "../shapes.ts"
-import type { OauthConsumerTable } from "../tables.ts"
-
-export type ConsumerRow = Selectable<OauthConsumerTable>
+import { type ConsumerRow, findConsumer } from "./store.ts"
 
 const consumerList: ListSpec = { table: sql`identity.oauth_consumer`, columns: {} }
-
-async function findConsumer(db: DbOrTx, id: string): Promise<ConsumerRow | null> {
-  const row = await db
-    .selectFrom("identity.oauth_consumer")
-    .selectAll()
-    .where("id", "=", id)
-    .executeTakeFirst()
-  return row ?? null
-}
 
 /** The secret is shown here and never again. */
 export const createConsumer = operation({

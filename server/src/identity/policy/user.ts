@@ -278,4 +278,20 @@ export const userPolicies = [
   declare("identity:create_consumer", adminRequired, systemOrProject, "Create consumer."),
   declare("identity:update_consumer", adminRequired, systemOrProject, "Change consumer."),
   declare("identity:delete_consumer", adminRequired, systemOrProject, "Delete consumer."),
+  declare("identity:authorize_request_token", adminRequired, projectOnly, "Authorize OAuth 1 request token."),
+  declare("identity:get_access_token", adminRequired, projectOnly, "Show OAuth 1 access token of user."),
+  declare("identity:list_access_tokens", adminRequired, projectOnly, "List OAuth 1 access tokens of user."),
+  declare("identity:delete_access_token", adminRequired, projectOnly, "Delete OAuth 1 access token of user."),
+  declare(
+    "identity:get_access_token_role",
+    adminRequired,
+    projectOnly,
+    "Show role of an OAuth 1 access token.",
+  ),
+  declare(
+    "identity:list_access_token_roles",
+    adminRequired,
+    projectOnly,
+    "List roles of an OAuth 1 access token.",
+  ),
 ]

@@ -59,6 +59,13 @@ export interface ApplicationCredentialFacts {
   access_rules: AccessRuleFacts[]
 }
 
+export interface AccessTokenFacts {
+  id: string
+  consumer_id: string
+  is_over: boolean
+  role_ids: string[]
+}
+
 export interface TokenFacts {
   user: PersonFacts | null
   trustor: PersonFacts | null
@@ -69,6 +76,8 @@ export interface TokenFacts {
   trust: TrustFacts | null
   application_credential: ApplicationCredentialFacts | null
   is_revoked: boolean
+  /** Asked for only when the token stands on one, which is rare. */
+  access_token?: AccessTokenFacts | null
 }
 
 export async function readTokenFacts(db: DbOrTx, payload: TokenPayload, now: Date): Promise<TokenFacts> {
@@ -79,5 +88,20 @@ export async function readTokenFacts(db: DbOrTx, payload: TokenPayload, now: Dat
       ${payload.applicationCredentialId}, ${payload.auditIds[0] ?? ""}, ${now}) as facts`.execute(db)
   const row = result.rows[0]
   if (!row) throw new Error("a select without FROM gave no row")
-  return row.facts
+  if (payload.accessTokenId === null) return row.facts
+  return { ...row.facts, access_token: await readAccessTokenFacts(db, payload, payload.accessTokenId, now) }
+}
+
+async function readAccessTokenFacts(
+  db: DbOrTx,
+  payload: TokenPayload,
+  id: string,
+  now: Date,
+): Promise<AccessTokenFacts | null> {
+  const result = await sql<AccessTokenFacts>`
+    select t.id, t.consumer_id, coalesce(t.expires_at <= ${now}, false) as is_over,
+      array(select role_id from identity.with_implied(t.role_ids)) as role_ids
+    from identity.oauth_access_token t
+    where t.id = ${id} and t.authorizing_user_id = ${payload.userId}`.execute(db)
+  return result.rows[0] ?? null
 }

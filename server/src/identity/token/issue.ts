@@ -15,6 +15,7 @@ export interface TokenRequest {
   parentAuditId: string | null
   trustId: string | null
   applicationCredentialId: string | null
+  accessTokenId: string | null
 }
 
 /** Makes the token and looks at it as every later validation will: no role, a disabled project … refuse it here. */
@@ -40,6 +41,7 @@ export async function issueToken(
     auditIds: [newAuditId(), ...(request.parentAuditId ? [request.parentAuditId] : [])],
     trustId: request.trustId,
     applicationCredentialId: request.applicationCredentialId,
+    accessTokenId: request.accessTokenId,
   }
   const { tokenKeys } = platform.drivers.identity
   const id = tokenKeys.encrypt(encodePayload(payload), Math.floor(nowMs / 1000))

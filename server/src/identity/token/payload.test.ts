@@ -16,6 +16,7 @@ const samples: TokenPayload[] = [
     auditIds: [newAuditId()],
     trustId: null,
     applicationCredentialId: null,
+    accessTokenId: null,
   },
   {
     userId: "someone-from-a-directory-ü",
@@ -27,6 +28,7 @@ const samples: TokenPayload[] = [
     auditIds: [newAuditId(), newAuditId()],
     trustId: hex(),
     applicationCredentialId: hex(),
+    accessTokenId: hex(),
   },
   {
     userId: hex(),
@@ -38,6 +40,7 @@ const samples: TokenPayload[] = [
     auditIds: [],
     trustId: null,
     applicationCredentialId: null,
+    accessTokenId: null,
   },
 ]
 

@@ -20,9 +20,13 @@ export interface TokenPayload {
   auditIds: readonly string[]
   trustId: string | null
   applicationCredentialId: string | null
+  /** Of OAuth 1. */
+  accessTokenId: string | null
 }
 
 const formatVersion = 1
+/** With an access token at its end. A program that does not know of those must not take it for a token without. */
+const oauthFormatVersion = 2
 /** Order is the wire: append only. */
 const knownMethods = [
   "password",
@@ -31,6 +35,7 @@ const knownMethods = [
   "totp",
   "ec2credential",
   "external",
+  "oauth1",
 ] as const
 const scopeKinds = ["unscoped", "project", "domain", "system"] as const
 
@@ -57,7 +62,7 @@ export function encodePayload(payload: TokenPayload): Buffer {
       parts.push(Buffer.of(bytes.length), bytes)
     }
   }
-  byte(formatVersion)
+  byte(payload.accessTokenId === null ? formatVersion : oauthFormatVersion)
   byte(methodBits(payload.methods))
   byte(scopeKinds.indexOf(payload.scope.kind))
   number(payload.issuedAtMs)
@@ -69,6 +74,7 @@ export function encodePayload(payload: TokenPayload): Buffer {
   text(payload.applicationCredentialId ?? "")
   byte(payload.auditIds.length)
   for (const id of payload.auditIds) parts.push(Buffer.from(id, "base64url"))
+  if (payload.accessTokenId !== null) text(payload.accessTokenId)
   return Buffer.concat(parts)
 }
 
@@ -98,7 +104,8 @@ function readPayload(bytes: Buffer): TokenPayload | null {
     const length = byte()
     return length === 0xff ? slice(16).toString("hex") : slice(length).toString("utf8")
   }
-  if (byte() !== formatVersion) return null
+  const version = byte()
+  if (version !== formatVersion && version !== oauthFormatVersion) return null
   const methods = methodsOf(byte())
   const kind = scopeKinds[byte()]
   const issuedAtMs = number()
@@ -109,6 +116,7 @@ function readPayload(bytes: Buffer): TokenPayload | null {
   const trustId = text() || null
   const applicationCredentialId = text() || null
   const auditIds = Array.from({ length: byte() }, () => slice(16).toString("base64url"))
+  const accessTokenId = version === oauthFormatVersion ? text() : null
   const scope = scopeOf(kind, scopeId)
   if (!scope) return null
   return {
@@ -121,6 +129,7 @@ function readPayload(bytes: Buffer): TokenPayload | null {
     auditIds,
     trustId,
     applicationCredentialId,
+    accessTokenId,
   }
 }
 

@@ -45,6 +45,7 @@ export async function findStanding(platform: Platform, asked: StandingQuestion):
     auditIds: [],
     trustId: null,
     applicationCredentialId: null,
+    accessTokenId: null,
   }
   const token = judgeToken("", payload, await readTokenFacts(platform.db, payload, platform.clock.now()))
   const isRefused = typeof token === "string"

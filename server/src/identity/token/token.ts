@@ -1,6 +1,7 @@
 // A token as it stands now: the payload's claims, judged by the facts of the database. Pure.
 import type { Caller } from "../../platform/auth/caller.ts"
 import type {
+  AccessTokenFacts,
   ApplicationCredentialFacts,
   PersonFacts,
   ProjectFacts,
@@ -23,6 +24,7 @@ export interface Token {
   roles: readonly RoleRef[]
   trust: TrustFacts | null
   applicationCredential: ApplicationCredentialFacts | null
+  accessToken: AccessTokenFacts | null
 }
 
 /** The token, or in one word why it is none (for the log; clients are not told). */
@@ -39,6 +41,8 @@ export function judgeToken(id: string, payload: TokenPayload, facts: TokenFacts)
     const credential = facts.application_credential
     if (!credential || credential.is_over) return "the application credential is gone"
   }
+  const accessToken = facts.access_token ?? null
+  if (payload.accessTokenId && !(accessToken && !accessToken.is_over)) return "the access token is gone"
   const { scope } = payload
   const place = facts.project
   if (scope.kind === "project" && !(place && !place.is_domain && place.is_enabled && place.is_domain_enabled))
@@ -58,6 +62,7 @@ export function judgeToken(id: string, payload: TokenPayload, facts: TokenFacts)
     roles,
     trust: facts.trust,
     applicationCredential: facts.application_credential,
+    accessToken,
   }
 }
 
@@ -75,9 +80,9 @@ function trustFlaw(payload: TokenPayload, { trust, trustor, roles }: TokenFacts)
   return null
 }
 
-/** A trust or an application credential narrows the roles to its own and what they imply; it never widens them. */
+/** A trust, an application credential or an access token narrows the roles to its own and what they imply; it never widens them. */
 function rolesOf(facts: TokenFacts): RoleRef[] {
-  const own = facts.trust?.role_ids ?? facts.application_credential?.role_ids
+  const own = facts.trust?.role_ids ?? facts.application_credential?.role_ids ?? facts.access_token?.role_ids
   if (!own) return facts.roles
   const wanted = new Set(own)
   return facts.roles.filter((role) => wanted.has(role.id))
@@ -109,6 +114,7 @@ export function callerOf(token: Token): Caller {
       trustId: payload.trustId,
       trustorUserId: token.trust?.trustor_user_id ?? null,
       applicationCredentialId: payload.applicationCredentialId,
+      accessTokenId: payload.accessTokenId,
       isRestricted: token.applicationCredential !== null && !token.applicationCredential.is_unrestricted,
     },
   }

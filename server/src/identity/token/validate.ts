@@ -68,14 +68,19 @@ export async function findToken(
   return known
 }
 
-/** For the HTTP edge: who sent the request, by X-Auth-Token. */
+/** For the HTTP edge: who sent the request, by X-Auth-Token or as a bearer. */
 export function authenticatorFor(platform: Platform): Authenticate {
   return (headers, asked) => {
-    const id = headers["x-auth-token"]
+    const id = headers["x-auth-token"] || bearerOf(headers.authorization)
     if (typeof id !== "string" || id === "") throw refused("no X-Auth-Token")
     const known = readToken(platform, id)
     return known instanceof Promise ? known.then((k) => callerFor(k, asked)) : callerFor(known, asked)
   }
+}
+
+/** As clients of OAuth 2 send it (RFC 6750). */
+function bearerOf(authorization: string | string[] | undefined): string | undefined {
+  return typeof authorization === "string" ? /^Bearer\s+(\S+)$/i.exec(authorization)?.[1] : undefined
 }
 
 function callerFor({ token, caller }: KnownToken, asked: AskedFor): Caller {

@@ -44,7 +44,7 @@ function person(facts: PersonFacts) {
 }
 
 function viewToken(token: Token): Record<string, unknown> {
-  const { payload, trust, applicationCredential: credential } = token
+  const { payload, trust, applicationCredential: credential, accessToken } = token
   const view: Record<string, unknown> = {
     methods: payload.methods,
     user: person(token.user),
@@ -75,6 +75,8 @@ function viewToken(token: Token): Record<string, unknown> {
       ...(credential.access_rules.length > 0 ? { access_rules: credential.access_rules } : {}),
     }
   }
+  if (accessToken)
+    view["OS-OAUTH1"] = { access_token_id: accessToken.id, consumer_id: accessToken.consumer_id }
   return view
 }
 

@@ -33,6 +33,8 @@ export interface CallerToken {
   trustId: string | null
   trustorUserId: string | null
   applicationCredentialId: string | null
+  /** Of OAuth 1. */
+  accessTokenId: string | null
   /** Unrestricted application credentials may make further ones and trusts. */
   isRestricted: boolean
 }

@@ -58,6 +58,7 @@ function readLogin(req: WireRequest<AuthBody>): LoginRequest {
         ? ({ kind: "project", project: { name: tenantName, domain } } as const)
         : ({ kind: "default" } as const),
     receipt: null,
+    signed: null,
     remoteAddress: req.remoteAddress,
   }
   if (token) return { ...common, methods: ["token"], identity: { token } }

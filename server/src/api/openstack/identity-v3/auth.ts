@@ -19,6 +19,7 @@ import { invalid } from "../../../platform/fault/fault.ts"
 import { queryBoolean } from "../../../platform/http/query.ts"
 import { reply, route, type WireRequest } from "../../../platform/http/wire.ts"
 import { authRequest } from "./auth-schema.ts"
+import { signedRequest } from "./oauth1.ts"
 import { viewDomain, viewProject } from "./projects-view.ts"
 import { linkTo, listReply } from "./view.ts"
 
@@ -36,7 +37,7 @@ export const authRoutes = [
     policy: "public",
     body: authRequest,
     handler: async (ctx, req) => {
-      const known = await issueTokenByLogin(ctx, { request: readLogin(req) })
+      const known = await issueTokenByLogin(ctx, { request: readLogin(ctx, req) })
       return await tokenReply(ctx, req, known, 201)
     },
   }),
@@ -138,7 +139,7 @@ async function tokenReply(ctx: Ctx, req: WireRequest, known: KnownToken, status:
   })
 }
 
-function readLogin(req: WireRequest<AuthBody>): LoginRequest {
+function readLogin(ctx: Ctx, req: WireRequest<AuthBody>): LoginRequest {
   const { identity, scope } = req.body.auth
   const receipt = req.headers["openstack-auth-receipt"]
   return {
@@ -147,6 +148,7 @@ function readLogin(req: WireRequest<AuthBody>): LoginRequest {
     scope: readScope(scope),
     receipt: typeof receipt === "string" ? receipt : null,
     remoteAddress: req.remoteAddress,
+    signed: signedRequest(ctx, req),
   }
 }
 

@@ -3,6 +3,7 @@ import { keystoneChallenge } from "../../../identity/index.ts"
 import type { Fault, FaultKind } from "../../../platform/fault/fault.ts"
 import { methodNotAllowed } from "../../../platform/http/faults.ts"
 import type { ErrorReply, RenderFault } from "../../../platform/http/wire.ts"
+import { grantTypeUnsupported } from "./oauth2.ts"
 
 const statusOf: Record<FaultKind, number> = {
   invalid: 400,
@@ -39,7 +40,9 @@ export const renderIdentityFault: RenderFault = (fault, request) => {
   const status = fault.code === methodNotAllowed.code ? 405 : statusOf[fault.kind]
   const reply: ErrorReply = {
     status,
-    body: { error: { code: status, message: messageOf(fault), title: titles[status] ?? "Error" } },
+    body: isOauth2(request.url)
+      ? oauth2Body(fault)
+      : { error: { code: status, message: messageOf(fault), title: titles[status] ?? "Error" } },
   }
   const receipt = fault.detail?.receipt
   if (status !== 401) return reply
@@ -49,6 +52,19 @@ export const renderIdentityFault: RenderFault = (fault, request) => {
     reply.body = receipt.body
   }
   return reply
+}
+
+/** Here clients read errors as RFC 6749, section 5.2, has them. */
+function isOauth2(url: string): boolean {
+  return /\/OS-OAUTH2\/token\/?(\?|$)/.test(url)
+}
+
+function oauth2Body(fault: Fault): Record<string, string> {
+  const said = (error: string) => ({ error, error_description: messageOf(fault) })
+  if (fault.code === grantTypeUnsupported.code) return said("unsupported_grant_type")
+  if (fault.kind === "invalid") return said("invalid_request")
+  if (fault.kind === "unauthenticated") return said("invalid_client")
+  return said("other_error")
 }
 
 function isReceipt(value: unknown): value is { id: string; body: unknown } {

@@ -13,6 +13,8 @@ import { renderIdentityFault } from "./fault-table.ts"
 import { grantRoutes } from "./grants.ts"
 import { groupRoutes } from "./groups.ts"
 import { limitRoutes, registeredLimitRoutes } from "./limits.ts"
+import { oauth1Routes } from "./oauth1.ts"
+import { oauth2Routes } from "./oauth2.ts"
 import { policyRoutes } from "./policies.ts"
 import { projectRoutes, projectTagRoutes } from "./projects.ts"
 import { regionRoutes } from "./regions.ts"
@@ -50,6 +52,8 @@ const routes: readonly Route[] = [
   ...projectEndpointRoutes,
   ...domainConfigRoutes,
   ...extensionRoutes,
+  ...oauth1Routes,
+  ...oauth2Routes,
 ]
 
 export function createIdentityV3Api(): Api {

@@ -1,0 +1,164 @@
+// The second half of OAuth 1: the consumer turns what the user authorized into a lasting token, with which it logs in
+// (auth/oauth1-method.ts). The user sees the tokens that he gave and takes them back.
+import { sql } from "kysely"
+import { Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
+import { newHexId } from "../../platform/ids/ids.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import { isEqualText } from "../auth/ec2-signature.ts"
+import { announce, changeIdentity } from "../change.ts"
+import { credentialTarget } from "../credential/credential.ts"
+import { isDelegated } from "../delegation.ts"
+import { forbidden, found, notFound, refused, unauthenticated } from "../faults.ts"
+import type { RoleRow } from "../role/store.ts"
+import { endAfter, refuseExpired, Signed } from "./request-token.ts"
+import { type AccessTokenRow, findAccessToken, findConsumer, findRequestToken } from "./store.ts"
+import { needParameter, readSigned, verifySigned } from "./verify.ts"
+
+export const createAccessToken = operation({
+  name: "identity.oauth_access_token.create",
+  input: Type.Object({ signed: Signed, remoteAddress: Type.String() }),
+  faults: [notFound, unauthenticated],
+  authorize: () => [],
+  run: async (ctx, { signed, remoteAddress }): Promise<AccessTokenRow> => {
+    const parameters = readSigned(signed)
+    const consumerId = needParameter(parameters, "oauth_consumer_key")
+    const requestId = needParameter(parameters, "oauth_token")
+    const verifier = needParameter(parameters, "oauth_verifier")
+    const request = found(await findRequestToken(ctx.db, requestId), "request token", requestId)
+    await ctx.drivers.identity.throttle.guard(remoteAddress, async () => {
+      refuseExpired(ctx, request, "request token")
+      const consumer = await findConsumer(ctx.db, consumerId)
+      if (!consumer || request.consumer_id !== consumer.id)
+        throw refused("the request token is another consumer's")
+      await verifySigned(ctx, signed, parameters, consumer, request.secret)
+      if (request.verifier === null) throw refused("no user has authorized the request token")
+      if (!isEqualText(request.verifier, verifier)) throw refused("wrong OAuth verifier")
+    })
+    return await exchange(ctx, requestId, verifier)
+  },
+})
+
+/** Used up and made in one transaction; of two that come at once, one finds nothing. */
+async function exchange(ctx: Ctx, requestId: string, verifier: string): Promise<AccessTokenRow> {
+  return await changeIdentity(ctx, async (tx) => {
+    const used = await tx
+      .deleteFrom("identity.oauth_request_token")
+      .where("id", "=", requestId)
+      .where("verifier", "=", verifier)
+      .returningAll()
+      .executeTakeFirst()
+    const { authorizing_user_id, role_ids, ...request } = found(used, "request token", requestId)
+    if (authorizing_user_id === null || role_ids === null)
+      throw refused("no user has authorized the request token")
+    const row = await tx
+      .insertInto("identity.oauth_access_token")
+      .values({
+        id: newHexId(),
+        consumer_id: request.consumer_id,
+        secret: newHexId(),
+        authorizing_user_id,
+        project_id: request.project_id,
+        role_ids,
+        expires_at: endAfter(ctx, ctx.config.identity.oauth1.access_token_duration),
+      })
+      .returningAll()
+      .executeTakeFirstOrThrow()
+    await announce(ctx, tx, "OS-OAUTH1:access_token", "created", row.id)
+    return row
+  })
+}
+
+function refuseDelegated(ctx: Ctx): void {
+  if (isDelegated(ctx.caller))
+    throw forbidden("Cannot manage OAuth access tokens with a token issued via delegation.")
+}
+
+export const listAccessTokens = operation({
+  name: "identity.oauth_access_token.list",
+  input: Type.Object({ userId: Type.String() }),
+  faults: [forbidden],
+  authorize: () => [["identity:list_access_tokens", {}]],
+  run: async (ctx, { userId }): Promise<AccessTokenRow[]> => {
+    refuseDelegated(ctx)
+    return await ctx.db
+      .selectFrom("identity.oauth_access_token")
+      .selectAll()
+      .where("authorizing_user_id", "=", userId)
+      .orderBy("created_at")
+      .orderBy("id")
+      .execute()
+  },
+})
+
+const one = Type.Object({ userId: Type.String(), id: Type.String() })
+
+async function loadOwn(
+  ctx: Ctx,
+  { userId, id }: { userId: string; id: string },
+): Promise<AccessTokenRow | null> {
+  const row = await findAccessToken(ctx.db, id)
+  return row?.authorizing_user_id === userId ? row : null
+}
+
+export const getAccessToken = operation({
+  name: "identity.oauth_access_token.get",
+  input: one,
+  faults: [notFound, forbidden],
+  load: loadOwn,
+  authorize: () => [["identity:get_access_token", {}]],
+  run: async (ctx, { id }, row): Promise<AccessTokenRow> => {
+    refuseDelegated(ctx)
+    return found(row, "access token", id)
+  },
+})
+
+export const deleteAccessToken = operation({
+  name: "identity.oauth_access_token.delete",
+  input: one,
+  faults: [notFound, forbidden],
+  load: loadOwn,
+  // Keystone asks this rule here: who gave the token may take it back, and not only an administrator.
+  authorize: (_ctx, { userId }) => [
+    ["identity:ec2_delete_credential", credentialTarget({ user_id: userId })],
+  ],
+  run: async (ctx, { id }, row) => {
+    refuseDelegated(ctx)
+    found(row, "access token", id)
+    await changeIdentity(ctx, async (tx) => {
+      await tx.deleteFrom("identity.oauth_access_token").where("id", "=", id).execute()
+      await announce(ctx, tx, "OS-OAUTH1:access_token", "deleted", id)
+    })
+  },
+})
+
+export const listAccessTokenRoles = operation({
+  name: "identity.oauth_access_token.list_roles",
+  input: one,
+  faults: [notFound],
+  load: loadOwn,
+  authorize: () => [["identity:list_access_token_roles", {}]],
+  run: async (ctx, { id }, row): Promise<RoleRow[]> => await rolesOf(ctx, found(row, "access token", id)),
+})
+
+export const getAccessTokenRole = operation({
+  name: "identity.oauth_access_token.get_role",
+  input: Type.Object({ ...one.properties, roleId: Type.String() }),
+  faults: [notFound],
+  load: loadOwn,
+  authorize: () => [["identity:get_access_token_role", {}]],
+  run: async (ctx, { id, roleId }, row): Promise<RoleRow> => {
+    const roles = await rolesOf(ctx, found(row, "access token", id))
+    return found(
+      roles.find((role) => role.id === roleId),
+      "role",
+      roleId,
+    )
+  },
+})
+
+async function rolesOf(ctx: Ctx, { role_ids }: AccessTokenRow): Promise<RoleRow[]> {
+  const result =
+    await sql<RoleRow>`select * from identity.role where id = any(${role_ids}) order by name`.execute(ctx.db)
+  return result.rows
+}
