@@ -44,7 +44,7 @@ test("a server is made, shown, and leaves nothing behind", async () => {
   assert.equal(await count("network.port", "device_id", id), 0)
 })
 
-test("start, stop, reboot, pause: each from its own states only", async () => {
+test("start, stop, reboot, pause, suspend: each from its own states only", async () => {
   const id = await c.create()
   await c.reaches(id, "ACTIVE")
   const refused = await c.act(id, { "os-start": null })
@@ -60,6 +60,10 @@ test("start, stop, reboot, pause: each from its own states only", async () => {
     [{ reboot: { type: "HARD" } }, "ACTIVE"],
     [{ pause: null }, "PAUSED"],
     [{ unpause: null }, "ACTIVE"],
+    [{ suspend: null }, "SUSPENDED"],
+    [{ resume: null }, "ACTIVE"],
+    [{ suspend: null }, "SUSPENDED"],
+    [{ reboot: { type: "HARD" } }, "ACTIVE"],
   ]
   for (const [action, status] of steps) {
     assert.equal((await c.act(id, action)).status, 202, JSON.stringify(action))
@@ -68,7 +72,19 @@ test("start, stop, reboot, pause: each from its own states only", async () => {
   const list = (await c.call("GET", `/servers/${id}/os-instance-actions`)).body.instanceActions
   assert.deepEqual(
     list.map((a: { action: string }) => a.action),
-    ["unpause", "pause", "reboot", "reboot", "start", "stop", "create"],
+    [
+      "reboot",
+      "suspend",
+      "resume",
+      "suspend",
+      "unpause",
+      "pause",
+      "reboot",
+      "reboot",
+      "start",
+      "stop",
+      "create",
+    ],
   )
   await deleted(id)
 })

@@ -62,6 +62,8 @@ test("the life of a machine: made, listed, stopped, started, paused, rebooted, d
   )
   assert.equal((await agent.handle("vm.pause", { serverId, fence: first })).power, "paused")
   assert.equal((await agent.handle("vm.unpause", { serverId, fence: first })).power, "running")
+  assert.equal((await agent.handle("vm.suspend", { serverId, fence: first })).power, "suspended")
+  assert.equal((await agent.handle("vm.ensure", { spec, power: "running", fence: first })).power, "running")
   assert.equal((await agent.handle("vm.stop", { serverId, graceMs: 0, fence: first })).power, "shutdown")
   await agent.handle("vm.ensure", { spec, power: "running", fence: first })
   const reboot = { spec, hard: false, graceMs: 0, fence: first }
@@ -187,8 +189,10 @@ test("release leaves machines running, and the next agent reports them and their
 test("a clean stop powers all off, silently, and the next start brings back what ran", async () => {
   const bench = newBench()
   const one = await openFakeAgent(bench)
-  const [ran, paused, off] = [machine(), machine(), machine()]
+  const [ran, paused, off, suspended] = [machine(), machine(), machine(), machine()]
   await one.agent.handle("vm.ensure", { spec: ran, power: "running", fence: first })
+  await one.agent.handle("vm.ensure", { spec: suspended, power: "running", fence: first })
+  await one.agent.handle("vm.suspend", { serverId: suspended.serverId, fence: first })
   await one.agent.handle("vm.ensure", { spec: paused, power: "paused", fence: first })
   await one.agent.handle("vm.ensure", { spec: off, power: "shutdown", fence: first })
   await one.agent.stopForShutdown({ graceMs: 100 })
@@ -204,6 +208,7 @@ test("a clean stop powers all off, silently, and the next start brings back what
   assert.deepEqual(two.told(ran.serverId), ["running"])
   assert.deepEqual(two.told(paused.serverId), ["paused"])
   assert.deepEqual(two.told(off.serverId), ["shutdown"])
+  assert.deepEqual(two.told(suspended.serverId), ["suspended"])
   await two.agent.release()
   // The marker is used up: what dies now is not brought back by the next start.
   two.fake.losePower()

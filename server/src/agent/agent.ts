@@ -21,6 +21,7 @@ import {
   rebootMachine,
   setMachinePower,
   snapshotMachine,
+  suspendMachine,
   unplugMachine,
   vncOf,
 } from "./machine-commands.ts"
@@ -145,6 +146,8 @@ class HostAgent implements Agent {
       this.#change(args.serverId, args.fence, "change", () =>
         setMachinePower(this.#context, args.serverId, "running", 0),
       ),
+    "vm.suspend": (args) =>
+      this.#change(args.serverId, args.fence, "change", () => suspendMachine(this.#context, args.serverId)),
     "vm.destroy": (args) =>
       this.#change(args.serverId, args.fence, "destroy", () => destroyMachine(this.#context, args.serverId)),
     "vm.inspect": (args) => inspectMachine(this.#context, checkId(args.serverId)),

@@ -32,6 +32,13 @@ export const agentStartFailed = fault(
   (serverId: string, why: string) => `The hypervisor could not start machine ${serverId}: ${why}`,
 )
 
+/** As above. The guest goes on. */
+export const agentSuspendFailed = fault(
+  "bug",
+  "agent.machine.suspend_failed",
+  (serverId: string, why: string) => `The hypervisor could not suspend machine ${serverId}: ${why}`,
+)
+
 export const agentMachineStateWrong = fault(
   "conflict",
   "agent.machine.wrong_state",

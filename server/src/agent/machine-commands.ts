@@ -6,13 +6,14 @@ import {
   canHotplugVifs,
   canOfferVnc,
   canSnapshot,
+  canSuspend,
   type LocalImage,
   type PluggedVif,
 } from "./hypervisor/hypervisor.ts"
 import type { MachineRecord } from "./machine-store.ts"
 import type { VifSpec, VmDiagnostics, VmSpec, VmState } from "./protocol.ts"
 
-type Wanted = MachineRecord["wanted"]
+type Wanted = Exclude<MachineRecord["wanted"], "suspended">
 
 /** Plugs, fills the cache, makes the machine, writes down. Undoes what it did when a step fails. */
 export async function ensureMachine(context: AgentContext, spec: VmSpec, power: Wanted): Promise<VmState> {
@@ -92,6 +93,15 @@ export async function setMachinePower(
   const handle = handleOf(context, serverId, record)
   const state = await context.hypervisor.setPower(handle, power, { graceMs })
   await context.machines.put({ ...record, wanted: power, state })
+  return state
+}
+
+export async function suspendMachine(context: AgentContext, serverId: string): Promise<VmState> {
+  const { hypervisor, machines } = context
+  const record = existing(context, serverId)
+  if (!canSuspend(hypervisor)) throw agentAbilityMissing(hypervisor.name, "suspend a machine")
+  const state = await hypervisor.suspend(handleOf(context, serverId, record))
+  await machines.put({ ...record, wanted: "suspended", state })
   return state
 }
 

@@ -10,7 +10,7 @@ import { readStateFile, writeStateFile } from "./state-file.ts"
 export interface MachineRecord {
   spec: VmSpec
   /** What was last asked for. */
-  wanted: "running" | "shutdown" | "paused"
+  wanted: "running" | "shutdown" | "paused" | "suspended"
   /** Null until the hypervisor has made it once. */
   handle: VmHandle | null
   /** As last told to the cloud. */

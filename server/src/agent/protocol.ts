@@ -74,6 +74,8 @@ export interface AgentCommands {
   "vm.reboot": { args: { spec: VmSpec; hard: boolean; graceMs: number; fence: Fence }; result: VmState }
   "vm.pause": { args: { serverId: string; fence: Fence }; result: VmState }
   "vm.unpause": { args: { serverId: string; fence: Fence }; result: VmState }
+  /** Keeps the guest's memory on disk and ends the machine. `vm.ensure` with "running" lets it go on where it was. */
+  "vm.suspend": { args: { serverId: string; fence: Fence }; result: VmState }
   /** Succeeds when already gone; removes disks, taps and logs, and leaves a tombstone for the fence. */
   "vm.destroy": { args: { serverId: string; fence: Fence }; result: VmState }
   "vm.inspect": { args: { serverId: string }; result: VmState }

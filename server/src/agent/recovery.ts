@@ -101,7 +101,7 @@ async function resumeMachine(
     async () => {
       const record = context.machines.get(serverId)
       // Someone may have deleted or stopped it since.
-      if (!record || record.wanted === "shutdown") return
+      if (!record || record.wanted === "shutdown" || record.wanted === "suspended") return
       try {
         const state = await ensureMachine(context, record.spec, power)
         reportState(context, serverId, state)

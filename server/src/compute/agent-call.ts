@@ -7,7 +7,13 @@ import { isHostReachable } from "./host/reachable.ts"
 type Method = keyof AgentCommands
 
 /** Commands that copy or boot: they get the longer time. */
-const slow: ReadonlySet<Method> = new Set<Method>(["vm.ensure", "vm.reboot", "vm.snapshot", "vm.stop"])
+const slow: ReadonlySet<Method> = new Set<Method>([
+  "vm.ensure",
+  "vm.reboot",
+  "vm.snapshot",
+  "vm.stop",
+  "vm.suspend",
+])
 
 export function agentTimeoutMs(platform: Platform, method: Method): number {
   const { agentStartTimeoutMs, agentCallTimeoutMs } = platform.config.compute

@@ -12,6 +12,7 @@ import type { VmSpec } from "../protocol.ts"
 import {
   canHotplugVifs,
   canSnapshot,
+  canSuspend,
   type EnsureInput,
   type Hypervisor,
   type VmEvent,
@@ -48,6 +49,7 @@ export function hypervisorContract<H extends Hypervisor>(
     stateTests(bench)
     endTests(bench)
     restartTests(bench)
+    suspendTests(bench)
     factTests(bench)
   })
 }
@@ -244,6 +246,56 @@ function restartTests<H extends Hypervisor>(bench: Bench<H>): void {
     const driver = await bench.restart()
     await driver.destroy({ serverId: handle.serverId, driver: driver.name })
     assert.equal((await driver.recover(handle)).power, "absent")
+  })
+}
+
+function suspendTests<H extends Hypervisor>(bench: Bench<H>): void {
+  test("a suspended machine goes on where it was, also with the next driver", async (t) => {
+    if (!canSuspend(bench.driver)) return t.skip("the driver cannot")
+    const input = await bench.input("running")
+    const handle = await bench.driver.ensure(input, null)
+    await bench.booted(handle, 1)
+    assert.equal((await bench.driver.suspend(handle)).power, "suspended")
+    assert.equal((await bench.driver.suspend(handle)).power, "suspended")
+    const driver = await bench.restart()
+    assert.equal((await driver.recover(handle)).power, "suspended")
+    assert.equal(await bench.power(handle), "suspended")
+    await driver.ensure(input, handle)
+    assert.equal(await bench.power(handle), "running")
+    assert.equal(await bench.subject.boots(driver, handle), 1)
+    // It is alive, and can be suspended again.
+    assert.ok(canSuspend(driver))
+    assert.equal((await driver.suspend(handle)).power, "suspended")
+    assert.equal((await driver.setPower(handle, "running", { graceMs: 0 })).power, "running")
+    await bench.subject.guestReboots(driver, handle)
+    await bench.booted(handle, 2)
+    await bench.clear()
+  })
+
+  test("a suspended machine that is stopped or destroyed forgets what it did", async (t) => {
+    const { driver } = bench
+    if (!canSuspend(driver)) return t.skip("the driver cannot")
+    const input = await bench.input("running")
+    const handle = await driver.ensure(input, null)
+    await bench.booted(handle, 1)
+    await driver.suspend(handle)
+    assert.equal((await driver.setPower(handle, "shutdown", { graceMs })).power, "shutdown")
+    await driver.setPower(handle, "running", { graceMs: 0 })
+    await bench.booted(handle, 2)
+    await driver.suspend(handle)
+    await driver.destroy(handle)
+    assert.equal(await bench.power(handle), "absent")
+  })
+
+  test("a machine that does not run cannot be suspended", async (t) => {
+    const { driver } = bench
+    if (!canSuspend(driver)) return t.skip("the driver cannot")
+    for (const power of ["paused", "shutdown"] as const) {
+      const handle = await driver.ensure(await bench.input(power), null)
+      await assert.rejects(driver.suspend(handle), isFault("agent.machine.wrong_state"))
+      assert.equal(await bench.power(handle), power)
+    }
+    await bench.clear()
   })
 }
 

@@ -68,6 +68,14 @@ export interface TakesSnapshots {
   snapshot(handle: VmHandle, disk: DiskSpec["name"], toPath: string): Promise<{ sizeBytes: number }>
 }
 
+export interface Suspends {
+  /**
+   * Writes the guest's memory to disk and ends the machine; takes no room in the host's memory then. Whatever starts
+   * it lets it go on where it was; `setPower` to shutdown forgets the memory. Repeatable after any crash.
+   */
+  suspend(handle: VmHandle): Promise<VmState>
+}
+
 export interface OffersVnc {
   /** The unix socket on which the running machine's screen is served (RFB, no password: guard the path). */
   vncSocket(handle: VmHandle): string
@@ -79,6 +87,10 @@ export function canHotplugVifs(hypervisor: Hypervisor): hypervisor is Hypervisor
 
 export function canSnapshot(hypervisor: Hypervisor): hypervisor is Hypervisor & TakesSnapshots {
   return "snapshot" in hypervisor
+}
+
+export function canSuspend(hypervisor: Hypervisor): hypervisor is Hypervisor & Suspends {
+  return "suspend" in hypervisor
 }
 
 export function canOfferVnc(hypervisor: Hypervisor): hypervisor is Hypervisor & OffersVnc {

@@ -181,3 +181,48 @@ export async function cancelBlockJob(qmp: Qmp, jobId: string, force = false): Pr
 export async function completeBlockJob(qmp: Qmp, jobId: string): Promise<void> {
   await qmp.execute("block-job-complete", { device: jobId })
 }
+
+export interface PciDevice {
+  /** Empty for what the machine type brings along. */
+  qdev_id: string
+  slot: number
+  function: number
+  pci_bridge?: { devices?: PciDevice[] }
+}
+
+export interface PciBus {
+  devices: PciDevice[]
+}
+
+export async function queryPci(qmp: Qmp): Promise<PciBus[]> {
+  return (await qmp.execute("query-pci")) as PciBus[]
+}
+
+/** With its version, also when an alias was asked for: `pc-i440fx-7.2`. */
+export async function queryMachineType(qmp: Qmp): Promise<string> {
+  const type = (await qmp.execute("qom-get", { path: "/machine", property: "type" })) as string
+  return type.replace(/-machine$/, "")
+}
+
+export interface Migration {
+  status?: "none" | "setup" | "active" | "cancelling" | "cancelled" | "completed" | "failed" | "device"
+  "error-desc"?: string
+}
+
+export async function queryMigration(qmp: Qmp): Promise<Migration> {
+  return (await qmp.execute("query-migrate")) as Migration
+}
+
+/** Sends the whole state of the guest; returns at once. */
+export async function startMigration(qmp: Qmp, uri: string): Promise<void> {
+  await qmp.execute("migrate", { uri })
+}
+
+export async function cancelMigration(qmp: Qmp): Promise<void> {
+  await qmp.execute("migrate_cancel")
+}
+
+/** As fast as it goes; QEMU's default spares a network. */
+export async function liftMigrationSpeed(qmp: Qmp): Promise<void> {
+  await qmp.execute("migrate-set-parameters", { "max-bandwidth": 2 ** 40 })
+}

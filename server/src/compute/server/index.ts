@@ -35,8 +35,10 @@ export {
   hardRebootServer,
   pauseServer,
   rebootServer,
+  resumeServer,
   startServer,
   stopServer,
+  suspendServer,
   unpauseServer,
 } from "./power.ts"
 export { rebuildServer } from "./rebuild.ts"

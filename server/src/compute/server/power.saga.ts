@@ -115,6 +115,23 @@ export const pauseServerSaga = powerSaga({
     callAgent(s.ctx, host, "vm.pause", { serverId: server.id, fence: fenceOf(s) }, { signal: s.signal }),
 })
 
+export const suspendServerSaga = powerSaga({
+  name: "suspend",
+  event: "suspend",
+  part: "compute_suspend_instance",
+  vmState: "suspended",
+  command: (s, server, host) =>
+    callAgent(s.ctx, host, "vm.suspend", { serverId: server.id, fence: fenceOf(s) }, { signal: s.signal }),
+})
+
+export const resumeServerSaga = powerSaga({
+  name: "resume",
+  event: "resume",
+  part: "compute_resume_instance",
+  vmState: "active",
+  command: ensureRunning,
+})
+
 export const unpauseServerSaga = powerSaga({
   name: "unpause",
   event: "unpause",

@@ -1,4 +1,4 @@
-// Start, stop, reboot, pause: the state is claimed in the request, the host does it afterwards.
+// Start, stop, reboot, pause, suspend: the state is claimed in the request, the host does it afterwards.
 import { Type } from "typebox"
 import type { Saga } from "../../engine/saga/saga.ts"
 import { type Operation, operation } from "../../platform/operation/operation.ts"
@@ -14,8 +14,10 @@ import {
   hardRebootServerSaga,
   pauseServerSaga,
   rebootServerSaga,
+  resumeServerSaga,
   startServerSaga,
   stopServerSaga,
+  suspendServerSaga,
   unpauseServerSaga,
 } from "./power.saga.ts"
 import type { Server } from "./server.ts"
@@ -96,4 +98,21 @@ export const unpauseServer = powerOperation({
   action: "unpause",
   event: "unpause",
   saga: unpauseServerSaga,
+})
+
+/** Keeps the guest's memory on the host's disk; the machine itself ends. */
+export const suspendServer = powerOperation({
+  verb: "suspend",
+  rule: "os_compute_api:os-suspend-server:suspend",
+  action: "suspend",
+  event: "suspend",
+  saga: suspendServerSaga,
+})
+
+export const resumeServer = powerOperation({
+  verb: "resume",
+  rule: "os_compute_api:os-suspend-server:resume",
+  action: "resume",
+  event: "resume",
+  saga: resumeServerSaga,
 })

@@ -5,8 +5,10 @@ import {
   hardRebootServerSaga,
   pauseServerSaga,
   rebootServerSaga,
+  resumeServerSaga,
   startServerSaga,
   stopServerSaga,
+  suspendServerSaga,
   unpauseServerSaga,
 } from "./power.saga.ts"
 import { rebuildServerSaga } from "./rebuild.saga.ts"
@@ -24,10 +26,12 @@ export const serverSagas = [
   rebuildServerSaga,
   rescueServerSaga,
   resizeServerSaga,
+  resumeServerSaga,
   revertResizeSaga,
   shelveServerSaga,
   startServerSaga,
   stopServerSaga,
+  suspendServerSaga,
   unpauseServerSaga,
   unrescueServerSaga,
   unshelveServerSaga,

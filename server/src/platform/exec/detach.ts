@@ -13,13 +13,14 @@ export interface DetachedProcess {
 export async function startDetached(
   file: string,
   args: readonly string[],
-  options: { outputFile: string; cwd?: string; env?: Record<string, string> },
+  options: { outputFile: string; cwd?: string; env?: Record<string, string>; inherit?: readonly number[] },
 ): Promise<DetachedProcess> {
   const out = openSync(options.outputFile, "a", 0o600)
   try {
     const child = spawn(file, args, {
       detached: true,
-      stdio: ["ignore", out, out],
+      // What it inherits is numbered from 3 on.
+      stdio: ["ignore", out, out, ...(options.inherit ?? [])],
       cwd: options.cwd ?? "/",
       env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LANG: "C.UTF-8", ...options.env },
     })

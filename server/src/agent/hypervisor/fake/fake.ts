@@ -16,6 +16,7 @@ import type {
   HotplugsVifs,
   Hypervisor,
   PluggedVif,
+  Suspends,
   TakesSnapshots,
   VmEvent,
   VmHandle,
@@ -57,7 +58,7 @@ const consolePiecesMost = 12
 const controlIntervalMs = 250
 const driverName = "fake"
 
-export class FakeHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots {
+export class FakeHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots, Suspends {
   readonly name = driverName
   readonly #options: FakeOptions
   readonly #journal: Journal<FakeMachine>
@@ -116,7 +117,7 @@ export class FakeHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots 
       abilities: {
         liveMigration: false,
         pause: true,
-        suspend: false,
+        suspend: true,
         hotplugVif: true,
         snapshot: true,
         accelerator: "none",
@@ -163,6 +164,18 @@ export class FakeHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots 
     if (to === "paused" && !isOn(machine)) throw agentMachineStateWrong("pause", machine.state.power)
     if (machine.state.power !== to) {
       this.#turn(machine, to)
+      this.#keep(machine)
+    }
+    return machine.state
+  }
+
+  async suspend(handle: VmHandle): Promise<VmState> {
+    await this.#step("suspend", handle.serverId)
+    const machine = this.#existing(handle)
+    const { power } = machine.state
+    if (power !== "running" && power !== "suspended") throw agentMachineStateWrong("suspend", power)
+    if (power === "running") {
+      machine.state = this.#state("suspended")
       this.#keep(machine)
     }
     return machine.state
@@ -274,8 +287,8 @@ export class FakeHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots 
     if (to === "shutdown") {
       if (isOn(machine)) machine.console.push(powerOffText)
       machine.state = this.#state("shutdown", "stopped by the host")
-    } else if (!isOn(machine)) this.#boot(machine, to)
-    else machine.state = this.#state(to)
+    } else if (isOn(machine) || machine.state.power === "suspended") machine.state = this.#state(to)
+    else this.#boot(machine, to)
   }
 
   #boot(machine: FakeMachine, to: "running" | "paused" = "running"): void {

@@ -103,7 +103,7 @@ export function vifDeviceId(portId: string): string {
 
 /** The host side. Without a tap it is a hub with one port: the link is up and leads nowhere. */
 export function netdev(
-  vif: PluggedVif,
+  vif: Pick<PluggedVif, "portId" | "device">,
   index: number,
   hasOffload: boolean,
 ): { type: string; id: string } & Record<string, unknown> {

@@ -45,7 +45,8 @@ async function plugWhereFree(qmp: QmpConnection, input: EnsureInput, vif: Plugge
   }
   for (let port = 0; ; port++) {
     try {
-      await addDevice(qmp, { ...device, bus: `port${port}` })
+      // Behind a port a guest looks at place 0 only, while QEMU itself would go on with place 1.
+      await addDevice(qmp, { ...device, bus: `port${port}`, addr: "0" })
       return
     } catch (error) {
       const isTaken = error instanceof QmpError && /occupied|in use|not available/.test(error.message)

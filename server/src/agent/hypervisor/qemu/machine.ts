@@ -10,7 +10,7 @@ import type { Logger } from "../../../platform/log/log.ts"
 import { agentMachineStateWrong, agentStartFailed } from "../../faults.ts"
 import type { PowerState, VmState } from "../../protocol.ts"
 import { continueGuest, QmpConnection, type QmpEvent, queryStatus, stopGuest } from "../../qmp/index.ts"
-import { type RunDirectory, removeSockets } from "./run-directory.ts"
+import { hasSavedMemory, type RunDirectory, removeSockets } from "./run-directory.ts"
 
 export interface MachineDeps {
   clock: Clock
@@ -22,6 +22,7 @@ export interface MachineDeps {
 const startTimeoutMs = 30_000
 /** QEMU frees the guest's memory after it closed its sockets, which takes a while for a large guest. */
 const endTimeoutMs = 10_000
+const arriveTimeoutMs = 600_000
 const sigtermGraceMs = 3_000
 /** Guests die before the cloud's own processes when the host runs out of memory. */
 const oomScoreAdjust = "300"
@@ -44,7 +45,7 @@ export class QemuMachine {
     this.serverId = serverId
     this.directory = directory
     this.#deps = deps
-    this.#state = this.#stateOf("shutdown")
+    this.#state = this.#stateOf(this.#restingPower())
   }
 
   get state(): VmState {
@@ -66,11 +67,15 @@ export class QemuMachine {
     return this.#qmp
   }
 
-  /** Starts QEMU with the processors halted, and connects. Whoever calls has made sure that none runs. */
+  /**
+   * Starts QEMU with the processors halted, and connects. Whoever calls has made sure that none runs. `inherit` are
+   * files that it has open from 3 on.
+   */
   async launch(
     prefix: readonly string[],
     args: readonly string[],
     onStarted: (identity: ProcessIdentity) => Promise<void>,
+    inherit: readonly number[] = [],
   ): Promise<void> {
     const [file, ...rest] = [...prefix, "qemu-system-x86_64", ...args]
     if (file === undefined) throw new Error("unreachable: the command is never empty")
@@ -78,7 +83,7 @@ export class QemuMachine {
     writeFileSync(this.directory.qemuLog, "", { mode: 0o600 })
     this.#shutdownReason = null
     this.#concluding = null
-    this.#child = await startDetached(file, rest, { outputFile: this.directory.qemuLog })
+    this.#child = await startDetached(file, rest, { outputFile: this.directory.qemuLog, inherit })
     this.#identity = this.#child.identity
     try {
       await onStarted(this.#identity)
@@ -123,6 +128,25 @@ export class QemuMachine {
     const { status } = await queryStatus(this.#qmp)
     this.#setState(this.#stateOf(powerOf(status), reasonOf(status)))
     return this.#state
+  }
+
+  /** For one that does not run, after the files that say what it is have changed. */
+  rest(): void {
+    if (!this.#identity) this.#setState(this.#stateOf(this.#restingPower()))
+  }
+
+  /** Until a guest that comes from a file is whole. */
+  async arrive(): Promise<void> {
+    const qmp = await this.qmp("continue")
+    const isThere = async () => !this.isAlive || (await queryStatus(qmp)).status !== "inmigrate"
+    try {
+      await eventually("the memory to be read", isThere, { timeoutMs: arriveTimeoutMs, intervalMs: 20 })
+      await this.refresh()
+    } catch (error) {
+      await this.end("its memory could not be read")
+      throw agentStartFailed(this.serverId, this.#lastWords() || describeError(error))
+    }
+    if (!this.isAlive) throw agentStartFailed(this.serverId, this.#lastWords())
   }
 
   async resume(): Promise<void> {
@@ -230,12 +254,17 @@ export class QemuMachine {
     this.#qmp = null
     removeSockets(this.directory)
     const { power, reason } = verdict(this.#shutdownReason, ended?.signal ?? null, this.#lastWords())
-    this.#setState(this.#stateOf(power, reason))
+    if (hasSavedMemory(this.directory)) this.rest()
+    else this.#setState(this.#stateOf(power, reason))
   }
 
   #stateOf(power: PowerState, reason?: string): VmState {
     const since = this.#deps.clock.now().toISOString()
     return reason === undefined ? { power, since } : { power, since, reason }
+  }
+
+  #restingPower(): PowerState {
+    return hasSavedMemory(this.directory) ? "suspended" : "shutdown"
   }
 
   #setState(next: VmState): void {

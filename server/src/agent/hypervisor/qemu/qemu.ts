@@ -1,6 +1,6 @@
 // The QEMU driver. A machine is a QEMU process of its own in a session of its own; everything about it lies in its
 // run directory, so any later agent finds it, living or dead.
-import { existsSync, readFileSync } from "node:fs"
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs"
 import { copyFile } from "node:fs/promises"
 import type { Clock } from "../../../platform/clock/clock.ts"
 import { identifyProcess, type ProcessIdentity } from "../../../platform/exec/process.ts"
@@ -17,6 +17,7 @@ import type {
   Hypervisor,
   OffersVnc,
   PluggedVif,
+  Suspends,
   TakesSnapshots,
   VmEvent,
   VmHandle,
@@ -31,13 +32,16 @@ import { hotplugVif, hotunplugVif } from "./hotplug.ts"
 import { QemuMachine } from "./machine.ts"
 import { powerOff } from "./power-off.ts"
 import {
+  hasSavedMemory,
   makeRunDirectory,
   type RunDirectory,
   removeRunDirectory,
   removeSockets,
   runDirectory,
 } from "./run-directory.ts"
+import { restoreLine, savedVifIds } from "./saved-line.ts"
 import { snapshotDisk } from "./snapshot.ts"
+import { dropSavedMemory, letGoOn, readSavedLine, saveMemory } from "./suspend.ts"
 
 export interface QemuOptions {
   host: string
@@ -62,11 +66,13 @@ const eventLimit = 4_096
 const defaultTcgCacheMib = 128
 const driverName = "qemu"
 
+const haltedByAgent: ReadonlySet<string> = new Set(["prelaunch", "paused", "finish-migrate", "postmigrate"])
+
 interface StoredHandle extends VmHandle {
   process: ProcessIdentity | null
 }
 
-export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots, OffersVnc {
+export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots, Suspends, OffersVnc {
   readonly name = driverName
   readonly #options: QemuOptions
   readonly #machineOptions: MachineOptions
@@ -100,7 +106,7 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
       abilities: {
         liveMigration: false,
         pause: true,
-        suspend: false,
+        suspend: true,
         hotplugVif: true,
         snapshot: true,
         accelerator: this.#options.accelerator,
@@ -113,7 +119,9 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
     const directory = this.#directory(serverId)
     await makeRunDirectory(directory)
     const machine = await this.#machine(serverId)
-    if (!machine.isAlive) {
+    if (!machine.isAlive && input.power === "shutdown") await this.#forget(machine)
+    // A suspended guest has its disks open, as they are.
+    if (!machine.isAlive && !hasSavedMemory(directory)) {
       await ensureDisks(directory, input, readSpec(directory))
       if (input.spec.configDrive) await makeConfigDrive(directory, input.spec.configDrive)
     }
@@ -130,11 +138,11 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
     const machine = await this.#machine(handle.serverId)
     const spec = readSpec(machine.directory)
     if (!spec) return this.#absent()
-    // The agent died between the start of QEMU and its `cont`, or while it held the guest for a snapshot. A guest
-    // that QEMU itself paused (a failed disk) stays so.
+    // The agent died between the start of QEMU and its `cont`, or while it held the guest for a snapshot or to suspend
+    // it. A guest that QEMU itself paused (a failed disk) stays so.
     if (machine.isAlive && machine.state.power === "paused" && spec.power === "running") {
       const { status } = await queryStatus(await machine.qmp("continue"))
-      if (status === "prelaunch" || status === "paused") await machine.resume()
+      if (haltedByAgent.has(status)) await letGoOn(machine)
     }
     return machine.state
   }
@@ -153,8 +161,10 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
     const { machine, spec } = await this.#existing(handle)
     if (to === "paused" && !machine.isAlive) throw agentMachineStateWrong("pause", machine.state.power)
     await writeStateFile(machine.directory.spec, { ...spec, power: to })
-    if (to === "shutdown") await powerOff(machine, how.graceMs)
-    else if (machine.isAlive) await this.#steer(machine, to)
+    if (to === "shutdown") {
+      await powerOff(machine, how.graceMs)
+      await this.#forget(machine)
+    } else if (machine.isAlive) await this.#steer(machine, to)
     else await this.#start(machine, { ...spec, power: to })
     return machine.state
   }
@@ -162,9 +172,19 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
   async reboot(handle: VmHandle, how: { hard: boolean; graceMs: number }): Promise<VmState> {
     const { machine, spec } = await this.#existing(handle)
     if (machine.isAlive) await powerOff(machine, how.hard ? 0 : how.graceMs)
+    await this.#forget(machine)
     const wanted: EnsureInput = { ...spec, power: "running" }
     await writeStateFile(machine.directory.spec, wanted)
     await this.#start(machine, wanted)
+    return machine.state
+  }
+
+  async suspend(handle: VmHandle): Promise<VmState> {
+    const { machine, spec } = await this.#existing(handle)
+    if (machine.state.power === "suspended") return machine.state
+    if (machine.state.power !== "running") throw agentMachineStateWrong("suspend", machine.state.power)
+    await saveMemory(machine, spec, this.#machineOptions.runAs)
+    await machine.end("suspended")
     return machine.state
   }
 
@@ -232,18 +252,53 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
     const { directory, serverId } = machine
     removeSockets(directory)
     await makeRunDirectory(directory)
-    const { firmware } = this.#machineOptions
+    const { firmware, hasTapOffload } = this.#machineOptions
     const isUefi = input.spec.properties.hw_firmware_type === "uefi"
     if (isUefi && firmware && !existsSync(directory.firmwareVariables)) {
       await copyFile(firmware.variables, directory.firmwareVariables)
     }
-    const args = commandLine(directory, input, this.#machineOptions)
-    const prefix = this.#options.commandPrefix?.() ?? []
-    await machine.launch(prefix, args, async (identity) => {
-      await writeStateFile(directory.handle, handleOf(directory, serverId, identity))
-    })
+    const saved = readSavedLine(directory)
+    const launch = (args: readonly string[], inherit: readonly number[] = []) =>
+      machine.launch(
+        this.#options.commandPrefix?.() ?? [],
+        args,
+        async (identity) => {
+          await writeStateFile(directory.handle, handleOf(directory, serverId, identity))
+        },
+        inherit,
+      )
+    if (saved) await this.#takeUp(machine, saved, input.vifs, launch)
+    else await launch(commandLine(directory, input, this.#machineOptions))
     if (input.power === "running") await machine.resume()
     else await machine.refresh()
+    const had = saved && savedVifIds(saved)
+    for (const vif of input.vifs) {
+      if (had && !had.includes(vif.portId)) await hotplugVif(machine, input, vif, hasTapOffload)
+    }
+  }
+
+  /** The memory is forgotten once the guest is whole in its new process, and before it goes on. */
+  async #takeUp(
+    machine: QemuMachine,
+    saved: readonly string[],
+    vifs: readonly PluggedVif[],
+    launch: (args: readonly string[], inherit: readonly number[]) => Promise<void>,
+  ): Promise<void> {
+    const line = restoreLine(saved, vifs, this.#machineOptions.hasTapOffload)
+    const memory = openSync(machine.directory.memory, "r")
+    try {
+      await launch([...line, "-incoming", "fd:3"], [memory])
+    } finally {
+      closeSync(memory)
+    }
+    await machine.arrive()
+    await dropSavedMemory(machine.directory)
+  }
+
+  async #forget(machine: QemuMachine): Promise<void> {
+    if (machine.isAlive || !hasSavedMemory(machine.directory)) return
+    await dropSavedMemory(machine.directory)
+    machine.rest()
   }
 
   async #steer(machine: QemuMachine, to: "running" | "paused"): Promise<void> {
@@ -282,6 +337,8 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
     const living = identity && identifyProcess(identity.pid)?.startTicks === identity.startTicks
     const found = living ? identity : findByPidFile(directory)
     if (found) await machine.adopt(found)
+    // The end of a suspend or the beginning of a resume was not seen; the guest has not run since.
+    if (machine.isAlive && hasSavedMemory(directory)) await machine.end("suspended")
     return machine
   }
 

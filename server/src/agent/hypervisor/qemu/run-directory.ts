@@ -27,6 +27,11 @@ export interface RunDirectory {
   qmpSocket: string
   vncSocket: string
   serialSocket: string
+  /** The guest's memory while it is suspended, and the command line that takes it up. */
+  memory: string
+  savedLine: string
+  /** In a directory that QEMU's own user can always reach, there only while something passes through it. */
+  transferSocket: string
 }
 
 /** sockaddr_un holds 108 bytes with the closing NUL. */
@@ -54,6 +59,9 @@ export function runDirectory(vmsDir: string, serverId: string): RunDirectory {
     qmpSocket: join(sockets, "qmp.sock"),
     vncSocket: join(sockets, "vnc.sock"),
     serialSocket: join(sockets, "serial.sock"),
+    memory: join(root, "memory"),
+    savedLine: join(root, "memory.json"),
+    transferSocket: join(shortDirectory(`${root}/transfer`), "memory.sock"),
   }
 }
 
@@ -72,6 +80,11 @@ export async function makeRunDirectory(directory: RunDirectory): Promise<void> {
     await mkdir(dirname(directory.sockets), { recursive: true, mode: 0o711 })
     await mkdir(directory.sockets, { recursive: true, mode: 0o700 })
   }
+}
+
+/** Whether it is suspended, when it does not run (suspend.ts). */
+export function hasSavedMemory(directory: RunDirectory): boolean {
+  return existsSync(directory.memory)
 }
 
 /** Nothing of a machine that does not run is left outside its own directory. */
