@@ -26,7 +26,7 @@ function serverOf(name: string) {
 
 async function ask(url: string): Promise<{ name: string; url: string; host: string }> {
   const answer = await fetch(url, { headers: { connection: "close" } })
-  return await answer.json()
+  return (await answer.json()) as { name: string; url: string; host: string }
 }
 
 test("a door leads to one API, with its mount or without", async () => {
