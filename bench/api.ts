@@ -136,18 +136,24 @@ async function createServers(
   const startedMs = performance.now()
   const make = () => call(session, "POST", "/compute/v2.1/servers", { server: { ...body, name } })
   await Promise.all(Array.from({ length: count }, make))
-  const countOf = async (status: string) => {
+  const named = async (status: string) => {
     const path = `/compute/v2.1/servers?name=^${name}$&status=${status}`
-    return (await call<{ servers: unknown[] }>(session, "GET", path)).servers.length
+    return (await call<{ servers: { id: string }[] }>(session, "GET", path)).servers
   }
   // What many take is long, and asking slows it down.
   const askEveryMs = count === 1 ? 2 : 20
-  for (let asked = 1; (await countOf("ACTIVE")) < count; asked++) {
-    const bad = asked % 25 === 0 ? await countOf("ERROR") : 0
-    if (bad > 0) throw new Error(`${bad} servers ${name} are in ERROR`)
+  for (let asked = 1; (await named("ACTIVE")).length < count; asked++) {
+    const [bad] = asked % 25 === 0 ? await named("ERROR") : []
+    if (bad) throw new Error(`a server ${name} is in ERROR: ${await faultOf(session, bad.id)}`)
     if (performance.now() - startedMs > activeWithinMs)
       throw new Error(`servers ${name} do not become ACTIVE`)
     await delay(askEveryMs)
   }
   return performance.now() - startedMs
+}
+
+async function faultOf(session: Session, serverId: string): Promise<string> {
+  type Answer = { server: { fault?: { message: string } } }
+  const { server } = await call<Answer>(session, "GET", `/compute/v2.1/servers/${serverId}`)
+  return server.fault?.message ?? "no fault is told"
 }

@@ -50,7 +50,9 @@ export class BenchCloud {
   async start(options: RunOptions = {}): Promise<number> {
     const startedMs = performance.now()
     this.#starting = this.#kumoi("up", this.#flags, options)
-    await this.#starting
+    await this.#starting.catch((error: unknown) => {
+      throw new Error(`${error instanceof Error ? error.message : error}\n${this.#lastWords()}`)
+    })
     const session = await logIn(this.url, "admin", this.passwords.admin, "admin")
     await call(session, "GET", "/compute/v2.1/servers")
     return (performance.now() - startedMs) / 1000
@@ -81,6 +83,15 @@ export class BenchCloud {
 
   async #kumoi(command: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
     return await run(kumoi, [command, "--data", this.dataDir, ...args], { timeoutMs: longMs, ...options })
+  }
+
+  /** The directory goes with the run. */
+  #lastWords(): string {
+    try {
+      return readFileSync(join(this.dataDir, "log/kumoi.out"), "utf8").slice(-2_000)
+    } catch {
+      return ""
+    }
   }
 
   /** Not in the middle of a start: its process may not have noted yet that it is there. */
