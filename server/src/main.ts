@@ -172,6 +172,8 @@ function tellChanges(driver: NetworkDriver, changed: () => void): NetworkDriver 
       if (report.created > 0 || report.removed > 0) changed()
       return report
     },
+    // The proxy answers for networks; ports of machines are nothing to it.
+    changePorts: (change) => driver.changePorts(change),
     portStates: (signal) => driver.portStates(signal),
     health: async () => await driver.health(),
     [Symbol.asyncDispose]: async () => await driver[Symbol.asyncDispose](),

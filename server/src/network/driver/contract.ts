@@ -2,6 +2,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { eventually } from "../../platform/clock/clock.ts"
+import { changedSomePorts, randomFrom } from "./changed-ports.ts"
 import type { NetworkDriver, NetworkWant } from "./network-driver.ts"
 import { ports, sampleWant } from "./sample-want.ts"
 
@@ -49,6 +50,33 @@ export function networkDriverContract(
     assert.equal(gone.created, 0)
     assert.deepEqual(await driver.reconcile(nothing), unchanged)
   })
+
+  for (const seed of [1, 2, 3])
+    test(`${name}: changes of ports come to the same as telling all (seed ${seed})`, { skip }, async () => {
+      const { driver } = await make()
+      await using _ = driver
+      await driver.reconcile(sampleWant)
+      const random = randomFrom(seed)
+      let want = sampleWant
+      let small = 0
+      for (let round = 0; round < 40; round++) {
+        const next = changedSomePorts(want, random, round)
+        const before = new Map(want.ports.map((port) => [port.id, port]))
+        const after = new Set(next.ports.map((port) => port.id))
+        const report = await driver.changePorts({
+          ports: next.ports.filter((port) => port !== before.get(port.id)),
+          gone: want.ports.filter((port) => !after.has(port.id)),
+          networks: next.networks,
+          subnets: next.subnets,
+        })
+        if (report) small++
+        const whole = await driver.reconcile(next)
+        if (report) assert.deepEqual(whole, unchanged, `round ${round}`)
+        want = next
+      }
+      assert.ok(small > 20, `${small} of 40 rounds were small`)
+      await driver.reconcile(nothing)
+    })
 
   test(`${name}: calls at once are taken one after the other, the last stays`, { skip }, async () => {
     const { driver } = await make()

@@ -107,6 +107,16 @@ export interface NetworkWant {
   securityGroups: WantSecurityGroup[]
 }
 
+/** Some ports of machines, all else being as the last reconcile was told. */
+export interface PortsChange {
+  /** New or changed, of kind vif. */
+  ports: readonly WantPort[]
+  gone: readonly { id: string; networkId: string }[]
+  /** Of these ports. */
+  networks: readonly WantNetwork[]
+  subnets: readonly WantSubnet[]
+}
+
 export interface ReconcileReport {
   created: number
   updated: number
@@ -123,6 +133,11 @@ export interface NetworkDriver {
   readonly name: string
   /** Makes the engine equal to `want`; returns when the engine has taken it (not when each host has). */
   reconcile(want: NetworkWant): Promise<ReconcileReport>
+  /**
+   * Makes the engine equal in these ports only, at a cost that does not grow with the other ones. Null when the change
+   * goes further than that: then `reconcile` is needed.
+   */
+  changePorts(change: PortsChange): Promise<ReconcileReport | null>
   /** Changes of port state as the engine sees them; begins with the present state of every port. */
   portStates(signal: AbortSignal): AsyncIterable<PortStateEvent>
   /** What is wrong, for status and doctor; undefined when healthy. */

@@ -52,13 +52,17 @@ export const updatePort = operation({
     ]
   },
   run: async (ctx, { portId, expectedRevision, changes }) =>
-    await change(ctx, async (tx) => {
-      await lockRow(tx, "port", portId, portNotFound, expectedRevision)
-      await applyPortChanges(ctx, tx, portId, changes)
-      const changed = await loadPort(tx, portId, { ...viewerOf(ctx), seesAll: true })
-      await notify(ctx, tx, "port", "update", [changed])
-      return changed
-    }),
+    await change(
+      ctx,
+      async (tx) => {
+        await lockRow(tx, "port", portId, portNotFound, expectedRevision)
+        await applyPortChanges(ctx, tx, portId, changes)
+        const changed = await loadPort(tx, portId, { ...viewerOf(ctx), seesAll: true })
+        await notify(ctx, tx, "port", "update", [changed])
+        return changed
+      },
+      () => [portId],
+    ),
 })
 
 /** The port's row is locked by the caller. */
@@ -219,11 +223,15 @@ export const deletePort = operation({
   authorize: (_ctx, _input, port) => [["delete_port", portTarget(port)]],
   run: async (ctx, { portId, expectedRevision }, port) => {
     if (keptOwners[port.deviceOwner]) throw servicePortInUse(portId, `has device owner ${port.deviceOwner}`)
-    await change(ctx, async (tx) => {
-      await lockRow(tx, "port", portId, portNotFound, expectedRevision)
-      await removePort(tx, portId)
-      await notify(ctx, tx, "port", "delete", [port])
-    })
+    await change(
+      ctx,
+      async (tx) => {
+        await lockRow(tx, "port", portId, portNotFound, expectedRevision)
+        await removePort(tx, portId)
+        await notify(ctx, tx, "port", "delete", [port])
+      },
+      () => [portId],
+    )
   },
 })
 

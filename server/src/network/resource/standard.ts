@@ -76,11 +76,18 @@ export function onlyAllowed<T>(ctx: Ctx, rule: string, items: T[], target: (item
   return items.filter((item) => ctx.policy.isAllowed(ctx.caller, rule, target(item)))
 }
 
-/** A change of the network's rows: the engine is told after the commit. */
-export async function change<T>(ctx: Ctx, run: (tx: Tx) => Promise<T>): Promise<T> {
+/**
+ * A change of the network's rows: the engine is told after the commit. `portsOf` says which ports it was, when it was
+ * ports of machines and nothing else.
+ */
+export async function change<T>(
+  ctx: Ctx,
+  run: (tx: Tx) => Promise<T>,
+  portsOf?: (result: T) => readonly string[],
+): Promise<T> {
   return await transact(ctx.db, async (tx) => {
     const result = await run(tx)
-    afterCommit(tx, () => syncOf(ctx).poke())
+    afterCommit(tx, () => syncOf(ctx).poke(portsOf && { ports: portsOf(result) }))
     return result
   })
 }

@@ -97,7 +97,6 @@ export async function planServerPorts(ctx: Ctx, want: EnsureServerPorts): Promis
 /** The engine is told after the commit; `settleNetwork` waits for it. */
 export async function makeServerPorts(ctx: Ctx, tx: Tx, planned: PlannedServerPorts): Promise<ServerVif[]> {
   const { want, ports, groups } = planned
-  afterCommit(tx, () => syncOf(ctx).poke())
   await lockServer(tx, want.serverId)
   const have = await portsOf(tx, want.serverId)
   // Networks are chosen once: a network made later must not make the choice ambiguous.
@@ -113,7 +112,9 @@ export async function makeServerPorts(ctx: Ctx, tx: Tx, planned: PlannedServerPo
   }
   // Also ports that the user gave the server's id.
   if (have.length > 0) await bindAll(tx, want)
-  return await vifsOf(tx, want.serverId)
+  const vifs = await vifsOf(tx, want.serverId)
+  afterCommit(tx, () => syncOf(ctx).poke({ ports: vifs.map((vif) => vif.portId) }))
+  return vifs
 }
 
 interface PlannedPort {
@@ -230,13 +231,17 @@ export async function attachServerInterface(ctx: Ctx, want: AttachInterface): Pr
   const [chosen] = await resolveRequests(ctx.db, projectId, asked, async () => null)
   if (!chosen) throw serverPortMissing("")
   const planned = await planPort(ctx, { ...chosen, fixedIp, tag })
-  const id = await change(ctx, async (tx) => {
-    await lockServer(tx, want.serverId)
-    const have = await portsOf(tx, want.serverId)
-    if (planned.network) await enforceNetworkQuota(tx, "port", [projectId])
-    const index = Math.max(-1, ...have.map((port) => port.index ?? -1)) + 1
-    return await addPort(tx, want, { ...planned, index, groups })
-  })
+  const id = await change(
+    ctx,
+    async (tx) => {
+      await lockServer(tx, want.serverId)
+      const have = await portsOf(tx, want.serverId)
+      if (planned.network) await enforceNetworkQuota(tx, "port", [projectId])
+      const index = Math.max(-1, ...have.map((port) => port.index ?? -1)) + 1
+      return await addPort(tx, want, { ...planned, index, groups })
+    },
+    one,
+  )
   await syncOf(ctx).settle()
   const vif = (await vifsOf(ctx.db, want.serverId)).find((v) => v.portId === id)
   if (!vif) throw interfaceMissing(id)
@@ -248,23 +253,32 @@ export async function detachServerInterface(
   ctx: Ctx,
   { serverId, portId }: { serverId: string; portId: string },
 ): Promise<void> {
-  await change(ctx, async (tx) => {
-    const own = (await portsOf(tx, serverId)).filter((port) => port.id === portId)
-    if (own.length === 0) throw interfaceMissing(portId)
-    await letGo(tx, [portId])
-  })
+  await change(
+    ctx,
+    async (tx) => {
+      const own = (await portsOf(tx, serverId)).filter((port) => port.id === portId)
+      if (own.length === 0) throw interfaceMissing(portId)
+      await letGo(tx, [portId])
+      return portId
+    },
+    one,
+  )
 }
 
 /** Of a server that is gone. */
 export async function releaseServerPorts(ctx: Ctx, serverId: string): Promise<void> {
-  await change(ctx, async (tx) => {
-    const own = await portsOf(tx, serverId)
-    await letGo(
-      tx,
-      own.map((port) => port.id),
-    )
-  })
+  await change(
+    ctx,
+    async (tx) => {
+      const ids = (await portsOf(tx, serverId)).map((port) => port.id)
+      await letGo(tx, ids)
+      return ids
+    },
+    (ids) => ids,
+  )
 }
+
+const one = (portId: string) => [portId]
 
 async function letGo(tx: Tx, portIds: readonly string[]): Promise<void> {
   if (portIds.length === 0) return

@@ -2,7 +2,7 @@
 import type { Bus } from "../../platform/bus/bus.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import type { NetworkDriver, ReconcileReport } from "../driver/network-driver.ts"
-import { type NetworkSync, syncOf } from "./sync.ts"
+import { type ChangedPorts, type NetworkSync, syncOf } from "./sync.ts"
 
 const topic = "network.engine"
 /** A large network takes its time; a request that waits longer has long been given up by its client. */
@@ -11,11 +11,11 @@ const healthTimeoutMs = 5_000
 
 /** In the process that works: answers those that have no engine. */
 export async function serveNetworkEngine(platform: Platform): Promise<AsyncDisposable> {
-  return await platform.bus.serve(topic, async (method) => {
+  return await platform.bus.serve(topic, async (method, changed) => {
     if (method === "health") return (await platform.drivers.network.health()) ?? null
     const sync = syncOf(platform)
-    // Who settles has changed something; the poke for it may have been lost on the way.
-    sync.poke()
+    // From this file's remoteNetworkSync. Who settles has changed something; the poke for it may have been lost.
+    sync.poke((changed as ChangedPorts | null) ?? undefined)
     return method === "poke" ? null : await sync.settle()
   })
 }
@@ -23,7 +23,7 @@ export async function serveNetworkEngine(platform: Platform): Promise<AsyncDispo
 export function remoteNetworkSync(bus: Bus): NetworkSync {
   return {
     // A lost poke costs the time until the reconciler's next run.
-    poke: () => void bus.cast(topic, "poke", null).catch(() => {}),
+    poke: (changed) => void bus.cast(topic, "poke", changed ?? null).catch(() => {}),
     // The other side is this file's serveNetworkEngine.
     settle: async () =>
       (await bus.call(topic, "settle", null, { timeoutMs: settleTimeoutMs })) as ReconcileReport,
@@ -36,6 +36,9 @@ export function remoteNetworkDriver(bus: Bus, name: string): NetworkDriver {
   return {
     name,
     reconcile: async () => {
+      throw elsewhere()
+    },
+    changePorts: async () => {
       throw elsewhere()
     },
     portStates: () => {

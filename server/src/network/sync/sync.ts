@@ -1,14 +1,23 @@
 // Brings the engine to the rows, soon after each change. Pokes during a run cause one more run, however many.
+//
+// Ports of machines come and go all the time and stand alone, so a poke that names them leads to a small run: only
+// these are read and told. Whatever else changes leads to a whole run, as do the reconciler's timer and every failure.
 import { sql } from "kysely"
 import type { Platform } from "../../platform/context/context.ts"
 import type { Db, Tx } from "../../platform/db/database.ts"
 import { describeError } from "../../platform/fault/fault.ts"
 import type { NetworkDriver, NetworkWant, ReconcileReport } from "../driver/network-driver.ts"
-import { buildWant } from "./want.ts"
+import { applyPorts, type KnownWant, knownOf } from "./small-run.ts"
+import { buildWant, type WantConfig } from "./want.ts"
+
+/** All that has changed: ports of machines, by their ids; they are there or gone. */
+export interface ChangedPorts {
+  ports: readonly string[]
+}
 
 export interface NetworkSync {
   /** There is something new; returns at once. Whoever commits a change pokes right after the commit. */
-  poke(): void
+  poke(changed?: ChangedPorts): void
   /** Resolves when the engine has taken everything that was poked for before the call. */
   settle(): Promise<ReconcileReport>
 }
@@ -26,14 +35,18 @@ const retryMostMs = 10_000
 /** Held while an engine is told: what is told later was read later. */
 const syncLock = "network.sync"
 
-type Parts = Pick<Platform, "db" | "clock" | "log" | "config" | "drivers">
+interface Parts extends Pick<Platform, "db" | "clock" | "log"> {
+  readonly config: { readonly network: WantConfig }
+  readonly drivers: Pick<Platform["drivers"], "network" | "networkSync">
+}
 
 class Sync implements NetworkSync {
   readonly #parts: Parts
   #running: Promise<ReconcileReport> | undefined
   #next: Promise<ReconcileReport> | undefined
   /** Poked for, and no run has begun since. What an earlier process left is unknown. */
-  #isBehind = true
+  #behind: Set<string> | "all" | null = "all"
+  #known: KnownWant | undefined
   #last: ReconcileReport = { created: 0, updated: 0, removed: 0 }
   #failures = 0
 
@@ -41,13 +54,14 @@ class Sync implements NetworkSync {
     this.#parts = parts
   }
 
-  poke(): void {
-    this.#isBehind = true
+  poke(changed?: ChangedPorts): void {
+    if (changed === undefined) this.#behind = "all"
+    else if (this.#behind !== "all") this.#behind = new Set([...(this.#behind ?? []), ...changed.ports])
     this.settle().catch(() => {})
   }
 
   async settle(): Promise<ReconcileReport> {
-    if (!this.#isBehind) return await (this.#running ?? this.#last)
+    if (this.#behind === null) return await (this.#running ?? this.#last)
     return await this.#advance()
   }
 
@@ -77,13 +91,18 @@ class Sync implements NetworkSync {
   }
 
   async #run(): Promise<ReconcileReport> {
-    this.#isBehind = false
+    const behind = this.#behind ?? "all"
+    this.#behind = null
+    const known = behind === "all" ? undefined : this.#known
+    this.#known = undefined
     try {
-      this.#last = await applyRows(this.#parts)
+      const applied = await applyRows(this.#parts, behind, known)
+      this.#known = applied.known
+      this.#last = applied.report
       this.#failures = 0
       return this.#last
     } catch (error) {
-      this.#isBehind = true
+      this.#behind = "all"
       this.#failures += 1
       this.#parts.log.warn({ error: describeError(error) }, "the network engine was not brought to the rows")
       if (this.#failures === 1) void this.#retry()
@@ -127,14 +146,27 @@ export async function closeSync(parts: Parts): Promise<void> {
   syncs.delete(parts.drivers.network)
 }
 
-async function applyRows(parts: Parts): Promise<ReconcileReport> {
+interface Applied {
+  report: ReconcileReport
+  known: KnownWant
+}
+
+async function applyRows(
+  parts: Parts,
+  behind: ReadonlySet<string> | "all",
+  known: KnownWant | undefined,
+): Promise<Applied> {
   const { db, config, drivers } = parts
   return await db.transaction().execute(async (tx) => {
     await sql`select pg_advisory_xact_lock(hashtextextended(${syncLock}, 0))`.execute(tx)
+    if (known && behind !== "all") {
+      const report = await applyPorts(tx, drivers.network, [...behind], known)
+      if (report) return { report, known }
+    }
     const want = await buildWant(tx, config.network)
     const report = await drivers.network.reconcile(want)
     await markApplied(tx, want)
-    return report
+    return { report, known: knownOf(want) }
   })
 }
 

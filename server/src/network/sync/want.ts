@@ -12,7 +12,9 @@ import type {
   WantSubnet,
 } from "../driver/network-driver.ts"
 
-export async function buildWant(db: DbOrTx, config: Config["network"]): Promise<NetworkWant> {
+export type WantConfig = Pick<Config["network"], "dnsDomain">
+
+export async function buildWant(db: DbOrTx, config: WantConfig): Promise<NetworkWant> {
   return {
     networks: await wantNetworks(db, config),
     subnets: await wantSubnets(db),
@@ -23,7 +25,7 @@ export async function buildWant(db: DbOrTx, config: Config["network"]): Promise<
   }
 }
 
-async function wantNetworks(db: DbOrTx, config: Config["network"]): Promise<WantNetwork[]> {
+async function wantNetworks(db: DbOrTx, config: WantConfig): Promise<WantNetwork[]> {
   const { rows } = await sql<WantNetwork>`select id, name, mtu, is_external as "isExternal",
       is_admin_up as "adminStateUp", coalesce(nullif(dns_domain, ''), ${config.dnsDomain}) as "dnsDomain",
       case when provider_type <> 'geneve' then json_build_object('type', provider_type,
@@ -49,7 +51,9 @@ async function wantSubnets(db: DbOrTx): Promise<WantSubnet[]> {
 const fixedIps = sql`(select coalesce(json_agg(json_build_object('subnetId', a.subnet_id, 'ipAddress', host(a.address))
   order by a.position, a.address), '[]') from network.ip_allocation a where a.port_id = p.id)`
 
-async function wantPorts(db: DbOrTx): Promise<WantPort[]> {
+/** All, or those of them that there are. */
+export async function wantPorts(db: DbOrTx, ids?: readonly string[]): Promise<WantPort[]> {
+  const which = ids === undefined ? sql`true` : sql`p.id = any(${ids}::uuid[])`
   const { rows } = await sql<WantPort>`select p.id, p.network_id as "networkId", p.name,
       p.mac_address::text as "macAddress", ${fixedIps} as "fixedIps", p.is_admin_up as "adminStateUp",
       case p.device_owner when 'network:router_interface' then 'router' when 'network:distributed' then 'metadata'
@@ -59,7 +63,7 @@ async function wantPorts(db: DbOrTx): Promise<WantPort[]> {
       array(select g.security_group_id::text from network.port_security_group g where g.port_id = p.id
         order by 1) as "securityGroupIds",
       p.extra_dhcp_options as "extraDhcpOptions", nullif(p.dns_name, '') as "dnsName"
-    from network.port p where p.device_owner not in ('network:router_gateway', 'network:floatingip')
+    from network.port p where p.device_owner not in ('network:router_gateway', 'network:floatingip') and ${which}
     order by p.id`.execute(db)
   return rows
 }

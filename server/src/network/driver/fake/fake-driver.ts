@@ -2,7 +2,14 @@
 // where there is no root or no OVN, and it can be told to be slow or to fail.
 import { type Clock, systemClock } from "../../../platform/clock/clock.ts"
 import { Fault } from "../../../platform/fault/fault.ts"
-import type { NetworkDriver, NetworkWant, PortStateEvent, ReconcileReport } from "../network-driver.ts"
+import type {
+  NetworkDriver,
+  NetworkWant,
+  PortStateEvent,
+  PortsChange,
+  ReconcileReport,
+  WantPort,
+} from "../network-driver.ts"
 
 const nothing: NetworkWant = {
   networks: [],
@@ -17,7 +24,8 @@ export class FakeNetworkDriver implements NetworkDriver {
   readonly name = "fake"
   readonly #clock: Clock
   readonly #watchers = new Set<() => void>()
-  #want = nothing
+  #want: Omit<NetworkWant, "ports"> = nothing
+  #ports = new Map<string, WantPort>()
   #turn: Promise<unknown> = Promise.resolve()
   #slowMs = 0
   #failures = 0
@@ -27,9 +35,9 @@ export class FakeNetworkDriver implements NetworkDriver {
     this.#clock = options.clock ?? systemClock
   }
 
-  /** What the last reconcile was told. */
+  /** What it has been told. */
   get want(): NetworkWant {
-    return this.#want
+    return { ...this.#want, ports: [...this.#ports.values()] }
   }
 
   /** Every following reconcile takes this long. */
@@ -50,12 +58,24 @@ export class FakeNetworkDriver implements NetworkDriver {
   }
 
   async reconcile(want: NetworkWant): Promise<ReconcileReport> {
-    const turn = this.#turn.then(() => this.#reconcile(want))
+    return await this.#inTurn(() => this.#reconcile(want))
+  }
+
+  async changePorts(change: PortsChange): Promise<ReconcileReport> {
+    return await this.#inTurn(() => this.#changePorts(change))
+  }
+
+  async #inTurn(run: () => ReconcileReport): Promise<ReconcileReport> {
+    const turn = this.#turn.then(async () => {
+      await this.#misbehave()
+      return run()
+    })
     this.#turn = turn.catch(() => {})
     return await turn
   }
 
-  async #reconcile(want: NetworkWant): Promise<ReconcileReport> {
+  /** Slow or failing, as it was told to be. */
+  async #misbehave(): Promise<void> {
     if (this.#slowMs > 0) await this.#clock.sleep(this.#slowMs)
     if (this.#failures > 0) {
       this.#failures -= 1
@@ -63,7 +83,10 @@ export class FakeNetworkDriver implements NetworkDriver {
         retryAfterMs: 100,
       })
     }
-    const before = rowsOf(this.#want)
+  }
+
+  #reconcile(want: NetworkWant): ReconcileReport {
+    const before = rowsOf(this.want)
     const after = rowsOf(want)
     const report = { created: 0, updated: 0, removed: 0 }
     for (const [key, text] of after) {
@@ -72,7 +95,22 @@ export class FakeNetworkDriver implements NetworkDriver {
       else if (old !== text) report.updated += 1
     }
     for (const key of before.keys()) if (!after.has(key)) report.removed += 1
-    this.#want = structuredClone(want)
+    const { ports, ...rest } = structuredClone(want)
+    this.#want = rest
+    this.#ports = new Map(ports.map((port) => [port.id, port]))
+    this.#tell()
+    return report
+  }
+
+  #changePorts({ ports, gone }: PortsChange): ReconcileReport {
+    const report = { created: 0, updated: 0, removed: 0 }
+    for (const port of ports) {
+      const before = this.#ports.get(port.id)
+      if (!before) report.created += 1
+      else if (JSON.stringify(before) !== JSON.stringify(port)) report.updated += 1
+      this.#ports.set(port.id, structuredClone(port))
+    }
+    for (const { id } of gone) if (this.#ports.delete(id)) report.removed += 1
     this.#tell()
     return report
   }
@@ -104,8 +142,10 @@ export class FakeNetworkDriver implements NetworkDriver {
   }
 
   #states(): Map<string, boolean> {
-    const vifs = this.#want.ports.filter((port) => port.kind === "vif")
-    return new Map(vifs.map((port) => [port.id, port.hostId !== null && !this.#isUnplugged.has(port.id)]))
+    const states = new Map<string, boolean>()
+    for (const { id, kind, hostId } of this.#ports.values())
+      if (kind === "vif") states.set(id, hostId !== null && !this.#isUnplugged.has(id))
+    return states
   }
 
   #tell(): void {

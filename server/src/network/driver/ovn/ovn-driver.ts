@@ -3,8 +3,16 @@
 
 import { Fault } from "../../../platform/fault/fault.ts"
 import { OvsdbClient, OvsdbError, OvsdbUnavailable, type Row } from "../../../platform/ovsdb/index.ts"
-import type { NetworkDriver, NetworkWant, PortStateEvent, ReconcileReport } from "../network-driver.ts"
-import { type HaveRows, mapOf, plan } from "./plan.ts"
+import type {
+  NetworkDriver,
+  NetworkWant,
+  PortStateEvent,
+  PortsChange,
+  ReconcileReport,
+} from "../network-driver.ts"
+import { HaveIndex } from "./have-index.ts"
+import { type HaveRows, mapOf, type Plan, plan } from "./plan.ts"
+import { planPorts } from "./plan-ports.ts"
 import { cloudKey, idKey, type managedTables, tableNames } from "./row.ts"
 import { translate } from "./translate.ts"
 
@@ -48,6 +56,7 @@ export class OvnDriver implements NetworkDriver {
   readonly #options: OvnDriverOptions
   readonly #client: OvsdbClient
   #turn: Promise<unknown> = Promise.resolve()
+  #index: HaveIndex | undefined
 
   constructor(options: OvnDriverOptions) {
     this.#options = options
@@ -60,23 +69,44 @@ export class OvnDriver implements NetworkDriver {
 
   /** Calls wait for each other: each plans on what the one before has written. */
   async reconcile(want: NetworkWant): Promise<ReconcileReport> {
-    const turn = this.#turn.then(() => this.#reconcile(want))
+    const { cloudId } = this.#options
+    return await this.#inTurn<never>(() => plan(translate(want, this.#options), this.#have(), cloudId))
+  }
+
+  async changePorts(change: PortsChange): Promise<ReconcileReport | null> {
+    return await this.#inTurn<null>(() => planPorts(change, this.#indexed(), this.#options.cloudId))
+  }
+
+  async #inTurn<N extends null = never>(planNow: () => Plan | N): Promise<ReconcileReport | N> {
+    const turn = this.#turn.then(() => this.#carryOut(planNow))
     this.#turn = turn.catch(() => {})
     return await turn
   }
 
-  async #reconcile(want: NetworkWant): Promise<ReconcileReport> {
+  async #carryOut<N extends null>(planNow: () => Plan | N): Promise<ReconcileReport | N> {
     const { cloudId } = this.#options
     try {
       await this.#client.ready(connectTimeoutMs)
       return await this.#client.withLock(`kumoi_${cloudId}`, connectTimeoutMs, async (assertLock) => {
-        const { operations, report } = plan(translate(want, this.#options), this.#have(), cloudId)
+        const planned = planNow()
+        if (planned === null) return planned
+        const { operations, report } = planned
         if (operations.length > 0) await this.#client.transact([assertLock, ...operations])
         return report
       })
     } catch (error) {
       throw toNetworkFault(error)
     }
+  }
+
+  /** Made at the first small change, kept up from then on. */
+  #indexed(): HaveIndex {
+    if (!this.#index) {
+      const index = new HaveIndex(this.#have(), this.#options.cloudId)
+      this.#client.onChange((changes) => index.apply(changes))
+      this.#index = index
+    }
+    return this.#index
   }
 
   #have(): HaveRows {

@@ -57,24 +57,29 @@ export function plan(desired: readonly DesiredRow[], have: HaveRows, cloudId: st
   return { operations, report }
 }
 
+/** The id that we gave the row; undefined for a row that is not ours. */
+export function ownId(row: Row, cloudId: string): string | undefined {
+  const ids = mapOf(row.external_ids)
+  return ids[idKey] === undefined || ids[cloudKey] !== cloudId ? undefined : String(ids[idKey])
+}
+
 /** Our rows by key; of two with the same key (written by two of us at once) the first by uuid stays. */
 function indexRows(have: HaveRows, cloudId: string): { index: Index; ours: Set<string> } {
   const index: Index = new Map()
   const ours = new Set<string>()
   for (const table of tableNames)
     for (const row of have[table].values()) {
-      const ids = mapOf(row.external_ids)
-      const id = ids[idKey]
-      if (id === undefined || ids[cloudKey] !== cloudId) continue
+      const id = ownId(row, cloudId)
+      if (id === undefined) continue
       ours.add(row._uuid)
-      const key = keyOf(table, String(id))
+      const key = keyOf(table, id)
       const other = index.get(key)
       if (!other || row._uuid < other._uuid) index.set(key, row)
     }
   return { index, ours }
 }
 
-type Resolve = (table: TableName, id: string) => string | NamedRow | undefined
+export type Resolve = (table: TableName, id: string) => string | NamedRow | undefined
 
 function references(row: DesiredRow, column: string, resolve: Resolve): (string | NamedRow)[] {
   const ref = row.refs?.[column]
@@ -86,13 +91,18 @@ function externalIds(row: DesiredRow, cloudId: string): Record<string, string> {
   return { [idKey]: row.id, [cloudKey]: cloudId, ...row.externalIds }
 }
 
-function insert(row: DesiredRow, name: NamedRow | undefined, resolve: Resolve, cloudId: string): Operation {
+export function insert(
+  row: DesiredRow,
+  name: NamedRow | undefined,
+  resolve: Resolve,
+  cloudId: string,
+): Operation {
   const columns: Record<string, WriteValue> = { ...row.columns, external_ids: externalIds(row, cloudId) }
   for (const column of managedTables[row.table].refs) columns[column] = references(row, column, resolve)
   return { op: "insert", table: row.table, row: columns, ...(name ? { name: name.named } : {}) }
 }
 
-function change(
+export function change(
   row: DesiredRow,
   existing: Row,
   ours: ReadonlySet<string>,

@@ -85,7 +85,7 @@ function routerPorts(want: NetworkWant): { networkId: string; row: DesiredRow }[
   return found
 }
 
-function portRows(
+export function portRows(
   port: WantPort,
   network: WantNetwork,
   subnets: ReadonlyMap<string, WantSubnet>,
@@ -147,16 +147,18 @@ function foreignPairs(port: WantPort): Map<string, string[]> {
   return pairs
 }
 
+/** Names of one port, each with the port's addresses. */
+export function portRecords(port: WantPort, domain: string | undefined): Record<string, string> {
+  if (port.dnsName === null || port.dnsName === "" || port.fixedIps.length === 0) return {}
+  const name = port.dnsName.toLowerCase()
+  const ips = port.fixedIps.map((fixed) => fixed.ipAddress).join(" ")
+  return { [name]: ips, ...(domain === undefined ? {} : { [`${name}.${domain}`]: ips }) }
+}
+
 function dnsRow(network: WantNetwork, ports: readonly WantPort[]): DesiredRow | undefined {
-  const domain = domainName(network)
+  const domain = domainName(network)?.toLowerCase()
   const records: Record<string, string> = {}
-  for (const port of ports) {
-    if (port.dnsName === null || port.dnsName === "" || port.fixedIps.length === 0) continue
-    const name = port.dnsName.toLowerCase()
-    const ips = port.fixedIps.map((fixed) => fixed.ipAddress).join(" ")
-    records[name] = ips
-    if (domain !== undefined) records[`${name}.${domain.toLowerCase()}`] = ips
-  }
+  for (const port of ports) Object.assign(records, portRecords(port, domain))
   if (Object.keys(records).length === 0) return undefined
   return { table: "DNS", id: network.id, columns: { records } }
 }
