@@ -23,7 +23,8 @@ const formBytesMax = 16_384
 async function readForm(stream: Readable): Promise<URLSearchParams> {
   const chunks: Buffer[] = []
   let size = 0
-  for await (const chunk of stream) {
+  // The request stays open when we give up: the answer goes out on the same connection.
+  for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
     const bytes = Buffer.from(chunk as Buffer) // the stream of a request has no encoding set
     size += bytes.length
     if (size > formBytesMax)
