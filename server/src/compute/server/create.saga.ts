@@ -2,7 +2,8 @@
 // begun again on another one, a bounded number of times; after that the server is in error and says why.
 import { type SagaFailure, type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
 import { releaseAllocation } from "../../placement/index.ts"
-import { transact } from "../../platform/db/database.ts"
+import type { Ctx } from "../../platform/context/context.ts"
+import { type Tx, transact } from "../../platform/db/database.ts"
 import { callAgent, undoMachine } from "../agent-call.ts"
 import { noValidHost } from "../faults.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
@@ -27,18 +28,19 @@ export interface CreateParams extends TaskParams {
   excludedHosts: string[]
 }
 
+async function place(ctx: Ctx, tx: Tx, params: CreateParams): Promise<{ host: string }> {
+  const server = await heldServer({ db: tx }, params)
+  if (server.host) return { host: server.host }
+  const { host, zone } = await scheduleServer(ctx, tx, server, params)
+  await advanceTask(tx, params, { host, availabilityZone: zone, taskState: "spawning" })
+  return { host }
+}
+
 const end = { event: "create", part: "compute__do_build_and_run_instance" }
 
 export const createServerSaga = saga<CreateParams>("compute.server.create", 1)
   .step("schedule", {
-    do: ({ ctx, params }) =>
-      withLog(async (tx) => {
-        const server = await heldServer({ db: tx }, params)
-        if (server.host) return { host: server.host }
-        const { host, zone } = await scheduleServer(ctx, tx, server, params)
-        await advanceTask(tx, params, { host, availabilityZone: zone, taskState: "spawning" })
-        return { host }
-      }),
+    do: ({ ctx, params }) => withLog((tx) => place(ctx, tx, params), { isFlushedLater: true }),
     undo: (s) => transact(s.ctx.db, async (tx) => void (await releaseAllocation(tx, s.params.serverId))),
   })
   .step("ports", {

@@ -104,7 +104,9 @@ async function doStep(
     const end = endOfStep(run, step, await value.run(tx))
     run.probe?.("before", end.events)
     // Thrown within the transaction: the rows stay as they are, too.
-    if (!(await writeEvents(run, end.events, end.after, { fence }, tx))) throw new RunEnded({ kind: "lost" })
+    const { isFlushedLater } = value
+    const isOurs = await writeEvents(run, end.events, end.after, { fence, isFlushedLater }, tx)
+    if (!isOurs) throw new RunEnded({ kind: "lost" })
     return new Logged(end)
   })
 }
@@ -280,11 +282,16 @@ async function writeEvents(
   run: SagaRun,
   events: readonly LogEvent[],
   after: After,
-  { fence, nextFence = fence, failure = null }: WriteExtras & { fence: number },
+  how: WriteExtras & { fence: number; isFlushedLater?: boolean },
   db: DbOrTx,
 ): Promise<boolean> {
-  const { sagaLeaseMs: leaseMs } = run.config
-  return await writeLog(db, { sagaId: run.row.id, fence, nextFence, leaseMs, events, failure, after })
+  return await writeLog(db, {
+    ...{ sagaId: run.row.id, leaseMs: run.config.sagaLeaseMs, events, after },
+    fence: how.fence,
+    nextFence: how.nextFence ?? how.fence,
+    failure: how.failure ?? null,
+    isFlushedLater: how.isFlushedLater === true,
+  })
 }
 
 async function keep(run: SagaRun, events: readonly LogEvent[], extras: WriteExtras = {}): Promise<void> {

@@ -20,18 +20,26 @@ export interface StepContext<P, O> {
 /** The last part of a step, when that is a change of rows: made in the transaction that logs the end of the step. */
 export class WithLog<R> {
   readonly run: (tx: Tx) => Promise<R>
+  readonly isFlushedLater: boolean
 
-  constructor(run: (tx: Tx) => Promise<R>) {
+  constructor(run: (tx: Tx) => Promise<R>, isFlushedLater: boolean) {
     this.run = run
+    this.isFlushedLater = isFlushedLater
   }
 }
 
 /**
  * Ends a step: `return withLog(async (tx) => …)`. The rows and the log commit together, so it costs one commit instead
  * of two, and a crash leaves both or neither. Must be repeatable, as whatever `transact` runs.
+ *
+ * `isFlushedLater`: the commit does not wait for the disk; the next one that does takes it along, as there is one order
+ * of commits. For steps after which another one changes only rows: if the database dies before, both are made again.
  */
-export function withLog<R>(run: (tx: Tx) => Promise<R>): WithLog<R> {
-  return new WithLog(run)
+export function withLog<R>(
+  run: (tx: Tx) => Promise<R>,
+  options: { isFlushedLater?: boolean } = {},
+): WithLog<R> {
+  return new WithLog(run, options.isFlushedLater === true)
 }
 
 export interface StepDefinition<P, O, R> {

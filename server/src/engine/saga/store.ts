@@ -134,6 +134,8 @@ export interface LogWrite {
   events: readonly LogEvent[]
   failure: SagaFailure | null
   after: After
+  /** Within a transaction: its commit does not wait for the disk. */
+  isFlushedLater?: boolean
 }
 
 /** False when another worker owns the saga now; then nothing was written. */
@@ -154,7 +156,7 @@ export async function writeLog(db: DbOrTx, write: LogWrite): Promise<boolean> {
       on conflict (saga_id, node, kind) do update
       set data = excluded.data, fence = excluded.fence, at = excluded.at
     )
-    select from owned
+    select ${write.isFlushedLater ? sql`set_config('synchronous_commit', 'off', true)` : sql``} from owned
   `.execute(db)
   return rows.length > 0
 }
