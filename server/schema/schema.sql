@@ -47,33 +47,36 @@ CREATE OR REPLACE FUNCTION identity.effective_role(actor text, scope_kind text, 
  STABLE
 AS $function$
 #variable_conflict use_column
+declare
+  above text[] := '{}';
+  at text := scope_id;
 begin
+  while scope_kind = 'project' loop
+    at := (select p.parent_id from identity.project p where p.id = at);
+    exit when at is null;
+    above := above || at;
+  end loop;
   return query
-  with recursive target (id, parent_id, depth) as (
-    select id, parent_id, 0 from identity.project where id = scope_id
-    union all
-    select p.id, p.parent_id, t.depth + 1 from target t join identity.project p on p.id = t.parent_id
-    where scope_kind = 'project'
-  ),
-  held (role_id) as (
-    select a.role_id from (
-      select a.role_id, a.target_kind, a.is_inherited, t.depth
-      from target t join identity.assignment a on a.target_id = t.id and a.user_id = actor
+  with recursive held (role_id) as (
+    select given.role_id from (
+      select a.role_id from identity.assignment a
+      where a.user_id = actor and a.target_id = scope_id and a.target_kind = scope_kind and not a.is_inherited
       union all
-      select a.role_id, a.target_kind, a.is_inherited, t.depth
-      from target t
-      cross join identity.group_member m
-      join identity.assignment a on a.target_id = t.id and a.group_id = m.group_id
-      where m.user_id = actor
+      select a.role_id from identity.assignment a
+      where a.user_id = actor and a.target_id = any(above) and a.is_inherited
       union all
-      select a.role_id, a.target_kind, a.is_inherited, 0
-      from identity.assignment a where scope_kind = 'system' and a.user_id = actor and a.target_id is null
+      select a.role_id from identity.group_member m join identity.assignment a on a.group_id = m.group_id
+      where m.user_id = actor and a.target_id = scope_id and a.target_kind = scope_kind and not a.is_inherited
       union all
-      select a.role_id, a.target_kind, a.is_inherited, 0
-      from identity.group_member m join identity.assignment a on a.group_id = m.group_id and a.target_id is null
-      where scope_kind = 'system' and m.user_id = actor
-    ) a
-    where case when a.depth = 0 then a.target_kind = scope_kind and not a.is_inherited else a.is_inherited end
+      select a.role_id from identity.group_member m join identity.assignment a on a.group_id = m.group_id
+      where m.user_id = actor and a.target_id = any(above) and a.is_inherited
+      union all
+      select a.role_id from identity.assignment a
+      where scope_kind = 'system' and a.user_id = actor and a.target_id is null and not a.is_inherited
+      union all
+      select a.role_id from identity.group_member m join identity.assignment a on a.group_id = m.group_id
+      where scope_kind = 'system' and m.user_id = actor and a.target_id is null and not a.is_inherited
+    ) given
     union
     select i.implied_role_id from held h join identity.implied_role i on i.prior_role_id = h.role_id
   )
