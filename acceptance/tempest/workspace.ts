@@ -89,6 +89,7 @@ export class TempestWorkspace {
 
 type Facts = Record<string, string>
 type Named = { id: string; name: string }
+type Image = Named & { disk_format: string; container_format: string }
 
 async function readFacts(dataDir: string): Promise<Facts> {
   const passwords = JSON.parse(readFileSync(join(dataDir, "passwords.json"), "utf8"))
@@ -102,7 +103,10 @@ async function readFacts(dataDir: string): Promise<Facts> {
     // The suite itself checks the shapes of answers.
     return (await response.json()) as T
   }
-  const { images } = await get<{ images: Named[] }>("image", "/v2/images?sort=created_at:asc")
+  const { images } = await get<{ images: Image[] }>("image", "/v2/images?sort=created_at:asc")
+  const [image] = images
+  if (!image) throw new Error("the cloud has no image")
+  const otherImage = images[1] ?? (await copyImage(`${endpoint("image")}/v2/images`, image, token))
   const { flavors } = await get<{ flavors: Named[] }>("compute", "/flavors")
   const { networks } = await get<{ networks: Named[] }>("network", "/v2.0/networks?name=public")
   const compute = await get<{ version: { version: string } }>("compute", "/")
@@ -112,9 +116,9 @@ async function readFacts(dataDir: string): Promise<Facts> {
     URL: url,
     ADMIN_PASSWORD: passwords.admin,
     DEMO_PASSWORD: passwords.demo,
-    IMAGE_ID: images[0]?.id ?? "",
-    IMAGE_ALT_ID: images[1]?.id ?? images[0]?.id ?? "",
-    IMAGE_NAME: images[0]?.name ?? "",
+    IMAGE_ID: image.id,
+    IMAGE_ALT_ID: otherImage.id,
+    IMAGE_NAME: image.name,
     FLAVOR_ID: flavor("m1.nano"),
     FLAVOR_ALT_ID: flavor("m1.micro"),
     PUBLIC_NETWORK_ID: networks[0]?.id ?? "",
@@ -125,6 +129,25 @@ async function readFacts(dataDir: string): Promise<Facts> {
     VENDOR_NAME: "Kumoi",
     SERVICES: catalog.map((s) => s.type).join(","),
   }
+}
+
+/** Some tests need two images that are not one. */
+async function copyImage(images: string, image: Image, token: string): Promise<Named> {
+  const send = async (url: string, init: RequestInit & { duplex?: "half" }, type: string) => {
+    const headers = { "x-auth-token": token, "content-type": type }
+    const response = await fetch(url, { ...init, headers })
+    if (!response.ok) throw new Error(`${url}: ${response.status}`)
+    return response
+  }
+  const { disk_format, container_format } = image
+  const wanted = { name: `${image.name}-copy`, visibility: "public", disk_format, container_format }
+  const made = await send(images, { method: "POST", body: JSON.stringify(wanted) }, "application/json")
+  // The image API's own shape.
+  const copy = (await made.json()) as Named
+  const data = await send(`${images}/${image.id}/file`, { method: "GET" }, "application/json")
+  const body = { method: "PUT", body: data.body, duplex: "half" as const }
+  await send(`${images}/${copy.id}/file`, body, "application/octet-stream")
+  return copy
 }
 
 type Catalog = { type: string; endpoints: { url: string; interface: string }[] }[]

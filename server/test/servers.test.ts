@@ -149,6 +149,46 @@ test("an image of a server", async () => {
   await deleted(id)
 })
 
+test("backups of a server: the newest of each kind stay", async () => {
+  const id = await c.create()
+  await c.reaches(id, "ACTIVE")
+  const backups = async (kind: string) => {
+    const path = `/image/v2/images?instance_uuid=${id}&image_type=backup&backup_type=${kind}&sort=created_at:asc`
+    const { images } = (await c.cloud.request("GET", path, { token: c.demo })).body
+    return images.map((image: { name: string; status: string }) => `${image.name} ${image.status}`)
+  }
+  const backup = async (name: string, kind: string, rotation: number | string) => {
+    const reply = await c.act(id, { createBackup: { name, backup_type: kind, rotation } })
+    assert.equal(reply.status, 202, JSON.stringify(reply.body))
+    await eventually(
+      "the server to be idle",
+      async () => (await c.show(id))["OS-EXT-STS:task_state"] === null,
+    )
+  }
+  await backup("week", "weekly", 1)
+  for (const name of ["one", "two", "three"]) await backup(name, "daily", "2")
+  await eventually("the rotation", async () => (await backups("daily")).length === 2)
+  assert.deepEqual(await backups("daily"), ["two active", "three active"])
+  assert.deepEqual(await backups("weekly"), ["week active"])
+  // One that is protected outlives its turn.
+  const path = `/image/v2/images?name=two`
+  const two = (await c.cloud.request("GET", path, { token: c.demo })).body.images[0].id
+  await c.cloud.request("PATCH", `/image/v2/images/${two}`, {
+    token: c.demo,
+    headers: { "content-type": "application/openstack-images-v2.1-json-patch" },
+    body: [{ op: "replace", path: "/protected", value: true }],
+  })
+  await backup("four", "daily", 1)
+  await eventually("the rotation", async () => (await backups("daily")).length === 2)
+  assert.deepEqual(await backups("daily"), ["two active", "four active"])
+  await backup("none", "weekly", 0)
+  await eventually("the rotation", async () => (await backups("weekly")).length === 0)
+  assert.equal((await c.act(id, { createBackup: { name: "x", backup_type: "daily" } })).status, 400)
+  const wrong = { createBackup: { name: "x", backup_type: "daily", rotation: -1 } }
+  assert.equal((await c.act(id, wrong)).status, 400)
+  await deleted(id)
+})
+
 test("a lock keeps its owner out until it is taken away", async () => {
   const id = await c.create()
   await c.reaches(id, "ACTIVE")

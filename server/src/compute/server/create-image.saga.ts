@@ -1,7 +1,7 @@
 // A snapshot: the host writes the disk to a file, the image service takes the file.
 import { mkdir, rm } from "node:fs/promises"
 import { join } from "node:path"
-import { saga } from "../../engine/saga/saga.ts"
+import { type SagaFailure, type StepContext, saga } from "../../engine/saga/saga.ts"
 import { discardImage, storeImageFile } from "../../image/index.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { transact } from "../../platform/db/database.ts"
@@ -20,42 +20,45 @@ export function snapshotPath(platform: Platform, imageId: string): string {
   return join(platform.config.dataDir, "snapshots", `${imageId}.qcow2`)
 }
 
+type SnapshotStep = StepContext<CreateImageParams, object>
+
+export const takeSnapshot = {
+  do: async (s: SnapshotStep) => {
+    const { ctx, params } = s
+    const server = await transact(ctx.db, (tx) => advanceTask(tx, params, { taskState: "image_snapshot" }))
+    if (!server.host) throw serverNotReady(server.id)
+    const path = snapshotPath(ctx, params.imageId)
+    await mkdir(join(path, ".."), { recursive: true, mode: 0o700 })
+    await rm(path, { force: true })
+    const fence = { generation: params.generation, fence: s.fence }
+    const command = { serverId: server.id, path, fence }
+    await callAgent(ctx, server.host, "vm.snapshot", command, { signal: s.signal })
+    await transact(ctx.db, (tx) => advanceTask(tx, params, { taskState: "image_uploading" }))
+  },
+  undo: (s: SnapshotStep) => rm(snapshotPath(s.ctx, s.params.imageId), { force: true }),
+  timeoutMs: 900_000,
+}
+
+export const uploadSnapshot = {
+  do: async (s: SnapshotStep) => {
+    if (await isFinished(s.ctx, s.params)) return
+    await heldServer(s.ctx, s.params)
+    const path = snapshotPath(s.ctx, s.params.imageId)
+    await storeImageFile(s.ctx, s.params.imageId, path)
+    await rm(path, { force: true })
+    return finishTask(s.ctx, s.params, {}, end)
+  },
+  undo: (s: SnapshotStep) => discardImage(s.ctx, s.params.imageId),
+  timeoutMs: 900_000,
+}
+
+export async function abandonSnapshot(s: SnapshotStep & { failure: SagaFailure }): Promise<void> {
+  // The image of a snapshot that failed before its upload began is ours to remove as well.
+  await discardImage(s.ctx, s.params.imageId)
+  await abandonTask(s, {}, end)
+}
+
 export const createImageSaga = saga<CreateImageParams>("compute.server.create_image", 1)
-  .step("snapshot", {
-    do: async (s) => {
-      const { ctx, params } = s
-      const server = await transact(ctx.db, (tx) => advanceTask(tx, params, { taskState: "image_snapshot" }))
-      if (!server.host) throw serverNotReady(server.id)
-      const path = snapshotPath(ctx, params.imageId)
-      await mkdir(join(path, ".."), { recursive: true, mode: 0o700 })
-      await rm(path, { force: true })
-      const fence = { generation: params.generation, fence: s.fence }
-      await callAgent(
-        ctx,
-        server.host,
-        "vm.snapshot",
-        { serverId: server.id, path, fence },
-        { signal: s.signal },
-      )
-      await transact(ctx.db, (tx) => advanceTask(tx, params, { taskState: "image_uploading" }))
-    },
-    undo: (s) => rm(snapshotPath(s.ctx, s.params.imageId), { force: true }),
-    timeoutMs: 900_000,
-  })
-  .step("upload", {
-    do: async (s) => {
-      if (await isFinished(s.ctx, s.params)) return
-      await heldServer(s.ctx, s.params)
-      const path = snapshotPath(s.ctx, s.params.imageId)
-      await storeImageFile(s.ctx, s.params.imageId, path)
-      await rm(path, { force: true })
-      return finishTask(s.ctx, s.params, {}, end)
-    },
-    undo: (s) => discardImage(s.ctx, s.params.imageId),
-    timeoutMs: 900_000,
-  })
-  .onUnwound(async (s) => {
-    // The image of a snapshot that failed before its upload began is ours to remove as well.
-    await discardImage(s.ctx, s.params.imageId)
-    await abandonTask(s, {}, end)
-  })
+  .step("snapshot", takeSnapshot)
+  .step("upload", uploadSnapshot)
+  .onUnwound(abandonSnapshot)

@@ -1,5 +1,7 @@
 import { Type } from "typebox"
 import { createImageRecord } from "../../image/index.ts"
+import type { Ctx } from "../../platform/context/context.ts"
+import type { Tx } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { quotaExceeded } from "../../quota/index.ts"
@@ -45,6 +47,29 @@ export function snapshotProperties(
   }
 }
 
+/** The image, before its data. */
+export async function makeSnapshotRecord(
+  ctx: Ctx,
+  tx: Tx,
+  server: Server,
+  image: { id: string; name: string; properties: Readonly<Record<string, string>> },
+): Promise<void> {
+  await createImageRecord(
+    ctx,
+    {
+      id: image.id,
+      projectId: server.projectId,
+      name: image.name,
+      diskFormat: "qcow2",
+      containerFormat: "bare",
+      minDiskGib: server.flavor.diskGib,
+      minRamMib: keptImage(server.systemMetadata)?.minRamMib ?? 0,
+      properties: snapshotProperties(server, image.properties),
+    },
+    tx,
+  )
+}
+
 /** An image of the root disk as it is now; the id is known at once, the data follow. */
 export const createServerImage = operation({
   name: "compute.server.create_image",
@@ -71,20 +96,8 @@ export const createServerImage = operation({
       event: "snapshot",
       saga: createImageSaga,
       more: async (tx, claimed) => {
-        await createImageRecord(
-          ctx,
-          {
-            id: imageId,
-            projectId: claimed.projectId,
-            name: input.name,
-            diskFormat: "qcow2",
-            containerFormat: "bare",
-            minDiskGib: claimed.flavor.diskGib,
-            minRamMib: keptImage(claimed.systemMetadata)?.minRamMib ?? 0,
-            properties: snapshotProperties(claimed, input.metadata),
-          },
-          tx,
-        )
+        const { name, metadata: properties } = input
+        await makeSnapshotRecord(ctx, tx, claimed, { id: imageId, name, properties })
         return { imageId }
       },
     })

@@ -15,6 +15,7 @@ export { listServerActions, type ShownAction, showServerAction } from "../server
 export type { ServerAction } from "../server-action/store.ts"
 export { getConsoleOutput, getDiagnostics } from "./console.ts"
 export { type BlockDeviceRequest, type CreateServersInput, createServers } from "./create.ts"
+export { createServerBackup } from "./create-backup.ts"
 export { createServerImage } from "./create-image.ts"
 export { deleteServer } from "./delete.ts"
 export { addServerFixedIp, removeServerFixedIp } from "./fixed-ip.ts"

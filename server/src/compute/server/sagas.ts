@@ -1,4 +1,5 @@
 import { createServerSaga } from "./create.saga.ts"
+import { createBackupSaga } from "./create-backup.saga.ts"
 import { createImageSaga } from "./create-image.saga.ts"
 import { deleteServerSaga } from "./delete.saga.ts"
 import {
@@ -18,6 +19,7 @@ import { shelveServerSaga, unshelveServerSaga } from "./shelve.saga.ts"
 
 export const serverSagas = [
   createServerSaga,
+  createBackupSaga,
   createImageSaga,
   deleteServerSaga,
   hardRebootServerSaga,

@@ -5,6 +5,7 @@ import {
   addServerSecurityGroup,
   badRequest,
   confirmResize,
+  createServerBackup,
   createServerImage,
   deleteServer,
   getConsoleOutput,
@@ -45,6 +46,7 @@ import { checkSchema, schemaFor } from "../../../platform/http/schema-check.ts"
 import { type BodySchema, type Route, reply, route, type WireRequest } from "../../../platform/http/wire.ts"
 import { bodyOf, bodyWith, fqdn, ipAddress, name, uuid } from "./schema-parts.ts"
 import {
+  createBackupSchema,
   createImageSchema,
   type RebuildServerBody,
   rebuildServerSchemas,
@@ -93,6 +95,28 @@ async function createImage(ctx: Ctx, serverId: string, req: WireRequest<never>) 
     metadata: body.metadata ?? {},
   })
   if (atLeast(req.version, "2.45")) return reply(202, { image_id: imageId })
+  return reply(202, undefined, { location: `${ctx.baseUrl}/image/v2/images/${imageId}` })
+}
+
+async function createBackup(ctx: Ctx, serverId: string, req: WireRequest<never>) {
+  const { createBackup: body } = req.body as {
+    createBackup: {
+      name: string
+      backup_type: string
+      rotation: number | string
+      metadata?: Record<string, string>
+    }
+  }
+  const rotation = Number(body.rotation)
+  const { imageId } = await createServerBackup(ctx, {
+    serverId,
+    name: body.name.trim(),
+    backupType: body.backup_type,
+    rotation,
+    metadata: body.metadata ?? {},
+  })
+  if (atLeast(req.version, "2.45")) return reply(202, { image_id: imageId })
+  if (rotation === 0) return reply(202)
   return reply(202, undefined, { location: `${ctx.baseUrl}/image/v2/images/${imageId}` })
 }
 
@@ -236,6 +260,7 @@ const actions: Readonly<Record<string, Action>> = {
     schema: anything("revertResize"),
     run: accepted(revertResize),
   },
+  createBackup: { policy: `${api}:os-create-backup`, schema: createBackupSchema, run: createBackup },
   createImage: { policy: `${api}:servers:create_image`, schema: createImageSchema, run: createImage },
   rescue: {
     policy: `${api}:os-rescue`,

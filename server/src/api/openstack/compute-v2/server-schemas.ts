@@ -239,6 +239,13 @@ export const rebuildServerSchemas = versions(
 export const resizeServerSchema = bodyOf("resize", { flavorRef, "OS-DCF:diskConfig": diskConfig }, [
   "flavorRef",
 ])
+const rotation = { type: ["integer", "string"], pattern: "^[0-9]+$", minLength: 1, minimum: 0 }
+const backupType = { type: "string", maxLength: 255 }
+export const createBackupSchema = bodyOf(
+  "createBackup",
+  { name, backup_type: backupType, rotation, metadata },
+  ["name", "backup_type", "rotation"],
+)
 export const createImageSchema = bodyOf("createImage", { name, metadata }, ["name"])
 
 /** What createServerSchemas admits. */
