@@ -60,13 +60,19 @@ export async function buildGuestImage({ outputDir, log = () => {} }: BuildOption
   await mkdir(work)
   try {
     const digest = await build(output, work, log)
-    await writePointer(output, work, inputs, digest)
+    await writePointer(output, work, { packages: inputs.packages, digest }, inputs)
     return describe(output, digest)
   } catch (error) {
     // Packages have changed and the new ones cannot be fetched (no network): what was made from these very files
     // before still boots.
     if (!known) throw error
     log(`using the guest image made before: ${error instanceof Error ? error.message : String(error)}`)
+    await writePointer(
+      output,
+      work,
+      { ...known.pointer, tried: { packages: inputs.packages, at: Date.now() } },
+      inputs,
+    )
     return known.image
   } finally {
     await rm(work, { recursive: true, force: true })
@@ -146,6 +152,17 @@ function describe(output: string, digest: string): GuestImage {
   }
 }
 
+/** A machine without a network must not wait for its packages at every start. */
+const tryAgainAfterMs = 3_600_000
+
+/** What the newest image was made from. */
+interface Pointer {
+  packages: string
+  digest: string
+  /** Packages from which one could not be made, and when that was. */
+  tried?: { packages: string; at: number }
+}
+
 interface Inputs {
   /** Changes when a file of this folder does. */
   sources: string
@@ -194,19 +211,21 @@ function pointerName(inputs: Inputs): string {
 async function readPointer(
   output: string,
   inputs: Inputs,
-): Promise<{ image: GuestImage; isCurrent: boolean } | undefined> {
+): Promise<{ image: GuestImage; isCurrent: boolean; pointer: Pointer } | undefined> {
   const text = await readFile(join(output, pointerName(inputs)), "utf8").catch(() => undefined)
   if (!text) return undefined
-  const pointer = JSON.parse(text) as { packages: string; digest: string }
+  const pointer = JSON.parse(text) as Pointer
   const image = describe(output, pointer.digest)
   if (!(await exists(image.diskPath))) return undefined
-  return { image, isCurrent: pointer.packages === inputs.packages }
+  const { tried } = pointer
+  const isTried = tried?.packages === inputs.packages && Date.now() - tried.at < tryAgainAfterMs
+  return { image, isCurrent: pointer.packages === inputs.packages || isTried, pointer }
 }
 
-async function writePointer(output: string, work: string, inputs: Inputs, digest: string): Promise<void> {
+async function writePointer(output: string, work: string, pointer: Pointer, inputs: Inputs): Promise<void> {
   const name = pointerName(inputs)
   const file = join(work, name)
-  await writeFile(file, `${JSON.stringify({ packages: inputs.packages, digest })}\n`)
+  await writeFile(file, `${JSON.stringify(pointer)}\n`)
   await syncToDisk(file)
   await rename(file, join(output, name))
   await syncToDisk(output)
