@@ -20,6 +20,8 @@ export interface RunResult {
 export interface TestCloudOptions {
   hypervisor: "qemu" | "fake"
   network: "ovn" | "fake"
+  /** Where its data directory is made; the temporary directory by default. */
+  parentDir?: string
   /** Further flags of `kumoi up`. */
   flags?: string[]
 }
@@ -97,7 +99,7 @@ export class TestCloud implements AsyncDisposable {
 
   private constructor(options: TestCloudOptions, port: number) {
     this.#options = options
-    this.dataDir = mkdtempSync(join(tmpdir(), "kumoi-acceptance-"))
+    this.dataDir = mkdtempSync(join(options.parentDir ?? tmpdir(), "kumoi-acceptance-"))
     this.#namespace = options.network === "ovn" ? `kumoi-test-${randomBytes(3).toString("hex")}` : null
     this.port = port
   }

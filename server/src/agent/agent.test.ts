@@ -1,6 +1,7 @@
 // The agent's promises, over the fake hypervisor.
 import assert from "node:assert/strict"
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, afterEach, test } from "node:test"
@@ -305,4 +306,21 @@ test("the host says that it is alive, with what it has", async () => {
   const alive = await eventually("the first report", () => reports.find((r) => r.kind === "alive"))
   assert.ok(alive.kind === "alive" && alive.description.ramMib > 0)
   await agent.release()
+})
+
+test("a full disk of the host is told as such, and nothing of the machine stays", async () => {
+  const bench = newBench()
+  const images = {
+    ...noImageCache,
+    ensureImage: async () => {
+      await writeFile("/dev/full", "an image")
+      return assert.fail("it was written")
+    },
+  }
+  const { agent } = await openFakeAgent({ ...bench, images })
+  const spec = machine()
+  const ensuring = agent.handle("vm.ensure", { spec, power: "running", fence: first })
+  await assert.rejects(ensuring, isFault("agent.host.disk_full"))
+  assert.deepEqual(await agent.handle("vm.list", {}), [])
+  assert.deepEqual([...bench.plugged], [])
 })

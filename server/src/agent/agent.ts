@@ -2,12 +2,13 @@
 // database. One queue a machine, so that no two commands, nor a command and a guest's own end, cross each other.
 import { mkdirSync } from "node:fs"
 import type { Clock } from "../platform/clock/clock.ts"
+import { isDiskFull } from "../platform/exec/disk-full.ts"
 import { bootId } from "../platform/exec/process.ts"
 import { invalid } from "../platform/fault/fault.ts"
 import { isUuid } from "../platform/ids/ids.ts"
 import type { Logger } from "../platform/log/log.ts"
 import type { AgentContext } from "./context.ts"
-import { agentMachineNotFound, agentStopping } from "./faults.ts"
+import { agentDiskFull, agentMachineNotFound, agentStopping } from "./faults.ts"
 import { FenceStore, type FenceUse } from "./fence-store.ts"
 import type { Hypervisor } from "./hypervisor/hypervisor.ts"
 import type { ImageCache } from "./image-cache/image-cache.ts"
@@ -98,7 +99,11 @@ class HostAgent implements Agent {
   async handle<C extends CommandName>(command: C, args: Args<C>): Promise<Result<C>> {
     if (this.#isStopping) throw agentStopping(this.#context.host)
     const run: (args: Args<C>) => Promise<Result<C>> = this.#commands[command]
-    return await run(args)
+    try {
+      return await run(args)
+    } catch (error) {
+      throw isDiskFull(error) ? Object.assign(agentDiskFull(), { cause: error }) : error
+    }
   }
 
   async recoverAll(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Clock } from "../platform/clock/clock.ts"
+import { isDiskFull } from "../platform/exec/disk-full.ts"
 import type { Logger } from "../platform/log/log.ts"
 import type { FenceStore } from "./fence-store.ts"
 import type { Hypervisor, VmHandle } from "./hypervisor/hypervisor.ts"
@@ -49,7 +50,14 @@ export function imagesInUse(context: AgentContext): Set<string> {
 
 /** Keeps a changed state and tells the cloud of it. */
 export async function noteState(context: AgentContext, record: MachineRecord, state: VmState): Promise<void> {
-  await context.machines.put({ ...record, state })
+  const changed = { ...record, state }
+  try {
+    await context.machines.put(changed)
+  } catch (error) {
+    // The cloud must hear of guests that a full disk holds; after a restart they are looked at anew.
+    if (!isDiskFull(error)) throw error
+    context.machines.remember(changed)
+  }
   reportState(context, record.spec.serverId, state)
 }
 

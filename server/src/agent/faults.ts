@@ -25,6 +25,13 @@ export const agentStopping = fault(
   (host: string) => `Host ${host} is shutting down and takes no commands.`,
 )
 
+/** Of the cloud's data directory on that host; who made the request need not know which host. */
+export const agentDiskFull = fault(
+  "no_capacity",
+  "agent.host.disk_full",
+  () => "The disk of the host is full. The operator of the cloud must make room there.",
+)
+
 /** What QEMU or a tool of the host said is for the log, as the fault's cause. */
 export const agentStartFailed = fault(
   "bug",

@@ -68,6 +68,11 @@ export class MachineStore {
     this.#records.set(record.spec.serverId, record)
   }
 
+  /** For this process only. */
+  remember(record: MachineRecord): void {
+    this.#records.set(record.spec.serverId, record)
+  }
+
   /** The record and whatever else is left in the machine's directory. */
   async remove(serverId: string): Promise<void> {
     await rm(join(this.#vmsDir, serverId), { recursive: true, force: true })

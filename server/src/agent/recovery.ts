@@ -125,7 +125,15 @@ export async function powerOffAll(deps: RecoveryDeps, graceMs: number): Promise<
     if (power === "running" || power === "paused") living.push({ record, power })
   }
   const machines = living.map(({ record, power }) => ({ serverId: record.spec.serverId, power }))
-  await writeStateFile(directories.resumeMarker, { machines } satisfies ResumeMarker)
+  try {
+    await writeStateFile(directories.resumeMarker, { machines } satisfies ResumeMarker)
+  } catch (error) {
+    // A full disk must not keep guests from their orderly end; they will be found stopped.
+    context.log.error(
+      { err: error },
+      "the guests that ran cannot be noted; they stay off after the next start",
+    )
+  }
   await forEachLimited(living, powerOffWidth, async ({ record }) => {
     const { serverId } = record.spec
     await queues.run(
@@ -134,7 +142,9 @@ export async function powerOffAll(deps: RecoveryDeps, graceMs: number): Promise<
         const state = await context.hypervisor.setPower(handleOf(context, serverId, record), "shutdown", {
           graceMs,
         })
-        await context.machines.put({ ...record, state })
+        await context.machines.put({ ...record, state }).catch((error: unknown) => {
+          context.log.error({ serverId, err: error }, "the end of a guest cannot be noted")
+        })
       },
       { isOwn: true },
     )

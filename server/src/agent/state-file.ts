@@ -14,14 +14,20 @@ export async function writeStateFile(
 ): Promise<void> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o711 })
   const temporary = `${path}.${process.pid}.${++sequence}.tmp`
-  const file = await open(temporary, "w", 0o600)
   try {
-    await file.writeFile(`${JSON.stringify(value)}\n`)
-    if (options.isDurable ?? true) await file.datasync()
-  } finally {
-    await file.close()
+    const file = await open(temporary, "w", 0o600)
+    try {
+      await file.writeFile(`${JSON.stringify(value)}\n`)
+      if (options.isDurable ?? true) await file.datasync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+  } catch (error) {
+    // On a full disk every byte counts.
+    await rm(temporary, { force: true })
+    throw error
   }
-  await rename(temporary, path)
 }
 
 /** Undefined when there is none. A file that is not JSON is an error: it was not written by `writeStateFile`. */

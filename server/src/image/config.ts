@@ -17,6 +17,13 @@ export const imageConfig = configSection(
       minimum: 1,
       description: "Bytes of one image at the most; a bound for uploads that do not say how long they are.",
     }),
+    reserveBytes: Type.Integer({
+      default: 256 * 1024 ** 2,
+      minimum: 0,
+      description:
+        "Room that image data leave on their disk; an upload that would use it gets 413. The database of a small " +
+        "cloud lies on the same disk, and cannot work when that is full.",
+    }),
     formatMismatch: Type.Union([Type.Literal("flag"), Type.Literal("refuse")], {
       default: "flag",
       description:

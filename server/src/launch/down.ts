@@ -1,5 +1,6 @@
 // `kumoi down`: stops everything, keeps the data. Works as well when the cloud's process is dead already.
 import { existsSync, rmSync } from "node:fs"
+import { isDiskFull } from "../platform/exec/disk-full.ts"
 import { endProcess } from "../platform/exec/process.ts"
 import {
   openCloudDir,
@@ -23,6 +24,16 @@ const specs = {
   },
 } as const satisfies OptionSpecs
 
+/** On a full disk the wish cannot be left there; guests get the usual time then. */
+function askForGrace(path: string, graceSeconds: number): void {
+  try {
+    writeJson(path, { graceMs: graceSeconds * 1000 }, 0o600)
+  } catch (error) {
+    if (!isDiskFull(error)) throw error
+    process.stdout.write("the disk is full: guests get the usual time to power off\n")
+  }
+}
+
 export async function down(args: string[]): Promise<number> {
   const options = readOptions(args, specs)
   if (options.wantsHelp) {
@@ -40,7 +51,7 @@ export async function down(args: string[]): Promise<number> {
   const running = readMainState(dataDir)
   if (running) {
     process.stdout.write(`stopping the cloud in ${dataDir} (process ${running.identity.pid}) ...\n`)
-    writeJson(stopRequestPath(dir), { graceMs: graceSeconds * 1000 }, 0o600)
+    askForGrace(stopRequestPath(dir), graceSeconds)
     // The process stops guests, engines and the network itself; it needs more time than the guests get.
     await endProcess(running.identity, { graceMs: (graceSeconds + 60) * 1000 })
     removeMainState(dir)

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
-import { link, mkdir, open, rename, rm } from "node:fs/promises"
+import { link, mkdir, open, rename, rm, statfs } from "node:fs/promises"
 import { dirname } from "node:path"
 import type { Platform } from "../../platform/context/context.ts"
+import { isDiskFull } from "../../platform/exec/disk-full.ts"
 import { dataTooLarge, storeFull } from "../faults.ts"
 import { storePaths } from "./paths.ts"
 
@@ -42,6 +43,8 @@ export async function ensureDirectories(platform: Pick<Platform, "config">): Pro
 export interface WriteOptions {
   /** Bytes at the most; more is a fault. */
   limitBytes: number
+  /** Bytes that must stay free on the disk. */
+  reserveBytes: number
   /** Called as it moves, with the bytes so far; throw to give up. */
   onProgress?: (sizeBytes: number) => Promise<void> | void
 }
@@ -53,11 +56,16 @@ export async function writeData(
   options: WriteOptions,
 ): Promise<WrittenData> {
   const digests = new Digests()
+  let checkedBytes = Number.NEGATIVE_INFINITY
   const file = await open(path, "wx", 0o600)
   try {
     for await (const chunk of source) {
       digests.update(chunk)
       if (digests.sizeBytes > options.limitBytes) throw dataTooLarge(options.limitBytes)
+      if (digests.sizeBytes - checkedBytes > roomCheckBytes) {
+        checkedBytes = digests.sizeBytes
+        await checkRoom(path, options.reserveBytes)
+      }
       await file.writeFile(chunk)
       await options.onProgress?.(digests.sizeBytes)
     }
@@ -71,8 +79,12 @@ export async function writeData(
   return digests.done()
 }
 
-function isDiskFull(error: unknown): boolean {
-  return error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT")
+/** Room is looked at each time that so much was written. */
+const roomCheckBytes = 16 * 1024 ** 2
+
+async function checkRoom(path: string, reserveBytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(dirname(path))
+  if (bavail * bsize - roomCheckBytes < reserveBytes) throw storeFull()
 }
 
 export async function hashFile(path: string): Promise<WrittenData> {

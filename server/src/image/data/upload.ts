@@ -123,8 +123,10 @@ async function receive(
   let received = 0
   let written: WrittenData
   try {
-    written = await writeData(path, stream, {
+    // Not destroyed when we stop reading: the connection still has to carry the answer.
+    written = await writeData(path, stream.iterator({ destroyOnReturn: false }), {
       limitBytes: transfer.limitBytes,
+      reserveBytes: ctx.config.image.reserveBytes,
       onProgress: async (sizeBytes) => {
         received = sizeBytes
         await keepLease()

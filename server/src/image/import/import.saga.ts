@@ -93,6 +93,7 @@ async function fetchData({ ctx, params, signal }: Step): Promise<void> {
   }
   const { uri } = source
   const written = await writeData(target, await openDownload(uri, ctx.config, signal), {
+    reserveBytes: ctx.config.image.reserveBytes,
     limitBytes: params.limitBytes,
     onProgress: () => signal.throwIfAborted(),
   })

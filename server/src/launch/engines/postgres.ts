@@ -4,7 +4,9 @@ import { chmod, chown, cp, mkdir, readFile, rename, rm } from "node:fs/promises"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import pg from "pg"
+import { isDiskFull } from "../../platform/exec/disk-full.ts"
 import { exec } from "../../platform/exec/exec.ts"
+import { Fault } from "../../platform/fault/fault.ts"
 import type { EngineSpec } from "../../platform/supervise/supervisor.ts"
 import { canReach } from "../cloud-dir.ts"
 
@@ -95,7 +97,7 @@ async function initialise(bin: string, options: PostgresOptions): Promise<void> 
   const fresh = `${options.dataDir}.new`
   await rm(fresh, { recursive: true, force: true })
   await own(fresh, 0o700)
-  await exec(
+  const made = exec(
     join(bin, "initdb"),
     ["-D", fresh, "-U", userName, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-instructions", "-N"],
     {
@@ -105,6 +107,14 @@ async function initialise(bin: string, options: PostgresOptions): Promise<void> 
       ...(options.runAs ?? {}),
     },
   )
+  try {
+    await made
+  } catch (error) {
+    await rm(fresh, { recursive: true, force: true })
+    if (!isDiskFull(error)) throw error
+    const message = `The disk is full: no database can be made in ${options.dataDir}. Make room there.`
+    throw new Fault("no_capacity", "cli.disk_full", message, { cause: error })
+  }
   await rename(fresh, options.dataDir)
 }
 

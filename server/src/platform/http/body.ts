@@ -2,6 +2,7 @@
 // told that, and not what is wrong with it.
 import type { IncomingMessage } from "node:http"
 import type { FastifyInstance, FastifyRequest } from "fastify"
+import type { Clock } from "../clock/clock.ts"
 import { Fault } from "../fault/fault.ts"
 import type { Api } from "./wire.ts"
 
@@ -43,6 +44,21 @@ export function declareRawRoutes(apis: readonly Api[]): void {
       }
     }
   }
+}
+
+/** What a refused upload may still take; a client that needs longer loses its connection. */
+const lingerMs = 30_000
+
+/**
+ * Reads a refused upload to its end and forgets it. Most clients listen for an answer only when they have sent all:
+ * without this they would wait for us, and we for them.
+ */
+export async function swallowRest(body: IncomingMessage, clock: Clock): Promise<void> {
+  if (body.complete || body.readableEnded || body.destroyed) return
+  const over = new AbortController()
+  for (const event of ["end", "error", "close"]) body.once(event, () => over.abort())
+  body.resume()
+  await clock.sleep(lingerMs, over.signal).catch(() => {})
 }
 
 function takeIn(

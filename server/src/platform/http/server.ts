@@ -1,13 +1,14 @@
 // The HTTP edge: one Fastify, each API an encapsulated plugin with its own error shape. A request is: request id,
 // authentication, body, microversion, route, body check, handler. Handlers have no try/catch; every error is
 // rendered here, those of paths and methods that no route has as well.
+import type { IncomingMessage } from "node:http"
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify"
 import type { Caller } from "../auth/caller.ts"
-import { type Client, makeCtx, type Platform } from "../context/context.ts"
+import { type Client, type Ctx, makeCtx, type Platform } from "../context/context.ts"
 import { translateDatabaseError } from "../db/database.ts"
 import { Fault, toFault } from "../fault/fault.ts"
 import { newRequestId } from "../ids/ids.ts"
-import { addBodyParsers, ignoreBodies, readJson } from "./body.ts"
+import { addBodyParsers, ignoreBodies, readJson, swallowRest } from "./body.ts"
 import { methodNotAllowed, pathUnknown, routeNotServed } from "./faults.ts"
 import {
   compareMicroversions,
@@ -224,7 +225,7 @@ async function handle(
     baseUrlOf(options, request),
     clientOf(request),
   )
-  const result = await route.handler(ctx, {
+  const result = await runHandler(options, route, ctx, {
     params: request.params as Record<string, string>,
     query: request.query as WireRequest["query"],
     body,
@@ -241,6 +242,20 @@ async function handle(
   if (result.headers) response.headers(result.headers)
   response.status(result.status)
   return response.send(result.stream ?? result.body)
+}
+
+async function runHandler(
+  { platform }: HttpServerOptions,
+  route: Route,
+  ctx: Ctx,
+  request: WireRequest & { readonly stream: IncomingMessage },
+): Promise<unknown> {
+  try {
+    return await route.handler(ctx, request)
+  } catch (error) {
+    if (route.rawBody) await swallowRest(request.stream, platform.clock)
+    throw error
+  }
 }
 
 /** Refuses who could not be allowed whatever the request is about; the operation decides the rest. */

@@ -1,6 +1,9 @@
 import { type Logger as PinoLogger, pino } from "pino"
+import { LogFile } from "./log-file.ts"
 
 export type Logger = PinoLogger
+
+const standardError = 2
 
 const redacted = [
   "password",
@@ -15,14 +18,13 @@ const redacted = [
 
 /** The root logger. JSON lines to `file`, or to standard error. Loggers come from here and are passed on. */
 export function createLogger(options: { level?: string; file?: string; name?: string } = {}): Logger {
-  const destination = pino.destination({ dest: options.file ?? 2, sync: false, mkdir: true })
   return pino(
     {
       name: options.name ?? "kumoi",
       level: options.level ?? "info",
       redact: { paths: redacted, censor: "***" },
     },
-    destination,
+    new LogFile(options.file ?? standardError),
   )
 }
 

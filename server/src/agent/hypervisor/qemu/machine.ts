@@ -96,7 +96,8 @@ export class QemuMachine {
       await endProcess(this.#identity, { graceMs: sigtermGraceMs })
       const said = this.#lastWords()
       this.#identity = null
-      throw agentStartFailed(this.serverId, said || describeError(error))
+      const failed = agentStartFailed(this.serverId, said || describeError(error))
+      throw Object.assign(failed, { cause: error })
     }
   }
 
@@ -152,6 +153,11 @@ export class QemuMachine {
   async resume(): Promise<void> {
     await continueGuest(await this.qmp("continue"))
     await this.refresh()
+  }
+
+  /** QEMU holds a guest whose write found no room, and writes again when it goes on. */
+  get isPausedByDisk(): boolean {
+    return this.#state.power === "paused" && this.#state.reason === pausedByDisk
   }
 
   async pause(): Promise<void> {
@@ -304,8 +310,10 @@ function powerOf(status: string): PowerState {
   return status === "running" ? "running" : "paused"
 }
 
+const pausedByDisk = "the guest is paused because the disk of the host is full"
+
 function reasonOf(status: string): string | undefined {
-  if (status === "io-error") return "the guest is paused because a disk of the host failed or is full"
+  if (status === "io-error") return pausedByDisk
   if (status === "watchdog") return "the guest is paused by its watchdog"
   if (status === "guest-panicked") return "the guest's kernel panicked"
   if (status === "internal-error") return "QEMU met an internal error"

@@ -1,8 +1,9 @@
 // The QEMU driver. A machine is a QEMU process of its own in a session of its own; everything about it lies in its
 // run directory, so any later agent finds it, living or dead.
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs"
-import { copyFile } from "node:fs/promises"
+import { copyFile, statfs } from "node:fs/promises"
 import type { Clock } from "../../../platform/clock/clock.ts"
+import { isDiskFull } from "../../../platform/exec/disk-full.ts"
 import { identifyProcess, type ProcessIdentity } from "../../../platform/exec/process.ts"
 import type { Logger } from "../../../platform/log/log.ts"
 import { EventHub } from "../../event-queue.ts"
@@ -160,7 +161,12 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
   ): Promise<VmState> {
     const { machine, spec } = await this.#existing(handle)
     if (to === "paused" && !machine.isAlive) throw agentMachineStateWrong("pause", machine.state.power)
-    await writeStateFile(machine.directory.spec, { ...spec, power: to })
+    try {
+      await writeStateFile(machine.directory.spec, { ...spec, power: to })
+    } catch (error) {
+      // A full disk must not keep a guest from its orderly end; the wish is in the agent's own record as well.
+      if (to !== "shutdown" || !isDiskFull(error)) throw error
+    }
     if (to === "shutdown") {
       await powerOff(machine, how.graceMs)
       await this.#forget(machine)
@@ -350,6 +356,16 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
     return { power: "absent", since: this.#options.clock.now().toISOString() }
   }
 
+  async #resumeWithRoom(machine: QemuMachine): Promise<void> {
+    const { bavail, bsize } = await statfs(machine.directory.root)
+    if (bavail * bsize < roomToResumeBytes || readSpec(machine.directory)?.power !== "running") return
+    this.#options.log.info(
+      { serverId: machine.serverId },
+      "there is room on the disk again: the guest goes on",
+    )
+    await machine.resume()
+  }
+
   async #watch(): Promise<void> {
     const { signal } = this.#stop
     while (!signal.aborted) {
@@ -358,6 +374,7 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
         try {
           await machine.check()
           if (machine.isAlive) await boundConsoleLog(machine.directory)
+          if (machine.isAlive && machine.isPausedByDisk) await this.#resumeWithRoom(machine)
         } catch (error) {
           this.#options.log.warn({ serverId: machine.serverId, err: error }, "watching a machine failed")
         }
@@ -366,6 +383,9 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
     }
   }
 }
+
+/** Enough that a guest does not fill it again at once. */
+const roomToResumeBytes = 64 * 1024 * 1024
 
 function handleOf(directory: RunDirectory, serverId: string, identity: ProcessIdentity | null): StoredHandle {
   return { serverId, driver: driverName, runDirectory: directory.root, process: identity }
