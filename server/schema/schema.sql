@@ -1243,9 +1243,9 @@ create table network.port (
   constraint port_network_id_fkey FOREIGN KEY (network_id) REFERENCES network.network(id),
   constraint port_status_check CHECK ((status = ANY (ARRAY['ACTIVE'::text, 'DOWN'::text, 'BUILD'::text, 'ERROR'::text, 'N/A'::text])))
 );
+CREATE INDEX port_by_any_device ON network.port USING btree (device_id);
+CREATE INDEX port_by_any_host ON network.port USING btree (host_id);
 CREATE INDEX port_by_creation ON network.port USING btree (created_at, id);
-CREATE INDEX port_by_device ON network.port USING btree (device_id) WHERE (device_id <> ''::text);
-CREATE INDEX port_by_host ON network.port USING btree (host_id) WHERE (host_id <> ''::text);
 CREATE INDEX port_by_network ON network.port USING btree (network_id, device_owner);
 CREATE INDEX port_list ON network.port USING btree (project_id, created_at, id);
 CREATE UNIQUE INDEX port_of_server_interface ON network.port USING btree (device_id, server_interface_index) WHERE (server_interface_index IS NOT NULL);

@@ -94,6 +94,9 @@ function conditions(source: Source, filters: Filters): RawBuilder<boolean>[] {
   return all
 }
 
+/** Of every noun; their lists are ordered by them unless another order is asked for, and have indexes for it. */
+const neverNull: ReadonlySet<string> = new Set(["id", "createdAt"])
+
 /** Rows of a page. A limit of null is no limit. */
 export async function listRows<T>(db: DbOrTx, source: Source, query: ListQuery = {}): Promise<T[]> {
   const { filters = {}, page = {} } = query
@@ -104,7 +107,10 @@ export async function listRows<T>(db: DbOrTx, source: Source, query: ListQuery =
       : order.map((key) => ({ key, direction: "asc" as const }))
   const idKey = order.at(-1) ?? "id"
   const sortColumns = Object.fromEntries(
-    Object.entries(source.columns).map(([key, c]) => [key, { column: c.sql, isNullable: true }]),
+    Object.entries(source.columns).map(([key, c]) => [
+      key,
+      { column: c.sql, isNullable: !neverNull.has(key) },
+    ]),
   )
   const marker = page.marker
     ? await markerRow(db, source, page.marker, [...sorts.map((s) => s.key), idKey])

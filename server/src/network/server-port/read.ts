@@ -49,12 +49,13 @@ export async function serverAddresses(
     select p.device_id as "serverId", p.id as "portId", p.network_id as "networkId", n.name as label,
       p.mac_address::text as "macAddress", host(a.address) as address, family(a.address) as version,
       host(f.address) as floating, g.name as "group"
-    from network.port p join network.network n on n.id = p.network_id
+    from unnest(${serverIds}::text[]) as asked (id)
+    join network.port p on p.device_id = asked.id
+    join network.network n on n.id = p.network_id
     left join network.ip_allocation a on a.port_id = p.id
     left join network.floating_ip f on f.fixed_port_id = p.id and f.fixed_ip_address = a.address
     left join (network.port_security_group x join network.security_group g on g.id = x.security_group_id)
       on x.port_id = p.id
-    where p.device_id = any(${serverIds}::text[])
     order by p.server_interface_index nulls last, p.created_at, p.id, a.position, a.address, f.address, g.name
   `.execute(db)
   for (const row of rows) {

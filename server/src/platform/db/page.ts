@@ -2,7 +2,10 @@
 import { type RawBuilder, sql } from "kysely"
 import type { Page, SortKey } from "../http/paging.ts"
 
-/** Column expression of each sort key; `isNullable` ones sort nulls first when ascending, as MySQL does for Nova. */
+/**
+ * Column expression of each sort key; `isNullable` ones sort nulls first when ascending, as MySQL does for Nova. The
+ * others are ordered plainly, as indexes are, so that a page is read from the index and not sorted out of all rows.
+ */
 export type SortColumns = Readonly<Record<string, { column: RawBuilder<unknown>; isNullable?: boolean }>>
 
 export interface PageClauses {
@@ -28,10 +31,15 @@ export function pageClauses(
     if (!spec) throw new Error(`no column for sort key ${s.key}`)
     return { ...spec, key: s.key, isAscending: (s.direction === "asc") !== page.isReverse }
   })
-  const orderBy = sql.join(
-    terms.map((t) => (t.isAscending ? sql`${t.column} asc nulls first` : sql`${t.column} desc nulls last`)),
-  )
+  const orderBy = sql.join(terms.map(orderOf))
   if (!markerRow) return { where: sql<boolean>`true`, orderBy }
+  const values = terms.map((term) => markerRow[term.key] ?? null)
+  const isOneWay = terms.every((term) => !term.isNullable && term.isAscending === terms[0]?.isAscending)
+  if (isOneWay && !values.includes(null)) {
+    const columns = sql.join(terms.map((term) => term.column))
+    const beyondAll = terms[0]?.isAscending ? sql`>` : sql`<`
+    return { where: sql<boolean>`(${columns}) ${beyondAll} (${sql.join(values)})`, orderBy }
+  }
   // (a > x) or (a = x and b > y) or …, null being the smallest value.
   const arms = terms.map((term, i) => {
     const equal = terms
@@ -40,6 +48,15 @@ export function pageClauses(
     return sql`(${sql.join([...equal, beyond(term, markerRow[term.key] ?? null)], sql` and `)})`
   })
   return { where: sql<boolean>`(${sql.join(arms, sql` or `)})`, orderBy }
+}
+
+function orderOf(term: {
+  column: RawBuilder<unknown>
+  isNullable?: boolean
+  isAscending: boolean
+}): RawBuilder<unknown> {
+  const nulls = !term.isNullable ? sql`` : term.isAscending ? sql` nulls first` : sql` nulls last`
+  return sql`${term.column} ${term.isAscending ? sql`asc` : sql`desc`}${nulls}`
 }
 
 function beyond(
