@@ -247,6 +247,7 @@ create table compute.flavor (
   extra_specs jsonb default '{}'::jsonb not null,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone,
+  number bigint generated always as identity not null,
   constraint flavor_pkey PRIMARY KEY (id),
   constraint flavor_flavor_id_key UNIQUE (flavor_id),
   constraint flavor_name_key UNIQUE (name),
@@ -295,6 +296,29 @@ create table compute.keypair (
   constraint keypair_user_name_key UNIQUE (user_id, name),
   constraint keypair_type_check CHECK ((type = ANY (ARRAY['ssh'::text, 'x509'::text])))
 );
+
+create table compute.migration (
+  number bigint generated always as identity not null,
+  id uuid not null,
+  server_id uuid not null,
+  project_id text not null,
+  user_id text not null,
+  generation bigint not null,
+  type text not null,
+  status text not null,
+  source_host text not null,
+  dest_host text not null,
+  old_flavor_number bigint not null,
+  new_flavor_number bigint not null,
+  created_at timestamp(3) with time zone default now() not null,
+  updated_at timestamp(3) with time zone,
+  constraint migration_pkey PRIMARY KEY (number),
+  constraint migration_id_key UNIQUE (id),
+  constraint migration_server_id_generation_key UNIQUE (server_id, generation),
+  constraint migration_type_check CHECK ((type = 'resize'::text))
+);
+CREATE INDEX migration_list ON compute.migration USING btree (created_at, number);
+CREATE INDEX migration_project ON compute.migration USING btree (project_id, created_at, number);
 
 create table compute.server (
   id uuid not null,

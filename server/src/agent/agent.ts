@@ -10,6 +10,7 @@ import type { Logger } from "../platform/log/log.ts"
 import type { AgentContext } from "./context.ts"
 import { agentDiskFull, agentMachineNotFound, agentStopping } from "./faults.ts"
 import { FenceStore, type FenceUse } from "./fence-store.ts"
+import { uptimeLine } from "./hypervisor/host-facts.ts"
 import type { Hypervisor } from "./hypervisor/hypervisor.ts"
 import type { ImageCache } from "./image-cache/image-cache.ts"
 import {
@@ -171,6 +172,7 @@ class HostAgent implements Agent {
       this.#change(args.serverId, args.fence, "change", () =>
         snapshotMachine(this.#context, args.serverId, args.path),
       ),
+    "host.uptime": async () => ({ text: uptimeLine(this.#context.clock.now()) }),
     "host.describe": () => this.#context.hypervisor.describe(),
     "vm.list": () => this.#list(),
   }

@@ -87,6 +87,8 @@ export interface AgentCommands {
   "vm.diagnostics": { args: { serverId: string }; result: VmDiagnostics }
   /** Writes the root disk to `path` (qcow2) for createImage; the machine may run. */
   "vm.snapshot": { args: { serverId: string; path: string; fence: Fence }; result: { sizeBytes: number } }
+  /** One line, as uptime(1) prints it. */
+  "host.uptime": { args: Record<string, never>; result: { text: string } }
   "host.describe": { args: Record<string, never>; result: HostDescription }
   /** Every machine the agent knows of, for the reconciler. */
   "vm.list": { args: Record<string, never>; result: { serverId: string; state: VmState }[] }

@@ -22,6 +22,11 @@ export const serverNotReady = fault(
   "compute.server.not_ready",
   (serverId: string) => `Instance ${serverId} is not ready`,
 )
+export const noServerForEvents = fault(
+  "not_found",
+  "compute.server.none_for_events",
+  () => "No instances found for any event.",
+)
 export const serverLocked = fault(
   "conflict",
   "compute.server.locked",

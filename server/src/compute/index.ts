@@ -69,6 +69,8 @@ export {
   listKeypairs,
   showKeypair,
 } from "./keypair/keypair.ts"
+export { listMigrations } from "./migration/list.ts"
+export type { Migration } from "./migration/migration.ts"
 export { showQuotaClass, updateQuotaClass } from "./quota/class.ts"
 export {
   deleteQuota,

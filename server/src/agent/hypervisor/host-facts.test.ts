@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { parseCpuInfo, parseMemTotalMib } from "./host-facts.ts"
+import { parseCpuInfo, parseMemTotalMib, uptimeLine } from "./host-facts.ts"
 
 const processor = (id: number, physical: number) =>
   [
@@ -28,4 +28,14 @@ test("sockets, cores and threads are told from /proc/cpuinfo", () => {
 
 test("memory is told from /proc/meminfo", () => {
   assert.equal(parseMemTotalMib("MemTotal:       24607232 kB\nMemFree: 1 kB\n"), 24_030)
+})
+
+test("the uptime reads as uptime(1) prints it", () => {
+  const now = new Date("2026-01-02T03:04:05Z")
+  const tail = ",  0 users,  load average: 0.50, 1.00, 12.25"
+  const line = (upSeconds: number) => uptimeLine(now, upSeconds, [0.5, 1, 12.25])
+  assert.equal(line(59), ` 03:04:05 up 0 min${tail}`)
+  assert.equal(line(2 * 3600 + 180), ` 03:04:05 up  2:03${tail}`)
+  assert.equal(line(86_400 + 60), ` 03:04:05 up 1 day, 1 min${tail}`)
+  assert.equal(line(11 * 86_400 + 12 * 3600), ` 03:04:05 up 11 days, 12:00${tail}`)
 })

@@ -1,7 +1,7 @@
 // What this host has, from the kernel itself.
 import { readFileSync } from "node:fs"
 import { statfs } from "node:fs/promises"
-import { arch } from "node:os"
+import { arch, loadavg, uptime } from "node:os"
 import type { HostDescription } from "../protocol.ts"
 
 const gib = 1024 ** 3
@@ -17,6 +17,16 @@ export async function readHostFacts(
     diskGib: Math.floor((disk.blocks * disk.bsize) / gib),
     cpuInfo: cpuInfo.info,
   }
+}
+
+/** As uptime(1) prints it; nobody is logged in, as far as the cloud knows. */
+export function uptimeLine(now: Date, upSeconds = uptime(), load: readonly number[] = loadavg()): string {
+  const minutes = Math.floor(upSeconds / 60)
+  const [days, hours, rest] = [Math.floor(minutes / 1440), Math.floor(minutes / 60) % 24, minutes % 60]
+  const long = days > 0 ? `${days} day${days === 1 ? "" : "s"}, ` : ""
+  const short = hours > 0 ? `${String(hours).padStart(2)}:${String(rest).padStart(2, "0")}` : `${rest} min`
+  const loads = load.map((value) => value.toFixed(2)).join(", ")
+  return ` ${now.toISOString().slice(11, 19)} up ${long}${short},  0 users,  load average: ${loads}`
 }
 
 export function parseMemTotalMib(text: string): number {

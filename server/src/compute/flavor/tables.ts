@@ -18,6 +18,7 @@ export interface FlavorTable {
   extra_specs: Generated<Record<string, string>>
   created_at: CreatedAt
   updated_at: Date | null
+  number: Generated<number>
 }
 
 export interface FlavorAccessTable {

@@ -3,7 +3,9 @@ import { Type } from "typebox"
 import { removeHostProvider } from "../../placement/index.ts"
 import type { Ctx, Platform } from "../../platform/context/context.ts"
 import { transact } from "../../platform/db/database.ts"
+import { Fault } from "../../platform/fault/fault.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import { callAgent } from "../agent-call.ts"
 import { forgetAggregateHost } from "../aggregate/store.ts"
 import { hostHasServers, hostIsUp, hostNotFound } from "../faults.ts"
 import { type Host, isHostUp } from "./host.ts"
@@ -75,6 +77,31 @@ export const listServersOfHost = operation({
   run: (ctx, input) => selectServersOfHost(ctx.db, input.host),
 })
 
+/** How long the host has been up, and its load, in the words of uptime(1). Null when it does not answer. */
+export const showHostUptime = operation({
+  name: "compute.host.uptime",
+  input: Type.Object({
+    host: Type.String(),
+    purpose: Type.Union([Type.Literal("uptime"), Type.Literal("view")]),
+  }),
+  faults: [hostNotFound],
+  load: (ctx, input) => existingHost(ctx, input.host),
+  authorize: (ctx, { purpose }) => [
+    [purpose === "uptime" ? rules.uptime : rules.hypervisor, { project_id: ctx.caller.projectId }],
+  ],
+  run: async (ctx, _input, host): Promise<string | null> => {
+    try {
+      return (await callAgent(ctx, host.name, "host.uptime", {}, { timeoutMs: uptimeMs })).text
+    } catch (error) {
+      if (error instanceof Fault && error.kind === "unavailable") return null
+      throw error
+    }
+  },
+})
+
+/** One host that hangs must not hold up the list of all. */
+const uptimeMs = 2_000
+
 async function existingHost(ctx: Ctx, name: string): Promise<Host> {
   const host = await selectHost(ctx.db, name)
   if (!host) throw hostNotFound(name)
@@ -88,11 +115,15 @@ export const updateComputeHost = operation({
     isDisabled: Type.Optional(Type.Boolean()),
     disabledReason: Type.Optional(Type.Union([Type.String(), Type.Null()])),
     isForcedDown: Type.Optional(Type.Boolean()),
+    /** Of the call that it was asked with. */
+    rule: Type.Optional(Type.Literal("os_compute_api:os-hosts:update")),
   }),
   faults: [hostNotFound],
   load: (ctx, input) => existingHost(ctx, input.host),
-  authorize: (ctx) => [["os_compute_api:os-services:update", { project_id: ctx.caller.projectId }]],
-  run: (ctx, { host, ...changes }) =>
+  authorize: (ctx, { rule = "os_compute_api:os-services:update" }) => [
+    [rule, { project_id: ctx.caller.projectId }],
+  ],
+  run: (ctx, { host, rule: _rule, ...changes }) =>
     transact(ctx.db, async (tx) => {
       const changed = await updateHost(tx, host, changes)
       if (!changed) throw hostNotFound(host)

@@ -8,6 +8,7 @@ export {
   hostsByName,
   listHosts,
   listServersOfHost,
+  showHostUptime,
   updateComputeHost,
 } from "../host/verbs.ts"
 export { serveMetadata } from "../metadata/serve.ts"
@@ -18,6 +19,7 @@ export { type BlockDeviceRequest, type CreateServersInput, createServers } from 
 export { createServerBackup } from "./create-backup.ts"
 export { createServerImage } from "./create-image.ts"
 export { deleteServer } from "./delete.ts"
+export { type EventVerdict, takeServerEvents } from "./external-event.ts"
 export { addServerFixedIp, removeServerFixedIp } from "./fixed-ip.ts"
 export { addServerFloatingIp, removeServerFloatingIp } from "./floating-ip.ts"
 export {

@@ -18,6 +18,7 @@ import { callAgent } from "../agent-call.ts"
 import { noValidHost, serverNotReady } from "../faults.ts"
 import { selectHost } from "../host/store.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
+import { setMigrationStatus } from "../migration/store.ts"
 import { resourcesOf } from "../schedule/schedule.ts"
 import { migrationConsumerOf } from "./delete.saga.ts"
 import { rebindPorts } from "./networking.ts"
@@ -60,6 +61,7 @@ export const resizeServerSaga = saga<ResizeParams>("compute.server.resize", 1)
       if (await isFinished(s.ctx, s.params)) return
       const server = await heldServer(s.ctx, s.params)
       const state = await restart(s, server)
+      await setMigrationStatus(s.ctx.db, server.id, ["migrating"], "finished")
       return finishTask(
         s.ctx,
         s.params,
@@ -73,7 +75,10 @@ export const resizeServerSaga = saga<ResizeParams>("compute.server.resize", 1)
     },
     timeoutMs: 900_000,
   })
-  .onUnwound((s) => abandonTask(s, {}, end))
+  .onUnwound(async (s) => {
+    await setMigrationStatus(s.ctx.db, s.params.serverId, ["migrating", "finished"], "error")
+    await abandonTask(s, {}, end)
+  })
 
 export const revertResizeSaga = saga<ResizeParams>("compute.server.revert_resize", 1)
   .step("restart", {
@@ -82,6 +87,7 @@ export const revertResizeSaga = saga<ResizeParams>("compute.server.revert_resize
       const server = await heldServer(s.ctx, s.params)
       const state = await restart(s, { ...server, flavor: s.params.oldFlavor })
       await transact(s.ctx.db, (tx) => giveBackOldSize(tx, s.params))
+      await setMigrationStatus(s.ctx.db, server.id, ["reverting"], "reverted")
       return finishTask(
         s.ctx,
         s.params,
@@ -95,9 +101,10 @@ export const revertResizeSaga = saga<ResizeParams>("compute.server.revert_resize
     },
     timeoutMs: 900_000,
   })
-  .onUnwound((s) =>
-    abandonTask(s, { vmState: "error" }, { event: "resize.revert", part: "compute_revert_resize" }),
-  )
+  .onUnwound(async (s) => {
+    await setMigrationStatus(s.ctx.db, s.params.serverId, ["reverting", "reverted"], "error")
+    await abandonTask(s, { vmState: "error" }, { event: "resize.revert", part: "compute_revert_resize" })
+  })
 
 async function claimOnHost(tx: Tx, server: Server, flavor: FlavorSnapshot): Promise<void> {
   const host = server.host === null ? undefined : await selectHost(tx, server.host)

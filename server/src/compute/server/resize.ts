@@ -14,6 +14,7 @@ import {
   serverNotReady,
 } from "../faults.ts"
 import { findFlavor } from "../flavor/flavor.ts"
+import { insertResize, setMigrationStatus } from "../migration/store.ts"
 import { enforceUserQuota } from "../quota/user-quota.ts"
 import { endAction, recordActions } from "../server-action/store.ts"
 import { snapshotOf } from "./create.ts"
@@ -79,6 +80,15 @@ export const resizeServer = operation({
           systemMetadata: { ...claimed.systemMetadata, old_vm_state: claimed.vmState },
           ...(input.hasAutoDiskConfig !== undefined && { hasAutoDiskConfig: input.hasAutoDiskConfig }),
         })
+        await insertResize(tx, {
+          serverId: claimed.id,
+          projectId: claimed.projectId,
+          userId: ctx.caller.userId,
+          generation: claimed.generation,
+          host: claimed.host ?? "",
+          oldFlavorId: claimed.flavor.flavorId,
+          newFlavorId: flavor.flavorId,
+        })
         return { flavor, oldFlavor: claimed.flavor, isStopped }
       },
     })
@@ -97,6 +107,7 @@ export const confirmResize = operation({
       const claimed = await claimServer(ctx, tx, server.id, "confirmResize")
       const actor = actorOf(ctx)
       await releaseAllocation(tx, migrationConsumerOf(server.id))
+      await setMigrationStatus(tx, server.id, ["finished"], "confirmed")
       const changed = await changeServer(tx, server.id, claimed.generation, {
         vmState: claimed.powerState === powerStates.running ? "active" : "stopped",
         taskState: null,
@@ -127,8 +138,9 @@ export const revertResize = operation({
       action: "revertResize",
       event: "resize.revert",
       saga: revertResizeSaga,
-      more: (_tx, claimed) => {
+      more: async (tx, claimed) => {
         if (!claimed.oldFlavor) throw serverNotReady(claimed.id)
+        await setMigrationStatus(tx, claimed.id, ["finished"], "reverting")
         return {
           flavor: claimed.flavor,
           oldFlavor: claimed.oldFlavor,

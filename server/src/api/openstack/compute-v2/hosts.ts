@@ -10,6 +10,7 @@ import {
   listServersOfHost,
   noMatchingHypervisor,
   serviceNotFound,
+  showHostUptime,
   updateComputeHost,
 } from "../../../compute/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
@@ -189,7 +190,7 @@ function viewHypervisorBrief(version: Microversion, { host, isUp }: HostFacts) {
   }
 }
 
-function viewHypervisor(version: Microversion, facts: HostFacts) {
+function viewHypervisor(version: Microversion, facts: HostFacts, uptime: string | null) {
   const { host, load } = facts
   const d = host.description
   const base = {
@@ -203,7 +204,7 @@ function viewHypervisor(version: Microversion, facts: HostFacts) {
       disabled_reason: host.disabledReason,
     },
   }
-  if (atLeast(version, "2.88")) return { ...base, uptime: null }
+  if (atLeast(version, "2.88")) return { ...base, uptime }
   return {
     ...base,
     vcpus: d.vcpus,
@@ -221,6 +222,12 @@ function viewHypervisor(version: Microversion, facts: HostFacts) {
   }
 }
 
+/** Part of the hypervisor since 2.88; null for a host that does not answer. */
+async function uptimeIn(ctx: Ctx, version: Microversion, facts: HostFacts): Promise<string | null> {
+  if (!atLeast(version, "2.88") || !facts.isUp) return null
+  return await showHostUptime(ctx, { host: facts.host.name, purpose: "view" })
+}
+
 async function serversOf(ctx: Ctx, facts: HostFacts) {
   const servers = await listServersOfHost(ctx, { host: facts.host.name })
   return servers.map((server) => ({ name: instanceNameOf(server), uuid: server.id }))
@@ -235,7 +242,7 @@ async function hypervisors(ctx: Ctx, req: WireRequest, isDetail: boolean) {
   const views: Record<string, unknown>[] = []
   for (const facts of page.hosts) {
     const view: Record<string, unknown> = isDetail
-      ? viewHypervisor(version, facts)
+      ? viewHypervisor(version, facts, await uptimeIn(ctx, version, facts))
       : viewHypervisorBrief(version, facts)
     if (withServers) {
       const servers = await serversOf(ctx, facts)
@@ -341,10 +348,22 @@ const hypervisorRoutes: readonly Route[] = [
       const withServers = atLeast(req.version, "2.53") && queryBoolean(req.query, "with_servers") === true
       return {
         hypervisor: {
-          ...viewHypervisor(req.version, facts),
+          ...viewHypervisor(req.version, facts, await uptimeIn(ctx, req.version, facts)),
           ...(withServers && { servers: await serversOf(ctx, facts) }),
         },
       }
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/os-hypervisors/{hypervisor_id}/uptime",
+    max: "2.87",
+    policy: [`${api}:os-hypervisors:uptime`],
+    handler: async (ctx, req) => {
+      const facts = await hypervisorById(ctx, req, "uptime")
+      const uptime = await showHostUptime(ctx, { host: facts.host.name, purpose: "uptime" })
+      if (uptime === null) throw badRequest(`Compute host ${facts.host.name} does not answer now.`)
+      return { hypervisor: { ...viewHypervisorBrief(req.version, facts), uptime } }
     },
   }),
   route({
@@ -407,51 +426,4 @@ const zoneRoutes: readonly Route[] = [
   }),
 ]
 
-async function showHost(ctx: Ctx, req: WireRequest) {
-  const name = req.params.host_name ?? ""
-  const found = (await listHosts(ctx, { purpose: "host" })).find((facts) => facts.host.name === name)
-  if (!found) throw hostNotFound(name)
-  const { host, load } = found
-  const row = (project: string, cpu: number, memoryMb: number, diskGb: number) => ({
-    resource: { host: name, project, cpu, memory_mb: memoryMb, disk_gb: diskGb },
-  })
-  const d = host.description
-  return {
-    host: [
-      row("(total)", d.vcpus, d.ramMib, d.diskGib),
-      row("(used_now)", load.vcpus, load.ramMib, load.diskGib),
-      row("(used_max)", load.vcpus, load.ramMib, load.diskGib),
-    ],
-  }
-}
-
-const oldHostRoutes: readonly Route[] = [
-  route({
-    method: "GET",
-    path: "/os-hosts",
-    max: "2.42",
-    policy: [`${api}:os-hosts:list`],
-    handler: async (ctx, req) => {
-      const zone = queryText(req.query, "zone")
-      const all = await listHosts(ctx, { purpose: "hosts" })
-      const found = all.filter((facts) => zone === undefined || facts.zone === zone)
-      return {
-        hosts: found.map((facts) => ({ host_name: facts.host.name, service: "compute", zone: facts.zone })),
-      }
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/os-hosts/{host_name}",
-    max: "2.42",
-    policy: [`${api}:os-hosts:show`],
-    handler: showHost,
-  }),
-]
-
-export const hostRoutes: readonly Route[] = [
-  ...serviceRoutes,
-  ...hypervisorRoutes,
-  ...zoneRoutes,
-  ...oldHostRoutes,
-]
+export const hostRoutes: readonly Route[] = [...serviceRoutes, ...hypervisorRoutes, ...zoneRoutes]

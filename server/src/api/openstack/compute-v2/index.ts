@@ -8,11 +8,14 @@ import { hostRoutes } from "./hosts.ts"
 import { imageRoutes } from "./images.ts"
 import { keypairRoutes } from "./keypairs.ts"
 import { limitRoutes } from "./limits.ts"
+import { migrationRoutes } from "./migrations.ts"
+import { osHostRoutes } from "./os-hosts.ts"
 import { quotaClassSetRoutes } from "./quota-class-sets.ts"
 import { quotaSetRoutes } from "./quota-sets.ts"
 import { securityGroupRoutes } from "./security-groups.ts"
 import { serverActionRoutes } from "./server-actions.ts"
 import { serverDetailRoutes } from "./server-details.ts"
+import { serverExternalEventRoutes } from "./server-external-events.ts"
 import { serverGroupRoutes } from "./server-groups.ts"
 import { serverRoutes } from "./servers.ts"
 import { usageRoutes } from "./simple-tenant-usage.ts"
@@ -35,6 +38,9 @@ const routes: readonly Route[] = [
   ...imageRoutes,
   ...securityGroupRoutes,
   ...floatingIpRoutes,
+  ...migrationRoutes,
+  ...osHostRoutes,
+  ...serverExternalEventRoutes,
 ]
 
 /** Nova's API, v2.1 with microversions. */

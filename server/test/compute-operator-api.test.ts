@@ -1,0 +1,114 @@
+// What operators see of servers that change their size, and of the hosts that they are on; and what others tell us.
+import assert from "node:assert/strict"
+import { after, before, test } from "node:test"
+import { newUuid } from "../src/platform/ids/ids.ts"
+import { type ServerCloud, startServerCloud } from "./server-cloud.ts"
+
+let c: ServerCloud
+before(async () => {
+  c = await startServerCloud()
+})
+after(async () => {
+  await c[Symbol.asyncDispose]()
+})
+
+const asAdmin = async (path: string, version = "2.96") =>
+  await c.call("GET", path, undefined, { token: c.admin, version })
+const migrations = async (query: string, version?: string) =>
+  (await asAdmin(`/os-migrations${query}`, version)).body.migrations
+
+test("each change of size is listed with how it ended", async () => {
+  const id = await c.create()
+  await c.reaches(id, "ACTIVE")
+  for (const end of ["revertResize", "confirmResize"]) {
+    await c.act(id, { resize: { flavorRef: "1" } })
+    await c.reaches(id, "VERIFY_RESIZE")
+    assert.equal((await migrations(`?instance_uuid=${id}&status=finished`)).length, 1)
+    await c.act(id, { [end]: null })
+    await c.reaches(id, "ACTIVE")
+  }
+  const [newest, oldest, ...more] = await migrations(`?instance_uuid=${id}`)
+  assert.deepEqual(more, [])
+  assert.deepEqual([newest.status, oldest.status], ["confirmed", "reverted"])
+  const server = await c.show(id, { token: c.admin })
+  assert.equal(newest.source_compute, server["OS-EXT-SRV-ATTR:host"])
+  assert.equal(newest.migration_type, "resize")
+  assert.equal(newest.project_id, server.tenant_id)
+  assert.notEqual(newest.old_instance_type_id, newest.new_instance_type_id)
+  assert.equal(oldest.new_instance_type_id, newest.new_instance_type_id)
+
+  const first = (await asAdmin(`/os-migrations?instance_uuid=${id}&limit=1`)).body
+  assert.equal(first.migrations[0].uuid, newest.uuid)
+  assert.match(first.migrations_links[0].href, new RegExp(`marker=${newest.uuid}`))
+  assert.deepEqual(
+    (await migrations(`?instance_uuid=${id}&marker=${newest.uuid}`)).map((m: { uuid: string }) => m.uuid),
+    [oldest.uuid],
+  )
+  assert.equal((await asAdmin(`/os-migrations?marker=${newUuid()}`)).status, 400)
+  assert.deepEqual(await migrations(`?host=elsewhere`), [])
+  assert.deepEqual(await migrations(`?changes-since=2100-01-01T00:00:00Z`), [])
+  assert.deepEqual(Object.hasOwn((await migrations("", "2.1"))[0], "uuid"), false)
+  assert.equal((await asAdmin("/os-migrations?wings=2")).status, 400)
+  assert.equal((await c.call("GET", "/os-migrations")).status, 403)
+  await c.call("DELETE", `/servers/${id}`)
+  await c.isGone(id)
+})
+
+test("events from outside: each is judged for itself, and a power update makes us look", async () => {
+  const id = await c.create()
+  await c.reaches(id, "ACTIVE")
+  const send = (events: object[], version = "2.96", token = c.admin) =>
+    c.call("POST", "/os-server-external-events", { events }, { token, version })
+  const changed = { name: "network-changed", server_uuid: id, tag: newUuid() }
+  const good = await send([changed])
+  assert.equal(good.status, 200)
+  assert.deepEqual(good.body.events, [{ ...changed, status: "completed", code: 200 }])
+  const lost = newUuid()
+  const mixed = await send([changed, { ...changed, server_uuid: lost }])
+  assert.equal(mixed.status, 207)
+  assert.deepEqual(
+    mixed.body.events.map((event: { code: number; status: string }) => [event.code, event.status]),
+    [
+      [200, "completed"],
+      [404, "failed"],
+    ],
+  )
+  assert.equal((await send([{ ...changed, server_uuid: lost }])).status, 404)
+  const update = { name: "power-update", server_uuid: id, tag: "POWER_OFF" }
+  assert.equal((await send([update])).status, 200)
+  // The machine runs on, whatever was told.
+  await c.reaches(id, "ACTIVE")
+  assert.equal((await send([update], "2.75")).status, 400)
+  assert.equal((await send([{ ...update, tag: "UP" }, changed])).body.events[0].code, 400)
+  assert.equal((await send([{ ...changed, name: "earthquake" }])).status, 400)
+  assert.equal((await send([])).status, 400)
+  assert.equal((await send([changed], "2.96", c.demo)).status, 403)
+  await c.call("DELETE", `/servers/${id}`)
+  await c.isGone(id)
+})
+
+test("how long a host has been up", async () => {
+  const { id } = (await asAdmin("/os-hypervisors", "2.87")).body.hypervisors[0]
+  const shown = await asAdmin(`/os-hypervisors/${id}/uptime`, "2.87")
+  assert.match(shown.body.hypervisor.uptime, /^ \d\d:\d\d:\d\d up .*load average: \d+\.\d\d, /)
+  assert.equal((await asAdmin(`/os-hypervisors/${id}/uptime`, "2.88")).status, 404)
+  assert.match((await asAdmin(`/os-hypervisors/${id}`, "2.88")).body.hypervisor.uptime, / up /)
+  assert.match((await asAdmin("/os-hypervisors/detail", "2.88")).body.hypervisors[0].uptime, / up /)
+  const refused = await c.call("GET", `/os-hypervisors/${id}/uptime`, undefined, { version: "2.87" })
+  assert.equal(refused.status, 403)
+})
+
+test("a host is disabled and enabled in the old way", async () => {
+  const list = (await asAdmin("/os-hosts?zone=", "2.42")).body.hosts
+  const { host_name: name } = list[0]
+  const put = (body: object, token = c.admin) =>
+    c.call("PUT", `/os-hosts/${name}`, body, { token, version: "2.42" })
+  const state = async () => (await asAdmin("/os-services")).body.services[0].status
+  assert.deepEqual((await put({ status: "Disable" })).body, { host: name, status: "disabled" })
+  assert.equal(await state(), "disabled")
+  assert.deepEqual((await put({ status: "enable" })).body, { host: name, status: "enabled" })
+  assert.equal(await state(), "enabled")
+  assert.equal((await put({ status: "sleep" })).status, 400)
+  assert.equal((await put({})).status, 400)
+  assert.equal((await put({ status: "enable" }, c.demo)).status, 403)
+})
