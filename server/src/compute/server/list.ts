@@ -65,6 +65,8 @@ export interface ServerFilter {
 export interface ServerListOptions {
   filter: ServerFilter
   page: Page
+  /** The fields of the servers that are set. */
+  reads: keyof typeof columnsOf
   /** User data may be long; only those who show it ask for it. */
   withUserData?: boolean
   withNetworking?: boolean
@@ -108,11 +110,20 @@ export const serverSortColumns: SortColumns = {
   accessIpV6: { column: sql.ref("access_ip_v6"), isNullable: true },
 }
 
-const listColumns = sql`id, number, project_id, user_id, generation, name, description, hostname, vm_state, task_state,
-  power_state, progress, fault, host, availability_zone, pinned_availability_zone, image_id, flavor, flavor_id,
-  metadata, tags, key_name, has_config_drive, has_auto_disk_config, root_device_name, kernel_id, ramdisk_id,
-  access_ip_v4, access_ip_v6, server_group_id, trusted_image_certificates, block_devices, reservation_id,
-  launch_index, locked_by, locked_reason, created_at, updated_at, launched_at, terminated_at, deleted_at`
+/** What is read of each server: a page may have a thousand, and columns that nobody shows cost as much as others. */
+const columnsOf = {
+  names: sql`id, name`,
+  // What Nova has shown from its first version on.
+  core: sql`id, number, project_id, user_id, name, vm_state, task_state, power_state, progress, fault, host,
+    availability_zone, pinned_availability_zone, image_id, flavor, metadata, key_name, has_config_drive,
+    has_auto_disk_config, access_ip_v4, access_ip_v6, locked_by, created_at, updated_at, launched_at, terminated_at,
+    deleted_at`,
+  all: sql`id, number, project_id, user_id, generation, name, description, hostname, vm_state, task_state,
+    power_state, progress, fault, host, availability_zone, pinned_availability_zone, image_id, flavor, flavor_id,
+    metadata, tags, key_name, has_config_drive, has_auto_disk_config, root_device_name, kernel_id, ramdisk_id,
+    access_ip_v4, access_ip_v6, server_group_id, trusted_image_certificates, block_devices, reservation_id,
+    launch_index, locked_by, locked_reason, created_at, updated_at, launched_at, terminated_at, deleted_at`,
+}
 
 const regexInvalid = "2201B"
 
@@ -129,8 +140,9 @@ export async function selectServers(ctx: Ctx, options: ServerListOptions): Promi
   const paged = pageClauses(page, serverSortColumns, "id", marker)
   conditions.push(...(await addressConditions(ctx, filter)))
   const userData = options.withUserData ? sql`, user_data` : sql``
+  const columns = columnsOf[options.reads]
   const found = await withRegexFault(() =>
-    sql<ServerRow>`select ${listColumns}${userData} from compute.server
+    sql<ServerRow>`select ${columns}${userData} from compute.server
       where ${sql.join([...conditions, paged.where], sql` and `)} order by ${paged.orderBy} limit ${limit}`.execute(
       ctx.db,
     ),

@@ -38,6 +38,7 @@ async function list(ctx: Ctx, req: WireRequest, isDetail: boolean) {
     filter: query.filter,
     page: query.page,
     isDetail,
+    reads: !isDetail ? "names" : plan.minor < 3 ? "core" : "all",
     withNetworking: isDetail,
     withUserData: isDetail && plan.showsExtendedAttributes && plan.minor >= 3,
   })
