@@ -1364,6 +1364,7 @@ create table network.security_group_rule (
   generation bigint default 1 not null,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
+  remote_ip_given text,
   constraint security_group_rule_pkey PRIMARY KEY (id),
   constraint security_group_rule_same UNIQUE NULLS NOT DISTINCT (security_group_id, direction, ethertype, protocol, port_range_min, port_range_max, remote_ip_prefix, remote_group_id, remote_address_group_id),
   constraint security_group_rule_remote_address_group_id_fkey FOREIGN KEY (remote_address_group_id) REFERENCES network.address_group(id),

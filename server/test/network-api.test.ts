@@ -243,7 +243,8 @@ test("security groups: the default one is there, rules are checked, what is used
     port_range_max: 80,
     remote_ip_prefix: "10.0.0.1/8",
   })
-  assert.equal(made.body.security_group_rule.remote_ip_prefix, "10.0.0.0/8")
+  assert.equal(made.body.security_group_rule.remote_ip_prefix, "10.0.0.1/8")
+  assert.equal(made.body.security_group_rule.normalized_cidr, "10.0.0.0/8")
   await refused(
     rule({ protocol: "tcp", port_range_min: 80, port_range_max: 80, remote_ip_prefix: "10.0.0.0/8" }),
     409,
@@ -320,6 +321,13 @@ test("subnets are taken from pools without overlap", async () => {
 test("a project that asks for any network gets the same one each time", async () => {
   const { body } = await call("GET", "/routers")
   const path = `/auto-allocated-topology/${body.routers[0].project_id}`
+  const pools = (await call("GET", "/subnetpools?is_default=true")).body.subnetpools
+  assert.deepEqual(
+    pools.map((each: { name: string }) => each.name),
+    ["shared-default-subnetpool-v4"],
+  )
+  assert.equal((await call("GET", `${path}?fields=dry-run`)).status, 200)
+  await call("DELETE", `/subnetpools/${pools[0].id}`, undefined, { token: admin })
   await refused(call("GET", path), 409, "AutoAllocationFailure")
   const pool = {
     name: "default",

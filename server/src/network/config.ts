@@ -25,6 +25,11 @@ export const networkConfig = configSection(
       default: "10.0.0.0/26",
       description: "Addresses of the private network that the demo project gets at the first start.",
     }),
+    defaultPoolCidr: Type.String({
+      default: "10.128.0.0/16",
+      description:
+        "Addresses from which projects that ask for any network get theirs; a shared subnet pool of the first start.",
+    }),
     dnsNameservers: Type.Array(Type.String(), {
       default: ["1.1.1.1"],
       description: "Name servers that the private network's DHCP hands out.",

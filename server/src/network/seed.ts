@@ -9,6 +9,7 @@ import { declareNetworkQuotas } from "./quota.ts"
 import { createRouters } from "./router/crud.ts"
 import { addRouterInterface } from "./router/interface.ts"
 import { createSubnets } from "./subnet/create.ts"
+import { createSubnetPools } from "./subnet-pool/subnet-pool.ts"
 
 export async function seedNetwork(platform: Platform): Promise<void> {
   declareNetworkQuotas(platform.config.network)
@@ -22,6 +23,7 @@ export async function seedNetwork(platform: Platform): Promise<void> {
   if (!admin) return
   const ctx = administratorOf(platform, admin)
   const publicId = await makePublic(ctx, admin)
+  await makeDefaultPool(ctx, admin)
   if (demo) await makePrivate(ctx, demo, publicId)
 }
 
@@ -61,6 +63,22 @@ async function makePublic(ctx: Ctx, projectId: string): Promise<string> {
     ],
   })
   return network.id
+}
+
+/** What a project gets that asks for any network (`openstack server create --nic auto`) is cut from it. */
+async function makeDefaultPool(ctx: Ctx, projectId: string): Promise<void> {
+  await createSubnetPools(ctx, {
+    subnetPools: [
+      {
+        projectId,
+        name: "shared-default-subnetpool-v4",
+        prefixes: [ctx.config.network.defaultPoolCidr],
+        defaultPrefixlen: 26,
+        isDefault: true,
+        shared: true,
+      },
+    ],
+  })
 }
 
 async function makePrivate(ctx: Ctx, projectId: string, publicId: string): Promise<void> {

@@ -128,6 +128,7 @@ export interface SecurityGroupRuleTable extends Omit<Standard, "tags"> {
   remote_ip_prefix: string | null
   remote_group_id: string | null
   remote_address_group_id: string | null
+  remote_ip_given: string | null
 }
 
 export interface PortSecurityGroupTable {

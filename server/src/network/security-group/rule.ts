@@ -14,6 +14,7 @@ import {
   securityGroupNotFound,
   securityGroupRuleNotFound,
 } from "../faults.ts"
+import { canonicalAddress } from "../ipam/address.ts"
 import { enforceNetworkQuota } from "../quota.ts"
 import { findRow, type ListQuery, listRows } from "../resource/list.ts"
 import { notify } from "../resource/notify.ts"
@@ -135,6 +136,7 @@ async function insertRule(
       project_id: projectId,
       description: input.description ?? "",
       ...ruleRow(checked),
+      remote_ip_given: givenPrefix(input.remoteIpPrefix, checked.remoteIpPrefix),
     })
     .onConflict((oc) => oc.doNothing())
     .returning("id")
@@ -142,6 +144,13 @@ async function insertRule(
   if (!row) throw ruleExists(await sameRule(tx, input.securityGroupId, checked))
   await bumpRevision(tx, "securityGroup", [input.securityGroupId])
   return await loadRule(tx, row.id)
+}
+
+/** Null when it is the prefix that counts. */
+function givenPrefix(asked: string | null | undefined, kept: string | null): string | null {
+  if (!asked || kept === null) return null
+  const given = `${canonicalAddress(asked.split("/")[0] ?? "")}/${kept.split("/")[1]}`
+  return given === kept ? null : given
 }
 
 function ruleRow(rule: RuleRequest) {

@@ -21,6 +21,8 @@ export interface SecurityGroupRule extends Standard {
   portRangeMin: number | null
   portRangeMax: number | null
   remoteIpPrefix: string | null
+  /** With the host bits that the prefix was asked for with. */
+  remoteIpGiven: string | null
   remoteGroupId: string | null
   remoteAddressGroupId: string | null
   belongsToDefaultSg: boolean
@@ -38,6 +40,7 @@ function ruleColumns(): Columns {
     portRangeMin: column("integer", sql`r.port_range_min`),
     portRangeMax: column("integer", sql`r.port_range_max`),
     remoteIpPrefix: column("cidr", sql`r.remote_ip_prefix`),
+    remoteIpGiven: column("text", sql`coalesce(r.remote_ip_given, r.remote_ip_prefix::text)`),
     remoteGroupId: column("uuid", sql`r.remote_group_id`),
     remoteAddressGroupId: column("uuid", sql`r.remote_address_group_id`),
     belongsToDefaultSg: column("boolean", sql`g.is_default`),

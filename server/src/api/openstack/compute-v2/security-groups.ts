@@ -38,7 +38,7 @@ function viewRule(rule: SecurityGroupRule, names: GroupNames) {
     from_port: from,
     to_port: to,
     group: source ? { name: source.name, tenant_id: source.projectId } : {},
-    ip_range: rule.remoteGroupId === null ? { cidr: rule.remoteIpPrefix ?? anywhere(rule) } : {},
+    ip_range: rule.remoteGroupId === null ? { cidr: rule.remoteIpGiven ?? anywhere(rule) } : {},
   }
 }
 

@@ -64,7 +64,14 @@ const ruleAttributes: Attributes = {
   protocol: { kind: protocol, post: true, filter: true, sort: true },
   port_range_min: { kind: portNumber, post: true, filter: true, sort: true },
   port_range_max: { kind: portNumber, post: true, filter: true, sort: true },
-  remote_ip_prefix: { kind: prefixText, post: true, filter: true, sort: true },
+  remote_ip_prefix: {
+    kind: prefixText,
+    post: true,
+    filter: true,
+    sort: true,
+    // The rules of the template keep what counts only.
+    view: (rule: Partial<SecurityGroupRule>) => rule.remoteIpGiven ?? rule.remoteIpPrefix,
+  },
   remote_group_id: { kind: orNull(text()), post: true, filter: true, sort: true },
   remote_address_group_id: { kind: orNull(uuid), post: true, filter: true, sort: true },
   normalized_cidr: { kind: shown, view: (rule: SecurityGroupRule) => rule.remoteIpPrefix },
