@@ -95,18 +95,7 @@ test("a disk boots, takes name and key from the config drive, grows, and obeys t
   await writeFile(join(latest, "meta_data.json"), JSON.stringify(metadata))
   await writeFile(join(latest, "user_data"), "#!/bin/sh\necho user data ran as $(id -un)\n")
   const drive = join(own, "config.iso")
-  await run("xorriso", [
-    "-as",
-    "mkisofs",
-    "-quiet",
-    "-R",
-    "-J",
-    "-V",
-    "config-2",
-    "-o",
-    drive,
-    join(own, "drive"),
-  ])
+  await run("genisoimage", ["-quiet", "-R", "-J", "-V", "config-2", "-o", drive, join(own, "drive")])
   const uuid = ["-uuid", metadata.uuid]
   const args = [...disk, ...uuid, "-drive", `file=${drive},if=virtio,format=raw,readonly=on`]
   await withMachine(await startMachine({ folder: own, args, privateKeyPath }), async (machine) => {

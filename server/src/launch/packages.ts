@@ -15,6 +15,7 @@ export const enginePackages = {
     { name: "qemu-system-x86", why: "runs the machines" },
     { name: "qemu-utils", why: "makes and inspects disk images" },
     { name: "genisoimage", why: "makes config drives" },
+    { name: "dosfstools", why: "formats disks of guests that want FAT" },
   ],
   guest: [
     { name: "linux-image-cloud-amd64", why: "kernel of the small guest image" },
@@ -68,7 +69,8 @@ export async function installPackages(
 ): Promise<void> {
   const missing = await missingPackages(wanted)
   if (missing.length === 0) return
-  options.say(`Debian packages are missing: ${missing.map((p) => `${p.name} (${p.why})`).join(", ")}`)
+  options.say(`${missing.length} Debian packages are missing:`)
+  for (const { name, why } of missing) options.say(`  ${name.padEnd(26)} ${why}`)
   if (process.getuid?.() !== 0) {
     throw new Fault(
       "precondition",
@@ -115,7 +117,7 @@ export async function aptInstall(names: readonly string[], say: (line: string) =
       outputLimitBytes: 64 * 1024 * 1024,
     })
   try {
-    say(`installing ${names.join(" ")} ...`)
+    say("installing them; this takes a minute or two ...")
     try {
       await install()
     } catch {

@@ -1,5 +1,5 @@
 // Runs one cloud in this process: engines first, then the control plane, then the proof that it answers.
-import { rmSync } from "node:fs"
+import { existsSync, rmSync } from "node:fs"
 import { hostname } from "node:os"
 import { join } from "node:path"
 import { sql } from "kysely"
@@ -318,7 +318,13 @@ async function external(name: string, at: string, ask: () => Promise<void>): Pro
   )
 }
 
+function hasProgram(name: string): boolean {
+  return (process.env.PATH ?? "").split(":").some((dir) => existsSync(join(dir, name)))
+}
+
 function summaryOf(run: Run, seconds: number): string {
+  // Other machines may have it; here it takes a word more to follow the example.
+  const client = hasProgram("openstack") ? "" : "  apt-get install python3-openstackclient\n"
   return `
 Kumoi is running (${seconds.toFixed(1)} s): hypervisor ${run.plan.hypervisor}, network ${run.plan.network}
 
@@ -326,7 +332,7 @@ Kumoi is running (${seconds.toFixed(1)} s): hypervisor ${run.plan.hypervisor}, n
   API          ${run.url}/identity/v3
   credentials  ${join(run.dir.path, "clouds.yaml")}  (clouds kumoi-admin and kumoi-demo)
 
-  export OS_CLIENT_CONFIG_FILE=${join(run.dir.path, "clouds.yaml")}
+${client}  export OS_CLIENT_CONFIG_FILE=${join(run.dir.path, "clouds.yaml")}
   openstack --os-cloud kumoi-demo server list
 
 `

@@ -65,9 +65,10 @@ function renderStatus(found: CloudStatus): string {
   if (found.state === "stopped")
     return `The cloud in ${found.dataDir} is not running. Start it with: ./kumoi up\n`
   const mib = (bytes: number) => (bytes > 0 ? `${(bytes / 1_048_576).toFixed(0)} MB` : "-")
+  const nameWidth = Math.max(20, ...found.components.map((c) => c.name.length))
   const rows = found.components.map((c) =>
     [
-      c.name.padEnd(20),
+      c.name.padEnd(nameWidth),
       c.kind.padEnd(8),
       c.state.padEnd(9),
       String(c.pid ?? "-").padStart(8),
@@ -77,7 +78,7 @@ function renderStatus(found: CloudStatus): string {
     ].join(" "),
   )
   const head = [
-    "NAME".padEnd(20),
+    "NAME".padEnd(nameWidth),
     "KIND".padEnd(8),
     "STATE".padEnd(9),
     "PID".padStart(8),

@@ -9,8 +9,24 @@ import { enginePackages, installPackages, type NeededPackage } from "./packages.
 
 const root = join(import.meta.dirname, "../../..")
 
+const hostPackages: readonly NeededPackage[] = Object.values(enginePackages).flat()
+const processPackages: readonly NeededPackage[] = [
+  { name: "procps", why: "looks for processes left over" },
+  { name: "curl", why: "asks clouds that have a network of their own" },
+]
+const sshPackages: readonly NeededPackage[] = [{ name: "openssh-client", why: "logs into guests" }]
+const clientPackages: readonly NeededPackage[] = [
+  { name: "python3-openstackclient", why: "the stock client" },
+  ...sshPackages,
+  { name: "iputils-ping", why: "pings guests" },
+  { name: "netcat-openbsd", why: "looks at ports of guests" },
+  ...processPackages,
+]
+
 interface Suite {
   summary: string
+  /** Debian packages without which its tests fail. */
+  packages: readonly NeededPackage[]
   /** Globs from the root; a file belongs to the first suite that names it. */
   files: readonly string[]
   /** Test files at a time. */
@@ -22,60 +38,73 @@ interface Suite {
 const suites: Record<string, Suite> = {
   check: {
     summary: "types, lint, layering and other rules of the tree",
+    packages: [],
     files: ["tools/*.test.ts"],
     concurrency: 2,
     timeoutMs: 300_000,
   },
   db: {
     summary: "stores on a real PostgreSQL",
+    packages: enginePackages.qemu,
     files: ["server/src/**/*.db.test.ts"],
     concurrency: 2,
     timeoutMs: 120_000,
   },
   host: {
     summary: "engines of this host: QEMU, OVN, RabbitMQ",
+    packages: [
+      ...hostPackages,
+      ...processPackages,
+      { name: "rabbitmq-server", why: "the bus of many hosts is tested on it" },
+    ],
     files: ["server/src/**/*.host.test.ts"],
     concurrency: 1,
     timeoutMs: 300_000,
   },
   unit: {
     summary: "pure code",
+    packages: hostPackages,
     files: ["server/src/**/*.test.ts", "bench/*.test.ts"],
     concurrency: 2,
     timeoutMs: 120_000,
   },
   server: {
     summary: "the whole control plane over HTTP, fake drivers",
+    packages: enginePackages.qemu,
     files: ["server/test/*.test.ts"],
     concurrency: 2,
     timeoutMs: 300_000,
   },
-  guest: { summary: "the small guest image", files: ["guest/*.test.ts"], concurrency: 1, timeoutMs: 600_000 },
+  guest: {
+    summary: "the small guest image",
+    packages: [...hostPackages, ...sshPackages],
+    files: ["guest/*.test.ts"],
+    concurrency: 1,
+    timeoutMs: 600_000,
+  },
   acceptance: {
     summary: "a real cloud by the stock clients",
+    packages: [
+      ...hostPackages,
+      ...clientPackages,
+      { name: "tempest", why: "the suite that clouds are tested with" },
+    ],
     files: ["acceptance/*.test.ts"],
     concurrency: 1,
     timeoutMs: 900_000,
   },
   slow: {
     summary: "foreign guests; not part of a plain run",
+    packages: [
+      ...hostPackages,
+      ...clientPackages,
+      { name: "debootstrap", why: "makes a Debian image to boot" },
+    ],
     files: ["acceptance/slow/*.test.ts"],
     concurrency: 1,
     timeoutMs: 1_800_000,
   },
 }
-
-const clientPackages: readonly NeededPackage[] = [
-  { name: "python3-openstackclient", why: "the stock client" },
-  { name: "openssh-client", why: "logs into guests" },
-  { name: "iputils-ping", why: "pings guests" },
-  { name: "netcat-openbsd", why: "looks at ports of guests" },
-  { name: "procps", why: "looks for processes left over" },
-  { name: "tempest", why: "the suite that clouds are tested with" },
-  { name: "rabbitmq-server", why: "the bus of many hosts is tested on it" },
-]
-
-const slowPackages: readonly NeededPackage[] = [{ name: "debootstrap", why: "makes a Debian image to boot" }]
 
 const specs = {
   only: {
@@ -105,8 +134,8 @@ export async function test(args: string[]): Promise<number> {
   const chosen =
     options.positionals.length > 0 ? options.positionals : Object.keys(suites).filter((n) => n !== "slow")
   if (process.getuid?.() === 0) {
-    const more = chosen.includes("slow") ? slowPackages : []
-    await installPackages([...Object.values(enginePackages).flat(), ...clientPackages, ...more], {
+    const wanted = new Set(chosen.flatMap((name) => suites[name]?.packages ?? []))
+    await installPackages([...wanted], {
       say: (line) => process.stdout.write(`${line}\n`),
       isYes: options.flag("yes") || process.env.CI === "true",
     })

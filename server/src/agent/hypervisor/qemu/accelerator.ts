@@ -68,7 +68,7 @@ async function probe(kernel: string | null, options: ProbeOptions): Promise<Acce
   if (result === "booted") return { accelerator: "kvm", reason: "a kernel booted under KVM" }
   if (result === "silent")
     return tcg(`${device} opens, but a kernel did not boot under it within ${timeoutMs} ms`)
-  return tcg(`QEMU fails under KVM: ${result.refused.replace(/\s+/g, " ")}`)
+  return tcg(`QEMU fails under KVM: ${result.refused}`)
 }
 
 /** Boots a kernel without a root disk until it speaks. Exported for its test, which does it under tcg. */
@@ -97,7 +97,7 @@ export async function bootKernel(
       const endMs = clock.monotonicMs() + timeoutMs
       while (clock.monotonicMs() < endMs) {
         if (existsSync(serial) && readFileSync(serial, "latin1").includes(proof)) return "booted"
-        if (hasEnded) return { refused: readFileSync(output, "utf8").trim().slice(-300) || "it ended" }
+        if (hasEnded) return { refused: firstComplaint(readFileSync(output, "utf8")) }
         await clock.sleep(50)
       }
       return "silent"
@@ -107,6 +107,12 @@ export async function bootKernel(
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
+}
+
+/** What follows the first line is where in QEMU's source it gave up. */
+function firstComplaint(said: string): string {
+  const [line = ""] = said.trim().split("\n")
+  return line.replace(/^qemu-system-\w+: (error: )?/, "").slice(0, 200) || "it ended"
 }
 
 export function newestCloudKernel(directory = "/boot"): string | null {
