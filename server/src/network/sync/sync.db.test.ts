@@ -103,12 +103,13 @@ test("ports of routers, and names that two ports have, lead to a whole run", asy
 test("what else is poked for meanwhile is not lost, nor is what failed", async () => {
   const { network, sync, settle } = start()
   await settle()
-  const port = await makePort()
-  network.slowDown(20)
-  sync.poke({ ports: [port] })
+  const [port, other] = [await makePort(), await makePort()]
   await makeNetwork(3)
+  network.slowDown(20)
+  // One after the other without a pause: the second and the third come while the first runs.
+  sync.poke({ ports: [port] })
   sync.poke()
-  sync.poke({ ports: [await makePort()] })
+  sync.poke({ ports: [other] })
   assert.deepEqual(await settle(), ["ports", "all"])
   network.failNext(1)
   sync.poke({ ports: [await makePort()] })
