@@ -11,6 +11,7 @@ import { createLoginQueue } from "./audit/login-queue.ts"
 import { createLoginThrottle, type LoginThrottle } from "./auth/throttle.ts"
 import type { KeyRing } from "./keys/key-ring.ts"
 import { type Keys, openKeys } from "./keys/keys.ts"
+import { createHashThreads } from "./password/hash-threads.ts"
 import { createHasher, type Hasher } from "./password/hasher.ts"
 import { createIdentityCache, type IdentityCache } from "./token/cache.ts"
 
@@ -55,6 +56,7 @@ export async function openIdentityRuntime({
     receiptKeys: keys.rings.receipt,
     credentialKeys: keys.rings.credential,
     hasher: createHasher({
+      derive: createHashThreads(),
       cost: { ln: settings.passwordHashCost, r: 8, p: 1 },
       concurrency,
       queueMax: settings.passwordHashQueueMax,

@@ -1,5 +1,6 @@
 // Password hashes in passlib's text form: `$scrypt$ln=15,r=8,p=1$<salt>$<hash>`, base64 without padding.
-import { randomBytes, type ScryptOptions, scrypt, timingSafeEqual } from "node:crypto"
+import { randomBytes, timingSafeEqual } from "node:crypto"
+import type { HashJob } from "./hash-thread.ts"
 
 export interface HashCost {
   /** Binary logarithm of scrypt's N: each step doubles time and memory. */
@@ -10,20 +11,23 @@ export interface HashCost {
 
 const hashBytes = 32
 
-export async function hashPassword(password: string, cost: HashCost): Promise<string> {
+/** Does the work of a hash; where is its own affair. */
+export type Derive = (job: HashJob) => Promise<Buffer>
+
+export async function hashPassword(password: string, cost: HashCost, derive: Derive): Promise<string> {
   const salt = randomBytes(16)
-  const hash = await derive(password, salt, cost)
+  const hash = await derive(jobOf(password, salt, cost, hashBytes))
   return `$scrypt$ln=${cost.ln},r=${cost.r},p=${cost.p}$${unpadded(salt)}$${unpadded(hash)}`
 }
 
 const form = /^\$scrypt\$ln=(\d+),r=(\d+),p=(\d+)\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/
 
-export async function verifyPassword(password: string, encoded: string): Promise<boolean> {
+export async function verifyPassword(password: string, encoded: string, derive: Derive): Promise<boolean> {
   const match = form.exec(encoded)
   if (!match) return false
   const cost = { ln: Number(match[1]), r: Number(match[2]), p: Number(match[3]) }
   const wanted = Buffer.from(match[5] ?? "", "base64")
-  const have = await derive(password, Buffer.from(match[4] ?? "", "base64"), cost, wanted.length)
+  const have = await derive(jobOf(password, Buffer.from(match[4] ?? "", "base64"), cost, wanted.length))
   return timingSafeEqual(have, wanted)
 }
 
@@ -31,15 +35,8 @@ function unpadded(bytes: Buffer): string {
   return bytes.toString("base64").replace(/=+$/, "")
 }
 
-function derive(password: string, salt: Buffer, cost: HashCost, length = hashBytes): Promise<Buffer> {
+function jobOf(password: string, salt: Uint8Array, cost: HashCost, length: number): HashJob {
+  const { r, p } = cost
   const N = 2 ** cost.ln
-  const options: ScryptOptions = {
-    N,
-    r: cost.r,
-    p: cost.p,
-    maxmem: 128 * N * cost.r + 1024 * 1024 * cost.p + 65536,
-  }
-  return new Promise((resolve, reject) => {
-    scrypt(password, salt, length, options, (error, key) => (error ? reject(error) : resolve(key)))
-  })
+  return { password, salt, length, options: { N, r, p, maxmem: 128 * N * r + 1024 * 1024 * p + 65536 } }
 }

@@ -1,7 +1,7 @@
-// Hashing takes tens of milliseconds of one processor each, on libuv's threads. A queue of its own keeps a storm of
-// logins from taking all of those threads (files and DNS use them too) and all processors.
+// Hashing takes tens of milliseconds of one processor each. A queue of its own keeps a storm of logins from taking all
+// processors and all memory.
 import { Fault } from "../../platform/fault/fault.ts"
-import { type HashCost, hashPassword, verifyPassword } from "./hash.ts"
+import { type Derive, type HashCost, hashPassword, verifyPassword } from "./hash.ts"
 
 export interface Hasher {
   hash(password: string): Promise<string>
@@ -10,6 +10,7 @@ export interface Hasher {
 }
 
 export interface HasherOptions {
+  derive: Derive
   cost: HashCost
   /** Hashes at work at one time. */
   concurrency: number
@@ -17,7 +18,7 @@ export interface HasherOptions {
   queueMax: number
 }
 
-export function createHasher({ cost, concurrency, queueMax }: HasherOptions): Hasher {
+export function createHasher({ cost, concurrency, queueMax, derive }: HasherOptions): Hasher {
   let running = 0
   const waiting: (() => void)[] = []
   const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -36,12 +37,12 @@ export function createHasher({ cost, concurrency, queueMax }: HasherOptions): Ha
   }
   let decoy: Promise<string> | undefined
   return {
-    hash: (password) => inTurn(() => hashPassword(password, cost)),
+    hash: (password) => inTurn(() => hashPassword(password, cost, derive)),
     async verify(password, encoded) {
-      if (encoded !== null) return await inTurn(() => verifyPassword(password, encoded))
-      decoy ??= hashPassword("no such user has this", cost)
+      if (encoded !== null) return await inTurn(() => verifyPassword(password, encoded, derive))
+      decoy ??= hashPassword("no such user has this", cost, derive)
       const text = await decoy
-      await inTurn(() => verifyPassword(password, text))
+      await inTurn(() => verifyPassword(password, text, derive))
       return false
     },
   }
