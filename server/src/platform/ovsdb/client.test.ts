@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, before, test } from "node:test"
-import { eventually } from "../clock/clock.ts"
+import { eventually, systemClock } from "../clock/clock.ts"
 import { exec } from "../exec/exec.ts"
 import { OvsdbClient } from "./client.ts"
 import { OvsdbError, OvsdbUnavailable } from "./errors.ts"
@@ -184,6 +184,20 @@ test("a killed server is found again and what changed meanwhile is told", { skip
     await client.transact([{ op: "delete", table: "Logical_Switch", where: [] }])
   } finally {
     await client.close()
+  }
+})
+
+test("a client may be closed at any moment of its connecting", { skip }, async () => {
+  for (let ticks = 0; ticks < 60; ticks++) {
+    const client = connect()
+    for (let n = 0; n < ticks; n++) await new Promise((resolve) => setImmediate(resolve))
+    const tooLong = new AbortController()
+    const late = systemClock.sleep(5_000, tooLong.signal).then(
+      () => "it hangs",
+      () => "closed",
+    )
+    assert.equal(await Promise.race([client.close().then(() => "closed"), late]), "closed", `${ticks} ticks`)
+    tooLong.abort()
   }
 })
 

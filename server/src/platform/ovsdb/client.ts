@@ -164,7 +164,6 @@ export class OvsdbClient {
 
   async close(): Promise<void> {
     this.#ended.abort()
-    this.#connection?.close()
     this.#tell()
     await this.#loop
   }
@@ -197,6 +196,10 @@ export class OvsdbClient {
       if (early) early.push(notification)
       else this.#notified(notification)
     })
+    // close() does not know of a session that is still being made; it ends by the same signal.
+    const onEnded = () => connection.close()
+    this.#ended.signal.addEventListener("abort", onEnded, { once: true })
+    void connection.closed.then(() => this.#ended.signal.removeEventListener("abort", onEnded))
     try {
       if (this.#ended.signal.aborted) throw new OvsdbUnavailable("closed")
       const schema = parseSchema(await connection.request("get_schema", [database]))
