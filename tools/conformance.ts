@@ -1,7 +1,8 @@
 // Runs Tempest against a cloud that is up, and prints the sums by reason after Tempest's own output.
 //   node tools/conformance.ts --data DIR [--regex RE | --list FILE] [--concurrency N] [--workspace DIR]
-//        [--template FILE | --suite DIR] [--root DIR]
-// A suite's folder has a tempest.conf.template. The root is another Debian's that has Tempest (debootstrap).
+//        [--template FILE | --suite DIR] [--root DIR] [--guests]
+// With --guests the tests log into machines, which must be real. A suite's folder has a tempest.conf.template. The root
+// is another Debian's that has Tempest (debootstrap).
 import { readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
@@ -15,6 +16,7 @@ const { values } = parseArgs({
     template: { type: "string", default: ownTemplate },
     root: { type: "string" },
     list: { type: "string" },
+    guests: { type: "boolean", default: false },
     regex: { type: "string", default: "smoke" },
     concurrency: { type: "string", default: "2" },
     workspace: { type: "string", default: "/tmp/kumoi-tempest" },
@@ -26,6 +28,7 @@ const runMs = 4 * 3_600_000
 rmSync(join(values.root ?? "", values.workspace), { recursive: true, force: true })
 const workspace = await TempestWorkspace.create({
   dataDir: values.data,
+  isWithGuests: values.guests,
   folder: values.workspace,
   template: values.suite === undefined ? values.template : join(values.suite, "tempest.conf.template"),
   ...(values.root === undefined ? {} : { root: values.root }),

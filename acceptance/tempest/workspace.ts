@@ -14,6 +14,8 @@ export interface WorkspaceOptions {
   folder: string
   /** The configuration with a @WORD@ for each fact of the cloud. */
   template?: string
+  /** Tests log into guests; they must be real. */
+  isWithGuests?: boolean
   /** Root of another Debian that has Tempest; the workspace lies in there. */
   root?: string
 }
@@ -47,7 +49,7 @@ export class TempestWorkspace {
     rmSync(join(options.root ?? "", register))
     const facts = await readFacts(options.dataDir)
     const template = readFileSync(options.template ?? ownTemplate, "utf8")
-    const text = configure(template, facts)
+    const text = configure(template, facts, options.isWithGuests ?? false)
     writeFileSync(workspace.#path("etc/tempest.conf"), text, { mode: 0o600 })
     return workspace
   }
@@ -183,10 +185,11 @@ const serviceTypes: Record<string, string> = {
   zaqar: "messaging",
 }
 
-function configure(template: string, facts: Facts): string {
+function configure(template: string, facts: Facts, isWithGuests: boolean): string {
   const text = template
     .replaceAll(/@([A-Z_]+)@/g, (whole, word: string) => facts[word] ?? whole)
     .replaceAll("http://127.0.0.1:5000", facts.URL ?? "")
+    .replace(/^run_validation = .*$/m, `run_validation = ${isWithGuests}`)
   const served = new Set(facts.SERVICES?.split(","))
   // The same words stand in other sections with another meaning.
   const [before = "", after = ""] = text.split("[service_available]")
