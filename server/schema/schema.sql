@@ -374,6 +374,7 @@ create table compute.server (
   launched_at timestamp(3) with time zone,
   terminated_at timestamp(3) with time zone,
   deleted_at timestamp(3) with time zone,
+  guest_password text,
   constraint server_pkey PRIMARY KEY (id)
 );
 CREATE INDEX server_all ON compute.server USING btree (created_at DESC, id DESC) WHERE (deleted_at IS NULL);

@@ -89,9 +89,10 @@ test("a cloud that stops in the middle of creations finishes them when it is bac
   assert.equal(body.servers.length, 8)
 })
 
-function read(socketPath: string, path: string, headers: Record<string, string>) {
+function read(socketPath: string, path: string, headers: Record<string, string>, posted?: string) {
   return new Promise<{ status: number; body: string }>((resolve, reject) => {
-    request({ socketPath, path, headers, agent: false }, (response) => {
+    const method = posted === undefined ? "GET" : "POST"
+    request({ socketPath, path, headers, method, agent: false }, (response) => {
       let body = ""
       response.setEncoding("utf8").on("data", (text: string) => {
         body += text
@@ -99,7 +100,7 @@ function read(socketPath: string, path: string, headers: Record<string, string>)
       response.on("end", () => resolve({ status: response.statusCode ?? 0, body }))
     })
       .on("error", reject)
-      .end()
+      .end(posted)
   })
 }
 
@@ -129,6 +130,22 @@ test("the metadata service knows a guest by its address and network", async () =
     const network = JSON.parse((await get("/openstack/latest/network_data.json")).body)
     assert.equal(network.links[0].ethernet_mac_address, nic.mac_addr)
     assert.equal((await get("/nothing")).status, 404)
+    const password = "/openstack/2013-10-17/password"
+    const post = async (text: string, path = password) =>
+      (await read(join(dir, "s"), path, headers, text)).status
+    const kept = async () => (await c.call("GET", `/servers/${id}/os-server-password`)).body.password
+    assert.equal((await get(password)).body, "")
+    assert.equal(await post("x".repeat(1_021)), 400)
+    assert.equal(await post("secret"), 200)
+    assert.equal(await post("other"), 409)
+    assert.equal((await get(password)).body, "secret")
+    assert.equal(await kept(), "secret")
+    assert.equal((await c.call("DELETE", `/servers/${id}/os-server-password`)).status, 204)
+    assert.equal(await kept(), "")
+    assert.equal(await post("other", "/openstack/latest/password"), 200)
+    assert.equal(await kept(), "other")
+    assert.equal(await post("x", "/openstack/2012-08-10/password"), 405)
+    assert.equal(await post("x", "/openstack/latest/meta_data.json"), 405)
     assert.equal((await get("/latest/", { ...headers, "x-forwarded-for": "192.0.2.99" })).status, 404)
     assert.equal((await get("/latest/", { "x-forwarded-for": headers["x-forwarded-for"] })).status, 404)
   } finally {

@@ -64,6 +64,7 @@ export interface ServerTable {
   launched_at: NullableTimestamp
   terminated_at: NullableTimestamp
   deleted_at: NullableTimestamp
+  guest_password: string | null
 }
 
 export interface ServerActionTable {

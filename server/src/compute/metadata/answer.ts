@@ -25,6 +25,15 @@ export function answerMetadata(facts: MetadataFacts, path: string): MetadataAnsw
   return found === undefined ? undefined : text(found)
 }
 
+/** Where a guest reads its password, and leaves it. */
+export function isPasswordPath(path: string): boolean {
+  const [first, version = "", file, ...more] = path.split("/").filter((part) => part !== "")
+  const isKnown = (openstackVersions as readonly string[]).includes(version)
+  return (
+    first === "openstack" && isKnown && version >= "2013-04-04" && file === "password" && more.length === 0
+  )
+}
+
 function answerOpenstack(facts: MetadataFacts, parts: readonly string[]): MetadataAnswer | undefined {
   const [version, file, ...more] = parts
   if (version === undefined) return text(openstackVersions.join("\n"))

@@ -4,9 +4,10 @@ import { chmod, rm } from "node:fs/promises"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { Platform } from "../../platform/context/context.ts"
 import { describeError } from "../../platform/fault/fault.ts"
+import { keepGuestPassword, readGuestPassword } from "../server/guest-password.ts"
 import { serverIdOfAddress } from "../server/networking.ts"
 import { selectServer } from "../server/store.ts"
-import { answerMetadata } from "./answer.ts"
+import { answerMetadata, isPasswordPath } from "./answer.ts"
 import { metadataFacts } from "./content.ts"
 
 /** A guest that keeps a connection open holds nothing of ours for longer. */
@@ -44,18 +45,45 @@ function header(request: IncomingMessage, name: string): string {
 }
 
 async function answer(platform: Platform, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  if (request.method !== "GET" && request.method !== "HEAD")
+  const path = new URL(request.url ?? "/", "http://metadata").pathname
+  const isPassword = isPasswordPath(path)
+  const isWritten = request.method === "POST" && isPassword
+  if (request.method !== "GET" && request.method !== "HEAD" && !isWritten)
     return send(response, 405, "Only GET is answered here.\n", "text/plain")
   const address = header(request, "x-forwarded-for").split(",")[0]?.trim() ?? ""
   const networkId = header(request, "x-kumoi-network-id")
   const serverId = await serverIdOfAddress(platform, networkId, address)
   const server = serverId === undefined ? undefined : await selectServer(platform.db, serverId)
   if (!server) return send(response, 404, "There is no server with this address.\n", "text/plain")
-  const path = new URL(request.url ?? "/", "http://metadata").pathname
+  if (isWritten) return await takePassword(platform, server.id, request, response)
+  if (isPassword)
+    return send(response, 200, await readGuestPassword(platform.db, server.id), "application/octet-stream")
   const facts = await metadataFacts(platform, server)
   const found = answerMetadata(facts, path)
   if (!found) return send(response, 404, "Not found.\n", "text/plain")
   send(response, 200, found.body, found.contentType)
+}
+
+/** Nova's limit. */
+const passwordBytesMost = 1_020
+
+async function takePassword(
+  platform: Platform,
+  serverId: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > passwordBytesMost)
+      return send(response, 400, `A password has ${passwordBytesMost} bytes at the most.\n`, "text/plain")
+    chunks.push(chunk)
+  }
+  const isKept = await keepGuestPassword(platform.db, serverId, Buffer.concat(chunks).toString("latin1"))
+  if (!isKept) return send(response, 409, "There is a password already.\n", "text/plain")
+  send(response, 200, "", "text/plain")
 }
 
 function send(response: ServerResponse, status: number, body: string, contentType: string): void {

@@ -22,6 +22,7 @@ export { deleteServer } from "./delete.ts"
 export { type EventVerdict, takeServerEvents } from "./external-event.ts"
 export { addServerFixedIp, removeServerFixedIp } from "./fixed-ip.ts"
 export { addServerFloatingIp, removeServerFloatingIp } from "./floating-ip.ts"
+export { clearGuestPassword, showGuestPassword } from "./guest-password.ts"
 export {
   addServerSecurityGroup,
   attachInterface,

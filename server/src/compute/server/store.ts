@@ -240,6 +240,7 @@ function columnsOf(c: ServerChanges) {
     ...(c.isLaunchedNow && { launched_at: sql<Date>`now()`, terminated_at: null }),
     ...(c.isDeletedNow && {
       deleted_at: sql<Date>`now()`,
+      guest_password: null,
       terminated_at: sql<Date>`now()`,
     }),
   }

@@ -3,6 +3,7 @@ import {
   attachInterface,
   badRequest,
   changeServerTags,
+  clearGuestPassword,
   deleteServerMetadataItem,
   detachInterface,
   getDiagnostics,
@@ -16,6 +17,7 @@ import {
   type ServerInterface,
   type ShownAction,
   setServerMetadata,
+  showGuestPassword,
   showServer,
   showServerAction,
   showServerInterface,
@@ -414,9 +416,7 @@ const otherRoutes: readonly Route[] = [
     path: "/servers/{server_id}/os-server-password",
     policy: [`${api}:os-server-password:show`],
     handler: async (ctx, req) => {
-      await showServer(ctx, { serverId: idOf(req), rule: `${api}:os-server-password:show` })
-      // No guest of ours reports a password; an empty one is what Nova shows then.
-      return { password: "" }
+      return { password: await showGuestPassword(ctx, { serverId: idOf(req) }) }
     },
   }),
   route({
@@ -424,7 +424,7 @@ const otherRoutes: readonly Route[] = [
     path: "/servers/{server_id}/os-server-password",
     policy: [`${api}:os-server-password:clear`],
     handler: async (ctx, req) => {
-      await showServer(ctx, { serverId: idOf(req), rule: `${api}:os-server-password:clear` })
+      await clearGuestPassword(ctx, { serverId: idOf(req) })
       return reply(204)
     },
   }),
