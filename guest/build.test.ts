@@ -136,7 +136,9 @@ test("a disk boots and takes name, key and a cloud config from the metadata serv
     "/openstack/latest/meta_data.json": JSON.stringify(metadata),
     "/openstack/latest/user_data": userData,
   }
+  const posted: string[] = []
   const server = createServer((request, response) => {
+    request.setEncoding("utf8").on("data", (text: string) => posted.push(`${request.url} ${text}`))
     const document = documents[request.url ?? ""]
     response.writeHead(document === undefined ? 404 : 200, { connection: "close" }).end(document)
   })
@@ -152,6 +154,10 @@ test("a disk boots and takes name, key and a cloud config from the metadata serv
         await machine.waitFor("=== kumoi guest ready: service-one in ", bootTimeoutMs)
         assert.match(await machine.serial(), /metadata: http:\/\/169\.254\.169\.254\/openstack/)
         assert.equal(await machine.ssh("hostname; cat /tmp/ran"), "service-one\nfrom, a list\n")
+        const base = "http://169.254.169.254/openstack/latest"
+        assert.equal(await machine.ssh(`curl ${base}/user_data`), userData)
+        await machine.ssh(`curl -X POST -d 'a secret' -o /dev/null ${base}/meta_data.json`)
+        assert.deepEqual(posted, ["/openstack/latest/meta_data.json a secret"])
       },
     )
   } finally {
