@@ -160,13 +160,19 @@ function forwardBefore(paths: OvnPaths): HostRecord["forwardBefore"] {
   return { ipv4: readSetting(forwardFiles.ipv4), ipv6: readSetting(forwardFiles.ipv6) }
 }
 
+/**
+ * Of the other clouds that are on this machine. One whose namespace is gone is not: somebody removed it by hand, and the
+ * kernel gives the number of its host's namespace to another one.
+ */
 function otherRecords(paths: OvnPaths): HostRecord[] {
   const found: HostRecord[] = []
   for (const name of readdirSync("/run")) {
     const id = /^kumoi-([0-9a-f]{8})$/.exec(name)?.[1]
     if (id === undefined || id === paths.cloudId) continue
-    const record = readRecord(ovnPaths(id).recordFile)
-    if (record) found.push(record)
+    const other = ovnPaths(id)
+    const record = readRecord(other.recordFile)
+    if (record && netnsNames(other.netns).some((at) => netnsInode(at) === record.netnsInode))
+      found.push(record)
   }
   return found
 }
