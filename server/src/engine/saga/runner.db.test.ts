@@ -204,10 +204,13 @@ test("no more run at once than the bound, and all run in the end", async () => {
   await using database = await openTestDatabase()
   let now = 0
   let most = 0
+  const two = Promise.withResolvers<void>()
   const work = saga<null>("test.work", 1).step("a", {
     do: async () => {
       most = Math.max(most, ++now)
-      await new Promise((resolve) => setImmediate(resolve))
+      // The first waits for a second: that they do run beside each other must not be left to chance.
+      if (now > 1) two.resolve()
+      await two.promise
       now--
     },
   })

@@ -161,8 +161,8 @@ function forwardBefore(paths: OvnPaths): HostRecord["forwardBefore"] {
 }
 
 /**
- * Of the other clouds that are on this machine. One whose namespace is gone is not: somebody removed it by hand, and the
- * kernel gives the number of its host's namespace to another one.
+ * Of the other clouds that are on this machine. One whose namespace is gone is not: somebody removed it by hand, and
+ * the kernel gives the number of its host's namespace to another one.
  */
 function otherRecords(paths: OvnPaths): HostRecord[] {
   const found: HostRecord[] = []
