@@ -39,6 +39,8 @@ const migrationLock = 5_106_211
 /** Brings the database to the newest schema; returns the names applied. Each migration commits with its record. */
 export async function migrate(connectionString: string, directory = schemaDirectory): Promise<string[]> {
   const client = new pg.Client({ connectionString })
+  // A connection that breaks fails the statement under way; its event alone would end the process.
+  client.on("error", () => {})
   await client.connect()
   try {
     await client.query("select pg_advisory_lock($1)", [migrationLock])
