@@ -61,13 +61,16 @@ export function run(
   })
 }
 
+/** How long to wait for what must come: only ends what never would, so that a busy machine does not reach it. */
+const patienceMs = 300_000
+
 /** Waits until `condition` gives something truthy; throws with `what` and the last error after `timeoutMs`. */
 export async function eventually<T>(
   what: string,
-  timeoutMs: number,
   condition: () => Promise<T | false | undefined | null>,
-  options: { everyMs?: number } = {},
+  options: { everyMs?: number; timeoutMs?: number } = {},
 ): Promise<T> {
+  const { timeoutMs = patienceMs } = options
   const end = performance.now() + timeoutMs
   let last: unknown
   while (performance.now() < end) {

@@ -8,7 +8,6 @@ import { type Answer, Session } from "./session.ts"
 
 const batch = 20
 /** Accepted work is over by then, also when the lease of the dead process must run out first. */
-const settleMs = 60_000
 
 interface Server {
   id: string
@@ -63,7 +62,7 @@ describe("kill -9 of the process while servers are made and deleted", () => {
         // The connection broke: nothing was promised.
       }
     })
-    await eventually("the moment", 30_000, () => isMoment(answers.length), { everyMs: 5 })
+    await eventually("the moment", () => isMoment(answers.length), { everyMs: 5 })
     process.kill(pid, "SIGKILL")
     await Promise.all(all)
     return answers
@@ -77,7 +76,7 @@ describe("kill -9 of the process while servers are made and deleted", () => {
 
   /** Ports, allocations and machines belong to servers that are there, and to each server its own. */
   async function checkOwners(): Promise<void> {
-    await eventually("everything to have an owner", 60_000, async () => {
+    await eventually("everything to have an owner", async () => {
       const there = new Map((await servers()).map((s) => [s.id, s]))
       const owned = (what: string, ids: Iterable<string>, needed: (s: Server) => boolean) => {
         const seen = [...ids].sort()
@@ -122,7 +121,7 @@ describe("kill -9 of the process while servers are made and deleted", () => {
   }
 
   async function untilSettled(): Promise<Server[]> {
-    return await eventually("every server to be ACTIVE or ERROR", settleMs, async () => {
+    return await eventually("every server to be ACTIVE or ERROR", async () => {
       const all = await servers()
       const unsettled = all.filter((s) => s.status !== "ACTIVE" && s.status !== "ERROR")
       assert.deepEqual(
@@ -186,7 +185,7 @@ describe("kill -9 of the process while servers are made and deleted", () => {
     const startMs = await backUp()
     const backMs = performance.now()
     const gone = new Set(answers.map((a) => a.body))
-    await eventually("the deleted to be gone", settleMs, async () => {
+    await eventually("the deleted to be gone", async () => {
       const left = await servers()
       assert.deepEqual(
         left.filter((s) => gone.has(s.id) || s.status !== "ACTIVE"),
@@ -216,7 +215,7 @@ describe("kill -9 of the process while servers are made and deleted", () => {
     slowMachines(0)
     await backUp()
     const gone = new Set(answers.map((a) => a.body))
-    await eventually("the deleted to be gone, the others ACTIVE", settleMs, async () => {
+    await eventually("the deleted to be gone, the others ACTIVE", async () => {
       const left = await servers()
       assert.deepEqual(
         left.filter((s) => gone.has(s.id) || s.status !== "ACTIVE"),

@@ -153,14 +153,14 @@ describe("a full disk", { skip: isRoot ? false : "a small disk is mounted by roo
     const made = await create("writer", { config_drive: true, user_data: userData })
     assert.equal(made.status, 202)
     const { id } = made.body.server
-    await eventually("the server to be ACTIVE", 60_000, async () => (await statusOf(id)) === "ACTIVE")
+    await eventually("the server to be ACTIVE", async () => (await statusOf(id)) === "ACTIVE")
     await disk.leave(40 * mib)
-    await eventually("the guest to be held", 120_000, async () => (await statusOf(id)) === "PAUSED")
+    await eventually("the guest to be held", async () => (await statusOf(id)) === "PAUSED")
     disk.empty()
-    await eventually("the guest to go on", 60_000, async () => (await statusOf(id)) === "ACTIVE")
+    await eventually("the guest to go on", async () => (await statusOf(id)) === "ACTIVE")
     const consoleOf = (lines: number) =>
       session.send("POST", `/compute/v2.1/servers/${id}/action`, { "os-getConsoleOutput": { length: lines } })
-    await eventually("its write to succeed", 60_000, async () =>
+    await eventually("its write to succeed", async () =>
       (await consoleOf(100)).body.output.includes("=== filled"),
     )
     await session.send("DELETE", `/compute/v2.1/servers/${id}`)
@@ -178,17 +178,13 @@ describe("a full disk", { skip: isRoot ? false : "a small disk is mounted by roo
       assert.ok(Number(refused.headers.get("retry-after")) > 0)
     }
     disk.empty()
-    await eventually("the cloud to take servers again", 60_000, async () => {
+    await eventually("the cloud to take servers again", async () => {
       const again = await create("after")
       if (again.status === 202) taken.push(again.body.server.id)
       return again.status === 202
     })
     for (const id of taken) {
-      await eventually(
-        `server ${id} to end in ACTIVE or ERROR`,
-        90_000,
-        async () => (await statusOf(id)) !== "BUILD",
-      )
+      await eventually(`server ${id} to end in ACTIVE or ERROR`, async () => (await statusOf(id)) !== "BUILD")
       const { server } = await session.get(`/compute/v2.1/servers/${id}`)
       if (server.status === "ERROR") assert.match(server.fault.message, /\w+ .*\./)
       else assert.equal(server.status, "ACTIVE")

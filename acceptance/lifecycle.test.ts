@@ -27,11 +27,7 @@ const serverOf = async (session: Session, id: string): Promise<Server> =>
   (await session.get(`/compute/v2.1/servers/${id}`)).server
 
 const untilStatus = (session: Session, id: string, status: string) =>
-  eventually(
-    `server ${id} to be ${status}`,
-    30_000,
-    async () => (await serverOf(session, id)).status === status,
-  )
+  eventually(`server ${id} to be ${status}`, async () => (await serverOf(session, id)).status === status)
 
 describe("a cloud from up to down", () => {
   let cloud: TestCloud
@@ -100,7 +96,7 @@ describe("a cloud from up to down", () => {
     process.kill(killed.pid, "SIGKILL")
     const startedMs = performance.now()
     try {
-      await eventually("another PostgreSQL to run, and answers from it", 20_000, async () => {
+      await eventually("another PostgreSQL to run, and answers from it", async () => {
         const now = await cloud.component("postgres")
         return now?.state === "running" && now.pid !== killed.pid && (await list()) === 200
       })
@@ -144,7 +140,7 @@ describe("a cloud from up to down", () => {
     assert.equal((await demo.get("/network/v2.0/networks?name=kept")).networks.length, 1)
     await untilStatus(demo, running, "ACTIVE")
     assert.equal((await serverOf(demo, stopped)).status, "SHUTOFF")
-    await eventually("the guest to run again", 30_000, async () => {
+    await eventually("the guest to run again", async () => {
       const shown = (await demo.get(`/compute/v2.1/servers/${running}`)).server
       return shown["OS-EXT-STS:power_state"] === 1
     })
@@ -155,7 +151,7 @@ describe("a cloud from up to down", () => {
   test("down clears away what a killed process left", async () => {
     const pid = await cloud.mainPid()
     process.kill(pid, "SIGKILL")
-    await eventually("the process to be gone", 5_000, async () => (await cloud.status()).state === "stopped")
+    await eventually("the process to be gone", async () => (await cloud.status()).state === "stopped")
     assert.notDeepEqual(await cloud.traces(), [], "PostgreSQL outlives the process")
     await cloud.kumoi("down")
     assert.deepEqual(await cloud.traces(), [])

@@ -87,7 +87,7 @@ describe("the story of a machine, by the stock client", {
       "vm1",
     )
     assert.equal(await statusOf(), "ACTIVE")
-    const log = await eventually("the guest to be ready", 120_000, async () => {
+    const log = await eventually("the guest to be ready", async () => {
       const text = await cloud.openstack("demo", "console", "log", "show", "vm1")
       return text.includes("kumoi guest ready") && text
     })
@@ -105,7 +105,7 @@ describe("the story of a machine, by the stock client", {
     )
     address = fip.floating_ip_address
     await cloud.openstack("demo", "server", "add", "floating", "ip", "vm1", address)
-    const result = await eventually("ssh", 90_000, async () => await ssh("hostname"))
+    const result = await eventually("ssh", async () => await ssh("hostname"))
     assert.equal(result.stdout.trim(), "vm1")
     await cloud.inside("ping", ["-c", "1", "-W", "5", address])
   })
@@ -133,7 +133,7 @@ describe("the story of a machine, by the stock client", {
     assert.ok(rule)
     assert.ok(await isPort22Open(), "open before the rule goes")
     await cloud.openstack("demo", "security", "group", "rule", "delete", rule.ID)
-    await eventually("port 22 to be closed", 20_000, async () => !(await isPort22Open()))
+    await eventually("port 22 to be closed", async () => !(await isPort22Open()))
     await cloud.openstack(
       "demo",
       "security",
@@ -146,17 +146,17 @@ describe("the story of a machine, by the stock client", {
       "22",
       "default",
     )
-    await eventually("ssh again", 30_000, async () => (await ssh("hostname")).stdout.trim() === "vm1")
+    await eventually("ssh again", async () => (await ssh("hostname")).stdout.trim() === "vm1")
   })
 
   test("stop, start, reboot", async () => {
     await cloud.openstack("demo", "server", "stop", "vm1")
-    await eventually("SHUTOFF", 90_000, async () => (await statusOf()) === "SHUTOFF")
+    await eventually("SHUTOFF", async () => (await statusOf()) === "SHUTOFF")
     await cloud.openstack("demo", "server", "start", "vm1")
-    await eventually("ACTIVE", 60_000, async () => (await statusOf()) === "ACTIVE")
-    await eventually("ssh after start", 90_000, async () => (await ssh("hostname")).stdout.trim() === "vm1")
+    await eventually("ACTIVE", async () => (await statusOf()) === "ACTIVE")
+    await eventually("ssh after start", async () => (await ssh("hostname")).stdout.trim() === "vm1")
     await cloud.openstack("demo", "server", "reboot", "--hard", "--wait", "vm1")
-    await eventually("ssh after reboot", 90_000, async () => (await ssh("hostname")).stdout.trim() === "vm1")
+    await eventually("ssh after reboot", async () => (await ssh("hostname")).stdout.trim() === "vm1")
   })
 
   test("delete leaves no server; down leaves nothing", async () => {

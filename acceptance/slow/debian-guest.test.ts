@@ -87,12 +87,11 @@ describe("a Debian guest with cloud-init", {
       test("its console shows Debian's boot and cloud-init's end", async () => {
         const log = await eventually(
           `${name} to have booted`,
-          bootTimeoutMs,
           async () => {
             const text = await cloud.openstack("demo", "console", "log", "show", name)
             return /Cloud-init .* finished at/.test(text) && text
           },
-          { everyMs: 3_000 },
+          { everyMs: 3_000, timeoutMs: bootTimeoutMs },
         )
         assert.match(log, /Linux version .*Debian/)
       })
@@ -126,7 +125,7 @@ describe("a Debian guest with cloud-init", {
     const before = await bootId()
     await cloud.openstack("demo", "server", "reboot", "--wait", "by-service")
     const another = async () => (await bootId()) !== before
-    await eventually("another boot", bootTimeoutMs, another, { everyMs: 3_000 })
+    await eventually("another boot", another, { everyMs: 3_000, timeoutMs: bootTimeoutMs })
     assert.match(await said("by-service", "cloud-init status --wait"), /status: done/)
     assert.equal(await said("by-service", "cat /var/lib/proof"), "by-service")
   })

@@ -30,14 +30,10 @@ after(async () => {
 const upText = "GUEST is up"
 
 async function untilUp(serverId: string, times = 1): Promise<string> {
-  return await eventually(
-    "the guest to be up",
-    async () => {
-      const { output } = await subject.agent.handle("vm.console_log", { serverId, lines: null })
-      return output.split(upText).length > times && output
-    },
-    { timeoutMs: 60_000 },
-  )
+  return await eventually("the guest to be up", async () => {
+    const { output } = await subject.agent.handle("vm.console_log", { serverId, lines: null })
+    return output.split(upText).length > times && output
+  })
 }
 
 test("a machine boots with its disks, its interface and its identity", async () => {

@@ -14,7 +14,7 @@ import { eventually } from "../platform/clock/clock.ts"
 import type { CloudStatus } from "./status.ts"
 
 const kumoi = resolve(import.meta.dirname, "../../../kumoi")
-const timeoutMs = 90_000
+const timeoutMs = 300_000
 
 interface Ended {
   code: number
@@ -139,7 +139,7 @@ class Cloud {
 
 const missing = rabbitMissing()
 
-describe("the operator's PostgreSQL and RabbitMQ", { skip: missing ?? false, timeout: 300_000 }, () => {
+describe("the operator's PostgreSQL and RabbitMQ", { skip: missing ?? false, timeout: 900_000 }, () => {
   let rabbit: TestRabbit
   let database: TestDatabase
   let directory: string
@@ -190,7 +190,7 @@ describe("the operator's PostgreSQL and RabbitMQ", { skip: missing ?? false, tim
 
     const token = await cloud.token()
     const first = await cloud.create(token, "first")
-    await eventually("the server", () => cloud.isActive(token, first), { timeoutMs })
+    await eventually("the server", () => cloud.isActive(token, first))
 
     await cloud.revokedEverywhere()
     const one = await cloud.create(token, "second")
@@ -203,7 +203,7 @@ describe("the operator's PostgreSQL and RabbitMQ", { skip: missing ?? false, tim
     })
     const again = await cloud.up(env)
     assert.equal(again.code, 0, again.text)
-    await eventually("the second server", () => cloud.isActive(token, one), { timeoutMs })
+    await eventually("the second server", () => cloud.isActive(token, one))
     assert.ok(await cloud.isActive(token, first))
   })
 

@@ -1,7 +1,6 @@
 // `kumoi test`: all tests, or some suites. Installs what they need, as `up` does.
 import { spawn } from "node:child_process"
-import { glob, mkdtemp, readFile, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { glob, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { guestCacheDir } from "./guest-image.ts"
 import { helpText, type OptionSpecs, readOptions } from "./options.ts"
@@ -29,6 +28,8 @@ interface Suite {
   packages: readonly NeededPackage[]
   /** Globs from the root; a file belongs to the first suite that names it. */
   files: readonly string[]
+  /** Runs beside those that do not. */
+  bootsMachines?: true
   /** Test files at a time. */
   concurrency: number
   /** Milliseconds for one test at the most. */
@@ -41,14 +42,14 @@ const suites: Record<string, Suite> = {
     packages: [],
     files: ["tools/*.test.ts"],
     concurrency: 2,
-    timeoutMs: 300_000,
+    timeoutMs: 900_000,
   },
   db: {
     summary: "stores on a real PostgreSQL",
     packages: enginePackages.qemu,
     files: ["server/src/**/*.db.test.ts"],
     concurrency: 2,
-    timeoutMs: 120_000,
+    timeoutMs: 600_000,
   },
   host: {
     summary: "engines of this host: QEMU, OVN, RabbitMQ",
@@ -58,29 +59,31 @@ const suites: Record<string, Suite> = {
       { name: "rabbitmq-server", why: "the bus of many hosts is tested on it" },
     ],
     files: ["server/src/**/*.host.test.ts"],
+    bootsMachines: true,
     concurrency: 1,
-    timeoutMs: 300_000,
+    timeoutMs: 900_000,
   },
   unit: {
     summary: "pure code",
     packages: hostPackages,
     files: ["server/src/**/*.test.ts", "bench/*.test.ts"],
     concurrency: 2,
-    timeoutMs: 120_000,
+    timeoutMs: 600_000,
   },
   server: {
     summary: "the whole control plane over HTTP, fake drivers",
     packages: enginePackages.qemu,
     files: ["server/test/*.test.ts"],
     concurrency: 2,
-    timeoutMs: 300_000,
+    timeoutMs: 900_000,
   },
   guest: {
     summary: "the small guest image",
     packages: [...hostPackages, ...sshPackages],
     files: ["guest/*.test.ts"],
+    bootsMachines: true,
     concurrency: 1,
-    timeoutMs: 600_000,
+    timeoutMs: 900_000,
   },
   acceptance: {
     summary: "a real cloud by the stock clients",
@@ -90,6 +93,7 @@ const suites: Record<string, Suite> = {
       { name: "tempest", why: "the suite that clouds are tested with" },
     ],
     files: ["acceptance/*.test.ts"],
+    bootsMachines: true,
     concurrency: 1,
     timeoutMs: 900_000,
   },
@@ -101,6 +105,7 @@ const suites: Record<string, Suite> = {
       { name: "debootstrap", why: "makes a Debian image to boot" },
     ],
     files: ["acceptance/slow/*.test.ts"],
+    bootsMachines: true,
     concurrency: 1,
     timeoutMs: 1_800_000,
   },
@@ -151,33 +156,52 @@ export async function test(args: string[]): Promise<number> {
   return await runSuites(chosen, options.text("only"))
 }
 
+/** A suite that was asked for, with its files. */
+interface Chosen {
+  name: string
+  suite: Suite
+  files: string[]
+}
+
+/**
+ * Two rows of suites side by side: those that boot machines mostly wait for them, and leave a core to the others. The
+ * first row prints as it goes; what a suite of the second says is printed whole at its end.
+ */
 async function runSuites(names: readonly string[], only: string | undefined): Promise<number> {
-  const home = await mkdtemp(join(tmpdir(), "kumoi-test-"))
   const { startTestPostgres } = await import("../../test/database.ts")
   await using postgres = await startTestPostgres()
+  const chosen = await chooseFiles(names, only)
+  const rows = [false, true]
+    .map((bootsMachines) => chosen.filter(({ suite }) => (suite.bootsMachines ?? false) === bootsMachines))
+    .filter((row) => row.length > 0)
+  const codes = await Promise.all(
+    rows.map(async (row, index) => {
+      const ended: number[] = []
+      for (const each of row)
+        ended.push(await runNodeTests(each, only, { databaseUrl: postgres.url, isStreamed: index === 0 }))
+      return ended
+    }),
+  )
+  return codes.flat().find((code) => code !== 0) ?? 0
+}
+
+async function chooseFiles(names: readonly string[], only: string | undefined): Promise<Chosen[]> {
   const claimed = new Set<string>()
-  let failed = 0
-  try {
-    for (const [name, suite] of Object.entries(suites)) {
-      const files: string[] = []
-      for await (const file of glob([...suite.files], {
-        cwd: root,
-        exclude: (f) => f.includes("node_modules"),
-      })) {
-        if (!claimed.has(file)) files.push(file)
-        claimed.add(file)
-      }
-      if (!names.includes(name)) continue
-      const wanted = only ? await filesWith(files, new RegExp(only)) : files
-      if (wanted.length === 0) continue
-      process.stdout.write(`\n== ${name}: ${suite.summary} (${wanted.length} files)\n`)
-      const code = await runNodeTests(suite, wanted.sort(), only, postgres.url)
-      if (code !== 0) failed = code
+  const chosen: Chosen[] = []
+  for (const [name, suite] of Object.entries(suites)) {
+    const files: string[] = []
+    for await (const file of glob([...suite.files], {
+      cwd: root,
+      exclude: (f) => f.includes("node_modules"),
+    })) {
+      if (!claimed.has(file)) files.push(file)
+      claimed.add(file)
     }
-  } finally {
-    await rm(home, { recursive: true, force: true })
+    if (!names.includes(name)) continue
+    const wanted = only ? await filesWith(files, new RegExp(only)) : files
+    if (wanted.length > 0) chosen.push({ name, suite, files: wanted.sort() })
   }
-  return failed
+  return chosen
 }
 
 /** Of these, the ones in which the pattern occurs: the others would be set up for nothing. */
@@ -189,10 +213,9 @@ async function filesWith(files: readonly string[], pattern: RegExp): Promise<str
 }
 
 function runNodeTests(
-  suite: Suite,
-  files: string[],
+  { name, suite, files }: Chosen,
   only: string | undefined,
-  databaseUrl: string,
+  how: { databaseUrl: string; isStreamed: boolean },
 ): Promise<number> {
   const args = [
     "--disable-warning=ExperimentalWarning",
@@ -204,13 +227,21 @@ function runNodeTests(
     ...(only ? [`--test-name-pattern=${only}`, "--test-force-exit"] : []),
     ...files,
   ]
+  const title = `\n== ${name}: ${suite.summary} (${files.length} files)\n`
   return new Promise((done, reject) => {
+    if (how.isStreamed) process.stdout.write(title)
+    const output = how.isStreamed ? "inherit" : "pipe"
     const child = spawn(process.execPath, args, {
       cwd: root,
-      stdio: ["ignore", "inherit", "inherit"],
-      env: { ...process.env, KUMOI_TEST_DATABASE_URL: databaseUrl, NODE_ENV: "test" },
+      stdio: ["ignore", output, output],
+      env: { ...process.env, KUMOI_TEST_DATABASE_URL: how.databaseUrl, NODE_ENV: "test" },
     })
+    const said: Buffer[] = []
+    for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => said.push(chunk))
     child.once("error", reject)
-    child.once("exit", (code) => done(code ?? 1))
+    child.once("close", (code) => {
+      if (!how.isStreamed) process.stdout.write(Buffer.concat([Buffer.from(title), ...said]))
+      done(code ?? 1)
+    })
   })
 }

@@ -217,7 +217,7 @@ export async function allUp(world: World, want: NetworkWant): Promise<void> {
       if (event.isUp) missing.delete(event.portId)
   })()
   try {
-    await eventually("all ports to be up", () => missing.size === 0, { timeoutMs: 15_000 })
+    await eventually("all ports to be up", () => missing.size === 0)
   } finally {
     end.abort()
     await watching

@@ -19,7 +19,7 @@ const missing = programs.filter((path) => !existsSync(path))
 const skip =
   process.getuid?.() !== 0 ? "needs root" : missing.length > 0 ? `missing: ${missing.join(", ")}` : false
 
-test("networks, guests, metadata and recovery on OVN", { skip, timeout: 180_000 }, async () => {
+test("networks, guests, metadata and recovery on OVN", { skip, timeout: 600_000 }, async () => {
   const netns = `kumoi-test-${process.pid}`
   await exec("ip", ["netns", "add", netns])
   try {
@@ -28,7 +28,7 @@ test("networks, guests, metadata and recovery on OVN", { skip, timeout: 180_000 
     const args = ["netns", "exec", netns, process.execPath, "--test", "--test-reporter=spec", story]
     // A test runner started by a test would otherwise report in a form for its parent.
     const env = { ...process.env, NODE_TEST_CONTEXT: undefined }
-    const result = await exec("ip", args, { timeoutMs: 170_000, env, okCodes: [0, 1] })
+    const result = await exec("ip", args, { timeoutMs: 590_000, env, okCodes: [0, 1] })
     assert.equal(result.exitCode, 0, `${result.stdout}\n${result.stderr}`)
   } finally {
     await exec("ip", ["netns", "delete", netns])

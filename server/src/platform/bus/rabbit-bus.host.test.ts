@@ -87,17 +87,11 @@ describe("RabbitMQ", { skip: missing ?? false }, () => {
     const lost = await bus.call("host.back", "m", 2, soon).catch((error: unknown) => error)
     assert.ok(lost instanceof Fault && lost.kind === "unavailable")
     await rabbit.restart()
-    const back = await eventually("an answer", () => bus.call("host.back", "m", 3, soon), {
-      timeoutMs: 30_000,
-    })
+    const back = await eventually("an answer", () => bus.call("host.back", "m", 3, soon))
     assert.equal(back, 3)
-    await eventually(
-      "a message",
-      async () => {
-        await bus.publish("news.back", "hello")
-        return heard.length > 0
-      },
-      { timeoutMs: 30_000 },
-    )
+    await eventually("a message", async () => {
+      await bus.publish("news.back", "hello")
+      return heard.length > 0
+    })
   })
 })

@@ -15,13 +15,16 @@ export const systemClock: Clock = {
   sleep: (ms, signal) => delay(ms, undefined, signal ? { signal } : {}),
 }
 
-/** Waits until `condition` gives something truthy; throws with `what` after `timeoutMs`. */
+/** How long a test waits for what must come: only ends what would never, so a busy machine must not reach it. */
+const patienceMs = 240_000
+
+/** Waits until `condition` gives something truthy; throws with `what` after `timeoutMs`, which a program names. */
 export async function eventually<T>(
   what: string,
   condition: () => Promise<T | false | null | undefined> | T | false | null | undefined,
   options: { timeoutMs?: number; intervalMs?: number; signal?: AbortSignal } = {},
 ): Promise<T> {
-  const { timeoutMs = 10_000, intervalMs = 20, signal } = options
+  const { timeoutMs = patienceMs, intervalMs = 20, signal } = options
   const end = performance.now() + timeoutMs
   let last: unknown
   for (;;) {

@@ -71,7 +71,7 @@ async function startedFrom(
   await driver.ensure({ ...input, imageFiles, power: "running" }, null)
   try {
     const said = async () => /GUEST started from (\w+)/.exec(await driver.consoleLog(handle, null))?.[1]
-    return await eventually("the guest to start from a disk", said, { timeoutMs: 20_000 })
+    return await eventually("the guest to start from a disk", said)
   } finally {
     await driver.destroy(handle)
   }

@@ -65,7 +65,7 @@ async function untilSaid(handle: VmHandle, pattern: RegExp, owner = driver): Pro
     const text = await owner.consoleLog(handle, null)
     return pattern.test(text) && text
   }
-  return await eventually(`the guest to say ${pattern}`, said, { timeoutMs: 60_000 })
+  return await eventually(`the guest to say ${pattern}`, said)
 }
 
 describe("snapshots hold what the guest wrote, and need no other file", () => {
@@ -244,7 +244,7 @@ test("a chatty guest does not fill the disk", async () => {
   await untilSaid(handle, /GUEST is up/)
   const chatter = "yes 0123456789012345678901234567890123456789 | head -n 30000"
   await typeOnSerial(directory.serialSocket, `${chatter}; echo GUEST said'' enough`)
-  await eventually("the log to be cut", () => fileSize(directory.serialLogOld) > 0, { timeoutMs: 60_000 })
+  await eventually("the log to be cut", () => fileSize(directory.serialLogOld) > 0)
   await untilSaid(handle, /GUEST said enough/)
   assert.ok(fileSize(directory.serialLog) + fileSize(directory.serialLogOld) < 4 * mib)
 })

@@ -51,9 +51,7 @@ async function start(change: Partial<VmSpec> = {}, vifs: PluggedVif[] = []) {
 }
 
 const said = (handle: VmHandle, words: string) =>
-  eventually(words, async () => (await driver.consoleLog(handle, null)).includes(words), {
-    timeoutMs: 60_000,
-  })
+  eventually(words, async () => (await driver.consoleLog(handle, null)).includes(words))
 
 /** The guest takes a command and does it. */
 async function obeys(handle: VmHandle, word: string): Promise<void> {

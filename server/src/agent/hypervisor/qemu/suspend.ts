@@ -77,7 +77,8 @@ export async function letGoOn(machine: QemuMachine): Promise<void> {
   if (!machine.isAlive) return
   const qmp = await machine.qmp("continue")
   await cancelMigration(qmp)
-  await eventually("the save to be over", async () => (await queryMigration(qmp)).status !== "cancelling")
+  const isOver = async () => (await queryMigration(qmp)).status !== "cancelling"
+  await eventually("the save to be over", isOver, { timeoutMs: 10_000 })
   await machine.resume()
 }
 
