@@ -15,15 +15,20 @@ let cloud: ServiceCloud
 let web: Server
 let webUrl: string
 before(async () => {
-  cloud = await startServices({ services: [createImage()], apis: [createImageV2Api()] })
   web = createServer((request, response) => {
     if (request.url === "/disk") response.end("data from the web")
     else if (request.url === "/moved") response.writeHead(302, { location: "/disk" }).end()
-    else if (request.url === "/away") response.writeHead(302, { location: "http://elsewhere.example/" }).end()
+    else if (request.url === "/away") response.writeHead(302, { location: "http://127.0.0.2/" }).end()
     else response.writeHead(404).end()
   })
   await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve))
-  webUrl = `http://127.0.0.1:${(web.address() as AddressInfo).port}`
+  const { port } = web.address() as AddressInfo
+  webUrl = `http://127.0.0.1:${port}`
+  cloud = await startServices({
+    services: [createImage()],
+    apis: [createImageV2Api()],
+    overrides: { "image.webDownloadCidrs": ["127.0.0.1/32"], "image.webDownloadPorts": [80, port] },
+  })
 })
 after(async () => {
   web.close()
@@ -113,6 +118,9 @@ describe("web-download", () => {
       `${webUrl}/away`,
       `${webUrl}/missing`,
       "http://169.254.169.254/",
+      "http://10.0.0.1/",
+      "http://[::1]/",
+      `${webUrl.replace(/\d+$/, "22")}/disk`,
       webUrl.replace("http://", "http://user:secret@"),
     ]) {
       const id = await create()
@@ -127,6 +135,21 @@ describe("web-download", () => {
         [],
       )
     }
+  })
+
+  test("asks nothing that is not public unless the operator says so", async () => {
+    await using closed = await startServices({ services: [createImage()], apis: [createImageV2Api()] })
+    const ask = (method: string, path: string, body?: unknown) =>
+      closed.request(method, `${images}${path}`, { as: "p1", body })
+    const { id } = (await ask("POST", "", { disk_format: "raw", container_format: "bare" })).body
+    const method = { name: "web-download", uri: "http://127.0.0.1/disk" }
+    assert.equal((await ask("POST", `/${id}/import`, { method })).status, 202)
+    const message = await eventually("the task to fail", async () => {
+      const [task] = (await ask("GET", `/${id}/tasks`)).body.tasks
+      return task.status === "failure" && task.message
+    })
+    assert.match(message, /host 127\.0\.0\.1 has no public address, and none that the operator allows/)
+    assert.equal((await ask("GET", `/${id}`)).body.status, "queued")
   })
 
   test("refuses what is no address at once, and a second import of an image", async () => {

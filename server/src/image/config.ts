@@ -68,15 +68,31 @@ export const imageConfig = configSection(
       description: "How long a finished task can be read.",
     }),
     webDownloadHosts: Type.Array(Type.String(), {
-      default: ["127.0.0.1", "localhost", "[::1]"],
+      default: ["*"],
+      description: "Hosts that the import method web-download may read from, by name; `*` is every host.",
+    }),
+    webDownloadPorts: Type.Array(Type.Integer({ minimum: 1, maximum: 65_535 }), {
+      default: [80, 443],
+      description: "Ports that web-download may ask.",
+    }),
+    webDownloadCidrs: Type.Array(Type.String(), {
+      default: [],
       description:
-        "Hosts that the import method web-download may read from; `*` allows every host. Requests come from the " +
-        "cloud's own network, so name hosts that may be asked from there.",
+        "Ranges that web-download may ask although they are not public: a mirror in a private network. Requests " +
+        "come from this machine, so whatever answers there can be read by every user. Loopback, private, shared, " +
+        "link-local and multicast addresses and this machine's own are refused otherwise, behind names and " +
+        "redirects as well.",
     }),
     webDownloadTimeoutMs: Type.Integer({
-      default: 600_000,
+      default: 60_000,
       minimum: 1000,
       description: "Time that a web-download may stand still.",
+    }),
+    webDownloadDeadlineMs: Type.Integer({
+      default: 3 * 3_600_000,
+      minimum: 1000,
+      maximum: 5 * 3_600_000,
+      description: "Time that a web-download may take from its first question to its last byte.",
     }),
     quota: Type.Object({
       countMax: Type.Integer({

@@ -3,6 +3,7 @@ import { declareQuotaDefaults } from "../quota/index.ts"
 import "./config.ts"
 import { recoverTransfers, transferReconciler } from "./data/recover.ts"
 import { importSaga } from "./import/import.saga.ts"
+import { downloadRules } from "./import/web-download.ts"
 import { policies } from "./policy.ts"
 import type {} from "./tables.ts"
 
@@ -79,6 +80,8 @@ export function createImage(): Service {
     sagas: [importSaga],
     reconcilers: [transferReconciler],
     start: async (platform) => {
+      // A range that is none is told at the start, and not to the first who imports.
+      downloadRules(platform.config)
       const { quota } = platform.config.image
       declareQuotaDefaults("image", {
         image_count_total: quota.countMax,

@@ -92,9 +92,11 @@ async function fetchData({ ctx, params, signal }: Step): Promise<void> {
     return
   }
   const { uri } = source
-  const written = await writeData(target, await openDownload(uri, ctx.config, signal), {
+  const { limitBytes } = params
+  const data = await openDownload(uri, ctx.config, { signal, limitBytes })
+  const written = await writeData(target, data, {
     reserveBytes: ctx.config.image.reserveBytes,
-    limitBytes: params.limitBytes,
+    limitBytes,
     onProgress: () => signal.throwIfAborted(),
   })
   await ctx.db
