@@ -56,6 +56,15 @@ test("an SQL schema is named only by its own service", () => {
   assert.deepEqual(problems, [])
 })
 
+test("what a caller's roles mean is said by policy rules: others ask can(ctx, rule)", () => {
+  const asks = /\bcaller\??\.roles\b|\broles\??\.includes\(|\{[^}]*\broles\b[^}]*\} = (\w+\.)*caller\b/
+  const problems = files
+    .filter(({ path }) => path.startsWith("server/src/") && !path.startsWith("server/src/platform/policy/"))
+    .filter(({ path }) => !path.endsWith(".test.ts"))
+    .flatMap(({ path, lines }) => lines.flatMap((line, i) => (asks.test(line) ? [`${path}:${i + 1}`] : [])))
+  assert.deepEqual(problems, [])
+})
+
 test("every route says its policy, and none is there twice", () => {
   const seen = new Set<string>()
   const problems: string[] = []

@@ -49,6 +49,45 @@ test("a changed policy.yaml takes effect while the cloud runs, and its removal a
   await eventually("200", async () => (await status()) === 200)
 })
 
+test("who is an administrator is a rule, for the whole cloud or for one service", async () => {
+  const path = join(cloud.dataDir, "policy.yaml")
+  const [admin, demo] = [await cloud.token(), await cloud.token({ user: "demo" })]
+  const made = await cloud.request("POST", "/network/v2.0/networks", {
+    token: admin,
+    body: { network: { name: "private-of-admin" } },
+  })
+  const network = `/network/v2.0/networks/${made.body.network.id}`
+  const flavor = {
+    name: "hidden",
+    ram: 64,
+    vcpus: 1,
+    disk: 1,
+    id: "hidden",
+    "os-flavor-access:is_public": false,
+  }
+  await cloud.request("POST", "/compute/v2.1/flavors", { token: admin, body: { flavor } })
+  const users = "/identity/v3/users"
+  const paths = [network, "/compute/v2.1/flavors/hidden", users]
+  const statuses = async (token: string) =>
+    await Promise.all(paths.map(async (at) => (await cloud.request("GET", at, { token })).status))
+  const become = async (rules: string, token: string, wanted: readonly number[]) => {
+    writeFileSync(path, rules)
+    await eventually(rules, async () => (await statuses(token)).join() === wanted.join())
+  }
+  assert.deepEqual(await statuses(admin), [200, 200, 200])
+  assert.deepEqual(await statuses(demo), [404, 404, 403])
+  try {
+    await become('"network:context_is_admin": "role:member"\n', demo, [200, 404, 403])
+    await become('"compute:context_is_admin": "role:member"\n', demo, [404, 200, 403])
+    await become('"admin_required": "role:member"\n', demo, [404, 404, 200])
+    await become('"context_is_admin": "role:member"\n', demo, [200, 200, 200])
+    await become('"compute:context_is_admin": "!"\n', admin, [200, 404, 200])
+  } finally {
+    rmSync(path)
+  }
+  await eventually("the defaults", async () => (await statuses(demo)).join() === "404,404,403")
+})
+
 test("why a user may: roles with their sources, the checks, what decided", async () => {
   const found = await ask({ user: "demo", rule: "os_compute_api:servers:create" })
   assert.equal(found.isAllowed, true)

@@ -36,6 +36,7 @@ export function createCompute(): Service {
   }
 }
 
+export { isAdmin } from "./admin.ts"
 export { type Aggregate, zoneOfAggregate } from "./aggregate/aggregate.ts"
 export {
   addAggregateHost,

@@ -15,6 +15,11 @@ function rules(check: string, entries: Readonly<Record<string, string>>): Policy
 }
 
 export const serverPolicies: readonly PolicyDefault[] = [
+  {
+    name: "compute:context_is_admin",
+    check: "rule:context_is_admin",
+    description: "Whom the compute service takes for an administrator.",
+  },
   ...rules(projectReaderOrAdmin, {
     "servers:index": "List all servers",
     "servers:detail": "List all servers with detailed information",

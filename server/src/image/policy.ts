@@ -1,6 +1,6 @@
 import type { PolicyDefault } from "../platform/policy/policy.ts"
 
-const admin = "role:admin"
+const admin = "rule:image:context_is_admin"
 const projectMember = "role:member and project_id:%(project_id)s"
 const projectReader = "role:reader and project_id:%(project_id)s"
 const adminOrMember = `${admin} or (${projectMember})`
@@ -82,4 +82,10 @@ const metadefRules = [
   rule("delete_metadef_tags", admin, "Remove all tags from a metadata namespace."),
 ]
 
-export const policies: readonly PolicyDefault[] = [...imageRules, ...metadefRules]
+const baseRule: PolicyDefault = {
+  name: "image:context_is_admin",
+  check: "rule:context_is_admin",
+  description: "Whom the image service takes for an administrator.",
+}
+
+export const policies: readonly PolicyDefault[] = [baseRule, ...imageRules, ...metadefRules]

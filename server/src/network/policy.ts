@@ -1,9 +1,10 @@
-// Neutron's rule names with its defaults (2025.1). Its base rules (admin_only, network_owner, shared …) are written
-// out, as one policy engine serves every service and other services have rules of those names.
+// Neutron's rule names with its defaults (2025.1). Its base rules are written out (network_owner, shared …) or have
+// the service's name before them, as one policy engine serves every service and others have rules of those names.
 import type { PolicyDefault } from "../platform/policy/policy.ts"
 
-const admin = "role:admin"
-const service = "role:service"
+const admin = "rule:network:context_is_admin"
+const service = "rule:network:service_api"
+const advancedService = "rule:context_is_advsvc"
 const owner = "project_id:%(project_id)s"
 const networkOwner = "project_id:%(network:project_id)s"
 const groupOwner = "project_id:%(security_group:project_id)s"
@@ -63,7 +64,7 @@ const provider: Attributes = {
   "provider:physical_network": admin,
   "provider:segmentation_id": admin,
 }
-const seeNetwork = `${reader} or ${service} or ${isShared} or ${isExternal} or role:advsvc`
+const seeNetwork = `${reader} or ${service} or ${isShared} or ${isExternal} or ${advancedService}`
 const networkRules = noun(
   "network",
   { ...owned, get: seeNetwork },
@@ -116,7 +117,7 @@ const portWrites: Attributes = {
   "binding:profile": adminOrService,
   "binding:vnic_type": changePort,
   allowed_address_pairs: portOwner,
-  tags: `${changePort} or role:advsvc`,
+  tags: `${changePort} or ${advancedService}`,
 }
 const portRules = noun(
   "port",
@@ -128,7 +129,7 @@ const portRules = noun(
       "binding:vif_details": adminOrService,
       "binding:host_id": adminOrService,
       "binding:profile": adminOrService,
-      tags: `${seePort} or role:advsvc`,
+      tags: `${seePort} or ${advancedService}`,
     },
     update: {
       ...portWrites,
@@ -211,7 +212,23 @@ const otherRules = [
   rule("delete_auto_allocated_topology", member, "delete the network made for the project"),
 ]
 
+const baseRules: readonly PolicyDefault[] = [
+  {
+    name: "network:context_is_admin",
+    check: "rule:context_is_admin",
+    description: "Whom the network service takes for an administrator.",
+  },
+  { name: "network:service_api", check: "role:service", description: "Another service of the cloud." },
+  { name: "context_is_advsvc", check: "role:advsvc", description: "A service built upon networks." },
+  {
+    name: "context_with_global_access",
+    check: "!",
+    description: "Who finds what belongs to any project, where the rule of the request allows it.",
+  },
+]
+
 export const networkPolicies: readonly PolicyDefault[] = [
+  ...baseRules,
   ...networkRules,
   ...subnetRules,
   ...portRules,

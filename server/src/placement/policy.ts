@@ -1,6 +1,6 @@
 import type { PolicyDefault } from "../platform/policy/policy.ts"
 
-const adminOrService = "role:admin or role:service"
+const adminOrService = "rule:context_is_admin or role:service"
 
 const rule = (name: string, description: string, check = adminOrService): PolicyDefault => ({
   name: `placement:${name}`,
@@ -35,7 +35,7 @@ export const policies: readonly PolicyDefault[] = [
   rule(
     "usages",
     "Show the usages of a project.",
-    "role:admin or role:service or (role:reader and project_id:%(project_id)s)",
+    `${adminOrService} or (role:reader and project_id:%(project_id)s)`,
   ),
   rule("traits:list", "List traits."),
   rule("traits:show", "Show whether a trait exists."),

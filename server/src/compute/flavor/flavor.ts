@@ -1,6 +1,7 @@
 import { sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
+import { isAdmin } from "../admin.ts"
 import { flavorNotFound } from "./faults.ts"
 import type {} from "./tables.ts"
 
@@ -59,10 +60,6 @@ export function flavorOf(row: FlavorRow): Flavor {
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   }
-}
-
-export function isAdmin(ctx: Ctx): boolean {
-  return ctx.caller.roles.includes("admin")
 }
 
 /** By the id that users see. A private flavor is there only for its projects and for admins. */

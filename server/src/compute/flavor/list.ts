@@ -4,7 +4,8 @@ import { pageClauses, type SortColumns } from "../../platform/db/page.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import type { Page } from "../../platform/http/paging.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { type Flavor, flavorOf, isAdmin, visibleTo } from "./flavor.ts"
+import { isAdmin } from "../admin.ts"
+import { type Flavor, flavorOf, visibleTo } from "./flavor.ts"
 
 /** Sort keys as Nova names them → columns. */
 export const flavorSortColumns: SortColumns = {

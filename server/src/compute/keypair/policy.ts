@@ -1,6 +1,7 @@
 import type { PolicyDefault } from "../../platform/policy/policy.ts"
+import { adminOnly } from "../policy-rules.ts"
 
-const ownOrAdmin = "(role:admin) or user_id:%(user_id)s"
+const ownOrAdmin = `(${adminOnly}) or user_id:%(user_id)s`
 
 const rule = (verb: string, description: string): PolicyDefault => ({
   name: `os_compute_api:os-keypairs:${verb}`,

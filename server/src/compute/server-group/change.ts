@@ -3,6 +3,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { type Tx, transact } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { enforceQuota, quotaExceeded } from "../../quota/index.ts"
+import { isAdmin } from "../admin.ts"
 import { enforceUserQuota } from "../quota/user-quota.ts"
 import { serverGroupNotFound, serverGroupRulesUnsupported } from "./faults.ts"
 import { groupPolicies, type ServerGroup } from "./server-group.ts"
@@ -101,7 +102,7 @@ export const listServerGroups = operation({
 })
 
 function isOfAll(ctx: Ctx, input: { isOfAllProjects: boolean }): boolean {
-  return input.isOfAllProjects && ctx.caller.roles.includes("admin")
+  return input.isOfAllProjects && isAdmin(ctx)
 }
 
 async function notify(ctx: Ctx, tx: Tx, event: "create" | "delete", group: ServerGroup): Promise<void> {

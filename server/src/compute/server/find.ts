@@ -1,4 +1,5 @@
 import type { Ctx } from "../../platform/context/context.ts"
+import { isAdmin } from "../admin.ts"
 import { serverNotFound } from "../faults.ts"
 import type { Server } from "./server.ts"
 import { selectServer } from "./store.ts"
@@ -16,11 +17,6 @@ export async function visibleServer(
 
 export function maySee(ctx: Ctx, server: Pick<Server, "projectId">): boolean {
   return server.projectId === ctx.caller.projectId || isAdmin(ctx)
-}
-
-/** Nova's `is_admin`: sees every project, passes locks. */
-export function isAdmin(ctx: Ctx): boolean {
-  return ctx.caller.roles.includes("admin")
 }
 
 export function targetOf(server: Pick<Server, "projectId" | "userId">) {

@@ -9,6 +9,7 @@ import {
 } from "../../engine/saga/saga.ts"
 import type { Ctx, Platform } from "../../platform/context/context.ts"
 import { type DbOrTx, type Tx, transact } from "../../platform/db/database.ts"
+import { isAdmin } from "../admin.ts"
 import {
   serverInvalidState,
   serverLocked,
@@ -18,7 +19,6 @@ import {
   serverSuperseded,
 } from "../faults.ts"
 import { endAction, recordActions } from "../server-action/store.ts"
-import { isAdmin } from "./find.ts"
 import { type Actor, notifyServer } from "./notification.ts"
 import type { Server } from "./server.ts"
 import { type ActionName, actionRules, refusalOf } from "./state.ts"

@@ -4,6 +4,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { type Tx, transact } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { enforceQuota, quotaExceeded } from "../../quota/index.ts"
+import { isAdmin } from "../admin.ts"
 import {
   metadataItemNotFound,
   serverInvalidState,
@@ -13,7 +14,7 @@ import {
   tooManyTags,
 } from "../faults.ts"
 import { endAction, recordActions } from "../server-action/store.ts"
-import { isAdmin, targetOf, visibleServer } from "./find.ts"
+import { targetOf, visibleServer } from "./find.ts"
 import { notifyServer } from "./notification.ts"
 import { maxTagsOfServer, type Server } from "./server.ts"
 import { lockRow, type ServerDetails, setLock, setState, setTags, updateDetails } from "./store.ts"

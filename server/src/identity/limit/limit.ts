@@ -6,6 +6,7 @@ import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { newHexId } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import { can } from "../../platform/policy/can.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
 import { conflict, found, notFound } from "../faults.ts"
 import { ListInput, type ListSpec, listRows, type Rows } from "../list.ts"
@@ -157,8 +158,7 @@ export const listLimits = operation({
 
 function visible(ctx: Ctx) {
   const { caller } = ctx
-  if (caller.systemScope || caller.roles.includes("admin") || caller.roles.includes("service"))
-    return sql`true`
+  if (caller.systemScope || can(ctx, "service_or_admin")) return sql`true`
   if (caller.domainId) return sql`(domain_id = ${caller.domainId} or project_domain_id = ${caller.domainId})`
   return caller.projectId ? sql`project_id = ${caller.projectId}` : sql`false`
 }

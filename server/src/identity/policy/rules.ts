@@ -27,7 +27,8 @@ export function declare(
 
 /** Rules that the others name. */
 export const basePolicies = [
-  declare("admin_required", "role:admin or is_admin:1", undefined, "An administrator."),
+  declare("context_is_admin", "role:admin", undefined, "Whom every service takes for an administrator."),
+  declare("admin_required", "rule:context_is_admin", undefined, "An administrator of the identity service."),
   declare("service_role", "role:service", undefined, "A service of the cloud."),
   declare("service_or_admin", "rule:admin_required or rule:service_role", undefined, "Either of the two."),
   declare(

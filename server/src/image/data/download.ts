@@ -31,7 +31,7 @@ export const downloadImage = operation({
   faults: [imageNotFound, dataDeactivated, rangeNotSatisfiable],
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
   authorize: (ctx, _input, found) => {
-    if (found.image.status === "deactivated" && !isAdmin(ctx.caller)) throw dataDeactivated()
+    if (found.image.status === "deactivated" && !isAdmin(ctx)) throw dataDeactivated()
     return [["download_image", imageTarget(found)]]
   },
   run: async (ctx, input, { image }): Promise<ImageData | null> => {

@@ -118,7 +118,7 @@ async function readMarker(ctx: Ctx, id: string): Promise<Record<string, unknown>
   if (!isImageId(id)) throw fault()
   const found = await sql<Record<string, unknown>>`
     select i.id, i.name, i.status, i.container_format, i.disk_format, i.size_bytes as size, i.created_at, i.updated_at
-    from image.image i where i.id = ${id} and ${isVisible(ctx.caller)}`.execute(ctx.db)
+    from image.image i where i.id = ${id} and ${isVisible(ctx)}`.execute(ctx.db)
   const row = found.rows[0]
   if (!row) throw fault()
   return row
@@ -147,7 +147,7 @@ function conditions(ctx: Ctx, input: ImageListInput): RawBuilder<unknown>[] {
 /** Narrower than what may be shown: images that others share appear when the caller's project has answered so. */
 function listed(ctx: Ctx, memberStatus: ImageListInput["memberStatus"]): RawBuilder<unknown> {
   const { caller } = ctx
-  if (isAdmin(caller)) return sql`true`
+  if (isAdmin(ctx)) return sql`true`
   const open = sql`i.visibility in ('public', 'community')`
   if (!caller.projectId) return open
   const answered = memberStatus === "all" ? sql`true` : sql`m.status = ${memberStatus}`

@@ -1,8 +1,8 @@
 // SQL of images.
 import { type RawBuilder, type Selectable, sql } from "kysely"
-import type { Caller } from "../../platform/auth/caller.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type DbOrTx, jsonb, type Tx, violatedConstraint } from "../../platform/db/database.ts"
+import { can } from "../../platform/policy/can.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
 import { imageIdTaken, imageNotFound } from "../faults.ts"
 import type { ImageTable } from "../tables.ts"
@@ -43,8 +43,9 @@ export function toImage(row: Row): Image {
   }
 }
 
-export function isAdmin(caller: Caller): boolean {
-  return caller.roles.includes("admin")
+/** Glance's `is_admin`: sees every project's images. */
+export function isAdmin(ctx: Ctx): boolean {
+  return can(ctx, "image:context_is_admin")
 }
 
 /** What policy rules see of an image. */
@@ -64,8 +65,9 @@ export function imageTarget({ image, memberId }: VisibleImage): PolicyTarget {
 }
 
 /** Rows (alias `i`) that the caller may know of at all. */
-export function isVisible(caller: Caller): RawBuilder<boolean> {
-  if (isAdmin(caller)) return sql<boolean>`true`
+export function isVisible(ctx: Ctx): RawBuilder<boolean> {
+  const { caller } = ctx
+  if (isAdmin(ctx)) return sql<boolean>`true`
   const open = sql`i.visibility in ('public', 'community') or i.project_id is null`
   if (!caller.projectId) return sql<boolean>`(${open})`
   return sql<boolean>`(${open} or i.project_id = ${caller.projectId} or (i.visibility = 'shared' and exists (
@@ -84,7 +86,7 @@ export async function visibleImage(ctx: Ctx, imageId: string): Promise<VisibleIm
   const found = await sql<Row & { member: string | null }>`
     select i.*, (select m.member_id from image.member m
       where m.image_id = i.id and m.member_id = ${ctx.caller.projectId}) as member
-    from image.image i where i.id = ${imageId} and ${isVisible(ctx.caller)}`.execute(ctx.db)
+    from image.image i where i.id = ${imageId} and ${isVisible(ctx)}`.execute(ctx.db)
   const row = found.rows[0]
   if (!row) throw imageNotFound(imageId)
   const visible = { image: toImage(row), memberId: row.member }

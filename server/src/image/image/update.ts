@@ -56,7 +56,7 @@ export const updateImage = operation({
     for (const { name, value, op } of changes) {
       if (name === "locations") throw locationsHidden()
       checkWritable(name)
-      if (name === "owner" && op === "replace" && !isAdmin(ctx.caller)) throw ownerNotChangeable()
+      if (name === "owner" && op === "replace" && !isAdmin(ctx)) throw ownerNotChangeable()
       if (name === "visibility") rules.push(...visibilityRules(value, target))
     }
     return [...rules, ["modify_image", target]]

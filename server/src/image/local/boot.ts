@@ -41,7 +41,7 @@ export interface BootableImage {
 /** An image that the caller sees and that has data. Faults: not found, not active, deactivated. */
 export async function findBootableImage(ctx: Ctx, imageId: string): Promise<BootableImage> {
   const { image } = await visibleImage(ctx, imageId)
-  if (image.status === "deactivated" && !isAdmin(ctx.caller)) throw dataDeactivated()
+  if (image.status === "deactivated" && !isAdmin(ctx)) throw dataDeactivated()
   if (image.status !== "active" && image.status !== "deactivated") throw imageNotActive(imageId, image.status)
   return {
     id: image.id,

@@ -28,7 +28,7 @@ function checkShared(image: Image, action: string): void {
 
 /** Of the others that share an image a member learns nothing. */
 function mayKnow(ctx: Ctx, image: Image, memberId: string): boolean {
-  return isAdmin(ctx.caller) || image.projectId === ctx.caller.projectId || memberId === ctx.caller.projectId
+  return isAdmin(ctx) || image.projectId === ctx.caller.projectId || memberId === ctx.caller.projectId
 }
 
 const ImageAndMember = Type.Object({ imageId: Type.String(), memberId: Type.String() })

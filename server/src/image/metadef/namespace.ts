@@ -214,7 +214,7 @@ export const listNamespaces = operation({
       )
     const sorts = [{ key: input.sortKey, direction: input.direction }]
     const page = pageClauses({ sorts, isReverse: false }, sortColumns, "id", markerRow)
-    const seen = isAdmin(ctx.caller)
+    const seen = isAdmin(ctx)
       ? sql`true`
       : sql`(n.visibility = 'public' or n.project_id = ${ctx.caller.projectId})`
     const found = await sql<NamespaceRow>`

@@ -45,7 +45,7 @@ export const showTask = operation({
     if (!isImageId(taskId)) throw taskNotFound(taskId)
     const row = await ctx.db.selectFrom("image.task").selectAll().where("id", "=", taskId).executeTakeFirst()
     // A policy may let others in; what they see is their project's.
-    if (!row || !(isAdmin(ctx.caller) || row.project_id === ctx.caller.projectId)) throw taskNotFound(taskId)
+    if (!row || !(isAdmin(ctx) || row.project_id === ctx.caller.projectId)) throw taskNotFound(taskId)
     return toTask(row)
   },
 })
@@ -76,7 +76,7 @@ export const listTasks = operation({
     ["get_tasks", {}],
   ],
   run: async (ctx, input): Promise<{ tasks: Task[]; nextMarker: string | null }> => {
-    const mine = isAdmin(ctx.caller) ? sql`true` : sql`t.project_id = ${ctx.caller.projectId}`
+    const mine = isAdmin(ctx) ? sql`true` : sql`t.project_id = ${ctx.caller.projectId}`
     let marker: Record<string, unknown> | null = null
     if (input.marker !== null) {
       const found = isImageId(input.marker)

@@ -3,6 +3,7 @@ import { sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
+import { isAdmin } from "../admin.ts"
 import {
   badRequest,
   deviceNotOwned,
@@ -97,7 +98,7 @@ export function checkPairs(
 /** A port may not pose as the interface of someone else's router. */
 async function checkDevice(ctx: Ctx, db: DbOrTx, request: PortRequest): Promise<void> {
   const { deviceId = "", deviceOwner = "" } = request
-  if (!deviceOwner.startsWith("network:router_") || ctx.caller.roles.includes("admin")) return
+  if (!deviceOwner.startsWith("network:router_") || isAdmin(ctx)) return
   if (!isUuid(deviceId)) return
   const { rows } = await sql<{ projectId: string }>`select project_id as "projectId" from network.router
     where id = ${deviceId}`.execute(db)

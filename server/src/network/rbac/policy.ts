@@ -5,6 +5,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { isUuid, newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import { isAdmin } from "../admin.ts"
 import {
   badRequest,
   externalInUse,
@@ -127,7 +128,7 @@ export const createRbacPolicies = operation({
 /** Only the owner of a thing (or an administrator) may share it. */
 async function checkObject(ctx: Ctx, input: RbacPolicyInput): Promise<void> {
   const isNetwork = input.objectType === "network"
-  if (input.action === "access_as_external" && (!isNetwork || !ctx.caller.roles.includes("admin")))
+  if (input.action === "access_as_external" && (!isNetwork || !isAdmin(ctx)))
     throw badRequest("Invalid input for operation: access_as_external is for networks and administrators.")
   const { rows } = isUuid(input.objectId)
     ? await sql<{ project_id: string }>`${owners[input.objectType]} ${input.objectId}`.execute(ctx.db)

@@ -6,7 +6,9 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { afterCommit, transact } from "../../platform/db/database.ts"
 import type { Authorization } from "../../platform/operation/operation.ts"
+import { can } from "../../platform/policy/can.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
+import { isAdmin } from "../admin.ts"
 import { badRequest, forbiddenProject, revisionMismatch } from "../faults.ts"
 import { syncOf } from "../sync/sync.ts"
 
@@ -37,7 +39,7 @@ export function checkRevision(thing: { revisionNumber: number }, expected: numbe
 /** Whose the new thing is: the named project (administrators only), else the caller's. */
 export function ownerOf(ctx: Ctx, wanted: string | undefined): string {
   const { caller } = ctx
-  const mayChoose = caller.roles.includes("admin") || caller.roles.includes("advsvc")
+  const mayChoose = isAdmin(ctx) || can(ctx, "context_is_advsvc")
   if (wanted !== undefined && wanted !== caller.projectId && !mayChoose) throw forbiddenProject()
   const owner = wanted ?? caller.projectId
   if (owner === null || owner === "")

@@ -1,17 +1,23 @@
 // Who looks, as SQL needs to know it: administrators and services see everything, others what is theirs or shared.
 import { type RawBuilder, sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
+import { can } from "../../platform/policy/can.ts"
 
 export interface Viewer {
   projectId: string | null
   seesAll: boolean
 }
 
-const seeingRoles = new Set(["admin", "service", "advsvc"])
+/** Who sees every project's; what is done with it the rules of the operations decide. */
+const seeingRules = [
+  "network:context_is_admin",
+  "network:service_api",
+  "context_is_advsvc",
+  "context_with_global_access",
+]
 
 export function viewerOf(ctx: Ctx): Viewer {
-  const { caller } = ctx
-  return { projectId: caller.projectId, seesAll: caller.roles.some((role) => seeingRoles.has(role)) }
+  return { projectId: ctx.caller.projectId, seesAll: seeingRules.some((rule) => can(ctx, rule)) }
 }
 
 /** For the program's own reads. */

@@ -7,6 +7,7 @@ import type { DbOrTx } from "../../platform/db/database.ts"
 import { violatedConstraint } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import { isAdmin } from "../admin.ts"
 import {
   defaultGroupExists,
   defaultGroupKept,
@@ -146,7 +147,7 @@ export const deleteSecurityGroup = operation({
   load: (ctx, { securityGroupId }) => loadSecurityGroup(ctx.db, securityGroupId, viewerOf(ctx)),
   authorize: (_ctx, _input, group) => [["delete_security_group", securityGroupTarget(group)]],
   run: async (ctx, { securityGroupId, expectedRevision }, group) => {
-    if (group.isDefault && !ctx.caller.roles.includes("admin")) throw defaultGroupKept()
+    if (group.isDefault && !isAdmin(ctx)) throw defaultGroupKept()
     try {
       await change(ctx, async (tx) => {
         await lockRow(tx, "securityGroup", securityGroupId, securityGroupNotFound, expectedRevision)

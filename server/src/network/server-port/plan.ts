@@ -4,6 +4,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
 import { getLimits } from "../../quota/index.ts"
+import { isAdmin as isNetworkAdmin } from "../admin.ts"
 import { requireDefaults } from "../auto-topology/auto-topology.ts"
 import { canonicalAddress, parseAddress, parsePrefix, prefixContains } from "../ipam/address.ts"
 import { networkUsage, quotaService } from "../quota.ts"
@@ -105,7 +106,7 @@ export async function resolveRequests(
 /** Refuses what can be known to be wrong before the server exists: networks, ports, groups that are not there. */
 export async function checkServerNetworks(ctx: Ctx, check: ServerNetworksCheck): Promise<void> {
   const projectId = check.projectId ?? ctx.caller.projectId ?? ""
-  const isAdmin = ctx.caller.roles.includes("admin")
+  const isAdmin = isNetworkAdmin(ctx)
   await resolveGroups(ctx, projectId, check.securityGroups)
   const requests = await resolveRequests(ctx.db, projectId, check.networks, async () => {
     await requireDefaults(ctx, projectId)

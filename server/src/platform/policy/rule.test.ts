@@ -88,6 +88,33 @@ test("the engine: scope, override, unknown rules", () => {
   assert.throws(() => policy.isAllowed(member, "no:such"), /not declared/)
 })
 
+test("is_admin asks the rule that says who is one", () => {
+  const policy = new PolicyEngine()
+  policy.declare([
+    { name: "context_is_admin", check: "role:admin", description: "" },
+    { name: "old", check: "is_admin:True", description: "" },
+    { name: "others", check: "is_admin:False", description: "" },
+  ])
+  const admin = { ...member, roles: ["admin"] }
+  const may = (caller: Caller) => ["old", "others"].map((rule) => policy.isAllowed(caller, rule))
+  assert.deepEqual(
+    [may(admin), may(member)],
+    [
+      [true, false],
+      [false, true],
+    ],
+  )
+  policy.override({ context_is_admin: "role:member" })
+  assert.deepEqual(
+    [may(admin), may(member)],
+    [
+      [false, true],
+      [true, false],
+    ],
+  )
+  assert.throws(() => policy.override({ context_is_admin: "is_admin:True" }), /it asks itself/)
+})
+
 function shape(trace: Trace, indent = ""): string {
   const word = trace.kind === "and" || trace.kind === "or" ? trace.kind : trace.check
   const line = `${indent}${trace.holds ? "+" : "-"} ${word}${trace.facts ? ` (${trace.facts})` : ""}`

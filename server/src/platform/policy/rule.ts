@@ -155,14 +155,10 @@ function roleCheck(text: string, wanted: Operand): Leaf {
   }
 }
 
-function adminCheck(text: string, wanted: boolean): Leaf {
-  return {
-    kind: "leaf",
-    text,
-    asksTarget: false,
-    holds: ({ roles }) => roles.includes("admin") === wanted,
-    facts: ({ roles }) => `the caller is ${roles.includes("admin") ? "an" : "no"} administrator`,
-  }
+/** Who is one is itself a rule. */
+function adminCheck(text: string, wanted: boolean): Check {
+  const part: Check = { kind: "rule", name: "context_is_admin", text: wanted ? text : "is_admin:True" }
+  return wanted ? part : { kind: "not", part, text }
 }
 
 function noneCheck(text: string, right: Operand): Leaf {

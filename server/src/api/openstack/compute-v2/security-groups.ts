@@ -1,5 +1,5 @@
 // Nova's old way to security groups, until 2.35: the network service's groups, ingress rules only, in Nova's shape.
-import { badRequest } from "../../../compute/index.ts"
+import { badRequest, isAdmin } from "../../../compute/index.ts"
 import {
   createSecurityGroupRules,
   createSecurityGroups,
@@ -79,7 +79,7 @@ const idOf = (req: WireRequest) => {
 async function list(ctx: Ctx, req: WireRequest) {
   const limit = queryInteger(req.query, "limit", { min: 0 })
   const offset = queryInteger(req.query, "offset", { min: 0 }) ?? 0
-  const isOfAll = queryText(req.query, "all_tenants") !== undefined && ctx.caller.roles.includes("admin")
+  const isOfAll = queryText(req.query, "all_tenants") !== undefined && isAdmin(ctx)
   const filters = isOfAll ? {} : { projectId: [ctx.caller.projectId ?? ""] }
   const all = await listSecurityGroups(ctx, { filters })
   const names: GroupNames = new Map(all.map((g) => [g.id, { name: g.name, projectId: g.projectId }]))

@@ -2,6 +2,7 @@
 import {
   badRequest,
   deletedListForbidden,
+  isAdmin,
   type RegexColumn,
   regexColumns,
   type ServerFilter,
@@ -208,7 +209,7 @@ function addStates(ctx: Ctx, filter: ServerFilter, query: Query, text: Text, ver
   filter.vmStates = states.vmStates
   if (states.taskStates) filter.taskStates = states.taskStates
   if (states.vmStates.length === 1 && states.vmStates[0] === "deleted") {
-    if (!ctx.caller.roles.includes("admin")) throw deletedListForbidden()
+    if (!isAdmin(ctx)) throw deletedListForbidden()
     filter.isDeleted = true
   }
   return false
@@ -323,8 +324,7 @@ function readServerPage(ctx: Ctx, query: Query, version: Microversion): Page {
   const used = keys
     .map((key, i) => [key, directions[i]] as const)
     .filter(([key]) => key in allowed || !ignoredSortKeys.has(key) || atLeast(version, "2.75"))
-  for (const [key] of used)
-    if ((key === "host" || key === "node") && !ctx.caller.roles.includes("admin")) throw sortForbidden(key)
+  for (const [key] of used) if ((key === "host" || key === "node") && !isAdmin(ctx)) throw sortForbidden(key)
   const rest: Record<string, string | string[] | undefined> = { ...query }
   rest.sort_key = used.map(([key]) => key)
   rest.sort_dir = used.map(([, direction]) => direction ?? "desc")
