@@ -163,9 +163,15 @@ test("addresses, groups and the way back from an address", async () => {
 test("interfaces are attached and detached one by one", async () => {
   const serverId = newUuid()
   await ensureServerPorts(ctx, { ...server(serverId), networks: "none", securityGroups: [] })
-  const request = { ...on(privateId), fixedIp: "10.0.0.40" }
+  const network = await call("POST", "/networks", { network: { name: "attached" } })
+  const network_id: string = network.body.network.id
+  const pool = { start: "10.83.0.2", end: "10.83.0.20" }
+  await call("POST", "/subnets", {
+    subnet: { network_id, ip_version: 4, cidr: "10.83.0.0/24", allocation_pools: [pool] },
+  })
+  const request = { ...on(network_id), fixedIp: "10.83.0.40" }
   const vif = await attachServerInterface(ctx, { ...server(serverId), ...request })
-  assert.equal(vif.fixedIps[0]?.ipAddress, "10.0.0.40")
+  assert.equal(vif.fixedIps[0]?.ipAddress, "10.83.0.40")
   const taken = attachServerInterface(ctx, { ...server(newUuid()), ...request })
   assert.equal(await codeOf(taken), "network.server.fixed_ip_in_use")
   const more = await attachServerInterface(ctx, { ...server(serverId), ...on(privateId) })

@@ -161,6 +161,13 @@ export const noAddressLeft = fault(
   "network.ip_address.exhausted",
   (networkId: string) => `No more IP addresses available on network ${networkId}.`,
 )
+/** Not the same as none left: whoever asks again gets one. */
+export const addressesBusy = fault(
+  "unavailable",
+  "network.ip_address.busy",
+  (networkId: string) =>
+    `Too many requests take IP addresses of network ${networkId} at this moment; try again.`,
+)
 export const noExternalAddressLeft = fault(
   "invalid",
   "network.ip_address.external_exhausted",

@@ -4,6 +4,7 @@ import { Type } from "typebox"
 import { operation } from "../../platform/operation/operation.ts"
 import { networkNotFound } from "../faults.ts"
 import { parseAddress } from "../ipam/address.ts"
+import { poolsOf } from "../ipam/allocate.ts"
 import { loadNetwork } from "../network/read.ts"
 import type { AddressPool } from "../subnet/subnet.ts"
 
@@ -48,8 +49,7 @@ export const listNetworkAvailability = operation({
       select n.id as "networkId", n.name as "networkName", n.project_id as "projectId", s.id as "subnetId",
         s.name as "subnetName", s.cidr::text as cidr, s.ip_version as "ipVersion",
         (select count(*)::integer from network.ip_allocation a where a.subnet_id = s.id) as "usedIps",
-        (select coalesce(json_agg(json_build_object('start', host(l.first_address), 'end', host(l.last_address))), '[]')
-          from network.allocation_pool l where l.subnet_id = s.id) as pools
+        ${poolsOf(sql`s.id`)} as pools
       from network.network n left join network.subnet s on s.network_id = n.id
         and (${query.ipVersion ?? null}::integer is null or s.ip_version = ${query.ipVersion ?? null})
       where (${query.networkIds ?? null}::text[] is null or n.id::text = any(${query.networkIds ?? null}::text[]))

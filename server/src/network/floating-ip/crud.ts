@@ -5,6 +5,7 @@ import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import {
+  addressesBusy,
   addressInUse,
   addressNotInNetwork,
   badRequest,
@@ -85,6 +86,7 @@ export const createFloatingIps = operation({
     badRequest,
     addressInUse,
     addressNotInNetwork,
+    addressesBusy,
     noAddressLeft,
     noExternalAddressLeft,
     notReachable,

@@ -1,6 +1,8 @@
 // Gives addresses to ports. The primary key (subnet, address) decides races: who loses asks again.
-import { sql } from "kysely"
+import { type RawBuilder, sql } from "kysely"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
+import { addressesBusy } from "../faults.ts"
+import { addressCandidates, type Pool } from "./candidates.ts"
 
 export interface Allocation {
   subnetId: string
@@ -9,29 +11,56 @@ export interface Allocation {
   position: number
 }
 
-/** Each lost race means that another request won an address; so many at once are not believable. */
-const attemptsMax = 100
+/** Takes a free address of the subnet's pools; null when they are used up. */
+export async function takeFreeAddress(tx: Tx, a: Allocation, pools: readonly Pool[]): Promise<string | null> {
+  return (await takeUntouched(tx, a, pools)) ?? (await takeAnyLeft(tx, a))
+}
 
 /**
- * Takes the lowest free address of the subnet's pools: a pool's first, or the one after an address in use.
- * Null when the pools are used up.
+ * One that is neither in use nor being taken by a transaction that goes on: who takes an address holds a lock of its
+ * name, and nobody waits for a lock. Null when there was none among those tried.
  */
-export async function takeLowestAddress(tx: Tx, a: Allocation): Promise<string | null> {
-  for (let attempt = 0; attempt < attemptsMax; attempt++) {
+async function takeUntouched(tx: Tx, a: Allocation, pools: readonly Pool[]): Promise<string | null> {
+  const candidates = addressCandidates(pools)
+  // The case makes PostgreSQL look at one after the other and lock only what it found free.
+  const { rows } = await sql<{ address: string }>`
+    insert into network.ip_allocation (subnet_id, address, network_id, port_id, position)
+    select ${a.subnetId}::uuid, c.address, ${a.networkId}::uuid, ${a.portId}::uuid, ${a.position}::integer
+    from (select c.address from unnest(${candidates}::inet[]) as c (address)
+      where case
+        when exists (select from network.ip_allocation x
+          where x.subnet_id = ${a.subnetId}::uuid and x.address = c.address) then false
+        else pg_try_advisory_xact_lock(hashtextextended(${a.subnetId}::text || host(c.address), 0)) end
+      limit 1) c
+    on conflict do nothing returning host(address) as address`.execute(tx)
+  return rows[0]?.address ?? null
+}
+
+/** Of so many free ones any is taken, so that who must wait seldom waits for the same. */
+const windowSize = 64
+/** Each lost race means that another request won an address. */
+const racesMax = 100
+
+/** Reads all that is in use to find what is left: for a subnet that is nearly full. Waits for who was there first. */
+async function takeAnyLeft(tx: Tx, a: Allocation): Promise<string | null> {
+  for (let race = 0; race < racesMax; race++) {
+    // A free address is a pool's first, or follows one in use.
     const { rows } = await sql<{ candidate: string | null; taken: string | null }>`
-      with candidate as (
-        select c.address from (
-          select p.first_address as address from network.allocation_pool p where p.subnet_id = ${a.subnetId}
-          union
-          select x.address + 1 from network.ip_allocation x where x.subnet_id = ${a.subnetId}
-            and x.address < (select max(p.last_address) from network.allocation_pool p
-              where p.subnet_id = ${a.subnetId})
-        ) c
-        join network.allocation_pool p on p.subnet_id = ${a.subnetId}
-          and c.address between p.first_address and p.last_address
-        where not exists (
-          select from network.ip_allocation x where x.subnet_id = ${a.subnetId} and x.address = c.address)
-        order by c.address limit 1
+      with candidate as materialized (
+        select address from (
+          select c.address from (
+            select p.first_address as address from network.allocation_pool p where p.subnet_id = ${a.subnetId}
+            union
+            select x.address + 1 from network.ip_allocation x where x.subnet_id = ${a.subnetId}
+              and x.address < (select max(p.last_address) from network.allocation_pool p
+                where p.subnet_id = ${a.subnetId})
+          ) c
+          join network.allocation_pool p on p.subnet_id = ${a.subnetId}
+            and c.address between p.first_address and p.last_address
+          where not exists (
+            select from network.ip_allocation x where x.subnet_id = ${a.subnetId} and x.address = c.address)
+          order by c.address limit ${windowSize}
+        ) free order by random() limit 1
       ), taken as (
         insert into network.ip_allocation (subnet_id, address, network_id, port_id, position)
         select ${a.subnetId}::uuid, address, ${a.networkId}::uuid, ${a.portId}::uuid, ${a.position}::integer
@@ -44,7 +73,7 @@ export async function takeLowestAddress(tx: Tx, a: Allocation): Promise<string |
     if (!row?.candidate) return null
     if (row.taken) return row.taken
   }
-  return null
+  throw addressesBusy(a.networkId)
 }
 
 /** Takes that very address; false when it is in use. */
@@ -75,13 +104,21 @@ export interface SubnetFacts {
   gatewayIp: string | null
   ipv6AddressMode: string | null
   serviceTypes: string[]
+  pools: Pool[]
+}
+
+/** Its allocation pools as JSON; `subnetId` is an expression. */
+export function poolsOf(subnetId: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`(select coalesce(json_agg(json_build_object('start', host(l.first_address), 'end', host(l.last_address))
+    order by l.first_address), '[]') from network.allocation_pool l where l.subnet_id = ${subnetId})`
 }
 
 export async function subnetsOfNetwork(db: DbOrTx, networkId: string): Promise<SubnetFacts[]> {
   const { rows } =
     await sql<SubnetFacts>`select id, network_id as "networkId", cidr, ip_version as "ipVersion",
-      host(gateway_ip) as "gatewayIp", ipv6_address_mode as "ipv6AddressMode", service_types as "serviceTypes"
-    from network.subnet where network_id = ${networkId} order by created_at, id`.execute(db)
+      host(gateway_ip) as "gatewayIp", ipv6_address_mode as "ipv6AddressMode", service_types as "serviceTypes",
+      ${poolsOf(sql`s.id`)} as pools
+    from network.subnet s where network_id = ${networkId} order by created_at, id`.execute(db)
   return rows
 }
 

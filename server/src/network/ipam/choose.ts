@@ -16,7 +16,7 @@ import {
   type SubnetFacts,
   subnetsOfNetwork,
   takeAddress,
-  takeLowestAddress,
+  takeFreeAddress,
 } from "./allocate.ts"
 
 export interface FixedIpRequest {
@@ -94,7 +94,7 @@ async function takeAny(
   next: (s: SubnetFacts) => Allocation,
 ): Promise<string> {
   for (const subnet of subnets) {
-    const address = await takeLowestAddress(tx, next(subnet))
+    const address = await takeFreeAddress(tx, next(subnet), subnet.pools)
     if (address) return address
   }
   throw noAddressLeft(networkId)

@@ -2,6 +2,7 @@ import { type Static, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Authorization, operation } from "../../platform/operation/operation.ts"
 import {
+  addressesBusy,
   addressInUse,
   addressNotInNetwork,
   addressNotInSubnet,
@@ -74,6 +75,7 @@ export const createPorts = operation({
     addressInUse,
     addressNotInNetwork,
     addressNotInSubnet,
+    addressesBusy,
     noAddressLeft,
     macAddressInUse,
     subnetNotOfNetwork,

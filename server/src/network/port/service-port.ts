@@ -2,7 +2,8 @@
 import { sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
-import { releaseAddresses, takeLowestAddress } from "../ipam/allocate.ts"
+import { poolsOf, releaseAddresses, takeFreeAddress } from "../ipam/allocate.ts"
+import type { Pool } from "../ipam/candidates.ts"
 import { insertPort } from "./insert.ts"
 
 /** Makes the port equal to what the network's subnets need now. The network's row is locked by the caller. */
@@ -12,8 +13,10 @@ export async function refreshServicePort(_ctx: Ctx, tx: Tx, networkId: string): 
     projectId: string
     portId: string | null
     address: string | null
+    pools: Pool[]
   }>`
-    select s.id as "subnetId", n.project_id as "projectId", p.id as "portId", host(a.address) as address
+    select s.id as "subnetId", n.project_id as "projectId", p.id as "portId", host(a.address) as address,
+      ${poolsOf(sql`s.id`)} as pools
     from network.network n
     left join network.subnet s on s.network_id = n.id and s.ip_version = 4 and s.is_dhcp_enabled
     left join network.port p on p.network_id = n.id and p.device_owner = 'network:distributed'
@@ -38,7 +41,8 @@ export async function refreshServicePort(_ctx: Ctx, tx: Tx, networkId: string): 
     )
   for (const [position, row] of wanted.entries()) {
     // A subnet without a free address goes without: its machines' addresses are worth more.
-    if (!row.address) await takeLowestAddress(tx, { subnetId: row.subnetId, networkId, portId, position })
+    if (!row.address)
+      await takeFreeAddress(tx, { subnetId: row.subnetId, networkId, portId, position }, row.pools)
   }
 }
 

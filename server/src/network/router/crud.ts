@@ -5,6 +5,7 @@ import { type DbOrTx, violatedConstraint } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { type Authorization, operation } from "../../platform/operation/operation.ts"
 import {
+  addressesBusy,
   addressInUse,
   badRequest,
   badRoutes,
@@ -99,7 +100,7 @@ function gatewayRules(
 export const createRouters = operation({
   name: "network.router.create",
   input: Type.Object({ routers: Type.Array(RouterInput) }),
-  faults: [networkNotFound, badRequest, noAddressLeft, addressInUse],
+  faults: [networkNotFound, badRequest, noAddressLeft, addressInUse, addressesBusy],
   authorize: (ctx, { routers }) =>
     routers.flatMap((input) => {
       const target = routerTarget({ projectId: ownerOf(ctx, input.projectId) })

@@ -1,6 +1,7 @@
 import { sql } from "kysely"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
 import { subnetNotFound } from "../faults.ts"
+import { poolsOf } from "../ipam/allocate.ts"
 import { networkVisible } from "../network/network.ts"
 import { type Columns, column, type Source, standardColumns } from "../resource/list.ts"
 import type { Described } from "../resource/standard.ts"
@@ -49,11 +50,7 @@ function subnetColumns(viewer: Viewer): Columns {
     cidr: column("cidr", sql`s.cidr`),
     gatewayIp: column("address", sql`s.gateway_ip`),
     enableDhcp: column("boolean", sql`s.is_dhcp_enabled`),
-    allocationPools: column(
-      "other",
-      sql`(select coalesce(json_agg(json_build_object('start', host(a.first_address), 'end', host(a.last_address))
-        order by a.first_address), '[]') from network.allocation_pool a where a.subnet_id = s.id)`,
-    ),
+    allocationPools: column("other", poolsOf(sql`s.id`)),
     dnsNameservers: column("other", sql`s.dns_nameservers`),
     hostRoutes: column("other", sql`s.host_routes`),
     ipv6RaMode: column("text", sql`s.ipv6_ra_mode`),
