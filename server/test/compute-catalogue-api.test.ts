@@ -48,6 +48,33 @@ describe("flavors", () => {
     assert.equal("description" in nano, false)
   })
 
+  test("a refusal has the words that people search for", async () => {
+    const make = (flavor: object) =>
+      call("POST", "/flavors", admin, { flavor: { name: "f", ram: 1, vcpus: 1, disk: 1, ...flavor } }, "2.55")
+    const long = "x".repeat(300)
+    const wrong: [object, RegExp][] = [
+      [{ name: long }, /field\/attribute name\. Value: x+…\. 'x+… is too long/],
+      [{ vcpus: 0 }, /Invalid input for field\/attribute vcpus\. Value: 0\. 0 is less than the minimum of 1/],
+      [{ swap: [true] }, /Value: \[True\]\. \[True\] is not of type 'integer'/],
+      [{ wings: 1 }, /Additional properties are not allowed \('wings' was unexpected\)/],
+      [{ ram: undefined }, /'ram' is a required property/],
+    ]
+    for (const [flavor, words] of wrong) {
+      const reply = await make(flavor)
+      assert.equal(reply.status, 400)
+      assert.match(reply.body.badRequest.message, words)
+    }
+  })
+
+  test("access to a public flavor: no error before 2.7, one since", async () => {
+    await addProject("anybody")
+    const add = (version: string) =>
+      call("POST", "/flavors/42/action", admin, { addTenantAccess: { tenant: "anybody" } }, version)
+    assert.equal((await add("2.7")).status, 409)
+    assert.equal((await add("2.6")).status, 200)
+    await call("POST", "/flavors/42/action", admin, { removeTenantAccess: { tenant: "anybody" } }, "2.6")
+  })
+
   test("a list is one statement", async (t) => {
     const { mock } = t.mock.method(pg.Client.prototype, "query")
     await call("GET", "/flavors/detail", "p1", undefined, "2.61")

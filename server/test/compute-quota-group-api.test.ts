@@ -372,6 +372,9 @@ describe("usage", () => {
     assert.equal(usage.total_vcpus_usage, 60)
     assert.equal(usage.total_memory_mb_usage, 30 * 512)
     assert.equal(usage.start, "2021-03-01T00:00:00.000000")
+    const exact = "start=2021-03-01T00:00:00.123456&end=2021-03-02T00:00:00.654321"
+    const { tenant_usage: shown } = (await call("GET", `${path}/u1?${exact}`, "u1")).body
+    assert.deepEqual([shown.start, shown.stop], ["2021-03-01T00:00:00.123456", "2021-03-02T00:00:00.654321"])
     assert.equal(usage.server_usages.length, 2)
     const ended = usage.server_usages.find((s: { state: string }) => s.state === "terminated")
     assert.equal(ended.hours, 6)

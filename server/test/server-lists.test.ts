@@ -53,6 +53,14 @@ test("filters", async () => {
   assert.deepEqual((await names("?ip=10.")).length, 4)
 })
 
+test("what a server shows as the time of its change finds it, before and since", async () => {
+  const { updated, name } = await c.show(ids.db ?? "")
+  assert.ok((await names(`?changes-before=${updated}`, { version: "2.66" })).includes(name))
+  assert.ok((await names(`?changes-since=${updated}`, { version: "2.66" })).includes(name))
+  const before = new Date(Date.parse(updated) - 1_000).toISOString()
+  assert.ok(!(await names(`?changes-before=${before}`, { version: "2.66" })).includes(name))
+})
+
 test("filters that only administrators may use are dropped for others", async () => {
   assert.equal((await names("?host=nowhere", { version: "2.1" })).length, 4)
   assert.deepEqual(await names("?all_tenants=1&host=nowhere", { token: c.admin }), [])

@@ -253,7 +253,12 @@ test("bad requests say what is wrong", async () => {
   assert.equal(malformed.status, 400)
   assert.equal((await c.call("GET", "/servers", undefined, { version: "2.999" })).status, 406)
   assert.equal((await c.call("GET", "/servers/not-an-id")).status, 404)
-  assert.equal((await c.act("11111111-0000-4000-8000-000000000000", { nonsense: null })).status, 400)
+  // Whether it is there comes before what is asked of it.
+  assert.equal((await c.act("11111111-0000-4000-8000-000000000000", { nonsense: null })).status, 404)
+  const id = await c.create()
+  assert.equal((await c.act(id, { nonsense: null })).status, 400)
+  await c.call("DELETE", `/servers/${id}`)
+  await c.isGone(id)
 })
 
 test("several at once have one reservation, their own names, and stay within the quota", async () => {

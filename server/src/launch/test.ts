@@ -65,7 +65,7 @@ const suites: Record<string, Suite> = {
   },
   unit: {
     summary: "pure code",
-    packages: hostPackages,
+    packages: [...hostPackages, ...sshPackages],
     files: ["server/src/**/*.test.ts", "bench/*.test.ts"],
     concurrency: 2,
     timeoutMs: 600_000,

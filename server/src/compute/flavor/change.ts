@@ -125,13 +125,14 @@ const AccessInput = Type.Object({
 
 export const addFlavorAccess = operation({
   name: "compute.flavor.add_access",
-  input: AccessInput,
+  /** `mayBePublic`: as clients of before 2.7 have it, where access to what everybody has is no error. */
+  input: Type.Object({ ...AccessInput.properties, mayBePublic: Type.Optional(Type.Boolean()) }),
   faults: [flavorNotFound, flavorIsPublic, flavorAccessExists, projectInvalid],
   authorize: () => [["os_compute_api:os-flavor-access:add_tenant_access", {}]],
   run: async (ctx, input) => {
     const flavor = await findFlavor(ctx, input.flavorId)
     await checkProject(ctx, input.projectId)
-    if (flavor.isPublic) throw flavorIsPublic()
+    if (flavor.isPublic && !input.mayBePublic) throw flavorIsPublic()
     const added = await ctx.db
       .insertInto("compute.flavor_access")
       .values({ flavor_id: flavor.id, project_id: input.projectId })

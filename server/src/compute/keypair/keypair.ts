@@ -100,7 +100,7 @@ export const createKeypair = operation({
             user_id: input.userId,
             name: input.name,
             type: input.type,
-            public_key: publicKey.trim(),
+            public_key: publicKey,
             fingerprint,
             created_at: ctx.clock.now(),
           })

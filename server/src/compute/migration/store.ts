@@ -1,6 +1,7 @@
 import { type Selectable, sql } from "kysely"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
+import { changedBetween } from "../changes.ts"
 import type { Migration, MigrationStatus } from "./migration.ts"
 import type { MigrationTable } from "./tables.ts"
 
@@ -69,9 +70,7 @@ export async function selectMigrations(
   )
   if (filter.host !== undefined)
     terms.push(sql<boolean>`(source_host = ${filter.host} or dest_host = ${filter.host})`)
-  const changed = sql`coalesce(updated_at, created_at)`
-  if (filter.changesSince) terms.push(sql<boolean>`${changed} >= ${filter.changesSince}`)
-  if (filter.changesBefore) terms.push(sql<boolean>`${changed} <= ${filter.changesBefore}`)
+  terms.push(...changedBetween(sql`coalesce(updated_at, created_at)`, filter))
   if (filter.marker !== undefined) {
     const found = await sql<{ number: number }>`select number from compute.migration
       where id::text = ${filter.marker}`.execute(db)

@@ -1,6 +1,7 @@
 // SQL of os-instance-actions: what users did to a server, and how each part of it went.
 import { type Selectable, sql } from "kysely"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
+import { changedBetween } from "../changes.ts"
 import type { ServerActionEventTable, ServerActionTable } from "../tables.ts"
 
 export interface ServerAction {
@@ -130,12 +131,7 @@ export async function selectActions(
     .selectFrom("compute.server_action")
     .selectAll()
     .where("server_id", "=", serverId)
-    .$if(filter.changesSince !== undefined, (q) =>
-      q.where(sql<boolean>`updated_at >= ${filter.changesSince}`),
-    )
-    .$if(filter.changesBefore !== undefined, (q) =>
-      q.where(sql<boolean>`updated_at <= ${filter.changesBefore}`),
-    )
+    .where((eb) => eb.and(changedBetween(sql`updated_at`, filter)))
     .$if(after !== undefined, (q) =>
       q.where(sql<boolean>`(started_at, id) < (${after?.startedAt}, ${after?.id})`),
     )

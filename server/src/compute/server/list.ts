@@ -5,6 +5,7 @@ import { pgErrorCode } from "../../platform/db/database.ts"
 import { pageClauses, type SortColumns } from "../../platform/db/page.ts"
 import type { Page } from "../../platform/http/paging.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
+import { changedBetween } from "../changes.ts"
 import { badRequest } from "../faults.ts"
 import { type ServerNetworking, selectNetworking, serverIdsByAddress } from "./networking.ts"
 import type { Server, TaskState, VmState } from "./server.ts"
@@ -190,8 +191,7 @@ function conditionsOf(f: ServerFilter): RawBuilder<unknown>[] | null {
   if (f.vmStates) all.push(sql`vm_state = any(${[...f.vmStates]}::text[])`)
   if (f.taskStates) all.push(sql`task_state = any(${[...f.taskStates]}::text[])`)
   if (f.isLocked !== undefined) all.push(f.isLocked ? sql`locked_by is not null` : sql`locked_by is null`)
-  if (f.changesSince) all.push(sql`updated_at >= ${f.changesSince}`)
-  if (f.changesBefore) all.push(sql`updated_at <= ${f.changesBefore}`)
+  all.push(...changedBetween(sql`updated_at`, f))
   for (const [name, pattern] of Object.entries(f.regex ?? {}))
     if (pattern !== "") all.push(sql`${regexColumns[name as RegexColumn]} ~ ${pattern}`)
   if (f.allTags) all.push(sql`tags @> ${[...f.allTags]}::text[]`)

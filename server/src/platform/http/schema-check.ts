@@ -1,4 +1,5 @@
-// JSON Schema checks of wire bodies, compiled at first use. Errors name the field and the value, in Nova's words.
+// JSON Schema checks of wire bodies, compiled at first use. Errors name the field, the value and what is wrong,
+// in Nova's form and jsonschema's words.
 import { Ajv, type ErrorObject, type ValidateFunction } from "ajv"
 import addFormats from "ajv-formats"
 import { Fault } from "../fault/fault.ts"
@@ -57,16 +58,82 @@ function fieldOf(error: ErrorObject | undefined): string {
 
 function describe(error: ErrorObject | undefined, what: "body" | "query"): string {
   if (!error) return `Invalid ${what}.`
+  const message = wordsOf(error)
   const at = fieldOf(error)
-  const where = at.split(".").at(-1) ?? ""
-  if (error.keyword === "additionalProperties") {
-    const name = String(error.params.additionalProperty)
-    return `Additional properties are not allowed ('${name}' was unexpected${at ? ` in ${at}` : ""}).`
+  if (at === "") return message
+  const where = what === "query" ? "query parameters" : "field/attribute"
+  return `Invalid input for ${where} ${at.split(".").at(-1)}. Value: ${shown(error.data, false)}. ${message}`
+}
+
+const valueLengthMost = 120
+
+/** As Python prints it, which is what people look for; cut when it is long. */
+function shown(value: unknown, isQuoted = true): string {
+  const text = pythonText(value, isQuoted)
+  return text.length > valueLengthMost ? `${text.slice(0, valueLengthMost)}…` : text
+}
+
+function pythonText(value: unknown, isQuoted: boolean): string {
+  if (typeof value === "string") return isQuoted ? pythonString(value) : value
+  if (value === null || value === undefined) return "None"
+  if (typeof value === "boolean") return value ? "True" : "False"
+  if (Array.isArray(value)) return `[${value.map((each) => pythonText(each, true)).join(", ")}]`
+  if (typeof value !== "object") return String(value)
+  const entries = Object.entries(value).map(
+    ([key, each]) => `${pythonString(key)}: ${pythonText(each, true)}`,
+  )
+  return `{${entries.join(", ")}}`
+}
+
+function pythonString(text: string): string {
+  const escaped = text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")
+  return escaped.includes("'") && !escaped.includes('"')
+    ? `"${escaped}"`
+    : `'${escaped.replaceAll("'", "\\'")}'`
+}
+
+/** What is wrong in the words of Python's jsonschema, which the services of this API show and people search for. */
+function wordsOf({ keyword, params, data, message }: ErrorObject): string {
+  const value = shown(data)
+  const limit = String(params.limit)
+  switch (keyword) {
+    case "additionalProperties":
+      return `Additional properties are not allowed ('${String(params.additionalProperty)}' was unexpected)`
+    case "required":
+      return `'${String(params.missingProperty)}' is a required property`
+    case "type":
+      return `${value} is not of type ${[params.type]
+        .flat()
+        .map((each) => `'${String(each)}'`)
+        .join(", ")}`
+    case "enum":
+      return `${value} is not one of ${shown(params.allowedValues)}`
+    case "const":
+      return `${shown(params.allowedValue)} was expected`
+    case "pattern":
+      return `${value} does not match ${pythonString(String(params.pattern))}`
+    case "format":
+      return `${value} is not a '${String(params.format)}'`
+    case "maxLength":
+    case "maxItems":
+      return `${value} is too long (at most ${limit})`
+    case "minLength":
+    case "minItems":
+      return `${value} is too short (at least ${limit})`
+    case "maximum":
+      return `${value} is greater than the maximum of ${limit}`
+    case "minimum":
+      return `${value} is less than the minimum of ${limit}`
+    case "maxProperties":
+      return `${value} has too many properties (at most ${limit})`
+    case "minProperties":
+      return `${value} does not have enough properties (at least ${limit})`
+    case "uniqueItems":
+      return `${value} has non-unique elements`
+    case "anyOf":
+    case "oneOf":
+      return `${value} is not valid under any of the given schemas`
+    default:
+      return `${value} ${message ?? "is not valid"}`
   }
-  if (error.keyword === "required") {
-    return `'${String(error.params.missingProperty)}' is a required property${at ? ` of ${at}` : ""}.`
-  }
-  const value = JSON.stringify(error.data)?.slice(0, 120)
-  const allowed = error.keyword === "enum" ? ` ${JSON.stringify(error.params.allowedValues)}` : ""
-  return `Invalid input for ${where ? `field/attribute ${where}` : `the ${what}`}. Value: ${value}. It ${error.message}${allowed}.`
 }

@@ -314,7 +314,13 @@ const manageRoutes: Route[] = [
     handler: async (ctx, req) => {
       const { addTenantAccess, removeTenantAccess } = req.body
       if (addTenantAccess)
-        return viewAccess(await addFlavorAccess(ctx, { ...flavorOf(req), projectId: addTenantAccess.tenant }))
+        return viewAccess(
+          await addFlavorAccess(ctx, {
+            ...flavorOf(req),
+            projectId: addTenantAccess.tenant,
+            mayBePublic: !atLeast(req.version, "2.7"),
+          }),
+        )
       return viewAccess(
         await removeFlavorAccess(ctx, { ...flavorOf(req), projectId: removeTenantAccess?.tenant ?? "" }),
       )

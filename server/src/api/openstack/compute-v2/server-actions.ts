@@ -379,8 +379,13 @@ const actions: Readonly<Record<string, Action>> = {
   },
 }
 
+const keysOf = (body: unknown): string[] =>
+  typeof body === "object" && body !== null && !Array.isArray(body) ? Object.keys(body) : []
+
+const namesAction = (body: unknown) => keysOf(body).some((key) => Object.hasOwn(actions, key))
+
 function actionOf(body: unknown, version: Microversion): [string, Action] {
-  const keys = typeof body === "object" && body !== null && !Array.isArray(body) ? Object.keys(body) : []
+  const keys = keysOf(body)
   const key = keys.find((k) => Object.hasOwn(actions, k))
   const action = key === undefined ? undefined : actions[key]
   if (key === undefined || !action) {
@@ -402,10 +407,13 @@ export const serverActionRoutes: readonly Route[] = [
     status: 202,
     actions: Object.keys(actions),
     handler: async (ctx, req) => {
+      const serverId = req.params.server_id ?? ""
+      // Whether the server is there comes first: an action that nobody knows is no way to ask for more.
+      if (!namesAction(req.body)) await showServer(ctx, { serverId })
       const [, action] = actionOf(req.body, req.version)
       const schema = schemaFor(action.schema, req.version)
       if (schema) checkSchema(schema, req.body, "body")
-      const result = await action.run(ctx, req.params.server_id ?? "", req as WireRequest<never>)
+      const result = await action.run(ctx, serverId, req as WireRequest<never>)
       return result === undefined ? reply(202) : result
     },
   }),

@@ -35,11 +35,19 @@ function viewServer(usage: ServerUsage) {
   }
 }
 
-function viewProject(usage: ProjectUsage, isDetailed: boolean) {
+/** The period as it was asked for, to the microsecond that a Date does not have. */
+interface Asked {
+  start: string | null
+  end: string | null
+}
+
+function viewProject(usage: ProjectUsage, asked: Asked, isDetailed: boolean) {
+  // What was asked for beyond now is cut there.
+  const isEndKept = asked.end?.startsWith(usage.end.toISOString().slice(0, 23))
   return {
     tenant_id: usage.projectId,
-    start: micros(usage.start),
-    stop: micros(usage.end),
+    start: asked.start ?? micros(usage.start),
+    stop: isEndKept ? asked.end : micros(usage.end),
     total_hours: usage.hours,
     total_vcpus_usage: usage.vcpuHours,
     total_memory_mb_usage: usage.ramMibHours,
@@ -51,28 +59,34 @@ function viewProject(usage: ProjectUsage, isDetailed: boolean) {
 // The three forms that Nova reads: seconds or parts of them after T, parts of them after a space.
 const timeForm = /^(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2}:\d{2})(\.\d{1,6})?| (\d{2}:\d{2}:\d{2})(\.\d{1,6}))$/
 
-/** A time of the query, which is UTC; null when it is left out. */
-function timeOf(req: WireRequest, parameter: string): Date | null {
+/** A time of the query, which is UTC, with six digits of its second; null when it is left out. */
+function timeOf(req: WireRequest, parameter: string): string | null {
   const text = queryText(req.query, parameter)
   if (!text) return null
   const match = timeForm.exec(text)
   const [, day, time, fraction, spacedTime, spacedFraction] = match ?? []
-  const milliseconds = (fraction ?? spacedFraction ?? ".000").padEnd(4, "0").slice(0, 4)
-  const date = new Date(`${day}T${time ?? spacedTime}${milliseconds}Z`)
+  const shown = `${day}T${time ?? spacedTime}${(fraction ?? spacedFraction ?? ".").padEnd(7, "0")}`
+  const date = dateOf(shown)
   if (!match || Number.isNaN(date.getTime()))
     throw invalid(
       parameter,
       `Invalid datetime string: ${JSON.stringify(text)} for ${parameter}; write it as 2025-01-31T23:59:59.`,
     )
-  return date
+  return shown
 }
 
-function readRequest(req: WireRequest, more: readonly string[]) {
+const dateOf = (text: string) => new Date(`${text.slice(0, 23)}Z`)
+
+function askedOf(req: WireRequest): Asked {
+  return { start: timeOf(req, "start"), end: timeOf(req, "end") }
+}
+
+function readRequest(req: WireRequest, asked: Asked, more: readonly string[]) {
   const isPaged = atLeast(req.version, "2.40")
   checkQueryNames(req, ["start", "end", "limit", "marker", ...more])
   return {
-    start: timeOf(req, "start"),
-    end: timeOf(req, "end"),
+    start: asked.start === null ? null : dateOf(asked.start),
+    end: asked.end === null ? null : dateOf(asked.end),
     limit: isPaged ? (queryInteger(req.query, "limit", { min: 0 }) ?? null) : null,
     marker: isPaged ? (queryText(req.query, "marker") ?? null) : null,
   }
@@ -94,10 +108,11 @@ export const usageRoutes: readonly Route[] = [
     handler: async (ctx, req) => {
       // The list has no slash at its end: there a project is named, and an empty name is nobody's.
       if (req.url.split("?")[0]?.endsWith("/")) throw noSuchUsage()
-      const page = await listProjectUsages(ctx, readRequest(req, ["detailed"]))
+      const asked = askedOf(req)
+      const page = await listProjectUsages(ctx, readRequest(req, asked, ["detailed"]))
       const isDetailed = queryText(req.query, "detailed") === "1"
       return {
-        tenant_usages: page.projects.map((usage) => viewProject(usage, isDetailed)),
+        tenant_usages: page.projects.map((usage) => viewProject(usage, asked, isDetailed)),
         ...links(ctx, req, "tenant_usages_links", page),
       }
     },
@@ -108,10 +123,11 @@ export const usageRoutes: readonly Route[] = [
     policy: [`${rules}:show`],
     handler: async (ctx, req) => {
       const projectId = req.params.tenant_id ?? ""
-      const page = await showProjectUsage(ctx, { projectId, ...readRequest(req, []) })
+      const asked = askedOf(req)
+      const page = await showProjectUsage(ctx, { projectId, ...readRequest(req, asked, []) })
       const [usage] = page.projects
       return {
-        tenant_usage: usage ? viewProject(usage, true) : {},
+        tenant_usage: usage ? viewProject(usage, asked, true) : {},
         ...links(ctx, req, "tenant_usage_links", page),
       }
     },
