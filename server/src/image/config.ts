@@ -60,7 +60,8 @@ export const imageConfig = configSection(
     orphanAgeMs: Type.Integer({
       default: 3_600_000,
       minimum: 0,
-      description: "A file of the store without an image is removed when it is older than this.",
+      description:
+        "A file of the store that no image names is set aside (`kumoi image unknown`) when it is older than this.",
     }),
     taskKeepMs: Type.Integer({
       default: 48 * 3_600_000,

@@ -1,7 +1,7 @@
 import type { Service } from "../engine/service.ts"
 import { declareQuotaDefaults } from "../quota/index.ts"
 import "./config.ts"
-import { recoverTransfers, transferReconciler } from "./data/recover.ts"
+import { recoverTransfers, transferReconciler, unknownFilesReconciler } from "./data/recover.ts"
 import { importSaga } from "./import/import.saga.ts"
 import { downloadRules } from "./import/web-download.ts"
 import { policies } from "./policy.ts"
@@ -78,7 +78,7 @@ export function createImage(): Service {
     name: "image",
     policies,
     sagas: [importSaga],
-    reconcilers: [transferReconciler],
+    reconcilers: [transferReconciler, unknownFilesReconciler],
     start: async (platform) => {
       // A range that is none is told at the start, and not to the first who imports.
       downloadRules(platform.config)

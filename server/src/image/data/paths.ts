@@ -8,12 +8,19 @@ export interface StorePaths {
   tmp: string
   /** Uploaded for a later import. */
   staging: string
+  /** Files of `store` and `staging` that no image names: kept until an operator discards them. */
+  lostAndFound: string
 }
 
 export function storePaths(platform: Pick<Platform, "config">): StorePaths {
   const { config } = platform
   const root = config.image.storeDir || join(config.dataDir, "image")
-  return { store: join(root, "store"), tmp: join(root, "tmp"), staging: join(root, "staging") }
+  return {
+    store: join(root, "store"),
+    tmp: join(root, "tmp"),
+    staging: join(root, "staging"),
+    lostAndFound: join(root, "lost+found"),
+  }
 }
 
 export function fileName(imageId: string, transferId: string): string {

@@ -1,13 +1,11 @@
-// After a crash: transfers that died give their images back, files that nobody owns go.
-import { readdir, rm, stat } from "node:fs/promises"
-import { join } from "node:path"
+// After a crash: transfers that died give their images back, and what they had written so far goes.
 import { sql } from "kysely"
 import type { Reconciler } from "../../engine/reconcile/reconciler.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { isProcessAlive } from "../../platform/exec/process.ts"
 import { removeExpiredTasks } from "../task/store.ts"
 import { ensureDirectories } from "./file-store.ts"
-import { readFileName, storePaths } from "./paths.ts"
+import { removeDeadTransferFiles, setUnknownFilesAside } from "./unknown-files.ts"
 
 /** Images whose writer is dead are queued again, at once for writers of this host. */
 export async function requeueDeadTransfers(platform: Platform): Promise<number> {
@@ -47,59 +45,11 @@ export async function requeueDeadTransfers(platform: Platform): Promise<number> 
   return count
 }
 
-/**
- * Removes files that belong to no image and no living transfer. `minAgeMs` spares what is between its rename into the
- * store and the commit that names it.
- */
-export async function removeOrphans(platform: Platform, minAgeMs: number): Promise<number> {
-  const { store, tmp, staging } = storePaths(platform)
-  const owned = await ownedFiles(platform)
-  let count = 0
-  // A transfer has its row before it has a file, so what nobody owns in `tmp` is dead at any age.
-  for (const [dir, isOwned, ageMs] of [
-    [tmp, owned.tmp, 0],
-    [store, owned.store, minAgeMs],
-    [staging, owned.staging, minAgeMs],
-  ] as const) {
-    for (const name of await readdir(dir)) {
-      // What we did not name is not ours to remove.
-      if (!readFileName(name) || isOwned.has(name)) continue
-      const path = join(dir, name)
-      const facts = await stat(path).catch(() => undefined)
-      if (!facts || platform.clock.now().getTime() - facts.mtimeMs < ageMs) continue
-      await rm(path, { force: true })
-      count++
-    }
-  }
-  return count
-}
-
-async function ownedFiles(platform: Platform) {
-  const rows = await platform.db
-    .selectFrom("image.image")
-    .select(["id", "data_file", "staged_file", "transfer_id"])
-    .where((eb) =>
-      eb.or([
-        eb("data_file", "is not", null),
-        eb("staged_file", "is not", null),
-        eb("transfer_id", "is not", null),
-      ]),
-    )
-    .execute()
-  const transfers = rows.flatMap((row) => (row.transfer_id ? [`${row.id}.${row.transfer_id}`] : []))
-  const named = (names: (string | null)[]) => new Set([...transfers, ...names.filter((n) => n !== null)])
-  return {
-    tmp: new Set(transfers),
-    store: named(rows.map((r) => r.data_file)),
-    staging: named(rows.map((r) => r.staged_file)),
-  }
-}
-
 /** At start: what a dead process of this host left goes at once. */
 export async function recoverTransfers(platform: Platform): Promise<void> {
   await ensureDirectories(platform)
   const requeued = await requeueDeadTransfers(platform)
-  const removed = await removeOrphans(platform, platform.config.image.orphanAgeMs)
+  const removed = await removeDeadTransferFiles(platform)
   if (requeued + removed > 0) platform.log.info({ requeued, removed }, "image transfers recovered")
 }
 
@@ -110,8 +60,19 @@ export const transferReconciler: Reconciler = {
   run: async (platform) => {
     await ensureDirectories(platform)
     const requeued = await requeueDeadTransfers(platform)
-    const removed = await removeOrphans(platform, platform.config.image.orphanAgeMs)
+    const removed = await removeDeadTransferFiles(platform)
     const expiredTasks = await removeExpiredTasks(platform.db, platform.clock.now())
     return { requeued, removed, expiredTasks }
+  },
+}
+
+/** Looks at every file of the store, so not often: a crash that leaves one is rare. */
+export const unknownFilesReconciler: Reconciler = {
+  name: "image.unknown_files",
+  intervalMs: 1_800_000,
+  timeoutMs: 600_000,
+  run: async (platform, signal) => {
+    await ensureDirectories(platform)
+    return { setAside: await setUnknownFilesAside(platform, signal) }
   },
 }

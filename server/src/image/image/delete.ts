@@ -9,7 +9,7 @@ import { imageNotFound, imageProtected } from "../faults.ts"
 import { announceImage } from "./events.ts"
 import { imageTarget, toImage, visibleImage } from "./store.ts"
 
-/** The record goes at once; the data right after it (the reconciler removes what a crash left). */
+/** The record goes at once; the data right after it (what a crash left is set aside). */
 export const deleteImage = operation({
   name: "image.image.delete",
   input: Type.Object({ imageId: Type.String() }),
