@@ -64,6 +64,8 @@ export interface Agent {
 
 /** A host is taken for dead after a few of these are missed. */
 const defaultAliveIntervalMs = 10_000
+/** How often it is looked for tombstones that are older than they are kept. */
+const tombstoneIntervalMs = 6 * 3_600_000
 
 export function createAgent(deps: AgentDeps): Agent {
   return new HostAgent(deps)
@@ -109,7 +111,7 @@ class HostAgent implements Agent {
 
   async recoverAll(): Promise<void> {
     // Before looking, so that what happens while we look is seen as well.
-    this.#loops.push(this.#followEvents(), this.#sayAlive())
+    this.#loops.push(this.#followEvents(), this.#sayAlive(), this.#forgetTombstones())
     const { resumed } = await recoverMachines(this.#recovery)
     this.#resumed = resumed
   }
@@ -222,6 +224,21 @@ class HostAgent implements Agent {
         log.error({ err: error }, "the host could not be described")
       }
       await clock.sleep(this.#aliveIntervalMs, signal).catch(() => {})
+    }
+  }
+
+  async #forgetTombstones(): Promise<void> {
+    const { clock, fences, log } = this.#context
+    const { signal } = this.#stop
+    while (!signal.aborted) {
+      try {
+        for (const serverId of await fences.oldOnes()) {
+          await this.#queues.run(serverId, () => fences.forgetOld(serverId), { isOwn: true })
+        }
+      } catch (error) {
+        log.error({ err: error }, "old tombstones could not be removed")
+      }
+      await clock.sleep(tombstoneIntervalMs, signal).catch(() => {})
     }
   }
 }

@@ -41,8 +41,33 @@ test("what was accepted is known to the next store; old tombstones are forgotten
   await assert.rejects(two.accept(serverId, { generation: 3, fence: 6 }, "destroy"), agentFenceStale.is)
   await two.accept(serverId, { generation: 3, fence: 7 }, "destroy")
   assert.equal(new FenceStore(directory, systemClock).isDestroyed(serverId), true)
+  assert.deepEqual(await two.oldOnes(), [])
+  await two.forgetOld(serverId)
+  assert.equal(two.isDestroyed(serverId), true)
   const later: Clock = { ...systemClock, now: () => new Date(Date.parse("2100-01-01")) }
-  assert.equal(new FenceStore(directory, later).isDestroyed(serverId), false)
+  const third = new FenceStore(directory, later)
+  assert.deepEqual(await third.oldOnes(), [serverId])
+  await third.forgetOld(serverId)
+  assert.equal(third.isDestroyed(serverId), false)
+  assert.equal(new FenceStore(directory, systemClock).isDestroyed(serverId), false)
+})
+
+test("what is no tombstone is never forgotten", async () => {
+  const later: Clock = { ...systemClock, now: () => new Date(Date.parse("2100-01-01")) }
+  const store = new FenceStore(join(directory, "kept"), later)
+  const serverId = newUuid()
+  await store.accept(serverId, { generation: 3, fence: 7 }, "ensure")
+  for (const id of await store.oldOnes()) await store.forgetOld(id)
+  await assert.rejects(store.accept(serverId, { generation: 3, fence: 6 }, "ensure"), agentFenceStale.is)
+})
+
+test("machines beyond what is kept in memory are known all the same", async () => {
+  const store = new FenceStore(join(directory, "many"), systemClock)
+  const ids = Array.from({ length: 10_050 }, () => newUuid())
+  for (const id of ids) await store.accept(id, { generation: 2, fence: 2 }, "ensure")
+  for (const id of [ids[0], ids[49], ids[10_049]]) {
+    await assert.rejects(store.accept(id ?? "", { generation: 2, fence: 1 }, "ensure"), agentFenceStale.is)
+  }
 })
 
 test("a change of a machine that was never here leaves nothing behind", async () => {

@@ -2,7 +2,7 @@
 // (generation, fence) seen of each machine is kept on disk, and anything lower is refused. A delete leaves a
 // tombstone: after it only a strictly higher pair may bring the machine back, because a late repeat of the saga
 // that was unwound carries the same pair as the delete.
-import { readdirSync, statSync } from "node:fs"
+import { readdir, stat } from "node:fs/promises"
 import { join } from "node:path"
 import type { Clock } from "../platform/clock/clock.ts"
 import { isUuid } from "../platform/ids/ids.ts"
@@ -35,22 +35,27 @@ export function judgeFence(known: FenceRecord | undefined, sent: Fence, use: Fen
   return next
 }
 
+/** Records kept in memory; the others are read when they are asked for. */
+const rememberedMost = 10_000
+
 export class FenceStore {
   readonly #directory: string
-  readonly #known = new Map<string, FenceRecord>()
+  readonly #clock: Clock
+  /** In the order of their last use. */
+  readonly #remembered = new Map<string, FenceRecord>()
 
   constructor(directory: string, clock: Clock) {
     this.#directory = directory
-    this.#load(clock)
+    this.#clock = clock
   }
 
   isDestroyed(serverId: string): boolean {
-    return this.#known.get(serverId)?.isDestroyed ?? false
+    return this.#known(serverId)?.isDestroyed ?? false
   }
 
   /** Throws when the command is stale; otherwise it is on disk before this returns. */
   async accept(serverId: string, sent: Fence, use: FenceUse): Promise<void> {
-    const known = this.#known.get(serverId)
+    const known = this.#known(serverId)
     const next = judgeFence(known, sent, use)
     if (!next) throw agentFenceStale(serverId)
     // Nothing to guard: a change of a machine that was never here makes none.
@@ -63,34 +68,53 @@ export class FenceStore {
     // The outcome of the command is flushed and takes this along. What a loss of power can undo is a few seconds
     // old, and the host takes longer to boot than a paused worker keeps its lease.
     await writeStateFile(this.#path(serverId), next, { isDurable: next.isDestroyed })
-    this.#known.set(serverId, next)
+    this.#remember(serverId, next)
+  }
+
+  /** Ids of tombstones that may be old enough to be forgotten. */
+  async oldOnes(): Promise<string[]> {
+    const old: string[] = []
+    for (const name of await readNames(this.#directory)) {
+      const serverId = name.replace(/\.json$/, "")
+      if (!isUuid(serverId)) await removeStateFile(join(this.#directory, name))
+      else if (await this.#isOld(serverId)) old.push(serverId)
+    }
+    return old
+  }
+
+  /** Forgets an old tombstone. In the machine's queue, so that no command comes in between. */
+  async forgetOld(serverId: string): Promise<void> {
+    if (!this.isDestroyed(serverId) || !(await this.#isOld(serverId))) return
+    await removeStateFile(this.#path(serverId))
+    this.#remembered.delete(serverId)
+  }
+
+  async #isOld(serverId: string): Promise<boolean> {
+    const facts = await stat(this.#path(serverId)).catch(() => undefined)
+    return facts !== undefined && this.#clock.now().getTime() - facts.mtimeMs > tombstoneKeptMs
+  }
+
+  #known(serverId: string): FenceRecord | undefined {
+    const remembered = this.#remembered.get(serverId)
+    // Only this store writes the file, so what is remembered is what it says.
+    const record = remembered ?? (readStateFile(this.#path(serverId)) as FenceRecord | undefined)
+    if (record) this.#remember(serverId, record)
+    return record
+  }
+
+  #remember(serverId: string, record: FenceRecord): void {
+    this.#remembered.delete(serverId)
+    this.#remembered.set(serverId, record)
+    if (this.#remembered.size <= rememberedMost) return
+    const [oldest] = this.#remembered.keys()
+    if (oldest !== undefined) this.#remembered.delete(oldest)
   }
 
   #path(serverId: string): string {
     return join(this.#directory, `${serverId}.json`)
   }
-
-  #load(clock: Clock): void {
-    for (const name of readNames(this.#directory)) {
-      const serverId = name.replace(/\.json$/, "")
-      const path = join(this.#directory, name)
-      if (!isUuid(serverId)) {
-        void removeStateFile(path)
-        continue
-      }
-      const record = readStateFile(path) as FenceRecord | undefined
-      if (!record) continue
-      const isOld = clock.now().getTime() - statSync(path).mtimeMs > tombstoneKeptMs
-      if (record.isDestroyed && isOld) void removeStateFile(path)
-      else this.#known.set(serverId, record)
-    }
-  }
 }
 
-function readNames(directory: string): string[] {
-  try {
-    return readdirSync(directory)
-  } catch {
-    return []
-  }
+async function readNames(directory: string): Promise<string[]> {
+  return await readdir(directory).catch(() => [])
 }
