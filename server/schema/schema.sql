@@ -994,6 +994,7 @@ CREATE INDEX image_project ON image.image USING btree (project_id, created_at NU
 CREATE INDEX image_properties ON image.image USING gin (properties jsonb_path_ops);
 CREATE INDEX image_tags ON image.image USING gin (tags);
 CREATE INDEX image_transfer ON image.image USING btree (status) WHERE (status = ANY (ARRAY['saving'::text, 'uploading'::text, 'importing'::text]));
+CREATE INDEX image_transferring ON image.image USING btree (transfer_id) WHERE (transfer_id IS NOT NULL);
 
 create table image.member (
   image_id uuid not null,

@@ -52,15 +52,52 @@ test("a guest that is killed or switched off from within shows as shut off", asy
   await c.reaches(killed, "ACTIVE")
 })
 
-test("a machine that no server wants is removed", async () => {
+const reconcile = (c: Awaited<ReturnType<typeof startServerCloud>>) =>
+  reconcileMachines(c.cloud.cloud.platform, new AbortController().signal)
+const machinesOf = async (c: Awaited<ReturnType<typeof startServerCloud>>) =>
+  (await c.cloud.cloud.agent.agent.handle("vm.list", {})).map((machine) => machine.serverId).sort()
+
+test("a machine that no row knows is kept", async () => {
+  await using c = await startServerCloud()
+  const [id, known] = [await c.create(), await c.create()]
+  for (const each of [id, known]) await c.reaches(each, "ACTIVE")
+  await sql`delete from compute.server where id = ${id}`.execute(c.cloud.database.db)
+  for (let pass = 0; pass < 2; pass++) {
+    const status = await reconcile(c)
+    assert.deepEqual([status.destroyed, status.unknown, status.failed], [0, 1, 0])
+  }
+  assert.deepEqual(await machinesOf(c), [id, known].sort())
+})
+
+test("what an abandoned creation left on a host is removed by the next pass", async () => {
   await using c = await startServerCloud()
   const id = await c.create()
   await c.reaches(id, "ACTIVE")
-  await sql`delete from compute.server where id = ${id}`.execute(c.cloud.database.db)
-  const status = await reconcileMachines(c.cloud.cloud.platform, new AbortController().signal)
-  assert.equal(status.destroyed, 1)
-  const again = await reconcileMachines(c.cloud.cloud.platform, new AbortController().signal)
-  assert.deepEqual([again.destroyed, again.unreachable], [0, 0])
+  // As `abandonTask` leaves the row when the host did not answer while the creation was undone.
+  await sql`update compute.server set host = null, vm_state = 'error' where id = ${id}`.execute(
+    c.cloud.database.db,
+  )
+  const status = await reconcile(c)
+  assert.deepEqual([status.destroyed, status.failed, status.unreachable], [1, 0, 0])
+  assert.deepEqual(await machinesOf(c), [])
+})
+
+test("many removals at once are none; one machine that fails keeps no other from being put right", async () => {
+  await using c = await startServerCloud()
+  const ids = [await c.create(), await c.create(), await c.create()]
+  for (const id of ids) await c.reaches(id, "ACTIVE")
+  const { db } = c.cloud.database
+  await sql`update compute.server set deleted_at = now(), vm_state = 'deleted'
+    where id = any(${ids.slice(0, 2)}::uuid[])`.execute(db)
+  const held = await reconcile(c)
+  assert.deepEqual([held.destroyed, held.held], [0, 2])
+  assert.deepEqual(await machinesOf(c), [...ids].sort())
+  // One is deleted and cannot be removed; the other was switched off while nobody looked.
+  await sql`update compute.server set deleted_at = null, vm_state = 'paused' where id = ${ids[0]}`.execute(db)
+  c.cloud.hypervisor.setControl({ fail: { operation: "destroy", at: 1, times: 1 } })
+  const status = await reconcile(c)
+  assert.deepEqual([status.destroyed, status.failed, status.synced], [0, 1, 1])
+  assert.equal((await reconcile(c)).destroyed, 1)
 })
 
 test("a delete in the middle of a creation wins, and nothing is left", async () => {

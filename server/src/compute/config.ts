@@ -43,6 +43,14 @@ export const computeConfig = configSection(
     diskAllocationRatio: Type.Number({ default: 1, description: "Disk sold for each GiB." }),
     reservedHostMemoryMib: count(512, "Memory of a host that is not sold."),
     serviceDownAfterMs: count(60_000, "A host that is silent for so long is down: it gets no new servers."),
+    machineRemovalShare: Type.Number({
+      default: 0.05,
+      minimum: 0,
+      maximum: 1,
+      description:
+        "Share of a host's machines that may be taken away in one pass because their servers are deleted or " +
+        "unknown; one always may. More looks like an error of the database: none is, and `kumoi status` says so.",
+    }),
     scheduleAttemptsMost: Type.Integer({
       default: 3,
       minimum: 1,

@@ -9,6 +9,8 @@ export interface Host {
   number: number
   description: HostDescription
   lastSeenAt: Date
+  /** How long ago that was when the row was read. Both by the database's clock: hosts' clocks differ. */
+  silentMs: number
   isDisabled: boolean
   disabledReason: string | null
   isForcedDown: boolean
@@ -17,18 +19,14 @@ export interface Host {
 }
 
 /** Whether the host may be expected to answer. */
-export function isHostUp(
-  host: Pick<Host, "lastSeenAt" | "isForcedDown">,
-  now: Date,
-  downAfterMs: number,
-): boolean {
-  return !host.isForcedDown && now.getTime() - host.lastSeenAt.getTime() <= downAfterMs
+export function isHostUp(host: Pick<Host, "silentMs" | "isForcedDown">, downAfterMs: number): boolean {
+  return !host.isForcedDown && host.silentMs <= downAfterMs
 }
 
 /** Nova's `host_status` of a server. */
-export function hostStatusOf(host: Host | undefined, now: Date, downAfterMs: number): string {
+export function hostStatusOf(host: Host | undefined, downAfterMs: number): string {
   if (!host) return ""
   if (host.isForcedDown) return "DOWN"
-  if (!isHostUp(host, now, downAfterMs)) return "UNKNOWN"
+  if (!isHostUp(host, downAfterMs)) return "UNKNOWN"
   return host.isDisabled ? "MAINTENANCE" : "UP"
 }

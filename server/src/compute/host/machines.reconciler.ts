@@ -1,52 +1,14 @@
-// Machines follow rows: a machine that no server wants is removed, a server whose machine is gone says so, and
-// power states are compared. One pass asks each live host once.
-import type { VmState as MachineState } from "../../agent/protocol.ts"
+// Machines follow rows: a machine of a deleted server is removed, a server whose machine is gone says so, and power
+// states are compared. One pass asks each live host once; no host waits for another.
 import type { Reconciler } from "../../engine/reconcile/reconciler.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { describeError } from "../../platform/fault/fault.ts"
 import { callAgent } from "../agent-call.ts"
 import { applyPower } from "../server/power-sync.ts"
-import type { Server } from "../server/server.ts"
 import { selectServersForSync } from "../server/store.ts"
 import { isHostUp } from "./host.ts"
+import { type MachineAction, planMachines, removalsMost } from "./machines.plan.ts"
 import { selectHosts } from "./store.ts"
-
-export type MachineAction =
-  | { kind: "destroy"; serverId: string; generation: number }
-  | { kind: "power"; server: Server; power: MachineState["power"] }
-
-/** A machine without any row: above whatever a lost saga may still send. */
-const aboveAll = Number.MAX_SAFE_INTEGER
-
-/**
- * What to do on one host. A machine of a server that has a task is the task's affair; so is one whose server is on
- * its way to this host or away from it.
- */
-export function planMachines(
-  host: string,
-  machines: readonly { serverId: string; state: MachineState }[],
-  servers: ReadonlyMap<string, Server>,
-): MachineAction[] {
-  const actions: MachineAction[] = []
-  const seen = new Set<string>()
-  for (const { serverId, state } of machines) {
-    seen.add(serverId)
-    const server = servers.get(serverId)
-    if (!server) actions.push({ kind: "destroy", serverId, generation: aboveAll })
-    else if (server.deletedAt)
-      // Above the delete itself, which may have been begun here; a deleted row never changes again.
-      actions.push({ kind: "destroy", serverId, generation: server.generation + 1 })
-    else if (server.taskState === null && server.host !== host && server.oldHost !== host)
-      actions.push({ kind: "destroy", serverId, generation: server.generation })
-    else if (server.taskState === null && server.host === host)
-      actions.push({ kind: "power", server, power: state.power })
-  }
-  for (const server of servers.values()) {
-    if (seen.has(server.id) || server.host !== host || server.deletedAt || server.taskState !== null) continue
-    actions.push({ kind: "power", server, power: "absent" })
-  }
-  return actions
-}
 
 export const machinesReconciler: Reconciler = {
   name: "compute.machines",
@@ -55,23 +17,40 @@ export const machinesReconciler: Reconciler = {
   run: reconcileMachines,
 }
 
-export async function reconcileMachines(platform: Platform, signal: AbortSignal) {
-  const status = { hosts: 0, unreachable: 0, destroyed: 0, synced: 0 }
-  const now = platform.clock.now()
-  for (const host of await selectHosts(platform.db)) {
-    if (signal.aborted) break
-    if (!isHostUp(host, now, platform.config.compute.serviceDownAfterMs)) continue
-    status.hosts++
-    try {
-      await reconcileHost(platform, host.name, signal, status)
-    } catch (error) {
-      status.unreachable++
-      platform.log.warn(
-        { host: host.name, err: describeError(error) },
-        "machines of a host were not compared",
-      )
+/** Hosts that are asked at a time. */
+const hostsAtOnce = 16
+/** A host that takes longer to list its machines, or to remove one, is looked at again in the next pass. */
+const callTimeoutMs = 20_000
+
+export interface MachinesStatus extends Record<string, unknown> {
+  hosts: number
+  unreachable: number
+  destroyed: number
+  synced: number
+  failed: number
+  /** Machines that no row knows, left for an operator. */
+  unknown: number
+  /** Machines that were to be removed and were not, as they are too many at once. */
+  held: number
+}
+
+export async function reconcileMachines(platform: Platform, signal: AbortSignal): Promise<MachinesStatus> {
+  const status = { hosts: 0, unreachable: 0, destroyed: 0, synced: 0, failed: 0, unknown: 0, held: 0 }
+  const { serviceDownAfterMs } = platform.config.compute
+  const hosts = (await selectHosts(platform.db)).filter((host) => isHostUp(host, serviceDownAfterMs))
+  status.hosts = hosts.length
+  const iterator = hosts.values()
+  const lane = async () => {
+    for (const { name } of iterator) {
+      if (signal.aborted) return
+      await reconcileHost(platform, name, signal, status).catch((error: unknown) => {
+        status.unreachable++
+        const facts = { host: name, err: describeError(error) }
+        platform.log.warn(facts, "machines of a host were not compared")
+      })
     }
   }
+  await Promise.all(Array.from({ length: hostsAtOnce }, lane))
   return status
 }
 
@@ -79,24 +58,66 @@ async function reconcileHost(
   platform: Platform,
   host: string,
   signal: AbortSignal,
-  status: { destroyed: number; synced: number },
+  status: MachinesStatus,
 ): Promise<void> {
   // Machines first: one that is made after this is in no list, and its row is read with its task.
-  const machines = await callAgent(platform, host, "vm.list", {}, { signal })
-  const servers = await selectServersForSync(
-    platform.db,
-    host,
-    machines.map((machine) => machine.serverId),
-  )
-  for (const action of planMachines(host, machines, servers)) {
+  const machines = await callAgent(platform, host, "vm.list", {}, { signal, timeoutMs: callTimeoutMs })
+  const ids = machines.map((machine) => machine.serverId)
+  const servers = await selectServersForSync(platform.db, host, ids)
+  const actions = holdRemovals(platform, host, machines.length, planMachines(host, machines, servers), status)
+  for (const action of actions) {
     if (signal.aborted) return
-    if (action.kind === "power") {
-      if (await applyPower(platform, action.server, action.power)) status.synced++
-      continue
+    try {
+      await act(platform, host, action, signal, status)
+    } catch (error) {
+      // One machine that cannot be put right must not keep the others from it.
+      status.failed++
+      const serverId = action.kind === "power" ? action.server.id : action.serverId
+      const facts = { host, serverId, err: describeError(error) }
+      platform.log.warn(facts, "a machine could not be put right")
     }
-    const fence = { generation: action.generation, fence: 0 }
-    await callAgent(platform, host, "vm.destroy", { serverId: action.serverId, fence }, { signal })
-    status.destroyed++
-    platform.log.info({ host, serverId: action.serverId }, "a machine without a server was removed")
+  }
+}
+
+/** The actions without removals, when these are more than a host loses in the ordinary course of things. */
+function holdRemovals(
+  platform: Platform,
+  host: string,
+  machines: number,
+  actions: MachineAction[],
+  status: MachinesStatus,
+): MachineAction[] {
+  const removals = actions.filter((action) => action.kind === "destroy").length
+  const most = removalsMost(machines, platform.config.compute.machineRemovalShare)
+  if (removals <= most) return actions
+  status.held += removals
+  platform.log.error(
+    { host, machines, removals, most },
+    "too many machines to remove at once: none is removed",
+  )
+  return actions.filter((action) => action.kind !== "destroy")
+}
+
+async function act(
+  platform: Platform,
+  host: string,
+  action: MachineAction,
+  signal: AbortSignal,
+  status: MachinesStatus,
+): Promise<void> {
+  switch (action.kind) {
+    case "power":
+      if (await applyPower(platform, action.server, action.power)) status.synced++
+      return
+    case "unknown":
+      status.unknown++
+      return
+    case "destroy": {
+      const { serverId, generation, why } = action
+      const command = { serverId, fence: { generation, fence: 0 } }
+      await callAgent(platform, host, "vm.destroy", command, { signal, timeoutMs: callTimeoutMs })
+      status.destroyed++
+      platform.log.info({ host, serverId, why }, "a machine without a server was removed")
+    }
   }
 }

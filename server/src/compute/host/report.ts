@@ -6,7 +6,7 @@ import type { Platform } from "../../platform/context/context.ts"
 import { transact } from "../../platform/db/database.ts"
 import { describeError } from "../../platform/fault/fault.ts"
 import { syncMachine } from "../server/power-sync.ts"
-import { upsertHost } from "./store.ts"
+import { touchHost, upsertHost } from "./store.ts"
 
 /** Listens to every agent until disposed. A lost report costs a moment: the next one, or the reconciler, tells the same. */
 export async function listenToAgents(platform: Platform): Promise<AsyncDisposable> {
@@ -20,7 +20,7 @@ export async function listenToAgents(platform: Platform): Promise<AsyncDisposabl
 }
 
 async function handleReport(platform: Platform, report: AgentReport): Promise<void> {
-  if (report.kind === "alive") await noteHost(platform, report.host, report.description, new Date(report.at))
+  if (report.kind === "alive") await noteHost(platform, report.host, report.description)
   else await syncMachine(platform, report.host, report.serverId, report.state.power)
 }
 
@@ -28,10 +28,10 @@ export async function noteHost(
   platform: Platform,
   name: string,
   description: HostDescription,
-  at: Date,
 ): Promise<void> {
+  if (await touchHost(platform.db, { name, description })) return
   await transact(platform.db, async (tx) => {
-    const { host, isChanged } = await upsertHost(tx, { name, description, at })
+    const { host, isChanged } = await upsertHost(tx, { name, description })
     if (!isChanged) return
     await ensureHostProvider(tx, {
       hostId: host.id,

@@ -5,7 +5,12 @@ import { newUuid } from "../../platform/ids/ids.ts"
 import type { HostTable } from "../tables.ts"
 import type { Host } from "./host.ts"
 
-function hostOf(row: Selectable<HostTable>): Host {
+type HostRow = Selectable<HostTable> & { silent_ms: number }
+
+/** Of one clock, whoever reads the row. */
+export const hostSilentMs = sql<number>`extract(epoch from clock_timestamp() - last_seen_at)::float8 * 1000`
+
+function hostOf(row: HostRow): Host {
   return {
     name: row.name,
     id: row.id,
@@ -13,6 +18,7 @@ function hostOf(row: Selectable<HostTable>): Host {
     number: row.number,
     description: row.description,
     lastSeenAt: row.last_seen_at,
+    silentMs: row.silent_ms,
     isDisabled: row.is_disabled,
     disabledReason: row.disabled_reason,
     isForcedDown: row.is_forced_down,
@@ -21,29 +27,47 @@ function hostOf(row: Selectable<HostTable>): Host {
   }
 }
 
+function selectHostRows(db: DbOrTx) {
+  return db.selectFrom("compute.host").selectAll().select(hostSilentMs.as("silent_ms"))
+}
+
 export async function selectHosts(db: DbOrTx): Promise<Host[]> {
-  const rows = await db.selectFrom("compute.host").selectAll().orderBy("number").execute()
+  const rows = await selectHostRows(db).orderBy("number").execute()
   return rows.map(hostOf)
 }
 
 export async function selectHost(db: DbOrTx, name: string): Promise<Host | undefined> {
-  const row = await db.selectFrom("compute.host").selectAll().where("name", "=", name).executeTakeFirst()
+  const row = await selectHostRows(db).where("name", "=", name).executeTakeFirst()
   return row && hostOf(row)
+}
+
+/** Notes that a host lives that is as it was. False when there is more to write: it is new, or has changed. */
+export async function touchHost(
+  db: DbOrTx,
+  report: { name: string; description: HostDescription },
+): Promise<boolean> {
+  const done = await db
+    .updateTable("compute.host")
+    .set({ last_seen_at: sql<Date>`clock_timestamp()` })
+    .where("name", "=", report.name)
+    .where(sql<boolean>`description = ${JSON.stringify(report.description)}::jsonb`)
+    .executeTakeFirst()
+  return done.numUpdatedRows > 0n
 }
 
 /** Notes that the host lives; the first report makes its row. Says whether the description is news. */
 export async function upsertHost(
   tx: Tx,
-  report: { name: string; description: HostDescription; at: Date },
+  report: { name: string; description: HostDescription },
 ): Promise<{ host: Host; isChanged: boolean }> {
   const description = JSON.stringify(report.description)
-  const found = await sql<Selectable<HostTable> & { is_changed: boolean }>`
+  const found = await sql<HostRow & { is_changed: boolean }>`
     with before as (select description from compute.host where name = ${report.name} for update)
     insert into compute.host as h (name, id, service_id, description, last_seen_at)
-    values (${report.name}, ${newUuid()}, ${newUuid()}, ${description}::jsonb, ${report.at})
+    values (${report.name}, ${newUuid()}, ${newUuid()}, ${description}::jsonb, clock_timestamp())
     on conflict (name) do update
-      set last_seen_at = greatest(h.last_seen_at, excluded.last_seen_at), description = excluded.description
-    returning h.*,
+      set last_seen_at = excluded.last_seen_at, description = excluded.description
+    returning h.*, ${hostSilentMs} as silent_ms,
       coalesce((select before.description from before) is distinct from ${description}::jsonb, true) as is_changed
   `.execute(tx)
   const row = found.rows[0]
@@ -68,6 +92,7 @@ export async function updateHost(tx: Tx, name: string, c: HostChanges): Promise<
     })
     .where("name", "=", name)
     .returningAll()
+    .returning(hostSilentMs.as("silent_ms"))
     .executeTakeFirst()
   return row && hostOf(row)
 }

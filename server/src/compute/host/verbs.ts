@@ -35,12 +35,11 @@ export async function selectAllHostFacts(platform: Platform): Promise<HostFacts[
     selectHostZones(platform.db),
     selectHostLoads(platform.db),
   ])
-  const now = platform.clock.now()
   const downAfterMs = platform.config.compute.serviceDownAfterMs
   return hosts.map((host) => ({
     host,
     zone: zoneOfHost(platform, zones, host.name),
-    isUp: isHostUp(host, now, downAfterMs),
+    isUp: isHostUp(host, downAfterMs),
     load: loads.get(host.name) ?? noLoad(host.name),
   }))
 }
@@ -141,7 +140,7 @@ export const deleteComputeHost = operation({
   run: (ctx, _input, host) =>
     transact(ctx.db, async (tx) => {
       if ((await selectServersOfHost(tx, host.name)).length > 0) throw hostHasServers()
-      if (isHostUp(host, ctx.clock.now(), ctx.config.compute.serviceDownAfterMs)) throw hostIsUp(host.name)
+      if (isHostUp(host, ctx.config.compute.serviceDownAfterMs)) throw hostIsUp(host.name)
       await removeHostProvider(tx, host.id)
       await forgetAggregateHost(tx, host.name)
       await deleteHost(tx, host.name)

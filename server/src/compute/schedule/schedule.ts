@@ -6,6 +6,7 @@ import type { Tx } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { noValidHost } from "../faults.ts"
 import { type Host, isHostUp } from "../host/host.ts"
+import { hostSilentMs } from "../host/store.ts"
 import type { FlavorSnapshot, Server } from "../server/server.ts"
 import {
   type Choice,
@@ -80,7 +81,7 @@ function refusedByAll({ refused }: Choice): Fault {
   return new Fault(kind, code, message, { cause: new Error(describeRefusals(refused)) })
 }
 
-interface HostFactsRow extends Pick<Host, "lastSeenAt" | "isForcedDown"> {
+interface HostFactsRow extends Pick<Host, "silentMs" | "isForcedDown"> {
   name: string
   providerId: string
   isDisabled: boolean
@@ -90,9 +91,9 @@ interface HostFactsRow extends Pick<Host, "lastSeenAt" | "isForcedDown"> {
 }
 
 /** One statement, as it is in the path of every creation. */
-async function selectHostFacts({ clock, config }: Platform, tx: Tx): Promise<HostFacts[]> {
+async function selectHostFacts({ config }: Platform, tx: Tx): Promise<HostFacts[]> {
   const { rows } = await sql<HostFactsRow>`
-    select h.name, h.id as "providerId", h.last_seen_at as "lastSeenAt", h.is_disabled as "isDisabled",
+    select h.name, h.id as "providerId", ${hostSilentMs} as "silentMs", h.is_disabled as "isDisabled",
       h.is_forced_down as "isForcedDown", (h.description->>'ramMib')::bigint as "ramMib",
       (select a.metadata->>'availability_zone' from compute.aggregate_host x
         join compute.aggregate a on a.id = x.aggregate_id and a.metadata ? 'availability_zone'
@@ -100,11 +101,10 @@ async function selectHostFacts({ clock, config }: Platform, tx: Tx): Promise<Hos
       coalesce((select sum(s.ram_mib) from compute.server s
         where s.host = h.name and s.deleted_at is null), 0)::bigint as "ramUsedMib"
     from compute.host h order by h.number`.execute(tx)
-  const now = clock.now()
   const { serviceDownAfterMs, defaultAvailabilityZone } = config.compute
-  return rows.map(({ lastSeenAt, isForcedDown, zone, ...facts }) => ({
+  return rows.map(({ silentMs, isForcedDown, zone, ...facts }) => ({
     ...facts,
-    isUp: isHostUp({ lastSeenAt, isForcedDown }, now, serviceDownAfterMs),
+    isUp: isHostUp({ silentMs, isForcedDown }, serviceDownAfterMs),
     zone: zone ?? defaultAvailabilityZone,
   }))
 }

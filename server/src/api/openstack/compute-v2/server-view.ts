@@ -28,7 +28,6 @@ export interface ServerViewPlan {
   showsKeyName: boolean
   /** Hosts by name, when host_status is shown. */
   hosts: ReadonlyMap<string, Host>
-  now: Date
   downAfterMs: number
 }
 
@@ -58,7 +57,6 @@ export function serverViewPlan(
     showsServerGroups: showsServerGroups && atLeast(version, "2.71"),
     showsKeyName: options.showsKeyName ?? isWhole,
     hosts: new Map(),
-    now: ctx.clock.now(),
     downAfterMs: ctx.config.compute.serviceDownAfterMs,
   }
 }
@@ -169,7 +167,7 @@ function addExtendedAttributes(plan: ServerViewPlan, view: Record<string, unknow
 function addHostStatus(plan: ServerViewPlan, view: Record<string, unknown>, server: Server): void {
   if (!plan.showsHostStatus && !plan.showsHostStatusUnknown) return
   const host = server.host === null ? undefined : plan.hosts.get(server.host)
-  const status = hostStatusOf(host, plan.now, plan.downAfterMs)
+  const status = hostStatusOf(host, plan.downAfterMs)
   if (plan.showsHostStatus || status === "UNKNOWN") view.host_status = status
 }
 

@@ -1,0 +1,54 @@
+// What a host's machines and the rows of its servers have to do with each other. Pure.
+//
+// What is unknown is not deleted: a machine without a row is never destroyed here, as the row may be what is
+// missing (a database that was restored, or another one). It is kept for an operator.
+import type { VmState as MachineState } from "../../agent/protocol.ts"
+import type { Server } from "../server/server.ts"
+
+export type Machine = { serverId: string; state: MachineState }
+
+export type MachineAction =
+  /** The row says that it must not be there: its server is deleted, or at rest on another host or on none. */
+  | { kind: "destroy"; serverId: string; generation: number; why: "deleted" | "left" }
+  | { kind: "unknown"; serverId: string; power: MachineState["power"] }
+  | { kind: "power"; server: Server; power: MachineState["power"] }
+
+/**
+ * What to do on one host. A machine of a server that has a task is the task's affair; so is one whose server is on
+ * its way to this host or away from it.
+ */
+export function planMachines(
+  host: string,
+  machines: readonly Machine[],
+  servers: ReadonlyMap<string, Server>,
+): MachineAction[] {
+  const actions: MachineAction[] = []
+  const seen = new Set<string>()
+  for (const { serverId, state } of machines) {
+    seen.add(serverId)
+    const server = servers.get(serverId)
+    if (!server) actions.push({ kind: "unknown", serverId, power: state.power })
+    else if (server.deletedAt) actions.push({ ...destroyOf(server), why: "deleted" })
+    else if (server.taskState !== null) continue
+    else if (server.host === host) actions.push({ kind: "power", server, power: state.power })
+    else if (server.oldHost !== host) actions.push({ ...destroyOf(server), why: "left" })
+  }
+  for (const server of servers.values()) {
+    if (seen.has(server.id) || server.host !== host || server.deletedAt || server.taskState !== null) continue
+    actions.push({ kind: "power", server, power: "absent" })
+  }
+  return actions
+}
+
+/**
+ * Above whatever the server's last task sent, and below the next one's: a task takes the server by raising its
+ * generation by two.
+ */
+function destroyOf(server: Server) {
+  return { kind: "destroy", serverId: server.id, generation: server.generation + 1 } as const
+}
+
+/** Machines of a host that one pass may take away; more than that looks like an error of the rows. */
+export function removalsMost(machines: number, share: number): number {
+  return Math.max(1, Math.floor(machines * share))
+}
