@@ -61,6 +61,18 @@ test("what a server shows as the time of its change finds it, before and since",
   assert.ok(!(await names(`?changes-before=${before}`, { version: "2.66" })).includes(name))
 })
 
+test("a regular expression that takes long, or may, is refused", async () => {
+  for (const query of ["name=^(.%2B)b\\1$", "ip=(x%3F){250}y", `hostname=${"x".repeat(300)}`, "name=["]) {
+    const reply = await c.call("GET", `/servers?${query}`)
+    assert.equal(reply.status, 400, query)
+    assert.match(
+      reply.body.badRequest.message,
+      /(name|ip).*(back references|at most|not a regular expression)/s,
+    )
+  }
+  assert.deepEqual((await names("?name=^(web-1|db)$")).sort(), ["db", "web-1"])
+})
+
 test("filters that only administrators may use are dropped for others", async () => {
   assert.equal((await names("?host=nowhere", { version: "2.1" })).length, 4)
   assert.deepEqual(await names("?all_tenants=1&host=nowhere", { token: c.admin }), [])

@@ -1,8 +1,9 @@
 // Lists of servers: every filter and order is SQL's, paged by keyset.
 import { type RawBuilder, sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
-import { pgErrorCode } from "../../platform/db/database.ts"
+import type { DbOrTx } from "../../platform/db/database.ts"
 import { pageClauses, type SortColumns } from "../../platform/db/page.ts"
+import { matchesPattern, withPatterns } from "../../platform/db/text-pattern.ts"
 import type { Page } from "../../platform/http/paging.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
 import { changedBetween } from "../changes.ts"
@@ -126,8 +127,6 @@ const columnsOf = {
     launch_index, locked_by, locked_reason, created_at, updated_at, launched_at, terminated_at, deleted_at`,
 }
 
-const regexInvalid = "2201B"
-
 /** Without policy: the wire's list operations decide what the caller may ask for. */
 export async function selectServers(ctx: Ctx, options: ServerListOptions): Promise<ServerList> {
   const { filter, page } = options
@@ -139,15 +138,13 @@ export async function selectServers(ctx: Ctx, options: ServerListOptions): Promi
   if (!conditions) return none
   const marker = await markerRow(ctx, page.marker)
   const paged = pageClauses(page, serverSortColumns, "id", marker)
-  conditions.push(...(await addressConditions(ctx, filter)))
   const userData = options.withUserData ? sql`, user_data` : sql``
   const columns = columnsOf[options.reads]
-  const found = await withRegexFault(() =>
-    sql<ServerRow>`select ${columns}${userData} from compute.server
-      where ${sql.join([...conditions, paged.where], sql` and `)} order by ${paged.orderBy} limit ${limit}`.execute(
-      ctx.db,
-    ),
-  )
+  const found = await withPatterns(ctx.db, patternsOf(filter), async (db) => {
+    const all = [...conditions, ...(await addressConditions(db, filter)), paged.where]
+    return await sql<ServerRow>`select ${columns}${userData} from compute.server
+      where ${sql.join(all, sql` and `)} order by ${paged.orderBy} limit ${limit}`.execute(db)
+  })
   const servers = found.rows.map(serverOf)
   const networking =
     options.withNetworking && servers.length > 0
@@ -159,14 +156,10 @@ export async function selectServers(ctx: Ctx, options: ServerListOptions): Promi
   return { servers, networking, isFull: servers.length === limit }
 }
 
-async function withRegexFault<T>(run: () => Promise<T>): Promise<T> {
-  try {
-    return await run()
-  } catch (error) {
-    if (pgErrorCode(error) === regexInvalid)
-      throw badRequest("Invalid input for a filter: it is not a valid regular expression.")
-    throw error
-  }
+/** What the caller wrote as regular expressions, by filter; an empty one matches all. */
+function patternsOf({ regex, ip, ip6 }: ServerFilter): Record<string, string> {
+  const given = Object.entries({ ...regex, ip, ip6 })
+  return Object.fromEntries(given.filter((entry): entry is [string, string] => Boolean(entry[1])))
 }
 
 /** null: nothing can match. */
@@ -193,7 +186,7 @@ function conditionsOf(f: ServerFilter): RawBuilder<unknown>[] | null {
   if (f.isLocked !== undefined) all.push(f.isLocked ? sql`locked_by is not null` : sql`locked_by is null`)
   all.push(...changedBetween(sql`updated_at`, f))
   for (const [name, pattern] of Object.entries(f.regex ?? {}))
-    if (pattern !== "") all.push(sql`${regexColumns[name as RegexColumn]} ~ ${pattern}`)
+    if (pattern !== "") all.push(matchesPattern(regexColumns[name as RegexColumn], pattern))
   if (f.allTags) all.push(sql`tags @> ${[...f.allTags]}::text[]`)
   if (f.anyTags) all.push(sql`tags && ${[...f.anyTags]}::text[]`)
   if (f.notAllTags) all.push(sql`not tags @> ${[...f.notAllTags]}::text[]`)
@@ -213,7 +206,7 @@ async function markerRow(ctx: Ctx, marker: string | null): Promise<Record<string
 }
 
 /** Addresses are the network's: it says which servers have one like that. */
-async function addressConditions(ctx: Ctx, filter: ServerFilter): Promise<RawBuilder<unknown>[]> {
+async function addressConditions(db: DbOrTx, filter: ServerFilter): Promise<RawBuilder<unknown>[]> {
   const asked = [
     [4, filter.ip],
     [6, filter.ip6],
@@ -221,7 +214,7 @@ async function addressConditions(ctx: Ctx, filter: ServerFilter): Promise<RawBui
   const conditions: RawBuilder<unknown>[] = []
   for (const [version, pattern] of asked) {
     if (pattern === undefined) continue
-    const ids = await withRegexFault(() => serverIdsByAddress(ctx.db, filter.projectId, pattern, version))
+    const ids = await serverIdsByAddress(db, filter.projectId, pattern, version)
     conditions.push(sql`id = any(${ids}::uuid[])`)
   }
   return conditions

@@ -24,27 +24,44 @@ export function admitsRequest(rules: readonly AccessRuleFacts[], request: Reques
     (rule) =>
       (aliases[rule.service] ?? rule.service) === request.service &&
       rule.method === request.method &&
-      pathPattern(rule.path).test(path),
+      matchesPath(rule.path, path),
   )
 }
 
-const known = new Map<string, RegExp>()
-const patternsMax = 1_000
+/** A character, or any of those that a wildcard stands for, any number of times. */
+type Step = { is: string } | { one: "any but slash" } | { many: "any" | "any but slash" }
 
-/** `*` and `{name}` stand for one part of the path, `**` for any number. */
-function pathPattern(text: string): RegExp {
-  const made = known.get(text)
-  if (made) return made
-  const source = text
-    .split(/(\*\*|\*|\{[^}/]*\})/)
-    .map((part) => {
-      if (part === "**") return ".*"
-      if (part === "*" || /^\{.*\}$/.test(part)) return "[^/]+"
-      return part.replaceAll(/[.+?^${}()|[\]\\]/g, "\\$&")
-    })
-    .join("")
-  const pattern = new RegExp(`^${source}/?$`)
-  if (known.size >= patternsMax) known.clear()
-  known.set(text, pattern)
-  return pattern
+function stepsOf(pattern: string): Step[] {
+  return pattern.split(/(\*\*|\*|\{[^}/]*\})/).flatMap((part): Step[] => {
+    if (part === "**") return [{ many: "any" }]
+    if (part === "*" || /^\{.*\}$/.test(part)) return [{ one: "any but slash" }, { many: "any but slash" }]
+    return [...part].map((is) => ({ is }))
+  })
+}
+
+/**
+ * `*` and `{name}` stand for one part of the path, `**` for any number. All ways to match go forward together: as a
+ * regular expression, several `**` would take time that grows with a power of the path's length.
+ */
+function matchesPath(pattern: string, path: string): boolean {
+  const steps = stepsOf(pattern)
+  let at = new Set<number>()
+  const reach = (places: Set<number>, place: number) => {
+    places.add(place)
+    const step = steps[place]
+    // A wildcard for any number may stand for nothing.
+    if (step && "many" in step) reach(places, place + 1)
+  }
+  reach(at, 0)
+  for (const char of path.endsWith("/") && !pattern.endsWith("/") ? path.slice(0, -1) : path) {
+    const next = new Set<number>()
+    for (const place of at) {
+      const step = steps[place]
+      if (!step) continue
+      if ("is" in step ? step.is === char : "one" in step ? char !== "/" : false) reach(next, place + 1)
+      if ("many" in step && (step.many === "any" || char !== "/")) reach(next, place)
+    }
+    at = next
+  }
+  return at.has(steps.length)
 }

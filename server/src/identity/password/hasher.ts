@@ -1,5 +1,6 @@
 // Hashing takes tens of milliseconds of one processor each. A queue of its own keeps a storm of logins from taking all
 // processors and all memory.
+import { createTurns } from "../../platform/clock/turns.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { type Derive, type HashCost, hashPassword, verifyPassword } from "./hash.ts"
 
@@ -19,22 +20,7 @@ export interface HasherOptions {
 }
 
 export function createHasher({ cost, concurrency, queueMax, derive }: HasherOptions): Hasher {
-  let running = 0
-  const waiting: (() => void)[] = []
-  const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {
-    if (running >= concurrency) {
-      if (waiting.length >= queueMax) throw tooManyLogins()
-      // The one who ends hands its place over, so `running` stays as it is.
-      await new Promise<void>((resolve) => waiting.push(resolve))
-    } else running++
-    try {
-      return await work()
-    } finally {
-      const next = waiting.shift()
-      if (next) next()
-      else running--
-    }
-  }
+  const inTurn = createTurns({ concurrency, queueMax, refuse: tooManyLogins })
   let decoy: Promise<string> | undefined
   return {
     hash: (password) => inTurn(() => hashPassword(password, cost, derive)),

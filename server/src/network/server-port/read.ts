@@ -2,6 +2,7 @@
 import { type RawBuilder, sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
+import { matchesPattern } from "../../platform/db/text-pattern.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
 import { loadSecurityGroup } from "../security-group/group.ts"
 import type { SecurityGroupRule } from "../security-group/security-group.ts"
@@ -115,7 +116,7 @@ export async function serversWithAddress(
   const { rows } = await sql<{ id: string }>`select distinct p.device_id as id from network.port p
     join network.ip_allocation a on a.port_id = p.id
     where ${owner} and p.device_owner like 'compute:%' and family(a.address) = ${version}
-      and host(a.address) ~ ${pattern}`.execute(db)
+      and ${matchesPattern(sql`host(a.address)`, pattern)}`.execute(db)
   return rows.map((row) => row.id)
 }
 
