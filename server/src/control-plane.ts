@@ -7,7 +7,7 @@ import { createOutbox, type OutboxRunner } from "./engine/outbox/outbox.ts"
 import { createReconcilerRunner, type ReconcilerRunner } from "./engine/reconcile/runner.ts"
 import { createSagaRunner, type SagaRunner } from "./engine/saga/runner.ts"
 import type { Service } from "./engine/service.ts"
-import { createIdentity, type IdentitySeed, identityPolicies } from "./identity/index.ts"
+import { createIdentity, type IdentitySeed, identityPolicies, identitySagas } from "./identity/index.ts"
 import { createImage } from "./image/index.ts"
 import { createNetwork } from "./network/index.ts"
 import { createPlacement } from "./placement/index.ts"
@@ -60,6 +60,11 @@ function createServices(): Service[] {
 /** Default policy rules of every service, for the generated reference and for what needs no running cloud. */
 export function declaredPolicies(): Pick<Service, "name" | "policies">[] {
   return [{ name: "identity", policies: identityPolicies }, ...createServices()]
+}
+
+/** Sagas of every service, for what needs no running cloud. */
+export function declaredSagas(): Service["sagas"] {
+  return [...identitySagas, ...createServices().flatMap((service) => service.sagas)]
 }
 
 /** Opens all of it; what must be closed lands on the stack. The database has its schema already. */

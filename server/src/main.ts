@@ -183,16 +183,17 @@ function tellChanges(driver: NetworkDriver, changed: () => void): NetworkDriver 
 /** Reconcilers as `kumoi status` shows them. */
 async function describeServices(plane: ControlPlane): Promise<ComponentStatus[]> {
   const found = await plane.reconcilers.status()
-  return found.map((r) => ({
-    name: r.name,
-    kind: "service",
-    state: r.error === null ? "ok" : "failing",
-    pid: null,
-    since: r.endedAt?.toISOString() ?? null,
-    memoryBytes: 0,
-    restarts: 0,
-    detail: r.error,
-  }))
+  const problems = await plane.sagas.problems(plane.platform.db)
+  const sagas = problems.length === 0 ? null : problems.join("; ")
+  return [
+    ...found.map((r) => service(r.name, r.error, r.endedAt?.toISOString() ?? null)),
+    service("sagas", sagas, null),
+  ]
+}
+
+function service(name: string, problem: string | null, since: string | null): ComponentStatus {
+  const state = problem === null ? "ok" : "failing"
+  return { name, kind: "service", state, pid: null, since, memoryBytes: 0, restarts: 0, detail: problem }
 }
 
 /** Keeps the proxy in every network that has guests to serve. */

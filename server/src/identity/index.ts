@@ -218,6 +218,8 @@ export interface Identity {
   authenticatorFor(platform: Platform): Authenticate
 }
 
+export const identitySagas: Service["sagas"] = []
+
 export async function createIdentity(options: IdentityOptions): Promise<Identity> {
   const { seed } = options
   const runtime = await openIdentityRuntime(options)
@@ -227,7 +229,7 @@ export async function createIdentity(options: IdentityOptions): Promise<Identity
     service: {
       name: "identity",
       policies: identityPolicies,
-      sagas: [],
+      sagas: identitySagas,
       reconcilers: [keyRotationReconciler],
       ...(seed ? { seed: (platform: Platform) => seedIdentity(platform, seed) } : {}),
       start: async (platform) => await startBeside(platform, options.connectionString),

@@ -48,13 +48,18 @@ export const uploadSnapshot = {
     await rm(path, { force: true })
     return finishTask(s.ctx, s.params, {}, end)
   },
-  undo: (s: SnapshotStep) => discardImage(s.ctx, s.params.imageId),
+  undo: async (s: SnapshotStep) => {
+    // Whatever failed after it: the user has its image.
+    if ("upload" in s.out) return
+    await transact(s.ctx.db, (tx) => discardImage(s.ctx, tx, s.params.imageId))
+  },
   timeoutMs: 900_000,
 }
 
 export async function abandonSnapshot(s: SnapshotStep & { failure: SagaFailure }): Promise<void> {
+  if (s.failure.step !== "snapshot" && s.failure.step !== "upload") return
   // The image of a snapshot that failed before its upload began is ours to remove as well.
-  await discardImage(s.ctx, s.params.imageId)
+  await transact(s.ctx.db, (tx) => discardImage(s.ctx, tx, s.params.imageId))
   await abandonTask(s, {}, end)
 }
 

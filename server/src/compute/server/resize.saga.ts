@@ -5,7 +5,7 @@
 //   resized ──confirm──► old room released            resized ──revert──► new room released, old room back
 
 import type { VmState as MachineState } from "../../agent/protocol.ts"
-import { type StepContext, saga } from "../../engine/saga/saga.ts"
+import { type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
 import {
   claimAllocation,
   getHeldAllocations,
@@ -24,7 +24,7 @@ import { migrationConsumerOf } from "./delete.saga.ts"
 import { rebindPorts } from "./networking.ts"
 import { type FlavorSnapshot, powerNumberOf, type Server } from "./server.ts"
 import { changeServer } from "./store.ts"
-import { abandonTask, advanceTask, finishTask, heldServer, isFinished, type TaskParams } from "./task.ts"
+import { abandonTask, advanceTask, finishTaskIn, heldServer, isFinished, type TaskParams } from "./task.ts"
 
 export interface ResizeParams extends TaskParams {
   flavor: FlavorSnapshot
@@ -35,25 +35,27 @@ export interface ResizeParams extends TaskParams {
 type ResizeStep = StepContext<ResizeParams, object>
 
 const end = { event: "resize", part: "compute_prep_resize" }
+const finishEnd = { event: "finish_resize", part: "compute_finish_resize" }
+const revertEnd = { event: "resize.revert", part: "compute_revert_resize" }
 
 export const resizeServerSaga = saga<ResizeParams>("compute.server.resize", 1)
   .step("claim", {
-    do: async (s) => {
-      const server = await heldServer(s.ctx, s.params)
-      await transact(s.ctx.db, async (tx) => {
+    // With the log: made twice, it would keep the new size for the migration and give the old one away.
+    do: ({ params }) =>
+      withLog(async (tx) => {
+        const server = await heldServer({ db: tx }, params)
         await transferAllocation(tx, {
           fromConsumerId: server.id,
           toConsumerId: migrationConsumerOf(server.id),
         })
-        await claimOnHost(tx, server, s.params.flavor)
-        await advanceTask(tx, s.params, {
-          flavor: s.params.flavor,
-          oldFlavor: s.params.oldFlavor,
+        await claimOnHost(tx, server, params.flavor)
+        await advanceTask(tx, params, {
+          flavor: params.flavor,
+          oldFlavor: params.oldFlavor,
           oldHost: server.host,
           taskState: "resize_migrating",
         })
-      })
-    },
+      }),
     undo: (s) => transact(s.ctx.db, (tx) => giveBackOldSize(tx, s.params)),
   })
   .step("restart", {
@@ -61,13 +63,11 @@ export const resizeServerSaga = saga<ResizeParams>("compute.server.resize", 1)
       if (await isFinished(s.ctx, s.params)) return
       const server = await heldServer(s.ctx, s.params)
       const state = await restart(s, server)
-      await setMigrationStatus(s.ctx.db, server.id, ["migrating"], "finished")
-      return finishTask(
-        s.ctx,
-        s.params,
-        { vmState: "resized", powerState: powerNumberOf(state.power), fault: null },
-        { event: "finish_resize", part: "compute_finish_resize" },
-      )
+      const changes = { vmState: "resized", powerState: powerNumberOf(state.power), fault: null } as const
+      return withLog(async (tx) => {
+        await setMigrationStatus(tx, server.id, ["migrating"], "finished")
+        await finishTaskIn(tx, s.ctx, s.params, changes, finishEnd)
+      })
     },
     undo: async (s) => {
       const server = await heldServer(s.ctx, s.params).catch(() => null)
@@ -86,24 +86,19 @@ export const revertResizeSaga = saga<ResizeParams>("compute.server.revert_resize
       if (await isFinished(s.ctx, s.params)) return
       const server = await heldServer(s.ctx, s.params)
       const state = await restart(s, { ...server, flavor: s.params.oldFlavor })
-      await transact(s.ctx.db, (tx) => giveBackOldSize(tx, s.params))
-      await setMigrationStatus(s.ctx.db, server.id, ["reverting"], "reverted")
-      return finishTask(
-        s.ctx,
-        s.params,
-        {
-          vmState: s.params.isStopped ? "stopped" : "active",
-          powerState: powerNumberOf(state.power),
-          fault: null,
-        },
-        { event: "resize.revert", part: "compute_revert_resize" },
-      )
+      const vmState = s.params.isStopped ? "stopped" : "active"
+      const changes = { vmState, powerState: powerNumberOf(state.power), fault: null } as const
+      return withLog(async (tx) => {
+        await giveBackOldSize(tx, s.params)
+        await setMigrationStatus(tx, server.id, ["reverting"], "reverted")
+        await finishTaskIn(tx, s.ctx, s.params, changes, revertEnd)
+      })
     },
     timeoutMs: 900_000,
   })
   .onUnwound(async (s) => {
     await setMigrationStatus(s.ctx.db, s.params.serverId, ["reverting", "reverted"], "error")
-    await abandonTask(s, { vmState: "error" }, { event: "resize.revert", part: "compute_revert_resize" })
+    await abandonTask(s, { vmState: "error" }, revertEnd)
   })
 
 async function claimOnHost(tx: Tx, server: Server, flavor: FlavorSnapshot): Promise<void> {

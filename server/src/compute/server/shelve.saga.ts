@@ -2,7 +2,7 @@
 // that image wherever there is room. Id, addresses and ports stay.
 import { mkdir, rm } from "node:fs/promises"
 import { join } from "node:path"
-import { type StepContext, saga } from "../../engine/saga/saga.ts"
+import { type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
 import { discardImage, storeImageFile } from "../../image/index.ts"
 import { releaseAllocation } from "../../placement/index.ts"
 import { transact } from "../../platform/db/database.ts"
@@ -12,16 +12,8 @@ import { machineSpec } from "../metadata/machine-spec.ts"
 import { scheduleServer } from "../schedule/schedule.ts"
 import { snapshotPath } from "./create-image.saga.ts"
 import { rebindPorts, unbindPorts } from "./networking.ts"
-import { powerNumberOf } from "./server.ts"
-import {
-  abandonTask,
-  advanceTask,
-  finishTask,
-  finishTaskIn,
-  heldServer,
-  isFinished,
-  type TaskParams,
-} from "./task.ts"
+import { powerNumberOf, powerStates } from "./server.ts"
+import { abandonTask, advanceTask, finishTaskIn, heldServer, isFinished, type TaskParams } from "./task.ts"
 
 export interface ShelveParams extends TaskParams {
   imageId: string
@@ -51,7 +43,9 @@ export const shelveServerSaga = saga<ShelveParams>("compute.server.shelve", 1)
     },
     undo: async (s) => {
       await rm(snapshotPath(s.ctx, s.params.imageId), { force: true })
-      await discardImage(s.ctx, s.params.imageId)
+      // The image is whole, and the machine may be gone already: it is what is left of the disk.
+      if ("snapshot" in s.out) return
+      await transact(s.ctx.db, (tx) => discardImage(s.ctx, tx, s.params.imageId))
       const server = await heldServer(s.ctx, s.params).catch(() => null)
       if (!server?.host || s.params.isStopped) return
       const spec = await machineSpec(s.ctx, server, await rebindPorts(s.ctx, server, server.host))
@@ -73,20 +67,23 @@ export const shelveServerSaga = saga<ShelveParams>("compute.server.shelve", 1)
         { signal: s.signal },
       )
       await unbindPorts(ctx, server)
-      await transact(ctx.db, async (tx) => {
+      const changes = { powerState: powerStates.shutdown, host: null, availabilityZone: null }
+      return withLog(async (tx) => {
         await releaseAllocation(tx, params.serverId)
-        await advanceTask(tx, params, {})
+        await finishTaskIn(tx, ctx, params, { vmState: "shelved_offloaded", ...changes }, shelveEnd)
       })
-      return finishTask(
-        ctx,
-        params,
-        { vmState: "shelved_offloaded", powerState: 4, host: null, availabilityZone: null },
-        shelveEnd,
-      )
     },
     timeoutMs: 180_000,
   })
-  .onUnwound((s) => abandonTask(s, {}, shelveEnd))
+  // Unshelving makes it again from the image, and so it does of a server that did not leave its host.
+  .onUnwound((s) => {
+    const isShelved = s.failure.step === "offload"
+    return abandonTask(
+      s,
+      isShelved ? { vmState: "shelved", powerState: powerStates.shutdown } : {},
+      shelveEnd,
+    )
+  })
 
 export interface UnshelveParams extends TaskParams {
   imageId: string
@@ -101,7 +98,7 @@ export const unshelveServerSaga = saga<UnshelveParams>("compute.server.unshelve"
       const { ctx, params } = s
       const server = await heldServer(ctx, params)
       if (server.host) return { host: server.host }
-      return await transact(ctx.db, async (tx) => {
+      return withLog(async (tx) => {
         const options = { forcedHost: params.forcedHost, excludedHosts: [] }
         const place = await scheduleServer(ctx, tx, server, options)
         await advanceTask(tx, params, { host: place.host, availabilityZone: place.zone })
@@ -116,7 +113,7 @@ export const unshelveServerSaga = saga<UnshelveParams>("compute.server.unshelve"
   .step("spawn", {
     do: async (s) => {
       const { ctx, params } = s
-      if (await isFinished(ctx, params)) return await discardImage(ctx, params.imageId)
+      if (await isFinished(ctx, params)) return
       const server = await heldServer(ctx, params)
       const { host } = s.out.schedule
       const spec = await machineSpec(ctx, server, await rebindPorts(ctx, server, host))
@@ -124,8 +121,10 @@ export const unshelveServerSaga = saga<UnshelveParams>("compute.server.unshelve"
       const state = await callAgent(ctx, host, "vm.ensure", command, { signal: s.signal })
       const powerState = powerNumberOf(state.power)
       const changes = { vmState: "active", powerState, isLaunchedNow: true, fault: null } as const
-      await transact(ctx.db, (tx) => finishTaskIn(tx, ctx, params, changes, unshelveEnd))
-      await discardImage(ctx, params.imageId)
+      return withLog(async (tx) => {
+        await finishTaskIn(tx, ctx, params, changes, unshelveEnd)
+        await discardImage(ctx, tx, params.imageId)
+      })
     },
     undo: async (s) => {
       const command = { serverId: s.params.serverId, fence: fenceOf(s) }
@@ -135,4 +134,6 @@ export const unshelveServerSaga = saga<UnshelveParams>("compute.server.unshelve"
     },
     timeoutMs: 900_000,
   })
-  .onUnwound((s) => abandonTask(s, { host: null, availabilityZone: null }, unshelveEnd))
+  .onUnwound((s) =>
+    abandonTask(s, { vmState: "shelved_offloaded", host: null, availabilityZone: null }, unshelveEnd),
+  )

@@ -4,7 +4,7 @@ import assert from "node:assert/strict"
 import { describe, test } from "node:test"
 import { createMemoryBus } from "../../platform/bus/memory-bus.ts"
 import type { Platform } from "../../platform/context/context.ts"
-import { transact } from "../../platform/db/database.ts"
+import { type Tx, transact } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { createSagaRunner } from "./runner.ts"
 import { type AnyStep, type Saga, type StepContext, WithLog } from "./saga.ts"
@@ -15,7 +15,7 @@ export interface SagaCase<P> extends AsyncDisposable {
   /** Brings rows and world to where the operation that starts the saga leaves them. */
   arrange: () => Promise<P>
   assertDone: (params: P) => Promise<void>
-  assertUnwound: (params: P) => Promise<void>
+  assertUnwound: (params: P, failedStep: string) => Promise<void>
 }
 
 export interface HarnessOptions {
@@ -76,7 +76,7 @@ async function runCase<P>(
   const why = result.lastError ?? result.failure?.message ?? "no error"
   assert.equal(result.state, expected, `the saga is ${result.state}: ${why}`)
   if (expected === "done") await opened.assertDone(params)
-  else await opened.assertUnwound(params)
+  else await opened.assertUnwound(params, rig.failAt ?? "")
 }
 
 /** The same saga under another name, so that no other worker of the platform takes it. */
@@ -92,6 +92,19 @@ export async function stepResult(
   return result instanceof WithLog ? await transact(s.ctx.db, (tx) => result.run(tx)) : result
 }
 
+/** The end of a step whose log was lost: rows that would have committed with it are lost as well. */
+async function withoutLog(s: Pick<StepContext<unknown, unknown>, "ctx">, result: unknown): Promise<void> {
+  if (!(result instanceof WithLog)) return
+  const lost = new Error("lost")
+  const run = async (tx: Tx) => {
+    await result.run(tx)
+    throw lost
+  }
+  await transact(s.ctx.db, run).catch((error: unknown) => {
+    if (error !== lost) throw error
+  })
+}
+
 function rigStep(step: AnyStep, rig: Rig): AnyStep {
   const { do: doIt, undo, ...rest } = step.definition
   const failsNow = (when: "before" | "after") => rig.failAt === step.name && rig.when === when
@@ -104,11 +117,10 @@ function rigStep(step: AnyStep, rig: Rig): AnyStep {
       ...rest,
       do: async (s) => {
         if (failsNow("before")) fail()
-        // Rows of all but the last time are committed without the log, as if it had been lost.
-        for (let n = 1; n < (rig.doTimes ?? 1); n++) await stepResult(s, await doIt(s))
+        for (let n = 1; n < (rig.doTimes ?? 1); n++) await withoutLog(s, await doIt(s))
         const result: unknown = await doIt(s)
         if (!failsNow("after")) return result
-        await stepResult(s, result)
+        await withoutLog(s, result)
         return fail()
       },
       ...(undo

@@ -46,6 +46,21 @@ test("steps run in order, each sees the outputs before it, and the log is whole"
   )
 })
 
+test("a saga that this program does not know is told of, and left as it is", async () => {
+  await using database = await openTestDatabase()
+  const known = saga<null>("test.known", 2).step("a", { do: () => {} })
+  const older = saga<null>("test.known", 1).step("b", { do: () => {} })
+  const before = testPlatform(database.db)
+  const id = await transact(database.db, (tx) => before.sagas.start(tx, older, null))
+  const { platform, working } = await begin(database.db, [known])
+  await using _working = working
+  assert.deepEqual(await platform.sagas.problems(database.db), [
+    "1 of test.known@1, which this program does not know",
+  ])
+  const row = await database.pool.query("select state, fence from engine.saga where id = $1", [id])
+  assert.deepEqual(row.rows, [{ state: "running", fence: 0 }])
+})
+
 test("a transaction that is rolled back starts nothing", async () => {
   await using database = await openTestDatabase()
   let ran = 0

@@ -23,7 +23,14 @@ import type { EngineConfig } from "../config.ts"
 import "../config.ts" // declares the section where a program makes this
 import type { WriteProbe } from "./run.ts"
 import type { AnySaga } from "./saga.ts"
-import { endLeases, insertSaga, type SagaResult, type SagaRow } from "./store.ts"
+import {
+  countSagas,
+  countUnknownSagas,
+  endLeases,
+  insertSaga,
+  type SagaResult,
+  type SagaRow,
+} from "./store.ts"
 import { Waiters } from "./waiters.ts"
 import { SagaWorker } from "./worker.ts"
 
@@ -48,6 +55,8 @@ export interface SagaRunner extends SagaStarter {
   /** Waits until this process runs no saga. */
   whenIdle(): Promise<void>
   status(): { isWorking: boolean; running: number }
+  /** What waits for a person: stuck sagas, and those that this program does not know. In words. */
+  problems(db: Db): Promise<string[]>
 }
 
 export function createSagaRunner(options: SagaRunnerOptions): SagaRunner {
@@ -98,6 +107,14 @@ export function createSagaRunner(options: SagaRunnerOptions): SagaRunner {
     waitForSaga: (db, id) => waiters.waitFor(db, id, options.clock),
     whenIdle: async () => await worker?.whenIdle(),
     status: () => ({ isWorking: worker !== undefined, running: worker?.size ?? 0 }),
+    problems: async (db) => {
+      const { stuck } = await countSagas(db)
+      const unknown = worker === undefined ? [] : await countUnknownSagas(db, worker.known)
+      return [
+        ...(stuck > 0 ? [`${stuck} stuck`] : []),
+        ...unknown.map((u) => `${u.count} of ${u.name}@${u.version}, which this program does not know`),
+      ]
+    },
   }
 }
 

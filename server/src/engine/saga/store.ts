@@ -250,6 +250,23 @@ export async function countSagas(db: DbOrTx): Promise<Record<SagaState, number>>
   return counts
 }
 
+export interface UnknownSagas {
+  name: string
+  version: number
+  count: number
+}
+
+/** Sagas on their way that none of these is: a program that knew them has begun them, and nobody goes on with them. */
+export async function countUnknownSagas(db: DbOrTx, known: ClaimRequest["known"]): Promise<UnknownSagas[]> {
+  const { rows } = await sql<UnknownSagas>`
+    select name, version, count(*) as count from engine.saga
+    where state in ('running', 'unwinding') and (name, version) not in (
+      select * from unnest(${known.map((k) => k.name)}::text[], ${known.map((k) => k.version)}::int[]))
+    group by name, version order by name, version
+  `.execute(db)
+  return rows
+}
+
 /** Removes what ended long ago; returns how many, at most `limit`. */
 export async function pruneSagas(db: Db, keepMs: number, limit: number): Promise<number> {
   const { numAffectedRows } = await sql`

@@ -11,6 +11,7 @@ import type { SagaRunnerOptions } from "./runner.ts"
 import type { AnySaga } from "./saga.ts"
 import {
   claimSagas,
+  countUnknownSagas,
   type LogEvent,
   pruneSagas,
   readLogs,
@@ -42,7 +43,7 @@ export class SagaWorker {
   readonly #starting = new Map<string, number>()
   /** Left in the middle because the database was away; ours to take up as soon as it is back. */
   readonly #left = new Set<string>()
-  readonly #loops: { claim: Loop; heartbeat: Loop; prune: Loop }
+  readonly #loops: { claim: Loop; heartbeat: Loop; prune: Loop; unknown: Loop }
   readonly #stopped = new AbortController()
   #renewedAtMs: number
   #mayHaveMore = false
@@ -57,10 +58,18 @@ export class SagaWorker {
     const { sagaPollMs, sagaLeaseMs, pruneEveryMs, sagaKeepMs } = options.config
     const { clock, log } = options
     const loop = (name: string, intervalMs: number, body: () => Promise<boolean | undefined>) =>
-      new Loop({ name, intervalMs, clock, log, body, isFirstLater: name !== "saga.claim" })
+      new Loop({
+        name,
+        intervalMs,
+        clock,
+        log,
+        body,
+        isFirstLater: name !== "saga.claim" && name !== "saga.unknown",
+      })
     this.#loops = {
       claim: loop("saga.claim", sagaPollMs, () => this.#claim()),
       heartbeat: loop("saga.heartbeat", sagaLeaseMs / 3, () => this.#renew()),
+      unknown: loop("saga.unknown", pruneEveryMs, () => this.#tellUnknown()),
       prune: loop("saga.prune", pruneEveryMs, async () => {
         return (await pruneSagas(platform.db, sagaKeepMs, pruneBatch)) === pruneBatch
       }),
@@ -69,6 +78,10 @@ export class SagaWorker {
 
   get size(): number {
     return this.#held.size
+  }
+
+  get known(): readonly AnySaga[] {
+    return [...this.#sagas.values()]
   }
 
   poke(): void {
@@ -153,6 +166,14 @@ export class SagaWorker {
     }
   }
 
+  async #tellUnknown(): Promise<undefined> {
+    for (const unknown of await countUnknownSagas(this.#platform.db, [...this.#sagas.values()]))
+      this.#options.log.error(
+        { alarm: "saga_unknown", ...unknown },
+        "this program does not know these sagas, so they do not go on: run the one that began them to their end",
+      )
+  }
+
   #wakeIn(waitMs: number): void {
     const { clock } = this.#options
     // A little later than the database's clock was told.
@@ -224,7 +245,7 @@ export class SagaWorker {
   async stop(): Promise<void> {
     const { config, clock } = this.#options
     this.#stopped.abort()
-    await Promise.all([this.#loops.claim.stop(), this.#loops.prune.stop()])
+    await Promise.all([this.#loops.claim.stop(), this.#loops.prune.stop(), this.#loops.unknown.stop()])
     const graceOver = new AbortController()
     const grace = clock.sleep(config.stopGraceMs, graceOver.signal).catch(() => {})
     await Promise.race([this.whenIdle(), grace])

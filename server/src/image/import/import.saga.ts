@@ -73,8 +73,8 @@ export const importSaga: Saga<ImportParams> = saga<ImportParams>("image.image.im
         .where("id", "=", params.imageId)
         .where("status", "=", "importing")
         .execute()
+      if (params.isImageOwn) await discardImage(ctx, tx, params.imageId)
     })
-    if (params.isImageOwn) await discardImage(ctx, params.imageId)
   })
 
 async function fetchData({ ctx, params, signal }: Step): Promise<void> {

@@ -2,7 +2,7 @@
 import { copyFile, open, rm } from "node:fs/promises"
 import { join } from "node:path"
 import type { Ctx, Platform } from "../../platform/context/context.ts"
-import { type Tx, transact } from "../../platform/db/database.ts"
+import { afterCommit, type Tx, transact } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { enforceQuota } from "../../quota/index.ts"
 import { hashFile, publishFile, tryLink } from "../data/file-store.ts"
@@ -150,14 +150,23 @@ export async function takeFile(
   return { ...written, ...(await inspectData(platform, to, declared)) }
 }
 
-/** Removes an image whatever its state and protection: for undoing what the cloud itself made. Repeatable. */
-export async function discardImage(ctx: Ctx, imageId: string): Promise<void> {
-  const gone = await transact(ctx.db, async (tx) => {
-    const row = await tx.deleteFrom("image.image").where("id", "=", imageId).returningAll().executeTakeFirst()
-    if (row) await announceImage(tx, ctx, "delete", toImage(row))
-    return row
-  })
+/**
+ * Removes an image whatever its state and protection: what the cloud itself made. Its files go after the commit; what
+ * a crash leaves of them, the reconciler removes. Repeatable.
+ */
+export async function discardImage(ctx: Ctx, tx: Tx, imageId: string): Promise<void> {
+  const row = await tx.deleteFrom("image.image").where("id", "=", imageId).returningAll().executeTakeFirst()
+  if (!row) return
+  await announceImage(tx, ctx, "delete", toImage(row))
   const { store, staging } = storePaths(ctx)
-  if (gone?.data_file) await rm(join(store, gone.data_file), { force: true })
-  if (gone?.staged_file) await rm(join(staging, gone.staged_file), { force: true })
+  const paths = [
+    ...(row.data_file ? [join(store, row.data_file)] : []),
+    ...(row.staged_file ? [join(staging, row.staged_file)] : []),
+  ]
+  afterCommit(tx, () => {
+    for (const path of paths)
+      void rm(path, { force: true }).catch((err: unknown) =>
+        ctx.log.warn({ err, imageId }, "an image's file stays for now"),
+      )
+  })
 }

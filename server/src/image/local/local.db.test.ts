@@ -10,6 +10,7 @@ import { type ServiceCloud, startServices } from "../../../test/service-cloud.ts
 import { createImageV2Api } from "../../api/openstack/image-v2/index.ts"
 import { eventually } from "../../platform/clock/clock.ts"
 import { internalCtx } from "../../platform/context/context.ts"
+import { transact } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { recoverTransfers } from "../data/recover.ts"
 import {
@@ -120,7 +121,7 @@ test("a snapshot: a record in a transaction, then its file; each step can be rep
   await assert.rejects(findBootableImage(cloud.ctx("p2"), id), (e) => imageNotFound.is(e))
   await cloud.request("POST", `/image/v2/images/${id}/actions/deactivate`, { as: "p1" })
   await assert.rejects(findBootableImage(cloud.ctx("p1"), id), (e) => dataDeactivated.is(e))
-  for (let i = 0; i < 2; i++) await discardImage(ctx, id)
+  for (let i = 0; i < 2; i++) await transact(ctx.db, (tx) => discardImage(ctx, tx, id))
   await assert.rejects(findBootableImage(cloud.ctx("p1"), id), (e) => imageNotFound.is(e))
   assert.ok(!(await stored("store")).some((name) => name.startsWith(id)))
 })

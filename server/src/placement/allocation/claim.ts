@@ -55,7 +55,8 @@ export async function releaseAllocation(tx: Tx, consumerId: string): Promise<boo
 
 /**
  * Passes what one consumer holds to another, whole: during a move the old place belongs to the migration and the new
- * one to the server. Repeating it changes nothing.
+ * one to the server. It moves whatever the first one holds now: where a new claim for it follows, both belong into one
+ * transaction with what says that they were made.
  */
 export async function transferAllocation(
   tx: Tx,
