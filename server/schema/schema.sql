@@ -1264,9 +1264,11 @@ create table network.port (
   generation bigint default 1 not null,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
+  server_id uuid,
   constraint port_pkey PRIMARY KEY (id),
   constraint port_mac_address UNIQUE (network_id, mac_address),
   constraint port_network_id_fkey FOREIGN KEY (network_id) REFERENCES network.network(id),
+  constraint port_bound_with_index CHECK (((server_id IS NULL) = (server_interface_index IS NULL))),
   constraint port_status_check CHECK ((status = ANY (ARRAY['ACTIVE'::text, 'DOWN'::text, 'BUILD'::text, 'ERROR'::text, 'N/A'::text])))
 );
 CREATE INDEX port_by_any_device ON network.port USING btree (device_id);
@@ -1274,7 +1276,7 @@ CREATE INDEX port_by_any_host ON network.port USING btree (host_id);
 CREATE INDEX port_by_creation ON network.port USING btree (created_at, id);
 CREATE INDEX port_by_network ON network.port USING btree (network_id, device_owner);
 CREATE INDEX port_list ON network.port USING btree (project_id, created_at, id);
-CREATE UNIQUE INDEX port_of_server_interface ON network.port USING btree (device_id, server_interface_index) WHERE (server_interface_index IS NOT NULL);
+CREATE UNIQUE INDEX port_of_server_interface ON network.port USING btree (server_id, server_interface_index) WHERE (server_id IS NOT NULL);
 CREATE UNIQUE INDEX port_one_distributed ON network.port USING btree (network_id) WHERE (device_owner = 'network:distributed'::text);
 CREATE UNIQUE INDEX port_one_gateway ON network.port USING btree (device_id) WHERE (device_owner = 'network:router_gateway'::text);
 

@@ -80,7 +80,15 @@ export interface TestDatabaseOptions {
 /** A fresh, migrated, empty database of this test alone; dropped when disposed. */
 export async function openTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
   const url = options.server ?? (await testServerUrl())
-  const template = await templateDatabase(url)
+  return await openClone(url, await templateDatabase(url), options)
+}
+
+/** One without any schema, for tests of the migrations themselves. */
+export async function openEmptyDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
+  return await openClone(options.server ?? (await testServerUrl()), "template0", options)
+}
+
+async function openClone(url: string, template: string, options: TestDatabaseOptions): Promise<TestDatabase> {
   const name = `kumoi_test_${randomBytes(8).toString("hex")}`
   await administrate(url, async (client) => {
     await client.query(`create database ${name} template ${template}`)

@@ -88,6 +88,27 @@ test("who is an administrator is a rule, for the whole cloud or for one service"
   await eventually("the defaults", async () => (await statuses(demo)).join() === "404,404,403")
 })
 
+test("in a list each row hides what its own rule says", async () => {
+  const path = join(cloud.dataDir, "policy.yaml")
+  const token = await cloud.token()
+  const user = await cloud.token({ user: "demo" })
+  const make = async (owner: string) => {
+    const body = { network: { name: "seen" } }
+    return (await cloud.request("POST", "/network/v2.0/networks", { token: owner, body })).body.network.id
+  }
+  const [foreign, own] = [await make(user), await make(token)]
+  const shown = async () => {
+    const { body } = await cloud.request("GET", "/network/v2.0/networks?name=seen", { token })
+    const of = (id: string) => body.networks.find((network: { id: string }) => network.id === id)
+    return [of(foreign), of(own)].map((network) => "provider:network_type" in network)
+  }
+  assert.deepEqual(await shown(), [true, true])
+  writeFileSync(path, '"get_network:provider:network_type": "project_id:%(project_id)s"\n')
+  await eventually("the rule of each row", async () => String(await shown()) === "false,true")
+  rmSync(path)
+  await eventually("both", async () => String(await shown()) === "true,true")
+})
+
 test("why a user may: roles with their sources, the checks, what decided", async () => {
   const found = await ask({ user: "demo", rule: "os_compute_api:servers:create" })
   assert.equal(found.isAllowed, true)

@@ -200,11 +200,11 @@ export const groupsNeedPortSecurity = fault(
   "network.port.groups_need_port_security",
   () => "Port security must be enabled and port must have an IP address in order to use security groups.",
 )
-export const deviceNotOwned = fault(
+export const deviceReserved = fault(
   "conflict",
-  "network.port.device_not_owned",
-  (deviceId: string) =>
-    `The following device_id ${deviceId} is not owned by your tenant or matches another tenants router.`,
+  "network.port.device_reserved",
+  (deviceOwner: string) =>
+    `device_owner ${deviceOwner} and the device_id beside it are written by the network service alone; use the router's or the floating IP's own calls.`,
 )
 
 export const routerInUse = fault(

@@ -72,6 +72,7 @@ export interface PortTable extends Standard {
   allowed_address_pairs: Json<{ ipAddress: string; macAddress: string }[]>
   extra_dhcp_options: Json<{ name: string; value: string; ipVersion: 4 | 6 }[]>
   is_uplink_status_propagated: Generated<boolean>
+  server_id: string | null
   server_interface_index: number | null
   server_interface_tag: string | null
   is_made_by_compute: Generated<boolean>

@@ -132,10 +132,12 @@ export const deleteAutoTopology = operation({
     await change(ctx, async (tx) => {
       await sql`select from network.network where id = ${networkId} for update`.execute(tx)
       const { rows } = await sql`select from network.port where network_id = ${networkId}
-        and device_owner <> 'network:distributed' and device_id <> ${routerId} limit 1`.execute(tx)
+        and device_owner <> 'network:distributed'
+        and not (device_owner = 'network:router_interface' and device_id = ${routerId}) limit 1`.execute(tx)
       if (rows.length > 0) throw networkInUse(networkId)
       await sql`delete from network.router_interface where router_id = ${routerId}`.execute(tx)
-      await sql`delete from network.port where device_id = ${routerId} or network_id = ${networkId}`.execute(
+      await sql`delete from network.port where network_id = ${networkId}
+        or (device_id = ${routerId} and device_owner in ('network:router_interface', 'network:router_gateway'))`.execute(
         tx,
       )
       await sql`delete from network.router where id = ${routerId}`.execute(tx)

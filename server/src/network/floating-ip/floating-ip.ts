@@ -13,6 +13,8 @@ export interface PortDetails {
   status: string
   deviceId: string
   deviceOwner: string
+  /** The server that the port is bound to. */
+  serverId: string | null
 }
 
 export interface FloatingIp extends Standard {
@@ -47,7 +49,8 @@ export function floatingIpSource(viewer: Viewer): Source {
       portDetails: column(
         "other",
         sql`(select json_build_object('name', p.name, 'networkId', p.network_id, 'macAddress', p.mac_address,
-            'adminStateUp', p.is_admin_up, 'status', p.status, 'deviceId', p.device_id, 'deviceOwner', p.device_owner)
+            'adminStateUp', p.is_admin_up, 'status', p.status, 'deviceId', p.device_id, 'deviceOwner', p.device_owner,
+            'serverId', p.server_id)
           from network.port p where p.id = f.fixed_port_id)`,
       ),
     },

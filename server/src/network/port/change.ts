@@ -5,6 +5,7 @@ import { type Tx, violatedConstraint } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import {
   badRequest,
+  deviceReserved,
   groupsNeedPortSecurity,
   macAddressInUse,
   pairsNeedPortSecurity,
@@ -21,10 +22,10 @@ import { notify } from "../resource/notify.ts"
 import { attributeRules, change, lockRow, RevisionInput, updateRow } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
 import { checkedGroups } from "../security-group/resolve.ts"
-import { checkPortPlan } from "./check.ts"
+import { checkDevice, checkPortPlan } from "./check.ts"
 import { fixedIpRules, PortInput } from "./create.ts"
 import { linkSecurityGroups } from "./insert.ts"
-import { type DhcpOption, type Port, portAttributes, portTarget } from "./port.ts"
+import { type DhcpOption, isReservedOwner, type Port, portAttributes, portTarget } from "./port.ts"
 import { loadPort } from "./read.ts"
 
 const PortChanges = Type.Omit(PortInput, ["projectId", "networkId", "tags", "propagateUplinkStatus"])
@@ -41,6 +42,7 @@ export const updatePort = operation({
     portHasSecurityGroup,
     pairsNeedPortSecurity,
     groupsNeedPortSecurity,
+    deviceReserved,
   ],
   load: (ctx, { portId }) => loadPort(ctx.db, portId, viewerOf(ctx)),
   authorize: (_ctx, { changes }, port) => {
@@ -74,9 +76,8 @@ export async function applyPortChanges(
 ): Promise<void> {
   const port = await loadPort(tx, portId)
   const portSecurityEnabled = changes.portSecurityEnabled ?? port.portSecurityEnabled
-  const plan = await checkPortPlan(
+  const plan = checkPortPlan(
     ctx,
-    tx,
     {
       ...changes,
       projectId: port.projectId,
@@ -85,10 +86,11 @@ export async function applyPortChanges(
     },
     port,
   )
+  checkDevice(changes, port)
   checkSecurity(port, changes, portSecurityEnabled)
   const mac = plan.macAddress
   if (mac !== undefined && mac !== port.macAddress) {
-    const isBound = port.bindingHostId !== "" && port.deviceOwner !== ""
+    const isBound = port.serverId !== null || (port.bindingHostId !== "" && port.deviceOwner !== "")
     if (isBound) throw portBound(portId, port.deviceOwner, port.macAddress, mac)
   }
   if (changes.securityGroups !== undefined) {
@@ -207,14 +209,6 @@ async function followInterface(tx: Tx, port: Port): Promise<void> {
     on conflict do nothing`.execute(tx)
 }
 
-/** Owners whose ports go only with the thing that they belong to. */
-const keptOwners: Readonly<Record<string, true>> = {
-  "network:router_interface": true,
-  "network:router_gateway": true,
-  "network:floatingip": true,
-  "network:distributed": true,
-}
-
 export const deletePort = operation({
   name: "network.port.delete",
   input: Type.Object({ portId: Type.String(), expectedRevision: RevisionInput }),
@@ -222,7 +216,8 @@ export const deletePort = operation({
   load: (ctx, { portId }) => loadPort(ctx.db, portId, viewerOf(ctx)),
   authorize: (_ctx, _input, port) => [["delete_port", portTarget(port)]],
   run: async (ctx, { portId, expectedRevision }, port) => {
-    if (keptOwners[port.deviceOwner]) throw servicePortInUse(portId, `has device owner ${port.deviceOwner}`)
+    if (isReservedOwner(port.deviceOwner))
+      throw servicePortInUse(portId, `has device owner ${port.deviceOwner}`)
     await change(
       ctx,
       async (tx) => {

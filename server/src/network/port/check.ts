@@ -1,18 +1,14 @@
 // What a port is asked to be, checked before any row is written.
-import { sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
-import type { DbOrTx } from "../../platform/db/database.ts"
-import { isUuid } from "../../platform/ids/ids.ts"
-import { isAdmin } from "../admin.ts"
 import {
   badRequest,
-  deviceNotOwned,
+  deviceReserved,
   groupsNeedPortSecurity,
   pairsNeedPortSecurity,
   tooManyAddressPairs,
 } from "../faults.ts"
 import { canonicalMac, formatPrefix, parsePrefix } from "../ipam/address.ts"
-import { isCloudOwned } from "./port.ts"
+import { isCloudOwned, isReservedOwner } from "./port.ts"
 
 export interface PortPlan {
   macAddress: string | undefined
@@ -25,7 +21,6 @@ export interface PortPlan {
 export interface PortRequest {
   projectId: string
   macAddress?: string | undefined
-  deviceId?: string | undefined
   deviceOwner?: string | undefined
   portSecurityEnabled?: boolean | undefined
   securityGroups?: readonly string[] | undefined
@@ -33,12 +28,11 @@ export interface PortRequest {
   allowedAddressPairs?: readonly { ipAddress: string; macAddress?: string | undefined }[] | undefined
 }
 
-export async function checkPortPlan(
+export function checkPortPlan(
   ctx: Ctx,
-  db: DbOrTx,
   request: PortRequest,
   network: { portSecurityEnabled: boolean },
-): Promise<PortPlan> {
+): PortPlan {
   const config = ctx.config.network
   const deviceOwner = request.deviceOwner ?? ""
   const isCloud = isCloudOwned(deviceOwner)
@@ -51,7 +45,6 @@ export async function checkPortPlan(
   if (!portSecurityEnabled && (request.securityGroups?.length ?? 0) > 0) throw groupsNeedPortSecurity()
   const pairs = checkPairs(request.allowedAddressPairs ?? [], config.addressPairsMax)
   if (pairs.length > 0 && !portSecurityEnabled) throw pairsNeedPortSecurity()
-  await checkDevice(ctx, db, request)
   return {
     macAddress: request.macAddress === undefined ? undefined : checkMac(request.macAddress),
     portSecurityEnabled,
@@ -95,12 +88,13 @@ export function checkPairs(
   })
 }
 
-/** A port may not pose as the interface of someone else's router. */
-async function checkDevice(ctx: Ctx, db: DbOrTx, request: PortRequest): Promise<void> {
-  const { deviceId = "", deviceOwner = "" } = request
-  if (!deviceOwner.startsWith("network:router_") || isAdmin(ctx)) return
-  if (!isUuid(deviceId)) return
-  const { rows } = await sql<{ projectId: string }>`select project_id as "projectId" from network.router
-    where id = ${deviceId}`.execute(db)
-  if (rows[0] && rows[0].projectId !== request.projectId) throw deviceNotOwned(deviceId)
+/** No port may pose as the cloud's own, nor one of those as another's: the engine reads what they are part of. */
+export function checkDevice(
+  wanted: { deviceId?: string | undefined; deviceOwner?: string | undefined },
+  current: { deviceId: string; deviceOwner: string },
+): void {
+  const { deviceId = current.deviceId, deviceOwner = current.deviceOwner } = wanted
+  if (deviceId === current.deviceId && deviceOwner === current.deviceOwner) return
+  for (const owner of [current.deviceOwner, deviceOwner])
+    if (isReservedOwner(owner)) throw deviceReserved(owner)
 }

@@ -7,7 +7,7 @@ import {
   addressNotInNetwork,
   addressNotInSubnet,
   badRequest,
-  deviceNotOwned,
+  deviceReserved,
   groupsNeedPortSecurity,
   macAddressInUse,
   networkNotFound,
@@ -24,7 +24,7 @@ import { notify } from "../resource/notify.ts"
 import { attributeRules, change, ownerOf, ProjectInput, TagsInput } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
 import { checkedGroups } from "../security-group/resolve.ts"
-import { checkPortPlan } from "./check.ts"
+import { checkDevice, checkPortPlan } from "./check.ts"
 import { insertPort } from "./insert.ts"
 import { type Port, portAttributes, portTarget } from "./port.ts"
 import { loadPort } from "./read.ts"
@@ -83,7 +83,7 @@ export const createPorts = operation({
     pairsNeedPortSecurity,
     tooManyAddressPairs,
     groupsNeedPortSecurity,
-    deviceNotOwned,
+    deviceReserved,
   ],
   load: async (ctx, { ports }) => {
     const networks: Network[] = []
@@ -115,7 +115,8 @@ export const createPorts = operation({
           const network = networks[i]
           if (!network) continue
           const projectId = ownerOf(ctx, input.projectId)
-          const plan = await checkPortPlan(ctx, tx, { ...input, projectId }, network)
+          checkDevice(input, { deviceId: "", deviceOwner: "" })
+          const plan = checkPortPlan(ctx, { ...input, projectId }, network)
           const { securityGroups, extraDhcpOpts, ...rest } = input
           const groups = await checkedGroups(tx, projectId, securityGroups, plan, viewerOf(ctx).seesAll)
           const options = (extraDhcpOpts ?? []).flatMap((o) =>

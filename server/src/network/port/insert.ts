@@ -30,7 +30,8 @@ export interface NewPort {
   allowedAddressPairs?: readonly Partial<AddressPair>[]
   extraDhcpOpts?: readonly DhcpOption[]
   propagateUplinkStatus?: boolean
-  serverInterface?: { index: number; tag: string | null }
+  /** Of a port that is made for a server: only the server-port verbs bind one. */
+  serverInterface?: { serverId: string; index: number; tag: string | null }
 }
 
 /** Prefix of the addresses that OpenStack gives out: registered to nobody, locally known. */
@@ -95,6 +96,7 @@ async function insertRow(tx: Tx, id: string, port: NewPort): Promise<string> {
         dns_domain: port.dnsDomain ?? "",
         extra_dhcp_options: JSON.stringify(port.extraDhcpOpts ?? []),
         is_uplink_status_propagated: port.propagateUplinkStatus ?? true,
+        server_id: port.serverInterface?.serverId ?? null,
         server_interface_index: port.serverInterface?.index ?? null,
         server_interface_tag: port.serverInterface?.tag ?? null,
         is_made_by_compute: port.serverInterface !== undefined,

@@ -26,8 +26,10 @@ export interface Port extends Described {
   adminStateUp: boolean
   status: string
   macAddress: string
+  /** Text for people, as the owner is: `serverId` is what binds. */
   deviceId: string
   deviceOwner: string
+  serverId: string | null
   fixedIps: FixedIp[]
   securityGroups: string[]
   portSecurityEnabled: boolean
@@ -78,6 +80,7 @@ function portColumns(viewer: Viewer): Columns {
     macAddress: column("mac", sql`p.mac_address`),
     deviceId: column("text", sql`p.device_id`),
     deviceOwner: column("text", sql`p.device_owner`),
+    serverId: column("uuid", sql`p.server_id`),
     fixedIps: column(
       "other",
       sql`(select coalesce(json_agg(json_build_object('subnetId', a.subnet_id, 'ipAddress', host(a.address))
@@ -148,6 +151,18 @@ export function portTarget(
 /** Ports that are part of the cloud and not of a machine. */
 export function isCloudOwned(deviceOwner: string): boolean {
   return deviceOwner.startsWith("network:")
+}
+
+/** Owners that mean something to the engine: only the verbs of these things write them. */
+const reservedOwners: ReadonlySet<string> = new Set([
+  "network:router_interface",
+  "network:router_gateway",
+  "network:floatingip",
+  "network:distributed",
+])
+
+export function isReservedOwner(deviceOwner: string): boolean {
+  return reservedOwners.has(deviceOwner)
 }
 
 export interface DnsAssignment {

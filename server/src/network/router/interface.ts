@@ -21,6 +21,7 @@ import {
 import { parseAddress, parsePrefix, prefixContains } from "../ipam/address.ts"
 import { takeAddress } from "../ipam/allocate.ts"
 import { insertPort } from "../port/insert.ts"
+import { isReservedOwner } from "../port/port.ts"
 import { loadPort } from "../port/read.ts"
 import { enforceNetworkQuota } from "../quota.ts"
 import { notify } from "../resource/notify.ts"
@@ -127,8 +128,8 @@ async function attachPort(ctx: Ctx, tx: Tx, router: Router, portId: string): Pro
   const seen = await loadPort(tx, portId, viewerOf(ctx))
   await lockRow(tx, "port", seen.id, portNotFound)
   const port = await loadPort(tx, portId)
-  if (port.deviceId !== "" && port.deviceId !== router.id)
-    throw portInUse(port.id, port.networkId, port.deviceId)
+  const isFree = port.serverId === null && (port.deviceId === "" || port.deviceId === router.id)
+  if (!isFree || isReservedOwner(port.deviceOwner)) throw portInUse(port.id, port.networkId, port.deviceId)
   if (port.fixedIps.length === 0) throw bad("Router port must have at least one fixed IP")
   const subnets: Subnet[] = []
   for (const ip of port.fixedIps) subnets.push(await loadSubnet(tx, ip.subnetId))

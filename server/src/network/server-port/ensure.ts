@@ -51,15 +51,12 @@ export interface ServerVif {
 
 interface OwnPort {
   id: string
-  index: number | null
-  tag: string | null
+  index: number
 }
 
 async function portsOf(tx: Tx, serverId: string): Promise<OwnPort[]> {
-  const { rows } = await sql<OwnPort>`select id, server_interface_index as index, server_interface_tag as tag
-    from network.port where device_id = ${serverId} order by server_interface_index nulls last, created_at for update`.execute(
-    tx,
-  )
+  const { rows } = await sql<OwnPort>`select id, server_interface_index as index from network.port
+    where server_id = ${serverId} order by server_interface_index for update`.execute(tx)
   return rows
 }
 
@@ -100,7 +97,7 @@ export async function makeServerPorts(ctx: Ctx, tx: Tx, planned: PlannedServerPo
   await lockServer(tx, want.serverId)
   const have = await portsOf(tx, want.serverId)
   // Networks are chosen once: a network made later must not make the choice ambiguous.
-  if (!have.some((port) => port.index !== null)) {
+  if (have.length === 0) {
     const own = ports.filter(({ request }) => request.portId === null)
     await enforceNetworkQuota(
       tx,
@@ -109,9 +106,7 @@ export async function makeServerPorts(ctx: Ctx, tx: Tx, planned: PlannedServerPo
     )
     for (const [index, { request, network }] of ports.entries())
       await addPort(tx, want, { request, network, index, groups })
-  }
-  // Also ports that the user gave the server's id.
-  if (have.length > 0) await bindAll(tx, want)
+  } else await bindAll(tx, want)
   const vifs = await vifsOf(tx, want.serverId)
   afterCommit(tx, () => syncOf(ctx).poke({ ports: vifs.map((vif) => vif.portId) }))
   return vifs
@@ -128,8 +123,7 @@ async function planPorts(ctx: Ctx, want: EnsureServerPorts): Promise<PlannedPort
   if (want.networks === "none") return []
   if (!Array.isArray(want.networks)) {
     // Whoever has its ports must not fail because there are more networks to choose from now.
-    const have = await listServerPorts(ctx, want.serverId)
-    if (have.some((port) => port.index !== null)) return []
+    if ((await listServerPorts(ctx, want.serverId)).length > 0) return []
   }
   const requests = await resolveRequests(ctx.db, want.projectId, want.networks, async () => {
     const { networkId } = await ensureAutoTopology(ctx, want.projectId)
@@ -150,12 +144,15 @@ async function lockServer(tx: Tx, serverId: string): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtextextended(${`network.server:${serverId}`}, 0))`.execute(tx)
 }
 
+/** The device is what people see; they may have written over it. */
 async function bindAll(tx: Tx, server: ServerOfPorts): Promise<void> {
   const owner = deviceOwner(server)
-  await sql`update network.port set host_id = ${server.host}, device_owner = ${owner},
+  await sql`update network.port set host_id = ${server.host}, device_id = ${server.serverId},
+      device_owner = ${owner},
       status = case when host_id = ${server.host} then status else 'DOWN' end,
       generation = generation + 1, updated_at = now()
-    where device_id = ${server.serverId} and (host_id <> ${server.host} or device_owner <> ${owner})`.execute(
+    where server_id = ${server.serverId}
+      and (host_id <> ${server.host} or device_id <> ${server.serverId} or device_owner <> ${owner})`.execute(
     tx,
   )
 }
@@ -168,7 +165,7 @@ async function vifsOf(db: DbOrTx, serverId: string): Promise<ServerVif[]> {
       (select coalesce(json_agg(json_build_object('subnetId', a.subnet_id, 'ipAddress', host(a.address))
         order by a.position), '[]') from network.ip_allocation a where a.port_id = p.id) as "fixedIps"
     from network.port p join network.network n on n.id = p.network_id
-    where p.device_id = ${serverId} order by p.server_interface_index nulls last, p.created_at`.execute(db)
+    where p.server_id = ${serverId} order by p.server_interface_index`.execute(db)
   return rows
 }
 
@@ -193,7 +190,7 @@ async function addPort(tx: Tx, server: ServerOfPorts, want: NewInterface): Promi
     dnsName: server.hostname,
     portSecurityEnabled: network.portSecurityEnabled,
     securityGroups: network.portSecurityEnabled ? groups : [],
-    serverInterface: { index, tag: request.tag },
+    serverInterface: { serverId: server.serverId, index, tag: request.tag },
     ...(request.fixedIp === null ? {} : { fixedIps: [{ ipAddress: request.fixedIp }] }),
   })
   return id
@@ -207,14 +204,17 @@ async function adoptPort(
 ): Promise<string> {
   const portId = request.portId ?? ""
   if (!isUuid(portId)) throw serverPortMissing(portId)
-  // Taken by whoever finds it free: that is the whole decision.
-  const { rows } = await sql<{ id: string }>`update network.port set device_id = ${server.serverId},
+  // Taken by whoever finds it free: that is the whole decision. A port that names a device is not free.
+  const { rows } = await sql<{ id: string }>`update network.port set server_id = ${server.serverId},
+      device_id = ${server.serverId},
       device_owner = ${deviceOwner(server)}, host_id = ${server.host}, server_interface_index = ${index},
       server_interface_tag = ${request.tag}, dns_name = coalesce(nullif(dns_name, ''), ${server.hostname}),
       generation = generation + 1, updated_at = now()
-    where id = ${portId} and device_id in ('', ${server.serverId}) returning id`.execute(tx)
+    where id = ${portId} and project_id = ${server.projectId} and server_id is null and device_id = ''
+    returning id`.execute(tx)
   if (rows[0]) return rows[0].id
-  const { rows: there } = await sql`select from network.port where id = ${portId}`.execute(tx)
+  const { rows: there } = await sql`select from network.port
+    where id = ${portId} and project_id = ${server.projectId}`.execute(tx)
   throw there.length > 0 ? serverPortTaken(portId) : serverPortMissing(portId)
 }
 
@@ -237,7 +237,7 @@ export async function attachServerInterface(ctx: Ctx, want: AttachInterface): Pr
       await lockServer(tx, want.serverId)
       const have = await portsOf(tx, want.serverId)
       if (planned.network) await enforceNetworkQuota(tx, "port", [projectId])
-      const index = Math.max(-1, ...have.map((port) => port.index ?? -1)) + 1
+      const index = Math.max(-1, ...have.map((port) => port.index)) + 1
       return await addPort(tx, want, { ...planned, index, groups })
     },
     one,
@@ -286,8 +286,8 @@ async function letGo(tx: Tx, portIds: readonly string[]): Promise<void> {
     where id = any(${portIds}::uuid[]) and is_made_by_compute`.execute(tx)
   for (const { id } of rows) await releaseFloatingIpsOf(tx, id)
   await sql`delete from network.port where id = any(${rows.map((row) => row.id)}::uuid[])`.execute(tx)
-  await sql`update network.port set device_id = '', device_owner = '', host_id = '', binding_profile = '{}',
-      server_interface_index = null, server_interface_tag = null, dns_name = '', status = 'DOWN',
+  await sql`update network.port set server_id = null, device_id = '', device_owner = '', host_id = '',
+      binding_profile = '{}', server_interface_index = null, server_interface_tag = null, dns_name = '', status = 'DOWN',
       generation = generation + 1, updated_at = now()
     where id = any(${portIds}::uuid[])`.execute(tx)
 }

@@ -21,6 +21,11 @@ export const serverPortTaken = fault(
   "network.server.port_in_use",
   (id: string) => `Port ${id} is still in use.`,
 )
+export const serverPortNotUsable = fault(
+  "invalid",
+  "network.server.port_of_another_project",
+  (id: string) => `Port ${id} not usable for the instance: it belongs to another project.`,
+)
 export const serverPortNeedsAddress = fault(
   "invalid",
   "network.server.port_without_address",

@@ -22,6 +22,7 @@ import {
   serverOnExternalNetwork,
   serverPortMissing,
   serverPortNeedsAddress,
+  serverPortNotUsable,
   serverPortTaken,
 } from "./faults.ts"
 
@@ -152,15 +153,25 @@ async function checkNetwork(
   if (rows.length > 0) throw serverFixedIpTaken(request.fixedIp)
 }
 
+interface NamedPort {
+  projectId: string
+  isTaken: boolean
+  addresses: number
+  portSecurityEnabled: boolean
+}
+
 async function checkPort(db: DbOrTx, projectId: string, isAdmin: boolean, portId: string): Promise<void> {
   if (!isUuid(portId)) throw serverPortMissing(portId)
-  const { rows } = await sql<{ deviceId: string; addresses: number; portSecurityEnabled: boolean }>`
-    select p.device_id as "deviceId", p.is_port_security_enabled as "portSecurityEnabled",
+  const { rows } = await sql<NamedPort>`
+    select p.project_id as "projectId", (p.server_id is not null or p.device_id <> '') as "isTaken",
+      p.is_port_security_enabled as "portSecurityEnabled",
       (select count(*)::integer from network.ip_allocation a where a.port_id = p.id) as addresses
     from network.port p where p.id = ${portId} and (${isAdmin} or p.project_id = ${projectId})`.execute(db)
   const [port] = rows
   if (!port) throw serverPortMissing(portId)
-  if (port.deviceId !== "") throw serverPortTaken(portId)
+  // Who sees all ports still cannot plug one project's into another's machine.
+  if (port.projectId !== projectId) throw serverPortNotUsable(portId)
+  if (port.isTaken) throw serverPortTaken(portId)
   if (port.addresses === 0 && port.portSecurityEnabled) throw serverPortNeedsAddress(portId)
 }
 

@@ -4,6 +4,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { matchesPattern } from "../../platform/db/text-pattern.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
+import { canonicalAddress } from "../ipam/address.ts"
 import { loadSecurityGroup } from "../security-group/group.ts"
 import type { SecurityGroupRule } from "../security-group/security-group.ts"
 
@@ -47,17 +48,17 @@ export async function serverAddresses(
   const found = new Map<string, ServerNetworking>()
   if (serverIds.length === 0) return found
   const { rows } = await sql<NetworkingRow>`
-    select p.device_id as "serverId", p.id as "portId", p.network_id as "networkId", n.name as label,
+    select p.server_id as "serverId", p.id as "portId", p.network_id as "networkId", n.name as label,
       p.mac_address::text as "macAddress", host(a.address) as address, family(a.address) as version,
       host(f.address) as floating, g.name as "group"
-    from unnest(${serverIds}::text[]) as asked (id)
-    join network.port p on p.device_id = asked.id
+    from unnest(${serverIds}::uuid[]) as asked (id)
+    join network.port p on p.server_id = asked.id
     join network.network n on n.id = p.network_id
     left join network.ip_allocation a on a.port_id = p.id
     left join network.floating_ip f on f.fixed_port_id = p.id and f.fixed_ip_address = a.address
     left join (network.port_security_group x join network.security_group g on g.id = x.security_group_id)
       on x.port_id = p.id
-    order by p.server_interface_index nulls last, p.created_at, p.id, a.position, a.address, f.address, g.name
+    order by p.server_interface_index, a.position, a.address, f.address, g.name
   `.execute(db)
   for (const row of rows) {
     let networking = found.get(row.serverId)
@@ -94,13 +95,15 @@ export async function serverIdByAddress(
   db: DbOrTx,
   { networkId, address }: { networkId: string; address: string },
 ): Promise<string | undefined> {
-  if (!isUuid(networkId)) return undefined
+  const canonical = canonicalAddress(address)
+  if (!isUuid(networkId) || canonical === undefined) return undefined
   const { rows } = await sql<{
     serverId: string
-  }>`select p.device_id as "serverId" from network.ip_allocation a
+  }>`select p.server_id as "serverId" from network.ip_allocation a
     join network.port p on p.id = a.port_id
-    where a.network_id = ${networkId} and host(a.address) = ${address} and p.device_owner like 'compute:%'
-      and p.device_id <> ''`.execute(db)
+    where a.network_id = ${networkId} and a.address = ${canonical}::inet and p.server_id is not null`.execute(
+    db,
+  )
   return rows[0]?.serverId
 }
 
@@ -113,9 +116,9 @@ export async function serversWithAddress(
   { projectId, pattern, version }: { projectId: string | null; pattern: string; version: 4 | 6 },
 ): Promise<string[]> {
   const owner = projectId === null ? sql`true` : sql`p.project_id = ${projectId}`
-  const { rows } = await sql<{ id: string }>`select distinct p.device_id as id from network.port p
+  const { rows } = await sql<{ id: string }>`select distinct p.server_id as id from network.port p
     join network.ip_allocation a on a.port_id = p.id
-    where ${owner} and p.device_owner like 'compute:%' and family(a.address) = ${version}
+    where ${owner} and p.server_id is not null and family(a.address) = ${version}
       and ${matchesPattern(sql`host(a.address)`, pattern)}`.execute(db)
   return rows.map((row) => row.id)
 }
@@ -127,8 +130,6 @@ export interface ServerPort {
   status: string
   fixedIps: { subnetId: string; ipAddress: string }[]
   tag: string | null
-  /** Index among the interfaces of the server; null for a port that the user gave the server's id. */
-  index: number | null
 }
 
 const fixedIps: RawBuilder<unknown> = sql`(select coalesce(json_agg(json_build_object('subnetId', a.subnet_id,
@@ -137,10 +138,8 @@ const fixedIps: RawBuilder<unknown> = sql`(select coalesce(json_agg(json_build_o
 /** Interfaces of the server, in their order. */
 export async function listServerPorts(ctx: Pick<Ctx, "db">, serverId: string): Promise<ServerPort[]> {
   const { rows } = await sql<ServerPort>`select p.id as "portId", p.network_id as "networkId",
-      p.mac_address::text as "macAddress", p.status, ${fixedIps} as "fixedIps", p.server_interface_tag as tag,
-      p.server_interface_index as index
-    from network.port p where p.device_id = ${serverId}
-    order by p.server_interface_index nulls last, p.created_at`.execute(ctx.db)
+      p.mac_address::text as "macAddress", p.status, ${fixedIps} as "fixedIps", p.server_interface_tag as tag
+    from network.port p where p.server_id = ${serverId} order by p.server_interface_index`.execute(ctx.db)
   return rows
 }
 
@@ -178,9 +177,7 @@ export async function serverMetadataNetworks(
             where f.fixed_port_id = p.id and f.fixed_ip_address = a.address)) order by a.position), '[]')
         from network.ip_allocation a join network.subnet s on s.id = a.subnet_id where a.port_id = p.id) as "fixedIps"
     from network.port p join network.network n on n.id = p.network_id
-    where p.device_id = ${serverId} order by p.server_interface_index nulls last, p.created_at`.execute(
-      ctx.db,
-    )
+    where p.server_id = ${serverId} order by p.server_interface_index`.execute(ctx.db)
   return rows
 }
 
@@ -217,7 +214,7 @@ export async function listSecurityGroupsOfServer(
   serverId: string,
 ): Promise<ServerSecurityGroup[]> {
   const { rows } = await sql<{ id: string }>`select distinct x.security_group_id as id from network.port p
-    join network.port_security_group x on x.port_id = p.id where p.device_id = ${serverId}`.execute(ctx.db)
+    join network.port_security_group x on x.port_id = p.id where p.server_id = ${serverId}`.execute(ctx.db)
   const groups: ServerSecurityGroup[] = []
   for (const { id } of rows) {
     const { name, description, projectId, securityGroupRules } = await loadSecurityGroup(ctx.db, id)

@@ -16,10 +16,10 @@ export async function changeServerSecurityGroup(
       want.change === "add"
         ? await sql<{ id: string }>`insert into network.port_security_group (port_id, security_group_id)
             select p.id, ${groupId}::uuid from network.port p
-            where p.device_id = ${want.serverId} and p.is_port_security_enabled
+            where p.server_id = ${want.serverId} and p.is_port_security_enabled
             on conflict do nothing returning port_id as id`.execute(tx)
         : await sql<{ id: string }>`delete from network.port_security_group x using network.port p
-            where p.id = x.port_id and p.device_id = ${want.serverId} and x.security_group_id = ${groupId}
+            where p.id = x.port_id and p.server_id = ${want.serverId} and x.security_group_id = ${groupId}
             returning x.port_id as id`.execute(tx)
     if (want.change === "remove" && rows.length === 0) throw serverGroupNotOn(want.group, want.serverId)
     await bumpRevision(

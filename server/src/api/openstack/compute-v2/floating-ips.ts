@@ -21,13 +21,12 @@ async function poolsOf(ctx: Ctx): Promise<Network[]> {
 }
 
 function viewFloatingIp(ip: FloatingIp, pools: readonly Network[]) {
-  const serverId = ip.portDetails?.deviceId
   return {
     id: ip.id,
     ip: ip.floatingIpAddress,
     pool: pools.find((pool) => pool.id === ip.floatingNetworkId)?.name ?? ip.floatingNetworkId,
     fixed_ip: ip.fixedIpAddress,
-    instance_id: ip.portId !== null && serverId ? serverId : null,
+    instance_id: ip.portDetails?.serverId ?? null,
   }
 }
 

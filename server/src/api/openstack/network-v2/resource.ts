@@ -38,16 +38,13 @@ export function viewOf<T extends { id: string }>(
   return viewThing(ctx, thing, resource.attributes, resource.hidden?.(ctx, thing), fields)
 }
 
-/** What the first may show, all may: rules on attributes look at the caller, and one answer has one shape. */
 function viewAll<T extends { id: string }>(
   ctx: Ctx,
   resource: Resource<T>,
   things: readonly T[],
   fields?: ReadonlySet<string>,
 ): Record<string, unknown>[] {
-  const [first] = things
-  const hidden = first && resource.hidden?.(ctx, first)
-  return things.map((thing) => viewThing(ctx, thing, resource.attributes, hidden, fields))
+  return things.map((thing) => viewOf(ctx, resource, thing, fields))
 }
 
 export function resourceRoutes<T extends { id: string }>(resource: Resource<T>): Route[] {
