@@ -231,6 +231,18 @@ create table compute.aggregate_host (
 );
 CREATE INDEX aggregate_host_host ON compute.aggregate_host USING btree (host);
 
+create table compute.control_service (
+  host text not null,
+  binary_name text not null,
+  id uuid not null,
+  number bigint generated always as identity not null,
+  last_seen_at timestamp(3) with time zone default now() not null,
+  created_at timestamp(3) with time zone default now() not null,
+  constraint control_service_pkey PRIMARY KEY (host, binary_name),
+  constraint control_service_id UNIQUE (id),
+  constraint control_service_number UNIQUE (number)
+);
+
 create table compute.flavor (
   id uuid not null,
   flavor_id text not null,

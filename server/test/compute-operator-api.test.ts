@@ -1,6 +1,7 @@
 // What operators see of servers that change their size, and of the hosts that they are on; and what others tell us.
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
+import { sql } from "kysely"
 import { newUuid } from "../src/platform/ids/ids.ts"
 import { type ServerCloud, startServerCloud } from "./server-cloud.ts"
 
@@ -98,12 +99,45 @@ test("how long a host has been up", async () => {
   assert.equal(refused.status, 403)
 })
 
+test("what works for all hosts shows beside them: scheduler and conductor", async () => {
+  const { services } = (await asAdmin("/os-services")).body
+  const [scheduler] = (await asAdmin("/os-services?binary=nova-scheduler")).body.services
+  assert.deepEqual(services.map((s: { binary: string }) => s.binary).sort(), [
+    "nova-compute",
+    "nova-conductor",
+    "nova-scheduler",
+  ])
+  assert.deepEqual([scheduler.state, scheduler.status, scheduler.zone], ["up", "enabled", "internal"])
+  const hosts = (await asAdmin("/os-hosts?zone=internal", "2.42")).body.hosts
+  assert.deepEqual(hosts.map((h: { service: string }) => h.service).sort(), ["conductor", "scheduler"])
+  const zones = (await asAdmin("/os-availability-zone/detail")).body.availabilityZoneInfo
+  const internal = zones.find((z: { zoneName: string }) => z.zoneName === "internal")
+  assert.deepEqual(Object.keys(internal.hosts[scheduler.host]).sort(), ["nova-conductor", "nova-scheduler"])
+  const named = (await asAdmin("/os-availability-zone")).body.availabilityZoneInfo
+  assert.ok(!named.some((z: { zoneName: string }) => z.zoneName === "internal"), "no zone for servers")
+
+  const send = (method: string, path: string, body?: object, version = "2.96") =>
+    c.call(method, path, body, { token: c.admin, version })
+  const put = await send("PUT", `/os-services/${scheduler.id}`, { status: "disabled" })
+  assert.equal(put.status, 400)
+  assert.match(put.body.badRequest.message, /Only nova-compute services can be updated/)
+  const old = { host: scheduler.host, binary: "nova-scheduler" }
+  assert.equal((await send("PUT", "/os-services/disable", old, "2.1")).status, 400)
+  assert.equal((await send("DELETE", `/os-services/${scheduler.id}`)).status, 409, "it runs")
+  await sql`update compute.control_service set last_seen_at = now() - interval '1 h'
+    where binary_name = 'nova-scheduler'`.execute(c.cloud.cloud.platform.db)
+  assert.equal((await asAdmin("/os-services?binary=nova-scheduler")).body.services[0].state, "down")
+  assert.equal((await send("DELETE", `/os-services/${scheduler.id}`)).status, 204)
+  assert.deepEqual((await asAdmin("/os-services?binary=nova-scheduler")).body.services, [])
+  assert.equal((await send("DELETE", `/os-services/${scheduler.id}`)).status, 404)
+})
+
 test("a host is disabled and enabled in the old way", async () => {
   const list = (await asAdmin("/os-hosts?zone=", "2.42")).body.hosts
-  const { host_name: name } = list[0]
+  const { host_name: name } = list.find((host: { service: string }) => host.service === "compute")
   const put = (body: object, token = c.admin) =>
     c.call("PUT", `/os-hosts/${name}`, body, { token, version: "2.42" })
-  const state = async () => (await asAdmin("/os-services")).body.services[0].status
+  const state = async () => (await asAdmin("/os-services?binary=nova-compute")).body.services[0].status
   assert.deepEqual((await put({ status: "Disable" })).body, { host: name, status: "disabled" })
   assert.equal(await state(), "disabled")
   assert.deepEqual((await put({ status: "enable" })).body, { host: name, status: "enabled" })

@@ -41,7 +41,7 @@ export async function startServerCloud(options: TestCloudOptions = {}): Promise<
     })
   const imageId = options.continueFrom ? "" : await makeImage(cloud, admin)
   await eventually("the host", async () => {
-    const { body } = await call("GET", "/os-services", undefined, { token: admin })
+    const { body } = await call("GET", "/os-services?binary=nova-compute", undefined, { token: admin })
     return body.services?.[0]?.state === "up"
   })
   const show: ServerCloud["show"] = async (serverId, how) =>

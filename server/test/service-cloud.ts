@@ -7,6 +7,7 @@ import "../src/engine/config.ts"
 import { createOutbox } from "../src/engine/outbox/outbox.ts"
 import { createSagaRunner, type SagaRunner } from "../src/engine/saga/runner.ts"
 import type { Service } from "../src/engine/service.ts"
+import { identityPolicies } from "../src/identity/index.ts"
 import type { Caller } from "../src/platform/auth/caller.ts"
 import { createMemoryBus } from "../src/platform/bus/memory-bus.ts"
 import { systemClock } from "../src/platform/clock/clock.ts"
@@ -94,6 +95,8 @@ export async function startServices(options: {
   stack.use(database)
   const bus = stack.use(createMemoryBus(log))
   const policy = new PolicyEngine()
+  // Who is an administrator is identity's rule; every service's own stands on it.
+  if (!options.services.some(({ name }) => name === "identity")) policy.declare(identityPolicies)
   for (const service of options.services) policy.declare(service.policies)
   const durable = { config: config.engine, bus, clock: systemClock, log }
   const sagas = createSagaRunner(durable)

@@ -5,7 +5,7 @@ import "./config.ts"
 import { flavorPolicies } from "./flavor/policy.ts"
 import { seedFlavors } from "./flavor/seed.ts"
 import { machinesReconciler } from "./host/machines.reconciler.ts"
-import { listenToAgents } from "./host/report.ts"
+import { workForHosts } from "./host/work.ts"
 import { keypairPolicies } from "./keypair/policy.ts"
 import { hostPolicies, serverPolicies } from "./policy.ts"
 import { quotaPolicies } from "./quota/policy.ts"
@@ -32,7 +32,7 @@ export function createCompute(): Service {
     reconcilers: [machinesReconciler],
     seed: seedFlavors,
     start: startCompute,
-    work: listenToAgents,
+    work: workForHosts,
   }
 }
 

@@ -106,8 +106,18 @@ export interface HostTable {
   updated_at: TimestampNow
 }
 
+export interface ControlServiceTable {
+  host: string
+  binary_name: string
+  id: string
+  number: Generated<number>
+  last_seen_at: TimestampNow
+  created_at: TimestampNow
+}
+
 declare module "../platform/db/database.ts" {
   interface Database {
+    "compute.control_service": ControlServiceTable
     "compute.server": ServerTable
     "compute.server_action": ServerActionTable
     "compute.server_action_event": ServerActionEventTable

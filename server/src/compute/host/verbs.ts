@@ -46,7 +46,6 @@ export async function selectAllHostFacts(platform: Platform): Promise<HostFacts[
 
 const rules = {
   services: "os_compute_api:os-services:list",
-  hosts: "os_compute_api:os-hosts:list",
   host: "os_compute_api:os-hosts:show",
   hypervisors: "os_compute_api:os-hypervisors:list",
   hypervisorsDetail: "os_compute_api:os-hypervisors:list-detail",
@@ -56,7 +55,6 @@ const rules = {
   search: "os_compute_api:os-hypervisors:search",
   servers: "os_compute_api:os-hypervisors:servers",
   zones: "os_compute_api:os-availability-zone:list",
-  zonesDetail: "os_compute_api:os-availability-zone:detail",
 } as const
 
 /** All hosts, for the purpose that names the rule. */

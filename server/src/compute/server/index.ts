@@ -2,6 +2,7 @@
 export type { VmDiagnostics } from "../../agent/protocol.ts"
 export * from "../faults.ts"
 export { type Host, hostStatusOf } from "../host/host.ts"
+export { deleteService, listServices, type ServiceFacts } from "../host/service.ts"
 export {
   deleteComputeHost,
   type HostFacts,

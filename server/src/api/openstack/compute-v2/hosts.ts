@@ -2,13 +2,15 @@
 import {
   badRequest,
   deleteComputeHost,
+  deleteService,
   type HostFacts,
-  hostNotFound,
   hypervisorNotFound,
   instanceNameOf,
   listHosts,
   listServersOfHost,
+  listServices,
   noMatchingHypervisor,
+  type ServiceFacts,
   serviceNotFound,
   showHostUptime,
   updateComputeHost,
@@ -21,31 +23,30 @@ import { type Route, reply, route, type WireRequest } from "../../../platform/ht
 import { boolean, fqdn, readBoolean } from "./schema-parts.ts"
 
 const api = "os_compute_api"
-const binary = "nova-compute"
+const computeBinary = "nova-compute"
 const micros = (date: Date) => `${date.toISOString().slice(0, 23)}000`
 
-function viewService(version: Microversion, { host, zone, isUp }: HostFacts) {
+function viewService(version: Microversion, service: ServiceFacts) {
   return {
-    id: atLeast(version, "2.53") ? host.serviceId : host.number,
-    binary,
-    host: host.name,
-    zone,
-    status: host.isDisabled ? "disabled" : "enabled",
-    state: isUp ? "up" : "down",
-    updated_at: micros(host.lastSeenAt),
-    disabled_reason: host.disabledReason,
-    ...(atLeast(version, "2.11") && { forced_down: host.isForcedDown }),
+    id: atLeast(version, "2.53") ? service.id : service.number,
+    binary: service.binary,
+    host: service.host,
+    zone: service.zone,
+    status: service.isDisabled ? "disabled" : "enabled",
+    state: service.isUp ? "up" : "down",
+    updated_at: micros(service.lastSeenAt),
+    disabled_reason: service.disabledReason,
+    ...(atLeast(version, "2.11") && { forced_down: service.isForcedDown }),
   }
 }
 
 async function services(ctx: Ctx, req: WireRequest) {
-  const [host, wanted] = [queryText(req.query, "host"), queryText(req.query, "binary")]
-  const all = await listHosts(ctx, { purpose: "services" })
-  const found = all.filter(
-    (facts) =>
-      (host === undefined || facts.host.name === host) && (wanted === undefined || wanted === binary),
+  const [host, binary] = [queryText(req.query, "host"), queryText(req.query, "binary")]
+  const found = (await listServices(ctx, { purpose: "services" })).filter(
+    (service) =>
+      (host === undefined || service.host === host) && (binary === undefined || service.binary === binary),
   )
-  return { services: found.map((facts) => viewService(req.version, facts)) }
+  return { services: found.map((service) => viewService(req.version, service)) }
 }
 
 interface ServiceBody {
@@ -66,7 +67,7 @@ const reason = { type: "string", minLength: 1, maxLength: 255, pattern: "^(?!\\s
 /** The calls of before 2.53 name the host in the body. */
 async function setByHost(ctx: Ctx, req: WireRequest<ServiceBody>, change: "enable" | "disable") {
   const { host, disabled_reason } = req.body
-  if (req.body.binary !== binary) throw hostNotFound(host)
+  if (req.body.binary !== computeBinary) throw onlyCompute(req.body.binary)
   await updateComputeHost(ctx, {
     host,
     isDisabled: change === "disable",
@@ -75,17 +76,21 @@ async function setByHost(ctx: Ctx, req: WireRequest<ServiceBody>, change: "enabl
   return {
     service: {
       host,
-      binary,
+      binary: computeBinary,
       status: change === "disable" ? "disabled" : "enabled",
       ...(disabled_reason !== undefined && { disabled_reason }),
     },
   }
 }
 
-async function serviceById(ctx: Ctx, req: WireRequest): Promise<HostFacts> {
+/** Nobody could tell what a disabled scheduler would do, so there is none. */
+const onlyCompute = (binary: string) =>
+  badRequest(`Updating a ${binary} service is not supported. Only nova-compute services can be updated.`)
+
+async function serviceById(ctx: Ctx, req: WireRequest): Promise<ServiceFacts> {
   const id = req.params.service_id ?? ""
-  const found = (await listHosts(ctx, { purpose: "services" })).find((facts) =>
-    atLeast(req.version, "2.53") ? facts.host.serviceId === id : String(facts.host.number) === id,
+  const found = (await listServices(ctx, { purpose: "services" })).find((service) =>
+    atLeast(req.version, "2.53") ? service.id === id : String(service.number) === id,
   )
   if (!found) throw serviceNotFound(id)
   return found
@@ -98,14 +103,15 @@ interface ServicePut {
 }
 
 async function updateService(ctx: Ctx, req: WireRequest<ServicePut>) {
-  const { host } = await serviceById(ctx, req)
+  const { host, binary } = await serviceById(ctx, req)
+  if (binary !== computeBinary) throw onlyCompute(binary)
   const { status, disabled_reason, forced_down } = req.body
   if (status === undefined && forced_down === undefined && disabled_reason === undefined)
     throw badRequest("No updates were requested. Fields 'status' or 'forced_down' should be specified.")
   if (disabled_reason !== undefined && status !== "disabled")
     throw badRequest("Specifying disabled_reason requires that status is disabled.")
   await updateComputeHost(ctx, {
-    host: host.name,
+    host,
     ...(status !== undefined && {
       isDisabled: status === "disabled",
       disabledReason: disabled_reason ?? null,
@@ -150,8 +156,9 @@ const serviceRoutes: readonly Route[] = [
     body: byHost({ forced_down: boolean }, ["forced_down"]),
     handler: async (ctx, req) => {
       const isForcedDown = readBoolean(req.body.forced_down)
+      if (req.body.binary !== computeBinary) throw onlyCompute(req.body.binary)
       await updateComputeHost(ctx, { host: req.body.host, isForcedDown })
-      return { service: { host: req.body.host, binary, forced_down: isForcedDown } }
+      return { service: { host: req.body.host, binary: computeBinary, forced_down: isForcedDown } }
     },
   }),
   route<ServicePut>({
@@ -175,7 +182,9 @@ const serviceRoutes: readonly Route[] = [
     path: "/os-services/{service_id}",
     policy: [`${api}:os-services:delete`],
     handler: async (ctx, req) => {
-      await deleteComputeHost(ctx, { host: (await serviceById(ctx, req)).host.name })
+      const { id, host, binary } = await serviceById(ctx, req)
+      if (binary === computeBinary) await deleteComputeHost(ctx, { host })
+      else await deleteService(ctx, { id })
       return reply(204)
     },
   }),
@@ -393,20 +402,34 @@ const hypervisorRoutes: readonly Route[] = [
   }),
 ]
 
-async function zones(ctx: Ctx, isDetail: boolean) {
-  const all = await listHosts(ctx, { purpose: isDetail ? "zonesDetail" : "zones" })
-  const byZone = Map.groupBy(all, (facts) => facts.zone)
+/** Names, and which of them have a host that takes servers. */
+async function zones(ctx: Ctx) {
+  const byZone = Map.groupBy(await listHosts(ctx, { purpose: "zones" }), (facts) => facts.zone)
   const views = [...byZone].sort().map(([zoneName, hosts]) => ({
     zoneName,
     zoneState: { available: hosts.some(({ host }) => !host.isDisabled) },
-    hosts: isDetail
-      ? Object.fromEntries(
-          hosts.map(({ host, isUp }) => [
-            host.name,
-            { [binary]: { available: isUp, active: !host.isDisabled, updated_at: micros(host.lastSeenAt) } },
+    hosts: null,
+  }))
+  return { availabilityZoneInfo: views }
+}
+
+/** With the services of each host, and the zone of those that work for all hosts. */
+async function zonesInDetail(ctx: Ctx) {
+  const byZone = Map.groupBy(await listServices(ctx, { purpose: "zones" }), (service) => service.zone)
+  const views = [...byZone].sort().map(([zoneName, services]) => ({
+    zoneName,
+    zoneState: { available: services.some((service) => !service.isDisabled) },
+    hosts: Object.fromEntries(
+      [...Map.groupBy(services, (service) => service.host)].map(([host, there]) => [
+        host,
+        Object.fromEntries(
+          there.map(({ binary, isUp, isDisabled, lastSeenAt }) => [
+            binary,
+            { available: isUp, active: !isDisabled, updated_at: micros(lastSeenAt) },
           ]),
-        )
-      : null,
+        ),
+      ]),
+    ),
   }))
   return { availabilityZoneInfo: views }
 }
@@ -416,13 +439,13 @@ const zoneRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-availability-zone",
     policy: [`${api}:os-availability-zone:list`],
-    handler: (ctx) => zones(ctx, false),
+    handler: zones,
   }),
   route({
     method: "GET",
     path: "/os-availability-zone/detail",
     policy: [`${api}:os-availability-zone:detail`],
-    handler: (ctx) => zones(ctx, true),
+    handler: zonesInDetail,
   }),
 ]
 

@@ -1,5 +1,11 @@
 // Hosts as they were shown before hypervisors and services were; gone since 2.43.
-import { badRequest, hostNotFound, listHosts, updateComputeHost } from "../../../compute/index.ts"
+import {
+  badRequest,
+  hostNotFound,
+  listHosts,
+  listServices,
+  updateComputeHost,
+} from "../../../compute/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
 import { queryText } from "../../../platform/http/query.ts"
 import { type Route, route, type WireRequest } from "../../../platform/http/wire.ts"
@@ -48,10 +54,14 @@ export const osHostRoutes: readonly Route[] = [
     policy: [`${api}:os-hosts:list`],
     handler: async (ctx, req) => {
       const zone = queryText(req.query, "zone")
-      const all = await listHosts(ctx, { purpose: "hosts" })
-      const found = all.filter((facts) => !zone || facts.zone === zone)
+      const all = await listServices(ctx, { purpose: "hosts" })
+      const found = all.filter((service) => !zone || service.zone === zone)
       return {
-        hosts: found.map((facts) => ({ host_name: facts.host.name, service: "compute", zone: facts.zone })),
+        hosts: found.map(({ host, binary, zone }) => ({
+          host_name: host,
+          service: binary.replace("nova-", ""),
+          zone,
+        })),
       }
     },
   }),
