@@ -65,6 +65,8 @@ export interface ServerTable {
   terminated_at: NullableTimestamp
   deleted_at: NullableTimestamp
   guest_password: string | null
+  resize_vcpus: number | null
+  resize_ram_mib: number | null
 }
 
 export interface ServerActionTable {

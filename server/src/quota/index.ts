@@ -120,8 +120,8 @@ export const quotaExceeded = fault(
   (shortages) => ({ shortages }),
 )
 
-/** `{ instances: { add: 1, used: () => count } }`; `used` is asked after the lock is held. */
-export type QuotaWanted = Record<string, { add: number; used: number | (() => Promise<number>) }>
+/** `{ instances: { add: 1, used: () => count } }`. A function, so that nobody counts before the lock is held. */
+export type QuotaWanted = Record<string, { add: number; used: () => number | Promise<number> }>
 
 /** Serialises the quota decisions of one project in one service until the transaction ends. */
 export async function lockQuota(tx: Tx, scope: QuotaScope): Promise<void> {
@@ -142,7 +142,7 @@ export async function checkQuota(limits: Limits, wanted: QuotaWanted): Promise<v
   for (const [resource, { add, used }] of Object.entries(wanted)) {
     const limit = limits[resource] ?? -1
     if (limit < 0) continue
-    const usedNow = typeof used === "number" ? used : await used()
+    const usedNow = await used()
     if (usedNow + add > limit) shortages.push({ resource, asked: add, used: usedNow, limit })
   }
   if (shortages.length > 0) throw quotaExceeded(shortages)

@@ -5,7 +5,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { transact, violatedConstraint } from "../../platform/db/database.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { enforceQuota } from "../../quota/index.ts"
+import { enforceQuota, lockQuota } from "../../quota/index.ts"
 import type {} from "../flavor/tables.ts"
 import { enforceUserQuota } from "../quota/user-quota.ts"
 import { keypairExists, keypairInvalid, keypairNotFound } from "./faults.ts"
@@ -91,9 +91,11 @@ export const createKeypair = operation({
         }
         // The limit of key pairs is a project's, the count is the user's: Nova's own rule.
         const projectId = ctx.caller.projectId ?? ""
+        // So two projects' requests for one user come one after the other.
+        await lockQuota(tx, { projectId: input.userId, service: "compute.keypair" })
         await enforceQuota(tx, { projectId, service: "compute", wanted: { key_pairs: { add: 1, used } } })
         const owner = { projectId, userId: input.userId }
-        await enforceUserQuota(tx, owner, { key_pairs: { add: 1, used: await used() } })
+        await enforceUserQuota(tx, owner, { key_pairs: { add: 1, used } })
         const row = await tx
           .insertInto("compute.keypair")
           .values({

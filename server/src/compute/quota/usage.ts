@@ -1,5 +1,6 @@
 import { sql } from "kysely"
 import type { DbOrTx } from "../../platform/db/database.ts"
+import { countedSizes } from "../server/store.ts"
 import { type QuotaLimits, quotaResources } from "./resources.ts"
 
 /**
@@ -13,7 +14,7 @@ export async function countQuotaUsage(
 ): Promise<QuotaLimits> {
   const ofUser = userId === null ? sql`` : sql`and user_id = ${userId}`
   const found = await sql<{ instances: number; cores: number; ram: number; server_groups: number }>`
-    select count(*) as instances, coalesce(sum(vcpus), 0)::bigint as cores, coalesce(sum(ram_mib), 0)::bigint as ram,
+    select count(*) as instances, ${countedSizes},
       (select count(*) from compute.server_group where project_id = ${projectId} ${ofUser}) as server_groups
     from compute.server where project_id = ${projectId} and deleted_at is null ${ofUser}`.execute(db)
   const none = Object.fromEntries(quotaResources.map((resource) => [resource, 0])) as QuotaLimits

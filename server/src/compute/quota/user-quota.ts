@@ -1,6 +1,6 @@
 // Limits of single users: nearly nobody has any, so that the usual case costs one look-up by key.
 import type { Tx } from "../../platform/db/database.ts"
-import { type QuotaShortage, quotaExceeded } from "../../quota/index.ts"
+import { type QuotaShortage, type QuotaWanted, quotaExceeded } from "../../quota/index.ts"
 import type { QuotaLimits, QuotaResource } from "./resources.ts"
 import { countQuotaUsage } from "./usage.ts"
 import { type QuotaOwner, selectUserLimits } from "./user-store.ts"
@@ -11,7 +11,9 @@ export interface UserQuota {
 }
 
 /** What is asked for, and what is used of it where it is not counted from servers and groups. */
-export type UserQuotaWanted = Partial<Record<QuotaResource, number | { add: number; used: number }>>
+export type UserQuotaWanted = Partial<
+  Record<QuotaResource, number | { add: number; used: QuotaWanted[string]["used"] }>
+>
 
 /** null for a user without limits of its own. Call it under the quota's lock. */
 export async function loadUserQuota(tx: Tx, owner: QuotaOwner): Promise<UserQuota | null> {
@@ -32,13 +34,14 @@ export function roomWithin(quota: UserQuota | null, each: Partial<QuotaLimits>, 
 }
 
 /** Throws `quota.exceeded` naming every resource that is short. */
-export function checkUserQuota(quota: UserQuota | null, wanted: UserQuotaWanted): void {
+export async function checkUserQuota(quota: UserQuota | null, wanted: UserQuotaWanted): Promise<void> {
   if (!quota) return
   const shortages: QuotaShortage[] = []
   for (const [resource, want] of Object.entries(wanted) as [QuotaResource, UserQuotaWanted["cores"]][]) {
     const limit = quota.limits[resource] ?? -1
     if (limit < 0 || want === undefined) continue
-    const { add, used } = typeof want === "number" ? { add: want, used: quota.used[resource] } : want
+    const add = typeof want === "number" ? want : want.add
+    const used = typeof want === "number" ? quota.used[resource] : await want.used()
     if (used + add > limit) shortages.push({ resource, asked: add, used, limit })
   }
   if (shortages.length > 0) throw quotaExceeded(shortages)
@@ -46,5 +49,5 @@ export function checkUserQuota(quota: UserQuota | null, wanted: UserQuotaWanted)
 
 /** Beside `enforceQuota`, and after it: that one holds the lock. */
 export async function enforceUserQuota(tx: Tx, owner: QuotaOwner, wanted: UserQuotaWanted): Promise<void> {
-  checkUserQuota(await loadUserQuota(tx, owner), wanted)
+  await checkUserQuota(await loadUserQuota(tx, owner), wanted)
 }

@@ -4,7 +4,7 @@ import type { Tx } from "../../platform/db/database.ts"
 import { enforceQuota } from "../../quota/index.ts"
 import { enforceUserQuota } from "../quota/user-quota.ts"
 import { serverGroupUnusable } from "./faults.ts"
-import { findServerGroup, holdServerGroup } from "./store.ts"
+import { countMembers, findServerGroup, holdServerGroup } from "./store.ts"
 
 /** The id of the group that the hint names. Only the caller's own project may fill it. */
 export async function usableServerGroup(ctx: Ctx, hint: string): Promise<string> {
@@ -18,12 +18,13 @@ export async function joinServerGroup(
   tx: Tx,
   request: { serverGroupId: string; projectId: string; userId: string; count: number },
 ): Promise<void> {
-  const held = await holdServerGroup(tx, request.serverGroupId)
-  if (!held) throw serverGroupUnusable(request.serverGroupId)
+  const { serverGroupId, projectId, count } = request
+  if (!(await holdServerGroup(tx, serverGroupId))) throw serverGroupUnusable(serverGroupId)
+  const used = () => countMembers(tx, serverGroupId)
   await enforceQuota(tx, {
-    projectId: request.projectId,
+    projectId,
     service: "compute",
-    wanted: { server_group_members: { add: request.count, used: held.members } },
+    wanted: { server_group_members: { add: count, used } },
   })
-  await enforceUserQuota(tx, request, { server_group_members: { add: request.count, used: held.members } })
+  await enforceUserQuota(tx, request, { server_group_members: { add: count, used } })
 }

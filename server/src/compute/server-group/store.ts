@@ -64,14 +64,17 @@ export async function deleteServerGroupRow(tx: Tx, id: string): Promise<boolean>
 }
 
 /** Holds the group until the transaction ends, so that it is not deleted under a new member. */
-export async function holdServerGroup(tx: Tx, id: string): Promise<{ members: number } | undefined> {
+export async function holdServerGroup(tx: Tx, id: string): Promise<boolean> {
   const held = await sql`select id from compute.server_group where id = ${id} for key share`.execute(tx)
-  if (held.rows.length === 0) return undefined
+  return held.rows.length > 0
+}
+
+export async function countMembers(tx: Tx, id: string): Promise<number> {
   const counted = await sql<{ members: number }>`
     select count(*) as members from compute.server where server_group_id = ${id} and deleted_at is null`.execute(
     tx,
   )
-  return counted.rows[0]
+  return counted.rows[0]?.members ?? 0
 }
 
 /**

@@ -273,12 +273,12 @@ async function countWithinQuota(
   const [instances, cores, ram] = [count, count * vcpus, count * ramMib]
   const items = Object.keys(input.metadata).length
   await checkQuota(limits, {
-    instances: { add: instances, used: usage.instances },
-    cores: { add: cores, used: usage.cores },
-    ram: { add: ram, used: usage.ram },
-    metadata_items: { add: items, used: 0 },
+    instances: { add: instances, used: () => usage.instances },
+    cores: { add: cores, used: () => usage.cores },
+    ram: { add: ram, used: () => usage.ram },
+    metadata_items: { add: items, used: () => 0 },
   })
-  checkUserQuota(ofUser, { instances, cores, ram, metadata_items: items })
+  await checkUserQuota(ofUser, { instances, cores, ram, metadata_items: items })
   return count
 }
 

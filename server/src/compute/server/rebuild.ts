@@ -67,7 +67,7 @@ export const rebuildServer = operation({
         await enforceQuota(tx, {
           projectId: claimed.projectId,
           service: "compute",
-          wanted: { metadata_items: { add: Object.keys(details.metadata ?? {}).length, used: 0 } },
+          wanted: { metadata_items: { add: Object.keys(details.metadata ?? {}).length, used: () => 0 } },
         })
         await updateDetails(tx, serverId, {
           ...details,

@@ -1,7 +1,7 @@
 import { Type } from "typebox"
 import { releaseAllocation } from "../../placement/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
-import { transact } from "../../platform/db/database.ts"
+import { type Tx, transact } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { enforceQuota, quotaExceeded } from "../../quota/index.ts"
@@ -23,7 +23,7 @@ import { targetOf, visibleServer } from "./find.ts"
 import { notifyServer } from "./notification.ts"
 import { resizeServerSaga, revertResizeSaga } from "./resize.saga.ts"
 import { type FlavorSnapshot, powerStates, type Server } from "./server.ts"
-import { changeServer, countServerUsage } from "./store.ts"
+import { changeServer, countServerUsage, type ServerUsage } from "./store.ts"
 import { actorOf, beginTask, claimServer } from "./task.ts"
 
 const states = [serverNotFound, serverLocked, serverInvalidState, serverNotLaunched, serverNotReady]
@@ -48,6 +48,27 @@ async function newFlavor(ctx: Ctx, flavorId: string, server: Server): Promise<Fl
   return flavor
 }
 
+/** Only what becomes more is asked for: a project that has too much may make its servers smaller. */
+async function enforceGrowth(tx: Tx, server: Server, flavor: FlavorSnapshot): Promise<void> {
+  const cores = flavor.vcpus - server.flavor.vcpus
+  const ram = flavor.ramMib - server.flavor.ramMib
+  if (cores <= 0 && ram <= 0) return
+  let counted: Promise<ServerUsage> | undefined
+  const usage = () => {
+    counted ??= countServerUsage(tx, server.projectId)
+    return counted
+  }
+  await enforceQuota(tx, {
+    projectId: server.projectId,
+    service: "compute",
+    wanted: {
+      ...(cores > 0 && { cores: { add: cores, used: async () => (await usage()).cores } }),
+      ...(ram > 0 && { ram: { add: ram, used: async () => (await usage()).ram } }),
+    },
+  })
+  await enforceUserQuota(tx, server, { ...(cores > 0 && { cores }), ...(ram > 0 && { ram }) })
+}
+
 export const resizeServer = operation({
   name: "compute.server.resize",
   input: Type.Object({
@@ -66,18 +87,11 @@ export const resizeServer = operation({
       event: "resize.prep",
       saga: resizeServerSaga,
       more: async (tx, claimed) => {
-        const usage = await countServerUsage(tx, claimed.projectId)
-        const cores = flavor.vcpus - claimed.flavor.vcpus
-        const ram = flavor.ramMib - claimed.flavor.ramMib
-        await enforceQuota(tx, {
-          projectId: claimed.projectId,
-          service: "compute",
-          wanted: { cores: { add: cores, used: usage.cores }, ram: { add: ram, used: usage.ram } },
-        })
-        await enforceUserQuota(tx, claimed, { cores, ram })
+        await enforceGrowth(tx, claimed, flavor)
         const isStopped = claimed.vmState === "stopped"
         await changeServer(tx, claimed.id, claimed.generation, {
           systemMetadata: { ...claimed.systemMetadata, old_vm_state: claimed.vmState },
+          comingFlavor: flavor,
           ...(input.hasAutoDiskConfig !== undefined && { hasAutoDiskConfig: input.hasAutoDiskConfig }),
         })
         await insertResize(tx, {

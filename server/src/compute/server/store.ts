@@ -202,6 +202,8 @@ export interface ServerChanges {
   imageId?: string | null
   flavor?: Server["flavor"]
   oldFlavor?: Server["flavor"] | null
+  /** What a resize that has begun will make of it. */
+  comingFlavor?: Server["flavor"]
   oldHost?: string | null
   systemMetadata?: Record<string, string>
   kernelId?: string | null
@@ -230,7 +232,11 @@ function columnsOf(c: ServerChanges) {
       vcpus: c.flavor.vcpus,
       ram_mib: c.flavor.ramMib,
     }),
-    ...(c.oldFlavor !== undefined && { old_flavor: c.oldFlavor === null ? null : jsonb(c.oldFlavor) }),
+    ...(c.comingFlavor !== undefined && otherSize(c.comingFlavor)),
+    ...(c.oldFlavor !== undefined && {
+      old_flavor: c.oldFlavor === null ? null : jsonb(c.oldFlavor),
+      ...otherSize(c.oldFlavor),
+    }),
     ...(c.oldHost !== undefined && { old_host: c.oldHost }),
     ...(c.systemMetadata !== undefined && { system_metadata: jsonb(c.systemMetadata) }),
     ...(c.kernelId !== undefined && { kernel_id: c.kernelId }),
@@ -244,6 +250,11 @@ function columnsOf(c: ServerChanges) {
       terminated_at: sql<Date>`now()`,
     }),
   }
+}
+
+/** Until a resize is over, the larger one of both sizes counts. */
+function otherSize(flavor: Server["flavor"] | null) {
+  return { resize_vcpus: flavor?.vcpus ?? null, resize_ram_mib: flavor?.ramMib ?? null }
 }
 
 /** A step of the task that holds this generation; undefined when another task has taken the server since. */
@@ -355,10 +366,14 @@ export interface ServerUsage {
   ram: number
 }
 
+/** Cores and memory as the quota counts them. */
+export const countedSizes = sql`coalesce(sum(greatest(vcpus, resize_vcpus)), 0)::bigint as cores,
+  coalesce(sum(greatest(ram_mib, resize_ram_mib)), 0)::bigint as ram`
+
 /** What counts against the quota of a project: every server that is not deleted, as Nova counts. */
 export async function countServerUsage(db: DbOrTx, projectId: string): Promise<ServerUsage> {
   const found = await sql<ServerUsage>`
-    select count(*) as instances, coalesce(sum(vcpus), 0)::bigint as cores, coalesce(sum(ram_mib), 0)::bigint as ram
+    select count(*) as instances, ${countedSizes}
     from compute.server where project_id = ${projectId} and deleted_at is null`.execute(db)
   return found.rows[0] ?? { instances: 0, cores: 0, ram: 0 }
 }
@@ -404,6 +419,9 @@ export async function setState(tx: Tx, serverId: string, vmState: VmState): Prom
     .set({
       vm_state: vmState,
       task_state: null,
+      // Of a resize that has not come as far as to give the server its new size nothing is left.
+      resize_vcpus: sql<number | null>`case when old_flavor is not null then resize_vcpus end`,
+      resize_ram_mib: sql<number | null>`case when old_flavor is not null then resize_ram_mib end`,
       generation: sql<number>`generation + 2`,
       updated_at: sql<Date>`now()`,
     })

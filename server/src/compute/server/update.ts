@@ -77,7 +77,7 @@ export const setServerMetadata = operation({
       await enforceQuota(tx, {
         projectId: server.projectId,
         service: "compute",
-        wanted: { metadata_items: { add: Object.keys(metadata).length, used: 0 } },
+        wanted: { metadata_items: { add: Object.keys(metadata).length, used: () => 0 } },
       })
       return (await changeDetails(ctx, tx, server, { metadata })).metadata
     }),

@@ -7,7 +7,7 @@ import { type Tx, transact } from "../../platform/db/database.ts"
 import { identifyProcess } from "../../platform/exec/process.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
-import { enforceQuota, getLimits } from "../../quota/index.ts"
+import { checkQuota, enforceQuota, getLimits, lockQuota } from "../../quota/index.ts"
 import { imageGone, imageNotFound, statusConflict } from "../faults.ts"
 import { announceImage } from "../image/events.ts"
 import type { Image } from "../image/image.ts"
@@ -71,12 +71,10 @@ async function checkTransferQuota(tx: Tx, ctx: Ctx, image: Image, state: Transfe
   const { projectId } = image
   if (projectId === null) return most
   const scope = { projectId, service: "image" }
+  await lockQuota(tx, scope)
   const usage = await countUsage(tx, projectId)
-  await enforceQuota(tx, {
-    ...scope,
-    wanted: { image_count_uploading: { add: 1, used: usage.transfers } },
-  })
   const limits = await getLimits(tx, scope)
+  await checkQuota(limits, { image_count_uploading: { add: 1, used: () => usage.transfers } })
   const limitMib = limits[state === "saving" ? "image_size_total" : "image_stage_total"] ?? -1
   if (limitMib < 0) return most
   const used = state === "saving" ? usage.sizeBytes : usage.stagedBytes
@@ -147,18 +145,22 @@ export function activeColumns(data: WrittenData & Inspection & { dataFile: strin
 
 /** Two uploads may each have found room; the second to end does not. */
 export async function checkSizeQuota(tx: Tx, image: Image, sizeBytes: number): Promise<void> {
-  const { projectId } = image
+  await checkDataQuota(tx, image, "image_size_total", sizeBytes)
+}
+
+async function checkDataQuota(
+  tx: Tx,
+  { projectId }: Image,
+  resource: "image_size_total" | "image_stage_total",
+  sizeBytes: number,
+): Promise<void> {
   if (projectId === null) return
-  await enforceQuota(tx, {
-    projectId,
-    service: "image",
-    wanted: {
-      image_size_total: {
-        add: Math.ceil(sizeBytes / mib),
-        used: async () => Math.floor((await countUsage(tx, projectId)).sizeBytes / mib),
-      },
-    },
-  })
+  const used = async () => {
+    const usage = await countUsage(tx, projectId)
+    return Math.floor((resource === "image_size_total" ? usage.sizeBytes : usage.stagedBytes) / mib)
+  }
+  const wanted = { [resource]: { add: Math.ceil(sizeBytes / mib), used } }
+  await enforceQuota(tx, { projectId, service: "image", wanted })
 }
 
 /** The data wait for an import. */
@@ -167,20 +169,23 @@ export async function finishStaging(
   transfer: Transfer,
   staged: { sizeBytes: number; stagedFile: string },
 ): Promise<void> {
-  const done = await ctx.db
-    .updateTable("image.image")
-    .set({
-      ...idle,
-      size_bytes: staged.sizeBytes,
-      staged_file: staged.stagedFile,
-      generation: sql`generation + 1`,
-      updated_at: ctx.clock.now(),
-    })
-    .where("id", "=", transfer.image.id)
-    .where("transfer_id", "=", transfer.id)
-    .where("status", "=", "uploading")
-    .executeTakeFirst()
-  if (done.numUpdatedRows === 0n) throw imageGone(transfer.image.id)
+  await transact(ctx.db, async (tx) => {
+    await checkDataQuota(tx, transfer.image, "image_stage_total", staged.sizeBytes)
+    const done = await tx
+      .updateTable("image.image")
+      .set({
+        ...idle,
+        size_bytes: staged.sizeBytes,
+        staged_file: staged.stagedFile,
+        generation: sql`generation + 1`,
+        updated_at: ctx.clock.now(),
+      })
+      .where("id", "=", transfer.image.id)
+      .where("transfer_id", "=", transfer.id)
+      .where("status", "=", "uploading")
+      .executeTakeFirst()
+    if (done.numUpdatedRows === 0n) throw imageGone(transfer.image.id)
+  })
 }
 
 /** Back to queued, so that the upload can be tried again. Nothing happens when the transfer is no longer the one. */
