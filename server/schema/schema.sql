@@ -387,6 +387,8 @@ create table compute.server (
   terminated_at timestamp(3) with time zone,
   deleted_at timestamp(3) with time zone,
   guest_password text,
+  resize_vcpus integer,
+  resize_ram_mib integer,
   constraint server_pkey PRIMARY KEY (id)
 );
 CREATE INDEX server_all ON compute.server USING btree (created_at DESC, id DESC) WHERE (deleted_at IS NULL);
