@@ -100,6 +100,25 @@ test("many removals at once are none; one machine that fails keeps no other from
   assert.equal((await reconcile(c)).destroyed, 1)
 })
 
+test("the state that an accepted action promises shows at once", async () => {
+  await using c = await startServerCloud()
+  const id = await c.create()
+  await c.reaches(id, "ACTIVE")
+  c.cloud.hypervisor.setControl({ delayMs: 300 })
+  const actions: [object, string, string][] = [
+    [{ reboot: { type: "SOFT" } }, "REBOOT", "ACTIVE"],
+    [{ reboot: { type: "HARD" } }, "HARD_REBOOT", "ACTIVE"],
+    [{ rebuild: { imageRef: c.imageId } }, "REBUILD", "ACTIVE"],
+    [{ resize: { flavorRef: "1" } }, "RESIZE", "VERIFY_RESIZE"],
+    [{ revertResize: null }, "REVERT_RESIZE", "ACTIVE"],
+  ]
+  for (const [action, during, after] of actions) {
+    assert.equal((await c.act(id, action)).status, 202)
+    assert.equal((await c.show(id)).status, during)
+    await c.reaches(id, after)
+  }
+})
+
 test("a delete in the middle of a creation wins, and nothing is left", async () => {
   await using c = await startServerCloud()
   c.cloud.hypervisor.setControl({ delayMs: 200 })

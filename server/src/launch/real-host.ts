@@ -1,5 +1,6 @@
 // The drivers of this host: real ones on supervised engines, or fakes. What the plan says is what is made.
 import { join } from "node:path"
+import type { FakeConfig } from "../agent/hypervisor/fake/config.ts"
 import { FakeHypervisor } from "../agent/hypervisor/fake/fake.ts"
 import type { Hypervisor } from "../agent/hypervisor/hypervisor.ts"
 import { probeAccelerator } from "../agent/hypervisor/qemu/accelerator.ts"
@@ -40,6 +41,7 @@ export interface HostOptions {
   hostIp: string
   /** Gateway of the public network with its prefix length. */
   publicAddress: string
+  fakePace: FakeConfig["pace"]
   say: (line: string) => void
 }
 
@@ -110,7 +112,8 @@ async function makeHypervisor(options: HostOptions, ports: PortPlugger): Promise
   const directories = agentDirectories(dir.path)
   const clock = systemClock
   if (plan.hypervisor === "fake") {
-    return new FakeHypervisor({ host, hostIp, dir: directories.fake, clock, capacity: fakeCapacity })
+    const { fakePace: pace } = options
+    return new FakeHypervisor({ host, hostIp, dir: directories.fake, clock, capacity: fakeCapacity, pace })
   }
   options.say("looking whether this machine accelerates guests (KVM)")
   const { accelerator, reason } = await probeAccelerator({ stateFile: directories.accelerator, clock })

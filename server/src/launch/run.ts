@@ -36,7 +36,7 @@ import { removeLeftovers } from "./leftovers.ts"
 import { doorsOf, planStart, type StartPlan } from "./plan.ts"
 import { answerPolicy } from "./policy-answer.ts"
 import { choosePublicNetwork } from "./public-network.ts"
-import { type HostParts, startHostParts } from "./real-host.ts"
+import { type HostOptions, type HostParts, startHostParts } from "./real-host.ts"
 import type { CloudStatus, ComponentStatus } from "./status.ts"
 import type { UpOptions } from "./up-options.ts"
 
@@ -119,7 +119,7 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
   const bus = stack.use(await openBus({ url: run.options.brokerUrl ?? null, host, log }))
   const [databaseUrl, parts, image] = await Promise.all([
     startDatabase(run, stack),
-    startHost(run, host, publicNetwork.address),
+    startHost(run, host, { publicAddress: publicNetwork.address, fakePace: config.fake.pace }),
     guestImage({ plan, dir, log, say }),
   ])
   say("starting the control plane")
@@ -216,10 +216,14 @@ async function startDatabase(run: Run, stack: AsyncDisposableStack): Promise<str
   return postgresUrl(socketDir)
 }
 
-async function startHost(run: Run, host: string, publicAddress: string): Promise<HostParts> {
+async function startHost(
+  run: Run,
+  host: string,
+  configured: Pick<HostOptions, "publicAddress" | "fakePace">,
+): Promise<HostParts> {
   const { plan, dir, supervisor, log, say } = run
   if (plan.network === "ovn") say("starting the network (Open vSwitch, OVN)")
-  return await startHostParts({ plan, dir, supervisor, log, host, hostIp: "127.0.0.1", publicAddress, say })
+  return await startHostParts({ plan, dir, supervisor, log, host, hostIp: "127.0.0.1", say, ...configured })
 }
 
 /** The promise of `up`: when it returns, an authenticated request works. */

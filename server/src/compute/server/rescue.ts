@@ -9,7 +9,7 @@ import {
   serverNotReady,
 } from "../faults.ts"
 import { targetOf, visibleServer } from "./find.ts"
-import { bootImage, keptImage } from "./image.ts"
+import { bootImage, type KeptImage, keptImage } from "./image.ts"
 import { rescueServerSaga, unrescueServerSaga } from "./rescue.saga.ts"
 import { beginTask, checkState } from "./task.ts"
 
@@ -35,9 +35,11 @@ export const rescueServer = operation({
           checksum: chosen.checksum,
           diskFormat: chosen.diskFormat,
           sizeBytes: chosen.virtualSizeBytes ?? chosen.sizeBytes,
+          properties: chosen.properties,
         }
       : own
     if (!image) throw badRequest("The server has no image to rescue it with: name one in rescue_image_ref.")
+    const stableBus = stableBusOf(image, own)
     await beginTask(ctx, {
       serverId: server.id,
       action: "rescue",
@@ -49,11 +51,35 @@ export const rescueServer = operation({
           checksum: image.checksum,
           diskFormat: image.diskFormat,
           sizeBytes: image.sizeBytes,
+          ...(stableBus !== null && { stableBus }),
         },
       }),
     })
   },
 })
+
+const rescueBuses = ["virtio", "scsi", "ide", "sata"]
+
+/**
+ * Where the rescue disk goes when its image asks for a stable rescue, by `hw_rescue_device` or `hw_rescue_bus`; null
+ * when it asks for none. What cannot be done is refused and not passed over.
+ */
+export function stableBusOf(
+  image: Pick<KeptImage, "diskFormat" | "properties">,
+  own: Pick<KeptImage, "properties"> | null,
+): string | null {
+  const { hw_rescue_device: device, hw_rescue_bus: bus } = image.properties
+  if (device === undefined && bus === undefined) return null
+  const is = image.diskFormat === "iso" ? "cdrom" : "disk"
+  if (device !== undefined && device !== is)
+    throw badRequest(
+      `hw_rescue_device '${device}' is not supported for an image of format ${image.diskFormat}; it is '${is}'.`,
+    )
+  const chosen = bus ?? (is === "cdrom" ? "ide" : (own?.properties.hw_disk_bus ?? "virtio"))
+  if (!rescueBuses.includes(chosen))
+    throw badRequest(`hw_rescue_bus '${chosen}' is not supported; it is one of ${rescueBuses.join(", ")}.`)
+  return chosen
+}
 
 export const unrescueServer = operation({
   name: "compute.server.unrescue",

@@ -68,20 +68,22 @@ export interface RescueImage {
   checksum: string
   diskFormat: string
   sizeBytes: number
+  /** Set for a stable rescue: the server's own disks keep their places, and the rescue disk comes last on this bus. */
+  stableBus?: string
 }
 
-/** The same machine, started from the rescue disk; its own disks follow. */
+/** The same machine, started from the rescue disk, with its own disks beside it. */
 export function rescueSpecOf(own: VmSpec, image: RescueImage): VmSpec {
   const rescue: DiskSpec = {
     name: "rescue",
     source: { kind: "image", imageId: image.id, checksum: image.checksum, diskFormat: image.diskFormat },
     sizeBytes: image.sizeBytes,
-    bus: own.disks[0]?.bus ?? "virtio",
+    bus: image.stableBus ?? (image.diskFormat === "iso" ? "ide" : (own.disks[0]?.bus ?? "virtio")),
     bootIndex: 0,
   }
   const disks = own.disks.map((disk) => ({
     ...disk,
     bootIndex: disk.bootIndex === null ? null : disk.bootIndex + 1,
   }))
-  return { ...own, disks: [rescue, ...disks] }
+  return { ...own, disks: image.stableBus === undefined ? [rescue, ...disks] : [...disks, rescue] }
 }

@@ -50,6 +50,20 @@ test("it is as slow as it was told", async () => {
   assert.ok(systemClock.monotonicMs() - start >= 39)
 })
 
+test("at a realistic pace, what changes a machine takes its time and looking takes none", async () => {
+  const pauses: number[] = []
+  const clock = { ...systemClock, sleep: async (ms: number) => void pauses.push(ms) }
+  const options = { host: "h", hostIp: "127.0.0.1", dir: newDir(), clock }
+  await using fake = new FakeHypervisor({ ...options, pace: "realistic" })
+  const handle = await fake.ensure({ ...input(newUuid()), power: "running" }, null)
+  await fake.inspect(handle)
+  await fake.reboot(handle, { hard: true })
+  assert.deepEqual(
+    pauses.filter((ms) => ms >= 1_000),
+    [1_500, 1_500],
+  )
+})
+
 test("the control file is obeyed while it runs", async () => {
   const dir = newDir()
   await using fake = open(dir)

@@ -21,6 +21,8 @@ import type {
   VmEvent,
   VmHandle,
 } from "../hypervisor.ts"
+import type { FakeConfig } from "./config.ts"
+import "./config.ts" // declares the section where a program makes this
 import { bootText, powerOffText, restartText } from "./console-text.ts"
 import { emptyQcow2 } from "./empty-qcow2.ts"
 import { Journal } from "./journal.ts"
@@ -38,6 +40,8 @@ export interface FakeOptions {
   dir: string
   clock: Clock
   control?: FakeControl
+  /** Default: off, no time at all. */
+  pace?: FakeConfig["pace"]
   /** What the host claims to have; default: what this machine has. */
   capacity?: Partial<Pick<HostDescription, "vcpus" | "ramMib" | "diskGib">>
 }
@@ -51,6 +55,19 @@ interface FakeMachine {
   /** What the console shows, by pieces; only the last few boots are kept. */
   console: string[]
   bootedAt: string | null
+}
+
+/** What a machine of a small image takes for what changes it, in milliseconds; looking takes no time. */
+const realisticMs: Readonly<Record<string, number>> = {
+  ensure: 1_500,
+  recover: 1_500,
+  setPower: 1_000,
+  suspend: 1_500,
+  reboot: 1_500,
+  destroy: 500,
+  snapshot: 1_500,
+  plugVif: 300,
+  unplugVif: 300,
 }
 
 const eventLimit = 4_096
@@ -272,7 +289,9 @@ export class FakeHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
 
   /** The beginning of every operation: the delay, and the failure when its turn has come. */
   async #step(operation: string, serverId: string): Promise<void> {
-    const { delayMs, fail } = this.#control
+    const { fail } = this.#control
+    const paceMs = this.#options.pace === "realistic" ? (realisticMs[operation] ?? 0) : 0
+    const delayMs = this.#control.delayMs ?? paceMs
     if (delayMs) await this.#options.clock.sleep(delayMs)
     if (!fail || (fail.operation && fail.operation !== operation)) return
     const key = fail.operation ?? "any"

@@ -194,7 +194,8 @@ function disks(directory: RunDirectory, input: EnsureInput): string[] {
     const node = diskNodeName(index)
     args.push("-blockdev", JSON.stringify(blockdev(file, node)))
     const cdromBus = spec.properties.hw_cdrom_bus ?? "ide"
-    const bus = file.isCdrom ? cdromBus : file.disk.bus
+    // A rescue disk says itself where it goes.
+    const bus = file.isCdrom && file.disk.name !== "rescue" ? cdromBus : file.disk.bus
     const front = places.place(diskDeviceId(index), node, bus, { isCdrom: file.isCdrom })
     // QEMU gives 0 to the kernel of a direct boot.
     const boot = file.disk.bootIndex === null ? {} : { bootindex: file.disk.bootIndex + 1 }
