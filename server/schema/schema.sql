@@ -1550,6 +1550,15 @@ create table placement.resource_provider (
 CREATE INDEX resource_provider_parent ON placement.resource_provider USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX resource_provider_root ON placement.resource_provider USING btree (root_id);
 
+create table platform.cloud (
+  is_only boolean default true not null,
+  epoch bigint not null,
+  epoch_id uuid not null,
+  began_at timestamp with time zone default now() not null,
+  constraint cloud_pkey PRIMARY KEY (is_only),
+  constraint cloud_is_only_check CHECK (is_only)
+);
+
 create table platform.migration (
   name text not null,
   checksum text not null,

@@ -35,6 +35,14 @@ const commands: Record<string, Command> = {
     summary: "the keys of tokens and credentials; rotate them",
     load: async () => (await import("./launch/keys.ts")).keys,
   },
+  host: {
+    summary: "machines that no server knows: list, adopt, discard them",
+    load: async () => (await import("./launch/host.ts")).host,
+  },
+  image: {
+    summary: "files of the image store that no image names: list, discard them",
+    load: async () => (await import("./launch/image.ts")).image,
+  },
   policy: {
     summary: "why somebody may or may not; the rules in force; check a policy.yaml",
     load: async () => (await import("./launch/policy.ts")).policy,

@@ -13,6 +13,7 @@ import { createNetwork } from "./network/index.ts"
 import { createPlacement } from "./placement/index.ts"
 import type { Bus } from "./platform/bus/bus.ts"
 import { systemClock } from "./platform/clock/clock.ts"
+import { readEpoch } from "./platform/cloud/epoch.ts"
 import { type Config, loadConfig } from "./platform/config/config.ts"
 import type { Drivers, Platform } from "./platform/context/context.ts"
 import { openDatabase } from "./platform/db/database.ts"
@@ -95,13 +96,14 @@ export async function openControlPlane(
   const policy = new PolicyEngine()
   for (const service of services) policy.declare(service.policies, service.name)
   followPolicyFiles(policy, { dir: config.dataDir, clock, log })
+  const epoch = await readEpoch(db)
   const durable = { config: config.engine, bus, clock, log }
   const sagas = createSagaRunner({ ...durable, isOnlyWorker: parts.isOnlyWorker })
   const outbox = createOutbox({ ...durable, db })
   const reconcilers = createReconcilerRunner({ ...durable, db })
   const poke = (name: string) => reconcilers.poke(name)
   const drivers: Drivers = { identity: identity.runtime, ...parts.drivers({ bus, poke }) }
-  const platform: Platform = { db, clock, log, config, policy, bus, sagas, outbox, drivers }
+  const platform: Platform = { db, clock, log, config, policy, bus, sagas, outbox, drivers, epoch }
   return {
     platform,
     services,

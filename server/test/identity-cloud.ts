@@ -11,6 +11,7 @@ import { type Config, loadConfig } from "../src/platform/config/config.ts"
 import type { Platform } from "../src/platform/context/context.ts"
 import type { OutboxEvent } from "../src/platform/context/durable.ts"
 import { createHttpServer, declareRawRoutes } from "../src/platform/http/server.ts"
+import { newUuid } from "../src/platform/ids/ids.ts"
 import { silentLogger } from "../src/platform/log/log.ts"
 import { PolicyEngine } from "../src/platform/policy/policy.ts"
 import { openTestDatabase, type TestDatabase } from "./database.ts"
@@ -90,6 +91,7 @@ export async function startTestIdentity(options: TestIdentityOptions = {}): Prom
     sagas: undefined as unknown as Platform["sagas"], // and has no saga
     outbox: { append: async (_tx, event) => void events.push(event) },
     drivers: { identity: identity.runtime } as Platform["drivers"],
+    epoch: { number: 1, id: newUuid() },
   }
   await identity.service.seed?.(platform)
   const listener = options.isDeaf ? undefined : await identity.service.start?.(platform)

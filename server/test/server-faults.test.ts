@@ -57,18 +57,6 @@ const reconcile = (c: Awaited<ReturnType<typeof startServerCloud>>) =>
 const machinesOf = async (c: Awaited<ReturnType<typeof startServerCloud>>) =>
   (await c.cloud.cloud.agent.agent.handle("vm.list", {})).map((machine) => machine.serverId).sort()
 
-test("a machine that no row knows is kept", async () => {
-  await using c = await startServerCloud()
-  const [id, known] = [await c.create(), await c.create()]
-  for (const each of [id, known]) await c.reaches(each, "ACTIVE")
-  await sql`delete from compute.server where id = ${id}`.execute(c.cloud.database.db)
-  for (let pass = 0; pass < 2; pass++) {
-    const status = await reconcile(c)
-    assert.deepEqual([status.destroyed, status.unknown, status.failed], [0, 1, 0])
-  }
-  assert.deepEqual(await machinesOf(c), [id, known].sort())
-})
-
 test("what an abandoned creation left on a host is removed by the next pass", async () => {
   await using c = await startServerCloud()
   const id = await c.create()

@@ -17,7 +17,7 @@ import { openDatabase } from "../src/platform/db/database.ts"
 import { Fault } from "../src/platform/fault/fault.ts"
 import { type Authenticate, createHttpServer, declareRawRoutes } from "../src/platform/http/server.ts"
 import type { Api } from "../src/platform/http/wire.ts"
-import { newRequestId } from "../src/platform/ids/ids.ts"
+import { newRequestId, newUuid } from "../src/platform/ids/ids.ts"
 import { createLogger, silentLogger } from "../src/platform/log/log.ts"
 import { PolicyEngine } from "../src/platform/policy/policy.ts"
 import { openTestDatabase, type TestDatabase } from "./database.ts"
@@ -114,6 +114,7 @@ export async function startServices(options: {
     outbox,
     // These services use none.
     drivers: {} as Platform["drivers"],
+    epoch: { number: 1, id: newUuid() },
   }
   stack.use(
     await sagas.work(

@@ -7,8 +7,11 @@ import { bootId } from "../platform/exec/process.ts"
 import { invalid } from "../platform/fault/fault.ts"
 import { isUuid } from "../platform/ids/ids.ts"
 import type { Logger } from "../platform/log/log.ts"
+import { AsideStore, serverIdOf } from "./aside.ts"
+import { describeUnknown, discardAside, setMachineAside, takeBack } from "./aside-commands.ts"
 import type { AgentContext } from "./context.ts"
-import { agentDiskFull, agentMachineNotFound, agentStopping } from "./faults.ts"
+import { EpochStore } from "./epoch-store.ts"
+import { agentDiskFull, agentFenceStale, agentMachineNotFound, agentStopping } from "./faults.ts"
 import { FenceStore, type FenceUse } from "./fence-store.ts"
 import { uptimeLine } from "./hypervisor/host-facts.ts"
 import type { Hypervisor } from "./hypervisor/hypervisor.ts"
@@ -64,6 +67,8 @@ export interface Agent {
 
 /** A host is taken for dead after a few of these are missed. */
 const defaultAliveIntervalMs = 10_000
+/** How long a guest that no row knows gets to power off by itself. */
+const asideGraceMs = 10_000
 /** How often it is looked for tombstones that are older than they are kept. */
 const tombstoneIntervalMs = 6 * 3_600_000
 
@@ -76,6 +81,7 @@ class HostAgent implements Agent {
   readonly #recovery: RecoveryDeps
   readonly #queues = new MachineQueues()
   readonly #stop = new AbortController()
+  readonly #epoch: EpochStore
   readonly #aliveIntervalMs: number
   readonly #loops: Promise<void>[] = []
   #isStopping = false
@@ -89,6 +95,7 @@ class HostAgent implements Agent {
       ...{ host, hypervisor, ports, images, log, clock, report },
       fences: new FenceStore(directories.fences, clock),
       machines: new MachineStore(directories.vms),
+      aside: new AsideStore(directories),
     }
     this.#recovery = {
       context: this.#context,
@@ -96,6 +103,7 @@ class HostAgent implements Agent {
       directories,
       bootId: deps.bootId ?? bootId,
     }
+    this.#epoch = new EpochStore(directories.epoch)
     this.#aliveIntervalMs = deps.aliveIntervalMs ?? defaultAliveIntervalMs
   }
 
@@ -156,8 +164,10 @@ class HostAgent implements Agent {
       ),
     "vm.suspend": (args) =>
       this.#change(args.serverId, args.fence, "change", () => suspendMachine(this.#context, args.serverId)),
-    "vm.destroy": (args) =>
-      this.#change(args.serverId, args.fence, "destroy", () => destroyMachine(this.#context, args.serverId)),
+    "vm.destroy": (args) => this.#destroy(args.serverId, args.fence),
+    "vm.set_aside": (args) => this.#setAside(args.serverId, args.fence, args.why, asideGraceMs),
+    "vm.take_back": (args) =>
+      this.#queues.run(serverIdOf(args.entry), () => takeBack(this.#context, args.entry)),
     "vm.inspect": (args) => inspectMachine(this.#context, checkId(args.serverId)),
     "vm.plug": (args) =>
       this.#change(args.serverId, args.fence, "change", () =>
@@ -175,18 +185,56 @@ class HostAgent implements Agent {
         snapshotMachine(this.#context, args.serverId, args.path),
       ),
     "host.uptime": async () => ({ text: uptimeLine(this.#context.clock.now()) }),
+    "host.epoch": async ({ enter }) => {
+      if (enter) await this.#epoch.enter(enter)
+      return { epoch: this.#epoch.entered }
+    },
+    "host.unknown": ({ serverIds }) => describeUnknown(this.#context, serverIds.map(checkId)),
+    "host.discard": async ({ entry }) =>
+      await this.#queues.run(serverIdOf(entry), () => discardAside(this.#context, entry)),
     "host.describe": () => this.#context.hypervisor.describe(),
     "vm.list": () => this.#list(),
   }
 
   async #change<T>(serverId: string, fence: Fence, use: FenceUse, task: () => Promise<T>): Promise<T> {
-    checkId(serverId)
+    this.#check(serverId, fence)
     return await this.#queues.run(serverId, async () => {
       const isUnknown = !this.#context.machines.get(serverId)
       await this.#context.fences.accept(serverId, fence, use)
       if (use === "change" && isUnknown) throw agentMachineNotFound(serverId)
       return await task()
     })
+  }
+
+  #check(serverId: string, fence: Fence): void {
+    checkId(serverId)
+    // Of a database that was replaced by a restored one: whatever it wants, it is the past.
+    if ((fence.epoch ?? 0) < (this.#epoch.entered?.number ?? 0)) throw agentFenceStale(serverId)
+  }
+
+  /**
+   * A restored database may be wrong about what is to be removed: until this host agrees with it (`host.epoch`), what
+   * is destroyed is kept aside.
+   */
+  async #destroy(serverId: string, fence: Fence): Promise<VmState> {
+    const entered = this.#epoch.entered
+    if (entered === null || entered.number === (fence.epoch ?? 0)) {
+      return await this.#change(serverId, fence, "destroy", () => destroyMachine(this.#context, serverId))
+    }
+    await this.#setAside(serverId, fence, "destroyed before its host agreed with the restored database", 0)
+    return await inspectMachine(this.#context, serverId)
+  }
+
+  async #setAside(
+    serverId: string,
+    fence: Fence | null,
+    why: string,
+    graceMs: number,
+  ): Promise<{ entry: string }> {
+    if (fence) this.#check(serverId, fence)
+    return await this.#queues.run(checkId(serverId), () =>
+      setMachineAside(this.#context, { serverId, fence, why, graceMs }),
+    )
   }
 
   async #list(): Promise<{ serverId: string; state: VmState }[]> {

@@ -1,6 +1,7 @@
 import type { Clock } from "../platform/clock/clock.ts"
 import { isDiskFull } from "../platform/exec/disk-full.ts"
 import type { Logger } from "../platform/log/log.ts"
+import type { AsideStore } from "./aside.ts"
 import type { FenceStore } from "./fence-store.ts"
 import type { Hypervisor, VmHandle } from "./hypervisor/hypervisor.ts"
 import { type ImageCache, imageKey } from "./image-cache/image-cache.ts"
@@ -19,6 +20,7 @@ export interface AgentContext {
   report: (report: AgentReport) => void
   fences: FenceStore
   machines: MachineStore
+  aside: AsideStore
 }
 
 /** A driver finds a machine by its id alone, so a handle can be made for one that left none. */
@@ -43,9 +45,10 @@ export function imageRequests(
   return requests
 }
 
-/** The cache entries that machines of this host stand on. */
+/** The cache entries that machines of this host stand on, also those that were set aside. */
 export function imagesInUse(context: AgentContext): Set<string> {
-  return new Set(context.machines.all().flatMap((record) => imageRequests(record.spec).map(imageKey)))
+  const records = [...context.machines.all(), ...context.aside.records()]
+  return new Set(records.flatMap((record) => imageRequests(record.spec).map(imageKey)))
 }
 
 /** Keeps a changed state and tells the cloud of it. */

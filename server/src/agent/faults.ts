@@ -13,6 +13,12 @@ export const agentMachineNotFound = fault(
   (serverId: string) => `Machine ${serverId} is not on this host.`,
 )
 
+export const agentMachineExists = fault(
+  "conflict",
+  "agent.machine.exists",
+  (serverId: string) => `The host has a machine of server ${serverId} already.`,
+)
+
 export const agentMachineBusy = fault(
   "unavailable",
   "agent.machine.busy",

@@ -62,11 +62,11 @@ test("what is no tombstone is never forgotten", async () => {
 })
 
 test("machines beyond what is kept in memory are known all the same", async () => {
-  const store = new FenceStore(join(directory, "many"), systemClock)
-  const ids = Array.from({ length: 10_050 }, () => newUuid())
+  const store = new FenceStore(join(directory, "many"), systemClock, { rememberedMost: 10 })
+  const ids = Array.from({ length: 25 }, () => newUuid())
   for (const id of ids) await store.accept(id, { generation: 2, fence: 2 }, "ensure")
-  for (const id of [ids[0], ids[49], ids[10_049]]) {
-    await assert.rejects(store.accept(id ?? "", { generation: 2, fence: 1 }, "ensure"), agentFenceStale.is)
+  for (const id of ids) {
+    await assert.rejects(store.accept(id, { generation: 2, fence: 1 }, "ensure"), agentFenceStale.is)
   }
 })
 

@@ -1,5 +1,5 @@
 // A worker that slept past its lease may still send commands after another has taken over. So the highest
-// (generation, fence) seen of each machine is kept on disk, and anything lower is refused. A delete leaves a
+// (epoch, generation, fence) seen of each machine is kept on disk, and anything lower is refused. A delete leaves a
 // tombstone: after it only a strictly higher pair may bring the machine back, because a late repeat of the saga
 // that was unwound carries the same pair as the delete.
 import { readdir, stat } from "node:fs/promises"
@@ -17,17 +17,23 @@ export interface FenceRecord extends Fence {
 /** A saga's commands do not live longer than this: its lease is seconds, its retries end within days. */
 const tombstoneKeptMs = 7 * 24 * 3_600_000
 
+/** A restored database has a higher epoch and generations that went back. */
+function compareFences(a: Fence, b: Fence): number {
+  return (a.epoch ?? 0) - (b.epoch ?? 0) || a.generation - b.generation || a.fence - b.fence
+}
+
 export type FenceUse = "ensure" | "change" | "destroy"
 
 /** What to keep after the command, or null when it is stale. Pure. */
 export function judgeFence(known: FenceRecord | undefined, sent: Fence, use: FenceUse): FenceRecord | null {
   const next: FenceRecord = {
+    epoch: sent.epoch ?? 0,
     generation: sent.generation,
     fence: sent.fence,
     isDestroyed: use === "destroy",
   }
   if (!known) return next
-  const order = sent.generation - known.generation || sent.fence - known.fence
+  const order = compareFences(sent, known)
   if (order < 0) return null
   if (known.isDestroyed && use !== "destroy" && order === 0) return null
   // A change of a machine that is gone does not bring it back, so the tombstone stays.
@@ -44,27 +50,39 @@ export class FenceStore {
   /** In the order of their last use. */
   readonly #remembered = new Map<string, FenceRecord>()
 
-  constructor(directory: string, clock: Clock) {
+  readonly #rememberedMost: number
+
+  constructor(directory: string, clock: Clock, options: { rememberedMost?: number } = {}) {
     this.#directory = directory
     this.#clock = clock
+    this.#rememberedMost = options.rememberedMost ?? rememberedMost
   }
 
   isDestroyed(serverId: string): boolean {
     return this.#known(serverId)?.isDestroyed ?? false
   }
 
-  /** Throws when the command is stale; otherwise it is on disk before this returns. */
-  async accept(serverId: string, sent: Fence, use: FenceUse): Promise<void> {
+  generationOf(serverId: string): number {
+    return this.#known(serverId)?.generation ?? 0
+  }
+
+  /** A tombstone at whatever was seen last, for a machine that nobody commands. */
+  async bury(serverId: string): Promise<void> {
+    await this.accept(serverId, this.#known(serverId) ?? { generation: 0, fence: 0 }, "destroy")
+  }
+
+  /**
+   * Throws when the command is stale; otherwise it is on disk before this returns. `before` is done in between: what
+   * must be written before the tombstone is.
+   */
+  async accept(serverId: string, sent: Fence, use: FenceUse, before?: () => Promise<void>): Promise<void> {
     const known = this.#known(serverId)
     const next = judgeFence(known, sent, use)
     if (!next) throw agentFenceStale(serverId)
+    await before?.()
     // Nothing to guard: a change of a machine that was never here makes none.
     if (!known && use === "change") return
-    const isNews =
-      known?.generation !== next.generation ||
-      known.fence !== next.fence ||
-      known.isDestroyed !== next.isDestroyed
-    if (!isNews) return
+    if (known && compareFences(known, next) === 0 && known.isDestroyed === next.isDestroyed) return
     // The outcome of the command is flushed and takes this along. What a loss of power can undo is a few seconds
     // old, and the host takes longer to boot than a paused worker keeps its lease.
     await writeStateFile(this.#path(serverId), next, { isDurable: next.isDestroyed })
@@ -105,7 +123,7 @@ export class FenceStore {
   #remember(serverId: string, record: FenceRecord): void {
     this.#remembered.delete(serverId)
     this.#remembered.set(serverId, record)
-    if (this.#remembered.size <= rememberedMost) return
+    if (this.#remembered.size <= this.#rememberedMost) return
     const [oldest] = this.#remembered.keys()
     if (oldest !== undefined) this.#remembered.delete(oldest)
   }

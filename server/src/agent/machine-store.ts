@@ -1,5 +1,5 @@
 // What the agent was told of each machine, and what it last knew of it: vms/<serverId>/machine.json.
-import { readdirSync } from "node:fs"
+import { existsSync, readdirSync } from "node:fs"
 import { rm } from "node:fs/promises"
 import { join } from "node:path"
 import { isUuid } from "../platform/ids/ids.ts"
@@ -27,6 +27,9 @@ export function agentDirectories(dataDir: string) {
     fences: join(root, "fences"),
     fake: join(root, "fake"),
     resumeMarker: join(root, "resume.json"),
+    /** Machines that were set aside, each in a directory as below `vms`. */
+    lostAndFound: join(root, "lost+found"),
+    epoch: join(root, "epoch.json"),
     hostState: join(root, "host.json"),
     accelerator: join(root, "accelerator.json"),
   }
@@ -42,6 +45,10 @@ export class MachineStore {
       const record = readStateFile(this.#path(serverId)) as MachineRecord | undefined
       if (record) this.#records.set(serverId, record)
     }
+  }
+
+  get root(): string {
+    return this.#vmsDir
   }
 
   get(serverId: string): MachineRecord | undefined {
@@ -71,6 +78,22 @@ export class MachineStore {
   /** For this process only. */
   remember(record: MachineRecord): void {
     this.#records.set(record.spec.serverId, record)
+  }
+
+  /** Its files lie elsewhere now. */
+  forget(serverId: string): void {
+    this.#records.delete(serverId)
+  }
+
+  /** Reads anew what lies there. */
+  load(serverId: string): MachineRecord | undefined {
+    const record = readStateFile(this.#path(serverId)) as MachineRecord | undefined
+    if (record) this.#records.set(serverId, record)
+    return record
+  }
+
+  hasDirectory(serverId: string): boolean {
+    return existsSync(join(this.#vmsDir, serverId))
   }
 
   /** The record and whatever else is left in the machine's directory. */

@@ -1,8 +1,17 @@
 // What the compute service and a host agent say to each other, over the bus. The agent has no database: it is
-// told everything and reports back. Every command carries (resource, generation, fence); the agent keeps the
-// highest pair seen of each resource, also after a delete, and refuses the stale (ADR 9).
+// told everything and reports back. Every command carries (resource, epoch, generation, fence); the agent keeps the
+// highest seen of each resource, also after a delete, and refuses the stale (ADR 9, ADR 18).
+
+/** Which life of the cloud's database: another one begins when a backup is restored. */
+export interface Epoch {
+  number: number
+  /** Random: two databases that happen to have the same number are told apart. */
+  id: string
+}
 
 export interface Fence {
+  /** Number of the cloud's epoch; above generations, which go back when a backup is restored. Left out: 0. */
+  epoch?: number
   /** Generation of the row that wants this; rises with every change of the server. */
   generation: number
   /** Fence of the saga run that sends it; rises with every new owner of the saga. */
@@ -89,9 +98,39 @@ export interface AgentCommands {
   "vm.snapshot": { args: { serverId: string; path: string; fence: Fence }; result: { sizeBytes: number } }
   /** One line, as uptime(1) prints it. */
   "host.uptime": { args: Record<string, never>; result: { text: string } }
+  /** The epoch in which this host's machines agree with the cloud; `enter` makes it this one. Null: none yet. */
+  "host.epoch": { args: { enter: Epoch | null }; result: { epoch: Epoch | null } }
+  /** Machines of these ids as they lie here, and every machine that was set aside. */
+  "host.unknown": { args: { serverIds: string[] }; result: { here: LocalMachine[]; aside: AsideMachine[] } }
+  /** Deletes for good what was set aside. Succeeds when already gone. */
+  "host.discard": { args: { entry: string }; result: Record<string, never> }
+  /** Switches the machine off and keeps its files out of the way. Without a fence: of a machine that no row knows. */
+  "vm.set_aside": { args: { serverId: string; why: string; fence: Fence | null }; result: { entry: string } }
+  /** Puts it back, switched off. */
+  "vm.take_back": { args: { entry: string }; result: LocalMachine }
   "host.describe": { args: Record<string, never>; result: HostDescription }
   /** Every machine the agent knows of, for the reconciler. */
   "vm.list": { args: Record<string, never>; result: { serverId: string; state: VmState }[] }
+}
+
+/** What a host itself knows of a machine. */
+export interface LocalMachine {
+  serverId: string
+  power: PowerState
+  /** Null when the machine left no record: the remains of a crash. */
+  spec: VmSpec | null
+  /** What it takes on the disk. */
+  sizeBytes: number
+  /** Highest generation that the host has seen of it. */
+  generation: number
+}
+
+export interface AsideMachine extends LocalMachine {
+  /** Its name here: several machines of one server may have been set aside. */
+  entry: string
+  /** When, and why. */
+  at: string
+  why: string
 }
 
 export interface VmDiagnostics {

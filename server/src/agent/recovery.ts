@@ -1,11 +1,13 @@
 // What the agent does with the machines it finds when it starts, and what it does with them when the host stops.
 //
 //   alive                                        re-adopted
+//   on its way to be set aside                   set aside
 //   directory of a destroyed machine             removed
 //   ran when the host was stopped (marker)       started again
 //   ran, and the host has booted since           started again
 //   ran, and died while nobody looked            reported as shutdown
 import { describeError } from "../platform/fault/fault.ts"
+import { moveAside } from "./aside-commands.ts"
 import { type AgentContext, handleOf, noteState, reportState } from "./context.ts"
 import { destroyMachine, ensureMachine } from "./machine-commands.ts"
 import { forEachLimited, type MachineQueues } from "./machine-queue.ts"
@@ -71,6 +73,10 @@ export async function recoverMachines(deps: RecoveryDeps): Promise<{ resumed: Pr
 
 /** Null when there is no such machine any more. Reports it, unless it is down and may be resumed. */
 async function recoverMachine(context: AgentContext, serverId: string): Promise<VmState | null> {
+  if (context.aside.isMarked(serverId)) {
+    await moveAside(context, serverId, 0)
+    return null
+  }
   if (context.fences.isDestroyed(serverId)) {
     await destroyMachine(context, serverId)
     context.log.info({ serverId }, "the remains of a destroyed machine are removed")

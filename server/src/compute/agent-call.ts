@@ -1,10 +1,16 @@
 // Commands to the agent of a host. Every command that changes something carries the fence (ADR 9).
-import { type AgentCommands, agentTopic } from "../agent/protocol.ts"
+import { type AgentCommands, agentTopic, type Fence } from "../agent/protocol.ts"
 import type { Platform } from "../platform/context/context.ts"
 import { Fault } from "../platform/fault/fault.ts"
 import { isHostReachable } from "./host/reachable.ts"
 
 type Method = keyof AgentCommands
+
+/** The epoch is the cloud's, whoever sends. */
+function withEpoch(platform: Platform, args: AgentCommands[Method]["args"]): object {
+  if (!("fence" in args) || args.fence === null) return args
+  return { ...args, fence: { ...args.fence, epoch: platform.epoch.number } satisfies Fence }
+}
 
 /** Commands that copy or boot: they get the longer time. */
 const slow: ReadonlySet<Method> = new Set<Method>([
@@ -28,7 +34,7 @@ export async function callAgent<M extends Method>(
   options: { signal?: AbortSignal; timeoutMs?: number } = {},
 ): Promise<AgentCommands[M]["result"]> {
   try {
-    const answer = await platform.bus.call(agentTopic(host), method, args, {
+    const answer = await platform.bus.call(agentTopic(host), method, withEpoch(platform, args), {
       timeoutMs: options.timeoutMs ?? agentTimeoutMs(platform, method),
       ...(options.signal ? { signal: options.signal } : {}),
     })

@@ -49,6 +49,18 @@ export const hostNotFound = fault(
   "compute.host.not_found",
   (host: string) => `Compute host ${host} could not be found.`,
 )
+export const machineNotUnknown = fault(
+  "not_found",
+  "compute.machine.not_unknown",
+  (id: string, silentHosts: readonly string[]) =>
+    `No machine ${id} is unknown or set aside; \`kumoi host unknown\` lists those that are.` +
+    (silentHosts.length > 0 ? ` These hosts could not be asked: ${silentHosts.join(", ")}.` : ""),
+)
+export const machineNotAdoptable = fault(
+  "conflict",
+  "compute.machine.not_adoptable",
+  (id: string, why: string) => `Machine ${id} cannot be adopted: ${why}.`,
+)
 export const hypervisorNotFound = fault(
   "not_found",
   "compute.hypervisor.not_found",

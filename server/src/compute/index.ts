@@ -62,6 +62,13 @@ export {
 } from "./flavor/change.ts"
 export { type Flavor, findFlavor } from "./flavor/flavor.ts"
 export { listFlavors } from "./flavor/list.ts"
+export { type Adopted, adoptMachine } from "./host/adopt.ts"
+export {
+  discardUnknownMachine,
+  type Finding,
+  type HostFindings,
+  listUnknownMachines,
+} from "./host/unknown.ts"
 export {
   createKeypair,
   deleteKeypair,

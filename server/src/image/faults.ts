@@ -1,5 +1,10 @@
 import { fault } from "../platform/fault/fault.ts"
 
+export const lostFileNotFound = fault(
+  "not_found",
+  "image.lost_file.not_found",
+  (id: string) => `No file ${id} is set aside; \`kumoi image unknown\` lists those that are.`,
+)
 export const imageNotFound = fault(
   "not_found",
   "image.image.not_found",

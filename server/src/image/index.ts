@@ -8,6 +8,7 @@ import { policies } from "./policy.ts"
 import type {} from "./tables.ts"
 
 export { downloadImage, type ImageData, openImageData, readImageData } from "./data/download.ts"
+export { discardLostFile, type LostFile, listLostFiles } from "./data/lost-files.ts"
 export { storeId } from "./data/paths.ts"
 export { stageImage, uploadImage } from "./data/upload.ts"
 export * from "./faults.ts"

@@ -61,12 +61,17 @@ async function readQuestion(request: IncomingMessage): Promise<unknown> {
 const answerTimeoutMs = 10_000
 
 /** What the running cloud of a data directory answers; null when none runs. Throws the fault that it answers. */
-export async function askCloud(dataDir: string, path: string, question?: unknown): Promise<unknown> {
+export async function askCloud(
+  dataDir: string,
+  path: string,
+  question?: unknown,
+  timeoutMs = answerTimeoutMs,
+): Promise<unknown> {
   const facts = readFacts(dataDir)
   if (!facts || !readMainState(dataDir)) return null
   const socketPath = join(runDirOf(dataDir, facts.cloudId), "control.sock")
   const { status, text } = await new Promise<{ status: number; text: string }>((resolve, reject) => {
-    const asked = request({ socketPath, path, method: "POST", timeout: answerTimeoutMs }, (response) => {
+    const asked = request({ socketPath, path, method: "POST", timeout: timeoutMs }, (response) => {
       const chunks: Buffer[] = []
       response.on("data", (chunk: Buffer) => chunks.push(chunk))
       response.on("end", () =>

@@ -31,6 +31,8 @@ import { chooseDatabase, describeDatabase, holdDatabase } from "./database.ts"
 import { apiFilePath, apiProcessEngine, apiProcessNames, busSocketPath } from "./engines/api-process.ts"
 import { postgresEngine, postgresUrl } from "./engines/postgres.ts"
 import { guestImage } from "./guest-image.ts"
+import { answerHost } from "./host-answer.ts"
+import { answerImage } from "./image-answer.ts"
 import { answerKeys } from "./keys-answer.ts"
 import { removeLeftovers } from "./leftovers.ts"
 import { doorsOf, planStart, type StartPlan } from "./plan.ts"
@@ -155,6 +157,8 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
   }
   const answers = {
     "/status": async () => await statusOf(run, cloud),
+    "/host": async (question: unknown) => await answerHost(cloud.platform, question),
+    "/image": async (question: unknown) => await answerImage(cloud.platform, question),
     "/keys": async (question: unknown) => await answerKeys(cloud.platform, question),
     "/policy": async (question: unknown) => await answerPolicy(cloud.platform, question),
   }

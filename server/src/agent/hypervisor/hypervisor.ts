@@ -51,6 +51,8 @@ export interface Hypervisor {
     how: { graceMs: number },
   ): Promise<VmState>
   reboot(handle: VmHandle, how: { hard: boolean; graceMs: number }): Promise<VmState>
+  /** Switches the machine off, unless it is, and forgets it; its files stay as they are and may be moved. */
+  letGo(handle: VmHandle, how: { graceMs: number }): Promise<void>
   /** Succeeds when already gone. */
   destroy(handle: VmHandle): Promise<void>
   consoleLog(handle: VmHandle, lines: number | null): Promise<string>

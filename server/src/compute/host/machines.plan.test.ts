@@ -14,7 +14,9 @@ const planOf = (machines: ReturnType<typeof machine>[], servers: Server[]) =>
   planMachines("h1", machines, new Map(servers.map((s) => [s.id, s])))
 const plan = (machines: ReturnType<typeof machine>[], servers: Server[]) =>
   planOf(machines, servers).map((a) =>
-    a.kind === "power" ? [a.kind, a.server.id, a.power] : [a.kind, a.serverId],
+    a.kind === "power"
+      ? [a.kind, a.server.id, a.power]
+      : [a.kind, a.kind === "missing" ? a.server.id : a.serverId],
   )
 
 test("a machine that no row knows is unknown, whatever else there is", () => {
@@ -48,7 +50,7 @@ test("the agent accepts each removal that is planned, and still refuses it when 
     for (const fence of [1, 2, 9]) {
       for (const isDestroyed of [false, true]) {
         const known = { generation: row.generation, fence, isDestroyed }
-        assert.deepEqual(judgeFence(known, sent, "destroy"), { ...sent, isDestroyed: true })
+        assert.deepEqual(judgeFence(known, sent, "destroy"), { ...sent, epoch: 0, isDestroyed: true })
       }
     }
     const later = { generation: row.generation + 2, fence: 1, isDestroyed: false }
@@ -56,11 +58,12 @@ test("the agent accepts each removal that is planned, and still refuses it when 
   }
 })
 
-test("power states are compared, and a machine that is gone counts as absent", () => {
+test("power states are compared, and a machine that is gone is missed", () => {
   assert.deepEqual(plan([machine("a", "paused")], [server("a"), server("b")]), [
     ["power", "a", "paused"],
-    ["power", "b", "absent"],
+    ["missing", "b"],
   ])
+  assert.deepEqual(plan([machine("a", "absent")], [server("a")]), [["missing", "a"]])
 })
 
 test("what a task works on is left alone", () => {

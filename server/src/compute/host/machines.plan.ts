@@ -11,6 +11,8 @@ export type MachineAction =
   /** The row says that it must not be there: its server is deleted, or at rest on another host or on none. */
   | { kind: "destroy"; serverId: string; generation: number; why: "deleted" | "left" }
   | { kind: "unknown"; serverId: string; power: MachineState["power"] }
+  /** Its server should be here and has no machine. */
+  | { kind: "missing"; server: Server }
   | { kind: "power"; server: Server; power: MachineState["power"] }
 
 /**
@@ -30,14 +32,23 @@ export function planMachines(
     if (!server) actions.push({ kind: "unknown", serverId, power: state.power })
     else if (server.deletedAt) actions.push({ ...destroyOf(server), why: "deleted" })
     else if (server.taskState !== null) continue
-    else if (server.host === host) actions.push({ kind: "power", server, power: state.power })
+    else if (server.host === host) actions.push(agreementOf(server, state.power))
     else if (server.oldHost !== host) actions.push({ ...destroyOf(server), why: "left" })
   }
   for (const server of servers.values()) {
     if (seen.has(server.id) || server.host !== host || server.deletedAt || server.taskState !== null) continue
-    actions.push({ kind: "power", server, power: "absent" })
+    actions.push({ kind: "missing", server })
   }
   return actions
+}
+
+function agreementOf(server: Server, power: MachineState["power"]): MachineAction {
+  return power === "absent" ? { kind: "missing", server } : { kind: "power", server, power }
+}
+
+/** What takes a machine away from its host. */
+export function isRemoval(action: MachineAction): action is MachineAction & { serverId: string } {
+  return action.kind === "destroy" || action.kind === "unknown"
 }
 
 /**

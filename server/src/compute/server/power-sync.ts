@@ -19,9 +19,13 @@ export function syncedState(
   return vmState === server.vmState && powerState === server.powerState ? undefined : { vmState, powerState }
 }
 
+/** Only these four are the guest's own doing; a resized or rescued server stays what it is. */
+function hasOwnPower(now: VmState): boolean {
+  return now === "active" || now === "stopped" || now === "paused" || now === "suspended"
+}
+
 function vmStateFor(now: VmState, power: PowerState): VmState {
-  // Only these four are the guest's own doing; a resized or rescued server stays what it is.
-  if (now !== "active" && now !== "stopped" && now !== "paused" && now !== "suspended") return now
+  if (!hasOwnPower(now)) return now
   switch (power) {
     case "running":
       return "active"
@@ -50,9 +54,36 @@ export async function syncMachine(
 }
 
 export async function applyPower(platform: Platform, server: Server, power: PowerState): Promise<boolean> {
-  const wanted = syncedState(server, power)
-  if (!wanted) return false
-  const changes: ServerChanges = wanted
+  const wanted = isMachineMissing(server) ? foundAgain(power) : syncedState(server, power)
+  return wanted ? await applyChanges(platform, server, wanted) : false
+}
+
+/** Whether it is in error for nothing but its machine, which was not on its host. */
+function isMachineMissing({ vmState, fault }: Server): boolean {
+  return vmState === "error" && fault?.details === missing
+}
+const missing = "machine_missing"
+
+function foundAgain(power: PowerState): ServerChanges {
+  return { vmState: vmStateFor("stopped", power), powerState: powerNumberOf(power), fault: null }
+}
+
+/**
+ * The server's host has no machine of it. It is not made anew: that would be an empty disk where the user expects his
+ * data. He may rebuild or delete it; when the machine is found again, all is as before.
+ */
+export async function applyMissing(platform: Platform, server: Server): Promise<boolean> {
+  if (!hasOwnPower(server.vmState)) return false
+  const message = "The machine of this server is not on its host."
+  const createdAt = platform.clock.now().toISOString()
+  return await applyChanges(platform, server, {
+    vmState: "error",
+    powerState: powerNumberOf("absent"),
+    fault: { code: 500, message, details: missing, createdAt },
+  })
+}
+
+async function applyChanges(platform: Platform, server: Server, changes: ServerChanges): Promise<boolean> {
   return await transact(platform.db, async (tx) => {
     const changed = await changeServer(tx, server.id, server.generation, changes, { onlyIdle: true })
     if (!changed) return false

@@ -430,6 +430,42 @@ export async function setState(tx: Tx, serverId: string, vmState: VmState): Prom
     .execute()
 }
 
+/**
+ * The server is on this host, in this state, whatever became of it before: the row of a machine that was adopted.
+ * `generationAbove`: what the host has seen of it.
+ */
+export async function reviveServer(
+  tx: Tx,
+  serverId: string,
+  to: {
+    host: string
+    availabilityZone: string
+    generationAbove: number
+    vmState: VmState
+    powerState: number
+  },
+): Promise<Server> {
+  const row = await tx
+    .updateTable("compute.server")
+    .set({
+      host: to.host,
+      availability_zone: to.availabilityZone,
+      vm_state: to.vmState,
+      task_state: null,
+      power_state: to.powerState,
+      fault: null,
+      generation: sql<number>`greatest(generation, ${to.generationAbove}::bigint) + 2`,
+      deleted_at: null,
+      terminated_at: null,
+      launched_at: sql<Date>`coalesce(launched_at, now())`,
+      updated_at: sql<Date>`now()`,
+    })
+    .where("id", "=", serverId)
+    .returningAll()
+    .executeTakeFirstOrThrow()
+  return serverOf(row)
+}
+
 /** The servers of a host and those that these ids name, deleted ones too. */
 export async function selectServersForSync(
   db: DbOrTx,

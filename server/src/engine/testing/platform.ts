@@ -62,5 +62,6 @@ export function testPlatform(db: Db, options: TestPlatformOptions = {}): TestPla
     sagas: createSagaRunner({ ...parts, ...(options.probe ? { probe: options.probe } : {}) }),
     outbox: createOutbox({ ...parts, db }),
     drivers: {} as Drivers, // durable work uses none
+    epoch: { number: 1, id: "00000000-0000-4000-8000-000000000001" },
   }
 }

@@ -8,7 +8,7 @@ import { createImageV2Api } from "../../api/openstack/image-v2/index.ts"
 import { eventually } from "../../platform/clock/clock.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
-import { createImage } from "../index.ts"
+import { createImage, discardLostFile, listLostFiles } from "../index.ts"
 import { ensureDirectories } from "./file-store.ts"
 import { fileName, storePaths } from "./paths.ts"
 import { recoverTransfers } from "./recover.ts"
@@ -102,6 +102,20 @@ test("what no image names is set aside, whole, when it is old; nothing else is t
   assert.equal(await readFile(join(lostAndFound, "store", other), "utf8"), "other data")
   assert.equal(await readFile(join(lostAndFound, "staging", lost ?? ""), "utf8"), "staged data")
   assert.equal(await setUnknownFilesAside(cloud.platform), 0)
+  const files = await listLostFiles(cloud.platform)
+  assert.deepEqual(
+    files.map(({ id, sizeBytes }) => [id, sizeBytes]).sort(),
+    [
+      [`staging/${lost}`, 11],
+      [`store/${lost}`, 9],
+      [`store/${other}`, 10],
+      [`tmp/${halfDone}`, 10],
+    ].sort(),
+  )
+  await discardLostFile(cloud.platform, `store/${other}`)
+  await assert.rejects(discardLostFile(cloud.platform, `store/${other}`), /kumoi image unknown/)
+  await assert.rejects(discardLostFile(cloud.platform, `../store/${kept}`), /kumoi image unknown/)
+  assert.equal((await listLostFiles(cloud.platform)).length, 3)
 })
 
 test("a database without rows loses no file", async () => {

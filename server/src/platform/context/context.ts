@@ -1,6 +1,7 @@
 import { type Caller, internalCaller } from "../auth/caller.ts"
 import type { Bus } from "../bus/bus.ts"
 import type { Clock } from "../clock/clock.ts"
+import type { CloudEpoch } from "../cloud/epoch.ts"
 import type { Config } from "../config/config.ts"
 import type { Db } from "../db/database.ts"
 import { newRequestId } from "../ids/ids.ts"
@@ -23,6 +24,7 @@ export interface Platform {
   readonly sagas: SagaStarter
   readonly outbox: Outbox
   readonly drivers: Drivers
+  readonly epoch: CloudEpoch
 }
 
 /** The platform plus who asks. First argument of every operation. */

@@ -207,6 +207,14 @@ export class FakeHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
     return machine.state
   }
 
+  async letGo(handle: VmHandle): Promise<void> {
+    await this.#step("letGo", handle.serverId)
+    const machine = this.#machines.get(handle.serverId)
+    if (!machine || !isOn(machine)) return
+    this.#turn(machine, "shutdown")
+    this.#keep(machine)
+  }
+
   async destroy(handle: VmHandle): Promise<void> {
     await this.#step("destroy", handle.serverId)
     if (this.#machines.delete(handle.serverId)) this.#journal.write(handle.serverId, null)

@@ -194,6 +194,14 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
     return machine.state
   }
 
+  async letGo(handle: VmHandle, how: { graceMs: number }): Promise<void> {
+    const machine = await this.#machine(handle.serverId)
+    if (machine.isAlive) await powerOff(machine, how.graceMs)
+    await machine.release()
+    this.#machines.delete(handle.serverId)
+    removeSockets(machine.directory)
+  }
+
   async destroy(handle: VmHandle): Promise<void> {
     const machine = await this.#machine(handle.serverId)
     await machine.end("destroyed")

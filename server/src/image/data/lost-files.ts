@@ -1,0 +1,46 @@
+// Files that were set aside, for operators: seen, and discarded for good.
+import { readdir, rm, stat } from "node:fs/promises"
+import { join } from "node:path"
+import type { Platform } from "../../platform/context/context.ts"
+import { lostFileNotFound } from "../faults.ts"
+import { readFileName, storePaths } from "./paths.ts"
+
+export interface LostFile {
+  /** What `discard` is told. */
+  id: string
+  imageId: string
+  /** Where it lay: `store` and `staging` hold whole data, `tmp` what was not finished. */
+  from: "store" | "staging" | "tmp"
+  path: string
+  sizeBytes: number
+  writtenAt: string
+}
+
+export async function listLostFiles(platform: Platform): Promise<LostFile[]> {
+  const { lostAndFound } = storePaths(platform)
+  const found: LostFile[] = []
+  for (const from of ["store", "staging", "tmp"] as const) {
+    for (const name of await readdir(join(lostAndFound, from)).catch(() => [])) {
+      const parts = readFileName(name)
+      const path = join(lostAndFound, from, name)
+      const facts = await stat(path).catch(() => undefined)
+      if (!parts || !facts) continue
+      const { imageId } = parts
+      const writtenAt = facts.mtime.toISOString()
+      found.push({ id: `${from}/${name}`, imageId, from, path, sizeBytes: facts.size, writtenAt })
+    }
+  }
+  return found
+}
+
+/** Deletes it for good. */
+export async function discardLostFile(platform: Platform, id: string): Promise<LostFile> {
+  const file = (await listLostFiles(platform)).find((each) => each.id === id)
+  if (!file) throw lostFileNotFound(id)
+  await rm(file.path, { force: true })
+  platform.log.warn(
+    { file: id, sizeBytes: file.sizeBytes },
+    "a file that was set aside is discarded for good",
+  )
+  return file
+}
