@@ -11,7 +11,8 @@ import { type ActionName, actionRules } from "../src/compute/server/state.ts"
 import { claimTask, insertServers, selectServer } from "../src/compute/server/store.ts"
 import { newServer } from "../src/compute/testing/new-server.ts"
 import { stepResult } from "../src/engine/saga/harness.ts"
-import type { AnyStep, Saga, StepContext } from "../src/engine/saga/saga.ts"
+import { type AnyStep, type Saga, type StepContext, WithLog } from "../src/engine/saga/saga.ts"
+import { LeaseLost, stepContext } from "../src/engine/saga/step-context.ts"
 import { internalCtx } from "../src/platform/context/context.ts"
 import { transact } from "../src/platform/db/database.ts"
 import { newRequestId, newUuid } from "../src/platform/ids/ids.ts"
@@ -68,6 +69,7 @@ function contextOf<P>(params: P, out: Record<string, unknown>): StepContext<P, R
     fence: 1,
     signal: new AbortController().signal,
     log: silentLogger,
+    transact: (run) => transact(c.cloud.cloud.platform.db, run),
   }
 }
 
@@ -151,4 +153,36 @@ test("a step that is run again after its task ended and another began takes noth
   await claim(server.id, "stop")
   await doStep(createServerSaga.steps.at(-1), contextOf(params, out))
   assert.deepEqual(await holdings(server.id), [3, 1, 1])
+})
+
+test("the undos of an earlier attempt, after another worker has taken its saga, take nothing from the next one", async () => {
+  const id = await c.create()
+  await c.reaches(id, "ACTIVE")
+  const { platform } = c.cloud.cloud
+  const server = await selectServer(platform.db, id)
+  assert.ok(server)
+  const earlier = { ...paramsOf(server), generation: server.generation - 2 }
+  const params = { ...earlier, forcedHost: null, attempt: 1, excludedHosts: [] }
+  // A saga that this test owns by its first fence, until another worker has it by the second.
+  const sagaId = newUuid()
+  await sql`
+    insert into engine.saga (id, name, version, params, state, request_id, fence, owner, lease_until)
+    values (${sagaId}, ${createServerSaga.name}, 1, '{}', 'unwinding', 'r', 2, 'another', now() + interval '1 h')
+  `.execute(platform.db)
+  const before = await holdings(id)
+  const signal = new AbortController().signal
+  for (const { definition } of createServerSaga.steps.toReversed()) {
+    const parts = { sagaId, fence: 1, requestId: "r", params, out: {}, signal, log: silentLogger }
+    // What is not refused here had nothing to do.
+    const undone = await Promise.resolve(definition.undo?.(stepContext(platform, parts))).catch(
+      (e: unknown) => e,
+    )
+    assert.ok(
+      undone === undefined || undone instanceof WithLog || undone instanceof LeaseLost,
+      String(undone),
+    )
+  }
+  assert.deepEqual(await holdings(id), before)
+  assert.notDeepEqual(before, [0, 0, 0])
+  await sql`delete from engine.saga where id = ${sagaId}`.execute(platform.db)
 })

@@ -5,13 +5,13 @@ import { Fault } from "../platform/fault/fault.ts"
 /** Why it was told to stop although its time was not over. */
 export type Interruption = "lease_lost" | "stopping"
 
-export type Attempt =
-  | { kind: "done"; value: unknown }
+export type Attempt<T> =
+  | { kind: "done"; value: T }
   | { kind: "failed"; error: unknown; isTimeout: boolean; mayStillRun: boolean }
   | { kind: "interrupted"; by: Interruption }
 
-export interface Attemptable {
-  run: (signal: AbortSignal) => unknown
+export interface Attemptable<T> {
+  run: (signal: AbortSignal) => T | Promise<T>
   timeoutMs: number
   /** How long a step that was told to stop may take to do so, before it is left behind. */
   settleMs: number
@@ -26,7 +26,7 @@ export interface Attemptable {
 const settled = Symbol("settled")
 
 /** Never throws. A step that ignores its signal is left behind; the next fence makes its commands stale. */
-export async function attempt(options: Attemptable): Promise<Attempt> {
+export async function attempt<T>(options: Attemptable<T>): Promise<Attempt<T>> {
   const { clock, interrupt } = options
   const own = new AbortController()
   const ended = new AbortController()
@@ -39,8 +39,8 @@ export async function attempt(options: Attemptable): Promise<Attempt> {
   const outcome = Promise.resolve()
     .then(() => options.run(own.signal))
     .then(
-      (value): Attempt => ({ kind: "done", value }),
-      (error: unknown): Attempt => ({ kind: "failed", error, isTimeout: false, mayStillRun: false }),
+      (value): Attempt<T> => ({ kind: "done", value }),
+      (error: unknown): Attempt<T> => ({ kind: "failed", error, isTimeout: false, mayStillRun: false }),
     )
   let isTimeout = false
   void clock.sleep(options.timeoutMs, ended.signal).then(
@@ -68,6 +68,6 @@ export async function attempt(options: Attemptable): Promise<Attempt> {
   }
 }
 
-function timeoutText(options: Attemptable): string {
+function timeoutText(options: Pick<Attemptable<unknown>, "what" | "timeoutMs">): string {
   return `${options.what} took longer than ${options.timeoutMs} ms.`
 }

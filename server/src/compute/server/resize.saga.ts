@@ -76,7 +76,7 @@ export const resizeServerSaga = saga<ResizeParams>("compute.server.resize", 1)
     timeoutMs: 900_000,
   })
   .onUnwound(async (s) => {
-    await setMigrationStatus(s.ctx.db, s.params.serverId, ["migrating", "finished"], "error")
+    await s.transact((tx) => setMigrationStatus(tx, s.params.serverId, ["migrating", "finished"], "error"))
     await abandonTask(s, {}, end)
   })
 
@@ -97,7 +97,7 @@ export const revertResizeSaga = saga<ResizeParams>("compute.server.revert_resize
     timeoutMs: 900_000,
   })
   .onUnwound(async (s) => {
-    await setMigrationStatus(s.ctx.db, s.params.serverId, ["reverting", "reverted"], "error")
+    await s.transact((tx) => setMigrationStatus(tx, s.params.serverId, ["reverting", "reverted"], "error"))
     await abandonTask(s, { vmState: "error" }, revertEnd)
   })
 

@@ -34,11 +34,15 @@ export function nextStep(saga: AnySaga, progress: Progress): AnyStep | undefined
   return saga.steps.find((step) => !hasLogged(progress, "do_done", step.name))
 }
 
-/** The last step that was begun, has an undo, and is not undone; undefined when nothing is left to undo. */
-export function nextUndo(saga: AnySaga, progress: Progress): AnyStep | undefined {
+/**
+ * The last step that was begun, has an undo, and is not undone; undefined when nothing is left to undo. `undone` is one
+ * more that counts as undone.
+ */
+export function nextUndo(saga: AnySaga, progress: Progress, undone?: AnyStep): AnyStep | undefined {
   return saga.steps.findLast(
     (step) =>
       step.definition.undo !== undefined &&
+      step !== undone &&
       (hasLogged(progress, "do_started", step.name) || hasLogged(progress, "do_done", step.name)) &&
       !hasLogged(progress, "undo_done", step.name),
   )

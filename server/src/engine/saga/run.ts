@@ -5,8 +5,7 @@
 //                                └──(an undo cannot)──> stuck ──(an operator resumes)──> unwinding
 //
 // Commits are few: the end of a node and the start of the next are one statement.
-import { internalCaller } from "../../platform/auth/caller.ts"
-import { makeCtx, type Platform } from "../../platform/context/context.ts"
+import type { Platform } from "../../platform/context/context.ts"
 import { type DbOrTx, transact, translateDatabaseError } from "../../platform/db/database.ts"
 import { describeError, type Fault, toFault } from "../../platform/fault/fault.ts"
 import type { Logger } from "../../platform/log/log.ts"
@@ -14,6 +13,7 @@ import { type Attempt, attempt } from "../attempt.ts"
 import type { EngineConfig } from "../config.ts"
 import { hasLogged, nextStep, nextUndo, type Progress, unwoundNode } from "./progress.ts"
 import { type AnySaga, type AnyStep, type SagaFailure, type StepContext, WithLog } from "./saga.ts"
+import { LeaseLost, stepContext } from "./step-context.ts"
 import { type After, type LogEvent, type SagaRow, type SagaState, writeLog } from "./store.ts"
 
 /** Tells of a log write, before it and after it; the crash tests end the process there. */
@@ -67,51 +67,60 @@ async function goForward(run: SagaRun): Promise<void> {
     const result = await tryRun(
       run,
       step.name,
-      (context) => doStep(run, step, context),
+      (context) => step.definition.do(context),
+      (value) => endOfStep(run, step, value),
       step.definition.timeoutMs,
     )
     if (result.kind === "interrupted") await interrupted(run, result.by)
-    else if (result.kind === "failed") {
-      if (result.error instanceof RunEnded) throw result.error
-      return await failForward(run, step, result)
-    } else await stepDone(run, step, result.value)
+    else if (result.kind === "failed") return await failForward(run, step, result)
+    else await nodeDone(run, result.value)
   }
 }
 
-/** What the end of a step writes. */
-interface StepEnd {
+/** What the end of a node writes. */
+interface NodeEnd {
   events: LogEvent[]
   after: After
 }
 
-/** That it is written already, with the rows that the step changed. */
-class Logged {
-  readonly end: StepEnd
-  constructor(end: StepEnd) {
-    this.end = end
-  }
+interface NodeResult {
+  end: NodeEnd
+  /** With the rows that the node changed. */
+  isWritten: boolean
 }
 
-async function doStep(
+type EndOf = (value: unknown) => NodeEnd
+
+/** Rows and log together. By the fence the node began with: a run that left it behind has a higher one since. */
+async function writeWithLog(
   run: SagaRun,
-  step: AnyStep,
-  context: StepContext<unknown, Record<string, unknown>>,
-): Promise<unknown> {
-  const value: unknown = await step.definition.do(context)
-  if (!(value instanceof WithLog)) return value
-  const { fence } = run.row
+  last: WithLog<unknown>,
+  fence: number,
+  endOf: EndOf,
+): Promise<NodeResult> {
   return await transact(run.platform.db, async (tx) => {
-    const end = endOfStep(run, step, await value.run(tx))
+    const end = endOf(await last.run(tx))
     run.probe?.("before", end.events)
     // Thrown within the transaction: the rows stay as they are, too.
-    const { isFlushedLater } = value
+    const { isFlushedLater } = last
     const isOurs = await writeEvents(run, end.events, end.after, { fence, isFlushedLater }, tx)
-    if (!isOurs) throw new RunEnded({ kind: "lost" })
-    return new Logged(end)
+    if (!isOurs) throw new LeaseLost()
+    return { end, isWritten: true }
   })
 }
 
-function endOfStep(run: SagaRun, step: AnyStep, value: unknown): StepEnd {
+async function nodeDone(run: SagaRun, { end, isWritten }: NodeResult): Promise<void> {
+  const { events, after } = end
+  if (isWritten) {
+    run.progress.record(events)
+    run.probe?.("after", events)
+  } else await write(run, events, after)
+  run.row.attempts = 0
+  if (after.kind === "end") throw new RunEnded({ kind: "ended", state: after.state })
+  if (after.kind === "release") throw new RunEnded({ kind: "waiting", waitMs: after.waitMs })
+}
+
+function endOfStep(run: SagaRun, step: AnyStep, value: unknown): NodeEnd {
   // Through JSON, so that the next steps see the same whether or not a crash lies between.
   const data: unknown = JSON.parse(JSON.stringify(value ?? null))
   const done: LogEvent = { node: step.name, kind: "do_done", data }
@@ -122,18 +131,7 @@ function endOfStep(run: SagaRun, step: AnyStep, value: unknown): StepEnd {
   return { events: [done, started(following)], after: { kind: "keep", state: "running" } }
 }
 
-async function stepDone(run: SagaRun, step: AnyStep, value: unknown): Promise<void> {
-  const { events, after } = value instanceof Logged ? value.end : endOfStep(run, step, value)
-  if (value instanceof Logged) {
-    run.progress.record(events)
-    run.probe?.("after", events)
-  } else await write(run, events, after)
-  run.row.attempts = 0
-  if (after.kind === "end") throw new RunEnded({ kind: "ended", state: after.state })
-  if (after.kind === "release") throw new RunEnded({ kind: "waiting", waitMs: after.waitMs })
-}
-
-type Failed = Extract<Attempt, { kind: "failed" }>
+type Failed = Extract<Attempt<unknown>, { kind: "failed" }>
 
 async function failForward(run: SagaRun, step: AnyStep, failed: Failed): Promise<void> {
   const fault = toFault(translateDatabaseError(failed.error))
@@ -158,8 +156,7 @@ async function failForward(run: SagaRun, step: AnyStep, failed: Failed): Promise
   const undo = nextUndo(run.saga, run.progress)
   await keep(run, [happened, ...(undo ? [undoStarted(undo)] : [])], {
     failure,
-    // A step that did not stop may still send; whatever it sends must be older than the undo.
-    nextFence: run.row.fence + (failed.mayStillRun ? 1 : 0),
+    ...fenceAfter(run, failed),
   })
 }
 
@@ -167,20 +164,28 @@ async function unwind(run: SagaRun): Promise<RunEnd> {
   for (;;) {
     const step = nextUndo(run.saga, run.progress)
     if (!step) break
+    const { undo, timeoutMs } = step.definition
     if (!hasLogged(run.progress, "undo_started", step.name)) await keep(run, [undoStarted(step)])
-    const result = await tryUndo(run, step)
+    const endOf = () => endOfUndo(run, step)
+    const result = await tryRun(run, step.name, (context) => undo?.(context), endOf, timeoutMs)
     if (result.kind === "interrupted") await interrupted(run, result.by)
     else if (result.kind === "failed") await failUndo(run, step.name, result)
-    else await undoDone(run, step)
+    else await nodeDone(run, result.value)
   }
   const { unwound } = run.saga
-  if (unwound) {
-    const failure = run.row.failure ?? unknownFailure
-    const result = await tryRun(run, unwoundNode, (context) => unwound({ ...context, failure }))
-    if (result.kind === "interrupted") await interrupted(run, result.by)
-    if (result.kind === "failed") await failUndo(run, unwoundNode, result)
-  }
-  return await end(run, [{ node: unwoundNode, kind: "undo_done" }], "unwound")
+  if (!unwound) return await end(run, endOfUnwinding.events, "unwound")
+  const failure = run.row.failure ?? unknownFailure
+  const endOf = () => endOfUnwinding
+  const result = await tryRun(run, unwoundNode, (context) => unwound({ ...context, failure }), endOf)
+  if (result.kind === "interrupted") return await interrupted(run, result.by)
+  if (result.kind === "failed") return await failUndo(run, unwoundNode, result)
+  await nodeDone(run, result.value)
+  throw new Error("a saga that has unwound goes on")
+}
+
+const endOfUnwinding: NodeEnd = {
+  events: [{ node: unwoundNode, kind: "undo_done" }],
+  after: { kind: "end", state: "unwound" },
 }
 
 const unknownFailure: SagaFailure = {
@@ -190,18 +195,21 @@ const unknownFailure: SagaFailure = {
   message: "The server met an unexpected condition.",
 }
 
-async function undoDone(run: SagaRun, step: AnyStep): Promise<void> {
+function endOfUndo(run: SagaRun, step: AnyStep): NodeEnd {
   const done: LogEvent = { node: step.name, kind: "undo_done" }
-  run.progress.record([done])
-  const following = nextUndo(run.saga, run.progress)
-  if (run.isStopping()) await release(run, [done], { waitMs: 0, isFailedTry: false, error: null })
+  const following = nextUndo(run.saga, run.progress, step)
+  if (run.isStopping())
+    return { events: [done], after: { kind: "release", waitMs: 0, isFailedTry: false, error: null } }
   // Without another undo and without `onUnwound` the end is written with this one.
-  else if (!following && !run.saga.unwound)
-    await end(run, [done, { node: unwoundNode, kind: "undo_done" }], "unwound")
-  else await keep(run, following ? [done, undoStarted(following)] : [done])
+  if (!following && !run.saga.unwound)
+    return { events: [done, ...endOfUnwinding.events], after: endOfUnwinding.after }
+  return {
+    events: following ? [done, undoStarted(following)] : [done],
+    after: { kind: "keep", state: "unwinding" },
+  }
 }
 
-async function failUndo(run: SagaRun, node: string, failed: Failed): Promise<void> {
+async function failUndo(run: SagaRun, node: string, failed: Failed): Promise<never> {
   const text = describeError(failed.error)
   if (run.row.attempts + 1 >= run.config.sagaUndoAttemptsMost) {
     run.log.error(
@@ -212,7 +220,12 @@ async function failUndo(run: SagaRun, node: string, failed: Failed): Promise<voi
   }
   const waitMs = retryPause(run, toFault(failed.error))
   run.log.warn({ step: node, error: text, waitMs }, "undo failed; will be tried again")
-  await release(run, [], { waitMs, isFailedTry: true, error: text })
+  return await release(run, [], { waitMs, isFailedTry: true, error: text }, fenceAfter(run, failed))
+}
+
+/** What did not stop may still send; whatever it sends must be older than what comes next. */
+function fenceAfter(run: SagaRun, failed: Failed): { nextFence: number } {
+  return { nextFence: run.row.fence + (failed.mayStillRun ? 1 : 0) }
 }
 
 function retryPause(run: SagaRun, fault: Fault): number {
@@ -221,37 +234,40 @@ function retryPause(run: SagaRun, fault: Fault): number {
   return Math.min(sagaRetryMostMs, Math.max(doubled, fault.retryAfterMs ?? 0))
 }
 
-async function tryUndo(run: SagaRun, step: AnyStep): Promise<Attempt> {
-  const { undo, timeoutMs } = step.definition
-  if (!undo) return { kind: "done", value: null }
-  return await tryRun(run, step.name, (context) => undo(context), timeoutMs)
-}
-
 async function tryRun(
   run: SagaRun,
   node: string,
   action: (context: StepContext<unknown, Record<string, unknown>>) => unknown,
+  endOf: EndOf,
   timeoutMs = run.config.sagaStepTimeoutMs,
-): Promise<Attempt> {
+): Promise<Attempt<NodeResult>> {
   const { platform, row } = run
-  return await attempt({
+  const { fence } = row
+  const result = await attempt({
     timeoutCode: "engine.step_timeout",
     what: `Step ${node} of ${run.saga.name}`,
     timeoutMs,
     settleMs: run.config.sagaSettleMs,
     clock: platform.clock,
     interrupt: run.interrupt,
-    run: (signal) =>
-      action({
-        ctx: makeCtx(platform, internalCaller, row.request_id, platform.config.publicUrl),
-        params: row.params,
-        out: { ...run.progress.out },
-        sagaId: row.id,
-        fence: row.fence,
-        signal,
-        log: run.log,
-      }),
+    run: async (signal) => {
+      const value = await action(
+        stepContext(platform, {
+          sagaId: row.id,
+          fence,
+          requestId: row.request_id,
+          params: row.params,
+          out: { ...run.progress.out },
+          signal,
+          log: run.log,
+        }),
+      )
+      if (value instanceof WithLog) return await writeWithLog(run, value, fence, endOf)
+      return { end: endOf(value), isWritten: false }
+    },
   })
+  if (result.kind === "failed" && result.error instanceof LeaseLost) throw new RunEnded({ kind: "lost" })
+  return result
 }
 
 function started(step: AnyStep): LogEvent {
@@ -304,8 +320,9 @@ async function release(
   run: SagaRun,
   events: readonly LogEvent[],
   how: { waitMs: number; isFailedTry: boolean; error: string | null },
+  extras: WriteExtras = {},
 ): Promise<never> {
-  await write(run, events, { kind: "release", ...how })
+  await write(run, events, { kind: "release", ...how }, extras)
   throw new RunEnded({ kind: "waiting", waitMs: how.waitMs })
 }
 

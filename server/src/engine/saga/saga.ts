@@ -6,6 +6,7 @@ import type { Logger } from "../../platform/log/log.ts"
 
 /** What a step gets. `out` has the outputs of the steps before it, by name. */
 export interface StepContext<P, O> {
+  /** Its `db` is for reading, and for functions that begin a transaction of their own: those assert the fence too. */
   readonly ctx: Ctx
   readonly params: P
   readonly out: O
@@ -15,9 +16,15 @@ export interface StepContext<P, O> {
   /** Aborts when the step's time is over or the lease is lost. */
   readonly signal: AbortSignal
   readonly log: Logger
+  /**
+   * A transaction that commits only while this worker owns the saga: nobody takes the saga over before its end, and
+   * when somebody has, it throws and this run is over. For rows that change before the end of a node; the last ones
+   * are better made by `withLog`.
+   */
+  readonly transact: <R>(run: (tx: Tx) => Promise<R>) => Promise<R>
 }
 
-/** The last part of a step, when that is a change of rows: made in the transaction that logs the end of the step. */
+/** The last part of a node, when that is a change of rows: made in the transaction that logs the end of the node. */
 export class WithLog<R> {
   readonly run: (tx: Tx) => Promise<R>
   readonly isFlushedLater: boolean
@@ -29,7 +36,7 @@ export class WithLog<R> {
 }
 
 /**
- * Ends a step: `return withLog(async (tx) => …)`. The rows and the log commit together, so it costs one commit instead
+ * Ends a step, an undo or `onUnwound`: `return withLog(async (tx) => …)`. The rows and the log commit together, so it costs one commit instead
  * of two, and a crash leaves both or neither. Must be repeatable, as whatever `transact` runs.
  *
  * `isFlushedLater`: the commit does not wait for the disk; the next one that does takes it along, as there is one order
@@ -42,11 +49,14 @@ export function withLog<R>(
   return new WithLog(run, options.isFlushedLater === true)
 }
 
+// biome-ignore lint/suspicious/noConfusingVoidType: what a function without `return` gives
+export type UndoResult = void | WithLog<unknown>
+
 export interface StepDefinition<P, O, R> {
   /** At least once: "ensure", never "add". The result is kept as JSON. */
   do: (s: StepContext<P, O>) => Promise<R | WithLog<R>> | R | WithLog<R>
   /** Tolerates "nothing there": it also runs for the step that failed. */
-  undo?: (s: StepContext<P, Partial<O>>) => Promise<void> | void
+  undo?: (s: StepContext<P, Partial<O>>) => Promise<UndoResult> | UndoResult
   /** Default 60 s. */
   timeoutMs?: number
 }
@@ -58,6 +68,8 @@ export interface SagaFailure {
   message: string
 }
 
+export type UnwoundContext<P> = StepContext<P, object> & { failure: SagaFailure }
+
 export interface AnyStep {
   readonly name: string
   // biome-ignore lint/suspicious/noExplicitAny: the builder has checked the types already
@@ -68,13 +80,13 @@ export interface Saga<P, O = object> extends SagaReference<P> {
   readonly name: string
   readonly version: number
   readonly steps: readonly AnyStep[]
-  readonly unwound: ((s: StepContext<P, object> & { failure: SagaFailure }) => Promise<void>) | undefined
+  readonly unwound: ((s: UnwoundContext<P>) => Promise<UndoResult>) | undefined
   step<N extends string, R>(
     name: N,
     definition: StepDefinition<P, O, R>,
   ): Saga<P, O & { [K in N]: Awaited<R> }>
   /** Runs (at least once) when every undo is done: put the row into the state that users see. */
-  onUnwound(run: (s: StepContext<P, object> & { failure: SagaFailure }) => Promise<void>): Saga<P, O>
+  onUnwound(run: (s: UnwoundContext<P>) => Promise<UndoResult>): Saga<P, O>
 }
 
 function build<P, O>(

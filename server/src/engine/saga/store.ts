@@ -138,15 +138,32 @@ export interface LogWrite {
   isFlushedLater?: boolean
 }
 
+/**
+ * Whether the fence is still the highest; then it stays so until the transaction ends, because whoever raises it locks
+ * the row `for update` first. The lock leaves all else alone that this row's owner writes: leases, the log.
+ */
+export async function holdsFence(tx: Tx, sagaId: string, fence: number): Promise<boolean> {
+  const { rows } = await sql`
+    select from engine.saga
+    where id = ${sagaId} and fence = ${fence} and state in ('running', 'unwinding') for key share
+  `.execute(tx)
+  return rows.length > 0
+}
+
 /** False when another worker owns the saga now; then nothing was written. */
 export async function writeLog(db: DbOrTx, write: LogWrite): Promise<boolean> {
+  // A fence that rises waits for the transactions that have asserted the old one (`holdsFence`).
+  const risen =
+    write.nextFence === write.fence
+      ? sql``
+      : sql`and id in (select id from engine.saga where id = ${write.sagaId} for update)`
   const { rows } = await sql`
     with owned as (
       update engine.saga
       set fence = ${write.nextFence}, updated_at = clock_timestamp(),
         failure = coalesce(${write.failure === null ? null : JSON.stringify(write.failure)}::jsonb, failure),
         ${assignments(write)}
-      where id = ${write.sagaId} and fence = ${write.fence} and state in ('running', 'unwinding')
+      where id = ${write.sagaId} and fence = ${write.fence} and state in ('running', 'unwinding') ${risen}
       returning id
     ), logged as (
       insert into engine.saga_event (saga_id, node, kind, data, fence, at)

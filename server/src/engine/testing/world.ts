@@ -23,7 +23,7 @@ export class World implements AsyncDisposable {
       "create table public.thing (name text primary key, is_there boolean not null, fence bigint not null)",
     )
     await this.#pool.query("create table public.refused (name text, fence bigint)")
-    await this.#pool.query("create table public.noted (resource text)")
+    await this.#pool.query("create table public.noted (resource text, node text)")
   }
 
   /** False when a newer owner has spoken already: then nothing changed. */
@@ -45,13 +45,13 @@ export class World implements AsyncDisposable {
     return rows.map((row) => row.name.slice(resource.length + 1))
   }
 
-  /** How often the rows of the step "port" were written; they are added, so once means with the log. */
-  async notes(resource: string): Promise<number> {
-    const { rows } = await this.#pool.query<{ count: number }>(
-      "select count(*)::int from public.noted where resource = $1",
+  /** The nodes whose rows were written, as often as they were; they are added, so once means with the log. */
+  async notes(resource: string): Promise<string[]> {
+    const { rows } = await this.#pool.query<{ node: string }>(
+      "select node from public.noted where resource = $1 order by node",
       [resource],
     )
-    return rows[0]?.count ?? 0
+    return rows.map((row) => row.node)
   }
 
   async refusals(): Promise<number> {
@@ -66,7 +66,7 @@ export class World implements AsyncDisposable {
 
 export const worldSteps = ["disk", "port", "machine", "finish"]
 
-/** Four steps that each put a thing into the world, one with rows beside its log; `given-up` is there when it has unwound. */
+/** Four steps that each put a thing into the world, one with rows beside its log, as has its undo; `given-up` is there when it has unwound. */
 export function worldSaga(world: World, beforePut: (step: string) => void = () => {}) {
   const put = (step: string) => async (s: { params: WorldParams; fence: number }) => {
     beforePut(step)
@@ -74,6 +74,11 @@ export function worldSaga(world: World, beforePut: (step: string) => void = () =
     if (s.params.failAt === step) throw new Error(`told to fail at ${step}`)
     return { step }
   }
+  const note = (s: { params: WorldParams }, node: string) =>
+    withLog(async (tx) => {
+      await sql`insert into public.noted values (${s.params.resource}, ${node})`.execute(tx)
+      return { step: node }
+    })
   const remove = (step: string) => async (s: { params: WorldParams; fence: number }) => {
     await world.put(`${s.params.resource}/${step}`, false, s.fence)
   }
@@ -81,13 +86,13 @@ export function worldSaga(world: World, beforePut: (step: string) => void = () =
     .step("disk", { do: put("disk"), undo: remove("disk") })
     .step("port", {
       do: async (s) => {
-        const result = await put("port")(s)
-        return withLog(async (tx) => {
-          await sql`insert into public.noted values (${s.params.resource})`.execute(tx)
-          return result
-        })
+        await put("port")(s)
+        return note(s, "port")
       },
-      undo: remove("port"),
+      undo: async (s) => {
+        await remove("port")(s)
+        return note(s, "undo port")
+      },
     })
     .step("machine", { do: put("machine"), undo: remove("machine") })
     .step("finish", {
@@ -99,5 +104,6 @@ export function worldSaga(world: World, beforePut: (step: string) => void = () =
     })
     .onUnwound(async (s) => {
       await world.put(`${s.params.resource}/given-up`, true, s.fence)
+      return note(s, "unwound")
     })
 }

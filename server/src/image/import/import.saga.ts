@@ -5,7 +5,6 @@ import { copyFile, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { sql } from "kysely"
 import { type Saga, type StepContext, saga } from "../../engine/saga/saga.ts"
-import { transact } from "../../platform/db/database.ts"
 import { findDataPath } from "../data/download.ts"
 import { ensureDirectories, publishFile, tryLink, writeData } from "../data/file-store.ts"
 import { storeId, storePaths } from "../data/paths.ts"
@@ -40,7 +39,7 @@ export interface ImportParams {
   isImageOwn: boolean
 }
 
-type Step = Pick<StepContext<ImportParams, object>, "ctx" | "params" | "signal">
+type Step = Pick<StepContext<ImportParams, object>, "ctx" | "params" | "signal" | "transact">
 
 const fetchTimeoutMs = 6 * 3_600_000
 const storeTimeoutMs = 3_600_000
@@ -53,8 +52,8 @@ export const importSaga: Saga<ImportParams> = saga<ImportParams>("image.image.im
   })
   .step("store", { do: storeData, timeoutMs: storeTimeoutMs })
   .step("activate", { do: (s) => activate(s, s.out.store) })
-  .onUnwound(async ({ ctx, params, failure }) => {
-    await transact(ctx.db, async (tx) => {
+  .onUnwound(async ({ ctx, params, failure, transact }) => {
+    await transact(async (tx) => {
       await endTask(tx, ctx, params.taskId, { status: "failure", message: failure.message })
       await tx
         .updateTable("image.image")
@@ -77,9 +76,9 @@ export const importSaga: Saga<ImportParams> = saga<ImportParams>("image.image.im
     })
   })
 
-async function fetchData({ ctx, params, signal }: Step): Promise<void> {
+async function fetchData({ ctx, params, signal, transact }: Step): Promise<void> {
   const { source, file } = params
-  await beginTask(ctx.db, params.taskId, ctx.clock.now())
+  await transact((tx) => beginTask(tx, params.taskId, ctx.clock.now()))
   if (source.method === "glance-direct") return
   await ensureDirectories(ctx)
   const target = join(storePaths(ctx).staging, file)
@@ -99,12 +98,14 @@ async function fetchData({ ctx, params, signal }: Step): Promise<void> {
     limitBytes,
     onProgress: () => signal.throwIfAborted(),
   })
-  await ctx.db
-    .updateTable("image.image")
-    .set({ size_bytes: written.sizeBytes })
-    .where("id", "=", params.imageId)
-    .where("status", "=", "importing")
-    .execute()
+  await transact((tx) =>
+    tx
+      .updateTable("image.image")
+      .set({ size_bytes: written.sizeBytes })
+      .where("id", "=", params.imageId)
+      .where("status", "=", "importing")
+      .execute(),
+  )
 }
 
 async function storeData({ ctx, params }: Step) {
@@ -128,10 +129,13 @@ async function storeData({ ctx, params }: Step) {
   return data
 }
 
-async function activate({ ctx, params }: Step, data: Awaited<ReturnType<typeof storeData>>): Promise<void> {
+async function activate(
+  { ctx, params, transact }: Step,
+  data: Awaited<ReturnType<typeof storeData>>,
+): Promise<void> {
   const { source, imageId } = params
   const isCopy = source.method === "glance-download"
-  await transact(ctx.db, async (tx) => {
+  await transact(async (tx) => {
     const row = await tx
       .updateTable("image.image")
       .set({

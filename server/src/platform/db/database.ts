@@ -5,6 +5,7 @@ import pg from "pg"
 import { Fault } from "../fault/fault.ts"
 import { isOutdatedPlan, withNamedStatements } from "./named-statements.ts"
 import { parseTimestamp } from "./timestamp.ts"
+import { transactionalWrites } from "./transactional-writes.ts"
 
 /** Every table of the program as `schema.table`. Services merge theirs in with `declare module`. */
 // biome-ignore lint/suspicious/noEmptyInterface: filled by declaration merging
@@ -60,14 +61,30 @@ const serializationFailure = "40001"
 const deadlockDetected = "40P01"
 const attemptsMost = 5
 
+type Guard = (tx: Tx) => Promise<void>
+const guards = new WeakMap<Db, Guard>()
+
+/**
+ * The same database, but each transaction that begins on it first runs `guard`, which throws when it may not write;
+ * outside a transaction it refuses to write.
+ */
+export function guardedDatabase(db: Db, guard: Guard): Db {
+  const guarded = db.withPlugin(transactionalWrites) // another object over the same connections
+  guards.set(guarded, guard)
+  return guarded
+}
+
 /** One transaction, run again when PostgreSQL asks for it (serialization failure, deadlock). `run` must be repeatable. */
 export async function transact<T>(db: Db, run: (tx: Tx) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     let hooks: (() => void)[] = []
     try {
-      const result = await db.transaction().execute(async (tx) => {
+      const result = await db.transaction().execute(async (begun) => {
         hooks = []
+        const guard = guards.get(db)
+        const tx = guard ? begun.withoutPlugins() : begun
         afterCommitHooks.set(tx, hooks)
+        await guard?.(tx)
         return await run(tx)
       })
       for (const hook of hooks) hook()
