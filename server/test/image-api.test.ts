@@ -354,6 +354,23 @@ describe("patch", () => {
     assert.match(wrongType.headers.get("accept-patch") ?? "", /v2\.1-json-patch/)
   })
 
+  test("however many change it at the same time, none is refused", async () => {
+    const { body } = await create("p1")
+    const names = Array.from({ length: 40 }, (_, n) => `key${n}`)
+    const replies = await Promise.all(
+      names.map((name) => patch("p1", body.id, [{ op: "add", path: `/${name}`, value: "v" }])),
+    )
+    assert.deepEqual(
+      replies.map((reply) => reply.status),
+      names.map(() => 200),
+    )
+    const image = (await cloud.request("GET", `${images}/${body.id}`, { as: "p1" })).body
+    assert.deepEqual(
+      names.filter((name) => image[name] !== "v"),
+      [],
+    )
+  })
+
   test("changes at the same time are all kept", async () => {
     const id = (await create("p1")).body.id
     const names = Array.from({ length: 6 }, (_, i) => `tag${i}`)

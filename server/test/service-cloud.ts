@@ -95,8 +95,6 @@ export async function startServices(options: {
   stack.use(database)
   const bus = stack.use(createMemoryBus(log))
   const policy = new PolicyEngine()
-  // Who is an administrator is identity's rule; every service's own stands on it.
-  if (!options.services.some(({ name }) => name === "identity")) policy.declare(identityPolicies)
   for (const service of options.services) policy.declare(service.policies)
   // Every service's rules stand on who is an administrator, which identity says.
   if (!options.services.some((service) => service.name === "identity")) policy.declare(identityPolicies)

@@ -95,12 +95,6 @@ export const imageNotActive = fault(
   (id: string, status: string) => `Image ${id} is not active: it is ${status}.`,
 )
 
-export const imageChanged = fault(
-  "conflict",
-  "image.image.changed",
-  (id: string) => `Image ${id} was changed by another request; read it again and repeat.`,
-)
-
 export const imageGone = fault(
   "not_found",
   "image.image.gone",

@@ -100,6 +100,17 @@ export async function findImage(db: DbOrTx, imageId: string): Promise<Image | un
   return row && toImage(row)
 }
 
+/** The newest state; nobody else changes it until the transaction ends. */
+export async function lockImage(tx: Tx, imageId: string): Promise<Image | undefined> {
+  const row = await tx
+    .selectFrom("image.image")
+    .selectAll()
+    .where("id", "=", imageId)
+    .forUpdate()
+    .executeTakeFirst()
+  return row && toImage(row)
+}
+
 export interface NewImage {
   id: string
   projectId: string | null

@@ -1,14 +1,13 @@
 // Changes of an image's record. They come as a list in which each sees what those before it did; all are kept or none.
 import { type Static, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
-import { transact } from "../../platform/db/database.ts"
+import { type Tx, transact } from "../../platform/db/database.ts"
 import { type Authorization, operation } from "../../platform/operation/operation.ts"
 import {
   attributeNotChangeable,
   attributeNotRemovable,
   attributeReadOnly,
   attributeReserved,
-  imageChanged,
   imageNotFound,
   limitExceeded,
   locationsHidden,
@@ -21,7 +20,7 @@ import { checkCounts, checkWritable, isBaseAttribute, setAttribute } from "./att
 import { visibilityRules } from "./create.ts"
 import { announceImage } from "./events.ts"
 import type { Image } from "./image.ts"
-import { imageTarget, isAdmin, replaceImage, type VisibleImage, visibleImage } from "./store.ts"
+import { imageTarget, isAdmin, lockImage, replaceImage, type VisibleImage, visibleImage } from "./store.ts"
 
 const Change = Type.Object({
   op: Type.Union([Type.Literal("add"), Type.Literal("replace"), Type.Literal("remove")]),
@@ -47,7 +46,6 @@ export const updateImage = operation({
     propertyExists,
     propertyNotFound,
     limitExceeded,
-    imageChanged,
   ],
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
   authorize: (ctx, { changes }, found) => {
@@ -72,7 +70,7 @@ export const updateImage = operation({
 export const addImageTag = operation({
   name: "image.tag.add",
   input: Type.Object({ imageId: Type.String(), tag: Type.String() }),
-  faults: [imageNotFound, limitExceeded, imageChanged],
+  faults: [imageNotFound, limitExceeded],
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
   authorize: (_ctx, _input, found) => [["modify_image", imageTarget(found)]],
   run: async (ctx, { tag }, found) =>
@@ -84,7 +82,7 @@ export const addImageTag = operation({
 export const removeImageTag = operation({
   name: "image.tag.remove",
   input: Type.Object({ imageId: Type.String(), tag: Type.String() }),
-  faults: [imageNotFound, tagNotFound, imageChanged],
+  faults: [imageNotFound, tagNotFound],
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
   authorize: (_ctx, _input, found) => [["modify_image", imageTarget(found)]],
   run: async (ctx, { tag, imageId }, found) =>
@@ -94,25 +92,24 @@ export const removeImageTag = operation({
     }),
 })
 
-/** Attempts at a compare-and-set; each failure means that somebody else succeeded. */
-const attemptsMost = 8
-
-/** Applies the change to the newest state; repeats when another request was faster. */
+/** Applies the change to the newest state: when another request was faster, once more under the row's lock. */
 async function change(ctx: Ctx, found: VisibleImage, edit: (draft: Image) => void): Promise<Image> {
-  let { image } = found
-  for (let attempt = 0; attempt < attemptsMost; attempt++) {
+  const write = async (tx: Tx, image: Image) => {
     const draft = { ...image }
     edit(draft)
     checkCounts(draft, ctx.config.image)
-    const done = await transact(ctx.db, async (tx) => {
-      const updated = await replaceImage(tx, draft, ctx.clock.now())
-      if (updated) await announceImage(tx, ctx, "update", updated)
-      return updated
-    })
-    if (done) return done
-    image = (await visibleImage(ctx, image.id)).image
+    const updated = await replaceImage(tx, draft, ctx.clock.now())
+    if (updated) await announceImage(tx, ctx, "update", updated)
+    return updated
   }
-  throw imageChanged(image.id)
+  const done = await transact(ctx.db, (tx) => write(tx, found.image))
+  if (done) return done
+  return await transact(ctx.db, async (tx) => {
+    const newest = await lockImage(tx, found.image.id)
+    const changed = newest && (await write(tx, newest))
+    if (!changed) throw imageNotFound(found.image.id)
+    return changed
+  })
 }
 
 function apply(draft: Image, { op, name, value, isStrictAdd }: ImageChange): void {
