@@ -1113,6 +1113,8 @@ create table network.address_group (
   updated_at timestamp with time zone default now() not null,
   constraint address_group_pkey PRIMARY KEY (id)
 );
+CREATE INDEX address_group_by_creation ON network.address_group USING btree (created_at, id);
+CREATE INDEX address_group_by_name ON network.address_group USING btree (name, project_id);
 CREATE INDEX address_group_list ON network.address_group USING btree (project_id, created_at, id);
 
 create table network.address_scope (
@@ -1126,6 +1128,8 @@ create table network.address_scope (
   constraint address_scope_pkey PRIMARY KEY (id),
   constraint address_scope_ip_version_check CHECK ((ip_version = ANY (ARRAY[4, 6])))
 );
+CREATE INDEX address_scope_by_creation ON network.address_scope USING btree (created_at, id);
+CREATE INDEX address_scope_by_name ON network.address_scope USING btree (name, project_id);
 CREATE INDEX address_scope_list ON network.address_scope USING btree (project_id, created_at, id);
 
 create table network.allocation_pool (
@@ -1145,6 +1149,8 @@ create table network.auto_topology (
   constraint auto_topology_network_id_fkey FOREIGN KEY (network_id) REFERENCES network.network(id) ON DELETE CASCADE,
   constraint auto_topology_router_id_fkey FOREIGN KEY (router_id) REFERENCES network.router(id) ON DELETE CASCADE
 );
+CREATE INDEX auto_topology_by_network ON network.auto_topology USING btree (network_id);
+CREATE INDEX auto_topology_by_router ON network.auto_topology USING btree (router_id);
 
 create table network.default_security_group_rule (
   id uuid not null,
@@ -1194,6 +1200,9 @@ create table network.floating_ip (
   constraint floating_ip_check CHECK (((fixed_port_id IS NULL) = (fixed_ip_address IS NULL))),
   constraint floating_ip_status_check CHECK ((status = ANY (ARRAY['ACTIVE'::text, 'DOWN'::text, 'ERROR'::text])))
 );
+CREATE INDEX floating_ip_by_address ON network.floating_ip USING btree (address);
+CREATE INDEX floating_ip_by_creation ON network.floating_ip USING btree (created_at, id);
+CREATE INDEX floating_ip_by_fixed_address ON network.floating_ip USING btree (fixed_ip_address);
 CREATE INDEX floating_ip_by_port ON network.floating_ip USING btree (fixed_port_id) WHERE (fixed_port_id IS NOT NULL);
 CREATE INDEX floating_ip_by_router ON network.floating_ip USING btree (router_id) WHERE (router_id IS NOT NULL);
 CREATE INDEX floating_ip_list ON network.floating_ip USING btree (project_id, created_at, id);
@@ -1215,6 +1224,7 @@ CASE family(address)
 END))
 );
 CREATE INDEX ip_allocation_by_address ON network.ip_allocation USING btree (network_id, address);
+CREATE INDEX ip_allocation_by_host ON network.ip_allocation USING btree (address);
 CREATE INDEX ip_allocation_by_port ON network.ip_allocation USING btree (port_id, "position");
 
 create table network.network (
@@ -1244,7 +1254,9 @@ create table network.network (
   constraint network_status_check CHECK ((status = ANY (ARRAY['ACTIVE'::text, 'DOWN'::text, 'BUILD'::text, 'ERROR'::text])))
 );
 CREATE INDEX network_by_creation ON network.network USING btree (created_at, id);
-CREATE INDEX network_external ON network.network USING btree (id) WHERE is_external;
+CREATE INDEX network_by_name ON network.network USING btree (name, project_id);
+CREATE INDEX network_by_segment ON network.network USING btree (segmentation_id);
+CREATE INDEX network_external ON network.network USING btree (created_at, id) WHERE is_external;
 CREATE UNIQUE INDEX network_flat ON network.network USING btree (physical_network) WHERE (provider_type = 'flat'::text);
 CREATE INDEX network_list ON network.network USING btree (project_id, created_at, id);
 CREATE UNIQUE INDEX network_one_default ON network.network USING btree (is_default) WHERE is_default;
@@ -1288,7 +1300,11 @@ create table network.port (
 CREATE INDEX port_by_any_device ON network.port USING btree (device_id);
 CREATE INDEX port_by_any_host ON network.port USING btree (host_id);
 CREATE INDEX port_by_creation ON network.port USING btree (created_at, id);
+CREATE INDEX port_by_device_owner ON network.port USING btree (device_owner, created_at, id);
+CREATE INDEX port_by_mac_address ON network.port USING btree (mac_address);
+CREATE INDEX port_by_name ON network.port USING btree (name, project_id);
 CREATE INDEX port_by_network ON network.port USING btree (network_id, device_owner);
+CREATE INDEX port_by_owner ON network.port USING btree (network_id, project_id);
 CREATE INDEX port_list ON network.port USING btree (project_id, created_at, id);
 CREATE UNIQUE INDEX port_of_server_interface ON network.port USING btree (server_id, server_interface_index) WHERE (server_id IS NOT NULL);
 CREATE UNIQUE INDEX port_one_distributed ON network.port USING btree (network_id) WHERE (device_owner = 'network:distributed'::text);
@@ -1316,6 +1332,7 @@ create table network.rbac_policy (
   constraint rbac_policy_action_check CHECK ((action = ANY (ARRAY['access_as_shared'::text, 'access_as_external'::text]))),
   constraint rbac_policy_object_type_check CHECK ((object_type = ANY (ARRAY['network'::text, 'security_group'::text, 'address_scope'::text, 'subnetpool'::text, 'address_group'::text])))
 );
+CREATE INDEX rbac_policy_by_creation ON network.rbac_policy USING btree (created_at, id);
 CREATE INDEX rbac_policy_by_target ON network.rbac_policy USING btree (target_project, object_type, action, object_id);
 CREATE INDEX rbac_policy_list ON network.rbac_policy USING btree (project_id, created_at, id);
 
@@ -1336,6 +1353,8 @@ create table network.router (
   constraint router_pkey PRIMARY KEY (id),
   constraint router_status_check CHECK ((status = ANY (ARRAY['ACTIVE'::text, 'DOWN'::text, 'ALLOCATING'::text, 'ERROR'::text])))
 );
+CREATE INDEX router_by_creation ON network.router USING btree (created_at, id);
+CREATE INDEX router_by_name ON network.router USING btree (name, project_id);
 CREATE INDEX router_list ON network.router USING btree (project_id, created_at, id);
 
 create table network.router_interface (
@@ -1363,6 +1382,8 @@ create table network.security_group (
   updated_at timestamp with time zone default now() not null,
   constraint security_group_pkey PRIMARY KEY (id)
 );
+CREATE INDEX security_group_by_creation ON network.security_group USING btree (created_at, id);
+CREATE INDEX security_group_by_name ON network.security_group USING btree (name, project_id);
 CREATE INDEX security_group_list ON network.security_group USING btree (project_id, created_at, id);
 CREATE UNIQUE INDEX security_group_one_default ON network.security_group USING btree (project_id) WHERE is_default;
 
@@ -1391,6 +1412,9 @@ create table network.security_group_rule (
   constraint security_group_rule_direction_check CHECK ((direction = ANY (ARRAY['ingress'::text, 'egress'::text]))),
   constraint security_group_rule_ethertype_check CHECK ((ethertype = ANY (ARRAY['IPv4'::text, 'IPv6'::text])))
 );
+CREATE INDEX security_group_rule_by_address_group ON network.security_group_rule USING btree (remote_address_group_id);
+CREATE INDEX security_group_rule_by_creation ON network.security_group_rule USING btree (created_at, id);
+CREATE INDEX security_group_rule_by_owner ON network.security_group_rule USING btree (security_group_id, project_id);
 CREATE INDEX security_group_rule_by_remote ON network.security_group_rule USING btree (remote_group_id) WHERE (remote_group_id IS NOT NULL);
 CREATE INDEX security_group_rule_list ON network.security_group_rule USING btree (project_id, created_at, id);
 
@@ -1424,7 +1448,12 @@ create table network.subnet (
   constraint subnet_ipv6_address_mode_check CHECK ((ipv6_address_mode = ANY (ARRAY['slaac'::text, 'dhcpv6-stateful'::text, 'dhcpv6-stateless'::text]))),
   constraint subnet_ipv6_ra_mode_check CHECK ((ipv6_ra_mode = ANY (ARRAY['slaac'::text, 'dhcpv6-stateful'::text, 'dhcpv6-stateless'::text])))
 );
+CREATE INDEX subnet_by_cidr ON network.subnet USING btree (cidr);
+CREATE INDEX subnet_by_creation ON network.subnet USING btree (created_at, id);
+CREATE INDEX subnet_by_gateway ON network.subnet USING btree (gateway_ip);
+CREATE INDEX subnet_by_name ON network.subnet USING btree (name, project_id);
 CREATE INDEX subnet_by_network ON network.subnet USING btree (network_id, created_at);
+CREATE INDEX subnet_by_owner ON network.subnet USING btree (network_id, project_id);
 CREATE INDEX subnet_by_pool ON network.subnet USING btree (subnet_pool_id) WHERE (subnet_pool_id IS NOT NULL);
 CREATE INDEX subnet_list ON network.subnet USING btree (project_id, created_at, id);
 
@@ -1449,6 +1478,9 @@ create table network.subnet_pool (
   constraint subnet_pool_address_scope_id_fkey FOREIGN KEY (address_scope_id) REFERENCES network.address_scope(id),
   constraint subnet_pool_ip_version_check CHECK ((ip_version = ANY (ARRAY[4, 6])))
 );
+CREATE INDEX subnet_pool_by_creation ON network.subnet_pool USING btree (created_at, id);
+CREATE INDEX subnet_pool_by_name ON network.subnet_pool USING btree (name, project_id);
+CREATE INDEX subnet_pool_by_scope ON network.subnet_pool USING btree (address_scope_id);
 CREATE INDEX subnet_pool_list ON network.subnet_pool USING btree (project_id, created_at, id);
 CREATE UNIQUE INDEX subnet_pool_one_default ON network.subnet_pool USING btree (ip_version) WHERE is_default;
 

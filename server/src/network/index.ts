@@ -77,7 +77,7 @@ export {
   type RbacPolicy,
   updateRbacPolicy,
 } from "./rbac/policy.ts"
-export type { Filters, ListQuery } from "./resource/list.ts"
+export type { Filters, Listed, ListQuery } from "./resource/list.ts"
 export {
   changeExtraRoutes,
   createRouters,

@@ -8,7 +8,8 @@ import { targetOf, visibleServer } from "./find.ts"
 import { selectInterfaces } from "./networking.ts"
 
 async function floatingIpOf(ctx: Ctx, address: string) {
-  const [found] = await listFloatingIps(ctx, { filters: { floatingIpAddress: [address] } })
+  const { items } = await listFloatingIps(ctx, { filters: { floatingIpAddress: [address] } })
+  const [found] = items
   if (!found) throw floatingIpNotFound(address)
   return found
 }

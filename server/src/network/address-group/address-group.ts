@@ -7,11 +7,19 @@ import { newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { addressGroupInUse, addressGroupNotFound, badRequest } from "../faults.ts"
 import { formatPrefix, parsePrefix } from "../ipam/address.ts"
-import { column, findRow, type ListQuery, listRows, type Source, standardColumns } from "../resource/list.ts"
+import {
+  column,
+  findRow,
+  type Listed,
+  type ListQuery,
+  listed,
+  listRows,
+  type Source,
+  standardColumns,
+} from "../resource/list.ts"
 import {
   change,
   lockRow,
-  onlyAllowed,
   ownerOf,
   ProjectInput,
   RevisionInput,
@@ -19,6 +27,7 @@ import {
   updateRow,
 } from "../resource/standard.ts"
 import { everything, sharedWith, type Viewer, viewerOf } from "../resource/viewer.ts"
+import { visibleTo } from "../resource/visible.ts"
 
 export interface AddressGroup extends Standard {
   name: string
@@ -35,7 +44,7 @@ export const AddressGroupInput = Type.Object({
 })
 export type AddressGroupInput = Static<typeof AddressGroupInput>
 
-function addressGroupSource(viewer: Viewer): Source {
+export function addressGroupSource(viewer: Viewer): Source {
   const shared = sharedWith(viewer, "address_group", sql`a.id`)
   return {
     from: sql`network.address_group a`,
@@ -45,9 +54,10 @@ function addressGroupSource(viewer: Viewer): Source {
       addresses: column("other", sql`a.addresses::text[]`),
       shared: column("boolean", shared),
     },
-    where: viewer.seesAll
-      ? sql<boolean>`true`
-      : sql<boolean>`(a.project_id = ${viewer.projectId} or ${shared})`,
+    visible: visibleTo(viewer, {
+      owner: sql`a.project_id`,
+      shared: { objectType: "address_group", objectId: sql`a.id` },
+    }),
     markerFault: addressGroupNotFound,
   }
 }
@@ -87,9 +97,9 @@ export const getAddressGroup = operation({
   run: async (_ctx, _input, group) => group,
 })
 
-export async function listAddressGroups(ctx: Ctx, query: ListQuery = {}): Promise<AddressGroup[]> {
+export async function listAddressGroups(ctx: Ctx, query: ListQuery = {}): Promise<Listed<AddressGroup>> {
   const groups = await listRows<AddressGroup>(ctx.db, addressGroupSource(viewerOf(ctx)), query)
-  return onlyAllowed(ctx, "get_address_group", groups, target)
+  return listed(ctx, "get_address_group", groups, target)
 }
 
 export const createAddressGroups = operation({

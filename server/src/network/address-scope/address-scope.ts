@@ -7,12 +7,20 @@ import { newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { addressScopeInUse, addressScopeNotFound } from "../faults.ts"
 import { grantAccess, revokeAccess } from "../rbac/grant.ts"
-import { column, findRow, type ListQuery, listRows, type Source, standardColumns } from "../resource/list.ts"
+import {
+  column,
+  findRow,
+  type Listed,
+  type ListQuery,
+  listed,
+  listRows,
+  type Source,
+  standardColumns,
+} from "../resource/list.ts"
 import {
   attributeRules,
   change,
   lockRow,
-  onlyAllowed,
   ownerOf,
   ProjectInput,
   RevisionInput,
@@ -20,6 +28,7 @@ import {
   updateRow,
 } from "../resource/standard.ts"
 import { everything, sharedWith, type Viewer, viewerOf } from "../resource/viewer.ts"
+import { visibleTo } from "../resource/visible.ts"
 
 export interface AddressScope extends Standard {
   name: string
@@ -35,7 +44,7 @@ export const AddressScopeInput = Type.Object({
 })
 export type AddressScopeInput = Static<typeof AddressScopeInput>
 
-function addressScopeSource(viewer: Viewer): Source {
+export function addressScopeSource(viewer: Viewer): Source {
   const shared = sharedWith(viewer, "address_scope", sql`s.id`)
   return {
     from: sql`network.address_scope s`,
@@ -45,9 +54,10 @@ function addressScopeSource(viewer: Viewer): Source {
       ipVersion: column("integer", sql`s.ip_version`),
       shared: column("boolean", shared),
     },
-    where: viewer.seesAll
-      ? sql<boolean>`true`
-      : sql<boolean>`(s.project_id = ${viewer.projectId} or ${shared})`,
+    visible: visibleTo(viewer, {
+      owner: sql`s.project_id`,
+      shared: { objectType: "address_scope", objectId: sql`s.id` },
+    }),
     markerFault: addressScopeNotFound,
   }
 }
@@ -77,9 +87,9 @@ export const getAddressScope = operation({
   run: async (_ctx, _input, scope) => scope,
 })
 
-export async function listAddressScopes(ctx: Ctx, query: ListQuery = {}): Promise<AddressScope[]> {
+export async function listAddressScopes(ctx: Ctx, query: ListQuery = {}): Promise<Listed<AddressScope>> {
   const scopes = await listRows<AddressScope>(ctx.db, addressScopeSource(viewerOf(ctx)), query)
-  return onlyAllowed(ctx, "get_address_scope", scopes, target)
+  return listed(ctx, "get_address_scope", scopes, target)
 }
 
 export const createAddressScopes = operation({

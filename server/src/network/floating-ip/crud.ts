@@ -20,13 +20,12 @@ import {
 import { loadNetwork } from "../network/read.ts"
 import { insertPort } from "../port/insert.ts"
 import { enforceNetworkQuota } from "../quota.ts"
-import { findRow, type ListQuery, listRows } from "../resource/list.ts"
+import { findRow, type Listed, type ListQuery, listed, listRows } from "../resource/list.ts"
 import { notify } from "../resource/notify.ts"
 import {
   attributeRules,
   change,
   lockRow,
-  onlyAllowed,
   ownerOf,
   ProjectInput,
   RevisionInput,
@@ -72,9 +71,9 @@ export const getFloatingIp = operation({
   run: async (_ctx, _input, fip) => fip,
 })
 
-export async function listFloatingIps(ctx: Ctx, query: ListQuery = {}): Promise<FloatingIp[]> {
+export async function listFloatingIps(ctx: Ctx, query: ListQuery = {}): Promise<Listed<FloatingIp>> {
   const fips = await listRows<FloatingIp>(ctx.db, floatingIpSource(viewerOf(ctx)), query)
-  return onlyAllowed(ctx, "get_floatingip", fips, floatingIpTarget)
+  return listed(ctx, "get_floatingip", fips, floatingIpTarget)
 }
 
 export const createFloatingIps = operation({

@@ -4,6 +4,7 @@ import { floatingIpNotFound } from "../faults.ts"
 import { column, type Source, standardColumns } from "../resource/list.ts"
 import type { Standard } from "../resource/standard.ts"
 import type { Viewer } from "../resource/viewer.ts"
+import { visibleTo } from "../resource/visible.ts"
 
 export interface PortDetails {
   name: string
@@ -54,7 +55,7 @@ export function floatingIpSource(viewer: Viewer): Source {
           from network.port p where p.id = f.fixed_port_id)`,
       ),
     },
-    where: viewer.seesAll ? sql<boolean>`true` : sql<boolean>`f.project_id = ${viewer.projectId}`,
+    visible: visibleTo(viewer, { owner: sql`f.project_id` }),
     markerFault: floatingIpNotFound,
   }
 }

@@ -1,9 +1,11 @@
 import { type RawBuilder, sql } from "kysely"
+import { isUuid } from "../../platform/ids/ids.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
 import { networkNotFound } from "../faults.ts"
 import { type Columns, column, filterOnly, type Source, standardColumns } from "../resource/list.ts"
 import type { Described } from "../resource/standard.ts"
 import { sharedWith, type Viewer } from "../resource/viewer.ts"
+import { visibleTo } from "../resource/visible.ts"
 
 export interface Network extends Described {
   adminStateUp: boolean
@@ -59,7 +61,7 @@ export function networkColumns(viewer: Viewer): Columns {
     ),
     subnetId: filterOnly(
       (ids) =>
-        sql<boolean>`exists (select from network.subnet s where s.network_id = n.id and s.id::text = any(${ids}::text[]))`,
+        sql<boolean>`exists (select from network.subnet s where s.network_id = n.id and s.id = any(${ids.filter(isUuid)}::uuid[]))`,
     ),
     mtu: column("integer", sql`n.mtu`),
     providerNetworkType: column("text", sql`n.provider_type`),
@@ -79,18 +81,17 @@ function addressScope(version: 4 | 6): RawBuilder<unknown> {
     where s.network_id = n.id and s.ip_version = ${sql.lit(version)} limit 1)`
 }
 
-/** Networks that the viewer may know of; `n` is the table's alias. */
-export function networkVisible(viewer: Viewer, networkId: RawBuilder<unknown>): RawBuilder<boolean> {
-  return sharedWith(viewer, "network", networkId, ["access_as_shared", "access_as_external"])
-}
+/** By each of these a network may be known. */
+export const networkActions = ["access_as_shared", "access_as_external"] as const
 
 export function networkSource(viewer: Viewer): Source {
   return {
     from: sql`network.network n`,
     columns: networkColumns(viewer),
-    where: viewer.seesAll
-      ? sql<boolean>`true`
-      : sql<boolean>`(n.project_id = ${viewer.projectId} or ${networkVisible(viewer, id)})`,
+    visible: visibleTo(viewer, {
+      owner: sql`n.project_id`,
+      shared: { objectType: "network", objectId: id, actions: networkActions },
+    }),
     markerFault: networkNotFound,
   }
 }

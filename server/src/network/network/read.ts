@@ -3,8 +3,8 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { networkNotFound } from "../faults.ts"
-import { findRow, type ListQuery, listRows } from "../resource/list.ts"
-import { hiddenAttributes, onlyAllowed } from "../resource/standard.ts"
+import { findRow, type Listed, type ListQuery, listed, listRows } from "../resource/list.ts"
+import { hiddenAttributes } from "../resource/standard.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { type Network, networkAttributes, networkSource, networkTarget } from "./network.ts"
 
@@ -31,9 +31,9 @@ export const getNetwork = operation({
   run: async (_ctx, _input, network) => network,
 })
 
-export async function listNetworks(ctx: Ctx, query: ListQuery = {}): Promise<Network[]> {
+export async function listNetworks(ctx: Ctx, query: ListQuery = {}): Promise<Listed<Network>> {
   const networks = await listRows<Network>(ctx.db, networkSource(viewerOf(ctx)), query)
-  return onlyAllowed(ctx, "get_network", networks, networkTarget)
+  return listed(ctx, "get_network", networks, networkTarget)
 }
 
 /** Attributes of the network that the caller may not see. */

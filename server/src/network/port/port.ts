@@ -1,9 +1,18 @@
 import { sql } from "kysely"
+import { isUuid } from "../../platform/ids/ids.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
 import { portNotFound } from "../faults.ts"
-import { type Columns, column, filterOnly, type Source, standardColumns } from "../resource/list.ts"
+import {
+  addressesOf,
+  type Columns,
+  column,
+  filterOnly,
+  type Source,
+  standardColumns,
+} from "../resource/list.ts"
 import type { Described } from "../resource/standard.ts"
 import { sharedWith, type Viewer } from "../resource/viewer.ts"
+import { visibleTo } from "../resource/visible.ts"
 
 export interface FixedIp {
   subnetId: string
@@ -88,7 +97,7 @@ function portColumns(viewer: Viewer): Columns {
     ),
     fixedIpAddress: filterOnly(
       (v) =>
-        sql<boolean>`exists (select from network.ip_allocation a where a.port_id = p.id and host(a.address) = any(${v}::text[]))`,
+        sql<boolean>`exists (select from network.ip_allocation a where a.port_id = p.id and a.address = any(${addressesOf(v)}::inet[]))`,
     ),
     fixedIpAddressPart: filterOnly(
       (v) =>
@@ -97,14 +106,14 @@ function portColumns(viewer: Viewer): Columns {
     ),
     fixedIpSubnetId: filterOnly(
       (v) =>
-        sql<boolean>`exists (select from network.ip_allocation a where a.port_id = p.id and a.subnet_id::text = any(${v}::text[]))`,
+        sql<boolean>`exists (select from network.ip_allocation a where a.port_id = p.id and a.subnet_id = any(${v.filter(isUuid)}::uuid[]))`,
     ),
     securityGroups: {
       kind: "other",
       sql: sql`array(select g.security_group_id::text from network.port_security_group g
         where g.port_id = p.id order by g.security_group_id)`,
       match: (v) =>
-        sql<boolean>`exists (select from network.port_security_group g where g.port_id = p.id and g.security_group_id::text = any(${v}::text[]))`,
+        sql<boolean>`exists (select from network.port_security_group g where g.port_id = p.id and g.security_group_id = any(${v.filter(isUuid)}::uuid[]))`,
     },
     portSecurityEnabled: column("boolean", sql`p.is_port_security_enabled`),
     bindingHostId: column("text", sql`p.host_id`),
@@ -127,9 +136,10 @@ export function portSource(viewer: Viewer): Source {
   return {
     from: sql`network.port p join network.network n on n.id = p.network_id`,
     columns: portColumns(viewer),
-    where: viewer.seesAll
-      ? sql<boolean>`true`
-      : sql<boolean>`(p.project_id = ${viewer.projectId} or n.project_id = ${viewer.projectId})`,
+    visible: visibleTo(viewer, {
+      owner: sql`p.project_id`,
+      within: { id: sql`p.network_id`, owner: sql`n.project_id`, table: sql`network.network` },
+    }),
     markerFault: portNotFound,
   }
 }

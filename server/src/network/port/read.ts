@@ -3,8 +3,8 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { portNotFound } from "../faults.ts"
-import { findRow, type ListQuery, listRows } from "../resource/list.ts"
-import { hiddenAttributes, onlyAllowed } from "../resource/standard.ts"
+import { findRow, type Listed, type ListQuery, listed, listRows } from "../resource/list.ts"
+import { hiddenAttributes } from "../resource/standard.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { type Port, portAttributes, portSource, portTarget } from "./port.ts"
 
@@ -23,9 +23,9 @@ export const getPort = operation({
   run: async (_ctx, _input, port) => port,
 })
 
-export async function listPorts(ctx: Ctx, query: ListQuery = {}): Promise<Port[]> {
+export async function listPorts(ctx: Ctx, query: ListQuery = {}): Promise<Listed<Port>> {
   const ports = await listRows<Port>(ctx.db, portSource(viewerOf(ctx)), query)
-  return onlyAllowed(ctx, "get_port", ports, portTarget)
+  return listed(ctx, "get_port", ports, portTarget)
 }
 
 /** Attributes of the port that the caller may not see. */

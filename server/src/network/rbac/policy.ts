@@ -14,9 +14,18 @@ import {
   rbacPolicyNotFound,
 } from "../faults.ts"
 import { enforceNetworkQuota } from "../quota.ts"
-import { column, findRow, type ListQuery, listRows, type Source } from "../resource/list.ts"
-import { attributeRules, change, onlyAllowed, ownerOf, ProjectInput } from "../resource/standard.ts"
+import {
+  column,
+  findRow,
+  type Listed,
+  type ListQuery,
+  listed,
+  listRows,
+  type Source,
+} from "../resource/list.ts"
+import { attributeRules, change, ownerOf, ProjectInput } from "../resource/standard.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
+import { visibleTo } from "../resource/visible.ts"
 
 const ObjectType = Type.Union([
   Type.Literal("network"),
@@ -54,7 +63,7 @@ const owners = {
   address_group: sql`select project_id from network.address_group where id = `,
 } as const satisfies Record<RbacPolicy["objectType"], RawBuilder<unknown>>
 
-function rbacSource(viewer: Viewer): Source {
+export function rbacSource(viewer: Viewer): Source {
   return {
     from: sql`network.rbac_policy b`,
     columns: {
@@ -66,7 +75,7 @@ function rbacSource(viewer: Viewer): Source {
       targetTenant: column("text", sql`b.target_project`),
       createdAt: column("time", sql`b.created_at`),
     },
-    where: viewer.seesAll ? sql<boolean>`true` : sql<boolean>`b.project_id = ${viewer.projectId}`,
+    visible: visibleTo(viewer, { owner: sql`b.project_id` }),
     markerFault: rbacPolicyNotFound,
   }
 }
@@ -92,9 +101,9 @@ export const getRbacPolicy = operation({
   run: async (_ctx, _input, policy) => policy,
 })
 
-export async function listRbacPolicies(ctx: Ctx, query: ListQuery = {}): Promise<RbacPolicy[]> {
+export async function listRbacPolicies(ctx: Ctx, query: ListQuery = {}): Promise<Listed<RbacPolicy>> {
   const policies = await listRows<RbacPolicy>(ctx.db, rbacSource(viewerOf(ctx)), query)
-  return onlyAllowed(ctx, "get_rbac_policy", policies, target)
+  return listed(ctx, "get_rbac_policy", policies, target)
 }
 
 export const createRbacPolicies = operation({

@@ -1,9 +1,13 @@
 // One way to read every noun: the columns say what is shown, filtered and sorted; one statement gives the page.
 import { type RawBuilder, sql } from "kysely"
+import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { pageClauses } from "../../platform/db/page.ts"
-import type { Page } from "../../platform/http/paging.ts"
+import type { Page, SortKey } from "../../platform/http/paging.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
+import type { PolicyTarget } from "../../platform/policy/rule.ts"
+import { canonicalAddress, canonicalMac, formatPrefix, parsePrefix } from "../ipam/address.ts"
+import type { Visible } from "./visible.ts"
 
 export type ColumnKind =
   | "text"
@@ -40,11 +44,9 @@ export interface Source {
   from: RawBuilder<unknown>
   columns: Columns
   /** What the viewer may see. */
-  where: RawBuilder<boolean>
+  visible: Visible
   /** Told when the marker names nothing. */
   markerFault: (id: string) => Error
-  /** Order of a list that nobody sorted. */
-  order?: readonly string[]
 }
 
 export function column(kind: ColumnKind, expression: RawBuilder<unknown>): Column {
@@ -60,73 +62,138 @@ export function selection(columns: Columns): RawBuilder<unknown> {
   return sql.join(shown.map(([key, c]) => sql`${c.sql} as ${sql.id(key)}`))
 }
 
-/** Conjunct for one filter. */
+/** Conjunct for one filter. The values become what the column is, never the other way: that is what indexes need. */
 function matches(c: Column, values: readonly string[]): RawBuilder<boolean> {
   if (c.match) return c.match(values)
   switch (c.kind) {
-    case "uuid": {
-      const ids = values.filter(isUuid)
-      return ids.length === 0 ? sql<boolean>`false` : sql<boolean>`${c.sql} = any(${ids}::uuid[])`
+    case "uuid":
+      return sql<boolean>`${c.sql} = any(${values.filter(isUuid)}::uuid[])`
+    case "boolean": {
+      const isTrue = values.includes("true")
+      if (isTrue && values.some((v) => v !== "true")) return sql<boolean>`${c.sql} is not null`
+      return isTrue ? sql<boolean>`${c.sql}` : sql<boolean>`not ${c.sql}`
     }
-    case "boolean":
-      return sql<boolean>`${c.sql} = any(${values.map((v) => v === "true")}::boolean[])`
     case "integer": {
       const numbers = values.map(Number).filter(Number.isSafeInteger)
       return sql<boolean>`${c.sql} = any(${numbers}::bigint[])`
     }
     case "address":
-      return sql<boolean>`host(${c.sql}) = any(${values.map((v) => v.toLowerCase())}::text[])`
+      return sql<boolean>`${c.sql} = any(${addressesOf(values)}::inet[])`
     case "cidr":
+      return sql<boolean>`${c.sql} = any(${known(values, (v) => canonicalPrefix(v))}::cidr[])`
     case "mac":
-      return sql<boolean>`${c.sql}::text = any(${values.map((v) => v.toLowerCase())}::text[])`
+      return sql<boolean>`${c.sql} = any(${known(values, canonicalMac)}::macaddr[])`
     default:
       return sql<boolean>`${c.sql} = any(${values}::text[])`
   }
 }
 
+/** Nothing is equal to what cannot be read. */
+function known(values: readonly string[], read: (value: string) => string | undefined): string[] {
+  return values.map(read).filter((value) => value !== undefined)
+}
+
+export function addressesOf(values: readonly string[]): string[] {
+  return known(values, canonicalAddress)
+}
+
+function canonicalPrefix(text: string): string | undefined {
+  const prefix = parsePrefix(text)
+  return prefix && formatPrefix(prefix)
+}
+
 function conditions(source: Source, filters: Filters): RawBuilder<boolean>[] {
-  const all = [source.where]
-  for (const [key, values] of Object.entries(filters)) {
+  return Object.entries(filters).map(([key, values]) => {
     const c = source.columns[key]
     if (!c) throw new Error(`no column for filter ${key}`)
-    all.push(matches(c, values))
-  }
-  return all
+    return matches(c, values)
+  })
 }
 
 /** Of every noun; their lists are ordered by them unless another order is asked for, and have indexes for it. */
 const neverNull: ReadonlySet<string> = new Set(["id", "createdAt"])
+const defaultSorts: readonly SortKey[] = [
+  { key: "createdAt", direction: "asc" },
+  { key: "id", direction: "asc" },
+]
 
-/** Rows of a page. A limit of null is no limit. */
+/** A page for a caller. */
+export interface Listed<T> {
+  items: T[]
+  /** The page as it was read, before rules took something out of it: what is next begins after its last row. */
+  read: { count: number; firstId: string | null; lastId: string | null }
+}
+
+/** Leaves out what the caller may not list, by the noun's `get_` rule. */
+export function listed<T extends { id: string }>(
+  ctx: Ctx,
+  rule: string,
+  rows: T[],
+  target: (item: T) => PolicyTarget,
+): Listed<T> {
+  return {
+    items: rows.filter((row) => ctx.policy.isAllowed(ctx.caller, rule, target(row))),
+    read: { count: rows.length, firstId: rows[0]?.id ?? null, lastId: rows.at(-1)?.id ?? null },
+  }
+}
+
+/** Rows of a page. A limit of null is no limit: for the program's own reads. */
 export async function listRows<T>(db: DbOrTx, source: Source, query: ListQuery = {}): Promise<T[]> {
-  const { filters = {}, page = {} } = query
-  const order = source.order ?? ["createdAt", "id"]
-  const sorts =
-    page.sorts && page.sorts.length > 0
-      ? page.sorts
-      : order.map((key) => ({ key, direction: "asc" as const }))
-  const idKey = order.at(-1) ?? "id"
-  const sortColumns = Object.fromEntries(
-    Object.entries(source.columns).map(([key, c]) => [
-      key,
-      { column: c.sql, isNullable: !neverNull.has(key) },
-    ]),
-  )
+  const { page = {} } = query
+  const sorts = page.sorts && page.sorts.length > 0 ? page.sorts : defaultSorts
   const marker = page.marker
-    ? await markerRow(db, source, page.marker, [...sorts.map((s) => s.key), idKey])
+    ? await markerRow(db, source, page.marker, [...sorts.map((s) => s.key), "id"])
     : null
-  const { where, orderBy } = pageClauses(
-    { sorts: [...sorts], isReverse: page.isReverse ?? false },
-    sortColumns,
-    idKey,
-    marker,
-  )
-  const limit = page.limit === null || page.limit === undefined ? sql`` : sql`limit ${page.limit}`
-  const { rows } = await sql<T>`select ${selection(source.columns)} from ${source.from}
-    where ${sql.join([...conditions(source, filters), where], sql` and `)}
-    order by ${orderBy} ${limit}`.execute(db)
+  const { rows } = await listStatement<T>(source, query, marker).execute(db)
   return page.isReverse ? rows.reverse() : rows
 }
+
+export function listStatement<T>(
+  source: Source,
+  query: ListQuery,
+  marker: Readonly<Record<string, unknown>> | null,
+): RawBuilder<T> {
+  const { filters = {}, page = {} } = query
+  const sorts = page.sorts && page.sorts.length > 0 ? page.sorts : defaultSorts
+  const order = { sorts: [...sorts], isReverse: page.isReverse ?? false }
+  const { where, orderBy } = pageClauses(order, sortColumns(source, columnOf), "id", marker)
+  const limit = page.limit === null || page.limit === undefined ? sql`` : sql`limit ${page.limit}`
+  const asked = sql.join([...conditions(source, filters), where], sql` and `)
+  const { main, others } = source.visible
+  if (others.length === 0) {
+    return sql<T>`select ${selection(source.columns)} from ${source.from}
+      where ${main} and ${asked} order by ${orderBy} ${limit}`
+  }
+  // The ids of the page first: its own rows by an index in that order, the few others at once.
+  const keys = [...new Set([...sorts.map((s) => s.key), "id"])]
+  const read = sql.join(keys.map((key) => sql`${columnOf(source, key)} as ${sql.id(key)}`))
+  const otherRows = others.map((range) => sql`select ${read} from ${source.from} where ${range} and ${asked}`)
+  const { orderBy: pageOrder } = pageClauses(order, sortColumns(source, keyOf), "id", null)
+  return sql<T>`with others as materialized (${sql.join(otherRows, sql` union all `)}),
+    page as materialized (select * from (
+        (select ${read} from ${source.from} where ${main} and ${asked} order by ${orderBy} ${limit})
+        union all select * from others) page
+      order by ${pageOrder} ${limit})
+    select thing.* from page cross join lateral (select ${selection(source.columns)} from ${source.from}
+      where ${columnOf(source, "id")} = page.id offset 0) thing order by ${pageOrder}`
+}
+
+function sortColumns(source: Source, expression: (source: Source, key: string) => RawBuilder<unknown>) {
+  return Object.fromEntries(
+    Object.keys(source.columns).map((key) => [
+      key,
+      { column: expression(source, key), isNullable: !neverNull.has(key) },
+    ]),
+  )
+}
+
+function columnOf(source: Source, key: string): RawBuilder<unknown> {
+  const c = source.columns[key]
+  if (!c) throw new Error(`no column ${key}`)
+  return c.sql
+}
+
+const keyOf = (_source: Source, key: string) => sql.ref(`page.${key}`)
 
 async function markerRow(
   db: DbOrTx,
@@ -134,16 +201,14 @@ async function markerRow(
   id: string,
   keys: readonly string[],
 ): Promise<Record<string, unknown>> {
-  const idColumn = source.columns.id
-  if (!idColumn || !isUuid(id)) throw source.markerFault(id)
+  if (!isUuid(id)) throw source.markerFault(id)
   // Times as text: a Date has no microseconds, and the comparison needs them.
   const read = [...new Set(keys)].map((key) => {
-    const c = source.columns[key]
-    if (!c) throw new Error(`no column for sort key ${key}`)
-    return sql`${c.kind === "time" ? sql`(${c.sql})::text` : c.sql} as ${sql.id(key)}`
+    const value = columnOf(source, key)
+    return sql`${source.columns[key]?.kind === "time" ? sql`(${value})::text` : value} as ${sql.id(key)}`
   })
   const { rows } = await sql<Record<string, unknown>>`select ${sql.join(read)} from ${source.from}
-    where ${source.where} and ${idColumn.sql} = ${id}`.execute(db)
+    where ${source.visible.row} and ${columnOf(source, "id")} = ${id}`.execute(db)
   if (!rows[0]) throw source.markerFault(id)
   return rows[0]
 }
@@ -153,7 +218,7 @@ export async function findRow<T>(db: DbOrTx, source: Source, id: string): Promis
   const idColumn = source.columns.id
   if (!idColumn || !isUuid(id)) return undefined
   const { rows } = await sql<T>`select ${selection(source.columns)} from ${source.from}
-    where ${source.where} and ${idColumn.sql} = ${id}`.execute(db)
+    where ${source.visible.row} and ${idColumn.sql} = ${id}`.execute(db)
   return rows[0]
 }
 
@@ -161,7 +226,7 @@ export async function findRows<T>(db: DbOrTx, source: Source, ids: readonly stri
   const idColumn = source.columns.id
   if (!idColumn || ids.length === 0) return []
   const { rows } = await sql<T>`select ${selection(source.columns)} from ${source.from}
-    where ${source.where} and ${idColumn.sql} = any(${ids}::uuid[])`.execute(db)
+    where ${source.visible.row} and ${idColumn.sql} = any(${ids}::uuid[])`.execute(db)
   return rows
 }
 

@@ -73,11 +73,6 @@ export function hiddenAttributes(
   return hidden
 }
 
-/** Leaves out what the caller may not list, by the noun's `get_` rule. */
-export function onlyAllowed<T>(ctx: Ctx, rule: string, items: T[], target: (item: T) => PolicyTarget): T[] {
-  return items.filter((item) => ctx.policy.isAllowed(ctx.caller, rule, target(item)))
-}
-
 /**
  * A change of the network's rows: the engine is told after the commit. `portsOf` says which ports it was, when it was
  * ports of machines and nothing else.

@@ -28,9 +28,27 @@ export function sharedWith(
   viewer: Viewer,
   objectType: string,
   objectId: RawBuilder<unknown>,
-  actions: readonly string[] = ["access_as_shared"],
+  actions?: readonly string[],
 ): RawBuilder<boolean> {
   return sql<boolean>`exists (select from network.rbac_policy r where r.object_id = ${objectId}
-    and r.object_type = ${sql.lit(objectType)} and r.action in (${sql.join(actions.map((a) => sql.lit(a)))})
-    and r.target_project in ('*', ${viewer.projectId ?? "*"}))`
+    and ${grants(viewer, objectType, actions)})`
+}
+
+/** A query for the ids of all that is shared with the viewer's project. */
+export function sharedIds(
+  viewer: Viewer,
+  objectType: string,
+  actions?: readonly string[],
+): RawBuilder<unknown> {
+  return sql`select r.object_id from network.rbac_policy r where ${grants(viewer, objectType, actions)}`
+}
+
+function grants(
+  viewer: Viewer,
+  objectType: string,
+  actions: readonly string[] = ["access_as_shared"],
+): RawBuilder<boolean> {
+  return sql<boolean>`r.object_type = ${sql.lit(objectType)}
+    and r.action in (${sql.join(actions.map((a) => sql.lit(a)))})
+    and r.target_project in ('*', ${viewer.projectId ?? "*"})`
 }

@@ -18,13 +18,12 @@ import {
 } from "../faults.ts"
 import { FixedIpInput } from "../port/create.ts"
 import { enforceNetworkQuota } from "../quota.ts"
-import { findRow, type ListQuery, listRows } from "../resource/list.ts"
+import { findRow, type Listed, type ListQuery, listed, listRows } from "../resource/list.ts"
 import { notify } from "../resource/notify.ts"
 import {
   attributeRules,
   change,
   lockRow,
-  onlyAllowed,
   ownerOf,
   ProjectInput,
   RevisionInput,
@@ -70,9 +69,9 @@ export const getRouter = operation({
   run: async (_ctx, _input, router) => router,
 })
 
-export async function listRouters(ctx: Ctx, query: ListQuery = {}): Promise<Router[]> {
+export async function listRouters(ctx: Ctx, query: ListQuery = {}): Promise<Listed<Router>> {
   const routers = await listRows<Router>(ctx.db, routerSource(viewerOf(ctx)), query)
-  return onlyAllowed(ctx, "get_router", routers, routerTarget)
+  return listed(ctx, "get_router", routers, routerTarget)
 }
 
 function gatewayRules(

@@ -1,10 +1,12 @@
 import { sql } from "kysely"
+import { isUuid } from "../../platform/ids/ids.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
 import { routerNotFound } from "../faults.ts"
 import type { FixedIp } from "../port/port.ts"
 import { column, filterOnly, type Source, standardColumns } from "../resource/list.ts"
 import type { Described } from "../resource/standard.ts"
 import type { Viewer } from "../resource/viewer.ts"
+import { visibleTo } from "../resource/visible.ts"
 import type { HostRoute } from "../subnet/subnet.ts"
 
 export interface RouterGateway {
@@ -21,6 +23,9 @@ export interface Router extends Described {
   routes: HostRoute[]
   availabilityZoneHints: string[]
 }
+
+/** An administrator may write anything into the device of a port. */
+const uuidPattern = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 export function routerSource(viewer: Viewer): Source {
   return {
@@ -40,13 +45,14 @@ export function routerSource(viewer: Viewer): Source {
       ),
       gatewayNetworkId: filterOnly(
         (v) =>
-          sql<boolean>`exists (select from network.port g where g.device_id = r.id::text
-            and g.device_owner = 'network:router_gateway' and g.network_id::text = any(${v}::text[]))`,
+          sql<boolean>`r.id = any(array(select case when g.device_id ~ ${uuidPattern} then g.device_id::uuid end
+            from network.port g where g.device_owner = 'network:router_gateway'
+              and g.network_id = any(${v.filter(isUuid)}::uuid[])))`,
       ),
       routes: column("other", sql`r.routes`),
       availabilityZoneHints: column("other", sql`r.availability_zone_hints`),
     },
-    where: viewer.seesAll ? sql<boolean>`true` : sql<boolean>`r.project_id = ${viewer.projectId}`,
+    visible: visibleTo(viewer, { owner: sql`r.project_id` }),
     markerFault: routerNotFound,
   }
 }

@@ -5,8 +5,17 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { isUuid, newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { badRule, defaultRuleExists, defaultRuleNotFound, securityGroupNotFound } from "../faults.ts"
-import { column, findRow, type ListQuery, listRows, type Source } from "../resource/list.ts"
-import { change, onlyAllowed } from "../resource/standard.ts"
+import {
+  column,
+  findRow,
+  type Listed,
+  type ListQuery,
+  listed,
+  listRows,
+  type Source,
+} from "../resource/list.ts"
+import { change } from "../resource/standard.ts"
+import { visibleToAll } from "../resource/visible.ts"
 import { SecurityGroupRuleInput } from "./rule.ts"
 import { checkRule } from "./rule-check.ts"
 
@@ -44,7 +53,7 @@ const source: Source = {
     usedInNonDefaultSg: column("boolean", sql`d.is_used_in_other_groups`),
     createdAt: column("time", sql`d.created_at`),
   },
-  where: sql<boolean>`true`,
+  visible: visibleToAll,
   markerFault: defaultRuleNotFound,
 }
 
@@ -73,9 +82,9 @@ export const getDefaultSecurityGroupRule = operation({
 export async function listDefaultSecurityGroupRules(
   ctx: Ctx,
   query: ListQuery = {},
-): Promise<DefaultSecurityGroupRule[]> {
+): Promise<Listed<DefaultSecurityGroupRule>> {
   const rules = await listRows<DefaultSecurityGroupRule>(ctx.db, source, query)
-  return onlyAllowed(ctx, "get_default_security_group_rule", rules, () => ({}))
+  return listed(ctx, "get_default_security_group_rule", rules, () => ({}))
 }
 
 export const createDefaultSecurityGroupRules = operation({

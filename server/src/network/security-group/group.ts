@@ -16,13 +16,12 @@ import {
   securityGroupNotFound,
 } from "../faults.ts"
 import { enforceNetworkQuota } from "../quota.ts"
-import { findRow, type ListQuery, listRows } from "../resource/list.ts"
+import { findRow, type Listed, type ListQuery, listed, listRows } from "../resource/list.ts"
 import { notify } from "../resource/notify.ts"
 import {
   attributeRules,
   change,
   lockRow,
-  onlyAllowed,
   ownerOf,
   ProjectInput,
   RevisionInput,
@@ -61,10 +60,10 @@ export const getSecurityGroup = operation({
   run: async (_ctx, _input, group) => group,
 })
 
-export async function listSecurityGroups(ctx: Ctx, query: ListQuery = {}): Promise<SecurityGroup[]> {
+export async function listSecurityGroups(ctx: Ctx, query: ListQuery = {}): Promise<Listed<SecurityGroup>> {
   await prepareDefaultGroup(ctx.db, ctx.caller.projectId)
   const groups = await listRows<SecurityGroup>(ctx.db, securityGroupSource(viewerOf(ctx)), query)
-  return onlyAllowed(ctx, "get_security_group", groups.map(readGroup), securityGroupTarget)
+  return listed(ctx, "get_security_group", groups.map(readGroup), securityGroupTarget)
 }
 
 export const createSecurityGroups = operation({

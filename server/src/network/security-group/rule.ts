@@ -16,9 +16,9 @@ import {
 } from "../faults.ts"
 import { canonicalAddress } from "../ipam/address.ts"
 import { enforceNetworkQuota } from "../quota.ts"
-import { findRow, type ListQuery, listRows } from "../resource/list.ts"
+import { findRow, type Listed, type ListQuery, listed, listRows } from "../resource/list.ts"
 import { notify } from "../resource/notify.ts"
-import { bumpRevision, change, onlyAllowed, ownerOf, ProjectInput } from "../resource/standard.ts"
+import { bumpRevision, change, ownerOf, ProjectInput } from "../resource/standard.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { prepareDefaultGroup } from "./default-group.ts"
 import { loadSecurityGroup } from "./group.ts"
@@ -69,10 +69,13 @@ export const getSecurityGroupRule = operation({
   run: async (_ctx, _input, rule) => rule,
 })
 
-export async function listSecurityGroupRules(ctx: Ctx, query: ListQuery = {}): Promise<SecurityGroupRule[]> {
+export async function listSecurityGroupRules(
+  ctx: Ctx,
+  query: ListQuery = {},
+): Promise<Listed<SecurityGroupRule>> {
   await prepareDefaultGroup(ctx.db, ctx.caller.projectId)
   const rules = await listRows<SecurityGroupRule>(ctx.db, securityGroupRuleSource(viewerOf(ctx)), query)
-  return onlyAllowed(ctx, "get_security_group_rule", rules, ruleTarget)
+  return listed(ctx, "get_security_group_rule", rules, ruleTarget)
 }
 
 export const createSecurityGroupRules = operation({

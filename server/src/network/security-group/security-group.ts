@@ -4,6 +4,7 @@ import { securityGroupNotFound, securityGroupRuleNotFound } from "../faults.ts"
 import { type Columns, column, type Source, standardColumns } from "../resource/list.ts"
 import type { Described, Standard } from "../resource/standard.ts"
 import { sharedWith, type Viewer } from "../resource/viewer.ts"
+import { visibleTo } from "../resource/visible.ts"
 
 export interface SecurityGroup extends Described {
   stateful: boolean
@@ -69,9 +70,10 @@ export function securityGroupSource(viewer: Viewer): Source {
       shared: column("boolean", shared),
       securityGroupRules: column("other", rulesOfGroup()),
     },
-    where: viewer.seesAll
-      ? sql<boolean>`true`
-      : sql<boolean>`(g.project_id = ${viewer.projectId} or ${shared})`,
+    visible: visibleTo(viewer, {
+      owner: sql`g.project_id`,
+      shared: { objectType: "security_group", objectId: sql`g.id` },
+    }),
     markerFault: securityGroupNotFound,
   }
 }
@@ -80,9 +82,10 @@ export function securityGroupRuleSource(viewer: Viewer): Source {
   return {
     from: sql`network.security_group_rule r join network.security_group g on g.id = r.security_group_id`,
     columns: ruleColumns(),
-    where: viewer.seesAll
-      ? sql<boolean>`true`
-      : sql<boolean>`(r.project_id = ${viewer.projectId} or g.project_id = ${viewer.projectId})`,
+    visible: visibleTo(viewer, {
+      owner: sql`r.project_id`,
+      within: { id: sql`r.security_group_id`, owner: sql`g.project_id`, table: sql`network.security_group` },
+    }),
     markerFault: securityGroupRuleNotFound,
   }
 }

@@ -10,13 +10,21 @@ import { addressScopeNotFound, badRequest, subnetPoolInUse, subnetPoolNotFound }
 import { formatPrefix, lastOf, type Prefix, parsePrefix } from "../ipam/address.ts"
 import { enforceNetworkQuota } from "../quota.ts"
 import { grantAccess } from "../rbac/grant.ts"
-import { column, findRow, type ListQuery, listRows, type Source, standardColumns } from "../resource/list.ts"
+import {
+  column,
+  findRow,
+  type Listed,
+  type ListQuery,
+  listed,
+  listRows,
+  type Source,
+  standardColumns,
+} from "../resource/list.ts"
 import {
   attributeRules,
   change,
   type Described,
   lockRow,
-  onlyAllowed,
   ownerOf,
   ProjectInput,
   RevisionInput,
@@ -24,6 +32,7 @@ import {
   updateRow,
 } from "../resource/standard.ts"
 import { everything, sharedWith, type Viewer, viewerOf } from "../resource/viewer.ts"
+import { visibleTo } from "../resource/visible.ts"
 
 export interface SubnetPool extends Described {
   ipVersion: 4 | 6
@@ -72,9 +81,10 @@ export function subnetPoolSource(viewer: Viewer): Source {
       shared: column("boolean", shared),
       addressScopeId: column("uuid", sql`p.address_scope_id`),
     },
-    where: viewer.seesAll
-      ? sql<boolean>`true`
-      : sql<boolean>`(p.project_id = ${viewer.projectId} or ${shared})`,
+    visible: visibleTo(viewer, {
+      owner: sql`p.project_id`,
+      shared: { objectType: "subnetpool", objectId: sql`p.id` },
+    }),
     markerFault: subnetPoolNotFound,
   }
 }
@@ -102,9 +112,9 @@ export const getSubnetPool = operation({
   run: async (_ctx, _input, pool) => pool,
 })
 
-export async function listSubnetPools(ctx: Ctx, query: ListQuery = {}): Promise<SubnetPool[]> {
+export async function listSubnetPools(ctx: Ctx, query: ListQuery = {}): Promise<Listed<SubnetPool>> {
   const pools = await listRows<SubnetPool>(ctx.db, subnetPoolSource(viewerOf(ctx)), query)
-  return onlyAllowed(ctx, "get_subnetpool", pools, subnetPoolTarget)
+  return listed(ctx, "get_subnetpool", pools, subnetPoolTarget)
 }
 
 export const createSubnetPools = operation({

@@ -3,8 +3,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { subnetNotFound } from "../faults.ts"
-import { findRow, type ListQuery, listRows } from "../resource/list.ts"
-import { onlyAllowed } from "../resource/standard.ts"
+import { findRow, type Listed, type ListQuery, listed, listRows } from "../resource/list.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { type Subnet, subnetSource, subnetTarget } from "./subnet.ts"
 
@@ -23,7 +22,7 @@ export const getSubnet = operation({
   run: async (_ctx, _input, subnet) => subnet,
 })
 
-export async function listSubnets(ctx: Ctx, query: ListQuery = {}): Promise<Subnet[]> {
+export async function listSubnets(ctx: Ctx, query: ListQuery = {}): Promise<Listed<Subnet>> {
   const subnets = await listRows<Subnet>(ctx.db, subnetSource(viewerOf(ctx)), query)
-  return onlyAllowed(ctx, "get_subnet", subnets, subnetTarget)
+  return listed(ctx, "get_subnet", subnets, subnetTarget)
 }

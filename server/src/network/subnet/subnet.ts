@@ -2,10 +2,11 @@ import { sql } from "kysely"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
 import { subnetNotFound } from "../faults.ts"
 import { poolsOf } from "../ipam/allocate.ts"
-import { networkVisible } from "../network/network.ts"
+import { networkActions } from "../network/network.ts"
 import { type Columns, column, type Source, standardColumns } from "../resource/list.ts"
 import type { Described } from "../resource/standard.ts"
 import { sharedWith, type Viewer } from "../resource/viewer.ts"
+import { visibleTo } from "../resource/visible.ts"
 
 export type Ipv6Mode = "slaac" | "dhcpv6-stateful" | "dhcpv6-stateless"
 
@@ -68,10 +69,11 @@ export function subnetSource(viewer: Viewer): Source {
   return {
     from: sql`network.subnet s join network.network n on n.id = s.network_id`,
     columns: subnetColumns(viewer),
-    where: viewer.seesAll
-      ? sql<boolean>`true`
-      : sql<boolean>`(s.project_id = ${viewer.projectId} or n.project_id = ${viewer.projectId}
-          or ${networkVisible(viewer, networkId)})`,
+    visible: visibleTo(viewer, {
+      owner: sql`s.project_id`,
+      within: { id: sql`s.network_id`, owner: sql`n.project_id`, table: sql`network.network` },
+      shared: { objectType: "network", objectId: sql`s.network_id`, actions: networkActions },
+    }),
     markerFault: subnetNotFound,
   }
 }

@@ -17,7 +17,7 @@ import { isUuid } from "../../../platform/ids/ids.ts"
 const last = "2.35"
 
 async function poolsOf(ctx: Ctx): Promise<Network[]> {
-  return await listNetworks(ctx, { filters: { routerExternal: ["true"] } })
+  return (await listNetworks(ctx, { filters: { routerExternal: ["true"] } })).items
 }
 
 function viewFloatingIp(ip: FloatingIp, pools: readonly Network[]) {
@@ -67,8 +67,8 @@ export const floatingIpRoutes: readonly Route[] = [
     policy: ["get_floatingip"],
     handler: async (ctx) => {
       const pools = await poolsOf(ctx)
-      const ips = await listFloatingIps(ctx, { filters: { projectId: [ctx.caller.projectId ?? ""] } })
-      return { floating_ips: ips.map((ip) => viewFloatingIp(ip, pools)) }
+      const { items } = await listFloatingIps(ctx, { filters: { projectId: [ctx.caller.projectId ?? ""] } })
+      return { floating_ips: items.map((ip) => viewFloatingIp(ip, pools)) }
     },
   }),
   route<{ pool?: string | null } | undefined>({

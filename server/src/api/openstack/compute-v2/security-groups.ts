@@ -64,10 +64,16 @@ export function viewGroup(group: ShownGroup, names: GroupNames) {
 
 const shown = (group: SecurityGroup): ShownGroup => ({ ...group, rules: group.securityGroupRules })
 
-/** Names of the groups that these and their rules mention. */
-export async function groupNames(ctx: Ctx): Promise<GroupNames> {
-  const all = await listSecurityGroups(ctx)
-  return new Map(all.map((group) => [group.id, { name: group.name, projectId: group.projectId }]))
+/** Names of the groups that the rules mention. */
+export async function groupNames(ctx: Ctx, rules: readonly SecurityGroupRule[]): Promise<GroupNames> {
+  const ids = new Set(rules.flatMap((rule) => rule.remoteGroupId ?? []))
+  if (ids.size === 0) return new Map()
+  const { items } = await listSecurityGroups(ctx, { filters: { id: [...ids] } })
+  return new Map(items.map((group) => [group.id, { name: group.name, projectId: group.projectId }]))
+}
+
+async function viewOne(ctx: Ctx, group: SecurityGroup) {
+  return { security_group: viewGroup(shown(group), await groupNames(ctx, group.securityGroupRules)) }
 }
 
 const idOf = (req: WireRequest) => {
@@ -81,9 +87,14 @@ async function list(ctx: Ctx, req: WireRequest) {
   const offset = queryInteger(req.query, "offset", { min: 0 }) ?? 0
   const isOfAll = queryText(req.query, "all_tenants") !== undefined && isAdmin(ctx)
   const filters = isOfAll ? {} : { projectId: [ctx.caller.projectId ?? ""] }
-  const all = await listSecurityGroups(ctx, { filters })
-  const names: GroupNames = new Map(all.map((g) => [g.id, { name: g.name, projectId: g.projectId }]))
-  const page = all.slice(offset, limit === undefined ? undefined : offset + limit)
+  const { pageMax } = ctx.config.network
+  const end = offset + Math.min(limit ?? pageMax, pageMax)
+  const { items } = await listSecurityGroups(ctx, { filters, page: { limit: end } })
+  const page = items.slice(offset)
+  const names = await groupNames(
+    ctx,
+    page.flatMap((group) => group.securityGroupRules),
+  )
   return {
     security_groups: page
       .map((group) => viewGroup(shown(group), names))
@@ -150,7 +161,7 @@ async function createRule(ctx: Ctx, req: WireRequest<RuleBody>) {
     ],
   })
   if (!made) throw badRequest("Not enough parameters to build a valid rule.")
-  return { security_group_rule: viewRule(made, await groupNames(ctx)) }
+  return { security_group_rule: viewRule(made, await groupNames(ctx, [made])) }
 }
 
 export const securityGroupRoutes: readonly Route[] = [
@@ -172,7 +183,7 @@ export const securityGroupRoutes: readonly Route[] = [
       const [made] = await createSecurityGroups(ctx, {
         securityGroups: [{ name, description: description ?? "" }],
       })
-      return made && { security_group: viewGroup(shown(made), await groupNames(ctx)) }
+      return made && (await viewOne(ctx, made))
     },
   }),
   route({
@@ -182,7 +193,7 @@ export const securityGroupRoutes: readonly Route[] = [
     policy: ["get_security_group"],
     handler: async (ctx, req) => {
       const group = await getSecurityGroup(ctx, { securityGroupId: idOf(req) })
-      return { security_group: viewGroup(shown(group), await groupNames(ctx)) }
+      return await viewOne(ctx, group)
     },
   }),
   route<GroupBody>({
@@ -197,7 +208,7 @@ export const securityGroupRoutes: readonly Route[] = [
         securityGroupId: idOf(req),
         changes: { name, description: description ?? "" },
       })
-      return { security_group: viewGroup(shown(group), await groupNames(ctx)) }
+      return await viewOne(ctx, group)
     },
   }),
   route({

@@ -312,7 +312,10 @@ const interfaceRoutes: readonly Route[] = [
     policy: [`${api}:os-security-groups:list`],
     handler: async (ctx, req) => {
       const groups = await listServerSecurityGroups(ctx, { serverId: idOf(req) })
-      const names = await groupNames(ctx)
+      const names = await groupNames(
+        ctx,
+        groups.flatMap((group) => group.rules),
+      )
       return { security_groups: groups.map((group) => viewGroup(group, names)) }
     },
   }),

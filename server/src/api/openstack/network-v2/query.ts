@@ -1,5 +1,5 @@
 // Query parameters of lists: filters, fields, sorting, paging.
-import type { ListQuery } from "../../../network/index.ts"
+import type { Listed, ListQuery } from "../../../network/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
 import { type Page, pageUrl } from "../../../platform/http/paging.ts"
 import { queryAll, queryText } from "../../../platform/http/query.ts"
@@ -7,6 +7,12 @@ import type { WireRequest } from "../../../platform/http/wire.ts"
 import { type Attributes, badRequest, keyOf } from "./attributes.ts"
 
 type Query = WireRequest["query"]
+
+export interface NetworkPage extends Page {
+  limit: number
+  /** Whether the request named one. */
+  isLimitAsked: boolean
+}
 
 const controls = new Set(["fields", "sort_key", "sort_dir", "limit", "marker", "page_reverse"])
 const tagFilters: Readonly<Record<string, string>> = {
@@ -24,7 +30,7 @@ export function readList(
   query: Query,
   attributes: Attributes,
   extra: ExtraFilters = {},
-): Required<Pick<ListQuery, "filters">> & { page: Page } {
+): Required<Pick<ListQuery, "filters">> & { page: NetworkPage } {
   return { filters: readFilters(query, attributes, extra), page: readNetworkPage(ctx, query, attributes) }
 }
 
@@ -62,13 +68,12 @@ export function readFields(query: Query): ReadonlySet<string> | undefined {
   return fields.length > 0 ? new Set(fields) : undefined
 }
 
-function readNetworkPage(ctx: Ctx, query: Query, attributes: Attributes): Page {
+function readNetworkPage(ctx: Ctx, query: Query, attributes: Attributes): NetworkPage {
   const { pageMax } = ctx.config.network
   const limitText = queryText(query, "limit")
   if (limitText !== undefined && !/^\d{1,9}$/.test(limitText))
     throw badRequest(`Limit must be an integer 0 or greater and not '${limitText}'`)
-  const limit =
-    limitText === undefined || Number(limitText) === 0 ? null : Math.min(Number(limitText), pageMax)
+  const asked = Number(limitText ?? 0)
   const keys = queryAll(query, "sort_key")
   const directions = queryAll(query, "sort_dir")
   if (keys.length !== directions.length && directions.length > 0)
@@ -86,10 +91,11 @@ function readNetworkPage(ctx: Ctx, query: Query, attributes: Attributes): Page {
     return { key: keyOf(name, attribute), direction } as const
   })
   return {
-    limit,
+    limit: asked === 0 ? pageMax : Math.min(asked, pageMax),
+    isLimitAsked: asked !== 0,
     marker: queryText(query, "marker") ?? null,
     sorts,
-    isReverse: limit !== null && queryText(query, "page_reverse")?.toLowerCase() === "true",
+    isReverse: queryText(query, "page_reverse")?.toLowerCase() === "true",
   }
 }
 
@@ -98,31 +104,30 @@ interface Link {
   href: string
 }
 
+/** Also without a limit in the request a page ends somewhere; the stock clients follow `next` by themselves. */
 export function pageLinks(
   ctx: Ctx,
   req: Pick<WireRequest, "url">,
-  page: Page,
-  items: readonly { id: string }[],
+  page: NetworkPage,
+  { count, firstId, lastId }: Listed<unknown>["read"],
 ): Link[] {
-  if (page.limit === null) return []
-  const isShort = items.length < page.limit
+  const isShort = count < page.limit
   const links: Link[] = []
-  const first = items[0]
-  const last = items.at(-1)
-  if (last && (!isShort || page.isReverse))
-    links.push({ rel: "next", href: withoutReverse(pageUrl(ctx.baseUrl, req.url, { marker: last.id })) })
-  if (first && !(isShort && page.isReverse)) {
-    links.push({
-      rel: "previous",
-      href: pageUrl(ctx.baseUrl, req.url, { marker: first.id, page_reverse: "True" }),
-    })
+  if (lastId !== null && (!isShort || page.isReverse))
+    links.push({ rel: "next", href: pageLink(ctx, req, { marker: lastId }) })
+  const isFirst = !page.isLimitAsked && page.marker === null
+  if (!isFirst && !(isShort && page.isReverse)) {
+    // Before a page with nothing on it is the last one.
+    const before = firstId === null ? {} : { marker: firstId }
+    links.push({ rel: "previous", href: pageLink(ctx, req, { ...before, page_reverse: "True" }) })
   }
   return links
 }
 
-function withoutReverse(href: string): string {
-  const url = new URL(href)
-  url.searchParams.delete("page_reverse")
+function pageLink(ctx: Ctx, req: Pick<WireRequest, "url">, parameters: Record<string, string>): string {
+  const url = new URL(pageUrl(ctx.baseUrl, req.url, {}))
+  for (const name of ["marker", "page_reverse"]) url.searchParams.delete(name)
+  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
   return url.toString()
 }
 

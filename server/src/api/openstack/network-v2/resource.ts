@@ -1,5 +1,5 @@
 // The five routes that every noun of this API has, from one declaration.
-import type { ListQuery } from "../../../network/index.ts"
+import type { Listed, ListQuery } from "../../../network/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
 import { type Route, type RoutePolicy, route, type WireRequest } from "../../../platform/http/wire.ts"
 import { type Attributes, badRequest, readCreate, readUpdate, viewThing } from "./attributes.ts"
@@ -21,7 +21,7 @@ export interface Resource<T extends { id: string }> {
   filters?: ExtraFilters
   /** Keys that the caller may not see. */
   hidden?: (ctx: Ctx, thing: T) => ReadonlySet<string>
-  list: (ctx: Ctx, query: ListQuery) => Promise<T[]>
+  list: (ctx: Ctx, query: ListQuery) => Promise<Listed<T>>
   get: (ctx: Ctx, id: string) => Promise<T>
   create?: (ctx: Ctx, inputs: Input[]) => Promise<T[]>
   takesMany?: boolean
@@ -59,10 +59,10 @@ export function resourceRoutes<T extends { id: string }>(resource: Resource<T>):
       policy: policy("get"),
       handler: async (ctx, req) => {
         const query = readList(ctx, req.query, resource.attributes, resource.filters)
-        const things = await resource.list(ctx, query)
-        const links = pageLinks(ctx, req, query.page, things)
+        const { items, read } = await resource.list(ctx, query)
+        const links = pageLinks(ctx, req, query.page, read)
         return {
-          [plural]: viewAll(ctx, resource, things, readFields(req.query)),
+          [plural]: viewAll(ctx, resource, items, readFields(req.query)),
           ...(links.length > 0 ? { [`${plural}_links`]: links } : {}),
         }
       },
