@@ -677,9 +677,10 @@ create table identity."group" (
   extra jsonb default '{}'::jsonb not null,
   created_at timestamp with time zone default now() not null,
   constraint group_pkey PRIMARY KEY (id),
-  constraint group_name UNIQUE (domain_id, name),
   constraint group_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES identity.project(id)
 );
+CREATE INDEX group_domain ON identity."group" USING btree (domain_id);
+CREATE UNIQUE INDEX group_name ON identity."group" USING btree (lower(name), domain_id);
 
 create table identity.group_member (
   user_id text not null,
@@ -834,8 +835,9 @@ create table identity.project (
   constraint project_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES identity.project(id),
   constraint project_check CHECK (((is_domain = (domain_id IS NULL)) AND (is_domain = (parent_id IS NULL))))
 );
-CREATE UNIQUE INDEX domain_name ON identity.project USING btree (name) WHERE is_domain;
-CREATE UNIQUE INDEX project_name ON identity.project USING btree (domain_id, name) WHERE (NOT is_domain);
+CREATE UNIQUE INDEX domain_name ON identity.project USING btree (lower(name)) WHERE is_domain;
+CREATE INDEX project_domain ON identity.project USING btree (domain_id);
+CREATE UNIQUE INDEX project_name ON identity.project USING btree (lower(name), domain_id) WHERE (NOT is_domain);
 CREATE INDEX project_parent ON identity.project USING btree (parent_id);
 CREATE INDEX project_tags ON identity.project USING gin (tags);
 
@@ -899,9 +901,10 @@ create table identity.role (
   extra jsonb default '{}'::jsonb not null,
   created_at timestamp with time zone default now() not null,
   constraint role_pkey PRIMARY KEY (id),
-  constraint role_name UNIQUE NULLS NOT DISTINCT (domain_id, name),
   constraint role_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES identity.project(id) ON DELETE CASCADE
 );
+CREATE INDEX role_domain ON identity.role USING btree (domain_id);
+CREATE UNIQUE INDEX role_name ON identity.role USING btree (lower(name), domain_id) NULLS NOT DISTINCT;
 
 create table identity.service (
   id text not null,
@@ -961,9 +964,10 @@ create table identity."user" (
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint user_pkey PRIMARY KEY (id),
-  constraint user_name UNIQUE (domain_id, name),
   constraint user_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES identity.project(id)
 );
+CREATE INDEX user_domain ON identity."user" USING btree (domain_id);
+CREATE UNIQUE INDEX user_name ON identity."user" USING btree (lower(name), domain_id);
 
 create table image.image (
   id uuid not null,

@@ -146,9 +146,37 @@ test("limits of projects stay within those of their domain when the model says s
   assert.equal((await limit({ domain_id }, 20)).status, 201)
   assert.equal((await limit({ project_id }, 15)).status, 201)
   assert.equal((await limit({ project_id }, 15)).status, 409)
-  const own = (await cloud.send("GET", `/limits?domain_id=${domain_id}`, { token })).body.limits[0]
+  const system = await cloud.token("admin", testPasswords.admin, { system: { all: true } })
+  const own = (await cloud.send("GET", `/limits?domain_id=${domain_id}`, { token: system })).body.limits[0]
   const lower = { token, body: { limit: { resource_limit: 12 } } }
   assert.equal((await cloud.send("PATCH", `/limits/${own.id}`, lower)).status, 403)
+})
+
+test("a service and a region go with the registered limits that name them", async () => {
+  await using cloud = await startTestIdentity()
+  const token = await cloud.adminToken()
+  const service_id = await make(cloud, token, "service", { type: "widgets" })
+  const region_id = await make(cloud, token, "region", { id: "far" })
+  const project_id = await make(cloud, token, "project", { name: "p" })
+  for (const [path, place] of [
+    [`/services/${service_id}`, { service_id }],
+    [
+      `/regions/${region_id}`,
+      { service_id: await make(cloud, token, "service", { type: "others" }), region_id },
+    ],
+  ] as const) {
+    const resource = { ...place, resource_name: "widgets" }
+    const registered = { registered_limits: [{ ...resource, default_limit: 10 }] }
+    const made = await cloud.send("POST", "/registered_limits", { token, body: registered })
+    assert.equal(made.status, 201, JSON.stringify(made.body))
+    const limits = { limits: [{ ...resource, project_id, resource_limit: 3 }] }
+    assert.equal((await cloud.send("POST", "/limits", { token, body: limits })).status, 201)
+    assert.equal((await cloud.send("DELETE", path, { token })).status, 204, path)
+    const left = await cloud.send("GET", `/registered_limits/${made.body.registered_limits[0].id}`, { token })
+    assert.equal(left.status, 404)
+  }
+  // What a region's endpoints stand on stays.
+  assert.equal((await cloud.send("DELETE", "/regions/RegionOne", { token })).status, 403)
 })
 
 test("a project with endpoints of its own sees these only", async () => {

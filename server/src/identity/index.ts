@@ -106,11 +106,13 @@ export {
   removeProjectEndpoint,
   removeProjectEndpointGroup,
 } from "./endpoint-filter/project-endpoint.ts"
+export { notFound } from "./faults.ts"
 export { createGroup, deleteGroup, getGroup, listGroups, updateGroup } from "./group/group.ts"
 export { addGroupUser, checkGroupUser, listGroupUsers, removeGroupUser } from "./group/membership.ts"
 export type { GroupRow } from "./group/store.ts"
 export { type KeyFacts, listKeys, type Rotation, rotateKeys } from "./keys/rotate.ts"
 export type { RingName } from "./keys/store.ts"
+export { ensureRegisteredLimits, unifiedLimits } from "./limit/in-force.ts"
 export { createLimits, deleteLimit, getLimit, type Limit, listLimits, updateLimit } from "./limit/limit.ts"
 export { getLimitModel } from "./limit/model.ts"
 export {

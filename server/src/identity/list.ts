@@ -54,10 +54,17 @@ export interface ListSpec {
   table: RawBuilder<unknown>
   /** Filter key → column; every other key is an error of ours. */
   columns: Readonly<Record<string, RawBuilder<unknown>>>
+  /** Whose names are the same in any case. */
+  isNameFolded?: boolean
   /** Order before the id; `name` for most. */
   orderColumn?: string
   /** Column of the marker; `id` when absent. */
   idColumn?: string
+}
+
+/** A token of a domain sees what is in it. */
+export function inOwnDomain({ caller }: Ctx): RawBuilder<boolean> {
+  return caller.domainId ? sql<boolean>`domain_id = ${caller.domainId}` : sql<boolean>`true`
 }
 
 export async function listRows<T>(
@@ -88,6 +95,8 @@ function conditionOf(spec: ListSpec, filter: Filter): RawBuilder<unknown> {
   if (!column) throw new Error(`no column for the filter ${filter.key}`)
   const { comparator, value } = filter
   if (value === null) return sql`${column} is null`
+  if (filter.key === "name" && spec.isNameFolded && comparator === "equals")
+    return sql`lower(${column}) = lower(${value})`
   if (comparator === "equals" || typeof value === "boolean") return sql`${column} = ${value}`
   const isFolded = comparator.startsWith("i")
   const kind = isFolded ? comparator.slice(1) : comparator

@@ -5,6 +5,7 @@ import type { Platform } from "../platform/context/context.ts"
 import { jsonb, type Tx } from "../platform/db/database.ts"
 import { newHexId } from "../platform/ids/ids.ts"
 import { changeIdentity } from "./change.ts"
+import { isNamed } from "./names.ts"
 import type { Interface } from "./tables.ts"
 
 export interface CatalogSeed {
@@ -57,7 +58,7 @@ async function missingHashes(platform: Platform, seed: IdentitySeed): Promise<Ma
       .selectFrom("identity.user")
       .select("id")
       .where("domain_id", "=", "default")
-      .where("name", "=", name)
+      .where(isNamed("name", name))
       .executeTakeFirst()
     if (!user) hashes.set(name, await platform.drivers.identity.hasher.hash(password))
   }
@@ -97,10 +98,10 @@ async function ensureRoles(tx: Tx): Promise<Record<(typeof roleNames)[number], s
     .selectFrom("identity.role")
     .select(["id", "name"])
     .where("domain_id", "is", null)
-    .where("name", "in", [...roleNames])
+    .where(sql<boolean>`lower(name) = any(${[...roleNames]}::text[])`)
     .execute()
   const idOf = (name: string) => {
-    const row = rows.find((r) => r.name === name)
+    const row = rows.find((r) => r.name.toLowerCase() === name)
     if (!row) throw new Error(`role ${name} was not made`)
     return row.id
   }
@@ -126,7 +127,7 @@ async function ensureProject(tx: Tx, name: string, description: string): Promise
     .selectFrom("identity.project")
     .select("id")
     .where("domain_id", "=", "default")
-    .where("name", "=", name)
+    .where(isNamed("name", name))
     .executeTakeFirst()
   if (found) return found.id
   const id = newHexId()
@@ -145,7 +146,7 @@ async function ensureUser(
     .selectFrom("identity.user")
     .select("id")
     .where("domain_id", "=", "default")
-    .where("name", "=", user.name)
+    .where(isNamed("name", user.name))
     .executeTakeFirst()
   if (found) return found.id
   const id = newHexId()

@@ -99,22 +99,26 @@ export const imageConfig = configSection(
       countMax: Type.Integer({
         default: -1,
         minimum: -1,
-        description: "Images of a project; -1: any number.",
+        description:
+          "Images of a project; -1: any number. What the registered limit image_count_total starts with.",
       }),
       sizeMibMax: Type.Integer({
         default: -1,
         minimum: -1,
-        description: "MiB of image data of a project; -1: any size.",
+        description:
+          "MiB of image data of a project; -1: any size. What the registered limit image_size_total starts with.",
       }),
       stageMibMax: Type.Integer({
         default: -1,
         minimum: -1,
-        description: "MiB of staged data of a project; -1: any size.",
+        description:
+          "MiB of staged data of a project; -1: any size. What the registered limit image_stage_total starts with.",
       }),
       uploadMax: Type.Integer({
         default: -1,
         minimum: -1,
-        description: "Transfers of a project at one time; -1: any number.",
+        description:
+          "Transfers of a project at one time; -1: any number. What the registered limit image_count_uploading starts with.",
       }),
     }),
   }),

@@ -21,6 +21,15 @@ export function declareQuotaDefaults(service: string, defaults: Limits): void {
   defaultsByService.set(service, { ...defaults })
 }
 
+type LimitSource = (db: DbOrTx, projectId: string) => Promise<Limits>
+
+const sourcesByService = new Map<string, LimitSource>()
+
+/** For a service whose limits are kept elsewhere; its defaults are for what is not found there. */
+export function declareLimitSource(service: string, source: LimitSource): void {
+  sourcesByService.set(service, source)
+}
+
 /** Defaults of a service: the configuration's, replaced by what the class `default` says. */
 export async function getDefaultLimits(db: DbOrTx, service: string): Promise<Limits> {
   return { ...defaultsByService.get(service), ...(await getClassLimits(db, "default", service)) }
@@ -56,6 +65,8 @@ export async function setClassLimits(
 
 /** Limits in force for a project: its own over the defaults. */
 export async function getLimits(db: DbOrTx, scope: QuotaScope): Promise<Limits> {
+  const source = sourcesByService.get(scope.service)
+  if (source) return { ...defaultsByService.get(scope.service), ...(await source(db, scope.projectId)) }
   // One statement: this stands in the path of every create.
   const rows = await sql<{ resource: string; value: number }>`
     select distinct on (resource) resource, value from (

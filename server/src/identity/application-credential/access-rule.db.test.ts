@@ -22,8 +22,8 @@ async function userWithRule(cloud: TestIdentity, admin: string) {
     body: { application_credential: { name: "reads", access_rules: [rule] } },
   })
   assert.equal(made.status, 201)
-  const { id, access_rules } = made.body.application_credential
-  return { domain, user, token, credential: id, rule: access_rules[0].id }
+  const { id, secret, access_rules } = made.body.application_credential
+  return { domain, user, token, credential: id, secret, rule: access_rules[0].id }
 }
 
 test("a rule in use stays, one that is not can go", async () => {
@@ -34,6 +34,43 @@ test("a rule in use stays, one that is not can go", async () => {
   assert.equal(await remove(`access_rules/${ann.rule}`), 403)
   assert.equal(await remove(`application_credentials/${ann.credential}`), 204)
   assert.equal(await remove(`access_rules/${ann.rule}`), 204)
+})
+
+test("a token with rules is valid only for who says that it enforces them", async () => {
+  await using cloud = await startTestIdentity()
+  const admin = await cloud.adminToken()
+  const ann = await userWithRule(cloud, admin)
+  const made = await cloud.send("POST", `/users/${ann.user}/application_credentials`, {
+    token: ann.token,
+    body: { application_credential: { name: "free" } },
+  })
+  const tokenOf = async (id: string, secret: string) => {
+    const identity = { methods: ["application_credential"], application_credential: { id, secret } }
+    const reply = await cloud.send("POST", "/auth/tokens", { body: { auth: { identity } } })
+    assert.equal(reply.status, 201, JSON.stringify(reply.body))
+    return String(reply.headers["x-subject-token"])
+  }
+  const free = await tokenOf(made.body.application_credential.id, made.body.application_credential.secret)
+  const bound = await tokenOf(ann.credential, ann.secret)
+  const statuses = async (subject: string, version?: string) => {
+    const headers = {
+      "x-subject-token": subject,
+      ...(version === undefined ? {} : { "openstack-identity-access-rules": version }),
+    }
+    const ask = async (method: string) =>
+      (await cloud.send(method, "/auth/tokens", { token: admin, headers })).status
+    return [await ask("GET"), await ask("HEAD")]
+  }
+  assert.deepEqual(await statuses(free), [200, 200])
+  assert.deepEqual(await statuses(bound), [404, 404])
+  assert.deepEqual(await statuses(bound, "0.9"), [404, 404])
+  assert.deepEqual(await statuses(bound, "yes"), [404, 404])
+  assert.deepEqual(await statuses(bound, "1.0"), [200, 200])
+  const old = { method: "GET" as const, url: `/v2.0/tokens/${bound}`, headers: { "x-auth-token": admin } }
+  assert.equal((await cloud.server.inject(old)).statusCode, 404, "the old API cannot say that it does")
+  const headers = { "x-subject-token": bound }
+  assert.equal((await cloud.send("DELETE", "/auth/tokens", { token: admin, headers })).status, 204)
+  assert.deepEqual(await statuses(bound, "1.0"), [404, 404])
 })
 
 test("the rules of a user go with the user", async () => {

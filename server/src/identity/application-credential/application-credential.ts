@@ -158,9 +158,14 @@ export const listApplicationCredentials = operation({
 
 const one = Type.Object({ userId: Type.String(), id: Type.String() })
 
-async function loadOne(ctx: Ctx, { userId, id }: { userId: string; id: string }) {
-  const [row] = await findApplicationCredentials(ctx.db, sql`c.id = ${id} and c.user_id = ${userId}`)
+/** Of whomever: the rule decides about its owner and not about the user that the path names. */
+async function loadOne(ctx: Ctx, { id }: { id: string }): Promise<ApplicationCredential | null> {
+  const [row] = await findApplicationCredentials(ctx.db, sql`c.id = ${id}`)
   return row ?? null
+}
+
+function ofUser(row: ApplicationCredential | null, { userId, id }: { userId: string; id: string }) {
+  return found(row?.user_id === userId ? row : null, "application credential", id)
 }
 
 export const getApplicationCredential = operation({
@@ -168,10 +173,12 @@ export const getApplicationCredential = operation({
   input: one,
   faults: [notFound],
   load: loadOne,
-  authorize: (_ctx, { userId }) => [["identity:get_application_credential", { user_id: userId }]],
-  run: async (ctx, { id }, row) => {
+  authorize: (_ctx, { userId }, row) => [
+    ["identity:get_application_credential", { user_id: row?.user_id ?? userId }],
+  ],
+  run: async (ctx, input, row) => {
     refuseTrustToken(ctx.caller)
-    return found(row, "application credential", id)
+    return ofUser(row, input)
   },
 })
 
@@ -180,11 +187,13 @@ export const deleteApplicationCredential = operation({
   input: one,
   faults: [notFound],
   load: loadOne,
-  authorize: (_ctx, { userId }) => [["identity:delete_application_credential", { user_id: userId }]],
-  run: async (ctx, { id }, row) => {
+  authorize: (_ctx, { userId }, row) => [
+    ["identity:delete_application_credential", { user_id: row?.user_id ?? userId }],
+  ],
+  run: async (ctx, input, row) => {
     refuseTrustToken(ctx.caller)
     refuseRestricted(ctx.caller, "additional application credentials")
-    found(row, "application credential", id)
+    const { id } = ofUser(row, input)
     await changeIdentity(ctx, async (tx) => {
       await tx.deleteFrom("identity.application_credential").where("id", "=", id).execute()
       await announce(ctx, tx, "application_credential", "deleted", id)

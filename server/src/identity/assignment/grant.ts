@@ -40,7 +40,21 @@ interface Parties {
   role: RoleRow | null
 }
 
+/** Keystone's two ways: 404 before 403 but for inherited grants. */
 async function loadParties(ctx: Ctx, input: GrantHolder & { roleId?: string }): Promise<Parties> {
+  const parties = await findParties(ctx, input)
+  if (!input.isInherited) requireParties(input, parties)
+  return parties
+}
+
+/** The holder may be gone when a grant is taken away. */
+async function loadRevoked(ctx: Ctx, input: GrantHolder & { roleId: string }): Promise<Parties> {
+  const parties = await findParties(ctx, input)
+  if (!input.isInherited) requirePlaceAndRole(input, parties)
+  return parties
+}
+
+async function findParties(ctx: Ctx, input: GrantHolder & { roleId?: string }): Promise<Parties> {
   const place = input.targetId === null ? null : await findPlace(ctx.db, input.targetId)
   return {
     user: input.actorKind === "user" ? await findUser(ctx.db, input.actorId) : null,
@@ -73,6 +87,11 @@ function requireParties(input: GrantHolder & { roleId?: string }, parties: Parti
   if (input.roleId !== undefined) found(parties.role, "role", input.roleId)
   if (input.actorKind === "user") found(parties.user, "user", input.actorId)
   else found(parties.group, "group", input.actorId)
+  requirePlaceAndRole(input, parties)
+}
+
+function requirePlaceAndRole(input: GrantHolder & { roleId?: string }, parties: Parties): void {
+  if (input.roleId !== undefined) found(parties.role, "role", input.roleId)
   if (input.targetId !== null) found(parties.place, input.targetKind, input.targetId)
 }
 
@@ -103,13 +122,12 @@ export const createGrant = operation({
   },
 })
 
-/** A domain's own role is for the domain and its projects only. */
+/** On a project a domain's own role must be of the project's domain. Of domains Keystone does not ask that. */
 function checkRoleDomain(input: GrantHolder, { role, place }: Parties): void {
   if (!role?.domain_id) return
   if (input.targetKind === "system")
     throw forbidden(`Role ${role.id} is specific to a domain and cannot be assigned on the system.`)
-  const domainId = place?.domain_id ?? place?.id
-  if (domainId !== role.domain_id) {
+  if (input.targetKind === "project" && place?.domain_id !== role.domain_id) {
     throw forbidden(
       `The role ${role.id} is specific to the domain ${role.domain_id} and cannot be assigned in another one.`,
     )
@@ -139,7 +157,7 @@ export const revokeGrant = operation({
   name: "identity.grant.revoke",
   input: Grant,
   faults: [notFound],
-  load: loadParties,
+  load: loadRevoked,
   authorize: (_ctx, input, parties) => [authorizationFor("revoke", input, parties)],
   run: async (ctx, input, parties) => {
     requireParties(input, parties)

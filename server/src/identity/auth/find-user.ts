@@ -1,6 +1,7 @@
 // The user of a login, with all that its methods need, in one statement.
 import { sql } from "kysely"
 import type { DbOrTx } from "../../platform/db/database.ts"
+import { isNamed } from "../names.ts"
 import type { UserRef } from "./request.ts"
 
 export interface LoginUser {
@@ -25,11 +26,11 @@ export async function findLoginUser(db: DbOrTx, ref: UserRef): Promise<LoginUser
   const where =
     ref.id !== undefined
       ? sql`u.id = ${ref.id}`
-      : sql`u.name = ${ref.name ?? ""} and u.domain_id = (
+      : sql`${isNamed("u.name", ref.name ?? "")} and u.domain_id = (
           select d.id from identity.project d where d.is_domain and ${
             ref.domain?.id !== undefined
               ? sql`d.id = ${ref.domain.id}`
-              : sql`d.name = ${ref.domain?.name ?? ""}`
+              : isNamed("d.name", ref.domain?.name ?? "")
           })`
   const result = await sql<LoginUser>`
     select u.id, u.name, u.domain_id, u.is_enabled, d.is_enabled as is_domain_enabled, u.token_epoch as epoch,

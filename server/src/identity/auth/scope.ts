@@ -2,6 +2,7 @@ import { sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { refused } from "../faults.ts"
+import { isNamed } from "../names.ts"
 import type { TokenScope } from "../token/payload.ts"
 import type { Named, ProjectRef, Proof, RequestedScope } from "./request.ts"
 
@@ -45,7 +46,7 @@ async function findDomainId(ctx: Ctx, ref: Named): Promise<string> {
     .selectFrom("identity.project")
     .select("id")
     .where("is_domain", "=", true)
-    .where("name", "=", ref.name)
+    .where(isNamed("name", ref.name))
     .executeTakeFirst()
   if (!row) throw refused("no such domain")
   return row.id
@@ -57,9 +58,11 @@ async function findProjectId(ctx: Ctx, ref: ProjectRef): Promise<string> {
   const domain =
     ref.domain.name === undefined
       ? sql`d.id = ${ref.domain.id ?? ""}`
-      : sql`d.name = ${ref.domain.name} and d.is_domain`
+      : sql`${isNamed("d.name", ref.domain.name)} and d.is_domain`
   const result = await sql<{ id: string }>`select p.id from identity.project p
-    join identity.project d on d.id = p.domain_id where p.name = ${ref.name} and ${domain}`.execute(ctx.db)
+    join identity.project d on d.id = p.domain_id where ${isNamed("p.name", ref.name)} and ${domain}`.execute(
+    ctx.db,
+  )
   const row = result.rows[0]
   if (!row) throw refused("no such project")
   return row.id

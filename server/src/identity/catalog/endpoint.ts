@@ -101,9 +101,9 @@ export const getEndpoint = operation({
   name: "identity.endpoint.get",
   input: Id,
   faults: [notFound],
-  load: (ctx, { id }) => findEndpoint(ctx.db, id),
+  load: async (ctx, { id }) => found(await findEndpoint(ctx.db, id), "endpoint", id),
   authorize: () => [["identity:get_endpoint", {}]],
-  run: async (_ctx, { id }, row) => found(row, "endpoint", id),
+  run: async (_ctx, _input, row) => row,
 })
 
 export const listEndpoints = operation({
@@ -123,10 +123,9 @@ export const updateEndpoint = operation({
     ...optional,
   }),
   faults: [notFound],
-  load: (ctx, { id }) => findEndpoint(ctx.db, id),
+  load: async (ctx, { id }) => found(await findEndpoint(ctx.db, id), "endpoint", id),
   authorize: () => [["identity:update_endpoint", {}]],
-  run: async (ctx, input, row): Promise<EndpointRow> => {
-    found(row, "endpoint", input.id)
+  run: async (ctx, input): Promise<EndpointRow> => {
     if (input.url !== undefined) checkUrl(input.url)
     return await changeIdentity(ctx, async (tx) => {
       await checkParties(tx, input)
@@ -155,10 +154,9 @@ export const deleteEndpoint = operation({
   name: "identity.endpoint.delete",
   input: Id,
   faults: [notFound],
-  load: (ctx, { id }) => findEndpoint(ctx.db, id),
+  load: async (ctx, { id }) => found(await findEndpoint(ctx.db, id), "endpoint", id),
   authorize: () => [["identity:delete_endpoint", {}]],
-  run: async (ctx, { id }, row) => {
-    found(row, "endpoint", id)
+  run: async (ctx, { id }) => {
     await changeIdentity(ctx, async (tx) => {
       await tx.deleteFrom("identity.endpoint").where("id", "=", id).execute()
       await announce(ctx, tx, "endpoint", "deleted", id)

@@ -7,6 +7,7 @@ import { newHexId } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
 import { conflict, forbidden, found, notFound } from "../faults.ts"
+import { dropLimits } from "../limit/drop.ts"
 import { ListInput, type ListSpec, listRows, type Rows } from "../list.ts"
 import { Extra, Id, Text } from "../shapes.ts"
 import type { RegionTable } from "../tables.ts"
@@ -134,10 +135,12 @@ export const deleteRegion = operation({
       () =>
         forbidden(`Unable to delete region ${id} because it or its child regions have associated endpoints.`),
       async (tx) => {
-        await sql`with recursive below as (
+        const below = sql`with recursive below as (
             select id from identity.region where id = ${id}
             union select r.id from below b join identity.region r on r.parent_region_id = b.id
-          ) delete from identity.region where id in (select id from below)`.execute(tx)
+          ) select id from below`
+        await dropLimits(ctx, tx, sql`region_id in (${below})`)
+        await sql`delete from identity.region where id in (${below})`.execute(tx)
         await announce(ctx, tx, "region", "deleted", id)
       },
     )

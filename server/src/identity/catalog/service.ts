@@ -4,8 +4,9 @@ import { Type } from "typebox"
 import { type DbOrTx, jsonb } from "../../platform/db/database.ts"
 import { newHexId } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { announce, changeIdentity, changeOrConflict } from "../change.ts"
-import { forbidden, found, notFound } from "../faults.ts"
+import { announce, changeIdentity } from "../change.ts"
+import { found, notFound } from "../faults.ts"
+import { dropLimits } from "../limit/drop.ts"
 import { ListInput, type ListSpec, listRows, type Rows } from "../list.ts"
 import { Extra, Id, Text } from "../shapes.ts"
 import type { ServiceTable } from "../tables.ts"
@@ -109,18 +110,15 @@ export const updateService = operation({
 export const deleteService = operation({
   name: "identity.service.delete",
   input: Id,
-  faults: [notFound, forbidden],
+  faults: [notFound],
   load: (ctx, { id }) => findService(ctx.db, id),
   authorize: () => [["identity:delete_service", {}]],
   run: async (ctx, { id }, row) => {
     found(row, "service", id)
-    await changeOrConflict(
-      ctx,
-      () => forbidden(`Unable to delete service ${id} because it has registered limits.`),
-      async (tx) => {
-        await tx.deleteFrom("identity.service").where("id", "=", id).execute()
-        await announce(ctx, tx, "service", "deleted", id)
-      },
-    )
+    await changeIdentity(ctx, async (tx) => {
+      await dropLimits(ctx, tx, sql`service_id = ${id}`)
+      await tx.deleteFrom("identity.service").where("id", "=", id).execute()
+      await announce(ctx, tx, "service", "deleted", id)
+    })
   },
 })

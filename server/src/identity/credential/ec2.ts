@@ -98,9 +98,14 @@ export const listEc2Keys = operation({
   },
 })
 
-async function loadKey(ctx: Ctx, { userId, access }: { userId: string; access: string }) {
+/** Of whomever: the rule decides about the owner of the key and not about the user that the path names. */
+async function loadKey(ctx: Ctx, { access }: { access: string }): Promise<Credential> {
   const credential = await findCredential(ctx, ec2CredentialId(access))
-  return credential?.user_id === userId && credential.type === "ec2" ? credential : null
+  return found(credential?.type === "ec2" ? credential : null, "credential", access)
+}
+
+function refuseOtherUser(key: Credential, userId: string, access: string): void {
+  if (key.user_id !== userId) throw notFound("credential", access)
 }
 
 export const getEc2Key = operation({
@@ -108,11 +113,9 @@ export const getEc2Key = operation({
   input: byKey,
   faults: [notFound],
   load: loadKey,
-  authorize: (_ctx, { userId }, row) => [
-    ["identity:ec2_get_credential", credentialTarget(row ?? { user_id: userId })],
-  ],
-  run: async (ctx, { access }, row): Promise<Ec2Key> => {
-    const key = found(row, "credential", access)
+  authorize: (_ctx, _input, key) => [["identity:ec2_get_credential", credentialTarget(key)]],
+  run: async (ctx, { userId, access }, key): Promise<Ec2Key> => {
+    refuseOtherUser(key, userId, access)
     refuseOtherProject(ctx.caller, key.project_id)
     return ec2KeyOf(key)
   },
@@ -123,11 +126,10 @@ export const deleteEc2Key = operation({
   input: byKey,
   faults: [notFound],
   load: loadKey,
-  authorize: (_ctx, { userId }, row) => [
-    ["identity:ec2_delete_credential", credentialTarget(row ?? { user_id: userId })],
-  ],
-  run: async (ctx, { access }, row) => {
-    const { id, project_id } = found(row, "credential", access)
+  authorize: (_ctx, _input, key) => [["identity:ec2_delete_credential", credentialTarget(key)]],
+  run: async (ctx, { userId, access }, key) => {
+    refuseOtherUser(key, userId, access)
+    const { id, project_id } = key
     refuseOtherProject(ctx.caller, project_id)
     await changeIdentity(ctx, async (tx) => {
       await tx.deleteFrom("identity.credential").where("id", "=", id).execute()

@@ -47,11 +47,10 @@ export const updateDomain = operation({
     extra: Type.Optional(Extra),
   }),
   faults: [notFound, conflict, forbidden],
-  load: (ctx, { id }) => findDomain(ctx.db, id),
+  load: async (ctx, { id }) => found(await findDomain(ctx.db, id), "domain", id),
   authorize: (_ctx, _input, row) => [["identity:update_domain", domainTarget(row)]],
-  run: async (ctx, input, row) => {
-    found(row, "domain", input.id)
-    return await changeOrConflict(
+  run: async (ctx, input) =>
+    await changeOrConflict(
       ctx,
       () => domainNameTaken(input.name),
       async (tx) => {
@@ -61,18 +60,16 @@ export const updateDomain = operation({
         await announcePlaceUpdate(ctx, tx, before, after)
         return after
       },
-    )
-  },
+    ),
 })
 
 export const deleteDomain = operation({
   name: "identity.domain.delete",
   input: Id,
   faults: [notFound, forbidden],
-  load: (ctx, { id }) => findDomain(ctx.db, id),
+  load: async (ctx, { id }) => found(await findDomain(ctx.db, id), "domain", id),
   authorize: (_ctx, _input, row) => [["identity:delete_domain", domainTarget(row)]],
-  run: async (ctx, { id }, row) => {
-    found(row, "domain", id)
+  run: async (ctx, { id }) => {
     await changeIdentity(ctx, async (tx) => {
       await removeDomain(ctx, tx, found(await lockPlace(tx, id), "domain", id))
     })

@@ -7,7 +7,7 @@ import { newHexId } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
 import { conflict, found, notFound } from "../faults.ts"
-import { ListInput, listRows, type Rows } from "../list.ts"
+import { inOwnDomain, ListInput, listRows, type Rows } from "../list.ts"
 import { ownDomainId } from "../project/create.ts"
 import { findDomain } from "../project/store.ts"
 import { Extra, Id, ResourceName, Text } from "../shapes.ts"
@@ -30,8 +30,9 @@ export const createGroup = operation({
     extra: Type.Optional(Extra),
   }),
   faults: [conflict],
-  authorize: (ctx, { domainId }) => [
-    ["identity:create_group", { target: { group: { domain_id: domainId ?? ownDomainId(ctx) } } }],
+  // Whoever may in one domain only has to name it.
+  authorize: (_ctx, { domainId }) => [
+    ["identity:create_group", { target: { group: { domain_id: domainId ?? null } } }],
   ],
   run: async (ctx, input): Promise<GroupRow> => {
     const domainId = input.domainId ?? ownDomainId(ctx) ?? ""
@@ -71,10 +72,7 @@ export const listGroups = operation({
   name: "identity.group.list",
   input: ListInput,
   authorize: (ctx) => [["identity:list_groups", { "target.group.domain_id": ctx.caller.domainId }]],
-  run: async (ctx, input): Promise<Rows<GroupRow>> => {
-    const own = ctx.caller.domainId
-    return await listRows(ctx, groupList, input, own ? sql`domain_id = ${own}` : sql`true`)
-  },
+  run: async (ctx, input): Promise<Rows<GroupRow>> => await listRows(ctx, groupList, input, inOwnDomain(ctx)),
 })
 
 export const updateGroup = operation({
@@ -120,10 +118,9 @@ export const deleteGroup = operation({
   name: "identity.group.delete",
   input: Id,
   faults: [notFound],
-  load: (ctx, { id }) => findGroup(ctx.db, id),
+  load: async (ctx, { id }) => found(await findGroup(ctx.db, id), "group", id),
   authorize: (_ctx, _input, row) => [["identity:delete_group", { target: groupTarget(row) }]],
-  run: async (ctx, { id }, row) => {
-    found(row, "group", id)
+  run: async (ctx, { id }) => {
     await changeIdentity(ctx, async (tx) => {
       await tx.deleteFrom("identity.group").where("id", "=", id).execute()
       await announce(ctx, tx, "group", "deleted", id)

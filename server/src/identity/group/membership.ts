@@ -4,7 +4,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { found, notFound } from "../faults.ts"
-import { ListInput, listRows, type Rows } from "../list.ts"
+import { inOwnDomain, ListInput, listRows, type Rows } from "../list.ts"
 import { findUser, type UserRow, userList } from "../user/store.ts"
 import { groupTarget } from "./group.ts"
 import { findGroup, type GroupRow } from "./store.ts"
@@ -35,7 +35,7 @@ export const listGroupUsers = operation({
   run: async (ctx, { groupId, ...list }, row): Promise<Rows<UserRow>> => {
     found(row, "group", groupId)
     const where = sql`id in (select user_id from identity.group_member where group_id = ${groupId})`
-    return await listRows(ctx, userList, list, where)
+    return await listRows(ctx, userList, list, sql`${where} and ${inOwnDomain(ctx)}`)
   },
 })
 

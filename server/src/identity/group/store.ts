@@ -9,6 +9,7 @@ export const groupList: ListSpec = {
   table: sql`identity."group"`,
   columns: { name: sql`name`, domain_id: sql`domain_id` },
   orderColumn: "name",
+  isNameFolded: true,
 }
 
 export async function findGroup(db: DbOrTx, id: string): Promise<GroupRow | null> {

@@ -58,7 +58,11 @@ test("the requests of the specification are signed right, and with nothing else"
     const plain = new Map(oauth)
       .set("oauth_signature_method", "PLAINTEXT")
       .set("oauth_signature", `${consumer}&${token}`)
-    assert.ok(!isSignedWith(request, plain, { consumer, token }))
+    assert.ok(isSignedWith(request, plain, { consumer, token }))
+    assert.ok(!isSignedWith(request, plain, { consumer, token: `${token}x` }))
+    assert.ok(!isSignedWith(request, new Map(plain).set("oauth_signature", ""), { consumer, token }))
+    const unknown = new Map(plain).set("oauth_signature_method", "RSA-SHA1")
+    assert.ok(!isSignedWith(request, unknown, { consumer, token }))
   }
 })
 

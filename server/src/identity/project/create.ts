@@ -38,6 +38,11 @@ export function ownDomainId(ctx: Ctx): string | null {
   return domainId ?? projectDomainId ?? userDomainId
 }
 
+/** Whoever may in one domain only has to name it: what is filled in later decides nothing, as in Keystone. */
+function newTarget(input: { name: string; domainId?: string | null; parentId?: string | null }) {
+  return { domain_id: input.domainId ?? null, name: input.name, parent_id: input.parentId ?? null }
+}
+
 export const createProject = operation({
   name: "identity.project.create",
   input: NewProject,
@@ -49,12 +54,7 @@ export const createProject = operation({
     const parent = input.parentId ? await listAncestors(ctx.db, input.parentId) : []
     return { domainId: parent.at(-1)?.id ?? (input.parentId ? input.parentId : ownDomainId(ctx)) }
   },
-  authorize: (_ctx, input, { domainId }) => [
-    [
-      "identity:create_project",
-      { target: { project: { domain_id: domainId, name: input.name, parent_id: input.parentId ?? null } } },
-    ],
-  ],
+  authorize: (_ctx, input) => [["identity:create_project", { target: { project: newTarget(input) } }]],
   run: async (ctx, input, { domainId }): Promise<ProjectRow> => {
     if (input.isDomain) {
       if (input.parentId || input.domainId) {

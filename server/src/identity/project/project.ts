@@ -7,7 +7,7 @@ import { invalid } from "../../platform/fault/fault.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
 import { conflict, forbidden, found, notFound, projectNameTaken } from "../faults.ts"
-import { ListInput, listRows, type Rows } from "../list.ts"
+import { inOwnDomain, ListInput, listRows, type Rows } from "../list.ts"
 import { changeOptions, placeOptions, refuseImmutable } from "../options.ts"
 import { Extra, Id, Options, ResourceName, Tags, Text } from "../shapes.ts"
 import type { Json } from "../tables.ts"
@@ -49,8 +49,7 @@ export const listProjects = operation({
   run: async (ctx, input): Promise<Rows<ProjectRow>> => {
     const { all, any, notAll, notAny } = input.tags ?? {}
     const where = [
-      // A token of a domain sees what is in it.
-      ctx.caller.domainId ? sql`domain_id = ${ctx.caller.domainId}` : sql`true`,
+      inOwnDomain(ctx),
       ...(all ? [sql`tags @> ${all}::text[]`] : []),
       ...(any ? [sql`tags && ${any}::text[]`] : []),
       ...(notAll ? [sql`not tags @> ${notAll}::text[]`] : []),

@@ -16,6 +16,7 @@ export const placeList: ListSpec = {
     is_domain: sql`is_domain`,
   },
   orderColumn: "name",
+  isNameFolded: true,
 }
 
 export async function findPlace(db: DbOrTx, id: string): Promise<ProjectRow | null> {

@@ -15,24 +15,19 @@ export interface Inference {
   implied: RoleRow
 }
 
-async function loadPair(ctx: Ctx, input: { priorRoleId: string; impliedRoleId: string }) {
+interface Pair {
+  priorRoleId: string
+  impliedRoleId: string
+}
+
+async function loadPair(ctx: Ctx, { priorRoleId, impliedRoleId }: Pair): Promise<Inference> {
   return {
-    prior: await findRole(ctx.db, input.priorRoleId),
-    implied: await findRole(ctx.db, input.impliedRoleId),
+    prior: found(await findRole(ctx.db, priorRoleId), "role", priorRoleId),
+    implied: found(await findRole(ctx.db, impliedRoleId), "role", impliedRoleId),
   }
 }
 
-function both(
-  loaded: { prior: RoleRow | null; implied: RoleRow | null },
-  input: { priorRoleId: string; impliedRoleId: string },
-): Inference {
-  return {
-    prior: found(loaded.prior, "role", input.priorRoleId),
-    implied: found(loaded.implied, "role", input.impliedRoleId),
-  }
-}
-
-async function isImplied(ctx: Ctx, input: { priorRoleId: string; impliedRoleId: string }): Promise<boolean> {
+async function isImplied(ctx: Ctx, input: Pair): Promise<boolean> {
   const row = await ctx.db
     .selectFrom("identity.implied_role")
     .select("prior_role_id")
@@ -48,8 +43,7 @@ export const createImpliedRole = operation({
   faults: [notFound, forbidden],
   load: loadPair,
   authorize: () => [["identity:create_implied_role", {}]],
-  run: async (ctx, input, loaded): Promise<Inference> => {
-    const inference = both(loaded, input)
+  run: async (ctx, input, inference): Promise<Inference> => {
     if (inference.implied.name === "admin")
       throw forbidden(`Role ${inference.implied.id} cannot be an implied role.`)
     if (inference.prior.domain_id === null && inference.implied.domain_id !== null)
@@ -81,8 +75,7 @@ export const getImpliedRole = operation({
   faults: [notFound],
   load: loadPair,
   authorize: () => [["identity:get_implied_role", {}]],
-  run: async (ctx, input, loaded): Promise<Inference> => {
-    const inference = both(loaded, input)
+  run: async (ctx, input, inference): Promise<Inference> => {
     if (!(await isImplied(ctx, input)))
       throw notFound("role", `${input.impliedRoleId} implied by ${input.priorRoleId}`)
     return inference
@@ -95,8 +88,7 @@ export const deleteImpliedRole = operation({
   faults: [notFound],
   load: loadPair,
   authorize: () => [["identity:delete_implied_role", {}]],
-  run: async (ctx, input, loaded) => {
-    both(loaded, input)
+  run: async (ctx, input) => {
     await changeIdentity(ctx, async (tx) => {
       const gone = await tx
         .deleteFrom("identity.implied_role")
@@ -114,10 +106,9 @@ export const listImpliedRoles = operation({
   name: "identity.implied_role.list",
   input: Type.Object({ priorRoleId: Type.String() }),
   faults: [notFound],
-  load: (ctx, { priorRoleId }) => findRole(ctx.db, priorRoleId),
+  load: async (ctx, { priorRoleId }) => found(await findRole(ctx.db, priorRoleId), "role", priorRoleId),
   authorize: () => [["identity:list_implied_roles", {}]],
-  run: async (ctx, { priorRoleId }, row): Promise<{ prior: RoleRow; implies: RoleRow[] }> => {
-    const prior = found(row, "role", priorRoleId)
+  run: async (ctx, { priorRoleId }, prior): Promise<{ prior: RoleRow; implies: RoleRow[] }> => {
     const result = await sql<RoleRow>`select r.* from identity.implied_role i
       join identity.role r on r.id = i.implied_role_id where i.prior_role_id = ${priorRoleId}
       order by r.name`.execute(ctx.db)

@@ -1,5 +1,6 @@
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { conflict, found, notFound } from "../faults.ts"
+import { isNamed } from "../names.ts"
 import { findRole, type RoleRow } from "./store.ts"
 
 /** Roles by id, or by a name that must be of one role only. */
@@ -16,7 +17,7 @@ export async function resolveRoles(
     const named = await db
       .selectFrom("identity.role")
       .selectAll()
-      .where("name", "=", ref.name ?? "")
+      .where(isNamed("name", ref.name ?? ""))
       .where("domain_id", ref.domainId === undefined ? "is" : "=", ref.domainId ?? null)
       .execute()
     const [first, second] = named

@@ -66,9 +66,9 @@ export const getRole = operation({
   name: "identity.role.get",
   input: Id,
   faults: [notFound],
-  load: (ctx, { id }) => findRole(ctx.db, id),
+  load: async (ctx, { id }) => found(await findRole(ctx.db, id), "role", id),
   authorize: (_ctx, _input, row) => [[ruleFor("get", row), { target: roleTarget(row) }]],
-  run: async (_ctx, { id }, row) => found(row, "role", id),
+  run: async (_ctx, _input, row) => row,
 })
 
 /** Without a domain: the roles that count everywhere. */
@@ -91,11 +91,10 @@ export const updateRole = operation({
     extra: Type.Optional(Extra),
   }),
   faults: [notFound, conflict],
-  load: (ctx, { id }) => findRole(ctx.db, id),
+  load: async (ctx, { id }) => found(await findRole(ctx.db, id), "role", id),
   authorize: (_ctx, _input, row) => [[ruleFor("update", row), { target: roleTarget(row) }]],
-  run: async (ctx, input, row): Promise<RoleRow> => {
-    found(row, "role", input.id)
-    return await changeOrConflict(
+  run: async (ctx, input): Promise<RoleRow> =>
+    await changeOrConflict(
       ctx,
       () => nameTaken(input.name),
       async (tx) => {
@@ -126,18 +125,17 @@ export const updateRole = operation({
         await announce(ctx, tx, "role", "updated", before.id)
         return after
       },
-    )
-  },
+    ),
 })
 
 export const deleteRole = operation({
   name: "identity.role.delete",
   input: Id,
   faults: [notFound],
-  load: (ctx, { id }) => findRole(ctx.db, id),
+  load: async (ctx, { id }) => found(await findRole(ctx.db, id), "role", id),
   authorize: (_ctx, _input, row) => [[ruleFor("delete", row), { target: roleTarget(row) }]],
   run: async (ctx, { id }, row) => {
-    refuseImmutable("role", found(row, "role", id), "delete")
+    refuseImmutable("role", row, "delete")
     await changeIdentity(ctx, async (tx) => {
       // Application credentials without one of their roles are no longer what their user agreed to.
       await sql`delete from identity.application_credential where id in (

@@ -9,6 +9,7 @@ export const roleList: ListSpec = {
   table: sql`identity.role`,
   columns: { name: sql`name`, domain_id: sql`domain_id` },
   orderColumn: "name",
+  isNameFolded: true,
 }
 
 export async function findRole(db: DbOrTx, id: string): Promise<RoleRow | null> {

@@ -18,11 +18,25 @@ export const issueTokenByLogin = operation({
   run: (ctx, { request }): Promise<KnownToken> => login(ctx, request),
 })
 
-const subject = Type.Object({ tokenId: Type.String(), isExpiredAllowed: Type.Optional(Type.Boolean()) })
+const subject = Type.Object({
+  tokenId: Type.String(),
+  isExpiredAllowed: Type.Optional(Type.Boolean()),
+  /** Whether who asks enforces access rules; a service that does not would take the token as unrestricted. */
+  knowsAccessRules: Type.Boolean(),
+})
 
-async function loadSubject(ctx: Ctx, input: { tokenId: string; isExpiredAllowed?: boolean }) {
+interface Subject {
+  tokenId: string
+  isExpiredAllowed?: boolean
+  knowsAccessRules: boolean
+}
+
+async function loadSubject(ctx: Ctx, input: Subject): Promise<KnownToken> {
   const graceMs = input.isExpiredAllowed ? ctx.config.identity.allowExpiredWindowSeconds * 1000 : 0
-  return await readSubject(ctx, input.tokenId, { graceMs })
+  const known = await readSubject(ctx, input.tokenId, { graceMs })
+  const rules = known.token.applicationCredential?.access_rules ?? []
+  if (rules.length > 0 && !input.knowsAccessRules) throw notFound("token", "Failed to validate token")
+  return known
 }
 
 /** Whose token it is decides who may look at it. */
@@ -52,7 +66,8 @@ export const revokeToken = operation({
   name: "identity.token.revoke",
   input: Type.Object({ tokenId: Type.String() }),
   faults: [notFound],
-  load: loadSubject,
+  // A restricted token may be ended by whoever holds it.
+  load: (ctx, { tokenId }) => loadSubject(ctx, { tokenId, knowsAccessRules: true }),
   authorize: (_ctx, _input, known) => [["identity:revoke_token", targetOf(known)]],
   run: async (ctx, input) => {
     const payload = openToken(ctx, input.tokenId)

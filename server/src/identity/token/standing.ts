@@ -6,6 +6,7 @@ import { internalCtx, type Platform } from "../../platform/context/context.ts"
 import { type AssignmentView, listRoleAssignments } from "../assignment/list.ts"
 import { findLoginUser, type LoginUser } from "../auth/find-user.ts"
 import { found } from "../faults.ts"
+import { isNamed } from "../names.ts"
 import { findPlace, type ProjectRow } from "../project/store.ts"
 import { readTokenFacts } from "./facts.ts"
 import type { TokenScope } from "./payload.ts"
@@ -93,7 +94,7 @@ async function findScopeOf(
 
 async function findDomainByWord(platform: Platform, word: string): Promise<ProjectRow> {
   const result = await sql<ProjectRow>`select * from identity.project
-    where is_domain and (id = ${word} or name = ${word}) order by id = ${word} desc limit 1`.execute(
+    where is_domain and (id = ${word} or ${isNamed("name", word)}) order by id = ${word} desc limit 1`.execute(
     platform.db,
   )
   return found(result.rows[0], "domain", word)
@@ -109,7 +110,7 @@ async function findProjectByWord(
   const row = await platform.db
     .selectFrom("identity.project")
     .selectAll()
-    .where("name", "=", asked.project)
+    .where(isNamed("name", asked.project))
     .where("domain_id", "=", domain.id)
     .where("is_domain", "=", false)
     .executeTakeFirst()

@@ -3,7 +3,7 @@ import { Type } from "typebox"
 import { operation } from "../../platform/operation/operation.ts"
 import { found, notFound } from "../faults.ts"
 import { type GroupRow, groupList } from "../group/store.ts"
-import { ListInput, listRows, type Rows } from "../list.ts"
+import { inOwnDomain, ListInput, listRows, type Rows } from "../list.ts"
 import { listProjectsOfUser } from "../token/own-scopes.ts"
 import { findUser } from "./store.ts"
 import { userTarget } from "./user.ts"
@@ -29,6 +29,6 @@ export const listUserGroups = operation({
   run: async (ctx, { userId, ...list }, row): Promise<Rows<GroupRow>> => {
     found(row, "user", userId)
     const where = sql`id in (select group_id from identity.group_member where user_id = ${userId})`
-    return await listRows(ctx, groupList, list, where)
+    return await listRows(ctx, groupList, list, sql`${where} and ${inOwnDomain(ctx)}`)
   },
 })

@@ -15,6 +15,7 @@ export const userList: ListSpec = {
   table: users,
   columns: { name: sql`name`, enabled: sql`is_enabled`, domain_id: sql`domain_id` },
   orderColumn: "name",
+  isNameFolded: true,
 }
 
 export async function findUser(db: DbOrTx, id: string): Promise<UserRow | null> {

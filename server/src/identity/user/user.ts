@@ -8,7 +8,7 @@ import { newHexId } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
 import { conflict, found, notFound } from "../faults.ts"
-import { ListInput, listRows, type Rows } from "../list.ts"
+import { inOwnDomain, ListInput, listRows, type Rows } from "../list.ts"
 import { changeOptions, userOptions } from "../options.ts"
 import { checkPasswordForm, replacePassword } from "../password/rules.ts"
 import { ownDomainId } from "../project/create.ts"
@@ -46,8 +46,9 @@ export const createUser = operation({
   name: "identity.user.create",
   input: Type.Object({ name: ResourceName, domainId: Type.Optional(Type.String()), ...facts }),
   faults: [conflict],
-  authorize: (ctx, { domainId }) => [
-    ["identity:create_user", { target: { user: { domain_id: domainId ?? ownDomainId(ctx) } } }],
+  // Whoever may in one domain only has to name it.
+  authorize: (_ctx, { domainId }) => [
+    ["identity:create_user", { target: { user: { domain_id: domainId ?? null } } }],
   ],
   run: async (ctx, input): Promise<UserRow> => {
     const domainId = input.domainId ?? ownDomainId(ctx) ?? ""
@@ -119,7 +120,7 @@ export const listUsers = operation({
   authorize: (ctx) => [["identity:list_users", { "target.domain_id": ctx.caller.domainId }]],
   run: async (ctx, input): Promise<Rows<UserRow>> => {
     const where = [
-      ctx.caller.domainId ? sql`domain_id = ${ctx.caller.domainId}` : sql`true`,
+      inOwnDomain(ctx),
       ...(input.passwordExpires ?? []).map(
         (c) => sql`password_expires_at ${sql.raw(timeOperators[c.operator])} ${c.time}::timestamptz`,
       ),

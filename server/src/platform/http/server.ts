@@ -213,11 +213,6 @@ async function handle(
   const caller = request.caller ?? publicCaller
   if (api.checksPolicyBeforeBody) checkPolicy(options.platform, route, caller)
   const body = route.rawBody ? undefined : readJson(request.body)
-  if (route.body) {
-    const schema = schemaFor(route.body, version)
-    if (schema) checkSchema(schema, body === undefined || body === null ? {} : body, "body")
-  }
-  if (route.query) checkSchema(route.query, request.query, "query")
   const ctx = makeCtx(
     options.platform,
     caller,
@@ -225,7 +220,7 @@ async function handle(
     baseUrlOf(options, request),
     clientOf(request),
   )
-  const result = await runHandler(options, route, ctx, {
+  const asked = {
     params: request.params as Record<string, string>,
     query: request.query as WireRequest["query"],
     body,
@@ -235,7 +230,8 @@ async function handle(
     version,
     stream: request.raw,
     remoteAddress: request.ip,
-  })
+  }
+  const result = await runHandler(options, api, route, ctx, asked)
   setCommonHeaders(api, request, response)
   if (!isWireReply(result))
     return response.status(route.status ?? (result === undefined ? 204 : 200)).send(result)
@@ -246,16 +242,28 @@ async function handle(
 
 async function runHandler(
   { platform }: HttpServerOptions,
+  api: Api,
   route: Route,
   ctx: Ctx,
   request: WireRequest & { readonly stream: IncomingMessage },
 ): Promise<unknown> {
   try {
+    checkSchemas(route, request)
     return await route.handler(ctx, request)
   } catch (error) {
     if (route.rawBody) await swallowRest(request.stream, platform.clock)
+    if (api.checksBodyLast && error instanceof Fault && error.kind === "invalid") {
+      if (route.admit) await route.admit(ctx, request)
+      else checkPolicy(platform, route, ctx.caller)
+    }
     throw error
   }
+}
+
+function checkSchemas(route: Route, { body, query, version }: WireRequest): void {
+  const schema = route.body && schemaFor(route.body, version)
+  if (schema) checkSchema(schema, body === undefined || body === null ? {} : body, "body")
+  if (route.query) checkSchema(route.query, query, "query")
 }
 
 /** Refuses who could not be allowed whatever the request is about; the operation decides the rest. */

@@ -54,6 +54,8 @@ export interface Route {
   /** First and last microversion that has this route; outside it is 404. */
   min?: string
   max?: string
+  /** Asked when the body is wrong, in an API with `checksBodyLast`: throws what comes before that. */
+  admit?: (ctx: Ctx, req: WireRequest) => Promise<unknown>
   /** The handler reads `req.stream` itself (uploads). */
   rawBody?: boolean
   /** Bytes of a JSON body; default `http.bodyLimitBytes`. */
@@ -117,4 +119,6 @@ export interface Api {
   tellsStrangers?: boolean
   /** Who may not is told so before a body that is wrong; default: the body is looked at first. */
   checksPolicyBeforeBody?: boolean
+  /** Who may not, or asks for what is not there, is told so before a body that is wrong: see `Route.admit`. */
+  checksBodyLast?: boolean
 }

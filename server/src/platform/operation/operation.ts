@@ -25,6 +25,8 @@ export interface OperationDefinition<I extends TSchema, L, O> {
 
 export interface Operation<I, O> {
   (ctx: Ctx, input: I): Promise<O>
+  /** Loads and authorizes only, and gives what was loaded. The input is not checked but for what these two need. */
+  readonly admit: (ctx: Ctx, input: I) => Promise<unknown>
   readonly operationName: string
   readonly faultCodes: readonly string[]
 }
@@ -41,17 +43,21 @@ export function operation<I extends TSchema, O, L = undefined>(
   const { name } = definition
   if (registry.has(name)) throw new Error(`operation ${name} is declared twice`)
   let validator: Validator | undefined
-  const call = async (ctx: Ctx, input: Static<I>): Promise<O> => {
-    // Compiled at first use: a process pays only for what it serves.
-    validator ??= Compile(definition.input)
-    if (!validator.Check(input)) throw inputFault(validator, input)
+  const admit = async (ctx: Ctx, input: Static<I>): Promise<L> => {
     const loaded = (await definition.load?.(ctx, input)) as L
     for (const [rule, target] of definition.authorize(ctx, input, loaded)) {
       ctx.policy.enforce(ctx.caller, rule, target)
     }
-    return await definition.run(ctx, input, loaded)
+    return loaded
+  }
+  const call = async (ctx: Ctx, input: Static<I>): Promise<O> => {
+    // Compiled at first use: a process pays only for what it serves.
+    validator ??= Compile(definition.input)
+    if (!validator.Check(input)) throw inputFault(validator, input)
+    return await definition.run(ctx, input, await admit(ctx, input))
   }
   const made: Operation<Static<I>, O> = Object.assign(call, {
+    admit,
     operationName: name,
     faultCodes: (definition.faults ?? []).map((f) => f.code),
   })

@@ -137,6 +137,11 @@ const versionRoute = route({
   }),
 })
 
+/** This API is older than access rules: nobody who speaks it can enforce them. */
+function subjectOf(req: WireRequest) {
+  return { tokenId: req.params.token_id ?? "", knowsAccessRules: false }
+}
+
 export function createIdentityV2Api(): Api {
   return {
     service: "identity-v2",
@@ -161,7 +166,7 @@ export function createIdentityV2Api(): Api {
         path: "/tokens/{token_id}",
         policy: ["identity:validate_token"],
         handler: async (ctx, req) => ({
-          access: await viewAccess(ctx, await validateToken(ctx, { tokenId: req.params.token_id ?? "" })),
+          access: await viewAccess(ctx, await validateToken(ctx, subjectOf(req))),
         }),
       }),
       route({
@@ -169,7 +174,7 @@ export function createIdentityV2Api(): Api {
         path: "/tokens/{token_id}",
         policy: ["identity:validate_token"],
         handler: async (ctx, req) => {
-          await validateToken(ctx, { tokenId: req.params.token_id ?? "" })
+          await validateToken(ctx, subjectOf(req))
           return reply(200)
         },
       }),

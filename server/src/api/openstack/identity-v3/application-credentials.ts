@@ -118,6 +118,8 @@ export const applicationCredentialRoutes = [
     path: "/users/{user_id}/application_credentials",
     policy: ["identity:create_application_credential"],
     body: member("application_credential", properties, { required: ["name"], isClosed: true }),
+    admit: (ctx, req) =>
+      createApplicationCredential.admit(ctx, { userId: req.params.user_id ?? "", name: "" }),
     handler: async (ctx, req) => {
       const userId = req.params.user_id ?? ""
       const made = await createApplicationCredential(ctx, {

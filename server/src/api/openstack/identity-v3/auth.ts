@@ -49,6 +49,7 @@ export const authRoutes = [
       const known = await validateToken(ctx, {
         tokenId: subjectOf(req),
         isExpiredAllowed: queryBoolean(req.query, "allow_expired") ?? false,
+        knowsAccessRules: knowsAccessRules(req),
       })
       return await tokenReply(ctx, req, known, 200)
     },
@@ -61,6 +62,7 @@ export const authRoutes = [
       const known = await checkToken(ctx, {
         tokenId: subjectOf(req),
         isExpiredAllowed: queryBoolean(req.query, "allow_expired") ?? false,
+        knowsAccessRules: knowsAccessRules(req),
       })
       return await tokenReply(ctx, req, known, 200)
     },
@@ -128,6 +130,11 @@ function subjectOf(req: WireRequest): string {
     throw invalid("X-Subject-Token", "The header X-Subject-Token must name the token in question.")
   }
   return id
+}
+
+/** As keystonemiddleware says it: the version of access rules that it enforces. */
+function knowsAccessRules({ headers }: WireRequest): boolean {
+  return Number(headers["openstack-identity-access-rules"] ?? 0) >= 1
 }
 
 async function tokenReply(ctx: Ctx, req: WireRequest, known: KnownToken, status: number) {

@@ -13,6 +13,7 @@ import {
 } from "../../../identity/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
 import { reply, route, type WireRequest } from "../../../platform/http/wire.ts"
+import { admitToOne } from "./admit.ts"
 import { extraOf, given, readList, requireSameId } from "./read.ts"
 import { member } from "./schema.ts"
 import { linkTo, listReply, pageReply } from "./view.ts"
@@ -88,6 +89,7 @@ export const credentialRoutes = [
     path: "/credentials/{credential_id}",
     policy: ["identity:update_credential"],
     body: member("credential", properties, { minProperties: 1 }),
+    admit: admitToOne(updateCredential, "credential"),
     handler: async (ctx, req) => {
       const id = req.params.credential_id ?? ""
       const { credential } = req.body
@@ -148,6 +150,7 @@ export const ec2CredentialRoutes = [
     path: "/users/{user_id}/credentials/OS-EC2",
     policy: ["identity:ec2_create_credential"],
     body: { type: "object", properties: { tenant_id: { type: "string" } }, required: ["tenant_id"] },
+    admit: (ctx, req) => createEc2Key.admit(ctx, { userId: req.params.user_id ?? "", projectId: "" }),
     handler: async (ctx, req) => {
       const key = await createEc2Key(ctx, { userId: req.params.user_id ?? "", projectId: req.body.tenant_id })
       return reply(201, { credential: viewEc2Key(ctx, req, key) })

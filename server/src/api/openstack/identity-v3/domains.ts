@@ -1,5 +1,6 @@
 import { createDomain, deleteDomain, getDomain, listDomains, updateDomain } from "../../../identity/index.ts"
 import { reply, route } from "../../../platform/http/wire.ts"
+import { admitToOne } from "./admit.ts"
 import { viewDomain } from "./projects-view.ts"
 import { extraOf, given, readBoolean, readList, requireSameId } from "./read.ts"
 import { boolean, description, member, options, placeName, tags } from "./schema.ts"
@@ -66,6 +67,7 @@ export const domainRoutes = [
     path: "/domains/{domain_id}",
     policy: ["identity:update_domain"],
     body: member("domain", properties, { minProperties: 1 }),
+    admit: admitToOne(updateDomain, "domain"),
     handler: async (ctx, req) => {
       const id = req.params.domain_id ?? ""
       const { domain } = req.body

@@ -19,6 +19,7 @@ import {
 } from "../../../identity/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
 import { reply, route, type WireRequest } from "../../../platform/http/wire.ts"
+import { admitToOne } from "./admit.ts"
 import { viewEndpoint } from "./endpoints.ts"
 import { viewProject } from "./projects-view.ts"
 import { given, readList, requireSameId } from "./read.ts"
@@ -125,6 +126,7 @@ export const endpointGroupRoutes = [
     path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}",
     policy: ["identity:update_endpoint_group"],
     body: member("endpoint_group", properties, { minProperties: 1 }),
+    admit: admitToOne(updateEndpointGroup, "endpoint_group"),
     handler: async (ctx, req) => {
       const { id } = groupId(req)
       const group = req.body.endpoint_group

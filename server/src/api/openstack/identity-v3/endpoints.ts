@@ -8,6 +8,7 @@ import {
 } from "../../../identity/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
 import { reply, route, type WireRequest } from "../../../platform/http/wire.ts"
+import { admitToOne } from "./admit.ts"
 import { extraOf, given, readBoolean, readList, requireSameId } from "./read.ts"
 import { idString, member, strictBoolean } from "./schema.ts"
 import { linkTo, pageReply } from "./view.ts"
@@ -106,6 +107,7 @@ export const endpointRoutes = [
     path: "/endpoints/{endpoint_id}",
     policy: ["identity:update_endpoint"],
     body: member("endpoint", properties, { minProperties: 1 }),
+    admit: admitToOne(updateEndpoint, "endpoint"),
     handler: async (ctx, req) => {
       const id = req.params.endpoint_id ?? ""
       const { endpoint } = req.body

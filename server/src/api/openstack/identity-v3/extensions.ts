@@ -14,6 +14,7 @@ import {
 import type { Ctx } from "../../../platform/context/context.ts"
 import { queryText } from "../../../platform/http/query.ts"
 import { type Route, reply, route, type WireRequest } from "../../../platform/http/wire.ts"
+import { admitToOne } from "./admit.ts"
 import { viewDomain, viewProject } from "./projects-view.ts"
 import { extraOf, given, readList } from "./read.ts"
 import { description, member } from "./schema.ts"
@@ -66,6 +67,7 @@ const consumerRoutes = [
     path: "/OS-OAUTH1/consumers/{consumer_id}",
     policy: ["identity:update_consumer"],
     body: member("consumer", { description }),
+    admit: admitToOne(updateConsumer, "consumer"),
     handler: async (ctx, req) => {
       const { consumer } = req.body
       const row = await updateConsumer(ctx, {

@@ -10,6 +10,7 @@ import {
   updateGroup,
 } from "../../../identity/index.ts"
 import { reply, route, type WireRequest } from "../../../platform/http/wire.ts"
+import { admitToNew, admitToOne } from "./admit.ts"
 import { viewGroup } from "./groups-view.ts"
 import { extraOf, given, readList, requireSameId } from "./read.ts"
 import { description, idString, member, name } from "./schema.ts"
@@ -44,6 +45,7 @@ export const groupRoutes = [
     path: "/groups",
     policy: ["identity:create_group"],
     body: member("group", properties, { required: ["name"] }),
+    admit: admitToNew(createGroup, "group"),
     handler: async (ctx, req) => {
       const { group } = req.body
       const row = await createGroup(ctx, { name: group.name, ...readGroup(group) })
@@ -63,6 +65,7 @@ export const groupRoutes = [
     path: "/groups/{group_id}",
     policy: ["identity:update_group"],
     body: member("group", properties, { minProperties: 1 }),
+    admit: admitToOne(updateGroup, "group"),
     handler: async (ctx, req) => {
       const id = req.params.group_id ?? ""
       const { group } = req.body

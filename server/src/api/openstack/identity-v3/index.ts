@@ -65,6 +65,7 @@ export function createIdentityV3Api(): Api {
     routes: withHead(routes),
     renderFault: renderIdentityFault,
     tellsStrangers: true,
+    checksBodyLast: true,
   }
 }
 

@@ -15,6 +15,7 @@ import {
 } from "../../../identity/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
 import { reply, route, type WireRequest } from "../../../platform/http/wire.ts"
+import { admitToOne } from "./admit.ts"
 import { given, readList } from "./read.ts"
 import { description, member, name } from "./schema.ts"
 import { linkTo, pageReply } from "./view.ts"
@@ -114,6 +115,7 @@ export const registeredLimitRoutes = [
     path: "/registered_limits/{registered_limit_id}",
     policy: ["identity:update_registered_limit"],
     body: member("registered_limit", registered, { isClosed: true }),
+    admit: admitToOne(updateRegisteredLimit, "registered_limit"),
     handler: async (ctx, req) => {
       const limit = req.body.registered_limit
       const row = await updateRegisteredLimit(ctx, {
@@ -231,6 +233,7 @@ export const limitRoutes = [
     path: "/limits/{limit_id}",
     policy: ["identity:update_limit"],
     body: member("limit", { resource_limit: limitValue, description }, { isClosed: true }),
+    admit: admitToOne(updateLimit, "limit"),
     handler: async (ctx, req) => {
       const body = req.body.limit
       const changes = given({ resourceLimit: body.resource_limit, description: body.description })

@@ -38,10 +38,14 @@ function viewTime(at: Date | null): string | null {
 
 function secretReply(row: { id: string; secret: string; expires_at: Date | null }): WireReply {
   const end = viewTime(row.expires_at)
-  const body = new URLSearchParams({ oauth_token: row.id, oauth_token_secret: row.secret })
-  // Unlike the two others it may hold what has to be encoded; clients read it either way.
-  if (end !== null) body.set("oauth_expires_at", end)
-  return reply(201, body.toString(), { "content-type": "application/x-www-form-urlencoded" })
+  const pairs = {
+    oauth_token: row.id,
+    oauth_token_secret: row.secret,
+    ...(end ? { oauth_expires_at: end } : {}),
+  }
+  // As Keystone writes it: nothing here has to be encoded, and its clients take the time as it stands.
+  const body = Object.entries(pairs).map((pair) => pair.join("="))
+  return reply(201, body.join("&"), { "content-type": "application/x-www-form-urlencoded" })
 }
 
 function viewAccessToken(ctx: Ctx, req: WireRequest, row: AccessTokenRow): Record<string, unknown> {

@@ -13,6 +13,7 @@ import {
 } from "../../../identity/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
 import { type Route, reply, route, type WireRequest } from "../../../platform/http/wire.ts"
+import { admitToOne } from "./admit.ts"
 import { viewEndpoint } from "./endpoints.ts"
 import { extraOf, given, readList, requireSameId } from "./read.ts"
 import { member } from "./schema.ts"
@@ -77,6 +78,7 @@ const crud = [
     path: "/policies/{policy_id}",
     policy: ["identity:update_policy"],
     body: member("policy", properties, { minProperties: 1 }),
+    admit: admitToOne(updatePolicy, "policy"),
     handler: async (ctx, req) => {
       const id = req.params.policy_id ?? ""
       const { policy } = req.body

@@ -16,6 +16,7 @@ import type { Ctx } from "../../../platform/context/context.ts"
 import { invalid } from "../../../platform/fault/fault.ts"
 import { queryText } from "../../../platform/http/query.ts"
 import { reply, route, type WireRequest } from "../../../platform/http/wire.ts"
+import { admitToNew, admitToOne } from "./admit.ts"
 import { viewProject } from "./projects-view.ts"
 import { extraOf, flag, given, readBoolean, readList, requireSameId } from "./read.ts"
 import { boolean, description, member, nullableId, options, placeName, tags } from "./schema.ts"
@@ -72,6 +73,7 @@ export const projectRoutes = [
     path: "/projects",
     policy: ["identity:create_project"],
     body: member("project", properties, { required: ["name"] }),
+    admit: admitToNew(createProject, "project"),
     handler: async (ctx, req) => {
       const { project } = req.body
       const row = await createProject(ctx, { name: project.name, ...readProject(project) })
@@ -92,6 +94,7 @@ export const projectRoutes = [
     path: "/projects/{project_id}",
     policy: ["identity:update_project"],
     body: member("project", properties, { minProperties: 1 }),
+    admit: admitToOne(updateProject, "project"),
     handler: async (ctx, req) => {
       const id = req.params.project_id ?? ""
       const { project } = req.body

@@ -9,6 +9,7 @@ import {
 import type { Ctx } from "../../../platform/context/context.ts"
 import { invalid } from "../../../platform/fault/fault.ts"
 import { reply, route, type WireRequest } from "../../../platform/http/wire.ts"
+import { admitToOne } from "./admit.ts"
 import { extraOf, given, readList, requireSameId } from "./read.ts"
 import { description, member } from "./schema.ts"
 import { linkTo, pageReply } from "./view.ts"
@@ -92,6 +93,7 @@ export const regionRoutes = [
     path: "/regions/{region_id}",
     policy: ["identity:update_region"],
     body: member("region", properties, { minProperties: 1 }),
+    admit: admitToOne(updateRegion, "region"),
     handler: async (ctx, req) => {
       const id = req.params.region_id ?? ""
       const { region } = req.body

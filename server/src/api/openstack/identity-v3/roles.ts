@@ -15,6 +15,7 @@ import {
 import type { Ctx } from "../../../platform/context/context.ts"
 import { queryText } from "../../../platform/http/query.ts"
 import { reply, route, type WireRequest } from "../../../platform/http/wire.ts"
+import { admitToOne } from "./admit.ts"
 import { extraOf, given, readList, requireSameId } from "./read.ts"
 import { description, member, name, nullableId, options } from "./schema.ts"
 import { linkTo, pageReply, selfUrl } from "./view.ts"
@@ -85,6 +86,7 @@ export const roleRoutes = [
     path: "/roles/{role_id}",
     policy: ["identity:update_role", "identity:update_domain_role"],
     body: member("role", properties, { minProperties: 1 }),
+    admit: admitToOne(updateRole, "role"),
     handler: async (ctx, req) => {
       const id = req.params.role_id ?? ""
       const { role } = req.body

@@ -8,6 +8,7 @@ import {
 } from "../../../identity/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
 import { reply, route, type WireRequest } from "../../../platform/http/wire.ts"
+import { admitToOne } from "./admit.ts"
 import { extraOf, given, readList, requireSameId } from "./read.ts"
 import { description, member, strictBoolean } from "./schema.ts"
 import { linkTo, pageReply } from "./view.ts"
@@ -82,6 +83,7 @@ export const serviceRoutes = [
     path: "/services/{service_id}",
     policy: ["identity:update_service"],
     body: member("service", properties, { minProperties: 1 }),
+    admit: admitToOne(updateService, "service"),
     handler: async (ctx, req) => {
       const id = req.params.service_id ?? ""
       const { service } = req.body

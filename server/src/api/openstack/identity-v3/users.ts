@@ -14,6 +14,7 @@ import type { Ctx } from "../../../platform/context/context.ts"
 import { invalid } from "../../../platform/fault/fault.ts"
 import { queryAll } from "../../../platform/http/query.ts"
 import { reply, route, type WireRequest } from "../../../platform/http/wire.ts"
+import { admitToNew, admitToOne } from "./admit.ts"
 import { viewGroup } from "./groups-view.ts"
 import { viewProject } from "./projects-view.ts"
 import { extraOf, given, readBoolean, readList, requireSameId } from "./read.ts"
@@ -83,6 +84,7 @@ export const userRoutes = [
     path: "/users",
     policy: ["identity:create_user"],
     body: member("user", properties, { required: ["name"] }),
+    admit: admitToNew(createUser, "user"),
     handler: async (ctx, req) => {
       const { user } = req.body
       const row = await createUser(ctx, { name: user.name, ...readUser(user) })
@@ -102,6 +104,7 @@ export const userRoutes = [
     path: "/users/{user_id}",
     policy: ["identity:update_user"],
     body: member("user", properties, { minProperties: 1 }),
+    admit: admitToOne(updateUser, "user"),
     handler: async (ctx, req) => {
       const id = req.params.user_id ?? ""
       const { user } = req.body
