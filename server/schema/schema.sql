@@ -1556,6 +1556,7 @@ CREATE INDEX inventory_class ON placement.inventory USING btree (resource_class,
 create table placement.provider_aggregate (
   provider_id uuid not null,
   aggregate_id uuid not null,
+  as_given text,
   constraint provider_aggregate_pkey PRIMARY KEY (provider_id, aggregate_id),
   constraint provider_aggregate_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES placement.resource_provider(id) ON DELETE CASCADE
 );

@@ -44,6 +44,22 @@ const allocate = (
 
 const codeOf = (reply: ServiceReply) => reply.body.errors[0].code
 
+test("aggregates come back in the form in which they were sent, and are found in both", async () => {
+  const provider = await addProvider()
+  const [dashed, hex] = [newUuid(), newUuid().replaceAll("-", "")]
+  const body = { aggregates: [dashed, hex], resource_provider_generation: 1 }
+  const path = `/resource_providers/${provider}/aggregates`
+  assert.deepEqual((await send("PUT", path, body)).body.aggregates, [dashed, hex])
+  assert.deepEqual((await send("GET", path)).body.aggregates.sort(), [dashed, hex].sort())
+  for (const id of [dashed, hex]) {
+    const found = (await send("GET", `/resource_providers?member_of=${id}`)).body.resource_providers
+    assert.deepEqual(
+      found.map((each: { uuid: string }) => each.uuid),
+      [provider],
+    )
+  }
+})
+
 describe("discovery and who may", () => {
   test("the root needs no token; all else needs the role", async () => {
     const root = await cloud.request("GET", "/placement")

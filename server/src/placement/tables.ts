@@ -31,6 +31,7 @@ export interface InventoryTable {
 export interface ProviderAggregateTable {
   provider_id: string
   aggregate_id: string
+  as_given: string | null
 }
 
 export interface ProviderTraitTable {

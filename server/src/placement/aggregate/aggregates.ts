@@ -14,11 +14,11 @@ export interface ProviderAggregates {
 async function readAggregates(db: DbOrTx, providerId: string): Promise<string[]> {
   const rows = await db
     .selectFrom("placement.provider_aggregate")
-    .select("aggregate_id")
+    .select((eb) => eb.fn.coalesce("as_given", sql<string>`aggregate_id::text`).as("shown"))
     .where("provider_id", "=", providerId)
     .orderBy("aggregate_id")
     .execute()
-  return rows.map((row) => row.aggregate_id)
+  return rows.map((row) => row.shown)
 }
 
 export const listProviderAggregates = operation({
@@ -38,6 +38,7 @@ export const setProviderAggregates = operation({
     providerId: Type.String(),
     /** Null: neither checked nor raised, as before microversion 1.19. */
     generation: Type.Union([Type.Integer(), Type.Null()]),
+    /** UUIDs with hyphens or without; shown as they are given. */
     aggregateIds: Type.Array(Type.String()),
   }),
   faults: [providerNotFound, generationConflict],
@@ -47,8 +48,9 @@ export const setProviderAggregates = operation({
       const before = await lockProviderAt(tx, providerId, generation)
       await tx.deleteFrom("placement.provider_aggregate").where("provider_id", "=", before.id).execute()
       await sql`
-        insert into placement.provider_aggregate (provider_id, aggregate_id)
-        select distinct ${before.id}::uuid, unnest(${aggregateIds}::uuid[])`.execute(tx)
+        insert into placement.provider_aggregate (provider_id, aggregate_id, as_given)
+        select ${before.id}::uuid, given::uuid, given from unnest(${aggregateIds}::text[]) as given
+        on conflict do nothing`.execute(tx)
       const provider = generation === null ? before : await raiseGeneration(tx, before.id)
       return { provider, aggregateIds: [...new Set(aggregateIds)] }
     }),

@@ -114,7 +114,7 @@ export const providerRoutes: Route[] = [
       const found = await setProviderAggregates(ctx, {
         providerId: idOf(req),
         generation: Array.isArray(body) ? null : body.resource_provider_generation,
-        aggregateIds: (Array.isArray(body) ? body : body.aggregates).map(dashed),
+        aggregateIds: Array.isArray(body) ? body : body.aggregates,
       })
       return answer(ctx, req, viewAggregates(req, found))
     },
