@@ -1305,6 +1305,7 @@ CREATE INDEX port_by_any_device ON network.port USING btree (device_id);
 CREATE INDEX port_by_any_host ON network.port USING btree (host_id);
 CREATE INDEX port_by_creation ON network.port USING btree (created_at, id);
 CREATE INDEX port_by_device_owner ON network.port USING btree (device_owner, created_at, id);
+CREATE INDEX port_by_dns_name ON network.port USING btree (network_id, lower(dns_name)) WHERE (dns_name <> ''::text);
 CREATE INDEX port_by_mac_address ON network.port USING btree (mac_address);
 CREATE INDEX port_by_name ON network.port USING btree (name, project_id);
 CREATE INDEX port_by_network ON network.port USING btree (network_id, device_owner);
@@ -1313,6 +1314,7 @@ CREATE INDEX port_list ON network.port USING btree (project_id, created_at, id);
 CREATE UNIQUE INDEX port_of_server_interface ON network.port USING btree (server_id, server_interface_index) WHERE (server_id IS NOT NULL);
 CREATE UNIQUE INDEX port_one_distributed ON network.port USING btree (network_id) WHERE (device_owner = 'network:distributed'::text);
 CREATE UNIQUE INDEX port_one_gateway ON network.port USING btree (device_id) WHERE (device_owner = 'network:router_gateway'::text);
+CREATE INDEX port_with_pairs ON network.port USING btree (network_id) WHERE (allowed_address_pairs <> '[]'::jsonb);
 
 create table network.port_security_group (
   port_id uuid not null,

@@ -167,13 +167,19 @@ const metadataReconcilerName = "metadata.proxy"
 function tellChanges(driver: NetworkDriver, changed: () => void): NetworkDriver {
   return {
     name: driver.name,
-    reconcile: async (want) => {
-      const report = await driver.reconcile(want)
-      if (report.created > 0 || report.removed > 0) changed()
+    change: async (read) => {
+      let isOfProxy = false
+      const report = await driver.change(async (also) => {
+        const change = await read(also)
+        const { told } = change
+        // A new machine may be the first of its network.
+        isOfProxy = told.networks.length + told.subnets.length + told.ports.length > 0
+        return change
+      })
+      if (isOfProxy && report.created + report.updated + report.removed > 0) changed()
       return report
     },
-    // The proxy answers for networks; ports of machines are nothing to it.
-    changePorts: (change) => driver.changePorts(change),
+    known: () => driver.known(),
     portStates: (signal) => driver.portStates(signal),
     health: async () => await driver.health(),
     [Symbol.asyncDispose]: async () => await driver[Symbol.asyncDispose](),

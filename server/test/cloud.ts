@@ -1,4 +1,5 @@
 // A whole control plane in this process, with fake drivers, over HTTP, on a database of its own.
+import assert from "node:assert/strict"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -6,6 +7,7 @@ import { FakeHypervisor } from "../src/agent/hypervisor/fake/fake.ts"
 import { FakePlugger } from "../src/agent/ports/fake-plugger.ts"
 import { type Cloud, startCloud } from "../src/main.ts"
 import { FakeNetworkDriver } from "../src/network/driver/fake/fake-driver.ts"
+import { syncOf } from "../src/network/sync/sync.ts"
 import { systemClock } from "../src/platform/clock/clock.ts"
 import { createLogger, silentLogger } from "../src/platform/log/log.ts"
 import { openTestDatabase, type TestDatabase } from "./database.ts"
@@ -43,6 +45,13 @@ export interface TestCloud extends AsyncDisposable {
   ): Promise<TestReply>
   /** Stops the control plane and keeps the database and the data directory, for `continueFrom`. */
   stop(): Promise<void>
+}
+
+/** Every change was told to the network's engine by itself: telling it everything finds nothing. */
+export async function assertEngineHasAll({ cloud: { platform } }: TestCloud): Promise<void> {
+  const sync = syncOf(platform)
+  await sync.settle()
+  assert.deepEqual(await sync.compare(), { created: 0, updated: 0, removed: 0 })
 }
 
 export async function startTestCloud(options: TestCloudOptions = {}): Promise<TestCloud> {

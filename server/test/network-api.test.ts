@@ -1,8 +1,8 @@
 // The network API over HTTP, on the whole control plane with the fake engine.
 import assert from "node:assert/strict"
-import { after, before, test } from "node:test"
+import { after, afterEach, before, test } from "node:test"
 import { eventually } from "../src/platform/clock/clock.ts"
-import { startTestCloud, type TestCloud, type TestReply } from "./cloud.ts"
+import { assertEngineHasAll, startTestCloud, type TestCloud, type TestReply } from "./cloud.ts"
 
 let cloud: TestCloud
 let demo: string
@@ -14,6 +14,7 @@ before(async () => {
   admin = await cloud.token()
 })
 after(async () => await cloud[Symbol.asyncDispose]())
+afterEach(async () => await assertEngineHasAll(cloud))
 
 async function call(
   method: string,

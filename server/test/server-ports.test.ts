@@ -1,6 +1,6 @@
 // What the network service does for servers, called as compute calls it.
 import assert from "node:assert/strict"
-import { after, before, test } from "node:test"
+import { after, afterEach, before, test } from "node:test"
 import {
   attachServerInterface,
   changeServerSecurityGroup,
@@ -17,7 +17,7 @@ import {
 } from "../src/network/index.ts"
 import { type Ctx, internalCtx } from "../src/platform/context/context.ts"
 import { newUuid } from "../src/platform/ids/ids.ts"
-import { startTestCloud, type TestCloud } from "./cloud.ts"
+import { assertEngineHasAll, startTestCloud, type TestCloud } from "./cloud.ts"
 
 let cloud: TestCloud
 let token: string
@@ -34,6 +34,7 @@ before(async () => {
   privateId = body.networks[0].id
 })
 after(async () => await cloud[Symbol.asyncDispose]())
+afterEach(async () => await assertEngineHasAll(cloud))
 
 async function call(method: string, path: string, body?: unknown) {
   return await cloud.request(method, `/network/v2.0${path}`, { token, ...(body ? { body } : {}) })

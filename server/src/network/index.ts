@@ -185,7 +185,9 @@ export function createNetwork(): Service {
 async function workNetwork(platform: Platform): Promise<AsyncDisposable> {
   const served = await serveNetworkEngine(platform)
   const states = followPortStates(platform)
-  syncOf(platform).poke()
+  void syncOf(platform)
+    .compare()
+    .catch(() => {})
   return {
     async [Symbol.asyncDispose]() {
       await served[Symbol.asyncDispose]()

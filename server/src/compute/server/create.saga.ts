@@ -70,7 +70,7 @@ export const createServerSaga = saga<CreateParams>("compute.server.create", 1)
       // Neither waits for the other: a machine takes longer to look for its network than the engine to make it.
       const [made, taken] = await Promise.allSettled([
         callAgent(ctx, s.out.schedule.host, "vm.ensure", command, { signal: s.signal }),
-        portsTaken(ctx),
+        portsTaken(ctx, s.out.ports.vifs),
       ])
       if (made.status === "rejected") throw made.reason
       if (taken.status === "rejected") throw taken.reason

@@ -66,8 +66,11 @@ export async function makePorts(ctx: Ctx, tx: Tx, planned: PlannedServerPorts): 
 }
 
 /** Resolves when the network's engine has taken the ports that were made. */
-export async function portsTaken(ctx: Ctx): Promise<void> {
-  await settleNetwork(ctx)
+export async function portsTaken(ctx: Ctx, vifs: readonly VifSpec[]): Promise<void> {
+  await settleNetwork(
+    ctx,
+    vifs.map((vif) => vif.portId),
+  )
 }
 
 /** The interfaces that the server has now, bound to the host: for every start after the first. */

@@ -9,6 +9,7 @@ import {
   sampleWant,
   slaacAddress,
 } from "../../network/driver/sample-want.ts"
+import { tellAll } from "../../network/driver/tell-all.ts"
 import { eventually } from "../../platform/clock/clock.ts"
 import { exec } from "../../platform/exec/exec.ts"
 import { identifyProcess } from "../../platform/exec/process.ts"
@@ -65,9 +66,9 @@ after(async () => {
 })
 
 test("the engine takes the network, and again changes nothing", async () => {
-  const first = await world.driver.reconcile(sampleWant)
+  const first = await tellAll(world.driver, sampleWant)
   assert.ok(first.created > 30)
-  assert.deepEqual(await world.driver.reconcile(sampleWant), { created: 0, updated: 0, removed: 0 })
+  assert.deepEqual(await tellAll(world.driver, sampleWant), { created: 0, updated: 0, removed: 0 })
   await world.proxy.reconcile(metadataNetworks)
   for (const port of Object.values(ports)) guests.push(await Guest.start(world, port))
   ;[a, b, closed] = guests as [Guest, Guest, Guest] // one for each port, in their order
@@ -137,7 +138,7 @@ test("a machine's tap is made, known, found again and removed", async () => {
 test("a second cloud stands beside the first, and its loss and removal do not touch it", async () => {
   await assert.rejects(startWorld("172.24.4.129/25"), /overlaps 172\.24\.4/)
   const second = await startWorld("172.24.5.1/24")
-  assert.ok((await second.driver.reconcile(sampleWant)).created > 0)
+  assert.ok((await tellAll(second.driver, sampleWant)).created > 0)
   const running = second.supervisor.status().map((engine) => engine.pid)
   await second.tearDownAlone()
   for (const pid of running) assert.equal(identifyProcess(pid ?? 0), undefined)
@@ -214,11 +215,11 @@ test("a change of a rule and of a floating IP takes hold, and what is not wanted
   const want = structuredClone(sampleWant)
   for (const rule of want.securityGroups[0]?.rules ?? []) if (rule.portRangeMin === 80) rule.portRangeMin = 22
   for (const floatingIp of want.floatingIps) floatingIp.floatingIpAddress = "172.24.4.51"
-  const report = await world.driver.reconcile(want)
+  const report = await tellAll(world.driver, want)
   assert.deepEqual(report, { created: 0, updated: 2, removed: 0 })
   await eventually("the new address", () => canConnect("172.24.4.51", 22))
   assert.equal(await hostPings(floatingAddress), false)
   want.floatingIps = []
-  assert.deepEqual(await world.driver.reconcile(want), { created: 0, updated: 1, removed: 1 })
+  assert.deepEqual(await tellAll(world.driver, want), { created: 0, updated: 0, removed: 1 })
   await eventually("the address to be gone", async () => !(await hostPings("172.24.4.51")))
 })

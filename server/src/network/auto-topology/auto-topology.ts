@@ -6,6 +6,7 @@ import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { autoAllocationFailed, autoTopologyNotFound, networkInUse } from "../faults.ts"
+import { deletePortsAndSubnets } from "../network/change.ts"
 import { insertNetwork } from "../network/create.ts"
 import { enforceNetworkQuota } from "../quota.ts"
 import { change } from "../resource/standard.ts"
@@ -14,6 +15,7 @@ import { loadRouter } from "../router/crud.ts"
 import { setGateway } from "../router/gateway.ts"
 import { attachSubnet } from "../router/interface.ts"
 import { insertSubnet } from "../subnet/create.ts"
+import { noteChanged } from "../sync/changes.ts"
 
 export interface AutoTopology {
   networkId: string
@@ -95,6 +97,7 @@ async function makeTopology(ctx: Ctx, tx: Tx, projectId: string): Promise<Topolo
     .insertInto("network.router")
     .values({ id: routerId, project_id: projectId, name: "auto_allocated_router", routes: "[]" })
     .execute()
+  noteChanged(tx, { routers: [routerId] })
   await setGateway(
     tx,
     { id: routerId, gateway: null, enableSnat: true },
@@ -136,12 +139,11 @@ export const deleteAutoTopology = operation({
         and not (device_owner = 'network:router_interface' and device_id = ${routerId}) limit 1`.execute(tx)
       if (rows.length > 0) throw networkInUse(networkId)
       await sql`delete from network.router_interface where router_id = ${routerId}`.execute(tx)
-      await sql`delete from network.port where network_id = ${networkId}
-        or (device_id = ${routerId} and device_owner in ('network:router_interface', 'network:router_gateway'))`.execute(
-        tx,
-      )
+      await sql`delete from network.port where device_id = ${routerId}
+        and device_owner in ('network:router_interface', 'network:router_gateway')`.execute(tx)
       await sql`delete from network.router where id = ${routerId}`.execute(tx)
-      await sql`delete from network.subnet where network_id = ${networkId}`.execute(tx)
+      noteChanged(tx, { routers: [routerId] })
+      await deletePortsAndSubnets(tx, networkId)
       await sql`delete from network.rbac_policy where object_id = ${networkId}`.execute(tx)
       await sql`delete from network.network where id = ${networkId}`.execute(tx)
     }),

@@ -1,6 +1,7 @@
 // The port between the network service and what carries packets. Plain data in, plain data out; no SQL, no
-// domain decisions. The service says all that must be there (`NetworkWant`), the driver makes it so: repeatable
-// after any crash, and what carries our mark but is not wanted is removed.
+// domain decisions. The service tells of some things what they must be, or that they are gone; the driver makes it so
+// at a cost that does not grow with what it was not told of. Repeatable after any crash; what does not carry our mark
+// is left alone.
 
 export interface WantNetwork {
   id: string
@@ -36,16 +37,20 @@ export interface WantPort {
   fixedIps: { subnetId: string; ipAddress: string }[]
   adminStateUp: boolean
   /**
-   * vif: a machine's interface (may be unbound: hostId null). router: see WantRouter.interfaces. metadata: the
-   * network's DHCP/metadata port (OVN localport). Floating-IP and gateway addresses are no ports here.
+   * vif: a machine's interface (may be unbound: hostId null). metadata: the network's DHCP/metadata port (OVN
+   * localport). A router's interfaces and gateway are the router's; floating addresses are no ports here.
    */
-  kind: "vif" | "router" | "metadata"
+  kind: "vif" | "metadata"
   hostId: string | null
   portSecurityEnabled: boolean
   allowedAddressPairs: { ipAddress: string; macAddress: string }[]
   securityGroupIds: string[]
   extraDhcpOptions: { name: string; value: string; ipVersion: 4 | 6 }[]
   dnsName: string | null
+  /** False where another port of the network has the same name and is the one that answers to it. */
+  holdsName: boolean
+  /** An address that no machine holds for good: whichever of the parents says that it has it gets what is sent to it. */
+  virtual: { ipAddress: string; parentIds: string[] } | null
 }
 
 export interface WantRouter {
@@ -107,14 +112,27 @@ export interface NetworkWant {
   securityGroups: WantSecurityGroup[]
 }
 
-/** Some ports of machines, all else being as the last reconcile was told. */
-export interface PortsChange {
-  /** New or changed, of kind vif. */
-  ports: readonly WantPort[]
-  gone: readonly { id: string; networkId: string }[]
-  /** Of these ports. */
-  networks: readonly WantNetwork[]
-  subnets: readonly WantSubnet[]
+export type Told = { readonly [noun in keyof NetworkWant]: readonly string[] }
+
+/** Some things of the network. */
+export interface NetworkChange {
+  /** Ids: each of these is as `want` has it, and gone where `want` has it not. */
+  told: Told
+  /** These, and the networks and subnets that they stand on. */
+  want: NetworkWant
+}
+
+/** What the engine found to follow from a change, for the service to read and tell next. */
+export interface Follow {
+  ports: readonly string[]
+  /** All ports with an address of these subnets. */
+  portsOfSubnets: readonly string[]
+  /** Everything that stands on these networks. */
+  ofNetworks: readonly string[]
+}
+
+export interface ChangeReport extends ReconcileReport {
+  follow: Follow
 }
 
 export interface ReconcileReport {
@@ -131,13 +149,14 @@ export interface PortStateEvent {
 
 export interface NetworkDriver {
   readonly name: string
-  /** Makes the engine equal to `want`; returns when the engine has taken it (not when each host has). */
-  reconcile(want: NetworkWant): Promise<ReconcileReport>
   /**
-   * Makes the engine equal in these ports only, at a cost that does not grow with the other ones. Null when the change
-   * goes further than that: then `reconcile` is needed.
+   * Makes the engine equal in what it is told; returns when the engine has taken it (not when each host has). Calls
+   * take turns, and `read` is called in its turn: what is told later was read later, whoever else tells this engine.
+   * Called again with what the first answer stands on and the engine lacks.
    */
-  changePorts(change: PortsChange): Promise<ReconcileReport | null>
+  change(read: (also: Partial<Told>) => Promise<NetworkChange>): Promise<ChangeReport>
+  /** What the engine has of this cloud. */
+  known(): Promise<Told>
   /** Changes of port state as the engine sees them; begins with the present state of every port. */
   portStates(signal: AbortSignal): AsyncIterable<PortStateEvent>
   /** What is wrong, for status and doctor; undefined when healthy. */

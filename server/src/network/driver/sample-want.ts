@@ -56,6 +56,8 @@ function port(n: number, name: string, subnetOf: WantSubnet, address: string, gr
     securityGroupIds: groups,
     extraDhcpOptions: [],
     dnsName: name,
+    holdsName: true,
+    virtual: null,
   }
 }
 

@@ -33,6 +33,7 @@ import {
   updateRow,
 } from "../resource/standard.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
+import { noteChanged } from "../sync/changes.ts"
 import { pointFloatingIp } from "./associate.ts"
 import { type FloatingIp, floatingIpSource, floatingIpTarget } from "./floating-ip.ts"
 
@@ -139,6 +140,7 @@ async function insertFloatingIp(ctx: Ctx, tx: Tx, input: FloatingIpInput): Promi
     portSecurityEnabled: false,
     ...(Object.keys(asked).length > 0 ? { fixedIps: [asked] } : {}),
   })
+  noteChanged(tx, { floatingIps: [id] })
   const address = port.addresses.find((a) => !a.includes(":"))
   if (!address) throw noExternalAddressLeft(network.id)
   await tx

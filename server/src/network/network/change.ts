@@ -8,6 +8,7 @@ import { grantAccess, revokeAccess } from "../rbac/grant.ts"
 import { notify } from "../resource/notify.ts"
 import { attributeRules, change, lockRow, RevisionInput, updateRow } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
+import { noteChanged } from "../sync/changes.ts"
 import { NetworkInput } from "./create.ts"
 import { type Network, networkAttributes, networkTarget } from "./network.ts"
 import { loadNetwork, visibleNetwork } from "./read.ts"
@@ -107,8 +108,7 @@ export const deleteNetwork = operation({
         const inUse = await sql`select from network.port where network_id = ${networkId}
           and device_owner <> 'network:distributed' limit 1`.execute(tx)
         if (inUse.rows.length > 0) throw networkInUse(networkId)
-        await sql`delete from network.port where network_id = ${networkId}`.execute(tx)
-        await sql`delete from network.subnet where network_id = ${networkId}`.execute(tx)
+        await deletePortsAndSubnets(tx, networkId)
         await sql`delete from network.rbac_policy where object_id = ${networkId} and object_type = 'network'`.execute(
           tx,
         )
@@ -122,6 +122,16 @@ export const deleteNetwork = operation({
     }
   },
 })
+
+/** Those that are left when the network may go. */
+export async function deletePortsAndSubnets(tx: Tx, networkId: string): Promise<void> {
+  const ports = await sql<{ id: string }>`delete from network.port where network_id = ${networkId}
+    returning id`.execute(tx)
+  const subnets = await sql<{ id: string }>`delete from network.subnet where network_id = ${networkId}
+    returning id`.execute(tx)
+  const ids = (found: typeof ports) => found.rows.map((row) => row.id)
+  noteChanged(tx, { networks: [networkId], ports: ids(ports), subnets: ids(subnets) })
+}
 
 /** Floating IPs that point at nothing do not hold their network. */
 async function dropIdleFloatingIps(tx: Tx, networkId: string): Promise<void> {

@@ -10,6 +10,7 @@ import { grantAccess } from "../rbac/grant.ts"
 import { notify } from "../resource/notify.ts"
 import { attributeRules, change, ownerOf, ProjectInput, TagsInput } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
+import { noteChanged } from "../sync/changes.ts"
 import { type Network, networkAttributes, networkTarget } from "./network.ts"
 import { loadNetwork } from "./read.ts"
 import { freeSegmentationId, planSegment, type Segment, segmentTaken } from "./segment.ts"
@@ -91,6 +92,7 @@ export async function insertNetwork(ctx: Ctx, tx: Tx, input: NetworkInput): Prom
     if (segment.type === "flat" || segment.segmentationId !== null || attempt >= attemptsMax)
       throw segmentTaken(segment, number)
   }
+  noteChanged(tx, { networks: [id] })
   if (input.shared)
     await grantAccess(tx, { projectId, objectType: "network", objectId: id, action: "access_as_shared" })
   if (input.routerExternal)

@@ -54,17 +54,13 @@ export const updatePort = operation({
     ]
   },
   run: async (ctx, { portId, expectedRevision, changes }) =>
-    await change(
-      ctx,
-      async (tx) => {
-        await lockRow(tx, "port", portId, portNotFound, expectedRevision)
-        await applyPortChanges(ctx, tx, portId, changes)
-        const changed = await loadPort(tx, portId, { ...viewerOf(ctx), seesAll: true })
-        await notify(ctx, tx, "port", "update", [changed])
-        return changed
-      },
-      () => [portId],
-    ),
+    await change(ctx, async (tx) => {
+      await lockRow(tx, "port", portId, portNotFound, expectedRevision)
+      await applyPortChanges(ctx, tx, portId, changes)
+      const changed = await loadPort(tx, portId, { ...viewerOf(ctx), seesAll: true })
+      await notify(ctx, tx, "port", "update", [changed])
+      return changed
+    }),
 })
 
 /** The port's row is locked by the caller. */
@@ -218,15 +214,11 @@ export const deletePort = operation({
   run: async (ctx, { portId, expectedRevision }, port) => {
     if (isReservedOwner(port.deviceOwner))
       throw servicePortInUse(portId, `has device owner ${port.deviceOwner}`)
-    await change(
-      ctx,
-      async (tx) => {
-        await lockRow(tx, "port", portId, portNotFound, expectedRevision)
-        await removePort(tx, portId)
-        await notify(ctx, tx, "port", "delete", [port])
-      },
-      () => [portId],
-    )
+    await change(ctx, async (tx) => {
+      await lockRow(tx, "port", portId, portNotFound, expectedRevision)
+      await removePort(tx, portId)
+      await notify(ctx, tx, "port", "delete", [port])
+    })
   },
 })
 

@@ -102,47 +102,41 @@ export const createPorts = operation({
       return network ? createRules(ctx, input, network) : []
     }),
   run: async (ctx, { ports }, networks) =>
-    await change(
-      ctx,
-      async (tx) => {
-        await enforceNetworkQuota(
-          tx,
-          "port",
-          ports.map((input) => ownerOf(ctx, input.projectId)),
+    await change(ctx, async (tx) => {
+      await enforceNetworkQuota(
+        tx,
+        "port",
+        ports.map((input) => ownerOf(ctx, input.projectId)),
+      )
+      const made: Port[] = []
+      for (const [i, input] of ports.entries()) {
+        const network = networks[i]
+        if (!network) continue
+        const projectId = ownerOf(ctx, input.projectId)
+        checkDevice(input, { deviceId: "", deviceOwner: "" })
+        const plan = checkPortPlan(ctx, { ...input, projectId }, network)
+        const { securityGroups, extraDhcpOpts, ...rest } = input
+        const groups = await checkedGroups(tx, projectId, securityGroups, plan, viewerOf(ctx).seesAll)
+        const options = (extraDhcpOpts ?? []).flatMap((o) =>
+          o.value === null ? [] : [{ name: o.name, value: o.value, ipVersion: o.ipVersion ?? 4 }],
         )
-        const made: Port[] = []
-        for (const [i, input] of ports.entries()) {
-          const network = networks[i]
-          if (!network) continue
-          const projectId = ownerOf(ctx, input.projectId)
-          checkDevice(input, { deviceId: "", deviceOwner: "" })
-          const plan = checkPortPlan(ctx, { ...input, projectId }, network)
-          const { securityGroups, extraDhcpOpts, ...rest } = input
-          const groups = await checkedGroups(tx, projectId, securityGroups, plan, viewerOf(ctx).seesAll)
-          const options = (extraDhcpOpts ?? []).flatMap((o) =>
-            o.value === null ? [] : [{ name: o.name, value: o.value, ipVersion: o.ipVersion ?? 4 }],
-          )
-          const { id } = await insertPort(tx, {
-            ...rest,
-            projectId,
-            hostId: input.bindingHostId ?? "",
-            vnicType: input.bindingVnicType ?? "normal",
-            macAddress: plan.macAddress,
-            portSecurityEnabled: plan.portSecurityEnabled,
-            securityGroups: groups,
-            extraDhcpOpts: options,
-            allowedAddressPairs: plan.allowedAddressPairs,
-          })
-          made.push(await loadPort(tx, id, { ...viewerOf(ctx), seesAll: true }))
-        }
-        await notify(ctx, tx, "port", "create", made)
-        return made
-      },
-      idsOf,
-    ),
+        const { id } = await insertPort(tx, {
+          ...rest,
+          projectId,
+          hostId: input.bindingHostId ?? "",
+          vnicType: input.bindingVnicType ?? "normal",
+          macAddress: plan.macAddress,
+          portSecurityEnabled: plan.portSecurityEnabled,
+          securityGroups: groups,
+          extraDhcpOpts: options,
+          allowedAddressPairs: plan.allowedAddressPairs,
+        })
+        made.push(await loadPort(tx, id, { ...viewerOf(ctx), seesAll: true }))
+      }
+      await notify(ctx, tx, "port", "create", made)
+      return made
+    }),
 })
-
-const idsOf = (ports: readonly Port[]) => ports.map((port) => port.id)
 
 function createRules(ctx: Ctx, input: PortInput, network: Network): Authorization[] {
   const target = portTarget({

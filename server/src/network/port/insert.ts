@@ -4,6 +4,7 @@ import type { Tx } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { macAddressInUse, networkNotFound } from "../faults.ts"
 import { type FixedIpRequest, takePortAddresses } from "../ipam/choose.ts"
+import { noteChanged } from "../sync/changes.ts"
 import type { AddressPair, DhcpOption } from "./port.ts"
 
 export interface NewPort {
@@ -60,6 +61,7 @@ export async function insertPort(tx: Tx, port: NewPort): Promise<{ id: string; a
     )
   }
   await linkSecurityGroups(tx, id, port.securityGroups ?? [])
+  noteChanged(tx, { ports: [id] })
   return { id, addresses }
 }
 

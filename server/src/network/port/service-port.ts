@@ -4,6 +4,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { poolsOf, releaseAddresses, takeFreeAddress } from "../ipam/allocate.ts"
 import type { Pool } from "../ipam/candidates.ts"
+import { noteChanged } from "../sync/changes.ts"
 import { insertPort } from "./insert.ts"
 
 /** Makes the port equal to what the network's subnets need now. The network's row is locked by the caller. */
@@ -26,10 +27,14 @@ export async function refreshServicePort(_ctx: Ctx, tx: Tx, networkId: string): 
   if (!first) return
   const wanted = rows.filter((row) => row.subnetId !== null)
   if (wanted.length === 0) {
-    if (first.portId) await sql`delete from network.port where id = ${first.portId}`.execute(tx)
+    if (first.portId) {
+      await sql`delete from network.port where id = ${first.portId}`.execute(tx)
+      noteChanged(tx, { ports: [first.portId] })
+    }
     return
   }
   const portId = first.portId ?? (await makePort(tx, networkId, first.projectId))
+  noteChanged(tx, { ports: [portId] })
   const kept = wanted.flatMap((row) => (row.address ? [row.address] : []))
   const extra = await sql<{ address: string }>`select host(address) as address from network.ip_allocation
     where port_id = ${portId} and not host(address) = any(${kept}::text[])`.execute(tx)

@@ -10,6 +10,7 @@ import { can } from "../../platform/policy/can.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
 import { isAdmin } from "../admin.ts"
 import { badRequest, forbiddenProject, revisionMismatch } from "../faults.ts"
+import { type ChangedNoun, changedIn, noteChanged } from "../sync/changes.ts"
 import { syncOf } from "../sync/sync.ts"
 
 export interface Standard {
@@ -73,20 +74,30 @@ export function hiddenAttributes(
   return hidden
 }
 
-/**
- * A change of the network's rows: the engine is told after the commit. `portsOf` says which ports it was, when it was
- * ports of machines and nothing else.
- */
-export async function change<T>(
-  ctx: Ctx,
-  run: (tx: Tx) => Promise<T>,
-  portsOf?: (result: T) => readonly string[],
-): Promise<T> {
+/** A change of the network's rows: the engine is told after the commit of what `noteChanged` was told meanwhile. */
+export async function change<T>(ctx: Ctx, run: (tx: Tx) => Promise<T>): Promise<T> {
   return await transact(ctx.db, async (tx) => {
     const result = await run(tx)
-    afterCommit(tx, () => syncOf(ctx).poke(portsOf && { ports: portsOf(result) }))
+    const changed = changedIn(tx)
+    afterCommit(tx, () => syncOf(ctx).poke(changed))
     return result
   })
+}
+
+/** What the engine has something of, by table. */
+const nounOf: Partial<Record<Table, ChangedNoun>> = {
+  network: "networks",
+  subnet: "subnets",
+  port: "ports",
+  router: "routers",
+  floatingIp: "floatingIps",
+  securityGroup: "securityGroups",
+  addressGroup: "addressGroups",
+}
+
+function noteRows(tx: Tx, table: Table, ids: readonly string[]): void {
+  const noun = nounOf[table]
+  if (noun) noteChanged(tx, { [noun]: ids })
 }
 
 const tables = {
@@ -104,7 +115,7 @@ export type Table = keyof typeof tables
 
 /**
  * Takes the row for this transaction and checks the revision that the client named. What was read before may be
- * old by now; what is read after is not.
+ * old by now; what is read after is not. Whoever takes a row changes it: the engine is told of it.
  */
 export async function lockRow(
   tx: Tx,
@@ -117,6 +128,7 @@ export async function lockRow(
     where id = ${id} for update`.execute(tx)
   const row = rows[0]
   if (!row) throw gone(id)
+  noteRows(tx, table, [id])
   checkRevision({ revisionNumber: row.generation }, expectedRevision)
 }
 
@@ -130,6 +142,7 @@ export async function updateRow(tx: Tx, table: Table, id: string, set: Assignmen
   await sql`update ${tables[table]}
     set ${sql.join([...assignments, sql`generation = generation + 1`, sql`updated_at = now()`])}
     where id = ${id}`.execute(tx)
+  noteRows(tx, table, [id])
 }
 
 /** A change of something that belongs to the row shows in its revision too. */
@@ -137,6 +150,7 @@ export async function bumpRevision(tx: Tx, table: Table, ids: readonly string[])
   if (ids.length === 0) return
   await sql`update ${tables[table]} set generation = generation + 1, updated_at = now()
     where id = any(${ids}::uuid[])`.execute(tx)
+  noteRows(tx, table, ids)
 }
 
 export async function countOf(db: DbOrTx, table: Table, projectId: string): Promise<number> {

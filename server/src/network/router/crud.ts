@@ -32,6 +32,7 @@ import {
 } from "../resource/standard.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { RouteInput } from "../subnet/create.ts"
+import { noteChanged } from "../sync/changes.ts"
 import { type GatewayRequest, setGateway } from "./gateway.ts"
 import { type Router, routerSource, routerTarget } from "./router.ts"
 import { checkRoutes } from "./routes.ts"
@@ -137,6 +138,7 @@ export const createRouters = operation({
             tags: [...new Set(input.tags ?? [])],
           })
           .execute()
+        noteChanged(tx, { routers: [id] })
         if (input.externalGatewayInfo)
           await setGateway(
             tx,

@@ -3,6 +3,7 @@ import { sql } from "kysely"
 import type { Db, Tx } from "../../platform/db/database.ts"
 import { transact } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
+import { noteChanged } from "../sync/changes.ts"
 
 export async function ensureDefaultGroup(tx: Tx, projectId: string): Promise<string> {
   const found = await findDefaultGroup(tx, projectId)
@@ -14,6 +15,7 @@ export async function ensureDefaultGroup(tx: Tx, projectId: string): Promise<str
     on conflict do nothing returning id`.execute(tx)
   if (made.rows.length > 0) {
     await insertTemplateRules(tx, id, projectId, true)
+    noteChanged(tx, { securityGroups: [id] })
     return id
   }
   // Another transaction made it and has committed: that is what "on conflict" waited for.

@@ -29,6 +29,7 @@ import {
   updateRow,
 } from "../resource/standard.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
+import { noteChanged } from "../sync/changes.ts"
 import { ensureDefaultGroup, insertTemplateRules, prepareDefaultGroup } from "./default-group.ts"
 import { readGroup, type SecurityGroup, securityGroupSource, securityGroupTarget } from "./security-group.ts"
 
@@ -100,6 +101,7 @@ export const createSecurityGroups = operation({
           })
           .execute()
         await insertTemplateRules(tx, id, projectId, false)
+        noteChanged(tx, { securityGroups: [id] })
         made.push(await loadSecurityGroup(tx, id))
       }
       await notify(ctx, tx, "security_group", "create", made)
@@ -151,7 +153,11 @@ export const deleteSecurityGroup = operation({
       await change(ctx, async (tx) => {
         await lockRow(tx, "securityGroup", securityGroupId, securityGroupNotFound, expectedRevision)
         await sql`delete from network.rbac_policy where object_id = ${securityGroupId}`.execute(tx)
+        // Rules of other groups that name it go with it.
+        const { rows } = await sql<{ id: string }>`delete from network.security_group_rule
+          where remote_group_id = ${securityGroupId} returning security_group_id as id`.execute(tx)
         await sql`delete from network.security_group where id = ${securityGroupId}`.execute(tx)
+        noteChanged(tx, { securityGroups: rows.map((row) => row.id) })
         await notify(ctx, tx, "security_group", "delete", [group])
       })
     } catch (error) {

@@ -10,6 +10,7 @@ import { loadNetwork } from "../network/read.ts"
 import { insertPort } from "../port/insert.ts"
 import { enforceNetworkQuota } from "../quota.ts"
 import { change } from "../resource/standard.ts"
+import { noteChanged } from "../sync/changes.ts"
 import { syncOf } from "../sync/sync.ts"
 import { interfaceMissing, serverPortMissing, serverPortTaken } from "./faults.ts"
 import {
@@ -67,13 +68,17 @@ async function portsOf(tx: Tx, serverId: string): Promise<OwnPort[]> {
 export async function ensureServerPorts(ctx: Ctx, want: EnsureServerPorts): Promise<ServerVif[]> {
   const planned = await planServerPorts(ctx, want)
   const vifs = await transact(ctx.db, (tx) => makeServerPorts(ctx, tx, planned))
-  if (vifs.length > 0) await settleNetwork(ctx)
+  if (vifs.length > 0)
+    await settleNetwork(
+      ctx,
+      vifs.map((vif) => vif.portId),
+    )
   return vifs
 }
 
-/** Resolves when the engine has taken what was committed before, in this process. */
-export async function settleNetwork(ctx: Ctx): Promise<void> {
-  await syncOf(ctx).settle()
+/** Resolves when the engine has taken these ports as they were committed before, in this process. */
+export async function settleNetwork(ctx: Ctx, portIds: readonly string[]): Promise<void> {
+  await syncOf(ctx).settle({ ports: portIds })
 }
 
 export interface PlannedServerPorts {
@@ -212,6 +217,7 @@ async function adoptPort(
       generation = generation + 1, updated_at = now()
     where id = ${portId} and project_id = ${server.projectId} and server_id is null and device_id = ''
     returning id`.execute(tx)
+  noteChanged(tx, { ports: [portId] })
   if (rows[0]) return rows[0].id
   const { rows: there } = await sql`select from network.port
     where id = ${portId} and project_id = ${server.projectId}`.execute(tx)
@@ -231,18 +237,14 @@ export async function attachServerInterface(ctx: Ctx, want: AttachInterface): Pr
   const [chosen] = await resolveRequests(ctx.db, projectId, asked, async () => null)
   if (!chosen) throw serverPortMissing("")
   const planned = await planPort(ctx, { ...chosen, fixedIp, tag })
-  const id = await change(
-    ctx,
-    async (tx) => {
-      await lockServer(tx, want.serverId)
-      const have = await portsOf(tx, want.serverId)
-      if (planned.network) await enforceNetworkQuota(tx, "port", [projectId])
-      const index = Math.max(-1, ...have.map((port) => port.index)) + 1
-      return await addPort(tx, want, { ...planned, index, groups })
-    },
-    one,
-  )
-  await syncOf(ctx).settle()
+  const id = await change(ctx, async (tx) => {
+    await lockServer(tx, want.serverId)
+    const have = await portsOf(tx, want.serverId)
+    if (planned.network) await enforceNetworkQuota(tx, "port", [projectId])
+    const index = Math.max(-1, ...have.map((port) => port.index)) + 1
+    return await addPort(tx, want, { ...planned, index, groups })
+  })
+  await settleNetwork(ctx, [id])
   const vif = (await vifsOf(ctx.db, want.serverId)).find((v) => v.portId === id)
   if (!vif) throw interfaceMissing(id)
   return vif
@@ -253,35 +255,26 @@ export async function detachServerInterface(
   ctx: Ctx,
   { serverId, portId }: { serverId: string; portId: string },
 ): Promise<void> {
-  await change(
-    ctx,
-    async (tx) => {
-      const own = (await portsOf(tx, serverId)).filter((port) => port.id === portId)
-      if (own.length === 0) throw interfaceMissing(portId)
-      await letGo(tx, [portId])
-      return portId
-    },
-    one,
-  )
+  await change(ctx, async (tx) => {
+    const own = (await portsOf(tx, serverId)).filter((port) => port.id === portId)
+    if (own.length === 0) throw interfaceMissing(portId)
+    await letGo(tx, [portId])
+    return portId
+  })
 }
 
 /** Of a server that is gone. */
 export async function releaseServerPorts(ctx: Ctx, serverId: string): Promise<void> {
-  await change(
-    ctx,
-    async (tx) => {
-      const ids = (await portsOf(tx, serverId)).map((port) => port.id)
-      await letGo(tx, ids)
-      return ids
-    },
-    (ids) => ids,
-  )
+  await change(ctx, async (tx) => {
+    const ids = (await portsOf(tx, serverId)).map((port) => port.id)
+    await letGo(tx, ids)
+    return ids
+  })
 }
-
-const one = (portId: string) => [portId]
 
 async function letGo(tx: Tx, portIds: readonly string[]): Promise<void> {
   if (portIds.length === 0) return
+  noteChanged(tx, { ports: portIds })
   const { rows } = await sql<{ id: string }>`select id from network.port
     where id = any(${portIds}::uuid[]) and is_made_by_compute`.execute(tx)
   for (const { id } of rows) await releaseFloatingIpsOf(tx, id)

@@ -16,6 +16,7 @@ import {
   updateRow,
 } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
+import { noteChanged } from "../sync/changes.ts"
 import { checkServices, insertPools, SubnetInput } from "./create.ts"
 import { checkGateway, checkGatewayOutsidePools, checkPools } from "./plan.ts"
 import { loadSubnet } from "./read.ts"
@@ -80,11 +81,20 @@ export const updateSubnet = operation({
       }
       await bumpRevision(tx, "network", [subnet.networkId])
       await refreshServicePort(ctx, tx, subnet.networkId)
+      if (gatewayIp !== undefined) await noteRoutersOut(tx, subnetId)
       const changed = await loadSubnet(tx, subnetId, viewer)
       await notify(ctx, tx, "subnet", "update", [changed])
       return changed
     }),
 })
+
+/** Routers whose way out leads through the subnet's gateway. */
+async function noteRoutersOut(tx: Tx, subnetId: string): Promise<void> {
+  const { rows } = await sql<{ id: string }>`select p.device_id as id from network.ip_allocation a
+    join network.port p on p.id = a.port_id and p.device_owner = 'network:router_gateway'
+    where a.subnet_id = ${subnetId}`.execute(tx)
+  noteChanged(tx, { routers: rows.map((row) => row.id) })
+}
 
 /** A router that holds the old gateway address would be cut off from its machines. */
 async function checkGatewayFree(tx: Tx, subnet: Subnet): Promise<void> {
@@ -108,11 +118,11 @@ export const deleteSubnet = operation({
         await lockRow(tx, "subnet", subnetId, subnetNotFound, expectedRevision)
         // Addresses that machines gave themselves, and our own service address, are no use of the subnet.
         const isAuto = subnet.ipv6AddressMode === "slaac" || subnet.ipv6AddressMode === "dhcpv6-stateless"
-        await sql`delete from network.ip_allocation a using network.port p
+        const freed = await sql<{ id: string }>`delete from network.ip_allocation a using network.port p
           where p.id = a.port_id and a.subnet_id = ${subnetId}
-            and (p.device_owner = 'network:distributed' or (${isAuto} and p.device_owner not like 'network:router%'))`.execute(
-          tx,
-        )
+            and (p.device_owner = 'network:distributed' or (${isAuto} and p.device_owner not like 'network:router%'))
+          returning p.id`.execute(tx)
+        noteChanged(tx, { ports: freed.rows.map((row) => row.id) })
         const { rows } =
           await sql`select from network.ip_allocation where subnet_id = ${subnetId} limit 1`.execute(tx)
         if (rows.length > 0) throw subnetInUse(subnetId)

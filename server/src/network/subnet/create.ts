@@ -32,6 +32,7 @@ import {
 } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
 import { prefixFromPool } from "../subnet-pool/allocate.ts"
+import { noteChanged } from "../sync/changes.ts"
 import { planSubnetAddresses } from "./plan.ts"
 import { loadSubnet } from "./read.ts"
 import { type Subnet, subnetTarget } from "./subnet.ts"
@@ -169,6 +170,7 @@ export async function insertSubnet(ctx: Ctx, tx: Tx, input: SubnetInput): Promis
       `Invalid input for operation: Requested subnet with cidr: ${addresses.cidr} for network: ${input.networkId} overlaps with another subnet.`,
     )
   }
+  noteChanged(tx, { subnets: [id] })
   await insertPools(tx, id, addresses.pools)
   await bumpRevision(tx, "network", [input.networkId])
   const subnet = await loadSubnet(tx, id, { ...viewerOf(ctx), seesAll: true })

@@ -1,7 +1,7 @@
 import type { Reconciler } from "../../engine/reconcile/reconciler.ts"
 import { syncOf } from "./sync.ts"
 
-const timeoutMs = 60_000
+const timeoutMs = 300_000
 
 /** Changes are carried to the engine when they are made; this one finds what was lost on the way. */
 export function networkReconciler(intervalMs: number): Reconciler {
@@ -9,10 +9,6 @@ export function networkReconciler(intervalMs: number): Reconciler {
     name: "network.engine",
     intervalMs,
     timeoutMs,
-    run: async (platform) => {
-      const sync = syncOf(platform)
-      sync.poke()
-      return { ...(await sync.settle()) }
-    },
+    run: async (platform) => ({ ...(await syncOf(platform).compare()) }),
   }
 }

@@ -2,7 +2,8 @@
 import type { Bus } from "../../platform/bus/bus.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import type { NetworkDriver, ReconcileReport } from "../driver/network-driver.ts"
-import { type ChangedPorts, type NetworkSync, syncOf } from "./sync.ts"
+import type { Changed } from "./changes.ts"
+import { type NetworkSync, syncOf } from "./sync.ts"
 
 const topic = "network.engine"
 /** A large network takes its time; a request that waits longer has long been given up by its client. */
@@ -15,18 +16,23 @@ export async function serveNetworkEngine(platform: Platform): Promise<AsyncDispo
     if (method === "health") return (await platform.drivers.network.health()) ?? null
     const sync = syncOf(platform)
     // From this file's remoteNetworkSync. Who settles has changed something; the poke for it may have been lost.
-    sync.poke((changed as ChangedPorts | null) ?? undefined)
-    return method === "poke" ? null : await sync.settle()
+    const named = (changed as Changed | null) ?? undefined
+    if (method === "compare") return await sync.compare()
+    if (named) sync.poke(named)
+    if (method !== "poke") await sync.settle(named)
+    return null
   })
 }
 
 export function remoteNetworkSync(bus: Bus): NetworkSync {
   return {
     // A lost poke costs the time until the reconciler's next run.
-    poke: (changed) => void bus.cast(topic, "poke", changed ?? null).catch(() => {}),
+    poke: (changed) => void bus.cast(topic, "poke", changed).catch(() => {}),
+    settle: async (changed) =>
+      void (await bus.call(topic, "settle", changed ?? null, { timeoutMs: settleTimeoutMs })),
     // The other side is this file's serveNetworkEngine.
-    settle: async () =>
-      (await bus.call(topic, "settle", null, { timeoutMs: settleTimeoutMs })) as ReconcileReport,
+    compare: async () =>
+      (await bus.call(topic, "compare", null, { timeoutMs: settleTimeoutMs })) as ReconcileReport,
   }
 }
 
@@ -35,10 +41,10 @@ export function remoteNetworkDriver(bus: Bus, name: string): NetworkDriver {
   const elsewhere = () => new Error("the network engine belongs to another process")
   return {
     name,
-    reconcile: async () => {
+    change: async () => {
       throw elsewhere()
     },
-    changePorts: async () => {
+    known: async () => {
       throw elsewhere()
     },
     portStates: () => {

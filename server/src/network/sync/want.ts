@@ -1,9 +1,10 @@
-// Everything that the engine must be, from the rows, in one statement for each sort of thing.
+// What the engine must be, from the rows: of some things, found by their ids, in one statement for each sort.
 import { sql } from "kysely"
 import type { Config } from "../../platform/config/config.ts"
-import type { DbOrTx } from "../../platform/db/database.ts"
+import { type Db, type Tx, transact } from "../../platform/db/database.ts"
 import type {
-  NetworkWant,
+  NetworkChange,
+  Told,
   WantFloatingIp,
   WantNetwork,
   WantPort,
@@ -11,30 +12,70 @@ import type {
   WantSecurityGroup,
   WantSubnet,
 } from "../driver/network-driver.ts"
+import { told } from "../driver/want.ts"
 
 export type WantConfig = Pick<Config["network"], "dnsDomain">
 
-export async function buildWant(db: DbOrTx, config: WantConfig): Promise<NetworkWant> {
-  return {
-    networks: await wantNetworks(db, config),
-    subnets: await wantSubnets(db),
-    ports: await wantPorts(db),
-    routers: await wantRouters(db),
-    floatingIps: await wantFloatingIps(db),
-    securityGroups: await wantSecurityGroups(db),
-  }
+/** One moment's rows of these things, of what changes with them, and of the networks and subnets that they stand on. */
+export async function readChange(db: Db, config: WantConfig, asked: Told): Promise<NetworkChange> {
+  return await transact(db, async (tx) => {
+    await sql`set transaction isolation level repeatable read, read only`.execute(tx)
+    const all = await withDependents(tx, asked)
+    const ports = await wantPorts(tx, all.ports)
+    const routers = await wantRouters(tx, all.routers)
+    const fixed = [...ports, ...routers.flatMap((router) => router.interfaces)].flatMap((p) => p.fixedIps)
+    const subnets = await wantSubnets(tx, [...all.subnets, ...fixed.map(({ subnetId }) => subnetId)])
+    const homes = [...ports, ...subnets, ...routers.flatMap((router) => router.interfaces)]
+    const networkIds = [...all.networks, ...homes.map(({ networkId }) => networkId)]
+    return {
+      told: all,
+      want: {
+        networks: await wantNetworks(tx, config, networkIds),
+        subnets,
+        ports,
+        routers,
+        floatingIps: await wantFloatingIps(tx, all.floatingIps),
+        securityGroups: await wantSecurityGroups(tx, all.securityGroups),
+      },
+    }
+  })
 }
 
-async function wantNetworks(db: DbOrTx, config: WantConfig): Promise<WantNetwork[]> {
+/**
+ * A port of a router is the router's, that of a floating IP the floating IP's; the metadata port's address is in the
+ * subnets' DHCP answers; subnets are in their routers' advertisements; an address that a port allows is somebody's.
+ */
+async function withDependents(tx: Tx, asked: Told): Promise<Told> {
+  const { ports, subnets } = asked
+  if (ports.length === 0 && subnets.length === 0) return asked
+  const { rows } = await sql<{ noun: keyof Told; id: string }>`
+    select case p.device_owner when 'network:floatingip' then 'floatingIps' else 'routers' end as noun,
+      p.device_id as id from network.port p where p.id = any(${ports}::uuid[])
+      and p.device_owner in ('network:floatingip', 'network:router_interface', 'network:router_gateway')
+    union select 'subnets', s.id::text from network.port p join network.subnet s on s.network_id = p.network_id
+      where p.id = any(${ports}::uuid[]) and p.device_owner = 'network:distributed'
+    union select 'ports', a.port_id::text from network.port p
+      cross join lateral jsonb_array_elements(p.allowed_address_pairs) pair
+      join network.ip_allocation a on a.network_id = p.network_id and a.address = (pair ->> 'ipAddress')::inet
+      where p.id = any(${ports}::uuid[]) and p.allowed_address_pairs <> '[]'
+    union select 'routers', i.router_id::text from network.router_interface i
+      where i.subnet_id = any(${subnets}::uuid[])`.execute(tx)
+  const byNoun = Map.groupBy(rows, (row) => row.noun)
+  return told((noun) => [...asked[noun], ...(byNoun.get(noun) ?? []).map((row) => row.id)])
+}
+
+async function wantNetworks(tx: Tx, config: WantConfig, ids: readonly string[]): Promise<WantNetwork[]> {
+  if (ids.length === 0) return []
   const { rows } = await sql<WantNetwork>`select id, name, mtu, is_external as "isExternal",
       is_admin_up as "adminStateUp", coalesce(nullif(dns_domain, ''), ${config.dnsDomain}) as "dnsDomain",
       case when provider_type <> 'geneve' then json_build_object('type', provider_type,
         'physicalNetwork', physical_network, 'segmentationId', segmentation_id) end as provider
-    from network.network order by id`.execute(db)
+    from network.network where id = any(${ids}::uuid[]) order by id`.execute(tx)
   return rows
 }
 
-async function wantSubnets(db: DbOrTx): Promise<WantSubnet[]> {
+async function wantSubnets(tx: Tx, ids: readonly string[]): Promise<WantSubnet[]> {
+  if (ids.length === 0) return []
   const { rows } =
     await sql<WantSubnet>`select s.id, s.network_id as "networkId", s.ip_version as "ipVersion",
       s.cidr::text as cidr, host(s.gateway_ip) as "gatewayIp", s.is_dhcp_enabled as "enableDhcp",
@@ -43,7 +84,7 @@ async function wantSubnets(db: DbOrTx): Promise<WantSubnet[]> {
       (select host(a.address) from network.port p
         join network.ip_allocation a on a.port_id = p.id and a.subnet_id = s.id
         where p.network_id = s.network_id and p.device_owner = 'network:distributed') as "serviceIp"
-    from network.subnet s order by s.id`.execute(db)
+    from network.subnet s where s.id = any(${ids}::uuid[]) order by s.id`.execute(tx)
   return rows
 }
 
@@ -51,20 +92,32 @@ async function wantSubnets(db: DbOrTx): Promise<WantSubnet[]> {
 const fixedIps = sql`(select coalesce(json_agg(json_build_object('subnetId', a.subnet_id, 'ipAddress', host(a.address))
   order by a.position, a.address), '[]') from network.ip_allocation a where a.port_id = p.id)`
 
-/** All, or those of them that there are. */
-export async function wantPorts(db: DbOrTx, ids?: readonly string[]): Promise<WantPort[]> {
-  const which = ids === undefined ? sql`true` : sql`p.id = any(${ids}::uuid[])`
+/** The first of a port's addresses that other ports of the network allow themselves, and those ports. */
+const virtual = sql`(select json_build_object('ipAddress', host(a.address),
+    'parentIds', json_agg(distinct q.id::text order by q.id::text))
+  from network.ip_allocation a
+  join network.port q on q.network_id = p.network_id and q.allowed_address_pairs <> '[]' and q.id <> p.id
+  cross join lateral jsonb_array_elements(q.allowed_address_pairs) pair
+  where a.port_id = p.id and (pair ->> 'ipAddress')::inet = a.address
+  group by a.address, a.position order by a.position, a.address limit 1)`
+
+async function wantPorts(tx: Tx, ids: readonly string[]): Promise<WantPort[]> {
+  if (ids.length === 0) return []
   const { rows } = await sql<WantPort>`select p.id, p.network_id as "networkId", p.name,
       p.mac_address::text as "macAddress", ${fixedIps} as "fixedIps", p.is_admin_up as "adminStateUp",
-      case p.device_owner when 'network:router_interface' then 'router' when 'network:distributed' then 'metadata'
-        else 'vif' end as kind,
+      case p.device_owner when 'network:distributed' then 'metadata' else 'vif' end as kind,
       nullif(p.host_id, '') as "hostId", p.is_port_security_enabled as "portSecurityEnabled",
       p.allowed_address_pairs as "allowedAddressPairs",
       array(select g.security_group_id::text from network.port_security_group g where g.port_id = p.id
         order by 1) as "securityGroupIds",
-      p.extra_dhcp_options as "extraDhcpOptions", nullif(p.dns_name, '') as "dnsName"
-    from network.port p where p.device_owner not in ('network:router_gateway', 'network:floatingip') and ${which}
-    order by p.id`.execute(db)
+      p.extra_dhcp_options as "extraDhcpOptions", nullif(p.dns_name, '') as "dnsName",
+      p.dns_name = '' or not exists (select from network.port q where q.network_id = p.network_id
+        and lower(q.dns_name) = lower(p.dns_name) and q.dns_name <> '' and q.id > p.id
+        and exists (select from network.ip_allocation a where a.port_id = q.id)) as "holdsName",
+      case when p.host_id = '' and p.device_owner not like 'network:%' then ${virtual} end as virtual
+    from network.port p where p.device_owner not in
+      ('network:router_interface', 'network:router_gateway', 'network:floatingip')
+      and p.id = any(${ids}::uuid[]) order by p.id`.execute(tx)
   return rows
 }
 
@@ -72,7 +125,8 @@ const fixedIpsWithSubnet = sql`(select coalesce(json_agg(json_build_object('subn
     'ipAddress', host(a.address), 'cidr', s.cidr, 'gatewayIp', host(s.gateway_ip)) order by a.position), '[]')
   from network.ip_allocation a join network.subnet s on s.id = a.subnet_id where a.port_id = p.id)`
 
-async function wantRouters(db: DbOrTx): Promise<WantRouter[]> {
+async function wantRouters(tx: Tx, ids: readonly string[]): Promise<WantRouter[]> {
+  if (ids.length === 0) return []
   const { rows } = await sql<WantRouter>`select r.id, r.name, r.is_admin_up as "adminStateUp",
       r.is_snat_enabled as "enableSnat", r.routes,
       (select json_build_object('networkId', p.network_id, 'portId', p.id, 'macAddress', p.mac_address,
@@ -81,20 +135,23 @@ async function wantRouters(db: DbOrTx): Promise<WantRouter[]> {
       (select coalesce(json_agg(json_build_object('portId', p.id, 'networkId', p.network_id,
           'macAddress', p.mac_address, 'fixedIps', ${fixedIpsWithSubnet}) order by p.id), '[]')
         from network.port p where p.device_id = r.id::text and p.device_owner = 'network:router_interface') as interfaces
-    from network.router r order by r.id`.execute(db)
+    from network.router r where r.id = any(${ids}::uuid[]) order by r.id`.execute(tx)
   return rows
 }
 
-async function wantFloatingIps(db: DbOrTx): Promise<WantFloatingIp[]> {
+async function wantFloatingIps(tx: Tx, ids: readonly string[]): Promise<WantFloatingIp[]> {
+  if (ids.length === 0) return []
   const { rows } = await sql<WantFloatingIp>`select f.id, f.router_id as "routerId",
       host(f.address) as "floatingIpAddress", host(f.fixed_ip_address) as "fixedIpAddress",
       f.fixed_port_id as "portId", p.mac_address::text as "macAddress"
     from network.floating_ip f join network.port p on p.id = f.floating_port_id
-    where f.router_id is not null and f.fixed_port_id is not null order by f.id`.execute(db)
+    where f.id = any(${ids}::uuid[]) and f.router_id is not null and f.fixed_port_id is not null
+    order by f.id`.execute(tx)
   return rows
 }
 
-async function wantSecurityGroups(db: DbOrTx): Promise<WantSecurityGroup[]> {
+async function wantSecurityGroups(tx: Tx, ids: readonly string[]): Promise<WantSecurityGroup[]> {
+  if (ids.length === 0) return []
   // A rule with an address group is one rule for each of its addresses.
   const { rows } = await sql<WantSecurityGroup>`select g.id, g.is_stateful as "isStateful",
       coalesce(json_agg(json_build_object('id', case when a.ordinal > 1 then r.id || '-' || a.ordinal else r.id::text end,
@@ -108,6 +165,6 @@ async function wantSecurityGroups(db: DbOrTx): Promise<WantSecurityGroup[]> {
       left join lateral unnest(ag.addresses) with ordinality a(address, ordinal)
         on family(a.address) = case r.ethertype when 'IPv4' then 4 else 6 end)
       on r.security_group_id = g.id and (r.remote_address_group_id is null or a.address is not null)
-    group by g.id order by g.id`.execute(db)
+    where g.id = any(${ids}::uuid[]) group by g.id order by g.id`.execute(tx)
   return rows
 }

@@ -9,13 +9,15 @@ import { OvsdbError, OvsdbUnavailable } from "./errors.ts"
 import { encodeOperation, type Operation } from "./operation.ts"
 import { type MonitoredTables, Replica, type RowChange } from "./replica.ts"
 import { type DatabaseSchema, parseSchema } from "./schema.ts"
-import { decodeAtom, type Row } from "./value.ts"
+import { type Atom, decodeAtom, type Row } from "./value.ts"
 
 export interface OvsdbClientOptions {
   socketPath: string
   database: string
   /** Tables to follow, with their columns; an empty list stands for every column. */
   tables: MonitoredTables
+  /** Of these columns, those that may become long: sets and maps, kept beside the rows (`long`), not in them. */
+  longColumns?: MonitoredTables
 }
 
 export interface OperationResult {
@@ -120,6 +122,15 @@ export class OvsdbClient {
     return this.#replica.table(name)
   }
 
+  /** A column of `longColumns`, as it is now; it changes in place. */
+  long(
+    table: string,
+    uuid: string,
+    column: string,
+  ): ReadonlySet<Atom> | ReadonlyMap<string, Atom> | undefined {
+    return this.#replica?.long(table, uuid, column)
+  }
+
   /** Calls back after each change of the replica; returns what ends it. */
   onChange(listener: Listener): () => void {
     this.#listeners.add(listener)
@@ -189,7 +200,7 @@ export class OvsdbClient {
   }
 
   async #follow(): Promise<OvsdbConnection> {
-    const { socketPath, database, tables } = this.#options
+    const { socketPath, database, tables, longColumns } = this.#options
     // Notifications wait here until the answer to monitor_cond has laid the ground for them.
     let early: Notification[] | undefined = []
     const connection = await OvsdbConnection.open(socketPath, (notification) => {
@@ -204,12 +215,12 @@ export class OvsdbClient {
       if (this.#ended.signal.aborted) throw new OvsdbUnavailable("closed")
       const schema = parseSchema(await connection.request("get_schema", [database]))
       const columns = chosenColumns(schema, tables)
-      const replica = new Replica(schema, columns)
+      const replica = new Replica(schema, columns, longColumns)
       const requests: Record<string, unknown> = {}
       for (const [table, names] of Object.entries(columns)) requests[table] = [{ columns: names }]
       const initial = await connection.request("monitor_cond", [database, monitorId, requests])
       replica.apply(initial)
-      const prior = this.#replica ?? new Replica(schema, columns)
+      const prior = this.#replica ?? new Replica(schema, columns, longColumns)
       this.#schema = schema
       this.#replica = replica
       this.#connection = connection

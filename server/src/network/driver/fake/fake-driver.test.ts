@@ -2,6 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { networkDriverContract } from "../contract.ts"
 import { ports, sampleWant } from "../sample-want.ts"
+import { tellAll } from "../tell-all.ts"
 import { FakeNetworkDriver } from "./fake-driver.ts"
 
 networkDriverContract("fake", async () => ({ driver: new FakeNetworkDriver(), plug: async () => {} }))
@@ -10,15 +11,15 @@ test("a told failure changes nothing and passes", async () => {
   await using driver = new FakeNetworkDriver()
   driver.failNext(1)
   assert.match((await driver.health()) ?? "", /told to fail/)
-  await assert.rejects(driver.reconcile(sampleWant), /told to fail/)
+  await assert.rejects(tellAll(driver, sampleWant), /told to fail/)
   assert.equal(driver.want.ports.length, 0)
-  assert.ok((await driver.reconcile(sampleWant)).created > 0)
+  assert.ok((await tellAll(driver, sampleWant)).created > 0)
 })
 
 test("a port that is held back stays down", async () => {
   await using driver = new FakeNetworkDriver()
   driver.holdBack(ports.a.id, true)
-  await driver.reconcile(sampleWant)
+  await tellAll(driver, sampleWant)
   const end = new AbortController()
   const states = driver.portStates(end.signal)[Symbol.asyncIterator]()
   const first = [await states.next(), await states.next(), await states.next()]

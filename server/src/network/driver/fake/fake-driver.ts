@@ -3,29 +3,20 @@
 import { type Clock, systemClock } from "../../../platform/clock/clock.ts"
 import { Fault } from "../../../platform/fault/fault.ts"
 import type {
+  ChangeReport,
+  NetworkChange,
   NetworkDriver,
   NetworkWant,
   PortStateEvent,
-  PortsChange,
-  ReconcileReport,
-  WantPort,
+  Told,
 } from "../network-driver.ts"
-
-const nothing: NetworkWant = {
-  networks: [],
-  subnets: [],
-  ports: [],
-  routers: [],
-  floatingIps: [],
-  securityGroups: [],
-}
+import { nouns, told } from "../want.ts"
 
 export class FakeNetworkDriver implements NetworkDriver {
   readonly name = "fake"
   readonly #clock: Clock
   readonly #watchers = new Set<() => void>()
-  #want: Omit<NetworkWant, "ports"> = nothing
-  #ports = new Map<string, WantPort>()
+  readonly #things = new Map(nouns.map((noun) => [noun, new Map<string, { id: string }>()]))
   #turn: Promise<unknown> = Promise.resolve()
   #slowMs = 0
   #failures = 0
@@ -37,15 +28,16 @@ export class FakeNetworkDriver implements NetworkDriver {
 
   /** What it has been told. */
   get want(): NetworkWant {
-    return { ...this.#want, ports: [...this.#ports.values()] }
+    const of = (noun: keyof NetworkWant) => [...(this.#things.get(noun)?.values() ?? [])]
+    return Object.fromEntries(nouns.map((noun) => [noun, of(noun)])) as unknown as NetworkWant // as it was told
   }
 
-  /** Every following reconcile takes this long. */
+  /** Every following change takes this long. */
   slowDown(ms: number): void {
     this.#slowMs = ms
   }
 
-  /** The next `count` reconciles fail and change nothing. */
+  /** The next `count` changes fail and change nothing. */
   failNext(count: number): void {
     this.#failures = count
   }
@@ -57,21 +49,17 @@ export class FakeNetworkDriver implements NetworkDriver {
     this.#tell()
   }
 
-  async reconcile(want: NetworkWant): Promise<ReconcileReport> {
-    return await this.#inTurn(() => this.#reconcile(want))
-  }
-
-  async changePorts(change: PortsChange): Promise<ReconcileReport> {
-    return await this.#inTurn(() => this.#changePorts(change))
-  }
-
-  async #inTurn(run: () => ReconcileReport): Promise<ReconcileReport> {
+  async change(read: (also: Partial<Told>) => Promise<NetworkChange>): Promise<ChangeReport> {
     const turn = this.#turn.then(async () => {
       await this.#misbehave()
-      return run()
+      return this.#take(await read({}))
     })
     this.#turn = turn.catch(() => {})
     return await turn
+  }
+
+  async known(): Promise<Told> {
+    return told((noun) => this.#things.get(noun)?.keys() ?? [])
   }
 
   /** Slow or failing, as it was told to be. */
@@ -85,34 +73,22 @@ export class FakeNetworkDriver implements NetworkDriver {
     }
   }
 
-  #reconcile(want: NetworkWant): ReconcileReport {
-    const before = rowsOf(this.want)
-    const after = rowsOf(want)
+  #take({ want, told }: NetworkChange): ChangeReport {
     const report = { created: 0, updated: 0, removed: 0 }
-    for (const [key, text] of after) {
-      const old = before.get(key)
-      if (old === undefined) report.created += 1
-      else if (old !== text) report.updated += 1
+    for (const noun of nouns) {
+      const things = this.#things.get(noun)
+      const wanted = new Map<string, { id: string }>(want[noun].map((thing) => [thing.id, thing]))
+      for (const id of told[noun]) {
+        const before = things?.get(id)
+        const after = wanted.get(id)
+        if (!after) report.removed += things?.delete(id) ? 1 : 0
+        else if (!before) report.created += 1
+        else if (JSON.stringify(before) !== JSON.stringify(after)) report.updated += 1
+        if (after) things?.set(id, structuredClone(after))
+      }
     }
-    for (const key of before.keys()) if (!after.has(key)) report.removed += 1
-    const { ports, ...rest } = structuredClone(want)
-    this.#want = rest
-    this.#ports = new Map(ports.map((port) => [port.id, port]))
     this.#tell()
-    return report
-  }
-
-  #changePorts({ ports, gone }: PortsChange): ReconcileReport {
-    const report = { created: 0, updated: 0, removed: 0 }
-    for (const port of ports) {
-      const before = this.#ports.get(port.id)
-      if (!before) report.created += 1
-      else if (JSON.stringify(before) !== JSON.stringify(port)) report.updated += 1
-      this.#ports.set(port.id, structuredClone(port))
-    }
-    for (const { id } of gone) if (this.#ports.delete(id)) report.removed += 1
-    this.#tell()
-    return report
+    return { ...report, follow: { ports: [], portsOfSubnets: [], ofNetworks: [] } }
   }
 
   async *portStates(signal: AbortSignal): AsyncIterable<PortStateEvent> {
@@ -143,7 +119,7 @@ export class FakeNetworkDriver implements NetworkDriver {
 
   #states(): Map<string, boolean> {
     const states = new Map<string, boolean>()
-    for (const { id, kind, hostId } of this.#ports.values())
+    for (const { id, kind, hostId } of this.want.ports)
       if (kind === "vif") states.set(id, hostId !== null && !this.#isUnplugged.has(id))
     return states
   }
@@ -159,11 +135,4 @@ export class FakeNetworkDriver implements NetworkDriver {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#tell()
   }
-}
-
-function rowsOf(want: NetworkWant): Map<string, string> {
-  const rows = new Map<string, string>()
-  for (const [kind, list] of Object.entries(want))
-    for (const row of list as { id: string }[]) rows.set(`${kind} ${row.id}`, JSON.stringify(row)) // every list has ids
-  return rows
 }

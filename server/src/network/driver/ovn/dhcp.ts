@@ -3,14 +3,15 @@
 import { createHash } from "node:crypto"
 import type { WantNetwork, WantPort, WantSubnet } from "../network-driver.ts"
 import { extraOptions, isDhcpDisabled, quoted } from "./dhcp-extra-options.ts"
-import type { DesiredRow } from "./row.ts"
+import { type DesiredRow, ownerOf } from "./row.ts"
 
 const leaseSeconds = "43200"
 const metadataAddress = "169.254.169.254/32"
 
 export function subnetDhcpRow(subnet: WantSubnet, network: WantNetwork): DesiredRow | undefined {
   const options = subnetOptions(subnet, network)
-  return options && { table: "DHCP_Options", id: subnet.id, columns: { cidr: subnet.cidr, options } }
+  const owner = ownerOf("subnets", subnet.id)
+  return options && { table: "DHCP_Options", id: subnet.id, owner, columns: { cidr: subnet.cidr, options } }
 }
 
 /** The row that this port's DHCP answers come from, by address family, and the row itself if it is the port's own. */
@@ -18,29 +19,30 @@ export function portDhcp(
   port: WantPort,
   subnets: ReadonlyMap<string, WantSubnet>,
   network: WantNetwork,
-): { v4: string[]; v6: string[]; rows: DesiredRow[] } {
-  const found: { v4: string[]; v6: string[]; rows: DesiredRow[] } = { v4: [], v6: [], rows: [] }
-  if (port.kind !== "vif") return found
+): { v4: string | undefined; v6: string | undefined; rows: DesiredRow[] } {
+  const chosen = new Map<4 | 6, string>()
+  const found = () => ({ v4: chosen.get(4), v6: chosen.get(6), rows })
+  const rows: DesiredRow[] = []
+  if (port.kind !== "vif") return found()
   for (const { subnetId } of port.fixedIps) {
     const subnet = subnets.get(subnetId)
     const base = subnet && subnetOptions(subnet, network)
     if (!subnet || !base) continue
-    const chosen = subnet.ipVersion === 4 ? found.v4 : found.v6
-    if (chosen.length > 0 || isDhcpDisabled(port, subnet.ipVersion)) continue
-    const extra = extraOptions(port, subnet.ipVersion)
-    if (Object.keys(extra).length === 0) {
-      chosen.push(subnet.id)
-      continue
-    }
-    const id = `${subnet.id}-${port.id}`
-    chosen.push(id)
-    found.rows.push({
+    const { ipVersion } = subnet
+    if (chosen.has(ipVersion) || isDhcpDisabled(port, ipVersion)) continue
+    const extra = extraOptions(port, ipVersion)
+    const isOwn = Object.keys(extra).length > 0
+    const id = isOwn ? `${subnet.id}-${port.id}` : subnet.id
+    chosen.set(ipVersion, id)
+    if (!isOwn) continue
+    rows.push({
       table: "DHCP_Options",
       id,
+      owner: ownerOf("ports", port.id),
       columns: { cidr: subnet.cidr, options: { ...base, ...extra } },
     })
   }
-  return found
+  return found()
 }
 
 function subnetOptions(subnet: WantSubnet, network: WantNetwork): Record<string, string> | undefined {

@@ -3,18 +3,11 @@
 
 import { Fault } from "../../../platform/fault/fault.ts"
 import { OvsdbClient, OvsdbError, OvsdbUnavailable, type Row } from "../../../platform/ovsdb/index.ts"
-import type {
-  NetworkDriver,
-  NetworkWant,
-  PortStateEvent,
-  PortsChange,
-  ReconcileReport,
-} from "../network-driver.ts"
-import { HaveIndex } from "./have-index.ts"
-import { type HaveRows, mapOf, type Plan, plan } from "./plan.ts"
-import { planPorts } from "./plan-ports.ts"
-import { cloudKey, idKey, type managedTables, tableNames } from "./row.ts"
-import { translate } from "./translate.ts"
+import type { ChangeReport, NetworkChange, NetworkDriver, PortStateEvent, Told } from "../network-driver.ts"
+import { told } from "../want.ts"
+import { HaveIndex, mapOf } from "./have-index.ts"
+import { type Plan, planChange } from "./plan.ts"
+import { cloudKey, idKey, managedTables, tableNames } from "./row.ts"
 
 export interface OvnDriverOptions {
   northboundSocket: string
@@ -49,14 +42,21 @@ const columns = {
   DNS: ["records", "external_ids"],
 } satisfies Record<keyof typeof managedTables, string[]>
 
+/** What lists other rows may list thousands, and so may the names of a network. */
+const longColumns = Object.fromEntries(
+  tableNames.map((table) => [table, table === "DNS" ? ["records"] : managedTables[table].lists]),
+)
+
 const connectTimeoutMs = 10_000
+/** What is missing may stand on something that is missing too: a port's network, its group. */
+const readsMost = 4
 
 export class OvnDriver implements NetworkDriver {
   readonly name = "ovn"
   readonly #options: OvnDriverOptions
   readonly #client: OvsdbClient
   #turn: Promise<unknown> = Promise.resolve()
-  #index: HaveIndex | undefined
+  readonly #index: HaveIndex
 
   constructor(options: OvnDriverOptions) {
     this.#options = options
@@ -64,53 +64,60 @@ export class OvnDriver implements NetworkDriver {
       socketPath: options.northboundSocket,
       database: "OVN_Northbound",
       tables: columns,
+      longColumns,
     })
+    const index = new HaveIndex(options.cloudId)
+    this.#index = index
+    this.#client.onChange((changes) => index.apply(changes))
   }
 
   /** Calls wait for each other: each plans on what the one before has written. */
-  async reconcile(want: NetworkWant): Promise<ReconcileReport> {
-    const { cloudId } = this.#options
-    return await this.#inTurn<never>(() => plan(translate(want, this.#options), this.#have(), cloudId))
-  }
-
-  async changePorts(change: PortsChange): Promise<ReconcileReport | null> {
-    return await this.#inTurn<null>(() => planPorts(change, this.#indexed(), this.#options.cloudId))
-  }
-
-  async #inTurn<N extends null = never>(planNow: () => Plan | N): Promise<ReconcileReport | N> {
-    const turn = this.#turn.then(() => this.#carryOut(planNow))
+  async change(read: (also: Partial<Told>) => Promise<NetworkChange>): Promise<ChangeReport> {
+    const turn = this.#turn.then(() => this.#carryOut(read))
     this.#turn = turn.catch(() => {})
     return await turn
   }
 
-  async #carryOut<N extends null>(planNow: () => Plan | N): Promise<ReconcileReport | N> {
-    const { cloudId } = this.#options
+  async #carryOut(read: (also: Partial<Told>) => Promise<NetworkChange>): Promise<ChangeReport> {
     try {
       await this.#client.ready(connectTimeoutMs)
-      return await this.#client.withLock(`kumoi_${cloudId}`, connectTimeoutMs, async (assertLock) => {
-        const planned = planNow()
-        if (planned === null) return planned
-        const { operations, report } = planned
-        if (operations.length > 0) await this.#client.transact([assertLock, ...operations])
-        return report
-      })
+      return await this.#client.withLock(
+        `kumoi_${this.#options.cloudId}`,
+        connectTimeoutMs,
+        async (assertLock) => {
+          const { operations, report, follow } = await this.#plan(read)
+          if (operations.length > 0) await this.#client.transact([assertLock, ...operations])
+          return { ...report, follow }
+        },
+      )
     } catch (error) {
       throw toNetworkFault(error)
     }
   }
 
-  /** Made at the first small change, kept up from then on. */
-  #indexed(): HaveIndex {
-    if (!this.#index) {
-      const index = new HaveIndex(this.#have(), this.#options.cloudId)
-      this.#client.onChange((changes) => index.apply(changes))
-      this.#index = index
+  async #plan(read: (also: Partial<Told>) => Promise<NetworkChange>): Promise<Plan> {
+    const context = {
+      ...this.#options,
+      records: (uuid: string) => {
+        const records = this.#client.long("DNS", uuid, "records")
+        return records instanceof Map ? records : new Map()
+      },
     }
-    return this.#index
+    let also: Partial<Told> = {}
+    for (let n = 0; n < readsMost; n++) {
+      const change = await read(also)
+      const planned = planChange(change, this.#index, context)
+      if (!("missing" in planned)) return planned
+      also = merge(also, planned.missing)
+    }
+    throw new Error(`the network's rows stand on others that are not there: ${JSON.stringify(also)}`)
   }
 
-  #have(): HaveRows {
-    return Object.fromEntries(tableNames.map((name) => [name, this.#client.table(name)])) as HaveRows // all names
+  async known(): Promise<Told> {
+    await this.#client.ready(connectTimeoutMs)
+    const owners = [...this.#index.owners()]
+    const of = (noun: string) => owners.filter((owner) => owner.startsWith(`${noun}:`))
+    return told((noun) => of(noun).map((owner) => owner.slice(noun.length + 1)))
   }
 
   async *portStates(signal: AbortSignal): AsyncIterable<PortStateEvent> {
@@ -131,7 +138,8 @@ export class OvnDriver implements NetworkDriver {
   *#portState(row: Row, told: Map<string, boolean>): Generator<PortStateEvent> {
     const ids = mapOf(row.external_ids)
     const portId = ids[idKey]
-    if (typeof portId !== "string" || ids[cloudKey] !== this.#options.cloudId || row.type !== "") return
+    if (typeof portId !== "string" || ids[cloudKey] !== this.#options.cloudId) return
+    if (row.type !== "" && row.type !== "virtual") return
     const isUp = Array.isArray(row.up) && row.up[0] === true
     if (told.get(portId) === isUp) return
     told.set(portId, isUp)
@@ -145,6 +153,10 @@ export class OvnDriver implements NetworkDriver {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#client.close()
   }
+}
+
+function merge(one: Partial<Told>, other: Partial<Told>): Partial<Told> {
+  return told((noun) => [...(one[noun] ?? []), ...(other[noun] ?? [])])
 }
 
 function toNetworkFault(error: unknown): unknown {

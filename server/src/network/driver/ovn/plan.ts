@@ -1,125 +1,273 @@
-// From the rows that shall be and the rows that are to the operations between them. Pure. A row is ours when it
-// bears our mark and our cloud's id; others are neither changed nor removed, and neither are members of a
-// reference column or keys of external_ids that are not ours.
+// From what is told and the rows that are to the operations between them. Pure. Looks at the rows of what is told
+// only. A row is ours when it bears our mark and our cloud's id; others are neither changed nor removed, and neither
+// are keys of external_ids that are not ours.
+import type { Atom, Row } from "../../../platform/ovsdb/index.ts"
 import {
-  type Atom,
   byUuid,
   type Columns,
   type Mutation,
   type NamedRow,
   type Operation,
-  type Row,
   sameValue,
   type Value,
   type WriteValue,
 } from "../../../platform/ovsdb/index.ts"
-import type { ReconcileReport } from "../network-driver.ts"
-import { cloudKey, type DesiredRow, idKey, managedTables, type TableName, tableNames } from "./row.ts"
-
-export type HaveRows = Readonly<Record<TableName, ReadonlyMap<string, Row>>>
+import type { Follow, NetworkChange, ReconcileReport, Told } from "../network-driver.ts"
+import { type HaveIndex, type HaveRow, mapOf } from "./have-index.ts"
+import { planNames } from "./plan-names.ts"
+import type { RouterContext } from "./router.ts"
+import { cloudKey, type DesiredRow, idKey, managedTables, ownerKey, ownerOf, type RowKey } from "./row.ts"
+import { sharedKeys } from "./switch.ts"
+import { translate } from "./translate.ts"
 
 export interface Plan {
   operations: Operation[]
   report: ReconcileReport
+  follow: Follow
 }
 
-type Index = Map<string, Row>
-const keyOf = (table: TableName, id: string) => `${table} ${id}`
+export interface PlanContext extends RouterContext {
+  cloudId: string
+  /** The records of a row of DNS. */
+  records: (uuid: string) => ReadonlyMap<string, Atom>
+}
 
-export function plan(desired: readonly DesiredRow[], have: HaveRows, cloudId: string): Plan {
-  const { index, ours } = indexRows(have, cloudId)
-  const wanted = new Map(desired.map((row) => [keyOf(row.table, row.id), row]))
-  const names = new Map<string, NamedRow>()
-  for (const key of wanted.keys()) if (!index.has(key)) names.set(key, { named: `row${names.size}` })
-  const resolve = (table: TableName, id: string): string | NamedRow | undefined => {
-    const key = keyOf(table, id)
-    if (!wanted.has(key)) return undefined
-    return index.get(key)?._uuid ?? names.get(key)
+/** The plan, or what the told stands on and the engine has not. */
+export type Planned = Plan | { missing: Partial<Told> }
+
+export type Target = string | NamedRow
+
+export function planChange(change: NetworkChange, index: HaveIndex, context: PlanContext): Planned {
+  const planner = new Planner(change, index, context)
+  planner.write(translate(change, context))
+  planner.removeRest()
+  for (const row of planNames(change, index, context, planner)) planner.write([row])
+  return planner.result()
+}
+
+interface Listing {
+  table: DesiredRow["table"]
+  target: Target
+  column: string
+  away: string[]
+  added: Target[]
+}
+
+/** Rows that list others, by table: what of ours they stand for. */
+const nounOf: Partial<Record<DesiredRow["table"], keyof Told>> = {
+  Logical_Switch: "networks",
+  Logical_Router: "routers",
+  Port_Group: "securityGroups",
+  DHCP_Options: "subnets",
+}
+
+export class Planner {
+  readonly #change: NetworkChange
+  readonly #index: HaveIndex
+  readonly #cloudId: string
+  readonly #inserts: Operation[] = []
+  readonly #updates: Operation[] = []
+  readonly #deletes: Operation[] = []
+  readonly #names = new Map<string, NamedRow>()
+  readonly #listings = new Map<string, Listing>()
+  readonly #kept = new Set<string>()
+  readonly #updated = new Set<string>()
+  readonly #removed = new Set<string>()
+  readonly #missing = new Map<keyof Told, Set<string>>()
+  readonly #follow = {
+    ports: new Set<string>(),
+    portsOfSubnets: new Set<string>(),
+    ofNetworks: new Set<string>(),
   }
-  const operations: Operation[] = []
-  const report = { created: 0, updated: 0, removed: 0 }
-  for (const [key, row] of wanted) {
-    const existing = index.get(key)
-    const changes = existing
-      ? change(row, existing, ours, resolve, cloudId)
-      : [insert(row, names.get(key), resolve, cloudId)]
-    if (changes.length > 0) report[existing ? "updated" : "created"] += 1
-    operations.push(...changes)
+  #created = 0
+
+  constructor(change: NetworkChange, index: HaveIndex, context: PlanContext) {
+    this.#change = change
+    this.#index = index
+    this.#cloudId = context.cloudId
   }
-  const kept = new Set([...wanted.keys()].map((key) => index.get(key)?._uuid))
-  for (const table of tableNames)
-    for (const uuid of have[table].keys()) {
-      if (!ours.has(uuid) || kept.has(uuid)) continue
-      report.removed += 1
-      // Rows of the other tables go by themselves once nothing refers to them.
-      if (managedTables[table].isRoot) operations.push({ op: "delete", table, where: byUuid(uuid) })
+
+  write(rows: readonly DesiredRow[]): void {
+    const created = rows.filter((row) => !this.#index.get(row))
+    for (const row of created) this.#names.set(keyOf(row), { named: `row${this.#names.size}` })
+    for (const row of rows) {
+      const existing = this.#index.get(row)
+      if (existing) this.#update(row, existing)
+      else this.#insert(row)
     }
-  return { operations, report }
-}
+  }
 
-/** The id that we gave the row; undefined for a row that is not ours. */
-export function ownId(row: Row, cloudId: string): string | undefined {
-  const ids = mapOf(row.external_ids)
-  return ids[idKey] === undefined || ids[cloudKey] !== cloudId ? undefined : String(ids[idKey])
-}
-
-/** Our rows by key; of two with the same key (written by two of us at once) the first by uuid stays. */
-function indexRows(have: HaveRows, cloudId: string): { index: Index; ours: Set<string> } {
-  const index: Index = new Map()
-  const ours = new Set<string>()
-  for (const table of tableNames)
-    for (const row of have[table].values()) {
-      const id = ownId(row, cloudId)
-      if (id === undefined) continue
-      ours.add(row._uuid)
-      const key = keyOf(table, id)
-      const other = index.get(key)
-      if (!other || row._uuid < other._uuid) index.set(key, row)
+  /** Removes what of the told is no longer wanted. */
+  removeRest(): void {
+    const { told } = this.#change
+    for (const noun of Object.keys(told) as (keyof Told)[])
+      for (const id of told[noun])
+        for (const [uuid, have] of this.#index.ofOwner(ownerOf(noun, id)))
+          if (!this.#kept.has(uuid)) this.#remove(uuid, have)
+    for (const id of told.ports) {
+      const uuid = this.#index.get({ table: "Logical_Switch_Port", id })?._uuid
+      if (uuid === undefined || (!this.#updated.has(uuid) && !this.#removed.has(uuid))) continue
+      // What it allows itself may be another now.
+      for (const virtual of this.#index.virtualPortsOf(id)) this.#follow.ports.add(virtual)
     }
-  return { index, ours }
+    if (this.#isLastNetworkGone())
+      for (const [uuid, have] of this.#index.ofOwner(ownerOf("cloud", "drop"))) this.#remove(uuid, have)
+  }
+
+  followPort(id: string): void {
+    this.#follow.ports.add(id)
+  }
+
+  update(operation: Operation, uuid: string): void {
+    this.#updated.add(uuid)
+    this.#updates.push(operation)
+  }
+
+  removeRow(have: HaveRow): void {
+    this.#remove(have.row._uuid, have)
+  }
+
+  result(): Planned {
+    if (this.#missing.size > 0)
+      return { missing: Object.fromEntries([...this.#missing].map(([noun, ids]) => [noun, [...ids]])) }
+    return {
+      operations: [...this.#inserts, ...this.#updates, ...this.#changedListings(), ...this.#deletes],
+      report: { created: this.#created, updated: this.#updated.size, removed: this.#removed.size },
+      follow: {
+        ports: [...this.#follow.ports].filter((id) => !this.#change.told.ports.includes(id)),
+        portsOfSubnets: [...this.#follow.portsOfSubnets],
+        ofNetworks: [...this.#follow.ofNetworks],
+      },
+    }
+  }
+
+  #insert(row: DesiredRow): void {
+    const name = this.#names.get(keyOf(row))
+    const columns: Record<string, WriteValue> = { ...row.columns, external_ids: this.#externalIds(row) }
+    for (const [column, key] of Object.entries(row.refs ?? {})) columns[column] = this.#pointer(key)
+    this.#inserts.push({ op: "insert", table: row.table, row: columns, ...(name && { name: name.named }) })
+    this.#created += 1
+    for (const place of row.places ?? []) {
+      const target = this.#resolve(place)
+      if (target !== undefined && name) this.#listing(place, target).added.push(name)
+    }
+    // Its ports' answers come from the row from now on.
+    if (row.owner === ownerOf("subnets", row.id)) this.#follow.portsOfSubnets.add(row.id)
+  }
+
+  #update(row: DesiredRow, existing: Row): void {
+    const uuid = existing._uuid
+    this.#kept.add(uuid)
+    const columns: Record<string, WriteValue> = changedColumns(row, existing)
+    for (const [column, key] of Object.entries(row.refs ?? {})) {
+      const pointer = this.#pointer(key)
+      if (!this.#isPointer(existing[column], pointer)) columns[column] = pointer
+    }
+    const where = byUuid(uuid)
+    if (Object.keys(columns).length > 0) {
+      this.update({ op: "update", table: row.table, where, row: columns }, uuid)
+      if (row.owner === ownerOf("subnets", row.id))
+        for (const id of this.#index.portsWithOwnDhcp(row.id)) this.#follow.ports.add(id)
+    }
+    const mutations = externalIdChanges(mapOf(existing.external_ids), this.#externalIds(row))
+    if (mutations.length > 0) this.update({ op: "mutate", table: row.table, where, mutations }, uuid)
+    if (row.table === "Logical_Switch" && !hasSame(existing, row, sharedKeys))
+      this.#follow.ofNetworks.add(row.id)
+    this.#relist(row, uuid)
+  }
+
+  /** Into the rows that shall list it, out of those of ours that shall not. */
+  #relist(row: DesiredRow, uuid: string): void {
+    const now = this.#index.placesOf(uuid)
+    const wanted = new Set<string>()
+    for (const place of row.places ?? []) {
+      const target = this.#resolve(place)
+      if (target === undefined) continue
+      if (typeof target === "string") wanted.add(`${target} ${place.column}`)
+      if (now.some((each) => each.uuid === target && each.column === place.column)) continue
+      this.#listing(place, target).added.push(uuid)
+      this.#updated.add(uuid)
+    }
+    for (const place of now) {
+      if (wanted.has(`${place.uuid} ${place.column}`) || !this.#index.byUuid(place.uuid)) continue
+      this.#listing(place, place.uuid).away.push(uuid)
+      this.#updated.add(uuid)
+    }
+  }
+
+  #remove(uuid: string, { table, id }: HaveRow): void {
+    if (this.#removed.has(uuid)) return
+    this.#removed.add(uuid)
+    if (managedTables[table].isRoot) this.#deletes.push({ op: "delete", table, where: byUuid(uuid) })
+    // A port that pointed at the subnet's row has it no longer; what it gets now is not known here.
+    if (table === "DHCP_Options") this.#follow.portsOfSubnets.add(id)
+    // The others go with the last row that lists them. Also out of those that would forget a row by themselves:
+    // ovsdb-server keeps some of these when it deletes a row and changes the listing one in the same transaction.
+    for (const place of this.#index.placesOf(uuid)) {
+      const listing = this.#index.byUuid(place.uuid)
+      if (listing) this.#listing(place, place.uuid).away.push(uuid)
+    }
+  }
+
+  #isLastNetworkGone(): boolean {
+    const gone = [...this.#removed].filter((uuid) => this.#index.byUuid(uuid)?.table === "Logical_Switch")
+    return this.#change.want.networks.length === 0 && this.#index.count("Logical_Switch") <= gone.length
+  }
+
+  #changedListings(): Operation[] {
+    const operations: Operation[] = []
+    for (const { table, target, column, away, added } of this.#listings.values()) {
+      if (typeof target === "string" && this.#removed.has(target)) continue
+      const mutations: Mutation[] = []
+      if (away.length > 0) mutations.push([column, "delete", away])
+      if (added.length > 0) mutations.push([column, "insert", added])
+      operations.push({ op: "mutate", table, where: byUuid(target), mutations })
+    }
+    return operations
+  }
+
+  #listing({ table, column }: { table: DesiredRow["table"]; column: string }, target: Target): Listing {
+    const key = `${typeof target === "string" ? target : target.named} ${column}`
+    let listing = this.#listings.get(key)
+    if (!listing) {
+      listing = { table, target, column, away: [], added: [] }
+      this.#listings.set(key, listing)
+    }
+    return listing
+  }
+
+  /** Undefined, and noted as missing, for a row that neither is nor comes. */
+  #resolve(key: RowKey): Target | undefined {
+    const target = this.#names.get(keyOf(key)) ?? this.#index.get(key)?._uuid
+    const noun = nounOf[key.table]
+    // What was asked for and is not there is nowhere.
+    if (target === undefined && noun && !this.#change.told[noun].includes(key.id)) {
+      const ids = this.#missing.get(noun)
+      if (ids) ids.add(key.id)
+      else this.#missing.set(noun, new Set([key.id]))
+    }
+    return target
+  }
+
+  #pointer(key: RowKey | null): Target[] {
+    const target = key === null ? undefined : this.#resolve(key)
+    return target === undefined ? [] : [target]
+  }
+
+  /** A pointer that somebody else set stays where we want none. */
+  #isPointer(now: Value | undefined, pointer: readonly Target[]): boolean {
+    const [present] = Array.isArray(now) ? now : []
+    const [wanted] = pointer
+    if (wanted === undefined) return present === undefined || !this.#index.byUuid(present)
+    return present === wanted
+  }
+
+  #externalIds(row: DesiredRow): Record<string, string> {
+    return { [idKey]: row.id, [cloudKey]: this.#cloudId, [ownerKey]: row.owner, ...row.externalIds }
+  }
 }
 
-export type Resolve = (table: TableName, id: string) => string | NamedRow | undefined
-
-function references(row: DesiredRow, column: string, resolve: Resolve): (string | NamedRow)[] {
-  const ref = row.refs?.[column]
-  if (!ref) return []
-  return ref.ids.map((id) => resolve(ref.table, id)).filter((target) => target !== undefined)
-}
-
-function externalIds(row: DesiredRow, cloudId: string): Record<string, string> {
-  return { [idKey]: row.id, [cloudKey]: cloudId, ...row.externalIds }
-}
-
-export function insert(
-  row: DesiredRow,
-  name: NamedRow | undefined,
-  resolve: Resolve,
-  cloudId: string,
-): Operation {
-  const columns: Record<string, WriteValue> = { ...row.columns, external_ids: externalIds(row, cloudId) }
-  for (const column of managedTables[row.table].refs) columns[column] = references(row, column, resolve)
-  return { op: "insert", table: row.table, row: columns, ...(name ? { name: name.named } : {}) }
-}
-
-export function change(
-  row: DesiredRow,
-  existing: Row,
-  ours: ReadonlySet<string>,
-  resolve: Resolve,
-  cloudId: string,
-): Operation[] {
-  const where = byUuid(existing._uuid)
-  const update = changedColumns(row, existing)
-  const mutations: Mutation[] = []
-  for (const column of managedTables[row.table].refs)
-    mutations.push(...referenceChanges(column, existing[column], references(row, column, resolve), ours))
-  mutations.push(...externalIdChanges(mapOf(existing.external_ids), externalIds(row, cloudId)))
-  const operations: Operation[] = []
-  if (Object.keys(update).length > 0) operations.push({ op: "update", table: row.table, where, row: update })
-  if (mutations.length > 0) operations.push({ op: "mutate", table: row.table, where, mutations })
-  return operations
-}
+const keyOf = ({ table, id }: RowKey) => `${table} ${id}`
 
 function changedColumns(row: DesiredRow, existing: Row): Columns {
   const update: Record<string, WriteValue> = {}
@@ -131,25 +279,6 @@ function changedColumns(row: DesiredRow, existing: Row): Columns {
   return update
 }
 
-function referenceChanges(
-  column: string,
-  now: Value | undefined,
-  target: readonly (string | NamedRow)[],
-  ours: ReadonlySet<string>,
-): Mutation[] {
-  const present = new Set<Atom>(Array.isArray(now) ? now : [])
-  const wanted = new Set<string | NamedRow>(target)
-  const missing = target.filter((each) => typeof each !== "string" || !present.has(each))
-  const extra = [...present].filter(
-    (uuid): uuid is string => typeof uuid === "string" && ours.has(uuid) && !wanted.has(uuid),
-  )
-  const mutations: Mutation[] = []
-  // Away first: an optional reference has room for one.
-  if (extra.length > 0) mutations.push([column, "delete", extra])
-  if (missing.length > 0) mutations.push([column, "insert", missing])
-  return mutations
-}
-
 function externalIdChanges(now: Record<string, Atom>, target: Record<string, string>): Mutation[] {
   const stale = Object.keys(now).filter((key) => key.startsWith("kumoi:") && target[key] !== now[key])
   const missing = Object.entries(target).filter(([key, value]) => now[key] !== value)
@@ -159,7 +288,7 @@ function externalIdChanges(now: Record<string, Atom>, target: Record<string, str
   return mutations
 }
 
-export function mapOf(value: Value | undefined): Record<string, Atom> {
-  // Of a map column; the schema said so when it was read.
-  return typeof value === "object" && !Array.isArray(value) ? (value as Record<string, Atom>) : {}
+function hasSame(existing: Row, row: DesiredRow, keys: readonly string[]): boolean {
+  const now = mapOf(existing.external_ids)
+  return keys.every((key) => now[key] === row.externalIds?.[key])
 }

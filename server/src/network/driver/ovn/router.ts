@@ -1,84 +1,91 @@
 // Routers, their ports, routes and address translation. A router with a gateway is bound to the gateway chassis:
 // SNAT and floating IPs pass there (centralised NAT), the traffic between tenant networks stays on each host.
-import type { NetworkWant, WantFloatingIp, WantNetwork, WantRouter, WantSubnet } from "../network-driver.ts"
-import type { DesiredRow } from "./row.ts"
+import type { WantFloatingIp, WantNetwork, WantRouter, WantSubnet } from "../network-driver.ts"
+import { type DesiredRow, ownerOf } from "./row.ts"
+import { onSwitch } from "./switch.ts"
 
 export interface RouterContext {
   /** Hosts that reach the external networks, best first. */
   gatewayChassis: readonly string[]
 }
 
-export function routerRows(want: NetworkWant, context: RouterContext): DesiredRow[] {
-  const networks = new Map(want.networks.map((network) => [network.id, network]))
-  const subnets = new Map(want.subnets.map((subnet) => [subnet.id, subnet]))
-  const floatingIps = Map.groupBy(want.floatingIps, (floatingIp) => floatingIp.routerId)
-  return want.routers.flatMap((router) => {
-    const ports = portRows(router, networks, subnets, context)
-    const nat = [...snatRows(router), ...(floatingIps.get(router.id) ?? []).map(floatingIpRow)]
-    const routes = routeRows(router)
-    const row: DesiredRow = {
-      table: "Logical_Router",
-      id: router.id,
-      columns: {
-        name: `kumoi-${router.id}`,
-        enabled: [router.adminStateUp],
-        options: { always_learn_from_arp_request: "false", dynamic_neigh_routers: "true" },
-      },
-      refs: {
-        ports: { table: "Logical_Router_Port", ids: ports.flatMap(idsOf("Logical_Router_Port")) },
-        nat: { table: "NAT", ids: nat.map((each) => each.id) },
-        static_routes: { table: "Logical_Router_Static_Route", ids: routes.map((each) => each.id) },
-      },
-      externalIds: { "kumoi:name": router.name },
-    }
-    return [...ports, ...nat, ...routes, row]
-  })
+export interface RouterSurroundings extends RouterContext {
+  networks: ReadonlyMap<string, WantNetwork>
+  subnets: ReadonlyMap<string, WantSubnet>
 }
 
-function idsOf(table: DesiredRow["table"]): (row: DesiredRow) => string[] {
-  return (row) => (row.table === table ? [row.id] : [])
+const onRouter = (id: string, column: "ports" | "nat" | "static_routes") =>
+  ({ table: "Logical_Router", id, column }) as const
+
+export function routerRows(router: WantRouter, around: RouterSurroundings): DesiredRow[] {
+  const row: DesiredRow = {
+    table: "Logical_Router",
+    id: router.id,
+    owner: ownerOf("routers", router.id),
+    columns: {
+      name: `kumoi-${router.id}`,
+      enabled: [router.adminStateUp],
+      options: { always_learn_from_arp_request: "false", dynamic_neigh_routers: "true" },
+    },
+    externalIds: { "kumoi:name": router.name },
+  }
+  return [row, ...portRows(router, around), ...snatRows(router), ...routeRows(router)]
 }
 
-function portRows(
-  router: WantRouter,
-  networks: ReadonlyMap<string, WantNetwork>,
-  subnets: ReadonlyMap<string, WantSubnet>,
-  context: RouterContext,
-): DesiredRow[] {
+/** Both sides of every interface and gateway: the router's port and the switch's. */
+function portRows(router: WantRouter, around: RouterSurroundings): DesiredRow[] {
   const rows: DesiredRow[] = []
+  const owner = ownerOf("routers", router.id)
   for (const port of [...router.interfaces, ...(router.gateway ? [router.gateway] : [])]) {
     if (port.fixedIps.length === 0) continue
     const name = `lrp-${port.portId}`
     const isGateway = port === router.gateway
-    const chassis = isGateway ? chassisRows(name, context.gatewayChassis) : []
-    rows.push(...chassis, {
-      table: "Logical_Router_Port",
-      id: port.portId,
-      columns: {
-        name,
-        mac: port.macAddress.toLowerCase(),
-        networks: port.fixedIps.map(({ ipAddress, cidr }) => `${ipAddress}/${cidr.split("/")[1] ?? ""}`),
-        ipv6_ra_configs: isGateway ? {} : advertisement(port, networks, subnets),
+    const options: Record<string, string> = { "router-port": name }
+    // The outside learns of the router's and its NAT's addresses by gratuitous ARP.
+    if (isGateway) options["nat-addresses"] = "router"
+    rows.push(
+      {
+        table: "Logical_Router_Port",
+        id: port.portId,
+        owner,
+        columns: {
+          name,
+          mac: port.macAddress.toLowerCase(),
+          networks: port.fixedIps.map(({ ipAddress, cidr }) => `${ipAddress}/${cidr.split("/")[1] ?? ""}`),
+          ipv6_ra_configs: isGateway ? {} : advertisement(port, around),
+        },
+        places: [onRouter(router.id, "ports")],
       },
-      refs: { gateway_chassis: { table: "Gateway_Chassis", ids: chassis.map((row) => row.id) } },
-    })
+      {
+        table: "Logical_Switch_Port",
+        id: port.portId,
+        owner,
+        columns: { name: port.portId, type: "router", addresses: ["router"], options, enabled: [true] },
+        places: [onSwitch(port.networkId)],
+      },
+    )
+    if (isGateway) rows.push(...chassisRows(port.portId, owner, around.gatewayChassis))
   }
   return rows
 }
 
-function chassisRows(portName: string, chassis: readonly string[]): DesiredRow[] {
-  return chassis.map((host, index) => ({
-    table: "Gateway_Chassis",
-    id: `${portName}_${host}`,
-    columns: { name: `${portName}_${host}`, chassis_name: host, priority: chassis.length - index },
-  }))
+function chassisRows(portId: string, owner: string, chassis: readonly string[]): DesiredRow[] {
+  return chassis.map((host, index) => {
+    const name = `lrp-${portId}_${host}`
+    return {
+      table: "Gateway_Chassis",
+      id: name,
+      owner,
+      columns: { name, chassis_name: host, priority: chassis.length - index },
+      places: [{ table: "Logical_Router_Port", id: portId, column: "gateway_chassis" }],
+    }
+  })
 }
 
 /** What router advertisements say on this interface; empty when none of its subnets asks for them. */
 function advertisement(
   port: WantRouter["interfaces"][number],
-  networks: ReadonlyMap<string, WantNetwork>,
-  subnets: ReadonlyMap<string, WantSubnet>,
+  { networks, subnets }: RouterSurroundings,
 ): Record<string, string> {
   for (const { subnetId } of port.fixedIps) {
     const subnet = subnets.get(subnetId)
@@ -105,19 +112,23 @@ function snatRows(router: WantRouter): DesiredRow[] {
     .map((cidr) => ({
       table: "NAT",
       id: `snat-${router.id}-${cidr}`,
+      owner: ownerOf("routers", router.id),
       columns: { type: "snat", external_ip: external, logical_ip: cidr },
+      places: [onRouter(router.id, "nat")],
     }))
 }
 
-function floatingIpRow(floatingIp: WantFloatingIp): DesiredRow {
+export function floatingIpRow(floatingIp: WantFloatingIp): DesiredRow {
   return {
     table: "NAT",
     id: floatingIp.id,
+    owner: ownerOf("floatingIps", floatingIp.id),
     columns: {
       type: "dnat_and_snat",
       external_ip: floatingIp.floatingIpAddress,
       logical_ip: floatingIp.fixedIpAddress,
     },
+    places: [onRouter(floatingIp.routerId, "nat")],
     externalIds: { "kumoi:port": floatingIp.portId },
   }
 }
@@ -125,13 +136,18 @@ function floatingIpRow(floatingIp: WantFloatingIp): DesiredRow {
 function routeRows(router: WantRouter): DesiredRow[] {
   const rows: DesiredRow[] = []
   const gateway = router.gateway
+  const shared = {
+    table: "Logical_Router_Static_Route",
+    owner: ownerOf("routers", router.id),
+    places: [onRouter(router.id, "static_routes")],
+  } as const
   for (const { gatewayIp } of gateway?.fixedIps ?? []) {
     if (!gateway || gatewayIp === null) continue
     const isV6 = gatewayIp.includes(":")
     const id = `default${isV6 ? 6 : 4}-${router.id}`
     if (rows.some((row) => row.id === id)) continue
     rows.push({
-      table: "Logical_Router_Static_Route",
+      ...shared,
       id,
       columns: {
         ip_prefix: isV6 ? "::/0" : "0.0.0.0/0",
@@ -142,7 +158,7 @@ function routeRows(router: WantRouter): DesiredRow[] {
   }
   for (const { destination, nexthop } of router.routes)
     rows.push({
-      table: "Logical_Router_Static_Route",
+      ...shared,
       id: `route-${router.id}-${destination}-${nexthop}`,
       columns: { ip_prefix: destination, nexthop, output_port: [] },
     })

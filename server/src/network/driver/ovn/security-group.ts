@@ -1,76 +1,44 @@
 // Security groups as port groups with ACLs. Every port with port security is in the drop group, which lets nothing
 // through but what a port needs to get an address; each group it is in lets more through. A remote group is the
 // address set that OVN itself keeps for a port group ($NAME_ip4, $NAME_ip6).
-import type { WantPort, WantSecurityGroup, WantSecurityGroupRule } from "../network-driver.ts"
-import type { DesiredRow } from "./row.ts"
+import type { WantSecurityGroup, WantSecurityGroupRule } from "../network-driver.ts"
+import { type DesiredRow, ownerOf } from "./row.ts"
 
 const dropPriority = 1001
 const allowPriority = 1002
+
+export const dropGroupId = "drop"
 
 export function portGroupName(securityGroupId: string): string {
   return `pg_${securityGroupId.replaceAll("-", "_")}`
 }
 
-export function securityGroupRows(
-  groups: readonly WantSecurityGroup[],
-  ports: readonly WantPort[],
-  cloudId: string,
-): DesiredRow[] {
-  const known = new Set(groups.map((group) => group.id))
-  const members = new Map<string, string[]>()
-  const secured: string[] = []
-  for (const port of ports) {
-    if (port.kind !== "vif" || !port.portSecurityEnabled) continue
-    secured.push(port.id)
-    for (const id of port.securityGroupIds) {
-      const list = members.get(id)
-      if (list) list.push(port.id)
-      else members.set(id, [port.id])
-    }
+export function groupRows(group: WantSecurityGroup): DesiredRow[] {
+  const name = portGroupName(group.id)
+  const owner = ownerOf("securityGroups", group.id)
+  const rows: DesiredRow[] = [{ table: "Port_Group", id: group.id, owner, columns: { name } }]
+  for (const rule of group.rules) {
+    const match = ruleMatch(rule, name)
+    if (match === undefined) continue
+    const direction = rule.direction === "ingress" ? "to-lport" : "from-lport"
+    const action = group.isStateful ? "allow-related" : "allow-stateless"
+    rows.push({
+      table: "ACL",
+      id: rule.id,
+      owner,
+      columns: { direction, priority: allowPriority, action, match },
+      places: [inGroup(group.id)],
+    })
   }
-  const rows = secured.length > 0 ? dropGroupRows(`kumoi_drop_${cloudId}`, secured) : []
-  for (const group of groups) rows.push(...groupRows(group, members.get(group.id) ?? [], known))
   return rows
 }
 
-function groupRows(group: WantSecurityGroup, members: readonly string[], known: Set<string>): DesiredRow[] {
-  const name = portGroupName(group.id)
-  const acls: DesiredRow[] = []
-  for (const rule of group.rules) {
-    const match = ruleMatch(rule, name, known)
-    if (match === undefined) continue
-    acls.push({
-      table: "ACL",
-      id: rule.id,
-      columns: {
-        direction: rule.direction === "ingress" ? "to-lport" : "from-lport",
-        priority: allowPriority,
-        action: group.isStateful ? "allow-related" : "allow-stateless",
-        match,
-      },
-    })
-  }
-  return [...acls, portGroup(group.id, name, members, acls)]
-}
+const inGroup = (id: string) => ({ table: "Port_Group", id, column: "acls" }) as const
 
-function portGroup(
-  id: string,
-  name: string,
-  members: readonly string[],
-  acls: readonly DesiredRow[],
-): DesiredRow {
-  return {
-    table: "Port_Group",
-    id,
-    columns: { name },
-    refs: {
-      ports: { table: "Logical_Switch_Port", ids: members },
-      acls: { table: "ACL", ids: acls.map((acl) => acl.id) },
-    },
-  }
-}
-
-function dropGroupRows(name: string, members: readonly string[]): DesiredRow[] {
+/** There as long as there is a network. */
+export function dropGroupRows(cloudId: string): DesiredRow[] {
+  const name = `kumoi_drop_${cloudId}`
+  const owner = ownerOf("cloud", dropGroupId)
   const acl = (
     id: string,
     direction: string,
@@ -80,11 +48,14 @@ function dropGroupRows(name: string, members: readonly string[]): DesiredRow[] {
   ): DesiredRow => ({
     table: "ACL",
     id: `drop-${id}`,
+    owner,
     columns: { direction, priority, action, match },
+    places: [inGroup(dropGroupId)],
   })
   const into = `outport == @${name}`
   const outOf = `inport == @${name}`
-  const acls = [
+  return [
+    { table: "Port_Group", id: dropGroupId, owner, columns: { name } },
     acl("in", "to-lport", dropPriority, "drop", `${into} && ip`),
     acl("out", "from-lport", dropPriority, "drop", `${outOf} && ip`),
     acl("dhcp4", "from-lport", allowPriority, "allow", `${outOf} && ip4 && udp.src == 68 && udp.dst == 67`),
@@ -99,7 +70,6 @@ function dropGroupRows(name: string, members: readonly string[]): DesiredRow[] {
     ),
     acl("nd-in", "to-lport", allowPriority, "allow", `${into} && icmp6.type == {130, 134, 135, 136}`),
   ]
-  return [...acls, portGroup("drop", name, members, acls)]
 }
 
 const protocolNumbers: Record<string, number> = {
@@ -131,17 +101,12 @@ const protocolNumbers: Record<string, number> = {
 const withPorts: Record<number, string> = { 6: "tcp", 17: "udp", 132: "sctp" }
 
 /** OVN's expression for a rule; undefined for one that can match nothing here, so that nothing is let through. */
-export function ruleMatch(
-  rule: WantSecurityGroupRule,
-  portGroup: string,
-  knownGroups: ReadonlySet<string>,
-): string | undefined {
+export function ruleMatch(rule: WantSecurityGroupRule, portGroup: string): string | undefined {
   const isIngress = rule.direction === "ingress"
   const family = rule.ethertype === "IPv4" ? "ip4" : "ip6"
   const remote = `${family}.${isIngress ? "src" : "dst"}`
   const terms = [isIngress ? `outport == @${portGroup}` : `inport == @${portGroup}`, family]
   if (rule.remoteGroupId !== null) {
-    if (!knownGroups.has(rule.remoteGroupId)) return undefined
     terms.push(`${remote} == $${portGroupName(rule.remoteGroupId)}_${family}`)
   } else if (rule.remoteIpPrefix !== null && !rule.remoteIpPrefix.endsWith("/0")) {
     if (rule.remoteIpPrefix.includes(":") !== (family === "ip6")) return undefined

@@ -1,57 +1,43 @@
 // Networks as logical switches, ports as logical switch ports, names as DNS rows.
-import type { NetworkWant, WantNetwork, WantPort, WantSubnet } from "../network-driver.ts"
-import { domainName, portDhcp, subnetDhcpRow } from "./dhcp.ts"
+import type { WantNetwork, WantPort, WantSubnet } from "../network-driver.ts"
+import { domainName, portDhcp } from "./dhcp.ts"
 import { quoted } from "./dhcp-extra-options.ts"
-import type { DesiredRow } from "./row.ts"
+import { type DesiredRow, namesKey, ownerOf } from "./row.ts"
+import { dropGroupId } from "./security-group.ts"
 
-export function switchRows(want: NetworkWant): DesiredRow[] {
-  const subnets = new Map(want.subnets.map((subnet) => [subnet.id, subnet]))
-  const portsOf = Map.groupBy(want.ports, (port) => port.networkId)
-  const routerPortsOf = Map.groupBy(routerPorts(want), (port) => port.networkId)
-  const rows: DesiredRow[] = []
-  for (const network of want.networks) {
-    const dhcp = want.subnets
-      .filter((subnet) => subnet.networkId === network.id)
-      .map((subnet) => subnetDhcpRow(subnet, network))
-    rows.push(...dhcp.filter((row) => row !== undefined))
-    const ports = portsOf.get(network.id) ?? []
-    const members = (routerPortsOf.get(network.id) ?? []).map((port) => port.row)
-    if (network.provider) members.push(localnetRow(network, network.provider))
-    for (const port of ports) {
-      if (port.kind === "router") continue
-      const own = portRows(port, network, subnets)
-      rows.push(...own.others)
-      members.push(own.port)
-    }
-    const dns = dnsRow(network, ports)
-    if (dns) rows.push(dns)
-    rows.push(...members, switchRow(network, members, dns))
-  }
-  return rows
-}
+/** What of a network is said on all that stands on it, as external_ids: when it changes, they do. */
+export const sharedKeys = ["kumoi:mtu", "kumoi:domain", "kumoi:up"] as const
 
-function switchRow(
-  network: WantNetwork,
-  members: readonly DesiredRow[],
-  dns: DesiredRow | undefined,
-): DesiredRow {
-  return {
+export function networkRows(network: WantNetwork): DesiredRow[] {
+  const owner = ownerOf("networks", network.id)
+  const row: DesiredRow = {
     table: "Logical_Switch",
     id: network.id,
+    owner,
     columns: { name: `kumoi-${network.id}`, other_config: { mcast_snoop: "false" } },
-    refs: {
-      ports: { table: "Logical_Switch_Port", ids: members.map((row) => row.id) },
-      dns_records: { table: "DNS", ids: dns ? [dns.id] : [] },
+    externalIds: {
+      "kumoi:name": network.name,
+      "kumoi:mtu": String(network.mtu),
+      "kumoi:domain": domainName(network) ?? "",
+      "kumoi:up": String(network.adminStateUp),
     },
-    externalIds: { "kumoi:name": network.name, "kumoi:mtu": String(network.mtu) },
   }
+  return network.provider ? [row, localnetRow(network, network.provider, owner)] : [row]
 }
 
-function localnetRow(network: WantNetwork, provider: NonNullable<WantNetwork["provider"]>): DesiredRow {
+export const onSwitch = (networkId: string) =>
+  ({ table: "Logical_Switch", id: networkId, column: "ports" }) as const
+
+function localnetRow(
+  network: WantNetwork,
+  provider: NonNullable<WantNetwork["provider"]>,
+  owner: string,
+): DesiredRow {
   const tag = provider.type === "vlan" && provider.segmentationId !== null ? [provider.segmentationId] : []
   return {
     table: "Logical_Switch_Port",
     id: `localnet-${network.id}`,
+    owner,
     columns: {
       name: `localnet-${network.id}`,
       type: "localnet",
@@ -59,62 +45,59 @@ function localnetRow(network: WantNetwork, provider: NonNullable<WantNetwork["pr
       options: { network_name: provider.physicalNetwork },
       tag,
     },
+    places: [onSwitch(network.id)],
   }
 }
 
-/** The switch's side of every router interface and gateway. */
-function routerPorts(want: NetworkWant): { networkId: string; row: DesiredRow }[] {
-  const found: { networkId: string; row: DesiredRow }[] = []
-  for (const router of want.routers) {
-    const gateway = router.gateway ? [router.gateway] : []
-    for (const port of [...router.interfaces, ...gateway]) {
-      if (port.fixedIps.length === 0) continue
-      const options: Record<string, string> = { "router-port": `lrp-${port.portId}` }
-      // The outside learns of the router's and its NAT's addresses by gratuitous ARP.
-      if (port === router.gateway) options["nat-addresses"] = "router"
-      found.push({
-        networkId: port.networkId,
-        row: {
-          table: "Logical_Switch_Port",
-          id: port.portId,
-          columns: { name: port.portId, type: "router", addresses: ["router"], options, enabled: [true] },
-        },
-      })
-    }
-  }
-  return found
-}
-
+/** A port of a machine or of the metadata service: its row, and DHCP rows of its own. */
 export function portRows(
   port: WantPort,
   network: WantNetwork,
   subnets: ReadonlyMap<string, WantSubnet>,
-): { port: DesiredRow; others: DesiredRow[] } {
+): DesiredRow[] {
+  const owner = ownerOf("ports", port.id)
   const dhcp = portDhcp(port, subnets, network)
-  const options: Record<string, string> = {}
-  if (port.hostId !== null && port.kind === "vif") options["requested-chassis"] = port.hostId
-  if (port.dnsName !== null && port.dnsName !== "" && dhcp.v4.length > 0)
-    options.hostname = quoted(port.dnsName)
-  return {
-    others: dhcp.rows,
-    port: {
+  const row = (id: string | undefined) => (id === undefined ? null : ({ table: "DHCP_Options", id } as const))
+  return [
+    ...dhcp.rows,
+    {
       table: "Logical_Switch_Port",
       id: port.id,
+      owner,
       columns: {
         name: port.id,
-        type: port.kind === "metadata" ? "localport" : "",
+        type: typeOf(port),
         addresses: addresses(port),
         port_security: portSecurity(port),
         enabled: [port.adminStateUp && network.adminStateUp],
-        options,
+        options: optionsOf(port, dhcp.v4 !== undefined),
       },
-      refs: {
-        dhcpv4_options: { table: "DHCP_Options", ids: dhcp.v4 },
-        dhcpv6_options: { table: "DHCP_Options", ids: dhcp.v6 },
-      },
-      externalIds: { "kumoi:name": port.name },
+      places: [onSwitch(port.networkId), ...groupsOf(port)],
+      refs: { dhcpv4_options: row(dhcp.v4), dhcpv6_options: row(dhcp.v6) },
+      externalIds: { "kumoi:name": port.name, [namesKey]: namesOfPort(port, network).join(" ") },
     },
+  ]
+}
+
+function typeOf(port: WantPort): string {
+  if (port.kind === "metadata") return "localport"
+  return port.virtual ? "virtual" : ""
+}
+
+function optionsOf(port: WantPort, hasDhcp: boolean): Record<string, string> {
+  const options: Record<string, string> = {}
+  if (port.virtual) {
+    options["virtual-ip"] = port.virtual.ipAddress
+    options["virtual-parents"] = port.virtual.parentIds.join(",")
   }
+  if (port.hostId !== null && port.kind === "vif") options["requested-chassis"] = port.hostId
+  if (port.dnsName !== null && port.dnsName !== "" && hasDhcp) options.hostname = quoted(port.dnsName)
+  return options
+}
+
+function groupsOf(port: WantPort): NonNullable<DesiredRow["places"]> {
+  if (port.kind !== "vif" || !port.portSecurityEnabled) return []
+  return [dropGroupId, ...port.securityGroupIds].map((id) => ({ table: "Port_Group", id, column: "ports" }))
 }
 
 function addresses(port: WantPort): string[] {
@@ -147,18 +130,10 @@ function foreignPairs(port: WantPort): Map<string, string[]> {
   return pairs
 }
 
-/** Names of one port, each with the port's addresses. */
-export function portRecords(port: WantPort, domain: string | undefined): Record<string, string> {
-  if (port.dnsName === null || port.dnsName === "" || port.fixedIps.length === 0) return {}
+/** The network's id and the names that the port has in it; empty for a port without a name. */
+export function namesOfPort(port: WantPort, network: WantNetwork): string[] {
+  if (port.dnsName === null || port.dnsName === "" || port.fixedIps.length === 0) return []
   const name = port.dnsName.toLowerCase()
-  const ips = port.fixedIps.map((fixed) => fixed.ipAddress).join(" ")
-  return { [name]: ips, ...(domain === undefined ? {} : { [`${name}.${domain}`]: ips }) }
-}
-
-function dnsRow(network: WantNetwork, ports: readonly WantPort[]): DesiredRow | undefined {
   const domain = domainName(network)?.toLowerCase()
-  const records: Record<string, string> = {}
-  for (const port of ports) Object.assign(records, portRecords(port, domain))
-  if (Object.keys(records).length === 0) return undefined
-  return { table: "DNS", id: network.id, columns: { records } }
+  return [network.id, name, ...(domain === undefined ? [] : [`${name}.${domain}`])]
 }
