@@ -132,6 +132,8 @@ export async function serveApis(
   ]
   declareRawRoutes(apis)
   const server = createHttpServer({ platform, apis, authenticate, bodyLimitBytes })
-  const listening = stack.use(await listen(server, options))
+  const listening = stack.use(
+    await listen(server, { connectionsMost: platform.config.http.connectionsMost, ...options }),
+  )
   return listening.url
 }

@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { after, before, test } from "node:test"
 import { createImageV2Api } from "../src/api/openstack/image-v2/index.ts"
 import { createImage } from "../src/image/index.ts"
+import { eventually } from "../src/platform/clock/clock.ts"
 import { type ServiceCloud, startServices } from "./service-cloud.ts"
 
 let cloud: ServiceCloud
@@ -53,4 +54,28 @@ test("a full store takes the rest of the upload, answers 413, and keeps nothing"
   assert.equal(image.body.status, "queued")
   const dir = join(cloud.platform.config.dataDir, "image")
   for (const name of ["store", "tmp", "staging"]) assert.deepEqual(await readdir(join(dir, name)), [])
+})
+
+test("an upload that stands still ends; the image is queued and no file stays", async () => {
+  await using hasty = await startServices({
+    services: [createImage()],
+    apis: [createImageV2Api()],
+    overrides: { "http.streamIdleMs": 300 },
+  })
+  const body = { name: "i", disk_format: "raw", container_format: "bare" }
+  const { id } = (await hasty.request("POST", "/image/v2/images", { as: "p1", body })).body
+  const request = httpRequest(`${hasty.baseUrl}/image/v2/images/${id}/file`, {
+    method: "PUT",
+    headers: { "x-auth-token": "p1", "content-type": "application/octet-stream", "content-length": "1000" },
+  })
+  const ended = new Promise((done) => request.once("error", done).once("response", done))
+  request.write("some")
+  await ended
+  await eventually("the image to be queued", async () => {
+    const image = (await hasty.request("GET", `/image/v2/images/${id}`, { as: "p1" })).body
+    return image.status === "queued"
+  })
+  await eventually("no file", async () => {
+    return (await readdir(join(hasty.platform.config.dataDir, "image/tmp"))).length === 0
+  })
 })

@@ -81,7 +81,9 @@ async function takePassword(
       return send(response, 400, `A password has ${passwordBytesMost} bytes at the most.\n`, "text/plain")
     chunks.push(chunk)
   }
-  const isKept = await keepGuestPassword(platform.db, serverId, Buffer.concat(chunks).toString("latin1"))
+  const password = Buffer.concat(chunks).toString("latin1")
+  if (password.includes("\0")) return send(response, 400, "A password has no byte 0.\n", "text/plain")
+  const isKept = await keepGuestPassword(platform.db, serverId, password)
   if (!isKept) return send(response, 409, "There is a password already.\n", "text/plain")
   send(response, 200, "", "text/plain")
 }

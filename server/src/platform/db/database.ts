@@ -131,6 +131,8 @@ const unavailableCodes = new Set([
 const unavailableWords = /Connection terminated|not queryable|timeout exceeded when trying to connect/
 
 const diskFullCode = "53100"
+/** U+0000, or half of a surrogate pair in JSON: of every input that the edge reads itself it is refused there. */
+const badTextCodes = new Set(["22021", "22P05"])
 
 /** A database that cannot be reached, or whose disk is full, is `unavailable` (503 and worth a retry), not a bug. */
 export function translateDatabaseError(error: unknown): unknown {
@@ -144,6 +146,10 @@ export function translateDatabaseError(error: unknown): unknown {
       "The cloud's disk is full. Nothing can be changed until its operator has made room; try again then.",
       { cause: error, retryAfterMs: 5_000 },
     )
+  }
+  if (badTextCodes.has(code)) {
+    const message = "Invalid input: it holds a character that no text can hold, such as U+0000."
+    return new Fault("invalid", "database.bad_text", message, { cause: error })
   }
   if (unavailableCodes.has(code) || unavailableWords.test(message)) {
     return new Fault("unavailable", "database.unavailable", "The database is not reachable now; try again.", {

@@ -4,6 +4,7 @@ import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import type { FastifyInstance } from "fastify"
 import { Fault } from "../fault/fault.ts"
+import { plainUrl } from "./url.ts"
 
 /** A port on which one API lies at the root, as in a cloud of one process a service. */
 export interface Door {
@@ -20,13 +21,24 @@ export interface ListenOptions {
   doors?: readonly Door[]
   /** A unix socket of this process alone, mode 0600. */
   socketPath?: string
+  /** Connections to each of them at one time; further ones are closed at once. */
+  connectionsMost?: number
 }
 
 export interface Listening extends AsyncDisposable {
   readonly url: string
 }
 
-const headersTimeoutMs = 60_000
+/** Who says nothing for so long before its headers are whole loses its connection. */
+export function headerTimeouts(headersDeadlineMs: number) {
+  return {
+    headersTimeout: headersDeadlineMs,
+    connectionsCheckingInterval: Math.min(5_000, Math.ceil(headersDeadlineMs / 4)),
+  }
+}
+
+/** No byte in either direction for so long: the other side is gone, or takes nothing of its answer. */
+export const silentConnectionMs = 600_000
 const keepAliveTimeoutMs = 75_000
 
 export async function listen(server: FastifyInstance, options: ListenOptions): Promise<Listening> {
@@ -41,10 +53,13 @@ export async function listen(server: FastifyInstance, options: ListenOptions): P
     }
     if (options.socketPath) rmSync(options.socketPath, { force: true })
   }
+  const connectionsMost = options.connectionsMost ?? Number.POSITIVE_INFINITY
+  server.server.maxConnections = connectionsMost
   try {
     await server.listen({ host, port, ...(isShared ? { reusePort: true } : {}) })
     for (const door of options.doors ?? []) {
       const opened = doorTo(server, door.mount)
+      opened.maxConnections = connectionsMost
       await open(opened, { host, port: door.port, reusePort: isShared })
       doors.push(opened)
     }
@@ -65,16 +80,16 @@ export async function listen(server: FastifyInstance, options: ListenOptions): P
 
 /** Another entrance to the same routes. */
 function doorTo(server: FastifyInstance, mount: string): Server {
-  const door = createServer((request, response) => {
-    const url = request.url ?? "/"
+  const door = createServer(headerTimeouts(server.server.headersTimeout), (request, response) => {
+    const url = plainUrl(request.url ?? "/")
     const isInside =
       mount === "" || url === mount || url.startsWith(`${mount}/`) || url.startsWith(`${mount}?`)
-    if (!isInside) request.url = `${mount}${url}`
+    request.url = isInside ? url : `${mount}${url}`
     server.routing(request, response)
   })
-  door.headersTimeout = headersTimeoutMs
   door.keepAliveTimeout = keepAliveTimeoutMs
   door.requestTimeout = 0
+  door.timeout = silentConnectionMs
   return door
 }
 

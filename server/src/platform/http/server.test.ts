@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { internalCaller } from "../auth/caller.ts"
+import { systemClock } from "../clock/clock.ts"
 import type { Platform } from "../context/context.ts"
 import { Fault } from "../fault/fault.ts"
 import { silentLogger } from "../log/log.ts"
@@ -103,7 +104,7 @@ const adminOnly: Api = {
   routes: api.routes.map((r) => ({ ...r, policy: ["thing:any", "thing:own"] })),
 }
 
-async function startServer(caller = internalCaller) {
+async function startServer(caller = internalCaller, limits: Partial<Platform["config"]["http"]> = {}) {
   const policy = new PolicyEngine()
   policy.declare([
     { name: "thing:any", check: "role:admin", description: "" },
@@ -112,7 +113,19 @@ async function startServer(caller = internalCaller) {
   const platform = {
     log: silentLogger,
     policy,
-    config: { publicUrl: "http://127.0.0.1" },
+    clock: systemClock,
+    config: {
+      publicUrl: "http://127.0.0.1",
+      http: {
+        headersDeadlineMs: 20_000,
+        bodyDeadlineMs: 20_000,
+        streamIdleMs: 20_000,
+        bodyLingerMs: 20_000,
+        jsonDepthMost: 10,
+        jsonItemsMost: 50,
+        ...limits,
+      },
+    },
   } as unknown as Platform
   const apis = [api, adminOnly]
   declareRawRoutes(apis)

@@ -8,8 +8,11 @@ import { type Client, type Ctx, makeCtx, type Platform } from "../context/contex
 import { translateDatabaseError } from "../db/database.ts"
 import { Fault, toFault } from "../fault/fault.ts"
 import { newRequestId } from "../ids/ids.ts"
-import { addBodyParsers, ignoreBodies, readJson, swallowRest } from "./body.ts"
+import { addBodyParsers, ignoreBodies, swallowRest, watchBody } from "./body.ts"
+import "./config.ts"
 import { methodNotAllowed, pathUnknown, routeNotServed } from "./faults.ts"
+import { readJson } from "./json.ts"
+import { headerTimeouts, silentConnectionMs } from "./listen.ts"
 import {
   compareMicroversions,
   formatMicroversion,
@@ -19,6 +22,7 @@ import {
 } from "./microversion.ts"
 import { createPaths, type Paths } from "./paths.ts"
 import { checkSchema, schemaFor } from "./schema-check.ts"
+import { checkUrl, plainUrl } from "./url.ts"
 import { type Api, isWireReply, type Route, type WireRequest } from "./wire.ts"
 
 export { declareRawRoutes } from "./body.ts"
@@ -63,8 +67,10 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     exposeHeadRoutes: false,
     forceCloseConnections: true,
     keepAliveTimeout: 75_000,
-    requestTimeout: 0, // an image upload may take long; headers have their own limit
-    http: { headersTimeout: 60_000 },
+    connectionTimeout: silentConnectionMs,
+    requestTimeout: 0, // an image upload may take long; headers and bodies have their own limits
+    http: headerTimeouts(options.platform.config.http.headersDeadlineMs),
+    rewriteUrl: (request) => plainUrl(request.url ?? "/"),
     // A path that cannot be decoded reaches no hook.
     frameworkErrors: (error, request, response) => {
       request.requestId = newRequestId()
@@ -74,9 +80,16 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   server.decorateRequest("requestId", "")
   server.decorateRequest("caller", null)
   server.decorateRequest("microversion", null)
-  server.addHook("onRequest", (request, _reply, done) => {
+  server.addHook("onRequest", (request, response, done) => {
     request.requestId = newRequestId()
-    done()
+    watchBody(request, response.raw, options.platform.config.http)
+    try {
+      checkUrl(request.url)
+      done()
+    } catch (error) {
+      // A Fault.
+      done(error as Error)
+    }
   })
   for (const api of options.apis) for (const mount of api.mounts) addApi(server, options, api, mount)
   ignoreBodies(server)
@@ -136,7 +149,7 @@ function refuse(
 
 function addApi(server: FastifyInstance, options: HttpServerOptions, api: Api, mount: string): void {
   void server.register((scope, _opts, done) => {
-    addBodyParsers(scope)
+    addBodyParsers(scope, options.platform.config.http)
     scope.setErrorHandler((error, request, response) => sendFault(options, api, request, response, error))
     for (const [key, routes] of groupRoutes(api)) {
       const first = routes[0]
@@ -212,7 +225,7 @@ async function handle(
   if (!route) throw routeNotServed()
   const caller = request.caller ?? publicCaller
   if (api.checksPolicyBeforeBody) checkPolicy(options.platform, route, caller)
-  const body = route.rawBody ? undefined : readJson(request.body)
+  const body = route.rawBody ? undefined : readJson(request.body, options.platform.config.http)
   const ctx = makeCtx(
     options.platform,
     caller,
@@ -251,7 +264,7 @@ async function runHandler(
     checkSchemas(route, request)
     return await route.handler(ctx, request)
   } catch (error) {
-    if (route.rawBody) await swallowRest(request.stream, platform.clock)
+    if (route.rawBody) await swallowRest(request.stream, platform.clock, platform.config.http)
     if (api.checksBodyLast && error instanceof Fault && error.kind === "invalid") {
       if (route.admit) await route.admit(ctx, request)
       else checkPolicy(platform, route, ctx.caller)
