@@ -96,6 +96,8 @@ export async function startServices(options: {
   const bus = stack.use(createMemoryBus(log))
   const policy = new PolicyEngine()
   for (const service of options.services) policy.declare(service.policies)
+  // Every service's rules stand on who is an administrator, which identity says.
+  if (!options.services.some((service) => service.name === "identity")) policy.declare(identityPolicies)
   const durable = { config: config.engine, bus, clock: systemClock, log }
   const sagas = createSagaRunner(durable)
   const outbox = createOutbox({ ...durable, db: database.db })
