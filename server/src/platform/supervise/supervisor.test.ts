@@ -46,6 +46,29 @@ test("an engine that is killed comes back; stop ends it", async () => {
   assert.equal(identifyProcess(second), undefined)
 })
 
+test("an engine that ran for long and then cannot start is tried after ever longer pauses", async () => {
+  using s = scratch()
+  const pauses: number[] = []
+  const log = {
+    ...silentLogger,
+    error: (fields: { waitMs?: number }) => {
+      if (fields.waitMs !== undefined) pauses.push(fields.waitMs)
+    },
+  } as typeof silentLogger
+  const supervisor = new Supervisor({ runDir: s.dir, log, stableAfterMs: 50 })
+  const isBroken = join(s.dir, "broken")
+  const spec = sampleEngine(s.dir)
+  const program = `if (require("node:fs").existsSync(${JSON.stringify(isBroken)})) process.exit(1); ${spec.args[1]}`
+  await supervisor.start({ ...spec, args: ["-e", program] })
+  const since = supervisor.status()[0]?.since ?? ""
+  await eventually("it to have run for long", () => Date.now() - Date.parse(since) > 60)
+  writeFileSync(isBroken, "")
+  process.kill(pidOf(supervisor), "SIGKILL")
+  await eventually("four pauses", () => pauses.length >= 4)
+  await supervisor.stopAll()
+  assert.deepEqual(pauses.slice(0, 4), [100, 200, 400, 800])
+})
+
 test("the next supervisor adopts what outlived the first, and watches it", async () => {
   using s = scratch()
   const first = new Supervisor({ runDir: s.dir, log: silentLogger })

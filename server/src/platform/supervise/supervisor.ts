@@ -72,11 +72,18 @@ export class Supervisor {
   readonly #log: Logger
   readonly #entries = new Map<string, Entry>()
   #onProgress: (line: string) => void = () => {}
+  readonly #stableAfterMs: number
   #isEnding = false
 
-  constructor(options: { runDir: string; log: Logger; onProgress?: (line: string) => void }) {
+  constructor(options: {
+    runDir: string
+    log: Logger
+    onProgress?: (line: string) => void
+    stableAfterMs?: number
+  }) {
     this.#runDir = options.runDir
     this.#log = options.log
+    this.#stableAfterMs = options.stableAfterMs ?? stableAfterMs
     if (options.onProgress) this.#onProgress = options.onProgress
     mkdirSync(join(this.#runDir, "engines"), { recursive: true, mode: 0o755 })
   }
@@ -114,6 +121,8 @@ export class Supervisor {
   async #launch(entry: Entry): Promise<void> {
     const { spec } = entry
     entry.state = "starting"
+    // How long it ran is counted from when it is ready again; one that does not become ready did not run.
+    entry.since = null
     this.#onProgress(`starting ${spec.name}`)
     await spec.prepare?.()
     // Stopped meanwhile: what starts now would outlive the stop.
@@ -182,7 +191,7 @@ export class Supervisor {
     entry.state = "backoff"
     if (entry.timer) clearTimeout(entry.timer)
     const ranMs = entry.since ? Date.now() - entry.since.getTime() : 0
-    entry.restarts = ranMs > stableAfterMs ? 1 : entry.restarts + 1
+    entry.restarts = ranMs > this.#stableAfterMs ? 1 : entry.restarts + 1
     entry.lastError = why
     const waitMs = Math.min(backoffMostMs, backoffFirstMs * 2 ** (entry.restarts - 1))
     this.#log.error(
