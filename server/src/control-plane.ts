@@ -16,7 +16,8 @@ import { systemClock } from "./platform/clock/clock.ts"
 import { readEpoch } from "./platform/cloud/epoch.ts"
 import { type Config, loadConfig } from "./platform/config/config.ts"
 import type { Drivers, Platform } from "./platform/context/context.ts"
-import { openDatabase } from "./platform/db/database.ts"
+import type { Db } from "./platform/db/database.ts"
+import { openDatabases } from "./platform/db/pools.ts"
 import { type ListenOptions, listen } from "./platform/http/listen.ts"
 import { type Authenticate, createHttpServer, declareRawRoutes } from "./platform/http/server.ts"
 import type { Logger } from "./platform/log/log.ts"
@@ -41,7 +42,10 @@ export interface ControlPlaneParts {
 }
 
 export interface ControlPlane {
+  /** Its database is that for work. */
   readonly platform: Platform
+  /** The same database over the connections that requests have to themselves. */
+  readonly requestDb: Db
   /** In the order in which they are seeded and started. */
   readonly services: readonly Service[]
   readonly sagas: SagaRunner
@@ -82,8 +86,11 @@ export async function openControlPlane(
   })
   const { log, databaseUrl, bus } = parts
   const clock = systemClock
-  const { db, pool } = openDatabase({ connectionString: databaseUrl })
-  stack.defer(async () => await pool.end())
+  const { sagaLeaseMs, reconcilerLeaseMs } = config.engine
+  const databases = stack.use(
+    openDatabases(databaseUrl, config.database, Math.min(sagaLeaseMs, reconcilerLeaseMs)),
+  )
+  const db = databases.work
   const identity = await createIdentity({
     config,
     clock,
@@ -97,7 +104,7 @@ export async function openControlPlane(
   for (const service of services) policy.declare(service.policies, service.name)
   followPolicyFiles(policy, { dir: config.dataDir, clock, log })
   const epoch = await readEpoch(db)
-  const durable = { config: config.engine, bus, clock, log }
+  const durable = { config: config.engine, bus, clock, log, leaseDb: databases.leases }
   const sagas = createSagaRunner({ ...durable, isOnlyWorker: parts.isOnlyWorker })
   const outbox = createOutbox({ ...durable, db })
   const reconcilers = createReconcilerRunner({ ...durable, db })
@@ -110,8 +117,13 @@ export async function openControlPlane(
     sagas,
     outbox,
     reconcilers,
-    authenticate: identity.authenticatorFor(platform),
+    requestDb: databases.requests,
+    authenticate: identity.authenticatorFor(overDatabase(platform, databases.requests)),
   }
+}
+
+function overDatabase(platform: Platform, db: Db): Platform {
+  return Object.assign(Object.create(platform) as Platform, { db })
 }
 
 /** What each service needs in every process before the first request. */
@@ -125,7 +137,8 @@ export async function serveApis(
   options: ListenOptions,
   stack: AsyncDisposableStack,
 ): Promise<string> {
-  const { platform, authenticate } = plane
+  const { authenticate } = plane
+  const platform = overDatabase(plane.platform, plane.requestDb)
   const apis = [
     ...openstackApis({ hasIdentityV2: platform.config.identity.isV2ApiEnabled }),
     createKumoiApi(),

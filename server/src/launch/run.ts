@@ -7,6 +7,7 @@ import type { ApiRoleParts } from "../api-role.ts"
 import { type Cloud, startCloud } from "../main.ts"
 import type { Bus } from "../platform/bus/bus.ts"
 import { type Config, loadConfig } from "../platform/config/config.ts"
+import { connectionsOfProcess } from "../platform/db/pools.ts"
 import { identifyProcess, processMemoryBytes } from "../platform/exec/process.ts"
 import { describeError, Fault } from "../platform/fault/fault.ts"
 import { createLogger, type Logger } from "../platform/log/log.ts"
@@ -53,10 +54,8 @@ const region = "RegionOne"
 /** Guests get this long to power off by themselves when the process is told to stop. */
 const guestGraceMs = 20_000
 
-/** Each process has a pool of 16 and a listener; the rest is for tools and what starts beside. */
-function connectionsOf(processes: number): number {
-  return 100 + 20 * processes
-}
+/** For tools, and for what starts beside a process that ends. */
+const spareConnections = 60
 
 interface Run {
   options: UpOptions
@@ -120,7 +119,11 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
     plan.network === "ovn" ? await choosePublicNetwork(dir, config) : { address: "", overrides: {} }
   const bus = stack.use(await openBus({ url: run.options.brokerUrl ?? null, host, log }))
   const [databaseUrl, parts, image] = await Promise.all([
-    startDatabase(run, stack),
+    startDatabase(
+      run,
+      stack,
+      connectionsOfProcess(config.database) * (run.options.workers + 1) + spareConnections,
+    ),
     startHost(run, host, { publicAddress: publicNetwork.address, fakePace: config.fake.pace }),
     guestImage({ plan, dir, log, say }),
   ])
@@ -197,7 +200,7 @@ async function stopApiProcesses(run: Run): Promise<void> {
   await Promise.all(apiProcessNames(run.options.workers).map((name) => run.supervisor.stop(name)))
 }
 
-async function startDatabase(run: Run, stack: AsyncDisposableStack): Promise<string> {
+async function startDatabase(run: Run, stack: AsyncDisposableStack, connections: number): Promise<string> {
   const { dir, plan, options, log } = run
   const external = chooseDatabase(dir, options.databaseUrl)
   if (external !== null) {
@@ -214,7 +217,7 @@ async function startDatabase(run: Run, stack: AsyncDisposableStack): Promise<str
       logFile: join(dir.logDir, "postgres.log"),
       runAs: plan.engineUser,
       isDurable: !options.isEphemeral,
-      maxConnections: connectionsOf(options.workers),
+      maxConnections: connections,
     }),
   )
   return postgresUrl(socketDir)

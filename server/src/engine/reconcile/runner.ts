@@ -30,6 +30,8 @@ const pokeTopic = "engine.reconcile"
 
 export interface ReconcilerRunnerOptions {
   db: Db
+  /** For the renewal of leases alone, so that it never waits for a connection; default: `db`. */
+  leaseDb?: Db
   config: EngineConfig
   bus: Bus
   clock: Clock
@@ -140,7 +142,8 @@ async function runOnce(
     log,
     isFirstLater: true,
     body: async () => {
-      if (!(await renewRun(db, name, fence, config.reconcilerLeaseMs))) interruptFor("lease_lost")()
+      if (!(await renewRun(options.leaseDb ?? db, name, fence, config.reconcilerLeaseMs)))
+        interruptFor("lease_lost")()
       return false
     },
   })

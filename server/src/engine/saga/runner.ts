@@ -43,6 +43,8 @@ export interface SagaRunnerOptions {
   clock: Clock
   log: Logger
   probe?: WriteProbe
+  /** For the renewal of leases alone, so that it never waits for a connection; default: the platform's. */
+  leaseDb?: Db
   /** No other process runs sagas of this cloud: what a dead one left is taken at once, without waiting for its lease. */
   isOnlyWorker?: boolean
 }

@@ -91,18 +91,23 @@ export class SagaWorker {
   /** Whether this process will run that saga itself, right after the commit of the transaction that starts it. */
   reserve(id: string, saga: SagaReference<unknown>): boolean {
     if (this.#stopped.signal.aborted || this.firstNode(saga) === undefined) return false
-    if (this.#held.size >= this.#options.config.sagaConcurrency) {
+    if (this.#places() <= 0) {
       this.#mayHaveMore = true
       return false
     }
+    this.#starting.set(id, this.#options.clock.monotonicMs() + this.#options.config.sagaLeaseMs / 2)
+    return true
+  }
+
+  /** How many more may run; those that are about to start have theirs already. */
+  #places(): number {
     const now = this.#options.clock.monotonicMs()
     // Those of transactions that were rolled back; the oldest come first.
     for (const [old, until] of this.#starting) {
       if (until > now) break
       this.#starting.delete(old)
     }
-    this.#starting.set(id, now + this.#options.config.sagaLeaseMs / 2)
-    return true
+    return this.#options.config.sagaConcurrency - this.#held.size - this.#starting.size
   }
 
   firstNode(saga: SagaReference<unknown>): string | undefined {
@@ -185,7 +190,7 @@ export class SagaWorker {
 
   async #claim(): Promise<boolean> {
     const { config, log } = this.#options
-    const limit = config.sagaConcurrency - this.#held.size
+    const limit = this.#places()
     this.#mayHaveMore = limit <= 0
     if (limit <= 0 || this.#sagas.size === 0) return false
     const { db } = this.#platform
@@ -222,7 +227,7 @@ export class SagaWorker {
     if (held.length > 0) {
       try {
         const pairs = held.map(({ row }) => ({ id: row.id, fence: row.fence }))
-        const ours = await renewLeases(this.#platform.db, pairs, config.sagaLeaseMs)
+        const ours = await renewLeases(this.#options.leaseDb ?? this.#platform.db, pairs, config.sagaLeaseMs)
         for (const [i, { row, interrupt }] of held.entries()) {
           // A fence that rose meanwhile was raised by our own run.
           if (!ours.has(row.id) && row.fence === pairs[i]?.fence) loseLease(interrupt)

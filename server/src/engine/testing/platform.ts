@@ -16,6 +16,7 @@ export interface TestPlatformOptions {
   config?: Partial<EngineConfig>
   log?: Logger
   probe?: WriteProbe
+  leaseDb?: Db
 }
 
 export interface TestPlatform extends Platform {
@@ -59,7 +60,11 @@ export function testPlatform(db: Db, options: TestPlatformOptions = {}): TestPla
     config,
     policy: new PolicyEngine(),
     bus,
-    sagas: createSagaRunner({ ...parts, ...(options.probe ? { probe: options.probe } : {}) }),
+    sagas: createSagaRunner({
+      ...parts,
+      ...(options.probe ? { probe: options.probe } : {}),
+      ...(options.leaseDb ? { leaseDb: options.leaseDb } : {}),
+    }),
     outbox: createOutbox({ ...parts, db }),
     drivers: {} as Drivers, // durable work uses none
     epoch: { number: 1, id: "00000000-0000-4000-8000-000000000001" },
