@@ -301,6 +301,10 @@ test("tags", async () => {
   assert.ok(!(await ids("not-tags-any=green")).includes(network.id))
   assert.equal((await call("DELETE", `${path}/green`)).status, 204)
   await refused(call("GET", `${path}/green`), 404, "TagNotFound")
+  // Some more at once; those that are there already stay.
+  const more = await call("POST", path, { tags: ["blue", "black"] })
+  assert.deepEqual([more.status, more.body], [201, { tags: ["blue", "black"] }])
+  assert.deepEqual((await call("GET", path)).body.tags, ["red", "blue", "black"])
 })
 
 test("subnets are taken from pools without overlap", async () => {
@@ -381,6 +385,74 @@ test("a network is shared with one project by an RBAC policy, and not taken back
   const own = await make("network", { name: "mine" })
   const all = { object_type: "network", object_id: own.id, action: "access_as_shared", target_tenant: "*" }
   await refused(call("POST", "/rbac-policies", { rbac_policy: all }), 403, "PolicyNotAuthorized")
+})
+
+test("what may be shared, by whom, and what holds it", async () => {
+  const projectId = (await call("GET", "/routers")).body.routers[0].project_id
+  const share = (object_type: string, object_id: string, target_tenant: string, more: object = {}) => ({
+    rbac_policy: { object_type, object_id, target_tenant, action: "access_as_shared", ...more },
+  })
+  const post = (body: object, token = demo) => call("POST", "/rbac-policies", body, { token })
+  const theirs = await make("network", { name: "theirs" }, admin)
+  await refused(post(share("network", theirs.id, "anybody")), 400, "InvalidInput")
+  await refused(post(share("network", projectId, "anybody")), 400, "InvalidInput")
+
+  const own = await make("network", { name: "to the outside" })
+  const external = { action: "access_as_external" }
+  assert.equal((await post(share("network", own.id, "friend", external))).status, 201)
+  await refused(post(share("network", own.id, "*", external)), 403, "PolicyNotAuthorized")
+  const revision = (await call("GET", `/networks/${own.id}`)).body.network.revision_number
+  assert.equal((await post(share("network", own.id, "friend"))).status, 201)
+  assert.ok((await call("GET", `/networks/${own.id}`)).body.network.revision_number > revision)
+
+  // Each in use by a project that has its right from the policy alone.
+  const scope = await make("address_scope", { name: "s", ip_version: 4 }, admin)
+  const pool = await make(
+    "subnetpool",
+    { name: "p", prefixes: ["10.90.0.0/16"], address_scope_id: scope.id },
+    admin,
+  )
+  const unseen = await refused(post(share("subnetpool", pool.id, projectId), admin), 400, "InvalidInput")
+  assert.match(unseen, /address scope .* is not shared with project/)
+  const group = await make("address_group", { name: "g", addresses: ["10.9.0.0/24"] }, admin)
+  const things = [
+    ["address_scope", scope.id],
+    ["subnetpool", pool.id],
+    ["address_group", group.id],
+  ] as const
+  const policies: string[] = []
+  for (const [type, id] of things) {
+    const made = await post(share(type, id, projectId), admin)
+    assert.equal(made.status, 201, JSON.stringify(made.body))
+    policies.push(made.body.rbac_policy.id)
+  }
+  await make("subnetpool", { name: "in theirs", prefixes: ["10.91.0.0/16"], address_scope_id: scope.id })
+  const subnet = { network_id: own.id, ip_version: 4, subnetpool_id: pool.id, prefixlen: 24 }
+  await make("subnet", subnet)
+  const mine = await make("security_group", { name: "mine" })
+  const rule = { security_group_id: mine.id, direction: "ingress", remote_address_group_id: group.id }
+  await make("security_group_rule", rule)
+  for (const id of policies)
+    await refused(call("DELETE", `/rbac-policies/${id}`, undefined, { token: admin }), 409, "RbacPolicyInUse")
+  const open = await make("address_scope", { name: "open", ip_version: 4, shared: true }, admin)
+  const unshare = { address_scope: { shared: false } }
+  const kept = call("PUT", `/address-scopes/${open.id}`, unshare, { token: admin })
+  assert.match(await refused(kept, 400, "InvalidInput"), /can't be unshared/)
+})
+
+test("an address group takes prefixes, each once", async () => {
+  const { id } = await make("address_group", { name: "g", addresses: ["10.9.0.0/24"] })
+  const put = (verb: string, addresses: string[]) =>
+    call("PUT", `/address-groups/${id}/${verb}_addresses`, { addresses })
+  assert.match(await refused(put("add", ["10.9.1.1"]), 400, "InvalidInput"), /10\.9\.1\.1\/32/)
+  await refused(put("add", ["10.9.1.1/32", "10.9.0.0/24"]), 400, "AddressesAlreadyExist")
+  await refused(put("remove", ["10.9.0.0/24", "10.9.2.2/32"]), 404, "AddressesNotFound")
+  const addressesOf = async () =>
+    (await call("GET", `/address-groups/${id}`)).body.address_group.addresses as string[]
+  assert.deepEqual(await addressesOf(), ["10.9.0.0/24"])
+  assert.equal((await put("add", ["10.9.1.1/32"])).status, 200)
+  assert.equal((await put("remove", ["10.9.0.0/24"])).status, 200)
+  assert.deepEqual(await addressesOf(), ["10.9.1.1/32"])
 })
 
 test("what happens to a network is told once, in order", async () => {

@@ -351,6 +351,18 @@ export const addressGroupInUse = fault(
   "network.address_group.in_use",
   (id: string) => `Address group ${id} is in use on one or more security group rules.`,
 )
+export const groupHasAddresses = fault(
+  "invalid",
+  "network.address_group.has_addresses",
+  (addresses: readonly string[], id: string) =>
+    `Addresses ${addresses.join(", ")} already exist in the address group ${id}.`,
+)
+export const groupLacksAddresses = fault(
+  "not_found",
+  "network.address_group.lacks_addresses",
+  (addresses: readonly string[], id: string) =>
+    `Addresses ${addresses.join(", ")} could not be found in the address group ${id}.`,
+)
 export const rbacPolicyExists = fault(
   "conflict",
   "network.rbac_policy.exists",

@@ -162,7 +162,15 @@ export {
   updateSubnetPool,
 } from "./subnet-pool/subnet-pool.ts"
 export { remoteNetworkDriver, remoteNetworkSync } from "./sync/remote.ts"
-export { addTag, checkTag, listTags, removeTags, replaceTags, type TaggedNounName } from "./tag/tags.ts"
+export {
+  addTag,
+  checkTag,
+  createTags,
+  listTags,
+  removeTags,
+  replaceTags,
+  type TaggedNounName,
+} from "./tag/tags.ts"
 
 /** How often the engine is compared with the rows when nobody asks; changes are carried at once. */
 const reconcileIntervalMs = 60_000

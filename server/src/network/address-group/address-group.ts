@@ -5,7 +5,13 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { type DbOrTx, violatedConstraint } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { addressGroupInUse, addressGroupNotFound, badRequest } from "../faults.ts"
+import {
+  addressGroupInUse,
+  addressGroupNotFound,
+  badRequest,
+  groupHasAddresses,
+  groupLacksAddresses,
+} from "../faults.ts"
 import { formatPrefix, parsePrefix } from "../ipam/address.ts"
 import {
   column,
@@ -70,9 +76,11 @@ const target = (group: { projectId: string; shared: boolean }) => ({
 
 function readAddresses(texts: readonly string[]): string[] {
   const prefixes = texts.map((text) => {
-    const prefix = parsePrefix(text)
+    const prefix = text.includes("/") ? parsePrefix(text) : null
     if (!prefix)
-      throw badRequest(`Invalid input for operation: '${text}' is not a valid IP address or prefix.`)
+      throw badRequest(
+        `Invalid input for addresses. Reason: '${text}' is not a valid IP subnet; write one address as ${text.includes(":") ? `${text}/128` : `${text}/32`}.`,
+      )
     return formatPrefix(prefix)
   })
   return [...new Set(prefixes)]
@@ -153,7 +161,7 @@ export const updateAddressGroup = operation({
     }),
 })
 
-/** Adds addresses to the group or takes some out; what is there (or not there) already is no matter. */
+/** Adds addresses to the group or takes some out: all of them or none. */
 export const changeGroupAddresses = operation({
   name: "network.address_group.change_addresses",
   input: Type.Object({
@@ -161,7 +169,7 @@ export const changeGroupAddresses = operation({
     how: Type.Union([Type.Literal("add"), Type.Literal("remove")]),
     addresses: Type.Array(Type.String()),
   }),
-  faults: [addressGroupNotFound, badRequest],
+  faults: [addressGroupNotFound, badRequest, groupHasAddresses, groupLacksAddresses],
   load: (ctx, { addressGroupId }) => loadAddressGroup(ctx.db, addressGroupId, viewerOf(ctx)),
   authorize: (_ctx, _input, group) => [["update_address_group", target(group)]],
   run: async (ctx, { addressGroupId, how, addresses }) =>
@@ -169,9 +177,14 @@ export const changeGroupAddresses = operation({
       await lockRow(tx, "addressGroup", addressGroupId, addressGroupNotFound)
       const group = await loadAddressGroup(tx, addressGroupId)
       const named = readAddresses(addresses)
+      const wrong = named.filter((address) => group.addresses.includes(address) === (how === "add"))
+      if (wrong.length > 0)
+        throw how === "add"
+          ? groupHasAddresses(wrong, addressGroupId)
+          : groupLacksAddresses(wrong, addressGroupId)
       const next =
         how === "add"
-          ? [...new Set([...group.addresses, ...named])]
+          ? [...group.addresses, ...named]
           : group.addresses.filter((address) => !named.includes(address))
       await updateRow(tx, "addressGroup", addressGroupId, { addresses: sql`${next}::cidr[]` })
       return await loadAddressGroup(tx, addressGroupId)

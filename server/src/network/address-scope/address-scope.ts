@@ -5,8 +5,8 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { type DbOrTx, violatedConstraint } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { addressScopeInUse, addressScopeNotFound } from "../faults.ts"
-import { grantAccess, revokeAccess } from "../rbac/grant.ts"
+import { addressScopeInUse, addressScopeNotFound, badRequest } from "../faults.ts"
+import { grantAccess } from "../rbac/grant.ts"
 import {
   column,
   findRow,
@@ -138,7 +138,7 @@ export const updateAddressScope = operation({
     expectedRevision: RevisionInput,
     changes: Type.Pick(AddressScopeInput, ["name", "shared"]),
   }),
-  faults: [addressScopeNotFound],
+  faults: [addressScopeNotFound, badRequest],
   load: (ctx, { addressScopeId }) => loadAddressScope(ctx.db, addressScopeId, viewerOf(ctx)),
   authorize: (_ctx, { changes }, scope) => [
     ["update_address_scope", target(scope)],
@@ -147,6 +147,11 @@ export const updateAddressScope = operation({
   run: async (ctx, { addressScopeId, expectedRevision, changes }, scope) =>
     await change(ctx, async (tx) => {
       await lockRow(tx, "addressScope", addressScopeId, addressScopeNotFound, expectedRevision)
+      // Others have pools in it by now.
+      if (changes.shared === false && scope.shared)
+        throw badRequest(
+          `Unable to update address scope ${addressScopeId}: Shared address scope can't be unshared.`,
+        )
       await updateRow(tx, "addressScope", addressScopeId, { name: changes.name })
       const grant = {
         projectId: scope.projectId,
@@ -155,7 +160,6 @@ export const updateAddressScope = operation({
         action: "access_as_shared",
       } as const
       if (changes.shared === true) await grantAccess(tx, grant)
-      if (changes.shared === false) await revokeAccess(tx, grant)
       return await loadAddressScope(tx, addressScopeId, { ...viewerOf(ctx), seesAll: true })
     }),
 })

@@ -23,7 +23,14 @@ import {
   listRows,
   type Source,
 } from "../resource/list.ts"
-import { attributeRules, change, ownerOf, ProjectInput } from "../resource/standard.ts"
+import {
+  attributeRules,
+  bumpRevision,
+  change,
+  ownerOf,
+  ProjectInput,
+  type Table,
+} from "../resource/standard.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { visibleTo } from "../resource/visible.ts"
 
@@ -134,19 +141,55 @@ export const createRbacPolicies = operation({
     }),
 })
 
-/** Only the owner of a thing (or an administrator) may share it. */
+/**
+ * Only the owner of a thing (or an administrator) may share it. Neutron answers 400, and so for what is not there: the
+ * difference would tell a stranger which ids exist.
+ */
 async function checkObject(ctx: Ctx, input: RbacPolicyInput): Promise<void> {
-  const isNetwork = input.objectType === "network"
-  if (input.action === "access_as_external" && (!isNetwork || !isAdmin(ctx)))
-    throw badRequest("Invalid input for operation: access_as_external is for networks and administrators.")
+  if (input.action === "access_as_external" && input.objectType !== "network")
+    throw badRequest("Invalid input for operation: access_as_external is for networks.")
   const { rows } = isUuid(input.objectId)
     ? await sql<{ project_id: string }>`${owners[input.objectType]} ${input.objectId}`.execute(ctx.db)
     : { rows: [] }
-  const isMine = rows[0]?.project_id === ctx.caller.projectId || viewerOf(ctx).seesAll
-  if (!rows[0] || !isMine) throw rbacPolicyNotFound(input.objectId)
+  if (isAdmin(ctx) && !rows[0]) throw rbacPolicyNotFound(input.objectId)
+  if (!isAdmin(ctx) && rows[0]?.project_id !== ctx.caller.projectId)
+    throw badRequest(
+      "Invalid input for operation: Only admins can manipulate policies on objects they do not own.",
+    )
 }
 
+/** A pool is of use only to who sees the scope that its prefixes lie in. */
+async function checkScopeOfPool(
+  tx: Tx,
+  policy: Pick<RbacPolicy, "objectType" | "objectId" | "targetTenant">,
+) {
+  if (policy.objectType !== "subnetpool") return
+  const { rows } = await sql<{ id: string }>`select s.id from network.subnet_pool p
+    join network.address_scope s on s.id = p.address_scope_id
+    where p.id = ${policy.objectId} and s.project_id <> ${policy.targetTenant}
+      and not exists (select from network.rbac_policy r where r.object_id = s.id
+        and r.action = 'access_as_shared' and r.target_project in ('*', ${policy.targetTenant}))`.execute(tx)
+  if (rows[0])
+    throw badRequest(
+      `Invalid input for operation: Unable to share subnet pool ${policy.objectId}: its address scope ${rows[0].id} ` +
+        `is not shared with ${policy.targetTenant === "*" ? "everybody" : `project ${policy.targetTenant}`}.`,
+    )
+}
+
+const tableOf = {
+  network: "network",
+  security_group: "securityGroup",
+  address_scope: "addressScope",
+  subnetpool: "subnetPool",
+  address_group: "addressGroup",
+} as const satisfies Record<RbacPolicy["objectType"], Table>
+
+/** Who may use a thing shows in the thing, so its revision rises. */
+const bumpObject = (tx: Tx, policy: Pick<RbacPolicy, "objectType" | "objectId">) =>
+  bumpRevision(tx, tableOf[policy.objectType], [policy.objectId])
+
 async function insertPolicy(ctx: Ctx, tx: Tx, input: RbacPolicyInput): Promise<RbacPolicy> {
+  await checkScopeOfPool(tx, input)
   const row = await tx
     .insertInto("network.rbac_policy")
     .values({
@@ -163,6 +206,7 @@ async function insertPolicy(ctx: Ctx, tx: Tx, input: RbacPolicyInput): Promise<R
   if (!row) throw rbacPolicyExists()
   if (input.action === "access_as_external")
     await sql`update network.network set is_external = true where id = ${input.objectId}`.execute(tx)
+  await bumpObject(tx, input)
   return await loadRbacPolicy(tx, row.id)
 }
 
@@ -191,7 +235,9 @@ export const updateRbacPolicy = operation({
         if (rows.length > 0) throw rbacPolicyExists()
         await sql`update network.rbac_policy set target_project = ${changes.targetTenant}
           where id = ${rbacPolicyId}`.execute(tx)
+        await checkScopeOfPool(tx, { ...policy, targetTenant: changes.targetTenant })
         await checkUnused(tx, policy)
+        await bumpObject(tx, policy)
       }
       return await loadRbacPolicy(tx, rbacPolicyId)
     }),
@@ -208,12 +254,32 @@ export const deleteRbacPolicy = operation({
       const policy = await takePolicy(tx, rbacPolicyId)
       await sql`delete from network.rbac_policy where id = ${rbacPolicyId}`.execute(tx)
       await checkUnused(tx, policy)
+      await bumpObject(tx, policy)
     }),
 })
 
 async function takePolicy(tx: Tx, id: string): Promise<RbacPolicy> {
   await sql`select from network.rbac_policy where id = ${id} for update`.execute(tx)
   return await loadRbacPolicy(tx, id)
+}
+
+/** Owner of the thing and the projects that use it. */
+const usersOf: Readonly<Record<RbacPolicy["objectType"], (id: string) => RawBuilder<unknown>>> = {
+  network: (id) => sql`select n.project_id as owner, p.project_id as "user" from network.port p
+    join network.network n on n.id = p.network_id
+    where n.id = ${id} and p.device_owner not like 'network:%'`,
+  security_group: (id) => sql`select g.project_id as owner, p.project_id as "user"
+    from network.port_security_group x join network.port p on p.id = x.port_id
+    join network.security_group g on g.id = x.security_group_id where g.id = ${id}
+    union all select g.project_id, r.project_id from network.security_group_rule r
+    join network.security_group g on g.id = r.remote_group_id where g.id = ${id}`,
+  address_group: (id) => sql`select g.project_id as owner, r.project_id as "user"
+    from network.security_group_rule r join network.address_group g on g.id = r.remote_address_group_id
+    where g.id = ${id}`,
+  address_scope: (id) => sql`select s.project_id as owner, p.project_id as "user" from network.subnet_pool p
+    join network.address_scope s on s.id = p.address_scope_id where s.id = ${id}`,
+  subnetpool: (id) => sql`select o.project_id as owner, s.project_id as "user" from network.subnet s
+    join network.subnet_pool o on o.id = s.subnet_pool_id where o.id = ${id}`,
 }
 
 /** After the policy is gone, nobody may be left who had his right from it alone. */
@@ -228,16 +294,7 @@ async function checkUnused(tx: Tx, policy: RbacPolicy): Promise<void> {
     if (rows[0]?.isUsed) throw externalInUse(policy.objectId)
     return
   }
-  const users =
-    policy.objectType === "network"
-      ? sql`select n.project_id as owner, p.project_id as "user" from network.port p
-          join network.network n on n.id = p.network_id
-          where n.id = ${policy.objectId} and p.device_owner not like 'network:%'`
-      : policy.objectType === "security_group"
-        ? sql`select g.project_id as owner, p.project_id as "user" from network.port_security_group x
-            join network.port p on p.id = x.port_id join network.security_group g on g.id = x.security_group_id
-            where g.id = ${policy.objectId}`
-        : sql`select null as owner, null as "user" where false`
+  const users = usersOf[policy.objectType](policy.objectId)
   const { rows } = await sql`select from (${users}) u where u."user" <> u.owner and u."user" <> ''
     and not exists (select from network.rbac_policy r where r.object_id = ${policy.objectId}
       and r.action = 'access_as_shared' and r.target_project in ('*', u."user")) limit 1`.execute(tx)

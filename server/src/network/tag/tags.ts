@@ -115,6 +115,16 @@ export const replaceTags = operation({
   run: async (ctx, input) => await writeTags(ctx, input, () => input.tags),
 })
 
+/** Adds those that are not there yet. */
+export const createTags = operation({
+  name: "network.tag.create",
+  input: Type.Object({ ...Subject, tags: Type.Array(Type.String()) }),
+  faults: [badRequest],
+  load,
+  authorize: (_ctx, input, thing) => [[`create_${nouns[input.noun].rule}:tags`, thing.target]],
+  run: async (ctx, input) => await writeTags(ctx, input, (tags) => [...tags, ...input.tags]),
+})
+
 export const addTag = operation({
   name: "network.tag.add",
   input: Type.Object({ ...Subject, tag: Type.String() }),

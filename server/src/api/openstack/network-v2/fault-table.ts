@@ -36,6 +36,8 @@ const typeByCode: Readonly<Record<string, string>> = {
   "network.security_group.not_found": "SecurityGroupNotFound",
   "network.security_group_rule.not_found": "SecurityGroupRuleNotFound",
   "network.address_group.not_found": "AddressGroupNotFound",
+  "network.address_group.has_addresses": "AddressesAlreadyExist",
+  "network.address_group.lacks_addresses": "AddressesNotFound",
   "network.default_security_group_rule.not_found": "DefaultSecurityGroupRuleNotFound",
   "network.rbac_policy.not_found": "RbacPolicyNotFound",
   "network.rbac_policy.exists": "DuplicateRbacPolicy",

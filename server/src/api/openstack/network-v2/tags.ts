@@ -1,6 +1,7 @@
 import {
   addTag,
   checkTag,
+  createTags,
   listTags,
   removeTags,
   replaceTags,
@@ -34,6 +35,7 @@ function routesFor({ path, singular, noun }: (typeof tagged)[number]): Route[] {
   const subject = (req: WireRequest) => ({ noun, id: req.params[`${singular}_id`] ?? "" })
   const tag = (req: WireRequest) => req.params.tag ?? ""
   const get = [`get_${singular}`]
+  const create = [`create_${singular}:tags`]
   const update = [`update_${singular}:tags`]
   const remove = [`delete_${singular}:tags`]
   return [
@@ -42,6 +44,18 @@ function routesFor({ path, singular, noun }: (typeof tagged)[number]): Route[] {
       path: all,
       policy: get,
       handler: async (ctx, req) => ({ tags: await listTags(ctx, subject(req)) }),
+    }),
+    route({
+      method: "POST",
+      path: all,
+      policy: create,
+      status: 201,
+      handler: async (ctx, req) => {
+        // What was sent, as Neutron answers; the thing shows the others too.
+        const tags = readTags(req.body)
+        await createTags(ctx, { ...subject(req), tags })
+        return { tags }
+      },
     }),
     route({
       method: "PUT",
