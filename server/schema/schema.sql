@@ -210,6 +210,15 @@ begin
 end $function$
 ;
 
+create table compute.admin_password (
+  server_id uuid not null,
+  sealed text not null,
+  made_at timestamp with time zone default now() not null,
+  constraint admin_password_pkey PRIMARY KEY (server_id),
+  constraint admin_password_server_id_fkey FOREIGN KEY (server_id) REFERENCES compute.server(id) ON DELETE CASCADE
+);
+CREATE INDEX admin_password_made ON compute.admin_password USING btree (made_at);
+
 create table compute.aggregate (
   id bigint generated always as identity not null,
   uuid uuid not null,

@@ -67,8 +67,10 @@ export const computeConfig = configSection(
     userDataBytesMost: count(65_535, "Base64 text of user data at the most."),
     enableInstancePassword: Type.Boolean({
       default: true,
-      description: "Whether a new server's reply has adminPass.",
+      description:
+        "Whether the answers to creations, rebuilds and rescues have adminPass. The guest gets it anyway.",
     }),
+    adminPasswordKeptMs: count(3_600_000, "How long a new machine's metadata have admin_pass for its guest."),
     dhcpDomain: Type.String({ default: "novalocal", description: "Domain of hostnames in the metadata." }),
   }),
 )

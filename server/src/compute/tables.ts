@@ -117,8 +117,15 @@ export interface ControlServiceTable {
   created_at: TimestampNow
 }
 
+export interface AdminPasswordTable {
+  server_id: string
+  sealed: string
+  made_at: TimestampNow
+}
+
 declare module "../platform/db/database.ts" {
   interface Database {
+    "compute.admin_password": AdminPasswordTable
     "compute.control_service": ControlServiceTable
     "compute.server": ServerTable
     "compute.server_action": ServerActionTable

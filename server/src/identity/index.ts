@@ -186,6 +186,7 @@ export {
 export { createRole, deleteRole, getRole, listRoles, updateRole } from "./role/role.ts"
 export type { RoleRow } from "./role/store.ts"
 export type { IdentityRuntime } from "./runtime.ts"
+export { openSealed, seal } from "./seal.ts"
 export type { CatalogSeed, IdentitySeed } from "./seed.ts"
 export type { KnownToken } from "./token/cache.ts"
 export { checkToken, issueTokenByLogin, revokeToken, validateToken } from "./token/operations.ts"

@@ -1,6 +1,7 @@
 // Gathers what a server's metadata are made of.
 import type { Platform } from "../../platform/context/context.ts"
 import { newSecret } from "../../platform/ids/ids.ts"
+import { readAdminPassword } from "../server/admin-password.ts"
 import { metadataNetworks } from "../server/networking.ts"
 import { instanceNameOf, type Server } from "../server/server.ts"
 import { diskDevicesOf } from "../server/vm-spec.ts"
@@ -33,5 +34,6 @@ export async function metadataFacts(platform: Platform, server: Server): Promise
     securityGroups: server.securityGroups.length > 0 ? server.securityGroups : ["default"],
     randomSeed: Buffer.from(newSecret(randomSeedBytes), "base64url").toString("base64"),
     networks: await metadataNetworks(platform, server.id),
+    adminPassword: await readAdminPassword(platform, server.id),
   }
 }

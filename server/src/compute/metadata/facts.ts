@@ -45,4 +45,6 @@ export interface MetadataFacts {
   /** A seed for the guest's random numbers, base64; another one each time it is asked for. */
   randomSeed: string
   networks: MetadataNetwork[]
+  /** Of a machine that was made a moment ago. */
+  adminPassword: string | null
 }

@@ -31,6 +31,7 @@ const facts: MetadataFacts = {
   reservationId: "r-1",
   securityGroups: ["default", "web"],
   randomSeed: "c2VlZA==",
+  adminPassword: null,
   networks: [
     {
       portId: "11111111-2222-4333-8444-555555555555",

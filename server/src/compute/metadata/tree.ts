@@ -62,6 +62,7 @@ function metaDataOf(facts: MetadataFacts, version: string): Record<string, unkno
     uuid: facts.serverId,
     ...(Object.keys(facts.metadata).length > 0 && { meta: facts.metadata }),
     ...keys,
+    ...(facts.adminPassword !== null && { admin_pass: facts.adminPassword }),
     hostname: hostnameOf(facts),
     name: facts.name,
     launch_index: facts.launchIndex,

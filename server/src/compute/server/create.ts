@@ -13,6 +13,7 @@ import { findKeypair } from "../keypair/keypair.ts"
 import { checkUserQuota, loadUserQuota, roomWithin } from "../quota/user-quota.ts"
 import { recordActions } from "../server-action/store.ts"
 import { joinServerGroup, usableServerGroup } from "../server-group/join.ts"
+import { AdminPassword, keepAdminPassword } from "./admin-password.ts"
 import { createServerSaga } from "./create.saga.ts"
 import { type BootImage, bootImage, checkImageFits, imageFacts } from "./image.ts"
 import { checkNetworks } from "./networking.ts"
@@ -67,6 +68,8 @@ const CreateServers = Type.Object({
   blockDevices: Type.Array(BlockDeviceRequest),
   tags: Type.Array(Type.String()),
   trustedImageCertificates: Type.Union([Type.Array(Type.String()), Type.Null()]),
+  /** Of all of them, as from Nova. */
+  adminPassword: Type.Optional(AdminPassword),
   accessIpV4: nullableText,
   accessIpV6: nullableText,
   minCount: Type.Integer({ minimum: 1 }),
@@ -222,6 +225,12 @@ async function insertAll(ctx: Ctx, tx: Tx, input: CreateServersInput, plan: Plan
   if (serverGroupId !== null) await joinServerGroup(tx, { serverGroupId, projectId, userId, count })
   const rows = newServers(ctx, input, plan, count)
   const servers = await insertServers(tx, rows)
+  await keepAdminPassword(
+    ctx,
+    tx,
+    servers.map((server) => server.id),
+    input.adminPassword,
+  )
   const actor = actorOf(ctx)
   await recordActions(
     tx,

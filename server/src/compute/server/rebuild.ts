@@ -9,6 +9,7 @@ import {
   serverNotLaunched,
   serverNotReady,
 } from "../faults.ts"
+import { AdminPassword, keepAdminPassword } from "./admin-password.ts"
 import { usableKey } from "./create.ts"
 import { targetOf, visibleServer } from "./find.ts"
 import { bootImage, checkImageFits, imageFacts } from "./image.ts"
@@ -34,6 +35,7 @@ export const rebuildServer = operation({
     /** null takes the key away. */
     keyName: Type.Optional(nullableText),
     userData: Type.Optional(nullableText),
+    adminPassword: Type.Optional(AdminPassword),
     trustedImageCertificates: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
   }),
   faults: [
@@ -53,7 +55,7 @@ export const rebuildServer = operation({
       : []),
   ],
   run: async (ctx, input, server) => {
-    const { serverId, imageId, keyName, ...details } = input
+    const { serverId, imageId, keyName, adminPassword, ...details } = input
     checkState(ctx, server, "rebuild")
     const image = await bootImage(ctx, imageId)
     checkImageFits(image, server.flavor)
@@ -77,6 +79,7 @@ export const rebuildServer = operation({
             publicKey: key?.publicKey ?? null,
           }),
         })
+        await keepAdminPassword(ctx, tx, [serverId], adminPassword)
         await changeServer(tx, serverId, claimed.generation, {
           imageId: image.id,
           systemMetadata: imageFacts(image),

@@ -8,6 +8,7 @@ import {
   serverNotLaunched,
   serverNotReady,
 } from "../faults.ts"
+import { AdminPassword, keepAdminPassword } from "./admin-password.ts"
 import { targetOf, visibleServer } from "./find.ts"
 import { bootImage, type KeptImage, keptImage } from "./image.ts"
 import { rescueServerSaga, unrescueServerSaga } from "./rescue.saga.ts"
@@ -21,6 +22,7 @@ export const rescueServer = operation({
     serverId: Type.String(),
     /** null: the image that the server was made of. */
     imageId: Type.Union([Type.String(), Type.Null()]),
+    adminPassword: Type.Optional(AdminPassword),
   }),
   faults: [badRequest, ...states],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
@@ -45,15 +47,11 @@ export const rescueServer = operation({
       action: "rescue",
       event: "rescue",
       saga: rescueServerSaga,
-      more: () => ({
-        image: {
-          id: image.id,
-          checksum: image.checksum,
-          diskFormat: image.diskFormat,
-          sizeBytes: image.sizeBytes,
-          ...(stableBus !== null && { stableBus }),
-        },
-      }),
+      more: async (tx) => {
+        await keepAdminPassword(ctx, tx, [server.id], input.adminPassword)
+        const { id, checksum, diskFormat, sizeBytes } = image
+        return { image: { id, checksum, diskFormat, sizeBytes, ...(stableBus !== null && { stableBus }) } }
+      },
     })
   },
 })

@@ -3,6 +3,7 @@ import { type Selectable, sql } from "kysely"
 import type { Platform } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import type { ListSpec } from "../list.ts"
+import { seal } from "../seal.ts"
 import type { CredentialTable } from "../tables.ts"
 
 export type StoredCredential = Selectable<CredentialTable>
@@ -22,8 +23,7 @@ export const credentialList: ListSpec = {
 }
 
 export function encryptBlob(platform: Platform, blob: string): string {
-  const seconds = Math.floor(platform.clock.now().getTime() / 1000)
-  return platform.drivers.identity.credentialKeys.encrypt(Buffer.from(blob, "utf8"), seconds)
+  return seal(platform, blob)
 }
 
 export function openCredential(platform: Platform, row: StoredCredential): Credential {

@@ -28,12 +28,13 @@ add_keys() {
   chown -R cirros:cirros /home/cirros/.ssh
 }
 
+# The password, and where it comes from.
 set_password() {
-  hash=$(mkpasswd -m sha512 "$1")
+  hash=$(printf '%s\n' "$1" | mkpasswd -m sha512 -P 0)
   awk -F : -v OFS=: -v hash="$hash" '$1 == "cirros" { $2 = hash } { print }' /etc/shadow > /etc/shadow.new
   chmod 640 /etc/shadow.new
   mv /etc/shadow.new /etc/shadow
-  echo "login as 'cirros' user with the password from the user data. use 'sudo' for root." > /etc/issue
+  echo "login as 'cirros' user with the password ${2:-from the user data}. use 'sudo' for root." > /etc/issue
 }
 
 # Keys belong to one machine: a server started from a snapshot of another must not answer with its keys. RSA is made

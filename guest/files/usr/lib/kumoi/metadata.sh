@@ -85,13 +85,14 @@ read_metadata_service() {
   done
 }
 
-# Sets: instance, host, and the file $seed/keys.
+# Sets: instance, host, admin_pass, and the file $seed/keys.
 understand_metadata() {
   : > "$seed/keys"
   if [ -s "$seed/meta_data.json" ]; then
     json "$seed/meta_data.json" > "$seed/meta"
     instance=$(awk -F '\t' '$1 == "uuid" { print $2 }' "$seed/meta")
     host=$(awk -F '\t' '$1 == "hostname" { print $2 }' "$seed/meta")
+    admin_pass=$(awk -F '\t' '$1 == "admin_pass" { gsub(/\\\\/, "\\"); print $2 }' "$seed/meta")
     awk -F '\t' 'index($1, "public_keys.") == 1 { gsub(/\\n/, "\n", $2); print $2 }' "$seed/meta" | grep . > "$seed/keys"
   elif [ -s "$seed/ec2-id" ]; then
     instance=$(cat "$seed/ec2-id")

@@ -46,6 +46,7 @@ import { checkSchema, schemaFor } from "../../../platform/http/schema-check.ts"
 import { type BodySchema, type Route, reply, route, type WireRequest } from "../../../platform/http/wire.ts"
 import { bodyOf, bodyWith, fqdn, ipAddress, name, uuid } from "./schema-parts.ts"
 import {
+  adminPass,
   createBackupSchema,
   createImageSchema,
   type RebuildServerBody,
@@ -123,8 +124,10 @@ async function createBackup(ctx: Ctx, serverId: string, req: WireRequest<never>)
 async function rebuild(ctx: Ctx, serverId: string, req: WireRequest<never>) {
   const { rebuild: body } = req.body as RebuildServerBody
   if (body.personality !== undefined && body.personality.length > 0) throw personalityUnsupported()
+  const adminPassword = body.adminPass ?? newPassword()
   await rebuildServer(ctx, {
     serverId,
+    adminPassword,
     imageId: lastPart(body.imageRef),
     ...(body.name !== undefined && { name: body.name.trim() }),
     ...(body.description !== undefined && { description: body.description }),
@@ -154,7 +157,7 @@ async function rebuild(ctx: Ctx, serverId: string, req: WireRequest<never>) {
   if (plan.showsHostStatus || plan.showsHostStatusUnknown) plan.hosts = await hostsByName(ctx)
   const view = viewServer(plan, server, networking)
   delete view["OS-EXT-SRV-ATTR:user_data"]
-  if (ctx.config.compute.enableInstancePassword) view.adminPass = body.adminPass ?? newPassword()
+  if (ctx.config.compute.enableInstancePassword) view.adminPass = adminPassword
   if (atLeast(req.version, "2.57")) view.user_data = server.userData
   return reply(202, { server: view }, { location: `${ctx.baseUrl}/compute/v2.1/servers/${serverId}` })
 }
@@ -184,11 +187,9 @@ async function lock(ctx: Ctx, serverId: string, req: WireRequest<never>) {
 
 async function rescue(ctx: Ctx, serverId: string, req: WireRequest<never>) {
   const body = (req.body as { rescue: { adminPass?: string; rescue_image_ref?: string } | null }).rescue
-  await rescueServer(ctx, { serverId, imageId: body?.rescue_image_ref ?? null })
-  return reply(
-    200,
-    ctx.config.compute.enableInstancePassword ? { adminPass: body?.adminPass ?? newPassword() } : {},
-  )
+  const adminPassword = body?.adminPass ?? newPassword()
+  await rescueServer(ctx, { serverId, imageId: body?.rescue_image_ref ?? null, adminPassword })
+  return reply(200, ctx.config.compute.enableInstancePassword ? { adminPass: adminPassword } : {})
 }
 
 async function unshelve(ctx: Ctx, serverId: string, req: WireRequest<never>) {
@@ -268,7 +269,7 @@ const actions: Readonly<Record<string, Action>> = {
       anyOf: [
         {
           type: "object",
-          properties: { adminPass: { type: "string" }, rescue_image_ref: uuid },
+          properties: { adminPass, rescue_image_ref: uuid },
           additionalProperties: false,
         },
         { type: "null" },

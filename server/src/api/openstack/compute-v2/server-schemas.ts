@@ -107,6 +107,7 @@ const personality: JsonSchema = {
   },
 }
 
+export const adminPass: JsonSchema = { type: "string", maxLength: 255 }
 const imageOrEmpty: JsonSchema = { anyOf: [uuid, { type: "string", maxLength: 0 }] }
 const flavorRef: JsonSchema = { type: ["string", "integer"], minLength: 1 }
 const trustedCertificates: JsonSchema = {
@@ -126,7 +127,7 @@ const createdAlways: Properties = {
   name,
   imageRef: imageOrEmpty,
   flavorRef,
-  adminPass: { type: "string" },
+  adminPass,
   metadata,
   networks: networkList({}),
   "OS-DCF:diskConfig": diskConfig,
@@ -217,7 +218,7 @@ export const rebuildServerSchemas = versions(
   {
     name,
     imageRef: uuid,
-    adminPass: { type: "string" },
+    adminPass,
     metadata,
     preserve_ephemeral: boolean,
     "OS-DCF:diskConfig": diskConfig,

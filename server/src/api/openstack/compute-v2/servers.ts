@@ -67,7 +67,8 @@ async function show(ctx: Ctx, req: WireRequest) {
 async function create(ctx: Ctx, req: WireRequest<CreateServerBody>) {
   const { server: body } = req.body
   if (body.personality !== undefined && body.personality.length > 0) throw personalityUnsupported()
-  const servers = await createServers(ctx, createInput(req))
+  const adminPassword = body.adminPass ?? newPassword()
+  const servers = await createServers(ctx, { ...createInput(req), adminPassword })
   const [first] = servers
   if (!first) throw badRequest("There is no server to create.")
   if (readBoolean(body.return_reservation_id)) return reply(202, { reservation_id: first.reservationId })
@@ -77,7 +78,7 @@ async function create(ctx: Ctx, req: WireRequest<CreateServerBody>) {
     links,
     "OS-DCF:diskConfig": first.hasAutoDiskConfig ? "AUTO" : "MANUAL",
     security_groups: body.security_groups ?? [{ name: "default" }],
-    ...(ctx.config.compute.enableInstancePassword && { adminPass: body.adminPass ?? newPassword() }),
+    ...(ctx.config.compute.enableInstancePassword && { adminPass: adminPassword }),
   }
   return reply(202, { server: view }, { location: links[0]?.href ?? "" })
 }
