@@ -90,6 +90,7 @@ test("a disk boots, takes name and key from the config drive, grows, and obeys t
     uuid: "d8e02d56-2648-49a3-bf97-6be8f1204f38",
     hostname: "drive-one.novalocal",
     name: 'odd "name"',
+    admin_pass: 'o"d$d \\ pässword',
     public_keys: { "my.key": `${publicKey}\n` },
   }
   await writeFile(join(latest, "meta_data.json"), JSON.stringify(metadata))
@@ -105,9 +106,12 @@ test("a disk boots, takes name and key from the config drive, grows, and obeys t
     assert.match(log, /user data ran as root/)
     assert.match(log, /Fingerprint: SHA256:\S+ ed25519_host_key/)
     await machine.waitFor(
-      "login as 'cirros' user. default password: 'gocubsgo'. use 'sudo' for root.",
+      "login as 'cirros' user with the password that the server was made with. use 'sudo' for root.",
       bootTimeoutMs,
     )
+    const [, hash = ""] = (await machine.ssh("sudo grep ^cirros: /etc/shadow")).split(":")
+    const [, , salt = ""] = hash.split("$")
+    assert.equal((await run("openssl", ["passwd", "-6", "-salt", salt, metadata.admin_pass])).trim(), hash)
     assert.equal(await machine.ssh("hostname; sudo id -u"), "drive-one\n0\n")
     assert.match(await machine.ssh("lsblk -lb --nodeps"), /^vda +254:0 +0 +1073741824 +0 disk/m)
     const freeMib = Number(await machine.ssh("df -m / | awk 'NR == 2 { print $4 }'"))

@@ -18,7 +18,8 @@ export async function keepAdminPassword(
   if (password === undefined) return
   const sealed = seal(platform, password)
   await sql`with gone as (
-      delete from compute.admin_password where made_at < ${oldest(platform)} and not server_id = any(${serverIds}::uuid[])
+      delete from compute.admin_password
+      where made_at < ${oldest(platform)} and not server_id = any(${serverIds}::uuid[])
     )
     insert into compute.admin_password (server_id, sealed) select unnest(${serverIds}::uuid[]), ${sealed}
     on conflict (server_id) do update set sealed = excluded.sealed, made_at = now()`.execute(tx)
