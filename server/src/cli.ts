@@ -35,6 +35,14 @@ const commands: Record<string, Command> = {
     summary: "the keys of tokens and credentials; rotate them",
     load: async () => (await import("./launch/keys.ts")).keys,
   },
+  backup: {
+    summary: "everything of a running cloud that cannot be made again, into a directory",
+    load: async () => (await import("./launch/backup/backup.ts")).backup,
+  },
+  restore: {
+    summary: "a stopped cloud becomes what a backup says; nothing is overwritten",
+    load: async () => (await import("./launch/backup/restore.ts")).restore,
+  },
   host: {
     summary: "machines that no server knows: list, adopt, discard them",
     load: async () => (await import("./launch/host.ts")).host,

@@ -9,8 +9,15 @@ import { downloadRules } from "./import/web-download.ts"
 import { policies } from "./policy.ts"
 import type {} from "./tables.ts"
 
+export { imageStoreDirectory, imagesWithData } from "./data/backup-index.ts"
 export { downloadImage, type ImageData, openImageData, readImageData } from "./data/download.ts"
-export { discardLostFile, type LostFile, listLostFiles } from "./data/lost-files.ts"
+export {
+  discardLostFile,
+  type LostFile,
+  listLostFiles,
+  listMissingFiles,
+  type MissingFile,
+} from "./data/lost-files.ts"
 export { storeId } from "./data/paths.ts"
 export { stageImage, uploadImage } from "./data/upload.ts"
 export * from "./faults.ts"

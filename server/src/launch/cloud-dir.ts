@@ -139,6 +139,21 @@ export function stopRequestPath(dir: CloudDir): string {
   return join(dir.runDir, "stop.json")
 }
 
+/** There while a restore is under way, or when one was interrupted. */
+export function restoringPath(dir: Pick<CloudDir, "path">): string {
+  return join(dir.path, "restoring.json")
+}
+
+/** Throws when the data directory is half restored. */
+export function refuseHalfRestored(dir: CloudDir): void {
+  if (!existsSync(restoringPath(dir))) return
+  throw new Fault(
+    "precondition",
+    "cli.half_restored",
+    `A restore into ${dir.path} has not come to its end. Do it again: ./kumoi restore DIR --data ${dir.path}`,
+  )
+}
+
 export function removeMainState(dir: CloudDir): void {
   rmSync(join(dir.runDir, "main.json"), { force: true })
 }

@@ -46,7 +46,10 @@ export async function image(args: string[]): Promise<number> {
 function render(answer: ImageAnswer): string {
   if ("discarded" in answer)
     return `discarded ${answer.discarded.id} (${sizeText(answer.discarded.sizeBytes)})\n`
-  if (answer.files.length === 0) return "Every file of the image store belongs to an image.\n"
+  const missing = answer.missing
+    .map(({ imageId, name }) => `image ${imageId} (${name ?? "-"}) has no data in the store\n`)
+    .join("")
+  if (answer.files.length === 0) return `${missing}Every file of the image store belongs to an image.\n`
   const rows = answer.files.map((file) => [file.id, sizeText(file.sizeBytes), file.writtenAt, file.path])
-  return table(["ID", "SIZE", "WRITTEN", "PATH"], rows)
+  return `${missing}${table(["ID", "SIZE", "WRITTEN", "PATH"], rows)}`
 }

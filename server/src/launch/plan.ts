@@ -22,7 +22,7 @@ export interface StartPlan {
   hint: string | null
 }
 
-const engineUserName = "kumoi"
+export const engineUserName = "kumoi"
 
 export async function planStart(options: UpOptions, say: (line: string) => void): Promise<StartPlan> {
   const isRoot = process.getuid?.() === 0

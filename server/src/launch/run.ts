@@ -21,6 +21,7 @@ import {
   openCloudDir,
   readJson,
   readOrMakePasswords,
+  refuseHalfRestored,
   removeMainState,
   stopRequestPath,
   writeJson,
@@ -75,6 +76,7 @@ export async function runCloud(options: UpOptions, say: (line: string) => void):
     canPostgresReach: (path) => plan.engineUser === null || canReach(path, plan.engineUser),
   })
   const stack = new AsyncDisposableStack()
+  refuseHalfRestored(dir)
   stack.use(acquireCloudLock(dir))
   const signal = firstSignal()
   try {

@@ -33,6 +33,38 @@ export async function listLostFiles(platform: Platform): Promise<LostFile[]> {
   return found
 }
 
+export interface MissingFile {
+  imageId: string
+  name: string | null
+  file: string
+}
+
+/** Images whose data are not in the store: deleted since a backup was made that was restored. */
+export async function listMissingFiles(platform: Platform): Promise<MissingFile[]> {
+  const { store } = storePaths(platform)
+  const there = new Set(await readdir(store))
+  const missing: MissingFile[] = []
+  for (let after = "00000000-0000-0000-0000-000000000000"; ; ) {
+    const rows = await platform.db
+      .selectFrom("image.image")
+      .select(["id", "name", "data_file"])
+      .where("id", ">", after)
+      .where("data_file", "is not", null)
+      .orderBy("id")
+      .limit(pageSize)
+      .execute()
+    for (const { id: imageId, name, data_file: file } of rows) {
+      if (file !== null && !there.has(file)) missing.push({ imageId, name, file })
+    }
+    const last = rows.at(-1)
+    if (!last || rows.length < pageSize) return missing
+    after = last.id
+  }
+}
+
+/** Images in one answer. */
+const pageSize = 1000
+
 /** Deletes it for good. */
 export async function discardLostFile(platform: Platform, id: string): Promise<LostFile> {
   const file = (await listLostFiles(platform)).find((each) => each.id === id)

@@ -37,7 +37,12 @@ export async function readMigrations(directory = schemaDirectory): Promise<Migra
 const migrationLock = 5_106_211
 
 /** Brings the database to the newest schema; returns the names applied. Each migration commits with its record. */
-export async function migrate(connectionString: string, directory = schemaDirectory): Promise<string[]> {
+export async function migrate(
+  connectionString: string,
+  directory = schemaDirectory,
+  /** These alone: the schema as it was when a backup was made. */
+  only?: ReadonlySet<string>,
+): Promise<string[]> {
   const client = new pg.Client({ connectionString })
   // A connection that breaks fails the statement under way; its event alone would end the process.
   client.on("error", () => {})
@@ -54,6 +59,7 @@ export async function migrate(connectionString: string, directory = schemaDirect
     const applied = new Map(done.rows.map((row) => [row.name, row.checksum]))
     const names: string[] = []
     for (const migration of await readMigrations(directory)) {
+      if (only && !only.has(migration.name)) continue
       const before = applied.get(migration.name)
       if (before === migration.checksum) continue
       if (before)

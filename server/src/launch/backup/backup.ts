@@ -1,0 +1,153 @@
+// `kumoi backup DIR`: everything of a running cloud that cannot be made again, in one consistent moment.
+import { readFileSync } from "node:fs"
+import { mkdir, open, readdir, rename, writeFile } from "node:fs/promises"
+import { join, resolve } from "node:path"
+import pg from "pg"
+import "../../control-plane.ts" // declares every section of the configuration
+import { imageStoreDirectory } from "../../image/index.ts"
+import { type Config, loadConfig } from "../../platform/config/config.ts"
+import { Fault } from "../../platform/fault/fault.ts"
+import { sizeText } from "../ask.ts"
+import { openCloudDir, readFacts, readMainState } from "../cloud-dir.ts"
+import { chooseDatabase, describeDatabase } from "../database.ts"
+import { postgresUrl } from "../engines/postgres.ts"
+import { dataDirOf, dataOption, helpText, type OptionSpecs, readOptions } from "../options.ts"
+import { backUpFiles } from "./beside.ts"
+import { beginSnapshot, dumpDatabase } from "./dump.ts"
+import { backUpImages } from "./images.ts"
+import { type Manifest, manifestFormat } from "./manifest.ts"
+import { type Say, sayTo } from "./say.ts"
+
+const specs = {
+  ...dataOption,
+  images: { type: "boolean", help: "copy the data of the images as well" },
+  config: { type: "string", value: "FILE", help: "configuration file, as given to up" },
+  json: { type: "boolean", help: "the result as JSON" },
+} as const satisfies OptionSpecs
+
+const what = `Backs a running cloud up into DIR, a new or empty directory: database, passwords, keys, policy, and
+an index of the images. Disks of machines are not in it. DIR holds secrets: it is made for its owner alone.`
+
+export async function backup(args: string[]): Promise<number> {
+  const options = readOptions(args, specs, true)
+  if (options.wantsHelp) {
+    process.stdout.write(helpText("backup DIR [options]", what, specs))
+    return 0
+  }
+  const [to, ...rest] = options.positionals
+  if (to === undefined || rest.length > 0) {
+    process.stderr.write("kumoi: say one directory for the backup: ./kumoi backup DIR\n")
+    return 2
+  }
+  const isJson = options.flag("json")
+  const manifest = await makeBackup({
+    directory: resolve(to),
+    dataDir: dataDirOf(options),
+    configFile: options.text("config"),
+    withImages: options.flag("images"),
+    say: sayTo(isJson),
+  })
+  const sizeBytes = manifest.files.reduce((sum, file) => sum + file.sizeBytes, 0)
+  if (isJson) {
+    const { createdAt, epoch, images } = manifest
+    const result = {
+      directory: resolve(to),
+      createdAt,
+      epoch,
+      images,
+      sizeBytes,
+      files: manifest.files.length,
+    }
+    process.stdout.write(`${JSON.stringify(result, null, 2)}\n`)
+  } else process.stdout.write(`The backup in ${resolve(to)} is whole: ${sizeText(sizeBytes)}.\n`)
+  return 0
+}
+
+interface BackupOptions {
+  directory: string
+  dataDir: string
+  configFile: string | undefined
+  withImages: boolean
+  say: Say
+}
+
+async function makeBackup(options: BackupOptions): Promise<Manifest> {
+  const { directory, dataDir, say } = options
+  const facts = readFacts(dataDir)
+  if (!facts) throw new Fault("not_found", "cli.no_cloud", `There is no cloud in ${dataDir}.`)
+  const url = databaseOf(dataDir)
+  await makeEmptyDirectory(directory)
+  const client = new pg.Client({ connectionString: url, application_name: "kumoi backup" })
+  client.on("error", () => {})
+  await client.connect()
+  try {
+    await beginSnapshot(client)
+    say(`reading the database (${describeDatabase(url)})`)
+    const { files, ...database } = await dumpDatabase(client, directory)
+    say(`database: ${database.tables.length} tables, ${sizeText(sum(files))}`)
+    const beside = await backUpFiles(dataDir, directory)
+    say(`keys, passwords and policy: ${beside.length} files`)
+    const store = imageStoreDirectory(configOf(dataDir, options.configFile))
+    const { images, files: ofImages } = await backUpImages(client, store, directory, options.withImages)
+    const how = images.areIncluded ? "copied" : "index only; --images copies their data"
+    say(`images: ${images.count} with ${sizeText(images.sizeBytes)} (${how})`)
+    if (images.missing > 0) say(`images: ${images.missing} have no file in the store`)
+    const manifest: Manifest = {
+      format: manifestFormat,
+      version: programVersion(),
+      createdAt: new Date().toISOString(),
+      cloudId: facts.cloudId,
+      ...database,
+      files: [...files, ...beside, ...ofImages],
+      images,
+    }
+    await writeManifest(directory, manifest)
+    return manifest
+  } finally {
+    await client.end().catch(() => {})
+  }
+}
+
+const sum = (files: readonly { sizeBytes: number }[]) => files.reduce((bytes, f) => bytes + f.sizeBytes, 0)
+
+function databaseOf(dataDir: string): string {
+  const dir = openCloudDir(dataDir, { canPostgresReach: () => true })
+  const external = chooseDatabase(dir, process.env.DATABASE_URL || undefined)
+  if (external !== null) return external
+  if (readMainState(dataDir)) return postgresUrl(dir.postgresSocketDir)
+  throw new Fault(
+    "precondition",
+    "cli.not_running",
+    `The cloud in ${dataDir} is not running, and its database with it. Start it with: ./kumoi up --data ${dataDir}`,
+  )
+}
+
+function programVersion(): string {
+  const path = join(import.meta.dirname, "../../../../package.json")
+  return (JSON.parse(readFileSync(path, "utf8")) as { version: string }).version
+}
+
+/** The configuration as the cloud reads it, for where its image store is. */
+export function configOf(dataDir: string, configFile: string | undefined): Config {
+  // What else a configuration says is not asked for here.
+  const base = { dataDir, publicUrl: "", region: "", host: "" } as Config
+  return loadConfig({ file: configFile, env: process.env, base })
+}
+
+async function makeEmptyDirectory(directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  if ((await readdir(directory)).length === 0) return
+  throw new Fault(
+    "conflict",
+    "cli.directory_not_empty",
+    `${directory} is not empty. A backup is never written over another one: name a new directory.`,
+  )
+}
+
+async function writeManifest(directory: string, manifest: Manifest): Promise<void> {
+  const path = join(directory, "manifest.json")
+  await writeFile(`${path}.tmp`, `${JSON.stringify(manifest, null, 1)}\n`, { mode: 0o600, flush: true })
+  await rename(`${path}.tmp`, path)
+  const handle = await open(directory, "r")
+  await handle.sync().finally(() => handle.close())
+}

@@ -1,0 +1,54 @@
+// Images of a backup: an index of all that have data, and their data when asked for. A file of the store never changes
+// once it is there, so what the snapshot names can be copied while the cloud works.
+import { createReadStream, existsSync } from "node:fs"
+import { constants, copyFile, mkdir, rename } from "node:fs/promises"
+import { dirname, join } from "node:path"
+import type pg from "pg"
+import { imagesWithData } from "../../image/index.ts"
+import { writeBackupFile } from "./dump.ts"
+import type { BackupFile, Manifest } from "./manifest.ts"
+
+export async function backUpImages(
+  client: pg.Client,
+  storeDir: string,
+  directory: string,
+  withData: boolean,
+): Promise<{ files: BackupFile[]; images: Manifest["images"] }> {
+  const images = { count: 0, sizeBytes: 0, areIncluded: withData, missing: 0 }
+  const files: BackupFile[] = []
+  const index = async function* () {
+    for await (const row of imagesWithData(client)) {
+      images.count++
+      images.sizeBytes += row.sizeBytes
+      yield `${JSON.stringify(row)}\n`
+      const from = join(storeDir, row.file)
+      if (!existsSync(from)) images.missing++
+      else if (withData) files.push(await copyData(from, directory, row.file))
+    }
+  }
+  files.push(await writeBackupFile(directory, "images.jsonl", index()))
+  return { files, images }
+}
+
+async function copyData(from: string, directory: string, name: string): Promise<BackupFile> {
+  return await writeBackupFile(directory, `image/store/${name}`, createReadStream(from))
+}
+
+/** Puts the data of a backup into the store where they are missing; what is there is never written over. */
+export async function restoreImageData(
+  directory: string,
+  storeDir: string,
+  files: readonly BackupFile[],
+): Promise<number> {
+  let count = 0
+  for (const { path } of files) {
+    if (!path.startsWith("image/store/")) continue
+    const to = join(storeDir, path.slice("image/store/".length))
+    if (existsSync(to)) continue
+    await mkdir(dirname(to), { recursive: true, mode: 0o700 })
+    await copyFile(join(directory, path), `${to}.restoring`, constants.COPYFILE_FICLONE)
+    await rename(`${to}.restoring`, to)
+    count++
+  }
+  return count
+}

@@ -1,0 +1,113 @@
+// What a backup consists of. DIR/manifest.json is written last: a directory without one is no backup.
+//
+//   manifest.json         versions, epoch, every file with its length and SHA-256
+//   database/S.T.copy     the rows of table T of schema S, as PostgreSQL's COPY writes text
+//   images.jsonl          a line for each image with data: id, file, length, checksums
+//   files/                what lies beside the database: passwords, the secret of the keys, policy files
+//   image/store/ ...      the data of the images, with --images
+import { createHash } from "node:crypto"
+import { createReadStream, existsSync } from "node:fs"
+import { stat } from "node:fs/promises"
+import { isAbsolute, join, normalize } from "node:path"
+import { type Migration, readMigrations } from "../../platform/db/migrate.ts"
+import { Fault } from "../../platform/fault/fault.ts"
+import { readJson } from "../cloud-dir.ts"
+
+export const manifestFormat = 1
+
+export interface BackupFile {
+  /** Below the backup's directory. */
+  path: string
+  sizeBytes: number
+  sha256: string
+}
+
+export interface BackupTable {
+  /** `"schema"."table"`, as SQL names it. */
+  name: string
+  columns: string[]
+  path: string
+}
+
+export interface Manifest {
+  format: number
+  /** Of the program that made it. */
+  version: string
+  createdAt: string
+  cloudId: string
+  epoch: { number: number; id: string }
+  postgresVersion: string
+  migrations: { name: string; checksum: string }[]
+  /** In an order in which no row refers to one of a later table. */
+  tables: BackupTable[]
+  sequences: { name: string; value: number }[]
+  files: BackupFile[]
+  images: { count: number; sizeBytes: number; areIncluded: boolean; missing: number }
+}
+
+export function readManifest(directory: string): Manifest {
+  const path = join(directory, "manifest.json")
+  if (!existsSync(path)) {
+    throw new Fault(
+      "not_found",
+      "cli.no_backup",
+      `There is no whole backup in ${directory}: it has no manifest.json, which is written last.`,
+    )
+  }
+  const manifest = readJson<Manifest>(path)
+  if (!manifest || manifest.format !== manifestFormat) {
+    throw new Fault(
+      "unsupported",
+      "cli.backup_format",
+      `The backup in ${directory} is of format ${manifest?.format}; this program reads format ${manifestFormat}.`,
+    )
+  }
+  return manifest
+}
+
+/** Throws when this program does not know the schema of the backup. */
+export async function checkSchema(manifest: Manifest): Promise<void> {
+  const known = new Map((await readMigrations()).map((m: Migration) => [m.name, m.checksum]))
+  for (const { name, checksum } of manifest.migrations) {
+    if (known.get(name) === checksum) continue
+    throw new Fault(
+      "unsupported",
+      "cli.backup_newer",
+      `The backup was made by version ${manifest.version} with migration ${name}, which this program ` +
+        `${known.has(name) ? "has in another form" : "does not know"}. Restore it with that version or a newer one.`,
+    )
+  }
+}
+
+/** Throws when a file is missing, cut off or changed, naming it. */
+export async function verifyFiles(directory: string, manifest: Manifest): Promise<void> {
+  for (const file of manifest.files) {
+    const path = join(directory, checkPath(file.path))
+    const facts = await stat(path).catch(() => undefined)
+    const why =
+      facts === undefined
+        ? "is missing"
+        : facts.size !== file.sizeBytes
+          ? `has ${facts.size} bytes instead of ${file.sizeBytes}`
+          : (await hashFile(path)) !== file.sha256
+            ? "is not what was written"
+            : null
+    if (why !== null)
+      throw new Fault("invalid", "cli.backup_damaged", `The backup is damaged: ${path} ${why}.`)
+  }
+}
+
+/** A path that stays below its directory. */
+export function checkPath(path: string): string {
+  if (path === "" || isAbsolute(path) || normalize(path) !== path || path.startsWith("..")) {
+    throw new Fault("invalid", "cli.backup_damaged", `The backup's manifest names a strange file: ${path}.`)
+  }
+  return path
+}
+
+async function hashFile(path: string): Promise<string> {
+  const hash = createHash("sha256")
+  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 }))
+    hash.update(chunk as Buffer)
+  return hash.digest("hex")
+}
