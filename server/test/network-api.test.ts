@@ -288,6 +288,13 @@ test("a burst of requests does not pass the quota", async () => {
   assert.equal((await call("DELETE", `/quotas/${projectId}`, undefined, { token: admin })).status, 204)
 })
 
+test("paths that name the format, as old clients write them", async () => {
+  for (const noun of ["networks", "subnets", "ports", "security-groups", "extensions"])
+    assert.equal((await call("GET", `/${noun}.json`)).status, 200, noun)
+  const [network] = (await call("GET", "/networks.json?name=private")).body.networks
+  assert.equal((await call("GET", `/networks/${network.id}.json?fields=id`)).body.network.id, network.id)
+})
+
 test("tags", async () => {
   const network = await make("network", { name: "tagged" })
   const path = `/networks/${network.id}/tags`

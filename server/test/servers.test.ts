@@ -261,6 +261,25 @@ test("bad requests say what is wrong", async () => {
   await c.isGone(id)
 })
 
+test("paths with the project in them, which must be the token's", async () => {
+  const id = await c.create()
+  const { tenant_id: own } = await c.show(id)
+  for (const version of ["v2.1", "v2"]) {
+    const get = (path: string) => c.cloud.request("GET", `/compute/${version}/${path}`, { token: c.demo })
+    const list = await get(`${own}/servers/detail?limit=1`)
+    assert.deepEqual([list.status, list.body.servers?.[0]?.id], [200, id])
+    assert.equal((await get(`${own}/flavors`)).status, 200)
+    const root = await get(`${own}/`)
+    assert.equal(root.status, 200, JSON.stringify(root.body))
+    assert.equal((await get(`${own}/nonsense`)).status, 404)
+    const others = await get(`${own.replace(/.$/, own.endsWith("0") ? "1" : "0")}/servers`)
+    assert.equal(others.status, 400)
+    assert.match(others.body.badRequest.message, /Malformed request URL: URL's project_id/)
+  }
+  await c.call("DELETE", `/servers/${id}`)
+  await c.isGone(id)
+})
+
 test("several at once have one reservation, their own names, and stay within the quota", async () => {
   const server = { name: "m", imageRef: c.imageId, flavorRef: "42", networks: "auto", min_count: 3 }
   const reply = await c.call("POST", "/servers", { server: { ...server, return_reservation_id: true } })

@@ -20,6 +20,7 @@ import {
   negotiate,
   parseMicroversion,
 } from "./microversion.ts"
+import { oldUrlReader, pathBelow } from "./old-paths.ts"
 import { createPaths, type Paths } from "./paths.ts"
 import { checkSchema, schemaFor } from "./schema-check.ts"
 import { checkUrl, plainUrl } from "./url.ts"
@@ -60,6 +61,7 @@ const noVersion: Microversion = { major: 0, minor: 0 }
 
 export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   const paths = createPaths(options.apis)
+  const readOldUrl = oldUrlReader(options.apis)
   const server = fastify({
     logger: false,
     bodyLimit: options.bodyLimitBytes,
@@ -70,7 +72,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     connectionTimeout: silentConnectionMs,
     requestTimeout: 0, // an image upload may take long; headers and bodies have their own limits
     http: headerTimeouts(options.platform.config.http.headersDeadlineMs),
-    rewriteUrl: (request) => plainUrl(request.url ?? "/"),
+    rewriteUrl: (request) => readOldUrl(plainUrl(request.url ?? "/")),
     // A path that cannot be decoded reaches no hook.
     frameworkErrors: (error, request, response) => {
       request.requestId = newRequestId()
@@ -224,6 +226,7 @@ async function handle(
   const route = routes.find((r) => isServed(r, version))
   if (!route) throw routeNotServed()
   const caller = request.caller ?? publicCaller
+  if (route.policy !== "public") api.oldPaths?.check?.(pathBelow(api, plainUrl(request.originalUrl)), caller)
   if (api.checksPolicyBeforeBody) checkPolicy(options.platform, route, caller)
   const body = route.rawBody ? undefined : readJson(request.body, options.platform.config.http)
   const ctx = makeCtx(

@@ -1,6 +1,7 @@
 // What a wire (one API of one cloud dialect) declares: its routes, its microversions, how it shows errors.
 // `kumoi routes`, the permission table and the tests are generated from these declarations.
 import type { Readable } from "node:stream"
+import type { Caller } from "../auth/caller.ts"
 import type { Ctx } from "../context/context.ts"
 import type { Fault } from "../fault/fault.ts"
 import type { Microversion, MicroversionPlan } from "./microversion.ts"
@@ -101,6 +102,14 @@ export type RenderFault = (
   request: { requestId: string; baseUrl: string; url: string; headers: WireRequest["headers"] },
 ) => ErrorReply
 
+/** Paths as clients of other days write them. Given and taken from the version on, without the query. */
+export interface OldPaths {
+  /** The path of today; the same when it is one. */
+  plain: (path: string) => string
+  /** Throws for what an old path says and the caller contradicts. */
+  check?: (path: string, caller: Caller) => void
+}
+
 export interface Api {
   /** Word of `kumoi routes` and ../shared/openapi: identity, compute, network, image, placement … */
   service: string
@@ -119,6 +128,7 @@ export interface Api {
   tellsStrangers?: boolean
   /** Who may not is told so before a body that is wrong; default: the body is looked at first. */
   checksPolicyBeforeBody?: boolean
+  oldPaths?: OldPaths
   /** Who may not, or asks for what is not there, is told so before a body that is wrong: see `Route.admit`. */
   checksBodyLast?: boolean
 }

@@ -10,6 +10,7 @@ import { keypairRoutes } from "./keypairs.ts"
 import { limitRoutes } from "./limits.ts"
 import { migrationRoutes } from "./migrations.ts"
 import { osHostRoutes } from "./os-hosts.ts"
+import { projectPaths } from "./project-path.ts"
 import { quotaClassSetRoutes } from "./quota-class-sets.ts"
 import { quotaSetRoutes } from "./quota-sets.ts"
 import { securityGroupRoutes } from "./security-groups.ts"
@@ -53,6 +54,7 @@ export function createComputeV2Api(): Api {
     routes: [...versionRoutes("v2.1"), ...routes],
     microversions,
     renderFault,
+    oldPaths: projectPaths,
     extraRequestIdHeader: "x-compute-request-id",
   }
 }
@@ -66,6 +68,7 @@ export function createComputeV20Api(): Api {
     routes: [...versionRoutes("v2.0"), ...routes],
     microversions: { serviceType: "compute", min: "2.1", max: "2.1" },
     renderFault,
+    oldPaths: projectPaths,
     extraRequestIdHeader: "x-compute-request-id",
   }
 }

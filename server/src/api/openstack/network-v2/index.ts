@@ -45,5 +45,7 @@ export function createNetworkV2Api(): Api {
       ...extensionRoutes,
     ],
     renderFault,
+    // Old clients name the format that they want; there is one.
+    oldPaths: { plain: (path) => path.replace(/\.json$/, "") },
   }
 }
