@@ -530,6 +530,7 @@ create table engine.saga (
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   ended_at timestamp with time zone,
+  waits integer default 0 not null,
   constraint saga_pkey PRIMARY KEY (id),
   constraint saga_state_check CHECK ((state = ANY (ARRAY['running'::text, 'unwinding'::text, 'done'::text, 'unwound'::text, 'stuck'::text])))
 );
@@ -537,6 +538,7 @@ CREATE INDEX saga_due ON engine.saga USING btree (run_at) WHERE (state = ANY (AR
 CREATE INDEX saga_ended ON engine.saga USING btree (ended_at) WHERE (ended_at IS NOT NULL);
 CREATE INDEX saga_resource ON engine.saga USING btree (resource_id, created_at);
 CREATE INDEX saga_stuck ON engine.saga USING btree (updated_at) WHERE (state = 'stuck'::text);
+CREATE INDEX saga_waiting ON engine.saga USING btree (waits) WHERE (waits > 0);
 
 create table engine.saga_event (
   saga_id uuid not null,

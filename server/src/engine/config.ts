@@ -18,7 +18,20 @@ export const engineSection = configSection(
     sagaRetryFirstMs: count(200, "First pause before a step is tried again; doubles each time."),
     sagaRetryMostMs: count(30_000, "Longest pause before a step is tried again."),
     sagaDoAttemptsMost: count(8, "Tries of a step whose other side is unavailable, before the saga unwinds."),
-    sagaUndoAttemptsMost: count(20, "Tries of an undo before the saga is stuck and needs an operator."),
+    sagaUndoAttemptsMost: count(
+      20,
+      "Tries of an undo that fails by itself before the saga is stuck and needs an operator; what it finds away does " +
+        "not count.",
+    ),
+    sagaWaitMostMs: count(
+      120_000,
+      "Longest pause of a saga that waits for a host or an engine that is away; it waits as long as that takes.",
+    ),
+    sagaWaitAlarm: count(
+      12,
+      "Tries in a row that find the other side away until the log and `kumoi status` tell of the saga: by the pauses " +
+        "above some seven minutes.",
+    ),
     sagaKeepMs: count(7 * 86_400_000, "How long the log of an ended saga is kept for operators."),
     stopGraceMs: count(5_000, "How long running steps may take to end when the process stops."),
     outboxBatch: count(200, "Events that are published in one go."),

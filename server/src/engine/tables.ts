@@ -58,6 +58,7 @@ export interface SagaTable {
   created_at: TimestampNow
   updated_at: TimestampNow
   ended_at: Timestamp | null
+  waits: Generated<number>
 }
 
 export interface SagaEventTable {

@@ -8,7 +8,7 @@ import { callAgent, undoMachine } from "../agent-call.ts"
 import { noValidHost } from "../faults.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { scheduleServer } from "../schedule/schedule.ts"
-import { makePorts, planPorts, portsTaken, releasePorts } from "./networking.ts"
+import { isNetworkAway, makePorts, planPorts, portsTaken, releasePorts } from "./networking.ts"
 import { notifyServer } from "./notification.ts"
 import { powerNumberOf } from "./server.ts"
 import { claimAgain } from "./store.ts"
@@ -81,6 +81,8 @@ export const createServerSaga = saga<CreateParams>("compute.server.create", 1)
       const fence = { generation: s.params.generation, fence: s.fence }
       await undoMachine(s.ctx, s.out.schedule?.host, { serverId: s.params.serverId, fence })
     },
+    // Without the network no host is better than this one.
+    waits: isNetworkAway,
     timeoutMs: 900_000,
   })
   .onUnwound(async (s) => {

@@ -17,6 +17,8 @@ const end = { event: "delete", part: "compute_terminate_instance" }
 
 export const deleteServerSaga = saga<DeleteParams>("compute.server.delete", 1)
   .step("destroy", {
+    // For a host that restarts; one that is down is passed over.
+    waits: true,
     do: async (s) => {
       await heldServer(s.ctx, s.params)
       const fence = { generation: s.params.generation, fence: s.fence }
@@ -35,6 +37,7 @@ export const deleteServerSaga = saga<DeleteParams>("compute.server.delete", 1)
     timeoutMs: 180_000,
   })
   .step("release", {
+    waits: true,
     do: async (s) => {
       const { ctx, params } = s
       if (await isFinished(ctx, params)) return

@@ -23,8 +23,14 @@ import {
 } from "../../network/index.ts"
 import { type Ctx, internalCtx, type Platform } from "../../platform/context/context.ts"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
+import type { Fault } from "../../platform/fault/fault.ts"
 import type { MetadataNetwork } from "../metadata/facts.ts"
 import type { RequestedNetworks, Server } from "./server.ts"
+
+/** The network's engine does not answer: it would not for another host either. */
+export function isNetworkAway(fault: Fault): boolean {
+  return fault.code.startsWith("network.engine.")
+}
 
 export interface NetworkWish {
   networks: RequestedNetworks | null

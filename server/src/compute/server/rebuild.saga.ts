@@ -26,6 +26,8 @@ export const rebuildServerSaga = saga<RebuildParams>("compute.server.rebuild", 1
     timeoutMs: 180_000,
   })
   .step("spawn", {
+    // Its disk is gone already.
+    waits: true,
     do: async (s) => {
       const { ctx, params } = s
       if (await isFinished(ctx, params)) return

@@ -94,6 +94,7 @@ export const revertResizeSaga = saga<ResizeParams>("compute.server.revert_resize
         await finishTaskIn(tx, s.ctx, s.params, changes, revertEnd)
       })
     },
+    waits: true,
     timeoutMs: 900_000,
   })
   .onUnwound(async (s) => {

@@ -11,7 +11,7 @@ import { serverNotReady } from "../faults.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { scheduleServer } from "../schedule/schedule.ts"
 import { snapshotPath } from "./create-image.saga.ts"
-import { rebindPorts, unbindPorts } from "./networking.ts"
+import { isNetworkAway, rebindPorts, unbindPorts } from "./networking.ts"
 import { powerNumberOf, powerStates } from "./server.ts"
 import { abandonTask, advanceTask, finishTaskIn, heldServer, isFinished, type TaskParams } from "./task.ts"
 
@@ -54,6 +54,7 @@ export const shelveServerSaga = saga<ShelveParams>("compute.server.shelve", 1)
     timeoutMs: 900_000,
   })
   .step("offload", {
+    waits: true,
     do: async (s) => {
       const { ctx, params } = s
       if (await isFinished(ctx, params)) return
@@ -132,6 +133,7 @@ export const unshelveServerSaga = saga<UnshelveParams>("compute.server.unshelve"
       const server = await heldServer(s.ctx, s.params).catch(() => null)
       if (server) await unbindPorts(s.ctx, server)
     },
+    waits: isNetworkAway,
     timeoutMs: 900_000,
   })
   .onUnwound((s) =>

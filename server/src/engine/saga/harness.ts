@@ -184,13 +184,13 @@ const changedWithoutLease = new Map<string, string>()
 
 /**
  * A sum of every table's rows. Without the engine's own, which tell of the taking over itself; `public`, which has none
- * of the program; and what hosts report by themselves meanwhile.
+ * of the program; and what hosts and services report of themselves meanwhile.
  */
 async function rowsOf(db: Db): Promise<Record<string, string>> {
   const { rows: tables } = await sql<{ name: string }>`
     select format('%I.%I', schemaname, tablename) as name from pg_tables
     where schemaname not in ('pg_catalog', 'information_schema', 'engine', 'public')
-      and (schemaname, tablename) <> ('compute', 'host')
+      and (schemaname, tablename) not in (('compute', 'host'), ('compute', 'control_service'))
   `.execute(db)
   const sums: Record<string, string> = {}
   for (const { name } of tables) {

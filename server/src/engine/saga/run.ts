@@ -2,7 +2,10 @@
 //
 //   running ──(all steps done)──> done
 //      └──(a step failed)──> unwinding ──(all undone)──> unwound
-//                                └──(an undo cannot)──> stuck ──(an operator resumes)──> unwinding
+//                                └──(an undo fails)──> stuck ──(an operator resumes)──> unwinding
+//
+// What is away (a host, an engine) is waited for: by an undo always, by a step that says so; then the saga stays in its
+// state, with `waits` counted and `last_error` told.
 //
 // Commits are few: the end of a node and the start of the next are one statement.
 import type { Platform } from "../../platform/context/context.ts"
@@ -14,7 +17,7 @@ import type { EngineConfig } from "../config.ts"
 import { hasLogged, nextStep, nextUndo, type Progress, unwoundNode } from "./progress.ts"
 import { type AnySaga, type AnyStep, type SagaFailure, type StepContext, WithLog } from "./saga.ts"
 import { LeaseLost, stepContext } from "./step-context.ts"
-import { type After, type LogEvent, type SagaRow, type SagaState, writeLog } from "./store.ts"
+import { type After, type LogEvent, type SagaRow, type SagaState, type Tried, writeLog } from "./store.ts"
 
 /** Tells of a log write, before it and after it; the crash tests end the process there. */
 export type WriteProbe = (when: "before" | "after", events: readonly LogEvent[]) => void
@@ -116,6 +119,7 @@ async function nodeDone(run: SagaRun, { end, isWritten }: NodeResult): Promise<v
     run.probe?.("after", events)
   } else await write(run, events, after)
   run.row.attempts = 0
+  run.row.waits = 0
   if (after.kind === "end") throw new RunEnded({ kind: "ended", state: after.state })
   if (after.kind === "release") throw new RunEnded({ kind: "waiting", waitMs: after.waitMs })
 }
@@ -127,7 +131,7 @@ function endOfStep(run: SagaRun, step: AnyStep, value: unknown): NodeEnd {
   const following = run.saga.steps[run.saga.steps.indexOf(step) + 1]
   if (!following) return { events: [done], after: { kind: "end", state: "done" } }
   if (run.isStopping())
-    return { events: [done], after: { kind: "release", waitMs: 0, isFailedTry: false, error: null } }
+    return { events: [done], after: { kind: "release", waitMs: 0, counts: null, error: null } }
   return { events: [done, started(following)], after: { kind: "keep", state: "running" } }
 }
 
@@ -136,11 +140,13 @@ type Failed = Extract<Attempt<unknown>, { kind: "failed" }>
 async function failForward(run: SagaRun, step: AnyStep, failed: Failed): Promise<void> {
   const fault = toFault(translateDatabaseError(failed.error))
   const text = describeError(failed.error)
-  const isWorthRetry = fault.kind === "unavailable" && !failed.isTimeout
-  if (isWorthRetry && run.row.attempts + 1 < run.config.sagaDoAttemptsMost) {
-    const waitMs = retryPause(run, fault)
+  const isAway = fault.kind === "unavailable" && !failed.isTimeout
+  const { waits } = step.definition
+  if (isAway && (waits === true || waits?.(fault))) await waitFor(run, step.name, fault, failed)
+  if (isAway && run.row.attempts + 1 < run.config.sagaDoAttemptsMost) {
+    const waitMs = pauseAfter(run.row.attempts, fault, run.config, run.config.sagaRetryMostMs)
     run.log.info({ step: step.name, error: text, waitMs }, "step will be tried again")
-    await release(run, [], { waitMs, isFailedTry: true, error: text })
+    await release(run, [], { waitMs, counts: "attempt", error: text })
   }
   const failure: SagaFailure = {
     step: step.name,
@@ -199,7 +205,7 @@ function endOfUndo(run: SagaRun, step: AnyStep): NodeEnd {
   const done: LogEvent = { node: step.name, kind: "undo_done" }
   const following = nextUndo(run.saga, run.progress, step)
   if (run.isStopping())
-    return { events: [done], after: { kind: "release", waitMs: 0, isFailedTry: false, error: null } }
+    return { events: [done], after: { kind: "release", waitMs: 0, counts: null, error: null } }
   // Without another undo and without `onUnwound` the end is written with this one.
   if (!following && !run.saga.unwound)
     return { events: [done, ...endOfUnwinding.events], after: endOfUnwinding.after }
@@ -210,6 +216,9 @@ function endOfUndo(run: SagaRun, step: AnyStep): NodeEnd {
 }
 
 async function failUndo(run: SagaRun, node: string, failed: Failed): Promise<never> {
+  const fault = toFault(translateDatabaseError(failed.error))
+  // To go on without it would leave behind what was made; to stop would need a person for every host that restarts.
+  if (fault.kind === "unavailable") return await waitFor(run, node, fault, failed)
   const text = describeError(failed.error)
   if (run.row.attempts + 1 >= run.config.sagaUndoAttemptsMost) {
     run.log.error(
@@ -218,9 +227,21 @@ async function failUndo(run: SagaRun, node: string, failed: Failed): Promise<nev
     )
     await end(run, [], "stuck", text)
   }
-  const waitMs = retryPause(run, toFault(failed.error))
+  const waitMs = pauseAfter(run.row.attempts, fault, run.config, run.config.sagaRetryMostMs)
   run.log.warn({ step: node, error: text, waitMs }, "undo failed; will be tried again")
-  return await release(run, [], { waitMs, isFailedTry: true, error: text }, fenceAfter(run, failed))
+  return await release(run, [], { waitMs, counts: "attempt", error: text }, fenceAfter(run, failed))
+}
+
+/** Until the other side is back, by ever longer pauses; after some it is told, and told again from time to time. */
+async function waitFor(run: SagaRun, node: string, fault: Fault, failed: Failed): Promise<never> {
+  const { config, row, log } = run
+  const waits = row.waits + 1
+  const waitMs = pauseAfter(row.waits, fault, config, config.sagaWaitMostMs)
+  const error = describeError(failed.error)
+  if (waits % config.sagaWaitAlarm === 0)
+    log.error({ alarm: "saga_waits", step: node, error, waits }, "saga has been waiting for long")
+  else log.info({ step: node, error, waitMs }, "saga waits for what is away")
+  return await release(run, [], { waitMs, counts: "wait", error }, fenceAfter(run, failed))
 }
 
 /** What did not stop may still send; whatever it sends must be older than what comes next. */
@@ -228,10 +249,9 @@ function fenceAfter(run: SagaRun, failed: Failed): { nextFence: number } {
   return { nextFence: run.row.fence + (failed.mayStillRun ? 1 : 0) }
 }
 
-function retryPause(run: SagaRun, fault: Fault): number {
-  const { sagaRetryFirstMs, sagaRetryMostMs } = run.config
-  const doubled = sagaRetryFirstMs * 2 ** Math.min(run.row.attempts, 20)
-  return Math.min(sagaRetryMostMs, Math.max(doubled, fault.retryAfterMs ?? 0))
+function pauseAfter(tries: number, fault: Fault, { sagaRetryFirstMs }: EngineConfig, mostMs: number): number {
+  const doubled = sagaRetryFirstMs * 2 ** Math.min(tries, 20)
+  return Math.min(mostMs, Math.max(doubled, fault.retryAfterMs ?? 0))
 }
 
 async function tryRun(
@@ -314,12 +334,13 @@ async function keep(run: SagaRun, events: readonly LogEvent[], extras: WriteExtr
   const state = run.row.state === "unwinding" ? "unwinding" : "running"
   await write(run, events, { kind: "keep", state }, extras)
   run.row.attempts = 0
+  run.row.waits = 0
 }
 
 async function release(
   run: SagaRun,
   events: readonly LogEvent[],
-  how: { waitMs: number; isFailedTry: boolean; error: string | null },
+  how: { waitMs: number; counts: Tried; error: string | null },
   extras: WriteExtras = {},
 ): Promise<never> {
   await write(run, events, { kind: "release", ...how }, extras)
@@ -338,5 +359,5 @@ async function end(
 
 async function interrupted(run: SagaRun, by: "lease_lost" | "stopping"): Promise<never> {
   if (by === "lease_lost") throw new RunEnded({ kind: "lost" })
-  return await release(run, [], { waitMs: 0, isFailedTry: false, error: null })
+  return await release(run, [], { waitMs: 0, counts: null, error: null })
 }

@@ -5,6 +5,7 @@ import { openTestDatabase } from "../../../test/database.ts"
 import { eventually } from "../../platform/clock/clock.ts"
 import { type Db, openDatabase, transact } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
+import { type Logger, silentLogger } from "../../platform/log/log.ts"
 import { type TestPlatform, type TestPlatformOptions, testPlatform } from "../testing/platform.ts"
 import type { AnySaga, SagaFailure } from "./saga.ts"
 import { saga } from "./saga.ts"
@@ -160,6 +161,75 @@ test("an undo that cannot leaves the saga stuck, seen by operators, until it is 
   isMended = true
   assert.ok(await resumeStuckSaga(platform.db, id))
   assert.equal((await platform.sagas.waitForSaga(platform.db, id)).state, "unwound")
+})
+
+test("an undo waits for what is away as long as that takes, tells of it, and goes on when it is back", async () => {
+  await using database = await openTestDatabase()
+  let isAway = true
+  let undone = 0
+  const alarms: string[] = []
+  const log: Logger = {
+    ...silentLogger,
+    child: () => log,
+    error: (fields: { alarm?: string }) => void alarms.push(fields.alarm ?? "none"),
+  } as unknown as Logger // the runner uses no more of it
+  const waits = saga<null>("test.waits", 1)
+    .step("a", {
+      do: () => 1,
+      undo: () => {
+        if (isAway) throw new Fault("unavailable", "test.away", "the host is away")
+        undone++
+      },
+    })
+    .step("b", {
+      do: () => {
+        throw new Error("no")
+      },
+    })
+  const { platform, working } = await begin(database.db, [waits], { log })
+  await using _working = working
+  const id = await startSaga(platform, waits, null)
+  const { sagaUndoAttemptsMost, sagaWaitAlarm } = platform.config.engine
+  const most = Math.max(sagaUndoAttemptsMost, sagaWaitAlarm) * 2
+  const row = async () => {
+    const { rows } = await database.pool.query("select state, waits, attempts, last_error from engine.saga")
+    return rows[0]
+  }
+  await eventually("many tries", async () => (await row()).waits > most)
+  const found = await row()
+  assert.equal(found.state, "unwinding")
+  assert.equal(found.attempts, 0)
+  assert.match(found.last_error, /the host is away/)
+  assert.ok(alarms.includes("saga_waits"))
+  assert.match((await platform.sagas.problems(database.db)).join(), /1 waiting since .*: .*the host is away/)
+  isAway = false
+  assert.equal((await platform.sagas.waitForSaga(platform.db, id)).state, "unwound")
+  assert.equal(undone, 1)
+  assert.deepEqual(await platform.sagas.problems(database.db), [])
+})
+
+test("a step that has no way back waits as well; a failure of another kind still ends it", async () => {
+  await using database = await openTestDatabase()
+  let tries = 0
+  const patient = saga<null>("test.patient", 1).step("a", {
+    waits: true,
+    do: () => {
+      if (++tries < 10) throw new Fault("unavailable", "test.away", "away")
+    },
+  })
+  const choosy = saga<null>("test.choosy", 1).step("a", {
+    waits: (fault) => fault.code === "test.away",
+    do: () => {
+      throw new Fault("unavailable", "test.other", "another")
+    },
+  })
+  const { platform, working } = await begin(database.db, [patient, choosy])
+  await using _working = working
+  const waited = await platform.sagas.waitForSaga(platform.db, await startSaga(platform, patient, null))
+  assert.equal(waited.state, "done")
+  assert.ok(tries > platform.config.engine.sagaDoAttemptsMost)
+  const gaveUp = await platform.sagas.waitForSaga(platform.db, await startSaga(platform, choosy, null))
+  assert.equal(gaveUp.state, "unwound")
 })
 
 test("a step out of time is told, left behind when it does not hear, and its fence is stale then", async () => {

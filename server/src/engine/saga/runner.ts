@@ -26,6 +26,7 @@ import type { AnySaga } from "./saga.ts"
 import {
   countSagas,
   countUnknownSagas,
+  countWaitingSagas,
   endLeases,
   insertSaga,
   type SagaResult,
@@ -57,7 +58,7 @@ export interface SagaRunner extends SagaStarter {
   /** Waits until this process runs no saga. */
   whenIdle(): Promise<void>
   status(): { isWorking: boolean; running: number }
-  /** What waits for a person: stuck sagas, and those that this program does not know. In words. */
+  /** What needs a person: stuck sagas, those that wait for long, and those that this program does not know. In words. */
   problems(db: Db): Promise<string[]>
 }
 
@@ -111,9 +112,13 @@ export function createSagaRunner(options: SagaRunnerOptions): SagaRunner {
     status: () => ({ isWorking: worker !== undefined, running: worker?.size ?? 0 }),
     problems: async (db) => {
       const { stuck } = await countSagas(db)
+      const waiting = await countWaitingSagas(db, options.config.sagaWaitAlarm)
       const unknown = worker === undefined ? [] : await countUnknownSagas(db, worker.known)
       return [
         ...(stuck > 0 ? [`${stuck} stuck`] : []),
+        ...(waiting.count > 0
+          ? [`${waiting.count} waiting since ${waiting.since?.toISOString()}: ${waiting.error}`]
+          : []),
         ...unknown.map((u) => `${u.count} of ${u.name}@${u.version}, which this program does not know`),
       ]
     },
@@ -131,6 +136,7 @@ function newRow(id: string, saga: SagaReference<unknown>, params: unknown, reque
     request_id: requestId,
     fence: 1,
     attempts: 0,
+    waits: 0,
     failure: null,
   }
 }

@@ -2,6 +2,7 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import type { SagaReference } from "../../platform/context/durable.ts"
 import type { Tx } from "../../platform/db/database.ts"
+import type { Fault } from "../../platform/fault/fault.ts"
 import type { Logger } from "../../platform/log/log.ts"
 
 /** What a step gets. `out` has the outputs of the steps before it, by name. */
@@ -57,6 +58,11 @@ export interface StepDefinition<P, O, R> {
   do: (s: StepContext<P, O>) => Promise<R | WithLog<R>> | R | WithLog<R>
   /** Tolerates "nothing there": it also runs for the step that failed. */
   undo?: (s: StepContext<P, Partial<O>>) => Promise<UndoResult> | UndoResult
+  /**
+   * Waits for what is away (fault `unavailable`), however long that takes, where giving up helps nobody: there is no way
+   * back, or it would fail elsewhere too. By default a `do` gives up after some tries; an undo always waits.
+   */
+  waits?: true | ((fault: Fault) => boolean)
   /** Default 60 s. */
   timeoutMs?: number
 }

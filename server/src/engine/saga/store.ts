@@ -16,6 +16,7 @@ export interface SagaRow {
   request_id: string
   fence: number
   attempts: number
+  waits: number
   failure: SagaFailure | null
 }
 
@@ -99,7 +100,7 @@ export async function claimSagas(db: Db, request: ClaimRequest): Promise<SagaRow
     set fence = s.fence + 1, owner = ${request.owner}, lease_until = ${leaseEnd(request.leaseMs)},
       updated_at = clock_timestamp()
     from due where s.id = due.id
-    returning s.id, s.name, s.version, s.params, s.state, s.request_id, s.fence, s.attempts, s.failure
+    returning s.id, s.name, s.version, s.params, s.state, s.request_id, s.fence, s.attempts, s.waits, s.failure
   `.execute(db)
   return rows
 }
@@ -119,10 +120,13 @@ export async function readLogs(db: DbOrTx, sagaIds: readonly string[]): Promise<
   return rows
 }
 
+/** What a try that did not end its node counts as: a failed one, one that found its other side away, or nothing. */
+export type Tried = "attempt" | "wait" | null
+
 /** What follows from a write: the worker keeps the saga, gives it back (at once or later), or it has ended. */
 export type After =
   | { kind: "keep"; state: "running" | "unwinding" }
-  | { kind: "release"; waitMs: number; isFailedTry: boolean; error: string | null }
+  | { kind: "release"; waitMs: number; counts: Tried; error: string | null }
   | { kind: "end"; state: "done" | "unwound" | "stuck"; error?: string }
 
 export interface LogWrite {
@@ -178,16 +182,22 @@ export async function writeLog(db: DbOrTx, write: LogWrite): Promise<boolean> {
   return rows.length > 0
 }
 
+const triedAssignments = {
+  attempt: sql`attempts = attempts + 1, waits = 0`,
+  wait: sql`waits = waits + 1`,
+  nothing: sql`attempts = attempts`,
+}
+
 function assignments({ after, leaseMs }: LogWrite): RawBuilder<unknown> {
   switch (after.kind) {
     case "keep":
-      return sql`state = ${after.state}, attempts = 0, lease_until = ${leaseEnd(leaseMs)}`
+      return sql`state = ${after.state}, attempts = 0, waits = 0, lease_until = ${leaseEnd(leaseMs)}`
     case "release":
       return sql`owner = null, lease_until = null, run_at = ${leaseEnd(after.waitMs)},
-        attempts = ${after.isFailedTry ? sql`attempts + 1` : sql`attempts`},
+        ${triedAssignments[after.counts ?? "nothing"]},
         last_error = coalesce(${after.error}, last_error)`
     case "end":
-      return sql`state = ${after.state}, owner = null, lease_until = null,
+      return sql`state = ${after.state}, waits = 0, owner = null, lease_until = null,
         last_error = coalesce(${after.error ?? null}, last_error),
         ended_at = ${after.state === "stuck" ? null : sql`clock_timestamp()`}`
   }
@@ -235,7 +245,7 @@ export async function readSaga(db: DbOrTx, id: string): Promise<SagaResult | und
 /** An operator has removed the cause: the undo is tried again from where it stopped. */
 export async function resumeStuckSaga(db: Db, id: string): Promise<boolean> {
   const { rows } = await sql`
-    update engine.saga set state = 'unwinding', attempts = 0, run_at = now(), updated_at = now()
+    update engine.saga set state = 'unwinding', attempts = 0, waits = 0, run_at = now(), updated_at = now()
     where id = ${id} and state = 'stuck' returning id
   `.execute(db)
   return rows.length > 0
@@ -256,6 +266,22 @@ export async function listStuckSagas(db: DbOrTx, limit: number): Promise<StuckSa
     from engine.saga where state = 'stuck' order by updated_at limit ${limit}
   `.execute(db)
   return rows
+}
+
+export interface WaitingSagas {
+  count: number
+  since: Date | null
+  /** Why the longest of them waits. */
+  error: string | null
+}
+
+/** Sagas that found their other side away at least so often in a row. */
+export async function countWaitingSagas(db: DbOrTx, waits: number): Promise<WaitingSagas> {
+  const { rows } = await sql<WaitingSagas>`
+    select count(*)::int as count, min(created_at) as since, (array_agg(last_error order by waits desc))[1] as error
+    from engine.saga where waits >= ${waits} and state in ('running', 'unwinding')
+  `.execute(db)
+  return rows[0] ?? { count: 0, since: null, error: null }
 }
 
 export async function countSagas(db: DbOrTx): Promise<Record<SagaState, number>> {

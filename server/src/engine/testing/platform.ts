@@ -32,6 +32,8 @@ const quick: Partial<EngineConfig> = {
   sagaRetryMostMs: 5,
   sagaDoAttemptsMost: 3,
   sagaUndoAttemptsMost: 4,
+  sagaWaitMostMs: 5,
+  sagaWaitAlarm: 6,
   sagaSettleMs: 50,
   stopGraceMs: 2_000,
   outboxPollMs: 100,
