@@ -110,7 +110,7 @@ test("authentication comes before the body, and before the microversion", async 
     assert.equal((await cloud.request("POST", path, { body: "{no json", headers })).status, 401, path)
 })
 
-test("a body that is wrong, from who may not: placement looks at the right first, the others at the body", async () => {
+test("a body that is wrong, from who may not: placement and identity look at the right first", async () => {
   const post = async (path: string, body: unknown): Promise<TestReply> =>
     await cloud.request("POST", path, { token: demo, body })
   const wrong = await post("/placement/resource_providers", { name: 3 })
@@ -118,7 +118,7 @@ test("a body that is wrong, from who may not: placement looks at the right first
   assert.match(wrong.body.errors[0].detail, /placement:resource_providers:create/)
   assert.equal((await post("/placement/resource_providers", "{no json")).status, 403)
   assert.equal((await cloud.request("GET", "/placement/resource_providers?x=1", { token: demo })).status, 403)
-  assert.equal((await post("/identity/v3/users", { user: { name: 3 } })).status, 400)
+  assert.equal((await post("/identity/v3/users", { user: { name: 3 } })).status, 403)
   assert.equal((await post("/compute/v2.1/flavors", { flavor: { name: 3 } })).status, 400)
   assert.equal((await post("/image/v2/metadefs/namespaces", { namespace: 3 })).status, 400)
   assert.equal(

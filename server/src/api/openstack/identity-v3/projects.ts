@@ -129,6 +129,7 @@ export const projectTagRoutes = [
     path: "/projects/{project_id}/tags",
     policy: ["identity:update_project_tags"],
     body: { type: "object", properties: { tags }, required: ["tags"] },
+    admit: (ctx, req) => replaceProjectTags.admit(ctx, { projectId: req.params.project_id ?? "", tags: [] }),
     handler: async (ctx, req) => ({
       tags: await replaceProjectTags(ctx, { projectId: req.params.project_id ?? "", tags: req.body.tags }),
       links: { self: selfUrl(ctx, req) },
