@@ -48,7 +48,7 @@ export const networkConfig = configSection(
       default: 65_535,
       minimum: 1,
       maximum: 16_777_215,
-      description: "Highest segment number of a tenant network; lower ones are given out first.",
+      description: "Highest segment number of a tenant network; they are given out at random.",
     }),
     dnsDomain: Type.String({
       default: "openstacklocal.",

@@ -1,6 +1,6 @@
 // Limits of projects, for every service. A service counts its own usage; this one knows limits and the rule
 // "used + asked ≤ limit" under a lock, so that a burst of requests cannot pass it together.
-import { sql } from "kysely"
+import { type RawBuilder, sql } from "kysely"
 import type { DbOrTx, Tx } from "../platform/db/database.ts"
 import { fault } from "../platform/fault/fault.ts"
 import type {} from "./tables.ts"
@@ -134,11 +134,30 @@ export const quotaExceeded = fault(
 /** `{ instances: { add: 1, used: () => count } }`. A function, so that nobody counts before the lock is held. */
 export type QuotaWanted = Record<string, { add: number; used: () => number | Promise<number> }>
 
+function lockKey({ service, projectId }: QuotaScope): RawBuilder<unknown> {
+  return sql`hashtextextended(${`quota:${service}:${projectId}`}, 0)`
+}
+
 /** Serialises the quota decisions of one project in one service until the transaction ends. */
 export async function lockQuota(tx: Tx, scope: QuotaScope): Promise<void> {
-  await sql`select pg_advisory_xact_lock(hashtextextended(${`quota:${scope.service}:${scope.projectId}`}, 0))`.execute(
-    tx,
-  )
+  await sql`select pg_advisory_xact_lock(${lockKey(scope)})`.execute(tx)
+}
+
+/**
+ * The limit of one resource in force. Where there is one (not -1), the project's quota is locked as `lockQuota` does,
+ * in the same statement: what is counted after it is right until the transaction ends.
+ */
+export async function lockLimit(tx: Tx, scope: QuotaScope, resource: string): Promise<number> {
+  const { projectId, service } = scope
+  const fallback = defaultsByService.get(service)?.[resource] ?? -1
+  const { rows } = await sql<{ value: number }>`
+    select value, case when value >= 0 then pg_advisory_xact_lock(${lockKey(scope)}) end from (select coalesce(
+      (select value from quota."limit" where project_id = ${projectId} and service = ${service}
+        and resource = ${resource}),
+      (select value from quota.class_limit where class_name = 'default' and service = ${service}
+        and resource = ${resource}),
+      ${fallback}::integer) as value offset 0) l`.execute(tx)
+  return rows[0]?.value ?? fallback
 }
 
 /** Throws `quota.exceeded` naming every resource that is short. Holds the lock until the transaction ends. */

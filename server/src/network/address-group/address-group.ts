@@ -53,7 +53,8 @@ export type AddressGroupInput = Static<typeof AddressGroupInput>
 export function addressGroupSource(viewer: Viewer): Source {
   const shared = sharedWith(viewer, "address_group", sql`a.id`)
   return {
-    from: sql`network.address_group a`,
+    table: sql`network.address_group`,
+    alias: "a",
     columns: {
       ...standardColumns("a", { tags: false }),
       name: column("text", sql`a.name`),

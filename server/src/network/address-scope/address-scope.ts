@@ -47,7 +47,8 @@ export type AddressScopeInput = Static<typeof AddressScopeInput>
 export function addressScopeSource(viewer: Viewer): Source {
   const shared = sharedWith(viewer, "address_scope", sql`s.id`)
   return {
-    from: sql`network.address_scope s`,
+    table: sql`network.address_scope`,
+    alias: "s",
     columns: {
       ...standardColumns("s", { tags: false, description: false }),
       name: column("text", sql`s.name`),

@@ -19,8 +19,8 @@ import {
 } from "../faults.ts"
 import { loadNetwork } from "../network/read.ts"
 import { insertPort } from "../port/insert.ts"
-import { enforceNetworkQuota } from "../quota.ts"
-import { findRow, type Listed, type ListQuery, listed, listRows } from "../resource/list.ts"
+import { enforceNetworkQuotaOfMade } from "../quota.ts"
+import { findRow, insertRow, type Listed, type ListQuery, listed, listRows } from "../resource/list.ts"
 import { notify } from "../resource/notify.ts"
 import {
   attributeRules,
@@ -107,14 +107,14 @@ export const createFloatingIps = operation({
     }),
   run: async (ctx, { floatingIps }) =>
     await change(ctx, async (tx) => {
-      await enforceNetworkQuota(
+      const made: FloatingIp[] = []
+      for (const input of floatingIps) made.push(await insertFloatingIp(ctx, tx, input))
+      await notify(ctx, tx, "floatingip", "create", made)
+      await enforceNetworkQuotaOfMade(
         tx,
         "floatingip",
         floatingIps.map((input) => ownerOf(ctx, input.projectId)),
       )
-      const made: FloatingIp[] = []
-      for (const input of floatingIps) made.push(await insertFloatingIp(ctx, tx, input))
-      await notify(ctx, tx, "floatingip", "create", made)
       return made
     }),
 })
@@ -141,11 +141,10 @@ async function insertFloatingIp(ctx: Ctx, tx: Tx, input: FloatingIpInput): Promi
     ...(Object.keys(asked).length > 0 ? { fixedIps: [asked] } : {}),
   })
   noteChanged(tx, { floatingIps: [id] })
-  const address = port.addresses.find((a) => !a.includes(":"))
+  const address = port.fixedIps.find((ip) => !ip.ipAddress.includes(":"))?.ipAddress
   if (!address) throw noExternalAddressLeft(network.id)
-  await tx
-    .insertInto("network.floating_ip")
-    .values({
+  const made = await insertRow<FloatingIp>(tx, floatingIpSource(everything), {
+    values: {
       id,
       project_id: projectId,
       description: input.description ?? "",
@@ -155,17 +154,17 @@ async function insertFloatingIp(ctx: Ctx, tx: Tx, input: FloatingIpInput): Promi
       dns_name: input.dnsName ?? "",
       dns_domain: input.dnsDomain ?? "",
       tags: [...new Set(input.tags ?? [])],
-    })
-    .execute()
-  if (input.portId) {
-    const fip = { id, projectId, floatingNetworkId: network.id, floatingIpAddress: address }
-    await pointFloatingIp(
-      tx,
-      fip,
-      { portId: input.portId, fixedIpAddress: input.fixedIpAddress ?? undefined },
-      viewerOf(ctx),
-    )
-  }
+    },
+  })
+  if (!made) throw addressInUse(address, `network ${network.id}`)
+  if (!input.portId) return made
+  const fip = { id, projectId, floatingNetworkId: network.id, floatingIpAddress: address }
+  await pointFloatingIp(
+    tx,
+    fip,
+    { portId: input.portId, fixedIpAddress: input.fixedIpAddress ?? undefined },
+    viewerOf(ctx),
+  )
   return await loadFloatingIp(tx, id)
 }
 

@@ -35,7 +35,8 @@ export interface FloatingIp extends Standard {
 
 export function floatingIpSource(viewer: Viewer): Source {
   return {
-    from: sql`network.floating_ip f`,
+    table: sql`network.floating_ip`,
+    alias: "f",
     columns: {
       ...standardColumns("f"),
       floatingNetworkId: column("uuid", sql`f.floating_network_id`),

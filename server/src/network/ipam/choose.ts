@@ -48,11 +48,16 @@ function usableSubnets(subnets: readonly SubnetFacts[], deviceOwner: string): Su
   return meant.length > 0 ? meant : subnets.filter((s) => s.serviceTypes.length === 0)
 }
 
+export interface TakenAddress {
+  subnetId: string
+  ipAddress: string
+}
+
 /** Takes the port's addresses; returns them in order. */
-export async function takePortAddresses(tx: Tx, p: PortAddressing): Promise<string[]> {
+export async function takePortAddresses(tx: Tx, p: PortAddressing): Promise<TakenAddress[]> {
   if (p.fixedIps?.length === 0) return []
   const subnets = await subnetsOfNetwork(tx, p.networkId)
-  const taken: string[] = []
+  const taken: TakenAddress[] = []
   const next = (subnet: SubnetFacts): Allocation => ({
     subnetId: subnet.id,
     networkId: p.networkId,
@@ -73,9 +78,8 @@ export async function takePortAddresses(tx: Tx, p: PortAddressing): Promise<stri
     const usable = usableSubnets(subnets, p.deviceOwner)
     for (const subnet of usable.filter(isAutoAddressed)) {
       const address = autoAddress(subnet, p.macAddress)
-      if (taken.includes(address)) continue
-      if (!(await takeAddress(tx, next(subnet), address))) throw addressInUse(address, `subnet ${subnet.id}`)
-      taken.push(address)
+      if (taken.some((t) => t.ipAddress === address)) continue
+      taken.push(await takeNamed(tx, next(subnet), address))
     }
   }
   return taken
@@ -92,12 +96,18 @@ async function takeAny(
   networkId: string,
   subnets: readonly SubnetFacts[],
   next: (s: SubnetFacts) => Allocation,
-): Promise<string> {
+): Promise<TakenAddress> {
   for (const subnet of subnets) {
-    const address = await takeFreeAddress(tx, next(subnet), subnet.pools)
-    if (address) return address
+    const ipAddress = await takeFreeAddress(tx, next(subnet), subnet.pools)
+    if (ipAddress) return { subnetId: subnet.id, ipAddress }
   }
   throw noAddressLeft(networkId)
+}
+
+async function takeNamed(tx: Tx, allocation: Allocation, ipAddress: string): Promise<TakenAddress> {
+  const { subnetId } = allocation
+  if (!(await takeAddress(tx, allocation, ipAddress))) throw addressInUse(ipAddress, `subnet ${subnetId}`)
+  return { subnetId, ipAddress }
 }
 
 async function takeAsked(
@@ -107,14 +117,12 @@ async function takeAsked(
   asked: FixedIpRequest,
   next: (s: SubnetFacts) => Allocation,
   isRouter: boolean,
-): Promise<string> {
+): Promise<TakenAddress> {
   const subnet = findSubnet(p.networkId, subnets, asked)
   const isAuto = isAutoAddressed(subnet) && !isRouter
   if (asked.ipAddress === undefined) {
     if (!isAuto) return await takeAny(tx, p.networkId, [subnet], next)
-    const address = autoAddress(subnet, p.macAddress)
-    if (!(await takeAddress(tx, next(subnet), address))) throw addressInUse(address, `subnet ${subnet.id}`)
-    return address
+    return await takeNamed(tx, next(subnet), autoAddress(subnet, p.macAddress))
   }
   const address = canonicalAddress(asked.ipAddress) ?? asked.ipAddress
   if (isAuto && address !== autoAddress(subnet, p.macAddress)) {
@@ -122,8 +130,7 @@ async function takeAsked(
       `Invalid input for operation: IPv6 address ${address} can not be directly assigned to a port on subnet ${subnet.id} since the subnet is configured for automatic addresses.`,
     )
   }
-  if (!(await takeAddress(tx, next(subnet), address))) throw addressInUse(address, `subnet ${subnet.id}`)
-  return address
+  return await takeNamed(tx, next(subnet), address)
 }
 
 function findSubnet(networkId: string, subnets: readonly SubnetFacts[], asked: FixedIpRequest): SubnetFacts {

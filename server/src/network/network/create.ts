@@ -5,15 +5,16 @@ import type { Tx } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { badRequest, flatNetworkInUse, noSegmentLeft, tunnelInUse, vlanInUse } from "../faults.ts"
-import { enforceNetworkQuota } from "../quota.ts"
+import { enforceNetworkQuotaOfMade } from "../quota.ts"
 import { grantAccess } from "../rbac/grant.ts"
+import { insertRow } from "../resource/list.ts"
 import { notify } from "../resource/notify.ts"
 import { attributeRules, change, ownerOf, ProjectInput, TagsInput } from "../resource/standard.ts"
-import { viewerOf } from "../resource/viewer.ts"
+import { type Viewer, viewerOf } from "../resource/viewer.ts"
 import { noteChanged } from "../sync/changes.ts"
-import { type Network, networkAttributes, networkTarget } from "./network.ts"
+import { type Network, networkAttributes, networkSource, networkTarget } from "./network.ts"
 import { loadNetwork } from "./read.ts"
-import { freeSegmentationId, planSegment, type Segment, segmentTaken } from "./segment.ts"
+import { anyTunnelId, freeSegmentationId, planSegment, type Segment, segmentTaken } from "./segment.ts"
 
 export const NetworkInput = Type.Object({
   projectId: ProjectInput,
@@ -55,9 +56,9 @@ export const createNetworks = operation({
     await change(ctx, async (tx) => {
       const made: Network[] = []
       const owners = networks.map((input) => ownerOf(ctx, input.projectId))
-      await enforceNetworkQuota(tx, "network", owners)
       for (const input of networks) made.push(await insertNetwork(ctx, tx, input))
       await notify(ctx, tx, "network", "create", made)
+      await enforceNetworkQuotaOfMade(tx, "network", owners)
       return made
     }),
 })
@@ -77,68 +78,76 @@ export async function insertNetwork(ctx: Ctx, tx: Tx, input: NetworkInput): Prom
   const config = ctx.config.network
   const segment = planSegment(config, input)
   const projectId = ownerOf(ctx, input.projectId)
-  const id = newUuid()
-  const zones = input.availabilityZoneHints ?? []
-  const unknownZone = zones.find((zone) => zone !== config.availabilityZone)
+  const unknownZone = input.availabilityZoneHints?.find((zone) => zone !== config.availabilityZone)
   if (unknownZone !== undefined) throw badRequest(`AvailabilityZone ${unknownZone} could not be found.`)
-  for (let attempt = 0; ; attempt++) {
-    const number =
-      segment.type === "flat"
-        ? null
-        : (segment.segmentationId ?? (await freeSegmentationId(tx, config, segment)))
-    if (segment.type !== "flat" && number === null) throw noSegmentLeft()
-    const isInserted = await insertRow(tx, ctx, input, { id, projectId, segment, number, zones })
-    if (isInserted) break
-    if (segment.type === "flat" || segment.segmentationId !== null || attempt >= attemptsMax)
-      throw segmentTaken(segment, number)
+  const values = rowOf(ctx, input, segment)
+  if (input.isDefault) {
+    if (!input.routerExternal)
+      throw badRequest("Invalid input for is_default: only an external network can be the default.")
+    await sql`update network.network set is_default = false where is_default`.execute(tx)
   }
-  noteChanged(tx, { networks: [id] })
-  if (input.shared)
-    await grantAccess(tx, { projectId, objectType: "network", objectId: id, action: "access_as_shared" })
-  if (input.routerExternal)
-    await grantAccess(tx, { projectId, objectType: "network", objectId: id, action: "access_as_external" })
-  return await loadNetwork(tx, id, { ...viewerOf(ctx), seesAll: true })
+  const viewer = { ...viewerOf(ctx), seesAll: true }
+  const network = await insertWithSegment(tx, config, viewer, segment, { ...values, project_id: projectId })
+  noteChanged(tx, { networks: [network.id] })
+  const grants = [
+    ...(input.shared ? (["access_as_shared"] as const) : []),
+    ...(input.routerExternal ? (["access_as_external"] as const) : []),
+  ]
+  if (grants.length === 0) return network
+  for (const action of grants)
+    await grantAccess(tx, { projectId, objectType: "network", objectId: network.id, action })
+  return await loadNetwork(tx, network.id, viewer)
 }
 
-async function insertRow(
+type Values = Readonly<Record<string, unknown>>
+
+async function insertWithSegment(
   tx: Tx,
-  ctx: Ctx,
-  input: NetworkInput,
-  made: { id: string; projectId: string; segment: Segment; number: number | null; zones: string[] },
-): Promise<boolean> {
-  const { segment } = made
+  config: Ctx["config"]["network"],
+  viewer: Viewer,
+  segment: Segment,
+  values: Values,
+): Promise<Network> {
+  const insert = (segmentation_id: unknown) =>
+    insertRow<Network>(tx, networkSource(viewer), { values: { ...values, segmentation_id } })
+  if (segment.type === "flat" || segment.segmentationId !== null) {
+    const network = await insert(segment.segmentationId)
+    if (!network) throw segmentTaken(segment, segment.segmentationId)
+    return network
+  }
+  if (segment.type === "geneve") {
+    const network = await insert(anyTunnelId(config))
+    if (network) return network
+  }
+  for (let attempt = 0; attempt < attemptsMax; attempt++) {
+    const number = await freeSegmentationId(tx, config, segment)
+    if (number === null) break
+    const network = await insert(number)
+    if (network) return network
+  }
+  throw noSegmentLeft()
+}
+
+function rowOf(ctx: Ctx, input: NetworkInput, segment: Segment): Values {
   const config = ctx.config.network
   const mtuMax = segment.type === "geneve" ? config.tunnelMtu : config.physicalMtu
   const mtu = input.mtu ? input.mtu : mtuMax
   if (mtu > mtuMax)
     throw badRequest(`Invalid input for operation: Requested MTU is too big, maximum is ${mtuMax}.`)
   if (mtu < 68) throw badRequest("Invalid input for operation: Requested MTU is too small, minimum is 68.")
-  if (input.isDefault) {
-    if (!input.routerExternal)
-      throw badRequest("Invalid input for is_default: only an external network can be the default.")
-    await sql`update network.network set is_default = false where is_default`.execute(tx)
+  return {
+    id: newUuid(),
+    name: input.name ?? "",
+    description: input.description ?? "",
+    tags: [...new Set(input.tags ?? [])],
+    is_admin_up: input.adminStateUp ?? true,
+    is_external: input.routerExternal ?? false,
+    is_default: input.isDefault ?? false,
+    is_port_security_enabled: input.portSecurityEnabled ?? true,
+    mtu,
+    provider_type: segment.type,
+    physical_network: segment.physicalNetwork,
+    dns_domain: input.dnsDomain ?? "",
+    availability_zone_hints: input.availabilityZoneHints ?? [],
   }
-  const row = await tx
-    .insertInto("network.network")
-    .values({
-      id: made.id,
-      project_id: made.projectId,
-      name: input.name ?? "",
-      description: input.description ?? "",
-      tags: [...new Set(input.tags ?? [])],
-      is_admin_up: input.adminStateUp ?? true,
-      is_external: input.routerExternal ?? false,
-      is_default: input.isDefault ?? false,
-      is_port_security_enabled: input.portSecurityEnabled ?? true,
-      mtu,
-      provider_type: segment.type,
-      physical_network: segment.physicalNetwork,
-      segmentation_id: made.number,
-      dns_domain: input.dnsDomain ?? "",
-      availability_zone_hints: made.zones,
-    })
-    .onConflict((oc) => oc.doNothing())
-    .returning("id")
-    .executeTakeFirst()
-  return row !== undefined
 }

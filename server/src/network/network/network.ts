@@ -86,7 +86,8 @@ export const networkActions = ["access_as_shared", "access_as_external"] as cons
 
 export function networkSource(viewer: Viewer): Source {
   return {
-    from: sql`network.network n`,
+    table: sql`network.network`,
+    alias: "n",
     columns: networkColumns(viewer),
     visible: visibleTo(viewer, {
       owner: sql`n.project_id`,

@@ -1,5 +1,6 @@
 // The segment of a network: a tunnel number given out by us, or a place on a physical network that was asked for.
-import { sql } from "kysely"
+import { randomInt } from "node:crypto"
+import { type RawBuilder, sql } from "kysely"
 import type { Config } from "../../platform/config/config.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { badRequest, flatNetworkInUse, noSegmentLeft, tunnelInUse, vlanInUse } from "../faults.ts"
@@ -7,7 +8,7 @@ import { badRequest, flatNetworkInUse, noSegmentLeft, tunnelInUse, vlanInUse } f
 export interface Segment {
   type: "geneve" | "flat" | "vlan"
   physicalNetwork: string | null
-  /** Null: the lowest free number. */
+  /** Null: any that is free. */
   segmentationId: number | null
 }
 
@@ -49,7 +50,16 @@ function wrong(why: string) {
   return badRequest(`Invalid input for operation: ${why}.`)
 }
 
-/** The lowest number not in use; null when there is none. Another transaction may take it first. */
+const triesAtRandom = 16
+
+/** An expression for a tunnel number at random: one that nobody has, but when nearly all are in use. */
+export function anyTunnelId(config: Config["network"]): RawBuilder<number> {
+  const tried = Array.from({ length: triesAtRandom }, () => randomInt(1, config.tunnelIdMax + 1))
+  return sql<number>`coalesce((select c.id from unnest(${tried}::integer[]) c (id) where not exists (
+    select from network.network x where x.provider_type = 'geneve' and x.segmentation_id = c.id) limit 1), 1)`
+}
+
+/** The lowest number not in use, of all that are: for a few VLANs, or when hardly a number is left. Null when there is none. Another transaction may take it first. */
 export async function freeSegmentationId(
   tx: Tx,
   config: Config["network"],

@@ -19,7 +19,7 @@ import {
 } from "../faults.ts"
 import type { Network } from "../network/network.ts"
 import { loadNetwork } from "../network/read.ts"
-import { enforceNetworkQuota } from "../quota.ts"
+import { enforceNetworkQuotaOfMade } from "../quota.ts"
 import { notify } from "../resource/notify.ts"
 import { attributeRules, change, ownerOf, ProjectInput, TagsInput } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
@@ -27,7 +27,6 @@ import { checkedGroups } from "../security-group/resolve.ts"
 import { checkDevice, checkPortPlan } from "./check.ts"
 import { insertPort } from "./insert.ts"
 import { type Port, portAttributes, portTarget } from "./port.ts"
-import { loadPort } from "./read.ts"
 
 export const FixedIpInput = Type.Object({
   subnetId: Type.Optional(Type.String()),
@@ -103,11 +102,6 @@ export const createPorts = operation({
     }),
   run: async (ctx, { ports }, networks) =>
     await change(ctx, async (tx) => {
-      await enforceNetworkQuota(
-        tx,
-        "port",
-        ports.map((input) => ownerOf(ctx, input.projectId)),
-      )
       const made: Port[] = []
       for (const [i, input] of ports.entries()) {
         const network = networks[i]
@@ -120,7 +114,7 @@ export const createPorts = operation({
         const options = (extraDhcpOpts ?? []).flatMap((o) =>
           o.value === null ? [] : [{ name: o.name, value: o.value, ipVersion: o.ipVersion ?? 4 }],
         )
-        const { id } = await insertPort(tx, {
+        const given = {
           ...rest,
           projectId,
           hostId: input.bindingHostId ?? "",
@@ -130,10 +124,15 @@ export const createPorts = operation({
           securityGroups: groups,
           extraDhcpOpts: options,
           allowedAddressPairs: plan.allowedAddressPairs,
-        })
-        made.push(await loadPort(tx, id, { ...viewerOf(ctx), seesAll: true }))
+        }
+        made.push(await insertPort(tx, given, viewerOf(ctx)))
       }
       await notify(ctx, tx, "port", "create", made)
+      await enforceNetworkQuotaOfMade(
+        tx,
+        "port",
+        ports.map((input) => ownerOf(ctx, input.projectId)),
+      )
       return made
     }),
 })

@@ -4,8 +4,10 @@ import type { Tx } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { macAddressInUse, networkNotFound } from "../faults.ts"
 import { type FixedIpRequest, takePortAddresses } from "../ipam/choose.ts"
+import { insertRow } from "../resource/list.ts"
+import { everything, type Viewer } from "../resource/viewer.ts"
 import { noteChanged } from "../sync/changes.ts"
-import type { AddressPair, DhcpOption } from "./port.ts"
+import { type AddressPair, type DhcpOption, type Port, portSource } from "./port.ts"
 
 export interface NewPort {
   id?: string
@@ -44,25 +46,19 @@ export function randomMac(): string {
   return `${macPrefix}:${hex.slice(0, 2)}:${hex.slice(2, 4)}:${hex.slice(4, 6)}`
 }
 
-export async function insertPort(tx: Tx, port: NewPort): Promise<{ id: string; addresses: string[] }> {
-  const id = port.id ?? newUuid()
-  const macAddress = await insertRow(tx, id, port)
-  const addresses = await takePortAddresses(tx, {
-    portId: id,
+/** The addresses last: nobody else gets them while the transaction goes on. */
+export async function insertPort(tx: Tx, port: NewPort, viewer: Viewer = everything): Promise<Port> {
+  const securityGroups = [...new Set(port.securityGroups ?? [])].sort()
+  const made = await makeRow(tx, port, securityGroups, { ...viewer, seesAll: true })
+  const fixedIps = await takePortAddresses(tx, {
+    portId: made.id,
     networkId: port.networkId,
-    macAddress,
+    macAddress: made.macAddress,
     deviceOwner: port.deviceOwner ?? "",
     fixedIps: port.fixedIps,
   })
-  if (port.allowedAddressPairs && port.allowedAddressPairs.length > 0) {
-    const pairs = port.allowedAddressPairs.map((p) => ({ ...p, macAddress: p.macAddress ?? macAddress }))
-    await sql`update network.port set allowed_address_pairs = ${JSON.stringify(pairs)}::jsonb where id = ${id}`.execute(
-      tx,
-    )
-  }
-  await linkSecurityGroups(tx, id, port.securityGroups ?? [])
-  noteChanged(tx, { ports: [id] })
-  return { id, addresses }
+  noteChanged(tx, { ports: [made.id] })
+  return { ...made, fixedIps, securityGroups }
 }
 
 export async function linkSecurityGroups(tx: Tx, portId: string, groupIds: readonly string[]): Promise<void> {
@@ -73,12 +69,19 @@ export async function linkSecurityGroups(tx: Tx, portId: string, groupIds: reado
     .execute()
 }
 
-async function insertRow(tx: Tx, id: string, port: NewPort): Promise<string> {
+async function makeRow(tx: Tx, port: NewPort, groupIds: readonly string[], viewer: Viewer): Promise<Port> {
+  const id = port.id ?? newUuid()
+  const groups = sql`insert into network.port_security_group (port_id, security_group_id)
+    select made.id, g.id from made, unnest(${groupIds}::uuid[]) g (id)`
   for (let attempt = 0; attempt < macAttemptsMax; attempt++) {
     const macAddress = port.macAddress ?? randomMac()
-    const row = await tx
-      .insertInto("network.port")
-      .values({
+    const pairs = (port.allowedAddressPairs ?? []).map((p) => ({
+      ...p,
+      macAddress: p.macAddress ?? macAddress,
+    }))
+    const made = await insertRow<Port>(tx, portSource(viewer), {
+      constraint: "port_mac_address",
+      values: {
         id,
         network_id: port.networkId,
         project_id: port.projectId,
@@ -102,11 +105,11 @@ async function insertRow(tx: Tx, id: string, port: NewPort): Promise<string> {
         server_interface_index: port.serverInterface?.index ?? null,
         server_interface_tag: port.serverInterface?.tag ?? null,
         is_made_by_compute: port.serverInterface !== undefined,
-      })
-      .onConflict((oc) => oc.constraint("port_mac_address").doNothing())
-      .returning("id")
-      .executeTakeFirst()
-    if (row) return macAddress
+        allowed_address_pairs: JSON.stringify(pairs),
+      },
+      with: groupIds.length === 0 ? [] : [groups],
+    })
+    if (made) return made
     if (port.macAddress !== undefined) throw macAddressInUse(port.networkId, port.macAddress)
   }
   throw networkNotFound(port.networkId)

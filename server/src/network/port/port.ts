@@ -134,7 +134,9 @@ function portColumns(viewer: Viewer): Columns {
 
 export function portSource(viewer: Viewer): Source {
   return {
-    from: sql`network.port p join network.network n on n.id = p.network_id`,
+    table: sql`network.port`,
+    alias: "p",
+    joins: sql`join network.network n on n.id = p.network_id`,
     columns: portColumns(viewer),
     visible: visibleTo(viewer, {
       owner: sql`p.project_id`,

@@ -2,7 +2,7 @@
 import { sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
-import { poolsOf, releaseAddresses, takeFreeAddress } from "../ipam/allocate.ts"
+import { poolsOf, takeFreeAddress } from "../ipam/allocate.ts"
 import type { Pool } from "../ipam/candidates.ts"
 import { noteChanged } from "../sync/changes.ts"
 import { insertPort } from "./insert.ts"
@@ -35,20 +35,23 @@ export async function refreshServicePort(_ctx: Ctx, tx: Tx, networkId: string): 
   }
   const portId = first.portId ?? (await makePort(tx, networkId, first.projectId))
   noteChanged(tx, { ports: [portId] })
-  const kept = wanted.flatMap((row) => (row.address ? [row.address] : []))
-  const extra = await sql<{ address: string }>`select host(address) as address from network.ip_allocation
-    where port_id = ${portId} and not host(address) = any(${kept}::text[])`.execute(tx)
-  if (extra.rows.length > 0)
-    await releaseAddresses(
-      tx,
-      portId,
-      extra.rows.map((row) => row.address),
-    )
+  if (first.portId) await dropOthers(tx, portId, wanted)
   for (const [position, row] of wanted.entries()) {
     // A subnet without a free address goes without: its machines' addresses are worth more.
     if (!row.address)
       await takeFreeAddress(tx, { subnetId: row.subnetId, networkId, portId, position }, row.pools)
   }
+}
+
+/** Addresses on subnets that need none any more. */
+async function dropOthers(
+  tx: Tx,
+  portId: string,
+  wanted: readonly { address: string | null }[],
+): Promise<void> {
+  const kept = wanted.flatMap((row) => row.address ?? [])
+  await sql`delete from network.ip_allocation
+    where port_id = ${portId} and address <> all(${kept}::inet[])`.execute(tx)
 }
 
 async function makePort(tx: Tx, networkId: string, projectId: string): Promise<string> {

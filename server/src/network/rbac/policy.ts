@@ -13,7 +13,7 @@ import {
   rbacPolicyInUse,
   rbacPolicyNotFound,
 } from "../faults.ts"
-import { enforceNetworkQuota } from "../quota.ts"
+import { enforceNetworkQuotaOfMade } from "../quota.ts"
 import {
   column,
   findRow,
@@ -72,7 +72,8 @@ const owners = {
 
 export function rbacSource(viewer: Viewer): Source {
   return {
-    from: sql`network.rbac_policy b`,
+    table: sql`network.rbac_policy`,
+    alias: "b",
     columns: {
       id: column("uuid", sql`b.id`),
       projectId: column("text", sql`b.project_id`),
@@ -130,13 +131,13 @@ export const createRbacPolicies = operation({
     }),
   run: async (ctx, { policies }) =>
     await change(ctx, async (tx) => {
-      await enforceNetworkQuota(
+      const made: RbacPolicy[] = []
+      for (const input of policies) made.push(await insertPolicy(ctx, tx, input))
+      await enforceNetworkQuotaOfMade(
         tx,
         "rbac_policy",
         policies.map((input) => ownerOf(ctx, input.projectId)),
       )
-      const made: RbacPolicy[] = []
-      for (const input of policies) made.push(await insertPolicy(ctx, tx, input))
       return made
     }),
 })

@@ -200,7 +200,8 @@ for (const [noun, sourceFor] of Object.entries(sources)) {
     const source = sourceFor(me)
     const { rows } = await sql<{
       id: string
-    }>`select ${source.columns.id?.sql ?? sql``} as id from ${source.from}
+    }>`select ${source.columns.id?.sql ?? sql``} as id
+      from ${source.table} as ${sql.id(source.alias)} ${source.joins ?? sql``}
       where ${source.visible.row} order by ${source.columns.createdAt?.sql ?? sql``}, 1`.execute(database.db)
     const expected = rows.map((row) => row.id)
     assert.ok(expected.length >= seen, `${expected.length} are seen`)

@@ -1,7 +1,7 @@
 // One way to read every noun: the columns say what is shown, filtered and sorted; one statement gives the page.
 import { type RawBuilder, sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
-import type { DbOrTx } from "../../platform/db/database.ts"
+import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { pageClauses } from "../../platform/db/page.ts"
 import type { Page, SortKey } from "../../platform/http/paging.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
@@ -40,8 +40,12 @@ export interface ListQuery {
 }
 
 export interface Source {
-  /** `network.network n` with its joins. */
-  from: RawBuilder<unknown>
+  /** `network.network` */
+  table: RawBuilder<unknown>
+  /** The name that the columns have it by: `n`. */
+  alias: string
+  /** What the columns need besides. */
+  joins?: RawBuilder<unknown>
   columns: Columns
   /** What the viewer may see. */
   visible: Visible
@@ -161,21 +165,28 @@ export function listStatement<T>(
   const asked = sql.join([...conditions(source, filters), where], sql` and `)
   const { main, others } = source.visible
   if (others.length === 0) {
-    return sql<T>`select ${selection(source.columns)} from ${source.from}
+    return sql<T>`select ${selection(source.columns)} from ${fromOf(source)}
       where ${main} and ${asked} order by ${orderBy} ${limit}`
   }
   // The ids of the page first: its own rows by an index in that order, the few others at once.
   const keys = [...new Set([...sorts.map((s) => s.key), "id"])]
   const read = sql.join(keys.map((key) => sql`${columnOf(source, key)} as ${sql.id(key)}`))
-  const otherRows = others.map((range) => sql`select ${read} from ${source.from} where ${range} and ${asked}`)
+  const otherRows = others.map(
+    (range) => sql`select ${read} from ${fromOf(source)} where ${range} and ${asked}`,
+  )
   const { orderBy: pageOrder } = pageClauses(order, sortColumns(source, keyOf), "id", null)
   return sql<T>`with others as materialized (${sql.join(otherRows, sql` union all `)}),
     page as materialized (select * from (
-        (select ${read} from ${source.from} where ${main} and ${asked} order by ${orderBy} ${limit})
+        (select ${read} from ${fromOf(source)} where ${main} and ${asked} order by ${orderBy} ${limit})
         union all select * from others) page
       order by ${pageOrder} ${limit})
-    select thing.* from page cross join lateral (select ${selection(source.columns)} from ${source.from}
+    select thing.* from page cross join lateral (select ${selection(source.columns)} from ${fromOf(source)}
       where ${columnOf(source, "id")} = page.id offset 0) thing order by ${pageOrder}`
+}
+
+/** The source's table with its joins; or other rows of that table in its place. */
+function fromOf(source: Source, table = source.table): RawBuilder<unknown> {
+  return sql`${table} as ${sql.id(source.alias)} ${source.joins ?? sql``}`
 }
 
 function sortColumns(source: Source, expression: (source: Source, key: string) => RawBuilder<unknown>) {
@@ -207,7 +218,7 @@ async function markerRow(
     const value = columnOf(source, key)
     return sql`${source.columns[key]?.kind === "time" ? sql`(${value})::text` : value} as ${sql.id(key)}`
   })
-  const { rows } = await sql<Record<string, unknown>>`select ${sql.join(read)} from ${source.from}
+  const { rows } = await sql<Record<string, unknown>>`select ${sql.join(read)} from ${fromOf(source)}
     where ${source.visible.row} and ${columnOf(source, "id")} = ${id}`.execute(db)
   if (!rows[0]) throw source.markerFault(id)
   return rows[0]
@@ -217,7 +228,7 @@ async function markerRow(
 export async function findRow<T>(db: DbOrTx, source: Source, id: string): Promise<T | undefined> {
   const idColumn = source.columns.id
   if (!idColumn || !isUuid(id)) return undefined
-  const { rows } = await sql<T>`select ${selection(source.columns)} from ${source.from}
+  const { rows } = await sql<T>`select ${selection(source.columns)} from ${fromOf(source)}
     where ${source.visible.row} and ${idColumn.sql} = ${id}`.execute(db)
   return rows[0]
 }
@@ -225,9 +236,33 @@ export async function findRow<T>(db: DbOrTx, source: Source, id: string): Promis
 export async function findRows<T>(db: DbOrTx, source: Source, ids: readonly string[]): Promise<T[]> {
   const idColumn = source.columns.id
   if (!idColumn || ids.length === 0) return []
-  const { rows } = await sql<T>`select ${selection(source.columns)} from ${source.from}
+  const { rows } = await sql<T>`select ${selection(source.columns)} from ${fromOf(source)}
     where ${source.visible.row} and ${idColumn.sql} = any(${ids}::uuid[])`.execute(db)
   return rows
+}
+
+/** The new row as lists show it, and the statement that makes it. */
+export interface Making {
+  /** Column → value. */
+  values: Readonly<Record<string, unknown>>
+  /** What is made with it; the row is `made`. The answer does not show it yet. */
+  with?: readonly RawBuilder<unknown>[]
+  /** The one constraint that a row there already may break; absent: any. Others are errors. */
+  constraint?: string
+}
+
+/** Makes a row and reads it, in one statement; undefined when something that may be there once is there already. */
+export async function insertRow<T>(tx: Tx, source: Source, making: Making): Promise<T | undefined> {
+  const names = sql.join(Object.keys(making.values).map((name) => sql.id(name)))
+  const conflict = making.constraint ? sql`on constraint ${sql.id(making.constraint)}` : sql``
+  const made = sql`insert into ${source.table} (${names}) values (${sql.join(Object.values(making.values))})
+    on conflict ${conflict} do nothing returning *`
+  const besides = (making.with ?? []).map(
+    (statement, n) => sql`, ${sql.id(`besides_${n}`)} as (${statement})`,
+  )
+  const { rows } = await sql<T>`with made as (${made})${besides.length > 0 ? sql.join(besides, sql``) : sql``}
+    select ${selection(source.columns)} from ${fromOf(source, sql`made`)}`.execute(tx)
+  return rows[0]
 }
 
 /** Columns that every noun has; `t` is the table's alias. Tags and description where the table has them. */

@@ -17,8 +17,8 @@ import {
   tooManyRoutes,
 } from "../faults.ts"
 import { FixedIpInput } from "../port/create.ts"
-import { enforceNetworkQuota } from "../quota.ts"
-import { findRow, type Listed, type ListQuery, listed, listRows } from "../resource/list.ts"
+import { enforceNetworkQuotaOfMade } from "../quota.ts"
+import { findRow, insertRow, type Listed, type ListQuery, listed, listRows } from "../resource/list.ts"
 import { notify } from "../resource/notify.ts"
 import {
   attributeRules,
@@ -113,11 +113,6 @@ export const createRouters = operation({
     }),
   run: async (ctx, { routers }) =>
     await change(ctx, async (tx) => {
-      await enforceNetworkQuota(
-        tx,
-        "router",
-        routers.map((input) => ownerOf(ctx, input.projectId)),
-      )
       const made: Router[] = []
       for (const input of routers) {
         const unknownZone = input.availabilityZoneHints?.find(
@@ -125,9 +120,8 @@ export const createRouters = operation({
         )
         if (unknownZone !== undefined) throw badRequest(`AvailabilityZone ${unknownZone} could not be found.`)
         const id = newUuid()
-        await tx
-          .insertInto("network.router")
-          .values({
+        const router = await insertRow<Router>(tx, routerSource(everything), {
+          values: {
             id,
             project_id: ownerOf(ctx, input.projectId),
             name: input.name ?? "",
@@ -136,19 +130,21 @@ export const createRouters = operation({
             availability_zone_hints: input.availabilityZoneHints ?? [],
             routes: "[]",
             tags: [...new Set(input.tags ?? [])],
-          })
-          .execute()
+          },
+        })
+        if (!router) throw new Error(`there is a router ${id} already`)
         noteChanged(tx, { routers: [id] })
-        if (input.externalGatewayInfo)
-          await setGateway(
-            tx,
-            { id, gateway: null, enableSnat: true },
-            input.externalGatewayInfo,
-            viewerOf(ctx),
-          )
-        made.push(await loadRouter(tx, id))
+        const { externalGatewayInfo } = input
+        if (externalGatewayInfo)
+          await setGateway(tx, { id, gateway: null, enableSnat: true }, externalGatewayInfo, viewerOf(ctx))
+        made.push(externalGatewayInfo ? await loadRouter(tx, id) : router)
       }
       await notify(ctx, tx, "router", "create", made)
+      await enforceNetworkQuotaOfMade(
+        tx,
+        "router",
+        routers.map((input) => ownerOf(ctx, input.projectId)),
+      )
       return made
     }),
 })

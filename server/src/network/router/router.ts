@@ -29,7 +29,8 @@ const uuidPattern = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 export function routerSource(viewer: Viewer): Source {
   return {
-    from: sql`network.router r`,
+    table: sql`network.router`,
+    alias: "r",
     columns: {
       ...standardColumns("r"),
       name: column("text", sql`r.name`),

@@ -37,7 +37,8 @@ export interface DefaultSecurityGroupRule {
 }
 
 const source: Source = {
-  from: sql`network.default_security_group_rule d`,
+  table: sql`network.default_security_group_rule`,
+  alias: "d",
   columns: {
     id: column("uuid", sql`d.id`),
     description: column("text", sql`d.description`),

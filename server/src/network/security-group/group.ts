@@ -15,7 +15,7 @@ import {
   securityGroupInUse,
   securityGroupNotFound,
 } from "../faults.ts"
-import { enforceNetworkQuota } from "../quota.ts"
+import { enforceNetworkQuotaOfMade } from "../quota.ts"
 import { findRow, type Listed, type ListQuery, listed, listRows } from "../resource/list.ts"
 import { notify } from "../resource/notify.ts"
 import {
@@ -83,7 +83,6 @@ export const createSecurityGroups = operation({
     await change(ctx, async (tx) => {
       const owners = securityGroups.map((input) => ownerOf(ctx, input.projectId))
       for (const owner of new Set(owners)) await ensureDefaultGroup(tx, owner)
-      await enforceNetworkQuota(tx, "security_group", owners)
       const made: SecurityGroup[] = []
       for (const input of securityGroups) {
         const projectId = ownerOf(ctx, input.projectId)
@@ -105,6 +104,7 @@ export const createSecurityGroups = operation({
         made.push(await loadSecurityGroup(tx, id))
       }
       await notify(ctx, tx, "security_group", "create", made)
+      await enforceNetworkQuotaOfMade(tx, "security_group", owners)
       return made
     }),
 })

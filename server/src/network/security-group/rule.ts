@@ -15,11 +15,12 @@ import {
   securityGroupRuleNotFound,
 } from "../faults.ts"
 import { canonicalAddress } from "../ipam/address.ts"
-import { enforceNetworkQuota } from "../quota.ts"
-import { findRow, type Listed, type ListQuery, listed, listRows } from "../resource/list.ts"
+import { enforceNetworkQuotaOfMade } from "../quota.ts"
+import { findRow, insertRow, type Listed, type ListQuery, listed, listRows } from "../resource/list.ts"
 import { notify } from "../resource/notify.ts"
 import { bumpRevision, change, ownerOf, ProjectInput } from "../resource/standard.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
+import { noteChanged } from "../sync/changes.ts"
 import { prepareDefaultGroup } from "./default-group.ts"
 import { loadSecurityGroup } from "./group.ts"
 import { checkRule, type RuleRequest } from "./rule-check.ts"
@@ -98,15 +99,15 @@ export const createSecurityGroupRules = operation({
     }),
   run: async (ctx, { rules }, groups) =>
     await change(ctx, async (tx) => {
-      await enforceNetworkQuota(
-        tx,
-        "security_group_rule",
-        groups.map((group) => group.projectId),
-      )
       const made: SecurityGroupRule[] = []
       for (const [i, rule] of rules.entries())
         made.push(await insertRule(ctx, tx, rule, groups[i]?.projectId ?? ""))
       await notify(ctx, tx, "security_group_rule", "create", made)
+      await enforceNetworkQuotaOfMade(
+        tx,
+        "security_group_rule",
+        groups.map((group) => group.projectId),
+      )
       return made
     }),
 })
@@ -131,22 +132,23 @@ async function insertRule(
   if (checked.remoteGroupId !== null) await loadSecurityGroup(tx, checked.remoteGroupId, viewerOf(ctx))
   if (checked.remoteAddressGroupId !== null)
     await checkAddressGroup(tx, checked.remoteAddressGroupId, projectId)
-  const row = await tx
-    .insertInto("network.security_group_rule")
-    .values({
+  const rule = await insertRow<SecurityGroupRule>(tx, securityGroupRuleSource(everything), {
+    values: {
       id: newUuid(),
       security_group_id: input.securityGroupId,
       project_id: projectId,
       description: input.description ?? "",
       ...ruleRow(checked),
       remote_ip_given: givenPrefix(input.remoteIpPrefix, checked.remoteIpPrefix),
-    })
-    .onConflict((oc) => oc.doNothing())
-    .returning("id")
-    .executeTakeFirst()
-  if (!row) throw ruleExists(await sameRule(tx, input.securityGroupId, checked))
-  await bumpRevision(tx, "securityGroup", [input.securityGroupId])
-  return await loadRule(tx, row.id)
+    },
+    with: [
+      sql`update network.security_group g set generation = g.generation + 1, updated_at = now()
+        from made where g.id = made.security_group_id`,
+    ],
+  })
+  if (!rule) throw ruleExists(await sameRule(tx, input.securityGroupId, checked))
+  noteChanged(tx, { securityGroups: [input.securityGroupId] })
+  return rule
 }
 
 /** Null when it is the prefix that counts. */

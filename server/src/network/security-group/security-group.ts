@@ -61,7 +61,8 @@ function rulesOfGroup(): RawBuilder<unknown> {
 export function securityGroupSource(viewer: Viewer): Source {
   const shared = sharedWith(viewer, "security_group", sql`g.id`)
   return {
-    from: sql`network.security_group g`,
+    table: sql`network.security_group`,
+    alias: "g",
     columns: {
       ...standardColumns("g"),
       name: column("text", sql`g.name`),
@@ -80,7 +81,9 @@ export function securityGroupSource(viewer: Viewer): Source {
 
 export function securityGroupRuleSource(viewer: Viewer): Source {
   return {
-    from: sql`network.security_group_rule r join network.security_group g on g.id = r.security_group_id`,
+    table: sql`network.security_group_rule`,
+    alias: "r",
+    joins: sql`join network.security_group g on g.id = r.security_group_id`,
     columns: ruleColumns(),
     visible: visibleTo(viewer, {
       owner: sql`r.project_id`,

@@ -8,7 +8,7 @@ import { releaseFloatingIpsOf } from "../floating-ip/disassociate.ts"
 import type { Network } from "../network/network.ts"
 import { loadNetwork } from "../network/read.ts"
 import { insertPort } from "../port/insert.ts"
-import { enforceNetworkQuota } from "../quota.ts"
+import { enforceNetworkQuota, enforceNetworkQuotaOfMade } from "../quota.ts"
 import { change } from "../resource/standard.ts"
 import { noteChanged } from "../sync/changes.ts"
 import { syncOf } from "../sync/sync.ts"
@@ -104,13 +104,13 @@ export async function makeServerPorts(ctx: Ctx, tx: Tx, planned: PlannedServerPo
   // Networks are chosen once: a network made later must not make the choice ambiguous.
   if (have.length === 0) {
     const own = ports.filter(({ request }) => request.portId === null)
-    await enforceNetworkQuota(
+    for (const [index, { request, network }] of ports.entries())
+      await addPort(tx, want, { request, network, index, groups })
+    await enforceNetworkQuotaOfMade(
       tx,
       "port",
       own.map(() => want.projectId),
     )
-    for (const [index, { request, network }] of ports.entries())
-      await addPort(tx, want, { request, network, index, groups })
   } else await bindAll(tx, want)
   const vifs = await vifsOf(tx, want.serverId)
   afterCommit(tx, () => syncOf(ctx).poke({ ports: vifs.map((vif) => vif.portId) }))

@@ -8,7 +8,7 @@ import { operation } from "../../platform/operation/operation.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
 import { addressScopeNotFound, badRequest, subnetPoolInUse, subnetPoolNotFound } from "../faults.ts"
 import { formatPrefix, lastOf, type Prefix, parsePrefix } from "../ipam/address.ts"
-import { enforceNetworkQuota } from "../quota.ts"
+import { enforceNetworkQuotaOfMade } from "../quota.ts"
 import { grantAccess } from "../rbac/grant.ts"
 import {
   column,
@@ -67,7 +67,8 @@ export type SubnetPoolInput = Static<typeof SubnetPoolInput>
 export function subnetPoolSource(viewer: Viewer): Source {
   const shared = sharedWith(viewer, "subnetpool", sql`p.id`)
   return {
-    from: sql`network.subnet_pool p`,
+    table: sql`network.subnet_pool`,
+    alias: "p",
     columns: {
       ...standardColumns("p"),
       name: column("text", sql`p.name`),
@@ -140,13 +141,13 @@ export const createSubnetPools = operation({
     }),
   run: async (ctx, { subnetPools }) =>
     await change(ctx, async (tx) => {
-      await enforceNetworkQuota(
+      const made: SubnetPool[] = []
+      for (const input of subnetPools) made.push(await insertPool(ctx, tx, input))
+      await enforceNetworkQuotaOfMade(
         tx,
         "subnetpool",
         subnetPools.map((input) => ownerOf(ctx, input.projectId)),
       )
-      const made: SubnetPool[] = []
-      for (const input of subnetPools) made.push(await insertPool(ctx, tx, input))
       return made
     }),
 })

@@ -20,7 +20,8 @@ import { autoAddress } from "../ipam/choose.ts"
 import type { Network } from "../network/network.ts"
 import { loadNetwork } from "../network/read.ts"
 import { refreshServicePort } from "../port/service-port.ts"
-import { enforceNetworkQuota } from "../quota.ts"
+import { enforceNetworkQuotaOfMade } from "../quota.ts"
+import { insertRow } from "../resource/list.ts"
 import { notify } from "../resource/notify.ts"
 import {
   attributeRules,
@@ -34,8 +35,7 @@ import { viewerOf } from "../resource/viewer.ts"
 import { prefixFromPool } from "../subnet-pool/allocate.ts"
 import { noteChanged } from "../sync/changes.ts"
 import { planSubnetAddresses } from "./plan.ts"
-import { loadSubnet } from "./read.ts"
-import { type Subnet, subnetTarget } from "./subnet.ts"
+import { type Subnet, subnetSource, subnetTarget } from "./subnet.ts"
 
 export const PoolInput = Type.Object({ start: Type.String(), end: Type.String() })
 export const RouteInput = Type.Object({ destination: Type.String(), nexthop: Type.String() })
@@ -109,15 +109,15 @@ export const createSubnets = operation({
     }),
   run: async (ctx, { subnets }, networks) =>
     await change(ctx, async (tx) => {
-      await enforceNetworkQuota(
-        tx,
-        "subnet",
-        subnets.map((input, i) => subnetOwner(ctx, input, networks[i])),
-      )
       const made: Subnet[] = []
       for (const [i, input] of subnets.entries())
         made.push(await insertSubnet(ctx, tx, { ...input, projectId: subnetOwner(ctx, input, networks[i]) }))
       await notify(ctx, tx, "subnet", "create", made)
+      await enforceNetworkQuotaOfMade(
+        tx,
+        "subnet",
+        subnets.map((input, i) => subnetOwner(ctx, input, networks[i])),
+      )
       return made
     }),
 })
@@ -141,9 +141,8 @@ export async function insertSubnet(ctx: Ctx, tx: Tx, input: SubnetInput): Promis
     ipVersion: input.ipVersion ?? 4,
     enableDhcp: input.enableDhcp ?? true,
   })
-  const row = await tx
-    .insertInto("network.subnet")
-    .values({
+  const made = await insertRow<Subnet>(tx, subnetSource({ ...viewerOf(ctx), seesAll: true }), {
+    values: {
       id,
       network_id: input.networkId,
       project_id: ownerOf(ctx, input.projectId),
@@ -161,19 +160,22 @@ export async function insertSubnet(ctx: Ctx, tx: Tx, input: SubnetInput): Promis
       subnet_pool_id: pooled?.poolId ?? null,
       service_types: input.serviceTypes ?? [],
       is_dns_published: input.dnsPublishFixedIp ?? false,
-    })
-    .onConflict((oc) => oc.doNothing())
-    .returning("id")
-    .executeTakeFirst()
-  if (!row) {
+    },
+    with: [
+      sql`insert into network.allocation_pool (subnet_id, first_address, last_address)
+        select made.id, p.first, p.last from made, unnest(${addresses.pools.map((p) => p.start)}::inet[],
+          ${addresses.pools.map((p) => p.end)}::inet[]) p (first, last)`,
+      sql`update network.network n set generation = n.generation + 1, updated_at = now()
+        from made where n.id = made.network_id`,
+    ],
+  })
+  if (!made) {
     throw badRequest(
       `Invalid input for operation: Requested subnet with cidr: ${addresses.cidr} for network: ${input.networkId} overlaps with another subnet.`,
     )
   }
-  noteChanged(tx, { subnets: [id] })
-  await insertPools(tx, id, addresses.pools)
-  await bumpRevision(tx, "network", [input.networkId])
-  const subnet = await loadSubnet(tx, id, { ...viewerOf(ctx), seesAll: true })
+  noteChanged(tx, { subnets: [id], networks: [input.networkId] })
+  const subnet = { ...made, allocationPools: addresses.pools }
   if (isAutoAddressed(subnet)) await addressExistingPorts(tx, subnet)
   await refreshServicePort(ctx, tx, input.networkId)
   return subnet

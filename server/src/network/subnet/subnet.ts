@@ -67,7 +67,9 @@ function subnetColumns(viewer: Viewer): Columns {
 
 export function subnetSource(viewer: Viewer): Source {
   return {
-    from: sql`network.subnet s join network.network n on n.id = s.network_id`,
+    table: sql`network.subnet`,
+    alias: "s",
+    joins: sql`join network.network n on n.id = s.network_id`,
     columns: subnetColumns(viewer),
     visible: visibleTo(viewer, {
       owner: sql`s.project_id`,

@@ -1,0 +1,151 @@
+// Round trips to the database are what a creation costs: no more of them than here, whatever there is already.
+import assert from "node:assert/strict"
+import { after, before, test } from "node:test"
+import { sql } from "kysely"
+import {
+  createFloatingIps,
+  createNetworks,
+  createPorts,
+  createRouters,
+  createSecurityGroupRules,
+  createSecurityGroups,
+  createSubnets,
+  listNetworks,
+  updateNetworkQuota,
+} from "../src/network/index.ts"
+import { type Ctx, makeCtx } from "../src/platform/context/context.ts"
+import { openDatabase } from "../src/platform/db/database.ts"
+import { startTestCloud, type TestCloud } from "./cloud.ts"
+import { callerOf } from "./service-cloud.ts"
+
+let cloud: TestCloud
+let ctx: Ctx
+let counted: ReturnType<typeof openDatabase>
+let statements: string[] = []
+
+before(async () => {
+  cloud = await startTestCloud()
+  counted = openDatabase({ connectionString: cloud.database.connectionString, poolMax: 1 })
+  counted.pool.on("connect", (client) => {
+    const query = client.query.bind(client)
+    client.query = ((first: string | { text: string }, ...rest: unknown[]) => {
+      statements.push(typeof first === "string" ? first : first.text)
+      return Reflect.apply(query, client, [first, ...rest])
+    }) as typeof client.query
+  })
+  const { platform } = cloud.cloud
+  // What runs in the background asks by the platform's own connections.
+  ctx = makeCtx(
+    Object.assign(Object.create(platform) as typeof platform, { db: counted.db }),
+    callerOf("counted:admin"),
+    "req-counted",
+    cloud.baseUrl,
+  )
+})
+after(async () => {
+  await counted.db.destroy()
+  await cloud[Symbol.asyncDispose]()
+})
+
+async function countOf<T>(run: () => Promise<T>): Promise<[T, string[]]> {
+  statements = []
+  const result = await run()
+  return [result, statements]
+}
+
+async function within<T>(most: number, run: () => Promise<T>): Promise<T> {
+  const [result, made] = await countOf(run)
+  assert.ok(made.length <= most, `${made.length} statements, not ${most}:\n${made.join("\n")}`)
+  return result
+}
+
+const limits = { network: -1, subnet: -1, port: -1, router: -1, floatingip: -1 } as const
+
+test("creations within a quota and without one", async () => {
+  const first = async <T>(made: Promise<T[]>): Promise<T> => {
+    const [thing] = await made
+    assert.ok(thing)
+    return thing
+  }
+  const create = async (more: 0 | 1) => {
+    const network = await within(5 + more, () => first(createNetworks(ctx, { networks: [{}] })))
+    const networkId = network.id
+    const subnet = { networkId, ipVersion: 4, cidr: "10.7.0.0/24" } as const
+    await within(10 + more, () => first(createSubnets(ctx, { subnets: [subnet] })))
+    // Makes the project's default group.
+    await createPorts(ctx, { ports: [{ networkId }] })
+    const port = await within(9 + more, () => first(createPorts(ctx, { ports: [{ networkId }] })))
+    assert.equal(port.fixedIps.length, 1)
+    assert.equal(port.securityGroups.length, 1)
+    await within(5 + more, () => first(createRouters(ctx, { routers: [{}] })))
+    const { items } = await listNetworks(ctx, { filters: { routerExternal: ["true"] } })
+    const floatingIps = [{ floatingNetworkId: items[0]?.id ?? "" }]
+    await within(9 + more, () => first(createFloatingIps(ctx, { floatingIps })))
+  }
+  await create(1)
+  const group = { name: "counted" }
+  const { id } = await within(9, () => first(createSecurityGroups(ctx, { securityGroups: [group] })))
+  const rule = { securityGroupId: id, direction: "ingress", protocol: "tcp" } as const
+  await within(7, () => first(createSecurityGroupRules(ctx, { rules: [rule] })))
+  const { projectId } = ctx.caller
+  await updateNetworkQuota(ctx, { projectId: projectId ?? "", limits })
+  const [, made] = await countOf(() => create(0))
+  assert.ok(!made.some((text) => text.includes("count(*)")))
+})
+
+test("a list is one statement, with a marker two", async () => {
+  const page = { limit: 2 }
+  const { items } = await within(1, () => listNetworks(ctx, { page }))
+  await within(2, () => listNetworks(ctx, { page: { ...page, marker: items[0]?.id ?? null } }))
+})
+
+test("the ten-thousandth network costs what the first one did", async () => {
+  const { db } = cloud.database
+  await sql`insert into network.network (id, project_id, mtu, provider_type, segmentation_id)
+    select gen_random_uuid(), 'counted', 1442, 'geneve', g from generate_series(1001, 11000) g
+    on conflict do nothing`.execute(db)
+  await sql`analyze network.network`.execute(db)
+  await within(5, () => createNetworks(ctx, { networks: [{}] }))
+  const insert = statements.find((text) => text.includes("insert into network.network"))
+  assert.ok(insert)
+  assert.ok(!insert.includes("segmentation_id + 1"))
+})
+
+test("tunnel numbers go on until the last one is given out", async () => {
+  const max = 8
+  const config = { ...ctx.config, network: { ...ctx.config.network, tunnelIdMax: max } }
+  const few = Object.assign(Object.create(ctx) as Ctx, { config, caller: callerOf("few:admin") })
+  await sql`delete from network.network where provider_type = 'geneve' and segmentation_id <= ${max}`.execute(
+    cloud.database.db,
+  )
+  await updateNetworkQuota(ctx, { projectId: "few", limits })
+  const got: (number | null)[] = []
+  for (let n = 0; n < max; n++) {
+    const [network] = await createNetworks(few, { networks: [{}] })
+    got.push(network?.providerSegmentationId ?? null)
+  }
+  assert.deepEqual(
+    got.sort(),
+    Array.from({ length: max }, (_, i) => i + 1),
+  )
+  await assert.rejects(createNetworks(few, { networks: [{}] }), { code: "network.network.no_segment_left" })
+})
+
+test("many at once do not pass the quota together", async () => {
+  await updateNetworkQuota(ctx, { projectId: "burst", limits: { network: 5 } })
+  const caller = callerOf("burst:admin")
+  const burst = makeCtx(cloud.cloud.platform, caller, "req-burst", cloud.baseUrl)
+  const results = await Promise.allSettled(
+    Array.from({ length: 24 }, () => createNetworks(burst, { networks: [{}] })),
+  )
+  assert.equal(results.filter((r) => r.status === "fulfilled").length, 5)
+  const refused = results.flatMap((r) => (r.status === "rejected" ? [r.reason] : []))
+  assert.ok(refused.every((error) => error.code === "quota.exceeded"))
+  assert.deepEqual(refused[0].detail, {
+    shortages: [{ resource: "network", asked: 1, used: 5, limit: 5 }],
+  })
+  const both = createNetworks(burst, { networks: [{}, {}] })
+  await assert.rejects(both, {
+    detail: { shortages: [{ resource: "network", asked: 2, used: 5, limit: 5 }] },
+  })
+})
