@@ -653,6 +653,7 @@ create table identity.endpoint (
   is_enabled boolean default true not null,
   extra jsonb default '{}'::jsonb not null,
   created_at timestamp with time zone default now() not null,
+  seeded_url text,
   constraint endpoint_pkey PRIMARY KEY (id),
   constraint endpoint_region_id_fkey FOREIGN KEY (region_id) REFERENCES identity.region(id),
   constraint endpoint_service_id_fkey FOREIGN KEY (service_id) REFERENCES identity.service(id) ON DELETE CASCADE,

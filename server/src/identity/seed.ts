@@ -1,5 +1,5 @@
 // First-start content. Every step is "ensure": it runs at each start, adds what is missing, and leaves alone what an
-// administrator changed, but for the addresses of the catalog, which follow the configuration.
+// administrator changed. Addresses of the catalog follow the configuration until an administrator gives another one.
 import { sql } from "kysely"
 import type { Platform } from "../platform/context/context.ts"
 import { jsonb, type Tx } from "../platform/db/database.ts"
@@ -187,7 +187,7 @@ async function ensureRegion(tx: Tx, id: string): Promise<void> {
 }
 
 async function ensureService(tx: Tx, platform: Platform, entry: CatalogSeed): Promise<void> {
-  const { region, publicUrl } = platform.config
+  const { region, publicUrl, http } = platform.config
   const found = await tx
     .selectFrom("identity.service")
     .select("id")
@@ -201,20 +201,31 @@ async function ensureService(tx: Tx, platform: Platform, entry: CatalogSeed): Pr
       .values({ id: serviceId, type: entry.type, name: entry.name, description: null })
       .execute()
   }
-  const url = `${publicUrl}${entry.path}`
-  for (const kind of interfaces) {
-    const updated = await tx
-      .updateTable("identity.endpoint")
-      .set({ url })
-      .where("service_id", "=", serviceId)
-      .where("region_id", "=", region)
-      .where("interface", "=", kind)
-      .returning("id")
-      .execute()
-    if (updated.length > 0) continue
+  const url = http.serviceUrls[entry.type] ?? `${publicUrl}${entry.path}`
+  for (const kind of interfaces) await ensureEndpoint(tx, { serviceId, region, kind, url })
+}
+
+async function ensureEndpoint(
+  tx: Tx,
+  { serviceId, region, kind, url }: { serviceId: string; region: string; kind: Interface; url: string },
+): Promise<void> {
+  const found = await tx
+    .selectFrom("identity.endpoint")
+    .select(["id", "url", "seeded_url"])
+    .where("service_id", "=", serviceId)
+    .where("region_id", "=", region)
+    .where("interface", "=", kind)
+    .execute()
+  // What nobody has changed since we wrote it is still ours.
+  const own = found.find((row) => row.seeded_url === row.url)
+  if (own) {
+    if (own.url === url) return
+    await tx.updateTable("identity.endpoint").set({ url, seeded_url: url }).where("id", "=", own.id).execute()
+  } else if (found.length === 0) {
+    const place = { service_id: serviceId, region_id: region, interface: kind, name: null }
     await tx
       .insertInto("identity.endpoint")
-      .values({ id: newHexId(), service_id: serviceId, region_id: region, interface: kind, url, name: null })
+      .values({ id: newHexId(), ...place, url, seeded_url: url })
       .execute()
   }
 }

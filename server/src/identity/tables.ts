@@ -122,6 +122,7 @@ export interface EndpointTable {
   is_enabled: Generated<boolean>
   extra: JsonColumn
   created_at: CreatedAt
+  seeded_url: string | null
 }
 
 export interface EndpointGroupTable {

@@ -12,6 +12,7 @@ import { identifyProcess, processMemoryBytes } from "../platform/exec/process.ts
 import { describeError, Fault } from "../platform/fault/fault.ts"
 import { createLogger, type Logger } from "../platform/log/log.ts"
 import { Supervisor } from "../platform/supervise/supervisor.ts"
+import { choosePublicUrl, ownHost, urlHost } from "./address.ts"
 import { describeBroker, openBus } from "./bus.ts"
 import {
   acquireCloudLock,
@@ -85,7 +86,8 @@ export async function runCloud(options: UpOptions, say: (line: string) => void):
       level: process.env.KUMOI_LOG_LEVEL ?? "info",
     })
     const supervisor = new Supervisor({ runDir: dir.runDir, log })
-    const url = `http://${options.listen === "0.0.0.0" ? hostname() : options.listen}:${options.port}`
+    const { http } = readConfig(options, {})
+    const url = await choosePublicUrl(options, http.publicUrl)
     const run: Run = { options, plan, dir, url, log, supervisor, say, startedAt: new Date() }
     // Engines end last, and whatever they and the agent left on the host after them.
     stack.defer(async () => void (await removeLeftovers(dir)))
@@ -98,6 +100,12 @@ export async function runCloud(options: UpOptions, say: (line: string) => void):
     await stack.disposeAsync()
     throw error
   }
+}
+
+/** With what the options say of it. The sections are loadConfig's to add. */
+function readConfig(options: UpOptions, base: Partial<Config>): Config {
+  const { configFile, configOverrides } = options
+  return loadConfig({ file: configFile, env: process.env, overrides: configOverrides, base: base as Config })
 }
 
 async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
@@ -116,7 +124,7 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
   const host = hostname()
   const base = { dataDir: dir.path, publicUrl: run.url, region, host }
   const sources = { configFile: run.options.configFile, env: process.env }
-  const config = loadConfig({ file: sources.configFile, env: sources.env, base: base as Config })
+  const config = readConfig(run.options, base)
   const publicNetwork =
     plan.network === "ovn" ? await choosePublicNetwork(dir, config) : { address: "", overrides: {} }
   const bus = stack.use(await openBus({ url: run.options.brokerUrl ?? null, host, log }))
@@ -136,7 +144,7 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
   const cloud = await startCloud({
     base,
     ...sources,
-    overrides: publicNetwork.overrides,
+    overrides: { ...options.configOverrides, ...publicNetwork.overrides },
     databaseUrl,
     log,
     passwords: readOrMakePasswords(dir.path),
@@ -152,7 +160,7 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
     const told: ApiRoleParts = {
       base,
       configFile: sources.configFile ?? null,
-      overrides: publicNetwork.overrides,
+      overrides: { ...options.configOverrides, ...publicNetwork.overrides },
       databaseUrl,
       busSocket: busSocketPath(dir),
       networkDriver: parts.network.name,
@@ -235,11 +243,13 @@ async function startHost(
   return await startHostParts({ plan, dir, supervisor, log, host, hostIp: "127.0.0.1", say, ...configured })
 }
 
+const ownUrl = ({ options }: Run) => `http://${urlHost(ownHost(options.listen))}:${options.port}`
+
 /** The promise of `up`: when it returns, an authenticated request works. */
 async function proveItAnswers(run: Run): Promise<void> {
   const { admin } = readOrMakePasswords(run.dir.path)
   const domain = { id: "default" }
-  const response = await fetch(`http://${run.options.listen}:${run.options.port}/identity/v3/auth/tokens`, {
+  const response = await fetch(`${ownUrl(run)}/identity/v3/auth/tokens`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({

@@ -1,4 +1,5 @@
 import { resolve } from "node:path"
+import { Fault } from "../platform/fault/fault.ts"
 import { apiProcessesMost } from "./engines/api-process.ts"
 import { dataDirOf, dataOption, numberOption, type OptionSpecs, type ParsedOptions } from "./options.ts"
 
@@ -6,6 +7,11 @@ export const upOptionSpecs = {
   ...dataOption,
   listen: { type: "string", value: "ADDR", help: "address to listen on (default 127.0.0.1)" },
   port: { type: "string", value: "N", help: "port of every API (default 5000)" },
+  "public-url": {
+    type: "string",
+    value: "URL",
+    help: "where clients reach the cloud, for the catalog and links (default: the address of --listen)",
+  },
   hypervisor: {
     type: "string",
     choices: ["auto", "qemu", "fake"],
@@ -43,10 +49,13 @@ export interface UpOptions {
   /** The operator's RabbitMQ (AMQP_URL). */
   brokerUrl: string | undefined
   configFile: string | undefined
+  /** Dotted configuration keys that options stand for. */
+  configOverrides: Readonly<Record<string, unknown>>
   isYes: boolean
 }
 
 export function readUpOptions(options: ParsedOptions): UpOptions {
+  const publicUrl = readPublicUrl(options)
   return {
     dataDir: dataDirOf(options),
     listen: options.text("listen") ?? "127.0.0.1",
@@ -60,6 +69,17 @@ export function readUpOptions(options: ParsedOptions): UpOptions {
     databaseUrl: process.env.DATABASE_URL || undefined,
     brokerUrl: process.env.AMQP_URL || undefined,
     configFile: options.text("config") === undefined ? undefined : resolve(options.text("config") ?? ""),
+    configOverrides: publicUrl === undefined ? {} : { "http.publicUrl": publicUrl },
     isYes: options.flag("yes"),
   }
+}
+
+function readPublicUrl(options: ParsedOptions): string | undefined {
+  const text = options.text("public-url")
+  if (text === undefined) return undefined
+  const url = URL.parse(text)
+  const isPlain = url && !url.username && !url.search && !url.hash && /^https?:$/.test(url.protocol)
+  if (isPlain) return text.replace(/\/+$/, "")
+  const message = `--public-url ${text}: write an address such as https://cloud.example or https://10.0.0.5:5000.`
+  throw new Fault("invalid", "cli.option.invalid", message)
 }

@@ -133,13 +133,13 @@ test("only its user, an administrator or a service may look at a token", async (
 })
 
 test("versions are shown at the mount, at the root and under v3", async () => {
-  await using cloud = await startTestIdentity()
+  await using cloud = await startTestIdentity({ publicUrl: "http://cloud:5000" })
   for (const [url, self] of [
     ["/identity", "/identity/v3/"],
     ["/identity/", "/identity/v3/"],
     ["/", "/v3/"],
   ] as const) {
-    const reply = await cloud.server.inject({ method: "GET", url, headers: { host: "cloud:5000" } })
+    const reply = await cloud.server.inject({ method: "GET", url, headers: { host: "elsewhere:5000" } })
     assert.equal(reply.statusCode, 300)
     assert.equal(reply.json().versions.values[0].links[0].href, `http://cloud:5000${self}`)
   }

@@ -4,6 +4,25 @@ import { configSection, type SectionOf } from "../config/config.ts"
 export const httpConfig = configSection(
   "http",
   Type.Object({
+    publicUrl: Type.String({
+      default: "",
+      pattern: "^(https?://[^/?#@]+(/[^?#@]*)?)?$",
+      description:
+        "Where clients reach the cloud: `https://cloud.example`. It is in the catalog and in every link. Empty: the " +
+        "address of `--listen`. `--public-url` is stronger.",
+    }),
+    serviceUrls: Type.Record(Type.String(), Type.String({ pattern: "^https?://[^?#@]+$" }), {
+      default: {},
+      description:
+        "Addresses in the catalog of services that are reached elsewhere, by type, whole: " +
+        '`{"compute": "https://compute.example/v2.1"}`.',
+    }),
+    trustedProxies: Type.Array(Type.String(), {
+      default: [],
+      description:
+        "Addresses (CIDR) of proxies before the cloud. What they say in `Forwarded` and `X-Forwarded-Proto`, " +
+        "`-Host`, `-Port`, `-Prefix` and `-For` is believed; of others it is not.",
+    }),
     headersDeadlineMs: Type.Integer({
       default: 20_000,
       minimum: 100,

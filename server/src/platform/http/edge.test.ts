@@ -75,6 +75,9 @@ const api: Api = {
 }
 
 const patient = {
+  publicUrl: "",
+  serviceUrls: {},
+  trustedProxies: [],
   headersDeadlineMs: 60_000,
   bodyDeadlineMs: 60_000,
   streamIdleMs: 60_000,
@@ -90,7 +93,7 @@ async function start(limits: Partial<Platform["config"]["http"]> = {}) {
     log: silentLogger,
     policy: new PolicyEngine(),
     clock: systemClock,
-    config: { publicUrl: "http://127.0.0.1", http },
+    config: { publicUrl: "http://127.0.0.1", host: "host1", http },
   } as unknown as Platform
   declareRawRoutes([api])
   const server = createHttpServer({

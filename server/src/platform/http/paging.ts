@@ -65,7 +65,8 @@ function readSorts(query: WireRequest["query"], rules: PageRules): SortKey[] {
 
 /** The address of the next (or previous) page: the request's own, with another marker. */
 export function pageUrl(baseUrl: string, url: string, changes: Record<string, string>): string {
-  const full = new URL(url, baseUrl)
+  // Put together and not resolved: the base may have a path of its own.
+  const full = new URL(`${baseUrl}${url}`)
   for (const [name, value] of Object.entries(changes)) full.searchParams.set(name, value)
   return full.toString()
 }

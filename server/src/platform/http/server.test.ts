@@ -116,7 +116,10 @@ async function startServer(caller = internalCaller, limits: Partial<Platform["co
     clock: systemClock,
     config: {
       publicUrl: "http://127.0.0.1",
+      host: "host1",
       http: {
+        publicUrl: "",
+        trustedProxies: [],
         headersDeadlineMs: 20_000,
         bodyDeadlineMs: 20_000,
         streamIdleMs: 20_000,

@@ -21,6 +21,7 @@ import {
   parseMicroversion,
 } from "./microversion.ts"
 import { oldUrlReader, pathBelow } from "./old-paths.ts"
+import { createOrigins, type Origins } from "./origin.ts"
 import { createPaths, type Paths } from "./paths.ts"
 import { checkSchema, schemaFor } from "./schema-check.ts"
 import { checkUrl, plainUrl } from "./url.ts"
@@ -59,7 +60,13 @@ declare module "fastify" {
 
 const noVersion: Microversion = { major: 0, minor: 0 }
 
-export function createHttpServer(options: HttpServerOptions): FastifyInstance {
+/** What every request needs of the server. */
+interface Served extends HttpServerOptions {
+  origins: Origins
+}
+
+export function createHttpServer(given: HttpServerOptions): FastifyInstance {
+  const options: Served = { ...given, origins: createOrigins(given.platform.config) }
   const paths = createPaths(options.apis)
   const readOldUrl = oldUrlReader(options.apis)
   const server = fastify({
@@ -106,7 +113,7 @@ const pathOf = (request: FastifyRequest) => request.url.split("?")[0] ?? ""
 
 /** What no route takes, in the shape of the API whose path it would be. */
 async function refuseUnknown(
-  options: HttpServerOptions,
+  options: Served,
   paths: Paths,
   request: FastifyRequest,
   response: FastifyReply,
@@ -132,7 +139,7 @@ async function refuseUnknown(
 
 /** What failed outside every handler. */
 function refuse(
-  options: HttpServerOptions,
+  options: Served,
   paths: Paths,
   request: FastifyRequest,
   response: FastifyReply,
@@ -149,7 +156,7 @@ function refuse(
   return response.status(fault.kind === "bug" ? 500 : 400).send({ error: { message: fault.message } })
 }
 
-function addApi(server: FastifyInstance, options: HttpServerOptions, api: Api, mount: string): void {
+function addApi(server: FastifyInstance, options: Served, api: Api, mount: string): void {
   void server.register((scope, _opts, done) => {
     addBodyParsers(scope, options.platform.config.http)
     scope.setErrorHandler((error, request, response) => sendFault(options, api, request, response, error))
@@ -185,14 +192,9 @@ function groupRoutes(api: Api): Map<string, Route[]> {
   return groups
 }
 
-function baseUrlOf(options: HttpServerOptions, request: FastifyRequest): string {
-  const host = request.headers.host
-  return host ? `http://${host}` : options.platform.config.publicUrl
-}
-
 /** Who asks, before a byte of the body is read. */
 function admit(
-  options: HttpServerOptions,
+  options: Served,
   api: Api,
   routes: readonly Route[],
   request: FastifyRequest,
@@ -215,7 +217,7 @@ function admit(
 }
 
 async function handle(
-  options: HttpServerOptions,
+  options: Served,
   api: Api,
   routes: readonly Route[],
   request: FastifyRequest,
@@ -233,8 +235,8 @@ async function handle(
     options.platform,
     caller,
     request.requestId,
-    baseUrlOf(options, request),
-    clientOf(request),
+    options.origins.baseUrlOf(request.raw),
+    clientOf(options, request),
   )
   const asked = {
     params: request.params as Record<string, string>,
@@ -245,7 +247,7 @@ async function handle(
     method: request.method,
     version,
     stream: request.raw,
-    remoteAddress: request.ip,
+    remoteAddress: ctx.client?.address ?? "",
   }
   const result = await runHandler(options, api, route, ctx, asked)
   setCommonHeaders(api, request, response)
@@ -257,7 +259,7 @@ async function handle(
 }
 
 async function runHandler(
-  { platform }: HttpServerOptions,
+  { platform }: Served,
   api: Api,
   route: Route,
   ctx: Ctx,
@@ -294,10 +296,10 @@ const requestIdPattern = /^req-[0-9a-f-]{36}$/
 /** Longer ones are cut: they are kept with audit records. */
 const agentLengthMax = 255
 
-function clientOf(request: FastifyRequest): Client {
+function clientOf({ origins }: Served, request: FastifyRequest): Client {
   const given = request.headers["x-openstack-request-id"]
   return {
-    address: request.ip,
+    address: origins.clientOf(request.raw),
     agent: request.headers["user-agent"]?.slice(0, agentLengthMax) ?? null,
     globalRequestId: typeof given === "string" && requestIdPattern.test(given) ? given : null,
   }
@@ -353,7 +355,7 @@ function setCommonHeaders(api: Api, request: FastifyRequest, response: FastifyRe
 }
 
 function sendFault(
-  options: HttpServerOptions,
+  options: Served,
   api: Api,
   request: FastifyRequest,
   response: FastifyReply,
@@ -368,7 +370,7 @@ function sendFault(
   else log.debug({ ...facts, internal: fault.internal }, fault.message)
   const shown = api.renderFault(fault, {
     requestId: request.requestId,
-    baseUrl: baseUrlOf(options, request),
+    baseUrl: options.origins.baseUrlOf(request.raw),
     url: request.url,
     headers: request.headers,
   })

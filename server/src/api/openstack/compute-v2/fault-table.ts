@@ -1,4 +1,5 @@
 // Nova's error shape: {"itemNotFound": {"code": 404, "message": …}}.
+import { keystoneChallenge } from "../../../identity/index.ts"
 import type { Fault, FaultKind } from "../../../platform/fault/fault.ts"
 import { methodNotAllowed, pathUnknown } from "../../../platform/http/faults.ts"
 import type { ErrorReply, RenderFault } from "../../../platform/http/wire.ts"
@@ -23,7 +24,7 @@ const byKind: Readonly<Record<FaultKind, { status: number; word: string }>> = {
 const bugMessage =
   "Unexpected API Error. Please report this with the request id that the reply's x-compute-request-id header has."
 
-export const renderFault: RenderFault = (fault, { headers }) => {
+export const renderFault: RenderFault = (fault, { headers, baseUrl }) => {
   // What no controller of Nova's takes never gets to its faults; a wrong method counts as a wrong path.
   if (fault.code === pathUnknown.code || fault.code === methodNotAllowed.code)
     return renderErrorPage({ status: 404, title: "Not Found", message: pathUnknown().message }, headers)
@@ -42,9 +43,7 @@ export const renderFault: RenderFault = (fault, { headers }) => {
           : { retryAfter: String(Math.ceil(fault.retryAfterMs / 1000)) }),
       },
     },
-    ...(fault.kind === "unauthenticated"
-      ? { headers: { "www-authenticate": 'Keystone uri="/identity"' } }
-      : {}),
+    ...(fault.kind === "unauthenticated" ? { headers: keystoneChallenge(baseUrl) } : {}),
   }
 }
 

@@ -19,14 +19,20 @@ import { given } from "./read.ts"
 import { idString, name } from "./schema.ts"
 import { linkTo, listReply } from "./view.ts"
 
-/** The request as the client may have signed it: what stands before us may have taken off the TLS. */
+/**
+ * The request as the client may have signed it: under the name that it asked for or that we give ourselves. What stands
+ * before us may have taken off the TLS.
+ */
 export function signedRequest(ctx: Ctx, req: WireRequest): SignedRequest {
-  const { authorization } = req.headers
-  const seen = new URL(ctx.baseUrl)
-  const own = new URL(ctx.config.publicUrl).origin
+  const { authorization, host } = req.headers
+  const hosts = [
+    new URL(ctx.baseUrl).host,
+    new URL(ctx.config.publicUrl).host,
+    ...(host ? [String(host)] : []),
+  ]
   return {
     method: req.method,
-    origins: [...new Set([`http://${seen.host}`, `https://${seen.host}`, own])],
+    origins: [...new Set(hosts)].flatMap((name) => [`http://${name}`, `https://${name}`]),
     url: req.url,
     authorization: typeof authorization === "string" ? authorization : null,
   }

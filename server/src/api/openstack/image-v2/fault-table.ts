@@ -1,4 +1,5 @@
 // Errors as Glance shows them: as small pages.
+import { keystoneChallenge } from "../../../identity/index.ts"
 import { imageGone, rangeNotSatisfiable } from "../../../image/index.ts"
 import type { Fault, FaultKind } from "../../../platform/fault/fault.ts"
 import { methodNotAllowed } from "../../../platform/http/faults.ts"
@@ -46,18 +47,18 @@ const titles: Readonly<Record<number, string>> = {
   503: "Service Unavailable",
 }
 
-export const renderFault: RenderFault = (fault, { headers }) => {
+export const renderFault: RenderFault = (fault, { headers, baseUrl }) => {
   const status = statusOfCode[fault.code] ?? statusOf[fault.kind]
-  if (status === 401) return unauthorized(fault)
+  if (status === 401) return unauthorized(fault, baseUrl)
   const title = titles[status] ?? "Error"
   const page = renderErrorPage({ status, title, message: fault.message }, headers)
   return { ...page, headers: { ...page.headers, ...extraHeaders(fault) } }
 }
 
 /** The token middleware answers before Glance does, always in JSON. */
-function unauthorized(fault: Fault) {
+function unauthorized(fault: Fault, baseUrl: string) {
   const error = { message: fault.message, code: 401, title: "Unauthorized" }
-  return { status: 401, body: { error }, headers: { "www-authenticate": 'Keystone uri="/identity"' } }
+  return { status: 401, body: { error }, headers: keystoneChallenge(baseUrl) }
 }
 
 function extraHeaders(fault: Fault): Record<string, string> {

@@ -1,4 +1,5 @@
 // Neutron's error shape: {"NeutronError": {"type": …, "message": …, "detail": ""}}.
+import { keystoneChallenge } from "../../../identity/index.ts"
 import type { Fault, FaultKind } from "../../../platform/fault/fault.ts"
 import { methodNotAllowed, pathUnknown, routeNotServed } from "../../../platform/http/faults.ts"
 import type { RenderFault } from "../../../platform/http/wire.ts"
@@ -111,9 +112,7 @@ export const renderFault: RenderFault = (fault, request) => {
         detail: "",
       },
     },
-    ...(fault.kind === "unauthenticated"
-      ? { headers: { "www-authenticate": `Keystone uri="${request.baseUrl}/identity"` } }
-      : {}),
+    ...(fault.kind === "unauthenticated" ? { headers: keystoneChallenge(request.baseUrl) } : {}),
   }
 }
 

@@ -1,4 +1,5 @@
 // Placement's errors: {"errors": [{"status", "title", "detail", "code" (since 1.23), "request_id"}]}.
+import { keystoneChallenge } from "../../../identity/index.ts"
 import {
   consumerGenerationConflict,
   generationConflict,
@@ -76,7 +77,7 @@ const wireCodes: Readonly<Record<string, string>> = {
   [queryValueMissing.code]: "placement.query.missing_value",
 }
 
-export const renderFault: RenderFault = (fault, { requestId, headers }) => {
+export const renderFault: RenderFault = (fault, { requestId, headers, baseUrl }) => {
   const status = statusOfCode[fault.code] ?? statusOf[fault.kind]
   const isVersionRefused = fault.code === "api.microversion.not_served"
   const error = {
@@ -90,7 +91,7 @@ export const renderFault: RenderFault = (fault, { requestId, headers }) => {
   return {
     status,
     body: { errors: [error] },
-    ...(status === 401 ? { headers: { "www-authenticate": 'Keystone uri="/identity"' } } : {}),
+    ...(status === 401 ? { headers: keystoneChallenge(baseUrl) } : {}),
   }
 }
 
