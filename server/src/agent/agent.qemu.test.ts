@@ -1,6 +1,6 @@
 // The agent with real QEMU machines (tcg): boot, look inside, power, death of QEMU.
 import assert from "node:assert/strict"
-import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, before, test } from "node:test"
@@ -56,3 +56,37 @@ test("a machine boots with its disks, its interface and its identity", async () 
   assert.deepEqual(await agent.handle("vm.destroy", { serverId, fence }).then((s) => s.power), "absent")
   assert.equal(existsSync(root), false)
 })
+
+test("a machine that is set aside while it runs is off, and boots again from the same disks when put back", async () => {
+  const { agent, plugged } = subject
+  const serverId = newUuid()
+  const spec = tinySpec(serverId)
+  await agent.handle("vm.ensure", { spec, power: "running", fence: { generation: 1, fence: 1 } })
+  await untilUp(serverId)
+  const directories = agentDirectories(dataDir)
+  const disk = (root: string) => join(root, serverId, "disks/root.qcow2")
+  const before = statSync(disk(directories.vms)).ino
+  const { entry } = await agent.handle("vm.set_aside", { serverId, why: "a test", fence: null })
+  assert.equal(statSync(disk(directories.lostAndFound)).ino, before)
+  assert.ok(spec.vifs.every((vif) => !plugged.has(vif.portId)))
+  assert.deepEqual(processesWith(serverId), [])
+  const back = await agent.handle("vm.take_back", { entry })
+  assert.equal(back.power, "shutdown")
+  await agent.handle("vm.ensure", { spec, power: "running", fence: { generation: 3, fence: 1 } })
+  await untilUp(serverId, 2)
+  assert.equal(statSync(disk(directories.vms)).ino, before)
+  await agent.handle("vm.set_aside", { serverId, why: "a test", fence: null })
+  await agent.handle("host.discard", { entry })
+  assert.ok(!existsSync(join(directories.lostAndFound, entry)))
+})
+
+/** Pids of QEMUs of this machine. */
+function processesWith(serverId: string): string[] {
+  return readdirSync("/proc").filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(serverId)
+    } catch {
+      return false
+    }
+  })
+}
