@@ -6,7 +6,9 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "node:test"
 import { sql } from "kysely"
+import { isHostUp } from "../src/compute/host/host.ts"
 import { reconcileMachines } from "../src/compute/host/machines.reconciler.ts"
+import { selectHost, selectHosts } from "../src/compute/host/store.ts"
 import { serveMetadata } from "../src/compute/index.ts"
 import { eventually } from "../src/platform/clock/clock.ts"
 import { startServerCloud } from "./server-cloud.ts"
@@ -68,6 +70,34 @@ test("what an abandoned creation left on a host is removed by the next pass", as
   const status = await reconcile(c)
   assert.deepEqual([status.destroyed, status.failed, status.unreachable], [1, 0, 0])
   assert.deepEqual(await machinesOf(c), [])
+})
+
+test("whether a host lives is told by the database's clock, whatever the host's says", async () => {
+  await using c = await startServerCloud()
+  const { bus } = c.cloud.cloud.platform
+  const { db } = c.cloud.database
+  const [known] = await selectHosts(db)
+  assert.ok(known)
+  for (const [host, at] of [
+    ["ahead", "2100-01-01T00:00:00Z"],
+    ["behind", "1970-01-01T00:00:00Z"],
+  ]) {
+    await bus.publish("agent.report", {
+      kind: "alive",
+      host,
+      at,
+      description: { ...known.description, host },
+    })
+  }
+  const isUp = async (name: string) => {
+    const host = await selectHost(db, name)
+    return host && isHostUp(host, c.cloud.cloud.platform.config.compute.serviceDownAfterMs)
+  }
+  for (const name of ["ahead", "behind"]) await eventually(name, () => isUp(name))
+  await sql`update compute.host set last_seen_at = now() - interval '2 minutes' where name = 'ahead'`.execute(
+    db,
+  )
+  assert.equal(await isUp("ahead"), false)
 })
 
 test("many removals at once are none; one machine that fails keeps no other from being put right", async () => {

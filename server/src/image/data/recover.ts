@@ -13,16 +13,18 @@ export async function requeueDeadTransfers(platform: Platform): Promise<number> 
   const now = clock.now()
   const rows = await db
     .selectFrom("image.image")
-    .select(["id", "transfer_id", "transfer_host", "transfer_process", "transfer_seen_at"])
+    .select(["id", "transfer_id", "transfer_host", "transfer_process"])
+    .select(
+      sql<number>`extract(epoch from clock_timestamp() - transfer_seen_at)::float8 * 1000`.as("quiet_ms"),
+    )
     .where("transfer_id", "is not", null)
     .execute()
   let count = 0
   for (const row of rows) {
-    const quietMs = now.getTime() - (row.transfer_seen_at?.getTime() ?? 0)
     const isDead =
       row.transfer_host === config.host && row.transfer_process !== null
         ? !isProcessAlive(row.transfer_process)
-        : quietMs > config.image.transferLeaseMs
+        : row.quiet_ms > config.image.transferLeaseMs
     if (!isDead) continue
     const done = await db
       .updateTable("image.image")

@@ -41,7 +41,7 @@ export async function beginTransfer(ctx: Ctx, imageId: string, state: Transfer["
         transfer_id: id,
         transfer_host: ctx.config.host,
         transfer_process: JSON.stringify(identifyProcess(process.pid)),
-        transfer_seen_at: now,
+        transfer_seen_at: databaseNow,
         generation: sql`generation + 1`,
         updated_at: now,
       })
@@ -94,13 +94,16 @@ export function leaseKeeper(ctx: Ctx, transfer: Transfer): () => Promise<void> {
     renewedMs = ctx.clock.monotonicMs()
     const done = await ctx.db
       .updateTable("image.image")
-      .set({ transfer_seen_at: ctx.clock.now() })
+      .set({ transfer_seen_at: databaseNow })
       .where("id", "=", transfer.image.id)
       .where("transfer_id", "=", transfer.id)
       .executeTakeFirst()
     if (done.numUpdatedRows === 0n) throw imageGone(transfer.image.id)
   }
 }
+
+/** One clock for every host that writes and every one that looks. */
+const databaseNow = sql<Date>`clock_timestamp()`
 
 const idle = { transfer_id: null, transfer_host: null, transfer_process: null, transfer_seen_at: null }
 
