@@ -89,7 +89,10 @@ export async function startTestIdentity(options: TestIdentityOptions = {}): Prom
     policy,
     bus: undefined as unknown as Platform["bus"], // identity alone sends no message
     sagas: undefined as unknown as Platform["sagas"], // and has no saga
-    outbox: { append: async (_tx, event) => void events.push(event) },
+    outbox: {
+      append: async (_tx, event) => void events.push(event),
+      appendMany: async (_tx, more) => void events.push(...more),
+    },
     drivers: { identity: identity.runtime } as Platform["drivers"],
     epoch: { number: 1, id: newUuid() },
   }

@@ -8,6 +8,7 @@ import type { Server } from "../src/compute/server/server.ts"
 import { selectServer } from "../src/compute/server/store.ts"
 import type { SagaRunner } from "../src/engine/saga/runner.ts"
 import { importImage } from "../src/image/index.ts"
+import { internalCaller } from "../src/platform/auth/caller.ts"
 import { type Ctx, makeCtx, type Platform } from "../src/platform/context/context.ts"
 import { newRequestId, newUuid } from "../src/platform/ids/ids.ts"
 import { nano, type ServerCloud } from "./server-cloud.ts"
@@ -26,6 +27,10 @@ export interface SagaCaseEntry {
   pointOfNoReturn?: string
 }
 
+export function contextOf(platform: Platform, caller: Ctx["caller"]): Ctx {
+  return makeCtx(platform, caller, newRequestId(), "http://127.0.0.1")
+}
+
 /** A caller's context; `started` has the parameters of what it would have started. */
 function capturing(platform: Platform, caller: Ctx["caller"]): { ctx: Ctx; started: Params[] } {
   const started: Params[] = []
@@ -33,9 +38,12 @@ function capturing(platform: Platform, caller: Ctx["caller"]): { ctx: Ctx; start
     started.push(JSON.parse(JSON.stringify(params)))
     return newUuid()
   }
-  const sagas: Platform["sagas"] = { start: (_tx, _saga, params) => keep(params) }
+  const sagas: Platform["sagas"] = {
+    start: (_tx, _saga, params) => keep(params),
+    startMany: async (_tx, _saga, orders) => await Promise.all(orders.map((order) => keep(order.params))),
+  }
   const quiet = Object.assign(Object.create(platform) as Platform, { sagas })
-  return { ctx: makeCtx(quiet, caller, newRequestId(), "http://127.0.0.1"), started }
+  return { ctx: contextOf(quiet, caller), started }
 }
 
 /** A context whose sagas run; `settled` waits for those that it began. */
@@ -48,10 +56,15 @@ function running(platform: Platform, caller: Ctx["caller"]): { ctx: Ctx; settled
       begun.push(id)
       return id
     },
+    startMany: async (tx, saga, orders) => {
+      const ids = await runner.startMany(tx, saga, orders)
+      begun.push(...ids)
+      return ids
+    },
   }
   const noting = Object.assign(Object.create(platform) as Platform, { sagas })
   return {
-    ctx: makeCtx(noting, caller, newRequestId(), "http://127.0.0.1"),
+    ctx: contextOf(noting, caller),
     settled: async () => {
       for (const id of begun.splice(0)) await runner.waitForSaga(platform.db, id)
     },
@@ -104,39 +117,32 @@ interface ServerCase {
   pointOfNoReturn?: string
 }
 
-async function wantsOf(
-  c: ServerCloud,
-): Promise<{ caller: Ctx["caller"]; input: compute.CreateServersInput }> {
+/** Who `demo` is, with all that an administrator may. */
+export async function callerOf(c: ServerCloud): Promise<Ctx["caller"]> {
   const { body } = await c.cloud.request("GET", "/identity/v3/auth/tokens", {
     token: c.admin,
     headers: { "x-subject-token": c.demo },
   })
   const { user, project } = body.token
-  const caller: Ctx["caller"] = {
+  return {
+    ...internalCaller,
+    systemScope: null,
     userId: user.id,
     userName: user.name,
-    userDomainId: "default",
-    userDomainName: "Default",
     projectId: project.id,
     projectName: project.name,
-    projectDomainId: "default",
-    projectDomainName: "Default",
-    isAdminProject: false,
-    domainId: null,
-    domainName: null,
-    systemScope: null,
     roles: ["admin", "member", "reader"],
-    roleIds: [],
-    token: null,
   }
-  const input: compute.CreateServersInput = {
+}
+
+export function serverWish(c: Pick<ServerCloud, "imageId">): compute.CreateServersInput {
+  return {
     ...{ name: "vm", description: null, hostname: null, imageId: c.imageId, flavorId: nano, metadata: {} },
     ...{ keyName: null, userData: null, hasConfigDrive: false, hasAutoDiskConfig: false },
     ...{ securityGroups: null, networks: "auto", availabilityZone: null, requestedHost: null },
     ...{ schedulerHints: {}, blockDevices: [], tags: [], trustedImageCertificates: null },
     ...{ accessIpV4: null, accessIpV6: null, minCount: 1, maxCount: 1 },
   }
-  return { caller, input }
 }
 
 function ofServer(each: ServerCase): SagaCaseEntry {
@@ -144,9 +150,9 @@ function ofServer(each: ServerCase): SagaCaseEntry {
     ...(each.pointOfNoReturn === undefined ? {} : { pointOfNoReturn: each.pointOfNoReturn }),
     arrange: async (c) => {
       const { platform } = c.cloud.cloud
-      const { caller, input } = await wantsOf(c)
+      const caller = await callerOf(c)
       const { ctx, settled } = running(platform, caller)
-      const [made] = await compute.createServers(ctx, input)
+      const [made] = await compute.createServers(ctx, serverWish(c))
       assert.ok(made)
       await settled()
       const fresh = async () => (await selectServer(platform.db, made.id)) ?? assert.fail("no server")
@@ -178,9 +184,9 @@ function ofServer(each: ServerCase): SagaCaseEntry {
 const createCase: SagaCaseEntry = {
   arrange: async (c) => {
     const { platform } = c.cloud.cloud
-    const { caller, input } = await wantsOf(c)
+    const caller = await callerOf(c)
     const { ctx, started } = capturing(platform, caller)
-    const [made] = await compute.createServers(ctx, input)
+    const [made] = await compute.createServers(ctx, serverWish(c))
     assert.ok(made)
     const end = async (expected: Holdings) => {
       assert.deepEqual(await holdingsOf(c, made.id), expected)
@@ -215,7 +221,7 @@ const importCase: SagaCaseEntry = {
   pointOfNoReturn: "activate",
   arrange: async (c) => {
     const { platform } = c.cloud.cloud
-    const { caller } = await wantsOf(c)
+    const caller = await callerOf(c)
     const made = await c.cloud.request("POST", "/image/v2/images", {
       token: c.demo,
       body: { name: "i", disk_format: "raw", container_format: "bare" },

@@ -34,6 +34,13 @@ export const computeConfig = configSection(
       },
       { description: "Default limits of a project; -1 is unlimited." },
     ),
+    createServersMost: Type.Integer({
+      default: 1_000,
+      minimum: 1,
+      maximum: 10_000,
+      description:
+        "Servers of one request (`max_count`), whatever the quota: they are made in one transaction.",
+    }),
     defaultAvailabilityZone: Type.String({
       default: "nova",
       description: "Zone of hosts that are in no aggregate with a zone.",

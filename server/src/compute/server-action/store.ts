@@ -64,19 +64,12 @@ export interface NewServerAction {
 
 export async function recordActions(tx: Tx, actions: readonly NewServerAction[]): Promise<void> {
   if (actions.length === 0) return
-  await tx
-    .insertInto("compute.server_action")
-    .values(
-      actions.map((a) => ({
-        server_id: a.serverId,
-        action: a.action,
-        request_id: a.requestId,
-        user_id: a.userId,
-        project_id: a.projectId,
-      })),
-    )
-    .onConflict((oc) => oc.columns(["server_id", "request_id", "action"]).doNothing())
-    .execute()
+  const column = (key: keyof NewServerAction) => actions.map((action) => action[key])
+  await sql`
+    insert into compute.server_action (server_id, action, request_id, user_id, project_id)
+    select * from unnest(${column("serverId")}::uuid[], ${column("action")}::text[], ${column("requestId")}::text[],
+      ${column("userId")}::text[], ${column("projectId")}::text[])
+    on conflict (server_id, request_id, action) do nothing`.execute(tx)
 }
 
 export interface ActionEnd {

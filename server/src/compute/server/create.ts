@@ -17,7 +17,7 @@ import { AdminPassword, keepAdminPassword } from "./admin-password.ts"
 import { createServerSaga } from "./create.saga.ts"
 import { type BootImage, bootImage, checkImageFits, imageFacts } from "./image.ts"
 import { checkNetworks } from "./networking.ts"
-import { notifyServer } from "./notification.ts"
+import { notifyServers } from "./notification.ts"
 import { type FlavorSnapshot, hostnameOf, type RequestedNetworks, type Server } from "./server.ts"
 import { countServerUsage, insertServers, type NewServer } from "./store.ts"
 import { actorOf } from "./task.ts"
@@ -121,6 +121,7 @@ async function prepare(ctx: Ctx, input: CreateServersInput): Promise<Plan> {
   const { projectId } = ctx.caller
   if (!projectId) throw badRequest("A server needs a project: use a token with project scope.")
   if (input.minCount > input.maxCount) throw badRequest("min_count must be <= max_count")
+  checkCount(ctx, input.maxCount)
   if (input.hostname !== null && input.maxCount > 1)
     throw badRequest("Unable to allocate a single hostname to multiple instances")
   checkUserData(ctx, input.userData)
@@ -147,6 +148,15 @@ async function prepare(ctx: Ctx, input: CreateServersInput): Promise<Plan> {
   const serverGroupId = typeof hint === "string" ? await usableServerGroup(ctx, hint) : null
   const forcedHost = zone.host ?? input.requestedHost
   return { projectId, flavor, image, key, zone, forcedHost, serverGroupId }
+}
+
+/** A request without a quota is bounded as well: its rows are made in one transaction, while the client waits. */
+function checkCount(ctx: Ctx, count: number): void {
+  const most = ctx.config.compute.createServersMost
+  if (count <= most) return
+  throw badRequest(
+    `Invalid input for field/attribute max_count. Value: ${count}. ${count} is greater than the maximum of ${most}`,
+  )
 }
 
 function checkUserData(ctx: Ctx, userData: string | null): void {
@@ -236,22 +246,18 @@ async function insertAll(ctx: Ctx, tx: Tx, input: CreateServersInput, plan: Plan
     tx,
     servers.map((server) => ({ serverId: server.id, action: "create", ...actor })),
   )
-  for (const server of servers) {
-    await notifyServer(ctx, tx, server, "create.start", actor)
-    await ctx.sagas.start(
-      tx,
-      createServerSaga,
-      {
-        serverId: server.id,
-        generation: server.generation,
-        ...actor,
-        forcedHost: plan.forcedHost,
-        attempt: 1,
-        excludedHosts: [],
-      },
-      { requestId: ctx.requestId, resourceId: server.id },
-    )
-  }
+  await notifyServers(ctx, tx, servers, "create.start", actor)
+  const { forcedHost } = plan
+  const { requestId } = ctx
+  await ctx.sagas.startMany(
+    tx,
+    createServerSaga,
+    servers.map(({ id, generation }) => ({
+      params: { serverId: id, generation, ...actor, forcedHost, attempt: 1, excludedHosts: [] },
+      requestId,
+      resourceId: id,
+    })),
+  )
   return servers
 }
 

@@ -54,14 +54,29 @@ export async function notifyServer(
   actor: Actor,
   extra: Record<string, unknown> = {},
 ): Promise<void> {
-  await platform.outbox.append(tx, {
-    type: `compute.instance.${event}`,
-    publisher: server.host ? `compute.${server.host}` : "compute",
-    projectId: server.projectId,
-    userId: actor.userId,
-    requestId: actor.requestId,
-    resourceId: server.id,
-    payload: { ...payloadOf(server), ...extra },
-    priority: event.endsWith(".error") ? "ERROR" : "INFO",
-  })
+  await notifyServers(platform, tx, [server], event, actor, extra)
+}
+
+/** The same of many at once. */
+export async function notifyServers(
+  platform: Platform,
+  tx: Tx,
+  servers: readonly Server[],
+  event: string,
+  actor: Actor,
+  extra: Record<string, unknown> = {},
+): Promise<void> {
+  await platform.outbox.appendMany(
+    tx,
+    servers.map((server) => ({
+      type: `compute.instance.${event}`,
+      publisher: server.host ? `compute.${server.host}` : "compute",
+      projectId: server.projectId,
+      userId: actor.userId,
+      requestId: actor.requestId,
+      resourceId: server.id,
+      payload: { ...payloadOf(server), ...extra },
+      priority: event.endsWith(".error") ? "ERROR" : "INFO",
+    })),
+  )
 }

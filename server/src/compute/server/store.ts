@@ -98,8 +98,18 @@ export type NewServer = Omit<
   | "deletedAt"
 >
 
-/** All servers of one request, in one statement. */
+/** Rows of one statement: a statement may have 65,535 parameters. */
+const insertBatch = 1_000
+
+/** All servers of one request, in few statements. */
 export async function insertServers(tx: Tx, servers: readonly NewServer[]): Promise<Server[]> {
+  const made: Server[] = []
+  for (let at = 0; at < servers.length; at += insertBatch)
+    made.push(...(await insertBatchOf(tx, servers.slice(at, at + insertBatch))))
+  return made.sort((a, b) => a.launchIndex - b.launchIndex)
+}
+
+async function insertBatchOf(tx: Tx, servers: readonly NewServer[]): Promise<Server[]> {
   const rows = await tx
     .insertInto("compute.server")
     .values(
@@ -147,7 +157,7 @@ export async function insertServers(tx: Tx, servers: readonly NewServer[]): Prom
     )
     .returningAll()
     .execute()
-  return rows.map(serverOf).sort((a, b) => a.launchIndex - b.launchIndex)
+  return rows.map(serverOf)
 }
 
 /**

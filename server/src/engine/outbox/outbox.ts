@@ -16,7 +16,7 @@ import "../config.ts" // declares the section where a program makes this
 import { Loop } from "../loop.ts"
 import { notificationTopic, type StoredEvent, toNotification } from "./notification.ts"
 import {
-  insertEvent,
+  insertEvents,
   lastPosition,
   lockPublished,
   markPublished,
@@ -51,11 +51,17 @@ export interface OutboxRunner extends Outbox {
 export function createOutbox(options: OutboxOptions): OutboxRunner {
   const publisher = new Publisher(options)
   let streams = 0
+  const appendMany: Outbox["appendMany"] = async (tx, events) => {
+    if (events.length === 0) return
+    await insertEvents(
+      tx,
+      events.map((event) => ({ ...event, messageId: randomUUID() })),
+    )
+    afterCommit(tx, () => publisher.announce())
+  }
   return {
-    async append(tx, event) {
-      await insertEvent(tx, randomUUID(), event)
-      afterCommit(tx, () => publisher.announce())
-    },
+    append: (tx, event) => appendMany(tx, [event]),
+    appendMany,
     publish: () => publisher.work(),
     async *tail({ after, signal }) {
       if (streams >= options.config.outboxSubscribersMost) throw tooManyStreams(streams)

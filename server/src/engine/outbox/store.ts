@@ -9,13 +9,25 @@ import type { OutboxEvent } from "../../platform/context/durable.ts"
 import type { Db, Tx } from "../../platform/db/database.ts"
 import type { StoredEvent } from "./notification.ts"
 
-export async function insertEvent(tx: Tx, messageId: string, event: OutboxEvent): Promise<void> {
-  await sql`
-    insert into engine.outbox_event
-      (message_id, type, publisher, priority, project_id, user_id, request_id, resource_id, payload)
-    values (${messageId}, ${event.type}, ${event.publisher}, ${event.priority ?? "INFO"}, ${event.projectId},
-      ${event.userId}, ${event.requestId}, ${event.resourceId}, ${JSON.stringify(event.payload)}::jsonb)
-  `.execute(tx)
+/** Rows of one statement: what is sent to the database stays some megabytes. */
+const insertBatch = 1_000
+
+export async function insertEvents(
+  tx: Tx,
+  events: readonly (OutboxEvent & { messageId: string })[],
+): Promise<void> {
+  for (let at = 0; at < events.length; at += insertBatch) {
+    const rows = events.slice(at, at + insertBatch).map((event, index) => ({ ...event, index }))
+    await sql`
+      insert into engine.outbox_event
+        (message_id, type, publisher, priority, project_id, user_id, request_id, resource_id, payload)
+      select "messageId", type, publisher, coalesce(priority, 'INFO'), "projectId", "userId", "requestId", "resourceId",
+        payload
+      from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as e ("messageId" uuid, type text, publisher text,
+        priority text, "projectId" text, "userId" text, "requestId" text, "resourceId" text, payload jsonb, index int)
+      order by index
+    `.execute(tx)
+  }
 }
 
 /** Null when another process publishes now. Held to the end of the transaction. */

@@ -15,7 +15,7 @@ import { randomUUID } from "node:crypto"
 import type { Bus } from "../../platform/bus/bus.ts"
 import type { Clock } from "../../platform/clock/clock.ts"
 import type { Platform } from "../../platform/context/context.ts"
-import type { SagaReference, SagaStarter } from "../../platform/context/durable.ts"
+import type { SagaOrder, SagaReference, SagaStarter } from "../../platform/context/durable.ts"
 import { afterCommit, type Db } from "../../platform/db/database.ts"
 import { newRequestId } from "../../platform/ids/ids.ts"
 import type { Logger } from "../../platform/log/log.ts"
@@ -28,7 +28,7 @@ import {
   countUnknownSagas,
   countWaitingSagas,
   endLeases,
-  insertSaga,
+  insertSagas,
   type SagaResult,
   type SagaRow,
 } from "./store.ts"
@@ -65,34 +65,32 @@ export interface SagaRunner extends SagaStarter {
 export function createSagaRunner(options: SagaRunnerOptions): SagaRunner {
   const waiters = new Waiters()
   let worker: SagaWorker | undefined
+  const record: SagaStarter["startMany"] = async (tx, saga, orders) => {
+    const present = worker
+    const rows = orders.map((order) => newRow(saga, order))
+    const firstNode = present?.firstNode(saga)
+    const ours = new Set(firstNode === undefined ? [] : rows.filter((row) => present?.reserve(row.id, saga)))
+    const sagas = rows.map((row, index) => {
+      const { id, name, version, params, request_id: requestId } = row
+      const isOurs = present !== undefined && firstNode !== undefined && ours.has(row)
+      const owned = isOurs ? { owner: present.owner, firstNode } : { owner: null, firstNode: null }
+      return { id, name, version, params, requestId, resourceId: orders[index]?.resourceId ?? null, ...owned }
+    })
+    await insertSagas(tx, sagas, options.config.sagaLeaseMs)
+    afterCommit(tx, () => {
+      for (const row of ours) present?.beginReserved(row, [{ node: firstNode ?? "", kind: "do_started" }])
+      if (ours.size === rows.length) return
+      worker?.poke()
+      void options.bus.publish(wakeTopic, {}).catch(() => {}) // they also look by themselves
+    })
+    return rows.map((row) => row.id)
+  }
   return {
-    async start(tx, saga, params, how = {}) {
-      const id = randomUUID()
-      const present = worker
-      const isOurs = present?.reserve(id, saga) ?? false
-      const requestId = how.requestId ?? newRequestId()
-      const first = isOurs ? present?.firstNode(saga) : undefined
-      await insertSaga(tx, {
-        id,
-        name: saga.name,
-        version: saga.version,
-        params,
-        requestId,
-        resourceId: how.resourceId ?? null,
-        owner: first === undefined ? null : (present?.owner ?? null),
-        leaseMs: options.config.sagaLeaseMs,
-        firstNode: first ?? null,
-      })
-      afterCommit(tx, () => {
-        if (first === undefined || present === undefined) {
-          worker?.poke()
-          void options.bus.publish(wakeTopic, {}).catch(() => {}) // they also look by themselves
-        } else {
-          present.beginReserved(newRow(id, saga, params, requestId), [{ node: first, kind: "do_started" }])
-        }
-      })
-      return id
+    start: async (tx, saga, params, how = {}) => {
+      const [id] = await record(tx, saga, [{ params, ...how }])
+      return id ?? ""
     },
+    startMany: record,
     async work(platform, sagas) {
       if (worker) throw new Error("this saga runner works already")
       if (options.isOnlyWorker) await endLeases(platform.db)
@@ -125,15 +123,15 @@ export function createSagaRunner(options: SagaRunnerOptions): SagaRunner {
   }
 }
 
-function newRow(id: string, saga: SagaReference<unknown>, params: unknown, requestId: string): SagaRow {
+function newRow<P>(saga: SagaReference<P>, { params, requestId }: SagaOrder<P>): SagaRow {
   return {
-    id,
+    id: randomUUID(),
     name: saga.name,
     version: saga.version,
     // Through JSON, so that the steps see the same whether or not a crash lies between.
     params: JSON.parse(JSON.stringify(params ?? null)),
     state: "running",
-    request_id: requestId,
+    request_id: requestId ?? newRequestId(),
     fence: 1,
     attempts: 0,
     waits: 0,

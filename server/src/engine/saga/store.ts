@@ -35,32 +35,38 @@ export interface NewSaga {
   params: unknown
   requestId: string
   resourceId: string | null
-  /** Set when this process runs it itself right after the commit. */
+  /** Set, with the first step, when this process runs it itself right after the commit. */
   owner: string | null
-  leaseMs: number
   firstNode: string | null
 }
 
 const milliseconds = (ms: number): RawBuilder<unknown> => sql`make_interval(secs => ${ms / 1000}::float8)`
 const leaseEnd = (ms: number): RawBuilder<unknown> => sql`clock_timestamp() + ${milliseconds(ms)}`
 
-/** The saga and, when its owner is known, the start of its first step: with it the owner needs no claim. */
-export async function insertSaga(tx: Tx, saga: NewSaga): Promise<void> {
-  const isOwned = saga.owner !== null && saga.firstNode !== null
-  await sql`
-    with made as (
-      insert into engine.saga
-        (id, name, version, params, state, resource_id, request_id, fence, owner, lease_until)
-      values (
-        ${saga.id}, ${saga.name}, ${saga.version}, ${JSON.stringify(saga.params ?? null)}::jsonb, 'running',
-        ${saga.resourceId}, ${saga.requestId}, ${isOwned ? 1 : 0},
-        ${isOwned ? saga.owner : null}, ${isOwned ? leaseEnd(saga.leaseMs) : null}
+/** Rows of one statement: what is sent to the database stays some megabytes. */
+const insertBatch = 1_000
+
+/** The sagas and, of those whose owner is known, the start of their first step: with it the owner needs no claim. */
+export async function insertSagas(tx: Tx, sagas: readonly NewSaga[], leaseMs: number): Promise<void> {
+  for (let at = 0; at < sagas.length; at += insertBatch) {
+    const rows = sagas.slice(at, at + insertBatch).map((saga) => ({ ...saga, params: saga.params ?? null }))
+    await sql`
+      with given as (
+        select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as g (id uuid, name text, version int,
+          params jsonb, "requestId" text, "resourceId" text, owner text, "firstNode" text)
+      ), made as (
+        insert into engine.saga
+          (id, name, version, params, state, resource_id, request_id, fence, owner, lease_until)
+        select id, name, version, params, 'running', "resourceId", "requestId", case when owner is null then 0 else 1 end,
+          owner, case when owner is not null then ${leaseEnd(leaseMs)} end
+        from given
+        returning id
       )
-      returning id
-    )
-    insert into engine.saga_event (saga_id, node, kind, fence)
-    select id, ${saga.firstNode}::text, 'do_started', 1 from made where ${isOwned}::boolean
-  `.execute(tx)
+      insert into engine.saga_event (saga_id, node, kind, fence)
+      select made.id, given."firstNode", 'do_started', 1 from made join given on given.id = made.id
+      where given.owner is not null
+    `.execute(tx)
+  }
 }
 
 /** Ends the leases of processes that are known to be dead; each saga may be claimed at once. */

@@ -20,6 +20,14 @@ export interface SagaStarter {
     params: P,
     options?: { requestId?: string; resourceId?: string },
   ): Promise<string>
+  /** Many of one kind, in few statements: locks that the transaction holds are not held for each of them. */
+  startMany<P>(tx: Tx, saga: SagaReference<P>, orders: readonly SagaOrder<P>[]): Promise<string[]>
+}
+
+export interface SagaOrder<P> {
+  params: P
+  requestId?: string
+  resourceId?: string
 }
 
 export interface OutboxEvent {
@@ -38,4 +46,6 @@ export interface OutboxEvent {
 export interface Outbox {
   /** Publishes the event once the transaction has committed, at least once, in the order of appends for a resource. */
   append(tx: Tx, event: OutboxEvent): Promise<void>
+  /** In this order, in few statements. */
+  appendMany(tx: Tx, events: readonly OutboxEvent[]): Promise<void>
 }

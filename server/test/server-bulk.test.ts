@@ -1,0 +1,50 @@
+// Many servers by one request: bounded, and the project's quota is held for a handful of statements.
+import assert from "node:assert/strict"
+import { after, before, test } from "node:test"
+import { createServers } from "../src/compute/index.ts"
+import { createSagaRunner } from "../src/engine/saga/runner.ts"
+import type { Platform } from "../src/platform/context/context.ts"
+import { statementsOf } from "./count-statements.ts"
+import { callerOf, contextOf, serverWish } from "./saga-cases.ts"
+import { type ServerCloud, startServerCloud } from "./server-cloud.ts"
+
+let c: ServerCloud
+before(async () => {
+  c = await startServerCloud({
+    overrides: {
+      ...{ "compute.quota.instances": -1, "compute.quota.cores": -1, "compute.quota.ram": -1 },
+      "network.quotaPorts": -1,
+    },
+    capacity: { vcpus: 4_000, ramMib: 4_000_000, diskGib: 100_000 },
+  })
+})
+after(() => c[Symbol.asyncDispose]())
+
+test("a hundred servers cost as many statements as a few", async () => {
+  const { platform } = c.cloud.cloud
+  const caller = await callerOf(c)
+  const { engine } = platform.config
+  // Records the sagas and runs none: the cloud finds them by itself.
+  const runner = createSagaRunner({
+    config: engine,
+    bus: platform.bus,
+    clock: platform.clock,
+    log: platform.log,
+  })
+  const recording = Object.assign(Object.create(platform) as Platform, { sagas: runner })
+  const cost = async (count: number) => {
+    const ctx = contextOf(recording, caller)
+    const wish = { ...serverWish(c), networks: "none" as const, minCount: count, maxCount: count }
+    return (await statementsOf(() => createServers(ctx, wish))).length
+  }
+  const [few, many] = [await cost(2), await cost(100)]
+  assert.equal(many, few)
+  assert.ok(few <= 20, `${few} statements`)
+})
+
+test("more than may be made by one request is refused in words", async () => {
+  const wish = { name: "m", imageRef: c.imageId, flavorRef: c.flavorId, networks: "none" }
+  const reply = await c.call("POST", "/servers", { server: { ...wish, min_count: 1, max_count: 3_000 } })
+  assert.equal(reply.status, 400)
+  assert.match(reply.body.badRequest.message, /max_count.* 3000 is greater than the maximum of 1000/)
+})
