@@ -82,21 +82,11 @@ test("every route says its policy, and none is there twice", () => {
   assert.deepEqual(problems, [])
 })
 
-/** Still to be converted; may only shrink. */
-const sagasWithoutTransact = new Set([
-  "server/src/compute/server/create-image.saga.ts",
-  "server/src/compute/server/create.saga.ts",
-  "server/src/compute/server/resize.saga.ts",
-  "server/src/compute/server/shelve.saga.ts",
-])
-
 test("a saga's rows change by s.transact or withLog, which assert its fence", () => {
   const problems: string[] = []
   for (const { path, text } of files) {
     if (!path.endsWith(".saga.ts")) continue
-    const isBare = /(?<![.\w])transact\(\s*(?:s\.)?ctx\.db\b/.test(text)
-    if (isBare !== sagasWithoutTransact.has(path))
-      problems.push(`${path}: ${isBare ? "transact(ctx.db" : "converted"}`)
+    if (/(?<![.\w])transact\(\s*(?:s\.)?ctx\.db\b/.test(text)) problems.push(`${path}: transact(ctx.db`)
   }
   assert.deepEqual(problems, [])
 })

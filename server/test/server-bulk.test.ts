@@ -37,6 +37,7 @@ test("a hundred servers cost as many statements as a few", async () => {
     const wish = { ...serverWish(c), networks: "none" as const, minCount: count, maxCount: count }
     return (await statementsOf(() => createServers(ctx, wish))).length
   }
+  await cost(1) // what is looked up once is known from now on
   const [few, many] = [await cost(2), await cost(100)]
   assert.equal(many, few)
   assert.ok(few <= 20, `${few} statements`)

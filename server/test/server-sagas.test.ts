@@ -78,6 +78,10 @@ async function doStep<P>(step: AnyStep | undefined, context: StepContext<P, Reco
   return await stepResult(context, await step?.definition.do(context))
 }
 
+async function undoStep<P>(step: AnyStep, context: StepContext<P, Record<string, unknown>>) {
+  await stepResult(context, await step.definition.undo?.(context))
+}
+
 /** Runs the first `count` steps, each twice; the last one of a saga ends its task, after which it holds nothing. */
 async function runTwice<P>(saga: Saga<P>, params: P, count = saga.steps.length) {
   const out: Record<string, unknown> = {}
@@ -112,7 +116,7 @@ test("creation: undone twice from any step it leaves nothing", async () => {
     const params = { ...paramsOf(server), forcedHost: null, attempt: 1, excludedHosts: [] }
     const out = await runTwice(createServerSaga, params, count)
     for (const step of createServerSaga.steps.slice(0, count).toReversed())
-      for (let time = 0; time < 2; time++) await step.definition.undo?.(contextOf(params, out))
+      for (let time = 0; time < 2; time++) await undoStep(step, contextOf(params, out))
     assert.deepEqual(await holdings(server.id), [0, 0, 0], `after ${count} steps`)
   }
 })
@@ -120,7 +124,7 @@ test("creation: undone twice from any step it leaves nothing", async () => {
 test("creation: an undo finds nothing there when its step never ran", async () => {
   const server = await insertOne()
   const params = { ...paramsOf(server), forcedHost: null, attempt: 1, excludedHosts: [] }
-  for (const step of createServerSaga.steps.toReversed()) await step.definition.undo?.(contextOf(params, {}))
+  for (const step of createServerSaga.steps.toReversed()) await undoStep(step, contextOf(params, {}))
   assert.deepEqual(await holdings(server.id), [0, 0, 0])
 })
 

@@ -1,10 +1,9 @@
 // A snapshot: the host writes the disk to a file, the image service takes the file.
 import { mkdir, rm } from "node:fs/promises"
 import { join } from "node:path"
-import { type SagaFailure, type StepContext, saga } from "../../engine/saga/saga.ts"
+import { type SagaFailure, type StepContext, saga, type UndoResult, withLog } from "../../engine/saga/saga.ts"
 import { discardImage, storeImageFile } from "../../image/index.ts"
 import type { Platform } from "../../platform/context/context.ts"
-import { transact } from "../../platform/db/database.ts"
 import { callAgent } from "../agent-call.ts"
 import { serverNotReady } from "../faults.ts"
 import { abandonTask, advanceTask, finishTask, heldServer, isFinished, type TaskParams } from "./task.ts"
@@ -25,7 +24,7 @@ type SnapshotStep = StepContext<CreateImageParams, object>
 export const takeSnapshot = {
   do: async (s: SnapshotStep) => {
     const { ctx, params } = s
-    const server = await transact(ctx.db, (tx) => advanceTask(tx, params, { taskState: "image_snapshot" }))
+    const server = await s.transact((tx) => advanceTask(tx, params, { taskState: "image_snapshot" }))
     if (!server.host) throw serverNotReady(server.id)
     const path = snapshotPath(ctx, params.imageId)
     await mkdir(join(path, ".."), { recursive: true, mode: 0o700 })
@@ -33,7 +32,7 @@ export const takeSnapshot = {
     const fence = { generation: params.generation, fence: s.fence }
     const command = { serverId: server.id, path, fence }
     await callAgent(ctx, server.host, "vm.snapshot", command, { signal: s.signal })
-    await transact(ctx.db, (tx) => advanceTask(tx, params, { taskState: "image_uploading" }))
+    await s.transact((tx) => advanceTask(tx, params, { taskState: "image_uploading" }))
   },
   undo: (s: SnapshotStep) => rm(snapshotPath(s.ctx, s.params.imageId), { force: true }),
   timeoutMs: 900_000,
@@ -51,16 +50,15 @@ export const uploadSnapshot = {
   undo: async (s: SnapshotStep) => {
     // Whatever failed after it: the user has its image.
     if ("upload" in s.out) return
-    await transact(s.ctx.db, (tx) => discardImage(s.ctx, tx, s.params.imageId))
+    return withLog((tx) => discardImage(s.ctx, tx, s.params.imageId))
   },
   timeoutMs: 900_000,
 }
 
-export async function abandonSnapshot(s: SnapshotStep & { failure: SagaFailure }): Promise<void> {
+export function abandonSnapshot(s: SnapshotStep & { failure: SagaFailure }): UndoResult {
   if (s.failure.step !== "snapshot" && s.failure.step !== "upload") return
   // The image of a snapshot that failed before its upload began is ours to remove as well.
-  await transact(s.ctx.db, (tx) => discardImage(s.ctx, tx, s.params.imageId))
-  await abandonTask(s, {}, end)
+  return abandonTask(s, {}, end, (tx) => discardImage(s.ctx, tx, s.params.imageId))
 }
 
 export const createImageSaga = saga<CreateImageParams>("compute.server.create_image", 1)

@@ -3,7 +3,7 @@
 import { type SagaFailure, type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
 import { releaseAllocation } from "../../placement/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
-import { type Tx, transact } from "../../platform/db/database.ts"
+import type { Tx } from "../../platform/db/database.ts"
 import { callAgent, undoMachine } from "../agent-call.ts"
 import { noValidHost } from "../faults.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
@@ -41,7 +41,7 @@ const end = { event: "create", part: "compute__do_build_and_run_instance" }
 export const createServerSaga = saga<CreateParams>("compute.server.create", 1)
   .step("schedule", {
     do: ({ ctx, params }) => withLog((tx) => place(ctx, tx, params), { isFlushedLater: true }),
-    undo: (s) => transact(s.ctx.db, async (tx) => void (await releaseAllocation(tx, s.params.serverId))),
+    undo: ({ params }) => withLog((tx) => releaseAllocation(tx, params.serverId)),
   })
   .step("ports", {
     do: async (s) => {
@@ -87,7 +87,7 @@ export const createServerSaga = saga<CreateParams>("compute.server.create", 1)
   })
   .onUnwound(async (s) => {
     if (mayTryElsewhere(s) && (await tryElsewhere(s))) return
-    await abandonTask(withReason(s), { vmState: "error", host: null, availabilityZone: null }, end)
+    return abandonTask(withReason(s), { vmState: "error", host: null, availabilityZone: null }, end)
   })
 
 type Unwound = StepContext<CreateParams, object> & { failure: SagaFailure }
@@ -102,7 +102,7 @@ function mayTryElsewhere(s: Unwound): boolean {
 
 async function tryElsewhere(s: Unwound): Promise<boolean> {
   const { ctx, params } = s
-  return await transact(ctx.db, async (tx) => {
+  return await s.transact(async (tx) => {
     const claimed = await claimAgain(tx, params.serverId, params.generation, "scheduling")
     if (!claimed) return false
     const next: CreateParams = {

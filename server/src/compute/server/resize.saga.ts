@@ -13,7 +13,7 @@ import {
   releaseAllocation,
   transferAllocation,
 } from "../../placement/index.ts"
-import { type Tx, transact } from "../../platform/db/database.ts"
+import type { Tx } from "../../platform/db/database.ts"
 import { callAgent } from "../agent-call.ts"
 import { noValidHost, serverNotReady } from "../faults.ts"
 import { selectHost } from "../host/store.ts"
@@ -56,7 +56,7 @@ export const resizeServerSaga = saga<ResizeParams>("compute.server.resize", 1)
           taskState: "resize_migrating",
         })
       }),
-    undo: (s) => transact(s.ctx.db, (tx) => giveBackOldSize(tx, s.params)),
+    undo: ({ params }) => withLog((tx) => giveBackOldSize(tx, params)),
   })
   .step("restart", {
     do: async (s) => {
@@ -75,10 +75,11 @@ export const resizeServerSaga = saga<ResizeParams>("compute.server.resize", 1)
     },
     timeoutMs: 900_000,
   })
-  .onUnwound(async (s) => {
-    await s.transact((tx) => setMigrationStatus(tx, s.params.serverId, ["migrating", "finished"], "error"))
-    await abandonTask(s, {}, end)
-  })
+  .onUnwound((s) =>
+    abandonTask(s, {}, end, (tx) =>
+      setMigrationStatus(tx, s.params.serverId, ["migrating", "finished"], "error"),
+    ),
+  )
 
 export const revertResizeSaga = saga<ResizeParams>("compute.server.revert_resize", 1)
   .step("restart", {
@@ -97,10 +98,11 @@ export const revertResizeSaga = saga<ResizeParams>("compute.server.revert_resize
     waits: true,
     timeoutMs: 900_000,
   })
-  .onUnwound(async (s) => {
-    await s.transact((tx) => setMigrationStatus(tx, s.params.serverId, ["reverting", "reverted"], "error"))
-    await abandonTask(s, { vmState: "error" }, revertEnd)
-  })
+  .onUnwound((s) =>
+    abandonTask(s, { vmState: "error" }, revertEnd, (tx) =>
+      setMigrationStatus(tx, s.params.serverId, ["reverting", "reverted"], "error"),
+    ),
+  )
 
 async function claimOnHost(tx: Tx, server: Server, flavor: FlavorSnapshot): Promise<void> {
   const host = server.host === null ? undefined : await selectHost(tx, server.host)

@@ -5,7 +5,6 @@ import { join } from "node:path"
 import { type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
 import { discardImage, storeImageFile } from "../../image/index.ts"
 import { releaseAllocation } from "../../placement/index.ts"
-import { transact } from "../../platform/db/database.ts"
 import { callAgent, undoMachine } from "../agent-call.ts"
 import { serverNotReady } from "../faults.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
@@ -45,7 +44,7 @@ export const shelveServerSaga = saga<ShelveParams>("compute.server.shelve", 1)
       await rm(snapshotPath(s.ctx, s.params.imageId), { force: true })
       // The image is whole, and the machine may be gone already: it is what is left of the disk.
       if ("snapshot" in s.out) return
-      await transact(s.ctx.db, (tx) => discardImage(s.ctx, tx, s.params.imageId))
+      await s.transact((tx) => discardImage(s.ctx, tx, s.params.imageId))
       const server = await heldServer(s.ctx, s.params).catch(() => null)
       if (!server?.host || s.params.isStopped) return
       const spec = await machineSpec(s.ctx, server, await rebindPorts(s.ctx, server, server.host))
@@ -106,10 +105,7 @@ export const unshelveServerSaga = saga<UnshelveParams>("compute.server.unshelve"
         return { host: place.host }
       })
     },
-    undo: (s) =>
-      transact(s.ctx.db, async (tx) => {
-        await releaseAllocation(tx, s.params.serverId)
-      }),
+    undo: ({ params }) => withLog((tx) => releaseAllocation(tx, params.serverId)),
   })
   .step("spawn", {
     do: async (s) => {

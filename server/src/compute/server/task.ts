@@ -167,13 +167,16 @@ export async function finishTaskIn(
 }
 
 /** After a failure and its undoing: the task is over, and the user finds out why. */
-export async function abandonTask<P extends TaskParams>(
+export function abandonTask<P extends TaskParams>(
   s: StepContext<P, object> & { failure: SagaFailure },
   changes: ServerChanges,
   end: TaskEnd,
-): Promise<void> {
+  /** What else belongs to it. */
+  also: (tx: Tx) => Promise<void> = async () => {},
+): WithLog<void> {
   const { params, failure } = s
-  await transact(s.ctx.db, async (tx) => {
+  return withLog(async (tx) => {
+    await also(tx)
     const server = await changeServer(tx, params.serverId, params.generation, {
       taskState: null,
       fault: faultOfFailure(failure, s.ctx.clock.now()),

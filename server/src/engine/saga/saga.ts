@@ -37,8 +37,8 @@ export class WithLog<R> {
 }
 
 /**
- * Ends a step, an undo or `onUnwound`: `return withLog(async (tx) => …)`. The rows and the log commit together, so it costs one commit instead
- * of two, and a crash leaves both or neither. Must be repeatable, as whatever `transact` runs.
+ * Ends a step, an undo or `onUnwound`: `return withLog(async (tx) => …)`. The rows and the log commit together, so it
+ * costs one commit instead of two, and a crash leaves both or neither. Must be repeatable, as whatever `transact` runs.
  *
  * `isFlushedLater`: the commit does not wait for the disk; the next one that does takes it along, as there is one order
  * of commits. For steps after which another one changes only rows: if the database dies before, both are made again.
@@ -86,13 +86,13 @@ export interface Saga<P, O = object> extends SagaReference<P> {
   readonly name: string
   readonly version: number
   readonly steps: readonly AnyStep[]
-  readonly unwound: ((s: UnwoundContext<P>) => Promise<UndoResult>) | undefined
+  readonly unwound: ((s: UnwoundContext<P>) => Promise<UndoResult> | UndoResult) | undefined
   step<N extends string, R>(
     name: N,
     definition: StepDefinition<P, O, R>,
   ): Saga<P, O & { [K in N]: Awaited<R> }>
   /** Runs (at least once) when every undo is done: put the row into the state that users see. */
-  onUnwound(run: (s: UnwoundContext<P>) => Promise<UndoResult>): Saga<P, O>
+  onUnwound(run: (s: UnwoundContext<P>) => Promise<UndoResult> | UndoResult): Saga<P, O>
 }
 
 function build<P, O>(

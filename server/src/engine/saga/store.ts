@@ -57,8 +57,8 @@ export async function insertSagas(tx: Tx, sagas: readonly NewSaga[], leaseMs: nu
       ), made as (
         insert into engine.saga
           (id, name, version, params, state, resource_id, request_id, fence, owner, lease_until)
-        select id, name, version, params, 'running', "resourceId", "requestId", case when owner is null then 0 else 1 end,
-          owner, case when owner is not null then ${leaseEnd(leaseMs)} end
+        select id, name, version, coalesce(params, 'null'), 'running', "resourceId", "requestId",
+          case when owner is null then 0 else 1 end, owner, case when owner is not null then ${leaseEnd(leaseMs)} end
         from given
         returning id
       )
