@@ -401,6 +401,8 @@ create table compute.server (
   constraint server_pkey PRIMARY KEY (id)
 );
 CREATE INDEX server_all ON compute.server USING btree (created_at DESC, id DESC) WHERE (deleted_at IS NULL);
+CREATE INDEX server_changed ON compute.server USING btree (updated_at);
+CREATE INDEX server_deleted ON compute.server USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX server_flavor ON compute.server USING btree (flavor_id) WHERE (deleted_at IS NULL);
 CREATE INDEX server_host ON compute.server USING btree (host) WHERE (deleted_at IS NULL);
 CREATE INDEX server_image ON compute.server USING btree (image_id) WHERE (deleted_at IS NULL);

@@ -34,6 +34,12 @@ export const computeConfig = configSection(
       },
       { description: "Default limits of a project; -1 is unlimited." },
     ),
+    deletedServersKeepMs: Type.Integer({
+      default: 90 * 24 * 3_600_000,
+      minimum: 60_000,
+      description:
+        "Deleted servers are kept this long, with their actions and migrations, and count in usage reports.",
+    }),
     createServersMost: Type.Integer({
       default: 1_000,
       minimum: 1,

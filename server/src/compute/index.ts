@@ -9,6 +9,7 @@ import { workForHosts } from "./host/work.ts"
 import { keypairPolicies } from "./keypair/policy.ts"
 import { hostPolicies, serverPolicies } from "./policy.ts"
 import { quotaPolicies } from "./quota/policy.ts"
+import { pruneReconciler } from "./server/prune.reconciler.ts"
 import { serverSagas } from "./server/sagas.ts"
 import { serverGroupPolicies } from "./server-group/policy.ts"
 import { startCompute } from "./start.ts"
@@ -29,7 +30,7 @@ export function createCompute(): Service {
       ...usagePolicies,
     ],
     sagas: serverSagas,
-    reconcilers: [machinesReconciler],
+    reconcilers: [machinesReconciler, pruneReconciler],
     seed: seedFlavors,
     start: startCompute,
     work: workForHosts,

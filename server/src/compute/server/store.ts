@@ -257,6 +257,7 @@ function columnsOf(c: ServerChanges) {
     ...(c.isDeletedNow && {
       deleted_at: sql<Date>`now()`,
       guest_password: null,
+      user_data: null,
       terminated_at: sql<Date>`now()`,
     }),
   }
