@@ -79,15 +79,20 @@ export async function listRows<T>(
   const id = sql.ref(spec.idColumn ?? "id")
   const order = spec.orderColumn ? sql`${sql.ref(spec.orderColumn)}, ${id}` : id
   if (request.marker !== undefined) {
-    const known = await sql`select 1 from ${spec.table} where ${id} = ${request.marker}`.execute(db)
-    if (known.rows.length === 0) {
-      throw invalid("marker", `The marker ${JSON.stringify(request.marker)} is not in the list.`)
-    }
+    // Who may not see it in the list does not learn from a marker that it is there.
+    const known = await sql`select 1 from ${spec.table} where ${id} = ${request.marker} and ${where}`.execute(
+      db,
+    )
+    if (known.rows.length === 0) throw unknownMarker(request.marker)
     conditions.push(sql`(${order}) > (select ${order} from ${spec.table} where ${id} = ${request.marker})`)
   }
   const result = await sql<T>`select * from ${spec.table} where ${sql.join(conditions, sql` and `)}
     order by ${order} limit ${most + 1}`.execute(db)
   return { rows: result.rows.slice(0, most), isTruncated: result.rows.length > most }
+}
+
+export function unknownMarker(marker: string) {
+  return invalid("marker", `The marker ${JSON.stringify(marker)} is not in the list.`)
 }
 
 function conditionOf(spec: ListSpec, filter: Filter): RawBuilder<unknown> {

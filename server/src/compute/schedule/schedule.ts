@@ -4,6 +4,7 @@ import { claimAllocation, noCapacity, type Resources } from "../../placement/ind
 import type { Platform } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
+import { isUuid } from "../../platform/ids/ids.ts"
 import { noValidHost } from "../faults.ts"
 import { type Host, isHostUp } from "../host/host.ts"
 import { hostSilentMs } from "../host/store.ts"
@@ -51,8 +52,8 @@ export async function scheduleServer(
     zone: server.pinnedAvailabilityZone,
     forcedHost: options.forcedHost,
     excludedHosts: options.excludedHosts,
-    sameHosts: await hostsOfServers(tx, server.schedulerHints.same_host),
-    differentHosts: (await hostsOfServers(tx, server.schedulerHints.different_host)) ?? [],
+    sameHosts: await hostsOfServers(tx, server, server.schedulerHints.same_host),
+    differentHosts: (await hostsOfServers(tx, server, server.schedulerHints.different_host)) ?? [],
     group: await groupRequestOf(tx, server),
   }
   const choice = chooseHosts(facts, request)
@@ -109,13 +110,13 @@ async function selectHostFacts({ config }: Platform, tx: Tx): Promise<HostFacts[
   }))
 }
 
-async function hostsOfServers(tx: Tx, hint: unknown): Promise<string[] | null> {
-  const ids = (Array.isArray(hint) ? hint : hint === undefined ? [] : [hint]).filter(
-    (id) => typeof id === "string",
-  )
+/** Another project's servers are as if they were not there: nobody learns or chooses where those are. */
+async function hostsOfServers(tx: Tx, { projectId }: Server, hint: unknown): Promise<string[] | null> {
+  const ids = [hint ?? []].flat().filter((id): id is string => typeof id === "string")
   if (ids.length === 0) return null
   const found = await sql<{ host: string }>`
     select distinct host from compute.server
-    where id = any(${ids}::uuid[]) and deleted_at is null and host is not null`.execute(tx)
+    where id = any(${ids.filter(isUuid)}::uuid[]) and project_id = ${projectId}
+      and deleted_at is null and host is not null`.execute(tx)
   return found.rows.map((row) => row.host)
 }

@@ -136,7 +136,7 @@ export async function selectServers(ctx: Ctx, options: ServerListOptions): Promi
   if (limit === 0) return none
   const conditions = conditionsOf(filter)
   if (!conditions) return none
-  const marker = await markerRow(ctx, page.marker)
+  const marker = await markerRow(ctx, page.marker, filter.projectId)
   const paged = pageClauses(page, serverSortColumns, "id", marker)
   const userData = options.withUserData ? sql`, user_data` : sql``
   const columns = columnsOf[options.reads]
@@ -195,12 +195,18 @@ function conditionsOf(f: ServerFilter): RawBuilder<unknown>[] | null {
   return all
 }
 
-async function markerRow(ctx: Ctx, marker: string | null): Promise<Record<string, unknown> | null> {
+async function markerRow(
+  ctx: Ctx,
+  marker: string | null,
+  projectId: string | null,
+): Promise<Record<string, unknown> | null> {
   if (marker === null) return null
   const found = isUuid(marker)
     ? await ctx.db.selectFrom("compute.server").selectAll().where("id", "=", marker).executeTakeFirst()
     : undefined
-  if (!found) throw badRequest(`marker [${marker}] not found`)
+  // Another project's is not in the list.
+  if (!found || (projectId !== null && found.project_id !== projectId))
+    throw badRequest(`marker [${marker}] not found`)
   // The keys of a Server are the sort keys.
   return { ...serverOf(found) }
 }

@@ -99,6 +99,7 @@ async function selectUsedServers(db: DbOrTx, query: UsageQuery): Promise<UsedSer
   ]
   if (query.marker !== null) {
     const projectId = await projectOfServer(db, query.marker)
+    if (query.projectId !== null && query.projectId !== projectId) throw usageMarkerNotFound(query.marker)
     conditions.push(sql`(project_id, id) > (${projectId}, ${query.marker}::uuid)`)
   }
   const found = await sql<UsedServer>`

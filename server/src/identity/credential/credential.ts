@@ -9,7 +9,8 @@ import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
 import { isDelegated, reachesProject, refuseOtherProject, refuseRestricted } from "../delegation.ts"
 import { conflict, found, notFound } from "../faults.ts"
-import { ListInput, listRows, type Rows } from "../list.ts"
+import { ListInput, listRows, type Rows, unknownMarker } from "../list.ts"
+import { requireKnownProject } from "../project/known.ts"
 import { Extra, Id } from "../shapes.ts"
 import {
   type Credential,
@@ -64,7 +65,7 @@ export const createCredential = operation({
     projectId: Type.Optional(Type.Union([Type.String(), Type.Null()])),
     extra: Type.Optional(Extra),
   }),
-  faults: [conflict],
+  faults: [conflict, notFound],
   authorize: (_ctx, input) => [["identity:create_credential", credentialTarget({ user_id: input.userId })]],
   run: async (ctx, input): Promise<Credential> => {
     const projectId = input.projectId ?? null
@@ -74,6 +75,7 @@ export const createCredential = operation({
       refuseRestricted(ctx.caller, "additional credentials")
     }
     refuseOtherProject(ctx.caller, projectId)
+    if (projectId !== null) await requireKnownProject(ctx, projectId)
     const id = isEc2(input.type) ? ec2CredentialId(readEc2Blob(input.blob).access) : newHexId()
     const blob = isEc2(input.type) ? markDelegation(ctx, input.blob) : input.blob
     return await changeOrConflict(
@@ -117,12 +119,15 @@ export const listCredentials = operation({
   input: ListInput,
   authorize: (ctx) => [["identity:list_credentials", credentialTarget({ user_id: ctx.caller.userId })]],
   run: async (ctx, input): Promise<Rows<Credential>> => {
+    const isVisible = (row: Pick<StoredCredential, "user_id" | "project_id">) =>
+      reachesProject(ctx.caller, row.project_id) &&
+      ctx.policy.isAllowed(ctx.caller, "identity:get_credential", credentialTarget(row))
+    if (input.marker !== undefined) {
+      const last = await findCredential(ctx, input.marker)
+      if (!last || !isVisible(last)) throw unknownMarker(input.marker)
+    }
     const { rows, isTruncated } = await listRows<StoredCredential>(ctx, credentialList, input)
-    const visible = rows.filter(
-      (row) =>
-        reachesProject(ctx.caller, row.project_id) &&
-        ctx.policy.isAllowed(ctx.caller, "identity:get_credential", credentialTarget(row)),
-    )
+    const visible = rows.filter(isVisible)
     return { rows: visible.map((row) => openCredential(ctx, row)), isTruncated }
   },
 })
@@ -158,6 +163,7 @@ export const updateCredential = operation({
     const type = input.type ?? before.type
     const projectId = input.projectId === undefined ? before.project_id : input.projectId
     refuseOtherProject(ctx.caller, projectId)
+    if (projectId !== null && projectId !== before.project_id) await requireKnownProject(ctx, projectId)
     if (isEc2(type) && projectId === null)
       throw invalid("project_id", "Expecting to find project_id in credential of type ec2.")
     if (isEc2(before.type) && input.blob !== undefined) checkBlobChange(before, input.blob)

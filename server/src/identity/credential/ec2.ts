@@ -6,7 +6,7 @@ import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { reachesProject, refuseOtherProject, refuseRestricted } from "../delegation.ts"
 import { found, notFound } from "../faults.ts"
-import { findPlace } from "../project/store.ts"
+import { requireKnownProject } from "../project/known.ts"
 import { findUser } from "../user/store.ts"
 import { userTarget } from "../user/user.ts"
 import { credentialTarget } from "./credential.ts"
@@ -47,7 +47,7 @@ export const createEc2Key = operation({
   run: async (ctx, { userId, projectId }): Promise<Ec2Key> => {
     refuseRestricted(ctx.caller, "additional credentials")
     found(await findUser(ctx.db, userId), "user", userId)
-    found(await findPlace(ctx.db, projectId), "project", projectId)
+    await requireKnownProject(ctx, projectId)
     refuseOtherProject(ctx.caller, projectId)
     const { token } = ctx.caller
     const blob = {
