@@ -50,8 +50,15 @@ export interface Route {
   /** Body schema; a route without one takes no JSON body. */
   body?: BodySchema
   query?: JsonSchema
+  /**
+   * Where the body names things (`server.networks[].uuid`), for handlers that read the body without a schema. The test
+   * of foreign ids is generated from it; what a schema says is found there.
+   */
+  bodyIds?: readonly string[]
   /** Names of the actions that a `…/action` route understands. */
   actions?: readonly string[]
+  /** Their bodies, where the route's own schema does not have them. */
+  actionBodies?: Readonly<Record<string, { schema: BodySchema; min?: string; max?: string }>>
   /** First and last microversion that has this route; outside it is 404. */
   min?: string
   max?: string

@@ -407,6 +407,7 @@ export const serverActionRoutes: readonly Route[] = [
     policy: [...new Set(Object.values(actions).map((action) => action.policy))],
     status: 202,
     actions: Object.keys(actions),
+    actionBodies: actions,
     handler: async (ctx, req) => {
       const serverId = req.params.server_id ?? ""
       // Whether the server is there comes first: an action that nobody knows is no way to ask for more.

@@ -8,6 +8,10 @@ export interface Kind {
   read: (value: unknown, name: string) => unknown
   /** A filter's text as the service's lists take it. */
   filter?: (text: string) => string
+  /** It names a thing. With `items` and `fields`: what the test of foreign ids is generated from. */
+  isId?: true
+  items?: Kind
+  fields?: Readonly<Record<string, Field>>
 }
 
 function wrong(name: string, reason: string) {
@@ -97,6 +101,7 @@ export const ipVersion: Kind = {
 }
 
 export const uuid: Kind = {
+  isId: true,
   read: (value, name) => {
     if (typeof value !== "string" || !isUuid(value)) throw wrong(name, `'${show(value)}' is not a valid UUID`)
     return value
@@ -131,6 +136,7 @@ export const mac: Kind = {
 
 export function listOf(kind: Kind, what = "list"): Kind {
   return {
+    items: kind,
     read: (value, name) => {
       if (value === null) return []
       if (!Array.isArray(value)) throw wrong(name, `'${show(value)}' is not a ${what}`)
@@ -151,6 +157,7 @@ export interface Field {
 /** An object with these fields and no others. */
 export function objectOf(fields: Readonly<Record<string, Field>>): Kind {
   return {
+    fields,
     read: (value, name) => {
       if (typeof value !== "object" || value === null || Array.isArray(value))
         throw wrong(name, `'${show(value)}' is not a dictionary`)
@@ -183,6 +190,16 @@ export const dictionary: Kind = {
       throw wrong(name, `'${show(value)}' is not a dictionary`)
     return value
   },
+}
+
+const projectNames = /(^|_)(tenant|project)(_id)?$/
+
+/** Paths of what names a thing in a value of this kind: `fixed_ips[].subnet_id`. */
+export function idsIn(name: string, { isId, items, fields }: Kind): string[] {
+  if (items) return idsIn(`${name}[]`, items)
+  if (fields) return Object.entries(fields).flatMap(([key, { kind }]) => idsIn(`${name}.${key}`, kind))
+  // Projects are not ours: their ids are plain text.
+  return isId || /_ids?$/.test(name) || projectNames.test(name) ? [name] : []
 }
 
 /** For what is only shown. */

@@ -3,6 +3,7 @@ import type { Listed, ListQuery } from "../../../network/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
 import { type Route, type RoutePolicy, route, type WireRequest } from "../../../platform/http/wire.ts"
 import { type Attributes, badRequest, readCreate, readUpdate, viewThing } from "./attributes.ts"
+import { idsIn } from "./kinds.ts"
 import { type ExtraFilters, expectedRevision, pageLinks, readFields, readList } from "./query.ts"
 
 // biome-ignore lint/suspicious/noExplicitAny: inputs were read by the attributes, which say what the service takes
@@ -47,6 +48,15 @@ function viewAll<T extends { id: string }>(
   return things.map((thing) => viewOf(ctx, resource, thing, fields))
 }
 
+function bodyIds(
+  { singular, attributes }: Pick<Resource<never>, "singular" | "attributes">,
+  verb: "post" | "put",
+) {
+  return Object.entries(attributes)
+    .filter(([, attribute]) => attribute[verb])
+    .flatMap(([name, { kind }]) => idsIn(`${singular}.${name}`, kind))
+}
+
 export function resourceRoutes<T extends { id: string }>(resource: Resource<T>): Route[] {
   const { singular, plural, path, rule } = resource
   const one = `${path}/{${singular}_id}`
@@ -84,6 +94,7 @@ export function resourceRoutes<T extends { id: string }>(resource: Resource<T>):
         path,
         policy: policy("create"),
         status: 201,
+        bodyIds: bodyIds(resource, "post"),
         handler: async (ctx, req) => {
           const { inputs, isMany } = readCreate(
             req.body,
@@ -106,6 +117,7 @@ export function resourceRoutes<T extends { id: string }>(resource: Resource<T>):
         method: "PUT",
         path: one,
         policy: policy("update"),
+        bodyIds: bodyIds(resource, "put"),
         handler: async (ctx, req) => {
           const changes = readUpdate(req.body, singular, resource.attributes)
           const thing = await update(ctx, idOf(req), changes, expectedRevision(req))

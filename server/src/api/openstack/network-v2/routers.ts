@@ -36,6 +36,7 @@ const gatewayFields = objectOf({
 
 /** Null and the empty object both mean none. */
 const gatewayInfo: Kind = {
+  ...gatewayFields,
   read: (value, name) => {
     const isEmpty = typeof value === "object" && (value === null || Object.keys(value).length === 0)
     return isEmpty ? null : gatewayFields.read(value, name)
@@ -139,6 +140,7 @@ export const routerRoutes: Route[] = [
     method: "PUT",
     path: "/routers/{router_id}/add_router_interface",
     policy: ["add_router_interface"],
+    bodyIds: ["subnet_id", "port_id"],
     handler: async (ctx, req) =>
       viewInterface(
         await addRouterInterface(ctx, { routerId: req.params.router_id ?? "", ...readInterface(req.body) }),
@@ -148,6 +150,7 @@ export const routerRoutes: Route[] = [
     method: "PUT",
     path: "/routers/{router_id}/remove_router_interface",
     policy: ["remove_router_interface"],
+    bodyIds: ["subnet_id", "port_id"],
     handler: async (ctx, req) =>
       viewInterface(
         await removeRouterInterface(ctx, {

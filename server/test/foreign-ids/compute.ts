@@ -1,0 +1,221 @@
+import { generateKeyPairSync, randomUUID } from "node:crypto"
+import { idOf, type ServiceFixture, type Side, secretName, thing, type World, word } from "./fixture.ts"
+
+const v21 = "/compute/v2.1"
+const headers = { "openstack-api-version": "compute 2.96" }
+
+async function make(side: Side, world: World): Promise<void> {
+  const { things, token } = side
+  const name = secretName(side)
+  const unlimited = { quota_set: { instances: -1, cores: -1, ram: -1 } }
+  await world.make(world.admin, "PUT", `${v21}/os-quota-sets/${side.projectId}`, unlimited, headers)
+  const post = async (path: string, key: string, body: object, by = token) =>
+    (await world.make(by, "POST", `${v21}${path}`, { [key]: body }, headers))[key]
+  const sizes = { vcpus: 1, ram: 64, disk: 1, "os-flavor-access:is_public": false }
+  const flavor = await post("/flavors", "flavor", { name, id: `flavor-${name}`, ...sizes }, world.admin)
+  things.set("flavor", flavor.id)
+  const access = { addTenantAccess: { tenant: side.projectId } }
+  await world.make(world.admin, "POST", `${v21}/flavors/${flavor.id}/action`, access, headers)
+  const specs = { extra_specs: { "hw:cpu_policy": "shared" } }
+  await world.make(world.admin, "POST", `${v21}/flavors/${flavor.id}/os-extra_specs`, specs, headers)
+  await post("/os-keypairs", "keypair", { name, public_key: publicKey(), type: "ssh" })
+  things.set("keypair", name)
+  const group = await post("/os-server-groups", "server_group", { name, policy: "anti-affinity" })
+  things.set("server_group", group.id)
+  const server = await post("/servers", "server", {
+    name,
+    imageRef: idOf(side, "image"),
+    flavorRef: flavor.id,
+    key_name: name,
+    networks: [{ uuid: idOf(side, "network") }],
+    metadata: { key: name },
+    tags: [`tag-${name}`],
+    user_data: Buffer.from(name).toString("base64"),
+  })
+  things.set("server", server.id)
+  await world.cloud.reaches(server.id, "ACTIVE")
+  const get = async (path: string, by = token) =>
+    await world.make(by, "GET", `${v21}${path}`, undefined, headers)
+  const { interfaceAttachments } = await get(`/servers/${server.id}/os-interface`)
+  things.set("server_port", interfaceAttachments[0].port_id)
+  things.set("server_address", interfaceAttachments[0].fixed_ips[0].ip_address)
+  const { instanceActions } = await get(`/servers/${server.id}/os-instance-actions`)
+  things.set("action", instanceActions[0].request_id)
+
+  things.set("compute_service", (await get("/os-services", world.admin)).services[0].id)
+  things.set("hypervisor", (await get("/os-hypervisors", world.admin)).hypervisors[0].id)
+  const aggregates = (await get("/os-aggregates", world.admin)).aggregates
+  const aggregate =
+    aggregates[0] ?? (await post("/os-aggregates", "aggregate", { name: "rack" }, world.admin))
+  things.set("aggregate", String(aggregate.id))
+  const { agents } = await world.make(world.admin, "GET", "/network/v2.0/agents")
+  things.set("network_agent", agents[0].id)
+}
+
+function publicKey(): string {
+  const { publicKey } = generateKeyPairSync("ed25519")
+  const raw = publicKey.export({ type: "spki", format: "der" }).subarray(-32)
+  const part = (bytes: Buffer) => Buffer.concat([Buffer.from([0, 0, 0, bytes.length]), bytes])
+  return `ssh-ed25519 ${Buffer.concat([part(Buffer.from("ssh-ed25519")), part(raw)]).toString("base64")}`
+}
+
+/** One more server of the side: what is tried needs one that nothing else is being done to. */
+async function freshServer(side: Side, world: World): Promise<string> {
+  const server = {
+    name: "fresh",
+    imageRef: idOf(side, "image"),
+    flavorRef: idOf(side, "flavor"),
+    networks: "none",
+  }
+  const made = await world.make(side.token, "POST", `${v21}/servers`, { server }, headers)
+  await world.cloud.reaches(made.server.id, "ACTIVE")
+  return made.server.id
+}
+
+async function freshPort(side: Side, world: World): Promise<string> {
+  const body = { port: { network_id: idOf(side, "network") } }
+  return (await world.make(side.token, "POST", "/network/v2.0/ports", body)).port.id
+}
+
+async function otherFlavor(_side: Side, world: World): Promise<string> {
+  const body = { flavor: { name: randomUUID(), vcpus: 1, ram: 65, disk: 1 } }
+  return (await world.make(world.admin, "POST", `${v21}/flavors`, body)).flavor.id
+}
+
+const rule = (side: Side) => ({
+  security_group_rule: {
+    parent_group_id: idOf(side, "security_group"),
+    ip_protocol: "tcp",
+    from_port: Math.ceil(Math.random() * 60_000),
+    to_port: 60_001,
+  },
+})
+
+const volume = { source_type: "image", destination_type: "local", boot_index: 0 }
+const address = (action: string) => ({ [action]: { address: "10.77.0.5" } })
+const nothing = (action: string) => ({ [action]: null })
+
+export const computeFixture: ServiceFixture = {
+  service: "compute",
+  make,
+  params: {
+    server_id: thing("server"),
+    port_id: thing("server_port"),
+    request_id: thing("action"),
+    flavor_id: thing("flavor"),
+    image_id: word("of a volume, which are not served"),
+    ...Object.fromEntries(
+      ["os-interface", "action rebuild", "action resize", "action rescue"].map((below) => [
+        `POST /servers/{server_id}/${below} server_id`,
+        thing("server", freshServer),
+      ]),
+    ),
+    "/os-keypairs/{name} name": thing("keypair"),
+    project_id: thing("project"),
+    tenant_id: thing("project"),
+    server_group_id: thing("server_group"),
+    security_group_id: thing("security_group"),
+    rule_id: thing("security_group_rule"),
+    floating_ip_id: thing("floatingip"),
+    service_id: thing("compute_service"),
+    hypervisor_id: thing("hypervisor"),
+    aggregate_id: thing("aggregate"),
+    host_name: word("host1"),
+    pattern: word("host"),
+    id: word("default"),
+    key: word("key"),
+    tag: word("tag"),
+    network_label: word("label"),
+    alias: word("os-keypairs"),
+  },
+  fields: {
+    imageRef: thing("image"),
+    rescue_image_ref: thing("image"),
+    image_id: word("of a volume, which are not served"),
+    "POST /servers server.block_device_mapping_v2[].uuid": thing("image"),
+    flavorRef: thing("flavor"),
+    "server.networks[].uuid": thing("network"),
+    "server.networks[].port": thing("port", freshPort),
+    "interfaceAttachment.port_id": thing("port", freshPort),
+    "resize.flavorRef": thing("flavor", otherFlavor),
+    "server.networks": word("none or auto, or a list"),
+    volume_id: word("no volumes are served"),
+    snapshot_id: word("no volumes are served"),
+    return_reservation_id: word("a flag"),
+    group: thing("server_group"),
+    different_host: thing("server"),
+    same_host: thing("server"),
+    net_id: thing("network"),
+    networkId: thing("network"),
+    port_id: thing("port"),
+    "POST /flavors flavor.id": thing("flavor"),
+    tenant: thing("project"),
+    user_id: thing("user"),
+    parent_group_id: thing("security_group"),
+    group_id: thing("security_group"),
+    server_uuid: thing("server"),
+    "addFloatingIp.address": thing("floating_ip_address"),
+    "removeFloatingIp.address": thing("floating_ip_address"),
+    "removeFixedIp.address": thing("server_address"),
+    "addSecurityGroup.name": thing("security_group"),
+    "removeSecurityGroup.name": thing("security_group"),
+    "server.key_name": thing("keypair"),
+    "server.security_groups[].name": thing("security_group"),
+  },
+  moreFields: {
+    "POST /servers": ["server.key_name", "server.security_groups[].name"],
+    "POST /servers/{server_id}/action addFloatingIp": ["addFloatingIp.address"],
+    "POST /servers/{server_id}/action removeFloatingIp": ["removeFloatingIp.address"],
+    "POST /servers/{server_id}/action removeFixedIp": ["removeFixedIp.address"],
+    "POST /servers/{server_id}/action addSecurityGroup": ["addSecurityGroup.name"],
+    "POST /servers/{server_id}/action removeSecurityGroup": ["removeSecurityGroup.name"],
+  },
+  bodies: {
+    "POST /servers": (side: Side) => ({
+      server: {
+        name: "x",
+        imageRef: idOf(side, "image"),
+        flavorRef: idOf(side, "flavor"),
+        networks: [{ uuid: idOf(side, "network") }],
+      },
+    }),
+    "POST /servers server.block_device_mapping_v2[].uuid": (side: Side) => ({
+      server: {
+        name: "x",
+        imageRef: idOf(side, "image"),
+        flavorRef: idOf(side, "flavor"),
+        networks: "none",
+        block_device_mapping_v2: [volume],
+      },
+    }),
+    "POST /flavors/{flavor_id}/action addTenantAccess.tenant": {},
+    "POST /flavors/{flavor_id}/action removeTenantAccess.tenant": {},
+    "POST /os-keypairs": () => ({ keypair: { name: randomUUID(), public_key: publicKey(), type: "ssh" } }),
+    "POST /os-security-group-rules": rule,
+    "PUT /servers/{server_id}/metadata/{key}": { meta: { key: "taken" } },
+    "PUT /images/{image_id}/metadata/{key}": { meta: { key: "taken" } },
+    "PUT /flavors/{flavor_id}/os-extra_specs/{key}": { key: "taken" },
+    "POST /flavors": { flavor: { name: `x-${randomUUID()}`, vcpus: 1, ram: 64, disk: 1 } },
+    "POST /servers/{server_id}/action addFloatingIp": address("addFloatingIp"),
+    "POST /servers/{server_id}/action removeFloatingIp": address("removeFloatingIp"),
+    "POST /servers/{server_id}/action removeFixedIp": address("removeFixedIp"),
+    "POST /servers/{server_id}/action createImage": { createImage: { name: "x" } },
+    "POST /servers/{server_id}/action forceDelete": nothing("forceDelete"),
+  },
+  ownRows: [{ table: "compute.server_action_event", why: "says in words why one's own attachment failed" }],
+  allowed: [
+    {
+      probe: "GET /os-quota-sets/{project_id}/defaults",
+      where: "project_id",
+      why: "the defaults are those of the cloud, whatever project the path names",
+    },
+    ...["different_host", "different_host[]", "same_host", "same_host[]"].flatMap((hint) =>
+      ["os", "OS-SCH-HNT"].map((prefix) => ({
+        probe: "POST /servers",
+        where: `${prefix}:scheduler_hints.${hint}`,
+        why: "Nova takes any id; another project's server counts as none (test/server-hints.test.ts)",
+      })),
+    ),
+    { probe: "POST /servers", where: "rows", why: "the stranger's own server has the hints" },
+  ],
+}

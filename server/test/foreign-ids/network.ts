@@ -1,0 +1,222 @@
+import { idOf, type ServiceFixture, type Side, secretName, thing, type World, word } from "./fixture.ts"
+
+const v2 = "/network/v2.0"
+const made = new Map<string, number>()
+
+async function make(side: Side, world: World): Promise<void> {
+  const { things, token } = side
+  const name = secretName(side)
+  const post = async (path: string, key: string, body: object, by = token) => {
+    const { id } = (await world.make(by, "POST", `${v2}${path}`, { [key]: body }))[key]
+    return id as string
+  }
+  const keep = async (kind: string, path: string, body: object) => {
+    things.set(kind, await post(path, kind, body))
+    return idOf(side, kind)
+  }
+  const net = side.name === "a" ? 11 : 12
+  const network = await keep("network", "/networks", { name })
+  const cidr = `10.${net}.0.0/24`
+  const subnet = await keep("subnet", "/subnets", { name, network_id: network, cidr, ip_version: 4 })
+  await keep("port", "/ports", { name, network_id: network })
+  const outside = await externalNetwork(world)
+  const router = await keep("router", "/routers", { name, external_gateway_info: { network_id: outside } })
+  await world.make(token, "PUT", `${v2}/routers/${router}/add_router_interface`, { subnet_id: subnet })
+  await keep("floatingip", "/floatingips", { floating_network_id: outside, port_id: idOf(side, "port") })
+  const group = await keep("security_group", "/security-groups", { name })
+  const rule = {
+    security_group_id: group,
+    direction: "ingress",
+    protocol: "tcp",
+    port_range_min: 22,
+    port_range_max: 22,
+  }
+  await keep("security_group_rule", "/security-group-rules", rule)
+  await keep("address_scope", "/address-scopes", { name, ip_version: 4 })
+  await keep("subnetpool", "/subnetpools", { name, prefixes: [`10.${net + 10}.0.0/16`] })
+  await keep("address_group", "/address-groups", { name, addresses: [`10.${net}.9.0/24`] })
+  // Shared with a third project, of which neither side is.
+  const share = { object_type: "security_group", object_id: group, action: "access_as_shared" }
+  await keep("rbac_policy", "/rbac-policies", { ...share, target_tenant: `friend-of-${name}` })
+  const { body } = await world.send(world.admin, "GET", `${v2}/floatingips/${idOf(side, "floatingip")}`)
+  things.set("floating_ip_address", body.floatingip.floating_ip_address)
+  things.set("external_network", outside)
+  const rules = (await world.make(world.admin, "GET", `${v2}/default-security-group-rules`))
+    .default_security_group_rules
+  const ids = rules.map((rule: { id: string }) => rule.id).sort()
+  things.set("default_security_group_rule", ids[0])
+}
+
+async function externalNetwork(world: World): Promise<string> {
+  const { networks } = await world.make(world.admin, "GET", `${v2}/networks?router:external=true`)
+  return networks[0].id
+}
+
+/** A subnet of the side's own that nothing is on. */
+async function freshSubnet(side: Side, world: World): Promise<{ networkId: string; subnetId: string }> {
+  const nth = (made.get(side.name) ?? 0) + 1
+  made.set(side.name, nth)
+  const { network } = await world.make(side.token, "POST", `${v2}/networks`, { network: { name: "fresh" } })
+  const cidr = `10.${side.name === "a" ? 101 : 102}.${nth}.0/24`
+  const body = { subnet: { network_id: network.id, cidr, ip_version: 4 } }
+  const { subnet } = await world.make(side.token, "POST", `${v2}/subnets`, body)
+  return { networkId: network.id, subnetId: subnet.id }
+}
+
+const outside = (side: Side) => idOf(side, "external_network")
+
+async function outsideSubnet(side: Side, world: World): Promise<string> {
+  const { subnets } = await world.make(world.admin, "GET", `${v2}/subnets?network_id=${outside(side)}`)
+  return subnets[0].id
+}
+
+/** Alone on a network of its own. */
+async function freshPort(side: Side, world: World): Promise<string> {
+  const { networkId } = await freshSubnet(side, world)
+  const body = { port: { network_id: networkId } }
+  return (await world.make(side.token, "POST", `${v2}/ports`, body)).port.id
+}
+
+/** Of the side's own router. */
+async function interfacePort(side: Side, world: World): Promise<string> {
+  const { subnetId } = await freshSubnet(side, world)
+  const path = `${v2}/routers/${idOf(side, "router")}/add_router_interface`
+  return (await world.make(side.token, "PUT", path, { subnet_id: subnetId })).port_id
+}
+
+const named = (singular: string) => ({ [singular]: { name: "taken" } })
+/** A rule is there once. */
+function anyPort() {
+  const port = Math.ceil(Math.random() * 60_000)
+  return { port_range_min: port, port_range_max: port }
+}
+
+const gateway = (side: Side) => ({ router: { external_gateway_info: { network_id: outside(side) } } })
+const tags = { tags: ["taken"] }
+const tagged = [
+  "/networks/{network_id}",
+  "/subnets/{subnet_id}",
+  "/ports/{port_id}",
+  "/routers/{router_id}",
+  "/floatingips/{floatingip_id}",
+  "/security-groups/{security_group_id}",
+  "/subnetpools/{subnetpool_id}",
+]
+
+export const networkFixture: ServiceFixture = {
+  service: "network",
+  make,
+  params: {
+    network_id: thing("network"),
+    subnet_id: thing("subnet"),
+    port_id: thing("port"),
+    router_id: thing("router"),
+    floatingip_id: thing("floatingip"),
+    security_group_id: thing("security_group"),
+    security_group_rule_id: thing("security_group_rule"),
+    default_security_group_rule_id: thing("default_security_group_rule"),
+    subnetpool_id: thing("subnetpool"),
+    address_scope_id: thing("address_scope"),
+    address_group_id: thing("address_group"),
+    rbac_policy_id: thing("rbac_policy"),
+    project_id: thing("project"),
+    agent_id: thing("network_agent"),
+    tag: word("tag"),
+    alias: word("router"),
+  },
+  fields: {
+    tenant_id: thing("project"),
+    target_tenant: thing("project"),
+    network_id: thing("network"),
+    "router.external_gateway_info.network_id": thing("network", outside),
+    floating_network_id: thing("network", outside),
+    subnet_id: thing("subnet"),
+    "router.external_gateway_info.external_fixed_ips[].subnet_id": thing("subnet"),
+    "floatingip.subnet_id": thing("subnet", outsideSubnet),
+    "PUT /routers/{router_id}/remove_router_interface port_id": thing("port", interfacePort),
+    "PUT /routers/{router_id}/add_router_interface subnet_id": thing(
+      "subnet",
+      async (side, world) => (await freshSubnet(side, world)).subnetId,
+    ),
+    "PUT /routers/{router_id}/add_router_interface port_id": thing("port", freshPort),
+    subnetpool_id: thing("subnetpool"),
+    port_id: thing("port"),
+    device_id: thing("server"),
+    security_groups: thing("security_group"),
+    security_group_id: thing("security_group"),
+    remote_group_id: thing("security_group"),
+    remote_address_group_id: thing("address_group"),
+    address_scope_id: thing("address_scope"),
+    "rbac_policy.object_id": thing("network"),
+    segmentation_id: word("a number"),
+    host_id: word("a host's name"),
+  },
+  bodies: {
+    "POST /networks": named("network"),
+    "PUT /networks/{network_id}": named("network"),
+    "POST /subnets": async (side: Side, world: World) => {
+      const { networkId } = await freshSubnet(side, world)
+      return { subnet: { network_id: networkId, ip_version: 4, cidr: "10.200.0.0/24" } }
+    },
+    "PUT /subnets/{subnet_id}": named("subnet"),
+    "POST /routers router.external_gateway_info.external_fixed_ips[].subnet_id": gateway,
+    "PUT /routers/{router_id} router.external_gateway_info.external_fixed_ips[].subnet_id": gateway,
+    "POST /ports": (side: Side) => ({ port: { network_id: idOf(side, "network") } }),
+    "PUT /ports/{port_id}": named("port"),
+    "POST /routers": named("router"),
+    "PUT /routers/{router_id}": named("router"),
+    "PUT /routers/{router_id}/add_router_interface": {},
+    "PUT /routers/{router_id}/remove_router_interface port_id": {},
+    "PUT /routers/{router_id}/remove_router_interface": (side: Side) => ({ subnet_id: idOf(side, "subnet") }),
+    "PUT /routers/{router_id}/add_extraroutes": { router: { routes: [] } },
+    "PUT /routers/{router_id}/remove_extraroutes": { router: { routes: [] } },
+    "POST /floatingips": (side: Side) => ({
+      floatingip: { floating_network_id: idOf(side, "external_network") },
+    }),
+    "PUT /floatingips/{floatingip_id}": { floatingip: { port_id: null } },
+    "POST /security-groups": named("security_group"),
+    "PUT /security-groups/{security_group_id}": named("security_group"),
+    "POST /security-group-rules": (side: Side) => ({
+      security_group_rule: {
+        security_group_id: idOf(side, "security_group"),
+        direction: "ingress",
+        protocol: "udp",
+        ...anyPort(),
+      },
+    }),
+    "POST /default-security-group-rules": { default_security_group_rule: { direction: "ingress" } },
+    "POST /subnetpools": { subnetpool: { name: "taken", prefixes: ["10.210.0.0/16"] } },
+    "PUT /subnetpools/{subnetpool_id}": named("subnetpool"),
+    "PUT /subnetpools/{subnetpool_id}/add_prefixes": { prefixes: ["10.211.0.0/16"] },
+    "PUT /subnetpools/{subnetpool_id}/remove_prefixes": { prefixes: ["10.211.0.0/16"] },
+    "POST /address-scopes": { address_scope: { name: "taken", ip_version: 4 } },
+    "PUT /address-scopes/{address_scope_id}": named("address_scope"),
+    "POST /address-groups": named("address_group"),
+    "PUT /address-groups/{address_group_id}": named("address_group"),
+    "PUT /address-groups/{address_group_id}/add_addresses": { addresses: ["10.9.9.9/32"] },
+    "PUT /address-groups/{address_group_id}/remove_addresses": { addresses: ["10.9.9.9/32"] },
+    "POST /rbac-policies": (side: Side) => ({
+      rbac_policy: {
+        object_type: "network",
+        object_id: idOf(side, "network"),
+        action: "access_as_shared",
+        target_tenant: `somebody-${Math.random()}`,
+      },
+    }),
+    "PUT /rbac-policies/{rbac_policy_id}": { rbac_policy: { target_tenant: "somebody" } },
+    ...Object.fromEntries(
+      tagged.flatMap((path) => [`POST ${path}/tags`, `PUT ${path}/tags`]).map((each) => [each, tags]),
+    ),
+    "PUT /quotas/{project_id}": { quota: { network: 1 } },
+  },
+  allowed: [
+    ...["POST /ports", "PUT /ports/{port_id}"].flatMap((probe) => [
+      { probe, where: "port.device_id", why: "text for people, which nothing believes (ADR 14)" },
+      { probe, where: "rows", why: "the stranger's own port has the text" },
+    ]),
+    ...["POST /rbac-policies", "PUT /rbac-policies/{rbac_policy_id}"].flatMap((probe) => [
+      { probe, where: "rbac_policy.target_tenant", why: "one says with whom one shares what is one's own" },
+      { probe, where: "rows", why: "the stranger's own policy names whom it shares with" },
+    ]),
+  ],
+}
