@@ -20,11 +20,19 @@ const skip =
   process.getuid?.() !== 0 ? "needs root" : missing.length > 0 ? `missing: ${missing.join(", ")}` : false
 
 test("networks, guests, metadata and recovery on OVN", { skip, timeout: 600_000 }, async () => {
+  await tell("ovn-story.ts")
+})
+
+test("fragments and shared addresses on OVN", { skip, timeout: 600_000 }, async () => {
+  await tell("ovn-traffic-story.ts")
+})
+
+async function tell(file: string): Promise<void> {
   const netns = `kumoi-test-${process.pid}`
   await exec("ip", ["netns", "add", netns])
   try {
     await exec("ip", ["-n", netns, "link", "set", "lo", "up"])
-    const story = join(import.meta.dirname, "ovn-story.ts")
+    const story = join(import.meta.dirname, file)
     const args = ["netns", "exec", netns, process.execPath, "--test", "--test-reporter=spec", story]
     // A test runner started by a test would otherwise report in a form for its parent.
     const env = { ...process.env, NODE_TEST_CONTEXT: undefined }
@@ -33,4 +41,4 @@ test("networks, guests, metadata and recovery on OVN", { skip, timeout: 600_000 
   } finally {
     await exec("ip", ["netns", "delete", netns])
   }
-})
+}

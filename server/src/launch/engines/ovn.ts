@@ -4,10 +4,11 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { enterNetns } from "../../agent/ports/netns.ts"
+import { eventually } from "../../platform/clock/clock.ts"
 import { exec } from "../../platform/exec/exec.ts"
 import { OvsdbConnection } from "../../platform/ovsdb/connection.ts"
 import type { EngineSpec } from "../../platform/supervise/supervisor.ts"
-import type { OvnPaths } from "./ovn-paths.ts"
+import { integrationBridge, type OvnPaths } from "./ovn-paths.ts"
 import { configureSwitch } from "./ovn-switch.ts"
 
 export type DatapathType = "netdev" | "system"
@@ -51,9 +52,23 @@ export function ovnEngines(options: OvnEngineOptions): EngineSpec[] {
       afterStart: () => configureSwitch(options),
     },
     { ...northd, isReady: () => answers(paths, "ovn-northd", "status", /active/) },
-    vswitchd,
+    { ...vswitchd, afterStart: () => matchFragments(paths) },
     { ...controller, isReady: () => answers(paths, "ovn-controller", "connection-status", /^connected/) },
   ]
+}
+
+const bridgeTimeoutMs = 10_000
+
+/**
+ * Fragments of a datagram pass OVN's rules one by one. A switch that was not told so shows them the first one without
+ * its ports as well, and no rule that names one lets it pass. Lost with the daemon.
+ */
+async function matchFragments(paths: OvnPaths): Promise<void> {
+  const control = join(paths.runDir, `${integrationBridge}.mgmt`)
+  const set = async () =>
+    (await exec("ovs-ofctl", ["set-frags", `unix:${control}`, "nx-match"], { okCodes: [0, 1] })).exitCode ===
+    0
+  await eventually("the integration bridge", set, { timeoutMs: bridgeTimeoutMs })
 }
 
 export const ovnEngineNames = [

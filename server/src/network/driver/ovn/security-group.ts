@@ -124,16 +124,24 @@ function protocolTerms(rule: WantSecurityGroupRule): string[] | undefined {
   // Whoever writes "icmp" on an IPv6 rule means the ICMP of IPv6.
   if (number === 58 || number === 1) {
     const name = rule.ethertype === "IPv4" ? "icmp4" : "icmp6"
-    const terms = [name]
-    if (min !== null) terms.push(`${name}.type == ${min}`)
+    const terms = min === null ? [] : [`${name}.type == ${min}`]
     if (max !== null) terms.push(`${name}.code == ${max}`)
-    return terms
+    return [name, ...orLaterFragment(terms)]
   }
   const name = withPorts[number]
   if (name === undefined) return min === null && max === null ? [`ip.proto == ${number}`] : undefined
-  if (min !== null && min === max) return [name, `${name}.dst == ${min}`]
-  const terms = [name]
-  if (min !== null) terms.push(`${name}.dst >= ${min}`)
+  if (min !== null && min === max) return [name, ...orLaterFragment([`${name}.dst == ${min}`])]
+  const terms = min === null ? [] : [`${name}.dst >= ${min}`]
   if (max !== null) terms.push(`${name}.dst <= ${max}`)
-  return terms
+  return [name, ...orLaterFragment(terms)]
+}
+
+/**
+ * In user space each fragment of a datagram is looked at, when all are there; ports and types stand in the first one
+ * alone. The others may follow it: without the first one nobody can make anything of them.
+ */
+function orLaterFragment(terms: readonly string[]): string[] {
+  return terms.length === 0
+    ? []
+    : [`(${terms.length > 1 ? `(${terms.join(" && ")})` : terms[0]} || ip.later_frag)`]
 }

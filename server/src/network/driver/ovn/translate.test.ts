@@ -45,19 +45,22 @@ const base: WantSecurityGroupRule = {
 const matches: [Partial<WantSecurityGroupRule>, string | undefined][] = [
   [{}, "outport == @pg && ip4"],
   [{ direction: "egress", ethertype: "IPv6" }, "inport == @pg && ip6"],
-  [{ protocol: "tcp", portRangeMin: 22, portRangeMax: 22 }, "outport == @pg && ip4 && tcp && tcp.dst == 22"],
+  [
+    { protocol: "tcp", portRangeMin: 22, portRangeMax: 22 },
+    "outport == @pg && ip4 && tcp && (tcp.dst == 22 || ip.later_frag)",
+  ],
   [
     { protocol: "17", portRangeMin: 1, portRangeMax: 9 },
-    "outport == @pg && ip4 && udp && udp.dst >= 1 && udp.dst <= 9",
+    "outport == @pg && ip4 && udp && ((udp.dst >= 1 && udp.dst <= 9) || ip.later_frag)",
   ],
   [{ protocol: "sctp" }, "outport == @pg && ip4 && sctp"],
   [
     { protocol: "icmp", portRangeMin: 8, portRangeMax: 0 },
-    "outport == @pg && ip4 && icmp4 && icmp4.type == 8 && icmp4.code == 0",
+    "outport == @pg && ip4 && icmp4 && ((icmp4.type == 8 && icmp4.code == 0) || ip.later_frag)",
   ],
   [
     { protocol: "icmp", ethertype: "IPv6", portRangeMin: 128 },
-    "outport == @pg && ip6 && icmp6 && icmp6.type == 128",
+    "outport == @pg && ip6 && icmp6 && (icmp6.type == 128 || ip.later_frag)",
   ],
   [{ protocol: "ipv6-icmp", ethertype: "IPv6" }, "outport == @pg && ip6 && icmp6"],
   [{ protocol: "vrrp" }, "outport == @pg && ip4 && ip.proto == 112"],
