@@ -13,7 +13,7 @@ import type { Reconciler } from "./engine/reconcile/reconciler.ts"
 import type { CatalogSeed } from "./identity/index.ts"
 import { openImageData, registerLocalImage } from "./image/index.ts"
 import type { ComponentStatus } from "./launch/status.ts"
-import type { NetworkDriver } from "./network/driver/network-driver.ts"
+import type { NetworkDriver, WantPort } from "./network/driver/network-driver.ts"
 import { type MetadataNetwork, metadataNetworks } from "./network/index.ts"
 import type { Bus } from "./platform/bus/bus.ts"
 import { createMemoryBus } from "./platform/bus/memory-bus.ts"
@@ -44,7 +44,10 @@ export interface MetadataParts {
   socketPath: string
   /** Starts the proxy; called when the service answers on the socket. */
   start(): Promise<void>
-  proxy: { reconcile(networks: readonly MetadataNetwork[]): Promise<void> }
+  proxy: {
+    reconcile(networks: readonly MetadataNetwork[]): Promise<{ changed: number; removed: number }>
+    serves(networkId: string): boolean
+  }
 }
 
 export interface FirstImage {
@@ -94,7 +97,7 @@ export async function startCloud(parts: CloudParts): Promise<Cloud> {
       ...parts,
       bus,
       seed: { passwords: parts.passwords, catalog },
-      drivers: ({ poke }) => ({ network: tellChanges(parts.network, () => poke(metadataReconcilerName)) }),
+      drivers: ({ poke }) => ({ network: tellChanges(parts, () => poke(metadataReconcilerName)) }),
       isOnlyWorker: parts.isOnlyWorker ?? true,
     },
     stack,
@@ -163,20 +166,22 @@ async function startMetadata(
 const metadataIntervalMs = 30_000
 const metadataReconcilerName = "metadata.proxy"
 
-/** The driver, telling when the engine has something new: the proxy follows the networks. */
-function tellChanges(driver: NetworkDriver, changed: () => void): NetworkDriver {
+/** The driver, telling when the proxy's networks may be others: a first guest on a network, a port of metadata. */
+function tellChanges(parts: CloudParts, changed: () => void): NetworkDriver {
+  const driver = parts.network
+  const proxy = parts.metadata?.proxy
+  const isOfProxy = (port: WantPort) =>
+    port.kind === "metadata" || (port.hostId === parts.base.host && !proxy?.serves(port.networkId))
   return {
     name: driver.name,
     change: async (read) => {
-      let isOfProxy = false
+      let isMore = false
       const report = await driver.change(async (also) => {
         const change = await read(also)
-        const { told } = change
-        // A new machine may be the first of its network.
-        isOfProxy = told.networks.length + told.subnets.length + told.ports.length > 0
+        isMore = proxy !== undefined && change.want.ports.some(isOfProxy)
         return change
       })
-      if (isOfProxy && report.created + report.updated + report.removed > 0) changed()
+      if (isMore && report.created + report.updated > 0) changed()
       return report
     },
     known: () => driver.known(),
@@ -202,16 +207,15 @@ function service(name: string, problem: string | null, since: string | null): Co
   return { name, kind: "service", state, pid: null, since, memoryBytes: 0, restarts: 0, detail: problem }
 }
 
-/** Keeps the proxy in every network that has guests to serve. */
+/** Keeps the proxy in every network that has guests on this host. */
 function metadataReconciler(metadata: MetadataParts): Reconciler {
   return {
     name: metadataReconcilerName,
     intervalMs: metadataIntervalMs,
     timeoutMs: metadataIntervalMs,
     run: async (platform) => {
-      const networks = await metadataNetworks(platform.db)
-      await metadata.proxy.reconcile(networks)
-      return { networks: networks.length }
+      const networks = await metadataNetworks(platform.db, platform.config.host)
+      return { ...(await metadata.proxy.reconcile(networks)) }
     },
   }
 }

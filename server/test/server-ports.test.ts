@@ -15,6 +15,7 @@ import {
   serverIdByAddress,
   serversWithAddress,
 } from "../src/network/index.ts"
+import { eui64Address } from "../src/network/ipam/address.ts"
 import { type Ctx, internalCtx } from "../src/platform/context/context.ts"
 import { newUuid } from "../src/platform/ids/ids.ts"
 import { assertEngineHasAll, startTestCloud, type TestCloud } from "./cloud.ts"
@@ -140,8 +141,13 @@ test("addresses, groups and the way back from an address", async () => {
   assert.equal(await serverIdByAddress(ctx.db, { networkId: privateId, address: fixed }), serverId)
   const like = { projectId, pattern: `^${fixed.replaceAll(".", "\\.")}$`, version: 4 } as const
   assert.deepEqual(await serversWithAddress(ctx.db, like), [serverId])
-  const proxy = (await metadataNetworks(ctx.db)).find((n) => n.networkId === privateId)
-  assert.equal(proxy?.serviceIps.length, 1)
+  const linkLocal = eui64Address({ version: 6, first: 0xfe80n << 112n, length: 64 }, vif?.macAddress ?? "")
+  assert.equal(await serverIdByAddress(ctx.db, { networkId: privateId, address: linkLocal }), serverId)
+  const elsewhere = { networkId: outside, address: linkLocal }
+  assert.equal(await serverIdByAddress(ctx.db, elsewhere), undefined)
+  const [proxy, ...others] = await metadataNetworks(ctx.db, "host1")
+  assert.deepEqual([proxy?.networkId, proxy?.serviceIps.length, others], [privateId, 1, []])
+  assert.deepEqual(await metadataNetworks(ctx.db, "host2"), [])
   await call("POST", "/security-groups", { security_group: { name: "extra" } })
   await changeServerSecurityGroup(ctx, { serverId, projectId, group: "extra", change: "add" })
   assert.deepEqual(

@@ -8,6 +8,7 @@ import { request } from "node:http"
 import { createConnection } from "node:net"
 import { join } from "node:path"
 import { eventually } from "../../platform/clock/clock.ts"
+import { inParallel } from "../../platform/clock/in-parallel.ts"
 import { exec } from "../../platform/exec/exec.ts"
 import { OvsdbClient } from "../../platform/ovsdb/index.ts"
 import { ensureNetns, enterNetns, netnsDir, netnsInode, netnsNames, removeNetns } from "../ports/netns.ts"
@@ -23,6 +24,12 @@ export interface MetadataNetwork {
   serviceIps: readonly string[]
 }
 
+export interface MetadataReport {
+  /** Networks that were new or not as they should be. */
+  changed: number
+  removed: number
+}
+
 export interface MetadataProxyOptions {
   /** The cloud's namespace; those of the networks are NAME-NETWORKID. */
   netns: string
@@ -35,6 +42,9 @@ export interface MetadataProxyOptions {
 /** The user that HAProxy's workers become; Debian's package makes it. */
 export const proxyUser = "haproxy"
 const linkLocal = "169.254.169.254"
+const linkLocalV6 = "fe80::a9fe:a9fe"
+/** Networks that are made or removed at a time: each waits for a few programs. */
+const atOnce = 8
 const reloadTimeoutMs = 10_000
 
 export const proxyFiles = (proxyDir: string) => ({
@@ -49,6 +59,8 @@ export class MetadataProxy {
   readonly #client: OvsdbClient
   readonly #ports: SwitchPorts
   #turn: Promise<unknown> = Promise.resolve()
+  /** By network: what it was when it was made ready. */
+  readonly #ready = new Map<string, string>()
 
   constructor(options: MetadataProxyOptions) {
     this.#options = options
@@ -60,22 +72,68 @@ export class MetadataProxy {
     this.#ports = new SwitchPorts(this.#client, options.integrationBridge)
   }
 
-  /** Serves exactly these networks. Repeatable; calls wait for each other. */
-  async reconcile(networks: readonly MetadataNetwork[]): Promise<void> {
-    const turn = this.#turn.then(() => this.#reconcile(networks))
-    this.#turn = turn.catch(() => {})
-    await turn
+  /** Whether guests of the network are answered, as far as the last reconcile knew. */
+  serves(networkId: string): boolean {
+    return this.#ready.has(networkId)
   }
 
-  async #reconcile(networks: readonly MetadataNetwork[]): Promise<void> {
-    const wanted = new Map(networks.map((network) => [deviceName(network), network]))
-    const attached = await this.#ports.list("metadata")
-    for (const network of networks) await this.#ensureNetwork(network)
+  /** Serves exactly these networks. Repeatable; calls wait for each other. What is as it was costs no program. */
+  async reconcile(networks: readonly MetadataNetwork[]): Promise<MetadataReport> {
+    const turn = this.#turn.then(() => this.#reconcile(networks))
+    this.#turn = turn.catch(() => {})
+    return await turn
+  }
+
+  async #reconcile(networks: readonly MetadataNetwork[]): Promise<MetadataReport> {
+    const attached = new Map((await this.#ports.list("metadata")).map((port) => [port.device, port]))
+    const changed = networks.filter((network) => !this.#isReady(network, attached))
+    const links = changed.length > 0 ? await this.#links() : new Set<string>()
+    await inParallel(changed, atOnce, async (network) => {
+      await this.#ensureNetwork(network, links)
+      this.#ready.set(network.networkId, this.#mark(network))
+    })
     await this.#serve(networks.map((network) => this.#proxyNetwork(network.networkId)))
     // Namespaces go after the reload: the old worker had sockets in them.
-    for (const port of attached) if (!wanted.has(port.device)) await this.#removePort(port.device)
+    const removed = await this.#removeOthers(networks, attached)
+    return { changed: changed.length, removed }
+  }
+
+  async #removeOthers(
+    networks: readonly MetadataNetwork[],
+    attached: ReadonlyMap<string, unknown>,
+  ): Promise<number> {
+    const wanted = new Set(networks.map(deviceName))
     const names = new Set(networks.map((network) => this.#netnsName(network.networkId)))
-    for (const name of netnsNames(`${this.#options.netns}-`)) if (!names.has(name)) await removeNetns(name)
+    const ids = new Set(networks.map((network) => network.networkId))
+    for (const networkId of this.#ready.keys()) if (!ids.has(networkId)) this.#ready.delete(networkId)
+    const devices = [...attached.keys()].filter((device) => !wanted.has(device))
+    const spaces = netnsNames(`${this.#options.netns}-`).filter((name) => !names.has(name))
+    await inParallel(devices, atOnce, (device) => this.#removePort(device))
+    await inParallel(spaces, atOnce, (name) => removeNetns(name))
+    return Math.max(devices.length, spaces.length)
+  }
+
+  /** What the network was when it was made ready: another namespace under its name is another mark. */
+  #mark(network: MetadataNetwork): string {
+    return JSON.stringify([network, netnsInode(this.#netnsName(network.networkId)) ?? 0])
+  }
+
+  #isReady(
+    network: MetadataNetwork,
+    attached: ReadonlyMap<string, { portId: string; isOpen: boolean }>,
+  ): boolean {
+    const port = attached.get(deviceName(network))
+    return (
+      port?.portId === network.portId &&
+      port.isOpen &&
+      this.#ready.get(network.networkId) === this.#mark(network)
+    )
+  }
+
+  /** Every device of the cloud's namespace, in one look. */
+  async #links(): Promise<ReadonlySet<string>> {
+    const { stdout } = await exec("ip", ["-n", this.#options.netns, "-o", "link", "show"])
+    return new Set([...stdout.matchAll(/^\d+: ([^:@]+)[:@]/gm)].map((match) => match[1] ?? ""))
   }
 
   async #removePort(device: string): Promise<void> {
@@ -83,15 +141,15 @@ export class MetadataProxy {
     await exec("ip", ["-n", this.#options.netns, "link", "delete", device], { okCodes: [0, 1] })
   }
 
-  async #ensureNetwork(network: MetadataNetwork): Promise<void> {
+  async #ensureNetwork(network: MetadataNetwork, links: ReadonlySet<string>): Promise<void> {
     const device = deviceName(network)
     const name = this.#netnsName(network.networkId)
     const isNew = netnsInode(name) === undefined
     await ensureNetns(name, undefined)
-    if (isNew || !(await this.#hasLink(device))) {
+    if (isNew || !links.has(device)) {
       // Open vSwitch holds on to the device that it opened, not to its name (see OvnPlugger.plug).
       await this.#ports.detach(device)
-      await this.#makeLink(device, name)
+      await this.#makeLink(device, name, links.has(device))
     }
     await this.#configureLink(name, network)
     await this.#ports.attach({
@@ -102,54 +160,29 @@ export class MetadataProxy {
     })
   }
 
-  async #hasLink(device: string): Promise<boolean> {
-    const show = ["-n", this.#options.netns, "-o", "link", "show", "dev", device]
-    return (await exec("ip", show, { okCodes: [0, 1] })).exitCode === 0
-  }
-
-  async #makeLink(device: string, name: string): Promise<void> {
+  async #makeLink(device: string, name: string, isThere: boolean): Promise<void> {
     const { netns } = this.#options
-    await exec("ip", ["-n", netns, "link", "delete", device], { okCodes: [0, 1] })
-    await exec("ip", [
-      "-n",
-      netns,
-      "link",
-      "add",
-      device,
-      "type",
-      "veth",
-      "peer",
-      "name",
-      "eth0",
-      "netns",
-      name,
-    ])
+    const add = `link add ${device} type veth peer name eth0 netns ${name}`
+    const lines = [...(isThere ? [`link delete ${device}`] : []), add, `link set ${device} up`]
+    await exec("ip", ["-n", netns, "-batch", "-"], { input: `${lines.join("\n")}\n` })
     // As for the host's link: the userspace datapath does not fill in checksums.
     for (const [where, link] of [
       [netns, device],
       [name, "eth0"],
     ] as const) {
       const [program = "", ...enter] = enterNetns(join(netnsDir, where))
-      await exec(program, [
-        ...enter,
-        "ethtool",
-        "-K",
-        link,
-        "tx",
-        "off",
-        "tso",
-        "off",
-        "gso",
-        "off",
-        "gro",
-        "off",
-      ])
+      const off = ["tx", "tso", "gso", "gro"].flatMap((feature) => [feature, "off"])
+      await exec(program, [...enter, "ethtool", "-K", link, ...off])
     }
-    await exec("ip", ["-n", netns, "link", "set", device, "up"])
   }
 
   async #configureLink(name: string, network: MetadataNetwork): Promise<void> {
-    const lines = [`link set dev eth0 address ${network.macAddress} up`]
+    const lines = [
+      // No IPv6 address of the link's own: routers' advertisements are not for it.
+      "link set dev eth0 addrgenmode none",
+      `link set dev eth0 address ${network.macAddress} up`,
+      `address replace ${linkLocalV6}/64 dev eth0 nodad`,
+    ]
     for (const ip of [linkLocal, ...network.serviceIps]) {
       const address = ip.split("/")[0] ?? ip
       lines.push(`address replace ${address}/${address.includes(":") ? 128 : 32} dev eth0`)
@@ -169,9 +202,9 @@ export class MetadataProxy {
 
   async #serve(networks: readonly ProxyNetwork[]): Promise<void> {
     const files = proxyFiles(this.#options.proxyDir)
-    const revision = writeProxyConfig(this.#options, networks)
     const atWork = () => aliveRevision(files.aliveSocket)
-    if ((await atWork()) === revision) return
+    if ((await atWork()) === proxyRevision(networks)) return
+    const revision = writeProxyConfig(this.#options, networks)
     await sendCommand(files.masterSocket, "reload")
     await eventually(
       "the metadata proxy to take its configuration",
@@ -191,18 +224,27 @@ function deviceName(network: MetadataNetwork): string {
   return `md${network.networkId.replaceAll("-", "").slice(0, 12)}`
 }
 
+/** Of the text that is written now; one of another form is taken for another configuration. */
+const configForm = 2
+
+function proxyRevision(networks: readonly ProxyNetwork[]): string {
+  // The inodes count too: a namespace made anew under its old name needs a new listening socket.
+  const digest = createHash("sha256").update(`${configForm}\n`)
+  for (const { netns } of inOrder(networks)) digest.update(`${netns} ${netnsInode(netns) ?? 0}\n`)
+  return digest.digest("hex").slice(0, 16)
+}
+
+const inOrder = (networks: readonly ProxyNetwork[]) =>
+  networks.toSorted((a, b) => (a.networkId < b.networkId ? -1 : 1))
+
 /** Writes the configuration for these networks and returns its revision. */
 export function writeProxyConfig(
   options: { proxyDir: string; metadataSocket: string },
   networks: readonly ProxyNetwork[],
 ): string {
-  const sorted = networks.toSorted((a, b) => (a.networkId < b.networkId ? -1 : 1))
-  // The inodes count too: a namespace made anew under its old name needs a new listening socket.
-  const digest = createHash("sha256")
-  for (const network of sorted) digest.update(`${network.netns} ${netnsInode(network.netns) ?? 0}\n`)
-  const revision = digest.digest("hex").slice(0, 16)
+  const revision = proxyRevision(networks)
   const files = proxyFiles(options.proxyDir)
-  const text = proxyConfig(sorted, { ...options, ...files, user: proxyUser, revision })
+  const text = proxyConfig(inOrder(networks), { ...options, ...files, user: proxyUser, revision })
   mkdirSync(options.proxyDir, { recursive: true, mode: 0o700 })
   writeFileSync(`${files.config}.tmp`, text, { mode: 0o600 })
   renameSync(`${files.config}.tmp`, files.config)

@@ -61,6 +61,7 @@ export function proxyConfig(networks: readonly ProxyNetwork[], options: ProxyCon
     lines.push(
       `frontend network_${networkId}`,
       `    bind 169.254.169.254:80 namespace ${netns}`,
+      `    bind [fe80::a9fe:a9fe]:80 interface eth0 namespace ${netns}`,
       `    maxconn ${connectionsPerNetwork}`,
       ...trustedHeaders.map((header) => `    http-request del-header ${header}`),
       "    http-request set-header X-Forwarded-For %[src]",

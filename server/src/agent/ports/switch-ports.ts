@@ -82,14 +82,16 @@ export class SwitchPorts {
     await this.#client.transact(operations)
   }
 
-  async list(use: PortUse): Promise<SwitchPort[]> {
+  async list(use: PortUse): Promise<(SwitchPort & { isOpen: boolean })[]> {
     await this.#client.ready()
-    const found: SwitchPort[] = []
+    const found: (SwitchPort & { isOpen: boolean })[] = []
     for (const row of this.#client.table("Interface").values()) {
       const ids = externalIdsOf(row)
       const portId = ids["iface-id"]
       if (ids[useKey] !== use || portId === undefined) continue
-      found.push({ device: String(row.name), portId, macAddress: ids["attached-mac"] ?? "", use })
+      // Of a device that somebody removed Open vSwitch says that it cannot open it.
+      const isOpen = Array.isArray(row.ofport) && Number(row.ofport[0] ?? -1) > 0
+      found.push({ device: String(row.name), portId, macAddress: ids["attached-mac"] ?? "", use, isOpen })
     }
     return found
   }

@@ -170,6 +170,9 @@ test("metadata is asked with the guest's address and network, whatever the guest
     assert.equal(seen["x-kumoi-network-id"], guest.port.networkId)
     assert.equal(seen["x-instance-id"], undefined)
   }
+  assert.equal(await a.get("fe80::a9fe:a9fe%eth0"), "ami-id\n", "over IPv6")
+  assert.equal(lastRequest().headers["x-forwarded-for"], "fe80::f816:3eff:fe00:15")
+  assert.deepEqual(await world.proxy.reconcile(metadataNetworks), { changed: 0, removed: 0 })
 })
 
 test("a change of networks ends no request, and a network taken out is served no more", async () => {

@@ -137,3 +137,14 @@ export function canonicalMac(text: string): string | undefined {
   if (!/^[0-9a-f]{12}$/.test(hex)) return undefined
   return hex.match(/../g)?.join(":")
 }
+
+/** Of a link-local address that was made of a MAC address (RFC 4291, appendix A). */
+export function macOfLinkLocal(address: string): string | undefined {
+  const parsed = parseAddress(address)
+  if (parsed?.version !== 6 || parsed.value >> 64n !== 0xfe80_0000_0000_0000n) return undefined
+  const hex = (parsed.value & 0xffff_ffff_ffff_ffffn).toString(16).padStart(16, "0")
+  if (hex.slice(6, 10) !== "fffe") return undefined
+  const octets = (hex.slice(0, 6) + hex.slice(10)).match(/../g) ?? []
+  const first = (Number.parseInt(octets[0] ?? "0", 16) ^ 2).toString(16).padStart(2, "0")
+  return [first, ...octets.slice(1)].join(":")
+}

@@ -1,4 +1,5 @@
-// Every network with DHCP has a port of the cloud's own, from whose address DHCP and metadata answer.
+// Every network with DHCP has a port of the cloud's own, from whose address DHCP and metadata answer; one of IPv6 alone
+// has it for metadata.
 import { sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
@@ -11,15 +12,17 @@ import { insertPort } from "./insert.ts"
 export async function refreshServicePort(_ctx: Ctx, tx: Tx, networkId: string): Promise<void> {
   const { rows } = await sql<{
     subnetId: string
+    ipVersion: 4 | 6
     projectId: string
     portId: string | null
     address: string | null
     pools: Pool[]
   }>`
-    select s.id as "subnetId", n.project_id as "projectId", p.id as "portId", host(a.address) as address,
+    select s.id as "subnetId", s.ip_version as "ipVersion", n.project_id as "projectId", p.id as "portId",
+      host(a.address) as address,
       ${poolsOf(sql`s.id`)} as pools
     from network.network n
-    left join network.subnet s on s.network_id = n.id and s.ip_version = 4 and s.is_dhcp_enabled
+    left join network.subnet s on s.network_id = n.id and s.is_dhcp_enabled
     left join network.port p on p.network_id = n.id and p.device_owner = 'network:distributed'
     left join network.ip_allocation a on a.port_id = p.id and a.subnet_id = s.id
     where n.id = ${networkId} order by s.created_at, s.id`.execute(tx)
@@ -35,8 +38,10 @@ export async function refreshServicePort(_ctx: Ctx, tx: Tx, networkId: string): 
   }
   const portId = first.portId ?? (await makePort(tx, networkId, first.projectId))
   noteChanged(tx, { ports: [portId] })
-  if (first.portId) await dropOthers(tx, portId, wanted)
-  for (const [position, row] of wanted.entries()) {
+  // Over IPv6 the metadata service answers at the link's own address: the port needs none of the subnet.
+  const withAddress = wanted.filter((row) => row.ipVersion === 4)
+  if (first.portId) await dropOthers(tx, portId, withAddress)
+  for (const [position, row] of withAddress.entries()) {
     // A subnet without a free address goes without: its machines' addresses are worth more.
     if (!row.address)
       await takeFreeAddress(tx, { subnetId: row.subnetId, networkId, portId, position }, row.pools)

@@ -1,8 +1,9 @@
 // Every project has a group named `default`, made when it is first needed.
 import { sql } from "kysely"
+import type { Ctx } from "../../platform/context/context.ts"
 import type { Db, Tx } from "../../platform/db/database.ts"
-import { transact } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
+import { change } from "../resource/standard.ts"
 import { noteChanged } from "../sync/changes.ts"
 
 export async function ensureDefaultGroup(tx: Tx, projectId: string): Promise<string> {
@@ -31,15 +32,14 @@ async function findDefaultGroup(db: Db | Tx, projectId: string): Promise<string 
 }
 
 /** For reads: makes the group when it is not there. */
-export async function prepareDefaultGroup(db: Db, projectId: string | null): Promise<void> {
-  if (projectId !== null) await defaultGroupOf(db, projectId)
+export async function prepareDefaultGroup(ctx: Ctx, projectId: string | null): Promise<void> {
+  if (projectId !== null) await defaultGroupOf(ctx, projectId)
 }
 
 /** The group's id; it is made in a transaction of its own when it is not there. */
-export async function defaultGroupOf(db: Db, projectId: string): Promise<string> {
-  return (
-    (await findDefaultGroup(db, projectId)) ?? (await transact(db, (tx) => ensureDefaultGroup(tx, projectId)))
-  )
+export async function defaultGroupOf(ctx: Ctx, projectId: string): Promise<string> {
+  const found = await findDefaultGroup(ctx.db, projectId)
+  return found ?? (await change(ctx, (tx) => ensureDefaultGroup(tx, projectId)))
 }
 
 /** The rules that a new group begins with. */

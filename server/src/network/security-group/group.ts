@@ -62,7 +62,7 @@ export const getSecurityGroup = operation({
 })
 
 export async function listSecurityGroups(ctx: Ctx, query: ListQuery = {}): Promise<Listed<SecurityGroup>> {
-  await prepareDefaultGroup(ctx.db, ctx.caller.projectId)
+  await prepareDefaultGroup(ctx, ctx.caller.projectId)
   const groups = await listRows<SecurityGroup>(ctx.db, securityGroupSource(viewerOf(ctx)), query)
   return listed(ctx, "get_security_group", groups.map(readGroup), securityGroupTarget)
 }

@@ -74,7 +74,7 @@ export async function listSecurityGroupRules(
   ctx: Ctx,
   query: ListQuery = {},
 ): Promise<Listed<SecurityGroupRule>> {
-  await prepareDefaultGroup(ctx.db, ctx.caller.projectId)
+  await prepareDefaultGroup(ctx, ctx.caller.projectId)
   const rules = await listRows<SecurityGroupRule>(ctx.db, securityGroupRuleSource(viewerOf(ctx)), query)
   return listed(ctx, "get_security_group_rule", rules, ruleTarget)
 }

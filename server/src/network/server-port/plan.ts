@@ -181,9 +181,9 @@ export async function resolveGroups(
   projectId: string,
   names: readonly string[],
 ): Promise<string[]> {
-  if (names.length === 0) return [await defaultGroupOf(ctx.db, projectId)]
+  if (names.length === 0) return [await defaultGroupOf(ctx, projectId)]
   const wanted = [...new Set(names)]
-  if (wanted.includes("default")) await defaultGroupOf(ctx.db, projectId)
+  if (wanted.includes("default")) await defaultGroupOf(ctx, projectId)
   const found = await groupsByNameOrId(ctx.db, projectId, wanted)
   return wanted.map((name) => {
     const byId = found.find((group) => group.id === name.toLowerCase())

@@ -4,7 +4,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { matchesPattern } from "../../platform/db/text-pattern.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
-import { canonicalAddress } from "../ipam/address.ts"
+import { canonicalAddress, macOfLinkLocal } from "../ipam/address.ts"
 import { loadSecurityGroup } from "../security-group/group.ts"
 import type { SecurityGroupRule } from "../security-group/security-group.ts"
 
@@ -90,20 +90,23 @@ function addRow({ addresses, securityGroups }: ServerNetworking, row: Networking
     })
 }
 
-/** Whose packets come from this address on this network. */
+/** Whose packets come from this address on this network: one of a port, or the link's own made of its MAC address. */
 export async function serverIdByAddress(
   db: DbOrTx,
   { networkId, address }: { networkId: string; address: string },
 ): Promise<string | undefined> {
   const canonical = canonicalAddress(address)
   if (!isUuid(networkId) || canonical === undefined) return undefined
-  const { rows } = await sql<{
-    serverId: string
-  }>`select p.server_id as "serverId" from network.ip_allocation a
-    join network.port p on p.id = a.port_id
-    where a.network_id = ${networkId} and a.address = ${canonical}::inet and p.server_id is not null`.execute(
-    db,
-  )
+  const mac = macOfLinkLocal(canonical)
+  const { rows } =
+    mac === undefined
+      ? await sql<{ serverId: string }>`select p.server_id as "serverId" from network.ip_allocation a
+          join network.port p on p.id = a.port_id
+          where a.network_id = ${networkId} and a.address = ${canonical}::inet
+            and p.server_id is not null`.execute(db)
+      : await sql<{ serverId: string }>`select p.server_id as "serverId" from network.port p
+          where p.network_id = ${networkId} and p.mac_address = ${mac}::macaddr
+            and p.server_id is not null`.execute(db)
   return rows[0]?.serverId
 }
 
@@ -189,13 +192,14 @@ export interface MetadataNetwork {
   serviceIps: string[]
 }
 
-/** Networks whose machines are answered at 169.254.169.254. */
-export async function metadataNetworks(db: DbOrTx): Promise<MetadataNetwork[]> {
+/** Networks with machines on the host, which are answered at 169.254.169.254 and fe80::a9fe:a9fe. */
+export async function metadataNetworks(db: DbOrTx, host: string): Promise<MetadataNetwork[]> {
   const { rows } = await sql<MetadataNetwork>`select p.network_id as "networkId", p.id as "portId",
       p.mac_address::text as "macAddress",
       array(select host(a.address) from network.ip_allocation a where a.port_id = p.id order by a.position) as "serviceIps"
-    from network.port p where p.device_owner = 'network:distributed'
-      and exists (select from network.ip_allocation a where a.port_id = p.id)
+    from (select distinct g.network_id from network.port g
+      where g.host_id = ${host} and g.server_id is not null) of_guests
+    join network.port p on p.network_id = of_guests.network_id and p.device_owner = 'network:distributed'
     order by p.network_id`.execute(db)
   return rows
 }
