@@ -149,3 +149,21 @@ test("a project without images sees none of another's", async () => {
   assert.deepEqual(await names("", "p2"), [])
   assert.deepEqual(await names("visibility=all", "p2"), [])
 })
+
+test("what a policy takes out of a page does not end the list", async () => {
+  const { policy } = cloud.platform
+  policy.override({ get_image: `not 'none':%(name)s and not 'c':%(name)s and not 'b':%(name)s` })
+  try {
+    const found: string[] = []
+    let pages = 0
+    for (let path: string | undefined = "/v2/images?limit=1&sort=name:asc"; path !== undefined; pages++) {
+      const { body } = await cloud.request("GET", `/image${path}`, { as: "p1" })
+      found.push(...body.images.map((image: { name: string }) => image.name))
+      path = body.next
+    }
+    assert.deepEqual(found, ["a", 'quoted, "name"'])
+    assert.ok(pages >= 5)
+  } finally {
+    policy.override({})
+  }
+})

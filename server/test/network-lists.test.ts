@@ -89,3 +89,18 @@ test("every later page says what was before it, the empty one after the last too
     all,
   )
 })
+
+test("what a policy takes out of a page does not end the list", async () => {
+  const { policy } = cloud.cloud.platform
+  policy.override({ get_network: "True:%(router:external)s" })
+  try {
+    const pages = await follow("/network/v2.0/networks?limit=2&sort_key=name", "next")
+    assert.deepEqual(
+      pages.flatMap((page) => page.names),
+      ["public"],
+    )
+    assert.deepEqual(pages[0]?.names, [])
+  } finally {
+    policy.override({})
+  }
+})

@@ -72,7 +72,8 @@ export const listImages = operation({
       .map((row) => ({ image: toImage(row), memberId: row.member }))
       .filter((found) => ctx.policy.isAllowed(ctx.caller, "get_image", imageTarget(found)))
       .map((found) => found.image)
-    const last = images.at(-1)
+    // Of the rows as they were read: rules may have taken the last ones out, or all.
+    const last = rows.at(-1)
     return { images, nextMarker: rows.length === input.limit && last ? last.id : null }
   },
 })

@@ -26,6 +26,11 @@ export interface PageRules {
   defaultDirection?: "asc" | "desc"
 }
 
+/** How long a page may be: a list that nobody bounded is bounded too, and its page has a link to the next. */
+export function boundedLimit(asked: number | null | undefined, most: number): number {
+  return asked === null || asked === undefined || asked === 0 ? most : Math.min(asked, most)
+}
+
 /** Reads limit, marker, sort_key/sort_dir (repeatable) or `sort=key:dir,key` and page_reverse. */
 export function readPage(query: WireRequest["query"], rules: PageRules): Page {
   const limit = queryInteger(query, "limit", { min: 0 })

@@ -15,7 +15,7 @@ import {
 import type { Ctx } from "../../../platform/context/context.ts"
 import { invalid } from "../../../platform/fault/fault.ts"
 import { atLeast, type Microversion } from "../../../platform/http/microversion.ts"
-import { pageUrl, readPage } from "../../../platform/http/paging.ts"
+import { boundedLimit, pageUrl, readPage } from "../../../platform/http/paging.ts"
 import { booleanWord, queryInteger, queryText } from "../../../platform/http/query.ts"
 import { type Route, reply, route, type WireRequest } from "../../../platform/http/wire.ts"
 import { checkQueryNames } from "./query-names.ts"
@@ -98,7 +98,7 @@ async function list(ctx: Ctx, req: WireRequest, isDetail: boolean) {
   })
   const minRamMib = queryInteger(req.query, "minRam")
   const minDiskGib = queryInteger(req.query, "minDisk")
-  const limit = page.limit === null || page.limit === 0 ? 1_000 : page.limit
+  const limit = boundedLimit(page.limit, ctx.config.compute.listLimitMost)
   const flavors = await listFlavors(ctx, {
     isPublic: readIsPublic(req),
     page: { ...page, limit },
@@ -106,7 +106,7 @@ async function list(ctx: Ctx, req: WireRequest, isDetail: boolean) {
     ...(minDiskGib === undefined ? {} : { minDiskGib }),
   })
   const withSpecs = isDetail && maySeeSpecs(ctx)
-  const last = flavors.length === limit && page.limit !== null ? flavors.at(-1) : undefined
+  const last = flavors.length === limit ? flavors.at(-1) : undefined
   return {
     flavors: flavors.map((f) =>
       isDetail ? viewFlavor(ctx, req.version, f, withSpecs) : viewBrief(ctx, req.version, f),

@@ -7,7 +7,7 @@ import {
 } from "../../../compute/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../../platform/http/microversion.ts"
-import { pageUrl } from "../../../platform/http/paging.ts"
+import { boundedLimit, pageUrl } from "../../../platform/http/paging.ts"
 import { queryInteger, queryText } from "../../../platform/http/query.ts"
 import { type Route, reply, route, type WireRequest } from "../../../platform/http/wire.ts"
 import { checkQueryNames } from "./query-names.ts"
@@ -83,13 +83,14 @@ async function create(ctx: Ctx, req: WireRequest<CreateBody>) {
 async function list(ctx: Ctx, req: WireRequest) {
   checkQueryNames(req, ["user_id", "limit", "marker"])
   const isPaged = atLeast(req.version, "2.35")
-  const limit = isPaged ? (queryInteger(req.query, "limit", { min: 0 }) ?? null) : null
+  const asked = isPaged ? queryInteger(req.query, "limit", { min: 0 }) : undefined
+  const limit = boundedLimit(asked, ctx.config.compute.listLimitMost)
   const found = await listKeypairs(ctx, {
     userId: userOf(ctx, req),
-    limit: limit === null || limit === 0 ? 1_000 : Math.min(limit, 1_000),
+    limit,
     marker: isPaged ? (queryText(req.query, "marker") ?? null) : null,
   })
-  const last = limit !== null && found.length === limit ? found.at(-1) : undefined
+  const last = isPaged && found.length === limit ? found.at(-1) : undefined
   return {
     keypairs: found.map((keypair) => ({ keypair: viewBrief(req.version, keypair) })),
     ...(last

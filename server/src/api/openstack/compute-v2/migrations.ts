@@ -1,7 +1,7 @@
 import { badRequest, listMigrations, type Migration } from "../../../compute/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../../platform/http/microversion.ts"
-import { pageUrl } from "../../../platform/http/paging.ts"
+import { boundedLimit, pageUrl } from "../../../platform/http/paging.ts"
 import { queryInteger, queryText } from "../../../platform/http/query.ts"
 import { type Route, route, type WireRequest } from "../../../platform/http/wire.ts"
 import { checkQueryNames } from "./query-names.ts"
@@ -47,7 +47,9 @@ async function list(ctx: Ctx, req: WireRequest) {
   const changesBefore = before === undefined ? undefined : readTime("changes-before", before)
   if (changesSince && changesBefore && changesBefore < changesSince)
     throw badRequest("The value of changes-since must be less than or equal to changes-before.")
-  const limit = known.includes("limit") ? queryInteger(req.query, "limit", { min: 0 }) : undefined
+  const isPaged = known.includes("limit")
+  const asked = isPaged ? queryInteger(req.query, "limit", { min: 0 }) : undefined
+  const limit = boundedLimit(asked, ctx.config.compute.listLimitMost)
   const found = await listMigrations(ctx, {
     host: text("host"),
     serverId: text("instance_uuid"),
@@ -63,9 +65,7 @@ async function list(ctx: Ctx, req: WireRequest) {
   })
   const last = found.at(-1)
   const href =
-    last && limit !== undefined && limit > 0 && found.length === limit
-      ? pageUrl(ctx.baseUrl, req.url, { marker: last.id })
-      : undefined
+    last && isPaged && found.length === limit ? pageUrl(ctx.baseUrl, req.url, { marker: last.id }) : undefined
   return {
     migrations: found.map((migration) => viewMigration(req.version, migration)),
     ...(href !== undefined && { migrations_links: [{ rel: "next", href }] }),

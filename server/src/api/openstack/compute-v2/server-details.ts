@@ -25,7 +25,7 @@ import {
 } from "../../../compute/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../../platform/http/microversion.ts"
-import { pageUrl } from "../../../platform/http/paging.ts"
+import { boundedLimit, pageUrl } from "../../../platform/http/paging.ts"
 import { queryInteger, queryText } from "../../../platform/http/query.ts"
 import { type Route, reply, route, type WireRequest } from "../../../platform/http/wire.ts"
 import { viewDiagnostics, viewDiagnosticsLegacy } from "./diagnostics-view.ts"
@@ -361,7 +361,8 @@ async function listActions(ctx: Ctx, req: WireRequest) {
   const changesBefore = before !== undefined ? readTime("changes-before", before) : undefined
   if (changesSince && changesBefore && changesBefore < changesSince)
     throw badRequest("The value of changes-since must be less than or equal to changes-before.")
-  const limit = isPaged ? (queryInteger(req.query, "limit", { min: 0 }) ?? null) : null
+  const asked = isPaged ? queryInteger(req.query, "limit", { min: 0 }) : undefined
+  const limit = boundedLimit(asked, ctx.config.compute.listLimitMost)
   const actions = await listServerActions(ctx, {
     serverId: idOf(req),
     withDeleted: atLeast(req.version, "2.21"),
@@ -371,7 +372,7 @@ async function listActions(ctx: Ctx, req: WireRequest) {
     marker: isPaged ? (queryText(req.query, "marker") ?? null) : null,
   })
   const last = actions.at(-1)
-  const hasNext = limit !== null && limit > 0 && actions.length === limit && last !== undefined
+  const hasNext = isPaged && actions.length === limit && last !== undefined
   return {
     instanceActions: actions.map((action) => viewAction(req.version, action)),
     ...(hasNext && {
