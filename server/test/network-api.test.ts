@@ -475,3 +475,23 @@ test("what happens to a network is told once, in order", async () => {
     ["network.create.end", "network.update.end", "network.delete.end"],
   )
 })
+
+test("how many addresses there are is written with all digits", async () => {
+  const network = await make("network", {})
+  await make("subnet", { network_id: network.id, ip_version: 4, cidr: "10.65.0.0/24" })
+  await make("subnet", { network_id: network.id, ip_version: 6, cidr: "2001:db8:65::/64" })
+  const of = async (query: string) => {
+    const url = `${cloud.baseUrl}/network/v2.0/network-ip-availabilities${query}`
+    return await (await fetch(url, { headers: { "x-auth-token": admin } })).text()
+  }
+  // All but those of network and gateway; and 253 of IPv4.
+  const text = await of(`/${network.id}`)
+  assert.match(text, /"total_ips":18446744073709551867,/)
+  assert.match(text, /"total_ips":18446744073709551614,/)
+  assert.match(text, /"total_ips":253,/)
+  assert.equal(
+    await of(`?network_id=${network.id}&ip_version=4`).then((t) => t.match(/subnet_id/g)?.length),
+    1,
+  )
+  assert.equal(await of("?network_id=no-id"), '{"network_ip_availabilities":[]}')
+})

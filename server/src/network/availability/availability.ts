@@ -1,6 +1,7 @@
 // How many addresses of a network's subnets there are, and how many are in use.
 import { sql } from "kysely"
 import { Type } from "typebox"
+import { isUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { networkNotFound } from "../faults.ts"
 import { parseAddress } from "../ipam/address.ts"
@@ -13,7 +14,7 @@ export interface SubnetAvailability {
   subnetName: string
   cidr: string
   ipVersion: 4 | 6
-  totalIps: number
+  totalIps: bigint
   usedIps: number
 }
 
@@ -21,7 +22,7 @@ export interface NetworkAvailability {
   networkId: string
   networkName: string
   projectId: string
-  totalIps: number
+  totalIps: bigint
   usedIps: number
   subnets: SubnetAvailability[]
 }
@@ -45,17 +46,22 @@ export const listNetworkAvailability = operation({
   input: Query,
   authorize: () => [["get_network_ip_availability", {}]],
   run: async (ctx, query): Promise<NetworkAvailability[]> => {
+    const { networkIds, networkNames, projectIds, ipVersion } = query
+    const ofVersion = ipVersion === undefined ? sql`` : sql`and s.ip_version = ${ipVersion}`
+    // Only what was asked for, so that an index serves it.
+    const asked = [
+      sql`true`,
+      ...(networkIds ? [sql`n.id = any(${networkIds.filter(isUuid)}::uuid[])`] : []),
+      ...(networkNames ? [sql`n.name = any(${networkNames}::text[])`] : []),
+      ...(projectIds ? [sql`n.project_id = any(${projectIds}::text[])`] : []),
+    ]
     const { rows } = await sql<Row>`
       select n.id as "networkId", n.name as "networkName", n.project_id as "projectId", s.id as "subnetId",
         s.name as "subnetName", s.cidr::text as cidr, s.ip_version as "ipVersion",
         (select count(*)::integer from network.ip_allocation a where a.subnet_id = s.id) as "usedIps",
         ${poolsOf(sql`s.id`)} as pools
-      from network.network n left join network.subnet s on s.network_id = n.id
-        and (${query.ipVersion ?? null}::integer is null or s.ip_version = ${query.ipVersion ?? null})
-      where (${query.networkIds ?? null}::text[] is null or n.id::text = any(${query.networkIds ?? null}::text[]))
-        and (${query.networkNames ?? null}::text[] is null or n.name = any(${query.networkNames ?? null}::text[]))
-        and (${query.projectIds ?? null}::text[] is null or n.project_id = any(${query.projectIds ?? null}::text[]))
-      order by n.created_at, n.id, s.created_at`.execute(ctx.db)
+      from network.network n left join network.subnet s on s.network_id = n.id ${ofVersion}
+      where ${sql.join(asked, sql` and `)} order by n.created_at, n.id, s.created_at`.execute(ctx.db)
     return groupByNetwork(rows)
   },
 })
@@ -78,7 +84,7 @@ function groupByNetwork(rows: readonly Row[]): NetworkAvailability[] {
   for (const { networkId, networkName, projectId, pools, ...subnet } of rows) {
     let network = networks.get(networkId)
     if (!network) {
-      network = { networkId, networkName, projectId, totalIps: 0, usedIps: 0, subnets: [] }
+      network = { networkId, networkName, projectId, totalIps: 0n, usedIps: 0, subnets: [] }
       networks.set(networkId, network)
     }
     if (subnet.subnetId === null) continue
@@ -90,13 +96,13 @@ function groupByNetwork(rows: readonly Row[]): NetworkAvailability[] {
   return [...networks.values()]
 }
 
-/** Addresses that are given out without being asked for by name; an IPv6 count loses its last digits. */
-function sizeOf(pools: readonly AddressPool[]): number {
+/** Addresses that are given out without being asked for by name. */
+function sizeOf(pools: readonly AddressPool[]): bigint {
   let size = 0n
   for (const pool of pools) {
     const start = parseAddress(pool.start)
     const end = parseAddress(pool.end)
     if (start && end) size += end.value - start.value + 1n
   }
-  return Number(size)
+  return size
 }

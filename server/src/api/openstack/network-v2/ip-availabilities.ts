@@ -3,6 +3,7 @@ import {
   listNetworkAvailability,
   type NetworkAvailability,
 } from "../../../network/index.ts"
+import { exactInteger } from "../../../platform/http/exact-integer.ts"
 import { queryAll, queryInteger } from "../../../platform/http/query.ts"
 import { type Route, route, type WireRequest } from "../../../platform/http/wire.ts"
 
@@ -12,14 +13,14 @@ function view(network: NetworkAvailability) {
     network_name: network.networkName,
     tenant_id: network.projectId,
     project_id: network.projectId,
-    total_ips: network.totalIps,
+    total_ips: exactInteger(network.totalIps),
     used_ips: network.usedIps,
     subnet_ip_availability: network.subnets.map((subnet) => ({
       subnet_id: subnet.subnetId,
       subnet_name: subnet.subnetName,
       cidr: subnet.cidr,
       ip_version: subnet.ipVersion,
-      total_ips: subnet.totalIps,
+      total_ips: exactInteger(subnet.totalIps),
       used_ips: subnet.usedIps,
     })),
   }
