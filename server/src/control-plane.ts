@@ -145,8 +145,7 @@ export async function serveApis(
   ]
   declareRawRoutes(apis)
   const server = createHttpServer({ platform, apis, authenticate, bodyLimitBytes })
-  const listening = stack.use(
-    await listen(server, { connectionsMost: platform.config.http.connectionsMost, ...options }),
-  )
+  const { connectionsMost } = platform.config.http
+  const listening = stack.use(await listen(server, { connectionsMost, ...options }, platform.log))
   return listening.url
 }

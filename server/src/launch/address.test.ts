@@ -5,8 +5,12 @@ import { test } from "node:test"
 import { choosePublicUrl } from "./address.ts"
 
 test("the catalog names what the operator says, else where we listen", async () => {
-  const at = (listen: string, given = "") => choosePublicUrl({ listen, port: 5000 }, given)
+  const at = (listen: string, given = "") => choosePublicUrl({ listen, port: 5000, tls: null }, given)
   assert.equal(await at("127.0.0.1"), "http://127.0.0.1:5000")
+  assert.equal(
+    await choosePublicUrl({ listen: "10.0.0.5", port: 5000, tls: "own" }, ""),
+    "https://10.0.0.5:5000",
+  )
   assert.equal(await at("cloud.example"), "http://cloud.example:5000")
   assert.equal(await at("fd00::1"), "http://[fd00::1]:5000")
   assert.equal(await at("0.0.0.0", "https://cloud.example/iaas/"), "https://cloud.example/iaas")

@@ -4,17 +4,17 @@ import { isIPv6 } from "node:net"
 import { hostname } from "node:os"
 import type { UpOptions } from "./up-options.ts"
 
-const everyAddress = new Set(["0.0.0.0", "::"])
+export const everyAddress = new Set(["0.0.0.0", "::"])
 
 /** `given`: from the option or the configuration; empty when neither says it. */
 export async function choosePublicUrl(
-  { listen, port }: Pick<UpOptions, "listen" | "port">,
+  { listen, port, tls }: Pick<UpOptions, "listen" | "port" | "tls">,
   given: string,
 ): Promise<string> {
   if (given !== "") return given.replace(/\/+$/, "")
   // A name of this machine may be one that nobody else can resolve: an address always leads here.
   const host = everyAddress.has(listen) ? await outwardAddress() : listen
-  return `http://${urlHost(host)}:${port}`
+  return `${tls ? "https" : "http"}://${urlHost(host)}:${port}`
 }
 
 /** The address that this machine has on its way to others; its name where there is no way. */
@@ -39,3 +39,6 @@ export function ownHost(listen: string): string {
 }
 
 export const urlHost = (host: string) => (isIPv6(host) ? `[${host}]` : host)
+
+/** The name or address in a URL, without brackets. */
+export const hostOf = (url: string) => new URL(url).hostname.replace(/^\[(.*)\]$/, "$1")

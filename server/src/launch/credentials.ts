@@ -7,6 +7,8 @@ export interface ClientFacts {
   url: string
   region: string
   passwords: Passwords
+  /** The certificate of the cloud's own authority. */
+  caFile: string | null
 }
 
 export type CloudUser = "admin" | "demo"
@@ -23,6 +25,7 @@ export function clientVariables(facts: ClientFacts, user: CloudUser): Record<str
     OS_USER_DOMAIN_ID: "default",
     OS_PROJECT_DOMAIN_ID: "default",
     OS_REGION_NAME: facts.region,
+    ...(facts.caFile === null ? {} : { OS_CACERT: facts.caFile }),
   }
 }
 
@@ -45,6 +48,7 @@ function cloudEntry(facts: ClientFacts, user: CloudUser) {
     region_name: facts.region,
     identity_api_version: "3",
     interface: "public",
+    ...(facts.caFile === null ? {} : { cacert: facts.caFile }),
   }
 }
 
@@ -60,6 +64,7 @@ export function writeCredentials(directory: string, facts: ClientFacts): string 
     region_name: facts.region,
     identity_api_version: "3",
     interface: "public",
+    ...(facts.caFile === null ? {} : { cacert: facts.caFile }),
   }
   const clouds = {
     "kumoi-admin": cloudEntry(facts, "admin"),

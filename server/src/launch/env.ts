@@ -19,11 +19,18 @@ export async function env(args: string[]): Promise<number> {
   }
   const dataDir = dataDirOf(options)
   const passwords = readPasswords(dataDir)
-  const last = readJson<{ url: string; region: string }>(join(dataDir, "endpoint.json"))
+  const last = readJson<{ url: string; region: string; caFile?: string | null }>(
+    join(dataDir, "endpoint.json"),
+  )
   const url = readMainState(dataDir)?.url ?? last?.url ?? "http://127.0.0.1:5000"
   const user = (options.text("user") ?? "admin") as CloudUser
   process.stdout.write(
-    shellExports(clientVariables({ url, region: last?.region ?? "RegionOne", passwords }, user)),
+    shellExports(
+      clientVariables(
+        { url, region: last?.region ?? "RegionOne", caFile: last?.caFile ?? null, passwords },
+        user,
+      ),
+    ),
   )
   return 0
 }

@@ -12,7 +12,7 @@ import { identifyProcess, processMemoryBytes } from "../platform/exec/process.ts
 import { describeError, Fault } from "../platform/fault/fault.ts"
 import { createLogger, type Logger } from "../platform/log/log.ts"
 import { Supervisor } from "../platform/supervise/supervisor.ts"
-import { choosePublicUrl, ownHost, urlHost } from "./address.ts"
+import { choosePublicUrl, hostOf } from "./address.ts"
 import { describeBroker, openBus } from "./bus.ts"
 import {
   acquireCloudLock,
@@ -40,9 +40,11 @@ import { answerKeys } from "./keys-answer.ts"
 import { removeLeftovers } from "./leftovers.ts"
 import { doorsOf, planStart, type StartPlan } from "./plan.ts"
 import { answerPolicy } from "./policy-answer.ts"
+import { proveItAnswers } from "./prove.ts"
 import { choosePublicNetwork } from "./public-network.ts"
 import { type HostOptions, type HostParts, startHostParts } from "./real-host.ts"
 import type { CloudStatus, ComponentStatus } from "./status.ts"
+import { prepareTls, type Tls } from "./tls.ts"
 import type { UpOptions } from "./up-options.ts"
 
 export interface RunningCloud {
@@ -64,6 +66,7 @@ interface Run {
   plan: StartPlan
   dir: CloudDir
   url: string
+  tls: Tls | null
   log: Logger
   supervisor: Supervisor
   say: (line: string) => void
@@ -88,7 +91,8 @@ export async function runCloud(options: UpOptions, say: (line: string) => void):
     const supervisor = new Supervisor({ runDir: dir.runDir, log })
     const { http } = readConfig(options, {})
     const url = await choosePublicUrl(options, http.publicUrl)
-    const run: Run = { options, plan, dir, url, log, supervisor, say, startedAt: new Date() }
+    const tls = await prepareTls(options, dir.path, { host: hostOf(url), say })
+    const run: Run = { options, plan, dir, url, tls, log, supervisor, say, startedAt: new Date() }
     // Engines end last, and whatever they and the agent left on the host after them.
     stack.defer(async () => void (await removeLeftovers(dir)))
     stack.defer(async () => await supervisor.stopAll())
@@ -139,7 +143,12 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
   ])
   say("starting the control plane")
   const { options } = run
-  const listen = { host: options.listen, port: options.port, doors: doorsOf(options) }
+  const listen = {
+    host: options.listen,
+    port: options.port,
+    doors: doorsOf(options),
+    ...(run.tls ? { tls: run.tls.files } : {}),
+  }
   const isShared = options.workers > 1
   const cloud = await startCloud({
     base,
@@ -176,9 +185,10 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
     "/policy": async (question: unknown) => await answerPolicy(cloud.platform, question),
   }
   stack.use(await serveControl(join(dir.runDir, "control.sock"), answers))
-  await proveItAnswers(run)
-  writeCredentials(dir.path, { url: run.url, region, passwords: readOrMakePasswords(dir.path) })
-  writeJson(join(dir.path, "endpoint.json"), { url: run.url, region }, 0o644)
+  await proveItAnswers({ ...options, tls: run.tls, password: readOrMakePasswords(dir.path).admin })
+  const facts = { url: run.url, region, caFile: run.tls?.caFile ?? null }
+  writeCredentials(dir.path, { ...facts, passwords: readOrMakePasswords(dir.path) })
+  writeJson(join(dir.path, "endpoint.json"), facts, 0o644)
   writeMainState(dir, { ...state, isReady: true })
   return cloud
 }
@@ -241,26 +251,6 @@ async function startHost(
   const { plan, dir, supervisor, log, say } = run
   if (plan.network === "ovn") say("starting the network (Open vSwitch, OVN)")
   return await startHostParts({ plan, dir, supervisor, log, host, hostIp: "127.0.0.1", say, ...configured })
-}
-
-const ownUrl = ({ options }: Run) => `http://${urlHost(ownHost(options.listen))}:${options.port}`
-
-/** The promise of `up`: when it returns, an authenticated request works. */
-async function proveItAnswers(run: Run): Promise<void> {
-  const { admin } = readOrMakePasswords(run.dir.path)
-  const domain = { id: "default" }
-  const response = await fetch(`${ownUrl(run)}/identity/v3/auth/tokens`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({
-      auth: {
-        identity: { methods: ["password"], password: { user: { name: "admin", domain, password: admin } } },
-        scope: { project: { name: "admin", domain } },
-      },
-    }),
-  })
-  if (response.status !== 201)
-    throw new Error(`the first log-in was answered ${response.status}: ${await response.text()}`)
 }
 
 /** SIGTERM or SIGINT, whichever comes first; from then on neither ends the process by itself. */

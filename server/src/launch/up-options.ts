@@ -1,5 +1,6 @@
 import { resolve } from "node:path"
 import { Fault } from "../platform/fault/fault.ts"
+import type { TlsFiles } from "../platform/http/tls.ts"
 import { apiProcessesMost } from "./engines/api-process.ts"
 import { dataDirOf, dataOption, numberOption, type OptionSpecs, type ParsedOptions } from "./options.ts"
 
@@ -12,6 +13,9 @@ export const upOptionSpecs = {
     value: "URL",
     help: "where clients reach the cloud, for the catalog and links (default: the address of --listen)",
   },
+  tls: { type: "boolean", help: "https, with an authority and a certificate of the cloud's own" },
+  "tls-cert": { type: "string", value: "FILE", help: "https with this certificate (PEM, with its chain)" },
+  "tls-key": { type: "string", value: "FILE", help: "the certificate's key" },
   hypervisor: {
     type: "string",
     choices: ["auto", "qemu", "fake"],
@@ -49,6 +53,8 @@ export interface UpOptions {
   /** The operator's RabbitMQ (AMQP_URL). */
   brokerUrl: string | undefined
   configFile: string | undefined
+  /** https with an authority of the cloud's own, or with these files. */
+  tls: "own" | TlsFiles | null
   /** Dotted configuration keys that options stand for. */
   configOverrides: Readonly<Record<string, unknown>>
   isYes: boolean
@@ -70,6 +76,7 @@ export function readUpOptions(options: ParsedOptions): UpOptions {
     brokerUrl: process.env.AMQP_URL || undefined,
     configFile: options.text("config") === undefined ? undefined : resolve(options.text("config") ?? ""),
     configOverrides: publicUrl === undefined ? {} : { "http.publicUrl": publicUrl },
+    tls: readTlsOptions(options),
     isYes: options.flag("yes"),
   }
 }
@@ -81,5 +88,14 @@ function readPublicUrl(options: ParsedOptions): string | undefined {
   const isPlain = url && !url.username && !url.search && !url.hash && /^https?:$/.test(url.protocol)
   if (isPlain) return text.replace(/\/+$/, "")
   const message = `--public-url ${text}: write an address such as https://cloud.example or https://10.0.0.5:5000.`
+  throw new Fault("invalid", "cli.option.invalid", message)
+}
+
+function readTlsOptions(options: ParsedOptions): UpOptions["tls"] {
+  const [certFile, keyFile] = [options.text("tls-cert"), options.text("tls-key")]
+  if (certFile !== undefined && keyFile !== undefined && !options.flag("tls"))
+    return { certFile: resolve(certFile), keyFile: resolve(keyFile) }
+  if (certFile === undefined && keyFile === undefined) return options.flag("tls") ? "own" : null
+  const message = "--tls-cert and --tls-key go together, and without --tls."
   throw new Fault("invalid", "cli.option.invalid", message)
 }

@@ -1,9 +1,12 @@
 // Where the HTTP edge can be reached: the one port of every API, and further doors to parts of it.
 import { chmodSync, rmSync } from "node:fs"
-import { createServer, type Server } from "node:http"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import { createServer as createTlsServer, Server as TlsServer } from "node:https"
 import type { AddressInfo } from "node:net"
 import type { FastifyInstance } from "fastify"
 import { Fault } from "../fault/fault.ts"
+import type { Logger } from "../log/log.ts"
+import { followTls, readTls, type TlsFiles } from "./tls.ts"
 import { plainUrl } from "./url.ts"
 
 /** A port on which one API lies at the root, as in a cloud of one process a service. */
@@ -21,6 +24,8 @@ export interface ListenOptions {
   doors?: readonly Door[]
   /** A unix socket of this process alone, mode 0600. */
   socketPath?: string
+  /** On every port; the socket stays without. */
+  tls?: TlsFiles
   /** Connections to each of them at one time; further ones are closed at once. */
   connectionsMost?: number
 }
@@ -41,11 +46,17 @@ export function headerTimeouts(headersDeadlineMs: number) {
 export const silentConnectionMs = 600_000
 const keepAliveTimeoutMs = 75_000
 
-export async function listen(server: FastifyInstance, options: ListenOptions): Promise<Listening> {
-  const { host, port, isShared = false } = options
+export async function listen(
+  server: FastifyInstance,
+  options: ListenOptions,
+  log?: Logger,
+): Promise<Listening> {
+  const { host, port, isShared = false, tls } = options
   await server.ready()
-  const doors: Server[] = []
+  const doors: (Server | TlsServer)[] = []
+  let following: Disposable | undefined
   const close = async () => {
+    following?.[Symbol.dispose]()
     await server.close()
     for (const door of doors) {
       door.closeAllConnections()
@@ -54,15 +65,22 @@ export async function listen(server: FastifyInstance, options: ListenOptions): P
     if (options.socketPath) rmSync(options.socketPath, { force: true })
   }
   const connectionsMost = options.connectionsMost ?? Number.POSITIVE_INFINITY
-  server.server.maxConnections = connectionsMost
+  const openDoor = async (door: Door) => {
+    const opened = doorTo(server, door.mount, tls)
+    opened.maxConnections = connectionsMost
+    await open(opened, { host, port: door.port, reusePort: isShared })
+    doors.push(opened)
+    return opened.address() as AddressInfo // a TCP server that listens
+  }
   try {
-    await server.listen({ host, port, ...(isShared ? { reusePort: true } : {}) })
-    for (const door of options.doors ?? []) {
-      const opened = doorTo(server, door.mount)
-      opened.maxConnections = connectionsMost
-      await open(opened, { host, port: door.port, reusePort: isShared })
-      doors.push(opened)
-    }
+    const bound = await openDoor({ port, mount: "" })
+    for (const door of options.doors ?? []) await openDoor(door)
+    if (tls)
+      following = followTls(
+        tls,
+        doors.filter((door) => door instanceof TlsServer),
+        log,
+      )
     if (options.socketPath) {
       rmSync(options.socketPath, { force: true })
       const own = doorTo(server, "")
@@ -70,23 +88,26 @@ export async function listen(server: FastifyInstance, options: ListenOptions): P
       chmodSync(options.socketPath, 0o600)
       doors.push(own)
     }
+    return { url: `${tls ? "https" : "http"}://${host}:${bound.port}`, [Symbol.asyncDispose]: close }
   } catch (error) {
     await close()
     throw error
   }
-  const bound = server.server.address() as AddressInfo // a TCP server that listens
-  return { url: `http://${host}:${bound.port}`, [Symbol.asyncDispose]: close }
 }
 
-/** Another entrance to the same routes. */
-function doorTo(server: FastifyInstance, mount: string): Server {
-  const door = createServer(headerTimeouts(server.server.headersTimeout), (request, response) => {
+/** An entrance to the routes: Fastify itself listens nowhere. */
+function doorTo(server: FastifyInstance, mount: string, tls?: TlsFiles): Server | TlsServer {
+  const answer = (request: IncomingMessage, response: ServerResponse) => {
     const url = plainUrl(request.url ?? "/")
     const isInside =
       mount === "" || url === mount || url.startsWith(`${mount}/`) || url.startsWith(`${mount}?`)
     request.url = isInside ? url : `${mount}${url}`
     server.routing(request, response)
-  })
+  }
+  const timeouts = headerTimeouts(server.server.headersTimeout)
+  const door = tls
+    ? createTlsServer({ ...timeouts, ...readTls(tls), handshakeTimeout: timeouts.headersTimeout }, answer)
+    : createServer(timeouts, answer)
   door.keepAliveTimeout = keepAliveTimeoutMs
   door.requestTimeout = 0
   door.timeout = silentConnectionMs
@@ -94,7 +115,7 @@ function doorTo(server: FastifyInstance, mount: string): Server {
 }
 
 async function open(
-  door: Server,
+  door: Server | TlsServer,
   at: { host: string; port: number; reusePort: boolean } | { path: string },
 ): Promise<void> {
   await new Promise<void>((resolve, reject) => {
