@@ -1,9 +1,9 @@
-import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
 import { link, mkdir, open, rename, rm, statfs } from "node:fs/promises"
 import { dirname } from "node:path"
 import type { Platform } from "../../platform/context/context.ts"
 import { isDiskFull } from "../../platform/exec/disk-full.ts"
+import { openStreamHash } from "../../platform/hash/stream-hash.ts"
 import { dataTooLarge, storeFull } from "../faults.ts"
 import { storePaths } from "./paths.ts"
 
@@ -14,24 +14,23 @@ export interface WrittenData {
   osHashValue: string
 }
 
-class Digests {
-  readonly #md5 = createHash("md5")
-  readonly #sha512 = createHash("sha512")
+/** Size and sums of bytes as they pass. */
+class Digests implements Disposable {
+  readonly #hash = openStreamHash(["md5", "sha512"])
   sizeBytes = 0
 
-  update(chunk: Uint8Array): void {
-    this.#md5.update(chunk)
-    this.#sha512.update(chunk)
+  async update(chunk: Uint8Array): Promise<void> {
     this.sizeBytes += chunk.byteLength
+    await this.#hash.update(chunk)
   }
 
-  done(): WrittenData {
-    return {
-      sizeBytes: this.sizeBytes,
-      checksum: this.#md5.digest("hex"),
-      osHashAlgo: "sha512",
-      osHashValue: this.#sha512.digest("hex"),
-    }
+  async done(): Promise<WrittenData> {
+    const [checksum = "", osHashValue = ""] = await this.#hash.digests()
+    return { sizeBytes: this.sizeBytes, checksum, osHashAlgo: "sha512", osHashValue }
+  }
+
+  [Symbol.dispose](): void {
+    this.#hash[Symbol.dispose]()
   }
 }
 
@@ -55,12 +54,12 @@ export async function writeData(
   source: AsyncIterable<Uint8Array>,
   options: WriteOptions,
 ): Promise<WrittenData> {
-  const digests = new Digests()
+  using digests = new Digests()
   let checkedBytes = Number.NEGATIVE_INFINITY
   const file = await open(path, "wx", 0o600)
   try {
     for await (const chunk of source) {
-      digests.update(chunk)
+      await digests.update(chunk)
       if (digests.sizeBytes > options.limitBytes) throw dataTooLarge(options.limitBytes)
       if (digests.sizeBytes - checkedBytes > roomCheckBytes) {
         checkedBytes = digests.sizeBytes
@@ -76,7 +75,7 @@ export async function writeData(
     throw isDiskFull(error) ? storeFull() : error
   }
   await file.close()
-  return digests.done()
+  return await digests.done()
 }
 
 /** Room is looked at each time that so much was written. */
@@ -88,10 +87,10 @@ async function checkRoom(path: string, reserveBytes: number): Promise<void> {
 }
 
 export async function hashFile(path: string): Promise<WrittenData> {
-  const digests = new Digests()
+  using digests = new Digests()
   const source: AsyncIterable<Uint8Array> = createReadStream(path, { highWaterMark: 1024 * 1024 })
-  for await (const chunk of source) digests.update(chunk)
-  return digests.done()
+  for await (const chunk of source) await digests.update(chunk)
+  return await digests.done()
 }
 
 /** The file appears under its final name, whole and for good. */
