@@ -75,8 +75,8 @@ export const createCredential = operation({
       refuseRestricted(ctx.caller, "additional credentials")
     }
     refuseOtherProject(ctx.caller, projectId)
-    if (projectId !== null) await requireKnownProject(ctx, projectId)
     const id = isEc2(input.type) ? ec2CredentialId(readEc2Blob(input.blob).access) : newHexId()
+    if (projectId !== null) await requireKnownProject(ctx, projectId)
     const blob = isEc2(input.type) ? markDelegation(ctx, input.blob) : input.blob
     return await changeOrConflict(
       ctx,
