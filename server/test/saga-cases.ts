@@ -40,6 +40,7 @@ function capturing(platform: Platform, caller: Ctx["caller"]): { ctx: Ctx; start
   }
   const sagas: Platform["sagas"] = {
     start: (_tx, _saga, params) => keep(params),
+    waitForSaga: async () => ({ state: "done", failure: null }),
     startMany: async (_tx, _saga, orders) => await Promise.all(orders.map((order) => keep(order.params))),
   }
   const quiet = Object.assign(Object.create(platform) as Platform, { sagas })
@@ -56,6 +57,7 @@ function running(platform: Platform, caller: Ctx["caller"]): { ctx: Ctx; settled
       begun.push(id)
       return id
     },
+    waitForSaga: (db, id, timeoutMs) => runner.waitForSaga(db, id, timeoutMs),
     startMany: async (tx, saga, orders) => {
       const ids = await runner.startMany(tx, saga, orders)
       begun.push(...ids)
@@ -354,6 +356,27 @@ export const sagaCases: Readonly<Record<string, SagaCaseEntry>> = {
     begin: (ctx, server) => compute.revertResize(ctx, id(server)),
     done: active,
     unwound: { status: "ERROR", room: [microRam, nanoRam], ports: ["host1"] },
+  }),
+  "compute.server.attach_interface": ofServer({
+    begin: (ctx, server) =>
+      compute.attachInterface(ctx, {
+        ...id(server),
+        networkId: null,
+        portId: null,
+        fixedIp: null,
+        tag: null,
+      }),
+    done: { ...active, ports: ["host1", "host1"] },
+    unwound: active,
+  }),
+  "compute.server.detach_interface": ofServer({
+    begin: async (ctx, server) => {
+      const [nic] = await compute.listServerInterfaces(ctx, id(server))
+      await compute.detachInterface(ctx, { ...id(server), portId: nic?.portId ?? "" })
+    },
+    done: { ...active, ports: [] },
+    // Without its device, until it is detached again or the machine starts.
+    unwound: active,
   }),
   "compute.server.shelve": ofServer({
     begin: (ctx, server) => compute.shelveServer(ctx, id(server)),

@@ -62,10 +62,24 @@ export async function undoMachine(
   command: AgentCommands["vm.destroy"]["args"],
 ): Promise<void> {
   if (host === undefined || !(await isHostReachable(platform, host))) return
+  await unlessOvertaken(callAgent(platform, host, "vm.destroy", command))
+}
+
+/** For undoing what a command may have done: the interface is not plugged after it. */
+export async function undoPlug(
+  platform: Platform,
+  host: string,
+  command: AgentCommands["vm.unplug"]["args"],
+): Promise<void> {
+  await unlessOvertaken(callAgent(platform, host, "vm.unplug", command))
+}
+
+/** A later task has been to the host, or the machine is gone: what is there is not this task's any more. */
+async function unlessOvertaken(call: Promise<unknown>): Promise<void> {
   try {
-    await callAgent(platform, host, "vm.destroy", command)
+    await call
   } catch (error) {
-    if (!(error instanceof Fault && error.code === staleFence)) throw error
+    if (!(error instanceof Fault && overtaken.has(error.code))) throw error
   }
 }
-const staleFence = "agent.fence.stale"
+const overtaken: ReadonlySet<string> = new Set(["agent.fence.stale", "agent.machine.not_found"])

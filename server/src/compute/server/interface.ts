@@ -1,11 +1,11 @@
 // Interfaces and security groups of a server that is there already. The network service owns the ports; the host
 // plugs them.
 import { Type } from "typebox"
+import { attachServerInterface, planServerInterface } from "../../network/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
-import { transact } from "../../platform/db/database.ts"
+import { type Tx, transact } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { callAgent } from "../agent-call.ts"
 import {
   interfaceNotFound,
   serverInvalidState,
@@ -14,20 +14,20 @@ import {
   serverNotLaunched,
   serverNotReady,
 } from "../faults.ts"
-import { endAction, recordActions } from "../server-action/store.ts"
+import { recordActions } from "../server-action/store.ts"
 import { targetOf, visibleServer } from "./find.ts"
+import { attachInterfaceSaga, detachInterfaceSaga } from "./interface.saga.ts"
 import {
-  attachPort,
   changeGroup,
-  detachPort,
   type GroupOfServer,
   type ServerInterface,
   selectInterfaces,
   selectSecurityGroups,
+  vifSpecOf,
 } from "./networking.ts"
 import type { Server } from "./server.ts"
-import type { ActionName } from "./state.ts"
-import { actorOf, claimServer } from "./task.ts"
+import { actionRules } from "./state.ts"
+import { actorOf, checkState, claimServer } from "./task.ts"
 
 const states = [serverNotFound, serverLocked, serverInvalidState, serverNotLaunched, serverNotReady]
 const ServerId = Type.Object({ serverId: Type.String() })
@@ -57,18 +57,30 @@ export const showServerInterface = operation({
 })
 
 /** Takes a new generation for one command to the host, and records the action. */
-async function claimForCommand(ctx: Ctx, server: Server, name: ActionName, action: string): Promise<Server> {
-  return await transact(ctx.db, async (tx) => {
-    const claimed = await claimServer(ctx, tx, server.id, name)
-    if (!claimed.host) throw serverNotReady(server.id)
-    await recordActions(tx, [{ serverId: server.id, action, ...actorOf(ctx) }])
-    return claimed
-  })
+async function claimForCommand(
+  ctx: Ctx,
+  tx: Tx,
+  serverId: string,
+  name: "attachInterface" | "detachInterface",
+) {
+  const claimed = await claimServer(ctx, tx, serverId, name)
+  const { host, generation } = claimed
+  if (!host) throw serverNotReady(serverId)
+  const actor = actorOf(ctx)
+  await recordActions(tx, [{ serverId, action: actionRules[name].action, ...actor }])
+  return { serverId, generation, host, ...actor }
 }
 
-async function finishCommand(ctx: Ctx, server: Server, event: string, error: string | null): Promise<void> {
-  await endAction(ctx.db, { serverId: server.id, requestId: ctx.requestId, event, host: server.host, error })
+/** These requests are answered when it is done, or when it is known to take longer. */
+async function ended(ctx: Ctx, sagaId: string): Promise<void> {
+  const { agentCallTimeoutMs } = ctx.config.compute
+  const { state, failure } = await ctx.sagas.waitForSaga(ctx.db, sagaId, agentCallTimeoutMs)
+  if (state === "done") return
+  if (!failure) throw new Fault("unavailable", "compute.server.interface_underway", underway)
+  const { kind, code, message } = failure
+  throw new Fault(kind, code, message)
 }
+const underway = "The change of the interface takes longer; the actions of the server say when it has ended."
 
 const nullableText = Type.Union([Type.String(), Type.Null()])
 
@@ -85,25 +97,24 @@ export const attachInterface = operation({
   faults: states,
   load: (ctx, input) => visibleServer(ctx, input.serverId),
   authorize: (_ctx, _input, server) => [["os_compute_api:os-attach-interfaces:create", targetOf(server)]],
-  run: async (ctx, input, loaded) => {
-    const server = await claimForCommand(ctx, loaded, "attachInterface", "attach_interface")
-    const part = "compute_attach_interface"
-    const host = server.host ?? ""
-    try {
-      const vif = await attachPort(ctx, server, host, input)
-      try {
-        const fence = { generation: server.generation, fence: 0 }
-        await callAgent(ctx, host, "vm.plug", { serverId: server.id, vif, fence })
-      } catch (error) {
-        await detachPort(ctx, server.id, vif.portId)
-        throw error
+  run: async (ctx, input, server) => {
+    checkState(ctx, server, "attachInterface")
+    const { projectId, userId, hostname, availabilityZone } = server
+    const owner = { projectId, userId, hostname, availabilityZone }
+    const planned = await planServerInterface(ctx, { ...input, ...owner, host: server.host ?? "" })
+    const { sagaId, portId } = await transact(ctx.db, async (tx) => {
+      const params = await claimForCommand(ctx, tx, server.id, "attachInterface")
+      const want = { ...planned.want, host: params.host }
+      const vif = vifSpecOf(await attachServerInterface(ctx, tx, { ...planned, want }))
+      const { portId } = vif
+      const how = { requestId: ctx.requestId, resourceId: server.id }
+      return {
+        portId,
+        sagaId: await ctx.sagas.start(tx, attachInterfaceSaga, { ...params, portId, vif }, how),
       }
-      await finishCommand(ctx, server, part, null)
-      return await interfaceOf(ctx, server, vif.portId)
-    } catch (error) {
-      await finishCommand(ctx, server, part, error instanceof Fault ? error.message : "Unexpected error")
-      throw error
-    }
+    })
+    await ended(ctx, sagaId)
+    return await interfaceOf(ctx, server, portId)
   },
 })
 
@@ -113,20 +124,14 @@ export const detachInterface = operation({
   faults: [interfaceNotFound, ...states],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
   authorize: (_ctx, _input, server) => [["os_compute_api:os-attach-interfaces:delete", targetOf(server)]],
-  run: async (ctx, input, loaded) => {
-    await interfaceOf(ctx, loaded, input.portId)
-    const server = await claimForCommand(ctx, loaded, "detachInterface", "detach_interface")
-    const part = "compute_detach_interface"
-    try {
-      const fence = { generation: server.generation, fence: 0 }
-      const command = { serverId: server.id, portId: input.portId, fence }
-      await callAgent(ctx, server.host ?? "", "vm.unplug", command)
-      await detachPort(ctx, server.id, input.portId)
-      await finishCommand(ctx, server, part, null)
-    } catch (error) {
-      await finishCommand(ctx, server, part, error instanceof Fault ? error.message : "Unexpected error")
-      throw error
-    }
+  run: async (ctx, { portId }, server) => {
+    await interfaceOf(ctx, server, portId)
+    const sagaId = await transact(ctx.db, async (tx) => {
+      const params = await claimForCommand(ctx, tx, server.id, "detachInterface")
+      const how = { requestId: ctx.requestId, resourceId: server.id }
+      return await ctx.sagas.start(tx, detachInterfaceSaga, { ...params, portId }, how)
+    })
+    await ended(ctx, sagaId)
   },
 })
 

@@ -1,10 +1,8 @@
 // What servers need of the network service, in the words of servers.
 import type { VifSpec } from "../../agent/protocol.ts"
 import {
-  attachServerInterface,
   changeServerSecurityGroup,
   checkServerNetworks,
-  detachServerInterface,
   type EnsureServerPorts,
   ensureServerPorts,
   listSecurityGroupsOfServer,
@@ -44,7 +42,7 @@ export async function checkNetworks(ctx: Ctx, wish: NetworkWish): Promise<void> 
   await checkServerNetworks(ctx, wish)
 }
 
-function vifSpecOf(vif: ServerVif): VifSpec {
+export function vifSpecOf(vif: ServerVif): VifSpec {
   return { portId: vif.portId, macAddress: vif.macAddress, mtu: vif.mtu, networkId: vif.networkId }
 }
 
@@ -133,31 +131,6 @@ export interface ServerInterface {
 
 export async function selectInterfaces(ctx: Ctx, serverId: string): Promise<ServerInterface[]> {
   return await listServerPorts(ctx, serverId)
-}
-
-export interface PortWish {
-  networkId: string | null
-  portId: string | null
-  fixedIp: string | null
-  tag: string | null
-}
-
-/** One more interface, bound to the host and ready to be plugged. */
-export async function attachPort(ctx: Ctx, server: Server, host: string, wish: PortWish): Promise<VifSpec> {
-  const vif = await attachServerInterface(ctx, {
-    serverId: server.id,
-    projectId: server.projectId,
-    userId: server.userId,
-    hostname: server.hostname,
-    host,
-    availabilityZone: server.availabilityZone,
-    ...wish,
-  })
-  return vifSpecOf(vif)
-}
-
-export async function detachPort(ctx: Ctx, serverId: string, portId: string): Promise<void> {
-  await detachServerInterface(ctx, { serverId, portId })
 }
 
 export interface GroupOfServer {

@@ -2,6 +2,7 @@ import { createServerSaga } from "./create.saga.ts"
 import { createBackupSaga } from "./create-backup.saga.ts"
 import { createImageSaga } from "./create-image.saga.ts"
 import { deleteServerSaga } from "./delete.saga.ts"
+import { attachInterfaceSaga, detachInterfaceSaga } from "./interface.saga.ts"
 import {
   hardRebootServerSaga,
   pauseServerSaga,
@@ -18,6 +19,8 @@ import { resizeServerSaga, revertResizeSaga } from "./resize.saga.ts"
 import { shelveServerSaga, unshelveServerSaga } from "./shelve.saga.ts"
 
 export const serverSagas = [
+  attachInterfaceSaga,
+  detachInterfaceSaga,
   createServerSaga,
   createBackupSaga,
   createImageSaga,

@@ -54,7 +54,7 @@ export interface SagaRunner extends SagaStarter {
   /** Begins to run these sagas, those that a dead process left too. Dispose: running ones end or are given back. */
   work(platform: Platform, sagas: readonly AnySaga[]): Promise<AsyncDisposable>
   /** Waits until the saga has ended or is stuck, in whatever process. For tests and for start-up. */
-  waitForSaga(db: Db, id: string): Promise<SagaResult>
+  waitForSaga(db: Db, id: string, timeoutMs?: number): Promise<SagaResult>
   /** Waits until this process runs no saga. */
   whenIdle(): Promise<void>
   status(): { isWorking: boolean; running: number }
@@ -105,7 +105,7 @@ export function createSagaRunner(options: SagaRunnerOptions): SagaRunner {
         },
       }
     },
-    waitForSaga: (db, id) => waiters.waitFor(db, id, options.clock),
+    waitForSaga: (db, id, timeoutMs) => waiters.waitFor(db, id, options.clock, timeoutMs),
     whenIdle: async () => await worker?.whenIdle(),
     status: () => ({ isWorking: worker !== undefined, running: worker?.size ?? 0 }),
     problems: async (db) => {

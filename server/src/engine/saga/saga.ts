@@ -2,7 +2,7 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import type { SagaReference } from "../../platform/context/durable.ts"
 import type { Tx } from "../../platform/db/database.ts"
-import type { Fault } from "../../platform/fault/fault.ts"
+import type { Fault, FaultKind } from "../../platform/fault/fault.ts"
 import type { Logger } from "../../platform/log/log.ts"
 
 /** What a step gets. `out` has the outputs of the steps before it, by name. */
@@ -69,7 +69,7 @@ export interface StepDefinition<P, O, R> {
 
 export interface SagaFailure {
   step: string
-  kind: string
+  kind: FaultKind
   code: string
   message: string
 }

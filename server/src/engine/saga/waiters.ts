@@ -13,7 +13,8 @@ export class Waiters {
     for (const wake of this.#wakes.get(id) ?? []) wake()
   }
 
-  async waitFor(db: Db, id: string, clock: Clock): Promise<SagaResult> {
+  async waitFor(db: Db, id: string, clock: Clock, timeoutMs = Number.POSITIVE_INFINITY): Promise<SagaResult> {
+    const until = clock.monotonicMs() + timeoutMs
     const wakes = this.#wakes.get(id) ?? new Set()
     this.#wakes.set(id, wakes)
     let wake = () => {}
@@ -29,6 +30,7 @@ export class Waiters {
         const found = await readSaga(db, id)
         if (!found) throw new Error(`there is no saga ${id}`)
         if (found.state !== "running" && found.state !== "unwinding") return found
+        if (clock.monotonicMs() >= until) return found
         await Promise.race([woken, clock.sleep(lookEveryMs, timer.signal).catch(() => {})])
         timer.abort()
       }

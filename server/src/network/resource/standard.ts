@@ -78,10 +78,15 @@ export function hiddenAttributes(
 export async function change<T>(ctx: Ctx, run: (tx: Tx) => Promise<T>): Promise<T> {
   return await transact(ctx.db, async (tx) => {
     const result = await run(tx)
-    const changed = changedIn(tx)
-    afterCommit(tx, () => syncOf(ctx).poke(changed))
+    tellEngine(ctx, tx)
     return result
   })
+}
+
+/** The same at the end of a part of somebody's transaction. */
+export function tellEngine(ctx: Ctx, tx: Tx): void {
+  const changed = changedIn(tx)
+  afterCommit(tx, () => syncOf(ctx).poke(changed))
 }
 
 /** What the engine has something of, by table. */

@@ -9,7 +9,7 @@ import type { Network } from "../network/network.ts"
 import { loadNetwork } from "../network/read.ts"
 import { insertPort } from "../port/insert.ts"
 import { enforceNetworkQuota, enforceNetworkQuotaOfMade } from "../quota.ts"
-import { change } from "../resource/standard.ts"
+import { change, tellEngine } from "../resource/standard.ts"
 import { noteChanged } from "../sync/changes.ts"
 import { syncOf } from "../sync/sync.ts"
 import { interfaceMissing, serverPortMissing, serverPortTaken } from "./faults.ts"
@@ -226,8 +226,14 @@ async function adoptPort(
 
 export interface AttachInterface extends ServerOfPorts, InterfaceRequest {}
 
-/** One more interface for a server, ready to be plugged. */
-export async function attachServerInterface(ctx: Ctx, want: AttachInterface): Promise<ServerVif> {
+export interface PlannedInterface {
+  want: AttachInterface
+  port: PlannedPort
+  groups: string[]
+}
+
+/** Looks at what one more interface needs, and refuses what can be known to be wrong. */
+export async function planServerInterface(ctx: Ctx, want: AttachInterface): Promise<PlannedInterface> {
   const { projectId, networkId, portId, fixedIp, tag } = want
   const request = { networkId, portId, fixedIp, tag }
   const isNamed = networkId !== null || portId !== null
@@ -236,31 +242,38 @@ export async function attachServerInterface(ctx: Ctx, want: AttachInterface): Pr
   const groups = await resolveGroups(ctx, projectId, [])
   const [chosen] = await resolveRequests(ctx.db, projectId, asked, async () => null)
   if (!chosen) throw serverPortMissing("")
-  const planned = await planPort(ctx, { ...chosen, fixedIp, tag })
-  const id = await change(ctx, async (tx) => {
-    await lockServer(tx, want.serverId)
-    const have = await portsOf(tx, want.serverId)
-    if (planned.network) await enforceNetworkQuota(tx, "port", [projectId])
-    const index = Math.max(-1, ...have.map((port) => port.index)) + 1
-    return await addPort(tx, want, { ...planned, index, groups })
-  })
-  await settleNetwork(ctx, [id])
-  const vif = (await vifsOf(ctx.db, want.serverId)).find((v) => v.portId === id)
+  return { want, port: await planPort(ctx, { ...chosen, fixedIp, tag }), groups }
+}
+
+/** One more interface for a server, ready to be plugged once `settleNetwork` has seen it. */
+export async function attachServerInterface(ctx: Ctx, tx: Tx, planned: PlannedInterface): Promise<ServerVif> {
+  const { want, port, groups } = planned
+  await lockServer(tx, want.serverId)
+  const have = await portsOf(tx, want.serverId)
+  if (port.network) await enforceNetworkQuota(tx, "port", [want.projectId])
+  const index = Math.max(-1, ...have.map((each) => each.index)) + 1
+  const id = await addPort(tx, want, { ...port, index, groups })
+  noteChanged(tx, { ports: [id] })
+  tellEngine(ctx, tx)
+  const vif = (await vifsOf(tx, want.serverId)).find((v) => v.portId === id)
   if (!vif) throw interfaceMissing(id)
   return vif
 }
 
-/** Takes the interface off: a port that compute made goes, one that the user brought is the user's again. */
+/**
+ * Takes the interface off: a port that compute made goes, one that the user brought is the user's again. Nothing
+ * happens when the server does not have it.
+ */
 export async function detachServerInterface(
   ctx: Ctx,
+  tx: Tx,
   { serverId, portId }: { serverId: string; portId: string },
 ): Promise<void> {
-  await change(ctx, async (tx) => {
-    const own = (await portsOf(tx, serverId)).filter((port) => port.id === portId)
-    if (own.length === 0) throw interfaceMissing(portId)
-    await letGo(tx, [portId])
-    return portId
-  })
+  await letGo(
+    tx,
+    (await portsOf(tx, serverId)).filter((port) => port.id === portId).map((port) => port.id),
+  )
+  tellEngine(ctx, tx)
 }
 
 /** Of a server that is gone. */

@@ -1,5 +1,6 @@
 // What services see of durable work. The engine (server/src/engine) implements it; services only start and append.
-import type { Tx } from "../db/database.ts"
+import type { Db, Tx } from "../db/database.ts"
+import type { FaultKind } from "../fault/fault.ts"
 
 /** A saga as `saga()` of engine/saga makes it; services pass it, only the engine looks inside. */
 export interface SagaReference<P> {
@@ -20,8 +21,15 @@ export interface SagaStarter {
     params: P,
     options?: { requestId?: string; resourceId?: string },
   ): Promise<string>
+  /** Waits until it has ended, in whatever process; with a time limit, what is known when that is over. */
+  waitForSaga(db: Db, id: string, timeoutMs?: number): Promise<SagaEnd>
   /** Many of one kind, in few statements: locks that the transaction holds are not held for each of them. */
   startMany<P>(tx: Tx, saga: SagaReference<P>, orders: readonly SagaOrder<P>[]): Promise<string[]>
+}
+
+export interface SagaEnd {
+  state: "running" | "unwinding" | "done" | "unwound" | "stuck"
+  failure: { kind: FaultKind; code: string; message: string } | null
 }
 
 export interface SagaOrder<P> {
