@@ -52,6 +52,13 @@ test("creation, rebuild and rescue: the guest reads what the answer said", async
   await it.reaches(id, "RESCUE")
   assert.notEqual(rescued.body.adminPass, chosen)
   assert.equal(await passwordInGuest(id), rescued.body.adminPass)
+
+  await it.call("DELETE", `/servers/${id}`)
+  await it.isGone(id)
+  const { rows } = await sql`select 1 from compute.admin_password where server_id = ${id}`.execute(
+    it.cloud.cloud.platform.db,
+  )
+  assert.equal(rows.length, 0, "gone with the server")
 })
 
 test("it stands nowhere in clear, and goes after its time", async () => {

@@ -25,6 +25,10 @@ export async function keepAdminPassword(
     on conflict (server_id) do update set sealed = excluded.sealed, made_at = now()`.execute(tx)
 }
 
+export async function dropAdminPassword(tx: Tx, serverId: string): Promise<void> {
+  await tx.deleteFrom("compute.admin_password").where("server_id", "=", serverId).execute()
+}
+
 /** Null when there is none, or none any more. */
 export async function readAdminPassword(platform: Platform, serverId: string): Promise<string | null> {
   const row = await platform.db

@@ -4,6 +4,7 @@ import { releaseAllocation } from "../../placement/index.ts"
 import { callAgent } from "../agent-call.ts"
 import { isHostReachable } from "../host/reachable.ts"
 import { endAction } from "../server-action/store.ts"
+import { dropAdminPassword } from "./admin-password.ts"
 import { releasePorts } from "./networking.ts"
 import { notifyServer } from "./notification.ts"
 import { abandonTask, advanceTask, heldServer, isFinished, type TaskParams } from "./task.ts"
@@ -46,6 +47,7 @@ export const deleteServerSaga = saga<DeleteParams>("compute.server.delete", 1)
       return withLog(async (tx) => {
         await releaseAllocation(tx, params.serverId)
         await releaseAllocation(tx, migrationConsumerOf(params.serverId))
+        await dropAdminPassword(tx, params.serverId)
         const server = await advanceTask(tx, params, {
           vmState: "deleted",
           taskState: null,
