@@ -1,5 +1,12 @@
 import { fault } from "../platform/fault/fault.ts"
 
+export const storeOfLaterEpoch = fault(
+  "precondition",
+  "image.store.later_epoch",
+  (path: string, found: number, own: number) =>
+    `The image store was used by a later database (epoch ${found} in ${path}) than this one (${own}). Is this the ` +
+    "right database? Nothing in the store is set aside or removed.",
+)
 export const lostFileNotFound = fault(
   "not_found",
   "image.lost_file.not_found",

@@ -20,6 +20,7 @@ export async function askRunning<Answer>(
 
 export function sizeText(bytes: number): string {
   if (bytes >= 1024 ** 3) return `${(bytes / 1024 ** 3).toFixed(1)} GiB`
+  if (bytes < 1024 ** 2) return `${Math.ceil(bytes / 1024)} KiB`
   return `${(bytes / 1024 ** 2).toFixed(bytes < 10 * 1024 ** 2 ? 1 : 0)} MiB`
 }
 

@@ -7,7 +7,7 @@ import { hostname, tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { after, before, describe, test } from "node:test"
 import { Connection } from "rabbitmq-client"
-import { openTestDatabase, type TestDatabase } from "../../test/database.ts"
+import { openEmptyDatabase, openTestDatabase, type TestDatabase } from "../../test/database.ts"
 import { agentTopic } from "../agent/protocol.ts"
 import { rabbitMissing, startTestRabbit, type TestRabbit } from "../platform/bus/testing/rabbitmq.ts"
 import { eventually } from "../platform/clock/clock.ts"
@@ -249,6 +249,39 @@ describe("the operator's PostgreSQL and RabbitMQ", { skip: missing ?? false, tim
       assert.equal(consumerCount, 1)
     } finally {
       await connection.close()
+    }
+  })
+})
+
+describe("a backup of the operator's PostgreSQL", { timeout: 600_000 }, () => {
+  test("is made while the cloud is down, and restored into an empty database only", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "kumoi-external-backup-"))
+    await using database = await openTestDatabase()
+    await using empty = await openEmptyDatabase()
+    const cloud = new Cloud(join(directory, "cloud"), await freePort())
+    const env = { DATABASE_URL: database.connectionString }
+    const backup = join(directory, "backup")
+    const data = ["--data", cloud.dataDir]
+    try {
+      const started = await cloud.up(env)
+      assert.equal(started.code, 0, started.text)
+      const stopped = await run(["down", ...data], env)
+      assert.equal(stopped.code, 0, stopped.text)
+      assert.match((await run(["backup", backup, ...data])).text, /Set DATABASE_URL/)
+      const made = await run(["backup", backup, ...data], env)
+      assert.match(made.text, /is whole/)
+      const refused = await run(["restore", backup, ...data], env)
+      assert.equal(refused.code, 1)
+      assert.match(refused.text, /has the state of a cloud\. Name a new, empty one/)
+      const toEmpty = { DATABASE_URL: empty.connectionString }
+      const restored = await run(["restore", backup, ...data], toEmpty)
+      assert.equal(restored.code, 0, restored.text)
+      const again = await cloud.up(toEmpty)
+      assert.equal(again.code, 0, again.text)
+      assert.ok(await cloud.token())
+    } finally {
+      await cloud.down()
+      await rm(directory, { recursive: true, force: true })
     }
   })
 })

@@ -10,6 +10,8 @@ export interface StorePaths {
   staging: string
   /** Files of `store` and `staging` that no image names: kept until an operator discards them. */
   lostAndFound: string
+  /** Which database they were last compared with. */
+  epoch: string
 }
 
 export function storePaths(platform: Pick<Platform, "config">): StorePaths {
@@ -20,6 +22,7 @@ export function storePaths(platform: Pick<Platform, "config">): StorePaths {
     tmp: join(root, "tmp"),
     staging: join(root, "staging"),
     lostAndFound: join(root, "lost+found"),
+    epoch: join(root, "epoch.json"),
   }
 }
 

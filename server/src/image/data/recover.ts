@@ -3,6 +3,8 @@ import { sql } from "kysely"
 import type { Reconciler } from "../../engine/reconcile/reconciler.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { isProcessAlive } from "../../platform/exec/process.ts"
+import { describeError } from "../../platform/fault/fault.ts"
+import { storeOfLaterEpoch } from "../faults.ts"
 import { removeExpiredTasks } from "../task/store.ts"
 import { ensureDirectories } from "./file-store.ts"
 import { removeDeadTransferFiles, setUnknownFilesAside } from "./unknown-files.ts"
@@ -51,7 +53,12 @@ export async function requeueDeadTransfers(platform: Platform): Promise<number> 
 export async function recoverTransfers(platform: Platform): Promise<void> {
   await ensureDirectories(platform)
   const requeued = await requeueDeadTransfers(platform)
-  const removed = await removeDeadTransferFiles(platform)
+  // The cloud starts all the same; the reconciler says it again in `kumoi status`.
+  const removed = await removeDeadTransferFiles(platform).catch((error: unknown) => {
+    if (!storeOfLaterEpoch.is(error)) throw error
+    platform.log.error({ err: describeError(error) }, "the image store is another database's")
+    return 0
+  })
   if (requeued + removed > 0) platform.log.info({ requeued, removed }, "image transfers recovered")
 }
 

@@ -132,6 +132,28 @@ test("a database without rows loses no file", async () => {
   assert.deepEqual(await readdir(join(lostAndFound, "store")), before)
 })
 
+test("until a restored database was compared with the store nothing is removed; a later one's store is left", async () => {
+  await using cloud = await startImages()
+  const { platform } = cloud
+  const { tmp, store, lostAndFound, epoch } = storePaths(platform)
+  const id = await makeImage(cloud)
+  const [dead, lost] = [fileName(id, newUuid()), fileName(newUuid(), newUuid())]
+  await writeOld(join(tmp, dead), "half")
+  await writeOld(join(store, lost), "lost")
+  const { number } = platform.epoch
+  await writeFile(epoch, JSON.stringify({ number: number + 5, id: newUuid() }))
+  await assert.rejects(setUnknownFilesAside(platform), /later database/)
+  await assert.rejects(removeDeadTransferFiles(platform), /later database/)
+  await recoverTransfers(platform)
+  assert.deepEqual([await readdir(tmp), await readdir(store)], [[dead], [lost]])
+  await writeFile(epoch, JSON.stringify({ number: number - 1, id: newUuid() }))
+  assert.equal(await removeDeadTransferFiles(platform), 0)
+  assert.equal(await setUnknownFilesAside(platform), 1)
+  assert.equal(await readFile(join(lostAndFound, "store", lost), "utf8"), "lost")
+  assert.deepEqual(JSON.parse(await readFile(epoch, "utf8")), platform.epoch)
+  assert.equal(await removeDeadTransferFiles(platform), 1)
+})
+
 test("with 100,000 images a pass reads the transfers under way and no more", async () => {
   await using cloud = await startImages()
   const { db } = cloud.database

@@ -6,6 +6,7 @@ import { mkdir, readdir, rename, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
 import type { Platform } from "../../platform/context/context.ts"
 import { readFileName, storePaths } from "./paths.ts"
+import { enterEpoch, isStoreInEpoch } from "./store-epoch.ts"
 
 interface ImageFiles {
   data_file: string | null
@@ -21,6 +22,7 @@ type FileName = { name: string; imageId: string; transferId: string }
  */
 export async function removeDeadTransferFiles(platform: Platform): Promise<number> {
   const { tmp } = storePaths(platform)
+  if (!(await isStoreInEpoch(platform))) return 0
   let count = 0
   for await (const { file, image } of filesWithImages(platform, tmp)) {
     if (!image || image.transfer_id === file.transferId) continue
@@ -36,6 +38,7 @@ export async function removeDeadTransferFiles(platform: Platform): Promise<numbe
  */
 export async function setUnknownFilesAside(platform: Platform, signal?: AbortSignal): Promise<number> {
   const paths = storePaths(platform)
+  const isInEpoch = await isStoreInEpoch(platform)
   let count = 0
   for (const dir of ["store", "staging", "tmp"] as const) {
     for await (const { file, image } of filesWithImages(platform, paths[dir])) {
@@ -54,6 +57,7 @@ export async function setUnknownFilesAside(platform: Platform, signal?: AbortSig
       count++
     }
   }
+  if (!isInEpoch) await enterEpoch(platform)
   return count
 }
 

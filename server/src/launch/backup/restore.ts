@@ -112,7 +112,6 @@ async function restoreBackup({ directory, dataDir, configFile, say }: RestoreOpt
   // Of a cloud that was killed. Guests go on.
   await endLeftEngines(dir.runDir, [...apiProcessNames(apiProcessesMost), "postgres"])
   const target: Target = { dir, directory, manifest, engineUser, say, stamp: stampOf(new Date()) }
-  beginRestoring(dir)
   const url = chooseDatabase(dir, process.env.DATABASE_URL || undefined)
   const keptIn = new Set<string>()
   const epoch = url === null ? await restoreOwnDatabase(target, keptIn) : await restoreInto(target, url)
@@ -174,6 +173,7 @@ async function restoreOwnDatabase(target: Target, keptIn: Set<string>): Promise<
     await rm(socketDir, { recursive: true, force: true })
     await rm(join(dir.runDir, "restore"), { recursive: true, force: true })
   }
+  beginRestoring(dir)
   if (existsSync(dir.postgresDir)) {
     const kept = `${dir.postgresDir}.before-restore-${stamp}`
     await rename(dir.postgresDir, kept)
@@ -186,6 +186,7 @@ async function restoreOwnDatabase(target: Target, keptIn: Set<string>): Promise<
 async function restoreInto(target: Target, url: string): Promise<number> {
   await using _held = await holdDatabase(target.dir, url, logOf(target.dir))
   await checkIsEmpty(url, describeDatabase(url))
+  beginRestoring(target.dir)
   return await load(target, url)
 }
 
