@@ -12,6 +12,7 @@ import { enterNetns, netnsDir } from "../../agent/ports/netns.ts"
 import { OvnPlugger, tapName } from "../../agent/ports/ovn-plugger.ts"
 import type { NetworkWant, WantPort } from "../../network/driver/network-driver.ts"
 import { OvnDriver } from "../../network/driver/ovn/ovn-driver.ts"
+import { metadataPorts } from "../../network/driver/sample-want.ts"
 import { eventually } from "../../platform/clock/clock.ts"
 import { type ExecResult, exec } from "../../platform/exec/exec.ts"
 import { silentLogger } from "../../platform/log/log.ts"
@@ -36,6 +37,13 @@ elif [ -n "$router" ]; then
 fi
 echo "lease=$ip mask=$mask router=$router dns=$dns mtu=$mtu domain=$domain server=$serverid hostname=$hostname"
 `
+
+export const metadataNetworks = metadataPorts.map((port) => ({
+  networkId: port.networkId,
+  portId: port.id,
+  macAddress: port.macAddress,
+  serviceIps: port.fixedIps.map((fixed) => fixed.ipAddress),
+}))
 
 export interface World {
   paths: OvnPaths

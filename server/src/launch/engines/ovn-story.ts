@@ -3,7 +3,6 @@ import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
 import {
   floatingAddress,
-  metadataPorts,
   ports,
   routerAddress,
   sampleWant,
@@ -15,7 +14,15 @@ import { exec } from "../../platform/exec/exec.ts"
 import { identifyProcess } from "../../platform/exec/process.ts"
 import { silentLogger } from "../../platform/log/log.ts"
 import { setUpNetworkHost } from "./ovn-host.ts"
-import { allUp, canConnect, Guest, hostPings, startWorld, type World } from "./ovn-story-world.ts"
+import {
+  allUp,
+  canConnect,
+  Guest,
+  hostPings,
+  metadataNetworks,
+  startWorld,
+  type World,
+} from "./ovn-story-world.ts"
 
 let world: World
 let a: Guest
@@ -38,13 +45,6 @@ async function traces(): Promise<Record<string, string>> {
     forward: (await exec("cat", ["/proc/sys/net/ipv4/ip_forward"])).stdout,
   }
 }
-
-const metadataNetworks = metadataPorts.map((port) => ({
-  networkId: port.networkId,
-  portId: port.id,
-  macAddress: port.macAddress,
-  serviceIps: port.fixedIps.map((fixed) => fixed.ipAddress),
-}))
 
 function lastRequest(): World["requests"][number] {
   const last = world.requests.at(-1)

@@ -7,7 +7,7 @@ import { floatingAddress, ports, sampleWant } from "../../network/driver/sample-
 import { tellAll } from "../../network/driver/tell-all.ts"
 import { eventually } from "../../platform/clock/clock.ts"
 import { exec } from "../../platform/exec/exec.ts"
-import { allUp, Guest, hostPings, startWorld, type World } from "./ovn-story-world.ts"
+import { allUp, Guest, hostPings, metadataNetworks, startWorld, type World } from "./ovn-story-world.ts"
 
 let world: World
 let a: Guest
@@ -112,6 +112,12 @@ test("a datagram larger than the MTU passes a rule that names its port, and a la
   await eventually("a large ping from the outside", answer)
   const inside = await closed.run("busybox", [...large, "10.0.1.10"], [0, 1])
   assert.equal(inside.exitCode, 0, "a large ping from a neighbour")
+})
+
+test("a machine without an IPv6 address of its own asks for metadata over IPv6", async () => {
+  await world.proxy.reconcile(metadataNetworks)
+  await eventually("metadata", async () => (await closed.get("fe80::a9fe:a9fe%eth0")) === "ami-id\n")
+  assert.equal(world.requests.at(-1)?.headers["x-forwarded-for"], "fe80::f816:3eff:fe00:17")
 })
 
 test("an address of a port that is no machine's belongs to the machine that says so, also behind a floating IP", async () => {

@@ -1,4 +1,6 @@
 // Networks as logical switches, ports as logical switch ports, names as DNS rows.
+
+import { eui64Address } from "../../ipam/address.ts"
 import type { WantNetwork, WantPort, WantSubnet } from "../network-driver.ts"
 import { domainName, portDhcp } from "./dhcp.ts"
 import { quoted } from "./dhcp-extra-options.ts"
@@ -112,8 +114,16 @@ function portSecurity(port: WantPort): string[] {
   const same = port.allowedAddressPairs
     .filter((pair) => pair.macAddress.toLowerCase() === port.macAddress.toLowerCase())
     .map((pair) => pair.ipAddress)
-  const own = [ownAddresses(port), ...new Set(same)].join(" ")
+  const own = [ownAddresses(port), ...linkLocal(port), ...new Set(same)].join(" ")
   return [own, ...[...foreignPairs(port)].map(([mac, ips]) => [mac, ...ips].join(" "))]
+}
+
+const linkLocalPrefix = { version: 6, first: 0xfe80n << 112n, length: 64 } as const
+
+/** Over IPv6 the metadata service is asked from the link's own address; OVN adds it beside other IPv6 addresses only. */
+function linkLocal(port: WantPort): string[] {
+  const isOfFourAlone = port.fixedIps.length > 0 && port.fixedIps.every((ip) => !ip.ipAddress.includes(":"))
+  return isOfFourAlone ? [eui64Address(linkLocalPrefix, port.macAddress)] : []
 }
 
 function ownAddresses(port: WantPort): string {

@@ -99,7 +99,7 @@ test("a port with port security is in the drop group and its own, without it in 
     (row(all, "Logical_Switch_Port", id).places ?? []).filter((place) => place.table === "Port_Group")
   assert.ok(groupsOf(secured, ports.closed.id).some((place) => place.id === "drop"))
   assert.deepEqual(row(secured, "Logical_Switch_Port", ports.closed.id).columns.port_security, [
-    "fa:16:3e:00:00:17 10.0.1.11",
+    "fa:16:3e:00:00:17 10.0.1.11 fe80::f816:3eff:fe00:17",
   ])
   const open = rows((want) => {
     portOf(want, ports.a.id).portSecurityEnabled = false
@@ -119,7 +119,7 @@ test("allowed address pairs widen port security; a foreign MAC address is also d
   })
   const { columns } = row(all, "Logical_Switch_Port", ports.b.id)
   assert.deepEqual(columns.port_security, [
-    "fa:16:3e:00:00:16 10.0.2.10 10.0.2.200",
+    "fa:16:3e:00:00:16 10.0.2.10 fe80::f816:3eff:fe00:16 10.0.2.200",
     "00:00:5e:00:01:01 10.0.2.0/28",
   ])
   assert.deepEqual(columns.addresses, ["fa:16:3e:00:00:16 10.0.2.10", "00:00:5e:00:01:01 10.0.2.0/28"])
