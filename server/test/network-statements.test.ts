@@ -10,6 +10,7 @@ import {
   createSecurityGroupRules,
   createSecurityGroups,
   createSubnets,
+  listNetworkQuotas,
   listNetworks,
   updateNetworkQuota,
 } from "../src/network/index.ts"
@@ -93,10 +94,18 @@ test("creations within a quota and without one", async () => {
   assert.ok(!made.some((text) => text.includes("count(*)")))
 })
 
-test("a list is one statement, with a marker two", async () => {
+test("a list is one statement, with a marker two; the quotas of all projects are two", async () => {
   const page = { limit: 2 }
   const { items } = await within(1, () => listNetworks(ctx, { page }))
   await within(2, () => listNetworks(ctx, { page: { ...page, marker: items[0]?.id ?? null } }))
+  for (const projectId of ["q1", "q2", "q3"])
+    await updateNetworkQuota(ctx, { projectId, limits: { port: 7 } })
+  const quotas = await within(2, () => listNetworkQuotas(ctx, {}))
+  assert.deepEqual(
+    quotas.filter((quota) => quota.limits.port === 7).map((quota) => quota.projectId),
+    ["q1", "q2", "q3"],
+  )
+  assert.equal(quotas.at(-1)?.limits.network, 100)
 })
 
 test("the ten-thousandth network costs what the first one did", async () => {

@@ -6,7 +6,7 @@ import {
   getDefaultLimits,
   getLimits,
   type Limits,
-  listProjectsWithLimits,
+  listProjectLimits,
   resetLimits,
   setLimits,
 } from "../quota/index.ts"
@@ -59,10 +59,8 @@ export const listNetworkQuotas = operation({
   input: Type.Object({}),
   authorize: () => [["update_quota", {}]],
   run: async (ctx) => {
-    const quotas: { projectId: string; limits: NetworkQuota }[] = []
-    for (const projectId of await listProjectsWithLimits(ctx.db, quotaService))
-      quotas.push({ projectId, limits: ownLimits(await getLimits(ctx.db, scope(projectId))) })
-    return quotas
+    const own = await listProjectLimits(ctx.db, quotaService)
+    return own.map(({ projectId, limits }) => ({ projectId, limits: ownLimits(limits) }))
   },
 })
 

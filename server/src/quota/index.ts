@@ -102,16 +102,16 @@ export async function resetLimits(tx: Tx, scope: QuotaScope): Promise<void> {
     .execute()
 }
 
-/** Projects with limits of their own, for the list of quotas. */
-export async function listProjectsWithLimits(db: DbOrTx, service: string): Promise<string[]> {
-  const rows = await db
-    .selectFrom("quota.limit")
-    .select("project_id")
-    .distinct()
-    .where("service", "=", service)
-    .orderBy("project_id")
-    .execute()
-  return rows.map((row) => row.project_id)
+/** The limits in force for each project that has some of its own, in one statement beside the defaults. */
+export async function listProjectLimits(
+  db: DbOrTx,
+  service: string,
+): Promise<{ projectId: string; limits: Limits }[]> {
+  const defaults = await getDefaultLimits(db, service)
+  const { rows } = await sql<{ projectId: string; limits: Limits }>`
+    select project_id as "projectId", json_object_agg(resource, value) as limits from quota."limit"
+    where service = ${service} group by project_id order by project_id`.execute(db)
+  return rows.map(({ projectId, limits }) => ({ projectId, limits: { ...defaults, ...limits } }))
 }
 
 export interface QuotaShortage {

@@ -166,7 +166,6 @@ const texts: Readonly<Record<string, RawBuilder<unknown>>> = {
   checksum: sql`i.checksum`,
   os_hash_algo: sql`i.os_hash_algo`,
   os_hash_value: sql`i.os_hash_value`,
-  id: sql`i.id::text`,
 }
 
 const amounts: Readonly<Record<string, RawBuilder<unknown>>> = {
@@ -199,6 +198,7 @@ function condition({ name, op, values }: ImageFilter): RawBuilder<unknown> {
       ? sql`${column} >= ${integer(name, value)}`
       : sql`${column} <= ${integer(name, value)}`
   }
+  if (name === "id") return sql`i.id = any(${values.filter(isImageId)}::uuid[])`
   const time = times[name]
   if (time) return sql`${time} ${comparisons[op] ?? sql`=`} ${instant(name, value)}::timestamptz`
   const text = texts[name]

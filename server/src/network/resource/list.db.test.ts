@@ -70,7 +70,7 @@ async function fill(): Promise<void> {
       ('fa:16' || regexp_replace(lpad(to_hex(g), 8, '0'), '(..)', ':\\1', 'g'))::macaddr, 'device-' || g,
       case when g % 1000 = 0 then 'network:router_interface' else 'compute:nova' end from ${rows}`)
   await run(sql`insert into network.ip_allocation (subnet_id, address, network_id, port_id)
-    select ${id("subnet", "g - (g - 1) % 5")}, '10.0.0.0'::inet + g % 1000 + 2, ${id("network", "g - (g - 1) % 5")},
+    select ${id("subnet", "g - (g - 1) % 5")}, '10.0.0.0'::inet + g % ${foreign / 20}::integer + 2, ${id("network", "g - (g - 1) % 5")},
       ${id("port")} from ${rows}`)
   await run(sql`insert into network.router (id, project_id, name, created_at)
     select ${id("router")}, ${owner}, ${name}, ${at} from ${rows}`)
