@@ -11,6 +11,7 @@ import { connectionsOfProcess } from "../platform/db/pools.ts"
 import { identifyProcess, processMemoryBytes } from "../platform/exec/process.ts"
 import { describeError, Fault } from "../platform/fault/fault.ts"
 import { createLogger, type Logger } from "../platform/log/log.ts"
+import { boundLogs } from "../platform/log/rotate.ts"
 import { Supervisor } from "../platform/supervise/supervisor.ts"
 import { choosePublicUrl, hostOf } from "./address.ts"
 import { describeBroker, openBus } from "./bus.ts"
@@ -89,7 +90,8 @@ export async function runCloud(options: UpOptions, say: (line: string) => void):
       level: process.env.KUMOI_LOG_LEVEL ?? "info",
     })
     const supervisor = new Supervisor({ runDir: dir.runDir, log })
-    const { http } = readConfig(options, {})
+    const { http, log: logBounds } = readConfig(options, {})
+    stack.use(boundLogs(dir.logDir, logBounds, log))
     const url = await choosePublicUrl(options, http.publicUrl)
     const tls = await prepareTls(options, dir.path, { host: hostOf(url), say })
     const run: Run = { options, plan, dir, url, tls, log, supervisor, say, startedAt: new Date() }

@@ -66,6 +66,8 @@ export async function postgresEngine(options: PostgresOptions): Promise<EngineSp
     autovacuum_max_workers: "1",
     autovacuum_naptime: "30s",
     log_min_messages: "warning",
+    // An error says what is wrong; its statement may have megabytes of a user's values, or a secret.
+    log_min_error_statement: "panic",
     timezone: "UTC",
     ...(options.isDurable === false
       ? { fsync: "off", synchronous_commit: "off", full_page_writes: "off" }
