@@ -195,6 +195,16 @@ export class TestCloud implements AsyncDisposable {
     return main.pid
   }
 
+  /** kill -9 of the process that runs the cloud, and of its parent, which would start it again. */
+  async killForGood(): Promise<void> {
+    const { components } = await this.status()
+    for (const name of ["parent", "kumoi"]) {
+      const pid = components.find((c) => c.name === name)?.pid
+      if (!pid) throw new Error(`the cloud has no ${name}`)
+      process.kill(pid, "SIGKILL")
+    }
+  }
+
   /** Everything of this cloud that is on the machine now, but for its files. */
   async traces(): Promise<string[]> {
     const { cloudId } = JSON.parse(readFileSync(join(this.dataDir, "cloud.json"), "utf8"))

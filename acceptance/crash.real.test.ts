@@ -188,7 +188,7 @@ describe("kill -9 under real machines", {
   })
 
   test("down clears away what a killed process left: machines, engines, the network", async () => {
-    process.kill(await cloud.mainPid(), "SIGKILL")
+    await cloud.killForGood()
     await eventually("the process to be gone", async () => (await cloud.status()).state === "stopped")
     assert.ok((await cloud.traces()).length > 5, "they outlive it")
     await cloud.kumoi("down")

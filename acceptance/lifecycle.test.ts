@@ -149,8 +149,7 @@ describe("a cloud from up to down", () => {
   })
 
   test("down clears away what a killed process left", async () => {
-    const pid = await cloud.mainPid()
-    process.kill(pid, "SIGKILL")
+    await cloud.killForGood()
     await eventually("the process to be gone", async () => (await cloud.status()).state === "stopped")
     assert.notDeepEqual(await cloud.traces(), [], "PostgreSQL outlives the process")
     await cloud.kumoi("down")

@@ -86,11 +86,16 @@ async function main(argv: string[]): Promise<number> {
   return await (await command.load())(args)
 }
 
+/** Another process runs this cloud (launch/watch.sh). */
+const ownedExitCode = 75
+
 let exitCode = 1
 try {
   exitCode = await main(process.argv.slice(2))
 } catch (error) {
   const code = error instanceof Error && "code" in error ? String(error.code) : ""
+  // For the parent: there is nothing to start again.
+  if (code === "cli.already_running" && process.env.KUMOI_PARENT !== undefined) exitCode = ownedExitCode
   // A file that cannot be read, a full disk: the system's message names what and which; a stack adds nothing.
   const isOfSystem = error instanceof Error && "syscall" in error
   const isExpected = error instanceof Fault || code.startsWith("ERR_PARSE_ARGS") || isOfSystem

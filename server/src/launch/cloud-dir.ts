@@ -36,6 +36,8 @@ export interface Passwords {
 
 export interface MainState {
   identity: ProcessIdentity
+  /** What starts it again when it dies. */
+  parent: ProcessIdentity | null
   /** Where the API answers. */
   url: string
   hypervisor: "qemu" | "fake"
@@ -126,8 +128,13 @@ export function readPasswords(path: string): Passwords {
 export function readMainState(path: string): MainState | undefined {
   const facts = readFacts(path)
   if (!facts) return undefined
-  const state = readJson<MainState>(join(runDirOf(path, facts.cloudId), "main.json"))
+  const state = readLastMainState(path, facts)
   return state && isProcessAlive(state.identity) ? state : undefined
+}
+
+/** As the last process left it, which may be dead. */
+export function readLastMainState(path: string, facts: CloudFacts): MainState | undefined {
+  return readJson<MainState>(join(runDirOf(path, facts.cloudId), "main.json"))
 }
 
 export function writeMainState(dir: CloudDir, state: MainState): void {

@@ -13,6 +13,7 @@ import {
 } from "./cloud-dir.ts"
 import { removeLeftovers } from "./leftovers.ts"
 import { dataDirOf, dataOption, helpText, numberOption, type OptionSpecs, readOptions } from "./options.ts"
+import { readParent } from "./parent.ts"
 
 const specs = {
   ...dataOption,
@@ -48,12 +49,19 @@ export async function down(args: string[]): Promise<number> {
     return options.flag("purge") ? 0 : 1
   }
   const dir = openCloudDir(dataDir, { canPostgresReach: () => true })
+  const parent = readParent(dataDir)
   const running = readMainState(dataDir)
-  if (running) {
-    process.stdout.write(`stopping the cloud in ${dataDir} (process ${running.identity.pid}) ...\n`)
+  if (running || parent) {
+    const pid = running?.identity.pid ?? parent?.pid
+    process.stdout.write(`stopping the cloud in ${dataDir} (process ${pid}) ...\n`)
     askForGrace(stopRequestPath(dir), graceSeconds)
     // The process stops guests, engines and the network itself; it needs more time than the guests get.
-    await endProcess(running.identity, { graceMs: (graceSeconds + 60) * 1000 })
+    const graceMs = (graceSeconds + 60) * 1000
+    // The parent first: it hands the signal on, starts none again, and ends when the process has ended.
+    if (parent) await endProcess(parent, { graceMs })
+    // The one that may have been started a moment ago, or that lost its parent.
+    const left = readMainState(dataDir)
+    if (left) await endProcess(left.identity, { graceMs })
     removeMainState(dir)
   }
   // What a killed process left: engines, machines, namespaces. Nothing to do after a clean stop.

@@ -8,7 +8,12 @@ import { type Cloud, startCloud } from "../main.ts"
 import type { Bus } from "../platform/bus/bus.ts"
 import { type Config, loadConfig } from "../platform/config/config.ts"
 import { connectionsOfProcess } from "../platform/db/pools.ts"
-import { identifyProcess, processMemoryBytes } from "../platform/exec/process.ts"
+import {
+  identifyProcess,
+  isProcessAlive,
+  type ProcessIdentity,
+  processMemoryBytes,
+} from "../platform/exec/process.ts"
 import { describeError, Fault } from "../platform/fault/fault.ts"
 import { createLogger, type Logger } from "../platform/log/log.ts"
 import { boundLogs } from "../platform/log/rotate.ts"
@@ -39,6 +44,7 @@ import { answerHost } from "./host-answer.ts"
 import { answerImage } from "./image-answer.ts"
 import { answerKeys } from "./keys-answer.ts"
 import { removeLeftovers } from "./leftovers.ts"
+import { endWhenUncaught, ownParent, ownRestarts } from "./parent.ts"
 import { doorsOf, planStart, type StartPlan } from "./plan.ts"
 import { answerPolicy } from "./policy-answer.ts"
 import { proveItAnswers } from "./prove.ts"
@@ -72,6 +78,7 @@ interface Run {
   supervisor: Supervisor
   say: (line: string) => void
   startedAt: Date
+  parent: ProcessIdentity | null
 }
 
 export async function runCloud(options: UpOptions, say: (line: string) => void): Promise<RunningCloud> {
@@ -89,12 +96,24 @@ export async function runCloud(options: UpOptions, say: (line: string) => void):
       file: join(dir.logDir, "kumoi.log"),
       level: process.env.KUMOI_LOG_LEVEL ?? "info",
     })
+    endWhenUncaught(log)
     const supervisor = new Supervisor({ runDir: dir.runDir, log })
     const { http, log: logBounds } = readConfig(options, {})
     stack.use(boundLogs(dir.logDir, logBounds, log))
     const url = await choosePublicUrl(options, http.publicUrl)
     const tls = await prepareTls(options, dir.path, { host: hostOf(url), say })
-    const run: Run = { options, plan, dir, url, tls, log, supervisor, say, startedAt: new Date() }
+    const run: Run = {
+      options,
+      plan,
+      dir,
+      url,
+      tls,
+      log,
+      supervisor,
+      say,
+      startedAt: new Date(),
+      parent: ownParent(),
+    }
     // Engines end last, and whatever they and the agent left on the host after them.
     stack.defer(async () => void (await removeLeftovers(dir)))
     stack.defer(async () => await supervisor.stopAll())
@@ -118,6 +137,7 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
   const { dir, plan, say, log } = run
   const state: MainState = {
     identity: mustIdentify(),
+    parent: run.parent,
     url: run.url,
     hypervisor: plan.hypervisor,
     network: plan.network,
@@ -291,7 +311,7 @@ async function statusOf(run: Run, cloud: Cloud): Promise<CloudStatus> {
     pid: process.pid,
     since: run.startedAt.toISOString(),
     memoryBytes: processMemoryBytes(process.pid),
-    restarts: 0,
+    restarts: ownRestarts(),
     detail: null,
   }
   const answering = new Set(apiProcessNames(run.options.workers))
@@ -299,7 +319,13 @@ async function statusOf(run: Run, cloud: Cloud): Promise<CloudStatus> {
     const kind = answering.has(e.name) ? ("process" as const) : ("engine" as const)
     return { ...e, kind, detail: e.lastError }
   })
-  const components = [own, ...engines, ...(await externals(run, cloud)), ...(await cloud.services())]
+  const components = [
+    own,
+    ...parentStatus(run),
+    ...engines,
+    ...(await externals(run, cloud)),
+    ...(await cloud.services()),
+  ]
   return {
     state: "running",
     url: run.url,
@@ -309,6 +335,24 @@ async function statusOf(run: Run, cloud: Cloud): Promise<CloudStatus> {
     memoryBytes: components.reduce((sum, c) => sum + c.memoryBytes, 0),
     components,
   }
+}
+
+/** Whether somebody starts this process again; not shown where nobody was to. */
+function parentStatus({ parent, startedAt }: Run): ComponentStatus[] {
+  if (!parent) return []
+  const isThere = isProcessAlive(parent)
+  return [
+    {
+      name: "parent",
+      kind: "process",
+      state: isThere ? "running" : "gone",
+      pid: isThere ? parent.pid : null,
+      since: startedAt.toISOString(),
+      memoryBytes: isThere ? processMemoryBytes(parent.pid) : 0,
+      restarts: 0,
+      detail: isThere ? null : "nobody starts this cloud again when its process dies",
+    },
+  ]
 }
 
 /** The operator's engines that this cloud uses: whether they answer now. */

@@ -21,6 +21,7 @@ export async function serve(args: string[]): Promise<number> {
       tell({ kind: "step", text }),
     )
     tell({ kind: "ready", summary: cloud.summary })
+    // It is the parent's as well, which keeps it.
     closeSync(progressDescriptor)
     await cloud.ended
     return 0

@@ -3,8 +3,11 @@ import { spawn } from "node:child_process"
 import { closeSync, mkdirSync, openSync } from "node:fs"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
-import { readMainState } from "./cloud-dir.ts"
+import { setTimeout as delay } from "node:timers/promises"
+import { isProcessAlive } from "../platform/exec/process.ts"
+import { type MainState, readMainState } from "./cloud-dir.ts"
 import { helpText, readOptions } from "./options.ts"
+import { ownParent, readParent, watchScript } from "./parent.ts"
 import { checkRoom } from "./room.ts"
 import { readUpOptions, type UpOptions, upOptionSpecs } from "./up-options.ts"
 
@@ -13,6 +16,8 @@ export type Progress =
   | { kind: "step"; text: string }
   | { kind: "ready"; summary: string }
   | { kind: "failed"; message: string }
+
+const lookAgainMs = 50
 
 export async function up(args: string[]): Promise<number> {
   const parsed = readOptions(args, upOptionSpecs)
@@ -23,7 +28,7 @@ export async function up(args: string[]): Promise<number> {
     return 0
   }
   const options = readUpOptions(parsed)
-  const running = readMainState(options.dataDir)
+  const running = await readyAgain(options.dataDir)
   if (running?.isReady) {
     process.stdout.write(
       `Kumoi is running already: ${running.url} (process ${running.identity.pid}, data ${options.dataDir})\n`,
@@ -41,12 +46,25 @@ export async function up(args: string[]): Promise<number> {
   return 0
 }
 
+/** The process that runs this cloud; when its parent is about to start it again, once that is done. */
+async function readyAgain(dataDir: string): Promise<MainState | undefined> {
+  const parent = readParent(dataDir)
+  const isOwn = parent !== undefined && parent.pid === ownParent()?.pid
+  for (;;) {
+    const running = readMainState(dataDir)
+    if (running?.isReady || isOwn || !parent || !isProcessAlive(parent)) return running
+    await delay(lookAgainMs)
+  }
+}
+
 async function upDetached(options: UpOptions, args: string[]): Promise<number> {
   mkdirSync(join(options.dataDir, "log"), { recursive: true, mode: 0o711 })
   const log = openSync(join(options.dataDir, "log/kumoi.out"), "a", 0o600)
   const child = spawn(
-    process.execPath,
+    "/bin/sh",
     [
+      watchScript,
+      process.execPath,
       ...process.execArgv,
       join(import.meta.dirname, "../cli.ts"),
       "serve",
