@@ -65,6 +65,20 @@ test("what a caller's roles mean is said by policy rules: others ask can(ctx, ru
   assert.deepEqual(problems, [])
 })
 
+test("a port's text binds it to no server: who means a server's ports asks server_id (ADR 14)", () => {
+  const believes = /device_owner\s*(~|like|=|in)\s*\(?'compute|\bdevice_id\s*(=|in\b)[^,\n]*[sS]erver/
+  const trusting = files.filter(
+    ({ path, text }) =>
+      path.startsWith("server/src/") &&
+      !path.endsWith(".test.ts") &&
+      text.split("\n").some((line) => believes.test(line) && !/device_id = \$\{[\w.]*serverId\},/.test(line)),
+  )
+  assert.deepEqual(
+    trusting.map(({ path }) => path),
+    [],
+  )
+})
+
 test("every route says its policy, and none is there twice", () => {
   const seen = new Set<string>()
   const problems: string[] = []
