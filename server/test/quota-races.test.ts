@@ -3,14 +3,12 @@ import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
 import { beginTransfer } from "../src/image/data/transfer.ts"
 import { internalCtx } from "../src/platform/context/context.ts"
-import { transact } from "../src/platform/db/database.ts"
-import { setLimits } from "../src/quota/index.ts"
 import { type ServerCloud, startServerCloud } from "./server-cloud.ts"
 
 let c: ServerCloud
 let projectId: string
 before(async () => {
-  c = await startServerCloud()
+  c = await startServerCloud({ overrides: { "image.quota.uploadMax": 1 } })
   const headers = { "x-subject-token": c.demo }
   const token = await c.cloud.request("GET", "/identity/v3/auth/tokens", { token: c.admin, headers })
   projectId = token.body.token.project.id
@@ -70,9 +68,6 @@ test("a server becomes smaller although the project has too much", async () => {
 })
 
 test("of two uploads for which there is room for one, one is refused", async () => {
-  const { db } = c.cloud.database
-  const scope = { projectId, service: "image" }
-  await transact(db, (tx) => setLimits(tx, scope, { image_count_uploading: 1 }))
   const begun = await Promise.allSettled(
     ["a", "b"].map(async (name) => {
       const made = await c.cloud.request("POST", "/image/v2/images", {

@@ -32,6 +32,7 @@ export {
   type HostCapacity,
   type HostResource,
   hostUsages,
+  usedOfHost,
 } from "./host/candidates.ts"
 export {
   ensureHostProvider,

@@ -34,6 +34,18 @@ test("the host with the most free memory comes first", () => {
   assert.deepEqual(names([host("a", { ramUsedMib: 900 }), host("b", { ramUsedMib: 100 })]), ["b", "a"])
 })
 
+test("of hosts that are nearly as free any may come first", () => {
+  const hosts = [
+    host("a", { ramUsedMib: 110 }),
+    host("b", { ramUsedMib: 120 }),
+    host("c", { ramUsedMib: 900 }),
+  ]
+  const order = (lots: number[]) =>
+    chooseHosts(hosts, request(), () => lots.shift() ?? 0).hosts.map((h) => h.name)
+  assert.deepEqual(order([0.1, 0.9, 0]), ["a", "b", "c"])
+  assert.deepEqual(order([0.9, 0.1, 0]), ["b", "a", "c"])
+})
+
 test("hosts that are down, disabled or in another zone are left out and say why", () => {
   const hosts = [
     host("down", { isUp: false }),

@@ -39,14 +39,27 @@ export interface Choice {
   refused: Map<string, Refusal>
 }
 
-export function chooseHosts(hosts: readonly HostFacts[], request: ScheduleRequest): Choice {
+/** Hosts whose free share differs by less are as good as each other: they are taken at random, not all the same one. */
+const likeness = 0.05
+
+export function chooseHosts(
+  hosts: readonly HostFacts[],
+  request: ScheduleRequest,
+  random: () => number = Math.random,
+): Choice {
   const refused = new Map<string, Refusal>()
   const passed = hosts.filter((host) => {
     const why = refusal(host, request)
     if (why) refused.set(host.name, why)
     return !why
   })
-  return { hosts: passed.sort((a, b) => weightOf(b, request) - weightOf(a, request)), refused }
+  const weighed = passed.map((host) => ({
+    host,
+    weight: Math.floor(weightOf(host, request) / likeness),
+    lot: random(),
+  }))
+  weighed.sort((a, b) => b.weight - a.weight || a.lot - b.lot)
+  return { hosts: weighed.map((each) => each.host), refused }
 }
 
 function refusal(host: HostFacts, request: ScheduleRequest): Refusal | undefined {

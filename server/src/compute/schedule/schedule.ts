@@ -1,6 +1,6 @@
 // The scheduler: choose by facts, then claim. The claim decides; what was chosen on may be old by then.
 import { sql } from "kysely"
-import { claimAllocation, noCapacity, type Resources } from "../../placement/index.ts"
+import { claimAllocation, noCapacity, type Resources, usedOfHost } from "../../placement/index.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
@@ -91,7 +91,7 @@ interface HostFactsRow extends Pick<Host, "silentMs" | "isForcedDown"> {
   ramUsedMib: number
 }
 
-/** One statement, as it is in the path of every creation. */
+/** One statement, as it is in the path of every creation; what is used, placement has added up already. */
 async function selectHostFacts({ config }: Platform, tx: Tx): Promise<HostFacts[]> {
   const { rows } = await sql<HostFactsRow>`
     select h.name, h.id as "providerId", ${hostSilentMs} as "silentMs", h.is_disabled as "isDisabled",
@@ -99,8 +99,7 @@ async function selectHostFacts({ config }: Platform, tx: Tx): Promise<HostFacts[
       (select a.metadata->>'availability_zone' from compute.aggregate_host x
         join compute.aggregate a on a.id = x.aggregate_id and a.metadata ? 'availability_zone'
         where x.host = h.name order by a.id limit 1) as zone,
-      coalesce((select sum(s.ram_mib) from compute.server s
-        where s.host = h.name and s.deleted_at is null), 0)::bigint as "ramUsedMib"
+      coalesce(${usedOfHost(sql`h.id`, "MEMORY_MB")}, 0) as "ramUsedMib"
     from compute.host h order by h.number`.execute(tx)
   const { serviceDownAfterMs, defaultAvailabilityZone } = config.compute
   return rows.map(({ silentMs, isForcedDown, zone, ...facts }) => ({
