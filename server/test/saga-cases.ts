@@ -48,7 +48,10 @@ function capturing(platform: Platform, caller: Ctx["caller"]): { ctx: Ctx; start
 }
 
 /** A context whose sagas run; `settled` waits for those that it began. */
-function running(platform: Platform, caller: Ctx["caller"]): { ctx: Ctx; settled: () => Promise<void> } {
+export function running(
+  platform: Platform,
+  caller: Ctx["caller"],
+): { ctx: Ctx; settled: () => Promise<void> } {
   const runner = platform.sagas as SagaRunner
   const begun: string[] = []
   const sagas: Platform["sagas"] = {

@@ -5,7 +5,7 @@ import { createServers } from "../src/compute/index.ts"
 import { createSagaRunner } from "../src/engine/saga/runner.ts"
 import type { Platform } from "../src/platform/context/context.ts"
 import { statementsOf } from "./count-statements.ts"
-import { callerOf, contextOf, serverWish } from "./saga-cases.ts"
+import { callerOf, contextOf, running, serverWish } from "./saga-cases.ts"
 import { type ServerCloud, startServerCloud } from "./server-cloud.ts"
 
 let c: ServerCloud
@@ -48,4 +48,18 @@ test("more than may be made by one request is refused in words", async () => {
   const reply = await c.call("POST", "/servers", { server: { ...wish, min_count: 1, max_count: 3_000 } })
   assert.equal(reply.status, 400)
   assert.match(reply.body.badRequest.message, /max_count.* 3000 is greater than the maximum of 1000/)
+})
+
+test("what one server costs from its request to its start", async () => {
+  const { platform } = c.cloud.cloud
+  const caller = await callerOf(c)
+  const make = async () => {
+    const { ctx, settled } = running(platform, caller)
+    await createServers(ctx, serverWish(c))
+    await settled()
+  }
+  await make()
+  // With what carries its port to the engine, and this test's look at its end.
+  const statements = await statementsOf(make)
+  assert.ok(statements.length <= 60, `${statements.length} statements`)
 })
