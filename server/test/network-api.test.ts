@@ -462,6 +462,84 @@ test("an address group takes prefixes, each once", async () => {
   assert.deepEqual(await addressesOf(), ["10.9.1.1/32"])
 })
 
+test("what is asked of ports in other words than the usual ones", async () => {
+  const network = await make("network", { name: "ports" })
+  const subnet = await make("subnet", { network_id: network.id, ip_version: 4, cidr: "10.31.0.0/24" })
+  const twice = [{ subnet_id: subnet.id }, { subnet_id: subnet.id }]
+  const two = await make("port", { network_id: network.id, fixed_ips: twice })
+  assert.equal(new Set(two.fixed_ips.map((ip: { ip_address: string }) => ip.ip_address)).size, 2)
+  const same = [{ ip_address: "10.31.0.77" }, { ip_address: "10.31.0.77", subnet_id: subnet.id }]
+  const post = (port: object) => call("POST", "/ports", { port: { network_id: network.id, ...port } })
+  await refused(post({ fixed_ips: same }), 400, "HTTPBadRequest")
+  for (const ip_address of ["224.0.0.18", "ff02::1"])
+    await refused(post({ allowed_address_pairs: [{ ip_address }] }), 400, "InvalidInput")
+  const put = (port: object) => call("PUT", `/ports/${two.id}`, { port })
+  // Only administrators change a MAC.
+  const renewed = { port: { mac_address: null } }
+  const changed = (await call("PUT", `/ports/${two.id}`, renewed, { token: admin })).body.port
+  assert.match(changed.mac_address, /^fa:16:3e:/)
+  assert.notEqual(changed.mac_address, two.mac_address)
+  assert.match((await make("port", { network_id: network.id, mac_address: null })).mac_address, /^fa:16:3e:/)
+  const stateless = await make("security_group", { name: "stateless", stateful: false })
+  const stateful = await make("security_group", { name: "stateful" })
+  const both = { security_groups: [stateless.id, stateful.id] }
+  await refused(post(both), 409, "SecurityGroupConflict")
+  await refused(put(both), 409, "SecurityGroupConflict")
+  assert.equal((await put({ security_groups: [stateless.id] })).status, 200)
+})
+
+test("a router on an external network without a subnet has a gateway without addresses", async () => {
+  const network = await make("network", { name: "bare", "router:external": true }, admin)
+  const { id } = await make("router", { name: "r" })
+  const gateway = { external_gateway_info: { network_id: network.id } }
+  const reply = await call("PUT", `/routers/${id}`, { router: gateway })
+  assert.equal(reply.status, 200, JSON.stringify(reply.body))
+  assert.deepEqual(reply.body.router.external_gateway_info.external_fixed_ips, [])
+  assert.equal(reply.body.router.external_gateway_info.network_id, network.id)
+  const none = await call("PUT", `/routers/${id}`, { router: { external_gateway_info: null } })
+  assert.equal(none.status, 200)
+  const port = (await call("GET", "/ports?network_id=none")).body.ports
+  assert.deepEqual(port, [])
+})
+
+test("an update of nothing takes a floating IP off its port", async () => {
+  const [external] = (await call("GET", "/networks?name=public")).body.networks
+  const [inside] = (await call("GET", "/networks?name=private")).body.networks
+  const port = await make("port", { network_id: inside.id })
+  const made = await make("floatingip", { floating_network_id: external.id, port_id: port.id })
+  assert.equal(made.port_id, port.id)
+  const path = `/floatingips/${made.id}`
+  await call("PUT", path, { floatingip: { description: "kept" } })
+  assert.equal((await call("GET", path)).body.floatingip.port_id, port.id)
+  assert.equal((await call("PUT", path, { floatingip: {} })).body.floatingip.port_id, null)
+  await call("DELETE", path)
+})
+
+test("limits below what is used are refused unless they are forced", async () => {
+  const projectId = (await call("GET", "/routers")).body.routers[0].project_id
+  const put = (quota: object) => call("PUT", `/quotas/${projectId}`, { quota }, { token: admin })
+  await refused(put({ router: 0 }), 400, "InvalidInput")
+  await refused(put({ router: 0, check_limit: true }), 400, "InvalidInput")
+  assert.equal((await put({ router: 0, force: true })).status, 200)
+  await call("DELETE", `/quotas/${projectId}`, undefined, { token: admin })
+})
+
+test("who may only see an address group of another project reads 404 of a change", async () => {
+  const group = await make("address_group", { name: "shown" }, admin)
+  const [me] = (await call("GET", "/routers")).body.routers
+  const share = { object_type: "address_group", object_id: group.id, action: "access_as_shared" }
+  await call(
+    "POST",
+    "/rbac-policies",
+    { rbac_policy: { ...share, target_tenant: me.project_id } },
+    { token: admin },
+  )
+  const path = `/address-groups/${group.id}`
+  assert.equal((await call("GET", path)).status, 200)
+  await refused(call("PUT", path, { address_group: { name: "x" } }), 404, "AddressGroupNotFound")
+  await refused(call("DELETE", path), 404, "AddressGroupNotFound")
+})
+
 test("what happens to a network is told once, in order", async () => {
   const network = await make("network", { name: "told" })
   await call("PUT", `/networks/${network.id}`, { network: { name: "renamed" } })

@@ -336,9 +336,10 @@ export const quotaUnknown = fault(
   (names: string) => `Unrecognized attribute(s) '${names}'`,
 )
 export const quotaBelowUsage = fault(
-  "conflict",
+  "invalid",
   "network.quota.below_usage",
-  (names: string) => `Change would make usage less than 0 for the following resources: ${names}.`,
+  (resource: string, limit: number, used: number) =>
+    `Quota limit ${limit} for ${resource} must be greater than or equal to already used ${used}.`,
 )
 export const addressScopeInUse = fault(
   "conflict",
@@ -350,6 +351,12 @@ export const addressGroupInUse = fault(
   "conflict",
   "network.address_group.in_use",
   (id: string) => `Address group ${id} is in use on one or more security group rules.`,
+)
+export const mixedStatefulness = fault(
+  "conflict",
+  "network.security_group.mixed_statefulness",
+  () =>
+    "Error Cannot apply both stateful and stateless security groups on the same port while attempting the operation.",
 )
 export const groupHasAddresses = fault(
   "invalid",

@@ -69,23 +69,22 @@ export const updateNetworkQuota = operation({
   input: Type.Object({
     projectId: Type.String({ maxLength: 255 }),
     limits: Type.Record(Type.String(), Type.Integer({ minimum: -1, maximum: 2_147_483_647 })),
-    /** Refuse limits below what is used. */
-    isUsageChecked: Type.Optional(Type.Boolean()),
+    /** Take limits below what is used as well. */
+    isForced: Type.Optional(Type.Boolean()),
   }),
   faults: [quotaUnknown, quotaBelowUsage],
   authorize: (_ctx, { projectId }) => [["update_quota", { project_id: projectId }]],
-  run: async (ctx, { projectId, limits, isUsageChecked }) => {
+  run: async (ctx, { projectId, limits, isForced }) => {
     const names: readonly string[] = quotaResources
     const unknown = Object.keys(limits).filter((name) => !names.includes(name))
     if (unknown.length > 0) throw quotaUnknown(unknown.join(", "))
     return await transact(ctx.db, async (tx) => {
-      if (isUsageChecked) {
+      if (!isForced) {
         const used = await networkUsage(tx, projectId)
-        const below = quotaResources.filter((r) => {
-          const limit = limits[r] ?? -1
-          return limit >= 0 && limit < used[r]
-        })
-        if (below.length > 0) throw quotaBelowUsage(below.join(", "))
+        for (const resource of quotaResources) {
+          const limit = limits[resource] ?? -1
+          if (limit >= 0 && limit < used[resource]) throw quotaBelowUsage(resource, limit, used[resource])
+        }
       }
       await setLimits(tx, scope(projectId), limits)
       return ownLimits(await getLimits(tx, scope(projectId)))

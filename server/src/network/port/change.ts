@@ -24,7 +24,7 @@ import { viewerOf } from "../resource/viewer.ts"
 import { checkedGroups } from "../security-group/resolve.ts"
 import { checkDevice, checkPortPlan } from "./check.ts"
 import { fixedIpRules, PortInput } from "./create.ts"
-import { linkSecurityGroups } from "./insert.ts"
+import { linkSecurityGroups, randomMac } from "./insert.ts"
 import { type DhcpOption, isReservedOwner, type Port, portAttributes, portTarget } from "./port.ts"
 import { loadPort } from "./read.ts"
 
@@ -84,7 +84,7 @@ export async function applyPortChanges(
   )
   checkDevice(changes, port)
   checkSecurity(port, changes, portSecurityEnabled)
-  const mac = plan.macAddress
+  const mac = plan.macAddress === "" ? randomMac() : plan.macAddress
   if (mac !== undefined && mac !== port.macAddress) {
     const isBound = port.serverId !== null || (port.bindingHostId !== "" && port.deviceOwner !== "")
     if (isBound) throw portBound(portId, port.deviceOwner, port.macAddress, mac)

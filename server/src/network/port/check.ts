@@ -46,11 +46,16 @@ export function checkPortPlan(
   const pairs = checkPairs(request.allowedAddressPairs ?? [], config.addressPairsMax)
   if (pairs.length > 0 && !portSecurityEnabled) throw pairsNeedPortSecurity()
   return {
-    macAddress: request.macAddress === undefined ? undefined : checkMac(request.macAddress),
+    macAddress: macOf(request.macAddress),
     portSecurityEnabled,
     allowedAddressPairs: pairs,
     wantsDefaultGroup: portSecurityEnabled && !isCloud,
   }
+}
+
+/** "" asks for a new one. */
+function macOf(asked: string | undefined): string | undefined {
+  return asked === undefined || asked === "" ? asked : checkMac(asked)
 }
 
 export function checkMac(text: string): string {
@@ -73,6 +78,11 @@ export function checkPairs(
         `Invalid input for allowed_address_pairs. Reason: '${pair.ipAddress}' is not a valid IP address or subnet.`,
       )
     }
+    if (isMulticast(pair.ipAddress)) {
+      throw badRequest(
+        `Invalid input for allowed_address_pairs. Reason: '${pair.ipAddress}' is a multicast address.`,
+      )
+    }
     const macAddress = pair.macAddress === undefined ? undefined : checkMac(pair.macAddress)
     const ipAddress = pair.ipAddress.includes("/")
       ? formatPrefix(prefix)
@@ -86,6 +96,12 @@ export function checkPairs(
     seen.add(key)
     return { ipAddress, ...(macAddress ? { macAddress } : {}) }
   })
+}
+
+/** 224.0.0.0/4 and ff00::/8: nothing sends from them. */
+function isMulticast(text: string): boolean {
+  const [first = ""] = text.split(/[.:]/)
+  return text.includes(":") ? /^ff/i.test(first) : Number(first) >= 224 && Number(first) <= 239
 }
 
 /** No port may pose as the cloud's own, nor one of those as another's: the engine reads what they are part of. */

@@ -74,7 +74,7 @@ async function makeRow(tx: Tx, port: NewPort, groupIds: readonly string[], viewe
   const groups = sql`insert into network.port_security_group (port_id, security_group_id)
     select made.id, g.id from made, unnest(${groupIds}::uuid[]) g (id)`
   for (let attempt = 0; attempt < macAttemptsMax; attempt++) {
-    const macAddress = port.macAddress ?? randomMac()
+    const macAddress = port.macAddress || randomMac()
     const pairs = (port.allowedAddressPairs ?? []).map((p) => ({
       ...p,
       macAddress: p.macAddress ?? macAddress,
@@ -110,7 +110,7 @@ async function makeRow(tx: Tx, port: NewPort, groupIds: readonly string[], viewe
       with: groupIds.length === 0 ? [] : [groups],
     })
     if (made) return made
-    if (port.macAddress !== undefined) throw macAddressInUse(port.networkId, port.macAddress)
+    if (port.macAddress) throw macAddressInUse(port.networkId, port.macAddress)
   }
   throw networkNotFound(port.networkId)
 }

@@ -49,8 +49,6 @@ async function addGateway(
   network: Network,
   fixedIps: FixedIpRequest[] | undefined,
 ): Promise<void> {
-  if (network.subnets.length === 0)
-    throw badRequest(`Bad router request: No IPs available for external network ${network.id}.`)
   await checkOverlap(tx, routerId, network.id)
   await insertPort(tx, {
     networkId: network.id,

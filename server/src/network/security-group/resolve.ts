@@ -1,7 +1,7 @@
 import { sql } from "kysely"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
-import { securityGroupNotFound } from "../faults.ts"
+import { mixedStatefulness, securityGroupNotFound } from "../faults.ts"
 import { ensureDefaultGroup } from "./default-group.ts"
 
 /** The groups of a port: those named (all must be the project's or shared with it), else the default one. */
@@ -14,7 +14,8 @@ export async function checkedGroups(
 ): Promise<string[]> {
   if (groupIds === undefined) return plan.wantsDefaultGroup ? [await ensureDefaultGroup(tx, projectId)] : []
   if (groupIds.length === 0) return []
-  const { rows } = await sql<{ id: string }>`select g.id from network.security_group g
+  const { rows } = await sql<{ id: string; isStateful: boolean }>`
+    select g.id, g.is_stateful as "isStateful" from network.security_group g
     where g.id = any(${groupIds.filter(isUuid)}::uuid[]) and (${isAnyProject} or g.project_id = ${projectId}
       or exists (select from network.rbac_policy r where r.object_id = g.id and r.object_type = 'security_group'
         and r.target_project in ('*', ${projectId})))
@@ -22,7 +23,13 @@ export async function checkedGroups(
   const known = new Set(rows.map((row) => row.id))
   const missing = groupIds.find((id) => !known.has(id.toLowerCase()))
   if (missing !== undefined) throw securityGroupNotFound(missing)
+  checkStateful(rows)
   return [...known]
+}
+
+/** The engine tracks a port's connections or does not: one port cannot have both. */
+export function checkStateful(groups: readonly { isStateful: boolean }[]): void {
+  if (new Set(groups.map((group) => group.isStateful)).size > 1) throw mixedStatefulness()
 }
 
 /** Groups of the project by name or id, as compute's requests name them. */

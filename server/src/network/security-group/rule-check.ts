@@ -32,15 +32,8 @@ export const protocolNumbers: Readonly<Record<string, number>> = {
 }
 
 const portProtocols = new Set([6, 17, 33, 132, 136])
-const ipv6Only = new Set([
-  "icmpv6",
-  "ipv6-icmp",
-  "ipv6-encap",
-  "ipv6-frag",
-  "ipv6-nonxt",
-  "ipv6-opts",
-  "ipv6-route",
-])
+/** By number, so that names and numbers of a protocol are one. */
+const ipv6Only = new Set([41, 43, 44, 58, 59, 60])
 const portMax = 65_535
 
 export interface RuleRequest {
@@ -56,7 +49,9 @@ export interface RuleRequest {
 
 /** The rule as it is kept: the protocol in lower case (null for any), the prefix without host bits. */
 export function checkRule(rule: RuleRequest): RuleRequest {
-  const protocol = checkProtocol(rule.protocol)
+  const protocol = canonicalProtocol(checkProtocol(rule.protocol), rule.ethertype)
+  const isWhole = rule.portRangeMin === 1 && rule.portRangeMax === portMax
+  const ports = isWhole ? { portRangeMin: null, portRangeMax: null } : {}
   const remotes = [rule.remoteIpPrefix, rule.remoteGroupId, rule.remoteAddressGroupId].filter(
     (r) => r !== null,
   )
@@ -66,14 +61,28 @@ export function checkRule(rule: RuleRequest): RuleRequest {
       "Only one of remote_ip_prefix or remote_group_id or remote_address_group_id may be provided.",
     )
   }
-  if (protocol !== null && ipv6Only.has(protocol) && rule.ethertype === "IPv4") {
+  if (protocol !== null && ipv6Only.has(protocolNumber(protocol)) && rule.ethertype === "IPv4") {
     throw badRule(
       "SecurityGroupEthertypeConflictWithProtocol",
       `Invalid ethertype ${rule.ethertype} for protocol ${protocol}.`,
     )
   }
-  checkPorts({ ...rule, protocol })
-  return { ...rule, protocol, remoteIpPrefix: checkPrefix(rule) }
+  checkPorts({ ...rule, ...ports, protocol })
+  return { ...rule, ...ports, protocol, remoteIpPrefix: checkPrefix(rule) }
+}
+
+/** ICMP of IPv6 has several names of older days; one is kept. */
+function canonicalProtocol(protocol: string | null, ethertype: RuleRequest["ethertype"]): string | null {
+  if (ethertype === "IPv4" || protocol === null) return protocol
+  if (protocol === "icmp" || protocol === "icmpv6") return "ipv6-icmp"
+  return protocol === "1" ? "58" : protocol
+}
+
+/** All the names and the number that say the same protocol as this. */
+export function spellingsOf(protocol: string): string[] {
+  const number = protocolNumber(protocol)
+  const names = Object.entries(protocolNumbers).filter(([, each]) => each === number)
+  return [String(number), ...names.map(([name]) => name)]
 }
 
 function checkProtocol(text: string | null): string | null {

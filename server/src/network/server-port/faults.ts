@@ -26,11 +26,6 @@ export const serverPortNotUsable = fault(
   "network.server.port_of_another_project",
   (id: string) => `Port ${id} not usable for the instance: it belongs to another project.`,
 )
-export const serverPortNeedsAddress = fault(
-  "invalid",
-  "network.server.port_without_address",
-  (id: string) => `Port ${id} requires a FixedIP in order to be used.`,
-)
 export const serverNetworkNeedsSubnet = fault(
   "invalid",
   "network.server.network_without_subnet",

@@ -21,7 +21,6 @@ import {
   serverNetworkNeedsSubnet,
   serverOnExternalNetwork,
   serverPortMissing,
-  serverPortNeedsAddress,
   serverPortNotUsable,
   serverPortTaken,
 } from "./faults.ts"
@@ -156,23 +155,18 @@ async function checkNetwork(
 interface NamedPort {
   projectId: string
   isTaken: boolean
-  addresses: number
-  portSecurityEnabled: boolean
 }
 
 async function checkPort(db: DbOrTx, projectId: string, isAdmin: boolean, portId: string): Promise<void> {
   if (!isUuid(portId)) throw serverPortMissing(portId)
   const { rows } = await sql<NamedPort>`
-    select p.project_id as "projectId", (p.server_id is not null or p.device_id <> '') as "isTaken",
-      p.is_port_security_enabled as "portSecurityEnabled",
-      (select count(*)::integer from network.ip_allocation a where a.port_id = p.id) as addresses
+    select p.project_id as "projectId", (p.server_id is not null or p.device_id <> '') as "isTaken"
     from network.port p where p.id = ${portId} and (${isAdmin} or p.project_id = ${projectId})`.execute(db)
   const [port] = rows
   if (!port) throw serverPortMissing(portId)
   // Who sees all ports still cannot plug one project's into another's machine.
   if (port.projectId !== projectId) throw serverPortNotUsable(portId)
   if (port.isTaken) throw serverPortTaken(portId)
-  if (port.addresses === 0 && port.portSecurityEnabled) throw serverPortNeedsAddress(portId)
 }
 
 /** Ids of the named groups; those of the default group when none is named. */

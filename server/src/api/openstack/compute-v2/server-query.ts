@@ -287,11 +287,19 @@ function addRegex(filter: ServerFilter, text: Text): void {
   filter.regex = regex
 }
 
-const timePattern = /^\d{4}-\d\d-\d\d([T ]\d\d:?\d\d(:?\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?)?$/i
+const dayPattern = String.raw`(\d{4})-?(\d\d)-?(\d\d)`
+const clockPattern = String.raw`[T ](\d\d):?(\d\d)(?::?(\d\d)(\.\d+)?)?`
+const timePattern = new RegExp(`^${dayPattern}(?:${clockPattern}(Z|[+-]\\d\\d(?::?\\d\\d)?)?)?$`, "i")
 
+/** ISO 8601, in its long form or its short one (20200101T000000Z); UTC where no zone is said. */
 export function readTime(name: string, value: string): Date {
-  const date = new Date(/(Z|[+-]\d\d:?\d\d)$/i.test(value) || value.length <= 10 ? value : `${value}Z`)
-  if (!timePattern.test(value) || Number.isNaN(date.getTime()))
+  const [, year, month, day, hour = "00", minute = "00", second = "00", fraction = "", zone = "Z"] =
+    timePattern.exec(value) ?? []
+  const offset = /^[+-]\d\d$/.test(zone) ? `${zone}:00` : zone.replace(/^([+-]\d\d)(\d\d)$/, "$1:$2")
+  const date = new Date(
+    `${year}-${month}-${day}T${hour}:${minute}:${second}${fraction.slice(0, 4)}${offset.toUpperCase()}`,
+  )
+  if (Number.isNaN(date.getTime()))
     throw badRequest(
       `Invalid input for query parameters ${name}. Value: ${value}. '${value}' is not a 'date-time'`,
     )
@@ -320,6 +328,11 @@ function addTags(filter: ServerFilter, text: Text): void {
 function readServerPage(ctx: Ctx, query: Query, version: Microversion): Page {
   const keys = queryAll(query, "sort_key")
   const directions = queryAll(query, "sort_dir")
+  for (const direction of directions)
+    if (direction !== "asc" && direction !== "desc")
+      throw badRequest(
+        `Invalid input for query parameters sort_dir. Value: ${direction}. '${direction}' is not one of ['asc', 'desc']`,
+      )
   const allowed = atLeast(version, "2.73") ? { ...sortKeys, locked: "lockedBy" } : sortKeys
   const used = keys
     .map((key, i) => [key, directions[i]] as const)

@@ -17,6 +17,7 @@ const addressGroups: Resource<AddressGroup> = {
   plural: "address_groups",
   path: "/address-groups",
   rule: "address_group",
+  concealsChanges: true,
   attributes: {
     ...standardAttributes(standardKinds, { description: text(1024), tags: false }),
     name: { kind: text(), post: true, put: true, filter: true, sort: true },

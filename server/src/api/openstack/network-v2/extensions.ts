@@ -34,6 +34,7 @@ const extensions: Readonly<Record<string, string>> = {
   "project-id": "project_id field enabled",
   provider: "Provider Network",
   "quota-check-limit": "Quota engine limit check",
+  "quota-check-limit-default": "Quota engine limit check by default",
   quota_details: "Quota details management support",
   quotas: "Quota management support",
   "rbac-address-group": "Add address_group type to RBAC",

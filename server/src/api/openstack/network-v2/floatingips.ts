@@ -41,6 +41,10 @@ function orNullAddress() {
   return orNull(address)
 }
 
+function orDisassociated(changes: object): object {
+  return Object.keys(changes).length === 0 ? { portId: null } : changes
+}
+
 export const floatingIps: Resource<FloatingIp> = {
   singular: "floatingip",
   plural: "floatingips",
@@ -51,7 +55,8 @@ export const floatingIps: Resource<FloatingIp> = {
   get: (ctx, floatingIpId) => getFloatingIp(ctx, { floatingIpId }),
   create: (ctx, inputs) => createFloatingIps(ctx, { floatingIps: inputs }),
   update: (ctx, floatingIpId, changes, expected) =>
-    updateFloatingIp(ctx, { floatingIpId, changes, ...expected }),
+    // An update of nothing takes the address off its port, as clients of Neutron have used it for long.
+    updateFloatingIp(ctx, { floatingIpId, changes: orDisassociated(changes), ...expected }),
   remove: (ctx, floatingIpId, expected) => deleteFloatingIp(ctx, { floatingIpId, ...expected }),
 }
 

@@ -134,15 +134,22 @@ export const mac: Kind = {
   filter: (value) => canonicalMac(value) ?? value,
 }
 
-export function listOf(kind: Kind, what = "list"): Kind {
+interface ListForm {
+  what?: string
+  /** What must not come twice in a list; undefined where it does not matter. Default: the whole item. */
+  sameness?: (item: unknown) => unknown
+}
+
+export function listOf(kind: Kind, { what = "list", sameness = (item) => item }: ListForm = {}): Kind {
   return {
     items: kind,
     read: (value, name) => {
       if (value === null) return []
       if (!Array.isArray(value)) throw wrong(name, `'${show(value)}' is not a ${what}`)
       const read = value.map((item: unknown) => kind.read(item, name))
-      const seen = new Set(read.map((item) => JSON.stringify(item)))
-      if (seen.size < read.length) throw wrong(name, `Duplicate items in the list: '${show(value)}'`)
+      const compared = read.map(sameness).filter((each) => each !== undefined)
+      const seen = new Set(compared.map((item) => JSON.stringify(item)))
+      if (seen.size < compared.length) throw wrong(name, `Duplicate items in the list: '${show(value)}'`)
       return read
     },
   }

@@ -31,6 +31,7 @@ import {
 import type { ExtraFilters } from "./query.ts"
 import { type Resource, resourceRoutes } from "./resource.ts"
 
+/** A subnet may be named twice, an address not. */
 export const fixedIps: Kind = listOf(
   objectOf({
     ip_address: { kind: nullIsAbsent(address), key: "ipAddress" },
@@ -38,7 +39,11 @@ export const fixedIps: Kind = listOf(
     // Clients that send back what they read send this too.
     delegated_subnet: { kind: { read: () => undefined }, key: "delegatedSubnet" },
   }),
+  { what: "list", sameness: (item) => (item as { ipAddress?: string }).ipAddress },
 )
+
+/** null asks for another one: at a creation that is what comes anyway. */
+const newMacByNull: Kind = { ...mac, read: (value, name) => (value === null ? "" : mac.read(value, name)) }
 
 const addressPairs: Kind = listOf(
   objectOf({
@@ -84,7 +89,7 @@ const attributes: Attributes = {
   network_id: { kind: uuid, post: true, required: true, filter: true, sort: true },
   admin_state_up: { kind: boolean, post: true, put: true, filter: true, sort: true },
   status: { kind: text(), filter: true, sort: true },
-  mac_address: { kind: nullIsAbsent(mac), post: true, put: true, filter: true, sort: true },
+  mac_address: { kind: newMacByNull, post: true, put: true, filter: true, sort: true },
   fixed_ips: { kind: fixedIps, post: true, put: true, view: (port: Port) => port.fixedIps.map(viewFixedIp) },
   device_id: { kind: text(), post: true, put: true, filter: true, sort: true },
   device_owner: { kind: text(), post: true, put: true, filter: true, sort: true },

@@ -12,15 +12,16 @@ import { boolean, integer } from "./kinds.ts"
 
 const projectOf = (req: WireRequest) => ({ projectId: req.params.project_id ?? "" })
 
-function readQuota(body: unknown): { limits: Record<string, number>; isUsageChecked: boolean } {
+function readQuota(body: unknown): { limits: Record<string, number>; isForced: boolean } {
   const quota: unknown = typeof body === "object" && body !== null ? Reflect.get(body, "quota") : undefined
   if (typeof quota !== "object" || quota === null) throw badRequest("Unable to find 'quota' in request body")
   const limits: Record<string, number> = {}
-  let isUsageChecked = false
+  let isForced = false
   for (const [name, value] of Object.entries(quota)) {
-    if (name === "tenant_id" || name === "project_id" || name === "force") continue
-    if (name === "check_limit") {
-      isUsageChecked = boolean.read(value, name) === true
+    // Usage is checked anyway; `check_limit` is a word of before that.
+    if (name === "tenant_id" || name === "project_id" || name === "check_limit") continue
+    if (name === "force") {
+      isForced = boolean.read(value, name) === true
       continue
     }
     const limit = Number(integer.read(value, name))
@@ -28,7 +29,7 @@ function readQuota(body: unknown): { limits: Record<string, number>; isUsageChec
       throw badRequest(`Invalid input for ${name}. Reason: '${limit}' is not in the range -1 to 2147483647.`)
     limits[name] = limit
   }
-  return { limits, isUsageChecked }
+  return { limits, isForced }
 }
 
 const details = (path: string): Route =>

@@ -1,6 +1,7 @@
 // The five routes that every noun of this API has, from one declaration.
 import type { Listed, ListQuery } from "../../../network/index.ts"
 import type { Ctx } from "../../../platform/context/context.ts"
+import { Fault } from "../../../platform/fault/fault.ts"
 import { type Route, type RoutePolicy, route, type WireRequest } from "../../../platform/http/wire.ts"
 import { type Attributes, badRequest, readCreate, readUpdate, viewThing } from "./attributes.ts"
 import { idsIn } from "./kinds.ts"
@@ -20,6 +21,8 @@ export interface Resource<T extends { id: string }> {
   /** Rules: `network` stands for get_network, create_network … */
   rule: string
   filters?: ExtraFilters
+  /** Neutron answers so for nouns whose sharing its rules do not look at. */
+  concealsChanges?: true
   /** Keys that the caller may not see. */
   hidden?: (ctx: Ctx, thing: T) => ReadonlySet<string>
   list: (ctx: Ctx, query: ListQuery) => Promise<Listed<T>>
@@ -55,6 +58,25 @@ function bodyIds(
   return Object.entries(attributes)
     .filter(([, attribute]) => attribute[verb])
     .flatMap(([name, { kind }]) => idsIn(`${singular}.${name}`, kind))
+}
+
+/** Of such a noun only owners are told that a rule forbids the change; others read 404. */
+async function concealed<T extends { id: string }, R>(
+  ctx: Ctx,
+  resource: Resource<T>,
+  id: string,
+  act: () => Promise<R>,
+): Promise<R> {
+  return await act().catch(async (error: unknown) => {
+    if (!resource.concealsChanges || !(error instanceof Fault) || error.kind !== "forbidden") throw error
+    const { projectId } = (await resource.get(ctx, id)) as T & { projectId?: string }
+    throw projectId === ctx.caller.projectId ? error : notFound(resource.singular, id)
+  })
+}
+
+function notFound(singular: string, id: string): Fault {
+  const words = singular.replaceAll("_", " ")
+  return new Fault("not_found", `network.${singular}.not_found`, `The ${words} ${id} could not be found.`)
 }
 
 export function resourceRoutes<T extends { id: string }>(resource: Resource<T>): Route[] {
@@ -120,7 +142,9 @@ export function resourceRoutes<T extends { id: string }>(resource: Resource<T>):
         bodyIds: bodyIds(resource, "put"),
         handler: async (ctx, req) => {
           const changes = readUpdate(req.body, singular, resource.attributes)
-          const thing = await update(ctx, idOf(req), changes, expectedRevision(req))
+          const thing = await concealed(ctx, resource, idOf(req), () =>
+            update(ctx, idOf(req), changes, expectedRevision(req)),
+          )
           return { [singular]: viewOf(ctx, resource, thing) }
         },
       }),
@@ -136,7 +160,7 @@ export function resourceRoutes<T extends { id: string }>(resource: Resource<T>):
         handler: async (ctx, req) => {
           if (req.body !== undefined && req.body !== null)
             throw badRequest("Request body is not supported in DELETE.")
-          await remove(ctx, idOf(req), expectedRevision(req))
+          await concealed(ctx, resource, idOf(req), () => remove(ctx, idOf(req), expectedRevision(req)))
         },
       }),
     )
