@@ -2,47 +2,25 @@
 import assert from "node:assert/strict"
 import { after, afterEach, before, test } from "node:test"
 import { eventually } from "../src/platform/clock/clock.ts"
-import { assertEngineHasAll, startTestCloud, type TestCloud, type TestReply } from "./cloud.ts"
+import { assertEngineHasAll, type TestCloud } from "./cloud.ts"
+import { type NetworkCloud, startNetworkCloud } from "./network-cloud.ts"
 
 let cloud: TestCloud
 let demo: string
 let admin: string
-
+let c: NetworkCloud
 before(async () => {
-  cloud = await startTestCloud()
-  demo = await cloud.token({ user: "demo" })
-  admin = await cloud.token()
+  c = await startNetworkCloud()
+  cloud = c.cloud
+  demo = c.demo
+  admin = c.admin
 })
-after(async () => await cloud[Symbol.asyncDispose]())
+after(async () => await c[Symbol.asyncDispose]())
 afterEach(async () => await assertEngineHasAll(cloud))
 
-async function call(
-  method: string,
-  path: string,
-  body?: unknown,
-  options: { token?: string; headers?: Record<string, string> } = {},
-): Promise<TestReply> {
-  const { token = demo, headers } = options
-  return await cloud.request(method, `/network/v2.0${path}`, {
-    token,
-    ...(body === undefined ? {} : { body }),
-    ...(headers ? { headers } : {}),
-  })
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: the test looks where it likes and fails when it is not there
-async function make(noun: string, values: Record<string, unknown>, token = demo): Promise<any> {
-  const path = `/${noun.replaceAll("_", "-")}s`
-  const reply = await call("POST", path, { [noun]: values }, { token })
-  assert.equal(reply.status, 201, JSON.stringify(reply.body))
-  return reply.body[noun]
-}
-
-async function refused(reply: Promise<TestReply>, status: number, type: string): Promise<string> {
-  const { status: got, body } = await reply
-  assert.deepEqual([got, body.NeutronError?.type], [status, type], JSON.stringify(body))
-  return body.NeutronError.message
-}
+const call: NetworkCloud["call"] = (...args) => c.call(...args)
+const make: NetworkCloud["make"] = (...args) => c.make(...args)
+const refused: NetworkCloud["refused"] = (...args) => c.refused(...args)
 
 test("the first start gives demo a network behind a router, and the engine has it", async () => {
   const { body } = await call("GET", "/networks")
@@ -392,152 +370,6 @@ test("a network is shared with one project by an RBAC policy, and not taken back
   const own = await make("network", { name: "mine" })
   const all = { object_type: "network", object_id: own.id, action: "access_as_shared", target_tenant: "*" }
   await refused(call("POST", "/rbac-policies", { rbac_policy: all }), 403, "PolicyNotAuthorized")
-})
-
-test("what may be shared, by whom, and what holds it", async () => {
-  const projectId = (await call("GET", "/routers")).body.routers[0].project_id
-  const share = (object_type: string, object_id: string, target_tenant: string, more: object = {}) => ({
-    rbac_policy: { object_type, object_id, target_tenant, action: "access_as_shared", ...more },
-  })
-  const post = (body: object, token = demo) => call("POST", "/rbac-policies", body, { token })
-  const theirs = await make("network", { name: "theirs" }, admin)
-  await refused(post(share("network", theirs.id, "anybody")), 400, "InvalidInput")
-  await refused(post(share("network", projectId, "anybody")), 400, "InvalidInput")
-
-  const own = await make("network", { name: "to the outside" })
-  const external = { action: "access_as_external" }
-  assert.equal((await post(share("network", own.id, "friend", external))).status, 201)
-  await refused(post(share("network", own.id, "*", external)), 403, "PolicyNotAuthorized")
-  const revision = (await call("GET", `/networks/${own.id}`)).body.network.revision_number
-  assert.equal((await post(share("network", own.id, "friend"))).status, 201)
-  assert.ok((await call("GET", `/networks/${own.id}`)).body.network.revision_number > revision)
-
-  // Each in use by a project that has its right from the policy alone.
-  const scope = await make("address_scope", { name: "s", ip_version: 4 }, admin)
-  const pool = await make(
-    "subnetpool",
-    { name: "p", prefixes: ["10.90.0.0/16"], address_scope_id: scope.id },
-    admin,
-  )
-  const unseen = await refused(post(share("subnetpool", pool.id, projectId), admin), 400, "InvalidInput")
-  assert.match(unseen, /address scope .* is not shared with project/)
-  const group = await make("address_group", { name: "g", addresses: ["10.9.0.0/24"] }, admin)
-  const things = [
-    ["address_scope", scope.id],
-    ["subnetpool", pool.id],
-    ["address_group", group.id],
-  ] as const
-  const policies: string[] = []
-  for (const [type, id] of things) {
-    const made = await post(share(type, id, projectId), admin)
-    assert.equal(made.status, 201, JSON.stringify(made.body))
-    policies.push(made.body.rbac_policy.id)
-  }
-  await make("subnetpool", { name: "in theirs", prefixes: ["10.91.0.0/16"], address_scope_id: scope.id })
-  const subnet = { network_id: own.id, ip_version: 4, subnetpool_id: pool.id, prefixlen: 24 }
-  await make("subnet", subnet)
-  const mine = await make("security_group", { name: "mine" })
-  const rule = { security_group_id: mine.id, direction: "ingress", remote_address_group_id: group.id }
-  await make("security_group_rule", rule)
-  for (const id of policies)
-    await refused(call("DELETE", `/rbac-policies/${id}`, undefined, { token: admin }), 409, "RbacPolicyInUse")
-  const open = await make("address_scope", { name: "open", ip_version: 4, shared: true }, admin)
-  const unshare = { address_scope: { shared: false } }
-  const kept = call("PUT", `/address-scopes/${open.id}`, unshare, { token: admin })
-  assert.match(await refused(kept, 400, "InvalidInput"), /can't be unshared/)
-})
-
-test("an address group takes prefixes, each once", async () => {
-  const { id } = await make("address_group", { name: "g", addresses: ["10.9.0.0/24"] })
-  const put = (verb: string, addresses: string[]) =>
-    call("PUT", `/address-groups/${id}/${verb}_addresses`, { addresses })
-  assert.match(await refused(put("add", ["10.9.1.1"]), 400, "InvalidInput"), /10\.9\.1\.1\/32/)
-  await refused(put("add", ["10.9.1.1/32", "10.9.0.0/24"]), 400, "AddressesAlreadyExist")
-  await refused(put("remove", ["10.9.0.0/24", "10.9.2.2/32"]), 404, "AddressesNotFound")
-  const addressesOf = async () =>
-    (await call("GET", `/address-groups/${id}`)).body.address_group.addresses as string[]
-  assert.deepEqual(await addressesOf(), ["10.9.0.0/24"])
-  assert.equal((await put("add", ["10.9.1.1/32"])).status, 200)
-  assert.equal((await put("remove", ["10.9.0.0/24"])).status, 200)
-  assert.deepEqual(await addressesOf(), ["10.9.1.1/32"])
-})
-
-test("what is asked of ports in other words than the usual ones", async () => {
-  const network = await make("network", { name: "ports" })
-  const subnet = await make("subnet", { network_id: network.id, ip_version: 4, cidr: "10.31.0.0/24" })
-  const twice = [{ subnet_id: subnet.id }, { subnet_id: subnet.id }]
-  const two = await make("port", { network_id: network.id, fixed_ips: twice })
-  assert.equal(new Set(two.fixed_ips.map((ip: { ip_address: string }) => ip.ip_address)).size, 2)
-  const same = [{ ip_address: "10.31.0.77" }, { ip_address: "10.31.0.77", subnet_id: subnet.id }]
-  const post = (port: object) => call("POST", "/ports", { port: { network_id: network.id, ...port } })
-  await refused(post({ fixed_ips: same }), 400, "HTTPBadRequest")
-  for (const ip_address of ["224.0.0.18", "ff02::1"])
-    await refused(post({ allowed_address_pairs: [{ ip_address }] }), 400, "InvalidInput")
-  const put = (port: object) => call("PUT", `/ports/${two.id}`, { port })
-  // Only administrators change a MAC.
-  const renewed = { port: { mac_address: null } }
-  const changed = (await call("PUT", `/ports/${two.id}`, renewed, { token: admin })).body.port
-  assert.match(changed.mac_address, /^fa:16:3e:/)
-  assert.notEqual(changed.mac_address, two.mac_address)
-  assert.match((await make("port", { network_id: network.id, mac_address: null })).mac_address, /^fa:16:3e:/)
-  const stateless = await make("security_group", { name: "stateless", stateful: false })
-  const stateful = await make("security_group", { name: "stateful" })
-  const both = { security_groups: [stateless.id, stateful.id] }
-  await refused(post(both), 409, "SecurityGroupConflict")
-  await refused(put(both), 409, "SecurityGroupConflict")
-  assert.equal((await put({ security_groups: [stateless.id] })).status, 200)
-})
-
-test("a router on an external network without a subnet has a gateway without addresses", async () => {
-  const network = await make("network", { name: "bare", "router:external": true }, admin)
-  const { id } = await make("router", { name: "r" })
-  const gateway = { external_gateway_info: { network_id: network.id } }
-  const reply = await call("PUT", `/routers/${id}`, { router: gateway })
-  assert.equal(reply.status, 200, JSON.stringify(reply.body))
-  assert.deepEqual(reply.body.router.external_gateway_info.external_fixed_ips, [])
-  assert.equal(reply.body.router.external_gateway_info.network_id, network.id)
-  const none = await call("PUT", `/routers/${id}`, { router: { external_gateway_info: null } })
-  assert.equal(none.status, 200)
-  const port = (await call("GET", "/ports?network_id=none")).body.ports
-  assert.deepEqual(port, [])
-})
-
-test("an update of nothing takes a floating IP off its port", async () => {
-  const [external] = (await call("GET", "/networks?name=public")).body.networks
-  const [inside] = (await call("GET", "/networks?name=private")).body.networks
-  const port = await make("port", { network_id: inside.id })
-  const made = await make("floatingip", { floating_network_id: external.id, port_id: port.id })
-  assert.equal(made.port_id, port.id)
-  const path = `/floatingips/${made.id}`
-  await call("PUT", path, { floatingip: { description: "kept" } })
-  assert.equal((await call("GET", path)).body.floatingip.port_id, port.id)
-  assert.equal((await call("PUT", path, { floatingip: {} })).body.floatingip.port_id, null)
-  await call("DELETE", path)
-})
-
-test("limits below what is used are refused unless they are forced", async () => {
-  const projectId = (await call("GET", "/routers")).body.routers[0].project_id
-  const put = (quota: object) => call("PUT", `/quotas/${projectId}`, { quota }, { token: admin })
-  await refused(put({ router: 0 }), 400, "InvalidInput")
-  await refused(put({ router: 0, check_limit: true }), 400, "InvalidInput")
-  assert.equal((await put({ router: 0, force: true })).status, 200)
-  await call("DELETE", `/quotas/${projectId}`, undefined, { token: admin })
-})
-
-test("who may only see an address group of another project reads 404 of a change", async () => {
-  const group = await make("address_group", { name: "shown" }, admin)
-  const [me] = (await call("GET", "/routers")).body.routers
-  const share = { object_type: "address_group", object_id: group.id, action: "access_as_shared" }
-  await call(
-    "POST",
-    "/rbac-policies",
-    { rbac_policy: { ...share, target_tenant: me.project_id } },
-    { token: admin },
-  )
-  const path = `/address-groups/${group.id}`
-  assert.equal((await call("GET", path)).status, 200)
-  await refused(call("PUT", path, { address_group: { name: "x" } }), 404, "AddressGroupNotFound")
-  await refused(call("DELETE", path), 404, "AddressGroupNotFound")
 })
 
 test("what happens to a network is told once, in order", async () => {

@@ -23,7 +23,7 @@ import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { noteChanged } from "../sync/changes.ts"
 import { prepareDefaultGroup } from "./default-group.ts"
 import { loadSecurityGroup } from "./group.ts"
-import { checkRule, type RuleRequest } from "./rule-check.ts"
+import { checkRule, type RuleRequest, spellingsOf } from "./rule-check.ts"
 import {
   ruleTarget,
   type SecurityGroup,
@@ -146,7 +146,9 @@ async function insertRule(
         from made where g.id = made.security_group_id`,
     ],
   })
-  if (!rule) throw ruleExists(await sameRule(tx, input.securityGroupId, checked))
+  // The group's row is held from here on, so no other rule can slip in behind the look.
+  const same = await sameRule(tx, input.securityGroupId, checked, rule?.id)
+  if (!rule || same !== undefined) throw ruleExists(same ?? "unknown")
   noteChanged(tx, { securityGroups: [input.securityGroupId] })
   return rule
 }
@@ -171,13 +173,31 @@ function ruleRow(rule: RuleRequest) {
   }
 }
 
-async function sameRule(tx: Tx, groupId: string, rule: RuleRequest): Promise<string> {
-  const same = Object.entries(ruleRow(rule)).map(
-    ([name, value]) => sql`${sql.id(name)} is not distinct from ${value}`,
-  )
+/**
+ * A rule of the group that says the same, in whatever words: a protocol by name or number, no prefix or the one of all
+ * addresses, no range or that of all ports.
+ */
+async function sameRule(
+  tx: Tx,
+  groupId: string,
+  rule: RuleRequest,
+  except: string | null = null,
+): Promise<string | undefined> {
+  const { protocol, portRangeMin, portRangeMax, remoteGroupId, remoteAddressGroupId } = rule
+  const prefix = rule.remoteIpPrefix?.endsWith("/0") ? null : rule.remoteIpPrefix
+  const sameProtocol =
+    protocol === null ? sql`protocol is null` : sql`protocol = any(${[...spellingsOf(protocol)]}::text[])`
   const { rows } = await sql<{ id: string }>`select id from network.security_group_rule
-    where security_group_id = ${groupId} and ${sql.join(same, sql` and `)}`.execute(tx)
-  return rows[0]?.id ?? "unknown"
+    where security_group_id = ${groupId} and id is distinct from ${except}::uuid
+      and direction = ${rule.direction} and ethertype = ${rule.ethertype} and ${sameProtocol}
+      and nullif(remote_ip_prefix, set_masklen(remote_ip_prefix, 0)) is not distinct from ${prefix}::cidr
+      and remote_group_id is not distinct from ${remoteGroupId}::uuid
+      and remote_address_group_id is not distinct from ${remoteAddressGroupId}::uuid
+      and case when port_range_min = 1 and port_range_max = 65535 then ${portRangeMin}::integer is null
+        else port_range_min is not distinct from ${portRangeMin}::integer
+          and port_range_max is not distinct from ${portRangeMax}::integer end
+    limit 1`.execute(tx)
+  return rows[0]?.id
 }
 
 async function checkAddressGroup(tx: Tx, id: string, projectId: string): Promise<void> {
