@@ -157,6 +157,54 @@ test("a rule that says the same in other words is there already", async () => {
     await refused(post({ protocol }), 400, "SecurityGroupEthertypeConflictWithProtocol")
 })
 
+test("pools in a scope: apart from each other, and changed by the scope's owner", async () => {
+  const scope = await make("address_scope", { name: "shared", ip_version: 4, shared: true }, admin)
+  const pool = (cidr: string) => ({ name: "p", prefixes: [cidr], address_scope_id: scope.id })
+  const mine = await make("subnetpool", pool("10.60.0.0/16"))
+  const overlapping = call("POST", "/subnetpools", { subnetpool: pool("10.60.1.0/24") })
+  await refused(overlapping, 409, "AddressScopePrefixConflict")
+  const more = { subnetpool: { prefixes: ["10.60.0.0/16", "10.62.0.0/16"] } }
+  const grown = call("PUT", `/subnetpools/${mine.id}`, more)
+  assert.match(await refused(grown, 400, "InvalidInput"), /shared address scope/)
+  await refused(
+    call("PUT", `/subnetpools/${mine.id}/add_prefixes`, { prefixes: ["10.62.0.0/16"] }),
+    400,
+    "InvalidInput",
+  )
+  assert.equal((await call("PUT", `/subnetpools/${mine.id}`, { subnetpool: { name: "q" } })).status, 200)
+})
+
+test("subnets of external networks, kinds of devices on subnets, templates of rules", async () => {
+  const names = async (query: string) =>
+    (await call("GET", `/subnets?${query}`)).body.subnets.map((s: { name: string }) => s.name)
+  assert.ok((await names("router:external=true")).includes("public-subnet"))
+  assert.ok(!(await names("router:external=false")).includes("public-subnet"))
+  const network = await make("network", { name: "kinds" })
+  const subnet = { network_id: network.id, ip_version: 4, cidr: "10.63.0.0/24" }
+  await make("subnet", { ...subnet, service_types: ["compute:nova"] })
+  const path = "/default-security-group-rules"
+  const rules = (await call("GET", path, undefined, { token: admin })).body.default_security_group_rules
+  assert.match(rules[0].description, /^Legacy default SG rule for /)
+  const post = (rule: object) =>
+    call("POST", path, { default_security_group_rule: { direction: "ingress", ...rule } }, { token: admin })
+  const tcp = { protocol: "tcp", port_range_min: 22, port_range_max: 22, used_in_default_sg: false }
+  const made = await post(tcp)
+  assert.equal(made.status, 201)
+  assert.equal((await post({ ...tcp, used_in_default_sg: true })).status, 409)
+  assert.equal((await post({ ...tcp, used_in_default_sg: true, used_in_non_default_sg: false })).status, 201)
+  const all = (await call("GET", path, undefined, { token: admin })).body.default_security_group_rules
+  for (const { id, protocol } of all)
+    if (protocol === "tcp") await call("DELETE", `${path}/${id}`, undefined, { token: admin })
+})
+
+test("a group begins with rules, which the quota of rules counts", async () => {
+  const projectId = (await call("GET", "/routers")).body.routers[0].project_id
+  const quota = { security_group_rule: 0, force: true }
+  await call("PUT", `/quotas/${projectId}`, { quota }, { token: admin })
+  await refused(call("POST", "/security-groups", { security_group: { name: "g" } }), 409, "OverQuota")
+  await call("DELETE", `/quotas/${projectId}`, undefined, { token: admin })
+})
+
 test("limits below what is used are refused unless they are forced", async () => {
   const projectId = (await call("GET", "/routers")).body.routers[0].project_id
   const put = (quota: object) => call("PUT", `/quotas/${projectId}`, { quota }, { token: admin })

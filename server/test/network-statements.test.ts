@@ -85,7 +85,7 @@ test("creations within a quota and without one", async () => {
   }
   await create(1)
   const group = { name: "counted" }
-  const { id } = await within(9, () => first(createSecurityGroups(ctx, { securityGroups: [group] })))
+  const { id } = await within(11, () => first(createSecurityGroups(ctx, { securityGroups: [group] })))
   const rule = { securityGroupId: id, direction: "ingress", protocol: "tcp" } as const
   // One of them looks for a rule that says the same in other words.
   await within(8, () => first(createSecurityGroupRules(ctx, { rules: [rule] })))

@@ -352,6 +352,11 @@ export const addressGroupInUse = fault(
   "network.address_group.in_use",
   (id: string) => `Address group ${id} is in use on one or more security group rules.`,
 )
+export const scopePrefixConflict = fault(
+  "conflict",
+  "network.address_scope.prefix_conflict",
+  () => "Failed to associate address scope: subnetpools within an address scope must have unique prefixes.",
+)
 export const mixedStatefulness = fault(
   "conflict",
   "network.security_group.mixed_statefulness",

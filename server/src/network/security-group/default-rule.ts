@@ -2,6 +2,7 @@
 import { sql } from "kysely"
 import { type Static, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
+import type { Tx } from "../../platform/db/database.ts"
 import { isUuid, newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { badRule, defaultRuleExists, defaultRuleNotFound, securityGroupNotFound } from "../faults.ts"
@@ -128,13 +129,27 @@ export const createDefaultSecurityGroupRules = operation({
           .onConflict((oc) => oc.doNothing())
           .returning("id")
           .executeTakeFirst()
-        if (!row) throw defaultRuleExists()
+        // Used in one kind of group twice, it would be there twice.
+        if (!row || (await hasTwin(tx, row.id))) throw defaultRuleExists()
         const rule = await findRow<DefaultSecurityGroupRule>(tx, source, row.id)
         if (rule) made.push(rule)
       }
       return made
     }),
 })
+
+async function hasTwin(tx: Tx, id: string): Promise<boolean> {
+  const { rows } = await sql`select from network.default_security_group_rule a
+    join network.default_security_group_rule b on a.id <> b.id
+      and (a.direction, a.ethertype, a.protocol, a.port_range_min, a.port_range_max, a.remote_ip_prefix,
+        a.remote_group_id, a.remote_address_group_id)
+      is not distinct from (b.direction, b.ethertype, b.protocol, b.port_range_min, b.port_range_max,
+        b.remote_ip_prefix, b.remote_group_id, b.remote_address_group_id)
+      and ((a.is_used_in_default_group and b.is_used_in_default_group)
+        or (a.is_used_in_other_groups and b.is_used_in_other_groups))
+    where a.id = ${id} limit 1`.execute(tx)
+  return rows.length > 0
+}
 
 export const deleteDefaultSecurityGroupRule = operation({
   name: "network.default_security_group_rule.delete",

@@ -105,6 +105,8 @@ export const createSecurityGroups = operation({
       }
       await notify(ctx, tx, "security_group", "create", made)
       await enforceNetworkQuotaOfMade(tx, "security_group", owners)
+      // Each begins with rules.
+      await enforceNetworkQuotaOfMade(tx, "security_group_rule", owners)
       return made
     }),
 })

@@ -6,7 +6,13 @@ import { violatedConstraint } from "../../platform/db/database.ts"
 import { isUuid, newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
-import { addressScopeNotFound, badRequest, subnetPoolInUse, subnetPoolNotFound } from "../faults.ts"
+import {
+  addressScopeNotFound,
+  badRequest,
+  scopePrefixConflict,
+  subnetPoolInUse,
+  subnetPoolNotFound,
+} from "../faults.ts"
 import { formatPrefix, lastOf, type Prefix, parsePrefix } from "../ipam/address.ts"
 import { enforceNetworkQuotaOfMade } from "../quota.ts"
 import { grantAccess } from "../rbac/grant.ts"
@@ -250,6 +256,21 @@ function checkLengths(
   return { default: chosen, min, max }
 }
 
+/** What lies in a scope is its owner's to arrange: whoever put a pool into another's does not change its prefixes. */
+async function checkScopeIsOwn(
+  ctx: Ctx,
+  tx: Tx,
+  pool: Pick<SubnetPool, "id" | "addressScopeId">,
+): Promise<void> {
+  if (pool.addressScopeId === null || viewerOf(ctx).seesAll) return
+  const { rows } = await sql`select from network.address_scope
+    where id = ${pool.addressScopeId} and project_id = ${ctx.caller.projectId}`.execute(tx)
+  if (rows.length === 0)
+    throw badRequest(
+      `Illegal subnetpool update : subnetpool ${pool.id} cannot be updated when associated with shared address scope ${pool.addressScopeId}.`,
+    )
+}
+
 /** Within an address scope every address is in one pool only. */
 async function checkScope(
   ctx: Ctx,
@@ -277,9 +298,7 @@ async function checkScope(
     await sql`select from network.subnet_pool p, unnest(p.prefixes) a, unnest(${prefixes}::cidr[]) b
     where p.address_scope_id = ${scopeId} and p.id <> ${poolId} and a && b limit 1`.execute(tx)
   if (overlaps.rows.length > 0) {
-    throw badRequest(
-      "Failed to associate address scope: subnetpools within an address scope must have unique prefixes.",
-    )
+    throw scopePrefixConflict()
   }
 }
 
@@ -290,7 +309,7 @@ export const updateSubnetPool = operation({
     expectedRevision: RevisionInput,
     changes: Type.Partial(Type.Omit(SubnetPoolInput, ["projectId", "shared", "tags"])),
   }),
-  faults: [subnetPoolNotFound, badRequest, addressScopeNotFound],
+  faults: [subnetPoolNotFound, badRequest, addressScopeNotFound, scopePrefixConflict],
   load: (ctx, { subnetPoolId }) => loadSubnetPool(ctx.db, subnetPoolId, viewerOf(ctx)),
   authorize: (_ctx, { changes }, pool) => [
     ["update_subnetpool", subnetPoolTarget(pool)],
@@ -303,6 +322,7 @@ export const updateSubnetPool = operation({
       const pool = await loadSubnetPool(tx, subnetPoolId, viewer)
       const merged = changes.prefixes && mergePrefixes([...changes.prefixes])
       if (merged) checkGrowth(pool, merged)
+      if (merged) await checkScopeIsOwn(ctx, tx, pool)
       const prefixes = merged?.prefixes ?? pool.prefixes
       const lengths = checkLengths(pool.ipVersion, { ...pool, ...changes })
       const scopeId = changes.addressScopeId === undefined ? pool.addressScopeId : changes.addressScopeId
@@ -361,13 +381,14 @@ export const changePoolPrefixes = operation({
     how: Type.Union([Type.Literal("add"), Type.Literal("remove")]),
     prefixes: Type.Array(Type.String()),
   }),
-  faults: [subnetPoolNotFound, badRequest],
+  faults: [subnetPoolNotFound, badRequest, scopePrefixConflict],
   load: (ctx, { subnetPoolId }) => loadSubnetPool(ctx.db, subnetPoolId, viewerOf(ctx)),
   authorize: (_ctx, { how }, pool) => [[`${how}_prefixes`, subnetPoolTarget(pool)]],
   run: async (ctx, { subnetPoolId, how, prefixes }) =>
     await change(ctx, async (tx) => {
       await lockRow(tx, "subnetPool", subnetPoolId, subnetPoolNotFound)
       const pool = await loadSubnetPool(tx, subnetPoolId)
+      await checkScopeIsOwn(ctx, tx, pool)
       const given = mergePrefixes(prefixes)
       const kept =
         how === "add"

@@ -7,14 +7,7 @@ import { badRequest, gatewayInUse, subnetInUse, subnetNotFound } from "../faults
 import { parsePrefix } from "../ipam/address.ts"
 import { refreshServicePort } from "../port/service-port.ts"
 import { notify } from "../resource/notify.ts"
-import {
-  attributeRules,
-  bumpRevision,
-  change,
-  lockRow,
-  RevisionInput,
-  updateRow,
-} from "../resource/standard.ts"
+import { bumpRevision, change, lockRow, RevisionInput, updateRow } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
 import { noteChanged } from "../sync/changes.ts"
 import { checkServices, insertPools, SubnetInput } from "./create.ts"
@@ -41,10 +34,7 @@ export const updateSubnet = operation({
   }),
   faults: [subnetNotFound, badRequest, gatewayInUse],
   load: (ctx, { subnetId }) => loadSubnet(ctx.db, subnetId, viewerOf(ctx)),
-  authorize: (_ctx, { changes }, subnet) => [
-    ["update_subnet", subnetTarget(subnet)],
-    ...attributeRules("update_subnet", subnetTarget(subnet), changes, { serviceTypes: "service_types" }),
-  ],
+  authorize: (_ctx, _input, subnet) => [["update_subnet", subnetTarget(subnet)]],
   run: async (ctx, { subnetId, expectedRevision, changes }) =>
     await change(ctx, async (tx) => {
       await lockRow(tx, "subnet", subnetId, subnetNotFound, expectedRevision)

@@ -104,7 +104,7 @@ export const createSubnets = operation({
       })
       return [
         ["create_subnet", target] as const,
-        ...attributeRules("create_subnet", target, input, { serviceTypes: "service_types", tags: "tags" }),
+        ...attributeRules("create_subnet", target, input, { tags: "tags" }),
       ]
     }),
   run: async (ctx, { subnets }, networks) =>

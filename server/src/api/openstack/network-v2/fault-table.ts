@@ -36,6 +36,7 @@ const typeByCode: Readonly<Record<string, string>> = {
   "network.floating_ip.not_found": "FloatingIPNotFound",
   "network.security_group.not_found": "SecurityGroupNotFound",
   "network.security_group_rule.not_found": "SecurityGroupRuleNotFound",
+  "network.address_scope.prefix_conflict": "AddressScopePrefixConflict",
   "network.security_group.mixed_statefulness": "SecurityGroupConflict",
   "network.address_group.not_found": "AddressGroupNotFound",
   "network.address_group.has_addresses": "AddressesAlreadyExist",

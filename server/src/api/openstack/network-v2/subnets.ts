@@ -58,11 +58,12 @@ const attributes: Attributes = {
   enable_dhcp: { kind: boolean, post: true, put: true, filter: true, sort: true },
   ipv6_ra_mode: { kind: mode, post: true, filter: true, sort: true },
   ipv6_address_mode: { kind: mode, post: true, filter: true, sort: true },
+  // The rules of this attribute exist, and Neutron asks none of them.
   service_types: { kind: listOf(text()), post: true, put: true },
   dns_publish_fixed_ip: { kind: boolean, post: true, put: true },
   segment_id: { kind: shown, view: () => null },
   shared: { kind: boolean, hidden: true, filter: true },
-  "router:external": { kind: boolean },
+  "router:external": { kind: boolean, key: "routerExternal", filter: true },
 }
 
 export const subnets: Resource<Subnet> = {
