@@ -55,6 +55,10 @@ const commands: Record<string, Command> = {
     summary: "why somebody may or may not; the rules in force; check a policy.yaml",
     load: async () => (await import("./launch/policy.ts")).policy,
   },
+  service: {
+    summary: "a systemd unit for a cloud: install, remove, status",
+    load: async () => (await import("./launch/service/service.ts")).service,
+  },
   test: { summary: "run the tests", load: async () => (await import("./launch/test.ts")).test },
 }
 

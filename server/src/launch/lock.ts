@@ -17,6 +17,10 @@ import { basename, dirname } from "node:path"
 import { identifyProcess, isProcessAlive, type ProcessIdentity } from "../platform/exec/process.ts"
 import { Fault } from "../platform/fault/fault.ts"
 
+export function alreadyRunning(pid: number): Fault {
+  return new Fault("conflict", "cli.already_running", `This cloud is being run by process ${pid} already.`)
+}
+
 export function acquireLock(path: string): Disposable {
   const identity = identifyProcess(process.pid)
   if (!identity) throw new Error("cannot read /proc/self/stat")
@@ -37,11 +41,7 @@ function takeNext(path: string, mine: string): Disposable {
     // Before locks had numbers there was PATH itself.
     const owner = readOwner(highest === 0 ? path : `${path}.${highest}`)
     if (owner && isProcessAlive(owner)) {
-      throw new Fault(
-        "conflict",
-        "cli.already_running",
-        `This cloud is being run by process ${owner.pid} already.`,
-      )
+      throw alreadyRunning(owner.pid)
     }
     const next = `${path}.${highest + 1}`
     try {

@@ -1,4 +1,4 @@
-// What starts a cloud's process again when it dies: a shell (watch.sh), or nobody, or systemd.
+// What starts a cloud's process again when it dies: a shell (watch.sh), which systemd may start again, or nobody.
 import { join } from "node:path"
 import { identifyProcess, isProcessAlive, type ProcessIdentity } from "../platform/exec/process.ts"
 import type { Logger } from "../platform/log/log.ts"

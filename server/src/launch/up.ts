@@ -6,6 +6,7 @@ import { createInterface } from "node:readline"
 import { setTimeout as delay } from "node:timers/promises"
 import { isProcessAlive } from "../platform/exec/process.ts"
 import { type MainState, readMainState } from "./cloud-dir.ts"
+import { alreadyRunning } from "./lock.ts"
 import { helpText, readOptions } from "./options.ts"
 import { ownParent, readParent, watchScript } from "./parent.ts"
 import { checkRoom } from "./room.ts"
@@ -30,6 +31,8 @@ export async function up(args: string[]): Promise<number> {
   const options = readUpOptions(parsed)
   const running = await readyAgain(options.dataDir)
   if (running?.isReady) {
+    // For systemd this is no good end: it would answer that by `down`.
+    if (process.env.KUMOI_SERVICE && ownParent()) throw alreadyRunning(running.identity.pid)
     process.stdout.write(
       `Kumoi is running already: ${running.url} (process ${running.identity.pid}, data ${options.dataDir})\n`,
     )
