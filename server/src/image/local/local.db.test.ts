@@ -123,7 +123,8 @@ test("a snapshot: a record in a transaction, then its file; each step can be rep
   await assert.rejects(findBootableImage(cloud.ctx("p1"), id), (e) => dataDeactivated.is(e))
   for (let i = 0; i < 2; i++) await transact(ctx.db, (tx) => discardImage(ctx, tx, id))
   await assert.rejects(findBootableImage(cloud.ctx("p1"), id), (e) => imageNotFound.is(e))
-  assert.ok(!(await stored("store")).some((name) => name.startsWith(id)))
+  // Its file goes after the commit.
+  await eventually("no file", async () => !(await stored("store")).some((name) => name.startsWith(id)))
 })
 
 test("an upload whose process is killed leaves a queued image and, after the start, no file", async () => {
