@@ -495,6 +495,9 @@ create table engine.outbox_published (
   is_only boolean default true not null,
   "position" bigint not null,
   updated_at timestamp with time zone default now() not null,
+  owner text,
+  fence bigint default 0 not null,
+  lease_until timestamp with time zone,
   constraint outbox_published_pkey PRIMARY KEY (is_only),
   constraint outbox_published_is_only_check CHECK (is_only)
 );

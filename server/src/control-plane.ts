@@ -87,9 +87,9 @@ export async function openControlPlane(
   })
   const { log, databaseUrl, bus } = parts
   const clock = systemClock
-  const { sagaLeaseMs, reconcilerLeaseMs } = config.engine
+  const { sagaLeaseMs, reconcilerLeaseMs, outboxLeaseMs } = config.engine
   const databases = stack.use(
-    openDatabases(databaseUrl, config.database, Math.min(sagaLeaseMs, reconcilerLeaseMs)),
+    openDatabases(databaseUrl, config.database, Math.min(sagaLeaseMs, reconcilerLeaseMs, outboxLeaseMs)),
   )
   const db = databases.work
   const identity = await createIdentity({

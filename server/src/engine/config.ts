@@ -41,6 +41,10 @@ export const engineSection = configSection(
       description: "How long the publisher waits for more events, to publish them in one go.",
     }),
     outboxPollMs: count(2_000, "How often the publisher looks for events of other processes."),
+    outboxLeaseMs: count(
+      15_000,
+      "How long a dead publisher holds up the next one; renewed at a third of it.",
+    ),
     outboxKeepMs: count(3_600_000, "How long published events are kept for the live event stream."),
     outboxSubscribersMost: count(256, "Live event streams of one process."),
     reconcilerLeaseMs: count(15_000, "How long a dead process's reconciler run blocks the next one."),

@@ -24,6 +24,9 @@ export interface OutboxPublishedTable {
   is_only: Generated<boolean>
   position: number
   updated_at: TimestampNow
+  owner: string | null
+  fence: Generated<number>
+  lease_until: Timestamp | null
 }
 
 export interface ReconcilerTable {

@@ -1,8 +1,8 @@
 // The SQL of the outbox.
 //
 // Ids are given before commits, so a reader who goes by them skips what commits late. So the publisher, alone by the
-// lock on `outbox_published`, gives each event a position once it is visible, in the order of ids; readers go by
-// that. Two events of one resource keep their order: the second one's writer held the lock on the resource's row,
+// lock on `outbox_published` in a short transaction, gives each event a position once it is visible, in the order of
+// ids; readers go by that. Two events of one resource keep their order: the second one's writer held the lock on the resource's row,
 // so the first was committed and had its id before.
 import { sql } from "kysely"
 import type { OutboxEvent } from "../../platform/context/durable.ts"
@@ -30,14 +30,61 @@ export async function insertEvents(
   }
 }
 
-/** Null when another process publishes now. Held to the end of the transaction. */
-export async function lockPublished(tx: Tx): Promise<number | null> {
-  // Without waiting for the disk: what a crash undoes here is only published once more.
-  const { rows } = await sql<{ position: number }>`
-    select position, set_config('synchronous_commit', 'off', true) from engine.outbox_published
-    for update skip locked
+/** The right to publish what comes after a position, until the lease is over. */
+export interface Turn {
+  /** Of the one who publishes; no two are alike. */
+  owner: string
+  fence: number
+  position: number
+}
+
+/**
+ * Null when there is nothing to publish, or another one has its turn; one's own that could not be ended is over. The
+ * row is locked to the end of the transaction, and events are placed in the same one.
+ */
+export async function takeTurn(tx: Tx, owner: string, leaseMs: number): Promise<Turn | null> {
+  // Without waiting for the disk, here and below: what a crash undoes is only published once more.
+  const { rows } = await sql<Turn>`
+    with free as (
+      select from engine.outbox_published p
+      where (lease_until is null or lease_until < clock_timestamp() or owner = ${owner})
+        and (exists (select from engine.outbox_event where position is null)
+          or exists (select from engine.outbox_event where position > p.position))
+      for update of p skip locked
+    )
+    update engine.outbox_published set owner = ${owner}, fence = fence + 1, lease_until = ${leaseEnd(leaseMs)}
+    from free
+    returning owner, fence, position, set_config('synchronous_commit', 'off', true)
   `.execute(tx)
-  return rows[0]?.position ?? null
+  return rows[0] ?? null
+}
+
+/** False when the turn is no longer ours. */
+export async function renewTurn(db: Db, turn: Turn, leaseMs: number): Promise<boolean> {
+  const { rows } = await sql`
+    update engine.outbox_published set lease_until = ${leaseEnd(leaseMs)}
+    where owner = ${turn.owner} and fence = ${turn.fence}
+    returning set_config('synchronous_commit', 'off', true)
+  `.execute(db)
+  return rows.length > 0
+}
+
+/**
+ * Ends the turn and says how far it came; false, with nothing changed, when it is no longer ours. The owner is asked
+ * for beside the fence, as a crash of the database may undo a turn and another one then gets its fence.
+ */
+export async function endTurn(db: Db, turn: Turn, position: number): Promise<boolean> {
+  const { rows } = await sql`
+    update engine.outbox_published
+    set position = ${position}, owner = null, lease_until = null, updated_at = now()
+    where owner = ${turn.owner} and fence = ${turn.fence} and position = ${turn.position}
+    returning set_config('synchronous_commit', 'off', true)
+  `.execute(db)
+  return rows.length > 0
+}
+
+function leaseEnd(leaseMs: number) {
+  return sql`clock_timestamp() + make_interval(secs => ${leaseMs / 1000}::float8)`
 }
 
 /** Gives positions to the events that have none; returns how many. */
@@ -60,10 +107,6 @@ export async function readEvents(db: Db | Tx, after: number, limit: number): Pro
     from engine.outbox_event where position > ${after} order by position limit ${limit}
   `.execute(db)
   return rows
-}
-
-export async function markPublished(tx: Tx, position: number): Promise<void> {
-  await sql`update engine.outbox_published set position = ${position}, updated_at = now()`.execute(tx)
 }
 
 export async function lastPosition(db: Db): Promise<number> {

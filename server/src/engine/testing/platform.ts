@@ -37,6 +37,7 @@ const quick: Partial<EngineConfig> = {
   sagaSettleMs: 50,
   stopGraceMs: 2_000,
   outboxPollMs: 100,
+  outboxLeaseMs: 3_000,
   reconcilerLeaseMs: 3_000,
 }
 

@@ -201,6 +201,16 @@ function fanoutContract(open: () => Promise<BusEnds>): void {
     assert.deepEqual(second, expected)
   })
 
+  test("notifications that are published at once, without waiting for one another, arrive in order", async () => {
+    await using ends = await open()
+    const seen: unknown[] = []
+    await using _a = await ends.far.subscribe("notifications.info", (message) => void seen.push(message))
+    const numbers = Array.from({ length: 500 }, (_, n) => n)
+    await Promise.all(numbers.map((n) => ends.near.publish("notifications.info", n)))
+    await eventually("all to arrive", () => seen.length === 500)
+    assert.deepEqual(seen, numbers)
+  })
+
   test("a subscriber that throws does not keep others from the message", async () => {
     await using ends = await open()
     const seen: unknown[] = []

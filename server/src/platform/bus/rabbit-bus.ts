@@ -56,6 +56,7 @@ class RabbitBus implements Bus {
   readonly name = "rabbitmq"
   readonly #connection: Connection
   readonly #publisher: Publisher
+  readonly #notifier: Publisher
   readonly #replies: ReplyChannel
   readonly #log: Logger
   readonly #notificationExchange: string
@@ -80,13 +81,17 @@ class RabbitBus implements Bus {
     this.#publisher = this.#connection.createPublisher({
       confirm: true,
       maxAttempts: 2,
-      exchanges: [
-        { exchange: publishExchange, type: "direct", durable: true },
-        { exchange: this.#notificationExchange, type: "topic", durable: false },
-      ],
+      exchanges: [{ exchange: publishExchange, type: "direct", durable: true }],
       onReturn: (message) => {
         if (message.messageId) this.#returned.add(message.messageId)
       },
+    })
+    // Many are on their way at once and in order. One that is sent again by itself would come after its successors:
+    // whoever publishes sends all of them again.
+    this.#notifier = this.#connection.createPublisher({
+      confirm: true,
+      maxAttempts: 1,
+      exchanges: [{ exchange: this.#notificationExchange, type: "topic", durable: false }],
     })
     this.#replies = new ReplyChannel(this.#connection)
   }
@@ -112,14 +117,14 @@ class RabbitBus implements Bus {
       messageId,
       expiration: String(castExpiresMs),
     }
-    await this.#send(envelope, request)
+    await this.#send(this.#publisher, envelope, request)
     if (this.#returned.delete(messageId)) throw noServer(topic)
   }
 
-  async #send(envelope: Parameters<Publisher["send"]>[0], body: object): Promise<void> {
+  async #send(publisher: Publisher, envelope: Parameters<Publisher["send"]>[0], body: object): Promise<void> {
     this.#assertOpen()
     try {
-      await this.#publisher.send(envelope, body)
+      await publisher.send(envelope, body)
     } catch (error) {
       throw brokerAway(error)
     }
@@ -184,9 +189,11 @@ class RabbitBus implements Bus {
   async publish(topic: string, message: unknown): Promise<void> {
     if (isNotification(topic)) {
       const body = { "oslo.version": "2.0", "oslo.message": JSON.stringify(message) }
-      await this.#send({ exchange: this.#notificationExchange, routingKey: topic, durable: true }, body)
+      const envelope = { exchange: this.#notificationExchange, routingKey: topic, durable: true }
+      await this.#send(this.#notifier, envelope, body)
     } else {
-      await this.#send({ exchange: publishExchange, routingKey: topic }, { message: message ?? null })
+      const envelope = { exchange: publishExchange, routingKey: topic }
+      await this.#send(this.#publisher, envelope, { message: message ?? null })
     }
   }
 
@@ -262,7 +269,7 @@ class RabbitBus implements Bus {
     if (!this.#mustCut) {
       await within(
         closeTimeoutMs,
-        this.#publisher.close().then(() => this.#connection.close()),
+        Promise.all([this.#publisher.close(), this.#notifier.close()]).then(() => this.#connection.close()),
       )
     }
     this.#connection.unsafeDestroy()
