@@ -1,12 +1,14 @@
 // Where log lines go: written in the background, many at a time. A log that cannot be written (full disk) neither
 // ends nor stops the program: lines wait, up to a bound, and each new one is another try.
-import { mkdirSync, openSync, write, writeSync } from "node:fs"
+import { fstatSync, mkdirSync, openSync, write, writeSync } from "node:fs"
 import { dirname } from "node:path"
 
 /** Lines that wait; what comes on top of them is left out. */
 const waitingCharactersMost = 4 * 1024 * 1024
 /** A pipe that takes nothing now is asked again after this. */
 const busyWaitMs = 20
+/** At the end, what is on its way to a file gets so long to arrive, so that what follows comes after it. */
+const arriveMs = 500
 
 export class LogFile {
   readonly #descriptor: number
@@ -15,6 +17,8 @@ export class LogFile {
   /** What the system has not taken yet of the lines that it was given. */
   #rest: Buffer = Buffer.alloc(0)
   #isWriting = false
+  /** Of the file, when what is on its way has arrived; null where that cannot be seen. */
+  #sizeThen: number | null = null
 
   constructor(to: string | number) {
     if (typeof to === "string") {
@@ -34,14 +38,26 @@ export class LogFile {
 
   /** At the end of the process: one try, whatever comes of it. */
   flushSync(): void {
-    // What is on its way is written by the system, or lost with it.
-    if (this.#isWriting) this.#rest = Buffer.alloc(0)
+    if (this.#isWriting) {
+      this.#letArrive()
+      // It is written by the system, or lost with it.
+      this.#rest = Buffer.alloc(0)
+    }
     try {
       const bytes = this.#take()
       this.#rest = bytes.subarray(writeSync(this.#descriptor, bytes))
     } catch {
       // No room, or nobody reads any more; there is no later.
     }
+  }
+
+  /** The write goes on in a thread of its own while this one only looks. */
+  #letArrive(): void {
+    if (this.#sizeThen === null) return
+    const pause = new Int32Array(new SharedArrayBuffer(4))
+    const end = performance.now() + arriveMs
+    while (performance.now() < end && (sizeOf(this.#descriptor) ?? 0) < this.#sizeThen)
+      Atomics.wait(pause, 0, 0, 1)
   }
 
   #take(): Buffer {
@@ -54,6 +70,8 @@ export class LogFile {
   #writeNext(): void {
     this.#isWriting = true
     this.#rest = this.#take()
+    const size = sizeOf(this.#descriptor)
+    this.#sizeThen = size === null ? null : size + this.#rest.length
     write(this.#descriptor, this.#rest, (error, taken) => {
       this.#isWriting = false
       if (error) return this.#failed(error)
@@ -70,6 +88,12 @@ export class LogFile {
       if (!this.#isWriting) this.#writeNext()
     }, busyWaitMs)
   }
+}
+
+/** Null for a pipe, a terminal and the like. */
+function sizeOf(descriptor: number): number | null {
+  const facts = fstatSync(descriptor)
+  return facts.isFile() ? facts.size : null
 }
 
 const open = new Set<LogFile>()

@@ -36,6 +36,29 @@ test("every line is in the file, in order, also those of the last moment", async
   }
 })
 
+test("lines that are on their way when the program ends come before those of the last moment", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "kumoi-log-"))
+  try {
+    const file = join(dir, "kumoi.log")
+    // The threads that write are busy, so the first write is still on its way at the end.
+    const program = `
+      const { pbkdf2 } = await import("node:crypto")
+      const log = createLogger({ file: ${JSON.stringify(file)} })
+      for (let i = 0; i < 4; i++) pbkdf2("x", "y", 40_000, 64, "sha512", () => {})
+      log.info({ i: 0 }, "first")
+      for (let i = 1; i < 5; i++) log.info({ i }, "waits")
+      process.exit(0)`
+    await runProgram(program)
+    const lines = readFileSync(file, "utf8").trimEnd().split("\n")
+    assert.deepEqual(
+      lines.map((line) => JSON.parse(line).i),
+      [0, 1, 2, 3, 4],
+    )
+  } finally {
+    rmSync(dir, { recursive: true })
+  }
+})
+
 test("a log that finds no room neither ends the program nor keeps it from ending", async () => {
   const program = `
     const log = createLogger({ file: "/dev/full" })
