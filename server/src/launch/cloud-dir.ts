@@ -8,6 +8,7 @@ import {
   chmodSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -15,6 +16,7 @@ import {
   writeFileSync,
 } from "node:fs"
 import { dirname, join } from "node:path"
+import { makeDirectory } from "../platform/exec/directory.ts"
 import { isProcessAlive, type ProcessIdentity } from "../platform/exec/process.ts"
 import { Fault } from "../platform/fault/fault.ts"
 import { newSecret } from "../platform/ids/ids.ts"
@@ -27,6 +29,8 @@ export interface CloudFacts {
   /** 8 hex digits; names namespaces, interfaces and nft tables of this cloud. */
   cloudId: string
   createdAt: string
+  /** What lay in the directory before the cloud: not the cloud's to remove. */
+  foundNames?: string[]
 }
 
 export interface Passwords {
@@ -62,7 +66,7 @@ export function openCloudDir(
   path: string,
   options: { canPostgresReach: (path: string) => boolean },
 ): CloudDir {
-  mkdirSync(path, { recursive: true, mode: 0o711 })
+  makeDirectory(path, 0o711)
   const facts = readFacts(path) ?? makeFacts(path)
   const runDir = runDirOf(path, facts.cloudId)
   const logDir = join(path, "log")
@@ -94,7 +98,13 @@ export function readFacts(path: string): CloudFacts | undefined {
 }
 
 function makeFacts(path: string): CloudFacts {
-  const facts = { cloudId: randomBytes(4).toString("hex"), createdAt: new Date().toISOString() }
+  // The log is of an `up --detach`, which begins with it.
+  const foundNames = readdirSync(path).filter((name) => name !== "log")
+  const facts: CloudFacts = {
+    cloudId: randomBytes(4).toString("hex"),
+    createdAt: new Date().toISOString(),
+    ...(foundNames.length > 0 ? { foundNames } : {}),
+  }
   writeJson(join(path, "cloud.json"), facts, 0o644)
   return facts
 }

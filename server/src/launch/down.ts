@@ -1,10 +1,8 @@
 // `kumoi down`: stops everything, keeps the data. Works as well when the cloud's process is dead already.
-import { existsSync, rmSync } from "node:fs"
 import { isDiskFull } from "../platform/exec/disk-full.ts"
 import { endProcess } from "../platform/exec/process.ts"
 import {
   openCloudDir,
-  outsidePaths,
   readFacts,
   readMainState,
   removeMainState,
@@ -14,10 +12,11 @@ import {
 import { removeLeftovers } from "./leftovers.ts"
 import { dataDirOf, dataOption, helpText, numberOption, type OptionSpecs, readOptions } from "./options.ts"
 import { readParent } from "./parent.ts"
+import { purge } from "./purge.ts"
 
 const specs = {
   ...dataOption,
-  purge: { type: "boolean", help: "remove the data as well" },
+  purge: { type: "boolean", help: "remove the data as well; what others put into DIR stays" },
   grace: {
     type: "string",
     value: "SECONDS",
@@ -68,10 +67,12 @@ export async function down(args: string[]): Promise<number> {
   const left = await removeLeftovers(dir)
   for (const line of left) process.stdout.write(`${line}\n`)
   if (options.flag("purge")) {
-    for (const path of [dataDir, ...outsidePaths(facts.cloudId)]) {
-      if (existsSync(path)) rmSync(path, { recursive: true, force: true })
-    }
-    process.stdout.write(`removed ${dataDir}\n`)
+    const stays = purge(dir)
+    process.stdout.write(
+      stays.length === 0
+        ? `removed ${dataDir}\n`
+        : `removed the cloud's data from ${dataDir}; not the cloud's, so they stay: ${stays.join(", ")}\n`,
+    )
   }
   process.stdout.write("The cloud is down.\n")
   return 0

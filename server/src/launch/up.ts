@@ -1,9 +1,10 @@
 // `kumoi up`: a running cloud. In the foreground until ctrl-C, or left running with --detach.
 import { spawn } from "node:child_process"
-import { closeSync, mkdirSync, openSync } from "node:fs"
+import { closeSync, openSync } from "node:fs"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { setTimeout as delay } from "node:timers/promises"
+import { makeDirectory } from "../platform/exec/directory.ts"
 import { isProcessAlive } from "../platform/exec/process.ts"
 import { type MainState, readMainState } from "./cloud-dir.ts"
 import { alreadyRunning } from "./lock.ts"
@@ -61,7 +62,7 @@ async function readyAgain(dataDir: string): Promise<MainState | undefined> {
 }
 
 async function upDetached(options: UpOptions, args: string[]): Promise<number> {
-  mkdirSync(join(options.dataDir, "log"), { recursive: true, mode: 0o711 })
+  makeDirectory(join(options.dataDir, "log"), 0o711)
   const log = openSync(join(options.dataDir, "log/kumoi.out"), "a", 0o600)
   const child = spawn(
     "/bin/sh",

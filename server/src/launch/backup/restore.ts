@@ -15,6 +15,7 @@ import {
   type CloudDir,
   canReach,
   openCloudDir,
+  readFacts,
   readMainState,
   restoringPath,
   writeJson,
@@ -25,6 +26,7 @@ import { lookUpUser, postgresEngine, postgresUrl } from "../engines/postgres.ts"
 import { dataDirOf, dataOption, helpText, type OptionSpecs, readOptions } from "../options.ts"
 import { ensureSystemUser } from "../packages.ts"
 import { engineUserName } from "../plan.ts"
+import { foreignNames } from "../purge.ts"
 import { configOf } from "./backup.ts"
 import { restoreFiles } from "./beside.ts"
 import { restoreImageData } from "./images.ts"
@@ -104,6 +106,7 @@ async function restoreBackup({ directory, dataDir, configFile, say }: RestoreOpt
       `The cloud in ${dataDir} is running (process ${running.identity.pid}). Stop it first: ./kumoi down --data ${dataDir}`,
     )
   }
+  refuseForeign(dataDir)
   const engineUser = await findEngineUser()
   const dir = openCloudDir(dataDir, {
     canPostgresReach: (path) => engineUser === null || canReach(path, engineUser),
@@ -123,6 +126,18 @@ async function restoreBackup({ directory, dataDir, configFile, say }: RestoreOpt
   if (manifest.images.areIncluded) say(`images: ${imagesCopied} files that were missing are back`)
   rmSync(restoringPath(dir), { force: true })
   return { createdAt: manifest.createdAt, epoch, imagesCopied, keptIn: [...keptIn] }
+}
+
+/** A directory with something else in it is most likely not the one that was meant. */
+function refuseForeign(dataDir: string): void {
+  if (readFacts(dataDir)) return
+  const names = foreignNames(dataDir)
+  if (names.length === 0) return
+  throw new Fault(
+    "conflict",
+    "cli.directory_not_empty",
+    `${dataDir} is not empty and holds no cloud. Name a cloud's data directory, or a new one.`,
+  )
 }
 
 /** From here until all is in place the cloud may be half the one and half the other: `up` refuses it. */
