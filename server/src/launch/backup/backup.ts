@@ -1,19 +1,21 @@
 // `kumoi backup DIR`: everything of a running cloud that cannot be made again, in one consistent moment.
-import { readFileSync } from "node:fs"
-import { mkdir, open, readdir, rename, writeFile } from "node:fs/promises"
-import { join, resolve } from "node:path"
+import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs"
+import { open, rename, writeFile } from "node:fs/promises"
+import { basename, dirname, join, resolve } from "node:path"
 import pg from "pg"
 import "../../control-plane.ts" // declares every section of the configuration
 import { imageStoreDirectory } from "../../image/index.ts"
 import { type Config, loadConfig } from "../../platform/config/config.ts"
+import { makeDirectory } from "../../platform/exec/directory.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { sizeText } from "../ask.ts"
-import { openCloudDir, readFacts, readMainState } from "../cloud-dir.ts"
+import { type CloudDir, openCloudDir, readFacts, readMainState } from "../cloud-dir.ts"
 import { chooseDatabase, describeDatabase } from "../database.ts"
 import { postgresUrl } from "../engines/postgres.ts"
 import { dataDirOf, dataOption, helpText, type OptionSpecs, readOptions } from "../options.ts"
 import { backUpFiles } from "./beside.ts"
 import { beginSnapshot, dumpDatabase } from "./dump.ts"
+import { withFileFaults } from "./file-fault.ts"
 import { backUpImages } from "./images.ts"
 import { type Manifest, manifestFormat } from "./manifest.ts"
 import { type Say, sayTo } from "./say.ts"
@@ -40,13 +42,14 @@ export async function backup(args: string[]): Promise<number> {
     return 2
   }
   const isJson = options.flag("json")
-  const manifest = await makeBackup({
+  const how = {
     directory: resolve(to),
     dataDir: dataDirOf(options),
     configFile: options.text("config"),
     withImages: options.flag("images"),
     say: sayTo(isJson),
-  })
+  }
+  const manifest = await withFileFaults(how.directory, () => makeBackup(how))
   const sizeBytes = manifest.files.reduce((sum, file) => sum + file.sizeBytes, 0)
   if (isJson) {
     const { createdAt, epoch, images } = manifest
@@ -75,8 +78,9 @@ async function makeBackup(options: BackupOptions): Promise<Manifest> {
   const { directory, dataDir, say } = options
   const facts = readFacts(dataDir)
   if (!facts) throw new Fault("not_found", "cli.no_cloud", `There is no cloud in ${dataDir}.`)
-  const url = databaseOf(dataDir)
-  await makeEmptyDirectory(directory)
+  const dir = openCloudDir(dataDir, { canPostgresReach: () => true })
+  const url = databaseOf(dir)
+  makeTarget(directory, [dataDir, dirname(dir.postgresDir)])
   const client = new pg.Client({ connectionString: url, application_name: "kumoi backup" })
   client.on("error", () => {})
   await client.connect()
@@ -110,8 +114,8 @@ async function makeBackup(options: BackupOptions): Promise<Manifest> {
 
 const sum = (files: readonly { sizeBytes: number }[]) => files.reduce((bytes, f) => bytes + f.sizeBytes, 0)
 
-function databaseOf(dataDir: string): string {
-  const dir = openCloudDir(dataDir, { canPostgresReach: () => true })
+function databaseOf(dir: CloudDir): string {
+  const dataDir = dir.path
   const external = chooseDatabase(dir, process.env.DATABASE_URL || undefined)
   if (external !== null) return external
   if (readMainState(dataDir)) return postgresUrl(dir.postgresSocketDir)
@@ -134,14 +138,30 @@ export function configOf(dataDir: string, configFile: string | undefined): Confi
   return loadConfig({ file: configFile, env: process.env, base })
 }
 
-async function makeEmptyDirectory(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 })
-  if ((await readdir(directory)).length === 0) return
+/** An empty directory that is not the cloud's own (`own`), where it would go with the cloud. */
+export function makeTarget(directory: string, own: readonly string[]): void {
+  const real = realPath(directory)
+  for (const path of own) {
+    if (!`${real}/`.startsWith(`${realPath(path)}/`)) continue
+    throw new Fault(
+      "conflict",
+      "cli.directory_of_cloud",
+      `${directory} lies in the cloud's own directory ${path}. Name a directory outside it for the backup.`,
+    )
+  }
+  makeDirectory(directory, 0o700)
+  if (readdirSync(directory).length === 0) return
   throw new Fault(
     "conflict",
     "cli.directory_not_empty",
     `${directory} is not empty. A backup is never written over another one: name a new directory.`,
   )
+}
+
+/** Without links, of as much of it as is there. */
+function realPath(path: string): string {
+  if (existsSync(path)) return realpathSync(path)
+  return path === dirname(path) ? path : join(realPath(dirname(path)), basename(path))
 }
 
 async function writeManifest(directory: string, manifest: Manifest): Promise<void> {

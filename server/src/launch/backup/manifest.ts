@@ -6,12 +6,13 @@
 //   files/                what lies beside the database: passwords, the secret of the keys, policy files
 //   image/store/ ...      the data of the images, with --images
 import { createHash } from "node:crypto"
-import { createReadStream, existsSync } from "node:fs"
+import { createReadStream } from "node:fs"
 import { stat } from "node:fs/promises"
 import { isAbsolute, join, normalize } from "node:path"
 import { type Migration, readMigrations } from "../../platform/db/migrate.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { readJson } from "../cloud-dir.ts"
+import { fileFault } from "./file-fault.ts"
 
 export const manifestFormat = 1
 
@@ -47,22 +48,66 @@ export interface Manifest {
 
 export function readManifest(directory: string): Manifest {
   const path = join(directory, "manifest.json")
-  if (!existsSync(path)) {
+  let manifest: Manifest | undefined
+  try {
+    manifest = readJson<Manifest>(path)
+  } catch (error) {
+    throw fileFault(error, directory) ?? error
+  }
+  if (manifest === undefined) {
     throw new Fault(
       "not_found",
       "cli.no_backup",
       `There is no whole backup in ${directory}: it has no manifest.json, which is written last.`,
     )
   }
-  const manifest = readJson<Manifest>(path)
-  if (!manifest || manifest.format !== manifestFormat) {
+  if (typeof manifest?.format === "number" && manifest.format !== manifestFormat) {
     throw new Fault(
       "unsupported",
       "cli.backup_format",
-      `The backup in ${directory} is of format ${manifest?.format}; this program reads format ${manifestFormat}.`,
+      `The backup in ${directory} is of format ${manifest.format}; this program reads format ${manifestFormat}.`,
     )
   }
-  return manifest
+  const wrong = wrongParts(manifest)
+  if (wrong.length === 0) return manifest
+  throw new Fault(
+    "invalid",
+    "cli.backup_damaged",
+    `The backup is damaged: ${path} has no right ${wrong.join(", ")}.`,
+  )
+}
+
+const isText = (value: unknown) => typeof value === "string"
+const isNumber = (value: unknown) => typeof value === "number"
+const isFlag = (value: unknown) => typeof value === "boolean"
+const isListOf = (isRight: IsRight) => (value: unknown) => Array.isArray(value) && value.every(isRight)
+const isRecordOf = (parts: Record<string, IsRight>) => (value: unknown) =>
+  typeof value === "object" &&
+  value !== null &&
+  Object.entries(parts).every(([name, isRight]) => isRight((value as Record<string, unknown>)[name]))
+
+type IsRight = (value: unknown) => boolean
+
+const parts: Record<keyof Manifest, IsRight> = {
+  format: isNumber,
+  version: isText,
+  createdAt: isText,
+  cloudId: isText,
+  epoch: isRecordOf({ number: isNumber, id: isText }),
+  postgresVersion: isText,
+  migrations: isListOf(isRecordOf({ name: isText, checksum: isText })),
+  tables: isListOf(isRecordOf({ name: isText, columns: isListOf(isText), path: isText })),
+  sequences: isListOf(isRecordOf({ name: isText, value: isNumber })),
+  files: isListOf(isRecordOf({ path: isText, sizeBytes: isNumber, sha256: isText })),
+  images: isRecordOf({ count: isNumber, sizeBytes: isNumber, areIncluded: isFlag, missing: isNumber }),
+}
+
+/** Names of what is missing, or is not what a manifest has there. */
+function wrongParts(manifest: unknown): string[] {
+  const found = typeof manifest === "object" && manifest !== null ? (manifest as Record<string, unknown>) : {}
+  return Object.entries(parts)
+    .filter(([name, isRight]) => !isRight(found[name]))
+    .map(([name]) => name)
 }
 
 /** Throws when this program does not know the schema of the backup. */
@@ -83,7 +128,9 @@ export async function checkSchema(manifest: Manifest): Promise<void> {
 export async function verifyFiles(directory: string, manifest: Manifest): Promise<void> {
   for (const file of manifest.files) {
     const path = join(directory, checkPath(file.path))
-    const facts = await stat(path).catch(() => undefined)
+    const facts = await stat(path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw fileFault(error, directory) ?? error
+    })
     const why =
       facts === undefined
         ? "is missing"

@@ -29,6 +29,7 @@ import { engineUserName } from "../plan.ts"
 import { foreignNames } from "../purge.ts"
 import { configOf } from "./backup.ts"
 import { restoreFiles } from "./beside.ts"
+import { withFileFaults } from "./file-fault.ts"
 import { restoreImageData } from "./images.ts"
 import { checkIsEmpty, loadDatabase } from "./load.ts"
 import { checkSchema, type Manifest, readManifest, verifyFiles } from "./manifest.ts"
@@ -56,12 +57,13 @@ export async function restore(args: string[]): Promise<number> {
   }
   const isJson = options.flag("json")
   const dataDir = dataDirOf(options)
-  const done = await restoreBackup({
+  const how = {
     directory: resolve(from),
     dataDir,
     configFile: options.text("config"),
     say: sayTo(isJson),
-  })
+  }
+  const done = await withFileFaults(dataDir, () => restoreBackup(how))
   if (isJson) process.stdout.write(`${JSON.stringify(done, null, 2)}\n`)
   else process.stdout.write(afterwards(dataDir, done))
   return 0
