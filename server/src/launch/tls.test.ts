@@ -62,7 +62,11 @@ test("files that are no certificate and its key are refused", async () => {
     const other = join(dir, "tls/ca.key")
     const at = (certFile: string, keyFile: string) =>
       prepareTls({ tls: { certFile, keyFile }, listen: "127.0.0.1" }, dir, { host: "127.0.0.1", say })
-    await assert.rejects(at(files.certFile, other), /no certificate and its key/)
+    await assert.rejects(
+      at(files.certFile, other),
+      /server\.pem and the key .*ca\.key do not belong together/,
+    )
+    await assert.rejects(at(files.keyFile, files.keyFile), /no certificate and its key/)
     await assert.rejects(at(join(dir, "none"), files.keyFile), /none cannot be read/)
     const said: string[] = []
     const how = { host: "other.example", say: (line: string) => void said.push(line) }

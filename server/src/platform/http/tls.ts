@@ -1,4 +1,5 @@
 // A certificate and its key in files, read again when they change: renewing them needs no restart.
+import { createPrivateKey, X509Certificate } from "node:crypto"
 import { readFileSync, unwatchFile, watchFile } from "node:fs"
 import type { Server } from "node:https"
 import { createSecureContext } from "node:tls"
@@ -17,13 +18,21 @@ const watchMs = 5_000
 export function readTls({ certFile, keyFile }: TlsFiles) {
   const settings = { cert: readPem(certFile), key: readPem(keyFile), minVersion: "TLSv1.2" as const }
   try {
+    if (!new X509Certificate(settings.cert).checkPrivateKey(createPrivateKey(settings.key)))
+      throw notTogether(certFile, keyFile)
     createSecureContext(settings)
   } catch (cause) {
+    if (cause instanceof Fault) throw cause
     const why = cause instanceof Error ? cause.message : String(cause)
     const message = `${certFile} and ${keyFile} are no certificate and its key in PEM: ${why}.`
     throw new Fault("invalid", "tls.unusable", message, { cause })
   }
   return settings
+}
+
+function notTogether(certFile: string, keyFile: string): Fault {
+  const message = `The certificate ${certFile} and the key ${keyFile} do not belong together.`
+  return new Fault("invalid", "tls.not_together", message)
 }
 
 function readPem(path: string): Buffer {
