@@ -229,3 +229,12 @@ test("who may only see an address group of another project reads 404 of a change
   await refused(call("PUT", path, { address_group: { name: "x" } }), 404, "AddressGroupNotFound")
   await refused(call("DELETE", path), 404, "AddressGroupNotFound")
 })
+
+test("a refusal does not send a long value back", async () => {
+  const long = "x".repeat(10_000)
+  for (const network of [{ name: long }, { name: { [long]: 1 } }, { admin_state_up: long }, { [long]: 1 }]) {
+    const reply = await call("POST", "/networks", { network })
+    assert.equal(reply.status, 400)
+    assert.ok(JSON.stringify(reply.body).length < 400, JSON.stringify(reply.body))
+  }
+})

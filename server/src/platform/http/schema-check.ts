@@ -67,10 +67,14 @@ function describe(error: ErrorObject | undefined, what: "body" | "query"): strin
 
 const valueLengthMost = 120
 
+/** A client's value in a refusal: cut when it is long. */
+export function cutValue(text: string): string {
+  return text.length > valueLengthMost ? `${text.slice(0, valueLengthMost)}…` : text
+}
+
 /** As Python prints it, which is what people look for; cut when it is long. */
 function shown(value: unknown, isQuoted = true): string {
-  const text = pythonText(value, isQuoted)
-  return text.length > valueLengthMost ? `${text.slice(0, valueLengthMost)}…` : text
+  return cutValue(pythonText(value, isQuoted))
 }
 
 function pythonText(value: unknown, isQuoted: boolean): string {

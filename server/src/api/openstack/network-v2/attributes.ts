@@ -2,6 +2,7 @@
 // knows them by the same name in camelCase (`router:external` is `routerExternal`).
 import type { Ctx } from "../../../platform/context/context.ts"
 import { Fault } from "../../../platform/fault/fault.ts"
+import { cutValue } from "../../../platform/http/schema-check.ts"
 import type { Kind } from "./kinds.ts"
 
 export interface Attribute {
@@ -90,7 +91,7 @@ function readThing(value: unknown, singular: string, attributes: Attributes, how
   const unknown = Object.keys(given).filter(
     (name) => name !== "project_id" && !Object.hasOwn(attributes, name),
   )
-  if (unknown.length > 0) throw badRequest(`Unrecognized attribute(s) '${unknown.join(", ")}'`)
+  if (unknown.length > 0) throw badRequest(`Unrecognized attribute(s) '${cutValue(unknown.join(", "))}'`)
   const input: Body = {}
   for (const [name, attribute] of Object.entries(attributes)) {
     if (!Object.hasOwn(given, name)) {

@@ -1,6 +1,7 @@
 // Kinds of attribute values: how one is read from JSON (with Neutron's words when it is wrong) and from a filter.
 import { canonicalAddress, canonicalMac, parsePrefix } from "../../../network/index.ts"
 import { booleanWord } from "../../../platform/http/query.ts"
+import { cutValue } from "../../../platform/http/schema-check.ts"
 import { isUuid } from "../../../platform/ids/ids.ts"
 import { badRequest } from "./attributes.ts"
 
@@ -26,7 +27,7 @@ export function text(max = 255): Kind {
   return {
     read: (value, name) => {
       if (typeof value !== "string") throw wrong(name, `'${show(value)}' is not a valid string`)
-      if ([...value].length > max) throw wrong(name, `'${value}' exceeds maximum length of ${max}`)
+      if ([...value].length > max) throw wrong(name, `'${show(value)}' exceeds maximum length of ${max}`)
       return value
     },
   }
@@ -36,7 +37,7 @@ export function filledText(max = 255): Kind {
   return {
     read: (value, name) => {
       const read = text(max).read(value, name)
-      if (String(read).trim() === "") throw wrong(name, `'${read}' Blank strings are not permitted`)
+      if (String(read).trim() === "") throw wrong(name, `'${show(read)}' Blank strings are not permitted`)
       return read
     },
   }
@@ -172,7 +173,7 @@ export function objectOf(fields: Readonly<Record<string, Field>>): Kind {
       if (unknown.length > 0)
         throw wrong(
           name,
-          `Validation of dictionary's keys failed. Unexpected keys: {${unknown.map((k) => `'${k}'`).join(", ")}}`,
+          `Validation of dictionary's keys failed. Unexpected keys: {${cutValue(unknown.map((k) => `'${k}'`).join(", "))}}`,
         )
       const read: Record<string, unknown> = {}
       for (const [key, field] of Object.entries(fields)) {
@@ -222,5 +223,5 @@ export const tags: Kind = {
 export const standardKinds = { uuid, text: text(), integer, time: shown, tags }
 
 function show(value: unknown): string {
-  return typeof value === "string" ? value : (JSON.stringify(value) ?? "None")
+  return cutValue(typeof value === "string" ? value : (JSON.stringify(value) ?? "None"))
 }
