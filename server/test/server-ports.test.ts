@@ -82,7 +82,7 @@ test("two networks are ambiguous only while nothing was chosen", async () => {
   const [first] = await ensureServerPorts(ctx, want)
   const { body } = await call("POST", "/networks", { network: { name: "second" } })
   const second = body.network.id
-  const check = { projectId, networks: null, securityGroups: [], count: 1 }
+  const check = { projectId, networks: null, securityGroups: [], minCount: 1, maxCount: 1 }
   assert.equal(await codeOf(checkServerNetworks(ctx, check)), "network.server.ambiguous")
   const [again] = await ensureServerPorts(ctx, want)
   assert.equal(again?.portId, first?.portId)

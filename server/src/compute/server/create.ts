@@ -114,6 +114,8 @@ interface Plan {
   zone: ZoneRequest
   forcedHost: string | null
   serverGroupId: string | null
+  /** As far as the quota of ports goes. */
+  countMost: number
 }
 
 /** Looks at everything that the request names. Nova answers 400 for what is not there. */
@@ -139,15 +141,16 @@ async function prepare(ctx: Ctx, input: CreateServersInput): Promise<Plan> {
   checkImageFits(image, snapshotOf(flavor))
   checkZeroDisk(ctx, flavor)
   const key = input.keyName === null ? null : await usableKey(ctx, input.keyName)
-  await checkNetworks(ctx, {
+  const countMost = await checkNetworks(ctx, {
     networks: input.networks,
     securityGroups: input.securityGroups ?? [],
-    count: input.maxCount,
+    minCount: input.minCount,
+    maxCount: input.maxCount,
   })
   const hint = [input.schedulerHints.group].flat()[0]
   const serverGroupId = typeof hint === "string" ? await usableServerGroup(ctx, hint) : null
   const forcedHost = zone.host ?? input.requestedHost
-  return { projectId, flavor, image, key, zone, forcedHost, serverGroupId }
+  return { projectId, flavor, image, key, zone, forcedHost, serverGroupId, countMost }
 }
 
 /** A request without a quota is bounded as well: its rows are made in one transaction, while the client waits. */
@@ -276,10 +279,10 @@ async function countWithinQuota(
   const { vcpus, ramMib } = plan.flavor
   const room = (resource: string, used: number, each: number) => {
     const limit = limits[resource] ?? -1
-    return limit < 0 || each === 0 ? input.maxCount : Math.floor((limit - used) / each)
+    return limit < 0 || each === 0 ? plan.countMost : Math.floor((limit - used) / each)
   }
   const most = Math.min(
-    roomWithin(ofUser, { instances: 1, cores: vcpus, ram: ramMib }, input.maxCount),
+    roomWithin(ofUser, { instances: 1, cores: vcpus, ram: ramMib }, plan.countMost),
     room("instances", usage.instances, 1),
     room("cores", usage.cores, vcpus),
     room("ram", usage.ram, ramMib),

@@ -34,12 +34,16 @@ export interface NetworkWish {
   networks: RequestedNetworks | null
   /** Names or ids; empty means the project's default group. */
   securityGroups: readonly string[]
-  count: number
+  minCount: number
+  maxCount: number
 }
 
-/** Refuses what can be known to be wrong before the server exists: networks, ports, groups that are not there. */
-export async function checkNetworks(ctx: Ctx, wish: NetworkWish): Promise<void> {
-  await checkServerNetworks(ctx, wish)
+/**
+ * Refuses what can be known to be wrong before the server exists: networks, ports, groups that are not there. Returns
+ * how many servers, between the two counts, may have their ports.
+ */
+export async function checkNetworks(ctx: Ctx, wish: NetworkWish): Promise<number> {
+  return await checkServerNetworks(ctx, wish)
 }
 
 export function vifSpecOf(vif: ServerVif): VifSpec {

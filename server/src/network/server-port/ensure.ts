@@ -238,7 +238,7 @@ export async function planServerInterface(ctx: Ctx, want: AttachInterface): Prom
   const request = { networkId, portId, fixedIp, tag }
   const isNamed = networkId !== null || portId !== null
   const asked: NetworksRequest = isNamed ? [request] : null
-  await checkServerNetworks(ctx, { projectId, networks: asked, securityGroups: [], count: 1 })
+  await checkServerNetworks(ctx, { projectId, networks: asked, securityGroups: [], minCount: 1, maxCount: 1 })
   const groups = await resolveGroups(ctx, projectId, [])
   const [chosen] = await resolveRequests(ctx.db, projectId, asked, async () => null)
   if (!chosen) throw serverPortMissing("")

@@ -41,7 +41,9 @@ export interface ServerNetworksCheck {
   networks: NetworksRequest
   /** Names or ids; empty means the project's default group. */
   securityGroups: readonly string[]
-  count: number
+  /** Servers: at least and at most. */
+  minCount: number
+  maxCount: number
 }
 
 interface CandidateNetwork {
@@ -103,8 +105,11 @@ export async function resolveRequests(
   return [{ networkId: only.id, portId: null, fixedIp: null, tag: null }]
 }
 
-/** Refuses what can be known to be wrong before the server exists: networks, ports, groups that are not there. */
-export async function checkServerNetworks(ctx: Ctx, check: ServerNetworksCheck): Promise<void> {
+/**
+ * Refuses what can be known to be wrong before the server exists: networks, ports, groups that are not there. Returns
+ * for how many servers, from `minCount` to `maxCount`, the project may have ports.
+ */
+export async function checkServerNetworks(ctx: Ctx, check: ServerNetworksCheck): Promise<number> {
   const projectId = check.projectId ?? ctx.caller.projectId ?? ""
   const isAdmin = isNetworkAdmin(ctx)
   await resolveGroups(ctx, projectId, check.securityGroups)
@@ -118,15 +123,17 @@ export async function checkServerNetworks(ctx: Ctx, check: ServerNetworksCheck):
     if (request.portId !== null) await checkPort(ctx.db, projectId, isAdmin, request.portId)
     else if (request.networkId !== null) await checkNetwork(ctx.db, networks, isAdmin, request)
   }
-  const added = ids.length * check.count
-  if (added > 0) await checkPortQuota(ctx.db, projectId, added)
+  if (ids.length === 0) return check.maxCount
+  const count = Math.min(check.maxCount, Math.floor((await freePorts(ctx.db, projectId)) / ids.length))
+  if (count < check.minCount) throw portQuotaExceeded()
+  return count
 }
 
 /** A first look; the decision is made when the ports are. */
-async function checkPortQuota(db: DbOrTx, projectId: string, added: number): Promise<void> {
+async function freePorts(db: DbOrTx, projectId: string): Promise<number> {
   const limits = await getLimits(db, { projectId, service: quotaService })
   const limit = limits.port ?? -1
-  if (limit >= 0 && (await networkUsage(db, projectId)).port + added > limit) throw portQuotaExceeded()
+  return limit < 0 ? Infinity : limit - (await networkUsage(db, projectId)).port
 }
 
 async function checkNetwork(
