@@ -19,6 +19,7 @@ import type { Bus } from "./platform/bus/bus.ts"
 import { createMemoryBus } from "./platform/bus/memory-bus.ts"
 import type { Platform } from "./platform/context/context.ts"
 import { migrate } from "./platform/db/migrate.ts"
+import { describeError } from "./platform/fault/fault.ts"
 import type { Door, ListenOptions } from "./platform/http/listen.ts"
 
 export interface CloudParts
@@ -191,8 +192,16 @@ function tellChanges(parts: CloudParts, changed: () => void): NetworkDriver {
   }
 }
 
-/** Reconcilers as `kumoi status` shows them. */
+/** Reconcilers as `kumoi status` shows them; the database knows how they are. */
 async function describeServices(plane: ControlPlane): Promise<ComponentStatus[]> {
+  try {
+    return await reconcilersAndSagas(plane)
+  } catch (error) {
+    return [service("database", `what the services do is not known: ${describeError(error)}`, null)]
+  }
+}
+
+async function reconcilersAndSagas(plane: ControlPlane): Promise<ComponentStatus[]> {
   const found = await plane.reconcilers.status()
   const problems = await plane.sagas.problems(plane.platform.db)
   const sagas = problems.length === 0 ? null : problems.join("; ")

@@ -1,5 +1,27 @@
 // Commands that the running cloud answers: asking it, and saying so when none runs.
+import { readMainState } from "./cloud-dir.ts"
 import { askCloud } from "./control.ts"
+import { dataWords } from "./options.ts"
+import { readParent } from "./parent.ts"
+
+/** Of a cloud that does not answer. */
+export type AwayState = "starting" | "stopping" | "stopped"
+
+export function awayState(dataDir: string): AwayState {
+  const main = readMainState(dataDir)
+  if (main) return main.isReady ? "stopping" : "starting"
+  return readParent(dataDir) ? "starting" : "stopped"
+}
+
+/** Why it does not answer, and what to do. */
+export function awayText(dataDir: string): string {
+  const cloud = `The cloud in ${dataDir}`
+  const state = awayState(dataDir)
+  if (state === "stopping") return `${cloud} is being stopped.`
+  if (state === "stopped") return `${cloud} is not running. Start it with: ./kumoi up${dataWords(dataDir)}`
+  if (readMainState(dataDir)) return `${cloud} is being started. Ask again in a moment.`
+  return `${cloud} is being started again, after its process died. Ask again in a moment.`
+}
 
 /** The answer, or null with a word to the user when the cloud is not running. */
 export async function askRunning<Answer>(
@@ -10,11 +32,7 @@ export async function askRunning<Answer>(
 ): Promise<Answer | null> {
   // What the path's own answer function answers, as JSON.
   const answer = (await askCloud(dataDir, path, question, timeoutMs)) as Answer | null
-  if (answer === null) {
-    process.stderr.write(
-      `kumoi: the cloud in ${dataDir} is not running. Start it with: ./kumoi up --data ${dataDir}\n`,
-    )
-  }
+  if (answer === null) process.stderr.write(`kumoi: ${awayText(dataDir)}\n`)
   return answer
 }
 

@@ -60,7 +60,10 @@ async function readQuestion(request: IncomingMessage): Promise<unknown> {
 
 const answerTimeoutMs = 10_000
 
-/** What the running cloud of a data directory answers; null when none runs. Throws the fault that it answers. */
+/** No socket, or one whose process has died. */
+const awayCodes = new Set(["ENOENT", "ECONNREFUSED"])
+
+/** What the running cloud of a data directory answers; null when none does. Throws the fault that it answers. */
 export async function askCloud(
   dataDir: string,
   path: string,
@@ -70,7 +73,7 @@ export async function askCloud(
   const facts = readFacts(dataDir)
   if (!facts || !readMainState(dataDir)) return null
   const socketPath = join(runDirOf(dataDir, facts.cloudId), "control.sock")
-  const { status, text } = await new Promise<{ status: number; text: string }>((resolve, reject) => {
+  const found = await new Promise<{ status: number; text: string } | null>((resolve, reject) => {
     const asked = request({ socketPath, path, method: "POST", timeout: timeoutMs }, (response) => {
       const chunks: Buffer[] = []
       response.on("data", (chunk: Buffer) => chunks.push(chunk))
@@ -78,12 +81,21 @@ export async function askCloud(
         resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }),
       )
     })
-    asked.on("timeout", () => asked.destroy(new Error("the cloud's process does not answer")))
-    asked.on("error", reject)
+    asked.on("timeout", () => asked.destroy(noAnswer(dataDir, timeoutMs)))
+    asked.on("error", (error) =>
+      "code" in error && awayCodes.has(String(error.code)) ? resolve(null) : reject(error),
+    )
     asked.end(question === undefined ? undefined : JSON.stringify(question))
   })
+  if (found === null) return null
+  const { status, text } = found
   const answer: unknown = JSON.parse(text)
   if (status === 200) return answer
   const { kind, code, message } = answer as Pick<Fault, "kind" | "code" | "message">
-  throw status === 400 ? new Fault(kind, code, message) : new Error(message)
+  throw status === 400 ? new Fault(kind, code, message) : new Fault("bug", "cli.answer_failed", message)
+}
+
+function noAnswer(dataDir: string, timeoutMs: number): Fault {
+  const message = `The process of the cloud in ${dataDir} has not answered for ${timeoutMs / 1000} s.`
+  return new Fault("unavailable", "cli.no_answer", message)
 }

@@ -1,5 +1,6 @@
 // `kumoi keys`: the keys that sign tokens and encrypt credentials, and their rotation. They lie in the database, so the
 // running cloud does it.
+import { awayText } from "./ask.ts"
 import { askCloud } from "./control.ts"
 import { type KeysAnswer, type KeysQuestion, ringWords } from "./keys-answer.ts"
 import { dataDirOf, dataOption, helpText, type OptionSpecs, readOptions } from "./options.ts"
@@ -33,10 +34,7 @@ export async function keys(args: string[]): Promise<number> {
   // What answerKeys answers, as JSON.
   const answer = (await askCloud(dataDir, "/keys", question)) as Sent<KeysAnswer> | null
   if (answer === null) {
-    process.stderr.write(
-      `kumoi: the keys are in the database of the cloud, and the cloud in ${dataDir} is not running.\n` +
-        `Start it with: ./kumoi up --data ${dataDir}\n`,
-    )
+    process.stderr.write(`kumoi: The keys are in the cloud's database. ${awayText(dataDir)}\n`)
     return 3
   }
   process.stdout.write(options.flag("json") ? `${JSON.stringify(answer, null, 2)}\n` : render(answer))

@@ -55,6 +55,11 @@ export function dataDirOf(options: ParsedOptions): string {
   return resolve(options.text("data") ?? process.env.KUMOI_DATA ?? ".kumoi")
 }
 
+/** What a command for this cloud says of its data directory: nothing of the default one. */
+export function dataWords(dataDir: string): string {
+  return dataDir === resolve(".kumoi") ? "" : ` --data ${dataDir}`
+}
+
 /** A whole number in bounds, or an error that names the option. */
 export function numberOption(
   options: ParsedOptions,

@@ -3,6 +3,7 @@ import { declaredPolicies } from "../control-plane.ts"
 import { Fault } from "../platform/fault/fault.ts"
 import { type EffectiveRule, PolicyEngine } from "../platform/policy/policy.ts"
 import { policyFiles, readPolicyFiles } from "../platform/policy/policy-file.ts"
+import { awayText } from "./ask.ts"
 import { askCloud } from "./control.ts"
 import {
   dataDirOf,
@@ -80,11 +81,8 @@ async function explain(args: string[]): Promise<number> {
     // Our own process made it.
     const found = (await askCloud(dataDir, "/policy", questionOf(options))) as PolicyExplanation | null
     if (!found) {
-      throw new Fault(
-        "precondition",
-        "cli.not_running",
-        `The cloud in ${dataDir} is not running, and only a running one knows its users. Start it with: ./kumoi up`,
-      )
+      const message = `Only a running cloud knows its users. ${awayText(dataDir)}`
+      throw new Fault("precondition", "cli.not_running", message)
     }
     process.stdout.write(
       options.flag("json") ? `${JSON.stringify(found, null, 2)}\n` : renderExplanation(found),

@@ -319,13 +319,9 @@ async function statusOf(run: Run, cloud: Cloud): Promise<CloudStatus> {
     const kind = answering.has(e.name) ? ("process" as const) : ("engine" as const)
     return { ...e, kind, detail: e.lastError }
   })
-  const components = [
-    own,
-    ...parentStatus(run),
-    ...engines,
-    ...(await externals(run, cloud)),
-    ...(await cloud.services()),
-  ]
+  // Together: each waits for a connection while the database is away.
+  const [others, services] = await Promise.all([externals(run, cloud), cloud.services()])
+  const components = [own, ...parentStatus(run), ...engines, ...others, ...services]
   return {
     state: "running",
     url: run.url,

@@ -1,4 +1,5 @@
 // `kumoi status`: what the running process says of itself, over its control socket.
+import { type AwayState, awayState, awayText } from "./ask.ts"
 import { askCloud } from "./control.ts"
 import { dataDirOf, dataOption, helpText, type OptionSpecs, readOptions } from "./options.ts"
 
@@ -15,7 +16,7 @@ export interface ComponentStatus {
 }
 
 export interface CloudStatus {
-  state: "running" | "stopped"
+  state: "running" | AwayState
   url: string | null
   dataDir: string
   hypervisor: string | null
@@ -32,7 +33,7 @@ export async function status(args: string[]): Promise<number> {
     process.stdout.write(
       helpText(
         "status [options]",
-        "Shows every engine and service. Exit 0 when all run, 3 when the cloud is down.",
+        "Shows every engine and service. Exit 0 when all run, 3 when the cloud does not answer.",
         specs,
       ),
     )
@@ -42,7 +43,7 @@ export async function status(args: string[]): Promise<number> {
   const found = await readCloudStatus(dataDir)
   if (options.flag("json")) process.stdout.write(`${JSON.stringify(found, null, 2)}\n`)
   else process.stdout.write(renderStatus(found))
-  if (found.state === "stopped") return 3
+  if (found.state !== "running") return 3
   return found.components.every((c) => c.state === "running" || c.state === "ok") ? 0 : 1
 }
 
@@ -51,7 +52,7 @@ export async function readCloudStatus(dataDir: string): Promise<CloudStatus> {
   // Our own process made it.
   if (found !== null) return found as CloudStatus
   return {
-    state: "stopped",
+    state: awayState(dataDir),
     url: null,
     dataDir,
     hypervisor: null,
@@ -62,8 +63,7 @@ export async function readCloudStatus(dataDir: string): Promise<CloudStatus> {
 }
 
 function renderStatus(found: CloudStatus): string {
-  if (found.state === "stopped")
-    return `The cloud in ${found.dataDir} is not running. Start it with: ./kumoi up\n`
+  if (found.state !== "running") return `${awayText(found.dataDir)}\n`
   const mib = (bytes: number) => (bytes > 0 ? `${(bytes / 1_048_576).toFixed(0)} MB` : "-")
   const nameWidth = Math.max(20, ...found.components.map((c) => c.name.length))
   const rows = found.components.map((c) =>

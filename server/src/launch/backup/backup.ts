@@ -8,7 +8,7 @@ import { imageStoreDirectory } from "../../image/index.ts"
 import { type Config, loadConfig } from "../../platform/config/config.ts"
 import { makeDirectory } from "../../platform/exec/directory.ts"
 import { Fault } from "../../platform/fault/fault.ts"
-import { sizeText } from "../ask.ts"
+import { awayText, sizeText } from "../ask.ts"
 import { type CloudDir, openCloudDir, readFacts, readMainState } from "../cloud-dir.ts"
 import { chooseDatabase, describeDatabase } from "../database.ts"
 import { postgresUrl } from "../engines/postgres.ts"
@@ -119,11 +119,7 @@ function databaseOf(dir: CloudDir): string {
   const external = chooseDatabase(dir, process.env.DATABASE_URL || undefined)
   if (external !== null) return external
   if (readMainState(dataDir)) return postgresUrl(dir.postgresSocketDir)
-  throw new Fault(
-    "precondition",
-    "cli.not_running",
-    `The cloud in ${dataDir} is not running, and its database with it. Start it with: ./kumoi up --data ${dataDir}`,
-  )
+  throw new Fault("precondition", "cli.not_running", `The database runs with its cloud. ${awayText(dataDir)}`)
 }
 
 function programVersion(): string {
