@@ -163,8 +163,11 @@ export function restoringPath(dir: Pick<CloudDir, "path">): string {
 
 /** Throws when the data directory is half restored. */
 export function refuseHalfRestored(dir: CloudDir): void {
-  if (!existsSync(restoringPath(dir))) return
-  throw new Fault(
+  if (existsSync(restoringPath(dir))) throw halfRestored(dir)
+}
+
+export function halfRestored(dir: CloudDir): Fault {
+  return new Fault(
     "precondition",
     "cli.half_restored",
     `A restore into ${dir.path} has not come to its end. Do it again: ./kumoi restore DIR --data ${dir.path}`,

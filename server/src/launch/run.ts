@@ -19,6 +19,7 @@ import { createLogger, type Logger } from "../platform/log/log.ts"
 import { boundLogs } from "../platform/log/rotate.ts"
 import { Supervisor } from "../platform/supervise/supervisor.ts"
 import { choosePublicUrl, hostOf } from "./address.ts"
+import { forgetInterrupted } from "./backup/interrupted.ts"
 import { describeBroker, openBus } from "./bus.ts"
 import {
   acquireCloudLock,
@@ -92,6 +93,7 @@ export async function runCloud(options: UpOptions, say: (line: string) => void):
   stack.use(acquireCloudLock(dir))
   const signal = firstSignal()
   try {
+    await forgetInterrupted(dir, say)
     const log = createLogger({
       file: join(dir.logDir, "kumoi.log"),
       level: process.env.KUMOI_LOG_LEVEL ?? "info",

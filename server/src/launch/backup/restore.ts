@@ -31,6 +31,7 @@ import { configOf } from "./backup.ts"
 import { restoreFiles } from "./beside.ts"
 import { withFileFaults } from "./file-fault.ts"
 import { restoreImageData } from "./images.ts"
+import { removeInterrupted, restorePlaces } from "./interrupted.ts"
 import { checkIsEmpty, loadDatabase } from "./load.ts"
 import { checkSchema, type Manifest, readManifest, verifyFiles } from "./manifest.ts"
 import { type Say, sayTo } from "./say.ts"
@@ -170,10 +171,9 @@ const stampOf = (now: Date) => now.toISOString().replaceAll(/[-:]|\..*/g, "")
  */
 async function restoreOwnDatabase(target: Target, keptIn: Set<string>): Promise<number> {
   const { dir, engineUser, say, stamp } = target
-  const fresh = `${dir.postgresDir}.restoring`
-  const socketDir = `${dir.postgresSocketDir}.r`
-  await rm(fresh, { recursive: true, force: true })
-  const supervisor = new Supervisor({ runDir: join(dir.runDir, "restore"), log: logOf(dir) })
+  const { fresh, socketDir, runDir } = restorePlaces(dir)
+  await removeInterrupted(dir)
+  const supervisor = new Supervisor({ runDir, log: logOf(dir) })
   say("starting a new PostgreSQL")
   let epoch: number
   try {
@@ -188,7 +188,7 @@ async function restoreOwnDatabase(target: Target, keptIn: Set<string>): Promise<
   } finally {
     await supervisor.stopAll()
     await rm(socketDir, { recursive: true, force: true })
-    await rm(join(dir.runDir, "restore"), { recursive: true, force: true })
+    await rm(runDir, { recursive: true, force: true })
   }
   beginRestoring(dir)
   if (existsSync(dir.postgresDir)) {
