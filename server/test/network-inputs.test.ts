@@ -205,6 +205,20 @@ test("a group begins with rules, which the quota of rules counts", async () => {
   await call("DELETE", `/quotas/${projectId}`, undefined, { token: admin })
 })
 
+test("the service port of a network may be deleted by its owner, and is there again", async () => {
+  const network = await make("network", { name: "served" })
+  await make("subnet", { network_id: network.id, ip_version: 4, cidr: "10.64.0.0/24" })
+  const portsOf = async () =>
+    (await call("GET", `/ports?network_id=${network.id}&device_owner=network:distributed`)).body.ports
+  const [first] = await portsOf()
+  assert.equal((await call("DELETE", `/ports/${first.id}`)).status, 204)
+  const [second, ...more] = await portsOf()
+  assert.deepEqual(more, [])
+  assert.notEqual(second.id, first.id)
+  assert.equal(second.fixed_ips.length, 1)
+  assert.equal((await call("DELETE", `/networks/${network.id}`)).status, 204)
+})
+
 test("limits below what is used are refused unless they are forced", async () => {
   const projectId = (await call("GET", "/routers")).body.routers[0].project_id
   const put = (quota: object) => call("PUT", `/quotas/${projectId}`, { quota }, { token: admin })

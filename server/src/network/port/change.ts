@@ -8,6 +8,7 @@ import {
   deviceReserved,
   groupsNeedPortSecurity,
   macAddressInUse,
+  networkNotFound,
   pairsNeedPortSecurity,
   portBound,
   portHasSecurityGroup,
@@ -27,6 +28,7 @@ import { fixedIpRules, PortInput } from "./create.ts"
 import { linkSecurityGroups, randomMac } from "./insert.ts"
 import { type DhcpOption, isReservedOwner, type Port, portAttributes, portTarget } from "./port.ts"
 import { loadPort } from "./read.ts"
+import { refreshServicePort, servicePortOwner } from "./service-port.ts"
 
 const PortChanges = Type.Omit(PortInput, ["projectId", "networkId", "tags", "propagateUplinkStatus"])
 type PortChanges = Static<typeof PortChanges>
@@ -212,11 +214,15 @@ export const deletePort = operation({
   load: (ctx, { portId }) => loadPort(ctx.db, portId, viewerOf(ctx)),
   authorize: (_ctx, _input, port) => [["delete_port", portTarget(port)]],
   run: async (ctx, { portId, expectedRevision }, port) => {
-    if (isReservedOwner(port.deviceOwner))
+    const isServicePort = port.deviceOwner === servicePortOwner
+    if (isReservedOwner(port.deviceOwner) && !isServicePort)
       throw servicePortInUse(portId, `has device owner ${port.deviceOwner}`)
     await change(ctx, async (tx) => {
+      if (isServicePort) await lockRow(tx, "network", port.networkId, networkNotFound)
       await lockRow(tx, "port", portId, portNotFound, expectedRevision)
       await removePort(tx, portId)
+      // Who clears a network away deletes what is listed; while the network needs it there is another one at once.
+      if (isServicePort) await refreshServicePort(ctx, tx, port.networkId)
       await notify(ctx, tx, "port", "delete", [port])
     })
   },

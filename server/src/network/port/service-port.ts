@@ -8,6 +8,8 @@ import type { Pool } from "../ipam/candidates.ts"
 import { noteChanged } from "../sync/changes.ts"
 import { insertPort } from "./insert.ts"
 
+export const servicePortOwner = "network:distributed"
+
 /** Makes the port equal to what the network's subnets need now. The network's row is locked by the caller. */
 export async function refreshServicePort(_ctx: Ctx, tx: Tx, networkId: string): Promise<void> {
   const { rows } = await sql<{
@@ -64,7 +66,7 @@ async function makePort(tx: Tx, networkId: string, projectId: string): Promise<s
     networkId,
     projectId,
     deviceId: `ovnmeta-${networkId}`,
-    deviceOwner: "network:distributed",
+    deviceOwner: servicePortOwner,
     fixedIps: [],
     portSecurityEnabled: false,
   })
