@@ -1,8 +1,11 @@
 // kill -9 of the process that runs the cloud: it comes back by itself, and what it was told to do is done.
 import assert from "node:assert/strict"
+import { resolve } from "node:path"
 import { after, before, describe, test } from "node:test"
-import { eventually, TestCloud } from "./cloud.ts"
+import { eventually, run, TestCloud } from "./cloud.ts"
 import { Session } from "./session.ts"
+
+const kumoi = resolve(import.meta.dirname, "../kumoi")
 
 describe("the parent of a cloud's process", () => {
   let cloud: TestCloud
@@ -12,6 +15,7 @@ describe("the parent of a cloud's process", () => {
   })
   after(async () => await cloud?.[Symbol.asyncDispose]())
 
+  const status = () => run(kumoi, ["status", "--data", cloud.dataDir], { isChecked: false })
   const restartOf = (killed: number) =>
     eventually("another process to run the cloud", async () => {
       const main = await cloud.component("kumoi")
@@ -32,6 +36,25 @@ describe("the parent of a cloud's process", () => {
     assert.equal(main.restarts, 1)
     assert.equal((await cloud.component("postgres"))?.pid, engine?.pid, "the engine went on")
     assert.equal((await cloud.component("parent"))?.state, "running")
+  })
+
+  test("status while the process or the database is away says so, and no stack", async () => {
+    const killed = await cloud.mainPid()
+    process.kill(killed, "SIGKILL")
+    const away = await status()
+    assert.match(away.stdout, /is being started|^Kumoi at/)
+    await restartOf(killed)
+    const engine = await cloud.component("postgres")
+    assert.ok(engine?.pid)
+    process.kill(engine.pid, "SIGKILL")
+    const seen = new Set<string>()
+    await eventually("all to be well", async () => {
+      const { stdout, stderr, exitCode } = await status()
+      assert.equal(stderr, "")
+      for (const line of stdout.match(/^(database|postgres) .*/gm) ?? []) seen.add(line)
+      return exitCode === 0 && (await cloud.component("postgres"))?.pid !== engine.pid
+    })
+    process.stdout.write(`# seen meanwhile:\n${[...seen].map((line) => `#   ${line}\n`).join("")}`)
   })
 
   test("up while it comes back waits for it, and starts no second one", async () => {
