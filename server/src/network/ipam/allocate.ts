@@ -2,7 +2,7 @@
 import { type RawBuilder, sql } from "kysely"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { addressesBusy } from "../faults.ts"
-import { addressCandidates, type Pool } from "./candidates.ts"
+import { addressCandidates, type Pool, type Random, systemRandom } from "./candidates.ts"
 
 export interface Allocation {
   subnetId: string
@@ -12,21 +12,25 @@ export interface Allocation {
 }
 
 /** Takes a free address of the subnet's pools; null when they are used up. */
-export async function takeFreeAddress(tx: Tx, a: Allocation, pools: readonly Pool[]): Promise<string | null> {
-  return (await takeUntouched(tx, a, pools)) ?? (await takeAnyLeft(tx, a))
+export async function takeFreeAddress(
+  tx: Tx,
+  a: Allocation,
+  pools: readonly Pool[],
+  random: Random = systemRandom,
+): Promise<string | null> {
+  return (await takeUntouched(tx, a, addressCandidates(pools, random))) ?? (await takeAnyLeft(tx, a))
 }
 
 /**
  * One that is neither in use nor being taken by a transaction that goes on: who takes an address holds a lock of its
  * name, and nobody waits for a lock. Null when there was none among those tried.
  */
-async function takeUntouched(tx: Tx, a: Allocation, pools: readonly Pool[]): Promise<string | null> {
-  const candidates = addressCandidates(pools)
+async function takeUntouched(tx: Tx, a: Allocation, candidates: readonly string[]): Promise<string | null> {
   // The case makes PostgreSQL look at one after the other and lock only what it found free.
   const { rows } = await sql<{ address: string }>`
     insert into network.ip_allocation (subnet_id, address, network_id, port_id, position)
     select ${a.subnetId}::uuid, c.address, ${a.networkId}::uuid, ${a.portId}::uuid, ${a.position}::integer
-    from (select c.address from unnest(${candidates}::inet[]) as c (address)
+    from (select c.address from unnest(${[...candidates]}::inet[]) as c (address)
       where case
         when exists (select from network.ip_allocation x
           where x.subnet_id = ${a.subnetId}::uuid and x.address = c.address) then false

@@ -4,7 +4,7 @@ import { sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { poolsOf, takeFreeAddress } from "../ipam/allocate.ts"
-import type { Pool } from "../ipam/candidates.ts"
+import { lowestFirst, type Pool } from "../ipam/candidates.ts"
 import { noteChanged } from "../sync/changes.ts"
 import { insertPort } from "./insert.ts"
 
@@ -46,7 +46,13 @@ export async function refreshServicePort(_ctx: Ctx, tx: Tx, networkId: string): 
   for (const [position, row] of withAddress.entries()) {
     // A subnet without a free address goes without: its machines' addresses are worth more.
     if (!row.address)
-      await takeFreeAddress(tx, { subnetId: row.subnetId, networkId, portId, position }, row.pools)
+      await takeFreeAddress(
+        tx,
+        { subnetId: row.subnetId, networkId, portId, position },
+        row.pools,
+        // Where people expect the cloud's own: the addresses that they ask for by name lie above.
+        lowestFirst,
+      )
   }
 }
 
