@@ -219,6 +219,15 @@ test("the service port of a network may be deleted by its owner, and is there ag
   assert.equal((await call("DELETE", `/networks/${network.id}`)).status, 204)
 })
 
+test("a subnet has a cidr or the length of one from a pool, not both", async () => {
+  const network = await make("network", { name: "lengths" })
+  const pool = await make("subnetpool", { name: "lengths", prefixes: ["10.80.0.0/16"] })
+  const subnet = { network_id: network.id, ip_version: 4, subnetpool_id: pool.id }
+  const both = { ...subnet, cidr: "10.80.9.0/26", prefixlen: 26 }
+  await refused(call("POST", "/subnets", { subnet: both }), 400, "InvalidInput")
+  assert.equal((await make("subnet", { ...subnet, cidr: "10.80.9.0/26" })).cidr, "10.80.9.0/26")
+})
+
 test("limits below what is used are refused unless they are forced", async () => {
   const projectId = (await call("GET", "/routers")).body.routers[0].project_id
   const put = (quota: object) => call("PUT", `/quotas/${projectId}`, { quota }, { token: admin })

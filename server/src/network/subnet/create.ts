@@ -132,6 +132,8 @@ export async function insertSubnet(ctx: Ctx, tx: Tx, input: SubnetInput): Promis
   const id = newUuid()
   const config = ctx.config.network
   checkServices(id, input, config)
+  if (input.cidr && input.prefixlen !== undefined)
+    throw badRequest("Bad subnets request: cidr and prefixlen must not be supplied together.")
   const pooled = await prefixFromPool(ctx, tx, input)
   const cidr = pooled?.cidr ?? input.cidr
   if (!cidr) throw badRequest("Bad subnets request: a subnetpool must be specified in the absence of a cidr.")
