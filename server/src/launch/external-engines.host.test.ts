@@ -173,6 +173,7 @@ describe("the operator's PostgreSQL and RabbitMQ", { skip: missing ?? false, tim
     const wrongWord = await elsewhere.up({ ...env, AMQP_URL: "localhost" })
     assert.match(wrongWord.text, /AMQP_URL must look like amqp:/)
     assert.equal((await elsewhere.status()).state, "stopped")
+    await elsewhere.down()
   })
 
   test("a cloud runs on both, answered by two processes, and goes on after kill -9", async () => {
@@ -212,6 +213,7 @@ describe("the operator's PostgreSQL and RabbitMQ", { skip: missing ?? false, tim
     const refused = await second.up(env)
     assert.equal(refused.code, 1)
     assert.match(refused.text, /Another cloud runs on PostgreSQL at/)
+    await second.down()
     assert.equal((await cloud.status()).state, "running")
   })
 

@@ -61,9 +61,10 @@ export interface World {
 
 export async function startWorld(publicAddress = "172.24.4.1/24"): Promise<World> {
   const cloudId = randomBytes(4).toString("hex")
-  const dir = mkdtempSync(join(tmpdir(), "kumoi-ovn-"))
   const log = silentLogger
   const paths = await setUpNetworkHost({ cloudId, publicAddresses: [publicAddress], log })
+  // After what may be refused, so that nothing stays of it.
+  const dir = mkdtempSync(join(tmpdir(), "kumoi-ovn-"))
   const supervisor = new Supervisor({ runDir: join(dir, "run"), log })
   const engines = ovnEngines({
     paths,
