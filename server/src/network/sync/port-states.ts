@@ -2,11 +2,16 @@
 import { sql } from "kysely"
 import type { Platform } from "../../platform/context/context.ts"
 import { describeError } from "../../platform/fault/fault.ts"
+import { virtual } from "./want.ts"
 
 const retryMs = 1_000
 
+interface Parts extends Pick<Platform, "db" | "clock" | "log"> {
+  readonly drivers: Pick<Platform["drivers"], "network">
+}
+
 /** Follows the engine's port states until disposed. */
-export function followPortStates(platform: Platform): AsyncDisposable {
+export function followPortStates(platform: Parts): AsyncDisposable {
   const end = new AbortController()
   const done = follow(platform, end.signal)
   return {
@@ -17,7 +22,7 @@ export function followPortStates(platform: Platform): AsyncDisposable {
   }
 }
 
-async function follow(platform: Platform, signal: AbortSignal): Promise<void> {
+async function follow(platform: Parts, signal: AbortSignal): Promise<void> {
   const { log, clock, drivers } = platform
   while (!signal.aborted) {
     const pending = new Map<string, boolean>()
@@ -49,11 +54,16 @@ async function follow(platform: Platform, signal: AbortSignal): Promise<void> {
   }
 }
 
-async function writeStates(platform: Platform, states: ReadonlyMap<string, boolean>): Promise<void> {
-  await sql`update network.port p set status = w.status, updated_at = now()
-    from (select x.id, case when x.is_up and q.is_admin_up then 'ACTIVE' else 'DOWN' end as status
-      from unnest(${[...states.keys()]}::uuid[], ${[...states.values()]}::boolean[]) x(id, is_up)
-      join network.port q on q.id = x.id
-      where q.device_owner not in ('network:floatingip', 'network:router_gateway')) w
-    where p.id = w.id and p.status <> w.status`.execute(platform.db)
+/**
+ * A port that is bound nowhere is DOWN whatever is heard of it: what the engine said before the port was let go may come
+ * after that. A virtual port has no host of its own; the engine alone knows whether it is up.
+ */
+async function writeStates({ db }: Parts, states: ReadonlyMap<string, boolean>): Promise<void> {
+  // Of the row that is written, not of a second look at it: its port may be let go meanwhile.
+  const status = sql`case when x.is_up and p.is_admin_up and (p.host_id <> '' or ${virtual} is not null)
+      then 'ACTIVE' else 'DOWN' end`
+  await sql`update network.port p set status = ${status}, updated_at = now()
+    from unnest(${[...states.keys()]}::uuid[], ${[...states.values()]}::boolean[]) x(id, is_up)
+    where p.id = x.id and p.device_owner not in ('network:floatingip', 'network:router_gateway')
+      and p.status <> ${status}`.execute(db)
 }

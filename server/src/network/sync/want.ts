@@ -92,8 +92,8 @@ async function wantSubnets(tx: Tx, ids: readonly string[]): Promise<WantSubnet[]
 const fixedIps = sql`(select coalesce(json_agg(json_build_object('subnetId', a.subnet_id, 'ipAddress', host(a.address))
   order by a.position, a.address), '[]') from network.ip_allocation a where a.port_id = p.id)`
 
-/** The first of a port's addresses that other ports of the network allow themselves, and those ports. */
-const virtual = sql`(select json_build_object('ipAddress', host(a.address),
+/** Of the port `p`: the first of its addresses that other ports of the network allow themselves, and those ports. */
+export const virtual = sql`(select json_build_object('ipAddress', host(a.address),
     'parentIds', json_agg(distinct q.id::text order by q.id::text))
   from network.ip_allocation a
   join network.port q on q.network_id = p.network_id and q.allowed_address_pairs <> '[]' and q.id <> p.id
