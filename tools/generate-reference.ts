@@ -4,13 +4,14 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import type { TObject, TSchema } from "typebox"
-import { openstackApis } from "../server/src/api/openstack/index.ts"
+import { apisOf } from "../server/src/engine/service.ts"
 import { wireOperations } from "../server/src/launch/routes.ts"
 import { declaredSections, environmentName } from "../server/src/platform/config/config.ts"
 import { declaredFaults } from "../server/src/platform/fault/fault.ts"
 import { declaredOperations } from "../server/src/platform/operation/operation.ts"
 // For what the agent declares, which no service imports.
 import "../server/src/main.ts"
+import { services } from "../server/src/services.ts"
 import { permissionsPage } from "./permissions.ts"
 import { root } from "./source-files.ts"
 
@@ -69,7 +70,7 @@ function operations(): string {
 }
 
 function routes(): string {
-  const rows = wireOperations(openstackApis()).map((r) => [
+  const rows = wireOperations(apisOf(services)).map((r) => [
     r.service,
     r.method,
     `\`${r.path}\``,

@@ -1,9 +1,11 @@
-// Imports go one way: platform <- engine <- services <- api <- main and launch. A service sees another only through
-// its index.ts, and only those before it in the order. The agent is apart: no service, no SQL.
+// Imports go one way: platform <- engine <- services <- main and launch. A service sees another only through its
+// index.ts, and only those before it in the list of services.ts. A service's wires (its folders openstack-…) are on
+// top of it: only its service.ts knows them. The agent is apart: no service, no SQL.
+import { services } from "../server/src/services.ts"
 import type { SourceFile } from "./source-files.ts"
 
 /** Each may import those before it, never back. */
-const serviceOrder = ["identity", "quota", "image", "placement", "network", "compute"]
+export const serviceOrder: readonly string[] = services.map((service) => service.name)
 
 /** What the agent and the services both speak; and driver ports that main fills in. */
 const sharedContracts = new Set(["server/src/agent/protocol.ts"])
@@ -11,16 +13,22 @@ const sharedContracts = new Set(["server/src/agent/protocol.ts"])
 /** What the launcher may reach outside the server: it has the guest image made, and a database for the tests. */
 const launcherMayImport = new Set(["guest/build.ts", "server/test/database.ts"])
 
-type Layer = "platform" | "engine" | "service" | "agent" | "api" | "main" | "outside"
+type Layer = "platform" | "engine" | "service" | "agent" | "api" | "wire" | "main" | "outside"
 
-function layerOf(path: string): { layer: Layer; part: string } {
+interface Place {
+  layer: Layer
+  /** The service, or the folder. */
+  part: string
+}
+
+function layerOf(path: string): Place {
   const [, , part = "", ...rest] = path.split("/")
   if (!path.startsWith("server/src/")) return { layer: "outside", part: "" }
   if (rest.length === 0) return { layer: "main", part: "" }
   if (part === "platform" || part === "engine" || part === "agent" || part === "api")
     return { layer: part, part }
   if (part === "launch") return { layer: "main", part }
-  return { layer: "service", part }
+  return { layer: rest[0]?.startsWith("openstack-") ? "wire" : "service", part }
 }
 
 const allowed: Record<Layer, readonly Layer[]> = {
@@ -28,9 +36,11 @@ const allowed: Record<Layer, readonly Layer[]> = {
   engine: ["platform", "engine"],
   service: ["platform", "engine", "service"],
   agent: ["platform", "agent"],
+  /** What the wires of one family share. */
   api: ["platform", "service", "api"],
+  wire: ["platform", "service", "api", "wire"],
   main: ["platform", "engine", "service", "agent", "api", "main"],
-  outside: ["outside", "platform", "engine", "service", "agent", "api", "main"],
+  outside: ["outside", "platform", "engine", "service", "agent", "api", "wire", "main"],
 }
 
 export function checkLayering(files: readonly SourceFile[]): string[] {
@@ -43,31 +53,31 @@ export function checkLayering(files: readonly SourceFile[]): string[] {
       if (target === null || sharedContracts.has(target)) continue
       const to = layerOf(target)
       if (from.part === "launch" && launcherMayImport.has(target)) continue
+      if (isDeclaration(file.path, from, target, to)) continue
       if (!allowed[from.layer].includes(to.layer)) {
         problems.push(`${file.path} (${from.layer}) may not import ${target} (${to.layer})`)
-      } else if (to.layer === "service" && from.part !== to.part) {
-        problems.push(...checkServiceImport(file.path, from.part, target, to.part, from.layer))
+      } else if ((to.layer === "service" || to.layer === "wire") && from.part !== to.part) {
+        problems.push(...checkServiceImport(file.path, from, target, to))
       }
     }
   }
   return problems
 }
 
-function checkServiceImport(
-  path: string,
-  fromPart: string,
-  target: string,
-  toPart: string,
-  layer: Layer,
-): string[] {
-  const isDriver = target.includes("/driver/")
-  if (layer === "main" && isDriver) return []
-  if (layer !== "outside" && !target.endsWith(`src/${toPart}/index.ts`)) {
-    return [`${path} may import ${toPart} only through its index.ts, not ${target}`]
-  }
-  if (layer === "service" && serviceOrder.indexOf(toPart) >= serviceOrder.indexOf(fromPart)) {
-    return [`${path}: ${fromPart} may not import ${toPart}; the order is ${serviceOrder.join(", ")}`]
-  }
+/** services.ts names every service; a service's own service.ts names its wires. */
+function isDeclaration(path: string, from: Place, target: string, to: Place): boolean {
+  if (path === "server/src/services.ts") return target === `server/src/${to.part}/service.ts`
+  return path === `server/src/${from.part}/service.ts` && to.layer === "wire" && to.part === from.part
+}
+
+function checkServiceImport(path: string, from: Place, target: string, to: Place): string[] {
+  if (from.layer === "main" && target.includes("/driver/")) return []
+  if (from.layer === "outside") return []
+  if (target !== `server/src/${to.part}/index.ts`)
+    return [`${path} may import ${to.part} only through its index.ts, not ${target}`]
+  const isOfService = from.layer === "service" || from.layer === "wire"
+  if (isOfService && serviceOrder.indexOf(to.part) >= serviceOrder.indexOf(from.part))
+    return [`${path}: ${from.part} may not import ${to.part}; the order is ${serviceOrder.join(", ")}`]
   return []
 }
 

@@ -1,10 +1,10 @@
 // docs/reference/permissions.md: who may do what by the default rules. The table is not written but found out: each
 // rule is asked for callers of every role and scope, about things that are nearer and nearer to them.
-import { openstackApis } from "../server/src/api/openstack/index.ts"
-import { declaredPolicies } from "../server/src/control-plane.ts"
+import { apisOf } from "../server/src/engine/service.ts"
 import type { Caller } from "../server/src/platform/auth/caller.ts"
 import { type PolicyDefault, PolicyEngine } from "../server/src/platform/policy/policy.ts"
 import { type Check, namedRules, parseRule } from "../server/src/platform/policy/rule.ts"
+import { services } from "../server/src/services.ts"
 
 export interface Persona {
   name: string
@@ -132,7 +132,7 @@ export interface Permission {
 export function permissionsOf(service: string): Permission[] {
   const engine = new PolicyEngine()
   const checks = new Map<string, Check>()
-  for (const { name, policies } of declaredPolicies()) {
+  for (const { name, policies } of services) {
     engine.declare(policies, name)
     for (const policy of policies) checks.set(policy.name, parseRule(policy.check))
   }
@@ -158,7 +158,7 @@ function cellOf(plain: Reach, special: Reach): string {
 
 /** Without those that only serve other rules. */
 function requestRules(service: string): PolicyDefault[] {
-  const all = declaredPolicies()
+  const all = services
   const helps = new Set(all.flatMap((s) => s.policies.flatMap((p) => namedRules(parseRule(p.check)))))
   const policies = all.find(({ name }) => name === service)?.policies ?? []
   return policies.filter(({ name, scopes }) => scopes !== undefined || !helps.has(name))
@@ -167,7 +167,7 @@ function requestRules(service: string): PolicyDefault[] {
 /** Rule → requests that ask it. */
 function requestsByRule(): Map<string, string[]> {
   const found = new Map<string, string[]>()
-  for (const api of openstackApis()) {
+  for (const api of apisOf(services)) {
     // The same once more at another address.
     if (api.service === "compute" && api.version === "/v2") continue
     for (const { policy, method, path } of api.routes) {
@@ -202,7 +202,8 @@ type Table = (head: readonly string[], rows: readonly (readonly string[])[]) => 
 
 export function permissionsPage(table: Table): string {
   const requests = requestsByRule()
-  const parts = declaredPolicies().map(({ name, policies }) => {
+  const withRules = services.filter(({ policies }) => policies.length > 0)
+  const parts = withRules.map(({ name, policies }) => {
     const permissions = permissionsOf(name)
     const columns = personas.filter((p) => permissions.some(({ may }) => may.get(p.name) !== "–"))
     const matrix = permissions.map(({ policy, may }) => [

@@ -42,7 +42,7 @@ export async function startApiRole(
       env,
       log,
       bus,
-      seed: null,
+      passwords: null,
       drivers: () => ({
         network: remoteNetworkDriver(bus, parts.networkDriver),
         networkSync: remoteNetworkSync(bus),

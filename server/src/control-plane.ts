@@ -1,16 +1,11 @@
 // What every process of a cloud has, whatever its role: configuration, database, bus, rules, the services. Belongs
 // to the composition root: knows every service; no service knows it.
-import { createKumoiApi } from "./api/kumoi/index.ts"
-import { openstackApis } from "./api/openstack/index.ts"
-import { createCompute } from "./compute/index.ts"
+import { kumoiApi } from "./api/kumoi/index.ts"
 import { createOutbox, type OutboxRunner } from "./engine/outbox/outbox.ts"
 import { createReconcilerRunner, type ReconcilerRunner } from "./engine/reconcile/runner.ts"
 import { createSagaRunner, type SagaRunner } from "./engine/saga/runner.ts"
-import type { Service } from "./engine/service.ts"
-import { createIdentity, type IdentitySeed, identityPolicies, identitySagas } from "./identity/index.ts"
-import { createImage } from "./image/index.ts"
-import { createNetwork } from "./network/index.ts"
-import { createPlacement } from "./placement/index.ts"
+import { apisOf } from "./engine/service.ts"
+import { authenticatorFor, type IdentitySeed, openIdentityRuntime } from "./identity/index.ts"
 import type { Bus } from "./platform/bus/bus.ts"
 import { systemClock } from "./platform/clock/clock.ts"
 import { readEpoch } from "./platform/cloud/epoch.ts"
@@ -24,6 +19,7 @@ import "./platform/log/config.ts"
 import type { Logger } from "./platform/log/log.ts"
 import { PolicyEngine } from "./platform/policy/policy.ts"
 import { followPolicyFiles } from "./platform/policy/policy-file.ts"
+import { services } from "./services.ts"
 
 export interface ControlPlaneParts {
   base: Pick<Config, "dataDir" | "publicUrl" | "region" | "host">
@@ -34,8 +30,8 @@ export interface ControlPlaneParts {
   databaseUrl: string
   log: Logger
   bus: Bus
-  /** Null in a process that only answers: another one seeds. */
-  seed: IdentitySeed | null
+  /** Of the first users; null in a process that only answers: another one seeds. */
+  passwords: IdentitySeed["passwords"] | null
   /** Made where the process has them; identity's own is added here. */
   drivers: (parts: { bus: Bus; poke: (reconciler: string) => void }) => Omit<Drivers, "identity">
   /** No other process runs sagas of this cloud. */
@@ -47,8 +43,6 @@ export interface ControlPlane {
   readonly platform: Platform
   /** The same database over the connections that requests have to themselves. */
   readonly requestDb: Db
-  /** In the order in which they are seeded and started. */
-  readonly services: readonly Service[]
   readonly sagas: SagaRunner
   readonly outbox: OutboxRunner
   readonly reconcilers: ReconcilerRunner
@@ -57,21 +51,6 @@ export interface ControlPlane {
 
 /** Bytes of a JSON body; a template or user data is the largest thing that comes as JSON. */
 const bodyLimitBytes = 1_048_576
-
-/** Every service but identity, which has more to tell than a service. */
-function createServices(): Service[] {
-  return [createImage(), createPlacement(), createNetwork(), createCompute()]
-}
-
-/** Default policy rules of every service, for the generated reference and for what needs no running cloud. */
-export function declaredPolicies(): Pick<Service, "name" | "policies">[] {
-  return [{ name: "identity", policies: identityPolicies }, ...createServices()]
-}
-
-/** Sagas of every service, for what needs no running cloud. */
-export function declaredSagas(): Service["sagas"] {
-  return [...identitySagas, ...createServices().flatMap((service) => service.sagas)]
-}
 
 /** Opens all of it; what must be closed lands on the stack. The database has its schema already. */
 export async function openControlPlane(
@@ -92,15 +71,15 @@ export async function openControlPlane(
     openDatabases(databaseUrl, config.database, Math.min(sagaLeaseMs, reconcilerLeaseMs, outboxLeaseMs)),
   )
   const db = databases.work
-  const identity = await createIdentity({
+  const { passwords } = parts
+  const identity = await openIdentityRuntime({
     config,
     clock,
     db,
     log,
     connectionString: databaseUrl,
-    seed: parts.seed,
+    seed: passwords && { passwords, catalog: services.flatMap(({ catalog }) => catalog ?? []) },
   })
-  const services = [identity.service, ...createServices()]
   const policy = new PolicyEngine()
   for (const service of services) policy.declare(service.policies, service.name)
   followPolicyFiles(policy, { dir: config.dataDir, clock, log })
@@ -110,16 +89,15 @@ export async function openControlPlane(
   const outbox = createOutbox({ ...durable, db })
   const reconcilers = createReconcilerRunner({ ...durable, db })
   const poke = (name: string) => reconcilers.poke(name)
-  const drivers: Drivers = { identity: identity.runtime, ...parts.drivers({ bus, poke }) }
+  const drivers: Drivers = { identity, ...parts.drivers({ bus, poke }) }
   const platform: Platform = { db, clock, log, config, policy, bus, sagas, outbox, drivers, epoch }
   return {
     platform,
-    services,
     sagas,
     outbox,
     reconcilers,
     requestDb: databases.requests,
-    authenticate: identity.authenticatorFor(overDatabase(platform, databases.requests)),
+    authenticate: authenticatorFor(overDatabase(platform, databases.requests)),
   }
 }
 
@@ -129,7 +107,7 @@ function overDatabase(platform: Platform, db: Db): Platform {
 
 /** What each service needs in every process before the first request. */
 export async function startServices(plane: ControlPlane, stack: AsyncDisposableStack): Promise<void> {
-  for (const service of plane.services) stack.use(await service.start?.(plane.platform))
+  for (const service of services) stack.use(await service.start?.(plane.platform))
 }
 
 /** Opens the doors; resolves with the address when requests are answered. */
@@ -140,10 +118,7 @@ export async function serveApis(
 ): Promise<string> {
   const { authenticate } = plane
   const platform = overDatabase(plane.platform, plane.requestDb)
-  const apis = [
-    ...openstackApis({ hasIdentityV2: platform.config.identity.isV2ApiEnabled }),
-    createKumoiApi(),
-  ]
+  const apis = [...apisOf(services, platform.config), kumoiApi]
   declareRawRoutes(apis)
   const server = createHttpServer({ platform, apis, authenticate, bodyLimitBytes })
   const { connectionsMost } = platform.config.http

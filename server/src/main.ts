@@ -10,7 +10,6 @@ import {
   startServices,
 } from "./control-plane.ts"
 import type { Reconciler } from "./engine/reconcile/reconciler.ts"
-import type { CatalogSeed } from "./identity/index.ts"
 import { openImageData, registerLocalImage } from "./image/index.ts"
 import type { ComponentStatus } from "./launch/status.ts"
 import type { NetworkDriver, WantPort } from "./network/driver/network-driver.ts"
@@ -20,7 +19,8 @@ import { createMemoryBus } from "./platform/bus/memory-bus.ts"
 import type { Platform } from "./platform/context/context.ts"
 import { migrate } from "./platform/db/migrate.ts"
 import { describeError } from "./platform/fault/fault.ts"
-import type { Door, ListenOptions } from "./platform/http/listen.ts"
+import type { ListenOptions } from "./platform/http/listen.ts"
+import { services } from "./services.ts"
 
 export interface CloudParts
   extends Pick<ControlPlaneParts, "base" | "configFile" | "env" | "overrides" | "databaseUrl" | "log"> {
@@ -70,25 +70,6 @@ export interface Cloud {
   stop(options: StopOptions): Promise<void>
 }
 
-/** What the service catalog names, below the public URL. */
-const catalog: readonly CatalogSeed[] = [
-  { type: "identity", name: "keystone", path: "/identity" },
-  { type: "image", name: "glance", path: "/image" },
-  { type: "placement", name: "placement", path: "/placement" },
-  { type: "network", name: "neutron", path: "/network" },
-  { type: "compute", name: "nova", path: "/compute/v2.1" },
-]
-
-/** Each service's port in a cloud of one process a service, and what lies there. Identity also lies at the root. */
-export const classicPorts: readonly Door[] = [
-  { port: 5000, mount: "" },
-  { port: 35357, mount: "" },
-  { port: 8774, mount: "/compute" },
-  { port: 8778, mount: "/placement" },
-  { port: 9292, mount: "/image" },
-  { port: 9696, mount: "/network" },
-]
-
 export async function startCloud(parts: CloudParts): Promise<Cloud> {
   await migrate(parts.databaseUrl)
   await using stack = new AsyncDisposableStack()
@@ -97,7 +78,6 @@ export async function startCloud(parts: CloudParts): Promise<Cloud> {
     {
       ...parts,
       bus,
-      seed: { passwords: parts.passwords, catalog },
       drivers: ({ poke }) => ({ network: tellChanges(parts, () => poke(metadataReconcilerName)) }),
       isOnlyWorker: parts.isOnlyWorker ?? true,
     },
@@ -119,7 +99,7 @@ interface Run {
 /** Seeds, then what runs beside requests, then the agent, then the doors. Each lands on the stack that undoes it. */
 async function startPlane(run: Run, stack: AsyncDisposableStack): Promise<Omit<Cloud, "stop">> {
   const { parts, plane } = run
-  const { platform, services } = plane
+  const { platform } = plane
   for (const service of services) await service.seed?.(platform)
   if (parts.guestImage) await registerFirstImage(platform, parts.guestImage)
   await startServices(plane, stack)

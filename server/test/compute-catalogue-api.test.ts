@@ -3,13 +3,12 @@ import assert from "node:assert/strict"
 import { after, before, describe, test } from "node:test"
 import { sql } from "kysely"
 import pg from "pg"
-import { createComputeV2Api } from "../src/api/openstack/compute-v2/index.ts"
-import { createCompute } from "../src/compute/index.ts"
+import { computeService } from "../src/compute/service.ts"
 import { type ServiceCloud, startServices } from "./service-cloud.ts"
 
 let cloud: ServiceCloud
 before(async () => {
-  cloud = await startServices({ services: [createCompute()], apis: [createComputeV2Api()] })
+  cloud = await startServices({ services: [computeService] })
 })
 after(async () => {
   await cloud[Symbol.asyncDispose]()

@@ -2,11 +2,10 @@
 import assert from "node:assert/strict"
 import { after, before, describe, test } from "node:test"
 import { sql } from "kysely"
-import { createComputeV2Api } from "../src/api/openstack/compute-v2/index.ts"
-import { createCompute } from "../src/compute/index.ts"
 import { insertServers } from "../src/compute/server/store.ts"
 import { joinServerGroup, usableServerGroup } from "../src/compute/server-group/join.ts"
 import { selectGroupPlacement } from "../src/compute/server-group/store.ts"
+import { computeService } from "../src/compute/service.ts"
 import { newServer } from "../src/compute/testing/new-server.ts"
 import { transact } from "../src/platform/db/database.ts"
 import { newUuid } from "../src/platform/ids/ids.ts"
@@ -14,7 +13,7 @@ import { type ServiceCloud, startServices } from "./service-cloud.ts"
 
 let cloud: ServiceCloud
 before(async () => {
-  cloud = await startServices({ services: [createCompute()], apis: [createComputeV2Api()] })
+  cloud = await startServices({ services: [computeService] })
 })
 after(async () => {
   await cloud[Symbol.asyncDispose]()

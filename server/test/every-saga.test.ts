@@ -3,12 +3,12 @@
 import assert from "node:assert/strict"
 import { readFile } from "node:fs/promises"
 import { after, describe, test } from "node:test"
-import { declaredSagas } from "../src/control-plane.ts"
 import { sagaHarness } from "../src/engine/saga/harness.ts"
+import { services } from "../src/services.ts"
 import { sagaCases } from "./saga-cases.ts"
 import { startServerCloud } from "./server-cloud.ts"
 
-const sagas = declaredSagas()
+const sagas = services.flatMap((service) => [...service.sagas])
 const golden = new URL("./sagas.golden.txt", import.meta.url)
 const lineOf = (saga: (typeof sagas)[number]) =>
   `${saga.name}@${saga.version} → ${saga.steps.map((step) => step.name).join(", ")}`

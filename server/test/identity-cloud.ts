@@ -3,9 +3,8 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { FastifyInstance } from "fastify"
-import { createIdentityV2Api } from "../src/api/openstack/identity-v2/index.ts"
-import { createIdentityV3Api } from "../src/api/openstack/identity-v3/index.ts"
-import { createIdentity } from "../src/identity/index.ts"
+import { authenticatorFor, openIdentityRuntime } from "../src/identity/index.ts"
+import { identityService } from "../src/identity/service.ts"
 import { eventually, systemClock } from "../src/platform/clock/clock.ts"
 import { type Config, loadConfig } from "../src/platform/config/config.ts"
 import type { Platform } from "../src/platform/context/context.ts"
@@ -70,7 +69,7 @@ export async function startTestIdentity(options: TestIdentityOptions = {}): Prom
     overrides: { "identity.passwordHashCost": 4, ...options.overrides },
   })
   const clock = systemClock
-  const identity = await createIdentity({
+  const identity = await openIdentityRuntime({
     db: database.db,
     log: silentLogger,
     config,
@@ -80,7 +79,7 @@ export async function startTestIdentity(options: TestIdentityOptions = {}): Prom
   })
   const events: OutboxEvent[] = []
   const policy = new PolicyEngine()
-  policy.declare(identity.service.policies)
+  policy.declare(identityService.policies)
   const platform: Platform = {
     db: database.db,
     clock,
@@ -93,18 +92,18 @@ export async function startTestIdentity(options: TestIdentityOptions = {}): Prom
       append: async (_tx, event) => void events.push(event),
       appendMany: async (_tx, more) => void events.push(...more),
     },
-    drivers: { identity: identity.runtime } as Platform["drivers"],
+    drivers: { identity } as Platform["drivers"],
     epoch: { number: 1, id: newUuid() },
   }
-  await identity.service.seed?.(platform)
-  const listener = options.isDeaf ? undefined : await identity.service.start?.(platform)
-  if (listener) await eventually("the listener", () => identity.runtime.cache.isCoherent)
-  const apis = [createIdentityV3Api(), createIdentityV2Api()]
+  await identityService.seed?.(platform)
+  const listener = options.isDeaf ? undefined : await identityService.start?.(platform)
+  if (listener) await eventually("the listener", () => identity.cache.isCoherent)
+  const { apis } = identityService
   declareRawRoutes(apis)
   const server = createHttpServer({
     platform,
     apis,
-    authenticate: identity.authenticatorFor(platform),
+    authenticate: authenticatorFor(platform),
     bodyLimitBytes: 114_688,
   })
   await server.ready()

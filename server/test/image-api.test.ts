@@ -4,15 +4,14 @@ import { readdir } from "node:fs/promises"
 import { request as httpRequest } from "node:http"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
-import { createImageV2Api } from "../src/api/openstack/image-v2/index.ts"
-import { createImage } from "../src/image/index.ts"
+import { imageService } from "../src/image/service.ts"
 import { eventually } from "../src/platform/clock/clock.ts"
 import { newUuid } from "../src/platform/ids/ids.ts"
 import { type ServiceCloud, type ServiceReply, startServices } from "./service-cloud.ts"
 
 let cloud: ServiceCloud
 before(async () => {
-  cloud = await startServices({ services: [createImage()], apis: [createImageV2Api()] })
+  cloud = await startServices({ services: [imageService] })
 })
 after(async () => {
   await cloud[Symbol.asyncDispose]()

@@ -4,16 +4,14 @@ import { readdir } from "node:fs/promises"
 import { request as httpRequest } from "node:http"
 import { join } from "node:path"
 import { after, before, test } from "node:test"
-import { createImageV2Api } from "../src/api/openstack/image-v2/index.ts"
-import { createImage } from "../src/image/index.ts"
+import { imageService } from "../src/image/service.ts"
 import { eventually } from "../src/platform/clock/clock.ts"
 import { type ServiceCloud, startServices } from "./service-cloud.ts"
 
 let cloud: ServiceCloud
 before(async () => {
   cloud = await startServices({
-    services: [createImage()],
-    apis: [createImageV2Api()],
+    services: [imageService],
     // More than any disk has free.
     overrides: { "image.reserveBytes": 2 ** 52 },
   })
@@ -58,8 +56,7 @@ test("a full store takes the rest of the upload, answers 413, and keeps nothing"
 
 test("an upload that stands still ends; the image is queued and no file stays", async () => {
   await using hasty = await startServices({
-    services: [createImage()],
-    apis: [createImageV2Api()],
+    services: [imageService],
     overrides: { "http.streamIdleMs": 300 },
   })
   const body = { name: "i", disk_format: "raw", container_format: "bare" }

@@ -5,8 +5,7 @@ import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
-import { createImageV2Api } from "../src/api/openstack/image-v2/index.ts"
-import { createImage } from "../src/image/index.ts"
+import { imageService } from "../src/image/service.ts"
 import { eventually } from "../src/platform/clock/clock.ts"
 import { newUuid } from "../src/platform/ids/ids.ts"
 import { type ServiceCloud, startServices } from "./service-cloud.ts"
@@ -25,8 +24,7 @@ before(async () => {
   const { port } = web.address() as AddressInfo
   webUrl = `http://127.0.0.1:${port}`
   cloud = await startServices({
-    services: [createImage()],
-    apis: [createImageV2Api()],
+    services: [imageService],
     overrides: { "image.webDownloadCidrs": ["127.0.0.1/32"], "image.webDownloadPorts": [80, port] },
   })
 })
@@ -138,7 +136,7 @@ describe("web-download", () => {
   })
 
   test("asks nothing that is not public unless the operator says so", async () => {
-    await using closed = await startServices({ services: [createImage()], apis: [createImageV2Api()] })
+    await using closed = await startServices({ services: [imageService] })
     const ask = (method: string, path: string, body?: unknown) =>
       closed.request(method, `${images}${path}`, { as: "p1", body })
     const { id } = (await ask("POST", "", { disk_format: "raw", container_format: "bare" })).body

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict"
 import { after, before, describe, test } from "node:test"
-import { createImageV2Api } from "../src/api/openstack/image-v2/index.ts"
-import { createImage } from "../src/image/index.ts"
+import { imageService } from "../src/image/service.ts"
 import { newUuid } from "../src/platform/ids/ids.ts"
 import { type ServiceCloud, startServices } from "./service-cloud.ts"
 
@@ -20,7 +19,7 @@ async function add(name: string, attributes: Record<string, unknown>, data?: str
 }
 
 before(async () => {
-  cloud = await startServices({ services: [createImage()], apis: [createImageV2Api()] })
+  cloud = await startServices({ services: [imageService] })
   const raw = { disk_format: "raw", container_format: "bare" }
   await add("a", { ...raw, tags: ["x", "y"], os_distro: "debian", min_ram: 64 }, "1")
   await add("b", { ...raw, tags: ["x"], os_distro: "fedora" }, "22")

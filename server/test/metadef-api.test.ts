@@ -1,12 +1,11 @@
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
-import { createImageV2Api } from "../src/api/openstack/image-v2/index.ts"
-import { createImage } from "../src/image/index.ts"
+import { imageService } from "../src/image/service.ts"
 import { type ServiceCloud, startServices } from "./service-cloud.ts"
 
 let cloud: ServiceCloud
 before(async () => {
-  cloud = await startServices({ services: [createImage()], apis: [createImageV2Api()] })
+  cloud = await startServices({ services: [imageService] })
 })
 after(async () => {
   await cloud[Symbol.asyncDispose]()

@@ -1,13 +1,12 @@
 import assert from "node:assert/strict"
 import { after, before, describe, test } from "node:test"
-import { createPlacementApi } from "../src/api/openstack/placement/index.ts"
-import { createPlacement } from "../src/placement/index.ts"
+import { placementService } from "../src/placement/service.ts"
 import { newUuid } from "../src/platform/ids/ids.ts"
 import { type ServiceCloud, type ServiceReply, startServices } from "./service-cloud.ts"
 
 let cloud: ServiceCloud
 before(async () => {
-  cloud = await startServices({ services: [createPlacement()], apis: [createPlacementApi()] })
+  cloud = await startServices({ services: [placementService] })
 })
 after(async () => {
   await cloud[Symbol.asyncDispose]()

@@ -6,8 +6,8 @@ import { join } from "node:path"
 import "../src/engine/config.ts"
 import { createOutbox } from "../src/engine/outbox/outbox.ts"
 import { createSagaRunner, type SagaRunner } from "../src/engine/saga/runner.ts"
-import type { Service } from "../src/engine/service.ts"
-import { identityPolicies } from "../src/identity/index.ts"
+import { apisOf, type Service } from "../src/engine/service.ts"
+import { identityService } from "../src/identity/service.ts"
 import type { Caller } from "../src/platform/auth/caller.ts"
 import { createMemoryBus } from "../src/platform/bus/memory-bus.ts"
 import { systemClock } from "../src/platform/clock/clock.ts"
@@ -16,7 +16,6 @@ import { type Ctx, makeCtx, type Platform } from "../src/platform/context/contex
 import { openDatabase } from "../src/platform/db/database.ts"
 import { Fault } from "../src/platform/fault/fault.ts"
 import { type Authenticate, createHttpServer, declareRawRoutes } from "../src/platform/http/server.ts"
-import type { Api } from "../src/platform/http/wire.ts"
 import { newRequestId, newUuid } from "../src/platform/ids/ids.ts"
 import { createLogger, silentLogger } from "../src/platform/log/log.ts"
 import { PolicyEngine } from "../src/platform/policy/policy.ts"
@@ -76,7 +75,6 @@ export function callerOf(word: string): Caller {
 
 export async function startServices(options: {
   services: readonly Service[]
-  apis: readonly Api[]
   overrides?: Record<string, unknown>
   /** Default: the token is a word for the caller. */
   authenticate?: Authenticate
@@ -97,7 +95,8 @@ export async function startServices(options: {
   const policy = new PolicyEngine()
   for (const service of options.services) policy.declare(service.policies)
   // Every service's rules stand on who is an administrator, which identity says.
-  if (!options.services.some((service) => service.name === "identity")) policy.declare(identityPolicies)
+  if (!options.services.some((service) => service.name === "identity"))
+    policy.declare(identityService.policies)
   const durable = { config: config.engine, bus, clock: systemClock, log }
   const sagas = createSagaRunner(durable)
   const outbox = createOutbox({ ...durable, db: database.db })
@@ -126,8 +125,9 @@ export async function startServices(options: {
     stack.use(await service.work?.(platform))
   }
   const authenticate = options.authenticate ?? byWord
-  declareRawRoutes(options.apis)
-  const server = createHttpServer({ platform, apis: options.apis, authenticate, bodyLimitBytes: 1_048_576 })
+  const apis = apisOf(options.services, config)
+  declareRawRoutes(apis)
+  const server = createHttpServer({ platform, apis, authenticate, bodyLimitBytes: 1_048_576 })
   await server.listen({ host: "127.0.0.1", port: 0 })
   stack.defer(() => server.close())
   const baseUrl = `http://127.0.0.1:${(server.server.address() as AddressInfo).port}`

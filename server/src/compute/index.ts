@@ -1,41 +1,6 @@
-// Servers, flavors, key pairs, hosts: what other parts of the program may use of the compute service.
-import type { Service } from "../engine/service.ts"
-import { aggregatePolicies } from "./aggregate/policy.ts"
+// What other parts of the program may use of the compute service: servers, flavors, key pairs, hosts.
 import "./config.ts"
-import { flavorPolicies } from "./flavor/policy.ts"
-import { seedFlavors } from "./flavor/seed.ts"
-import { machinesReconciler } from "./host/machines.reconciler.ts"
-import { workForHosts } from "./host/work.ts"
-import { keypairPolicies } from "./keypair/policy.ts"
-import { hostPolicies, serverPolicies } from "./policy.ts"
-import { quotaPolicies } from "./quota/policy.ts"
-import { pruneReconciler } from "./server/prune.reconciler.ts"
-import { serverSagas } from "./server/sagas.ts"
-import { serverGroupPolicies } from "./server-group/policy.ts"
-import { startCompute } from "./start.ts"
 import type {} from "./tables.ts"
-import { usagePolicies } from "./usage/policy.ts"
-
-export function createCompute(): Service {
-  return {
-    name: "compute",
-    policies: [
-      ...serverPolicies,
-      ...hostPolicies,
-      ...flavorPolicies,
-      ...keypairPolicies,
-      ...quotaPolicies,
-      ...aggregatePolicies,
-      ...serverGroupPolicies,
-      ...usagePolicies,
-    ],
-    sagas: serverSagas,
-    reconcilers: [machinesReconciler, pruneReconciler],
-    seed: seedFlavors,
-    start: startCompute,
-    work: workForHosts,
-  }
-}
 
 export { isAdmin } from "./admin.ts"
 export { type Aggregate, zoneOfAggregate } from "./aggregate/aggregate.ts"

@@ -18,19 +18,14 @@ export function changeIdentity<T>(platform: Platform, run: (tx: Tx) => Promise<T
 const pingIntervalMs = 5_000
 const reconnectMs = 500
 
-export interface ListenOptions {
-  platform: Platform
-  connectionString: string
-}
-
 /** Keeps a connection that listens; while it is down, the cache is not used. Dispose to stop. */
-export function listenForChanges({ platform, connectionString }: ListenOptions): AsyncDisposable {
+export function listenForChanges(platform: Platform): AsyncDisposable {
   const stop = new AbortController()
   const { cache } = platform.drivers.identity
   const loop = async () => {
     while (!stop.signal.aborted) {
       try {
-        await listenOnce({ platform, connectionString }, stop.signal)
+        await listenOnce(platform, stop.signal)
       } catch (error) {
         platform.log.warn(
           { why: describeError(error) },
@@ -50,8 +45,8 @@ export function listenForChanges({ platform, connectionString }: ListenOptions):
   }
 }
 
-async function listenOnce({ platform, connectionString }: ListenOptions, signal: AbortSignal): Promise<void> {
-  const { cache, keys } = platform.drivers.identity
+async function listenOnce(platform: Platform, signal: AbortSignal): Promise<void> {
+  const { cache, keys, connectionString } = platform.drivers.identity
   const client = new pg.Client({
     connectionString,
     application_name: "kumoi identity listener",

@@ -1,20 +1,6 @@
 // Identity: who may do what where. Other services import from here only.
-import type { Service } from "../engine/service.ts"
-import type { Clock } from "../platform/clock/clock.ts"
-import type { Config } from "../platform/config/config.ts"
-import type { Platform } from "../platform/context/context.ts"
-import type { Db } from "../platform/db/database.ts"
-import type { Authenticate } from "../platform/http/server.ts"
-import type { Logger } from "../platform/log/log.ts"
-import { publishLogins } from "./audit/audit.ts"
-import { listenForChanges } from "./change.ts"
-import type {} from "./config.ts"
-import { keyRotationReconciler } from "./keys/rotation.reconciler.ts"
-import { identityPolicies } from "./policy/index.ts"
-import { type IdentityRuntime, openIdentityRuntime } from "./runtime.ts"
-import { type IdentitySeed, seedIdentity } from "./seed.ts"
+import "./config.ts"
 import type {} from "./tables.ts"
-import { authenticatorFor } from "./token/validate.ts"
 
 export {
   type AccessRuleRow,
@@ -142,7 +128,6 @@ export {
 export { authorizeRequestToken, createRequestToken } from "./oauth/request-token.ts"
 export type { SignedRequest } from "./oauth/signature.ts"
 export type { AccessTokenRow, ConsumerRow } from "./oauth/store.ts"
-export { identityPolicies } from "./policy/index.ts"
 export {
   checkPolicyAssociation,
   createPolicyAssociation,
@@ -185,14 +170,15 @@ export {
 } from "./role/implied.ts"
 export { createRole, deleteRole, getRole, listRoles, updateRole } from "./role/role.ts"
 export type { RoleRow } from "./role/store.ts"
-export type { IdentityRuntime } from "./runtime.ts"
+export { type IdentityRuntime, openIdentityRuntime } from "./runtime.ts"
 export { openSealed, seal } from "./seal.ts"
-export type { CatalogSeed, IdentitySeed } from "./seed.ts"
+export type { IdentitySeed } from "./seed.ts"
 export type { KnownToken } from "./token/cache.ts"
 export { checkToken, issueTokenByLogin, revokeToken, validateToken } from "./token/operations.ts"
 export { getOwnCatalog, hasOwnSystemScope, listOwnDomains, listOwnProjects } from "./token/own-scopes.ts"
 export { listRevocationEvents } from "./token/revocation-events.ts"
 export { findStanding, type Standing, type StandingQuestion } from "./token/standing.ts"
+export { authenticatorFor } from "./token/validate.ts"
 export { readTokenCatalog, timeText, tokenJson } from "./token/view.ts"
 export { createTrust } from "./trust/create.ts"
 export type { Trust } from "./trust/store.ts"
@@ -201,52 +187,6 @@ export { changeOwnPassword } from "./user/change-password.ts"
 export { listUserGroups, listUserProjects } from "./user/own-lists.ts"
 export type { UserRow } from "./user/store.ts"
 export { createUser, deleteUser, getUser, listUsers, updateUser } from "./user/user.ts"
-
-export interface IdentityOptions {
-  db: Db
-  config: Config
-  clock: Clock
-  log: Logger
-  /** For the connection that listens to the changes of other processes. */
-  connectionString: string
-  /** Null in a process that only answers: another one seeds. */
-  seed: IdentitySeed | null
-}
-
-export interface Identity {
-  readonly service: Service
-  /** Goes into `drivers.identity` of the platform. */
-  readonly runtime: IdentityRuntime
-  /** For the HTTP edge. */
-  authenticatorFor(platform: Platform): Authenticate
-}
-
-export const identitySagas: Service["sagas"] = []
-
-export async function createIdentity(options: IdentityOptions): Promise<Identity> {
-  const { seed } = options
-  const runtime = await openIdentityRuntime(options)
-  return {
-    runtime,
-    authenticatorFor,
-    service: {
-      name: "identity",
-      policies: identityPolicies,
-      sagas: identitySagas,
-      reconcilers: [keyRotationReconciler],
-      ...(seed ? { seed: (platform: Platform) => seedIdentity(platform, seed) } : {}),
-      start: async (platform) => await startBeside(platform, options.connectionString),
-    },
-  }
-}
-
-/** What runs beside the requests of each process. */
-async function startBeside(platform: Platform, connectionString: string): Promise<AsyncDisposable> {
-  await using stack = new AsyncDisposableStack()
-  stack.use(listenForChanges({ platform, connectionString }))
-  stack.use(await publishLogins(platform))
-  return stack.move()
-}
 
 /** Every API's 401 names where to log in: clients of any service read it. */
 export function keystoneChallenge(publicUrl: string): Record<string, string> {

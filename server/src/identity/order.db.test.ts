@@ -3,9 +3,9 @@
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
 import { startTestIdentity, type TestIdentity, testPasswords } from "../../test/identity-cloud.ts"
-import { createIdentityV3Api } from "../api/openstack/identity-v3/index.ts"
 import { type Caller, internalCaller } from "../platform/auth/caller.ts"
 import type { Route } from "../platform/http/wire.ts"
+import { identityV3Api } from "./openstack-v3/index.ts"
 
 let cloud: TestIdentity
 let admin: string
@@ -87,7 +87,7 @@ const pathOf = (route: Route) => route.path.replaceAll(/\{[^}]+\}/g, missingId)
 
 test("an unknown id: 404 where the target is loaded first, 403 elsewhere, for every route and persona", async () => {
   const everyone = await personas()
-  const routes = createIdentityV3Api().routes.filter(
+  const routes = identityV3Api.routes.filter(
     (route) => Array.isArray(route.policy) && /_id\}/.test(route.path),
   )
   const problems: string[] = []

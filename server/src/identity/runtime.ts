@@ -13,9 +13,14 @@ import type { KeyRing } from "./keys/key-ring.ts"
 import { type Keys, openKeys } from "./keys/keys.ts"
 import { createHashThreads } from "./password/hash-threads.ts"
 import { createHasher, type Hasher } from "./password/hasher.ts"
+import type { IdentitySeed } from "./seed.ts"
 import { createIdentityCache, type IdentityCache } from "./token/cache.ts"
 
 export interface IdentityRuntime {
+  /** For the connection that listens to the changes of other processes. */
+  readonly connectionString: string
+  /** Null in a process that only answers: another one seeds. */
+  readonly seed: IdentitySeed | null
   readonly keys: Keys
   readonly tokenKeys: KeyRing
   /** For receipts of logins that are half done. */
@@ -34,7 +39,7 @@ declare module "../platform/context/context.ts" {
   }
 }
 
-export interface RuntimeOptions {
+export interface RuntimeOptions extends Pick<IdentityRuntime, "connectionString" | "seed"> {
   db: Db
   config: Config
   clock: Clock
@@ -46,11 +51,15 @@ export async function openIdentityRuntime({
   config,
   clock,
   log,
+  connectionString,
+  seed,
 }: RuntimeOptions): Promise<IdentityRuntime> {
   const settings = config.identity
   const concurrency = settings.passwordHashConcurrency || Math.min(3, Math.max(1, availableParallelism() - 1))
   const keys = await openKeys({ db, config, clock })
   return {
+    connectionString,
+    seed,
     keys,
     tokenKeys: keys.rings.token,
     receiptKeys: keys.rings.receipt,

@@ -1,6 +1,7 @@
 // First-start content. Every step is "ensure": it runs at each start, adds what is missing, and leaves alone what an
 // administrator changed. Addresses of the catalog follow the configuration until an administrator gives another one.
 import { sql } from "kysely"
+import type { CatalogEntry } from "../engine/service.ts"
 import type { Platform } from "../platform/context/context.ts"
 import { jsonb, type Tx } from "../platform/db/database.ts"
 import { newHexId } from "../platform/ids/ids.ts"
@@ -8,16 +9,9 @@ import { changeIdentity } from "./change.ts"
 import { isNamed } from "./names.ts"
 import type { Interface } from "./tables.ts"
 
-export interface CatalogSeed {
-  type: string
-  name: string
-  /** Below the public URL: `/compute/v2.1`; may hold `$(project_id)s`. */
-  path: string
-}
-
 export interface IdentitySeed {
   passwords: { admin: string; demo: string }
-  catalog: readonly CatalogSeed[]
+  catalog: readonly CatalogEntry[]
 }
 
 const roleNames = ["admin", "manager", "member", "reader", "service"] as const
@@ -28,7 +22,9 @@ const implications = [
 ] as const
 const interfaces: readonly Interface[] = ["public", "internal", "admin"]
 
-export async function seedIdentity(platform: Platform, seed: IdentitySeed): Promise<void> {
+export async function seedIdentity(platform: Platform): Promise<void> {
+  const { seed } = platform.drivers.identity
+  if (!seed) return
   const hashes = await missingHashes(platform, seed)
   await changeIdentity(platform, async (tx) => {
     // Processes that start together do it one after the other.
@@ -186,7 +182,7 @@ async function ensureRegion(tx: Tx, id: string): Promise<void> {
     .execute()
 }
 
-async function ensureService(tx: Tx, platform: Platform, entry: CatalogSeed): Promise<void> {
+async function ensureService(tx: Tx, platform: Platform, entry: CatalogEntry): Promise<void> {
   const { region, publicUrl, http } = platform.config
   const found = await tx
     .selectFrom("identity.service")

@@ -1,8 +1,8 @@
 // What a start will use, decided before anything is started: drivers, packages, users, port.
 import { createServer } from "node:net"
-import { classicPorts } from "../main.ts"
 import { Fault } from "../platform/fault/fault.ts"
 import type { Door } from "../platform/http/listen.ts"
+import { services } from "../services.ts"
 import { lookUpUser } from "./engines/postgres.ts"
 import {
   enginePackages,
@@ -60,7 +60,9 @@ async function checkPorts(options: UpOptions): Promise<void> {
 
 /** The further ports of a cloud; identity's own is often the port of every API. */
 export function doorsOf(options: UpOptions): readonly Door[] {
-  return options.hasClassicPorts ? classicPorts.filter((door) => door.port !== options.port) : []
+  return options.hasClassicPorts
+    ? services.flatMap((s) => s.classicPorts ?? []).filter((door) => door.port !== options.port)
+    : []
 }
 
 async function checkPort(options: UpOptions, port: number, wayOut: string): Promise<void> {

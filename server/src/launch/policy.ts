@@ -1,8 +1,9 @@
 // `kumoi policy`: why a rule decides as it does, which rules are in force, and whether a file of rules is right.
-import { declaredPolicies } from "../control-plane.ts"
+
 import { Fault } from "../platform/fault/fault.ts"
 import { type EffectiveRule, PolicyEngine } from "../platform/policy/policy.ts"
 import { policyFiles, readPolicyFiles } from "../platform/policy/policy-file.ts"
+import { services } from "../services.ts"
 import { awayText } from "./ask.ts"
 import { askCloud } from "./control.ts"
 import {
@@ -159,7 +160,7 @@ async function rulesInForce(dataDir: string): Promise<EffectiveRule[]> {
 
 function declaredRules(): PolicyEngine {
   const engine = new PolicyEngine()
-  for (const { name, policies } of declaredPolicies()) engine.declare(policies, name)
+  for (const { name, policies } of services) engine.declare(policies, name)
   return engine
 }
 

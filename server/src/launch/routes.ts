@@ -1,5 +1,6 @@
-import { openstackApis } from "../api/openstack/index.ts"
+import { apisOf } from "../engine/service.ts"
 import type { Api } from "../platform/http/wire.ts"
+import { services } from "../services.ts"
 import { helpText, type OptionSpecs, readOptions } from "./options.ts"
 
 const specs = {
@@ -40,7 +41,7 @@ export async function routes(args: string[]): Promise<number> {
     process.stdout.write(helpText("routes [--json]", "Lists every wire operation.", specs))
     return 0
   }
-  const operations = wireOperations(openstackApis())
+  const operations = wireOperations(apisOf(services))
   if (options.flag("json")) process.stdout.write(`${JSON.stringify(operations)}\n`)
   else
     for (const o of operations)

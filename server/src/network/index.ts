@@ -1,14 +1,4 @@
-// The network service: networks, subnets, ports, routers, floating IPs, security groups.
-
-import type { Service } from "../engine/service.ts"
-import type { Platform } from "../platform/context/context.ts"
-import { networkPolicies } from "./policy.ts"
-import { declareNetworkQuotas } from "./quota.ts"
-import { seedNetwork } from "./seed.ts"
-import { networkReconciler } from "./sync/network.reconciler.ts"
-import { followPortStates } from "./sync/port-states.ts"
-import { serveNetworkEngine } from "./sync/remote.ts"
-import { closeSync, syncOf } from "./sync/sync.ts"
+// What other services may use of the network service: networks, subnets, ports, routers, floating IPs, security groups.
 import type {} from "./tables.ts"
 
 export {
@@ -56,7 +46,6 @@ export { deleteNetwork, updateNetwork } from "./network/change.ts"
 export { createNetworks, type NetworkInput } from "./network/create.ts"
 export type { Network } from "./network/network.ts"
 export { getNetwork, hiddenNetworkAttributes, listNetworks } from "./network/read.ts"
-export { networkPolicies } from "./policy.ts"
 export { deletePort, updatePort } from "./port/change.ts"
 export { createPorts, type PortInput } from "./port/create.ts"
 export { type DnsAssignment, dnsAssignment, type Port } from "./port/port.ts"
@@ -173,36 +162,3 @@ export {
   replaceTags,
   type TaggedNounName,
 } from "./tag/tags.ts"
-
-/** How often the engine is compared with the rows when nobody asks; changes are carried at once. */
-const reconcileIntervalMs = 60_000
-
-export function createNetwork(): Service {
-  return {
-    name: "network",
-    policies: networkPolicies,
-    sagas: [],
-    reconcilers: [networkReconciler(reconcileIntervalMs)],
-    seed: seedNetwork,
-    start: async (platform) => {
-      declareNetworkQuotas(platform.config.network)
-      return undefined
-    },
-    work: workNetwork,
-  }
-}
-
-async function workNetwork(platform: Platform): Promise<AsyncDisposable> {
-  const served = await serveNetworkEngine(platform)
-  const states = followPortStates(platform)
-  void syncOf(platform)
-    .compare()
-    .catch(() => {})
-  return {
-    async [Symbol.asyncDispose]() {
-      await served[Symbol.asyncDispose]()
-      await closeSync(platform)
-      await states[Symbol.asyncDispose]()
-    },
-  }
-}

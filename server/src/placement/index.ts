@@ -1,5 +1,3 @@
-import type { Service } from "../engine/service.ts"
-import { policies } from "./policy.ts"
 import type {} from "./tables.ts"
 
 export { listProviderAggregates, setProviderAggregates } from "./aggregate/aggregates.ts"
@@ -69,8 +67,3 @@ export {
   showTrait,
 } from "./trait/traits.ts"
 export { showProjectUsages, showProviderUsages } from "./usage/usages.ts"
-
-/** Keeps the account of what hosts have and who holds it; nothing of it runs beside requests. */
-export function createPlacement(): Service {
-  return { name: "placement", policies, sagas: [], reconcilers: [] }
-}

@@ -1,8 +1,9 @@
 // What the matrix is made from: every declared route once, with what its path and its body name.
-import { openstackApis } from "../../src/api/openstack/index.ts"
+import { apisOf } from "../../src/engine/service.ts"
 import { type Microversion, parseMicroversion } from "../../src/platform/http/microversion.ts"
 import { schemaFor } from "../../src/platform/http/schema-check.ts"
 import type { Api, BodySchema, HttpMethod, JsonSchema, Route } from "../../src/platform/http/wire.ts"
+import { services } from "../../src/services.ts"
 
 export interface Probe {
   service: string
@@ -28,7 +29,7 @@ const newest: Microversion = { major: 2, minor: 999 }
 /** One for each route, and for each action of one; routes that are served at several versions count once. */
 export function probes(): Probe[] {
   const seen = new Set<Route>()
-  return openstackApis().flatMap((api) =>
+  return apisOf(services).flatMap((api) =>
     api.routes.flatMap((route) => {
       if (seen.has(route)) return []
       seen.add(route)

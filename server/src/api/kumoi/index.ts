@@ -2,27 +2,25 @@
 import { type Api, reply, route } from "../../platform/http/wire.ts"
 import { landingPage } from "./landing-page.ts"
 
-export function createKumoiApi(): Api {
-  return {
-    service: "kumoi",
-    mounts: [""],
-    version: "",
-    routes: [
-      route({ method: "GET", path: "/healthz", policy: "public", handler: async () => ({ status: "ok" }) }),
-      route({
-        method: "GET",
-        path: "/dashboard",
-        policy: "public",
-        handler: async (ctx) =>
-          reply(200, landingPage({ baseUrl: ctx.baseUrl, region: ctx.config.region }), {
-            "content-type": "text/html; charset=utf-8",
-            "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
-          }),
-      }),
-    ],
-    renderFault: (fault) => ({
-      status: fault.kind === "not_found" ? 404 : 500,
-      body: { error: { message: fault.message } },
+export const kumoiApi: Api = {
+  service: "kumoi",
+  mounts: [""],
+  version: "",
+  routes: [
+    route({ method: "GET", path: "/healthz", policy: "public", handler: async () => ({ status: "ok" }) }),
+    route({
+      method: "GET",
+      path: "/dashboard",
+      policy: "public",
+      handler: async (ctx) =>
+        reply(200, landingPage({ baseUrl: ctx.baseUrl, region: ctx.config.region }), {
+          "content-type": "text/html; charset=utf-8",
+          "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+        }),
     }),
-  }
+  ],
+  renderFault: (fault) => ({
+    status: fault.kind === "not_found" ? 404 : 500,
+    body: { error: { message: fault.message } },
+  }),
 }

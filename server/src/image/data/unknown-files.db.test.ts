@@ -4,18 +4,18 @@ import { join } from "node:path"
 import { test } from "node:test"
 import { sql } from "kysely"
 import { type ServiceCloud, startServices } from "../../../test/service-cloud.ts"
-import { createImageV2Api } from "../../api/openstack/image-v2/index.ts"
 import { eventually } from "../../platform/clock/clock.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
-import { createImage, discardLostFile, listLostFiles } from "../index.ts"
+import { discardLostFile, listLostFiles } from "../index.ts"
+import { imageService } from "../service.ts"
 import { ensureDirectories } from "./file-store.ts"
 import { fileName, storePaths } from "./paths.ts"
 import { recoverTransfers } from "./recover.ts"
 import { removeDeadTransferFiles, setUnknownFilesAside } from "./unknown-files.ts"
 
 async function startImages(): Promise<ServiceCloud> {
-  const cloud = await startServices({ services: [createImage()], apis: [createImageV2Api()] })
+  const cloud = await startServices({ services: [imageService] })
   await ensureDirectories(cloud.platform)
   return cloud
 }

@@ -7,14 +7,12 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, before, test } from "node:test"
 import { type ServiceCloud, startServices } from "../../../test/service-cloud.ts"
-import { createImageV2Api } from "../../api/openstack/image-v2/index.ts"
 import { eventually } from "../../platform/clock/clock.ts"
 import { internalCtx } from "../../platform/context/context.ts"
 import { transact } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { recoverTransfers } from "../data/recover.ts"
 import {
-  createImage,
   createImageRecord,
   dataDeactivated,
   discardImage,
@@ -25,11 +23,12 @@ import {
   registerLocalImage,
   storeImageFile,
 } from "../index.ts"
+import { imageService } from "../service.ts"
 
 let cloud: ServiceCloud
 let dir: string
 before(async () => {
-  cloud = await startServices({ services: [createImage()], apis: [createImageV2Api()] })
+  cloud = await startServices({ services: [imageService] })
   dir = await mkdtemp(join(tmpdir(), "kumoi-image-local-"))
 })
 after(async () => {
@@ -139,9 +138,8 @@ test("an upload whose process is killed leaves a queued image and, after the sta
   const beside = JSON.stringify({ connectionString, dataDir: cloud.platform.config.dataDir })
   const code = `
     const { startServices } = await import(${from("../../../test/service-cloud.ts")})
-    const { createImageV2Api } = await import(${from("../../api/openstack/image-v2/index.ts")})
-    const { createImage } = await import(${from("../index.ts")})
-    const services = { services: [createImage()], apis: [createImageV2Api()], beside: ${beside} }
+    const { imageService } = await import(${from("../service.ts")})
+    const services = { services: [imageService], beside: ${beside} }
     const cloud = await startServices(services)
     process.stdout.write(cloud.baseUrl + "\\n")`
   const child = spawn(process.execPath, ["--input-type=module", "-e", code], {

@@ -55,8 +55,8 @@ async function follow(platform: Parts, signal: AbortSignal): Promise<void> {
 }
 
 /**
- * A port that is bound nowhere is DOWN whatever is heard of it: what the engine said before the port was let go may come
- * after that. A virtual port has no host of its own; the engine alone knows whether it is up.
+ * A port that is bound nowhere is DOWN whatever is heard of it: what the engine said before the port was let go may
+ * come after that. A virtual port has no host of its own; the engine alone knows whether it is up.
  */
 async function writeStates({ db }: Parts, states: ReadonlyMap<string, boolean>): Promise<void> {
   // Of the row that is written, not of a second look at it: its port may be let go meanwhile.

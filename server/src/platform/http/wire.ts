@@ -2,6 +2,7 @@
 // `kumoi routes`, the permission table and the tests are generated from these declarations.
 import type { Readable } from "node:stream"
 import type { Caller } from "../auth/caller.ts"
+import type { Config } from "../config/config.ts"
 import type { Ctx } from "../context/context.ts"
 import type { Fault } from "../fault/fault.ts"
 import type { Microversion, MicroversionPlan } from "./microversion.ts"
@@ -128,6 +129,8 @@ export interface Api {
   rootRoutes?: readonly Route[]
   routes: readonly Route[]
   microversions?: MicroversionPlan
+  /** Whether the configuration has it served; default: it is. */
+  isServed?: (config: Config) => boolean
   renderFault: RenderFault
   /** Header with the request id: `x-openstack-request-id`; Nova also sends `x-compute-request-id`. */
   extraRequestIdHeader?: string

@@ -1,0 +1,80 @@
+// Nova's list of extensions: a fixed thing since microversions; old clients look for some of these aliases.
+
+import { type Route, route } from "../../platform/http/wire.ts"
+import { extensionNotFound } from "../index.ts"
+
+/** Alias → name, of those whose calls are served here. */
+const served: Readonly<Record<string, string>> = {
+  "OS-DCF": "DiskConfig",
+  "OS-EXT-AZ": "ExtendedAvailabilityZone",
+  "OS-EXT-IPS": "ExtendedIps",
+  "OS-EXT-IPS-MAC": "ExtendedIpsMac",
+  "OS-EXT-SRV-ATTR": "ExtendedServerAttributes",
+  "OS-EXT-STS": "ExtendedStatus",
+  "OS-SCH-HNT": "SchedulerHints",
+  "OS-SRV-USG": "ServerUsage",
+  "os-admin-actions": "AdminActions",
+  "os-aggregates": "Aggregates",
+  "os-attach-interfaces": "AttachInterfaces",
+  "os-availability-zone": "AvailabilityZone",
+  "os-config-drive": "ConfigDrive",
+  "os-console-output": "ConsoleOutput",
+  "os-create-backup": "CreateBackup",
+  "os-flavor-access": "FlavorAccess",
+  "os-flavor-extra-specs": "FlavorExtraSpecs",
+  "os-flavor-manage": "FlavorManage",
+  "os-hosts": "Hosts",
+  "os-hypervisors": "Hypervisors",
+  "os-instance-actions": "InstanceActions",
+  "os-keypairs": "Keypairs",
+  "os-lock-server": "LockServer",
+  "os-migrations": "Migrations",
+  "os-pause-server": "PauseServer",
+  "os-quota-class-sets": "QuotaClasses",
+  "os-quota-sets": "Quotas",
+  "os-rescue": "Rescue",
+  "os-security-groups": "SecurityGroups",
+  "os-server-diagnostics": "ServerDiagnostics",
+  "os-server-external-events": "ServerExternalEvents",
+  "os-server-groups": "ServerGroups",
+  "os-server-password": "ServerPassword",
+  "os-services": "Services",
+  "os-shelve": "Shelve",
+  "os-simple-tenant-usage": "SimpleTenantUsage",
+  "os-suspend-server": "SuspendServer",
+  "os-used-limits": "UsedLimits",
+  "os-user-data": "UserData",
+}
+
+function viewExtension(alias: string, name: string) {
+  return {
+    alias,
+    name,
+    description: `${name}.`,
+    links: [],
+    namespace: "http://docs.openstack.org/compute/ext/fake_xml",
+    updated: "2014-12-03T00:00:00Z",
+  }
+}
+
+export const extensionRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/extensions",
+    policy: "authenticated",
+    handler: async () => ({
+      extensions: Object.entries(served).map(([alias, name]) => viewExtension(alias, name)),
+    }),
+  }),
+  route({
+    method: "GET",
+    path: "/extensions/{alias}",
+    policy: "authenticated",
+    handler: async (_ctx, req) => {
+      const alias = req.params.alias ?? ""
+      const name = Object.hasOwn(served, alias) ? served[alias] : undefined
+      if (name === undefined) throw extensionNotFound(alias)
+      return { extension: viewExtension(alias, name) }
+    },
+  }),
+]

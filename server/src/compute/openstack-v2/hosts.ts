@@ -1,0 +1,453 @@
+// Compute services, hypervisors, hosts and availability zones.
+
+import type { Ctx } from "../../platform/context/context.ts"
+import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
+import { pageUrl } from "../../platform/http/paging.ts"
+import { queryBoolean, queryInteger, queryText } from "../../platform/http/query.ts"
+import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import {
+  badRequest,
+  deleteComputeHost,
+  deleteService,
+  type HostFacts,
+  hypervisorNotFound,
+  instanceNameOf,
+  listHosts,
+  listServersOfHost,
+  listServices,
+  noMatchingHypervisor,
+  type ServiceFacts,
+  serviceNotFound,
+  showHostUptime,
+  updateComputeHost,
+} from "../index.ts"
+import { boolean, fqdn, readBoolean } from "./schema-parts.ts"
+
+const api = "os_compute_api"
+const computeBinary = "nova-compute"
+const micros = (date: Date) => `${date.toISOString().slice(0, 23)}000`
+
+function viewService(version: Microversion, service: ServiceFacts) {
+  return {
+    id: atLeast(version, "2.53") ? service.id : service.number,
+    binary: service.binary,
+    host: service.host,
+    zone: service.zone,
+    status: service.isDisabled ? "disabled" : "enabled",
+    state: service.isUp ? "up" : "down",
+    updated_at: micros(service.lastSeenAt),
+    disabled_reason: service.disabledReason,
+    ...(atLeast(version, "2.11") && { forced_down: service.isForcedDown }),
+  }
+}
+
+async function services(ctx: Ctx, req: WireRequest) {
+  const [host, binary] = [queryText(req.query, "host"), queryText(req.query, "binary")]
+  const found = (await listServices(ctx, { purpose: "services" })).filter(
+    (service) =>
+      (host === undefined || service.host === host) && (binary === undefined || service.binary === binary),
+  )
+  return { services: found.map((service) => viewService(req.version, service)) }
+}
+
+interface ServiceBody {
+  host: string
+  binary: string
+  disabled_reason?: string
+  forced_down?: boolean | string
+}
+
+const byHost = (extra: Record<string, unknown> = {}, required: string[] = []) => ({
+  type: "object",
+  properties: { host: fqdn, binary: { type: "string", minLength: 1, maxLength: 255 }, ...extra },
+  required: ["host", "binary", ...required],
+  additionalProperties: false,
+})
+const reason = { type: "string", minLength: 1, maxLength: 255, pattern: "^(?!\\s)[^\\p{C}]*(?<!\\s)$" }
+
+/** The calls of before 2.53 name the host in the body. */
+async function setByHost(ctx: Ctx, req: WireRequest<ServiceBody>, change: "enable" | "disable") {
+  const { host, disabled_reason } = req.body
+  if (req.body.binary !== computeBinary) throw onlyCompute(req.body.binary)
+  await updateComputeHost(ctx, {
+    host,
+    isDisabled: change === "disable",
+    disabledReason: change === "disable" ? (disabled_reason ?? null) : null,
+  })
+  return {
+    service: {
+      host,
+      binary: computeBinary,
+      status: change === "disable" ? "disabled" : "enabled",
+      ...(disabled_reason !== undefined && { disabled_reason }),
+    },
+  }
+}
+
+/** Nobody could tell what a disabled scheduler would do, so there is none. */
+const onlyCompute = (binary: string) =>
+  badRequest(`Updating a ${binary} service is not supported. Only nova-compute services can be updated.`)
+
+async function serviceById(ctx: Ctx, req: WireRequest): Promise<ServiceFacts> {
+  const id = req.params.service_id ?? ""
+  const found = (await listServices(ctx, { purpose: "services" })).find((service) =>
+    atLeast(req.version, "2.53") ? service.id === id : String(service.number) === id,
+  )
+  if (!found) throw serviceNotFound(id)
+  return found
+}
+
+interface ServicePut {
+  status?: "enabled" | "disabled"
+  disabled_reason?: string
+  forced_down?: boolean | string
+}
+
+async function updateService(ctx: Ctx, req: WireRequest<ServicePut>) {
+  const { host, binary } = await serviceById(ctx, req)
+  if (binary !== computeBinary) throw onlyCompute(binary)
+  const { status, disabled_reason, forced_down } = req.body
+  if (status === undefined && forced_down === undefined && disabled_reason === undefined)
+    throw badRequest("No updates were requested. Fields 'status' or 'forced_down' should be specified.")
+  if (disabled_reason !== undefined && status !== "disabled")
+    throw badRequest("Specifying disabled_reason requires that status is disabled.")
+  await updateComputeHost(ctx, {
+    host,
+    ...(status !== undefined && {
+      isDisabled: status === "disabled",
+      disabledReason: disabled_reason ?? null,
+    }),
+    ...(forced_down !== undefined && { isForcedDown: readBoolean(forced_down) }),
+  })
+  return { service: viewService(req.version, await serviceById(ctx, req)) }
+}
+
+const serviceRoutes: readonly Route[] = [
+  route({ method: "GET", path: "/os-services", policy: [`${api}:os-services:list`], handler: services }),
+  route<ServiceBody>({
+    method: "PUT",
+    path: "/os-services/enable",
+    max: "2.52",
+    policy: [`${api}:os-services:update`],
+    body: byHost(),
+    handler: (ctx, req) => setByHost(ctx, req, "enable"),
+  }),
+  route<ServiceBody>({
+    method: "PUT",
+    path: "/os-services/disable",
+    max: "2.52",
+    policy: [`${api}:os-services:update`],
+    body: byHost(),
+    handler: (ctx, req) => setByHost(ctx, req, "disable"),
+  }),
+  route<ServiceBody>({
+    method: "PUT",
+    path: "/os-services/disable-log-reason",
+    max: "2.52",
+    policy: [`${api}:os-services:update`],
+    body: byHost({ disabled_reason: reason }, ["disabled_reason"]),
+    handler: (ctx, req) => setByHost(ctx, req, "disable"),
+  }),
+  route<ServiceBody>({
+    method: "PUT",
+    path: "/os-services/force-down",
+    min: "2.11",
+    max: "2.52",
+    policy: [`${api}:os-services:update`],
+    body: byHost({ forced_down: boolean }, ["forced_down"]),
+    handler: async (ctx, req) => {
+      const isForcedDown = readBoolean(req.body.forced_down)
+      if (req.body.binary !== computeBinary) throw onlyCompute(req.body.binary)
+      await updateComputeHost(ctx, { host: req.body.host, isForcedDown })
+      return { service: { host: req.body.host, binary: computeBinary, forced_down: isForcedDown } }
+    },
+  }),
+  route<ServicePut>({
+    method: "PUT",
+    path: "/os-services/{service_id}",
+    min: "2.53",
+    policy: [`${api}:os-services:update`],
+    body: {
+      type: "object",
+      properties: {
+        status: { type: "string", enum: ["enabled", "disabled"] },
+        disabled_reason: reason,
+        forced_down: boolean,
+      },
+      additionalProperties: false,
+    },
+    handler: updateService,
+  }),
+  route({
+    method: "DELETE",
+    path: "/os-services/{service_id}",
+    policy: [`${api}:os-services:delete`],
+    handler: async (ctx, req) => {
+      const { id, host, binary } = await serviceById(ctx, req)
+      if (binary === computeBinary) await deleteComputeHost(ctx, { host })
+      else await deleteService(ctx, { id })
+      return reply(204)
+    },
+  }),
+]
+
+function viewHypervisorBrief(version: Microversion, { host, isUp }: HostFacts) {
+  return {
+    id: atLeast(version, "2.53") ? host.id : host.number,
+    hypervisor_hostname: host.name,
+    state: isUp ? "up" : "down",
+    status: host.isDisabled ? "disabled" : "enabled",
+  }
+}
+
+function viewHypervisor(version: Microversion, facts: HostFacts, uptime: string | null) {
+  const { host, load } = facts
+  const d = host.description
+  const base = {
+    ...viewHypervisorBrief(version, facts),
+    hypervisor_type: d.hypervisorType,
+    hypervisor_version: d.hypervisorVersion,
+    host_ip: d.hostIp,
+    service: {
+      id: atLeast(version, "2.53") ? host.serviceId : host.number,
+      host: host.name,
+      disabled_reason: host.disabledReason,
+    },
+  }
+  if (atLeast(version, "2.88")) return { ...base, uptime }
+  return {
+    ...base,
+    vcpus: d.vcpus,
+    memory_mb: d.ramMib,
+    local_gb: d.diskGib,
+    vcpus_used: load.vcpus,
+    memory_mb_used: load.ramMib,
+    local_gb_used: load.diskGib,
+    free_ram_mb: d.ramMib - load.ramMib,
+    free_disk_gb: d.diskGib - load.diskGib,
+    current_workload: 0,
+    running_vms: load.servers,
+    disk_available_least: d.diskGib - load.diskGib,
+    cpu_info: atLeast(version, "2.28") ? d.cpuInfo : JSON.stringify(d.cpuInfo),
+  }
+}
+
+/** Part of the hypervisor since 2.88; null for a host that does not answer. */
+async function uptimeIn(ctx: Ctx, version: Microversion, facts: HostFacts): Promise<string | null> {
+  if (!atLeast(version, "2.88") || !facts.isUp) return null
+  return await showHostUptime(ctx, { host: facts.host.name, purpose: "view" })
+}
+
+async function serversOf(ctx: Ctx, facts: HostFacts) {
+  const servers = await listServersOfHost(ctx, { host: facts.host.name })
+  return servers.map((server) => ({ name: instanceNameOf(server), uuid: server.id }))
+}
+
+async function hypervisors(ctx: Ctx, req: WireRequest, isDetail: boolean) {
+  const { version } = req
+  const all = await listHosts(ctx, { purpose: isDetail ? "hypervisorsDetail" : "hypervisors" })
+  const pattern = atLeast(version, "2.53") ? queryText(req.query, "hypervisor_hostname_pattern") : undefined
+  const page = pageOf(req, all, pattern)
+  const withServers = atLeast(version, "2.53") && queryBoolean(req.query, "with_servers") === true
+  const views: Record<string, unknown>[] = []
+  for (const facts of page.hosts) {
+    const view: Record<string, unknown> = isDetail
+      ? viewHypervisor(version, facts, await uptimeIn(ctx, version, facts))
+      : viewHypervisorBrief(version, facts)
+    if (withServers) {
+      const servers = await serversOf(ctx, facts)
+      if (servers.length > 0 || atLeast(version, "2.75")) view.servers = servers
+    }
+    views.push(view)
+  }
+  return {
+    hypervisors: views,
+    ...(page.next !== null && {
+      hypervisors_links: [{ rel: "next", href: pageUrl(ctx.baseUrl, req.url, { marker: page.next }) }],
+    }),
+  }
+}
+
+/** There are as many as there are hosts, so a page is cut from all of them. */
+function pageOf(req: WireRequest, all: readonly HostFacts[], pattern: string | undefined) {
+  const isPaged = atLeast(req.version, "2.33")
+  const limit = isPaged ? queryInteger(req.query, "limit", { min: 0 }) : undefined
+  const marker = isPaged ? queryText(req.query, "marker") : undefined
+  if (pattern !== undefined) {
+    if (limit !== undefined || marker !== undefined)
+      throw badRequest(
+        "Paging over hypervisors with the hypervisor_hostname_pattern query parameter is not supported.",
+      )
+    return { hosts: matching(all, pattern), next: null }
+  }
+  const idOf = (facts: HostFacts) =>
+    atLeast(req.version, "2.53") ? facts.host.id : String(facts.host.number)
+  const from = marker === undefined ? 0 : all.findIndex((facts) => idOf(facts) === marker) + 1
+  if (marker !== undefined && from === 0) throw badRequest(`marker [${marker}] not found`)
+  const hosts = all.slice(from, limit === undefined ? undefined : from + limit)
+  const last = hosts.at(-1)
+  return { hosts, next: limit !== undefined && last && hosts.length === limit ? idOf(last) : null }
+}
+
+function matching(all: readonly HostFacts[], pattern: string): HostFacts[] {
+  const found = all.filter((facts) => facts.host.name.includes(pattern))
+  if (found.length === 0) throw noMatchingHypervisor(pattern)
+  return found
+}
+
+async function hypervisorById(
+  ctx: Ctx,
+  req: WireRequest,
+  purpose: "hypervisor" | "uptime",
+): Promise<HostFacts> {
+  const id = req.params.hypervisor_id ?? ""
+  const found = (await listHosts(ctx, { purpose })).find((facts) =>
+    atLeast(req.version, "2.53") ? facts.host.id === id : String(facts.host.number) === id,
+  )
+  if (!found) throw hypervisorNotFound(id)
+  return found
+}
+
+async function statistics(ctx: Ctx) {
+  const all = await listHosts(ctx, { purpose: "statistics" })
+  const sum = (of: (facts: HostFacts) => number) => all.reduce((total, facts) => total + of(facts), 0)
+  return {
+    hypervisor_statistics: {
+      count: all.length,
+      vcpus: sum((f) => f.host.description.vcpus),
+      memory_mb: sum((f) => f.host.description.ramMib),
+      local_gb: sum((f) => f.host.description.diskGib),
+      vcpus_used: sum((f) => f.load.vcpus),
+      memory_mb_used: sum((f) => f.load.ramMib),
+      local_gb_used: sum((f) => f.load.diskGib),
+      free_ram_mb: sum((f) => f.host.description.ramMib - f.load.ramMib),
+      free_disk_gb: sum((f) => f.host.description.diskGib - f.load.diskGib),
+      current_workload: 0,
+      running_vms: sum((f) => f.load.servers),
+      disk_available_least: sum((f) => f.host.description.diskGib - f.load.diskGib),
+    },
+  }
+}
+
+const hypervisorRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/os-hypervisors",
+    policy: [`${api}:os-hypervisors:list`],
+    handler: (ctx, req) => hypervisors(ctx, req, false),
+  }),
+  route({
+    method: "GET",
+    path: "/os-hypervisors/detail",
+    policy: [`${api}:os-hypervisors:list-detail`],
+    handler: (ctx, req) => hypervisors(ctx, req, true),
+  }),
+  route({
+    method: "GET",
+    path: "/os-hypervisors/statistics",
+    max: "2.87",
+    policy: [`${api}:os-hypervisors:statistics`],
+    handler: statistics,
+  }),
+  route({
+    method: "GET",
+    path: "/os-hypervisors/{hypervisor_id}",
+    policy: [`${api}:os-hypervisors:show`],
+    handler: async (ctx, req) => {
+      const facts = await hypervisorById(ctx, req, "hypervisor")
+      const withServers = atLeast(req.version, "2.53") && queryBoolean(req.query, "with_servers") === true
+      return {
+        hypervisor: {
+          ...viewHypervisor(req.version, facts, await uptimeIn(ctx, req.version, facts)),
+          ...(withServers && { servers: await serversOf(ctx, facts) }),
+        },
+      }
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/os-hypervisors/{hypervisor_id}/uptime",
+    max: "2.87",
+    policy: [`${api}:os-hypervisors:uptime`],
+    handler: async (ctx, req) => {
+      const facts = await hypervisorById(ctx, req, "uptime")
+      const uptime = await showHostUptime(ctx, { host: facts.host.name, purpose: "uptime" })
+      if (uptime === null) throw badRequest(`Compute host ${facts.host.name} does not answer now.`)
+      return { hypervisor: { ...viewHypervisorBrief(req.version, facts), uptime } }
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/os-hypervisors/{pattern}/search",
+    max: "2.52",
+    policy: [`${api}:os-hypervisors:search`],
+    handler: async (ctx, req) => {
+      const found = matching(await listHosts(ctx, { purpose: "search" }), req.params.pattern ?? "")
+      return { hypervisors: found.map((facts) => viewHypervisorBrief(req.version, facts)) }
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/os-hypervisors/{pattern}/servers",
+    max: "2.52",
+    policy: [`${api}:os-hypervisors:servers`],
+    handler: async (ctx, req) => {
+      const found = matching(await listHosts(ctx, { purpose: "servers" }), req.params.pattern ?? "")
+      const views: Record<string, unknown>[] = []
+      for (const facts of found) {
+        const servers = await serversOf(ctx, facts)
+        views.push({ ...viewHypervisorBrief(req.version, facts), ...(servers.length > 0 && { servers }) })
+      }
+      return { hypervisors: views }
+    },
+  }),
+]
+
+/** Names, and which of them have a host that takes servers. */
+async function zones(ctx: Ctx) {
+  const byZone = Map.groupBy(await listHosts(ctx, { purpose: "zones" }), (facts) => facts.zone)
+  const views = [...byZone].sort().map(([zoneName, hosts]) => ({
+    zoneName,
+    zoneState: { available: hosts.some(({ host }) => !host.isDisabled) },
+    hosts: null,
+  }))
+  return { availabilityZoneInfo: views }
+}
+
+/** With the services of each host, and the zone of those that work for all hosts. */
+async function zonesInDetail(ctx: Ctx) {
+  const byZone = Map.groupBy(await listServices(ctx, { purpose: "zones" }), (service) => service.zone)
+  const views = [...byZone].sort().map(([zoneName, services]) => ({
+    zoneName,
+    zoneState: { available: services.some((service) => !service.isDisabled) },
+    hosts: Object.fromEntries(
+      [...Map.groupBy(services, (service) => service.host)].map(([host, there]) => [
+        host,
+        Object.fromEntries(
+          there.map(({ binary, isUp, isDisabled, lastSeenAt }) => [
+            binary,
+            { available: isUp, active: !isDisabled, updated_at: micros(lastSeenAt) },
+          ]),
+        ),
+      ]),
+    ),
+  }))
+  return { availabilityZoneInfo: views }
+}
+
+const zoneRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/os-availability-zone",
+    policy: [`${api}:os-availability-zone:list`],
+    handler: zones,
+  }),
+  route({
+    method: "GET",
+    path: "/os-availability-zone/detail",
+    policy: [`${api}:os-availability-zone:detail`],
+    handler: zonesInDetail,
+  }),
+]
+
+export const hostRoutes: readonly Route[] = [...serviceRoutes, ...hypervisorRoutes, ...zoneRoutes]

@@ -1,0 +1,70 @@
+import type { Api, Route } from "../../platform/http/wire.ts"
+import { aggregateRoutes } from "./aggregates.ts"
+import { extensionRoutes } from "./extensions.ts"
+import { renderFault } from "./fault-table.ts"
+import { flavorRoutes } from "./flavors.ts"
+import { floatingIpRoutes } from "./floating-ips.ts"
+import { hostRoutes } from "./hosts.ts"
+import { imageRoutes } from "./images.ts"
+import { keypairRoutes } from "./keypairs.ts"
+import { limitRoutes } from "./limits.ts"
+import { migrationRoutes } from "./migrations.ts"
+import { osHostRoutes } from "./os-hosts.ts"
+import { projectPaths } from "./project-path.ts"
+import { quotaClassSetRoutes } from "./quota-class-sets.ts"
+import { quotaSetRoutes } from "./quota-sets.ts"
+import { securityGroupRoutes } from "./security-groups.ts"
+import { serverActionRoutes } from "./server-actions.ts"
+import { serverDetailRoutes } from "./server-details.ts"
+import { serverExternalEventRoutes } from "./server-external-events.ts"
+import { serverGroupRoutes } from "./server-groups.ts"
+import { serverRoutes } from "./servers.ts"
+import { usageRoutes } from "./simple-tenant-usage.ts"
+import { microversions, rootRoutes, versionRoutes } from "./versions.ts"
+
+const routes: readonly Route[] = [
+  ...serverRoutes,
+  ...serverActionRoutes,
+  ...serverDetailRoutes,
+  ...hostRoutes,
+  ...flavorRoutes,
+  ...keypairRoutes,
+  ...quotaSetRoutes,
+  ...quotaClassSetRoutes,
+  ...limitRoutes,
+  ...aggregateRoutes,
+  ...serverGroupRoutes,
+  ...usageRoutes,
+  ...extensionRoutes,
+  ...imageRoutes,
+  ...securityGroupRoutes,
+  ...floatingIpRoutes,
+  ...migrationRoutes,
+  ...osHostRoutes,
+  ...serverExternalEventRoutes,
+]
+
+/** Nova's API, v2.1 with microversions. */
+export const computeApi: Api = {
+  service: "compute",
+  mounts: ["/compute"],
+  version: "/v2.1",
+  rootRoutes,
+  routes: [...versionRoutes("v2.1"), ...routes],
+  microversions,
+  renderFault,
+  oldPaths: projectPaths,
+  extraRequestIdHeader: "x-compute-request-id",
+}
+
+/** The same at /v2, for clients of the time before microversions: always as 2.1. */
+export const computeV20Api: Api = {
+  service: "compute",
+  mounts: ["/compute"],
+  version: "/v2",
+  routes: [...versionRoutes("v2.0"), ...routes],
+  microversions: { serviceType: "compute", min: "2.1", max: "2.1" },
+  renderFault,
+  oldPaths: projectPaths,
+  extraRequestIdHeader: "x-compute-request-id",
+}

@@ -1,0 +1,83 @@
+// Hosts as they were shown before hypervisors and services were; gone since 2.43.
+
+import type { Ctx } from "../../platform/context/context.ts"
+import { queryText } from "../../platform/http/query.ts"
+import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
+import { badRequest, hostNotFound, listHosts, listServices, updateComputeHost } from "../index.ts"
+
+const api = "os_compute_api"
+const max = "2.42"
+
+async function showHost(ctx: Ctx, req: WireRequest) {
+  const name = req.params.host_name ?? ""
+  const found = (await listHosts(ctx, { purpose: "host" })).find((facts) => facts.host.name === name)
+  if (!found) throw hostNotFound(name)
+  const { host, load } = found
+  const row = (project: string, cpu: number, memoryMb: number, diskGb: number) => ({
+    resource: { host: name, project, cpu, memory_mb: memoryMb, disk_gb: diskGb },
+  })
+  const d = host.description
+  return {
+    host: [
+      row("(total)", d.vcpus, d.ramMib, d.diskGib),
+      row("(used_now)", load.vcpus, load.ramMib, load.diskGib),
+      row("(used_max)", load.vcpus, load.ramMib, load.diskGib),
+    ],
+  }
+}
+
+interface HostPut {
+  status?: string
+}
+
+/** Enabled is what the compute service on it is. */
+async function updateHost(ctx: Ctx, req: WireRequest<HostPut>) {
+  const host = req.params.host_name ?? ""
+  const status = req.body.status?.trim().toLowerCase()
+  if (status !== "enable" && status !== "disable")
+    throw badRequest(`Invalid status: ${req.body.status}; it is enable or disable.`)
+  const changes = { isDisabled: status === "disable", disabledReason: null }
+  await updateComputeHost(ctx, { host, ...changes, rule: "os_compute_api:os-hosts:update" })
+  return { host, status: `${status}d` }
+}
+
+export const osHostRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/os-hosts",
+    max,
+    policy: [`${api}:os-hosts:list`],
+    handler: async (ctx, req) => {
+      const zone = queryText(req.query, "zone")
+      const all = await listServices(ctx, { purpose: "hosts" })
+      const found = all.filter((service) => !zone || service.zone === zone)
+      return {
+        hosts: found.map(({ host, binary, zone }) => ({
+          host_name: host,
+          service: binary.replace("nova-", ""),
+          zone,
+        })),
+      }
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/os-hosts/{host_name}",
+    max,
+    policy: [`${api}:os-hosts:show`],
+    handler: showHost,
+  }),
+  route<HostPut>({
+    method: "PUT",
+    path: "/os-hosts/{host_name}",
+    max,
+    policy: [`${api}:os-hosts:update`],
+    body: {
+      type: "object",
+      properties: { status: { type: "string" } },
+      required: ["status"],
+      additionalProperties: false,
+    },
+    handler: updateHost,
+  }),
+]

@@ -1,0 +1,61 @@
+import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
+import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type QuotaLimits, type QuotaResource, showQuotaClass, updateQuotaClass } from "../index.ts"
+import {
+  all,
+  limitProperties,
+  modern,
+  pick,
+  quotaResourcesAt,
+  readLimits,
+  withoutNetworks,
+} from "./quota-resources.ts"
+import { bodyOf } from "./schema-parts.ts"
+
+const rules = "os_compute_api:os-quota-class-sets"
+const networksEnd = "2.50"
+const path = "/os-quota-class-sets/{id}"
+
+const classOf = (req: WireRequest) => req.params.id ?? ""
+
+/** Server groups may be set by every version, and are shown from 2.50 on. */
+function view(version: Microversion, limits: QuotaLimits): Partial<QuotaLimits> {
+  const shown = quotaResourcesAt(version, networksEnd)
+  if (atLeast(version, "2.50")) return pick(limits, shown)
+  return pick(
+    limits,
+    shown.filter((resource) => !resource.startsWith("server_group")),
+  )
+}
+
+const updateSchema = (resources: readonly QuotaResource[]) =>
+  bodyOf("quota_class_set", limitProperties(resources))
+
+export const quotaClassSetRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path,
+    policy: [`${rules}:show`],
+    handler: async (ctx, req) => {
+      const limits = await showQuotaClass(ctx, { className: classOf(req) })
+      return { quota_class_set: { id: classOf(req), ...view(req.version, limits) } }
+    },
+  }),
+  route<{ quota_class_set: Record<string, unknown> }>({
+    method: "PUT",
+    path,
+    policy: [`${rules}:update`],
+    body: [
+      { from: "2.1", schema: updateSchema(all) },
+      { from: networksEnd, schema: updateSchema(withoutNetworks) },
+      { from: "2.57", schema: updateSchema(modern) },
+    ],
+    handler: async (ctx, req) => {
+      const limits = await updateQuotaClass(ctx, {
+        className: classOf(req),
+        limits: readLimits(req.body.quota_class_set),
+      })
+      return { quota_class_set: view(req.version, limits) }
+    },
+  }),
+]

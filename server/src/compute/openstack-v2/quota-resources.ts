@@ -1,0 +1,63 @@
+// Which quotas Nova shows and takes, by microversion, and their JSON Schema.
+
+import { invalid } from "../../platform/fault/fault.ts"
+import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
+import type { QuotaLimits, QuotaResource } from "../index.ts"
+
+const always: readonly QuotaResource[] = ["instances", "cores", "ram", "metadata_items", "key_pairs"]
+const groups: readonly QuotaResource[] = ["server_groups", "server_group_members"]
+const injected: readonly QuotaResource[] = [
+  "injected_files",
+  "injected_file_content_bytes",
+  "injected_file_path_bytes",
+]
+const ofNetworks: readonly QuotaResource[] = [
+  "fixed_ips",
+  "floating_ips",
+  "security_groups",
+  "security_group_rules",
+]
+
+export const all = [...always, ...groups, ...injected, ...ofNetworks]
+export const withoutNetworks = [...always, ...groups, ...injected]
+export const modern = [...always, ...groups]
+
+/** `networksEnd`: the first microversion of the call without the network service's resources. */
+export function quotaResourcesAt(version: Microversion, networksEnd: string): readonly QuotaResource[] {
+  if (atLeast(version, "2.57")) return modern
+  return atLeast(version, networksEnd) ? withoutNetworks : all
+}
+
+/** Numbers may come as text. */
+const limit = {
+  type: ["integer", "string"],
+  pattern: "^-?[0-9]+$",
+  maxLength: 11,
+  minimum: -1,
+  maximum: 2_147_483_647,
+}
+
+export function limitProperties(resources: readonly QuotaResource[]): Record<string, unknown> {
+  return Object.fromEntries(resources.map((resource) => [resource, limit]))
+}
+
+export function pick(values: QuotaLimits, resources: readonly QuotaResource[]): Partial<QuotaLimits> {
+  return Object.fromEntries(resources.map((resource) => [resource, values[resource]]))
+}
+
+/** The numbers of a body that the schema above has let through. */
+export function readLimits(body: Readonly<Record<string, unknown>>): Partial<QuotaLimits> {
+  const limits: Partial<QuotaLimits> = {}
+  for (const resource of all) {
+    if (body[resource] === undefined) continue
+    const value = Number(body[resource])
+    if (value < limit.minimum || value > limit.maximum)
+      throw invalid(
+        resource,
+        `Invalid input for field/attribute ${resource}. Value: ${value}. ` +
+          `It must be from ${limit.minimum} to ${limit.maximum}.`,
+      )
+    limits[resource] = value
+  }
+  return limits
+}

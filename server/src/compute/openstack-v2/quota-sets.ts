@@ -1,0 +1,112 @@
+import type { Ctx } from "../../platform/context/context.ts"
+import { queryText } from "../../platform/http/query.ts"
+import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import {
+  deleteQuota,
+  type QuotaDetail,
+  type QuotaResource,
+  showDefaultQuota,
+  showQuota,
+  showQuotaDetail,
+  updateQuota,
+} from "../index.ts"
+import { checkQueryNames } from "./query-names.ts"
+import {
+  all,
+  limitProperties,
+  modern,
+  pick,
+  quotaResourcesAt,
+  readLimits,
+  withoutNetworks,
+} from "./quota-resources.ts"
+import { bodyOf, boolean, readBoolean } from "./schema-parts.ts"
+
+const rules = "os_compute_api:os-quota-sets"
+const networksEnd = "2.36"
+const path = "/os-quota-sets/{project_id}"
+
+const projectOf = (req: WireRequest) => req.params.project_id ?? ""
+const shownAt = (req: WireRequest) => quotaResourcesAt(req.version, networksEnd)
+
+function userOf(req: WireRequest): string | null {
+  checkQueryNames(req, ["user_id"])
+  return queryText(req.query, "user_id") ?? null
+}
+
+function viewDetail(detail: QuotaDetail, resources: readonly QuotaResource[]) {
+  return Object.fromEntries(
+    resources.map((resource) => [
+      resource,
+      { limit: detail.limits[resource], in_use: detail.used[resource], reserved: 0 },
+    ]),
+  )
+}
+
+const updateSchema = (resources: readonly QuotaResource[]) =>
+  bodyOf("quota_set", { ...limitProperties(resources), force: boolean })
+
+interface UpdateBody {
+  quota_set: Record<string, unknown> & { force?: boolean | string }
+}
+
+async function update(ctx: Ctx, req: WireRequest<UpdateBody>) {
+  const body = req.body.quota_set
+  const limits = await updateQuota(ctx, {
+    projectId: projectOf(req),
+    userId: userOf(req),
+    limits: readLimits(body),
+    isForced: readBoolean(body.force),
+  })
+  return { quota_set: pick(limits, shownAt(req)) }
+}
+
+export const quotaSetRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path,
+    policy: [`${rules}:show`],
+    handler: async (ctx, req) => {
+      const limits = await showQuota(ctx, { projectId: projectOf(req), userId: userOf(req) })
+      return { quota_set: { id: projectOf(req), ...pick(limits, shownAt(req)) } }
+    },
+  }),
+  route({
+    method: "GET",
+    path: `${path}/detail`,
+    policy: [`${rules}:detail`],
+    handler: async (ctx, req) => {
+      const detail = await showQuotaDetail(ctx, { projectId: projectOf(req), userId: userOf(req) })
+      return { quota_set: { id: projectOf(req), ...viewDetail(detail, shownAt(req)) } }
+    },
+  }),
+  route({
+    method: "GET",
+    path: `${path}/defaults`,
+    policy: [`${rules}:defaults`],
+    handler: async (ctx, req) => {
+      const limits = await showDefaultQuota(ctx, { projectId: projectOf(req) })
+      return { quota_set: { id: projectOf(req), ...pick(limits, shownAt(req)) } }
+    },
+  }),
+  route<UpdateBody>({
+    method: "PUT",
+    path,
+    policy: [`${rules}:update`],
+    body: [
+      { from: "2.1", schema: updateSchema(all) },
+      { from: networksEnd, schema: updateSchema(withoutNetworks) },
+      { from: "2.57", schema: updateSchema(modern) },
+    ],
+    handler: update,
+  }),
+  route({
+    method: "DELETE",
+    path,
+    policy: [`${rules}:delete`],
+    handler: async (ctx, req) => {
+      await deleteQuota(ctx, { projectId: projectOf(req), userId: userOf(req) })
+      return reply(202)
+    },
+  }),
+]

@@ -1,0 +1,445 @@
+// What hangs below a server: metadata, tags, addresses, interfaces, groups, actions, diagnostics.
+
+import type { Ctx } from "../../platform/context/context.ts"
+import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
+import { boundedLimit, pageUrl } from "../../platform/http/paging.ts"
+import { queryInteger, queryText } from "../../platform/http/query.ts"
+import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import {
+  attachInterface,
+  badRequest,
+  changeServerTags,
+  clearGuestPassword,
+  deleteServerMetadataItem,
+  detachInterface,
+  getDiagnostics,
+  hostIdOf,
+  listServerActions,
+  listServerInterfaces,
+  listServerSecurityGroups,
+  metadataItemNotFound,
+  networkNotOfServer,
+  type ServerAction,
+  type ServerInterface,
+  type ShownAction,
+  setServerMetadata,
+  showGuestPassword,
+  showServer,
+  showServerAction,
+  showServerInterface,
+  tagNotFound,
+} from "../index.ts"
+import { viewDiagnostics, viewDiagnosticsLegacy } from "./diagnostics-view.ts"
+import { bodyOf, bodyWith, ipAddress, metadata, tag, uuid } from "./schema-parts.ts"
+import { groupNames, viewGroup } from "./security-groups.ts"
+import { readTime } from "./server-query.ts"
+import { viewAddresses } from "./server-view.ts"
+
+const api = "os_compute_api"
+const idOf = (req: WireRequest) => req.params.server_id ?? ""
+
+async function metadataOf(ctx: Ctx, req: WireRequest, rule: "index" | "show") {
+  const shown = await showServer(ctx, { serverId: idOf(req), rule: `${api}:server-metadata:${rule}` })
+  return shown.server.metadata
+}
+
+const metaItem = bodyWith("meta", { ...metadata, minProperties: 1, maxProperties: 1 })
+
+const metadataRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/servers/{server_id}/metadata",
+    policy: [`${api}:server-metadata:index`],
+    handler: async (ctx, req) => ({ metadata: await metadataOf(ctx, req, "index") }),
+  }),
+  route<{ metadata: Record<string, string> }>({
+    method: "POST",
+    path: "/servers/{server_id}/metadata",
+    policy: [`${api}:server-metadata:create`],
+    body: bodyWith("metadata", metadata),
+    handler: async (ctx, req) => ({
+      metadata: await setServerMetadata(ctx, {
+        serverId: idOf(req),
+        items: req.body.metadata,
+        isReplacing: false,
+        rule: "create",
+      }),
+    }),
+  }),
+  route<{ metadata: Record<string, string> }>({
+    method: "PUT",
+    path: "/servers/{server_id}/metadata",
+    policy: [`${api}:server-metadata:update_all`],
+    body: bodyWith("metadata", metadata),
+    handler: async (ctx, req) => ({
+      metadata: await setServerMetadata(ctx, {
+        serverId: idOf(req),
+        items: req.body.metadata,
+        isReplacing: true,
+        rule: "update_all",
+      }),
+    }),
+  }),
+  route({
+    method: "GET",
+    path: "/servers/{server_id}/metadata/{key}",
+    policy: [`${api}:server-metadata:show`],
+    handler: async (ctx, req) => {
+      const items = await metadataOf(ctx, req, "show")
+      const key = req.params.key ?? ""
+      if (!Object.hasOwn(items, key)) throw metadataItemNotFound(key)
+      return { meta: { [key]: items[key] } }
+    },
+  }),
+  route<{ meta: Record<string, string> }>({
+    method: "PUT",
+    path: "/servers/{server_id}/metadata/{key}",
+    policy: [`${api}:server-metadata:update`],
+    body: metaItem,
+    handler: async (ctx, req) => {
+      if (!Object.hasOwn(req.body.meta, req.params.key ?? ""))
+        throw badRequest("Request body and URI mismatch")
+      await setServerMetadata(ctx, {
+        serverId: idOf(req),
+        items: req.body.meta,
+        isReplacing: false,
+        rule: "update",
+      })
+      return { meta: req.body.meta }
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/servers/{server_id}/metadata/{key}",
+    policy: [`${api}:server-metadata:delete`],
+    status: 204,
+    handler: (ctx, req) => deleteServerMetadataItem(ctx, { serverId: idOf(req), key: req.params.key ?? "" }),
+  }),
+]
+
+async function tagsOf(ctx: Ctx, req: WireRequest, rule: "index" | "show") {
+  return (await showServer(ctx, { serverId: idOf(req), rule: `${api}:os-server-tags:${rule}` })).server.tags
+}
+
+const tagsBody = bodyWith("tags", { type: "array", items: tag, maxItems: 50 })
+
+const tagRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/servers/{server_id}/tags",
+    min: "2.26",
+    policy: [`${api}:os-server-tags:index`],
+    handler: async (ctx, req) => ({ tags: await tagsOf(ctx, req, "index") }),
+  }),
+  route<{ tags: string[] }>({
+    method: "PUT",
+    path: "/servers/{server_id}/tags",
+    min: "2.26",
+    policy: [`${api}:os-server-tags:update_all`],
+    body: tagsBody,
+    handler: async (ctx, req) => {
+      const change = { kind: "replace" as const, tags: req.body.tags }
+      return { tags: (await changeServerTags(ctx, { serverId: idOf(req), change })).tags }
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/servers/{server_id}/tags",
+    min: "2.26",
+    policy: [`${api}:os-server-tags:delete_all`],
+    handler: async (ctx, req) => {
+      await changeServerTags(ctx, { serverId: idOf(req), change: { kind: "clear" } })
+      return reply(204)
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/servers/{server_id}/tags/{tag}",
+    min: "2.26",
+    policy: [`${api}:os-server-tags:show`],
+    handler: async (ctx, req) => {
+      const wanted = req.params.tag ?? ""
+      if (!(await tagsOf(ctx, req, "show")).includes(wanted)) throw tagNotFound(idOf(req), wanted)
+      return reply(204)
+    },
+  }),
+  route({
+    method: "PUT",
+    path: "/servers/{server_id}/tags/{tag}",
+    min: "2.26",
+    policy: [`${api}:os-server-tags:update`],
+    handler: async (ctx, req) => {
+      const wanted = req.params.tag ?? ""
+      if (wanted.length > 60 || /[,/]/.test(wanted))
+        throw badRequest(
+          `Tag '${wanted}' is invalid. It must be a string without characters '/' and ',' and of 60 characters at the most.`,
+        )
+      const change = { kind: "add" as const, tag: wanted }
+      const { isNew } = await changeServerTags(ctx, { serverId: idOf(req), change })
+      const location = `${ctx.baseUrl}/compute/v2.1/servers/${idOf(req)}/tags/${encodeURIComponent(wanted)}`
+      return isNew ? reply(201, undefined, { location }) : reply(204)
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/servers/{server_id}/tags/{tag}",
+    min: "2.26",
+    policy: [`${api}:os-server-tags:delete`],
+    handler: async (ctx, req) => {
+      const change = { kind: "remove" as const, tag: req.params.tag ?? "" }
+      await changeServerTags(ctx, { serverId: idOf(req), change })
+      return reply(204)
+    },
+  }),
+]
+
+const addressRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/servers/{server_id}/ips",
+    policy: [`${api}:ips:index`],
+    handler: async (ctx, req) => {
+      const { server, networking } = await showServer(ctx, { serverId: idOf(req), rule: `${api}:ips:index` })
+      return { addresses: viewAddresses(server, networking, false) }
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/servers/{server_id}/ips/{network_label}",
+    policy: [`${api}:ips:show`],
+    handler: async (ctx, req) => {
+      const { server, networking } = await showServer(ctx, { serverId: idOf(req), rule: `${api}:ips:show` })
+      const label = req.params.network_label ?? ""
+      const found = viewAddresses(server, networking, false)[label]
+      if (!found) throw networkNotOfServer()
+      return { [label]: found }
+    },
+  }),
+]
+
+function viewInterface(version: Microversion, i: ServerInterface) {
+  return {
+    net_id: i.networkId,
+    port_id: i.portId,
+    mac_addr: i.macAddress,
+    port_state: i.status,
+    fixed_ips: i.fixedIps.map((ip) => ({ subnet_id: ip.subnetId, ip_address: ip.ipAddress })),
+    ...(atLeast(version, "2.70") && { tag: i.tag }),
+  }
+}
+
+const attachProperties = {
+  net_id: uuid,
+  port_id: uuid,
+  fixed_ips: {
+    type: "array",
+    minItems: 1,
+    maxItems: 1,
+    items: {
+      type: "object",
+      properties: { ip_address: ipAddress },
+      required: ["ip_address"],
+      additionalProperties: false,
+    },
+  },
+}
+interface AttachBody {
+  interfaceAttachment?: {
+    net_id?: string
+    port_id?: string
+    fixed_ips?: { ip_address: string }[]
+    tag?: string
+  }
+}
+/** The body itself may be left out: the project's network is taken. */
+const optional = (schema: Record<string, unknown>) => ({ ...schema, required: [] })
+
+const interfaceRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/servers/{server_id}/os-interface",
+    policy: [`${api}:os-attach-interfaces:list`],
+    handler: async (ctx, req) => {
+      const found = await listServerInterfaces(ctx, { serverId: idOf(req) })
+      return { interfaceAttachments: found.map((i) => viewInterface(req.version, i)) }
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/servers/{server_id}/os-interface/{port_id}",
+    policy: [`${api}:os-attach-interfaces:show`],
+    handler: async (ctx, req) => ({
+      interfaceAttachment: viewInterface(
+        req.version,
+        await showServerInterface(ctx, { serverId: idOf(req), portId: req.params.port_id ?? "" }),
+      ),
+    }),
+  }),
+  route<AttachBody>({
+    method: "POST",
+    path: "/servers/{server_id}/os-interface",
+    policy: [`${api}:os-attach-interfaces:create`],
+    body: [
+      { from: "2.1", schema: optional(bodyOf("interfaceAttachment", attachProperties)) },
+      { from: "2.49", schema: optional(bodyOf("interfaceAttachment", { ...attachProperties, tag })) },
+    ],
+    handler: async (ctx, req) => {
+      const body = req.body?.interfaceAttachment ?? {}
+      const fixedIp = body.fixed_ips?.[0]?.ip_address ?? null
+      if (body.net_id && body.port_id) throw badRequest("Must not input both network_id and port_id")
+      if (fixedIp !== null && !body.net_id) throw badRequest("Must input network_id when request IP address")
+      const attached = await attachInterface(ctx, {
+        serverId: idOf(req),
+        networkId: body.net_id ?? null,
+        portId: body.port_id ?? null,
+        fixedIp,
+        tag: body.tag ?? null,
+      })
+      return { interfaceAttachment: viewInterface(req.version, attached) }
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/servers/{server_id}/os-interface/{port_id}",
+    policy: [`${api}:os-attach-interfaces:delete`],
+    handler: async (ctx, req) => {
+      await detachInterface(ctx, { serverId: idOf(req), portId: req.params.port_id ?? "" })
+      return reply(202)
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/servers/{server_id}/os-security-groups",
+    policy: [`${api}:os-security-groups:list`],
+    handler: async (ctx, req) => {
+      const groups = await listServerSecurityGroups(ctx, { serverId: idOf(req) })
+      const names = await groupNames(
+        ctx,
+        groups.flatMap((group) => group.rules),
+      )
+      return { security_groups: groups.map((group) => viewGroup(group, names)) }
+    },
+  }),
+]
+
+/** With microseconds and no zone, as Nova writes the times of actions. */
+const micros = (date: Date | null) => date && `${date.toISOString().slice(0, 23)}000`
+
+function viewAction(version: Microversion, action: ServerAction) {
+  return {
+    action: action.action,
+    instance_uuid: action.serverId,
+    request_id: action.requestId,
+    user_id: action.userId,
+    project_id: action.projectId,
+    start_time: micros(action.startedAt),
+    message: action.message,
+    ...(atLeast(version, "2.58") && { updated_at: micros(action.updatedAt) }),
+  }
+}
+
+function viewEvents(version: Microversion, shown: ShownAction) {
+  if (!shown.maySeeEvents && !atLeast(version, "2.51")) return {}
+  return {
+    events: shown.events.map((event) => ({
+      event: event.event,
+      start_time: micros(event.startedAt),
+      finish_time: micros(event.finishedAt),
+      result: event.result,
+      ...(shown.maySeeEvents && { traceback: event.traceback }),
+      ...(shown.maySeeEvents && atLeast(version, "2.62") && { host: event.host }),
+      ...(atLeast(version, "2.62") && { hostId: hostIdOf(shown.projectId, event.host) }),
+      ...(shown.maySeeDetails && atLeast(version, "2.84") && { details: event.details }),
+    })),
+  }
+}
+
+async function listActions(ctx: Ctx, req: WireRequest) {
+  const isPaged = atLeast(req.version, "2.58")
+  const since = queryText(req.query, "changes-since")
+  const before = atLeast(req.version, "2.66") ? queryText(req.query, "changes-before") : undefined
+  const changesSince = isPaged && since !== undefined ? readTime("changes-since", since) : undefined
+  const changesBefore = before !== undefined ? readTime("changes-before", before) : undefined
+  if (changesSince && changesBefore && changesBefore < changesSince)
+    throw badRequest("The value of changes-since must be less than or equal to changes-before.")
+  const asked = isPaged ? queryInteger(req.query, "limit", { min: 0 }) : undefined
+  const limit = boundedLimit(asked, ctx.config.compute.listLimitMost)
+  const actions = await listServerActions(ctx, {
+    serverId: idOf(req),
+    withDeleted: atLeast(req.version, "2.21"),
+    changesSince,
+    changesBefore,
+    limit,
+    marker: isPaged ? (queryText(req.query, "marker") ?? null) : null,
+  })
+  const last = actions.at(-1)
+  const hasNext = isPaged && actions.length === limit && last !== undefined
+  return {
+    instanceActions: actions.map((action) => viewAction(req.version, action)),
+    ...(hasNext && {
+      links: [{ rel: "next", href: pageUrl(ctx.baseUrl, req.url, { marker: last.requestId }) }],
+    }),
+  }
+}
+
+const actionRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/servers/{server_id}/os-instance-actions",
+    policy: [`${api}:os-instance-actions:list`],
+    handler: listActions,
+  }),
+  route({
+    method: "GET",
+    path: "/servers/{server_id}/os-instance-actions/{request_id}",
+    policy: [`${api}:os-instance-actions:show`],
+    handler: async (ctx, req) => {
+      const shown = await showServerAction(ctx, {
+        serverId: idOf(req),
+        requestId: req.params.request_id ?? "",
+        withDeleted: atLeast(req.version, "2.21"),
+      })
+      return {
+        instanceAction: { ...viewAction(req.version, shown.action), ...viewEvents(req.version, shown) },
+      }
+    },
+  }),
+]
+
+const otherRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/servers/{server_id}/diagnostics",
+    policy: [`${api}:os-server-diagnostics`],
+    handler: async (ctx, req) => {
+      const diagnostics = await getDiagnostics(ctx, { serverId: idOf(req) })
+      return atLeast(req.version, "2.48") ? viewDiagnostics(diagnostics) : viewDiagnosticsLegacy(diagnostics)
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/servers/{server_id}/os-server-password",
+    policy: [`${api}:os-server-password:show`],
+    handler: async (ctx, req) => {
+      return { password: await showGuestPassword(ctx, { serverId: idOf(req) }) }
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/servers/{server_id}/os-server-password",
+    policy: [`${api}:os-server-password:clear`],
+    handler: async (ctx, req) => {
+      await clearGuestPassword(ctx, { serverId: idOf(req) })
+      return reply(204)
+    },
+  }),
+]
+
+export const serverDetailRoutes: readonly Route[] = [
+  ...metadataRoutes,
+  ...tagRoutes,
+  ...addressRoutes,
+  ...interfaceRoutes,
+  ...actionRoutes,
+  ...otherRoutes,
+]

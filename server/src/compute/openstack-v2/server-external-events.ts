@@ -1,0 +1,55 @@
+import type { Ctx } from "../../platform/context/context.ts"
+import { type BodySchema, type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { takeServerEvents } from "../index.ts"
+import { bodyWith, uuid } from "./schema-parts.ts"
+
+interface EventsBody {
+  events: { name: string; server_uuid: string; status?: string; tag?: string }[]
+}
+
+const names: readonly [from: string, name: string][] = [
+  ["2.1", "network-changed"],
+  ["2.1", "network-vif-plugged"],
+  ["2.1", "network-vif-unplugged"],
+  ["2.1", "network-vif-deleted"],
+  ["2.51", "volume-extended"],
+  ["2.76", "power-update"],
+  ["2.82", "accelerator-request-bound"],
+  ["2.93", "volume-reimaged"],
+]
+
+/** A schema for each version that brought a further name. */
+const schema: BodySchema = [...new Set(names.map(([from]) => from))].map((from, index, all) => {
+  const known = names.filter(([since]) => all.indexOf(since) <= index).map(([, name]) => name)
+  const properties = {
+    name: { type: "string", enum: known },
+    server_uuid: uuid,
+    status: { type: "string", enum: ["failed", "completed", "in-progress"] },
+    tag: { type: "string", maxLength: 255 },
+  }
+  const item = { type: "object", properties, required: ["name", "server_uuid"], additionalProperties: false }
+  return { from, schema: bodyWith("events", { type: "array", minItems: 1, items: item }) }
+})
+
+async function take(ctx: Ctx, req: WireRequest<EventsBody>) {
+  const { events } = req.body
+  const verdicts = await takeServerEvents(ctx, {
+    events: events.map(({ name, server_uuid, tag }) => ({ name, serverId: server_uuid, tag: tag ?? null })),
+  })
+  const views = events.map(({ name, server_uuid, status = "completed", tag }, index) => {
+    const code = verdicts[index]
+    const isTaken = code === 200
+    return { name, server_uuid, status: isTaken ? status : "failed", code, ...(tag !== undefined && { tag }) }
+  })
+  return reply(verdicts.every((code) => code === 200) ? 200 : 207, { events: views })
+}
+
+export const serverExternalEventRoutes: readonly Route[] = [
+  route<EventsBody>({
+    method: "POST",
+    path: "/os-server-external-events",
+    policy: ["os_compute_api:os-server-external-events:create"],
+    body: schema,
+    handler: take,
+  }),
+]

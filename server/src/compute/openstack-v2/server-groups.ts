@@ -1,0 +1,125 @@
+import type { Ctx } from "../../platform/context/context.ts"
+import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
+import { queryInteger } from "../../platform/http/query.ts"
+import { type JsonSchema, type Route, route, type WireRequest } from "../../platform/http/wire.ts"
+import {
+  createServerGroup,
+  deleteServerGroup,
+  type GroupPolicy,
+  groupPolicies,
+  listServerGroups,
+  type ServerGroup,
+  showServerGroup,
+} from "../index.ts"
+import { checkQueryNames } from "./query-names.ts"
+import { bodyOf, name, positiveInteger } from "./schema-parts.ts"
+
+const rules = "os_compute_api:os-server-groups"
+
+function view(version: Microversion, group: ServerGroup) {
+  const max = group.maxServersPerHost
+  return {
+    id: group.id,
+    name: group.name,
+    ...(atLeast(version, "2.64")
+      ? { policy: group.policy, rules: max === null ? {} : { max_server_per_host: max } }
+      : { policies: [group.policy], metadata: {} }),
+    members: group.memberIds,
+    ...(atLeast(version, "2.13") && { project_id: group.projectId, user_id: group.userId }),
+  }
+}
+
+/** One policy in a list, before 2.64. */
+const listOf = (policies: readonly string[]): JsonSchema => ({
+  type: "array",
+  items: { type: "string", enum: policies },
+  minItems: 1,
+  maxItems: 1,
+})
+
+const oldSchema = (policies: readonly string[]) =>
+  bodyOf("server_group", { name, policies: listOf(policies) }, ["name", "policies"])
+
+const schema = bodyOf(
+  "server_group",
+  {
+    name,
+    policy: { type: "string", enum: groupPolicies },
+    rules: {
+      type: "object",
+      properties: { max_server_per_host: { ...positiveInteger, maxLength: 9, maximum: 2_147_483_647 } },
+      additionalProperties: false,
+    },
+  },
+  ["name", "policy"],
+)
+
+interface CreateBody {
+  server_group: {
+    name: string
+    policies?: GroupPolicy[]
+    policy?: GroupPolicy
+    rules?: { max_server_per_host?: number | string }
+  }
+}
+
+async function create(ctx: Ctx, req: WireRequest<CreateBody>) {
+  const body = req.body.server_group
+  const max = body.rules?.max_server_per_host
+  const group = await createServerGroup(ctx, {
+    name: body.name,
+    // One of the two is there: the schema of the version says which.
+    policy: body.policy ?? body.policies?.[0] ?? "affinity",
+    maxServersPerHost: max === undefined ? null : Number(max),
+  })
+  return { server_group: view(req.version, group) }
+}
+
+async function list(ctx: Ctx, req: WireRequest) {
+  checkQueryNames(req, ["all_projects", "limit", "offset"])
+  const limit = queryInteger(req.query, "limit", { min: 0 })
+  const found = await listServerGroups(ctx, {
+    // The parameter counts by being there, whatever its value.
+    isOfAllProjects: req.query.all_projects !== undefined,
+    limit: limit === undefined || limit === 0 ? null : limit,
+    offset: queryInteger(req.query, "offset", { min: 0 }) ?? 0,
+  })
+  return { server_groups: found.map((group) => view(req.version, group)) }
+}
+
+const idOf = (req: WireRequest) => ({ serverGroupId: req.params.server_group_id ?? "" })
+
+export const serverGroupRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/os-server-groups",
+    policy: [`${rules}:index`, `${rules}:index:all_projects`],
+    handler: list,
+  }),
+  route<CreateBody>({
+    method: "POST",
+    path: "/os-server-groups",
+    policy: [`${rules}:create`],
+    body: [
+      { from: "2.1", schema: oldSchema(["affinity", "anti-affinity"]) },
+      { from: "2.15", schema: oldSchema(groupPolicies) },
+      { from: "2.64", schema },
+    ],
+    handler: create,
+  }),
+  route({
+    method: "GET",
+    path: "/os-server-groups/{server_group_id}",
+    policy: [`${rules}:show`],
+    handler: async (ctx, req) => ({
+      server_group: view(req.version, await showServerGroup(ctx, idOf(req))),
+    }),
+  }),
+  route({
+    method: "DELETE",
+    path: "/os-server-groups/{server_group_id}",
+    policy: [`${rules}:delete`],
+    status: 204,
+    handler: async (ctx, req) => await deleteServerGroup(ctx, idOf(req)),
+  }),
+]

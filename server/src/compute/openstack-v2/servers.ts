@@ -1,0 +1,244 @@
+import { canonicalAddress } from "../../network/index.ts"
+import type { Ctx } from "../../platform/context/context.ts"
+import { atLeast } from "../../platform/http/microversion.ts"
+import { pageUrl } from "../../platform/http/paging.ts"
+import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { newSecret } from "../../platform/ids/ids.ts"
+import {
+  type BlockDeviceRequest,
+  badRequest,
+  type CreateServersInput,
+  createServers,
+  deleteServer,
+  hostsByName,
+  listServers,
+  personalityUnsupported,
+  type RequestedNetworks,
+  type ServerList,
+  showServer,
+  updateServer,
+} from "../index.ts"
+import { readBoolean } from "./schema-parts.ts"
+import { readServerQuery } from "./server-query.ts"
+import {
+  type BlockDeviceBody,
+  type CreateServerBody,
+  createServerSchemas,
+  type NetworkBody,
+  type UpdateServerBody,
+  updateServerSchemas,
+} from "./server-schemas.ts"
+import { linksOf, serverViewPlan, viewServer, viewServerBrief } from "./server-view.ts"
+
+async function list(ctx: Ctx, req: WireRequest, isDetail: boolean) {
+  const query = readServerQuery(ctx, req.query, req.version)
+  if (query.isEmpty) return { servers: [] }
+  const plan = serverViewPlan(ctx, req.version)
+  const found = await listServers(ctx, {
+    filter: query.filter,
+    page: query.page,
+    isDetail,
+    reads: !isDetail ? "names" : plan.minor < 3 ? "core" : "all",
+    withNetworking: isDetail,
+    withUserData: isDetail && plan.showsExtendedAttributes && plan.minor >= 3,
+  })
+  if (!isDetail) {
+    const servers = found.servers.map((server) => viewServerBrief(ctx.baseUrl, server))
+    return { servers, ...nextLink(ctx, req, found) }
+  }
+  if (plan.showsHostStatus || plan.showsHostStatusUnknown) plan.hosts = await hostsByName(ctx)
+  const servers = found.servers.map((server) => viewServer(plan, server, found.networking.get(server.id)))
+  return { servers, ...nextLink(ctx, req, found) }
+}
+
+function nextLink(ctx: Ctx, req: WireRequest, found: ServerList) {
+  const last = found.servers.at(-1)
+  if (!found.isFull || !last) return {}
+  return { servers_links: [{ rel: "next", href: pageUrl(ctx.baseUrl, req.url, { marker: last.id }) }] }
+}
+
+async function show(ctx: Ctx, req: WireRequest) {
+  const { server, networking } = await showServer(ctx, { serverId: req.params.server_id ?? "" })
+  const plan = serverViewPlan(ctx, req.version, { showsServerGroups: true, projectId: server.projectId })
+  if (plan.showsHostStatus || plan.showsHostStatusUnknown) plan.hosts = await hostsByName(ctx)
+  return { server: viewServer(plan, server, networking) }
+}
+
+async function create(ctx: Ctx, req: WireRequest<CreateServerBody>) {
+  const { server: body } = req.body
+  if (body.personality !== undefined && body.personality.length > 0) throw personalityUnsupported()
+  const adminPassword = body.adminPass ?? newPassword()
+  const servers = await createServers(ctx, { ...createInput(req), adminPassword })
+  const [first] = servers
+  if (!first) throw badRequest("There is no server to create.")
+  if (readBoolean(body.return_reservation_id)) return reply(202, { reservation_id: first.reservationId })
+  const links = linksOf(ctx.baseUrl, first.id)
+  const view = {
+    id: first.id,
+    links,
+    "OS-DCF:diskConfig": first.hasAutoDiskConfig ? "AUTO" : "MANUAL",
+    security_groups: body.security_groups ?? [{ name: "default" }],
+    ...(ctx.config.compute.enableInstancePassword && { adminPass: adminPassword }),
+  }
+  return reply(202, { server: view }, { location: links[0]?.href ?? "" })
+}
+
+const passwordBytes = 9
+export function newPassword(): string {
+  return newSecret(passwordBytes)
+}
+
+function createInput(req: WireRequest<CreateServerBody>): CreateServersInput {
+  const { body, version } = req
+  const s = body.server
+  const minCount = Number(s.min_count ?? 1)
+  if (s.block_device_mapping?.length && s.block_device_mapping_v2?.length)
+    throw badRequest("Using different block_device_mapping syntaxes is not allowed in the same request.")
+  return {
+    name: s.name.trim(),
+    // Before 2.19 the description could not be said, and Nova took the name for it.
+    description: atLeast(version, "2.19") ? (s.description ?? null) : s.name.trim(),
+    hostname: s.hostname ?? null,
+    imageId: s.imageRef ? lastPart(s.imageRef) : null,
+    flavorId: lastPart(String(s.flavorRef)),
+    metadata: s.metadata ?? {},
+    keyName: s.key_name ?? null,
+    userData: s.user_data ?? null,
+    hasConfigDrive: readBoolean(s.config_drive),
+    hasAutoDiskConfig: s["OS-DCF:diskConfig"] === "AUTO",
+    securityGroups: s.security_groups ? [...new Set(s.security_groups.flatMap((g) => g.name ?? []))] : null,
+    networks: readNetworks(s.networks),
+    availabilityZone: s.availability_zone ?? null,
+    requestedHost: s.host ?? s.hypervisor_hostname ?? null,
+    schedulerHints: body["os:scheduler_hints"] ?? body["OS-SCH-HNT:scheduler_hints"] ?? {},
+    blockDevices: [
+      ...(s.block_device_mapping ?? []).map(readLegacyBlockDevice),
+      ...(s.block_device_mapping_v2 ?? []).map(readBlockDevice),
+    ],
+    tags: s.tags ?? [],
+    trustedImageCertificates: s.trusted_image_certificates ?? null,
+    accessIpV4: s.accessIPv4 ?? null,
+    accessIpV6: canonicalIpV6(s.accessIPv6 ?? null),
+    minCount,
+    maxCount: Number(s.max_count ?? minCount),
+  }
+}
+
+/** One text for each address: clients compare what they sent with what they read in its shortest form. */
+export function canonicalIpV6(text: string | null): string | null {
+  return text === null ? null : (canonicalAddress(text) ?? text)
+}
+
+/** Older clients send the address of a thing where its id is meant. */
+export function lastPart(reference: string): string {
+  return reference.split("/").at(-1) ?? reference
+}
+
+function readNetworks(networks: CreateServerBody["server"]["networks"]): RequestedNetworks | null {
+  if (networks === undefined || networks.length === 0) return null
+  if (typeof networks === "string") return networks
+  const ports = new Set<string>()
+  return networks.map((network) => readNetwork(network, ports))
+}
+
+function readNetwork(network: NetworkBody, ports: Set<string>) {
+  const portId = network.port ?? null
+  if (portId !== null) {
+    if (ports.has(portId))
+      throw badRequest(`Port ID '${portId}' was specified twice: you cannot attach a port multiple times.`)
+    ports.add(portId)
+    if (network.fixed_ip !== undefined)
+      throw badRequest(
+        `Specified Fixed IP '${network.fixed_ip}' cannot be used with port '${portId}': the two cannot be specified together.`,
+      )
+  } else if (network.uuid === undefined) throw badRequest("Bad network format: missing 'uuid'")
+  return {
+    networkId: portId === null ? (network.uuid ?? null) : null,
+    portId,
+    fixedIp: network.fixed_ip ?? null,
+    tag: network.tag ?? null,
+  }
+}
+
+function readBlockDevice(device: BlockDeviceBody): BlockDeviceRequest {
+  const sourceType =
+    device.source_type ?? (device.volume_id ? "volume" : device.snapshot_id ? "snapshot" : "image")
+  const bootIndex = device.boot_index ?? null
+  return {
+    sourceType,
+    destinationType: device.destination_type ?? (sourceType === "blank" ? "local" : "volume"),
+    uuid: device.uuid ?? device.image_id ?? device.volume_id ?? device.snapshot_id ?? null,
+    bootIndex: bootIndex === null ? null : Number(bootIndex),
+    sizeGib: device.volume_size === undefined ? null : Number(device.volume_size),
+    guestFormat: device.guest_format ?? null,
+  }
+}
+
+function readLegacyBlockDevice(device: BlockDeviceBody): BlockDeviceRequest {
+  return { ...readBlockDevice(device), destinationType: "volume" }
+}
+
+async function update(ctx: Ctx, req: WireRequest<UpdateServerBody>) {
+  const serverId = req.params.server_id ?? ""
+  const { server: s } = req.body
+  await updateServer(ctx, {
+    serverId,
+    ...(s.name !== undefined && { name: s.name.trim() }),
+    ...(s.description !== undefined && { description: s.description }),
+    ...(s.hostname !== undefined && { hostname: s.hostname }),
+    ...(s.accessIPv4 !== undefined && { accessIpV4: s.accessIPv4 }),
+    ...(s.accessIPv6 !== undefined && { accessIpV6: canonicalIpV6(s.accessIPv6) }),
+    ...(s["OS-DCF:diskConfig"] !== undefined && { hasAutoDiskConfig: s["OS-DCF:diskConfig"] === "AUTO" }),
+  })
+  const { server, networking } = await showServer(ctx, { serverId, rule: "os_compute_api:servers:update" })
+  const plan = serverViewPlan(ctx, req.version, {
+    isWhole: atLeast(req.version, "2.75"),
+    showsServerGroups: true,
+    projectId: server.projectId,
+  })
+  if (plan.showsHostStatus || plan.showsHostStatusUnknown) plan.hosts = await hostsByName(ctx)
+  return { server: viewServer(plan, server, networking) }
+}
+
+export const serverRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/servers",
+    policy: ["os_compute_api:servers:index"],
+    handler: (ctx, req) => list(ctx, req, false),
+  }),
+  route({
+    method: "GET",
+    path: "/servers/detail",
+    policy: ["os_compute_api:servers:detail"],
+    handler: (ctx, req) => list(ctx, req, true),
+  }),
+  route({
+    method: "POST",
+    path: "/servers",
+    policy: ["os_compute_api:servers:create"],
+    status: 202,
+    body: createServerSchemas,
+    handler: create,
+  }),
+  route({
+    method: "GET",
+    path: "/servers/{server_id}",
+    policy: ["os_compute_api:servers:show"],
+    handler: show,
+  }),
+  route({
+    method: "PUT",
+    path: "/servers/{server_id}",
+    policy: ["os_compute_api:servers:update"],
+    body: updateServerSchemas,
+    handler: update,
+  }),
+  route({
+    method: "DELETE",
+    path: "/servers/{server_id}",
+    policy: ["os_compute_api:servers:delete"],
+    status: 204,
+    handler: async (ctx, req) => await deleteServer(ctx, { serverId: req.params.server_id ?? "" }),
+  }),
+]

@@ -1,0 +1,194 @@
+// Keystone's v2.0 as programs of its years still send it: tokens and the list of tenants, over the v3 operations.
+// Users and tenants are those of the default domain; there is no scope but a tenant.
+
+import type { Ctx } from "../../platform/context/context.ts"
+import { invalid } from "../../platform/fault/fault.ts"
+import { type Api, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import {
+  issueTokenByLogin,
+  type KnownToken,
+  type LoginRequest,
+  listOwnProjects,
+  type ProjectRow,
+  readTokenCatalog,
+  validateToken,
+} from "../index.ts"
+import { renderIdentityFault } from "../openstack-v3/fault-table.ts"
+
+interface AuthBody {
+  auth: {
+    passwordCredentials?: { username?: string; userId?: string; password: string }
+    token?: { id: string }
+    tenantName?: string
+    tenantId?: string
+  }
+}
+
+const authSchema = {
+  type: "object",
+  properties: {
+    auth: {
+      type: "object",
+      properties: {
+        passwordCredentials: {
+          type: "object",
+          properties: {
+            username: { type: "string" },
+            userId: { type: "string" },
+            password: { type: "string" },
+          },
+          required: ["password"],
+        },
+        token: { type: "object", properties: { id: { type: "string" } }, required: ["id"] },
+        tenantName: { type: ["string", "null"] },
+        tenantId: { type: ["string", "null"] },
+      },
+    },
+  },
+  required: ["auth"],
+}
+
+const domain = { id: "default" }
+
+function readLogin(req: WireRequest<AuthBody>): LoginRequest {
+  const { passwordCredentials, token, tenantId, tenantName } = req.body.auth
+  const common = {
+    scope: tenantId
+      ? ({ kind: "project", project: { id: tenantId } } as const)
+      : tenantName
+        ? ({ kind: "project", project: { name: tenantName, domain } } as const)
+        : ({ kind: "default" } as const),
+    receipt: null,
+    signed: null,
+    remoteAddress: req.remoteAddress,
+  }
+  if (token) return { ...common, methods: ["token"], identity: { token } }
+  if (!passwordCredentials) throw invalid("auth", "Expecting to find passwordCredentials or token in auth.")
+  const { userId, username, password } = passwordCredentials
+  const user = userId ? { id: userId, password } : { name: username, domain, password }
+  return { ...common, methods: ["password"], identity: { password: { user } } }
+}
+
+/** Whole seconds, as v2.0 had them. */
+function secondsText(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`
+}
+
+async function viewAccess(ctx: Ctx, known: KnownToken): Promise<Record<string, unknown>> {
+  const { token } = known
+  const { project, user, roles, payload } = token
+  const services = project ? await readTokenCatalog(ctx, known) : []
+  return {
+    token: {
+      id: token.id,
+      issued_at: secondsText(payload.issuedAtMs),
+      expires: secondsText(payload.expiresAtMs),
+      audit_ids: payload.auditIds,
+      ...(project
+        ? { tenant: { id: project.id, name: project.name, enabled: true, description: null } }
+        : {}),
+    },
+    user: {
+      id: user.id,
+      name: user.name,
+      username: user.name,
+      roles: roles.map((role) => ({ name: role.name })),
+      roles_links: [],
+    },
+    serviceCatalog: services.map((service) => ({
+      type: service.type,
+      name: service.name,
+      endpoints_links: [],
+      endpoints: byRegion(service.endpoints),
+    })),
+    metadata: { is_admin: 0, roles: roles.map((role) => role.id) },
+  }
+}
+
+/** One row a region with the three addresses side by side. */
+function byRegion(
+  endpoints: readonly { id: string; region: string | null; interface: string; url: string }[],
+) {
+  const rows = new Map<string, Record<string, string>>()
+  for (const endpoint of endpoints) {
+    const region = endpoint.region ?? ""
+    const row = rows.get(region) ?? { id: endpoint.id, region }
+    row[`${endpoint.interface}URL`] = endpoint.url
+    rows.set(region, row)
+  }
+  return [...rows.values()]
+}
+
+function viewTenant(row: ProjectRow) {
+  return { id: row.id, name: row.name, description: row.description, enabled: row.is_enabled }
+}
+
+const versionRoute = route({
+  method: "GET",
+  path: "",
+  policy: "public",
+  handler: async (ctx) => ({
+    version: {
+      id: "v2.0",
+      status: "deprecated",
+      updated: "2016-08-04T00:00:00Z",
+      links: [{ rel: "self", href: `${ctx.baseUrl}/identity/v2.0/` }],
+      "media-types": [{ base: "application/json", type: "application/vnd.openstack.identity-v2.0+json" }],
+    },
+  }),
+})
+
+/** This API is older than access rules: nobody who speaks it can enforce them. */
+function subjectOf(req: WireRequest) {
+  return { tokenId: req.params.token_id ?? "", knowsAccessRules: false }
+}
+
+export const identityV2Api: Api = {
+  service: "identity-v2",
+  mounts: ["/identity", ""],
+  version: "/v2.0",
+  isServed: (config) => config.identity.isV2ApiEnabled,
+  renderFault: renderIdentityFault,
+  tellsStrangers: true,
+  routes: [
+    versionRoute,
+    route<AuthBody>({
+      method: "POST",
+      path: "/tokens",
+      policy: "public",
+      body: authSchema,
+      handler: async (ctx, req) => {
+        const known = await issueTokenByLogin(ctx, { request: readLogin(req) })
+        return { access: await viewAccess(ctx, known) }
+      },
+    }),
+    route({
+      method: "GET",
+      path: "/tokens/{token_id}",
+      policy: ["identity:validate_token"],
+      handler: async (ctx, req) => ({
+        access: await viewAccess(ctx, await validateToken(ctx, subjectOf(req))),
+      }),
+    }),
+    route({
+      method: "HEAD",
+      path: "/tokens/{token_id}",
+      policy: ["identity:validate_token"],
+      handler: async (ctx, req) => {
+        await validateToken(ctx, subjectOf(req))
+        return reply(200)
+      },
+    }),
+    route({
+      method: "GET",
+      path: "/tenants",
+      policy: ["identity:get_auth_projects"],
+      handler: async (ctx) => ({
+        tenants: (await listOwnProjects(ctx, {}))
+          .filter((row) => row.domain_id === domain.id)
+          .map(viewTenant),
+        tenants_links: [],
+      }),
+    }),
+  ],
+}

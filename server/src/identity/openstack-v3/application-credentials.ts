@@ -1,0 +1,194 @@
+import type { Ctx } from "../../platform/context/context.ts"
+import { queryText } from "../../platform/http/query.ts"
+import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import {
+  type AccessRuleRow,
+  type ApplicationCredential,
+  createApplicationCredential,
+  deleteAccessRule,
+  deleteApplicationCredential,
+  getAccessRule,
+  getApplicationCredential,
+  listAccessRules,
+  listApplicationCredentials,
+} from "../index.ts"
+import { given, readList } from "./read.ts"
+import { description, member, name, strictBoolean } from "./schema.ts"
+import { linkTo, listReply, pageReply } from "./view.ts"
+
+interface ApplicationCredentialBody {
+  name: string
+  description?: string | null
+  secret?: string | null
+  expires_at?: string | null
+  roles?: { id?: string; name?: string; domain_id?: string }[]
+  unrestricted?: boolean
+  access_rules?: { id?: string; service?: string; path?: string; method?: string }[]
+}
+
+const properties = {
+  name,
+  description,
+  secret: { type: ["string", "null"] },
+  expires_at: { type: ["string", "null"] },
+  project_id: { type: "string" },
+  roles: {
+    type: "array",
+    items: {
+      type: "object",
+      properties: {
+        id: { type: "string" },
+        name: { type: "string" },
+        domain_id: { type: ["string", "null"] },
+      },
+      anyOf: [{ required: ["id"] }, { required: ["name"] }],
+    },
+  },
+  unrestricted: strictBoolean,
+  access_rules: {
+    type: "array",
+    items: {
+      type: "object",
+      properties: {
+        id: { type: "string" },
+        service: { type: "string", minLength: 1, maxLength: 64 },
+        path: { type: "string", maxLength: 255, pattern: "^/" },
+        method: { type: "string", enum: ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"] },
+      },
+    },
+  },
+}
+
+function viewApplicationCredential(
+  ctx: Ctx,
+  req: WireRequest,
+  row: ApplicationCredential,
+): Record<string, unknown> {
+  return {
+    id: row.id,
+    name: row.name,
+    description: row.description,
+    user_id: row.user_id,
+    project_id: row.project_id,
+    // Without a zone, as Keystone shows this one.
+    expires_at: row.expires_at_text,
+    roles: row.roles,
+    unrestricted: row.is_unrestricted,
+    ...(row.access_rules.length > 0 ? { access_rules: row.access_rules } : {}),
+    links: linkTo(ctx, req, `users/${row.user_id}/application_credentials/${row.id}`),
+  }
+}
+
+function readBody(body: ApplicationCredentialBody) {
+  return given({
+    name: body.name,
+    description: body.description,
+    secret: body.secret,
+    expiresAt: body.expires_at,
+    roles: body.roles?.map((role) =>
+      given({ id: role.id, name: role.name, domainId: role.domain_id ?? undefined }),
+    ),
+    isUnrestricted: body.unrestricted,
+    accessRules: body.access_rules,
+  })
+}
+
+function one(req: WireRequest) {
+  return { userId: req.params.user_id ?? "", id: req.params.application_credential_id ?? "" }
+}
+
+export const applicationCredentialRoutes = [
+  route({
+    method: "GET",
+    path: "/users/{user_id}/application_credentials",
+    policy: ["identity:list_application_credentials"],
+    handler: async (ctx, req) => {
+      const wanted = given({ userId: req.params.user_id ?? "", name: queryText(req.query, "name") })
+      const rows = await listApplicationCredentials(ctx, wanted)
+      return listReply(
+        ctx,
+        req,
+        "application_credentials",
+        rows.map((row) => viewApplicationCredential(ctx, req, row)),
+      )
+    },
+  }),
+  route<{ application_credential: ApplicationCredentialBody }>({
+    method: "POST",
+    path: "/users/{user_id}/application_credentials",
+    policy: ["identity:create_application_credential"],
+    body: member("application_credential", properties, { required: ["name"], isClosed: true }),
+    admit: (ctx, req) =>
+      createApplicationCredential.admit(ctx, { userId: req.params.user_id ?? "", name: "" }),
+    handler: async (ctx, req) => {
+      const userId = req.params.user_id ?? ""
+      const made = await createApplicationCredential(ctx, {
+        userId,
+        ...readBody(req.body.application_credential),
+      })
+      const view = viewApplicationCredential(ctx, req, made.credential)
+      // The only time that the secret is shown.
+      return reply(201, { application_credential: { ...view, secret: made.secret } })
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/users/{user_id}/application_credentials/{application_credential_id}",
+    policy: ["identity:get_application_credential"],
+    handler: async (ctx, req) => ({
+      application_credential: viewApplicationCredential(
+        ctx,
+        req,
+        await getApplicationCredential(ctx, one(req)),
+      ),
+    }),
+  }),
+  route({
+    method: "DELETE",
+    path: "/users/{user_id}/application_credentials/{application_credential_id}",
+    policy: ["identity:delete_application_credential"],
+    handler: async (ctx, req) => {
+      await deleteApplicationCredential(ctx, one(req))
+      return reply(204)
+    },
+  }),
+]
+
+function viewRule(ctx: Ctx, req: WireRequest, row: AccessRuleRow): Record<string, unknown> {
+  const { id, service, path, method } = row
+  return { id, service, path, method, links: linkTo(ctx, req, `users/${row.user_id}/access_rules/${id}`) }
+}
+
+function oneRule(req: WireRequest) {
+  return { userId: req.params.user_id ?? "", id: req.params.access_rule_id ?? "" }
+}
+
+export const accessRuleRoutes = [
+  route({
+    method: "GET",
+    path: "/users/{user_id}/access_rules",
+    policy: ["identity:list_access_rules"],
+    handler: async (ctx, req) => {
+      const list = readList(req.query, { service: "text", path: "text", method: "text" })
+      const rules = await listAccessRules(ctx, { userId: req.params.user_id ?? "", ...list })
+      return pageReply(ctx, req, "access_rules", rules, viewRule)
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/users/{user_id}/access_rules/{access_rule_id}",
+    policy: ["identity:get_access_rule"],
+    handler: async (ctx, req) => ({
+      access_rule: viewRule(ctx, req, await getAccessRule(ctx, oneRule(req))),
+    }),
+  }),
+  route({
+    method: "DELETE",
+    path: "/users/{user_id}/access_rules/{access_rule_id}",
+    policy: ["identity:delete_access_rule"],
+    handler: async (ctx, req) => {
+      await deleteAccessRule(ctx, oneRule(req))
+      return reply(204)
+    },
+  }),
+]

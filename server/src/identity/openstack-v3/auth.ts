@@ -1,0 +1,194 @@
+import type { Ctx } from "../../platform/context/context.ts"
+import { invalid } from "../../platform/fault/fault.ts"
+import { queryBoolean } from "../../platform/http/query.ts"
+import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import {
+  checkToken,
+  getOwnCatalog,
+  hasOwnSystemScope,
+  issueTokenByLogin,
+  type KnownToken,
+  type LoginRequest,
+  listOwnDomains,
+  listOwnProjects,
+  type Named,
+  type ProjectRef,
+  type RequestedScope,
+  revokeToken,
+  tokenJson,
+  validateToken,
+} from "../index.ts"
+import { authRequest } from "./auth-schema.ts"
+import { signedRequest } from "./oauth1.ts"
+import { viewDomain, viewProject } from "./projects-view.ts"
+import { linkTo, listReply } from "./view.ts"
+
+interface AuthBody {
+  auth: {
+    identity: { methods: string[]; [method: string]: unknown }
+    scope?: Record<string, unknown> | string
+  }
+}
+
+export const authRoutes = [
+  route<AuthBody>({
+    method: "POST",
+    path: "/auth/tokens",
+    policy: "public",
+    body: authRequest,
+    handler: async (ctx, req) => {
+      const known = await issueTokenByLogin(ctx, { request: readLogin(ctx, req) })
+      return await tokenReply(ctx, req, known, 201)
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/auth/tokens",
+    policy: ["identity:validate_token"],
+    handler: async (ctx, req) => {
+      const known = await validateToken(ctx, {
+        tokenId: subjectOf(req),
+        isExpiredAllowed: queryBoolean(req.query, "allow_expired") ?? false,
+        knowsAccessRules: knowsAccessRules(req),
+      })
+      return await tokenReply(ctx, req, known, 200)
+    },
+  }),
+  route({
+    method: "HEAD",
+    path: "/auth/tokens",
+    policy: ["identity:check_token"],
+    handler: async (ctx, req) => {
+      const known = await checkToken(ctx, {
+        tokenId: subjectOf(req),
+        isExpiredAllowed: queryBoolean(req.query, "allow_expired") ?? false,
+        knowsAccessRules: knowsAccessRules(req),
+      })
+      return await tokenReply(ctx, req, known, 200)
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/auth/tokens",
+    policy: ["identity:revoke_token"],
+    handler: async (ctx, req) => {
+      await revokeToken(ctx, { tokenId: subjectOf(req) })
+      return reply(204)
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/auth/projects",
+    policy: ["identity:get_auth_projects"],
+    handler: async (ctx, req) => {
+      const rows = await listOwnProjects(ctx, {})
+      return listReply(
+        ctx,
+        req,
+        "projects",
+        rows.map((row) => viewProject(ctx, req, row)),
+      )
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/auth/domains",
+    policy: ["identity:get_auth_domains"],
+    handler: async (ctx, req) => {
+      const rows = await listOwnDomains(ctx, {})
+      return listReply(
+        ctx,
+        req,
+        "domains",
+        rows.map((row) => viewDomain(ctx, req, row)),
+      )
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/auth/system",
+    policy: ["identity:get_auth_system"],
+    handler: async (ctx, req) => ({
+      system: (await hasOwnSystemScope(ctx, {})) ? [{ all: true }] : [],
+      links: linkTo(ctx, req, "auth/system"),
+    }),
+  }),
+  route({
+    method: "GET",
+    path: "/auth/catalog",
+    policy: ["identity:get_auth_catalog"],
+    handler: async (ctx, req) => ({
+      catalog: await getOwnCatalog(ctx, {}),
+      links: linkTo(ctx, req, "auth/catalog"),
+    }),
+  }),
+]
+
+function subjectOf(req: WireRequest): string {
+  const id = req.headers["x-subject-token"]
+  if (typeof id !== "string" || id === "") {
+    throw invalid("X-Subject-Token", "The header X-Subject-Token must name the token in question.")
+  }
+  return id
+}
+
+/** As keystonemiddleware says it: the version of access rules that it enforces. */
+function knowsAccessRules({ headers }: WireRequest): boolean {
+  return Number(headers["openstack-identity-access-rules"] ?? 0) >= 1
+}
+
+async function tokenReply(ctx: Ctx, req: WireRequest, known: KnownToken, status: number) {
+  const json = await tokenJson(ctx, known, { isCatalogWanted: !("nocatalog" in req.query) })
+  return reply(status, json, {
+    "content-type": "application/json",
+    "X-Subject-Token": known.token.id,
+    Vary: "X-Auth-Token",
+  })
+}
+
+function readLogin(ctx: Ctx, req: WireRequest<AuthBody>): LoginRequest {
+  const { identity, scope } = req.body.auth
+  const receipt = req.headers["openstack-auth-receipt"]
+  return {
+    methods: identity.methods,
+    identity,
+    scope: readScope(scope),
+    receipt: typeof receipt === "string" ? receipt : null,
+    remoteAddress: req.remoteAddress,
+    signed: signedRequest(ctx, req),
+  }
+}
+
+const scopeKinds = ["system", "unscoped", "project", "domain", "OS-TRUST:trust"] as const
+
+/** The schema has seen to the types within. */
+function readScope(scope: AuthBody["auth"]["scope"]): RequestedScope {
+  if (scope === undefined) return { kind: "default" }
+  if (typeof scope === "string") {
+    if (scope === "unscoped") return { kind: "unscoped" }
+    throw invalid(
+      "auth.scope",
+      'Expecting to find system, project, domain, OS-TRUST:trust or "unscoped" in scope.',
+    )
+  }
+  const named = scopeKinds.filter((kind) => kind in scope)
+  const [kind, second] = named
+  if (kind === undefined || second !== undefined) {
+    throw invalid(
+      "auth.scope",
+      "Expecting to find one of system, project, domain, OS-TRUST:trust or unscoped in scope.",
+    )
+  }
+  switch (kind) {
+    case "system":
+      return { kind: "system" }
+    case "unscoped":
+      return { kind: "unscoped" }
+    case "project":
+      return { kind: "project", project: scope.project as ProjectRef }
+    case "domain":
+      return { kind: "domain", domain: scope.domain as Named }
+    case "OS-TRUST:trust":
+      return { kind: "trust", trustId: (scope["OS-TRUST:trust"] as { id: string }).id }
+  }
+}

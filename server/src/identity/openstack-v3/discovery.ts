@@ -1,0 +1,37 @@
+import type { Ctx } from "../../platform/context/context.ts"
+import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+
+/** The v3 that the client reached: below `/identity`, or at the root of the server. */
+export function v3Url(ctx: Ctx, url: string): string {
+  return `${ctx.baseUrl}${/^\/identity(\/|\?|$)/.test(url) ? "/identity" : ""}/v3`
+}
+
+function versionDocument(ctx: Ctx, url: string) {
+  return {
+    id: "v3.14",
+    status: "stable",
+    updated: "2020-04-07T00:00:00Z",
+    links: [{ rel: "self", href: `${v3Url(ctx, url)}/` }],
+    "media-types": [{ base: "application/json", type: "application/vnd.openstack.identity-v3+json" }],
+  }
+}
+
+/** `GET /identity`, and `GET /` for who asks the whole server as if it were Keystone. */
+export const versionsRoute = route({
+  method: "GET",
+  path: "/",
+  policy: "public",
+  handler: async (ctx, req: WireRequest) =>
+    reply(
+      300,
+      { versions: { values: [versionDocument(ctx, req.url)] } },
+      { Location: `${v3Url(ctx, req.url)}/` },
+    ),
+})
+
+export const versionRoute = route({
+  method: "GET",
+  path: "",
+  policy: "public",
+  handler: async (ctx, req) => ({ version: versionDocument(ctx, req.url) }),
+})

@@ -1,0 +1,73 @@
+import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import {
+  deleteDomainConfig,
+  getDefaultDomainConfig,
+  getDomainConfig,
+  replaceDomainConfig,
+  updateDomainConfig,
+} from "../index.ts"
+import { given } from "./read.ts"
+
+const body = { type: "object", properties: { config: { type: "object" } }, required: ["config"] }
+
+function place(req: WireRequest) {
+  return given({
+    domainId: req.params.domain_id ?? "",
+    group: req.params.group,
+    option: req.params.option,
+  })
+}
+
+const read = ["identity:get_domain_config", "identity:get_security_compliance_domain_config"]
+const depths = ["", "/{group}", "/{group}/{option}"]
+
+export const domainConfigRoutes: readonly Route[] = [
+  route<{ config: Record<string, unknown> }>({
+    method: "PUT",
+    path: "/domains/{domain_id}/config",
+    policy: ["identity:create_domain_config"],
+    body,
+    handler: async (ctx, req) => {
+      const wanted = { domainId: req.params.domain_id ?? "", config: req.body.config }
+      const { config, isNew } = await replaceDomainConfig(ctx, wanted)
+      return reply(isNew ? 201 : 200, { config })
+    },
+  }),
+  ...depths.flatMap((depth): Route[] => [
+    route({
+      method: "GET",
+      path: `/domains/{domain_id}/config${depth}`,
+      policy: read,
+      handler: async (ctx, req) => ({ config: await getDomainConfig(ctx, place(req)) }),
+    }),
+    route<{ config: Record<string, unknown> }>({
+      method: "PATCH",
+      path: `/domains/{domain_id}/config${depth}`,
+      policy: ["identity:update_domain_config"],
+      body,
+      handler: async (ctx, req) => ({
+        config: await updateDomainConfig(ctx, { ...place(req), config: req.body.config }),
+      }),
+    }),
+    route({
+      method: "DELETE",
+      path: `/domains/{domain_id}/config${depth}`,
+      policy: ["identity:delete_domain_config"],
+      handler: async (ctx, req) => {
+        await deleteDomainConfig(ctx, place(req))
+        return reply(204)
+      },
+    }),
+    route({
+      method: "GET",
+      path: `/domains/config${depth}/default`,
+      policy: ["identity:get_domain_config_default"],
+      handler: async (ctx, req) => ({
+        config: await getDefaultDomainConfig(
+          ctx,
+          given({ group: req.params.group, option: req.params.option }),
+        ),
+      }),
+    }),
+  ]),
+]

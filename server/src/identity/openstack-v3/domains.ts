@@ -1,0 +1,88 @@
+import { reply, route } from "../../platform/http/wire.ts"
+import { createDomain, deleteDomain, getDomain, listDomains, updateDomain } from "../index.ts"
+import { admitToOne } from "./admit.ts"
+import { viewDomain } from "./projects-view.ts"
+import { extraOf, given, readBoolean, readList, requireSameId } from "./read.ts"
+import { boolean, description, member, options, placeName, tags } from "./schema.ts"
+import { pageReply } from "./view.ts"
+
+interface DomainBody {
+  name?: string
+  explicit_domain_id?: string
+  enabled?: unknown
+  description?: string | null
+  tags?: string[]
+  options?: Record<string, unknown>
+}
+
+const properties = { name: placeName, enabled: boolean, description, tags, options }
+const created = { ...properties, explicit_domain_id: { type: "string", pattern: "^[a-zA-Z0-9]{32}$" } }
+const known = [...Object.keys(created), "id", "links"]
+
+function readDomain(body: DomainBody) {
+  return given({
+    isEnabled: readBoolean(body.enabled),
+    description: body.description,
+    tags: body.tags,
+    options: body.options,
+    extra: extraOf(body, known),
+  })
+}
+
+export const domainRoutes = [
+  route({
+    method: "GET",
+    path: "/domains",
+    policy: ["identity:list_domains"],
+    handler: async (ctx, req) => {
+      const list = await listDomains(ctx, readList(req.query, { name: "text", enabled: "boolean" }))
+      return pageReply(ctx, req, "domains", list, viewDomain)
+    },
+  }),
+  route<{ domain: DomainBody & { name: string } }>({
+    method: "POST",
+    path: "/domains",
+    policy: ["identity:create_domain"],
+    body: member("domain", created, { required: ["name"] }),
+    handler: async (ctx, req) => {
+      const { domain } = req.body
+      const row = await createDomain(ctx, {
+        name: domain.name,
+        ...given({ explicitId: domain.explicit_domain_id }),
+        ...readDomain(domain),
+      })
+      return reply(201, { domain: viewDomain(ctx, req, row) })
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/domains/{domain_id}",
+    policy: ["identity:get_domain"],
+    handler: async (ctx, req) => ({
+      domain: viewDomain(ctx, req, await getDomain(ctx, { id: req.params.domain_id ?? "" })),
+    }),
+  }),
+  route<{ domain: DomainBody }>({
+    method: "PATCH",
+    path: "/domains/{domain_id}",
+    policy: ["identity:update_domain"],
+    body: member("domain", properties, { minProperties: 1 }),
+    admit: admitToOne(updateDomain, "domain"),
+    handler: async (ctx, req) => {
+      const id = req.params.domain_id ?? ""
+      const { domain } = req.body
+      requireSameId(domain, id)
+      const row = await updateDomain(ctx, { id, ...given({ name: domain.name }), ...readDomain(domain) })
+      return { domain: viewDomain(ctx, req, row) }
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/domains/{domain_id}",
+    policy: ["identity:delete_domain"],
+    handler: async (ctx, req) => {
+      await deleteDomain(ctx, { id: req.params.domain_id ?? "" })
+      return reply(204)
+    },
+  }),
+]

@@ -1,0 +1,91 @@
+import type { Ctx } from "../../platform/context/context.ts"
+import { invalid } from "../../platform/fault/fault.ts"
+import { reply, route } from "../../platform/http/wire.ts"
+import { issueTokenByEc2Signature, issueTokenByS3Signature, type KnownToken, tokenJson } from "../index.ts"
+
+interface SignedBody {
+  access: string
+  signature: string
+  verb?: string
+  host?: string
+  path?: string
+  params?: Record<string, string>
+  headers?: Record<string, string>
+  body_hash?: string
+  /** Base64 of the text that an S3 client signed. */
+  token?: string
+}
+
+interface Wrapped {
+  credentials?: SignedBody
+  credential?: SignedBody
+  ec2Credentials?: SignedBody
+}
+
+const signed = {
+  type: "object",
+  properties: {
+    access: { type: "string" },
+    signature: { type: "string" },
+    verb: { type: "string" },
+    host: { type: "string" },
+    path: { type: "string" },
+    params: { type: "object", additionalProperties: { type: "string" } },
+    headers: { type: "object", additionalProperties: { type: "string" } },
+    body_hash: { type: "string" },
+    token: { type: "string" },
+  },
+  required: ["access", "signature"],
+}
+
+/** Clients of different age wrap it under different names. */
+const body = {
+  type: "object",
+  properties: { credentials: signed, credential: signed, ec2Credentials: signed },
+}
+
+function unwrap(wrapped: Wrapped): SignedBody {
+  const found = wrapped.credentials ?? wrapped.credential ?? wrapped.ec2Credentials
+  if (!found) throw invalid("credentials", "Expecting to find credentials in request body.")
+  return found
+}
+
+async function tokenReply(ctx: Ctx, known: KnownToken) {
+  const json = await tokenJson(ctx, known, { isCatalogWanted: true })
+  return reply(200, json, { "content-type": "application/json", "X-Subject-Token": known.token.id })
+}
+
+export const ec2TokenRoutes = [
+  route<Wrapped>({
+    method: "POST",
+    path: "/ec2tokens",
+    policy: ["identity:ec2tokens_validate"],
+    body,
+    handler: async (ctx, req) => {
+      const given = unwrap(req.body)
+      const known = await issueTokenByEc2Signature(ctx, {
+        access: given.access,
+        signature: given.signature,
+        verb: given.verb ?? "",
+        host: given.host ?? "",
+        path: given.path ?? "",
+        params: given.params ?? {},
+        headers: given.headers ?? {},
+        bodyHash: given.body_hash ?? "",
+      })
+      return await tokenReply(ctx, known)
+    },
+  }),
+  route<Wrapped>({
+    method: "POST",
+    path: "/s3tokens",
+    policy: ["identity:s3tokens_validate"],
+    body,
+    handler: async (ctx, req) => {
+      const { access, signature, token } = unwrap(req.body)
+      if (token === undefined) throw invalid("credentials.token", "Expecting to find token in credentials.")
+      const signedText = Buffer.from(token, "base64").toString("utf8")
+      return await tokenReply(ctx, await issueTokenByS3Signature(ctx, { access, signature, signedText }))
+    },
+  }),
+]

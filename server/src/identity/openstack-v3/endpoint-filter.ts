@@ -1,0 +1,245 @@
+import type { Ctx } from "../../platform/context/context.ts"
+import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import {
+  addProjectEndpoint,
+  addProjectEndpointGroup,
+  checkProjectEndpoint,
+  createEndpointGroup,
+  deleteEndpointGroup,
+  type EndpointGroupRow,
+  getEndpointGroup,
+  getProjectEndpointGroup,
+  listEndpointGroups,
+  listEndpointProjects,
+  listGroupEndpoints,
+  listGroupProjects,
+  listProjectEndpointGroups,
+  listProjectEndpoints,
+  removeProjectEndpoint,
+  removeProjectEndpointGroup,
+  updateEndpointGroup,
+} from "../index.ts"
+import { admitToOne } from "./admit.ts"
+import { viewEndpoint } from "./endpoints.ts"
+import { viewProject } from "./projects-view.ts"
+import { given, readList, requireSameId } from "./read.ts"
+import { description, member, name } from "./schema.ts"
+import { linkTo, listReply, pageReply } from "./view.ts"
+
+interface Filters {
+  service_id?: string
+  region_id?: string
+  interface?: string
+}
+
+interface GroupBody {
+  name?: string
+  description?: string | null
+  filters?: Filters
+}
+
+const properties = {
+  name,
+  description,
+  filters: {
+    type: "object",
+    properties: {
+      service_id: { type: "string" },
+      region_id: { type: "string" },
+      interface: { type: "string", enum: ["public", "internal", "admin"] },
+    },
+    additionalProperties: false,
+  },
+}
+
+function viewGroup(ctx: Ctx, req: WireRequest, row: EndpointGroupRow): Record<string, unknown> {
+  const links = linkTo(ctx, req, `OS-EP-FILTER/endpoint_groups/${row.id}`)
+  return { id: row.id, name: row.name, description: row.description, filters: row.filters, links }
+}
+
+function pair(req: WireRequest) {
+  return { projectId: req.params.project_id ?? "", endpointId: req.params.endpoint_id ?? "" }
+}
+
+function groupPair(req: WireRequest) {
+  return { projectId: req.params.project_id ?? "", endpointGroupId: req.params.endpoint_group_id ?? "" }
+}
+
+function groupId(req: WireRequest) {
+  return { id: req.params.endpoint_group_id ?? "" }
+}
+
+function rowsReply<T>(
+  ctx: Ctx,
+  req: WireRequest,
+  key: string,
+  rows: readonly T[],
+  view: (ctx: Ctx, req: WireRequest, row: T) => unknown,
+) {
+  return listReply(
+    ctx,
+    req,
+    key,
+    rows.map((row) => view(ctx, req, row)),
+  )
+}
+
+export const endpointGroupRoutes = [
+  route({
+    method: "GET",
+    path: "/OS-EP-FILTER/endpoint_groups",
+    policy: ["identity:list_endpoint_groups"],
+    handler: async (ctx, req) =>
+      pageReply(
+        ctx,
+        req,
+        "endpoint_groups",
+        await listEndpointGroups(ctx, readList(req.query, { name: "text" })),
+        viewGroup,
+      ),
+  }),
+  route<{ endpoint_group: GroupBody & { name: string } }>({
+    method: "POST",
+    path: "/OS-EP-FILTER/endpoint_groups",
+    policy: ["identity:create_endpoint_group"],
+    body: member("endpoint_group", properties, { required: ["name", "filters"] }),
+    handler: async (ctx, req) => {
+      const group = req.body.endpoint_group
+      const row = await createEndpointGroup(ctx, {
+        name: group.name,
+        filters: group.filters ?? {},
+        ...given({ description: group.description }),
+      })
+      return reply(201, { endpoint_group: viewGroup(ctx, req, row) })
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}",
+    policy: ["identity:get_endpoint_group"],
+    handler: async (ctx, req) => ({
+      endpoint_group: viewGroup(ctx, req, await getEndpointGroup(ctx, groupId(req))),
+    }),
+  }),
+  route<{ endpoint_group: GroupBody }>({
+    method: "PATCH",
+    path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}",
+    policy: ["identity:update_endpoint_group"],
+    body: member("endpoint_group", properties, { minProperties: 1 }),
+    admit: admitToOne(updateEndpointGroup, "endpoint_group"),
+    handler: async (ctx, req) => {
+      const { id } = groupId(req)
+      const group = req.body.endpoint_group
+      requireSameId(group, id)
+      const changes = given({ name: group.name, description: group.description, filters: group.filters })
+      return { endpoint_group: viewGroup(ctx, req, await updateEndpointGroup(ctx, { id, ...changes })) }
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}",
+    policy: ["identity:delete_endpoint_group"],
+    handler: async (ctx, req) => {
+      await deleteEndpointGroup(ctx, groupId(req))
+      return reply(204)
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/endpoints",
+    policy: ["identity:list_endpoints_associated_with_endpoint_group"],
+    handler: async (ctx, req) =>
+      rowsReply(ctx, req, "endpoints", await listGroupEndpoints(ctx, groupId(req)), viewEndpoint),
+  }),
+  route({
+    method: "GET",
+    path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects",
+    policy: ["identity:list_projects_associated_with_endpoint_group"],
+    handler: async (ctx, req) =>
+      rowsReply(ctx, req, "projects", await listGroupProjects(ctx, groupId(req)), viewProject),
+  }),
+  route({
+    method: "PUT",
+    path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}",
+    policy: ["identity:add_endpoint_group_to_project"],
+    handler: async (ctx, req) => {
+      await addProjectEndpointGroup(ctx, groupPair(req))
+      return reply(204)
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}",
+    policy: ["identity:get_endpoint_group_in_project"],
+    handler: async (ctx, req) => {
+      const row = await getProjectEndpointGroup(ctx, groupPair(req))
+      return { project_endpoint_group: { endpoint_group_id: row.id, project_id: req.params.project_id } }
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}",
+    policy: ["identity:remove_endpoint_group_from_project"],
+    handler: async (ctx, req) => {
+      await removeProjectEndpointGroup(ctx, groupPair(req))
+      return reply(204)
+    },
+  }),
+]
+
+export const projectEndpointRoutes = [
+  route({
+    method: "PUT",
+    path: "/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}",
+    policy: ["identity:add_endpoint_to_project"],
+    handler: async (ctx, req) => {
+      await addProjectEndpoint(ctx, pair(req))
+      return reply(204)
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}",
+    policy: ["identity:check_endpoint_in_project"],
+    handler: async (ctx, req) => {
+      await checkProjectEndpoint(ctx, pair(req))
+      return reply(204)
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}",
+    policy: ["identity:remove_endpoint_from_project"],
+    handler: async (ctx, req) => {
+      await removeProjectEndpoint(ctx, pair(req))
+      return reply(204)
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/OS-EP-FILTER/projects/{project_id}/endpoints",
+    policy: ["identity:list_endpoints_for_project"],
+    handler: async (ctx, req) => {
+      const rows = await listProjectEndpoints(ctx, { projectId: req.params.project_id ?? "" })
+      return rowsReply(ctx, req, "endpoints", rows, viewEndpoint)
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/OS-EP-FILTER/projects/{project_id}/endpoint_groups",
+    policy: ["identity:list_endpoint_groups_for_project"],
+    handler: async (ctx, req) => {
+      const rows = await listProjectEndpointGroups(ctx, { projectId: req.params.project_id ?? "" })
+      return rowsReply(ctx, req, "endpoint_groups", rows, viewGroup)
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/OS-EP-FILTER/endpoints/{endpoint_id}/projects",
+    policy: ["identity:list_projects_for_endpoint"],
+    handler: async (ctx, req) => {
+      const rows = await listEndpointProjects(ctx, { id: req.params.endpoint_id ?? "" })
+      return rowsReply(ctx, req, "projects", rows, viewProject)
+    },
+  }),
+]

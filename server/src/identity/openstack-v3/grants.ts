@@ -1,0 +1,96 @@
+// Grants have one shape on seven paths: who (user, group), where (project, domain, system), and whether it is for
+// what lies below only (OS-INHERIT).
+
+import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { checkGrant, createGrant, type GrantHolder, listGrants, revokeGrant } from "../index.ts"
+import { viewRole } from "./roles.ts"
+import { listReply } from "./view.ts"
+
+type TargetKind = GrantHolder["targetKind"]
+type ActorKind = GrantHolder["actorKind"]
+
+interface Place {
+  targetKind: TargetKind
+  actorKind: ActorKind
+  isInherited: boolean
+  /** Of the list of roles. */
+  path: string
+}
+
+const targets: readonly TargetKind[] = ["project", "domain", "system"]
+const actors: readonly ActorKind[] = ["user", "group"]
+
+const places: readonly Place[] = targets.flatMap((targetKind) =>
+  actors.flatMap((actorKind): Place[] => {
+    const target = targetKind === "system" ? "/system" : `/${targetKind}s/{${targetKind}_id}`
+    const path = `${target}/${actorKind}s/{${actorKind}_id}/roles`
+    const plain = { targetKind, actorKind, isInherited: false, path }
+    return targetKind === "system"
+      ? [plain]
+      : [plain, { ...plain, isInherited: true, path: `/OS-INHERIT${path}` }]
+  }),
+)
+
+export const grantRoutes: readonly Route[] = places.flatMap((place) => {
+  const system = place.targetKind === "system"
+  const rule = (verb: string) =>
+    system ? `identity:${verb}_system_grant_for_${place.actorKind}` : `identity:${verb}_grant`
+  const suffix = place.isInherited ? "/inherited_to_projects" : ""
+  const one = `${place.path}/{role_id}${suffix}`
+  const input = (req: WireRequest) => ({ ...readHolder(place, req), roleId: req.params.role_id ?? "" })
+  const list = route({
+    method: "GET",
+    path: `${place.path}${suffix}`,
+    policy: [system ? `identity:list_system_grants_for_${place.actorKind}` : "identity:list_grants"],
+    handler: async (ctx, req) => {
+      const rows = await listGrants(ctx, readHolder(place, req))
+      return listReply(
+        ctx,
+        req,
+        "roles",
+        rows.map((row) => viewRole(ctx, req, row)),
+      )
+    },
+  })
+  const single = [
+    route({
+      method: "PUT",
+      path: one,
+      policy: [rule("create")],
+      handler: async (ctx, req) => {
+        await createGrant(ctx, input(req))
+        return reply(204)
+      },
+    }),
+    route({
+      method: "GET",
+      path: one,
+      policy: [rule("check")],
+      handler: async (ctx, req) => {
+        await checkGrant(ctx, input(req))
+        return reply(204)
+      },
+    }),
+    route({
+      method: "DELETE",
+      path: one,
+      policy: [rule("revoke")],
+      handler: async (ctx, req) => {
+        await revokeGrant(ctx, input(req))
+        return reply(204)
+      },
+    }),
+  ]
+  // Keystone has no list of what is inherited from a project.
+  return place.isInherited && place.targetKind === "project" ? single : [list, ...single]
+})
+
+function readHolder(place: Place, req: WireRequest): GrantHolder {
+  return {
+    actorKind: place.actorKind,
+    actorId: req.params[`${place.actorKind}_id`] ?? "",
+    targetKind: place.targetKind,
+    targetId: place.targetKind === "system" ? null : (req.params[`${place.targetKind}_id`] ?? ""),
+    isInherited: place.isInherited,
+  }
+}

@@ -1,0 +1,127 @@
+import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import {
+  addGroupUser,
+  checkGroupUser,
+  createGroup,
+  deleteGroup,
+  getGroup,
+  listGroups,
+  listGroupUsers,
+  removeGroupUser,
+  updateGroup,
+} from "../index.ts"
+import { admitToNew, admitToOne } from "./admit.ts"
+import { viewGroup } from "./groups-view.ts"
+import { extraOf, given, readList, requireSameId } from "./read.ts"
+import { description, idString, member, name } from "./schema.ts"
+import { viewUser } from "./users.ts"
+import { pageReply } from "./view.ts"
+
+interface GroupBody {
+  name?: string
+  domain_id?: string
+  description?: string | null
+}
+
+const properties = { name, domain_id: idString, description }
+const known = [...Object.keys(properties), "id", "links"]
+
+function readGroup(body: GroupBody) {
+  return given({ domainId: body.domain_id, description: body.description, extra: extraOf(body, known) })
+}
+
+export const groupRoutes = [
+  route({
+    method: "GET",
+    path: "/groups",
+    policy: ["identity:list_groups"],
+    handler: async (ctx, req) => {
+      const list = await listGroups(ctx, readList(req.query, { name: "text", domain_id: "text" }))
+      return pageReply(ctx, req, "groups", list, viewGroup)
+    },
+  }),
+  route<{ group: GroupBody & { name: string } }>({
+    method: "POST",
+    path: "/groups",
+    policy: ["identity:create_group"],
+    body: member("group", properties, { required: ["name"] }),
+    admit: admitToNew(createGroup, "group"),
+    handler: async (ctx, req) => {
+      const { group } = req.body
+      const row = await createGroup(ctx, { name: group.name, ...readGroup(group) })
+      return reply(201, { group: viewGroup(ctx, req, row) })
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/groups/{group_id}",
+    policy: ["identity:get_group"],
+    handler: async (ctx, req) => ({
+      group: viewGroup(ctx, req, await getGroup(ctx, { id: req.params.group_id ?? "" })),
+    }),
+  }),
+  route<{ group: GroupBody }>({
+    method: "PATCH",
+    path: "/groups/{group_id}",
+    policy: ["identity:update_group"],
+    body: member("group", properties, { minProperties: 1 }),
+    admit: admitToOne(updateGroup, "group"),
+    handler: async (ctx, req) => {
+      const id = req.params.group_id ?? ""
+      const { group } = req.body
+      requireSameId(group, id)
+      const row = await updateGroup(ctx, { id, ...given({ name: group.name }), ...readGroup(group) })
+      return { group: viewGroup(ctx, req, row) }
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/groups/{group_id}",
+    policy: ["identity:delete_group"],
+    handler: async (ctx, req) => {
+      await deleteGroup(ctx, { id: req.params.group_id ?? "" })
+      return reply(204)
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/groups/{group_id}/users",
+    policy: ["identity:list_users_in_group"],
+    handler: async (ctx, req) => {
+      const list = readList(req.query, { name: "text", enabled: "boolean", domain_id: "text" })
+      const users = await listGroupUsers(ctx, { groupId: req.params.group_id ?? "", ...list })
+      return pageReply(ctx, req, "users", users, viewUser)
+    },
+  }),
+  route({
+    method: "PUT",
+    path: "/groups/{group_id}/users/{user_id}",
+    policy: ["identity:add_user_to_group"],
+    handler: async (ctx, req) => {
+      await addGroupUser(ctx, pair(req))
+      return reply(204)
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/groups/{group_id}/users/{user_id}",
+    policy: ["identity:check_user_in_group"],
+    handler: async (ctx, req) => {
+      await checkGroupUser(ctx, pair(req))
+      return reply(204)
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/groups/{group_id}/users/{user_id}",
+    policy: ["identity:remove_user_from_group"],
+    handler: async (ctx, req) => {
+      await removeGroupUser(ctx, pair(req))
+      return reply(204)
+    },
+  }),
+]
+
+function pair(req: WireRequest) {
+  return { groupId: req.params.group_id ?? "", userId: req.params.user_id ?? "" }
+}

@@ -1,0 +1,253 @@
+import type { Ctx } from "../../platform/context/context.ts"
+import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import {
+  createLimits,
+  createRegisteredLimits,
+  deleteLimit,
+  deleteRegisteredLimit,
+  getLimit,
+  getLimitModel,
+  getRegisteredLimit,
+  type Limit,
+  listLimits,
+  listRegisteredLimits,
+  type RegisteredLimitRow,
+  updateLimit,
+  updateRegisteredLimit,
+} from "../index.ts"
+import { admitToOne } from "./admit.ts"
+import { given, readList } from "./read.ts"
+import { description, member, name } from "./schema.ts"
+import { linkTo, pageReply } from "./view.ts"
+
+const limitValue = { type: "integer", minimum: -1, maximum: 0x7fff_ffff }
+const id = { type: "string", minLength: 1, maxLength: 64 }
+const nullable = { type: ["string", "null"], maxLength: 255 }
+
+interface RegisteredBody {
+  service_id: string
+  region_id?: string | null
+  resource_name: string
+  default_limit: number
+  description?: string | null
+}
+
+const registered = {
+  service_id: id,
+  region_id: nullable,
+  resource_name: name,
+  default_limit: limitValue,
+  description,
+}
+
+/** `{<key>: [{…}, …]}` */
+function several(key: string, properties: Record<string, unknown>, required: readonly string[]) {
+  return {
+    type: "object",
+    properties: {
+      [key]: {
+        type: "array",
+        minItems: 1,
+        items: { type: "object", properties, required, additionalProperties: false },
+      },
+    },
+    required: [key],
+    additionalProperties: false,
+  }
+}
+
+function viewRegistered(ctx: Ctx, req: WireRequest, row: RegisteredLimitRow): Record<string, unknown> {
+  const { id: rowId, service_id, region_id, resource_name, default_limit } = row
+  const links = linkTo(ctx, req, `registered_limits/${rowId}`)
+  return {
+    id: rowId,
+    service_id,
+    region_id,
+    resource_name,
+    default_limit,
+    description: row.description,
+    links,
+  }
+}
+
+export const registeredLimitRoutes = [
+  route({
+    method: "GET",
+    path: "/registered_limits",
+    policy: ["identity:list_registered_limits"],
+    handler: async (ctx, req) => {
+      const kinds = { service_id: "text", region_id: "text", resource_name: "text" } as const
+      const list = await listRegisteredLimits(ctx, readList(req.query, kinds))
+      return pageReply(ctx, req, "registered_limits", list, viewRegistered)
+    },
+  }),
+  route<{ registered_limits: RegisteredBody[] }>({
+    method: "POST",
+    path: "/registered_limits",
+    policy: ["identity:create_registered_limits"],
+    body: several("registered_limits", registered, ["service_id", "resource_name", "default_limit"]),
+    handler: async (ctx, req) => {
+      const rows = await createRegisteredLimits(ctx, {
+        limits: req.body.registered_limits.map((limit) =>
+          given({
+            serviceId: limit.service_id,
+            regionId: limit.region_id,
+            resourceName: limit.resource_name,
+            defaultLimit: limit.default_limit,
+            description: limit.description,
+          }),
+        ),
+      })
+      return reply(201, { registered_limits: rows.map((row) => viewRegistered(ctx, req, row)) })
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/registered_limits/{registered_limit_id}",
+    policy: ["identity:get_registered_limit"],
+    handler: async (ctx, req) => {
+      const row = await getRegisteredLimit(ctx, { id: req.params.registered_limit_id ?? "" })
+      return { registered_limit: viewRegistered(ctx, req, row) }
+    },
+  }),
+  route<{ registered_limit: Partial<RegisteredBody> }>({
+    method: "PATCH",
+    path: "/registered_limits/{registered_limit_id}",
+    policy: ["identity:update_registered_limit"],
+    body: member("registered_limit", registered, { isClosed: true }),
+    admit: admitToOne(updateRegisteredLimit, "registered_limit"),
+    handler: async (ctx, req) => {
+      const limit = req.body.registered_limit
+      const row = await updateRegisteredLimit(ctx, {
+        id: req.params.registered_limit_id ?? "",
+        ...given({
+          serviceId: limit.service_id,
+          regionId: limit.region_id,
+          resourceName: limit.resource_name,
+          defaultLimit: limit.default_limit,
+          description: limit.description,
+        }),
+      })
+      return { registered_limit: viewRegistered(ctx, req, row) }
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/registered_limits/{registered_limit_id}",
+    policy: ["identity:delete_registered_limit"],
+    handler: async (ctx, req) => {
+      await deleteRegisteredLimit(ctx, { id: req.params.registered_limit_id ?? "" })
+      return reply(204)
+    },
+  }),
+]
+
+interface LimitBody {
+  service_id: string
+  region_id?: string | null
+  resource_name: string
+  resource_limit: number
+  project_id?: string | null
+  domain_id?: string | null
+  description?: string | null
+}
+
+const limit = {
+  service_id: id,
+  region_id: nullable,
+  resource_name: name,
+  resource_limit: limitValue,
+  project_id: nullable,
+  domain_id: nullable,
+  description,
+}
+
+function viewLimit(ctx: Ctx, req: WireRequest, row: Limit): Record<string, unknown> {
+  return {
+    id: row.id,
+    service_id: row.service_id,
+    region_id: row.region_id,
+    resource_name: row.resource_name,
+    resource_limit: row.resource_limit,
+    project_id: row.project_id,
+    domain_id: row.domain_id,
+    description: row.description,
+    links: linkTo(ctx, req, `limits/${row.id}`),
+  }
+}
+
+export const limitRoutes = [
+  route({
+    method: "GET",
+    path: "/limits/model",
+    policy: ["identity:get_limit_model"],
+    handler: async (ctx) => ({ model: await getLimitModel(ctx, {}) }),
+  }),
+  route({
+    method: "GET",
+    path: "/limits",
+    policy: ["identity:list_limits"],
+    handler: async (ctx, req) => {
+      const kinds = {
+        service_id: "text",
+        region_id: "text",
+        resource_name: "text",
+        project_id: "text",
+        domain_id: "text",
+      } as const
+      return pageReply(ctx, req, "limits", await listLimits(ctx, readList(req.query, kinds)), viewLimit)
+    },
+  }),
+  route<{ limits: LimitBody[] }>({
+    method: "POST",
+    path: "/limits",
+    policy: ["identity:create_limits"],
+    body: several("limits", limit, ["service_id", "resource_name", "resource_limit"]),
+    handler: async (ctx, req) => {
+      const rows = await createLimits(ctx, {
+        limits: req.body.limits.map((body) =>
+          given({
+            serviceId: body.service_id,
+            regionId: body.region_id,
+            resourceName: body.resource_name,
+            resourceLimit: body.resource_limit,
+            projectId: body.project_id,
+            domainId: body.domain_id,
+            description: body.description,
+          }),
+        ),
+      })
+      return reply(201, { limits: rows.map((row) => viewLimit(ctx, req, row)) })
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/limits/{limit_id}",
+    policy: ["identity:get_limit"],
+    handler: async (ctx, req) => ({
+      limit: viewLimit(ctx, req, await getLimit(ctx, { id: req.params.limit_id ?? "" })),
+    }),
+  }),
+  route<{ limit: Partial<LimitBody> }>({
+    method: "PATCH",
+    path: "/limits/{limit_id}",
+    policy: ["identity:update_limit"],
+    body: member("limit", { resource_limit: limitValue, description }, { isClosed: true }),
+    admit: admitToOne(updateLimit, "limit"),
+    handler: async (ctx, req) => {
+      const body = req.body.limit
+      const changes = given({ resourceLimit: body.resource_limit, description: body.description })
+      const row = await updateLimit(ctx, { id: req.params.limit_id ?? "", ...changes })
+      return { limit: viewLimit(ctx, req, row) }
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/limits/{limit_id}",
+    policy: ["identity:delete_limit"],
+    handler: async (ctx, req) => {
+      await deleteLimit(ctx, { id: req.params.limit_id ?? "" })
+      return reply(204)
+    },
+  }),
+]

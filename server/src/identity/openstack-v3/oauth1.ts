@@ -1,0 +1,178 @@
+// OS-OAUTH1: request tokens, access tokens. Who asks signs the request (RFC 5849) and is answered in form encoding.
+
+import type { Ctx } from "../../platform/context/context.ts"
+import { type Route, reply, route, type WireReply, type WireRequest } from "../../platform/http/wire.ts"
+import {
+  type AccessTokenRow,
+  authorizeRequestToken,
+  createAccessToken,
+  createRequestToken,
+  deleteAccessToken,
+  getAccessToken,
+  getAccessTokenRole,
+  listAccessTokenRoles,
+  listAccessTokens,
+  type RoleRow,
+  type SignedRequest,
+  timeText,
+} from "../index.ts"
+import { given } from "./read.ts"
+import { idString, name } from "./schema.ts"
+import { linkTo, listReply } from "./view.ts"
+
+/**
+ * The request as the client may have signed it: under the name that it asked for or that we give ourselves. What stands
+ * before us may have taken off the TLS.
+ */
+export function signedRequest(ctx: Ctx, req: WireRequest): SignedRequest {
+  const { authorization, host } = req.headers
+  const hosts = [
+    new URL(ctx.baseUrl).host,
+    new URL(ctx.config.publicUrl).host,
+    ...(host ? [String(host)] : []),
+  ]
+  return {
+    method: req.method,
+    origins: [...new Set(hosts)].flatMap((name) => [`http://${name}`, `https://${name}`]),
+    url: req.url,
+    authorization: typeof authorization === "string" ? authorization : null,
+  }
+}
+
+function viewTime(at: Date | null): string | null {
+  return at === null ? null : timeText(at.getTime())
+}
+
+function secretReply(row: { id: string; secret: string; expires_at: Date | null }): WireReply {
+  const end = viewTime(row.expires_at)
+  const pairs = {
+    oauth_token: row.id,
+    oauth_token_secret: row.secret,
+    ...(end ? { oauth_expires_at: end } : {}),
+  }
+  // As Keystone writes it: nothing here has to be encoded, and its clients take the time as it stands.
+  const body = Object.entries(pairs).map((pair) => pair.join("="))
+  return reply(201, body.join("&"), { "content-type": "application/x-www-form-urlencoded" })
+}
+
+function viewAccessToken(ctx: Ctx, req: WireRequest, row: AccessTokenRow): Record<string, unknown> {
+  const path = `users/${row.authorizing_user_id}/OS-OAUTH1/access_tokens/${row.id}`
+  return {
+    id: row.id,
+    consumer_id: row.consumer_id,
+    authorizing_user_id: row.authorizing_user_id,
+    project_id: row.project_id,
+    expires_at: viewTime(row.expires_at),
+    links: { ...linkTo(ctx, req, path), roles: linkTo(ctx, req, `${path}/roles`).self },
+  }
+}
+
+function viewRole(ctx: Ctx, req: WireRequest, row: RoleRow): Record<string, unknown> {
+  return { id: row.id, name: row.name, domain_id: row.domain_id, links: linkTo(ctx, req, `roles/${row.id}`) }
+}
+
+const rolesToGive = {
+  type: "array",
+  items: {
+    type: "object",
+    properties: { id: idString, name },
+    minProperties: 1,
+    maxProperties: 1,
+    additionalProperties: false,
+  },
+}
+
+function ofUser(req: WireRequest) {
+  return { userId: req.params.user_id ?? "", id: req.params.access_token_id ?? "" }
+}
+
+export const oauth1Routes: readonly Route[] = [
+  route({
+    method: "POST",
+    path: "/OS-OAUTH1/request_token",
+    policy: "public",
+    handler: async (ctx, req) => {
+      const projectId = req.headers["requested-project-id"]
+      const row = await createRequestToken(ctx, {
+        signed: signedRequest(ctx, req),
+        remoteAddress: req.remoteAddress,
+        ...given({ projectId: typeof projectId === "string" ? projectId : undefined }),
+      })
+      return secretReply(row)
+    },
+  }),
+  route<{ roles?: { id?: string; name?: string }[] }>({
+    method: "PUT",
+    path: "/OS-OAUTH1/authorize/{request_token_id}",
+    policy: ["identity:authorize_request_token"],
+    body: { type: "object", properties: { roles: rolesToGive } },
+    handler: async (ctx, req) => {
+      const id = req.params.request_token_id ?? ""
+      const { verifier } = await authorizeRequestToken(ctx, { id, roles: req.body?.roles ?? [] })
+      return { token: { oauth_verifier: verifier } }
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/OS-OAUTH1/access_token",
+    policy: "public",
+    handler: async (ctx, req) =>
+      secretReply(
+        await createAccessToken(ctx, { signed: signedRequest(ctx, req), remoteAddress: req.remoteAddress }),
+      ),
+  }),
+  route({
+    method: "GET",
+    path: "/users/{user_id}/OS-OAUTH1/access_tokens",
+    policy: ["identity:list_access_tokens"],
+    handler: async (ctx, req) => {
+      const rows = await listAccessTokens(ctx, { userId: req.params.user_id ?? "" })
+      return listReply(
+        ctx,
+        req,
+        "access_tokens",
+        rows.map((row) => viewAccessToken(ctx, req, row)),
+      )
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}",
+    policy: ["identity:get_access_token"],
+    handler: async (ctx, req) => ({
+      access_token: viewAccessToken(ctx, req, await getAccessToken(ctx, ofUser(req))),
+    }),
+  }),
+  route({
+    method: "DELETE",
+    path: "/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}",
+    policy: ["identity:ec2_delete_credential"],
+    handler: async (ctx, req) => {
+      await deleteAccessToken(ctx, ofUser(req))
+      return reply(204)
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}/roles",
+    policy: ["identity:list_access_token_roles"],
+    handler: async (ctx, req) => {
+      const rows = await listAccessTokenRoles(ctx, ofUser(req))
+      return listReply(
+        ctx,
+        req,
+        "roles",
+        rows.map((row) => viewRole(ctx, req, row)),
+      )
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}/roles/{role_id}",
+    policy: ["identity:get_access_token_role"],
+    handler: async (ctx, req) => {
+      const row = await getAccessTokenRole(ctx, { ...ofUser(req), roleId: req.params.role_id ?? "" })
+      return { role: viewRole(ctx, req, row) }
+    },
+  }),
+]

@@ -1,0 +1,174 @@
+import type { Ctx } from "../../platform/context/context.ts"
+import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import {
+  checkPolicyAssociation,
+  createPolicy,
+  createPolicyAssociation,
+  deletePolicy,
+  deletePolicyAssociation,
+  getEndpointPolicy,
+  getPolicy,
+  listPolicies,
+  listPolicyEndpoints,
+  type PolicyRow,
+  updatePolicy,
+} from "../index.ts"
+import { admitToOne } from "./admit.ts"
+import { viewEndpoint } from "./endpoints.ts"
+import { extraOf, given, readList, requireSameId } from "./read.ts"
+import { member } from "./schema.ts"
+import { linkTo, listReply, pageReply } from "./view.ts"
+
+interface PolicyBody {
+  type?: string
+  blob?: string | Record<string, unknown>
+}
+
+const properties = {
+  type: { type: "string", minLength: 1, maxLength: 255 },
+  blob: { type: ["string", "object"] },
+}
+const known = [...Object.keys(properties), "id", "links"]
+
+function text(blob: PolicyBody["blob"]): string | undefined {
+  return typeof blob === "object" ? JSON.stringify(blob) : blob
+}
+
+function viewPolicy(ctx: Ctx, req: WireRequest, row: PolicyRow): Record<string, unknown> {
+  const links = linkTo(ctx, req, `policies/${row.id}`)
+  return { ...row.extra, id: row.id, type: row.type, blob: row.blob, links }
+}
+
+const crud = [
+  route({
+    method: "GET",
+    path: "/policies",
+    policy: ["identity:list_policies"],
+    handler: async (ctx, req) =>
+      pageReply(
+        ctx,
+        req,
+        "policies",
+        await listPolicies(ctx, readList(req.query, { type: "text" })),
+        viewPolicy,
+      ),
+  }),
+  route<{ policy: PolicyBody & { type: string } }>({
+    method: "POST",
+    path: "/policies",
+    policy: ["identity:create_policy"],
+    body: member("policy", properties, { required: ["blob", "type"] }),
+    handler: async (ctx, req) => {
+      const { policy } = req.body
+      const extra = extraOf(policy, known)
+      const row = await createPolicy(ctx, { type: policy.type, blob: text(policy.blob) ?? "", extra })
+      return reply(201, { policy: viewPolicy(ctx, req, row) })
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/policies/{policy_id}",
+    policy: ["identity:get_policy"],
+    handler: async (ctx, req) => ({
+      policy: viewPolicy(ctx, req, await getPolicy(ctx, { id: req.params.policy_id ?? "" })),
+    }),
+  }),
+  route<{ policy: PolicyBody }>({
+    method: "PATCH",
+    path: "/policies/{policy_id}",
+    policy: ["identity:update_policy"],
+    body: member("policy", properties, { minProperties: 1 }),
+    admit: admitToOne(updatePolicy, "policy"),
+    handler: async (ctx, req) => {
+      const id = req.params.policy_id ?? ""
+      const { policy } = req.body
+      requireSameId(policy, id)
+      const changes = given({ type: policy.type, blob: text(policy.blob), extra: extraOf(policy, known) })
+      return { policy: viewPolicy(ctx, req, await updatePolicy(ctx, { id, ...changes })) }
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/policies/{policy_id}",
+    policy: ["identity:delete_policy"],
+    handler: async (ctx, req) => {
+      await deletePolicy(ctx, { id: req.params.policy_id ?? "" })
+      return reply(204)
+    },
+  }),
+]
+
+const places = [
+  { path: "/endpoints/{endpoint_id}", kind: "endpoint" },
+  { path: "/services/{service_id}", kind: "service" },
+  { path: "/services/{service_id}/regions/{region_id}", kind: "region_and_service" },
+] as const
+
+function association(req: WireRequest) {
+  return given({
+    policyId: req.params.policy_id ?? "",
+    endpointId: req.params.endpoint_id,
+    serviceId: req.params.service_id,
+    regionId: req.params.region_id,
+  })
+}
+
+const associations: readonly Route[] = places.flatMap(({ path, kind }) => {
+  const full = `/policies/{policy_id}/OS-ENDPOINT-POLICY${path}`
+  return [
+    route({
+      method: "PUT",
+      path: full,
+      policy: [`identity:create_policy_association_for_${kind}`],
+      handler: async (ctx, req) => {
+        await createPolicyAssociation(ctx, association(req))
+        return reply(204)
+      },
+    }),
+    route({
+      method: "GET",
+      path: full,
+      policy: [`identity:check_policy_association_for_${kind}`],
+      handler: async (ctx, req) => {
+        await checkPolicyAssociation(ctx, association(req))
+        return reply(204)
+      },
+    }),
+    route({
+      method: "DELETE",
+      path: full,
+      policy: [`identity:delete_policy_association_for_${kind}`],
+      handler: async (ctx, req) => {
+        await deletePolicyAssociation(ctx, association(req))
+        return reply(204)
+      },
+    }),
+  ]
+})
+
+export const policyRoutes: readonly Route[] = [
+  ...crud,
+  ...associations,
+  route({
+    method: "GET",
+    path: "/policies/{policy_id}/OS-ENDPOINT-POLICY/endpoints",
+    policy: ["identity:list_endpoints_for_policy"],
+    handler: async (ctx, req) => {
+      const rows = await listPolicyEndpoints(ctx, { id: req.params.policy_id ?? "" })
+      return listReply(
+        ctx,
+        req,
+        "endpoints",
+        rows.map((row) => viewEndpoint(ctx, req, row)),
+      )
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/endpoints/{endpoint_id}/OS-ENDPOINT-POLICY/policy",
+    policy: ["identity:get_policy_for_endpoint"],
+    handler: async (ctx, req) => ({
+      policy: viewPolicy(ctx, req, await getEndpointPolicy(ctx, { id: req.params.endpoint_id ?? "" })),
+    }),
+  }),
+]

@@ -1,0 +1,67 @@
+// Reading what Keystone's clients send: loose booleans, filters with comparators, attributes that nobody knows.
+
+import { invalid } from "../../platform/fault/fault.ts"
+import { booleanWord, queryInteger, queryText } from "../../platform/http/query.ts"
+import type { WireRequest } from "../../platform/http/wire.ts"
+import { type Comparator, type Filter, type ListRequest, listComparators } from "../index.ts"
+
+type Kind = "text" | "boolean"
+export type FilterKinds = Readonly<Record<string, Kind>>
+
+/** `name=x`, `name__contains=x`, `enabled`, `limit` and `marker`. */
+export function readList(query: WireRequest["query"], kinds: FilterKinds): ListRequest {
+  const filters: Filter[] = []
+  for (const name of Object.keys(query)) {
+    const [key = "", comparator] = name.split("__")
+    const kind = Object.hasOwn(kinds, key) ? kinds[key] : undefined
+    if (!kind) continue
+    const text = queryText(query, name) ?? ""
+    if (comparator === undefined || kind === "boolean") {
+      filters.push({ key, comparator: "equals", value: kind === "boolean" ? isTrue(text) : text })
+    } else if (isComparator(comparator)) filters.push({ key, comparator, value: text })
+  }
+  const limit = queryInteger(query, "limit", { min: 0 })
+  const marker = queryText(query, "marker")
+  return { filters, ...(limit ? { limit } : {}), ...(marker === undefined ? {} : { marker }) }
+}
+
+function isComparator(text: string): text is Comparator {
+  return (listComparators as readonly string[]).includes(text)
+}
+
+/** A filter without a value means yes; only these words mean no. */
+export function isTrue(text: string): boolean {
+  return booleanWord(text.trim()) !== false
+}
+
+export function flag(query: WireRequest["query"], name: string): boolean {
+  const text = queryText(query, name)
+  return text !== undefined && isTrue(text)
+}
+
+/** Booleans of bodies come as words as well; the schema has seen to which. */
+export function readBoolean(value: unknown): boolean | undefined {
+  if (value === undefined || value === null) return undefined
+  return typeof value === "boolean" ? value : isTrue(String(value)) && value !== ""
+}
+
+/** The attributes that are not among the known ones. */
+export function extraOf(body: object, known: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(body).filter(([name]) => !known.includes(name)))
+}
+
+/** A body may repeat the id of the path, and not name another one. */
+export function requireSameId(body: object, id: string): void {
+  if ("id" in body && body.id !== id) throw invalid("id", "Cannot change ID.")
+}
+
+type Given<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>
+}
+
+/** Without the keys whose value is undefined: what the client did not say is not said to the operation. */
+export function given<T extends object>(values: T): Given<T> {
+  const entries = Object.entries(values).filter(([, value]) => value !== undefined)
+  // Only undefined was taken out, which is what the type says.
+  return Object.fromEntries(entries) as Given<T>
+}

@@ -1,0 +1,106 @@
+import type { Ctx } from "../../platform/context/context.ts"
+import { invalid } from "../../platform/fault/fault.ts"
+import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { createRegion, deleteRegion, getRegion, listRegions, type RegionRow, updateRegion } from "../index.ts"
+import { admitToOne } from "./admit.ts"
+import { extraOf, given, readList, requireSameId } from "./read.ts"
+import { description, member } from "./schema.ts"
+import { linkTo, pageReply } from "./view.ts"
+
+interface RegionBody {
+  id?: string | null
+  parent_region_id?: string | null
+  description?: string | null
+}
+
+const properties = {
+  id: { type: ["string", "null"], maxLength: 255 },
+  parent_region_id: { type: ["string", "null"], minLength: 1, maxLength: 255 },
+  description,
+}
+const known = [...Object.keys(properties), "links"]
+
+function readRegion(body: RegionBody) {
+  return given({
+    parentRegionId: body.parent_region_id,
+    description: body.description,
+    extra: extraOf(body, known),
+  })
+}
+
+function viewRegion(ctx: Ctx, req: WireRequest, row: RegionRow): Record<string, unknown> {
+  return {
+    ...row.extra,
+    id: row.id,
+    description: row.description,
+    parent_region_id: row.parent_region_id,
+    links: linkTo(ctx, req, `regions/${encodeURIComponent(row.id)}`),
+  }
+}
+
+export const regionRoutes = [
+  route({
+    method: "GET",
+    path: "/regions",
+    policy: ["identity:list_regions"],
+    handler: async (ctx, req) => {
+      const list = await listRegions(ctx, readList(req.query, { parent_region_id: "text" }))
+      return pageReply(ctx, req, "regions", list, viewRegion)
+    },
+  }),
+  route<{ region: RegionBody }>({
+    method: "POST",
+    path: "/regions",
+    policy: ["identity:create_region"],
+    body: member("region", properties),
+    handler: async (ctx, req) => {
+      const { region } = req.body
+      const row = await createRegion(ctx, { ...given({ id: region.id || undefined }), ...readRegion(region) })
+      return reply(201, { region: viewRegion(ctx, req, row) })
+    },
+  }),
+  route<{ region: RegionBody }>({
+    method: "PUT",
+    path: "/regions/{region_id}",
+    policy: ["identity:create_region"],
+    body: member("region", properties),
+    handler: async (ctx, req) => {
+      const id = req.params.region_id ?? ""
+      const { region } = req.body
+      if (region.id !== undefined && region.id !== id)
+        throw invalid("id", `Conflicting region IDs specified: "${id}" != "${region.id}"`)
+      const row = await createRegion(ctx, { id, ...readRegion(region) })
+      return reply(201, { region: viewRegion(ctx, req, row) })
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/regions/{region_id}",
+    policy: ["identity:get_region"],
+    handler: async (ctx, req) => ({
+      region: viewRegion(ctx, req, await getRegion(ctx, { id: req.params.region_id ?? "" })),
+    }),
+  }),
+  route<{ region: RegionBody }>({
+    method: "PATCH",
+    path: "/regions/{region_id}",
+    policy: ["identity:update_region"],
+    body: member("region", properties, { minProperties: 1 }),
+    admit: admitToOne(updateRegion, "region"),
+    handler: async (ctx, req) => {
+      const id = req.params.region_id ?? ""
+      const { region } = req.body
+      requireSameId(region, id)
+      return { region: viewRegion(ctx, req, await updateRegion(ctx, { id, ...readRegion(region) })) }
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/regions/{region_id}",
+    policy: ["identity:delete_region"],
+    handler: async (ctx, req) => {
+      await deleteRegion(ctx, { id: req.params.region_id ?? "" })
+      return reply(204)
+    },
+  }),
+]

@@ -1,0 +1,160 @@
+import type { Ctx } from "../../platform/context/context.ts"
+import { queryText } from "../../platform/http/query.ts"
+import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import {
+  createTrust,
+  deleteTrust,
+  getTrust,
+  getTrustRole,
+  listTrustRoles,
+  listTrusts,
+  type Trust,
+} from "../index.ts"
+import { extraOf, given } from "./read.ts"
+import { viewRole } from "./roles.ts"
+import { member, strictBoolean } from "./schema.ts"
+import { linkTo, listReply } from "./view.ts"
+
+interface TrustBody {
+  trustor_user_id: string
+  trustee_user_id: string
+  impersonation: boolean
+  project_id?: string | null
+  expires_at?: string | null
+  remaining_uses?: number | null
+  allow_redelegation?: boolean | null
+  redelegation_count?: number | null
+  roles?: { id?: string; name?: string }[]
+}
+
+const properties = {
+  trustor_user_id: { type: "string", minLength: 1, maxLength: 64 },
+  trustee_user_id: { type: "string", minLength: 1, maxLength: 64 },
+  impersonation: strictBoolean,
+  project_id: { type: ["string", "null"] },
+  expires_at: { type: ["string", "null"] },
+  remaining_uses: { type: ["integer", "null"], minimum: 1 },
+  allow_redelegation: { type: ["boolean", "null"] },
+  redelegation_count: { type: ["integer", "null"], minimum: 0 },
+  roles: {
+    type: "array",
+    items: {
+      type: "object",
+      properties: { id: { type: "string" }, name: { type: "string" } },
+      anyOf: [{ required: ["id"] }, { required: ["name"] }],
+    },
+  },
+}
+const known = [...Object.keys(properties), "id", "links"]
+
+function viewTrust(ctx: Ctx, req: WireRequest, trust: Trust, isListed = false): Record<string, unknown> {
+  const rolesUrl = linkTo(ctx, req, `OS-TRUST/trusts/${trust.id}/roles`).self
+  return {
+    ...trust.extra,
+    id: trust.id,
+    trustor_user_id: trust.trustor_user_id,
+    trustee_user_id: trust.trustee_user_id,
+    project_id: trust.project_id,
+    impersonation: trust.is_impersonation,
+    expires_at: trust.expires_at_text,
+    remaining_uses: trust.remaining_uses,
+    redelegation_count: trust.redelegation_count,
+    redelegated_trust_id: trust.redelegated_trust_id,
+    deleted_at: null,
+    ...(isListed
+      ? {}
+      : {
+          roles: trust.roles.map((role) => viewRole(ctx, req, role)),
+          roles_links: { self: rolesUrl, next: null, previous: null },
+        }),
+    links: linkTo(ctx, req, `OS-TRUST/trusts/${trust.id}`),
+  }
+}
+
+export const trustRoutes = [
+  route({
+    method: "GET",
+    path: "/OS-TRUST/trusts",
+    policy: ["identity:list_trusts", "identity:list_trusts_for_trustor", "identity:list_trusts_for_trustee"],
+    handler: async (ctx, req) => {
+      const trusts = await listTrusts(
+        ctx,
+        given({
+          trustorUserId: queryText(req.query, "trustor_user_id"),
+          trusteeUserId: queryText(req.query, "trustee_user_id"),
+        }),
+      )
+      return listReply(
+        ctx,
+        req,
+        "trusts",
+        trusts.map((trust) => viewTrust(ctx, req, trust, true)),
+      )
+    },
+  }),
+  route<{ trust: TrustBody }>({
+    method: "POST",
+    path: "/OS-TRUST/trusts",
+    policy: ["identity:create_trust"],
+    body: member("trust", properties, { required: ["trustee_user_id", "trustor_user_id", "impersonation"] }),
+    handler: async (ctx, req) => {
+      const { trust } = req.body
+      const row = await createTrust(
+        ctx,
+        given({
+          trustorUserId: trust.trustor_user_id,
+          trusteeUserId: trust.trustee_user_id,
+          isImpersonation: trust.impersonation,
+          projectId: trust.project_id,
+          expiresAt: trust.expires_at,
+          remainingUses: trust.remaining_uses,
+          roles: trust.roles,
+          isRedelegationAllowed: trust.allow_redelegation ?? undefined,
+          redelegationCount: trust.redelegation_count,
+          extra: extraOf(trust, known),
+        }),
+      )
+      return reply(201, { trust: viewTrust(ctx, req, row) })
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/OS-TRUST/trusts/{trust_id}",
+    policy: ["identity:get_trust"],
+    handler: async (ctx, req) => ({
+      trust: viewTrust(ctx, req, await getTrust(ctx, { id: req.params.trust_id ?? "" })),
+    }),
+  }),
+  route({
+    method: "DELETE",
+    path: "/OS-TRUST/trusts/{trust_id}",
+    policy: ["identity:delete_trust"],
+    handler: async (ctx, req) => {
+      await deleteTrust(ctx, { id: req.params.trust_id ?? "" })
+      return reply(204)
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/OS-TRUST/trusts/{trust_id}/roles",
+    policy: ["identity:list_roles_for_trust"],
+    handler: async (ctx, req) => {
+      const roles = await listTrustRoles(ctx, { id: req.params.trust_id ?? "" })
+      return listReply(
+        ctx,
+        req,
+        "roles",
+        roles.map((role) => viewRole(ctx, req, role)),
+      )
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/OS-TRUST/trusts/{trust_id}/roles/{role_id}",
+    policy: ["identity:get_role_for_trust"],
+    handler: async (ctx, req) => {
+      const wanted = { id: req.params.trust_id ?? "", roleId: req.params.role_id ?? "" }
+      return { role: viewRole(ctx, req, await getTrustRole(ctx, wanted)) }
+    },
+  }),
+]

@@ -1,0 +1,103 @@
+// The two patch formats of the image API: v2.1 is JSON Patch with add, replace and remove; v2.0 an older draft of it.
+
+import { invalid } from "../../platform/fault/fault.ts"
+import { checkSchema } from "../../platform/http/schema-check.ts"
+import type { WireRequest } from "../../platform/http/wire.ts"
+import type { ImageChange } from "../index.ts"
+import { mediaTypeNotTaken, patchMediaTypes } from "./faults.ts"
+import { imageProperties } from "./image-schema.ts"
+
+const operations = ["add", "remove", "replace"] as const
+type Op = (typeof operations)[number]
+
+export function readPatch(req: WireRequest): ImageChange[] {
+  const given = req.headers["content-type"]
+  const type = (Array.isArray(given) ? given[0] : given)?.split(";")[0]?.trim().toLowerCase() ?? ""
+  if (!patchMediaTypes.includes(type)) throw mediaTypeNotTaken(type, patchMediaTypes)
+  const isOldDraft = type.includes("v2.0")
+  const { body } = req
+  if (body === undefined || body === null) throw invalid("body", "Body expected in request.")
+  if (!Array.isArray(body)) throw invalid("body", "Request body must be a JSON array of operation objects.")
+  return body.map((change: unknown) => readChange(change, isOldDraft))
+}
+
+function readChange(change: unknown, isOldDraft: boolean): ImageChange {
+  if (typeof change !== "object" || change === null || Array.isArray(change))
+    throw invalid("body", "Operations must be JSON objects.")
+  const raw: Readonly<Record<string, unknown>> = { ...change }
+  const op = isOldDraft ? oldOperation(raw) : newOperation(raw)
+  const pointer = isOldDraft ? raw[op] : raw.path
+  if (pointer === undefined) throw invalid("path", "Unable to find 'path' in JSON Schema change")
+  const path = readPointer(pointer)
+  const name = checkPath(op, path)
+  if (op === "remove") return { op, name }
+  if (!Object.hasOwn(raw, "value"))
+    throw invalid("value", `Operation "${op}" requires a member named "value".`)
+  checkValue(name, raw.value)
+  return { op, name, value: raw.value, ...(isOldDraft ? { isStrictAdd: true } : {}) }
+}
+
+function newOperation(raw: Readonly<Record<string, unknown>>): Op {
+  const words = operations.join(", ")
+  if (raw.op === undefined || raw.op === null)
+    throw invalid(
+      "op",
+      `Unable to find \`op\` in JSON Schema change. It must be one of the following: ${words}.`,
+    )
+  const op = operations.find((o) => o === raw.op)
+  if (!op)
+    throw invalid(
+      "op",
+      `Invalid operation: \`${String(raw.op)}\`. It must be one of the following: ${words}.`,
+    )
+  return op
+}
+
+function oldOperation(raw: Readonly<Record<string, unknown>>): Op {
+  const found = operations.filter((o) => Object.hasOwn(raw, o))
+  const op = found[0]
+  if (!op || found.length > 1) {
+    throw invalid(
+      "op",
+      'Operation objects must contain exactly one member named "add", "remove", or "replace".',
+    )
+  }
+  return op
+}
+
+/** The parts of a JSON pointer (RFC 6901), of which only plain ones are taken. */
+export function readPointer(pointer: unknown): string[] {
+  if (typeof pointer !== "string" || !pointer.startsWith("/"))
+    throw invalid("path", `Pointer \`${String(pointer)}\` does not start with "/".`)
+  if (/\/\s*\//.test(pointer.slice(1)) || pointer.startsWith("//"))
+    throw invalid("path", `Pointer \`${pointer}\` contains adjacent "/".`)
+  if (pointer.length > 1 && pointer.endsWith("/"))
+    throw invalid("path", `Pointer \`${pointer}\` end with "/".`)
+  if (/~[^01]/.test(pointer) || pointer.endsWith("~"))
+    throw invalid("path", `Pointer \`${pointer}\` contains "~" not part of a recognized escape sequence.`)
+  return pointer
+    .slice(1)
+    .split("/")
+    .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~").trim())
+}
+
+function checkPath(op: Op, path: readonly string[]): string {
+  const [name = "", ...rest] = path
+  const depth = name === "locations" && op !== "replace" ? 1 : 0
+  if (rest.length !== depth)
+    throw invalid("path", `Invalid JSON pointer for this resource: '/${path.join("/")}'`)
+  return name
+}
+
+function checkValue(name: string, value: unknown): void {
+  if (name === "locations") return
+  if (!Object.hasOwn(imageProperties, name)) {
+    if (typeof value === "string") return
+    throw invalid(name, `Invalid value for property '${name}': it must be a string.`)
+  }
+  // Whether it may be written at all is said elsewhere.
+  if (imageProperties[name]?.readOnly !== true) checkSchema(partialImage, { [name]: value }, "body")
+}
+
+/** Any part of an image. */
+const partialImage = { type: "object", properties: imageProperties }

@@ -1,0 +1,99 @@
+import type { Ctx } from "../../platform/context/context.ts"
+import { invalid } from "../../platform/fault/fault.ts"
+import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import {
+  addImage,
+  deactivateImage,
+  deleteImage,
+  imageNotFound,
+  importMethods,
+  listImages,
+  reactivateImage,
+  showImage,
+  storeId,
+  updateImage,
+} from "../index.ts"
+import { readPatch } from "./image-patch.ts"
+import { readImageQuery } from "./image-query.ts"
+import { imageBody } from "./image-schema.ts"
+import { viewImage } from "./image-view.ts"
+
+type Attributes = Record<string, unknown>
+
+export const imageRoutes: Route[] = [
+  route<Attributes>({
+    method: "POST",
+    path: "/images",
+    policy: ["add_image", "publicize_image", "communitize_image"],
+    body: imageBody,
+    handler: async (ctx, req) => {
+      if (req.body === undefined || req.body === null) throw invalid("body", "Body expected in request.")
+      const image = await addImage(ctx, { attributes: req.body })
+      return reply(201, viewImage(image), {
+        location: `${ctx.baseUrl}/image/v2/images/${image.id}`,
+        "openstack-image-import-methods": importMethods.join(","),
+        "openstack-image-store-ids": storeId,
+      })
+    },
+  }),
+  route({ method: "GET", path: "/images", policy: ["get_images"], handler: list }),
+  route({
+    method: "GET",
+    path: "/images/{image_id}",
+    policy: ["get_image"],
+    handler: async (ctx, req) => viewImage(await showImage(ctx, { imageId: req.params.image_id ?? "" })),
+  }),
+  route({
+    method: "PATCH",
+    path: "/images/{image_id}",
+    policy: ["modify_image", "publicize_image", "communitize_image"],
+    handler: async (ctx, req) => {
+      const changes = readPatch(req)
+      return viewImage(await updateImage(ctx, { imageId: req.params.image_id ?? "", changes }))
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/images/{image_id}",
+    policy: ["delete_image"],
+    status: 204,
+    handler: async (ctx, req) => {
+      await deleteImage(ctx, { imageId: req.params.image_id ?? "" })
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/images/{image_id}/actions/deactivate",
+    policy: ["deactivate"],
+    status: 204,
+    handler: async (ctx, req) => {
+      await deactivateImage(ctx, { imageId: req.params.image_id ?? "" })
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/images/{image_id}/actions/reactivate",
+    policy: ["reactivate"],
+    status: 204,
+    handler: async (ctx, req) => {
+      await reactivateImage(ctx, { imageId: req.params.image_id ?? "" })
+    },
+  }),
+]
+
+async function list(ctx: Ctx, req: WireRequest): Promise<unknown> {
+  // `/images/` is the image without an id, which is not there; the router takes it for the list.
+  if (/\/(\?|$)/.test(req.url)) throw imageNotFound("")
+  const page = await listImages(ctx, readImageQuery(req.query, ctx.config.image))
+  const query = new URLSearchParams(req.url.split("?")[1] ?? "")
+  query.delete("marker")
+  const address = (params: URLSearchParams) => `/v2/images${params.size > 0 ? `?${params}` : ""}`
+  const first = address(query)
+  if (page.nextMarker !== null) query.set("marker", page.nextMarker)
+  return {
+    images: page.images.map(viewImage),
+    first,
+    schema: "/v2/schemas/images",
+    ...(page.nextMarker === null ? {} : { next: address(query) }),
+  }
+}

@@ -1,0 +1,253 @@
+import type { Ctx } from "../../platform/context/context.ts"
+import { invalid } from "../../platform/fault/fault.ts"
+import { queryText } from "../../platform/http/query.ts"
+import { type JsonSchema, type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import {
+  createImportTask,
+  importImage,
+  importMethods,
+  listImageTasks,
+  listTasks,
+  showTask,
+  storeId,
+  type Task,
+  taskSortKeys,
+} from "../index.ts"
+import { taskNotDeletable } from "./faults.ts"
+import { imageBody } from "./image-schema.ts"
+import { viewTime } from "./image-view.ts"
+
+interface ImportBody {
+  method: {
+    name: string
+    uri?: string
+    glance_image_id?: string
+    glance_region?: string
+    glance_service_interface?: string
+  }
+  stores?: string[]
+  all_stores?: boolean
+  all_stores_must_succeed?: boolean
+}
+
+const text = { type: "string" }
+
+const importBody: JsonSchema = {
+  type: "object",
+  required: ["method"],
+  properties: {
+    method: {
+      type: "object",
+      required: ["name"],
+      properties: {
+        name: text,
+        uri: text,
+        glance_image_id: text,
+        glance_region: text,
+        glance_service_interface: text,
+      },
+    },
+    stores: { type: "array", items: text },
+    all_stores: { type: "boolean" },
+    all_stores_must_succeed: { type: "boolean" },
+  },
+}
+
+interface TaskBody {
+  type: string
+  input: { import_from: string; import_from_format?: string; image_properties: Record<string, unknown> }
+}
+
+const taskBody: JsonSchema = {
+  type: "object",
+  required: ["type", "input"],
+  properties: {
+    type: text,
+    input: {
+      type: "object",
+      required: ["import_from", "image_properties"],
+      properties: { import_from: text, import_from_format: text, image_properties: imageBody },
+    },
+  },
+}
+
+const taskEnd = route({
+  method: "DELETE",
+  path: "/tasks/{task_id}",
+  policy: ["tasks_api_access"],
+  handler: async (ctx, req) => {
+    // Who may not know of it is told so first.
+    await showTask(ctx, { taskId: req.params.task_id ?? "" })
+    throw taskNotDeletable()
+  },
+})
+
+export const importRoutes: Route[] = [
+  taskEnd,
+  route<ImportBody>({
+    method: "POST",
+    path: "/images/{image_id}/import",
+    policy: ["modify_image"],
+    status: 202,
+    body: importBody,
+    handler: startImport,
+  }),
+  route({
+    method: "GET",
+    path: "/images/{image_id}/tasks",
+    policy: ["get_image"],
+    handler: async (ctx, req) => ({
+      tasks: (await listImageTasks(ctx, { imageId: req.params.image_id ?? "" })).map(viewTaskOfImage),
+    }),
+  }),
+  route<TaskBody>({
+    method: "POST",
+    path: "/tasks",
+    policy: ["tasks_api_access", "add_task"],
+    body: taskBody,
+    handler: async (ctx, req) => {
+      if (req.body.type !== "import")
+        throw invalid("type", `Tasks of type '${req.body.type}' cannot be created; use 'import'.`)
+      const task = await createImportTask(ctx, { input: req.body.input })
+      return reply(201, viewTask(task), { location: `${ctx.baseUrl}/image/v2/tasks/${task.id}` })
+    },
+  }),
+  route({ method: "GET", path: "/tasks", policy: ["tasks_api_access", "get_tasks"], handler: list }),
+  route({
+    method: "GET",
+    path: "/tasks/{task_id}",
+    policy: ["tasks_api_access", "get_task"],
+    handler: async (ctx, req) => viewTask(await showTask(ctx, { taskId: req.params.task_id ?? "" })),
+  }),
+]
+
+async function startImport(ctx: Ctx, req: WireRequest<ImportBody>): Promise<unknown> {
+  const { body } = req
+  const header = req.headers["x-image-meta-store"]
+  if (body.all_stores === true && (body.stores || header))
+    throw invalid(
+      "stores",
+      "All_stores parameter can't be used with x-image-meta-store header or stores parameter",
+    )
+  if (body.stores && header)
+    throw invalid("stores", "Stores parameter and x-image-meta-store header can't be both specified")
+  const stores = body.stores ?? (header && !body.all_stores ? [header].flat() : [storeId])
+  await importImage(ctx, {
+    imageId: req.params.image_id ?? "",
+    method: readMethod(body.method),
+    stores,
+    request: { ...body },
+  })
+  return reply(202)
+}
+
+function readMethod(method: ImportBody["method"]) {
+  const name = importMethods.find((m) => m === method.name)
+  switch (name) {
+    case undefined:
+      throw invalid(
+        "name",
+        `Unknown import method name '${method.name}'. Methods are ${importMethods.join(", ")}.`,
+      )
+    case "glance-direct":
+      return { name }
+    case "web-download":
+      return { name, uri: method.uri ?? "" }
+    case "glance-download": {
+      const { glance_image_id: sourceImageId, glance_region: region } = method
+      if (region === undefined)
+        throw invalid("glance_region", "'glance_region' needs to be set for glance-download import method")
+      if (sourceImageId === undefined)
+        throw invalid(
+          "glance_image_id",
+          "'glance_image_id' needs to be set for glance-download import method",
+        )
+      return { name, sourceImageId, region, interface: method.glance_service_interface ?? "public" }
+    }
+  }
+}
+
+const statuses = new Set(["pending", "processing", "success", "failure"])
+
+async function list(ctx: Ctx, req: WireRequest): Promise<unknown> {
+  const limitText = queryText(req.query, "limit")
+  const limit = limitText === undefined ? ctx.config.image.limitDefault : Number(limitText)
+  if (limitText !== undefined && !/^\d+$/.test(limitText))
+    throw invalid("limit", "limit param must be an integer")
+  const status = queryText(req.query, "status") ?? null
+  if (status !== null && !statuses.has(status)) throw invalid("status", `Invalid status value: ${status}`)
+  const type = queryText(req.query, "type") ?? null
+  if (type !== null && type !== "import") throw invalid("type", `Invalid type value: ${type}`)
+  const sortKey = queryText(req.query, "sort_key") ?? "created_at"
+  if (!taskSortKeys.includes(sortKey)) throw invalid("sort_key", `Invalid sort key: ${sortKey}.`)
+  const direction = queryText(req.query, "sort_dir") ?? "desc"
+  if (direction !== "asc" && direction !== "desc")
+    throw invalid("sort_dir", `Invalid sort direction: ${direction}`)
+  const page = await listTasks(ctx, {
+    status,
+    type,
+    limit: Math.min(limit, ctx.config.image.limitMax),
+    marker: queryText(req.query, "marker") ?? null,
+    sortKey,
+    direction,
+  })
+  const query = new URLSearchParams(req.url.split("?")[1] ?? "")
+  query.delete("marker")
+  const address = () => `/v2/tasks${query.size > 0 ? `?${query}` : ""}`
+  const first = address()
+  if (page.nextMarker !== null) query.set("marker", page.nextMarker)
+  return {
+    tasks: page.tasks.map(viewTaskStub),
+    first,
+    schema: "/v2/schemas/tasks",
+    ...(page.nextMarker === null ? {} : { next: address() }),
+  }
+}
+
+function viewTaskStub(task: Task): Record<string, unknown> {
+  return {
+    id: task.id,
+    type: task.type,
+    status: task.status,
+    owner: task.projectId,
+    created_at: viewTime(task.createdAt),
+    updated_at: viewTime(task.updatedAt),
+    ...(task.expiresAt ? { expires_at: viewTime(task.expiresAt) } : {}),
+    self: `/v2/tasks/${task.id}`,
+    schema: "/v2/schemas/task",
+  }
+}
+
+function viewTask(task: Task): Record<string, unknown> {
+  return {
+    ...viewTaskStub(task),
+    input: task.input,
+    result: task.result,
+    message: task.message,
+    ...(task.imageId ? { image_id: task.imageId } : {}),
+    ...(task.requestId ? { request_id: task.requestId } : {}),
+    ...(task.userId ? { user_id: task.userId } : {}),
+  }
+}
+
+/** Another shape: this list shows rows as they are. */
+function viewTaskOfImage(task: Task): Record<string, unknown> {
+  const rowTime = (time: Date) => `${time.toISOString().slice(0, 19)}.000000`
+  return {
+    id: task.id,
+    image_id: task.imageId,
+    request_id: task.requestId,
+    user_id: task.userId,
+    type: task.type,
+    status: task.status,
+    owner: task.projectId,
+    expires_at: task.expiresAt ? rowTime(task.expiresAt) : null,
+    created_at: rowTime(task.createdAt),
+    updated_at: rowTime(task.updatedAt),
+    deleted_at: null,
+    deleted: false,
+    input: task.input,
+    result: task.result,
+    message: task.message,
+  }
+}

@@ -1,0 +1,246 @@
+// Objects, properties and tags of a namespace.
+
+import { invalid } from "../../platform/fault/fault.ts"
+import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import {
+  attributeReadOnly,
+  type Item,
+  metadefObjects,
+  metadefProperties,
+  metadefTags,
+  setMetadefTags,
+} from "../index.ts"
+import { viewTime } from "./image-view.ts"
+import { objectBody, propertyBody, tagBody, tagsBody } from "./metadef-schema.ts"
+
+interface NamedBody extends Record<string, unknown> {
+  name: string
+}
+
+const base = "/metadefs/namespaces/{namespace}"
+const namespaceOf = (req: WireRequest) => req.params.namespace ?? ""
+const named = (req: WireRequest) => ({ namespace: namespaceOf(req), name: req.params.name ?? "" })
+
+const readOnly = ["self", "schema", "created_at", "updated_at"]
+
+function readBody({ name, ...definition }: NamedBody): { name: string; definition: Record<string, unknown> } {
+  const found = readOnly.find((key) => Object.hasOwn(definition, key))
+  if (found) throw attributeReadOnly(found)
+  return { name, definition }
+}
+
+export function viewObject(namespace: string, item: Item): Record<string, unknown> {
+  return {
+    name: item.name,
+    required: [],
+    properties: {},
+    ...item.definition,
+    created_at: viewTime(item.createdAt),
+    updated_at: viewTime(item.updatedAt),
+    self: `/v2/metadefs/namespaces/${namespace}/objects/${item.name}`,
+    schema: "/v2/schemas/metadefs/object",
+  }
+}
+
+const viewProperty = (item: Item): Record<string, unknown> => ({ ...item.definition, name: item.name })
+
+function viewTag(item: Item): Record<string, unknown> {
+  return { name: item.name, created_at: viewTime(item.createdAt), updated_at: viewTime(item.updatedAt) }
+}
+
+const objectRoutes: Route[] = [
+  route({
+    method: "GET",
+    path: `${base}/objects`,
+    policy: ["get_metadef_objects"],
+    handler: async (ctx, req) => {
+      const namespace = namespaceOf(req)
+      const objects = await metadefObjects.list(ctx, { namespace })
+      const first = `/v2/metadefs/namespaces/${namespace}/objects`
+      const schema = "/v2/schemas/metadefs/objects"
+      return { objects: objects.map((item) => viewObject(namespace, item)), first, schema }
+    },
+  }),
+  route<NamedBody>({
+    method: "POST",
+    path: `${base}/objects`,
+    policy: ["add_metadef_object"],
+    status: 201,
+    body: objectBody,
+    handler: async (ctx, req) => {
+      const namespace = namespaceOf(req)
+      return viewObject(namespace, await metadefObjects.create(ctx, { namespace, ...readBody(req.body) }))
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: `${base}/objects`,
+    policy: ["delete_metadef_namespace"],
+    status: 204,
+    handler: async (ctx, req) => {
+      await metadefObjects.clear(ctx, { namespace: namespaceOf(req) })
+    },
+  }),
+  route({
+    method: "GET",
+    path: `${base}/objects/{name}`,
+    policy: ["get_metadef_object"],
+    handler: async (ctx, req) => viewObject(namespaceOf(req), await metadefObjects.show(ctx, named(req))),
+  }),
+  route<NamedBody>({
+    method: "PUT",
+    path: `${base}/objects/{name}`,
+    policy: ["modify_metadef_object"],
+    body: objectBody,
+    handler: async (ctx, req) => {
+      const { name: newName, definition } = readBody(req.body)
+      return viewObject(
+        namespaceOf(req),
+        await metadefObjects.update(ctx, { ...named(req), newName, definition }),
+      )
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: `${base}/objects/{name}`,
+    policy: ["delete_metadef_object"],
+    status: 204,
+    handler: async (ctx, req) => {
+      await metadefObjects.remove(ctx, named(req))
+    },
+  }),
+]
+
+const propertyRoutes: Route[] = [
+  route({
+    method: "GET",
+    path: `${base}/properties`,
+    policy: ["get_metadef_properties"],
+    handler: async (ctx, req) => {
+      const properties = await metadefProperties.list(ctx, { namespace: namespaceOf(req) })
+      return { properties: Object.fromEntries(properties.map((item) => [item.name, viewProperty(item)])) }
+    },
+  }),
+  route<NamedBody>({
+    method: "POST",
+    path: `${base}/properties`,
+    policy: ["add_metadef_property"],
+    status: 201,
+    body: propertyBody,
+    handler: async (ctx, req) =>
+      viewProperty(
+        await metadefProperties.create(ctx, { namespace: namespaceOf(req), ...readBody(req.body) }),
+      ),
+  }),
+  route({
+    method: "DELETE",
+    path: `${base}/properties`,
+    policy: ["delete_metadef_namespace"],
+    status: 204,
+    handler: async (ctx, req) => {
+      await metadefProperties.clear(ctx, { namespace: namespaceOf(req) })
+    },
+  }),
+  route({
+    method: "GET",
+    path: `${base}/properties/{name}`,
+    policy: ["get_metadef_property"],
+    handler: async (ctx, req) => viewProperty(await metadefProperties.show(ctx, named(req))),
+  }),
+  route<NamedBody>({
+    method: "PUT",
+    path: `${base}/properties/{name}`,
+    policy: ["modify_metadef_property"],
+    body: propertyBody,
+    handler: async (ctx, req) => {
+      const { name: newName, definition } = readBody(req.body)
+      return viewProperty(await metadefProperties.update(ctx, { ...named(req), newName, definition }))
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: `${base}/properties/{name}`,
+    policy: ["remove_metadef_property"],
+    status: 204,
+    handler: async (ctx, req) => {
+      await metadefProperties.remove(ctx, named(req))
+    },
+  }),
+]
+
+const nameMax = 80
+
+const tagRoutes: Route[] = [
+  route({
+    method: "GET",
+    path: `${base}/tags`,
+    policy: ["get_metadef_tags"],
+    handler: async (ctx, req) => {
+      const namespace = namespaceOf(req)
+      const tags = await metadefTags.list(ctx, { namespace })
+      const first = `/v2/metadefs/namespaces/${namespace}/tags`
+      return { tags: tags.map(({ name }) => ({ name })), first, schema: "/v2/schemas/metadefs/tags" }
+    },
+  }),
+  route<{ tags: NamedBody[] }>({
+    method: "POST",
+    path: `${base}/tags`,
+    policy: ["add_metadef_tags"],
+    status: 201,
+    body: tagsBody,
+    handler: async (ctx, req) => {
+      const isAppend = String(req.headers["x-openstack-append"]).toLowerCase() === "true"
+      const names = req.body.tags.map((tag) => readBody(tag).name)
+      const tags = await setMetadefTags(ctx, { namespace: namespaceOf(req), names, isAppend })
+      return { tags: tags.map(({ name }) => ({ name })) }
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: `${base}/tags`,
+    policy: ["delete_metadef_namespace", "delete_metadef_tags"],
+    status: 204,
+    handler: async (ctx, req) => {
+      await metadefTags.clear(ctx, { namespace: namespaceOf(req) })
+    },
+  }),
+  route({
+    method: "GET",
+    path: `${base}/tags/{name}`,
+    policy: ["get_metadef_tag"],
+    handler: async (ctx, req) => viewTag(await metadefTags.show(ctx, named(req))),
+  }),
+  route({
+    method: "POST",
+    path: `${base}/tags/{name}`,
+    policy: ["add_metadef_tag"],
+    handler: async (ctx, req) => {
+      const { namespace, name } = named(req)
+      if (name.length > nameMax) throw invalid("name", `The name of a tag has at most ${nameMax} characters.`)
+      const tag = await metadefTags.create(ctx, { namespace, name, definition: {} })
+      const location = `${ctx.baseUrl}/image/v2/metadefs/namespaces/${namespace}/tags/${name}`
+      return reply(201, viewTag(tag), { location })
+    },
+  }),
+  route<NamedBody>({
+    method: "PUT",
+    path: `${base}/tags/{name}`,
+    policy: ["modify_metadef_tag"],
+    body: tagBody,
+    handler: async (ctx, req) => {
+      const newName = readBody(req.body).name
+      return viewTag(await metadefTags.update(ctx, { ...named(req), newName, definition: {} }))
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: `${base}/tags/{name}`,
+    policy: ["delete_metadef_tag"],
+    status: 204,
+    handler: async (ctx, req) => {
+      await metadefTags.remove(ctx, named(req))
+    },
+  }),
+]
+
+export const metadefItemRoutes: Route[] = [...objectRoutes, ...propertyRoutes, ...tagRoutes]

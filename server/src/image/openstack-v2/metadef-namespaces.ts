@@ -1,0 +1,272 @@
+import type { Ctx } from "../../platform/context/context.ts"
+import { invalid } from "../../platform/fault/fault.ts"
+import { queryText } from "../../platform/http/query.ts"
+import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import {
+  type Association,
+  addAssociation,
+  attributeReadOnly,
+  createNamespace,
+  deleteNamespace,
+  type Item,
+  type ListedNamespace,
+  listAssociations,
+  listNamespaces,
+  listResourceTypes,
+  type Namespace,
+  type NamespaceDetail,
+  removeAssociation,
+  showNamespace,
+  updateNamespace,
+} from "../index.ts"
+import { viewTime } from "./image-view.ts"
+import { viewObject } from "./metadef-items.ts"
+import { associationBody, namespaceBody } from "./metadef-schema.ts"
+
+interface AssociationBody {
+  name: string
+  prefix?: string
+  properties_target?: string
+}
+
+interface NamedBody extends Record<string, unknown> {
+  name: string
+}
+
+interface NamespaceBody {
+  namespace: string
+  display_name?: string
+  description?: string
+  visibility?: "public" | "private"
+  protected?: boolean
+  owner?: string
+  resource_type_associations?: AssociationBody[]
+  properties?: Record<string, Record<string, unknown>>
+  objects?: NamedBody[]
+  tags?: NamedBody[]
+}
+
+const path = "/metadefs/namespaces/{namespace}"
+const nameOf = (req: WireRequest) => req.params.namespace ?? ""
+
+export const namespaceRoutes: Route[] = [
+  route({
+    method: "GET",
+    path: "/metadefs/namespaces",
+    policy: ["get_metadef_namespaces", "list_metadef_resource_types"],
+    handler: list,
+  }),
+  route<NamespaceBody>({
+    method: "POST",
+    path: "/metadefs/namespaces",
+    policy: ["add_metadef_namespace"],
+    body: namespaceBody,
+    handler: async (ctx, req) => {
+      checkWritable(req.body)
+      const made = await createNamespace(ctx, readNew(req.body))
+      const location = `${ctx.baseUrl}/image/v2/metadefs/namespaces/${encodeURIComponent(made.name)}`
+      return reply(201, viewDetail(made), { location })
+    },
+  }),
+  route({
+    method: "GET",
+    path,
+    policy: ["get_metadef_namespace"],
+    handler: async (ctx, req) => {
+      const found = await showNamespace(ctx, { namespace: nameOf(req) })
+      return viewDetail(found, queryText(req.query, "resource_type"))
+    },
+  }),
+  route<NamespaceBody>({
+    method: "PUT",
+    path,
+    policy: ["modify_metadef_namespace"],
+    body: namespaceBody,
+    handler: async (ctx, req) => {
+      checkWritable(req.body)
+      return view(await updateNamespace(ctx, { namespace: nameOf(req), ...readFields(req.body) }))
+    },
+  }),
+  route({
+    method: "DELETE",
+    path,
+    policy: ["delete_metadef_namespace"],
+    status: 204,
+    handler: async (ctx, req) => {
+      await deleteNamespace(ctx, { namespace: nameOf(req) })
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/metadefs/resource_types",
+    policy: ["list_metadef_resource_types"],
+    handler: async (ctx) => ({
+      resource_types: (await listResourceTypes(ctx, {})).map((type) => ({
+        name: type.name,
+        created_at: viewTime(type.createdAt),
+        updated_at: viewTime(type.updatedAt),
+      })),
+    }),
+  }),
+  route({
+    method: "GET",
+    path: `${path}/resource_types`,
+    policy: ["get_metadef_resource_type"],
+    handler: async (ctx, req) => ({
+      resource_type_associations: (await listAssociations(ctx, { namespace: nameOf(req) })).map(
+        viewAssociation,
+      ),
+    }),
+  }),
+  route<AssociationBody>({
+    method: "POST",
+    path: `${path}/resource_types`,
+    policy: ["add_metadef_resource_type_association"],
+    status: 201,
+    body: associationBody,
+    handler: async (ctx, req) =>
+      viewAssociation(
+        await addAssociation(ctx, { namespace: nameOf(req), association: readAssociation(req.body) }),
+      ),
+  }),
+  route({
+    method: "DELETE",
+    path: `${path}/resource_types/{name}`,
+    policy: ["remove_metadef_resource_type_association"],
+    status: 204,
+    handler: async (ctx, req) => {
+      await removeAssociation(ctx, { namespace: nameOf(req), resourceType: req.params.name ?? "" })
+    },
+  }),
+]
+
+const readOnly = ["self", "schema", "created_at", "updated_at"]
+
+function checkWritable(body: object): void {
+  const found = readOnly.find((name) => Object.hasOwn(body, name))
+  if (found) throw attributeReadOnly(found)
+}
+
+function readFields(body: NamespaceBody) {
+  return {
+    name: body.namespace,
+    displayName: body.display_name ?? null,
+    description: body.description ?? null,
+    visibility: body.visibility ?? ("private" as const),
+    isProtected: body.protected ?? false,
+    ...(body.owner === undefined ? {} : { projectId: body.owner }),
+  }
+}
+
+function readNew(body: NamespaceBody) {
+  const named = ({ name, ...definition }: NamedBody) => ({ name, definition })
+  return {
+    ...readFields(body),
+    objects: (body.objects ?? []).map(named),
+    tags: (body.tags ?? []).map(({ name }) => ({ name, definition: {} })),
+    properties: Object.entries(body.properties ?? {}).map(([name, definition]) => ({ name, definition })),
+    associations: (body.resource_type_associations ?? []).map(readAssociation),
+  }
+}
+
+function readAssociation(body: AssociationBody) {
+  return {
+    resourceType: body.name,
+    prefix: body.prefix ?? null,
+    propertiesTarget: body.properties_target ?? null,
+  }
+}
+
+async function list(ctx: Ctx, req: WireRequest): Promise<unknown> {
+  const visibility = queryText(req.query, "visibility") ?? null
+  if (visibility !== null && visibility !== "public" && visibility !== "private")
+    throw invalid("visibility", `Invalid visibility value: ${visibility}`)
+  const limitText = queryText(req.query, "limit")
+  if (limitText !== undefined && !/^\d+$/.test(limitText))
+    throw invalid("limit", "limit param must be an integer that is not negative")
+  const direction = queryText(req.query, "sort_dir") ?? "desc"
+  if (direction !== "asc" && direction !== "desc")
+    throw invalid("sort_dir", `Invalid sort direction: ${direction}`)
+  const { limitDefault, limitMax } = ctx.config.image
+  const page = await listNamespaces(ctx, {
+    visibility,
+    resourceTypes: queryText(req.query, "resource_types")?.split(",") ?? null,
+    limit: Math.min(limitText === undefined ? limitDefault : Number(limitText), limitMax),
+    marker: queryText(req.query, "marker") ?? null,
+    sortKey: queryText(req.query, "sort_key") ?? "created_at",
+    direction,
+  })
+  const query = new URLSearchParams(req.url.split("?")[1] ?? "")
+  query.delete("marker")
+  const address = () => `/v2/metadefs/namespaces${query.size > 0 ? `?${query}` : ""}`
+  const first = address()
+  if (page.nextMarker !== null) query.set("marker", page.nextMarker)
+  return {
+    namespaces: page.namespaces.map(viewListed),
+    first,
+    schema: "/v2/schemas/metadefs/namespaces",
+    ...(page.nextMarker === null ? {} : { next: address() }),
+  }
+}
+
+function view(namespace: Namespace): Record<string, unknown> {
+  return {
+    namespace: namespace.name,
+    ...(namespace.displayName === null ? {} : { display_name: namespace.displayName }),
+    ...(namespace.description === null ? {} : { description: namespace.description }),
+    visibility: namespace.visibility,
+    protected: namespace.isProtected,
+    ...(namespace.projectId === null ? {} : { owner: namespace.projectId }),
+    created_at: viewTime(namespace.createdAt),
+    updated_at: viewTime(namespace.updatedAt),
+    self: `/v2/metadefs/namespaces/${namespace.name}`,
+    schema: "/v2/schemas/metadefs/namespace",
+  }
+}
+
+function viewListed(namespace: ListedNamespace): Record<string, unknown> {
+  const associations = namespace.associations.map(viewAssociation)
+  return {
+    ...view(namespace),
+    ...(associations.length > 0 ? { resource_type_associations: associations } : {}),
+  }
+}
+
+/** On a type whose association has a prefix, the names of the properties begin with it. */
+function viewDetail(namespace: NamespaceDetail, resourceType?: string): Record<string, unknown> {
+  const { objects, properties, tags } = namespace
+  const prefix = namespace.associations.find((a) => a.resourceType === resourceType)?.prefix ?? ""
+  const byName = properties.map((item) => [`${prefix}${item.name}`, item.definition])
+  return {
+    ...viewListed(namespace),
+    ...(objects.length > 0
+      ? { objects: objects.map((o) => prefixed(viewObject(namespace.name, o), o, prefix)) }
+      : {}),
+    ...(properties.length > 0 ? { properties: Object.fromEntries(byName) } : {}),
+    ...(tags.length > 0 ? { tags: tags.map(({ name }) => ({ name })) } : {}),
+  }
+}
+
+function prefixed(shown: Record<string, unknown>, item: Item, prefix: string): Record<string, unknown> {
+  if (prefix === "") return shown
+  const { properties, required } = item.definition
+  const names =
+    typeof properties === "object" && properties !== null
+      ? Object.entries(properties).map(([name, value]) => [`${prefix}${name}`, value])
+      : []
+  return {
+    ...shown,
+    properties: Object.fromEntries(names),
+    ...(Array.isArray(required) ? { required: required.map((name) => `${prefix}${String(name)}`) } : {}),
+  }
+}
+
+function viewAssociation(association: Association): Record<string, unknown> {
+  return {
+    name: association.resourceType,
+    ...(association.prefix === null ? {} : { prefix: association.prefix }),
+    ...(association.propertiesTarget === null ? {} : { properties_target: association.propertiesTarget }),
+    created_at: viewTime(association.createdAt),
+    updated_at: viewTime(association.updatedAt),
+  }
+}

@@ -1,0 +1,82 @@
+// Schemas that clients ask for: `glance` reads them to know which attributes an image has.
+import { type JsonSchema, type Route, route } from "../../platform/http/wire.ts"
+import { imageProperties, memberProperties, type Properties, taskProperties } from "./image-schema.ts"
+import {
+  associationProperties,
+  namespaceProperties,
+  objectProperties,
+  propertyProperties,
+  tagProperties,
+} from "./metadef-schema.ts"
+
+const imageLinks = [
+  { rel: "self", href: "{self}" },
+  { rel: "enclosure", href: "{file}" },
+  { rel: "describedby", href: "{schema}" },
+]
+
+export function noun(name: string, properties: Properties, extra: JsonSchema = {}): JsonSchema {
+  return { name, properties, ...extra }
+}
+
+/** A page of nouns. */
+export function collection(name: string, item: JsonSchema): JsonSchema {
+  return {
+    name,
+    properties: {
+      [name]: { type: "array", items: item },
+      first: { type: "string" },
+      next: { type: "string" },
+      schema: { type: "string" },
+    },
+    links: [
+      { rel: "first", href: "{first}" },
+      { rel: "next", href: "{next}" },
+      { rel: "describedby", href: "{schema}" },
+    ],
+  }
+}
+
+const image = noun("image", imageProperties, {
+  additionalProperties: { type: "string" },
+  links: imageLinks,
+})
+const member = noun("member", memberProperties)
+const task = noun("task", taskProperties)
+
+const namespace = noun("namespace", namespaceProperties, { required: ["namespace"] })
+const object = noun("object", objectProperties, { required: ["name"] })
+const property = noun("property", propertyProperties, { required: ["type", "title"] })
+const tag = noun("tag", tagProperties, { required: ["name"] })
+const association = noun("resource_type_association", associationProperties, { required: ["name"] })
+
+const schemas: Readonly<Record<string, JsonSchema>> = {
+  image,
+  images: collection("images", image),
+  member,
+  members: collection("members", member),
+  task,
+  tasks: collection("tasks", task),
+  "metadefs/namespace": namespace,
+  "metadefs/namespaces": collection("namespaces", namespace),
+  "metadefs/resource_type": association,
+  "metadefs/resource_types": collection("resource_type_associations", association),
+  "metadefs/object": object,
+  "metadefs/objects": collection("objects", object),
+  "metadefs/property": property,
+  "metadefs/properties": {
+    ...collection("properties", property),
+    properties: { properties: { type: "object", additionalProperties: property } },
+  },
+  "metadefs/tag": tag,
+  "metadefs/tags": collection("tags", tag),
+}
+
+export const schemaRoutes: Route[] = Object.entries(schemas).map(([name, schema]) =>
+  route({
+    method: "GET",
+    path: `/schemas/${name}`,
+    policy: "authenticated",
+    handler: async () => schema,
+  }),
+)

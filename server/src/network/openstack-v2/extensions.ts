@@ -1,0 +1,122 @@
+// Which parts of the API are served, and the small lists without rows.
+import { Fault } from "../../platform/fault/fault.ts"
+import { type Route, route } from "../../platform/http/wire.ts"
+
+/** Only what is served: clients and suites trust this list. */
+const extensions: Readonly<Record<string, string>> = {
+  agent: "agent",
+  "address-scope": "Address scope",
+  "address-group": "Address group",
+  "allowed-address-pairs": "Allowed Address Pairs",
+  "auto-allocated-topology": "Auto Allocated Topology Services",
+  availability_zone: "Availability Zone",
+  binding: "Port Binding",
+  "default-subnetpools": "Default Subnetpools",
+  "dns-domain-ports": "dns_domain for ports",
+  "dns-integration": "DNS Integration",
+  "empty-string-filtering": "Empty String Filtering Extension",
+  "ext-gw-mode": "Neutron L3 Configurable external gateway mode",
+  "external-net": "Neutron external network",
+  extra_dhcp_opt: "Neutron Extra DHCP options",
+  extraroute: "Neutron Extra Route",
+  "extraroute-atomic": "Atomically add/remove extra routes",
+  "filter-validation": "Filter parameters validation",
+  "fip-port-details": "Floating IP Port Details Extension",
+  "ip-substring-filtering": "IP address substring filtering",
+  l2_adjacency: "L2 Adjacency",
+  "net-mtu": "Network MTU",
+  "net-mtu-writable": "Network MTU (writable)",
+  network_availability_zone: "Network Availability Zone",
+  "network-ip-availability": "Network IP Availability",
+  pagination: "Pagination support",
+  "port-mac-address-regenerate": "Neutron Port MAC address regenerate",
+  "port-security": "Port Security",
+  "project-id": "project_id field enabled",
+  provider: "Provider Network",
+  "quota-check-limit": "Quota engine limit check",
+  "quota-check-limit-default": "Quota engine limit check by default",
+  quota_details: "Quota details management support",
+  quotas: "Quota management support",
+  "rbac-address-group": "Add address_group type to RBAC",
+  "rbac-address-scope": "Add address_scope type to RBAC",
+  "rbac-policies": "RBAC Policies",
+  "rbac-security-groups": "Add security_group type to network RBAC",
+  "rbac-subnetpool": "Add subnetpool type to RBAC",
+  "revision-if-match": "If-Match constraints based on revision_number",
+  router: "Neutron L3 Router",
+  router_availability_zone: "Router Availability Zone",
+  "security-group": "security-group",
+  "security-groups-default-rules": "Default rules for security groups",
+  "security-groups-normalized-cidr": "Normalized CIDR field for security group rules",
+  "security-groups-remote-address-group": "Remote address group id field for security group rules",
+  "security-groups-rules-belongs-to-default-sg":
+    "Security group rule belongs to the project's default security group",
+  "security-groups-shared-filtering": "Security group filtering on the shared field",
+  "service-type": "Neutron Service Type Management",
+  "sort-key-validation": "Sort Key Validation",
+  sorting: "Sorting support",
+  "standard-attr-description": "standard-attr-description",
+  "standard-attr-revisions": "Resource revision numbers",
+  "standard-attr-tag": "Tag support for resources with standard attribute: port, subnet, network, router …",
+  "standard-attr-timestamp": "Resource timestamps",
+  "stateful-security-group": "Stateful security group",
+  "subnet-dns-publish-fixed-ip": "Subnet DNS Publish Fixed IP",
+  "subnet-external-network": "Subnet belongs to an external network",
+  "subnet-service-types": "Subnet service types",
+  subnet_allocation: "Subnet Allocation",
+  "subnetpool-prefix-ops": "Subnet Pool Prefix Operations",
+  "tag-creation": "Tag creation for resources with standard attributes",
+  "tag-ports-during-bulk-creation": "Tag Ports During Bulk Creation",
+  "uplink-status-propagation": "Port Uplink Status Propagation",
+}
+
+function viewExtension(alias: string, name: string) {
+  return { alias, name, description: name, links: [], updated: "2024-01-01T00:00:00-00:00" }
+}
+
+export const extensionRoutes: Route[] = [
+  route({
+    method: "GET",
+    path: "/extensions",
+    policy: "authenticated",
+    handler: async () => ({
+      extensions: Object.entries(extensions).map(([alias, name]) => viewExtension(alias, name)),
+    }),
+  }),
+  route({
+    method: "GET",
+    path: "/extensions/{alias}",
+    policy: "authenticated",
+    handler: async (_ctx, req) => {
+      const alias = req.params.alias ?? ""
+      const name = Object.hasOwn(extensions, alias) ? extensions[alias] : undefined
+      if (name === undefined)
+        throw new Fault(
+          "not_found",
+          "network.wire.extension_not_found",
+          `Extension with alias ${alias} does not exist`,
+        )
+      return { extension: viewExtension(alias, name) }
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/availability_zones",
+    policy: ["get_availability_zone"],
+    handler: async (ctx) => ({
+      availability_zones: ["network", "router"].map((resource) => ({
+        name: ctx.config.network.availabilityZone,
+        resource,
+        state: "available",
+      })),
+    }),
+  }),
+  route({
+    method: "GET",
+    path: "/service-providers",
+    policy: ["get_service_provider"],
+    handler: async () => ({
+      service_providers: [{ service_type: "L3_ROUTER_NAT", name: "ovn", default: true }],
+    }),
+  }),
+]

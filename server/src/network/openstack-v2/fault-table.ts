@@ -1,0 +1,140 @@
+// Neutron's error shape: {"NeutronError": {"type": …, "message": …, "detail": ""}}.
+import { keystoneChallenge } from "../../identity/index.ts"
+import type { Fault, FaultKind } from "../../platform/fault/fault.ts"
+import { methodNotAllowed, pathUnknown, routeNotServed } from "../../platform/http/faults.ts"
+import type { RenderFault } from "../../platform/http/wire.ts"
+
+const byKind: Readonly<Record<FaultKind, { status: number; type: string }>> = {
+  invalid: { status: 400, type: "InvalidInput" },
+  unauthenticated: { status: 401, type: "HTTPUnauthorized" },
+  forbidden: { status: 403, type: "PolicyNotAuthorized" },
+  not_found: { status: 404, type: "HTTPNotFound" },
+  conflict: { status: 409, type: "Conflict" },
+  precondition: { status: 412, type: "RevisionNumberConstraintFailed" },
+  over_quota: { status: 409, type: "OverQuota" },
+  no_capacity: { status: 503, type: "NoNetworkAvailable" },
+  too_large: { status: 413, type: "HTTPRequestEntityTooLarge" },
+  unsupported: { status: 501, type: "HTTPNotImplemented" },
+  rate_limited: { status: 429, type: "HTTPTooManyRequests" },
+  unavailable: { status: 503, type: "HTTPServiceUnavailable" },
+  bug: { status: 500, type: "HTTPInternalServerError" },
+}
+
+/** The class names of Neutron's exceptions, which some clients read. */
+const typeByCode: Readonly<Record<string, string>> = {
+  "request.invalid": "HTTPBadRequest",
+  "request.malformed_json": "HTTPBadRequest",
+  [routeNotServed.code]: "HTTPNotFound",
+  [pathUnknown.code]: "HTTPNotFound",
+  [methodNotAllowed.code]: "HTTPMethodNotAllowed",
+  "network.network.not_found": "NetworkNotFound",
+  "network.subnet.not_found": "SubnetNotFound",
+  "network.subnet_pool.not_found": "SubnetPoolNotFound",
+  "network.address_scope.not_found": "AddressScopeNotFound",
+  "network.port.not_found": "PortNotFound",
+  "network.router.not_found": "RouterNotFound",
+  "network.floating_ip.not_found": "FloatingIPNotFound",
+  "network.security_group.not_found": "SecurityGroupNotFound",
+  "network.security_group_rule.not_found": "SecurityGroupRuleNotFound",
+  "network.address_scope.prefix_conflict": "AddressScopePrefixConflict",
+  "network.security_group.mixed_statefulness": "SecurityGroupConflict",
+  "network.address_group.not_found": "AddressGroupNotFound",
+  "network.address_group.has_addresses": "AddressesAlreadyExist",
+  "network.address_group.lacks_addresses": "AddressesNotFound",
+  "network.default_security_group_rule.not_found": "DefaultSecurityGroupRuleNotFound",
+  "network.rbac_policy.not_found": "RbacPolicyNotFound",
+  "network.rbac_policy.exists": "DuplicateRbacPolicy",
+  "network.rbac_policy.in_use": "RbacPolicyInUse",
+  "network.tag.not_found": "TagNotFound",
+  "network.agent.not_found": "AgentNotFound",
+  "network.allocation_pool.invalid": "InvalidAllocationPool",
+  "network.allocation_pool.out_of_bounds": "OutOfBoundsAllocationPool",
+  "network.allocation_pool.overlap": "OverlappingAllocationPools",
+  "network.subnet.gateway_in_pool": "GatewayConflictWithAllocationPools",
+  "network.subnet.gateway_in_use": "GatewayIpInUse",
+  "network.subnet.too_many_nameservers": "DNSNameServersExhausted",
+  "network.subnet.too_many_host_routes": "HostRoutesExhausted",
+  "network.subnet.in_use": "SubnetInUse",
+  "network.network.in_use": "NetworkInUse",
+  "network.network.sharing_in_use": "InvalidSharedSetting",
+  "network.network.external_in_use": "ExternalNetworkInUse",
+  "network.network.flat_in_use": "FlatNetworkInUse",
+  "network.network.vlan_in_use": "VlanIdInUse",
+  "network.network.tunnel_in_use": "TunnelIdInUse",
+  "network.network.no_segment_left": "NoNetworkAvailable",
+  "network.port.in_use": "PortInUse",
+  "network.port.service_port_in_use": "ServicePortInUse",
+  "network.port.mac_address_in_use": "MacAddressInUse",
+  "network.port.bound": "PortBound",
+  "network.port.subnet_mismatch": "SubnetMismatchForPort",
+  "network.port.pairs_need_port_security": "AddressPairAndPortSecurityRequired",
+  "network.port.too_many_address_pairs": "AllowedAddressPairExhausted",
+  "network.port.has_security_group": "PortSecurityPortHasSecurityGroup",
+  "network.port.groups_need_port_security": "PortSecurityAndIPRequiredForSecurityGroups",
+  "network.port.device_not_owned": "DeviceIDNotOwnedByTenant",
+  "network.ip_address.in_use": "IpAddressAlreadyAllocated",
+  "network.ip_address.not_in_network": "InvalidIpForNetwork",
+  "network.ip_address.not_in_subnet": "InvalidIpForSubnet",
+  "network.ip_address.exhausted": "IpAddressGenerationFailure",
+  "network.ip_address.external_exhausted": "ExternalIpAddressExhausted",
+  "network.router.in_use": "RouterInUse",
+  "network.router.interface_not_found": "RouterInterfaceNotFound",
+  "network.router.interface_not_found_for_subnet": "RouterInterfaceNotFoundForSubnet",
+  "network.router.interface_needed_by_floating_ip": "RouterInterfaceInUseByFloatingIP",
+  "network.router.interface_needed_by_route": "RouterInterfaceInUseByRoute",
+  "network.router.gateway_needed_by_floating_ip": "RouterExternalGatewayInUseByFloatingIp",
+  "network.router.invalid_routes": "InvalidRoutes",
+  "network.router.too_many_routes": "RoutesExhausted",
+  "network.router.subnet_mismatch": "SubnetMismatchForPort",
+  "network.floating_ip.target_taken": "FloatingIPPortAlreadyAssociated",
+  "network.floating_ip.not_reachable": "ExternalGatewayForFloatingIPNotFound",
+  "network.security_group.in_use": "SecurityGroupInUse",
+  "network.security_group.default_kept": "SecurityGroupCannotRemoveDefault",
+  "network.security_group.default_update": "SecurityGroupCannotUpdateDefault",
+  "network.security_group.default_exists": "SecurityGroupDefaultAlreadyExists",
+  "network.security_group_rule.exists": "SecurityGroupRuleExists",
+  "network.subnet_pool.quota_exceeded": "SubnetPoolQuotaExceeded",
+  "network.subnet_pool.allocation_failed": "SubnetAllocationError",
+  "network.subnet_pool.in_use": "SubnetPoolDeleteError",
+  "network.address_scope.in_use": "AddressScopeInUse",
+  "network.address_group.in_use": "AddressGroupInUse",
+  "network.auto_topology.failed": "AutoAllocationFailure",
+  "network.default_security_group_rule.exists": "DefaultSecurityGroupRuleExists",
+  "network.project_id.forbidden": "HTTPBadRequest",
+}
+
+export const renderFault: RenderFault = (fault, request) => {
+  const { status, type } = byKind[fault.kind]
+  return {
+    status: fault.code === methodNotAllowed.code ? 405 : status,
+    body: {
+      NeutronError: {
+        type: typeOf(fault) ?? type,
+        message: messageOf(fault, request.requestId),
+        detail: "",
+      },
+    },
+    ...(fault.kind === "unauthenticated" ? { headers: keystoneChallenge(request.baseUrl) } : {}),
+  }
+}
+
+function typeOf(fault: Fault): string | undefined {
+  const own = fault.detail?.type
+  return typeof own === "string" ? own : typeByCode[fault.code]
+}
+
+function messageOf(fault: Fault, requestId: string): string {
+  if (fault.kind === "bug")
+    return `Request Failed: internal server error while processing your request (${requestId}).`
+  if (fault.code === "policy.forbidden") return `rule:${String(fault.detail?.rule)} is disallowed by policy`
+  if (fault.code === "quota.exceeded") return `Quota exceeded for resources: ${shortOf(fault)}.`
+  return fault.message
+}
+
+function shortOf(fault: Fault): string {
+  const shortages = fault.detail?.shortages
+  const names = Array.isArray(shortages)
+    ? shortages.map((s: unknown) => (typeof s === "object" && s !== null ? Reflect.get(s, "resource") : s))
+    : []
+  return `[${names.map((name) => `'${String(name)}'`).join(", ")}]`
+}

@@ -1,0 +1,164 @@
+import type { Ctx } from "../../platform/context/context.ts"
+import { type Route, route } from "../../platform/http/wire.ts"
+import {
+  addRouterInterface,
+  changeExtraRoutes,
+  createRouters,
+  deleteRouter,
+  getRouter,
+  listRouters,
+  type Router,
+  type RouterInterface,
+  removeRouterInterface,
+  updateRouter,
+} from "../index.ts"
+import { type Attributes, badRequest, standardAttributes } from "./attributes.ts"
+import {
+  boolean,
+  type Kind,
+  listOf,
+  nullIsAbsent,
+  objectOf,
+  shown,
+  standardKinds,
+  text,
+  uuid,
+} from "./kinds.ts"
+import { fixedIps } from "./ports.ts"
+import { type Resource, resourceRoutes, viewOf } from "./resource.ts"
+import { routeList } from "./subnets.ts"
+
+const gatewayFields = objectOf({
+  network_id: { kind: uuid, key: "networkId", required: true },
+  enable_snat: { kind: nullIsAbsent(boolean), key: "enableSnat" },
+  external_fixed_ips: { kind: fixedIps, key: "externalFixedIps" },
+})
+
+/** Null and the empty object both mean none. */
+const gatewayInfo: Kind = {
+  ...gatewayFields,
+  read: (value, name) => {
+    const isEmpty = typeof value === "object" && (value === null || Object.keys(value).length === 0)
+    return isEmpty ? null : gatewayFields.read(value, name)
+  },
+}
+
+const attributes: Attributes = {
+  ...standardAttributes(standardKinds, { description: text() }),
+  name: { kind: text(), post: true, put: true, filter: true, sort: true },
+  admin_state_up: { kind: boolean, post: true, put: true, filter: true, sort: true },
+  status: { kind: text(), filter: true, sort: true },
+  external_gateway_info: {
+    kind: gatewayInfo,
+    post: true,
+    put: true,
+    view: (router: Router) =>
+      router.gateway && {
+        network_id: router.gateway.networkId,
+        external_fixed_ips: router.gateway.externalFixedIps.map((ip) => ({
+          subnet_id: ip.subnetId,
+          ip_address: ip.ipAddress,
+        })),
+        enable_snat: router.enableSnat,
+      },
+  },
+  routes: { kind: routeList, put: true },
+  availability_zone_hints: { kind: listOf(text()), post: true },
+  availability_zones: {
+    kind: shown,
+    view: (_router: Router, ctx: Ctx) => [ctx.config.network.availabilityZone],
+  },
+  flavor_id: { kind: shown, view: () => null },
+}
+
+export const routers: Resource<Router> = {
+  singular: "router",
+  plural: "routers",
+  path: "/routers",
+  rule: "router",
+  attributes,
+  list: listRouters,
+  get: (ctx, routerId) => getRouter(ctx, { routerId }),
+  create: (ctx, inputs) => createRouters(ctx, { routers: inputs }),
+  update: (ctx, routerId, changes, expected) => updateRouter(ctx, { routerId, changes, ...expected }),
+  remove: (ctx, routerId, expected) => deleteRouter(ctx, { routerId, ...expected }),
+}
+
+const interfaceFields = objectOf({
+  subnet_id: { kind: nullIsAbsent(uuid), key: "subnetId" },
+  port_id: { kind: nullIsAbsent(uuid), key: "portId" },
+})
+
+function readInterface(body: unknown): { subnetId?: string; portId?: string } {
+  // What `objectOf` gives is what its fields say.
+  return interfaceFields.read(body ?? {}, "interface_info") as { subnetId?: string; portId?: string }
+}
+
+function viewInterface(made: RouterInterface) {
+  return {
+    id: made.routerId,
+    tenant_id: made.projectId,
+    project_id: made.projectId,
+    port_id: made.portId,
+    network_id: made.networkId,
+    subnet_id: made.subnetId,
+    subnet_ids: made.subnetIds,
+    tags: made.tags,
+  }
+}
+
+function routesOf(body: unknown): { destination: string; nexthop: string }[] {
+  const router: unknown = typeof body === "object" && body !== null ? Reflect.get(body, "router") : undefined
+  if (typeof router !== "object" || router === null)
+    throw badRequest("Unable to find 'router' in request body")
+  // What `routeList` reads are routes.
+  return routeList.read(Reflect.get(router, "routes") ?? [], "routes") as {
+    destination: string
+    nexthop: string
+  }[]
+}
+
+function extraRoutes(how: "add" | "remove"): Route {
+  return route({
+    method: "PUT",
+    path: `/routers/{router_id}/${how}_extraroutes`,
+    policy: [`${how}_extraroutes`],
+    handler: async (ctx, req) => {
+      const router = await changeExtraRoutes(ctx, {
+        routerId: req.params.router_id ?? "",
+        how,
+        routes: routesOf(req.body),
+      })
+      return { router: viewOf(ctx, routers, router) }
+    },
+  })
+}
+
+export const routerRoutes: Route[] = [
+  ...resourceRoutes(routers),
+  route({
+    method: "PUT",
+    path: "/routers/{router_id}/add_router_interface",
+    policy: ["add_router_interface"],
+    bodyIds: ["subnet_id", "port_id"],
+    handler: async (ctx, req) =>
+      viewInterface(
+        await addRouterInterface(ctx, { routerId: req.params.router_id ?? "", ...readInterface(req.body) }),
+      ),
+  }),
+  route({
+    method: "PUT",
+    path: "/routers/{router_id}/remove_router_interface",
+    policy: ["remove_router_interface"],
+    bodyIds: ["subnet_id", "port_id"],
+    handler: async (ctx, req) =>
+      viewInterface(
+        await removeRouterInterface(ctx, {
+          routerId: req.params.router_id ?? "",
+          ...readInterface(req.body),
+        }),
+      ),
+  }),
+  extraRoutes("add"),
+  extraRoutes("remove"),
+]

@@ -1,0 +1,163 @@
+import { invalid } from "../../platform/fault/fault.ts"
+import { atLeast } from "../../platform/http/microversion.ts"
+import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
+import { isUuid } from "../../platform/ids/ids.ts"
+import {
+  type ConsumerAllocations,
+  deleteConsumerAllocations,
+  type HeldByConsumer,
+  listConsumerAllocations,
+  listProviderAllocations,
+  manageAllocations,
+  reshape,
+  setConsumerAllocations,
+} from "../index.ts"
+import { type InventoryBody, readInventories } from "./inventories.ts"
+import { answer, checkAccept, requireJson } from "./reply.ts"
+import { manageAllocationsBody, reshaperBody, setAllocationsBody } from "./schemas.ts"
+
+interface ListEntry {
+  resource_provider: { uuid: string }
+  resources: Record<string, number>
+}
+type MapEntry = { resources: Record<string, number> }
+
+interface ConsumerBody {
+  allocations: ListEntry[] | Record<string, MapEntry>
+  project_id?: string
+  user_id?: string
+  consumer_generation?: number | null
+  consumer_type?: string
+}
+
+/** Before 1.8 nobody said whose a consumer is. */
+const unknownOwner = "00000000-0000-0000-0000-000000000000"
+
+function readConsumer(consumerId: string, body: ConsumerBody): ConsumerAllocations {
+  if (!isUuid(consumerId))
+    throw invalid("consumer_uuid", `Malformed consumer_uuid: ${consumerId} is not a UUID.`)
+  const entries: [string, MapEntry][] = Array.isArray(body.allocations)
+    ? body.allocations.map((entry) => [entry.resource_provider.uuid, entry])
+    : Object.entries(body.allocations)
+  const allocations: ConsumerAllocations["allocations"] = {}
+  for (const [id, { resources }] of entries) {
+    if (!isUuid(id))
+      throw invalid("allocations", `JSON does not validate: '${id}' is not a UUID of a provider.`)
+    allocations[id.toLowerCase()] = { ...allocations[id.toLowerCase()], ...resources }
+  }
+  return {
+    consumerId: consumerId.toLowerCase(),
+    projectId: body.project_id ?? unknownOwner,
+    userId: body.user_id ?? unknownOwner,
+    consumerType: body.consumer_type ?? null,
+    generation: body.consumer_generation === undefined ? "any" : body.consumer_generation,
+    allocations,
+  }
+}
+
+const readConsumers = (bodies: Readonly<Record<string, ConsumerBody>>) =>
+  Object.entries(bodies).map(([id, body]) => readConsumer(id, body))
+
+const path = "/allocations/{consumer_uuid}"
+const idOf = (req: WireRequest) => req.params.consumer_uuid ?? ""
+
+export const allocationRoutes: Route[] = [
+  route({
+    method: "GET",
+    path,
+    policy: ["placement:allocations:list"],
+    handler: async (ctx, req) => {
+      checkAccept(req)
+      const held = await listConsumerAllocations(ctx, { consumerId: idOf(req) })
+      return answer(ctx, req, viewHeld(req, held))
+    },
+  }),
+  route<ConsumerBody>({
+    method: "PUT",
+    path,
+    policy: ["placement:allocations:update"],
+    status: 204,
+    body: setAllocationsBody,
+    handler: async (ctx, req) => {
+      requireJson(req)
+      await setConsumerAllocations(ctx, readConsumer(idOf(req), req.body))
+    },
+  }),
+  route({
+    method: "DELETE",
+    path,
+    policy: ["placement:allocations:delete"],
+    status: 204,
+    handler: async (ctx, req) => {
+      await deleteConsumerAllocations(ctx, { consumerId: idOf(req) })
+    },
+  }),
+  route<Record<string, ConsumerBody>>({
+    method: "POST",
+    path: "/allocations",
+    policy: ["placement:allocations:manage"],
+    min: "1.13",
+    status: 204,
+    body: manageAllocationsBody,
+    handler: async (ctx, req) => {
+      requireJson(req)
+      await manageAllocations(ctx, { consumers: readConsumers(req.body) })
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/resource_providers/{uuid}/allocations",
+    policy: ["placement:resource_providers:allocations:list"],
+    handler: async (ctx, req) => {
+      checkAccept(req)
+      const held = await listProviderAllocations(ctx, { providerId: req.params.uuid ?? "" })
+      const allocations = Object.entries(held.consumers).map(([id, { resources, generation }]) => [
+        id,
+        { resources, ...(atLeast(req.version, "1.28") ? { consumer_generation: generation } : {}) },
+      ])
+      const body = {
+        allocations: Object.fromEntries(allocations),
+        resource_provider_generation: held.provider.generation,
+      }
+      return answer(ctx, req, body)
+    },
+  }),
+  route<{
+    inventories: Record<
+      string,
+      { resource_provider_generation: number; inventories: Record<string, InventoryBody> }
+    >
+    allocations: Record<string, ConsumerBody>
+  }>({
+    method: "POST",
+    path: "/reshaper",
+    policy: ["placement:reshaper:reshape"],
+    min: "1.30",
+    status: 204,
+    body: reshaperBody,
+    handler: async (ctx, req) => {
+      requireJson(req)
+      const inventories = Object.entries(req.body.inventories).map(([id, wanted]) => [
+        id,
+        {
+          generation: wanted.resource_provider_generation,
+          inventories: readInventories(wanted.inventories),
+        },
+      ])
+      await reshape(ctx, {
+        inventories: Object.fromEntries(inventories),
+        consumers: readConsumers(req.body.allocations),
+      })
+    },
+  }),
+]
+
+function viewHeld(req: WireRequest, held: HeldByConsumer | null): Record<string, unknown> {
+  if (!held) return { allocations: {} }
+  return {
+    allocations: held.allocations,
+    ...(atLeast(req.version, "1.12") ? { project_id: held.projectId, user_id: held.userId } : {}),
+    ...(atLeast(req.version, "1.28") ? { consumer_generation: held.generation } : {}),
+    ...(atLeast(req.version, "1.38") ? { consumer_type: held.consumerType ?? "unknown" } : {}),
+  }
+}
