@@ -17,10 +17,10 @@ import {
   serverIdByAddress,
   serversWithAddress,
 } from "../src/network/index.ts"
-import { eui64Address } from "../src/network/ipam/address.ts"
 import { type Ctx, internalCtx } from "../src/platform/context/context.ts"
 import { transact } from "../src/platform/db/database.ts"
 import { newUuid } from "../src/platform/ids/ids.ts"
+import { eui64Address } from "../src/platform/net/address.ts"
 import { assertEngineHasAll, startTestCloud, type TestCloud } from "./cloud.ts"
 
 let cloud: TestCloud

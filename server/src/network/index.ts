@@ -41,7 +41,6 @@ export {
   updateFloatingIp,
 } from "./floating-ip/crud.ts"
 export type { FloatingIp } from "./floating-ip/floating-ip.ts"
-export { canonicalAddress, canonicalMac, parsePrefix } from "./ipam/address.ts"
 export { deleteNetwork, updateNetwork } from "./network/change.ts"
 export { createNetworks, type NetworkInput } from "./network/create.ts"
 export type { Network } from "./network/network.ts"

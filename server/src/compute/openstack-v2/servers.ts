@@ -1,9 +1,9 @@
-import { canonicalAddress } from "../../network/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast } from "../../platform/http/microversion.ts"
 import { pageUrl } from "../../platform/http/paging.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import { newSecret } from "../../platform/ids/ids.ts"
+import { canonicalAddress } from "../../platform/net/address.ts"
 import {
   type BlockDeviceRequest,
   badRequest,

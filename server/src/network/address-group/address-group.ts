@@ -4,6 +4,7 @@ import { type Static, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type DbOrTx, violatedConstraint } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
+import { formatPrefix, parsePrefix } from "../../platform/net/address.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import {
   addressGroupInUse,
@@ -12,7 +13,6 @@ import {
   groupHasAddresses,
   groupLacksAddresses,
 } from "../faults.ts"
-import { formatPrefix, parsePrefix } from "../ipam/address.ts"
 import {
   column,
   findRow,

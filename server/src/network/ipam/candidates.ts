@@ -1,6 +1,6 @@
 // Which addresses to try for a port, before anything is known of what is in use: low ones, at random, so that many at
 // once seldom want the same one; from ever wider ranges, because the low ones of a busy subnet are taken.
-import { type Address, formatAddress, type IpVersion, parseAddress } from "./address.ts"
+import { type Address, formatAddress, type IpVersion, parseAddress } from "../../platform/net/address.ts"
 
 /** A range of addresses that are given out, both ends with it. */
 export interface Pool {

@@ -2,6 +2,13 @@
 // themselves, the address that follows from the MAC address.
 import type { Tx } from "../../platform/db/database.ts"
 import {
+  canonicalAddress,
+  eui64Address,
+  parseAddress,
+  parsePrefix,
+  prefixContains,
+} from "../../platform/net/address.ts"
+import {
   addressInUse,
   addressNotInNetwork,
   addressNotInSubnet,
@@ -9,7 +16,6 @@ import {
   noAddressLeft,
   subnetNotOfNetwork,
 } from "../faults.ts"
-import { canonicalAddress, eui64Address, parseAddress, parsePrefix, prefixContains } from "./address.ts"
 import {
   type Allocation,
   isAutoAddressed,

@@ -3,7 +3,7 @@
 import { booleanWord } from "../../platform/http/query.ts"
 import { cutValue } from "../../platform/http/schema-check.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
-import { canonicalAddress, canonicalMac, parsePrefix } from "../index.ts"
+import { canonicalAddress, canonicalMac, parsePrefix } from "../../platform/net/address.ts"
 import { badRequest } from "./attributes.ts"
 
 export interface Kind {

@@ -2,6 +2,7 @@ import { sql } from "kysely"
 import { type Static, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Tx, violatedConstraint } from "../../platform/db/database.ts"
+import { canonicalAddress } from "../../platform/net/address.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import {
   badRequest,
@@ -16,7 +17,6 @@ import {
   servicePortInUse,
 } from "../faults.ts"
 import { releaseFloatingIpsOf } from "../floating-ip/disassociate.ts"
-import { canonicalAddress } from "../ipam/address.ts"
 import { releaseAddresses } from "../ipam/allocate.ts"
 import { takePortAddresses } from "../ipam/choose.ts"
 import { notify } from "../resource/notify.ts"

@@ -1,5 +1,6 @@
 // What a port is asked to be, checked before any row is written.
 import type { Ctx } from "../../platform/context/context.ts"
+import { canonicalMac, formatPrefix, parsePrefix } from "../../platform/net/address.ts"
 import {
   badRequest,
   deviceReserved,
@@ -7,7 +8,6 @@ import {
   pairsNeedPortSecurity,
   tooManyAddressPairs,
 } from "../faults.ts"
-import { canonicalMac, formatPrefix, parsePrefix } from "../ipam/address.ts"
 import { isCloudOwned, isReservedOwner } from "./port.ts"
 
 export interface PortPlan {

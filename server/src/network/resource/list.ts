@@ -5,8 +5,8 @@ import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { pageClauses } from "../../platform/db/page.ts"
 import type { Page, SortKey } from "../../platform/http/paging.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
+import { canonicalAddress, canonicalMac, formatPrefix, parsePrefix } from "../../platform/net/address.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
-import { canonicalAddress, canonicalMac, formatPrefix, parsePrefix } from "../ipam/address.ts"
 import type { Visible } from "./visible.ts"
 
 export type ColumnKind =

@@ -4,6 +4,7 @@ import { sql } from "kysely"
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
+import { parseAddress, parsePrefix, prefixContains } from "../../platform/net/address.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import {
   addressInUse,
@@ -18,7 +19,6 @@ import {
   subnetMismatch,
   subnetNotFound,
 } from "../faults.ts"
-import { parseAddress, parsePrefix, prefixContains } from "../ipam/address.ts"
 import { takeAddress } from "../ipam/allocate.ts"
 import { insertPort } from "../port/insert.ts"
 import { isReservedOwner } from "../port/port.ts"

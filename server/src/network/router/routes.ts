@@ -1,8 +1,8 @@
 // Extra routes of a router: each next hop must lie on a network that the router is on.
 import { sql } from "kysely"
 import type { Tx } from "../../platform/db/database.ts"
+import { formatPrefix, parseAddress, parsePrefix, prefixContains } from "../../platform/net/address.ts"
 import { badRoutes, tooManyRoutes } from "../faults.ts"
-import { formatPrefix, parseAddress, parsePrefix, prefixContains } from "../ipam/address.ts"
 import type { HostRoute } from "../subnet/subnet.ts"
 
 /** The routes with canonical destinations; throws when one cannot work. */

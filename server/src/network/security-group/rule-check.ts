@@ -1,6 +1,7 @@
 // What a rule may say. Pure; the faults carry Neutron's type names.
+
+import { formatPrefix, parsePrefix } from "../../platform/net/address.ts"
 import { badRule } from "../faults.ts"
-import { formatPrefix, parsePrefix } from "../ipam/address.ts"
 
 /** Protocol names that may stand for a number. */
 export const protocolNumbers: Readonly<Record<string, number>> = {

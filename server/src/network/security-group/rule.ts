@@ -5,6 +5,7 @@ import { type Static, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { isUuid, newUuid } from "../../platform/ids/ids.ts"
+import { canonicalAddress } from "../../platform/net/address.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import {
   addressGroupNotFound,
@@ -14,7 +15,6 @@ import {
   securityGroupNotFound,
   securityGroupRuleNotFound,
 } from "../faults.ts"
-import { canonicalAddress } from "../ipam/address.ts"
 import { enforceNetworkQuotaOfMade } from "../quota.ts"
 import { findRow, insertRow, type Listed, type ListQuery, listed, listRows } from "../resource/list.ts"
 import { notify } from "../resource/notify.ts"

@@ -4,7 +4,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { matchesPattern } from "../../platform/db/text-pattern.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
-import { canonicalAddress, macOfLinkLocal } from "../ipam/address.ts"
+import { canonicalAddress, macOfLinkLocal } from "../../platform/net/address.ts"
 import { loadSecurityGroup } from "../security-group/group.ts"
 import type { SecurityGroupRule } from "../security-group/security-group.ts"
 

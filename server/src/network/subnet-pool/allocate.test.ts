@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { formatPrefix, parsePrefix } from "../ipam/address.ts"
+import { formatPrefix, parsePrefix } from "../../platform/net/address.ts"
 import { choosePrefix } from "./allocate.ts"
 import { mergePrefixes } from "./subnet-pool.ts"
 

@@ -3,8 +3,14 @@ import { sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
+import {
+  formatPrefix,
+  lastOf,
+  type Prefix,
+  parsePrefix,
+  prefixesOverlap,
+} from "../../platform/net/address.ts"
 import { badRequest, poolQuotaExceeded, subnetAllocationFailed, subnetPoolNotFound } from "../faults.ts"
-import { formatPrefix, lastOf, type Prefix, parsePrefix, prefixesOverlap } from "../ipam/address.ts"
 import { ownerOf } from "../resource/standard.ts"
 import { sharedWith, viewerOf } from "../resource/viewer.ts"
 

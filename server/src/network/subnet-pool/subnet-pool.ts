@@ -4,6 +4,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { violatedConstraint } from "../../platform/db/database.ts"
 import { isUuid, newUuid } from "../../platform/ids/ids.ts"
+import { formatPrefix, lastOf, type Prefix, parsePrefix } from "../../platform/net/address.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
 import {
@@ -13,7 +14,6 @@ import {
   subnetPoolInUse,
   subnetPoolNotFound,
 } from "../faults.ts"
-import { formatPrefix, lastOf, type Prefix, parsePrefix } from "../ipam/address.ts"
 import { enforceNetworkQuotaOfMade } from "../quota.ts"
 import { grantAccess } from "../rbac/grant.ts"
 import {

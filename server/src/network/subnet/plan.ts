@@ -1,5 +1,5 @@
 // What a subnet's addresses are to be: checks what was asked and fills what was left out. Pure.
-import { badAllocationPool, badRequest, gatewayInPool, poolOutOfBounds, poolsOverlap } from "../faults.ts"
+
 import {
   type Address,
   formatAddress,
@@ -10,7 +10,8 @@ import {
   parseAddress,
   parsePrefix,
   prefixContains,
-} from "../ipam/address.ts"
+} from "../../platform/net/address.ts"
+import { badAllocationPool, badRequest, gatewayInPool, poolOutOfBounds, poolsOverlap } from "../faults.ts"
 import type { AddressPool, Ipv6Mode } from "./subnet.ts"
 
 export interface SubnetAddresses {

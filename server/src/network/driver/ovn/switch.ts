@@ -1,6 +1,6 @@
 // Networks as logical switches, ports as logical switch ports, names as DNS rows.
 
-import { eui64Address } from "../../ipam/address.ts"
+import { eui64Address } from "../../../platform/net/address.ts"
 import type { WantNetwork, WantPort, WantSubnet } from "../network-driver.ts"
 import { domainName, portDhcp } from "./dhcp.ts"
 import { quoted } from "./dhcp-extra-options.ts"
