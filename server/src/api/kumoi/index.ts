@@ -1,6 +1,7 @@
-// Kumoi's own pages: health, and the dashboard's address (a landing page for now).
+// Kumoi's own pages: health, metrics, and the dashboard's address (a landing page for now).
 import { type Api, reply, route } from "../../platform/http/wire.ts"
 import { landingPage } from "./landing-page.ts"
+import { metricsRoute } from "./metrics.ts"
 
 export const kumoiApi: Api = {
   service: "kumoi",
@@ -8,6 +9,7 @@ export const kumoiApi: Api = {
   version: "",
   routes: [
     route({ method: "GET", path: "/healthz", policy: "public", handler: async () => ({ status: "ok" }) }),
+    metricsRoute,
     route({
       method: "GET",
       path: "/dashboard",
@@ -20,7 +22,7 @@ export const kumoiApi: Api = {
     }),
   ],
   renderFault: (fault) => ({
-    status: fault.kind === "not_found" ? 404 : 500,
+    status: fault.kind === "not_found" ? 404 : fault.kind === "forbidden" ? 403 : 500,
     body: { error: { message: fault.message } },
   }),
 }

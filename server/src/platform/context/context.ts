@@ -35,6 +35,15 @@ export interface Ctx extends Platform {
   readonly baseUrl: string
   /** Null when the program itself asks. */
   readonly client: Client | null
+  /** Null within an operation, and when no route asks. */
+  readonly route: AskingRoute | null
+}
+
+export interface AskingRoute {
+  /** `GET /networks` */
+  readonly name: string
+  /** Names of those that it may ask. */
+  readonly operations: ReadonlySet<string>
 }
 
 /** Who is at the other end of the connection, as far as the request tells. */
@@ -51,9 +60,15 @@ export function makeCtx(
   requestId: string,
   baseUrl: string,
   client: Client | null = null,
+  route: AskingRoute | null = null,
 ): Ctx {
   // By prototype and not by copy: nine fields for each request are not worth copying.
-  return Object.assign(Object.create(platform) as Platform, { caller, requestId, baseUrl, client })
+  return Object.assign(Object.create(platform) as Platform, { caller, requestId, baseUrl, client, route })
+}
+
+/** The same for what an operation calls: which operations those are is its own affair. */
+export function insideOperation(ctx: Ctx): Ctx {
+  return ctx.route === null ? ctx : Object.assign(Object.create(ctx) as Ctx, { route: null })
 }
 
 /** For sagas, reconcilers and start-up. */

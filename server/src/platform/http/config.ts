@@ -23,6 +23,10 @@ export const httpConfig = configSection(
         "Addresses (CIDR) of proxies before the cloud. What they say in `Forwarded` and `X-Forwarded-Proto`, " +
         "`-Host`, `-Port`, `-Prefix` and `-For` is believed; of others it is not.",
     }),
+    metricsCidrs: Type.Array(Type.String(), {
+      default: [],
+      description: "Addresses (CIDR) that may read `/metrics`, beside this machine.",
+    }),
     headersDeadlineMs: Type.Integer({
       default: 20_000,
       minimum: 100,

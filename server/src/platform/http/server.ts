@@ -237,6 +237,7 @@ async function handle(
     request.requestId,
     options.origins.baseUrlOf(request.raw),
     clientOf(options, request),
+    route.asking,
   )
   const asked = {
     params: request.params as Record<string, string>,

@@ -3,8 +3,9 @@
 import type { Readable } from "node:stream"
 import type { Caller } from "../auth/caller.ts"
 import type { Config } from "../config/config.ts"
-import type { Ctx } from "../context/context.ts"
+import type { AskingRoute, Ctx } from "../context/context.ts"
 import type { Fault } from "../fault/fault.ts"
+import type { AnyOperation } from "../operation/operation.ts"
 import type { Microversion, MicroversionPlan } from "./microversion.ts"
 
 export type HttpMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS" | "COPY"
@@ -38,14 +39,13 @@ export interface WireReply {
   stream?: Readable
 }
 
-/** Who may call: policy rules that the operation behind it enforces, or one of two words. */
+/** Who may call: policy rules that the operations behind it enforce, any of them, or one of two words. */
 export type RoutePolicy = readonly string[] | "public" | "authenticated"
 
-export interface Route {
+interface RouteFacts {
   method: HttpMethod
   /** From the version on, parameters in braces: `/servers/{server_id}`. */
   path: string
-  policy: RoutePolicy
   /** Success status; 200 when absent. */
   status?: number
   /** Body schema; a route without one takes no JSON body. */
@@ -56,8 +56,6 @@ export interface Route {
    * of foreign ids is generated from it; what a schema says is found there.
    */
   bodyIds?: readonly string[]
-  /** Names of the actions that a `…/action` route understands. */
-  actions?: readonly string[]
   /** Their bodies, where the route's own schema does not have them. */
   actionBodies?: Readonly<Record<string, { schema: BodySchema; min?: string; max?: string }>>
   /** First and last microversion that has this route; outside it is 404. */
@@ -73,11 +71,80 @@ export interface Route {
   handler: (ctx: Ctx, req: WireRequest<any>) => Promise<unknown>
 }
 
+type Operations = AnyOperation | readonly AnyOperation[]
+
+/** What is behind a route says who may call it. */
+interface OfOperations {
+  /** Of several it is one or the other, as the request says; who may ask one of them may call. */
+  operation: Operations
+  /** Asked besides, for the answer. Who may call does not depend on their rules. */
+  alsoAsks?: Operations
+  actions?: readonly string[]
+  policy?: never
+}
+
+interface OfActions {
+  /** What a `…/action` route understands: the operation of each name. */
+  actions: Readonly<Record<string, Operations>>
+  alsoAsks?: Operations
+  operation?: never
+  policy?: never
+}
+
+/** Only for what is no operation: documents about the API itself. */
+interface OfNone {
+  policy: RoutePolicy
+  actions?: readonly string[]
+  operation?: never
+  alsoAsks?: never
+}
+
+export type RouteDefinition<B = unknown> = Omit<RouteFacts, "handler"> & {
+  handler: (ctx: Ctx, req: WireRequest<B>) => Promise<unknown>
+} & (OfOperations | OfActions | OfNone)
+
+export interface Route extends RouteFacts {
+  readonly policy: RoutePolicy
+  /** Whose rules are the policy; none when the route says it itself. */
+  readonly operations: readonly AnyOperation[]
+  /** All operations that the handler may ask. */
+  readonly asking: AskingRoute
+  /** Names of the actions that a `…/action` route understands. */
+  readonly actions?: readonly string[]
+}
+
 /** Declares a route; the type of the body is the handler's own word for what its schema admits. */
-export function route<B = unknown>(
-  definition: Omit<Route, "handler"> & { handler: (ctx: Ctx, req: WireRequest<B>) => Promise<unknown> },
-): Route {
-  return definition
+export function route<B = unknown>(definition: RouteDefinition<B>): Route {
+  const { operation, alsoAsks, actions, policy, ...facts } = definition
+  const isByName = actions !== undefined && !isList(actions)
+  const operations = [
+    ...new Set(operation ? listOf(operation) : isByName ? Object.values(actions).flatMap(listOf) : []),
+  ]
+  const asked = [...operations, ...(alsoAsks ? listOf(alsoAsks) : [])]
+  return {
+    ...facts,
+    policy: policy ?? policyOf(operations),
+    operations,
+    asking: {
+      name: `${facts.method} ${facts.path}`,
+      operations: new Set(asked.map((o) => o.operationName)),
+    },
+    ...(actions ? { actions: isByName ? Object.keys(actions) : actions } : {}),
+  }
+}
+
+function isList<T>(value: T | readonly T[] | Readonly<Record<string, unknown>>): value is readonly T[] {
+  return Array.isArray(value)
+}
+
+const listOf = (operations: Operations): readonly AnyOperation[] =>
+  isList(operations) ? operations : [operations]
+
+/** Who may ask one of the operations. */
+export function policyOf(operations: readonly AnyOperation[]): RoutePolicy {
+  for (const word of ["public", "authenticated"] as const)
+    if (operations.some(({ rules }) => rules === word)) return word
+  return [...new Set(operations.flatMap(({ rules }) => rules))]
 }
 
 const replyMark = Symbol("reply")

@@ -1,0 +1,51 @@
+// What operations do and nobody declared: a fault that is not in the operation's list, a call of an operation that the
+// route does not name. A mistake of ours and none of the caller's, so nothing is refused: tests fail at it, and a
+// running cloud counts it (/metrics).
+import type { Fault, FaultKind } from "../fault/fault.ts"
+
+export type NoteKind = "undeclared_fault" | "unnamed_operation"
+
+export interface Note {
+  kind: NoteKind
+  operation: string
+  /** The fault's code, or the route. */
+  what: string
+  count: number
+}
+
+const notes = new Map<string, Note>()
+
+/** All since the process began. */
+export function operationNotes(): readonly Note[] {
+  return [...notes.values()]
+}
+
+/** For tests. */
+export function forgetOperationNotes(): void {
+  notes.clear()
+}
+
+function note(kind: NoteKind, operation: string, what: string): void {
+  const key = `${kind} ${operation} ${what}`
+  const known = notes.get(key)
+  if (known) known.count++
+  else notes.set(key, { kind, operation, what, count: 1 })
+}
+
+export function noteUnnamed(operation: string, route: string): void {
+  note("unnamed_operation", operation, route)
+}
+
+/** Of any operation: the wrapper decides them, the limits of a project, or what all stand on. */
+const commonCodes: ReadonlySet<string> = new Set(["policy.forbidden", "request.invalid", "database.bad_text"])
+const commonKinds: ReadonlySet<FaultKind> = new Set(["unavailable", "over_quota", "bug"])
+
+/** Those that came out of another operation, which has judged them. */
+const judged = new WeakSet<Fault>()
+
+export function noteUndeclared(operation: string, declared: readonly string[], fault: Fault): void {
+  if (judged.has(fault)) return
+  judged.add(fault)
+  if (commonKinds.has(fault.kind) || commonCodes.has(fault.code) || declared.includes(fault.code)) return
+  note("undeclared_fault", operation, fault.code)
+}
