@@ -187,8 +187,3 @@ export { changeOwnPassword } from "./user/change-password.ts"
 export { listUserGroups, listUserProjects } from "./user/own-lists.ts"
 export type { UserRow } from "./user/store.ts"
 export { createUser, deleteUser, getUser, listUsers, updateUser } from "./user/user.ts"
-
-/** Every API's 401 names where to log in: clients of any service read it. */
-export function keystoneChallenge(publicUrl: string): Record<string, string> {
-  return { "WWW-Authenticate": `Keystone uri="${publicUrl}/identity"` }
-}

@@ -1,24 +1,7 @@
 // Neutron's error shape: {"NeutronError": {"type": …, "message": …, "detail": ""}}.
-import { keystoneChallenge } from "../../identity/index.ts"
-import type { Fault, FaultKind } from "../../platform/fault/fault.ts"
+import { type FaultRequest, faultTable } from "../../api/openstack/fault-table.ts"
+import type { Fault } from "../../platform/fault/fault.ts"
 import { methodNotAllowed, pathUnknown, routeNotServed } from "../../platform/http/faults.ts"
-import type { RenderFault } from "../../platform/http/wire.ts"
-
-const byKind: Readonly<Record<FaultKind, { status: number; type: string }>> = {
-  invalid: { status: 400, type: "InvalidInput" },
-  unauthenticated: { status: 401, type: "HTTPUnauthorized" },
-  forbidden: { status: 403, type: "PolicyNotAuthorized" },
-  not_found: { status: 404, type: "HTTPNotFound" },
-  conflict: { status: 409, type: "Conflict" },
-  precondition: { status: 412, type: "RevisionNumberConstraintFailed" },
-  over_quota: { status: 409, type: "OverQuota" },
-  no_capacity: { status: 503, type: "NoNetworkAvailable" },
-  too_large: { status: 413, type: "HTTPRequestEntityTooLarge" },
-  unsupported: { status: 501, type: "HTTPNotImplemented" },
-  rate_limited: { status: 429, type: "HTTPTooManyRequests" },
-  unavailable: { status: 503, type: "HTTPServiceUnavailable" },
-  bug: { status: 500, type: "HTTPInternalServerError" },
-}
 
 /** The class names of Neutron's exceptions, which some clients read. */
 const typeByCode: Readonly<Record<string, string>> = {
@@ -103,27 +86,34 @@ const typeByCode: Readonly<Record<string, string>> = {
   "network.project_id.forbidden": "HTTPBadRequest",
 }
 
-export const renderFault: RenderFault = (fault, request) => {
-  const { status, type } = byKind[fault.kind]
-  return {
-    status: fault.code === methodNotAllowed.code ? 405 : status,
-    body: {
-      NeutronError: {
-        type: typeOf(fault) ?? type,
-        message: messageOf(fault, request.requestId),
-        detail: "",
-      },
-    },
-    ...(fault.kind === "unauthenticated" ? { headers: keystoneChallenge(request.baseUrl) } : {}),
-  }
-}
+const codes = Object.fromEntries(Object.entries(typeByCode).map(([code, word]) => [code, { word }]))
 
-function typeOf(fault: Fault): string | undefined {
-  const own = fault.detail?.type
-  return typeof own === "string" ? own : typeByCode[fault.code]
-}
+export const renderFault = faultTable({
+  statuses: { over_quota: 409 },
+  words: {
+    invalid: "InvalidInput",
+    unauthenticated: "HTTPUnauthorized",
+    forbidden: "PolicyNotAuthorized",
+    not_found: "HTTPNotFound",
+    conflict: "Conflict",
+    precondition: "RevisionNumberConstraintFailed",
+    over_quota: "OverQuota",
+    no_capacity: "NoNetworkAvailable",
+    too_large: "HTTPRequestEntityTooLarge",
+    unsupported: "HTTPNotImplemented",
+    rate_limited: "HTTPTooManyRequests",
+    unavailable: "HTTPServiceUnavailable",
+    bug: "HTTPInternalServerError",
+  },
+  codes,
+  messageOf,
+  body: ({ fault, message, word }) => {
+    const own = fault.detail?.type
+    return { body: { NeutronError: { type: typeof own === "string" ? own : word, message, detail: "" } } }
+  },
+})
 
-function messageOf(fault: Fault, requestId: string): string {
+function messageOf(fault: Fault, { requestId }: FaultRequest): string {
   if (fault.kind === "bug")
     return `Request Failed: internal server error while processing your request (${requestId}).`
   if (fault.code === "policy.forbidden") return `rule:${String(fault.detail?.rule)} is disallowed by policy`
