@@ -1,6 +1,6 @@
-// Imports go one way: platform <- engine <- services <- main and launch. A service sees another only through its
-// index.ts, and only those before it in the list of services.ts. A service's wires (its folders openstack-…) are on
-// top of it: only its service.ts knows them. The agent is apart: no service, no SQL.
+// Imports go one way, those of types too: platform <- engine <- services <- main <- launch. A service sees another
+// only through its index.ts, and only those before it in the list of services.ts. A service's wires (its folders
+// openstack-…) are on top of it: only its service.ts knows them. The agent is apart: no service, no SQL.
 import { services } from "../server/src/services.ts"
 import type { SourceFile } from "./source-files.ts"
 
@@ -13,7 +13,7 @@ const sharedContracts = new Set(["server/src/agent/protocol.ts"])
 /** What the launcher may reach outside the server: it has the guest image made, and a database for the tests. */
 const launcherMayImport = new Set(["guest/build.ts", "server/test/database.ts"])
 
-type Layer = "platform" | "engine" | "service" | "agent" | "api" | "wire" | "main" | "outside"
+type Layer = "platform" | "engine" | "service" | "agent" | "api" | "wire" | "main" | "launch" | "outside"
 
 interface Place {
   layer: Layer
@@ -24,10 +24,9 @@ interface Place {
 function layerOf(path: string): Place {
   const [, , part = "", ...rest] = path.split("/")
   if (!path.startsWith("server/src/")) return { layer: "outside", part: "" }
-  if (rest.length === 0) return { layer: "main", part: "" }
-  if (part === "platform" || part === "engine" || part === "agent" || part === "api")
+  if (rest.length === 0) return { layer: part === "cli.ts" ? "launch" : "main", part: "" }
+  if (part === "platform" || part === "engine" || part === "agent" || part === "api" || part === "launch")
     return { layer: part, part }
-  if (part === "launch") return { layer: "main", part }
   return { layer: rest[0]?.startsWith("openstack-") ? "wire" : "service", part }
 }
 
@@ -40,7 +39,8 @@ const allowed: Record<Layer, readonly Layer[]> = {
   api: ["platform", "service", "api"],
   wire: ["platform", "service", "api", "wire"],
   main: ["platform", "engine", "service", "agent", "api", "main"],
-  outside: ["outside", "platform", "engine", "service", "agent", "api", "wire", "main"],
+  launch: ["platform", "engine", "service", "agent", "api", "main", "launch"],
+  outside: ["outside", "platform", "engine", "service", "agent", "api", "wire", "main", "launch"],
 }
 
 export function checkLayering(files: readonly SourceFile[]): string[] {
@@ -52,7 +52,7 @@ export function checkLayering(files: readonly SourceFile[]): string[] {
     for (const { target } of file.imports) {
       if (target === null || sharedContracts.has(target)) continue
       const to = layerOf(target)
-      if (from.part === "launch" && launcherMayImport.has(target)) continue
+      if (from.layer === "launch" && launcherMayImport.has(target)) continue
       if (isDeclaration(file.path, from, target, to)) continue
       if (!allowed[from.layer].includes(to.layer)) {
         problems.push(`${file.path} (${from.layer}) may not import ${target} (${to.layer})`)
@@ -71,7 +71,8 @@ function isDeclaration(path: string, from: Place, target: string, to: Place): bo
 }
 
 function checkServiceImport(path: string, from: Place, target: string, to: Place): string[] {
-  if (from.layer === "main" && target.includes("/driver/")) return []
+  const wiresDrivers = from.layer === "main" || from.layer === "launch"
+  if (wiresDrivers && target.includes("/driver/")) return []
   if (from.layer === "outside") return []
   if (target !== `server/src/${to.part}/index.ts`)
     return [`${path} may import ${to.part} only through its index.ts, not ${target}`]

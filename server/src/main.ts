@@ -11,7 +11,6 @@ import {
 } from "./control-plane.ts"
 import type { Reconciler } from "./engine/reconcile/reconciler.ts"
 import { openImageData, registerLocalImage } from "./image/index.ts"
-import type { ComponentStatus } from "./launch/status.ts"
 import type { NetworkDriver, WantPort } from "./network/driver/network-driver.ts"
 import { type MetadataNetwork, metadataNetworks } from "./network/index.ts"
 import type { Bus } from "./platform/bus/bus.ts"
@@ -60,12 +59,20 @@ export interface FirstImage {
   properties: Record<string, string>
 }
 
+export interface ServiceStatus {
+  name: string
+  /** In words; null: none. */
+  problem: string | null
+  /** When it last ran to its end; null where nobody notes that. */
+  since: Date | null
+}
+
 export interface Cloud {
   readonly platform: Platform
   readonly agent: AgentRole
   readonly url: string
-  /** What each part says of itself, for `kumoi status`. */
-  services(): Promise<ComponentStatus[]>
+  /** How the services are, for `kumoi status`. */
+  services(): Promise<ServiceStatus[]>
   /** Waits for what is under way, then lets go of everything but the engines. */
   stop(options: StopOptions): Promise<void>
 }
@@ -173,27 +180,23 @@ function tellChanges(parts: CloudParts, changed: () => void): NetworkDriver {
 }
 
 /** Reconcilers as `kumoi status` shows them; the database knows how they are. */
-async function describeServices(plane: ControlPlane): Promise<ComponentStatus[]> {
+async function describeServices(plane: ControlPlane): Promise<ServiceStatus[]> {
   try {
     return await reconcilersAndSagas(plane)
   } catch (error) {
-    return [service("database", `what the services do is not known: ${describeError(error)}`, null)]
+    const problem = `what the services do is not known: ${describeError(error)}`
+    return [{ name: "database", problem, since: null }]
   }
 }
 
-async function reconcilersAndSagas(plane: ControlPlane): Promise<ComponentStatus[]> {
+async function reconcilersAndSagas(plane: ControlPlane): Promise<ServiceStatus[]> {
   const found = await plane.reconcilers.status()
   const problems = await plane.sagas.problems(plane.platform.db)
   const sagas = problems.length === 0 ? null : problems.join("; ")
   return [
-    ...found.map((r) => service(r.name, r.error, r.endedAt?.toISOString() ?? null)),
-    service("sagas", sagas, null),
+    ...found.map((r) => ({ name: r.name, problem: r.error, since: r.endedAt })),
+    { name: "sagas", problem: sagas, since: null },
   ]
-}
-
-function service(name: string, problem: string | null, since: string | null): ComponentStatus {
-  const state = problem === null ? "ok" : "failing"
-  return { name, kind: "service", state, pid: null, since, memoryBytes: 0, restarts: 0, detail: problem }
 }
 
 /** Keeps the proxy in every network that has guests on this host. */

@@ -35,7 +35,7 @@ test("a creation waits for the network's engine, tells so, and goes on when it i
   assert.equal((await c.show(id)).status, "BUILD")
   const { services } = c.cloud.cloud
   const sagas = (await services()).find((s) => s.name === "sagas")
-  assert.match(sagas?.detail ?? "", /1 waiting since .*network was told to fail/)
+  assert.match(sagas?.problem ?? "", /1 waiting since .*network was told to fail/)
   c.cloud.network.failNext(0)
   await c.reaches(id, "ACTIVE")
   assert.equal((await c.act(id, { "os-stop": null })).status, 202)

@@ -15,7 +15,8 @@ export {
   listApplicationCredentials,
 } from "./application-credential/application-credential.ts"
 export type { ApplicationCredential } from "./application-credential/store.ts"
-export { checkGrant, createGrant, type GrantHolder, listGrants, revokeGrant } from "./assignment/grant.ts"
+export { checkGrant, createGrant, listGrants, revokeGrant } from "./assignment/grant.ts"
+export type { GrantHolder } from "./assignment/holder.ts"
 export {
   type AssignmentView,
   listRoleAssignments,

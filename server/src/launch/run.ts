@@ -4,7 +4,7 @@ import { hostname } from "node:os"
 import { join } from "node:path"
 import { sql } from "kysely"
 import type { ApiRoleParts } from "../api-role.ts"
-import { type Cloud, startCloud } from "../main.ts"
+import { type Cloud, type ServiceStatus, startCloud } from "../main.ts"
 import type { Bus } from "../platform/bus/bus.ts"
 import { type Config, loadConfig } from "../platform/config/config.ts"
 import { connectionsOfProcess } from "../platform/db/pools.ts"
@@ -323,7 +323,7 @@ async function statusOf(run: Run, cloud: Cloud): Promise<CloudStatus> {
   })
   // Together: each waits for a connection while the database is away.
   const [others, services] = await Promise.all([externals(run, cloud), cloud.services()])
-  const components = [own, ...parentStatus(run), ...engines, ...others, ...services]
+  const components = [own, ...parentStatus(run), ...engines, ...others, ...services.map(serviceStatus)]
   return {
     state: "running",
     url: run.url,
@@ -351,6 +351,12 @@ function parentStatus({ parent, startedAt }: Run): ComponentStatus[] {
       detail: isThere ? null : "nobody starts this cloud again when its process dies",
     },
   ]
+}
+
+function serviceStatus({ name, problem, since }: ServiceStatus): ComponentStatus {
+  const state = problem === null ? "ok" : "failing"
+  const found = { name, kind: "service" as const, state, pid: null, since: since?.toISOString() ?? null }
+  return { ...found, memoryBytes: 0, restarts: 0, detail: problem }
 }
 
 /** The operator's engines that this cloud uses: whether they answer now. */

@@ -12,16 +12,11 @@
 // Measured on a durable PostgreSQL 18, two busy cores, one commit 4 to 5 ms: a saga of five steps takes 24 to 31 ms
 // alone, from before its transaction to its end (six commits); 50 started at once take 290 to 420 ms, 6 to 8 ms each.
 import { randomUUID } from "node:crypto"
-import type { Bus } from "../../platform/bus/bus.ts"
-import type { Clock } from "../../platform/clock/clock.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import type { SagaOrder, SagaReference, SagaStarter } from "../../platform/context/durable.ts"
 import { afterCommit, type Db } from "../../platform/db/database.ts"
 import { newRequestId } from "../../platform/ids/ids.ts"
-import type { Logger } from "../../platform/log/log.ts"
-import type { EngineConfig } from "../config.ts"
 import "../config.ts" // declares the section where a program makes this
-import type { WriteProbe } from "./run.ts"
 import type { AnySaga } from "./saga.ts"
 import {
   countSagas,
@@ -33,22 +28,10 @@ import {
   type SagaRow,
 } from "./store.ts"
 import { Waiters } from "./waiters.ts"
-import { SagaWorker } from "./worker.ts"
+import { type SagaRunnerOptions, SagaWorker } from "./worker.ts"
 
 /** Wakes the workers of other processes. */
 const wakeTopic = "engine.saga.wake"
-
-export interface SagaRunnerOptions {
-  config: EngineConfig
-  bus: Bus
-  clock: Clock
-  log: Logger
-  probe?: WriteProbe
-  /** For the renewal of leases alone, so that it never waits for a connection; default: the platform's. */
-  leaseDb?: Db
-  /** No other process runs sagas of this cloud: what a dead one left is taken at once, without waiting for its lease. */
-  isOnlyWorker?: boolean
-}
 
 export interface SagaRunner extends SagaStarter {
   /** Begins to run these sagas, those that a dead process left too. Dispose: running ones end or are given back. */

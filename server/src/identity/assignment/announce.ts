@@ -2,14 +2,14 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { auditChange } from "../audit/audit.ts"
 import { accountUser, cadfEvent, initiatorOf } from "../audit/cadf.ts"
-import type { GrantHolder } from "./grant.ts"
+import type { Grant } from "./holder.ts"
 
 /** Keystone tells of role assignments as CADF only, with their parts beside the usual ones. */
 export async function announceGrant(
   ctx: Ctx,
   tx: Tx,
   kind: "created" | "deleted",
-  grant: GrantHolder & { roleId: string },
+  grant: Grant,
 ): Promise<void> {
   const { actorKind, actorId, targetKind, targetId, isInherited, roleId } = grant
   const event = cadfEvent(ctx.clock.now(), {

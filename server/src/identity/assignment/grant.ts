@@ -1,6 +1,5 @@
 // A role for a user or a group on a project, a domain or the system, for the place itself or for all below it.
 import { sql } from "kysely"
-import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import type { Authorization } from "../../platform/operation/operation.ts"
@@ -14,24 +13,7 @@ import { roleTarget } from "../role/role.ts"
 import { findRole, type RoleRow } from "../role/store.ts"
 import { findUser, type UserRow } from "../user/store.ts"
 import { announceGrant } from "./announce.ts"
-
-const Holder = Type.Object({
-  actorKind: Type.Union([Type.Literal("user"), Type.Literal("group")]),
-  actorId: Type.String(),
-  targetKind: Type.Union([Type.Literal("project"), Type.Literal("domain"), Type.Literal("system")]),
-  /** Null for the system. */
-  targetId: Type.Union([Type.String(), Type.Null()]),
-  isInherited: Type.Boolean(),
-})
-const Grant = Type.Object({ ...Holder.properties, roleId: Type.String() })
-
-export interface GrantHolder {
-  actorKind: "user" | "group"
-  actorId: string
-  targetKind: "project" | "domain" | "system"
-  targetId: string | null
-  isInherited: boolean
-}
+import { Grant, GrantHolder } from "./holder.ts"
 
 interface Parties {
   user: UserRow | null
@@ -48,7 +30,7 @@ async function loadParties(ctx: Ctx, input: GrantHolder & { roleId?: string }): 
 }
 
 /** The holder may be gone when a grant is taken away. */
-async function loadRevoked(ctx: Ctx, input: GrantHolder & { roleId: string }): Promise<Parties> {
+async function loadRevoked(ctx: Ctx, input: Grant): Promise<Parties> {
   const parties = await findParties(ctx, input)
   if (!input.isInherited) requirePlaceAndRole(input, parties)
   return parties
@@ -134,7 +116,7 @@ function checkRoleDomain(input: GrantHolder, { role, place }: Parties): void {
   }
 }
 
-function whereGrant(input: GrantHolder & { roleId: string }) {
+function whereGrant(input: Grant) {
   return sql`a.${sql.ref(input.actorKind === "user" ? "user_id" : "group_id")} = ${input.actorId}
     and a.target_kind = ${input.targetKind} and a.target_id is not distinct from ${input.targetId}
     and a.role_id = ${input.roleId} and a.is_inherited = ${input.isInherited}`
@@ -171,7 +153,7 @@ export const revokeGrant = operation({
   },
 })
 
-function noSuchGrant(input: GrantHolder & { roleId: string }) {
+function noSuchGrant(input: Grant) {
   return notFound(
     "role assignment with role",
     `${input.roleId}, ${input.actorKind} ${input.actorId}, ${input.targetKind} ${input.targetId ?? "all"}`,
@@ -190,7 +172,7 @@ async function dropApplicationCredentials(tx: Tx, input: GrantHolder): Promise<v
 
 export const listGrants = operation({
   name: "identity.grant.list",
-  input: Holder,
+  input: GrantHolder,
   faults: [notFound],
   load: loadParties,
   authorize: (_ctx, input, parties) => [authorizationFor("list", input, parties)],

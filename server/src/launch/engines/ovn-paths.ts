@@ -26,6 +26,20 @@ export interface OvnPaths {
   proxyDir: string
 }
 
+export type DatapathType = "netdev" | "system"
+
+export interface OvnEngineOptions {
+  paths: OvnPaths
+  /** Databases go here; made when missing. */
+  databaseDir: string
+  logDir: string
+  /** Name of this host among the chassis; ports ask for it. */
+  hostId: string
+  /** Name under which networks ask for the external bridge, e.g. `public`. */
+  physicalNetwork: string
+  datapathType: DatapathType
+}
+
 export const integrationBridge = "br-int"
 export const externalBridge = "br-ex"
 

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs"
 import { BlockList, isIPv6 } from "node:net"
 import { exec } from "../../platform/exec/exec.ts"
-import type { DatapathType } from "./ovn.ts"
+import type { DatapathType } from "./ovn-paths.ts"
 
 export interface NetworkCheck {
   name: string

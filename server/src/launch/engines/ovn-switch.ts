@@ -8,8 +8,7 @@ import {
   OvsdbUnavailable,
   type Row,
 } from "../../platform/ovsdb/index.ts"
-import type { OvnEngineOptions } from "./ovn.ts"
-import { externalBridge, integrationBridge, type OvnPaths } from "./ovn-paths.ts"
+import { externalBridge, integrationBridge, type OvnEngineOptions, type OvnPaths } from "./ovn-paths.ts"
 
 export async function configureSwitch(options: OvnEngineOptions): Promise<void> {
   const client = new OvsdbClient({

@@ -8,22 +8,8 @@ import { eventually } from "../../platform/clock/clock.ts"
 import { exec } from "../../platform/exec/exec.ts"
 import { OvsdbConnection } from "../../platform/ovsdb/connection.ts"
 import type { EngineSpec } from "../../platform/supervise/supervisor.ts"
-import { integrationBridge, type OvnPaths } from "./ovn-paths.ts"
+import { integrationBridge, type OvnEngineOptions, type OvnPaths } from "./ovn-paths.ts"
 import { configureSwitch } from "./ovn-switch.ts"
-
-export type DatapathType = "netdev" | "system"
-
-export interface OvnEngineOptions {
-  paths: OvnPaths
-  /** Databases go here; made when missing. */
-  databaseDir: string
-  logDir: string
-  /** Name of this host among the chassis; ports ask for it. */
-  hostId: string
-  /** Name under which networks ask for the external bridge, e.g. `public`. */
-  physicalNetwork: string
-  datapathType: DatapathType
-}
 
 const schemas = {
   nb: "/usr/share/ovn/ovn-nb.ovsschema",

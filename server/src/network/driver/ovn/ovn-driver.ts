@@ -6,7 +6,8 @@ import { OvsdbClient, OvsdbError, OvsdbUnavailable, type Row } from "../../../pl
 import type { ChangeReport, NetworkChange, NetworkDriver, PortStateEvent, Told } from "../network-driver.ts"
 import { told } from "../want.ts"
 import { HaveIndex, mapOf } from "./have-index.ts"
-import { type Plan, planChange } from "./plan.ts"
+import type { Plan } from "./plan.ts"
+import { planChange } from "./plan-change.ts"
 import { cloudKey, idKey, managedTables, tableNames } from "./row.ts"
 
 export interface OvnDriverOptions {

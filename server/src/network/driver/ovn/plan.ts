@@ -1,6 +1,6 @@
-// From what is told and the rows that are to the operations between them. Pure. Looks at the rows of what is told
-// only. A row is ours when it bears our mark and our cloud's id; others are neither changed nor removed, and neither
-// are keys of external_ids that are not ours.
+// The plan: the operations between what is told and the rows that are. Pure. Looks at the rows of what is told only.
+// A row is ours when it bears our mark and our cloud's id; others are neither changed nor removed, and neither are
+// keys of external_ids that are not ours.
 import type { Atom, Row } from "../../../platform/ovsdb/index.ts"
 import {
   byUuid,
@@ -14,11 +14,9 @@ import {
 } from "../../../platform/ovsdb/index.ts"
 import type { Follow, NetworkChange, ReconcileReport, Told } from "../network-driver.ts"
 import { type HaveIndex, type HaveRow, mapOf } from "./have-index.ts"
-import { planNames } from "./plan-names.ts"
 import type { RouterContext } from "./router.ts"
 import { cloudKey, type DesiredRow, idKey, managedTables, ownerKey, ownerOf, type RowKey } from "./row.ts"
 import { sharedKeys } from "./switch.ts"
-import { translate } from "./translate.ts"
 
 export interface Plan {
   operations: Operation[]
@@ -36,14 +34,6 @@ export interface PlanContext extends RouterContext {
 export type Planned = Plan | { missing: Partial<Told> }
 
 export type Target = string | NamedRow
-
-export function planChange(change: NetworkChange, index: HaveIndex, context: PlanContext): Planned {
-  const planner = new Planner(change, index, context)
-  planner.write(translate(change, context))
-  planner.removeRest()
-  for (const row of planNames(change, index, context, planner)) planner.write([row])
-  return planner.result()
-}
 
 interface Listing {
   table: DesiredRow["table"]
