@@ -146,3 +146,80 @@ test("a host is disabled and enabled in the old way", async () => {
   assert.equal((await put({})).status, 400)
   assert.equal((await put({ status: "enable" }, c.demo)).status, 403)
 })
+
+test("a host's machine is its operator's: no power action and no maintenance by us", async () => {
+  const list = (await asAdmin("/os-hosts", "2.42")).body.hosts
+  const { host_name: name } = list.find((host: { service: string }) => host.service === "compute")
+  for (const verb of ["startup", "shutdown", "reboot"]) {
+    const refused = await asAdmin(`/os-hosts/${name}/${verb}`, "2.42")
+    assert.equal(refused.status, 501)
+    assert.match(refused.body.notImplemented.message, /functionality is not supported/)
+    assert.equal((await asAdmin(`/os-hosts/nowhere/${verb}`, "2.42")).status, 404)
+    assert.equal((await asAdmin(`/os-hosts/${name}/${verb}`, "2.43")).status, 404)
+    const asMember = await c.call("GET", `/os-hosts/${name}/${verb}`, undefined, { version: "2.42" })
+    assert.equal(asMember.status, 403)
+  }
+  const put = (host: string, body: object, token = c.admin) =>
+    c.call("PUT", `/os-hosts/${host}`, body, { token, version: "2.42" })
+  const maintained = { maintenance_mode: "enable", status: "disable" }
+  assert.equal((await put(name, maintained)).status, 501)
+  const [service] = (await asAdmin("/os-services?binary=nova-compute")).body.services
+  assert.equal(service.status, "enabled", "nothing of it was done")
+  assert.equal((await put("nowhere", maintained)).status, 404)
+  assert.equal((await put(name, maintained, c.demo)).status, 403)
+  assert.equal((await put(name, { maintenance_mode: "sleep" })).status, 400)
+})
+
+test("no host has sent the usage of its servers", async () => {
+  const path = "/os-instance_usage_audit_log"
+  const now = (await asAdmin(path)).body.instance_usage_audit_logs
+  const [host] = now.hosts_not_run
+  assert.match(now.period_ending, /^\d{4}-\d\d-01 00:00:00$/)
+  const then = (await asAdmin(`${path}/2026-03-02%2010:00:00.123456`)).body.instance_usage_audit_log
+  assert.deepEqual(then, {
+    period_beginning: "2026-02-01 00:00:00",
+    period_ending: "2026-03-01 00:00:00",
+    num_hosts: 1,
+    num_hosts_done: 0,
+    num_hosts_running: 0,
+    num_hosts_not_run: 1,
+    hosts_not_run: [host],
+    total_instances: 0,
+    total_errors: 0,
+    overall_status: "0 of 1 hosts done. 0 errors.",
+    log: {},
+  })
+  for (const wrong of ["yesterday", "2026-02-30 00:00:00", "2026-03-02T10:00:00", "2026-03-02 24:00:00"]) {
+    const refused = await asAdmin(`${path}/${encodeURIComponent(wrong)}`)
+    assert.equal(refused.status, 400, wrong)
+    assert.equal(refused.body.badRequest.message, `Invalid timestamp for date ${wrong}`)
+  }
+  assert.equal((await c.call("GET", path)).status, 403)
+  assert.equal((await c.call("GET", `${path}/2026-03-02%2010:00:00`)).status, 403)
+})
+
+test("networks in the old ways are those of the network service", async () => {
+  const at = (path: string, version = "2.35", token = c.demo) =>
+    c.call("GET", path, undefined, { token, version })
+  const real = (await c.cloud.request("GET", "/network/v2.0/networks", { token: c.demo })).body.networks
+  const named = real.map((n: { id: string; name: string }) => [n.id, n.name]).sort()
+  for (const path of ["/os-networks", "/os-tenant-networks"]) {
+    const { networks } = (await at(path)).body
+    assert.deepEqual(networks.map((n: { id: string; label: string }) => [n.id, n.label]).sort(), named)
+    assert.deepEqual((await at(`${path}/${networks[0].id}`)).body.network, networks[0])
+    for (const unknown of [newUuid(), "1"]) {
+      const refused = await at(`${path}/${unknown}`)
+      assert.equal(refused.status, 404)
+      assert.equal(refused.body.itemNotFound.message, "Network not found")
+    }
+    assert.equal((await at(path, "2.36")).status, 404)
+  }
+  const [id, label] = named[0]
+  assert.deepEqual((await at(`/os-tenant-networks/${id}`)).body.network, { id, cidr: "None", label })
+  const shown = (await at(`/os-networks/${id}`)).body.network
+  assert.equal(Object.keys(shown).length, 11)
+  assert.equal(shown.netmask, null)
+  const asOperator = (await at(`/os-networks/${id}`, "2.35", c.admin)).body.network
+  assert.equal(Object.keys(asOperator).length, 32)
+  assert.equal(asOperator.bridge, null)
+})

@@ -49,6 +49,11 @@ export const hostNotFound = fault(
   "compute.host.not_found",
   (host: string) => `Compute host ${host} could not be found.`,
 )
+export const hostVerbUnsupported = fault(
+  "unsupported",
+  "compute.host.verb_unsupported",
+  () => "The requested functionality is not supported.",
+)
 export const machineNotUnknown = fault(
   "not_found",
   "compute.machine.not_unknown",

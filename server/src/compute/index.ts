@@ -64,5 +64,6 @@ export {
   showServerGroup,
 } from "./server-group/change.ts"
 export { type GroupPolicy, groupPolicies, type ServerGroup } from "./server-group/server-group.ts"
+export { showUsageAudit, type UsageAudit } from "./usage/audit-log.ts"
 export { listProjectUsages, showProjectUsage, type UsagePage } from "./usage/list.ts"
 export type { ProjectUsage, ServerUsage } from "./usage/usage.ts"

@@ -127,6 +127,8 @@ export const computeFixture: ServiceFixture = {
     tag: word("tag"),
     network_label: word("label"),
     alias: word("os-keypairs"),
+    network_id: thing("network"),
+    before_timestamp: word("2026-01-01 00:00:00"),
   },
   fields: {
     imageRef: thing("image"),

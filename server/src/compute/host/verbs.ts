@@ -7,7 +7,7 @@ import { Fault } from "../../platform/fault/fault.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { callAgent } from "../agent-call.ts"
 import { forgetAggregateHost } from "../aggregate/store.ts"
-import { hostHasServers, hostIsUp, hostNotFound } from "../faults.ts"
+import { hostHasServers, hostIsUp, hostNotFound, hostVerbUnsupported } from "../faults.ts"
 import { type Host, isHostUp } from "./host.ts"
 import {
   deleteHost,
@@ -126,6 +126,28 @@ export const updateComputeHost = operation({
       if (!changed) throw hostNotFound(host)
       return changed
     }),
+})
+
+const verbRules = {
+  start: "os_compute_api:os-hosts:start",
+  shutdown: "os_compute_api:os-hosts:shutdown",
+  reboot: "os_compute_api:os-hosts:reboot",
+  maintain: "os_compute_api:os-hosts:update",
+} as const
+
+/** Of the host as a machine. Nova's driver for QEMU does none of these either, so there is only the refusal. */
+export const commandHost = operation({
+  name: "compute.host.command",
+  input: Type.Object({
+    host: Type.String(),
+    verb: Type.Enum(Object.keys(verbRules) as (keyof typeof verbRules)[]),
+  }),
+  faults: [hostNotFound, hostVerbUnsupported],
+  authorize: (ctx, { verb }) => [[verbRules[verb], { project_id: ctx.caller.projectId }]],
+  run: async (ctx, { host }) => {
+    await existingHost(ctx, host)
+    throw hostVerbUnsupported()
+  },
 })
 
 /** For a host that is gone for good. */

@@ -9,6 +9,7 @@ import { imageRoutes } from "./images.ts"
 import { keypairRoutes } from "./keypairs.ts"
 import { limitRoutes } from "./limits.ts"
 import { migrationRoutes } from "./migrations.ts"
+import { oldNetworkRoutes } from "./networks.ts"
 import { osHostRoutes } from "./os-hosts.ts"
 import { projectPaths } from "./project-path.ts"
 import { quotaClassSetRoutes } from "./quota-class-sets.ts"
@@ -20,6 +21,7 @@ import { serverExternalEventRoutes } from "./server-external-events.ts"
 import { serverGroupRoutes } from "./server-groups.ts"
 import { serverRoutes } from "./servers.ts"
 import { usageRoutes } from "./simple-tenant-usage.ts"
+import { usageAuditRoutes } from "./usage-audit-log.ts"
 import { microversions, rootRoutes, versionRoutes } from "./versions.ts"
 
 const routes: readonly Route[] = [
@@ -35,10 +37,12 @@ const routes: readonly Route[] = [
   ...aggregateRoutes,
   ...serverGroupRoutes,
   ...usageRoutes,
+  ...usageAuditRoutes,
   ...extensionRoutes,
   ...imageRoutes,
   ...securityGroupRoutes,
   ...floatingIpRoutes,
+  ...oldNetworkRoutes,
   ...migrationRoutes,
   ...osHostRoutes,
   ...serverExternalEventRoutes,

@@ -3,7 +3,7 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import { queryText } from "../../platform/http/query.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
-import { badRequest, hostNotFound, listHosts, listServices, updateComputeHost } from "../index.ts"
+import { commandHost, hostNotFound, listHosts, listServices, updateComputeHost } from "../index.ts"
 
 const api = "os_compute_api"
 const max = "2.42"
@@ -28,18 +28,36 @@ async function showHost(ctx: Ctx, req: WireRequest) {
 
 interface HostPut {
   status?: string
+  maintenance_mode?: string
 }
+
+const onOff = { enum: ["enable", "disable", "Enable", "Disable", "ENABLE", "DISABLE"] }
 
 /** Enabled is what the compute service on it is. */
 async function updateHost(ctx: Ctx, req: WireRequest<HostPut>) {
   const host = req.params.host_name ?? ""
-  const status = req.body.status?.trim().toLowerCase()
-  if (status !== "enable" && status !== "disable")
-    throw badRequest(`Invalid status: ${req.body.status}; it is enable or disable.`)
+  if (req.body.maintenance_mode !== undefined) await commandHost(ctx, { host, verb: "maintain" })
+  const status = req.body.status?.toLowerCase()
   const changes = { isDisabled: status === "disable", disabledReason: null }
   await updateComputeHost(ctx, { host, ...changes, rule: "os_compute_api:os-hosts:update" })
   return { host, status: `${status}d` }
 }
+
+const powerRoutes = (
+  [
+    ["startup", "start"],
+    ["shutdown", "shutdown"],
+    ["reboot", "reboot"],
+  ] as const
+).map(([word, verb]) =>
+  route({
+    method: "GET",
+    path: `/os-hosts/{host_name}/${word}`,
+    max,
+    policy: [`${api}:os-hosts:${verb}`],
+    handler: (ctx, req) => commandHost(ctx, { host: req.params.host_name ?? "", verb }),
+  }),
+)
 
 export const osHostRoutes: readonly Route[] = [
   route({
@@ -74,10 +92,11 @@ export const osHostRoutes: readonly Route[] = [
     policy: [`${api}:os-hosts:update`],
     body: {
       type: "object",
-      properties: { status: { type: "string" } },
-      required: ["status"],
+      properties: { status: onOff, maintenance_mode: onOff },
+      anyOf: [{ required: ["status"] }, { required: ["maintenance_mode"] }],
       additionalProperties: false,
     },
     handler: updateHost,
   }),
+  ...powerRoutes,
 ]

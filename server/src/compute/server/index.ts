@@ -4,6 +4,7 @@ export * from "../faults.ts"
 export { type Host, hostStatusOf } from "../host/host.ts"
 export { deleteService, listServices, type ServiceFacts } from "../host/service.ts"
 export {
+  commandHost,
   deleteComputeHost,
   type HostFacts,
   hostsByName,

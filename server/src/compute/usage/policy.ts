@@ -1,14 +1,20 @@
 import type { PolicyDefault } from "../../platform/policy/policy.ts"
 import { adminOnly, projectReaderOrAdmin } from "../policy-rules.ts"
 
-const rule = (verb: string, check: string, description: string): PolicyDefault => ({
-  name: `os_compute_api:os-simple-tenant-usage:${verb}`,
+const rule = (name: string, check: string, description: string): PolicyDefault => ({
+  name: `os_compute_api:${name}`,
   check,
   description,
   scopes: ["project"],
 })
 
 export const usagePolicies: readonly PolicyDefault[] = [
-  rule("show", projectReaderOrAdmin, "Show usage statistics for a specific tenant"),
-  rule("list", adminOnly, "List per tenant usage statistics for all tenants"),
+  rule("os-simple-tenant-usage:show", projectReaderOrAdmin, "Show usage statistics for a specific tenant"),
+  rule("os-simple-tenant-usage:list", adminOnly, "List per tenant usage statistics for all tenants"),
+  rule("os-instance-usage-audit-log:list", adminOnly, "List all usage audits"),
+  rule(
+    "os-instance-usage-audit-log:show",
+    adminOnly,
+    "List all usage audits that occurred before a specified time",
+  ),
 ]

@@ -1,0 +1,57 @@
+import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
+import { badRequest, showUsageAudit, type UsageAudit } from "../index.ts"
+
+const rules = "os_compute_api:os-instance-usage-audit-log"
+
+/** As Python writes a time that has no zone. */
+const shown = (date: Date) => date.toISOString().slice(0, 19).replace("T", " ")
+
+function viewAudit({ period, hosts }: UsageAudit) {
+  return {
+    period_beginning: shown(period.start),
+    period_ending: shown(period.end),
+    num_hosts: hosts.length,
+    num_hosts_done: 0,
+    num_hosts_running: 0,
+    num_hosts_not_run: hosts.length,
+    hosts_not_run: hosts,
+    total_instances: 0,
+    total_errors: 0,
+    overall_status: `${hosts.length === 0 ? "ALL" : `0 of ${hosts.length}`} hosts done. 0 errors.`,
+    log: {},
+  }
+}
+
+const timeForm = /^(\d{4})-(\d{1,2})-(\d{1,2}) (\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,6}))?$/
+
+function timeOf(req: WireRequest): Date {
+  const text = req.params.before_timestamp ?? ""
+  const [, year = "", ...rest] = timeForm.exec(text) ?? []
+  const [month, day, hour, minute, second] = rest.slice(0, 5).map((part) => part.padStart(2, "0"))
+  const millis = (rest[5] ?? "").padEnd(3, "0").slice(0, 3)
+  const iso = `${year}-${month}-${day}T${hour}:${minute}:${second}.${millis}Z`
+  const date = new Date(iso)
+  // A day that the month does not have comes out as another one.
+  if (Number.isNaN(date.getTime()) || date.toISOString() !== iso)
+    throw badRequest(`Invalid timestamp for date ${text}`)
+  return date
+}
+
+export const usageAuditRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/os-instance_usage_audit_log",
+    policy: [`${rules}:list`],
+    handler: async (ctx) => ({
+      instance_usage_audit_logs: viewAudit(await showUsageAudit(ctx, { before: null })),
+    }),
+  }),
+  route({
+    method: "GET",
+    path: "/os-instance_usage_audit_log/{before_timestamp}",
+    policy: [`${rules}:show`],
+    handler: async (ctx, req) => ({
+      instance_usage_audit_log: viewAudit(await showUsageAudit(ctx, { before: timeOf(req) })),
+    }),
+  }),
+]
