@@ -287,8 +287,14 @@ describe("server groups", () => {
         user_id: "user-of-g1",
       },
     ])
-    assert.equal((await call("GET", `${path}/${made.id}`, "p1")).status, 403)
-    assert.equal((await call("GET", `${path}/${newUuid()}`, "p1")).status, 404)
+    const unknown = await call("GET", `${path}/${newUuid()}`, "p1")
+    for (const method of ["GET", "DELETE"]) {
+      const foreign = await call(method, `${path}/${made.id}`, "p1")
+      assert.equal(foreign.status, 404)
+      assert.deepEqual(Object.keys(foreign.body), Object.keys(unknown.body))
+    }
+    assert.equal((await call("GET", `${path}/${made.id}`, admin)).status, 200)
+    assert.equal((await call("DELETE", `${path}/${made.id}`, "g1:reader")).status, 403)
     assert.equal((await call("GET", `${path}/no-uuid`, "p1")).status, 404)
   })
 

@@ -73,6 +73,8 @@ export interface ServiceFixture {
   moreFields?: Readonly<Record<string, readonly string[]>>
   /** Tables in which the stranger's own rows keep what he asked for. */
   ownRows?: readonly { table: string; why: string }[]
+  /** Why it may tell what nobody has (404) from what is another's (403). */
+  tellsUnknown?: string
   /** What is no hole, and why. The list may only shrink: an entry that nothing needs fails. */
   allowed: readonly Allowed[]
 }

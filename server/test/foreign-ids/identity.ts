@@ -138,6 +138,7 @@ const login = (side: Side) => ({
 
 export const identityFixture: ServiceFixture = {
   service: "identity",
+  tellsUnknown: "Keystone looks for the target before it decides, and says 404 first",
   make,
   params: {
     domain_id: thing("domain"),
@@ -263,6 +264,7 @@ export const identityFixture: ServiceFixture = {
 
 export const identityV2Fixture: ServiceFixture = {
   service: "identity-v2",
+  tellsUnknown: "Keystone looks for the target before it decides, and says 404 first",
   make: async () => {},
   params: { token_id: thing("token") },
   fields: {

@@ -50,15 +50,24 @@ function namedField({ fixture }: Matrix, probe: Probe, field: string): Named {
   return named
 }
 
+/** An id of the same form that nobody has. */
+const unknownLike = (id: string) => (/^\d+$/.test(id) ? "999999" : randomUUID())
+
 /** The victim's things for these parameters, the stranger's own for the others. */
-async function pathOf(matrix: Matrix, probe: Probe, foreign: ReadonlySet<string>): Promise<string> {
+async function pathOf(
+  matrix: Matrix,
+  probe: Probe,
+  foreign: ReadonlySet<string>,
+  isUnknown = false,
+): Promise<string> {
   const { victim, stranger, world } = matrix
   let path = probe.path
   for (const param of probe.params) {
     const named = namedParam(matrix, probe, param)
     const id = async () => {
       if ("word" in named) return named.word
-      if (foreign.has(param)) return idOf(victim, named.kind)
+      if (foreign.has(param))
+        return isUnknown ? unknownLike(idOf(victim, named.kind)) : idOf(victim, named.kind)
       return (await named.own?.(stranger, world)) ?? idOf(stranger, named.kind)
     }
     path = path.replace(`{${param}}`, encodeURIComponent(await id()))
@@ -154,10 +163,25 @@ export async function tryPath(matrix: Matrix, probe: Probe): Promise<void> {
       const body = await bodyOf(matrix, probe)
       const reply = await send(matrix, probe, token, path, body)
       const where = [...set].join("+")
+      if (reply.status === 403 && !matrix.fixture.tellsUnknown)
+        await tryUnknown(matrix, probe, { token, foreign: set, body })
       if (refused.includes(reply.status) || allowedFor(matrix, probe.name, where, reply.status)) continue
       matrix.findings.push(`${probe.name} as ${who} with another's ${where}: ${shortly(reply)}`)
     }
   }
+}
+
+/** A refusal must not tell that there is such a thing: 403 for another's is 403 for what nobody has. */
+async function tryUnknown(
+  matrix: Matrix,
+  probe: Probe,
+  asked: { token: string; foreign: ReadonlySet<string>; body: unknown },
+): Promise<void> {
+  const path = await pathOf(matrix, probe, asked.foreign, true)
+  const reply = await send(matrix, probe, asked.token, path, asked.body)
+  const where = `${[...asked.foreign].join("+")} unknown`
+  if (reply.status === 403 || allowedFor(matrix, probe.name, where)) return
+  matrix.findings.push(`${probe.name}: ${where} is ${reply.status}, another's 403: that shows what there is`)
 }
 
 /** Tokens in headers are ids, too. */

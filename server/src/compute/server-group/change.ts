@@ -46,10 +46,11 @@ export const createServerGroup = operation({
   },
 })
 
-/** Nova refuses another project's group with 403 and not 404, as its policy is asked with the group's project. */
-async function existingGroup(ctx: Ctx, input: { serverGroupId: string }): Promise<ServerGroup> {
+/** Another project's counts as none. Nova says 403, which tells that there is such a group. */
+async function visibleGroup(ctx: Ctx, input: { serverGroupId: string }): Promise<ServerGroup> {
   const group = await findServerGroup(ctx.db, input.serverGroupId)
-  if (!group) throw serverGroupNotFound(input.serverGroupId)
+  const isVisible = group && (group.projectId === ctx.caller.projectId || isAdmin(ctx))
+  if (!isVisible) throw serverGroupNotFound(input.serverGroupId)
   return group
 }
 
@@ -59,7 +60,7 @@ export const showServerGroup = operation({
   name: "compute.server_group.get",
   input: GroupInput,
   faults: [serverGroupNotFound],
-  load: existingGroup,
+  load: visibleGroup,
   authorize: (_ctx, _input, group) => [[`${rules}:show`, { project_id: group.projectId }]],
   run: async (_ctx, _input, group) => group,
 })
@@ -68,7 +69,7 @@ export const deleteServerGroup = operation({
   name: "compute.server_group.delete",
   input: GroupInput,
   faults: [serverGroupNotFound],
-  load: existingGroup,
+  load: visibleGroup,
   authorize: (_ctx, _input, group) => [[`${rules}:delete`, { project_id: group.projectId }]],
   run: async (ctx, _input, group) => {
     await transact(ctx.db, async (tx) => {

@@ -6,7 +6,7 @@ import { parseAddress } from "../../platform/net/address.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { networkNotFound } from "../faults.ts"
 import { poolsOf } from "../ipam/allocate.ts"
-import { loadNetwork } from "../network/read.ts"
+import { visibleNetwork } from "../network/read.ts"
 import type { AddressPool } from "../subnet/subnet.ts"
 
 export interface SubnetAvailability {
@@ -70,7 +70,7 @@ export const getNetworkAvailability = operation({
   name: "network.availability.get",
   input: Type.Object({ networkId: Type.String() }),
   faults: [networkNotFound],
-  load: (ctx, { networkId }) => loadNetwork(ctx.db, networkId),
+  load: (ctx, { networkId }) => visibleNetwork(ctx, networkId),
   authorize: () => [["get_network_ip_availability", {}]],
   run: async (ctx, _input, network) => {
     const [found] = await listNetworkAvailability(ctx, { networkIds: [network.id] })
