@@ -17,6 +17,7 @@ import { type ListenOptions, listen } from "./platform/http/listen.ts"
 import { type Authenticate, createHttpServer, declareRawRoutes } from "./platform/http/server.ts"
 import "./platform/log/config.ts"
 import type { Logger } from "./platform/log/log.ts"
+import { readRanges } from "./platform/net/ranges.ts"
 import { PolicyEngine } from "./platform/policy/policy.ts"
 import { followPolicyFiles } from "./platform/policy/policy-file.ts"
 import { services } from "./services.ts"
@@ -110,6 +111,9 @@ export async function startServices(plane: ControlPlane, stack: AsyncDisposableS
   for (const service of services) stack.use(await service.start?.(plane.platform))
 }
 
+/** Clients here are the operator's own, and proxies that need no naming. */
+const thisMachine = ["127.0.0.0/8", "::1"]
+
 /** Opens the doors; resolves with the address when requests are answered. */
 export async function serveApis(
   plane: ControlPlane,
@@ -121,7 +125,12 @@ export async function serveApis(
   const apis = [...apisOf(services, platform.config), kumoiApi]
   declareRawRoutes(apis)
   const server = createHttpServer({ platform, apis, authenticate, bodyLimitBytes })
-  const { connectionsMost } = platform.config.http
-  const listening = stack.use(await listen(server, { connectionsMost, ...options }, platform.log))
+  const { connectionsMost, connectionsPerAddressMost, trustedProxies } = platform.config.http
+  const connectionLimits = {
+    perAddressMost: connectionsPerAddressMost,
+    exempt: readRanges([...thisMachine, ...trustedProxies], "http.trustedProxies"),
+  }
+  const limits = { connectionsMost, connectionLimits }
+  const listening = stack.use(await listen(server, { ...limits, ...options }, platform.log))
   return listening.url
 }

@@ -24,6 +24,7 @@ const kinds = Object.keys({
   too_large: 0,
   unsupported: 0,
   rate_limited: 0,
+  timed_out: 0,
   unavailable: 0,
   bug: 0,
 } satisfies Record<FaultKind, 0>) as FaultKind[]

@@ -17,6 +17,7 @@ const usualStatus: Readonly<Record<FaultKind, number>> = {
   too_large: 413,
   unsupported: 501,
   rate_limited: 429,
+  timed_out: 408,
   unavailable: 503,
   bug: 500,
 }
@@ -31,6 +32,7 @@ const titles: Readonly<Record<number, string>> = {
   404: "Not Found",
   405: "Method Not Allowed",
   406: "Not Acceptable",
+  408: "Request Timeout",
   409: "Conflict",
   410: "Gone",
   412: "Precondition Failed",

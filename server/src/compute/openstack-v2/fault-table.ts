@@ -22,6 +22,7 @@ export const renderFault = faultTable({
     too_large: "overLimit",
     unsupported: "notImplemented",
     rate_limited: "overLimit",
+    timed_out: "computeFault",
     unavailable: "serviceUnavailable",
     bug: "computeFault",
   },

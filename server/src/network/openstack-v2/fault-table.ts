@@ -102,6 +102,7 @@ export const renderFault = faultTable({
     too_large: "HTTPRequestEntityTooLarge",
     unsupported: "HTTPNotImplemented",
     rate_limited: "HTTPTooManyRequests",
+    timed_out: "HTTPRequestTimeout",
     unavailable: "HTTPServiceUnavailable",
     bug: "HTTPInternalServerError",
   },

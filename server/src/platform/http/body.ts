@@ -97,12 +97,12 @@ const seconds = (ms: number) => `${ms / 1000} s`
 
 function bodyStalled(idleMs: number): Fault {
   const message = `The body of the request stood still for ${seconds(idleMs)}.`
-  return new Fault("invalid", "request.body_stalled", message)
+  return new Fault("timed_out", "request.body_stalled", message)
 }
 
 function bodyLate(deadlineMs: number): Fault {
   const message = `The body of the request did not come within ${seconds(deadlineMs)}.`
-  return new Fault("invalid", "request.body_late", message)
+  return new Fault("timed_out", "request.body_late", message)
 }
 
 /**

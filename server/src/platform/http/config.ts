@@ -64,6 +64,13 @@ export const httpConfig = configSection(
       minimum: 1,
       description: "Connections that one process holds at one time; further ones are closed at once.",
     }),
+    connectionsPerAddressMost: Type.Integer({
+      default: 512,
+      minimum: 1,
+      description:
+        "Connections of one address (IPv6: of its network of 64 bits) to one process; further ones get 429 and are " +
+        "closed. This machine and `trustedProxies` may have as many as they like.",
+    }),
   }),
 )
 

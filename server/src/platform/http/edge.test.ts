@@ -20,6 +20,7 @@ const statuses: Partial<Record<string, number>> = {
   too_large: 413,
   unauthenticated: 401,
   not_found: 404,
+  timed_out: 408,
 }
 
 async function readAll(stream: AsyncIterable<unknown>): Promise<number> {
@@ -85,6 +86,7 @@ const patient = {
   jsonDepthMost: 10,
   jsonItemsMost: 50,
   connectionsMost: 100,
+  connectionsPerAddressMost: 100,
 }
 
 async function start(limits: Partial<Platform["config"]["http"]> = {}) {
@@ -139,7 +141,7 @@ test("a body that does not come is answered, and what follows it ends the connec
   using slow = dial(server.port)
   slow.socket.write(head("POST /sample/v1/login", { "content-length": "100" }))
   slow.socket.write('{"a":')
-  assert.match(await answered(slow), /^HTTP\/1\.1 400 .*"code":"request\.body_late"/s)
+  assert.match(await answered(slow), /^HTTP\/1\.1 408 .*"code":"request\.body_late"/s)
   await slow.closed
 })
 

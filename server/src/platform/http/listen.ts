@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net"
 import type { FastifyInstance } from "fastify"
 import { Fault } from "../fault/fault.ts"
 import type { Logger } from "../log/log.ts"
+import { type ConnectionLimits, watchConnections } from "./connections.ts"
 import { followTls, readTls, type TlsFiles } from "./tls.ts"
 import { plainUrl } from "./url.ts"
 
@@ -28,6 +29,8 @@ export interface ListenOptions {
   tls?: TlsFiles
   /** Connections to each of them at one time; further ones are closed at once. */
   connectionsMost?: number
+  /** On every port: who holds too many is told so. */
+  connectionLimits?: ConnectionLimits
 }
 
 export interface Listening extends AsyncDisposable {
@@ -66,7 +69,7 @@ export async function listen(
   }
   const connectionsMost = options.connectionsMost ?? Number.POSITIVE_INFINITY
   const openDoor = async (door: Door) => {
-    const opened = doorTo(server, door.mount, tls)
+    const opened = doorTo(server, door.mount, { tls, limits: options.connectionLimits, log })
     opened.maxConnections = connectionsMost
     await open(opened, { host, port: door.port, reusePort: isShared })
     doors.push(opened)
@@ -95,9 +98,17 @@ export async function listen(
   }
 }
 
+interface DoorParts {
+  tls?: TlsFiles | undefined
+  limits?: ConnectionLimits | undefined
+  log?: Logger | undefined
+}
+
 /** An entrance to the routes: Fastify itself listens nowhere. */
-function doorTo(server: FastifyInstance, mount: string, tls?: TlsFiles): Server | TlsServer {
+function doorTo(server: FastifyInstance, mount: string, parts: DoorParts = {}): Server | TlsServer {
+  const { tls, limits, log } = parts
   const answer = (request: IncomingMessage, response: ServerResponse) => {
+    if (connections.refuse(request, response)) return
     const url = plainUrl(request.url ?? "/")
     const isInside =
       mount === "" || url === mount || url.startsWith(`${mount}/`) || url.startsWith(`${mount}?`)
@@ -111,6 +122,7 @@ function doorTo(server: FastifyInstance, mount: string, tls?: TlsFiles): Server 
   door.keepAliveTimeout = keepAliveTimeoutMs
   door.requestTimeout = 0
   door.timeout = silentConnectionMs
+  const connections = watchConnections(door, limits, log)
   return door
 }
 
