@@ -1,33 +1,10 @@
-// JSON Schema checks of wire bodies, compiled at first use. Errors name the field, the value and what is wrong,
-// in Nova's form and jsonschema's words.
-import { Ajv, type ErrorObject, type ValidateFunction } from "ajv"
-import addFormats from "ajv-formats"
+// Checks of wire bodies by their schemas. Errors name the field, the value and what is wrong, in Nova's form and
+// jsonschema's words.
 import { Fault } from "../fault/fault.ts"
+import { fits } from "../schema/compiled.ts"
+import { findMistake, type Mistake } from "../schema/mistake.ts"
 import { compareMicroversions, type Microversion, parseMicroversion } from "./microversion.ts"
 import type { BodySchema, JsonSchema } from "./wire.ts"
-
-const ajv = new Ajv({
-  strict: false,
-  allErrors: false,
-  coerceTypes: false,
-  verbose: true,
-  allowUnionTypes: true,
-  ownProperties: true,
-})
-// The default export of a CommonJS module arrives as a namespace under type stripping.
-const withFormats = addFormats as unknown as (ajv: Ajv) => void
-withFormats(ajv)
-
-const compiled = new WeakMap<JsonSchema, ValidateFunction>()
-
-function validatorOf(schema: JsonSchema): ValidateFunction {
-  let validate = compiled.get(schema)
-  if (!validate) {
-    validate = ajv.compile(schema)
-    compiled.set(schema, validate)
-  }
-  return validate
-}
 
 export function schemaFor(body: BodySchema, version: Microversion): JsonSchema | undefined {
   if (!Array.isArray(body)) return body as JsonSchema
@@ -41,28 +18,18 @@ export function schemaFor(body: BodySchema, version: Microversion): JsonSchema |
 
 /** Throws `invalid` that names the field, the value and what would be right. */
 export function checkSchema(schema: JsonSchema, value: unknown, what: "body" | "query"): void {
-  const validate = validatorOf(schema)
-  if (validate(value)) return
-  const error = mostTelling(validate.errors ?? [])
-  throw new Fault("invalid", "request.invalid", describe(error, what), { detail: { field: fieldOf(error) } })
+  if (fits(schema, value)) return
+  const mistake = findMistake(schema, value)
+  const field = mistake?.path.join(".") ?? ""
+  throw new Fault("invalid", "request.invalid", describe(mistake, field, what), { detail: { field } })
 }
 
-function mostTelling(errors: readonly ErrorObject[]): ErrorObject | undefined {
-  // The last error is `anyOf` itself; a deeper one says more.
-  return [...errors].sort((a, b) => b.instancePath.length - a.instancePath.length)[0]
-}
-
-function fieldOf(error: ErrorObject | undefined): string {
-  return error?.instancePath.replace(/^\//, "").replaceAll("/", ".") ?? ""
-}
-
-function describe(error: ErrorObject | undefined, what: "body" | "query"): string {
-  if (!error) return `Invalid ${what}.`
-  const message = wordsOf(error)
-  const at = fieldOf(error)
-  if (at === "") return message
+function describe(mistake: Mistake | undefined, field: string, what: "body" | "query"): string {
+  if (!mistake) return `Invalid ${what}.`
+  const message = wordsOf(mistake)
+  if (field === "") return message
   const where = what === "query" ? "query parameters" : "field/attribute"
-  return `Invalid input for ${where} ${at.split(".").at(-1)}. Value: ${shown(error.data, false)}. ${message}`
+  return `Invalid input for ${where} ${field.split(".").at(-1)}. Value: ${shown(mistake.value, false)}. ${message}`
 }
 
 const valueLengthMost = 120
@@ -97,47 +64,52 @@ function pythonString(text: string): string {
 }
 
 /** What is wrong in the words of Python's jsonschema, which the services of this API show and people search for. */
-function wordsOf({ keyword, params, data, message }: ErrorObject): string {
-  const value = shown(data)
-  const limit = String(params.limit)
+function wordsOf({ keyword, wanted, value: given, name }: Mistake): string {
+  const value = shown(given)
   switch (keyword) {
     case "additionalProperties":
-      return `Additional properties are not allowed ('${String(params.additionalProperty)}' was unexpected)`
+      return `Additional properties are not allowed ('${name}' was unexpected)`
     case "required":
-      return `'${String(params.missingProperty)}' is a required property`
+      return `'${name}' is a required property`
     case "type":
-      return `${value} is not of type ${[params.type]
+      return `${value} is not of type ${[wanted]
         .flat()
         .map((each) => `'${String(each)}'`)
         .join(", ")}`
     case "enum":
-      return `${value} is not one of ${shown(params.allowedValues)}`
+      return `${value} is not one of ${shown(wanted)}`
     case "const":
-      return `${shown(params.allowedValue)} was expected`
+      return `${shown(wanted)} was expected`
     case "pattern":
-      return `${value} does not match ${pythonString(String(params.pattern))}`
+      return `${value} does not match ${pythonString(String(wanted))}`
     case "format":
-      return `${value} is not a '${String(params.format)}'`
+      return `${value} is not a '${String(wanted)}'`
     case "maxLength":
     case "maxItems":
-      return `${value} is too long (at most ${limit})`
+      return `${value} is too long (at most ${String(wanted)})`
     case "minLength":
     case "minItems":
-      return `${value} is too short (at least ${limit})`
+      return `${value} is too short (at least ${String(wanted)})`
     case "maximum":
-      return `${value} is greater than the maximum of ${limit}`
+      return `${value} is greater than the maximum of ${String(wanted)}`
     case "minimum":
-      return `${value} is less than the minimum of ${limit}`
+      return `${value} is less than the minimum of ${String(wanted)}`
+    case "exclusiveMaximum":
+      return `${value} must be < ${String(wanted)}`
+    case "exclusiveMinimum":
+      return `${value} must be > ${String(wanted)}`
+    case "multipleOf":
+      return `${value} must be multiple of ${String(wanted)}`
     case "maxProperties":
-      return `${value} has too many properties (at most ${limit})`
+      return `${value} has too many properties (at most ${String(wanted)})`
     case "minProperties":
-      return `${value} does not have enough properties (at least ${limit})`
+      return `${value} does not have enough properties (at least ${String(wanted)})`
     case "uniqueItems":
       return `${value} has non-unique elements`
     case "anyOf":
     case "oneOf":
       return `${value} is not valid under any of the given schemas`
     default:
-      return `${value} ${message ?? "is not valid"}`
+      return `${value} is not valid`
   }
 }

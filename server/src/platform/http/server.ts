@@ -59,6 +59,9 @@ declare module "fastify" {
 }
 
 const noVersion: Microversion = { major: 0, minor: 0 }
+const notCompiled = (): never => {
+  throw new Error("a route has a schema of fastify's")
+}
 
 /** What every request needs of the server. */
 interface Served extends HttpServerOptions {
@@ -80,6 +83,8 @@ export function createHttpServer(given: HttpServerOptions): FastifyInstance {
     requestTimeout: 0, // an image upload may take long; headers and bodies have their own limits
     http: headerTimeouts(options.platform.config.http.headersDeadlineMs),
     rewriteUrl: (request) => readOldUrl(plainUrl(request.url ?? "/")),
+    // Bodies are checked by schema-check.ts; fastify's own compilers would only take time to load.
+    schemaController: { compilersFactory: { buildValidator: notCompiled, buildSerializer: notCompiled } },
     // A path that cannot be decoded reaches no hook.
     frameworkErrors: (error, request, response) => {
       request.requestId = newRequestId()
