@@ -2,7 +2,7 @@
 // knows them by the same name in camelCase (`router:external` is `routerExternal`).
 import type { Ctx } from "../../platform/context/context.ts"
 import { Fault } from "../../platform/fault/fault.ts"
-import { cutValue } from "../../platform/http/schema-check.ts"
+import { cutValue } from "../../platform/schema/words.ts"
 import type { Kind } from "./kinds.ts"
 
 export interface Attribute {

@@ -1,9 +1,9 @@
 // Kinds of attribute values: how one is read from JSON (with Neutron's words when it is wrong) and from a filter.
 
 import { booleanWord } from "../../platform/http/query.ts"
-import { cutValue } from "../../platform/http/schema-check.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
 import { canonicalAddress, canonicalMac, parsePrefix } from "../../platform/net/address.ts"
+import { cutValue } from "../../platform/schema/words.ts"
 import { badRequest } from "./attributes.ts"
 
 export interface Kind {

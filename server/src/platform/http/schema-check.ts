@@ -1,8 +1,8 @@
-// Checks of wire bodies by their schemas. Errors name the field, the value and what is wrong, in Nova's form and
-// jsonschema's words.
+// Checks of wire bodies by their schemas. Errors name the field, the value and what is wrong, in Nova's form.
 import { Fault } from "../fault/fault.ts"
 import { fits } from "../schema/compiled.ts"
 import { findMistake, type Mistake } from "../schema/mistake.ts"
+import { shown, wordsOf } from "../schema/words.ts"
 import { compareMicroversions, type Microversion, parseMicroversion } from "./microversion.ts"
 import type { BodySchema, JsonSchema } from "./wire.ts"
 
@@ -30,86 +30,4 @@ function describe(mistake: Mistake | undefined, field: string, what: "body" | "q
   if (field === "") return message
   const where = what === "query" ? "query parameters" : "field/attribute"
   return `Invalid input for ${where} ${field.split(".").at(-1)}. Value: ${shown(mistake.value, false)}. ${message}`
-}
-
-const valueLengthMost = 120
-
-/** A client's value in a refusal: cut when it is long. */
-export function cutValue(text: string): string {
-  return text.length > valueLengthMost ? `${text.slice(0, valueLengthMost)}…` : text
-}
-
-/** As Python prints it, which is what people look for; cut when it is long. */
-function shown(value: unknown, isQuoted = true): string {
-  return cutValue(pythonText(value, isQuoted))
-}
-
-function pythonText(value: unknown, isQuoted: boolean): string {
-  if (typeof value === "string") return isQuoted ? pythonString(value) : value
-  if (value === null || value === undefined) return "None"
-  if (typeof value === "boolean") return value ? "True" : "False"
-  if (Array.isArray(value)) return `[${value.map((each) => pythonText(each, true)).join(", ")}]`
-  if (typeof value !== "object") return String(value)
-  const entries = Object.entries(value).map(
-    ([key, each]) => `${pythonString(key)}: ${pythonText(each, true)}`,
-  )
-  return `{${entries.join(", ")}}`
-}
-
-function pythonString(text: string): string {
-  const escaped = text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")
-  return escaped.includes("'") && !escaped.includes('"')
-    ? `"${escaped}"`
-    : `'${escaped.replaceAll("'", "\\'")}'`
-}
-
-/** What is wrong in the words of Python's jsonschema, which the services of this API show and people search for. */
-function wordsOf({ keyword, wanted, value: given, name }: Mistake): string {
-  const value = shown(given)
-  switch (keyword) {
-    case "additionalProperties":
-      return `Additional properties are not allowed ('${name}' was unexpected)`
-    case "required":
-      return `'${name}' is a required property`
-    case "type":
-      return `${value} is not of type ${[wanted]
-        .flat()
-        .map((each) => `'${String(each)}'`)
-        .join(", ")}`
-    case "enum":
-      return `${value} is not one of ${shown(wanted)}`
-    case "const":
-      return `${shown(wanted)} was expected`
-    case "pattern":
-      return `${value} does not match ${pythonString(String(wanted))}`
-    case "format":
-      return `${value} is not a '${String(wanted)}'`
-    case "maxLength":
-    case "maxItems":
-      return `${value} is too long (at most ${String(wanted)})`
-    case "minLength":
-    case "minItems":
-      return `${value} is too short (at least ${String(wanted)})`
-    case "maximum":
-      return `${value} is greater than the maximum of ${String(wanted)}`
-    case "minimum":
-      return `${value} is less than the minimum of ${String(wanted)}`
-    case "exclusiveMaximum":
-      return `${value} must be < ${String(wanted)}`
-    case "exclusiveMinimum":
-      return `${value} must be > ${String(wanted)}`
-    case "multipleOf":
-      return `${value} must be multiple of ${String(wanted)}`
-    case "maxProperties":
-      return `${value} has too many properties (at most ${String(wanted)})`
-    case "minProperties":
-      return `${value} does not have enough properties (at least ${String(wanted)})`
-    case "uniqueItems":
-      return `${value} has non-unique elements`
-    case "anyOf":
-    case "oneOf":
-      return `${value} is not valid under any of the given schemas`
-    default:
-      return `${value} is not valid`
-  }
 }

@@ -1,11 +1,13 @@
 // An operation is a domain verb, declared once; every wire calls it. The wrapper does what must never be
 // forgotten: check the input, load (404 is decided there), authorize, run, time, and note what nobody declared.
 import type { Static, TSchema } from "typebox"
-import { Compile, type Validator } from "typebox/compile"
 import { type Ctx, insideOperation } from "../context/context.ts"
 import { translateDatabaseError } from "../db/database.ts"
 import { type Fault, type FaultDefinition, invalid, toFault } from "../fault/fault.ts"
 import type { PolicyTarget } from "../policy/rule.ts"
+import { fits } from "../schema/compiled.ts"
+import { findMistake } from "../schema/mistake.ts"
+import { wordsOf } from "../schema/words.ts"
 import { noteUndeclared, noteUnnamed } from "./notes.ts"
 import { timesOf } from "./times.ts"
 
@@ -84,7 +86,6 @@ export function operation<I extends TSchema, O, L = undefined>(
   const faultCodes = (definition.faults ?? []).map((f) => f.code)
   const authorize = authorizerOf(definition, rules)
   const times = timesOf(name)
-  let validator: Validator | undefined
   const admit = async (ctx: Ctx, input: Static<I>): Promise<L> => {
     const loaded = (await definition.load?.(ctx, input)) as L
     authorize(ctx, input, loaded)
@@ -95,9 +96,7 @@ export function operation<I extends TSchema, O, L = undefined>(
     const ctx = insideOperation(outside)
     const begunMs = ctx.clock.monotonicMs()
     try {
-      // Compiled at first use: a process pays only for what it serves.
-      validator ??= Compile(definition.input)
-      if (!validator.Check(input)) throw inputFault(validator, input)
+      if (!fits(definition.input, input)) throw inputFault(definition.input, input)
       const output = await definition.run(ctx, input, await admit(ctx, input))
       times.add("ok", ctx.clock.monotonicMs() - begunMs)
       return output
@@ -142,8 +141,9 @@ function isAmong(rules: OperationRules, asked: string): boolean {
   )
 }
 
-function inputFault(validator: Validator, input: unknown): Fault {
-  const first = validator.Errors(input)[0]
-  const field = first?.instancePath.replace(/^\//, "").replaceAll("/", ".") || "input"
-  return invalid(field, `Invalid input for ${field}: ${first?.message ?? "it does not have the right form"}.`)
+function inputFault(schema: TSchema, input: unknown): Fault {
+  const mistake = findMistake(schema, input)
+  const field = mistake?.path.join(".") || "input"
+  const why = mistake ? wordsOf(mistake) : "it does not have the right form"
+  return invalid(field, `Invalid input for ${field}: ${why}.`)
 }

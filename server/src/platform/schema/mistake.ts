@@ -1,5 +1,5 @@
-// What is wrong with a value that its schema refuses. The compiled check says only that it does; this looks again, in an
-// order that never changes and no further than the first mistake, so that a client is always told the same.
+// What is wrong with a value that its schema refuses. The compiled check says only that it does; this looks again, in
+// an order that never changes and no further than the first mistake, so that a client is always told the same.
 import {
   Check,
   IsAdditionalProperties,
@@ -106,7 +106,7 @@ function byMember(schema: object, value: Members, path: readonly string[]): Mist
 function partsOf(schema: object, value: Members): { name: string; part: XSchema }[] {
   const names = Object.keys(value)
   const known = Object.entries(IsProperties(schema) ? schema.properties : {})
-    .filter(([name]) => Object.hasOwn(value, name))
+    .filter(([name]) => Object.hasOwn(value, name) && value[name] !== undefined)
     .map(([name, part]) => ({ name, part }))
   const patterns = Object.entries(IsPatternProperties(schema) ? schema.patternProperties : {})
   const matching = patterns.flatMap(([pattern, part]) => {
