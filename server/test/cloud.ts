@@ -11,6 +11,7 @@ import { syncOf } from "../src/network/sync/sync.ts"
 import { systemClock } from "../src/platform/clock/clock.ts"
 import { createLogger, silentLogger } from "../src/platform/log/log.ts"
 import { openTestDatabase, type TestDatabase } from "./database.ts"
+import { assertNothingUndeclared } from "./notes.ts"
 
 export const passwords = { admin: "admin-password", demo: "demo-password" }
 
@@ -130,6 +131,7 @@ export async function startTestCloud(options: TestCloudOptions = {}): Promise<Te
       await stop()
       await database[Symbol.asyncDispose]()
       await rm(dataDir, { recursive: true, force: true })
+      assertNothingUndeclared()
     },
   }
 }

@@ -14,6 +14,7 @@ import { newUuid } from "../src/platform/ids/ids.ts"
 import { silentLogger } from "../src/platform/log/log.ts"
 import { PolicyEngine } from "../src/platform/policy/policy.ts"
 import { openTestDatabase, type TestDatabase } from "./database.ts"
+import { assertNothingUndeclared } from "./notes.ts"
 
 export const testPasswords = { admin: "admin-pw", demo: "demo-pw" }
 
@@ -140,6 +141,7 @@ export async function startTestIdentity(options: TestIdentityOptions = {}): Prom
       if (options.sharing) return
       await database[Symbol.asyncDispose]()
       await rm(dataDir, { recursive: true })
+      assertNothingUndeclared()
     },
   }
 }

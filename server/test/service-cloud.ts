@@ -20,6 +20,7 @@ import { newRequestId, newUuid } from "../src/platform/ids/ids.ts"
 import { createLogger, silentLogger } from "../src/platform/log/log.ts"
 import { PolicyEngine } from "../src/platform/policy/policy.ts"
 import { openTestDatabase, type TestDatabase } from "./database.ts"
+import { assertNothingUndeclared } from "./notes.ts"
 
 export interface ServiceReply {
   status: number
@@ -139,7 +140,10 @@ export async function startServices(options: {
     baseUrl,
     ctx: (as) => makeCtx(platform, callerOf(as), newRequestId(), baseUrl),
     request: (method, path, how) => send(baseUrl, method, path, how),
-    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+    async [Symbol.asyncDispose]() {
+      await kept.disposeAsync()
+      assertNothingUndeclared()
+    },
   }
 }
 

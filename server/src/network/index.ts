@@ -30,6 +30,7 @@ export {
   listNetworkAvailability,
   type NetworkAvailability,
 } from "./availability/availability.ts"
+export { listAvailabilityZones } from "./availability/zones.ts"
 export { networkConfig } from "./config.ts"
 export * from "./faults.ts"
 export {
@@ -67,16 +68,18 @@ export {
 } from "./rbac/policy.ts"
 export type { Filters, Listed, ListQuery } from "./resource/list.ts"
 export {
-  changeExtraRoutes,
+  addExtraRoutes,
   createRouters,
   deleteRouter,
   getRouter,
   listRouters,
   type RouterInput,
+  removeExtraRoutes,
   updateRouter,
 } from "./router/crud.ts"
 export { addRouterInterface, type RouterInterface, removeRouterInterface } from "./router/interface.ts"
 export type { Router } from "./router/router.ts"
+export { listServiceProviders } from "./router/service-providers.ts"
 export {
   createDefaultSecurityGroupRules,
   type DefaultSecurityGroupRule,
@@ -142,22 +145,15 @@ export { createSubnets, type SubnetInput } from "./subnet/create.ts"
 export { getSubnet, listSubnets } from "./subnet/read.ts"
 export type { Subnet } from "./subnet/subnet.ts"
 export {
-  changePoolPrefixes,
+  addPoolPrefixes,
   createSubnetPools,
   deleteSubnetPool,
   getSubnetPool,
   listSubnetPools,
+  removePoolPrefixes,
   type SubnetPool,
   type SubnetPoolInput,
   updateSubnetPool,
 } from "./subnet-pool/subnet-pool.ts"
 export { remoteNetworkDriver, remoteNetworkSync } from "./sync/remote.ts"
-export {
-  addTag,
-  checkTag,
-  createTags,
-  listTags,
-  removeTags,
-  replaceTags,
-  type TaggedNounName,
-} from "./tag/tags.ts"
+export { tagVerbs } from "./tag/tags.ts"

@@ -27,14 +27,16 @@ function ownLimits(limits: Limits): NetworkQuota {
 export const getNetworkQuota = operation({
   name: "network.quota.get",
   input: ProjectId,
-  authorize: (_ctx, { projectId }) => [["get_quota", { project_id: projectId }]],
+  rule: "get_quota",
+  target: (_ctx, { projectId }) => ({ project_id: projectId }),
   run: async (ctx, { projectId }) => ownLimits(await getLimits(ctx.db, scope(projectId))),
 })
 
 export const getDefaultNetworkQuota = operation({
   name: "network.quota.get_default",
   input: ProjectId,
-  authorize: (_ctx, { projectId }) => [["get_quota", { project_id: projectId }]],
+  rule: "get_quota",
+  target: (_ctx, { projectId }) => ({ project_id: projectId }),
   run: async (ctx) => ownLimits(await getDefaultLimits(ctx.db, quotaService)),
 })
 
@@ -43,7 +45,8 @@ export type QuotaDetails = Record<QuotaResource, { limit: number; used: number; 
 export const getNetworkQuotaDetails = operation({
   name: "network.quota.get_details",
   input: ProjectId,
-  authorize: (_ctx, { projectId }) => [["get_quota", { project_id: projectId }]],
+  rule: "get_quota",
+  target: (_ctx, { projectId }) => ({ project_id: projectId }),
   run: async (ctx, { projectId }): Promise<QuotaDetails> => {
     const limits = ownLimits(await getLimits(ctx.db, scope(projectId)))
     const used = await networkUsage(ctx.db, projectId)
@@ -57,7 +60,7 @@ export const getNetworkQuotaDetails = operation({
 export const listNetworkQuotas = operation({
   name: "network.quota.list",
   input: Type.Object({}),
-  authorize: () => [["update_quota", {}]],
+  rule: "update_quota",
   run: async (ctx) => {
     const own = await listProjectLimits(ctx.db, quotaService)
     return own.map(({ projectId, limits }) => ({ projectId, limits: ownLimits(limits) }))
@@ -73,7 +76,8 @@ export const updateNetworkQuota = operation({
     isForced: Type.Optional(Type.Boolean()),
   }),
   faults: [quotaUnknown, quotaBelowUsage],
-  authorize: (_ctx, { projectId }) => [["update_quota", { project_id: projectId }]],
+  rule: "update_quota",
+  target: (_ctx, { projectId }) => ({ project_id: projectId }),
   run: async (ctx, { projectId, limits, isForced }) => {
     const names: readonly string[] = quotaResources
     const unknown = Object.keys(limits).filter((name) => !names.includes(name))
@@ -95,7 +99,8 @@ export const updateNetworkQuota = operation({
 export const resetNetworkQuota = operation({
   name: "network.quota.reset",
   input: ProjectId,
-  authorize: (_ctx, { projectId }) => [["delete_quota", { project_id: projectId }]],
+  rule: "delete_quota",
+  target: (_ctx, { projectId }) => ({ project_id: projectId }),
   run: async (ctx, { projectId }) => {
     await transact(ctx.db, (tx) => resetLimits(tx, scope(projectId)))
   },

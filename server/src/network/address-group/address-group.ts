@@ -1,7 +1,6 @@
 // Address groups: prefixes under one name, for rules of security groups.
 import { sql } from "kysely"
 import { type Static, Type } from "typebox"
-import type { Ctx } from "../../platform/context/context.ts"
 import { type DbOrTx, violatedConstraint } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { formatPrefix, parsePrefix } from "../../platform/net/address.ts"
@@ -13,16 +12,8 @@ import {
   groupHasAddresses,
   groupLacksAddresses,
 } from "../faults.ts"
-import {
-  column,
-  findRow,
-  type Listed,
-  type ListQuery,
-  listed,
-  listRows,
-  type Source,
-  standardColumns,
-} from "../resource/list.ts"
+import { column, findRow, listed, listRows, type Source, standardColumns } from "../resource/list.ts"
+import { listOperation } from "../resource/list-operation.ts"
 import {
   change,
   lockRow,
@@ -102,19 +93,25 @@ export const getAddressGroup = operation({
   input: Type.Object({ addressGroupId: Type.String() }),
   faults: [addressGroupNotFound],
   load: (ctx, { addressGroupId }) => loadAddressGroup(ctx.db, addressGroupId, viewerOf(ctx)),
-  authorize: (_ctx, _input, group) => [["get_address_group", target(group)]],
+  rule: "get_address_group",
+  target: (_ctx, _input, group) => target(group),
   run: async (_ctx, _input, group) => group,
 })
 
-export async function listAddressGroups(ctx: Ctx, query: ListQuery = {}): Promise<Listed<AddressGroup>> {
-  const groups = await listRows<AddressGroup>(ctx.db, addressGroupSource(viewerOf(ctx)), query)
-  return listed(ctx, "get_address_group", groups, target)
-}
+export const listAddressGroups = listOperation<AddressGroup>({
+  name: "network.address_group.list",
+  rule: "get_address_group",
+  run: async (ctx, query) => {
+    const groups = await listRows<AddressGroup>(ctx.db, addressGroupSource(viewerOf(ctx)), query)
+    return listed(ctx, "get_address_group", groups, target)
+  },
+})
 
 export const createAddressGroups = operation({
   name: "network.address_group.create",
   input: Type.Object({ addressGroups: Type.Array(AddressGroupInput) }),
   faults: [badRequest],
+  rules: ["create_address_group"],
   authorize: (ctx, { addressGroups }) =>
     addressGroups.map((input) => [
       "create_address_group",
@@ -150,7 +147,8 @@ export const updateAddressGroup = operation({
   }),
   faults: [addressGroupNotFound],
   load: (ctx, { addressGroupId }) => loadAddressGroup(ctx.db, addressGroupId, viewerOf(ctx)),
-  authorize: (_ctx, _input, group) => [["update_address_group", target(group)]],
+  rule: "update_address_group",
+  target: (_ctx, _input, group) => target(group),
   run: async (ctx, { addressGroupId, expectedRevision, changes }) =>
     await change(ctx, async (tx) => {
       await lockRow(tx, "addressGroup", addressGroupId, addressGroupNotFound, expectedRevision)
@@ -172,7 +170,8 @@ export const changeGroupAddresses = operation({
   }),
   faults: [addressGroupNotFound, badRequest, groupHasAddresses, groupLacksAddresses],
   load: (ctx, { addressGroupId }) => loadAddressGroup(ctx.db, addressGroupId, viewerOf(ctx)),
-  authorize: (_ctx, _input, group) => [["update_address_group", target(group)]],
+  rule: "update_address_group",
+  target: (_ctx, _input, group) => target(group),
   run: async (ctx, { addressGroupId, how, addresses }) =>
     await change(ctx, async (tx) => {
       await lockRow(tx, "addressGroup", addressGroupId, addressGroupNotFound)
@@ -197,7 +196,8 @@ export const deleteAddressGroup = operation({
   input: Type.Object({ addressGroupId: Type.String(), expectedRevision: RevisionInput }),
   faults: [addressGroupNotFound, addressGroupInUse],
   load: (ctx, { addressGroupId }) => loadAddressGroup(ctx.db, addressGroupId, viewerOf(ctx)),
-  authorize: (_ctx, _input, group) => [["delete_address_group", target(group)]],
+  rule: "delete_address_group",
+  target: (_ctx, _input, group) => target(group),
   run: async (ctx, { addressGroupId, expectedRevision }) => {
     try {
       await change(ctx, async (tx) => {

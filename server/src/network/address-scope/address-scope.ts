@@ -1,22 +1,13 @@
 // Address scopes: pools in one scope have no address twice.
 import { sql } from "kysely"
 import { type Static, Type } from "typebox"
-import type { Ctx } from "../../platform/context/context.ts"
 import { type DbOrTx, violatedConstraint } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { addressScopeInUse, addressScopeNotFound, badRequest } from "../faults.ts"
 import { grantAccess } from "../rbac/grant.ts"
-import {
-  column,
-  findRow,
-  type Listed,
-  type ListQuery,
-  listed,
-  listRows,
-  type Source,
-  standardColumns,
-} from "../resource/list.ts"
+import { column, findRow, listed, listRows, type Source, standardColumns } from "../resource/list.ts"
+import { listOperation } from "../resource/list-operation.ts"
 import {
   attributeRules,
   change,
@@ -84,18 +75,24 @@ export const getAddressScope = operation({
   input: Type.Object({ addressScopeId: Type.String() }),
   faults: [addressScopeNotFound],
   load: (ctx, { addressScopeId }) => loadAddressScope(ctx.db, addressScopeId, viewerOf(ctx)),
-  authorize: (_ctx, _input, scope) => [["get_address_scope", target(scope)]],
+  rule: "get_address_scope",
+  target: (_ctx, _input, scope) => target(scope),
   run: async (_ctx, _input, scope) => scope,
 })
 
-export async function listAddressScopes(ctx: Ctx, query: ListQuery = {}): Promise<Listed<AddressScope>> {
-  const scopes = await listRows<AddressScope>(ctx.db, addressScopeSource(viewerOf(ctx)), query)
-  return listed(ctx, "get_address_scope", scopes, target)
-}
+export const listAddressScopes = listOperation<AddressScope>({
+  name: "network.address_scope.list",
+  rule: "get_address_scope",
+  run: async (ctx, query) => {
+    const scopes = await listRows<AddressScope>(ctx.db, addressScopeSource(viewerOf(ctx)), query)
+    return listed(ctx, "get_address_scope", scopes, target)
+  },
+})
 
 export const createAddressScopes = operation({
   name: "network.address_scope.create",
   input: Type.Object({ addressScopes: Type.Array(AddressScopeInput) }),
+  rules: ["create_address_scope"],
   authorize: (ctx, { addressScopes }) =>
     addressScopes.flatMap((input) => {
       const own = target({ projectId: ownerOf(ctx, input.projectId), shared: false })
@@ -141,6 +138,7 @@ export const updateAddressScope = operation({
   }),
   faults: [addressScopeNotFound, badRequest],
   load: (ctx, { addressScopeId }) => loadAddressScope(ctx.db, addressScopeId, viewerOf(ctx)),
+  rules: ["update_address_scope"],
   authorize: (_ctx, { changes }, scope) => [
     ["update_address_scope", target(scope)],
     ...attributeRules("update_address_scope", target(scope), changes, { shared: "shared" }),
@@ -170,7 +168,8 @@ export const deleteAddressScope = operation({
   input: Type.Object({ addressScopeId: Type.String(), expectedRevision: RevisionInput }),
   faults: [addressScopeNotFound, addressScopeInUse],
   load: (ctx, { addressScopeId }) => loadAddressScope(ctx.db, addressScopeId, viewerOf(ctx)),
-  authorize: (_ctx, _input, scope) => [["delete_address_scope", target(scope)]],
+  rule: "delete_address_scope",
+  target: (_ctx, _input, scope) => target(scope),
   run: async (ctx, { addressScopeId, expectedRevision }) => {
     try {
       await change(ctx, async (tx) => {

@@ -59,10 +59,12 @@ async function currentAgents(ctx: Ctx): Promise<Agent[]> {
 }
 
 /** Empty for those who may not see them. */
-export async function listAgents(ctx: Ctx): Promise<Agent[]> {
-  if (!ctx.policy.isAllowed(ctx.caller, "get_agent", {})) return []
-  return await currentAgents(ctx)
-}
+export const listAgents = operation({
+  name: "network.agent.list",
+  input: Type.Object({}),
+  rowRule: "get_agent",
+  run: async (ctx) => (ctx.policy.isAllowed(ctx.caller, "get_agent", {}) ? await currentAgents(ctx) : []),
+})
 
 export const getAgent = operation({
   name: "network.agent.get",
@@ -73,6 +75,6 @@ export const getAgent = operation({
     if (!agent || !ctx.policy.isAllowed(ctx.caller, "get_agent", {})) throw agentNotFound(input.agentId)
     return agent
   },
-  authorize: () => [["get_agent", {}]],
+  rule: "get_agent",
   run: async (_ctx, _input, agent) => agent,
 })

@@ -28,7 +28,8 @@ export const getAutoTopology = operation({
   name: "network.auto_topology.get",
   input: ProjectId,
   faults: [autoAllocationFailed],
-  authorize: (_ctx, { projectId }) => [["get_auto_allocated_topology", { project_id: projectId }]],
+  rule: "get_auto_allocated_topology",
+  target: (_ctx, { projectId }) => ({ project_id: projectId }),
   run: async (ctx, { projectId }): Promise<AutoTopology> => await ensureAutoTopology(ctx, projectId),
 })
 
@@ -37,7 +38,8 @@ export const checkAutoTopology = operation({
   name: "network.auto_topology.check",
   input: ProjectId,
   faults: [autoAllocationFailed],
-  authorize: (_ctx, { projectId }) => [["get_auto_allocated_topology", { project_id: projectId }]],
+  rule: "get_auto_allocated_topology",
+  target: (_ctx, { projectId }) => ({ project_id: projectId }),
   run: async (ctx, { projectId }) => await requireDefaults(ctx, projectId),
 })
 
@@ -130,7 +132,8 @@ export const deleteAutoTopology = operation({
     if (!topology) throw autoTopologyNotFound(projectId)
     return topology
   },
-  authorize: (_ctx, { projectId }) => [["delete_auto_allocated_topology", { project_id: projectId }]],
+  rule: "delete_auto_allocated_topology",
+  target: (_ctx, { projectId }) => ({ project_id: projectId }),
   run: async (ctx, _input, { networkId, routerId }) =>
     await change(ctx, async (tx) => {
       await sql`select from network.network where id = ${networkId} for update`.execute(tx)

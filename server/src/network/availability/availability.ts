@@ -44,7 +44,7 @@ const Query = Type.Object({
 export const listNetworkAvailability = operation({
   name: "network.availability.list",
   input: Query,
-  authorize: () => [["get_network_ip_availability", {}]],
+  rule: "get_network_ip_availability",
   run: async (ctx, query): Promise<NetworkAvailability[]> => {
     const { networkIds, networkNames, projectIds, ipVersion } = query
     const ofVersion = ipVersion === undefined ? sql`` : sql`and s.ip_version = ${ipVersion}`
@@ -71,7 +71,7 @@ export const getNetworkAvailability = operation({
   input: Type.Object({ networkId: Type.String() }),
   faults: [networkNotFound],
   load: (ctx, { networkId }) => visibleNetwork(ctx, networkId),
-  authorize: () => [["get_network_ip_availability", {}]],
+  rule: "get_network_ip_availability",
   run: async (ctx, _input, network) => {
     const [found] = await listNetworkAvailability(ctx, { networkIds: [network.id] })
     if (!found) throw networkNotFound(network.id)

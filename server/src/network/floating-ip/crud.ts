@@ -20,7 +20,8 @@ import {
 import { loadNetwork } from "../network/read.ts"
 import { insertPort } from "../port/insert.ts"
 import { enforceNetworkQuotaOfMade } from "../quota.ts"
-import { findRow, insertRow, type Listed, type ListQuery, listed, listRows } from "../resource/list.ts"
+import { findRow, insertRow, listed, listRows } from "../resource/list.ts"
+import { listOperation } from "../resource/list-operation.ts"
 import { notify } from "../resource/notify.ts"
 import {
   attributeRules,
@@ -68,14 +69,19 @@ export const getFloatingIp = operation({
   input: Type.Object({ floatingIpId: Type.String() }),
   faults: [floatingIpNotFound],
   load: (ctx, { floatingIpId }) => loadFloatingIp(ctx.db, floatingIpId, viewerOf(ctx)),
-  authorize: (_ctx, _input, fip) => [["get_floatingip", floatingIpTarget(fip)]],
+  rule: "get_floatingip",
+  target: (_ctx, _input, fip) => floatingIpTarget(fip),
   run: async (_ctx, _input, fip) => fip,
 })
 
-export async function listFloatingIps(ctx: Ctx, query: ListQuery = {}): Promise<Listed<FloatingIp>> {
-  const fips = await listRows<FloatingIp>(ctx.db, floatingIpSource(viewerOf(ctx)), query)
-  return listed(ctx, "get_floatingip", fips, floatingIpTarget)
-}
+export const listFloatingIps = listOperation<FloatingIp>({
+  name: "network.floating_ip.list",
+  rule: "get_floatingip",
+  run: async (ctx, query) => {
+    const fips = await listRows<FloatingIp>(ctx.db, floatingIpSource(viewerOf(ctx)), query)
+    return listed(ctx, "get_floatingip", fips, floatingIpTarget)
+  },
+})
 
 export const createFloatingIps = operation({
   name: "network.floating_ip.create",
@@ -92,6 +98,7 @@ export const createFloatingIps = operation({
     notReachable,
     floatingIpTargetTaken,
   ],
+  rules: ["create_floatingip"],
   authorize: (ctx, { floatingIps }) =>
     floatingIps.flatMap((input) => {
       const target = floatingIpTarget({ projectId: ownerOf(ctx, input.projectId) })
@@ -177,7 +184,8 @@ export const updateFloatingIp = operation({
   }),
   faults: [floatingIpNotFound, portNotFound, badRequest, notReachable, floatingIpTargetTaken],
   load: (ctx, { floatingIpId }) => loadFloatingIp(ctx.db, floatingIpId, viewerOf(ctx)),
-  authorize: (_ctx, _input, fip) => [["update_floatingip", floatingIpTarget(fip)]],
+  rule: "update_floatingip",
+  target: (_ctx, _input, fip) => floatingIpTarget(fip),
   run: async (ctx, { floatingIpId, expectedRevision, changes }) =>
     await change(ctx, async (tx) => {
       await lockRow(tx, "floatingIp", floatingIpId, floatingIpNotFound, expectedRevision)
@@ -214,7 +222,8 @@ export const deleteFloatingIp = operation({
   input: Type.Object({ floatingIpId: Type.String(), expectedRevision: RevisionInput }),
   faults: [floatingIpNotFound],
   load: (ctx, { floatingIpId }) => loadFloatingIp(ctx.db, floatingIpId, viewerOf(ctx)),
-  authorize: (_ctx, _input, fip) => [["delete_floatingip", floatingIpTarget(fip)]],
+  rule: "delete_floatingip",
+  target: (_ctx, _input, fip) => floatingIpTarget(fip),
   run: async (ctx, { floatingIpId, expectedRevision }, fip) =>
     await change(ctx, async (tx) => {
       await lockRow(tx, "floatingIp", floatingIpId, floatingIpNotFound, expectedRevision)

@@ -24,6 +24,7 @@ export const updateNetwork = operation({
   }),
   faults: [networkNotFound, badRequest, sharingInUse, externalInUse],
   load: (ctx, { networkId }) => visibleNetwork(ctx, networkId),
+  rules: ["update_network"],
   authorize: (_ctx, { changes }, network) => [
     ["update_network", networkTarget(network)],
     ...attributeRules("update_network", networkTarget(network), changes, networkAttributes.write),
@@ -99,7 +100,8 @@ export const deleteNetwork = operation({
   input: Type.Object({ networkId: Type.String(), expectedRevision: RevisionInput }),
   faults: [networkNotFound, networkInUse],
   load: (ctx, { networkId }) => visibleNetwork(ctx, networkId),
-  authorize: (_ctx, _input, network) => [["delete_network", networkTarget(network)]],
+  rule: "delete_network",
+  target: (_ctx, _input, network) => networkTarget(network),
   run: async (ctx, { networkId, expectedRevision }, network) => {
     try {
       await change(ctx, async (tx) => {

@@ -40,6 +40,7 @@ export const createNetworks = operation({
   name: "network.network.create",
   input: Type.Object({ networks: Type.Array(NetworkInput) }),
   faults: [badRequest, flatNetworkInUse, noSegmentLeft, tunnelInUse, vlanInUse],
+  rules: ["create_network"],
   authorize: (ctx, { networks }) =>
     networks.flatMap((input) => {
       const target = networkTarget({

@@ -3,7 +3,8 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { networkNotFound } from "../faults.ts"
-import { findRow, type Listed, type ListQuery, listed, listRows } from "../resource/list.ts"
+import { findRow, listed, listRows } from "../resource/list.ts"
+import { listOperation } from "../resource/list-operation.ts"
 import { hiddenAttributes } from "../resource/standard.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { type Network, networkAttributes, networkSource, networkTarget } from "./network.ts"
@@ -27,14 +28,19 @@ export const getNetwork = operation({
   input: Type.Object({ networkId: Type.String() }),
   faults: [networkNotFound],
   load: (ctx, { networkId }) => visibleNetwork(ctx, networkId),
-  authorize: (_ctx, _input, network) => [["get_network", networkTarget(network)]],
+  rule: "get_network",
+  target: (_ctx, _input, network) => networkTarget(network),
   run: async (_ctx, _input, network) => network,
 })
 
-export async function listNetworks(ctx: Ctx, query: ListQuery = {}): Promise<Listed<Network>> {
-  const networks = await listRows<Network>(ctx.db, networkSource(viewerOf(ctx)), query)
-  return listed(ctx, "get_network", networks, networkTarget)
-}
+export const listNetworks = listOperation<Network>({
+  name: "network.network.list",
+  rule: "get_network",
+  run: async (ctx, query) => {
+    const networks = await listRows<Network>(ctx.db, networkSource(viewerOf(ctx)), query)
+    return listed(ctx, "get_network", networks, networkTarget)
+  },
+})
 
 /** Attributes of the network that the caller may not see. */
 export function hiddenNetworkAttributes(ctx: Ctx, network: Network): Set<string> {

@@ -16,7 +16,12 @@ const addressGroups: Resource<AddressGroup> = {
   singular: "address_group",
   plural: "address_groups",
   path: "/address-groups",
-  rule: "address_group",
+  operations: {
+    get: getAddressGroup,
+    create: createAddressGroups,
+    update: updateAddressGroup,
+    remove: deleteAddressGroup,
+  },
   concealsChanges: true,
   attributes: {
     ...standardAttributes(standardKinds, { description: text(1024), tags: false }),
@@ -35,7 +40,7 @@ function addressRoute(how: "add" | "remove"): Route {
   return route({
     method: "PUT",
     path: `/address-groups/{address_group_id}/${how}_addresses`,
-    policy: ["update_address_group"],
+    operation: changeGroupAddresses,
     handler: async (ctx, req) => {
       const addresses: unknown =
         typeof req.body === "object" && req.body !== null ? Reflect.get(req.body, "addresses") : undefined

@@ -13,7 +13,12 @@ export const addressScopeRoutes = resourceRoutes<AddressScope>({
   singular: "address_scope",
   plural: "address_scopes",
   path: "/address-scopes",
-  rule: "address_scope",
+  operations: {
+    get: getAddressScope,
+    create: createAddressScopes,
+    update: updateAddressScope,
+    remove: deleteAddressScope,
+  },
   attributes: {
     id: { kind: uuid, filter: true, sort: true },
     tenant_id: { kind: text(), key: "projectId", post: true, filter: true, sort: true },

@@ -48,15 +48,15 @@ export const agentRoutes: Route[] = [
   route({
     method: "GET",
     path: "/agents",
-    policy: ["get_agent"],
+    operation: listAgents,
     handler: async (ctx, req) => ({
-      agents: (await listAgents(ctx)).map(viewAgent).filter((view) => isAsked(view, req)),
+      agents: (await listAgents(ctx, {})).map(viewAgent).filter((view) => isAsked(view, req)),
     }),
   }),
   route({
     method: "GET",
     path: "/agents/{agent_id}",
-    policy: ["get_agent"],
+    operation: getAgent,
     handler: async (ctx, req) => ({
       agent: viewAgent(await getAgent(ctx, { agentId: req.params.agent_id ?? "" })),
     }),

@@ -13,7 +13,7 @@ export const autoTopologyRoutes: Route[] = [
   route({
     method: "GET",
     path: "/auto-allocated-topology/{project_id}",
-    policy: ["get_auto_allocated_topology"],
+    operation: [checkAutoTopology, getAutoTopology],
     handler: async (ctx, req) => {
       const subject = projectOf(ctx, req)
       if (queryAll(req.query, "fields").includes("dry-run")) {
@@ -27,7 +27,7 @@ export const autoTopologyRoutes: Route[] = [
   route({
     method: "DELETE",
     path: "/auto-allocated-topology/{project_id}",
-    policy: ["delete_auto_allocated_topology"],
+    operation: deleteAutoTopology,
     status: 204,
     handler: async (ctx, req) => await deleteAutoTopology(ctx, projectOf(ctx, req)),
   }),

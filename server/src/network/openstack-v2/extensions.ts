@@ -1,6 +1,7 @@
 // Which parts of the API are served, and the small lists without rows.
 import { Fault } from "../../platform/fault/fault.ts"
 import { type Route, route } from "../../platform/http/wire.ts"
+import { listAvailabilityZones, listServiceProviders } from "../index.ts"
 
 /** Only what is served: clients and suites trust this list. */
 const extensions: Readonly<Record<string, string>> = {
@@ -102,21 +103,19 @@ export const extensionRoutes: Route[] = [
   route({
     method: "GET",
     path: "/availability_zones",
-    policy: ["get_availability_zone"],
-    handler: async (ctx) => ({
-      availability_zones: ["network", "router"].map((resource) => ({
-        name: ctx.config.network.availabilityZone,
-        resource,
-        state: "available",
-      })),
-    }),
+    operation: listAvailabilityZones,
+    handler: async (ctx) => ({ availability_zones: await listAvailabilityZones(ctx, {}) }),
   }),
   route({
     method: "GET",
     path: "/service-providers",
-    policy: ["get_service_provider"],
-    handler: async () => ({
-      service_providers: [{ service_type: "L3_ROUTER_NAT", name: "ovn", default: true }],
+    operation: listServiceProviders,
+    handler: async (ctx) => ({
+      service_providers: (await listServiceProviders(ctx, {})).map((provider) => ({
+        service_type: provider.serviceType,
+        name: provider.name,
+        default: provider.isDefault,
+      })),
     }),
   }),
 ]

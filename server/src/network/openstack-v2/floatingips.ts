@@ -49,7 +49,12 @@ export const floatingIps: Resource<FloatingIp> = {
   singular: "floatingip",
   plural: "floatingips",
   path: "/floatingips",
-  rule: "floatingip",
+  operations: {
+    get: getFloatingIp,
+    create: createFloatingIps,
+    update: updateFloatingIp,
+    remove: deleteFloatingIp,
+  },
   attributes,
   list: listFloatingIps,
   get: (ctx, floatingIpId) => getFloatingIp(ctx, { floatingIpId }),

@@ -46,7 +46,7 @@ export const ipAvailabilityRoutes: Route[] = [
   route({
     method: "GET",
     path: "/network-ip-availabilities",
-    policy: ["get_network_ip_availability"],
+    operation: listNetworkAvailability,
     handler: async (ctx, req) => ({
       network_ip_availabilities: (await listNetworkAvailability(ctx, filters(req))).map(view),
     }),
@@ -54,7 +54,7 @@ export const ipAvailabilityRoutes: Route[] = [
   route({
     method: "GET",
     path: "/network-ip-availabilities/{network_id}",
-    policy: ["get_network_ip_availability"],
+    operation: getNetworkAvailability,
     handler: async (ctx, req) => ({
       network_ip_availability: view(
         await getNetworkAvailability(ctx, { networkId: req.params.network_id ?? "" }),

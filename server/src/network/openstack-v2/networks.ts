@@ -51,7 +51,7 @@ export const networks: Resource<Network> = {
   singular: "network",
   plural: "networks",
   path: "/networks",
-  rule: "network",
+  operations: { get: getNetwork, create: createNetworks, update: updateNetwork, remove: deleteNetwork },
   attributes,
   filters: { subnets: (values) => ({ subnetId: values }) },
   hidden: hiddenNetworkAttributes,

@@ -174,7 +174,7 @@ export const ports: Resource<Port> = {
   singular: "port",
   plural: "ports",
   path: "/ports",
-  rule: "port",
+  operations: { get: getPort, create: createPorts, update: updatePort, remove: deletePort },
   attributes,
   filters,
   hidden: hiddenPortAttributes,

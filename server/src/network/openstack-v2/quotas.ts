@@ -36,7 +36,7 @@ const details = (path: string): Route =>
   route({
     method: "GET",
     path,
-    policy: ["get_quota"],
+    operation: getNetworkQuotaDetails,
     handler: async (ctx, req) => ({ quota: await getNetworkQuotaDetails(ctx, projectOf(req)) }),
   })
 
@@ -44,7 +44,7 @@ export const quotaRoutes: Route[] = [
   route({
     method: "GET",
     path: "/quotas",
-    policy: ["update_quota"],
+    operation: listNetworkQuotas,
     handler: async (ctx) => ({
       quotas: (await listNetworkQuotas(ctx, {})).map(({ projectId, limits }) => ({
         ...limits,
@@ -56,7 +56,7 @@ export const quotaRoutes: Route[] = [
   route({
     method: "GET",
     path: "/quotas/{project_id}",
-    policy: ["get_quota"],
+    operation: getNetworkQuota,
     handler: async (ctx, req) => {
       // These two ids ask whose the token is.
       const word = req.params.project_id
@@ -67,7 +67,7 @@ export const quotaRoutes: Route[] = [
   route({
     method: "GET",
     path: "/quotas/{project_id}/default",
-    policy: ["get_quota"],
+    operation: getDefaultNetworkQuota,
     handler: async (ctx, req) => ({ quota: await getDefaultNetworkQuota(ctx, projectOf(req)) }),
   }),
   details("/quotas/{project_id}/details"),
@@ -76,7 +76,7 @@ export const quotaRoutes: Route[] = [
   route({
     method: "PUT",
     path: "/quotas/{project_id}",
-    policy: ["update_quota"],
+    operation: updateNetworkQuota,
     handler: async (ctx, req) => ({
       quota: await updateNetworkQuota(ctx, { ...projectOf(req), ...readQuota(req.body) }),
     }),
@@ -84,7 +84,7 @@ export const quotaRoutes: Route[] = [
   route({
     method: "DELETE",
     path: "/quotas/{project_id}",
-    policy: ["delete_quota"],
+    operation: resetNetworkQuota,
     status: 204,
     handler: async (ctx, req) => await resetNetworkQuota(ctx, projectOf(req)),
   }),

@@ -16,7 +16,12 @@ export const rbacPolicyRoutes = resourceRoutes<RbacPolicy>({
   singular: "rbac_policy",
   plural: "rbac_policies",
   path: "/rbac-policies",
-  rule: "rbac_policy",
+  operations: {
+    get: getRbacPolicy,
+    create: createRbacPolicies,
+    update: updateRbacPolicy,
+    remove: deleteRbacPolicy,
+  },
   takesMany: false,
   attributes: {
     id: { kind: uuid, filter: true, sort: true },

@@ -2,7 +2,8 @@
 
 import type { Ctx } from "../../platform/context/context.ts"
 import { Fault } from "../../platform/fault/fault.ts"
-import { type Route, type RoutePolicy, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
+import type { AnyOperation, Operation } from "../../platform/operation/operation.ts"
 import type { Listed, ListQuery } from "../index.ts"
 import { type Attributes, badRequest, readCreate, readUpdate, viewThing } from "./attributes.ts"
 import { idsIn } from "./kinds.ts"
@@ -19,14 +20,19 @@ export interface Resource<T extends { id: string }> {
   /** `/security-groups` */
   path: string
   attributes: Attributes
-  /** Rules: `network` stands for get_network, create_network … */
-  rule: string
+  /** What the functions of these names ask. */
+  operations: {
+    get: AnyOperation
+    create?: AnyOperation
+    update?: AnyOperation
+    remove?: AnyOperation
+  }
   filters?: ExtraFilters
   /** Neutron answers so for nouns whose sharing its rules do not look at. */
   concealsChanges?: true
   /** Keys that the caller may not see. */
   hidden?: (ctx: Ctx, thing: T) => ReadonlySet<string>
-  list: (ctx: Ctx, query: ListQuery) => Promise<Listed<T>>
+  list: Operation<ListQuery, Listed<T>>
   get: (ctx: Ctx, id: string) => Promise<T>
   create?: (ctx: Ctx, inputs: Input[]) => Promise<T[]>
   takesMany?: boolean
@@ -81,15 +87,15 @@ function notFound(singular: string, id: string): Fault {
 }
 
 export function resourceRoutes<T extends { id: string }>(resource: Resource<T>): Route[] {
-  const { singular, plural, path, rule } = resource
+  const { singular, plural, path, operations } = resource
   const one = `${path}/{${singular}_id}`
   const idOf = (req: WireRequest) => req.params[`${singular}_id`] ?? ""
-  const policy = (verb: string): RoutePolicy => [`${verb}_${rule}`]
+  const concealing = resource.concealsChanges ? operations.get : []
   const routes: Route[] = [
     route({
       method: "GET",
       path,
-      policy: policy("get"),
+      operation: resource.list,
       handler: async (ctx, req) => {
         const query = readList(ctx, req.query, resource.attributes, resource.filters)
         const { items, read } = await resource.list(ctx, query)
@@ -103,19 +109,19 @@ export function resourceRoutes<T extends { id: string }>(resource: Resource<T>):
     route({
       method: "GET",
       path: one,
-      policy: policy("get"),
+      operation: operations.get,
       handler: async (ctx, req) => ({
         [singular]: viewOf(ctx, resource, await resource.get(ctx, idOf(req)), readFields(req.query)),
       }),
     }),
   ]
   const { create, update, remove } = resource
-  if (create) {
+  if (create && operations.create) {
     routes.push(
       route({
         method: "POST",
         path,
-        policy: policy("create"),
+        operation: operations.create,
         status: 201,
         bodyIds: bodyIds(resource, "post"),
         handler: async (ctx, req) => {
@@ -134,12 +140,13 @@ export function resourceRoutes<T extends { id: string }>(resource: Resource<T>):
       }),
     )
   }
-  if (update) {
+  if (update && operations.update) {
     routes.push(
       route({
         method: "PUT",
         path: one,
-        policy: policy("update"),
+        operation: operations.update,
+        alsoAsks: concealing,
         bodyIds: bodyIds(resource, "put"),
         handler: async (ctx, req) => {
           const changes = readUpdate(req.body, singular, resource.attributes)
@@ -151,12 +158,13 @@ export function resourceRoutes<T extends { id: string }>(resource: Resource<T>):
       }),
     )
   }
-  if (remove) {
+  if (remove && operations.remove) {
     routes.push(
       route({
         method: "DELETE",
         path: one,
-        policy: policy("delete"),
+        operation: operations.remove,
+        alsoAsks: concealing,
         status: 204,
         handler: async (ctx, req) => {
           if (req.body !== undefined && req.body !== null)

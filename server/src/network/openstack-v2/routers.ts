@@ -1,14 +1,15 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Route, route } from "../../platform/http/wire.ts"
 import {
+  addExtraRoutes,
   addRouterInterface,
-  changeExtraRoutes,
   createRouters,
   deleteRouter,
   getRouter,
   listRouters,
   type Router,
   type RouterInterface,
+  removeExtraRoutes,
   removeRouterInterface,
   updateRouter,
 } from "../index.ts"
@@ -75,7 +76,7 @@ export const routers: Resource<Router> = {
   singular: "router",
   plural: "routers",
   path: "/routers",
-  rule: "router",
+  operations: { get: getRouter, create: createRouters, update: updateRouter, remove: deleteRouter },
   attributes,
   list: listRouters,
   get: (ctx, routerId) => getRouter(ctx, { routerId }),
@@ -119,14 +120,14 @@ function routesOf(body: unknown): { destination: string; nexthop: string }[] {
 }
 
 function extraRoutes(how: "add" | "remove"): Route {
+  const operation = how === "add" ? addExtraRoutes : removeExtraRoutes
   return route({
     method: "PUT",
     path: `/routers/{router_id}/${how}_extraroutes`,
-    policy: [`${how}_extraroutes`],
+    operation,
     handler: async (ctx, req) => {
-      const router = await changeExtraRoutes(ctx, {
+      const router = await operation(ctx, {
         routerId: req.params.router_id ?? "",
-        how,
         routes: routesOf(req.body),
       })
       return { router: viewOf(ctx, routers, router) }
@@ -139,7 +140,7 @@ export const routerRoutes: Route[] = [
   route({
     method: "PUT",
     path: "/routers/{router_id}/add_router_interface",
-    policy: ["add_router_interface"],
+    operation: addRouterInterface,
     bodyIds: ["subnet_id", "port_id"],
     handler: async (ctx, req) =>
       viewInterface(
@@ -149,7 +150,7 @@ export const routerRoutes: Route[] = [
   route({
     method: "PUT",
     path: "/routers/{router_id}/remove_router_interface",
-    policy: ["remove_router_interface"],
+    operation: removeRouterInterface,
     bodyIds: ["subnet_id", "port_id"],
     handler: async (ctx, req) =>
       viewInterface(

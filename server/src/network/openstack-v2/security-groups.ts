@@ -94,7 +94,12 @@ export const securityGroups: Resource<SecurityGroup> = {
   singular: "security_group",
   plural: "security_groups",
   path: "/security-groups",
-  rule: "security_group",
+  operations: {
+    get: getSecurityGroup,
+    create: createSecurityGroups,
+    update: updateSecurityGroup,
+    remove: deleteSecurityGroup,
+  },
   attributes: groupAttributes,
   list: listSecurityGroups,
   get: (ctx, securityGroupId) => getSecurityGroup(ctx, { securityGroupId }),
@@ -108,7 +113,11 @@ const securityGroupRules: Resource<SecurityGroupRule> = {
   singular: "security_group_rule",
   plural: "security_group_rules",
   path: "/security-group-rules",
-  rule: "security_group_rule",
+  operations: {
+    get: getSecurityGroupRule,
+    create: createSecurityGroupRules,
+    remove: deleteSecurityGroupRule,
+  },
   attributes: ruleAttributes,
   list: listSecurityGroupRules,
   get: (ctx, ruleId) => getSecurityGroupRule(ctx, { ruleId }),
@@ -125,7 +134,11 @@ const defaultRules: Resource<DefaultSecurityGroupRule> = {
   singular: "default_security_group_rule",
   plural: "default_security_group_rules",
   path: "/default-security-group-rules",
-  rule: "default_security_group_rule",
+  operations: {
+    get: getDefaultSecurityGroupRule,
+    create: createDefaultSecurityGroupRules,
+    remove: deleteDefaultSecurityGroupRule,
+  },
   attributes: {
     ...shared(ruleAttributes, [
       "id",

@@ -1,10 +1,11 @@
 import { type Route, route } from "../../platform/http/wire.ts"
 import {
-  changePoolPrefixes,
+  addPoolPrefixes,
   createSubnetPools,
   deleteSubnetPool,
   getSubnetPool,
   listSubnetPools,
+  removePoolPrefixes,
   type SubnetPool,
   updateSubnetPool,
 } from "../index.ts"
@@ -72,7 +73,12 @@ const subnetPools: Resource<SubnetPool> = {
   singular: "subnetpool",
   plural: "subnetpools",
   path: "/subnetpools",
-  rule: "subnetpool",
+  operations: {
+    get: getSubnetPool,
+    create: createSubnetPools,
+    update: updateSubnetPool,
+    remove: deleteSubnetPool,
+  },
   attributes,
   list: listSubnetPools,
   get: (ctx, subnetPoolId) => getSubnetPool(ctx, { subnetPoolId }),
@@ -83,17 +89,17 @@ const subnetPools: Resource<SubnetPool> = {
 }
 
 function prefixRoute(how: "add" | "remove"): Route {
+  const operation = how === "add" ? addPoolPrefixes : removePoolPrefixes
   return route({
     method: "PUT",
     path: `/subnetpools/{subnetpool_id}/${how}_prefixes`,
-    policy: [`${how}_prefixes`],
+    operation,
     handler: async (ctx, req) => {
       const given: unknown =
         typeof req.body === "object" && req.body !== null ? Reflect.get(req.body, "prefixes") : undefined
       return {
-        prefixes: await changePoolPrefixes(ctx, {
+        prefixes: await operation(ctx, {
           subnetPoolId: req.params.subnetpool_id ?? "",
-          how,
           // The kind gives what its name says.
           prefixes: prefixes.read(given, "prefixes") as string[],
         }),

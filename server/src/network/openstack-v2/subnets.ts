@@ -63,7 +63,7 @@ export const subnets: Resource<Subnet> = {
   singular: "subnet",
   plural: "subnets",
   path: "/subnets",
-  rule: "subnet",
+  operations: { get: getSubnet, create: createSubnets, update: updateSubnet, remove: deleteSubnet },
   attributes,
   list: listSubnets,
   get: (ctx, subnetId) => getSubnet(ctx, { subnetId }),

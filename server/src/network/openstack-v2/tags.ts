@@ -1,18 +1,10 @@
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
-import {
-  addTag,
-  checkTag,
-  createTags,
-  listTags,
-  removeTags,
-  replaceTags,
-  type TaggedNounName,
-} from "../index.ts"
+import { tagVerbs } from "../index.ts"
 import { badRequest } from "./attributes.ts"
 import { tags as tagsKind } from "./kinds.ts"
 
-/** Collection → parameter of its path, noun and rule. */
-const tagged: readonly { path: string; singular: string; noun: TaggedNounName }[] = [
+/** Collection → parameter of its path, and noun. */
+const tagged: readonly { path: string; singular: string; noun: keyof typeof tagVerbs }[] = [
   { path: "/networks", singular: "network", noun: "network" },
   { path: "/subnets", singular: "subnet", noun: "subnet" },
   { path: "/ports", singular: "port", noun: "port" },
@@ -32,71 +24,68 @@ function readTags(body: unknown): string[] {
 function routesFor({ path, singular, noun }: (typeof tagged)[number]): Route[] {
   const all = `${path}/{${singular}_id}/tags`
   const one = `${all}/{tag}`
-  const subject = (req: WireRequest) => ({ noun, id: req.params[`${singular}_id`] ?? "" })
-  const tag = (req: WireRequest) => req.params.tag ?? ""
-  const get = [`get_${singular}`]
-  const create = [`create_${singular}:tags`]
-  const update = [`update_${singular}:tags`]
-  const remove = [`delete_${singular}:tags`]
+  const verbs = tagVerbs[noun]
+  const id = (req: WireRequest) => req.params[`${singular}_id`] ?? ""
+  const idAndTag = (req: WireRequest) => ({ id: id(req), tag: req.params.tag ?? "" })
   return [
     route({
       method: "GET",
       path: all,
-      policy: get,
-      handler: async (ctx, req) => ({ tags: await listTags(ctx, subject(req)) }),
+      operation: verbs.list,
+      handler: async (ctx, req) => ({ tags: await verbs.list(ctx, { id: id(req) }) }),
     }),
     route({
       method: "POST",
       path: all,
-      policy: create,
+      operation: verbs.create,
       status: 201,
       handler: async (ctx, req) => {
         // What was sent, as Neutron answers; the thing shows the others too.
         const tags = readTags(req.body)
-        await createTags(ctx, { ...subject(req), tags })
+        await verbs.create(ctx, { id: id(req), tags })
         return { tags }
       },
     }),
     route({
       method: "PUT",
       path: all,
-      policy: update,
+      operation: verbs.replace,
       handler: async (ctx, req) => ({
-        tags: await replaceTags(ctx, { ...subject(req), tags: readTags(req.body) }),
+        tags: await verbs.replace(ctx, { id: id(req), tags: readTags(req.body) }),
       }),
     }),
     route({
       method: "DELETE",
       path: all,
-      policy: remove,
+      operation: verbs.clear,
       status: 204,
       handler: async (ctx, req) => {
-        await removeTags(ctx, subject(req))
+        await verbs.clear(ctx, { id: id(req) })
       },
     }),
     route({
       method: "GET",
       path: one,
-      policy: get,
+      operation: verbs.check,
       status: 204,
-      handler: async (ctx, req) => await checkTag(ctx, { ...subject(req), tag: tag(req) }),
+      handler: async (ctx, req) => await verbs.check(ctx, idAndTag(req)),
     }),
     route({
       method: "PUT",
       path: one,
-      policy: update,
+      operation: verbs.add,
       status: 201,
       handler: async (ctx, req) => {
-        await addTag(ctx, { ...subject(req), tag: tag(req) })
+        await verbs.add(ctx, idAndTag(req))
       },
     }),
     route({
       method: "DELETE",
       path: one,
-      policy: remove,
+      operation: verbs.remove,
       status: 204,
       handler: async (ctx, req) => {
-        await removeTags(ctx, { ...subject(req), tag: tag(req) })
+        await verbs.remove(ctx, idAndTag(req))
       },
     }),
   ]

@@ -47,6 +47,7 @@ export const updatePort = operation({
     deviceReserved,
   ],
   load: (ctx, { portId }) => loadPort(ctx.db, portId, viewerOf(ctx)),
+  rules: ["update_port"],
   authorize: (_ctx, { changes }, port) => {
     const target = portTarget({ ...port, deviceOwner: changes.deviceOwner ?? port.deviceOwner })
     return [
@@ -212,7 +213,8 @@ export const deletePort = operation({
   input: Type.Object({ portId: Type.String(), expectedRevision: RevisionInput }),
   faults: [portNotFound, servicePortInUse],
   load: (ctx, { portId }) => loadPort(ctx.db, portId, viewerOf(ctx)),
-  authorize: (_ctx, _input, port) => [["delete_port", portTarget(port)]],
+  rule: "delete_port",
+  target: (_ctx, _input, port) => portTarget(port),
   run: async (ctx, { portId, expectedRevision }, port) => {
     const isServicePort = port.deviceOwner === servicePortOwner
     if (isReservedOwner(port.deviceOwner) && !isServicePort)

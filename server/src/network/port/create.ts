@@ -95,6 +95,7 @@ export const createPorts = operation({
     }
     return networks
   },
+  rules: ["create_port"],
   authorize: (ctx, { ports }, networks) =>
     ports.flatMap((input, i) => {
       const network = networks[i]

@@ -3,7 +3,8 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { portNotFound } from "../faults.ts"
-import { findRow, type Listed, type ListQuery, listed, listRows } from "../resource/list.ts"
+import { findRow, listed, listRows } from "../resource/list.ts"
+import { listOperation } from "../resource/list-operation.ts"
 import { hiddenAttributes } from "../resource/standard.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { type Port, portAttributes, portSource, portTarget } from "./port.ts"
@@ -19,14 +20,19 @@ export const getPort = operation({
   input: Type.Object({ portId: Type.String() }),
   faults: [portNotFound],
   load: (ctx, { portId }) => loadPort(ctx.db, portId, viewerOf(ctx)),
-  authorize: (_ctx, _input, port) => [["get_port", portTarget(port)]],
+  rule: "get_port",
+  target: (_ctx, _input, port) => portTarget(port),
   run: async (_ctx, _input, port) => port,
 })
 
-export async function listPorts(ctx: Ctx, query: ListQuery = {}): Promise<Listed<Port>> {
-  const ports = await listRows<Port>(ctx.db, portSource(viewerOf(ctx)), query)
-  return listed(ctx, "get_port", ports, portTarget)
-}
+export const listPorts = listOperation<Port>({
+  name: "network.port.list",
+  rule: "get_port",
+  run: async (ctx, query) => {
+    const ports = await listRows<Port>(ctx.db, portSource(viewerOf(ctx)), query)
+    return listed(ctx, "get_port", ports, portTarget)
+  },
+})
 
 /** Attributes of the port that the caller may not see. */
 export function hiddenPortAttributes(ctx: Ctx, port: Port): Set<string> {

@@ -14,15 +14,8 @@ import {
   rbacPolicyNotFound,
 } from "../faults.ts"
 import { enforceNetworkQuotaOfMade } from "../quota.ts"
-import {
-  column,
-  findRow,
-  type Listed,
-  type ListQuery,
-  listed,
-  listRows,
-  type Source,
-} from "../resource/list.ts"
+import { column, findRow, listed, listRows, type Source } from "../resource/list.ts"
+import { listOperation } from "../resource/list-operation.ts"
 import {
   attributeRules,
   bumpRevision,
@@ -105,14 +98,19 @@ export const getRbacPolicy = operation({
   input: Type.Object({ rbacPolicyId: Type.String() }),
   faults: [rbacPolicyNotFound],
   load: (ctx, { rbacPolicyId }) => loadRbacPolicy(ctx.db, rbacPolicyId, viewerOf(ctx)),
-  authorize: (_ctx, _input, policy) => [["get_rbac_policy", target(policy)]],
+  rule: "get_rbac_policy",
+  target: (_ctx, _input, policy) => target(policy),
   run: async (_ctx, _input, policy) => policy,
 })
 
-export async function listRbacPolicies(ctx: Ctx, query: ListQuery = {}): Promise<Listed<RbacPolicy>> {
-  const policies = await listRows<RbacPolicy>(ctx.db, rbacSource(viewerOf(ctx)), query)
-  return listed(ctx, "get_rbac_policy", policies, target)
-}
+export const listRbacPolicies = listOperation<RbacPolicy>({
+  name: "network.rbac_policy.list",
+  rule: "get_rbac_policy",
+  run: async (ctx, query) => {
+    const policies = await listRows<RbacPolicy>(ctx.db, rbacSource(viewerOf(ctx)), query)
+    return listed(ctx, "get_rbac_policy", policies, target)
+  },
+})
 
 export const createRbacPolicies = operation({
   name: "network.rbac_policy.create",
@@ -121,6 +119,7 @@ export const createRbacPolicies = operation({
   load: async (ctx, { policies }) => {
     for (const policy of policies) await checkObject(ctx, policy)
   },
+  rules: ["create_rbac_policy"],
   authorize: (ctx, { policies }) =>
     policies.flatMap((input) => {
       const own = target({ projectId: ownerOf(ctx, input.projectId), targetTenant: input.targetTenant })
@@ -219,6 +218,7 @@ export const updateRbacPolicy = operation({
   }),
   faults: [rbacPolicyNotFound, rbacPolicyInUse, rbacPolicyExists],
   load: (ctx, { rbacPolicyId }) => loadRbacPolicy(ctx.db, rbacPolicyId, viewerOf(ctx)),
+  rules: ["update_rbac_policy"],
   authorize: (_ctx, { changes }, policy) => {
     const next = target({ ...policy, targetTenant: changes.targetTenant ?? policy.targetTenant })
     return [
@@ -249,7 +249,8 @@ export const deleteRbacPolicy = operation({
   input: Type.Object({ rbacPolicyId: Type.String() }),
   faults: [rbacPolicyNotFound, rbacPolicyInUse, externalInUse],
   load: (ctx, { rbacPolicyId }) => loadRbacPolicy(ctx.db, rbacPolicyId, viewerOf(ctx)),
-  authorize: (_ctx, _input, policy) => [["delete_rbac_policy", target(policy)]],
+  rule: "delete_rbac_policy",
+  target: (_ctx, _input, policy) => target(policy),
   run: async (ctx, { rbacPolicyId }) =>
     await change(ctx, async (tx) => {
       const policy = await takePolicy(tx, rbacPolicyId)

@@ -1,6 +1,5 @@
 import { sql } from "kysely"
 import { type Static, Type } from "typebox"
-import type { Ctx } from "../../platform/context/context.ts"
 import { type DbOrTx, violatedConstraint } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { type Authorization, operation } from "../../platform/operation/operation.ts"
@@ -18,7 +17,8 @@ import {
 } from "../faults.ts"
 import { FixedIpInput } from "../port/create.ts"
 import { enforceNetworkQuotaOfMade } from "../quota.ts"
-import { findRow, insertRow, type Listed, type ListQuery, listed, listRows } from "../resource/list.ts"
+import { findRow, insertRow, listed, listRows } from "../resource/list.ts"
+import { listOperation } from "../resource/list-operation.ts"
 import { notify } from "../resource/notify.ts"
 import {
   attributeRules,
@@ -66,14 +66,19 @@ export const getRouter = operation({
   input: Type.Object({ routerId: Type.String() }),
   faults: [routerNotFound],
   load: (ctx, { routerId }) => loadRouter(ctx.db, routerId, viewerOf(ctx)),
-  authorize: (_ctx, _input, router) => [["get_router", routerTarget(router)]],
+  rule: "get_router",
+  target: (_ctx, _input, router) => routerTarget(router),
   run: async (_ctx, _input, router) => router,
 })
 
-export async function listRouters(ctx: Ctx, query: ListQuery = {}): Promise<Listed<Router>> {
-  const routers = await listRows<Router>(ctx.db, routerSource(viewerOf(ctx)), query)
-  return listed(ctx, "get_router", routers, routerTarget)
-}
+export const listRouters = listOperation<Router>({
+  name: "network.router.list",
+  rule: "get_router",
+  run: async (ctx, query) => {
+    const routers = await listRows<Router>(ctx.db, routerSource(viewerOf(ctx)), query)
+    return listed(ctx, "get_router", routers, routerTarget)
+  },
+})
 
 function gatewayRules(
   action: string,
@@ -101,6 +106,7 @@ export const createRouters = operation({
   name: "network.router.create",
   input: Type.Object({ routers: Type.Array(RouterInput) }),
   faults: [networkNotFound, badRequest, noAddressLeft, addressInUse, addressesBusy],
+  rules: ["create_router"],
   authorize: (ctx, { routers }) =>
     routers.flatMap((input) => {
       const target = routerTarget({ projectId: ownerOf(ctx, input.projectId) })
@@ -161,6 +167,7 @@ export const updateRouter = operation({
   }),
   faults: [routerNotFound, networkNotFound, badRequest, badRoutes, tooManyRoutes, gatewayNeededByFloatingIp],
   load: (ctx, { routerId }) => loadRouter(ctx.db, routerId, viewerOf(ctx)),
+  rules: ["update_router"],
   authorize: (_ctx, { changes }, router) => [
     ["update_router", routerTarget(router)],
     ...gatewayRules("update_router", routerTarget(router), changes.externalGatewayInfo),
@@ -190,7 +197,8 @@ export const deleteRouter = operation({
   input: Type.Object({ routerId: Type.String(), expectedRevision: RevisionInput }),
   faults: [routerNotFound, routerInUse],
   load: (ctx, { routerId }) => loadRouter(ctx.db, routerId, viewerOf(ctx)),
-  authorize: (_ctx, _input, router) => [["delete_router", routerTarget(router)]],
+  rule: "delete_router",
+  target: (_ctx, _input, router) => routerTarget(router),
   run: async (ctx, { routerId, expectedRevision }, router) => {
     try {
       await change(ctx, async (tx) => {
@@ -212,26 +220,31 @@ export const deleteRouter = operation({
 })
 
 /** Adds or removes some of a router's routes; those that are there (or not there) already are no matter. */
-export const changeExtraRoutes = operation({
-  name: "network.router.change_extra_routes",
-  input: Type.Object({
-    routerId: Type.String(),
-    how: Type.Union([Type.Literal("add"), Type.Literal("remove")]),
-    routes: Type.Array(RouteInput),
-  }),
-  faults: [routerNotFound, badRoutes, tooManyRoutes],
-  load: (ctx, { routerId }) => loadRouter(ctx.db, routerId, viewerOf(ctx)),
-  authorize: (_ctx, { how }, router) => [[`${how}_extraroutes`, routerTarget(router)]],
-  run: async (ctx, { routerId, how, routes }) =>
-    await change(ctx, async (tx) => {
-      await lockRow(tx, "router", routerId, routerNotFound)
-      const router = await loadRouter(tx, routerId)
-      const key = (r: { destination: string; nexthop: string }) => `${r.destination} ${r.nexthop}`
-      const named = new Set(routes.map(key))
-      const others = router.routes.filter((r) => !named.has(key(r)))
-      const wanted = how === "add" ? [...others, ...routes] : others
-      const checked = await checkRoutes(tx, routerId, wanted, ctx.config.network.routesMax)
-      await updateRow(tx, "router", routerId, { routes: JSON.stringify(checked) })
-      return await loadRouter(tx, routerId)
+function extraRoutesVerb(how: "add" | "remove") {
+  return operation({
+    name: `network.router.${how}_extra_routes`,
+    input: Type.Object({
+      routerId: Type.String(),
+      routes: Type.Array(RouteInput),
     }),
-})
+    faults: [routerNotFound, badRoutes, tooManyRoutes],
+    load: (ctx, { routerId }) => loadRouter(ctx.db, routerId, viewerOf(ctx)),
+    rule: `${how}_extraroutes`,
+    target: (_ctx, _input, router) => routerTarget(router),
+    run: async (ctx, { routerId, routes }) =>
+      await change(ctx, async (tx) => {
+        await lockRow(tx, "router", routerId, routerNotFound)
+        const router = await loadRouter(tx, routerId)
+        const key = (r: { destination: string; nexthop: string }) => `${r.destination} ${r.nexthop}`
+        const named = new Set(routes.map(key))
+        const others = router.routes.filter((r) => !named.has(key(r)))
+        const wanted = how === "add" ? [...others, ...routes] : others
+        const checked = await checkRoutes(tx, routerId, wanted, ctx.config.network.routesMax)
+        await updateRow(tx, "router", routerId, { routes: JSON.stringify(checked) })
+        return await loadRouter(tx, routerId)
+      }),
+  })
+}
+
+export const addExtraRoutes = extraRoutesVerb("add")
+export const removeExtraRoutes = extraRoutesVerb("remove")

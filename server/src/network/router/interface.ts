@@ -54,7 +54,8 @@ export const addRouterInterface = operation({
   input: InterfaceInput,
   faults: [routerNotFound, subnetNotFound, portNotFound, badRequest, portInUse, addressInUse],
   load: (ctx, { routerId }) => loadRouter(ctx.db, routerId, viewerOf(ctx)),
-  authorize: (_ctx, _input, router) => [["add_router_interface", routerTarget(router)]],
+  rule: "add_router_interface",
+  target: (_ctx, _input, router) => routerTarget(router),
   run: async (ctx, { routerId, subnetId, portId }) => {
     if (subnetId === undefined && portId === undefined)
       throw bad("Either subnet_id or port_id must be specified")
@@ -218,7 +219,8 @@ export const removeRouterInterface = operation({
     interfaceNeededByRoute,
   ],
   load: (ctx, { routerId }) => loadRouter(ctx.db, routerId, viewerOf(ctx)),
-  authorize: (_ctx, _input, router) => [["remove_router_interface", routerTarget(router)]],
+  rule: "remove_router_interface",
+  target: (_ctx, _input, router) => routerTarget(router),
   run: async (ctx, { routerId, subnetId, portId }) => {
     if (subnetId === undefined && portId === undefined)
       throw bad("Either subnet_id or port_id must be specified")

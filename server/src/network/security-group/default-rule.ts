@@ -1,20 +1,12 @@
 // What new security groups begin with; an administrator's matter.
 import { sql } from "kysely"
 import { type Static, Type } from "typebox"
-import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { isUuid, newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { badRule, defaultRuleExists, defaultRuleNotFound, securityGroupNotFound } from "../faults.ts"
-import {
-  column,
-  findRow,
-  type Listed,
-  type ListQuery,
-  listed,
-  listRows,
-  type Source,
-} from "../resource/list.ts"
+import { column, findRow, listed, listRows, type Source } from "../resource/list.ts"
+import { listOperation } from "../resource/list-operation.ts"
 import { change } from "../resource/standard.ts"
 import { visibleToAll } from "../resource/visible.ts"
 import { SecurityGroupRuleInput } from "./rule.ts"
@@ -77,23 +69,24 @@ export const getDefaultSecurityGroupRule = operation({
     if (!rule) throw defaultRuleNotFound(ruleId)
     return rule
   },
-  authorize: () => [["get_default_security_group_rule", {}]],
+  rule: "get_default_security_group_rule",
   run: async (_ctx, _input, rule) => rule,
 })
 
-export async function listDefaultSecurityGroupRules(
-  ctx: Ctx,
-  query: ListQuery = {},
-): Promise<Listed<DefaultSecurityGroupRule>> {
-  const rules = await listRows<DefaultSecurityGroupRule>(ctx.db, source, query)
-  return listed(ctx, "get_default_security_group_rule", rules, () => ({}))
-}
+export const listDefaultSecurityGroupRules = listOperation<DefaultSecurityGroupRule>({
+  name: "network.default_security_group_rule.list",
+  rule: "get_default_security_group_rule",
+  run: async (ctx, query) => {
+    const rules = await listRows<DefaultSecurityGroupRule>(ctx.db, source, query)
+    return listed(ctx, "get_default_security_group_rule", rules, () => ({}))
+  },
+})
 
 export const createDefaultSecurityGroupRules = operation({
   name: "network.default_security_group_rule.create",
   input: Type.Object({ rules: Type.Array(DefaultRuleInput) }),
   faults: [badRule, defaultRuleExists, securityGroupNotFound],
-  authorize: () => [["create_default_security_group_rule", {}]],
+  rule: "create_default_security_group_rule",
   run: async (ctx, { rules }) =>
     await change(ctx, async (tx) => {
       const made: DefaultSecurityGroupRule[] = []
@@ -155,7 +148,7 @@ export const deleteDefaultSecurityGroupRule = operation({
   name: "network.default_security_group_rule.delete",
   input: Type.Object({ ruleId: Type.String() }),
   faults: [defaultRuleNotFound],
-  authorize: () => [["delete_default_security_group_rule", {}]],
+  rule: "delete_default_security_group_rule",
   run: async (ctx, { ruleId }) => {
     if (!isUuid(ruleId)) throw defaultRuleNotFound(ruleId)
     const { numAffectedRows } = await sql`delete from network.default_security_group_rule

@@ -2,7 +2,6 @@
 
 import { sql } from "kysely"
 import { type Static, Type } from "typebox"
-import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { violatedConstraint } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
@@ -16,7 +15,8 @@ import {
   securityGroupNotFound,
 } from "../faults.ts"
 import { enforceNetworkQuotaOfMade } from "../quota.ts"
-import { findRow, type Listed, type ListQuery, listed, listRows } from "../resource/list.ts"
+import { findRow, listed, listRows } from "../resource/list.ts"
+import { listOperation } from "../resource/list-operation.ts"
 import { notify } from "../resource/notify.ts"
 import {
   attributeRules,
@@ -57,20 +57,26 @@ export const getSecurityGroup = operation({
   input: Type.Object({ securityGroupId: Type.String() }),
   faults: [securityGroupNotFound],
   load: (ctx, { securityGroupId }) => loadSecurityGroup(ctx.db, securityGroupId, viewerOf(ctx)),
-  authorize: (_ctx, _input, group) => [["get_security_group", securityGroupTarget(group)]],
+  rule: "get_security_group",
+  target: (_ctx, _input, group) => securityGroupTarget(group),
   run: async (_ctx, _input, group) => group,
 })
 
-export async function listSecurityGroups(ctx: Ctx, query: ListQuery = {}): Promise<Listed<SecurityGroup>> {
-  await prepareDefaultGroup(ctx, ctx.caller.projectId)
-  const groups = await listRows<SecurityGroup>(ctx.db, securityGroupSource(viewerOf(ctx)), query)
-  return listed(ctx, "get_security_group", groups.map(readGroup), securityGroupTarget)
-}
+export const listSecurityGroups = listOperation<SecurityGroup>({
+  name: "network.security_group.list",
+  rule: "get_security_group",
+  run: async (ctx, query) => {
+    await prepareDefaultGroup(ctx, ctx.caller.projectId)
+    const groups = await listRows<SecurityGroup>(ctx.db, securityGroupSource(viewerOf(ctx)), query)
+    return listed(ctx, "get_security_group", groups.map(readGroup), securityGroupTarget)
+  },
+})
 
 export const createSecurityGroups = operation({
   name: "network.security_group.create",
   input: Type.Object({ securityGroups: Type.Array(SecurityGroupInput) }),
   faults: [defaultGroupExists],
+  rules: ["create_security_group"],
   authorize: (ctx, { securityGroups }) =>
     securityGroups.flatMap((input) => {
       const target = securityGroupTarget({ projectId: ownerOf(ctx, input.projectId), shared: false })
@@ -120,7 +126,8 @@ export const updateSecurityGroup = operation({
   }),
   faults: [securityGroupNotFound, defaultGroupUpdate, defaultGroupExists, securityGroupInUse],
   load: (ctx, { securityGroupId }) => loadSecurityGroup(ctx.db, securityGroupId, viewerOf(ctx)),
-  authorize: (_ctx, _input, group) => [["update_security_group", securityGroupTarget(group)]],
+  rule: "update_security_group",
+  target: (_ctx, _input, group) => securityGroupTarget(group),
   run: async (ctx, { securityGroupId, expectedRevision, changes }, group) =>
     await change(ctx, async (tx) => {
       await lockRow(tx, "securityGroup", securityGroupId, securityGroupNotFound, expectedRevision)
@@ -148,7 +155,8 @@ export const deleteSecurityGroup = operation({
   input: Type.Object({ securityGroupId: Type.String(), expectedRevision: RevisionInput }),
   faults: [securityGroupNotFound, securityGroupInUse, defaultGroupKept],
   load: (ctx, { securityGroupId }) => loadSecurityGroup(ctx.db, securityGroupId, viewerOf(ctx)),
-  authorize: (_ctx, _input, group) => [["delete_security_group", securityGroupTarget(group)]],
+  rule: "delete_security_group",
+  target: (_ctx, _input, group) => securityGroupTarget(group),
   run: async (ctx, { securityGroupId, expectedRevision }, group) => {
     if (group.isDefault && !isAdmin(ctx)) throw defaultGroupKept()
     try {

@@ -16,7 +16,8 @@ import {
   securityGroupRuleNotFound,
 } from "../faults.ts"
 import { enforceNetworkQuotaOfMade } from "../quota.ts"
-import { findRow, insertRow, type Listed, type ListQuery, listed, listRows } from "../resource/list.ts"
+import { findRow, insertRow, listed, listRows } from "../resource/list.ts"
+import { listOperation } from "../resource/list-operation.ts"
 import { notify } from "../resource/notify.ts"
 import { bumpRevision, change, ownerOf, ProjectInput } from "../resource/standard.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
@@ -66,18 +67,20 @@ export const getSecurityGroupRule = operation({
   input: Type.Object({ ruleId: Type.String() }),
   faults: [securityGroupRuleNotFound],
   load: (ctx, { ruleId }) => loadRule(ctx.db, ruleId, viewerOf(ctx)),
-  authorize: (_ctx, _input, rule) => [["get_security_group_rule", ruleTarget(rule)]],
+  rule: "get_security_group_rule",
+  target: (_ctx, _input, rule) => ruleTarget(rule),
   run: async (_ctx, _input, rule) => rule,
 })
 
-export async function listSecurityGroupRules(
-  ctx: Ctx,
-  query: ListQuery = {},
-): Promise<Listed<SecurityGroupRule>> {
-  await prepareDefaultGroup(ctx, ctx.caller.projectId)
-  const rules = await listRows<SecurityGroupRule>(ctx.db, securityGroupRuleSource(viewerOf(ctx)), query)
-  return listed(ctx, "get_security_group_rule", rules, ruleTarget)
-}
+export const listSecurityGroupRules = listOperation<SecurityGroupRule>({
+  name: "network.security_group_rule.list",
+  rule: "get_security_group_rule",
+  run: async (ctx, query) => {
+    await prepareDefaultGroup(ctx, ctx.caller.projectId)
+    const rules = await listRows<SecurityGroupRule>(ctx.db, securityGroupRuleSource(viewerOf(ctx)), query)
+    return listed(ctx, "get_security_group_rule", rules, ruleTarget)
+  },
+})
 
 export const createSecurityGroupRules = operation({
   name: "network.security_group_rule.create",
@@ -89,6 +92,7 @@ export const createSecurityGroupRules = operation({
       groups.push(await loadSecurityGroup(ctx.db, rule.securityGroupId, viewerOf(ctx)))
     return groups
   },
+  rules: ["create_security_group_rule"],
   authorize: (ctx, { rules }, groups) =>
     rules.map((rule, i) => {
       const groupProjectId = groups[i]?.projectId ?? ""
@@ -216,7 +220,8 @@ export const deleteSecurityGroupRule = operation({
   input: Type.Object({ ruleId: Type.String() }),
   faults: [securityGroupRuleNotFound],
   load: (ctx, { ruleId }) => loadRule(ctx.db, ruleId, viewerOf(ctx)),
-  authorize: (_ctx, _input, rule) => [["delete_security_group_rule", ruleTarget(rule)]],
+  rule: "delete_security_group_rule",
+  target: (_ctx, _input, rule) => ruleTarget(rule),
   run: async (ctx, { ruleId }, rule) =>
     await change(ctx, async (tx) => {
       const { numAffectedRows } =

@@ -16,16 +16,8 @@ import {
 } from "../faults.ts"
 import { enforceNetworkQuotaOfMade } from "../quota.ts"
 import { grantAccess } from "../rbac/grant.ts"
-import {
-  column,
-  findRow,
-  type Listed,
-  type ListQuery,
-  listed,
-  listRows,
-  type Source,
-  standardColumns,
-} from "../resource/list.ts"
+import { column, findRow, listed, listRows, type Source, standardColumns } from "../resource/list.ts"
+import { listOperation } from "../resource/list-operation.ts"
 import {
   attributeRules,
   change,
@@ -115,19 +107,25 @@ export const getSubnetPool = operation({
   input: Type.Object({ subnetPoolId: Type.String() }),
   faults: [subnetPoolNotFound],
   load: (ctx, { subnetPoolId }) => loadSubnetPool(ctx.db, subnetPoolId, viewerOf(ctx)),
-  authorize: (_ctx, _input, pool) => [["get_subnetpool", subnetPoolTarget(pool)]],
+  rule: "get_subnetpool",
+  target: (_ctx, _input, pool) => subnetPoolTarget(pool),
   run: async (_ctx, _input, pool) => pool,
 })
 
-export async function listSubnetPools(ctx: Ctx, query: ListQuery = {}): Promise<Listed<SubnetPool>> {
-  const pools = await listRows<SubnetPool>(ctx.db, subnetPoolSource(viewerOf(ctx)), query)
-  return listed(ctx, "get_subnetpool", pools, subnetPoolTarget)
-}
+export const listSubnetPools = listOperation<SubnetPool>({
+  name: "network.subnet_pool.list",
+  rule: "get_subnetpool",
+  run: async (ctx, query) => {
+    const pools = await listRows<SubnetPool>(ctx.db, subnetPoolSource(viewerOf(ctx)), query)
+    return listed(ctx, "get_subnetpool", pools, subnetPoolTarget)
+  },
+})
 
 export const createSubnetPools = operation({
   name: "network.subnet_pool.create",
   input: Type.Object({ subnetPools: Type.Array(SubnetPoolInput) }),
   faults: [badRequest, addressScopeNotFound],
+  rules: ["create_subnetpool"],
   authorize: (ctx, { subnetPools }) =>
     subnetPools.flatMap((input) => {
       const target = subnetPoolTarget({ projectId: ownerOf(ctx, input.projectId), shared: false })
@@ -311,6 +309,7 @@ export const updateSubnetPool = operation({
   }),
   faults: [subnetPoolNotFound, badRequest, addressScopeNotFound, scopePrefixConflict],
   load: (ctx, { subnetPoolId }) => loadSubnetPool(ctx.db, subnetPoolId, viewerOf(ctx)),
+  rules: ["update_subnetpool"],
   authorize: (_ctx, { changes }, pool) => [
     ["update_subnetpool", subnetPoolTarget(pool)],
     ...attributeRules("update_subnetpool", subnetPoolTarget(pool), changes, { isDefault: "is_default" }),
@@ -358,7 +357,8 @@ export const deleteSubnetPool = operation({
   input: Type.Object({ subnetPoolId: Type.String(), expectedRevision: RevisionInput }),
   faults: [subnetPoolNotFound, subnetPoolInUse],
   load: (ctx, { subnetPoolId }) => loadSubnetPool(ctx.db, subnetPoolId, viewerOf(ctx)),
-  authorize: (_ctx, _input, pool) => [["delete_subnetpool", subnetPoolTarget(pool)]],
+  rule: "delete_subnetpool",
+  target: (_ctx, _input, pool) => subnetPoolTarget(pool),
   run: async (ctx, { subnetPoolId, expectedRevision }) => {
     try {
       await change(ctx, async (tx) => {
@@ -374,35 +374,40 @@ export const deleteSubnetPool = operation({
 })
 
 /** Adds prefixes to the pool, or takes some out that no subnet uses. */
-export const changePoolPrefixes = operation({
-  name: "network.subnet_pool.change_prefixes",
-  input: Type.Object({
-    subnetPoolId: Type.String(),
-    how: Type.Union([Type.Literal("add"), Type.Literal("remove")]),
-    prefixes: Type.Array(Type.String()),
-  }),
-  faults: [subnetPoolNotFound, badRequest, scopePrefixConflict],
-  load: (ctx, { subnetPoolId }) => loadSubnetPool(ctx.db, subnetPoolId, viewerOf(ctx)),
-  authorize: (_ctx, { how }, pool) => [[`${how}_prefixes`, subnetPoolTarget(pool)]],
-  run: async (ctx, { subnetPoolId, how, prefixes }) =>
-    await change(ctx, async (tx) => {
-      await lockRow(tx, "subnetPool", subnetPoolId, subnetPoolNotFound)
-      const pool = await loadSubnetPool(tx, subnetPoolId)
-      await checkScopeIsOwn(ctx, tx, pool)
-      const given = mergePrefixes(prefixes)
-      const kept =
-        how === "add"
-          ? mergePrefixes([...pool.prefixes, ...given.prefixes])
-          : { version: pool.ipVersion, prefixes: pool.prefixes.filter((p) => !given.prefixes.includes(p)) }
-      if (kept.version !== pool.ipVersion)
-        throw badRequest("Cannot mix IPv4 and IPv6 prefixes in a subnet pool.")
-      if (how === "remove") await checkPrefixesFree(tx, subnetPoolId, kept.prefixes)
-      else if (pool.addressScopeId)
-        await checkScope(ctx, tx, pool.addressScopeId, pool.ipVersion, subnetPoolId, kept.prefixes)
-      await updateRow(tx, "subnetPool", subnetPoolId, { prefixes: sql`${kept.prefixes}::cidr[]` })
-      return kept.prefixes
+function prefixesVerb(how: "add" | "remove") {
+  return operation({
+    name: `network.subnet_pool.${how}_prefixes`,
+    input: Type.Object({
+      subnetPoolId: Type.String(),
+      prefixes: Type.Array(Type.String()),
     }),
-})
+    faults: [subnetPoolNotFound, badRequest, scopePrefixConflict],
+    load: (ctx, { subnetPoolId }) => loadSubnetPool(ctx.db, subnetPoolId, viewerOf(ctx)),
+    rule: `${how}_prefixes`,
+    target: (_ctx, _input, pool) => subnetPoolTarget(pool),
+    run: async (ctx, { subnetPoolId, prefixes }) =>
+      await change(ctx, async (tx) => {
+        await lockRow(tx, "subnetPool", subnetPoolId, subnetPoolNotFound)
+        const pool = await loadSubnetPool(tx, subnetPoolId)
+        await checkScopeIsOwn(ctx, tx, pool)
+        const given = mergePrefixes(prefixes)
+        const kept =
+          how === "add"
+            ? mergePrefixes([...pool.prefixes, ...given.prefixes])
+            : { version: pool.ipVersion, prefixes: pool.prefixes.filter((p) => !given.prefixes.includes(p)) }
+        if (kept.version !== pool.ipVersion)
+          throw badRequest("Cannot mix IPv4 and IPv6 prefixes in a subnet pool.")
+        if (how === "remove") await checkPrefixesFree(tx, subnetPoolId, kept.prefixes)
+        else if (pool.addressScopeId)
+          await checkScope(ctx, tx, pool.addressScopeId, pool.ipVersion, subnetPoolId, kept.prefixes)
+        await updateRow(tx, "subnetPool", subnetPoolId, { prefixes: sql`${kept.prefixes}::cidr[]` })
+        return kept.prefixes
+      }),
+  })
+}
+
+export const addPoolPrefixes = prefixesVerb("add")
+export const removePoolPrefixes = prefixesVerb("remove")
 
 async function checkPrefixesFree(tx: Tx, poolId: string, kept: readonly string[]): Promise<void> {
   const { rows } = await sql<{ cidr: string }>`select s.cidr::text as cidr from network.subnet s

@@ -34,7 +34,8 @@ export const updateSubnet = operation({
   }),
   faults: [subnetNotFound, badRequest, gatewayInUse],
   load: (ctx, { subnetId }) => loadSubnet(ctx.db, subnetId, viewerOf(ctx)),
-  authorize: (_ctx, _input, subnet) => [["update_subnet", subnetTarget(subnet)]],
+  rule: "update_subnet",
+  target: (_ctx, _input, subnet) => subnetTarget(subnet),
   run: async (ctx, { subnetId, expectedRevision, changes }) =>
     await change(ctx, async (tx) => {
       await lockRow(tx, "subnet", subnetId, subnetNotFound, expectedRevision)
@@ -101,7 +102,8 @@ export const deleteSubnet = operation({
   input: Type.Object({ subnetId: Type.String(), expectedRevision: RevisionInput }),
   faults: [subnetNotFound, subnetInUse],
   load: (ctx, { subnetId }) => loadSubnet(ctx.db, subnetId, viewerOf(ctx)),
-  authorize: (_ctx, _input, subnet) => [["delete_subnet", subnetTarget(subnet)]],
+  rule: "delete_subnet",
+  target: (_ctx, _input, subnet) => subnetTarget(subnet),
   run: async (ctx, { subnetId, expectedRevision }, subnet) => {
     try {
       await change(ctx, async (tx) => {

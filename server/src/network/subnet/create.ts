@@ -92,6 +92,7 @@ export const createSubnets = operation({
     }
     return networks
   },
+  rules: ["create_subnet"],
   authorize: (ctx, { subnets }, networks) =>
     subnets.flatMap((input, i) => {
       const network = networks[i]

@@ -1,9 +1,9 @@
 import { Type } from "typebox"
-import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { subnetNotFound } from "../faults.ts"
-import { findRow, type Listed, type ListQuery, listed, listRows } from "../resource/list.ts"
+import { findRow, listed, listRows } from "../resource/list.ts"
+import { listOperation } from "../resource/list-operation.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { type Subnet, subnetSource, subnetTarget } from "./subnet.ts"
 
@@ -18,11 +18,16 @@ export const getSubnet = operation({
   input: Type.Object({ subnetId: Type.String() }),
   faults: [subnetNotFound],
   load: (ctx, { subnetId }) => loadSubnet(ctx.db, subnetId, viewerOf(ctx)),
-  authorize: (_ctx, _input, subnet) => [["get_subnet", subnetTarget(subnet)]],
+  rule: "get_subnet",
+  target: (_ctx, _input, subnet) => subnetTarget(subnet),
   run: async (_ctx, _input, subnet) => subnet,
 })
 
-export async function listSubnets(ctx: Ctx, query: ListQuery = {}): Promise<Listed<Subnet>> {
-  const subnets = await listRows<Subnet>(ctx.db, subnetSource(viewerOf(ctx)), query)
-  return listed(ctx, "get_subnet", subnets, subnetTarget)
-}
+export const listSubnets = listOperation<Subnet>({
+  name: "network.subnet.list",
+  rule: "get_subnet",
+  run: async (ctx, query) => {
+    const subnets = await listRows<Subnet>(ctx.db, subnetSource(viewerOf(ctx)), query)
+    return listed(ctx, "get_subnet", subnets, subnetTarget)
+  },
+})

@@ -29,6 +29,8 @@ interface Taggable {
 
 interface TaggedNoun {
   table: Table
+  /** In the names of its operations. */
+  name: string
   /** In the names of its rules. */
   rule: string
   load: (db: DbOrTx, id: string, viewer: Viewer) => Promise<Taggable>
@@ -36,12 +38,14 @@ interface TaggedNoun {
 
 function noun<T extends { tags: string[] }>(
   table: Table,
+  name: string,
   rule: string,
   load: (db: DbOrTx, id: string, viewer: Viewer) => Promise<T>,
   target: (thing: T) => PolicyTarget,
 ): TaggedNoun {
   return {
     table,
+    name,
     rule,
     load: async (db, id, viewer) => {
       const thing = await load(db, id, viewer)
@@ -50,119 +54,110 @@ function noun<T extends { tags: string[] }>(
   }
 }
 
-const nouns = {
-  network: noun("network", "network", loadNetwork, networkTarget),
-  subnet: noun("subnet", "subnet", loadSubnet, subnetTarget),
-  port: noun("port", "port", loadPort, portTarget),
-  router: noun("router", "router", loadRouter, routerTarget),
-  floatingIp: noun("floatingIp", "floatingip", loadFloatingIp, floatingIpTarget),
-  securityGroup: noun("securityGroup", "security_group", loadSecurityGroup, securityGroupTarget),
-  subnetPool: noun("subnetPool", "subnetpool", loadSubnetPool, subnetPoolTarget),
-} as const satisfies Record<string, TaggedNoun>
-
-export type TaggedNounName = keyof typeof nouns
-
 /** Tags of a thing at the most: each list shows them all. */
 const tagsMax = 50
 const tagLengthMax = 255
 
-const Subject = {
-  noun: Type.Union([
-    Type.Literal("network"),
-    Type.Literal("subnet"),
-    Type.Literal("port"),
-    Type.Literal("router"),
-    Type.Literal("floatingIp"),
-    Type.Literal("securityGroup"),
-    Type.Literal("subnetPool"),
-  ]),
-  id: Type.String(),
-}
+const Subject = { id: Type.String() }
+const WithTag = Type.Object({ ...Subject, tag: Type.String() })
+const WithTags = Type.Object({ ...Subject, tags: Type.Array(Type.String()) })
 
-interface SubjectInput {
-  noun: TaggedNounName
-  id: string
-}
-
-const load = (ctx: Ctx, input: SubjectInput) => nouns[input.noun].load(ctx.db, input.id, viewerOf(ctx))
-
-export const listTags = operation({
-  name: "network.tag.list",
-  input: Type.Object(Subject),
-  load,
-  authorize: (_ctx, input, thing) => [[`get_${nouns[input.noun].rule}`, thing.target]],
-  run: async (_ctx, _input, thing) => thing.tags,
-})
-
-export const checkTag = operation({
-  name: "network.tag.check",
-  input: Type.Object({ ...Subject, tag: Type.String() }),
-  faults: [tagNotFound],
-  load,
-  authorize: (_ctx, input, thing) => [[`get_${nouns[input.noun].rule}`, thing.target]],
-  run: async (_ctx, { tag }, thing) => {
-    if (!thing.tags.includes(tag)) throw tagNotFound(tag)
-  },
-})
-
-/** Sets the whole list. */
-export const replaceTags = operation({
-  name: "network.tag.replace",
-  input: Type.Object({ ...Subject, tags: Type.Array(Type.String()) }),
-  faults: [badRequest],
-  load,
-  authorize: (_ctx, input, thing) => [[`update_${nouns[input.noun].rule}:tags`, thing.target]],
-  run: async (ctx, input) => await writeTags(ctx, input, () => input.tags),
-})
-
-/** Adds those that are not there yet. */
-export const createTags = operation({
-  name: "network.tag.create",
-  input: Type.Object({ ...Subject, tags: Type.Array(Type.String()) }),
-  faults: [badRequest],
-  load,
-  authorize: (_ctx, input, thing) => [[`create_${nouns[input.noun].rule}:tags`, thing.target]],
-  run: async (ctx, input) => await writeTags(ctx, input, (tags) => [...tags, ...input.tags]),
-})
-
-export const addTag = operation({
-  name: "network.tag.add",
-  input: Type.Object({ ...Subject, tag: Type.String() }),
-  faults: [badRequest],
-  load,
-  authorize: (_ctx, input, thing) => [[`update_${nouns[input.noun].rule}:tags`, thing.target]],
-  run: async (ctx, input) => await writeTags(ctx, input, (tags) => [...tags, input.tag]),
-})
-
-/** Takes one tag away, or all when none is named. */
-export const removeTags = operation({
-  name: "network.tag.remove",
-  input: Type.Object({ ...Subject, tag: Type.Optional(Type.String()) }),
-  faults: [tagNotFound],
-  load,
-  authorize: (_ctx, input, thing) => [[`delete_${nouns[input.noun].rule}:tags`, thing.target]],
-  run: async (ctx, input) =>
-    await writeTags(ctx, input, (tags) => {
-      if (input.tag === undefined) return []
-      if (!tags.includes(input.tag)) throw tagNotFound(input.tag)
-      return tags.filter((tag) => tag !== input.tag)
+function tagVerbsOf({ name, rule, table, load: loadThing }: TaggedNoun) {
+  const load = (ctx: Ctx, { id }: { id: string }) => loadThing(ctx.db, id, viewerOf(ctx))
+  const target = (_ctx: Ctx, _input: unknown, thing: Taggable) => thing.target
+  const write = async (ctx: Ctx, id: string, next: (tags: string[]) => string[]): Promise<string[]> =>
+    await change(ctx, async (tx) => {
+      await lockRow(tx, table, id, tagNotFound)
+      const { tags: current } = await loadThing(tx, id, viewerOf(ctx))
+      const tags = [...new Set(next(current))]
+      checkTags(tags)
+      await updateRow(tx, table, id, { tags: sql`${tags}::text[]` })
+      return tags
+    })
+  return {
+    list: operation({
+      name: `network.${name}.list_tags`,
+      input: Type.Object(Subject),
+      load,
+      rule: `get_${rule}`,
+      target,
+      run: async (_ctx, _input, thing) => thing.tags,
     }),
-})
+    check: operation({
+      name: `network.${name}.check_tag`,
+      input: WithTag,
+      faults: [tagNotFound],
+      load,
+      rule: `get_${rule}`,
+      target,
+      run: async (_ctx, { tag }, thing) => {
+        if (!thing.tags.includes(tag)) throw tagNotFound(tag)
+      },
+    }),
+    /** Sets the whole list. */
+    replace: operation({
+      name: `network.${name}.replace_tags`,
+      input: WithTags,
+      faults: [badRequest],
+      load,
+      rule: `update_${rule}:tags`,
+      target,
+      run: async (ctx, { id, tags }) => await write(ctx, id, () => tags),
+    }),
+    /** Adds those that are not there yet. */
+    create: operation({
+      name: `network.${name}.create_tags`,
+      input: WithTags,
+      faults: [badRequest],
+      load,
+      rule: `create_${rule}:tags`,
+      target,
+      run: async (ctx, { id, tags }) => await write(ctx, id, (current) => [...current, ...tags]),
+    }),
+    add: operation({
+      name: `network.${name}.add_tag`,
+      input: WithTag,
+      faults: [badRequest],
+      load,
+      rule: `update_${rule}:tags`,
+      target,
+      run: async (ctx, { id, tag }) => await write(ctx, id, (current) => [...current, tag]),
+    }),
+    remove: operation({
+      name: `network.${name}.remove_tag`,
+      input: WithTag,
+      faults: [tagNotFound],
+      load,
+      rule: `delete_${rule}:tags`,
+      target,
+      run: async (ctx, { id, tag }) =>
+        await write(ctx, id, (current) => {
+          if (!current.includes(tag)) throw tagNotFound(tag)
+          return current.filter((one) => one !== tag)
+        }),
+    }),
+    clear: operation({
+      name: `network.${name}.clear_tags`,
+      input: Type.Object(Subject),
+      load,
+      rule: `delete_${rule}:tags`,
+      target,
+      run: async (ctx, { id }) => await write(ctx, id, () => []),
+    }),
+  }
+}
 
-async function writeTags(
-  ctx: Ctx,
-  input: SubjectInput,
-  next: (tags: string[]) => string[],
-): Promise<string[]> {
-  const { table } = nouns[input.noun]
-  return await change(ctx, async (tx) => {
-    await lockRow(tx, table, input.id, tagNotFound)
-    const { tags: current } = await nouns[input.noun].load(tx, input.id, viewerOf(ctx))
-    const tags = [...new Set(next(current))]
-    checkTags(tags)
-    await updateRow(tx, table, input.id, { tags: sql`${tags}::text[]` })
-    return tags
-  })
+/** What can be done with the tags of each noun. */
+export const tagVerbs = {
+  network: tagVerbsOf(noun("network", "network", "network", loadNetwork, networkTarget)),
+  subnet: tagVerbsOf(noun("subnet", "subnet", "subnet", loadSubnet, subnetTarget)),
+  port: tagVerbsOf(noun("port", "port", "port", loadPort, portTarget)),
+  router: tagVerbsOf(noun("router", "router", "router", loadRouter, routerTarget)),
+  floatingIp: tagVerbsOf(noun("floatingIp", "floating_ip", "floatingip", loadFloatingIp, floatingIpTarget)),
+  securityGroup: tagVerbsOf(
+    noun("securityGroup", "security_group", "security_group", loadSecurityGroup, securityGroupTarget),
+  ),
+  subnetPool: tagVerbsOf(noun("subnetPool", "subnet_pool", "subnetpool", loadSubnetPool, subnetPoolTarget)),
 }
 
 function checkTags(tags: readonly string[]): void {

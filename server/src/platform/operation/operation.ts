@@ -36,6 +36,7 @@ interface OneRule<I extends TSchema, L> {
   rule: string
   /** Default: none, for rules that ask nothing of it. */
   target?: (ctx: Ctx, input: Input<I>, loaded: L) => PolicyTarget
+  rowRule?: never
   rules?: never
   authorize?: never
 }
@@ -43,21 +44,32 @@ interface OneRule<I extends TSchema, L> {
 /** Which rules are asked depends on the input. A rule of an attribute (`create_network:shared`) needs not be listed. */
 interface ManyRules<I extends TSchema, L> {
   rules?: readonly string[]
+  rowRule?: never
   /** All must hold. */
   authorize: (ctx: Ctx, input: Input<I>, loaded: L) => readonly Authorization[]
   rule?: never
   target?: never
 }
 
+/** A list: `run` leaves out what the rule hides, and nothing is asked before. */
+interface RowRule {
+  rowRule: string
+  rule?: never
+  target?: never
+  rules?: never
+  authorize?: never
+}
+
 interface NoRule {
   rules: "authenticated" | "public"
+  rowRule?: never
   rule?: never
   target?: never
   authorize?: never
 }
 
 export type OperationDefinition<I extends TSchema, L, O> = Facts<I, L, O> &
-  (OneRule<I, L> | ManyRules<I, L> | NoRule)
+  (OneRule<I, L> | ManyRules<I, L> | RowRule | NoRule)
 
 export interface Operation<I, O> {
   (ctx: Ctx, input: I): Promise<O>
@@ -82,7 +94,8 @@ export function operation<I extends TSchema, O, L = undefined>(
 ): Operation<Static<I>, O> {
   const { name } = definition
   if (registry.has(name)) throw new Error(`operation ${name} is declared twice`)
-  const rules = definition.rule === undefined ? (definition.rules ?? []) : [definition.rule]
+  const rule = definition.rule ?? definition.rowRule
+  const rules = rule === undefined ? (definition.rules ?? []) : [rule]
   const faultCodes = (definition.faults ?? []).map((f) => f.code)
   const authorize = authorizerOf(definition, rules)
   const times = timesOf(name)
