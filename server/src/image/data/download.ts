@@ -30,6 +30,7 @@ export const downloadImage = operation({
   }),
   faults: [imageNotFound, dataDeactivated, rangeNotSatisfiable],
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
+  rules: ["download_image"],
   authorize: (ctx, _input, found) => {
     if (found.image.status === "deactivated" && !isAdmin(ctx)) throw dataDeactivated()
     return [["download_image", imageTarget(found)]]

@@ -57,7 +57,8 @@ export const uploadImage = operation({
   input: Source,
   faults,
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
-  authorize: (_ctx, _input, found) => [["upload_image", imageTarget(found)]],
+  rule: "upload_image",
+  target: (_ctx, _input, found) => imageTarget(found),
   run: async (ctx, { stream, sizeBytes, imageId, store }): Promise<Image> => {
     if (store !== undefined && store !== storeId) throw storeUnknown(store, storeId)
     const transfer = await beginTransfer(ctx, imageId, "saving")
@@ -77,7 +78,8 @@ export const stageImage = operation({
   input: Source,
   faults,
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
-  authorize: (_ctx, _input, found) => [["modify_image", imageTarget(found)]],
+  rule: "modify_image",
+  target: (_ctx, _input, found) => imageTarget(found),
   run: async (ctx, { stream, sizeBytes, imageId }): Promise<void> => {
     const transfer = await beginTransfer(ctx, imageId, "uploading")
     await guarded(ctx, transfer, async (name) => {

@@ -15,7 +15,8 @@ export const deactivateImage = operation({
   input,
   faults: [imageNotFound, actionNotAllowed],
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
-  authorize: (_ctx, _input, found) => [["deactivate", imageTarget(found)]],
+  rule: "deactivate",
+  target: (_ctx, _input, found) => imageTarget(found),
   run: async (ctx, _input, { image }) => await move(ctx, image, "active", "deactivated", "deactivate"),
 })
 
@@ -24,7 +25,8 @@ export const reactivateImage = operation({
   input,
   faults: [imageNotFound, actionNotAllowed],
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
-  authorize: (_ctx, _input, found) => [["reactivate", imageTarget(found)]],
+  rule: "reactivate",
+  target: (_ctx, _input, found) => imageTarget(found),
   run: async (ctx, _input, { image }) => await move(ctx, image, "deactivated", "active", "reactivate"),
 })
 

@@ -15,7 +15,8 @@ export const deleteImage = operation({
   input: Type.Object({ imageId: Type.String() }),
   faults: [imageNotFound, imageProtected],
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
-  authorize: (_ctx, _input, found) => [["delete_image", imageTarget(found)]],
+  rule: "delete_image",
+  target: (_ctx, _input, found) => imageTarget(found),
   run: async (ctx, { imageId }) => {
     const gone = await transact(ctx.db, async (tx) => {
       const row = await tx

@@ -65,7 +65,8 @@ export interface ImagePage {
 export const listImages = operation({
   name: "image.image.list",
   input: Input,
-  authorize: (ctx) => [["get_images", { project_id: ctx.caller.projectId }]],
+  rule: "get_images",
+  target: (ctx) => ({ project_id: ctx.caller.projectId }),
   run: async (ctx, input): Promise<ImagePage> => {
     const rows = await readPage(ctx, input)
     const images = rows

@@ -8,6 +8,7 @@ export const showImage = operation({
   input: Type.Object({ imageId: Type.String() }),
   faults: [imageNotFound],
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
-  authorize: (_ctx, _input, found) => [["get_image", imageTarget(found)]],
+  rule: "get_image",
+  target: (_ctx, _input, found) => imageTarget(found),
   run: async (_ctx, _input, { image }) => image,
 })

@@ -72,7 +72,8 @@ export const addImageTag = operation({
   input: Type.Object({ imageId: Type.String(), tag: Type.String() }),
   faults: [imageNotFound, limitExceeded],
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
-  authorize: (_ctx, _input, found) => [["modify_image", imageTarget(found)]],
+  rule: "modify_image",
+  target: (_ctx, _input, found) => imageTarget(found),
   run: async (ctx, { tag }, found) =>
     await change(ctx, found, (draft) => {
       draft.tags = [...new Set([...draft.tags, tag])]
@@ -84,7 +85,8 @@ export const removeImageTag = operation({
   input: Type.Object({ imageId: Type.String(), tag: Type.String() }),
   faults: [imageNotFound, tagNotFound],
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
-  authorize: (_ctx, _input, found) => [["modify_image", imageTarget(found)]],
+  rule: "modify_image",
+  target: (_ctx, _input, found) => imageTarget(found),
   run: async (ctx, { tag, imageId }, found) =>
     await change(ctx, found, (draft) => {
       if (!draft.tags.includes(tag)) throw tagNotFound(tag, imageId)

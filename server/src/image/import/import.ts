@@ -43,6 +43,7 @@ export const importImage = operation({
   input: Input,
   faults: [imageNotFound, importNotPossible, importUnderway, quotaExceeded],
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
+  rules: ["modify_image"],
   authorize: (_ctx, { method }, { image, memberId }) => {
     checkState(image, method.name)
     return [["modify_image", imageTarget({ image, memberId })]]

@@ -9,7 +9,7 @@ import { countUsage, imageTarget, visibleImage } from "../image/store.ts"
 export const showStores = operation({
   name: "image.store.show",
   input: Type.Object({}),
-  authorize: () => [["stores_info_detail", {}]],
+  rule: "stores_info_detail",
   run: async (ctx) => ({ directory: storePaths(ctx).store, chunkBytes: 65_536 }),
 })
 
@@ -25,7 +25,7 @@ const mib = 1024 * 1024
 export const showImageUsage = operation({
   name: "image.usage.show",
   input: Type.Object({}),
-  authorize: () => [],
+  rules: "authenticated",
   run: async (ctx): Promise<Record<string, UsageAndLimit>> => {
     const { projectId } = ctx.caller
     if (!projectId) return {}
@@ -50,6 +50,7 @@ export const removeFromStore = operation({
     if (store !== storeId) throw storeNotThere(store)
     return await visibleImage(ctx, imageId)
   },
+  rules: ["get_image_location", "delete_image_location"],
   authorize: (_ctx, _input, found) => [
     ["get_image_location", imageTarget(found)],
     ["delete_image_location", imageTarget(found)],

@@ -38,6 +38,7 @@ export const addImageMember = operation({
   input: ImageAndMember,
   faults: [imageNotFound, memberNotAllowed, memberExists, limitExceeded],
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
+  rules: ["add_member"],
   authorize: (_ctx, _input, found) => {
     checkShared(found.image, "create")
     return [["add_member", imageTarget(found)]]
@@ -83,6 +84,7 @@ export const listImageMembers = operation({
   input: Type.Object({ imageId: Type.String() }),
   faults: [imageNotFound, memberNotAllowed],
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
+  rules: ["get_members"],
   authorize: (_ctx, _input, found) => {
     checkShared(found.image, "list")
     return [["get_members", imageTarget(found)]]
@@ -126,7 +128,8 @@ export const showImageMember = operation({
     if (!row) throw memberNotFound(memberId, imageId)
     return { ...found, member: toMember(row) }
   },
-  authorize: (_ctx, _input, found) => [["get_member", imageTarget(found)]],
+  rule: "get_member",
+  target: (_ctx, _input, found) => imageTarget(found),
   run: async (_ctx, { imageId, memberId }, { member }): Promise<Member> => {
     if (!member) throw memberNotFound(memberId, imageId)
     return member
@@ -138,6 +141,7 @@ export const updateImageMember = operation({
   input: Type.Object({ imageId: Type.String(), memberId: Type.String(), status: Type.String() }),
   faults: [imageNotFound, memberNotFound, memberNotAllowed],
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
+  rules: ["get_member", "modify_member"],
   authorize: (_ctx, _input, found) => {
     checkShared(found.image, "update")
     return [
@@ -167,6 +171,7 @@ export const removeImageMember = operation({
   input: ImageAndMember,
   faults: [imageNotFound, memberNotFound, memberNotAllowed],
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
+  rules: ["delete_member"],
   authorize: (_ctx, _input, found) => {
     checkShared(found.image, "delete")
     return [["delete_member", imageTarget(found)]]

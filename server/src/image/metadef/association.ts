@@ -67,7 +67,8 @@ export async function insertAssociation(
 export const listResourceTypes = operation({
   name: "image.metadef_resource_type.list",
   input: Type.Object({}),
-  authorize: (ctx) => [["list_metadef_resource_types", { project_id: ctx.caller.projectId }]],
+  rule: "list_metadef_resource_types",
+  target: (ctx) => ({ project_id: ctx.caller.projectId }),
   run: async (ctx): Promise<ResourceType[]> => {
     const rows = await ctx.db.selectFrom("image.metadef_resource_type").selectAll().orderBy("name").execute()
     return rows.map((row) => ({ name: row.name, createdAt: row.created_at, updatedAt: row.updated_at }))
@@ -79,7 +80,8 @@ export const listAssociations = operation({
   input: Type.Object({ namespace: Type.String() }),
   faults: [namespaceNotFound],
   load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
-  authorize: (_ctx, _input, namespace) => [["get_metadef_resource_type", namespaceTarget(namespace)]],
+  rule: "get_metadef_resource_type",
+  target: (_ctx, _input, namespace) => namespaceTarget(namespace),
   run: async (ctx, _input, { id }) => await readAssociations(ctx.db, id),
 })
 
@@ -88,9 +90,8 @@ export const addAssociation = operation({
   input: Type.Object({ namespace: Type.String(), association: AssociationInput }),
   faults: [namespaceNotFound, associationExists],
   load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
-  authorize: (_ctx, _input, namespace) => [
-    ["add_metadef_resource_type_association", namespaceTarget(namespace)],
-  ],
+  rule: "add_metadef_resource_type_association",
+  target: (_ctx, _input, namespace) => namespaceTarget(namespace),
   run: async (ctx, { association }, namespace) =>
     await transact(ctx.db, (tx) => insertAssociation(tx, namespace, association, ctx.clock.now())),
 })
@@ -100,9 +101,8 @@ export const removeAssociation = operation({
   input: Type.Object({ namespace: Type.String(), resourceType: Type.String() }),
   faults: [namespaceNotFound, associationNotFound],
   load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
-  authorize: (_ctx, _input, namespace) => [
-    ["remove_metadef_resource_type_association", namespaceTarget(namespace)],
-  ],
+  rule: "remove_metadef_resource_type_association",
+  target: (_ctx, _input, namespace) => namespaceTarget(namespace),
   run: async (ctx, { resourceType }, { id, name }): Promise<void> => {
     const gone = await ctx.db
       .deleteFrom("image.metadef_association")

@@ -77,7 +77,8 @@ function itemOperations(kind: ItemKind, rules: ItemRules) {
       input: Namespace,
       faults: [namespaceNotFound],
       load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
-      authorize: (_ctx, _input, namespace) => [[rules.list, namespaceTarget(namespace)]],
+      rule: rules.list,
+  target: (_ctx, _input, namespace) => namespaceTarget(namespace),
       run: async (ctx, _input, { id }): Promise<Item[]> =>
         (await readItems(ctx.db, id)).filter((item) => item.kind === kind),
     }),
@@ -86,7 +87,8 @@ function itemOperations(kind: ItemKind, rules: ItemRules) {
       input: Named,
       faults: [namespaceNotFound, metadefItemNotFound],
       load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
-      authorize: (_ctx, _input, namespace) => [[rules.show, namespaceTarget(namespace)]],
+      rule: rules.show,
+  target: (_ctx, _input, namespace) => namespaceTarget(namespace),
       run: async (ctx, { namespace, name }, { id }): Promise<Item> => {
         const item = (await readItems(ctx.db, id)).find((i) => i.kind === kind && i.name === name)
         if (!item) throw metadefItemNotFound(kind, name, namespace)
@@ -98,7 +100,8 @@ function itemOperations(kind: ItemKind, rules: ItemRules) {
       input: Type.Object({ ...Named.properties, definition: Definition }),
       faults: [namespaceNotFound, metadefItemExists],
       load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
-      authorize: (_ctx, _input, namespace) => [[rules.create, namespaceTarget(namespace)]],
+      rule: rules.create,
+  target: (_ctx, _input, namespace) => namespaceTarget(namespace),
       run: async (ctx, { name, definition }, namespace): Promise<Item> =>
         await transact(ctx.db, (tx) => insertItem(tx, namespace, kind, name, definition, ctx.clock.now())),
     }),
@@ -107,7 +110,8 @@ function itemOperations(kind: ItemKind, rules: ItemRules) {
       input: Type.Object({ ...Named.properties, newName: Type.String(), definition: Definition }),
       faults: [namespaceNotFound, metadefItemNotFound, metadefItemExists],
       load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
-      authorize: (_ctx, _input, namespace) => [[rules.update, namespaceTarget(namespace)]],
+      rule: rules.update,
+  target: (_ctx, _input, namespace) => namespaceTarget(namespace),
       run: async (ctx, { namespace, name, newName, definition }, { id }): Promise<Item> => {
         try {
           const row = await ctx.db
@@ -132,7 +136,8 @@ function itemOperations(kind: ItemKind, rules: ItemRules) {
       input: Named,
       faults: [namespaceNotFound, metadefItemNotFound],
       load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
-      authorize: (_ctx, _input, namespace) => [[rules.remove, namespaceTarget(namespace)]],
+      rule: rules.remove,
+  target: (_ctx, _input, namespace) => namespaceTarget(namespace),
       run: async (ctx, { namespace, name }, { id }): Promise<void> => {
         const gone = await ctx.db
           .deleteFrom("image.metadef_item")
@@ -199,7 +204,8 @@ export const setMetadefTags = operation({
   }),
   faults: [namespaceNotFound, metadefItemExists],
   load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
-  authorize: (_ctx, _input, namespace) => [["add_metadef_tags", namespaceTarget(namespace)]],
+  rule: "add_metadef_tags",
+  target: (_ctx, _input, namespace) => namespaceTarget(namespace),
   run: async (ctx, { names, isAppend }, namespace): Promise<Item[]> =>
     await transact(ctx.db, async (tx) => {
       if (!isAppend) {

@@ -116,6 +116,7 @@ export const showNamespace = operation({
   input: Type.Object({ namespace: Type.String() }),
   faults: [namespaceNotFound],
   load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
+  rules: ["list_metadef_resource_types", "get_metadef_objects", "get_metadef_properties", "get_metadef_tags"],
   authorize: (_ctx, _input, namespace) => [
     ["list_metadef_resource_types", namespaceTarget(namespace)],
     ["get_metadef_objects", namespaceTarget(namespace)],
@@ -130,7 +131,8 @@ export const updateNamespace = operation({
   input: Type.Object({ namespace: Type.String(), ...Fields }),
   faults: [namespaceNotFound, namespaceExists],
   load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
-  authorize: (_ctx, _input, namespace) => [["modify_metadef_namespace", namespaceTarget(namespace)]],
+  rule: "modify_metadef_namespace",
+  target: (_ctx, _input, namespace) => namespaceTarget(namespace),
   run: async (ctx, input, { id }): Promise<Namespace> => {
     try {
       const row = await ctx.db
@@ -153,7 +155,8 @@ export const deleteNamespace = operation({
   input: Type.Object({ namespace: Type.String() }),
   faults: [namespaceNotFound, namespaceProtected],
   load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
-  authorize: (_ctx, _input, namespace) => [["delete_metadef_namespace", namespaceTarget(namespace)]],
+  rule: "delete_metadef_namespace",
+  target: (_ctx, _input, namespace) => namespaceTarget(namespace),
   run: async (ctx, _input, { id, name }): Promise<void> => {
     const gone = await ctx.db
       .deleteFrom("image.metadef_namespace")
@@ -192,6 +195,7 @@ export const listNamespaces = operation({
     direction: Type.Union([Type.Literal("asc"), Type.Literal("desc")]),
   }),
   faults: [namespaceNotFound],
+  rules: ["get_metadef_namespaces", "list_metadef_resource_types"],
   authorize: (ctx) => {
     const target = { project_id: ctx.caller.projectId }
     return [

@@ -20,7 +20,8 @@ export const listImageTasks = operation({
   input: Type.Object({ imageId: Type.String() }),
   faults: [imageNotFound],
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
-  authorize: (_ctx, _input, found) => [["get_image", imageTarget(found)]],
+  rule: "get_image",
+  target: (_ctx, _input, found) => imageTarget(found),
   run: async (ctx, { imageId }): Promise<Task[]> => {
     const rows = await ctx.db
       .selectFrom("image.task")
@@ -37,6 +38,7 @@ export const showTask = operation({
   name: "image.task.show",
   input: Type.Object({ taskId: Type.String() }),
   faults: [taskNotFound],
+  rules: ["tasks_api_access", "get_task"],
   authorize: () => [
     ["tasks_api_access", {}],
     ["get_task", {}],
@@ -71,6 +73,7 @@ export const listTasks = operation({
     sortKey: Type.String(),
     direction: Type.Union([Type.Literal("asc"), Type.Literal("desc")]),
   }),
+  rules: ["tasks_api_access", "get_tasks"],
   authorize: () => [
     ["tasks_api_access", {}],
     ["get_tasks", {}],

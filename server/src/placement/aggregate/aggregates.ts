@@ -25,7 +25,7 @@ export const listProviderAggregates = operation({
   name: "placement.provider_aggregate.list",
   input: Type.Object({ providerId: Type.String() }),
   faults: [providerNotFound],
-  authorize: () => [["placement:resource_providers:aggregates:list", {}]],
+  rule: "placement:resource_providers:aggregates:list",
   run: async (ctx, { providerId }): Promise<ProviderAggregates> => {
     const provider = await getProvider(ctx.db, providerId)
     return { provider, aggregateIds: await readAggregates(ctx.db, provider.id) }
@@ -42,7 +42,7 @@ export const setProviderAggregates = operation({
     aggregateIds: Type.Array(Type.String()),
   }),
   faults: [providerNotFound, generationConflict],
-  authorize: () => [["placement:resource_providers:aggregates:update", {}]],
+  rule: "placement:resource_providers:aggregates:update",
   run: async (ctx, { providerId, generation, aggregateIds }): Promise<ProviderAggregates> =>
     await transact(ctx.db, async (tx) => {
       const before = await lockProviderAt(tx, providerId, generation)

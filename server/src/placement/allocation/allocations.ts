@@ -41,7 +41,7 @@ export interface HeldByConsumer {
 export const listConsumerAllocations = operation({
   name: "placement.allocation.list",
   input: Type.Object({ consumerId: Type.String() }),
-  authorize: () => [["placement:allocations:list", {}]],
+  rule: "placement:allocations:list",
   run: async (ctx, { consumerId }): Promise<HeldByConsumer | null> => {
     if (!isUuid(consumerId)) return null
     const found = await sql<{
@@ -88,7 +88,7 @@ export const listProviderAllocations = operation({
   name: "placement.provider_allocation.list",
   input: Type.Object({ providerId: Type.String() }),
   faults: [providerNotFound],
-  authorize: () => [["placement:resource_providers:allocations:list", {}]],
+  rule: "placement:resource_providers:allocations:list",
   run: async (ctx, { providerId }): Promise<HeldOfProvider> => {
     const provider = await getProvider(ctx.db, providerId)
     const found = await sql<{
@@ -121,7 +121,7 @@ export const setConsumerAllocations = operation({
   name: "placement.allocation.set",
   input: ConsumerAllocations,
   faults: writeFaults,
-  authorize: () => [["placement:allocations:update", {}]],
+  rule: "placement:allocations:update",
   run: async (ctx, consumer): Promise<void> =>
     await transact(ctx.db, (tx) => writeAllocations(tx, [consumer])),
 })
@@ -131,7 +131,7 @@ export const manageAllocations = operation({
   name: "placement.allocation.manage",
   input: Type.Object({ consumers: Type.Array(ConsumerAllocations) }),
   faults: writeFaults,
-  authorize: () => [["placement:allocations:manage", {}]],
+  rule: "placement:allocations:manage",
   run: async (ctx, { consumers }): Promise<void> =>
     await transact(ctx.db, (tx) => writeAllocations(tx, consumers)),
 })
@@ -140,7 +140,7 @@ export const deleteConsumerAllocations = operation({
   name: "placement.allocation.delete",
   input: Type.Object({ consumerId: Type.String() }),
   faults: [allocationNotFound],
-  authorize: () => [["placement:allocations:delete", {}]],
+  rule: "placement:allocations:delete",
   run: async (ctx, { consumerId }): Promise<void> => {
     const isReleased =
       isUuid(consumerId) && (await transact(ctx.db, (tx) => releaseAllocation(tx, consumerId)))
@@ -159,7 +159,7 @@ export const reshape = operation({
     consumers: Type.Array(ConsumerAllocations),
   }),
   faults: [...writeFaults, reshapeProviderUnknown, generationConflict, inventoryInUse, inventoryInvalid],
-  authorize: () => [["placement:reshaper:reshape", {}]],
+  rule: "placement:reshaper:reshape",
   run: async (ctx, { inventories, consumers }): Promise<void> =>
     await transact(ctx.db, async (tx) => {
       const providers = Object.entries(inventories).sort(([a], [b]) => (a < b ? -1 : 1))

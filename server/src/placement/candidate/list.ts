@@ -32,7 +32,7 @@ export const listAllocationCandidates = operation({
     limit: Type.Union([Type.Integer(), Type.Null()]),
   }),
   faults: [resourceClassUnknown, traitUnknown],
-  authorize: () => [["placement:allocation_candidates:list", {}]],
+  rule: "placement:allocation_candidates:list",
   run: async (ctx, question): Promise<Answer> => {
     const { groups } = question
     await checkResourceClasses(

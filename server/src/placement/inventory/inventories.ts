@@ -115,7 +115,7 @@ export const listInventories = operation({
   name: "placement.inventory.list",
   input: Type.Object({ providerId: Type.String() }),
   faults: [providerNotFound],
-  authorize: () => [["placement:resource_providers:inventories:list", {}]],
+  rule: "placement:resource_providers:inventories:list",
   run: async (ctx, { providerId }): Promise<ProviderInventories> => {
     const provider = await getProvider(ctx.db, providerId)
     return { provider, inventories: await readInventories(ctx.db, provider.id) }
@@ -131,7 +131,7 @@ export const showInventory = operation({
   name: "placement.inventory.show",
   input: Type.Object({ providerId: Type.String(), resourceClass: Type.String() }),
   faults: [providerNotFound, inventoryNotFound],
-  authorize: () => [["placement:resource_providers:inventories:show", {}]],
+  rule: "placement:resource_providers:inventories:show",
   run: async (ctx, { providerId, resourceClass }): Promise<ProviderInventory> => {
     const provider = await getProvider(ctx.db, providerId)
     const inventory = (await readInventories(ctx.db, provider.id))[resourceClass]
@@ -151,7 +151,7 @@ export const createInventory = operation({
   name: "placement.inventory.create",
   input: One,
   faults: [providerNotFound, inventoryExists, inventoryInvalid, resourceClassUnknown],
-  authorize: () => [["placement:resource_providers:inventories:create", {}]],
+  rule: "placement:resource_providers:inventories:create",
   run: async (ctx, { providerId, resourceClass, inventory, mayReserveAll }): Promise<ProviderInventory> =>
     await transact(ctx.db, async (tx) => {
       const { id } = await lockProvider(tx, providerId)
@@ -167,7 +167,7 @@ export const updateInventory = operation({
   name: "placement.inventory.update",
   input: Type.Object({ ...One.properties, generation: Type.Integer() }),
   faults: [providerNotFound, generationConflict, inventoryMissing, inventoryInvalid],
-  authorize: () => [["placement:resource_providers:inventories:update", {}]],
+  rule: "placement:resource_providers:inventories:update",
   run: async (ctx, input): Promise<ProviderInventory> =>
     await transact(ctx.db, async (tx) => {
       const { resourceClass, inventory } = input
@@ -188,7 +188,7 @@ export const replaceInventories = operation({
     mayReserveAll: MayReserveAll,
   }),
   faults: [providerNotFound, generationConflict, inventoryInvalid, inventoryInUse, resourceClassUnknown],
-  authorize: () => [["placement:resource_providers:inventories:update", {}]],
+  rule: "placement:resource_providers:inventories:update",
   run: async (ctx, input): Promise<ProviderInventories> =>
     await transact(ctx.db, async (tx) => {
       const { id } = await lockProviderAt(tx, input.providerId, input.generation)
@@ -210,7 +210,7 @@ export const deleteInventories = operation({
     resourceClass: Type.Union([Type.String(), Type.Null()]),
   }),
   faults: [providerNotFound, inventoryNotFound, inventoryInUse],
-  authorize: () => [["placement:resource_providers:inventories:delete", {}]],
+  rule: "placement:resource_providers:inventories:delete",
   run: async (ctx, { providerId, resourceClass }): Promise<void> =>
     await transact(ctx.db, async (tx) => {
       const { id } = await lockProvider(tx, providerId)

@@ -21,7 +21,7 @@ export const createProvider = operation({
     parentId: Type.Union([Type.String(), Type.Null()]),
   }),
   faults: [providerNameTaken, providerTreeInvalid],
-  authorize: () => [["placement:resource_providers:create", {}]],
+  rule: "placement:resource_providers:create",
   run: async (ctx, input): Promise<Provider> => {
     const id = input.id ?? newUuid()
     return await transact(ctx.db, async (tx) => {
@@ -60,7 +60,7 @@ export const showProvider = operation({
   name: "placement.provider.show",
   input: Type.Object({ providerId: Type.String() }),
   faults: [providerNotFound],
-  authorize: () => [["placement:resource_providers:show", {}]],
+  rule: "placement:resource_providers:show",
   run: async (ctx, { providerId }) => await getProvider(ctx.db, providerId),
 })
 
@@ -74,7 +74,7 @@ export const updateProvider = operation({
     mayMove: Type.Boolean(),
   }),
   faults: [providerNotFound, providerNameTaken, providerTreeInvalid],
-  authorize: () => [["placement:resource_providers:update", {}]],
+  rule: "placement:resource_providers:update",
   run: async (ctx, input): Promise<Provider> =>
     await transact(ctx.db, async (tx) => {
       const before = await lockProvider(tx, input.providerId)
@@ -133,7 +133,7 @@ export const deleteProvider = operation({
   name: "placement.provider.delete",
   input: Type.Object({ providerId: Type.String() }),
   faults: [providerNotFound, providerHasChildren, providerInUse],
-  authorize: () => [["placement:resource_providers:delete", {}]],
+  rule: "placement:resource_providers:delete",
   run: async (ctx, { providerId }): Promise<void> =>
     await transact(ctx.db, async (tx) => {
       const { id } = await lockProvider(tx, providerId)

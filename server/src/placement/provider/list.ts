@@ -26,7 +26,7 @@ export const listProviders = operation({
     notMemberOf: Type.Array(Type.String()),
   }),
   faults: [resourceClassUnknown, traitUnknown],
-  authorize: () => [["placement:resource_providers:list", {}]],
+  rule: "placement:resource_providers:list",
   run: async (ctx, input): Promise<Provider[]> => {
     await checkResourceClasses(
       ctx.db,

@@ -44,7 +44,7 @@ async function isResourceClass(db: DbOrTx, name: string): Promise<boolean> {
 export const listResourceClasses = operation({
   name: "placement.resource_class.list",
   input: Type.Object({}),
-  authorize: () => [["placement:resource_classes:list", {}]],
+  rule: "placement:resource_classes:list",
   run: async (ctx): Promise<string[]> => {
     const rows = await ctx.db
       .selectFrom("placement.custom_resource_class")
@@ -62,7 +62,7 @@ export const showResourceClass = operation({
   name: "placement.resource_class.show",
   input: Name,
   faults: [resourceClassNotFound],
-  authorize: () => [["placement:resource_classes:show", {}]],
+  rule: "placement:resource_classes:show",
   run: async (ctx, { name }): Promise<void> => {
     if (!(await isResourceClass(ctx.db, name))) throw resourceClassNotFound(name)
   },
@@ -72,7 +72,7 @@ export const createResourceClass = operation({
   name: "placement.resource_class.create",
   input: Name,
   faults: [resourceClassExists],
-  authorize: () => [["placement:resource_classes:create", {}]],
+  rule: "placement:resource_classes:create",
   run: async (ctx, { name }): Promise<void> => {
     try {
       await ctx.db.insertInto("placement.custom_resource_class").values({ name }).execute()
@@ -87,7 +87,7 @@ export const createResourceClass = operation({
 export const ensureResourceClass = operation({
   name: "placement.resource_class.ensure",
   input: Name,
-  authorize: () => [["placement:resource_classes:update", {}]],
+  rule: "placement:resource_classes:update",
   run: async (ctx, { name }): Promise<{ isNew: boolean }> => {
     const done = await ctx.db
       .insertInto("placement.custom_resource_class")
@@ -102,7 +102,7 @@ export const renameResourceClass = operation({
   name: "placement.resource_class.rename",
   input: Type.Object({ name: Type.String(), newName: Type.String() }),
   faults: [resourceClassNotFound, resourceClassStandard, resourceClassExists],
-  authorize: () => [["placement:resource_classes:update", {}]],
+  rule: "placement:resource_classes:update",
   run: async (ctx, { name, newName }): Promise<void> => {
     if (!(await isResourceClass(ctx.db, name))) throw resourceClassNotFound(name)
     if (standard.has(name)) throw resourceClassStandard("update", name)
@@ -131,7 +131,7 @@ export const deleteResourceClass = operation({
   name: "placement.resource_class.delete",
   input: Name,
   faults: [resourceClassNotFound, resourceClassStandard, resourceClassInUse],
-  authorize: () => [["placement:resource_classes:delete", {}]],
+  rule: "placement:resource_classes:delete",
   run: async (ctx, { name }): Promise<void> => {
     if (standard.has(name)) throw resourceClassStandard("delete", name)
     await transact(ctx.db, async (tx) => {

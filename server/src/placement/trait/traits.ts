@@ -36,7 +36,7 @@ export const listTraits = operation({
     /** Whether a provider has it. */
     isAssociated: Type.Union([Type.Boolean(), Type.Null()]),
   }),
-  authorize: () => [["placement:traits:list", {}]],
+  rule: "placement:traits:list",
   run: async (ctx, { names, prefix, isAssociated }): Promise<string[]> => {
     const custom = await ctx.db.selectFrom("placement.custom_trait").select("name").orderBy("name").execute()
     let found = [...standardTraits, ...custom.map((row) => row.name)]
@@ -55,7 +55,7 @@ export const showTrait = operation({
   name: "placement.trait.show",
   input: Name,
   faults: [traitNotFound],
-  authorize: () => [["placement:traits:show", {}]],
+  rule: "placement:traits:show",
   run: async (ctx, { name }): Promise<void> => {
     if (standardTraits.has(name)) return
     const row = await ctx.db
@@ -70,7 +70,7 @@ export const showTrait = operation({
 export const ensureTrait = operation({
   name: "placement.trait.ensure",
   input: Name,
-  authorize: () => [["placement:traits:update", {}]],
+  rule: "placement:traits:update",
   run: async (ctx, { name }): Promise<{ isNew: boolean }> => {
     const done = await ctx.db
       .insertInto("placement.custom_trait")
@@ -85,7 +85,7 @@ export const deleteTrait = operation({
   name: "placement.trait.delete",
   input: Name,
   faults: [traitNotFound, traitStandard, traitInUse],
-  authorize: () => [["placement:traits:delete", {}]],
+  rule: "placement:traits:delete",
   run: async (ctx, { name }): Promise<void> => {
     if (standardTraits.has(name)) throw traitStandard(name)
     await transact(ctx.db, async (tx) => {
@@ -120,7 +120,7 @@ export const listProviderTraits = operation({
   name: "placement.provider_trait.list",
   input: Type.Object({ providerId: Type.String() }),
   faults: [providerNotFound],
-  authorize: () => [["placement:resource_providers:traits:list", {}]],
+  rule: "placement:resource_providers:traits:list",
   run: async (ctx, { providerId }): Promise<ProviderTraits> => {
     const provider = await getProvider(ctx.db, providerId)
     return { provider, traits: await readTraits(ctx.db, provider.id) }
@@ -135,6 +135,7 @@ export const setProviderTraits = operation({
     traits: Type.Array(Type.String()),
   }),
   faults: [providerNotFound, generationConflict, traitUnknown],
+  rules: ["placement:resource_providers:traits:delete", "placement:resource_providers:traits:update"],
   authorize: (_ctx, { generation }) => [
     generation === null
       ? ["placement:resource_providers:traits:delete", {}]

@@ -14,7 +14,7 @@ export const showProviderUsages = operation({
   name: "placement.usage.of_provider",
   input: Type.Object({ providerId: Type.String() }),
   faults: [providerNotFound],
-  authorize: () => [["placement:resource_providers:usages", {}]],
+  rule: "placement:resource_providers:usages",
   run: async (ctx, { providerId }): Promise<ProviderUsages> => {
     const provider = await getProvider(ctx.db, providerId)
     const rows = await ctx.db
@@ -37,7 +37,8 @@ export interface TypeUsages {
 export const showProjectUsages = operation({
   name: "placement.usage.of_project",
   input: Type.Object({ projectId: Type.String(), userId: Type.Union([Type.String(), Type.Null()]) }),
-  authorize: (_ctx, { projectId }) => [["placement:usages", { project_id: projectId }]],
+  rule: "placement:usages",
+  target: (_ctx, { projectId }) => ({ project_id: projectId }),
   run: async (ctx, { projectId, userId }): Promise<TypeUsages[]> => {
     const found = await sql<{
       consumer_type: string | null
