@@ -78,7 +78,7 @@ function itemOperations(kind: ItemKind, rules: ItemRules) {
       faults: [namespaceNotFound],
       load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
       rule: rules.list,
-  target: (_ctx, _input, namespace) => namespaceTarget(namespace),
+      target: (_ctx, _input, namespace) => namespaceTarget(namespace),
       run: async (ctx, _input, { id }): Promise<Item[]> =>
         (await readItems(ctx.db, id)).filter((item) => item.kind === kind),
     }),
@@ -88,7 +88,7 @@ function itemOperations(kind: ItemKind, rules: ItemRules) {
       faults: [namespaceNotFound, metadefItemNotFound],
       load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
       rule: rules.show,
-  target: (_ctx, _input, namespace) => namespaceTarget(namespace),
+      target: (_ctx, _input, namespace) => namespaceTarget(namespace),
       run: async (ctx, { namespace, name }, { id }): Promise<Item> => {
         const item = (await readItems(ctx.db, id)).find((i) => i.kind === kind && i.name === name)
         if (!item) throw metadefItemNotFound(kind, name, namespace)
@@ -101,7 +101,7 @@ function itemOperations(kind: ItemKind, rules: ItemRules) {
       faults: [namespaceNotFound, metadefItemExists],
       load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
       rule: rules.create,
-  target: (_ctx, _input, namespace) => namespaceTarget(namespace),
+      target: (_ctx, _input, namespace) => namespaceTarget(namespace),
       run: async (ctx, { name, definition }, namespace): Promise<Item> =>
         await transact(ctx.db, (tx) => insertItem(tx, namespace, kind, name, definition, ctx.clock.now())),
     }),
@@ -111,7 +111,7 @@ function itemOperations(kind: ItemKind, rules: ItemRules) {
       faults: [namespaceNotFound, metadefItemNotFound, metadefItemExists],
       load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
       rule: rules.update,
-  target: (_ctx, _input, namespace) => namespaceTarget(namespace),
+      target: (_ctx, _input, namespace) => namespaceTarget(namespace),
       run: async (ctx, { namespace, name, newName, definition }, { id }): Promise<Item> => {
         try {
           const row = await ctx.db
@@ -137,7 +137,7 @@ function itemOperations(kind: ItemKind, rules: ItemRules) {
       faults: [namespaceNotFound, metadefItemNotFound],
       load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
       rule: rules.remove,
-  target: (_ctx, _input, namespace) => namespaceTarget(namespace),
+      target: (_ctx, _input, namespace) => namespaceTarget(namespace),
       run: async (ctx, { namespace, name }, { id }): Promise<void> => {
         const gone = await ctx.db
           .deleteFrom("image.metadef_item")
