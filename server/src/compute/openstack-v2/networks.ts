@@ -49,7 +49,7 @@ function networkRoutes(path: string, view: (ctx: Ctx, network: Network) => objec
       max: last,
       policy: ["get_network"],
       handler: async (ctx) => ({
-        networks: (await listNetworks(ctx)).items.map((network) => view(ctx, network)),
+        networks: (await listNetworks(ctx, {})).items.map((network) => view(ctx, network)),
       }),
     }),
     route({
