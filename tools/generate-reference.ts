@@ -1,9 +1,10 @@
-// Writes docs/reference from the declarations: faults, policy rules, configuration, operations, routes.
+// Writes docs/reference from the declarations: faults, policy rules, configuration, operations, routes, OpenAPI.
 //   node tools/generate-reference.ts [--check]
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import type { TObject, TSchema } from "typebox"
+import { openApiDocuments } from "../server/src/api/openstack/openapi.ts"
 import { apisOf } from "../server/src/engine/service.ts"
 import { wireOperations } from "../server/src/launch/routes.ts"
 import { declaredSections, environmentName } from "../server/src/platform/config/config.ts"
@@ -79,6 +80,27 @@ function routes(): string {
   return `${note}# Routes\n\n${table(["Service", "Method", "Path", "Actions"], rows)}\n`
 }
 
+const jsonWidth = 110
+
+/** JSON with what fits into a line in one line. */
+function jsonText(value: unknown, indent = ""): string {
+  const line = JSON.stringify(value, null, 1).replaceAll(/\n\s*/g, " ")
+  if (typeof value !== "object" || value === null || line.length + indent.length <= jsonWidth) return line
+  const inner = `${indent}  `
+  const parts = Array.isArray(value)
+    ? value.map((item) => jsonText(item, inner))
+    : Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${jsonText(item, inner)}`)
+  const [open, close] = Array.isArray(value) ? "[]" : "{}"
+  return `${open}\n${parts.map((part) => inner + part).join(",\n")}\n${indent}${close}`
+}
+
+function openApi(): Record<string, string> {
+  const documents = Object.entries(openApiDocuments(apisOf(services)))
+  return Object.fromEntries(
+    documents.map(([name, document]) => [`openapi/${name}.json`, `${jsonText(document)}\n`]),
+  )
+}
+
 export function referencePages(): Record<string, string> {
   return {
     "errors.md": errors(),
@@ -86,6 +108,7 @@ export function referencePages(): Record<string, string> {
     "config.md": config(),
     "operations.md": operations(),
     "routes.md": routes(),
+    ...openApi(),
   }
 }
 

@@ -1,10 +1,13 @@
+import { openApiDocuments } from "../api/openstack/openapi.ts"
 import { apisOf } from "../engine/service.ts"
+import { Fault } from "../platform/fault/fault.ts"
 import type { Api } from "../platform/http/wire.ts"
 import { services } from "../services.ts"
 import { helpText, type OptionSpecs, readOptions } from "./options.ts"
 
 const specs = {
   json: { type: "boolean", help: "as JSON: [{service, method, path, actions?}]" },
+  openapi: { type: "boolean", help: "as OpenAPI 3.1: the document of SERVICE, or all by name" },
 } as const satisfies OptionSpecs
 
 export interface WireOperation {
@@ -34,11 +37,24 @@ export function wireOperations(apis: readonly Api[]): WireOperation[] {
   return all
 }
 
+function openApi([service]: readonly string[]): unknown {
+  const documents = openApiDocuments(apisOf(services))
+  const found = service === undefined ? documents : documents[service]
+  if (found) return found
+  const known = Object.keys(documents).join(", ")
+  throw new Fault("invalid", "cli.option.invalid", `--openapi ${service}: use one of ${known}.`)
+}
+
 /** `kumoi routes`: made from the declarations, without starting anything. */
 export async function routes(args: string[]): Promise<number> {
-  const options = readOptions(args, specs)
+  const options = readOptions(args, specs, args.includes("--openapi"))
   if (options.wantsHelp) {
-    process.stdout.write(helpText("routes [--json]", "Lists every wire operation.", specs))
+    const usage = "routes [--json | --openapi [SERVICE]]"
+    process.stdout.write(helpText(usage, "Lists every wire operation.", specs))
+    return 0
+  }
+  if (options.flag("openapi")) {
+    process.stdout.write(`${JSON.stringify(openApi(options.positionals), null, 2)}\n`)
     return 0
   }
   const operations = wireOperations(apisOf(services))

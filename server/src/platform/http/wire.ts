@@ -186,7 +186,7 @@ export interface OldPaths {
 }
 
 export interface Api {
-  /** Word of `kumoi routes` and ../shared/openapi: identity, compute, network, image, placement … */
+  /** Word of `kumoi routes`: identity, compute, network, image, placement … */
   service: string
   /** Mount points before the version: `["/identity", ""]`. */
   mounts: readonly string[]

@@ -1,0 +1,129 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { type Api, route } from "../../platform/http/wire.ts"
+import { openApiDocuments } from "./openapi.ts"
+
+type Json = Record<string, unknown>
+
+const text = { type: "string", minLength: 1, maxLength: 255 }
+/** Long enough to be shared. */
+const place = {
+  type: "object",
+  properties: { host: text, zone: { ...text, maxLength: 60 } },
+  required: ["host"],
+}
+const bodyOf = (properties: Json) => ({ type: "object", properties, additionalProperties: false })
+const handler = async () => undefined
+
+const api: Api = {
+  service: "boat",
+  mounts: ["/boat"],
+  version: "/v1",
+  microversions: { serviceType: "boat", min: "1.1", max: "1.9" },
+  renderFault: ({ kind }) => ({ status: kind === "invalid" ? 400 : 401, body: {} }),
+  rootRoutes: [route({ method: "GET", path: "/", policy: "public", handler })],
+  routes: [
+    route({
+      method: "POST",
+      path: "/boats",
+      policy: "authenticated",
+      status: 202,
+      body: [
+        { from: "1.1", schema: bodyOf({ name: text, at: place }) },
+        { from: "1.4", schema: bodyOf({ at: place }) },
+      ],
+      handler,
+    }),
+    route({
+      method: "POST",
+      path: "/boats/{boat_id}/action",
+      policy: "authenticated",
+      actions: ["sail", "sink"],
+      actionBodies: {
+        sail: { schema: bodyOf({ sail: { type: "null" } }), max: "1.3" },
+        sink: { schema: bodyOf({ sink: place }) },
+      },
+      handler,
+    }),
+    route({
+      method: "GET",
+      path: "/boats/{boat_id}",
+      policy: "authenticated",
+      min: "1.2",
+      query: { type: "object", properties: { fields: text }, additionalProperties: false },
+      handler,
+    }),
+    route({ method: "GET", path: "/late", policy: "authenticated", min: "2.0", handler }),
+  ],
+}
+
+const document = openApiDocuments([api]).boat as Json
+const paths = document.paths as Record<string, Record<string, Json>>
+const schemas = (document.components as Json).schemas as Json
+
+function schemaOf(path: string): unknown {
+  const body = paths[path]?.post?.requestBody as { content: { "application/json": { schema: unknown } } }
+  return body.content["application/json"].schema
+}
+
+test("a body of several microversions is one of several, each with its range", () => {
+  assert.deepEqual(schemaOf("/v1/boats"), {
+    oneOf: [
+      {
+        $ref: "#/components/schemas/BoatsPost_1.1",
+        "x-openstack": { "min-ver": "1.1", "max-ver": "1.3" },
+      },
+      {
+        $ref: "#/components/schemas/BoatsPost_1.4",
+        "x-openstack": { "min-ver": "1.4", "max-ver": "1.9" },
+      },
+    ],
+    "x-openstack": { discriminator: "microversion" },
+  })
+})
+
+test("actions are told by name, with the microversions that they have", () => {
+  assert.deepEqual(schemaOf("/v1/boats/{boat_id}/action"), {
+    oneOf: [
+      {
+        $ref: "#/components/schemas/BoatsBoatIdActionPost_sail",
+        "x-openstack": { "max-ver": "1.3", "action-name": "sail" },
+      },
+      {
+        $ref: "#/components/schemas/BoatsBoatIdActionPost_sink",
+        "x-openstack": { "action-name": "sink" },
+      },
+    ],
+    "x-openstack": { discriminator: "action" },
+  })
+})
+
+test("what several bodies have is a component", () => {
+  assert.deepEqual(schemas["BoatsPost_1.4"], bodyOf({ at: { $ref: "#/components/schemas/object" } }))
+  assert.deepEqual(schemas.object, place)
+})
+
+test("a route says its microversions, its query and its errors; one that is never served is left out", () => {
+  assert.deepEqual(paths["/v1/boats/{boat_id}"]?.get, {
+    operationId: "boats/boat_id:get",
+    tags: ["boat"],
+    parameters: [{ in: "query", name: "fields", schema: text }],
+    responses: {
+      200: { description: "OK" },
+      400: { $ref: "#/components/responses/BadRequest" },
+      401: { $ref: "#/components/responses/Unauthorized" },
+    },
+    "x-openstack": { "min-ver": "1.2" },
+  })
+  assert.equal(paths["/v1/late"], undefined)
+})
+
+test("what is public asks for no token", () => {
+  assert.deepEqual(document.security, [{ token: [] }])
+  assert.deepEqual(paths["/"]?.get?.security, [])
+})
+
+test("a second API of a service has its version in the name", () => {
+  const names = Object.keys(openApiDocuments([api, { ...api, version: "/v1.0" }]))
+  assert.deepEqual(names, ["boat", "boat-v1.0"])
+})
