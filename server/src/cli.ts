@@ -71,6 +71,9 @@ usage: ./kumoi COMMAND [options]
 ${rows.join("\n")}
 
 ./kumoi COMMAND --help tells the options of a command.
+
+Exit status: 0 done, 1 failed, 2 asked in a wrong way, 3 the cloud does not run or does not answer. A command whose
+answer is a yes or no says in its --help what its own mean.
 `
 }
 
@@ -93,6 +96,13 @@ async function main(argv: string[]): Promise<number> {
 /** Another process runs this cloud (launch/watch.sh). */
 const ownedExitCode = 75
 
+/** What a failure means for the exit status; all others are 1. */
+const exitCodes: Readonly<Record<string, number>> = {
+  "cli.option.invalid": 2,
+  "cli.not_running": 3,
+  "cli.no_answer": 3,
+}
+
 let exitCode = 1
 try {
   exitCode = await main(process.argv.slice(2))
@@ -102,7 +112,9 @@ try {
   if (code === "cli.already_running" && process.env.KUMOI_PARENT !== undefined) exitCode = ownedExitCode
   // A file that cannot be read, a full disk: the system's message names what and which; a stack adds nothing.
   const isOfSystem = error instanceof Error && "syscall" in error
-  const isExpected = error instanceof Fault || code.startsWith("ERR_PARSE_ARGS") || isOfSystem
+  const isWrongOption = code.startsWith("ERR_PARSE_ARGS")
+  exitCode = isWrongOption ? 2 : (exitCodes[code] ?? exitCode)
+  const isExpected = error instanceof Fault || isWrongOption || isOfSystem
   process.stderr.write(
     `kumoi: ${isExpected && error instanceof Error ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
   )

@@ -1,5 +1,5 @@
 import { Type } from "typebox"
-import { configSection, type SectionOf } from "../platform/config/config.ts"
+import { badConfig, configSection, type SectionOf } from "../platform/config/config.ts"
 
 // Keystone's own option names, so that its documents hold.
 const securityCompliance = Type.Object({
@@ -195,7 +195,17 @@ export const identityConfig = configSection(
     oauth1,
     security_compliance: securityCompliance,
   }),
+  ({ security_compliance: { password_regex } }) => checkRegex(password_regex),
 )
+
+function checkRegex(text: string): void {
+  try {
+    new RegExp(text)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw badConfig("identity.security_compliance.password_regex", why)
+  }
+}
 
 declare module "../platform/config/config.ts" {
   interface Config {

@@ -1,5 +1,6 @@
 import { Type } from "typebox"
 import { configSection, type SectionOf } from "../platform/config/config.ts"
+import { readRanges } from "../platform/net/ranges.ts"
 
 const tib = 1024 ** 4
 
@@ -122,6 +123,7 @@ export const imageConfig = configSection(
       }),
     }),
   }),
+  (image) => void readRanges(image.webDownloadCidrs, "image.webDownloadCidrs"),
 )
 
 declare module "../platform/config/config.ts" {

@@ -72,7 +72,7 @@ async function explain(args: string[]): Promise<number> {
           "policy explain USER RULE [KEY=VALUE …] [options]",
           "Shows every check of RULE for USER with a token of some scope (default: the user's default project),\n" +
             "and which one decides. KEY=VALUE are facts of what is acted on: project_id=…, target.user.domain_id=….\n" +
-            "Without any it is the user's own. Exit 0: allowed, 1: denied, 2: could not be decided.",
+            "Without any it is the user's own. Exit 0: allowed, 1: denied, 2: asked in a wrong way, 3: no cloud answers.",
           explainSpecs,
         ),
       )
@@ -90,7 +90,7 @@ async function explain(args: string[]): Promise<number> {
     )
     return found.isAllowed ? 0 : 1
   } catch (error) {
-    if (!(error instanceof Fault)) throw error
+    if (!(error instanceof Fault) || error.code === "cli.not_running") throw error
     process.stderr.write(`kumoi: ${error.message}\n`)
     return undecided
   }

@@ -84,6 +84,8 @@ interface Run {
 
 export async function runCloud(options: UpOptions, say: (line: string) => void): Promise<RunningCloud> {
   const startedMs = performance.now()
+  // First of all: a slip in it must not leave half a cloud.
+  const { http, log: logBounds } = readConfig(options, {})
   const plan = await planStart(options, say)
   const dir = openCloudDir(options.dataDir, {
     canPostgresReach: (path) => plan.engineUser === null || canReach(path, plan.engineUser),
@@ -100,7 +102,6 @@ export async function runCloud(options: UpOptions, say: (line: string) => void):
     })
     endWhenUncaught(log)
     const supervisor = new Supervisor({ runDir: dir.runDir, log })
-    const { http, log: logBounds } = readConfig(options, {})
     stack.use(boundLogs(dir.logDir, logBounds, log))
     const url = await choosePublicUrl(options, http.publicUrl)
     const tls = await prepareTls(options, dir.path, { host: hostOf(url), say })

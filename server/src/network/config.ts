@@ -1,5 +1,6 @@
 import { Type } from "typebox"
-import { configSection, type SectionOf } from "../platform/config/config.ts"
+import { badConfig, configSection, type SectionOf } from "../platform/config/config.ts"
+import { canonicalAddress, parseAddress, parsePrefix, prefixContains } from "../platform/net/address.ts"
 
 const quota = (value: number, what: string) =>
   Type.Integer({
@@ -81,10 +82,41 @@ export const networkConfig = configSection(
     quotaSecurityGroupRules: quota(100, "Security group rules"),
     quotaRbacPolicies: quota(10, "RBAC policies"),
   }),
+  checkAddresses,
 )
 
 declare module "../platform/config/config.ts" {
   interface Config {
     readonly network: SectionOf<typeof networkConfig>
+  }
+}
+
+interface FirstNetworks
+  extends Record<
+    "publicCidr" | "privateCidr" | "defaultPoolCidr" | "publicGateway" | "publicPoolStart" | "publicPoolEnd",
+    string
+  > {
+  dnsNameservers: string[]
+}
+
+/** What the first start makes networks of, so that a slip shows before there is half a cloud. */
+function checkAddresses(network: FirstNetworks): void {
+  for (const key of ["publicCidr", "privateCidr", "defaultPoolCidr"] as const) {
+    if (network[key].includes("/") && parsePrefix(network[key])) continue
+    throw badConfig(`network.${key}`, `${JSON.stringify(network[key])} is no CIDR; write 10.0.0.0/8`)
+  }
+  const cidr = parsePrefix(network.publicCidr)
+  for (const key of ["publicGateway", "publicPoolStart", "publicPoolEnd"] as const) {
+    const address = parseAddress(network[key])
+    if (!address) throw badConfig(`network.${key}`, `${JSON.stringify(network[key])} is no IP address`)
+    if (cidr && !prefixContains(cidr, address))
+      throw badConfig(
+        `network.${key}`,
+        `${network[key]} is not in ${network.publicCidr} (network.publicCidr)`,
+      )
+  }
+  for (const server of network.dnsNameservers) {
+    if (!canonicalAddress(server))
+      throw badConfig("network.dnsNameservers", `${JSON.stringify(server)} is no IP address`)
   }
 }

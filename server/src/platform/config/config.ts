@@ -21,6 +21,8 @@ export interface Config {
 export interface ConfigSection<T extends TObject = TObject> {
   name: string
   schema: T
+  /** What the schema cannot say: throws what `badConfig` makes. */
+  check?(value: Static<T>): void
 }
 
 export type SectionOf<S> = S extends ConfigSection<infer T> ? Static<T> : never
@@ -28,9 +30,13 @@ export type SectionOf<S> = S extends ConfigSection<infer T> ? Static<T> : never
 const sections = new Map<string, ConfigSection>()
 
 /** Declares a section; every key needs `default` and `description` in its schema. Objects may nest. */
-export function configSection<T extends TObject>(name: string, schema: T): ConfigSection<T> {
+export function configSection<T extends TObject>(
+  name: string,
+  schema: T,
+  check?: (value: Static<T>) => void,
+): ConfigSection<T> {
   if (sections.has(name)) throw new Error(`config section ${name} is declared twice`)
-  const section = { name, schema }
+  const section: ConfigSection<T> = { name, schema, ...(check ? { check } : {}) }
   sections.set(name, section)
   return section
 }
@@ -55,7 +61,7 @@ export function loadConfig(sources: ConfigSources): Config {
       throw badConfig(key, `there is no section ${key}; sections are ${[...sections.keys()].join(", ")}`)
   }
   const result: Record<string, unknown> = { ...sources.base }
-  for (const { name, schema } of sections.values()) {
+  for (const { name, schema, check } of sections.values()) {
     const value = readObject(schema, file[name], [name], sources)
     const validator = Compile(schema)
     if (!validator.Check(value)) {
@@ -65,6 +71,7 @@ export function loadConfig(sources: ConfigSources): Config {
         error?.message ?? "is not valid",
       )
     }
+    check?.(value)
     result[name] = value
   }
   // Each section was checked against the schema that its type is taken from.
@@ -80,11 +87,21 @@ function readConfigFile(path: string): Record<string, unknown> {
       cause,
     })
   }
-  const value: unknown = parse(text) ?? {}
+  const value = readYaml(path, text)
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw badConfig(path, "must be a mapping of sections")
   }
   return value as Record<string, unknown>
+}
+
+function readYaml(path: string, text: string): unknown {
+  try {
+    return parse(text) ?? {}
+  } catch (cause) {
+    const why = cause instanceof Error ? (cause.message.split("\n")[0] ?? "") : String(cause)
+    const message = `The configuration file ${path} is no YAML: ${why.replace(/:$/, "")}.`
+    throw new Fault("invalid", "config.unreadable", message, { cause })
+  }
 }
 
 function readObject(
@@ -148,6 +165,6 @@ function fromText(schema: TSchema, text: string): unknown {
   }
 }
 
-function badConfig(key: string, why: string): Fault {
+export function badConfig(key: string, why: string): Fault {
   return new Fault("invalid", "config.invalid", `Configuration ${key}: ${why}.`)
 }

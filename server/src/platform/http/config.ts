@@ -1,5 +1,6 @@
 import { Type } from "typebox"
 import { configSection, type SectionOf } from "../config/config.ts"
+import { readRanges } from "../net/ranges.ts"
 
 export const httpConfig = configSection(
   "http",
@@ -72,6 +73,10 @@ export const httpConfig = configSection(
         "closed. This machine and `trustedProxies` may have as many as they like.",
     }),
   }),
+  (http) => {
+    readRanges(http.trustedProxies, "http.trustedProxies")
+    readRanges(http.metricsCidrs, "http.metricsCidrs")
+  },
 )
 
 declare module "../config/config.ts" {
