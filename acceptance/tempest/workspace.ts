@@ -7,6 +7,9 @@ import { type Outcome, readOutcomes } from "./outcome.ts"
 
 export const ownTemplate = join(import.meta.dirname, "tempest.conf.template")
 
+/** Where the import tests fetch their images; see web-images.ts. */
+export const webImages = { host: "127.0.0.1", port: 8899 }
+
 export interface WorkspaceOptions {
   /** Data directory of the cloud, where its address and its first passwords are. */
   dataDir: string
@@ -129,6 +132,7 @@ async function readFacts(dataDir: string): Promise<Facts> {
     CINDER_MAX: "3.0",
     STORAGE_PROTOCOL: "none",
     VENDOR_NAME: "Kumoi",
+    WEB_IMAGES: `http://${webImages.host}:${webImages.port}`,
     SERVICES: catalog.map((s) => s.type).join(","),
   }
 }
