@@ -120,13 +120,14 @@ async function onNetworks(
 /** The device is what people see; they may have written over it. */
 async function bindAll(ctx: Ctx, tx: Tx, server: ServerOfPorts, host: string): Promise<ServerVif[]> {
   const owner = deviceOwner(server)
-  await sql`update network.port set host_id = ${host}, device_id = ${server.id},
+  const { id: serverId } = server
+  await sql`update network.port set host_id = ${host}, device_id = ${serverId},
       device_owner = ${owner},
       status = case when host_id = ${host} then status else 'DOWN' end,
       generation = generation + 1, updated_at = now()
-    where server_id = ${server.id}
-      and (host_id <> ${host} or device_id <> ${server.id} or device_owner <> ${owner})`.execute(tx)
-  const vifs = await vifsOf(tx, server.id)
+    where server_id = ${serverId}
+      and (host_id <> ${host} or device_id <> ${serverId} or device_owner <> ${owner})`.execute(tx)
+  const vifs = await vifsOf(tx, serverId)
   noteChanged(tx, { ports: vifs.map((vif) => vif.portId) })
   tellEngine(ctx, tx)
   return vifs
@@ -197,9 +198,10 @@ async function adoptPort(
   { request, index }: NewInterface,
 ): Promise<ServerVif> {
   if (!isUuid(portId)) throw serverPortMissing(portId)
+  const { id: serverId } = server
   // Taken by whoever finds it free: that is the whole decision. A port that names a device is not free.
-  const { rows } = await sql<ServerVif>`update network.port p set server_id = ${server.id},
-      device_id = ${server.id},
+  const { rows } = await sql<ServerVif>`update network.port p set server_id = ${serverId},
+      device_id = ${serverId},
       device_owner = ${deviceOwner(server)}, host_id = ${host}, server_interface_index = ${index},
       server_interface_tag = ${request.tag}, dns_name = coalesce(nullif(p.dns_name, ''), ${server.hostname}),
       generation = p.generation + 1, updated_at = now()
