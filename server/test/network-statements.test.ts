@@ -69,26 +69,26 @@ test("creations within a quota and without one", async () => {
     return thing
   }
   const create = async (more: 0 | 1) => {
-    const network = await within(5 + more, () => first(createNetworks(ctx, { networks: [{}] })))
+    const network = await within(5 + more, () => first(createNetworks(ctx, { items: [{}] })))
     const networkId = network.id
     const subnet = { networkId, ipVersion: 4, cidr: "10.7.0.0/24" } as const
-    await within(10 + more, () => first(createSubnets(ctx, { subnets: [subnet] })))
+    await within(10 + more, () => first(createSubnets(ctx, { items: [subnet] })))
     // Makes the project's default group.
-    await createPorts(ctx, { ports: [{ networkId }] })
-    const port = await within(9 + more, () => first(createPorts(ctx, { ports: [{ networkId }] })))
+    await createPorts(ctx, { items: [{ networkId }] })
+    const port = await within(9 + more, () => first(createPorts(ctx, { items: [{ networkId }] })))
     assert.equal(port.fixedIps.length, 1)
     assert.equal(port.securityGroups.length, 1)
-    await within(5 + more, () => first(createRouters(ctx, { routers: [{}] })))
+    await within(5 + more, () => first(createRouters(ctx, { items: [{}] })))
     const { items } = await listNetworks(ctx, { filters: { routerExternal: ["true"] } })
     const floatingIps = [{ floatingNetworkId: items[0]?.id ?? "" }]
-    await within(9 + more, () => first(createFloatingIps(ctx, { floatingIps })))
+    await within(9 + more, () => first(createFloatingIps(ctx, { items: floatingIps })))
   }
   await create(1)
   const group = { name: "counted" }
-  const { id } = await within(11, () => first(createSecurityGroups(ctx, { securityGroups: [group] })))
+  const { id } = await within(11, () => first(createSecurityGroups(ctx, { items: [group] })))
   const rule = { securityGroupId: id, direction: "ingress", protocol: "tcp" } as const
   // One of them looks for a rule that says the same in other words.
-  await within(8, () => first(createSecurityGroupRules(ctx, { rules: [rule] })))
+  await within(8, () => first(createSecurityGroupRules(ctx, { items: [rule] })))
   const { projectId } = ctx.caller
   await updateNetworkQuota(ctx, { projectId: projectId ?? "", limits })
   const [, made] = await countOf(() => create(0))
@@ -115,7 +115,7 @@ test("the ten-thousandth network costs what the first one did", async () => {
     select gen_random_uuid(), 'counted', 1442, 'geneve', g from generate_series(1001, 11000) g
     on conflict do nothing`.execute(db)
   await sql`analyze network.network`.execute(db)
-  await within(5, () => createNetworks(ctx, { networks: [{}] }))
+  await within(5, () => createNetworks(ctx, { items: [{}] }))
   const insert = statements.find((text) => text.includes("insert into network.network"))
   assert.ok(insert)
   assert.ok(!insert.includes("segmentation_id + 1"))
@@ -131,14 +131,14 @@ test("tunnel numbers go on until the last one is given out", async () => {
   await updateNetworkQuota(ctx, { projectId: "few", limits })
   const got: (number | null)[] = []
   for (let n = 0; n < max; n++) {
-    const [network] = await createNetworks(few, { networks: [{}] })
+    const [network] = await createNetworks(few, { items: [{}] })
     got.push(network?.providerSegmentationId ?? null)
   }
   assert.deepEqual(
     got.sort(),
     Array.from({ length: max }, (_, i) => i + 1),
   )
-  await assert.rejects(createNetworks(few, { networks: [{}] }), { code: "network.network.no_segment_left" })
+  await assert.rejects(createNetworks(few, { items: [{}] }), { code: "network.network.no_segment_left" })
 })
 
 test("many at once do not pass the quota together", async () => {
@@ -146,7 +146,7 @@ test("many at once do not pass the quota together", async () => {
   const caller = callerOf("burst:admin")
   const burst = makeCtx(cloud.cloud.platform, caller, "req-burst", cloud.baseUrl)
   const results = await Promise.allSettled(
-    Array.from({ length: 24 }, () => createNetworks(burst, { networks: [{}] })),
+    Array.from({ length: 24 }, () => createNetworks(burst, { items: [{}] })),
   )
   assert.equal(results.filter((r) => r.status === "fulfilled").length, 5)
   const refused = results.flatMap((r) => (r.status === "rejected" ? [r.reason] : []))
@@ -154,7 +154,7 @@ test("many at once do not pass the quota together", async () => {
   assert.deepEqual(refused[0].detail, {
     shortages: [{ resource: "network", asked: 1, used: 5, limit: 5 }],
   })
-  const both = createNetworks(burst, { networks: [{}, {}] })
+  const both = createNetworks(burst, { items: [{}, {}] })
   await assert.rejects(both, {
     detail: { shortages: [{ resource: "network", asked: 2, used: 5, limit: 5 }] },
   })

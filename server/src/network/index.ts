@@ -2,7 +2,7 @@
 import type {} from "./tables.ts"
 
 export {
-  type AddressGroup,
+  addressGroupNoun,
   changeGroupAddresses,
   createAddressGroups,
   deleteAddressGroup,
@@ -11,7 +11,7 @@ export {
   updateAddressGroup,
 } from "./address-group/address-group.ts"
 export {
-  type AddressScope,
+  addressScopeNoun,
   createAddressScopes,
   deleteAddressScope,
   getAddressScope,
@@ -36,19 +36,18 @@ export * from "./faults.ts"
 export {
   createFloatingIps,
   deleteFloatingIp,
-  type FloatingIpInput,
   getFloatingIp,
   listFloatingIps,
   updateFloatingIp,
 } from "./floating-ip/crud.ts"
-export type { FloatingIp } from "./floating-ip/floating-ip.ts"
+export { type FloatingIp, floatingIpNoun } from "./floating-ip/floating-ip.ts"
 export { deleteNetwork, updateNetwork } from "./network/change.ts"
-export { createNetworks, type NetworkInput } from "./network/create.ts"
-export type { Network } from "./network/network.ts"
+export { createNetworks } from "./network/create.ts"
+export { type Network, networkNoun } from "./network/network.ts"
 export { getNetwork, hiddenNetworkAttributes, listNetworks } from "./network/read.ts"
 export { deletePort, updatePort } from "./port/change.ts"
-export { createPorts, type PortInput } from "./port/create.ts"
-export { type DnsAssignment, dnsAssignment, type Port } from "./port/port.ts"
+export { createPorts } from "./port/create.ts"
+export { type DnsAssignment, dnsAssignment, type Port, portNoun } from "./port/port.ts"
 export { getPort, hiddenPortAttributes, listPorts } from "./port/read.ts"
 export {
   getDefaultNetworkQuota,
@@ -63,26 +62,25 @@ export {
   deleteRbacPolicy,
   getRbacPolicy,
   listRbacPolicies,
-  type RbacPolicy,
+  rbacPolicyNoun,
   updateRbacPolicy,
 } from "./rbac/policy.ts"
-export type { Filters, Listed, ListQuery } from "./resource/list.ts"
+export type { Viewer } from "./resource/viewer.ts"
 export {
   addExtraRoutes,
   createRouters,
   deleteRouter,
   getRouter,
   listRouters,
-  type RouterInput,
   removeExtraRoutes,
   updateRouter,
 } from "./router/crud.ts"
 export { addRouterInterface, type RouterInterface, removeRouterInterface } from "./router/interface.ts"
-export type { Router } from "./router/router.ts"
+export { routerNoun } from "./router/router.ts"
 export { listServiceProviders } from "./router/service-providers.ts"
 export {
   createDefaultSecurityGroupRules,
-  type DefaultSecurityGroupRule,
+  defaultRuleNoun,
   deleteDefaultSecurityGroupRule,
   getDefaultSecurityGroupRule,
   listDefaultSecurityGroupRules,
@@ -92,7 +90,6 @@ export {
   deleteSecurityGroup,
   getSecurityGroup,
   listSecurityGroups,
-  type SecurityGroupInput,
   updateSecurityGroup,
 } from "./security-group/group.ts"
 export {
@@ -100,9 +97,13 @@ export {
   deleteSecurityGroupRule,
   getSecurityGroupRule,
   listSecurityGroupRules,
-  type SecurityGroupRuleInput,
 } from "./security-group/rule.ts"
-export type { SecurityGroup, SecurityGroupRule } from "./security-group/security-group.ts"
+export {
+  type SecurityGroup,
+  type SecurityGroupRule,
+  securityGroupNoun,
+  securityGroupRuleNoun,
+} from "./security-group/security-group.ts"
 export {
   attachServerInterfaces,
   bindServerPorts,
@@ -139,9 +140,9 @@ export {
 } from "./server-port/read.ts"
 export { changeServerSecurityGroup } from "./server-port/security-group.ts"
 export { deleteSubnet, updateSubnet } from "./subnet/change.ts"
-export { createSubnets, type SubnetInput } from "./subnet/create.ts"
+export { createSubnets } from "./subnet/create.ts"
 export { getSubnet, listSubnets } from "./subnet/read.ts"
-export type { Subnet } from "./subnet/subnet.ts"
+export { subnetNoun } from "./subnet/subnet.ts"
 export {
   addPoolPrefixes,
   createSubnetPools,
@@ -149,8 +150,7 @@ export {
   getSubnetPool,
   listSubnetPools,
   removePoolPrefixes,
-  type SubnetPool,
-  type SubnetPoolInput,
+  subnetPoolNoun,
   updateSubnetPool,
 } from "./subnet-pool/subnet-pool.ts"
 export { remoteNetworkDriver, remoteNetworkSync } from "./sync/remote.ts"

@@ -36,7 +36,7 @@ function administratorOf(platform: Platform, projectId: string): Ctx {
 async function makePublic(ctx: Ctx, projectId: string): Promise<string> {
   const config = ctx.config.network
   const [network] = await createNetworks(ctx, {
-    networks: [
+    items: [
       {
         projectId,
         name: "public",
@@ -49,7 +49,7 @@ async function makePublic(ctx: Ctx, projectId: string): Promise<string> {
   })
   if (!network) throw new Error("the external network was not made")
   await createSubnets(ctx, {
-    subnets: [
+    items: [
       {
         projectId,
         networkId: network.id,
@@ -68,7 +68,7 @@ async function makePublic(ctx: Ctx, projectId: string): Promise<string> {
 /** What a project gets that asks for any network (`openstack server create --nic auto`) is cut from it. */
 async function makeDefaultPool(ctx: Ctx, projectId: string): Promise<void> {
   await createSubnetPools(ctx, {
-    subnetPools: [
+    items: [
       {
         projectId,
         name: "shared-default-subnetpool-v4",
@@ -83,10 +83,10 @@ async function makeDefaultPool(ctx: Ctx, projectId: string): Promise<void> {
 
 async function makePrivate(ctx: Ctx, projectId: string, publicId: string): Promise<void> {
   const config = ctx.config.network
-  const [network] = await createNetworks(ctx, { networks: [{ projectId, name: "private" }] })
+  const [network] = await createNetworks(ctx, { items: [{ projectId, name: "private" }] })
   if (!network) throw new Error("the private network was not made")
   const [subnet] = await createSubnets(ctx, {
-    subnets: [
+    items: [
       {
         projectId,
         networkId: network.id,
@@ -98,7 +98,7 @@ async function makePrivate(ctx: Ctx, projectId: string, publicId: string): Promi
     ],
   })
   const [router] = await createRouters(ctx, {
-    routers: [{ projectId, name: "router1", externalGatewayInfo: { networkId: publicId } }],
+    items: [{ projectId, name: "router1", externalGatewayInfo: { networkId: publicId } }],
   })
   if (!subnet || !router) throw new Error("the private subnet or its router was not made")
   await addRouterInterface(ctx, { routerId: router.id, subnetId: subnet.id })

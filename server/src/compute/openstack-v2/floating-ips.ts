@@ -35,7 +35,7 @@ async function find(ctx: Ctx, req: WireRequest): Promise<FloatingIp> {
   const id = req.params.floating_ip_id ?? ""
   if (!isUuid(id))
     throw new Fault("not_found", "network.floating_ip.not_found", `Floating IP not found for ID ${id}`)
-  return await getFloatingIp(ctx, { floatingIpId: id })
+  return await getFloatingIp(ctx, { id: id })
 }
 
 async function create(ctx: Ctx, req: WireRequest<{ pool?: string | null } | undefined>) {
@@ -48,7 +48,7 @@ async function create(ctx: Ctx, req: WireRequest<{ pool?: string | null } | unde
       "network.floating_ip.pool_not_found",
       `Floating IP pool ${wanted ?? ""} not found.`,
     )
-  const [made] = await createFloatingIps(ctx, { floatingIps: [{ floatingNetworkId: pool.id }] })
+  const [made] = await createFloatingIps(ctx, { items: [{ floatingNetworkId: pool.id }] })
   if (!made) throw badRequest("No floating IP could be made.")
   return { floating_ip: viewFloatingIp(made, pools) }
 }
@@ -97,7 +97,7 @@ export const floatingIpRoutes: readonly Route[] = [
     max: last,
     policy: ["delete_floatingip"],
     handler: async (ctx, req) => {
-      await deleteFloatingIp(ctx, { floatingIpId: (await find(ctx, req)).id })
+      await deleteFloatingIp(ctx, { id: (await find(ctx, req)).id })
       return reply(202)
     },
   }),

@@ -148,7 +148,7 @@ async function createRule(ctx: Ctx, req: WireRequest<RuleBody>) {
     value === null || value === undefined || Number(value) === -1 ? null : Number(value)
   const cidr = group_id ? null : (body.cidr ?? "0.0.0.0/0")
   const [made] = await createSecurityGroupRules(ctx, {
-    rules: [
+    items: [
       {
         securityGroupId: body.parent_group_id,
         direction: "ingress",
@@ -182,7 +182,7 @@ export const securityGroupRoutes: readonly Route[] = [
     handler: async (ctx, req) => {
       const { name, description } = req.body.security_group
       const [made] = await createSecurityGroups(ctx, {
-        securityGroups: [{ name, description: description ?? "" }],
+        items: [{ name, description: description ?? "" }],
       })
       return made && (await viewOne(ctx, made))
     },
@@ -193,7 +193,7 @@ export const securityGroupRoutes: readonly Route[] = [
     max: last,
     policy: ["get_security_group"],
     handler: async (ctx, req) => {
-      const group = await getSecurityGroup(ctx, { securityGroupId: idOf(req) })
+      const group = await getSecurityGroup(ctx, { id: idOf(req) })
       return await viewOne(ctx, group)
     },
   }),
@@ -206,7 +206,7 @@ export const securityGroupRoutes: readonly Route[] = [
     handler: async (ctx, req) => {
       const { name, description } = req.body.security_group
       const group = await updateSecurityGroup(ctx, {
-        securityGroupId: idOf(req),
+        id: idOf(req),
         changes: { name, description: description ?? "" },
       })
       return await viewOne(ctx, group)
@@ -218,7 +218,7 @@ export const securityGroupRoutes: readonly Route[] = [
     max: last,
     policy: ["delete_security_group"],
     handler: async (ctx, req) => {
-      await deleteSecurityGroup(ctx, { securityGroupId: idOf(req) })
+      await deleteSecurityGroup(ctx, { id: idOf(req) })
       return reply(202)
     },
   }),
@@ -236,9 +236,9 @@ export const securityGroupRoutes: readonly Route[] = [
     max: last,
     policy: ["delete_security_group_rule"],
     handler: async (ctx, req) => {
-      const ruleId = req.params.rule_id ?? ""
-      if (!isUuid(ruleId)) throw badRequest(`Security group rule id ${ruleId} should be a UUID.`)
-      await deleteSecurityGroupRule(ctx, { ruleId })
+      const id = req.params.rule_id ?? ""
+      if (!isUuid(id)) throw badRequest(`Security group rule id ${id} should be a UUID.`)
+      await deleteSecurityGroupRule(ctx, { id })
       return reply(202)
     },
   }),

@@ -15,7 +15,7 @@ export const addServerFixedIp = operation({
     const port = (await listServerPorts(ctx, server.id)).find((i) => i.networkId === input.networkId)
     const subnetId = port?.fixedIps[0]?.subnetId
     if (!port || subnetId === undefined) throw networkNotOfServer()
-    await updatePort(ctx, { portId: port.portId, changes: { fixedIps: [...port.fixedIps, { subnetId }] } })
+    await updatePort(ctx, { id: port.portId, changes: { fixedIps: [...port.fixedIps, { subnetId }] } })
   },
 })
 
@@ -30,6 +30,6 @@ export const removeServerFixedIp = operation({
     const port = (await listServerPorts(ctx, server.id)).find((i) => has(i.fixedIps))
     if (!port) throw fixedIpNotFound(input.address, server.id)
     const fixedIps = port.fixedIps.filter((ip) => ip.ipAddress !== input.address)
-    await updatePort(ctx, { portId: port.portId, changes: { fixedIps } })
+    await updatePort(ctx, { id: port.portId, changes: { fixedIps } })
   },
 })

@@ -39,7 +39,7 @@ export const addServerFloatingIp = operation({
           ? "Instance network is not ready yet"
           : "Specified fixed address not assigned to instance",
       )
-    await updateFloatingIp(ctx, { floatingIpId: ip.id, changes: chosen })
+    await updateFloatingIp(ctx, { id: ip.id, changes: chosen })
   },
 })
 
@@ -54,6 +54,6 @@ export const removeServerFloatingIp = operation({
     const ports = await listServerPorts(ctx, server.id)
     if (!ports.some((port) => port.portId === ip.portId))
       throw floatingIpNotOfServer(input.address, server.id)
-    await updateFloatingIp(ctx, { floatingIpId: ip.id, changes: { portId: null } })
+    await updateFloatingIp(ctx, { id: ip.id, changes: { portId: null } })
   },
 })

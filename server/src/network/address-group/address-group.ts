@@ -1,9 +1,12 @@
 // Address groups: prefixes under one name, for rules of security groups.
 import { sql } from "kysely"
-import { type Static, Type } from "typebox"
+import { Type } from "typebox"
 import { type DbOrTx, violatedConstraint } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { formatPrefix, parsePrefix } from "../../platform/net/address.ts"
+import { boolean, text, texts } from "../../platform/noun/field.ts"
+import { loadThing } from "../../platform/noun/list.ts"
+import { noun, type Thing } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import {
   addressGroupInUse,
@@ -12,53 +15,37 @@ import {
   groupHasAddresses,
   groupLacksAddresses,
 } from "../faults.ts"
-import { column, findRow, listed, listRows, type Source, standardColumns } from "../resource/list.ts"
-import { listOperation } from "../resource/list-operation.ts"
-import {
-  change,
-  lockRow,
-  ownerOf,
-  ProjectInput,
-  RevisionInput,
-  type Standard,
-  updateRow,
-} from "../resource/standard.ts"
+import { change, lockRow, ownedFields, ownerOf, RevisionInput, updateRow } from "../resource/standard.ts"
+import { getOf, listOf } from "../resource/verbs.ts"
 import { everything, sharedWith, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { visibleTo } from "../resource/visible.ts"
 
-export interface AddressGroup extends Standard {
-  name: string
-  description: string
-  addresses: string[]
-  shared: boolean
-}
-
-export const AddressGroupInput = Type.Object({
-  projectId: ProjectInput,
-  name: Type.Optional(Type.String({ maxLength: 255 })),
-  description: Type.Optional(Type.String({ maxLength: 1024 })),
-  addresses: Type.Optional(Type.Array(Type.String())),
-})
-export type AddressGroupInput = Static<typeof AddressGroupInput>
-
-export function addressGroupSource(viewer: Viewer): Source {
-  const shared = sharedWith(viewer, "address_group", sql`a.id`)
-  return {
-    table: sql`network.address_group`,
-    alias: "a",
-    columns: {
-      ...standardColumns("a", { tags: false }),
-      name: column("text", sql`a.name`),
-      addresses: column("other", sql`a.addresses::text[]`),
-      shared: column("boolean", shared),
-    },
-    visible: visibleTo(viewer, {
+export const addressGroupNoun = noun({
+  name: "network.address_group",
+  table: sql`network.address_group`,
+  alias: "a",
+  fields: {
+    ...ownedFields("a"),
+    description: text(sql`a.description`, {
+      max: 1024,
+      create: true,
+      update: true,
+      filter: true,
+      sort: true,
+    }),
+    name: text(sql`a.name`, { create: true, update: true, filter: true, sort: true }),
+    addresses: texts(sql`a.addresses::text[]`, { create: true }),
+    shared: boolean((viewer: Viewer) => sharedWith(viewer, "address_group", sql`a.id`), { filter: true }),
+  },
+  visible: (viewer: Viewer) =>
+    visibleTo(viewer, {
       owner: sql`a.project_id`,
       shared: { objectType: "address_group", objectId: sql`a.id` },
     }),
-    markerFault: addressGroupNotFound,
-  }
-}
+  notFound: addressGroupNotFound,
+})
+
+export type AddressGroup = Thing<typeof addressGroupNoun>
 
 const target = (group: { projectId: string; shared: boolean }) => ({
   project_id: group.projectId,
@@ -83,44 +70,28 @@ export async function loadAddressGroup(
   id: string,
   viewer: Viewer = everything,
 ): Promise<AddressGroup> {
-  const group = await findRow<AddressGroup>(db, addressGroupSource(viewer), id)
-  if (!group) throw addressGroupNotFound(id)
-  return group
+  return await loadThing(db, addressGroupNoun, viewer, id)
 }
 
-export const getAddressGroup = operation({
-  name: "network.address_group.get",
-  input: Type.Object({ addressGroupId: Type.String() }),
-  faults: [addressGroupNotFound],
-  load: (ctx, { addressGroupId }) => loadAddressGroup(ctx.db, addressGroupId, viewerOf(ctx)),
-  rule: "get_address_group",
-  target: (_ctx, _input, group) => target(group),
-  run: async (_ctx, _input, group) => group,
-})
+const asked = { rule: "get_address_group", target }
 
-export const listAddressGroups = listOperation<AddressGroup>({
-  name: "network.address_group.list",
-  rule: "get_address_group",
-  run: async (ctx, query) => {
-    const groups = await listRows<AddressGroup>(ctx.db, addressGroupSource(viewerOf(ctx)), query)
-    return listed(ctx, "get_address_group", groups, target)
-  },
-})
+export const getAddressGroup = getOf(addressGroupNoun, asked)
+export const listAddressGroups = listOf(addressGroupNoun, asked)
 
 export const createAddressGroups = operation({
   name: "network.address_group.create",
-  input: Type.Object({ addressGroups: Type.Array(AddressGroupInput) }),
+  input: Type.Object({ items: Type.Array(addressGroupNoun.create) }),
   faults: [badRequest],
   rules: ["create_address_group"],
-  authorize: (ctx, { addressGroups }) =>
-    addressGroups.map((input) => [
+  authorize: (ctx, { items }) =>
+    items.map((input) => [
       "create_address_group",
       target({ projectId: ownerOf(ctx, input.projectId), shared: false }),
     ]),
-  run: async (ctx, { addressGroups }) =>
+  run: async (ctx, { items }) =>
     await change(ctx, async (tx) => {
       const made: AddressGroup[] = []
-      for (const input of addressGroups) {
+      for (const input of items) {
         const id = newUuid()
         await tx
           .insertInto("network.address_group")
@@ -141,15 +112,15 @@ export const createAddressGroups = operation({
 export const updateAddressGroup = operation({
   name: "network.address_group.update",
   input: Type.Object({
-    addressGroupId: Type.String(),
+    id: Type.String(),
     expectedRevision: RevisionInput,
-    changes: Type.Pick(AddressGroupInput, ["name", "description"]),
+    changes: addressGroupNoun.changes,
   }),
   faults: [addressGroupNotFound],
-  load: (ctx, { addressGroupId }) => loadAddressGroup(ctx.db, addressGroupId, viewerOf(ctx)),
+  load: (ctx, { id }) => loadAddressGroup(ctx.db, id, viewerOf(ctx)),
   rule: "update_address_group",
   target: (_ctx, _input, group) => target(group),
-  run: async (ctx, { addressGroupId, expectedRevision, changes }) =>
+  run: async (ctx, { id: addressGroupId, expectedRevision, changes }) =>
     await change(ctx, async (tx) => {
       await lockRow(tx, "addressGroup", addressGroupId, addressGroupNotFound, expectedRevision)
       await updateRow(tx, "addressGroup", addressGroupId, {
@@ -193,12 +164,12 @@ export const changeGroupAddresses = operation({
 
 export const deleteAddressGroup = operation({
   name: "network.address_group.delete",
-  input: Type.Object({ addressGroupId: Type.String(), expectedRevision: RevisionInput }),
+  input: Type.Object({ id: Type.String(), expectedRevision: RevisionInput }),
   faults: [addressGroupNotFound, addressGroupInUse],
-  load: (ctx, { addressGroupId }) => loadAddressGroup(ctx.db, addressGroupId, viewerOf(ctx)),
+  load: (ctx, { id }) => loadAddressGroup(ctx.db, id, viewerOf(ctx)),
   rule: "delete_address_group",
   target: (_ctx, _input, group) => target(group),
-  run: async (ctx, { addressGroupId, expectedRevision }) => {
+  run: async (ctx, { id: addressGroupId, expectedRevision }) => {
     try {
       await change(ctx, async (tx) => {
         await lockRow(tx, "addressGroup", addressGroupId, addressGroupNotFound, expectedRevision)

@@ -1,58 +1,56 @@
 // Address scopes: pools in one scope have no address twice.
 import { sql } from "kysely"
-import { type Static, Type } from "typebox"
+import { Type } from "typebox"
 import { type DbOrTx, violatedConstraint } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
+import { boolean, field, text } from "../../platform/noun/field.ts"
+import { loadThing } from "../../platform/noun/list.ts"
+import { noun, ruledFields, type Thing } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { addressScopeInUse, addressScopeNotFound, badRequest } from "../faults.ts"
 import { grantAccess } from "../rbac/grant.ts"
-import { column, findRow, listed, listRows, type Source, standardColumns } from "../resource/list.ts"
-import { listOperation } from "../resource/list-operation.ts"
 import {
   attributeRules,
   change,
   lockRow,
+  ownedFields,
   ownerOf,
-  ProjectInput,
   RevisionInput,
-  type Standard,
   updateRow,
 } from "../resource/standard.ts"
+import { getOf, listOf } from "../resource/verbs.ts"
 import { everything, sharedWith, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { visibleTo } from "../resource/visible.ts"
+import { IpVersion } from "../subnet/subnet.ts"
 
-export interface AddressScope extends Standard {
-  name: string
-  ipVersion: 4 | 6
-  shared: boolean
-}
-
-export const AddressScopeInput = Type.Object({
-  projectId: ProjectInput,
-  name: Type.Optional(Type.String({ maxLength: 255 })),
-  ipVersion: Type.Union([Type.Literal(4), Type.Literal(6)]),
-  shared: Type.Optional(Type.Boolean()),
-})
-export type AddressScopeInput = Static<typeof AddressScopeInput>
-
-export function addressScopeSource(viewer: Viewer): Source {
-  const shared = sharedWith(viewer, "address_scope", sql`s.id`)
-  return {
-    table: sql`network.address_scope`,
-    alias: "s",
-    columns: {
-      ...standardColumns("s", { tags: false, description: false }),
-      name: column("text", sql`s.name`),
-      ipVersion: column("integer", sql`s.ip_version`),
-      shared: column("boolean", shared),
-    },
-    visible: visibleTo(viewer, {
+export const addressScopeNoun = noun({
+  name: "network.address_scope",
+  table: sql`network.address_scope`,
+  alias: "s",
+  fields: {
+    ...ownedFields("s"),
+    name: text(sql`s.name`, { create: true, update: true, filter: true, sort: true }),
+    ipVersion: field("integer", IpVersion, sql`s.ip_version`, {
+      create: "required",
+      filter: true,
+      sort: true,
+    }),
+    shared: boolean((viewer: Viewer) => sharedWith(viewer, "address_scope", sql`s.id`), {
+      create: true,
+      update: true,
+      filter: true,
+      rule: "write",
+    }),
+  },
+  visible: (viewer: Viewer) =>
+    visibleTo(viewer, {
       owner: sql`s.project_id`,
       shared: { objectType: "address_scope", objectId: sql`s.id` },
     }),
-    markerFault: addressScopeNotFound,
-  }
-}
+  notFound: addressScopeNotFound,
+})
+
+export type AddressScope = Thing<typeof addressScopeNoun>
 
 const target = (scope: { projectId: string; shared: boolean }) => ({
   project_id: scope.projectId,
@@ -65,51 +63,32 @@ export async function loadAddressScope(
   id: string,
   viewer: Viewer = everything,
 ): Promise<AddressScope> {
-  const scope = await findRow<AddressScope>(db, addressScopeSource(viewer), id)
-  if (!scope) throw addressScopeNotFound(id)
-  return scope
+  return await loadThing(db, addressScopeNoun, viewer, id)
 }
 
-export const getAddressScope = operation({
-  name: "network.address_scope.get",
-  input: Type.Object({ addressScopeId: Type.String() }),
-  faults: [addressScopeNotFound],
-  load: (ctx, { addressScopeId }) => loadAddressScope(ctx.db, addressScopeId, viewerOf(ctx)),
-  rule: "get_address_scope",
-  target: (_ctx, _input, scope) => target(scope),
-  run: async (_ctx, _input, scope) => scope,
-})
+const asked = { rule: "get_address_scope", target }
 
-export const listAddressScopes = listOperation<AddressScope>({
-  name: "network.address_scope.list",
-  rule: "get_address_scope",
-  run: async (ctx, query) => {
-    const scopes = await listRows<AddressScope>(ctx.db, addressScopeSource(viewerOf(ctx)), query)
-    return listed(ctx, "get_address_scope", scopes, target)
-  },
-})
+export const getAddressScope = getOf(addressScopeNoun, asked)
+export const listAddressScopes = listOf(addressScopeNoun, asked)
+
+const ruled = ruledFields(addressScopeNoun.fields, "write")
 
 export const createAddressScopes = operation({
   name: "network.address_scope.create",
-  input: Type.Object({ addressScopes: Type.Array(AddressScopeInput) }),
+  input: Type.Object({ items: Type.Array(addressScopeNoun.create) }),
   rules: ["create_address_scope"],
-  authorize: (ctx, { addressScopes }) =>
-    addressScopes.flatMap((input) => {
+  authorize: (ctx, { items }) =>
+    items.flatMap((input) => {
       const own = target({ projectId: ownerOf(ctx, input.projectId), shared: false })
       return [
         ["create_address_scope", own] as const,
-        ...attributeRules(
-          "create_address_scope",
-          own,
-          { shared: input.shared || undefined },
-          { shared: "shared" },
-        ),
+        ...attributeRules("create_address_scope", own, { shared: input.shared || undefined }, ruled),
       ]
     }),
-  run: async (ctx, { addressScopes }) =>
+  run: async (ctx, { items }) =>
     await change(ctx, async (tx) => {
       const made: AddressScope[] = []
-      for (const input of addressScopes) {
+      for (const input of items) {
         const id = newUuid()
         const projectId = ownerOf(ctx, input.projectId)
         await tx
@@ -132,18 +111,18 @@ export const createAddressScopes = operation({
 export const updateAddressScope = operation({
   name: "network.address_scope.update",
   input: Type.Object({
-    addressScopeId: Type.String(),
+    id: Type.String(),
     expectedRevision: RevisionInput,
-    changes: Type.Pick(AddressScopeInput, ["name", "shared"]),
+    changes: addressScopeNoun.changes,
   }),
   faults: [addressScopeNotFound, badRequest],
-  load: (ctx, { addressScopeId }) => loadAddressScope(ctx.db, addressScopeId, viewerOf(ctx)),
+  load: (ctx, { id }) => loadAddressScope(ctx.db, id, viewerOf(ctx)),
   rules: ["update_address_scope"],
   authorize: (_ctx, { changes }, scope) => [
     ["update_address_scope", target(scope)],
-    ...attributeRules("update_address_scope", target(scope), changes, { shared: "shared" }),
+    ...attributeRules("update_address_scope", target(scope), changes, ruled),
   ],
-  run: async (ctx, { addressScopeId, expectedRevision, changes }, scope) =>
+  run: async (ctx, { id: addressScopeId, expectedRevision, changes }, scope) =>
     await change(ctx, async (tx) => {
       await lockRow(tx, "addressScope", addressScopeId, addressScopeNotFound, expectedRevision)
       // Others have pools in it by now.
@@ -165,12 +144,12 @@ export const updateAddressScope = operation({
 
 export const deleteAddressScope = operation({
   name: "network.address_scope.delete",
-  input: Type.Object({ addressScopeId: Type.String(), expectedRevision: RevisionInput }),
+  input: Type.Object({ id: Type.String(), expectedRevision: RevisionInput }),
   faults: [addressScopeNotFound, addressScopeInUse],
-  load: (ctx, { addressScopeId }) => loadAddressScope(ctx.db, addressScopeId, viewerOf(ctx)),
+  load: (ctx, { id }) => loadAddressScope(ctx.db, id, viewerOf(ctx)),
   rule: "delete_address_scope",
   target: (_ctx, _input, scope) => target(scope),
-  run: async (ctx, { addressScopeId, expectedRevision }) => {
+  run: async (ctx, { id: addressScopeId, expectedRevision }) => {
     try {
       await change(ctx, async (tx) => {
         await lockRow(tx, "addressScope", addressScopeId, addressScopeNotFound, expectedRevision)

@@ -1,8 +1,10 @@
 import { sql } from "kysely"
-import { type Static, Type } from "typebox"
+import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
+import { insertThing, loadThing } from "../../platform/noun/list.ts"
+import { ruledFields } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import {
   addressesBusy,
@@ -20,72 +22,32 @@ import {
 import { loadNetwork } from "../network/read.ts"
 import { insertPort } from "../port/insert.ts"
 import { enforceNetworkQuotaOfMade } from "../quota.ts"
-import { findRow, insertRow, listed, listRows } from "../resource/list.ts"
-import { listOperation } from "../resource/list-operation.ts"
 import { notify } from "../resource/notify.ts"
-import {
-  attributeRules,
-  change,
-  lockRow,
-  ownerOf,
-  ProjectInput,
-  RevisionInput,
-  TagsInput,
-  updateRow,
-} from "../resource/standard.ts"
+import { attributeRules, change, lockRow, ownerOf, RevisionInput, updateRow } from "../resource/standard.ts"
+import { getOf, listOf } from "../resource/verbs.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { noteChanged } from "../sync/changes.ts"
 import { pointFloatingIp } from "./associate.ts"
-import { type FloatingIp, floatingIpSource, floatingIpTarget } from "./floating-ip.ts"
-
-const orNull = Type.Optional(Type.Union([Type.String(), Type.Null()]))
-
-export const FloatingIpInput = Type.Object({
-  projectId: ProjectInput,
-  floatingNetworkId: Type.String(),
-  subnetId: orNull,
-  floatingIpAddress: orNull,
-  portId: orNull,
-  fixedIpAddress: orNull,
-  description: Type.Optional(Type.String({ maxLength: 255 })),
-  dnsName: Type.Optional(Type.String({ maxLength: 255 })),
-  dnsDomain: Type.Optional(Type.String({ maxLength: 255 })),
-  tags: TagsInput,
-})
-export type FloatingIpInput = Static<typeof FloatingIpInput>
+import { type FloatingIp, type FloatingIpInput, floatingIpNoun, floatingIpTarget } from "./floating-ip.ts"
 
 export async function loadFloatingIp(
   db: DbOrTx,
   id: string,
   viewer: Viewer = everything,
 ): Promise<FloatingIp> {
-  const floatingIp = await findRow<FloatingIp>(db, floatingIpSource(viewer), id)
-  if (!floatingIp) throw floatingIpNotFound(id)
-  return floatingIp
+  return await loadThing(db, floatingIpNoun, viewer, id)
 }
 
-export const getFloatingIp = operation({
-  name: "network.floating_ip.get",
-  input: Type.Object({ floatingIpId: Type.String() }),
-  faults: [floatingIpNotFound],
-  load: (ctx, { floatingIpId }) => loadFloatingIp(ctx.db, floatingIpId, viewerOf(ctx)),
-  rule: "get_floatingip",
-  target: (_ctx, _input, fip) => floatingIpTarget(fip),
-  run: async (_ctx, _input, fip) => fip,
-})
+const asked = { rule: "get_floatingip", target: floatingIpTarget }
 
-export const listFloatingIps = listOperation<FloatingIp>({
-  name: "network.floating_ip.list",
-  rule: "get_floatingip",
-  run: async (ctx, query) => {
-    const fips = await listRows<FloatingIp>(ctx.db, floatingIpSource(viewerOf(ctx)), query)
-    return listed(ctx, "get_floatingip", fips, floatingIpTarget)
-  },
-})
+export const getFloatingIp = getOf(floatingIpNoun, asked)
+export const listFloatingIps = listOf(floatingIpNoun, asked)
+
+const ruled = ruledFields(floatingIpNoun.fields, "write")
 
 export const createFloatingIps = operation({
   name: "network.floating_ip.create",
-  input: Type.Object({ floatingIps: Type.Array(FloatingIpInput) }),
+  input: Type.Object({ items: Type.Array(floatingIpNoun.create) }),
   faults: [
     networkNotFound,
     portNotFound,
@@ -99,28 +61,23 @@ export const createFloatingIps = operation({
     floatingIpTargetTaken,
   ],
   rules: ["create_floatingip"],
-  authorize: (ctx, { floatingIps }) =>
-    floatingIps.flatMap((input) => {
+  authorize: (ctx, { items }) =>
+    items.flatMap((input) => {
       const target = floatingIpTarget({ projectId: ownerOf(ctx, input.projectId) })
       return [
         ["create_floatingip", target] as const,
-        ...attributeRules(
-          "create_floatingip",
-          target,
-          { floatingIpAddress: input.floatingIpAddress ?? undefined, tags: input.tags },
-          { floatingIpAddress: "floating_ip_address", tags: "tags" },
-        ),
+        ...attributeRules("create_floatingip", target, input, ruled),
       ]
     }),
-  run: async (ctx, { floatingIps }) =>
+  run: async (ctx, { items }) =>
     await change(ctx, async (tx) => {
       const made: FloatingIp[] = []
-      for (const input of floatingIps) made.push(await insertFloatingIp(ctx, tx, input))
+      for (const input of items) made.push(await insertFloatingIp(ctx, tx, input))
       await notify(ctx, tx, "floatingip", "create", made)
       await enforceNetworkQuotaOfMade(
         tx,
         "floatingip",
-        floatingIps.map((input) => ownerOf(ctx, input.projectId)),
+        items.map((input) => ownerOf(ctx, input.projectId)),
       )
       return made
     }),
@@ -150,7 +107,7 @@ async function insertFloatingIp(ctx: Ctx, tx: Tx, input: FloatingIpInput): Promi
   noteChanged(tx, { floatingIps: [id] })
   const address = port.fixedIps.find((ip) => !ip.ipAddress.includes(":"))?.ipAddress
   if (!address) throw noExternalAddressLeft(network.id)
-  const made = await insertRow<FloatingIp>(tx, floatingIpSource(everything), {
+  const made = await insertThing(tx, floatingIpNoun, everything, {
     values: {
       id,
       project_id: projectId,
@@ -178,15 +135,15 @@ async function insertFloatingIp(ctx: Ctx, tx: Tx, input: FloatingIpInput): Promi
 export const updateFloatingIp = operation({
   name: "network.floating_ip.update",
   input: Type.Object({
-    floatingIpId: Type.String(),
+    id: Type.String(),
     expectedRevision: RevisionInput,
-    changes: Type.Pick(FloatingIpInput, ["portId", "fixedIpAddress", "description"]),
+    changes: floatingIpNoun.changes,
   }),
   faults: [floatingIpNotFound, portNotFound, badRequest, notReachable, floatingIpTargetTaken],
-  load: (ctx, { floatingIpId }) => loadFloatingIp(ctx.db, floatingIpId, viewerOf(ctx)),
+  load: (ctx, { id }) => loadFloatingIp(ctx.db, id, viewerOf(ctx)),
   rule: "update_floatingip",
   target: (_ctx, _input, fip) => floatingIpTarget(fip),
-  run: async (ctx, { floatingIpId, expectedRevision, changes }) =>
+  run: async (ctx, { id: floatingIpId, expectedRevision, changes }) =>
     await change(ctx, async (tx) => {
       await lockRow(tx, "floatingIp", floatingIpId, floatingIpNotFound, expectedRevision)
       const fip = await loadFloatingIp(tx, floatingIpId)
@@ -219,12 +176,12 @@ export const updateFloatingIp = operation({
 
 export const deleteFloatingIp = operation({
   name: "network.floating_ip.delete",
-  input: Type.Object({ floatingIpId: Type.String(), expectedRevision: RevisionInput }),
+  input: Type.Object({ id: Type.String(), expectedRevision: RevisionInput }),
   faults: [floatingIpNotFound],
-  load: (ctx, { floatingIpId }) => loadFloatingIp(ctx.db, floatingIpId, viewerOf(ctx)),
+  load: (ctx, { id }) => loadFloatingIp(ctx.db, id, viewerOf(ctx)),
   rule: "delete_floatingip",
   target: (_ctx, _input, fip) => floatingIpTarget(fip),
-  run: async (ctx, { floatingIpId, expectedRevision }, fip) =>
+  run: async (ctx, { id: floatingIpId, expectedRevision }, fip) =>
     await change(ctx, async (tx) => {
       await lockRow(tx, "floatingIp", floatingIpId, floatingIpNotFound, expectedRevision)
       await sql`delete from network.floating_ip where id = ${floatingIpId}`.execute(tx)

@@ -1,65 +1,60 @@
 import { sql } from "kysely"
+import { Type } from "typebox"
+import { address, inputOnly, nullable, structure, text, uuid } from "../../platform/noun/field.ts"
+import { type Create, noun, type Thing } from "../../platform/noun/noun.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
 import { floatingIpNotFound } from "../faults.ts"
-import { column, type Source, standardColumns } from "../resource/list.ts"
-import type { Standard } from "../resource/standard.ts"
+import { descriptionField, ownedFields, tagFields } from "../resource/standard.ts"
 import type { Viewer } from "../resource/viewer.ts"
 import { visibleTo } from "../resource/visible.ts"
 
-export interface PortDetails {
-  name: string
-  networkId: string
-  macAddress: string
-  adminStateUp: boolean
-  status: string
-  deviceId: string
-  deviceOwner: string
+const PortDetails = Type.Object({
+  name: Type.String(),
+  networkId: Type.String(),
+  macAddress: Type.String(),
+  adminStateUp: Type.Boolean(),
+  status: Type.String(),
+  deviceId: Type.String(),
+  deviceOwner: Type.String(),
   /** The server that the port is bound to. */
-  serverId: string | null
-}
+  serverId: Type.Union([Type.String(), Type.Null()]),
+})
 
-export interface FloatingIp extends Standard {
-  description: string
-  tags: string[]
-  floatingNetworkId: string
-  floatingIpAddress: string
-  floatingPortId: string
-  fixedIpAddress: string | null
-  portId: string | null
-  routerId: string | null
-  status: string
-  dnsName: string
-  dnsDomain: string
-  portDetails: PortDetails | null
-}
+export const floatingIpNoun = noun({
+  name: "network.floating_ip",
+  table: sql`network.floating_ip`,
+  alias: "f",
+  fields: {
+    ...ownedFields("f"),
+    description: descriptionField("f"),
+    ...tagFields("f"),
+    floatingNetworkId: uuid(sql`f.floating_network_id`, { create: "required", filter: true, sort: true }),
+    /** Where the address is to come from, when none is asked for. */
+    subnetId: inputOnly(Type.Union([Type.String(), Type.Null()]), { create: true }),
+    floatingIpAddress: address(sql`f.address`, { create: true, filter: true, sort: true, rule: "write" }),
+    floatingPortId: uuid(sql`f.floating_port_id`, { internal: true }),
+    fixedIpAddress: nullable(
+      address(sql`f.fixed_ip_address`, { create: true, update: true, filter: true, sort: true }),
+    ),
+    portId: nullable(uuid(sql`f.fixed_port_id`, { create: true, update: true, filter: true })),
+    routerId: nullable(uuid(sql`f.router_id`, { filter: true, sort: true })),
+    status: text(sql`f.status`, { filter: true, sort: true }),
+    dnsName: text(sql`f.dns_name`, { create: true }),
+    dnsDomain: text(sql`f.dns_domain`, { create: true }),
+    portDetails: structure(
+      Type.Union([PortDetails, Type.Null()]),
+      sql`(select json_build_object('name', p.name, 'networkId', p.network_id, 'macAddress', p.mac_address,
+          'adminStateUp', p.is_admin_up, 'status', p.status, 'deviceId', p.device_id, 'deviceOwner', p.device_owner,
+          'serverId', p.server_id)
+        from network.port p where p.id = f.fixed_port_id)`,
+    ),
+  },
+  visible: (viewer: Viewer) => visibleTo(viewer, { owner: sql`f.project_id` }),
+  notFound: floatingIpNotFound,
+})
 
-export function floatingIpSource(viewer: Viewer): Source {
-  return {
-    table: sql`network.floating_ip`,
-    alias: "f",
-    columns: {
-      ...standardColumns("f"),
-      floatingNetworkId: column("uuid", sql`f.floating_network_id`),
-      floatingIpAddress: column("address", sql`f.address`),
-      floatingPortId: column("uuid", sql`f.floating_port_id`),
-      fixedIpAddress: column("address", sql`f.fixed_ip_address`),
-      portId: column("uuid", sql`f.fixed_port_id`),
-      routerId: column("uuid", sql`f.router_id`),
-      status: column("text", sql`f.status`),
-      dnsName: column("text", sql`f.dns_name`),
-      dnsDomain: column("text", sql`f.dns_domain`),
-      portDetails: column(
-        "other",
-        sql`(select json_build_object('name', p.name, 'networkId', p.network_id, 'macAddress', p.mac_address,
-            'adminStateUp', p.is_admin_up, 'status', p.status, 'deviceId', p.device_id, 'deviceOwner', p.device_owner,
-            'serverId', p.server_id)
-          from network.port p where p.id = f.fixed_port_id)`,
-      ),
-    },
-    visible: visibleTo(viewer, { owner: sql`f.project_id` }),
-    markerFault: floatingIpNotFound,
-  }
-}
+export type FloatingIp = Thing<typeof floatingIpNoun>
+export type FloatingIpInput = Create<typeof floatingIpNoun>
 
 export function floatingIpTarget(floatingIp: { projectId: string }): PolicyTarget {
   return { project_id: floatingIp.projectId, tenant_id: floatingIp.projectId }

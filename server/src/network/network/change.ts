@@ -2,6 +2,7 @@ import { sql } from "kysely"
 import { Type } from "typebox"
 import type { Tx } from "../../platform/db/database.ts"
 import { violatedConstraint } from "../../platform/db/database.ts"
+import { ruledFields } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { badRequest, externalInUse, networkInUse, networkNotFound, sharingInUse } from "../faults.ts"
 import { grantAccess, revokeAccess } from "../rbac/grant.ts"
@@ -9,41 +10,41 @@ import { notify } from "../resource/notify.ts"
 import { attributeRules, change, lockRow, RevisionInput, updateRow } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
 import { noteChanged } from "../sync/changes.ts"
-import { NetworkInput } from "./create.ts"
-import { type Network, networkAttributes, networkTarget } from "./network.ts"
+import { type Network, networkNoun, networkTarget } from "./network.ts"
 import { loadNetwork, visibleNetwork } from "./read.ts"
 
+const ruled = ruledFields(networkNoun.fields, "write")
 const providerKeys = ["providerNetworkType", "providerPhysicalNetwork", "providerSegmentationId"] as const
 
 export const updateNetwork = operation({
   name: "network.network.update",
   input: Type.Object({
-    networkId: Type.String(),
+    id: Type.String(),
     expectedRevision: RevisionInput,
-    changes: Type.Omit(NetworkInput, ["projectId", "availabilityZoneHints", "tags"]),
+    changes: networkNoun.changes,
   }),
   faults: [networkNotFound, badRequest, sharingInUse, externalInUse],
-  load: (ctx, { networkId }) => visibleNetwork(ctx, networkId),
+  load: (ctx, { id }) => visibleNetwork(ctx, id),
   rules: ["update_network"],
-  authorize: (_ctx, { changes }, network) => [
-    ["update_network", networkTarget(network)],
-    ...attributeRules("update_network", networkTarget(network), changes, networkAttributes.write),
+  authorize: (_ctx, { changes }, before) => [
+    ["update_network", networkTarget(before)],
+    ...attributeRules("update_network", networkTarget(before), changes, ruled),
   ],
-  run: async (ctx, { networkId, expectedRevision, changes }) =>
+  run: async (ctx, { id: networkId, expectedRevision, changes }) =>
     await change(ctx, async (tx) => {
       await lockRow(tx, "network", networkId, networkNotFound, expectedRevision)
       const viewer = { ...viewerOf(ctx), seesAll: true }
-      const network = await loadNetwork(tx, networkId, viewer)
-      if (providerKeys.some((key) => changes[key] !== undefined && changes[key] !== network[key]))
+      const before = await loadNetwork(tx, networkId, viewer)
+      if (providerKeys.some((key) => changes[key] !== undefined && changes[key] !== before[key]))
         throw badRequest("Invalid input for operation: Plugin does not support updating provider attributes.")
       const mtuMax =
-        network.providerNetworkType === "geneve"
+        before.providerNetworkType === "geneve"
           ? ctx.config.network.tunnelMtu
           : ctx.config.network.physicalMtu
       if (changes.mtu !== undefined && (changes.mtu > mtuMax || (changes.mtu !== 0 && changes.mtu < 68)))
         throw badRequest(`Invalid input for operation: Requested MTU must be from 68 to ${mtuMax}.`)
-      if (changes.shared !== undefined) await setShared(tx, network, changes.shared)
-      if (changes.routerExternal !== undefined) await setExternal(tx, network, changes.routerExternal)
+      if (changes.shared !== undefined) await setShared(tx, before, changes.shared)
+      if (changes.routerExternal !== undefined) await setExternal(tx, before, changes.routerExternal)
       if (changes.isDefault)
         await sql`update network.network set is_default = false where is_default`.execute(tx)
       await updateRow(tx, "network", networkId, {
@@ -97,12 +98,12 @@ async function setExternal(tx: Tx, network: Network, isExternal: boolean): Promi
 /** Deletes the network with its subnets; ports other than the cloud's own must be gone. */
 export const deleteNetwork = operation({
   name: "network.network.delete",
-  input: Type.Object({ networkId: Type.String(), expectedRevision: RevisionInput }),
+  input: Type.Object({ id: Type.String(), expectedRevision: RevisionInput }),
   faults: [networkNotFound, networkInUse],
-  load: (ctx, { networkId }) => visibleNetwork(ctx, networkId),
+  load: (ctx, { id }) => visibleNetwork(ctx, id),
   rule: "delete_network",
-  target: (_ctx, _input, network) => networkTarget(network),
-  run: async (ctx, { networkId, expectedRevision }, network) => {
+  target: (_ctx, _input, before) => networkTarget(before),
+  run: async (ctx, { id: networkId, expectedRevision }, before) => {
     try {
       await change(ctx, async (tx) => {
         await lockRow(tx, "network", networkId, networkNotFound, expectedRevision)
@@ -115,7 +116,7 @@ export const deleteNetwork = operation({
           tx,
         )
         await sql`delete from network.network where id = ${networkId}`.execute(tx)
-        await notify(ctx, tx, "network", "delete", [network])
+        await notify(ctx, tx, "network", "delete", [before])
       })
     } catch (error) {
       // A port came between the question and the delete.

@@ -1,48 +1,32 @@
 import { sql } from "kysely"
-import { type Static, Type } from "typebox"
+import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
+import { insertThing } from "../../platform/noun/list.ts"
+import { ruledFields } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { badRequest, flatNetworkInUse, noSegmentLeft, tunnelInUse, vlanInUse } from "../faults.ts"
 import { enforceNetworkQuotaOfMade } from "../quota.ts"
 import { grantAccess } from "../rbac/grant.ts"
-import { insertRow } from "../resource/list.ts"
 import { notify } from "../resource/notify.ts"
-import { attributeRules, change, ownerOf, ProjectInput, TagsInput } from "../resource/standard.ts"
+import { attributeRules, change, ownerOf } from "../resource/standard.ts"
 import { type Viewer, viewerOf } from "../resource/viewer.ts"
 import { noteChanged } from "../sync/changes.ts"
-import { type Network, networkAttributes, networkSource, networkTarget } from "./network.ts"
+import { type Network, type NetworkInput, networkNoun, networkTarget } from "./network.ts"
 import { loadNetwork } from "./read.ts"
 import { anyTunnelId, freeSegmentationId, planSegment, type Segment, segmentTaken } from "./segment.ts"
 
-export const NetworkInput = Type.Object({
-  projectId: ProjectInput,
-  name: Type.Optional(Type.String({ maxLength: 255 })),
-  description: Type.Optional(Type.String({ maxLength: 255 })),
-  adminStateUp: Type.Optional(Type.Boolean()),
-  shared: Type.Optional(Type.Boolean()),
-  routerExternal: Type.Optional(Type.Boolean()),
-  isDefault: Type.Optional(Type.Boolean()),
-  mtu: Type.Optional(Type.Integer({ minimum: 0 })),
-  portSecurityEnabled: Type.Optional(Type.Boolean()),
-  providerNetworkType: Type.Optional(Type.String()),
-  providerPhysicalNetwork: Type.Optional(Type.Union([Type.String(), Type.Null()])),
-  providerSegmentationId: Type.Optional(Type.Union([Type.Integer(), Type.Null()])),
-  dnsDomain: Type.Optional(Type.String({ maxLength: 255 })),
-  availabilityZoneHints: Type.Optional(Type.Array(Type.String())),
-  tags: TagsInput,
-})
-export type NetworkInput = Static<typeof NetworkInput>
+const ruled = ruledFields(networkNoun.fields, "write")
 
 /** Makes one network or several, all or none. */
 export const createNetworks = operation({
   name: "network.network.create",
-  input: Type.Object({ networks: Type.Array(NetworkInput) }),
+  input: Type.Object({ items: Type.Array(networkNoun.create) }),
   faults: [badRequest, flatNetworkInUse, noSegmentLeft, tunnelInUse, vlanInUse],
   rules: ["create_network"],
-  authorize: (ctx, { networks }) =>
-    networks.flatMap((input) => {
+  authorize: (ctx, { items }) =>
+    items.flatMap((input) => {
       const target = networkTarget({
         projectId: ownerOf(ctx, input.projectId),
         shared: input.shared ?? false,
@@ -50,14 +34,14 @@ export const createNetworks = operation({
       })
       return [
         ["create_network", target] as const,
-        ...attributeRules("create_network", target, explicit(input), networkAttributes.write),
+        ...attributeRules("create_network", target, explicit(input), ruled),
       ]
     }),
-  run: async (ctx, { networks }) =>
+  run: async (ctx, { items }) =>
     await change(ctx, async (tx) => {
       const made: Network[] = []
-      const owners = networks.map((input) => ownerOf(ctx, input.projectId))
-      for (const input of networks) made.push(await insertNetwork(ctx, tx, input))
+      const owners = items.map((input) => ownerOf(ctx, input.projectId))
+      for (const input of items) made.push(await insertNetwork(ctx, tx, input))
       await notify(ctx, tx, "network", "create", made)
       await enforceNetworkQuotaOfMade(tx, "network", owners)
       return made
@@ -88,16 +72,16 @@ export async function insertNetwork(ctx: Ctx, tx: Tx, input: NetworkInput): Prom
     await sql`update network.network set is_default = false where is_default`.execute(tx)
   }
   const viewer = { ...viewerOf(ctx), seesAll: true }
-  const network = await insertWithSegment(tx, config, viewer, segment, { ...values, project_id: projectId })
-  noteChanged(tx, { networks: [network.id] })
+  const made = await insertWithSegment(tx, config, viewer, segment, { ...values, project_id: projectId })
+  noteChanged(tx, { networks: [made.id] })
   const grants = [
     ...(input.shared ? (["access_as_shared"] as const) : []),
     ...(input.routerExternal ? (["access_as_external"] as const) : []),
   ]
-  if (grants.length === 0) return network
+  if (grants.length === 0) return made
   for (const action of grants)
-    await grantAccess(tx, { projectId, objectType: "network", objectId: network.id, action })
-  return await loadNetwork(tx, network.id, viewer)
+    await grantAccess(tx, { projectId, objectType: "network", objectId: made.id, action })
+  return await loadNetwork(tx, made.id, viewer)
 }
 
 type Values = Readonly<Record<string, unknown>>
@@ -110,21 +94,21 @@ async function insertWithSegment(
   values: Values,
 ): Promise<Network> {
   const insert = (segmentation_id: unknown) =>
-    insertRow<Network>(tx, networkSource(viewer), { values: { ...values, segmentation_id } })
+    insertThing(tx, networkNoun, viewer, { values: { ...values, segmentation_id } })
   if (segment.type === "flat" || segment.segmentationId !== null) {
-    const network = await insert(segment.segmentationId)
-    if (!network) throw segmentTaken(segment, segment.segmentationId)
-    return network
+    const made = await insert(segment.segmentationId)
+    if (!made) throw segmentTaken(segment, segment.segmentationId)
+    return made
   }
   if (segment.type === "geneve") {
-    const network = await insert(anyTunnelId(config))
-    if (network) return network
+    const made = await insert(anyTunnelId(config))
+    if (made) return made
   }
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
     const number = await freeSegmentationId(tx, config, segment)
     if (number === null) break
-    const network = await insert(number)
-    if (network) return network
+    const made = await insert(number)
+    if (made) return made
   }
   throw noSegmentLeft()
 }

@@ -1,13 +1,11 @@
-import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
-import { operation } from "../../platform/operation/operation.ts"
-import { networkNotFound } from "../faults.ts"
-import { findRow, listed, listRows } from "../resource/list.ts"
-import { listOperation } from "../resource/list-operation.ts"
+import { loadThing } from "../../platform/noun/list.ts"
+import { ruledFields } from "../../platform/noun/noun.ts"
 import { hiddenAttributes } from "../resource/standard.ts"
+import { getOf, listOf } from "../resource/verbs.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
-import { type Network, networkAttributes, networkSource, networkTarget } from "./network.ts"
+import { type Network, networkNoun, networkTarget } from "./network.ts"
 
 export async function visibleNetwork(ctx: Ctx, networkId: string): Promise<Network> {
   return await loadNetwork(ctx.db, networkId, viewerOf(ctx))
@@ -18,31 +16,17 @@ export async function loadNetwork(
   networkId: string,
   viewer: Viewer = everything,
 ): Promise<Network> {
-  const network = await findRow<Network>(db, networkSource(viewer), networkId)
-  if (!network) throw networkNotFound(networkId)
-  return network
+  return await loadThing(db, networkNoun, viewer, networkId)
 }
 
-export const getNetwork = operation({
-  name: "network.network.get",
-  input: Type.Object({ networkId: Type.String() }),
-  faults: [networkNotFound],
-  load: (ctx, { networkId }) => visibleNetwork(ctx, networkId),
-  rule: "get_network",
-  target: (_ctx, _input, network) => networkTarget(network),
-  run: async (_ctx, _input, network) => network,
-})
+const asked = { rule: "get_network", target: networkTarget }
 
-export const listNetworks = listOperation<Network>({
-  name: "network.network.list",
-  rule: "get_network",
-  run: async (ctx, query) => {
-    const networks = await listRows<Network>(ctx.db, networkSource(viewerOf(ctx)), query)
-    return listed(ctx, "get_network", networks, networkTarget)
-  },
-})
+export const getNetwork = getOf(networkNoun, asked)
+export const listNetworks = listOf(networkNoun, asked)
+
+const ruled = ruledFields(networkNoun.fields, "read")
 
 /** Attributes of the network that the caller may not see. */
 export function hiddenNetworkAttributes(ctx: Ctx, network: Network): Set<string> {
-  return hiddenAttributes(ctx, "get_network", networkTarget(network), networkAttributes.read)
+  return hiddenAttributes(ctx, "get_network", networkTarget(network), ruled)
 }

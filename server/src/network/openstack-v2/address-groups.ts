@@ -1,6 +1,6 @@
 import { type Route, route } from "../../platform/http/wire.ts"
 import {
-  type AddressGroup,
+  addressGroupNoun,
   changeGroupAddresses,
   createAddressGroups,
   deleteAddressGroup,
@@ -8,33 +8,20 @@ import {
   listAddressGroups,
   updateAddressGroup,
 } from "../index.ts"
-import { badRequest, standardAttributes } from "./attributes.ts"
-import { listOf, standardKinds, text } from "./kinds.ts"
-import { type Resource, resourceRoutes, viewOf } from "./resource.ts"
+import { badRequest } from "./bad-request.ts"
+import { resource, resourceRoutes, viewOf } from "./resource.ts"
 
-const addressGroups: Resource<AddressGroup> = {
+const addressGroups = resource({
+  noun: addressGroupNoun,
   singular: "address_group",
-  plural: "address_groups",
-  path: "/address-groups",
-  operations: {
-    get: getAddressGroup,
-    create: createAddressGroups,
-    update: updateAddressGroup,
-    remove: deleteAddressGroup,
-  },
   concealsChanges: true,
-  attributes: {
-    ...standardAttributes(standardKinds, { description: text(1024), tags: false }),
-    name: { kind: text(), post: true, put: true, filter: true, sort: true },
-    addresses: { kind: listOf(text()), post: true },
-  },
+  particulars: { shared: { hidden: true, filter: undefined } },
   list: listAddressGroups,
-  get: (ctx, addressGroupId) => getAddressGroup(ctx, { addressGroupId }),
-  create: (ctx, inputs) => createAddressGroups(ctx, { addressGroups: inputs }),
-  update: (ctx, addressGroupId, changes, expected) =>
-    updateAddressGroup(ctx, { addressGroupId, changes, ...expected }),
-  remove: (ctx, addressGroupId, expected) => deleteAddressGroup(ctx, { addressGroupId, ...expected }),
-}
+  get: getAddressGroup,
+  create: createAddressGroups,
+  update: updateAddressGroup,
+  remove: deleteAddressGroup,
+})
 
 function addressRoute(how: "add" | "remove"): Route {
   return route({

@@ -1,47 +1,116 @@
-// What a noun's attributes are on the wire: how they are read from a body, filtered, sorted and shown. The service
-// knows them by the same name in camelCase (`router:external` is `routerExternal`).
+// What a noun's attributes are on the wire: how they are read from a body, filtered, sorted and shown. The noun says
+// which there are; a wire's file says what is different in Neutron's JSON.
+import type { TSchema } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
-import { Fault } from "../../platform/fault/fault.ts"
+import { type Field, type Fields, publicName, type ThingOf } from "../../platform/noun/field.ts"
+import type { Noun } from "../../platform/noun/noun.ts"
 import { cutValue } from "../../platform/schema/words.ts"
+import type { Viewer } from "../index.ts"
+import { badRequest } from "./bad-request.ts"
 import type { Kind } from "./kinds.ts"
+import * as kinds from "./kinds.ts"
 
-export interface Attribute {
+export interface Attribute<T> {
   kind: Kind
-  /** Name in the service; default is the name in camelCase. */
-  key?: string
-  post?: true
-  put?: true
+  /** Name in the service. */
+  key: string
+  post?: boolean
+  put?: boolean
   /** POST must have it. */
-  required?: true
+  required?: boolean
   /** Not shown: only for bodies and filters. */
-  hidden?: true
-  filter?: true
-  sort?: true
+  hidden?: boolean
+  /** The key that its filter has in the service. */
+  filter?: string | undefined
+  sort?: boolean
   /** How it is shown; default is the value as it is. */
-  // biome-ignore lint/suspicious/noExplicitAny: each resource knows the type of its own things
-  view?: (thing: any, ctx: Ctx) => unknown
+  view?: (thing: T, ctx: Ctx) => unknown
 }
 
-export type Attributes = Readonly<Record<string, Attribute>>
+export type Attributes<T> = Readonly<Record<string, Attribute<T>>>
 
-/** Neutron's plain refusals are named after their status. */
-export function badRequest(message: string, type = "HTTPBadRequest"): Fault {
-  return new Fault("invalid", "network.wire.bad_request", message, { detail: { type } })
-}
+/** What the wire says otherwise than the noun, by name; and what it shows besides. */
+export type Particulars<T> = Readonly<Record<string, Partial<Attribute<T>>>>
 
-const camelNames = new Map<string, string>()
-
-export function camelCase(name: string): string {
-  let camel = camelNames.get(name)
-  if (camel === undefined) {
-    camel = name.replaceAll(/[:_](\w)/g, (_all, letter: string) => letter.toUpperCase())
-    camelNames.set(name, camel)
+export function attributesOf<F extends Fields>(
+  noun: Noun<F, Viewer>,
+  particulars: Particulars<ThingOf<F>> = {},
+): Attributes<ThingOf<F>> {
+  const attributes: Record<string, Attribute<ThingOf<F>>> = {}
+  for (const [key, field] of Object.entries(noun.fields)) {
+    const { create, update, filter, sort, internal } = field.abilities
+    const name = publicName(key, field)
+    const known = attributes[name]
+    // A filter that goes by the name of what is shown.
+    if (known && filter) known.filter = key
+    else if (field.isShown || create || update || (filter && field.abilities.name)) {
+      attributes[name] = {
+        kind: kindOf(field),
+        key,
+        post: create !== undefined,
+        put: update !== undefined,
+        required: create === "required",
+        hidden: internal === true || !field.isShown,
+        filter: filter ? key : undefined,
+        sort: sort === true,
+      }
+    }
   }
-  return camel
+  for (const [name, particular] of Object.entries(particulars)) {
+    const made = attributes[name] ?? { kind: kinds.shown, key: name }
+    attributes[name] = { ...made, ...particular }
+  }
+  return attributes
 }
 
-export function keyOf(name: string, attribute: Attribute): string {
-  return attribute.key ?? camelCase(name)
+/** How Neutron reads values of such a field. */
+function kindOf({ kind, schema, abilities: { input, create, update } }: Field): Kind {
+  const [plain, isNullable] = withoutNull(input ?? schema)
+  const read = plainKind(kind, plain)
+  return isNullable && (create || update) ? kinds.orNull(read) : read
+}
+
+function withoutNull(schema: TSchema): [schema: TSchema, isNullable: boolean] {
+  const { anyOf } = schema as { anyOf?: readonly (TSchema & { type?: string })[] }
+  const rest = anyOf?.filter(({ type }) => type !== "null")
+  if (!anyOf || !rest || rest.length === anyOf.length) return [schema, false]
+  const [only, ...more] = rest
+  return [only && more.length === 0 ? only : ({ anyOf: rest } as TSchema), true]
+}
+
+/** The members of JSON Schema that fields have. */
+interface Said {
+  anyOf?: readonly { const?: string | number }[]
+  enum?: readonly string[]
+  maxLength?: number
+  minimum?: number
+  items?: Said
+}
+
+function plainKind(kind: Field["kind"], schema: TSchema): Kind {
+  const said = schema as Said
+  const words = said.enum ?? said.anyOf?.flatMap((each) => each.const ?? [])
+  if (words && words.length > 0) return kind === "integer" ? kinds.numberAmong(words) : kinds.oneOf(words)
+  switch (kind) {
+    case "text":
+      return kinds.text(said.maxLength)
+    case "uuid":
+      return kinds.uuid
+    case "boolean":
+      return kinds.boolean
+    case "integer":
+      return said.minimum === 0 ? kinds.nonNegative : kinds.integer
+    case "address":
+      return kinds.address
+    case "cidr":
+      return kinds.text()
+    case "mac":
+      return kinds.mac
+    default:
+      return said.items?.maxLength === undefined
+        ? kinds.shown
+        : kinds.listOf(kinds.text(said.items.maxLength))
+  }
 }
 
 type Body = Record<string, unknown>
@@ -54,7 +123,7 @@ function isObject(value: unknown): value is Body {
 export function readCreate(
   body: unknown,
   name: { singular: string; plural: string; takesMany: boolean },
-  attributes: Attributes,
+  attributes: Attributes<never>,
 ): { inputs: Body[]; isMany: boolean } {
   if (!isObject(body) || Object.keys(body).length === 0) throw badRequest("Resource body required")
   if (Object.hasOwn(body, name.plural) && name.plural !== name.singular) {
@@ -74,7 +143,7 @@ export function readCreate(
   }
 }
 
-export function readUpdate(body: unknown, singular: string, attributes: Attributes): Body {
+export function readUpdate(body: unknown, singular: string, attributes: Attributes<never>): Body {
   if (!isObject(body) || Object.keys(body).length === 0) throw badRequest("Resource body required")
   return readThing(thingOf(body, singular), singular, attributes, "put")
 }
@@ -85,7 +154,12 @@ function thingOf(body: Body, singular: string): unknown {
   return thing
 }
 
-function readThing(value: unknown, singular: string, attributes: Attributes, how: "post" | "put"): Body {
+function readThing(
+  value: unknown,
+  singular: string,
+  attributes: Attributes<never>,
+  how: "post" | "put",
+): Body {
   if (!isObject(value)) throw badRequest(`Object '${singular}' contains invalid data`)
   const given = withProject(value)
   const unknown = Object.keys(given).filter(
@@ -107,7 +181,7 @@ function readThing(value: unknown, singular: string, attributes: Attributes, how
       )
     }
     const read = attribute.kind.read(given[name], name)
-    if (read !== undefined) input[keyOf(name, attribute)] = read
+    if (read !== undefined) input[attribute.key] = read
   }
   return input
 }
@@ -125,46 +199,24 @@ export function timeText(time: Date): string {
   return `${time.toISOString().slice(0, 19)}Z`
 }
 
-/** Attributes that every noun has. */
-export function standardAttributes(
-  kinds: { uuid: Kind; text: Kind; integer: Kind; time: Kind; tags: Kind },
-  has: { tags?: boolean; description?: Kind } = {},
-): Attributes {
-  return {
-    id: { kind: kinds.uuid, filter: true, sort: true },
-    tenant_id: { kind: kinds.text, key: "projectId", post: true, filter: true, sort: true },
-    revision_number: { kind: kinds.integer, filter: true, sort: true },
-    created_at: {
-      kind: kinds.time,
-      sort: true,
-      view: (thing: { createdAt: Date }) => timeText(thing.createdAt),
-    },
-    updated_at: {
-      kind: kinds.time,
-      sort: true,
-      view: (thing: { updatedAt: Date }) => timeText(thing.updatedAt),
-    },
-    ...(has.description
-      ? { description: { kind: has.description, post: true, put: true, filter: true, sort: true } as const }
-      : {}),
-    ...(has.tags === false ? {} : { tags: { kind: kinds.tags, post: true } as const }),
-  }
+function shownValue(value: unknown): unknown {
+  return value instanceof Date ? timeText(value) : value
 }
 
 /** The thing as the wire shows it; attributes that the caller may not see are left out. */
-export function viewThing(
+export function viewThing<T extends object>(
   ctx: Ctx,
-  thing: object,
-  attributes: Attributes,
+  thing: T,
+  attributes: Attributes<T>,
   hidden: ReadonlySet<string> | undefined,
   fields: ReadonlySet<string> | undefined,
 ): Body {
   const shown: Body = {}
   for (const [name, attribute] of Object.entries(attributes)) {
     if (attribute.hidden) continue
-    const key = keyOf(name, attribute)
+    const { key } = attribute
     if (hidden?.has(key)) continue
-    const value = attribute.view ? attribute.view(thing, ctx) : Reflect.get(thing, key)
+    const value = attribute.view ? attribute.view(thing, ctx) : shownValue(Reflect.get(thing, key))
     if (name === "tenant_id") {
       if (!fields || fields.has("project_id")) shown.project_id = value
     }

@@ -4,7 +4,7 @@ import { booleanWord } from "../../platform/http/query.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
 import { canonicalAddress, canonicalMac, parsePrefix } from "../../platform/net/address.ts"
 import { cutValue } from "../../platform/schema/words.ts"
-import { badRequest } from "./attributes.ts"
+import { badRequest } from "./bad-request.ts"
 
 export interface Kind {
   read: (value: unknown, name: string) => unknown
@@ -97,9 +97,9 @@ export function oneOf(values: readonly (string | number)[], convert?: (value: un
   }
 }
 
-export const ipVersion: Kind = {
-  ...oneOf([4, 6], readInteger),
-  filter: (value) => String(readInteger(value)),
+/** One of some numbers, which may come as text. */
+export function numberAmong(values: readonly (string | number)[]): Kind {
+  return { ...oneOf(values, readInteger), filter: (value) => String(readInteger(value)) }
 }
 
 export const uuid: Kind = {
@@ -220,8 +220,6 @@ export const tags: Kind = {
     return [...new Set(value.map((item: unknown) => filledText().read(item, name)))]
   },
 }
-
-export const standardKinds = { uuid, text: text(), integer, time: shown, tags }
 
 function show(value: unknown): string {
   return cutValue(typeof value === "string" ? value : (JSON.stringify(value) ?? "None"))

@@ -7,12 +7,12 @@ import {
   hiddenPortAttributes,
   listPorts,
   type Port,
+  portNoun,
   updatePort,
 } from "../index.ts"
-import { type Attributes, badRequest, standardAttributes } from "./attributes.ts"
+import { badRequest } from "./bad-request.ts"
 import {
   address,
-  boolean,
   dictionary,
   filledText,
   integer,
@@ -23,13 +23,10 @@ import {
   objectOf,
   oneOf,
   orNull,
-  shown,
-  standardKinds,
   text,
   uuid,
 } from "./kinds.ts"
-import type { ExtraFilters } from "./query.ts"
-import { type Resource, resourceRoutes } from "./resource.ts"
+import { resource, resourceRoutes } from "./resource.ts"
 
 /** A subnet may be named twice, an address not. */
 export const fixedIps: Kind = listOf(
@@ -83,43 +80,6 @@ export const dnsName: Kind = {
   },
 }
 
-const attributes: Attributes = {
-  ...standardAttributes(standardKinds, { description: text() }),
-  name: { kind: text(), post: true, put: true, filter: true, sort: true },
-  network_id: { kind: uuid, post: true, required: true, filter: true, sort: true },
-  admin_state_up: { kind: boolean, post: true, put: true, filter: true, sort: true },
-  status: { kind: text(), filter: true, sort: true },
-  mac_address: { kind: newMacByNull, post: true, put: true, filter: true, sort: true },
-  fixed_ips: { kind: fixedIps, post: true, put: true, view: (port: Port) => port.fixedIps.map(viewFixedIp) },
-  device_id: { kind: text(), post: true, put: true, filter: true, sort: true },
-  device_owner: { kind: text(), post: true, put: true, filter: true, sort: true },
-  security_groups: { kind: nullIsAbsent(listOf(uuid)), post: true, put: true, filter: true },
-  port_security_enabled: { kind: boolean, post: true, put: true },
-  allowed_address_pairs: {
-    kind: addressPairs,
-    post: true,
-    put: true,
-    view: (port: Port) =>
-      port.allowedAddressPairs.map((p) => ({ ip_address: p.ipAddress, mac_address: p.macAddress })),
-  },
-  extra_dhcp_opts: {
-    kind: dhcpOptions,
-    post: true,
-    put: true,
-    view: (port: Port) =>
-      port.extraDhcpOpts.map((o) => ({ opt_name: o.name, opt_value: o.value, ip_version: o.ipVersion })),
-  },
-  "binding:host_id": { kind: nullAsEmpty(text()), post: true, put: true, filter: true },
-  "binding:vnic_type": { kind: oneOf(vnicTypes), post: true, put: true },
-  "binding:profile": { kind: dictionary, post: true, put: true },
-  "binding:vif_type": { kind: shown, view: (port: Port) => vifType(port) },
-  "binding:vif_details": { kind: shown, view: (port: Port) => vifDetails(port) },
-  dns_name: { kind: dnsName, post: true, put: true },
-  dns_domain: { kind: text(), post: true, put: true },
-  dns_assignment: { kind: shown, view: viewDnsAssignment },
-  propagate_uplink_status: { kind: boolean, post: true },
-}
-
 function nullAsEmpty(kind: Kind): Kind {
   return { ...kind, read: (value, name) => (value === null ? "" : kind.read(value, name)) }
 }
@@ -165,24 +125,38 @@ function fixedIpFilters(values: string[]): Record<string, string[]> {
   return filters
 }
 
-const filters: ExtraFilters = {
-  fixed_ips: fixedIpFilters,
-  ip_address: (values) => ({ fixedIpAddress: values }),
-}
-
-export const ports: Resource<Port> = {
+export const ports = resource({
+  noun: portNoun,
   singular: "port",
-  plural: "ports",
-  path: "/ports",
-  operations: { get: getPort, create: createPorts, update: updatePort, remove: deletePort },
-  attributes,
-  filters,
+  particulars: {
+    mac_address: { kind: newMacByNull },
+    fixed_ips: { kind: fixedIps, view: (port) => port.fixedIps.map(viewFixedIp) },
+    security_groups: { kind: nullIsAbsent(listOf(uuid)) },
+    allowed_address_pairs: {
+      kind: addressPairs,
+      view: (port) =>
+        port.allowedAddressPairs.map((p) => ({ ip_address: p.ipAddress, mac_address: p.macAddress })),
+    },
+    extra_dhcp_opts: {
+      kind: dhcpOptions,
+      view: (port) =>
+        port.extraDhcpOpts.map((o) => ({ opt_name: o.name, opt_value: o.value, ip_version: o.ipVersion })),
+    },
+    "binding:host_id": { kind: nullAsEmpty(text()) },
+    "binding:vnic_type": { kind: oneOf(vnicTypes) },
+    "binding:profile": { kind: dictionary },
+    "binding:vif_type": { key: "bindingVifType", view: vifType },
+    "binding:vif_details": { key: "bindingVifDetails", view: vifDetails },
+    dns_name: { kind: dnsName },
+    dns_assignment: { view: viewDnsAssignment },
+  },
+  filters: { fixed_ips: fixedIpFilters },
   hidden: hiddenPortAttributes,
   list: listPorts,
-  get: (ctx, portId) => getPort(ctx, { portId }),
-  create: (ctx, inputs) => createPorts(ctx, { ports: inputs }),
-  update: (ctx, portId, changes, expected) => updatePort(ctx, { portId, changes, ...expected }),
-  remove: (ctx, portId, expected) => deletePort(ctx, { portId, ...expected }),
-}
+  get: getPort,
+  create: createPorts,
+  update: updatePort,
+  remove: deletePort,
+})
 
 export const portRoutes = resourceRoutes(ports)

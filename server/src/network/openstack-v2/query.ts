@@ -4,8 +4,9 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { type Page, pageUrl } from "../../platform/http/paging.ts"
 import { queryAll, queryText } from "../../platform/http/query.ts"
 import type { WireRequest } from "../../platform/http/wire.ts"
-import type { Listed, ListQuery } from "../index.ts"
-import { type Attributes, badRequest, keyOf } from "./attributes.ts"
+import type { Listed, ListQuery } from "../../platform/noun/list.ts"
+import type { Attributes } from "./attributes.ts"
+import { badRequest } from "./bad-request.ts"
 
 type Query = WireRequest["query"]
 
@@ -16,12 +17,6 @@ export interface NetworkPage extends Page {
 }
 
 const controls = new Set(["fields", "sort_key", "sort_dir", "limit", "marker", "page_reverse"])
-const tagFilters: Readonly<Record<string, string>> = {
-  tags: "tags",
-  "tags-any": "tagsAny",
-  "not-tags": "notTags",
-  "not-tags-any": "notTagsAny",
-}
 
 /** Filters that are no attribute: name → key and values of the service's list. */
 export type ExtraFilters = Readonly<Record<string, (values: string[]) => Record<string, string[]>>>
@@ -29,13 +24,17 @@ export type ExtraFilters = Readonly<Record<string, (values: string[]) => Record<
 export function readList(
   ctx: Ctx,
   query: Query,
-  attributes: Attributes,
+  attributes: Attributes<never>,
   extra: ExtraFilters = {},
 ): Required<Pick<ListQuery, "filters">> & { page: NetworkPage } {
   return { filters: readFilters(query, attributes, extra), page: readNetworkPage(ctx, query, attributes) }
 }
 
-function readFilters(query: Query, attributes: Attributes, extra: ExtraFilters): Record<string, string[]> {
+function readFilters(
+  query: Query,
+  attributes: Attributes<never>,
+  extra: ExtraFilters,
+): Record<string, string[]> {
   const filters: Record<string, string[]> = {}
   const wrong: string[] = []
   for (const asked of Object.keys(query)) {
@@ -43,14 +42,12 @@ function readFilters(query: Query, attributes: Attributes, extra: ExtraFilters):
     const name = asked === "project_id" ? "tenant_id" : asked
     const values = queryAll(query, asked)
     const attribute = Object.hasOwn(attributes, name) ? attributes[name] : undefined
-    const tagKey =
-      Object.hasOwn(attributes, "tags") && Object.hasOwn(tagFilters, name) ? tagFilters[name] : undefined
     if (Object.hasOwn(extra, name)) Object.assign(filters, extra[name]?.(values))
-    else if (tagKey) filters[tagKey] = values
-    else if (name === "changed_since") filters.changedSince = [checkTime(values[0] ?? "")]
+    else if (name === "changed_since" && attribute?.filter)
+      filters[attribute.filter] = [checkTime(values[0] ?? "")]
     else if (attribute?.filter) {
       const read = attribute.kind.filter
-      filters[keyOf(name, attribute)] = read ? values.map((value) => read(value)) : values
+      filters[attribute.filter] = read ? values.map((value) => read(value)) : values
     } else wrong.push(asked)
   }
   if (wrong.length > 0)
@@ -69,7 +66,7 @@ export function readFields(query: Query): ReadonlySet<string> | undefined {
   return fields.length > 0 ? new Set(fields) : undefined
 }
 
-function readNetworkPage(ctx: Ctx, query: Query, attributes: Attributes): NetworkPage {
+function readNetworkPage(ctx: Ctx, query: Query, attributes: Attributes<never>): NetworkPage {
   const { pageMax } = ctx.config.network
   const limitText = queryText(query, "limit")
   if (limitText !== undefined && !/^\d{1,9}$/.test(limitText))
@@ -89,7 +86,7 @@ function readNetworkPage(ctx: Ctx, query: Query, attributes: Attributes): Networ
     const direction = directions[i] ?? "asc"
     if (direction !== "asc" && direction !== "desc")
       throw badRequest(`Invalid value for sort_dir '${direction}', valid value is asc or desc`)
-    return { key: keyOf(name, attribute), direction } as const
+    return { key: attribute.key, direction } as const
   })
   return {
     limit: asked === 0 ? pageMax : Math.min(asked, pageMax),

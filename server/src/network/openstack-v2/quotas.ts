@@ -7,7 +7,7 @@ import {
   resetNetworkQuota,
   updateNetworkQuota,
 } from "../index.ts"
-import { badRequest } from "./attributes.ts"
+import { badRequest } from "./bad-request.ts"
 import { boolean, integer } from "./kinds.ts"
 
 const projectOf = (req: WireRequest) => ({ projectId: req.params.project_id ?? "" })

@@ -1,83 +1,91 @@
-// The five routes that every noun of this API has, from one declaration.
-
+// The five routes that every noun of this API has, from the noun and its operations.
 import type { Ctx } from "../../platform/context/context.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
-import type { AnyOperation, Operation } from "../../platform/operation/operation.ts"
-import type { Listed, ListQuery } from "../index.ts"
-import { type Attributes, badRequest, readCreate, readUpdate, viewThing } from "./attributes.ts"
+import type { ChangesOf, CreateOf, Fields, ThingOf } from "../../platform/noun/field.ts"
+import type { Listed, ListQuery } from "../../platform/noun/list.ts"
+import type { Noun } from "../../platform/noun/noun.ts"
+import type { Operation } from "../../platform/operation/operation.ts"
+import type { Viewer } from "../index.ts"
+import {
+  type Attributes,
+  attributesOf,
+  type Particulars,
+  readCreate,
+  readUpdate,
+  viewThing,
+} from "./attributes.ts"
+import { badRequest } from "./bad-request.ts"
 import { idsIn } from "./kinds.ts"
 import { type ExtraFilters, expectedRevision, pageLinks, readFields, readList } from "./query.ts"
 
-// biome-ignore lint/suspicious/noExplicitAny: inputs were read by the attributes, which say what the service takes
-type Input = any
+interface Expected {
+  expectedRevision?: number
+}
 
-export interface Resource<T extends { id: string }> {
+export interface ResourceDefinition<F extends Fields> {
+  noun: Noun<F, Viewer>
   /** `security_group` */
   singular: string
-  /** `security_groups` */
-  plural: string
-  /** `/security-groups` */
-  path: string
-  attributes: Attributes
-  /** What the functions of these names ask. */
-  operations: {
-    get: AnyOperation
-    create?: AnyOperation
-    update?: AnyOperation
-    remove?: AnyOperation
-  }
+  /** `security_groups`; default: the singular with an s. */
+  plural?: string
+  /** Default: the plural with hyphens. */
+  path?: string
+  /** What differs from the noun on this wire. */
+  particulars?: Particulars<ThingOf<F>>
   filters?: ExtraFilters
   /** Neutron answers so for nouns whose sharing its rules do not look at. */
   concealsChanges?: true
   /** Keys that the caller may not see. */
-  hidden?: (ctx: Ctx, thing: T) => ReadonlySet<string>
-  list: Operation<ListQuery, Listed<T>>
-  get: (ctx: Ctx, id: string) => Promise<T>
-  create?: (ctx: Ctx, inputs: Input[]) => Promise<T[]>
+  hidden?: (ctx: Ctx, thing: ThingOf<F>) => ReadonlySet<string>
   takesMany?: boolean
-  update?: (ctx: Ctx, id: string, changes: Input, expected: { expectedRevision?: number }) => Promise<T>
-  remove?: (ctx: Ctx, id: string, expected: { expectedRevision?: number }) => Promise<unknown>
+  /** What an update means that says these things. */
+  readChanges?: (changes: ChangesOf<F>) => ChangesOf<F>
+  list: Operation<ListQuery, Listed<ThingOf<F>>>
+  get: Operation<{ id: string }, ThingOf<F>>
+  create?: Operation<{ items: CreateOf<F>[] }, ThingOf<F>[]>
+  update?: Operation<{ id: string; changes: ChangesOf<F> } & Expected, ThingOf<F>>
+  remove?: Operation<{ id: string } & Expected, unknown>
 }
 
-export function viewOf<T extends { id: string }>(
+export interface Resource<F extends Fields> extends ResourceDefinition<F> {
+  plural: string
+  path: string
+  attributes: Attributes<ThingOf<F>>
+}
+
+export function resource<F extends Fields>(definition: ResourceDefinition<F>): Resource<F> {
+  const plural = definition.plural ?? `${definition.singular}s`
+  const path = definition.path ?? `/${plural.replaceAll("_", "-")}`
+  return { ...definition, plural, path, attributes: attributesOf(definition.noun, definition.particulars) }
+}
+
+export function viewOf<F extends Fields>(
   ctx: Ctx,
-  resource: Resource<T>,
-  thing: T,
+  { attributes, hidden }: Pick<Resource<F>, "attributes" | "hidden">,
+  thing: ThingOf<F>,
   fields?: ReadonlySet<string>,
 ): Record<string, unknown> {
-  return viewThing(ctx, thing, resource.attributes, resource.hidden?.(ctx, thing), fields)
+  return viewThing(ctx, thing, attributes, hidden?.(ctx, thing), fields)
 }
 
-function viewAll<T extends { id: string }>(
-  ctx: Ctx,
-  resource: Resource<T>,
-  things: readonly T[],
-  fields?: ReadonlySet<string>,
-): Record<string, unknown>[] {
-  return things.map((thing) => viewOf(ctx, resource, thing, fields))
-}
-
-function bodyIds(
-  { singular, attributes }: Pick<Resource<never>, "singular" | "attributes">,
-  verb: "post" | "put",
-) {
+function bodyIds<F extends Fields>({ singular, attributes }: Resource<F>, verb: "post" | "put") {
   return Object.entries(attributes)
     .filter(([, attribute]) => attribute[verb])
     .flatMap(([name, { kind }]) => idsIn(`${singular}.${name}`, kind))
 }
 
 /** Of such a noun only owners are told that a rule forbids the change; others read 404. */
-async function concealed<T extends { id: string }, R>(
+async function concealed<F extends Fields, R>(
   ctx: Ctx,
-  resource: Resource<T>,
+  { singular, get, concealsChanges }: Resource<F>,
   id: string,
   act: () => Promise<R>,
 ): Promise<R> {
   return await act().catch(async (error: unknown) => {
-    if (!resource.concealsChanges || !(error instanceof Fault) || error.kind !== "forbidden") throw error
-    const { projectId } = (await resource.get(ctx, id)) as T & { projectId?: string }
-    throw projectId === ctx.caller.projectId ? error : notFound(resource.singular, id)
+    if (!concealsChanges || !(error instanceof Fault) || error.kind !== "forbidden") throw error
+    const projectId: unknown = Reflect.get(await get(ctx, { id }), "projectId")
+    throw projectId === ctx.caller.projectId ? error : notFound(singular, id)
   })
 }
 
@@ -86,22 +94,24 @@ function notFound(singular: string, id: string): Fault {
   return new Fault("not_found", `network.${singular}.not_found`, `The ${words} ${id} could not be found.`)
 }
 
-export function resourceRoutes<T extends { id: string }>(resource: Resource<T>): Route[] {
-  const { singular, plural, path, operations } = resource
+export function resourceRoutes<F extends Fields>(resource: Resource<F>): Route[] {
+  const { singular, plural, path, attributes, list, get, create, update, remove } = resource
   const one = `${path}/{${singular}_id}`
   const idOf = (req: WireRequest) => req.params[`${singular}_id`] ?? ""
-  const concealing = resource.concealsChanges ? operations.get : []
+  const view = (ctx: Ctx, thing: ThingOf<F>, fields?: ReadonlySet<string>) =>
+    viewOf(ctx, resource, thing, fields)
   const routes: Route[] = [
     route({
       method: "GET",
       path,
-      operation: resource.list,
+      operation: list,
       handler: async (ctx, req) => {
-        const query = readList(ctx, req.query, resource.attributes, resource.filters)
-        const { items, read } = await resource.list(ctx, query)
+        const query = readList(ctx, req.query, attributes, resource.filters)
+        const { items, read } = await list(ctx, query)
         const links = pageLinks(ctx, req, query.page, read)
+        const fields = readFields(req.query)
         return {
-          [plural]: viewAll(ctx, resource, items, readFields(req.query)),
+          [plural]: items.map((thing) => view(ctx, thing, fields)),
           ...(links.length > 0 ? { [`${plural}_links`]: links } : {}),
         }
       },
@@ -109,70 +119,73 @@ export function resourceRoutes<T extends { id: string }>(resource: Resource<T>):
     route({
       method: "GET",
       path: one,
-      operation: operations.get,
+      operation: get,
       handler: async (ctx, req) => ({
-        [singular]: viewOf(ctx, resource, await resource.get(ctx, idOf(req)), readFields(req.query)),
+        [singular]: view(ctx, await get(ctx, { id: idOf(req) }), readFields(req.query)),
       }),
     }),
   ]
-  const { create, update, remove } = resource
-  if (create && operations.create) {
-    routes.push(
-      route({
-        method: "POST",
-        path,
-        operation: operations.create,
-        status: 201,
-        bodyIds: bodyIds(resource, "post"),
-        handler: async (ctx, req) => {
-          const { inputs, isMany } = readCreate(
-            req.body,
-            { singular, plural, takesMany: resource.takesMany ?? true },
-            resource.attributes,
-          )
-          if (inputs.length > ctx.config.network.bulkMax)
-            throw badRequest(`At most ${ctx.config.network.bulkMax} ${plural} can be made by one request`)
-          const things = await create(ctx, inputs)
-          if (isMany) return { [plural]: viewAll(ctx, resource, things) }
-          const [thing] = things
-          return { [singular]: thing && viewOf(ctx, resource, thing) }
-        },
-      }),
-    )
-  }
-  if (update && operations.update) {
+  if (create) routes.push(createRoute(resource, create))
+  if (update) {
+    const { readChanges = (changes) => changes } = resource
     routes.push(
       route({
         method: "PUT",
         path: one,
-        operation: operations.update,
-        alsoAsks: concealing,
+        operation: update,
+        ...(resource.concealsChanges ? { alsoAsks: get } : {}),
         bodyIds: bodyIds(resource, "put"),
         handler: async (ctx, req) => {
-          const changes = readUpdate(req.body, singular, resource.attributes)
-          const thing = await concealed(ctx, resource, idOf(req), () =>
-            update(ctx, idOf(req), changes, expectedRevision(req)),
+          // The attributes are the noun's, and the operation checks what they have read.
+          const changes = readUpdate(req.body, singular, attributes) as ChangesOf<F>
+          const id = idOf(req)
+          const thing = await concealed(ctx, resource, id, () =>
+            update(ctx, { id, changes: readChanges(changes), ...expectedRevision(req) }),
           )
-          return { [singular]: viewOf(ctx, resource, thing) }
+          return { [singular]: view(ctx, thing) }
         },
       }),
     )
   }
-  if (remove && operations.remove) {
+  if (remove) {
     routes.push(
       route({
         method: "DELETE",
         path: one,
-        operation: operations.remove,
-        alsoAsks: concealing,
+        operation: remove,
+        ...(resource.concealsChanges ? { alsoAsks: get } : {}),
         status: 204,
         handler: async (ctx, req) => {
           if (req.body !== undefined && req.body !== null)
             throw badRequest("Request body is not supported in DELETE.")
-          await concealed(ctx, resource, idOf(req), () => remove(ctx, idOf(req), expectedRevision(req)))
+          const id = idOf(req)
+          await concealed(ctx, resource, id, () => remove(ctx, { id, ...expectedRevision(req) }))
         },
       }),
     )
   }
   return routes
+}
+
+function createRoute<F extends Fields>(
+  resource: Resource<F>,
+  create: NonNullable<Resource<F>["create"]>,
+): Route {
+  const { singular, plural, path, attributes, takesMany = true } = resource
+  return route({
+    method: "POST",
+    path,
+    operation: create,
+    status: 201,
+    bodyIds: bodyIds(resource, "post"),
+    handler: async (ctx, req) => {
+      const { inputs, isMany } = readCreate(req.body, { singular, plural, takesMany }, attributes)
+      const { bulkMax } = ctx.config.network
+      if (inputs.length > bulkMax) throw badRequest(`At most ${bulkMax} ${plural} can be made by one request`)
+      // The attributes are the noun's, and the operation checks what they have read.
+      const things = await create(ctx, { items: inputs as CreateOf<F>[] })
+      const views = things.map((thing) => viewOf(ctx, resource, thing))
+      return isMany ? { [plural]: views } : { [singular]: views[0] }
+    },
+  })
 }

@@ -1,4 +1,3 @@
-import type { Ctx } from "../../platform/context/context.ts"
 import { type Route, route } from "../../platform/http/wire.ts"
 import {
   addExtraRoutes,
@@ -7,26 +6,16 @@ import {
   deleteRouter,
   getRouter,
   listRouters,
-  type Router,
   type RouterInterface,
   removeExtraRoutes,
   removeRouterInterface,
+  routerNoun,
   updateRouter,
 } from "../index.ts"
-import { type Attributes, badRequest, standardAttributes } from "./attributes.ts"
-import {
-  boolean,
-  type Kind,
-  listOf,
-  nullIsAbsent,
-  objectOf,
-  shown,
-  standardKinds,
-  text,
-  uuid,
-} from "./kinds.ts"
+import { badRequest } from "./bad-request.ts"
+import { boolean, type Kind, nullIsAbsent, objectOf, uuid } from "./kinds.ts"
 import { fixedIps } from "./ports.ts"
-import { type Resource, resourceRoutes, viewOf } from "./resource.ts"
+import { resource, resourceRoutes, viewOf } from "./resource.ts"
 import { routeList } from "./subnets.ts"
 
 const gatewayFields = objectOf({
@@ -44,46 +33,33 @@ const gatewayInfo: Kind = {
   },
 }
 
-const attributes: Attributes = {
-  ...standardAttributes(standardKinds, { description: text() }),
-  name: { kind: text(), post: true, put: true, filter: true, sort: true },
-  admin_state_up: { kind: boolean, post: true, put: true, filter: true, sort: true },
-  status: { kind: text(), filter: true, sort: true },
-  external_gateway_info: {
-    kind: gatewayInfo,
-    post: true,
-    put: true,
-    view: (router: Router) =>
-      router.gateway && {
-        network_id: router.gateway.networkId,
-        external_fixed_ips: router.gateway.externalFixedIps.map((ip) => ({
-          subnet_id: ip.subnetId,
-          ip_address: ip.ipAddress,
-        })),
-        enable_snat: router.enableSnat,
-      },
-  },
-  routes: { kind: routeList, put: true },
-  availability_zone_hints: { kind: listOf(text()), post: true },
-  availability_zones: {
-    kind: shown,
-    view: (_router: Router, ctx: Ctx) => [ctx.config.network.availabilityZone],
-  },
-  flavor_id: { kind: shown, view: () => null },
-}
-
-export const routers: Resource<Router> = {
+export const routers = resource({
+  noun: routerNoun,
   singular: "router",
-  plural: "routers",
-  path: "/routers",
-  operations: { get: getRouter, create: createRouters, update: updateRouter, remove: deleteRouter },
-  attributes,
+  particulars: {
+    external_gateway_info: {
+      kind: gatewayInfo,
+      hidden: false,
+      view: ({ gateway, enableSnat }) =>
+        gateway && {
+          network_id: gateway.networkId,
+          external_fixed_ips: gateway.externalFixedIps.map((ip) => ({
+            subnet_id: ip.subnetId,
+            ip_address: ip.ipAddress,
+          })),
+          enable_snat: enableSnat,
+        },
+    },
+    routes: { kind: routeList },
+    availability_zones: { view: (_router, ctx) => [ctx.config.network.availabilityZone] },
+    flavor_id: { view: () => null },
+  },
   list: listRouters,
-  get: (ctx, routerId) => getRouter(ctx, { routerId }),
-  create: (ctx, inputs) => createRouters(ctx, { routers: inputs }),
-  update: (ctx, routerId, changes, expected) => updateRouter(ctx, { routerId, changes, ...expected }),
-  remove: (ctx, routerId, expected) => deleteRouter(ctx, { routerId, ...expected }),
-}
+  get: getRouter,
+  create: createRouters,
+  update: updateRouter,
+  remove: deleteRouter,
+})
 
 const interfaceFields = objectOf({
   subnet_id: { kind: nullIsAbsent(uuid), key: "subnetId" },

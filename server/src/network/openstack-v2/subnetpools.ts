@@ -6,22 +6,12 @@ import {
   getSubnetPool,
   listSubnetPools,
   removePoolPrefixes,
-  type SubnetPool,
+  subnetPoolNoun,
   updateSubnetPool,
 } from "../index.ts"
-import { type Attributes, badRequest, standardAttributes } from "./attributes.ts"
-import {
-  boolean,
-  filledText,
-  type Kind,
-  nonNegative,
-  orNull,
-  prefix,
-  standardKinds,
-  text,
-  uuid,
-} from "./kinds.ts"
-import { type Resource, resourceRoutes } from "./resource.ts"
+import { badRequest } from "./bad-request.ts"
+import { filledText, type Kind, prefix } from "./kinds.ts"
+import { resource, resourceRoutes } from "./resource.ts"
 
 /** A single prefix may come as a bare text, as old clients send it. */
 const prefixes: Kind = {
@@ -33,60 +23,23 @@ const prefixes: Kind = {
   },
 }
 
-/** Clients send numbers as texts here. */
-const attributes: Attributes = {
-  ...standardAttributes(standardKinds, { description: text() }),
-  name: { kind: filledText(), post: true, put: true, required: true, filter: true, sort: true },
-  prefixes: { kind: prefixes, post: true, put: true, required: true },
-  ip_version: { kind: text(), filter: true, sort: true },
-  default_prefixlen: {
-    kind: nonNegative,
-    post: true,
-    put: true,
-    filter: true,
-    sort: true,
-    view: (p: SubnetPool) => String(p.defaultPrefixlen),
-  },
-  min_prefixlen: {
-    kind: nonNegative,
-    post: true,
-    put: true,
-    filter: true,
-    sort: true,
-    view: (p: SubnetPool) => String(p.minPrefixlen),
-  },
-  max_prefixlen: {
-    kind: nonNegative,
-    post: true,
-    put: true,
-    filter: true,
-    sort: true,
-    view: (p: SubnetPool) => String(p.maxPrefixlen),
-  },
-  default_quota: { kind: orNull(nonNegative), post: true, put: true, filter: true, sort: true },
-  is_default: { kind: boolean, post: true, put: true, filter: true, sort: true },
-  shared: { kind: boolean, post: true, filter: true },
-  address_scope_id: { kind: orNull(uuid), post: true, put: true, filter: true, sort: true },
-}
-
-const subnetPools: Resource<SubnetPool> = {
+const subnetPools = resource({
+  noun: subnetPoolNoun,
   singular: "subnetpool",
-  plural: "subnetpools",
-  path: "/subnetpools",
-  operations: {
-    get: getSubnetPool,
-    create: createSubnetPools,
-    update: updateSubnetPool,
-    remove: deleteSubnetPool,
+  // Clients send numbers as texts here, and read texts.
+  particulars: {
+    name: { kind: filledText() },
+    prefixes: { kind: prefixes },
+    default_prefixlen: { view: (pool) => String(pool.defaultPrefixlen) },
+    min_prefixlen: { view: (pool) => String(pool.minPrefixlen) },
+    max_prefixlen: { view: (pool) => String(pool.maxPrefixlen) },
   },
-  attributes,
   list: listSubnetPools,
-  get: (ctx, subnetPoolId) => getSubnetPool(ctx, { subnetPoolId }),
-  create: (ctx, inputs) => createSubnetPools(ctx, { subnetPools: inputs }),
-  update: (ctx, subnetPoolId, changes, expected) =>
-    updateSubnetPool(ctx, { subnetPoolId, changes, ...expected }),
-  remove: (ctx, subnetPoolId, expected) => deleteSubnetPool(ctx, { subnetPoolId, ...expected }),
-}
+  get: getSubnetPool,
+  create: createSubnetPools,
+  update: updateSubnetPool,
+  remove: deleteSubnetPool,
+})
 
 function prefixRoute(how: "add" | "remove"): Route {
   const operation = how === "add" ? addPoolPrefixes : removePoolPrefixes

@@ -1,6 +1,6 @@
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { tagVerbs } from "../index.ts"
-import { badRequest } from "./attributes.ts"
+import { badRequest } from "./bad-request.ts"
 import { tags as tagsKind } from "./kinds.ts"
 
 /** Collection → parameter of its path, and noun. */

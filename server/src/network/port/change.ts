@@ -1,8 +1,9 @@
 import { sql } from "kysely"
-import { type Static, Type } from "typebox"
+import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Tx, violatedConstraint } from "../../platform/db/database.ts"
 import { canonicalAddress } from "../../platform/net/address.ts"
+import { ruledFields } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import {
   badRequest,
@@ -24,18 +25,24 @@ import { attributeRules, change, lockRow, RevisionInput, updateRow } from "../re
 import { viewerOf } from "../resource/viewer.ts"
 import { checkedGroups } from "../security-group/resolve.ts"
 import { checkDevice, checkPortPlan } from "./check.ts"
-import { fixedIpRules, PortInput } from "./create.ts"
+import { fixedIpRules } from "./create.ts"
 import { linkSecurityGroups, randomMac } from "./insert.ts"
-import { type DhcpOption, isReservedOwner, type Port, portAttributes, portTarget } from "./port.ts"
+import {
+  type DhcpOption,
+  isReservedOwner,
+  type Port,
+  type PortChanges,
+  portNoun,
+  portTarget,
+} from "./port.ts"
 import { loadPort } from "./read.ts"
 import { refreshServicePort, servicePortOwner } from "./service-port.ts"
 
-const PortChanges = Type.Omit(PortInput, ["projectId", "networkId", "tags", "propagateUplinkStatus"])
-type PortChanges = Static<typeof PortChanges>
+const ruled = ruledFields(portNoun.fields, "write")
 
 export const updatePort = operation({
   name: "network.port.update",
-  input: Type.Object({ portId: Type.String(), expectedRevision: RevisionInput, changes: PortChanges }),
+  input: Type.Object({ id: Type.String(), expectedRevision: RevisionInput, changes: portNoun.changes }),
   faults: [
     portNotFound,
     badRequest,
@@ -46,17 +53,17 @@ export const updatePort = operation({
     groupsNeedPortSecurity,
     deviceReserved,
   ],
-  load: (ctx, { portId }) => loadPort(ctx.db, portId, viewerOf(ctx)),
+  load: (ctx, { id }) => loadPort(ctx.db, id, viewerOf(ctx)),
   rules: ["update_port"],
   authorize: (_ctx, { changes }, port) => {
     const target = portTarget({ ...port, deviceOwner: changes.deviceOwner ?? port.deviceOwner })
     return [
       ["update_port", target],
-      ...attributeRules("update_port", target, changes, portAttributes.write),
+      ...attributeRules("update_port", target, changes, ruled),
       ...fixedIpRules("update_port", target, changes.fixedIps),
     ]
   },
-  run: async (ctx, { portId, expectedRevision, changes }) =>
+  run: async (ctx, { id: portId, expectedRevision, changes }) =>
     await change(ctx, async (tx) => {
       await lockRow(tx, "port", portId, portNotFound, expectedRevision)
       await applyPortChanges(ctx, tx, portId, changes)
@@ -210,12 +217,12 @@ async function followInterface(tx: Tx, port: Port): Promise<void> {
 
 export const deletePort = operation({
   name: "network.port.delete",
-  input: Type.Object({ portId: Type.String(), expectedRevision: RevisionInput }),
+  input: Type.Object({ id: Type.String(), expectedRevision: RevisionInput }),
   faults: [portNotFound, servicePortInUse],
-  load: (ctx, { portId }) => loadPort(ctx.db, portId, viewerOf(ctx)),
+  load: (ctx, { id }) => loadPort(ctx.db, id, viewerOf(ctx)),
   rule: "delete_port",
   target: (_ctx, _input, port) => portTarget(port),
-  run: async (ctx, { portId, expectedRevision }, port) => {
+  run: async (ctx, { id: portId, expectedRevision }, port) => {
     const isServicePort = port.deviceOwner === servicePortOwner
     if (isReservedOwner(port.deviceOwner) && !isServicePort)
       throw servicePortInUse(portId, `has device owner ${port.deviceOwner}`)

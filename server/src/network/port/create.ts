@@ -1,5 +1,6 @@
-import { type Static, Type } from "typebox"
+import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
+import { ruledFields } from "../../platform/noun/noun.ts"
 import { type Authorization, operation } from "../../platform/operation/operation.ts"
 import {
   addressesBusy,
@@ -21,53 +22,18 @@ import type { Network } from "../network/network.ts"
 import { loadNetwork } from "../network/read.ts"
 import { enforceNetworkQuotaOfMade } from "../quota.ts"
 import { notify } from "../resource/notify.ts"
-import { attributeRules, change, ownerOf, ProjectInput, TagsInput } from "../resource/standard.ts"
+import { attributeRules, change, ownerOf } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
 import { checkedGroups } from "../security-group/resolve.ts"
 import { checkDevice, checkPortPlan } from "./check.ts"
 import { insertPort } from "./insert.ts"
-import { type Port, portAttributes, portTarget } from "./port.ts"
+import { type Port, type PortInput, portNoun, portTarget } from "./port.ts"
 
-export const FixedIpInput = Type.Object({
-  subnetId: Type.Optional(Type.String()),
-  ipAddress: Type.Optional(Type.String()),
-})
-export const DhcpOptionInput = Type.Object({
-  name: Type.String(),
-  /** Null takes the option away. */
-  value: Type.Union([Type.String(), Type.Null()]),
-  ipVersion: Type.Optional(Type.Union([Type.Literal(4), Type.Literal(6)])),
-})
-
-export const PortInput = Type.Object({
-  projectId: ProjectInput,
-  networkId: Type.String(),
-  name: Type.Optional(Type.String({ maxLength: 255 })),
-  description: Type.Optional(Type.String({ maxLength: 255 })),
-  adminStateUp: Type.Optional(Type.Boolean()),
-  macAddress: Type.Optional(Type.String()),
-  fixedIps: Type.Optional(Type.Array(FixedIpInput)),
-  deviceId: Type.Optional(Type.String({ maxLength: 255 })),
-  deviceOwner: Type.Optional(Type.String({ maxLength: 255 })),
-  securityGroups: Type.Optional(Type.Array(Type.String())),
-  portSecurityEnabled: Type.Optional(Type.Boolean()),
-  allowedAddressPairs: Type.Optional(
-    Type.Array(Type.Object({ ipAddress: Type.String(), macAddress: Type.Optional(Type.String()) })),
-  ),
-  extraDhcpOpts: Type.Optional(Type.Array(DhcpOptionInput)),
-  bindingHostId: Type.Optional(Type.String({ maxLength: 255 })),
-  bindingVnicType: Type.Optional(Type.String()),
-  bindingProfile: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
-  dnsName: Type.Optional(Type.String({ maxLength: 255 })),
-  dnsDomain: Type.Optional(Type.String({ maxLength: 255 })),
-  propagateUplinkStatus: Type.Optional(Type.Boolean()),
-  tags: TagsInput,
-})
-export type PortInput = Static<typeof PortInput>
+const ruled = ruledFields(portNoun.fields, "write")
 
 export const createPorts = operation({
   name: "network.port.create",
-  input: Type.Object({ ports: Type.Array(PortInput) }),
+  input: Type.Object({ items: Type.Array(portNoun.create) }),
   faults: [
     networkNotFound,
     badRequest,
@@ -84,9 +50,9 @@ export const createPorts = operation({
     groupsNeedPortSecurity,
     deviceReserved,
   ],
-  load: async (ctx, { ports }) => {
+  load: async (ctx, { items }) => {
     const networks: Network[] = []
-    for (const input of ports) {
+    for (const input of items) {
       const network = await loadNetwork(ctx.db, input.networkId, viewerOf(ctx))
       const mayUse =
         viewerOf(ctx).seesAll || network.shared || network.projectId === ownerOf(ctx, input.projectId)
@@ -96,15 +62,15 @@ export const createPorts = operation({
     return networks
   },
   rules: ["create_port"],
-  authorize: (ctx, { ports }, networks) =>
-    ports.flatMap((input, i) => {
+  authorize: (ctx, { items }, networks) =>
+    items.flatMap((input, i) => {
       const network = networks[i]
       return network ? createRules(ctx, input, network) : []
     }),
-  run: async (ctx, { ports }, networks) =>
+  run: async (ctx, { items }, networks) =>
     await change(ctx, async (tx) => {
       const made: Port[] = []
-      for (const [i, input] of ports.entries()) {
+      for (const [i, input] of items.entries()) {
         const network = networks[i]
         if (!network) continue
         const projectId = ownerOf(ctx, input.projectId)
@@ -132,7 +98,7 @@ export const createPorts = operation({
       await enforceNetworkQuotaOfMade(
         tx,
         "port",
-        ports.map((input) => ownerOf(ctx, input.projectId)),
+        items.map((input) => ownerOf(ctx, input.projectId)),
       )
       return made
     }),
@@ -154,7 +120,7 @@ function createRules(ctx: Ctx, input: PortInput, network: Network): Authorizatio
   if (Object.keys(input.bindingProfile ?? {}).length === 0) delete given.bindingProfile
   return [
     ["create_port", target],
-    ...attributeRules("create_port", target, given, portAttributes.write),
+    ...attributeRules("create_port", target, given, ruled),
     ...fixedIpRules("create_port", target, input.fixedIps),
   ]
 }

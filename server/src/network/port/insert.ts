@@ -2,12 +2,12 @@
 import { sql } from "kysely"
 import type { Tx } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
+import { insertThing } from "../../platform/noun/list.ts"
 import { macAddressInUse, networkNotFound } from "../faults.ts"
 import { type FixedIpRequest, takePortAddresses } from "../ipam/choose.ts"
-import { insertRow } from "../resource/list.ts"
 import { everything, type Viewer } from "../resource/viewer.ts"
 import { noteChanged } from "../sync/changes.ts"
-import { type AddressPair, type DhcpOption, type Port, portSource } from "./port.ts"
+import { type AddressPair, type DhcpOption, type Port, portNoun } from "./port.ts"
 
 export interface NewPort {
   id?: string
@@ -79,7 +79,7 @@ async function makeRow(tx: Tx, port: NewPort, groupIds: readonly string[], viewe
       ...p,
       macAddress: p.macAddress ?? macAddress,
     }))
-    const made = await insertRow<Port>(tx, portSource(viewer), {
+    const made = await insertThing(tx, portNoun, viewer, {
       constraint: "port_mac_address",
       values: {
         id,

@@ -1,40 +1,29 @@
-import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
-import { operation } from "../../platform/operation/operation.ts"
-import { portNotFound } from "../faults.ts"
-import { findRow, listed, listRows } from "../resource/list.ts"
-import { listOperation } from "../resource/list-operation.ts"
+import { loadThing } from "../../platform/noun/list.ts"
+import { ruledFields } from "../../platform/noun/noun.ts"
 import { hiddenAttributes } from "../resource/standard.ts"
-import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
-import { type Port, portAttributes, portSource, portTarget } from "./port.ts"
+import { getOf, listOf } from "../resource/verbs.ts"
+import { everything, type Viewer } from "../resource/viewer.ts"
+import { type Port, portNoun, portTarget } from "./port.ts"
 
 export async function loadPort(db: DbOrTx, portId: string, viewer: Viewer = everything): Promise<Port> {
-  const port = await findRow<Port>(db, portSource(viewer), portId)
-  if (!port) throw portNotFound(portId)
-  return port
+  return await loadThing(db, portNoun, viewer, portId)
 }
 
-export const getPort = operation({
-  name: "network.port.get",
-  input: Type.Object({ portId: Type.String() }),
-  faults: [portNotFound],
-  load: (ctx, { portId }) => loadPort(ctx.db, portId, viewerOf(ctx)),
-  rule: "get_port",
-  target: (_ctx, _input, port) => portTarget(port),
-  run: async (_ctx, _input, port) => port,
-})
+const asked = { rule: "get_port", target: portTarget }
 
-export const listPorts = listOperation<Port>({
-  name: "network.port.list",
-  rule: "get_port",
-  run: async (ctx, query) => {
-    const ports = await listRows<Port>(ctx.db, portSource(viewerOf(ctx)), query)
-    return listed(ctx, "get_port", ports, portTarget)
-  },
-})
+export const getPort = getOf(portNoun, asked)
+export const listPorts = listOf(portNoun, asked)
+
+/** Two of them are made of the others, by the wire. */
+const ruled = {
+  ...ruledFields(portNoun.fields, "read"),
+  bindingVifType: "binding:vif_type",
+  bindingVifDetails: "binding:vif_details",
+}
 
 /** Attributes of the port that the caller may not see. */
 export function hiddenPortAttributes(ctx: Ctx, port: Port): Set<string> {
-  return hiddenAttributes(ctx, "get_port", portTarget(port), portAttributes.read)
+  return hiddenAttributes(ctx, "get_port", portTarget(port), ruled)
 }

@@ -1,9 +1,12 @@
 // RBAC policies: who besides the owner may use a network, a group, a pool.
 import { type RawBuilder, sql } from "kysely"
-import { type Static, Type } from "typebox"
+import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { isUuid, newUuid } from "../../platform/ids/ids.ts"
+import { field, text, time, uuid } from "../../platform/noun/field.ts"
+import { loadThing } from "../../platform/noun/list.ts"
+import { type Create, noun, ruledFields, type Thing } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { isAdmin } from "../admin.ts"
 import {
@@ -14,16 +17,8 @@ import {
   rbacPolicyNotFound,
 } from "../faults.ts"
 import { enforceNetworkQuotaOfMade } from "../quota.ts"
-import { column, findRow, listed, listRows, type Source } from "../resource/list.ts"
-import { listOperation } from "../resource/list-operation.ts"
-import {
-  attributeRules,
-  bumpRevision,
-  change,
-  ownerOf,
-  ProjectInput,
-  type Table,
-} from "../resource/standard.ts"
+import { attributeRules, bumpRevision, change, ownerOf, type Table } from "../resource/standard.ts"
+import { getOf, listOf, ThingInput } from "../resource/verbs.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { visibleTo } from "../resource/visible.ts"
 
@@ -36,24 +31,27 @@ const ObjectType = Type.Union([
 ])
 const Action = Type.Union([Type.Literal("access_as_shared"), Type.Literal("access_as_external")])
 
-export interface RbacPolicy {
-  id: string
-  projectId: string
-  objectType: Static<typeof ObjectType>
-  objectId: string
-  action: Static<typeof Action>
-  targetTenant: string
-  createdAt: Date
-}
+const listed = { filter: true, sort: true } as const
 
-export const RbacPolicyInput = Type.Object({
-  projectId: ProjectInput,
-  objectType: ObjectType,
-  objectId: Type.String(),
-  action: Action,
-  targetTenant: Type.String({ minLength: 1, maxLength: 255 }),
+export const rbacPolicyNoun = noun({
+  name: "network.rbac_policy",
+  table: sql`network.rbac_policy`,
+  alias: "b",
+  fields: {
+    id: uuid(sql`b.id`, listed),
+    projectId: text(sql`b.project_id`, { create: true, name: "tenant_id", ...listed }),
+    objectType: field("text", ObjectType, sql`b.object_type`, { create: "required", ...listed }),
+    objectId: uuid(sql`b.object_id`, { create: "required", ...listed }),
+    action: field("text", Action, sql`b.action`, { create: "required", ...listed }),
+    targetTenant: text(sql`b.target_project`, { create: "required", update: true, rule: "write", ...listed }),
+    createdAt: time(sql`b.created_at`, { internal: true }),
+  },
+  visible: (viewer: Viewer) => visibleTo(viewer, { owner: sql`b.project_id` }),
+  notFound: rbacPolicyNotFound,
 })
-export type RbacPolicyInput = Static<typeof RbacPolicyInput>
+
+export type RbacPolicy = Thing<typeof rbacPolicyNoun>
+export type RbacPolicyInput = Create<typeof rbacPolicyNoun>
 
 const owners = {
   network: sql`select project_id from network.network where id = `,
@@ -63,24 +61,6 @@ const owners = {
   address_group: sql`select project_id from network.address_group where id = `,
 } as const satisfies Record<RbacPolicy["objectType"], RawBuilder<unknown>>
 
-export function rbacSource(viewer: Viewer): Source {
-  return {
-    table: sql`network.rbac_policy`,
-    alias: "b",
-    columns: {
-      id: column("uuid", sql`b.id`),
-      projectId: column("text", sql`b.project_id`),
-      objectType: column("text", sql`b.object_type`),
-      objectId: column("uuid", sql`b.object_id`),
-      action: column("text", sql`b.action`),
-      targetTenant: column("text", sql`b.target_project`),
-      createdAt: column("time", sql`b.created_at`),
-    },
-    visible: visibleTo(viewer, { owner: sql`b.project_id` }),
-    markerFault: rbacPolicyNotFound,
-  }
-}
-
 const target = (policy: { projectId: string; targetTenant: string }) => ({
   project_id: policy.projectId,
   tenant_id: policy.projectId,
@@ -88,54 +68,40 @@ const target = (policy: { projectId: string; targetTenant: string }) => ({
 })
 
 async function loadRbacPolicy(db: DbOrTx, id: string, viewer: Viewer = everything): Promise<RbacPolicy> {
-  const policy = await findRow<RbacPolicy>(db, rbacSource(viewer), id)
-  if (!policy) throw rbacPolicyNotFound(id)
-  return policy
+  return await loadThing(db, rbacPolicyNoun, viewer, id)
 }
 
-export const getRbacPolicy = operation({
-  name: "network.rbac_policy.get",
-  input: Type.Object({ rbacPolicyId: Type.String() }),
-  faults: [rbacPolicyNotFound],
-  load: (ctx, { rbacPolicyId }) => loadRbacPolicy(ctx.db, rbacPolicyId, viewerOf(ctx)),
-  rule: "get_rbac_policy",
-  target: (_ctx, _input, policy) => target(policy),
-  run: async (_ctx, _input, policy) => policy,
-})
+const asked = { rule: "get_rbac_policy", target }
 
-export const listRbacPolicies = listOperation<RbacPolicy>({
-  name: "network.rbac_policy.list",
-  rule: "get_rbac_policy",
-  run: async (ctx, query) => {
-    const policies = await listRows<RbacPolicy>(ctx.db, rbacSource(viewerOf(ctx)), query)
-    return listed(ctx, "get_rbac_policy", policies, target)
-  },
-})
+export const getRbacPolicy = getOf(rbacPolicyNoun, asked)
+export const listRbacPolicies = listOf(rbacPolicyNoun, asked)
+
+const ruled = ruledFields(rbacPolicyNoun.fields, "write")
 
 export const createRbacPolicies = operation({
   name: "network.rbac_policy.create",
-  input: Type.Object({ policies: Type.Array(RbacPolicyInput) }),
+  input: Type.Object({ items: Type.Array(rbacPolicyNoun.create) }),
   faults: [badRequest, rbacPolicyNotFound, rbacPolicyExists],
-  load: async (ctx, { policies }) => {
-    for (const policy of policies) await checkObject(ctx, policy)
+  load: async (ctx, { items }) => {
+    for (const policy of items) await checkObject(ctx, policy)
   },
   rules: ["create_rbac_policy"],
-  authorize: (ctx, { policies }) =>
-    policies.flatMap((input) => {
+  authorize: (ctx, { items }) =>
+    items.flatMap((input) => {
       const own = target({ projectId: ownerOf(ctx, input.projectId), targetTenant: input.targetTenant })
       return [
         ["create_rbac_policy", own] as const,
-        ...attributeRules("create_rbac_policy", own, input, { targetTenant: "target_tenant" }),
+        ...attributeRules("create_rbac_policy", own, input, ruled),
       ]
     }),
-  run: async (ctx, { policies }) =>
+  run: async (ctx, { items }) =>
     await change(ctx, async (tx) => {
       const made: RbacPolicy[] = []
-      for (const input of policies) made.push(await insertPolicy(ctx, tx, input))
+      for (const input of items) made.push(await insertPolicy(ctx, tx, input))
       await enforceNetworkQuotaOfMade(
         tx,
         "rbac_policy",
-        policies.map((input) => ownerOf(ctx, input.projectId)),
+        items.map((input) => ownerOf(ctx, input.projectId)),
       )
       return made
     }),
@@ -213,20 +179,17 @@ async function insertPolicy(ctx: Ctx, tx: Tx, input: RbacPolicyInput): Promise<R
 export const updateRbacPolicy = operation({
   name: "network.rbac_policy.update",
   input: Type.Object({
-    rbacPolicyId: Type.String(),
-    changes: Type.Object({ targetTenant: Type.Optional(Type.String({ minLength: 1, maxLength: 255 })) }),
+    id: Type.String(),
+    changes: rbacPolicyNoun.changes,
   }),
   faults: [rbacPolicyNotFound, rbacPolicyInUse, rbacPolicyExists],
-  load: (ctx, { rbacPolicyId }) => loadRbacPolicy(ctx.db, rbacPolicyId, viewerOf(ctx)),
+  load: (ctx, { id }) => loadRbacPolicy(ctx.db, id, viewerOf(ctx)),
   rules: ["update_rbac_policy"],
   authorize: (_ctx, { changes }, policy) => {
     const next = target({ ...policy, targetTenant: changes.targetTenant ?? policy.targetTenant })
-    return [
-      ["update_rbac_policy", next],
-      ...attributeRules("update_rbac_policy", next, changes, { targetTenant: "target_tenant" }),
-    ]
+    return [["update_rbac_policy", next], ...attributeRules("update_rbac_policy", next, changes, ruled)]
   },
-  run: async (ctx, { rbacPolicyId, changes }) =>
+  run: async (ctx, { id: rbacPolicyId, changes }) =>
     await change(ctx, async (tx) => {
       const policy = await takePolicy(tx, rbacPolicyId)
       if (changes.targetTenant !== undefined && changes.targetTenant !== policy.targetTenant) {
@@ -246,12 +209,12 @@ export const updateRbacPolicy = operation({
 
 export const deleteRbacPolicy = operation({
   name: "network.rbac_policy.delete",
-  input: Type.Object({ rbacPolicyId: Type.String() }),
+  input: ThingInput,
   faults: [rbacPolicyNotFound, rbacPolicyInUse, externalInUse],
-  load: (ctx, { rbacPolicyId }) => loadRbacPolicy(ctx.db, rbacPolicyId, viewerOf(ctx)),
+  load: (ctx, { id }) => loadRbacPolicy(ctx.db, id, viewerOf(ctx)),
   rule: "delete_rbac_policy",
   target: (_ctx, _input, policy) => target(policy),
-  run: async (ctx, { rbacPolicyId }) =>
+  run: async (ctx, { id: rbacPolicyId }) =>
     await change(ctx, async (tx) => {
       const policy = await takePolicy(tx, rbacPolicyId)
       await sql`delete from network.rbac_policy where id = ${rbacPolicyId}`.execute(tx)

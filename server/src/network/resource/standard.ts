@@ -5,6 +5,7 @@ import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { afterCommit, transact } from "../../platform/db/database.ts"
+import { filterOnly, integer, matched, text, texts, time, uuid } from "../../platform/noun/field.ts"
 import type { Authorization } from "../../platform/operation/operation.ts"
 import { can } from "../../platform/policy/can.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
@@ -13,24 +14,40 @@ import { badRequest, forbiddenProject, revisionMismatch } from "../faults.ts"
 import { type ChangedNoun, changedIn, noteChanged } from "../sync/changes.ts"
 import { syncOf } from "../sync/sync.ts"
 
-export interface Standard {
-  id: string
-  projectId: string
-  revisionNumber: number
-  createdAt: Date
-  updatedAt: Date
+/** Fields that every noun of the network has; `t` is the table's alias. */
+export function ownedFields(t: string) {
+  const at = (name: string) => sql`${sql.ref(`${t}.${name}`)}`
+  return {
+    id: uuid(at("id"), { filter: true, sort: true }),
+    projectId: text(at("project_id"), { create: true, filter: true, sort: true, name: "tenant_id" }),
+    revisionNumber: integer(at("generation"), { filter: true, sort: true }),
+    createdAt: time(at("created_at"), { sort: true }),
+    updatedAt: time(at("updated_at"), { sort: true }),
+    changedSince: filterOnly(([since]) => sql<boolean>`${at("updated_at")} >= ${since ?? ""}::timestamptz`),
+  }
 }
 
-export interface Described extends Standard {
-  name: string
-  description: string
-  tags: string[]
+export function descriptionField(t: string) {
+  return text(sql.ref(`${t}.description`), { create: true, update: true, filter: true, sort: true })
+}
+
+/** Tags are words without commas; a filter names several of them with commas between. */
+export function tagFields(t: string) {
+  const tags = sql.ref(`${t}.tags`)
+  const words = (values: readonly string[]) => values.flatMap((value) => value.split(","))
+  return {
+    tags: matched(
+      texts(tags, { create: true, filter: true, rule: "write" }),
+      (v) => sql<boolean>`${tags} @> ${words(v)}::text[]`,
+    ),
+    tagsAny: filterOnly((v) => sql<boolean>`${tags} && ${words(v)}::text[]`, "tags-any"),
+    notTags: filterOnly((v) => sql<boolean>`not ${tags} @> ${words(v)}::text[]`, "not-tags"),
+    notTagsAny: filterOnly((v) => sql<boolean>`not ${tags} && ${words(v)}::text[]`, "not-tags-any"),
+  }
 }
 
 /** What `If-Match: revision_number=N` asks. */
 export const RevisionInput = Type.Optional(Type.Integer())
-export const TagsInput = Type.Optional(Type.Array(Type.String({ maxLength: 255 })))
-export const ProjectInput = Type.Optional(Type.String({ maxLength: 255 }))
 
 export function checkRevision(thing: { revisionNumber: number }, expected: number | undefined): void {
   if (expected !== undefined && thing.revisionNumber !== expected)

@@ -2,6 +2,7 @@
 // Said once, and used in two forms: as a condition on one row, and as ranges of rows that indexes give, so that a list
 // costs what its viewer sees and not what the cloud has.
 import { type RawBuilder, sql } from "kysely"
+import { type Visible, visibleToAll } from "../../platform/noun/noun.ts"
 import { sharedIds, sharedWith, type Viewer } from "./viewer.ts"
 
 export interface Sight {
@@ -18,19 +19,7 @@ export interface Sight {
   shared?: { objectType: string; objectId: RawBuilder<unknown>; actions?: readonly string[] }
 }
 
-export interface Visible {
-  /** Whether the viewer sees the row. */
-  row: RawBuilder<boolean>
-  /** Rows that are read in the list's order, page by page: all, or the viewer's own. */
-  main: RawBuilder<boolean>
-  /** The others; no row is in two. Each is found by an index. */
-  others: readonly RawBuilder<boolean>[]
-}
-
-const all = sql<boolean>`true`
 const none = sql<boolean>`false`
-
-export const visibleToAll: Visible = { row: all, main: all, others: [] }
 
 export function visibleTo(viewer: Viewer, sight: Sight): Visible {
   if (viewer.seesAll) return visibleToAll

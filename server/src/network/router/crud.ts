@@ -1,7 +1,9 @@
 import { sql } from "kysely"
-import { type Static, Type } from "typebox"
+import { Type } from "typebox"
 import { type DbOrTx, violatedConstraint } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
+import { insertThing, loadThing } from "../../platform/noun/list.ts"
+import { ruledFields } from "../../platform/noun/noun.ts"
 import { type Authorization, operation } from "../../platform/operation/operation.ts"
 import {
   addressesBusy,
@@ -15,70 +17,27 @@ import {
   routerNotFound,
   tooManyRoutes,
 } from "../faults.ts"
-import { FixedIpInput } from "../port/create.ts"
 import { enforceNetworkQuotaOfMade } from "../quota.ts"
-import { findRow, insertRow, listed, listRows } from "../resource/list.ts"
-import { listOperation } from "../resource/list-operation.ts"
 import { notify } from "../resource/notify.ts"
-import {
-  attributeRules,
-  change,
-  lockRow,
-  ownerOf,
-  ProjectInput,
-  RevisionInput,
-  TagsInput,
-  updateRow,
-} from "../resource/standard.ts"
+import { attributeRules, change, lockRow, ownerOf, RevisionInput, updateRow } from "../resource/standard.ts"
+import { getOf, listOf } from "../resource/verbs.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
-import { RouteInput } from "../subnet/create.ts"
+import { HostRoute } from "../subnet/subnet.ts"
 import { noteChanged } from "../sync/changes.ts"
 import { type GatewayRequest, setGateway } from "./gateway.ts"
-import { type Router, routerSource, routerTarget } from "./router.ts"
+import { type Router, routerNoun, routerTarget } from "./router.ts"
 import { checkRoutes } from "./routes.ts"
 
-export const GatewayInput = Type.Object({
-  networkId: Type.String(),
-  enableSnat: Type.Optional(Type.Boolean()),
-  externalFixedIps: Type.Optional(Type.Array(FixedIpInput)),
-})
-
-export const RouterInput = Type.Object({
-  projectId: ProjectInput,
-  name: Type.Optional(Type.String({ maxLength: 255 })),
-  description: Type.Optional(Type.String({ maxLength: 255 })),
-  adminStateUp: Type.Optional(Type.Boolean()),
-  /** Null: no gateway. */
-  externalGatewayInfo: Type.Optional(Type.Union([GatewayInput, Type.Null()])),
-  availabilityZoneHints: Type.Optional(Type.Array(Type.String())),
-  tags: TagsInput,
-})
-export type RouterInput = Static<typeof RouterInput>
-
 export async function loadRouter(db: DbOrTx, id: string, viewer: Viewer = everything): Promise<Router> {
-  const router = await findRow<Router>(db, routerSource(viewer), id)
-  if (!router) throw routerNotFound(id)
-  return router
+  return await loadThing(db, routerNoun, viewer, id)
 }
 
-export const getRouter = operation({
-  name: "network.router.get",
-  input: Type.Object({ routerId: Type.String() }),
-  faults: [routerNotFound],
-  load: (ctx, { routerId }) => loadRouter(ctx.db, routerId, viewerOf(ctx)),
-  rule: "get_router",
-  target: (_ctx, _input, router) => routerTarget(router),
-  run: async (_ctx, _input, router) => router,
-})
+const asked = { rule: "get_router", target: routerTarget }
 
-export const listRouters = listOperation<Router>({
-  name: "network.router.list",
-  rule: "get_router",
-  run: async (ctx, query) => {
-    const routers = await listRows<Router>(ctx.db, routerSource(viewerOf(ctx)), query)
-    return listed(ctx, "get_router", routers, routerTarget)
-  },
-})
+export const getRouter = getOf(routerNoun, asked)
+export const listRouters = listOf(routerNoun, asked)
+
+const ruled = ruledFields(routerNoun.fields, "write")
 
 function gatewayRules(
   action: string,
@@ -104,29 +63,29 @@ function gatewayRules(
 
 export const createRouters = operation({
   name: "network.router.create",
-  input: Type.Object({ routers: Type.Array(RouterInput) }),
+  input: Type.Object({ items: Type.Array(routerNoun.create) }),
   faults: [networkNotFound, badRequest, noAddressLeft, addressInUse, addressesBusy],
   rules: ["create_router"],
-  authorize: (ctx, { routers }) =>
-    routers.flatMap((input) => {
+  authorize: (ctx, { items }) =>
+    items.flatMap((input) => {
       const target = routerTarget({ projectId: ownerOf(ctx, input.projectId) })
       const info = input.externalGatewayInfo ?? undefined
       return [
         ["create_router", target] as const,
         ...gatewayRules("create_router", target, info),
-        ...attributeRules("create_router", target, input, { tags: "tags" }),
+        ...attributeRules("create_router", target, input, ruled),
       ]
     }),
-  run: async (ctx, { routers }) =>
+  run: async (ctx, { items }) =>
     await change(ctx, async (tx) => {
       const made: Router[] = []
-      for (const input of routers) {
+      for (const input of items) {
         const unknownZone = input.availabilityZoneHints?.find(
           (z) => z !== ctx.config.network.availabilityZone,
         )
         if (unknownZone !== undefined) throw badRequest(`AvailabilityZone ${unknownZone} could not be found.`)
         const id = newUuid()
-        const router = await insertRow<Router>(tx, routerSource(everything), {
+        const router = await insertThing(tx, routerNoun, everything, {
           values: {
             id,
             project_id: ownerOf(ctx, input.projectId),
@@ -149,7 +108,7 @@ export const createRouters = operation({
       await enforceNetworkQuotaOfMade(
         tx,
         "router",
-        routers.map((input) => ownerOf(ctx, input.projectId)),
+        items.map((input) => ownerOf(ctx, input.projectId)),
       )
       return made
     }),
@@ -158,21 +117,18 @@ export const createRouters = operation({
 export const updateRouter = operation({
   name: "network.router.update",
   input: Type.Object({
-    routerId: Type.String(),
+    id: Type.String(),
     expectedRevision: RevisionInput,
-    changes: Type.Intersect([
-      Type.Pick(RouterInput, ["name", "description", "adminStateUp", "externalGatewayInfo"]),
-      Type.Object({ routes: Type.Optional(Type.Array(RouteInput)) }),
-    ]),
+    changes: routerNoun.changes,
   }),
   faults: [routerNotFound, networkNotFound, badRequest, badRoutes, tooManyRoutes, gatewayNeededByFloatingIp],
-  load: (ctx, { routerId }) => loadRouter(ctx.db, routerId, viewerOf(ctx)),
+  load: (ctx, { id }) => loadRouter(ctx.db, id, viewerOf(ctx)),
   rules: ["update_router"],
   authorize: (_ctx, { changes }, router) => [
     ["update_router", routerTarget(router)],
     ...gatewayRules("update_router", routerTarget(router), changes.externalGatewayInfo),
   ],
-  run: async (ctx, { routerId, expectedRevision, changes }) =>
+  run: async (ctx, { id: routerId, expectedRevision, changes }) =>
     await change(ctx, async (tx) => {
       await lockRow(tx, "router", routerId, routerNotFound, expectedRevision)
       const router = await loadRouter(tx, routerId)
@@ -194,12 +150,12 @@ export const updateRouter = operation({
 
 export const deleteRouter = operation({
   name: "network.router.delete",
-  input: Type.Object({ routerId: Type.String(), expectedRevision: RevisionInput }),
+  input: Type.Object({ id: Type.String(), expectedRevision: RevisionInput }),
   faults: [routerNotFound, routerInUse],
-  load: (ctx, { routerId }) => loadRouter(ctx.db, routerId, viewerOf(ctx)),
+  load: (ctx, { id }) => loadRouter(ctx.db, id, viewerOf(ctx)),
   rule: "delete_router",
   target: (_ctx, _input, router) => routerTarget(router),
-  run: async (ctx, { routerId, expectedRevision }, router) => {
+  run: async (ctx, { id: routerId, expectedRevision }, router) => {
     try {
       await change(ctx, async (tx) => {
         await lockRow(tx, "router", routerId, routerNotFound, expectedRevision)
@@ -225,7 +181,7 @@ function extraRoutesVerb(how: "add" | "remove") {
     name: `network.router.${how}_extra_routes`,
     input: Type.Object({
       routerId: Type.String(),
-      routes: Type.Array(RouteInput),
+      routes: Type.Array(HostRoute),
     }),
     faults: [routerNotFound, badRoutes, tooManyRoutes],
     load: (ctx, { routerId }) => loadRouter(ctx.db, routerId, viewerOf(ctx)),

@@ -1,13 +1,13 @@
 // The way out of a router: a port on an external network.
 import { sql } from "kysely"
 import type { Tx } from "../../platform/db/database.ts"
-import { badRequest, gatewayNeededByFloatingIp, networkNotFound } from "../faults.ts"
+import { badRequest, gatewayNeededByFloatingIp } from "../faults.ts"
 import { releaseAddresses } from "../ipam/allocate.ts"
 import type { FixedIpRequest } from "../ipam/choose.ts"
 import { takePortAddresses } from "../ipam/choose.ts"
-import { type Network, networkSource } from "../network/network.ts"
+import type { Network } from "../network/network.ts"
+import { loadNetwork } from "../network/read.ts"
 import { insertPort } from "../port/insert.ts"
-import { findRow } from "../resource/list.ts"
 import { bumpRevision } from "../resource/standard.ts"
 import type { Viewer } from "../resource/viewer.ts"
 import type { Router } from "./router.ts"
@@ -31,8 +31,7 @@ export async function setGateway(
     await sql`update network.router set is_snat_enabled = true where id = ${router.id}`.execute(tx)
     return
   }
-  const network = await findRow<Network>(tx, networkSource(viewer), request.networkId)
-  if (!network) throw networkNotFound(request.networkId)
+  const network = await loadNetwork(tx, request.networkId, viewer)
   if (!network.routerExternal)
     throw badRequest(`Bad router request: Network ${network.id} is not an external network.`)
   const isSame = current?.networkId === network.id

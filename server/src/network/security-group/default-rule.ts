@@ -1,96 +1,61 @@
 // What new security groups begin with; an administrator's matter.
 import { sql } from "kysely"
-import { type Static, Type } from "typebox"
+import { Type } from "typebox"
 import type { Tx } from "../../platform/db/database.ts"
 import { isUuid, newUuid } from "../../platform/ids/ids.ts"
+import { boolean, cidr, integer, nullable, text, time, uuid, word } from "../../platform/noun/field.ts"
+import { findThing } from "../../platform/noun/list.ts"
+import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { badRule, defaultRuleExists, defaultRuleNotFound, securityGroupNotFound } from "../faults.ts"
-import { column, findRow, listed, listRows, type Source } from "../resource/list.ts"
-import { listOperation } from "../resource/list-operation.ts"
 import { change } from "../resource/standard.ts"
-import { visibleToAll } from "../resource/visible.ts"
-import { SecurityGroupRuleInput } from "./rule.ts"
+import { getOf, listOf, ThingInput } from "../resource/verbs.ts"
+import { everything, type Viewer } from "../resource/viewer.ts"
 import { checkRule } from "./rule-check.ts"
 
-export interface DefaultSecurityGroupRule {
-  id: string
-  description: string
-  direction: "ingress" | "egress"
-  ethertype: "IPv4" | "IPv6"
-  protocol: string | null
-  portRangeMin: number | null
-  portRangeMax: number | null
-  remoteIpPrefix: string | null
-  /** A group's id, or PARENT for the group that the rule comes into. */
-  remoteGroupId: string | null
-  remoteAddressGroupId: string | null
-  usedInDefaultSg: boolean
-  usedInNonDefaultSg: boolean
-  createdAt: Date
-}
+const listed = { filter: true, sort: true } as const
+const given = { create: true, ...listed } as const
 
-const source: Source = {
+export const defaultRuleNoun = noun({
+  name: "network.default_security_group_rule",
   table: sql`network.default_security_group_rule`,
   alias: "d",
-  columns: {
-    id: column("uuid", sql`d.id`),
-    description: column("text", sql`d.description`),
-    direction: column("text", sql`d.direction`),
-    ethertype: column("text", sql`d.ethertype`),
-    protocol: column("text", sql`d.protocol`),
-    portRangeMin: column("integer", sql`d.port_range_min`),
-    portRangeMax: column("integer", sql`d.port_range_max`),
-    remoteIpPrefix: column("cidr", sql`d.remote_ip_prefix`),
-    remoteGroupId: column("text", sql`d.remote_group_id`),
-    remoteAddressGroupId: column("uuid", sql`d.remote_address_group_id`),
-    usedInDefaultSg: column("boolean", sql`d.is_used_in_default_group`),
-    usedInNonDefaultSg: column("boolean", sql`d.is_used_in_other_groups`),
-    createdAt: column("time", sql`d.created_at`),
+  fields: {
+    id: uuid(sql`d.id`, listed),
+    description: text(sql`d.description`, given),
+    direction: word(["ingress", "egress"], sql`d.direction`, { create: "required", ...listed }),
+    ethertype: word(["IPv4", "IPv6"], sql`d.ethertype`, given),
+    protocol: nullable(text(sql`d.protocol`, given)),
+    portRangeMin: nullable(integer(sql`d.port_range_min`, given)),
+    portRangeMax: nullable(integer(sql`d.port_range_max`, given)),
+    remoteIpPrefix: nullable(cidr(sql`d.remote_ip_prefix`, given)),
+    /** A group's id, or PARENT for the group that the rule comes into. */
+    remoteGroupId: nullable(text(sql`d.remote_group_id`, given)),
+    remoteAddressGroupId: nullable(uuid(sql`d.remote_address_group_id`, given)),
+    usedInDefaultSg: boolean(sql`d.is_used_in_default_group`, { create: true, filter: true }),
+    usedInNonDefaultSg: boolean(sql`d.is_used_in_other_groups`, { create: true, filter: true }),
+    createdAt: time(sql`d.created_at`, { internal: true }),
   },
-  visible: visibleToAll,
-  markerFault: defaultRuleNotFound,
-}
-
-export const DefaultRuleInput = Type.Intersect([
-  Type.Omit(SecurityGroupRuleInput, ["projectId", "securityGroupId"]),
-  Type.Object({
-    usedInDefaultSg: Type.Optional(Type.Boolean()),
-    usedInNonDefaultSg: Type.Optional(Type.Boolean()),
-  }),
-])
-export type DefaultRuleInput = Static<typeof DefaultRuleInput>
-
-export const getDefaultSecurityGroupRule = operation({
-  name: "network.default_security_group_rule.get",
-  input: Type.Object({ ruleId: Type.String() }),
-  faults: [defaultRuleNotFound],
-  load: async (ctx, { ruleId }) => {
-    const rule = await findRow<DefaultSecurityGroupRule>(ctx.db, source, ruleId)
-    if (!rule) throw defaultRuleNotFound(ruleId)
-    return rule
-  },
-  rule: "get_default_security_group_rule",
-  run: async (_ctx, _input, rule) => rule,
+  visible: (_viewer: Viewer) => visibleToAll,
+  notFound: defaultRuleNotFound,
 })
 
-export const listDefaultSecurityGroupRules = listOperation<DefaultSecurityGroupRule>({
-  name: "network.default_security_group_rule.list",
-  rule: "get_default_security_group_rule",
-  run: async (ctx, query) => {
-    const rules = await listRows<DefaultSecurityGroupRule>(ctx.db, source, query)
-    return listed(ctx, "get_default_security_group_rule", rules, () => ({}))
-  },
-})
+export type DefaultSecurityGroupRule = Thing<typeof defaultRuleNoun>
+
+const asked = { rule: "get_default_security_group_rule", target: () => ({}) }
+
+export const getDefaultSecurityGroupRule = getOf(defaultRuleNoun, asked)
+export const listDefaultSecurityGroupRules = listOf(defaultRuleNoun, asked)
 
 export const createDefaultSecurityGroupRules = operation({
   name: "network.default_security_group_rule.create",
-  input: Type.Object({ rules: Type.Array(DefaultRuleInput) }),
+  input: Type.Object({ items: Type.Array(defaultRuleNoun.create) }),
   faults: [badRule, defaultRuleExists, securityGroupNotFound],
   rule: "create_default_security_group_rule",
-  run: async (ctx, { rules }) =>
+  run: async (ctx, { items }) =>
     await change(ctx, async (tx) => {
       const made: DefaultSecurityGroupRule[] = []
-      for (const input of rules) {
+      for (const input of items) {
         const remote = input.remoteGroupId ?? null
         if (remote !== null && remote !== "PARENT" && !isUuid(remote)) throw securityGroupNotFound(remote)
         const checked = checkRule({
@@ -124,7 +89,7 @@ export const createDefaultSecurityGroupRules = operation({
           .executeTakeFirst()
         // Used in one kind of group twice, it would be there twice.
         if (!row || (await hasTwin(tx, row.id))) throw defaultRuleExists()
-        const rule = await findRow<DefaultSecurityGroupRule>(tx, source, row.id)
+        const rule = await findThing(tx, defaultRuleNoun, everything, row.id)
         if (rule) made.push(rule)
       }
       return made
@@ -146,10 +111,10 @@ async function hasTwin(tx: Tx, id: string): Promise<boolean> {
 
 export const deleteDefaultSecurityGroupRule = operation({
   name: "network.default_security_group_rule.delete",
-  input: Type.Object({ ruleId: Type.String() }),
+  input: ThingInput,
   faults: [defaultRuleNotFound],
   rule: "delete_default_security_group_rule",
-  run: async (ctx, { ruleId }) => {
+  run: async (ctx, { id: ruleId }) => {
     if (!isUuid(ruleId)) throw defaultRuleNotFound(ruleId)
     const { numAffectedRows } = await sql`delete from network.default_security_group_rule
       where id = ${ruleId}`.execute(ctx.db)

@@ -1,10 +1,13 @@
 // Security groups: create, get, list, update, delete.
 
 import { sql } from "kysely"
-import { type Static, Type } from "typebox"
+import { Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { violatedConstraint } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
+import { loadThing } from "../../platform/noun/list.ts"
+import { ruledFields } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { isAdmin } from "../admin.ts"
 import {
@@ -15,82 +18,53 @@ import {
   securityGroupNotFound,
 } from "../faults.ts"
 import { enforceNetworkQuotaOfMade } from "../quota.ts"
-import { findRow, listed, listRows } from "../resource/list.ts"
-import { listOperation } from "../resource/list-operation.ts"
 import { notify } from "../resource/notify.ts"
-import {
-  attributeRules,
-  change,
-  lockRow,
-  ownerOf,
-  ProjectInput,
-  RevisionInput,
-  TagsInput,
-  updateRow,
-} from "../resource/standard.ts"
+import { attributeRules, change, lockRow, ownerOf, RevisionInput, updateRow } from "../resource/standard.ts"
+import { getOf, listOf } from "../resource/verbs.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { noteChanged } from "../sync/changes.ts"
 import { ensureDefaultGroup, insertTemplateRules, prepareDefaultGroup } from "./default-group.ts"
-import { readGroup, type SecurityGroup, securityGroupSource, securityGroupTarget } from "./security-group.ts"
-
-export const SecurityGroupInput = Type.Object({
-  projectId: ProjectInput,
-  name: Type.Optional(Type.String({ maxLength: 255 })),
-  description: Type.Optional(Type.String({ maxLength: 255 })),
-  stateful: Type.Optional(Type.Boolean()),
-  tags: TagsInput,
-})
-export type SecurityGroupInput = Static<typeof SecurityGroupInput>
+import { readGroup, type SecurityGroup, securityGroupNoun, securityGroupTarget } from "./security-group.ts"
 
 export async function loadSecurityGroup(
   db: DbOrTx,
   id: string,
   viewer: Viewer = everything,
 ): Promise<SecurityGroup> {
-  const group = await findRow<SecurityGroup>(db, securityGroupSource(viewer), id)
-  if (!group) throw securityGroupNotFound(id)
-  return readGroup(group)
+  return readGroup(await loadThing(db, securityGroupNoun, viewer, id))
 }
 
-export const getSecurityGroup = operation({
-  name: "network.security_group.get",
-  input: Type.Object({ securityGroupId: Type.String() }),
-  faults: [securityGroupNotFound],
-  load: (ctx, { securityGroupId }) => loadSecurityGroup(ctx.db, securityGroupId, viewerOf(ctx)),
+const asked = {
   rule: "get_security_group",
-  target: (_ctx, _input, group) => securityGroupTarget(group),
-  run: async (_ctx, _input, group) => group,
-})
+  target: securityGroupTarget,
+  before: (ctx: Ctx) => prepareDefaultGroup(ctx, ctx.caller.projectId),
+  read: readGroup,
+}
 
-export const listSecurityGroups = listOperation<SecurityGroup>({
-  name: "network.security_group.list",
-  rule: "get_security_group",
-  run: async (ctx, query) => {
-    await prepareDefaultGroup(ctx, ctx.caller.projectId)
-    const groups = await listRows<SecurityGroup>(ctx.db, securityGroupSource(viewerOf(ctx)), query)
-    return listed(ctx, "get_security_group", groups.map(readGroup), securityGroupTarget)
-  },
-})
+export const getSecurityGroup = getOf(securityGroupNoun, asked)
+export const listSecurityGroups = listOf(securityGroupNoun, asked)
+
+const ruled = ruledFields(securityGroupNoun.fields, "write")
 
 export const createSecurityGroups = operation({
   name: "network.security_group.create",
-  input: Type.Object({ securityGroups: Type.Array(SecurityGroupInput) }),
+  input: Type.Object({ items: Type.Array(securityGroupNoun.create) }),
   faults: [defaultGroupExists],
   rules: ["create_security_group"],
-  authorize: (ctx, { securityGroups }) =>
-    securityGroups.flatMap((input) => {
+  authorize: (ctx, { items }) =>
+    items.flatMap((input) => {
       const target = securityGroupTarget({ projectId: ownerOf(ctx, input.projectId), shared: false })
       return [
         ["create_security_group", target] as const,
-        ...attributeRules("create_security_group", target, input, { tags: "tags" }),
+        ...attributeRules("create_security_group", target, input, ruled),
       ]
     }),
-  run: async (ctx, { securityGroups }) =>
+  run: async (ctx, { items }) =>
     await change(ctx, async (tx) => {
-      const owners = securityGroups.map((input) => ownerOf(ctx, input.projectId))
+      const owners = items.map((input) => ownerOf(ctx, input.projectId))
       for (const owner of new Set(owners)) await ensureDefaultGroup(tx, owner)
       const made: SecurityGroup[] = []
-      for (const input of securityGroups) {
+      for (const input of items) {
         const projectId = ownerOf(ctx, input.projectId)
         if (input.name?.toLowerCase() === "default") throw defaultGroupExists()
         const id = newUuid()
@@ -120,15 +94,15 @@ export const createSecurityGroups = operation({
 export const updateSecurityGroup = operation({
   name: "network.security_group.update",
   input: Type.Object({
-    securityGroupId: Type.String(),
+    id: Type.String(),
     expectedRevision: RevisionInput,
-    changes: Type.Pick(SecurityGroupInput, ["name", "description", "stateful"]),
+    changes: securityGroupNoun.changes,
   }),
   faults: [securityGroupNotFound, defaultGroupUpdate, defaultGroupExists, securityGroupInUse],
-  load: (ctx, { securityGroupId }) => loadSecurityGroup(ctx.db, securityGroupId, viewerOf(ctx)),
+  load: (ctx, { id }) => loadSecurityGroup(ctx.db, id, viewerOf(ctx)),
   rule: "update_security_group",
   target: (_ctx, _input, group) => securityGroupTarget(group),
-  run: async (ctx, { securityGroupId, expectedRevision, changes }, group) =>
+  run: async (ctx, { id: securityGroupId, expectedRevision, changes }, group) =>
     await change(ctx, async (tx) => {
       await lockRow(tx, "securityGroup", securityGroupId, securityGroupNotFound, expectedRevision)
       if (group.isDefault && changes.name !== undefined && changes.name !== group.name)
@@ -152,12 +126,12 @@ export const updateSecurityGroup = operation({
 
 export const deleteSecurityGroup = operation({
   name: "network.security_group.delete",
-  input: Type.Object({ securityGroupId: Type.String(), expectedRevision: RevisionInput }),
+  input: Type.Object({ id: Type.String(), expectedRevision: RevisionInput }),
   faults: [securityGroupNotFound, securityGroupInUse, defaultGroupKept],
-  load: (ctx, { securityGroupId }) => loadSecurityGroup(ctx.db, securityGroupId, viewerOf(ctx)),
+  load: (ctx, { id }) => loadSecurityGroup(ctx.db, id, viewerOf(ctx)),
   rule: "delete_security_group",
   target: (_ctx, _input, group) => securityGroupTarget(group),
-  run: async (ctx, { securityGroupId, expectedRevision }, group) => {
+  run: async (ctx, { id: securityGroupId, expectedRevision }, group) => {
     if (group.isDefault && !isAdmin(ctx)) throw defaultGroupKept()
     try {
       await change(ctx, async (tx) => {

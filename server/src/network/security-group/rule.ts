@@ -1,11 +1,12 @@
 // Rules of security groups: create, get, list, delete. A rule is never updated.
 
 import { sql } from "kysely"
-import { type Static, Type } from "typebox"
+import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { isUuid, newUuid } from "../../platform/ids/ids.ts"
 import { canonicalAddress } from "../../platform/net/address.ts"
+import { insertThing, loadThing } from "../../platform/noun/list.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import {
   addressGroupNotFound,
@@ -16,10 +17,9 @@ import {
   securityGroupRuleNotFound,
 } from "../faults.ts"
 import { enforceNetworkQuotaOfMade } from "../quota.ts"
-import { findRow, insertRow, listed, listRows } from "../resource/list.ts"
-import { listOperation } from "../resource/list-operation.ts"
 import { notify } from "../resource/notify.ts"
-import { bumpRevision, change, ownerOf, ProjectInput } from "../resource/standard.ts"
+import { bumpRevision, change, ownerOf } from "../resource/standard.ts"
+import { getOf, listOf, ThingInput } from "../resource/verbs.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { noteChanged } from "../sync/changes.ts"
 import { prepareDefaultGroup } from "./default-group.ts"
@@ -29,82 +29,50 @@ import {
   ruleTarget,
   type SecurityGroup,
   type SecurityGroupRule,
-  securityGroupRuleSource,
+  type SecurityGroupRuleInput,
+  securityGroupRuleNoun,
 } from "./security-group.ts"
-
-const optional = {
-  text: Type.Optional(Type.Union([Type.String(), Type.Null()])),
-  number: Type.Optional(Type.Union([Type.Integer(), Type.Null()])),
-}
-
-export const SecurityGroupRuleInput = Type.Object({
-  projectId: ProjectInput,
-  securityGroupId: Type.String(),
-  direction: Type.Union([Type.Literal("ingress"), Type.Literal("egress")]),
-  ethertype: Type.Optional(Type.Union([Type.Literal("IPv4"), Type.Literal("IPv6")])),
-  description: Type.Optional(Type.String({ maxLength: 255 })),
-  protocol: optional.text,
-  portRangeMin: optional.number,
-  portRangeMax: optional.number,
-  remoteIpPrefix: optional.text,
-  remoteGroupId: optional.text,
-  remoteAddressGroupId: optional.text,
-})
-export type SecurityGroupRuleInput = Static<typeof SecurityGroupRuleInput>
 
 export async function loadRule(
   db: DbOrTx,
   id: string,
   viewer: Viewer = everything,
 ): Promise<SecurityGroupRule> {
-  const rule = await findRow<SecurityGroupRule>(db, securityGroupRuleSource(viewer), id)
-  if (!rule) throw securityGroupRuleNotFound(id)
-  return rule
+  return await loadThing(db, securityGroupRuleNoun, viewer, id)
 }
 
-export const getSecurityGroupRule = operation({
-  name: "network.security_group_rule.get",
-  input: Type.Object({ ruleId: Type.String() }),
-  faults: [securityGroupRuleNotFound],
-  load: (ctx, { ruleId }) => loadRule(ctx.db, ruleId, viewerOf(ctx)),
+const asked = {
   rule: "get_security_group_rule",
-  target: (_ctx, _input, rule) => ruleTarget(rule),
-  run: async (_ctx, _input, rule) => rule,
-})
+  target: ruleTarget,
+  before: (ctx: Ctx) => prepareDefaultGroup(ctx, ctx.caller.projectId),
+}
 
-export const listSecurityGroupRules = listOperation<SecurityGroupRule>({
-  name: "network.security_group_rule.list",
-  rule: "get_security_group_rule",
-  run: async (ctx, query) => {
-    await prepareDefaultGroup(ctx, ctx.caller.projectId)
-    const rules = await listRows<SecurityGroupRule>(ctx.db, securityGroupRuleSource(viewerOf(ctx)), query)
-    return listed(ctx, "get_security_group_rule", rules, ruleTarget)
-  },
-})
+export const getSecurityGroupRule = getOf(securityGroupRuleNoun, asked)
+export const listSecurityGroupRules = listOf(securityGroupRuleNoun, asked)
 
 export const createSecurityGroupRules = operation({
   name: "network.security_group_rule.create",
-  input: Type.Object({ rules: Type.Array(SecurityGroupRuleInput) }),
+  input: Type.Object({ items: Type.Array(securityGroupRuleNoun.create) }),
   faults: [badRule, ruleExists, securityGroupNotFound, addressGroupNotFound, badRequest],
-  load: async (ctx, { rules }) => {
+  load: async (ctx, { items }) => {
     const groups: SecurityGroup[] = []
-    for (const rule of rules)
+    for (const rule of items)
       groups.push(await loadSecurityGroup(ctx.db, rule.securityGroupId, viewerOf(ctx)))
     return groups
   },
   rules: ["create_security_group_rule"],
-  authorize: (ctx, { rules }, groups) =>
-    rules.map((rule, i) => {
+  authorize: (ctx, { items }, groups) =>
+    items.map((rule, i) => {
       const groupProjectId = groups[i]?.projectId ?? ""
       return [
         "create_security_group_rule",
         ruleTarget({ projectId: ownerOf(ctx, rule.projectId), groupProjectId }),
       ]
     }),
-  run: async (ctx, { rules }, groups) =>
+  run: async (ctx, { items }, groups) =>
     await change(ctx, async (tx) => {
       const made: SecurityGroupRule[] = []
-      for (const [i, rule] of rules.entries())
+      for (const [i, rule] of items.entries())
         made.push(await insertRule(ctx, tx, rule, groups[i]?.projectId ?? ""))
       await notify(ctx, tx, "security_group_rule", "create", made)
       await enforceNetworkQuotaOfMade(
@@ -136,7 +104,7 @@ async function insertRule(
   if (checked.remoteGroupId !== null) await loadSecurityGroup(tx, checked.remoteGroupId, viewerOf(ctx))
   if (checked.remoteAddressGroupId !== null)
     await checkAddressGroup(tx, checked.remoteAddressGroupId, projectId)
-  const rule = await insertRow<SecurityGroupRule>(tx, securityGroupRuleSource(everything), {
+  const rule = await insertThing(tx, securityGroupRuleNoun, everything, {
     values: {
       id: newUuid(),
       security_group_id: input.securityGroupId,
@@ -217,12 +185,12 @@ async function checkAddressGroup(tx: Tx, id: string, projectId: string): Promise
 
 export const deleteSecurityGroupRule = operation({
   name: "network.security_group_rule.delete",
-  input: Type.Object({ ruleId: Type.String() }),
+  input: ThingInput,
   faults: [securityGroupRuleNotFound],
-  load: (ctx, { ruleId }) => loadRule(ctx.db, ruleId, viewerOf(ctx)),
+  load: (ctx, { id }) => loadRule(ctx.db, id, viewerOf(ctx)),
   rule: "delete_security_group_rule",
   target: (_ctx, _input, rule) => ruleTarget(rule),
-  run: async (ctx, { ruleId }, rule) =>
+  run: async (ctx, { id: ruleId }, rule) =>
     await change(ctx, async (tx) => {
       const { numAffectedRows } =
         await sql`delete from network.security_group_rule where id = ${ruleId}`.execute(tx)

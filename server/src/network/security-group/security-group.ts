@@ -1,97 +1,98 @@
 import { type RawBuilder, sql } from "kysely"
+import { Type } from "typebox"
+import {
+  boolean,
+  cidr,
+  expressionOf,
+  field,
+  integer,
+  nullable,
+  text,
+  uuid,
+  word,
+} from "../../platform/noun/field.ts"
+import { type Create, noun, type Thing } from "../../platform/noun/noun.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
 import { securityGroupNotFound, securityGroupRuleNotFound } from "../faults.ts"
-import { type Columns, column, type Source, standardColumns } from "../resource/list.ts"
-import type { Described, Standard } from "../resource/standard.ts"
+import { descriptionField, ownedFields, tagFields } from "../resource/standard.ts"
 import { sharedWith, type Viewer } from "../resource/viewer.ts"
 import { visibleTo } from "../resource/visible.ts"
 
-export interface SecurityGroup extends Described {
-  stateful: boolean
-  isDefault: boolean
-  shared: boolean
-  securityGroupRules: SecurityGroupRule[]
-}
+const TextOrNull = Type.Union([Type.String(), Type.Null()])
+const listed = { filter: true, sort: true } as const
+const given = { create: true, ...listed } as const
 
-export interface SecurityGroupRule extends Standard {
-  securityGroupId: string
-  description: string
-  direction: "ingress" | "egress"
-  ethertype: "IPv4" | "IPv6"
-  protocol: string | null
-  portRangeMin: number | null
-  portRangeMax: number | null
-  remoteIpPrefix: string | null
+const ruleFields = {
+  ...ownedFields("r"),
+  description: text(sql`r.description`, given),
+  securityGroupId: uuid(sql`r.security_group_id`, { create: "required", ...listed }),
+  direction: word(["ingress", "egress"], sql`r.direction`, { create: "required", ...listed }),
+  ethertype: word(["IPv4", "IPv6"], sql`r.ethertype`, given),
+  protocol: nullable(text(sql`r.protocol`, given)),
+  portRangeMin: nullable(integer(sql`r.port_range_min`, given)),
+  portRangeMax: nullable(integer(sql`r.port_range_max`, given)),
+  remoteIpPrefix: nullable(cidr(sql`r.remote_ip_prefix`, given)),
   /** With the host bits that the prefix was asked for with. */
-  remoteIpGiven: string | null
-  remoteGroupId: string | null
-  remoteAddressGroupId: string | null
-  belongsToDefaultSg: boolean
+  remoteIpGiven: nullable(
+    text(sql`coalesce(r.remote_ip_given, r.remote_ip_prefix::text)`, { internal: true }),
+  ),
+  remoteGroupId: nullable(uuid(sql`r.remote_group_id`, { input: TextOrNull, ...given })),
+  remoteAddressGroupId: nullable(uuid(sql`r.remote_address_group_id`, { input: TextOrNull, ...given })),
+  belongsToDefaultSg: boolean(sql`g.is_default`, { filter: true }),
   /** Of its group, for the policy. */
-  groupProjectId: string
+  groupProjectId: text(sql`g.project_id`, { internal: true }),
 }
 
-function ruleColumns(): Columns {
-  return {
-    ...standardColumns("r", { tags: false }),
-    securityGroupId: column("uuid", sql`r.security_group_id`),
-    direction: column("text", sql`r.direction`),
-    ethertype: column("text", sql`r.ethertype`),
-    protocol: column("text", sql`r.protocol`),
-    portRangeMin: column("integer", sql`r.port_range_min`),
-    portRangeMax: column("integer", sql`r.port_range_max`),
-    remoteIpPrefix: column("cidr", sql`r.remote_ip_prefix`),
-    remoteIpGiven: column("text", sql`coalesce(r.remote_ip_given, r.remote_ip_prefix::text)`),
-    remoteGroupId: column("uuid", sql`r.remote_group_id`),
-    remoteAddressGroupId: column("uuid", sql`r.remote_address_group_id`),
-    belongsToDefaultSg: column("boolean", sql`g.is_default`),
-    groupProjectId: column("text", sql`g.project_id`),
-  }
-}
+export const securityGroupRuleNoun = noun({
+  name: "network.security_group_rule",
+  table: sql`network.security_group_rule`,
+  alias: "r",
+  joins: sql`join network.security_group g on g.id = r.security_group_id`,
+  fields: ruleFields,
+  visible: (viewer: Viewer) =>
+    visibleTo(viewer, {
+      owner: sql`r.project_id`,
+      within: { id: sql`r.security_group_id`, owner: sql`g.project_id`, table: sql`network.security_group` },
+    }),
+  notFound: securityGroupRuleNotFound,
+})
+
+export type SecurityGroupRule = Thing<typeof securityGroupRuleNoun>
+export type SecurityGroupRuleInput = Create<typeof securityGroupRuleNoun>
 
 /** Times as JSON are texts; `readGroup` makes them dates again. */
 function rulesOfGroup(): RawBuilder<unknown> {
-  const pairs = Object.entries(ruleColumns())
-    .filter(([, c]) => !c.isHidden)
-    .map(([key, c]) => sql`${sql.lit(key)}, ${c.sql}`)
+  const pairs = Object.entries(ruleFields)
+    .filter(([, { isShown }]) => isShown)
+    .map(([key, each]) => sql`${sql.lit(key)}, ${expressionOf(each, undefined)}`)
   return sql`(select coalesce(json_agg(json_build_object(${sql.join(pairs)}) order by r.created_at, r.id), '[]')
     from network.security_group_rule r where r.security_group_id = g.id)`
 }
 
-export function securityGroupSource(viewer: Viewer): Source {
-  const shared = sharedWith(viewer, "security_group", sql`g.id`)
-  return {
-    table: sql`network.security_group`,
-    alias: "g",
-    columns: {
-      ...standardColumns("g"),
-      name: column("text", sql`g.name`),
-      stateful: column("boolean", sql`g.is_stateful`),
-      isDefault: column("boolean", sql`g.is_default`),
-      shared: column("boolean", shared),
-      securityGroupRules: column("other", rulesOfGroup()),
-    },
-    visible: visibleTo(viewer, {
+export const securityGroupNoun = noun({
+  name: "network.security_group",
+  table: sql`network.security_group`,
+  alias: "g",
+  fields: {
+    ...ownedFields("g"),
+    description: descriptionField("g"),
+    ...tagFields("g"),
+    name: text(sql`g.name`, { create: true, update: true, filter: true, sort: true }),
+    stateful: boolean(sql`g.is_stateful`, { create: true, update: true, filter: true }),
+    isDefault: boolean(sql`g.is_default`, { internal: true }),
+    shared: boolean((viewer: Viewer) => sharedWith(viewer, "security_group", sql`g.id`), { filter: true }),
+    securityGroupRules: field("other", Type.Array(Type.Unsafe<SecurityGroupRule>({})), rulesOfGroup()),
+  },
+  visible: (viewer: Viewer) =>
+    visibleTo(viewer, {
       owner: sql`g.project_id`,
       shared: { objectType: "security_group", objectId: sql`g.id` },
     }),
-    markerFault: securityGroupNotFound,
-  }
-}
+  notFound: securityGroupNotFound,
+})
 
-export function securityGroupRuleSource(viewer: Viewer): Source {
-  return {
-    table: sql`network.security_group_rule`,
-    alias: "r",
-    joins: sql`join network.security_group g on g.id = r.security_group_id`,
-    columns: ruleColumns(),
-    visible: visibleTo(viewer, {
-      owner: sql`r.project_id`,
-      within: { id: sql`r.security_group_id`, owner: sql`g.project_id`, table: sql`network.security_group` },
-    }),
-    markerFault: securityGroupRuleNotFound,
-  }
-}
+export type SecurityGroup = Thing<typeof securityGroupNoun>
+export type SecurityGroupInput = Create<typeof securityGroupNoun>
 
 /** A group as read: the times of its rules are texts in JSON. */
 export function readGroup(group: SecurityGroup): SecurityGroup {

@@ -1,10 +1,13 @@
 import { sql } from "kysely"
-import { type Static, Type } from "typebox"
+import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { violatedConstraint } from "../../platform/db/database.ts"
 import { isUuid, newUuid } from "../../platform/ids/ids.ts"
 import { formatPrefix, lastOf, type Prefix, parsePrefix } from "../../platform/net/address.ts"
+import { boolean, field, integer, nullable, text, texts, uuid } from "../../platform/noun/field.ts"
+import { loadThing } from "../../platform/noun/list.ts"
+import { type Create, noun, ruledFields, type Thing } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
 import {
@@ -16,77 +19,65 @@ import {
 } from "../faults.ts"
 import { enforceNetworkQuotaOfMade } from "../quota.ts"
 import { grantAccess } from "../rbac/grant.ts"
-import { column, findRow, listed, listRows, type Source, standardColumns } from "../resource/list.ts"
-import { listOperation } from "../resource/list-operation.ts"
 import {
   attributeRules,
   change,
-  type Described,
+  descriptionField,
   lockRow,
+  ownedFields,
   ownerOf,
-  ProjectInput,
   RevisionInput,
-  TagsInput,
+  tagFields,
   updateRow,
 } from "../resource/standard.ts"
+import { getOf, listOf } from "../resource/verbs.ts"
 import { everything, sharedWith, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { visibleTo } from "../resource/visible.ts"
+import { IpVersion } from "../subnet/subnet.ts"
 
-export interface SubnetPool extends Described {
-  ipVersion: 4 | 6
-  prefixes: string[]
-  defaultPrefixlen: number
-  minPrefixlen: number
-  maxPrefixlen: number
-  defaultQuota: number | null
-  isDefault: boolean
-  shared: boolean
-  addressScopeId: string | null
-}
+const prefixLength = { min: 0, create: true, update: true, filter: true, sort: true } as const
 
-const orNull = Type.Optional(Type.Union([Type.String(), Type.Null()]))
-const length = Type.Optional(Type.Integer({ minimum: 0 }))
-export const SubnetPoolInput = Type.Object({
-  projectId: ProjectInput,
-  name: Type.String({ maxLength: 255 }),
-  description: Type.Optional(Type.String({ maxLength: 255 })),
-  prefixes: Type.Array(Type.String()),
-  defaultPrefixlen: length,
-  minPrefixlen: length,
-  maxPrefixlen: length,
-  defaultQuota: Type.Optional(Type.Union([Type.Integer({ minimum: 0 }), Type.Null()])),
-  isDefault: Type.Optional(Type.Boolean()),
-  shared: Type.Optional(Type.Boolean()),
-  addressScopeId: orNull,
-  tags: TagsInput,
-})
-export type SubnetPoolInput = Static<typeof SubnetPoolInput>
-
-export function subnetPoolSource(viewer: Viewer): Source {
-  const shared = sharedWith(viewer, "subnetpool", sql`p.id`)
-  return {
-    table: sql`network.subnet_pool`,
-    alias: "p",
-    columns: {
-      ...standardColumns("p"),
-      name: column("text", sql`p.name`),
-      ipVersion: column("integer", sql`p.ip_version`),
-      prefixes: column("other", sql`p.prefixes::text[]`),
-      defaultPrefixlen: column("integer", sql`p.default_prefix_length`),
-      minPrefixlen: column("integer", sql`p.min_prefix_length`),
-      maxPrefixlen: column("integer", sql`p.max_prefix_length`),
-      defaultQuota: column("integer", sql`p.default_quota`),
-      isDefault: column("boolean", sql`p.is_default`),
-      shared: column("boolean", shared),
-      addressScopeId: column("uuid", sql`p.address_scope_id`),
-    },
-    visible: visibleTo(viewer, {
+export const subnetPoolNoun = noun({
+  name: "network.subnet_pool",
+  table: sql`network.subnet_pool`,
+  alias: "p",
+  fields: {
+    ...ownedFields("p"),
+    description: descriptionField("p"),
+    ...tagFields("p"),
+    name: text(sql`p.name`, { create: "required", update: true, filter: true, sort: true }),
+    ipVersion: field("integer", IpVersion, sql`p.ip_version`, { filter: true, sort: true }),
+    prefixes: texts(sql`p.prefixes::text[]`, { create: "required", update: true }),
+    defaultPrefixlen: integer(sql`p.default_prefix_length`, prefixLength),
+    minPrefixlen: integer(sql`p.min_prefix_length`, prefixLength),
+    maxPrefixlen: integer(sql`p.max_prefix_length`, prefixLength),
+    defaultQuota: nullable(integer(sql`p.default_quota`, prefixLength)),
+    isDefault: boolean(sql`p.is_default`, {
+      create: true,
+      update: true,
+      filter: true,
+      sort: true,
+      rule: "write",
+    }),
+    shared: boolean((viewer: Viewer) => sharedWith(viewer, "subnetpool", sql`p.id`), {
+      create: true,
+      filter: true,
+      rule: "write",
+    }),
+    addressScopeId: nullable(
+      uuid(sql`p.address_scope_id`, { create: true, update: true, filter: true, sort: true }),
+    ),
+  },
+  visible: (viewer: Viewer) =>
+    visibleTo(viewer, {
       owner: sql`p.project_id`,
       shared: { objectType: "subnetpool", objectId: sql`p.id` },
     }),
-    markerFault: subnetPoolNotFound,
-  }
-}
+  notFound: subnetPoolNotFound,
+})
+
+export type SubnetPool = Thing<typeof subnetPoolNoun>
+export type SubnetPoolInput = Create<typeof subnetPoolNoun>
 
 export function subnetPoolTarget(pool: { projectId: string; shared: boolean }): PolicyTarget {
   return { project_id: pool.projectId, tenant_id: pool.projectId, shared: pool.shared }
@@ -97,37 +88,23 @@ export async function loadSubnetPool(
   id: string,
   viewer: Viewer = everything,
 ): Promise<SubnetPool> {
-  const pool = await findRow<SubnetPool>(db, subnetPoolSource(viewer), id)
-  if (!pool) throw subnetPoolNotFound(id)
-  return pool
+  return await loadThing(db, subnetPoolNoun, viewer, id)
 }
 
-export const getSubnetPool = operation({
-  name: "network.subnet_pool.get",
-  input: Type.Object({ subnetPoolId: Type.String() }),
-  faults: [subnetPoolNotFound],
-  load: (ctx, { subnetPoolId }) => loadSubnetPool(ctx.db, subnetPoolId, viewerOf(ctx)),
-  rule: "get_subnetpool",
-  target: (_ctx, _input, pool) => subnetPoolTarget(pool),
-  run: async (_ctx, _input, pool) => pool,
-})
+const asked = { rule: "get_subnetpool", target: subnetPoolTarget }
 
-export const listSubnetPools = listOperation<SubnetPool>({
-  name: "network.subnet_pool.list",
-  rule: "get_subnetpool",
-  run: async (ctx, query) => {
-    const pools = await listRows<SubnetPool>(ctx.db, subnetPoolSource(viewerOf(ctx)), query)
-    return listed(ctx, "get_subnetpool", pools, subnetPoolTarget)
-  },
-})
+export const getSubnetPool = getOf(subnetPoolNoun, asked)
+export const listSubnetPools = listOf(subnetPoolNoun, asked)
+
+const ruled = ruledFields(subnetPoolNoun.fields, "write")
 
 export const createSubnetPools = operation({
   name: "network.subnet_pool.create",
-  input: Type.Object({ subnetPools: Type.Array(SubnetPoolInput) }),
+  input: Type.Object({ items: Type.Array(subnetPoolNoun.create) }),
   faults: [badRequest, addressScopeNotFound],
   rules: ["create_subnetpool"],
-  authorize: (ctx, { subnetPools }) =>
-    subnetPools.flatMap((input) => {
+  authorize: (ctx, { items }) =>
+    items.flatMap((input) => {
       const target = subnetPoolTarget({ projectId: ownerOf(ctx, input.projectId), shared: false })
       const given = {
         shared: input.shared || undefined,
@@ -136,21 +113,17 @@ export const createSubnetPools = operation({
       }
       return [
         ["create_subnetpool", target] as const,
-        ...attributeRules("create_subnetpool", target, given, {
-          shared: "shared",
-          isDefault: "is_default",
-          tags: "tags",
-        }),
+        ...attributeRules("create_subnetpool", target, given, ruled),
       ]
     }),
-  run: async (ctx, { subnetPools }) =>
+  run: async (ctx, { items }) =>
     await change(ctx, async (tx) => {
       const made: SubnetPool[] = []
-      for (const input of subnetPools) made.push(await insertPool(ctx, tx, input))
+      for (const input of items) made.push(await insertPool(ctx, tx, input))
       await enforceNetworkQuotaOfMade(
         tx,
         "subnetpool",
-        subnetPools.map((input) => ownerOf(ctx, input.projectId)),
+        items.map((input) => ownerOf(ctx, input.projectId)),
       )
       return made
     }),
@@ -303,18 +276,18 @@ async function checkScope(
 export const updateSubnetPool = operation({
   name: "network.subnet_pool.update",
   input: Type.Object({
-    subnetPoolId: Type.String(),
+    id: Type.String(),
     expectedRevision: RevisionInput,
-    changes: Type.Partial(Type.Omit(SubnetPoolInput, ["projectId", "shared", "tags"])),
+    changes: subnetPoolNoun.changes,
   }),
   faults: [subnetPoolNotFound, badRequest, addressScopeNotFound, scopePrefixConflict],
-  load: (ctx, { subnetPoolId }) => loadSubnetPool(ctx.db, subnetPoolId, viewerOf(ctx)),
+  load: (ctx, { id }) => loadSubnetPool(ctx.db, id, viewerOf(ctx)),
   rules: ["update_subnetpool"],
   authorize: (_ctx, { changes }, pool) => [
     ["update_subnetpool", subnetPoolTarget(pool)],
-    ...attributeRules("update_subnetpool", subnetPoolTarget(pool), changes, { isDefault: "is_default" }),
+    ...attributeRules("update_subnetpool", subnetPoolTarget(pool), changes, ruled),
   ],
-  run: async (ctx, { subnetPoolId, expectedRevision, changes }) =>
+  run: async (ctx, { id: subnetPoolId, expectedRevision, changes }) =>
     await change(ctx, async (tx) => {
       await lockRow(tx, "subnetPool", subnetPoolId, subnetPoolNotFound, expectedRevision)
       const viewer = { ...viewerOf(ctx), seesAll: true }
@@ -354,12 +327,12 @@ function checkGrowth(pool: SubnetPool, merged: { version: 4 | 6; prefixes: strin
 
 export const deleteSubnetPool = operation({
   name: "network.subnet_pool.delete",
-  input: Type.Object({ subnetPoolId: Type.String(), expectedRevision: RevisionInput }),
+  input: Type.Object({ id: Type.String(), expectedRevision: RevisionInput }),
   faults: [subnetPoolNotFound, subnetPoolInUse],
-  load: (ctx, { subnetPoolId }) => loadSubnetPool(ctx.db, subnetPoolId, viewerOf(ctx)),
+  load: (ctx, { id }) => loadSubnetPool(ctx.db, id, viewerOf(ctx)),
   rule: "delete_subnetpool",
   target: (_ctx, _input, pool) => subnetPoolTarget(pool),
-  run: async (ctx, { subnetPoolId, expectedRevision }) => {
+  run: async (ctx, { id: subnetPoolId, expectedRevision }) => {
     try {
       await change(ctx, async (tx) => {
         await lockRow(tx, "subnetPool", subnetPoolId, subnetPoolNotFound, expectedRevision)

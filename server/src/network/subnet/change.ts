@@ -10,33 +10,23 @@ import { notify } from "../resource/notify.ts"
 import { bumpRevision, change, lockRow, RevisionInput, updateRow } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
 import { noteChanged } from "../sync/changes.ts"
-import { checkServices, insertPools, SubnetInput } from "./create.ts"
+import { checkServices, insertPools } from "./create.ts"
 import { checkGateway, checkGatewayOutsidePools, checkPools } from "./plan.ts"
 import { loadSubnet } from "./read.ts"
-import { type Subnet, subnetTarget } from "./subnet.ts"
+import { type Subnet, subnetNoun, subnetTarget } from "./subnet.ts"
 
 export const updateSubnet = operation({
   name: "network.subnet.update",
   input: Type.Object({
-    subnetId: Type.String(),
+    id: Type.String(),
     expectedRevision: RevisionInput,
-    changes: Type.Pick(SubnetInput, [
-      "name",
-      "description",
-      "gatewayIp",
-      "enableDhcp",
-      "allocationPools",
-      "dnsNameservers",
-      "hostRoutes",
-      "serviceTypes",
-      "dnsPublishFixedIp",
-    ]),
+    changes: subnetNoun.changes,
   }),
   faults: [subnetNotFound, badRequest, gatewayInUse],
-  load: (ctx, { subnetId }) => loadSubnet(ctx.db, subnetId, viewerOf(ctx)),
+  load: (ctx, { id }) => loadSubnet(ctx.db, id, viewerOf(ctx)),
   rule: "update_subnet",
   target: (_ctx, _input, subnet) => subnetTarget(subnet),
-  run: async (ctx, { subnetId, expectedRevision, changes }) =>
+  run: async (ctx, { id: subnetId, expectedRevision, changes }) =>
     await change(ctx, async (tx) => {
       await lockRow(tx, "subnet", subnetId, subnetNotFound, expectedRevision)
       const viewer = { ...viewerOf(ctx), seesAll: true }
@@ -99,12 +89,12 @@ async function checkGatewayFree(tx: Tx, subnet: Subnet): Promise<void> {
 
 export const deleteSubnet = operation({
   name: "network.subnet.delete",
-  input: Type.Object({ subnetId: Type.String(), expectedRevision: RevisionInput }),
+  input: Type.Object({ id: Type.String(), expectedRevision: RevisionInput }),
   faults: [subnetNotFound, subnetInUse],
-  load: (ctx, { subnetId }) => loadSubnet(ctx.db, subnetId, viewerOf(ctx)),
+  load: (ctx, { id }) => loadSubnet(ctx.db, id, viewerOf(ctx)),
   rule: "delete_subnet",
   target: (_ctx, _input, subnet) => subnetTarget(subnet),
-  run: async (ctx, { subnetId, expectedRevision }, subnet) => {
+  run: async (ctx, { id: subnetId, expectedRevision }, subnet) => {
     try {
       await change(ctx, async (tx) => {
         await lockRow(tx, "subnet", subnetId, subnetNotFound, expectedRevision)

@@ -1,8 +1,10 @@
 import { sql } from "kysely"
-import { type Static, Type } from "typebox"
+import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
+import { insertThing } from "../../platform/noun/list.ts"
+import { ruledFields } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import {
   addressNotInSubnet,
@@ -21,58 +23,19 @@ import type { Network } from "../network/network.ts"
 import { loadNetwork } from "../network/read.ts"
 import { refreshServicePort } from "../port/service-port.ts"
 import { enforceNetworkQuotaOfMade } from "../quota.ts"
-import { insertRow } from "../resource/list.ts"
 import { notify } from "../resource/notify.ts"
-import {
-  attributeRules,
-  bumpRevision,
-  change,
-  ownerOf,
-  ProjectInput,
-  TagsInput,
-} from "../resource/standard.ts"
+import { attributeRules, bumpRevision, change, ownerOf } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
 import { prefixFromPool } from "../subnet-pool/allocate.ts"
 import { noteChanged } from "../sync/changes.ts"
 import { planSubnetAddresses } from "./plan.ts"
-import { type Subnet, subnetSource, subnetTarget } from "./subnet.ts"
+import { type Subnet, type SubnetInput, subnetNoun, subnetTarget } from "./subnet.ts"
 
-export const PoolInput = Type.Object({ start: Type.String(), end: Type.String() })
-export const RouteInput = Type.Object({ destination: Type.String(), nexthop: Type.String() })
-const Mode = Type.Union([
-  Type.Literal("slaac"),
-  Type.Literal("dhcpv6-stateful"),
-  Type.Literal("dhcpv6-stateless"),
-  Type.Null(),
-])
-const orNull = Type.Union([Type.String(), Type.Null()])
-
-export const SubnetInput = Type.Object({
-  projectId: ProjectInput,
-  networkId: Type.String(),
-  name: Type.Optional(Type.String({ maxLength: 255 })),
-  description: Type.Optional(Type.String({ maxLength: 255 })),
-  ipVersion: Type.Optional(Type.Integer()),
-  cidr: Type.Optional(orNull),
-  prefixlen: Type.Optional(Type.Integer({ minimum: 0, maximum: 128 })),
-  subnetpoolId: Type.Optional(orNull),
-  useDefaultSubnetpool: Type.Optional(Type.Boolean()),
-  gatewayIp: Type.Optional(orNull),
-  enableDhcp: Type.Optional(Type.Boolean()),
-  allocationPools: Type.Optional(Type.Array(PoolInput)),
-  dnsNameservers: Type.Optional(Type.Array(Type.String())),
-  hostRoutes: Type.Optional(Type.Array(RouteInput)),
-  ipv6RaMode: Type.Optional(Mode),
-  ipv6AddressMode: Type.Optional(Mode),
-  serviceTypes: Type.Optional(Type.Array(Type.String())),
-  dnsPublishFixedIp: Type.Optional(Type.Boolean()),
-  tags: TagsInput,
-})
-export type SubnetInput = Static<typeof SubnetInput>
+const ruled = ruledFields(subnetNoun.fields, "write")
 
 export const createSubnets = operation({
   name: "network.subnet.create",
-  input: Type.Object({ subnets: Type.Array(SubnetInput) }),
+  input: Type.Object({ items: Type.Array(subnetNoun.create) }),
   faults: [
     networkNotFound,
     badRequest,
@@ -84,17 +47,17 @@ export const createSubnets = operation({
     nameserversExhausted,
     hostRoutesExhausted,
   ],
-  load: async (ctx, { subnets }) => {
+  load: async (ctx, { items }) => {
     const networks: Network[] = []
-    for (const input of subnets) {
+    for (const input of items) {
       ownerOf(ctx, input.projectId)
       networks.push(await loadNetwork(ctx.db, input.networkId, viewerOf(ctx)))
     }
     return networks
   },
   rules: ["create_subnet"],
-  authorize: (ctx, { subnets }, networks) =>
-    subnets.flatMap((input, i) => {
+  authorize: (ctx, { items }, networks) =>
+    items.flatMap((input, i) => {
       const network = networks[i]
       if (!network) return []
       const target = subnetTarget({
@@ -103,21 +66,18 @@ export const createSubnets = operation({
         shared: network.shared,
         routerExternal: network.routerExternal,
       })
-      return [
-        ["create_subnet", target] as const,
-        ...attributeRules("create_subnet", target, input, { tags: "tags" }),
-      ]
+      return [["create_subnet", target] as const, ...attributeRules("create_subnet", target, input, ruled)]
     }),
-  run: async (ctx, { subnets }, networks) =>
+  run: async (ctx, { items }, networks) =>
     await change(ctx, async (tx) => {
       const made: Subnet[] = []
-      for (const [i, input] of subnets.entries())
+      for (const [i, input] of items.entries())
         made.push(await insertSubnet(ctx, tx, { ...input, projectId: subnetOwner(ctx, input, networks[i]) }))
       await notify(ctx, tx, "subnet", "create", made)
       await enforceNetworkQuotaOfMade(
         tx,
         "subnet",
-        subnets.map((input, i) => subnetOwner(ctx, input, networks[i])),
+        items.map((input, i) => subnetOwner(ctx, input, networks[i])),
       )
       return made
     }),
@@ -144,34 +104,39 @@ export async function insertSubnet(ctx: Ctx, tx: Tx, input: SubnetInput): Promis
     ipVersion: input.ipVersion ?? 4,
     enableDhcp: input.enableDhcp ?? true,
   })
-  const made = await insertRow<Subnet>(tx, subnetSource({ ...viewerOf(ctx), seesAll: true }), {
-    values: {
-      id,
-      network_id: input.networkId,
-      project_id: ownerOf(ctx, input.projectId),
-      name: input.name ?? "",
-      description: input.description ?? "",
-      tags: [...new Set(input.tags ?? [])],
-      ip_version: addresses.ipVersion,
-      cidr: addresses.cidr,
-      gateway_ip: addresses.gatewayIp,
-      is_dhcp_enabled: input.enableDhcp ?? true,
-      ipv6_ra_mode: input.ipv6RaMode ?? null,
-      ipv6_address_mode: input.ipv6AddressMode ?? null,
-      dns_nameservers: input.dnsNameservers ?? [],
-      host_routes: JSON.stringify(input.hostRoutes ?? []),
-      subnet_pool_id: pooled?.poolId ?? null,
-      service_types: input.serviceTypes ?? [],
-      is_dns_published: input.dnsPublishFixedIp ?? false,
-    },
-    with: [
-      sql`insert into network.allocation_pool (subnet_id, first_address, last_address)
+  const made = await insertThing(
+    tx,
+    subnetNoun,
+    { ...viewerOf(ctx), seesAll: true },
+    {
+      values: {
+        id,
+        network_id: input.networkId,
+        project_id: ownerOf(ctx, input.projectId),
+        name: input.name ?? "",
+        description: input.description ?? "",
+        tags: [...new Set(input.tags ?? [])],
+        ip_version: addresses.ipVersion,
+        cidr: addresses.cidr,
+        gateway_ip: addresses.gatewayIp,
+        is_dhcp_enabled: input.enableDhcp ?? true,
+        ipv6_ra_mode: input.ipv6RaMode ?? null,
+        ipv6_address_mode: input.ipv6AddressMode ?? null,
+        dns_nameservers: input.dnsNameservers ?? [],
+        host_routes: JSON.stringify(input.hostRoutes ?? []),
+        subnet_pool_id: pooled?.poolId ?? null,
+        service_types: input.serviceTypes ?? [],
+        is_dns_published: input.dnsPublishFixedIp ?? false,
+      },
+      with: [
+        sql`insert into network.allocation_pool (subnet_id, first_address, last_address)
         select made.id, p.first, p.last from made, unnest(${addresses.pools.map((p) => p.start)}::inet[],
           ${addresses.pools.map((p) => p.end)}::inet[]) p (first, last)`,
-      sql`update network.network n set generation = n.generation + 1, updated_at = now()
+        sql`update network.network n set generation = n.generation + 1, updated_at = now()
         from made where n.id = made.network_id`,
-    ],
-  })
+      ],
+    },
+  )
   if (!made) {
     throw badRequest(
       `Invalid input for operation: Requested subnet with cidr: ${addresses.cidr} for network: ${input.networkId} overlaps with another subnet.`,

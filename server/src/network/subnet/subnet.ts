@@ -1,84 +1,93 @@
 import { sql } from "kysely"
+import { Type } from "typebox"
+import {
+  address,
+  boolean,
+  cidr,
+  field,
+  inputOnly,
+  nullable,
+  structure,
+  text,
+  texts,
+  uuid,
+  word,
+} from "../../platform/noun/field.ts"
+import { type Create, noun, type Thing } from "../../platform/noun/noun.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
 import { subnetNotFound } from "../faults.ts"
 import { poolsOf } from "../ipam/allocate.ts"
 import { networkActions } from "../network/network.ts"
-import { type Columns, column, type Source, standardColumns } from "../resource/list.ts"
-import type { Described } from "../resource/standard.ts"
+import { descriptionField, ownedFields, tagFields } from "../resource/standard.ts"
 import { sharedWith, type Viewer } from "../resource/viewer.ts"
 import { visibleTo } from "../resource/visible.ts"
 
-export type Ipv6Mode = "slaac" | "dhcpv6-stateful" | "dhcpv6-stateless"
+const modes = ["slaac", "dhcpv6-stateful", "dhcpv6-stateless"] as const
+export type Ipv6Mode = (typeof modes)[number]
 
-export interface AddressPool {
-  start: string
-  end: string
-}
+const AddressPool = Type.Object({ start: Type.String(), end: Type.String() })
+export type AddressPool = Type.Static<typeof AddressPool>
 
-export interface HostRoute {
-  destination: string
-  nexthop: string
-}
+export const HostRoute = Type.Object({ destination: Type.String(), nexthop: Type.String() })
+export type HostRoute = Type.Static<typeof HostRoute>
 
-export interface Subnet extends Described {
-  networkId: string
-  ipVersion: 4 | 6
-  cidr: string
-  gatewayIp: string | null
-  enableDhcp: boolean
-  allocationPools: AddressPool[]
-  dnsNameservers: string[]
-  hostRoutes: HostRoute[]
-  ipv6RaMode: Ipv6Mode | null
-  ipv6AddressMode: Ipv6Mode | null
-  subnetpoolId: string | null
-  serviceTypes: string[]
-  dnsPublishFixedIp: boolean
-  /** Of its network, for the policy. */
-  shared: boolean
-  routerExternal: boolean
-  networkProjectId: string
-}
+const TextOrNull = Type.Union([Type.String(), Type.Null()])
+export const IpVersion = Type.Union([Type.Literal(4), Type.Literal(6)])
 
-const networkId = sql`n.id`
-
-function subnetColumns(viewer: Viewer): Columns {
-  return {
-    ...standardColumns("s"),
-    name: column("text", sql`s.name`),
-    networkId: column("uuid", sql`s.network_id`),
-    ipVersion: column("integer", sql`s.ip_version`),
-    cidr: column("cidr", sql`s.cidr`),
-    gatewayIp: column("address", sql`s.gateway_ip`),
-    enableDhcp: column("boolean", sql`s.is_dhcp_enabled`),
-    allocationPools: column("other", poolsOf(sql`s.id`)),
-    dnsNameservers: column("other", sql`s.dns_nameservers`),
-    hostRoutes: column("other", sql`s.host_routes`),
-    ipv6RaMode: column("text", sql`s.ipv6_ra_mode`),
-    ipv6AddressMode: column("text", sql`s.ipv6_address_mode`),
-    subnetpoolId: column("uuid", sql`s.subnet_pool_id`),
-    serviceTypes: column("other", sql`s.service_types`),
-    dnsPublishFixedIp: column("boolean", sql`s.is_dns_published`),
-    shared: column("boolean", sharedWith(viewer, "network", networkId)),
-    routerExternal: column("boolean", sql`n.is_external`),
-    networkProjectId: column("text", sql`n.project_id`),
-  }
-}
-
-export function subnetSource(viewer: Viewer): Source {
-  return {
-    table: sql`network.subnet`,
-    alias: "s",
-    joins: sql`join network.network n on n.id = s.network_id`,
-    columns: subnetColumns(viewer),
-    visible: visibleTo(viewer, {
+export const subnetNoun = noun({
+  name: "network.subnet",
+  table: sql`network.subnet`,
+  alias: "s",
+  joins: sql`join network.network n on n.id = s.network_id`,
+  fields: {
+    ...ownedFields("s"),
+    description: descriptionField("s"),
+    ...tagFields("s"),
+    name: text(sql`s.name`, { create: true, update: true, filter: true, sort: true }),
+    networkId: uuid(sql`s.network_id`, { create: "required", filter: true, sort: true }),
+    ipVersion: field("integer", IpVersion, sql`s.ip_version`, {
+      input: Type.Integer(),
+      create: true,
+      filter: true,
+      sort: true,
+    }),
+    cidr: cidr(sql`s.cidr`, { input: TextOrNull, create: true, filter: true, sort: true }),
+    prefixlen: inputOnly(Type.Integer({ minimum: 0, maximum: 128 }), { create: true }),
+    useDefaultSubnetpool: inputOnly(Type.Boolean(), { create: true }),
+    gatewayIp: nullable(address(sql`s.gateway_ip`, { create: true, update: true, filter: true, sort: true })),
+    enableDhcp: boolean(sql`s.is_dhcp_enabled`, { create: true, update: true, filter: true, sort: true }),
+    allocationPools: structure(Type.Array(AddressPool), poolsOf(sql`s.id`), { create: true, update: true }),
+    dnsNameservers: texts(sql`s.dns_nameservers`, { create: true, update: true }),
+    hostRoutes: structure(Type.Array(HostRoute), sql`s.host_routes`, { create: true, update: true }),
+    ipv6RaMode: nullable(word(modes, sql`s.ipv6_ra_mode`, { create: true, filter: true, sort: true })),
+    ipv6AddressMode: nullable(
+      word(modes, sql`s.ipv6_address_mode`, { create: true, filter: true, sort: true }),
+    ),
+    subnetpoolId: nullable(
+      uuid(sql`s.subnet_pool_id`, { input: TextOrNull, create: true, filter: true, sort: true }),
+    ),
+    // The rules of this attribute exist, and Neutron asks none of them.
+    serviceTypes: texts(sql`s.service_types`, { create: true, update: true }),
+    dnsPublishFixedIp: boolean(sql`s.is_dns_published`, { create: true, update: true }),
+    /** This and the next ones are of its network, for the policy. */
+    shared: boolean((viewer: Viewer) => sharedWith(viewer, "network", sql`n.id`), {
+      filter: true,
+      internal: true,
+    }),
+    routerExternal: boolean(sql`n.is_external`, { name: "router:external", filter: true }),
+    networkProjectId: text(sql`n.project_id`, { internal: true }),
+  },
+  visible: (viewer: Viewer) =>
+    visibleTo(viewer, {
       owner: sql`s.project_id`,
       within: { id: sql`s.network_id`, owner: sql`n.project_id`, table: sql`network.network` },
       shared: { objectType: "network", objectId: sql`s.network_id`, actions: networkActions },
     }),
-    markerFault: subnetNotFound,
-  }
-}
+  notFound: subnetNotFound,
+})
+
+export type Subnet = Thing<typeof subnetNoun>
+export type SubnetInput = Create<typeof subnetNoun>
 
 export function subnetTarget(
   subnet: Pick<Subnet, "projectId" | "shared" | "routerExternal" | "networkProjectId">,

@@ -3,17 +3,20 @@ import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
 import { type RawBuilder, sql } from "kysely"
 import { openTestDatabase, type TestDatabase } from "../../../test/database.ts"
-import { addressGroupSource } from "../address-group/address-group.ts"
-import { addressScopeSource } from "../address-scope/address-scope.ts"
-import { floatingIpSource } from "../floating-ip/floating-ip.ts"
-import { networkSource } from "../network/network.ts"
-import { portSource } from "../port/port.ts"
-import { rbacSource } from "../rbac/policy.ts"
-import { routerSource } from "../router/router.ts"
-import { securityGroupRuleSource, securityGroupSource } from "../security-group/security-group.ts"
-import { subnetSource } from "../subnet/subnet.ts"
-import { subnetPoolSource } from "../subnet-pool/subnet-pool.ts"
-import { type ListQuery, listRows, listStatement, type Source } from "./list.ts"
+import type { Fields } from "../../platform/noun/field.ts"
+import { type ListQuery, listStatement, listThings } from "../../platform/noun/list.ts"
+import { declaredNouns, type Noun, type Source, sourceOf } from "../../platform/noun/noun.ts"
+import { addressGroupNoun } from "../address-group/address-group.ts"
+import { addressScopeNoun } from "../address-scope/address-scope.ts"
+import { floatingIpNoun } from "../floating-ip/floating-ip.ts"
+import { networkNoun } from "../network/network.ts"
+import { portNoun } from "../port/port.ts"
+import { rbacPolicyNoun } from "../rbac/policy.ts"
+import { routerNoun } from "../router/router.ts"
+import { securityGroupNoun, securityGroupRuleNoun } from "../security-group/security-group.ts"
+import { networkService } from "../service.ts"
+import { subnetNoun } from "../subnet/subnet.ts"
+import { subnetPoolNoun } from "../subnet-pool/subnet-pool.ts"
 import type { Viewer } from "./viewer.ts"
 
 /** Things of other projects, of each noun. */
@@ -25,19 +28,29 @@ const me: Viewer = { projectId: "me", seesAll: false }
 const admin: Viewer = { projectId: "admin", seesAll: true }
 const stranger: Viewer = { projectId: null, seesAll: false }
 
-const sources: Readonly<Record<string, (viewer: Viewer) => Source>> = {
-  network: networkSource,
-  subnet: subnetSource,
-  port: portSource,
-  router: routerSource,
-  "floating ip": floatingIpSource,
-  "security group": securityGroupSource,
-  "security group rule": securityGroupRuleSource,
-  "subnet pool": subnetPoolSource,
-  "address scope": addressScopeSource,
-  "address group": addressGroupSource,
-  "rbac policy": rbacSource,
+/** Nouns of the network by the words of their tests. */
+const nouns: Readonly<Record<string, Noun<Fields, Viewer>>> = {
+  network: networkNoun,
+  subnet: subnetNoun,
+  port: portNoun,
+  router: routerNoun,
+  "floating ip": floatingIpNoun,
+  "security group": securityGroupNoun,
+  "security group rule": securityGroupRuleNoun,
+  "subnet pool": subnetPoolNoun,
+  "address scope": addressScopeNoun,
+  "address group": addressGroupNoun,
+  "rbac policy": rbacPolicyNoun,
 }
+
+test("every noun of the network is tried here", () => {
+  // An administrator's few.
+  const few = ["network.default_security_group_rule"]
+  const tried = Object.values(nouns).map((noun) => noun.name)
+  assert.ok(networkService.apis.length > 0, "all of the service is loaded")
+  const all = declaredNouns().map((noun) => noun.name)
+  assert.deepEqual(all.filter((name) => name.startsWith("network.")).sort(), [...tried, ...few].sort())
+})
 
 let database: TestDatabase
 before(async () => {
@@ -106,6 +119,8 @@ async function fill(): Promise<void> {
   await run(sql`vacuum analyze`)
 }
 
+type Thing = Readonly<Record<string, unknown>>
+
 interface Cost {
   /** Pages of 8 kB that were looked at. */
   pages: number
@@ -164,9 +179,9 @@ const special: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Each filter of the noun that the wire could declare, with its values. */
-function filtersOf(source: Source): [string, string][] {
-  return Object.entries(source.columns).flatMap(([key, c]) => {
-    const tried = special[key] ?? (c.kind === "other" ? [] : values[c.kind])
+function filtersOf({ fields }: Source): [string, string][] {
+  return Object.entries(fields).flatMap(([key, { kind }]) => {
+    const tried = special[key] ?? (kind === "other" ? [] : values[kind])
     return (tried ?? []).map((value): [string, string] => [key, value])
   })
 }
@@ -175,9 +190,9 @@ const page = { limit: 20 }
 /** A page of things with all that belongs to them, with what was looked at to find them. */
 const pagesMax = 400
 
-for (const [noun, sourceFor] of Object.entries(sources)) {
-  test(`${noun}s of a project: no filter and no order reads what others have`, async () => {
-    const source = sourceFor(me)
+for (const [word, noun] of Object.entries(nouns)) {
+  test(`${word}s of a project: no filter and no order reads what others have`, async () => {
+    const source = sourceOf(noun, me)
     const wrong: string[] = []
     const check = async (what: string, query: ListQuery, marker: Record<string, unknown> | null = null) => {
       const { pages, scans } = await costOf(source, query, marker)
@@ -189,44 +204,41 @@ for (const [noun, sourceFor] of Object.entries(sources)) {
     await check("the page before", { page: { ...page, isReverse: true } })
     for (const [key, value] of filtersOf(source))
       await check(`${key}=${value}`, { page, filters: { [key]: [value] } })
-    for (const [key, c] of Object.entries(source.columns)) {
-      if (c.kind !== "other")
+    for (const [key, { kind }] of Object.entries(source.fields)) {
+      if (kind !== "other")
         await check(`sorted by ${key}`, { page: { ...page, sorts: [{ key, direction: "desc" }] } })
     }
     assert.deepEqual(wrong, [])
   })
 
-  test(`${noun}s of a project: what it sees is its own and what is shared, in order, in pages of any size`, async () => {
-    const source = sourceFor(me)
+  test(`${word}s of a project: what it sees is its own and what is shared, in order, in pages of any size`, async () => {
+    const source = sourceOf(noun, me)
     const { rows } = await sql<{
       id: string
-    }>`select ${source.columns.id?.sql ?? sql``} as id
-      from ${source.table} as ${sql.id(source.alias)} ${source.joins ?? sql``}
-      where ${source.visible.row} order by ${source.columns.createdAt?.sql ?? sql``}, 1`.execute(database.db)
+    }>`select ${source.columns.id} as id
+      from ${source.table} as ${sql.id(source.alias)} ${source.joins}
+      where ${source.visible.row} order by ${source.columns.createdAt}, 1`.execute(database.db)
     const expected = rows.map((row) => row.id)
     assert.ok(expected.length >= seen, `${expected.length} are seen`)
     for (const limit of [3, 1_000]) {
       const got: string[] = []
       for (let marker: string | null = null; ; ) {
-        const found: { id: string }[] = await listRows(database.db, source, { page: { limit, marker } })
-        got.push(...found.map((thing) => thing.id))
-        marker = found.at(-1)?.id ?? null
+        const found: Thing[] = await listThings(database.db, noun, me, { page: { limit, marker } })
+        got.push(...found.map((thing) => String(thing.id)))
+        marker = got.at(-1) ?? null
         if (found.length < limit) break
       }
       assert.deepEqual(got, expected)
     }
-    const last: { id: string }[] = await listRows(database.db, source, {
-      page: { limit: 3, isReverse: true },
-    })
+    const last: Thing[] = await listThings(database.db, noun, me, { page: { limit: 3, isReverse: true } })
     assert.deepEqual(
       last.map((thing) => thing.id),
       expected.slice(-3),
     )
   })
 
-  test(`${noun}s of a caller without a project: only what is everybody's`, async () => {
-    const source = sourceFor(stranger)
-    const found = await listRows<{ id: string }>(database.db, source)
+  test(`${word}s of a caller without a project: only what is everybody's`, async () => {
+    const found = await listThings(database.db, noun, stranger)
     assert.ok(found.length <= 1, `${found.length} are seen`)
   })
 }
@@ -287,9 +299,9 @@ const withoutIndex = new Set([
   "fixedIpAddressPart",
 ])
 
-for (const [noun, sourceFor] of Object.entries(sources)) {
-  test(`${noun}s of the cloud: pages and what people look for are found by indexes`, async () => {
-    const source = sourceFor(admin)
+for (const [word, noun] of Object.entries(nouns)) {
+  test(`${word}s of the cloud: pages and what people look for are found by indexes`, async () => {
+    const source = sourceOf(noun, admin)
     const wrong: string[] = []
     const check = async (what: string, query: ListQuery, marker: Record<string, unknown> | null = null) => {
       const { pages, scans } = await costOf(source, query, marker)

@@ -1,0 +1,262 @@
+// Reads nouns: one thing, some, a page of what the viewer sees. One statement each.
+import { type RawBuilder, sql } from "kysely"
+import { type TUnsafe, Type } from "typebox"
+import type { DbOrTx, Tx } from "../db/database.ts"
+import { pageClauses } from "../db/page.ts"
+import type { Page, SortKey } from "../http/paging.ts"
+import { isUuid } from "../ids/ids.ts"
+import { canonicalAddress, canonicalMac, formatPrefix, parsePrefix } from "../net/address.ts"
+import type { Fields, ThingOf } from "./field.ts"
+import { type Noun, type Source, sourceOf } from "./noun.ts"
+
+/** Values by key; several values of a key are alternatives, keys must all hold. */
+export type Filters = Readonly<Record<string, readonly string[]>>
+
+/** What a list takes, of whatever noun. Its names were read by a wire, by what the noun says may be asked. */
+export interface ListQuery {
+  filters?: Filters
+  page?: Partial<Page>
+}
+export const ListQuery: TUnsafe<ListQuery> = Type.Unsafe<ListQuery>(
+  Type.Object({
+    filters: Type.Optional(Type.Record(Type.String(), Type.Array(Type.String()))),
+    page: Type.Optional(
+      Type.Object({
+        limit: Type.Optional(Type.Union([Type.Integer({ minimum: 0 }), Type.Null()])),
+        marker: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+        sorts: Type.Optional(
+          Type.Array(
+            Type.Object({
+              key: Type.String(),
+              direction: Type.Union([Type.Literal("asc"), Type.Literal("desc")]),
+            }),
+          ),
+        ),
+        isReverse: Type.Optional(Type.Boolean()),
+      }),
+    ),
+  }),
+)
+
+/** A page for a caller. */
+export interface Listed<T> {
+  items: T[]
+  /** The page as it was read, before rules took something out of it: what is next begins after its last row. */
+  read: { count: number; firstId: string | null; lastId: string | null }
+}
+
+/** Leaves out what `mayList` refuses. */
+export function listed<T>(rows: T[], idOf: (item: T) => string, mayList: (item: T) => boolean): Listed<T> {
+  const [first, last] = [rows[0], rows.at(-1)]
+  return {
+    items: rows.filter(mayList),
+    read: {
+      count: rows.length,
+      firstId: first === undefined ? null : idOf(first),
+      lastId: last === undefined ? null : idOf(last),
+    },
+  }
+}
+
+/** Conjunct for one filter. The values become what the column is, never the other way: that is what indexes need. */
+function matches(source: Source, key: string, values: readonly string[]): RawBuilder<boolean> {
+  const field = source.fields[key]
+  if (!field) throw new Error(`no field for filter ${key}`)
+  if (field.match) return field.match(values)
+  const column = columnOf(source, key)
+  switch (field.kind) {
+    case "uuid":
+      return sql<boolean>`${column} = any(${values.filter(isUuid)}::uuid[])`
+    case "boolean": {
+      const isTrue = values.includes("true")
+      if (isTrue && values.some((v) => v !== "true")) return sql<boolean>`${column} is not null`
+      return isTrue ? sql<boolean>`${column}` : sql<boolean>`not ${column}`
+    }
+    case "integer": {
+      const numbers = values.map(Number).filter(Number.isSafeInteger)
+      return sql<boolean>`${column} = any(${numbers}::bigint[])`
+    }
+    case "address":
+      return sql<boolean>`${column} = any(${addressesOf(values)}::inet[])`
+    case "cidr":
+      return sql<boolean>`${column} = any(${known(values, canonicalPrefix)}::cidr[])`
+    case "mac":
+      return sql<boolean>`${column} = any(${known(values, canonicalMac)}::macaddr[])`
+    default:
+      return sql<boolean>`${column} = any(${values}::text[])`
+  }
+}
+
+/** Nothing is equal to what cannot be read. */
+function known(values: readonly string[], read: (value: string) => string | undefined): string[] {
+  return values.map(read).filter((value) => value !== undefined)
+}
+
+export function addressesOf(values: readonly string[]): string[] {
+  return known(values, canonicalAddress)
+}
+
+function canonicalPrefix(text: string): string | undefined {
+  const prefix = parsePrefix(text)
+  return prefix && formatPrefix(prefix)
+}
+
+/** Lists are ordered by them unless another order is asked for, and have indexes for it. */
+const neverNull: ReadonlySet<string> = new Set(["id", "createdAt"])
+const defaultSorts: readonly SortKey[] = [
+  { key: "createdAt", direction: "asc" },
+  { key: "id", direction: "asc" },
+]
+
+/** Rows of a page. A limit of null is no limit: for the program's own reads. */
+export async function listThings<F extends Fields, V>(
+  db: DbOrTx,
+  of: Noun<F, V>,
+  viewer: V,
+  query: ListQuery = {},
+): Promise<ThingOf<F>[]> {
+  const source = sourceOf(of, viewer)
+  const { page = {} } = query
+  const sorts = page.sorts && page.sorts.length > 0 ? page.sorts : defaultSorts
+  const marker = page.marker
+    ? await markerRow(db, source, page.marker, [...sorts.map((s) => s.key), "id"])
+    : null
+  const { rows } = await listStatement<ThingOf<F>>(source, query, marker).execute(db)
+  return page.isReverse ? rows.reverse() : rows
+}
+
+export function listStatement<T>(
+  source: Source,
+  query: ListQuery,
+  marker: Readonly<Record<string, unknown>> | null,
+): RawBuilder<T> {
+  const { filters = {}, page = {} } = query
+  const sorts = page.sorts && page.sorts.length > 0 ? page.sorts : defaultSorts
+  const order = { sorts: [...sorts], isReverse: page.isReverse ?? false }
+  const { where, orderBy } = pageClauses(order, sortColumns(source, columnOf), "id", marker)
+  const limit = page.limit === null || page.limit === undefined ? sql`` : sql`limit ${page.limit}`
+  const conditions = Object.entries(filters).map(([key, values]) => matches(source, key, values))
+  const asked = sql.join([...conditions, where], sql` and `)
+  const { main, others } = source.visible
+  if (others.length === 0) {
+    return sql<T>`select ${source.selection} from ${fromOf(source)}
+      where ${main} and ${asked} order by ${orderBy} ${limit}`
+  }
+  // The ids of the page first: its own rows by an index in that order, the few others at once.
+  const keys = [...new Set([...sorts.map((s) => s.key), "id"])]
+  const read = sql.join(keys.map((key) => sql`${columnOf(source, key)} as ${sql.id(key)}`))
+  const otherRows = others.map(
+    (range) => sql`select ${read} from ${fromOf(source)} where ${range} and ${asked}`,
+  )
+  const { orderBy: pageOrder } = pageClauses(order, sortColumns(source, keyOf), "id", null)
+  return sql<T>`with others as materialized (${sql.join(otherRows, sql` union all `)}),
+    page as materialized (select * from (
+        (select ${read} from ${fromOf(source)} where ${main} and ${asked} order by ${orderBy} ${limit})
+        union all select * from others) page
+      order by ${pageOrder} ${limit})
+    select thing.* from page cross join lateral (select ${source.selection} from ${fromOf(source)}
+      where ${columnOf(source, "id")} = page.id offset 0) thing order by ${pageOrder}`
+}
+
+/** The source's table with its joins; or other rows of that table in its place. */
+function fromOf(source: Source, table = source.table): RawBuilder<unknown> {
+  return sql`${table} as ${sql.id(source.alias)} ${source.joins}`
+}
+
+function sortColumns(source: Source, expression: (source: Source, key: string) => RawBuilder<unknown>) {
+  return Object.fromEntries(
+    Object.keys(source.fields).map((key) => [
+      key,
+      { column: expression(source, key), isNullable: !neverNull.has(key) },
+    ]),
+  )
+}
+
+function columnOf(source: Source, key: string): RawBuilder<unknown> {
+  const column = source.columns[key]
+  if (!column) throw new Error(`no field ${key}`)
+  return column
+}
+
+const keyOf = (_source: Source, key: string) => sql.ref(`page.${key}`)
+
+async function markerRow(
+  db: DbOrTx,
+  source: Source,
+  id: string,
+  keys: readonly string[],
+): Promise<Record<string, unknown>> {
+  if (!isIdOf(source, id)) throw source.notFound(id)
+  // Times as text: a Date has no microseconds, and the comparison needs them.
+  const read = [...new Set(keys)].map((key) => {
+    const value = columnOf(source, key)
+    return sql`${source.fields[key]?.kind === "time" ? sql`(${value})::text` : value} as ${sql.id(key)}`
+  })
+  const { rows } = await sql<Record<string, unknown>>`select ${sql.join(read)} from ${fromOf(source)}
+    where ${source.visible.row} and ${columnOf(source, "id")} = ${id}`.execute(db)
+  if (!rows[0]) throw source.notFound(id)
+  return rows[0]
+}
+
+/** Whether the database could have it for an id: text that is none would be an error there. */
+function isIdOf({ fields }: Source, id: string): boolean {
+  return fields.id?.kind !== "uuid" || isUuid(id)
+}
+
+/** The one thing with that id, when the viewer may see it. */
+export async function findThing<F extends Fields, V>(
+  db: DbOrTx,
+  of: Noun<F, V>,
+  viewer: V,
+  id: string,
+): Promise<ThingOf<F> | undefined> {
+  const source = sourceOf(of, viewer)
+  if (!isIdOf(source, id)) return undefined
+  const { rows } = await sql<ThingOf<F>>`select ${source.selection} from ${fromOf(source)}
+    where ${source.visible.row} and ${columnOf(source, "id")} = ${id}`.execute(db)
+  return rows[0]
+}
+
+/** The same; throws the noun's `not_found`. */
+export async function loadThing<F extends Fields, V>(
+  db: DbOrTx,
+  of: Noun<F, V>,
+  viewer: V,
+  id: string,
+): Promise<ThingOf<F>> {
+  const thing = await findThing(db, of, viewer, id)
+  if (!thing) throw of.notFound(id)
+  return thing
+}
+
+/** The new row as lists show it, and the statement that makes it. */
+export interface Making {
+  /** Column → value. */
+  values: Readonly<Record<string, unknown>>
+  /** What is made with it; the row is `made`. The answer does not show it yet. */
+  with?: readonly RawBuilder<unknown>[]
+  /** The one constraint that a row there already may break; absent: any. Others are errors. */
+  constraint?: string
+}
+
+/** Makes a row and reads it, in one statement; undefined when something that may be there once is there already. */
+export async function insertThing<F extends Fields, V>(
+  tx: Tx,
+  of: Noun<F, V>,
+  viewer: V,
+  making: Making,
+): Promise<ThingOf<F> | undefined> {
+  const source = sourceOf(of, viewer)
+  const names = sql.join(Object.keys(making.values).map((name) => sql.id(name)))
+  const conflict = making.constraint ? sql`on constraint ${sql.id(making.constraint)}` : sql``
+  const made = sql`insert into ${source.table} (${names}) values (${sql.join(Object.values(making.values))})
+    on conflict ${conflict} do nothing returning *`
+  const besides = (making.with ?? []).map(
+    (statement, n) => sql`, ${sql.id(`besides_${n}`)} as (${statement})`,
+  )
+  const { rows } = await sql<
+    ThingOf<F>
+  >`with made as (${made})${besides.length > 0 ? sql.join(besides, sql``) : sql``}
+    select ${source.selection} from ${fromOf(source, sql`made`)}`.execute(tx)
+  return rows[0]
+}

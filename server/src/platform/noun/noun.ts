@@ -1,0 +1,113 @@
+// A noun is declared once: its table, its fields, who sees which rows. From that come the types of things and inputs,
+// filters, order and pages of its lists, and what the schema test asks of its indexes.
+import { type RawBuilder, sql } from "kysely"
+import type { TUnsafe } from "typebox"
+import type { FaultDefinition } from "../fault/fault.ts"
+import {
+  type ChangesOf,
+  type CreateOf,
+  changesSchema,
+  createSchema,
+  expressionOf,
+  type Fields,
+  publicName,
+  type ThingOf,
+} from "./field.ts"
+
+/** Which rows somebody may see: as a condition on one row, and as ranges that indexes give. */
+export interface Visible {
+  /** Whether the viewer sees the row. */
+  row: RawBuilder<boolean>
+  /** Rows that are read in the list's order, page by page: all, or the viewer's own. */
+  main: RawBuilder<boolean>
+  /** The others; no row is in two. Each is found by an index. */
+  others: readonly RawBuilder<boolean>[]
+}
+
+const all = sql<boolean>`true`
+
+export const visibleToAll: Visible = { row: all, main: all, others: [] }
+
+export interface NounDefinition<F extends Fields, V> {
+  /** `network.floating_ip`: service and noun, as operations, faults and events name it. */
+  name: string
+  /** `network.floating_ip` */
+  table: RawBuilder<unknown>
+  /** The name that the fields' SQL has the table by: `f`. */
+  alias: string
+  /** What the fields need besides. */
+  joins?: RawBuilder<unknown>
+  fields: F
+  /** What the viewer may see. */
+  visible: (viewer: V) => Visible
+  /** Told for an id, or a marker of a list, that names nothing that the viewer sees. */
+  notFound: FaultDefinition<[id: string]>
+}
+
+export interface Noun<F extends Fields = Fields, V = never> extends NounDefinition<F, V> {
+  /** What operations take at creation. */
+  readonly create: TUnsafe<CreateOf<F>>
+  /** What operations take for a change. */
+  readonly changes: TUnsafe<ChangesOf<F>>
+}
+
+/** The thing as operations give it: `type Network = Thing<typeof network>`. */
+export type Thing<N> = N extends Noun<infer F, never> ? ThingOf<F> : never
+export type Create<N> = N extends Noun<infer F, never> ? CreateOf<F> : never
+export type Changes<N> = N extends Noun<infer F, never> ? ChangesOf<F> : never
+
+const registry = new Map<string, Noun<Fields, never>>()
+
+/** Every noun of the services that are loaded; the schema test asks the database about each. */
+export function declaredNouns(): readonly Noun<Fields, never>[] {
+  return [...registry.values()]
+}
+
+export function noun<F extends Fields, V>(definition: NounDefinition<F, V>): Noun<F, V> {
+  const { name, fields } = definition
+  if (registry.has(name)) throw new Error(`noun ${name} is declared twice`)
+  const made: Noun<F, V> = { ...definition, create: createSchema(fields), changes: changesSchema(fields) }
+  registry.set(name, made)
+  return made
+}
+
+/** A noun as one viewer sees it: what the statements are made from. */
+export interface Source {
+  table: RawBuilder<unknown>
+  alias: string
+  joins: RawBuilder<unknown>
+  fields: Fields
+  /** SQL of each field, for this viewer. */
+  columns: Readonly<Record<string, RawBuilder<unknown>>>
+  /** Of the fields that are read. */
+  selection: RawBuilder<unknown>
+  visible: Visible
+  notFound: (id: string) => Error
+}
+
+const nothing = sql``
+
+export function sourceOf<F extends Fields, V>(of: Noun<F, V>, viewer: V): Source {
+  const entries = Object.entries(of.fields)
+  const columns = Object.fromEntries(entries.map(([key, field]) => [key, expressionOf(field, viewer)]))
+  const shown = entries.filter(([, field]) => field.isShown)
+  return {
+    table: of.table,
+    alias: of.alias,
+    joins: of.joins ?? nothing,
+    fields: of.fields,
+    columns,
+    selection: sql.join(shown.map(([key]) => sql`${columns[key]} as ${sql.id(key)}`)),
+    visible: of.visible(viewer),
+    notFound: of.notFound,
+  }
+}
+
+/** Fields with a policy rule of their own, key → public name, for those who write or read them. */
+export function ruledFields(fields: Fields, how: "write" | "read"): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(fields)
+      .filter(([, { abilities }]) => abilities.rule === how || abilities.rule === "both")
+      .map(([key, field]) => [key, publicName(key, field)]),
+  )
+}
