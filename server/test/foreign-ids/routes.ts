@@ -1,8 +1,9 @@
 // What the matrix is made from: every declared route once, with what its path and its body name.
+import type { TSchema } from "typebox"
 import { apisOf } from "../../src/engine/service.ts"
 import { type Microversion, parseMicroversion } from "../../src/platform/http/microversion.ts"
-import { schemaFor } from "../../src/platform/http/schema-check.ts"
-import type { Api, BodySchema, HttpMethod, JsonSchema, Route } from "../../src/platform/http/wire.ts"
+import { type BodySchema, schemaFor } from "../../src/platform/http/versions.ts"
+import type { Api, HttpMethod, Route } from "../../src/platform/http/wire.ts"
 import { services } from "../../src/services.ts"
 
 export interface Probe {
@@ -17,7 +18,7 @@ export interface Probe {
   headers: Record<string, string>
   params: readonly string[]
   action: string | null
-  schema: JsonSchema | null
+  schema: TSchema | null
   /** Places in the body that name things. */
   bodyIds: readonly string[]
   /** Whether the handler reads something else than JSON. */
@@ -68,7 +69,7 @@ function probeOf(
 const idName =
   /(^|_|:)(id|ids|uuid|uuids|project|tenant|user)$|(Ref|Id|Uuid)$|^(port|networks?|subnets?|groups?|members?)$/
 
-function idsIn(schema: JsonSchema, at: string): string[] {
+function idsIn(schema: TSchema, at: string): string[] {
   const found = new Set<string>()
   const visit = (part: unknown, path: string, name: string) => {
     if (typeof part !== "object" || part === null) return

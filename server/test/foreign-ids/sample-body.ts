@@ -1,24 +1,24 @@
 // The least body that a schema admits.
 import { randomUUID } from "node:crypto"
-import type { JsonSchema } from "../../src/platform/http/wire.ts"
+import type { TSchema } from "typebox"
 
 const words = ["x", "abc", "1", "CUSTOM_X", "10.77.0.0/24", "10.77.0.5", "x.example", "/x", "a@b.example"]
 
 type Part = Readonly<Record<string, unknown>>
 
-export function sampleOf(schema: JsonSchema): unknown {
-  const part: Part = schema
+export function sampleOf(schema: TSchema): unknown {
+  const part: Part = { ...schema }
   if ("const" in part) return part.const
   if (Array.isArray(part.enum)) return part.enum[0]
-  const options = [part.anyOf, part.oneOf].find(Array.isArray) as JsonSchema[] | undefined
+  const options = [part.anyOf, part.oneOf].find(Array.isArray) as TSchema[] | undefined
   const types = [part.type].flat()
   if (options && part.properties === undefined) return sampleOf(options[0] ?? {})
   if (Array.isArray(part.allOf))
-    return Object.assign({}, ...(part.allOf as JsonSchema[]).map((each) => sampleOf(each)))
+    return Object.assign({}, ...(part.allOf as TSchema[]).map((each) => sampleOf(each)))
   if (types.includes("object") || part.properties) return sampleObject(part, options ?? [])
   if (types.includes("array")) {
     const count = Number(part.minItems ?? 0)
-    return Array.from({ length: count }, () => sampleOf((part.items ?? {}) as JsonSchema))
+    return Array.from({ length: count }, () => sampleOf((part.items ?? {}) as TSchema))
   }
   if (types.includes("string")) return sampleText(part)
   if (types.includes("integer") || types.includes("number")) return part.minimum ?? 1
@@ -26,8 +26,8 @@ export function sampleOf(schema: JsonSchema): unknown {
   return null
 }
 
-function sampleObject(part: Part, options: readonly JsonSchema[]): Record<string, unknown> {
-  const properties = (part.properties ?? {}) as Record<string, JsonSchema>
+function sampleObject(part: Part, options: readonly TSchema[]): Record<string, unknown> {
+  const properties = (part.properties ?? {}) as Record<string, TSchema>
   const required = [part.required ?? [], (options[0] as Part | undefined)?.required ?? []].flat() as string[]
   const object: Record<string, unknown> = {}
   for (const name of required) object[name] = sampleOf(properties[name] ?? { type: "string" })
@@ -35,7 +35,7 @@ function sampleObject(part: Part, options: readonly JsonSchema[]): Record<string
   for (const [name, property] of Object.entries(properties))
     if (Object.keys(object).length < wanted && !(name in object)) object[name] = sampleOf(property)
   for (const [pattern, property] of Object.entries(
-    (part.patternProperties ?? {}) as Record<string, JsonSchema>,
+    (part.patternProperties ?? {}) as Record<string, TSchema>,
   )) {
     const name = words.find((each) => new RegExp(pattern).test(each))
     if (Object.keys(object).length < wanted && name) object[name] = sampleOf(property)

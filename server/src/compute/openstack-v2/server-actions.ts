@@ -8,8 +8,9 @@ import {
   type Microversion,
   parseMicroversion,
 } from "../../platform/http/microversion.ts"
-import { checkSchema, schemaFor } from "../../platform/http/schema-check.ts"
-import { type BodySchema, type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { checkSchema } from "../../platform/http/schema-check.ts"
+import { type BodySchema, schemaFor } from "../../platform/http/versions.ts"
+import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import {
   addServerFixedIp,
   addServerFloatingIp,

@@ -1,5 +1,6 @@
 import type { Ctx } from "../../platform/context/context.ts"
-import { type BodySchema, type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import type { BodySchema } from "../../platform/http/versions.ts"
+import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import { takeServerEvents } from "../index.ts"
 import { bodyWith, uuid } from "./schema-parts.ts"
 

@@ -12,23 +12,9 @@ import {
   reshape,
   setConsumerAllocations,
 } from "../index.ts"
-import { type InventoryBody, readInventories } from "./inventories.ts"
+import { readInventories } from "./inventories.ts"
 import { answer, checkAccept, requireJson } from "./reply.ts"
-import { manageAllocationsBody, reshaperBody, setAllocationsBody } from "./schemas.ts"
-
-interface ListEntry {
-  resource_provider: { uuid: string }
-  resources: Record<string, number>
-}
-type MapEntry = { resources: Record<string, number> }
-
-interface ConsumerBody {
-  allocations: ListEntry[] | Record<string, MapEntry>
-  project_id?: string
-  user_id?: string
-  consumer_generation?: number | null
-  consumer_type?: string
-}
+import { type ConsumerBody, manageAllocationsBody, reshaperBody, setAllocationsBody } from "./schemas.ts"
 
 /** Before 1.8 nobody said whose a consumer is. */
 const unknownOwner = "00000000-0000-0000-0000-000000000000"
@@ -36,8 +22,8 @@ const unknownOwner = "00000000-0000-0000-0000-000000000000"
 function readConsumer(consumerId: string, body: ConsumerBody): ConsumerAllocations {
   if (!isUuid(consumerId))
     throw invalid("consumer_uuid", `Malformed consumer_uuid: ${consumerId} is not a UUID.`)
-  const entries: [string, MapEntry][] = Array.isArray(body.allocations)
-    ? body.allocations.map((entry) => [entry.resource_provider.uuid, entry])
+  const entries = Array.isArray(body.allocations)
+    ? body.allocations.map((entry) => [entry.resource_provider.uuid, entry] as const)
     : Object.entries(body.allocations)
   const allocations: ConsumerAllocations["allocations"] = {}
   for (const [id, { resources }] of entries) {
@@ -72,7 +58,7 @@ export const allocationRoutes: Route[] = [
       return answer(ctx, req, viewHeld(req, held))
     },
   }),
-  route<ConsumerBody>({
+  route({
     method: "PUT",
     path,
     policy: ["placement:allocations:update"],
@@ -92,7 +78,7 @@ export const allocationRoutes: Route[] = [
       await deleteConsumerAllocations(ctx, { consumerId: idOf(req) })
     },
   }),
-  route<Record<string, ConsumerBody>>({
+  route({
     method: "POST",
     path: "/allocations",
     policy: ["placement:allocations:manage"],
@@ -122,13 +108,7 @@ export const allocationRoutes: Route[] = [
       return answer(ctx, req, body)
     },
   }),
-  route<{
-    inventories: Record<
-      string,
-      { resource_provider_generation: number; inventories: Record<string, InventoryBody> }
-    >
-    allocations: Record<string, ConsumerBody>
-  }>({
+  route({
     method: "POST",
     path: "/reshaper",
     policy: ["placement:reshaper:reshape"],

@@ -16,16 +16,12 @@ import {
 } from "../index.ts"
 import { checkQuery, one } from "./query.ts"
 import { answer, checkAccept, providerPath, requireJson } from "./reply.ts"
-import { createInventoryBody, replaceInventoriesBody, updateInventoryBody } from "./schemas.ts"
-
-export interface InventoryBody {
-  total: number
-  reserved?: number
-  min_unit?: number
-  max_unit?: number
-  step_size?: number
-  allocation_ratio?: number
-}
+import {
+  createInventoryBody,
+  type InventoryBody,
+  replaceInventoriesBody,
+  updateInventoryBody,
+} from "./schemas.ts"
 
 const int32Max = 2_147_483_647
 
@@ -81,7 +77,7 @@ export const inventoryRoutes: Route[] = [
       return answer(ctx, req, viewAll(await listInventories(ctx, { providerId: idOf(req) })))
     },
   }),
-  route<InventoryBody & { resource_class: string }>({
+  route({
     method: "POST",
     path,
     policy: ["placement:resource_providers:inventories:create"],
@@ -99,7 +95,7 @@ export const inventoryRoutes: Route[] = [
       return answer(ctx, req, viewOne(found), { status: 201, location })
     },
   }),
-  route<{ resource_provider_generation: number; inventories: Record<string, InventoryBody> }>({
+  route({
     method: "PUT",
     path,
     policy: ["placement:resource_providers:inventories:update"],
@@ -135,7 +131,7 @@ export const inventoryRoutes: Route[] = [
       return answer(ctx, req, viewOne(found))
     },
   }),
-  route<InventoryBody & { resource_provider_generation: number }>({
+  route({
     method: "PUT",
     path: `${path}/{resource_class}`,
     policy: ["placement:resource_providers:inventories:update"],

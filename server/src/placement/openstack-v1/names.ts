@@ -48,7 +48,7 @@ const classRoutes: Route[] = [
       return answer(ctx, req, { resource_classes: names.map((name) => viewClass(req, name)) })
     },
   }),
-  route<{ name: string }>({
+  route({
     method: "POST",
     path: "/resource_classes",
     policy: ["placement:resource_classes:create"],
@@ -72,7 +72,7 @@ const classRoutes: Route[] = [
       return answer(ctx, req, viewClass(req, nameOf(req)))
     },
   }),
-  route<{ name: string }>({
+  route({
     method: "PUT",
     path: "/resource_classes/{name}",
     policy: ["placement:resource_classes:update"],

@@ -17,12 +17,6 @@ import { checkQuery, one, readMemberOf, readResources, readTraits, readUuid } fr
 import { answer, checkAccept, newest, providerPath, requireJson } from "./reply.ts"
 import { aggregatesBody, createProviderBody, providerTraitsBody, updateProviderBody } from "./schemas.ts"
 
-interface ProviderBody {
-  name: string
-  uuid?: string
-  parent_provider_uuid?: string | null
-}
-
 const path = "/resource_providers/{uuid}"
 const idOf = (req: WireRequest) => req.params.uuid ?? ""
 
@@ -39,7 +33,7 @@ export const providerRoutes: Route[] = [
     policy: ["placement:resource_providers:list"],
     handler: list,
   }),
-  route<ProviderBody>({
+  route({
     method: "POST",
     path: "/resource_providers",
     policy: ["placement:resource_providers:create"],
@@ -66,7 +60,7 @@ export const providerRoutes: Route[] = [
       return answer(ctx, req, view(req, provider), { modifiedAt: provider.updatedAt })
     },
   }),
-  route<ProviderBody>({
+  route({
     method: "PUT",
     path,
     policy: ["placement:resource_providers:update"],
@@ -102,7 +96,7 @@ export const providerRoutes: Route[] = [
       return answer(ctx, req, viewAggregates(req, found))
     },
   }),
-  route<string[] | { aggregates: string[]; resource_provider_generation: number }>({
+  route({
     method: "PUT",
     path: `${path}/aggregates`,
     policy: ["placement:resource_providers:aggregates:update"],
@@ -130,7 +124,7 @@ export const providerRoutes: Route[] = [
       return answer(ctx, req, viewTraits(found))
     },
   }),
-  route<{ traits: string[]; resource_provider_generation: number }>({
+  route({
     method: "PUT",
     path: `${path}/traits`,
     policy: ["placement:resource_providers:traits:update"],

@@ -1,23 +1,12 @@
 // Checks of wire bodies by their schemas. Errors name the field, the value and what is wrong, in Nova's form.
+import type { TSchema } from "typebox"
 import { Fault } from "../fault/fault.ts"
 import { fits } from "../schema/compiled.ts"
 import { findMistake, type Mistake } from "../schema/mistake.ts"
 import { shown, wordsOf } from "../schema/words.ts"
-import { compareMicroversions, type Microversion, parseMicroversion } from "./microversion.ts"
-import type { BodySchema, JsonSchema } from "./wire.ts"
-
-export function schemaFor(body: BodySchema, version: Microversion): JsonSchema | undefined {
-  if (!Array.isArray(body)) return body as JsonSchema
-  let found: JsonSchema | undefined
-  for (const { from, schema } of body as readonly { from: string; schema: JsonSchema }[]) {
-    const start = parseMicroversion(from)
-    if (start && compareMicroversions(version, start) >= 0) found = schema
-  }
-  return found
-}
 
 /** Throws `invalid` that names the field, the value and what would be right. */
-export function checkSchema(schema: JsonSchema, value: unknown, what: "body" | "query"): void {
+export function checkSchema(schema: TSchema, value: unknown, what: "body" | "query"): void {
   if (fits(schema, value)) return
   const mistake = findMistake(schema, value)
   const field = mistake?.path.join(".") ?? ""

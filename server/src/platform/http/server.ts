@@ -24,8 +24,9 @@ import {
 import { oldUrlReader, pathBelow } from "./old-paths.ts"
 import { createOrigins, type Origins } from "./origin.ts"
 import { createPaths, type Paths } from "./paths.ts"
-import { checkSchema, schemaFor } from "./schema-check.ts"
+import { checkSchema } from "./schema-check.ts"
 import { checkUrl, plainUrl } from "./url.ts"
+import { schemaFor } from "./versions.ts"
 import { type Api, isWireReply, type Route, type WireRequest } from "./wire.ts"
 
 export { declareRawRoutes } from "./body.ts"

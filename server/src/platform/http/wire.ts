@@ -1,25 +1,26 @@
 // What a wire (one API of one cloud dialect) declares: its routes, its microversions, how it shows errors.
 // `kumoi routes`, the permission table and the tests are generated from these declarations.
 import type { Readable } from "node:stream"
+import type { Static, TSchema } from "typebox"
 import type { Caller } from "../auth/caller.ts"
 import type { Config } from "../config/config.ts"
 import type { AskingRoute, Ctx } from "../context/context.ts"
 import type { Fault } from "../fault/fault.ts"
 import type { AnyOperation } from "../operation/operation.ts"
 import type { Microversion, MicroversionPlan } from "./microversion.ts"
+import type { BodyOf, BodySchema } from "./versions.ts"
 
 export type HttpMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS" | "COPY"
 
-/** JSON Schema as data. */
+/** JSON Schema as data, in wires that have no types of it yet. */
 export type JsonSchema = Readonly<Record<string, unknown>>
 
-/** One schema, or one for each range of microversions: the last whose `from` is not above the request's. */
-export type BodySchema = JsonSchema | readonly { from: string; schema: JsonSchema }[]
+/** As given; a parameter that came twice is an array. Use `queryText` and its like. */
+type Query = Readonly<Record<string, string | string[] | undefined>>
 
-export interface WireRequest<B = unknown> {
+export interface WireRequest<B = unknown, Q = Query> {
   readonly params: Readonly<Record<string, string>>
-  /** As given; a parameter that came twice is an array. Use `queryText` and its like. */
-  readonly query: Readonly<Record<string, string | string[] | undefined>>
+  readonly query: Q
   readonly body: B
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   /** Path with query, as received. */
@@ -50,7 +51,7 @@ interface RouteFacts {
   status?: number
   /** Body schema; a route without one takes no JSON body. */
   body?: BodySchema
-  query?: JsonSchema
+  query?: TSchema
   /**
    * Where the body names things (`server.networks[].uuid`), for handlers that read the body without a schema. The test
    * of foreign ids is generated from it; what a schema says is found there.
@@ -99,8 +100,8 @@ interface OfNone {
   alsoAsks?: never
 }
 
-export type RouteDefinition<B = unknown> = Omit<RouteFacts, "handler"> & {
-  handler: (ctx: Ctx, req: WireRequest<B>) => Promise<unknown>
+export type RouteDefinition<B = unknown, Q = Query> = Omit<RouteFacts, "handler"> & {
+  handler: (ctx: Ctx, req: WireRequest<B, Q>) => Promise<unknown>
 } & (OfOperations | OfActions | OfNone)
 
 export interface Route extends RouteFacts {
@@ -113,8 +114,19 @@ export interface Route extends RouteFacts {
   readonly actions?: readonly string[]
 }
 
-/** Declares a route; the type of the body is the handler's own word for what its schema admits. */
-export function route<B = unknown>(definition: RouteDefinition<B>): Route {
+/** Declares a route; its handler is given what the schemas admit. */
+export function route<S extends BodySchema, Q extends TSchema>(
+  definition: RouteDefinition<
+    BodySchema extends S ? unknown : BodyOf<S>,
+    TSchema extends Q ? Query : Static<Q>
+  > & {
+    body?: S
+    query?: Q
+  },
+): Route
+/** In wires that have no types of their schemas yet the handler says it. */
+export function route<B = unknown>(definition: RouteDefinition<B>): Route
+export function route(definition: RouteDefinition): Route {
   const { operation, alsoAsks, actions, policy, ...facts } = definition
   const isByName = actions !== undefined && !isList(actions)
   const operations = [
