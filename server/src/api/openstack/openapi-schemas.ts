@@ -1,4 +1,5 @@
 // The schemas of an OpenAPI document: those that several places have become components, whoever made the objects.
+import type { TSchema } from "typebox"
 import type { JsonSchema } from "../../platform/http/wire.ts"
 
 /** Shorter ones are repeated: a reference would say no less. */
@@ -17,7 +18,7 @@ export class SchemaComponents {
   readonly #found = new Map<string, Found>()
 
   /** A reference to a body; the name gets a number where another body has it. */
-  body(wanted: string, schema: JsonSchema): JsonSchema {
+  body(wanted: string, schema: TSchema): JsonSchema {
     const own = clean(schema)
     const text = JSON.stringify(own)
     let name = wanted
@@ -126,6 +127,6 @@ function partsOf(schema: JsonSchema): [hint: string, part: JsonSchema][] {
 }
 
 /** Plain data, as a file has it: without what is undefined or only for the program. */
-function clean(schema: JsonSchema): JsonSchema {
+function clean(schema: TSchema): JsonSchema {
   return JSON.parse(JSON.stringify(schema)) as JsonSchema
 }

@@ -8,7 +8,8 @@ import {
   type Microversion,
   parseMicroversion,
 } from "../../platform/http/microversion.ts"
-import type { Api, BodySchema, JsonSchema, Route } from "../../platform/http/wire.ts"
+import { type BodySchema, schemasOf } from "../../platform/http/versions.ts"
+import type { Api, JsonSchema, Route } from "../../platform/http/wire.ts"
 import type { AnyOperation } from "../../platform/operation/operation.ts"
 import { SchemaComponents } from "./openapi-schemas.ts"
 
@@ -110,7 +111,7 @@ function operationOf(document: Document, path: string, routes: readonly Route[])
   const { api } = document
   const id = operationId(api, path, routes[0]?.method ?? "")
   const operations = [...new Set(routes.flatMap((route) => route.operations))]
-  const query = routes.flatMap((route) => queryParameters(route.query))
+  const query = routes.flatMap((route) => queryParameters({ ...route.query }))
   const limits = limitsOf(...widest(routes))
   return {
     operationId: id,
@@ -136,9 +137,9 @@ function summaryOf({ operationName }: AnyOperation): string {
   return verb.length > 0 ? `${noun}: ${verb.join(" ")}` : noun
 }
 
-function queryParameters(query: JsonSchema | undefined): Json[] {
-  const properties = (query?.properties ?? {}) as Record<string, JsonSchema>
-  const required = (query?.required ?? []) as readonly string[]
+function queryParameters(query: JsonSchema): Json[] {
+  const properties = (query.properties ?? {}) as Record<string, JsonSchema>
+  const required = (query.required ?? []) as readonly string[]
   return Object.entries(properties).map(([name, schema]) => ({
     in: "query",
     name,
@@ -187,21 +188,17 @@ function actionFacts(action: string, versions: readonly Json[], limits: Limits):
 
 /** The schemas of a body within the range, each with its own range where there are several. */
 function versionsOf(document: Document, name: string, body: BodySchema, range: Range): Json[] {
-  const entries = isVersioned(body) ? body : [{ from: undefined, schema: body }]
+  const entries = schemasOf(body)
   const versions = entries.flatMap(({ from, schema }, index) => {
-    const next = parse(entries[index + 1]?.from)
-    const own = clip(range, { min: from, max: next && formatMicroversion(before(next)) })
-    return own ? [{ schema, from, own }] : []
+    const next = entries[index + 1]?.from
+    const own = clip(range, { min: textOf(from), max: textOf(next && before(next)) })
+    return own ? [{ schema, from: textOf(from), own }] : []
   })
   return versions.map(({ schema, from, own }) => {
     if (versions.length === 1) return { ...document.schemas.body(name, schema) }
     const limits = limitsOf(textOf(own.min), textOf(own.max))
     return { ...document.schemas.body(`${name}_${from}`, schema), ...withOpenStack(limits) }
   })
-}
-
-function isVersioned(body: BodySchema): body is readonly { from: string; schema: JsonSchema }[] {
-  return Array.isArray(body)
 }
 
 function bodyName(api: Api, route: Route): string {

@@ -20,17 +20,24 @@ export function versions<S extends TSchema>(byVersion: Readonly<Record<string, S
   return new Versions(byVersion)
 }
 
-function versionsAsData(list: readonly { from: string; schema: TSchema }[]): Versions {
-  return new Versions(Object.fromEntries(list.map(({ from, schema }) => [from, schema])))
-}
-
 export type BodySchema = TSchema | Versions
 
-export function schemaFor(body: BodySchema, version: Microversion): TSchema | undefined {
+interface SchemaFrom {
+  from?: Microversion
+  schema: TSchema
+}
+
+/** All schemas of a body, each with the version that it holds from; one for all has none. */
+export function schemasOf(body: BodySchema): readonly SchemaFrom[] {
   // As data, in wires that have no types of it yet.
-  if (Array.isArray(body)) return schemaFor(versionsAsData(body), version)
-  if (!(body instanceof Versions)) return body
-  return body.list.findLast(({ from }) => compareMicroversions(version, from) >= 0)?.schema
+  if (Array.isArray(body))
+    return versions(Object.fromEntries(body.map((each) => [each.from, each.schema]))).list
+  return body instanceof Versions ? body.list : [{ schema: body }]
+}
+
+export function schemaFor(body: BodySchema, version: Microversion): TSchema | undefined {
+  const found = schemasOf(body).findLast(({ from }) => !from || compareMicroversions(version, from) >= 0)
+  return found?.schema
 }
 
 /** What a body may be that fits; with versions, the body of any of them. */
