@@ -1,5 +1,6 @@
 // What users see when a host, a guest or the cloud itself fails.
 import assert from "node:assert/strict"
+import { randomUUID } from "node:crypto"
 import { mkdtemp, rm } from "node:fs/promises"
 import { request } from "node:http"
 import { tmpdir } from "node:os"
@@ -228,3 +229,37 @@ test("the metadata service knows a guest by its address and network", async () =
 })
 
 const sshKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJp0lLb5ZQYbQ2W0h9Q6mYy0hQe6C0V2r3yYwU1S0rXk test@kumoi"
+
+test("a console that is not served is a wrong type, in every version", async () => {
+  await using c = await startServerCloud()
+  const id = await c.create()
+  await c.reaches(id, "ACTIVE")
+  const old = { version: "2.5" }
+  for (const [action, type] of [
+    ["os-getVNCConsole", "novnc"],
+    ["os-getSPICEConsole", "spice-html5"],
+    ["os-getRDPConsole", "rdp-html5"],
+    ["os-getSerialConsole", "serial"],
+  ] as const) {
+    const reply = await c.act(id, { [action]: { type } }, old)
+    assert.equal(reply.status, 400)
+    assert.equal(reply.body.badRequest.message, `Unavailable console type ${type}.`)
+    assert.match((await c.act(id, { [action]: { type: "tv" } }, old)).body.badRequest.message, /type/)
+    assert.equal((await c.act(id, { [action]: { type } })).status, 404, "gone in 2.6")
+  }
+  const ask = (server: string, type: string, version?: string) =>
+    c.call(
+      "POST",
+      `/servers/${server}/remote-consoles`,
+      { remote_console: { protocol: type === "webmks" ? "mks" : "vnc", type } },
+      version ? { version } : {},
+    )
+  for (const type of ["novnc", "webmks"]) {
+    const reply = await ask(id, type)
+    assert.equal(reply.status, 400)
+    assert.equal(reply.body.badRequest.message, `Unavailable console type ${type}.`)
+  }
+  assert.match((await ask(id, "webmks", "2.6")).body.badRequest.message, /protocol/)
+  assert.equal((await ask(id, "novnc", "2.5")).status, 404)
+  assert.equal((await ask(randomUUID(), "novnc")).status, 404)
+})

@@ -43,6 +43,11 @@ export const noValidHost = fault(
   "compute.server.no_valid_host",
   (reason: string) => `No valid host was found. ${reason}`,
 )
+export const consoleTypeUnavailable = fault(
+  "invalid",
+  "compute.server.console_type_unavailable",
+  (type: string) => `Unavailable console type ${type}.`,
+)
 export const badRequest = fault("invalid", "compute.bad_request", (message: string) => message)
 export const hostNotFound = fault(
   "not_found",

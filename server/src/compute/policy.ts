@@ -65,6 +65,7 @@ export const serverPolicies: readonly PolicyDefault[] = [
     "os-attach-interfaces:create": "Attach an interface to a server",
     "os-attach-interfaces:delete": "Detach an interface from a server",
     "os-console-output": "Show console output for a server",
+    "os-remote-consoles": "Generate a URL to access remove server console",
     "os-create-backup": "Create a back up of a server",
     "os-lock-server:lock": "Lock a server",
     "os-lock-server:unlock": "Unlock a server",

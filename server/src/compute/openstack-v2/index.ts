@@ -14,6 +14,7 @@ import { osHostRoutes } from "./os-hosts.ts"
 import { projectPaths } from "./project-path.ts"
 import { quotaClassSetRoutes } from "./quota-class-sets.ts"
 import { quotaSetRoutes } from "./quota-sets.ts"
+import { remoteConsoleRoutes } from "./remote-consoles.ts"
 import { securityGroupRoutes } from "./security-groups.ts"
 import { serverActionRoutes } from "./server-actions.ts"
 import { serverDetailRoutes } from "./server-details.ts"
@@ -28,6 +29,7 @@ const routes: readonly Route[] = [
   ...serverRoutes,
   ...serverActionRoutes,
   ...serverDetailRoutes,
+  ...remoteConsoleRoutes,
   ...hostRoutes,
   ...flavorRoutes,
   ...keypairRoutes,

@@ -46,6 +46,7 @@ import {
   unrescueServer,
   unshelveServer,
 } from "../index.ts"
+import { consoleActions } from "./remote-consoles.ts"
 import { bodyOf, bodyWith, fqdn, ipAddress, name, uuid } from "./schema-parts.ts"
 import {
   adminPass,
@@ -331,6 +332,7 @@ const actions: Readonly<Record<string, Action>> = {
     }),
     run: getConsole,
   },
+  ...consoleActions,
   addFixedIp: {
     policy: `${api}:os-multinic:add`,
     max: "2.43",

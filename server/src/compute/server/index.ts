@@ -16,7 +16,7 @@ export {
 export { serveMetadata } from "../metadata/serve.ts"
 export { listServerActions, type ShownAction, showServerAction } from "../server-action/list.ts"
 export type { ServerAction } from "../server-action/store.ts"
-export { getConsoleOutput, getDiagnostics } from "./console.ts"
+export { getConsoleOutput, getDiagnostics, getRemoteConsole } from "./console.ts"
 export { type BlockDeviceRequest, type CreateServersInput, createServers } from "./create.ts"
 export { createServerBackup } from "./create-backup.ts"
 export { createServerImage } from "./create-image.ts"

@@ -1,0 +1,57 @@
+// Ways to a server's screen: an action for each kind of console up to 2.5, one resource from 2.6 on.
+import type { Ctx } from "../../platform/context/context.ts"
+import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
+import { getRemoteConsole } from "../index.ts"
+import { bodyOf } from "./schema-parts.ts"
+
+const policy = "os_compute_api:os-remote-consoles"
+
+const oldTypes: Readonly<Record<string, readonly string[]>> = {
+  "os-getVNCConsole": ["novnc", "xvpvnc"],
+  "os-getSPICEConsole": ["spice-html5"],
+  "os-getRDPConsole": ["rdp-html5"],
+  "os-getSerialConsole": ["serial"],
+}
+
+export const consoleActions = Object.fromEntries(
+  Object.entries(oldTypes).map(([name, types]) => [
+    name,
+    {
+      policy,
+      max: "2.5",
+      schema: bodyOf(name, { type: { type: "string", enum: types } }, ["type"]),
+      run: (ctx: Ctx, serverId: string, req: WireRequest<never>) => {
+        const { type = "" } = (req.body as Record<string, { type: string }>)[name] ?? {}
+        return getRemoteConsole(ctx, { serverId, type })
+      },
+    },
+  ]),
+)
+
+const consoleOf = (protocols: readonly string[], types: readonly string[]) =>
+  bodyOf(
+    "remote_console",
+    { protocol: { type: "string", enum: protocols }, type: { type: "string", enum: types } },
+    ["protocol", "type"],
+  )
+
+const protocols = ["vnc", "spice", "rdp", "serial"]
+const types = Object.values(oldTypes).flat()
+
+export const remoteConsoleRoutes: readonly Route[] = [
+  route<{ remote_console: { protocol: string; type: string } }>({
+    method: "POST",
+    path: "/servers/{server_id}/remote-consoles",
+    min: "2.6",
+    operation: getRemoteConsole,
+    body: [
+      { from: "2.6", schema: consoleOf(protocols, types) },
+      { from: "2.8", schema: consoleOf([...protocols, "mks"], [...types, "webmks"]) },
+    ],
+    handler: (ctx, req) =>
+      getRemoteConsole(ctx, {
+        serverId: req.params.server_id ?? "",
+        type: req.body.remote_console.type,
+      }),
+  }),
+]
