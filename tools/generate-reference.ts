@@ -1,13 +1,19 @@
-// Writes docs/reference from the declarations: faults, policy rules, configuration, operations, routes, OpenAPI.
+// Writes docs/reference from the declarations: faults, policy rules, configuration, operations, quotas, routes, OpenAPI.
 //   node tools/generate-reference.ts [--check]
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import type { TObject, TSchema } from "typebox"
 import { openApiDocuments } from "../server/src/api/openstack/openapi.ts"
+import type { QuotaResource } from "../server/src/engine/quota.ts"
 import { apisOf } from "../server/src/engine/service.ts"
 import { wireOperations } from "../server/src/launch/routes.ts"
-import { declaredSections, environmentName } from "../server/src/platform/config/config.ts"
+import {
+  type Config,
+  declaredSections,
+  environmentName,
+  loadConfig,
+} from "../server/src/platform/config/config.ts"
 import { declaredFaults } from "../server/src/platform/fault/fault.ts"
 import { declaredOperations } from "../server/src/platform/operation/operation.ts"
 // For what the agent declares, which no service imports.
@@ -101,12 +107,35 @@ function openApi(): Record<string, string> {
   )
 }
 
+/** Counted for whom. */
+function countedFor({ use }: QuotaResource): string {
+  if (!use) return "nobody: shown, or a bound of each request"
+  const { within, userColumn } = use.rows
+  if (within !== undefined) return `each \`${within}\``
+  return userColumn === undefined ? "projects" : "projects, users in them"
+}
+
+function quotas(): string {
+  const base = { dataDir: "", publicUrl: "", region: "", host: "" } as Config
+  const defaults = loadConfig({ env: {}, base })
+  const rows = services.flatMap(({ quota }) =>
+    Object.entries(quota?.resources ?? {}).map(([name, resource]) => [
+      quota?.service ?? "",
+      `\`${name}\``,
+      `${resource.default(defaults)}`,
+      countedFor(resource),
+    ]),
+  )
+  return `${note}# Quotas\n\nWhat projects have limits for, by default; -1 is no limit.\n\n${table(["Service", "Resource", "Default", "Counted for"], rows)}\n`
+}
+
 export function referencePages(): Record<string, string> {
   return {
     "errors.md": errors(),
     "permissions.md": `${note}${permissionsPage(table)}`,
     "config.md": config(),
     "operations.md": operations(),
+    "quotas.md": quotas(),
     "routes.md": routes(),
     ...openApi(),
   }

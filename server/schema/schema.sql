@@ -462,16 +462,6 @@ create table compute.server_group (
 CREATE INDEX server_group_all ON compute.server_group USING btree (created_at, id);
 CREATE INDEX server_group_project ON compute.server_group USING btree (project_id, created_at, id);
 
-create table compute.user_quota (
-  project_id text not null,
-  user_id text not null,
-  resource text not null,
-  value bigint not null,
-  updated_at timestamp(3) with time zone default now() not null,
-  constraint user_quota_key PRIMARY KEY (project_id, user_id, resource),
-  constraint user_quota_value_check CHECK ((value >= '-1'::integer))
-);
-
 create table engine.outbox_event (
   id bigint generated always as identity not null,
   "position" bigint,
@@ -1640,6 +1630,17 @@ create table quota."limit" (
   updated_at timestamp with time zone default now() not null,
   constraint limit_pkey PRIMARY KEY (project_id, service, resource),
   constraint limit_value_check CHECK ((value >= '-1'::integer))
+);
+
+create table quota.user_limit (
+  project_id text not null,
+  user_id text not null,
+  service text not null,
+  resource text not null,
+  value bigint not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint user_limit_pkey PRIMARY KEY (project_id, service, user_id, resource),
+  constraint user_limit_value_check CHECK ((value >= '-1'::integer))
 );
 
 CREATE TRIGGER tell_change AFTER INSERT OR DELETE OR UPDATE ON identity.access_rule FOR EACH STATEMENT EXECUTE FUNCTION identity.tell_change();

@@ -333,7 +333,7 @@ describe("server groups", () => {
     assert.match(over.body.forbidden.message, /server_groups/)
     const join = () =>
       transact(cloud.platform.db, (tx) =>
-        joinServerGroup(tx, { serverGroupId: id, projectId: "g4", userId: "u", count: 1 }),
+        joinServerGroup(cloud.ctx("g4"), tx, { serverGroupId: id, projectId: "g4", userId: "u", count: 1 }),
       )
     await join()
     await addServer({ project: "g4", group: id })

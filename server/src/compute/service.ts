@@ -9,10 +9,10 @@ import { keypairPolicies } from "./keypair/policy.ts"
 import { computeApi, computeV20Api } from "./openstack-v2/index.ts"
 import { hostPolicies, serverPolicies } from "./policy.ts"
 import { quotaPolicies } from "./quota/policy.ts"
+import { computeQuota } from "./quota/resources.ts"
 import { pruneReconciler } from "./server/prune.reconciler.ts"
 import { serverSagas } from "./server/sagas.ts"
 import { serverGroupPolicies } from "./server-group/policy.ts"
-import { startCompute } from "./start.ts"
 import type {} from "./tables.ts"
 import { usagePolicies } from "./usage/policy.ts"
 
@@ -32,9 +32,9 @@ export const computeService: Service = {
     ...serverGroupPolicies,
     ...usagePolicies,
   ],
+  quota: computeQuota,
   sagas: serverSagas,
   reconcilers: [machinesReconciler, pruneReconciler],
   seed: seedFlavors,
-  start: startCompute,
   work: workForHosts,
 }

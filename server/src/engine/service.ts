@@ -2,6 +2,7 @@ import type { Config } from "../platform/config/config.ts"
 import type { Platform } from "../platform/context/context.ts"
 import type { Api } from "../platform/http/wire.ts"
 import type { PolicyDefault } from "../platform/policy/policy.ts"
+import type { Quota } from "./quota.ts"
 import type { Reconciler } from "./reconcile/reconciler.ts"
 import type { Saga } from "./saga/saga.ts"
 
@@ -31,6 +32,8 @@ export interface Service {
   readonly catalog?: CatalogEntry
   readonly classicPorts?: readonly ClassicPort[]
   readonly policies: readonly PolicyDefault[]
+  /** What projects have limits for here. */
+  readonly quota?: Quota
   // biome-ignore lint/suspicious/noExplicitAny: a list of sagas with different parameters
   readonly sagas: readonly Saga<any>[]
   readonly reconcilers: readonly Reconciler[]

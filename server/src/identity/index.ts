@@ -99,7 +99,7 @@ export { addGroupUser, checkGroupUser, listGroupUsers, removeGroupUser } from ".
 export type { GroupRow } from "./group/store.ts"
 export { type KeyFacts, listKeys, type Rotation, rotateKeys } from "./keys/rotate.ts"
 export type { RingName } from "./keys/store.ts"
-export { ensureRegisteredLimits, unifiedLimits } from "./limit/in-force.ts"
+export { ensureRegisteredLimits, unifiedLimit } from "./limit/in-force.ts"
 export { createLimits, deleteLimit, getLimit, type Limit, listLimits, updateLimit } from "./limit/limit.ts"
 export { getLimitModel } from "./limit/model.ts"
 export {

@@ -105,23 +105,26 @@ export {
   securityGroupRuleNoun,
 } from "./security-group/security-group.ts"
 export {
-  attachServerInterfaces,
-  bindServerPorts,
+  type AttachInterface,
+  attachServerInterface,
   detachServerInterface,
+  type EnsureServerPorts,
+  ensureServerPorts,
   makeServerPorts,
+  type PlannedInterface,
+  type PlannedServerPorts,
+  planServerInterface,
+  planServerPorts,
   releaseServerPorts,
-  type ServerOfPorts,
   type ServerVif,
   settleNetwork,
 } from "./server-port/ensure.ts"
 export * from "./server-port/faults.ts"
 export {
+  checkServerNetworks,
   type InterfaceRequest,
   type NetworksRequest,
-  type PlannedServerPorts,
-  planServerInterface,
-  planServerPorts,
-  roomForServers,
+  type ServerNetworksCheck,
 } from "./server-port/plan.ts"
 export {
   listSecurityGroupsOfServer,
@@ -132,7 +135,6 @@ export {
   type ServerMetadataNetwork,
   type ServerNetworking,
   type ServerPort,
-  type ServerSecurityGroup,
   serverAddresses,
   serverIdByAddress,
   serverMetadataNetworks,

@@ -3,33 +3,27 @@ import { Type } from "typebox"
 import { transact } from "../platform/db/database.ts"
 import { operation } from "../platform/operation/operation.ts"
 import {
-  getDefaultLimits,
+  getClassLimits,
   getLimits,
   type Limits,
   listProjectLimits,
+  readQuota,
   resetLimits,
   setLimits,
 } from "../quota/index.ts"
 import { quotaBelowUsage, quotaUnknown } from "./faults.ts"
-import { networkUsage, type QuotaResource, quotaResources, quotaService } from "./quota.ts"
+import { networkQuota, type QuotaResource, quotaResources } from "./quota.ts"
 
-export type NetworkQuota = Record<QuotaResource, number>
+export type NetworkQuota = Limits<QuotaResource>
 
 const ProjectId = Type.Object({ projectId: Type.String({ maxLength: 255 }) })
-const scope = (projectId: string) => ({ projectId, service: quotaService })
-
-function ownLimits(limits: Limits): NetworkQuota {
-  const known = Object.fromEntries(quotaResources.map((resource) => [resource, limits[resource] ?? -1]))
-  // Made from the list of all resources.
-  return known as NetworkQuota
-}
 
 export const getNetworkQuota = operation({
   name: "network.quota.get",
   input: ProjectId,
   rule: "get_quota",
   target: (_ctx, { projectId }) => ({ project_id: projectId }),
-  run: async (ctx, { projectId }) => ownLimits(await getLimits(ctx.db, scope(projectId))),
+  run: async (ctx, { projectId }) => await getLimits(ctx, ctx.db, networkQuota, { projectId }),
 })
 
 export const getDefaultNetworkQuota = operation({
@@ -37,7 +31,7 @@ export const getDefaultNetworkQuota = operation({
   input: ProjectId,
   rule: "get_quota",
   target: (_ctx, { projectId }) => ({ project_id: projectId }),
-  run: async (ctx) => ownLimits(await getDefaultLimits(ctx.db, quotaService)),
+  run: async (ctx) => await getClassLimits(ctx, ctx.db, networkQuota),
 })
 
 export type QuotaDetails = Record<QuotaResource, { limit: number; used: number; reserved: number }>
@@ -48,8 +42,7 @@ export const getNetworkQuotaDetails = operation({
   rule: "get_quota",
   target: (_ctx, { projectId }) => ({ project_id: projectId }),
   run: async (ctx, { projectId }): Promise<QuotaDetails> => {
-    const limits = ownLimits(await getLimits(ctx.db, scope(projectId)))
-    const used = await networkUsage(ctx.db, projectId)
+    const { limits, used } = await readQuota(ctx, ctx.db, networkQuota, { projectId })
     const details = quotaResources.map((r) => [r, { limit: limits[r], used: used[r], reserved: 0 }])
     // Made from the list of all resources.
     return Object.fromEntries(details) as QuotaDetails
@@ -61,10 +54,7 @@ export const listNetworkQuotas = operation({
   name: "network.quota.list",
   input: Type.Object({}),
   rule: "update_quota",
-  run: async (ctx) => {
-    const own = await listProjectLimits(ctx.db, quotaService)
-    return own.map(({ projectId, limits }) => ({ projectId, limits: ownLimits(limits) }))
-  },
+  run: async (ctx) => await listProjectLimits(ctx, ctx.db, networkQuota),
 })
 
 export const updateNetworkQuota = operation({
@@ -83,15 +73,9 @@ export const updateNetworkQuota = operation({
     const unknown = Object.keys(limits).filter((name) => !names.includes(name))
     if (unknown.length > 0) throw quotaUnknown(unknown.join(", "))
     return await transact(ctx.db, async (tx) => {
-      if (!isForced) {
-        const used = await networkUsage(tx, projectId)
-        for (const resource of quotaResources) {
-          const limit = limits[resource] ?? -1
-          if (limit >= 0 && limit < used[resource]) throw quotaBelowUsage(resource, limit, used[resource])
-        }
-      }
-      await setLimits(tx, scope(projectId), limits)
-      return ownLimits(await getLimits(tx, scope(projectId)))
+      const refusals = isForced ? undefined : { belowUsage: quotaBelowUsage }
+      await setLimits(ctx, tx, networkQuota, { projectId }, limits, refusals)
+      return await getLimits(ctx, tx, networkQuota, { projectId })
     })
   },
 })
@@ -102,6 +86,6 @@ export const resetNetworkQuota = operation({
   rule: "delete_quota",
   target: (_ctx, { projectId }) => ({ project_id: projectId }),
   run: async (ctx, { projectId }) => {
-    await transact(ctx.db, (tx) => resetLimits(tx, scope(projectId)))
+    await transact(ctx.db, (tx) => resetLimits(tx, networkQuota, { projectId }))
   },
 })

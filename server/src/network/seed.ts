@@ -5,14 +5,12 @@ import { internalCaller } from "../platform/auth/caller.ts"
 import { type Ctx, internalCtx, makeCtx, type Platform } from "../platform/context/context.ts"
 import { newRequestId } from "../platform/ids/ids.ts"
 import { createNetworks } from "./network/create.ts"
-import { declareNetworkQuotas } from "./quota.ts"
 import { createRouters } from "./router/crud.ts"
 import { addRouterInterface } from "./router/interface.ts"
 import { createSubnets } from "./subnet/create.ts"
 import { createSubnetPools } from "./subnet-pool/subnet-pool.ts"
 
 export async function seedNetwork(platform: Platform): Promise<void> {
-  declareNetworkQuotas(platform.config.network)
   const { rows } = await sql`select from network.network limit 1`.execute(platform.db)
   if (rows.length > 0) return
   const projects = await listProjects(internalCtx(platform), {})

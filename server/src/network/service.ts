@@ -2,7 +2,7 @@ import type { Service } from "../engine/service.ts"
 import type { Platform } from "../platform/context/context.ts"
 import { networkApi } from "./openstack-v2/index.ts"
 import { networkPolicies } from "./policy.ts"
-import { declareNetworkQuotas } from "./quota.ts"
+import { networkQuota } from "./quota.ts"
 import { seedNetwork } from "./seed.ts"
 import { networkReconciler } from "./sync/network.reconciler.ts"
 import { followPortStates } from "./sync/port-states.ts"
@@ -19,13 +19,10 @@ export const networkService: Service = {
   catalog: { type: "network", name: "neutron", path: "/network" },
   classicPorts: [{ port: 9696, mount: "/network" }],
   policies: networkPolicies,
+  quota: networkQuota,
   sagas: [],
   reconcilers: [networkReconciler(reconcileIntervalMs)],
   seed: seedNetwork,
-  start: async (platform) => {
-    declareNetworkQuotas(platform.config.network)
-    return undefined
-  },
   work: workNetwork,
 }
 

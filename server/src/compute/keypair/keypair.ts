@@ -1,13 +1,12 @@
 // Key pairs belong to users, not to projects.
-import { sql } from "kysely"
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { transact, violatedConstraint } from "../../platform/db/database.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { enforceQuota, lockQuota } from "../../quota/index.ts"
+import { enforceQuota } from "../../quota/index.ts"
 import type {} from "../flavor/tables.ts"
-import { enforceUserQuota } from "../quota/user-quota.ts"
+import { computeQuota } from "../quota/resources.ts"
 import { keypairExists, keypairInvalid, keypairNotFound } from "./faults.ts"
 import { generateSshKeypair, sshFingerprint, x509Fingerprint } from "./public-key.ts"
 import { generateCertificate } from "./x509/certificate.ts"
@@ -83,19 +82,9 @@ export const createKeypair = operation({
     const fingerprint = input.type === "ssh" ? sshFingerprint(publicKey) : x509Fingerprint(publicKey)
     try {
       return await transact(ctx.db, async (tx) => {
-        const used = async () => {
-          const counted = sql<{
-            n: number
-          }>`select count(*)::int as n from compute.keypair where user_id = ${input.userId}`
-          return (await counted.execute(tx)).rows[0]?.n ?? 0
-        }
-        // The limit of key pairs is a project's, the count is the user's: Nova's own rule.
-        const projectId = ctx.caller.projectId ?? ""
-        // So two projects' requests for one user come one after the other.
-        await lockQuota(tx, { projectId: input.userId, service: "compute.keypair" })
-        await enforceQuota(tx, { projectId, service: "compute", wanted: { key_pairs: { add: 1, used } } })
-        const owner = { projectId, userId: input.userId }
-        await enforceUserQuota(tx, owner, { key_pairs: { add: 1, used } })
+        const owner = { projectId: ctx.caller.projectId ?? "", userId: input.userId }
+        const add = { key_pairs: { add: 1, of: input.userId } }
+        await enforceQuota(ctx, tx, computeQuota, { ...owner, add })
         const row = await tx
           .insertInto("compute.keypair")
           .values({

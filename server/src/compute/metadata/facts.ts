@@ -1,5 +1,22 @@
 // What the metadata of a server is made of; plain data, gathered by content.ts, turned into files by tree.ts.
-import type { ServerMetadataNetwork } from "../../network/index.ts"
+export interface MetadataNetwork {
+  portId: string
+  macAddress: string
+  mtu: number
+  networkId: string
+  fixedIps: {
+    ipAddress: string
+    ipVersion: 4 | 6
+    subnetId: string
+    cidr: string
+    gatewayIp: string | null
+    isDhcp: boolean
+    ipv6AddressMode: string | null
+    dnsNameservers: string[]
+    hostRoutes: { destination: string; nexthop: string }[]
+    floatingIps: string[]
+  }[]
+}
 
 export interface MetadataFacts {
   serverId: string
@@ -27,7 +44,7 @@ export interface MetadataFacts {
   securityGroups: string[]
   /** A seed for the guest's random numbers, base64; another one each time it is asked for. */
   randomSeed: string
-  networks: ServerMetadataNetwork[]
+  networks: MetadataNetwork[]
   /** Of a machine that was made a moment ago. */
   adminPassword: string | null
 }

@@ -1,6 +1,5 @@
 // What hangs below a server: metadata, tags, addresses, interfaces, groups, actions, diagnostics.
 
-import type { ServerPort } from "../../network/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { boundedLimit, pageUrl } from "../../platform/http/paging.ts"
@@ -21,6 +20,7 @@ import {
   metadataItemNotFound,
   networkNotOfServer,
   type ServerAction,
+  type ServerInterface,
   type ShownAction,
   setServerMetadata,
   showGuestPassword,
@@ -217,7 +217,7 @@ const addressRoutes: readonly Route[] = [
   }),
 ]
 
-function viewInterface(version: Microversion, i: ServerPort) {
+function viewInterface(version: Microversion, i: ServerInterface) {
   return {
     net_id: i.networkId,
     port_id: i.portId,

@@ -13,6 +13,7 @@ import {
   hostsByName,
   listServers,
   personalityUnsupported,
+  type RequestedNetworks,
   type ServerList,
   showServer,
   updateServer,
@@ -133,7 +134,7 @@ export function lastPart(reference: string): string {
   return reference.split("/").at(-1) ?? reference
 }
 
-function readNetworks(networks: CreateServerBody["server"]["networks"]): CreateServersInput["networks"] {
+function readNetworks(networks: CreateServerBody["server"]["networks"]): RequestedNetworks | null {
   if (networks === undefined || networks.length === 0) return null
   if (typeof networks === "string") return networks
   const ports = new Set<string>()

@@ -1,26 +1,19 @@
 // Quota classes: named sets of limits. Only the class `default` has an effect: it stands in for the configuration.
 import { Type } from "typebox"
-import type { Ctx } from "../../platform/context/context.ts"
-import { type DbOrTx, transact } from "../../platform/db/database.ts"
+import { transact } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { getClassLimits, setClassLimits } from "../../quota/index.ts"
 import { NewLimits } from "./quota.ts"
-import { completeLimits, configuredQuota, type QuotaLimits } from "./resources.ts"
+import { computeQuota, type QuotaLimits } from "./resources.ts"
 
 const rules = "os_compute_api:os-quota-class-sets"
-const service = "compute"
 const ClassName = Type.String({ minLength: 1, maxLength: 255 })
-
-async function limitsOfClass(ctx: Ctx, db: DbOrTx, className: string): Promise<QuotaLimits> {
-  const own = await getClassLimits(db, className, service)
-  return completeLimits(own, configuredQuota(ctx.config.compute))
-}
 
 export const showQuotaClass = operation({
   name: "compute.quota_class.get",
   input: Type.Object({ className: ClassName }),
   authorize: () => [[`${rules}:show`, {}]],
-  run: (ctx, { className }) => limitsOfClass(ctx, ctx.db, className),
+  run: (ctx, { className }) => getClassLimits(ctx, ctx.db, computeQuota, className),
 })
 
 export const updateQuotaClass = operation({
@@ -32,7 +25,7 @@ export const updateQuotaClass = operation({
   authorize: () => [[`${rules}:update`, {}]],
   run: (ctx, { className, limits }) =>
     transact(ctx.db, async (tx) => {
-      await setClassLimits(tx, className, service, limits)
-      return await limitsOfClass(ctx, tx, className)
+      await setClassLimits(tx, computeQuota, className, limits)
+      return await getClassLimits(ctx, tx, computeQuota, className)
     }),
 })

@@ -1,32 +1,22 @@
 // Limits of a project for servers and what belongs to them.
 import { Type } from "typebox"
-import type { Ctx } from "../../platform/context/context.ts"
-import { type DbOrTx, transact } from "../../platform/db/database.ts"
+import { transact } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { getDefaultLimits, getLimits, lockQuota, resetLimits, setLimits } from "../../quota/index.ts"
+import {
+  type QuotaDetail as Detail,
+  getClassLimits,
+  getLimits,
+  readQuota,
+  resetLimits,
+  setLimits,
+} from "../../quota/index.ts"
 import { checkProject, projectInvalid } from "../project.ts"
 import { quotaAboveProject, quotaBelowUsage } from "./faults.ts"
-import { completeLimits, configuredQuota, type QuotaLimits, quotaResources } from "./resources.ts"
-import { checkSettable } from "./settable.ts"
-import { countQuotaUsage } from "./usage.ts"
-import { deleteUserLimits, selectUserLimits, setUserLimits, sumUserLimits } from "./user-store.ts"
+import { computeQuota, type QuotaLimits, type QuotaResource, quotaResources } from "./resources.ts"
 
 const rules = "os_compute_api:os-quota-sets"
-const service = "compute"
 const ProjectId = Type.String({ minLength: 1, maxLength: 255 })
 const UserId = Type.Union([Type.String(), Type.Null()])
-
-/** Limits of the project; with a user, its own in front of them. */
-async function limitsOf(
-  ctx: Ctx,
-  db: DbOrTx,
-  projectId: string,
-  userId: string | null,
-): Promise<QuotaLimits> {
-  const limits = await getLimits(db, { projectId, service })
-  const own = userId === null ? {} : await selectUserLimits(db, { projectId, userId })
-  return completeLimits({ ...limits, ...own }, configuredQuota(ctx.config.compute))
-}
 
 export const showQuota = operation({
   name: "compute.quota.get",
@@ -35,22 +25,11 @@ export const showQuota = operation({
   authorize: (_ctx, { projectId }) => [[`${rules}:show`, { project_id: projectId }]],
   run: async (ctx, { projectId, userId }) => {
     await checkProject(ctx, projectId)
-    return await limitsOf(ctx, ctx.db, projectId, userId)
+    return await getLimits(ctx, ctx.db, computeQuota, { projectId, userId })
   },
 })
 
-export interface QuotaDetail {
-  limits: QuotaLimits
-  used: QuotaLimits
-}
-
-async function detailOf(ctx: Ctx, projectId: string, userId: string | null): Promise<QuotaDetail> {
-  const [limits, used] = await Promise.all([
-    limitsOf(ctx, ctx.db, projectId, userId),
-    countQuotaUsage(ctx.db, projectId, userId),
-  ])
-  return { limits, used }
-}
+export type QuotaDetail = Detail<QuotaResource>
 
 export const showQuotaDetail = operation({
   name: "compute.quota.get_detail",
@@ -60,7 +39,7 @@ export const showQuotaDetail = operation({
   authorize: (_ctx, { projectId }) => [[`${rules}:detail`, { project_id: projectId }]],
   run: async (ctx, { projectId, userId }) => {
     await checkProject(ctx, projectId)
-    return await detailOf(ctx, projectId, userId)
+    return await readQuota(ctx, ctx.db, computeQuota, { projectId, userId })
   },
 })
 
@@ -71,7 +50,7 @@ export const showDefaultQuota = operation({
   authorize: (_ctx, { projectId }) => [[`${rules}:defaults`, { project_id: projectId }]],
   run: async (ctx, { projectId }) => {
     await checkProject(ctx, projectId)
-    return completeLimits(await getDefaultLimits(ctx.db, service), configuredQuota(ctx.config.compute))
+    return await getClassLimits(ctx, ctx.db, computeQuota)
   },
 })
 
@@ -95,19 +74,10 @@ export const updateQuota = operation({
   run: async (ctx, { projectId, userId, limits, isForced }) => {
     await checkProject(ctx, projectId)
     return await transact(ctx.db, async (tx) => {
-      const scope = { projectId, service }
-      await lockQuota(tx, scope)
-      if (!isForced) {
-        checkSettable(limits, {
-          used: await countQuotaUsage(tx, projectId, userId),
-          limits: await limitsOf(ctx, tx, projectId, null),
-          given: await sumUserLimits(tx, projectId),
-          own: userId === null ? null : await selectUserLimits(tx, { projectId, userId }),
-        })
-      }
-      if (userId === null) await setLimits(tx, scope, limits)
-      else await setUserLimits(tx, { projectId, userId }, limits, ctx.clock.now())
-      return await limitsOf(ctx, tx, projectId, userId)
+      const owner = { projectId, userId }
+      const refusals = { belowUsage: quotaBelowUsage, aboveProject: quotaAboveProject }
+      await setLimits(ctx, tx, computeQuota, owner, limits, isForced ? undefined : refusals)
+      return await getLimits(ctx, tx, computeQuota, owner)
     })
   },
 })
@@ -118,10 +88,7 @@ export const deleteQuota = operation({
   input: Type.Object({ projectId: ProjectId, userId: UserId }),
   authorize: (_ctx, { projectId }) => [[`${rules}:delete`, { project_id: projectId }]],
   run: async (ctx, { projectId, userId }) => {
-    await transact(ctx.db, async (tx) => {
-      await deleteUserLimits(tx, projectId, userId)
-      if (userId === null) await resetLimits(tx, { projectId, service })
-    })
+    await transact(ctx.db, (tx) => resetLimits(tx, computeQuota, { projectId, userId }))
   },
 })
 
@@ -136,5 +103,8 @@ export const showLimits = operation({
       ...(projectId === null ? [] : [["os_compute_api:limits:other_project", other] as const]),
     ]
   },
-  run: (ctx, { projectId }) => detailOf(ctx, projectId ?? ctx.caller.projectId ?? "", null),
+  run: async (ctx, input) => {
+    const projectId = input.projectId ?? ctx.caller.projectId ?? ""
+    return await readQuota(ctx, ctx.db, computeQuota, { projectId })
+  },
 })

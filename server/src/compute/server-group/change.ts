@@ -4,16 +4,10 @@ import { type Tx, transact } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { enforceQuota, quotaExceeded } from "../../quota/index.ts"
 import { isAdmin } from "../admin.ts"
-import { enforceUserQuota } from "../quota/user-quota.ts"
+import { computeQuota } from "../quota/resources.ts"
 import { serverGroupNotFound, serverGroupRulesUnsupported } from "./faults.ts"
 import { groupPolicies, type ServerGroup } from "./server-group.ts"
-import {
-  countServerGroups,
-  deleteServerGroupRow,
-  findServerGroup,
-  insertServerGroup,
-  selectServerGroups,
-} from "./store.ts"
+import { deleteServerGroupRow, findServerGroup, insertServerGroup, selectServerGroups } from "./store.ts"
 
 const rules = "os_compute_api:os-server-groups"
 
@@ -29,17 +23,10 @@ export const createServerGroup = operation({
   run: async (ctx, input) => {
     if (input.maxServersPerHost !== null && input.policy !== "anti-affinity")
       throw serverGroupRulesUnsupported()
-    const projectId = ctx.caller.projectId ?? ""
+    const owner = { projectId: ctx.caller.projectId ?? "", userId: ctx.caller.userId }
     return await transact(ctx.db, async (tx) => {
-      const used = () => countServerGroups(tx, projectId)
-      await enforceQuota(tx, { projectId, service: "compute", wanted: { server_groups: { add: 1, used } } })
-      await enforceUserQuota(tx, { projectId, userId: ctx.caller.userId }, { server_groups: 1 })
-      const group = await insertServerGroup(tx, {
-        ...input,
-        projectId,
-        userId: ctx.caller.userId,
-        createdAt: ctx.clock.now(),
-      })
+      await enforceQuota(ctx, tx, computeQuota, { ...owner, add: { server_groups: 1 } })
+      const group = await insertServerGroup(tx, { ...input, ...owner, createdAt: ctx.clock.now() })
       await notify(ctx, tx, "create", group)
       return group
     })

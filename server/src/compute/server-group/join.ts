@@ -2,9 +2,9 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { enforceQuota } from "../../quota/index.ts"
-import { enforceUserQuota } from "../quota/user-quota.ts"
+import { computeQuota } from "../quota/resources.ts"
 import { serverGroupUnusable } from "./faults.ts"
-import { countMembers, findServerGroup, holdServerGroup } from "./store.ts"
+import { findServerGroup, holdServerGroup } from "./store.ts"
 
 /** The id of the group that the hint names. Only the caller's own project may fill it. */
 export async function usableServerGroup(ctx: Ctx, hint: string): Promise<string> {
@@ -15,16 +15,12 @@ export async function usableServerGroup(ctx: Ctx, hint: string): Promise<string>
 
 /** Takes places for `count` new servers; call it in the transaction that inserts them. */
 export async function joinServerGroup(
+  ctx: Ctx,
   tx: Tx,
   request: { serverGroupId: string; projectId: string; userId: string; count: number },
 ): Promise<void> {
-  const { serverGroupId, projectId, count } = request
+  const { serverGroupId, projectId, userId, count } = request
   if (!(await holdServerGroup(tx, serverGroupId))) throw serverGroupUnusable(serverGroupId)
-  const used = () => countMembers(tx, serverGroupId)
-  await enforceQuota(tx, {
-    projectId,
-    service: "compute",
-    wanted: { server_group_members: { add: count, used } },
-  })
-  await enforceUserQuota(tx, request, { server_group_members: { add: count, used } })
+  const add = { server_group_members: { add: count, of: serverGroupId } }
+  await enforceQuota(ctx, tx, computeQuota, { projectId, userId, add })
 }

@@ -28,12 +28,6 @@ export async function findServerGroup(db: DbOrTx, id: string): Promise<ServerGro
   return (await groups(sql`where g.id = ${id}`).execute(db)).rows[0]
 }
 
-export async function countServerGroups(db: DbOrTx, projectId: string): Promise<number> {
-  const found = await sql<{ n: number }>`
-    select count(*) as n from compute.server_group where project_id = ${projectId}`.execute(db)
-  return found.rows[0]?.n ?? 0
-}
-
 export async function insertServerGroup(
   tx: Tx,
   group: Omit<ServerGroup, "id" | "memberIds">,
@@ -67,14 +61,6 @@ export async function deleteServerGroupRow(tx: Tx, id: string): Promise<boolean>
 export async function holdServerGroup(tx: Tx, id: string): Promise<boolean> {
   const held = await sql`select id from compute.server_group where id = ${id} for key share`.execute(tx)
   return held.rows.length > 0
-}
-
-export async function countMembers(tx: Tx, id: string): Promise<number> {
-  const counted = await sql<{ members: number }>`
-    select count(*) as members from compute.server where server_group_id = ${id} and deleted_at is null`.execute(
-    tx,
-  )
-  return counted.rows[0]?.members ?? 0
 }
 
 /**

@@ -1,25 +1,25 @@
 // Creates servers: everything that can be refused is refused here, in the request; the rest is the saga's.
 import { Type } from "typebox"
-import { type PlannedServerPorts, planServerPorts, roomForServers } from "../../network/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Tx, transact } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { newHexId, newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { checkQuota, getLimits, lockQuota, quotaExceeded } from "../../quota/index.ts"
+import { checkRoom, holdQuota, quotaExceeded, roomOf } from "../../quota/index.ts"
 import { badRequest, volumesUnsupported, zeroDiskFlavor } from "../faults.ts"
 import { type Flavor, findFlavor } from "../flavor/flavor.ts"
 import { checkZone, parseZone, type ZoneRequest } from "../host/zone-request.ts"
 import { findKeypair } from "../keypair/keypair.ts"
-import { checkUserQuota, loadUserQuota, roomWithin } from "../quota/user-quota.ts"
+import { computeQuota } from "../quota/resources.ts"
 import { recordActions } from "../server-action/store.ts"
 import { joinServerGroup, usableServerGroup } from "../server-group/join.ts"
 import { AdminPassword, keepAdminPassword } from "./admin-password.ts"
 import { createServerSaga } from "./create.saga.ts"
 import { type BootImage, bootImage, checkImageFits, imageFacts } from "./image.ts"
+import { checkNetworks } from "./networking.ts"
 import { notifyServers } from "./notification.ts"
-import { type FlavorSnapshot, hostnameOf, type Server } from "./server.ts"
-import { countServerUsage, insertServers, type NewServer } from "./store.ts"
+import { type FlavorSnapshot, hostnameOf, type RequestedNetworks, type Server } from "./server.ts"
+import { insertServers, type NewServer } from "./store.ts"
 import { actorOf } from "./task.ts"
 
 const nullableText = Type.Union([Type.String(), Type.Null()])
@@ -114,7 +114,6 @@ interface Plan {
   zone: ZoneRequest
   forcedHost: string | null
   serverGroupId: string | null
-  ports: PlannedServerPorts
   /** As far as the quota of ports goes. */
   countMost: number
 }
@@ -142,13 +141,16 @@ async function prepare(ctx: Ctx, input: CreateServersInput): Promise<Plan> {
   checkImageFits(image, snapshotOf(flavor))
   checkZeroDisk(ctx, flavor)
   const key = input.keyName === null ? null : await usableKey(ctx, input.keyName)
-  const { networks, securityGroups } = input
-  const ports = await planServerPorts(ctx, { networks, securityGroups: securityGroups ?? [] })
-  const countMost = await roomForServers(ctx, projectId, ports, input)
+  const countMost = await checkNetworks(ctx, {
+    networks: input.networks,
+    securityGroups: input.securityGroups ?? [],
+    minCount: input.minCount,
+    maxCount: input.maxCount,
+  })
   const hint = [input.schedulerHints.group].flat()[0]
   const serverGroupId = typeof hint === "string" ? await usableServerGroup(ctx, hint) : null
   const forcedHost = zone.host ?? input.requestedHost
-  return { projectId, flavor, image, key, zone, forcedHost, serverGroupId, ports, countMost }
+  return { projectId, flavor, image, key, zone, forcedHost, serverGroupId, countMost }
 }
 
 /** A request without a quota is bounded as well: its rows are made in one transaction, while the client waits. */
@@ -232,8 +234,8 @@ export function snapshotOf(flavor: Flavor): FlavorSnapshot {
 async function insertAll(ctx: Ctx, tx: Tx, input: CreateServersInput, plan: Plan): Promise<Server[]> {
   const { serverGroupId, projectId } = plan
   const { userId } = ctx.caller
-  const count = await countWithinQuota(tx, input, plan, userId)
-  if (serverGroupId !== null) await joinServerGroup(tx, { serverGroupId, projectId, userId, count })
+  const count = await countWithinQuota(ctx, tx, input, plan)
+  if (serverGroupId !== null) await joinServerGroup(ctx, tx, { serverGroupId, projectId, userId, count })
   const rows = newServers(ctx, input, plan, count)
   const servers = await insertServers(tx, rows)
   await keepAdminPassword(
@@ -263,38 +265,26 @@ async function insertAll(ctx: Ctx, tx: Tx, input: CreateServersInput, plan: Plan
 }
 
 /** As many as the quota allows between min_count and max_count, under the quota's lock. */
-async function countWithinQuota(
-  tx: Tx,
-  input: CreateServersInput,
-  plan: Plan,
-  userId: string,
-): Promise<number> {
-  const scope = { projectId: plan.projectId, service: "compute" }
-  await lockQuota(tx, scope)
-  const limits = await getLimits(tx, scope)
-  const usage = await countServerUsage(tx, plan.projectId)
-  const ofUser = await loadUserQuota(tx, { projectId: plan.projectId, userId })
+async function countWithinQuota(ctx: Ctx, tx: Tx, input: CreateServersInput, plan: Plan): Promise<number> {
+  const owner = { projectId: plan.projectId, userId: ctx.caller.userId }
+  const resources = ["instances", "cores", "ram", "metadata_items"] as const
+  const held = await holdQuota(ctx, tx, computeQuota, owner, resources)
   const { vcpus, ramMib } = plan.flavor
-  const room = (resource: string, used: number, each: number) => {
-    const limit = limits[resource] ?? -1
-    return limit < 0 || each === 0 ? plan.countMost : Math.floor((limit - used) / each)
-  }
+  const fitting = (resource: (typeof resources)[number], each: number) =>
+    each === 0 ? plan.countMost : Math.floor(roomOf(held, resource) / each)
   const most = Math.min(
-    roomWithin(ofUser, { instances: 1, cores: vcpus, ram: ramMib }, plan.countMost),
-    room("instances", usage.instances, 1),
-    room("cores", usage.cores, vcpus),
-    room("ram", usage.ram, ramMib),
+    plan.countMost,
+    fitting("instances", 1),
+    fitting("cores", vcpus),
+    fitting("ram", ramMib),
   )
   const count = Math.max(most, input.minCount)
-  const [instances, cores, ram] = [count, count * vcpus, count * ramMib]
-  const items = Object.keys(input.metadata).length
-  await checkQuota(limits, {
-    instances: { add: instances, used: () => usage.instances },
-    cores: { add: cores, used: () => usage.cores },
-    ram: { add: ram, used: () => usage.ram },
-    metadata_items: { add: items, used: () => 0 },
+  checkRoom(held, {
+    instances: count,
+    cores: count * vcpus,
+    ram: count * ramMib,
+    metadata_items: Object.keys(input.metadata).length,
   })
-  await checkUserQuota(ofUser, { instances, cores, ram, metadata_items: items })
   return count
 }
 
@@ -331,7 +321,7 @@ function newServers(ctx: Ctx, input: CreateServersInput, plan: Plan, count: numb
       accessIpV4: input.accessIpV4,
       accessIpV6: input.accessIpV6,
       securityGroups: input.securityGroups ?? [],
-      requestedNetworks: plan.ports,
+      requestedNetworks: input.networks as RequestedNetworks | null,
       schedulerHints: input.schedulerHints,
       serverGroupId: plan.serverGroupId,
       trustedImageCertificates: input.trustedImageCertificates,

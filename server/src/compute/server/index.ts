@@ -36,6 +36,7 @@ export {
 } from "./interface.ts"
 export { type RegexColumn, regexColumns, type ServerFilter, type ServerList } from "./list.ts"
 export { listServers } from "./list-verbs.ts"
+export type { ServerAddress, ServerInterface, ServerNetworking } from "./networking.ts"
 export {
   hardRebootServer,
   pauseServer,
@@ -52,6 +53,7 @@ export { confirmResize, resizeServer, revertResize } from "./resize.ts"
 export {
   hostIdOf,
   instanceNameOf,
+  type RequestedNetworks,
   type Server,
   type VmState,
 } from "./server.ts"

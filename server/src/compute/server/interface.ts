@@ -1,14 +1,7 @@
 // Interfaces and security groups of a server that is there already. The network service owns the ports; the host
 // plugs them.
 import { Type } from "typebox"
-import {
-  attachServerInterfaces,
-  changeServerSecurityGroup,
-  listSecurityGroupsOfServer,
-  listServerPorts,
-  planServerInterface,
-  type ServerPort,
-} from "../../network/index.ts"
+import { attachServerInterface, planServerInterface } from "../../network/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Tx, transact } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
@@ -24,6 +17,14 @@ import {
 import { recordActions } from "../server-action/store.ts"
 import { targetOf, visibleServer } from "./find.ts"
 import { attachInterfaceSaga, detachInterfaceSaga } from "./interface.saga.ts"
+import {
+  changeGroup,
+  type GroupOfServer,
+  type ServerInterface,
+  selectInterfaces,
+  selectSecurityGroups,
+  vifSpecOf,
+} from "./networking.ts"
 import type { Server } from "./server.ts"
 import { actionRules } from "./state.ts"
 import { actorOf, checkState, claimServer } from "./task.ts"
@@ -37,11 +38,11 @@ export const listServerInterfaces = operation({
   faults: [serverNotFound],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
   authorize: (_ctx, _input, server) => [["os_compute_api:os-attach-interfaces:list", targetOf(server)]],
-  run: (ctx, _input, server) => listServerPorts(ctx, server.id),
+  run: (ctx, _input, server): Promise<ServerInterface[]> => selectInterfaces(ctx, server.id),
 })
 
-async function interfaceOf(ctx: Ctx, server: Server, portId: string): Promise<ServerPort> {
-  const found = (await listServerPorts(ctx, server.id)).find((i) => i.portId === portId)
+async function interfaceOf(ctx: Ctx, server: Server, portId: string): Promise<ServerInterface> {
+  const found = (await selectInterfaces(ctx, server.id)).find((i) => i.portId === portId)
   if (!found) throw interfaceNotFound(server.id, portId)
   return found
 }
@@ -98,13 +99,13 @@ export const attachInterface = operation({
   authorize: (_ctx, _input, server) => [["os_compute_api:os-attach-interfaces:create", targetOf(server)]],
   run: async (ctx, input, server) => {
     checkState(ctx, server, "attachInterface")
-    const { networkId, portId: asked, fixedIp, tag } = input
-    const request = { networkId, portId: asked, fixedIp, tag }
-    const planned = await planServerInterface(ctx, server.projectId, request)
+    const { projectId, userId, hostname, availabilityZone } = server
+    const owner = { projectId, userId, hostname, availabilityZone }
+    const planned = await planServerInterface(ctx, { ...input, ...owner, host: server.host ?? "" })
     const { sagaId, portId } = await transact(ctx.db, async (tx) => {
       const params = await claimForCommand(ctx, tx, server.id, "attachInterface")
-      const [vif] = await attachServerInterfaces(ctx, tx, { server, host: params.host, planned })
-      if (!vif) throw new Error("one interface was planned")
+      const want = { ...planned.want, host: params.host }
+      const vif = vifSpecOf(await attachServerInterface(ctx, tx, { ...planned, want }))
       const { portId } = vif
       const how = { requestId: ctx.requestId, resourceId: server.id }
       return {
@@ -140,15 +141,10 @@ export const listServerSecurityGroups = operation({
   faults: [serverNotFound],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
   authorize: (_ctx, _input, server) => [["os_compute_api:os-security-groups:list", targetOf(server)]],
-  run: (ctx, _input, server) => listSecurityGroupsOfServer(ctx, server.id),
+  run: (ctx, _input, server): Promise<GroupOfServer[]> => selectSecurityGroups(ctx, server.id),
 })
 
 const GroupInput = Type.Object({ serverId: Type.String(), group: Type.String() })
-
-async function changeGroup(ctx: Ctx, server: Server, group: string, change: "add" | "remove"): Promise<void> {
-  const { id: serverId, projectId } = server
-  await changeServerSecurityGroup(ctx, { serverId, projectId, group, change })
-}
 
 export const addServerSecurityGroup = operation({
   name: "compute.server.add_security_group",

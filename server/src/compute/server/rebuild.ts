@@ -9,6 +9,7 @@ import {
   serverNotLaunched,
   serverNotReady,
 } from "../faults.ts"
+import { computeQuota } from "../quota/resources.ts"
 import { AdminPassword, keepAdminPassword } from "./admin-password.ts"
 import { usableKey } from "./create.ts"
 import { targetOf, visibleServer } from "./find.ts"
@@ -66,11 +67,8 @@ export const rebuildServer = operation({
       event: "rebuild",
       saga: rebuildServerSaga,
       more: async (tx, claimed) => {
-        await enforceQuota(tx, {
-          projectId: claimed.projectId,
-          service: "compute",
-          wanted: { metadata_items: { add: Object.keys(details.metadata ?? {}).length, used: () => 0 } },
-        })
+        const add = { metadata_items: Object.keys(details.metadata ?? {}).length }
+        await enforceQuota(ctx, tx, computeQuota, { projectId: claimed.projectId, add })
         await updateDetails(tx, serverId, {
           ...details,
           ...(keyName !== undefined && {

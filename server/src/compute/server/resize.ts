@@ -15,7 +15,7 @@ import {
 } from "../faults.ts"
 import { findFlavor } from "../flavor/flavor.ts"
 import { insertResize, setMigrationStatus } from "../migration/store.ts"
-import { enforceUserQuota } from "../quota/user-quota.ts"
+import { computeQuota } from "../quota/resources.ts"
 import { endAction, recordActions } from "../server-action/store.ts"
 import { snapshotOf } from "./create.ts"
 import { migrationConsumerOf } from "./delete.saga.ts"
@@ -23,7 +23,7 @@ import { targetOf, visibleServer } from "./find.ts"
 import { notifyServer } from "./notification.ts"
 import { resizeServerSaga, revertResizeSaga } from "./resize.saga.ts"
 import { type FlavorSnapshot, powerStates, type Server } from "./server.ts"
-import { changeServer, countServerUsage, type ServerUsage } from "./store.ts"
+import { changeServer } from "./store.ts"
 import { actorOf, beginTask, claimServer } from "./task.ts"
 
 const states = [serverNotFound, serverLocked, serverInvalidState, serverNotLaunched, serverNotReady]
@@ -49,24 +49,13 @@ async function newFlavor(ctx: Ctx, flavorId: string, server: Server): Promise<Fl
 }
 
 /** Only what becomes more is asked for: a project that has too much may make its servers smaller. */
-async function enforceGrowth(tx: Tx, server: Server, flavor: FlavorSnapshot): Promise<void> {
+async function enforceGrowth(ctx: Ctx, tx: Tx, server: Server, flavor: FlavorSnapshot): Promise<void> {
   const cores = flavor.vcpus - server.flavor.vcpus
   const ram = flavor.ramMib - server.flavor.ramMib
   if (cores <= 0 && ram <= 0) return
-  let counted: Promise<ServerUsage> | undefined
-  const usage = () => {
-    counted ??= countServerUsage(tx, server.projectId)
-    return counted
-  }
-  await enforceQuota(tx, {
-    projectId: server.projectId,
-    service: "compute",
-    wanted: {
-      ...(cores > 0 && { cores: { add: cores, used: async () => (await usage()).cores } }),
-      ...(ram > 0 && { ram: { add: ram, used: async () => (await usage()).ram } }),
-    },
-  })
-  await enforceUserQuota(tx, server, { ...(cores > 0 && { cores }), ...(ram > 0 && { ram }) })
+  const { projectId, userId } = server
+  const add = { ...(cores > 0 && { cores }), ...(ram > 0 && { ram }) }
+  await enforceQuota(ctx, tx, computeQuota, { projectId, userId, add })
 }
 
 export const resizeServer = operation({
@@ -87,7 +76,7 @@ export const resizeServer = operation({
       event: "resize.prep",
       saga: resizeServerSaga,
       more: async (tx, claimed) => {
-        await enforceGrowth(tx, claimed, flavor)
+        await enforceGrowth(ctx, tx, claimed, flavor)
         const isStopped = claimed.vmState === "stopped"
         await changeServer(tx, claimed.id, claimed.generation, {
           systemMetadata: { ...claimed.systemMetadata, old_vm_state: claimed.vmState },

@@ -16,7 +16,6 @@ import {
   changeServer,
   claimAgain,
   claimTask,
-  countServerUsage,
   insertServers,
   selectServer,
   selectServersForSync,
@@ -95,18 +94,6 @@ test("the next attempt forgets the host and has a generation of its own", async 
   assert.equal(again?.previousHost, "h1")
   assert.equal(again?.server.host, null)
   assert.ok((again?.server.generation ?? 0) > server.generation)
-})
-
-test("usage counts what is there and not what is deleted", async () => {
-  await using database = await openTestDatabase()
-  const { db } = database
-  await insertOne(db)
-  const second = await insertOne(db)
-  await insertOne(db, { projectId: "p2" })
-  assert.deepEqual(await countServerUsage(db, "p1"), { instances: 2, cores: 4, ram: 1024 })
-  await changeServer(db, second.id, second.generation, { isDeletedNow: true })
-  assert.deepEqual(await countServerUsage(db, "p1"), { instances: 1, cores: 2, ram: 512 })
-  assert.deepEqual(await countServerUsage(db, "none"), { instances: 0, cores: 0, ram: 0 })
 })
 
 test("an action is ended once however often its end is told", async () => {

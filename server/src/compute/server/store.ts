@@ -371,24 +371,6 @@ export async function updateDetails(
   return row && serverOf(row)
 }
 
-export interface ServerUsage {
-  instances: number
-  cores: number
-  ram: number
-}
-
-/** Cores and memory as the quota counts them. */
-export const countedSizes = sql`coalesce(sum(greatest(vcpus, resize_vcpus)), 0)::bigint as cores,
-  coalesce(sum(greatest(ram_mib, resize_ram_mib)), 0)::bigint as ram`
-
-/** What counts against the quota of a project: every server that is not deleted, as Nova counts. */
-export async function countServerUsage(db: DbOrTx, projectId: string): Promise<ServerUsage> {
-  const found = await sql<ServerUsage>`
-    select count(*) as instances, ${countedSizes}
-    from compute.server where project_id = ${projectId} and deleted_at is null`.execute(db)
-  return found.rows[0] ?? { instances: 0, cores: 0, ram: 0 }
-}
-
 /** The row, held until the transaction ends: for changes that are made from what it says. */
 export async function lockRow(tx: Tx, serverId: string): Promise<Server | undefined> {
   const row = await tx

@@ -13,6 +13,7 @@ import {
   tagNotFound,
   tooManyTags,
 } from "../faults.ts"
+import { computeQuota } from "../quota/resources.ts"
 import { endAction, recordActions } from "../server-action/store.ts"
 import { targetOf, visibleServer } from "./find.ts"
 import { notifyServer } from "./notification.ts"
@@ -74,11 +75,8 @@ export const setServerMetadata = operation({
       if (!server) throw serverNotFound(loaded.id)
       checkMayChangeMetadata(ctx, server, "update_instance_metadata")
       const metadata = input.isReplacing ? input.items : { ...server.metadata, ...input.items }
-      await enforceQuota(tx, {
-        projectId: server.projectId,
-        service: "compute",
-        wanted: { metadata_items: { add: Object.keys(metadata).length, used: () => 0 } },
-      })
+      const add = { metadata_items: Object.keys(metadata).length }
+      await enforceQuota(ctx, tx, computeQuota, { projectId: server.projectId, add })
       return (await changeDetails(ctx, tx, server, { metadata })).metadata
     }),
 })

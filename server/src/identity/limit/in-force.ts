@@ -1,7 +1,6 @@
 // Unified limits as a service reads them that counts its usage by them.
-import { sql } from "kysely"
+import { type RawBuilder, sql } from "kysely"
 import type { Platform } from "../../platform/context/context.ts"
-import type { DbOrTx } from "../../platform/db/database.ts"
 import { newHexId } from "../../platform/ids/ids.ts"
 
 /** Makes the registered limits that are missing in this region; those that an operator changed stay as they are. */
@@ -20,17 +19,21 @@ export async function ensureRegisteredLimits(
 
 const limitMost = 0x7fff_ffff
 
-/** What each resource is limited to for a project: its own limit, else the registered one; a region's before all's. */
-export async function unifiedLimits(
-  db: DbOrTx,
-  wanted: { projectId: string; serviceType: string; region: string },
-): Promise<Record<string, number>> {
-  const { rows } = await sql<{ resource: string; value: number }>`
-    select g.resource_name as resource, coalesce(l.resource_limit, g.default_limit) as value
+/**
+ * What a resource is limited to for a project, as a scalar in SQL: its own limit, else the registered one; a region's
+ * before all's. Null when nothing is registered.
+ */
+export function unifiedLimit(wanted: {
+  projectId: string
+  serviceType: string
+  region: string
+  resource: RawBuilder<string>
+}): RawBuilder<number | null> {
+  return sql`(select coalesce(l.resource_limit, g.default_limit)
     from identity.registered_limit g
     join identity.service s on s.id = g.service_id
     left join identity."limit" l on l.registered_limit_id = g.id and l.project_id = ${wanted.projectId}
-    where s.type = ${wanted.serviceType} and (g.region_id is null or g.region_id = ${wanted.region})
-    order by g.region_id nulls first`.execute(db)
-  return Object.fromEntries(rows.map((row) => [row.resource, row.value]))
+    where s.type = ${wanted.serviceType} and g.resource_name = ${wanted.resource}
+      and (g.region_id is null or g.region_id = ${wanted.region})
+    order by g.region_id nulls last limit 1)`
 }

@@ -7,11 +7,12 @@ import { type Tx, transact } from "../../platform/db/database.ts"
 import { identifyProcess } from "../../platform/exec/process.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
-import { checkQuota, enforceQuota, getLimits, lockQuota } from "../../quota/index.ts"
+import { checkRoom, enforceQuota, holdQuota, roomOf } from "../../quota/index.ts"
 import { imageGone, imageNotFound, statusConflict } from "../faults.ts"
 import { announceImage } from "../image/events.ts"
 import type { Image } from "../image/image.ts"
-import { countUsage, findImage, toImage } from "../image/store.ts"
+import { findImage, toImage } from "../image/store.ts"
+import { imageQuota } from "../quota.ts"
 import type { WrittenData } from "./file-store.ts"
 import type { Inspection } from "./inspect.ts"
 
@@ -70,15 +71,10 @@ async function checkTransferQuota(tx: Tx, ctx: Ctx, image: Image, state: Transfe
   const most = ctx.config.image.sizeMaxBytes
   const { projectId } = image
   if (projectId === null) return most
-  const scope = { projectId, service: "image" }
-  await lockQuota(tx, scope)
-  const usage = await countUsage(tx, projectId)
-  const limits = await getLimits(tx, scope)
-  await checkQuota(limits, { image_count_uploading: { add: 1, used: () => usage.transfers } })
-  const limitMib = limits[state === "saving" ? "image_size_total" : "image_stage_total"] ?? -1
-  if (limitMib < 0) return most
-  const used = state === "saving" ? usage.sizeBytes : usage.stagedBytes
-  return Math.max(0, Math.min(most, limitMib * mib - used))
+  const total = state === "saving" ? "image_size_total" : "image_stage_total"
+  const held = await holdQuota(ctx, tx, imageQuota, { projectId }, ["image_count_uploading", total])
+  checkRoom(held, { image_count_uploading: 1 })
+  return Math.max(0, Math.min(most, roomOf(held, total)))
 }
 
 /** Renews the lease at most this often. */
@@ -114,7 +110,7 @@ export async function finishUpload(
   data: WrittenData & Inspection & { dataFile: string },
 ): Promise<Image> {
   return await transact(ctx.db, async (tx) => {
-    await checkSizeQuota(tx, transfer.image, data.sizeBytes)
+    await checkSizeQuota(ctx, tx, transfer.image, data.sizeBytes)
     const now = ctx.clock.now()
     const row = await tx
       .updateTable("image.image")
@@ -147,23 +143,17 @@ export function activeColumns(data: WrittenData & Inspection & { dataFile: strin
 }
 
 /** Two uploads may each have found room; the second to end does not. */
-export async function checkSizeQuota(tx: Tx, image: Image, sizeBytes: number): Promise<void> {
-  await checkDataQuota(tx, image, "image_size_total", sizeBytes)
+export async function checkSizeQuota(ctx: Ctx, tx: Tx, image: Image, sizeBytes: number): Promise<void> {
+  await enforceSize(ctx, tx, image, { image_size_total: Math.ceil(sizeBytes / mib) })
 }
 
-async function checkDataQuota(
+async function enforceSize(
+  ctx: Ctx,
   tx: Tx,
   { projectId }: Image,
-  resource: "image_size_total" | "image_stage_total",
-  sizeBytes: number,
+  add: { image_size_total: number } | { image_stage_total: number },
 ): Promise<void> {
-  if (projectId === null) return
-  const used = async () => {
-    const usage = await countUsage(tx, projectId)
-    return Math.floor((resource === "image_size_total" ? usage.sizeBytes : usage.stagedBytes) / mib)
-  }
-  const wanted = { [resource]: { add: Math.ceil(sizeBytes / mib), used } }
-  await enforceQuota(tx, { projectId, service: "image", wanted })
+  if (projectId !== null) await enforceQuota(ctx, tx, imageQuota, { projectId, add })
 }
 
 /** The data wait for an import. */
@@ -173,7 +163,7 @@ export async function finishStaging(
   staged: { sizeBytes: number; stagedFile: string },
 ): Promise<void> {
   await transact(ctx.db, async (tx) => {
-    await checkDataQuota(tx, transfer.image, "image_stage_total", staged.sizeBytes)
+    await enforceSize(ctx, tx, transfer.image, { image_stage_total: Math.ceil(staged.sizeBytes / mib) })
     const done = await tx
       .updateTable("image.image")
       .set({

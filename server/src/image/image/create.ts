@@ -12,10 +12,11 @@ import {
   limitExceeded,
   ownerNotYours,
 } from "../faults.ts"
+import { imageQuota } from "../quota.ts"
 import { checkCounts, checkCreatable, setAttribute } from "./attributes.ts"
 import { announceImage } from "./events.ts"
 import type { Image } from "./image.ts"
-import { countUsage, insertImage } from "./store.ts"
+import { insertImage } from "./store.ts"
 
 const input = Type.Object({
   /** Attributes and properties under their public names. */
@@ -43,13 +44,7 @@ export const addImage = operation({
     return await transact(ctx.db, async (tx) => {
       const { projectId } = draft
       if (projectId !== null) {
-        await enforceQuota(tx, {
-          projectId,
-          service: "image",
-          wanted: {
-            image_count_total: { add: 1, used: async () => (await countUsage(tx, projectId)).count },
-          },
-        })
+        await enforceQuota(ctx, tx, imageQuota, { projectId, add: { image_count_total: 1 } })
       }
       const image = await insertImage(tx, draft, ctx.clock.now())
       await announceImage(tx, ctx, "create", image)

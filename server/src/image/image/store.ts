@@ -221,27 +221,3 @@ export async function setProperties(
     .executeTakeFirst()
   return row && toImage(row)
 }
-
-export interface ImageUsage {
-  count: number
-  sizeBytes: number
-  stagedBytes: number
-  transfers: number
-}
-
-/** What a project uses, for its quota. */
-export async function countUsage(db: DbOrTx, projectId: string): Promise<ImageUsage> {
-  const found = await sql<{ n: number; size: number; staged: number; transfers: number }>`
-    select count(*)::bigint as n,
-      coalesce(sum(size_bytes) filter (where status in ('active', 'deactivated')), 0)::bigint as size,
-      coalesce(sum(size_bytes) filter (where status in ('uploading', 'importing')), 0)::bigint as staged,
-      count(*) filter (where status in ('saving', 'uploading', 'importing'))::bigint as transfers
-    from image.image where project_id = ${projectId} and status <> 'killed'`.execute(db)
-  const row = found.rows[0]
-  return {
-    count: row?.n ?? 0,
-    sizeBytes: row?.size ?? 0,
-    stagedBytes: row?.staged ?? 0,
-    transfers: row?.transfers ?? 0,
-  }
-}

@@ -159,7 +159,7 @@ async function activate(
     if (!row) throw imageGone(imageId)
     const image = toImage(row)
     // It counts already.
-    await checkSizeQuota(tx, image, 0)
+    await checkSizeQuota(ctx, tx, image, 0)
     await endTask(tx, ctx, params.taskId, { status: "success", result: { image_id: imageId } })
     await announceImage(tx, ctx, "activate", image)
   })

@@ -6,11 +6,12 @@ import { type Tx, transact } from "../../platform/db/database.ts"
 import { Fault, invalid } from "../../platform/fault/fault.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { getLimits, quotaExceeded } from "../../quota/index.ts"
+import { checkRoom, holdQuota, quotaExceeded, roomOf } from "../../quota/index.ts"
 import { fileName, readFileName, storeId } from "../data/paths.ts"
 import { imageNotFound, importNotPossible, importUnderway } from "../faults.ts"
 import { hasData, type Image } from "../image/image.ts"
-import { countUsage, imageTarget, isImageId, toImage, visibleImage } from "../image/store.ts"
+import { imageTarget, isImageId, toImage, visibleImage } from "../image/store.ts"
+import { imageQuota } from "../quota.ts"
 import { insertTask } from "../task/store.ts"
 import type { Task, TaskType } from "../task/task.ts"
 import { type ImportSource, importSaga } from "./import.saga.ts"
@@ -132,8 +133,6 @@ async function readOtherImage(
   }
 }
 
-const mib = 1024 * 1024
-
 /** Claims the image for an import; of two at once exactly one gets it. */
 export async function startImport(
   tx: Tx,
@@ -201,12 +200,7 @@ export async function startImport(
 async function importLimit(tx: Tx, ctx: Ctx, projectId: string | null): Promise<number> {
   const most = ctx.config.image.sizeMaxBytes
   if (projectId === null) return most
-  const limitMib = (await getLimits(tx, { projectId, service: "image" })).image_size_total ?? -1
-  if (limitMib < 0) return most
-  const usage = await countUsage(tx, projectId)
-  if (usage.sizeBytes >= limitMib * mib) {
-    const used = Math.ceil(usage.sizeBytes / mib)
-    throw quotaExceeded([{ resource: "image_size_total", asked: 1, used, limit: limitMib }])
-  }
-  return Math.min(most, limitMib * mib - usage.sizeBytes)
+  const held = await holdQuota(ctx, tx, imageQuota, { projectId }, ["image_size_total"])
+  checkRoom(held, { image_size_total: 1 })
+  return Math.min(most, roomOf(held, "image_size_total"))
 }

@@ -14,7 +14,8 @@ import { guarded } from "../data/upload.ts"
 import { dataDeactivated, imageNotActive, imageNotFound } from "../faults.ts"
 import { announceImage } from "../image/events.ts"
 import type { Image, Visibility } from "../image/image.ts"
-import { countUsage, findImage, insertImage, isAdmin, toImage, visibleImage } from "../image/store.ts"
+import { findImage, insertImage, isAdmin, toImage, visibleImage } from "../image/store.ts"
+import { imageQuota } from "../quota.ts"
 
 export interface BootableImage {
   id: string
@@ -87,11 +88,7 @@ export async function createImageRecord(ctx: Ctx, record: ImageRecord, tx?: Tx):
   const before = record.id === undefined ? undefined : await findImage(tx, record.id)
   if (before && before.projectId === projectId) return before
   if (projectId !== null) {
-    await enforceQuota(tx, {
-      projectId,
-      service: "image",
-      wanted: { image_count_total: { add: 1, used: async () => (await countUsage(tx, projectId)).count } },
-    })
+    await enforceQuota(ctx, tx, imageQuota, { projectId, add: { image_count_total: 1 } })
   }
   const image = await insertImage(
     tx,

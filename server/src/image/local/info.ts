@@ -1,9 +1,10 @@
 import { Type } from "typebox"
 import { operation } from "../../platform/operation/operation.ts"
-import { getLimits } from "../../quota/index.ts"
+import { readQuota, resourcesOf } from "../../quota/index.ts"
 import { storeId, storePaths } from "../data/paths.ts"
 import { imageNotFound, storeHasNoData, storeIsLast, storeNotThere } from "../faults.ts"
-import { countUsage, imageTarget, visibleImage } from "../image/store.ts"
+import { imageTarget, visibleImage } from "../image/store.ts"
+import { imageQuota } from "../quota.ts"
 
 /** Where the data are; for operators. */
 export const showStores = operation({
@@ -19,8 +20,6 @@ export interface UsageAndLimit {
   limit: number
 }
 
-const mib = 1024 * 1024
-
 /** What the caller's project uses of its quota. */
 export const showImageUsage = operation({
   name: "image.usage.show",
@@ -29,15 +28,10 @@ export const showImageUsage = operation({
   run: async (ctx): Promise<Record<string, UsageAndLimit>> => {
     const { projectId } = ctx.caller
     if (!projectId) return {}
-    const usage = await countUsage(ctx.db, projectId)
-    const limits = await getLimits(ctx.db, { projectId, service: "image" })
-    const entry = (name: string, used: number) => ({ [name]: { usage: used, limit: limits[name] ?? -1 } })
-    return {
-      ...entry("image_size_total", Math.floor(usage.sizeBytes / mib)),
-      ...entry("image_stage_total", Math.floor(usage.stagedBytes / mib)),
-      ...entry("image_count_total", usage.count),
-      ...entry("image_count_uploading", usage.transfers),
-    }
+    const { limits, used } = await readQuota(ctx, ctx.db, imageQuota, { projectId })
+    return Object.fromEntries(
+      resourcesOf(imageQuota).map((name) => [name, { usage: used[name], limit: limits[name] }]),
+    )
   },
 })
 

@@ -5,10 +5,11 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import { asksOf, enforceQuota } from "../../quota/index.ts"
 import { autoAllocationFailed, autoTopologyNotFound, networkInUse } from "../faults.ts"
 import { deletePortsAndSubnets } from "../network/change.ts"
 import { insertNetwork } from "../network/create.ts"
-import { enforceNetworkQuota } from "../quota.ts"
+import { networkQuota } from "../quota.ts"
 import { change } from "../resource/standard.ts"
 import { everything } from "../resource/viewer.ts"
 import { loadRouter } from "../router/crud.ts"
@@ -30,8 +31,7 @@ export const getAutoTopology = operation({
   faults: [autoAllocationFailed],
   rule: "get_auto_allocated_topology",
   target: (_ctx, { projectId }) => ({ project_id: projectId }),
-  run: async (ctx, { projectId }): Promise<AutoTopology> =>
-    await change(ctx, (tx) => ensureAutoTopology(ctx, tx, projectId)),
+  run: async (ctx, { projectId }): Promise<AutoTopology> => await ensureAutoTopology(ctx, projectId),
 })
 
 /** Whether `getAutoTopology` would succeed; makes nothing. */
@@ -49,14 +49,16 @@ export async function requireDefaults(ctx: Pick<Ctx, "db">, projectId: string): 
 }
 
 /** For compute too, which asks in the name of the project. */
-export async function ensureAutoTopology(ctx: Ctx, tx: Tx, projectId: string): Promise<AutoTopology> {
-  const found = await findTopology(tx, projectId)
+export async function ensureAutoTopology(ctx: Ctx, projectId: string): Promise<AutoTopology> {
+  const found = await findTopology(ctx.db, projectId)
   if (found) return { networkId: found.networkId, projectId }
-  await sql`select pg_advisory_xact_lock(hashtextextended(${`network.auto_topology:${projectId}`}, 0))`.execute(
-    tx,
-  )
-  const made = (await findTopology(tx, projectId)) ?? (await makeTopology(ctx, tx, projectId))
-  return { networkId: made.networkId, projectId }
+  return await change(ctx, async (tx) => {
+    await sql`select pg_advisory_xact_lock(hashtextextended(${`network.auto_topology:${projectId}`}, 0))`.execute(
+      tx,
+    )
+    const made = (await findTopology(tx, projectId)) ?? (await makeTopology(ctx, tx, projectId))
+    return { networkId: made.networkId, projectId }
+  })
 }
 
 interface Topology {
@@ -83,13 +85,8 @@ async function findDefaults(db: DbOrTx): Promise<{ externalId: string; versions:
 
 async function makeTopology(ctx: Ctx, tx: Tx, projectId: string): Promise<Topology> {
   const { externalId, versions } = await findDefaults(tx)
-  await enforceNetworkQuota(tx, "network", [projectId])
-  await enforceNetworkQuota(
-    tx,
-    "subnet",
-    versions.map(() => projectId),
-  )
-  await enforceNetworkQuota(tx, "router", [projectId])
+  const add = { network: 1, subnet: versions.length, router: 1 }
+  await enforceQuota(ctx, tx, networkQuota, asksOf([projectId], add))
   // Made for the project by the program, whoever asked: the caller's right was decided before.
   const own = Object.assign(Object.create(ctx) as Ctx, { caller: { ...ctx.caller, projectId } })
   const network = await insertNetwork(own, tx, { projectId, name: "auto_allocated_network" })

@@ -6,6 +6,7 @@ import { newUuid } from "../../platform/ids/ids.ts"
 import { insertThing, loadThing } from "../../platform/noun/list.ts"
 import { ruledFields } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import { asksOf, enforceQuotaOfMade } from "../../quota/index.ts"
 import {
   addressesBusy,
   addressInUse,
@@ -21,7 +22,7 @@ import {
 } from "../faults.ts"
 import { loadNetwork } from "../network/read.ts"
 import { insertPort } from "../port/insert.ts"
-import { enforceNetworkQuotaOfMade } from "../quota.ts"
+import { networkQuota } from "../quota.ts"
 import { notify } from "../resource/notify.ts"
 import { attributeRules, change, lockRow, ownerOf, RevisionInput, updateRow } from "../resource/standard.ts"
 import { getOf, listOf } from "../resource/verbs.ts"
@@ -74,11 +75,8 @@ export const createFloatingIps = operation({
       const made: FloatingIp[] = []
       for (const input of items) made.push(await insertFloatingIp(ctx, tx, input))
       await notify(ctx, tx, "floatingip", "create", made)
-      await enforceNetworkQuotaOfMade(
-        tx,
-        "floatingip",
-        items.map((input) => ownerOf(ctx, input.projectId)),
-      )
+      const owners = items.map((input) => ownerOf(ctx, input.projectId))
+      await enforceQuotaOfMade(ctx, tx, networkQuota, asksOf(owners, { floatingip: 1 }))
       return made
     }),
 })

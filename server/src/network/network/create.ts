@@ -6,8 +6,9 @@ import { newUuid } from "../../platform/ids/ids.ts"
 import { insertThing } from "../../platform/noun/list.ts"
 import { ruledFields } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import { asksOf, enforceQuotaOfMade } from "../../quota/index.ts"
 import { badRequest, flatNetworkInUse, noSegmentLeft, tunnelInUse, vlanInUse } from "../faults.ts"
-import { enforceNetworkQuotaOfMade } from "../quota.ts"
+import { networkQuota } from "../quota.ts"
 import { grantAccess } from "../rbac/grant.ts"
 import { notify } from "../resource/notify.ts"
 import { attributeRules, change, ownerOf } from "../resource/standard.ts"
@@ -43,7 +44,7 @@ export const createNetworks = operation({
       const owners = items.map((input) => ownerOf(ctx, input.projectId))
       for (const input of items) made.push(await insertNetwork(ctx, tx, input))
       await notify(ctx, tx, "network", "create", made)
-      await enforceNetworkQuotaOfMade(tx, "network", owners)
+      await enforceQuotaOfMade(ctx, tx, networkQuota, asksOf(owners, { network: 1 }))
       return made
     }),
 })

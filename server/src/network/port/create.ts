@@ -2,6 +2,7 @@ import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { ruledFields } from "../../platform/noun/noun.ts"
 import { type Authorization, operation } from "../../platform/operation/operation.ts"
+import { asksOf, enforceQuotaOfMade } from "../../quota/index.ts"
 import {
   addressesBusy,
   addressInUse,
@@ -20,7 +21,7 @@ import {
 } from "../faults.ts"
 import type { Network } from "../network/network.ts"
 import { loadNetwork } from "../network/read.ts"
-import { enforceNetworkQuotaOfMade } from "../quota.ts"
+import { networkQuota } from "../quota.ts"
 import { notify } from "../resource/notify.ts"
 import { attributeRules, change, ownerOf } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
@@ -95,11 +96,8 @@ export const createPorts = operation({
         made.push(await insertPort(tx, given, viewerOf(ctx)))
       }
       await notify(ctx, tx, "port", "create", made)
-      await enforceNetworkQuotaOfMade(
-        tx,
-        "port",
-        items.map((input) => ownerOf(ctx, input.projectId)),
-      )
+      const owners = items.map((input) => ownerOf(ctx, input.projectId))
+      await enforceQuotaOfMade(ctx, tx, networkQuota, asksOf(owners, { port: 1 }))
       return made
     }),
 })

@@ -8,6 +8,7 @@ import { field, text, time, uuid } from "../../platform/noun/field.ts"
 import { loadThing } from "../../platform/noun/list.ts"
 import { type Create, noun, ruledFields, type Thing } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import { asksOf, enforceQuotaOfMade } from "../../quota/index.ts"
 import { isAdmin } from "../admin.ts"
 import {
   badRequest,
@@ -16,7 +17,7 @@ import {
   rbacPolicyInUse,
   rbacPolicyNotFound,
 } from "../faults.ts"
-import { enforceNetworkQuotaOfMade } from "../quota.ts"
+import { networkQuota } from "../quota.ts"
 import { attributeRules, bumpRevision, change, ownerOf, type Table } from "../resource/standard.ts"
 import { getOf, listOf, ThingInput } from "../resource/verbs.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
@@ -98,11 +99,8 @@ export const createRbacPolicies = operation({
     await change(ctx, async (tx) => {
       const made: RbacPolicy[] = []
       for (const input of items) made.push(await insertPolicy(ctx, tx, input))
-      await enforceNetworkQuotaOfMade(
-        tx,
-        "rbac_policy",
-        items.map((input) => ownerOf(ctx, input.projectId)),
-      )
+      const owners = items.map((input) => ownerOf(ctx, input.projectId))
+      await enforceQuotaOfMade(ctx, tx, networkQuota, asksOf(owners, { rbac_policy: 1 }))
       return made
     }),
 })

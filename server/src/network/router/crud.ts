@@ -5,6 +5,7 @@ import { newUuid } from "../../platform/ids/ids.ts"
 import { insertThing, loadThing } from "../../platform/noun/list.ts"
 import { ruledFields } from "../../platform/noun/noun.ts"
 import { type Authorization, operation } from "../../platform/operation/operation.ts"
+import { asksOf, enforceQuotaOfMade } from "../../quota/index.ts"
 import {
   addressesBusy,
   addressInUse,
@@ -17,7 +18,7 @@ import {
   routerNotFound,
   tooManyRoutes,
 } from "../faults.ts"
-import { enforceNetworkQuotaOfMade } from "../quota.ts"
+import { networkQuota } from "../quota.ts"
 import { notify } from "../resource/notify.ts"
 import { attributeRules, change, lockRow, ownerOf, RevisionInput, updateRow } from "../resource/standard.ts"
 import { getOf, listOf } from "../resource/verbs.ts"
@@ -105,11 +106,8 @@ export const createRouters = operation({
         made.push(externalGatewayInfo ? await loadRouter(tx, id) : router)
       }
       await notify(ctx, tx, "router", "create", made)
-      await enforceNetworkQuotaOfMade(
-        tx,
-        "router",
-        items.map((input) => ownerOf(ctx, input.projectId)),
-      )
+      const owners = items.map((input) => ownerOf(ctx, input.projectId))
+      await enforceQuotaOfMade(ctx, tx, networkQuota, asksOf(owners, { router: 1 }))
       return made
     }),
 })

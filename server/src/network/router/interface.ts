@@ -6,6 +6,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { parseAddress, parsePrefix, prefixContains } from "../../platform/net/address.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import { asksOf, enforceQuota } from "../../quota/index.ts"
 import {
   addressInUse,
   badRequest,
@@ -23,7 +24,7 @@ import { takeAddress } from "../ipam/allocate.ts"
 import { insertPort } from "../port/insert.ts"
 import { isReservedOwner } from "../port/port.ts"
 import { loadPort } from "../port/read.ts"
-import { enforceNetworkQuota } from "../quota.ts"
+import { networkQuota } from "../quota.ts"
 import { notify } from "../resource/notify.ts"
 import { bumpRevision, change, lockRow, updateRow } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
@@ -97,7 +98,7 @@ export async function attachSubnet(
       throw addressInUse(subnet.gatewayIp, `subnet ${subnetId}`)
     await bumpRevision(tx, "port", [shared.portId])
   } else {
-    await enforceNetworkQuota(tx, "port", [router.projectId])
+    await enforceQuota(ctx, tx, networkQuota, asksOf([router.projectId], { port: 1 }))
     const port = await insertPort(tx, {
       networkId: subnet.networkId,
       projectId: router.projectId,

@@ -9,6 +9,7 @@ import { newUuid } from "../../platform/ids/ids.ts"
 import { loadThing } from "../../platform/noun/list.ts"
 import { ruledFields } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import { asksOf, enforceQuotaOfMade } from "../../quota/index.ts"
 import { isAdmin } from "../admin.ts"
 import {
   defaultGroupExists,
@@ -17,7 +18,7 @@ import {
   securityGroupInUse,
   securityGroupNotFound,
 } from "../faults.ts"
-import { enforceNetworkQuotaOfMade } from "../quota.ts"
+import { networkQuota } from "../quota.ts"
 import { notify } from "../resource/notify.ts"
 import { attributeRules, change, lockRow, ownerOf, RevisionInput, updateRow } from "../resource/standard.ts"
 import { getOf, listOf } from "../resource/verbs.ts"
@@ -84,9 +85,9 @@ export const createSecurityGroups = operation({
         made.push(await loadSecurityGroup(tx, id))
       }
       await notify(ctx, tx, "security_group", "create", made)
-      await enforceNetworkQuotaOfMade(tx, "security_group", owners)
       // Each begins with rules.
-      await enforceNetworkQuotaOfMade(tx, "security_group_rule", owners)
+      const add = { security_group: 1, security_group_rule: 1 }
+      await enforceQuotaOfMade(ctx, tx, networkQuota, asksOf(owners, add))
       return made
     }),
 })

@@ -8,6 +8,7 @@ import { isUuid, newUuid } from "../../platform/ids/ids.ts"
 import { canonicalAddress } from "../../platform/net/address.ts"
 import { insertThing, loadThing } from "../../platform/noun/list.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import { asksOf, enforceQuotaOfMade } from "../../quota/index.ts"
 import {
   addressGroupNotFound,
   badRequest,
@@ -16,7 +17,7 @@ import {
   securityGroupNotFound,
   securityGroupRuleNotFound,
 } from "../faults.ts"
-import { enforceNetworkQuotaOfMade } from "../quota.ts"
+import { networkQuota } from "../quota.ts"
 import { notify } from "../resource/notify.ts"
 import { bumpRevision, change, ownerOf } from "../resource/standard.ts"
 import { getOf, listOf, ThingInput } from "../resource/verbs.ts"
@@ -75,11 +76,8 @@ export const createSecurityGroupRules = operation({
       for (const [i, rule] of items.entries())
         made.push(await insertRule(ctx, tx, rule, groups[i]?.projectId ?? ""))
       await notify(ctx, tx, "security_group_rule", "create", made)
-      await enforceNetworkQuotaOfMade(
-        tx,
-        "security_group_rule",
-        groups.map((group) => group.projectId),
-      )
+      const owners = groups.map((group) => group.projectId)
+      await enforceQuotaOfMade(ctx, tx, networkQuota, asksOf(owners, { security_group_rule: 1 }))
       return made
     }),
 })

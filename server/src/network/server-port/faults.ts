@@ -1,5 +1,5 @@
 // What a request for a server's interfaces can be refused for, in the words that servers' clients know.
-import { type Fault, fault } from "../../platform/fault/fault.ts"
+import { fault } from "../../platform/fault/fault.ts"
 
 export const ambiguousNetworks = fault(
   "conflict",
@@ -63,13 +63,13 @@ export const serverGroupNotOn = fault(
   (group: string, serverId: string) =>
     `Security group ${group} is not associated with the instance ${serverId}`,
 )
+export const interfaceMissing = fault(
+  "not_found",
+  "network.server.interface_not_found",
+  (portId: string) => `Port ${portId} is not attached to the instance.`,
+)
 export const portQuotaExceeded = fault(
   "over_quota",
   "network.server.port_quota_exceeded",
   () => "Maximum number of ports exceeded",
 )
-
-/** The network's engine does not answer: it would not for another host either. */
-export function isNetworkAway(found: Fault): boolean {
-  return found.code.startsWith("network.engine.")
-}

@@ -10,6 +10,7 @@ import { loadThing } from "../../platform/noun/list.ts"
 import { type Create, noun, ruledFields, type Thing } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
+import { asksOf, enforceQuotaOfMade } from "../../quota/index.ts"
 import {
   addressScopeNotFound,
   badRequest,
@@ -17,7 +18,7 @@ import {
   subnetPoolInUse,
   subnetPoolNotFound,
 } from "../faults.ts"
-import { enforceNetworkQuotaOfMade } from "../quota.ts"
+import { networkQuota } from "../quota.ts"
 import { grantAccess } from "../rbac/grant.ts"
 import {
   attributeRules,
@@ -120,11 +121,8 @@ export const createSubnetPools = operation({
     await change(ctx, async (tx) => {
       const made: SubnetPool[] = []
       for (const input of items) made.push(await insertPool(ctx, tx, input))
-      await enforceNetworkQuotaOfMade(
-        tx,
-        "subnetpool",
-        items.map((input) => ownerOf(ctx, input.projectId)),
-      )
+      const owners = items.map((input) => ownerOf(ctx, input.projectId))
+      await enforceQuotaOfMade(ctx, tx, networkQuota, asksOf(owners, { subnetpool: 1 }))
       return made
     }),
 })

@@ -6,6 +6,7 @@ import { newUuid } from "../../platform/ids/ids.ts"
 import { insertThing } from "../../platform/noun/list.ts"
 import { ruledFields } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import { asksOf, enforceQuotaOfMade } from "../../quota/index.ts"
 import {
   addressNotInSubnet,
   badAllocationPool,
@@ -22,7 +23,7 @@ import { autoAddress } from "../ipam/choose.ts"
 import type { Network } from "../network/network.ts"
 import { loadNetwork } from "../network/read.ts"
 import { refreshServicePort } from "../port/service-port.ts"
-import { enforceNetworkQuotaOfMade } from "../quota.ts"
+import { networkQuota } from "../quota.ts"
 import { notify } from "../resource/notify.ts"
 import { attributeRules, bumpRevision, change, ownerOf } from "../resource/standard.ts"
 import { viewerOf } from "../resource/viewer.ts"
@@ -74,11 +75,8 @@ export const createSubnets = operation({
       for (const [i, input] of items.entries())
         made.push(await insertSubnet(ctx, tx, { ...input, projectId: subnetOwner(ctx, input, networks[i]) }))
       await notify(ctx, tx, "subnet", "create", made)
-      await enforceNetworkQuotaOfMade(
-        tx,
-        "subnet",
-        items.map((input, i) => subnetOwner(ctx, input, networks[i])),
-      )
+      const owners = items.map((input, i) => subnetOwner(ctx, input, networks[i]))
+      await enforceQuotaOfMade(ctx, tx, networkQuota, asksOf(owners, { subnet: 1 }))
       return made
     }),
 })
