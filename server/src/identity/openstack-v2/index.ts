@@ -1,9 +1,11 @@
 // Keystone's v2.0 as programs of its years still send it: tokens and the list of tenants, over the v3 operations.
 // Users and tenants are those of the default domain; there is no scope but a tenant.
 
+import { type Static, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { type Api, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { keyed, object, typed } from "../../platform/schema/make.ts"
 import {
   issueTokenByLogin,
   type KnownToken,
@@ -15,42 +17,21 @@ import {
 } from "../index.ts"
 import { renderIdentityFault } from "../openstack-v3/fault-table.ts"
 
-interface AuthBody {
-  auth: {
-    passwordCredentials?: { username?: string; userId?: string; password: string }
-    token?: { id: string }
-    tenantName?: string
-    tenantId?: string
-  }
-}
-
-const authSchema = {
-  type: "object",
-  properties: {
-    auth: {
-      type: "object",
-      properties: {
-        passwordCredentials: {
-          type: "object",
-          properties: {
-            username: { type: "string" },
-            userId: { type: "string" },
-            password: { type: "string" },
-          },
-          required: ["password"],
-        },
-        token: { type: "object", properties: { id: { type: "string" } }, required: ["id"] },
-        tenantName: { type: ["string", "null"] },
-        tenantId: { type: ["string", "null"] },
-      },
-    },
-  },
-  required: ["auth"],
-}
+const text = Type.String()
+const textOrNull = typed(["string", "null"])
+const authRequest = keyed(
+  "auth",
+  object({
+    passwordCredentials: object({ username: text, userId: text, password: text }, ["password"]),
+    token: keyed("id", text),
+    tenantName: textOrNull,
+    tenantId: textOrNull,
+  }),
+)
 
 const domain = { id: "default" }
 
-function readLogin(req: WireRequest<AuthBody>): LoginRequest {
+function readLogin(req: WireRequest<Static<typeof authRequest>>): LoginRequest {
   const { passwordCredentials, token, tenantId, tenantName } = req.body.auth
   const common = {
     scope: tenantId
@@ -152,11 +133,11 @@ export const identityV2Api: Api = {
   tellsStrangers: true,
   routes: [
     versionRoute,
-    route<AuthBody>({
+    route({
       method: "POST",
       path: "/tokens",
       policy: "public",
-      body: authSchema,
+      body: authRequest,
       handler: async (ctx, req) => {
         const known = await issueTokenByLogin(ctx, { request: readLogin(req) })
         return { access: await viewAccess(ctx, known) }

@@ -1,6 +1,8 @@
+import { type Static, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { queryText } from "../../platform/http/query.ts"
 import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { object, word } from "../../platform/schema/make.ts"
 import {
   type AccessRuleRow,
   type ApplicationCredential,
@@ -13,51 +15,27 @@ import {
   listApplicationCredentials,
 } from "../index.ts"
 import { given, readList } from "./read.ts"
-import { description, member, name, strictBoolean } from "./schema.ts"
+import { description, idOrName, member, name, strictBoolean, text, textOrNull } from "./schema.ts"
 import { linkTo, listReply, pageReply } from "./view.ts"
-
-interface ApplicationCredentialBody {
-  name: string
-  description?: string | null
-  secret?: string | null
-  expires_at?: string | null
-  roles?: { id?: string; name?: string; domain_id?: string }[]
-  unrestricted?: boolean
-  access_rules?: { id?: string; service?: string; path?: string; method?: string }[]
-}
 
 const properties = {
   name,
   description,
-  secret: { type: ["string", "null"] },
-  expires_at: { type: ["string", "null"] },
-  project_id: { type: "string" },
-  roles: {
-    type: "array",
-    items: {
-      type: "object",
-      properties: {
-        id: { type: "string" },
-        name: { type: "string" },
-        domain_id: { type: ["string", "null"] },
-      },
-      anyOf: [{ required: ["id"] }, { required: ["name"] }],
-    },
-  },
+  secret: textOrNull,
+  expires_at: textOrNull,
+  project_id: text,
+  roles: Type.Array(object({ id: text, name: text, domain_id: textOrNull }, [], idOrName)),
   unrestricted: strictBoolean,
-  access_rules: {
-    type: "array",
-    items: {
-      type: "object",
-      properties: {
-        id: { type: "string" },
-        service: { type: "string", minLength: 1, maxLength: 64 },
-        path: { type: "string", maxLength: 255, pattern: "^/" },
-        method: { type: "string", enum: ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"] },
-      },
-    },
-  },
+  access_rules: Type.Array(
+    object({
+      id: text,
+      service: Type.String({ minLength: 1, maxLength: 64 }),
+      path: Type.String({ maxLength: 255, pattern: "^/" }),
+      method: word(["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"]),
+    }),
+  ),
 }
+const createBody = member("application_credential", properties, { required: ["name"], isClosed: true })
 
 function viewApplicationCredential(
   ctx: Ctx,
@@ -79,7 +57,7 @@ function viewApplicationCredential(
   }
 }
 
-function readBody(body: ApplicationCredentialBody) {
+function readBody({ application_credential: body }: Static<typeof createBody>) {
   return given({
     name: body.name,
     description: body.description,
@@ -113,18 +91,18 @@ export const applicationCredentialRoutes = [
       )
     },
   }),
-  route<{ application_credential: ApplicationCredentialBody }>({
+  route({
     method: "POST",
     path: "/users/{user_id}/application_credentials",
     policy: ["identity:create_application_credential"],
-    body: member("application_credential", properties, { required: ["name"], isClosed: true }),
+    body: createBody,
     admit: (ctx, req) =>
       createApplicationCredential.admit(ctx, { userId: req.params.user_id ?? "", name: "" }),
     handler: async (ctx, req) => {
       const userId = req.params.user_id ?? ""
       const made = await createApplicationCredential(ctx, {
         userId,
-        ...readBody(req.body.application_credential),
+        ...readBody(req.body),
       })
       const view = viewApplicationCredential(ctx, req, made.credential)
       // The only time that the secret is shown.

@@ -1,39 +1,19 @@
-const named = {
-  type: "object",
-  properties: { id: { type: "string" }, name: { type: "string" } },
-  anyOf: [{ required: ["id"] }, { required: ["name"] }],
-}
+import { type Static, Type } from "typebox"
+import { keyed, object } from "../../platform/schema/make.ts"
+import { idOrName, text } from "./schema.ts"
 
-const place = {
-  type: "object",
-  properties: { id: { type: "string" }, name: { type: "string" }, domain: named },
-  anyOf: [{ required: ["id"] }, { required: ["name"] }],
-}
+const named = object({ id: text, name: text }, [], idOrName)
+const place = object({ id: text, name: text, domain: named }, [], idOrName)
+const scopes = object({
+  project: place,
+  domain: named,
+  system: object({ all: Type.Boolean() }),
+  "OS-TRUST:trust": keyed("id", text),
+})
+const scope = Type.Unsafe<Static<typeof scopes> | string>({ ...scopes, type: ["object", "string"] })
 
 /** Payloads of methods are looked at by the methods themselves: which are known is not this wire's to say. */
-export const authRequest = {
-  type: "object",
-  properties: {
-    auth: {
-      type: "object",
-      properties: {
-        identity: {
-          type: "object",
-          properties: { methods: { type: "array", items: { type: "string" } } },
-          required: ["methods"],
-        },
-        scope: {
-          type: ["object", "string"],
-          properties: {
-            project: place,
-            domain: named,
-            system: { type: "object", properties: { all: { type: "boolean" } } },
-            "OS-TRUST:trust": { type: "object", properties: { id: { type: "string" } }, required: ["id"] },
-          },
-        },
-      },
-      required: ["identity"],
-    },
-  },
-  required: ["auth"],
-}
+const identity = keyed("methods", Type.Array(text))
+
+export const authRequest = keyed("auth", object({ identity, scope }, ["identity"]))
+export type AuthRequest = Static<typeof authRequest>

@@ -11,27 +11,18 @@ import {
   type LoginRequest,
   listOwnDomains,
   listOwnProjects,
-  type Named,
-  type ProjectRef,
   type RequestedScope,
   revokeToken,
   tokenJson,
   validateToken,
 } from "../index.ts"
-import { authRequest } from "./auth-schema.ts"
+import { type AuthRequest, authRequest } from "./auth-schema.ts"
 import { signedRequest } from "./oauth1.ts"
 import { viewDomain, viewProject } from "./projects-view.ts"
 import { linkTo, listReply } from "./view.ts"
 
-interface AuthBody {
-  auth: {
-    identity: { methods: string[]; [method: string]: unknown }
-    scope?: Record<string, unknown> | string
-  }
-}
-
 export const authRoutes = [
-  route<AuthBody>({
+  route({
     method: "POST",
     path: "/auth/tokens",
     policy: "public",
@@ -146,7 +137,7 @@ async function tokenReply(ctx: Ctx, req: WireRequest, known: KnownToken, status:
   })
 }
 
-function readLogin(ctx: Ctx, req: WireRequest<AuthBody>): LoginRequest {
+function readLogin(ctx: Ctx, req: WireRequest<AuthRequest>): LoginRequest {
   const { identity, scope } = req.body.auth
   const receipt = req.headers["openstack-auth-receipt"]
   return {
@@ -161,8 +152,7 @@ function readLogin(ctx: Ctx, req: WireRequest<AuthBody>): LoginRequest {
 
 const scopeKinds = ["system", "unscoped", "project", "domain", "OS-TRUST:trust"] as const
 
-/** The schema has seen to the types within. */
-function readScope(scope: AuthBody["auth"]["scope"]): RequestedScope {
+function readScope(scope: AuthRequest["auth"]["scope"]): RequestedScope {
   if (scope === undefined) return { kind: "default" }
   if (typeof scope === "string") {
     if (scope === "unscoped") return { kind: "unscoped" }
@@ -185,10 +175,10 @@ function readScope(scope: AuthBody["auth"]["scope"]): RequestedScope {
     case "unscoped":
       return { kind: "unscoped" }
     case "project":
-      return { kind: "project", project: scope.project as ProjectRef }
+      return { kind: "project", project: scope.project ?? {} }
     case "domain":
-      return { kind: "domain", domain: scope.domain as Named }
+      return { kind: "domain", domain: scope.domain ?? {} }
     case "OS-TRUST:trust":
-      return { kind: "trust", trustId: (scope["OS-TRUST:trust"] as { id: string }).id }
+      return { kind: "trust", trustId: scope["OS-TRUST:trust"]?.id ?? "" }
   }
 }

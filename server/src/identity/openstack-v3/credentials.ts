@@ -1,5 +1,7 @@
+import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Fields, keyed, typed } from "../../platform/schema/make.ts"
 import {
   type Credential,
   createCredential,
@@ -15,26 +17,19 @@ import {
 } from "../index.ts"
 import { admitToOne } from "./admit.ts"
 import { extraOf, given, readList, requireSameId } from "./read.ts"
-import { member } from "./schema.ts"
+import { looseId, member, text, textOrNull } from "./schema.ts"
 import { linkTo, listReply, pageReply } from "./view.ts"
 
-interface CredentialBody {
-  user_id?: string
-  project_id?: string | null
-  type?: string
-  blob?: string | Record<string, unknown>
-}
-
 const properties = {
-  user_id: { type: "string", minLength: 1, maxLength: 64 },
-  project_id: { type: ["string", "null"] },
-  type: { type: "string", minLength: 1, maxLength: 255 },
-  blob: { type: ["string", "object"] },
+  user_id: looseId,
+  project_id: textOrNull,
+  type: Type.String({ minLength: 1, maxLength: 255 }),
+  blob: typed(["string", "object"]),
 }
 const known = [...Object.keys(properties), "id", "links"]
 
 /** Some clients send the JSON of an EC2 credential as an object. */
-function blobText(blob: CredentialBody["blob"]): string | undefined {
+function blobText(blob: Fields<typeof properties>["blob"]): string | undefined {
   return typeof blob === "object" ? JSON.stringify(blob) : blob
 }
 
@@ -60,7 +55,7 @@ export const credentialRoutes = [
       return pageReply(ctx, req, "credentials", list, viewCredential)
     },
   }),
-  route<{ credential: CredentialBody & { type: string } }>({
+  route({
     method: "POST",
     path: "/credentials",
     policy: ["identity:create_credential"],
@@ -68,7 +63,7 @@ export const credentialRoutes = [
     handler: async (ctx, req) => {
       const { credential } = req.body
       const row = await createCredential(ctx, {
-        userId: credential.user_id ?? "",
+        userId: credential.user_id,
         type: credential.type,
         blob: blobText(credential.blob) ?? "",
         ...given({ projectId: credential.project_id, extra: extraOf(credential, known) }),
@@ -84,7 +79,7 @@ export const credentialRoutes = [
       credential: viewCredential(ctx, req, await getCredential(ctx, { id: req.params.credential_id ?? "" })),
     }),
   }),
-  route<{ credential: CredentialBody }>({
+  route({
     method: "PATCH",
     path: "/credentials/{credential_id}",
     policy: ["identity:update_credential"],
@@ -145,11 +140,11 @@ export const ec2CredentialRoutes = [
       )
     },
   }),
-  route<{ tenant_id: string }>({
+  route({
     method: "POST",
     path: "/users/{user_id}/credentials/OS-EC2",
     policy: ["identity:ec2_create_credential"],
-    body: { type: "object", properties: { tenant_id: { type: "string" } }, required: ["tenant_id"] },
+    body: keyed("tenant_id", text),
     admit: (ctx, req) => createEc2Key.admit(ctx, { userId: req.params.user_id ?? "", projectId: "" }),
     handler: async (ctx, req) => {
       const key = await createEc2Key(ctx, { userId: req.params.user_id ?? "", projectId: req.body.tenant_id })

@@ -1,4 +1,5 @@
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { anyObject, keyed } from "../../platform/schema/make.ts"
 import {
   deleteDomainConfig,
   getDefaultDomainConfig,
@@ -8,7 +9,7 @@ import {
 } from "../index.ts"
 import { given } from "./read.ts"
 
-const body = { type: "object", properties: { config: { type: "object" } }, required: ["config"] }
+const body = keyed("config", anyObject)
 
 function place(req: WireRequest) {
   return given({
@@ -22,7 +23,7 @@ const read = ["identity:get_domain_config", "identity:get_security_compliance_do
 const depths = ["", "/{group}", "/{group}/{option}"]
 
 export const domainConfigRoutes: readonly Route[] = [
-  route<{ config: Record<string, unknown> }>({
+  route({
     method: "PUT",
     path: "/domains/{domain_id}/config",
     policy: ["identity:create_domain_config"],
@@ -40,7 +41,7 @@ export const domainConfigRoutes: readonly Route[] = [
       policy: read,
       handler: async (ctx, req) => ({ config: await getDomainConfig(ctx, place(req)) }),
     }),
-    route<{ config: Record<string, unknown> }>({
+    route({
       method: "PATCH",
       path: `/domains/{domain_id}/config${depth}`,
       policy: ["identity:update_domain_config"],

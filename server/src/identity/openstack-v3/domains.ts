@@ -1,4 +1,6 @@
+import { Type } from "typebox"
 import { reply, route } from "../../platform/http/wire.ts"
+import type { Fields } from "../../platform/schema/make.ts"
 import { createDomain, deleteDomain, getDomain, listDomains, updateDomain } from "../index.ts"
 import { admitToOne } from "./admit.ts"
 import { viewDomain } from "./projects-view.ts"
@@ -6,20 +8,11 @@ import { extraOf, given, readBoolean, readList, requireSameId } from "./read.ts"
 import { boolean, description, member, options, placeName, tags } from "./schema.ts"
 import { pageReply } from "./view.ts"
 
-interface DomainBody {
-  name?: string
-  explicit_domain_id?: string
-  enabled?: unknown
-  description?: string | null
-  tags?: string[]
-  options?: Record<string, unknown>
-}
-
 const properties = { name: placeName, enabled: boolean, description, tags, options }
-const created = { ...properties, explicit_domain_id: { type: "string", pattern: "^[a-zA-Z0-9]{32}$" } }
+const created = { ...properties, explicit_domain_id: Type.String({ pattern: "^[a-zA-Z0-9]{32}$" }) }
 const known = [...Object.keys(created), "id", "links"]
 
-function readDomain(body: DomainBody) {
+function readDomain(body: Fields<typeof properties>) {
   return given({
     isEnabled: readBoolean(body.enabled),
     description: body.description,
@@ -39,7 +32,7 @@ export const domainRoutes = [
       return pageReply(ctx, req, "domains", list, viewDomain)
     },
   }),
-  route<{ domain: DomainBody & { name: string } }>({
+  route({
     method: "POST",
     path: "/domains",
     policy: ["identity:create_domain"],
@@ -62,7 +55,7 @@ export const domainRoutes = [
       domain: viewDomain(ctx, req, await getDomain(ctx, { id: req.params.domain_id ?? "" })),
     }),
   }),
-  route<{ domain: DomainBody }>({
+  route({
     method: "PATCH",
     path: "/domains/{domain_id}",
     policy: ["identity:update_domain"],

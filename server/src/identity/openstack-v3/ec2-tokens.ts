@@ -1,50 +1,31 @@
+import type { Static } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { reply, route } from "../../platform/http/wire.ts"
+import { mapOf, object } from "../../platform/schema/make.ts"
 import { issueTokenByEc2Signature, issueTokenByS3Signature, type KnownToken, tokenJson } from "../index.ts"
+import { text } from "./schema.ts"
 
-interface SignedBody {
-  access: string
-  signature: string
-  verb?: string
-  host?: string
-  path?: string
-  params?: Record<string, string>
-  headers?: Record<string, string>
-  body_hash?: string
-  /** Base64 of the text that an S3 client signed. */
-  token?: string
-}
-
-interface Wrapped {
-  credentials?: SignedBody
-  credential?: SignedBody
-  ec2Credentials?: SignedBody
-}
-
-const signed = {
-  type: "object",
-  properties: {
-    access: { type: "string" },
-    signature: { type: "string" },
-    verb: { type: "string" },
-    host: { type: "string" },
-    path: { type: "string" },
-    params: { type: "object", additionalProperties: { type: "string" } },
-    headers: { type: "object", additionalProperties: { type: "string" } },
-    body_hash: { type: "string" },
-    token: { type: "string" },
+const signed = object(
+  {
+    access: text,
+    signature: text,
+    verb: text,
+    host: text,
+    path: text,
+    params: mapOf(text),
+    headers: mapOf(text),
+    body_hash: text,
+    /** Base64 of the text that an S3 client signed. */
+    token: text,
   },
-  required: ["access", "signature"],
-}
+  ["access", "signature"],
+)
 
 /** Clients of different age wrap it under different names. */
-const body = {
-  type: "object",
-  properties: { credentials: signed, credential: signed, ec2Credentials: signed },
-}
+const body = object({ credentials: signed, credential: signed, ec2Credentials: signed })
 
-function unwrap(wrapped: Wrapped): SignedBody {
+function unwrap(wrapped: Static<typeof body>): Static<typeof signed> {
   const found = wrapped.credentials ?? wrapped.credential ?? wrapped.ec2Credentials
   if (!found) throw invalid("credentials", "Expecting to find credentials in request body.")
   return found
@@ -56,7 +37,7 @@ async function tokenReply(ctx: Ctx, known: KnownToken) {
 }
 
 export const ec2TokenRoutes = [
-  route<Wrapped>({
+  route({
     method: "POST",
     path: "/ec2tokens",
     policy: ["identity:ec2tokens_validate"],
@@ -76,7 +57,7 @@ export const ec2TokenRoutes = [
       return await tokenReply(ctx, known)
     },
   }),
-  route<Wrapped>({
+  route({
     method: "POST",
     path: "/s3tokens",
     policy: ["identity:s3tokens_validate"],

@@ -1,5 +1,6 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { closed, word } from "../../platform/schema/make.ts"
 import {
   addProjectEndpoint,
   addProjectEndpointGroup,
@@ -23,33 +24,13 @@ import { admitToOne } from "./admit.ts"
 import { viewEndpoint } from "./endpoints.ts"
 import { viewProject } from "./projects-view.ts"
 import { given, readList, requireSameId } from "./read.ts"
-import { description, member, name } from "./schema.ts"
+import { description, member, name, text } from "./schema.ts"
 import { linkTo, listReply, pageReply } from "./view.ts"
-
-interface Filters {
-  service_id?: string
-  region_id?: string
-  interface?: string
-}
-
-interface GroupBody {
-  name?: string
-  description?: string | null
-  filters?: Filters
-}
 
 const properties = {
   name,
   description,
-  filters: {
-    type: "object",
-    properties: {
-      service_id: { type: "string" },
-      region_id: { type: "string" },
-      interface: { type: "string", enum: ["public", "internal", "admin"] },
-    },
-    additionalProperties: false,
-  },
+  filters: closed({ service_id: text, region_id: text, interface: word(["public", "internal", "admin"]) }),
 }
 
 function viewGroup(ctx: Ctx, req: WireRequest, row: EndpointGroupRow): Record<string, unknown> {
@@ -98,7 +79,7 @@ export const endpointGroupRoutes = [
         viewGroup,
       ),
   }),
-  route<{ endpoint_group: GroupBody & { name: string } }>({
+  route({
     method: "POST",
     path: "/OS-EP-FILTER/endpoint_groups",
     policy: ["identity:create_endpoint_group"],
@@ -107,7 +88,7 @@ export const endpointGroupRoutes = [
       const group = req.body.endpoint_group
       const row = await createEndpointGroup(ctx, {
         name: group.name,
-        filters: group.filters ?? {},
+        filters: group.filters,
         ...given({ description: group.description }),
       })
       return reply(201, { endpoint_group: viewGroup(ctx, req, row) })
@@ -121,7 +102,7 @@ export const endpointGroupRoutes = [
       endpoint_group: viewGroup(ctx, req, await getEndpointGroup(ctx, groupId(req))),
     }),
   }),
-  route<{ endpoint_group: GroupBody }>({
+  route({
     method: "PATCH",
     path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}",
     policy: ["identity:update_endpoint_group"],

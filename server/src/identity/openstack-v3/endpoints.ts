@@ -1,5 +1,7 @@
+import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Fields, typed, word } from "../../platform/schema/make.ts"
 import {
   createEndpoint,
   deleteEndpoint,
@@ -9,40 +11,30 @@ import {
   updateEndpoint,
 } from "../index.ts"
 import { admitToOne } from "./admit.ts"
-import { extraOf, given, readBoolean, readList, requireSameId } from "./read.ts"
-import { idString, member, strictBoolean } from "./schema.ts"
+import { extraOf, given, readList, requireSameId } from "./read.ts"
+import { idString, member, strictBoolean, textOrNull } from "./schema.ts"
 import { linkTo, pageReply } from "./view.ts"
 
-interface EndpointBody {
-  service_id?: string
-  interface?: "public" | "internal" | "admin"
-  url?: string
-  region?: string | null
-  region_id?: string | null
-  name?: string | null
-  enabled?: unknown
-}
-
-const regionId = { type: ["string", "null"], minLength: 1, maxLength: 255 }
+const regionId = typed(["string", "null"], { minLength: 1, maxLength: 255 })
 const properties = {
   service_id: idString,
-  interface: { type: "string", enum: ["admin", "internal", "public"] },
-  url: { type: "string", minLength: 1, maxLength: 2_048, pattern: "^[a-zA-Z0-9+.-]+:.+" },
+  interface: word(["admin", "internal", "public"]),
+  url: Type.String({ minLength: 1, maxLength: 2_048, pattern: "^[a-zA-Z0-9+.-]+:.+" }),
   region: regionId,
   region_id: regionId,
-  name: { type: ["string", "null"] },
+  name: textOrNull,
   enabled: strictBoolean,
 }
 const known = [...Object.keys(properties), "id", "links"]
 
-function readEndpoint(body: EndpointBody) {
+function readEndpoint(body: Fields<typeof properties>) {
   const isRegionMade =
     (body.region_id === undefined || body.region_id === null) && typeof body.region === "string"
   return given({
     regionId: isRegionMade ? body.region : body.region_id,
     isRegionMade,
     name: body.name,
-    isEnabled: readBoolean(body.enabled),
+    isEnabled: body.enabled,
     extra: extraOf(body, known),
   })
 }
@@ -78,7 +70,7 @@ export const endpointRoutes = [
       )
     },
   }),
-  route<{ endpoint: EndpointBody & Required<Pick<EndpointBody, "service_id" | "interface" | "url">> }>({
+  route({
     method: "POST",
     path: "/endpoints",
     policy: ["identity:create_endpoint"],
@@ -102,7 +94,7 @@ export const endpointRoutes = [
       endpoint: viewEndpoint(ctx, req, await getEndpoint(ctx, { id: req.params.endpoint_id ?? "" })),
     }),
   }),
-  route<{ endpoint: EndpointBody }>({
+  route({
     method: "PATCH",
     path: "/endpoints/{endpoint_id}",
     policy: ["identity:update_endpoint"],

@@ -18,13 +18,8 @@ import {
 import { admitToOne } from "./admit.ts"
 import { viewDomain, viewProject } from "./projects-view.ts"
 import { extraOf, given, readList } from "./read.ts"
-import { description, member } from "./schema.ts"
+import { description, member, text } from "./schema.ts"
 import { linkTo, listReply, pageReply } from "./view.ts"
-
-interface ConsumerBody {
-  description?: string | null
-  secret?: string
-}
 
 const known = ["id", "description", "secret", "links"]
 
@@ -41,7 +36,7 @@ const consumerRoutes = [
     handler: async (ctx, req) =>
       pageReply(ctx, req, "consumers", await listConsumers(ctx, readList(req.query, {})), viewConsumer),
   }),
-  route<{ consumer: ConsumerBody }>({
+  route({
     method: "POST",
     path: "/OS-OAUTH1/consumers",
     policy: ["identity:create_consumer"],
@@ -63,11 +58,11 @@ const consumerRoutes = [
       consumer: viewConsumer(ctx, req, await getConsumer(ctx, { id: req.params.consumer_id ?? "" })),
     }),
   }),
-  route<{ consumer: ConsumerBody }>({
+  route({
     method: "PATCH",
     path: "/OS-OAUTH1/consumers/{consumer_id}",
     policy: ["identity:update_consumer"],
-    body: member("consumer", { description }),
+    body: member("consumer", { description, secret: text }),
     admit: admitToOne(updateConsumer, "consumer"),
     handler: async (ctx, req) => {
       const { consumer } = req.body

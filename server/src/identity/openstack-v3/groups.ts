@@ -1,4 +1,5 @@
 import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import type { Fields } from "../../platform/schema/make.ts"
 import {
   addGroupUser,
   checkGroupUser,
@@ -17,16 +18,10 @@ import { description, idString, member, name } from "./schema.ts"
 import { viewUser } from "./users.ts"
 import { pageReply } from "./view.ts"
 
-interface GroupBody {
-  name?: string
-  domain_id?: string
-  description?: string | null
-}
-
 const properties = { name, domain_id: idString, description }
 const known = [...Object.keys(properties), "id", "links"]
 
-function readGroup(body: GroupBody) {
+function readGroup(body: Fields<typeof properties>) {
   return given({ domainId: body.domain_id, description: body.description, extra: extraOf(body, known) })
 }
 
@@ -40,7 +35,7 @@ export const groupRoutes = [
       return pageReply(ctx, req, "groups", list, viewGroup)
     },
   }),
-  route<{ group: GroupBody & { name: string } }>({
+  route({
     method: "POST",
     path: "/groups",
     policy: ["identity:create_group"],
@@ -60,7 +55,7 @@ export const groupRoutes = [
       group: viewGroup(ctx, req, await getGroup(ctx, { id: req.params.group_id ?? "" })),
     }),
   }),
-  route<{ group: GroupBody }>({
+  route({
     method: "PATCH",
     path: "/groups/{group_id}",
     policy: ["identity:update_group"],

@@ -1,5 +1,7 @@
+import { type TSchema, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { closed, keyed, typed } from "../../platform/schema/make.ts"
 import {
   createLimits,
   createRegisteredLimits,
@@ -17,23 +19,14 @@ import {
 } from "../index.ts"
 import { admitToOne } from "./admit.ts"
 import { given, readList } from "./read.ts"
-import { description, member, name } from "./schema.ts"
+import { description, looseId, member, name } from "./schema.ts"
 import { linkTo, pageReply } from "./view.ts"
 
-const limitValue = { type: "integer", minimum: -1, maximum: 0x7fff_ffff }
-const id = { type: "string", minLength: 1, maxLength: 64 }
-const nullable = { type: ["string", "null"], maxLength: 255 }
-
-interface RegisteredBody {
-  service_id: string
-  region_id?: string | null
-  resource_name: string
-  default_limit: number
-  description?: string | null
-}
+const limitValue = Type.Integer({ minimum: -1, maximum: 0x7fff_ffff })
+const nullable = typed(["string", "null"], { maxLength: 255 })
 
 const registered = {
-  service_id: id,
+  service_id: looseId,
   region_id: nullable,
   resource_name: name,
   default_limit: limitValue,
@@ -41,20 +34,8 @@ const registered = {
 }
 
 /** `{<key>: [{…}, …]}` */
-function several(key: string, properties: Record<string, unknown>, required: readonly string[]) {
-  return {
-    type: "object",
-    properties: {
-      [key]: {
-        type: "array",
-        minItems: 1,
-        items: { type: "object", properties, required, additionalProperties: false },
-      },
-    },
-    required: [key],
-    additionalProperties: false,
-  }
-}
+const several = <K extends string, T extends TSchema>(key: K, item: T) =>
+  keyed(key, Type.Array(item, { minItems: 1 }), { additionalProperties: false })
 
 function viewRegistered(ctx: Ctx, req: WireRequest, row: RegisteredLimitRow): Record<string, unknown> {
   const { id: rowId, service_id, region_id, resource_name, default_limit } = row
@@ -81,11 +62,11 @@ export const registeredLimitRoutes = [
       return pageReply(ctx, req, "registered_limits", list, viewRegistered)
     },
   }),
-  route<{ registered_limits: RegisteredBody[] }>({
+  route({
     method: "POST",
     path: "/registered_limits",
     policy: ["identity:create_registered_limits"],
-    body: several("registered_limits", registered, ["service_id", "resource_name", "default_limit"]),
+    body: several("registered_limits", closed(registered, ["service_id", "resource_name", "default_limit"])),
     handler: async (ctx, req) => {
       const rows = await createRegisteredLimits(ctx, {
         limits: req.body.registered_limits.map((limit) =>
@@ -110,7 +91,7 @@ export const registeredLimitRoutes = [
       return { registered_limit: viewRegistered(ctx, req, row) }
     },
   }),
-  route<{ registered_limit: Partial<RegisteredBody> }>({
+  route({
     method: "PATCH",
     path: "/registered_limits/{registered_limit_id}",
     policy: ["identity:update_registered_limit"],
@@ -142,18 +123,8 @@ export const registeredLimitRoutes = [
   }),
 ]
 
-interface LimitBody {
-  service_id: string
-  region_id?: string | null
-  resource_name: string
-  resource_limit: number
-  project_id?: string | null
-  domain_id?: string | null
-  description?: string | null
-}
-
 const limit = {
-  service_id: id,
+  service_id: looseId,
   region_id: nullable,
   resource_name: name,
   resource_limit: limitValue,
@@ -198,11 +169,11 @@ export const limitRoutes = [
       return pageReply(ctx, req, "limits", await listLimits(ctx, readList(req.query, kinds)), viewLimit)
     },
   }),
-  route<{ limits: LimitBody[] }>({
+  route({
     method: "POST",
     path: "/limits",
     policy: ["identity:create_limits"],
-    body: several("limits", limit, ["service_id", "resource_name", "resource_limit"]),
+    body: several("limits", closed(limit, ["service_id", "resource_name", "resource_limit"])),
     handler: async (ctx, req) => {
       const rows = await createLimits(ctx, {
         limits: req.body.limits.map((body) =>
@@ -228,7 +199,7 @@ export const limitRoutes = [
       limit: viewLimit(ctx, req, await getLimit(ctx, { id: req.params.limit_id ?? "" })),
     }),
   }),
-  route<{ limit: Partial<LimitBody> }>({
+  route({
     method: "PATCH",
     path: "/limits/{limit_id}",
     policy: ["identity:update_limit"],

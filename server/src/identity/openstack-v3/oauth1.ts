@@ -1,7 +1,9 @@
 // OS-OAUTH1: request tokens, access tokens. Who asks signs the request (RFC 5849) and is answered in form encoding.
 
+import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Route, reply, route, type WireReply, type WireRequest } from "../../platform/http/wire.ts"
+import { closed, object } from "../../platform/schema/make.ts"
 import {
   type AccessTokenRow,
   authorizeRequestToken,
@@ -71,16 +73,7 @@ function viewRole(ctx: Ctx, req: WireRequest, row: RoleRow): Record<string, unkn
   return { id: row.id, name: row.name, domain_id: row.domain_id, links: linkTo(ctx, req, `roles/${row.id}`) }
 }
 
-const rolesToGive = {
-  type: "array",
-  items: {
-    type: "object",
-    properties: { id: idString, name },
-    minProperties: 1,
-    maxProperties: 1,
-    additionalProperties: false,
-  },
-}
+const rolesToGive = Type.Array(closed({ id: idString, name }, [], { minProperties: 1, maxProperties: 1 }))
 
 function ofUser(req: WireRequest) {
   return { userId: req.params.user_id ?? "", id: req.params.access_token_id ?? "" }
@@ -101,11 +94,11 @@ export const oauth1Routes: readonly Route[] = [
       return secretReply(row)
     },
   }),
-  route<{ roles?: { id?: string; name?: string }[] }>({
+  route({
     method: "PUT",
     path: "/OS-OAUTH1/authorize/{request_token_id}",
     policy: ["identity:authorize_request_token"],
-    body: { type: "object", properties: { roles: rolesToGive } },
+    body: object({ roles: rolesToGive }),
     handler: async (ctx, req) => {
       const id = req.params.request_token_id ?? ""
       const { verifier } = await authorizeRequestToken(ctx, { id, roles: req.body?.roles ?? [] })

@@ -1,5 +1,7 @@
+import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Fields, typed } from "../../platform/schema/make.ts"
 import {
   checkPolicyAssociation,
   createPolicy,
@@ -19,18 +21,13 @@ import { extraOf, given, readList, requireSameId } from "./read.ts"
 import { member } from "./schema.ts"
 import { linkTo, listReply, pageReply } from "./view.ts"
 
-interface PolicyBody {
-  type?: string
-  blob?: string | Record<string, unknown>
-}
-
 const properties = {
-  type: { type: "string", minLength: 1, maxLength: 255 },
-  blob: { type: ["string", "object"] },
+  type: Type.String({ minLength: 1, maxLength: 255 }),
+  blob: typed(["string", "object"]),
 }
 const known = [...Object.keys(properties), "id", "links"]
 
-function text(blob: PolicyBody["blob"]): string | undefined {
+function text(blob: Fields<typeof properties>["blob"]): string | undefined {
   return typeof blob === "object" ? JSON.stringify(blob) : blob
 }
 
@@ -53,7 +50,7 @@ const crud = [
         viewPolicy,
       ),
   }),
-  route<{ policy: PolicyBody & { type: string } }>({
+  route({
     method: "POST",
     path: "/policies",
     policy: ["identity:create_policy"],
@@ -73,7 +70,7 @@ const crud = [
       policy: viewPolicy(ctx, req, await getPolicy(ctx, { id: req.params.policy_id ?? "" })),
     }),
   }),
-  route<{ policy: PolicyBody }>({
+  route({
     method: "PATCH",
     path: "/policies/{policy_id}",
     policy: ["identity:update_policy"],

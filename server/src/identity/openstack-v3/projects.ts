@@ -2,6 +2,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { queryText } from "../../platform/http/query.ts"
 import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Fields, keyed } from "../../platform/schema/make.ts"
 import {
   addProjectTag,
   checkProjectTag,
@@ -22,17 +23,6 @@ import { extraOf, flag, given, readBoolean, readList, requireSameId } from "./re
 import { boolean, description, member, nullableId, options, placeName, tags } from "./schema.ts"
 import { linkTo, pageReply, selfUrl } from "./view.ts"
 
-interface ProjectBody {
-  name?: string
-  domain_id?: string | null
-  parent_id?: string | null
-  is_domain?: unknown
-  enabled?: unknown
-  description?: string | null
-  tags?: string[]
-  options?: Record<string, unknown>
-}
-
 const properties = {
   name: placeName,
   domain_id: nullableId,
@@ -45,7 +35,7 @@ const properties = {
 }
 const known = [...Object.keys(properties), "id", "links", "parents", "subtree"]
 
-function readProject(body: ProjectBody) {
+function readProject(body: Fields<typeof properties>) {
   return given({
     domainId: body.domain_id,
     parentId: body.parent_id,
@@ -68,7 +58,7 @@ export const projectRoutes = [
       return pageReply(ctx, req, "projects", list, viewProject)
     },
   }),
-  route<{ project: ProjectBody & { name: string } }>({
+  route({
     method: "POST",
     path: "/projects",
     policy: ["identity:create_project"],
@@ -89,7 +79,7 @@ export const projectRoutes = [
       return { project: { ...viewProject(ctx, req, row), ...(await viewFamily(ctx, req, row)) } }
     },
   }),
-  route<{ project: ProjectBody }>({
+  route({
     method: "PATCH",
     path: "/projects/{project_id}",
     policy: ["identity:update_project"],
@@ -124,11 +114,11 @@ export const projectTagRoutes = [
       links: { self: selfUrl(ctx, req) },
     }),
   }),
-  route<{ tags: string[] }>({
+  route({
     method: "PUT",
     path: "/projects/{project_id}/tags",
     policy: ["identity:update_project_tags"],
-    body: { type: "object", properties: { tags }, required: ["tags"] },
+    body: keyed("tags", tags),
     admit: (ctx, req) => replaceProjectTags.admit(ctx, { projectId: req.params.project_id ?? "", tags: [] }),
     handler: async (ctx, req) => ({
       tags: await replaceProjectTags(ctx, { projectId: req.params.project_id ?? "", tags: req.body.tags }),

@@ -1,26 +1,21 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Fields, typed } from "../../platform/schema/make.ts"
 import { createRegion, deleteRegion, getRegion, listRegions, type RegionRow, updateRegion } from "../index.ts"
 import { admitToOne } from "./admit.ts"
 import { extraOf, given, readList, requireSameId } from "./read.ts"
 import { description, member } from "./schema.ts"
 import { linkTo, pageReply } from "./view.ts"
 
-interface RegionBody {
-  id?: string | null
-  parent_region_id?: string | null
-  description?: string | null
-}
-
 const properties = {
-  id: { type: ["string", "null"], maxLength: 255 },
-  parent_region_id: { type: ["string", "null"], minLength: 1, maxLength: 255 },
+  id: typed(["string", "null"], { maxLength: 255 }),
+  parent_region_id: typed(["string", "null"], { minLength: 1, maxLength: 255 }),
   description,
 }
 const known = [...Object.keys(properties), "links"]
 
-function readRegion(body: RegionBody) {
+function readRegion(body: Fields<typeof properties>) {
   return given({
     parentRegionId: body.parent_region_id,
     description: body.description,
@@ -48,7 +43,7 @@ export const regionRoutes = [
       return pageReply(ctx, req, "regions", list, viewRegion)
     },
   }),
-  route<{ region: RegionBody }>({
+  route({
     method: "POST",
     path: "/regions",
     policy: ["identity:create_region"],
@@ -59,7 +54,7 @@ export const regionRoutes = [
       return reply(201, { region: viewRegion(ctx, req, row) })
     },
   }),
-  route<{ region: RegionBody }>({
+  route({
     method: "PUT",
     path: "/regions/{region_id}",
     policy: ["identity:create_region"],
@@ -81,7 +76,7 @@ export const regionRoutes = [
       region: viewRegion(ctx, req, await getRegion(ctx, { id: req.params.region_id ?? "" })),
     }),
   }),
-  route<{ region: RegionBody }>({
+  route({
     method: "PATCH",
     path: "/regions/{region_id}",
     policy: ["identity:update_region"],

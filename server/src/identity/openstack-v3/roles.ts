@@ -1,6 +1,7 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import { queryText } from "../../platform/http/query.ts"
 import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import type { Fields } from "../../platform/schema/make.ts"
 import {
   createImpliedRole,
   createRole,
@@ -20,17 +21,10 @@ import { extraOf, given, readList, requireSameId } from "./read.ts"
 import { description, member, name, nullableId, options } from "./schema.ts"
 import { linkTo, pageReply, selfUrl } from "./view.ts"
 
-interface RoleBody {
-  name?: string
-  domain_id?: string | null
-  description?: string | null
-  options?: Record<string, unknown>
-}
-
 const properties = { name, domain_id: nullableId, description, options }
 const known = [...Object.keys(properties), "id", "links"]
 
-function readRole(body: RoleBody) {
+function readRole(body: Fields<typeof properties>) {
   return given({
     domainId: body.domain_id,
     description: body.description,
@@ -62,7 +56,7 @@ export const roleRoutes = [
       return pageReply(ctx, req, "roles", await listRoles(ctx, { ...list, ...given({ domainId }) }), viewRole)
     },
   }),
-  route<{ role: RoleBody & { name: string } }>({
+  route({
     method: "POST",
     path: "/roles",
     policy: ["identity:create_role", "identity:create_domain_role"],
@@ -81,7 +75,7 @@ export const roleRoutes = [
       role: viewRole(ctx, req, await getRole(ctx, { id: req.params.role_id ?? "" })),
     }),
   }),
-  route<{ role: RoleBody }>({
+  route({
     method: "PATCH",
     path: "/roles/{role_id}",
     policy: ["identity:update_role", "identity:update_domain_role"],

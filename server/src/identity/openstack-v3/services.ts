@@ -1,5 +1,7 @@
+import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Fields, typed } from "../../platform/schema/make.ts"
 import {
   createService,
   deleteService,
@@ -13,22 +15,15 @@ import { extraOf, given, readList, requireSameId } from "./read.ts"
 import { description, member, strictBoolean } from "./schema.ts"
 import { linkTo, pageReply } from "./view.ts"
 
-interface ServiceBody {
-  type?: string
-  name?: string | null
-  description?: string | null
-  enabled?: boolean
-}
-
 const properties = {
-  type: { type: "string", minLength: 1, maxLength: 255 },
-  name: { type: ["string", "null"], maxLength: 255 },
+  type: Type.String({ minLength: 1, maxLength: 255 }),
+  name: typed(["string", "null"], { maxLength: 255 }),
   description,
   enabled: strictBoolean,
 }
 const known = [...Object.keys(properties), "id", "links"]
 
-function readService(body: ServiceBody) {
+function readService(body: Fields<typeof properties>) {
   return given({
     name: body.name,
     description: body.description,
@@ -59,7 +54,7 @@ export const serviceRoutes = [
       return pageReply(ctx, req, "services", list, viewService)
     },
   }),
-  route<{ service: ServiceBody & { type: string } }>({
+  route({
     method: "POST",
     path: "/services",
     policy: ["identity:create_service"],
@@ -78,7 +73,7 @@ export const serviceRoutes = [
       service: viewService(ctx, req, await getService(ctx, { id: req.params.service_id ?? "" })),
     }),
   }),
-  route<{ service: ServiceBody }>({
+  route({
     method: "PATCH",
     path: "/services/{service_id}",
     policy: ["identity:update_service"],

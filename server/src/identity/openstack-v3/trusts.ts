@@ -1,6 +1,8 @@
+import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { queryText } from "../../platform/http/query.ts"
 import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { object, typed } from "../../platform/schema/make.ts"
 import {
   createTrust,
   deleteTrust,
@@ -12,38 +14,19 @@ import {
 } from "../index.ts"
 import { extraOf, given } from "./read.ts"
 import { viewRole } from "./roles.ts"
-import { member, strictBoolean } from "./schema.ts"
+import { idOrName, looseId, member, strictBoolean, text, textOrNull } from "./schema.ts"
 import { linkTo, listReply } from "./view.ts"
 
-interface TrustBody {
-  trustor_user_id: string
-  trustee_user_id: string
-  impersonation: boolean
-  project_id?: string | null
-  expires_at?: string | null
-  remaining_uses?: number | null
-  allow_redelegation?: boolean | null
-  redelegation_count?: number | null
-  roles?: { id?: string; name?: string }[]
-}
-
 const properties = {
-  trustor_user_id: { type: "string", minLength: 1, maxLength: 64 },
-  trustee_user_id: { type: "string", minLength: 1, maxLength: 64 },
+  trustor_user_id: looseId,
+  trustee_user_id: looseId,
   impersonation: strictBoolean,
-  project_id: { type: ["string", "null"] },
-  expires_at: { type: ["string", "null"] },
-  remaining_uses: { type: ["integer", "null"], minimum: 1 },
-  allow_redelegation: { type: ["boolean", "null"] },
-  redelegation_count: { type: ["integer", "null"], minimum: 0 },
-  roles: {
-    type: "array",
-    items: {
-      type: "object",
-      properties: { id: { type: "string" }, name: { type: "string" } },
-      anyOf: [{ required: ["id"] }, { required: ["name"] }],
-    },
-  },
+  project_id: textOrNull,
+  expires_at: textOrNull,
+  remaining_uses: typed(["integer", "null"], { minimum: 1 }),
+  allow_redelegation: typed(["boolean", "null"]),
+  redelegation_count: typed(["integer", "null"], { minimum: 0 }),
+  roles: Type.Array(object({ id: text, name: text }, [], idOrName)),
 }
 const known = [...Object.keys(properties), "id", "links"]
 
@@ -92,7 +75,7 @@ export const trustRoutes = [
       )
     },
   }),
-  route<{ trust: TrustBody }>({
+  route({
     method: "POST",
     path: "/OS-TRUST/trusts",
     policy: ["identity:create_trust"],

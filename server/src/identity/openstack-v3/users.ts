@@ -2,6 +2,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { queryAll } from "../../platform/http/query.ts"
 import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import type { Fields } from "../../platform/schema/make.ts"
 import {
   changeOwnPassword,
   createUser,
@@ -18,30 +19,31 @@ import { admitToNew, admitToOne } from "./admit.ts"
 import { viewGroup } from "./groups-view.ts"
 import { viewProject } from "./projects-view.ts"
 import { extraOf, given, readBoolean, readList, requireSameId } from "./read.ts"
-import { boolean, idString, member, name, nullableId, options } from "./schema.ts"
+import {
+  boolean,
+  description,
+  idString,
+  member,
+  name,
+  nullableId,
+  options,
+  text,
+  textOrNull,
+} from "./schema.ts"
 import { linkTo, listReply, pageReply } from "./view.ts"
-
-interface UserBody {
-  name?: string
-  domain_id?: string
-  default_project_id?: string | null
-  enabled?: unknown
-  password?: string | null
-  options?: Record<string, unknown>
-}
 
 const properties = {
   name,
   domain_id: idString,
   default_project_id: nullableId,
   enabled: boolean,
-  password: { type: ["string", "null"] },
-  description: { type: ["string", "null"] },
+  password: textOrNull,
+  description,
   options,
 }
 const known = ["name", "domain_id", "default_project_id", "enabled", "password", "options", "id", "links"]
 
-function readUser(body: UserBody) {
+function readUser(body: Fields<typeof properties>) {
   return given({
     domainId: body.domain_id,
     defaultProjectId: body.default_project_id,
@@ -79,7 +81,7 @@ export const userRoutes = [
       return pageReply(ctx, req, "users", users, viewUser)
     },
   }),
-  route<{ user: UserBody & { name: string } }>({
+  route({
     method: "POST",
     path: "/users",
     policy: ["identity:create_user"],
@@ -99,7 +101,7 @@ export const userRoutes = [
       user: viewUser(ctx, req, await getUser(ctx, { id: req.params.user_id ?? "" })),
     }),
   }),
-  route<{ user: UserBody }>({
+  route({
     method: "PATCH",
     path: "/users/{user_id}",
     policy: ["identity:update_user"],
@@ -122,13 +124,13 @@ export const userRoutes = [
       return reply(204)
     },
   }),
-  route<{ user: { original_password: string; password: string } }>({
+  route({
     method: "POST",
     path: "/users/{user_id}/password",
     policy: "public",
     body: member(
       "user",
-      { original_password: { type: "string" }, password: { type: "string" } },
+      { original_password: text, password: text },
       { required: ["original_password", "password"], isClosed: true },
     ),
     handler: async (ctx, req) => {
