@@ -1143,6 +1143,18 @@ CREATE INDEX address_scope_by_creation ON network.address_scope USING btree (cre
 CREATE INDEX address_scope_by_name ON network.address_scope USING btree (name, project_id);
 CREATE INDEX address_scope_list ON network.address_scope USING btree (project_id, created_at, id);
 
+create table network.agent (
+  id uuid not null,
+  host text not null,
+  binary_name text not null,
+  description text default ''::text not null,
+  problem text,
+  created_at timestamp with time zone default now() not null,
+  started_at timestamp with time zone default now() not null,
+  heartbeat_at timestamp with time zone default now() not null,
+  constraint agent_pkey PRIMARY KEY (id)
+);
+
 create table network.allocation_pool (
   subnet_id uuid not null,
   first_address inet not null,

@@ -1,6 +1,8 @@
 // What the network API takes and refuses where clients write the unusual.
 import assert from "node:assert/strict"
+import { randomUUID } from "node:crypto"
 import { after, before, test } from "node:test"
+import { sql } from "kysely"
 import { type NetworkCloud, startNetworkCloud } from "./network-cloud.ts"
 
 let c: NetworkCloud
@@ -259,5 +261,73 @@ test("a refusal does not send a long value back", async () => {
     const reply = await call("POST", "/networks", { network })
     assert.equal(reply.status, 400)
     assert.ok(JSON.stringify(reply.body).length < 400, JSON.stringify(reply.body))
+  }
+})
+
+test("agents: a description may be written, none can be switched off, and only a dead one is deleted", async () => {
+  const as = { token: admin }
+  const { agents } = (await call("GET", "/agents", undefined, as)).body
+  assert.deepEqual(agents.map((a: { binary: string }) => a.binary).sort(), [
+    "neutron-ovn-metadata-agent",
+    "ovn-controller",
+  ])
+  const path = `/agents/${agents[0].id}`
+  const put = (agent: object, token = admin) => call("PUT", path, { agent }, { token })
+  assert.equal((await put({ description: "the first" })).body.agent.description, "the first")
+  assert.equal((await put({ admin_state_up: true })).status, 200)
+  const off = await refused(put({ admin_state_up: false, description: "x" }), 400, "BadRequest")
+  assert.equal(off, "Bad agent request: OVN agent status cannot be updated.")
+  await refused(put({ host: "x" }), 400, "HTTPBadRequest")
+  const shown = (await call("GET", path, undefined, as)).body.agent
+  assert.deepEqual([shown.description, shown.alive, shown.admin_state_up], ["the first", true, true])
+  assert.equal(shown.started_at, agents[0].started_at)
+  for (const method of ["PUT", "DELETE"])
+    await refused(call(method, path, method === "PUT" ? { agent: {} } : undefined), 404, "AgentNotFound")
+  await refused(call("DELETE", path, undefined, as), 409, "Conflict")
+
+  const id = randomUUID()
+  await sql`insert into network.agent (id, host, binary_name, heartbeat_at)
+    values (${id}, 'gone', 'ovn-controller', now() - interval '2 minutes')`.execute(c.cloud.database.db)
+  assert.equal((await call("GET", `/agents/${id}`, undefined, as)).body.agent.alive, false)
+  assert.equal((await call("DELETE", `/agents/${id}`, undefined, as)).status, 204)
+  await refused(call("DELETE", `/agents/${id}`, undefined, as), 404, "AgentNotFound")
+})
+
+test("whether a project can have its network is asked without naming it; other fields are none", async () => {
+  for (const path of [
+    "/auto-allocated-topology",
+    "/auto-allocated-topology/",
+    "/auto-allocated-topology/None",
+  ]) {
+    const { status, body } = await call("GET", `${path}?fields=dry-run`)
+    assert.equal(status, 200, path)
+    assert.equal(body.auto_allocated_topology.id, "dry-run=pass")
+  }
+  assert.equal((await call("GET", "/auto-allocated-topology")).status, 404)
+  await refused(call("GET", "/auto-allocated-topology/None?fields=id"), 400, "BadRequest")
+})
+
+test("an administrator who lists a project's groups sees its default one", async () => {
+  const made = await c.cloud.request("POST", "/identity/v3/projects", {
+    token: admin,
+    body: { project: { name: "new" } },
+  })
+  const { id } = made.body.project
+  const list = async (query: string, token = admin) =>
+    (await call("GET", `/security-groups?${query}`, undefined, { token })).body.security_groups
+  assert.deepEqual(await list(`project_id=${id}`, c.demo), [])
+  const groups = await list(`tenant_id=${id}`)
+  assert.deepEqual(
+    groups.map((g: { name: string; project_id: string }) => [g.name, g.project_id]),
+    [["default", id]],
+  )
+  assert.deepEqual(await list("project_id=nobody"), [], "a project that there is not gets none")
+})
+
+test("tunnels that no type driver of this cloud has are refused by name", async () => {
+  for (const type of ["vxlan", "gre"]) {
+    const network = { name: type, "provider:network_type": type }
+    const why = await refused(call("POST", "/networks", { network }, { token: admin }), 400, "InvalidInput")
+    assert.equal(why, `Invalid input for operation: network_type value '${type}' not supported.`)
   }
 })

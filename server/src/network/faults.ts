@@ -30,6 +30,22 @@ export const tagNotFound = fault(
   (tag: string) => `Tag ${tag} could not be found.`,
 )
 export const agentNotFound = notFound("agent", "Agent")
+/** In the words of Neutron's OVN driver, whose agents cannot be switched off either. */
+export const agentStatusFixed = fault(
+  "invalid",
+  "network.agent.status_fixed",
+  () => "Bad agent request: OVN agent status cannot be updated.",
+)
+export const agentAlive = fault(
+  "conflict",
+  "network.agent.alive",
+  (id: string) => `Agent ${id} is alive: it would come back with its next report. Stop its host first.`,
+)
+export const autoTopologyField = fault(
+  "invalid",
+  "network.auto_topology.field_unknown",
+  () => "Bad auto_allocate request: Unrecognized field.",
+)
 
 /** The request is well formed and says something that cannot be. */
 export const badRequest = fault("invalid", "network.invalid_input", (why: string) => why)

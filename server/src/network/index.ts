@@ -18,7 +18,7 @@ export {
   listAddressScopes,
   updateAddressScope,
 } from "./address-scope/address-scope.ts"
-export { type Agent, getAgent, listAgents } from "./agent/agent.ts"
+export { type Agent, deleteAgent, getAgent, listAgents, updateAgent } from "./agent/agent.ts"
 export {
   type AutoTopology,
   checkAutoTopology,

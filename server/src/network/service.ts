@@ -1,5 +1,6 @@
 import type { Service } from "../engine/service.ts"
 import type { Platform } from "../platform/context/context.ts"
+import { agentReconciler, reportAgents } from "./agent/agent.ts"
 import { networkApi } from "./openstack-v2/index.ts"
 import { networkPolicies } from "./policy.ts"
 import { networkQuota } from "./quota.ts"
@@ -21,13 +22,14 @@ export const networkService: Service = {
   policies: networkPolicies,
   quota: networkQuota,
   sagas: [],
-  reconcilers: [networkReconciler(reconcileIntervalMs)],
+  reconcilers: [networkReconciler(reconcileIntervalMs), agentReconciler],
   seed: seedNetwork,
   work: workNetwork,
 }
 
 async function workNetwork(platform: Platform): Promise<AsyncDisposable> {
   const served = await serveNetworkEngine(platform)
+  await reportAgents(platform, { isStart: true })
   const states = followPortStates(platform)
   void syncOf(platform)
     .compare()

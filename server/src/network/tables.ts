@@ -191,6 +191,17 @@ export interface AutoTopologyTable {
   router_id: string
 }
 
+export interface AgentTable {
+  id: string
+  host: string
+  binary_name: string
+  description: Generated<string>
+  problem: string | null
+  created_at: Timestamp
+  started_at: Timestamp
+  heartbeat_at: Timestamp
+}
+
 declare module "../platform/db/database.ts" {
   interface Database {
     "network.network": NetworkTable
@@ -210,5 +221,6 @@ declare module "../platform/db/database.ts" {
     "network.subnet_pool": SubnetPoolTable
     "network.address_group": AddressGroupTable
     "network.auto_topology": AutoTopologyTable
+    "network.agent": AgentTable
   }
 }

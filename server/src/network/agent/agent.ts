@@ -1,10 +1,13 @@
-// What works for the network on this host. The engine's own processes are watched by the launcher; here is what
-// the driver says of itself.
+// What works for the network on a host. The engine's own processes are watched by the launcher; here is what the driver
+// says of itself, written down by the process that works, so that every process answers the same.
 import { createHash } from "node:crypto"
+import { sql } from "kysely"
 import { Type } from "typebox"
-import type { Ctx } from "../../platform/context/context.ts"
+import type { Reconciler } from "../../engine/reconcile/reconciler.ts"
+import type { Ctx, Platform } from "../../platform/context/context.ts"
+import { isUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { agentNotFound } from "../faults.ts"
+import { agentAlive, agentNotFound, agentStatusFixed } from "../faults.ts"
 
 export interface Agent {
   id: string
@@ -19,15 +22,18 @@ export interface Agent {
   startedAt: Date
   heartbeatTimestamp: Date
   configurations: Record<string, unknown>
-  description: string | null
+  description: string
 }
 
-const kinds = [
-  { agentType: "OVN Controller Gateway agent", binary: "ovn-controller" },
-  { agentType: "OVN Metadata agent", binary: "neutron-ovn-metadata-agent" },
-] as const
+const agentTypes: Readonly<Record<string, string>> = {
+  "ovn-controller": "OVN Controller Gateway agent",
+  "neutron-ovn-metadata-agent": "OVN Metadata agent",
+}
 
-const startedAt = new Map<string, Date>()
+const reportIntervalMs = 15_000
+const reportTimeoutMs = 10_000
+/** Who has not reported for so long is dead. Neutron's agent_down_time. */
+const aliveForSeconds = 75
 
 /** Stays the same from start to start: made from what it names. */
 function agentId(host: string, binary: string): string {
@@ -35,26 +41,61 @@ function agentId(host: string, binary: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-5${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`
 }
 
-async function currentAgents(ctx: Ctx): Promise<Agent[]> {
-  const { host } = ctx.config
-  const now = ctx.clock.now()
-  const problem = await ctx.drivers.network.health()
-  const since = startedAt.get(host) ?? now
-  startedAt.set(host, since)
-  return kinds.map(({ agentType, binary }) => ({
-    id: agentId(host, binary),
-    agentType,
-    binary,
-    host,
+/** How this host's are. Who was deleted comes back when it works, and at a start. */
+export async function reportAgents(
+  platform: Platform,
+  { isStart = false } = {},
+): Promise<{ agents: number }> {
+  const { host } = platform.config
+  const problem = (await platform.drivers.network.health()) ?? null
+  const binaries = Object.keys(agentTypes)
+  const ids = binaries.map((binary) => agentId(host, binary))
+  if (problem !== null && !isStart) {
+    await sql`update network.agent set problem = ${problem} where id = any(${ids}::uuid[])`.execute(
+      platform.db,
+    )
+    return { agents: 0 }
+  }
+  const started = isStart ? sql`now()` : sql`network.agent.started_at`
+  await sql`insert into network.agent (id, host, binary_name, problem)
+    select a.id, ${host}, a.name, ${problem} from unnest(${ids}::uuid[], ${binaries}::text[]) a (id, name)
+    on conflict (id) do update set problem = excluded.problem, started_at = ${started},
+      heartbeat_at = now()`.execute(platform.db)
+  return { agents: ids.length }
+}
+
+export const agentReconciler: Reconciler = {
+  name: "network.agents",
+  intervalMs: reportIntervalMs,
+  timeoutMs: reportTimeoutMs,
+  run: (platform) => reportAgents(platform),
+}
+
+interface AgentRow extends Pick<Agent, "id" | "host" | "binary" | "description" | "alive"> {
+  problem: string | null
+  createdAt: Date
+  startedAt: Date
+  heartbeatAt: Date
+}
+
+async function selectAgents(ctx: Ctx, id?: string): Promise<Agent[]> {
+  const one = id === undefined ? sql`` : sql`where id = ${id}`
+  const { rows } = await sql<AgentRow>`select id, host, binary_name as "binary", description, problem,
+      problem is null and heartbeat_at > now() - make_interval(secs => ${aliveForSeconds}) as alive,
+      created_at as "createdAt", started_at as "startedAt", heartbeat_at as "heartbeatAt"
+    from network.agent ${one} order by host, binary_name desc`.execute(ctx.db)
+  return rows.map(({ problem, heartbeatAt, ...row }) => ({
+    ...row,
+    agentType: agentTypes[row.binary] ?? row.binary,
     topic: "n/a",
     adminStateUp: true,
-    alive: problem === undefined,
     availabilityZone: ctx.config.network.availabilityZone,
-    createdAt: since,
-    startedAt: since,
-    heartbeatTimestamp: now,
-    configurations: { driver: ctx.drivers.network.name, "bridge-mappings": {} },
-    description: problem ?? "",
+    heartbeatTimestamp: heartbeatAt,
+    configurations: {
+      driver: ctx.drivers.network.name,
+      "bridge-mappings": {},
+      ...(problem === null ? {} : { problem }),
+    },
   }))
 }
 
@@ -63,18 +104,54 @@ export const listAgents = operation({
   name: "network.agent.list",
   input: Type.Object({}),
   rowRule: "get_agent",
-  run: async (ctx) => (ctx.policy.isAllowed(ctx.caller, "get_agent", {}) ? await currentAgents(ctx) : []),
+  run: async (ctx) => (ctx.policy.isAllowed(ctx.caller, "get_agent", {}) ? await selectAgents(ctx) : []),
 })
+
+const AgentInput = Type.Object({ agentId: Type.String() })
+
+async function visibleAgent(ctx: Ctx, { agentId }: { agentId: string }): Promise<Agent> {
+  const isSeen = isUuid(agentId) && ctx.policy.isAllowed(ctx.caller, "get_agent", {})
+  const [agent] = isSeen ? await selectAgents(ctx, agentId) : []
+  if (!agent) throw agentNotFound(agentId)
+  return agent
+}
 
 export const getAgent = operation({
   name: "network.agent.get",
-  input: Type.Object({ agentId: Type.String() }),
+  input: AgentInput,
   faults: [agentNotFound],
-  load: async (ctx, input) => {
-    const agent = (await currentAgents(ctx)).find((a) => a.id === input.agentId)
-    if (!agent || !ctx.policy.isAllowed(ctx.caller, "get_agent", {})) throw agentNotFound(input.agentId)
-    return agent
-  },
+  load: visibleAgent,
   rule: "get_agent",
   run: async (_ctx, _input, agent) => agent,
+})
+
+export const updateAgent = operation({
+  name: "network.agent.update",
+  input: Type.Object({
+    agentId: Type.String(),
+    adminStateUp: Type.Optional(Type.Boolean()),
+    description: Type.Optional(Type.String({ maxLength: 255 })),
+  }),
+  faults: [agentNotFound, agentStatusFixed],
+  load: visibleAgent,
+  rule: "update_agent",
+  run: async (ctx, { adminStateUp, description }, agent): Promise<Agent> => {
+    if (adminStateUp === false) throw agentStatusFixed()
+    if (description === undefined) return agent
+    await sql`update network.agent set description = ${description} where id = ${agent.id}`.execute(ctx.db)
+    return { ...agent, description }
+  },
+})
+
+/** Of a host that is gone for good. */
+export const deleteAgent = operation({
+  name: "network.agent.delete",
+  input: AgentInput,
+  faults: [agentNotFound, agentAlive],
+  load: visibleAgent,
+  rule: "delete_agent",
+  run: async (ctx, _input, agent) => {
+    if (agent.alive) throw agentAlive(agent.id)
+    await sql`delete from network.agent where id = ${agent.id}`.execute(ctx.db)
+  },
 })

@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from "kysely"
 import { isUuid } from "../../platform/ids/ids.ts"
-import { boolean, filterOnly, integer, nullable, text, texts, uuid, word } from "../../platform/noun/field.ts"
+import { boolean, filterOnly, integer, nullable, text, texts, uuid } from "../../platform/noun/field.ts"
 import { type Create, noun, type Thing } from "../../platform/noun/noun.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
 import { networkNotFound } from "../faults.ts"
@@ -47,7 +47,8 @@ export const networkNoun = noun({
       "subnets",
     ),
     mtu: integer(sql`n.mtu`, { min: 0, create: true, update: true, filter: true, sort: true }),
-    providerNetworkType: word(["geneve", "flat", "vlan"], sql`n.provider_type`, {
+    // planSegment says which there are, in Neutron's words.
+    providerNetworkType: text(sql`n.provider_type`, {
       name: "provider:network_type",
       create: true,
       update: true,

@@ -1,6 +1,6 @@
 import { queryAll } from "../../platform/http/query.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
-import { type Agent, getAgent, listAgents } from "../index.ts"
+import { type Agent, deleteAgent, getAgent, listAgents, updateAgent } from "../index.ts"
 
 /** Neutron writes the times of agents without a zone. */
 function agentTime(time: Date): string {
@@ -44,6 +44,22 @@ function isAsked(view: Record<string, unknown>, req: WireRequest): boolean {
   })
 }
 
+const updateSchema = {
+  type: "object",
+  properties: {
+    agent: {
+      type: "object",
+      properties: {
+        admin_state_up: { type: "boolean" },
+        description: { type: ["string", "null"], maxLength: 255 },
+      },
+      additionalProperties: false,
+    },
+  },
+  required: ["agent"],
+  additionalProperties: false,
+}
+
 export const agentRoutes: Route[] = [
   route({
     method: "GET",
@@ -60,5 +76,27 @@ export const agentRoutes: Route[] = [
     handler: async (ctx, req) => ({
       agent: viewAgent(await getAgent(ctx, { agentId: req.params.agent_id ?? "" })),
     }),
+  }),
+  route<{ agent: { admin_state_up?: boolean; description?: string | null } }>({
+    method: "PUT",
+    path: "/agents/{agent_id}",
+    operation: updateAgent,
+    body: updateSchema,
+    handler: async (ctx, req) => {
+      const { admin_state_up, description } = req.body.agent
+      const changed = await updateAgent(ctx, {
+        agentId: req.params.agent_id ?? "",
+        ...(admin_state_up === undefined ? {} : { adminStateUp: admin_state_up }),
+        ...(description === undefined ? {} : { description: description ?? "" }),
+      })
+      return { agent: viewAgent(changed) }
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/agents/{agent_id}",
+    operation: deleteAgent,
+    status: 204,
+    handler: (ctx, req) => deleteAgent(ctx, { agentId: req.params.agent_id ?? "" }),
   }),
 ]

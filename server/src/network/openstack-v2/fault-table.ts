@@ -30,6 +30,8 @@ const typeByCode: Readonly<Record<string, string>> = {
   "network.rbac_policy.in_use": "RbacPolicyInUse",
   "network.tag.not_found": "TagNotFound",
   "network.agent.not_found": "AgentNotFound",
+  "network.agent.status_fixed": "BadRequest",
+  "network.auto_topology.field_unknown": "BadRequest",
   "network.allocation_pool.invalid": "InvalidAllocationPool",
   "network.allocation_pool.out_of_bounds": "OutOfBoundsAllocationPool",
   "network.allocation_pool.overlap": "OverlappingAllocationPools",

@@ -2,11 +2,12 @@
 
 import { sql } from "kysely"
 import { Type } from "typebox"
+import { findProject } from "../../identity/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { violatedConstraint } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
-import { loadThing } from "../../platform/noun/list.ts"
+import { type ListQuery, loadThing } from "../../platform/noun/list.ts"
 import { ruledFields } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { asksOf, enforceQuotaOfMade } from "../../quota/index.ts"
@@ -35,10 +36,19 @@ export async function loadSecurityGroup(
   return readGroup(await loadThing(db, securityGroupNoun, viewer, id))
 }
 
+/** Whose groups are listed: an administrator may name the project, and sees its default group then. */
+async function listedProject(ctx: Ctx, asked: readonly string[] | undefined): Promise<string | null> {
+  const [id, ...more] = asked ?? []
+  const own = ctx.caller.projectId
+  if (id === undefined || more.length > 0 || id === own || !viewerOf(ctx).seesAll) return own
+  return (await findProject(ctx, id)) ? id : own
+}
+
 const asked = {
   rule: "get_security_group",
   target: securityGroupTarget,
-  before: (ctx: Ctx) => prepareDefaultGroup(ctx, ctx.caller.projectId),
+  before: async (ctx: Ctx, { filters }: ListQuery) =>
+    await prepareDefaultGroup(ctx, await listedProject(ctx, filters?.projectId)),
   read: readGroup,
 }
 
