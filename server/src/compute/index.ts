@@ -17,14 +17,16 @@ export {
 export {
   addFlavorAccess,
   createFlavor,
+  createFlavorExtraSpecs,
   deleteFlavor,
   deleteFlavorExtraSpec,
-  getFlavorExtraSpecs,
   listFlavorAccess,
+  listFlavorExtraSpecs,
   removeFlavorAccess,
-  setFlavorExtraSpecs,
   showFlavor,
+  showFlavorExtraSpec,
   updateFlavor,
+  updateFlavorExtraSpec,
 } from "./flavor/change.ts"
 export { type Flavor, findFlavor } from "./flavor/flavor.ts"
 export { listFlavors } from "./flavor/list.ts"
@@ -64,6 +66,6 @@ export {
   showServerGroup,
 } from "./server-group/change.ts"
 export { type GroupPolicy, groupPolicies, type ServerGroup } from "./server-group/server-group.ts"
-export { showUsageAudit, type UsageAudit } from "./usage/audit-log.ts"
+export { showLastUsageAudit, showUsageAudit, type UsageAudit } from "./usage/audit-log.ts"
 export { listProjectUsages, showProjectUsage, type UsagePage } from "./usage/list.ts"
 export type { ProjectUsage, ServerUsage } from "./usage/usage.ts"

@@ -15,7 +15,7 @@ export {
   listApplicationCredentials,
 } from "./application-credential/application-credential.ts"
 export type { ApplicationCredential } from "./application-credential/store.ts"
-export { checkGrant, createGrant, listGrants, revokeGrant } from "./assignment/grant.ts"
+export { grantVerbs } from "./assignment/grant.ts"
 export type { GrantHolder } from "./assignment/holder.ts"
 export {
   type AssignmentView,
@@ -130,11 +130,9 @@ export { authorizeRequestToken, createRequestToken } from "./oauth/request-token
 export type { SignedRequest } from "./oauth/signature.ts"
 export type { AccessTokenRow, ConsumerRow } from "./oauth/store.ts"
 export {
-  checkPolicyAssociation,
-  createPolicyAssociation,
-  deletePolicyAssociation,
   getEndpointPolicy,
   listPolicyEndpoints,
+  policyAssociations,
 } from "./policy-document/association.ts"
 export {
   createPolicy,
@@ -157,6 +155,7 @@ export type { ProjectRow } from "./project/store.ts"
 export {
   addProjectTag,
   checkProjectTag,
+  clearProjectTags,
   listProjectTags,
   removeProjectTag,
   replaceProjectTags,

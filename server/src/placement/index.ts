@@ -59,6 +59,7 @@ export {
   showResourceClass,
 } from "./resource-class/classes.ts"
 export {
+  clearProviderTraits,
   deleteTrait,
   ensureTrait,
   listProviderTraits,

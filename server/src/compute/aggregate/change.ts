@@ -41,7 +41,7 @@ const Name = Type.String({ minLength: 1, maxLength: 255 })
 export const listAggregates = operation({
   name: "compute.aggregate.list",
   input: Type.Object({}),
-  authorize: () => [[`${rules}:index`, {}]],
+  rule: `${rules}:index`,
   run: (ctx) => selectAggregates(ctx.db),
 })
 
@@ -49,7 +49,7 @@ export const showAggregate = operation({
   name: "compute.aggregate.get",
   input: Type.Object({ aggregateId: AggregateId }),
   faults: [aggregateNotFound],
-  authorize: () => [[`${rules}:show`, {}]],
+  rule: `${rules}:show`,
   run: async (ctx, { aggregateId }) => {
     const aggregate = await selectAggregate(ctx.db, aggregateId)
     if (!aggregate) throw aggregateNotFound(String(aggregateId))
@@ -61,7 +61,7 @@ export const createAggregate = operation({
   name: "compute.aggregate.create",
   input: Type.Object({ name: Name, zone: Type.Union([Name, Type.Null()]) }),
   faults: [aggregateNameTaken],
-  authorize: () => [[`${rules}:create`, {}]],
+  rule: `${rules}:create`,
   run: (ctx, { name, zone }) =>
     transact(ctx.db, async (tx) => {
       const metadata = zone === null ? {} : withZone(zone)
@@ -115,7 +115,7 @@ export const updateAggregate = operation({
     zone: Type.Optional(Type.Union([Type.String(), Type.Null()])),
   }),
   faults: [aggregateNotFound, aggregateNameTaken, aggregateZoneRefused],
-  authorize: () => [[`${rules}:update`, {}]],
+  rule: `${rules}:update`,
   run: (ctx, { aggregateId, name, zone }) =>
     changeAggregate(ctx, aggregateId, async (tx, aggregate) => {
       await changeProperties(ctx, tx, aggregate, {
@@ -134,7 +134,7 @@ export const setAggregateMetadata = operation({
     metadata: Type.Record(Type.String(), Type.Union([Type.String(), Type.Null()])),
   }),
   faults: [aggregateNotFound, aggregateZoneRefused],
-  authorize: () => [[`${rules}:set_metadata`, {}]],
+  rule: `${rules}:set_metadata`,
   run: (ctx, { aggregateId, metadata }) =>
     changeAggregate(ctx, aggregateId, async (tx, aggregate) => {
       await changeProperties(ctx, tx, aggregate, { metadata })
@@ -146,7 +146,7 @@ export const deleteAggregate = operation({
   name: "compute.aggregate.delete",
   input: Type.Object({ aggregateId: AggregateId }),
   faults: [aggregateNotFound, aggregateNotEmpty],
-  authorize: () => [[`${rules}:delete`, {}]],
+  rule: `${rules}:delete`,
   run: async (ctx, { aggregateId }) => {
     await changeAggregate(ctx, aggregateId, async (tx, aggregate) => {
       if (aggregate.hosts.length > 0) throw aggregateNotEmpty(String(aggregateId))
@@ -162,7 +162,7 @@ export const addAggregateHost = operation({
   name: "compute.aggregate.add_host",
   input: HostInput,
   faults: [aggregateNotFound, hostNotFound, aggregateHostExists, aggregateHostRefused],
-  authorize: () => [[`${rules}:add_host`, {}]],
+  rule: `${rules}:add_host`,
   run: (ctx, { aggregateId, host }) =>
     changeAggregate(ctx, aggregateId, async (tx, aggregate) => {
       if (!(await selectHost(tx, host))) throw hostNotFound(host)
@@ -178,7 +178,7 @@ export const removeAggregateHost = operation({
   name: "compute.aggregate.remove_host",
   input: HostInput,
   faults: [aggregateNotFound, aggregateHostNotFound, aggregateHostRefused],
-  authorize: () => [[`${rules}:remove_host`, {}]],
+  rule: `${rules}:remove_host`,
   run: (ctx, { aggregateId, host }) =>
     changeAggregate(ctx, aggregateId, async (tx, aggregate) => {
       if (!aggregate.hosts.includes(host)) throw aggregateHostNotFound(String(aggregateId), host)

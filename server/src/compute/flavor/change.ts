@@ -35,7 +35,7 @@ export const createFlavor = operation({
     isPublic: Type.Boolean(),
   }),
   faults: [flavorIdTaken, flavorNameTaken],
-  authorize: () => [["os_compute_api:os-flavor-manage:create", {}]],
+  rule: "os_compute_api:os-flavor-manage:create",
   run: async (ctx, input): Promise<Flavor> => {
     const id = newUuid()
     const flavorId = input.flavorId ?? id
@@ -72,7 +72,7 @@ export const showFlavor = operation({
   name: "compute.flavor.get",
   input: Type.Object({ flavorId: FlavorId }),
   faults: [flavorNotFound],
-  authorize: () => [],
+  rules: "authenticated",
   run: (ctx, input) => findFlavor(ctx, input.flavorId),
 })
 
@@ -81,7 +81,7 @@ export const updateFlavor = operation({
   name: "compute.flavor.update",
   input: Type.Object({ flavorId: FlavorId, description: Type.Union([Type.String(), Type.Null()]) }),
   faults: [flavorNotFound],
-  authorize: () => [["os_compute_api:os-flavor-manage:update", {}]],
+  rule: "os_compute_api:os-flavor-manage:update",
   run: async (ctx, input): Promise<Flavor> => {
     const flavor = await findFlavor(ctx, input.flavorId)
     const row = await ctx.db
@@ -99,7 +99,7 @@ export const deleteFlavor = operation({
   name: "compute.flavor.delete",
   input: Type.Object({ flavorId: FlavorId }),
   faults: [flavorNotFound],
-  authorize: () => [["os_compute_api:os-flavor-manage:delete", {}]],
+  rule: "os_compute_api:os-flavor-manage:delete",
   run: async (ctx, input) => {
     const flavor = await findFlavor(ctx, input.flavorId)
     await ctx.db.deleteFrom("compute.flavor").where("id", "=", flavor.id).execute()
@@ -110,7 +110,7 @@ export const listFlavorAccess = operation({
   name: "compute.flavor.list_access",
   input: Type.Object({ flavorId: FlavorId }),
   faults: [flavorNotFound, flavorAccessOfPublic],
-  authorize: () => [["os_compute_api:os-flavor-access", {}]],
+  rule: "os_compute_api:os-flavor-access",
   run: async (ctx, input) => {
     const flavor = await findFlavor(ctx, input.flavorId)
     if (flavor.isPublic) throw flavorAccessOfPublic()
@@ -128,7 +128,7 @@ export const addFlavorAccess = operation({
   /** `mayBePublic`: as clients of before 2.7 have it, where access to what everybody has is no error. */
   input: Type.Object({ ...AccessInput.properties, mayBePublic: Type.Optional(Type.Boolean()) }),
   faults: [flavorNotFound, flavorIsPublic, flavorAccessExists, projectInvalid],
-  authorize: () => [["os_compute_api:os-flavor-access:add_tenant_access", {}]],
+  rule: "os_compute_api:os-flavor-access:add_tenant_access",
   run: async (ctx, input) => {
     const flavor = await findFlavor(ctx, input.flavorId)
     await checkProject(ctx, input.projectId)
@@ -148,7 +148,7 @@ export const removeFlavorAccess = operation({
   name: "compute.flavor.remove_access",
   input: AccessInput,
   faults: [flavorNotFound, flavorAccessNotFound],
-  authorize: () => [["os_compute_api:os-flavor-access:remove_tenant_access", {}]],
+  rule: "os_compute_api:os-flavor-access:remove_tenant_access",
   run: async (ctx, input) => {
     const flavor = await findFlavor(ctx, input.flavorId)
     const removed = await ctx.db
@@ -164,42 +164,49 @@ export const removeFlavorAccess = operation({
 const Specs = Type.Record(Type.String(), Type.String())
 
 /** Adds or replaces the given specs; the others stay. */
-export const setFlavorExtraSpecs = operation({
-  name: "compute.flavor.set_extra_specs",
-  input: Type.Object({ flavorId: FlavorId, specs: Specs, isUpdate: Type.Boolean() }),
+function settingSpecs(verb: string, rule: string) {
+  return operation({
+    name: `compute.flavor.${verb}`,
+    input: Type.Object({ flavorId: FlavorId, specs: Specs }),
+    faults: [flavorNotFound],
+    rule: `os_compute_api:os-flavor-extra-specs:${rule}`,
+    run: async (ctx, input): Promise<Record<string, string>> => {
+      const flavor = await findFlavor(ctx, input.flavorId)
+      const row = await ctx.db
+        .updateTable("compute.flavor")
+        .set({ extra_specs: sql`extra_specs || ${jsonb(input.specs)}`, updated_at: ctx.clock.now() })
+        .where("id", "=", flavor.id)
+        .returning("extra_specs")
+        .executeTakeFirst()
+      if (!row) throw flavorNotFound(input.flavorId)
+      return row.extra_specs
+    },
+  })
+}
+
+export const createFlavorExtraSpecs = settingSpecs("create_extra_specs", "create")
+export const updateFlavorExtraSpec = settingSpecs("update_extra_spec", "update")
+
+export const listFlavorExtraSpecs = operation({
+  name: "compute.flavor.list_extra_specs",
+  input: Type.Object({ flavorId: FlavorId }),
   faults: [flavorNotFound],
-  authorize: (_ctx, input) => [
-    [`os_compute_api:os-flavor-extra-specs:${input.isUpdate ? "update" : "create"}`, {}],
-  ],
-  run: async (ctx, input): Promise<Record<string, string>> => {
-    const flavor = await findFlavor(ctx, input.flavorId)
-    const row = await ctx.db
-      .updateTable("compute.flavor")
-      .set({ extra_specs: sql`extra_specs || ${jsonb(input.specs)}`, updated_at: ctx.clock.now() })
-      .where("id", "=", flavor.id)
-      .returning("extra_specs")
-      .executeTakeFirst()
-    if (!row) throw flavorNotFound(input.flavorId)
-    return row.extra_specs
-  },
+  rule: "os_compute_api:os-flavor-extra-specs:index",
+  target: (ctx) => ({ project_id: ctx.caller.projectId }),
+  run: async (ctx, input): Promise<Record<string, string>> =>
+    (await findFlavor(ctx, input.flavorId)).extraSpecs,
 })
 
-export const getFlavorExtraSpecs = operation({
-  name: "compute.flavor.get_extra_specs",
-  input: Type.Object({ flavorId: FlavorId, key: Type.Union([Type.String(), Type.Null()]) }),
+export const showFlavorExtraSpec = operation({
+  name: "compute.flavor.show_extra_spec",
+  input: Type.Object({ flavorId: FlavorId, key: Type.String() }),
   faults: [flavorNotFound, flavorExtraSpecNotFound],
-  authorize: (ctx, input) => [
-    [
-      `os_compute_api:os-flavor-extra-specs:${input.key === null ? "index" : "show"}`,
-      { project_id: ctx.caller.projectId },
-    ],
-  ],
-  run: async (ctx, input): Promise<Record<string, string>> => {
-    const flavor = await findFlavor(ctx, input.flavorId)
-    if (input.key === null) return flavor.extraSpecs
-    const value = flavor.extraSpecs[input.key]
+  rule: "os_compute_api:os-flavor-extra-specs:show",
+  target: (ctx) => ({ project_id: ctx.caller.projectId }),
+  run: async (ctx, input): Promise<string> => {
+    const value = (await findFlavor(ctx, input.flavorId)).extraSpecs[input.key]
     if (value === undefined) throw flavorExtraSpecNotFound(input.flavorId, input.key)
-    return { [input.key]: value }
+    return value
   },
 })
 
@@ -207,7 +214,7 @@ export const deleteFlavorExtraSpec = operation({
   name: "compute.flavor.delete_extra_spec",
   input: Type.Object({ flavorId: FlavorId, key: Type.String() }),
   faults: [flavorNotFound, flavorExtraSpecNotFound],
-  authorize: () => [["os_compute_api:os-flavor-extra-specs:delete", {}]],
+  rule: "os_compute_api:os-flavor-extra-specs:delete",
   run: async (ctx, input) => {
     const flavor = await findFlavor(ctx, input.flavorId)
     await transact(ctx.db, async (tx) => {

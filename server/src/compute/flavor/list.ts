@@ -36,7 +36,7 @@ export const listFlavors = operation({
     page: PageInput,
   }),
   // Any authenticated caller may list what is visible to it, as in Nova.
-  authorize: () => [],
+  rules: "authenticated",
   run: async (ctx, input): Promise<Flavor[]> => {
     const marker = input.page.marker === null ? null : await markerRow(ctx, input.page.marker)
     const clauses = pageClauses(input.page, flavorSortColumns, "flavorid", marker)

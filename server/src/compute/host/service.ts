@@ -47,19 +47,20 @@ async function selectServices(platform: Platform): Promise<ServiceFacts[]> {
   return [...control.map((service) => ({ ...service, ...never })), ...hosts.map(serviceOfHost)]
 }
 
-const rules = {
-  services: "os_compute_api:os-services:list",
-  hosts: "os_compute_api:os-hosts:list",
-  zones: "os_compute_api:os-availability-zone:detail",
-} as const
+/** All services; each call that shows them has its own rule. */
+function listing(verb: string, rule: string) {
+  return operation({
+    name: `compute.service.${verb}`,
+    input: Type.Object({}),
+    rule: `os_compute_api:${rule}`,
+    target: (ctx) => ({ project_id: ctx.caller.projectId }),
+    run: (ctx): Promise<ServiceFacts[]> => selectServices(ctx),
+  })
+}
 
-/** All services, for the purpose that names the rule. */
-export const listServices = operation({
-  name: "compute.service.list",
-  input: Type.Object({ purpose: Type.Enum(Object.keys(rules) as (keyof typeof rules)[]) }),
-  authorize: (ctx, { purpose }) => [[rules[purpose], { project_id: ctx.caller.projectId }]],
-  run: (ctx): Promise<ServiceFacts[]> => selectServices(ctx),
-})
+export const listServices = listing("list", "os-services:list")
+export const listServicesAsHosts = listing("list_as_hosts", "os-hosts:list")
+export const listServicesOfZones = listing("list_of_zones", "os-availability-zone:detail")
 
 /** For a process that is gone for good. A host's compute service goes with its host. */
 export const deleteService = operation({
@@ -71,7 +72,8 @@ export const deleteService = operation({
     if (!found) throw serviceNotFound(id)
     return found
   },
-  authorize: (ctx) => [["os_compute_api:os-services:delete", { project_id: ctx.caller.projectId }]],
+  rule: "os_compute_api:os-services:delete",
+  target: (ctx) => ({ project_id: ctx.caller.projectId }),
   run: async (ctx, _input, service) => {
     if (service.isUp) throw hostIsUp(service.host)
     await transact(ctx.db, (tx) => deleteControlService(tx, service.id))

@@ -44,57 +44,58 @@ export async function selectAllHostFacts(platform: Platform): Promise<HostFacts[
   }))
 }
 
-const rules = {
-  services: "os_compute_api:os-services:list",
-  host: "os_compute_api:os-hosts:show",
-  hypervisors: "os_compute_api:os-hypervisors:list",
-  hypervisorsDetail: "os_compute_api:os-hypervisors:list-detail",
-  hypervisor: "os_compute_api:os-hypervisors:show",
-  statistics: "os_compute_api:os-hypervisors:statistics",
-  uptime: "os_compute_api:os-hypervisors:uptime",
-  search: "os_compute_api:os-hypervisors:search",
-  servers: "os_compute_api:os-hypervisors:servers",
-  zones: "os_compute_api:os-availability-zone:list",
-} as const
+/** All hosts; each call that shows them, or one of them, has its own rule. */
+function listing(verb: string, rule: string) {
+  return operation({
+    name: `compute.host.${verb}`,
+    input: Type.Object({}),
+    rule: `os_compute_api:${rule}`,
+    target: (ctx) => ({ project_id: ctx.caller.projectId, user_id: ctx.caller.userId }),
+    run: (ctx): Promise<HostFacts[]> => selectAllHostFacts(ctx),
+  })
+}
 
-/** All hosts, for the purpose that names the rule. */
-export const listHosts = operation({
-  name: "compute.host.list",
-  input: Type.Object({ purpose: Type.Enum(Object.keys(rules) as (keyof typeof rules)[]) }),
-  authorize: (ctx, input) => [
-    [rules[input.purpose], { project_id: ctx.caller.projectId, user_id: ctx.caller.userId }],
-  ],
-  run: (ctx): Promise<HostFacts[]> => selectAllHostFacts(ctx),
-})
+export const listHosts = listing("list", "os-hosts:show")
+export const listHostsOfZones = listing("list_of_zones", "os-availability-zone:list")
+export const listHypervisors = listing("list_hypervisors", "os-hypervisors:list")
+export const listHypervisorDetails = listing("list_hypervisor_details", "os-hypervisors:list-detail")
+export const findHypervisor = listing("find_hypervisor", "os-hypervisors:show")
+export const findHypervisorForUptime = listing("find_hypervisor_for_uptime", "os-hypervisors:uptime")
+export const sumHypervisors = listing("sum_hypervisors", "os-hypervisors:statistics")
+export const searchHypervisors = listing("search_hypervisors", "os-hypervisors:search")
+export const listHypervisorsWithServers = listing("list_hypervisors_with_servers", "os-hypervisors:servers")
 
 export const listServersOfHost = operation({
   name: "compute.host.list_servers",
   input: Type.Object({ host: Type.String() }),
-  authorize: (ctx) => [[rules.servers, { project_id: ctx.caller.projectId }]],
+  rule: "os_compute_api:os-hypervisors:servers",
+  target: (ctx) => ({ project_id: ctx.caller.projectId }),
   run: (ctx, input) => selectServersOfHost(ctx.db, input.host),
 })
 
 /** How long the host has been up, and its load, in the words of uptime(1). Null when it does not answer. */
-export const showHostUptime = operation({
-  name: "compute.host.uptime",
-  input: Type.Object({
-    host: Type.String(),
-    purpose: Type.Union([Type.Literal("uptime"), Type.Literal("view")]),
-  }),
-  faults: [hostNotFound],
-  load: (ctx, input) => existingHost(ctx, input.host),
-  authorize: (ctx, { purpose }) => [
-    [purpose === "uptime" ? rules.uptime : rules.hypervisor, { project_id: ctx.caller.projectId }],
-  ],
-  run: async (ctx, _input, host): Promise<string | null> => {
-    try {
-      return (await callAgent(ctx, host.name, "host.uptime", {}, { timeoutMs: uptimeMs })).text
-    } catch (error) {
-      if (error instanceof Fault && error.kind === "unavailable") return null
-      throw error
-    }
-  },
-})
+function uptime(verb: string, rule: string) {
+  return operation({
+    name: `compute.host.${verb}`,
+    input: Type.Object({ host: Type.String() }),
+    faults: [hostNotFound],
+    load: (ctx, input) => existingHost(ctx, input.host),
+    rule: `os_compute_api:${rule}`,
+    target: (ctx) => ({ project_id: ctx.caller.projectId }),
+    run: async (ctx, _input, host): Promise<string | null> => {
+      try {
+        return (await callAgent(ctx, host.name, "host.uptime", {}, { timeoutMs: uptimeMs })).text
+      } catch (error) {
+        if (error instanceof Fault && error.kind === "unavailable") return null
+        throw error
+      }
+    },
+  })
+}
+
+export const showHostUptime = uptime("uptime", "os-hypervisors:uptime")
+/** As a part of the hypervisor. */
+export const showHypervisorUptime = uptime("hypervisor_uptime", "os-hypervisors:show")
 
 /** One host that hangs must not hold up the list of all. */
 const uptimeMs = 2_000
@@ -105,50 +106,53 @@ async function existingHost(ctx: Ctx, name: string): Promise<Host> {
   return host
 }
 
-export const updateComputeHost = operation({
-  name: "compute.host.update",
-  input: Type.Object({
-    host: Type.String(),
-    isDisabled: Type.Optional(Type.Boolean()),
-    disabledReason: Type.Optional(Type.Union([Type.String(), Type.Null()])),
-    isForcedDown: Type.Optional(Type.Boolean()),
-    /** Of the call that it was asked with. */
-    rule: Type.Optional(Type.Literal("os_compute_api:os-hosts:update")),
-  }),
-  faults: [hostNotFound],
-  load: (ctx, input) => existingHost(ctx, input.host),
-  authorize: (ctx, { rule = "os_compute_api:os-services:update" }) => [
-    [rule, { project_id: ctx.caller.projectId }],
-  ],
-  run: (ctx, { host, rule: _rule, ...changes }) =>
-    transact(ctx.db, async (tx) => {
-      const changed = await updateHost(tx, host, changes)
-      if (!changed) throw hostNotFound(host)
-      return changed
+function updating(verb: string, rule: string) {
+  return operation({
+    name: `compute.host.${verb}`,
+    input: Type.Object({
+      host: Type.String(),
+      isDisabled: Type.Optional(Type.Boolean()),
+      disabledReason: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+      isForcedDown: Type.Optional(Type.Boolean()),
     }),
-})
+    faults: [hostNotFound],
+    load: (ctx, input) => existingHost(ctx, input.host),
+    rule: `os_compute_api:${rule}`,
+    target: (ctx) => ({ project_id: ctx.caller.projectId }),
+    run: (ctx, { host, ...changes }) =>
+      transact(ctx.db, async (tx) => {
+        const changed = await updateHost(tx, host, changes)
+        if (!changed) throw hostNotFound(host)
+        return changed
+      }),
+  })
+}
 
-const verbRules = {
-  start: "os_compute_api:os-hosts:start",
-  shutdown: "os_compute_api:os-hosts:shutdown",
-  reboot: "os_compute_api:os-hosts:reboot",
-  maintain: "os_compute_api:os-hosts:update",
-} as const
+export const updateComputeHost = updating("update", "os-services:update")
+/** The same as it was before there were services. */
+export const updateOldHost = updating("update_old", "os-hosts:update")
 
 /** Of the host as a machine. Nova's driver for QEMU does none of these either, so there is only the refusal. */
-export const commandHost = operation({
-  name: "compute.host.command",
-  input: Type.Object({
-    host: Type.String(),
-    verb: Type.Enum(Object.keys(verbRules) as (keyof typeof verbRules)[]),
-  }),
-  faults: [hostNotFound, hostVerbUnsupported],
-  authorize: (ctx, { verb }) => [[verbRules[verb], { project_id: ctx.caller.projectId }]],
-  run: async (ctx, { host }) => {
-    await existingHost(ctx, host)
-    throw hostVerbUnsupported()
-  },
-})
+function command(verb: string, rule = verb) {
+  return operation({
+    name: `compute.host.${verb}`,
+    input: Type.Object({ host: Type.String() }),
+    faults: [hostNotFound, hostVerbUnsupported],
+    rule: `os_compute_api:os-hosts:${rule}`,
+    target: (ctx) => ({ project_id: ctx.caller.projectId }),
+    run: async (ctx, { host }) => {
+      await existingHost(ctx, host)
+      throw hostVerbUnsupported()
+    },
+  })
+}
+
+export const hostCommands = {
+  start: command("start"),
+  shutdown: command("shutdown"),
+  reboot: command("reboot"),
+  maintain: command("maintain", "update"),
+}
 
 /** For a host that is gone for good. */
 export const deleteComputeHost = operation({
@@ -156,7 +160,8 @@ export const deleteComputeHost = operation({
   input: Type.Object({ host: Type.String() }),
   faults: [hostNotFound, hostHasServers, hostIsUp],
   load: (ctx, input) => existingHost(ctx, input.host),
-  authorize: (ctx) => [["os_compute_api:os-services:delete", { project_id: ctx.caller.projectId }]],
+  rule: "os_compute_api:os-services:delete",
+  target: (ctx) => ({ project_id: ctx.caller.projectId }),
   run: (ctx, _input, host) =>
     transact(ctx.db, async (tx) => {
       if ((await selectServersOfHost(tx, host.name)).length > 0) throw hostHasServers()

@@ -74,7 +74,8 @@ export const createKeypair = operation({
     publicKey: Type.Union([Type.String({ maxLength: 65_535 }), Type.Null()]),
   }),
   faults: [keypairExists, keypairInvalid],
-  authorize: (_ctx, input) => [["os_compute_api:os-keypairs:create", { user_id: input.userId }]],
+  rule: "os_compute_api:os-keypairs:create",
+  target: (_ctx, input) => ({ user_id: input.userId }),
   run: async (ctx, input): Promise<{ keypair: Keypair; privateKey: string | null }> => {
     // Before the transaction: making an RSA pair takes tens of milliseconds.
     const made = input.publicKey === null ? await generatePair(ctx, input) : null
@@ -113,7 +114,8 @@ export const listKeypairs = operation({
     limit: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
     marker: Type.Union([Type.String(), Type.Null()]),
   }),
-  authorize: (_ctx, input) => [["os_compute_api:os-keypairs:index", { user_id: input.userId }]],
+  rule: "os_compute_api:os-keypairs:index",
+  target: (_ctx, input) => ({ user_id: input.userId }),
   run: async (ctx, input): Promise<Keypair[]> => {
     let query = ctx.db
       .selectFrom("compute.keypair")
@@ -139,7 +141,8 @@ export const showKeypair = operation({
   name: "compute.keypair.get",
   input: KeyInput,
   faults: [keypairNotFound],
-  authorize: (_ctx, input) => [["os_compute_api:os-keypairs:show", { user_id: input.userId }]],
+  rule: "os_compute_api:os-keypairs:show",
+  target: (_ctx, input) => ({ user_id: input.userId }),
   run: async (ctx, input) => await findKeypair(ctx, input),
 })
 
@@ -147,7 +150,8 @@ export const deleteKeypair = operation({
   name: "compute.keypair.delete",
   input: KeyInput,
   faults: [keypairNotFound],
-  authorize: (_ctx, input) => [["os_compute_api:os-keypairs:delete", { user_id: input.userId }]],
+  rule: "os_compute_api:os-keypairs:delete",
+  target: (_ctx, input) => ({ user_id: input.userId }),
   run: async (ctx, input) => {
     const gone = await ctx.db
       .deleteFrom("compute.keypair")

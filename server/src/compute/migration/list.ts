@@ -9,7 +9,7 @@ export const listMigrations = operation({
   name: "compute.migration.list",
   input: Type.Unsafe<MigrationFilter>(Type.Object({})),
   faults: [badRequest],
-  authorize: () => [["os_compute_api:os-migrations:index", {}]],
+  rule: "os_compute_api:os-migrations:index",
   run: async (ctx, input): Promise<Migration[]> => {
     const found = await selectMigrations(ctx.db, input)
     if (!found) throw badRequest(`Marker ${input.marker} could not be found.`)

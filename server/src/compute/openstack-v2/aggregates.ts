@@ -16,8 +16,6 @@ import {
 } from "../index.ts"
 import { bodyOf, fqdn, name } from "./schema-parts.ts"
 
-const rules = "os_compute_api:os-aggregates"
-
 /** Without a zone, as Nova writes the times of aggregates. */
 const micros = (date: Date) => `${date.toISOString().slice(0, 23)}000`
 
@@ -107,7 +105,7 @@ export const aggregateRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/os-aggregates",
-    policy: [`${rules}:index`],
+    operation: listAggregates,
     handler: async (ctx, req) => {
       const found = await listAggregates(ctx, {})
       return { aggregates: found.map((aggregate) => view(req.version, aggregate)) }
@@ -116,7 +114,7 @@ export const aggregateRoutes: readonly Route[] = [
   route<AggregateBody>({
     method: "POST",
     path: "/os-aggregates",
-    policy: [`${rules}:create`],
+    operation: createAggregate,
     body: bodyOf("aggregate", { name, availability_zone: zone }, ["name"]),
     handler: async (ctx, req) => {
       const body = req.body.aggregate
@@ -127,7 +125,7 @@ export const aggregateRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/os-aggregates/{aggregate_id}",
-    policy: [`${rules}:show`],
+    operation: showAggregate,
     handler: async (ctx, req) => ({
       aggregate: view(req.version, await showAggregate(ctx, { aggregateId: idOf(req) })),
     }),
@@ -135,7 +133,7 @@ export const aggregateRoutes: readonly Route[] = [
   route<AggregateBody>({
     method: "PUT",
     path: "/os-aggregates/{aggregate_id}",
-    policy: [`${rules}:update`],
+    operation: updateAggregate,
     body: {
       type: "object",
       properties: {
@@ -162,7 +160,7 @@ export const aggregateRoutes: readonly Route[] = [
   route({
     method: "DELETE",
     path: "/os-aggregates/{aggregate_id}",
-    policy: [`${rules}:delete`],
+    operation: deleteAggregate,
     handler: async (ctx, req) => {
       await deleteAggregate(ctx, { aggregateId: idOf(req) })
       return reply(200)
@@ -171,8 +169,11 @@ export const aggregateRoutes: readonly Route[] = [
   route<ActionBody>({
     method: "POST",
     path: "/os-aggregates/{aggregate_id}/action",
-    policy: [`${rules}:add_host`, `${rules}:remove_host`, `${rules}:set_metadata`],
-    actions: ["add_host", "remove_host", "set_metadata"],
+    actions: {
+      add_host: addAggregateHost,
+      remove_host: removeAggregateHost,
+      set_metadata: setAggregateMetadata,
+    },
     body: actionSchema,
     handler: async (ctx, req) => ({ aggregate: view(req.version, await act(ctx, req)) }),
   }),

@@ -7,16 +7,18 @@ import { type Route, reply, route, type WireRequest } from "../../platform/http/
 import {
   addFlavorAccess,
   createFlavor,
+  createFlavorExtraSpecs,
   deleteFlavor,
   deleteFlavorExtraSpec,
   type Flavor,
-  getFlavorExtraSpecs,
   listFlavorAccess,
+  listFlavorExtraSpecs,
   listFlavors,
   removeFlavorAccess,
-  setFlavorExtraSpecs,
   showFlavor,
+  showFlavorExtraSpec,
   updateFlavor,
+  updateFlavorExtraSpec,
 } from "../index.ts"
 import { checkQueryNames } from "./query-names.ts"
 
@@ -251,7 +253,7 @@ const manageRoutes: Route[] = [
   route<CreateBody>({
     method: "POST",
     path: "/flavors",
-    policy: ["os_compute_api:os-flavor-manage:create"],
+    operation: createFlavor,
     body: [
       { from: "2.1", schema: createSchema({}) },
       { from: "2.55", schema: createSchema({ description }) },
@@ -261,7 +263,7 @@ const manageRoutes: Route[] = [
   route<{ flavor: { description: string | null } }>({
     method: "PUT",
     path: "/flavors/{flavor_id}",
-    policy: ["os_compute_api:os-flavor-manage:update"],
+    operation: updateFlavor,
     min: "2.55",
     body: {
       type: "object",
@@ -284,7 +286,7 @@ const manageRoutes: Route[] = [
   route({
     method: "DELETE",
     path: "/flavors/{flavor_id}",
-    policy: ["os_compute_api:os-flavor-manage:delete"],
+    operation: deleteFlavor,
     handler: async (ctx, req) => {
       await deleteFlavor(ctx, flavorOf(req))
       return reply(202)
@@ -293,17 +295,13 @@ const manageRoutes: Route[] = [
   route({
     method: "GET",
     path: "/flavors/{flavor_id}/os-flavor-access",
-    policy: ["os_compute_api:os-flavor-access"],
+    operation: listFlavorAccess,
     handler: async (ctx, req) => viewAccess(await listFlavorAccess(ctx, flavorOf(req))),
   }),
   route<AccessBody>({
     method: "POST",
     path: "/flavors/{flavor_id}/action",
-    policy: [
-      "os_compute_api:os-flavor-access:add_tenant_access",
-      "os_compute_api:os-flavor-access:remove_tenant_access",
-    ],
-    actions: ["addTenantAccess", "removeTenantAccess"],
+    actions: { addTenantAccess: addFlavorAccess, removeTenantAccess: removeFlavorAccess },
     body: {
       type: "object",
       properties: { addTenantAccess: tenant, removeTenantAccess: tenant },
@@ -332,15 +330,15 @@ const specRoutes: Route[] = [
   route({
     method: "GET",
     path: "/flavors/{flavor_id}/os-extra_specs",
-    policy: ["os_compute_api:os-flavor-extra-specs:index"],
+    operation: listFlavorExtraSpecs,
     handler: async (ctx, req) => ({
-      extra_specs: await getFlavorExtraSpecs(ctx, { ...flavorOf(req), key: null }),
+      extra_specs: await listFlavorExtraSpecs(ctx, flavorOf(req)),
     }),
   }),
   route<{ extra_specs: Record<string, string | number> }>({
     method: "POST",
     path: "/flavors/{flavor_id}/os-extra_specs",
-    policy: ["os_compute_api:os-flavor-extra-specs:create"],
+    operation: createFlavorExtraSpecs,
     body: {
       type: "object",
       properties: { extra_specs: specsSchema },
@@ -349,34 +347,36 @@ const specRoutes: Route[] = [
     },
     handler: async (ctx, req) => {
       const specs = readSpecs(req.body.extra_specs)
-      await setFlavorExtraSpecs(ctx, { ...flavorOf(req), specs, isUpdate: false })
+      await createFlavorExtraSpecs(ctx, { ...flavorOf(req), specs })
       return { extra_specs: specs }
     },
   }),
   route({
     method: "GET",
     path: "/flavors/{flavor_id}/os-extra_specs/{key}",
-    policy: ["os_compute_api:os-flavor-extra-specs:show"],
-    handler: async (ctx, req) =>
-      await getFlavorExtraSpecs(ctx, { ...flavorOf(req), key: req.params.key ?? "" }),
+    operation: showFlavorExtraSpec,
+    handler: async (ctx, req) => {
+      const key = req.params.key ?? ""
+      return { [key]: await showFlavorExtraSpec(ctx, { ...flavorOf(req), key }) }
+    },
   }),
   route<Record<string, string | number>>({
     method: "PUT",
     path: "/flavors/{flavor_id}/os-extra_specs/{key}",
-    policy: ["os_compute_api:os-flavor-extra-specs:update"],
+    operation: updateFlavorExtraSpec,
     body: { ...specsSchema, minProperties: 1, maxProperties: 1 },
     handler: async (ctx, req) => {
       const specs = readSpecs(req.body)
       const key = req.params.key ?? ""
       if (specs[key] === undefined) throw invalid(key, "Request body and URI mismatch")
-      await setFlavorExtraSpecs(ctx, { ...flavorOf(req), specs, isUpdate: true })
+      await updateFlavorExtraSpec(ctx, { ...flavorOf(req), specs })
       return specs
     },
   }),
   route({
     method: "DELETE",
     path: "/flavors/{flavor_id}/os-extra_specs/{key}",
-    policy: ["os_compute_api:os-flavor-extra-specs:delete"],
+    operation: deleteFlavorExtraSpec,
     handler: async (ctx, req) => {
       await deleteFlavorExtraSpec(ctx, { ...flavorOf(req), key: req.params.key ?? "" })
       return reply(200)
@@ -388,19 +388,19 @@ export const flavorRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/flavors",
-    policy: "authenticated",
+    operation: listFlavors,
     handler: (ctx, req) => list(ctx, req, false),
   }),
   route({
     method: "GET",
     path: "/flavors/detail",
-    policy: "authenticated",
+    operation: listFlavors,
     handler: (ctx, req) => list(ctx, req, true),
   }),
   route({
     method: "GET",
     path: "/flavors/{flavor_id}",
-    policy: "authenticated",
+    operation: showFlavor,
     handler: async (ctx, req) => ({
       flavor: viewFlavor(ctx, req.version, await showFlavor(ctx, flavorOf(req)), maySeeSpecs(ctx)),
     }),

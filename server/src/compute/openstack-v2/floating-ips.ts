@@ -58,14 +58,15 @@ export const floatingIpRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-floating-ip-pools",
     max: last,
-    policy: ["get_network"],
+    operation: listNetworks,
     handler: async (ctx) => ({ floating_ip_pools: (await poolsOf(ctx)).map(({ name }) => ({ name })) }),
   }),
   route({
     method: "GET",
     path: "/os-floating-ips",
     max: last,
-    policy: ["get_floatingip"],
+    operation: listFloatingIps,
+    alsoAsks: listNetworks,
     handler: async (ctx) => {
       const pools = await poolsOf(ctx)
       const { items } = await listFloatingIps(ctx, { filters: { projectId: [ctx.caller.projectId ?? ""] } })
@@ -76,7 +77,8 @@ export const floatingIpRoutes: readonly Route[] = [
     method: "POST",
     path: "/os-floating-ips",
     max: last,
-    policy: ["create_floatingip"],
+    operation: createFloatingIps,
+    alsoAsks: listNetworks,
     body: {
       type: "object",
       properties: { pool: { type: ["string", "null"] } },
@@ -88,14 +90,16 @@ export const floatingIpRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-floating-ips/{floating_ip_id}",
     max: last,
-    policy: ["get_floatingip"],
+    operation: getFloatingIp,
+    alsoAsks: listNetworks,
     handler: async (ctx, req) => ({ floating_ip: viewFloatingIp(await find(ctx, req), await poolsOf(ctx)) }),
   }),
   route({
     method: "DELETE",
     path: "/os-floating-ips/{floating_ip_id}",
     max: last,
-    policy: ["delete_floatingip"],
+    operation: deleteFloatingIp,
+    alsoAsks: getFloatingIp,
     handler: async (ctx, req) => {
       await deleteFloatingIp(ctx, { id: (await find(ctx, req)).id })
       return reply(202)

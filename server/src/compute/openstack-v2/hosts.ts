@@ -9,21 +9,29 @@ import {
   badRequest,
   deleteComputeHost,
   deleteService,
+  findHypervisor,
+  findHypervisorForUptime,
   type HostFacts,
   hypervisorNotFound,
   instanceNameOf,
-  listHosts,
+  listHostsOfZones,
+  listHypervisorDetails,
+  listHypervisors,
+  listHypervisorsWithServers,
   listServersOfHost,
   listServices,
+  listServicesOfZones,
   noMatchingHypervisor,
   type ServiceFacts,
+  searchHypervisors,
   serviceNotFound,
   showHostUptime,
+  showHypervisorUptime,
+  sumHypervisors,
   updateComputeHost,
 } from "../index.ts"
 import { boolean, fqdn, readBoolean } from "./schema-parts.ts"
 
-const api = "os_compute_api"
 const computeBinary = "nova-compute"
 const micros = (date: Date) => `${date.toISOString().slice(0, 23)}000`
 
@@ -43,7 +51,7 @@ function viewService(version: Microversion, service: ServiceFacts) {
 
 async function services(ctx: Ctx, req: WireRequest) {
   const [host, binary] = [queryText(req.query, "host"), queryText(req.query, "binary")]
-  const found = (await listServices(ctx, { purpose: "services" })).filter(
+  const found = (await listServices(ctx, {})).filter(
     (service) =>
       (host === undefined || service.host === host) && (binary === undefined || service.binary === binary),
   )
@@ -90,7 +98,7 @@ const onlyCompute = (binary: string) =>
 
 async function serviceById(ctx: Ctx, req: WireRequest): Promise<ServiceFacts> {
   const id = req.params.service_id ?? ""
-  const found = (await listServices(ctx, { purpose: "services" })).find((service) =>
+  const found = (await listServices(ctx, {})).find((service) =>
     atLeast(req.version, "2.53") ? service.id === id : String(service.number) === id,
   )
   if (!found) throw serviceNotFound(id)
@@ -123,12 +131,12 @@ async function updateService(ctx: Ctx, req: WireRequest<ServicePut>) {
 }
 
 const serviceRoutes: readonly Route[] = [
-  route({ method: "GET", path: "/os-services", policy: [`${api}:os-services:list`], handler: services }),
+  route({ method: "GET", path: "/os-services", operation: listServices, handler: services }),
   route<ServiceBody>({
     method: "PUT",
     path: "/os-services/enable",
     max: "2.52",
-    policy: [`${api}:os-services:update`],
+    operation: updateComputeHost,
     body: byHost(),
     handler: (ctx, req) => setByHost(ctx, req, "enable"),
   }),
@@ -136,7 +144,7 @@ const serviceRoutes: readonly Route[] = [
     method: "PUT",
     path: "/os-services/disable",
     max: "2.52",
-    policy: [`${api}:os-services:update`],
+    operation: updateComputeHost,
     body: byHost(),
     handler: (ctx, req) => setByHost(ctx, req, "disable"),
   }),
@@ -144,7 +152,7 @@ const serviceRoutes: readonly Route[] = [
     method: "PUT",
     path: "/os-services/disable-log-reason",
     max: "2.52",
-    policy: [`${api}:os-services:update`],
+    operation: updateComputeHost,
     body: byHost({ disabled_reason: reason }, ["disabled_reason"]),
     handler: (ctx, req) => setByHost(ctx, req, "disable"),
   }),
@@ -153,7 +161,7 @@ const serviceRoutes: readonly Route[] = [
     path: "/os-services/force-down",
     min: "2.11",
     max: "2.52",
-    policy: [`${api}:os-services:update`],
+    operation: updateComputeHost,
     body: byHost({ forced_down: boolean }, ["forced_down"]),
     handler: async (ctx, req) => {
       const isForcedDown = readBoolean(req.body.forced_down)
@@ -166,7 +174,8 @@ const serviceRoutes: readonly Route[] = [
     method: "PUT",
     path: "/os-services/{service_id}",
     min: "2.53",
-    policy: [`${api}:os-services:update`],
+    operation: updateComputeHost,
+    alsoAsks: listServices,
     body: {
       type: "object",
       properties: {
@@ -181,7 +190,8 @@ const serviceRoutes: readonly Route[] = [
   route({
     method: "DELETE",
     path: "/os-services/{service_id}",
-    policy: [`${api}:os-services:delete`],
+    operation: [deleteComputeHost, deleteService],
+    alsoAsks: listServices,
     handler: async (ctx, req) => {
       const { id, host, binary } = await serviceById(ctx, req)
       if (binary === computeBinary) await deleteComputeHost(ctx, { host })
@@ -235,7 +245,7 @@ function viewHypervisor(version: Microversion, facts: HostFacts, uptime: string 
 /** Part of the hypervisor since 2.88; null for a host that does not answer. */
 async function uptimeIn(ctx: Ctx, version: Microversion, facts: HostFacts): Promise<string | null> {
   if (!atLeast(version, "2.88") || !facts.isUp) return null
-  return await showHostUptime(ctx, { host: facts.host.name, purpose: "view" })
+  return await showHypervisorUptime(ctx, { host: facts.host.name })
 }
 
 async function serversOf(ctx: Ctx, facts: HostFacts) {
@@ -245,7 +255,7 @@ async function serversOf(ctx: Ctx, facts: HostFacts) {
 
 async function hypervisors(ctx: Ctx, req: WireRequest, isDetail: boolean) {
   const { version } = req
-  const all = await listHosts(ctx, { purpose: isDetail ? "hypervisorsDetail" : "hypervisors" })
+  const all = await (isDetail ? listHypervisorDetails : listHypervisors)(ctx, {})
   const pattern = atLeast(version, "2.53") ? queryText(req.query, "hypervisor_hostname_pattern") : undefined
   const page = pageOf(req, all, pattern)
   const withServers = atLeast(version, "2.53") && queryBoolean(req.query, "with_servers") === true
@@ -295,13 +305,9 @@ function matching(all: readonly HostFacts[], pattern: string): HostFacts[] {
   return found
 }
 
-async function hypervisorById(
-  ctx: Ctx,
-  req: WireRequest,
-  purpose: "hypervisor" | "uptime",
-): Promise<HostFacts> {
+async function hypervisorById(ctx: Ctx, req: WireRequest, list: typeof findHypervisor): Promise<HostFacts> {
   const id = req.params.hypervisor_id ?? ""
-  const found = (await listHosts(ctx, { purpose })).find((facts) =>
+  const found = (await list(ctx, {})).find((facts) =>
     atLeast(req.version, "2.53") ? facts.host.id === id : String(facts.host.number) === id,
   )
   if (!found) throw hypervisorNotFound(id)
@@ -309,7 +315,7 @@ async function hypervisorById(
 }
 
 async function statistics(ctx: Ctx) {
-  const all = await listHosts(ctx, { purpose: "statistics" })
+  const all = await sumHypervisors(ctx, {})
   const sum = (of: (facts: HostFacts) => number) => all.reduce((total, facts) => total + of(facts), 0)
   return {
     hypervisor_statistics: {
@@ -333,28 +339,31 @@ const hypervisorRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/os-hypervisors",
-    policy: [`${api}:os-hypervisors:list`],
+    operation: listHypervisors,
+    alsoAsks: listServersOfHost,
     handler: (ctx, req) => hypervisors(ctx, req, false),
   }),
   route({
     method: "GET",
     path: "/os-hypervisors/detail",
-    policy: [`${api}:os-hypervisors:list-detail`],
+    operation: listHypervisorDetails,
+    alsoAsks: [showHypervisorUptime, listServersOfHost],
     handler: (ctx, req) => hypervisors(ctx, req, true),
   }),
   route({
     method: "GET",
     path: "/os-hypervisors/statistics",
     max: "2.87",
-    policy: [`${api}:os-hypervisors:statistics`],
+    operation: sumHypervisors,
     handler: statistics,
   }),
   route({
     method: "GET",
     path: "/os-hypervisors/{hypervisor_id}",
-    policy: [`${api}:os-hypervisors:show`],
+    operation: findHypervisor,
+    alsoAsks: [showHypervisorUptime, listServersOfHost],
     handler: async (ctx, req) => {
-      const facts = await hypervisorById(ctx, req, "hypervisor")
+      const facts = await hypervisorById(ctx, req, findHypervisor)
       const withServers = atLeast(req.version, "2.53") && queryBoolean(req.query, "with_servers") === true
       return {
         hypervisor: {
@@ -368,10 +377,10 @@ const hypervisorRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-hypervisors/{hypervisor_id}/uptime",
     max: "2.87",
-    policy: [`${api}:os-hypervisors:uptime`],
+    operation: [findHypervisorForUptime, showHostUptime],
     handler: async (ctx, req) => {
-      const facts = await hypervisorById(ctx, req, "uptime")
-      const uptime = await showHostUptime(ctx, { host: facts.host.name, purpose: "uptime" })
+      const facts = await hypervisorById(ctx, req, findHypervisorForUptime)
+      const uptime = await showHostUptime(ctx, { host: facts.host.name })
       if (uptime === null) throw badRequest(`Compute host ${facts.host.name} does not answer now.`)
       return { hypervisor: { ...viewHypervisorBrief(req.version, facts), uptime } }
     },
@@ -380,9 +389,9 @@ const hypervisorRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-hypervisors/{pattern}/search",
     max: "2.52",
-    policy: [`${api}:os-hypervisors:search`],
+    operation: searchHypervisors,
     handler: async (ctx, req) => {
-      const found = matching(await listHosts(ctx, { purpose: "search" }), req.params.pattern ?? "")
+      const found = matching(await searchHypervisors(ctx, {}), req.params.pattern ?? "")
       return { hypervisors: found.map((facts) => viewHypervisorBrief(req.version, facts)) }
     },
   }),
@@ -390,9 +399,9 @@ const hypervisorRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-hypervisors/{pattern}/servers",
     max: "2.52",
-    policy: [`${api}:os-hypervisors:servers`],
+    operation: [listHypervisorsWithServers, listServersOfHost],
     handler: async (ctx, req) => {
-      const found = matching(await listHosts(ctx, { purpose: "servers" }), req.params.pattern ?? "")
+      const found = matching(await listHypervisorsWithServers(ctx, {}), req.params.pattern ?? "")
       const views: Record<string, unknown>[] = []
       for (const facts of found) {
         const servers = await serversOf(ctx, facts)
@@ -405,7 +414,7 @@ const hypervisorRoutes: readonly Route[] = [
 
 /** Names, and which of them have a host that takes servers. */
 async function zones(ctx: Ctx) {
-  const byZone = Map.groupBy(await listHosts(ctx, { purpose: "zones" }), (facts) => facts.zone)
+  const byZone = Map.groupBy(await listHostsOfZones(ctx, {}), (facts) => facts.zone)
   const views = [...byZone].sort().map(([zoneName, hosts]) => ({
     zoneName,
     zoneState: { available: hosts.some(({ host }) => !host.isDisabled) },
@@ -416,7 +425,7 @@ async function zones(ctx: Ctx) {
 
 /** With the services of each host, and the zone of those that work for all hosts. */
 async function zonesInDetail(ctx: Ctx) {
-  const byZone = Map.groupBy(await listServices(ctx, { purpose: "zones" }), (service) => service.zone)
+  const byZone = Map.groupBy(await listServicesOfZones(ctx, {}), (service) => service.zone)
   const views = [...byZone].sort().map(([zoneName, services]) => ({
     zoneName,
     zoneState: { available: services.some((service) => !service.isDisabled) },
@@ -439,13 +448,13 @@ const zoneRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/os-availability-zone",
-    policy: [`${api}:os-availability-zone:list`],
+    operation: listHostsOfZones,
     handler: zones,
   }),
   route({
     method: "GET",
     path: "/os-availability-zone/detail",
-    policy: [`${api}:os-availability-zone:detail`],
+    operation: listServicesOfZones,
     handler: zonesInDetail,
   }),
 ]

@@ -148,22 +148,20 @@ interface MetaBody {
   meta: Record<string, string>
 }
 
-const read = ["get_image"]
-const write = ["modify_image"]
-
 const metadataRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/images/{image_id}/metadata",
     max: lastOfMetadata,
-    policy: read,
+    operation: showImage,
     handler: async (ctx, req) => ({ metadata: (await imageOf(ctx, req)).properties }),
   }),
   route<MetadataBody>({
     method: "POST",
     path: "/images/{image_id}/metadata",
     max: lastOfMetadata,
-    policy: write,
+    operation: updateImage,
+    alsoAsks: showImage,
     body: bodyWith("metadata", metadata),
     handler: async (ctx, req) => ({
       metadata: await changeMetadata(ctx, req, (now) => ({ ...now.properties, ...req.body.metadata })),
@@ -173,7 +171,8 @@ const metadataRoutes: readonly Route[] = [
     method: "PUT",
     path: "/images/{image_id}/metadata",
     max: lastOfMetadata,
-    policy: write,
+    operation: updateImage,
+    alsoAsks: showImage,
     body: bodyWith("metadata", metadata),
     handler: async (ctx, req) => ({ metadata: await changeMetadata(ctx, req, () => req.body.metadata) }),
   }),
@@ -181,7 +180,7 @@ const metadataRoutes: readonly Route[] = [
     method: "GET",
     path: "/images/{image_id}/metadata/{key}",
     max: lastOfMetadata,
-    policy: read,
+    operation: showImage,
     handler: async (ctx, req) => {
       const key = req.params.key ?? ""
       const value = (await imageOf(ctx, req)).properties[key]
@@ -193,7 +192,8 @@ const metadataRoutes: readonly Route[] = [
     method: "PUT",
     path: "/images/{image_id}/metadata/{key}",
     max: lastOfMetadata,
-    policy: write,
+    operation: updateImage,
+    alsoAsks: showImage,
     body: bodyWith("meta", { ...metadata, minProperties: 1, maxProperties: 1 }),
     handler: async (ctx, req) => {
       if (!Object.hasOwn(req.body.meta, req.params.key ?? ""))
@@ -206,7 +206,8 @@ const metadataRoutes: readonly Route[] = [
     method: "DELETE",
     path: "/images/{image_id}/metadata/{key}",
     max: lastOfMetadata,
-    policy: write,
+    operation: updateImage,
+    alsoAsks: showImage,
     handler: async (ctx, req) => {
       const key = req.params.key ?? ""
       await changeMetadata(ctx, req, (now) => {
@@ -224,28 +225,29 @@ export const imageRoutes: readonly Route[] = [
     method: "GET",
     path: "/images",
     max: lastOfImages,
-    policy: ["get_images"],
+    operation: listImages,
     handler: (ctx, req) => list(ctx, req, false),
   }),
   route({
     method: "GET",
     path: "/images/detail",
     max: lastOfImages,
-    policy: ["get_images"],
+    operation: listImages,
     handler: (ctx, req) => list(ctx, req, true),
   }),
   route({
     method: "GET",
     path: "/images/{image_id}",
     max: lastOfImages,
-    policy: read,
+    operation: showImage,
     handler: async (ctx, req) => ({ image: viewImage(ctx, await imageOf(ctx, req)) }),
   }),
   route({
     method: "DELETE",
     path: "/images/{image_id}",
     max: lastOfImages,
-    policy: ["delete_image"],
+    operation: deleteImage,
+    alsoAsks: showImage,
     handler: async (ctx, req) => {
       await deleteImage(ctx, { imageId: (await imageOf(ctx, req)).id })
       return reply(204)

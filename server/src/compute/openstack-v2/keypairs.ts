@@ -94,11 +94,11 @@ async function list(ctx: Ctx, req: WireRequest) {
 }
 
 export const keypairRoutes: readonly Route[] = [
-  route({ method: "GET", path: "/os-keypairs", policy: ["os_compute_api:os-keypairs:index"], handler: list }),
+  route({ method: "GET", path: "/os-keypairs", operation: listKeypairs, handler: list }),
   route<CreateBody>({
     method: "POST",
     path: "/os-keypairs",
-    policy: ["os_compute_api:os-keypairs:create"],
+    operation: createKeypair,
     body: [
       { from: "2.1", schema: createSchema(name, {}, ["name"]) },
       { from: "2.2", schema: createSchema(name, { type }, ["name"]) },
@@ -110,7 +110,7 @@ export const keypairRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/os-keypairs/{name}",
-    policy: ["os_compute_api:os-keypairs:show"],
+    operation: showKeypair,
     handler: async (ctx, req) => {
       const keypair = await showKeypair(ctx, { userId: userOf(ctx, req), name: req.params.name ?? "" })
       return { keypair: viewKeypair(req.version, keypair) }
@@ -119,7 +119,7 @@ export const keypairRoutes: readonly Route[] = [
   route({
     method: "DELETE",
     path: "/os-keypairs/{name}",
-    policy: ["os_compute_api:os-keypairs:delete"],
+    operation: deleteKeypair,
     handler: async (ctx, req) => {
       await deleteKeypair(ctx, { userId: userOf(ctx, req), name: req.params.name ?? "" })
       return reply(atLeast(req.version, "2.2") ? 204 : 202)

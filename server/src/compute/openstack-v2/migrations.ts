@@ -76,7 +76,7 @@ export const migrationRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/os-migrations",
-    policy: ["os_compute_api:os-migrations:index"],
+    operation: listMigrations,
     handler: list,
   }),
 ]

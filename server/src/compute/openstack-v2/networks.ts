@@ -47,7 +47,7 @@ function networkRoutes(path: string, view: (ctx: Ctx, network: Network) => objec
       method: "GET",
       path,
       max: last,
-      policy: ["get_network"],
+      operation: listNetworks,
       handler: async (ctx) => ({
         networks: (await listNetworks(ctx, {})).items.map((network) => view(ctx, network)),
       }),
@@ -56,7 +56,7 @@ function networkRoutes(path: string, view: (ctx: Ctx, network: Network) => objec
       method: "GET",
       path: `${path}/{network_id}`,
       max: last,
-      policy: ["get_network"],
+      operation: listNetworks,
       handler: async (ctx, req) => ({ network: view(ctx, await find(ctx, req)) }),
     }),
   ]

@@ -3,14 +3,13 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import { queryText } from "../../platform/http/query.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
-import { commandHost, hostNotFound, listHosts, listServices, updateComputeHost } from "../index.ts"
+import { hostCommands, hostNotFound, listHosts, listServicesAsHosts, updateOldHost } from "../index.ts"
 
-const api = "os_compute_api"
 const max = "2.42"
 
 async function showHost(ctx: Ctx, req: WireRequest) {
   const name = req.params.host_name ?? ""
-  const found = (await listHosts(ctx, { purpose: "host" })).find((facts) => facts.host.name === name)
+  const found = (await listHosts(ctx, {})).find((facts) => facts.host.name === name)
   if (!found) throw hostNotFound(name)
   const { host, load } = found
   const row = (project: string, cpu: number, memoryMb: number, diskGb: number) => ({
@@ -36,10 +35,10 @@ const onOff = { enum: ["enable", "disable", "Enable", "Disable", "ENABLE", "DISA
 /** Enabled is what the compute service on it is. */
 async function updateHost(ctx: Ctx, req: WireRequest<HostPut>) {
   const host = req.params.host_name ?? ""
-  if (req.body.maintenance_mode !== undefined) await commandHost(ctx, { host, verb: "maintain" })
+  if (req.body.maintenance_mode !== undefined) await hostCommands.maintain(ctx, { host })
   const status = req.body.status?.toLowerCase()
   const changes = { isDisabled: status === "disable", disabledReason: null }
-  await updateComputeHost(ctx, { host, ...changes, rule: "os_compute_api:os-hosts:update" })
+  await updateOldHost(ctx, { host, ...changes })
   return { host, status: `${status}d` }
 }
 
@@ -54,8 +53,8 @@ const powerRoutes = (
     method: "GET",
     path: `/os-hosts/{host_name}/${word}`,
     max,
-    policy: [`${api}:os-hosts:${verb}`],
-    handler: (ctx, req) => commandHost(ctx, { host: req.params.host_name ?? "", verb }),
+    operation: hostCommands[verb],
+    handler: (ctx, req) => hostCommands[verb](ctx, { host: req.params.host_name ?? "" }),
   }),
 )
 
@@ -64,10 +63,10 @@ export const osHostRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-hosts",
     max,
-    policy: [`${api}:os-hosts:list`],
+    operation: listServicesAsHosts,
     handler: async (ctx, req) => {
       const zone = queryText(req.query, "zone")
-      const all = await listServices(ctx, { purpose: "hosts" })
+      const all = await listServicesAsHosts(ctx, {})
       const found = all.filter((service) => !zone || service.zone === zone)
       return {
         hosts: found.map(({ host, binary, zone }) => ({
@@ -82,14 +81,14 @@ export const osHostRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-hosts/{host_name}",
     max,
-    policy: [`${api}:os-hosts:show`],
+    operation: listHosts,
     handler: showHost,
   }),
   route<HostPut>({
     method: "PUT",
     path: "/os-hosts/{host_name}",
     max,
-    policy: [`${api}:os-hosts:update`],
+    operation: [updateOldHost, hostCommands.maintain],
     body: {
       type: "object",
       properties: { status: onOff, maintenance_mode: onOff },

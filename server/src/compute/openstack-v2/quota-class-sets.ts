@@ -12,7 +12,6 @@ import {
 } from "./quota-resources.ts"
 import { bodyOf } from "./schema-parts.ts"
 
-const rules = "os_compute_api:os-quota-class-sets"
 const networksEnd = "2.50"
 const path = "/os-quota-class-sets/{id}"
 
@@ -35,7 +34,7 @@ export const quotaClassSetRoutes: readonly Route[] = [
   route({
     method: "GET",
     path,
-    policy: [`${rules}:show`],
+    operation: showQuotaClass,
     handler: async (ctx, req) => {
       const limits = await showQuotaClass(ctx, { className: classOf(req) })
       return { quota_class_set: { id: classOf(req), ...view(req.version, limits) } }
@@ -44,7 +43,7 @@ export const quotaClassSetRoutes: readonly Route[] = [
   route<{ quota_class_set: Record<string, unknown> }>({
     method: "PUT",
     path,
-    policy: [`${rules}:update`],
+    operation: updateQuotaClass,
     body: [
       { from: "2.1", schema: updateSchema(all) },
       { from: networksEnd, schema: updateSchema(withoutNetworks) },

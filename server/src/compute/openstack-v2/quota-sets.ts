@@ -22,7 +22,6 @@ import {
 } from "./quota-resources.ts"
 import { bodyOf, boolean, readBoolean } from "./schema-parts.ts"
 
-const rules = "os_compute_api:os-quota-sets"
 const networksEnd = "2.36"
 const path = "/os-quota-sets/{project_id}"
 
@@ -65,7 +64,7 @@ export const quotaSetRoutes: readonly Route[] = [
   route({
     method: "GET",
     path,
-    policy: [`${rules}:show`],
+    operation: showQuota,
     handler: async (ctx, req) => {
       const limits = await showQuota(ctx, { projectId: projectOf(req), userId: userOf(req) })
       return { quota_set: { id: projectOf(req), ...pick(limits, shownAt(req)) } }
@@ -74,7 +73,7 @@ export const quotaSetRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: `${path}/detail`,
-    policy: [`${rules}:detail`],
+    operation: showQuotaDetail,
     handler: async (ctx, req) => {
       const detail = await showQuotaDetail(ctx, { projectId: projectOf(req), userId: userOf(req) })
       return { quota_set: { id: projectOf(req), ...viewDetail(detail, shownAt(req)) } }
@@ -83,7 +82,7 @@ export const quotaSetRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: `${path}/defaults`,
-    policy: [`${rules}:defaults`],
+    operation: showDefaultQuota,
     handler: async (ctx, req) => {
       const limits = await showDefaultQuota(ctx, { projectId: projectOf(req) })
       return { quota_set: { id: projectOf(req), ...pick(limits, shownAt(req)) } }
@@ -92,7 +91,7 @@ export const quotaSetRoutes: readonly Route[] = [
   route<UpdateBody>({
     method: "PUT",
     path,
-    policy: [`${rules}:update`],
+    operation: updateQuota,
     body: [
       { from: "2.1", schema: updateSchema(all) },
       { from: networksEnd, schema: updateSchema(withoutNetworks) },
@@ -103,7 +102,7 @@ export const quotaSetRoutes: readonly Route[] = [
   route({
     method: "DELETE",
     path,
-    policy: [`${rules}:delete`],
+    operation: deleteQuota,
     handler: async (ctx, req) => {
       await deleteQuota(ctx, { projectId: projectOf(req), userId: userOf(req) })
       return reply(202)

@@ -4,8 +4,6 @@ import { type Route, route, type WireRequest } from "../../platform/http/wire.ts
 import { getRemoteConsole } from "../index.ts"
 import { bodyOf } from "./schema-parts.ts"
 
-const policy = "os_compute_api:os-remote-consoles"
-
 const oldTypes: Readonly<Record<string, readonly string[]>> = {
   "os-getVNCConsole": ["novnc", "xvpvnc"],
   "os-getSPICEConsole": ["spice-html5"],
@@ -17,7 +15,7 @@ export const consoleActions = Object.fromEntries(
   Object.entries(oldTypes).map(([name, types]) => [
     name,
     {
-      policy,
+      operation: getRemoteConsole,
       max: "2.5",
       schema: bodyOf(name, { type: { type: "string", enum: types } }, ["type"]),
       run: (ctx: Ctx, serverId: string, req: WireRequest<never>) => {

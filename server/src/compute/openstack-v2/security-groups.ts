@@ -170,14 +170,15 @@ export const securityGroupRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-security-groups",
     max: last,
-    policy: ["get_security_group"],
+    operation: listSecurityGroups,
     handler: list,
   }),
   route<GroupBody>({
     method: "POST",
     path: "/os-security-groups",
     max: last,
-    policy: ["create_security_group"],
+    operation: createSecurityGroups,
+    alsoAsks: listSecurityGroups,
     body: groupBody,
     handler: async (ctx, req) => {
       const { name, description } = req.body.security_group
@@ -191,7 +192,7 @@ export const securityGroupRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-security-groups/{security_group_id}",
     max: last,
-    policy: ["get_security_group"],
+    operation: [getSecurityGroup, listSecurityGroups],
     handler: async (ctx, req) => {
       const group = await getSecurityGroup(ctx, { id: idOf(req) })
       return await viewOne(ctx, group)
@@ -201,7 +202,8 @@ export const securityGroupRoutes: readonly Route[] = [
     method: "PUT",
     path: "/os-security-groups/{security_group_id}",
     max: last,
-    policy: ["update_security_group"],
+    operation: updateSecurityGroup,
+    alsoAsks: listSecurityGroups,
     body: groupBody,
     handler: async (ctx, req) => {
       const { name, description } = req.body.security_group
@@ -216,7 +218,7 @@ export const securityGroupRoutes: readonly Route[] = [
     method: "DELETE",
     path: "/os-security-groups/{security_group_id}",
     max: last,
-    policy: ["delete_security_group"],
+    operation: deleteSecurityGroup,
     handler: async (ctx, req) => {
       await deleteSecurityGroup(ctx, { id: idOf(req) })
       return reply(202)
@@ -226,7 +228,8 @@ export const securityGroupRoutes: readonly Route[] = [
     method: "POST",
     path: "/os-security-group-rules",
     max: last,
-    policy: ["create_security_group_rule"],
+    operation: createSecurityGroupRules,
+    alsoAsks: listSecurityGroups,
     body: ruleBody,
     handler: createRule,
   }),
@@ -234,7 +237,7 @@ export const securityGroupRoutes: readonly Route[] = [
     method: "DELETE",
     path: "/os-security-group-rules/{rule_id}",
     max: last,
-    policy: ["delete_security_group_rule"],
+    operation: deleteSecurityGroupRule,
     handler: async (ctx, req) => {
       const id = req.params.rule_id ?? ""
       if (!isUuid(id)) throw badRequest(`Security group rule id ${id} should be a UUID.`)

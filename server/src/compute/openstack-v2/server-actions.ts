@@ -10,7 +10,7 @@ import {
 } from "../../platform/http/microversion.ts"
 import { checkSchema } from "../../platform/http/schema-check.ts"
 import { type BodySchema, schemaFor } from "../../platform/http/versions.ts"
-import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Operations, type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import {
   addServerFixedIp,
   addServerFloatingIp,
@@ -19,7 +19,7 @@ import {
   confirmResize,
   createServerBackup,
   createServerImage,
-  deleteServer,
+  forceDeleteServer,
   getConsoleOutput,
   hardRebootServer,
   hostsByName,
@@ -37,6 +37,7 @@ import {
   resumeServer,
   revertResize,
   shelveServer,
+  showRebuiltServer,
   showServer,
   startServer,
   stopServer,
@@ -60,8 +61,7 @@ import { serverViewPlan, viewServer } from "./server-view.ts"
 import { canonicalIpV6, lastPart, newPassword } from "./servers.ts"
 
 interface Action {
-  /** Policy rule that the operation enforces. */
-  policy: string
+  operation: Operations
   schema: BodySchema
   min?: string
   max?: string
@@ -69,7 +69,6 @@ interface Action {
   run: (ctx: Ctx, serverId: string, req: WireRequest<never>) => Promise<unknown>
 }
 
-const api = "os_compute_api"
 const anything = (key: string) => bodyWith(key, {})
 
 async function getConsole(ctx: Ctx, serverId: string, req: WireRequest<never>) {
@@ -147,10 +146,7 @@ async function rebuild(ctx: Ctx, serverId: string, req: WireRequest<never>) {
       trustedImageCertificates: body.trusted_image_certificates,
     }),
   })
-  const { server, networking } = await showServer(ctx, {
-    serverId,
-    rule: "os_compute_api:servers:rebuild",
-  })
+  const { server, networking } = await showRebuiltServer(ctx, { serverId })
   const plan = serverViewPlan(ctx, req.version, {
     isWhole: atLeast(req.version, "2.75"),
     showsServerGroups: true,
@@ -222,10 +218,10 @@ const unshelveBody = (properties: Record<string, unknown>) =>
 const length = { type: ["integer", "string", "null"], pattern: "^-?[0-9]+$", minimum: -1 }
 
 const actions: Readonly<Record<string, Action>> = {
-  "os-start": { policy: `${api}:servers:start`, schema: anything("os-start"), run: accepted(startServer) },
-  "os-stop": { policy: `${api}:servers:stop`, schema: anything("os-stop"), run: accepted(stopServer) },
+  "os-start": { operation: startServer, schema: anything("os-start"), run: accepted(startServer) },
+  "os-stop": { operation: stopServer, schema: anything("os-stop"), run: accepted(stopServer) },
   reboot: {
-    policy: `${api}:servers:reboot`,
+    operation: [rebootServer, hardRebootServer],
     schema: bodyOf(
       "reboot",
       { type: { type: "string", enum: ["HARD", "Hard", "hard", "SOFT", "Soft", "soft"] } },
@@ -233,26 +229,26 @@ const actions: Readonly<Record<string, Action>> = {
     ),
     run: reboot,
   },
-  pause: { policy: `${api}:os-pause-server:pause`, schema: anything("pause"), run: accepted(pauseServer) },
+  pause: { operation: pauseServer, schema: anything("pause"), run: accepted(pauseServer) },
   unpause: {
-    policy: `${api}:os-pause-server:unpause`,
+    operation: unpauseServer,
     schema: anything("unpause"),
     run: accepted(unpauseServer),
   },
   suspend: {
-    policy: `${api}:os-suspend-server:suspend`,
+    operation: suspendServer,
     schema: anything("suspend"),
     run: accepted(suspendServer),
   },
   resume: {
-    policy: `${api}:os-suspend-server:resume`,
+    operation: resumeServer,
     schema: anything("resume"),
     run: accepted(resumeServer),
   },
-  rebuild: { policy: `${api}:servers:rebuild`, schema: rebuildServerSchemas, run: rebuild },
-  resize: { policy: `${api}:servers:resize`, schema: resizeServerSchema, run: resize },
+  rebuild: { operation: rebuildServer, schema: rebuildServerSchemas, run: rebuild },
+  resize: { operation: resizeServer, schema: resizeServerSchema, run: resize },
   confirmResize: {
-    policy: `${api}:servers:confirm_resize`,
+    operation: confirmResize,
     schema: anything("confirmResize"),
     run: async (ctx, serverId) => {
       await confirmResize(ctx, { serverId })
@@ -260,14 +256,14 @@ const actions: Readonly<Record<string, Action>> = {
     },
   },
   revertResize: {
-    policy: `${api}:servers:revert_resize`,
+    operation: revertResize,
     schema: anything("revertResize"),
     run: accepted(revertResize),
   },
-  createBackup: { policy: `${api}:os-create-backup`, schema: createBackupSchema, run: createBackup },
-  createImage: { policy: `${api}:servers:create_image`, schema: createImageSchema, run: createImage },
+  createBackup: { operation: createServerBackup, schema: createBackupSchema, run: createBackup },
+  createImage: { operation: createServerImage, schema: createImageSchema, run: createImage },
   rescue: {
-    policy: `${api}:os-rescue`,
+    operation: rescueServer,
     schema: bodyWith("rescue", {
       anyOf: [
         {
@@ -280,10 +276,10 @@ const actions: Readonly<Record<string, Action>> = {
     }),
     run: rescue,
   },
-  unrescue: { policy: `${api}:os-unrescue`, schema: anything("unrescue"), run: accepted(unrescueServer) },
-  shelve: { policy: `${api}:os-shelve:shelve`, schema: anything("shelve"), run: accepted(shelveServer) },
+  unrescue: { operation: unrescueServer, schema: anything("unrescue"), run: accepted(unrescueServer) },
+  shelve: { operation: shelveServer, schema: anything("shelve"), run: accepted(shelveServer) },
   unshelve: {
-    policy: `${api}:os-shelve:unshelve`,
+    operation: unshelveServer,
     schema: [
       { from: "2.1", schema: anything("unshelve") },
       { from: "2.77", schema: unshelveBody({ availability_zone: name }) },
@@ -295,7 +291,7 @@ const actions: Readonly<Record<string, Action>> = {
     run: unshelve,
   },
   lock: {
-    policy: `${api}:os-lock-server:lock`,
+    operation: lockServer,
     schema: [
       { from: "2.1", schema: anything("lock") },
       {
@@ -314,19 +310,19 @@ const actions: Readonly<Record<string, Action>> = {
     ],
     run: lock,
   },
-  unlock: { policy: `${api}:os-lock-server:unlock`, schema: anything("unlock"), run: accepted(unlockServer) },
+  unlock: { operation: unlockServer, schema: anything("unlock"), run: accepted(unlockServer) },
   forceDelete: {
-    policy: `${api}:os-deferred-delete:force`,
+    operation: forceDeleteServer,
     schema: anything("forceDelete"),
-    run: (ctx, serverId) => deleteServer(ctx, { serverId, isForced: true }),
+    run: accepted(forceDeleteServer),
   },
   "os-resetState": {
-    policy: `${api}:os-admin-actions:reset_state`,
+    operation: resetServerState,
     schema: bodyOf("os-resetState", { state: { type: "string", enum: ["active", "error"] } }, ["state"]),
     run: resetState,
   },
   "os-getConsoleOutput": {
-    policy: `${api}:os-console-output`,
+    operation: getConsoleOutput,
     schema: bodyWith("os-getConsoleOutput", {
       anyOf: [{ type: "object", properties: { length }, additionalProperties: false }, { type: "null" }],
     }),
@@ -334,7 +330,7 @@ const actions: Readonly<Record<string, Action>> = {
   },
   ...consoleActions,
   addFixedIp: {
-    policy: `${api}:os-multinic:add`,
+    operation: addServerFixedIp,
     max: "2.43",
     schema: bodyOf("addFixedIp", { networkId: { type: ["string", "number"] } }, ["networkId"]),
     run: (ctx, serverId, req) => {
@@ -343,7 +339,7 @@ const actions: Readonly<Record<string, Action>> = {
     },
   },
   addFloatingIp: {
-    policy: `${api}:os-floating-ips:add`,
+    operation: addServerFloatingIp,
     max: "2.43",
     schema: bodyOf("addFloatingIp", { address: ipAddress, fixed_address: ipAddress }, ["address"]),
     run: (ctx, serverId, req) => {
@@ -353,7 +349,7 @@ const actions: Readonly<Record<string, Action>> = {
     },
   },
   removeFloatingIp: {
-    policy: `${api}:os-floating-ips:remove`,
+    operation: removeServerFloatingIp,
     max: "2.43",
     schema: bodyOf("removeFloatingIp", { address: ipAddress }, ["address"]),
     run: (ctx, serverId, req) => {
@@ -362,7 +358,7 @@ const actions: Readonly<Record<string, Action>> = {
     },
   },
   removeFixedIp: {
-    policy: `${api}:os-multinic:remove`,
+    operation: removeServerFixedIp,
     max: "2.43",
     schema: bodyOf("removeFixedIp", { address: ipAddress }, ["address"]),
     run: (ctx, serverId, req) => {
@@ -371,13 +367,13 @@ const actions: Readonly<Record<string, Action>> = {
     },
   },
   addSecurityGroup: {
-    policy: `${api}:os-security-groups:add`,
+    operation: addServerSecurityGroup,
     schema: bodyOf("addSecurityGroup", { name }, ["name"]),
     run: (ctx, serverId, req) =>
       addServerSecurityGroup(ctx, { serverId, group: groupOf("addSecurityGroup", req) }),
   },
   removeSecurityGroup: {
-    policy: `${api}:os-security-groups:remove`,
+    operation: removeServerSecurityGroup,
     schema: bodyOf("removeSecurityGroup", { name }, ["name"]),
     run: (ctx, serverId, req) =>
       removeServerSecurityGroup(ctx, { serverId, group: groupOf("removeSecurityGroup", req) }),
@@ -408,9 +404,9 @@ export const serverActionRoutes: readonly Route[] = [
   route({
     method: "POST",
     path: "/servers/{server_id}/action",
-    policy: [...new Set(Object.values(actions).map((action) => action.policy))],
     status: 202,
-    actions: Object.keys(actions),
+    actions: Object.fromEntries(Object.entries(actions).map(([name, action]) => [name, action.operation])),
+    alsoAsks: [showServer, showRebuiltServer],
     actionBodies: actions,
     handler: async (ctx, req) => {
       const serverId = req.params.server_id ?? ""

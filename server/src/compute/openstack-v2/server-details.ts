@@ -1,33 +1,44 @@
 // What hangs below a server: metadata, tags, addresses, interfaces, groups, actions, diagnostics.
 
+import { listSecurityGroups } from "../../network/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { boundedLimit, pageUrl } from "../../platform/http/paging.ts"
 import { queryInteger, queryText } from "../../platform/http/query.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import {
+  addServerTag,
   attachInterface,
   badRequest,
-  changeServerTags,
+  checkServerTag,
   clearGuestPassword,
+  clearServerTags,
+  createServerMetadata,
   deleteServerMetadataItem,
   detachInterface,
   getDiagnostics,
   hostIdOf,
   listServerActions,
+  listServerAddresses,
+  listServerAddressesOfNetwork,
   listServerInterfaces,
+  listServerMetadata,
   listServerSecurityGroups,
+  listServerTags,
   metadataItemNotFound,
   networkNotOfServer,
+  removeServerTag,
+  replaceServerMetadata,
+  replaceServerTags,
   type ServerAction,
   type ServerInterface,
   type ShownAction,
-  setServerMetadata,
   showGuestPassword,
-  showServer,
   showServerAction,
   showServerInterface,
+  showServerMetadataItem,
   tagNotFound,
+  updateServerMetadataItem,
 } from "../index.ts"
 import { viewDiagnostics, viewDiagnosticsLegacy } from "./diagnostics-view.ts"
 import { bodyOf, bodyWith, ipAddress, metadata, tag, uuid } from "./schema-parts.ts"
@@ -35,13 +46,7 @@ import { groupNames, viewGroup } from "./security-groups.ts"
 import { readTime } from "./server-query.ts"
 import { viewAddresses } from "./server-view.ts"
 
-const api = "os_compute_api"
 const idOf = (req: WireRequest) => req.params.server_id ?? ""
-
-async function metadataOf(ctx: Ctx, req: WireRequest, rule: "index" | "show") {
-  const shown = await showServer(ctx, { serverId: idOf(req), rule: `${api}:server-metadata:${rule}` })
-  return shown.server.metadata
-}
 
 const metaItem = bodyWith("meta", { ...metadata, minProperties: 1, maxProperties: 1 })
 
@@ -49,43 +54,35 @@ const metadataRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/servers/{server_id}/metadata",
-    policy: [`${api}:server-metadata:index`],
-    handler: async (ctx, req) => ({ metadata: await metadataOf(ctx, req, "index") }),
+    operation: listServerMetadata,
+    handler: async (ctx, req) => ({
+      metadata: (await listServerMetadata(ctx, { serverId: idOf(req) })).server.metadata,
+    }),
   }),
   route<{ metadata: Record<string, string> }>({
     method: "POST",
     path: "/servers/{server_id}/metadata",
-    policy: [`${api}:server-metadata:create`],
+    operation: createServerMetadata,
     body: bodyWith("metadata", metadata),
     handler: async (ctx, req) => ({
-      metadata: await setServerMetadata(ctx, {
-        serverId: idOf(req),
-        items: req.body.metadata,
-        isReplacing: false,
-        rule: "create",
-      }),
+      metadata: await createServerMetadata(ctx, { serverId: idOf(req), items: req.body.metadata }),
     }),
   }),
   route<{ metadata: Record<string, string> }>({
     method: "PUT",
     path: "/servers/{server_id}/metadata",
-    policy: [`${api}:server-metadata:update_all`],
+    operation: replaceServerMetadata,
     body: bodyWith("metadata", metadata),
     handler: async (ctx, req) => ({
-      metadata: await setServerMetadata(ctx, {
-        serverId: idOf(req),
-        items: req.body.metadata,
-        isReplacing: true,
-        rule: "update_all",
-      }),
+      metadata: await replaceServerMetadata(ctx, { serverId: idOf(req), items: req.body.metadata }),
     }),
   }),
   route({
     method: "GET",
     path: "/servers/{server_id}/metadata/{key}",
-    policy: [`${api}:server-metadata:show`],
+    operation: showServerMetadataItem,
     handler: async (ctx, req) => {
-      const items = await metadataOf(ctx, req, "show")
+      const items = (await showServerMetadataItem(ctx, { serverId: idOf(req) })).server.metadata
       const key = req.params.key ?? ""
       if (!Object.hasOwn(items, key)) throw metadataItemNotFound(key)
       return { meta: { [key]: items[key] } }
@@ -94,32 +91,23 @@ const metadataRoutes: readonly Route[] = [
   route<{ meta: Record<string, string> }>({
     method: "PUT",
     path: "/servers/{server_id}/metadata/{key}",
-    policy: [`${api}:server-metadata:update`],
+    operation: updateServerMetadataItem,
     body: metaItem,
     handler: async (ctx, req) => {
       if (!Object.hasOwn(req.body.meta, req.params.key ?? ""))
         throw badRequest("Request body and URI mismatch")
-      await setServerMetadata(ctx, {
-        serverId: idOf(req),
-        items: req.body.meta,
-        isReplacing: false,
-        rule: "update",
-      })
+      await updateServerMetadataItem(ctx, { serverId: idOf(req), items: req.body.meta })
       return { meta: req.body.meta }
     },
   }),
   route({
     method: "DELETE",
     path: "/servers/{server_id}/metadata/{key}",
-    policy: [`${api}:server-metadata:delete`],
+    operation: deleteServerMetadataItem,
     status: 204,
     handler: (ctx, req) => deleteServerMetadataItem(ctx, { serverId: idOf(req), key: req.params.key ?? "" }),
   }),
 ]
-
-async function tagsOf(ctx: Ctx, req: WireRequest, rule: "index" | "show") {
-  return (await showServer(ctx, { serverId: idOf(req), rule: `${api}:os-server-tags:${rule}` })).server.tags
-}
 
 const tagsBody = bodyWith("tags", { type: "array", items: tag, maxItems: 50 })
 
@@ -128,27 +116,28 @@ const tagRoutes: readonly Route[] = [
     method: "GET",
     path: "/servers/{server_id}/tags",
     min: "2.26",
-    policy: [`${api}:os-server-tags:index`],
-    handler: async (ctx, req) => ({ tags: await tagsOf(ctx, req, "index") }),
+    operation: listServerTags,
+    handler: async (ctx, req) => ({
+      tags: (await listServerTags(ctx, { serverId: idOf(req) })).server.tags,
+    }),
   }),
   route<{ tags: string[] }>({
     method: "PUT",
     path: "/servers/{server_id}/tags",
     min: "2.26",
-    policy: [`${api}:os-server-tags:update_all`],
+    operation: replaceServerTags,
     body: tagsBody,
-    handler: async (ctx, req) => {
-      const change = { kind: "replace" as const, tags: req.body.tags }
-      return { tags: (await changeServerTags(ctx, { serverId: idOf(req), change })).tags }
-    },
+    handler: async (ctx, req) => ({
+      tags: await replaceServerTags(ctx, { serverId: idOf(req), tags: req.body.tags }),
+    }),
   }),
   route({
     method: "DELETE",
     path: "/servers/{server_id}/tags",
     min: "2.26",
-    policy: [`${api}:os-server-tags:delete_all`],
+    operation: clearServerTags,
     handler: async (ctx, req) => {
-      await changeServerTags(ctx, { serverId: idOf(req), change: { kind: "clear" } })
+      await clearServerTags(ctx, { serverId: idOf(req) })
       return reply(204)
     },
   }),
@@ -156,10 +145,11 @@ const tagRoutes: readonly Route[] = [
     method: "GET",
     path: "/servers/{server_id}/tags/{tag}",
     min: "2.26",
-    policy: [`${api}:os-server-tags:show`],
+    operation: checkServerTag,
     handler: async (ctx, req) => {
       const wanted = req.params.tag ?? ""
-      if (!(await tagsOf(ctx, req, "show")).includes(wanted)) throw tagNotFound(idOf(req), wanted)
+      const { server } = await checkServerTag(ctx, { serverId: idOf(req) })
+      if (!server.tags.includes(wanted)) throw tagNotFound(idOf(req), wanted)
       return reply(204)
     },
   }),
@@ -167,15 +157,14 @@ const tagRoutes: readonly Route[] = [
     method: "PUT",
     path: "/servers/{server_id}/tags/{tag}",
     min: "2.26",
-    policy: [`${api}:os-server-tags:update`],
+    operation: addServerTag,
     handler: async (ctx, req) => {
       const wanted = req.params.tag ?? ""
       if (wanted.length > 60 || /[,/]/.test(wanted))
         throw badRequest(
           `Tag '${wanted}' is invalid. It must be a string without characters '/' and ',' and of 60 characters at the most.`,
         )
-      const change = { kind: "add" as const, tag: wanted }
-      const { isNew } = await changeServerTags(ctx, { serverId: idOf(req), change })
+      const { isNew } = await addServerTag(ctx, { serverId: idOf(req), tag: wanted })
       const location = `${ctx.baseUrl}/compute/v2.1/servers/${idOf(req)}/tags/${encodeURIComponent(wanted)}`
       return isNew ? reply(201, undefined, { location }) : reply(204)
     },
@@ -184,10 +173,9 @@ const tagRoutes: readonly Route[] = [
     method: "DELETE",
     path: "/servers/{server_id}/tags/{tag}",
     min: "2.26",
-    policy: [`${api}:os-server-tags:delete`],
+    operation: removeServerTag,
     handler: async (ctx, req) => {
-      const change = { kind: "remove" as const, tag: req.params.tag ?? "" }
-      await changeServerTags(ctx, { serverId: idOf(req), change })
+      await removeServerTag(ctx, { serverId: idOf(req), tag: req.params.tag ?? "" })
       return reply(204)
     },
   }),
@@ -197,18 +185,18 @@ const addressRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/servers/{server_id}/ips",
-    policy: [`${api}:ips:index`],
+    operation: listServerAddresses,
     handler: async (ctx, req) => {
-      const { server, networking } = await showServer(ctx, { serverId: idOf(req), rule: `${api}:ips:index` })
+      const { server, networking } = await listServerAddresses(ctx, { serverId: idOf(req) })
       return { addresses: viewAddresses(server, networking, false) }
     },
   }),
   route({
     method: "GET",
     path: "/servers/{server_id}/ips/{network_label}",
-    policy: [`${api}:ips:show`],
+    operation: listServerAddressesOfNetwork,
     handler: async (ctx, req) => {
-      const { server, networking } = await showServer(ctx, { serverId: idOf(req), rule: `${api}:ips:show` })
+      const { server, networking } = await listServerAddressesOfNetwork(ctx, { serverId: idOf(req) })
       const label = req.params.network_label ?? ""
       const found = viewAddresses(server, networking, false)[label]
       if (!found) throw networkNotOfServer()
@@ -258,7 +246,7 @@ const interfaceRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/servers/{server_id}/os-interface",
-    policy: [`${api}:os-attach-interfaces:list`],
+    operation: listServerInterfaces,
     handler: async (ctx, req) => {
       const found = await listServerInterfaces(ctx, { serverId: idOf(req) })
       return { interfaceAttachments: found.map((i) => viewInterface(req.version, i)) }
@@ -267,7 +255,7 @@ const interfaceRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/servers/{server_id}/os-interface/{port_id}",
-    policy: [`${api}:os-attach-interfaces:show`],
+    operation: showServerInterface,
     handler: async (ctx, req) => ({
       interfaceAttachment: viewInterface(
         req.version,
@@ -278,7 +266,7 @@ const interfaceRoutes: readonly Route[] = [
   route<AttachBody>({
     method: "POST",
     path: "/servers/{server_id}/os-interface",
-    policy: [`${api}:os-attach-interfaces:create`],
+    operation: attachInterface,
     body: [
       { from: "2.1", schema: optional(bodyOf("interfaceAttachment", attachProperties)) },
       { from: "2.49", schema: optional(bodyOf("interfaceAttachment", { ...attachProperties, tag })) },
@@ -301,7 +289,7 @@ const interfaceRoutes: readonly Route[] = [
   route({
     method: "DELETE",
     path: "/servers/{server_id}/os-interface/{port_id}",
-    policy: [`${api}:os-attach-interfaces:delete`],
+    operation: detachInterface,
     handler: async (ctx, req) => {
       await detachInterface(ctx, { serverId: idOf(req), portId: req.params.port_id ?? "" })
       return reply(202)
@@ -310,7 +298,8 @@ const interfaceRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/servers/{server_id}/os-security-groups",
-    policy: [`${api}:os-security-groups:list`],
+    operation: listServerSecurityGroups,
+    alsoAsks: listSecurityGroups,
     handler: async (ctx, req) => {
       const groups = await listServerSecurityGroups(ctx, { serverId: idOf(req) })
       const names = await groupNames(
@@ -386,13 +375,13 @@ const actionRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/servers/{server_id}/os-instance-actions",
-    policy: [`${api}:os-instance-actions:list`],
+    operation: listServerActions,
     handler: listActions,
   }),
   route({
     method: "GET",
     path: "/servers/{server_id}/os-instance-actions/{request_id}",
-    policy: [`${api}:os-instance-actions:show`],
+    operation: showServerAction,
     handler: async (ctx, req) => {
       const shown = await showServerAction(ctx, {
         serverId: idOf(req),
@@ -410,7 +399,7 @@ const otherRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/servers/{server_id}/diagnostics",
-    policy: [`${api}:os-server-diagnostics`],
+    operation: getDiagnostics,
     handler: async (ctx, req) => {
       const diagnostics = await getDiagnostics(ctx, { serverId: idOf(req) })
       return atLeast(req.version, "2.48") ? viewDiagnostics(diagnostics) : viewDiagnosticsLegacy(diagnostics)
@@ -419,7 +408,7 @@ const otherRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/servers/{server_id}/os-server-password",
-    policy: [`${api}:os-server-password:show`],
+    operation: showGuestPassword,
     handler: async (ctx, req) => {
       return { password: await showGuestPassword(ctx, { serverId: idOf(req) }) }
     },
@@ -427,7 +416,7 @@ const otherRoutes: readonly Route[] = [
   route({
     method: "DELETE",
     path: "/servers/{server_id}/os-server-password",
-    policy: [`${api}:os-server-password:clear`],
+    operation: clearGuestPassword,
     handler: async (ctx, req) => {
       await clearGuestPassword(ctx, { serverId: idOf(req) })
       return reply(204)

@@ -49,7 +49,7 @@ export const serverExternalEventRoutes: readonly Route[] = [
   route<EventsBody>({
     method: "POST",
     path: "/os-server-external-events",
-    policy: ["os_compute_api:os-server-external-events:create"],
+    operation: takeServerEvents,
     body: schema,
     handler: take,
   }),

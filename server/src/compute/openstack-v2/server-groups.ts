@@ -14,8 +14,6 @@ import {
 import { checkQueryNames } from "./query-names.ts"
 import { bodyOf, name, positiveInteger } from "./schema-parts.ts"
 
-const rules = "os_compute_api:os-server-groups"
-
 function view(version: Microversion, group: ServerGroup) {
   const max = group.maxServersPerHost
   return {
@@ -93,13 +91,13 @@ export const serverGroupRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/os-server-groups",
-    policy: [`${rules}:index`, `${rules}:index:all_projects`],
+    operation: listServerGroups,
     handler: list,
   }),
   route<CreateBody>({
     method: "POST",
     path: "/os-server-groups",
-    policy: [`${rules}:create`],
+    operation: createServerGroup,
     body: [
       { from: "2.1", schema: oldSchema(["affinity", "anti-affinity"]) },
       { from: "2.15", schema: oldSchema(groupPolicies) },
@@ -110,7 +108,7 @@ export const serverGroupRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/os-server-groups/{server_group_id}",
-    policy: [`${rules}:show`],
+    operation: showServerGroup,
     handler: async (ctx, req) => ({
       server_group: view(req.version, await showServerGroup(ctx, idOf(req))),
     }),
@@ -118,7 +116,7 @@ export const serverGroupRoutes: readonly Route[] = [
   route({
     method: "DELETE",
     path: "/os-server-groups/{server_group_id}",
-    policy: [`${rules}:delete`],
+    operation: deleteServerGroup,
     status: 204,
     handler: async (ctx, req) => await deleteServerGroup(ctx, idOf(req)),
   }),

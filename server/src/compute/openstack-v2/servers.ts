@@ -11,11 +11,13 @@ import {
   createServers,
   deleteServer,
   hostsByName,
+  listServerDetails,
   listServers,
   personalityUnsupported,
   type RequestedNetworks,
   type ServerList,
   showServer,
+  showUpdatedServer,
   updateServer,
 } from "../index.ts"
 import { readBoolean } from "./schema-parts.ts"
@@ -34,10 +36,9 @@ async function list(ctx: Ctx, req: WireRequest, isDetail: boolean) {
   const query = readServerQuery(ctx, req.query, req.version)
   if (query.isEmpty) return { servers: [] }
   const plan = serverViewPlan(ctx, req.version)
-  const found = await listServers(ctx, {
+  const found = await (isDetail ? listServerDetails : listServers)(ctx, {
     filter: query.filter,
     page: query.page,
-    isDetail,
     reads: !isDetail ? "names" : plan.minor < 3 ? "core" : "all",
     withNetworking: isDetail,
     withUserData: isDetail && plan.showsExtendedAttributes && plan.minor >= 3,
@@ -190,7 +191,7 @@ async function update(ctx: Ctx, req: WireRequest<UpdateServerBody>) {
     ...(s.accessIPv6 !== undefined && { accessIpV6: canonicalIpV6(s.accessIPv6) }),
     ...(s["OS-DCF:diskConfig"] !== undefined && { hasAutoDiskConfig: s["OS-DCF:diskConfig"] === "AUTO" }),
   })
-  const { server, networking } = await showServer(ctx, { serverId, rule: "os_compute_api:servers:update" })
+  const { server, networking } = await showUpdatedServer(ctx, { serverId })
   const plan = serverViewPlan(ctx, req.version, {
     isWhole: atLeast(req.version, "2.75"),
     showsServerGroups: true,
@@ -204,19 +205,19 @@ export const serverRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/servers",
-    policy: ["os_compute_api:servers:index"],
+    operation: listServers,
     handler: (ctx, req) => list(ctx, req, false),
   }),
   route({
     method: "GET",
     path: "/servers/detail",
-    policy: ["os_compute_api:servers:detail"],
+    operation: listServerDetails,
     handler: (ctx, req) => list(ctx, req, true),
   }),
   route({
     method: "POST",
     path: "/servers",
-    policy: ["os_compute_api:servers:create"],
+    operation: createServers,
     status: 202,
     body: createServerSchemas,
     handler: create,
@@ -224,20 +225,21 @@ export const serverRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/servers/{server_id}",
-    policy: ["os_compute_api:servers:show"],
+    operation: showServer,
     handler: show,
   }),
   route({
     method: "PUT",
     path: "/servers/{server_id}",
-    policy: ["os_compute_api:servers:update"],
+    operation: updateServer,
+    alsoAsks: showUpdatedServer,
     body: updateServerSchemas,
     handler: update,
   }),
   route({
     method: "DELETE",
     path: "/servers/{server_id}",
-    policy: ["os_compute_api:servers:delete"],
+    operation: deleteServer,
     status: 204,
     handler: async (ctx, req) => await deleteServer(ctx, { serverId: req.params.server_id ?? "" }),
   }),

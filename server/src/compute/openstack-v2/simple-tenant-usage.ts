@@ -13,8 +13,6 @@ import {
 } from "../index.ts"
 import { checkQueryNames } from "./query-names.ts"
 
-const rules = "os_compute_api:os-simple-tenant-usage"
-
 /** Without a zone, as Nova writes these times. */
 const micros = (date: Date) => `${date.toISOString().slice(0, 23)}000`
 
@@ -104,7 +102,7 @@ export const usageRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/os-simple-tenant-usage",
-    policy: [`${rules}:list`],
+    operation: listProjectUsages,
     handler: async (ctx, req) => {
       // The list has no slash at its end: there a project is named, and an empty name is nobody's.
       if (req.url.split("?")[0]?.endsWith("/")) throw noSuchUsage()
@@ -120,7 +118,7 @@ export const usageRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/os-simple-tenant-usage/{tenant_id}",
-    policy: [`${rules}:show`],
+    operation: showProjectUsage,
     handler: async (ctx, req) => {
       const projectId = req.params.tenant_id ?? ""
       const asked = askedOf(req)

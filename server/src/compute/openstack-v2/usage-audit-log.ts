@@ -1,7 +1,5 @@
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
-import { badRequest, showUsageAudit, type UsageAudit } from "../index.ts"
-
-const rules = "os_compute_api:os-instance-usage-audit-log"
+import { badRequest, showLastUsageAudit, showUsageAudit, type UsageAudit } from "../index.ts"
 
 /** As Python writes a time that has no zone. */
 const shown = (date: Date) => date.toISOString().slice(0, 19).replace("T", " ")
@@ -41,15 +39,15 @@ export const usageAuditRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/os-instance_usage_audit_log",
-    policy: [`${rules}:list`],
+    operation: showLastUsageAudit,
     handler: async (ctx) => ({
-      instance_usage_audit_logs: viewAudit(await showUsageAudit(ctx, { before: null })),
+      instance_usage_audit_logs: viewAudit(await showLastUsageAudit(ctx, {})),
     }),
   }),
   route({
     method: "GET",
     path: "/os-instance_usage_audit_log/{before_timestamp}",
-    policy: [`${rules}:show`],
+    operation: showUsageAudit,
     handler: async (ctx, req) => ({
       instance_usage_audit_log: viewAudit(await showUsageAudit(ctx, { before: timeOf(req) })),
     }),

@@ -12,7 +12,7 @@ const ClassName = Type.String({ minLength: 1, maxLength: 255 })
 export const showQuotaClass = operation({
   name: "compute.quota_class.get",
   input: Type.Object({ className: ClassName }),
-  authorize: () => [[`${rules}:show`, {}]],
+  rule: `${rules}:show`,
   run: (ctx, { className }) => getClassLimits(ctx, ctx.db, computeQuota, className),
 })
 
@@ -22,7 +22,7 @@ export const updateQuotaClass = operation({
     className: ClassName,
     limits: Type.Unsafe<Partial<QuotaLimits>>(NewLimits),
   }),
-  authorize: () => [[`${rules}:update`, {}]],
+  rule: `${rules}:update`,
   run: (ctx, { className, limits }) =>
     transact(ctx.db, async (tx) => {
       await setClassLimits(tx, computeQuota, className, limits)

@@ -22,7 +22,8 @@ export const showQuota = operation({
   name: "compute.quota.get",
   input: Type.Object({ projectId: ProjectId, userId: UserId }),
   faults: [projectInvalid],
-  authorize: (_ctx, { projectId }) => [[`${rules}:show`, { project_id: projectId }]],
+  rule: `${rules}:show`,
+  target: (_ctx, { projectId }) => ({ project_id: projectId }),
   run: async (ctx, { projectId, userId }) => {
     await checkProject(ctx, projectId)
     return await getLimits(ctx, ctx.db, computeQuota, { projectId, userId })
@@ -36,7 +37,8 @@ export const showQuotaDetail = operation({
   /** With a user: its limits and what it uses itself. */
   input: Type.Object({ projectId: ProjectId, userId: UserId }),
   faults: [projectInvalid],
-  authorize: (_ctx, { projectId }) => [[`${rules}:detail`, { project_id: projectId }]],
+  rule: `${rules}:detail`,
+  target: (_ctx, { projectId }) => ({ project_id: projectId }),
   run: async (ctx, { projectId, userId }) => {
     await checkProject(ctx, projectId)
     return await readQuota(ctx, ctx.db, computeQuota, { projectId, userId })
@@ -47,7 +49,8 @@ export const showDefaultQuota = operation({
   name: "compute.quota.get_defaults",
   input: Type.Object({ projectId: ProjectId }),
   faults: [projectInvalid],
-  authorize: (_ctx, { projectId }) => [[`${rules}:defaults`, { project_id: projectId }]],
+  rule: `${rules}:defaults`,
+  target: (_ctx, { projectId }) => ({ project_id: projectId }),
   run: async (ctx, { projectId }) => {
     await checkProject(ctx, projectId)
     return await getClassLimits(ctx, ctx.db, computeQuota)
@@ -70,7 +73,8 @@ export const updateQuota = operation({
     isForced: Type.Boolean(),
   }),
   faults: [projectInvalid, quotaBelowUsage, quotaAboveProject],
-  authorize: (_ctx, { projectId }) => [[`${rules}:update`, { project_id: projectId }]],
+  rule: `${rules}:update`,
+  target: (_ctx, { projectId }) => ({ project_id: projectId }),
   run: async (ctx, { projectId, userId, limits, isForced }) => {
     await checkProject(ctx, projectId)
     return await transact(ctx.db, async (tx) => {
@@ -86,7 +90,8 @@ export const updateQuota = operation({
 export const deleteQuota = operation({
   name: "compute.quota.delete",
   input: Type.Object({ projectId: ProjectId, userId: UserId }),
-  authorize: (_ctx, { projectId }) => [[`${rules}:delete`, { project_id: projectId }]],
+  rule: `${rules}:delete`,
+  target: (_ctx, { projectId }) => ({ project_id: projectId }),
   run: async (ctx, { projectId, userId }) => {
     await transact(ctx.db, (tx) => resetLimits(tx, computeQuota, { projectId, userId }))
   },
@@ -96,6 +101,7 @@ export const deleteQuota = operation({
 export const showLimits = operation({
   name: "compute.limits.get",
   input: Type.Object({ projectId: Type.Union([ProjectId, Type.Null()]) }),
+  rules: ["os_compute_api:limits", "os_compute_api:limits:other_project"],
   authorize: (ctx, { projectId }) => {
     const other = { project_id: projectId ?? ctx.caller.projectId, user_id: ctx.caller.userId }
     return [

@@ -22,7 +22,8 @@ export const listServerActions = operation({
   input: Type.Unsafe<ListActions>(Type.Object({ serverId: Type.String(), withDeleted: Type.Boolean() })),
   faults: [serverNotFound, badRequest],
   load: (ctx, input) => visibleServer(ctx, input.serverId, { withDeleted: input.withDeleted }),
-  authorize: (_ctx, _input, server) => [["os_compute_api:os-instance-actions:list", targetOf(server)]],
+  rule: "os_compute_api:os-instance-actions:list",
+  target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, input, server): Promise<ServerAction[]> => {
     const found = await selectActions(ctx.db, server.id, input)
     if (!found) throw badRequest(`marker [${input.marker}] not found`)
@@ -44,7 +45,8 @@ export const showServerAction = operation({
   input: Type.Object({ serverId: Type.String(), requestId: Type.String(), withDeleted: Type.Boolean() }),
   faults: [serverNotFound, actionNotFound],
   load: (ctx, input) => visibleServer(ctx, input.serverId, { withDeleted: input.withDeleted }),
-  authorize: (_ctx, _input, server) => [["os_compute_api:os-instance-actions:show", targetOf(server)]],
+  rule: "os_compute_api:os-instance-actions:show",
+  target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, input, server): Promise<ShownAction> => {
     const action = await selectAction(ctx.db, server.id, input.requestId)
     if (!action) throw actionNotFound(input.requestId)

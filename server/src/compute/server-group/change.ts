@@ -19,7 +19,8 @@ export const createServerGroup = operation({
     maxServersPerHost: Type.Union([Type.Integer({ minimum: 1, maximum: 2_147_483_647 }), Type.Null()]),
   }),
   faults: [serverGroupRulesUnsupported, quotaExceeded],
-  authorize: (ctx) => [[`${rules}:create`, { project_id: ctx.caller.projectId }]],
+  rule: `${rules}:create`,
+  target: (ctx) => ({ project_id: ctx.caller.projectId }),
   run: async (ctx, input) => {
     if (input.maxServersPerHost !== null && input.policy !== "anti-affinity")
       throw serverGroupRulesUnsupported()
@@ -48,7 +49,8 @@ export const showServerGroup = operation({
   input: GroupInput,
   faults: [serverGroupNotFound],
   load: visibleGroup,
-  authorize: (_ctx, _input, group) => [[`${rules}:show`, { project_id: group.projectId }]],
+  rule: `${rules}:show`,
+  target: (_ctx, _input, group) => ({ project_id: group.projectId }),
   run: async (_ctx, _input, group) => group,
 })
 
@@ -57,7 +59,8 @@ export const deleteServerGroup = operation({
   input: GroupInput,
   faults: [serverGroupNotFound],
   load: visibleGroup,
-  authorize: (_ctx, _input, group) => [[`${rules}:delete`, { project_id: group.projectId }]],
+  rule: `${rules}:delete`,
+  target: (_ctx, _input, group) => ({ project_id: group.projectId }),
   run: async (ctx, _input, group) => {
     await transact(ctx.db, async (tx) => {
       if (!(await deleteServerGroupRow(tx, group.id))) throw serverGroupNotFound(group.id)
@@ -75,6 +78,7 @@ export const listServerGroups = operation({
     limit: Type.Union([Type.Integer({ minimum: 1 }), Type.Null()]),
     offset: Type.Integer({ minimum: 0 }),
   }),
+  rules: [`${rules}:index`, `${rules}:index:all_projects`],
   authorize: (ctx, input) => {
     const target = { project_id: ctx.caller.projectId }
     const ofAll = isOfAll(ctx, input) ? ([`${rules}:index:all_projects`, target] as const) : null

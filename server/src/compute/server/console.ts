@@ -14,7 +14,8 @@ export const getConsoleOutput = operation({
   }),
   faults: [serverNotFound, serverNotReady],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:os-console-output", targetOf(server)]],
+  rule: "os_compute_api:os-console-output",
+  target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, input, server) => {
     if (!server.host || server.vmState === "building") throw serverNotReady(server.id)
     const { output } = await callAgent(ctx, server.host, "vm.console_log", {
@@ -30,7 +31,8 @@ export const getDiagnostics = operation({
   input: Type.Object({ serverId: Type.String() }),
   faults: [serverNotFound, serverNotReady, serverInvalidState],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:os-server-diagnostics", targetOf(server)]],
+  rule: "os_compute_api:os-server-diagnostics",
+  target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, _input, server) => {
     if (!server.host) throw serverNotReady(server.id)
     return await callAgent(ctx, server.host, "vm.diagnostics", { serverId: server.id })

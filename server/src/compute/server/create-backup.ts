@@ -35,7 +35,8 @@ export const createServerBackup = operation({
     serverNotReady,
   ],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:os-create-backup", targetOf(server)]],
+  rule: "os_compute_api:os-create-backup",
+  target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, input, server) => {
     const imageId = newUuid()
     const { backupType, rotation } = input

@@ -87,7 +87,8 @@ export const createServerImage = operation({
     serverNotReady,
   ],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:servers:create_image", targetOf(server)]],
+  rule: "os_compute_api:servers:create_image",
+  target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, input, server) => {
     const imageId = newUuid()
     await beginTask(ctx, {

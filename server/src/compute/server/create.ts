@@ -81,6 +81,7 @@ export const createServers = operation({
   name: "compute.server.create",
   input: CreateServers,
   faults: [badRequest, volumesUnsupported, zeroDiskFlavor, quotaExceeded],
+  rules: ["os_compute_api:servers:create", "compute:servers:create:requested_destination"],
   authorize: (ctx, input) => {
     const target = {
       project_id: ctx.caller.projectId,

@@ -24,7 +24,7 @@ export const takeServerEvents = operation({
   name: "compute.server.external_event",
   input: Type.Object({ events: Type.Array(Event) }),
   faults: [noServerForEvents],
-  authorize: () => [["os_compute_api:os-server-external-events:create", {}]],
+  rule: "os_compute_api:os-server-external-events:create",
   run: async (ctx, { events }): Promise<EventVerdict[]> => {
     const hosts = await hostsOf(
       ctx,

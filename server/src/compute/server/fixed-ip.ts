@@ -11,7 +11,8 @@ export const addServerFixedIp = operation({
   input: Type.Object({ serverId: Type.String(), networkId: Type.String() }),
   faults: [serverNotFound, networkNotOfServer],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:os-multinic:add", targetOf(server)]],
+  rule: "os_compute_api:os-multinic:add",
+  target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, input, server) => {
     const port = (await selectInterfaces(ctx, server.id)).find((i) => i.networkId === input.networkId)
     const subnetId = port?.fixedIps[0]?.subnetId
@@ -25,7 +26,8 @@ export const removeServerFixedIp = operation({
   input: Type.Object({ serverId: Type.String(), address: Type.String() }),
   faults: [serverNotFound, fixedIpNotFound],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:os-multinic:remove", targetOf(server)]],
+  rule: "os_compute_api:os-multinic:remove",
+  target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, input, server) => {
     const has = (ips: readonly { ipAddress: string }[]) => ips.some((ip) => ip.ipAddress === input.address)
     const port = (await selectInterfaces(ctx, server.id)).find((i) => has(i.fixedIps))

@@ -24,7 +24,8 @@ export const addServerFloatingIp = operation({
   }),
   faults: [serverNotFound, floatingIpNotFound, badRequest],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:os-floating-ips:add", targetOf(server)]],
+  rule: "os_compute_api:os-floating-ips:add",
+  target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, input, server) => {
     const ip = await floatingIpOf(ctx, input.address)
     const wanted = input.fixedAddress
@@ -49,7 +50,8 @@ export const removeServerFloatingIp = operation({
   input: Type.Object({ serverId: Type.String(), address: Type.String() }),
   faults: [serverNotFound, floatingIpNotFound, floatingIpNotOfServer],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:os-floating-ips:remove", targetOf(server)]],
+  rule: "os_compute_api:os-floating-ips:remove",
+  target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, input, server) => {
     const ip = await floatingIpOf(ctx, input.address)
     const ports = await selectInterfaces(ctx, server.id)

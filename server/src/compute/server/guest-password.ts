@@ -14,7 +14,8 @@ export const showGuestPassword = operation({
   input,
   faults: [serverNotFound],
   load: (ctx, { serverId }) => visibleServer(ctx, serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:os-server-password:show", targetOf(server)]],
+  rule: "os_compute_api:os-server-password:show",
+  target: (_ctx, _input, server) => targetOf(server),
   run: (ctx, _input, server) => readGuestPassword(ctx.db, server.id),
 })
 
@@ -24,7 +25,8 @@ export const clearGuestPassword = operation({
   input,
   faults: [serverNotFound],
   load: (ctx, { serverId }) => visibleServer(ctx, serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:os-server-password:clear", targetOf(server)]],
+  rule: "os_compute_api:os-server-password:clear",
+  target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, _input, server) => {
     await ctx.db
       .updateTable("compute.server")

@@ -2,16 +2,32 @@
 export type { VmDiagnostics } from "../../agent/protocol.ts"
 export * from "../faults.ts"
 export { type Host, hostStatusOf } from "../host/host.ts"
-export { deleteService, listServices, type ServiceFacts } from "../host/service.ts"
 export {
-  commandHost,
+  deleteService,
+  listServices,
+  listServicesAsHosts,
+  listServicesOfZones,
+  type ServiceFacts,
+} from "../host/service.ts"
+export {
   deleteComputeHost,
+  findHypervisor,
+  findHypervisorForUptime,
   type HostFacts,
+  hostCommands,
   hostsByName,
   listHosts,
+  listHostsOfZones,
+  listHypervisorDetails,
+  listHypervisors,
+  listHypervisorsWithServers,
   listServersOfHost,
+  searchHypervisors,
   showHostUptime,
+  showHypervisorUptime,
+  sumHypervisors,
   updateComputeHost,
+  updateOldHost,
 } from "../host/verbs.ts"
 export { serveMetadata } from "../metadata/serve.ts"
 export { listServerActions, type ShownAction, showServerAction } from "../server-action/list.ts"
@@ -20,7 +36,7 @@ export { getConsoleOutput, getDiagnostics, getRemoteConsole } from "./console.ts
 export { type BlockDeviceRequest, type CreateServersInput, createServers } from "./create.ts"
 export { createServerBackup } from "./create-backup.ts"
 export { createServerImage } from "./create-image.ts"
-export { deleteServer } from "./delete.ts"
+export { deleteServer, forceDeleteServer } from "./delete.ts"
 export { type EventVerdict, takeServerEvents } from "./external-event.ts"
 export { addServerFixedIp, removeServerFixedIp } from "./fixed-ip.ts"
 export { addServerFloatingIp, removeServerFloatingIp } from "./floating-ip.ts"
@@ -35,7 +51,7 @@ export {
   showServerInterface,
 } from "./interface.ts"
 export { type RegexColumn, regexColumns, type ServerFilter, type ServerList } from "./list.ts"
-export { listServers } from "./list-verbs.ts"
+export { listServerDetails, listServers } from "./list-verbs.ts"
 export type { ServerAddress, ServerInterface, ServerNetworking } from "./networking.ts"
 export {
   hardRebootServer,
@@ -58,14 +74,30 @@ export {
   type VmState,
 } from "./server.ts"
 export { shelveServer, unshelveServer } from "./shelve.ts"
-export { noNetworking, showServer } from "./show.ts"
+export {
+  checkServerTag,
+  listServerAddresses,
+  listServerAddressesOfNetwork,
+  listServerMetadata,
+  listServerTags,
+  noNetworking,
+  showRebuiltServer,
+  showServer,
+  showServerMetadataItem,
+  showUpdatedServer,
+} from "./show.ts"
 export { statesOf, statusOf } from "./state.ts"
 export {
-  changeServerTags,
+  addServerTag,
+  clearServerTags,
+  createServerMetadata,
   deleteServerMetadataItem,
   lockServer,
+  removeServerTag,
+  replaceServerMetadata,
+  replaceServerTags,
   resetServerState,
-  setServerMetadata,
   unlockServer,
   updateServer,
+  updateServerMetadataItem,
 } from "./update.ts"

@@ -37,7 +37,8 @@ export const listServerInterfaces = operation({
   input: ServerId,
   faults: [serverNotFound],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:os-attach-interfaces:list", targetOf(server)]],
+  rule: "os_compute_api:os-attach-interfaces:list",
+  target: (_ctx, _input, server) => targetOf(server),
   run: (ctx, _input, server): Promise<ServerInterface[]> => selectInterfaces(ctx, server.id),
 })
 
@@ -52,7 +53,8 @@ export const showServerInterface = operation({
   input: Type.Object({ serverId: Type.String(), portId: Type.String() }),
   faults: [serverNotFound, interfaceNotFound],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:os-attach-interfaces:show", targetOf(server)]],
+  rule: "os_compute_api:os-attach-interfaces:show",
+  target: (_ctx, _input, server) => targetOf(server),
   run: (ctx, input, server) => interfaceOf(ctx, server, input.portId),
 })
 
@@ -96,7 +98,8 @@ export const attachInterface = operation({
   }),
   faults: states,
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:os-attach-interfaces:create", targetOf(server)]],
+  rule: "os_compute_api:os-attach-interfaces:create",
+  target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, input, server) => {
     checkState(ctx, server, "attachInterface")
     const { projectId, userId, hostname, availabilityZone } = server
@@ -123,7 +126,8 @@ export const detachInterface = operation({
   input: Type.Object({ serverId: Type.String(), portId: Type.String() }),
   faults: [interfaceNotFound, ...states],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:os-attach-interfaces:delete", targetOf(server)]],
+  rule: "os_compute_api:os-attach-interfaces:delete",
+  target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, { portId }, server) => {
     await interfaceOf(ctx, server, portId)
     const sagaId = await transact(ctx.db, async (tx) => {
@@ -140,7 +144,8 @@ export const listServerSecurityGroups = operation({
   input: ServerId,
   faults: [serverNotFound],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:os-security-groups:list", targetOf(server)]],
+  rule: "os_compute_api:os-security-groups:list",
+  target: (_ctx, _input, server) => targetOf(server),
   run: (ctx, _input, server): Promise<GroupOfServer[]> => selectSecurityGroups(ctx, server.id),
 })
 
@@ -151,7 +156,8 @@ export const addServerSecurityGroup = operation({
   input: GroupInput,
   faults: [serverNotFound],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:os-security-groups:add", targetOf(server)]],
+  rule: "os_compute_api:os-security-groups:add",
+  target: (_ctx, _input, server) => targetOf(server),
   run: (ctx, input, server) => changeGroup(ctx, server, input.group, "add"),
 })
 
@@ -160,6 +166,7 @@ export const removeServerSecurityGroup = operation({
   input: GroupInput,
   faults: [serverNotFound],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:os-security-groups:remove", targetOf(server)]],
+  rule: "os_compute_api:os-security-groups:remove",
+  target: (_ctx, _input, server) => targetOf(server),
   run: (ctx, input, server) => changeGroup(ctx, server, input.group, "remove"),
 })

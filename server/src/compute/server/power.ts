@@ -38,7 +38,8 @@ function powerOperation(verb: PowerVerb): Operation<{ serverId: string }, Server
     input: Type.Object({ serverId: Type.String() }),
     faults: [serverNotFound, serverLocked, serverInvalidState, serverNotLaunched, serverNotReady],
     load: (ctx, input) => visibleServer(ctx, input.serverId),
-    authorize: (_ctx, _input, server) => [[verb.rule, targetOf(server)]],
+    rule: verb.rule,
+    target: (_ctx, _input, server) => targetOf(server),
     run: (ctx, _input, server) =>
       beginTask(ctx, {
         serverId: server.id,

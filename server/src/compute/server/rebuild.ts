@@ -49,6 +49,7 @@ export const rebuildServer = operation({
     serverNotReady,
   ],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
+  rules: ["os_compute_api:servers:rebuild"],
   authorize: (_ctx, input, server) => [
     ["os_compute_api:servers:rebuild", targetOf(server)],
     ...(input.trustedImageCertificates?.length

@@ -26,7 +26,8 @@ export const rescueServer = operation({
   }),
   faults: [badRequest, ...states],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:os-rescue", targetOf(server)]],
+  rule: "os_compute_api:os-rescue",
+  target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, input, server) => {
     checkState(ctx, server, "rescue")
     const own = keptImage(server.systemMetadata)
@@ -84,7 +85,8 @@ export const unrescueServer = operation({
   input: Type.Object({ serverId: Type.String() }),
   faults: states,
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:os-unrescue", targetOf(server)]],
+  rule: "os_compute_api:os-unrescue",
+  target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, _input, server) => {
     await beginTask(ctx, {
       serverId: server.id,

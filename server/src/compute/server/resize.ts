@@ -67,7 +67,8 @@ export const resizeServer = operation({
   }),
   faults: [badRequest, quotaExceeded, ...states],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:servers:resize", targetOf(server)]],
+  rule: "os_compute_api:servers:resize",
+  target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, input, server) => {
     const flavor = await newFlavor(ctx, input.flavorId, server)
     await beginTask(ctx, {
@@ -104,7 +105,8 @@ export const confirmResize = operation({
   input: Type.Object({ serverId: Type.String() }),
   faults: states,
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:servers:confirm_resize", targetOf(server)]],
+  rule: "os_compute_api:servers:confirm_resize",
+  target: (_ctx, _input, server) => targetOf(server),
   run: (ctx, _input, server) =>
     transact(ctx.db, async (tx) => {
       const claimed = await claimServer(ctx, tx, server.id, "confirmResize")
@@ -134,7 +136,8 @@ export const revertResize = operation({
   input: Type.Object({ serverId: Type.String() }),
   faults: states,
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:servers:revert_resize", targetOf(server)]],
+  rule: "os_compute_api:servers:revert_resize",
+  target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, _input, server) => {
     await beginTask(ctx, {
       serverId: server.id,

@@ -27,7 +27,8 @@ export const shelveServer = operation({
   input: Type.Object({ serverId: Type.String() }),
   faults: [quotaExceeded, ...states],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:os-shelve:shelve", targetOf(server)]],
+  rule: "os_compute_api:os-shelve:shelve",
+  target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, _input, server) => {
     await beginTask(ctx, {
       serverId: server.id,
@@ -71,6 +72,7 @@ export const unshelveServer = operation({
   }),
   faults: [badRequest, ...states],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
+  rules: ["os_compute_api:os-shelve:unshelve", "os_compute_api:os-shelve:unshelve_to_host"],
   authorize: (_ctx, input, server) => [
     ["os_compute_api:os-shelve:unshelve", targetOf(server)],
     ...(input.host ? [["os_compute_api:os-shelve:unshelve_to_host", targetOf(server)] as const] : []),

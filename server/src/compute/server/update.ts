@@ -44,10 +44,13 @@ export const updateServer = operation({
   }),
   faults: [serverNotFound],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:servers:update", targetOf(server)]],
+  rule: "os_compute_api:servers:update",
+  target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, { serverId: _id, ...changes }, server) =>
     await transact(ctx.db, (tx) => changeDetails(ctx, tx, server, changes)),
 })
+
+type Metadata = Readonly<Record<string, string>>
 
 const metadataStates: readonly string[] = ["active", "paused", "suspended", "stopped"]
 
@@ -57,36 +60,41 @@ function checkMayChangeMetadata(ctx: Ctx, server: Server, action: string): void 
     throw serverInvalidState(server.id, action, "vm_state", server.vmState)
 }
 
-/** `replace`: exactly these items; otherwise they are added to what is there. */
-export const setServerMetadata = operation({
-  name: "compute.server.set_metadata",
-  input: Type.Object({
-    serverId: Type.String(),
-    items: Type.Record(Type.String(), Type.String()),
-    isReplacing: Type.Boolean(),
-    rule: Type.Union([Type.Literal("create"), Type.Literal("update"), Type.Literal("update_all")]),
-  }),
-  faults: [serverNotFound, serverLocked, serverInvalidState, quotaExceeded],
-  load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, input, server) => [[`os_compute_api:server-metadata:${input.rule}`, targetOf(server)]],
-  run: (ctx, input, loaded) =>
-    transact(ctx.db, async (tx) => {
-      const server = await lockRow(tx, loaded.id)
-      if (!server) throw serverNotFound(loaded.id)
-      checkMayChangeMetadata(ctx, server, "update_instance_metadata")
-      const metadata = input.isReplacing ? input.items : { ...server.metadata, ...input.items }
-      const add = { metadata_items: Object.keys(metadata).length }
-      await enforceQuota(ctx, tx, computeQuota, { projectId: server.projectId, add })
-      return (await changeDetails(ctx, tx, server, { metadata })).metadata
-    }),
-})
+/** The new metadata from what is there and what is given. */
+function settingMetadata(verb: string, rule: string, next: (now: Metadata, items: Metadata) => Metadata) {
+  return operation({
+    name: `compute.server.${verb}`,
+    input: Type.Object({ serverId: Type.String(), items: Type.Record(Type.String(), Type.String()) }),
+    faults: [serverNotFound, serverLocked, serverInvalidState, quotaExceeded],
+    load: (ctx, input) => visibleServer(ctx, input.serverId),
+    rule: `os_compute_api:server-metadata:${rule}`,
+    target: (_ctx, _input, server) => targetOf(server),
+    run: (ctx, { items }, loaded) =>
+      transact(ctx.db, async (tx) => {
+        const server = await lockRow(tx, loaded.id)
+        if (!server) throw serverNotFound(loaded.id)
+        checkMayChangeMetadata(ctx, server, "update_instance_metadata")
+        const metadata = next(server.metadata, items)
+        const add = { metadata_items: Object.keys(metadata).length }
+        await enforceQuota(ctx, tx, computeQuota, { projectId: server.projectId, add })
+        return (await changeDetails(ctx, tx, server, { metadata })).metadata
+      }),
+  })
+}
+
+const merged = (now: Metadata, items: Metadata) => ({ ...now, ...items })
+
+export const createServerMetadata = settingMetadata("create_metadata", "create", merged)
+export const updateServerMetadataItem = settingMetadata("update_metadata_item", "update", merged)
+export const replaceServerMetadata = settingMetadata("replace_metadata", "update_all", (_now, items) => items)
 
 export const deleteServerMetadataItem = operation({
   name: "compute.server.delete_metadata_item",
   input: Type.Object({ serverId: Type.String(), key: Type.String() }),
   faults: [serverNotFound, serverLocked, serverInvalidState, metadataItemNotFound],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:server-metadata:delete", targetOf(server)]],
+  rule: "os_compute_api:server-metadata:delete",
+  target: (_ctx, _input, server) => targetOf(server),
   run: (ctx, input, loaded) =>
     transact(ctx.db, async (tx) => {
       const server = await lockRow(tx, loaded.id)
@@ -98,54 +106,77 @@ export const deleteServerMetadataItem = operation({
     }),
 })
 
-const tagRules = ["update", "update_all", "delete", "delete_all"] as const
+const OneTag = Type.Object({ serverId: Type.String(), tag: Type.String() })
+const tagTarget = (_ctx: Ctx, _input: unknown, server: Server) => targetOf(server)
 
-/** One verb for all of them: `change` says the new tags from the old. */
-export const changeServerTags = operation({
-  name: "compute.server.change_tags",
-  input: Type.Object({
-    serverId: Type.String(),
-    change: Type.Union([
-      Type.Object({ kind: Type.Literal("add"), tag: Type.String() }),
-      Type.Object({ kind: Type.Literal("remove"), tag: Type.String() }),
-      Type.Object({ kind: Type.Literal("replace"), tags: Type.Array(Type.String()) }),
-      Type.Object({ kind: Type.Literal("clear") }),
-    ]),
-  }),
-  faults: [serverNotFound, serverInvalidState, tagNotFound, tooManyTags],
+/** Whether it was not there yet. */
+export const addServerTag = operation({
+  name: "compute.server.add_tag",
+  input: OneTag,
+  faults: [serverNotFound, serverInvalidState, tooManyTags],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, input, server) => {
-    const rules: Record<typeof input.change.kind, (typeof tagRules)[number]> = {
-      add: "update",
-      remove: "delete",
-      replace: "update_all",
-      clear: "delete_all",
-    }
-    return [[`os_compute_api:os-server-tags:${rules[input.change.kind]}`, targetOf(server)]]
+  rule: "os_compute_api:os-server-tags:update",
+  target: tagTarget,
+  run: async (ctx, { tag }, server) => {
+    const { before } = await writeTags(ctx, server.id, (tags) => [...tags, tag])
+    return { isNew: !before.includes(tag) }
   },
-  run: (ctx, { change }, loaded) =>
-    transact(ctx.db, async (tx) => {
-      const server = await lockRow(tx, loaded.id)
-      if (!server) throw serverNotFound(loaded.id)
-      if (!metadataStates.includes(server.vmState))
-        throw serverInvalidState(server.id, "update tags", "vm_state", server.vmState)
-      const before = server.tags
-      const tags =
-        change.kind === "add"
-          ? [...before, change.tag]
-          : change.kind === "remove"
-            ? before.filter((tag) => tag !== change.tag)
-            : change.kind === "replace"
-              ? change.tags
-              : []
-      if (change.kind === "remove" && tags.length === before.length) throw tagNotFound(server.id, change.tag)
-      const unique = [...new Set(tags)].sort()
-      if (unique.length > maxTagsOfServer) throw tooManyTags(maxTagsOfServer)
-      await setTags(tx, server.id, unique)
-      await notifyServer(ctx, tx, { ...server, tags: unique }, "update", actorOf(ctx), { tags: unique })
-      return { tags: unique, isNew: change.kind === "add" && !before.includes(change.tag) }
-    }),
 })
+
+export const removeServerTag = operation({
+  name: "compute.server.remove_tag",
+  input: OneTag,
+  faults: [serverNotFound, serverInvalidState, tagNotFound],
+  load: (ctx, input) => visibleServer(ctx, input.serverId),
+  rule: "os_compute_api:os-server-tags:delete",
+  target: tagTarget,
+  run: async (ctx, { tag }, server) => {
+    await writeTags(ctx, server.id, (tags) => {
+      if (!tags.includes(tag)) throw tagNotFound(server.id, tag)
+      return tags.filter((one) => one !== tag)
+    })
+  },
+})
+
+export const replaceServerTags = operation({
+  name: "compute.server.replace_tags",
+  input: Type.Object({ serverId: Type.String(), tags: Type.Array(Type.String()) }),
+  faults: [serverNotFound, serverInvalidState, tooManyTags],
+  load: (ctx, input) => visibleServer(ctx, input.serverId),
+  rule: "os_compute_api:os-server-tags:update_all",
+  target: tagTarget,
+  run: async (ctx, { tags }, server) => (await writeTags(ctx, server.id, () => tags)).tags,
+})
+
+export const clearServerTags = operation({
+  name: "compute.server.clear_tags",
+  input: ServerId,
+  faults: [serverNotFound, serverInvalidState],
+  load: (ctx, input) => visibleServer(ctx, input.serverId),
+  rule: "os_compute_api:os-server-tags:delete_all",
+  target: tagTarget,
+  run: async (ctx, _input, server) => {
+    await writeTags(ctx, server.id, () => [])
+  },
+})
+
+async function writeTags(
+  ctx: Ctx,
+  serverId: string,
+  next: (tags: readonly string[]) => readonly string[],
+): Promise<{ before: readonly string[]; tags: string[] }> {
+  return await transact(ctx.db, async (tx) => {
+    const server = await lockRow(tx, serverId)
+    if (!server) throw serverNotFound(serverId)
+    if (!metadataStates.includes(server.vmState))
+      throw serverInvalidState(server.id, "update tags", "vm_state", server.vmState)
+    const tags = [...new Set(next(server.tags))].sort()
+    if (tags.length > maxTagsOfServer) throw tooManyTags(maxTagsOfServer)
+    await setTags(tx, server.id, tags)
+    await notifyServer(ctx, tx, { ...server, tags }, "update", actorOf(ctx), { tags })
+    return { before: server.tags, tags }
+  })
+}
 
 async function recordAtOnce(ctx: Ctx, tx: Tx, server: Server, action: string): Promise<void> {
   await recordActions(tx, [{ serverId: server.id, action, ...actorOf(ctx) }])
@@ -163,7 +194,8 @@ export const lockServer = operation({
   input: Type.Object({ serverId: Type.String(), reason: nullableText }),
   faults: [serverNotFound],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:os-lock-server:lock", targetOf(server)]],
+  rule: "os_compute_api:os-lock-server:lock",
+  target: (_ctx, _input, server) => targetOf(server),
   run: (ctx, input, server) =>
     transact(ctx.db, async (tx) => {
       // An administrator's own server is locked by its owner, as with Nova.
@@ -179,6 +211,7 @@ export const unlockServer = operation({
   input: ServerId,
   faults: [serverNotFound],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
+  rules: ["os_compute_api:os-lock-server:unlock"],
   authorize: (ctx, _input, server) => [
     ["os_compute_api:os-lock-server:unlock", targetOf(server)],
     // What an administrator has locked in somebody's project, its owner does not unlock.
@@ -203,7 +236,8 @@ export const resetServerState = operation({
   }),
   faults: [serverNotFound],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
-  authorize: (_ctx, _input, server) => [["os_compute_api:os-admin-actions:reset_state", targetOf(server)]],
+  rule: "os_compute_api:os-admin-actions:reset_state",
+  target: (_ctx, _input, server) => targetOf(server),
   run: (ctx, input, server) =>
     transact(ctx.db, async (tx) => {
       await setState(tx, server.id, input.state)

@@ -22,18 +22,25 @@ export function lastAuditPeriod(before: Date): Period {
   return { start: month(back + 1), end: month(back) }
 }
 
+async function auditBefore(ctx: Ctx, before: Date): Promise<UsageAudit> {
+  return {
+    period: lastAuditPeriod(before),
+    hosts: (await selectHosts(ctx.db)).map((host) => host.name),
+  }
+}
+
+export const showLastUsageAudit = operation({
+  name: "compute.usage_audit.get_last",
+  input: Type.Object({}),
+  rule: "os_compute_api:os-instance-usage-audit-log:list",
+  target: (ctx) => ({ project_id: ctx.caller.projectId }),
+  run: (ctx) => auditBefore(ctx, ctx.clock.now()),
+})
+
 export const showUsageAudit = operation({
   name: "compute.usage_audit.get",
-  /** null: now. */
-  input: Type.Object({ before: Type.Unsafe<Date | null>({}) }),
-  authorize: (ctx, { before }) => [
-    [
-      `os_compute_api:os-instance-usage-audit-log:${before === null ? "list" : "show"}`,
-      { project_id: ctx.caller.projectId },
-    ],
-  ],
-  run: async (ctx: Ctx, { before }): Promise<UsageAudit> => ({
-    period: lastAuditPeriod(before ?? ctx.clock.now()),
-    hosts: (await selectHosts(ctx.db)).map((host) => host.name),
-  }),
+  input: Type.Object({ before: Type.Unsafe<Date>({}) }),
+  rule: "os_compute_api:os-instance-usage-audit-log:show",
+  target: (ctx) => ({ project_id: ctx.caller.projectId }),
+  run: (ctx, { before }) => auditBefore(ctx, before),
 })

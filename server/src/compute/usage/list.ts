@@ -40,7 +40,8 @@ export const listProjectUsages = operation({
   name: "compute.usage.list",
   input: Type.Object(PeriodAndPage),
   faults: [usageMarkerNotFound, usagePeriodInvalid],
-  authorize: (ctx) => [["os_compute_api:os-simple-tenant-usage:list", { project_id: ctx.caller.projectId }]],
+  rule: "os_compute_api:os-simple-tenant-usage:list",
+  target: (ctx) => ({ project_id: ctx.caller.projectId }),
   run: (ctx, input) => usagePage(ctx, null, input),
 })
 
@@ -48,9 +49,8 @@ export const showProjectUsage = operation({
   name: "compute.usage.get",
   input: Type.Object({ projectId: Type.String(), ...PeriodAndPage }),
   faults: [usageMarkerNotFound, usagePeriodInvalid],
-  authorize: (_ctx, input) => [
-    ["os_compute_api:os-simple-tenant-usage:show", { project_id: input.projectId }],
-  ],
+  rule: "os_compute_api:os-simple-tenant-usage:show",
+  target: (_ctx, input) => ({ project_id: input.projectId }),
   run: (ctx, { projectId, ...input }) => usagePage(ctx, projectId, input),
 })
 

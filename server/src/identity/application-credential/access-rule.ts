@@ -37,7 +37,8 @@ function target(userId: string) {
 export const listAccessRules = operation({
   name: "identity.access_rule.list",
   input: Type.Object({ userId: Type.String(), ...ListInput.properties }),
-  authorize: (_ctx, { userId }) => [["identity:list_access_rules", target(userId)]],
+  rule: "identity:list_access_rules",
+  target: (_ctx, { userId }) => target(userId),
   run: async (ctx, { userId, ...list }): Promise<Rows<AccessRuleRow>> => {
     refuseTrustToken(ctx.caller)
     return await listRows(ctx, ruleList, list, sql`user_id = ${userId}`)
@@ -49,7 +50,8 @@ export const getAccessRule = operation({
   input: one,
   faults: [notFound],
   load: loadRule,
-  authorize: (_ctx, { userId }) => [["identity:get_access_rule", target(userId)]],
+  rule: "identity:get_access_rule",
+  target: (_ctx, { userId }) => target(userId),
   run: async (ctx, { id }, row) => {
     refuseTrustToken(ctx.caller)
     return found(row, "access rule", id)
@@ -61,7 +63,8 @@ export const deleteAccessRule = operation({
   input: one,
   faults: [notFound, forbidden],
   load: loadRule,
-  authorize: (_ctx, { userId }) => [["identity:delete_access_rule", target(userId)]],
+  rule: "identity:delete_access_rule",
+  target: (_ctx, { userId }) => target(userId),
   run: async (ctx, { id }, row) => {
     refuseTrustToken(ctx.caller)
     found(row, "access rule", id)

@@ -48,7 +48,8 @@ export const createApplicationCredential = operation({
     accessRules: Type.Optional(Type.Array(AccessRule)),
   }),
   faults: [conflict, forbidden, forbiddenAction],
-  authorize: (_ctx, { userId }) => [["identity:create_application_credential", { user_id: userId }]],
+  rule: "identity:create_application_credential",
+  target: (_ctx, { userId }) => ({ user_id: userId }),
   run: async (ctx, input): Promise<{ credential: ApplicationCredential; secret: string }> => {
     refuseTrustToken(ctx.caller)
     refuseRestricted(ctx.caller, "additional application credentials")
@@ -148,7 +149,8 @@ async function ensureRule(tx: Tx, userId: string, rule: AccessRuleInput): Promis
 export const listApplicationCredentials = operation({
   name: "identity.application_credential.list",
   input: Type.Object({ userId: Type.String(), name: Type.Optional(Type.String()) }),
-  authorize: (_ctx, { userId }) => [["identity:list_application_credentials", { user_id: userId }]],
+  rule: "identity:list_application_credentials",
+  target: (_ctx, { userId }) => ({ user_id: userId }),
   run: async (ctx, { userId, name }) => {
     refuseTrustToken(ctx.caller)
     const where = name === undefined ? sql`true` : sql`c.name = ${name}`
@@ -173,9 +175,8 @@ export const getApplicationCredential = operation({
   input: one,
   faults: [notFound],
   load: loadOne,
-  authorize: (_ctx, { userId }, row) => [
-    ["identity:get_application_credential", { user_id: row?.user_id ?? userId }],
-  ],
+  rule: "identity:get_application_credential",
+  target: (_ctx, { userId }, row) => ({ user_id: row?.user_id ?? userId }),
   run: async (ctx, input, row) => {
     refuseTrustToken(ctx.caller)
     return ofUser(row, input)
@@ -187,9 +188,8 @@ export const deleteApplicationCredential = operation({
   input: one,
   faults: [notFound],
   load: loadOne,
-  authorize: (_ctx, { userId }, row) => [
-    ["identity:delete_application_credential", { user_id: row?.user_id ?? userId }],
-  ],
+  rule: "identity:delete_application_credential",
+  target: (_ctx, { userId }, row) => ({ user_id: row?.user_id ?? userId }),
   run: async (ctx, input, row) => {
     refuseTrustToken(ctx.caller)
     refuseRestricted(ctx.caller, "additional application credentials")

@@ -2,8 +2,8 @@
 import { sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
-import type { Authorization } from "../../platform/operation/operation.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import type { PolicyTarget } from "../../platform/policy/rule.ts"
 import { changeIdentity } from "../change.ts"
 import { forbidden, found, notFound } from "../faults.ts"
 import { groupTarget } from "../group/group.ts"
@@ -46,22 +46,15 @@ async function findParties(ctx: Ctx, input: GrantHolder & { roleId?: string }): 
   }
 }
 
-function authorizationFor(
-  verb: "check" | "list" | "create" | "revoke",
-  input: GrantHolder,
-  { user, group, place, role }: Parties,
-): Authorization {
-  if (input.targetKind === "system") {
-    const noun = verb === "list" ? "grants" : "grant"
-    return [`identity:${verb}_system_${noun}_for_${input.actorKind}`, {}]
+function grantTarget({ user, group, place, role }: Parties): PolicyTarget {
+  return {
+    target: {
+      ...(user ? { user: { id: user.id, domain_id: user.domain_id } } : groupTarget(group)),
+      ...(place?.is_domain ? { domain: { id: place.id } } : {}),
+      ...(place && !place.is_domain ? { project: { id: place.id, domain_id: place.domain_id } } : {}),
+      ...roleTarget(role),
+    },
   }
-  const target = {
-    ...(user ? { user: { id: user.id, domain_id: user.domain_id } } : groupTarget(group)),
-    ...(place?.is_domain ? { domain: { id: place.id } } : {}),
-    ...(place && !place.is_domain ? { project: { id: place.id, domain_id: place.domain_id } } : {}),
-    ...roleTarget(role),
-  }
-  return [`identity:${verb}_${verb === "list" ? "grants" : "grant"}`, { target }]
 }
 
 /** All parties are there; throws 404 that names the missing one. */
@@ -76,33 +69,6 @@ function requirePlaceAndRole(input: GrantHolder & { roleId?: string }, parties: 
   if (input.roleId !== undefined) found(parties.role, "role", input.roleId)
   if (input.targetId !== null) found(parties.place, input.targetKind, input.targetId)
 }
-
-export const createGrant = operation({
-  name: "identity.grant.create",
-  input: Grant,
-  faults: [notFound, forbidden],
-  load: loadParties,
-  authorize: (_ctx, input, parties) => [authorizationFor("create", input, parties)],
-  run: async (ctx, input, parties) => {
-    requireParties(input, parties)
-    checkRoleDomain(input, parties)
-    await changeIdentity(ctx, async (tx) => {
-      await tx
-        .insertInto("identity.assignment")
-        .values({
-          user_id: input.actorKind === "user" ? input.actorId : null,
-          group_id: input.actorKind === "group" ? input.actorId : null,
-          target_kind: input.targetKind,
-          target_id: input.targetId,
-          role_id: input.roleId,
-          is_inherited: input.isInherited,
-        })
-        .onConflict((oc) => oc.doNothing())
-        .execute()
-      await announceGrant(ctx, tx, "created", input)
-    })
-  },
-})
 
 /** On a project a domain's own role must be of the project's domain. Of domains Keystone does not ask that. */
 function checkRoleDomain(input: GrantHolder, { role, place }: Parties): void {
@@ -122,37 +88,6 @@ function whereGrant(input: Grant) {
     and a.role_id = ${input.roleId} and a.is_inherited = ${input.isInherited}`
 }
 
-export const checkGrant = operation({
-  name: "identity.grant.check",
-  input: Grant,
-  faults: [notFound],
-  load: loadParties,
-  authorize: (_ctx, input, parties) => [authorizationFor("check", input, parties)],
-  run: async (ctx, input, parties) => {
-    requireParties(input, parties)
-    const rows = await sql`select 1 from identity.assignment a where ${whereGrant(input)}`.execute(ctx.db)
-    if (rows.rows.length === 0) throw noSuchGrant(input)
-  },
-})
-
-export const revokeGrant = operation({
-  name: "identity.grant.revoke",
-  input: Grant,
-  faults: [notFound],
-  load: loadRevoked,
-  authorize: (_ctx, input, parties) => [authorizationFor("revoke", input, parties)],
-  run: async (ctx, input, parties) => {
-    requireParties(input, parties)
-    await changeIdentity(ctx, async (tx) => {
-      const gone =
-        await sql`delete from identity.assignment a where ${whereGrant(input)} returning 1`.execute(tx)
-      if (gone.rows.length === 0) throw noSuchGrant(input)
-      await dropApplicationCredentials(tx, input)
-      await announceGrant(ctx, tx, "deleted", input)
-    })
-  },
-})
-
 function noSuchGrant(input: Grant) {
   return notFound(
     "role assignment with role",
@@ -170,20 +105,98 @@ async function dropApplicationCredentials(tx: Tx, input: GrantHolder): Promise<v
     .execute()
 }
 
-export const listGrants = operation({
-  name: "identity.grant.list",
-  input: GrantHolder,
-  faults: [notFound],
-  load: loadParties,
-  authorize: (_ctx, input, parties) => [authorizationFor("list", input, parties)],
-  run: async (ctx, input, parties): Promise<RoleRow[]> => {
-    requireParties(input, parties)
-    const result =
-      await sql<RoleRow>`select r.* from identity.assignment a join identity.role r on r.id = a.role_id
+/** Rules of grants on projects and domains are about who and where; those of the system are about nothing. */
+function verbsOf(noun: string, ruleOf: (verb: string) => string, target: (parties: Parties) => PolicyTarget) {
+  const about = (_ctx: Ctx, _input: unknown, parties: Parties) => target(parties)
+  return {
+    create: operation({
+      name: `identity.${noun}.create`,
+      input: Grant,
+      faults: [notFound, forbidden],
+      load: loadParties,
+      rule: ruleOf("create"),
+      target: about,
+      run: async (ctx, input, parties) => {
+        requireParties(input, parties)
+        checkRoleDomain(input, parties)
+        await changeIdentity(ctx, async (tx) => {
+          await tx
+            .insertInto("identity.assignment")
+            .values({
+              user_id: input.actorKind === "user" ? input.actorId : null,
+              group_id: input.actorKind === "group" ? input.actorId : null,
+              target_kind: input.targetKind,
+              target_id: input.targetId,
+              role_id: input.roleId,
+              is_inherited: input.isInherited,
+            })
+            .onConflict((oc) => oc.doNothing())
+            .execute()
+          await announceGrant(ctx, tx, "created", input)
+        })
+      },
+    }),
+    check: operation({
+      name: `identity.${noun}.check`,
+      input: Grant,
+      faults: [notFound],
+      load: loadParties,
+      rule: ruleOf("check"),
+      target: about,
+      run: async (ctx, input, parties) => {
+        requireParties(input, parties)
+        const rows = await sql`select 1 from identity.assignment a where ${whereGrant(input)}`.execute(ctx.db)
+        if (rows.rows.length === 0) throw noSuchGrant(input)
+      },
+    }),
+    revoke: operation({
+      name: `identity.${noun}.revoke`,
+      input: Grant,
+      faults: [notFound],
+      load: loadRevoked,
+      rule: ruleOf("revoke"),
+      target: about,
+      run: async (ctx, input, parties) => {
+        requireParties(input, parties)
+        await changeIdentity(ctx, async (tx) => {
+          const gone =
+            await sql`delete from identity.assignment a where ${whereGrant(input)} returning 1`.execute(tx)
+          if (gone.rows.length === 0) throw noSuchGrant(input)
+          await dropApplicationCredentials(tx, input)
+          await announceGrant(ctx, tx, "deleted", input)
+        })
+      },
+    }),
+    list: operation({
+      name: `identity.${noun}.list`,
+      input: GrantHolder,
+      faults: [notFound],
+      load: loadParties,
+      rule: ruleOf("list"),
+      target: about,
+      run: async (ctx, input, parties): Promise<RoleRow[]> => {
+        requireParties(input, parties)
+        const result =
+          await sql<RoleRow>`select r.* from identity.assignment a join identity.role r on r.id = a.role_id
       where a.${sql.ref(input.actorKind === "user" ? "user_id" : "group_id")} = ${input.actorId}
         and a.target_kind = ${input.targetKind} and a.target_id is not distinct from ${input.targetId}
         and a.is_inherited = ${input.isInherited}
       order by r.name, r.id`.execute(ctx.db)
-    return result.rows
-  },
-})
+        return result.rows
+      },
+    }),
+  }
+}
+
+const systemVerbs = (kind: GrantHolder["actorKind"]) =>
+  verbsOf(
+    `system_grant_for_${kind}`,
+    (verb) => `identity:${verb}_system_${verb === "list" ? "grants" : "grant"}_for_${kind}`,
+    () => ({}),
+  )
+
+/** By where the role is granted; on the system also by to whom. */
+export const grantVerbs = {
+  place: verbsOf("grant", (verb) => `identity:${verb}_${verb === "list" ? "grants" : "grant"}`, grantTarget),
+  system: { user: systemVerbs("user"), group: systemVerbs("group") },
+}

@@ -58,6 +58,7 @@ export const listRoleAssignments = operation({
   name: "identity.role_assignment.list",
   input: Query,
   load: async (ctx, input) => (input.projectId ? await findPlace(ctx.db, input.projectId) : null),
+  rules: ["identity:list_role_assignments", "identity:list_role_assignments_for_tree"],
   authorize: (ctx, input, place) => [
     [
       input.isSubtreeIncluded ? "identity:list_role_assignments_for_tree" : "identity:list_role_assignments",

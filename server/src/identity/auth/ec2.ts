@@ -86,7 +86,7 @@ export const issueTokenByEc2Signature = operation({
     bodyHash: Type.String(),
   }),
   faults: [notFound, unauthenticated],
-  authorize: () => [["identity:ec2tokens_validate", {}]],
+  rule: "identity:ec2tokens_validate",
   run: async (ctx, input): Promise<KnownToken> => {
     const key = await findKey(ctx, input)
     const { signature, ...request } = input
@@ -108,7 +108,7 @@ export const issueTokenByS3Signature = operation({
   name: "identity.token.issue_by_s3",
   input: Type.Object({ access: Type.String(), signature: Type.String(), signedText: Type.String() }),
   faults: [notFound, unauthenticated],
-  authorize: () => [["identity:s3tokens_validate", {}]],
+  rule: "identity:s3tokens_validate",
   run: async (ctx, input): Promise<KnownToken> => {
     const key = await findKey(ctx, input)
     const wanted = signS3Text(key.secret, input.signedText)

@@ -72,7 +72,7 @@ async function checkParties(
 export const createEndpoint = operation({
   name: "identity.endpoint.create",
   input: Type.Object({ serviceId: Type.String(), interface: Interface, url: Url, ...optional }),
-  authorize: () => [["identity:create_endpoint", {}]],
+  rule: "identity:create_endpoint",
   run: async (ctx, input): Promise<EndpointRow> => {
     checkUrl(input.url)
     return await changeIdentity(ctx, async (tx) => {
@@ -102,14 +102,14 @@ export const getEndpoint = operation({
   input: Id,
   faults: [notFound],
   load: async (ctx, { id }) => found(await findEndpoint(ctx.db, id), "endpoint", id),
-  authorize: () => [["identity:get_endpoint", {}]],
+  rule: "identity:get_endpoint",
   run: async (_ctx, _input, row) => row,
 })
 
 export const listEndpoints = operation({
   name: "identity.endpoint.list",
   input: ListInput,
-  authorize: () => [["identity:list_endpoints", {}]],
+  rule: "identity:list_endpoints",
   run: async (ctx, input): Promise<Rows<EndpointRow>> => await listRows(ctx, endpointList, input),
 })
 
@@ -124,7 +124,7 @@ export const updateEndpoint = operation({
   }),
   faults: [notFound],
   load: async (ctx, { id }) => found(await findEndpoint(ctx.db, id), "endpoint", id),
-  authorize: () => [["identity:update_endpoint", {}]],
+  rule: "identity:update_endpoint",
   run: async (ctx, input): Promise<EndpointRow> => {
     if (input.url !== undefined) checkUrl(input.url)
     return await changeIdentity(ctx, async (tx) => {
@@ -155,7 +155,7 @@ export const deleteEndpoint = operation({
   input: Id,
   faults: [notFound],
   load: async (ctx, { id }) => found(await findEndpoint(ctx.db, id), "endpoint", id),
-  authorize: () => [["identity:delete_endpoint", {}]],
+  rule: "identity:delete_endpoint",
   run: async (ctx, { id }) => {
     await changeIdentity(ctx, async (tx) => {
       await tx.deleteFrom("identity.endpoint").where("id", "=", id).execute()

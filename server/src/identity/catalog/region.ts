@@ -35,7 +35,7 @@ export const createRegion = operation({
     extra: Type.Optional(Extra),
   }),
   faults: [conflict, notFound],
-  authorize: () => [["identity:create_region", {}]],
+  rule: "identity:create_region",
   run: async (ctx, input): Promise<RegionRow> => {
     const id = input.id ?? newHexId()
     return await changeOrConflict(
@@ -78,14 +78,14 @@ export const getRegion = operation({
   input: Id,
   faults: [notFound],
   load: (ctx, { id }) => findRegion(ctx.db, id),
-  authorize: () => [["identity:get_region", {}]],
+  rule: "identity:get_region",
   run: async (_ctx, { id }, row) => found(row, "region", id),
 })
 
 export const listRegions = operation({
   name: "identity.region.list",
   input: ListInput,
-  authorize: () => [["identity:list_regions", {}]],
+  rule: "identity:list_regions",
   run: async (ctx, input): Promise<Rows<RegionRow>> => await listRows(ctx, regionList, input),
 })
 
@@ -99,7 +99,7 @@ export const updateRegion = operation({
   }),
   faults: [notFound],
   load: (ctx, { id }) => findRegion(ctx.db, id),
-  authorize: () => [["identity:update_region", {}]],
+  rule: "identity:update_region",
   run: async (ctx, input, row): Promise<RegionRow> => {
     found(row, "region", input.id)
     return await changeIdentity(ctx, async (tx) => {
@@ -126,7 +126,7 @@ export const deleteRegion = operation({
   input: Id,
   faults: [notFound, forbidden],
   load: (ctx, { id }) => findRegion(ctx.db, id),
-  authorize: () => [["identity:delete_region", {}]],
+  rule: "identity:delete_region",
   run: async (ctx, { id }, row) => {
     found(row, "region", id)
     await changeOrConflict(

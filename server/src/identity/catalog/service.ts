@@ -36,7 +36,7 @@ export const createService = operation({
     isEnabled: Type.Optional(Type.Boolean()),
     extra: Type.Optional(Extra),
   }),
-  authorize: () => [["identity:create_service", {}]],
+  rule: "identity:create_service",
   run: async (ctx, input): Promise<ServiceRow> =>
     await changeIdentity(ctx, async (tx) => {
       const row = await tx
@@ -61,14 +61,14 @@ export const getService = operation({
   input: Id,
   faults: [notFound],
   load: (ctx, { id }) => findService(ctx.db, id),
-  authorize: () => [["identity:get_service", {}]],
+  rule: "identity:get_service",
   run: async (_ctx, { id }, row) => found(row, "service", id),
 })
 
 export const listServices = operation({
   name: "identity.service.list",
   input: ListInput,
-  authorize: () => [["identity:list_services", {}]],
+  rule: "identity:list_services",
   run: async (ctx, input): Promise<Rows<ServiceRow>> => await listRows(ctx, serviceList, input),
 })
 
@@ -84,7 +84,7 @@ export const updateService = operation({
   }),
   faults: [notFound],
   load: (ctx, { id }) => findService(ctx.db, id),
-  authorize: () => [["identity:update_service", {}]],
+  rule: "identity:update_service",
   run: async (ctx, input, row): Promise<ServiceRow> => {
     found(row, "service", input.id)
     return await changeIdentity(ctx, async (tx) => {
@@ -112,7 +112,7 @@ export const deleteService = operation({
   input: Id,
   faults: [notFound],
   load: (ctx, { id }) => findService(ctx.db, id),
-  authorize: () => [["identity:delete_service", {}]],
+  rule: "identity:delete_service",
   run: async (ctx, { id }, row) => {
     found(row, "service", id)
     await changeIdentity(ctx, async (tx) => {

@@ -66,7 +66,8 @@ export const createCredential = operation({
     extra: Type.Optional(Extra),
   }),
   faults: [conflict, notFound],
-  authorize: (_ctx, input) => [["identity:create_credential", credentialTarget({ user_id: input.userId })]],
+  rule: "identity:create_credential",
+  target: (_ctx, input) => credentialTarget({ user_id: input.userId }),
   run: async (ctx, input): Promise<Credential> => {
     const projectId = input.projectId ?? null
     if (isEc2(input.type)) {
@@ -105,7 +106,8 @@ export const getCredential = operation({
   input: Id,
   faults: [notFound],
   load: (ctx, { id }) => findCredential(ctx, id),
-  authorize: (_ctx, _input, row) => [["identity:get_credential", credentialTarget(row)]],
+  rule: "identity:get_credential",
+  target: (_ctx, _input, row) => credentialTarget(row),
   run: async (ctx, { id }, row) => {
     const credential = found(row, "credential", id)
     refuseOtherProject(ctx.caller, credential.project_id)
@@ -117,7 +119,8 @@ export const getCredential = operation({
 export const listCredentials = operation({
   name: "identity.credential.list",
   input: ListInput,
-  authorize: (ctx) => [["identity:list_credentials", credentialTarget({ user_id: ctx.caller.userId })]],
+  rule: "identity:list_credentials",
+  target: (ctx) => credentialTarget({ user_id: ctx.caller.userId }),
   run: async (ctx, input): Promise<Rows<Credential>> => {
     const isVisible = (row: Pick<StoredCredential, "user_id" | "project_id">) =>
       reachesProject(ctx.caller, row.project_id) &&
@@ -152,6 +155,7 @@ export const updateCredential = operation({
   }),
   faults: [notFound],
   load: (ctx, { id }) => findCredential(ctx, id),
+  rules: ["identity:update_credential"],
   authorize: (_ctx, input, row) => [
     ["identity:update_credential", credentialTarget(row)],
     // Who gives a secret to another user must be allowed there too.
@@ -190,7 +194,8 @@ export const deleteCredential = operation({
   input: Id,
   faults: [notFound],
   load: (ctx, { id }) => findCredential(ctx, id),
-  authorize: (_ctx, _input, row) => [["identity:delete_credential", credentialTarget(row)]],
+  rule: "identity:delete_credential",
+  target: (_ctx, _input, row) => credentialTarget(row),
   run: async (ctx, { id }, row) => {
     refuseOtherProject(ctx.caller, found(row, "credential", id).project_id)
     await changeIdentity(ctx, async (tx) => {

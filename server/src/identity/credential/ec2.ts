@@ -41,9 +41,8 @@ export const createEc2Key = operation({
   name: "identity.ec2_credential.create",
   input: Type.Object({ userId: Type.String(), projectId: Type.String() }),
   faults: [notFound],
-  authorize: (_ctx, { userId }) => [
-    ["identity:ec2_create_credential", credentialTarget({ user_id: userId })],
-  ],
+  rule: "identity:ec2_create_credential",
+  target: (_ctx, { userId }) => credentialTarget({ user_id: userId }),
   run: async (ctx, { userId, projectId }): Promise<Ec2Key> => {
     refuseRestricted(ctx.caller, "additional credentials")
     found(await findUser(ctx.db, userId), "user", userId)
@@ -80,9 +79,8 @@ export const listEc2Keys = operation({
   input: Type.Object({ userId: Type.String() }),
   faults: [notFound],
   load: (ctx, { userId }) => findUser(ctx.db, userId),
-  authorize: (_ctx, { userId }, row) => [
-    ["identity:ec2_list_credentials", { ...userTarget(row), user_id: userId }],
-  ],
+  rule: "identity:ec2_list_credentials",
+  target: (_ctx, { userId }, row) => ({ ...userTarget(row), user_id: userId }),
   run: async (ctx, { userId }, row): Promise<Ec2Key[]> => {
     found(row, "user", userId)
     const rows = await ctx.db
@@ -113,7 +111,8 @@ export const getEc2Key = operation({
   input: byKey,
   faults: [notFound],
   load: loadKey,
-  authorize: (_ctx, _input, key) => [["identity:ec2_get_credential", credentialTarget(key)]],
+  rule: "identity:ec2_get_credential",
+  target: (_ctx, _input, key) => credentialTarget(key),
   run: async (ctx, { userId, access }, key): Promise<Ec2Key> => {
     refuseOtherUser(key, userId, access)
     refuseOtherProject(ctx.caller, key.project_id)
@@ -126,7 +125,8 @@ export const deleteEc2Key = operation({
   input: byKey,
   faults: [notFound],
   load: loadKey,
-  authorize: (_ctx, _input, key) => [["identity:ec2_delete_credential", credentialTarget(key)]],
+  rule: "identity:ec2_delete_credential",
+  target: (_ctx, _input, key) => credentialTarget(key),
   run: async (ctx, { userId, access }, key) => {
     refuseOtherUser(key, userId, access)
     const { id, project_id } = key

@@ -83,7 +83,7 @@ export const replaceDomainConfig = operation({
   name: "identity.domain_config.replace",
   input: Type.Object({ domainId: Type.String(), config: Extra }),
   faults: [notFound],
-  authorize: () => [["identity:create_domain_config", {}]],
+  rule: "identity:create_domain_config",
   run: async (ctx, { domainId, config }): Promise<{ config: DomainConfig; isNew: boolean }> => {
     await requireDomain(ctx, domainId)
     const checked = checkConfig(config)
@@ -104,6 +104,7 @@ export const getDomainConfig = operation({
   name: "identity.domain_config.get",
   input: Place,
   faults: [notFound],
+  rules: ["identity:get_domain_config", "identity:get_security_compliance_domain_config"],
   authorize: (_ctx, { group }) => [
     [
       group === "security_compliance"
@@ -140,7 +141,7 @@ export const updateDomainConfig = operation({
   name: "identity.domain_config.update",
   input: Type.Object({ ...Place.properties, config: Extra }),
   faults: [notFound],
-  authorize: () => [["identity:update_domain_config", {}]],
+  rule: "identity:update_domain_config",
   run: async (ctx, { domainId, group, option, config }): Promise<DomainConfig> => {
     await requireDomain(ctx, domainId)
     checkNames(group, option)
@@ -174,7 +175,7 @@ export const deleteDomainConfig = operation({
   name: "identity.domain_config.delete",
   input: Place,
   faults: [notFound],
-  authorize: () => [["identity:delete_domain_config", {}]],
+  rule: "identity:delete_domain_config",
   run: async (ctx, { domainId, group, option }) => {
     await requireDomain(ctx, domainId)
     checkNames(group, option)
@@ -191,7 +192,7 @@ export const deleteDomainConfig = operation({
 export const getDefaultDomainConfig = operation({
   name: "identity.domain_config.get_default",
   input: Type.Object({ group: Type.Optional(Type.String()), option: Type.Optional(Type.String()) }),
-  authorize: () => [["identity:get_domain_config_default", {}]],
+  rule: "identity:get_domain_config_default",
   run: async (_ctx, { group, option }): Promise<Record<string, unknown>> => {
     checkNames(group, option)
     const part = partOf(defaultConfig, group, option)

@@ -20,14 +20,16 @@ export const getDomain = operation({
   input: Id,
   faults: [notFound],
   load: (ctx, { id }) => findDomain(ctx.db, id),
-  authorize: (_ctx, _input, row) => [["identity:get_domain", domainTarget(row)]],
+  rule: "identity:get_domain",
+  target: (_ctx, _input, row) => domainTarget(row),
   run: async (_ctx, { id }, row) => found(row, "domain", id),
 })
 
 export const listDomains = operation({
   name: "identity.domain.list",
   input: ListInput,
-  authorize: (ctx) => [["identity:list_domains", { "target.domain.id": ctx.caller.domainId }]],
+  rule: "identity:list_domains",
+  target: (ctx) => ({ "target.domain.id": ctx.caller.domainId }),
   run: async (ctx, input): Promise<Rows<ProjectRow>> => {
     const own = ctx.caller.domainId
     const isLimited = own !== null && !ctx.caller.systemScope
@@ -48,7 +50,8 @@ export const updateDomain = operation({
   }),
   faults: [notFound, conflict, forbidden],
   load: async (ctx, { id }) => found(await findDomain(ctx.db, id), "domain", id),
-  authorize: (_ctx, _input, row) => [["identity:update_domain", domainTarget(row)]],
+  rule: "identity:update_domain",
+  target: (_ctx, _input, row) => domainTarget(row),
   run: async (ctx, input) =>
     await changeOrConflict(
       ctx,
@@ -68,7 +71,8 @@ export const deleteDomain = operation({
   input: Id,
   faults: [notFound, forbidden],
   load: async (ctx, { id }) => found(await findDomain(ctx.db, id), "domain", id),
-  authorize: (_ctx, _input, row) => [["identity:delete_domain", domainTarget(row)]],
+  rule: "identity:delete_domain",
+  target: (_ctx, _input, row) => domainTarget(row),
   run: async (ctx, { id }) => {
     await changeIdentity(ctx, async (tx) => {
       await removeDomain(ctx, tx, found(await lockPlace(tx, id), "domain", id))

@@ -40,7 +40,7 @@ export async function findEndpointGroup(db: DbOrTx, id: string): Promise<Endpoin
 export const createEndpointGroup = operation({
   name: "identity.endpoint_group.create",
   input: Type.Object({ name: ResourceName, description: Type.Optional(Text), filters: Filters }),
-  authorize: () => [["identity:create_endpoint_group", {}]],
+  rule: "identity:create_endpoint_group",
   run: async (ctx, input): Promise<EndpointGroupRow> =>
     await changeIdentity(ctx, async (tx) => {
       const row = await tx
@@ -63,14 +63,14 @@ export const getEndpointGroup = operation({
   input: Id,
   faults: [notFound],
   load: (ctx, { id }) => findEndpointGroup(ctx.db, id),
-  authorize: () => [["identity:get_endpoint_group", {}]],
+  rule: "identity:get_endpoint_group",
   run: async (_ctx, { id }, row) => found(row, "endpoint group", id),
 })
 
 export const listEndpointGroups = operation({
   name: "identity.endpoint_group.list",
   input: ListInput,
-  authorize: () => [["identity:list_endpoint_groups", {}]],
+  rule: "identity:list_endpoint_groups",
   run: async (ctx, input): Promise<Rows<EndpointGroupRow>> => await listRows(ctx, groupList, input),
 })
 
@@ -84,7 +84,7 @@ export const updateEndpointGroup = operation({
   }),
   faults: [notFound],
   load: (ctx, { id }) => findEndpointGroup(ctx.db, id),
-  authorize: () => [["identity:update_endpoint_group", {}]],
+  rule: "identity:update_endpoint_group",
   run: async (ctx, input, row): Promise<EndpointGroupRow> => {
     found(row, "endpoint group", input.id)
     return await changeIdentity(ctx, async (tx) => {
@@ -110,7 +110,7 @@ export const deleteEndpointGroup = operation({
   input: Id,
   faults: [notFound],
   load: (ctx, { id }) => findEndpointGroup(ctx.db, id),
-  authorize: () => [["identity:delete_endpoint_group", {}]],
+  rule: "identity:delete_endpoint_group",
   run: async (ctx, { id }, row) => {
     found(row, "endpoint group", id)
     await changeIdentity(ctx, async (tx) => {

@@ -44,7 +44,7 @@ export const addProjectEndpoint = operation({
   name: "identity.project_endpoint.add",
   input: pair,
   faults: [notFound],
-  authorize: () => [["identity:add_endpoint_to_project", {}]],
+  rule: "identity:add_endpoint_to_project",
   run: async (ctx, input) => {
     await requirePair(ctx, input)
     await changeIdentity(ctx, async (tx) => {
@@ -62,7 +62,7 @@ export const checkProjectEndpoint = operation({
   name: "identity.project_endpoint.check",
   input: pair,
   faults: [notFound],
-  authorize: () => [["identity:check_endpoint_in_project", {}]],
+  rule: "identity:check_endpoint_in_project",
   run: async (ctx, input) => {
     await requirePair(ctx, input)
     const row = await ctx.db
@@ -79,7 +79,7 @@ export const removeProjectEndpoint = operation({
   name: "identity.project_endpoint.remove",
   input: pair,
   faults: [notFound],
-  authorize: () => [["identity:remove_endpoint_from_project", {}]],
+  rule: "identity:remove_endpoint_from_project",
   run: async (ctx, input) => {
     await changeIdentity(ctx, async (tx) => {
       const gone = await tx
@@ -118,7 +118,7 @@ export const listProjectEndpoints = operation({
   name: "identity.project_endpoint.list",
   input: Type.Object({ projectId: Type.String() }),
   faults: [notFound],
-  authorize: () => [["identity:list_endpoints_for_project", {}]],
+  rule: "identity:list_endpoints_for_project",
   run: async (ctx, { projectId }): Promise<EndpointRow[]> => {
     found(await findPlace(ctx.db, projectId), "project", projectId)
     const own = await sql<EndpointRow>`select e.* from identity.endpoint e
@@ -137,7 +137,7 @@ export const listEndpointProjects = operation({
   name: "identity.project_endpoint.list_projects",
   input: Id,
   faults: [notFound],
-  authorize: () => [["identity:list_projects_for_endpoint", {}]],
+  rule: "identity:list_projects_for_endpoint",
   run: async (ctx, { id }): Promise<ProjectRow[]> => {
     found(await findEndpoint(ctx.db, id), "endpoint", id)
     const result = await sql<ProjectRow>`select p.* from identity.project p
@@ -151,7 +151,7 @@ export const addProjectEndpointGroup = operation({
   name: "identity.endpoint_group.add_project",
   input: groupPair,
   faults: [notFound],
-  authorize: () => [["identity:add_endpoint_group_to_project", {}]],
+  rule: "identity:add_endpoint_group_to_project",
   run: async (ctx, input) => {
     await requireGroupPair(ctx, input)
     await changeIdentity(ctx, async (tx) => {
@@ -169,7 +169,7 @@ export const getProjectEndpointGroup = operation({
   name: "identity.endpoint_group.check_project",
   input: groupPair,
   faults: [notFound],
-  authorize: () => [["identity:get_endpoint_group_in_project", {}]],
+  rule: "identity:get_endpoint_group_in_project",
   run: async (ctx, input): Promise<EndpointGroupRow> => {
     const group = await requireGroupPair(ctx, input)
     const row = await ctx.db
@@ -187,7 +187,7 @@ export const removeProjectEndpointGroup = operation({
   name: "identity.endpoint_group.remove_project",
   input: groupPair,
   faults: [notFound],
-  authorize: () => [["identity:remove_endpoint_group_from_project", {}]],
+  rule: "identity:remove_endpoint_group_from_project",
   run: async (ctx, input) => {
     await requireGroupPair(ctx, input)
     await changeIdentity(ctx, async (tx) => {
@@ -208,7 +208,7 @@ export const listProjectEndpointGroups = operation({
   name: "identity.endpoint_group.list_of_project",
   input: Type.Object({ projectId: Type.String() }),
   faults: [notFound],
-  authorize: () => [["identity:list_endpoint_groups_for_project", {}]],
+  rule: "identity:list_endpoint_groups_for_project",
   run: async (ctx, { projectId }): Promise<EndpointGroupRow[]> => {
     found(await findPlace(ctx.db, projectId), "project", projectId)
     return await groupsOfProject(ctx.db, projectId)
@@ -219,7 +219,7 @@ export const listGroupEndpoints = operation({
   name: "identity.endpoint_group.list_endpoints",
   input: Id,
   faults: [notFound],
-  authorize: () => [["identity:list_endpoints_associated_with_endpoint_group", {}]],
+  rule: "identity:list_endpoints_associated_with_endpoint_group",
   run: async (ctx, { id }): Promise<EndpointRow[]> =>
     await endpointsOfGroup(ctx.db, found(await findEndpointGroup(ctx.db, id), "endpoint group", id)),
 })
@@ -228,7 +228,7 @@ export const listGroupProjects = operation({
   name: "identity.endpoint_group.list_projects",
   input: Id,
   faults: [notFound],
-  authorize: () => [["identity:list_projects_associated_with_endpoint_group", {}]],
+  rule: "identity:list_projects_associated_with_endpoint_group",
   run: async (ctx, { id }): Promise<ProjectRow[]> => {
     found(await findEndpointGroup(ctx.db, id), "endpoint group", id)
     const result = await sql<ProjectRow>`select p.* from identity.project p

@@ -31,9 +31,8 @@ export const createGroup = operation({
   }),
   faults: [conflict],
   // Whoever may in one domain only has to name it.
-  authorize: (_ctx, { domainId }) => [
-    ["identity:create_group", { target: { group: { domain_id: domainId ?? null } } }],
-  ],
+  rule: "identity:create_group",
+  target: (_ctx, { domainId }) => ({ target: { group: { domain_id: domainId ?? null } } }),
   run: async (ctx, input): Promise<GroupRow> => {
     const domainId = input.domainId ?? ownDomainId(ctx) ?? ""
     if (!(await findDomain(ctx.db, domainId))) throw notFound("domain", domainId)
@@ -64,14 +63,16 @@ export const getGroup = operation({
   input: Id,
   faults: [notFound],
   load: (ctx, { id }) => findGroup(ctx.db, id),
-  authorize: (_ctx, _input, row) => [["identity:get_group", { target: groupTarget(row) }]],
+  rule: "identity:get_group",
+  target: (_ctx, _input, row) => ({ target: groupTarget(row) }),
   run: async (_ctx, { id }, row) => found(row, "group", id),
 })
 
 export const listGroups = operation({
   name: "identity.group.list",
   input: ListInput,
-  authorize: (ctx) => [["identity:list_groups", { "target.group.domain_id": ctx.caller.domainId }]],
+  rule: "identity:list_groups",
+  target: (ctx) => ({ "target.group.domain_id": ctx.caller.domainId }),
   run: async (ctx, input): Promise<Rows<GroupRow>> => await listRows(ctx, groupList, input, inOwnDomain(ctx)),
 })
 
@@ -86,7 +87,8 @@ export const updateGroup = operation({
   }),
   faults: [notFound, conflict],
   load: (ctx, { id }) => findGroup(ctx.db, id),
-  authorize: (_ctx, _input, row) => [["identity:update_group", { target: groupTarget(row) }]],
+  rule: "identity:update_group",
+  target: (_ctx, _input, row) => ({ target: groupTarget(row) }),
   run: async (ctx, input, row): Promise<GroupRow> => {
     const before = found(row, "group", input.id)
     if (input.domainId !== undefined && input.domainId !== before.domain_id)
@@ -119,7 +121,8 @@ export const deleteGroup = operation({
   input: Id,
   faults: [notFound],
   load: async (ctx, { id }) => found(await findGroup(ctx.db, id), "group", id),
-  authorize: (_ctx, _input, row) => [["identity:delete_group", { target: groupTarget(row) }]],
+  rule: "identity:delete_group",
+  target: (_ctx, _input, row) => ({ target: groupTarget(row) }),
   run: async (ctx, { id }) => {
     await changeIdentity(ctx, async (tx) => {
       await tx.deleteFrom("identity.group").where("id", "=", id).execute()

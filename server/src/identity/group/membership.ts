@@ -31,7 +31,8 @@ export const listGroupUsers = operation({
   input: Type.Object({ groupId: Type.String(), ...ListInput.properties }),
   faults: [notFound],
   load: (ctx, { groupId }) => findGroup(ctx.db, groupId),
-  authorize: (_ctx, _input, row) => [["identity:list_users_in_group", { target: groupTarget(row) }]],
+  rule: "identity:list_users_in_group",
+  target: (_ctx, _input, row) => ({ target: groupTarget(row) }),
   run: async (ctx, { groupId, ...list }, row): Promise<Rows<UserRow>> => {
     found(row, "group", groupId)
     const where = sql`id in (select user_id from identity.group_member where group_id = ${groupId})`
@@ -44,7 +45,8 @@ export const addGroupUser = operation({
   input: pair,
   faults: [notFound],
   load: loadPair,
-  authorize: (_ctx, _input, loaded) => [["identity:add_user_to_group", pairTarget(loaded)]],
+  rule: "identity:add_user_to_group",
+  target: (_ctx, _input, loaded) => pairTarget(loaded),
   run: async (ctx, { groupId, userId }, { group, user }) => {
     found(group, "group", groupId)
     found(user, "user", userId)
@@ -65,7 +67,8 @@ export const checkGroupUser = operation({
   input: pair,
   faults: [notFound],
   load: loadPair,
-  authorize: (_ctx, _input, loaded) => [["identity:check_user_in_group", pairTarget(loaded)]],
+  rule: "identity:check_user_in_group",
+  target: (_ctx, _input, loaded) => pairTarget(loaded),
   run: async (ctx, { groupId, userId }, { group, user }) => {
     found(group, "group", groupId)
     found(user, "user", userId)
@@ -84,7 +87,8 @@ export const removeGroupUser = operation({
   input: pair,
   faults: [notFound],
   load: loadPair,
-  authorize: (_ctx, _input, loaded) => [["identity:remove_user_from_group", pairTarget(loaded)]],
+  rule: "identity:remove_user_from_group",
+  target: (_ctx, _input, loaded) => pairTarget(loaded),
   run: async (ctx, { groupId, userId }, { group, user }) => {
     found(group, "group", groupId)
     found(user, "user", userId)

@@ -73,7 +73,7 @@ export const createLimits = operation({
   name: "identity.limit.create",
   input: Type.Object({ limits: Type.Array(NewLimit) }),
   faults: [conflict],
-  authorize: () => [["identity:create_limits", {}]],
+  rule: "identity:create_limits",
   run: async (ctx, input): Promise<Limit[]> =>
     await changeOrConflict(
       ctx,
@@ -144,14 +144,15 @@ export const getLimit = operation({
   input: Id,
   faults: [notFound],
   load: (ctx, { id }) => findLimit(ctx.db, id),
-  authorize: (_ctx, _input, row) => [["identity:get_limit", limitTarget(row)]],
+  rule: "identity:get_limit",
+  target: (_ctx, _input, row) => limitTarget(row),
   run: async (_ctx, { id }, row) => found(row, "limit", id),
 })
 
 export const listLimits = operation({
   name: "identity.limit.list",
   input: ListInput,
-  authorize: () => [["identity:list_limits", {}]],
+  rule: "identity:list_limits",
   run: async (ctx, input): Promise<Rows<Limit>> => await listRows(ctx, limitList, input, visible(ctx)),
 })
 
@@ -171,7 +172,7 @@ export const updateLimit = operation({
   }),
   faults: [notFound],
   load: async (ctx, { id }) => found(await findLimit(ctx.db, id), "limit", id),
-  authorize: () => [["identity:update_limit", {}]],
+  rule: "identity:update_limit",
   run: async (ctx, input): Promise<Limit> =>
     await changeIdentity(ctx, async (tx) => {
       await lockLimits(tx)
@@ -196,7 +197,7 @@ export const deleteLimit = operation({
   input: Id,
   faults: [notFound],
   load: async (ctx, { id }) => found(await findLimit(ctx.db, id), "limit", id),
-  authorize: () => [["identity:delete_limit", {}]],
+  rule: "identity:delete_limit",
   run: async (ctx, { id }) => {
     await changeIdentity(ctx, async (tx) => {
       await tx.deleteFrom("identity.limit").where("id", "=", id).execute()

@@ -15,7 +15,7 @@ const descriptions = {
 export const getLimitModel = operation({
   name: "identity.limit.get_model",
   input: Type.Object({}),
-  authorize: () => [["identity:get_limit_model", {}]],
+  rule: "identity:get_limit_model",
   run: async (ctx) => {
     const name = ctx.config.identity.unifiedLimitModel
     return { name, description: descriptions[name] }

@@ -61,7 +61,7 @@ export const createRegisteredLimits = operation({
     ),
   }),
   faults: [conflict],
-  authorize: () => [["identity:create_registered_limits", {}]],
+  rule: "identity:create_registered_limits",
   run: async (ctx, { limits }): Promise<RegisteredLimitRow[]> =>
     await changeOrConflict(ctx, explain, async (tx) => {
       for (const limit of limits) await checkParties(tx, limit.serviceId, limit.regionId)
@@ -90,14 +90,14 @@ export const getRegisteredLimit = operation({
   input: Id,
   faults: [notFound],
   load: (ctx, { id }) => findRegisteredLimit(ctx.db, id),
-  authorize: () => [["identity:get_registered_limit", {}]],
+  rule: "identity:get_registered_limit",
   run: async (_ctx, { id }, row) => found(row, "registered limit", id),
 })
 
 export const listRegisteredLimits = operation({
   name: "identity.registered_limit.list",
   input: ListInput,
-  authorize: () => [["identity:list_registered_limits", {}]],
+  rule: "identity:list_registered_limits",
   run: async (ctx, input): Promise<Rows<RegisteredLimitRow>> =>
     await listRows(ctx, registeredLimitList, input),
 })
@@ -114,7 +114,7 @@ export const updateRegisteredLimit = operation({
   }),
   faults: [notFound, conflict, forbidden],
   load: (ctx, { id }) => findRegisteredLimit(ctx.db, id),
-  authorize: () => [["identity:update_registered_limit", {}]],
+  rule: "identity:update_registered_limit",
   run: async (ctx, input, row): Promise<RegisteredLimitRow> => {
     const before = found(row, "registered limit", input.id)
     return await changeOrConflict(ctx, explain, async (tx) => {
@@ -150,7 +150,7 @@ export const deleteRegisteredLimit = operation({
   input: Id,
   faults: [notFound, forbidden],
   load: (ctx, { id }) => findRegisteredLimit(ctx.db, id),
-  authorize: () => [["identity:delete_registered_limit", {}]],
+  rule: "identity:delete_registered_limit",
   run: async (ctx, { id }, row) => {
     found(row, "registered limit", id)
     await changeOrConflict(ctx, explain, async (tx) => {

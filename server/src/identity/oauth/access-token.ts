@@ -19,7 +19,7 @@ export const createAccessToken = operation({
   name: "identity.oauth_access_token.create",
   input: Type.Object({ signed: Signed, remoteAddress: Type.String() }),
   faults: [notFound, unauthenticated],
-  authorize: () => [],
+  rules: "public",
   run: async (ctx, { signed, remoteAddress }): Promise<AccessTokenRow> => {
     const parameters = readSigned(signed)
     const consumerId = needParameter(parameters, "oauth_consumer_key")
@@ -78,7 +78,7 @@ export const listAccessTokens = operation({
   name: "identity.oauth_access_token.list",
   input: Type.Object({ userId: Type.String() }),
   faults: [forbidden],
-  authorize: () => [["identity:list_access_tokens", {}]],
+  rule: "identity:list_access_tokens",
   run: async (ctx, { userId }): Promise<AccessTokenRow[]> => {
     refuseDelegated(ctx)
     return await ctx.db
@@ -106,7 +106,7 @@ export const getAccessToken = operation({
   input: one,
   faults: [notFound, forbidden],
   load: loadOwn,
-  authorize: () => [["identity:get_access_token", {}]],
+  rule: "identity:get_access_token",
   run: async (ctx, { id }, row): Promise<AccessTokenRow> => {
     refuseDelegated(ctx)
     return found(row, "access token", id)
@@ -119,9 +119,8 @@ export const deleteAccessToken = operation({
   faults: [notFound, forbidden],
   load: loadOwn,
   // Keystone asks this rule here: who gave the token may take it back, and not only an administrator.
-  authorize: (_ctx, { userId }) => [
-    ["identity:ec2_delete_credential", credentialTarget({ user_id: userId })],
-  ],
+  rule: "identity:ec2_delete_credential",
+  target: (_ctx, { userId }) => credentialTarget({ user_id: userId }),
   run: async (ctx, { id }, row) => {
     refuseDelegated(ctx)
     found(row, "access token", id)
@@ -137,7 +136,7 @@ export const listAccessTokenRoles = operation({
   input: one,
   faults: [notFound],
   load: loadOwn,
-  authorize: () => [["identity:list_access_token_roles", {}]],
+  rule: "identity:list_access_token_roles",
   run: async (ctx, { id }, row): Promise<RoleRow[]> => await rolesOf(ctx, found(row, "access token", id)),
 })
 
@@ -146,7 +145,7 @@ export const getAccessTokenRole = operation({
   input: Type.Object({ ...one.properties, roleId: Type.String() }),
   faults: [notFound],
   load: loadOwn,
-  authorize: () => [["identity:get_access_token_role", {}]],
+  rule: "identity:get_access_token_role",
   run: async (ctx, { id, roleId }, row): Promise<RoleRow> => {
     const roles = await rolesOf(ctx, found(row, "access token", id))
     return found(

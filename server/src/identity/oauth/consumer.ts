@@ -17,7 +17,7 @@ const consumerList: ListSpec = { table: sql`identity.oauth_consumer`, columns: {
 export const createConsumer = operation({
   name: "identity.oauth_consumer.create",
   input: Type.Object({ description: Type.Optional(Text), extra: Type.Optional(Extra) }),
-  authorize: () => [["identity:create_consumer", {}]],
+  rule: "identity:create_consumer",
   run: async (ctx, input): Promise<ConsumerRow> =>
     await changeIdentity(ctx, async (tx) => {
       const row = await tx
@@ -40,14 +40,14 @@ export const getConsumer = operation({
   input: Id,
   faults: [notFound],
   load: (ctx, { id }) => findConsumer(ctx.db, id),
-  authorize: () => [["identity:get_consumer", {}]],
+  rule: "identity:get_consumer",
   run: async (_ctx, { id }, row) => found(row, "consumer", id),
 })
 
 export const listConsumers = operation({
   name: "identity.oauth_consumer.list",
   input: ListInput,
-  authorize: () => [["identity:list_consumers", {}]],
+  rule: "identity:list_consumers",
   run: async (ctx, input): Promise<Rows<ConsumerRow>> => await listRows(ctx, consumerList, input),
 })
 
@@ -61,7 +61,7 @@ export const updateConsumer = operation({
   }),
   faults: [notFound],
   load: (ctx, { id }) => findConsumer(ctx.db, id),
-  authorize: () => [["identity:update_consumer", {}]],
+  rule: "identity:update_consumer",
   run: async (ctx, input, row): Promise<ConsumerRow> => {
     found(row, "consumer", input.id)
     if (input.secret !== undefined) throw invalid("secret", "Cannot change consumer secret")
@@ -87,7 +87,7 @@ export const deleteConsumer = operation({
   input: Id,
   faults: [notFound],
   load: (ctx, { id }) => findConsumer(ctx.db, id),
-  authorize: () => [["identity:delete_consumer", {}]],
+  rule: "identity:delete_consumer",
   run: async (ctx, { id }, row) => {
     found(row, "consumer", id)
     await changeIdentity(ctx, async (tx) => {

@@ -32,7 +32,7 @@ export const createRequestToken = operation({
     remoteAddress: Type.String(),
   }),
   faults: [notFound, unauthenticated],
-  authorize: () => [],
+  rules: "public",
   run: async (ctx, { signed, projectId, remoteAddress }): Promise<RequestTokenRow> => {
     const parameters = readSigned(signed)
     const consumerId = needParameter(parameters, "oauth_consumer_key")
@@ -77,7 +77,7 @@ export const authorizeRequestToken = operation({
     roles: Type.Array(Type.Object({ id: Type.Optional(Type.String()), name: Type.Optional(Type.String()) })),
   }),
   faults: [notFound, unauthenticated, forbidden],
-  authorize: () => [["identity:authorize_request_token", {}]],
+  rule: "identity:authorize_request_token",
   run: async (ctx, { id, roles }): Promise<{ verifier: string }> => {
     if (isDelegated(ctx.caller))
       throw forbidden("Cannot authorize a request token with a token issued via delegation.")

@@ -136,7 +136,7 @@ export const identityV2Api: Api = {
     route({
       method: "POST",
       path: "/tokens",
-      policy: "public",
+      operation: issueTokenByLogin,
       body: authRequest,
       handler: async (ctx, req) => {
         const known = await issueTokenByLogin(ctx, { request: readLogin(req) })
@@ -146,7 +146,7 @@ export const identityV2Api: Api = {
     route({
       method: "GET",
       path: "/tokens/{token_id}",
-      policy: ["identity:validate_token"],
+      operation: validateToken,
       handler: async (ctx, req) => ({
         access: await viewAccess(ctx, await validateToken(ctx, subjectOf(req))),
       }),
@@ -154,7 +154,7 @@ export const identityV2Api: Api = {
     route({
       method: "HEAD",
       path: "/tokens/{token_id}",
-      policy: ["identity:validate_token"],
+      operation: validateToken,
       handler: async (ctx, req) => {
         await validateToken(ctx, subjectOf(req))
         return reply(200)
@@ -163,7 +163,7 @@ export const identityV2Api: Api = {
     route({
       method: "GET",
       path: "/tenants",
-      policy: ["identity:get_auth_projects"],
+      operation: listOwnProjects,
       handler: async (ctx) => ({
         tenants: (await listOwnProjects(ctx, {}))
           .filter((row) => row.domain_id === domain.id)

@@ -79,7 +79,7 @@ export const applicationCredentialRoutes = [
   route({
     method: "GET",
     path: "/users/{user_id}/application_credentials",
-    policy: ["identity:list_application_credentials"],
+    operation: listApplicationCredentials,
     handler: async (ctx, req) => {
       const wanted = given({ userId: req.params.user_id ?? "", name: queryText(req.query, "name") })
       const rows = await listApplicationCredentials(ctx, wanted)
@@ -94,7 +94,7 @@ export const applicationCredentialRoutes = [
   route({
     method: "POST",
     path: "/users/{user_id}/application_credentials",
-    policy: ["identity:create_application_credential"],
+    operation: createApplicationCredential,
     body: createBody,
     admit: (ctx, req) =>
       createApplicationCredential.admit(ctx, { userId: req.params.user_id ?? "", name: "" }),
@@ -112,7 +112,7 @@ export const applicationCredentialRoutes = [
   route({
     method: "GET",
     path: "/users/{user_id}/application_credentials/{application_credential_id}",
-    policy: ["identity:get_application_credential"],
+    operation: getApplicationCredential,
     handler: async (ctx, req) => ({
       application_credential: viewApplicationCredential(
         ctx,
@@ -124,7 +124,7 @@ export const applicationCredentialRoutes = [
   route({
     method: "DELETE",
     path: "/users/{user_id}/application_credentials/{application_credential_id}",
-    policy: ["identity:delete_application_credential"],
+    operation: deleteApplicationCredential,
     handler: async (ctx, req) => {
       await deleteApplicationCredential(ctx, one(req))
       return reply(204)
@@ -145,7 +145,7 @@ export const accessRuleRoutes = [
   route({
     method: "GET",
     path: "/users/{user_id}/access_rules",
-    policy: ["identity:list_access_rules"],
+    operation: listAccessRules,
     handler: async (ctx, req) => {
       const list = readList(req.query, { service: "text", path: "text", method: "text" })
       const rules = await listAccessRules(ctx, { userId: req.params.user_id ?? "", ...list })
@@ -155,7 +155,7 @@ export const accessRuleRoutes = [
   route({
     method: "GET",
     path: "/users/{user_id}/access_rules/{access_rule_id}",
-    policy: ["identity:get_access_rule"],
+    operation: getAccessRule,
     handler: async (ctx, req) => ({
       access_rule: viewRule(ctx, req, await getAccessRule(ctx, oneRule(req))),
     }),
@@ -163,7 +163,7 @@ export const accessRuleRoutes = [
   route({
     method: "DELETE",
     path: "/users/{user_id}/access_rules/{access_rule_id}",
-    policy: ["identity:delete_access_rule"],
+    operation: deleteAccessRule,
     handler: async (ctx, req) => {
       await deleteAccessRule(ctx, oneRule(req))
       return reply(204)

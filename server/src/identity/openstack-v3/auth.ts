@@ -25,7 +25,7 @@ export const authRoutes = [
   route({
     method: "POST",
     path: "/auth/tokens",
-    policy: "public",
+    operation: issueTokenByLogin,
     body: authRequest,
     handler: async (ctx, req) => {
       const known = await issueTokenByLogin(ctx, { request: readLogin(ctx, req) })
@@ -35,7 +35,7 @@ export const authRoutes = [
   route({
     method: "GET",
     path: "/auth/tokens",
-    policy: ["identity:validate_token"],
+    operation: validateToken,
     handler: async (ctx, req) => {
       const known = await validateToken(ctx, {
         tokenId: subjectOf(req),
@@ -48,7 +48,7 @@ export const authRoutes = [
   route({
     method: "HEAD",
     path: "/auth/tokens",
-    policy: ["identity:check_token"],
+    operation: checkToken,
     handler: async (ctx, req) => {
       const known = await checkToken(ctx, {
         tokenId: subjectOf(req),
@@ -61,7 +61,7 @@ export const authRoutes = [
   route({
     method: "DELETE",
     path: "/auth/tokens",
-    policy: ["identity:revoke_token"],
+    operation: revokeToken,
     handler: async (ctx, req) => {
       await revokeToken(ctx, { tokenId: subjectOf(req) })
       return reply(204)
@@ -70,7 +70,7 @@ export const authRoutes = [
   route({
     method: "GET",
     path: "/auth/projects",
-    policy: ["identity:get_auth_projects"],
+    operation: listOwnProjects,
     handler: async (ctx, req) => {
       const rows = await listOwnProjects(ctx, {})
       return listReply(
@@ -84,7 +84,7 @@ export const authRoutes = [
   route({
     method: "GET",
     path: "/auth/domains",
-    policy: ["identity:get_auth_domains"],
+    operation: listOwnDomains,
     handler: async (ctx, req) => {
       const rows = await listOwnDomains(ctx, {})
       return listReply(
@@ -98,7 +98,7 @@ export const authRoutes = [
   route({
     method: "GET",
     path: "/auth/system",
-    policy: ["identity:get_auth_system"],
+    operation: hasOwnSystemScope,
     handler: async (ctx, req) => ({
       system: (await hasOwnSystemScope(ctx, {})) ? [{ all: true }] : [],
       links: linkTo(ctx, req, "auth/system"),
@@ -107,7 +107,7 @@ export const authRoutes = [
   route({
     method: "GET",
     path: "/auth/catalog",
-    policy: ["identity:get_auth_catalog"],
+    operation: getOwnCatalog,
     handler: async (ctx, req) => ({
       catalog: await getOwnCatalog(ctx, {}),
       links: linkTo(ctx, req, "auth/catalog"),

@@ -49,7 +49,7 @@ export const credentialRoutes = [
   route({
     method: "GET",
     path: "/credentials",
-    policy: ["identity:list_credentials"],
+    operation: listCredentials,
     handler: async (ctx, req) => {
       const list = await listCredentials(ctx, readList(req.query, { user_id: "text", type: "text" }))
       return pageReply(ctx, req, "credentials", list, viewCredential)
@@ -58,7 +58,7 @@ export const credentialRoutes = [
   route({
     method: "POST",
     path: "/credentials",
-    policy: ["identity:create_credential"],
+    operation: createCredential,
     body: member("credential", properties, { required: ["type", "user_id", "blob"] }),
     handler: async (ctx, req) => {
       const { credential } = req.body
@@ -74,7 +74,7 @@ export const credentialRoutes = [
   route({
     method: "GET",
     path: "/credentials/{credential_id}",
-    policy: ["identity:get_credential"],
+    operation: getCredential,
     handler: async (ctx, req) => ({
       credential: viewCredential(ctx, req, await getCredential(ctx, { id: req.params.credential_id ?? "" })),
     }),
@@ -82,7 +82,7 @@ export const credentialRoutes = [
   route({
     method: "PATCH",
     path: "/credentials/{credential_id}",
-    policy: ["identity:update_credential"],
+    operation: updateCredential,
     body: member("credential", properties, { minProperties: 1 }),
     admit: admitToOne(updateCredential, "credential"),
     handler: async (ctx, req) => {
@@ -102,7 +102,7 @@ export const credentialRoutes = [
   route({
     method: "DELETE",
     path: "/credentials/{credential_id}",
-    policy: ["identity:delete_credential"],
+    operation: deleteCredential,
     handler: async (ctx, req) => {
       await deleteCredential(ctx, { id: req.params.credential_id ?? "" })
       return reply(204)
@@ -129,7 +129,7 @@ export const ec2CredentialRoutes = [
   route({
     method: "GET",
     path: "/users/{user_id}/credentials/OS-EC2",
-    policy: ["identity:ec2_list_credentials"],
+    operation: listEc2Keys,
     handler: async (ctx, req) => {
       const keys = await listEc2Keys(ctx, { userId: req.params.user_id ?? "" })
       return listReply(
@@ -143,7 +143,7 @@ export const ec2CredentialRoutes = [
   route({
     method: "POST",
     path: "/users/{user_id}/credentials/OS-EC2",
-    policy: ["identity:ec2_create_credential"],
+    operation: createEc2Key,
     body: keyed("tenant_id", text),
     admit: (ctx, req) => createEc2Key.admit(ctx, { userId: req.params.user_id ?? "", projectId: "" }),
     handler: async (ctx, req) => {
@@ -154,13 +154,13 @@ export const ec2CredentialRoutes = [
   route({
     method: "GET",
     path: "/users/{user_id}/credentials/OS-EC2/{credential_id}",
-    policy: ["identity:ec2_get_credential"],
+    operation: getEc2Key,
     handler: async (ctx, req) => ({ credential: viewEc2Key(ctx, req, await getEc2Key(ctx, keyOf(req))) }),
   }),
   route({
     method: "DELETE",
     path: "/users/{user_id}/credentials/OS-EC2/{credential_id}",
-    policy: ["identity:ec2_delete_credential"],
+    operation: deleteEc2Key,
     handler: async (ctx, req) => {
       await deleteEc2Key(ctx, keyOf(req))
       return reply(204)

@@ -19,14 +19,13 @@ function place(req: WireRequest) {
   })
 }
 
-const read = ["identity:get_domain_config", "identity:get_security_compliance_domain_config"]
 const depths = ["", "/{group}", "/{group}/{option}"]
 
 export const domainConfigRoutes: readonly Route[] = [
   route({
     method: "PUT",
     path: "/domains/{domain_id}/config",
-    policy: ["identity:create_domain_config"],
+    operation: replaceDomainConfig,
     body,
     handler: async (ctx, req) => {
       const wanted = { domainId: req.params.domain_id ?? "", config: req.body.config }
@@ -38,13 +37,13 @@ export const domainConfigRoutes: readonly Route[] = [
     route({
       method: "GET",
       path: `/domains/{domain_id}/config${depth}`,
-      policy: read,
+      operation: getDomainConfig,
       handler: async (ctx, req) => ({ config: await getDomainConfig(ctx, place(req)) }),
     }),
     route({
       method: "PATCH",
       path: `/domains/{domain_id}/config${depth}`,
-      policy: ["identity:update_domain_config"],
+      operation: updateDomainConfig,
       body,
       handler: async (ctx, req) => ({
         config: await updateDomainConfig(ctx, { ...place(req), config: req.body.config }),
@@ -53,7 +52,7 @@ export const domainConfigRoutes: readonly Route[] = [
     route({
       method: "DELETE",
       path: `/domains/{domain_id}/config${depth}`,
-      policy: ["identity:delete_domain_config"],
+      operation: deleteDomainConfig,
       handler: async (ctx, req) => {
         await deleteDomainConfig(ctx, place(req))
         return reply(204)
@@ -62,7 +61,7 @@ export const domainConfigRoutes: readonly Route[] = [
     route({
       method: "GET",
       path: `/domains/config${depth}/default`,
-      policy: ["identity:get_domain_config_default"],
+      operation: getDefaultDomainConfig,
       handler: async (ctx, req) => ({
         config: await getDefaultDomainConfig(
           ctx,

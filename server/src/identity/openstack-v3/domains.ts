@@ -26,7 +26,7 @@ export const domainRoutes = [
   route({
     method: "GET",
     path: "/domains",
-    policy: ["identity:list_domains"],
+    operation: listDomains,
     handler: async (ctx, req) => {
       const list = await listDomains(ctx, readList(req.query, { name: "text", enabled: "boolean" }))
       return pageReply(ctx, req, "domains", list, viewDomain)
@@ -35,7 +35,7 @@ export const domainRoutes = [
   route({
     method: "POST",
     path: "/domains",
-    policy: ["identity:create_domain"],
+    operation: createDomain,
     body: member("domain", created, { required: ["name"] }),
     handler: async (ctx, req) => {
       const { domain } = req.body
@@ -50,7 +50,7 @@ export const domainRoutes = [
   route({
     method: "GET",
     path: "/domains/{domain_id}",
-    policy: ["identity:get_domain"],
+    operation: getDomain,
     handler: async (ctx, req) => ({
       domain: viewDomain(ctx, req, await getDomain(ctx, { id: req.params.domain_id ?? "" })),
     }),
@@ -58,7 +58,7 @@ export const domainRoutes = [
   route({
     method: "PATCH",
     path: "/domains/{domain_id}",
-    policy: ["identity:update_domain"],
+    operation: updateDomain,
     body: member("domain", properties, { minProperties: 1 }),
     admit: admitToOne(updateDomain, "domain"),
     handler: async (ctx, req) => {
@@ -72,7 +72,7 @@ export const domainRoutes = [
   route({
     method: "DELETE",
     path: "/domains/{domain_id}",
-    policy: ["identity:delete_domain"],
+    operation: deleteDomain,
     handler: async (ctx, req) => {
       await deleteDomain(ctx, { id: req.params.domain_id ?? "" })
       return reply(204)

@@ -40,7 +40,7 @@ export const ec2TokenRoutes = [
   route({
     method: "POST",
     path: "/ec2tokens",
-    policy: ["identity:ec2tokens_validate"],
+    operation: issueTokenByEc2Signature,
     body,
     handler: async (ctx, req) => {
       const given = unwrap(req.body)
@@ -60,7 +60,7 @@ export const ec2TokenRoutes = [
   route({
     method: "POST",
     path: "/s3tokens",
-    policy: ["identity:s3tokens_validate"],
+    operation: issueTokenByS3Signature,
     body,
     handler: async (ctx, req) => {
       const { access, signature, token } = unwrap(req.body)

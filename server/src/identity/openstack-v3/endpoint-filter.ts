@@ -69,7 +69,7 @@ export const endpointGroupRoutes = [
   route({
     method: "GET",
     path: "/OS-EP-FILTER/endpoint_groups",
-    policy: ["identity:list_endpoint_groups"],
+    operation: listEndpointGroups,
     handler: async (ctx, req) =>
       pageReply(
         ctx,
@@ -82,7 +82,7 @@ export const endpointGroupRoutes = [
   route({
     method: "POST",
     path: "/OS-EP-FILTER/endpoint_groups",
-    policy: ["identity:create_endpoint_group"],
+    operation: createEndpointGroup,
     body: member("endpoint_group", properties, { required: ["name", "filters"] }),
     handler: async (ctx, req) => {
       const group = req.body.endpoint_group
@@ -97,7 +97,7 @@ export const endpointGroupRoutes = [
   route({
     method: "GET",
     path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}",
-    policy: ["identity:get_endpoint_group"],
+    operation: getEndpointGroup,
     handler: async (ctx, req) => ({
       endpoint_group: viewGroup(ctx, req, await getEndpointGroup(ctx, groupId(req))),
     }),
@@ -105,7 +105,7 @@ export const endpointGroupRoutes = [
   route({
     method: "PATCH",
     path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}",
-    policy: ["identity:update_endpoint_group"],
+    operation: updateEndpointGroup,
     body: member("endpoint_group", properties, { minProperties: 1 }),
     admit: admitToOne(updateEndpointGroup, "endpoint_group"),
     handler: async (ctx, req) => {
@@ -119,7 +119,7 @@ export const endpointGroupRoutes = [
   route({
     method: "DELETE",
     path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}",
-    policy: ["identity:delete_endpoint_group"],
+    operation: deleteEndpointGroup,
     handler: async (ctx, req) => {
       await deleteEndpointGroup(ctx, groupId(req))
       return reply(204)
@@ -128,21 +128,21 @@ export const endpointGroupRoutes = [
   route({
     method: "GET",
     path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/endpoints",
-    policy: ["identity:list_endpoints_associated_with_endpoint_group"],
+    operation: listGroupEndpoints,
     handler: async (ctx, req) =>
       rowsReply(ctx, req, "endpoints", await listGroupEndpoints(ctx, groupId(req)), viewEndpoint),
   }),
   route({
     method: "GET",
     path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects",
-    policy: ["identity:list_projects_associated_with_endpoint_group"],
+    operation: listGroupProjects,
     handler: async (ctx, req) =>
       rowsReply(ctx, req, "projects", await listGroupProjects(ctx, groupId(req)), viewProject),
   }),
   route({
     method: "PUT",
     path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}",
-    policy: ["identity:add_endpoint_group_to_project"],
+    operation: addProjectEndpointGroup,
     handler: async (ctx, req) => {
       await addProjectEndpointGroup(ctx, groupPair(req))
       return reply(204)
@@ -151,7 +151,7 @@ export const endpointGroupRoutes = [
   route({
     method: "GET",
     path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}",
-    policy: ["identity:get_endpoint_group_in_project"],
+    operation: getProjectEndpointGroup,
     handler: async (ctx, req) => {
       const row = await getProjectEndpointGroup(ctx, groupPair(req))
       return { project_endpoint_group: { endpoint_group_id: row.id, project_id: req.params.project_id } }
@@ -160,7 +160,7 @@ export const endpointGroupRoutes = [
   route({
     method: "DELETE",
     path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}",
-    policy: ["identity:remove_endpoint_group_from_project"],
+    operation: removeProjectEndpointGroup,
     handler: async (ctx, req) => {
       await removeProjectEndpointGroup(ctx, groupPair(req))
       return reply(204)
@@ -172,7 +172,7 @@ export const projectEndpointRoutes = [
   route({
     method: "PUT",
     path: "/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}",
-    policy: ["identity:add_endpoint_to_project"],
+    operation: addProjectEndpoint,
     handler: async (ctx, req) => {
       await addProjectEndpoint(ctx, pair(req))
       return reply(204)
@@ -181,7 +181,7 @@ export const projectEndpointRoutes = [
   route({
     method: "GET",
     path: "/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}",
-    policy: ["identity:check_endpoint_in_project"],
+    operation: checkProjectEndpoint,
     handler: async (ctx, req) => {
       await checkProjectEndpoint(ctx, pair(req))
       return reply(204)
@@ -190,7 +190,7 @@ export const projectEndpointRoutes = [
   route({
     method: "DELETE",
     path: "/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}",
-    policy: ["identity:remove_endpoint_from_project"],
+    operation: removeProjectEndpoint,
     handler: async (ctx, req) => {
       await removeProjectEndpoint(ctx, pair(req))
       return reply(204)
@@ -199,7 +199,7 @@ export const projectEndpointRoutes = [
   route({
     method: "GET",
     path: "/OS-EP-FILTER/projects/{project_id}/endpoints",
-    policy: ["identity:list_endpoints_for_project"],
+    operation: listProjectEndpoints,
     handler: async (ctx, req) => {
       const rows = await listProjectEndpoints(ctx, { projectId: req.params.project_id ?? "" })
       return rowsReply(ctx, req, "endpoints", rows, viewEndpoint)
@@ -208,7 +208,7 @@ export const projectEndpointRoutes = [
   route({
     method: "GET",
     path: "/OS-EP-FILTER/projects/{project_id}/endpoint_groups",
-    policy: ["identity:list_endpoint_groups_for_project"],
+    operation: listProjectEndpointGroups,
     handler: async (ctx, req) => {
       const rows = await listProjectEndpointGroups(ctx, { projectId: req.params.project_id ?? "" })
       return rowsReply(ctx, req, "endpoint_groups", rows, viewGroup)
@@ -217,7 +217,7 @@ export const projectEndpointRoutes = [
   route({
     method: "GET",
     path: "/OS-EP-FILTER/endpoints/{endpoint_id}/projects",
-    policy: ["identity:list_projects_for_endpoint"],
+    operation: listEndpointProjects,
     handler: async (ctx, req) => {
       const rows = await listEndpointProjects(ctx, { id: req.params.endpoint_id ?? "" })
       return rowsReply(ctx, req, "projects", rows, viewProject)

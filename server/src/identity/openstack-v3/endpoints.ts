@@ -58,7 +58,7 @@ export const endpointRoutes = [
   route({
     method: "GET",
     path: "/endpoints",
-    policy: ["identity:list_endpoints"],
+    operation: listEndpoints,
     handler: async (ctx, req) => {
       const kinds = { interface: "text", service_id: "text", region_id: "text" } as const
       return pageReply(
@@ -73,7 +73,7 @@ export const endpointRoutes = [
   route({
     method: "POST",
     path: "/endpoints",
-    policy: ["identity:create_endpoint"],
+    operation: createEndpoint,
     body: member("endpoint", properties, { required: ["service_id", "interface", "url"] }),
     handler: async (ctx, req) => {
       const { endpoint } = req.body
@@ -89,7 +89,7 @@ export const endpointRoutes = [
   route({
     method: "GET",
     path: "/endpoints/{endpoint_id}",
-    policy: ["identity:get_endpoint"],
+    operation: getEndpoint,
     handler: async (ctx, req) => ({
       endpoint: viewEndpoint(ctx, req, await getEndpoint(ctx, { id: req.params.endpoint_id ?? "" })),
     }),
@@ -97,7 +97,7 @@ export const endpointRoutes = [
   route({
     method: "PATCH",
     path: "/endpoints/{endpoint_id}",
-    policy: ["identity:update_endpoint"],
+    operation: updateEndpoint,
     body: member("endpoint", properties, { minProperties: 1 }),
     admit: admitToOne(updateEndpoint, "endpoint"),
     handler: async (ctx, req) => {
@@ -115,7 +115,7 @@ export const endpointRoutes = [
   route({
     method: "DELETE",
     path: "/endpoints/{endpoint_id}",
-    policy: ["identity:delete_endpoint"],
+    operation: deleteEndpoint,
     handler: async (ctx, req) => {
       await deleteEndpoint(ctx, { id: req.params.endpoint_id ?? "" })
       return reply(204)

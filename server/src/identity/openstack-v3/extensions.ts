@@ -32,14 +32,14 @@ const consumerRoutes = [
   route({
     method: "GET",
     path: "/OS-OAUTH1/consumers",
-    policy: ["identity:list_consumers"],
+    operation: listConsumers,
     handler: async (ctx, req) =>
       pageReply(ctx, req, "consumers", await listConsumers(ctx, readList(req.query, {})), viewConsumer),
   }),
   route({
     method: "POST",
     path: "/OS-OAUTH1/consumers",
-    policy: ["identity:create_consumer"],
+    operation: createConsumer,
     body: member("consumer", { description }),
     handler: async (ctx, req) => {
       const { consumer } = req.body
@@ -53,7 +53,7 @@ const consumerRoutes = [
   route({
     method: "GET",
     path: "/OS-OAUTH1/consumers/{consumer_id}",
-    policy: ["identity:get_consumer"],
+    operation: getConsumer,
     handler: async (ctx, req) => ({
       consumer: viewConsumer(ctx, req, await getConsumer(ctx, { id: req.params.consumer_id ?? "" })),
     }),
@@ -61,7 +61,7 @@ const consumerRoutes = [
   route({
     method: "PATCH",
     path: "/OS-OAUTH1/consumers/{consumer_id}",
-    policy: ["identity:update_consumer"],
+    operation: updateConsumer,
     body: member("consumer", { description, secret: text }),
     admit: admitToOne(updateConsumer, "consumer"),
     handler: async (ctx, req) => {
@@ -80,7 +80,7 @@ const consumerRoutes = [
   route({
     method: "DELETE",
     path: "/OS-OAUTH1/consumers/{consumer_id}",
-    policy: ["identity:delete_consumer"],
+    operation: deleteConsumer,
     handler: async (ctx, req) => {
       await deleteConsumer(ctx, { id: req.params.consumer_id ?? "" })
       return reply(204)
@@ -93,7 +93,7 @@ export const extensionRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/OS-REVOKE/events",
-    policy: ["identity:list_revoke_events"],
+    operation: listRevocationEvents,
     handler: async (ctx, req) => {
       const events = await listRevocationEvents(ctx, given({ since: queryText(req.query, "since") }))
       return listReply(
@@ -110,7 +110,7 @@ export const extensionRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/OS-FEDERATION/projects",
-    policy: ["identity:get_auth_projects"],
+    operation: listOwnProjects,
     handler: async (ctx, req) =>
       listReply(
         ctx,
@@ -122,7 +122,7 @@ export const extensionRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/OS-FEDERATION/domains",
-    policy: ["identity:get_auth_domains"],
+    operation: listOwnDomains,
     handler: async (ctx, req) =>
       listReply(
         ctx,

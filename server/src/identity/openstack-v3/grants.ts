@@ -2,7 +2,7 @@
 // what lies below only (OS-INHERIT).
 
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
-import { checkGrant, createGrant, type GrantHolder, listGrants, revokeGrant } from "../index.ts"
+import { type GrantHolder, grantVerbs } from "../index.ts"
 import { viewRole } from "./roles.ts"
 import { listReply } from "./view.ts"
 
@@ -32,18 +32,16 @@ const places: readonly Place[] = targets.flatMap((targetKind) =>
 )
 
 export const grantRoutes: readonly Route[] = places.flatMap((place) => {
-  const system = place.targetKind === "system"
-  const rule = (verb: string) =>
-    system ? `identity:${verb}_system_grant_for_${place.actorKind}` : `identity:${verb}_grant`
+  const verbs = place.targetKind === "system" ? grantVerbs.system[place.actorKind] : grantVerbs.place
   const suffix = place.isInherited ? "/inherited_to_projects" : ""
   const one = `${place.path}/{role_id}${suffix}`
   const input = (req: WireRequest) => ({ ...readHolder(place, req), roleId: req.params.role_id ?? "" })
   const list = route({
     method: "GET",
     path: `${place.path}${suffix}`,
-    policy: [system ? `identity:list_system_grants_for_${place.actorKind}` : "identity:list_grants"],
+    operation: verbs.list,
     handler: async (ctx, req) => {
-      const rows = await listGrants(ctx, readHolder(place, req))
+      const rows = await verbs.list(ctx, readHolder(place, req))
       return listReply(
         ctx,
         req,
@@ -56,27 +54,27 @@ export const grantRoutes: readonly Route[] = places.flatMap((place) => {
     route({
       method: "PUT",
       path: one,
-      policy: [rule("create")],
+      operation: verbs.create,
       handler: async (ctx, req) => {
-        await createGrant(ctx, input(req))
+        await verbs.create(ctx, input(req))
         return reply(204)
       },
     }),
     route({
       method: "GET",
       path: one,
-      policy: [rule("check")],
+      operation: verbs.check,
       handler: async (ctx, req) => {
-        await checkGrant(ctx, input(req))
+        await verbs.check(ctx, input(req))
         return reply(204)
       },
     }),
     route({
       method: "DELETE",
       path: one,
-      policy: [rule("revoke")],
+      operation: verbs.revoke,
       handler: async (ctx, req) => {
-        await revokeGrant(ctx, input(req))
+        await verbs.revoke(ctx, input(req))
         return reply(204)
       },
     }),

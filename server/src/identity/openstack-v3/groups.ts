@@ -29,7 +29,7 @@ export const groupRoutes = [
   route({
     method: "GET",
     path: "/groups",
-    policy: ["identity:list_groups"],
+    operation: listGroups,
     handler: async (ctx, req) => {
       const list = await listGroups(ctx, readList(req.query, { name: "text", domain_id: "text" }))
       return pageReply(ctx, req, "groups", list, viewGroup)
@@ -38,7 +38,7 @@ export const groupRoutes = [
   route({
     method: "POST",
     path: "/groups",
-    policy: ["identity:create_group"],
+    operation: createGroup,
     body: member("group", properties, { required: ["name"] }),
     admit: admitToNew(createGroup, "group"),
     handler: async (ctx, req) => {
@@ -50,7 +50,7 @@ export const groupRoutes = [
   route({
     method: "GET",
     path: "/groups/{group_id}",
-    policy: ["identity:get_group"],
+    operation: getGroup,
     handler: async (ctx, req) => ({
       group: viewGroup(ctx, req, await getGroup(ctx, { id: req.params.group_id ?? "" })),
     }),
@@ -58,7 +58,7 @@ export const groupRoutes = [
   route({
     method: "PATCH",
     path: "/groups/{group_id}",
-    policy: ["identity:update_group"],
+    operation: updateGroup,
     body: member("group", properties, { minProperties: 1 }),
     admit: admitToOne(updateGroup, "group"),
     handler: async (ctx, req) => {
@@ -72,7 +72,7 @@ export const groupRoutes = [
   route({
     method: "DELETE",
     path: "/groups/{group_id}",
-    policy: ["identity:delete_group"],
+    operation: deleteGroup,
     handler: async (ctx, req) => {
       await deleteGroup(ctx, { id: req.params.group_id ?? "" })
       return reply(204)
@@ -81,7 +81,7 @@ export const groupRoutes = [
   route({
     method: "GET",
     path: "/groups/{group_id}/users",
-    policy: ["identity:list_users_in_group"],
+    operation: listGroupUsers,
     handler: async (ctx, req) => {
       const list = readList(req.query, { name: "text", enabled: "boolean", domain_id: "text" })
       const users = await listGroupUsers(ctx, { groupId: req.params.group_id ?? "", ...list })
@@ -91,7 +91,7 @@ export const groupRoutes = [
   route({
     method: "PUT",
     path: "/groups/{group_id}/users/{user_id}",
-    policy: ["identity:add_user_to_group"],
+    operation: addGroupUser,
     handler: async (ctx, req) => {
       await addGroupUser(ctx, pair(req))
       return reply(204)
@@ -100,7 +100,7 @@ export const groupRoutes = [
   route({
     method: "GET",
     path: "/groups/{group_id}/users/{user_id}",
-    policy: ["identity:check_user_in_group"],
+    operation: checkGroupUser,
     handler: async (ctx, req) => {
       await checkGroupUser(ctx, pair(req))
       return reply(204)
@@ -109,7 +109,7 @@ export const groupRoutes = [
   route({
     method: "DELETE",
     path: "/groups/{group_id}/users/{user_id}",
-    policy: ["identity:remove_user_from_group"],
+    operation: removeGroupUser,
     handler: async (ctx, req) => {
       await removeGroupUser(ctx, pair(req))
       return reply(204)

@@ -55,7 +55,7 @@ export const registeredLimitRoutes = [
   route({
     method: "GET",
     path: "/registered_limits",
-    policy: ["identity:list_registered_limits"],
+    operation: listRegisteredLimits,
     handler: async (ctx, req) => {
       const kinds = { service_id: "text", region_id: "text", resource_name: "text" } as const
       const list = await listRegisteredLimits(ctx, readList(req.query, kinds))
@@ -65,7 +65,7 @@ export const registeredLimitRoutes = [
   route({
     method: "POST",
     path: "/registered_limits",
-    policy: ["identity:create_registered_limits"],
+    operation: createRegisteredLimits,
     body: several("registered_limits", closed(registered, ["service_id", "resource_name", "default_limit"])),
     handler: async (ctx, req) => {
       const rows = await createRegisteredLimits(ctx, {
@@ -85,7 +85,7 @@ export const registeredLimitRoutes = [
   route({
     method: "GET",
     path: "/registered_limits/{registered_limit_id}",
-    policy: ["identity:get_registered_limit"],
+    operation: getRegisteredLimit,
     handler: async (ctx, req) => {
       const row = await getRegisteredLimit(ctx, { id: req.params.registered_limit_id ?? "" })
       return { registered_limit: viewRegistered(ctx, req, row) }
@@ -94,7 +94,7 @@ export const registeredLimitRoutes = [
   route({
     method: "PATCH",
     path: "/registered_limits/{registered_limit_id}",
-    policy: ["identity:update_registered_limit"],
+    operation: updateRegisteredLimit,
     body: member("registered_limit", registered, { isClosed: true }),
     admit: admitToOne(updateRegisteredLimit, "registered_limit"),
     handler: async (ctx, req) => {
@@ -115,7 +115,7 @@ export const registeredLimitRoutes = [
   route({
     method: "DELETE",
     path: "/registered_limits/{registered_limit_id}",
-    policy: ["identity:delete_registered_limit"],
+    operation: deleteRegisteredLimit,
     handler: async (ctx, req) => {
       await deleteRegisteredLimit(ctx, { id: req.params.registered_limit_id ?? "" })
       return reply(204)
@@ -151,13 +151,13 @@ export const limitRoutes = [
   route({
     method: "GET",
     path: "/limits/model",
-    policy: ["identity:get_limit_model"],
+    operation: getLimitModel,
     handler: async (ctx) => ({ model: await getLimitModel(ctx, {}) }),
   }),
   route({
     method: "GET",
     path: "/limits",
-    policy: ["identity:list_limits"],
+    operation: listLimits,
     handler: async (ctx, req) => {
       const kinds = {
         service_id: "text",
@@ -172,7 +172,7 @@ export const limitRoutes = [
   route({
     method: "POST",
     path: "/limits",
-    policy: ["identity:create_limits"],
+    operation: createLimits,
     body: several("limits", closed(limit, ["service_id", "resource_name", "resource_limit"])),
     handler: async (ctx, req) => {
       const rows = await createLimits(ctx, {
@@ -194,7 +194,7 @@ export const limitRoutes = [
   route({
     method: "GET",
     path: "/limits/{limit_id}",
-    policy: ["identity:get_limit"],
+    operation: getLimit,
     handler: async (ctx, req) => ({
       limit: viewLimit(ctx, req, await getLimit(ctx, { id: req.params.limit_id ?? "" })),
     }),
@@ -202,7 +202,7 @@ export const limitRoutes = [
   route({
     method: "PATCH",
     path: "/limits/{limit_id}",
-    policy: ["identity:update_limit"],
+    operation: updateLimit,
     body: member("limit", { resource_limit: limitValue, description }, { isClosed: true }),
     admit: admitToOne(updateLimit, "limit"),
     handler: async (ctx, req) => {
@@ -215,7 +215,7 @@ export const limitRoutes = [
   route({
     method: "DELETE",
     path: "/limits/{limit_id}",
-    policy: ["identity:delete_limit"],
+    operation: deleteLimit,
     handler: async (ctx, req) => {
       await deleteLimit(ctx, { id: req.params.limit_id ?? "" })
       return reply(204)

@@ -83,7 +83,7 @@ export const oauth1Routes: readonly Route[] = [
   route({
     method: "POST",
     path: "/OS-OAUTH1/request_token",
-    policy: "public",
+    operation: createRequestToken,
     handler: async (ctx, req) => {
       const projectId = req.headers["requested-project-id"]
       const row = await createRequestToken(ctx, {
@@ -97,7 +97,7 @@ export const oauth1Routes: readonly Route[] = [
   route({
     method: "PUT",
     path: "/OS-OAUTH1/authorize/{request_token_id}",
-    policy: ["identity:authorize_request_token"],
+    operation: authorizeRequestToken,
     body: object({ roles: rolesToGive }),
     handler: async (ctx, req) => {
       const id = req.params.request_token_id ?? ""
@@ -108,7 +108,7 @@ export const oauth1Routes: readonly Route[] = [
   route({
     method: "POST",
     path: "/OS-OAUTH1/access_token",
-    policy: "public",
+    operation: createAccessToken,
     handler: async (ctx, req) =>
       secretReply(
         await createAccessToken(ctx, { signed: signedRequest(ctx, req), remoteAddress: req.remoteAddress }),
@@ -117,7 +117,7 @@ export const oauth1Routes: readonly Route[] = [
   route({
     method: "GET",
     path: "/users/{user_id}/OS-OAUTH1/access_tokens",
-    policy: ["identity:list_access_tokens"],
+    operation: listAccessTokens,
     handler: async (ctx, req) => {
       const rows = await listAccessTokens(ctx, { userId: req.params.user_id ?? "" })
       return listReply(
@@ -131,7 +131,7 @@ export const oauth1Routes: readonly Route[] = [
   route({
     method: "GET",
     path: "/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}",
-    policy: ["identity:get_access_token"],
+    operation: getAccessToken,
     handler: async (ctx, req) => ({
       access_token: viewAccessToken(ctx, req, await getAccessToken(ctx, ofUser(req))),
     }),
@@ -139,7 +139,7 @@ export const oauth1Routes: readonly Route[] = [
   route({
     method: "DELETE",
     path: "/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}",
-    policy: ["identity:ec2_delete_credential"],
+    operation: deleteAccessToken,
     handler: async (ctx, req) => {
       await deleteAccessToken(ctx, ofUser(req))
       return reply(204)
@@ -148,7 +148,7 @@ export const oauth1Routes: readonly Route[] = [
   route({
     method: "GET",
     path: "/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}/roles",
-    policy: ["identity:list_access_token_roles"],
+    operation: listAccessTokenRoles,
     handler: async (ctx, req) => {
       const rows = await listAccessTokenRoles(ctx, ofUser(req))
       return listReply(
@@ -162,7 +162,7 @@ export const oauth1Routes: readonly Route[] = [
   route({
     method: "GET",
     path: "/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}/roles/{role_id}",
-    policy: ["identity:get_access_token_role"],
+    operation: getAccessTokenRole,
     handler: async (ctx, req) => {
       const row = await getAccessTokenRole(ctx, { ...ofUser(req), roleId: req.params.role_id ?? "" })
       return { role: viewRole(ctx, req, row) }

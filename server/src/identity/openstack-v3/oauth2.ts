@@ -57,7 +57,7 @@ export const oauth2Routes: readonly Route[] = [
   route({
     method: "POST",
     path: "/OS-OAUTH2/token",
-    policy: "public",
+    operation: issueTokenByLogin,
     rawBody: true,
     handler: async (ctx, req) => {
       const form = await readForm(req.stream)

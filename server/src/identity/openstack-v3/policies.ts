@@ -3,16 +3,14 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import { type Fields, typed } from "../../platform/schema/make.ts"
 import {
-  checkPolicyAssociation,
   createPolicy,
-  createPolicyAssociation,
   deletePolicy,
-  deletePolicyAssociation,
   getEndpointPolicy,
   getPolicy,
   listPolicies,
   listPolicyEndpoints,
   type PolicyRow,
+  policyAssociations,
   updatePolicy,
 } from "../index.ts"
 import { admitToOne } from "./admit.ts"
@@ -40,7 +38,7 @@ const crud = [
   route({
     method: "GET",
     path: "/policies",
-    policy: ["identity:list_policies"],
+    operation: listPolicies,
     handler: async (ctx, req) =>
       pageReply(
         ctx,
@@ -53,7 +51,7 @@ const crud = [
   route({
     method: "POST",
     path: "/policies",
-    policy: ["identity:create_policy"],
+    operation: createPolicy,
     body: member("policy", properties, { required: ["blob", "type"] }),
     handler: async (ctx, req) => {
       const { policy } = req.body
@@ -65,7 +63,7 @@ const crud = [
   route({
     method: "GET",
     path: "/policies/{policy_id}",
-    policy: ["identity:get_policy"],
+    operation: getPolicy,
     handler: async (ctx, req) => ({
       policy: viewPolicy(ctx, req, await getPolicy(ctx, { id: req.params.policy_id ?? "" })),
     }),
@@ -73,7 +71,7 @@ const crud = [
   route({
     method: "PATCH",
     path: "/policies/{policy_id}",
-    policy: ["identity:update_policy"],
+    operation: updatePolicy,
     body: member("policy", properties, { minProperties: 1 }),
     admit: admitToOne(updatePolicy, "policy"),
     handler: async (ctx, req) => {
@@ -87,7 +85,7 @@ const crud = [
   route({
     method: "DELETE",
     path: "/policies/{policy_id}",
-    policy: ["identity:delete_policy"],
+    operation: deletePolicy,
     handler: async (ctx, req) => {
       await deletePolicy(ctx, { id: req.params.policy_id ?? "" })
       return reply(204)
@@ -112,31 +110,32 @@ function association(req: WireRequest) {
 
 const associations: readonly Route[] = places.flatMap(({ path, kind }) => {
   const full = `/policies/{policy_id}/OS-ENDPOINT-POLICY${path}`
+  const { create, check, remove } = policyAssociations[kind]
   return [
     route({
       method: "PUT",
       path: full,
-      policy: [`identity:create_policy_association_for_${kind}`],
+      operation: create,
       handler: async (ctx, req) => {
-        await createPolicyAssociation(ctx, association(req))
+        await create(ctx, association(req))
         return reply(204)
       },
     }),
     route({
       method: "GET",
       path: full,
-      policy: [`identity:check_policy_association_for_${kind}`],
+      operation: check,
       handler: async (ctx, req) => {
-        await checkPolicyAssociation(ctx, association(req))
+        await check(ctx, association(req))
         return reply(204)
       },
     }),
     route({
       method: "DELETE",
       path: full,
-      policy: [`identity:delete_policy_association_for_${kind}`],
+      operation: remove,
       handler: async (ctx, req) => {
-        await deletePolicyAssociation(ctx, association(req))
+        await remove(ctx, association(req))
         return reply(204)
       },
     }),
@@ -149,7 +148,7 @@ export const policyRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/policies/{policy_id}/OS-ENDPOINT-POLICY/endpoints",
-    policy: ["identity:list_endpoints_for_policy"],
+    operation: listPolicyEndpoints,
     handler: async (ctx, req) => {
       const rows = await listPolicyEndpoints(ctx, { id: req.params.policy_id ?? "" })
       return listReply(
@@ -163,7 +162,7 @@ export const policyRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/endpoints/{endpoint_id}/OS-ENDPOINT-POLICY/policy",
-    policy: ["identity:get_policy_for_endpoint"],
+    operation: getEndpointPolicy,
     handler: async (ctx, req) => ({
       policy: viewPolicy(ctx, req, await getEndpointPolicy(ctx, { id: req.params.endpoint_id ?? "" })),
     }),

@@ -6,6 +6,7 @@ import { type Fields, keyed } from "../../platform/schema/make.ts"
 import {
   addProjectTag,
   checkProjectTag,
+  clearProjectTags,
   createProject,
   deleteProject,
   getProject,
@@ -52,7 +53,7 @@ export const projectRoutes = [
   route({
     method: "GET",
     path: "/projects",
-    policy: ["identity:list_projects"],
+    operation: listProjects,
     handler: async (ctx, req) => {
       const list = await listProjects(ctx, { ...readProjectList(req.query), tags: readTags(req.query) })
       return pageReply(ctx, req, "projects", list, viewProject)
@@ -61,7 +62,7 @@ export const projectRoutes = [
   route({
     method: "POST",
     path: "/projects",
-    policy: ["identity:create_project"],
+    operation: createProject,
     body: member("project", properties, { required: ["name"] }),
     admit: admitToNew(createProject, "project"),
     handler: async (ctx, req) => {
@@ -73,7 +74,7 @@ export const projectRoutes = [
   route({
     method: "GET",
     path: "/projects/{project_id}",
-    policy: ["identity:get_project"],
+    operation: [getProject, getProjectFamily],
     handler: async (ctx, req) => {
       const row = await getProject(ctx, { id: req.params.project_id ?? "" })
       return { project: { ...viewProject(ctx, req, row), ...(await viewFamily(ctx, req, row)) } }
@@ -82,7 +83,7 @@ export const projectRoutes = [
   route({
     method: "PATCH",
     path: "/projects/{project_id}",
-    policy: ["identity:update_project"],
+    operation: updateProject,
     body: member("project", properties, { minProperties: 1 }),
     admit: admitToOne(updateProject, "project"),
     handler: async (ctx, req) => {
@@ -96,7 +97,7 @@ export const projectRoutes = [
   route({
     method: "DELETE",
     path: "/projects/{project_id}",
-    policy: ["identity:delete_project"],
+    operation: deleteProject,
     handler: async (ctx, req) => {
       await deleteProject(ctx, { id: req.params.project_id ?? "" })
       return reply(204)
@@ -108,7 +109,7 @@ export const projectTagRoutes = [
   route({
     method: "GET",
     path: "/projects/{project_id}/tags",
-    policy: ["identity:list_project_tags"],
+    operation: listProjectTags,
     handler: async (ctx, req) => ({
       tags: await listProjectTags(ctx, { projectId: req.params.project_id ?? "" }),
       links: { self: selfUrl(ctx, req) },
@@ -117,7 +118,7 @@ export const projectTagRoutes = [
   route({
     method: "PUT",
     path: "/projects/{project_id}/tags",
-    policy: ["identity:update_project_tags"],
+    operation: replaceProjectTags,
     body: keyed("tags", tags),
     admit: (ctx, req) => replaceProjectTags.admit(ctx, { projectId: req.params.project_id ?? "", tags: [] }),
     handler: async (ctx, req) => ({
@@ -128,16 +129,16 @@ export const projectTagRoutes = [
   route({
     method: "DELETE",
     path: "/projects/{project_id}/tags",
-    policy: ["identity:delete_project_tags"],
+    operation: clearProjectTags,
     handler: async (ctx, req) => {
-      await replaceProjectTags(ctx, { projectId: req.params.project_id ?? "", tags: [] })
+      await clearProjectTags(ctx, { projectId: req.params.project_id ?? "" })
       return reply(204)
     },
   }),
   route({
     method: "GET",
     path: "/projects/{project_id}/tags/{value}",
-    policy: ["identity:get_project_tag"],
+    operation: checkProjectTag,
     handler: async (ctx, req) => {
       await checkProjectTag(ctx, oneTag(req))
       return reply(204)
@@ -146,7 +147,7 @@ export const projectTagRoutes = [
   route({
     method: "PUT",
     path: "/projects/{project_id}/tags/{value}",
-    policy: ["identity:create_project_tag"],
+    operation: addProjectTag,
     handler: async (ctx, req) => {
       const tag = oneTag(req)
       await addProjectTag(ctx, tag)
@@ -157,7 +158,7 @@ export const projectTagRoutes = [
   route({
     method: "DELETE",
     path: "/projects/{project_id}/tags/{value}",
-    policy: ["identity:delete_project_tag"],
+    operation: removeProjectTag,
     handler: async (ctx, req) => {
       await removeProjectTag(ctx, oneTag(req))
       return reply(204)

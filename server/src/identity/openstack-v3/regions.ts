@@ -37,7 +37,7 @@ export const regionRoutes = [
   route({
     method: "GET",
     path: "/regions",
-    policy: ["identity:list_regions"],
+    operation: listRegions,
     handler: async (ctx, req) => {
       const list = await listRegions(ctx, readList(req.query, { parent_region_id: "text" }))
       return pageReply(ctx, req, "regions", list, viewRegion)
@@ -46,7 +46,7 @@ export const regionRoutes = [
   route({
     method: "POST",
     path: "/regions",
-    policy: ["identity:create_region"],
+    operation: createRegion,
     body: member("region", properties),
     handler: async (ctx, req) => {
       const { region } = req.body
@@ -57,7 +57,7 @@ export const regionRoutes = [
   route({
     method: "PUT",
     path: "/regions/{region_id}",
-    policy: ["identity:create_region"],
+    operation: createRegion,
     body: member("region", properties),
     handler: async (ctx, req) => {
       const id = req.params.region_id ?? ""
@@ -71,7 +71,7 @@ export const regionRoutes = [
   route({
     method: "GET",
     path: "/regions/{region_id}",
-    policy: ["identity:get_region"],
+    operation: getRegion,
     handler: async (ctx, req) => ({
       region: viewRegion(ctx, req, await getRegion(ctx, { id: req.params.region_id ?? "" })),
     }),
@@ -79,7 +79,7 @@ export const regionRoutes = [
   route({
     method: "PATCH",
     path: "/regions/{region_id}",
-    policy: ["identity:update_region"],
+    operation: updateRegion,
     body: member("region", properties, { minProperties: 1 }),
     admit: admitToOne(updateRegion, "region"),
     handler: async (ctx, req) => {
@@ -92,7 +92,7 @@ export const regionRoutes = [
   route({
     method: "DELETE",
     path: "/regions/{region_id}",
-    policy: ["identity:delete_region"],
+    operation: deleteRegion,
     handler: async (ctx, req) => {
       await deleteRegion(ctx, { id: req.params.region_id ?? "" })
       return reply(204)

@@ -11,7 +11,7 @@ export const roleAssignmentRoutes = [
   route({
     method: "GET",
     path: "/role_assignments",
-    policy: ["identity:list_role_assignments", "identity:list_role_assignments_for_tree"],
+    operation: listRoleAssignments,
     handler: async (ctx, req) => {
       const rows = await listRoleAssignments(ctx, readQuery(req.query))
       const isNamed = flag(req.query, "include_names")

@@ -49,7 +49,7 @@ export const roleRoutes = [
   route({
     method: "GET",
     path: "/roles",
-    policy: ["identity:list_roles", "identity:list_domain_roles"],
+    operation: listRoles,
     handler: async (ctx, req) => {
       const domainId = queryText(req.query, "domain_id")
       const list = readList(req.query, { name: "text" })
@@ -59,7 +59,7 @@ export const roleRoutes = [
   route({
     method: "POST",
     path: "/roles",
-    policy: ["identity:create_role", "identity:create_domain_role"],
+    operation: createRole,
     body: member("role", properties, { required: ["name"] }),
     handler: async (ctx, req) => {
       const { role } = req.body
@@ -70,7 +70,7 @@ export const roleRoutes = [
   route({
     method: "GET",
     path: "/roles/{role_id}",
-    policy: ["identity:get_role", "identity:get_domain_role"],
+    operation: getRole,
     handler: async (ctx, req) => ({
       role: viewRole(ctx, req, await getRole(ctx, { id: req.params.role_id ?? "" })),
     }),
@@ -78,7 +78,7 @@ export const roleRoutes = [
   route({
     method: "PATCH",
     path: "/roles/{role_id}",
-    policy: ["identity:update_role", "identity:update_domain_role"],
+    operation: updateRole,
     body: member("role", properties, { minProperties: 1 }),
     admit: admitToOne(updateRole, "role"),
     handler: async (ctx, req) => {
@@ -92,7 +92,7 @@ export const roleRoutes = [
   route({
     method: "DELETE",
     path: "/roles/{role_id}",
-    policy: ["identity:delete_role", "identity:delete_domain_role"],
+    operation: deleteRole,
     handler: async (ctx, req) => {
       await deleteRole(ctx, { id: req.params.role_id ?? "" })
       return reply(204)
@@ -104,7 +104,7 @@ export const impliedRoleRoutes = [
   route({
     method: "GET",
     path: "/roles/{prior_role_id}/implies",
-    policy: ["identity:list_implied_roles"],
+    operation: listImpliedRoles,
     handler: async (ctx, req) => {
       const { prior, implies } = await listImpliedRoles(ctx, { priorRoleId: req.params.prior_role_id ?? "" })
       return {
@@ -116,19 +116,19 @@ export const impliedRoleRoutes = [
   route({
     method: "PUT",
     path: "/roles/{prior_role_id}/implies/{implied_role_id}",
-    policy: ["identity:create_implied_role"],
+    operation: createImpliedRole,
     handler: async (ctx, req) => reply(201, viewPair(ctx, req, await createImpliedRole(ctx, pair(req)))),
   }),
   route({
     method: "GET",
     path: "/roles/{prior_role_id}/implies/{implied_role_id}",
-    policy: ["identity:get_implied_role"],
+    operation: getImpliedRole,
     handler: async (ctx, req) => viewPair(ctx, req, await getImpliedRole(ctx, pair(req))),
   }),
   route({
     method: "HEAD",
     path: "/roles/{prior_role_id}/implies/{implied_role_id}",
-    policy: ["identity:get_implied_role"],
+    operation: getImpliedRole,
     handler: async (ctx, req) => {
       await getImpliedRole(ctx, pair(req))
       return reply(204)
@@ -137,7 +137,7 @@ export const impliedRoleRoutes = [
   route({
     method: "DELETE",
     path: "/roles/{prior_role_id}/implies/{implied_role_id}",
-    policy: ["identity:delete_implied_role"],
+    operation: deleteImpliedRole,
     handler: async (ctx, req) => {
       await deleteImpliedRole(ctx, pair(req))
       return reply(204)
@@ -146,7 +146,7 @@ export const impliedRoleRoutes = [
   route({
     method: "GET",
     path: "/role_inferences",
-    policy: ["identity:list_role_inference_rules"],
+    operation: listInferences,
     handler: async (ctx, req) => ({
       role_inferences: (await listInferences(ctx, {})).map(({ prior, implies }) =>
         viewInferences(ctx, req, prior, implies),

@@ -48,7 +48,7 @@ export const serviceRoutes = [
   route({
     method: "GET",
     path: "/services",
-    policy: ["identity:list_services"],
+    operation: listServices,
     handler: async (ctx, req) => {
       const list = await listServices(ctx, readList(req.query, { type: "text", name: "text" }))
       return pageReply(ctx, req, "services", list, viewService)
@@ -57,7 +57,7 @@ export const serviceRoutes = [
   route({
     method: "POST",
     path: "/services",
-    policy: ["identity:create_service"],
+    operation: createService,
     body: member("service", properties, { required: ["type"] }),
     handler: async (ctx, req) => {
       const { service } = req.body
@@ -68,7 +68,7 @@ export const serviceRoutes = [
   route({
     method: "GET",
     path: "/services/{service_id}",
-    policy: ["identity:get_service"],
+    operation: getService,
     handler: async (ctx, req) => ({
       service: viewService(ctx, req, await getService(ctx, { id: req.params.service_id ?? "" })),
     }),
@@ -76,7 +76,7 @@ export const serviceRoutes = [
   route({
     method: "PATCH",
     path: "/services/{service_id}",
-    policy: ["identity:update_service"],
+    operation: updateService,
     body: member("service", properties, { minProperties: 1 }),
     admit: admitToOne(updateService, "service"),
     handler: async (ctx, req) => {
@@ -90,7 +90,7 @@ export const serviceRoutes = [
   route({
     method: "DELETE",
     path: "/services/{service_id}",
-    policy: ["identity:delete_service"],
+    operation: deleteService,
     handler: async (ctx, req) => {
       await deleteService(ctx, { id: req.params.service_id ?? "" })
       return reply(204)

@@ -58,7 +58,7 @@ export const trustRoutes = [
   route({
     method: "GET",
     path: "/OS-TRUST/trusts",
-    policy: ["identity:list_trusts", "identity:list_trusts_for_trustor", "identity:list_trusts_for_trustee"],
+    operation: listTrusts,
     handler: async (ctx, req) => {
       const trusts = await listTrusts(
         ctx,
@@ -78,7 +78,7 @@ export const trustRoutes = [
   route({
     method: "POST",
     path: "/OS-TRUST/trusts",
-    policy: ["identity:create_trust"],
+    operation: createTrust,
     body: member("trust", properties, { required: ["trustee_user_id", "trustor_user_id", "impersonation"] }),
     handler: async (ctx, req) => {
       const { trust } = req.body
@@ -103,7 +103,7 @@ export const trustRoutes = [
   route({
     method: "GET",
     path: "/OS-TRUST/trusts/{trust_id}",
-    policy: ["identity:get_trust"],
+    operation: getTrust,
     handler: async (ctx, req) => ({
       trust: viewTrust(ctx, req, await getTrust(ctx, { id: req.params.trust_id ?? "" })),
     }),
@@ -111,7 +111,7 @@ export const trustRoutes = [
   route({
     method: "DELETE",
     path: "/OS-TRUST/trusts/{trust_id}",
-    policy: ["identity:delete_trust"],
+    operation: deleteTrust,
     handler: async (ctx, req) => {
       await deleteTrust(ctx, { id: req.params.trust_id ?? "" })
       return reply(204)
@@ -120,7 +120,7 @@ export const trustRoutes = [
   route({
     method: "GET",
     path: "/OS-TRUST/trusts/{trust_id}/roles",
-    policy: ["identity:list_roles_for_trust"],
+    operation: listTrustRoles,
     handler: async (ctx, req) => {
       const roles = await listTrustRoles(ctx, { id: req.params.trust_id ?? "" })
       return listReply(
@@ -134,7 +134,7 @@ export const trustRoutes = [
   route({
     method: "GET",
     path: "/OS-TRUST/trusts/{trust_id}/roles/{role_id}",
-    policy: ["identity:get_role_for_trust"],
+    operation: getTrustRole,
     handler: async (ctx, req) => {
       const wanted = { id: req.params.trust_id ?? "", roleId: req.params.role_id ?? "" }
       return { role: viewRole(ctx, req, await getTrustRole(ctx, wanted)) }

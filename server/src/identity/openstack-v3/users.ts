@@ -74,7 +74,7 @@ export const userRoutes = [
   route({
     method: "GET",
     path: "/users",
-    policy: ["identity:list_users"],
+    operation: listUsers,
     handler: async (ctx, req) => {
       const list = readList(req.query, { name: "text", enabled: "boolean", domain_id: "text" })
       const users = await listUsers(ctx, { ...list, passwordExpires: readExpiry(req.query) })
@@ -84,7 +84,7 @@ export const userRoutes = [
   route({
     method: "POST",
     path: "/users",
-    policy: ["identity:create_user"],
+    operation: createUser,
     body: member("user", properties, { required: ["name"] }),
     admit: admitToNew(createUser, "user"),
     handler: async (ctx, req) => {
@@ -96,7 +96,7 @@ export const userRoutes = [
   route({
     method: "GET",
     path: "/users/{user_id}",
-    policy: ["identity:get_user"],
+    operation: getUser,
     handler: async (ctx, req) => ({
       user: viewUser(ctx, req, await getUser(ctx, { id: req.params.user_id ?? "" })),
     }),
@@ -104,7 +104,7 @@ export const userRoutes = [
   route({
     method: "PATCH",
     path: "/users/{user_id}",
-    policy: ["identity:update_user"],
+    operation: updateUser,
     body: member("user", properties, { minProperties: 1 }),
     admit: admitToOne(updateUser, "user"),
     handler: async (ctx, req) => {
@@ -118,7 +118,7 @@ export const userRoutes = [
   route({
     method: "DELETE",
     path: "/users/{user_id}",
-    policy: ["identity:delete_user"],
+    operation: deleteUser,
     handler: async (ctx, req) => {
       await deleteUser(ctx, { id: req.params.user_id ?? "" })
       return reply(204)
@@ -127,7 +127,7 @@ export const userRoutes = [
   route({
     method: "POST",
     path: "/users/{user_id}/password",
-    policy: "public",
+    operation: changeOwnPassword,
     body: member(
       "user",
       { original_password: text, password: text },
@@ -144,7 +144,7 @@ export const userRoutes = [
   route({
     method: "GET",
     path: "/users/{user_id}/groups",
-    policy: ["identity:list_groups_for_user"],
+    operation: listUserGroups,
     handler: async (ctx, req) => {
       const list = readList(req.query, { name: "text" })
       const groups = await listUserGroups(ctx, { userId: req.params.user_id ?? "", ...list })
@@ -154,7 +154,7 @@ export const userRoutes = [
   route({
     method: "GET",
     path: "/users/{user_id}/projects",
-    policy: ["identity:list_user_projects"],
+    operation: listUserProjects,
     handler: async (ctx, req) => {
       const rows = await listUserProjects(ctx, { userId: req.params.user_id ?? "" })
       return listReply(

@@ -29,11 +29,6 @@ function nameOf({ policyId, endpointId, serviceId, regionId }: AssociationKey): 
   return [policyId, endpointId, serviceId, regionId].filter((id) => id !== undefined).join("/")
 }
 
-function kindOf(key: AssociationKey): string {
-  if (key.endpointId !== undefined) return "endpoint"
-  return key.regionId === undefined ? "service" : "region_and_service"
-}
-
 async function requireParties(ctx: Ctx, key: AssociationKey): Promise<void> {
   found(await findPolicy(ctx.db, key.policyId), "policy", key.policyId)
   if (key.endpointId !== undefined)
@@ -48,59 +43,69 @@ function whereKey(key: AssociationKey) {
     and region_id is not distinct from ${key.regionId ?? null}`
 }
 
-/** A place has one policy: another one takes its place. */
-export const createPolicyAssociation = operation({
-  name: "identity.policy.associate",
-  input: Association,
-  faults: [notFound],
-  authorize: (_ctx, key) => [[`identity:create_policy_association_for_${kindOf(key)}`, {}]],
-  run: async (ctx, key) => {
-    await requireParties(ctx, key)
-    await changeIdentity(ctx, async (tx) => {
-      await sql`insert into identity.policy_association (policy_id, endpoint_id, service_id, region_id)
+/** What a policy can be for; each has its rules. */
+function associationVerbs(kind: "endpoint" | "service" | "region_and_service") {
+  const noun = `identity.policy_association_for_${kind}`
+  return {
+    /** A place has one policy: another one takes its place. */
+    create: operation({
+      name: `${noun}.create`,
+      input: Association,
+      faults: [notFound],
+      rule: `identity:create_policy_association_for_${kind}`,
+      run: async (ctx, key) => {
+        await requireParties(ctx, key)
+        await changeIdentity(ctx, async (tx) => {
+          await sql`insert into identity.policy_association (policy_id, endpoint_id, service_id, region_id)
         values (${key.policyId}, ${key.endpointId ?? null}, ${key.serviceId ?? null}, ${key.regionId ?? null})
         on conflict on constraint policy_association_once do update set policy_id = excluded.policy_id`.execute(
-        tx,
-      )
-      await announce(ctx, tx, "policy_association", "created", nameOf(key))
-    })
-  },
-})
+            tx,
+          )
+          await announce(ctx, tx, "policy_association", "created", nameOf(key))
+        })
+      },
+    }),
+    check: operation({
+      name: `${noun}.check`,
+      input: Association,
+      faults: [notFound],
+      rule: `identity:check_policy_association_for_${kind}`,
+      run: async (ctx, key) => {
+        await requireParties(ctx, key)
+        const row = await ctx.db
+          .selectFrom("identity.policy_association")
+          .select("policy_id")
+          .where("policy_id", "=", key.policyId)
+          .where(whereKey(key))
+          .executeTakeFirst()
+        if (!row) throw notFound("policy association", key.policyId)
+      },
+    }),
+    remove: operation({
+      name: `${noun}.delete`,
+      input: Association,
+      faults: [notFound],
+      rule: `identity:delete_policy_association_for_${kind}`,
+      run: async (ctx, key) => {
+        await requireParties(ctx, key)
+        await changeIdentity(ctx, async (tx) => {
+          await tx
+            .deleteFrom("identity.policy_association")
+            .where("policy_id", "=", key.policyId)
+            .where(whereKey(key))
+            .execute()
+          await announce(ctx, tx, "policy_association", "deleted", nameOf(key))
+        })
+      },
+    }),
+  }
+}
 
-export const checkPolicyAssociation = operation({
-  name: "identity.policy.check_association",
-  input: Association,
-  faults: [notFound],
-  authorize: (_ctx, key) => [[`identity:check_policy_association_for_${kindOf(key)}`, {}]],
-  run: async (ctx, key) => {
-    await requireParties(ctx, key)
-    const row = await ctx.db
-      .selectFrom("identity.policy_association")
-      .select("policy_id")
-      .where("policy_id", "=", key.policyId)
-      .where(whereKey(key))
-      .executeTakeFirst()
-    if (!row) throw notFound("policy association", key.policyId)
-  },
-})
-
-export const deletePolicyAssociation = operation({
-  name: "identity.policy.dissociate",
-  input: Association,
-  faults: [notFound],
-  authorize: (_ctx, key) => [[`identity:delete_policy_association_for_${kindOf(key)}`, {}]],
-  run: async (ctx, key) => {
-    await requireParties(ctx, key)
-    await changeIdentity(ctx, async (tx) => {
-      await tx
-        .deleteFrom("identity.policy_association")
-        .where("policy_id", "=", key.policyId)
-        .where(whereKey(key))
-        .execute()
-      await announce(ctx, tx, "policy_association", "deleted", nameOf(key))
-    })
-  },
-})
+export const policyAssociations = {
+  endpoint: associationVerbs("endpoint"),
+  service: associationVerbs("service"),
+  region_and_service: associationVerbs("region_and_service"),
+}
 
 /** Each endpoint with its policy by the nearest rule; the region's parents come after the region itself. */
 const ruling = sql`
@@ -126,7 +131,7 @@ export const listPolicyEndpoints = operation({
   name: "identity.policy.list_endpoints",
   input: Id,
   faults: [notFound],
-  authorize: () => [["identity:list_endpoints_for_policy", {}]],
+  rule: "identity:list_endpoints_for_policy",
   run: async (ctx, { id }): Promise<EndpointRow[]> => {
     found(await findPolicy(ctx.db, id), "policy", id)
     const result = await sql<EndpointRow>`${ruling}
@@ -140,7 +145,7 @@ export const getEndpointPolicy = operation({
   name: "identity.policy.get_of_endpoint",
   input: Id,
   faults: [notFound],
-  authorize: () => [["identity:get_policy_for_endpoint", {}]],
+  rule: "identity:get_policy_for_endpoint",
   run: async (ctx, { id }): Promise<PolicyRow> => {
     found(await findEndpoint(ctx.db, id), "endpoint", id)
     const result = await sql<PolicyRow>`${ruling}

@@ -24,7 +24,7 @@ export async function findPolicy(db: DbOrTx, id: string): Promise<PolicyRow | nu
 export const createPolicy = operation({
   name: "identity.policy.create",
   input: Type.Object({ type: Kind, blob: Type.String(), extra: Type.Optional(Extra) }),
-  authorize: () => [["identity:create_policy", {}]],
+  rule: "identity:create_policy",
   run: async (ctx, input): Promise<PolicyRow> =>
     await changeIdentity(ctx, async (tx) => {
       const row = await tx
@@ -42,14 +42,14 @@ export const getPolicy = operation({
   input: Id,
   faults: [notFound],
   load: (ctx, { id }) => findPolicy(ctx.db, id),
-  authorize: () => [["identity:get_policy", {}]],
+  rule: "identity:get_policy",
   run: async (_ctx, { id }, row) => found(row, "policy", id),
 })
 
 export const listPolicies = operation({
   name: "identity.policy.list",
   input: ListInput,
-  authorize: () => [["identity:list_policies", {}]],
+  rule: "identity:list_policies",
   run: async (ctx, input): Promise<Rows<PolicyRow>> => await listRows(ctx, policyList, input),
 })
 
@@ -63,7 +63,7 @@ export const updatePolicy = operation({
   }),
   faults: [notFound],
   load: (ctx, { id }) => findPolicy(ctx.db, id),
-  authorize: () => [["identity:update_policy", {}]],
+  rule: "identity:update_policy",
   run: async (ctx, input, row): Promise<PolicyRow> => {
     found(row, "policy", input.id)
     return await changeIdentity(ctx, async (tx) => {
@@ -89,7 +89,7 @@ export const deletePolicy = operation({
   input: Id,
   faults: [notFound],
   load: (ctx, { id }) => findPolicy(ctx.db, id),
-  authorize: () => [["identity:delete_policy", {}]],
+  rule: "identity:delete_policy",
   run: async (ctx, { id }, row) => {
     found(row, "policy", id)
     await changeIdentity(ctx, async (tx) => {

@@ -54,7 +54,8 @@ export const createProject = operation({
     const parent = input.parentId ? await listAncestors(ctx.db, input.parentId) : []
     return { domainId: parent.at(-1)?.id ?? (input.parentId ? input.parentId : ownDomainId(ctx)) }
   },
-  authorize: (_ctx, input) => [["identity:create_project", { target: { project: newTarget(input) } }]],
+  rule: "identity:create_project",
+  target: (_ctx, input) => ({ target: { project: newTarget(input) } }),
   run: async (ctx, input, { domainId }): Promise<ProjectRow> => {
     if (input.isDomain) {
       if (input.parentId || input.domainId) {
@@ -88,7 +89,7 @@ export const createDomain = operation({
     extra: Type.Optional(Extra),
   }),
   faults: [conflict],
-  authorize: () => [["identity:create_domain", {}]],
+  rule: "identity:create_domain",
   run: async (ctx, input): Promise<ProjectRow> =>
     await insertDomain(ctx, input.explicitId ?? newHexId(), input),
 })

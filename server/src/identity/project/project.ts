@@ -31,7 +31,8 @@ export const getProject = operation({
   input: Id,
   faults: [notFound],
   load: (ctx, { id }) => findPlace(ctx.db, id),
-  authorize: (_ctx, _input, row) => [["identity:get_project", projectTarget(row)]],
+  rule: "identity:get_project",
+  target: (_ctx, _input, row) => projectTarget(row),
   run: async (_ctx, { id }, row) => found(row, "project", id),
 })
 
@@ -45,7 +46,8 @@ const tagFilters = Type.Object({
 export const listProjects = operation({
   name: "identity.project.list",
   input: Type.Object({ ...ListInput.properties, tags: Type.Optional(tagFilters) }),
-  authorize: (ctx) => [["identity:list_projects", { "target.domain_id": ctx.caller.domainId }]],
+  rule: "identity:list_projects",
+  target: (ctx) => ({ "target.domain_id": ctx.caller.domainId }),
   run: async (ctx, input): Promise<Rows<ProjectRow>> => {
     const { all, any, notAll, notAny } = input.tags ?? {}
     const where = [
@@ -69,7 +71,8 @@ export const getProjectFamily = operation({
   name: "identity.project.get_family",
   input: Id,
   load: (ctx, { id }) => findPlace(ctx.db, id),
-  authorize: (_ctx, _input, row) => [["identity:get_project", projectTarget(row)]],
+  rule: "identity:get_project",
+  target: (_ctx, _input, row) => projectTarget(row),
   run: async (ctx, { id }): Promise<Family> => ({
     parents: (await listAncestors(ctx.db, id)).filter((place) => !place.is_domain),
     subtree: await listDescendants(ctx.db, id),
@@ -97,7 +100,8 @@ export const updateProject = operation({
   }),
   faults: [notFound, conflict, forbidden],
   load: (ctx, { id }) => findPlace(ctx.db, id),
-  authorize: (_ctx, _input, row) => [["identity:update_project", projectTarget(row)]],
+  rule: "identity:update_project",
+  target: (_ctx, _input, row) => projectTarget(row),
   run: async (ctx, input, row) => {
     found(row, "project", input.id)
     return await changeOrConflict(
@@ -190,7 +194,8 @@ export const deleteProject = operation({
   input: Type.Object({ id: Type.String(), isCascade: Type.Optional(Type.Boolean()) }),
   faults: [notFound, forbidden],
   load: (ctx, { id }) => findPlace(ctx.db, id),
-  authorize: (_ctx, _input, row) => [["identity:delete_project", projectTarget(row)]],
+  rule: "identity:delete_project",
+  target: (_ctx, _input, row) => projectTarget(row),
   run: async (ctx, { id, isCascade }, row) => {
     found(row, "project", id)
     await changeIdentity(ctx, async (tx) => {

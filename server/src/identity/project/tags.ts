@@ -1,4 +1,5 @@
 import { Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
@@ -17,7 +18,8 @@ export const listProjectTags = operation({
   input: project,
   faults: [notFound],
   load: (ctx, { projectId }) => findPlace(ctx.db, projectId),
-  authorize: (_ctx, _input, row) => [["identity:list_project_tags", projectTarget(row)]],
+  rule: "identity:list_project_tags",
+  target: (_ctx, _input, row) => projectTarget(row),
   run: async (_ctx, { projectId }, row) => found(row, "project", projectId).tags,
 })
 
@@ -26,7 +28,8 @@ export const checkProjectTag = operation({
   input: oneTag,
   faults: [notFound],
   load: (ctx, { projectId }) => findPlace(ctx.db, projectId),
-  authorize: (_ctx, _input, row) => [["identity:get_project_tag", projectTarget(row)]],
+  rule: "identity:get_project_tag",
+  target: (_ctx, _input, row) => projectTarget(row),
   run: async (_ctx, { projectId, tag }, row) => {
     if (!found(row, "project", projectId).tags.includes(tag)) throw notFound("project tag", tag)
   },
@@ -37,24 +40,39 @@ export const replaceProjectTags = operation({
   input: Type.Object({ projectId: Type.String(), tags: Tags }),
   faults: [notFound],
   load: (ctx, { projectId }) => findPlace(ctx.db, projectId),
-  authorize: (_ctx, { tags }, row) => [
-    [tags.length === 0 ? "identity:delete_project_tags" : "identity:update_project_tags", projectTarget(row)],
-  ],
-  run: async (ctx, { projectId, tags }) =>
-    await changeIdentity(ctx, async (tx) => {
-      const before = found(await lockPlace(tx, projectId), "project", projectId)
-      const after = await savePlace(tx, before, { tags })
-      await announcePlaceUpdate(ctx, tx, before, after)
-      return after.tags
-    }),
+  rule: "identity:update_project_tags",
+  target: (_ctx, _input, row) => projectTarget(row),
+  run: async (ctx, { projectId, tags }) => await saveTags(ctx, projectId, tags),
 })
+
+export const clearProjectTags = operation({
+  name: "identity.project.clear_tags",
+  input: Type.Object({ projectId: Type.String() }),
+  faults: [notFound],
+  load: (ctx, { projectId }) => findPlace(ctx.db, projectId),
+  rule: "identity:delete_project_tags",
+  target: (_ctx, _input, row) => projectTarget(row),
+  run: async (ctx, { projectId }) => {
+    await saveTags(ctx, projectId, [])
+  },
+})
+
+async function saveTags(ctx: Ctx, projectId: string, tags: string[]): Promise<string[]> {
+  return await changeIdentity(ctx, async (tx) => {
+    const before = found(await lockPlace(tx, projectId), "project", projectId)
+    const after = await savePlace(tx, before, { tags })
+    await announcePlaceUpdate(ctx, tx, before, after)
+    return after.tags
+  })
+}
 
 export const addProjectTag = operation({
   name: "identity.project.add_tag",
   input: oneTag,
   faults: [notFound],
   load: (ctx, { projectId }) => findPlace(ctx.db, projectId),
-  authorize: (_ctx, _input, row) => [["identity:create_project_tag", projectTarget(row)]],
+  rule: "identity:create_project_tag",
+  target: (_ctx, _input, row) => projectTarget(row),
   run: async (ctx, { projectId, tag }) => {
     await changeIdentity(ctx, async (tx) => {
       const before = found(await lockPlace(tx, projectId), "project", projectId)
@@ -71,7 +89,8 @@ export const removeProjectTag = operation({
   input: oneTag,
   faults: [notFound],
   load: (ctx, { projectId }) => findPlace(ctx.db, projectId),
-  authorize: (_ctx, _input, row) => [["identity:delete_project_tag", projectTarget(row)]],
+  rule: "identity:delete_project_tag",
+  target: (_ctx, _input, row) => projectTarget(row),
   run: async (ctx, { projectId, tag }) => {
     await changeIdentity(ctx, async (tx) => {
       const before = found(await lockPlace(tx, projectId), "project", projectId)

@@ -42,7 +42,7 @@ export const createImpliedRole = operation({
   input: pair,
   faults: [notFound, forbidden],
   load: loadPair,
-  authorize: () => [["identity:create_implied_role", {}]],
+  rule: "identity:create_implied_role",
   run: async (ctx, input, inference): Promise<Inference> => {
     if (inference.implied.name === "admin")
       throw forbidden(`Role ${inference.implied.id} cannot be an implied role.`)
@@ -74,7 +74,7 @@ export const getImpliedRole = operation({
   input: pair,
   faults: [notFound],
   load: loadPair,
-  authorize: () => [["identity:get_implied_role", {}]],
+  rule: "identity:get_implied_role",
   run: async (ctx, input, inference): Promise<Inference> => {
     if (!(await isImplied(ctx, input)))
       throw notFound("role", `${input.impliedRoleId} implied by ${input.priorRoleId}`)
@@ -87,7 +87,7 @@ export const deleteImpliedRole = operation({
   input: pair,
   faults: [notFound],
   load: loadPair,
-  authorize: () => [["identity:delete_implied_role", {}]],
+  rule: "identity:delete_implied_role",
   run: async (ctx, input) => {
     await changeIdentity(ctx, async (tx) => {
       const gone = await tx
@@ -107,7 +107,7 @@ export const listImpliedRoles = operation({
   input: Type.Object({ priorRoleId: Type.String() }),
   faults: [notFound],
   load: async (ctx, { priorRoleId }) => found(await findRole(ctx.db, priorRoleId), "role", priorRoleId),
-  authorize: () => [["identity:list_implied_roles", {}]],
+  rule: "identity:list_implied_roles",
   run: async (ctx, { priorRoleId }, prior): Promise<{ prior: RoleRow; implies: RoleRow[] }> => {
     const result = await sql<RoleRow>`select r.* from identity.implied_role i
       join identity.role r on r.id = i.implied_role_id where i.prior_role_id = ${priorRoleId}
@@ -119,7 +119,7 @@ export const listImpliedRoles = operation({
 export const listInferences = operation({
   name: "identity.implied_role.list_all",
   input: Type.Object({}),
-  authorize: () => [["identity:list_role_inference_rules", {}]],
+  rule: "identity:list_role_inference_rules",
   run: async (ctx): Promise<{ prior: RoleRow; implies: RoleRow[] }[]> => {
     const result = await sql<{ prior: RoleRow; implies: RoleRow[] }>`
       select to_jsonb(p) as prior, jsonb_agg(to_jsonb(r) order by r.name) as implies

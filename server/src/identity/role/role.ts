@@ -21,6 +21,8 @@ function ruleFor(verb: string, row: { domain_id: string | null } | null): string
   return row?.domain_id ? `identity:${verb}_domain_role` : `identity:${verb}_role`
 }
 
+const rulesFor = (verb: string) => [`identity:${verb}_role`, `identity:${verb}_domain_role`]
+
 function nameTaken(name: string | undefined) {
   return conflict("role", `Duplicate entry found with name ${name}`)
 }
@@ -35,6 +37,7 @@ export const createRole = operation({
     extra: Type.Optional(Extra),
   }),
   faults: [conflict],
+  rules: rulesFor("create"),
   authorize: (_ctx, { domainId }) => [[ruleFor("create", { domain_id: domainId ?? null }), {}]],
   run: async (ctx, input): Promise<RoleRow> => {
     const { domainId } = input
@@ -67,6 +70,7 @@ export const getRole = operation({
   input: Id,
   faults: [notFound],
   load: async (ctx, { id }) => found(await findRole(ctx.db, id), "role", id),
+  rules: rulesFor("get"),
   authorize: (_ctx, _input, row) => [[ruleFor("get", row), { target: roleTarget(row) }]],
   run: async (_ctx, _input, row) => row,
 })
@@ -75,6 +79,7 @@ export const getRole = operation({
 export const listRoles = operation({
   name: "identity.role.list",
   input: Type.Object({ ...ListInput.properties, domainId: Type.Optional(Text) }),
+  rules: ["identity:list_roles", "identity:list_domain_roles"],
   authorize: (_ctx, { domainId }) => [[domainId ? "identity:list_domain_roles" : "identity:list_roles", {}]],
   run: async (ctx, { domainId, ...list }): Promise<Rows<RoleRow>> =>
     await listRows(ctx, roleList, list, domainId ? sql`domain_id = ${domainId}` : sql`domain_id is null`),
@@ -92,6 +97,7 @@ export const updateRole = operation({
   }),
   faults: [notFound, conflict],
   load: async (ctx, { id }) => found(await findRole(ctx.db, id), "role", id),
+  rules: rulesFor("update"),
   authorize: (_ctx, _input, row) => [[ruleFor("update", row), { target: roleTarget(row) }]],
   run: async (ctx, input): Promise<RoleRow> =>
     await changeOrConflict(
@@ -133,6 +139,7 @@ export const deleteRole = operation({
   input: Id,
   faults: [notFound],
   load: async (ctx, { id }) => found(await findRole(ctx.db, id), "role", id),
+  rules: rulesFor("delete"),
   authorize: (_ctx, _input, row) => [[ruleFor("delete", row), { target: roleTarget(row) }]],
   run: async (ctx, { id }, row) => {
     refuseImmutable("role", row, "delete")

@@ -14,7 +14,7 @@ export const issueTokenByLogin = operation({
   name: "identity.token.issue",
   input: Type.Object({ request: Type.Unsafe<LoginRequest>(Type.Object({})) }),
   faults: [unauthenticated],
-  authorize: () => [],
+  rules: "public",
   run: (ctx, { request }): Promise<KnownToken> => login(ctx, request),
 })
 
@@ -49,7 +49,8 @@ export const validateToken = operation({
   input: subject,
   faults: [notFound],
   load: loadSubject,
-  authorize: (_ctx, _input, known) => [["identity:validate_token", targetOf(known)]],
+  rule: "identity:validate_token",
+  target: (_ctx, _input, known) => targetOf(known),
   run: async (_ctx, _input, known) => known,
 })
 
@@ -58,7 +59,8 @@ export const checkToken = operation({
   input: subject,
   faults: [notFound],
   load: loadSubject,
-  authorize: (_ctx, _input, known) => [["identity:check_token", targetOf(known)]],
+  rule: "identity:check_token",
+  target: (_ctx, _input, known) => targetOf(known),
   run: async (_ctx, _input, known) => known,
 })
 
@@ -68,7 +70,8 @@ export const revokeToken = operation({
   faults: [notFound],
   // A restricted token may be ended by whoever holds it.
   load: (ctx, { tokenId }) => loadSubject(ctx, { tokenId, knowsAccessRules: true }),
-  authorize: (_ctx, _input, known) => [["identity:revoke_token", targetOf(known)]],
+  rule: "identity:revoke_token",
+  target: (_ctx, _input, known) => targetOf(known),
   run: async (ctx, input) => {
     const payload = openToken(ctx, input.tokenId)
     if (payload) await revokePayload(ctx, payload)

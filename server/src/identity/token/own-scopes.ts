@@ -45,14 +45,14 @@ export async function listDomainsOfUser(db: DbOrTx, userId: string): Promise<Pro
 export const listOwnProjects = operation({
   name: "identity.token.list_own_projects",
   input: nothing,
-  authorize: () => [["identity:get_auth_projects", {}]],
+  rule: "identity:get_auth_projects",
   run: async (ctx) => (await listProjectsOfUser(ctx.db, ctx.caller.userId)).filter((p) => p.is_enabled),
 })
 
 export const listOwnDomains = operation({
   name: "identity.token.list_own_domains",
   input: nothing,
-  authorize: () => [["identity:get_auth_domains", {}]],
+  rule: "identity:get_auth_domains",
   run: async (ctx) => (await listDomainsOfUser(ctx.db, ctx.caller.userId)).filter((d) => d.is_enabled),
 })
 
@@ -60,7 +60,7 @@ export const listOwnDomains = operation({
 export const hasOwnSystemScope = operation({
   name: "identity.token.has_own_system_scope",
   input: nothing,
-  authorize: () => [["identity:get_auth_system", {}]],
+  rule: "identity:get_auth_system",
   run: async (ctx) => {
     const rows =
       await sql`select 1 from identity.effective_role(${ctx.caller.userId}, 'system', null) limit 1`.execute(
@@ -73,7 +73,7 @@ export const hasOwnSystemScope = operation({
 export const getOwnCatalog = operation({
   name: "identity.token.get_own_catalog",
   input: nothing,
-  authorize: () => [["identity:get_auth_catalog", {}]],
+  rule: "identity:get_auth_catalog",
   run: async (ctx) => {
     const { projectId, userId } = ctx.caller
     if (!projectId) throw forbidden("A project-scoped token is required to produce a service catalog.")

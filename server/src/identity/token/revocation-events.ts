@@ -12,7 +12,7 @@ export interface RevocationEvent {
 export const listRevocationEvents = operation({
   name: "identity.token.list_revocations",
   input: Type.Object({ since: Type.Optional(Type.String()) }),
-  authorize: () => [["identity:list_revoke_events", {}]],
+  rule: "identity:list_revoke_events",
   run: async (ctx, { since }): Promise<RevocationEvent[]> => {
     const from = since === undefined ? new Date(0) : parseTime(since)
     if (!from) throw invalid("since", `Invalid date format ${since}`)

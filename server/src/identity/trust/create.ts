@@ -45,9 +45,8 @@ export const createTrust = operation({
   name: "identity.trust.create",
   input: NewTrust,
   faults: [forbidden, forbiddenAction, notFound],
-  authorize: (_ctx, { trustorUserId }) => [
-    ["identity:create_trust", { target: { trust: { trustor_user_id: trustorUserId } } }],
-  ],
+  rule: "identity:create_trust",
+  target: (_ctx, { trustorUserId }) => ({ target: { trust: { trustor_user_id: trustorUserId } } }),
   run: async (ctx, input): Promise<Trust> => {
     refuseApplicationCredential(ctx.caller)
     const projectId = input.projectId || null

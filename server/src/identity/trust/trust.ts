@@ -25,7 +25,8 @@ export const getTrust = operation({
   input: Id,
   faults: [notFound],
   load: (ctx, { id }) => loadTrust(ctx, id),
-  authorize: (_ctx, _input, trust) => [["identity:get_trust", trustTarget(trust)]],
+  rule: "identity:get_trust",
+  target: (_ctx, _input, trust) => trustTarget(trust),
   run: async (ctx, _input, trust): Promise<Trust> => {
     refuseApplicationCredential(ctx.caller)
     return trust
@@ -38,6 +39,7 @@ export const listTrusts = operation({
     trustorUserId: Type.Optional(Type.String()),
     trusteeUserId: Type.Optional(Type.String()),
   }),
+  rules: ["identity:list_trusts", "identity:list_trusts_for_trustor", "identity:list_trusts_for_trustee"],
   authorize: (_ctx, { trustorUserId, trusteeUserId }) => {
     if (trustorUserId !== undefined)
       return [["identity:list_trusts_for_trustor", trustTarget({ trustor_user_id: trustorUserId })]]
@@ -62,7 +64,8 @@ export const deleteTrust = operation({
     const [trust] = await findTrusts(ctx.db, sql`t.id = ${id} and t.deleted_at is null`)
     return found(trust, "trust", id)
   },
-  authorize: (_ctx, _input, trust) => [["identity:delete_trust", trustTarget(trust)]],
+  rule: "identity:delete_trust",
+  target: (_ctx, _input, trust) => trustTarget(trust),
   run: async (ctx, { id }) => {
     refuseApplicationCredential(ctx.caller)
     await changeIdentity(ctx, async (tx) => {
@@ -82,7 +85,8 @@ export const listTrustRoles = operation({
   input: Id,
   faults: [notFound],
   load: (ctx, { id }) => loadTrust(ctx, id),
-  authorize: (_ctx, _input, trust) => [["identity:list_roles_for_trust", trustTarget(trust)]],
+  rule: "identity:list_roles_for_trust",
+  target: (_ctx, _input, trust) => trustTarget(trust),
   run: async (ctx, _input, trust): Promise<RoleRow[]> => {
     refuseApplicationCredential(ctx.caller)
     return trust.roles
@@ -94,7 +98,8 @@ export const getTrustRole = operation({
   input: Type.Object({ id: Type.String(), roleId: Type.String() }),
   faults: [notFound],
   load: (ctx, { id }) => loadTrust(ctx, id),
-  authorize: (_ctx, _input, trust) => [["identity:get_role_for_trust", trustTarget(trust)]],
+  rule: "identity:get_role_for_trust",
+  target: (_ctx, _input, trust) => trustTarget(trust),
   run: async (ctx, { roleId }, trust): Promise<RoleRow> => {
     refuseApplicationCredential(ctx.caller)
     return found(

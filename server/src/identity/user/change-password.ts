@@ -26,7 +26,7 @@ export const changeOwnPassword = operation({
     remoteAddress: Type.String(),
   }),
   faults: [unauthenticated, notFound],
-  authorize: () => [],
+  rules: "public",
   run: async (ctx, { userId, originalPassword, password, remoteAddress }) => {
     const user = await findLoginUser(ctx.db, { id: userId })
     try {

@@ -13,7 +13,8 @@ export const listUserProjects = operation({
   input: Type.Object({ userId: Type.String() }),
   faults: [notFound],
   load: (ctx, { userId }) => findUser(ctx.db, userId),
-  authorize: (_ctx, _input, row) => [["identity:list_user_projects", userTarget(row)]],
+  rule: "identity:list_user_projects",
+  target: (_ctx, _input, row) => userTarget(row),
   run: async (ctx, { userId }, row) => {
     found(row, "user", userId)
     return await listProjectsOfUser(ctx.db, userId)
@@ -25,7 +26,8 @@ export const listUserGroups = operation({
   input: Type.Object({ userId: Type.String(), ...ListInput.properties }),
   faults: [notFound],
   load: (ctx, { userId }) => findUser(ctx.db, userId),
-  authorize: (_ctx, _input, row) => [["identity:list_groups_for_user", userTarget(row)]],
+  rule: "identity:list_groups_for_user",
+  target: (_ctx, _input, row) => userTarget(row),
   run: async (ctx, { userId, ...list }, row): Promise<Rows<GroupRow>> => {
     found(row, "user", userId)
     const where = sql`id in (select group_id from identity.group_member where user_id = ${userId})`

@@ -47,9 +47,8 @@ export const createUser = operation({
   input: Type.Object({ name: ResourceName, domainId: Type.Optional(Type.String()), ...facts }),
   faults: [conflict],
   // Whoever may in one domain only has to name it.
-  authorize: (_ctx, { domainId }) => [
-    ["identity:create_user", { target: { user: { domain_id: domainId ?? null } } }],
-  ],
+  rule: "identity:create_user",
+  target: (_ctx, { domainId }) => ({ target: { user: { domain_id: domainId ?? null } } }),
   run: async (ctx, input): Promise<UserRow> => {
     const domainId = input.domainId ?? ownDomainId(ctx) ?? ""
     if (!(await findDomain(ctx.db, domainId))) throw notFound("domain", domainId)
@@ -95,7 +94,8 @@ export const getUser = operation({
   faults: [notFound],
   load: (ctx, { id }) => findUser(ctx.db, id),
   // A name that is not known is its own user to nobody: 403 for all but administrators.
-  authorize: (_ctx, _input, row) => [["identity:get_user", userTarget(row)]],
+  rule: "identity:get_user",
+  target: (_ctx, _input, row) => userTarget(row),
   run: async (_ctx, { id }, row) => found(row, "user", id),
 })
 
@@ -117,7 +117,8 @@ export const listUsers = operation({
       ),
     ),
   }),
-  authorize: (ctx) => [["identity:list_users", { "target.domain_id": ctx.caller.domainId }]],
+  rule: "identity:list_users",
+  target: (ctx) => ({ "target.domain_id": ctx.caller.domainId }),
   run: async (ctx, input): Promise<Rows<UserRow>> => {
     const where = [
       inOwnDomain(ctx),
@@ -139,7 +140,8 @@ export const updateUser = operation({
   }),
   faults: [notFound, conflict],
   load: (ctx, { id }) => findUser(ctx.db, id),
-  authorize: (_ctx, _input, row) => [["identity:update_user", userTarget(row)]],
+  rule: "identity:update_user",
+  target: (_ctx, _input, row) => userTarget(row),
   run: async (ctx, input, row): Promise<UserRow> => {
     found(row, "user", input.id)
     await checkDefaultProject(ctx, input.defaultProjectId)
@@ -199,7 +201,8 @@ export const deleteUser = operation({
   input: Id,
   faults: [notFound],
   load: (ctx, { id }) => findUser(ctx.db, id),
-  authorize: (_ctx, _input, row) => [["identity:delete_user", userTarget(row)]],
+  rule: "identity:delete_user",
+  target: (_ctx, _input, row) => userTarget(row),
   run: async (ctx, { id }, row) => {
     found(row, "user", id)
     await changeIdentity(ctx, async (tx) => {

@@ -23,12 +23,16 @@ const input = Type.Object({
   attributes: Type.Record(Type.String(), Type.Unknown()),
 })
 
+/** Whoever lets others see an image needs more. */
+export const visibilityRuleNames = ["publicize_image", "communitize_image"]
+
 /** A new image without data. */
 export const addImage = operation({
   name: "image.image.create",
   input,
   faults: [attributeReadOnly, attributeReserved, imageIdTaken, limitExceeded, ownerNotYours],
   load: async (ctx, { attributes }) => draftOf(ctx, attributes),
+  rules: ["add_image", ...visibilityRuleNames],
   authorize: (ctx, _input, draft) => {
     const target = {
       project_id: draft.projectId,

@@ -17,7 +17,7 @@ import {
   tagNotFound,
 } from "../faults.ts"
 import { checkCounts, checkWritable, isBaseAttribute, setAttribute } from "./attributes.ts"
-import { visibilityRules } from "./create.ts"
+import { visibilityRuleNames, visibilityRules } from "./create.ts"
 import { announceImage } from "./events.ts"
 import type { Image } from "./image.ts"
 import { imageTarget, isAdmin, lockImage, replaceImage, type VisibleImage, visibleImage } from "./store.ts"
@@ -48,6 +48,7 @@ export const updateImage = operation({
     limitExceeded,
   ],
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
+  rules: ["modify_image", ...visibilityRuleNames],
   authorize: (ctx, { changes }, found) => {
     const target = imageTarget(found)
     const rules: Authorization[] = []

@@ -153,6 +153,7 @@ function itemOperations(kind: ItemKind, rules: ItemRules) {
       input: Namespace,
       faults: [namespaceNotFound, namespaceProtected],
       load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
+      rules: rules.clear,
       authorize: (_ctx, _input, namespace) =>
         rules.clear.map((rule) => [rule, namespaceTarget(namespace)] as const),
       run: async (ctx, _input, namespace): Promise<void> => {

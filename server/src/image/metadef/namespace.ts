@@ -62,6 +62,13 @@ export const createNamespace = operation({
   name: "image.metadef_namespace.create",
   input: CreateInput,
   faults: [namespaceExists, metadefItemExists, associationExists],
+  rules: [
+    "add_metadef_namespace",
+    "add_metadef_resource_type_association",
+    "add_metadef_object",
+    "add_metadef_property",
+    "add_metadef_tag",
+  ],
   authorize: (ctx, input) => {
     const target = { project_id: ctx.caller.projectId }
     const needed: [string, readonly unknown[]][] = [
@@ -116,7 +123,14 @@ export const showNamespace = operation({
   input: Type.Object({ namespace: Type.String() }),
   faults: [namespaceNotFound],
   load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
-  rules: ["list_metadef_resource_types", "get_metadef_objects", "get_metadef_properties", "get_metadef_tags"],
+  rules: [
+    // Who may not is told that there is none.
+    "get_metadef_namespace",
+    "list_metadef_resource_types",
+    "get_metadef_objects",
+    "get_metadef_properties",
+    "get_metadef_tags",
+  ],
   authorize: (_ctx, _input, namespace) => [
     ["list_metadef_resource_types", namespaceTarget(namespace)],
     ["get_metadef_objects", namespaceTarget(namespace)],

@@ -8,7 +8,7 @@ export const imageDataRoutes: Route[] = [
   route({
     method: "PUT",
     path: "/images/{image_id}/file",
-    policy: ["upload_image"],
+    operation: uploadImage,
     status: 204,
     rawBody: true,
     handler: async (ctx, req) => {
@@ -19,14 +19,14 @@ export const imageDataRoutes: Route[] = [
   route({
     method: "PUT",
     path: "/images/{image_id}/stage",
-    policy: ["modify_image"],
+    operation: stageImage,
     status: 204,
     rawBody: true,
     handler: async (ctx, req) => {
       await stageImage(ctx, readUpload(req))
     },
   }),
-  route({ method: "GET", path: "/images/{image_id}/file", policy: ["download_image"], handler: download }),
+  route({ method: "GET", path: "/images/{image_id}/file", operation: downloadImage, handler: download }),
 ]
 
 const binaryType = "application/octet-stream"

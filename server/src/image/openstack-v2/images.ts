@@ -24,7 +24,7 @@ export const imageRoutes: Route[] = [
   route<Attributes>({
     method: "POST",
     path: "/images",
-    policy: ["add_image", "publicize_image", "communitize_image"],
+    operation: addImage,
     body: imageBody,
     handler: async (ctx, req) => {
       if (req.body === undefined || req.body === null) throw invalid("body", "Body expected in request.")
@@ -36,17 +36,17 @@ export const imageRoutes: Route[] = [
       })
     },
   }),
-  route({ method: "GET", path: "/images", policy: ["get_images"], handler: list }),
+  route({ method: "GET", path: "/images", operation: listImages, handler: list }),
   route({
     method: "GET",
     path: "/images/{image_id}",
-    policy: ["get_image"],
+    operation: showImage,
     handler: async (ctx, req) => viewImage(await showImage(ctx, { imageId: req.params.image_id ?? "" })),
   }),
   route({
     method: "PATCH",
     path: "/images/{image_id}",
-    policy: ["modify_image", "publicize_image", "communitize_image"],
+    operation: updateImage,
     handler: async (ctx, req) => {
       const changes = readPatch(req)
       return viewImage(await updateImage(ctx, { imageId: req.params.image_id ?? "", changes }))
@@ -55,7 +55,7 @@ export const imageRoutes: Route[] = [
   route({
     method: "DELETE",
     path: "/images/{image_id}",
-    policy: ["delete_image"],
+    operation: deleteImage,
     status: 204,
     handler: async (ctx, req) => {
       await deleteImage(ctx, { imageId: req.params.image_id ?? "" })
@@ -64,7 +64,7 @@ export const imageRoutes: Route[] = [
   route({
     method: "POST",
     path: "/images/{image_id}/actions/deactivate",
-    policy: ["deactivate"],
+    operation: deactivateImage,
     status: 204,
     handler: async (ctx, req) => {
       await deactivateImage(ctx, { imageId: req.params.image_id ?? "" })
@@ -73,7 +73,7 @@ export const imageRoutes: Route[] = [
   route({
     method: "POST",
     path: "/images/{image_id}/actions/reactivate",
-    policy: ["reactivate"],
+    operation: reactivateImage,
     status: 204,
     handler: async (ctx, req) => {
       await reactivateImage(ctx, { imageId: req.params.image_id ?? "" })

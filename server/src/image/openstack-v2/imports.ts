@@ -74,7 +74,7 @@ const taskBody: JsonSchema = {
 const taskEnd = route({
   method: "DELETE",
   path: "/tasks/{task_id}",
-  policy: ["tasks_api_access"],
+  operation: showTask,
   handler: async (ctx, req) => {
     // Who may not know of it is told so first.
     await showTask(ctx, { taskId: req.params.task_id ?? "" })
@@ -87,7 +87,7 @@ export const importRoutes: Route[] = [
   route<ImportBody>({
     method: "POST",
     path: "/images/{image_id}/import",
-    policy: ["modify_image"],
+    operation: importImage,
     status: 202,
     body: importBody,
     handler: startImport,
@@ -95,7 +95,7 @@ export const importRoutes: Route[] = [
   route({
     method: "GET",
     path: "/images/{image_id}/tasks",
-    policy: ["get_image"],
+    operation: listImageTasks,
     handler: async (ctx, req) => ({
       tasks: (await listImageTasks(ctx, { imageId: req.params.image_id ?? "" })).map(viewTaskOfImage),
     }),
@@ -103,7 +103,7 @@ export const importRoutes: Route[] = [
   route<TaskBody>({
     method: "POST",
     path: "/tasks",
-    policy: ["tasks_api_access", "add_task"],
+    operation: createImportTask,
     body: taskBody,
     handler: async (ctx, req) => {
       if (req.body.type !== "import")
@@ -112,11 +112,11 @@ export const importRoutes: Route[] = [
       return reply(201, viewTask(task), { location: `${ctx.baseUrl}/image/v2/tasks/${task.id}` })
     },
   }),
-  route({ method: "GET", path: "/tasks", policy: ["tasks_api_access", "get_tasks"], handler: list }),
+  route({ method: "GET", path: "/tasks", operation: listTasks, handler: list }),
   route({
     method: "GET",
     path: "/tasks/{task_id}",
-    policy: ["tasks_api_access", "get_task"],
+    operation: showTask,
     handler: async (ctx, req) => viewTask(await showTask(ctx, { taskId: req.params.task_id ?? "" })),
   }),
 ]

@@ -19,7 +19,7 @@ export const infoRoutes: Route[] = [
   route({
     method: "GET",
     path: "/info/stores/detail",
-    policy: ["stores_info_detail"],
+    operation: showStores,
     handler: async (ctx) => {
       const { directory, chunkBytes } = await showStores(ctx, {})
       return {
@@ -39,7 +39,7 @@ export const infoRoutes: Route[] = [
   route({
     method: "DELETE",
     path: "/stores/{store_id}/{image_id}",
-    policy: ["get_image_location", "delete_image_location"],
+    operation: removeFromStore,
     status: 204,
     handler: async (ctx, req) => {
       await removeFromStore(ctx, { store: req.params.store_id ?? "", imageId: req.params.image_id ?? "" })
@@ -48,7 +48,7 @@ export const infoRoutes: Route[] = [
   route({
     method: "GET",
     path: "/info/usage",
-    policy: "authenticated",
+    operation: showImageUsage,
     handler: async (ctx) => ({ usage: await showImageUsage(ctx, {}) }),
   }),
 ]

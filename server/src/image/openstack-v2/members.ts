@@ -39,7 +39,7 @@ export const memberRoutes: Route[] = [
   route({
     method: "POST",
     path: "/images/{image_id}/members",
-    policy: ["add_member"],
+    operation: addImageMember,
     handler: async (ctx, req) => {
       const memberId = readText(req.body, "member", "Member to be added not specified")
       return viewMember(await addImageMember(ctx, { ...ids(req), memberId }))
@@ -48,7 +48,7 @@ export const memberRoutes: Route[] = [
   route({
     method: "GET",
     path: "/images/{image_id}/members",
-    policy: ["get_members"],
+    operation: listImageMembers,
     handler: async (ctx, req) => ({
       members: (await listImageMembers(ctx, { imageId: req.params.image_id ?? "" })).map(viewMember),
       schema: "/v2/schemas/members",
@@ -57,13 +57,13 @@ export const memberRoutes: Route[] = [
   route({
     method: "GET",
     path: "/images/{image_id}/members/{member_id}",
-    policy: ["get_member"],
+    operation: showImageMember,
     handler: async (ctx, req) => viewMember(await showImageMember(ctx, ids(req))),
   }),
   route({
     method: "PUT",
     path: "/images/{image_id}/members/{member_id}",
-    policy: ["modify_member"],
+    operation: updateImageMember,
     handler: async (ctx, req) => {
       const status = readText(req.body, "status", "Status not specified")
       return viewMember(await updateImageMember(ctx, { ...ids(req), status }))
@@ -72,7 +72,7 @@ export const memberRoutes: Route[] = [
   route({
     method: "DELETE",
     path: "/images/{image_id}/members/{member_id}",
-    policy: ["delete_member"],
+    operation: removeImageMember,
     status: 204,
     handler: async (ctx, req) => {
       await removeImageMember(ctx, ids(req))
@@ -81,7 +81,7 @@ export const memberRoutes: Route[] = [
   route({
     method: "PUT",
     path: "/images/{image_id}/tags/{tag}",
-    policy: ["modify_image"],
+    operation: addImageTag,
     status: 204,
     handler: async (ctx, req) => {
       await addImageTag(ctx, readTag(req))
@@ -90,7 +90,7 @@ export const memberRoutes: Route[] = [
   route({
     method: "DELETE",
     path: "/images/{image_id}/tags/{tag}",
-    policy: ["modify_image"],
+    operation: removeImageTag,
     status: 204,
     handler: async (ctx, req) => {
       await removeImageTag(ctx, readTag(req))

@@ -52,7 +52,7 @@ const objectRoutes: Route[] = [
   route({
     method: "GET",
     path: `${base}/objects`,
-    policy: ["get_metadef_objects"],
+    operation: metadefObjects.list,
     handler: async (ctx, req) => {
       const namespace = namespaceOf(req)
       const objects = await metadefObjects.list(ctx, { namespace })
@@ -64,7 +64,7 @@ const objectRoutes: Route[] = [
   route<NamedBody>({
     method: "POST",
     path: `${base}/objects`,
-    policy: ["add_metadef_object"],
+    operation: metadefObjects.create,
     status: 201,
     body: objectBody,
     handler: async (ctx, req) => {
@@ -75,7 +75,7 @@ const objectRoutes: Route[] = [
   route({
     method: "DELETE",
     path: `${base}/objects`,
-    policy: ["delete_metadef_namespace"],
+    operation: metadefObjects.clear,
     status: 204,
     handler: async (ctx, req) => {
       await metadefObjects.clear(ctx, { namespace: namespaceOf(req) })
@@ -84,13 +84,13 @@ const objectRoutes: Route[] = [
   route({
     method: "GET",
     path: `${base}/objects/{name}`,
-    policy: ["get_metadef_object"],
+    operation: metadefObjects.show,
     handler: async (ctx, req) => viewObject(namespaceOf(req), await metadefObjects.show(ctx, named(req))),
   }),
   route<NamedBody>({
     method: "PUT",
     path: `${base}/objects/{name}`,
-    policy: ["modify_metadef_object"],
+    operation: metadefObjects.update,
     body: objectBody,
     handler: async (ctx, req) => {
       const { name: newName, definition } = readBody(req.body)
@@ -103,7 +103,7 @@ const objectRoutes: Route[] = [
   route({
     method: "DELETE",
     path: `${base}/objects/{name}`,
-    policy: ["delete_metadef_object"],
+    operation: metadefObjects.remove,
     status: 204,
     handler: async (ctx, req) => {
       await metadefObjects.remove(ctx, named(req))
@@ -115,7 +115,7 @@ const propertyRoutes: Route[] = [
   route({
     method: "GET",
     path: `${base}/properties`,
-    policy: ["get_metadef_properties"],
+    operation: metadefProperties.list,
     handler: async (ctx, req) => {
       const properties = await metadefProperties.list(ctx, { namespace: namespaceOf(req) })
       return { properties: Object.fromEntries(properties.map((item) => [item.name, viewProperty(item)])) }
@@ -124,7 +124,7 @@ const propertyRoutes: Route[] = [
   route<NamedBody>({
     method: "POST",
     path: `${base}/properties`,
-    policy: ["add_metadef_property"],
+    operation: metadefProperties.create,
     status: 201,
     body: propertyBody,
     handler: async (ctx, req) =>
@@ -135,7 +135,7 @@ const propertyRoutes: Route[] = [
   route({
     method: "DELETE",
     path: `${base}/properties`,
-    policy: ["delete_metadef_namespace"],
+    operation: metadefProperties.clear,
     status: 204,
     handler: async (ctx, req) => {
       await metadefProperties.clear(ctx, { namespace: namespaceOf(req) })
@@ -144,13 +144,13 @@ const propertyRoutes: Route[] = [
   route({
     method: "GET",
     path: `${base}/properties/{name}`,
-    policy: ["get_metadef_property"],
+    operation: metadefProperties.show,
     handler: async (ctx, req) => viewProperty(await metadefProperties.show(ctx, named(req))),
   }),
   route<NamedBody>({
     method: "PUT",
     path: `${base}/properties/{name}`,
-    policy: ["modify_metadef_property"],
+    operation: metadefProperties.update,
     body: propertyBody,
     handler: async (ctx, req) => {
       const { name: newName, definition } = readBody(req.body)
@@ -160,7 +160,7 @@ const propertyRoutes: Route[] = [
   route({
     method: "DELETE",
     path: `${base}/properties/{name}`,
-    policy: ["remove_metadef_property"],
+    operation: metadefProperties.remove,
     status: 204,
     handler: async (ctx, req) => {
       await metadefProperties.remove(ctx, named(req))
@@ -174,7 +174,7 @@ const tagRoutes: Route[] = [
   route({
     method: "GET",
     path: `${base}/tags`,
-    policy: ["get_metadef_tags"],
+    operation: metadefTags.list,
     handler: async (ctx, req) => {
       const namespace = namespaceOf(req)
       const tags = await metadefTags.list(ctx, { namespace })
@@ -185,7 +185,7 @@ const tagRoutes: Route[] = [
   route<{ tags: NamedBody[] }>({
     method: "POST",
     path: `${base}/tags`,
-    policy: ["add_metadef_tags"],
+    operation: setMetadefTags,
     status: 201,
     body: tagsBody,
     handler: async (ctx, req) => {
@@ -198,7 +198,7 @@ const tagRoutes: Route[] = [
   route({
     method: "DELETE",
     path: `${base}/tags`,
-    policy: ["delete_metadef_namespace", "delete_metadef_tags"],
+    operation: metadefTags.clear,
     status: 204,
     handler: async (ctx, req) => {
       await metadefTags.clear(ctx, { namespace: namespaceOf(req) })
@@ -207,13 +207,13 @@ const tagRoutes: Route[] = [
   route({
     method: "GET",
     path: `${base}/tags/{name}`,
-    policy: ["get_metadef_tag"],
+    operation: metadefTags.show,
     handler: async (ctx, req) => viewTag(await metadefTags.show(ctx, named(req))),
   }),
   route({
     method: "POST",
     path: `${base}/tags/{name}`,
-    policy: ["add_metadef_tag"],
+    operation: metadefTags.create,
     handler: async (ctx, req) => {
       const { namespace, name } = named(req)
       if (name.length > nameMax) throw invalid("name", `The name of a tag has at most ${nameMax} characters.`)
@@ -225,7 +225,7 @@ const tagRoutes: Route[] = [
   route<NamedBody>({
     method: "PUT",
     path: `${base}/tags/{name}`,
-    policy: ["modify_metadef_tag"],
+    operation: metadefTags.update,
     body: tagBody,
     handler: async (ctx, req) => {
       const newName = readBody(req.body).name
@@ -235,7 +235,7 @@ const tagRoutes: Route[] = [
   route({
     method: "DELETE",
     path: `${base}/tags/{name}`,
-    policy: ["delete_metadef_tag"],
+    operation: metadefTags.remove,
     status: 204,
     handler: async (ctx, req) => {
       await metadefTags.remove(ctx, named(req))

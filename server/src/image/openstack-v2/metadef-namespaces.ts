@@ -53,13 +53,13 @@ export const namespaceRoutes: Route[] = [
   route({
     method: "GET",
     path: "/metadefs/namespaces",
-    policy: ["get_metadef_namespaces", "list_metadef_resource_types"],
+    operation: listNamespaces,
     handler: list,
   }),
   route<NamespaceBody>({
     method: "POST",
     path: "/metadefs/namespaces",
-    policy: ["add_metadef_namespace"],
+    operation: createNamespace,
     body: namespaceBody,
     handler: async (ctx, req) => {
       checkWritable(req.body)
@@ -71,7 +71,7 @@ export const namespaceRoutes: Route[] = [
   route({
     method: "GET",
     path,
-    policy: ["get_metadef_namespace"],
+    operation: showNamespace,
     handler: async (ctx, req) => {
       const found = await showNamespace(ctx, { namespace: nameOf(req) })
       return viewDetail(found, queryText(req.query, "resource_type"))
@@ -80,7 +80,7 @@ export const namespaceRoutes: Route[] = [
   route<NamespaceBody>({
     method: "PUT",
     path,
-    policy: ["modify_metadef_namespace"],
+    operation: updateNamespace,
     body: namespaceBody,
     handler: async (ctx, req) => {
       checkWritable(req.body)
@@ -90,7 +90,7 @@ export const namespaceRoutes: Route[] = [
   route({
     method: "DELETE",
     path,
-    policy: ["delete_metadef_namespace"],
+    operation: deleteNamespace,
     status: 204,
     handler: async (ctx, req) => {
       await deleteNamespace(ctx, { namespace: nameOf(req) })
@@ -99,7 +99,7 @@ export const namespaceRoutes: Route[] = [
   route({
     method: "GET",
     path: "/metadefs/resource_types",
-    policy: ["list_metadef_resource_types"],
+    operation: listResourceTypes,
     handler: async (ctx) => ({
       resource_types: (await listResourceTypes(ctx, {})).map((type) => ({
         name: type.name,
@@ -111,7 +111,7 @@ export const namespaceRoutes: Route[] = [
   route({
     method: "GET",
     path: `${path}/resource_types`,
-    policy: ["get_metadef_resource_type"],
+    operation: listAssociations,
     handler: async (ctx, req) => ({
       resource_type_associations: (await listAssociations(ctx, { namespace: nameOf(req) })).map(
         viewAssociation,
@@ -121,7 +121,7 @@ export const namespaceRoutes: Route[] = [
   route<AssociationBody>({
     method: "POST",
     path: `${path}/resource_types`,
-    policy: ["add_metadef_resource_type_association"],
+    operation: addAssociation,
     status: 201,
     body: associationBody,
     handler: async (ctx, req) =>
@@ -132,7 +132,7 @@ export const namespaceRoutes: Route[] = [
   route({
     method: "DELETE",
     path: `${path}/resource_types/{name}`,
-    policy: ["remove_metadef_resource_type_association"],
+    operation: removeAssociation,
     status: 204,
     handler: async (ctx, req) => {
       await removeAssociation(ctx, { namespace: nameOf(req), resourceType: req.params.name ?? "" })

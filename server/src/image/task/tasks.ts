@@ -6,7 +6,7 @@ import { pageClauses, type SortColumns } from "../../platform/db/page.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { imageNotFound, taskNotFound } from "../faults.ts"
-import { draftOf, visibilityRules } from "../image/create.ts"
+import { draftOf, visibilityRuleNames, visibilityRules } from "../image/create.ts"
 import { announceImage } from "../image/events.ts"
 import { imageTarget, insertImage, isAdmin, isImageId, visibleImage } from "../image/store.ts"
 import { startImport } from "../import/import.ts"
@@ -115,6 +115,7 @@ export const createImportTask = operation({
   name: "image.task.create",
   input: Type.Object({ input: ImportTaskInput }),
   load: async (ctx, { input }) => draftOf(ctx, input.image_properties),
+  rules: ["tasks_api_access", "add_task", "add_image", ...visibilityRuleNames],
   authorize: (_ctx, _input, draft) => {
     const target = { project_id: draft.projectId, owner: draft.projectId, visibility: draft.visibility }
     return [

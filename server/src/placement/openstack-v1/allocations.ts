@@ -51,7 +51,7 @@ export const allocationRoutes: Route[] = [
   route({
     method: "GET",
     path,
-    policy: ["placement:allocations:list"],
+    operation: listConsumerAllocations,
     handler: async (ctx, req) => {
       checkAccept(req)
       const held = await listConsumerAllocations(ctx, { consumerId: idOf(req) })
@@ -61,7 +61,7 @@ export const allocationRoutes: Route[] = [
   route({
     method: "PUT",
     path,
-    policy: ["placement:allocations:update"],
+    operation: setConsumerAllocations,
     status: 204,
     body: setAllocationsBody,
     handler: async (ctx, req) => {
@@ -72,7 +72,7 @@ export const allocationRoutes: Route[] = [
   route({
     method: "DELETE",
     path,
-    policy: ["placement:allocations:delete"],
+    operation: deleteConsumerAllocations,
     status: 204,
     handler: async (ctx, req) => {
       await deleteConsumerAllocations(ctx, { consumerId: idOf(req) })
@@ -81,7 +81,7 @@ export const allocationRoutes: Route[] = [
   route({
     method: "POST",
     path: "/allocations",
-    policy: ["placement:allocations:manage"],
+    operation: manageAllocations,
     min: "1.13",
     status: 204,
     body: manageAllocationsBody,
@@ -93,7 +93,7 @@ export const allocationRoutes: Route[] = [
   route({
     method: "GET",
     path: "/resource_providers/{uuid}/allocations",
-    policy: ["placement:resource_providers:allocations:list"],
+    operation: listProviderAllocations,
     handler: async (ctx, req) => {
       checkAccept(req)
       const held = await listProviderAllocations(ctx, { providerId: req.params.uuid ?? "" })
@@ -111,7 +111,7 @@ export const allocationRoutes: Route[] = [
   route({
     method: "POST",
     path: "/reshaper",
-    policy: ["placement:reshaper:reshape"],
+    operation: reshape,
     min: "1.30",
     status: 204,
     body: reshaperBody,

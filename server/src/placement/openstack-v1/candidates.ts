@@ -12,7 +12,7 @@ export const candidateRoutes: Route[] = [
   route({
     method: "GET",
     path: "/allocation_candidates",
-    policy: ["placement:allocation_candidates:list"],
+    operation: listAllocationCandidates,
     min: "1.10",
     handler: list,
   }),

@@ -71,7 +71,7 @@ export const inventoryRoutes: Route[] = [
   route({
     method: "GET",
     path,
-    policy: ["placement:resource_providers:inventories:list"],
+    operation: listInventories,
     handler: async (ctx, req) => {
       checkAccept(req)
       return answer(ctx, req, viewAll(await listInventories(ctx, { providerId: idOf(req) })))
@@ -80,7 +80,7 @@ export const inventoryRoutes: Route[] = [
   route({
     method: "POST",
     path,
-    policy: ["placement:resource_providers:inventories:create"],
+    operation: createInventory,
     body: createInventoryBody,
     handler: async (ctx, req) => {
       requireJson(req)
@@ -98,7 +98,7 @@ export const inventoryRoutes: Route[] = [
   route({
     method: "PUT",
     path,
-    policy: ["placement:resource_providers:inventories:update"],
+    operation: replaceInventories,
     body: replaceInventoriesBody,
     handler: async (ctx, req) => {
       requireJson(req)
@@ -114,7 +114,7 @@ export const inventoryRoutes: Route[] = [
   route({
     method: "DELETE",
     path,
-    policy: ["placement:resource_providers:inventories:delete"],
+    operation: deleteInventories,
     status: 204,
     handler: async (ctx, req) => {
       if (!atLeast(req.version, "1.5")) throw methodNotAllowed(req.method, ["GET", "POST", "PUT"])
@@ -124,7 +124,7 @@ export const inventoryRoutes: Route[] = [
   route({
     method: "GET",
     path: `${path}/{resource_class}`,
-    policy: ["placement:resource_providers:inventories:show"],
+    operation: showInventory,
     handler: async (ctx, req) => {
       checkAccept(req)
       const found = await showInventory(ctx, { providerId: idOf(req), resourceClass: classOf(req) })
@@ -134,7 +134,7 @@ export const inventoryRoutes: Route[] = [
   route({
     method: "PUT",
     path: `${path}/{resource_class}`,
-    policy: ["placement:resource_providers:inventories:update"],
+    operation: updateInventory,
     body: updateInventoryBody,
     handler: async (ctx, req) => {
       requireJson(req)
@@ -151,7 +151,7 @@ export const inventoryRoutes: Route[] = [
   route({
     method: "DELETE",
     path: `${path}/{resource_class}`,
-    policy: ["placement:resource_providers:inventories:delete"],
+    operation: deleteInventories,
     status: 204,
     handler: async (ctx, req) => {
       await deleteInventories(ctx, { providerId: idOf(req), resourceClass: classOf(req) })
@@ -160,7 +160,7 @@ export const inventoryRoutes: Route[] = [
   route({
     method: "GET",
     path: "/resource_providers/{uuid}/usages",
-    policy: ["placement:resource_providers:usages"],
+    operation: showProviderUsages,
     handler: async (ctx, req) => {
       checkAccept(req)
       const found = await showProviderUsages(ctx, { providerId: idOf(req) })
@@ -168,7 +168,7 @@ export const inventoryRoutes: Route[] = [
       return answer(ctx, req, body)
     },
   }),
-  route({ method: "GET", path: "/usages", policy: ["placement:usages"], min: "1.9", handler: projectUsages }),
+  route({ method: "GET", path: "/usages", operation: showProjectUsages, min: "1.9", handler: projectUsages }),
 ]
 
 const typePattern = /^[A-Z0-9_]+$/

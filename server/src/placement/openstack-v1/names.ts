@@ -40,7 +40,7 @@ const classRoutes: Route[] = [
   route({
     method: "GET",
     path: "/resource_classes",
-    policy: ["placement:resource_classes:list"],
+    operation: listResourceClasses,
     min: "1.2",
     handler: async (ctx, req) => {
       checkAccept(req)
@@ -51,7 +51,7 @@ const classRoutes: Route[] = [
   route({
     method: "POST",
     path: "/resource_classes",
-    policy: ["placement:resource_classes:create"],
+    operation: createResourceClass,
     min: "1.2",
     body: resourceClassBody,
     handler: async (ctx, req) => {
@@ -64,7 +64,7 @@ const classRoutes: Route[] = [
   route({
     method: "GET",
     path: "/resource_classes/{name}",
-    policy: ["placement:resource_classes:show"],
+    operation: showResourceClass,
     min: "1.2",
     handler: async (ctx, req) => {
       checkAccept(req)
@@ -75,7 +75,7 @@ const classRoutes: Route[] = [
   route({
     method: "PUT",
     path: "/resource_classes/{name}",
-    policy: ["placement:resource_classes:update"],
+    operation: renameResourceClass,
     min: "1.2",
     max: "1.6",
     body: resourceClassBody,
@@ -88,7 +88,7 @@ const classRoutes: Route[] = [
   route({
     method: "PUT",
     path: "/resource_classes/{name}",
-    policy: ["placement:resource_classes:update"],
+    operation: ensureResourceClass,
     min: "1.7",
     handler: async (ctx, req) => {
       const name = nameOf(req)
@@ -101,7 +101,7 @@ const classRoutes: Route[] = [
   route({
     method: "DELETE",
     path: "/resource_classes/{name}",
-    policy: ["placement:resource_classes:delete"],
+    operation: deleteResourceClass,
     min: "1.2",
     status: 204,
     handler: async (ctx, req) => {
@@ -114,7 +114,7 @@ const traitRoutes: Route[] = [
   route({
     method: "GET",
     path: "/traits",
-    policy: ["placement:traits:list"],
+    operation: listTraits,
     min: "1.6",
     handler: async (ctx, req) => {
       checkAccept(req)
@@ -124,7 +124,7 @@ const traitRoutes: Route[] = [
   route({
     method: "GET",
     path: "/traits/{name}",
-    policy: ["placement:traits:show"],
+    operation: showTrait,
     min: "1.6",
     handler: async (ctx, req) => {
       await showTrait(ctx, { name: nameOf(req) })
@@ -134,7 +134,7 @@ const traitRoutes: Route[] = [
   route({
     method: "PUT",
     path: "/traits/{name}",
-    policy: ["placement:traits:update"],
+    operation: ensureTrait,
     min: "1.6",
     handler: async (ctx, req) => {
       const name = nameOf(req)
@@ -149,7 +149,7 @@ const traitRoutes: Route[] = [
   route({
     method: "DELETE",
     path: "/traits/{name}",
-    policy: ["placement:traits:delete"],
+    operation: deleteTrait,
     min: "1.6",
     status: 204,
     handler: async (ctx, req) => {

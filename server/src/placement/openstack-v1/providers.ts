@@ -2,6 +2,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast } from "../../platform/http/microversion.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import {
+  clearProviderTraits,
   createProvider,
   deleteProvider,
   listProviderAggregates,
@@ -30,13 +31,13 @@ export const providerRoutes: Route[] = [
   route({
     method: "GET",
     path: "/resource_providers",
-    policy: ["placement:resource_providers:list"],
+    operation: listProviders,
     handler: list,
   }),
   route({
     method: "POST",
     path: "/resource_providers",
-    policy: ["placement:resource_providers:create"],
+    operation: createProvider,
     body: createProviderBody,
     handler: async (ctx, req) => {
       requireJson(req)
@@ -53,7 +54,7 @@ export const providerRoutes: Route[] = [
   route({
     method: "GET",
     path,
-    policy: ["placement:resource_providers:show"],
+    operation: showProvider,
     handler: async (ctx, req) => {
       checkAccept(req)
       const provider = await showProvider(ctx, { providerId: idOf(req) })
@@ -63,7 +64,7 @@ export const providerRoutes: Route[] = [
   route({
     method: "PUT",
     path,
-    policy: ["placement:resource_providers:update"],
+    operation: updateProvider,
     body: updateProviderBody,
     handler: async (ctx, req) => {
       requireJson(req)
@@ -79,7 +80,7 @@ export const providerRoutes: Route[] = [
   route({
     method: "DELETE",
     path,
-    policy: ["placement:resource_providers:delete"],
+    operation: deleteProvider,
     status: 204,
     handler: async (ctx, req) => {
       await deleteProvider(ctx, { providerId: idOf(req) })
@@ -88,7 +89,7 @@ export const providerRoutes: Route[] = [
   route({
     method: "GET",
     path: `${path}/aggregates`,
-    policy: ["placement:resource_providers:aggregates:list"],
+    operation: listProviderAggregates,
     min: "1.1",
     handler: async (ctx, req) => {
       checkAccept(req)
@@ -99,7 +100,7 @@ export const providerRoutes: Route[] = [
   route({
     method: "PUT",
     path: `${path}/aggregates`,
-    policy: ["placement:resource_providers:aggregates:update"],
+    operation: setProviderAggregates,
     min: "1.1",
     body: aggregatesBody,
     handler: async (ctx, req) => {
@@ -116,7 +117,7 @@ export const providerRoutes: Route[] = [
   route({
     method: "GET",
     path: `${path}/traits`,
-    policy: ["placement:resource_providers:traits:list"],
+    operation: listProviderTraits,
     min: "1.6",
     handler: async (ctx, req) => {
       checkAccept(req)
@@ -127,7 +128,7 @@ export const providerRoutes: Route[] = [
   route({
     method: "PUT",
     path: `${path}/traits`,
-    policy: ["placement:resource_providers:traits:update"],
+    operation: setProviderTraits,
     min: "1.6",
     body: providerTraitsBody,
     handler: async (ctx, req) => {
@@ -143,11 +144,11 @@ export const providerRoutes: Route[] = [
   route({
     method: "DELETE",
     path: `${path}/traits`,
-    policy: ["placement:resource_providers:traits:delete"],
+    operation: clearProviderTraits,
     min: "1.6",
     status: 204,
     handler: async (ctx, req) => {
-      await setProviderTraits(ctx, { providerId: idOf(req), generation: null, traits: [] })
+      await clearProviderTraits(ctx, { providerId: idOf(req) })
     },
   }),
 ]

@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from "kysely"
 import { Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
 import { type DbOrTx, transact } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import {
@@ -131,30 +132,45 @@ export const setProviderTraits = operation({
   name: "placement.provider_trait.set",
   input: Type.Object({
     providerId: Type.String(),
-    generation: Type.Union([Type.Integer(), Type.Null()]),
+    generation: Type.Integer(),
     traits: Type.Array(Type.String()),
   }),
   faults: [providerNotFound, generationConflict, traitUnknown],
-  rules: ["placement:resource_providers:traits:delete", "placement:resource_providers:traits:update"],
-  authorize: (_ctx, { generation }) => [
-    generation === null
-      ? ["placement:resource_providers:traits:delete", {}]
-      : ["placement:resource_providers:traits:update", {}],
-  ],
+  rule: "placement:resource_providers:traits:update",
   run: async (ctx, { providerId, generation, traits }): Promise<ProviderTraits> =>
-    await transact(ctx.db, async (tx) => {
-      const before = await lockProviderAt(tx, providerId, generation)
-      await checkTraits(tx, traits)
-      const wanted: RawBuilder<unknown> = sql`${[...new Set(traits)]}::text[]`
-      const gone = await sql`
-        delete from placement.provider_trait where provider_id = ${before.id} and trait <> all(${wanted})`.execute(
-        tx,
-      )
-      const added = await sql`
-        insert into placement.provider_trait (provider_id, trait) select ${before.id}::uuid, unnest(${wanted})
-        on conflict do nothing`.execute(tx)
-      const isChanged = (gone.numAffectedRows ?? 0n) + (added.numAffectedRows ?? 0n) > 0n
-      const provider = isChanged ? await raiseGeneration(tx, before.id) : before
-      return { provider, traits: await readTraits(tx, before.id) }
-    }),
+    await writeTraits(ctx, providerId, generation, traits),
 })
+
+/** Whatever its generation is. */
+export const clearProviderTraits = operation({
+  name: "placement.provider_trait.clear",
+  input: Type.Object({ providerId: Type.String() }),
+  faults: [providerNotFound],
+  rule: "placement:resource_providers:traits:delete",
+  run: async (ctx, { providerId }) => {
+    await writeTraits(ctx, providerId, null, [])
+  },
+})
+
+async function writeTraits(
+  ctx: Ctx,
+  providerId: string,
+  generation: number | null,
+  traits: readonly string[],
+): Promise<ProviderTraits> {
+  return await transact(ctx.db, async (tx) => {
+    const before = await lockProviderAt(tx, providerId, generation)
+    await checkTraits(tx, traits)
+    const wanted: RawBuilder<unknown> = sql`${[...new Set(traits)]}::text[]`
+    const gone = await sql`
+      delete from placement.provider_trait where provider_id = ${before.id} and trait <> all(${wanted})`.execute(
+      tx,
+    )
+    const added = await sql`
+      insert into placement.provider_trait (provider_id, trait) select ${before.id}::uuid, unnest(${wanted})
+      on conflict do nothing`.execute(tx)
+    const isChanged = (gone.numAffectedRows ?? 0n) + (added.numAffectedRows ?? 0n) > 0n
+    const provider = isChanged ? await raiseGeneration(tx, before.id) : before
+    return { provider, traits: await readTraits(tx, before.id) }
+  })
+}

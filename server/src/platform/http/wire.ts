@@ -72,7 +72,8 @@ interface RouteFacts {
   handler: (ctx: Ctx, req: WireRequest<any>) => Promise<unknown>
 }
 
-type Operations = AnyOperation | readonly AnyOperation[]
+/** One, or several of which the request says which. */
+export type Operations = AnyOperation | readonly AnyOperation[]
 
 /** What is behind a route says who may call it. */
 interface OfOperations {
