@@ -7,7 +7,7 @@ import { type ServerList, type ServerListOptions, selectServers } from "./list.t
 function listing(verb: string, view: "index" | "detail") {
   return operation({
     name: `compute.server.${verb}`,
-    // The filter is made by the wire from checked parameters; a second check of each list would cost more than the list.
+    // The filter is made by the wire from checked parameters; a second check would cost more than the list.
     input: Type.Unsafe<ServerListOptions>(Type.Object({})),
     faults: [badRequest],
     rules: [`os_compute_api:servers:${view}`],
