@@ -8,7 +8,7 @@ import { systemClock } from "../platform/clock/clock.ts"
 import { describeError } from "../platform/fault/fault.ts"
 import { probeNetwork } from "./engines/ovn-probe.ts"
 import { hasPostgresBinaries } from "./engines/postgres.ts"
-import { dataDirOf, dataOption, helpText, type OptionSpecs, readOptions } from "./options.ts"
+import { command, dataDirOf, dataOption, type OptionSpecs } from "./options.ts"
 import { installCommand } from "./packages.ts"
 import { missingForRealCloud } from "./plan.ts"
 
@@ -24,18 +24,13 @@ const specs = { ...dataOption, json: { type: "boolean", help: "as JSON" } } as c
 const diskWantedBytes = 5 * 1024 ** 3
 const memoryWantedBytes = 2 * 1024 ** 3
 
-export async function doctor(args: string[]): Promise<number> {
-  const options = readOptions(args, specs)
-  if (options.wantsHelp) {
-    process.stdout.write(
-      helpText(
-        "doctor [options]",
-        "Says what this machine can do, what is missing, and the fix. Changes nothing.",
-        specs,
-      ),
-    )
-    return 0
-  }
+const about = {
+  usage: "doctor [options]",
+  what: "Says what this machine can do, what is missing, and the fix. Changes nothing.",
+  specs,
+}
+
+export const doctor = command(about, async (options) => {
   const findings = await examine(dataDirOf(options))
   if (options.flag("json")) process.stdout.write(`${JSON.stringify(findings, null, 2)}\n`)
   else {
@@ -46,7 +41,7 @@ export async function doctor(args: string[]): Promise<number> {
     }
   }
   return findings.some((f) => f.state === "missing") ? 1 : 0
-}
+})
 
 export async function examine(dataDir: string): Promise<Finding[]> {
   const isRoot = process.getuid?.() === 0

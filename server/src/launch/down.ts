@@ -10,7 +10,7 @@ import {
   writeJson,
 } from "./cloud-dir.ts"
 import { removeLeftovers } from "./leftovers.ts"
-import { dataDirOf, dataOption, helpText, numberOption, type OptionSpecs, readOptions } from "./options.ts"
+import { command, dataDirOf, dataOption, numberOption, type OptionSpecs } from "./options.ts"
 import { readParent } from "./parent.ts"
 import { purge } from "./purge.ts"
 
@@ -34,12 +34,9 @@ function askForGrace(path: string, graceSeconds: number): void {
   }
 }
 
-export async function down(args: string[]): Promise<number> {
-  const options = readOptions(args, specs)
-  if (options.wantsHelp) {
-    process.stdout.write(helpText("down [options]", "Stops everything, keeps the data.", specs))
-    return 0
-  }
+const about = { usage: "down [options]", what: "Stops everything, keeps the data.", specs }
+
+export const down = command(about, async (options) => {
   const dataDir = dataDirOf(options)
   const graceSeconds = numberOption(options, "grace", { min: 0, max: 600 }) ?? 20
   const facts = readFacts(dataDir)
@@ -76,4 +73,4 @@ export async function down(args: string[]): Promise<number> {
   }
   process.stdout.write("The cloud is down.\n")
   return 0
-}
+})

@@ -1,22 +1,21 @@
 import { join } from "node:path"
 import { readJson, readMainState, readPasswords } from "./cloud-dir.ts"
 import { type CloudUser, clientVariables, shellExports } from "./credentials.ts"
-import { dataDirOf, dataOption, helpText, type OptionSpecs, readOptions } from "./options.ts"
+import { command, dataDirOf, dataOption, type OptionSpecs } from "./options.ts"
 
 const specs = {
   ...dataOption,
   user: { type: "string", choices: ["admin", "demo"], help: "whose credentials (default admin)" },
 } as const satisfies OptionSpecs
 
+const about = {
+  usage: "env [options]",
+  what: 'Prints shell exports for clients: eval "$(./kumoi env --user demo)"',
+  specs,
+}
+
 /** Prints the OS_* variables: `eval "$(./kumoi env)"`. */
-export async function env(args: string[]): Promise<number> {
-  const options = readOptions(args, specs)
-  if (options.wantsHelp) {
-    process.stdout.write(
-      helpText("env [options]", 'Prints shell exports for clients: eval "$(./kumoi env --user demo)"', specs),
-    )
-    return 0
-  }
+export const env = command(about, async (options) => {
   const dataDir = dataDirOf(options)
   const passwords = readPasswords(dataDir)
   const last = readJson<{ url: string; region: string; caFile?: string | null }>(
@@ -33,4 +32,4 @@ export async function env(args: string[]): Promise<number> {
     ),
   )
   return 0
-}
+})

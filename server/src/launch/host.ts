@@ -1,7 +1,7 @@
 // `kumoi host`: machines that differ from what the database says. Nothing unknown is ever deleted by itself.
 import { askRunning, sizeText, table } from "./ask.ts"
 import type { HostAnswer, HostQuestion, ShownFinding } from "./host-answer.ts"
-import { dataDirOf, dataOption, helpText, type OptionSpecs, readOptions } from "./options.ts"
+import { command, dataDirOf, dataOption, type OptionSpecs } from "./options.ts"
 
 const specs = {
   ...dataOption,
@@ -19,12 +19,9 @@ const what = `Machines on hosts that no server of the database accounts for, as 
 /** Switching a guest off and deleting large disks take their time. */
 const timeoutMs = 600_000
 
-export async function host(args: string[]): Promise<number> {
-  const options = readOptions(args, specs, true)
-  if (options.wantsHelp) {
-    process.stdout.write(helpText("host unknown|adopt|discard [ID] [options]", what, specs))
-    return 0
-  }
+const about = { usage: "host unknown|adopt|discard [ID] [options]", what, specs, takesWords: true }
+
+export const host = command(about, async (options) => {
   const [action, ...words] = options.positionals
   const questions = questionsOf(action, words, options.text("project") ?? null)
   if (questions === null) {
@@ -42,7 +39,7 @@ export async function host(args: string[]): Promise<number> {
     process.stdout.write(options.flag("json") ? `${JSON.stringify(answer, null, 2)}\n` : render(answer))
   }
   return 0
-}
+})
 
 function questionsOf(
   action: string | undefined,

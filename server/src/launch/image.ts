@@ -1,7 +1,7 @@
 // `kumoi image`: files of the image store that no image names. Nothing unknown is ever deleted by itself.
 import { askRunning, sizeText, table } from "./ask.ts"
 import type { ImageAnswer, ImageQuestion } from "./image-answer.ts"
-import { dataDirOf, dataOption, helpText, type OptionSpecs, readOptions } from "./options.ts"
+import { command, dataDirOf, dataOption, type OptionSpecs } from "./options.ts"
 
 const specs = {
   ...dataOption,
@@ -17,12 +17,9 @@ They are kept in lost+found of the store; openstack image create --file makes an
 
 const timeoutMs = 60_000
 
-export async function image(args: string[]): Promise<number> {
-  const options = readOptions(args, specs, true)
-  if (options.wantsHelp) {
-    process.stdout.write(helpText("image unknown|discard [ID] [options]", what, specs))
-    return 0
-  }
+const about = { usage: "image unknown|discard [ID] [options]", what, specs, takesWords: true }
+
+export const image = command(about, async (options) => {
   const [action, ...ids] = options.positionals
   const isRight = (action === "unknown" && ids.length === 0) || (action === "discard" && ids.length > 0)
   if (!isRight) {
@@ -41,7 +38,7 @@ export async function image(args: string[]): Promise<number> {
     process.stdout.write(options.flag("json") ? `${JSON.stringify(answer, null, 2)}\n` : render(answer))
   }
   return 0
-}
+})
 
 function render(answer: ImageAnswer): string {
   if ("discarded" in answer)

@@ -3,7 +3,7 @@
 import { awayText } from "./ask.ts"
 import { askCloud } from "./control.ts"
 import { type KeysAnswer, type KeysQuestion, ringWords } from "./keys-answer.ts"
-import { dataDirOf, dataOption, helpText, type OptionSpecs, readOptions } from "./options.ts"
+import { command, dataDirOf, dataOption, type OptionSpecs } from "./options.ts"
 
 const specs = {
   ...dataOption,
@@ -17,12 +17,9 @@ const what = `Keys of tokens, of receipts (logins that are half done) and of sto
   rotate    the staged key signs from now on; no valid token ends by it. Credentials are
             encrypted anew when their ring is named.`
 
-export async function keys(args: string[]): Promise<number> {
-  const options = readOptions(args, specs, true)
-  if (options.wantsHelp) {
-    process.stdout.write(helpText("keys [list|rotate] [options]", what, specs))
-    return 0
-  }
+const about = { usage: "keys [list|rotate] [options]", what, specs, takesWords: true }
+
+export const keys = command(about, async (options) => {
   const [action = "list", ...rest] = options.positionals
   if ((action !== "list" && action !== "rotate") || rest.length > 0) {
     process.stderr.write(`kumoi: keys ${options.positionals.join(" ")}: use keys list or keys rotate.\n`)
@@ -39,7 +36,7 @@ export async function keys(args: string[]): Promise<number> {
   }
   process.stdout.write(options.flag("json") ? `${JSON.stringify(answer, null, 2)}\n` : render(answer))
   return 0
-}
+})
 
 /** As it arrives over the socket: times are texts. */
 type Sent<T> = T extends Date ? string : T extends object ? { [K in keyof T]: Sent<T[K]> } : T

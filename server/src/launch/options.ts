@@ -16,12 +16,35 @@ export interface ParsedOptions {
   text: (name: string) => string | undefined
   flag: (name: string) => boolean
   positionals: string[]
-  wantsHelp: boolean
 }
+
+interface CommandHelp {
+  /** Behind `./kumoi`. */
+  usage: string
+  what: string
+  specs: OptionSpecs
+  /** Whether there may be more than options. */
+  takesWords?: boolean
+}
+
+/** Reads the options for `run`; `--help` prints what there is. The number is the exit status. */
+export function command(
+  about: CommandHelp,
+  run: (options: ParsedOptions, args: string[]) => Promise<number>,
+): (args: string[]) => Promise<number> {
+  return async (args) => {
+    const options = readOptions(args, { ...about.specs, ...helpOption }, about.takesWords)
+    if (!options.flag("help")) return await run(options, args)
+    process.stdout.write(helpText(about))
+    return 0
+  }
+}
+
+const helpOption = { help: { type: "boolean", short: "h", help: "" } } as const satisfies OptionSpecs
 
 /** Reads a command's options; a wrong one is an error that says what would be right. */
 export function readOptions(args: string[], specs: OptionSpecs, allowPositionals = false): ParsedOptions {
-  const options: NonNullable<ParseArgsConfig["options"]> = { help: { type: "boolean", short: "h" } }
+  const options: NonNullable<ParseArgsConfig["options"]> = {}
   for (const [name, spec] of Object.entries(specs))
     options[name] = { type: spec.type, ...(spec.short ? { short: spec.short } : {}) }
   const { values, positionals } = parseArgs({ args, options, allowPositionals, strict: true })
@@ -39,11 +62,10 @@ export function readOptions(args: string[], specs: OptionSpecs, allowPositionals
     text: (name) => (typeof values[name] === "string" ? values[name] : undefined),
     flag: (name) => values[name] === true,
     positionals,
-    wantsHelp: values.help === true,
   }
 }
 
-export function helpText(usage: string, what: string, specs: OptionSpecs): string {
+export function helpText({ usage, what, specs }: CommandHelp): string {
   const rows = Object.entries(specs).map(([name, spec]) => {
     const value = spec.choices ? ` ${spec.choices.join("|")}` : spec.value ? ` ${spec.value}` : ""
     return `  --${`${name}${value}`.padEnd(28)} ${spec.help}`

@@ -6,14 +6,7 @@ import { policyFiles, readPolicyFiles } from "../platform/policy/policy-file.ts"
 import { services } from "../services.ts"
 import { awayText } from "./ask.ts"
 import { askCloud } from "./control.ts"
-import {
-  dataDirOf,
-  dataOption,
-  helpText,
-  type OptionSpecs,
-  type ParsedOptions,
-  readOptions,
-} from "./options.ts"
+import { command, dataDirOf, dataOption, type OptionSpecs, type ParsedOptions } from "./options.ts"
 import type { PolicyExplanation, PolicyQuestion } from "./policy-answer.ts"
 import { renderExplanation, renderRules } from "./policy-text.ts"
 
@@ -56,7 +49,7 @@ export async function policy(args: string[]): Promise<number> {
     case "list":
       return await list(rest)
     case "check":
-      return check(rest)
+      return await check(rest)
     default:
       process[word === undefined || word === "--help" || word === "-h" ? "stdout" : "stderr"].write(help)
       return word === "--help" || word === "-h" ? 0 : undecided
@@ -65,36 +58,37 @@ export async function policy(args: string[]): Promise<number> {
 
 async function explain(args: string[]): Promise<number> {
   try {
-    const options = readOptions(args, explainSpecs, true)
-    if (options.wantsHelp) {
-      process.stdout.write(
-        helpText(
-          "policy explain USER RULE [KEY=VALUE …] [options]",
-          "Shows every check of RULE for USER with a token of some scope (default: the user's default project),\n" +
-            "and which one decides. KEY=VALUE are facts of what is acted on: project_id=…, target.user.domain_id=….\n" +
-            "Without any it is the user's own. Exit 0: allowed, 1: denied, 2: asked in a wrong way, 3: no cloud answers.",
-          explainSpecs,
-        ),
-      )
-      return 0
-    }
-    const dataDir = dataDirOf(options)
-    // Our own process made it.
-    const found = (await askCloud(dataDir, "/policy", questionOf(options))) as PolicyExplanation | null
-    if (!found) {
-      const message = `Only a running cloud knows its users. ${awayText(dataDir)}`
-      throw new Fault("precondition", "cli.not_running", message)
-    }
-    process.stdout.write(
-      options.flag("json") ? `${JSON.stringify(found, null, 2)}\n` : renderExplanation(found),
-    )
-    return found.isAllowed ? 0 : 1
+    return await tryExplain(args)
   } catch (error) {
     if (!(error instanceof Fault) || error.code === "cli.not_running") throw error
     process.stderr.write(`kumoi: ${error.message}\n`)
     return undecided
   }
 }
+
+const aboutExplain = {
+  usage: "policy explain USER RULE [KEY=VALUE …] [options]",
+  what:
+    "Shows every check of RULE for USER with a token of some scope (default: the user's default project),\n" +
+    "and which one decides. KEY=VALUE are facts of what is acted on: project_id=…, target.user.domain_id=….\n" +
+    "Without any it is the user's own. Exit 0: allowed, 1: denied, 2: asked in a wrong way, 3: no cloud answers.",
+  specs: explainSpecs,
+  takesWords: true,
+}
+
+const tryExplain = command(aboutExplain, async (options) => {
+  const dataDir = dataDirOf(options)
+  // Our own process made it.
+  const found = (await askCloud(dataDir, "/policy", questionOf(options))) as PolicyExplanation | null
+  if (!found) {
+    const message = `Only a running cloud knows its users. ${awayText(dataDir)}`
+    throw new Fault("precondition", "cli.not_running", message)
+  }
+  process.stdout.write(
+    options.flag("json") ? `${JSON.stringify(found, null, 2)}\n` : renderExplanation(found),
+  )
+  return found.isAllowed ? 0 : 1
+})
 
 function questionOf(options: ParsedOptions): PolicyQuestion {
   const [user, rule, ...facts] = options.positionals
@@ -128,14 +122,13 @@ function scopeOf(options: ParsedOptions): Extract<PolicyQuestion, { ask: "explai
   return { kind: options.flag("system") ? "system" : "default" }
 }
 
-async function list(args: string[]): Promise<number> {
-  const options = readOptions(args, listSpecs)
-  if (options.wantsHelp) {
-    process.stdout.write(
-      helpText("policy list [options]", "Every rule in force; * marks those from policy files.", listSpecs),
-    )
-    return 0
-  }
+const aboutList = {
+  usage: "policy list [options]",
+  what: "Every rule in force; * marks those from policy files.",
+  specs: listSpecs,
+}
+
+const list = command(aboutList, async (options) => {
   const all = await rulesInForce(dataDirOf(options))
   const service = options.text("service")
   const names = [...new Set(all.map((rule) => rule.service))]
@@ -146,7 +139,7 @@ async function list(args: string[]): Promise<number> {
   const wanted = all.filter((rule) => service === undefined || rule.service === service)
   process.stdout.write(options.flag("json") ? `${JSON.stringify(wanted, null, 2)}\n` : renderRules(wanted))
   return 0
-}
+})
 
 /** As the running cloud has them; of one that is down, as it would start with them. */
 async function rulesInForce(dataDir: string): Promise<EffectiveRule[]> {
@@ -164,23 +157,20 @@ function declaredRules(): PolicyEngine {
   return engine
 }
 
-function check(args: string[]): number {
-  const options = readOptions(args, checkSpecs, true)
-  if (options.wantsHelp) {
-    process.stdout.write(
-      helpText(
-        "policy check [FILE …]",
-        "Says what is wrong with files of rules: syntax, unknown rules, circles. Default: those of the data\n" +
-          "directory. Several files count together, later ones win. Exit 0: right, 1: not.",
-        checkSpecs,
-      ),
-    )
-    return 0
-  }
+const aboutCheck = {
+  usage: "policy check [FILE …]",
+  what:
+    "Says what is wrong with files of rules: syntax, unknown rules, circles. Default: those of the data\n" +
+    "directory. Several files count together, later ones win. Exit 0: right, 1: not.",
+  specs: checkSpecs,
+  takesWords: true,
+}
+
+const check = command(aboutCheck, async (options) => {
   const files = options.positionals.length > 0 ? options.positionals : policyFiles(dataDirOf(options))
   const layers = readPolicyFiles(declaredRules(), files)
   const count = new Set(layers.flatMap((rules) => Object.keys(rules))).size
   const rules = count === 1 ? "1 rule" : `${count} rules`
   process.stdout.write(files.length === 0 ? "There are no policy files.\n" : `${rules}, all right.\n`)
   return 0
-}
+})

@@ -3,7 +3,7 @@ import { apisOf } from "../engine/service.ts"
 import { Fault } from "../platform/fault/fault.ts"
 import type { Api } from "../platform/http/wire.ts"
 import { services } from "../services.ts"
-import { helpText, type OptionSpecs, readOptions } from "./options.ts"
+import { command, type OptionSpecs } from "./options.ts"
 
 const specs = {
   json: { type: "boolean", help: "as JSON: [{service, method, path, actions?}]" },
@@ -45,18 +45,21 @@ function openApi([service]: readonly string[]): unknown {
   throw new Fault("invalid", "cli.option.invalid", `--openapi ${service}: use one of ${known}.`)
 }
 
+const about = {
+  usage: "routes [--json | --openapi [SERVICE]]",
+  what: "Lists every wire operation.",
+  specs,
+  takesWords: true,
+}
+
 /** `kumoi routes`: made from the declarations, without starting anything. */
-export async function routes(args: string[]): Promise<number> {
-  const options = readOptions(args, specs, args.includes("--openapi"))
-  if (options.wantsHelp) {
-    const usage = "routes [--json | --openapi [SERVICE]]"
-    process.stdout.write(helpText(usage, "Lists every wire operation.", specs))
-    return 0
-  }
+export const routes = command(about, async (options) => {
   if (options.flag("openapi")) {
     process.stdout.write(`${JSON.stringify(openApi(options.positionals), null, 2)}\n`)
     return 0
   }
+  if (options.positionals.length > 0)
+    throw new Fault("invalid", "cli.option.invalid", "routes takes a service with --openapi only.")
   const operations = wireOperations(apisOf(services))
   if (options.flag("json")) process.stdout.write(`${JSON.stringify(operations)}\n`)
   else
@@ -65,4 +68,4 @@ export async function routes(args: string[]): Promise<number> {
         `${o.service.padEnd(14)} ${o.method.padEnd(7)} ${o.path}${o.actions ? `  ${o.actions.join(", ")}` : ""}\n`,
       )
   return 0
-}
+})

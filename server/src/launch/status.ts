@@ -1,7 +1,7 @@
 // `kumoi status`: what the running process says of itself, over its control socket.
 import { type AwayState, awayState, awayText } from "./ask.ts"
 import { askCloud } from "./control.ts"
-import { dataDirOf, dataOption, helpText, type OptionSpecs, readOptions } from "./options.ts"
+import { command, dataDirOf, dataOption, type OptionSpecs } from "./options.ts"
 
 export interface ComponentStatus {
   name: string
@@ -27,25 +27,20 @@ export interface CloudStatus {
 
 const specs = { ...dataOption, json: { type: "boolean", help: "as JSON" } } as const satisfies OptionSpecs
 
-export async function status(args: string[]): Promise<number> {
-  const options = readOptions(args, specs)
-  if (options.wantsHelp) {
-    process.stdout.write(
-      helpText(
-        "status [options]",
-        "Shows every engine and service. Exit 0 when all run, 3 when the cloud does not answer.",
-        specs,
-      ),
-    )
-    return 0
-  }
+const about = {
+  usage: "status [options]",
+  what: "Shows every engine and service. Exit 0 when all run, 3 when the cloud does not answer.",
+  specs,
+}
+
+export const status = command(about, async (options) => {
   const dataDir = dataDirOf(options)
   const found = await readCloudStatus(dataDir)
   if (options.flag("json")) process.stdout.write(`${JSON.stringify(found, null, 2)}\n`)
   else process.stdout.write(renderStatus(found))
   if (found.state !== "running") return 3
   return found.components.every((c) => c.state === "running" || c.state === "ok") ? 0 : 1
-}
+})
 
 export async function readCloudStatus(dataDir: string): Promise<CloudStatus> {
   const found = await askCloud(dataDir, "/status")

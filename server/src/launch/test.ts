@@ -3,7 +3,7 @@ import { spawn } from "node:child_process"
 import { glob, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { guestCacheDir } from "./guest-image.ts"
-import { helpText, type OptionSpecs, readOptions } from "./options.ts"
+import { command, type OptionSpecs } from "./options.ts"
 import { enginePackages, installPackages, type NeededPackage } from "./packages.ts"
 
 const root = join(import.meta.dirname, "../../..")
@@ -120,15 +120,14 @@ const specs = {
   yes: { type: "boolean", help: "install missing Debian packages without asking" },
 } as const satisfies OptionSpecs
 
-export async function test(args: string[]): Promise<number> {
-  const options = readOptions(args, specs, true)
-  if (options.wantsHelp) {
-    const rows = Object.entries(suites).map(([name, s]) => `  ${name.padEnd(12)} ${s.summary}`)
-    process.stdout.write(
-      helpText("test [suite ...] [options]", `Runs the tests.\n\nsuites:\n${rows.join("\n")}`, specs),
-    )
-    return 0
-  }
+function helpOfSuites(): string {
+  const rows = Object.entries(suites).map(([name, s]) => `  ${name.padEnd(12)} ${s.summary}`)
+  return `Runs the tests.\n\nsuites:\n${rows.join("\n")}`
+}
+
+const about = { usage: "test [suite ...] [options]", what: helpOfSuites(), specs, takesWords: true }
+
+export const test = command(about, async (options) => {
   const unknown = options.positionals.filter((name) => !Object.hasOwn(suites, name))
   if (unknown.length > 0) {
     process.stderr.write(
@@ -154,7 +153,7 @@ export async function test(args: string[]): Promise<number> {
     await buildGuestImage({ outputDir: guestCacheDir(), log: (line) => process.stdout.write(`${line}\n`) })
   }
   return await runSuites(chosen, options.text("only"))
-}
+})
 
 /** A suite that was asked for, with its files. */
 interface Chosen {

@@ -8,7 +8,7 @@ import { makeDirectory } from "../platform/exec/directory.ts"
 import { isProcessAlive } from "../platform/exec/process.ts"
 import { type MainState, readMainState } from "./cloud-dir.ts"
 import { alreadyRunning } from "./lock.ts"
-import { helpText, readOptions } from "./options.ts"
+import { command } from "./options.ts"
 import { ownParent, readParent, watchScript } from "./parent.ts"
 import { checkRoom } from "./room.ts"
 import { readUpOptions, type UpOptions, upOptionSpecs } from "./up-options.ts"
@@ -21,14 +21,13 @@ export type Progress =
 
 const lookAgainMs = 50
 
-export async function up(args: string[]): Promise<number> {
-  const parsed = readOptions(args, upOptionSpecs)
-  if (parsed.wantsHelp) {
-    process.stdout.write(
-      helpText("up [options]", "Starts a cloud, or continues the one in the data directory.", upOptionSpecs),
-    )
-    return 0
-  }
+const about = {
+  usage: "up [options]",
+  what: "Starts a cloud, or continues the one in the data directory.",
+  specs: upOptionSpecs,
+}
+
+export const up = command(about, async (parsed, args) => {
   const options = readUpOptions(parsed)
   const running = await readyAgain(options.dataDir)
   if (running?.isReady) {
@@ -48,7 +47,7 @@ export async function up(args: string[]): Promise<number> {
   process.stdout.write("Press ctrl-C to stop it.\n")
   await cloud.ended
   return 0
-}
+})
 
 /** The process that runs this cloud; when its parent is about to start it again, once that is done. */
 async function readyAgain(dataDir: string): Promise<MainState | undefined> {

@@ -12,7 +12,7 @@ import { awayText, sizeText } from "../ask.ts"
 import { type CloudDir, openCloudDir, readFacts, readMainState } from "../cloud-dir.ts"
 import { chooseDatabase, describeDatabase } from "../database.ts"
 import { postgresUrl } from "../engines/postgres.ts"
-import { dataDirOf, dataOption, helpText, type OptionSpecs, readOptions } from "../options.ts"
+import { command, dataDirOf, dataOption, type OptionSpecs } from "../options.ts"
 import { backUpFiles } from "./beside.ts"
 import { beginSnapshot, dumpDatabase } from "./dump.ts"
 import { withFileFaults } from "./file-fault.ts"
@@ -30,12 +30,9 @@ const specs = {
 const what = `Backs a running cloud up into DIR, a new or empty directory: database, passwords, keys, policy, and
 an index of the images. Disks of machines are not in it. DIR holds secrets: it is made for its owner alone.`
 
-export async function backup(args: string[]): Promise<number> {
-  const options = readOptions(args, specs, true)
-  if (options.wantsHelp) {
-    process.stdout.write(helpText("backup DIR [options]", what, specs))
-    return 0
-  }
+const about = { usage: "backup DIR [options]", what, specs, takesWords: true }
+
+export const backup = command(about, async (options) => {
   const [to, ...rest] = options.positionals
   if (to === undefined || rest.length > 0) {
     process.stderr.write("kumoi: say one directory for the backup: ./kumoi backup DIR\n")
@@ -64,7 +61,7 @@ export async function backup(args: string[]): Promise<number> {
     process.stdout.write(`${JSON.stringify(result, null, 2)}\n`)
   } else process.stdout.write(`The backup in ${resolve(to)} is whole: ${sizeText(sizeBytes)}.\n`)
   return 0
-}
+})
 
 interface BackupOptions {
   directory: string

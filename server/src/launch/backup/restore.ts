@@ -23,7 +23,7 @@ import {
 import { chooseDatabase, describeDatabase, holdDatabase } from "../database.ts"
 import { apiProcessesMost, apiProcessNames } from "../engines/api-process.ts"
 import { lookUpUser, postgresEngine, postgresUrl } from "../engines/postgres.ts"
-import { dataDirOf, dataOption, helpText, type OptionSpecs, readOptions } from "../options.ts"
+import { command, dataDirOf, dataOption, type OptionSpecs } from "../options.ts"
 import { ensureSystemUser } from "../packages.ts"
 import { engineUserName } from "../plan.ts"
 import { foreignNames } from "../purge.ts"
@@ -45,12 +45,9 @@ const specs = {
 const what = `Makes the cloud in the data directory what the backup in DIR says. The cloud must be stopped, or there is
 none yet. What the data directory had is kept aside; machines and image data stay as they are.`
 
-export async function restore(args: string[]): Promise<number> {
-  const options = readOptions(args, specs, true)
-  if (options.wantsHelp) {
-    process.stdout.write(helpText("restore DIR [options]", what, specs))
-    return 0
-  }
+const about = { usage: "restore DIR [options]", what, specs, takesWords: true }
+
+export const restore = command(about, async (options) => {
   const [from, ...rest] = options.positionals
   if (from === undefined || rest.length > 0) {
     process.stderr.write("kumoi: say the directory of one backup: ./kumoi restore DIR\n")
@@ -68,7 +65,7 @@ export async function restore(args: string[]): Promise<number> {
   if (isJson) process.stdout.write(`${JSON.stringify(done, null, 2)}\n`)
   else process.stdout.write(afterwards(dataDir, done))
   return 0
-}
+})
 
 function afterwards(dataDir: string, { createdAt, keptIn }: Restored): string {
   const kept = keptIn.length === 0 ? "" : `What was there before is kept in ${keptIn.join(" and ")}.\n`

@@ -4,12 +4,12 @@ import { delimiter, join, resolve } from "node:path"
 import { Fault } from "../../platform/fault/fault.ts"
 import { readMainState, writeWhole } from "../cloud-dir.ts"
 import {
+  command,
   dataDirOf,
   helpText,
   numberOption,
   type OptionSpecs,
   type ParsedOptions,
-  readOptions,
 } from "../options.ts"
 import { readCloudStatus } from "../status.ts"
 import { readUpOptions, upOptionSpecs } from "../up-options.ts"
@@ -61,11 +61,16 @@ const stopMs = 900_000
 
 export async function service(args: string[], systemd: Systemd = ownSystemd): Promise<number> {
   const [action, ...rest] = args
-  if (action === "install") return await install(rest, systemd)
-  if (action === "remove") return await remove(rest, systemd)
-  if (action === "status") return await status(rest, systemd)
+  const run = async (specs: OptionSpecs, verb: typeof install) =>
+    await command({ usage: `service ${action} [options]`, what, specs }, (options) => verb(options, systemd))(
+      rest,
+    )
+  if (action === "install") return await run(installSpecs, install)
+  if (action === "remove") return await run(removeSpecs, remove)
+  if (action === "status") return await run(statusSpecs, status)
   if (action === "--help" || action === "-h") {
-    process.stdout.write(helpText("service install|remove|status [options]", what, installSpecs))
+    const usage = "service install|remove|status [options]"
+    process.stdout.write(helpText({ usage, what, specs: installSpecs }))
     return 0
   }
   process.stderr.write("kumoi: use service install, service remove or service status; --help tells more.\n")
@@ -95,9 +100,7 @@ function requireRoot(options: ParsedOptions, action: string): void {
   throw new Fault("forbidden", "cli.service.needs_root", message)
 }
 
-async function install(args: string[], systemd: Systemd): Promise<number> {
-  const options = readOptions(args, installSpecs)
-  if (options.wantsHelp) return printHelp("install", installSpecs)
+async function install(options: ParsedOptions, systemd: Systemd): Promise<number> {
   const text = unitOf(options)
   if (options.flag("print")) {
     process.stdout.write(text)
@@ -136,9 +139,7 @@ async function startIt({ name }: Place, dataDir: string, systemd: Systemd): Prom
   return 0
 }
 
-async function remove(args: string[], systemd: Systemd): Promise<number> {
-  const options = readOptions(args, removeSpecs)
-  if (options.wantsHelp) return printHelp("remove", removeSpecs)
+async function remove(options: ParsedOptions, systemd: Systemd): Promise<number> {
   requireRoot(options, "remove")
   const place = placeOf(options, systemd)
   if (place.text === null) throw new Fault("not_found", "cli.service.no_unit", `There is no ${place.path}.`)
@@ -156,9 +157,7 @@ async function remove(args: string[], systemd: Systemd): Promise<number> {
   return 0
 }
 
-async function status(args: string[], systemd: Systemd): Promise<number> {
-  const options = readOptions(args, statusSpecs)
-  if (options.wantsHelp) return printHelp("status", statusSpecs)
+async function status(options: ParsedOptions, systemd: Systemd): Promise<number> {
   const place = placeOf(options, systemd)
   const dataDir = place.text === null ? null : readUnitData(place.text)
   const ask = async (question: string) =>
@@ -259,11 +258,6 @@ function refuseLostSecrets(unitName: string, root: string): void {
 
 function commands(name: string): string {
   return `systemctl daemon-reload && systemctl enable --now ${name}`
-}
-
-function printHelp(action: string, specs: OptionSpecs): number {
-  process.stdout.write(helpText(`service ${action} [options]`, what, specs))
-  return 0
 }
 
 function say(line: string): void {
