@@ -10,9 +10,8 @@ import { join } from "node:path"
 import { eventually } from "../../platform/clock/clock.ts"
 import { inParallel } from "../../platform/clock/in-parallel.ts"
 import { exec } from "../../platform/exec/exec.ts"
-import { OvsdbClient } from "../../platform/ovsdb/index.ts"
 import { ensureNetns, enterNetns, netnsDir, netnsInode, netnsNames, removeNetns } from "../ports/netns.ts"
-import { SwitchPorts, switchTables } from "../ports/switch-ports.ts"
+import { SwitchPorts, type SwitchPortsOptions } from "../ports/switch-ports.ts"
 import { type ProxyNetwork, proxyConfig } from "./proxy-config.ts"
 
 export interface MetadataNetwork {
@@ -30,11 +29,9 @@ export interface MetadataReport {
   removed: number
 }
 
-export interface MetadataProxyOptions {
+export interface MetadataProxyOptions extends SwitchPortsOptions {
   /** The cloud's namespace; those of the networks are NAME-NETWORKID. */
   netns: string
-  switchSocket: string
-  integrationBridge: string
   metadataSocket: string
   proxyDir: string
 }
@@ -56,7 +53,6 @@ export const proxyFiles = (proxyDir: string) => ({
 
 export class MetadataProxy {
   readonly #options: MetadataProxyOptions
-  readonly #client: OvsdbClient
   readonly #ports: SwitchPorts
   #turn: Promise<unknown> = Promise.resolve()
   /** By network: what it was when it was made ready. */
@@ -64,12 +60,7 @@ export class MetadataProxy {
 
   constructor(options: MetadataProxyOptions) {
     this.#options = options
-    this.#client = new OvsdbClient({
-      socketPath: options.switchSocket,
-      database: "Open_vSwitch",
-      tables: switchTables,
-    })
-    this.#ports = new SwitchPorts(this.#client, options.integrationBridge)
+    this.#ports = new SwitchPorts(options)
   }
 
   /** Whether guests of the network are answered, as far as the last reconcile knew. */
@@ -216,7 +207,7 @@ export class MetadataProxy {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#client.close()
+    await this.#ports.close()
   }
 }
 

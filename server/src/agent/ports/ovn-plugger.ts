@@ -4,15 +4,12 @@
 // the while. Virtio's packet header stays off (`vnet_hdr=off` for QEMU too), since the userspace datapath would pass
 // on frames whose checksum the guest has left to the device.
 import { exec } from "../../platform/exec/exec.ts"
-import { OvsdbClient } from "../../platform/ovsdb/index.ts"
 import type { VifSpec } from "../protocol.ts"
 import { enterNetns } from "./netns.ts"
 import type { PortPlugger } from "./port-plugger.ts"
-import { SwitchPorts, switchTables } from "./switch-ports.ts"
+import { SwitchPorts, type SwitchPortsOptions } from "./switch-ports.ts"
 
-export interface OvnPluggerOptions {
-  switchSocket: string
-  integrationBridge: string
+export interface OvnPluggerOptions extends SwitchPortsOptions {
   netns: string
   netnsFile: string
   /** The user that QEMU runs as, when it is not root: who may open the tap. */
@@ -28,17 +25,11 @@ const leastMtu = 1500
 export class OvnPlugger implements PortPlugger {
   readonly name = "ovn"
   readonly #options: OvnPluggerOptions
-  readonly #client: OvsdbClient
   readonly #ports: SwitchPorts
 
   constructor(options: OvnPluggerOptions) {
     this.#options = options
-    this.#client = new OvsdbClient({
-      socketPath: options.switchSocket,
-      database: "Open_vSwitch",
-      tables: switchTables,
-    })
-    this.#ports = new SwitchPorts(this.#client, options.integrationBridge)
+    this.#ports = new SwitchPorts(options)
   }
 
   async plug(vif: VifSpec): Promise<{ device: string }> {
@@ -76,7 +67,7 @@ export class OvnPlugger implements PortPlugger {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#client.close()
+    await this.#ports.close()
   }
 }
 

@@ -1,8 +1,8 @@
 // Ports of the integration bridge that carry our mark. OVN's controller binds a port when an interface with its id
 // in `iface-id` appears, and lets go of it when that row is gone.
-import { byUuid, type Operation, type OvsdbClient, type Row } from "../../platform/ovsdb/index.ts"
+import { byUuid, type Operation, OvsdbClient, type Row } from "../../platform/ovsdb/index.ts"
 
-export const switchTables = {
+const tables = {
   Bridge: ["name", "ports"],
   Port: ["name", "interfaces"],
   Interface: ["name", "external_ids", "ofport", "error"],
@@ -21,13 +21,22 @@ export interface SwitchPort {
   use: PortUse
 }
 
+export interface SwitchPortsOptions {
+  switchSocket: string
+  integrationBridge: string
+}
+
 export class SwitchPorts {
   readonly #client: OvsdbClient
   readonly #bridge: string
 
-  constructor(client: OvsdbClient, bridge: string) {
-    this.#client = client
-    this.#bridge = bridge
+  constructor({ switchSocket, integrationBridge }: SwitchPortsOptions) {
+    this.#client = new OvsdbClient({ socketPath: switchSocket, database: "Open_vSwitch", tables })
+    this.#bridge = integrationBridge
+  }
+
+  async close(): Promise<void> {
+    await this.#client.close()
   }
 
   async attach(port: SwitchPort): Promise<void> {

@@ -4,8 +4,9 @@ import { randomUUID } from "node:crypto"
 import type { Outbox } from "../../platform/context/durable.ts"
 import { afterCommit } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
+import type { EnginePartsWithDb } from "../parts.ts"
 import type { StoredEvent } from "./notification.ts"
-import { Publisher, type PublisherOptions, placedTopic } from "./publisher.ts"
+import { Publisher, placedTopic } from "./publisher.ts"
 import { insertEvents, lastPosition, readEvents } from "./store.ts"
 
 export interface OutboxRunner extends Outbox {
@@ -18,7 +19,7 @@ export interface OutboxRunner extends Outbox {
   tail(options: { after?: number; signal: AbortSignal }): AsyncGenerator<StoredEvent, void, undefined>
 }
 
-export function createOutbox(options: PublisherOptions): OutboxRunner {
+export function createOutbox(options: EnginePartsWithDb): OutboxRunner {
   const publisher = new Publisher(options)
   let streams = 0
   const appendMany: Outbox["appendMany"] = async (tx, events) => {
@@ -49,7 +50,7 @@ function tooManyStreams(count: number): Fault {
   return new Fault("unavailable", "engine.too_many_streams", `There are ${count} event streams already.`)
 }
 
-async function* follow(options: PublisherOptions, after: number | undefined, signal: AbortSignal) {
+async function* follow(options: EnginePartsWithDb, after: number | undefined, signal: AbortSignal) {
   const { db, bus, config, clock } = options
   let wake = () => {}
   await using _placed = await bus.subscribe(placedTopic, () => wake())

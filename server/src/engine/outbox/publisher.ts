@@ -8,12 +8,10 @@
 // broker.
 import { randomUUID } from "node:crypto"
 import type { Bus } from "../../platform/bus/bus.ts"
-import type { Clock } from "../../platform/clock/clock.ts"
-import { type Db, transact } from "../../platform/db/database.ts"
-import type { Logger } from "../../platform/log/log.ts"
-import type { EngineConfig } from "../config.ts"
+import { transact } from "../../platform/db/database.ts"
 import "../config.ts" // declares the section where a program makes this
 import { Loop } from "../loop.ts"
+import type { EnginePartsWithDb } from "../parts.ts"
 import { notificationTopic, type StoredEvent, toNotification } from "./notification.ts"
 import { endTurn, placeEvents, pruneEvents, readEvents, renewTurn, type Turn, takeTurn } from "./store.ts"
 
@@ -23,22 +21,12 @@ const appendedTopic = "engine.outbox.appended"
 export const placedTopic = "engine.outbox.placed"
 const pruneBatch = 1_000
 
-export interface PublisherOptions {
-  db: Db
-  /** For the renewal of leases alone, so that it never waits for a connection; default: `db`. */
-  leaseDb?: Db
-  config: EngineConfig
-  bus: Bus
-  clock: Clock
-  log: Logger
-}
-
 export class Publisher {
-  readonly #options: PublisherOptions
+  readonly #options: EnginePartsWithDb
   readonly #owner = randomUUID()
   #loop: Loop | undefined
 
-  constructor(options: PublisherOptions) {
+  constructor(options: EnginePartsWithDb) {
     this.#options = options
   }
 

@@ -3,16 +3,12 @@
 // The run is a row with a lease: a process that dies in a run holds up the next one for a lease and no longer. A
 // poke during a run causes one more run after it, wherever that run goes on.
 import { randomUUID } from "node:crypto"
-import type { Bus } from "../../platform/bus/bus.ts"
-import type { Clock } from "../../platform/clock/clock.ts"
 import type { Platform } from "../../platform/context/context.ts"
-import type { Db } from "../../platform/db/database.ts"
 import { describeError } from "../../platform/fault/fault.ts"
-import type { Logger } from "../../platform/log/log.ts"
 import { attempt, type Interruption } from "../attempt.ts"
-import type { EngineConfig } from "../config.ts"
 import "../config.ts" // declares the section where a program makes this
 import { Loop } from "../loop.ts"
+import type { EnginePartsWithDb } from "../parts.ts"
 import type { Reconciler } from "./reconciler.ts"
 import {
   claimRun,
@@ -28,16 +24,6 @@ export type { ReconcilerStatus } from "./store.ts"
 /** Served by every process that runs reconcilers; one of them takes the poke. */
 const pokeTopic = "engine.reconcile"
 
-export interface ReconcilerRunnerOptions {
-  db: Db
-  /** For the renewal of leases alone, so that it never waits for a connection; default: `db`. */
-  leaseDb?: Db
-  config: EngineConfig
-  bus: Bus
-  clock: Clock
-  log: Logger
-}
-
 export interface ReconcilerRunner {
   /** Begins to run these, each at once for the first time, until the handle is disposed. */
   work(platform: Platform, reconcilers: readonly Reconciler[]): Promise<AsyncDisposable>
@@ -52,7 +38,7 @@ interface Entry {
   isPoked: boolean
 }
 
-export function createReconcilerRunner(options: ReconcilerRunnerOptions): ReconcilerRunner {
+export function createReconcilerRunner(options: EnginePartsWithDb): ReconcilerRunner {
   const entries = new Map<string, Entry>()
   const pokeHere = (name: string): boolean => {
     const entry = entries.get(name)
@@ -89,7 +75,7 @@ export function createReconcilerRunner(options: ReconcilerRunnerOptions): Reconc
   }
 }
 
-function newEntry(options: ReconcilerRunnerOptions, platform: Platform, reconciler: Reconciler): Entry {
+function newEntry(options: EnginePartsWithDb, platform: Platform, reconciler: Reconciler): Entry {
   const { clock, log } = options
   const entry: Entry = {
     reconciler,
@@ -112,7 +98,7 @@ function newEntry(options: ReconcilerRunnerOptions, platform: Platform, reconcil
 
 /** True when there must be one more run at once. */
 async function runOnce(
-  options: ReconcilerRunnerOptions,
+  options: EnginePartsWithDb,
   platform: Platform,
   reconciler: Reconciler,
   isPoked: boolean,

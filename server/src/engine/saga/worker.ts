@@ -1,15 +1,11 @@
 // What one process holds of the sagas: claims, heartbeats, and the end of its life. See runner.ts for the rules.
 import { randomUUID } from "node:crypto"
-import type { Bus } from "../../platform/bus/bus.ts"
-import type { Clock } from "../../platform/clock/clock.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import type { SagaReference } from "../../platform/context/durable.ts"
-import type { Db } from "../../platform/db/database.ts"
 import { describeError } from "../../platform/fault/fault.ts"
-import type { Logger } from "../../platform/log/log.ts"
 import type { Interruption } from "../attempt.ts"
-import type { EngineConfig } from "../config.ts"
 import { Loop } from "../loop.ts"
+import type { EngineParts } from "../parts.ts"
 import { newProgress } from "./progress.ts"
 import { runSaga, type WriteProbe } from "./run.ts"
 import type { AnySaga } from "./saga.ts"
@@ -29,14 +25,8 @@ const pruneBatch = 1_000
 /** More than this wait for their leases to run out. */
 const leftMost = 1_000
 
-export interface SagaRunnerOptions {
-  config: EngineConfig
-  bus: Bus
-  clock: Clock
-  log: Logger
+export interface SagaRunnerOptions extends EngineParts {
   probe?: WriteProbe
-  /** For the renewal of leases alone, so that it never waits for a connection; default: the platform's. */
-  leaseDb?: Db
   /** No other process runs sagas of this cloud: what a dead one left is taken at once, without waiting for its lease. */
   isOnlyWorker?: boolean
 }

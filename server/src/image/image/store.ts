@@ -126,24 +126,31 @@ export interface NewImage {
   tags: string[]
 }
 
+/** What users say of an image. */
+function recordColumns(image: Omit<NewImage, "id">) {
+  return {
+    project_id: image.projectId,
+    name: image.name,
+    visibility: image.visibility,
+    disk_format: image.diskFormat,
+    container_format: image.containerFormat,
+    min_disk_gib: image.minDiskGib,
+    min_ram_mib: image.minRamMib,
+    is_protected: image.isProtected,
+    is_hidden: image.isHidden,
+    properties: jsonb(image.properties),
+    tags: [...new Set(image.tags)],
+  }
+}
+
 export async function insertImage(tx: Tx, image: NewImage, now: Date): Promise<Image> {
   try {
     const row = await tx
       .insertInto("image.image")
       .values({
         id: image.id,
-        project_id: image.projectId,
-        name: image.name,
         status: "queued",
-        visibility: image.visibility,
-        disk_format: image.diskFormat,
-        container_format: image.containerFormat,
-        min_disk_gib: image.minDiskGib,
-        min_ram_mib: image.minRamMib,
-        is_protected: image.isProtected,
-        is_hidden: image.isHidden,
-        properties: jsonb(image.properties),
-        tags: [...new Set(image.tags)],
+        ...recordColumns(image),
         created_at: now,
         updated_at: now,
       })
@@ -161,17 +168,7 @@ export async function replaceImage(tx: Tx, image: Image, now: Date): Promise<Ima
   const row = await tx
     .updateTable("image.image")
     .set({
-      project_id: image.projectId,
-      name: image.name,
-      visibility: image.visibility,
-      disk_format: image.diskFormat,
-      container_format: image.containerFormat,
-      min_disk_gib: image.minDiskGib,
-      min_ram_mib: image.minRamMib,
-      is_protected: image.isProtected,
-      is_hidden: image.isHidden,
-      properties: jsonb(image.properties),
-      tags: [...new Set(image.tags)],
+      ...recordColumns(image),
       generation: image.generation + 1,
       updated_at: now,
     })

@@ -2,35 +2,7 @@
 
 import { formatPrefix, parsePrefix } from "../../platform/net/address.ts"
 import { badRule } from "../faults.ts"
-
-/** Protocol names that may stand for a number. */
-export const protocolNumbers: Readonly<Record<string, number>> = {
-  ah: 51,
-  dccp: 33,
-  egp: 8,
-  esp: 50,
-  gre: 47,
-  hopopt: 0,
-  icmp: 1,
-  icmpv6: 58,
-  igmp: 2,
-  ip: 0,
-  ipip: 4,
-  "ipv6-encap": 41,
-  "ipv6-frag": 44,
-  "ipv6-icmp": 58,
-  "ipv6-nonxt": 59,
-  "ipv6-opts": 60,
-  "ipv6-route": 43,
-  ospf: 89,
-  pgm: 113,
-  rsvp: 46,
-  sctp: 132,
-  tcp: 6,
-  udp: 17,
-  udplite: 136,
-  vrrp: 112,
-}
+import { protocolNumber, protocolNumbers } from "../protocol.ts"
 
 const portProtocols = new Set([6, 17, 33, 132, 136])
 /** By number, so that names and numbers of a protocol are one. */
@@ -96,10 +68,6 @@ function checkProtocol(text: string | null): string | null {
     "SecurityGroupRuleInvalidProtocol",
     `Security group rule protocol ${text} not supported. Only protocol values ${Object.keys(protocolNumbers).join(", ")} and integer representations [0 to 255] are supported.`,
   )
-}
-
-export function protocolNumber(protocol: string): number {
-  return protocolNumbers[protocol] ?? Number(protocol)
 }
 
 function checkPrefix(rule: RuleRequest): string | null {

@@ -1,6 +1,7 @@
 // Security groups as port groups with ACLs. Every port with port security is in the drop group, which lets nothing
 // through but what a port needs to get an address; each group it is in lets more through. A remote group is the
 // address set that OVN itself keeps for a port group ($NAME_ip4, $NAME_ip6).
+import { protocolNumber } from "../../protocol.ts"
 import type { WantSecurityGroup, WantSecurityGroupRule } from "../network-driver.ts"
 import { type DesiredRow, ownerOf } from "./row.ts"
 
@@ -72,32 +73,6 @@ export function dropGroupRows(cloudId: string): DesiredRow[] {
   ]
 }
 
-const protocolNumbers: Record<string, number> = {
-  ah: 51,
-  dccp: 33,
-  egp: 8,
-  esp: 50,
-  gre: 47,
-  icmp: 1,
-  icmpv6: 58,
-  igmp: 2,
-  ipip: 4,
-  "ipv6-encap": 41,
-  "ipv6-frag": 44,
-  "ipv6-icmp": 58,
-  "ipv6-nonxt": 59,
-  "ipv6-opts": 60,
-  "ipv6-route": 43,
-  ospf: 89,
-  pgm: 113,
-  rsvp: 46,
-  sctp: 132,
-  tcp: 6,
-  udp: 17,
-  udplite: 136,
-  vrrp: 112,
-}
-
 const withPorts: Record<number, string> = { 6: "tcp", 17: "udp", 132: "sctp" }
 
 /** OVN's expression for a rule; undefined for one that can match nothing here, so that nothing is let through. */
@@ -118,8 +93,9 @@ export function ruleMatch(rule: WantSecurityGroupRule, portGroup: string): strin
 
 function protocolTerms(rule: WantSecurityGroupRule): string[] | undefined {
   const { protocol, portRangeMin: min, portRangeMax: max } = rule
-  if (protocol === null || protocol === "any" || protocol === "0") return []
-  const number = protocolNumbers[protocol.toLowerCase()] ?? Number(protocol)
+  if (protocol === null || protocol === "any") return []
+  const number = protocolNumber(protocol.toLowerCase())
+  if (number === 0) return []
   if (!Number.isInteger(number) || number < 0 || number > 255) return undefined
   // Whoever writes "icmp" on an IPv6 rule means the ICMP of IPv6.
   if (number === 58 || number === 1) {

@@ -66,6 +66,8 @@ const matches: [Partial<WantSecurityGroupRule>, string | undefined][] = [
   [{ protocol: "vrrp" }, "outport == @pg && ip4 && ip.proto == 112"],
   [{ protocol: "47" }, "outport == @pg && ip4 && ip.proto == 47"],
   [{ protocol: "any" }, "outport == @pg && ip4"],
+  [{ protocol: "0" }, "outport == @pg && ip4"],
+  [{ protocol: "ip" }, "outport == @pg && ip4"],
   [{ remoteIpPrefix: "10.0.0.0/8" }, "outport == @pg && ip4 && ip4.src == 10.0.0.0/8"],
   [{ remoteIpPrefix: "0.0.0.0/0" }, "outport == @pg && ip4"],
   [
@@ -77,6 +79,7 @@ const matches: [Partial<WantSecurityGroupRule>, string | undefined][] = [
   [{ remoteIpPrefix: "fd00::/8" }, undefined],
   [{ protocol: "udplite", portRangeMin: 5, portRangeMax: 5 }, undefined],
   [{ protocol: "nonsense" }, undefined],
+  [{ protocol: "" }, undefined],
 ]
 
 test("rules become OVN's expressions", () => {
