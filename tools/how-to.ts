@@ -1,0 +1,108 @@
+// Tries what a how-to shows, as somebody would who follows it: in a copy of the tree its blocks of code become files,
+// which must be tidy and pass their own tests. A block is tried when its first line is a comment with a file's path
+// (from the root). Of a file that is there already it has the lines to add: imports, and entries of the file's list.
+import { execFile } from "node:child_process"
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import { root } from "./source-files.ts"
+
+export interface Block {
+  /** From the root. */
+  path: string
+  text: string
+}
+
+const blockPattern = /^```\w*\n(?:\/\/|--|#) (\S+\/\S+\.\w+)\n([\s\S]*?)^```$/gm
+
+export function readBlocks(markdown: string): Block[] {
+  return [...markdown.matchAll(blockPattern)].map(([, path = "", text = ""]) => ({ path, text }))
+}
+
+/** The text with these lines: imports behind its imports, anything else at the end of its last list. */
+export function addLines(text: string, added: string): string {
+  const lines = text.split("\n")
+  const isImport = (line: string) => line.startsWith("import ")
+  const more = added.split("\n").filter((line) => line !== "")
+  const end = lines.lastIndexOf("]")
+  if (end < 0 && !more.every(isImport)) throw new Error("there is no list to add lines to")
+  lines.splice(end, 0, ...more.filter((line) => !isImport(line)))
+  lines.splice(lines.findLastIndex(isImport) + 1, 0, ...more.filter(isImport))
+  return lines.join("\n")
+}
+
+/** What the checks and the tests of the tree need. */
+const copied = [
+  ...["server", "tools", "acceptance", "bench", "guest", "docs"],
+  ...["package.json", "tsconfig.json", "biome.json", ".gitignore"],
+]
+
+/** What went wrong first, with the program's output; undefined: nothing. */
+export async function tryHowTo(markdown: string): Promise<string | undefined> {
+  const copy = mkdtempSync(join(tmpdir(), "kumoi-how-to-"))
+  try {
+    for (const name of copied)
+      cpSync(join(root, name), join(copy, name), { recursive: true, filter: isSource })
+    symlinkSync(join(root, "node_modules"), join(copy, "node_modules"))
+    const blocks = readBlocks(markdown)
+    const fresh = blocks.filter((block) => !writeBlock(copy, block)).map(({ path }) => path)
+    const tests = fresh.filter((path) => path.endsWith(".test.ts"))
+    const steps = [
+      ["tsc", "--noEmit"],
+      ...(tests.length > 0 ? [[process.execPath, "--test", ...tests]] : []),
+      ["biome", "check", ...fresh.filter((path) => path.endsWith(".ts"))],
+      // Puts what was added to a list into its order, as `npm run format` does.
+      ["biome", "check", "--write", "server"],
+      [process.execPath, "tools/generate-reference.ts"],
+      [process.execPath, "tools/dump-schema.ts"],
+      [
+        process.execPath,
+        "--test",
+        "--test-skip-pattern=^types$",
+        "tools/tidy.test.ts",
+        "tools/schema.test.ts",
+      ],
+    ]
+    for (const [program = "", ...args] of steps) {
+      const problem = await run(copy, program, args)
+      if (problem !== undefined) return `${program} ${args.join(" ")}\n${problem}`
+    }
+    return undefined
+  } finally {
+    rmSync(copy, { recursive: true, force: true })
+  }
+}
+
+function isSource(path: string): boolean {
+  return !/\/(node_modules|\.cache|\.kumoi)$/.test(path)
+}
+
+/** Whether the file was there already. */
+function writeBlock(copy: string, { path, text }: Block): boolean {
+  const file = join(copy, path)
+  const isThere = existsSync(file)
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, isThere ? addLines(readFileSync(file, "utf8"), text) : text)
+  return isThere
+}
+
+async function run(cwd: string, program: string, args: readonly string[]): Promise<string | undefined> {
+  // A test runner inside of one would tell it, and not us, what it found.
+  const { NODE_TEST_CONTEXT: _outer, ...env } = process.env
+  const path = `${join(cwd, "node_modules/.bin")}:${env.PATH ?? ""}`
+  return await new Promise((resolve) => {
+    const options = { cwd, env: { ...env, PATH: path }, maxBuffer: 64 * 1024 ** 2 }
+    execFile(program, [...args], options, (error, stdout, stderr) => {
+      resolve(error ? `${stdout}${stderr}`.slice(-6_000) : undefined)
+    })
+  })
+}
