@@ -32,10 +32,10 @@ export const downloadImage = operation({
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
   rules: ["download_image"],
   authorize: (ctx, _input, found) => {
-    if (found.image.status === "deactivated" && !isAdmin(ctx)) throw dataDeactivated()
+    if (found.status === "deactivated" && !isAdmin(ctx)) throw dataDeactivated()
     return [["download_image", imageTarget(found)]]
   },
-  run: async (ctx, input, { image }): Promise<ImageData | null> => {
+  run: async (ctx, input, image): Promise<ImageData | null> => {
     const file = await openFile(ctx, image)
     if (!file) return null
     try {

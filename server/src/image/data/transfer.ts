@@ -11,8 +11,7 @@ import { checkRoom, enforceQuota, holdQuota, roomOf } from "../../quota/index.ts
 import { imageGone, imageNotFound, statusConflict } from "../faults.ts"
 import { announceImage } from "../image/events.ts"
 import type { Image } from "../image/image.ts"
-import { findImage, toImage } from "../image/store.ts"
-import { imageQuota } from "../quota.ts"
+import { countUsage, findImage, imageFields } from "../image/store.ts"
 import type { WrittenData } from "./file-store.ts"
 import type { Inspection } from "./inspect.ts"
 
@@ -35,7 +34,7 @@ export async function beginTransfer(ctx: Ctx, imageId: string, state: Transfer["
     if (!before) throw imageNotFound(imageId)
     if (state === "saving") checkFormats(before)
     const limitBytes = await checkTransferQuota(tx, ctx, before, state)
-    const row = await tx
+    const image = await tx
       .updateTable("image.image")
       .set({
         status: state,
@@ -48,10 +47,10 @@ export async function beginTransfer(ctx: Ctx, imageId: string, state: Transfer["
       })
       .where("id", "=", imageId)
       .where("status", "=", "queued")
-      .returningAll()
+      .returning(imageFields)
+      .$castTo<Image>()
       .executeTakeFirst()
-    if (!row) throw statusConflict(before.status, state)
-    const image = toImage(row)
+    if (!image) throw statusConflict(before.status, state)
     if (state === "saving") await announceImage(tx, ctx, "prepare", image)
     return { image, id, state, limitBytes }
   })
@@ -112,16 +111,16 @@ export async function finishUpload(
   return await transact(ctx.db, async (tx) => {
     await checkSizeQuota(ctx, tx, transfer.image, data.sizeBytes)
     const now = ctx.clock.now()
-    const row = await tx
+    const image = await tx
       .updateTable("image.image")
       .set({ ...activeColumns(data), ...idle, generation: sql`generation + 1`, updated_at: now })
       .where("id", "=", transfer.image.id)
       .where("transfer_id", "=", transfer.id)
       .where("status", "=", "saving")
-      .returningAll()
+      .returning(imageFields)
+      .$castTo<Image>()
       .executeTakeFirst()
-    if (!row) throw imageGone(transfer.image.id)
-    const image = toImage(row)
+    if (!image) throw imageGone(transfer.image.id)
     await announceImage(tx, ctx, "upload", image)
     await announceImage(tx, ctx, "activate", image)
     return image

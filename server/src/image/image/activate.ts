@@ -17,7 +17,7 @@ export const deactivateImage = operation({
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
   rule: "deactivate",
   target: (_ctx, _input, found) => imageTarget(found),
-  run: async (ctx, _input, { image }) => await move(ctx, image, "active", "deactivated", "deactivate"),
+  run: async (ctx, _input, image) => await move(ctx, image, "active", "deactivated", "deactivate"),
 })
 
 export const reactivateImage = operation({
@@ -27,7 +27,7 @@ export const reactivateImage = operation({
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
   rule: "reactivate",
   target: (_ctx, _input, found) => imageTarget(found),
-  run: async (ctx, _input, { image }) => await move(ctx, image, "deactivated", "active", "reactivate"),
+  run: async (ctx, _input, image) => await move(ctx, image, "deactivated", "active", "reactivate"),
 })
 
 async function move(

@@ -92,6 +92,7 @@ export function draftOf(ctx: Ctx, attributes: Readonly<Record<string, unknown>>)
     generation: 0,
     createdAt: now,
     updatedAt: now,
+    memberId: null,
   }
   for (const [name, value] of Object.entries(attributes)) {
     checkCreatable(name)

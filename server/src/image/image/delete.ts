@@ -7,7 +7,8 @@ import { operation } from "../../platform/operation/operation.ts"
 import { storePaths } from "../data/paths.ts"
 import { imageNotFound, imageProtected } from "../faults.ts"
 import { announceImage } from "./events.ts"
-import { imageTarget, toImage, visibleImage } from "./store.ts"
+import type { Image } from "./image.ts"
+import { imageFields, imageTarget, visibleImage } from "./store.ts"
 
 /** The record goes at once; the data right after it (what a crash left is set aside). */
 export const deleteImage = operation({
@@ -23,9 +24,10 @@ export const deleteImage = operation({
         .deleteFrom("image.image")
         .where("id", "=", imageId)
         .where("is_protected", "=", false)
-        .returningAll()
+        .returning([...imageFields, "data_file", "staged_file"])
+        .$castTo<Image & { data_file: string | null; staged_file: string | null }>()
         .executeTakeFirst()
-      if (row) await announceImage(tx, ctx, "delete", toImage(row))
+      if (row) await announceImage(tx, ctx, "delete", row)
       return row
     })
     if (gone) return await removeFiles(ctx, gone)

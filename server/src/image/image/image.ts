@@ -4,6 +4,23 @@
 //     │  ▲───(transfer died)──┘      ▲
 //     └──stage──▶ uploading ──import──▶ importing
 
+import { type RawBuilder, sql } from "kysely"
+import { Type } from "typebox"
+import {
+  boolean,
+  integer,
+  matched,
+  nullable,
+  structure,
+  text,
+  texts,
+  time,
+  uuid,
+  word,
+} from "../../platform/noun/field.ts"
+import { noun, type Thing, type Visible, visibleToAll } from "../../platform/noun/noun.ts"
+import { imageNotFound } from "../faults.ts"
+
 export const imageStatuses = [
   "queued",
   "saving",
@@ -34,33 +51,91 @@ export const diskFormats = [
 ] as const
 export const containerFormats = ["ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed"] as const
 
-export interface Image {
-  id: string
-  /** Null when nobody owns it. */
+/** Who looks: administrators see every project's, others what is theirs, shared with them or everybody's. */
+export interface ImageViewer {
   projectId: string | null
-  name: string | null
-  status: ImageStatus
-  visibility: Visibility
-  diskFormat: string | null
-  containerFormat: string | null
-  sizeBytes: number | null
-  virtualSizeBytes: number | null
-  minDiskGib: number
-  minRamMib: number
-  isProtected: boolean
-  isHidden: boolean
-  /** md5 of the data. */
-  checksum: string | null
-  osHashAlgo: string | null
-  osHashValue: string | null
-  /** Everything that users add under their own names. */
-  properties: Record<string, string>
-  tags: string[]
-  /** Why no machine may boot it although its data are there. */
-  contentProblem: string | null
-  generation: number
-  createdAt: Date
-  updatedAt: Date
+  seesAll: boolean
+}
+
+/** For the program's own reads. */
+export const everybody: ImageViewer = { projectId: null, seesAll: true }
+
+const listed = { filter: true, sort: true } as const
+
+export const imageNoun = noun({
+  name: "image.image",
+  table: sql`image.image`,
+  alias: "image",
+  fields: {
+    id: uuid(sql`image.id`, { create: true, ...listed }),
+    /** Null when nobody owns it. */
+    projectId: nullable(
+      text(sql`image.project_id`, { name: "owner", create: true, update: true, filter: true }),
+    ),
+    name: nullable(text(sql`image.name`, { create: true, update: true, ...listed })),
+    status: word(imageStatuses, sql`image.status`, listed),
+    visibility: word(visibilities, sql`image.visibility`, { create: true, update: true, filter: true }),
+    diskFormat: nullable(text(sql`image.disk_format`, { create: true, update: true, ...listed })),
+    containerFormat: nullable(text(sql`image.container_format`, { create: true, update: true, ...listed })),
+    sizeBytes: nullable(integer(sql`image.size_bytes`, { name: "size", ...listed })),
+    virtualSizeBytes: nullable(
+      integer(sql`image.virtual_size_bytes`, { name: "virtual_size", filter: true }),
+    ),
+    minDiskGib: integer(sql`image.min_disk_gib`, {
+      name: "min_disk",
+      create: true,
+      update: true,
+      filter: true,
+    }),
+    minRamMib: integer(sql`image.min_ram_mib`, { name: "min_ram", create: true, update: true, filter: true }),
+    isProtected: boolean(sql`image.is_protected`, {
+      name: "protected",
+      create: true,
+      update: true,
+      filter: true,
+    }),
+    isHidden: boolean(sql`image.is_hidden`, { name: "os_hidden", create: true, update: true, filter: true }),
+    /** md5 of the data. */
+    checksum: nullable(text(sql`image.checksum`, { filter: true })),
+    osHashAlgo: nullable(text(sql`image.os_hash_algo`, { filter: true })),
+    osHashValue: nullable(text(sql`image.os_hash_value`, { filter: true })),
+    /** Everything that users add under their own names. */
+    properties: structure(Type.Record(Type.String(), Type.String()), sql`image.properties`, {
+      create: true,
+      update: true,
+    }),
+    tags: matched(
+      texts(sql`image.tags`, { create: true, update: true, filter: true }),
+      (tags) => sql<boolean>`image.tags @> ${[...tags]}::text[]`,
+    ),
+    /** Why no machine may boot it although its data are there. */
+    contentProblem: nullable(text(sql`image.content_problem`, { internal: true })),
+    generation: integer(sql`image.generation`, { internal: true }),
+    createdAt: time(sql`image.created_at`, listed),
+    updatedAt: time(sql`image.updated_at`, listed),
+    /** The viewer's project where the image is shared with it: some policies ask for it. */
+    memberId: nullable(text(memberOf, { internal: true })),
+  },
+  visible: (viewer: ImageViewer) => visibleRows(viewer),
+  notFound: imageNotFound,
+})
+
+export type Image = Thing<typeof imageNoun>
+
+function memberOf({ projectId }: ImageViewer): RawBuilder<unknown> {
+  if (!projectId) return sql`null`
+  return sql`case when image.visibility = 'shared' and image.project_id is distinct from ${projectId} then
+    (select m.member_id from image.member m where m.image_id = image.id and m.member_id = ${projectId}) end`
+}
+
+function visibleRows({ projectId, seesAll }: ImageViewer): Visible {
+  if (seesAll) return visibleToAll
+  const open = sql<boolean>`image.visibility in ('public', 'community') or image.project_id is null`
+  const row = projectId
+    ? sql<boolean>`(${open} or image.project_id = ${projectId} or (image.visibility = 'shared' and exists (
+        select from image.member m where m.image_id = image.id and m.member_id = ${projectId})))`
+    : sql<boolean>`(${open})`
+  return { row, main: row, others: [] }
 }
 
 /** States in which the data can be read. */

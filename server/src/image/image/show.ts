@@ -10,5 +10,5 @@ export const showImage = operation({
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
   rule: "get_image",
   target: (_ctx, _input, found) => imageTarget(found),
-  run: async (_ctx, _input, { image }) => image,
+  run: async (_ctx, _input, image) => image,
 })

@@ -1,47 +1,13 @@
 // SQL of images.
-import { type RawBuilder, type Selectable, sql } from "kysely"
+import { sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type DbOrTx, jsonb, type Tx, violatedConstraint } from "../../platform/db/database.ts"
+import { findThing, loadThing } from "../../platform/noun/list.ts"
+import { fieldsOf } from "../../platform/noun/noun.ts"
 import { can } from "../../platform/policy/can.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
 import { imageIdTaken, imageNotFound } from "../faults.ts"
-import type { ImageTable } from "../tables.ts"
-import type { Image, ImageStatus } from "./image.ts"
-
-/** The image, and the caller's project if the image is shared with it. */
-export interface VisibleImage {
-  image: Image
-  memberId: string | null
-}
-
-type Row = Selectable<ImageTable>
-
-export function toImage(row: Row): Image {
-  return {
-    id: row.id,
-    projectId: row.project_id,
-    name: row.name,
-    status: row.status,
-    visibility: row.visibility,
-    diskFormat: row.disk_format,
-    containerFormat: row.container_format,
-    sizeBytes: row.size_bytes,
-    virtualSizeBytes: row.virtual_size_bytes,
-    minDiskGib: row.min_disk_gib,
-    minRamMib: row.min_ram_mib,
-    isProtected: row.is_protected,
-    isHidden: row.is_hidden,
-    checksum: row.checksum,
-    osHashAlgo: row.os_hash_algo,
-    osHashValue: row.os_hash_value,
-    properties: row.properties,
-    tags: row.tags,
-    contentProblem: row.content_problem,
-    generation: row.generation,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-  }
-}
+import { everybody, type Image, type ImageStatus, type ImageViewer, imageNoun } from "./image.ts"
 
 /** Glance's `is_admin`: sees every project's images. */
 export function isAdmin(ctx: Ctx): boolean {
@@ -49,7 +15,7 @@ export function isAdmin(ctx: Ctx): boolean {
 }
 
 /** What policy rules see of an image. */
-export function imageTarget({ image, memberId }: VisibleImage): PolicyTarget {
+export function imageTarget(image: Image): PolicyTarget {
   return {
     ...image.properties,
     id: image.id,
@@ -58,20 +24,14 @@ export function imageTarget({ image, memberId }: VisibleImage): PolicyTarget {
     status: image.status,
     project_id: image.projectId,
     owner: image.projectId,
-    member_id: memberId,
+    member_id: image.memberId,
     visibility: image.visibility,
     protected: image.isProtected,
   }
 }
 
-/** Rows (alias `i`) that the caller may know of at all. */
-export function isVisible(ctx: Ctx): RawBuilder<boolean> {
-  const { caller } = ctx
-  if (isAdmin(ctx)) return sql<boolean>`true`
-  const open = sql`i.visibility in ('public', 'community') or i.project_id is null`
-  if (!caller.projectId) return sql<boolean>`(${open})`
-  return sql<boolean>`(${open} or i.project_id = ${caller.projectId} or (i.visibility = 'shared' and exists (
-    select from image.member m where m.image_id = i.id and m.member_id = ${caller.projectId})))`
+export function imageViewerOf(ctx: Ctx): ImageViewer {
+  return { projectId: ctx.caller.projectId, seesAll: isAdmin(ctx) }
 }
 
 const imageIdPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
@@ -81,34 +41,30 @@ export function isImageId(id: string): boolean {
 }
 
 /** The image if the caller may see it, else `image.image.not_found`. */
-export async function visibleImage(ctx: Ctx, imageId: string): Promise<VisibleImage> {
+export async function visibleImage(ctx: Ctx, imageId: string): Promise<Image> {
   if (!isImageId(imageId)) throw imageNotFound(imageId)
-  const found = await sql<Row & { member: string | null }>`
-    select i.*, (select m.member_id from image.member m
-      where m.image_id = i.id and m.member_id = ${ctx.caller.projectId}) as member
-    from image.image i where i.id = ${imageId} and ${isVisible(ctx)}`.execute(ctx.db)
-  const row = found.rows[0]
-  if (!row) throw imageNotFound(imageId)
-  const visible = { image: toImage(row), memberId: row.member }
-  if (!ctx.policy.isAllowed(ctx.caller, "get_image", imageTarget(visible))) throw imageNotFound(imageId)
-  return visible
+  const image = await loadThing(ctx.db, imageNoun, imageViewerOf(ctx), imageId)
+  if (!ctx.policy.isAllowed(ctx.caller, "get_image", imageTarget(image))) throw imageNotFound(imageId)
+  return image
 }
 
 /** Without asking who wants to know. */
 export async function findImage(db: DbOrTx, imageId: string): Promise<Image | undefined> {
-  const row = await db.selectFrom("image.image").selectAll().where("id", "=", imageId).executeTakeFirst()
-  return row && toImage(row)
+  return await findThing(db, imageNoun, everybody, imageId)
 }
+
+/** The image as a statement gives it: `.returning(imageFields).$castTo<Image>()`. */
+export const imageFields = fieldsOf(imageNoun, everybody)
 
 /** The newest state; nobody else changes it until the transaction ends. */
 export async function lockImage(tx: Tx, imageId: string): Promise<Image | undefined> {
-  const row = await tx
+  return await tx
     .selectFrom("image.image")
-    .selectAll()
+    .select(imageFields)
     .where("id", "=", imageId)
     .forUpdate()
+    .$castTo<Image>()
     .executeTakeFirst()
-  return row && toImage(row)
 }
 
 export interface NewImage {
@@ -145,7 +101,7 @@ function recordColumns(image: Omit<NewImage, "id">) {
 
 export async function insertImage(tx: Tx, image: NewImage, now: Date): Promise<Image> {
   try {
-    const row = await tx
+    return await tx
       .insertInto("image.image")
       .values({
         id: image.id,
@@ -154,9 +110,9 @@ export async function insertImage(tx: Tx, image: NewImage, now: Date): Promise<I
         created_at: now,
         updated_at: now,
       })
-      .returningAll()
+      .returning(imageFields)
+      .$castTo<Image>()
       .executeTakeFirstOrThrow()
-    return toImage(row)
   } catch (error) {
     if (violatedConstraint(error) === "image_pkey") throw imageIdTaken(image.id)
     throw error
@@ -165,7 +121,7 @@ export async function insertImage(tx: Tx, image: NewImage, now: Date): Promise<I
 
 /** Everything that a change of the record may set; undefined when somebody changed it first. */
 export async function replaceImage(tx: Tx, image: Image, now: Date): Promise<Image | undefined> {
-  const row = await tx
+  return await tx
     .updateTable("image.image")
     .set({
       ...recordColumns(image),
@@ -174,9 +130,9 @@ export async function replaceImage(tx: Tx, image: Image, now: Date): Promise<Ima
     })
     .where("id", "=", image.id)
     .where("generation", "=", image.generation)
-    .returningAll()
+    .returning(imageFields)
+    .$castTo<Image>()
     .executeTakeFirst()
-  return row && toImage(row)
 }
 
 /** Compare-and-set on the status; undefined when it is none of `from`. */
@@ -187,14 +143,14 @@ export async function moveImage(
   to: ImageStatus,
   now: Date,
 ): Promise<Image | undefined> {
-  const row = await tx
+  return await tx
     .updateTable("image.image")
     .set({ status: to, generation: sql`generation + 1`, updated_at: now })
     .where("id", "=", imageId)
     .where("status", "in", [...from])
-    .returningAll()
+    .returning(imageFields)
+    .$castTo<Image>()
     .executeTakeFirst()
-  return row && toImage(row)
 }
 
 /** Sets or removes (null) single properties without touching the others. */
@@ -206,7 +162,7 @@ export async function setProperties(
 ): Promise<Image | undefined> {
   const remove = Object.keys(values).filter((key) => values[key] === null)
   const set = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null))
-  const row = await tx
+  return await tx
     .updateTable("image.image")
     .set({
       properties: sql`(properties - ${remove}::text[]) || ${JSON.stringify(set)}::jsonb`,
@@ -214,7 +170,7 @@ export async function setProperties(
       updated_at: now,
     })
     .where("id", "=", imageId)
-    .returningAll()
+    .returning(imageFields)
+    .$castTo<Image>()
     .executeTakeFirst()
-  return row && toImage(row)
 }

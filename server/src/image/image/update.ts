@@ -20,7 +20,7 @@ import { checkCounts, checkWritable, isBaseAttribute, setAttribute } from "./att
 import { visibilityRuleNames, visibilityRules } from "./create.ts"
 import { announceImage } from "./events.ts"
 import type { Image } from "./image.ts"
-import { imageTarget, isAdmin, lockImage, replaceImage, type VisibleImage, visibleImage } from "./store.ts"
+import { imageTarget, isAdmin, lockImage, replaceImage, visibleImage } from "./store.ts"
 
 const Change = Type.Object({
   op: Type.Union([Type.Literal("add"), Type.Literal("replace"), Type.Literal("remove")]),
@@ -61,7 +61,7 @@ export const updateImage = operation({
     return [...rules, ["modify_image", target]]
   },
   run: async (ctx, { changes }, found) => {
-    if (changes.length === 0) return found.image
+    if (changes.length === 0) return found
     return await change(ctx, found, (draft) => {
       for (const one of changes) apply(draft, one)
     })
@@ -96,7 +96,7 @@ export const removeImageTag = operation({
 })
 
 /** Applies the change to the newest state: when another request was faster, once more under the row's lock. */
-async function change(ctx: Ctx, found: VisibleImage, edit: (draft: Image) => void): Promise<Image> {
+async function change(ctx: Ctx, found: Image, edit: (draft: Image) => void): Promise<Image> {
   const write = async (tx: Tx, image: Image) => {
     const draft = { ...image }
     edit(draft)
@@ -105,12 +105,12 @@ async function change(ctx: Ctx, found: VisibleImage, edit: (draft: Image) => voi
     if (updated) await announceImage(tx, ctx, "update", updated)
     return updated
   }
-  const done = await transact(ctx.db, (tx) => write(tx, found.image))
+  const done = await transact(ctx.db, (tx) => write(tx, found))
   if (done) return done
   return await transact(ctx.db, async (tx) => {
-    const newest = await lockImage(tx, found.image.id)
+    const newest = await lockImage(tx, found.id)
     const changed = newest && (await write(tx, newest))
-    if (!changed) throw imageNotFound(found.image.id)
+    if (!changed) throw imageNotFound(found.id)
     return changed
   })
 }

@@ -11,7 +11,8 @@ import { storeId, storePaths } from "../data/paths.ts"
 import { activeColumns, checkSizeQuota } from "../data/transfer.ts"
 import { downloadFailed, imageGone, imageNotFound } from "../faults.ts"
 import { announceImage } from "../image/events.ts"
-import { toImage } from "../image/store.ts"
+import type { Image } from "../image/image.ts"
+import { imageFields } from "../image/store.ts"
 import { discardImage, takeFile } from "../local/boot.ts"
 import { beginTask, endTask } from "../task/store.ts"
 import { openDownload } from "./web-download.ts"
@@ -136,7 +137,7 @@ async function activate(
   const { source, imageId } = params
   const isCopy = source.method === "glance-download"
   await transact(async (tx) => {
-    const row = await tx
+    const image = await tx
       .updateTable("image.image")
       .set({
         ...activeColumns({ ...data, dataFile: params.file }),
@@ -154,10 +155,10 @@ async function activate(
         // A second try of this step finds the image active with its own file.
         eb.or([eb("status", "=", "importing"), eb("data_file", "=", params.file)]),
       )
-      .returningAll()
+      .returning(imageFields)
+      .$castTo<Image>()
       .executeTakeFirst()
-    if (!row) throw imageGone(imageId)
-    const image = toImage(row)
+    if (!image) throw imageGone(imageId)
     // It counts already.
     await checkSizeQuota(ctx, tx, image, 0)
     await endTask(tx, ctx, params.taskId, { status: "success", result: { image_id: imageId } })

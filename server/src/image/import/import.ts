@@ -10,8 +10,7 @@ import { checkRoom, holdQuota, quotaExceeded, roomOf } from "../../quota/index.t
 import { fileName, readFileName, storeId } from "../data/paths.ts"
 import { imageNotFound, importNotPossible, importUnderway } from "../faults.ts"
 import { hasData, type Image } from "../image/image.ts"
-import { imageTarget, isImageId, toImage, visibleImage } from "../image/store.ts"
-import { imageQuota } from "../quota.ts"
+import { countUsage, imageFields, imageTarget, isImageId, visibleImage } from "../image/store.ts"
 import { insertTask } from "../task/store.ts"
 import type { Task, TaskType } from "../task/task.ts"
 import { type ImportSource, importSaga } from "./import.saga.ts"
@@ -45,11 +44,11 @@ export const importImage = operation({
   faults: [imageNotFound, importNotPossible, importUnderway, quotaExceeded],
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
   rules: ["modify_image"],
-  authorize: (_ctx, { method }, { image, memberId }) => {
+  authorize: (_ctx, { method }, image) => {
     checkState(image, method.name)
-    return [["modify_image", imageTarget({ image, memberId })]]
+    return [["modify_image", imageTarget(image)]]
   },
-  run: async (ctx, input, { image }): Promise<Task> => {
+  run: async (ctx, input, image): Promise<Task> => {
     const unknown = input.stores.find((store) => store !== storeId)
     if (unknown !== undefined)
       throw importNotPossible(`There is no store '${unknown}'; the store is ${storeId}.`)
@@ -114,7 +113,7 @@ async function readOtherImage(
     return failing(`there is no region ${method.region}; the region is ${ctx.config.region}`)
   if (!interfaces.has(method.interface)) return failing(`there is no interface ${method.interface}`)
   try {
-    const { image } = await visibleImage(ctx, imageId)
+    const image = await visibleImage(ctx, imageId)
     if (!hasData(image)) return failing(`image ${imageId} is ${image.status}`)
     const properties = Object.entries(image.properties).filter(([key]) =>
       copiedPrefixes.some((prefix) => key.startsWith(prefix)),
@@ -169,12 +168,12 @@ export async function startImport(
     // While data are still being staged there is nothing to import.
     .where("transfer_id", "is", null)
     .$if(isStaged, (q) => q.where("staged_file", "is not", null))
-    .returningAll()
+    .returning([...imageFields, "staged_file"])
+    .$castTo<Image & { staged_file: string | null }>()
     .executeTakeFirst()
   if (!row) throw importUnderway(image.id)
   const file = row.staged_file ?? ownFile
   if (!readFileName(file)) throw new Error(`image ${image.id} has no staged file`)
-  const claimed = toImage(row)
   const task = await insertTask(
     tx,
     {
@@ -183,7 +182,7 @@ export async function startImport(
       projectId: ctx.caller.projectId,
       userId: ctx.caller.userId,
       requestId: ctx.requestId,
-      imageId: claimed.id,
+      imageId: row.id,
       input: wanted.input,
     },
     now,

@@ -14,8 +14,7 @@ import { guarded } from "../data/upload.ts"
 import { dataDeactivated, imageNotActive, imageNotFound } from "../faults.ts"
 import { announceImage } from "../image/events.ts"
 import type { Image, Visibility } from "../image/image.ts"
-import { findImage, insertImage, isAdmin, toImage, visibleImage } from "../image/store.ts"
-import { imageQuota } from "../quota.ts"
+import { countUsage, findImage, imageFields, insertImage, isAdmin, visibleImage } from "../image/store.ts"
 
 export interface BootableImage {
   id: string
@@ -41,7 +40,7 @@ export interface BootableImage {
 
 /** An image that the caller sees and that has data. Faults: not found, not active, deactivated. */
 export async function findBootableImage(ctx: Ctx, imageId: string): Promise<BootableImage> {
-  const { image } = await visibleImage(ctx, imageId)
+  const image = await visibleImage(ctx, imageId)
   if (image.status === "deactivated" && !isAdmin(ctx)) throw dataDeactivated()
   if (image.status !== "active" && image.status !== "deactivated") throw imageNotActive(imageId, image.status)
   return {
@@ -152,9 +151,14 @@ export async function takeFile(
  * a crash leaves of them, the reconciler removes. Repeatable.
  */
 export async function discardImage(ctx: Ctx, tx: Tx, imageId: string): Promise<void> {
-  const row = await tx.deleteFrom("image.image").where("id", "=", imageId).returningAll().executeTakeFirst()
+  const row = await tx
+    .deleteFrom("image.image")
+    .where("id", "=", imageId)
+    .returning([...imageFields, "data_file", "staged_file"])
+    .$castTo<Image & { data_file: string | null; staged_file: string | null }>()
+    .executeTakeFirst()
   if (!row) return
-  await announceImage(tx, ctx, "delete", toImage(row))
+  await announceImage(tx, ctx, "delete", row)
   const { store, staging } = storePaths(ctx)
   const paths = [
     ...(row.data_file ? [join(store, row.data_file)] : []),

@@ -49,7 +49,7 @@ export const removeFromStore = operation({
     ["get_image_location", imageTarget(found)],
     ["delete_image_location", imageTarget(found)],
   ],
-  run: async (_ctx, _input, { image }): Promise<void> => {
+  run: async (_ctx, _input, image): Promise<void> => {
     throw image.status === "active" ? storeIsLast() : storeHasNoData()
   },
 })

@@ -10,7 +10,7 @@ import { fileName, storePaths } from "../data/paths.ts"
 import { activeColumns } from "../data/transfer.ts"
 import { announceImage } from "../image/events.ts"
 import type { Image, Visibility } from "../image/image.ts"
-import { toImage } from "../image/store.ts"
+import { imageFields } from "../image/store.ts"
 import { takeFile } from "./boot.ts"
 
 export interface LocalImage {
@@ -56,7 +56,7 @@ export async function registerLocalImage(platform: Platform, local: LocalImage):
         .where("name", "=", local.name)
         .where("project_id", "is not distinct from", local.ownerId ?? null)
         .execute()
-      const row = await tx
+      const image = await tx
         .insertInto("image.image")
         .values({
           ...activeColumns({ ...data, dataFile: name }),
@@ -72,10 +72,11 @@ export async function registerLocalImage(platform: Platform, local: LocalImage):
           created_at: now,
           updated_at: now,
         })
-        .returningAll()
+        .returning(imageFields)
+        .$castTo<Image>()
         .executeTakeFirstOrThrow()
-      await announceImage(tx, ctx, "activate", toImage(row))
-      return toImage(row)
+      await announceImage(tx, ctx, "activate", image)
+      return image
     })
     if (image.id !== id) await removeFile(join(store, name))
     return image
@@ -86,26 +87,27 @@ export async function registerLocalImage(platform: Platform, local: LocalImage):
 }
 
 async function findOwn(platform: Platform, local: LocalImage, checksum: string): Promise<Image | undefined> {
-  const row = await platform.db
+  return await platform.db
     .selectFrom("image.image")
-    .selectAll()
+    .select(imageFields)
     .where("name", "=", local.name)
     .where("project_id", "is not distinct from", local.ownerId ?? null)
     .where("checksum", "=", checksum)
     .where("status", "in", ["active", "deactivated"])
+    .$castTo<Image>()
     .executeTakeFirst()
-  return row && toImage(row)
 }
 
 /** Start after start the file is the same: a linked one is known by its inode, without reading it. */
 async function findSameFile(platform: Platform, local: LocalImage): Promise<Image | undefined> {
   const rows = await platform.db
     .selectFrom("image.image")
-    .selectAll()
+    .select([...imageFields, "data_file"])
     .where("name", "=", local.name)
     .where("project_id", "is not distinct from", local.ownerId ?? null)
     .where("status", "in", ["active", "deactivated"])
     .where("is_hidden", "=", false)
+    .$castTo<Image & { data_file: string | null }>()
     .execute()
   if (rows.length === 0) return undefined
   const source = await stat(local.path)
@@ -114,10 +116,10 @@ async function findSameFile(platform: Platform, local: LocalImage): Promise<Imag
     if (!row.data_file) continue
     const kept = await stat(join(storePaths(platform).store, row.data_file)).catch(() => undefined)
     if (!kept) continue
-    if (kept.ino === source.ino && kept.dev === source.dev) return toImage(row)
+    if (kept.ino === source.ino && kept.dev === source.dev) return row
     if (kept.size !== source.size) continue
     checksum ??= (await hashFile(local.path)).checksum
-    if (checksum === row.checksum) return toImage(row)
+    if (checksum === row.checksum) return row
   }
   return undefined
 }

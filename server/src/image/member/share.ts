@@ -7,7 +7,7 @@ import { invalid } from "../../platform/fault/fault.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { imageNotFound, limitExceeded, memberExists, memberNotAllowed, memberNotFound } from "../faults.ts"
 import type { Image } from "../image/image.ts"
-import { imageTarget, isAdmin, type VisibleImage, visibleImage } from "../image/store.ts"
+import { imageTarget, isAdmin, visibleImage } from "../image/store.ts"
 import type { MemberTable } from "../tables.ts"
 import { type Member, memberStatuses } from "./member.ts"
 
@@ -40,7 +40,7 @@ export const addImageMember = operation({
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
   rules: ["add_member"],
   authorize: (_ctx, _input, found) => {
-    checkShared(found.image, "create")
+    checkShared(found, "create")
     return [["add_member", imageTarget(found)]]
   },
   run: async (ctx, { imageId, memberId }): Promise<Member> => {
@@ -86,7 +86,7 @@ export const listImageMembers = operation({
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
   rules: ["get_members"],
   authorize: (_ctx, _input, found) => {
-    checkShared(found.image, "list")
+    checkShared(found, "list")
     return [["get_members", imageTarget(found)]]
   },
   run: async (ctx, { imageId }, found): Promise<Member[]> => {
@@ -98,12 +98,13 @@ export const listImageMembers = operation({
       .orderBy("member_id")
       .execute()
     const members = rows.map(toMember)
-    return members.filter((m) => mayKnow(ctx, found.image, m.memberId))
+    return members.filter((m) => mayKnow(ctx, found, m.memberId))
   },
 })
 
-interface Found extends VisibleImage {
-  member: Member | undefined
+interface Found {
+  image: Image
+  member: Member
 }
 
 export const showImageMember = operation({
@@ -114,8 +115,8 @@ export const showImageMember = operation({
     const found = await visibleImage(ctx, imageId)
     // 404 and not 403: whether others share the image is not everybody's to know.
     const isAllowed =
-      found.image.visibility === "shared" &&
-      mayKnow(ctx, found.image, memberId) &&
+      found.visibility === "shared" &&
+      mayKnow(ctx, found, memberId) &&
       ctx.policy.isAllowed(ctx.caller, "get_member", imageTarget(found))
     const row = isAllowed
       ? await ctx.db
@@ -126,14 +127,11 @@ export const showImageMember = operation({
           .executeTakeFirst()
       : undefined
     if (!row) throw memberNotFound(memberId, imageId)
-    return { ...found, member: toMember(row) }
+    return { image: found, member: toMember(row) }
   },
   rule: "get_member",
-  target: (_ctx, _input, found) => imageTarget(found),
-  run: async (_ctx, { imageId, memberId }, { member }): Promise<Member> => {
-    if (!member) throw memberNotFound(memberId, imageId)
-    return member
-  },
+  target: (_ctx, _input, { image }) => imageTarget(image),
+  run: async (_ctx, _input, { member }): Promise<Member> => member,
 })
 
 export const updateImageMember = operation({
@@ -143,13 +141,13 @@ export const updateImageMember = operation({
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
   rules: ["get_member", "modify_member"],
   authorize: (_ctx, _input, found) => {
-    checkShared(found.image, "update")
+    checkShared(found, "update")
     return [
       ["get_member", imageTarget(found)],
       ["modify_member", imageTarget(found)],
     ]
   },
-  run: async (ctx, { imageId, memberId, status }, { image }): Promise<Member> => {
+  run: async (ctx, { imageId, memberId, status }, image): Promise<Member> => {
     if (!mayKnow(ctx, image, memberId)) throw memberNotFound(memberId, imageId)
     const wanted = memberStatuses.find((s) => s === status)
     if (!wanted)
@@ -173,7 +171,7 @@ export const removeImageMember = operation({
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
   rules: ["delete_member"],
   authorize: (_ctx, _input, found) => {
-    checkShared(found.image, "delete")
+    checkShared(found, "delete")
     return [["delete_member", imageTarget(found)]]
   },
   run: async (ctx, { imageId, memberId }): Promise<void> => {

@@ -70,6 +70,8 @@ export interface Field<
   /** For filters that are more than equality with one of the values. */
   readonly match?: Match
   readonly isShown: IsShown
+  /** May be null in the database: sorted first then. */
+  readonly isNullable?: true
 }
 
 type Made<S extends TSchema, A extends Abilities, V> = Field<S, A, true, V>
@@ -179,7 +181,7 @@ export function structure<S extends TSchema, const A extends Abilities = Record<
 export function nullable<S extends TSchema, A extends Abilities, V>(
   inner: Field<S, A, true, V>,
 ): Made<TUnion<[S, TNull]>, A, V> {
-  return { ...inner, schema: Type.Union([inner.schema, Type.Null()]) }
+  return { ...inner, schema: Type.Union([inner.schema, Type.Null()]), isNullable: true }
 }
 
 /** With a comparison of its own for filters. */

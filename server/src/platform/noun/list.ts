@@ -6,20 +6,38 @@ import { pageClauses } from "../db/page.ts"
 import type { Page, SortKey } from "../http/paging.ts"
 import { isUuid } from "../ids/ids.ts"
 import { canonicalAddress, canonicalMac, formatPrefix, parsePrefix } from "../net/address.ts"
-import type { Fields, ThingOf } from "./field.ts"
+import type { ColumnKind, Fields, ThingOf } from "./field.ts"
 import { type Noun, type Source, sourceOf } from "./noun.ts"
 
-/** Values by key; several values of a key are alternatives, keys must all hold. */
-export type Filters = Readonly<Record<string, readonly string[]>>
+export const comparators = ["equal", "unequal", "above", "atLeast", "below", "atMost"] as const
+export type Comparator = (typeof comparators)[number]
+
+/** More than equality: the value stands on the right. */
+export interface Compared {
+  by: Comparator
+  value: string | number | Date
+}
+
+/**
+ * Values by key, of which one is to be equal, or a comparison with one value. All keys must hold; of one key that is
+ * compared twice (from, to) there is a list.
+ */
+export type Filters = Readonly<Record<string, readonly string[] | readonly Compared[]>>
 
 /** What a list takes, of whatever noun. Its names were read by a wire, by what the noun says may be asked. */
 export interface ListQuery {
   filters?: Filters
   page?: Partial<Page>
 }
+const ComparedInput = Type.Object({
+  by: Type.Union(comparators.map((word) => Type.Literal(word))),
+  value: Type.Unknown(),
+})
 export const ListQuery: TUnsafe<ListQuery> = Type.Unsafe<ListQuery>(
   Type.Object({
-    filters: Type.Optional(Type.Record(Type.String(), Type.Array(Type.String()))),
+    filters: Type.Optional(
+      Type.Record(Type.String(), Type.Union([Type.Array(Type.String()), Type.Array(ComparedInput)])),
+    ),
     page: Type.Optional(
       Type.Object({
         limit: Type.Optional(Type.Union([Type.Integer({ minimum: 0 }), Type.Null()])),
@@ -59,11 +77,22 @@ export function listed<T>(rows: T[], idOf: (item: T) => string, mayList: (item: 
 }
 
 /** Conjunct for one filter. The values become what the column is, never the other way: that is what indexes need. */
-function matches(source: Source, key: string, values: readonly string[]): RawBuilder<boolean> {
+function matches(
+  source: Source,
+  key: string,
+  asked: readonly string[] | readonly Compared[],
+): RawBuilder<boolean> {
   const field = source.fields[key]
   if (!field) throw new Error(`no field for filter ${key}`)
-  if (field.match) return field.match(values)
   const column = columnOf(source, key)
+  if (isCompared(asked))
+    return sql.join(
+      asked.map((one) => compared(field.kind, column, one)),
+      sql` and `,
+    )
+  // Nobody's text has a NUL, and PostgreSQL refuses to look for one.
+  const values = asked.filter((value) => !value.includes("\0"))
+  if (field.match) return field.match(values)
   switch (field.kind) {
     case "uuid":
       return sql<boolean>`${column} = any(${values.filter(isUuid)}::uuid[])`
@@ -87,6 +116,29 @@ function matches(source: Source, key: string, values: readonly string[]): RawBui
   }
 }
 
+function isCompared(asked: readonly string[] | readonly Compared[]): asked is readonly Compared[] {
+  return typeof asked[0] === "object"
+}
+
+const operators: Readonly<Record<Comparator, RawBuilder<unknown>>> = {
+  equal: sql`=`,
+  unequal: sql`<>`,
+  above: sql`>`,
+  atLeast: sql`>=`,
+  below: sql`<`,
+  atMost: sql`<=`,
+}
+
+/** Times as clients see them: in whole seconds. */
+function compared(
+  kind: ColumnKind,
+  column: RawBuilder<unknown>,
+  { by, value }: Compared,
+): RawBuilder<boolean> {
+  const left = kind === "time" ? sql`date_trunc('second', ${column})` : column
+  return sql<boolean>`${left} ${operators[by]} ${value}`
+}
+
 /** Nothing is equal to what cannot be read. */
 function known(values: readonly string[], read: (value: string) => string | undefined): string[] {
   return values.map(read).filter((value) => value !== undefined)
@@ -101,27 +153,29 @@ function canonicalPrefix(text: string): string | undefined {
   return prefix && formatPrefix(prefix)
 }
 
-/** Lists are ordered by them unless another order is asked for, and have indexes for it. */
-const neverNull: ReadonlySet<string> = new Set(["id", "createdAt"])
+/** Lists are ordered so unless another order is asked for, and have indexes for it. */
 const defaultSorts: readonly SortKey[] = [
   { key: "createdAt", direction: "asc" },
   { key: "id", direction: "asc" },
 ]
 
-/** Rows of a page. A limit of null is no limit: for the program's own reads. */
+/**
+ * Rows of a page. A limit of null is no limit: for the program's own reads. `also`: what a service asks besides, of the
+ * rows by the noun's alias.
+ */
 export async function listThings<F extends Fields, V>(
   db: DbOrTx,
   of: Noun<F, V>,
   viewer: V,
-  query: ListQuery = {},
+  query: ListQuery & { also?: readonly RawBuilder<boolean>[] } = {},
 ): Promise<ThingOf<F>[]> {
   const source = sourceOf(of, viewer)
-  const { page = {} } = query
+  const { page = {}, also = [] } = query
   const sorts = page.sorts && page.sorts.length > 0 ? page.sorts : defaultSorts
   const marker = page.marker
     ? await markerRow(db, source, page.marker, [...sorts.map((s) => s.key), "id"])
     : null
-  const { rows } = await listStatement<ThingOf<F>>(source, query, marker).execute(db)
+  const { rows } = await listStatement<ThingOf<F>>(source, query, marker, also).execute(db)
   return page.isReverse ? rows.reverse() : rows
 }
 
@@ -129,6 +183,7 @@ export function listStatement<T>(
   source: Source,
   query: ListQuery,
   marker: Readonly<Record<string, unknown>> | null,
+  also: readonly RawBuilder<boolean>[] = [],
 ): RawBuilder<T> {
   const { filters = {}, page = {} } = query
   const sorts = page.sorts && page.sorts.length > 0 ? page.sorts : defaultSorts
@@ -136,7 +191,7 @@ export function listStatement<T>(
   const { where, orderBy } = pageClauses(order, sortColumns(source, columnOf), "id", marker)
   const limit = page.limit === null || page.limit === undefined ? sql`` : sql`limit ${page.limit}`
   const conditions = Object.entries(filters).map(([key, values]) => matches(source, key, values))
-  const asked = sql.join([...conditions, where], sql` and `)
+  const asked = sql.join([...conditions, ...also, where], sql` and `)
   const { main, others } = source.visible
   if (others.length === 0) {
     return sql<T>`select ${source.selection} from ${fromOf(source)}
@@ -167,7 +222,7 @@ function sortColumns(source: Source, expression: (source: Source, key: string) =
   return Object.fromEntries(
     Object.keys(source.fields).map((key) => [
       key,
-      { column: expression(source, key), isNullable: !neverNull.has(key) },
+      { column: expression(source, key), isNullable: source.fields[key]?.isNullable === true },
     ]),
   )
 }

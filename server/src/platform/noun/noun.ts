@@ -1,6 +1,6 @@
 // A noun is declared once: its table, its fields, who sees which rows. From that come the types of things and inputs,
 // filters, order and pages of its lists, and what the schema test asks of its indexes.
-import { type RawBuilder, sql } from "kysely"
+import { type AliasedRawBuilder, type RawBuilder, sql } from "kysely"
 import type { TUnsafe } from "typebox"
 import type { FaultDefinition } from "../fault/fault.ts"
 import {
@@ -110,4 +110,14 @@ export function ruledFields(fields: Fields, how: "write" | "read"): Readonly<Rec
       .filter(([, { abilities }]) => abilities.rule === how || abilities.rule === "both")
       .map(([key, field]) => [key, publicName(key, field)]),
   )
+}
+
+/** The thing's fields for a statement of Kysely's that has the table by the noun's alias: `.returning(fieldsOf(…))`. */
+export function fieldsOf<F extends Fields, V>(
+  of: Noun<F, V>,
+  viewer: V,
+): AliasedRawBuilder<unknown, string>[] {
+  return Object.entries(of.fields)
+    .filter(([, { isShown }]) => isShown)
+    .map(([key, field]) => sql`${expressionOf(field, viewer)}`.as(key))
 }
