@@ -11,7 +11,8 @@ import { checkRoom, enforceQuota, holdQuota, roomOf } from "../../quota/index.ts
 import { imageGone, imageNotFound, statusConflict } from "../faults.ts"
 import { announceImage } from "../image/events.ts"
 import type { Image } from "../image/image.ts"
-import { countUsage, findImage, imageFields } from "../image/store.ts"
+import { findImage, imageFields } from "../image/store.ts"
+import { imageQuota } from "../quota.ts"
 import type { WrittenData } from "./file-store.ts"
 import type { Inspection } from "./inspect.ts"
 

@@ -14,7 +14,8 @@ import { guarded } from "../data/upload.ts"
 import { dataDeactivated, imageNotActive, imageNotFound } from "../faults.ts"
 import { announceImage } from "../image/events.ts"
 import type { Image, Visibility } from "../image/image.ts"
-import { countUsage, findImage, imageFields, insertImage, isAdmin, visibleImage } from "../image/store.ts"
+import { findImage, imageFields, insertImage, isAdmin, visibleImage } from "../image/store.ts"
+import { imageQuota } from "../quota.ts"
 
 export interface BootableImage {
   id: string
