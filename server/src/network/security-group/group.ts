@@ -7,7 +7,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { violatedConstraint } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
-import { type ListQuery, loadThing } from "../../platform/noun/list.ts"
+import { type Filters, type ListQuery, loadThing } from "../../platform/noun/list.ts"
 import { ruledFields } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { asksOf, enforceQuotaOfMade } from "../../quota/index.ts"
@@ -37,10 +37,10 @@ export async function loadSecurityGroup(
 }
 
 /** Whose groups are listed: an administrator may name the project, and sees its default group then. */
-async function listedProject(ctx: Ctx, asked: readonly string[] | undefined): Promise<string | null> {
+async function listedProject(ctx: Ctx, asked: Filters[string] | undefined): Promise<string | null> {
   const [id, ...more] = asked ?? []
   const own = ctx.caller.projectId
-  if (id === undefined || more.length > 0 || id === own || !viewerOf(ctx).seesAll) return own
+  if (typeof id !== "string" || more.length > 0 || id === own || !viewerOf(ctx).seesAll) return own
   return (await findProject(ctx, id)) ? id : own
 }
 

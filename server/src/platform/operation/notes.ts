@@ -36,9 +36,9 @@ export function noteUnnamed(operation: string, route: string): void {
   note("unnamed_operation", operation, route)
 }
 
-/** Of any operation: the wrapper decides them, the limits of a project, or what all stand on. */
+/** Of any operation: the wrapper decides them, the limits of a project, the client, or what all stand on. */
 const commonCodes: ReadonlySet<string> = new Set(["policy.forbidden", "request.invalid", "database.bad_text"])
-const commonKinds: ReadonlySet<FaultKind> = new Set(["unavailable", "over_quota", "bug"])
+const commonKinds: ReadonlySet<FaultKind> = new Set(["unavailable", "over_quota", "timed_out", "bug"])
 
 /** Those that came out of another operation, which has judged them. */
 const judged = new WeakSet<Fault>()
