@@ -3,6 +3,7 @@
 import { invalid } from "../../platform/fault/fault.ts"
 import { checkSchema } from "../../platform/http/schema-check.ts"
 import type { WireRequest } from "../../platform/http/wire.ts"
+import { object } from "../../platform/schema/make.ts"
 import type { ImageChange } from "../index.ts"
 import { mediaTypeNotTaken, patchMediaTypes } from "./faults.ts"
 import { imageProperties } from "./image-schema.ts"
@@ -96,8 +97,10 @@ function checkValue(name: string, value: unknown): void {
     throw invalid(name, `Invalid value for property '${name}': it must be a string.`)
   }
   // Whether it may be written at all is said elsewhere.
-  if (imageProperties[name]?.readOnly !== true) checkSchema(partialImage, { [name]: value }, "body")
+  if (!readOnlyProperties.has(name)) checkSchema(partialImage, { [name]: value }, "body")
 }
 
-/** Any part of an image. */
-const partialImage = { type: "object", properties: imageProperties }
+const partialImage = object(imageProperties)
+const readOnlyProperties = new Set(
+  Object.entries(imageProperties).flatMap(([name, schema]) => ("readOnly" in schema ? [name] : [])),
+)

@@ -1,114 +1,75 @@
-// JSON Schemas of the image API, shown at /v2/schemas and used to check what clients send.
-
-import type { JsonSchema } from "../../platform/http/wire.ts"
+// Schemas of the image API, shown at /v2/schemas and used to check what clients send.
+import { type TProperties, type TSchemaOptions, Type } from "typebox"
+import { anyObject, object, typed, word } from "../../platform/schema/make.ts"
 import { containerFormats, diskFormats, imageStatuses, visibilities } from "../index.ts"
 
 export const uuidPattern =
   "^([0-9a-fA-F]){8}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){12}$"
 
-export type Properties = Readonly<Record<string, Readonly<Record<string, unknown>>>>
+const readOnly = { readOnly: true }
+const text = (description: string, options: TSchemaOptions = {}) => Type.String({ ...options, description })
+const textOrNull = (maxLength: number, description: string, options: TSchemaOptions = {}) =>
+  typed(["null", "string"], { ...options, maxLength, description })
+const integerOrNull = (description: string) => typed(["null", "integer"], { ...readOnly, description })
+const textOrNullOf = (texts: readonly string[], description: string) =>
+  typed(["null", "string"], { enum: [null, ...texts], description })
+const location = object({ url: Type.String({ maxLength: 255 }), metadata: anyObject }, ["url", "metadata"])
 
-const textOrNull = (maxLength: number, description: string) => ({
-  type: ["null", "string"],
-  maxLength,
-  description,
-})
-
-const readOnly = (schema: Readonly<Record<string, unknown>>) => ({ ...schema, readOnly: true })
-
-export const imageProperties: Properties = {
-  id: { type: "string", pattern: uuidPattern, description: "Identifier of the image." },
+export const imageProperties = {
+  id: text("Identifier of the image.", { pattern: uuidPattern }),
   name: textOrNull(255, "Name of the image."),
-  status: readOnly({
-    type: "string",
-    enum: [...imageStatuses, "deleted"],
-    description: "State of the image.",
-  }),
-  visibility: { type: "string", enum: [...visibilities], description: "Who sees the image." },
-  protected: { type: "boolean", description: "Whether the image is safe from being deleted." },
-  os_hidden: { type: "boolean", description: "Whether lists leave the image out." },
-  checksum: readOnly(textOrNull(32, "MD5 of the data.")),
-  os_hash_algo: readOnly(textOrNull(64, "Algorithm of os_hash_value.")),
-  os_hash_value: readOnly(textOrNull(128, "Hash of the data by os_hash_algo, in hexadecimal.")),
+  status: word([...imageStatuses, "deleted"], { ...readOnly, description: "State of the image." }),
+  visibility: word(visibilities, { description: "Who sees the image." }),
+  protected: Type.Boolean({ description: "Whether the image is safe from being deleted." }),
+  os_hidden: Type.Boolean({ description: "Whether lists leave the image out." }),
+  checksum: textOrNull(32, "MD5 of the data.", readOnly),
+  os_hash_algo: textOrNull(64, "Algorithm of os_hash_value.", readOnly),
+  os_hash_value: textOrNull(128, "Hash of the data by os_hash_algo, in hexadecimal.", readOnly),
   owner: textOrNull(255, "Project that owns the image."),
-  size: readOnly({ type: ["null", "integer"], description: "Bytes of the data." }),
-  virtual_size: readOnly({
-    type: ["null", "integer"],
-    description: "Bytes of the disk that the data describe.",
-  }),
-  container_format: {
-    type: ["null", "string"],
-    enum: [null, ...containerFormats],
-    description: "Format of the container.",
-  },
-  disk_format: { type: ["null", "string"], enum: [null, ...diskFormats], description: "Format of the disk." },
-  created_at: readOnly({ type: "string", description: "When the image was registered." }),
-  updated_at: readOnly({ type: "string", description: "When the image was changed last." }),
-  tags: {
-    type: "array",
-    items: { type: "string", maxLength: 255 },
-    description: "Words that users put on the image.",
-  },
-  direct_url: readOnly({ type: "string", description: "Address of the data in the store." }),
-  min_ram: { type: "integer", description: "MiB of memory that a machine needs to boot the image." },
-  min_disk: { type: "integer", description: "GiB of disk that a machine needs to boot the image." },
-  self: readOnly({ type: "string", description: "Path of the image." }),
-  file: readOnly({ type: "string", description: "Path of the data of the image." }),
-  stores: readOnly({ type: "string", description: "Stores that hold the data." }),
-  schema: readOnly({ type: "string", description: "Path of the schema of an image." }),
-  locations: {
-    type: "array",
-    description: "Addresses of the data.",
-    items: {
-      type: "object",
-      properties: { url: { type: "string", maxLength: 255 }, metadata: { type: "object" } },
-      required: ["url", "metadata"],
-    },
-  },
+  size: integerOrNull("Bytes of the data."),
+  virtual_size: integerOrNull("Bytes of the disk that the data describe."),
+  container_format: textOrNullOf(containerFormats, "Format of the container."),
+  disk_format: textOrNullOf(diskFormats, "Format of the disk."),
+  created_at: text("When the image was registered.", readOnly),
+  updated_at: text("When the image was changed last.", readOnly),
+  tags: Type.Array(Type.String({ maxLength: 255 }), { description: "Words that users put on the image." }),
+  direct_url: text("Address of the data in the store.", readOnly),
+  min_ram: Type.Integer({ description: "MiB of memory that a machine needs to boot the image." }),
+  min_disk: Type.Integer({ description: "GiB of disk that a machine needs to boot the image." }),
+  self: text("Path of the image.", readOnly),
+  file: text("Path of the data of the image.", readOnly),
+  stores: text("Stores that hold the data.", readOnly),
+  schema: text("Path of the schema of an image.", readOnly),
+  locations: Type.Array(location, { description: "Addresses of the data." }),
 }
 
 /** An image may have any further property, as long as it is a string. */
-export const imageBody: JsonSchema = {
-  type: "object",
-  properties: imageProperties,
-  additionalProperties: { type: "string" },
+export const imageBody = object(imageProperties, [], { additionalProperties: Type.String() })
+
+const own = { self: Type.String(readOnly), schema: Type.String(readOnly) }
+
+export const memberProperties: TProperties = {
+  member_id: text("Project that the image is shared with."),
+  image_id: text("Identifier of the image.", { pattern: uuidPattern }),
+  created_at: text("When the project was added."),
+  updated_at: text("When the entry was changed last."),
+  status: word(["pending", "accepted", "rejected"], { description: "What the project says to it." }),
+  schema: own.schema,
 }
 
-export const memberProperties: Properties = {
-  member_id: { type: "string", description: "Project that the image is shared with." },
-  image_id: { type: "string", pattern: uuidPattern, description: "Identifier of the image." },
-  created_at: { type: "string", description: "When the project was added." },
-  updated_at: { type: "string", description: "When the entry was changed last." },
-  status: {
-    type: "string",
-    enum: ["pending", "accepted", "rejected"],
-    description: "What the project says to it.",
-  },
-  schema: { type: "string", readOnly: true },
-}
-
-export const taskProperties: Properties = {
-  id: { type: "string", pattern: uuidPattern, description: "Identifier of the task." },
-  type: {
-    type: "string",
-    enum: ["import", "api_image_import", "location_import"],
-    description: "Kind of work.",
-  },
-  status: {
-    type: "string",
-    enum: ["pending", "processing", "success", "failure"],
-    description: "How far it is.",
-  },
-  input: { type: ["null", "object"], description: "What was asked for." },
-  result: { type: ["null", "object"], description: "What came of it." },
-  owner: { type: "string", description: "Project of who asked." },
-  message: { type: "string", description: "Why it failed." },
-  image_id: { type: "string", description: "Image that it works on." },
-  request_id: { type: "string", description: "Request that began it." },
-  user_id: { type: "string", description: "User who asked." },
-  expires_at: { type: ["null", "string"], description: "When it is forgotten." },
-  created_at: { type: "string", description: "When it was made." },
-  updated_at: { type: "string", description: "When it was changed last." },
-  self: { type: "string", readOnly: true },
-  schema: { type: "string", readOnly: true },
+export const taskProperties: TProperties = {
+  id: text("Identifier of the task.", { pattern: uuidPattern }),
+  type: word(["import", "api_image_import", "location_import"], { description: "Kind of work." }),
+  status: word(["pending", "processing", "success", "failure"], { description: "How far it is." }),
+  input: typed(["null", "object"], { description: "What was asked for." }),
+  result: typed(["null", "object"], { description: "What came of it." }),
+  owner: text("Project of who asked."),
+  message: text("Why it failed."),
+  image_id: text("Image that it works on."),
+  request_id: text("Request that began it."),
+  user_id: text("User who asked."),
+  expires_at: typed(["null", "string"], { description: "When it is forgotten." }),
+  created_at: text("When it was made."),
+  updated_at: text("When it was changed last."),
+  ...own,
 }

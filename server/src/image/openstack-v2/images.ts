@@ -18,10 +18,8 @@ import { readImageQuery } from "./image-query.ts"
 import { imageBody } from "./image-schema.ts"
 import { viewImage } from "./image-view.ts"
 
-type Attributes = Record<string, unknown>
-
 export const imageRoutes: Route[] = [
-  route<Attributes>({
+  route({
     method: "POST",
     path: "/images",
     operation: addImage,

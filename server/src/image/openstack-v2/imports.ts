@@ -1,7 +1,9 @@
+import { type Static, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { queryText } from "../../platform/http/query.ts"
-import { type JsonSchema, type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { object } from "../../platform/schema/make.ts"
 import {
   createImportTask,
   importImage,
@@ -17,59 +19,33 @@ import { taskNotDeletable } from "./faults.ts"
 import { imageBody } from "./image-schema.ts"
 import { viewTime } from "./image-view.ts"
 
-interface ImportBody {
-  method: {
-    name: string
-    uri?: string
-    glance_image_id?: string
-    glance_region?: string
-    glance_service_interface?: string
-  }
-  stores?: string[]
-  all_stores?: boolean
-  all_stores_must_succeed?: boolean
-}
+const text = Type.String()
 
-const text = { type: "string" }
-
-const importBody: JsonSchema = {
-  type: "object",
-  required: ["method"],
-  properties: {
-    method: {
-      type: "object",
-      required: ["name"],
-      properties: {
+const importBody = object(
+  {
+    method: object(
+      {
         name: text,
         uri: text,
         glance_image_id: text,
         glance_region: text,
         glance_service_interface: text,
       },
-    },
-    stores: { type: "array", items: text },
-    all_stores: { type: "boolean" },
-    all_stores_must_succeed: { type: "boolean" },
+      ["name"],
+    ),
+    stores: Type.Array(text),
+    all_stores: Type.Boolean(),
+    all_stores_must_succeed: Type.Boolean(),
   },
-}
+  ["method"],
+)
+type ImportBody = Static<typeof importBody>
 
-interface TaskBody {
-  type: string
-  input: { import_from: string; import_from_format?: string; image_properties: Record<string, unknown> }
-}
-
-const taskBody: JsonSchema = {
-  type: "object",
-  required: ["type", "input"],
-  properties: {
-    type: text,
-    input: {
-      type: "object",
-      required: ["import_from", "image_properties"],
-      properties: { import_from: text, import_from_format: text, image_properties: imageBody },
-    },
-  },
-}
+const imported = { import_from: text, import_from_format: text, image_properties: imageBody }
+const taskBody = object({ type: text, input: object(imported, ["import_from", "image_properties"]) }, [
+  "type",
+  "input",
+])
 
 const taskEnd = route({
   method: "DELETE",
@@ -84,7 +60,7 @@ const taskEnd = route({
 
 export const importRoutes: Route[] = [
   taskEnd,
-  route<ImportBody>({
+  route({
     method: "POST",
     path: "/images/{image_id}/import",
     operation: importImage,
@@ -100,7 +76,7 @@ export const importRoutes: Route[] = [
       tasks: (await listImageTasks(ctx, { imageId: req.params.image_id ?? "" })).map(viewTaskOfImage),
     }),
   }),
-  route<TaskBody>({
+  route({
     method: "POST",
     path: "/tasks",
     operation: createImportTask,

@@ -13,17 +13,13 @@ import {
 import { viewTime } from "./image-view.ts"
 import { objectBody, propertyBody, tagBody, tagsBody } from "./metadef-schema.ts"
 
-interface NamedBody extends Record<string, unknown> {
-  name: string
-}
-
 const base = "/metadefs/namespaces/{namespace}"
 const namespaceOf = (req: WireRequest) => req.params.namespace ?? ""
 const named = (req: WireRequest) => ({ namespace: namespaceOf(req), name: req.params.name ?? "" })
 
 const readOnly = ["self", "schema", "created_at", "updated_at"]
 
-function readBody({ name, ...definition }: NamedBody): { name: string; definition: Record<string, unknown> } {
+function readBody<T extends { name: string }>({ name, ...definition }: T) {
   const found = readOnly.find((key) => Object.hasOwn(definition, key))
   if (found) throw attributeReadOnly(found)
   return { name, definition }
@@ -61,7 +57,7 @@ const objectRoutes: Route[] = [
       return { objects: objects.map((item) => viewObject(namespace, item)), first, schema }
     },
   }),
-  route<NamedBody>({
+  route({
     method: "POST",
     path: `${base}/objects`,
     operation: metadefObjects.create,
@@ -87,7 +83,7 @@ const objectRoutes: Route[] = [
     operation: metadefObjects.show,
     handler: async (ctx, req) => viewObject(namespaceOf(req), await metadefObjects.show(ctx, named(req))),
   }),
-  route<NamedBody>({
+  route({
     method: "PUT",
     path: `${base}/objects/{name}`,
     operation: metadefObjects.update,
@@ -121,7 +117,7 @@ const propertyRoutes: Route[] = [
       return { properties: Object.fromEntries(properties.map((item) => [item.name, viewProperty(item)])) }
     },
   }),
-  route<NamedBody>({
+  route({
     method: "POST",
     path: `${base}/properties`,
     operation: metadefProperties.create,
@@ -147,7 +143,7 @@ const propertyRoutes: Route[] = [
     operation: metadefProperties.show,
     handler: async (ctx, req) => viewProperty(await metadefProperties.show(ctx, named(req))),
   }),
-  route<NamedBody>({
+  route({
     method: "PUT",
     path: `${base}/properties/{name}`,
     operation: metadefProperties.update,
@@ -182,7 +178,7 @@ const tagRoutes: Route[] = [
       return { tags: tags.map(({ name }) => ({ name })), first, schema: "/v2/schemas/metadefs/tags" }
     },
   }),
-  route<{ tags: NamedBody[] }>({
+  route({
     method: "POST",
     path: `${base}/tags`,
     operation: setMetadefTags,
@@ -222,7 +218,7 @@ const tagRoutes: Route[] = [
       return reply(201, viewTag(tag), { location })
     },
   }),
-  route<NamedBody>({
+  route({
     method: "PUT",
     path: `${base}/tags/{name}`,
     operation: metadefTags.update,

@@ -21,30 +21,7 @@ import {
 } from "../index.ts"
 import { viewTime } from "./image-view.ts"
 import { viewObject } from "./metadef-items.ts"
-import { associationBody, namespaceBody } from "./metadef-schema.ts"
-
-interface AssociationBody {
-  name: string
-  prefix?: string
-  properties_target?: string
-}
-
-interface NamedBody extends Record<string, unknown> {
-  name: string
-}
-
-interface NamespaceBody {
-  namespace: string
-  display_name?: string
-  description?: string
-  visibility?: "public" | "private"
-  protected?: boolean
-  owner?: string
-  resource_type_associations?: AssociationBody[]
-  properties?: Record<string, Record<string, unknown>>
-  objects?: NamedBody[]
-  tags?: NamedBody[]
-}
+import { type AssociationBody, associationBody, type NamespaceBody, namespaceBody } from "./metadef-schema.ts"
 
 const path = "/metadefs/namespaces/{namespace}"
 const nameOf = (req: WireRequest) => req.params.namespace ?? ""
@@ -56,7 +33,7 @@ export const namespaceRoutes: Route[] = [
     operation: listNamespaces,
     handler: list,
   }),
-  route<NamespaceBody>({
+  route({
     method: "POST",
     path: "/metadefs/namespaces",
     operation: createNamespace,
@@ -77,7 +54,7 @@ export const namespaceRoutes: Route[] = [
       return viewDetail(found, queryText(req.query, "resource_type"))
     },
   }),
-  route<NamespaceBody>({
+  route({
     method: "PUT",
     path,
     operation: updateNamespace,
@@ -118,7 +95,7 @@ export const namespaceRoutes: Route[] = [
       ),
     }),
   }),
-  route<AssociationBody>({
+  route({
     method: "POST",
     path: `${path}/resource_types`,
     operation: addAssociation,
@@ -159,10 +136,9 @@ function readFields(body: NamespaceBody) {
 }
 
 function readNew(body: NamespaceBody) {
-  const named = ({ name, ...definition }: NamedBody) => ({ name, definition })
   return {
     ...readFields(body),
-    objects: (body.objects ?? []).map(named),
+    objects: (body.objects ?? []).map(({ name, ...definition }) => ({ name, definition })),
     tags: (body.tags ?? []).map(({ name }) => ({ name, definition: {} })),
     properties: Object.entries(body.properties ?? {}).map(([name, definition]) => ({ name, definition })),
     associations: (body.resource_type_associations ?? []).map(readAssociation),

@@ -1,6 +1,7 @@
 // Schemas that clients ask for: `glance` reads them to know which attributes an image has.
+import type { TProperties } from "typebox"
 import { type JsonSchema, type Route, route } from "../../platform/http/wire.ts"
-import { imageProperties, memberProperties, type Properties, taskProperties } from "./image-schema.ts"
+import { imageProperties, memberProperties, taskProperties } from "./image-schema.ts"
 import {
   associationProperties,
   namespaceProperties,
@@ -15,7 +16,7 @@ const imageLinks = [
   { rel: "describedby", href: "{schema}" },
 ]
 
-export function noun(name: string, properties: Properties, extra: JsonSchema = {}): JsonSchema {
+export function noun(name: string, properties: TProperties, extra: JsonSchema = {}): JsonSchema {
   return { name, properties, ...extra }
 }
 

@@ -1,5 +1,13 @@
 // Makers of schemas beside TypeBox's own, for what JSON Schema says in ways that clients are shown.
-import { type Static, type TObjectOptions, type TProperties, type TSchema, type TUnsafe, Type } from "typebox"
+import {
+  type Static,
+  type TObjectOptions,
+  type TProperties,
+  type TSchema,
+  type TSchemaOptions,
+  type TUnsafe,
+  Type,
+} from "typebox"
 
 interface ValueOf {
   string: string
@@ -14,14 +22,17 @@ interface ValueOf {
 /** A value of one of these types: `typed(["string", "null"], { maxLength: 255 })`. */
 export function typed<const T extends readonly (keyof ValueOf)[]>(
   type: T,
-  options: Readonly<Record<string, unknown>> = {},
+  options: TSchemaOptions = {},
 ): TUnsafe<ValueOf[T[number]]> {
   return Type.Unsafe({ type, ...options })
 }
 
 /** One of these texts. */
-export function word<const T extends readonly string[]>(texts: T): TUnsafe<T[number]> {
-  return Type.Unsafe({ type: "string", enum: texts })
+export function word<const T extends readonly string[]>(
+  texts: T,
+  options: TSchemaOptions = {},
+): TUnsafe<T[number]> {
+  return Type.Unsafe({ type: "string", enum: texts, ...options })
 }
 
 export function nullable<T extends TSchema>(schema: T) {
