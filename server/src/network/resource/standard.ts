@@ -13,6 +13,7 @@ import { isAdmin } from "../admin.ts"
 import { badRequest, forbiddenProject, revisionMismatch } from "../faults.ts"
 import { type ChangedNoun, changedIn, noteChanged } from "../sync/changes.ts"
 import { syncOf } from "../sync/sync.ts"
+import { againWhenGone } from "./gone.ts"
 
 /** Fields that every noun of the network has; `t` is the table's alias. */
 export function ownedFields(t: string) {
@@ -93,11 +94,13 @@ export function hiddenAttributes(
 
 /** A change of the network's rows: the engine is told after the commit of what `noteChanged` was told meanwhile. */
 export async function change<T>(ctx: Ctx, run: (tx: Tx) => Promise<T>): Promise<T> {
-  return await transact(ctx.db, async (tx) => {
-    const result = await run(tx)
-    tellEngine(ctx, tx)
-    return result
-  })
+  const attempt = () =>
+    transact(ctx.db, async (tx) => {
+      const result = await run(tx)
+      tellEngine(ctx, tx)
+      return result
+    })
+  return await againWhenGone(attempt)
 }
 
 /** The same at the end of a part of somebody's transaction. */

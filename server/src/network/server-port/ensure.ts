@@ -10,6 +10,7 @@ import type { Network } from "../network/network.ts"
 import { loadNetwork } from "../network/read.ts"
 import { insertPort } from "../port/insert.ts"
 import { networkQuota } from "../quota.ts"
+import { againWhenGone } from "../resource/gone.ts"
 import { change, tellEngine } from "../resource/standard.ts"
 import { noteChanged } from "../sync/changes.ts"
 import { syncOf } from "../sync/sync.ts"
@@ -68,7 +69,7 @@ async function portsOf(tx: Tx, serverId: string): Promise<OwnPort[]> {
  */
 export async function ensureServerPorts(ctx: Ctx, want: EnsureServerPorts): Promise<ServerVif[]> {
   const planned = await planServerPorts(ctx, want)
-  const vifs = await transact(ctx.db, (tx) => makeServerPorts(ctx, tx, planned))
+  const vifs = await againWhenGone(() => transact(ctx.db, (tx) => makeServerPorts(ctx, tx, planned)))
   if (vifs.length > 0)
     await settleNetwork(
       ctx,

@@ -145,6 +145,16 @@ const diskFullCode = "53100"
 /** U+0000, or half of a surrogate pair in JSON: of every input that the edge reads itself it is refused there. */
 const badTextCodes = new Set(["22021", "22P05"])
 
+/**
+ * A row names another that is gone, or is named by one that was just made: two requests met, and neither was wrong.
+ * Where a service knows the words for it, it says them; this is what is left.
+ */
+export function foreignKeyFault(error: unknown): Fault | undefined {
+  if (pgErrorCode(error) !== "23503") return undefined
+  const message = "Another request deleted or began to use what this one names; look again and repeat it."
+  return new Fault("conflict", "database.met_another", message, { cause: error })
+}
+
 /** A database that cannot be reached, or whose disk is full, is `unavailable` (503 and worth a retry), not a bug. */
 export function translateDatabaseError(error: unknown): unknown {
   if (error instanceof Fault) return error

@@ -4,6 +4,7 @@ import { once } from "node:events"
 import { type AddressInfo, connect, type Socket } from "node:net"
 import { test } from "node:test"
 import { fastify } from "fastify"
+import pg from "pg"
 import { internalCaller } from "../auth/caller.ts"
 import { systemClock } from "../clock/clock.ts"
 import type { Platform } from "../context/context.ts"
@@ -21,6 +22,7 @@ const statuses: Partial<Record<string, number>> = {
   unauthenticated: 401,
   not_found: 404,
   timed_out: 408,
+  conflict: 409,
 }
 
 async function readAll(stream: AsyncIterable<unknown>): Promise<number> {
@@ -46,6 +48,15 @@ const api: Api = {
       path: "/things/{id}",
       policy: "authenticated",
       handler: async (_ctx, req) => ({ id: req.params.id, query: req.query }),
+    }),
+    route({
+      method: "PUT",
+      path: "/things/{id}",
+      policy: "authenticated",
+      handler: async () => {
+        const gone = new pg.DatabaseError("violates foreign key constraint", 1, "error")
+        throw Object.assign(gone, { code: "23503" })
+      },
     }),
     route({
       method: "POST",
@@ -303,4 +314,11 @@ test("an address has one form", () => {
 test("doubled slashes lead where one does", async () => {
   await using server = await start()
   assert.equal((await ask(server.port, "GET //sample/v1//things/1")).body.id, "1")
+})
+
+test("two requests that meet in the database are no bug", async () => {
+  await using server = await start()
+  const { status, body } = await ask(server.port, "PUT /sample/v1/things/1")
+  assert.equal(status, 409)
+  assert.match(body.sample, /^Another request/)
 })

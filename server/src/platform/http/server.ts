@@ -5,7 +5,7 @@ import type { IncomingMessage } from "node:http"
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify"
 import type { Caller } from "../auth/caller.ts"
 import { type Client, type Ctx, makeCtx, type Platform } from "../context/context.ts"
-import { translateDatabaseError } from "../db/database.ts"
+import { foreignKeyFault, translateDatabaseError } from "../db/database.ts"
 import { Fault, toFault } from "../fault/fault.ts"
 import { newRequestId } from "../ids/ids.ts"
 import { addBodyParsers, ignoreBodies, swallowRest, watchBody } from "./body.ts"
@@ -373,7 +373,7 @@ function sendFault(
   const facts = { requestId: request.requestId, method: request.method, url: request.url, code: fault.code }
   if (fault.kind === "bug")
     log.error({ ...facts, err: fault.cause ?? fault, internal: fault.internal }, "request met a bug")
-  else if (fault.kind === "unavailable") log.warn({ ...facts, err: fault }, fault.message)
+  else if (met || fault.kind === "unavailable") log.warn({ ...facts, err: fault }, fault.message)
   else log.debug({ ...facts, internal: fault.internal }, fault.message)
   const shown = api.renderFault(fault, {
     requestId: request.requestId,
