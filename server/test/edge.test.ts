@@ -70,3 +70,41 @@ test("doubled slashes lead where one does", async () => {
   assert.equal((await cloud.request("GET", "//identity/v3")).status, 200)
   assert.equal((await cloud.request("GET", "/compute//v2.1//servers", { token })).status, 200)
 })
+
+test("a refusal does not send a long value back, whatever it was", async () => {
+  const [word, words] = ["x".repeat(10_000), "x y ".repeat(2_500)]
+  const ask = async (method: string, path: string, body?: unknown) => {
+    const reply = await cloud.request(method, path, { token, ...(body === undefined ? {} : { body }) })
+    const text = JSON.stringify(reply.body)
+    assert.ok(reply.status >= 400 && reply.status < 500, `${method} ${path.slice(0, 60)} ${reply.status}`)
+    assert.ok(text.length < 3_000, `${method} ${path.slice(0, 60)}: ${text.length} characters`)
+  }
+  for (const long of [word, words]) {
+    const value = encodeURIComponent(long).slice(0, 15_000)
+    for (const path of [
+      `/network/v2.0/ports?sort_key=${value}`,
+      `/network/v2.0/ports?fixed_ips=${value}`,
+      `/network/v2.0/ports?${value}=1`,
+      `/network/v2.0/ports/${value.slice(0, 400)}`,
+      `/compute/v2.1/servers?sort_key=${value}`,
+      `/compute/v2.1/servers?marker=${value}`,
+      `/image/v2/images?sort_key=${value}`,
+      `/image/v2/images?sort=${value}`,
+      `/image/v2/images?limit=${value}`,
+      `/image/v2/metadefs/namespaces?sort_key=${value}`,
+      `/placement/resource_providers?member_of=${value}`,
+      `/placement/resource_providers?${value}=1`,
+      `/identity/v3/role_assignments?scope=${value}&user.id=${value.slice(0, 100)}&group.id=x`,
+      `/nothing/${value}`,
+    ])
+      await ask("GET", path)
+    const port = { network_id: "00000000-0000-0000-0000-000000000000", dns_name: long }
+    await ask("POST", "/network/v2.0/ports", { port })
+    await ask("POST", "/network/v2.0/ports", { port: { ...port, dns_name: "a", mac_address: long } })
+    await ask("POST", "/compute/v2.1/servers", { server: { name: "a", flavorRef: long, imageRef: long } })
+    await ask("POST", "/image/v2/images", { name: "a", disk_format: long })
+    await ask("POST", "/identity/v3/users", {
+      user: { name: "a", default_project_id: long, domain_id: long },
+    })
+  }
+})

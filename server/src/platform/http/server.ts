@@ -10,6 +10,7 @@ import { Fault, toFault } from "../fault/fault.ts"
 import { newRequestId } from "../ids/ids.ts"
 import { addBodyParsers, ignoreBodies, swallowRest, watchBody } from "./body.ts"
 import "./config.ts"
+import { shortMessage } from "../schema/words.ts"
 import { methodNotAllowed, pathUnknown, routeNotServed } from "./faults.ts"
 import { readJson } from "./json.ts"
 import { headerTimeouts, silentConnectionMs } from "./listen.ts"
@@ -127,7 +128,7 @@ async function refuseUnknown(
   const path = pathOf(request)
   const place = paths.placeOf(path)
   if (!place) {
-    const message = `There is no ${request.method} ${path} here.`
+    const message = shortMessage(`There is no ${request.method} ${path} here.`)
     return response.status(404).send({ error: { code: 404, title: "Not Found", message } })
   }
   const { api, isBelowVersion } = place
@@ -153,7 +154,7 @@ function refuse(
 ): FastifyReply {
   const place = paths.placeOf(pathOf(request))
   if (place) return sendFault(options, place.api, request, response, error)
-  const fault = fromFastify(error)
+  const fault = shortened(fromFastify(error))
   if (fault.kind === "bug")
     options.platform.log.error(
       { err: error, requestId: request.requestId },
@@ -368,7 +369,8 @@ function sendFault(
   response: FastifyReply,
   error: unknown,
 ): FastifyReply {
-  const fault = fromFastify(translateDatabaseError(error))
+  const met = foreignKeyFault(error)
+  const fault = met ?? shortened(fromFastify(translateDatabaseError(error)))
   const { log } = options.platform
   const facts = { requestId: request.requestId, method: request.method, url: request.url, code: fault.code }
   if (fault.kind === "bug")
@@ -388,6 +390,19 @@ function sendFault(
     response.header("retry-after", String(Math.ceil(fault.retryAfterMs / 1000)))
   if (shown.headers) response.headers(shown.headers)
   return response.status(shown.status).send(shown.body)
+}
+
+/** Long values of a client are not sent back, whoever put them into the sentence. */
+function shortened(fault: Fault): Fault {
+  const message = shortMessage(fault.message)
+  if (message === fault.message) return fault
+  const { kind, code, internal, cause, detail, retryAfterMs } = fault
+  return new Fault(kind, code, message, {
+    internal,
+    cause,
+    detail,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  })
 }
 
 /** Fastify's own refusals (body too large, bad content length) as faults. */

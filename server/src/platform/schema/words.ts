@@ -8,6 +8,16 @@ export function cutValue(text: string): string {
   return text.length > valueLengthMost ? `${text.slice(0, valueLengthMost)}…` : text
 }
 
+const messageLengthMost = 2_000
+const longWord = new RegExp(`\\S{${valueLengthMost + 1},}`, "g")
+
+/** A sentence without the long words that somebody put into it, and not long itself. */
+export function shortMessage(text: string): string {
+  if (text.length <= valueLengthMost) return text
+  const short = text.replaceAll(longWord, cutValue)
+  return short.length > messageLengthMost ? `${short.slice(0, messageLengthMost)}…` : short
+}
+
 /** As Python prints it, which is what people look for; cut when it is long. */
 export function shown(value: unknown, isQuoted = true): string {
   return cutValue(pythonText(value, isQuoted))
