@@ -1,5 +1,5 @@
-// Two requests at once: one names what the other is deleting. Each waits for the other's transaction, and is answered in
-// Neutron's words then.
+// Two requests at once, one naming what the other is deleting: it waits for that transaction,
+// and is answered in Neutron's words then.
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
 import pg from "pg"
