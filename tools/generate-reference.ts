@@ -69,11 +69,36 @@ function config(): string {
   return `${note}# Configuration\n\nOne YAML file (\`./kumoi up --config FILE\`), then the environment; later ones win.\n\n${parts.join("\n")}`
 }
 
+/** Operation → routes that name it. */
+function routesByOperation(): Map<string, string[]> {
+  const found = new Map<string, string[]>()
+  for (const api of apisOf(services)) {
+    // The same once more at another address.
+    if (api.service === "compute" && api.version === "/v2") continue
+    for (const { operations, method, path } of api.routes) {
+      if (method === "HEAD") continue
+      for (const { operationName: name } of operations)
+        found.set(name, [...(found.get(name) ?? []), `\`${method} ${api.version}${path}\``])
+    }
+  }
+  return found
+}
+
 function operations(): string {
+  const routes = routesByOperation()
   const rows = declaredOperations()
-    .map((o) => [`\`${o.operationName}\``, o.faultCodes.map((c) => `\`${c}\``).join(", ")])
+    .map(({ operationName: name, rules, faultCodes }) => [
+      `\`${name}\``,
+      typeof rules === "string" ? rules : rules.map((rule) => `\`${rule}\``).join(", "),
+      faultCodes.map((code) => `\`${code}\``).join(", "),
+      (routes.get(name) ?? []).join(", "),
+    ])
     .sort(byText)
-  return `${note}# Operations\n\nEvery domain verb, and the faults that it decides itself.\n\n${table(["Operation", "Faults"], rows)}\n`
+  const introduction =
+    "Every domain verb: the policy rules that it may ask, the faults that it decides itself, and the routes that ask it. " +
+    "Besides, each may answer `policy.forbidden`, `request.invalid`, a quota that is used up, and that something is not " +
+    "reachable now. Rules of single attributes (`create_network:shared`) go with the rule that they begin with."
+  return `${note}# Operations\n\n${introduction}\n\n${table(["Operation", "Rules", "Faults", "Routes"], rows)}\n`
 }
 
 function routes(): string {

@@ -13,7 +13,7 @@ export function refused(why: string, userId?: string): Fault {
   return new Fault(made.kind, made.code, made.message, { internal: { why, ...(userId ? { userId } : {}) } })
 }
 
-const throttled = fault(
+export const throttled = fault(
   "rate_limited",
   "identity.login.throttled",
   () => "Too many failed logins; try again later.",

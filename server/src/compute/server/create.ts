@@ -1,5 +1,7 @@
 // Creates servers: everything that can be refused is refused here, in the request; the rest is the saga's.
+
 import { Type } from "typebox"
+import { serverNetworkFaults } from "../../network/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Tx, transact } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
@@ -80,7 +82,7 @@ export type CreateServersInput = Type.Static<typeof CreateServers>
 export const createServers = operation({
   name: "compute.server.create",
   input: CreateServers,
-  faults: [badRequest, volumesUnsupported, zeroDiskFlavor, quotaExceeded],
+  faults: [badRequest, volumesUnsupported, zeroDiskFlavor, quotaExceeded, ...serverNetworkFaults],
   rules: ["os_compute_api:servers:create", "compute:servers:create:requested_destination"],
   authorize: (ctx, input) => {
     const target = {

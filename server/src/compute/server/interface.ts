@@ -1,7 +1,7 @@
 // Interfaces and security groups of a server that is there already. The network service owns the ports; the host
 // plugs them.
 import { Type } from "typebox"
-import { attachServerInterface, planServerInterface } from "../../network/index.ts"
+import { attachServerInterface, planServerInterface, serverNetworkFaults } from "../../network/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Tx, transact } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
@@ -96,7 +96,7 @@ export const attachInterface = operation({
     fixedIp: nullableText,
     tag: nullableText,
   }),
-  faults: states,
+  faults: [...states, ...serverNetworkFaults],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
   rule: "os_compute_api:os-attach-interfaces:create",
   target: (_ctx, _input, server) => targetOf(server),

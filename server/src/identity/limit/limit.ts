@@ -7,7 +7,7 @@ import { invalid } from "../../platform/fault/fault.ts"
 import { newHexId } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
-import { conflict, found, notFound } from "../faults.ts"
+import { conflict, forbidden, found, notFound } from "../faults.ts"
 import { ListInput, type ListSpec, listRows, type Rows } from "../list.ts"
 import { findDomain, findPlace } from "../project/store.ts"
 import { Id, Text } from "../shapes.ts"
@@ -72,7 +72,7 @@ interface NewLimitFacts {
 export const createLimits = operation({
   name: "identity.limit.create",
   input: Type.Object({ limits: Type.Array(NewLimit) }),
-  faults: [conflict],
+  faults: [conflict, forbidden],
   rule: "identity:create_limits",
   run: async (ctx, input): Promise<Limit[]> =>
     await changeOrConflict(
@@ -170,7 +170,7 @@ export const updateLimit = operation({
     resourceLimit: Type.Optional(LimitValue),
     description: Type.Optional(Text),
   }),
-  faults: [notFound],
+  faults: [notFound, forbidden],
   load: async (ctx, { id }) => found(await findLimit(ctx.db, id), "limit", id),
   rule: "identity:update_limit",
   run: async (ctx, input): Promise<Limit> =>

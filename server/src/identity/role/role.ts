@@ -6,7 +6,7 @@ import { invalid } from "../../platform/fault/fault.ts"
 import { newHexId } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
-import { conflict, found, notFound } from "../faults.ts"
+import { conflict, forbidden, found, notFound } from "../faults.ts"
 import { ListInput, listRows, type Rows } from "../list.ts"
 import { changeOptions, refuseImmutable, roleOptions } from "../options.ts"
 import { findDomain } from "../project/store.ts"
@@ -137,7 +137,7 @@ export const updateRole = operation({
 export const deleteRole = operation({
   name: "identity.role.delete",
   input: Id,
-  faults: [notFound],
+  faults: [notFound, forbidden],
   load: async (ctx, { id }) => found(await findRole(ctx.db, id), "role", id),
   rules: rulesFor("delete"),
   authorize: (_ctx, _input, row) => [[ruleFor("delete", row), { target: roleTarget(row) }]],

@@ -4,7 +4,14 @@ import { operation } from "../../platform/operation/operation.ts"
 import { login } from "../auth/login.ts"
 import type { LoginRequest } from "../auth/request.ts"
 import { readSubject } from "../auth/token-method.ts"
-import { notFound, unauthenticated } from "../faults.ts"
+import {
+  forbiddenAction,
+  moreMethodsWanted,
+  notFound,
+  passwordExpired,
+  throttled,
+  unauthenticated,
+} from "../faults.ts"
 import type { KnownToken } from "./cache.ts"
 import { revokeToken as revokePayload } from "./revoke.ts"
 import { openToken } from "./validate.ts"
@@ -13,7 +20,7 @@ import { openToken } from "./validate.ts"
 export const issueTokenByLogin = operation({
   name: "identity.token.issue",
   input: Type.Object({ request: Type.Unsafe<LoginRequest>(Type.Object({})) }),
-  faults: [unauthenticated],
+  faults: [unauthenticated, moreMethodsWanted, forbiddenAction, passwordExpired, throttled],
   rules: "public",
   run: (ctx, { request }): Promise<KnownToken> => login(ctx, request),
 })

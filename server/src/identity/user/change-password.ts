@@ -5,7 +5,7 @@ import { findLoginUser } from "../auth/find-user.ts"
 import { checkPassword } from "../auth/password-method.ts"
 import { recordFailure } from "../auth/record.ts"
 import { announce, changeIdentity } from "../change.ts"
-import { found, notFound, refused, unauthenticated } from "../faults.ts"
+import { found, notFound, refused, throttled, unauthenticated } from "../faults.ts"
 import {
   checkAge,
   checkHistory,
@@ -25,7 +25,7 @@ export const changeOwnPassword = operation({
     /** Where the request comes from: guessing here is slowed down as at a login. */
     remoteAddress: Type.String(),
   }),
-  faults: [unauthenticated, notFound],
+  faults: [unauthenticated, notFound, throttled],
   rules: "public",
   run: async (ctx, { userId, originalPassword, password, remoteAddress }) => {
     const user = await findLoginUser(ctx.db, { id: userId })

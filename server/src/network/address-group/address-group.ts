@@ -14,6 +14,7 @@ import {
   badRequest,
   groupHasAddresses,
   groupLacksAddresses,
+  revisionMismatch,
 } from "../faults.ts"
 import { change, lockRow, ownedFields, ownerOf, RevisionInput, updateRow } from "../resource/standard.ts"
 import { getOf, listOf } from "../resource/verbs.ts"
@@ -116,7 +117,7 @@ export const updateAddressGroup = operation({
     expectedRevision: RevisionInput,
     changes: addressGroupNoun.changes,
   }),
-  faults: [addressGroupNotFound],
+  faults: [addressGroupNotFound, revisionMismatch],
   load: (ctx, { id }) => loadAddressGroup(ctx.db, id, viewerOf(ctx)),
   rule: "update_address_group",
   target: (_ctx, _input, group) => target(group),
@@ -165,7 +166,7 @@ export const changeGroupAddresses = operation({
 export const deleteAddressGroup = operation({
   name: "network.address_group.delete",
   input: Type.Object({ id: Type.String(), expectedRevision: RevisionInput }),
-  faults: [addressGroupNotFound, addressGroupInUse],
+  faults: [addressGroupNotFound, addressGroupInUse, revisionMismatch],
   load: (ctx, { id }) => loadAddressGroup(ctx.db, id, viewerOf(ctx)),
   rule: "delete_address_group",
   target: (_ctx, _input, group) => target(group),

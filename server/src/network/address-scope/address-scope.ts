@@ -7,7 +7,7 @@ import { boolean, field, text } from "../../platform/noun/field.ts"
 import { loadThing } from "../../platform/noun/list.ts"
 import { noun, ruledFields, type Thing } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { addressScopeInUse, addressScopeNotFound, badRequest } from "../faults.ts"
+import { addressScopeInUse, addressScopeNotFound, badRequest, revisionMismatch } from "../faults.ts"
 import { grantAccess } from "../rbac/grant.ts"
 import {
   attributeRules,
@@ -115,7 +115,7 @@ export const updateAddressScope = operation({
     expectedRevision: RevisionInput,
     changes: addressScopeNoun.changes,
   }),
-  faults: [addressScopeNotFound, badRequest],
+  faults: [addressScopeNotFound, badRequest, revisionMismatch],
   load: (ctx, { id }) => loadAddressScope(ctx.db, id, viewerOf(ctx)),
   rules: ["update_address_scope"],
   authorize: (_ctx, { changes }, scope) => [
@@ -145,7 +145,7 @@ export const updateAddressScope = operation({
 export const deleteAddressScope = operation({
   name: "network.address_scope.delete",
   input: Type.Object({ id: Type.String(), expectedRevision: RevisionInput }),
-  faults: [addressScopeNotFound, addressScopeInUse],
+  faults: [addressScopeNotFound, addressScopeInUse, revisionMismatch],
   load: (ctx, { id }) => loadAddressScope(ctx.db, id, viewerOf(ctx)),
   rule: "delete_address_scope",
   target: (_ctx, _input, scope) => target(scope),

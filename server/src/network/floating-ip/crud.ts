@@ -19,6 +19,7 @@ import {
   noExternalAddressLeft,
   notReachable,
   portNotFound,
+  revisionMismatch,
 } from "../faults.ts"
 import { loadNetwork } from "../network/read.ts"
 import { insertPort } from "../port/insert.ts"
@@ -137,7 +138,14 @@ export const updateFloatingIp = operation({
     expectedRevision: RevisionInput,
     changes: floatingIpNoun.changes,
   }),
-  faults: [floatingIpNotFound, portNotFound, badRequest, notReachable, floatingIpTargetTaken],
+  faults: [
+    floatingIpNotFound,
+    portNotFound,
+    badRequest,
+    notReachable,
+    floatingIpTargetTaken,
+    revisionMismatch,
+  ],
   load: (ctx, { id }) => loadFloatingIp(ctx.db, id, viewerOf(ctx)),
   rule: "update_floatingip",
   target: (_ctx, _input, fip) => floatingIpTarget(fip),
@@ -175,7 +183,7 @@ export const updateFloatingIp = operation({
 export const deleteFloatingIp = operation({
   name: "network.floating_ip.delete",
   input: Type.Object({ id: Type.String(), expectedRevision: RevisionInput }),
-  faults: [floatingIpNotFound],
+  faults: [floatingIpNotFound, revisionMismatch],
   load: (ctx, { id }) => loadFloatingIp(ctx.db, id, viewerOf(ctx)),
   rule: "delete_floatingip",
   target: (_ctx, _input, fip) => floatingIpTarget(fip),

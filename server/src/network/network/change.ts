@@ -4,7 +4,14 @@ import type { Tx } from "../../platform/db/database.ts"
 import { violatedConstraint } from "../../platform/db/database.ts"
 import { ruledFields } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { badRequest, externalInUse, networkInUse, networkNotFound, sharingInUse } from "../faults.ts"
+import {
+  badRequest,
+  externalInUse,
+  networkInUse,
+  networkNotFound,
+  revisionMismatch,
+  sharingInUse,
+} from "../faults.ts"
 import { grantAccess, revokeAccess } from "../rbac/grant.ts"
 import { notify } from "../resource/notify.ts"
 import { attributeRules, change, lockRow, RevisionInput, updateRow } from "../resource/standard.ts"
@@ -23,7 +30,7 @@ export const updateNetwork = operation({
     expectedRevision: RevisionInput,
     changes: networkNoun.changes,
   }),
-  faults: [networkNotFound, badRequest, sharingInUse, externalInUse],
+  faults: [networkNotFound, badRequest, sharingInUse, externalInUse, revisionMismatch],
   load: (ctx, { id }) => visibleNetwork(ctx, id),
   rules: ["update_network"],
   authorize: (_ctx, { changes }, before) => [
@@ -99,7 +106,7 @@ async function setExternal(tx: Tx, network: Network, isExternal: boolean): Promi
 export const deleteNetwork = operation({
   name: "network.network.delete",
   input: Type.Object({ id: Type.String(), expectedRevision: RevisionInput }),
-  faults: [networkNotFound, networkInUse],
+  faults: [networkNotFound, networkInUse, revisionMismatch],
   load: (ctx, { id }) => visibleNetwork(ctx, id),
   rule: "delete_network",
   target: (_ctx, _input, before) => networkTarget(before),

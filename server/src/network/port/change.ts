@@ -10,11 +10,13 @@ import {
   deviceReserved,
   groupsNeedPortSecurity,
   macAddressInUse,
+  mixedStatefulness,
   networkNotFound,
   pairsNeedPortSecurity,
   portBound,
   portHasSecurityGroup,
   portNotFound,
+  revisionMismatch,
   servicePortInUse,
 } from "../faults.ts"
 import { releaseFloatingIpsOf } from "../floating-ip/disassociate.ts"
@@ -52,6 +54,8 @@ export const updatePort = operation({
     pairsNeedPortSecurity,
     groupsNeedPortSecurity,
     deviceReserved,
+    mixedStatefulness,
+    revisionMismatch,
   ],
   load: (ctx, { id }) => loadPort(ctx.db, id, viewerOf(ctx)),
   rules: ["update_port"],
@@ -218,7 +222,7 @@ async function followInterface(tx: Tx, port: Port): Promise<void> {
 export const deletePort = operation({
   name: "network.port.delete",
   input: Type.Object({ id: Type.String(), expectedRevision: RevisionInput }),
-  faults: [portNotFound, servicePortInUse],
+  faults: [portNotFound, servicePortInUse, revisionMismatch],
   load: (ctx, { id }) => loadPort(ctx.db, id, viewerOf(ctx)),
   rule: "delete_port",
   target: (_ctx, _input, port) => portTarget(port),

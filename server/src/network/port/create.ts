@@ -12,6 +12,7 @@ import {
   deviceReserved,
   groupsNeedPortSecurity,
   macAddressInUse,
+  mixedStatefulness,
   networkNotFound,
   noAddressLeft,
   pairsNeedPortSecurity,
@@ -50,6 +51,7 @@ export const createPorts = operation({
     tooManyAddressPairs,
     groupsNeedPortSecurity,
     deviceReserved,
+    mixedStatefulness,
   ],
   load: async (ctx, { items }) => {
     const networks: Network[] = []

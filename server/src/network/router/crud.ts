@@ -14,6 +14,7 @@ import {
   gatewayNeededByFloatingIp,
   networkNotFound,
   noAddressLeft,
+  revisionMismatch,
   routerInUse,
   routerNotFound,
   tooManyRoutes,
@@ -119,7 +120,15 @@ export const updateRouter = operation({
     expectedRevision: RevisionInput,
     changes: routerNoun.changes,
   }),
-  faults: [routerNotFound, networkNotFound, badRequest, badRoutes, tooManyRoutes, gatewayNeededByFloatingIp],
+  faults: [
+    routerNotFound,
+    networkNotFound,
+    badRequest,
+    badRoutes,
+    tooManyRoutes,
+    gatewayNeededByFloatingIp,
+    revisionMismatch,
+  ],
   load: (ctx, { id }) => loadRouter(ctx.db, id, viewerOf(ctx)),
   rules: ["update_router"],
   authorize: (_ctx, { changes }, router) => [
@@ -149,7 +158,7 @@ export const updateRouter = operation({
 export const deleteRouter = operation({
   name: "network.router.delete",
   input: Type.Object({ id: Type.String(), expectedRevision: RevisionInput }),
-  faults: [routerNotFound, routerInUse],
+  faults: [routerNotFound, routerInUse, revisionMismatch],
   load: (ctx, { id }) => loadRouter(ctx.db, id, viewerOf(ctx)),
   rule: "delete_router",
   target: (_ctx, _input, router) => routerTarget(router),

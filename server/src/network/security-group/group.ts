@@ -16,6 +16,7 @@ import {
   defaultGroupExists,
   defaultGroupKept,
   defaultGroupUpdate,
+  revisionMismatch,
   securityGroupInUse,
   securityGroupNotFound,
 } from "../faults.ts"
@@ -109,7 +110,13 @@ export const updateSecurityGroup = operation({
     expectedRevision: RevisionInput,
     changes: securityGroupNoun.changes,
   }),
-  faults: [securityGroupNotFound, defaultGroupUpdate, defaultGroupExists, securityGroupInUse],
+  faults: [
+    securityGroupNotFound,
+    defaultGroupUpdate,
+    defaultGroupExists,
+    securityGroupInUse,
+    revisionMismatch,
+  ],
   load: (ctx, { id }) => loadSecurityGroup(ctx.db, id, viewerOf(ctx)),
   rule: "update_security_group",
   target: (_ctx, _input, group) => securityGroupTarget(group),
@@ -138,7 +145,7 @@ export const updateSecurityGroup = operation({
 export const deleteSecurityGroup = operation({
   name: "network.security_group.delete",
   input: Type.Object({ id: Type.String(), expectedRevision: RevisionInput }),
-  faults: [securityGroupNotFound, securityGroupInUse, defaultGroupKept],
+  faults: [securityGroupNotFound, securityGroupInUse, defaultGroupKept, revisionMismatch],
   load: (ctx, { id }) => loadSecurityGroup(ctx.db, id, viewerOf(ctx)),
   rule: "delete_security_group",
   target: (_ctx, _input, group) => securityGroupTarget(group),

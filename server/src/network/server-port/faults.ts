@@ -73,3 +73,18 @@ export const portQuotaExceeded = fault(
   "network.server.port_quota_exceeded",
   () => "Maximum number of ports exceeded",
 )
+
+/** Of a request for networks, when servers are made. */
+export const serverNetworkFaults = [
+  ambiguousNetworks,
+  serverNetworkMissing,
+  serverPortMissing,
+  serverPortTaken,
+  serverPortNotUsable,
+  serverNetworkNeedsSubnet,
+  serverFixedIpWrong,
+  serverFixedIpTaken,
+  serverOnExternalNetwork,
+  serverGroupMissing,
+  serverGroupAmbiguous,
+] as const

@@ -14,6 +14,7 @@ import { asksOf, enforceQuotaOfMade } from "../../quota/index.ts"
 import {
   addressScopeNotFound,
   badRequest,
+  revisionMismatch,
   scopePrefixConflict,
   subnetPoolInUse,
   subnetPoolNotFound,
@@ -102,7 +103,7 @@ const ruled = ruledFields(subnetPoolNoun.fields, "write")
 export const createSubnetPools = operation({
   name: "network.subnet_pool.create",
   input: Type.Object({ items: Type.Array(subnetPoolNoun.create) }),
-  faults: [badRequest, addressScopeNotFound],
+  faults: [badRequest, addressScopeNotFound, scopePrefixConflict],
   rules: ["create_subnetpool"],
   authorize: (ctx, { items }) =>
     items.flatMap((input) => {
@@ -278,7 +279,7 @@ export const updateSubnetPool = operation({
     expectedRevision: RevisionInput,
     changes: subnetPoolNoun.changes,
   }),
-  faults: [subnetPoolNotFound, badRequest, addressScopeNotFound, scopePrefixConflict],
+  faults: [subnetPoolNotFound, badRequest, addressScopeNotFound, scopePrefixConflict, revisionMismatch],
   load: (ctx, { id }) => loadSubnetPool(ctx.db, id, viewerOf(ctx)),
   rules: ["update_subnetpool"],
   authorize: (_ctx, { changes }, pool) => [
@@ -326,7 +327,7 @@ function checkGrowth(pool: SubnetPool, merged: { version: 4 | 6; prefixes: strin
 export const deleteSubnetPool = operation({
   name: "network.subnet_pool.delete",
   input: Type.Object({ id: Type.String(), expectedRevision: RevisionInput }),
-  faults: [subnetPoolNotFound, subnetPoolInUse],
+  faults: [subnetPoolNotFound, subnetPoolInUse, revisionMismatch],
   load: (ctx, { id }) => loadSubnetPool(ctx.db, id, viewerOf(ctx)),
   rule: "delete_subnetpool",
   target: (_ctx, _input, pool) => subnetPoolTarget(pool),

@@ -4,7 +4,7 @@ import type { Tx } from "../../platform/db/database.ts"
 import { violatedConstraint } from "../../platform/db/database.ts"
 import { parsePrefix } from "../../platform/net/address.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { badRequest, gatewayInUse, subnetInUse, subnetNotFound } from "../faults.ts"
+import { badRequest, gatewayInUse, revisionMismatch, subnetInUse, subnetNotFound } from "../faults.ts"
 import { refreshServicePort } from "../port/service-port.ts"
 import { notify } from "../resource/notify.ts"
 import { bumpRevision, change, lockRow, RevisionInput, updateRow } from "../resource/standard.ts"
@@ -22,7 +22,7 @@ export const updateSubnet = operation({
     expectedRevision: RevisionInput,
     changes: subnetNoun.changes,
   }),
-  faults: [subnetNotFound, badRequest, gatewayInUse],
+  faults: [subnetNotFound, badRequest, gatewayInUse, revisionMismatch],
   load: (ctx, { id }) => loadSubnet(ctx.db, id, viewerOf(ctx)),
   rule: "update_subnet",
   target: (_ctx, _input, subnet) => subnetTarget(subnet),
@@ -90,7 +90,7 @@ async function checkGatewayFree(tx: Tx, subnet: Subnet): Promise<void> {
 export const deleteSubnet = operation({
   name: "network.subnet.delete",
   input: Type.Object({ id: Type.String(), expectedRevision: RevisionInput }),
-  faults: [subnetNotFound, subnetInUse],
+  faults: [subnetNotFound, subnetInUse, revisionMismatch],
   load: (ctx, { id }) => loadSubnet(ctx.db, id, viewerOf(ctx)),
   rule: "delete_subnet",
   target: (_ctx, _input, subnet) => subnetTarget(subnet),

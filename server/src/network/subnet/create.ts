@@ -17,6 +17,7 @@ import {
   networkNotFound,
   poolOutOfBounds,
   poolsOverlap,
+  subnetAllocationFailed,
 } from "../faults.ts"
 import { isAutoAddressed, takeAddress } from "../ipam/allocate.ts"
 import { autoAddress } from "../ipam/choose.ts"
@@ -47,6 +48,7 @@ export const createSubnets = operation({
     addressNotInSubnet,
     nameserversExhausted,
     hostRoutesExhausted,
+    subnetAllocationFailed,
   ],
   load: async (ctx, { items }) => {
     const networks: Network[] = []

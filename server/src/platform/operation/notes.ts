@@ -36,7 +36,10 @@ export function noteUnnamed(operation: string, route: string): void {
   note("unnamed_operation", operation, route)
 }
 
-/** Of any operation: the wrapper decides them, the limits of a project, the client, or what all stand on. */
+/**
+ * Of any operation, whatever it decides itself: the wrapper refuses (policy, input), the database does not take a text,
+ * a project's limit is reached, something below is away, the client stands still, or there is a bug.
+ */
 const commonCodes: ReadonlySet<string> = new Set(["policy.forbidden", "request.invalid", "database.bad_text"])
 const commonKinds: ReadonlySet<FaultKind> = new Set(["unavailable", "over_quota", "timed_out", "bug"])
 

@@ -43,7 +43,7 @@ interface OneRule<I extends TSchema, L> {
 
 /** Which rules are asked depends on the input. A rule of an attribute (`create_network:shared`) needs not be listed. */
 interface ManyRules<I extends TSchema, L> {
-  rules?: readonly string[]
+  rules: readonly string[]
   rowRule?: never
   /** All must hold. */
   authorize: (ctx: Ctx, input: Input<I>, loaded: L) => readonly Authorization[]
@@ -139,7 +139,7 @@ function authorizerOf<I extends TSchema, L, O>(
   if (!authorize) return () => {}
   return (ctx, input, loaded) => {
     for (const [asked, about] of authorize(ctx, input, loaded)) {
-      if (rules.length > 0 && !isAmong(rules, asked))
+      if (!isAmong(rules, asked))
         throw new Error(`operation ${name} asks ${asked}, which is not among its rules`)
       ctx.policy.enforce(ctx.caller, asked, about)
     }
