@@ -1,12 +1,12 @@
 // Room within the limits, looked at under a lock that is held until the transaction ends: a burst of requests cannot
 // pass a limit together. Where nothing is limited, nothing is locked and nothing counted.
-import { type RawBuilder, sql } from "kysely"
+import { sql } from "kysely"
 import type { Quota } from "../engine/quota.ts"
 import type { Tx } from "../platform/db/database.ts"
 import { type QuotaShortage, quotaExceeded } from "./faults.ts"
-import { type Configured, type LimitRow, limitRows, type QuotaOwner } from "./limits.ts"
+import { type Configured, type LimitRow, limitColumns, type QuotaOwner, readLimitColumns } from "./limits.ts"
 import { lockOf } from "./lock.ts"
-import { type Counting, measure, type Used } from "./use.ts"
+import { type Counts, countSql, groupsOf } from "./use.ts"
 
 /** How many more; with `of`, the user or group that they are counted within. */
 export type QuotaAdd = number | { add: number; of: string }
@@ -148,41 +148,45 @@ async function hold<R extends string>(
     const add = ask.add[resource]
     if (typeof add === "object") within[resource] = add.of
   }
-  const rows = await lockLimits(ctx, tx, quota, ask, { resources, counted, within })
-  const limitedBy = (side: "value" | "own") =>
-    counted.filter((name) =>
-      rows.some(({ resource, [side]: limit }) => resource === name && (limit ?? -1) >= 0),
-    )
-  const countings: Counting<R>[] = [
-    { resources: limitedBy("value"), userId: null, within, beyond },
-    { resources: limitedBy("own"), userId: ask.userId ?? null, within, beyond },
+  const before = await lockLimits(ctx, tx, quota, ask, { resources, counted, within })
+  const limited = (side: "value" | "own") =>
+    counted.filter((name) => (before.find(({ resource }) => resource === name)?.[side] ?? -1) >= 0)
+  const [ofProject, ofUser] = [limited("value"), limited("own")]
+  const groups = [
+    ...groupsOf(quota, ask, { side: "project", resources: ofProject, userId: null, within, beyond }),
+    ...groupsOf(quota, ask, { side: "user", resources: ofUser, userId: ask.userId ?? null, within, beyond }),
   ]
-  if (countings.every((counting) => counting.resources.length === 0)) return standingsOf(quota, rows, [])
-  const now = await measure(ctx, tx, quota, ask, resources, countings)
+  if (groups.length === 0) return standingsOf(quota, before, {})
+  const again = resources.filter((resource) => ofProject.includes(resource) || ofUser.includes(resource))
+  const { rows } = await sql<Counts>`select * from (${limitColumns(ctx, quota, ask, again)}) l,
+    ${sql.join(groups.map(countSql))}`.execute(tx)
+  const [row = {}] = rows
+  const after = readLimitColumns(row, again)
   // A limit that was made while this waited for the lock is not counted for: it holds from the next request on.
-  const inForce = rows.map((before) => {
-    const after = now.rows.find(({ resource }) => resource === before.resource)
+  const inForce = before.map((limit) => {
+    const now = after.find(({ resource }) => resource === limit.resource) ?? limit
     return {
-      resource: before.resource,
-      value: before.value >= 0 ? (after?.value ?? -1) : before.value,
-      own: (before.own ?? -1) >= 0 ? (after?.own ?? null) : before.own,
+      resource: limit.resource,
+      value: limit.value >= 0 ? now.value : limit.value,
+      own: (limit.own ?? -1) >= 0 ? now.own : limit.own,
     }
   })
-  return standingsOf(quota, inForce, now.used)
+  return standingsOf(quota, inForce, row)
 }
 
 function standingsOf<R extends string>(
   quota: Quota<R>,
-  rows: readonly LimitRow[],
-  [ofProject = {}, ofUser = {}]: readonly Used<R>[],
+  limits: readonly LimitRow[],
+  counts: Counts,
 ): HeldQuota<R> {
   const held = { ofProject: {} as Standings<R>, ofUser: {} as Standings<R> }
-  for (const row of rows) {
+  for (const row of limits) {
     // The statement gives back the names that it was given.
     const resource = row.resource as R
     const unit = quota.resources[resource].use?.unit ?? 1
-    held.ofProject[resource] = { limit: row.value, used: ofProject[resource] ?? 0, unit }
-    if (row.own !== null) held.ofUser[resource] = { limit: row.own, used: ofUser[resource] ?? 0, unit }
+    held.ofProject[resource] = { limit: row.value, used: counts[`project.${resource}`] ?? 0, unit }
+    if (row.own !== null)
+      held.ofUser[resource] = { limit: row.own, used: counts[`user.${resource}`] ?? 0, unit }
   }
   return held
 }
@@ -198,18 +202,15 @@ async function lockLimits<R extends string>(
   owner: QuotaOwner,
   wanted: { resources: readonly R[]; counted: readonly R[]; within: Partial<Record<R, string>> },
 ): Promise<LimitRow[]> {
-  const limits = limitRows(ctx, quota, owner, wanted.resources)
-  if (wanted.counted.length === 0) return (await limits.execute(tx)).rows
+  const { resources, counted } = wanted
+  const limits = limitColumns(ctx, quota, owner, resources)
+  const columns = counted.flatMap((name) => [sql.id(`limit.${name}`), sql.id(`own.${name}`)])
   // First what things are counted within: it may be shared by projects.
-  const keys: RawBuilder<unknown>[] = []
-  for (const resource in wanted.within)
-    keys.push(lockOf(quota.service, resource, String(wanted.within[resource])))
-  keys.push(lockOf(quota.service, owner.projectId))
-  const locks = keys.map((lock) => sql`, case when is_limited then ${lock} end`)
-  const isLimited = sql`greatest(value, own) >= 0 and resource = any(${wanted.counted}::text[])`
-  const { rows } = await sql<LimitRow>`select resource, value, own${sql.join(locks, sql``)}
-    from (select resource, value, own, bool_or(${isLimited}) over () as is_limited from (${limits}) l offset 0) f`.execute(
-    tx,
-  )
-  return rows
+  const locks = [
+    ...Object.entries(wanted.within).map(([name, of]) => lockOf(quota.service, name, String(of))),
+    lockOf(quota.service, owner.projectId),
+  ].map((lock) => sql`, case when greatest(${sql.join(columns)}) >= 0 then ${lock} end`)
+  const { rows } = await sql<Record<string, number | null>>`
+    select *${columns.length > 0 ? sql.join(locks, sql``) : sql``} from (${limits}) l`.execute(tx)
+  return readLimitColumns(rows[0] ?? {}, resources)
 }

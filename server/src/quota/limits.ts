@@ -30,33 +30,62 @@ export const resourcesOf = <R extends string>(quota: Quota<R>): readonly R[] =>
   // The record has exactly these keys.
   Object.keys(quota.resources) as R[]
 
-/** A statement with a `LimitRow` for each of the resources, each found by its key. */
-export function limitRows<R extends string>(
+interface LimitScalars {
+  value: RawBuilder<number>
+  own: RawBuilder<number | null>
+}
+
+/** The limits of one resource, found by key, as scalars in SQL. */
+function limitScalars(
   { config }: Configured,
+  { service, limitOf }: Quota,
+  { projectId, userId = null }: QuotaOwner,
+  resource: RawBuilder<string>,
+  fallback: RawBuilder<number>,
+): LimitScalars {
+  const kept = limitOf
+    ? limitOf({ config, projectId, resource })
+    : sql<
+        number | null
+      >`(select value from quota."limit" where project_id = ${projectId} and service = ${service}
+        and resource = ${resource}), ${ofClass("default", service, resource)}`
+  const own =
+    userId === null
+      ? sql<null>`null::bigint`
+      : sql<number | null>`(select value from quota.user_limit where project_id = ${projectId}
+          and service = ${service} and user_id = ${userId} and resource = ${resource})`
+  return { value: sql`coalesce(${kept}, ${fallback})`, own }
+}
+
+const ofClass = (className: string, service: string, resource: RawBuilder<string>) =>
+  sql<number | null>`(select value from quota.class_limit
+    where class_name = ${className} and service = ${service} and resource = ${resource})`
+
+/** One row with a column `limit.cores` and one `own.cores` for each of the resources: see `readLimitColumns`. */
+export function limitColumns<R extends string>(
+  ctx: Configured,
   quota: Quota<R>,
   owner: QuotaOwner,
   resources: readonly R[],
-): RawBuilder<LimitRow> {
-  const { service, limitOf } = quota
-  const { projectId, userId } = owner
-  const resource = sql.ref<string>("d.resource")
-  const kept = limitOf
-    ? limitOf({ config, projectId, resource })
-    : sql<number | null>`(select value from quota."limit"
-        where project_id = ${projectId} and service = ${service} and resource = d.resource),
-      ${ofClass("default", service)}`
-  const own =
-    userId === undefined || userId === null
-      ? sql`null::bigint`
-      : sql`(select value from quota.user_limit where project_id = ${projectId} and service = ${service}
-          and user_id = ${userId} and resource = d.resource)`
-  return sql<LimitRow>`select d.resource, coalesce(${kept}, d.fallback) as value, ${own} as own
-    from ${configured(config, quota, resources)}`
+): RawBuilder<Record<string, number | null>> {
+  const columns = resources.map((name) => {
+    const fallback = sql<number>`${quota.resources[name].default(ctx.config)}::bigint`
+    const { value, own } = limitScalars(ctx, quota, owner, sql`${name}`, fallback)
+    return sql`${value} as ${sql.id(`limit.${name}`)}, ${own} as ${sql.id(`own.${name}`)}`
+  })
+  return sql`select ${sql.join(columns)} offset 0`
 }
 
-const ofClass = (className: string, service: string) =>
-  sql<number | null>`(select value from quota.class_limit
-    where class_name = ${className} and service = ${service} and resource = d.resource)`
+export function readLimitColumns<R extends string>(
+  row: Readonly<Record<string, number | null>>,
+  resources: readonly R[],
+): LimitRow[] {
+  return resources.map((resource) => ({
+    resource,
+    value: row[`limit.${resource}`] ?? -1,
+    own: row[`own.${resource}`] ?? null,
+  }))
+}
 
 /** What the configuration says alone. */
 export function configuredLimits<R extends string>({ config }: Configured, quota: Quota<R>): Limits<R> {
@@ -65,13 +94,11 @@ export function configuredLimits<R extends string>({ config }: Configured, quota
 }
 
 /** The rows `d` (resource, fallback). */
-function configured<R extends string>(
-  config: Config,
-  quota: Quota<R>,
-  resources: readonly R[],
-): RawBuilder<unknown> {
-  const defaults = resources.map((resource) => quota.resources[resource].default(config))
-  return sql`unnest(${resources}::text[], ${defaults}::bigint[]) as d(resource, fallback)`
+function configured<R extends string>(config: Config, quota: Quota<R>): RawBuilder<unknown> {
+  const rows = Object.entries(configuredLimits({ config }, quota)).map(
+    ([resource, limit]) => sql`(${resource}::text, ${limit}::bigint)`,
+  )
+  return sql`(values ${sql.join(rows)}) as d(resource, fallback)`
 }
 
 /** Limits in force for a project; with a user, its own in front of them. */
@@ -81,12 +108,14 @@ export async function getLimits<R extends string>(
   quota: Quota<R>,
   owner: QuotaOwner,
 ): Promise<Limits<R>> {
-  const { rows } = await limitRows(ctx, quota, owner, resourcesOf(quota)).execute(db)
+  const { value, own } = limitScalars(ctx, quota, owner, sql.ref("d.resource"), sql.ref("d.fallback"))
+  const { rows } = await sql<LimitRow>`select d.resource, ${value} as value, ${own} as own
+    from ${configured(ctx.config, quota)}`.execute(db)
   return toLimits(rows)
 }
 
 /** A limit of the user's own stands for the project's. */
-export function toLimits<R extends string>(rows: readonly LimitRow[]): Limits<R> {
+function toLimits<R extends string>(rows: readonly LimitRow[]): Limits<R> {
   // One row for each resource.
   return Object.fromEntries(rows.map(({ resource, value, own }) => [resource, own ?? value])) as Limits<R>
 }
@@ -99,8 +128,9 @@ export async function getClassLimits<R extends string>(
   className = "default",
 ): Promise<Limits<R>> {
   const { rows } = await sql<LimitRow>`
-    select d.resource, coalesce(${ofClass(className, quota.service)}, d.fallback) as value, null as own
-    from ${configured(config, quota, resourcesOf(quota))}`.execute(db)
+    select d.resource, coalesce(${ofClass(className, quota.service, sql.ref("d.resource"))}, d.fallback) as value,
+      null as own
+    from ${configured(config, quota)}`.execute(db)
   return toLimits(rows)
 }
 

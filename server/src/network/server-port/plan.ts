@@ -131,7 +131,7 @@ export async function checkServerNetworks(ctx: Ctx, check: ServerNetworksCheck):
 
 /** A first look; the decision is made when the ports are. */
 async function freePorts(ctx: Ctx, projectId: string): Promise<number> {
-  const { limits, used } = await readQuota(ctx, ctx.db, networkQuota, { projectId }, ["port"])
+  const { limits, used } = await readQuota(ctx, ctx.db, networkQuota, { projectId })
   return limits.port < 0 ? Infinity : limits.port - used.port
 }
 
