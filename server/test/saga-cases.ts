@@ -41,6 +41,7 @@ function capturing(platform: Platform, caller: Ctx["caller"]): { ctx: Ctx; start
   const sagas: Platform["sagas"] = {
     start: (_tx, _saga, params) => keep(params),
     waitForSaga: async () => ({ state: "done", failure: null }),
+    wake: async () => {},
     startMany: async (_tx, _saga, orders) => await Promise.all(orders.map((order) => keep(order.params))),
   }
   const quiet = Object.assign(Object.create(platform) as Platform, { sagas })
@@ -61,6 +62,7 @@ export function running(
       return id
     },
     waitForSaga: (db, id, timeoutMs) => runner.waitForSaga(db, id, timeoutMs),
+    wake: (db) => runner.wake(db),
     startMany: async (tx, saga, orders) => {
       const ids = await runner.startMany(tx, saga, orders)
       begun.push(...ids)

@@ -1,6 +1,8 @@
 // A host or an engine that is away for long: what waits for it goes on when it is back, and can be given up meanwhile.
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
+import { noteHost } from "../src/compute/host/report.ts"
+import { reportAgents } from "../src/network/agent/agent.ts"
 import { eventually } from "../src/platform/clock/clock.ts"
 import { type ServerCloud, startServerCloud } from "./server-cloud.ts"
 
@@ -50,4 +52,35 @@ test("a server whose creation waits can be deleted", async () => {
   await c.isGone(id)
   await eventually("the creation to end", async () => (await sagaOf(id, "create")).state === "unwound")
   c.cloud.network.failNext(0)
+})
+
+test("what waits goes on when its host, or the network, is back, and not at the end of its pause", async () => {
+  const { platform } = c.cloud.cloud
+  const pool = c.cloud.database.pool
+  const waiting = async () => {
+    c.cloud.network.failNext(1_000_000)
+    const id = await c.create()
+    await eventually("the saga to wait", async () => (await sagaOf(id, "create")).waits > 5)
+    // While it rests: a claim would set its own end of the pause.
+    await eventually("a long pause", async () => {
+      const { rowCount } = await pool.query(
+        "update engine.saga set run_at = now() + interval '1 hour' where resource_id = $1 and lease_until is null",
+        [id],
+      )
+      return rowCount === 1
+    })
+    c.cloud.network.failNext(0)
+    return id
+  }
+  const one = await waiting()
+  const [host] = (await pool.query("select name, description from compute.host")).rows
+  await noteHost(platform, host.name, host.description)
+  assert.equal((await c.show(one)).status, "BUILD", "the host was not away")
+  await pool.query("update compute.host set last_seen_at = now() - interval '1 minute'")
+  await noteHost(platform, host.name, host.description)
+  await c.reaches(one, "ACTIVE")
+  const two = await waiting()
+  await pool.query("update network.agent set problem = 'away'")
+  await reportAgents(platform)
+  await c.reaches(two, "ACTIVE")
 })

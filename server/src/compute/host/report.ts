@@ -24,12 +24,17 @@ async function handleReport(platform: Platform, report: AgentReport): Promise<vo
   else await syncMachine(platform, report.host, report.serverId, report.state.power)
 }
 
+/** A host that was silent for two reports is back with the third: what waited for it goes on. */
+const backAfterMs = 25_000
+
 export async function noteHost(
   platform: Platform,
   name: string,
   description: HostDescription,
 ): Promise<void> {
-  if (await touchHost(platform.db, { name, description })) return
+  const found = await touchHost(platform.db, { name, description })
+  if (found && found.silentMs < backAfterMs) return
+  if (found) return await platform.sagas.wake(platform.db)
   await transact(platform.db, async (tx) => {
     const { host, isChanged } = await upsertHost(tx, { name, description })
     if (!isChanged) return
@@ -40,6 +45,7 @@ export async function noteHost(
       traits: traitsOf(description),
     })
   })
+  await platform.sagas.wake(platform.db)
 }
 
 function inventoriesOf(platform: Platform, d: HostDescription): Record<string, HostInventory> {

@@ -41,18 +41,17 @@ export async function selectHost(db: DbOrTx, name: string): Promise<Host | undef
   return row && hostOf(row)
 }
 
-/** Notes that a host lives that is as it was. False when there is more to write: it is new, or has changed. */
+/** Notes that a host lives that is as it was, and says for how long it was silent. Undefined: it is new, or has changed. */
 export async function touchHost(
   db: DbOrTx,
   report: { name: string; description: HostDescription },
-): Promise<boolean> {
-  const done = await db
-    .updateTable("compute.host")
-    .set({ last_seen_at: sql<Date>`clock_timestamp()` })
-    .where("name", "=", report.name)
-    .where(sql<boolean>`description = ${JSON.stringify(report.description)}::jsonb`)
-    .executeTakeFirst()
-  return done.numUpdatedRows > 0n
+): Promise<{ silentMs: number } | undefined> {
+  const { rows } = await sql<{ silentMs: number }>`
+    with before as (select name, ${hostSilentMs} as silent_ms from compute.host where name = ${report.name} for update)
+    update compute.host h set last_seen_at = clock_timestamp() from before
+    where h.name = before.name and h.description = ${JSON.stringify(report.description)}::jsonb
+    returning before.silent_ms as "silentMs"`.execute(db)
+  return rows[0]
 }
 
 /** Notes that the host lives; the first report makes its row. Says whether the description is news. */

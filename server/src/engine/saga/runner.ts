@@ -26,6 +26,7 @@ import {
   insertSagas,
   type SagaResult,
   type SagaRow,
+  wakeWaiting,
 } from "./store.ts"
 import { Waiters } from "./waiters.ts"
 import { type SagaRunnerOptions, SagaWorker } from "./worker.ts"
@@ -62,11 +63,13 @@ export function createSagaRunner(options: SagaRunnerOptions): SagaRunner {
     await insertSagas(tx, sagas, options.config.sagaLeaseMs)
     afterCommit(tx, () => {
       for (const row of ours) present?.beginReserved(row, [{ node: firstNode ?? "", kind: "do_started" }])
-      if (ours.size === rows.length) return
-      worker?.poke()
-      void options.bus.publish(wakeTopic, {}).catch(() => {}) // they also look by themselves
+      if (ours.size < rows.length) pokeAll()
     })
     return rows.map((row) => row.id)
+  }
+  const pokeAll = () => {
+    worker?.poke()
+    void options.bus.publish(wakeTopic, {}).catch(() => {}) // they also look by themselves
   }
   return {
     start: async (tx, saga, params, how = {}) => {
@@ -74,9 +77,14 @@ export function createSagaRunner(options: SagaRunnerOptions): SagaRunner {
       return id ?? ""
     },
     startMany: record,
+    wake: async (db) => {
+      if ((await wakeWaiting(db)) > 0) pokeAll()
+    },
     async work(platform, sagas) {
       if (worker) throw new Error("this saga runner works already")
       if (options.isOnlyWorker) await endLeases(platform.db)
+      // What they wait for may have been this process.
+      await wakeWaiting(platform.db)
       const started = new SagaWorker(options, platform, sagas, waiters)
       worker = started
       const subscription = await options.bus.subscribe(wakeTopic, () => started.poke())

@@ -232,6 +232,15 @@ export async function releaseAll(db: Db, owner: string): Promise<void> {
   `.execute(db)
 }
 
+/** Those that found their other side away try again at once; how many there are. */
+export async function wakeWaiting(db: Db): Promise<number> {
+  const { numAffectedRows } = await sql`
+    update engine.saga set run_at = now()
+    where waits > 0 and state in ('running', 'unwinding') and lease_until is null and run_at > now()
+  `.execute(db)
+  return Number(numAffectedRows ?? 0)
+}
+
 export interface SagaResult {
   id: string
   name: string

@@ -57,10 +57,15 @@ export async function reportAgents(
     return { agents: 0 }
   }
   const started = isStart ? sql`now()` : sql`network.agent.started_at`
-  await sql`insert into network.agent (id, host, binary_name, problem)
+  const { rows } = await sql<{ wasIll: boolean }>`with before as (
+      select bool_or(problem is not null) as is_ill from network.agent where id = any(${ids}::uuid[]))
+    insert into network.agent (id, host, binary_name, problem)
     select a.id, ${host}, a.name, ${problem} from unnest(${ids}::uuid[], ${binaries}::text[]) a (id, name)
     on conflict (id) do update set problem = excluded.problem, started_at = ${started},
-      heartbeat_at = now()`.execute(platform.db)
+      heartbeat_at = now()
+    returning (select is_ill from before) as "wasIll"`.execute(platform.db)
+  // What waited for the engine goes on.
+  if (problem === null && rows.some((row) => row.wasIll)) await platform.sagas.wake(platform.db)
   return { agents: ids.length }
 }
 
