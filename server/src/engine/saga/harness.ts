@@ -190,7 +190,7 @@ async function rowsOf(db: Db): Promise<Record<string, string>> {
   const { rows: tables } = await sql<{ name: string }>`
     select format('%I.%I', schemaname, tablename) as name from pg_tables
     where schemaname not in ('pg_catalog', 'information_schema', 'engine', 'public')
-      and (schemaname, tablename) not in (('compute', 'host'), ('compute', 'control_service'))
+      and (schemaname, tablename) not in (('compute', 'host'), ('compute', 'control_service'), ('network', 'agent'))
   `.execute(db)
   const sums: Record<string, string> = {}
   for (const { name } of tables) {
