@@ -198,7 +198,7 @@ test("kumoi policy without a running cloud: check, list, and a clear word from e
     assert.match(list.out, /^\* identity:get_user: role:x {2}\[.*\n {4}default: rule:admin_required/m)
     assert.ok(!list.out.includes("os_compute_api"))
     const explain = await kumoi("policy", "explain", "demo", "identity:get_user", "--data", dir)
-    assert.equal(explain.code, 2)
+    assert.equal(explain.code, 3)
     assert.match(explain.out, /is not running/)
   } finally {
     rmSync(dir, { recursive: true, force: true })
