@@ -5,6 +5,7 @@ import { chmodSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
 import { eventually, isRoot, processesOf, TestCloud } from "./cloud.ts"
+import { explained } from "./explain.ts"
 import { Session } from "./session.ts"
 
 const names = ["one", "two", "three"]
@@ -39,6 +40,11 @@ describe("kill -9 under real machines", {
     ]
     const args = ["-i", keyFile(), ...options.flatMap((o) => ["-o", o]), `cirros@${address}`, command]
     return (await cloud.inside("ssh", args, { timeoutMs: 60_000 })).stdout.trim()
+  }
+  const untilAnswers = (name: Name) => {
+    const hasAnswered = async () => (await ssh(addressOf(name), "hostname")) === name
+    const guest = { serverId: idOf(name), address: addressOf(name) }
+    return explained(cloud, guest, () => eventually(`ssh to ${name}`, hasAnswered))
   }
 
   /** Process of each server's machine: pid and start time, which no other process has. */
@@ -129,7 +135,7 @@ describe("kill -9 under real machines", {
       await makeFloatingIp("one")
       address = addressOf("one")
       fixedIp = (await show("one")).addresses.private[0].addr
-      await eventually("ssh", async () => (await ssh(address, "hostname")) === "one")
+      await untilAnswers("one")
     })
 
     for (const engine of [
@@ -163,7 +169,7 @@ describe("kill -9 under real machines", {
 
     test("and what is asked for after that is done: another floating IP, all the way", async () => {
       await makeFloatingIp("two")
-      await eventually("ssh to the second", async () => (await ssh(addressOf("two"), "hostname")) === "two")
+      await untilAnswers("two")
     })
   })
 
@@ -182,8 +188,7 @@ describe("kill -9 under real machines", {
     assert.deepEqual(await cloud.traces(), [])
     const startedMs = performance.now()
     await cloud.up()
-    for (const name of ["one", "two"])
-      await eventually(`ssh to ${name}`, async () => (await ssh(addressOf(name), "hostname")) === name)
+    for (const name of ["one", "two"]) await untilAnswers(name)
     process.stdout.write(`# ssh works ${Math.round(performance.now() - startedMs)} ms after up began\n`)
   })
 

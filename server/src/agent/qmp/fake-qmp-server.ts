@@ -21,9 +21,11 @@ export async function startFakeQmpServer(
   options: { greeting?: unknown } = {},
 ): Promise<FakeQmpServer> {
   const heard: Record<string, unknown>[] = []
+  const clients = new Set<Socket>()
   let client: Socket | undefined
   const server: Server = createServer((socket) => {
     client = socket
+    clients.add(socket)
     socket.on("error", () => {})
     const greeting = options.greeting === undefined ? fakeGreeting : options.greeting
     if (greeting !== null) socket.write(`${JSON.stringify(greeting)}\r\n`)
@@ -52,7 +54,7 @@ export async function startFakeQmpServer(
     sayRaw,
     hangUp: () => client?.end(),
     async [Symbol.asyncDispose]() {
-      client?.destroy()
+      for (const each of clients) each.destroy()
       await new Promise<void>((resolve) => server.close(() => resolve()))
     },
   }

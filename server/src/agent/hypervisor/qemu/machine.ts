@@ -68,8 +68,8 @@ export class QemuMachine {
   }
 
   /**
-   * Starts QEMU with the processors halted, and connects. Whoever calls has made sure that none runs. `inherit` are
-   * files that it has open from 3 on.
+   * Starts QEMU with the processors halted, and connects. Whoever calls has made sure that none runs, and has heard of
+   * the last one's end (`refresh`). `inherit` are files that it has open from 3 on.
    */
   async launch(
     prefix: readonly string[],
@@ -84,16 +84,17 @@ export class QemuMachine {
     this.#shutdownReason = null
     this.#concluding = null
     this.#child = await startDetached(file, rest, { outputFile: this.directory.qemuLog, inherit })
-    this.#identity = this.#child.identity
+    const { identity } = this.#child
+    this.#identity = identity
     try {
-      await onStarted(this.#identity)
+      await onStarted(identity)
       await this.#connect(startTimeoutMs)
       for (const path of [this.directory.qmpSocket, this.directory.vncSocket, this.directory.serialSocket]) {
         chmodSync(path, 0o600)
       }
       this.#shieldHost()
     } catch (error) {
-      await endProcess(this.#identity, { graceMs: sigtermGraceMs })
+      await endProcess(identity, { graceMs: sigtermGraceMs })
       const said = this.#lastWords()
       this.#identity = null
       const failed = agentStartFailed(this.serverId, said || describeError(error))
@@ -204,6 +205,10 @@ export class QemuMachine {
   }
 
   async #connect(timeoutMs: number): Promise<void> {
+    // Who tries already may have less patience.
+    await this.#connecting?.catch(() => {})
+    // QEMU serves one client at a time: beside a connection that stands, no other one is ever greeted.
+    if (this.#qmp && !this.#qmp.isClosed) return
     this.#connecting ??= this.#connectNow(timeoutMs).finally(() => {
       this.#connecting = null
     })

@@ -264,6 +264,8 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
 
   async #start(machine: QemuMachine, input: EnsureInput): Promise<void> {
     const { directory, serverId } = machine
+    // Of the last process there may still be a connection, which is not the new one's.
+    await machine.refresh()
     removeSockets(directory)
     await makeRunDirectory(directory)
     const { firmware, hasTapOffload } = this.#machineOptions
