@@ -1,6 +1,5 @@
 // Clouds of tests end with this: what an operation did and nobody declared fails the test that saw it.
 import assert from "node:assert/strict"
-import { appendFileSync } from "node:fs"
 import { operationNotes } from "../src/platform/operation/notes.ts"
 
 const advice = {
@@ -10,10 +9,5 @@ const advice = {
 
 export function assertNothingUndeclared(): void {
   const found = operationNotes().map(({ kind, operation, what }) => `${operation}: ${what} (${advice[kind]})`)
-  if (process.env.KUMOI_NOTES) {
-    for (const n of operationNotes())
-      appendFileSync(process.env.KUMOI_NOTES, `${n.kind} ${n.operation} ${n.what}\n`)
-    return
-  }
   assert.deepEqual(found, [])
 }

@@ -14,6 +14,7 @@ import { checkZone, parseZone, type ZoneRequest } from "../host/zone-request.ts"
 import { findKeypair } from "../keypair/keypair.ts"
 import { computeQuota } from "../quota/resources.ts"
 import { recordActions } from "../server-action/store.ts"
+import { serverGroupUnusable } from "../server-group/faults.ts"
 import { joinServerGroup, usableServerGroup } from "../server-group/join.ts"
 import { AdminPassword, keepAdminPassword } from "./admin-password.ts"
 import { createServerSaga } from "./create.saga.ts"
@@ -82,7 +83,14 @@ export type CreateServersInput = Type.Static<typeof CreateServers>
 export const createServers = operation({
   name: "compute.server.create",
   input: CreateServers,
-  faults: [badRequest, volumesUnsupported, zeroDiskFlavor, quotaExceeded, ...serverNetworkFaults],
+  faults: [
+    badRequest,
+    volumesUnsupported,
+    zeroDiskFlavor,
+    quotaExceeded,
+    ...serverNetworkFaults,
+    serverGroupUnusable,
+  ],
   rules: ["os_compute_api:servers:create", "compute:servers:create:requested_destination"],
   authorize: (ctx, input) => {
     const target = {

@@ -1,7 +1,12 @@
 // Interfaces and security groups of a server that is there already. The network service owns the ports; the host
 // plugs them.
 import { Type } from "typebox"
-import { attachServerInterface, planServerInterface, serverNetworkFaults } from "../../network/index.ts"
+import {
+  attachServerInterface,
+  planServerInterface,
+  serverGroupMissing,
+  serverNetworkFaults,
+} from "../../network/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Tx, transact } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
@@ -154,7 +159,7 @@ const GroupInput = Type.Object({ serverId: Type.String(), group: Type.String() }
 export const addServerSecurityGroup = operation({
   name: "compute.server.add_security_group",
   input: GroupInput,
-  faults: [serverNotFound],
+  faults: [serverNotFound, serverGroupMissing],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
   rule: "os_compute_api:os-security-groups:add",
   target: (_ctx, _input, server) => targetOf(server),
@@ -164,7 +169,7 @@ export const addServerSecurityGroup = operation({
 export const removeServerSecurityGroup = operation({
   name: "compute.server.remove_security_group",
   input: GroupInput,
-  faults: [serverNotFound],
+  faults: [serverNotFound, serverGroupMissing],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
   rule: "os_compute_api:os-security-groups:remove",
   target: (_ctx, _input, server) => targetOf(server),

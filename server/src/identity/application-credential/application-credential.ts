@@ -47,7 +47,7 @@ export const createApplicationCredential = operation({
     isUnrestricted: Type.Optional(Type.Boolean()),
     accessRules: Type.Optional(Type.Array(AccessRule)),
   }),
-  faults: [conflict, forbidden, forbiddenAction],
+  faults: [conflict, forbidden, forbiddenAction, notFound],
   rule: "identity:create_application_credential",
   target: (_ctx, { userId }) => ({ user_id: userId }),
   run: async (ctx, input): Promise<{ credential: ApplicationCredential; secret: string }> => {

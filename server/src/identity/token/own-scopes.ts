@@ -73,6 +73,7 @@ export const hasOwnSystemScope = operation({
 export const getOwnCatalog = operation({
   name: "identity.token.get_own_catalog",
   input: nothing,
+  faults: [forbidden],
   rule: "identity:get_auth_catalog",
   run: async (ctx) => {
     const { projectId, userId } = ctx.caller

@@ -12,6 +12,7 @@ import {
   addressGroupInUse,
   addressGroupNotFound,
   badRequest,
+  forbiddenProject,
   groupHasAddresses,
   groupLacksAddresses,
   revisionMismatch,
@@ -82,7 +83,7 @@ export const listAddressGroups = listOf(addressGroupNoun, asked)
 export const createAddressGroups = operation({
   name: "network.address_group.create",
   input: Type.Object({ items: Type.Array(addressGroupNoun.create) }),
-  faults: [badRequest],
+  faults: [badRequest, forbiddenProject],
   rules: ["create_address_group"],
   authorize: (ctx, { items }) =>
     items.map((input) => [

@@ -7,7 +7,13 @@ import { boolean, field, text } from "../../platform/noun/field.ts"
 import { loadThing } from "../../platform/noun/list.ts"
 import { noun, ruledFields, type Thing } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { addressScopeInUse, addressScopeNotFound, badRequest, revisionMismatch } from "../faults.ts"
+import {
+  addressScopeInUse,
+  addressScopeNotFound,
+  badRequest,
+  forbiddenProject,
+  revisionMismatch,
+} from "../faults.ts"
 import { grantAccess } from "../rbac/grant.ts"
 import {
   attributeRules,
@@ -76,6 +82,7 @@ const ruled = ruledFields(addressScopeNoun.fields, "write")
 export const createAddressScopes = operation({
   name: "network.address_scope.create",
   input: Type.Object({ items: Type.Array(addressScopeNoun.create) }),
+  faults: [forbiddenProject],
   rules: ["create_address_scope"],
   authorize: (ctx, { items }) =>
     items.flatMap((input) => {

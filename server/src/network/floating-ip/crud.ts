@@ -14,12 +14,14 @@ import {
   badRequest,
   floatingIpNotFound,
   floatingIpTargetTaken,
+  forbiddenProject,
   networkNotFound,
   noAddressLeft,
   noExternalAddressLeft,
   notReachable,
   portNotFound,
   revisionMismatch,
+  subnetNotOfNetwork,
 } from "../faults.ts"
 import { loadNetwork } from "../network/read.ts"
 import { insertPort } from "../port/insert.ts"
@@ -61,6 +63,8 @@ export const createFloatingIps = operation({
     noExternalAddressLeft,
     notReachable,
     floatingIpTargetTaken,
+    subnetNotOfNetwork,
+    forbiddenProject,
   ],
   rules: ["create_floatingip"],
   authorize: (ctx, { items }) =>

@@ -7,7 +7,14 @@ import { insertThing } from "../../platform/noun/list.ts"
 import { ruledFields } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { asksOf, enforceQuotaOfMade } from "../../quota/index.ts"
-import { badRequest, flatNetworkInUse, noSegmentLeft, tunnelInUse, vlanInUse } from "../faults.ts"
+import {
+  badRequest,
+  flatNetworkInUse,
+  forbiddenProject,
+  noSegmentLeft,
+  tunnelInUse,
+  vlanInUse,
+} from "../faults.ts"
 import { networkQuota } from "../quota.ts"
 import { grantAccess } from "../rbac/grant.ts"
 import { notify } from "../resource/notify.ts"
@@ -24,7 +31,7 @@ const ruled = ruledFields(networkNoun.fields, "write")
 export const createNetworks = operation({
   name: "network.network.create",
   input: Type.Object({ items: Type.Array(networkNoun.create) }),
-  faults: [badRequest, flatNetworkInUse, noSegmentLeft, tunnelInUse, vlanInUse],
+  faults: [badRequest, flatNetworkInUse, noSegmentLeft, tunnelInUse, vlanInUse, forbiddenProject],
   rules: ["create_network"],
   authorize: (ctx, { items }) =>
     items.flatMap((input) => {

@@ -17,7 +17,9 @@ import {
   portHasSecurityGroup,
   portNotFound,
   revisionMismatch,
+  securityGroupNotFound,
   servicePortInUse,
+  subnetNotOfNetwork,
 } from "../faults.ts"
 import { releaseFloatingIpsOf } from "../floating-ip/disassociate.ts"
 import { releaseAddresses } from "../ipam/allocate.ts"
@@ -56,6 +58,8 @@ export const updatePort = operation({
     deviceReserved,
     mixedStatefulness,
     revisionMismatch,
+    subnetNotOfNetwork,
+    securityGroupNotFound,
   ],
   load: (ctx, { id }) => loadPort(ctx.db, id, viewerOf(ctx)),
   rules: ["update_port"],

@@ -10,6 +10,7 @@ import {
   addressNotInSubnet,
   badRequest,
   deviceReserved,
+  forbiddenProject,
   groupsNeedPortSecurity,
   macAddressInUse,
   mixedStatefulness,
@@ -52,6 +53,7 @@ export const createPorts = operation({
     groupsNeedPortSecurity,
     deviceReserved,
     mixedStatefulness,
+    forbiddenProject,
   ],
   load: async (ctx, { items }) => {
     const networks: Network[] = []

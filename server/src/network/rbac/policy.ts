@@ -13,6 +13,7 @@ import { isAdmin } from "../admin.ts"
 import {
   badRequest,
   externalInUse,
+  forbiddenProject,
   rbacPolicyExists,
   rbacPolicyInUse,
   rbacPolicyNotFound,
@@ -82,7 +83,7 @@ const ruled = ruledFields(rbacPolicyNoun.fields, "write")
 export const createRbacPolicies = operation({
   name: "network.rbac_policy.create",
   input: Type.Object({ items: Type.Array(rbacPolicyNoun.create) }),
-  faults: [badRequest, rbacPolicyNotFound, rbacPolicyExists],
+  faults: [badRequest, rbacPolicyNotFound, rbacPolicyExists, forbiddenProject],
   load: async (ctx, { items }) => {
     for (const policy of items) await checkObject(ctx, policy)
   },

@@ -47,6 +47,8 @@ export function listOf<F extends Identified>(
   return operation<typeof ListQuery, Listed<ThingOf<F>>>({
     name: `${of.name}.list`,
     input: ListQuery,
+    // The thing that a page begins after.
+    faults: [of.notFound],
     rowRule: rule,
     run: async (ctx: Ctx, query) => {
       await before?.(ctx, query)

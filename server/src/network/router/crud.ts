@@ -11,6 +11,7 @@ import {
   addressInUse,
   badRequest,
   badRoutes,
+  forbiddenProject,
   gatewayNeededByFloatingIp,
   networkNotFound,
   noAddressLeft,
@@ -66,7 +67,7 @@ function gatewayRules(
 export const createRouters = operation({
   name: "network.router.create",
   input: Type.Object({ items: Type.Array(routerNoun.create) }),
-  faults: [networkNotFound, badRequest, noAddressLeft, addressInUse, addressesBusy],
+  faults: [networkNotFound, badRequest, noAddressLeft, addressInUse, addressesBusy, forbiddenProject],
   rules: ["create_router"],
   authorize: (ctx, { items }) =>
     items.flatMap((input) => {

@@ -16,6 +16,7 @@ import {
   defaultGroupExists,
   defaultGroupKept,
   defaultGroupUpdate,
+  forbiddenProject,
   revisionMismatch,
   securityGroupInUse,
   securityGroupNotFound,
@@ -61,7 +62,7 @@ const ruled = ruledFields(securityGroupNoun.fields, "write")
 export const createSecurityGroups = operation({
   name: "network.security_group.create",
   input: Type.Object({ items: Type.Array(securityGroupNoun.create) }),
-  faults: [defaultGroupExists],
+  faults: [defaultGroupExists, forbiddenProject],
   rules: ["create_security_group"],
   authorize: (ctx, { items }) =>
     items.flatMap((input) => {

@@ -13,6 +13,7 @@ import {
   addressGroupNotFound,
   badRequest,
   badRule,
+  forbiddenProject,
   ruleExists,
   securityGroupNotFound,
   securityGroupRuleNotFound,
@@ -54,7 +55,7 @@ export const listSecurityGroupRules = listOf(securityGroupRuleNoun, asked)
 export const createSecurityGroupRules = operation({
   name: "network.security_group_rule.create",
   input: Type.Object({ items: Type.Array(securityGroupRuleNoun.create) }),
-  faults: [badRule, ruleExists, securityGroupNotFound, addressGroupNotFound, badRequest],
+  faults: [badRule, ruleExists, securityGroupNotFound, addressGroupNotFound, badRequest, forbiddenProject],
   load: async (ctx, { items }) => {
     const groups: SecurityGroup[] = []
     for (const rule of items)

@@ -14,6 +14,7 @@ import { asksOf, enforceQuotaOfMade } from "../../quota/index.ts"
 import {
   addressScopeNotFound,
   badRequest,
+  forbiddenProject,
   revisionMismatch,
   scopePrefixConflict,
   subnetPoolInUse,
@@ -103,7 +104,7 @@ const ruled = ruledFields(subnetPoolNoun.fields, "write")
 export const createSubnetPools = operation({
   name: "network.subnet_pool.create",
   input: Type.Object({ items: Type.Array(subnetPoolNoun.create) }),
-  faults: [badRequest, addressScopeNotFound, scopePrefixConflict],
+  faults: [badRequest, addressScopeNotFound, scopePrefixConflict, forbiddenProject],
   rules: ["create_subnetpool"],
   authorize: (ctx, { items }) =>
     items.flatMap((input) => {

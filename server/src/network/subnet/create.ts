@@ -11,6 +11,7 @@ import {
   addressNotInSubnet,
   badAllocationPool,
   badRequest,
+  forbiddenProject,
   gatewayInPool,
   hostRoutesExhausted,
   nameserversExhausted,
@@ -18,6 +19,7 @@ import {
   poolOutOfBounds,
   poolsOverlap,
   subnetAllocationFailed,
+  subnetPoolNotFound,
 } from "../faults.ts"
 import { isAutoAddressed, takeAddress } from "../ipam/allocate.ts"
 import { autoAddress } from "../ipam/choose.ts"
@@ -49,6 +51,8 @@ export const createSubnets = operation({
     nameserversExhausted,
     hostRoutesExhausted,
     subnetAllocationFailed,
+    forbiddenProject,
+    subnetPoolNotFound,
   ],
   load: async (ctx, { items }) => {
     const networks: Network[] = []

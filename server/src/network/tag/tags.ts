@@ -3,9 +3,20 @@ import { sql } from "kysely"
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
+import type { FaultDefinition } from "../../platform/fault/fault.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
-import { badRequest, tagNotFound } from "../faults.ts"
+import {
+  badRequest,
+  floatingIpNotFound,
+  networkNotFound,
+  portNotFound,
+  routerNotFound,
+  securityGroupNotFound,
+  subnetNotFound,
+  subnetPoolNotFound,
+  tagNotFound,
+} from "../faults.ts"
 import { loadFloatingIp } from "../floating-ip/crud.ts"
 import { floatingIpTarget } from "../floating-ip/floating-ip.ts"
 import { networkTarget } from "../network/network.ts"
@@ -34,7 +45,11 @@ interface TaggedNoun {
   /** In the names of its rules. */
   rule: string
   load: (db: DbOrTx, id: string, viewer: Viewer) => Promise<Taggable>
+  /** Of `load`. */
+  notFound: NotFound
 }
+
+type NotFound = FaultDefinition<[id: string]>
 
 function noun<T extends { tags: string[] }>(
   table: Table,
@@ -42,11 +57,13 @@ function noun<T extends { tags: string[] }>(
   rule: string,
   load: (db: DbOrTx, id: string, viewer: Viewer) => Promise<T>,
   target: (thing: T) => PolicyTarget,
+  notFound: NotFound,
 ): TaggedNoun {
   return {
     table,
     name,
     rule,
+    notFound,
     load: async (db, id, viewer) => {
       const thing = await load(db, id, viewer)
       return { tags: thing.tags, target: target(thing) }
@@ -62,7 +79,7 @@ const Subject = { id: Type.String() }
 const WithTag = Type.Object({ ...Subject, tag: Type.String() })
 const WithTags = Type.Object({ ...Subject, tags: Type.Array(Type.String()) })
 
-function tagVerbsOf({ name, rule, table, load: loadThing }: TaggedNoun) {
+function tagVerbsOf({ name, rule, table, load: loadThing, notFound }: TaggedNoun) {
   const load = (ctx: Ctx, { id }: { id: string }) => loadThing(ctx.db, id, viewerOf(ctx))
   const target = (_ctx: Ctx, _input: unknown, thing: Taggable) => thing.target
   const write = async (ctx: Ctx, id: string, next: (tags: string[]) => string[]): Promise<string[]> =>
@@ -78,6 +95,7 @@ function tagVerbsOf({ name, rule, table, load: loadThing }: TaggedNoun) {
     list: operation({
       name: `network.${name}.list_tags`,
       input: Type.Object(Subject),
+      faults: [notFound],
       load,
       rule: `get_${rule}`,
       target,
@@ -86,7 +104,7 @@ function tagVerbsOf({ name, rule, table, load: loadThing }: TaggedNoun) {
     check: operation({
       name: `network.${name}.check_tag`,
       input: WithTag,
-      faults: [tagNotFound],
+      faults: [notFound, tagNotFound],
       load,
       rule: `get_${rule}`,
       target,
@@ -98,7 +116,7 @@ function tagVerbsOf({ name, rule, table, load: loadThing }: TaggedNoun) {
     replace: operation({
       name: `network.${name}.replace_tags`,
       input: WithTags,
-      faults: [badRequest],
+      faults: [notFound, badRequest],
       load,
       rule: `update_${rule}:tags`,
       target,
@@ -108,7 +126,7 @@ function tagVerbsOf({ name, rule, table, load: loadThing }: TaggedNoun) {
     create: operation({
       name: `network.${name}.create_tags`,
       input: WithTags,
-      faults: [badRequest],
+      faults: [notFound, badRequest],
       load,
       rule: `create_${rule}:tags`,
       target,
@@ -117,7 +135,7 @@ function tagVerbsOf({ name, rule, table, load: loadThing }: TaggedNoun) {
     add: operation({
       name: `network.${name}.add_tag`,
       input: WithTag,
-      faults: [badRequest],
+      faults: [notFound, badRequest],
       load,
       rule: `update_${rule}:tags`,
       target,
@@ -126,7 +144,7 @@ function tagVerbsOf({ name, rule, table, load: loadThing }: TaggedNoun) {
     remove: operation({
       name: `network.${name}.remove_tag`,
       input: WithTag,
-      faults: [tagNotFound],
+      faults: [notFound, tagNotFound],
       load,
       rule: `delete_${rule}:tags`,
       target,
@@ -139,6 +157,7 @@ function tagVerbsOf({ name, rule, table, load: loadThing }: TaggedNoun) {
     clear: operation({
       name: `network.${name}.clear_tags`,
       input: Type.Object(Subject),
+      faults: [notFound],
       load,
       rule: `delete_${rule}:tags`,
       target,
@@ -149,15 +168,26 @@ function tagVerbsOf({ name, rule, table, load: loadThing }: TaggedNoun) {
 
 /** What can be done with the tags of each noun. */
 export const tagVerbs = {
-  network: tagVerbsOf(noun("network", "network", "network", loadNetwork, networkTarget)),
-  subnet: tagVerbsOf(noun("subnet", "subnet", "subnet", loadSubnet, subnetTarget)),
-  port: tagVerbsOf(noun("port", "port", "port", loadPort, portTarget)),
-  router: tagVerbsOf(noun("router", "router", "router", loadRouter, routerTarget)),
-  floatingIp: tagVerbsOf(noun("floatingIp", "floating_ip", "floatingip", loadFloatingIp, floatingIpTarget)),
-  securityGroup: tagVerbsOf(
-    noun("securityGroup", "security_group", "security_group", loadSecurityGroup, securityGroupTarget),
+  network: tagVerbsOf(noun("network", "network", "network", loadNetwork, networkTarget, networkNotFound)),
+  subnet: tagVerbsOf(noun("subnet", "subnet", "subnet", loadSubnet, subnetTarget, subnetNotFound)),
+  port: tagVerbsOf(noun("port", "port", "port", loadPort, portTarget, portNotFound)),
+  router: tagVerbsOf(noun("router", "router", "router", loadRouter, routerTarget, routerNotFound)),
+  floatingIp: tagVerbsOf(
+    noun("floatingIp", "floating_ip", "floatingip", loadFloatingIp, floatingIpTarget, floatingIpNotFound),
   ),
-  subnetPool: tagVerbsOf(noun("subnetPool", "subnet_pool", "subnetpool", loadSubnetPool, subnetPoolTarget)),
+  securityGroup: tagVerbsOf(
+    noun(
+      "securityGroup",
+      "security_group",
+      "security_group",
+      loadSecurityGroup,
+      securityGroupTarget,
+      securityGroupNotFound,
+    ),
+  ),
+  subnetPool: tagVerbsOf(
+    noun("subnetPool", "subnet_pool", "subnetpool", loadSubnetPool, subnetPoolTarget, subnetPoolNotFound),
+  ),
 }
 
 function checkTags(tags: readonly string[]): void {
