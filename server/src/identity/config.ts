@@ -185,6 +185,12 @@ export const identityConfig = configSection(
       minimum: 1,
       description: "Rows of a list at the most; a longer one is cut and marked `truncated`.",
     }),
+    endedDelegationsKeepMs: Type.Integer({
+      default: 90 * 24 * 3_600_000,
+      minimum: 60_000,
+      description:
+        "Trusts that were deleted or have expired, and expired OAuth 1 tokens, are kept this long.",
+    }),
     unifiedLimitModel: Type.Unsafe<"flat" | "strict_two_level">({
       type: "string",
       enum: ["flat", "strict_two_level"],

@@ -7,6 +7,7 @@ import { keyRotationReconciler } from "./keys/rotation.reconciler.ts"
 import { identityV2Api } from "./openstack-v2/index.ts"
 import { identityV3Api } from "./openstack-v3/index.ts"
 import { identityPolicies } from "./policy/index.ts"
+import { identityPruneReconciler } from "./prune.reconciler.ts"
 import { seedIdentity } from "./seed.ts"
 import type {} from "./tables.ts"
 
@@ -22,7 +23,7 @@ export const identityService: Service = {
   ],
   policies: identityPolicies,
   sagas: [],
-  reconcilers: [keyRotationReconciler],
+  reconcilers: [keyRotationReconciler, identityPruneReconciler],
   seed: seedIdentity,
   start: startBeside,
 }
