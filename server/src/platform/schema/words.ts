@@ -9,7 +9,9 @@ export function cutValue(text: string): string {
 }
 
 const messageLengthMost = 2_000
-const longWord = new RegExp(`\\S{${valueLengthMost + 1},}`, "g")
+/** A value that was cut already has quotes and a full stop about it. */
+const aroundMost = 8
+const longWord = new RegExp(`\\S{${valueLengthMost + aroundMost + 1},}`, "g")
 
 /** A sentence without the long words that somebody put into it, and not long itself. */
 export function shortMessage(text: string): string {

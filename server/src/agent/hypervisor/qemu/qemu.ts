@@ -4,7 +4,7 @@ import { closeSync, existsSync, openSync, readFileSync } from "node:fs"
 import { copyFile, statfs } from "node:fs/promises"
 import type { Clock } from "../../../platform/clock/clock.ts"
 import { isDiskFull } from "../../../platform/exec/disk-full.ts"
-import { identifyProcess, type ProcessIdentity } from "../../../platform/exec/process.ts"
+import { endProcess, identifyProcess, type ProcessIdentity } from "../../../platform/exec/process.ts"
 import type { Logger } from "../../../platform/log/log.ts"
 import { EventHub } from "../../event-queue.ts"
 import { agentMachineNotFound, agentMachineStateWrong } from "../../faults.ts"
@@ -274,7 +274,7 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
       await copyFile(firmware.variables, directory.firmwareVariables)
     }
     const saved = readSavedLine(directory)
-    const launch = (args: readonly string[], inherit: readonly number[] = []) =>
+    const begin = (args: readonly string[], inherit: readonly number[]) =>
       machine.launch(
         this.#options.commandPrefix?.() ?? [],
         args,
@@ -283,6 +283,18 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
         },
         inherit,
       )
+    const launch = async (args: readonly string[], inherit: readonly number[] = []) => {
+      try {
+        await begin(args, inherit)
+      } catch (error) {
+        // An agent that was killed had begun one an instant before, of which nobody has a handle.
+        const other = String(error).includes("lock pid file") ? await this.#begunByAnother(directory) : null
+        if (!other) throw error
+        await endProcess(other, { graceMs: strayGraceMs })
+        removeSockets(directory)
+        await begin(args, inherit)
+      }
+    }
     if (saved) await this.#takeUp(machine, saved, input.vifs, launch)
     else await launch(commandLine(directory, input, this.#machineOptions))
     if (input.power === "running") await machine.resume()
@@ -290,6 +302,16 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
     const had = saved && savedVifIds(saved)
     for (const vif of input.vifs) {
       if (had && !had.includes(vif.portId)) await hotplugVif(machine, input, vif, hasTapOffload)
+    }
+  }
+
+  /** Whoever holds the pid file writes its number into it at once. */
+  async #begunByAnother(directory: RunDirectory): Promise<ProcessIdentity | null> {
+    const end = this.#options.clock.monotonicMs() + strayWaitMs
+    for (;;) {
+      const found = findByPidFile(directory)
+      if (found || this.#options.clock.monotonicMs() > end) return found
+      await this.#options.clock.sleep(20)
     }
   }
 
@@ -393,6 +415,9 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
     }
   }
 }
+
+const strayGraceMs = 3_000
+const strayWaitMs = 2_000
 
 /** Enough that a guest does not fill it again at once. */
 const roomToResumeBytes = 64 * 1024 * 1024
