@@ -14,7 +14,7 @@ export type FaultKind =
   | "too_large"
   | "unsupported"
   | "rate_limited" // the caller asked too often; the service itself is well (ADR 10)
-  | "timed_out" // the request itself did not come whole in its time (ADR 29)
+  | "timed_out" // the request itself did not come whole in its time (ADR 26)
   | "unavailable" // the only kind that work inside the cloud retries by itself
   | "bug"
 
