@@ -1,6 +1,7 @@
 // Tries every route with ids of another project: in the path, in the body, in the query, and looks at every list.
 import assert from "node:assert/strict"
 import { randomUUID } from "node:crypto"
+import { eventually } from "../../src/platform/clock/clock.ts"
 import { checkSchema } from "../../src/platform/http/schema-check.ts"
 import type { TestReply } from "../cloud.ts"
 import { type Allowed, idOf, type Named, type ServiceFixture, type Side, type World } from "./fixture.ts"
@@ -313,7 +314,15 @@ export class Watch {
 
   async #read(): Promise<Set<string>> {
     const { world, marks, fixture, victim } = this.#matrix
-    const rows = await rowsThatName(world.cloud.cloud.database.pool, this.#tables, marks)
+    const { pool } = world.cloud.cloud.database
+    // What a request that was allowed has begun must not be taken for the doing of the next one.
+    await eventually("no saga to be under way", async () => {
+      const { rowCount } = await pool.query(
+        "select from engine.saga where state in ('running', 'unwinding') limit 1",
+      )
+      return rowCount === 0
+    })
+    const rows = await rowsThatName(pool, this.#tables, marks)
     const isOwn = (row: string) =>
       (fixture.ownRows ?? []).some(({ table }) => row.startsWith(`${table} `)) &&
       !row.includes(victim.projectId) &&
