@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { versions } from "../../platform/http/versions.ts"
 import { type Api, route } from "../../platform/http/wire.ts"
 import { openApiDocuments } from "./openapi.ts"
 
@@ -28,10 +29,10 @@ const api: Api = {
       path: "/boats",
       policy: "authenticated",
       status: 202,
-      body: [
-        { from: "1.1", schema: bodyOf({ name: text, at: place }) },
-        { from: "1.4", schema: bodyOf({ at: place }) },
-      ],
+      body: versions({
+        "1.1": bodyOf({ name: text, at: place }),
+        "1.4": bodyOf({ at: place }),
+      }),
       handler,
     }),
     route({

@@ -1,6 +1,6 @@
 // Nova's list of extensions: a fixed thing since microversions; old clients look for some of these aliases.
 
-import { type Route, route } from "../../platform/http/wire.ts"
+import { extensionListRoutes } from "../../api/openstack/extension-list.ts"
 import { extensionNotFound } from "../index.ts"
 
 /** Alias → name, of those whose calls are served here. */
@@ -60,24 +60,8 @@ function viewExtension(alias: string, name: string) {
   }
 }
 
-export const extensionRoutes: readonly Route[] = [
-  route({
-    method: "GET",
-    path: "/extensions",
-    policy: "authenticated",
-    handler: async () => ({
-      extensions: Object.entries(served).map(([alias, name]) => viewExtension(alias, name)),
-    }),
-  }),
-  route({
-    method: "GET",
-    path: "/extensions/{alias}",
-    policy: "authenticated",
-    handler: async (_ctx, req) => {
-      const alias = req.params.alias ?? ""
-      const name = Object.hasOwn(served, alias) ? served[alias] : undefined
-      if (name === undefined) throw extensionNotFound(alias)
-      return { extension: viewExtension(alias, name) }
-    },
-  }),
-]
+export const extensionRoutes = extensionListRoutes({
+  served,
+  view: viewExtension,
+  notFound: extensionNotFound,
+})

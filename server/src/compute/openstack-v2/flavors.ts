@@ -3,6 +3,7 @@ import { invalid } from "../../platform/fault/fault.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { boundedLimit, pageUrl, readPage } from "../../platform/http/paging.ts"
 import { booleanWord, queryInteger, queryText } from "../../platform/http/query.ts"
+import { versions } from "../../platform/http/versions.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import {
   addFlavorAccess,
@@ -254,10 +255,10 @@ const manageRoutes: Route[] = [
     method: "POST",
     path: "/flavors",
     operation: createFlavor,
-    body: [
-      { from: "2.1", schema: createSchema({}) },
-      { from: "2.55", schema: createSchema({ description }) },
-    ],
+    body: versions({
+      "2.1": createSchema({}),
+      "2.55": createSchema({ description }),
+    }),
     handler: create,
   }),
   route<{ flavor: { description: string | null } }>({

@@ -2,6 +2,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { boundedLimit, pageUrl } from "../../platform/http/paging.ts"
 import { queryInteger, queryText } from "../../platform/http/query.ts"
+import { versions } from "../../platform/http/versions.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import { createKeypair, deleteKeypair, type Keypair, listKeypairs, showKeypair } from "../index.ts"
 import { checkQueryNames } from "./query-names.ts"
@@ -99,12 +100,12 @@ export const keypairRoutes: readonly Route[] = [
     method: "POST",
     path: "/os-keypairs",
     operation: createKeypair,
-    body: [
-      { from: "2.1", schema: createSchema(name, {}, ["name"]) },
-      { from: "2.2", schema: createSchema(name, { type }, ["name"]) },
-      { from: "2.10", schema: createSchema(name, { type, user_id: userId }, ["name"]) },
-      { from: "2.92", schema: createSchema(newName, { type, user_id: userId }, ["name", "public_key"]) },
-    ],
+    body: versions({
+      "2.1": createSchema(name, {}, ["name"]),
+      "2.2": createSchema(name, { type }, ["name"]),
+      "2.10": createSchema(name, { type, user_id: userId }, ["name"]),
+      "2.92": createSchema(newName, { type, user_id: userId }, ["name", "public_key"]),
+    }),
     handler: create,
   }),
   route({

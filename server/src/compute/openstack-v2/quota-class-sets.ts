@@ -1,4 +1,5 @@
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
+import { versions } from "../../platform/http/versions.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { type QuotaLimits, type QuotaResource, showQuotaClass, updateQuotaClass } from "../index.ts"
 import {
@@ -44,11 +45,11 @@ export const quotaClassSetRoutes: readonly Route[] = [
     method: "PUT",
     path,
     operation: updateQuotaClass,
-    body: [
-      { from: "2.1", schema: updateSchema(all) },
-      { from: networksEnd, schema: updateSchema(withoutNetworks) },
-      { from: "2.57", schema: updateSchema(modern) },
-    ],
+    body: versions({
+      "2.1": updateSchema(all),
+      [networksEnd]: updateSchema(withoutNetworks),
+      "2.57": updateSchema(modern),
+    }),
     handler: async (ctx, req) => {
       const limits = await updateQuotaClass(ctx, {
         className: classOf(req),

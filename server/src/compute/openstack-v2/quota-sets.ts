@@ -1,5 +1,6 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import { queryText } from "../../platform/http/query.ts"
+import { versions } from "../../platform/http/versions.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import {
   deleteQuota,
@@ -92,11 +93,11 @@ export const quotaSetRoutes: readonly Route[] = [
     method: "PUT",
     path,
     operation: updateQuota,
-    body: [
-      { from: "2.1", schema: updateSchema(all) },
-      { from: networksEnd, schema: updateSchema(withoutNetworks) },
-      { from: "2.57", schema: updateSchema(modern) },
-    ],
+    body: versions({
+      "2.1": updateSchema(all),
+      [networksEnd]: updateSchema(withoutNetworks),
+      "2.57": updateSchema(modern),
+    }),
     handler: update,
   }),
   route({

@@ -1,5 +1,7 @@
 // Ways to a server's screen: an action for each kind of console up to 2.5, one resource from 2.6 on.
+
 import type { Ctx } from "../../platform/context/context.ts"
+import { versions } from "../../platform/http/versions.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { getRemoteConsole } from "../index.ts"
 import { bodyOf } from "./schema-parts.ts"
@@ -42,10 +44,10 @@ export const remoteConsoleRoutes: readonly Route[] = [
     path: "/servers/{server_id}/remote-consoles",
     min: "2.6",
     operation: getRemoteConsole,
-    body: [
-      { from: "2.6", schema: consoleOf(protocols, types) },
-      { from: "2.8", schema: consoleOf([...protocols, "mks"], [...types, "webmks"]) },
-    ],
+    body: versions({
+      "2.6": consoleOf(protocols, types),
+      "2.8": consoleOf([...protocols, "mks"], [...types, "webmks"]),
+    }),
     handler: (ctx, req) =>
       getRemoteConsole(ctx, {
         serverId: req.params.server_id ?? "",

@@ -9,7 +9,7 @@ import {
   parseMicroversion,
 } from "../../platform/http/microversion.ts"
 import { checkSchema } from "../../platform/http/schema-check.ts"
-import { type BodySchema, schemaFor } from "../../platform/http/versions.ts"
+import { type BodySchema, schemaFor, versions } from "../../platform/http/versions.ts"
 import { type Operations, type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import {
   addServerFixedIp,
@@ -280,34 +280,28 @@ const actions: Readonly<Record<string, Action>> = {
   shelve: { operation: shelveServer, schema: anything("shelve"), run: accepted(shelveServer) },
   unshelve: {
     operation: unshelveServer,
-    schema: [
-      { from: "2.1", schema: anything("unshelve") },
-      { from: "2.77", schema: unshelveBody({ availability_zone: name }) },
-      {
-        from: "2.91",
-        schema: unshelveBody({ availability_zone: { anyOf: [name, { type: "null" }] }, host: fqdn }),
-      },
-    ],
+    schema: versions({
+      "2.1": anything("unshelve"),
+      "2.77": unshelveBody({ availability_zone: name }),
+      "2.91": unshelveBody({ availability_zone: { anyOf: [name, { type: "null" }] }, host: fqdn }),
+    }),
     run: unshelve,
   },
   lock: {
     operation: lockServer,
-    schema: [
-      { from: "2.1", schema: anything("lock") },
-      {
-        from: "2.73",
-        schema: bodyWith("lock", {
-          anyOf: [
-            {
-              type: "object",
-              properties: { locked_reason: { type: "string", minLength: 1, maxLength: 255 } },
-              additionalProperties: false,
-            },
-            { type: "null" },
-          ],
-        }),
-      },
-    ],
+    schema: versions({
+      "2.1": anything("lock"),
+      "2.73": bodyWith("lock", {
+        anyOf: [
+          {
+            type: "object",
+            properties: { locked_reason: { type: "string", minLength: 1, maxLength: 255 } },
+            additionalProperties: false,
+          },
+          { type: "null" },
+        ],
+      }),
+    }),
     run: lock,
   },
   unlock: { operation: unlockServer, schema: anything("unlock"), run: accepted(unlockServer) },

@@ -5,6 +5,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { boundedLimit, pageUrl } from "../../platform/http/paging.ts"
 import { queryInteger, queryText } from "../../platform/http/query.ts"
+import { versions } from "../../platform/http/versions.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import {
   addServerTag,
@@ -267,10 +268,10 @@ const interfaceRoutes: readonly Route[] = [
     method: "POST",
     path: "/servers/{server_id}/os-interface",
     operation: attachInterface,
-    body: [
-      { from: "2.1", schema: optional(bodyOf("interfaceAttachment", attachProperties)) },
-      { from: "2.49", schema: optional(bodyOf("interfaceAttachment", { ...attachProperties, tag })) },
-    ],
+    body: versions({
+      "2.1": optional(bodyOf("interfaceAttachment", attachProperties)),
+      "2.49": optional(bodyOf("interfaceAttachment", { ...attachProperties, tag })),
+    }),
     handler: async (ctx, req) => {
       const body = req.body?.interfaceAttachment ?? {}
       const fixedIp = body.fixed_ips?.[0]?.ip_address ?? null

@@ -1,6 +1,6 @@
 import type { Ctx } from "../../platform/context/context.ts"
-import type { BodySchema } from "../../platform/http/versions.ts"
-import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { versions } from "../../platform/http/versions.ts"
+import { type JsonSchema, type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import { takeServerEvents } from "../index.ts"
 import { bodyWith, uuid } from "./schema-parts.ts"
 
@@ -20,17 +20,24 @@ const names: readonly [from: string, name: string][] = [
 ]
 
 /** A schema for each version that brought a further name. */
-const schema: BodySchema = [...new Set(names.map(([from]) => from))].map((from, index, all) => {
-  const known = names.filter(([since]) => all.indexOf(since) <= index).map(([, name]) => name)
+const schema = versions(
+  Object.fromEntries(
+    [...new Set(names.map(([from]) => from))].map((from, index, all) => {
+      const known = names.filter(([since]) => all.indexOf(since) <= index).map(([, name]) => name)
+      return [from, bodyWith("events", { type: "array", minItems: 1, items: eventOf(known) })]
+    }),
+  ),
+)
+
+function eventOf(known: readonly string[]): JsonSchema {
   const properties = {
     name: { type: "string", enum: known },
     server_uuid: uuid,
     status: { type: "string", enum: ["failed", "completed", "in-progress"] },
     tag: { type: "string", maxLength: 255 },
   }
-  const item = { type: "object", properties, required: ["name", "server_uuid"], additionalProperties: false }
-  return { from, schema: bodyWith("events", { type: "array", minItems: 1, items: item }) }
-})
+  return { type: "object", properties, required: ["name", "server_uuid"], additionalProperties: false }
+}
 
 async function take(ctx: Ctx, req: WireRequest<EventsBody>) {
   const { events } = req.body

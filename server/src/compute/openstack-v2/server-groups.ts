@@ -1,6 +1,7 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { queryInteger } from "../../platform/http/query.ts"
+import { versions } from "../../platform/http/versions.ts"
 import { type JsonSchema, type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import {
   createServerGroup,
@@ -98,11 +99,11 @@ export const serverGroupRoutes: readonly Route[] = [
     method: "POST",
     path: "/os-server-groups",
     operation: createServerGroup,
-    body: [
-      { from: "2.1", schema: oldSchema(["affinity", "anti-affinity"]) },
-      { from: "2.15", schema: oldSchema(groupPolicies) },
-      { from: "2.64", schema },
-    ],
+    body: versions({
+      "2.1": oldSchema(["affinity", "anti-affinity"]),
+      "2.15": oldSchema(groupPolicies),
+      "2.64": schema,
+    }),
     handler: create,
   }),
   route({

@@ -1,4 +1,5 @@
 // Bodies of POST and PUT /servers by microversion. Each entry says from which version on it holds.
+import { type Versions, versions } from "../../platform/http/versions.ts"
 import type { JsonSchema } from "../../platform/http/wire.ts"
 import {
   base64,
@@ -20,29 +21,24 @@ import {
 } from "./schema-parts.ts"
 
 type Properties = Record<string, JsonSchema>
-interface Versioned {
-  from: string
-  schema: JsonSchema
-}
-
 /** From each version on, these properties are added; undefined takes one away. */
 type Steps = readonly (readonly [from: string, changes: Record<string, JsonSchema | undefined>])[]
 
-function versions(
+function bySteps(
   first: Properties,
   steps: Steps,
   wrap: (properties: Properties, from: string) => JsonSchema,
-): Versioned[] {
-  const found: Versioned[] = [{ from: "2.1", schema: wrap(first, "2.1") }]
+): Versions {
+  const found: Record<string, JsonSchema> = { "2.1": wrap(first, "2.1") }
   let properties = first
   for (const [from, changes] of steps) {
     const next: Properties = {}
     for (const [key, value] of Object.entries({ ...properties, ...changes }))
       if (value !== undefined) next[key] = value
     properties = next
-    found.push({ from, schema: wrap(properties, from) })
+    found[from] = wrap(properties, from)
   }
-  return found
+  return versions(found)
 }
 
 const integerOrDigits: JsonSchema = { type: ["integer", "string", "null"], pattern: "^-?[0-9]+$" }
@@ -156,7 +152,7 @@ const hints: JsonSchema = {
   additionalProperties: true,
 }
 
-export const createServerSchemas = versions(
+export const createServerSchemas = bySteps(
   createdAlways,
   [
     ["2.19", { description }],
@@ -204,7 +200,7 @@ export const createServerSchemas = versions(
   }),
 )
 
-export const updateServerSchemas = versions(
+export const updateServerSchemas = bySteps(
   { name, "OS-DCF:diskConfig": diskConfig, accessIPv4: ipv4, accessIPv6: ipv6 },
   [
     ["2.19", { description }],
@@ -214,7 +210,7 @@ export const updateServerSchemas = versions(
   (properties) => bodyOf("server", properties),
 )
 
-export const rebuildServerSchemas = versions(
+export const rebuildServerSchemas = bySteps(
   {
     name,
     imageRef: uuid,

@@ -2,6 +2,7 @@
 // Users and tenants are those of the default domain; there is no scope but a tenant.
 
 import { type Static, Type } from "typebox"
+import { secondsText } from "../../platform/clock/iso-time.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { type Api, reply, route, type WireRequest } from "../../platform/http/wire.ts"
@@ -50,11 +51,6 @@ function readLogin(req: WireRequest<Static<typeof authRequest>>): LoginRequest {
   return { ...common, methods: ["password"], identity: { password: { user } } }
 }
 
-/** Whole seconds, as v2.0 had them. */
-function secondsText(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`
-}
-
 async function viewAccess(ctx: Ctx, known: KnownToken): Promise<Record<string, unknown>> {
   const { token } = known
   const { project, user, roles, payload } = token
@@ -62,8 +58,8 @@ async function viewAccess(ctx: Ctx, known: KnownToken): Promise<Record<string, u
   return {
     token: {
       id: token.id,
-      issued_at: secondsText(payload.issuedAtMs),
-      expires: secondsText(payload.expiresAtMs),
+      issued_at: secondsText(new Date(payload.issuedAtMs)),
+      expires: secondsText(new Date(payload.expiresAtMs)),
       audit_ids: payload.auditIds,
       ...(project
         ? { tenant: { id: project.id, name: project.name, enabled: true, description: null } }

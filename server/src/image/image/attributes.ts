@@ -1,41 +1,29 @@
 // The attributes of an image under their public names: who may set them, and what may stand in them.
 import { invalid } from "../../platform/fault/fault.ts"
+import { publicName } from "../../platform/noun/field.ts"
 import { attributeNotChangeable, attributeReadOnly, attributeReserved, limitExceeded } from "../faults.ts"
-import { type Image, reservedPrefix, type Visibility, visibilities } from "./image.ts"
+import { type Image, imageNoun, reservedPrefix, type Visibility, visibilities } from "./image.ts"
 
-/** Set by the cloud alone. */
-const readOnly = new Set([
-  "created_at",
-  "updated_at",
-  "status",
-  "checksum",
-  "size",
-  "virtual_size",
+const attributes = Object.entries(imageNoun.fields)
+  .filter(([key, { abilities }]) => key !== "properties" && !("internal" in abilities))
+  .map(([key, field]) => ({ name: publicName(key, field), isChangeable: "update" in field.abilities }))
+
+/** Set by the cloud alone: of the image, and what the wire makes of it. */
+const readOnly: ReadonlySet<string> = new Set([
+  ...attributes.filter(({ isChangeable }) => !isChangeable).map(({ name }) => name),
   "direct_url",
   "self",
   "file",
   "schema",
   "stores",
-  "id",
-  "os_hash_algo",
-  "os_hash_value",
 ])
 
 const reserved = new Set(["location", "deleted", "deleted_at"])
 
 /** Attributes that every image has; all other names are properties. */
-const base = new Set([
-  "name",
-  "visibility",
-  "disk_format",
-  "container_format",
-  "min_disk",
-  "min_ram",
-  "protected",
-  "os_hidden",
-  "owner",
-  "tags",
-])
+const base: ReadonlySet<string> = new Set(
+  attributes.filter(({ isChangeable }) => isChangeable).map(({ name }) => name),
+)
 
 export function isBaseAttribute(name: string): boolean {
   return base.has(name) || readOnly.has(name)

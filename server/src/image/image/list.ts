@@ -4,7 +4,7 @@ import { type Static, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import type { SortKey } from "../../platform/http/paging.ts"
-import { publicName } from "../../platform/noun/field.ts"
+import { type Field, publicName } from "../../platform/noun/field.ts"
 import { type Comparator, type Compared, listThings } from "../../platform/noun/list.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { imageNotFound } from "../faults.ts"
@@ -91,17 +91,17 @@ function badMarker(marker: string | null) {
   return invalid("marker", `Invalid marker: there is no image ${JSON.stringify(marker)}.`)
 }
 
-const keyOf: ReadonlyMap<string, string> = new Map(
-  Object.entries(imageNoun.fields).map(([key, field]) => [publicName(key, field), key]),
+const byName: ReadonlyMap<string, { key: string; field: Field }> = new Map(
+  Object.entries(imageNoun.fields).map(([key, field]) => [publicName(key, field), { key, field }]),
 )
 
 /** Public names. */
-export const imageSortKeys: readonly string[] = Object.entries(imageNoun.fields).flatMap(([key, field]) =>
-  "sort" in field.abilities ? [publicName(key, field)] : [],
+export const imageSortKeys: readonly string[] = [...byName].flatMap(([name, { field }]) =>
+  field.abilities.sort ? [name] : [],
 )
 
 function sortsOf({ sorts }: ImageListInput): SortKey[] {
-  const keys = sorts.map(({ key, direction }) => ({ key: keyOf.get(key) ?? key, direction }))
+  const keys = sorts.map(({ key, direction }) => ({ key: byName.get(key)?.key ?? key, direction }))
   if (keys.some(({ key }) => key === "createdAt")) return keys
   return [...keys, { key: "createdAt", direction: sorts[0]?.direction ?? "desc" }]
 }
@@ -157,16 +157,15 @@ function addFilter({ filters, also }: Conditions, { name, op, values }: ImageFil
     filters[key] = [...(before as Compared[]), { by, value: right }]
   }
   const [, amount = "", end] = /^(size|virtual_size|min_disk|min_ram)_(min|max)$/.exec(name) ?? []
-  const key = keyOf.get(end ? amount : name)
-  const field = Object.entries(imageNoun.fields).find(([each]) => each === key)?.[1]
-  if (key && end) compare(key, end === "min" ? "atLeast" : "atMost", integer(name, value))
-  else if (key === undefined || !field || !("filter" in field.abilities)) {
+  const found = byName.get(end ? amount : name)
+  if (found && end) compare(found.key, end === "min" ? "atLeast" : "atMost", integer(name, value))
+  else if (!found?.field.abilities.filter) {
     const isPossible = !value.includes("\0") && !name.includes("\0")
     const named = JSON.stringify({ [name]: value })
     also.push(isPossible ? sql<boolean>`image.properties @> ${named}::jsonb` : sql<boolean>`false`)
-  } else if (field.kind === "time") compare(key, comparatorOf[op], instant(name, value))
-  else if (field.kind === "integer") compare(key, "equal", integer(name, value))
-  else filters[key] = op === "in" || key === "id" ? values : [value]
+  } else if (found.field.kind === "time") compare(found.key, comparatorOf[op], instant(name, value))
+  else if (found.field.kind === "integer") compare(found.key, "equal", integer(name, value))
+  else filters[found.key] = op === "in" || found.key === "id" ? values : [value]
 }
 
 function integer(name: string, value: string): number {

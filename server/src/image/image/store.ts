@@ -67,20 +67,21 @@ export async function lockImage(tx: Tx, imageId: string): Promise<Image | undefi
     .executeTakeFirst()
 }
 
-export interface NewImage {
-  id: string
-  projectId: string | null
-  name: string | null
-  visibility: Image["visibility"]
-  diskFormat: string | null
-  containerFormat: string | null
-  minDiskGib: number
-  minRamMib: number
-  isProtected: boolean
-  isHidden: boolean
-  properties: Record<string, string>
-  tags: string[]
-}
+export type NewImage = Pick<
+  Image,
+  | "id"
+  | "projectId"
+  | "name"
+  | "visibility"
+  | "diskFormat"
+  | "containerFormat"
+  | "minDiskGib"
+  | "minRamMib"
+  | "isProtected"
+  | "isHidden"
+  | "properties"
+  | "tags"
+>
 
 /** What users say of an image. */
 function recordColumns(image: Omit<NewImage, "id">) {

@@ -1,9 +1,5 @@
+import { secondsText } from "../../platform/clock/iso-time.ts"
 import { hiddenProperties, type Image, type Member, storeId } from "../index.ts"
-
-/** Glance shows times to the second. */
-export function viewTime(time: Date): string {
-  return `${time.toISOString().slice(0, 19)}Z`
-}
 
 export function viewImage(image: Image): Record<string, unknown> {
   const view: Record<string, unknown> = { ...image.properties }
@@ -26,8 +22,8 @@ export function viewImage(image: Image): Record<string, unknown> {
     os_hash_algo: image.osHashAlgo,
     os_hash_value: image.osHashValue,
     id: image.id,
-    created_at: viewTime(image.createdAt),
-    updated_at: viewTime(image.updatedAt),
+    created_at: secondsText(image.createdAt),
+    updated_at: secondsText(image.updatedAt),
     tags: image.tags,
     self,
     file: `${self}/file`,
@@ -41,8 +37,8 @@ export function viewMember(member: Member): Record<string, unknown> {
     member_id: member.memberId,
     image_id: member.imageId,
     status: member.status,
-    created_at: viewTime(member.createdAt),
-    updated_at: viewTime(member.updatedAt),
+    created_at: secondsText(member.createdAt),
+    updated_at: secondsText(member.updatedAt),
     schema: "/v2/schemas/member",
   }
 }

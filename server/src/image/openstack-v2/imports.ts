@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox"
+import { secondsText } from "../../platform/clock/iso-time.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { queryText } from "../../platform/http/query.ts"
@@ -17,7 +18,6 @@ import {
 } from "../index.ts"
 import { taskNotDeletable } from "./faults.ts"
 import { imageBody } from "./image-schema.ts"
-import { viewTime } from "./image-view.ts"
 
 const text = Type.String()
 
@@ -186,9 +186,9 @@ function viewTaskStub(task: Task): Record<string, unknown> {
     type: task.type,
     status: task.status,
     owner: task.projectId,
-    created_at: viewTime(task.createdAt),
-    updated_at: viewTime(task.updatedAt),
-    ...(task.expiresAt ? { expires_at: viewTime(task.expiresAt) } : {}),
+    created_at: secondsText(task.createdAt),
+    updated_at: secondsText(task.updatedAt),
+    ...(task.expiresAt ? { expires_at: secondsText(task.expiresAt) } : {}),
     self: `/v2/tasks/${task.id}`,
     schema: "/v2/schemas/task",
   }

@@ -1,5 +1,6 @@
 // Objects, properties and tags of a namespace.
 
+import { secondsText } from "../../platform/clock/iso-time.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import {
@@ -10,7 +11,6 @@ import {
   metadefTags,
   setMetadefTags,
 } from "../index.ts"
-import { viewTime } from "./image-view.ts"
 import { objectBody, propertyBody, tagBody, tagsBody } from "./metadef-schema.ts"
 
 const base = "/metadefs/namespaces/{namespace}"
@@ -31,8 +31,8 @@ export function viewObject(namespace: string, item: Item): Record<string, unknow
     required: [],
     properties: {},
     ...item.definition,
-    created_at: viewTime(item.createdAt),
-    updated_at: viewTime(item.updatedAt),
+    created_at: secondsText(item.createdAt),
+    updated_at: secondsText(item.updatedAt),
     self: `/v2/metadefs/namespaces/${namespace}/objects/${item.name}`,
     schema: "/v2/schemas/metadefs/object",
   }
@@ -41,7 +41,7 @@ export function viewObject(namespace: string, item: Item): Record<string, unknow
 const viewProperty = (item: Item): Record<string, unknown> => ({ ...item.definition, name: item.name })
 
 function viewTag(item: Item): Record<string, unknown> {
-  return { name: item.name, created_at: viewTime(item.createdAt), updated_at: viewTime(item.updatedAt) }
+  return { name: item.name, created_at: secondsText(item.createdAt), updated_at: secondsText(item.updatedAt) }
 }
 
 const objectRoutes: Route[] = [

@@ -1,3 +1,4 @@
+import { secondsText } from "../../platform/clock/iso-time.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { queryText } from "../../platform/http/query.ts"
@@ -19,7 +20,6 @@ import {
   showNamespace,
   updateNamespace,
 } from "../index.ts"
-import { viewTime } from "./image-view.ts"
 import { viewObject } from "./metadef-items.ts"
 import { type AssociationBody, associationBody, type NamespaceBody, namespaceBody } from "./metadef-schema.ts"
 
@@ -80,8 +80,8 @@ export const namespaceRoutes: Route[] = [
     handler: async (ctx) => ({
       resource_types: (await listResourceTypes(ctx, {})).map((type) => ({
         name: type.name,
-        created_at: viewTime(type.createdAt),
-        updated_at: viewTime(type.updatedAt),
+        created_at: secondsText(type.createdAt),
+        updated_at: secondsText(type.updatedAt),
       })),
     }),
   }),
@@ -193,8 +193,8 @@ function view(namespace: Namespace): Record<string, unknown> {
     visibility: namespace.visibility,
     protected: namespace.isProtected,
     ...(namespace.projectId === null ? {} : { owner: namespace.projectId }),
-    created_at: viewTime(namespace.createdAt),
-    updated_at: viewTime(namespace.updatedAt),
+    created_at: secondsText(namespace.createdAt),
+    updated_at: secondsText(namespace.updatedAt),
     self: `/v2/metadefs/namespaces/${namespace.name}`,
     schema: "/v2/schemas/metadefs/namespace",
   }
@@ -242,7 +242,7 @@ function viewAssociation(association: Association): Record<string, unknown> {
     name: association.resourceType,
     ...(association.prefix === null ? {} : { prefix: association.prefix }),
     ...(association.propertiesTarget === null ? {} : { properties_target: association.propertiesTarget }),
-    created_at: viewTime(association.createdAt),
-    updated_at: viewTime(association.updatedAt),
+    created_at: secondsText(association.createdAt),
+    updated_at: secondsText(association.updatedAt),
   }
 }

@@ -1,6 +1,7 @@
 // What a noun's attributes are on the wire: how they are read from a body, filtered, sorted and shown. The noun says
 // which there are; a wire's file says what is different in Neutron's JSON.
 import type { TSchema } from "typebox"
+import { secondsText } from "../../platform/clock/iso-time.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Field, type Fields, publicName, type ThingOf } from "../../platform/noun/field.ts"
 import type { Noun } from "../../platform/noun/noun.ts"
@@ -195,12 +196,8 @@ function withProject(value: Body): Body {
   return { ...value, tenant_id: project_id }
 }
 
-export function timeText(time: Date): string {
-  return `${time.toISOString().slice(0, 19)}Z`
-}
-
 function shownValue(value: unknown): unknown {
-  return value instanceof Date ? timeText(value) : value
+  return value instanceof Date ? secondsText(value) : value
 }
 
 /** The thing as the wire shows it; attributes that the caller may not see are left out. */

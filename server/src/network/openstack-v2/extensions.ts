@@ -1,4 +1,5 @@
 // Which parts of the API are served, and the small lists without rows.
+import { extensionListRoutes } from "../../api/openstack/extension-list.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { type Route, route } from "../../platform/http/wire.ts"
 import { listAvailabilityZones, listServiceProviders } from "../index.ts"
@@ -76,29 +77,15 @@ function viewExtension(alias: string, name: string) {
 }
 
 export const extensionRoutes: Route[] = [
-  route({
-    method: "GET",
-    path: "/extensions",
-    policy: "authenticated",
-    handler: async () => ({
-      extensions: Object.entries(extensions).map(([alias, name]) => viewExtension(alias, name)),
-    }),
-  }),
-  route({
-    method: "GET",
-    path: "/extensions/{alias}",
-    policy: "authenticated",
-    handler: async (_ctx, req) => {
-      const alias = req.params.alias ?? ""
-      const name = Object.hasOwn(extensions, alias) ? extensions[alias] : undefined
-      if (name === undefined)
-        throw new Fault(
-          "not_found",
-          "network.wire.extension_not_found",
-          `Extension with alias ${alias} does not exist`,
-        )
-      return { extension: viewExtension(alias, name) }
-    },
+  ...extensionListRoutes({
+    served: extensions,
+    view: viewExtension,
+    notFound: (alias) =>
+      new Fault(
+        "not_found",
+        "network.wire.extension_not_found",
+        `Extension with alias ${alias} does not exist`,
+      ),
   }),
   route({
     method: "GET",

@@ -13,12 +13,13 @@ import {
 } from "../../platform/noun/field.ts"
 import { type Create, noun, type Thing } from "../../platform/noun/noun.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
+import { nullable as nullableSchema } from "../../platform/schema/make.ts"
 import { securityGroupNotFound, securityGroupRuleNotFound } from "../faults.ts"
 import { descriptionField, ownedFields, tagFields } from "../resource/standard.ts"
 import { sharedWith, type Viewer } from "../resource/viewer.ts"
 import { visibleTo } from "../resource/visible.ts"
 
-const TextOrNull = Type.Union([Type.String(), Type.Null()])
+const TextOrNull = nullableSchema(Type.String())
 const listed = { filter: true, sort: true } as const
 const given = { create: true, ...listed } as const
 

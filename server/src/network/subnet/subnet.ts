@@ -15,6 +15,7 @@ import {
 } from "../../platform/noun/field.ts"
 import { type Create, noun, type Thing } from "../../platform/noun/noun.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
+import { nullable as nullableSchema } from "../../platform/schema/make.ts"
 import { subnetNotFound } from "../faults.ts"
 import { poolsOf } from "../ipam/allocate.ts"
 import { networkActions } from "../network/network.ts"
@@ -31,7 +32,7 @@ export type AddressPool = Type.Static<typeof AddressPool>
 export const HostRoute = Type.Object({ destination: Type.String(), nexthop: Type.String() })
 export type HostRoute = Type.Static<typeof HostRoute>
 
-const TextOrNull = Type.Union([Type.String(), Type.Null()])
+const TextOrNull = nullableSchema(Type.String())
 export const IpVersion = Type.Union([Type.Literal(4), Type.Literal(6)])
 
 export const subnetNoun = noun({

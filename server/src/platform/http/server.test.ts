@@ -7,6 +7,7 @@ import { Fault } from "../fault/fault.ts"
 import { silentLogger } from "../log/log.ts"
 import { PolicyEngine } from "../policy/policy.ts"
 import { createHttpServer, declareRawRoutes } from "./server.ts"
+import { versions } from "./versions.ts"
 import { type Api, reply, route } from "./wire.ts"
 
 const api: Api = {
@@ -40,25 +41,19 @@ const api: Api = {
       path: "/things",
       policy: "authenticated",
       status: 201,
-      body: [
-        {
-          from: "1.0",
-          schema: {
-            type: "object",
-            properties: { name: { type: "string" } },
-            required: ["name"],
-            additionalProperties: false,
-          },
+      body: versions({
+        "1.0": {
+          type: "object",
+          properties: { name: { type: "string" } },
+          required: ["name"],
+          additionalProperties: false,
         },
-        {
-          from: "1.3",
-          schema: {
-            type: "object",
-            properties: { name: { type: "string" }, size: { type: "integer" } },
-            additionalProperties: false,
-          },
+        "1.3": {
+          type: "object",
+          properties: { name: { type: "string" }, size: { type: "integer" } },
+          additionalProperties: false,
         },
-      ],
+      }),
       handler: async (_ctx, req) => req.body,
     }),
     route({

@@ -20,7 +20,11 @@ export function versions<S extends TSchema>(byVersion: Readonly<Record<string, S
   return new Versions(byVersion)
 }
 
-export type BodySchema = TSchema | Versions
+/** Not a list of schemas: the library's `TSchema` is any object, so the compiler would let one pass. */
+export type BodySchema =
+  | (TSchema & { readonly length?: never })
+  | Readonly<Record<string, unknown>>
+  | Versions
 
 interface SchemaFrom {
   from?: Microversion
@@ -29,9 +33,6 @@ interface SchemaFrom {
 
 /** All schemas of a body, each with the version that it holds from; one for all has none. */
 export function schemasOf(body: BodySchema): readonly SchemaFrom[] {
-  // As data, in wires that have no types of it yet.
-  if (Array.isArray(body))
-    return versions(Object.fromEntries(body.map((each) => [each.from, each.schema]))).list
   return body instanceof Versions ? body.list : [{ schema: body }]
 }
 

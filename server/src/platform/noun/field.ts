@@ -14,6 +14,7 @@ import {
 } from "typebox"
 import { Format } from "typebox/format"
 import { isUuid } from "../ids/ids.ts"
+import * as make from "../schema/make.ts"
 
 // What PostgreSQL takes for one, whatever its version: RFC 9562 asks no more of who reads it.
 Format.Set("uuid", isUuid)
@@ -104,7 +105,7 @@ export function word<const W extends string, const A extends Abilities = Record<
   expression: Expression<V>,
   abilities: A = {} as A,
 ): Made<TUnsafe<W>, A, V> {
-  return field("text", Type.Unsafe<W>({ type: "string", enum: [...words] }), expression, abilities)
+  return field("text", make.word(words), expression, abilities)
 }
 
 export function uuid<const A extends Abilities = Record<never, never>, V = unknown>(
@@ -181,7 +182,7 @@ export function structure<S extends TSchema, const A extends Abilities = Record<
 export function nullable<S extends TSchema, A extends Abilities, V>(
   inner: Field<S, A, true, V>,
 ): Made<TUnion<[S, TNull]>, A, V> {
-  return { ...inner, schema: Type.Union([inner.schema, Type.Null()]), isNullable: true }
+  return { ...inner, schema: make.nullable(inner.schema), isNullable: true }
 }
 
 /** With a comparison of its own for filters. */

@@ -90,14 +90,13 @@ const nothing = sql``
 export function sourceOf<F extends Fields, V>(of: Noun<F, V>, viewer: V): Source {
   const entries = Object.entries(of.fields)
   const columns = Object.fromEntries(entries.map(([key, field]) => [key, expressionOf(field, viewer)]))
-  const shown = entries.filter(([, field]) => field.isShown)
   return {
     table: of.table,
     alias: of.alias,
     joins: of.joins ?? nothing,
     fields: of.fields,
     columns,
-    selection: sql.join(shown.map(([key]) => sql`${columns[key]} as ${sql.id(key)}`)),
+    selection: sql.join(shownOf(of.fields, columns)),
     visible: of.visible(viewer),
     notFound: of.notFound,
   }
@@ -117,7 +116,11 @@ export function fieldsOf<F extends Fields, V>(
   of: Noun<F, V>,
   viewer: V,
 ): AliasedRawBuilder<unknown, string>[] {
-  return Object.entries(of.fields)
-    .filter(([, { isShown }]) => isShown)
-    .map(([key, field]) => sql`${expressionOf(field, viewer)}`.as(key))
+  return shownOf(of.fields, sourceOf(of, viewer).columns)
+}
+
+function shownOf(fields: Fields, columns: Source["columns"]): AliasedRawBuilder<unknown, string>[] {
+  return Object.entries(fields).flatMap(([key, { isShown }]) =>
+    isShown && columns[key] ? [sql`${columns[key]}`.as(key)] : [],
+  )
 }
