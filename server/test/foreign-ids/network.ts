@@ -22,7 +22,7 @@ async function make(side: Side, world: World): Promise<void> {
   const outside = await externalNetwork(world)
   const router = await keep("router", "/routers", { name, external_gateway_info: { network_id: outside } })
   await world.make(token, "PUT", `${v2}/routers/${router}/add_router_interface`, { subnet_id: subnet })
-  await keep("floatingip", "/floatingips", { floating_network_id: outside, port_id: idOf(side, "port") })
+  await keepFloatingIp(side, world, outside)
   const group = await keep("security_group", "/security-groups", { name })
   const rule = {
     security_group_id: group,
@@ -38,13 +38,28 @@ async function make(side: Side, world: World): Promise<void> {
   // Shared with a third project, of which neither side is.
   const share = { object_type: "security_group", object_id: group, action: "access_as_shared" }
   await keep("rbac_policy", "/rbac-policies", { ...share, target_tenant: `friend-of-${name}` })
-  const { body } = await world.send(world.admin, "GET", `${v2}/floatingips/${idOf(side, "floatingip")}`)
-  things.set("floating_ip_address", body.floatingip.floating_ip_address)
   things.set("external_network", outside)
   const rules = (await world.make(world.admin, "GET", `${v2}/default-security-group-rules`))
     .default_security_group_rules
   const ids = rules.map((rule: { id: string }) => rule.id).sort()
   things.set("default_security_group_rule", ids[0])
+}
+
+/**
+ * At an address that nothing of everybody's shows: the external subnet's pool ends with 172.24.4.254, which shows
+ * 172.24.4.2 and 172.24.4.25 too.
+ */
+async function keepFloatingIp({ things, token }: Side, world: World, outside: string): Promise<void> {
+  const { subnets } = await world.make(world.admin, "GET", `${v2}/subnets?network_id=${outside}`)
+  const shown = JSON.stringify(subnets)
+  const body = { floatingip: { floating_network_id: outside } }
+  let made: { id: string; floating_ip_address: string }
+  do made = (await world.make(token, "POST", `${v2}/floatingips`, body)).floatingip
+  while (shown.includes(made.floating_ip_address))
+  const association = { floatingip: { port_id: things.get("port") } }
+  await world.make(token, "PUT", `${v2}/floatingips/${made.id}`, association)
+  things.set("floatingip", made.id)
+  things.set("floating_ip_address", made.floating_ip_address)
 }
 
 async function externalNetwork(world: World): Promise<string> {
