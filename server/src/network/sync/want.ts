@@ -122,7 +122,7 @@ async function wantPorts(tx: Tx, ids: readonly string[]): Promise<WantPort[]> {
 }
 
 const fixedIpsWithSubnet = sql`(select coalesce(json_agg(json_build_object('subnetId', a.subnet_id,
-    'ipAddress', host(a.address), 'cidr', s.cidr, 'gatewayIp', host(s.gateway_ip)) order by a.position), '[]')
+    'ipAddress', host(a.address), 'cidr', s.cidr, 'gatewayIp', host(s.gateway_ip)) order by a.position, a.address), '[]')
   from network.ip_allocation a join network.subnet s on s.id = a.subnet_id where a.port_id = p.id)`
 
 async function wantRouters(tx: Tx, ids: readonly string[]): Promise<WantRouter[]> {
@@ -157,7 +157,7 @@ async function wantSecurityGroups(tx: Tx, ids: readonly string[]): Promise<WantS
       coalesce(json_agg(json_build_object('id', case when a.ordinal > 1 then r.id || '-' || a.ordinal else r.id::text end,
         'direction', r.direction, 'ethertype', r.ethertype, 'protocol', r.protocol,
         'portRangeMin', r.port_range_min, 'portRangeMax', r.port_range_max,
-        'remoteIpPrefix', coalesce(a.address, r.remote_ip_prefix), 'remoteGroupId', r.remote_group_id) order by r.id)
+        'remoteIpPrefix', coalesce(a.address, r.remote_ip_prefix), 'remoteGroupId', r.remote_group_id) order by r.id, a.ordinal)
         filter (where r.id is not null), '[]') as rules
     from network.security_group g
     left join (network.security_group_rule r
