@@ -31,8 +31,8 @@ export {
   type ImagePage,
   imageSortKeys,
   listImages,
-} from "./image/list.ts"
-export { showImage } from "./image/show.ts"
+  showImage,
+} from "./image/read.ts"
 export { addImageTag, type ImageChange, removeImageTag, updateImage } from "./image/update.ts"
 export { type ImportMethod, importImage, importMethods } from "./import/import.ts"
 export {
@@ -70,6 +70,6 @@ export {
   showNamespace,
   updateNamespace,
 } from "./metadef/namespace.ts"
-
+export { createImportTask } from "./task/create.ts"
+export { listImageTasks, listTasks, showTask, taskSortKeys } from "./task/read.ts"
 export type { Task } from "./task/task.ts"
-export { createImportTask, listImageTasks, listTasks, showTask, taskSortKeys } from "./task/tasks.ts"

@@ -33,22 +33,21 @@ export {
 export { listAvailabilityZones } from "./availability/zones.ts"
 export { networkConfig } from "./config.ts"
 export * from "./faults.ts"
-export {
-  createFloatingIps,
-  deleteFloatingIp,
-  getFloatingIp,
-  listFloatingIps,
-  updateFloatingIp,
-} from "./floating-ip/crud.ts"
+export { createFloatingIps } from "./floating-ip/create.ts"
+export { deleteFloatingIp } from "./floating-ip/delete.ts"
 export { type FloatingIp, floatingIpNoun } from "./floating-ip/floating-ip.ts"
-export { deleteNetwork, updateNetwork } from "./network/change.ts"
+export { getFloatingIp, listFloatingIps } from "./floating-ip/read.ts"
+export { updateFloatingIp } from "./floating-ip/update.ts"
 export { createNetworks } from "./network/create.ts"
+export { deleteNetwork } from "./network/delete.ts"
 export { type Network, networkNoun } from "./network/network.ts"
 export { getNetwork, hiddenNetworkAttributes, listNetworks } from "./network/read.ts"
-export { deletePort, updatePort } from "./port/change.ts"
+export { updateNetwork } from "./network/update.ts"
 export { createPorts } from "./port/create.ts"
+export { deletePort } from "./port/delete.ts"
 export { type DnsAssignment, dnsAssignment, type Port, portNoun } from "./port/port.ts"
 export { getPort, hiddenPortAttributes, listPorts } from "./port/read.ts"
+export { updatePort } from "./port/update.ts"
 export {
   getDefaultNetworkQuota,
   getNetworkQuota,
@@ -64,20 +63,16 @@ export {
   listRbacPolicies,
   rbacPolicyNoun,
   updateRbacPolicy,
-} from "./rbac/policy.ts"
+} from "./rbac/rbac-policy.ts"
 export type { Viewer } from "./resource/viewer.ts"
-export {
-  addExtraRoutes,
-  createRouters,
-  deleteRouter,
-  getRouter,
-  listRouters,
-  removeExtraRoutes,
-  updateRouter,
-} from "./router/crud.ts"
+export { createRouters } from "./router/create.ts"
+export { deleteRouter } from "./router/delete.ts"
+export { addExtraRoutes, removeExtraRoutes } from "./router/extra-routes.ts"
 export { addRouterInterface, type RouterInterface, removeRouterInterface } from "./router/interface.ts"
+export { getRouter, listRouters } from "./router/read.ts"
 export { routerNoun } from "./router/router.ts"
 export { listServiceProviders } from "./router/service-providers.ts"
+export { updateRouter } from "./router/update.ts"
 export {
   createDefaultSecurityGroupRules,
   defaultRuleNoun,
@@ -141,10 +136,11 @@ export {
   serversWithAddress,
 } from "./server-port/read.ts"
 export { changeServerSecurityGroup } from "./server-port/security-group.ts"
-export { deleteSubnet, updateSubnet } from "./subnet/change.ts"
 export { createSubnets } from "./subnet/create.ts"
+export { deleteSubnet } from "./subnet/delete.ts"
 export { getSubnet, listSubnets } from "./subnet/read.ts"
 export { subnetNoun } from "./subnet/subnet.ts"
+export { updateSubnet } from "./subnet/update.ts"
 export {
   addPoolPrefixes,
   createSubnetPools,

@@ -17,8 +17,8 @@ import {
   groupLacksAddresses,
   revisionMismatch,
 } from "../faults.ts"
+import { getOf, listOf } from "../resource/read.ts"
 import { change, lockRow, ownedFields, ownerOf, RevisionInput, updateRow } from "../resource/standard.ts"
-import { getOf, listOf } from "../resource/verbs.ts"
 import { everything, sharedWith, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { visibleTo } from "../resource/visible.ts"
 

@@ -15,6 +15,7 @@ import {
   revisionMismatch,
 } from "../faults.ts"
 import { grantAccess } from "../rbac/grant.ts"
+import { getOf, listOf } from "../resource/read.ts"
 import {
   attributeRules,
   change,
@@ -24,7 +25,6 @@ import {
   RevisionInput,
   updateRow,
 } from "../resource/standard.ts"
-import { getOf, listOf } from "../resource/verbs.ts"
 import { everything, sharedWith, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { visibleTo } from "../resource/visible.ts"
 import { IpVersion } from "../subnet/subnet.ts"

@@ -1,6 +1,8 @@
 // The way out of a router: a port on an external network.
+
 import { sql } from "kysely"
 import type { Tx } from "../../platform/db/database.ts"
+import type { Authorization } from "../../platform/operation/operation.ts"
 import { badRequest, gatewayNeededByFloatingIp } from "../faults.ts"
 import { releaseAddresses } from "../ipam/allocate.ts"
 import type { FixedIpRequest } from "../ipam/choose.ts"
@@ -8,7 +10,7 @@ import { takePortAddresses } from "../ipam/choose.ts"
 import type { Network } from "../network/network.ts"
 import { loadNetwork } from "../network/read.ts"
 import { insertPort } from "../port/insert.ts"
-import { bumpRevision } from "../resource/standard.ts"
+import { attributeRules, bumpRevision } from "../resource/standard.ts"
 import type { Viewer } from "../resource/viewer.ts"
 import type { Router } from "./router.ts"
 
@@ -109,4 +111,27 @@ async function dropGateway(tx: Tx, routerId: string, portId: string, networkId: 
   )
   if (rows.length > 0) throw gatewayNeededByFloatingIp(routerId, networkId)
   await sql`delete from network.port where id = ${portId}`.execute(tx)
+}
+
+/** Which rules a request about the gateway must pass. */
+export function gatewayRules(
+  action: string,
+  target: Authorization[1],
+  info: GatewayRequest | null | undefined,
+): Authorization[] {
+  if (info === undefined) return []
+  const rule = `${action}:external_gateway_info`
+  return [
+    [rule, target],
+    ...attributeRules(
+      rule,
+      target,
+      { ...info },
+      {
+        networkId: "network_id",
+        enableSnat: "enable_snat",
+        externalFixedIps: "external_fixed_ips",
+      },
+    ),
+  ]
 }

@@ -30,7 +30,7 @@ import { bumpRevision, change, lockRow, updateRow } from "../resource/standard.t
 import { viewerOf } from "../resource/viewer.ts"
 import { loadSubnet } from "../subnet/read.ts"
 import type { Subnet } from "../subnet/subnet.ts"
-import { loadRouter } from "./crud.ts"
+import { loadRouter } from "./read.ts"
 import { type Router, routerTarget } from "./router.ts"
 
 export interface RouterInterface {

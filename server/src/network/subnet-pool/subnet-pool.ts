@@ -22,6 +22,7 @@ import {
 } from "../faults.ts"
 import { networkQuota } from "../quota.ts"
 import { grantAccess } from "../rbac/grant.ts"
+import { getOf, listOf } from "../resource/read.ts"
 import {
   attributeRules,
   change,
@@ -33,7 +34,6 @@ import {
   tagFields,
   updateRow,
 } from "../resource/standard.ts"
-import { getOf, listOf } from "../resource/verbs.ts"
 import { everything, sharedWith, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { visibleTo } from "../resource/visible.ts"
 import { IpVersion } from "../subnet/subnet.ts"

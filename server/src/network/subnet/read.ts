@@ -1,6 +1,6 @@
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { loadThing } from "../../platform/noun/list.ts"
-import { getOf, listOf } from "../resource/verbs.ts"
+import { getOf, listOf } from "../resource/read.ts"
 import { everything, type Viewer } from "../resource/viewer.ts"
 import { type Subnet, subnetNoun, subnetTarget } from "./subnet.ts"
 

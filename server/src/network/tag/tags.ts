@@ -17,15 +17,15 @@ import {
   subnetPoolNotFound,
   tagNotFound,
 } from "../faults.ts"
-import { loadFloatingIp } from "../floating-ip/crud.ts"
 import { floatingIpTarget } from "../floating-ip/floating-ip.ts"
+import { loadFloatingIp } from "../floating-ip/read.ts"
 import { networkTarget } from "../network/network.ts"
 import { loadNetwork } from "../network/read.ts"
 import { portTarget } from "../port/port.ts"
 import { loadPort } from "../port/read.ts"
 import { change, lockRow, type Table, updateRow } from "../resource/standard.ts"
 import { type Viewer, viewerOf } from "../resource/viewer.ts"
-import { loadRouter } from "../router/crud.ts"
+import { loadRouter } from "../router/read.ts"
 import { routerTarget } from "../router/router.ts"
 import { loadSecurityGroup } from "../security-group/group.ts"
 import { securityGroupTarget } from "../security-group/security-group.ts"

@@ -1,9 +1,8 @@
-import { sql } from "kysely"
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
-import type { DbOrTx, Tx } from "../../platform/db/database.ts"
+import type { Tx } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
-import { insertThing, loadThing } from "../../platform/noun/list.ts"
+import { insertThing } from "../../platform/noun/list.ts"
 import { ruledFields } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { asksOf, enforceQuotaOfMade } from "../../quota/index.ts"
@@ -12,7 +11,6 @@ import {
   addressInUse,
   addressNotInNetwork,
   badRequest,
-  floatingIpNotFound,
   floatingIpTargetTaken,
   forbiddenProject,
   networkNotFound,
@@ -20,32 +18,18 @@ import {
   noExternalAddressLeft,
   notReachable,
   portNotFound,
-  revisionMismatch,
   subnetNotOfNetwork,
 } from "../faults.ts"
 import { loadNetwork } from "../network/read.ts"
 import { insertPort } from "../port/insert.ts"
 import { networkQuota } from "../quota.ts"
 import { notify } from "../resource/notify.ts"
-import { attributeRules, change, lockRow, ownerOf, RevisionInput, updateRow } from "../resource/standard.ts"
-import { getOf, listOf } from "../resource/verbs.ts"
-import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
+import { attributeRules, change, ownerOf } from "../resource/standard.ts"
+import { everything, viewerOf } from "../resource/viewer.ts"
 import { noteChanged } from "../sync/changes.ts"
 import { pointFloatingIp } from "./associate.ts"
 import { type FloatingIp, type FloatingIpInput, floatingIpNoun, floatingIpTarget } from "./floating-ip.ts"
-
-export async function loadFloatingIp(
-  db: DbOrTx,
-  id: string,
-  viewer: Viewer = everything,
-): Promise<FloatingIp> {
-  return await loadThing(db, floatingIpNoun, viewer, id)
-}
-
-const asked = { rule: "get_floatingip", target: floatingIpTarget }
-
-export const getFloatingIp = getOf(floatingIpNoun, asked)
-export const listFloatingIps = listOf(floatingIpNoun, asked)
+import { loadFloatingIp } from "./read.ts"
 
 const ruled = ruledFields(floatingIpNoun.fields, "write")
 
@@ -134,68 +118,3 @@ async function insertFloatingIp(ctx: Ctx, tx: Tx, input: FloatingIpInput): Promi
   )
   return await loadFloatingIp(tx, id)
 }
-
-export const updateFloatingIp = operation({
-  name: "network.floating_ip.update",
-  input: Type.Object({
-    id: Type.String(),
-    expectedRevision: RevisionInput,
-    changes: floatingIpNoun.changes,
-  }),
-  faults: [
-    floatingIpNotFound,
-    portNotFound,
-    badRequest,
-    notReachable,
-    floatingIpTargetTaken,
-    revisionMismatch,
-  ],
-  load: (ctx, { id }) => loadFloatingIp(ctx.db, id, viewerOf(ctx)),
-  rule: "update_floatingip",
-  target: (_ctx, _input, fip) => floatingIpTarget(fip),
-  run: async (ctx, { id: floatingIpId, expectedRevision, changes }) =>
-    await change(ctx, async (tx) => {
-      await lockRow(tx, "floatingIp", floatingIpId, floatingIpNotFound, expectedRevision)
-      const fip = await loadFloatingIp(tx, floatingIpId)
-      const portId = changes.portId === undefined ? fip.portId : changes.portId
-      if (changes.fixedIpAddress && !portId)
-        throw badRequest("Bad floatingip request: fixed_ip_address cannot be specified without a port_id.")
-      const wasAsked = changes.portId !== undefined || changes.fixedIpAddress !== undefined
-      if (wasAsked && portId === null) {
-        await updateRow(tx, "floatingIp", floatingIpId, {
-          fixed_port_id: null,
-          fixed_ip_address: null,
-          router_id: null,
-          status: "DOWN",
-        })
-      } else if (wasAsked && portId !== null) {
-        await pointFloatingIp(
-          tx,
-          fip,
-          { portId, fixedIpAddress: changes.fixedIpAddress ?? undefined },
-          viewerOf(ctx),
-        )
-      }
-      if (changes.description !== undefined)
-        await updateRow(tx, "floatingIp", floatingIpId, { description: changes.description })
-      const changed = await loadFloatingIp(tx, floatingIpId)
-      await notify(ctx, tx, "floatingip", "update", [changed])
-      return changed
-    }),
-})
-
-export const deleteFloatingIp = operation({
-  name: "network.floating_ip.delete",
-  input: Type.Object({ id: Type.String(), expectedRevision: RevisionInput }),
-  faults: [floatingIpNotFound, revisionMismatch],
-  load: (ctx, { id }) => loadFloatingIp(ctx.db, id, viewerOf(ctx)),
-  rule: "delete_floatingip",
-  target: (_ctx, _input, fip) => floatingIpTarget(fip),
-  run: async (ctx, { id: floatingIpId, expectedRevision }, fip) =>
-    await change(ctx, async (tx) => {
-      await lockRow(tx, "floatingIp", floatingIpId, floatingIpNotFound, expectedRevision)
-      await sql`delete from network.floating_ip where id = ${floatingIpId}`.execute(tx)
-      await sql`delete from network.port where id = ${fip.floatingPortId}`.execute(tx)
-      await notify(ctx, tx, "floatingip", "delete", [fip])
-    }),
-})

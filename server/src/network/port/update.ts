@@ -11,14 +11,12 @@ import {
   groupsNeedPortSecurity,
   macAddressInUse,
   mixedStatefulness,
-  networkNotFound,
   pairsNeedPortSecurity,
   portBound,
   portHasSecurityGroup,
   portNotFound,
   revisionMismatch,
   securityGroupNotFound,
-  servicePortInUse,
   subnetNotOfNetwork,
 } from "../faults.ts"
 import { releaseFloatingIpsOf } from "../floating-ip/disassociate.ts"
@@ -31,16 +29,8 @@ import { checkedGroups } from "../security-group/resolve.ts"
 import { checkDevice, checkPortPlan } from "./check.ts"
 import { fixedIpRules } from "./create.ts"
 import { linkSecurityGroups, randomMac } from "./insert.ts"
-import {
-  type DhcpOption,
-  isReservedOwner,
-  type Port,
-  type PortChanges,
-  portNoun,
-  portTarget,
-} from "./port.ts"
+import { type DhcpOption, type Port, type PortChanges, portNoun, portTarget } from "./port.ts"
 import { loadPort } from "./read.ts"
-import { refreshServicePort, servicePortOwner } from "./service-port.ts"
 
 const ruled = ruledFields(portNoun.fields, "write")
 
@@ -221,32 +211,4 @@ async function followInterface(tx: Tx, port: Port): Promise<void> {
     select distinct ${port.deviceId}::uuid, a.subnet_id, a.port_id
     from network.ip_allocation a where a.port_id = ${port.id}
     on conflict do nothing`.execute(tx)
-}
-
-export const deletePort = operation({
-  name: "network.port.delete",
-  input: Type.Object({ id: Type.String(), expectedRevision: RevisionInput }),
-  faults: [portNotFound, servicePortInUse, revisionMismatch],
-  load: (ctx, { id }) => loadPort(ctx.db, id, viewerOf(ctx)),
-  rule: "delete_port",
-  target: (_ctx, _input, port) => portTarget(port),
-  run: async (ctx, { id: portId, expectedRevision }, port) => {
-    const isServicePort = port.deviceOwner === servicePortOwner
-    if (isReservedOwner(port.deviceOwner) && !isServicePort)
-      throw servicePortInUse(portId, `has device owner ${port.deviceOwner}`)
-    await change(ctx, async (tx) => {
-      if (isServicePort) await lockRow(tx, "network", port.networkId, networkNotFound)
-      await lockRow(tx, "port", portId, portNotFound, expectedRevision)
-      await removePort(tx, portId)
-      // Who clears a network away deletes what is listed; while the network needs it there is another one at once.
-      if (isServicePort) await refreshServicePort(ctx, tx, port.networkId)
-      await notify(ctx, tx, "port", "delete", [port])
-    })
-  },
-})
-
-/** The row with all that hangs on it. Floating IPs that pointed at it point at nothing. */
-export async function removePort(tx: Tx, portId: string): Promise<void> {
-  await releaseFloatingIpsOf(tx, portId)
-  await sql`delete from network.port where id = ${portId}`.execute(tx)
 }

@@ -19,8 +19,8 @@ import {
   rbacPolicyNotFound,
 } from "../faults.ts"
 import { networkQuota } from "../quota.ts"
+import { getOf, listOf, ThingInput } from "../resource/read.ts"
 import { attributeRules, bumpRevision, change, ownerOf, type Table } from "../resource/standard.ts"
-import { getOf, listOf, ThingInput } from "../resource/verbs.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { visibleTo } from "../resource/visible.ts"
 

@@ -1,4 +1,4 @@
-// Lists of images: who sees which, filters, order, pages. One statement a page.
+// One image, and lists of them: who sees which, filters, order, pages. One statement a page.
 import { type RawBuilder, sql } from "kysely"
 import { type Static, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
@@ -9,7 +9,17 @@ import { type Comparator, type Compared, listThings } from "../../platform/noun/
 import { operation } from "../../platform/operation/operation.ts"
 import { imageNotFound } from "../faults.ts"
 import { type Image, imageNoun } from "./image.ts"
-import { imageTarget, imageViewerOf, isAdmin } from "./store.ts"
+import { imageTarget, imageViewerOf, isAdmin, visibleImage } from "./store.ts"
+
+export const showImage = operation({
+  name: "image.image.show",
+  input: Type.Object({ imageId: Type.String() }),
+  faults: [imageNotFound],
+  load: (ctx, { imageId }) => visibleImage(ctx, imageId),
+  rule: "get_image",
+  target: (_ctx, _input, found) => imageTarget(found),
+  run: async (_ctx, _input, image) => image,
+})
 
 const Filter = Type.Object({
   /** Public name of an attribute or property. */
