@@ -2,20 +2,23 @@
 import assert from "node:assert/strict"
 import { after, afterEach, before, test } from "node:test"
 import {
-  type AttachInterface,
-  attachServerInterface,
+  attachServerInterfaces,
   changeServerSecurityGroup,
-  checkServerNetworks,
   detachServerInterface,
-  ensureServerPorts,
+  type InterfaceRequest,
   listSecurityGroupsOfServer,
   listServerPorts,
+  makeServerPorts,
   metadataNetworks,
+  type NetworksRequest,
+  type PlannedServerPorts,
   planServerInterface,
+  planServerPorts,
   releaseServerPorts,
   serverAddresses,
   serverIdByAddress,
   serversWithAddress,
+  settleNetwork,
 } from "../src/network/index.ts"
 import { type Ctx, internalCtx } from "../src/platform/context/context.ts"
 import { transact } from "../src/platform/db/database.ts"
@@ -45,7 +48,19 @@ async function call(method: string, path: string, body?: unknown) {
 }
 
 const on = (networkId: string) => ({ networkId, portId: null, fixedIp: null, tag: null })
-const server = (serverId: string) => ({ serverId, projectId, userId: "u", hostname: "vm", host: "host1" })
+const server = (id: string) => ({ id, projectId, hostname: "vm", availabilityZone: null })
+const plan = (networks: NetworksRequest, securityGroups: string[] = []) =>
+  planServerPorts(ctx, { projectId, networks, securityGroups })
+
+async function makePorts(serverId: string, planned: PlannedServerPorts) {
+  const want = { server: server(serverId), host: "host1", planned }
+  const vifs = await transact(ctx.db, (tx) => makeServerPorts(ctx, tx, want))
+  await settleNetwork(
+    ctx,
+    vifs.map((vif) => vif.portId),
+  )
+  return vifs
+}
 
 async function codeOf(run: Promise<unknown>): Promise<string> {
   try {
@@ -59,14 +74,14 @@ async function codeOf(run: Promise<unknown>): Promise<string> {
 
 test("the only network is chosen, the port is in the engine on return, and a repeat changes nothing", async () => {
   const serverId = newUuid()
-  const want = { ...server(serverId), networks: null, securityGroups: [] }
-  const [vif] = await ensureServerPorts(ctx, want)
+  const planned = await plan(null)
+  const [vif] = await makePorts(serverId, planned)
   assert.equal(vif?.networkId, privateId)
   const inEngine = cloud.network.want.ports.find((port) => port.id === vif?.portId)
   assert.equal(inEngine?.hostId, "host1")
   assert.equal(inEngine?.dnsName, "vm")
   assert.equal(inEngine?.securityGroupIds.length, 1)
-  const again = await Promise.all([ensureServerPorts(ctx, want), ensureServerPorts(ctx, want)])
+  const again = await Promise.all([makePorts(serverId, planned), makePorts(serverId, planned)])
   assert.deepEqual(
     again.map((vifs) => vifs.map((v) => v.portId)),
     [[vif?.portId], [vif?.portId]],
@@ -78,28 +93,38 @@ test("the only network is chosen, the port is in the engine on return, and a rep
 
 test("two networks are ambiguous only while nothing was chosen", async () => {
   const serverId = newUuid()
-  const want = { ...server(serverId), networks: null, securityGroups: [] }
-  const [first] = await ensureServerPorts(ctx, want)
+  const planned = await plan(null)
+  const [first] = await makePorts(serverId, planned)
   const { body } = await call("POST", "/networks", { network: { name: "second" } })
   const second = body.network.id
-  const check = { projectId, networks: null, securityGroups: [], minCount: 1, maxCount: 1 }
-  assert.equal(await codeOf(checkServerNetworks(ctx, check)), "network.server.ambiguous")
-  const [again] = await ensureServerPorts(ctx, want)
+  assert.equal(await codeOf(plan(null)), "network.server.ambiguous")
+  const [again] = await makePorts(serverId, planned)
   assert.equal(again?.portId, first?.portId)
-  const named = { ...check, networks: [on(second)] }
-  assert.equal(await codeOf(checkServerNetworks(ctx, named)), "network.server.network_without_subnet")
+  assert.equal(await codeOf(plan([on(second)])), "network.server.network_without_subnet")
   await call("POST", "/subnets", { subnet: { network_id: second, ip_version: 4, cidr: "10.81.0.0/24" } })
-  assert.equal(await codeOf(checkServerNetworks(ctx, named)), "none")
+  assert.equal(await codeOf(plan([on(second)])), "none")
   const wrongIp = [{ ...on(second), fixedIp: "10.82.0.4" }]
-  assert.equal(
-    await codeOf(checkServerNetworks(ctx, { ...check, networks: wrongIp })),
-    "network.server.fixed_ip_invalid",
-  )
-  const wrongGroup = { ...named, securityGroups: ["nothing"] }
-  assert.equal(await codeOf(checkServerNetworks(ctx, wrongGroup)), "network.server.security_group_not_found")
-  const unknown = { ...check, networks: [on(newUuid())] }
-  assert.equal(await codeOf(checkServerNetworks(ctx, unknown)), "network.server.network_not_found")
+  assert.equal(await codeOf(plan(wrongIp)), "network.server.fixed_ip_invalid")
+  const wrongGroup = plan([on(second)], ["nothing"])
+  assert.equal(await codeOf(wrongGroup), "network.server.security_group_not_found")
+  assert.equal(await codeOf(plan([on(newUuid())])), "network.server.network_not_found")
   await releaseServerPorts(ctx, serverId)
+})
+
+test("what was planned and is gone is told by name", async () => {
+  const { body } = await call("POST", "/networks", { network: { name: "third" } })
+  const network_id: string = body.network.id
+  const made = await call("POST", "/subnets", {
+    subnet: { network_id, ip_version: 4, cidr: "10.84.0.0/24" },
+  })
+  const group = await call("POST", "/security-groups", { security_group: { name: "short-lived" } })
+  const onPrivate = await plan([on(privateId)], ["short-lived"])
+  const onThird = await plan([on(network_id)])
+  await call("DELETE", `/security-groups/${group.body.security_group.id}`)
+  await call("DELETE", `/subnets/${made.body.subnet.id}`)
+  await call("DELETE", `/networks/${network_id}`)
+  assert.equal(await codeOf(makePorts(newUuid(), onPrivate)), "network.server.security_group_not_found")
+  assert.equal(await codeOf(makePorts(newUuid(), onThird)), "network.server.network_not_found")
 })
 
 test("a port that the user brought is the user's again; one server has it at a time", async () => {
@@ -108,9 +133,8 @@ test("a port that the user brought is the user's again; one server has it at a t
   const brought = [{ networkId: null, portId, fixedIp: null, tag: "eth" }]
   const a = newUuid()
   const b = newUuid()
-  const results = await Promise.allSettled(
-    [a, b].map((id) => ensureServerPorts(ctx, { ...server(id), networks: brought, securityGroups: [] })),
-  )
+  const planned = await plan(brought)
+  const results = await Promise.allSettled([a, b].map((id) => makePorts(id, planned)))
   assert.deepEqual(results.map((r) => r.status).sort(), ["fulfilled", "rejected"])
   const owner = results[0]?.status === "fulfilled" ? a : b
   assert.equal((await listServerPorts(ctx, owner))[0]?.tag, "eth")
@@ -121,12 +145,9 @@ test("a port that the user brought is the user's again; one server has it at a t
 
 test("addresses, groups and the way back from an address", async () => {
   const serverId = newUuid()
-  const [vif] = await ensureServerPorts(ctx, {
-    ...server(serverId),
-    networks: [on(privateId)],
-    securityGroups: [],
-  })
-  const fixed = vif?.fixedIps[0]?.ipAddress ?? ""
+  const [vif] = await makePorts(serverId, await plan([on(privateId)]))
+  const [port] = await listServerPorts(ctx, serverId)
+  const fixed = port?.fixedIps[0]?.ipAddress ?? ""
   const outside = (await call("GET", "/networks?router:external=true")).body.networks[0].id
   const fip = await call("POST", "/floatingips", {
     floatingip: { floating_network_id: outside, port_id: vif?.portId },
@@ -172,7 +193,7 @@ test("addresses, groups and the way back from an address", async () => {
 
 test("interfaces are attached and detached one by one", async () => {
   const serverId = newUuid()
-  await ensureServerPorts(ctx, { ...server(serverId), networks: "none", securityGroups: [] })
+  assert.deepEqual(await makePorts(serverId, await plan("none")), [])
   const network = await call("POST", "/networks", { network: { name: "attached" } })
   const network_id: string = network.body.network.id
   const pool = { start: "10.83.0.2", end: "10.83.0.20" }
@@ -180,15 +201,17 @@ test("interfaces are attached and detached one by one", async () => {
     subnet: { network_id, ip_version: 4, cidr: "10.83.0.0/24", allocation_pools: [pool] },
   })
   const request = { ...on(network_id), fixedIp: "10.83.0.40" }
-  const attach = async (want: AttachInterface) => {
-    const planned = await planServerInterface(ctx, want)
-    return await transact(ctx.db, (tx) => attachServerInterface(ctx, tx, planned))
+  const attach = async (id: string, interfaceRequest: InterfaceRequest) => {
+    const planned = await planServerInterface(ctx, projectId, interfaceRequest)
+    const want = { server: server(id), host: "host1", planned }
+    const [made] = await transact(ctx.db, (tx) => attachServerInterfaces(ctx, tx, want))
+    assert.ok(made)
+    return made
   }
-  const vif = await attach({ ...server(serverId), ...request })
-  assert.equal(vif.fixedIps[0]?.ipAddress, "10.83.0.40")
-  const taken = attach({ ...server(newUuid()), ...request })
-  assert.equal(await codeOf(taken), "network.server.fixed_ip_in_use")
-  const more = await attach({ ...server(serverId), ...on(privateId) })
+  const vif = await attach(serverId, request)
+  assert.equal((await listServerPorts(ctx, serverId))[0]?.fixedIps[0]?.ipAddress, "10.83.0.40")
+  assert.equal(await codeOf(attach(newUuid(), request)), "network.server.fixed_ip_in_use")
+  const more = await attach(serverId, on(privateId))
   assert.deepEqual(
     (await listServerPorts(ctx, serverId)).map((p) => p.portId),
     [vif.portId, more.portId],
@@ -207,11 +230,11 @@ test("interfaces are attached and detached one by one", async () => {
 test("fifty servers at once get fifty ports", async () => {
   const ids = Array.from({ length: 50 }, () => newUuid())
   const started = performance.now()
-  const made = await Promise.all(
-    ids.map((id) => ensureServerPorts(ctx, { ...server(id), networks: [on(privateId)], securityGroups: [] })),
-  )
+  const planned = await plan([on(privateId)])
+  await Promise.all(ids.map((id) => makePorts(id, planned)))
   if (process.env.KUMOI_TEST_TIMES) process.stderr.write(`fifty: ${performance.now() - started} ms\n`)
-  const addresses = made.map((vifs) => vifs[0]?.fixedIps[0]?.ipAddress)
+  const made = await Promise.all(ids.map((id) => listServerPorts(ctx, id)))
+  const addresses = made.map((ports) => ports[0]?.fixedIps[0]?.ipAddress)
   assert.equal(new Set(addresses).size, 50)
   await Promise.all(ids.map((id) => releaseServerPorts(ctx, id)))
 })

@@ -13,6 +13,7 @@ import { newServer } from "../src/compute/testing/new-server.ts"
 import { stepResult } from "../src/engine/saga/harness.ts"
 import { type AnyStep, type Saga, type StepContext, WithLog } from "../src/engine/saga/saga.ts"
 import { LeaseLost, stepContext } from "../src/engine/saga/step-context.ts"
+import { planServerPorts } from "../src/network/index.ts"
 import { internalCtx } from "../src/platform/context/context.ts"
 import { transact } from "../src/platform/db/database.ts"
 import { newRequestId, newUuid } from "../src/platform/ids/ids.ts"
@@ -38,7 +39,10 @@ after(async () => {
 /** A server that only its row knows of: no saga runs for it. */
 async function insertOne(): Promise<Server> {
   const { projectId, userId, imageId, flavor, systemMetadata } = template
-  const row = newServer({ projectId, userId, imageId, flavor, systemMetadata, requestedNetworks: "auto" })
+  const ctx = internalCtx(c.cloud.cloud.platform)
+  const wish = { projectId, networks: "auto", securityGroups: [] } as const
+  const requestedNetworks = await planServerPorts(ctx, wish)
+  const row = newServer({ projectId, userId, imageId, flavor, systemMetadata, requestedNetworks })
   const [server] = await transact(c.cloud.database.db, (tx) => insertServers(tx, [row]))
   assert.ok(server)
   return server

@@ -1,7 +1,8 @@
 // Table types of server/schema/compute/0001_servers.sql.
 import type { ColumnType, Generated } from "kysely"
 import type { HostDescription } from "../agent/protocol.ts"
-import type { BlockDevice, FlavorSnapshot, RequestedNetworks, ServerFault } from "./server/server.ts"
+import type { PlannedServerPorts } from "../network/index.ts"
+import type { BlockDevice, FlavorSnapshot, ServerFault } from "./server/server.ts"
 
 type Timestamp = ColumnType<Date, Date | string, Date | string>
 /** Filled by the database when it is left out. */
@@ -50,7 +51,7 @@ export interface ServerTable {
   access_ip_v4: string | null
   access_ip_v6: string | null
   security_groups: Json<string[]>
-  requested_networks: Json<RequestedNetworks | null>
+  requested_networks: Json<PlannedServerPorts | null>
   scheduler_hints: Json<Record<string, unknown>>
   server_group_id: string | null
   trusted_image_certificates: Json<string[] | null>

@@ -100,26 +100,23 @@ export {
   securityGroupRuleNoun,
 } from "./security-group/security-group.ts"
 export {
-  type AttachInterface,
-  attachServerInterface,
+  attachServerInterfaces,
+  bindServerPorts,
   detachServerInterface,
-  type EnsureServerPorts,
-  ensureServerPorts,
   makeServerPorts,
-  type PlannedInterface,
-  type PlannedServerPorts,
-  planServerInterface,
-  planServerPorts,
   releaseServerPorts,
+  type ServerOfPorts,
   type ServerVif,
   settleNetwork,
 } from "./server-port/ensure.ts"
 export * from "./server-port/faults.ts"
 export {
-  checkServerNetworks,
   type InterfaceRequest,
   type NetworksRequest,
-  type ServerNetworksCheck,
+  type PlannedServerPorts,
+  planServerInterface,
+  planServerPorts,
+  roomForServers,
 } from "./server-port/plan.ts"
 export {
   listSecurityGroupsOfServer,
@@ -130,6 +127,7 @@ export {
   type ServerMetadataNetwork,
   type ServerNetworking,
   type ServerPort,
+  type ServerSecurityGroup,
   serverAddresses,
   serverIdByAddress,
   serverMetadataNetworks,

@@ -2,13 +2,13 @@
 // disks and image; of its interfaces those whose ports are still there. What only the row knew (tags, metadata, keys,
 // user data, the flavor's name) is taken from the config drive where there is one, and is gone where there is none.
 import type { VmSpec } from "../../agent/protocol.ts"
+import { listServerPorts } from "../../network/index.ts"
 import { claimAllocation } from "../../placement/index.ts"
-import { internalCtx, type Platform } from "../../platform/context/context.ts"
+import type { Platform } from "../../platform/context/context.ts"
 import { type Tx, transact } from "../../platform/db/database.ts"
 import { callAgent } from "../agent-call.ts"
 import { machineNotAdoptable } from "../faults.ts"
 import { resourcesOf } from "../schedule/schedule.ts"
-import { selectInterfaces } from "../server/networking.ts"
 import { powerNumberOf, type Server, type VmState } from "../server/server.ts"
 import { insertServers, reviveServer, selectServer } from "../server/store.ts"
 import { differingDisk, newServerOf } from "./adopted-server.ts"
@@ -81,7 +81,7 @@ async function claimRoom(tx: Tx, server: Server): Promise<void> {
 }
 
 async function countMissingPorts(platform: Platform, spec: VmSpec): Promise<number> {
-  const has = await selectInterfaces(internalCtx(platform), spec.serverId)
+  const has = await listServerPorts(platform, spec.serverId)
   const ids = new Set(has.map((port) => port.portId))
   return spec.vifs.filter((vif) => !ids.has(vif.portId)).length
 }

@@ -38,7 +38,7 @@ export function newServerOf(spec: VmSpec, owner: { projectId: string; userId: st
     accessIpV4: null,
     accessIpV6: null,
     securityGroups: [],
-    requestedNetworks: "none",
+    requestedNetworks: null,
     schedulerHints: {},
     serverGroupId: null,
     trustedImageCertificates: null,

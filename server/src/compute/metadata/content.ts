@@ -1,8 +1,8 @@
 // Gathers what a server's metadata are made of.
+import { serverMetadataNetworks } from "../../network/index.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { newSecret } from "../../platform/ids/ids.ts"
 import { readAdminPassword } from "../server/admin-password.ts"
-import { metadataNetworks } from "../server/networking.ts"
 import { instanceNameOf, type Server } from "../server/server.ts"
 import { diskDevicesOf } from "../server/vm-spec.ts"
 import type { MetadataFacts } from "./facts.ts"
@@ -33,7 +33,7 @@ export async function metadataFacts(platform: Platform, server: Server): Promise
     reservationId: server.reservationId,
     securityGroups: server.securityGroups.length > 0 ? server.securityGroups : ["default"],
     randomSeed: Buffer.from(newSecret(randomSeedBytes), "base64url").toString("base64"),
-    networks: await metadataNetworks(platform, server.id),
+    networks: await serverMetadataNetworks(platform, server.id),
     adminPassword: await readAdminPassword(platform, server.id),
   }
 }

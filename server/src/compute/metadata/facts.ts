@@ -1,22 +1,5 @@
 // What the metadata of a server is made of; plain data, gathered by content.ts, turned into files by tree.ts.
-export interface MetadataNetwork {
-  portId: string
-  macAddress: string
-  mtu: number
-  networkId: string
-  fixedIps: {
-    ipAddress: string
-    ipVersion: 4 | 6
-    subnetId: string
-    cidr: string
-    gatewayIp: string | null
-    isDhcp: boolean
-    ipv6AddressMode: string | null
-    dnsNameservers: string[]
-    hostRoutes: { destination: string; nexthop: string }[]
-    floatingIps: string[]
-  }[]
-}
+import type { ServerMetadataNetwork } from "../../network/index.ts"
 
 export interface MetadataFacts {
   serverId: string
@@ -44,7 +27,7 @@ export interface MetadataFacts {
   securityGroups: string[]
   /** A seed for the guest's random numbers, base64; another one each time it is asked for. */
   randomSeed: string
-  networks: MetadataNetwork[]
+  networks: ServerMetadataNetwork[]
   /** Of a machine that was made a moment ago. */
   adminPassword: string | null
 }

@@ -2,10 +2,10 @@
 // headers (the address that the packet came from, and the network it came on); only the proxy can reach the socket.
 import { chmod, rm } from "node:fs/promises"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import { serverIdByAddress } from "../../network/index.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { describeError } from "../../platform/fault/fault.ts"
 import { keepGuestPassword, readGuestPassword } from "../server/guest-password.ts"
-import { serverIdOfAddress } from "../server/networking.ts"
 import { selectServer } from "../server/store.ts"
 import { answerMetadata, isPasswordPath } from "./answer.ts"
 import { metadataFacts } from "./content.ts"
@@ -52,7 +52,7 @@ async function answer(platform: Platform, request: IncomingMessage, response: Se
     return send(response, 405, "Only GET is answered here.\n", "text/plain")
   const address = header(request, "x-forwarded-for").split(",")[0]?.trim() ?? ""
   const networkId = header(request, "x-kumoi-network-id")
-  const serverId = await serverIdOfAddress(platform, networkId, address)
+  const serverId = await serverIdByAddress(platform.db, { networkId, address })
   const server = serverId === undefined ? undefined : await selectServer(platform.db, serverId)
   if (!server) return send(response, 404, "There is no server with this address.\n", "text/plain")
   if (isWritten) return await takePassword(platform, server.id, request, response)

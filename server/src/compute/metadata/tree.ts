@@ -1,6 +1,7 @@
 // The files that a guest finds at 169.254.169.254 and on its config drive. Pure: facts in, text out. The forms are
 // cloud-init's sources `OpenStack`, `ConfigDrive` and `Ec2`.
-import type { MetadataFacts, MetadataNetwork } from "./facts.ts"
+import type { ServerMetadataNetwork } from "../../network/index.ts"
+import type { MetadataFacts } from "./facts.ts"
 
 /** Versions of the openstack tree; each adds files to the one before. */
 export const openstackVersions = [
@@ -75,7 +76,7 @@ function metaDataOf(facts: MetadataFacts, version: string): Record<string, unkno
 }
 
 /** network_data.json: links are the interfaces, networks what is configured on them, services the name servers. */
-export function networkDataOf(networks: readonly MetadataNetwork[]): Record<string, unknown> {
+export function networkDataOf(networks: readonly ServerMetadataNetwork[]): Record<string, unknown> {
   const servers = new Set<string>()
   // An interface without an address is not for the guest to configure.
   const addressed = networks.filter((n) => n.fixedIps.length > 0)
@@ -106,18 +107,22 @@ export function networkDataOf(networks: readonly MetadataNetwork[]): Record<stri
   }
 }
 
-function linkIdOf(network: MetadataNetwork): string {
+function linkIdOf(network: ServerMetadataNetwork): string {
   return `tap${network.portId.slice(0, 11)}`
 }
 
-type FixedIp = MetadataNetwork["fixedIps"][number]
+type FixedIp = ServerMetadataNetwork["fixedIps"][number]
 
 /** The guest asks the network for it (DHCP, router advertisement); otherwise it sets the address itself. */
 function isAutomatic(ip: FixedIp): boolean {
   return ip.isDhcp || ip.ipv6AddressMode !== null
 }
 
-function configuredNetwork(network: MetadataNetwork, ip: FixedIp, index: number): Record<string, unknown> {
+function configuredNetwork(
+  network: ServerMetadataNetwork,
+  ip: FixedIp,
+  index: number,
+): Record<string, unknown> {
   const base = { id: `network${index}`, link: linkIdOf(network), network_id: network.networkId }
   const services = ip.dnsNameservers.map((address) => ({ type: "dns", address }))
   if (ip.isDhcp && ip.ipv6AddressMode === null) return { ...base, type: `ipv${ip.ipVersion}_dhcp` }

@@ -1,6 +1,6 @@
 // What hangs below a server: metadata, tags, addresses, interfaces, groups, actions, diagnostics.
 
-import { listSecurityGroups } from "../../network/index.ts"
+import { listSecurityGroups, type ServerPort } from "../../network/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { boundedLimit, pageUrl } from "../../platform/http/paging.ts"
@@ -32,7 +32,6 @@ import {
   replaceServerMetadata,
   replaceServerTags,
   type ServerAction,
-  type ServerInterface,
   type ShownAction,
   showGuestPassword,
   showServerAction,
@@ -206,7 +205,7 @@ const addressRoutes: readonly Route[] = [
   }),
 ]
 
-function viewInterface(version: Microversion, i: ServerInterface) {
+function viewInterface(version: Microversion, i: ServerPort) {
   return {
     net_id: i.networkId,
     port_id: i.portId,

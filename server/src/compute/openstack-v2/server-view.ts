@@ -1,5 +1,6 @@
 // A server as Nova shows it, by microversion. What a request shows is decided once for it, not for each server.
 
+import type { ServerAddress, ServerNetworking } from "../../network/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import {
@@ -10,8 +11,6 @@ import {
   isAdmin,
   noNetworking,
   type Server,
-  type ServerAddress,
-  type ServerNetworking,
   statusOf,
 } from "../index.ts"
 

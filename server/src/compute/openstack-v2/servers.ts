@@ -14,7 +14,6 @@ import {
   listServerDetails,
   listServers,
   personalityUnsupported,
-  type RequestedNetworks,
   type ServerList,
   showServer,
   showUpdatedServer,
@@ -135,7 +134,7 @@ export function lastPart(reference: string): string {
   return reference.split("/").at(-1) ?? reference
 }
 
-function readNetworks(networks: CreateServerBody["server"]["networks"]): RequestedNetworks | null {
+function readNetworks(networks: CreateServerBody["server"]["networks"]): CreateServersInput["networks"] {
   if (networks === undefined || networks.length === 0) return null
   if (typeof networks === "string") return networks
   const ports = new Set<string>()

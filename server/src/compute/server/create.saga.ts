@@ -1,6 +1,7 @@
 // From a row to a running machine: a place, interfaces, the machine. What fails on one host is undone there and
 // begun again on another one, a bounded number of times; after that the server is in error and says why.
 import { type SagaFailure, type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
+import { isNetworkAway, makeServerPorts, releaseServerPorts, settleNetwork } from "../../network/index.ts"
 import { releaseAllocation } from "../../placement/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
@@ -8,7 +9,6 @@ import { callAgent, undoMachine } from "../agent-call.ts"
 import { noValidHost } from "../faults.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { scheduleServer } from "../schedule/schedule.ts"
-import { isNetworkAway, makePorts, planPorts, portsTaken, releasePorts } from "./networking.ts"
 import { notifyServer } from "./notification.ts"
 import { powerNumberOf } from "./server.ts"
 import { claimAgain } from "./store.ts"
@@ -36,6 +36,7 @@ async function place(ctx: Ctx, tx: Tx, params: CreateParams): Promise<{ host: st
   return { host }
 }
 
+const noPorts = { interfaces: [], securityGroupIds: [] }
 const end = { event: "create", part: "compute__do_build_and_run_instance" }
 
 export const createServerSaga = saga<CreateParams>("compute.server.create", 1)
@@ -44,17 +45,15 @@ export const createServerSaga = saga<CreateParams>("compute.server.create", 1)
     undo: ({ params }) => withLog((tx) => releaseAllocation(tx, params.serverId)),
   })
   .step("ports", {
-    do: async (s) => {
-      const server = await heldServer(s.ctx, s.params)
-      const planned = await planPorts(s.ctx, server, s.out.schedule.host)
-      return withLog(async (tx) => {
-        const vifs = await makePorts(s.ctx, tx, planned)
-        // A delete that came in between has released what was there then; these would stay for ever.
-        await holdServer(tx, s.params)
+    do: (s) =>
+      withLog(async (tx) => {
+        // Until the end: a delete that came in between would have released what was there, and these would stay.
+        const server = await holdServer(tx, s.params)
+        const planned = server.requestedNetworks ?? noPorts
+        const vifs = await makeServerPorts(s.ctx, tx, { server, host: s.out.schedule.host, planned })
         return { vifs }
-      })
-    },
-    undo: (s) => releasePorts(s.ctx, s.params.serverId),
+      }),
+    undo: (s) => releaseServerPorts(s.ctx, s.params.serverId),
   })
   .step("spawn", {
     do: async (s) => {
@@ -70,7 +69,10 @@ export const createServerSaga = saga<CreateParams>("compute.server.create", 1)
       // Neither waits for the other: a machine takes longer to look for its network than the engine to make it.
       const [made, taken] = await Promise.allSettled([
         callAgent(ctx, s.out.schedule.host, "vm.ensure", command, { signal: s.signal }),
-        portsTaken(ctx, s.out.ports.vifs),
+        settleNetwork(
+          ctx,
+          s.out.ports.vifs.map((vif) => vif.portId),
+        ),
       ])
       if (made.status === "rejected") throw made.reason
       if (taken.status === "rejected") throw taken.reason

@@ -1,7 +1,12 @@
 // Creates servers: everything that can be refused is refused here, in the request; the rest is the saga's.
 
 import { Type } from "typebox"
-import { serverNetworkFaults } from "../../network/index.ts"
+import {
+  type PlannedServerPorts,
+  planServerPorts,
+  roomForServers,
+  serverNetworkFaults,
+} from "../../network/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Tx, transact } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
@@ -19,9 +24,8 @@ import { joinServerGroup, usableServerGroup } from "../server-group/join.ts"
 import { AdminPassword, keepAdminPassword } from "./admin-password.ts"
 import { createServerSaga } from "./create.saga.ts"
 import { type BootImage, bootImage, checkImageFits, imageFacts } from "./image.ts"
-import { checkNetworks } from "./networking.ts"
 import { notifyServers } from "./notification.ts"
-import { type FlavorSnapshot, hostnameOf, type RequestedNetworks, type Server } from "./server.ts"
+import { type FlavorSnapshot, hostnameOf, type Server } from "./server.ts"
 import { insertServers, type NewServer } from "./store.ts"
 import { actorOf } from "./task.ts"
 
@@ -125,6 +129,7 @@ interface Plan {
   zone: ZoneRequest
   forcedHost: string | null
   serverGroupId: string | null
+  ports: PlannedServerPorts
   /** As far as the quota of ports goes. */
   countMost: number
 }
@@ -152,16 +157,13 @@ async function prepare(ctx: Ctx, input: CreateServersInput): Promise<Plan> {
   checkImageFits(image, snapshotOf(flavor))
   checkZeroDisk(ctx, flavor)
   const key = input.keyName === null ? null : await usableKey(ctx, input.keyName)
-  const countMost = await checkNetworks(ctx, {
-    networks: input.networks,
-    securityGroups: input.securityGroups ?? [],
-    minCount: input.minCount,
-    maxCount: input.maxCount,
-  })
+  const { networks, securityGroups } = input
+  const ports = await planServerPorts(ctx, { networks, securityGroups: securityGroups ?? [] })
+  const countMost = await roomForServers(ctx, projectId, ports, input)
   const hint = [input.schedulerHints.group].flat()[0]
   const serverGroupId = typeof hint === "string" ? await usableServerGroup(ctx, hint) : null
   const forcedHost = zone.host ?? input.requestedHost
-  return { projectId, flavor, image, key, zone, forcedHost, serverGroupId, countMost }
+  return { projectId, flavor, image, key, zone, forcedHost, serverGroupId, ports, countMost }
 }
 
 /** A request without a quota is bounded as well: its rows are made in one transaction, while the client waits. */
@@ -332,7 +334,7 @@ function newServers(ctx: Ctx, input: CreateServersInput, plan: Plan, count: numb
       accessIpV4: input.accessIpV4,
       accessIpV6: input.accessIpV6,
       securityGroups: input.securityGroups ?? [],
-      requestedNetworks: input.networks as RequestedNetworks | null,
+      requestedNetworks: plan.ports,
       schedulerHints: input.schedulerHints,
       serverGroupId: plan.serverGroupId,
       trustedImageCertificates: input.trustedImageCertificates,

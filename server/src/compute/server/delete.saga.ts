@@ -1,11 +1,11 @@
 // The machine first, then its interfaces, then its room: nothing is given to others while the guest still runs.
 import { saga, withLog } from "../../engine/saga/saga.ts"
+import { releaseServerPorts } from "../../network/index.ts"
 import { releaseAllocation } from "../../placement/index.ts"
 import { callAgent } from "../agent-call.ts"
 import { isHostReachable } from "../host/reachable.ts"
 import { endAction } from "../server-action/store.ts"
 import { dropAdminPassword } from "./admin-password.ts"
-import { releasePorts } from "./networking.ts"
 import { notifyServer } from "./notification.ts"
 import { abandonTask, advanceTask, heldServer, isFinished, type TaskParams } from "./task.ts"
 
@@ -43,7 +43,7 @@ export const deleteServerSaga = saga<DeleteParams>("compute.server.delete", 1)
       const { ctx, params } = s
       if (await isFinished(ctx, params)) return
       await heldServer(ctx, params)
-      await releasePorts(ctx, params.serverId)
+      await releaseServerPorts(ctx, params.serverId)
       return withLog(async (tx) => {
         await releaseAllocation(tx, params.serverId)
         await releaseAllocation(tx, migrationConsumerOf(params.serverId))

@@ -1,10 +1,9 @@
 // One more address on an interface that is there already, or one less (Nova's addFixedIp, until 2.43).
 import { Type } from "typebox"
-import { updatePort } from "../../network/index.ts"
+import { listServerPorts, updatePort } from "../../network/index.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { fixedIpNotFound, networkNotOfServer, serverNotFound } from "../faults.ts"
 import { targetOf, visibleServer } from "./find.ts"
-import { selectInterfaces } from "./networking.ts"
 
 export const addServerFixedIp = operation({
   name: "compute.server.add_fixed_ip",
@@ -14,7 +13,7 @@ export const addServerFixedIp = operation({
   rule: "os_compute_api:os-multinic:add",
   target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, input, server) => {
-    const port = (await selectInterfaces(ctx, server.id)).find((i) => i.networkId === input.networkId)
+    const port = (await listServerPorts(ctx, server.id)).find((i) => i.networkId === input.networkId)
     const subnetId = port?.fixedIps[0]?.subnetId
     if (!port || subnetId === undefined) throw networkNotOfServer()
     await updatePort(ctx, { id: port.portId, changes: { fixedIps: [...port.fixedIps, { subnetId }] } })
@@ -30,7 +29,7 @@ export const removeServerFixedIp = operation({
   target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, input, server) => {
     const has = (ips: readonly { ipAddress: string }[]) => ips.some((ip) => ip.ipAddress === input.address)
-    const port = (await selectInterfaces(ctx, server.id)).find((i) => has(i.fixedIps))
+    const port = (await listServerPorts(ctx, server.id)).find((i) => has(i.fixedIps))
     if (!port) throw fixedIpNotFound(input.address, server.id)
     const fixedIps = port.fixedIps.filter((ip) => ip.ipAddress !== input.address)
     await updatePort(ctx, { id: port.portId, changes: { fixedIps } })

@@ -1,11 +1,10 @@
 // Points a floating IP of the project at one of the server's fixed addresses (Nova's addFloatingIp, until 2.43).
 import { Type } from "typebox"
-import { listFloatingIps, updateFloatingIp } from "../../network/index.ts"
+import { listFloatingIps, listServerPorts, updateFloatingIp } from "../../network/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { badRequest, floatingIpNotFound, floatingIpNotOfServer, serverNotFound } from "../faults.ts"
 import { targetOf, visibleServer } from "./find.ts"
-import { selectInterfaces } from "./networking.ts"
 
 async function floatingIpOf(ctx: Ctx, address: string) {
   const { items } = await listFloatingIps(ctx, { filters: { floatingIpAddress: [address] } })
@@ -29,7 +28,7 @@ export const addServerFloatingIp = operation({
   run: async (ctx, input, server) => {
     const ip = await floatingIpOf(ctx, input.address)
     const wanted = input.fixedAddress
-    const candidates = (await selectInterfaces(ctx, server.id)).flatMap((port) =>
+    const candidates = (await listServerPorts(ctx, server.id)).flatMap((port) =>
       port.fixedIps.map(({ ipAddress }) => ({ portId: port.portId, fixedIpAddress: ipAddress })),
     )
     const chosen = candidates.find(({ fixedIpAddress }) =>
@@ -54,7 +53,7 @@ export const removeServerFloatingIp = operation({
   target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, input, server) => {
     const ip = await floatingIpOf(ctx, input.address)
-    const ports = await selectInterfaces(ctx, server.id)
+    const ports = await listServerPorts(ctx, server.id)
     if (!ports.some((port) => port.portId === ip.portId))
       throw floatingIpNotOfServer(input.address, server.id)
     await updateFloatingIp(ctx, { id: ip.id, changes: { portId: null } })

@@ -52,7 +52,6 @@ export {
 } from "./interface.ts"
 export { type RegexColumn, regexColumns, type ServerFilter, type ServerList } from "./list.ts"
 export { listServerDetails, listServers } from "./list-verbs.ts"
-export type { ServerAddress, ServerInterface, ServerNetworking } from "./networking.ts"
 export {
   hardRebootServer,
   pauseServer,
@@ -69,7 +68,6 @@ export { confirmResize, resizeServer, revertResize } from "./resize.ts"
 export {
   hostIdOf,
   instanceNameOf,
-  type RequestedNetworks,
   type Server,
   type VmState,
 } from "./server.ts"

@@ -2,11 +2,10 @@
 // what came of it is taken away again. Other tasks may take the server meanwhile: the host refuses what they overtook.
 import type { VifSpec } from "../../agent/protocol.ts"
 import { type SagaFailure, type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
-import { detachServerInterface } from "../../network/index.ts"
+import { detachServerInterface, settleNetwork } from "../../network/index.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { callAgent, undoPlug } from "../agent-call.ts"
 import { endAction } from "../server-action/store.ts"
-import { portsTaken } from "./networking.ts"
 import type { TaskParams } from "./task.ts"
 
 export interface InterfaceParams extends TaskParams {
@@ -36,8 +35,8 @@ async function letGo(s: Step, tx: Tx): Promise<void> {
 export const attachInterfaceSaga = saga<AttachParams>("compute.server.attach_interface", 1)
   .step("plug", {
     do: async (s) => {
-      const { serverId, host, vif } = s.params
-      await portsTaken(s.ctx, [vif])
+      const { serverId, host, portId, vif } = s.params
+      await settleNetwork(s.ctx, [portId])
       await callAgent(s.ctx, host, "vm.plug", { serverId, vif, fence: fenceOf(s) }, { signal: s.signal })
       return withLog((tx) => endPart(tx, s.params, attachPart, null))
     },

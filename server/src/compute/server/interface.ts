@@ -2,8 +2,12 @@
 // plugs them.
 import { Type } from "typebox"
 import {
-  attachServerInterface,
+  attachServerInterfaces,
+  changeServerSecurityGroup,
+  listSecurityGroupsOfServer,
+  listServerPorts,
   planServerInterface,
+  type ServerPort,
   serverGroupMissing,
   serverNetworkFaults,
 } from "../../network/index.ts"
@@ -22,14 +26,6 @@ import {
 import { recordActions } from "../server-action/store.ts"
 import { targetOf, visibleServer } from "./find.ts"
 import { attachInterfaceSaga, detachInterfaceSaga } from "./interface.saga.ts"
-import {
-  changeGroup,
-  type GroupOfServer,
-  type ServerInterface,
-  selectInterfaces,
-  selectSecurityGroups,
-  vifSpecOf,
-} from "./networking.ts"
 import type { Server } from "./server.ts"
 import { actionRules } from "./state.ts"
 import { actorOf, checkState, claimServer } from "./task.ts"
@@ -44,11 +40,11 @@ export const listServerInterfaces = operation({
   load: (ctx, input) => visibleServer(ctx, input.serverId),
   rule: "os_compute_api:os-attach-interfaces:list",
   target: (_ctx, _input, server) => targetOf(server),
-  run: (ctx, _input, server): Promise<ServerInterface[]> => selectInterfaces(ctx, server.id),
+  run: (ctx, _input, server) => listServerPorts(ctx, server.id),
 })
 
-async function interfaceOf(ctx: Ctx, server: Server, portId: string): Promise<ServerInterface> {
-  const found = (await selectInterfaces(ctx, server.id)).find((i) => i.portId === portId)
+async function interfaceOf(ctx: Ctx, server: Server, portId: string): Promise<ServerPort> {
+  const found = (await listServerPorts(ctx, server.id)).find((i) => i.portId === portId)
   if (!found) throw interfaceNotFound(server.id, portId)
   return found
 }
@@ -107,13 +103,13 @@ export const attachInterface = operation({
   target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, input, server) => {
     checkState(ctx, server, "attachInterface")
-    const { projectId, userId, hostname, availabilityZone } = server
-    const owner = { projectId, userId, hostname, availabilityZone }
-    const planned = await planServerInterface(ctx, { ...input, ...owner, host: server.host ?? "" })
+    const { networkId, portId: asked, fixedIp, tag } = input
+    const request = { networkId, portId: asked, fixedIp, tag }
+    const planned = await planServerInterface(ctx, server.projectId, request)
     const { sagaId, portId } = await transact(ctx.db, async (tx) => {
       const params = await claimForCommand(ctx, tx, server.id, "attachInterface")
-      const want = { ...planned.want, host: params.host }
-      const vif = vifSpecOf(await attachServerInterface(ctx, tx, { ...planned, want }))
+      const [vif] = await attachServerInterfaces(ctx, tx, { server, host: params.host, planned })
+      if (!vif) throw new Error("one interface was planned")
       const { portId } = vif
       const how = { requestId: ctx.requestId, resourceId: server.id }
       return {
@@ -151,10 +147,15 @@ export const listServerSecurityGroups = operation({
   load: (ctx, input) => visibleServer(ctx, input.serverId),
   rule: "os_compute_api:os-security-groups:list",
   target: (_ctx, _input, server) => targetOf(server),
-  run: (ctx, _input, server): Promise<GroupOfServer[]> => selectSecurityGroups(ctx, server.id),
+  run: (ctx, _input, server) => listSecurityGroupsOfServer(ctx, server.id),
 })
 
 const GroupInput = Type.Object({ serverId: Type.String(), group: Type.String() })
+
+async function changeGroup(ctx: Ctx, server: Server, group: string, change: "add" | "remove"): Promise<void> {
+  const { id: serverId, projectId } = server
+  await changeServerSecurityGroup(ctx, { serverId, projectId, group, change })
+}
 
 export const addServerSecurityGroup = operation({
   name: "compute.server.add_security_group",

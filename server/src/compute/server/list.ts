@@ -1,5 +1,6 @@
 // Lists of servers: every filter and order is SQL's, paged by keyset.
 import { type RawBuilder, sql } from "kysely"
+import { type ServerNetworking, serverAddresses, serversWithAddress } from "../../network/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { pageClauses, type SortColumns } from "../../platform/db/page.ts"
@@ -8,7 +9,6 @@ import type { Page } from "../../platform/http/paging.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
 import { changedBetween } from "../changes.ts"
 import { badRequest } from "../faults.ts"
-import { type ServerNetworking, selectNetworking, serverIdsByAddress } from "./networking.ts"
 import type { Server, TaskState, VmState } from "./server.ts"
 import { type ServerRow, serverOf } from "./store.ts"
 
@@ -148,7 +148,7 @@ export async function selectServers(ctx: Ctx, options: ServerListOptions): Promi
   const servers = found.rows.map(serverOf)
   const networking =
     options.withNetworking && servers.length > 0
-      ? await selectNetworking(
+      ? await serverAddresses(
           ctx.db,
           servers.map((s) => s.id),
         )
@@ -220,7 +220,7 @@ async function addressConditions(db: DbOrTx, filter: ServerFilter): Promise<RawB
   const conditions: RawBuilder<unknown>[] = []
   for (const [version, pattern] of asked) {
     if (pattern === undefined) continue
-    const ids = await serverIdsByAddress(db, filter.projectId, pattern, version)
+    const ids = await serversWithAddress(db, { projectId: filter.projectId, pattern, version })
     conditions.push(sql`id = any(${ids}::uuid[])`)
   }
   return conditions

@@ -3,10 +3,10 @@
 
 import type { VmState as MachineState } from "../../agent/protocol.ts"
 import { type Saga, type StepContext, saga } from "../../engine/saga/saga.ts"
+import { bindServerPorts } from "../../network/index.ts"
 import { callAgent } from "../agent-call.ts"
 import { serverNotReady } from "../faults.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
-import { rebindPorts } from "./networking.ts"
 import { powerNumberOf, type Server, type VmState } from "./server.ts"
 import type { ServerChanges } from "./store.ts"
 import { abandonTask, finishTask, heldServer, isFinished, type TaskParams } from "./task.ts"
@@ -45,7 +45,7 @@ function powerSaga(task: PowerTask): Saga<TaskParams> {
 const fenceOf = (s: StepContext<TaskParams, object>) => ({ generation: s.params.generation, fence: s.fence })
 
 async function ensureRunning(s: StepContext<TaskParams, object>, server: Server, host: string) {
-  const spec = await machineSpec(s.ctx, server, await rebindPorts(s.ctx, server, host))
+  const spec = await machineSpec(s.ctx, server, await bindServerPorts(s.ctx, server, host))
   return await callAgent(
     s.ctx,
     host,
@@ -56,7 +56,7 @@ async function ensureRunning(s: StepContext<TaskParams, object>, server: Server,
 }
 
 async function reboot(s: StepContext<TaskParams, object>, server: Server, host: string, hard: boolean) {
-  const spec = await machineSpec(s.ctx, server, await rebindPorts(s.ctx, server, host))
+  const spec = await machineSpec(s.ctx, server, await bindServerPorts(s.ctx, server, host))
   return await callAgent(
     s.ctx,
     host,

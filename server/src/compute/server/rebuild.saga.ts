@@ -1,9 +1,9 @@
 // The same server on a fresh disk: the machine is destroyed and made again in its place, with its interfaces.
 import { saga } from "../../engine/saga/saga.ts"
+import { bindServerPorts } from "../../network/index.ts"
 import { callAgent } from "../agent-call.ts"
 import { serverNotReady } from "../faults.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
-import { rebindPorts } from "./networking.ts"
 import { powerNumberOf } from "./server.ts"
 import { abandonTask, finishTask, heldServer, isFinished, type TaskParams } from "./task.ts"
 
@@ -33,7 +33,7 @@ export const rebuildServerSaga = saga<RebuildParams>("compute.server.rebuild", 1
       if (await isFinished(ctx, params)) return
       const server = await heldServer(ctx, params)
       if (!server.host) throw serverNotReady(server.id)
-      const spec = await machineSpec(ctx, server, await rebindPorts(ctx, server, server.host))
+      const spec = await machineSpec(ctx, server, await bindServerPorts(ctx, server, server.host))
       const fence = { generation: params.generation, fence: s.fence }
       const power = params.isStopped ? "shutdown" : "running"
       const state = await callAgent(

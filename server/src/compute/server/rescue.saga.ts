@@ -1,9 +1,9 @@
 // Rescue: the machine starts from another disk, its own beside it, so that somebody can repair it.
 import { type StepContext, saga } from "../../engine/saga/saga.ts"
+import { bindServerPorts } from "../../network/index.ts"
 import { callAgent } from "../agent-call.ts"
 import { serverNotReady } from "../faults.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
-import { rebindPorts } from "./networking.ts"
 import { powerNumberOf, type Server } from "./server.ts"
 import { abandonTask, finishTask, heldServer, isFinished, type TaskParams } from "./task.ts"
 import { type RescueImage, rescueSpecOf } from "./vm-spec.ts"
@@ -20,7 +20,7 @@ async function restart(s: StepContext<RescueParams, object>, server: Server, ima
   const graceMs = s.ctx.config.compute.stopGraceMs
   const stop = { serverId: server.id, graceMs, fence }
   await callAgent(s.ctx, server.host, "vm.stop", stop, { signal: s.signal })
-  const own = await machineSpec(s.ctx, server, await rebindPorts(s.ctx, server, server.host))
+  const own = await machineSpec(s.ctx, server, await bindServerPorts(s.ctx, server, server.host))
   const spec = image ? rescueSpecOf(own, image) : own
   const command = { spec, power: "running" as const, fence }
   return await callAgent(s.ctx, server.host, "vm.ensure", command, { signal: s.signal })

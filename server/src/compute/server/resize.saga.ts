@@ -6,6 +6,7 @@
 
 import type { VmState as MachineState } from "../../agent/protocol.ts"
 import { type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
+import { bindServerPorts } from "../../network/index.ts"
 import {
   claimAllocation,
   getHeldAllocations,
@@ -21,7 +22,6 @@ import { machineSpec } from "../metadata/machine-spec.ts"
 import { setMigrationStatus } from "../migration/store.ts"
 import { resourcesOf } from "../schedule/schedule.ts"
 import { migrationConsumerOf } from "./delete.saga.ts"
-import { rebindPorts } from "./networking.ts"
 import { type FlavorSnapshot, powerNumberOf, type Server } from "./server.ts"
 import { changeServer } from "./store.ts"
 import { abandonTask, advanceTask, finishTaskIn, heldServer, isFinished, type TaskParams } from "./task.ts"
@@ -145,7 +145,7 @@ async function restart(s: ResizeStep, server: Server): Promise<MachineState> {
   const fence = { generation: params.generation, fence: s.fence }
   const graceMs = ctx.config.compute.stopGraceMs
   await callAgent(ctx, server.host, "vm.stop", { serverId: server.id, graceMs, fence }, { signal: s.signal })
-  const spec = await machineSpec(ctx, server, await rebindPorts(ctx, server, server.host))
+  const spec = await machineSpec(ctx, server, await bindServerPorts(ctx, server, server.host))
   const power = params.isStopped ? "shutdown" : "running"
   return await callAgent(ctx, server.host, "vm.ensure", { spec, power, fence }, { signal: s.signal })
 }

@@ -1,6 +1,7 @@
 // A server as the domain knows it, and the pure facts about one.
 import { createHash } from "node:crypto"
 import type { PowerState } from "../../agent/protocol.ts"
+import type { PlannedServerPorts } from "../../network/index.ts"
 
 export type VmState =
   | "building"
@@ -92,15 +93,6 @@ export interface BlockDevice {
   volumeId: string | null
 }
 
-export interface RequestedNetwork {
-  networkId: string | null
-  portId: string | null
-  fixedIp: string | null
-  tag: string | null
-}
-/** null: nothing was said, which means the project's only network. */
-export type RequestedNetworks = "auto" | "none" | RequestedNetwork[]
-
 export interface Server {
   id: string
   number: number
@@ -137,7 +129,8 @@ export interface Server {
   accessIpV4: string | null
   accessIpV6: string | null
   securityGroups: string[]
-  requestedNetworks: RequestedNetworks | null
+  /** As its request was understood. */
+  requestedNetworks: PlannedServerPorts | null
   schedulerHints: Record<string, unknown>
   serverGroupId: string | null
   trustedImageCertificates: string[] | null

@@ -4,13 +4,13 @@ import { mkdir, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
 import { discardImage, storeImageFile } from "../../image/index.ts"
+import { bindServerPorts, isNetworkAway } from "../../network/index.ts"
 import { releaseAllocation } from "../../placement/index.ts"
 import { callAgent, undoMachine } from "../agent-call.ts"
 import { serverNotReady } from "../faults.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { scheduleServer } from "../schedule/schedule.ts"
 import { snapshotPath } from "./create-image.saga.ts"
-import { isNetworkAway, rebindPorts, unbindPorts } from "./networking.ts"
 import { powerNumberOf, powerStates } from "./server.ts"
 import { abandonTask, advanceTask, finishTaskIn, heldServer, isFinished, type TaskParams } from "./task.ts"
 
@@ -47,7 +47,7 @@ export const shelveServerSaga = saga<ShelveParams>("compute.server.shelve", 1)
       await s.transact((tx) => discardImage(s.ctx, tx, s.params.imageId))
       const server = await heldServer(s.ctx, s.params).catch(() => null)
       if (!server?.host || s.params.isStopped) return
-      const spec = await machineSpec(s.ctx, server, await rebindPorts(s.ctx, server, server.host))
+      const spec = await machineSpec(s.ctx, server, await bindServerPorts(s.ctx, server, server.host))
       await callAgent(s.ctx, server.host, "vm.ensure", { spec, power: "running", fence: fenceOf(s) })
     },
     timeoutMs: 900_000,
@@ -66,7 +66,7 @@ export const shelveServerSaga = saga<ShelveParams>("compute.server.shelve", 1)
         { serverId: params.serverId, fence: fenceOf(s) },
         { signal: s.signal },
       )
-      await unbindPorts(ctx, server)
+      await bindServerPorts(ctx, server, "")
       const changes = { powerState: powerStates.shutdown, host: null, availabilityZone: null }
       return withLog(async (tx) => {
         await releaseAllocation(tx, params.serverId)
@@ -113,7 +113,7 @@ export const unshelveServerSaga = saga<UnshelveParams>("compute.server.unshelve"
       if (await isFinished(ctx, params)) return
       const server = await heldServer(ctx, params)
       const { host } = s.out.schedule
-      const spec = await machineSpec(ctx, server, await rebindPorts(ctx, server, host))
+      const spec = await machineSpec(ctx, server, await bindServerPorts(ctx, server, host))
       const command = { spec, power: "running" as const, fence: fenceOf(s) }
       const state = await callAgent(ctx, host, "vm.ensure", command, { signal: s.signal })
       const powerState = powerNumberOf(state.power)
@@ -127,7 +127,7 @@ export const unshelveServerSaga = saga<UnshelveParams>("compute.server.unshelve"
       const command = { serverId: s.params.serverId, fence: fenceOf(s) }
       await undoMachine(s.ctx, s.out.schedule?.host, command)
       const server = await heldServer(s.ctx, s.params).catch(() => null)
-      if (server) await unbindPorts(s.ctx, server)
+      if (server) await bindServerPorts(s.ctx, server, "")
     },
     waits: isNetworkAway,
     timeoutMs: 900_000,

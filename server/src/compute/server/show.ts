@@ -1,8 +1,8 @@
 import { Type } from "typebox"
+import { type ServerNetworking, serverAddresses } from "../../network/index.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { serverNotFound } from "../faults.ts"
 import { targetOf, visibleServer } from "./find.ts"
-import { type ServerNetworking, selectNetworking } from "./networking.ts"
 import type { Server } from "./server.ts"
 
 export interface ServerWithNetworking {
@@ -22,7 +22,7 @@ function reading(verb: string, rule: string) {
     rule: `os_compute_api:${rule}`,
     target: (_ctx, _input, server) => targetOf(server),
     run: async (ctx, _input, server): Promise<ServerWithNetworking> => {
-      const networking = await selectNetworking(ctx.db, [server.id])
+      const networking = await serverAddresses(ctx.db, [server.id])
       return { server, networking: networking.get(server.id) ?? noNetworking }
     },
   })

@@ -119,9 +119,10 @@ export async function heldUnlessFinished(
 }
 
 /** As `heldServer`, and no other task takes the server before this transaction ends. */
-export async function holdServer(tx: Tx, params: TaskParams): Promise<void> {
+export async function holdServer(tx: Tx, params: TaskParams): Promise<Server> {
   const server = await lockRow(tx, params.serverId)
   if (!server || server.generation !== params.generation) throw serverSuperseded(params.serverId)
+  return server
 }
 
 /** Changes the row in the middle of a task; throws when another task has it now. */

@@ -31,7 +31,8 @@ export const getAutoTopology = operation({
   faults: [autoAllocationFailed],
   rule: "get_auto_allocated_topology",
   target: (_ctx, { projectId }) => ({ project_id: projectId }),
-  run: async (ctx, { projectId }): Promise<AutoTopology> => await ensureAutoTopology(ctx, projectId),
+  run: async (ctx, { projectId }): Promise<AutoTopology> =>
+    await change(ctx, (tx) => ensureAutoTopology(ctx, tx, projectId)),
 })
 
 /** Whether `getAutoTopology` would succeed; makes nothing. */
@@ -49,16 +50,14 @@ export async function requireDefaults(ctx: Pick<Ctx, "db">, projectId: string): 
 }
 
 /** For compute too, which asks in the name of the project. */
-export async function ensureAutoTopology(ctx: Ctx, projectId: string): Promise<AutoTopology> {
-  const found = await findTopology(ctx.db, projectId)
+export async function ensureAutoTopology(ctx: Ctx, tx: Tx, projectId: string): Promise<AutoTopology> {
+  const found = await findTopology(tx, projectId)
   if (found) return { networkId: found.networkId, projectId }
-  return await change(ctx, async (tx) => {
-    await sql`select pg_advisory_xact_lock(hashtextextended(${`network.auto_topology:${projectId}`}, 0))`.execute(
-      tx,
-    )
-    const made = (await findTopology(tx, projectId)) ?? (await makeTopology(ctx, tx, projectId))
-    return { networkId: made.networkId, projectId }
-  })
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`network.auto_topology:${projectId}`}, 0))`.execute(
+    tx,
+  )
+  const made = (await findTopology(tx, projectId)) ?? (await makeTopology(ctx, tx, projectId))
+  return { networkId: made.networkId, projectId }
 }
 
 interface Topology {

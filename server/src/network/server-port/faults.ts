@@ -1,5 +1,5 @@
 // What a request for a server's interfaces can be refused for, in the words that servers' clients know.
-import { fault } from "../../platform/fault/fault.ts"
+import { type Fault, fault } from "../../platform/fault/fault.ts"
 
 export const ambiguousNetworks = fault(
   "conflict",
@@ -63,11 +63,6 @@ export const serverGroupNotOn = fault(
   (group: string, serverId: string) =>
     `Security group ${group} is not associated with the instance ${serverId}`,
 )
-export const interfaceMissing = fault(
-  "not_found",
-  "network.server.interface_not_found",
-  (portId: string) => `Port ${portId} is not attached to the instance.`,
-)
 export const portQuotaExceeded = fault(
   "over_quota",
   "network.server.port_quota_exceeded",
@@ -88,3 +83,8 @@ export const serverNetworkFaults = [
   serverGroupMissing,
   serverGroupAmbiguous,
 ] as const
+
+/** The network's engine does not answer: it would not for another host either. */
+export function isNetworkAway(found: Fault): boolean {
+  return found.code.startsWith("network.engine.")
+}

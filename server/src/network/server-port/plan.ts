@@ -1,4 +1,4 @@
-// What a server's request for networks means, decided from the rows.
+// What a server's request for networks means, decided from the rows: once, when the server is asked for.
 import { sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
@@ -35,15 +35,19 @@ export interface InterfaceRequest {
 /** Null: nothing was said, which means the project's only network. */
 export type NetworksRequest = "auto" | "none" | readonly InterfaceRequest[] | null
 
-export interface ServerNetworksCheck {
+export interface ServerPortsWish {
   /** Absent: the caller's. */
   projectId?: string
   networks: NetworksRequest
   /** Names or ids; empty means the project's default group. */
   securityGroups: readonly string[]
-  /** Servers: at least and at most. */
-  minCount: number
-  maxCount: number
+}
+
+/** What a server's interfaces are made of, kept with the server until they are there. */
+export interface PlannedServerPorts {
+  /** Each names its network or its port; one that names neither is on the project's own network, which is to be made. */
+  interfaces: InterfaceRequest[]
+  securityGroupIds: string[]
 }
 
 interface CandidateNetwork {
@@ -70,63 +74,87 @@ async function candidateNetworks(db: DbOrTx, projectId: string): Promise<Candida
 }
 
 async function namedNetworks(
-  db: DbOrTx,
+  ctx: Ctx,
   projectId: string,
-  isAdmin: boolean,
-  ids: readonly string[],
+  requests: readonly InterfaceRequest[],
 ): Promise<Map<string, CandidateNetwork>> {
+  const ids = requests.flatMap((request) => request.networkId ?? [])
+  if (ids.length === 0) return new Map()
   const { rows } = await sql<CandidateNetwork>`select ${candidateColumns} from network.network n
-    where n.id = any(${ids.filter(isUuid)}::uuid[]) and (${isAdmin} or n.project_id = ${projectId}
+    where n.id = any(${ids.filter(isUuid)}::uuid[]) and (${isNetworkAdmin(ctx)} or n.project_id = ${projectId}
       or exists (select from network.rbac_policy r where r.object_id = n.id and r.object_type = 'network'
-        and r.target_project in ('*', ${projectId})))`.execute(db)
+        and r.target_project in ('*', ${projectId})))`.execute(ctx.db)
   return new Map(rows.map((row) => [row.id, row]))
 }
 
-/**
- * One entry for each interface; the network is named in each that makes its own port. `autoNetwork` gives the network
- * of a project that has none and asks for any; null when it is yet to be made.
- */
-export async function resolveRequests(
-  db: DbOrTx,
+const anyNetwork = { networkId: null, portId: null, fixedIp: null, tag: null }
+
+/** One entry for each interface, and the networks that they name. */
+async function resolveRequests(
+  ctx: Ctx,
   projectId: string,
   request: NetworksRequest,
-  autoNetwork: () => Promise<string | null>,
-): Promise<InterfaceRequest[]> {
-  if (request === "none") return []
-  if (request !== null && request !== "auto") return [...request]
-  const candidates = await candidateNetworks(db, projectId)
+): Promise<{ interfaces: InterfaceRequest[]; networks: ReadonlyMap<string, CandidateNetwork> }> {
+  if (request === "none") return { interfaces: [], networks: new Map() }
+  if (request !== null && request !== "auto") {
+    const interfaces = request.map((each) => ({ ...each, networkId: each.networkId?.toLowerCase() ?? null }))
+    return { interfaces, networks: await namedNetworks(ctx, projectId, interfaces) }
+  }
+  const candidates = await candidateNetworks(ctx.db, projectId)
   if (candidates.length > 1) throw ambiguousNetworks()
   const [only] = candidates
-  if (!only) {
-    if (request === "auto")
-      return [{ networkId: await autoNetwork(), portId: null, fixedIp: null, tag: null }]
-    return []
-  }
-  return [{ networkId: only.id, portId: null, fixedIp: null, tag: null }]
+  if (only)
+    return { interfaces: [{ ...anyNetwork, networkId: only.id }], networks: new Map([[only.id, only]]) }
+  if (request === null) return { interfaces: [], networks: new Map() }
+  await requireDefaults(ctx, projectId)
+  return { interfaces: [anyNetwork], networks: new Map() }
 }
 
-/**
- * Refuses what can be known to be wrong before the server exists: networks, ports, groups that are not there. Returns
- * for how many servers, from `minCount` to `maxCount`, the project may have ports.
- */
-export async function checkServerNetworks(ctx: Ctx, check: ServerNetworksCheck): Promise<number> {
-  const projectId = check.projectId ?? ctx.caller.projectId ?? ""
+/** Refuses what can be known to be wrong before the server exists: networks, ports, groups that are not there. */
+export async function planServerPorts(ctx: Ctx, wish: ServerPortsWish): Promise<PlannedServerPorts> {
+  const projectId = wish.projectId ?? ctx.caller.projectId ?? ""
   const isAdmin = isNetworkAdmin(ctx)
-  await resolveGroups(ctx, projectId, check.securityGroups)
-  const requests = await resolveRequests(ctx.db, projectId, check.networks, async () => {
-    await requireDefaults(ctx, projectId)
-    return null
-  })
-  const ids = requests.flatMap((r) => (r.portId === null && r.networkId !== null ? [r.networkId] : []))
-  const networks = await namedNetworks(ctx.db, projectId, isAdmin, ids)
-  for (const request of requests) {
+  const isNone = wish.networks === "none" && wish.securityGroups.length === 0
+  const securityGroupIds = isNone ? [] : await resolveGroups(ctx, projectId, wish.securityGroups)
+  const { interfaces, networks } = await resolveRequests(ctx, projectId, wish.networks)
+  for (const request of interfaces) {
     if (request.portId !== null) await checkPort(ctx.db, projectId, isAdmin, request.portId)
     else if (request.networkId !== null) await checkNetwork(ctx.db, networks, isAdmin, request)
   }
-  if (ids.length === 0) return check.maxCount
-  const count = Math.min(check.maxCount, Math.floor((await freePorts(ctx, projectId)) / ids.length))
-  if (count < check.minCount) throw portQuotaExceeded()
-  return count
+  return { interfaces, securityGroupIds }
+}
+
+/**
+ * For how many servers, from `minCount` to `maxCount`, the project may have such ports: a first look, the decision is
+ * made when the ports are.
+ */
+export async function roomForServers(
+  ctx: Ctx,
+  projectId: string,
+  { interfaces }: PlannedServerPorts,
+  count: { minCount: number; maxCount: number },
+): Promise<number> {
+  const each = interfaces.filter((request) => request.portId === null).length
+  if (each === 0) return count.maxCount
+  const room = Math.min(count.maxCount, Math.floor((await freePorts(ctx, projectId)) / each))
+  if (room < count.minCount) throw portQuotaExceeded()
+  return room
+}
+
+/** The same for one more interface of a server: without a network or a port the project's only network is meant. */
+export async function planServerInterface(
+  ctx: Ctx,
+  projectId: string,
+  request: InterfaceRequest,
+): Promise<PlannedServerPorts> {
+  const { fixedIp, tag } = request
+  const isNamed = request.networkId !== null || request.portId !== null
+  const networks = isNamed ? [request] : null
+  const planned = await planServerPorts(ctx, { projectId, networks, securityGroups: [] })
+  const [chosen] = planned.interfaces
+  if (!chosen) throw serverPortMissing("")
+  await roomForServers(ctx, projectId, planned, { minCount: 1, maxCount: 1 })
+  return { ...planned, interfaces: [{ ...chosen, fixedIp, tag }] }
 }
 
 /** A first look; the decision is made when the ports are. */
@@ -142,7 +170,7 @@ async function checkNetwork(
   request: InterfaceRequest,
 ): Promise<void> {
   const networkId = request.networkId ?? ""
-  const network = networks.get(networkId.toLowerCase())
+  const network = networks.get(networkId)
   if (!network) throw serverNetworkMissing(networkId)
   if (network.isExternal && !network.isShared && !isAdmin) throw serverOnExternalNetwork(networkId)
   if (network.subnets.length === 0 && network.portSecurityEnabled) throw serverNetworkNeedsSubnet(networkId)

@@ -208,7 +208,7 @@ export interface ServerSecurityGroup {
   id: string
   name: string
   description: string
-  tenant_id: string
+  projectId: string
   rules: SecurityGroupRule[]
 }
 
@@ -222,7 +222,7 @@ export async function listSecurityGroupsOfServer(
   const groups: ServerSecurityGroup[] = []
   for (const { id } of rows) {
     const { name, description, projectId, securityGroupRules } = await loadSecurityGroup(ctx.db, id)
-    groups.push({ id, name, description, tenant_id: projectId, rules: securityGroupRules })
+    groups.push({ id, name, description, projectId, rules: securityGroupRules })
   }
   return groups.sort((a, b) => a.name.localeCompare(b.name))
 }
