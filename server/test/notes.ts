@@ -5,6 +5,7 @@ import { operationNotes } from "../src/platform/operation/notes.ts"
 const advice = {
   undeclared_fault: "add the fault to the operation's `faults`",
   unnamed_operation: "name the operation in the route: `operation`, or `alsoAsks`",
+  undeclared_status: "say it in the route: `status`",
 }
 
 export function assertNothingUndeclared(): void {

@@ -1,5 +1,5 @@
 // Kumoi's own pages: health, metrics, and the dashboard's address (a landing page for now).
-import { type Api, reply, route } from "../../platform/http/wire.ts"
+import { type Api, route, withHeaders } from "../../platform/http/wire.ts"
 import { landingPage } from "./landing-page.ts"
 import { metricsRoute } from "./metrics.ts"
 
@@ -15,7 +15,7 @@ export const kumoiApi: Api = {
       path: "/dashboard",
       policy: "public",
       handler: async (ctx) =>
-        reply(200, landingPage({ baseUrl: ctx.baseUrl, region: ctx.config.region }), {
+        withHeaders(landingPage({ baseUrl: ctx.baseUrl, region: ctx.config.region }), {
           "content-type": "text/html; charset=utf-8",
           "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
         }),

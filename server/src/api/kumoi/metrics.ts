@@ -2,7 +2,7 @@
 // it. Each process that answers tells of itself. Only for this machine and who is named in `http.metricsCidrs`.
 import type { Ctx } from "../../platform/context/context.ts"
 import { fault } from "../../platform/fault/fault.ts"
-import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { route, type WireRequest, withHeaders } from "../../platform/http/wire.ts"
 import { readRanges } from "../../platform/net/ranges.ts"
 import { operationNotes } from "../../platform/operation/notes.ts"
 import { operationTimes, timeBounds } from "../../platform/operation/times.ts"
@@ -91,6 +91,6 @@ export const metricsRoute = route({
   handler: async (ctx, req) => {
     if (!mayRead(ctx, req)) throw metricsForbidden()
     const text = [...timeLines(), ...noteLines(), ...processLines(), ""].join("\n")
-    return reply(200, text, { "content-type": "text/plain; version=0.0.4; charset=utf-8" })
+    return withHeaders(text, { "content-type": "text/plain; version=0.0.4; charset=utf-8" })
   },
 })

@@ -8,6 +8,7 @@ import {
   type Microversion,
   parseMicroversion,
 } from "../../platform/http/microversion.ts"
+import { statusesOf } from "../../platform/http/status.ts"
 import { type BodySchema, schemasOf } from "../../platform/http/versions.ts"
 import type { Api, JsonSchema, Route } from "../../platform/http/wire.ts"
 import type { AnyOperation } from "../../platform/operation/operation.ts"
@@ -214,7 +215,9 @@ function bodyName(api: Api, route: Route): string {
 }
 
 function responsesOf(document: Document, routes: readonly Route[]): Json {
-  const answers = routes.map(({ status = 200 }) => [status, { description: textOfStatus(status) }])
+  const answers = routes.flatMap((route) =>
+    statusesOf(document.api, route).map((status) => [status, { description: textOfStatus(status) }]),
+  )
   const errors = new Set(routes.flatMap((route) => errorStatuses(document.api, route)))
   for (const status of errors) document.errors.add(status)
   const references = [...errors].map((status) => [

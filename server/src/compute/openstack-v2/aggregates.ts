@@ -161,6 +161,7 @@ export const aggregateRoutes: readonly Route[] = [
     method: "DELETE",
     path: "/os-aggregates/{aggregate_id}",
     operation: deleteAggregate,
+    status: 200,
     handler: async (ctx, req) => {
       await deleteAggregate(ctx, { aggregateId: idOf(req) })
       return reply(200)

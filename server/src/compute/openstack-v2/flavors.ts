@@ -288,6 +288,7 @@ const manageRoutes: Route[] = [
     method: "DELETE",
     path: "/flavors/{flavor_id}",
     operation: deleteFlavor,
+    status: 202,
     handler: async (ctx, req) => {
       await deleteFlavor(ctx, flavorOf(req))
       return reply(202)
@@ -378,6 +379,7 @@ const specRoutes: Route[] = [
     method: "DELETE",
     path: "/flavors/{flavor_id}/os-extra_specs/{key}",
     operation: deleteFlavorExtraSpec,
+    status: 200,
     handler: async (ctx, req) => {
       await deleteFlavorExtraSpec(ctx, { ...flavorOf(req), key: req.params.key ?? "" })
       return reply(200)

@@ -100,6 +100,7 @@ export const floatingIpRoutes: readonly Route[] = [
     max: last,
     operation: deleteFloatingIp,
     alsoAsks: getFloatingIp,
+    status: 202,
     handler: async (ctx, req) => {
       await deleteFloatingIp(ctx, { id: (await find(ctx, req)).id })
       return reply(202)

@@ -50,6 +50,9 @@ const routes: readonly Route[] = [
   ...serverExternalEventRoutes,
 ]
 
+/** Nova answers so for most of what it makes. */
+const statuses = { POST: 200 }
+
 /** Nova's API, v2.1 with microversions. */
 export const computeApi: Api = {
   service: "compute",
@@ -58,6 +61,7 @@ export const computeApi: Api = {
   rootRoutes,
   routes: [...versionRoutes("v2.1"), ...routes],
   microversions,
+  statuses,
   renderFault,
   oldPaths: projectPaths,
   extraRequestIdHeader: "x-compute-request-id",
@@ -70,6 +74,7 @@ export const computeV20Api: Api = {
   version: "/v2",
   routes: [...versionRoutes("v2.0"), ...routes],
   microversions: { serviceType: "compute", min: "2.1", max: "2.1" },
+  statuses,
   renderFault,
   oldPaths: projectPaths,
   extraRequestIdHeader: "x-compute-request-id",

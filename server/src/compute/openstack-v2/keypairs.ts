@@ -106,6 +106,7 @@ export const keypairRoutes: readonly Route[] = [
       "2.10": createSchema(name, { type, user_id: userId }, ["name"]),
       "2.92": createSchema(newName, { type, user_id: userId }, ["name", "public_key"]),
     }),
+    status: [200, 201],
     handler: create,
   }),
   route({
@@ -121,6 +122,7 @@ export const keypairRoutes: readonly Route[] = [
     method: "DELETE",
     path: "/os-keypairs/{name}",
     operation: deleteKeypair,
+    status: [202, 204],
     handler: async (ctx, req) => {
       await deleteKeypair(ctx, { userId: userOf(ctx, req), name: req.params.name ?? "" })
       return reply(atLeast(req.version, "2.2") ? 204 : 202)

@@ -104,6 +104,7 @@ export const quotaSetRoutes: readonly Route[] = [
     method: "DELETE",
     path,
     operation: deleteQuota,
+    status: 202,
     handler: async (ctx, req) => {
       await deleteQuota(ctx, { projectId: projectOf(req), userId: userOf(req) })
       return reply(202)

@@ -219,6 +219,7 @@ export const securityGroupRoutes: readonly Route[] = [
     path: "/os-security-groups/{security_group_id}",
     max: last,
     operation: deleteSecurityGroup,
+    status: 202,
     handler: async (ctx, req) => {
       await deleteSecurityGroup(ctx, { id: idOf(req) })
       return reply(202)
@@ -238,6 +239,7 @@ export const securityGroupRoutes: readonly Route[] = [
     path: "/os-security-group-rules/{rule_id}",
     max: last,
     operation: deleteSecurityGroupRule,
+    status: 202,
     handler: async (ctx, req) => {
       const id = req.params.rule_id ?? ""
       if (!isUuid(id)) throw badRequest(`Security group rule id ${id} should be a UUID.`)

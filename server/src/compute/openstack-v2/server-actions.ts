@@ -398,7 +398,7 @@ export const serverActionRoutes: readonly Route[] = [
   route({
     method: "POST",
     path: "/servers/{server_id}/action",
-    status: 202,
+    status: [202, 200, 204],
     actions: Object.fromEntries(Object.entries(actions).map(([name, action]) => [name, action.operation])),
     alsoAsks: [showServer, showRebuiltServer],
     actionBodies: actions,

@@ -146,6 +146,7 @@ const tagRoutes: readonly Route[] = [
     path: "/servers/{server_id}/tags/{tag}",
     min: "2.26",
     operation: checkServerTag,
+    status: 204,
     handler: async (ctx, req) => {
       const wanted = req.params.tag ?? ""
       const { server } = await checkServerTag(ctx, { serverId: idOf(req) })
@@ -158,6 +159,7 @@ const tagRoutes: readonly Route[] = [
     path: "/servers/{server_id}/tags/{tag}",
     min: "2.26",
     operation: addServerTag,
+    status: [201, 204],
     handler: async (ctx, req) => {
       const wanted = req.params.tag ?? ""
       if (wanted.length > 60 || /[,/]/.test(wanted))
@@ -290,6 +292,7 @@ const interfaceRoutes: readonly Route[] = [
     method: "DELETE",
     path: "/servers/{server_id}/os-interface/{port_id}",
     operation: detachInterface,
+    status: 202,
     handler: async (ctx, req) => {
       await detachInterface(ctx, { serverId: idOf(req), portId: req.params.port_id ?? "" })
       return reply(202)

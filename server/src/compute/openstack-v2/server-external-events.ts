@@ -58,6 +58,7 @@ export const serverExternalEventRoutes: readonly Route[] = [
     path: "/os-server-external-events",
     operation: takeServerEvents,
     body: schema,
+    status: [200, 207],
     handler: take,
   }),
 ]

@@ -5,7 +5,7 @@ import { type Static, Type } from "typebox"
 import { secondsText } from "../../platform/clock/iso-time.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
-import { type Api, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Api, route, type WireRequest } from "../../platform/http/wire.ts"
 import { keyed, object, typed } from "../../platform/schema/make.ts"
 import {
   issueTokenByLogin,
@@ -133,6 +133,7 @@ export const identityV2Api: Api = {
       method: "POST",
       path: "/tokens",
       operation: issueTokenByLogin,
+      status: 200,
       body: authRequest,
       handler: async (ctx, req) => {
         const known = await issueTokenByLogin(ctx, { request: readLogin(req) })
@@ -153,7 +154,6 @@ export const identityV2Api: Api = {
       operation: validateToken,
       handler: async (ctx, req) => {
         await validateToken(ctx, subjectOf(req))
-        return reply(200)
       },
     }),
     route({

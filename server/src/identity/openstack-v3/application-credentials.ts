@@ -1,7 +1,7 @@
 import { type Static, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { queryText } from "../../platform/http/query.ts"
-import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { route, type WireRequest } from "../../platform/http/wire.ts"
 import { object, word } from "../../platform/schema/make.ts"
 import {
   type AccessRuleRow,
@@ -106,7 +106,7 @@ export const applicationCredentialRoutes = [
       })
       const view = viewApplicationCredential(ctx, req, made.credential)
       // The only time that the secret is shown.
-      return reply(201, { application_credential: { ...view, secret: made.secret } })
+      return { application_credential: { ...view, secret: made.secret } }
     },
   }),
   route({
@@ -127,7 +127,6 @@ export const applicationCredentialRoutes = [
     operation: deleteApplicationCredential,
     handler: async (ctx, req) => {
       await deleteApplicationCredential(ctx, one(req))
-      return reply(204)
     },
   }),
 ]
@@ -166,7 +165,6 @@ export const accessRuleRoutes = [
     operation: deleteAccessRule,
     handler: async (ctx, req) => {
       await deleteAccessRule(ctx, oneRule(req))
-      return reply(204)
     },
   }),
 ]

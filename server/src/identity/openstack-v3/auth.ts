@@ -1,7 +1,7 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { queryBoolean } from "../../platform/http/query.ts"
-import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { route, type WireRequest, withHeaders } from "../../platform/http/wire.ts"
 import {
   checkToken,
   getOwnCatalog,
@@ -29,7 +29,7 @@ export const authRoutes = [
     body: authRequest,
     handler: async (ctx, req) => {
       const known = await issueTokenByLogin(ctx, { request: readLogin(ctx, req) })
-      return await tokenReply(ctx, req, known, 201)
+      return await tokenReply(ctx, req, known)
     },
   }),
   route({
@@ -42,7 +42,7 @@ export const authRoutes = [
         isExpiredAllowed: queryBoolean(req.query, "allow_expired") ?? false,
         knowsAccessRules: knowsAccessRules(req),
       })
-      return await tokenReply(ctx, req, known, 200)
+      return await tokenReply(ctx, req, known)
     },
   }),
   route({
@@ -55,7 +55,7 @@ export const authRoutes = [
         isExpiredAllowed: queryBoolean(req.query, "allow_expired") ?? false,
         knowsAccessRules: knowsAccessRules(req),
       })
-      return await tokenReply(ctx, req, known, 200)
+      return await tokenReply(ctx, req, known)
     },
   }),
   route({
@@ -64,7 +64,6 @@ export const authRoutes = [
     operation: revokeToken,
     handler: async (ctx, req) => {
       await revokeToken(ctx, { tokenId: subjectOf(req) })
-      return reply(204)
     },
   }),
   route({
@@ -128,9 +127,9 @@ function knowsAccessRules({ headers }: WireRequest): boolean {
   return Number(headers["openstack-identity-access-rules"] ?? 0) >= 1
 }
 
-async function tokenReply(ctx: Ctx, req: WireRequest, known: KnownToken, status: number) {
+async function tokenReply(ctx: Ctx, req: WireRequest, known: KnownToken) {
   const json = await tokenJson(ctx, known, { isCatalogWanted: !("nocatalog" in req.query) })
-  return reply(status, json, {
+  return withHeaders(json, {
     "content-type": "application/json",
     "X-Subject-Token": known.token.id,
     Vary: "X-Auth-Token",

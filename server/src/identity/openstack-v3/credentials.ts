@@ -1,6 +1,6 @@
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
-import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { route, type WireRequest } from "../../platform/http/wire.ts"
 import { type Fields, keyed, typed } from "../../platform/schema/make.ts"
 import {
   type Credential,
@@ -68,7 +68,7 @@ export const credentialRoutes = [
         blob: blobText(credential.blob) ?? "",
         ...given({ projectId: credential.project_id, extra: extraOf(credential, known) }),
       })
-      return reply(201, { credential: viewCredential(ctx, req, row) })
+      return { credential: viewCredential(ctx, req, row) }
     },
   }),
   route({
@@ -105,7 +105,6 @@ export const credentialRoutes = [
     operation: deleteCredential,
     handler: async (ctx, req) => {
       await deleteCredential(ctx, { id: req.params.credential_id ?? "" })
-      return reply(204)
     },
   }),
 ]
@@ -148,7 +147,7 @@ export const ec2CredentialRoutes = [
     admit: (ctx, req) => createEc2Key.admit(ctx, { userId: req.params.user_id ?? "", projectId: "" }),
     handler: async (ctx, req) => {
       const key = await createEc2Key(ctx, { userId: req.params.user_id ?? "", projectId: req.body.tenant_id })
-      return reply(201, { credential: viewEc2Key(ctx, req, key) })
+      return { credential: viewEc2Key(ctx, req, key) }
     },
   }),
   route({
@@ -163,7 +162,6 @@ export const ec2CredentialRoutes = [
     operation: deleteEc2Key,
     handler: async (ctx, req) => {
       await deleteEc2Key(ctx, keyOf(req))
-      return reply(204)
     },
   }),
 ]

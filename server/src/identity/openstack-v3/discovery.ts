@@ -1,5 +1,5 @@
 import type { Ctx } from "../../platform/context/context.ts"
-import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { route, type WireRequest, withHeaders } from "../../platform/http/wire.ts"
 
 /** The v3 that the client reached: below `/identity`, or at the root of the server. */
 export function v3Url(ctx: Ctx, url: string): string {
@@ -21,9 +21,9 @@ export const versionsRoute = route({
   method: "GET",
   path: "/",
   policy: "public",
+  status: 300,
   handler: async (ctx, req: WireRequest) =>
-    reply(
-      300,
+    withHeaders(
       { versions: { values: [versionDocument(ctx, req.url)] } },
       { Location: `${v3Url(ctx, req.url)}/` },
     ),

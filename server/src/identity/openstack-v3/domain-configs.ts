@@ -26,6 +26,7 @@ export const domainConfigRoutes: readonly Route[] = [
     method: "PUT",
     path: "/domains/{domain_id}/config",
     operation: replaceDomainConfig,
+    status: [200, 201],
     body,
     handler: async (ctx, req) => {
       const wanted = { domainId: req.params.domain_id ?? "", config: req.body.config }
@@ -55,7 +56,6 @@ export const domainConfigRoutes: readonly Route[] = [
       operation: deleteDomainConfig,
       handler: async (ctx, req) => {
         await deleteDomainConfig(ctx, place(req))
-        return reply(204)
       },
     }),
     route({

@@ -1,5 +1,5 @@
 import { Type } from "typebox"
-import { reply, route } from "../../platform/http/wire.ts"
+import { route } from "../../platform/http/wire.ts"
 import type { Fields } from "../../platform/schema/make.ts"
 import { createDomain, deleteDomain, getDomain, listDomains, updateDomain } from "../index.ts"
 import { admitToOne } from "./admit.ts"
@@ -44,7 +44,7 @@ export const domainRoutes = [
         ...given({ explicitId: domain.explicit_domain_id }),
         ...readDomain(domain),
       })
-      return reply(201, { domain: viewDomain(ctx, req, row) })
+      return { domain: viewDomain(ctx, req, row) }
     },
   }),
   route({
@@ -75,7 +75,6 @@ export const domainRoutes = [
     operation: deleteDomain,
     handler: async (ctx, req) => {
       await deleteDomain(ctx, { id: req.params.domain_id ?? "" })
-      return reply(204)
     },
   }),
 ]

@@ -1,7 +1,7 @@
 import type { Static } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
-import { reply, route } from "../../platform/http/wire.ts"
+import { route, withHeaders } from "../../platform/http/wire.ts"
 import { mapOf, object } from "../../platform/schema/make.ts"
 import { issueTokenByEc2Signature, issueTokenByS3Signature, type KnownToken, tokenJson } from "../index.ts"
 import { text } from "./schema.ts"
@@ -33,7 +33,7 @@ function unwrap(wrapped: Static<typeof body>): Static<typeof signed> {
 
 async function tokenReply(ctx: Ctx, known: KnownToken) {
   const json = await tokenJson(ctx, known, { isCatalogWanted: true })
-  return reply(200, json, { "content-type": "application/json", "X-Subject-Token": known.token.id })
+  return withHeaders(json, { "content-type": "application/json", "X-Subject-Token": known.token.id })
 }
 
 export const ec2TokenRoutes = [
@@ -41,6 +41,7 @@ export const ec2TokenRoutes = [
     method: "POST",
     path: "/ec2tokens",
     operation: issueTokenByEc2Signature,
+    status: 200,
     body,
     handler: async (ctx, req) => {
       const given = unwrap(req.body)
@@ -61,6 +62,7 @@ export const ec2TokenRoutes = [
     method: "POST",
     path: "/s3tokens",
     operation: issueTokenByS3Signature,
+    status: 200,
     body,
     handler: async (ctx, req) => {
       const { access, signature, token } = unwrap(req.body)

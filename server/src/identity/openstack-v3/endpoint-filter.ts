@@ -1,5 +1,5 @@
 import type { Ctx } from "../../platform/context/context.ts"
-import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { route, type WireRequest } from "../../platform/http/wire.ts"
 import { closed, word } from "../../platform/schema/make.ts"
 import {
   addProjectEndpoint,
@@ -91,7 +91,7 @@ export const endpointGroupRoutes = [
         filters: group.filters,
         ...given({ description: group.description }),
       })
-      return reply(201, { endpoint_group: viewGroup(ctx, req, row) })
+      return { endpoint_group: viewGroup(ctx, req, row) }
     },
   }),
   route({
@@ -122,7 +122,6 @@ export const endpointGroupRoutes = [
     operation: deleteEndpointGroup,
     handler: async (ctx, req) => {
       await deleteEndpointGroup(ctx, groupId(req))
-      return reply(204)
     },
   }),
   route({
@@ -143,9 +142,9 @@ export const endpointGroupRoutes = [
     method: "PUT",
     path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}",
     operation: addProjectEndpointGroup,
+    status: 204,
     handler: async (ctx, req) => {
       await addProjectEndpointGroup(ctx, groupPair(req))
-      return reply(204)
     },
   }),
   route({
@@ -163,7 +162,6 @@ export const endpointGroupRoutes = [
     operation: removeProjectEndpointGroup,
     handler: async (ctx, req) => {
       await removeProjectEndpointGroup(ctx, groupPair(req))
-      return reply(204)
     },
   }),
 ]
@@ -173,18 +171,18 @@ export const projectEndpointRoutes = [
     method: "PUT",
     path: "/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}",
     operation: addProjectEndpoint,
+    status: 204,
     handler: async (ctx, req) => {
       await addProjectEndpoint(ctx, pair(req))
-      return reply(204)
     },
   }),
   route({
     method: "GET",
     path: "/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}",
     operation: checkProjectEndpoint,
+    status: 204,
     handler: async (ctx, req) => {
       await checkProjectEndpoint(ctx, pair(req))
-      return reply(204)
     },
   }),
   route({
@@ -193,7 +191,6 @@ export const projectEndpointRoutes = [
     operation: removeProjectEndpoint,
     handler: async (ctx, req) => {
       await removeProjectEndpoint(ctx, pair(req))
-      return reply(204)
     },
   }),
   route({

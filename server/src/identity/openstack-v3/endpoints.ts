@@ -1,6 +1,6 @@
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
-import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { route, type WireRequest } from "../../platform/http/wire.ts"
 import { type Fields, typed, word } from "../../platform/schema/make.ts"
 import {
   createEndpoint,
@@ -83,7 +83,7 @@ export const endpointRoutes = [
         url: endpoint.url,
         ...readEndpoint(endpoint),
       })
-      return reply(201, { endpoint: viewEndpoint(ctx, req, row) })
+      return { endpoint: viewEndpoint(ctx, req, row) }
     },
   }),
   route({
@@ -118,7 +118,6 @@ export const endpointRoutes = [
     operation: deleteEndpoint,
     handler: async (ctx, req) => {
       await deleteEndpoint(ctx, { id: req.params.endpoint_id ?? "" })
-      return reply(204)
     },
   }),
 ]

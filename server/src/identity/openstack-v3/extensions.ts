@@ -2,7 +2,7 @@
 
 import type { Ctx } from "../../platform/context/context.ts"
 import { queryText } from "../../platform/http/query.ts"
-import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import {
   type ConsumerRow,
   createConsumer,
@@ -47,7 +47,7 @@ const consumerRoutes = [
         ctx,
         given({ description: consumer.description, extra: extraOf(consumer, known) }),
       )
-      return reply(201, { consumer: { ...viewConsumer(ctx, req, row), secret: row.secret } })
+      return { consumer: { ...viewConsumer(ctx, req, row), secret: row.secret } }
     },
   }),
   route({
@@ -83,7 +83,6 @@ const consumerRoutes = [
     operation: deleteConsumer,
     handler: async (ctx, req) => {
       await deleteConsumer(ctx, { id: req.params.consumer_id ?? "" })
-      return reply(204)
     },
   }),
 ]

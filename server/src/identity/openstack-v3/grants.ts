@@ -1,7 +1,7 @@
 // Grants have one shape on seven paths: who (user, group), where (project, domain, system), and whether it is for
 // what lies below only (OS-INHERIT).
 
-import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { type GrantHolder, grantVerbs } from "../index.ts"
 import { viewRole } from "./roles.ts"
 import { listReply } from "./view.ts"
@@ -55,18 +55,18 @@ export const grantRoutes: readonly Route[] = places.flatMap((place) => {
       method: "PUT",
       path: one,
       operation: verbs.create,
+      status: 204,
       handler: async (ctx, req) => {
         await verbs.create(ctx, input(req))
-        return reply(204)
       },
     }),
     route({
       method: "GET",
       path: one,
       operation: verbs.check,
+      status: 204,
       handler: async (ctx, req) => {
         await verbs.check(ctx, input(req))
-        return reply(204)
       },
     }),
     route({
@@ -75,7 +75,6 @@ export const grantRoutes: readonly Route[] = places.flatMap((place) => {
       operation: verbs.revoke,
       handler: async (ctx, req) => {
         await verbs.revoke(ctx, input(req))
-        return reply(204)
       },
     }),
   ]

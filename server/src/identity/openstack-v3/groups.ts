@@ -1,4 +1,4 @@
-import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { route, type WireRequest } from "../../platform/http/wire.ts"
 import type { Fields } from "../../platform/schema/make.ts"
 import {
   addGroupUser,
@@ -44,7 +44,7 @@ export const groupRoutes = [
     handler: async (ctx, req) => {
       const { group } = req.body
       const row = await createGroup(ctx, { name: group.name, ...readGroup(group) })
-      return reply(201, { group: viewGroup(ctx, req, row) })
+      return { group: viewGroup(ctx, req, row) }
     },
   }),
   route({
@@ -75,7 +75,6 @@ export const groupRoutes = [
     operation: deleteGroup,
     handler: async (ctx, req) => {
       await deleteGroup(ctx, { id: req.params.group_id ?? "" })
-      return reply(204)
     },
   }),
   route({
@@ -92,18 +91,18 @@ export const groupRoutes = [
     method: "PUT",
     path: "/groups/{group_id}/users/{user_id}",
     operation: addGroupUser,
+    status: 204,
     handler: async (ctx, req) => {
       await addGroupUser(ctx, pair(req))
-      return reply(204)
     },
   }),
   route({
     method: "GET",
     path: "/groups/{group_id}/users/{user_id}",
     operation: checkGroupUser,
+    status: 204,
     handler: async (ctx, req) => {
       await checkGroupUser(ctx, pair(req))
-      return reply(204)
     },
   }),
   route({
@@ -112,7 +111,6 @@ export const groupRoutes = [
     operation: removeGroupUser,
     handler: async (ctx, req) => {
       await removeGroupUser(ctx, pair(req))
-      return reply(204)
     },
   }),
 ]

@@ -1,6 +1,6 @@
 import { type TSchema, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
-import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { route, type WireRequest } from "../../platform/http/wire.ts"
 import { closed, keyed, typed } from "../../platform/schema/make.ts"
 import {
   createLimits,
@@ -79,7 +79,7 @@ export const registeredLimitRoutes = [
           }),
         ),
       })
-      return reply(201, { registered_limits: rows.map((row) => viewRegistered(ctx, req, row)) })
+      return { registered_limits: rows.map((row) => viewRegistered(ctx, req, row)) }
     },
   }),
   route({
@@ -118,7 +118,6 @@ export const registeredLimitRoutes = [
     operation: deleteRegisteredLimit,
     handler: async (ctx, req) => {
       await deleteRegisteredLimit(ctx, { id: req.params.registered_limit_id ?? "" })
-      return reply(204)
     },
   }),
 ]
@@ -188,7 +187,7 @@ export const limitRoutes = [
           }),
         ),
       })
-      return reply(201, { limits: rows.map((row) => viewLimit(ctx, req, row)) })
+      return { limits: rows.map((row) => viewLimit(ctx, req, row)) }
     },
   }),
   route({
@@ -218,7 +217,6 @@ export const limitRoutes = [
     operation: deleteLimit,
     handler: async (ctx, req) => {
       await deleteLimit(ctx, { id: req.params.limit_id ?? "" })
-      return reply(204)
     },
   }),
 ]

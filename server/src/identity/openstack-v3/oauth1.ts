@@ -2,7 +2,7 @@
 
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
-import { type Route, reply, route, type WireReply, type WireRequest } from "../../platform/http/wire.ts"
+import { type Route, route, type WireReply, type WireRequest, withHeaders } from "../../platform/http/wire.ts"
 import { closed, object } from "../../platform/schema/make.ts"
 import {
   type AccessTokenRow,
@@ -54,7 +54,7 @@ function secretReply(row: { id: string; secret: string; expires_at: Date | null 
   }
   // As Keystone writes it: nothing here has to be encoded, and its clients take the time as it stands.
   const body = Object.entries(pairs).map((pair) => pair.join("="))
-  return reply(201, body.join("&"), { "content-type": "application/x-www-form-urlencoded" })
+  return withHeaders(body.join("&"), { "content-type": "application/x-www-form-urlencoded" })
 }
 
 function viewAccessToken(ctx: Ctx, req: WireRequest, row: AccessTokenRow): Record<string, unknown> {
@@ -142,7 +142,6 @@ export const oauth1Routes: readonly Route[] = [
     operation: deleteAccessToken,
     handler: async (ctx, req) => {
       await deleteAccessToken(ctx, ofUser(req))
-      return reply(204)
     },
   }),
   route({

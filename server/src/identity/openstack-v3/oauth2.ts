@@ -2,7 +2,7 @@
 // the access token a token like any other. Errors have the form of that document; fault-table.ts shows them.
 import type { Readable } from "node:stream"
 import { Fault, fault, invalid } from "../../platform/fault/fault.ts"
-import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Route, route, type WireRequest, withHeaders } from "../../platform/http/wire.ts"
 import { issueTokenByLogin } from "../index.ts"
 
 export const clientUnknown = fault(
@@ -59,6 +59,7 @@ export const oauth2Routes: readonly Route[] = [
     path: "/OS-OAUTH2/token",
     operation: issueTokenByLogin,
     rawBody: true,
+    status: 200,
     handler: async (ctx, req) => {
       const form = await readForm(req.stream)
       const grantType = form.get("grant_type")
@@ -79,7 +80,7 @@ export const oauth2Routes: readonly Route[] = [
         token_type: "Bearer",
         expires_in: Math.floor((expiresAtMs - ctx.clock.now().getTime()) / 1000),
       }
-      return reply(200, body, { "cache-control": "no-store", pragma: "no-cache" })
+      return withHeaders(body, { "cache-control": "no-store", pragma: "no-cache" })
     },
   }),
 ]

@@ -1,6 +1,6 @@
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
-import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { type Fields, typed } from "../../platform/schema/make.ts"
 import {
   createPolicy,
@@ -57,7 +57,7 @@ const crud = [
       const { policy } = req.body
       const extra = extraOf(policy, known)
       const row = await createPolicy(ctx, { type: policy.type, blob: text(policy.blob) ?? "", extra })
-      return reply(201, { policy: viewPolicy(ctx, req, row) })
+      return { policy: viewPolicy(ctx, req, row) }
     },
   }),
   route({
@@ -88,7 +88,6 @@ const crud = [
     operation: deletePolicy,
     handler: async (ctx, req) => {
       await deletePolicy(ctx, { id: req.params.policy_id ?? "" })
-      return reply(204)
     },
   }),
 ]
@@ -116,18 +115,18 @@ const associations: readonly Route[] = places.flatMap(({ path, kind }) => {
       method: "PUT",
       path: full,
       operation: create,
+      status: 204,
       handler: async (ctx, req) => {
         await create(ctx, association(req))
-        return reply(204)
       },
     }),
     route({
       method: "GET",
       path: full,
       operation: check,
+      status: 204,
       handler: async (ctx, req) => {
         await check(ctx, association(req))
-        return reply(204)
       },
     }),
     route({
@@ -136,7 +135,6 @@ const associations: readonly Route[] = places.flatMap(({ path, kind }) => {
       operation: remove,
       handler: async (ctx, req) => {
         await remove(ctx, association(req))
-        return reply(204)
       },
     }),
   ]

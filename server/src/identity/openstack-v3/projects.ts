@@ -1,7 +1,7 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { queryText } from "../../platform/http/query.ts"
-import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { route, type WireRequest, withHeaders } from "../../platform/http/wire.ts"
 import { type Fields, keyed } from "../../platform/schema/make.ts"
 import {
   addProjectTag,
@@ -68,7 +68,7 @@ export const projectRoutes = [
     handler: async (ctx, req) => {
       const { project } = req.body
       const row = await createProject(ctx, { name: project.name, ...readProject(project) })
-      return reply(201, { project: viewProject(ctx, req, row) })
+      return { project: viewProject(ctx, req, row) }
     },
   }),
   route({
@@ -100,7 +100,6 @@ export const projectRoutes = [
     operation: deleteProject,
     handler: async (ctx, req) => {
       await deleteProject(ctx, { id: req.params.project_id ?? "" })
-      return reply(204)
     },
   }),
 ]
@@ -132,27 +131,27 @@ export const projectTagRoutes = [
     operation: clearProjectTags,
     handler: async (ctx, req) => {
       await clearProjectTags(ctx, { projectId: req.params.project_id ?? "" })
-      return reply(204)
     },
   }),
   route({
     method: "GET",
     path: "/projects/{project_id}/tags/{value}",
     operation: checkProjectTag,
+    status: 204,
     handler: async (ctx, req) => {
       await checkProjectTag(ctx, oneTag(req))
-      return reply(204)
     },
   }),
   route({
     method: "PUT",
     path: "/projects/{project_id}/tags/{value}",
     operation: addProjectTag,
+    status: 201,
     handler: async (ctx, req) => {
       const tag = oneTag(req)
       await addProjectTag(ctx, tag)
       const { self } = linkTo(ctx, req, `projects/${tag.projectId}/tags/${encodeURIComponent(tag.tag)}`)
-      return reply(201, undefined, { Location: self })
+      return withHeaders(undefined, { Location: self })
     },
   }),
   route({
@@ -161,7 +160,6 @@ export const projectTagRoutes = [
     operation: removeProjectTag,
     handler: async (ctx, req) => {
       await removeProjectTag(ctx, oneTag(req))
-      return reply(204)
     },
   }),
 ]

@@ -1,6 +1,6 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
-import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { route, type WireRequest } from "../../platform/http/wire.ts"
 import { type Fields, typed } from "../../platform/schema/make.ts"
 import { createRegion, deleteRegion, getRegion, listRegions, type RegionRow, updateRegion } from "../index.ts"
 import { admitToOne } from "./admit.ts"
@@ -51,7 +51,7 @@ export const regionRoutes = [
     handler: async (ctx, req) => {
       const { region } = req.body
       const row = await createRegion(ctx, { ...given({ id: region.id || undefined }), ...readRegion(region) })
-      return reply(201, { region: viewRegion(ctx, req, row) })
+      return { region: viewRegion(ctx, req, row) }
     },
   }),
   route({
@@ -59,13 +59,14 @@ export const regionRoutes = [
     path: "/regions/{region_id}",
     operation: createRegion,
     body: member("region", properties),
+    status: 201,
     handler: async (ctx, req) => {
       const id = req.params.region_id ?? ""
       const { region } = req.body
       if (region.id !== undefined && region.id !== id)
         throw invalid("id", `Conflicting region IDs specified: "${id}" != "${region.id}"`)
       const row = await createRegion(ctx, { id, ...readRegion(region) })
-      return reply(201, { region: viewRegion(ctx, req, row) })
+      return { region: viewRegion(ctx, req, row) }
     },
   }),
   route({
@@ -95,7 +96,6 @@ export const regionRoutes = [
     operation: deleteRegion,
     handler: async (ctx, req) => {
       await deleteRegion(ctx, { id: req.params.region_id ?? "" })
-      return reply(204)
     },
   }),
 ]

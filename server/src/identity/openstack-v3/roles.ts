@@ -1,6 +1,6 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import { queryText } from "../../platform/http/query.ts"
-import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { route, type WireRequest } from "../../platform/http/wire.ts"
 import type { Fields } from "../../platform/schema/make.ts"
 import {
   createImpliedRole,
@@ -64,7 +64,7 @@ export const roleRoutes = [
     handler: async (ctx, req) => {
       const { role } = req.body
       const row = await createRole(ctx, { name: role.name, ...readRole(role) })
-      return reply(201, { role: viewRole(ctx, req, row) })
+      return { role: viewRole(ctx, req, row) }
     },
   }),
   route({
@@ -95,7 +95,6 @@ export const roleRoutes = [
     operation: deleteRole,
     handler: async (ctx, req) => {
       await deleteRole(ctx, { id: req.params.role_id ?? "" })
-      return reply(204)
     },
   }),
 ]
@@ -117,7 +116,8 @@ export const impliedRoleRoutes = [
     method: "PUT",
     path: "/roles/{prior_role_id}/implies/{implied_role_id}",
     operation: createImpliedRole,
-    handler: async (ctx, req) => reply(201, viewPair(ctx, req, await createImpliedRole(ctx, pair(req)))),
+    status: 201,
+    handler: async (ctx, req) => viewPair(ctx, req, await createImpliedRole(ctx, pair(req))),
   }),
   route({
     method: "GET",
@@ -129,9 +129,9 @@ export const impliedRoleRoutes = [
     method: "HEAD",
     path: "/roles/{prior_role_id}/implies/{implied_role_id}",
     operation: getImpliedRole,
+    status: 204,
     handler: async (ctx, req) => {
       await getImpliedRole(ctx, pair(req))
-      return reply(204)
     },
   }),
   route({
@@ -140,7 +140,6 @@ export const impliedRoleRoutes = [
     operation: deleteImpliedRole,
     handler: async (ctx, req) => {
       await deleteImpliedRole(ctx, pair(req))
-      return reply(204)
     },
   }),
   route({

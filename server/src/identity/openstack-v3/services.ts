@@ -1,6 +1,6 @@
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
-import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { route, type WireRequest } from "../../platform/http/wire.ts"
 import { type Fields, typed } from "../../platform/schema/make.ts"
 import {
   createService,
@@ -62,7 +62,7 @@ export const serviceRoutes = [
     handler: async (ctx, req) => {
       const { service } = req.body
       const row = await createService(ctx, { type: service.type, ...readService(service) })
-      return reply(201, { service: viewService(ctx, req, row) })
+      return { service: viewService(ctx, req, row) }
     },
   }),
   route({
@@ -93,7 +93,6 @@ export const serviceRoutes = [
     operation: deleteService,
     handler: async (ctx, req) => {
       await deleteService(ctx, { id: req.params.service_id ?? "" })
-      return reply(204)
     },
   }),
 ]

@@ -1,7 +1,7 @@
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { queryText } from "../../platform/http/query.ts"
-import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { route, type WireRequest } from "../../platform/http/wire.ts"
 import { object, typed } from "../../platform/schema/make.ts"
 import {
   createTrust,
@@ -97,7 +97,7 @@ export const trustRoutes = [
           extra: extraOf(trust, known),
         }),
       )
-      return reply(201, { trust: viewTrust(ctx, req, row) })
+      return { trust: viewTrust(ctx, req, row) }
     },
   }),
   route({
@@ -114,7 +114,6 @@ export const trustRoutes = [
     operation: deleteTrust,
     handler: async (ctx, req) => {
       await deleteTrust(ctx, { id: req.params.trust_id ?? "" })
-      return reply(204)
     },
   }),
   route({

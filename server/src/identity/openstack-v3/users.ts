@@ -1,7 +1,7 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { queryAll } from "../../platform/http/query.ts"
-import { reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { route, type WireRequest } from "../../platform/http/wire.ts"
 import type { Fields } from "../../platform/schema/make.ts"
 import {
   changeOwnPassword,
@@ -90,7 +90,7 @@ export const userRoutes = [
     handler: async (ctx, req) => {
       const { user } = req.body
       const row = await createUser(ctx, { name: user.name, ...readUser(user) })
-      return reply(201, { user: viewUser(ctx, req, row) })
+      return { user: viewUser(ctx, req, row) }
     },
   }),
   route({
@@ -121,7 +121,6 @@ export const userRoutes = [
     operation: deleteUser,
     handler: async (ctx, req) => {
       await deleteUser(ctx, { id: req.params.user_id ?? "" })
-      return reply(204)
     },
   }),
   route({
@@ -133,12 +132,12 @@ export const userRoutes = [
       { original_password: text, password: text },
       { required: ["original_password", "password"], isClosed: true },
     ),
+    status: 204,
     handler: async (ctx, req) => {
       const { original_password, password } = req.body.user
       const userId = req.params.user_id ?? ""
       const { remoteAddress } = req
       await changeOwnPassword(ctx, { userId, originalPassword: original_password, password, remoteAddress })
-      return reply(204)
     },
   }),
   route({

@@ -26,7 +26,13 @@ export const imageDataRoutes: Route[] = [
       await stageImage(ctx, readUpload(req))
     },
   }),
-  route({ method: "GET", path: "/images/{image_id}/file", operation: downloadImage, handler: download }),
+  route({
+    method: "GET",
+    path: "/images/{image_id}/file",
+    operation: downloadImage,
+    status: [200, 204, 206],
+    handler: download,
+  }),
 ]
 
 const binaryType = "application/octet-stream"

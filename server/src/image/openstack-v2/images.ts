@@ -1,6 +1,6 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
-import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Route, route, type WireRequest, withHeaders } from "../../platform/http/wire.ts"
 import {
   addImage,
   deactivateImage,
@@ -27,7 +27,7 @@ export const imageRoutes: Route[] = [
     handler: async (ctx, req) => {
       if (req.body === undefined || req.body === null) throw invalid("body", "Body expected in request.")
       const image = await addImage(ctx, { attributes: req.body })
-      return reply(201, viewImage(image), {
+      return withHeaders(viewImage(image), {
         location: `${ctx.baseUrl}/image/v2/images/${image.id}`,
         "openstack-image-import-methods": importMethods.join(","),
         "openstack-image-store-ids": storeId,
@@ -54,7 +54,6 @@ export const imageRoutes: Route[] = [
     method: "DELETE",
     path: "/images/{image_id}",
     operation: deleteImage,
-    status: 204,
     handler: async (ctx, req) => {
       await deleteImage(ctx, { imageId: req.params.image_id ?? "" })
     },

@@ -3,7 +3,7 @@ import { secondsText } from "../../platform/clock/iso-time.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { queryText } from "../../platform/http/query.ts"
-import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Route, route, type WireRequest, withHeaders } from "../../platform/http/wire.ts"
 import { object } from "../../platform/schema/make.ts"
 import {
   createImportTask,
@@ -85,7 +85,7 @@ export const importRoutes: Route[] = [
       if (req.body.type !== "import")
         throw invalid("type", `Tasks of type '${req.body.type}' cannot be created; use 'import'.`)
       const task = await createImportTask(ctx, { input: req.body.input })
-      return reply(201, viewTask(task), { location: `${ctx.baseUrl}/image/v2/tasks/${task.id}` })
+      return withHeaders(viewTask(task), { location: `${ctx.baseUrl}/image/v2/tasks/${task.id}` })
     },
   }),
   route({ method: "GET", path: "/tasks", operation: listTasks, handler: list }),
@@ -97,7 +97,7 @@ export const importRoutes: Route[] = [
   }),
 ]
 
-async function startImport(ctx: Ctx, req: WireRequest<ImportBody>): Promise<unknown> {
+async function startImport(ctx: Ctx, req: WireRequest<ImportBody>): Promise<void> {
   const { body } = req
   const header = req.headers["x-image-meta-store"]
   if (body.all_stores === true && (body.stores || header))
@@ -114,7 +114,6 @@ async function startImport(ctx: Ctx, req: WireRequest<ImportBody>): Promise<unkn
     stores,
     request: { ...body },
   })
-  return reply(202)
 }
 
 function readMethod(method: ImportBody["method"]) {

@@ -40,7 +40,6 @@ export const infoRoutes: Route[] = [
     method: "DELETE",
     path: "/stores/{store_id}/{image_id}",
     operation: removeFromStore,
-    status: 204,
     handler: async (ctx, req) => {
       await removeFromStore(ctx, { store: req.params.store_id ?? "", imageId: req.params.image_id ?? "" })
     },

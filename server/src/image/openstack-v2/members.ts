@@ -40,6 +40,7 @@ export const memberRoutes: Route[] = [
     method: "POST",
     path: "/images/{image_id}/members",
     operation: addImageMember,
+    status: 200,
     handler: async (ctx, req) => {
       const memberId = readText(req.body, "member", "Member to be added not specified")
       return viewMember(await addImageMember(ctx, { ...ids(req), memberId }))
@@ -73,7 +74,6 @@ export const memberRoutes: Route[] = [
     method: "DELETE",
     path: "/images/{image_id}/members/{member_id}",
     operation: removeImageMember,
-    status: 204,
     handler: async (ctx, req) => {
       await removeImageMember(ctx, ids(req))
     },
@@ -91,7 +91,6 @@ export const memberRoutes: Route[] = [
     method: "DELETE",
     path: "/images/{image_id}/tags/{tag}",
     operation: removeImageTag,
-    status: 204,
     handler: async (ctx, req) => {
       await removeImageTag(ctx, readTag(req))
     },

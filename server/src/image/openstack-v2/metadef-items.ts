@@ -2,7 +2,7 @@
 
 import { secondsText } from "../../platform/clock/iso-time.ts"
 import { invalid } from "../../platform/fault/fault.ts"
-import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Route, route, type WireRequest, withHeaders } from "../../platform/http/wire.ts"
 import {
   attributeReadOnly,
   type Item,
@@ -61,7 +61,6 @@ const objectRoutes: Route[] = [
     method: "POST",
     path: `${base}/objects`,
     operation: metadefObjects.create,
-    status: 201,
     body: objectBody,
     handler: async (ctx, req) => {
       const namespace = namespaceOf(req)
@@ -72,7 +71,6 @@ const objectRoutes: Route[] = [
     method: "DELETE",
     path: `${base}/objects`,
     operation: metadefObjects.clear,
-    status: 204,
     handler: async (ctx, req) => {
       await metadefObjects.clear(ctx, { namespace: namespaceOf(req) })
     },
@@ -100,7 +98,6 @@ const objectRoutes: Route[] = [
     method: "DELETE",
     path: `${base}/objects/{name}`,
     operation: metadefObjects.remove,
-    status: 204,
     handler: async (ctx, req) => {
       await metadefObjects.remove(ctx, named(req))
     },
@@ -121,7 +118,6 @@ const propertyRoutes: Route[] = [
     method: "POST",
     path: `${base}/properties`,
     operation: metadefProperties.create,
-    status: 201,
     body: propertyBody,
     handler: async (ctx, req) =>
       viewProperty(
@@ -132,7 +128,6 @@ const propertyRoutes: Route[] = [
     method: "DELETE",
     path: `${base}/properties`,
     operation: metadefProperties.clear,
-    status: 204,
     handler: async (ctx, req) => {
       await metadefProperties.clear(ctx, { namespace: namespaceOf(req) })
     },
@@ -157,7 +152,6 @@ const propertyRoutes: Route[] = [
     method: "DELETE",
     path: `${base}/properties/{name}`,
     operation: metadefProperties.remove,
-    status: 204,
     handler: async (ctx, req) => {
       await metadefProperties.remove(ctx, named(req))
     },
@@ -182,7 +176,6 @@ const tagRoutes: Route[] = [
     method: "POST",
     path: `${base}/tags`,
     operation: setMetadefTags,
-    status: 201,
     body: tagsBody,
     handler: async (ctx, req) => {
       const isAppend = String(req.headers["x-openstack-append"]).toLowerCase() === "true"
@@ -195,7 +188,6 @@ const tagRoutes: Route[] = [
     method: "DELETE",
     path: `${base}/tags`,
     operation: metadefTags.clear,
-    status: 204,
     handler: async (ctx, req) => {
       await metadefTags.clear(ctx, { namespace: namespaceOf(req) })
     },
@@ -215,7 +207,7 @@ const tagRoutes: Route[] = [
       if (name.length > nameMax) throw invalid("name", `The name of a tag has at most ${nameMax} characters.`)
       const tag = await metadefTags.create(ctx, { namespace, name, definition: {} })
       const location = `${ctx.baseUrl}/image/v2/metadefs/namespaces/${namespace}/tags/${name}`
-      return reply(201, viewTag(tag), { location })
+      return withHeaders(viewTag(tag), { location })
     },
   }),
   route({
@@ -232,7 +224,6 @@ const tagRoutes: Route[] = [
     method: "DELETE",
     path: `${base}/tags/{name}`,
     operation: metadefTags.remove,
-    status: 204,
     handler: async (ctx, req) => {
       await metadefTags.remove(ctx, named(req))
     },

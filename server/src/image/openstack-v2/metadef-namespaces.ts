@@ -2,7 +2,7 @@ import { secondsText } from "../../platform/clock/iso-time.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { queryText } from "../../platform/http/query.ts"
-import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Route, route, type WireRequest, withHeaders } from "../../platform/http/wire.ts"
 import {
   type Association,
   addAssociation,
@@ -42,7 +42,7 @@ export const namespaceRoutes: Route[] = [
       checkWritable(req.body)
       const made = await createNamespace(ctx, readNew(req.body))
       const location = `${ctx.baseUrl}/image/v2/metadefs/namespaces/${encodeURIComponent(made.name)}`
-      return reply(201, viewDetail(made), { location })
+      return withHeaders(viewDetail(made), { location })
     },
   }),
   route({
@@ -68,7 +68,6 @@ export const namespaceRoutes: Route[] = [
     method: "DELETE",
     path,
     operation: deleteNamespace,
-    status: 204,
     handler: async (ctx, req) => {
       await deleteNamespace(ctx, { namespace: nameOf(req) })
     },
@@ -99,7 +98,6 @@ export const namespaceRoutes: Route[] = [
     method: "POST",
     path: `${path}/resource_types`,
     operation: addAssociation,
-    status: 201,
     body: associationBody,
     handler: async (ctx, req) =>
       viewAssociation(
@@ -110,7 +108,6 @@ export const namespaceRoutes: Route[] = [
     method: "DELETE",
     path: `${path}/resource_types/{name}`,
     operation: removeAssociation,
-    status: 204,
     handler: async (ctx, req) => {
       await removeAssociation(ctx, { namespace: nameOf(req), resourceType: req.params.name ?? "" })
     },

@@ -1,5 +1,5 @@
 import type { Ctx } from "../../platform/context/context.ts"
-import { type Route, reply, route } from "../../platform/http/wire.ts"
+import { type Route, route } from "../../platform/http/wire.ts"
 
 /** 2.14 and 2.16 need an image cache, 2.17 locations; neither is there. */
 const current = "2.15"
@@ -31,6 +31,6 @@ function versions(ctx: Ctx): unknown {
 }
 
 export const versionRoutes: Route[] = [
-  route({ method: "GET", path: "/", policy: "public", handler: async (ctx) => reply(300, versions(ctx)) }),
+  route({ method: "GET", path: "/", policy: "public", status: 300, handler: async (ctx) => versions(ctx) }),
   route({ method: "GET", path: "/versions", policy: "public", handler: async (ctx) => versions(ctx) }),
 ]

@@ -96,7 +96,6 @@ export const agentRoutes: Route[] = [
     method: "DELETE",
     path: "/agents/{agent_id}",
     operation: deleteAgent,
-    status: 204,
     handler: (ctx, req) => deleteAgent(ctx, { agentId: req.params.agent_id ?? "" }),
   }),
 ]

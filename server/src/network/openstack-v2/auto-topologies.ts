@@ -46,7 +46,6 @@ export const autoTopologyRoutes: Route[] = [
     method: "DELETE",
     path: "/auto-allocated-topology/{project_id}",
     operation: deleteAutoTopology,
-    status: 204,
     handler: async (ctx, req) => await deleteAutoTopology(ctx, projectOf(ctx, req)),
   }),
 ]

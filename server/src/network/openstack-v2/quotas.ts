@@ -85,7 +85,6 @@ export const quotaRoutes: Route[] = [
     method: "DELETE",
     path: "/quotas/{project_id}",
     operation: resetNetworkQuota,
-    status: 204,
     handler: async (ctx, req) => await resetNetworkQuota(ctx, projectOf(req)),
   }),
 ]

@@ -154,7 +154,6 @@ export function resourceRoutes<F extends Fields>(resource: Resource<F>): Route[]
         path: one,
         operation: remove,
         ...(resource.concealsChanges ? { alsoAsks: get } : {}),
-        status: 204,
         handler: async (ctx, req) => {
           if (req.body !== undefined && req.body !== null)
             throw badRequest("Request body is not supported in DELETE.")
@@ -176,7 +175,6 @@ function createRoute<F extends Fields>(
     method: "POST",
     path,
     operation: create,
-    status: 201,
     bodyIds: bodyIds(resource, "post"),
     handler: async (ctx, req) => {
       const { inputs, isMany } = readCreate(req.body, { singular, plural, takesMany }, attributes)

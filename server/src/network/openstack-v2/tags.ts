@@ -38,7 +38,6 @@ function routesFor({ path, singular, noun }: (typeof tagged)[number]): Route[] {
       method: "POST",
       path: all,
       operation: verbs.create,
-      status: 201,
       handler: async (ctx, req) => {
         // What was sent, as Neutron answers; the thing shows the others too.
         const tags = readTags(req.body)
@@ -58,7 +57,6 @@ function routesFor({ path, singular, noun }: (typeof tagged)[number]): Route[] {
       method: "DELETE",
       path: all,
       operation: verbs.clear,
-      status: 204,
       handler: async (ctx, req) => {
         await verbs.clear(ctx, { id: id(req) })
       },
@@ -83,7 +81,6 @@ function routesFor({ path, singular, noun }: (typeof tagged)[number]): Route[] {
       method: "DELETE",
       path: one,
       operation: verbs.remove,
-      status: 204,
       handler: async (ctx, req) => {
         await verbs.remove(ctx, idAndTag(req))
       },

@@ -73,7 +73,6 @@ export const allocationRoutes: Route[] = [
     method: "DELETE",
     path,
     operation: deleteConsumerAllocations,
-    status: 204,
     handler: async (ctx, req) => {
       await deleteConsumerAllocations(ctx, { consumerId: idOf(req) })
     },

@@ -92,7 +92,7 @@ export const inventoryRoutes: Route[] = [
         mayReserveAll: mayReserveAll(req),
       })
       const location = `${providerPath(req, found.provider.id)}/inventories/${resourceClass}`
-      return answer(ctx, req, viewOne(found), { status: 201, location })
+      return answer(ctx, req, viewOne(found), { location })
     },
   }),
   route({
@@ -115,7 +115,6 @@ export const inventoryRoutes: Route[] = [
     method: "DELETE",
     path,
     operation: deleteInventories,
-    status: 204,
     handler: async (ctx, req) => {
       if (!atLeast(req.version, "1.5")) throw methodNotAllowed(req.method, ["GET", "POST", "PUT"])
       await deleteInventories(ctx, { providerId: idOf(req), resourceClass: null })
@@ -152,7 +151,6 @@ export const inventoryRoutes: Route[] = [
     method: "DELETE",
     path: `${path}/{resource_class}`,
     operation: deleteInventories,
-    status: 204,
     handler: async (ctx, req) => {
       await deleteInventories(ctx, { providerId: idOf(req), resourceClass: classOf(req) })
     },

@@ -1,7 +1,7 @@
 // Resource classes and traits.
 
 import { invalid } from "../../platform/fault/fault.ts"
-import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Route, reply, route, type WireRequest, withHeaders } from "../../platform/http/wire.ts"
 import {
   createResourceClass,
   deleteResourceClass,
@@ -58,7 +58,7 @@ const classRoutes: Route[] = [
       requireJson(req)
       await createResourceClass(ctx, { name: req.body.name })
       const location = resourceClassPath(req, req.body.name)
-      return reply(201, undefined, { location: `${ctx.baseUrl}${location}` })
+      return withHeaders(undefined, { location: `${ctx.baseUrl}${location}` })
     },
   }),
   route({
@@ -90,6 +90,7 @@ const classRoutes: Route[] = [
     path: "/resource_classes/{name}",
     operation: ensureResourceClass,
     min: "1.7",
+    status: [201, 204],
     handler: async (ctx, req) => {
       const name = nameOf(req)
       checkCustom(name, "resource class")
@@ -103,7 +104,6 @@ const classRoutes: Route[] = [
     path: "/resource_classes/{name}",
     operation: deleteResourceClass,
     min: "1.2",
-    status: 204,
     handler: async (ctx, req) => {
       await deleteResourceClass(ctx, { name: nameOf(req) })
     },
@@ -126,6 +126,7 @@ const traitRoutes: Route[] = [
     path: "/traits/{name}",
     operation: showTrait,
     min: "1.6",
+    status: 204,
     handler: async (ctx, req) => {
       await showTrait(ctx, { name: nameOf(req) })
       return answer(ctx, req, undefined)
@@ -136,6 +137,7 @@ const traitRoutes: Route[] = [
     path: "/traits/{name}",
     operation: ensureTrait,
     min: "1.6",
+    status: [201, 204],
     handler: async (ctx, req) => {
       const name = nameOf(req)
       checkCustom(name, "trait")
@@ -151,7 +153,6 @@ const traitRoutes: Route[] = [
     path: "/traits/{name}",
     operation: deleteTrait,
     min: "1.6",
-    status: 204,
     handler: async (ctx, req) => {
       await deleteTrait(ctx, { name: nameOf(req) })
     },

@@ -38,6 +38,7 @@ export const providerRoutes: Route[] = [
     method: "POST",
     path: "/resource_providers",
     operation: createProvider,
+    status: [200, 201],
     body: createProviderBody,
     handler: async (ctx, req) => {
       requireJson(req)
@@ -81,7 +82,6 @@ export const providerRoutes: Route[] = [
     method: "DELETE",
     path,
     operation: deleteProvider,
-    status: 204,
     handler: async (ctx, req) => {
       await deleteProvider(ctx, { providerId: idOf(req) })
     },
@@ -146,7 +146,6 @@ export const providerRoutes: Route[] = [
     path: `${path}/traits`,
     operation: clearProviderTraits,
     min: "1.6",
-    status: 204,
     handler: async (ctx, req) => {
       await clearProviderTraits(ctx, { providerId: idOf(req) })
     },

@@ -1,7 +1,7 @@
 // What all replies of the placement API share.
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast } from "../../platform/http/microversion.ts"
-import { reply, type WireReply, type WireRequest } from "../../platform/http/wire.ts"
+import { reply, type WireReply, type WireRequest, withHeaders } from "../../platform/http/wire.ts"
 import { mediaTypeNotTaken, notAcceptable } from "./faults.ts"
 
 /** Links begin where this API is mounted: below a path, or at the root of a port of its own. */
@@ -12,20 +12,21 @@ export const resourceClassPath = (req: WireRequest, name: string) =>
   `${mountOf(req)}/resource_classes/${name}`
 export const traitPath = (req: WireRequest, name: string) => `${mountOf(req)}/traits/${name}`
 
-/** A body, or none; since 1.15 with the time of its newest part (default: now) and no caching. */
+/** A body, or none, with the status that the route says, or one of those; since 1.15 with the time of its newest part (default: now) and no caching. */
 export function answer(
   ctx: Ctx,
   req: WireRequest,
   body?: unknown,
   options: { status?: number; location?: string; modifiedAt?: Date | undefined } = {},
 ): WireReply {
-  const { location, modifiedAt = ctx.clock.now() } = options
-  return reply(options.status ?? (body === undefined ? 204 : 200), body, {
+  const { status, location, modifiedAt = ctx.clock.now() } = options
+  const headers = {
     ...(location === undefined ? {} : { location: `${ctx.baseUrl}${location}` }),
     ...(atLeast(req.version, "1.15")
       ? { "last-modified": modifiedAt.toUTCString(), "cache-control": "no-cache" }
       : {}),
-  })
+  }
+  return status === undefined ? withHeaders(body, headers) : reply(status, body, headers)
 }
 
 export function newest(times: readonly Date[]): Date | undefined {

@@ -5,10 +5,11 @@ import { systemClock } from "../clock/clock.ts"
 import type { Platform } from "../context/context.ts"
 import { Fault } from "../fault/fault.ts"
 import { silentLogger } from "../log/log.ts"
+import { forgetOperationNotes, operationNotes } from "../operation/notes.ts"
 import { PolicyEngine } from "../policy/policy.ts"
 import { createHttpServer, declareRawRoutes } from "./server.ts"
 import { versions } from "./versions.ts"
-import { type Api, reply, route } from "./wire.ts"
+import { type Api, reply, route, withHeaders } from "./wire.ts"
 
 const api: Api = {
   service: "sample",
@@ -75,7 +76,18 @@ const api: Api = {
       method: "DELETE",
       path: "/things/{id}",
       policy: "authenticated",
-      handler: async () => reply(202),
+      handler: async () => undefined,
+    }),
+    route({
+      method: "PUT",
+      path: "/things/{id}",
+      policy: "authenticated",
+      status: [200, 202],
+      handler: async (_ctx, req) => {
+        if (req.query.as === "body") return { ok: true }
+        if (req.query.as === "headers") return withHeaders({ ok: true }, { location: "/things/1" })
+        return reply(req.query.as === "other" ? 203 : 202)
+      },
     }),
     route({
       method: "PUT",
@@ -177,7 +189,7 @@ test("a request has an id, a version and its own errors", async () => {
   const bug = await server.ask("GET", "/sample/v1/bug")
   assert.equal(bug.status, 500)
   assert.ok(!JSON.stringify(bug.body).includes("secret detail"))
-  assert.equal((await server.ask("DELETE", "/sample/v1/things/1")).status, 202)
+  assert.equal((await server.ask("DELETE", "/sample/v1/things/1")).status, 204)
 })
 
 test("microversions choose the schema and the route", async () => {
@@ -205,7 +217,7 @@ test("paths and methods that no route has, in the API's own shape", async () => 
   assert.match(unknown.headers.get("x-openstack-request-id") ?? "", /^req-/)
   for (const [method, path, allow] of [
     ["PUT", "/sample/v1/things", "GET, POST"],
-    ["POST", "/sample/v1/things/1?a=1", "DELETE"],
+    ["POST", "/sample/v1/things/1?a=1", "DELETE, PUT"],
     ["PATCH", "/sample/v1/data", "PUT"],
     ["PROPFIND", "/sample/v1/things", "GET, POST"],
   ] as const) {
@@ -262,4 +274,21 @@ test("a raw route reads its own stream", async () => {
     headers: { "content-type": "application/octet-stream" },
   })
   assert.deepEqual(data.body, { size: 5_000 })
+})
+
+test("a success has the status that the route declares, and another one is noted", async () => {
+  await using server = await startServer()
+  forgetOperationNotes()
+  const statusOf = async (method: string, query = "") =>
+    (await server.ask(method, `/sample/v1/things/1${query}`)).status
+  assert.equal(await statusOf("DELETE"), 204)
+  assert.equal(await statusOf("PUT"), 202)
+  assert.equal(await statusOf("PUT", "?as=body"), 200)
+  const { status, headers } = await server.ask("PUT", "/sample/v1/things/1?as=headers")
+  assert.deepEqual([status, headers.get("location")], [200, "/things/1"])
+  assert.deepEqual(operationNotes(), [])
+  assert.equal(await statusOf("PUT", "?as=other"), 203)
+  const noted = operationNotes().map(({ kind, operation, what }) => `${kind} ${operation} ${what}`)
+  assert.deepEqual(noted, ["undeclared_status PUT /things/{id} 203"])
+  forgetOperationNotes()
 })

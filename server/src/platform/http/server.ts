@@ -10,6 +10,7 @@ import { Fault, toFault } from "../fault/fault.ts"
 import { newRequestId } from "../ids/ids.ts"
 import { addBodyParsers, ignoreBodies, swallowRest, watchBody } from "./body.ts"
 import "./config.ts"
+import { noteStatus } from "../operation/notes.ts"
 import { shortMessage } from "../schema/words.ts"
 import { methodNotAllowed, pathUnknown, routeNotServed } from "./faults.ts"
 import { readJson } from "./json.ts"
@@ -25,6 +26,7 @@ import { oldUrlReader, pathBelow } from "./old-paths.ts"
 import { createOrigins, type Origins } from "./origin.ts"
 import { createPaths, type Paths } from "./paths.ts"
 import { checkSchema } from "./schema-check.ts"
+import { statusesOf } from "./status.ts"
 import { checkUrl, plainUrl } from "./url.ts"
 import { schemaFor } from "./versions.ts"
 import { type Api, isWireReply, type Route, type WireRequest } from "./wire.ts"
@@ -259,11 +261,12 @@ async function handle(
   }
   const result = await runHandler(options, api, route, ctx, asked)
   setCommonHeaders(api, request, response)
-  if (!isWireReply(result))
-    return response.status(route.status ?? (result === undefined ? 204 : 200)).send(result)
-  if (result.headers) response.headers(result.headers)
-  response.status(result.status)
-  return response.send(result.stream ?? result.body)
+  const statuses = statusesOf(api, route)
+  if (!isWireReply(result)) return response.status(statuses[0]).send(result)
+  const { status = statuses[0], headers, stream, body: shown } = result
+  if (!statuses.includes(status)) noteStatus(route.asking.name, status)
+  if (headers) response.headers(headers)
+  return response.status(status).send(stream ?? shown)
 }
 
 async function runHandler(

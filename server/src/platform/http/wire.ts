@@ -33,7 +33,8 @@ export interface WireRequest<B = unknown, Q = Query> {
 }
 
 export interface WireReply {
-  status: number
+  /** One of the route's; its first when absent. */
+  status?: number
   body?: unknown
   headers?: Record<string, string>
   /** Sent instead of `body`. */
@@ -47,8 +48,8 @@ interface RouteFacts {
   method: HttpMethod
   /** From the version on, parameters in braces: `/servers/{server_id}`. */
   path: string
-  /** Success status; 200 when absent. */
-  status?: number
+  /** Of a success, where it is not the usual one of the method: see `statusesOf`. Of several the handler says which. */
+  status?: number | readonly [number, ...number[]]
   /** Body schema; a route without one takes no JSON body. */
   body?: BodySchema
   query?: TSchema
@@ -162,7 +163,12 @@ export function policyOf(operations: readonly AnyOperation[]): RoutePolicy {
 
 const replyMark = Symbol("reply")
 
-/** For a handler that must say more than a body: status, headers, a stream. */
+/** For a handler that has headers to say. */
+export function withHeaders(body: unknown, headers: Record<string, string>): WireReply {
+  return Object.assign({ ...(body === undefined ? {} : { body }), headers }, { [replyMark]: true })
+}
+
+/** For a route with several statuses. */
 export function reply(status: number, body?: unknown, headers?: Record<string, string>): WireReply {
   return Object.assign(
     { status, ...(body === undefined ? {} : { body }), ...(headers ? { headers } : {}) },
@@ -209,6 +215,8 @@ export interface Api {
   rootRoutes?: readonly Route[]
   routes: readonly Route[]
   microversions?: MicroversionPlan
+  /** Of a success, where this API has others than most. */
+  statuses?: Partial<Readonly<Record<HttpMethod, number>>>
   /** Whether the configuration has it served; default: it is. */
   isServed?: (config: Config) => boolean
   renderFault: RenderFault

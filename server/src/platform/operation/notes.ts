@@ -1,14 +1,15 @@
-// What operations do and nobody declared: a fault that is not in the operation's list, a call of an operation that the
-// route does not name. A mistake of ours and none of the caller's, so nothing is refused: tests fail at it, and a
+// What operations and routes do and nobody declared: a fault that is not in the operation's list, a call of an operation
+// that the route does not name, a success with another status than the route's. A mistake of ours and none of the caller's, so nothing is refused: tests fail at it, and a
 // running cloud counts it (/metrics).
 import type { Fault, FaultKind } from "../fault/fault.ts"
 
-export type NoteKind = "undeclared_fault" | "unnamed_operation"
+export type NoteKind = "undeclared_fault" | "unnamed_operation" | "undeclared_status"
 
 export interface Note {
   kind: NoteKind
+  /** Or the route, of what it answers. */
   operation: string
-  /** The fault's code, or the route. */
+  /** The fault's code, the route, or the status. */
   what: string
   count: number
 }
@@ -34,6 +35,10 @@ function note(kind: NoteKind, operation: string, what: string): void {
 
 export function noteUnnamed(operation: string, route: string): void {
   note("unnamed_operation", operation, route)
+}
+
+export function noteStatus(route: string, status: number): void {
+  note("undeclared_status", route, String(status))
 }
 
 /**
