@@ -1013,9 +1013,11 @@ create table image.image (
   constraint image_visibility_check CHECK ((visibility = ANY (ARRAY['public'::text, 'community'::text, 'shared'::text, 'private'::text])))
 );
 CREATE INDEX image_checksum ON image.image USING btree (checksum) WHERE (checksum IS NOT NULL);
-CREATE INDEX image_list ON image.image USING btree (created_at NULLS FIRST, id NULLS FIRST);
+CREATE INDEX image_hash ON image.image USING btree (os_hash_value) WHERE (os_hash_value IS NOT NULL);
+CREATE INDEX image_list ON image.image USING btree (created_at, id);
 CREATE INDEX image_name ON image.image USING btree (name);
-CREATE INDEX image_project ON image.image USING btree (project_id, created_at NULLS FIRST, id NULLS FIRST);
+CREATE INDEX image_open ON image.image USING btree (visibility, created_at, id) WHERE (visibility = ANY (ARRAY['public'::text, 'community'::text]));
+CREATE INDEX image_project ON image.image USING btree (project_id, created_at, id);
 CREATE INDEX image_properties ON image.image USING gin (properties jsonb_path_ops);
 CREATE INDEX image_tags ON image.image USING gin (tags);
 CREATE INDEX image_transfer ON image.image USING btree (status) WHERE (status = ANY (ARRAY['saving'::text, 'uploading'::text, 'importing'::text]));

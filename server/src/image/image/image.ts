@@ -20,6 +20,7 @@ import {
 } from "../../platform/noun/field.ts"
 import { noun, type Thing, type Visible, visibleToAll } from "../../platform/noun/noun.ts"
 import { imageNotFound } from "../faults.ts"
+import type { MemberStatus } from "../member/member.ts"
 
 export const imageStatuses = [
   "queued",
@@ -55,6 +56,8 @@ export const containerFormats = ["ami", "ari", "aki", "bare", "ovf", "ova", "doc
 export interface ImageViewer {
   projectId: string | null
   seesAll: boolean
+  /** What a list shows of what others have; absent: all that may be read. */
+  shows?: { community: boolean; answered: MemberStatus | "all" }
 }
 
 /** For the program's own reads. */
@@ -128,14 +131,27 @@ function memberOf({ projectId }: ImageViewer): RawBuilder<unknown> {
     (select m.member_id from image.member m where m.image_id = image.id and m.member_id = ${projectId}) end`
 }
 
-function visibleRows({ projectId, seesAll }: ImageViewer): Visible {
+function visibleRows({ projectId, seesAll, shows }: ImageViewer): Visible {
   if (seesAll) return visibleToAll
-  const open = sql<boolean>`image.visibility in ('public', 'community') or image.project_id is null`
+  const open = sql<boolean>`image.visibility in ('public', 'community')`
+  const owned = sql`image.project_id = ${projectId}`
+  const shared = sql`image.visibility = 'shared'`
   const row = projectId
-    ? sql<boolean>`(${open} or image.project_id = ${projectId} or (image.visibility = 'shared' and exists (
+    ? sql<boolean>`(${open} or image.project_id is null or ${owned} or (${shared} and exists (
         select from image.member m where m.image_id = image.id and m.member_id = ${projectId})))`
-    : sql<boolean>`(${open})`
-  return { row, main: row, others: [] }
+    : sql<boolean>`(${open} or image.project_id is null)`
+  const shown = shows?.community === false ? sql`image.visibility = 'public'` : open
+  const others = [sql<boolean>`${shown} and image.project_id is distinct from ${projectId}`]
+  // What nobody owns may be read by who knows its id; no list shows it.
+  if (!shows) others.push(sql<boolean>`image.project_id is null and not ${open}`)
+  if (!projectId) return { row, main: sql<boolean>`false`, others }
+  const answer = shows && shows.answered !== "all" ? sql`and m.status = ${shows.answered}` : sql``
+  const members = sql`select m.image_id from image.member m where m.member_id = ${projectId} ${answer}`
+  const another = shows
+    ? sql`image.project_id is distinct from ${projectId}`
+    : sql`image.project_id <> ${projectId}`
+  others.push(sql<boolean>`image.id = any(array(${members})) and ${shared} and ${another}`)
+  return { row, main: sql<boolean>`${owned}`, others }
 }
 
 /** States in which the data can be read. */

@@ -8,7 +8,7 @@ import { type Field, publicName } from "../../platform/noun/field.ts"
 import { type Comparator, type Compared, listThings } from "../../platform/noun/list.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { imageNotFound } from "../faults.ts"
-import { type Image, imageNoun } from "./image.ts"
+import { type Image, type ImageViewer, imageNoun } from "./image.ts"
 import { imageTarget, imageViewerOf, isAdmin, visibleImage } from "./store.ts"
 
 export const showImage = operation({
@@ -82,7 +82,7 @@ export const listImages = operation({
   run: async (ctx, input): Promise<ImagePage> => {
     const { filters, also } = conditions(ctx, input)
     const page = { limit: input.limit, marker: input.marker, sorts: sortsOf(input), isReverse: false }
-    const rows = await listThings(ctx.db, imageNoun, imageViewerOf(ctx), { filters, also, page }).catch(
+    const rows = await listThings(ctx.db, imageNoun, viewerOf(ctx, input), { filters, also, page }).catch(
       (error: unknown) => {
         // In a list it is the marker that names nothing.
         throw imageNotFound.is(error) ? badMarker(input.marker) : error
@@ -123,31 +123,21 @@ interface Conditions {
 
 function conditions(ctx: Ctx, input: ImageListInput): Conditions {
   const { projectId } = ctx.caller
-  const also = [sql<boolean>`image.status <> 'killed'`, listed(ctx, input.memberStatus)]
+  const also = [sql<boolean>`image.status <> 'killed'`]
   const filters: Conditions["filters"] = { isHidden: [String(input.isHidden)] }
-  if (input.visibility !== null) {
-    if (input.visibility !== "all") filters.visibility = [input.visibility]
-  } else if (projectId) {
+  if (input.visibility !== null && input.visibility !== "all") filters.visibility = [input.visibility]
+  if (input.visibility === null && isAdmin(ctx))
     also.push(sql<boolean>`(image.visibility <> 'community' or image.project_id = ${projectId})`)
-  } else {
-    also.push(sql<boolean>`image.visibility <> 'community'`)
-  }
   if (input.isProtected !== null) filters.isProtected = [String(input.isProtected)]
   if (input.tags.length > 0) filters.tags = input.tags
   for (const filter of input.filters) addFilter({ filters, also }, filter)
   return { filters, also }
 }
 
-/** Narrower than what may be shown: images that others share appear when the caller's project has answered so. */
-function listed(ctx: Ctx, memberStatus: ImageListInput["memberStatus"]): RawBuilder<boolean> {
-  const { caller } = ctx
-  if (isAdmin(ctx)) return sql<boolean>`true`
-  const open = sql`image.visibility in ('public', 'community')`
-  if (!caller.projectId) return sql<boolean>`${open}`
-  const answered = memberStatus === "all" ? sql`true` : sql`m.status = ${memberStatus}`
-  return sql<boolean>`(${open} or image.project_id = ${caller.projectId} or (image.visibility = 'shared' and exists (
-    select from image.member m
-    where m.image_id = image.id and m.member_id = ${caller.projectId} and ${answered})))`
+/** Community images of others appear to who asks for them, what others share to the project that has answered so. */
+function viewerOf(ctx: Ctx, { visibility, memberStatus }: ImageListInput): ImageViewer {
+  const community = visibility === "community" || visibility === "all"
+  return { ...imageViewerOf(ctx), shows: { community, answered: memberStatus } }
 }
 
 const comparatorOf = {

@@ -129,14 +129,36 @@ const operators: Readonly<Record<Comparator, RawBuilder<unknown>>> = {
   atMost: sql`<=`,
 }
 
-/** Times as clients see them: in whole seconds. */
 function compared(
   kind: ColumnKind,
   column: RawBuilder<unknown>,
   { by, value }: Compared,
 ): RawBuilder<boolean> {
-  const left = kind === "time" ? sql`date_trunc('second', ${column})` : column
-  return sql<boolean>`${left} ${operators[by]} ${value}`
+  if (kind === "time" && value instanceof Date) return comparedInSeconds(column, by, value)
+  return sql<boolean>`${column} ${operators[by]} ${value}`
+}
+
+/** Clients see times in whole seconds and compare those: 12:00:00.7 is not above 12:00:00. The column stays bare. */
+function comparedInSeconds(column: RawBuilder<unknown>, by: Comparator, value: Date): RawBuilder<boolean> {
+  const second = 1_000
+  const floor = Math.floor(value.getTime() / second) * second
+  const next = new Date(floor + second)
+  const isWhole = value.getTime() === floor
+  const ceiling = isWhole ? value : next
+  switch (by) {
+    case "equal":
+      return isWhole ? sql<boolean>`(${column} >= ${value} and ${column} < ${next})` : sql<boolean>`false`
+    case "unequal":
+      return isWhole ? sql<boolean>`(${column} < ${value} or ${column} >= ${next})` : sql<boolean>`true`
+    case "above":
+      return sql<boolean>`${column} >= ${next}`
+    case "atLeast":
+      return sql<boolean>`${column} >= ${ceiling}`
+    case "below":
+      return sql<boolean>`${column} < ${ceiling}`
+    case "atMost":
+      return sql<boolean>`${column} < ${next}`
+  }
 }
 
 /** Nothing is equal to what cannot be read. */
@@ -153,11 +175,9 @@ function canonicalPrefix(text: string): string | undefined {
   return prefix && formatPrefix(prefix)
 }
 
-/** Lists are ordered so unless another order is asked for, and have indexes for it. */
-const defaultSorts: readonly SortKey[] = [
-  { key: "createdAt", direction: "asc" },
-  { key: "id", direction: "asc" },
-]
+function sortsOf({ order }: Source, { sorts = [] }: Partial<Page>): readonly SortKey[] {
+  return sorts.length > 0 ? sorts : order
+}
 
 /**
  * Rows of a page. A limit of null is no limit: for the program's own reads. `also`: what a service asks besides, of the
@@ -171,10 +191,7 @@ export async function listThings<F extends Fields, V>(
 ): Promise<ThingOf<F>[]> {
   const source = sourceOf(of, viewer)
   const { page = {}, also = [] } = query
-  const sorts = page.sorts && page.sorts.length > 0 ? page.sorts : defaultSorts
-  const marker = page.marker
-    ? await markerRow(db, source, page.marker, [...sorts.map((s) => s.key), "id"])
-    : null
+  const marker = page.marker ? await markerRow(db, source, page.marker, sortsOf(source, page)) : null
   const { rows } = await listStatement<ThingOf<F>>(source, query, marker, also).execute(db)
   return page.isReverse ? rows.reverse() : rows
 }
@@ -186,9 +203,9 @@ export function listStatement<T>(
   also: readonly RawBuilder<boolean>[] = [],
 ): RawBuilder<T> {
   const { filters = {}, page = {} } = query
-  const sorts = page.sorts && page.sorts.length > 0 ? page.sorts : defaultSorts
+  const sorts = sortsOf(source, page)
   const order = { sorts: [...sorts], isReverse: page.isReverse ?? false }
-  const { where, orderBy } = pageClauses(order, sortColumns(source, columnOf), "id", marker)
+  const { where, orderBy } = pageClauses(order, sortColumns(source, columnOf), source.key, marker)
   const limit = page.limit === null || page.limit === undefined ? sql`` : sql`limit ${page.limit}`
   const conditions = Object.entries(filters).map(([key, values]) => matches(source, key, values))
   const asked = sql.join([...conditions, ...also, where], sql` and `)
@@ -198,19 +215,24 @@ export function listStatement<T>(
       where ${main} and ${asked} order by ${orderBy} ${limit}`
   }
   // The ids of the page first: its own rows by an index in that order, the few others at once.
-  const keys = [...new Set([...sorts.map((s) => s.key), "id"])]
+  const keys = keysOf(source, sorts)
   const read = sql.join(keys.map((key) => sql`${columnOf(source, key)} as ${sql.id(key)}`))
   const otherRows = others.map(
     (range) => sql`select ${read} from ${fromOf(source)} where ${range} and ${asked}`,
   )
-  const { orderBy: pageOrder } = pageClauses(order, sortColumns(source, keyOf), "id", null)
+  const { orderBy: pageOrder } = pageClauses(order, sortColumns(source, keyOf), source.key, null)
   return sql<T>`with others as materialized (${sql.join(otherRows, sql` union all `)}),
     page as materialized (select * from (
         (select ${read} from ${fromOf(source)} where ${main} and ${asked} order by ${orderBy} ${limit})
         union all select * from others) page
       order by ${pageOrder} ${limit})
     select thing.* from page cross join lateral (select ${source.selection} from ${fromOf(source)}
-      where ${columnOf(source, "id")} = page.id offset 0) thing order by ${pageOrder}`
+      where ${columnOf(source, source.key)} = ${keyOf(source, source.key)} offset 0) thing order by ${pageOrder}`
+}
+
+/** What an order needs of a row; the key ends it, so that it is total. */
+function keysOf({ key }: Source, sorts: readonly SortKey[]): string[] {
+  return [...new Set([...sorts.map((sort) => sort.key), key])]
 }
 
 /** The source's table with its joins; or other rows of that table in its place. */
@@ -235,30 +257,31 @@ function columnOf(source: Source, key: string): RawBuilder<unknown> {
 
 const keyOf = (_source: Source, key: string) => sql.ref(`page.${key}`)
 
-async function markerRow(
+/** What a page in that order begins after, of the thing with that key; throws the noun's `not_found`. */
+export async function markerRow(
   db: DbOrTx,
   source: Source,
   id: string,
-  keys: readonly string[],
+  sorts: readonly SortKey[],
 ): Promise<Record<string, unknown>> {
   if (!isIdOf(source, id)) throw source.notFound(id)
   // Times as text: a Date has no microseconds, and the comparison needs them.
-  const read = [...new Set(keys)].map((key) => {
+  const read = keysOf(source, sorts).map((key) => {
     const value = columnOf(source, key)
     return sql`${source.fields[key]?.kind === "time" ? sql`(${value})::text` : value} as ${sql.id(key)}`
   })
   const { rows } = await sql<Record<string, unknown>>`select ${sql.join(read)} from ${fromOf(source)}
-    where ${source.visible.row} and ${columnOf(source, "id")} = ${id}`.execute(db)
+    where ${source.visible.row} and ${columnOf(source, source.key)} = ${id}`.execute(db)
   if (!rows[0]) throw source.notFound(id)
   return rows[0]
 }
 
 /** Whether the database could have it for an id: text that is none would be an error there. */
-function isIdOf({ fields }: Source, id: string): boolean {
-  return fields.id?.kind !== "uuid" || isUuid(id)
+function isIdOf({ fields, key }: Source, id: string): boolean {
+  return fields[key]?.kind === "uuid" ? isUuid(id) : !id.includes("\0")
 }
 
-/** The one thing with that id, when the viewer may see it. */
+/** The one thing with that key, when the viewer may see it. */
 export async function findThing<F extends Fields, V>(
   db: DbOrTx,
   of: Noun<F, V>,
@@ -268,7 +291,7 @@ export async function findThing<F extends Fields, V>(
   const source = sourceOf(of, viewer)
   if (!isIdOf(source, id)) return undefined
   const { rows } = await sql<ThingOf<F>>`select ${source.selection} from ${fromOf(source)}
-    where ${source.visible.row} and ${columnOf(source, "id")} = ${id}`.execute(db)
+    where ${source.visible.row} and ${columnOf(source, source.key)} = ${id}`.execute(db)
   return rows[0]
 }
 

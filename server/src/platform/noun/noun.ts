@@ -3,6 +3,7 @@
 import { type AliasedRawBuilder, type RawBuilder, sql } from "kysely"
 import type { TUnsafe } from "typebox"
 import type { FaultDefinition } from "../fault/fault.ts"
+import type { SortKey } from "../http/paging.ts"
 import {
   type ChangesOf,
   type CreateOf,
@@ -38,6 +39,10 @@ export interface NounDefinition<F extends Fields, V> {
   /** What the fields need besides. */
   joins?: RawBuilder<unknown>
   fields: F
+  /** The field that names one thing, by which it is found and where a page begins; `id` when not said. */
+  key?: keyof F & string
+  /** Of lists, unless another order is asked for: it has an index. By creation, then by the key when not said. */
+  order?: readonly { key: keyof F & string; direction: SortKey["direction"] }[]
   /** What the viewer may see. */
   visible: (viewer: V) => Visible
   /** Told for an id, or a marker of a list, that names nothing that the viewer sees. */
@@ -77,6 +82,8 @@ export interface Source {
   alias: string
   joins: RawBuilder<unknown>
   fields: Fields
+  key: string
+  order: readonly SortKey[]
   /** SQL of each field, for this viewer. */
   columns: Readonly<Record<string, RawBuilder<unknown>>>
   /** Of the fields that are read. */
@@ -90,11 +97,17 @@ const nothing = sql``
 export function sourceOf<F extends Fields, V>(of: Noun<F, V>, viewer: V): Source {
   const entries = Object.entries(of.fields)
   const columns = Object.fromEntries(entries.map(([key, field]) => [key, expressionOf(field, viewer)]))
+  const { key = "id" } = of
   return {
     table: of.table,
     alias: of.alias,
     joins: of.joins ?? nothing,
     fields: of.fields,
+    key,
+    order: of.order ?? [
+      { key: "createdAt", direction: "asc" },
+      { key, direction: "asc" },
+    ],
     columns,
     selection: sql.join(shownOf(of.fields, columns)),
     visible: of.visible(viewer),
