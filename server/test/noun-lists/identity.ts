@@ -1,0 +1,3 @@
+import type { NounFixture } from "./fixture.ts"
+
+export const identityNouns: readonly NounFixture[] = []
