@@ -2,6 +2,7 @@
 
 import { invalid } from "../../platform/fault/fault.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
+import { typed } from "../../platform/schema/make.ts"
 import type { QuotaLimits, QuotaResource } from "../index.ts"
 
 const always: readonly QuotaResource[] = ["instances", "cores", "ram", "metadata_items", "key_pairs"]
@@ -29,15 +30,10 @@ export function quotaResourcesAt(version: Microversion, networksEnd: string): re
 }
 
 /** Numbers may come as text. */
-const limit = {
-  type: ["integer", "string"],
-  pattern: "^-?[0-9]+$",
-  maxLength: 11,
-  minimum: -1,
-  maximum: 2_147_483_647,
-}
+const range = { minimum: -1, maximum: 2_147_483_647 }
+const limit = typed(["integer", "string"], { pattern: "^-?[0-9]+$", maxLength: 11, ...range })
 
-export function limitProperties(resources: readonly QuotaResource[]): Record<string, unknown> {
+export function limitProperties(resources: readonly QuotaResource[]): Record<string, typeof limit> {
   return Object.fromEntries(resources.map((resource) => [resource, limit]))
 }
 
@@ -51,11 +47,11 @@ export function readLimits(body: Readonly<Record<string, unknown>>): Partial<Quo
   for (const resource of all) {
     if (body[resource] === undefined) continue
     const value = Number(body[resource])
-    if (value < limit.minimum || value > limit.maximum)
+    if (value < range.minimum || value > range.maximum)
       throw invalid(
         resource,
         `Invalid input for field/attribute ${resource}. Value: ${value}. ` +
-          `It must be from ${limit.minimum} to ${limit.maximum}.`,
+          `It must be from ${range.minimum} to ${range.maximum}.`,
       )
     limits[resource] = value
   }

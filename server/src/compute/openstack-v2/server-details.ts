@@ -242,7 +242,7 @@ interface AttachBody {
   }
 }
 /** The body itself may be left out: the project's network is taken. */
-const optional = (schema: Record<string, unknown>) => ({ ...schema, required: [] })
+const optional = (schema: object) => ({ ...schema, required: [] })
 
 const interfaceRoutes: readonly Route[] = [
   route({

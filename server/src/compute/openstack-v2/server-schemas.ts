@@ -1,6 +1,7 @@
 // Bodies of POST and PUT /servers by microversion. Each entry says from which version on it holds.
+
+import type { TSchema as JsonSchema } from "typebox"
 import { type Versions, versions } from "../../platform/http/versions.ts"
-import type { JsonSchema } from "../../platform/http/wire.ts"
 import {
   base64,
   bodyOf,

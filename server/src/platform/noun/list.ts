@@ -1,7 +1,7 @@
 // Reads nouns: one thing, some, a page of what the viewer sees. One statement each.
 import { type RawBuilder, sql } from "kysely"
 import { type TUnsafe, Type } from "typebox"
-import type { DbOrTx, Tx } from "../db/database.ts"
+import type { DbOrTx } from "../db/database.ts"
 import { pageClauses } from "../db/page.ts"
 import type { Page, SortKey } from "../http/paging.ts"
 import { isUuid } from "../ids/ids.ts"
@@ -23,6 +23,15 @@ export interface Compared {
  * compared twice (from, to) there is a list.
  */
 export type Filters = Readonly<Record<string, readonly string[] | readonly Compared[]>>
+
+/** Without those that a request does not have. */
+export function givenFilters(
+  asked: Readonly<Record<string, readonly string[] | readonly Compared[] | undefined>>,
+): Filters {
+  const given: Record<string, Filters[string]> = {}
+  for (const [key, values] of Object.entries(asked)) if (values !== undefined) given[key] = values
+  return given
+}
 
 /** What a list takes, of whatever noun. Its names were read by a wire, by what the noun says may be asked. */
 export interface ListQuery {
@@ -134,30 +143,30 @@ function compared(
   column: RawBuilder<unknown>,
   { by, value }: Compared,
 ): RawBuilder<boolean> {
-  if (kind === "time" && value instanceof Date) return comparedInSeconds(column, by, value)
+  if (kind === "time") return comparedTime(column, by, new Date(value))
   return sql<boolean>`${column} ${operators[by]} ${value}`
 }
 
-/** Clients see times in whole seconds and compare those: 12:00:00.7 is not above 12:00:00. The column stays bare. */
-function comparedInSeconds(column: RawBuilder<unknown>, by: Comparator, value: Date): RawBuilder<boolean> {
-  const second = 1_000
-  const floor = Math.floor(value.getTime() / second) * second
-  const next = new Date(floor + second)
-  const isWhole = value.getTime() === floor
-  const ceiling = isWhole ? value : next
+const secondMs = 1_000
+
+/** Times as clients see them, in whole seconds; the column stands bare, for its index. */
+function comparedTime(column: RawBuilder<unknown>, by: Comparator, time: Date): RawBuilder<boolean> {
+  const from = new Date(Math.ceil(time.getTime() / secondMs) * secondMs)
+  const end = new Date((Math.floor(time.getTime() / secondMs) + 1) * secondMs)
+  const within = sql<boolean>`(${column} >= ${from} and ${column} < ${end})`
   switch (by) {
     case "equal":
-      return isWhole ? sql<boolean>`(${column} >= ${value} and ${column} < ${next})` : sql<boolean>`false`
+      return within
     case "unequal":
-      return isWhole ? sql<boolean>`(${column} < ${value} or ${column} >= ${next})` : sql<boolean>`true`
+      return sql<boolean>`not ${within}`
     case "above":
-      return sql<boolean>`${column} >= ${next}`
+      return sql<boolean>`${column} >= ${end}`
     case "atLeast":
-      return sql<boolean>`${column} >= ${ceiling}`
+      return sql<boolean>`${column} >= ${from}`
     case "below":
-      return sql<boolean>`${column} < ${ceiling}`
+      return sql<boolean>`${column} < ${from}`
     case "atMost":
-      return sql<boolean>`${column} < ${next}`
+      return sql<boolean>`${column} < ${end}`
   }
 }
 
@@ -175,64 +184,71 @@ function canonicalPrefix(text: string): string | undefined {
   return prefix && formatPrefix(prefix)
 }
 
-function sortsOf({ order }: Source, { sorts = [] }: Partial<Page>): readonly SortKey[] {
-  return sorts.length > 0 ? sorts : order
+/** What a service asks besides. */
+interface Besides {
+  /** Of the rows by the noun's alias. */
+  also?: readonly RawBuilder<boolean>[]
+  /** Rows that are passed over: for an API whose pages are counted. */
+  offset?: number
 }
 
-/**
- * Rows of a page. A limit of null is no limit: for the program's own reads. `also`: what a service asks besides, of the
- * rows by the noun's alias.
- */
+/** Rows of a page. A limit of null is no limit: for the program's own reads. */
 export async function listThings<F extends Fields, V>(
   db: DbOrTx,
   of: Noun<F, V>,
   viewer: V,
-  query: ListQuery & { also?: readonly RawBuilder<boolean>[] } = {},
+  query: ListQuery & Besides = {},
 ): Promise<ThingOf<F>[]> {
   const source = sourceOf(of, viewer)
-  const { page = {}, also = [] } = query
-  const marker = page.marker ? await markerRow(db, source, page.marker, sortsOf(source, page)) : null
-  const { rows } = await listStatement<ThingOf<F>>(source, query, marker, also).execute(db)
+  const { page = {} } = query
+  const marker = page.marker ? await markerRow(db, source, page.marker, sortsOf(source, query)) : null
+  const { rows } = await listStatement<ThingOf<F>>(source, query, marker).execute(db)
   return page.isReverse ? rows.reverse() : rows
 }
 
 export function listStatement<T>(
   source: Source,
-  query: ListQuery,
+  query: ListQuery & Besides,
   marker: Readonly<Record<string, unknown>> | null,
-  also: readonly RawBuilder<boolean>[] = [],
 ): RawBuilder<T> {
-  const { filters = {}, page = {} } = query
-  const sorts = sortsOf(source, page)
-  const order = { sorts: [...sorts], isReverse: page.isReverse ?? false }
-  const { where, orderBy } = pageClauses(order, sortColumns(source, columnOf), source.key, marker)
-  const limit = page.limit === null || page.limit === undefined ? sql`` : sql`limit ${page.limit}`
-  const conditions = Object.entries(filters).map(([key, values]) => matches(source, key, values))
+  const { filters = {}, page = {}, also = [], offset = 0 } = query
+  const { key } = source
+  const order = { sorts: [...sortsOf(source, query)], isReverse: page.isReverse ?? false }
+  const { where, orderBy } = pageClauses(order, sortColumns(source, columnOf), key, marker)
+  const limitOf = (more: number) =>
+    page.limit === null || page.limit === undefined ? sql`` : sql`limit ${page.limit + more}`
+  const cut = offset === 0 ? limitOf(0) : sql`${limitOf(0)} offset ${offset}`
+  const conditions = Object.entries(filters).map(([name, values]) => matches(source, name, values))
   const asked = sql.join([...conditions, ...also, where], sql` and `)
   const { main, others } = source.visible
   if (others.length === 0) {
     return sql<T>`select ${source.selection} from ${fromOf(source)}
-      where ${main} and ${asked} order by ${orderBy} ${limit}`
+      where ${main} and ${asked} order by ${orderBy} ${cut}`
   }
   // The ids of the page first: its own rows by an index in that order, the few others at once.
-  const keys = keysOf(source, sorts)
-  const read = sql.join(keys.map((key) => sql`${columnOf(source, key)} as ${sql.id(key)}`))
+  const read = sql.join(
+    keysRead(source, sortsOf(source, query)).map((name) => sql`${columnOf(source, name)} as ${sql.id(name)}`),
+  )
   const otherRows = others.map(
     (range) => sql`select ${read} from ${fromOf(source)} where ${range} and ${asked}`,
   )
-  const { orderBy: pageOrder } = pageClauses(order, sortColumns(source, keyOf), source.key, null)
+  const { orderBy: pageOrder } = pageClauses(order, sortColumns(source, keyOf), key, null)
   return sql<T>`with others as materialized (${sql.join(otherRows, sql` union all `)}),
     page as materialized (select * from (
-        (select ${read} from ${fromOf(source)} where ${main} and ${asked} order by ${orderBy} ${limit})
+        (select ${read} from ${fromOf(source)} where ${main} and ${asked} order by ${orderBy} ${limitOf(offset)})
         union all select * from others) page
-      order by ${pageOrder} ${limit})
+      order by ${pageOrder} ${cut})
     select thing.* from page cross join lateral (select ${source.selection} from ${fromOf(source)}
-      where ${columnOf(source, source.key)} = ${keyOf(source, source.key)} offset 0) thing order by ${pageOrder}`
+      where ${columnOf(source, key)} = ${keyOf(source, key)} offset 0) thing order by ${pageOrder}`
 }
 
-/** What an order needs of a row; the key ends it, so that it is total. */
-function keysOf({ key }: Source, sorts: readonly SortKey[]): string[] {
-  return [...new Set([...sorts.map((sort) => sort.key), key])]
+function sortsOf({ order }: Source, { page }: ListQuery): readonly SortKey[] {
+  return page?.sorts && page.sorts.length > 0 ? page.sorts : order
+}
+
+/** What the order of a page is made of. */
+function keysRead(source: Source, sorts: readonly SortKey[]): string[] {
+  return [...new Set([...sorts.map(({ key }) => key), source.key])]
 }
 
 /** The source's table with its joins; or other rows of that table in its place. */
@@ -257,31 +273,36 @@ function columnOf(source: Source, key: string): RawBuilder<unknown> {
 
 const keyOf = (_source: Source, key: string) => sql.ref(`page.${key}`)
 
-/** What a page in that order begins after, of the thing with that key; throws the noun's `not_found`. */
 export async function markerRow(
   db: DbOrTx,
   source: Source,
   id: string,
   sorts: readonly SortKey[],
 ): Promise<Record<string, unknown>> {
-  if (!isIdOf(source, id)) throw source.notFound(id)
+  if (!isIdOf(source, id)) throw source.markerNotFound(id)
   // Times as text: a Date has no microseconds, and the comparison needs them.
-  const read = keysOf(source, sorts).map((key) => {
+  const read = keysRead(source, sorts).map((key) => {
     const value = columnOf(source, key)
     return sql`${source.fields[key]?.kind === "time" ? sql`(${value})::text` : value} as ${sql.id(key)}`
   })
   const { rows } = await sql<Record<string, unknown>>`select ${sql.join(read)} from ${fromOf(source)}
-    where ${source.visible.row} and ${columnOf(source, source.key)} = ${id}`.execute(db)
-  if (!rows[0]) throw source.notFound(id)
+    where ${isThing(source, id)}`.execute(db)
+  if (!rows[0]) throw source.markerNotFound(id)
   return rows[0]
 }
 
 /** Whether the database could have it for an id: text that is none would be an error there. */
 function isIdOf({ fields, key }: Source, id: string): boolean {
-  return fields[key]?.kind === "uuid" ? isUuid(id) : !id.includes("\0")
+  const kind = fields[key]?.kind
+  if (kind === "integer") return /^-?\d+$/.test(id) && Number.isSafeInteger(Number(id))
+  return kind === "uuid" ? isUuid(id) : !id.includes("\0")
 }
 
-/** The one thing with that key, when the viewer may see it. */
+function isThing(source: Source, id: string): RawBuilder<boolean> {
+  return sql<boolean>`${source.visible.row} and ${columnOf(source, source.key)} = ${id}`
+}
+
+/** The one thing with that id, when the viewer may see it. */
 export async function findThing<F extends Fields, V>(
   db: DbOrTx,
   of: Noun<F, V>,
@@ -291,7 +312,7 @@ export async function findThing<F extends Fields, V>(
   const source = sourceOf(of, viewer)
   if (!isIdOf(source, id)) return undefined
   const { rows } = await sql<ThingOf<F>>`select ${source.selection} from ${fromOf(source)}
-    where ${source.visible.row} and ${columnOf(source, source.key)} = ${id}`.execute(db)
+    where ${isThing(source, id)}`.execute(db)
   return rows[0]
 }
 
@@ -309,25 +330,28 @@ export async function loadThing<F extends Fields, V>(
 
 /** The new row as lists show it, and the statement that makes it. */
 export interface Making {
-  /** Column → value. */
-  values: Readonly<Record<string, unknown>>
+  /** Column → value; what is undefined the database fills. */
+  values: Columns
   /** What is made with it; the row is `made`. The answer does not show it yet. */
   with?: readonly RawBuilder<unknown>[]
   /** The one constraint that a row there already may break; absent: any. Others are errors. */
   constraint?: string
 }
 
+type Columns = Readonly<Record<string, unknown>>
+
 /** Makes a row and reads it, in one statement; undefined when something that may be there once is there already. */
 export async function insertThing<F extends Fields, V>(
-  tx: Tx,
+  db: DbOrTx,
   of: Noun<F, V>,
   viewer: V,
   making: Making,
 ): Promise<ThingOf<F> | undefined> {
   const source = sourceOf(of, viewer)
-  const names = sql.join(Object.keys(making.values).map((name) => sql.id(name)))
+  const given = givenOf(making.values)
+  const names = sql.join(given.map(([name]) => sql.id(name)))
   const conflict = making.constraint ? sql`on constraint ${sql.id(making.constraint)}` : sql``
-  const made = sql`insert into ${source.table} (${names}) values (${sql.join(Object.values(making.values))})
+  const made = sql`insert into ${source.table} (${names}) values (${sql.join(given.map(([, value]) => value))})
     on conflict ${conflict} do nothing returning *`
   const besides = (making.with ?? []).map(
     (statement, n) => sql`, ${sql.id(`besides_${n}`)} as (${statement})`,
@@ -335,6 +359,30 @@ export async function insertThing<F extends Fields, V>(
   const { rows } = await sql<
     ThingOf<F>
   >`with made as (${made})${besides.length > 0 ? sql.join(besides, sql``) : sql``}
-    select ${source.selection} from ${fromOf(source, sql`made`)}`.execute(tx)
+    select ${source.selection} from ${fromOf(source, sql`made`)}`.execute(db)
   return rows[0]
+}
+
+/** Changes the row and reads it, in one statement; undefined when the viewer sees none. What is undefined stays. */
+export async function updateThing<F extends Fields, V>(
+  db: DbOrTx,
+  of: Noun<F, V>,
+  viewer: V,
+  id: string,
+  values: Columns,
+): Promise<ThingOf<F> | undefined> {
+  const source = sourceOf(of, viewer)
+  if (!isIdOf(source, id)) return undefined
+  const given = givenOf(values)
+  if (given.length === 0) return await findThing(db, of, viewer, id)
+  const alias = sql.id(source.alias)
+  const set = sql.join(given.map(([name, value]) => sql`${sql.id(name)} = ${value}`))
+  const { rows } = await sql<ThingOf<F>>`with changed as (update ${source.table} as ${alias} set ${set}
+      where ${isThing(source, id)} returning ${alias}.*)
+    select ${source.selection} from ${fromOf(source, sql`changed`)}`.execute(db)
+  return rows[0]
+}
+
+function givenOf(values: Columns): [string, unknown][] {
+  return Object.entries(values).filter(([, value]) => value !== undefined)
 }

@@ -39,14 +39,16 @@ export interface NounDefinition<F extends Fields, V> {
   /** What the fields need besides. */
   joins?: RawBuilder<unknown>
   fields: F
-  /** The field that names one thing, by which it is found and where a page begins; `id` when not said. */
+  /** The field that names one thing, unique among what one viewer sees: every order ends with it. Default: `id`. */
   key?: keyof F & string
-  /** Of lists, unless another order is asked for: it has an index. By creation, then by the key when not said. */
+  /** Of lists for which no other order is asked: there are indexes for it. Default: oldest first. */
   order?: readonly { key: keyof F & string; direction: SortKey["direction"] }[]
   /** What the viewer may see. */
   visible: (viewer: V) => Visible
-  /** Told for an id, or a marker of a list, that names nothing that the viewer sees. */
+  /** Told for an id that names nothing that the viewer sees. */
   notFound: FaultDefinition<[id: string]>
+  /** The same for the marker of a list. Default: `notFound`. */
+  markerNotFound?: (id: string) => Error
 }
 
 export interface Noun<F extends Fields = Fields, V = never> extends NounDefinition<F, V> {
@@ -89,15 +91,15 @@ export interface Source {
   /** Of the fields that are read. */
   selection: RawBuilder<unknown>
   visible: Visible
-  notFound: (id: string) => Error
+  markerNotFound: (id: string) => Error
 }
 
 const nothing = sql``
 
 export function sourceOf<F extends Fields, V>(of: Noun<F, V>, viewer: V): Source {
-  const entries = Object.entries(of.fields)
-  const columns = Object.fromEntries(entries.map(([key, field]) => [key, expressionOf(field, viewer)]))
   const { key = "id" } = of
+  const entries = Object.entries(of.fields)
+  const columns = Object.fromEntries(entries.map(([name, field]) => [name, expressionOf(field, viewer)]))
   return {
     table: of.table,
     alias: of.alias,
@@ -111,8 +113,17 @@ export function sourceOf<F extends Fields, V>(of: Noun<F, V>, viewer: V): Source
     columns,
     selection: sql.join(shownOf(of.fields, columns)),
     visible: of.visible(viewer),
-    notFound: of.notFound,
+    markerNotFound: of.markerNotFound ?? of.notFound,
   }
+}
+
+/** Public name → key of the fields that lists may be sorted by, or filtered. */
+export function keysOf(fields: Fields, ability: "sort" | "filter"): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(fields)
+      .filter(([, { abilities }]) => abilities[ability])
+      .map(([key, field]) => [publicName(key, field), key]),
+  )
 }
 
 /** Fields with a policy rule of their own, key → public name, for those who write or read them. */
