@@ -278,6 +278,17 @@ create table compute.flavor (
   constraint flavor_swap_mib_check CHECK ((swap_mib >= 0)),
   constraint flavor_vcpus_check CHECK ((vcpus > 0))
 );
+CREATE INDEX flavor_created ON compute.flavor USING btree (created_at, flavor_id);
+CREATE INDEX flavor_disk_gib ON compute.flavor USING btree (disk_gib, flavor_id);
+CREATE INDEX flavor_ephemeral_gib ON compute.flavor USING btree (ephemeral_gib, flavor_id);
+CREATE INDEX flavor_is_disabled ON compute.flavor USING btree (is_disabled, flavor_id);
+CREATE INDEX flavor_is_public ON compute.flavor USING btree (is_public, flavor_id);
+CREATE INDEX flavor_public ON compute.flavor USING btree (flavor_id) WHERE is_public;
+CREATE INDEX flavor_ram_mib ON compute.flavor USING btree (ram_mib, flavor_id);
+CREATE INDEX flavor_rxtx_factor ON compute.flavor USING btree (rxtx_factor, flavor_id);
+CREATE INDEX flavor_swap_mib ON compute.flavor USING btree (swap_mib, flavor_id);
+CREATE INDEX flavor_updated ON compute.flavor USING btree (updated_at NULLS FIRST, flavor_id);
+CREATE INDEX flavor_vcpus ON compute.flavor USING btree (vcpus, flavor_id);
 
 create table compute.flavor_access (
   flavor_id uuid not null,

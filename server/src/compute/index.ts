@@ -14,22 +14,24 @@ export {
   showAggregate,
   updateAggregate,
 } from "./aggregate/change.ts"
+export { addFlavorAccess, type FlavorAccess, listFlavorAccess, removeFlavorAccess } from "./flavor/access.ts"
 export {
-  addFlavorAccess,
-  createFlavor,
   createFlavorExtraSpecs,
-  deleteFlavor,
   deleteFlavorExtraSpec,
-  listFlavorAccess,
   listFlavorExtraSpecs,
-  removeFlavorAccess,
-  showFlavor,
   showFlavorExtraSpec,
-  updateFlavor,
   updateFlavorExtraSpec,
-} from "./flavor/change.ts"
-export { type Flavor, findFlavor } from "./flavor/flavor.ts"
-export { listFlavors } from "./flavor/list.ts"
+} from "./flavor/extra-specs.ts"
+export {
+  createFlavor,
+  deleteFlavor,
+  type Flavor,
+  findFlavor,
+  flavorNoun,
+  listFlavors,
+  showFlavor,
+  updateFlavor,
+} from "./flavor/flavor.ts"
 export { type Adopted, adoptMachine } from "./host/adopt.ts"
 export {
   discardUnknownMachine,

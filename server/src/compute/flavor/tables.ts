@@ -26,20 +26,9 @@ export interface FlavorAccessTable {
   project_id: string
 }
 
-export interface KeypairTable {
-  id: Generated<number>
-  user_id: string
-  name: string
-  type: string
-  public_key: string
-  fingerprint: string
-  created_at: CreatedAt
-}
-
 declare module "../../platform/db/database.ts" {
   interface Database {
     "compute.flavor": FlavorTable
     "compute.flavor_access": FlavorAccessTable
-    "compute.keypair": KeypairTable
   }
 }

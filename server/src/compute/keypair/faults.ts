@@ -3,7 +3,7 @@ import { fault } from "../../platform/fault/fault.ts"
 export const keypairNotFound = fault(
   "not_found",
   "compute.keypair.not_found",
-  (name: string, userId: string) => `Keypair ${name} not found for user ${userId}.`,
+  (name: string, userId?: string) => `Keypair ${name} not found for user ${userId}.`,
 )
 export const keypairExists = fault(
   "conflict",

@@ -1,64 +1,62 @@
 // Key pairs belong to users, not to projects.
-import { Type } from "typebox"
+import { sql } from "kysely"
+import { type Static, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
-import { transact, violatedConstraint } from "../../platform/db/database.ts"
+import { transact } from "../../platform/db/database.ts"
 import { invalid } from "../../platform/fault/fault.ts"
+import { integer, text, time, word } from "../../platform/noun/field.ts"
+import { findThing, insertThing, ListQuery, listThings } from "../../platform/noun/list.ts"
+import { noun, type Thing } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { enforceQuota } from "../../quota/index.ts"
-import type {} from "../flavor/tables.ts"
 import { computeQuota } from "../quota/resources.ts"
+import { ownRows } from "../viewer.ts"
 import { keypairExists, keypairInvalid, keypairNotFound } from "./faults.ts"
 import { generateSshKeypair, sshFingerprint, x509Fingerprint } from "./public-key.ts"
+import type {} from "./tables.ts"
 import { generateCertificate } from "./x509/certificate.ts"
 
-export interface Keypair {
-  id: number
+/** Whose key pairs. Who may look at them the rules decide. */
+interface KeypairOwner {
   userId: string
-  name: string
-  type: "ssh" | "x509"
-  publicKey: string
-  fingerprint: string
-  createdAt: Date
 }
 
-interface KeypairRow {
-  id: number
-  user_id: string
-  name: string
-  type: string
-  public_key: string
-  fingerprint: string
-  created_at: Date
-}
+const Name = Type.String({ minLength: 1, maxLength: 255 })
 
-function keypairOf(row: KeypairRow): Keypair {
-  return {
-    id: row.id,
-    userId: row.user_id,
-    name: row.name,
-    type: row.type === "x509" ? "x509" : "ssh",
-    publicKey: row.public_key,
-    fingerprint: row.fingerprint,
-    createdAt: row.created_at,
-  }
-}
+export const keypairNoun = noun({
+  name: "compute.keypair",
+  table: sql`compute.keypair`,
+  alias: "k",
+  key: "name",
+  order: [{ key: "name", direction: "asc" }],
+  fields: {
+    id: integer(sql`k.id`),
+    userId: text(sql`k.user_id`, { create: "required" }),
+    name: text(sql`k.name`, { create: "required", input: Name }),
+    type: word(["ssh", "x509"], sql`k.type`, { create: "required" }),
+    /** Without one a pair is made. */
+    publicKey: text(sql`k.public_key`, { max: 65_535, create: true }),
+    fingerprint: text(sql`k.fingerprint`),
+    createdAt: time(sql`k.created_at`),
+  },
+  visible: ({ userId }: KeypairOwner) => ownRows(sql`k.user_id`, userId),
+  notFound: keypairNotFound,
+  markerNotFound: (name) => invalid("marker", `Marker ${name} could not be found.`),
+})
 
-export async function findKeypair(ctx: Ctx, key: { userId: string; name: string }): Promise<Keypair> {
-  const row = await ctx.db
-    .selectFrom("compute.keypair")
-    .selectAll()
-    .where("user_id", "=", key.userId)
-    .where("name", "=", key.name)
-    .executeTakeFirst()
-  if (!row) throw keypairNotFound(key.name, key.userId)
-  return keypairOf(row)
-}
+export type Keypair = Thing<typeof keypairNoun>
 
 const KeyInput = Type.Object({ userId: Type.String(), name: Type.String() })
 
+export async function findKeypair(ctx: Ctx, key: Static<typeof KeyInput>): Promise<Keypair> {
+  const found = await findThing(ctx.db, keypairNoun, key, key.name)
+  if (!found) throw keypairNotFound(key.name, key.userId)
+  return found
+}
+
 async function generatePair(
   ctx: Ctx,
-  of: { userId: string; type: "ssh" | "x509" },
+  of: Pick<Keypair, "userId" | "type">,
 ): Promise<{ publicKey: string; privateKey: string }> {
   if (of.type === "ssh") return await generateSshKeypair("Generated-by-Nova")
   const { certificate, privateKey } = await generateCertificate(of.userId, ctx.clock.now())
@@ -67,74 +65,33 @@ async function generatePair(
 
 export const createKeypair = operation({
   name: "compute.keypair.create",
-  input: Type.Object({
-    userId: Type.String(),
-    name: Type.String({ minLength: 1, maxLength: 255 }),
-    type: Type.Union([Type.Literal("ssh"), Type.Literal("x509")]),
-    publicKey: Type.Union([Type.String({ maxLength: 65_535 }), Type.Null()]),
-  }),
+  input: keypairNoun.create,
   faults: [keypairExists, keypairInvalid],
   rule: "os_compute_api:os-keypairs:create",
   target: (_ctx, input) => ({ user_id: input.userId }),
   run: async (ctx, input): Promise<{ keypair: Keypair; privateKey: string | null }> => {
+    const { userId, name, type } = input
     // Before the transaction: making an RSA pair takes tens of milliseconds.
-    const made = input.publicKey === null ? await generatePair(ctx, input) : null
+    const made = input.publicKey === undefined ? await generatePair(ctx, input) : null
     const publicKey = input.publicKey ?? made?.publicKey ?? ""
-    const fingerprint = input.type === "ssh" ? sshFingerprint(publicKey) : x509Fingerprint(publicKey)
-    try {
-      return await transact(ctx.db, async (tx) => {
-        const owner = { projectId: ctx.caller.projectId ?? "", userId: input.userId }
-        const add = { key_pairs: { add: 1, of: input.userId } }
-        await enforceQuota(ctx, tx, computeQuota, { ...owner, add })
-        const row = await tx
-          .insertInto("compute.keypair")
-          .values({
-            user_id: input.userId,
-            name: input.name,
-            type: input.type,
-            public_key: publicKey,
-            fingerprint,
-            created_at: ctx.clock.now(),
-          })
-          .returningAll()
-          .executeTakeFirstOrThrow()
-        return { keypair: keypairOf(row), privateKey: made?.privateKey ?? null }
-      })
-    } catch (error) {
-      if (violatedConstraint(error) === "keypair_user_name_key") throw keypairExists(input.name)
-      throw error
-    }
+    const fingerprint = type === "ssh" ? sshFingerprint(publicKey) : x509Fingerprint(publicKey)
+    const values = { user_id: userId, name, type, public_key: publicKey, fingerprint }
+    return await transact(ctx.db, async (tx) => {
+      const add = { key_pairs: { add: 1, of: userId } }
+      await enforceQuota(ctx, tx, computeQuota, { projectId: ctx.caller.projectId ?? "", userId, add })
+      const keypair = await insertThing(tx, keypairNoun, input, { values })
+      if (!keypair) throw keypairExists(name)
+      return { keypair, privateKey: made?.privateKey ?? null }
+    })
   },
 })
 
 export const listKeypairs = operation({
   name: "compute.keypair.list",
-  input: Type.Object({
-    userId: Type.String(),
-    limit: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
-    marker: Type.Union([Type.String(), Type.Null()]),
-  }),
+  input: Type.Object({ userId: Type.String(), query: ListQuery }),
   rule: "os_compute_api:os-keypairs:index",
   target: (_ctx, input) => ({ user_id: input.userId }),
-  run: async (ctx, input): Promise<Keypair[]> => {
-    let query = ctx.db
-      .selectFrom("compute.keypair")
-      .selectAll()
-      .where("user_id", "=", input.userId)
-      .orderBy("name")
-    if (input.marker !== null) {
-      const marker = await ctx.db
-        .selectFrom("compute.keypair")
-        .select("name")
-        .where("user_id", "=", input.userId)
-        .where("name", "=", input.marker)
-        .executeTakeFirst()
-      if (!marker) throw invalid("marker", `Marker ${input.marker} could not be found.`)
-      query = query.where("name", ">", marker.name)
-    }
-    if (input.limit !== null) query = query.limit(input.limit)
-    return (await query.execute()).map(keypairOf)
-  },
+  run: (ctx, { userId, query }) => listThings(ctx.db, keypairNoun, { userId }, query),
 })
 
 export const showKeypair = operation({
@@ -143,7 +100,7 @@ export const showKeypair = operation({
   faults: [keypairNotFound],
   rule: "os_compute_api:os-keypairs:show",
   target: (_ctx, input) => ({ user_id: input.userId }),
-  run: async (ctx, input) => await findKeypair(ctx, input),
+  run: (ctx, input) => findKeypair(ctx, input),
 })
 
 export const deleteKeypair = operation({

@@ -1,10 +1,14 @@
+import { type TObjectOptions, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
-import { boundedLimit, pageUrl, readPage } from "../../platform/http/paging.ts"
+import { boundedLimit, readPage } from "../../platform/http/paging.ts"
 import { booleanWord, queryInteger, queryText } from "../../platform/http/query.ts"
-import { versions } from "../../platform/http/versions.ts"
+import { type BodyOf, versions } from "../../platform/http/versions.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Compared, givenFilters } from "../../platform/noun/list.ts"
+import { keysOf } from "../../platform/noun/noun.ts"
+import { closed, dictionary, typed } from "../../platform/schema/make.ts"
 import {
   addFlavorAccess,
   createFlavor,
@@ -12,6 +16,8 @@ import {
   deleteFlavor,
   deleteFlavorExtraSpec,
   type Flavor,
+  type FlavorAccess,
+  flavorNoun,
   listFlavorAccess,
   listFlavorExtraSpecs,
   listFlavors,
@@ -21,25 +27,9 @@ import {
   updateFlavor,
   updateFlavorExtraSpec,
 } from "../index.ts"
+import { nextLink } from "./next-link.ts"
 import { checkQueryNames } from "./query-names.ts"
-
-const sortKeys = Object.fromEntries(
-  [
-    "flavorid",
-    "name",
-    "memory_mb",
-    "vcpus",
-    "root_gb",
-    "ephemeral_gb",
-    "swap",
-    "rxtx_factor",
-    "is_public",
-    "disabled",
-    "id",
-    "created_at",
-    "updated_at",
-  ].map((k) => [k, k]),
-)
+import { bodyOf, bodyWith } from "./schema-parts.ts"
 
 function links(ctx: Ctx, flavor: Flavor) {
   const id = encodeURIComponent(flavor.flavorId)
@@ -79,13 +69,13 @@ function viewFlavor(ctx: Ctx, version: Microversion, flavor: Flavor, withSpecs: 
   }
 }
 
-function readIsPublic(req: WireRequest): boolean | null {
-  const text = queryText(req.query, "is_public")
-  if (text === undefined) return true
+/** Public ones, when nothing is said; `none`: both. */
+function readIsPublic(req: WireRequest): string[] | undefined {
+  const text = queryText(req.query, "is_public") ?? "true"
   const word = text.trim()
-  if (word.toLowerCase() === "none") return null
+  if (word.toLowerCase() === "none") return undefined
   const value = booleanWord(word)
-  if (value !== undefined) return value
+  if (value !== undefined) return [String(value)]
   throw invalid("is_public", `Invalid is_public filter [${text}]; use true, false or none.`)
 }
 
@@ -94,193 +84,148 @@ const listParameters = ["limit", "marker", "is_public", "minRam", "minDisk", "so
 async function list(ctx: Ctx, req: WireRequest, isDetail: boolean) {
   checkQueryNames(req, listParameters)
   const page = readPage(req.query, {
-    sortKeys,
-    defaultSorts: [{ key: "flavorid", direction: "asc" }],
+    sortKeys: keysOf(flavorNoun.fields, "sort"),
+    defaultSorts: [],
     limitMax: 1_000,
     defaultDirection: "asc",
   })
-  const minRamMib = queryInteger(req.query, "minRam")
-  const minDiskGib = queryInteger(req.query, "minDisk")
-  const limit = boundedLimit(page.limit, ctx.config.compute.listLimitMost)
-  const flavors = await listFlavors(ctx, {
+  const atLeastOf = (name: string): Compared[] | undefined => {
+    const value = queryInteger(req.query, name)
+    return value === undefined ? undefined : [{ by: "atLeast", value }]
+  }
+  const filters = {
     isPublic: readIsPublic(req),
-    page: { ...page, limit },
-    ...(minRamMib === undefined ? {} : { minRamMib }),
-    ...(minDiskGib === undefined ? {} : { minDiskGib }),
-  })
+    ramMib: atLeastOf("minRam"),
+    diskGib: atLeastOf("minDisk"),
+  }
+  const limit = boundedLimit(page.limit, ctx.config.compute.listLimitMost)
+  const flavors = await listFlavors(ctx, { filters: givenFilters(filters), page: { ...page, limit } })
   const withSpecs = isDetail && maySeeSpecs(ctx)
-  const last = flavors.length === limit ? flavors.at(-1) : undefined
   return {
     flavors: flavors.map((f) =>
       isDetail ? viewFlavor(ctx, req.version, f, withSpecs) : viewBrief(ctx, req.version, f),
     ),
-    ...(last
-      ? { flavors_links: [{ rel: "next", href: pageUrl(ctx.baseUrl, req.url, { marker: last.flavorId }) }] }
-      : {}),
+    ...nextLink(ctx, req, "flavors", flavors.length === limit ? flavors.at(-1)?.flavorId : undefined),
   }
 }
 
 // Numbers may come as text, as Nova takes them.
-const count = (minimum: number) => ({
-  anyOf: [
-    { type: "integer", minimum, maximum: 2_147_483_647 },
-    { type: "string", pattern: "^[0-9]+$", maxLength: 10 },
-  ],
+const count = (minimum: number) =>
+  Type.Union([
+    Type.Integer({ minimum, maximum: 2_147_483_647 }),
+    Type.String({ pattern: "^[0-9]+$", maxLength: 10 }),
+  ])
+const name = Type.String({
+  minLength: 1,
+  maxLength: 255,
+  pattern: "^(?! )[^\\u0000-\\u001f]*(?<! )$",
 })
-const name = { type: "string", minLength: 1, maxLength: 255, pattern: "^(?! )[^\\u0000-\\u001f]*(?<! )$" }
-const description = {
-  type: ["string", "null"],
+const description = typed(["string", "null"], {
   maxLength: 65_535,
   pattern: "^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f]*$",
-}
-const looseBoolean = { type: ["boolean", "string"] }
+})
+const id = Type.Union([
+  Type.String({ minLength: 1, maxLength: 255, pattern: "^(?! )[a-zA-Z0-9. _-]+(?<! )$" }),
+  Type.Integer(),
+  Type.Null(),
+])
 
-const createProperties = {
+const created = {
   name,
-  id: {
-    anyOf: [
-      { type: "string", minLength: 1, maxLength: 255, pattern: "^(?! )[a-zA-Z0-9. _-]+(?<! )$" },
-      { type: "integer" },
-      { type: "null" },
-    ],
-  },
+  id,
   ram: count(1),
   vcpus: count(1),
   disk: count(0),
   "OS-FLV-EXT-DATA:ephemeral": count(0),
   swap: count(0),
-  rxtx_factor: {
-    type: ["number", "string"],
+  rxtx_factor: typed(["number", "string"], {
     pattern: "^[0-9]+(\\.[0-9]+)?$",
     exclusiveMinimum: 0,
     maximum: 3.4e38,
-  },
-  "os-flavor-access:is_public": looseBoolean,
+  }),
+  "os-flavor-access:is_public": typed(["boolean", "string"]),
 }
+const required = ["name", "ram", "vcpus", "disk"] as const
 
-const createSchema = (more: Record<string, unknown>) => ({
-  type: "object",
-  properties: {
-    flavor: {
-      type: "object",
-      properties: { ...createProperties, ...more },
-      required: ["name", "ram", "vcpus", "disk"],
-      additionalProperties: false,
-    },
-  },
-  required: ["flavor"],
-  additionalProperties: false,
+const createBody = versions({
+  "2.1": bodyOf("flavor", created, required),
+  "2.55": bodyOf("flavor", { ...created, description }, required),
 })
 
-interface CreateBody {
-  flavor: Record<string, unknown> & { name: string; description?: string | null }
-}
-
-function readNumber(body: CreateBody["flavor"], key: string, fallback: number, min: number): number {
-  const value = body[key] === undefined ? fallback : Number(body[key])
+function readNumber(key: string, given: number | string, min: number): number {
+  const value = Number(given)
   if (!Number.isFinite(value) || value < min || value > 2_147_483_647) {
     throw invalid(
       key,
-      `Invalid input for field/attribute ${key}. Value: ${String(body[key])}. It must be from ${min} to 2147483647.`,
+      `Invalid input for field/attribute ${key}. Value: ${given}. It must be from ${min} to 2147483647.`,
     )
   }
   return value
 }
 
-function readBoolean(body: CreateBody["flavor"], key: string, fallback: boolean): boolean {
-  const value = body[key]
-  if (value === undefined) return fallback
-  if (typeof value === "boolean") return value
-  const found = booleanWord(String(value))
+function readBoolean(key: string, given: boolean | string): boolean {
+  const found = typeof given === "boolean" ? given : booleanWord(given)
   if (found !== undefined) return found
-  throw invalid(
-    key,
-    `Invalid input for field/attribute ${key}. Value: ${String(value)}. It must be true or false.`,
-  )
+  throw invalid(key, `Invalid input for field/attribute ${key}. Value: ${given}. It must be true or false.`)
 }
 
-async function create(ctx: Ctx, req: WireRequest<CreateBody>) {
+async function create(ctx: Ctx, req: WireRequest<BodyOf<typeof createBody>>) {
   const body = req.body.flavor
-  const id = body.id
-  const rxtxFactor = body.rxtx_factor === undefined ? 1 : Number(body.rxtx_factor)
+  const rxtxFactor = Number(body.rxtx_factor ?? 1)
   if (!(rxtxFactor > 0))
     throw invalid("rxtx_factor", "Invalid input for field/attribute rxtx_factor. It must be greater than 0.")
+  const ephemeral = "OS-FLV-EXT-DATA:ephemeral"
+  const isPublic = "os-flavor-access:is_public"
   const flavor = await createFlavor(ctx, {
-    flavorId: id === undefined || id === null || id === "auto" ? null : String(id),
+    ...(body.id !== undefined && body.id !== null && body.id !== "auto" && { flavorId: String(body.id) }),
     name: body.name,
     description: body.description ?? null,
-    vcpus: readNumber(body, "vcpus", 1, 1),
-    ramMib: readNumber(body, "ram", 1, 1),
-    diskGib: readNumber(body, "disk", 0, 0),
-    ephemeralGib: readNumber(body, "OS-FLV-EXT-DATA:ephemeral", 0, 0),
-    swapMib: readNumber(body, "swap", 0, 0),
+    vcpus: readNumber("vcpus", body.vcpus, 1),
+    ramMib: readNumber("ram", body.ram, 1),
+    diskGib: readNumber("disk", body.disk, 0),
+    ephemeralGib: readNumber(ephemeral, body[ephemeral] ?? 0, 0),
+    swapMib: readNumber("swap", body.swap ?? 0, 0),
     rxtxFactor,
-    isPublic: readBoolean(body, "os-flavor-access:is_public", true),
+    isPublic: readBoolean(isPublic, body[isPublic] ?? true),
   })
   return { flavor: viewFlavor(ctx, req.version, flavor, maySeeSpecs(ctx)) }
 }
 
-const specKey = { "^[a-zA-Z0-9-_:. ]{1,255}$": { type: ["string", "number"], maxLength: 255 } }
-const specsSchema = { type: "object", patternProperties: specKey, additionalProperties: false }
+const specs = (options: TObjectOptions = {}) =>
+  dictionary("^[a-zA-Z0-9-_:. ]{1,255}$", typed(["string", "number"], { maxLength: 255 }), options)
 
-function readSpecs(specs: Record<string, string | number>): Record<string, string> {
-  return Object.fromEntries(Object.entries(specs).map(([key, value]) => [key, String(value)]))
+function readSpecs(given: Readonly<Record<string, string | number>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(given).map(([key, value]) => [key, String(value)]))
 }
 
-function viewAccess(access: { flavor: Flavor; projectIds: string[] }) {
+function viewAccess({ flavor, projectIds }: FlavorAccess) {
   return {
-    flavor_access: access.projectIds.map((projectId) => ({
-      flavor_id: access.flavor.flavorId,
-      tenant_id: projectId,
-    })),
+    flavor_access: projectIds.map((projectId) => ({ flavor_id: flavor.flavorId, tenant_id: projectId })),
   }
 }
 
-const tenant = {
-  type: "object",
-  properties: { tenant: { type: "string", minLength: 1, maxLength: 255, pattern: "^[a-zA-Z0-9-]*$" } },
-  required: ["tenant"],
-  additionalProperties: false,
-}
-
-interface AccessBody {
-  addTenantAccess?: { tenant: string }
-  removeTenantAccess?: { tenant: string }
-}
+const tenant = closed({ tenant: Type.String({ minLength: 1, maxLength: 255, pattern: "^[a-zA-Z0-9-]*$" }) }, [
+  "tenant",
+])
 
 const flavorOf = (req: WireRequest) => ({ flavorId: req.params.flavor_id ?? "" })
 
 const manageRoutes: Route[] = [
-  route<CreateBody>({
+  route({
     method: "POST",
     path: "/flavors",
     operation: createFlavor,
-    body: versions({
-      "2.1": createSchema({}),
-      "2.55": createSchema({ description }),
-    }),
+    body: createBody,
     handler: create,
   }),
-  route<{ flavor: { description: string | null } }>({
+  route({
     method: "PUT",
     path: "/flavors/{flavor_id}",
     operation: updateFlavor,
     min: "2.55",
-    body: {
-      type: "object",
-      properties: {
-        flavor: {
-          type: "object",
-          properties: { description },
-          required: ["description"],
-          additionalProperties: false,
-        },
-      },
-      required: ["flavor"],
-      additionalProperties: false,
-    },
+    body: bodyOf("flavor", { description }, ["description"]),
     handler: async (ctx, req) => {
-      const flavor = await updateFlavor(ctx, { ...flavorOf(req), description: req.body.flavor.description })
+      const flavor = await updateFlavor(ctx, { ...flavorOf(req), changes: req.body.flavor })
       return { flavor: viewFlavor(ctx, req.version, flavor, maySeeSpecs(ctx)) }
     },
   }),
@@ -300,17 +245,14 @@ const manageRoutes: Route[] = [
     operation: listFlavorAccess,
     handler: async (ctx, req) => viewAccess(await listFlavorAccess(ctx, flavorOf(req))),
   }),
-  route<AccessBody>({
+  route({
     method: "POST",
     path: "/flavors/{flavor_id}/action",
     actions: { addTenantAccess: addFlavorAccess, removeTenantAccess: removeFlavorAccess },
-    body: {
-      type: "object",
-      properties: { addTenantAccess: tenant, removeTenantAccess: tenant },
+    body: closed({ addTenantAccess: tenant, removeTenantAccess: tenant }, [], {
       minProperties: 1,
       maxProperties: 1,
-      additionalProperties: false,
-    },
+    }),
     handler: async (ctx, req) => {
       const { addTenantAccess, removeTenantAccess } = req.body
       if (addTenantAccess)
@@ -337,20 +279,15 @@ const specRoutes: Route[] = [
       extra_specs: await listFlavorExtraSpecs(ctx, flavorOf(req)),
     }),
   }),
-  route<{ extra_specs: Record<string, string | number> }>({
+  route({
     method: "POST",
     path: "/flavors/{flavor_id}/os-extra_specs",
     operation: createFlavorExtraSpecs,
-    body: {
-      type: "object",
-      properties: { extra_specs: specsSchema },
-      required: ["extra_specs"],
-      additionalProperties: false,
-    },
+    body: bodyWith("extra_specs", specs()),
     handler: async (ctx, req) => {
-      const specs = readSpecs(req.body.extra_specs)
-      await createFlavorExtraSpecs(ctx, { ...flavorOf(req), specs })
-      return { extra_specs: specs }
+      const given = readSpecs(req.body.extra_specs)
+      await createFlavorExtraSpecs(ctx, { ...flavorOf(req), specs: given })
+      return { extra_specs: given }
     },
   }),
   route({
@@ -362,17 +299,17 @@ const specRoutes: Route[] = [
       return { [key]: await showFlavorExtraSpec(ctx, { ...flavorOf(req), key }) }
     },
   }),
-  route<Record<string, string | number>>({
+  route({
     method: "PUT",
     path: "/flavors/{flavor_id}/os-extra_specs/{key}",
     operation: updateFlavorExtraSpec,
-    body: { ...specsSchema, minProperties: 1, maxProperties: 1 },
+    body: specs({ minProperties: 1, maxProperties: 1 }),
     handler: async (ctx, req) => {
-      const specs = readSpecs(req.body)
+      const given = readSpecs(req.body)
       const key = req.params.key ?? ""
-      if (specs[key] === undefined) throw invalid(key, "Request body and URI mismatch")
-      await updateFlavorExtraSpec(ctx, { ...flavorOf(req), specs })
-      return specs
+      if (given[key] === undefined) throw invalid(key, "Request body and URI mismatch")
+      await updateFlavorExtraSpec(ctx, { ...flavorOf(req), specs: given })
+      return given
     },
   }),
   route({

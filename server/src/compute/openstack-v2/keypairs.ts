@@ -1,11 +1,15 @@
+import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
-import { boundedLimit, pageUrl } from "../../platform/http/paging.ts"
+import { boundedLimit } from "../../platform/http/paging.ts"
 import { queryInteger, queryText } from "../../platform/http/query.ts"
-import { versions } from "../../platform/http/versions.ts"
+import { type BodyOf, versions } from "../../platform/http/versions.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { word } from "../../platform/schema/make.ts"
 import { createKeypair, deleteKeypair, type Keypair, listKeypairs, showKeypair } from "../index.ts"
+import { nextLink } from "./next-link.ts"
 import { checkQueryNames } from "./query-names.ts"
+import { bodyOf } from "./schema-parts.ts"
 
 function viewBrief(version: Microversion, keypair: Keypair) {
   return {
@@ -35,37 +39,27 @@ function userOf(ctx: Ctx, req: WireRequest): string {
   return asked ?? ctx.caller.userId
 }
 
-const name = { type: "string", minLength: 1, maxLength: 255, pattern: "^(?! )[a-zA-Z0-9 _-]+(?<! )$" }
-const newName = { type: "string", minLength: 1, maxLength: 255, pattern: "^(?! )[a-zA-Z0-9@._ -]+(?<! )$" }
+const nameOf = (characters: string) =>
+  Type.String({ minLength: 1, maxLength: 255, pattern: `^(?! )[${characters}]+(?<! )$` })
+const public_key = Type.String()
+const first = { name: nameOf("a-zA-Z0-9 _-"), public_key }
+const since2 = { ...first, type: word(["ssh", "x509"]) }
+const since10 = { ...since2, user_id: Type.String({ minLength: 1, maxLength: 255 }) }
 
-const createSchema = (nameSchema: object, more: Record<string, unknown>, required: string[]) => ({
-  type: "object",
-  properties: {
-    keypair: {
-      type: "object",
-      properties: { name: nameSchema, public_key: { type: "string" }, ...more },
-      required,
-      additionalProperties: false,
-    },
-  },
-  required: ["keypair"],
-  additionalProperties: false,
+const createBody = versions({
+  "2.1": bodyOf("keypair", first, ["name"]),
+  "2.2": bodyOf("keypair", since2, ["name"]),
+  "2.10": bodyOf("keypair", since10, ["name"]),
+  "2.92": bodyOf("keypair", { ...since10, name: nameOf("a-zA-Z0-9@._ -") }, ["name", "public_key"]),
 })
 
-const type = { type: "string", enum: ["ssh", "x509"] }
-const userId = { type: "string", minLength: 1, maxLength: 255 }
-
-interface CreateBody {
-  keypair: { name: string; public_key?: string; type?: "ssh" | "x509"; user_id?: string }
-}
-
-async function create(ctx: Ctx, req: WireRequest<CreateBody>) {
+async function create(ctx: Ctx, req: WireRequest<BodyOf<typeof createBody>>) {
   const body = req.body.keypair
   const made = await createKeypair(ctx, {
     userId: body.user_id ?? ctx.caller.userId,
     name: body.name,
     type: body.type ?? "ssh",
-    publicKey: body.public_key ?? null,
+    ...(body.public_key !== undefined && { publicKey: body.public_key }),
   })
   const keypair = {
     ...viewBrief(req.version, made.keypair),
@@ -80,32 +74,21 @@ async function list(ctx: Ctx, req: WireRequest) {
   const isPaged = atLeast(req.version, "2.35")
   const asked = isPaged ? queryInteger(req.query, "limit", { min: 0 }) : undefined
   const limit = boundedLimit(asked, ctx.config.compute.listLimitMost)
-  const found = await listKeypairs(ctx, {
-    userId: userOf(ctx, req),
-    limit,
-    marker: isPaged ? (queryText(req.query, "marker") ?? null) : null,
-  })
-  const last = isPaged && found.length === limit ? found.at(-1) : undefined
+  const marker = isPaged ? (queryText(req.query, "marker") ?? null) : null
+  const found = await listKeypairs(ctx, { userId: userOf(ctx, req), query: { page: { limit, marker } } })
   return {
     keypairs: found.map((keypair) => ({ keypair: viewBrief(req.version, keypair) })),
-    ...(last
-      ? { keypairs_links: [{ rel: "next", href: pageUrl(ctx.baseUrl, req.url, { marker: last.name }) }] }
-      : {}),
+    ...nextLink(ctx, req, "keypairs", isPaged && found.length === limit ? found.at(-1)?.name : undefined),
   }
 }
 
 export const keypairRoutes: readonly Route[] = [
   route({ method: "GET", path: "/os-keypairs", operation: listKeypairs, handler: list }),
-  route<CreateBody>({
+  route({
     method: "POST",
     path: "/os-keypairs",
     operation: createKeypair,
-    body: versions({
-      "2.1": createSchema(name, {}, ["name"]),
-      "2.2": createSchema(name, { type }, ["name"]),
-      "2.10": createSchema(name, { type, user_id: userId }, ["name"]),
-      "2.92": createSchema(newName, { type, user_id: userId }, ["name", "public_key"]),
-    }),
+    body: createBody,
     status: [200, 201],
     handler: create,
   }),
