@@ -198,6 +198,11 @@ test("a lock keeps its owner out until it is taken away", async () => {
   assert.equal(refused.status, 409)
   assert.equal(refused.body.conflictingRequest.message, `Instance ${id} is locked`)
   assert.equal((await c.act(id, { unlock: null })).status, 202)
+  // Before 2.73 there was no reason, and what stood there was passed over.
+  const old = { lock: { locked_reason: 5 } }
+  assert.equal((await c.call("POST", `/servers/${id}/action`, old, { version: "2.72" })).status, 202)
+  assert.equal((await c.show(id)).locked_reason, null)
+  assert.equal((await c.act(id, { unlock: null })).status, 202)
   await deleted(id)
 })
 

@@ -1,10 +1,11 @@
 // Ways to a server's screen: an action for each kind of console up to 2.5, one resource from 2.6 on.
 
-import type { Ctx } from "../../platform/context/context.ts"
 import { versions } from "../../platform/http/versions.ts"
-import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Route, route } from "../../platform/http/wire.ts"
+import { word } from "../../platform/schema/make.ts"
 import { getRemoteConsole } from "../index.ts"
 import { bodyOf } from "./schema-parts.ts"
+import { action } from "./server-action.ts"
 
 const oldTypes: Readonly<Record<string, readonly string[]>> = {
   "os-getVNCConsole": ["novnc", "xvpvnc"],
@@ -14,32 +15,25 @@ const oldTypes: Readonly<Record<string, readonly string[]>> = {
 }
 
 export const consoleActions = Object.fromEntries(
-  Object.entries(oldTypes).map(([name, types]) => [
-    name,
-    {
+  Object.entries(oldTypes).map(([key, types]) => [
+    key,
+    action({
       operation: getRemoteConsole,
       max: "2.5",
-      schema: bodyOf(name, { type: { type: "string", enum: types } }, ["type"]),
-      run: (ctx: Ctx, serverId: string, req: WireRequest<never>) => {
-        const { type = "" } = (req.body as Record<string, { type: string }>)[name] ?? {}
-        return getRemoteConsole(ctx, { serverId, type })
-      },
-    },
+      schema: bodyOf(key, { type: word(types) }, ["type"]),
+      run: (ctx, { serverId, body }) => getRemoteConsole(ctx, { serverId, type: body[key]?.type ?? "" }),
+    }),
   ]),
 )
 
 const consoleOf = (protocols: readonly string[], types: readonly string[]) =>
-  bodyOf(
-    "remote_console",
-    { protocol: { type: "string", enum: protocols }, type: { type: "string", enum: types } },
-    ["protocol", "type"],
-  )
+  bodyOf("remote_console", { protocol: word(protocols), type: word(types) }, ["protocol", "type"])
 
 const protocols = ["vnc", "spice", "rdp", "serial"]
 const types = Object.values(oldTypes).flat()
 
 export const remoteConsoleRoutes: readonly Route[] = [
-  route<{ remote_console: { protocol: string; type: string } }>({
+  route({
     method: "POST",
     path: "/servers/{server_id}/remote-consoles",
     min: "2.6",

@@ -1,5 +1,6 @@
 // What hangs below a server: metadata, tags, addresses, interfaces, groups, actions, diagnostics.
 
+import { type Static, Type } from "typebox"
 import { listSecurityGroups, type ServerPort } from "../../network/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
@@ -7,6 +8,7 @@ import { boundedLimit, pageUrl } from "../../platform/http/paging.ts"
 import { queryInteger, queryText } from "../../platform/http/query.ts"
 import { versions } from "../../platform/http/versions.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { closed } from "../../platform/schema/make.ts"
 import {
   addServerTag,
   attachInterface,
@@ -41,14 +43,15 @@ import {
   updateServerMetadataItem,
 } from "../index.ts"
 import { viewDiagnostics, viewDiagnosticsLegacy } from "./diagnostics-view.ts"
-import { bodyOf, bodyWith, ipAddress, metadata, tag, uuid } from "./schema-parts.ts"
+import { bodyWith, ipAddress, metadata, tag, uuid } from "./schema-parts.ts"
 import { groupNames, viewGroup } from "./security-groups.ts"
 import { readTime } from "./server-query.ts"
 import { viewAddresses } from "./server-view.ts"
 
 const idOf = (req: WireRequest) => req.params.server_id ?? ""
 
-const metaItem = bodyWith("meta", { ...metadata, minProperties: 1, maxProperties: 1 })
+const oneItem = Type.Unsafe<Static<typeof metadata>>({ ...metadata, minProperties: 1, maxProperties: 1 })
+const metaItem = bodyWith("meta", oneItem)
 
 const metadataRoutes: readonly Route[] = [
   route({
@@ -59,7 +62,7 @@ const metadataRoutes: readonly Route[] = [
       metadata: (await listServerMetadata(ctx, { serverId: idOf(req) })).server.metadata,
     }),
   }),
-  route<{ metadata: Record<string, string> }>({
+  route({
     method: "POST",
     path: "/servers/{server_id}/metadata",
     operation: createServerMetadata,
@@ -68,7 +71,7 @@ const metadataRoutes: readonly Route[] = [
       metadata: await createServerMetadata(ctx, { serverId: idOf(req), items: req.body.metadata }),
     }),
   }),
-  route<{ metadata: Record<string, string> }>({
+  route({
     method: "PUT",
     path: "/servers/{server_id}/metadata",
     operation: replaceServerMetadata,
@@ -88,7 +91,7 @@ const metadataRoutes: readonly Route[] = [
       return { meta: { [key]: items[key] } }
     },
   }),
-  route<{ meta: Record<string, string> }>({
+  route({
     method: "PUT",
     path: "/servers/{server_id}/metadata/{key}",
     operation: updateServerMetadataItem,
@@ -109,7 +112,7 @@ const metadataRoutes: readonly Route[] = [
   }),
 ]
 
-const tagsBody = bodyWith("tags", { type: "array", items: tag, maxItems: 50 })
+const tagsBody = bodyWith("tags", Type.Array(tag, { maxItems: 50 }))
 
 const tagRoutes: readonly Route[] = [
   route({
@@ -121,7 +124,7 @@ const tagRoutes: readonly Route[] = [
       tags: (await listServerTags(ctx, { serverId: idOf(req) })).server.tags,
     }),
   }),
-  route<{ tags: string[] }>({
+  route({
     method: "PUT",
     path: "/servers/{server_id}/tags",
     min: "2.26",
@@ -218,31 +221,16 @@ function viewInterface(version: Microversion, i: ServerPort) {
   }
 }
 
-const attachProperties = {
+const attached = {
   net_id: uuid,
   port_id: uuid,
-  fixed_ips: {
-    type: "array",
-    minItems: 1,
-    maxItems: 1,
-    items: {
-      type: "object",
-      properties: { ip_address: ipAddress },
-      required: ["ip_address"],
-      additionalProperties: false,
-    },
-  },
-}
-interface AttachBody {
-  interfaceAttachment?: {
-    net_id?: string
-    port_id?: string
-    fixed_ips?: { ip_address: string }[]
-    tag?: string
-  }
+  fixed_ips: Type.Array(closed({ ip_address: ipAddress }, ["ip_address"]), { minItems: 1, maxItems: 1 }),
 }
 /** The body itself may be left out: the project's network is taken. */
-const optional = (schema: object) => ({ ...schema, required: [] })
+const attachBody = versions({
+  "2.1": closed({ interfaceAttachment: closed(attached) }),
+  "2.49": closed({ interfaceAttachment: closed({ ...attached, tag }) }),
+})
 
 const interfaceRoutes: readonly Route[] = [
   route({
@@ -265,14 +253,11 @@ const interfaceRoutes: readonly Route[] = [
       ),
     }),
   }),
-  route<AttachBody>({
+  route({
     method: "POST",
     path: "/servers/{server_id}/os-interface",
     operation: attachInterface,
-    body: versions({
-      "2.1": optional(bodyOf("interfaceAttachment", attachProperties)),
-      "2.49": optional(bodyOf("interfaceAttachment", { ...attachProperties, tag })),
-    }),
+    body: attachBody,
     handler: async (ctx, req) => {
       const body = req.body?.interfaceAttachment ?? {}
       const fixedIp = body.fixed_ips?.[0]?.ip_address ?? null

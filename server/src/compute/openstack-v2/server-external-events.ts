@@ -1,12 +1,10 @@
+import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
-import { versions } from "../../platform/http/versions.ts"
-import { type JsonSchema, type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type BodyOf, versions } from "../../platform/http/versions.ts"
+import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { closed, word } from "../../platform/schema/make.ts"
 import { takeServerEvents } from "../index.ts"
 import { bodyWith, uuid } from "./schema-parts.ts"
-
-interface EventsBody {
-  events: { name: string; server_uuid: string; status?: string; tag?: string }[]
-}
 
 const names: readonly [from: string, name: string][] = [
   ["2.1", "network-changed"],
@@ -24,22 +22,22 @@ const schema = versions(
   Object.fromEntries(
     [...new Set(names.map(([from]) => from))].map((from, index, all) => {
       const known = names.filter(([since]) => all.indexOf(since) <= index).map(([, name]) => name)
-      return [from, bodyWith("events", { type: "array", minItems: 1, items: eventOf(known) })]
+      return [from, bodyWith("events", Type.Array(eventOf(known), { minItems: 1 }))]
     }),
   ),
 )
 
-function eventOf(known: readonly string[]): JsonSchema {
+function eventOf(known: readonly string[]) {
   const properties = {
-    name: { type: "string", enum: known },
+    name: word(known),
     server_uuid: uuid,
-    status: { type: "string", enum: ["failed", "completed", "in-progress"] },
-    tag: { type: "string", maxLength: 255 },
+    status: word(["failed", "completed", "in-progress"]),
+    tag: Type.String({ maxLength: 255 }),
   }
-  return { type: "object", properties, required: ["name", "server_uuid"], additionalProperties: false }
+  return closed(properties, ["name", "server_uuid"])
 }
 
-async function take(ctx: Ctx, req: WireRequest<EventsBody>) {
+async function take(ctx: Ctx, req: WireRequest<BodyOf<typeof schema>>) {
   const { events } = req.body
   const verdicts = await takeServerEvents(ctx, {
     events: events.map(({ name, server_uuid, tag }) => ({ name, serverId: server_uuid, tag: tag ?? null })),
@@ -53,7 +51,7 @@ async function take(ctx: Ctx, req: WireRequest<EventsBody>) {
 }
 
 export const serverExternalEventRoutes: readonly Route[] = [
-  route<EventsBody>({
+  route({
     method: "POST",
     path: "/os-server-external-events",
     operation: takeServerEvents,

@@ -1,8 +1,10 @@
+import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { queryInteger } from "../../platform/http/query.ts"
-import { versions } from "../../platform/http/versions.ts"
-import { type JsonSchema, type Route, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type BodyOf, versions } from "../../platform/http/versions.ts"
+import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
+import { closed, typed, word } from "../../platform/schema/make.ts"
 import {
   createServerGroup,
   deleteServerGroup,
@@ -13,7 +15,7 @@ import {
   showServerGroup,
 } from "../index.ts"
 import { checkQueryNames } from "./query-names.ts"
-import { bodyOf, name, positiveInteger } from "./schema-parts.ts"
+import { bodyOf, name } from "./schema-parts.ts"
 
 function view(version: Microversion, group: ServerGroup) {
   const max = group.maxServersPerHost
@@ -29,40 +31,29 @@ function view(version: Microversion, group: ServerGroup) {
 }
 
 /** One policy in a list, before 2.64. */
-const listOf = (policies: readonly string[]): JsonSchema => ({
-  type: "array",
-  items: { type: "string", enum: policies },
-  minItems: 1,
-  maxItems: 1,
+const oldBody = (policies: readonly GroupPolicy[]) =>
+  bodyOf("server_group", { name, policies: Type.Array(word(policies), { minItems: 1, maxItems: 1 }) }, [
+    "name",
+    "policies",
+  ])
+
+const rules = closed({
+  max_server_per_host: typed(["integer", "string"], {
+    pattern: "^0*[1-9][0-9]*$",
+    minLength: 1,
+    maxLength: 9,
+    minimum: 1,
+    maximum: 2_147_483_647,
+  }),
 })
 
-const oldSchema = (policies: readonly string[]) =>
-  bodyOf("server_group", { name, policies: listOf(policies) }, ["name", "policies"])
+const createBody = versions({
+  "2.1": oldBody(["affinity", "anti-affinity"]),
+  "2.15": oldBody(groupPolicies),
+  "2.64": bodyOf("server_group", { name, policy: word(groupPolicies), rules }, ["name", "policy"]),
+})
 
-const schema = bodyOf(
-  "server_group",
-  {
-    name,
-    policy: { type: "string", enum: groupPolicies },
-    rules: {
-      type: "object",
-      properties: { max_server_per_host: { ...positiveInteger, maxLength: 9, maximum: 2_147_483_647 } },
-      additionalProperties: false,
-    },
-  },
-  ["name", "policy"],
-)
-
-interface CreateBody {
-  server_group: {
-    name: string
-    policies?: GroupPolicy[]
-    policy?: GroupPolicy
-    rules?: { max_server_per_host?: number | string }
-  }
-}
-
-async function create(ctx: Ctx, req: WireRequest<CreateBody>) {
+async function create(ctx: Ctx, req: WireRequest<BodyOf<typeof createBody>>) {
   const body = req.body.server_group
   const max = body.rules?.max_server_per_host
   const group = await createServerGroup(ctx, {
@@ -95,15 +86,11 @@ export const serverGroupRoutes: readonly Route[] = [
     operation: listServerGroups,
     handler: list,
   }),
-  route<CreateBody>({
+  route({
     method: "POST",
     path: "/os-server-groups",
     operation: createServerGroup,
-    body: versions({
-      "2.1": oldSchema(["affinity", "anti-affinity"]),
-      "2.15": oldSchema(groupPolicies),
-      "2.64": schema,
-    }),
+    body: createBody,
     handler: create,
   }),
   route({

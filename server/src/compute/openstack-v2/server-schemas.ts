@@ -1,10 +1,12 @@
-// Bodies of POST and PUT /servers by microversion. Each entry says from which version on it holds.
-
-import type { TSchema as JsonSchema } from "typebox"
-import { type Versions, versions } from "../../platform/http/versions.ts"
+// Bodies of POST and PUT /servers and of the actions with parameters, by microversion: each version has what the one
+// before it has and what it says.
+import { type TProperties, Type } from "typebox"
+import { type BodyOf, versions } from "../../platform/http/versions.ts"
+import { closed, type Fields, nullable, object, typed, word } from "../../platform/schema/make.ts"
 import {
   base64,
   bodyOf,
+  bodyWith,
   boolean,
   description,
   diskConfig,
@@ -21,310 +23,193 @@ import {
   uuid,
 } from "./schema-parts.ts"
 
-type Properties = Record<string, JsonSchema>
-/** From each version on, these properties are added; undefined takes one away. */
-type Steps = readonly (readonly [from: string, changes: Record<string, JsonSchema | undefined>])[]
-
-function bySteps(
-  first: Properties,
-  steps: Steps,
-  wrap: (properties: Properties, from: string) => JsonSchema,
-): Versions {
-  const found: Record<string, JsonSchema> = { "2.1": wrap(first, "2.1") }
-  let properties = first
-  for (const [from, changes] of steps) {
-    const next: Properties = {}
-    for (const [key, value] of Object.entries({ ...properties, ...changes }))
-      if (value !== undefined) next[key] = value
-    properties = next
-    found[from] = wrap(properties, from)
-  }
-  return versions(found)
+const oldDevice = {
+  virtual_name: Type.String({ maxLength: 255 }),
+  volume_id: uuid,
+  snapshot_id: uuid,
+  volume_size: typed(["integer", "string"], { pattern: "^[0-9]+$", minimum: 1, maximum: 0x7fffffff }),
+  device_name: Type.String({ minLength: 1, maxLength: 255, pattern: "^[a-zA-Z0-9._/-]*$" }),
+  delete_on_termination: boolean,
+  no_device: Type.Unknown(),
+  connection_info: Type.String({ maxLength: 16_777_215 }),
 }
-
-const integerOrDigits: JsonSchema = { type: ["integer", "string", "null"], pattern: "^-?[0-9]+$" }
-
-function blockDevice(extra: Properties): JsonSchema {
-  return {
-    type: "array",
-    items: {
-      type: "object",
-      properties: {
-        virtual_name: { type: "string", maxLength: 255 },
-        volume_id: uuid,
-        snapshot_id: uuid,
-        volume_size: { type: ["integer", "string"], pattern: "^[0-9]+$", minimum: 1, maximum: 0x7fffffff },
-        device_name: { type: "string", minLength: 1, maxLength: 255, pattern: "^[a-zA-Z0-9._/-]*$" },
-        delete_on_termination: boolean,
-        no_device: {},
-        connection_info: { type: "string", maxLength: 16_777_215 },
-        ...extra,
-      },
-      additionalProperties: false,
-    },
-  }
-}
-
-const blockDeviceV2: Properties = {
-  source_type: { type: "string", enum: ["volume", "image", "snapshot", "blank"] },
-  uuid: { type: "string", minLength: 1, maxLength: 255, pattern: "^[a-zA-Z0-9._-]*$" },
+const device = {
+  ...oldDevice,
+  source_type: word(["volume", "image", "snapshot", "blank"]),
+  uuid: Type.String({ minLength: 1, maxLength: 255, pattern: "^[a-zA-Z0-9._-]*$" }),
   image_id: uuid,
-  destination_type: { type: "string", enum: ["local", "volume"] },
-  guest_format: { type: "string", maxLength: 255 },
-  device_type: { type: "string", maxLength: 255 },
-  disk_bus: { type: "string", maxLength: 255 },
-  boot_index: integerOrDigits,
+  destination_type: word(["local", "volume"]),
+  guest_format: Type.String({ maxLength: 255 }),
+  device_type: Type.String({ maxLength: 255 }),
+  disk_bus: Type.String({ maxLength: 255 }),
+  boot_index: typed(["integer", "string", "null"], { pattern: "^-?[0-9]+$" }),
 }
+const listOf = <P extends TProperties>(properties: P) => Type.Array(closed(properties))
+const devices = listOf(device)
+const taggedDevices = listOf({ ...device, tag })
+const typedDevices = listOf({ ...device, tag, volume_type: typed(["string", "null"], { maxLength: 255 }) })
+/** Of either kind. */
+export type BlockDeviceBody = Fields<typeof device>
 
-function networkList(extra: Properties): JsonSchema {
-  return {
-    type: "array",
-    items: {
-      type: "object",
-      properties: {
-        fixed_ip: ipAddress,
-        port: { anyOf: [uuid, { type: "null" }] },
-        uuid: { type: "string", format: "uuid" },
-        ...extra,
-      },
-      additionalProperties: false,
-    },
-  }
-}
-const networksOrWord = (extra: Properties): JsonSchema => ({
-  anyOf: [networkList(extra), { type: "string", enum: ["none", "auto"] }],
-})
+const network = { fixed_ip: ipAddress, port: nullable(uuid), uuid }
+const networks = listOf(network)
+const taggedNetworks = listOf({ ...network, tag })
+const networkWord = word(["none", "auto"])
+export type NetworkBody = Fields<typeof network & { tag: typeof tag }>
 
-const personality: JsonSchema = {
-  type: "array",
-  items: {
-    type: "object",
-    properties: { path: { type: "string" }, contents: { type: "string" } },
-    additionalProperties: false,
-  },
-}
+const personality = listOf({ path: Type.String(), contents: Type.String() })
+export const adminPass = Type.String({ maxLength: 255 })
+const flavorRef = typed(["string", "integer"], { minLength: 1 })
+const certificate = Type.String({ minLength: 1 })
+const trustedCertificates = nullable(
+  Type.Array(certificate, { minItems: 1, maxItems: 50, uniqueItems: true }),
+)
 
-export const adminPass: JsonSchema = { type: "string", maxLength: 255 }
-const imageOrEmpty: JsonSchema = { anyOf: [uuid, { type: "string", maxLength: 0 }] }
-const flavorRef: JsonSchema = { type: ["string", "integer"], minLength: 1 }
-const trustedCertificates: JsonSchema = {
-  anyOf: [
-    {
-      type: "array",
-      minItems: 1,
-      maxItems: 50,
-      uniqueItems: true,
-      items: { type: "string", minLength: 1 },
-    },
-    { type: "null" },
-  ],
-}
-
-const createdAlways: Properties = {
+const created = {
   name,
-  imageRef: imageOrEmpty,
+  imageRef: Type.Union([uuid, Type.String({ maxLength: 0 })]),
   flavorRef,
   adminPass,
   metadata,
-  networks: networkList({}),
+  networks,
   "OS-DCF:diskConfig": diskConfig,
   accessIPv4: ipv4,
   accessIPv6: ipv6,
   personality,
   availability_zone: name,
-  block_device_mapping: blockDevice({}),
-  block_device_mapping_v2: blockDevice(blockDeviceV2),
+  block_device_mapping: listOf(oldDevice),
+  block_device_mapping_v2: devices,
   config_drive: boolean,
   key_name: name,
   min_count: positiveInteger,
   max_count: positiveInteger,
   return_reservation_id: boolean,
-  security_groups: {
-    type: "array",
-    items: { type: "object", properties: { name }, additionalProperties: false },
-  },
+  security_groups: listOf({ name }),
   user_data: base64,
 }
+const created219 = { ...created, description }
+const created232 = { ...created219, networks: taggedNetworks, block_device_mapping_v2: taggedDevices }
+const created233 = { ...created232, block_device_mapping_v2: devices }
+const created237 = { ...created233, networks: Type.Union([networks, networkWord]) }
+const created242 = {
+  ...created237,
+  networks: Type.Union([taggedNetworks, networkWord]),
+  block_device_mapping_v2: taggedDevices,
+}
+const created252 = { ...created242, tags: Type.Array(tag, { maxItems: 50 }) }
+const { personality: _until257, ...created257 } = created252
+const created263 = { ...created257, trusted_image_certificates: trustedCertificates }
+const created267 = { ...created263, block_device_mapping_v2: typedDevices }
+const created274 = { ...created267, host: fqdn, hypervisor_hostname: fqdn }
+const created290 = { ...created274, hostname }
+const created294 = { ...created290, hostname: fqdn }
 
-const serverIds: JsonSchema = { anyOf: [uuid, { type: "array", items: uuid }] }
-const hints: JsonSchema = {
-  type: "object",
-  properties: { group: serverIds, different_host: serverIds, same_host: serverIds },
+const serverIds = Type.Union([uuid, Type.Array(uuid)])
+const hints = object({ group: serverIds, different_host: serverIds, same_host: serverIds }, [], {
   additionalProperties: true,
+})
+
+type Needed = { name: typeof name; flavorRef: typeof flavorRef }
+
+function createBody<P extends TProperties & Needed, const R extends readonly (keyof P & string)[] = []>(
+  properties: P,
+  required?: R,
+) {
+  const server = closed(properties, ["name", "flavorRef", ...(required ?? [])])
+  return closed({ server, "os:scheduler_hints": hints, "OS-SCH-HNT:scheduler_hints": hints }, ["server"])
 }
 
-export const createServerSchemas = bySteps(
-  createdAlways,
-  [
-    ["2.19", { description }],
-    [
-      "2.32",
-      { networks: networkList({ tag }), block_device_mapping_v2: blockDevice({ ...blockDeviceV2, tag }) },
-    ],
-    ["2.33", { block_device_mapping_v2: blockDevice(blockDeviceV2) }],
-    ["2.37", { networks: networksOrWord({}) }],
-    [
-      "2.42",
-      { networks: networksOrWord({ tag }), block_device_mapping_v2: blockDevice({ ...blockDeviceV2, tag }) },
-    ],
-    ["2.52", { tags: { type: "array", items: tag, maxItems: 50 } }],
-    ["2.57", { personality: undefined }],
-    ["2.63", { trusted_image_certificates: trustedCertificates }],
-    [
-      "2.67",
-      {
-        block_device_mapping_v2: blockDevice({
-          ...blockDeviceV2,
-          tag,
-          volume_type: { type: ["string", "null"], maxLength: 255 },
-        }),
-      },
-    ],
-    ["2.74", { host: fqdn, hypervisor_hostname: fqdn }],
-    ["2.90", { hostname }],
-    ["2.94", { hostname: fqdn }],
-  ],
-  (properties, from) => ({
-    type: "object",
-    properties: {
-      server: {
-        type: "object",
-        properties,
-        required: ["name", "flavorRef", ...(Number(from.slice(2)) >= 37 ? ["networks"] : [])],
-        additionalProperties: false,
-      },
-      "os:scheduler_hints": hints,
-      "OS-SCH-HNT:scheduler_hints": hints,
-    },
-    required: ["server"],
-    additionalProperties: false,
-  }),
-)
+export const createServerSchemas = versions({
+  "2.1": createBody(created),
+  "2.19": createBody(created219),
+  "2.32": createBody(created232),
+  "2.33": createBody(created233),
+  "2.37": createBody(created237, ["networks"]),
+  "2.42": createBody(created242, ["networks"]),
+  "2.52": createBody(created252, ["networks"]),
+  "2.57": createBody(created257, ["networks"]),
+  "2.63": createBody(created263, ["networks"]),
+  "2.67": createBody(created267, ["networks"]),
+  "2.74": createBody(created274, ["networks"]),
+  "2.90": createBody(created290, ["networks"]),
+  "2.94": createBody(created294, ["networks"]),
+})
+export type CreateServerBody = BodyOf<typeof createServerSchemas>
 
-export const updateServerSchemas = bySteps(
-  { name, "OS-DCF:diskConfig": diskConfig, accessIPv4: ipv4, accessIPv6: ipv6 },
-  [
-    ["2.19", { description }],
-    ["2.90", { hostname }],
-    ["2.94", { hostname: fqdn }],
-  ],
-  (properties) => bodyOf("server", properties),
-)
+const updated = { name, "OS-DCF:diskConfig": diskConfig, accessIPv4: ipv4, accessIPv6: ipv6 }
+const updated219 = { ...updated, description }
 
-export const rebuildServerSchemas = bySteps(
-  {
-    name,
-    imageRef: uuid,
-    adminPass,
-    metadata,
-    preserve_ephemeral: boolean,
-    "OS-DCF:diskConfig": diskConfig,
-    accessIPv4: ipv4,
-    accessIPv6: ipv6,
-    personality,
-  },
-  [
-    ["2.19", { description }],
-    ["2.54", { key_name: nameOrNull }],
-    ["2.57", { personality: undefined, user_data: { anyOf: [base64, { type: "null" }] } }],
-    ["2.63", { trusted_image_certificates: trustedCertificates }],
-    ["2.90", { hostname }],
-    ["2.94", { hostname: fqdn }],
-  ],
-  (properties) => bodyOf("rebuild", properties, ["imageRef"]),
-)
+export const updateServerSchemas = versions({
+  "2.1": bodyOf("server", updated),
+  "2.19": bodyOf("server", updated219),
+  "2.90": bodyOf("server", { ...updated219, hostname }),
+  "2.94": bodyOf("server", { ...updated219, hostname: fqdn }),
+})
+export type UpdateServerBody = BodyOf<typeof updateServerSchemas>
+
+const rebuilt = {
+  name,
+  imageRef: uuid,
+  adminPass,
+  metadata,
+  preserve_ephemeral: boolean,
+  "OS-DCF:diskConfig": diskConfig,
+  accessIPv4: ipv4,
+  accessIPv6: ipv6,
+  personality,
+}
+const rebuilt219 = { ...rebuilt, description }
+const rebuilt254 = { ...rebuilt219, key_name: nameOrNull }
+const { personality: _since257, ...rebuiltWithout } = rebuilt254
+const rebuilt257 = { ...rebuiltWithout, user_data: nullable(base64) }
+const rebuilt263 = { ...rebuilt257, trusted_image_certificates: trustedCertificates }
+
+export const rebuildServerSchemas = versions({
+  "2.1": bodyOf("rebuild", rebuilt, ["imageRef"]),
+  "2.19": bodyOf("rebuild", rebuilt219, ["imageRef"]),
+  "2.54": bodyOf("rebuild", rebuilt254, ["imageRef"]),
+  "2.57": bodyOf("rebuild", rebuilt257, ["imageRef"]),
+  "2.63": bodyOf("rebuild", rebuilt263, ["imageRef"]),
+  "2.90": bodyOf("rebuild", { ...rebuilt263, hostname }, ["imageRef"]),
+  "2.94": bodyOf("rebuild", { ...rebuilt263, hostname: fqdn }, ["imageRef"]),
+})
 
 export const resizeServerSchema = bodyOf("resize", { flavorRef, "OS-DCF:diskConfig": diskConfig }, [
   "flavorRef",
 ])
-const rotation = { type: ["integer", "string"], pattern: "^[0-9]+$", minLength: 1, minimum: 0 }
-const backupType = { type: "string", maxLength: 255 }
+const rotation = typed(["integer", "string"], { pattern: "^[0-9]+$", minLength: 1, minimum: 0 })
 export const createBackupSchema = bodyOf(
   "createBackup",
-  { name, backup_type: backupType, rotation, metadata },
+  { name, backup_type: Type.String({ maxLength: 255 }), rotation, metadata },
   ["name", "backup_type", "rotation"],
 )
 export const createImageSchema = bodyOf("createImage", { name, metadata }, ["name"])
 
-/** What createServerSchemas admits. */
-export interface CreateServerBody {
-  server: {
-    name: string
-    imageRef?: string
-    flavorRef: string | number
-    adminPass?: string
-    metadata?: Record<string, string>
-    networks?: NetworkBody[] | "auto" | "none"
-    "OS-DCF:diskConfig"?: "AUTO" | "MANUAL"
-    accessIPv4?: string
-    accessIPv6?: string
-    personality?: unknown[]
-    availability_zone?: string
-    block_device_mapping?: BlockDeviceBody[]
-    block_device_mapping_v2?: BlockDeviceBody[]
-    config_drive?: boolean | string
-    key_name?: string
-    min_count?: number | string
-    max_count?: number | string
-    return_reservation_id?: boolean | string
-    security_groups?: { name?: string }[]
-    user_data?: string
-    description?: string | null
-    tags?: string[]
-    trusted_image_certificates?: string[] | null
-    host?: string
-    hypervisor_hostname?: string
-    hostname?: string
-  }
-  "os:scheduler_hints"?: Record<string, unknown>
-  "OS-SCH-HNT:scheduler_hints"?: Record<string, unknown>
-}
+export const rebootSchema = bodyOf(
+  "reboot",
+  { type: word(["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]) },
+  ["type"],
+)
+export const rescueSchema = bodyWith("rescue", nullable(closed({ adminPass, rescue_image_ref: uuid })))
 
-export interface NetworkBody {
-  uuid?: string
-  port?: string | null
-  fixed_ip?: string
-  tag?: string
-}
+/** For an action that takes whatever is said and passes it over: its handler has nothing to read. */
+const passedOver = Type.Unsafe<undefined>({})
+export const anything = <K extends string>(key: K) => bodyWith(key, passedOver)
 
-export interface BlockDeviceBody {
-  source_type?: string
-  destination_type?: string
-  uuid?: string
-  image_id?: string
-  volume_id?: string
-  snapshot_id?: string
-  volume_size?: number | string
-  boot_index?: number | string | null
-  guest_format?: string
-}
-
-export interface UpdateServerBody {
-  server: {
-    name?: string
-    description?: string | null
-    hostname?: string
-    accessIPv4?: string
-    accessIPv6?: string
-    "OS-DCF:diskConfig"?: "AUTO" | "MANUAL"
-  }
-}
-
-export interface RebuildServerBody {
-  rebuild: {
-    imageRef: string
-    name?: string
-    adminPass?: string
-    metadata?: Record<string, string>
-    preserve_ephemeral?: boolean | string
-    "OS-DCF:diskConfig"?: "AUTO" | "MANUAL"
-    accessIPv4?: string
-    accessIPv6?: string
-    personality?: unknown[]
-    description?: string | null
-    key_name?: string | null
-    user_data?: string | null
-    trusted_image_certificates?: string[] | null
-    hostname?: string
-  }
-}
+const unshelveBody = <P extends TProperties>(properties: P) =>
+  bodyWith("unshelve", nullable(closed(properties, [], { minProperties: 1 })))
+export const unshelveSchemas = versions({
+  "2.1": anything("unshelve"),
+  "2.77": unshelveBody({ availability_zone: name }),
+  "2.91": unshelveBody({ availability_zone: nameOrNull, host: fqdn }),
+})
+export const lockSchemas = versions({
+  "2.1": anything("lock"),
+  "2.73": bodyWith(
+    "lock",
+    nullable(closed({ locked_reason: Type.String({ minLength: 1, maxLength: 255 }) })),
+  ),
+})
+export const resetStateSchema = bodyOf("os-resetState", { state: word(["active", "error"]) }, ["state"])
+const length = typed(["integer", "string", "null"], { pattern: "^-?[0-9]+$", minimum: -1 })
+export const consoleOutputSchema = bodyWith("os-getConsoleOutput", nullable(closed({ length })))
