@@ -1,4 +1,4 @@
-import { Fault, fault } from "../platform/fault/fault.ts"
+import { Fault, type FaultDefinition, fault } from "../platform/fault/fault.ts"
 
 /** One sentence for every reason, so that a stranger learns nothing from it. */
 export const unauthenticated = fault(
@@ -55,6 +55,12 @@ export const notFound = fault(
   "identity.not_found",
   (what: string, id: string) => `Could not find ${what}: ${id}.`,
 )
+
+/** The same of one noun. */
+export function noSuch(what: string): FaultDefinition<[id: string]> {
+  const { kind, code, is } = notFound
+  return Object.assign((id: string) => notFound(what, id), { kind, code, is })
+}
 
 export const conflict = fault(
   "conflict",

@@ -33,7 +33,8 @@ export type { LoginRequest, Named, ProjectRef, RequestedScope } from "./auth/req
 export {
   createEndpoint,
   deleteEndpoint,
-  type EndpointRow,
+  type Endpoint,
+  endpointNoun,
   getEndpoint,
   listEndpoints,
   updateEndpoint,
@@ -43,7 +44,7 @@ export {
   deleteRegion,
   getRegion,
   listRegions,
-  type RegionRow,
+  regionNoun,
   updateRegion,
 } from "./catalog/region.ts"
 export {
@@ -51,7 +52,7 @@ export {
   deleteService,
   getService,
   listServices,
-  type ServiceRow,
+  serviceNoun,
   updateService,
 } from "./catalog/service.ts"
 export { identityConfig } from "./config.ts"
@@ -75,7 +76,7 @@ export {
 export {
   createEndpointGroup,
   deleteEndpointGroup,
-  type EndpointGroupRow,
+  endpointGroupNoun,
   getEndpointGroup,
   listEndpointGroups,
   updateEndpointGroup,
@@ -110,7 +111,7 @@ export {
   type RegisteredLimitRow,
   updateRegisteredLimit,
 } from "./limit/registered-limit.ts"
-export { type Comparator, type Filter, type ListRequest, listComparators, type Rows } from "./list.ts"
+export { type Comparator, type Filter, type ListRequest, listComparators } from "./list.ts"
 export {
   createAccessToken,
   deleteAccessToken,
@@ -120,6 +121,7 @@ export {
   listAccessTokens,
 } from "./oauth/access-token.ts"
 export {
+  consumerNoun,
   createConsumer,
   deleteConsumer,
   getConsumer,
@@ -128,7 +130,7 @@ export {
 } from "./oauth/consumer.ts"
 export { authorizeRequestToken, createRequestToken } from "./oauth/request-token.ts"
 export type { SignedRequest } from "./oauth/signature.ts"
-export type { AccessTokenRow, ConsumerRow } from "./oauth/store.ts"
+export type { AccessTokenRow } from "./oauth/store.ts"
 export {
   getEndpointPolicy,
   listPolicyEndpoints,
@@ -139,7 +141,7 @@ export {
   deletePolicy,
   getPolicy,
   listPolicies,
-  type PolicyRow,
+  policyNoun,
   updatePolicy,
 } from "./policy-document/policy.ts"
 export { createDomain, createProject } from "./project/create.ts"
@@ -160,6 +162,7 @@ export {
   removeProjectTag,
   replaceProjectTags,
 } from "./project/tags.ts"
+export type { Rows, Viewer } from "./read.ts"
 export {
   createImpliedRole,
   deleteImpliedRole,

@@ -3,7 +3,7 @@ import { type RawBuilder, sql } from "kysely"
 import { Type } from "typebox"
 import type { Ctx } from "../platform/context/context.ts"
 import type { DbOrTx } from "../platform/db/database.ts"
-import { invalid } from "../platform/fault/fault.ts"
+import { type Rows, unknownMarker } from "./read.ts"
 
 export const listComparators = [
   "equals",
@@ -41,12 +41,6 @@ export interface ListRequest {
   filters?: Filter[]
   limit?: number
   marker?: string
-}
-
-export interface Rows<T> {
-  rows: T[]
-  /** There are more. */
-  isTruncated: boolean
 }
 
 export interface ListSpec {
@@ -88,11 +82,9 @@ export async function listRows<T>(
   }
   const result = await sql<T>`select * from ${spec.table} where ${sql.join(conditions, sql` and `)}
     order by ${order} limit ${most + 1}`.execute(db)
-  return { rows: result.rows.slice(0, most), isTruncated: result.rows.length > most }
-}
-
-export function unknownMarker(marker: string) {
-  return invalid("marker", `The marker ${JSON.stringify(marker)} is not in the list.`)
+  const rows = result.rows.slice(0, most)
+  const last = rows.at(-1) as { id: string } | undefined
+  return { rows, nextMarker: result.rows.length > most ? (last?.id ?? null) : null }
 }
 
 function conditionOf(spec: ListSpec, filter: Filter): RawBuilder<unknown> {

@@ -5,7 +5,8 @@ import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeOrConflict } from "../change.ts"
 import { refuseTrustToken } from "../delegation.ts"
 import { forbidden, found, notFound } from "../faults.ts"
-import { ListInput, type ListSpec, listRows, type Rows } from "../list.ts"
+import { ListInput, type ListSpec, listRows } from "../list.ts"
+import type { Rows } from "../read.ts"
 import type { AccessRuleTable } from "../tables.ts"
 
 export type AccessRuleRow = Selectable<AccessRuleTable>

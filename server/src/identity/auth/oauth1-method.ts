@@ -1,8 +1,10 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import { refused } from "../faults.ts"
+import { consumerNoun } from "../oauth/consumer.ts"
 import { refuseExpired } from "../oauth/request-token.ts"
-import { findAccessToken, findConsumer } from "../oauth/store.ts"
+import { findAccessToken } from "../oauth/store.ts"
 import { needParameter, readSigned, verifySigned } from "../oauth/verify.ts"
+import { find } from "../read.ts"
 import { findLoginUser } from "./find-user.ts"
 import type { LoginRequest, Proof } from "./request.ts"
 
@@ -13,7 +15,7 @@ export async function proveOauth1(ctx: Ctx, { signed }: LoginRequest): Promise<P
   const accessToken = await findAccessToken(ctx.db, needParameter(parameters, "oauth_token"))
   if (!accessToken) throw refused("no such access token")
   refuseExpired(ctx, accessToken, "access token")
-  const consumer = await findConsumer(ctx.db, needParameter(parameters, "oauth_consumer_key"))
+  const consumer = await find(ctx.db, consumerNoun, needParameter(parameters, "oauth_consumer_key"))
   if (!consumer || consumer.id !== accessToken.consumer_id)
     throw refused("the access token is another consumer's", accessToken.authorizing_user_id)
   await verifySigned(ctx, signed, parameters, consumer, accessToken.secret)

@@ -1,69 +1,58 @@
 // Make, get, list, change and delete regions. A region's id is the name that clients know it by.
-import { type Selectable, sql } from "kysely"
+import { sql } from "kysely"
 import { Type } from "typebox"
-import { type DbOrTx, jsonb, type Tx } from "../../platform/db/database.ts"
+import type { Tx } from "../../platform/db/database.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { newHexId } from "../../platform/ids/ids.ts"
+import { columnsOf, field, nullable, text } from "../../platform/noun/field.ts"
+import { insertThing, updateThing } from "../../platform/noun/list.ts"
+import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
-import { conflict, forbidden, found, notFound } from "../faults.ts"
+import { conflict, forbidden, found, noSuch, notFound } from "../faults.ts"
 import { dropLimits } from "../limit/drop.ts"
-import { ListInput, type ListSpec, listRows, type Rows } from "../list.ts"
-import { Extra, Id, Text } from "../shapes.ts"
-import type { RegionTable } from "../tables.ts"
+import { descriptionField, everyone, extraField, find, getOf, listOf, sorts, withExtra } from "../read.ts"
+import { Id } from "../shapes.ts"
 
-export type RegionRow = Selectable<RegionTable>
-
-const regionList: ListSpec = {
+export const regionNoun = noun({
+  name: "identity.region",
   table: sql`identity.region`,
-  columns: { parent_region_id: sql`parent_region_id` },
-}
+  alias: "r",
+  fields: {
+    id: field("text", Type.String({ minLength: 1, maxLength: 255 }), sql`r.id`, { create: true }),
+    parentRegionId: nullable(
+      text(sql`r.parent_region_id`, { create: true, update: true, filter: true, max: 255 }),
+    ),
+    description: descriptionField("r"),
+    extra: extraField("r"),
+  },
+  order: sorts.byId,
+  visible: () => visibleToAll,
+  notFound: noSuch("region"),
+})
 
-const RegionId = Type.String({ minLength: 1, maxLength: 255 })
-
-export async function findRegion(db: DbOrTx, id: string): Promise<RegionRow | null> {
-  const row = await db.selectFrom("identity.region").selectAll().where("id", "=", id).executeTakeFirst()
-  return row ?? null
-}
+export type Region = Thing<typeof regionNoun>
 
 export const createRegion = operation({
   name: "identity.region.create",
-  input: Type.Object({
-    id: Type.Optional(RegionId),
-    parentRegionId: Type.Optional(Text),
-    description: Type.Optional(Text),
-    extra: Type.Optional(Extra),
-  }),
+  input: regionNoun.create,
   faults: [conflict, notFound],
   rule: "identity:create_region",
-  run: async (ctx, input): Promise<RegionRow> => {
-    const id = input.id ?? newHexId()
-    return await changeOrConflict(
-      ctx,
-      () => conflict("region", `Duplicate ID, ${id}.`),
-      async (tx) => {
-        await checkParent(tx, id, input.parentRegionId)
-        const row = await tx
-          .insertInto("identity.region")
-          .values({
-            id,
-            parent_region_id: input.parentRegionId ?? null,
-            description: input.description ?? "",
-            extra: jsonb(input.extra ?? {}),
-          })
-          .returningAll()
-          .executeTakeFirstOrThrow()
-        await announce(ctx, tx, "region", "created", id)
-        return row
-      },
-    )
-  },
+  run: async (ctx, { id = newHexId(), parentRegionId, ...facts }): Promise<Region> =>
+    await changeIdentity(ctx, async (tx) => {
+      await checkParent(tx, id, parentRegionId)
+      const values = columnsOf({ ...facts, id, parentRegionId, description: facts.description ?? "" })
+      const region = await insertThing(tx, regionNoun, everyone, { values })
+      if (!region) throw conflict("region", `Duplicate ID, ${id}.`)
+      await announce(ctx, tx, "region", "created", id)
+      return region
+    }),
 })
 
 /** The parent is there, and following the parents up does not come back. */
 async function checkParent(tx: Tx, id: string, parentId: string | null | undefined): Promise<void> {
   if (!parentId) return
-  if (parentId !== id && !(await findRegion(tx, parentId))) throw notFound("region", parentId)
+  if (parentId !== id && !(await find(tx, regionNoun, parentId))) throw notFound("region", parentId)
   const above = await sql<{ id: string }>`with recursive up as (
       select id, parent_region_id from identity.region where id = ${parentId}
       union select r.id, r.parent_region_id from up u join identity.region r on r.id = u.parent_region_id
@@ -73,50 +62,24 @@ async function checkParent(tx: Tx, id: string, parentId: string | null | undefin
 }
 
 /** Anyone with a token may know the regions. */
-export const getRegion = operation({
-  name: "identity.region.get",
-  input: Id,
-  faults: [notFound],
-  load: (ctx, { id }) => findRegion(ctx.db, id),
-  rule: "identity:get_region",
-  run: async (_ctx, { id }, row) => found(row, "region", id),
-})
-
-export const listRegions = operation({
-  name: "identity.region.list",
-  input: ListInput,
-  rule: "identity:list_regions",
-  run: async (ctx, input): Promise<Rows<RegionRow>> => await listRows(ctx, regionList, input),
-})
+export const getRegion = getOf(regionNoun, "identity:get_region")
+export const listRegions = listOf(regionNoun, "identity:list_regions")
 
 export const updateRegion = operation({
   name: "identity.region.update",
-  input: Type.Object({
-    id: RegionId,
-    parentRegionId: Type.Optional(Text),
-    description: Type.Optional(Text),
-    extra: Type.Optional(Extra),
-  }),
+  input: Type.Object({ id: Type.String(), changes: regionNoun.changes }),
   faults: [notFound],
-  load: (ctx, { id }) => findRegion(ctx.db, id),
+  load: (ctx, { id }) => find(ctx.db, regionNoun, id),
   rule: "identity:update_region",
-  run: async (ctx, input, row): Promise<RegionRow> => {
-    found(row, "region", input.id)
+  run: async (ctx, { id, changes }, region): Promise<Region> => {
+    found(region, "region", id)
     return await changeIdentity(ctx, async (tx) => {
-      await checkParent(tx, input.id, input.parentRegionId)
-      const after = await tx
-        .updateTable("identity.region")
-        .set({
-          id: input.id,
-          ...(input.parentRegionId === undefined ? {} : { parent_region_id: input.parentRegionId }),
-          ...(input.description === undefined ? {} : { description: input.description ?? "" }),
-          ...(input.extra === undefined ? {} : { extra: sql<never>`extra || ${jsonb(input.extra)}` }),
-        })
-        .where("id", "=", input.id)
-        .returningAll()
-        .executeTakeFirst()
-      await announce(ctx, tx, "region", "updated", input.id)
-      return found(after, "region", input.id)
+      await checkParent(tx, id, changes.parentRegionId)
+      const description = changes.description === null ? "" : changes.description
+      const set = columnsOf(withExtra({ ...changes, description }))
+      const after = await updateThing(tx, regionNoun, everyone, id, set)
+      await announce(ctx, tx, "region", "updated", id)
+      return found(after, "region", id)
     })
   },
 })
@@ -125,7 +88,7 @@ export const deleteRegion = operation({
   name: "identity.region.delete",
   input: Id,
   faults: [notFound, forbidden],
-  load: (ctx, { id }) => findRegion(ctx.db, id),
+  load: (ctx, { id }) => find(ctx.db, regionNoun, id),
   rule: "identity:delete_region",
   run: async (ctx, { id }, row) => {
     found(row, "region", id)

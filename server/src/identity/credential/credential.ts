@@ -9,8 +9,9 @@ import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
 import { isDelegated, reachesProject, refuseOtherProject, refuseRestricted } from "../delegation.ts"
 import { conflict, found, notFound } from "../faults.ts"
-import { ListInput, listRows, type Rows, unknownMarker } from "../list.ts"
+import { ListInput, listRows } from "../list.ts"
 import { requireKnownProject } from "../project/known.ts"
+import { type Rows, unknownMarker } from "../read.ts"
 import { Extra, Id } from "../shapes.ts"
 import {
   type Credential,
@@ -129,9 +130,10 @@ export const listCredentials = operation({
       const last = await findCredential(ctx, input.marker)
       if (!last || !isVisible(last)) throw unknownMarker(input.marker)
     }
-    const { rows, isTruncated } = await listRows<StoredCredential>(ctx, credentialList, input)
+    const { rows, nextMarker } = await listRows<StoredCredential>(ctx, credentialList, input)
     const visible = rows.filter(isVisible)
-    return { rows: visible.map((row) => openCredential(ctx, row)), isTruncated }
+    const last = visible.at(-1)?.id ?? null
+    return { rows: visible.map((row) => openCredential(ctx, row)), nextMarker: nextMarker && last }
   },
 })
 

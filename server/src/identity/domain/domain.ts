@@ -4,11 +4,12 @@ import { Type } from "typebox"
 import { operation } from "../../platform/operation/operation.ts"
 import { changeIdentity, changeOrConflict } from "../change.ts"
 import { conflict, domainNameTaken, forbidden, found, notFound } from "../faults.ts"
-import { ListInput, listRows, type Rows } from "../list.ts"
+import { ListInput, listRows } from "../list.ts"
 import { refuseImmutable } from "../options.ts"
 import { announcePlaceUpdate, savePlace } from "../project/project.ts"
 import { removeDomain } from "../project/remove-domain.ts"
 import { findDomain, lockPlace, type ProjectRow, placeList } from "../project/store.ts"
+import type { Rows } from "../read.ts"
 import { Extra, Id, Options, ResourceName, Tags, Text } from "../shapes.ts"
 
 function domainTarget(row: ProjectRow | null) {

@@ -1,23 +1,16 @@
 // Groups of endpoints by what they have in common (service, interface, region); a project may see some groups only.
-import { type Selectable, sql } from "kysely"
+import { sql } from "kysely"
 import { Type } from "typebox"
-import type { DbOrTx } from "../../platform/db/database.ts"
-import { jsonb } from "../../platform/db/database.ts"
 import { newHexId } from "../../platform/ids/ids.ts"
+import { columnsOf, field, structure } from "../../platform/noun/field.ts"
+import { insertThing, updateThing } from "../../platform/noun/list.ts"
+import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
-import { found, notFound } from "../faults.ts"
-import { ListInput, type ListSpec, listRows, type Rows } from "../list.ts"
-import { Id, ResourceName, Text } from "../shapes.ts"
-import type { EndpointGroupTable } from "../tables.ts"
-
-export type EndpointGroupRow = Selectable<EndpointGroupTable>
-
-const groupList: ListSpec = {
-  table: sql`identity.endpoint_group`,
-  columns: { name: sql`name` },
-  orderColumn: "name",
-}
+import { deleteOf } from "../delete.ts"
+import { found, noSuch, notFound } from "../faults.ts"
+import { everyone, find, getOf, idField, listOf, sorts, textField } from "../read.ts"
+import { ResourceName } from "../shapes.ts"
 
 const Filters = Type.Object(
   {
@@ -28,94 +21,60 @@ const Filters = Type.Object(
   { additionalProperties: false },
 )
 
-export async function findEndpointGroup(db: DbOrTx, id: string): Promise<EndpointGroupRow | null> {
-  const row = await db
-    .selectFrom("identity.endpoint_group")
-    .selectAll()
-    .where("id", "=", id)
-    .executeTakeFirst()
-  return row ?? null
-}
+const given = { create: "required", update: true } as const
+
+export const endpointGroupNoun = noun({
+  name: "identity.endpoint_group",
+  table: sql`identity.endpoint_group`,
+  alias: "g",
+  fields: {
+    id: idField("g"),
+    name: field("text", ResourceName, sql`g.name`, { ...given, filter: true }),
+    description: textField(sql`g.description`),
+    filters: structure(Filters, sql`g.filters`, given),
+  },
+  order: sorts.byName,
+  visible: () => visibleToAll,
+  notFound: noSuch("endpoint group"),
+})
+
+export type EndpointGroup = Thing<typeof endpointGroupNoun>
 
 export const createEndpointGroup = operation({
   name: "identity.endpoint_group.create",
-  input: Type.Object({ name: ResourceName, description: Type.Optional(Text), filters: Filters }),
+  input: endpointGroupNoun.create,
   rule: "identity:create_endpoint_group",
-  run: async (ctx, input): Promise<EndpointGroupRow> =>
+  run: async (ctx, input): Promise<EndpointGroup> =>
     await changeIdentity(ctx, async (tx) => {
-      const row = await tx
-        .insertInto("identity.endpoint_group")
-        .values({
-          id: newHexId(),
-          name: input.name,
-          description: input.description ?? null,
-          filters: jsonb(input.filters),
-        })
-        .returningAll()
-        .executeTakeFirstOrThrow()
-      await announce(ctx, tx, "endpoint_group", "created", row.id)
-      return row
+      const id = newHexId()
+      const group = await insertThing(tx, endpointGroupNoun, everyone, {
+        values: columnsOf({ ...input, id }),
+      })
+      await announce(ctx, tx, "endpoint_group", "created", id)
+      return found(group, "endpoint group", id)
     }),
 })
 
-export const getEndpointGroup = operation({
-  name: "identity.endpoint_group.get",
-  input: Id,
-  faults: [notFound],
-  load: (ctx, { id }) => findEndpointGroup(ctx.db, id),
-  rule: "identity:get_endpoint_group",
-  run: async (_ctx, { id }, row) => found(row, "endpoint group", id),
-})
-
-export const listEndpointGroups = operation({
-  name: "identity.endpoint_group.list",
-  input: ListInput,
-  rule: "identity:list_endpoint_groups",
-  run: async (ctx, input): Promise<Rows<EndpointGroupRow>> => await listRows(ctx, groupList, input),
-})
+export const getEndpointGroup = getOf(endpointGroupNoun, "identity:get_endpoint_group")
+export const listEndpointGroups = listOf(endpointGroupNoun, "identity:list_endpoint_groups")
 
 export const updateEndpointGroup = operation({
   name: "identity.endpoint_group.update",
-  input: Type.Object({
-    id: Type.String(),
-    name: Type.Optional(ResourceName),
-    description: Type.Optional(Text),
-    filters: Type.Optional(Filters),
-  }),
+  input: Type.Object({ id: Type.String(), changes: endpointGroupNoun.changes }),
   faults: [notFound],
-  load: (ctx, { id }) => findEndpointGroup(ctx.db, id),
+  load: (ctx, { id }) => find(ctx.db, endpointGroupNoun, id),
   rule: "identity:update_endpoint_group",
-  run: async (ctx, input, row): Promise<EndpointGroupRow> => {
-    found(row, "endpoint group", input.id)
+  run: async (ctx, { id, changes }, group): Promise<EndpointGroup> => {
+    found(group, "endpoint group", id)
     return await changeIdentity(ctx, async (tx) => {
-      const after = await tx
-        .updateTable("identity.endpoint_group")
-        .set({
-          id: input.id,
-          ...(input.name === undefined ? {} : { name: input.name }),
-          ...(input.description === undefined ? {} : { description: input.description }),
-          ...(input.filters === undefined ? {} : { filters: jsonb(input.filters) }),
-        })
-        .where("id", "=", input.id)
-        .returningAll()
-        .executeTakeFirst()
-      await announce(ctx, tx, "endpoint_group", "updated", input.id)
-      return found(after, "endpoint group", input.id)
+      const after = await updateThing(tx, endpointGroupNoun, everyone, id, columnsOf(changes))
+      await announce(ctx, tx, "endpoint_group", "updated", id)
+      return found(after, "endpoint group", id)
     })
   },
 })
 
-export const deleteEndpointGroup = operation({
-  name: "identity.endpoint_group.delete",
-  input: Id,
-  faults: [notFound],
-  load: (ctx, { id }) => findEndpointGroup(ctx.db, id),
+export const deleteEndpointGroup = deleteOf(endpointGroupNoun, {
   rule: "identity:delete_endpoint_group",
-  run: async (ctx, { id }, row) => {
-    found(row, "endpoint group", id)
-    await changeIdentity(ctx, async (tx) => {
-      await tx.deleteFrom("identity.endpoint_group").where("id", "=", id).execute()
-      await announce(ctx, tx, "endpoint_group", "deleted", id)
-    })
-  },
+  event: "endpoint_group",
 })

@@ -3,19 +3,21 @@ import { sql } from "kysely"
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
+import { listThings } from "../../platform/noun/list.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { type EndpointRow, findEndpoint } from "../catalog/endpoint.ts"
+import { type Endpoint, endpointNoun } from "../catalog/endpoint.ts"
 import { announce, type ChangeActor, changeIdentity } from "../change.ts"
 import { found, notFound } from "../faults.ts"
 import { findPlace, type ProjectRow } from "../project/store.ts"
+import { everyone, find } from "../read.ts"
 import { Id } from "../shapes.ts"
-import { type EndpointGroupRow, findEndpointGroup } from "./endpoint-group.ts"
+import { type EndpointGroup, endpointGroupNoun } from "./endpoint-group.ts"
 
 const pair = Type.Object({ projectId: Type.String(), endpointId: Type.String() })
 const groupPair = Type.Object({ projectId: Type.String(), endpointGroupId: Type.String() })
 
 async function requirePair(ctx: Ctx, { projectId, endpointId }: { projectId: string; endpointId: string }) {
-  found(await findEndpoint(ctx.db, endpointId), "endpoint", endpointId)
+  found(await find(ctx.db, endpointNoun, endpointId), "endpoint", endpointId)
   found(await findPlace(ctx.db, projectId), "project", projectId)
 }
 
@@ -23,7 +25,11 @@ async function requireGroupPair(
   ctx: Ctx,
   { projectId, endpointGroupId }: { projectId: string; endpointGroupId: string },
 ) {
-  const group = found(await findEndpointGroup(ctx.db, endpointGroupId), "endpoint group", endpointGroupId)
+  const group = found(
+    await find(ctx.db, endpointGroupNoun, endpointGroupId),
+    "endpoint group",
+    endpointGroupId,
+  )
   found(await findPlace(ctx.db, projectId), "project", projectId)
   return group
 }
@@ -94,24 +100,18 @@ export const removeProjectEndpoint = operation({
   },
 })
 
-function matching(filters: Record<string, string>) {
+async function endpointsOfGroup(db: DbOrTx, { filters }: EndpointGroup): Promise<Endpoint[]> {
   const { interface: kind = null, service_id = null, region_id = null } = filters
-  return sql`(${kind}::text is null or e.interface = ${kind})
+  const matching = sql<boolean>`(${kind}::text is null or e.interface = ${kind})
     and (${service_id}::text is null or e.service_id = ${service_id})
     and (${region_id}::text is null or e.region_id = ${region_id})`
+  return await listThings(db, endpointNoun, everyone, { also: [matching] })
 }
 
-async function endpointsOfGroup(db: DbOrTx, group: EndpointGroupRow): Promise<EndpointRow[]> {
-  const result = await sql<EndpointRow>`select e.* from identity.endpoint e where ${matching(group.filters)}
-    order by e.id`.execute(db)
-  return result.rows
-}
-
-async function groupsOfProject(db: DbOrTx, projectId: string): Promise<EndpointGroupRow[]> {
-  const result = await sql<EndpointGroupRow>`select g.* from identity.endpoint_group g
-    join identity.project_endpoint_group p on p.endpoint_group_id = g.id
-    where p.project_id = ${projectId} order by g.name, g.id`.execute(db)
-  return result.rows
+async function groupsOfProject(db: DbOrTx, projectId: string): Promise<EndpointGroup[]> {
+  const itsOwn = sql<boolean>`g.id in (
+    select endpoint_group_id from identity.project_endpoint_group where project_id = ${projectId})`
+  return await listThings(db, endpointGroupNoun, everyone, { also: [itsOwn] })
 }
 
 export const listProjectEndpoints = operation({
@@ -119,13 +119,12 @@ export const listProjectEndpoints = operation({
   input: Type.Object({ projectId: Type.String() }),
   faults: [notFound],
   rule: "identity:list_endpoints_for_project",
-  run: async (ctx, { projectId }): Promise<EndpointRow[]> => {
+  run: async (ctx, { projectId }): Promise<Endpoint[]> => {
     found(await findPlace(ctx.db, projectId), "project", projectId)
-    const own = await sql<EndpointRow>`select e.* from identity.endpoint e
-      join identity.project_endpoint p on p.endpoint_id = e.id where p.project_id = ${projectId}`.execute(
-      ctx.db,
-    )
-    const byId = new Map(own.rows.map((row) => [row.id, row]))
+    const itsOwn = sql<boolean>`e.id in (
+      select endpoint_id from identity.project_endpoint where project_id = ${projectId})`
+    const own = await listThings(ctx.db, endpointNoun, everyone, { also: [itsOwn] })
+    const byId = new Map(own.map((row) => [row.id, row]))
     for (const group of await groupsOfProject(ctx.db, projectId)) {
       for (const row of await endpointsOfGroup(ctx.db, group)) byId.set(row.id, row)
     }
@@ -139,7 +138,7 @@ export const listEndpointProjects = operation({
   faults: [notFound],
   rule: "identity:list_projects_for_endpoint",
   run: async (ctx, { id }): Promise<ProjectRow[]> => {
-    found(await findEndpoint(ctx.db, id), "endpoint", id)
+    found(await find(ctx.db, endpointNoun, id), "endpoint", id)
     const result = await sql<ProjectRow>`select p.* from identity.project p
       join identity.project_endpoint x on x.project_id = p.id where x.endpoint_id = ${id}
       order by p.name, p.id`.execute(ctx.db)
@@ -170,7 +169,7 @@ export const getProjectEndpointGroup = operation({
   input: groupPair,
   faults: [notFound],
   rule: "identity:get_endpoint_group_in_project",
-  run: async (ctx, input): Promise<EndpointGroupRow> => {
+  run: async (ctx, input): Promise<EndpointGroup> => {
     const group = await requireGroupPair(ctx, input)
     const row = await ctx.db
       .selectFrom("identity.project_endpoint_group")
@@ -209,7 +208,7 @@ export const listProjectEndpointGroups = operation({
   input: Type.Object({ projectId: Type.String() }),
   faults: [notFound],
   rule: "identity:list_endpoint_groups_for_project",
-  run: async (ctx, { projectId }): Promise<EndpointGroupRow[]> => {
+  run: async (ctx, { projectId }): Promise<EndpointGroup[]> => {
     found(await findPlace(ctx.db, projectId), "project", projectId)
     return await groupsOfProject(ctx.db, projectId)
   },
@@ -220,8 +219,8 @@ export const listGroupEndpoints = operation({
   input: Id,
   faults: [notFound],
   rule: "identity:list_endpoints_associated_with_endpoint_group",
-  run: async (ctx, { id }): Promise<EndpointRow[]> =>
-    await endpointsOfGroup(ctx.db, found(await findEndpointGroup(ctx.db, id), "endpoint group", id)),
+  run: async (ctx, { id }): Promise<Endpoint[]> =>
+    await endpointsOfGroup(ctx.db, found(await find(ctx.db, endpointGroupNoun, id), "endpoint group", id)),
 })
 
 export const listGroupProjects = operation({
@@ -230,7 +229,7 @@ export const listGroupProjects = operation({
   faults: [notFound],
   rule: "identity:list_projects_associated_with_endpoint_group",
   run: async (ctx, { id }): Promise<ProjectRow[]> => {
-    found(await findEndpointGroup(ctx.db, id), "endpoint group", id)
+    found(await find(ctx.db, endpointGroupNoun, id), "endpoint group", id)
     const result = await sql<ProjectRow>`select p.* from identity.project p
       join identity.project_endpoint_group x on x.project_id = p.id where x.endpoint_group_id = ${id}
       order by p.name, p.id`.execute(ctx.db)

@@ -5,11 +5,12 @@ import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { newHexId } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { findRegion } from "../catalog/region.ts"
-import { findService } from "../catalog/service.ts"
+import { regionNoun } from "../catalog/region.ts"
+import { serviceNoun } from "../catalog/service.ts"
 import { announce, changeOrConflict } from "../change.ts"
 import { conflict, forbidden, found, notFound } from "../faults.ts"
-import { ListInput, type ListSpec, listRows, type Rows } from "../list.ts"
+import { ListInput, type ListSpec, listRows } from "../list.ts"
+import { find, type Rows } from "../read.ts"
 import { Id, ResourceName, Text } from "../shapes.ts"
 import type { RegisteredLimitTable } from "../tables.ts"
 
@@ -41,9 +42,9 @@ function explain(constraint: string) {
 }
 
 async function checkParties(tx: Tx, serviceId: string | undefined, regionId: string | null | undefined) {
-  if (serviceId !== undefined && !(await findService(tx, serviceId)))
+  if (serviceId !== undefined && !(await find(tx, serviceNoun, serviceId)))
     throw invalid("service_id", `Could not find service: ${serviceId}.`)
-  if (regionId && !(await findRegion(tx, regionId)))
+  if (regionId && !(await find(tx, regionNoun, regionId)))
     throw invalid("region_id", `Could not find region: ${regionId}.`)
 }
 

@@ -10,9 +10,11 @@ import { announce, changeIdentity } from "../change.ts"
 import { credentialTarget } from "../credential/credential.ts"
 import { isDelegated } from "../delegation.ts"
 import { forbidden, found, notFound, refused, unauthenticated } from "../faults.ts"
+import { find } from "../read.ts"
 import type { RoleRow } from "../role/store.ts"
+import { consumerNoun } from "./consumer.ts"
 import { endAfter, refuseExpired, Signed } from "./request-token.ts"
-import { type AccessTokenRow, findAccessToken, findConsumer, findRequestToken } from "./store.ts"
+import { type AccessTokenRow, findAccessToken, findRequestToken } from "./store.ts"
 import { needParameter, readSigned, verifySigned } from "./verify.ts"
 
 export const createAccessToken = operation({
@@ -28,7 +30,7 @@ export const createAccessToken = operation({
     const request = found(await findRequestToken(ctx.db, requestId), "request token", requestId)
     await ctx.drivers.identity.throttle.guard(remoteAddress, async () => {
       refuseExpired(ctx, request, "request token")
-      const consumer = await findConsumer(ctx.db, consumerId)
+      const consumer = await find(ctx.db, consumerNoun, consumerId)
       if (!consumer || request.consumer_id !== consumer.id)
         throw refused("the request token is another consumer's")
       await verifySigned(ctx, signed, parameters, consumer, request.secret)

@@ -9,9 +9,11 @@ import { announce, changeIdentity } from "../change.ts"
 import { isDelegated } from "../delegation.ts"
 import { forbidden, found, notFound, refused, unauthenticated } from "../faults.ts"
 import { findPlace } from "../project/store.ts"
+import { find } from "../read.ts"
 import { resolveRoles } from "../role/resolve.ts"
+import { consumerNoun } from "./consumer.ts"
 import type { SignedRequest } from "./signature.ts"
-import { findConsumer, findRequestToken, type RequestTokenRow } from "./store.ts"
+import { findRequestToken, type RequestTokenRow } from "./store.ts"
 import { missing, needParameter, readSigned, verifySigned } from "./verify.ts"
 
 const verifierCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -37,7 +39,7 @@ export const createRequestToken = operation({
     const parameters = readSigned(signed)
     const consumerId = needParameter(parameters, "oauth_consumer_key")
     if (!projectId) throw missing("Requested-Project-Id")
-    const consumer = found(await findConsumer(ctx.db, consumerId), "consumer", consumerId)
+    const consumer = found(await find(ctx.db, consumerNoun, consumerId), "consumer", consumerId)
     // Signed first: strangers must not try which projects there are.
     await ctx.drivers.identity.throttle.guard(remoteAddress, () =>
       verifySigned(ctx, signed, parameters, consumer, ""),

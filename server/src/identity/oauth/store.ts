@@ -1,19 +1,9 @@
 import { type Selectable, sql } from "kysely"
 import type { DbOrTx } from "../../platform/db/database.ts"
-import type { OauthAccessTokenTable, OauthConsumerTable, OauthRequestTokenTable } from "../tables.ts"
+import type { OauthAccessTokenTable, OauthRequestTokenTable } from "../tables.ts"
 
-export type ConsumerRow = Selectable<OauthConsumerTable>
 export type RequestTokenRow = Selectable<OauthRequestTokenTable>
 export type AccessTokenRow = Selectable<OauthAccessTokenTable>
-
-export async function findConsumer(db: DbOrTx, id: string): Promise<ConsumerRow | null> {
-  const row = await db
-    .selectFrom("identity.oauth_consumer")
-    .selectAll()
-    .where("id", "=", id)
-    .executeTakeFirst()
-  return row ?? null
-}
 
 export async function findRequestToken(db: DbOrTx, id: string): Promise<RequestTokenRow | null> {
   const row = await db

@@ -3,8 +3,9 @@ import { createHash } from "node:crypto"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Fault, invalid } from "../../platform/fault/fault.ts"
 import { refused } from "../faults.ts"
+import type { Consumer } from "./consumer.ts"
 import { isSignedWith, readOauthHeader, type SignedRequest } from "./signature.ts"
-import { type ConsumerRow, useNonce } from "./store.ts"
+import { useNonce } from "./store.ts"
 
 /** A client's clock may be off by this much; for as long a signed request could be sent again. */
 const timeWindowMs = 15 * 60_000
@@ -32,7 +33,7 @@ export async function verifySigned(
   ctx: Ctx,
   signed: SignedRequest,
   parameters: OauthParameters,
-  consumer: ConsumerRow,
+  consumer: Consumer,
   tokenSecret: string,
 ): Promise<void> {
   const version = parameters.get("oauth_version") ?? "1.0"

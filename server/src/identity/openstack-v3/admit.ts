@@ -8,10 +8,13 @@ import { notFound } from "../index.ts"
 type Admit = (ctx: Ctx, req: WireRequest) => Promise<unknown>
 
 /** To a change of the one thing that the path names: 403 or 404. */
-export function admitToOne(change: Pick<Operation<{ id: string }, unknown>, "admit">, noun: string): Admit {
+export function admitToOne(
+  change: Pick<Operation<{ id: string; changes: Record<never, never> }, unknown>, "admit">,
+  noun: string,
+): Admit {
   return async (ctx, req) => {
     const id = req.params[`${noun}_id`] ?? ""
-    if ((await change.admit(ctx, { id })) === null) throw notFound(noun.replaceAll("_", " "), id)
+    if ((await change.admit(ctx, { id, changes: {} })) === null) throw notFound(noun.replaceAll("_", " "), id)
   }
 }
 

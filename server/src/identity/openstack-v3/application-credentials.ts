@@ -14,7 +14,7 @@ import {
   listAccessRules,
   listApplicationCredentials,
 } from "../index.ts"
-import { given, readList } from "./read.ts"
+import { given, readOldList } from "./read.ts"
 import { description, idOrName, member, name, strictBoolean, text, textOrNull } from "./schema.ts"
 import { linkTo, listReply, pageReply } from "./view.ts"
 
@@ -146,7 +146,7 @@ export const accessRuleRoutes = [
     path: "/users/{user_id}/access_rules",
     operation: listAccessRules,
     handler: async (ctx, req) => {
-      const list = readList(req.query, { service: "text", path: "text", method: "text" })
+      const list = readOldList(req.query, { service: "text", path: "text", method: "text" })
       const rules = await listAccessRules(ctx, { userId: req.params.user_id ?? "", ...list })
       return pageReply(ctx, req, "access_rules", rules, viewRule)
     },

@@ -16,7 +16,7 @@ import {
   updateCredential,
 } from "../index.ts"
 import { admitToOne } from "./admit.ts"
-import { extraOf, given, readList, requireSameId } from "./read.ts"
+import { extraOf, given, readOldList, requireSameId } from "./read.ts"
 import { looseId, member, text, textOrNull } from "./schema.ts"
 import { linkTo, listReply, pageReply } from "./view.ts"
 
@@ -51,7 +51,7 @@ export const credentialRoutes = [
     path: "/credentials",
     operation: listCredentials,
     handler: async (ctx, req) => {
-      const list = await listCredentials(ctx, readList(req.query, { user_id: "text", type: "text" }))
+      const list = await listCredentials(ctx, readOldList(req.query, { user_id: "text", type: "text" }))
       return pageReply(ctx, req, "credentials", list, viewCredential)
     },
   }),

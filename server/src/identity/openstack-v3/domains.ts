@@ -4,7 +4,7 @@ import type { Fields } from "../../platform/schema/make.ts"
 import { createDomain, deleteDomain, getDomain, listDomains, updateDomain } from "../index.ts"
 import { admitToOne } from "./admit.ts"
 import { viewDomain } from "./projects-view.ts"
-import { extraOf, given, readBoolean, readList, requireSameId } from "./read.ts"
+import { extraOf, given, readBoolean, readOldList, requireSameId } from "./read.ts"
 import { boolean, description, member, options, placeName, tags } from "./schema.ts"
 import { pageReply } from "./view.ts"
 
@@ -28,7 +28,7 @@ export const domainRoutes = [
     path: "/domains",
     operation: listDomains,
     handler: async (ctx, req) => {
-      const list = await listDomains(ctx, readList(req.query, { name: "text", enabled: "boolean" }))
+      const list = await listDomains(ctx, readOldList(req.query, { name: "text", enabled: "boolean" }))
       return pageReply(ctx, req, "domains", list, viewDomain)
     },
   }),

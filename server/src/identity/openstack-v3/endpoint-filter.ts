@@ -7,7 +7,7 @@ import {
   checkProjectEndpoint,
   createEndpointGroup,
   deleteEndpointGroup,
-  type EndpointGroupRow,
+  endpointGroupNoun,
   getEndpointGroup,
   getProjectEndpointGroup,
   listEndpointGroups,
@@ -20,23 +20,13 @@ import {
   removeProjectEndpointGroup,
   updateEndpointGroup,
 } from "../index.ts"
-import { admitToOne } from "./admit.ts"
 import { viewEndpoint } from "./endpoints.ts"
 import { viewProject } from "./projects-view.ts"
-import { given, readList, requireSameId } from "./read.ts"
-import { description, member, name, text } from "./schema.ts"
-import { linkTo, listReply, pageReply } from "./view.ts"
+import { resourceRoutes, viewOf } from "./resource.ts"
+import { description, name, text } from "./schema.ts"
+import { listReply } from "./view.ts"
 
-const properties = {
-  name,
-  description,
-  filters: closed({ service_id: text, region_id: text, interface: word(["public", "internal", "admin"]) }),
-}
-
-function viewGroup(ctx: Ctx, req: WireRequest, row: EndpointGroupRow): Record<string, unknown> {
-  const links = linkTo(ctx, req, `OS-EP-FILTER/endpoint_groups/${row.id}`)
-  return { id: row.id, name: row.name, description: row.description, filters: row.filters, links }
-}
+const viewGroup = viewOf(endpointGroupNoun, ({ id }) => `OS-EP-FILTER/endpoint_groups/${id}`)
 
 function pair(req: WireRequest) {
   return { projectId: req.params.project_id ?? "", endpointId: req.params.endpoint_id ?? "" }
@@ -66,63 +56,26 @@ function rowsReply<T>(
 }
 
 export const endpointGroupRoutes = [
-  route({
-    method: "GET",
-    path: "/OS-EP-FILTER/endpoint_groups",
-    operation: listEndpointGroups,
-    handler: async (ctx, req) =>
-      pageReply(
-        ctx,
-        req,
-        "endpoint_groups",
-        await listEndpointGroups(ctx, readList(req.query, { name: "text" })),
-        viewGroup,
-      ),
-  }),
-  route({
-    method: "POST",
-    path: "/OS-EP-FILTER/endpoint_groups",
-    operation: createEndpointGroup,
-    body: member("endpoint_group", properties, { required: ["name", "filters"] }),
-    handler: async (ctx, req) => {
-      const group = req.body.endpoint_group
-      const row = await createEndpointGroup(ctx, {
-        name: group.name,
-        filters: group.filters,
-        ...given({ description: group.description }),
-      })
-      return { endpoint_group: viewGroup(ctx, req, row) }
+  ...resourceRoutes({
+    noun: endpointGroupNoun,
+    singular: "endpoint_group",
+    prefix: "/OS-EP-FILTER",
+    view: viewGroup,
+    properties: {
+      name,
+      description,
+      filters: closed({
+        service_id: text,
+        region_id: text,
+        interface: word(["public", "internal", "admin"]),
+      }),
     },
-  }),
-  route({
-    method: "GET",
-    path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}",
-    operation: getEndpointGroup,
-    handler: async (ctx, req) => ({
-      endpoint_group: viewGroup(ctx, req, await getEndpointGroup(ctx, groupId(req))),
-    }),
-  }),
-  route({
-    method: "PATCH",
-    path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}",
-    operation: updateEndpointGroup,
-    body: member("endpoint_group", properties, { minProperties: 1 }),
-    admit: admitToOne(updateEndpointGroup, "endpoint_group"),
-    handler: async (ctx, req) => {
-      const { id } = groupId(req)
-      const group = req.body.endpoint_group
-      requireSameId(group, id)
-      const changes = given({ name: group.name, description: group.description, filters: group.filters })
-      return { endpoint_group: viewGroup(ctx, req, await updateEndpointGroup(ctx, { id, ...changes })) }
-    },
-  }),
-  route({
-    method: "DELETE",
-    path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}",
-    operation: deleteEndpointGroup,
-    handler: async (ctx, req) => {
-      await deleteEndpointGroup(ctx, groupId(req))
-    },
+    required: ["name", "filters"],
+    list: listEndpointGroups,
+    get: getEndpointGroup,
+    create: createEndpointGroup,
+    update: updateEndpointGroup,
+    remove: deleteEndpointGroup,
   }),
   route({
     method: "GET",

@@ -1,10 +1,9 @@
 // Small extensions: OAuth 1 consumers, revocation events, and the federation's names of two lists.
 
-import type { Ctx } from "../../platform/context/context.ts"
 import { queryText } from "../../platform/http/query.ts"
-import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Route, route } from "../../platform/http/wire.ts"
 import {
-  type ConsumerRow,
+  consumerNoun,
   createConsumer,
   deleteConsumer,
   getConsumer,
@@ -15,77 +14,33 @@ import {
   timeText,
   updateConsumer,
 } from "../index.ts"
-import { admitToOne } from "./admit.ts"
 import { viewDomain, viewProject } from "./projects-view.ts"
-import { extraOf, given, readList } from "./read.ts"
-import { description, member, text } from "./schema.ts"
-import { linkTo, listReply, pageReply } from "./view.ts"
+import { given } from "./read.ts"
+import { resourceRoutes, viewOf } from "./resource.ts"
+import { description, text } from "./schema.ts"
+import { listReply } from "./view.ts"
 
-const known = ["id", "description", "secret", "links"]
+const viewConsumer = viewOf(
+  consumerNoun,
+  ({ id }) => `OS-OAUTH1/consumers/${id}`,
+  () => ({ secret: undefined }),
+)
 
-function viewConsumer(ctx: Ctx, req: WireRequest, row: ConsumerRow): Record<string, unknown> {
-  const links = linkTo(ctx, req, `OS-OAUTH1/consumers/${row.id}`)
-  return { ...row.extra, id: row.id, description: row.description, links }
-}
-
-const consumerRoutes = [
-  route({
-    method: "GET",
-    path: "/OS-OAUTH1/consumers",
-    operation: listConsumers,
-    handler: async (ctx, req) =>
-      pageReply(ctx, req, "consumers", await listConsumers(ctx, readList(req.query, {})), viewConsumer),
-  }),
-  route({
-    method: "POST",
-    path: "/OS-OAUTH1/consumers",
-    operation: createConsumer,
-    body: member("consumer", { description }),
-    handler: async (ctx, req) => {
-      const { consumer } = req.body
-      const row = await createConsumer(
-        ctx,
-        given({ description: consumer.description, extra: extraOf(consumer, known) }),
-      )
-      return { consumer: { ...viewConsumer(ctx, req, row), secret: row.secret } }
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/OS-OAUTH1/consumers/{consumer_id}",
-    operation: getConsumer,
-    handler: async (ctx, req) => ({
-      consumer: viewConsumer(ctx, req, await getConsumer(ctx, { id: req.params.consumer_id ?? "" })),
-    }),
-  }),
-  route({
-    method: "PATCH",
-    path: "/OS-OAUTH1/consumers/{consumer_id}",
-    operation: updateConsumer,
-    body: member("consumer", { description, secret: text }),
-    admit: admitToOne(updateConsumer, "consumer"),
-    handler: async (ctx, req) => {
-      const { consumer } = req.body
-      const row = await updateConsumer(ctx, {
-        id: req.params.consumer_id ?? "",
-        ...given({
-          description: consumer.description,
-          secret: consumer.secret,
-          extra: extraOf(consumer, known),
-        }),
-      })
-      return { consumer: viewConsumer(ctx, req, row) }
-    },
-  }),
-  route({
-    method: "DELETE",
-    path: "/OS-OAUTH1/consumers/{consumer_id}",
-    operation: deleteConsumer,
-    handler: async (ctx, req) => {
-      await deleteConsumer(ctx, { id: req.params.consumer_id ?? "" })
-    },
-  }),
-]
+const consumerRoutes = resourceRoutes({
+  noun: consumerNoun,
+  singular: "consumer",
+  prefix: "/OS-OAUTH1",
+  view: viewConsumer,
+  viewNew: (ctx, req, consumer) => ({ ...viewConsumer(ctx, req, consumer), secret: consumer.secret }),
+  properties: { description },
+  changed: { secret: text },
+  isEmptyChange: true,
+  list: listConsumers,
+  get: getConsumer,
+  create: createConsumer,
+  update: updateConsumer,
+  remove: deleteConsumer,
+})
 
 export const extensionRoutes: readonly Route[] = [
   ...consumerRoutes,

@@ -13,7 +13,7 @@ import {
 } from "../index.ts"
 import { admitToNew, admitToOne } from "./admit.ts"
 import { viewGroup } from "./groups-view.ts"
-import { extraOf, given, readList, requireSameId } from "./read.ts"
+import { extraOf, given, readOldList, requireSameId } from "./read.ts"
 import { description, idString, member, name } from "./schema.ts"
 import { viewUser } from "./users.ts"
 import { pageReply } from "./view.ts"
@@ -31,7 +31,7 @@ export const groupRoutes = [
     path: "/groups",
     operation: listGroups,
     handler: async (ctx, req) => {
-      const list = await listGroups(ctx, readList(req.query, { name: "text", domain_id: "text" }))
+      const list = await listGroups(ctx, readOldList(req.query, { name: "text", domain_id: "text" }))
       return pageReply(ctx, req, "groups", list, viewGroup)
     },
   }),
@@ -82,7 +82,7 @@ export const groupRoutes = [
     path: "/groups/{group_id}/users",
     operation: listGroupUsers,
     handler: async (ctx, req) => {
-      const list = readList(req.query, { name: "text", enabled: "boolean", domain_id: "text" })
+      const list = readOldList(req.query, { name: "text", enabled: "boolean", domain_id: "text" })
       const users = await listGroupUsers(ctx, { groupId: req.params.group_id ?? "", ...list })
       return pageReply(ctx, req, "users", users, viewUser)
     },

@@ -18,7 +18,7 @@ import {
   updateRegisteredLimit,
 } from "../index.ts"
 import { admitToOne } from "./admit.ts"
-import { given, readList } from "./read.ts"
+import { given, readOldList } from "./read.ts"
 import { description, looseId, member, name } from "./schema.ts"
 import { linkTo, pageReply } from "./view.ts"
 
@@ -58,7 +58,7 @@ export const registeredLimitRoutes = [
     operation: listRegisteredLimits,
     handler: async (ctx, req) => {
       const kinds = { service_id: "text", region_id: "text", resource_name: "text" } as const
-      const list = await listRegisteredLimits(ctx, readList(req.query, kinds))
+      const list = await listRegisteredLimits(ctx, readOldList(req.query, kinds))
       return pageReply(ctx, req, "registered_limits", list, viewRegistered)
     },
   }),
@@ -165,7 +165,7 @@ export const limitRoutes = [
         project_id: "text",
         domain_id: "text",
       } as const
-      return pageReply(ctx, req, "limits", await listLimits(ctx, readList(req.query, kinds)), viewLimit)
+      return pageReply(ctx, req, "limits", await listLimits(ctx, readOldList(req.query, kinds)), viewLimit)
     },
   }),
   route({

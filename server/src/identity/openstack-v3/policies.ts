@@ -1,7 +1,6 @@
 import { Type } from "typebox"
-import type { Ctx } from "../../platform/context/context.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
-import { type Fields, typed } from "../../platform/schema/make.ts"
+import { typed } from "../../platform/schema/make.ts"
 import {
   createPolicy,
   deletePolicy,
@@ -9,88 +8,34 @@ import {
   getPolicy,
   listPolicies,
   listPolicyEndpoints,
-  type PolicyRow,
   policyAssociations,
+  policyNoun,
   updatePolicy,
 } from "../index.ts"
-import { admitToOne } from "./admit.ts"
 import { viewEndpoint } from "./endpoints.ts"
-import { extraOf, given, readList, requireSameId } from "./read.ts"
-import { member } from "./schema.ts"
-import { linkTo, listReply, pageReply } from "./view.ts"
+import { given } from "./read.ts"
+import { blobAsText, resourceRoutes, viewOf } from "./resource.ts"
+import { listReply } from "./view.ts"
 
-const properties = {
-  type: Type.String({ minLength: 1, maxLength: 255 }),
-  blob: typed(["string", "object"]),
-}
-const known = [...Object.keys(properties), "id", "links"]
+const viewPolicy = viewOf(policyNoun, ({ id }) => `policies/${id}`)
 
-function text(blob: Fields<typeof properties>["blob"]): string | undefined {
-  return typeof blob === "object" ? JSON.stringify(blob) : blob
-}
-
-function viewPolicy(ctx: Ctx, req: WireRequest, row: PolicyRow): Record<string, unknown> {
-  const links = linkTo(ctx, req, `policies/${row.id}`)
-  return { ...row.extra, id: row.id, type: row.type, blob: row.blob, links }
-}
-
-const crud = [
-  route({
-    method: "GET",
-    path: "/policies",
-    operation: listPolicies,
-    handler: async (ctx, req) =>
-      pageReply(
-        ctx,
-        req,
-        "policies",
-        await listPolicies(ctx, readList(req.query, { type: "text" })),
-        viewPolicy,
-      ),
-  }),
-  route({
-    method: "POST",
-    path: "/policies",
-    operation: createPolicy,
-    body: member("policy", properties, { required: ["blob", "type"] }),
-    handler: async (ctx, req) => {
-      const { policy } = req.body
-      const extra = extraOf(policy, known)
-      const row = await createPolicy(ctx, { type: policy.type, blob: text(policy.blob) ?? "", extra })
-      return { policy: viewPolicy(ctx, req, row) }
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/policies/{policy_id}",
-    operation: getPolicy,
-    handler: async (ctx, req) => ({
-      policy: viewPolicy(ctx, req, await getPolicy(ctx, { id: req.params.policy_id ?? "" })),
-    }),
-  }),
-  route({
-    method: "PATCH",
-    path: "/policies/{policy_id}",
-    operation: updatePolicy,
-    body: member("policy", properties, { minProperties: 1 }),
-    admit: admitToOne(updatePolicy, "policy"),
-    handler: async (ctx, req) => {
-      const id = req.params.policy_id ?? ""
-      const { policy } = req.body
-      requireSameId(policy, id)
-      const changes = given({ type: policy.type, blob: text(policy.blob), extra: extraOf(policy, known) })
-      return { policy: viewPolicy(ctx, req, await updatePolicy(ctx, { id, ...changes })) }
-    },
-  }),
-  route({
-    method: "DELETE",
-    path: "/policies/{policy_id}",
-    operation: deletePolicy,
-    handler: async (ctx, req) => {
-      await deletePolicy(ctx, { id: req.params.policy_id ?? "" })
-    },
-  }),
-]
+const crud = resourceRoutes({
+  noun: policyNoun,
+  singular: "policy",
+  plural: "policies",
+  view: viewPolicy,
+  properties: {
+    type: Type.String({ minLength: 1, maxLength: 255 }),
+    blob: typed(["string", "object"]),
+  },
+  required: ["blob", "type"],
+  translate: blobAsText,
+  list: listPolicies,
+  get: getPolicy,
+  create: createPolicy,
+  update: updatePolicy,
+  remove: deletePolicy,
+})
 
 const places = [
   { path: "/endpoints/{endpoint_id}", kind: "endpoint" },

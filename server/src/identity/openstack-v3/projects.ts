@@ -20,7 +20,7 @@ import {
 } from "../index.ts"
 import { admitToNew, admitToOne } from "./admit.ts"
 import { viewProject } from "./projects-view.ts"
-import { extraOf, flag, given, readBoolean, readList, requireSameId } from "./read.ts"
+import { extraOf, flag, given, readBoolean, readOldList, requireSameId } from "./read.ts"
 import { boolean, description, member, nullableId, options, placeName, tags } from "./schema.ts"
 import { linkTo, pageReply, selfUrl } from "./view.ts"
 
@@ -169,7 +169,7 @@ function oneTag(req: WireRequest) {
 }
 
 function readProjectList(query: WireRequest["query"]) {
-  const list = readList(query, {
+  const list = readOldList(query, {
     name: "text",
     enabled: "boolean",
     domain_id: "text",

@@ -3,13 +3,56 @@
 import { invalid } from "../../platform/fault/fault.ts"
 import { booleanWord, queryInteger, queryText } from "../../platform/http/query.ts"
 import type { WireRequest } from "../../platform/http/wire.ts"
-import { type Comparator, type Filter, type ListRequest, listComparators } from "../index.ts"
+import type { Fields } from "../../platform/noun/field.ts"
+import { publicName } from "../../platform/noun/field.ts"
+import type { Compared, ListQuery, TextComparator } from "../../platform/noun/list.ts"
+import type { Noun } from "../../platform/noun/noun.ts"
+import { type Comparator, type Filter, type ListRequest, listComparators, type Viewer } from "../index.ts"
+
+const comparators: Readonly<Record<string, TextComparator>> = {
+  contains: "contains",
+  startswith: "startsWith",
+  endswith: "endsWith",
+  icontains: "iContains",
+  istartswith: "iStartsWith",
+  iendswith: "iEndsWith",
+}
+
+/** `name=x`, `name__contains=x`, `enabled`, `limit` and `marker`; the noun says what may be asked, `only` some of it. */
+export function readList<F extends Fields>(
+  query: WireRequest["query"],
+  { fields }: Pick<Noun<F, Viewer>, "fields">,
+  only?: readonly (keyof F)[],
+): ListQuery {
+  const keys = new Map(
+    Object.entries(fields)
+      .filter(([key, { abilities }]) => abilities.filter && (!only || only.includes(key)))
+      .map(([key, field]) => [publicName(key, field), { key, kind: field.kind }]),
+  )
+  const equal: Record<string, string[]> = {}
+  const compared: Record<string, Compared[]> = {}
+  for (const name of Object.keys(query)) {
+    const [word = "", comparator = "equals"] = name.split("__")
+    const field = keys.get(word)
+    if (!field) continue
+    const value = queryText(query, name) ?? ""
+    const by = Object.hasOwn(comparators, comparator) ? comparators[comparator] : undefined
+    if (field.kind === "boolean") equal[field.key] = [String(isTrue(value))]
+    else if (comparator === "equals") equal[field.key] = [value]
+    else if (by) compared[field.key] = [...(compared[field.key] ?? []), { by, value }]
+  }
+  // Who asks for both of one attribute means both.
+  for (const [key, some] of Object.entries(compared))
+    for (const value of equal[key] ?? []) some.push({ by: "equal", value })
+  const limit = queryInteger(query, "limit", { min: 0 }) || null
+  return { filters: { ...equal, ...compared }, page: { limit, marker: queryText(query, "marker") ?? null } }
+}
 
 type Kind = "text" | "boolean"
 export type FilterKinds = Readonly<Record<string, Kind>>
 
 /** `name=x`, `name__contains=x`, `enabled`, `limit` and `marker`. */
-export function readList(query: WireRequest["query"], kinds: FilterKinds): ListRequest {
+export function readOldList(query: WireRequest["query"], kinds: FilterKinds): ListRequest {
   const filters: Filter[] = []
   for (const name of Object.keys(query)) {
     const [key = "", comparator] = name.split("__")

@@ -17,7 +17,7 @@ import {
   updateRole,
 } from "../index.ts"
 import { admitToOne } from "./admit.ts"
-import { extraOf, given, readList, requireSameId } from "./read.ts"
+import { extraOf, given, readOldList, requireSameId } from "./read.ts"
 import { description, member, name, nullableId, options } from "./schema.ts"
 import { linkTo, pageReply, selfUrl } from "./view.ts"
 
@@ -52,7 +52,7 @@ export const roleRoutes = [
     operation: listRoles,
     handler: async (ctx, req) => {
       const domainId = queryText(req.query, "domain_id")
-      const list = readList(req.query, { name: "text" })
+      const list = readOldList(req.query, { name: "text" })
       return pageReply(ctx, req, "roles", await listRoles(ctx, { ...list, ...given({ domainId }) }), viewRole)
     },
   }),

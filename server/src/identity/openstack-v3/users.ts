@@ -18,7 +18,7 @@ import {
 import { admitToNew, admitToOne } from "./admit.ts"
 import { viewGroup } from "./groups-view.ts"
 import { viewProject } from "./projects-view.ts"
-import { extraOf, given, readBoolean, readList, requireSameId } from "./read.ts"
+import { extraOf, given, readBoolean, readOldList, requireSameId } from "./read.ts"
 import {
   boolean,
   description,
@@ -76,7 +76,7 @@ export const userRoutes = [
     path: "/users",
     operation: listUsers,
     handler: async (ctx, req) => {
-      const list = readList(req.query, { name: "text", enabled: "boolean", domain_id: "text" })
+      const list = readOldList(req.query, { name: "text", enabled: "boolean", domain_id: "text" })
       const users = await listUsers(ctx, { ...list, passwordExpires: readExpiry(req.query) })
       return pageReply(ctx, req, "users", users, viewUser)
     },
@@ -145,7 +145,7 @@ export const userRoutes = [
     path: "/users/{user_id}/groups",
     operation: listUserGroups,
     handler: async (ctx, req) => {
-      const list = readList(req.query, { name: "text" })
+      const list = readOldList(req.query, { name: "text" })
       const groups = await listUserGroups(ctx, { userId: req.params.user_id ?? "", ...list })
       return pageReply(ctx, req, "groups", groups, viewGroup)
     },

@@ -18,7 +18,7 @@ export function listReply(
 }
 
 /** A list that may be cut: at the client's limit with a link to what follows, at ours with `truncated`. */
-export function pageReply<T extends { id: string }>(
+export function pageReply<T>(
   ctx: Ctx,
   req: WireRequest,
   name: string,
@@ -31,10 +31,10 @@ export function pageReply<T extends { id: string }>(
     name,
     list.rows.map((row) => view(ctx, req, row)),
   )
-  const last = list.rows.at(-1)
-  if (!list.isTruncated || !last) return reply
+  const { nextMarker } = list
+  if (nextMarker === null) return reply
   if (queryText(req.query, "limit") === undefined) return { ...reply, truncated: true }
-  const next = pageUrl(ctx.baseUrl, req.url, { marker: last.id })
+  const next = pageUrl(ctx.baseUrl, req.url, { marker: nextMarker })
   return { ...reply, links: { next, self: selfUrl(ctx, req), previous: null } }
 }
 

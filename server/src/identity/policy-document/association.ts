@@ -2,14 +2,16 @@
 import { sql } from "kysely"
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
+import { listThings } from "../../platform/noun/list.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { type EndpointRow, findEndpoint } from "../catalog/endpoint.ts"
-import { findRegion } from "../catalog/region.ts"
-import { findService } from "../catalog/service.ts"
+import { type Endpoint, endpointNoun } from "../catalog/endpoint.ts"
+import { regionNoun } from "../catalog/region.ts"
+import { serviceNoun } from "../catalog/service.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { found, notFound } from "../faults.ts"
+import { everyone, find } from "../read.ts"
 import { Id } from "../shapes.ts"
-import { findPolicy, type PolicyRow } from "./policy.ts"
+import { type PolicyDocument, policyNoun } from "./policy.ts"
 
 const Association = Type.Object({
   policyId: Type.String(),
@@ -30,11 +32,12 @@ function nameOf({ policyId, endpointId, serviceId, regionId }: AssociationKey): 
 }
 
 async function requireParties(ctx: Ctx, key: AssociationKey): Promise<void> {
-  found(await findPolicy(ctx.db, key.policyId), "policy", key.policyId)
+  found(await find(ctx.db, policyNoun, key.policyId), "policy", key.policyId)
   if (key.endpointId !== undefined)
-    found(await findEndpoint(ctx.db, key.endpointId), "endpoint", key.endpointId)
-  if (key.serviceId !== undefined) found(await findService(ctx.db, key.serviceId), "service", key.serviceId)
-  if (key.regionId !== undefined) found(await findRegion(ctx.db, key.regionId), "region", key.regionId)
+    found(await find(ctx.db, endpointNoun, key.endpointId), "endpoint", key.endpointId)
+  if (key.serviceId !== undefined)
+    found(await find(ctx.db, serviceNoun, key.serviceId), "service", key.serviceId)
+  if (key.regionId !== undefined) found(await find(ctx.db, regionNoun, key.regionId), "region", key.regionId)
 }
 
 function whereKey(key: AssociationKey) {
@@ -132,12 +135,10 @@ export const listPolicyEndpoints = operation({
   input: Id,
   faults: [notFound],
   rule: "identity:list_endpoints_for_policy",
-  run: async (ctx, { id }): Promise<EndpointRow[]> => {
-    found(await findPolicy(ctx.db, id), "policy", id)
-    const result = await sql<EndpointRow>`${ruling}
-      select e.* from ruled r join identity.endpoint e on e.id = r.endpoint_id
-      where r.policy_id = ${id} order by e.id`.execute(ctx.db)
-    return result.rows
+  run: async (ctx, { id }): Promise<Endpoint[]> => {
+    found(await find(ctx.db, policyNoun, id), "policy", id)
+    const ruled = sql<boolean>`e.id in (${ruling} select endpoint_id from ruled where policy_id = ${id})`
+    return await listThings(ctx.db, endpointNoun, everyone, { also: [ruled] })
   },
 })
 
@@ -146,12 +147,10 @@ export const getEndpointPolicy = operation({
   input: Id,
   faults: [notFound],
   rule: "identity:get_policy_for_endpoint",
-  run: async (ctx, { id }): Promise<PolicyRow> => {
-    found(await findEndpoint(ctx.db, id), "endpoint", id)
-    const result = await sql<PolicyRow>`${ruling}
-      select p.* from ruled r join identity.policy p on p.id = r.policy_id where r.endpoint_id = ${id}`.execute(
-      ctx.db,
-    )
-    return found(result.rows[0], "policy for endpoint", id)
+  run: async (ctx, { id }): Promise<PolicyDocument> => {
+    found(await find(ctx.db, endpointNoun, id), "endpoint", id)
+    const itsOwn = sql<boolean>`p.id in (${ruling} select policy_id from ruled where endpoint_id = ${id})`
+    const [policy] = await listThings(ctx.db, policyNoun, everyone, { also: [itsOwn] })
+    return found(policy, "policy for endpoint", id)
   },
 })

@@ -1,100 +1,68 @@
 // Policy documents that services once fetched from here: kept and handed out, not interpreted.
-import { type Selectable, sql } from "kysely"
+import { sql } from "kysely"
 import { Type } from "typebox"
-import { type DbOrTx, jsonb } from "../../platform/db/database.ts"
 import { newHexId } from "../../platform/ids/ids.ts"
+import { columnsOf, field } from "../../platform/noun/field.ts"
+import { insertThing, updateThing } from "../../platform/noun/list.ts"
+import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
-import { found, notFound } from "../faults.ts"
-import { ListInput, type ListSpec, listRows, type Rows } from "../list.ts"
-import { Extra, Id } from "../shapes.ts"
-import type { PolicyTable } from "../tables.ts"
+import { deleteOf } from "../delete.ts"
+import { found, noSuch, notFound } from "../faults.ts"
+import { everyone, extraField, find, getOf, idField, listOf, sorts, withExtra } from "../read.ts"
 
-export type PolicyRow = Selectable<PolicyTable>
+const given = { create: "required", update: true } as const
 
-const policyList: ListSpec = { table: sql`identity.policy`, columns: { type: sql`type` } }
+export const policyNoun = noun({
+  name: "identity.policy",
+  table: sql`identity.policy`,
+  alias: "p",
+  fields: {
+    id: idField("p"),
+    type: field("text", Type.String({ minLength: 1, maxLength: 255 }), sql`p.type`, {
+      ...given,
+      filter: true,
+    }),
+    blob: field("text", Type.String(), sql`p.blob`, given),
+    extra: extraField("p"),
+  },
+  order: sorts.byId,
+  visible: () => visibleToAll,
+  notFound: noSuch("policy"),
+})
 
-const Kind = Type.String({ minLength: 1, maxLength: 255 })
-
-export async function findPolicy(db: DbOrTx, id: string): Promise<PolicyRow | null> {
-  const row = await db.selectFrom("identity.policy").selectAll().where("id", "=", id).executeTakeFirst()
-  return row ?? null
-}
+export type PolicyDocument = Thing<typeof policyNoun>
 
 export const createPolicy = operation({
   name: "identity.policy.create",
-  input: Type.Object({ type: Kind, blob: Type.String(), extra: Type.Optional(Extra) }),
+  input: policyNoun.create,
   rule: "identity:create_policy",
-  run: async (ctx, input): Promise<PolicyRow> =>
+  run: async (ctx, input): Promise<PolicyDocument> =>
     await changeIdentity(ctx, async (tx) => {
-      const row = await tx
-        .insertInto("identity.policy")
-        .values({ id: newHexId(), type: input.type, blob: input.blob, extra: jsonb(input.extra ?? {}) })
-        .returningAll()
-        .executeTakeFirstOrThrow()
-      await announce(ctx, tx, "policy", "created", row.id)
-      return row
+      const id = newHexId()
+      const policy = await insertThing(tx, policyNoun, everyone, { values: columnsOf({ ...input, id }) })
+      await announce(ctx, tx, "policy", "created", id)
+      return found(policy, "policy", id)
     }),
 })
 
-export const getPolicy = operation({
-  name: "identity.policy.get",
-  input: Id,
-  faults: [notFound],
-  load: (ctx, { id }) => findPolicy(ctx.db, id),
-  rule: "identity:get_policy",
-  run: async (_ctx, { id }, row) => found(row, "policy", id),
-})
-
-export const listPolicies = operation({
-  name: "identity.policy.list",
-  input: ListInput,
-  rule: "identity:list_policies",
-  run: async (ctx, input): Promise<Rows<PolicyRow>> => await listRows(ctx, policyList, input),
-})
+export const getPolicy = getOf(policyNoun, "identity:get_policy")
+export const listPolicies = listOf(policyNoun, "identity:list_policies")
 
 export const updatePolicy = operation({
   name: "identity.policy.update",
-  input: Type.Object({
-    id: Type.String(),
-    type: Type.Optional(Kind),
-    blob: Type.Optional(Type.String()),
-    extra: Type.Optional(Extra),
-  }),
+  input: Type.Object({ id: Type.String(), changes: policyNoun.changes }),
   faults: [notFound],
-  load: (ctx, { id }) => findPolicy(ctx.db, id),
+  load: (ctx, { id }) => find(ctx.db, policyNoun, id),
   rule: "identity:update_policy",
-  run: async (ctx, input, row): Promise<PolicyRow> => {
-    found(row, "policy", input.id)
+  run: async (ctx, { id, changes }, policy): Promise<PolicyDocument> => {
+    found(policy, "policy", id)
     return await changeIdentity(ctx, async (tx) => {
-      const after = await tx
-        .updateTable("identity.policy")
-        .set({
-          id: input.id,
-          ...(input.type === undefined ? {} : { type: input.type }),
-          ...(input.blob === undefined ? {} : { blob: input.blob }),
-          ...(input.extra === undefined ? {} : { extra: sql<never>`extra || ${jsonb(input.extra)}` }),
-        })
-        .where("id", "=", input.id)
-        .returningAll()
-        .executeTakeFirst()
-      await announce(ctx, tx, "policy", "updated", input.id)
-      return found(after, "policy", input.id)
+      const after = await updateThing(tx, policyNoun, everyone, id, columnsOf(withExtra(changes)))
+      await announce(ctx, tx, "policy", "updated", id)
+      return found(after, "policy", id)
     })
   },
 })
 
-export const deletePolicy = operation({
-  name: "identity.policy.delete",
-  input: Id,
-  faults: [notFound],
-  load: (ctx, { id }) => findPolicy(ctx.db, id),
-  rule: "identity:delete_policy",
-  run: async (ctx, { id }, row) => {
-    found(row, "policy", id)
-    await changeIdentity(ctx, async (tx) => {
-      await tx.deleteFrom("identity.policy").where("id", "=", id).execute()
-      await announce(ctx, tx, "policy", "deleted", id)
-    })
-  },
-})
+export const deletePolicy = deleteOf(policyNoun, { rule: "identity:delete_policy", event: "policy" })

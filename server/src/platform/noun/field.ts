@@ -255,7 +255,17 @@ export function changesSchema<F extends Fields>(fields: F): TUnsafe<ChangesOf<F>
 
 /** `routerExternal` → `router:external` where the field says so, else `router_external`. */
 export function publicName(key: string, { abilities }: Pick<Field, "abilities">): string {
-  return abilities.name ?? key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+  return abilities.name ?? snakeCase(key)
+}
+
+function snakeCase(key: string): string {
+  return key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+}
+
+/** Columns of what fields are set to, where each has its key's name: `isEnabled` → `is_enabled`. Without the undefined. */
+export function columnsOf(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const given = Object.entries(values).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(given.map(([key, value]) => [snakeCase(key), value]))
 }
 
 export function expressionOf<V>({ sql: expression }: Field, viewer: V): RawBuilder<unknown> {

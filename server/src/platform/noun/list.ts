@@ -9,8 +9,19 @@ import { canonicalAddress, canonicalMac, formatPrefix, parsePrefix } from "../ne
 import type { ColumnKind, Fields, ThingOf } from "./field.ts"
 import { type Noun, type Source, sourceOf } from "./noun.ts"
 
-export const comparators = ["equal", "unequal", "above", "atLeast", "below", "atMost"] as const
-export type Comparator = (typeof comparators)[number]
+const ordered = ["equal", "unequal", "above", "atLeast", "below", "atMost"] as const
+/** Of texts; those with an `i` in any case. */
+export const textComparators = [
+  "contains",
+  "startsWith",
+  "endsWith",
+  "iContains",
+  "iStartsWith",
+  "iEndsWith",
+] as const
+type Ordered = (typeof ordered)[number]
+export type TextComparator = (typeof textComparators)[number]
+export type Comparator = Ordered | TextComparator
 
 /** More than equality: the value stands on the right. */
 export interface Compared {
@@ -39,7 +50,7 @@ export interface ListQuery {
   page?: Partial<Page>
 }
 const ComparedInput = Type.Object({
-  by: Type.Union(comparators.map((word) => Type.Literal(word))),
+  by: Type.Union([...ordered, ...textComparators].map((word) => Type.Literal(word))),
   value: Type.Unknown(),
 })
 export const ListQuery: TUnsafe<ListQuery> = Type.Unsafe<ListQuery>(
@@ -129,7 +140,7 @@ function isCompared(asked: readonly string[] | readonly Compared[]): asked is re
   return typeof asked[0] === "object"
 }
 
-const operators: Readonly<Record<Comparator, RawBuilder<unknown>>> = {
+const operators: Readonly<Record<Ordered, RawBuilder<unknown>>> = {
   equal: sql`=`,
   unequal: sql`<>`,
   above: sql`>`,
@@ -143,6 +154,8 @@ function compared(
   column: RawBuilder<unknown>,
   { by, value }: Compared,
 ): RawBuilder<boolean> {
+  if (isOfText(by))
+    return sql<boolean>`${column} ${by.startsWith("i") ? sql`ilike` : sql`like`} ${pattern(by, String(value))}`
   if (kind === "time") return comparedTime(column, by, new Date(value))
   return sql<boolean>`${column} ${operators[by]} ${value}`
 }
@@ -150,7 +163,7 @@ function compared(
 const secondMs = 1_000
 
 /** Times as clients see them, in whole seconds; the column stands bare, for its index. */
-function comparedTime(column: RawBuilder<unknown>, by: Comparator, time: Date): RawBuilder<boolean> {
+function comparedTime(column: RawBuilder<unknown>, by: Ordered, time: Date): RawBuilder<boolean> {
   const from = new Date(Math.ceil(time.getTime() / secondMs) * secondMs)
   const end = new Date((Math.floor(time.getTime() / secondMs) + 1) * secondMs)
   const within = sql<boolean>`(${column} >= ${from} and ${column} < ${end})`
@@ -170,6 +183,16 @@ function comparedTime(column: RawBuilder<unknown>, by: Comparator, time: Date): 
   }
 }
 
+function isOfText(by: Comparator): by is TextComparator {
+  return (textComparators as readonly string[]).includes(by)
+}
+
+function pattern(by: TextComparator, text: string): string {
+  const escaped = text.replaceAll(/[\\%_]/g, (char) => `\\${char}`)
+  const [start, end] = [/startsWith/i.test(by) ? "" : "%", /endsWith/i.test(by) ? "" : "%"]
+  return start + escaped + end
+}
+
 /** Nothing is equal to what cannot be read. */
 function known(values: readonly string[], read: (value: string) => string | undefined): string[] {
   return values.map(read).filter((value) => value !== undefined)
@@ -184,10 +207,14 @@ function canonicalPrefix(text: string): string | undefined {
   return prefix && formatPrefix(prefix)
 }
 
+const all = sql<boolean>`true`
+
 /** What a service asks besides. */
 interface Besides {
   /** Of the rows by the noun's alias. */
   also?: readonly RawBuilder<boolean>[]
+  /** The same, where a marker must be too. */
+  within?: RawBuilder<boolean>
   /** Rows that are passed over: for an API whose pages are counted. */
   offset?: number
 }
@@ -200,8 +227,9 @@ export async function listThings<F extends Fields, V>(
   query: ListQuery & Besides = {},
 ): Promise<ThingOf<F>[]> {
   const source = sourceOf(of, viewer)
-  const { page = {} } = query
-  const marker = page.marker ? await markerRow(db, source, page.marker, sortsOf(source, query)) : null
+  const { page = {}, within } = query
+  const sorts = sortsOf(source, query)
+  const marker = page.marker ? await markerRow(db, source, page.marker, sorts, within) : null
   const { rows } = await listStatement<ThingOf<F>>(source, query, marker).execute(db)
   return page.isReverse ? rows.reverse() : rows
 }
@@ -211,7 +239,7 @@ export function listStatement<T>(
   query: ListQuery & Besides,
   marker: Readonly<Record<string, unknown>> | null,
 ): RawBuilder<T> {
-  const { filters = {}, page = {}, also = [], offset = 0 } = query
+  const { filters = {}, page = {}, also = [], within = all, offset = 0 } = query
   const { key } = source
   const order = { sorts: [...sortsOf(source, query)], isReverse: page.isReverse ?? false }
   const { where, orderBy } = pageClauses(order, sortColumns(source, columnOf), key, marker)
@@ -219,7 +247,7 @@ export function listStatement<T>(
     page.limit === null || page.limit === undefined ? sql`` : sql`limit ${page.limit + more}`
   const cut = offset === 0 ? limitOf(0) : sql`${limitOf(0)} offset ${offset}`
   const conditions = Object.entries(filters).map(([name, values]) => matches(source, name, values))
-  const asked = sql.join([...conditions, ...also, where], sql` and `)
+  const asked = sql.join([...conditions, ...also, within, where], sql` and `)
   const { main, others } = source.visible
   if (others.length === 0) {
     return sql<T>`select ${source.selection} from ${fromOf(source)}
@@ -278,6 +306,7 @@ export async function markerRow(
   source: Source,
   id: string,
   sorts: readonly SortKey[],
+  within = all,
 ): Promise<Record<string, unknown>> {
   if (!isIdOf(source, id)) throw source.markerNotFound(id)
   // Times as text: a Date has no microseconds, and the comparison needs them.
@@ -286,7 +315,7 @@ export async function markerRow(
     return sql`${source.fields[key]?.kind === "time" ? sql`(${value})::text` : value} as ${sql.id(key)}`
   })
   const { rows } = await sql<Record<string, unknown>>`select ${sql.join(read)} from ${fromOf(source)}
-    where ${isThing(source, id)}`.execute(db)
+    where ${isThing(source, id)} and ${within}`.execute(db)
   if (!rows[0]) throw source.markerNotFound(id)
   return rows[0]
 }
