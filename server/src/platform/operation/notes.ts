@@ -1,6 +1,6 @@
-// What operations and routes do and nobody declared: a fault that is not in the operation's list, a call of an operation
-// that the route does not name, a success with another status than the route's. A mistake of ours and none of the caller's, so nothing is refused: tests fail at it, and a
-// running cloud counts it (/metrics).
+// What operations and routes do and nobody declared: a fault that is not in the operation's list, a call of an
+// operation that the route does not name, a success with another status than the route's. A mistake of ours and none
+// of the caller's, so nothing is refused: tests fail at it, and a running cloud counts it (/metrics).
 import type { Fault, FaultKind } from "../fault/fault.ts"
 
 export type NoteKind = "undeclared_fault" | "unnamed_operation" | "undeclared_status"
