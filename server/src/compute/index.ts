@@ -3,17 +3,16 @@ import "./config.ts"
 import type {} from "./tables.ts"
 
 export { isAdmin } from "./admin.ts"
-export { type Aggregate, zoneOfAggregate } from "./aggregate/aggregate.ts"
 export {
-  addAggregateHost,
+  type Aggregate,
   createAggregate,
   deleteAggregate,
   listAggregates,
-  removeAggregateHost,
   setAggregateMetadata,
   showAggregate,
   updateAggregate,
-} from "./aggregate/change.ts"
+} from "./aggregate/aggregate.ts"
+export { addAggregateHost, removeAggregateHost } from "./aggregate/host.ts"
 export { addFlavorAccess, type FlavorAccess, listFlavorAccess, removeFlavorAccess } from "./flavor/access.ts"
 export {
   createFlavorExtraSpecs,

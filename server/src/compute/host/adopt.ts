@@ -7,14 +7,14 @@ import { claimAllocation } from "../../placement/index.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { type Tx, transact } from "../../platform/db/database.ts"
 import { callAgent } from "../agent-call.ts"
-import { machineNotAdoptable } from "../faults.ts"
+import { hostNotFound, machineNotAdoptable } from "../faults.ts"
 import { resourcesOf } from "../schedule/schedule.ts"
 import { powerNumberOf, type Server, type VmState } from "../server/server.ts"
 import { insertServers, reviveServer, selectServer } from "../server/store.ts"
 import { differingDisk, newServerOf } from "./adopted-server.ts"
+import { type Host, zoneOf } from "./host.ts"
 import { selectHost } from "./store.ts"
 import { type Finding, findUnknownMachine } from "./unknown.ts"
-import { selectHostZones, zoneOfHost } from "./zone.ts"
 
 export interface Adopt {
   id: string
@@ -45,18 +45,19 @@ export async function adoptMachine(platform: Platform, adopt: Adopt): Promise<Ad
   if (before && before.taskState !== null) throw machineNotAdoptable(adopt.id, "its server has a task now")
   const power = kind === "aside" ? "shutdown" : machine.power
   if (kind === "aside") await callAgent(platform, host, "vm.take_back", { entry: adopt.id })
-  const zones = await selectHostZones(platform.db)
+  const home = await selectHost(platform.db, host)
+  if (!home) throw hostNotFound(host)
   const server = await transact(platform.db, async (tx) => {
     // The row of a deleted or lost server comes back as it was.
     if (!before) await insertServers(tx, [planned])
     const row = await reviveServer(tx, serverId, {
       host,
-      availabilityZone: zoneOfHost(platform, zones, host),
+      availabilityZone: zoneOf(platform, home),
       generationAbove: machine.generation,
       vmState: stateOf(power),
       powerState: powerNumberOf(power),
     })
-    await claimRoom(tx, row)
+    await claimRoom(tx, row, home)
     return row
   })
   platform.log.warn({ host, serverId, kind }, "a machine was adopted as a server")
@@ -68,9 +69,7 @@ function stateOf(power: Finding["power"]): VmState {
   return power === "paused" || power === "suspended" ? power : "stopped"
 }
 
-async function claimRoom(tx: Tx, server: Server): Promise<void> {
-  const host = await selectHost(tx, server.host ?? "")
-  if (!host) return
+async function claimRoom(tx: Tx, server: Server, host: Host): Promise<void> {
   await claimAllocation(tx, {
     consumerId: server.id,
     projectId: server.projectId,

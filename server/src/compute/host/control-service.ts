@@ -3,8 +3,10 @@
 import { sql } from "kysely"
 import { Loop } from "../../engine/loop.ts"
 import type { Platform } from "../../platform/context/context.ts"
-import type { DbOrTx } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
+import { boolean, integer, text, time, uuid, word } from "../../platform/noun/field.ts"
+import { noun, visibleToAll } from "../../platform/noun/noun.ts"
+import { serviceNotFound } from "../faults.ts"
 
 export const controlBinaries = ["nova-conductor", "nova-scheduler"] as const
 export type ControlBinary = (typeof controlBinaries)[number]
@@ -12,28 +14,29 @@ export type ControlBinary = (typeof controlBinaries)[number]
 /** Where these services show themselves; no host of machines is in it. */
 export const internalZone = "internal"
 
-export interface ControlService {
-  id: string
-  number: number
-  host: string
-  binary: ControlBinary
-  lastSeenAt: Date
-  /** By the database's clock, as the sign of life is. */
-  isUp: boolean
-}
+const found = { filter: true } as const
 
-export async function selectControlServices(platform: Platform): Promise<ControlService[]> {
-  const downAfterSeconds = platform.config.compute.serviceDownAfterMs / 1_000
-  const { rows } = await sql<ControlService>`
-    select id, number, host, binary_name as "binary", last_seen_at as "lastSeenAt",
-      last_seen_at > now() - make_interval(secs => ${downAfterSeconds}) as "isUp"
-    from compute.control_service order by number`.execute(platform.db)
-  return rows
-}
-
-export async function deleteControlService(tx: DbOrTx, id: string): Promise<void> {
-  await sql`delete from compute.control_service where id = ${id}`.execute(tx)
-}
+/** `downAfterMs`: who has been silent for longer is down. */
+export const controlServiceNoun = noun({
+  name: "compute.control_service",
+  table: sql`compute.control_service`,
+  alias: "c",
+  order: [{ key: "number", direction: "asc" }],
+  fields: {
+    id: uuid(sql`c.id`, found),
+    number: integer(sql`c.number`, found),
+    host: text(sql`c.host`, found),
+    binary: word(controlBinaries, sql`c.binary_name`, found),
+    lastSeenAt: time(sql`c.last_seen_at`),
+    /** By the database's clock, as the sign of life is. */
+    isUp: boolean(
+      ({ downAfterMs }: { downAfterMs: number }) =>
+        sql`c.last_seen_at > now() - make_interval(secs => ${downAfterMs / 1_000})`,
+    ),
+  },
+  visible: (_viewer: { downAfterMs: number }) => visibleToAll,
+  notFound: serviceNotFound,
+})
 
 async function noteAlive(platform: Platform): Promise<undefined> {
   const ids = controlBinaries.map(() => newUuid())

@@ -1,22 +1,19 @@
 // What `nova-manage service list` showed: the compute service of each host, and what works for all hosts.
 import { Type } from "typebox"
 import type { Platform } from "../../platform/context/context.ts"
-import { transact } from "../../platform/db/database.ts"
+import { type Filters, givenFilters, ListQuery, listThings, loadThing } from "../../platform/noun/list.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { hostIsUp, serviceNotFound } from "../faults.ts"
-import {
-  type ControlBinary,
-  deleteControlService,
-  internalZone,
-  selectControlServices,
-} from "./control-service.ts"
-import { type HostFacts, selectAllHostFacts } from "./verbs.ts"
+import { type ControlBinary, controlServiceNoun, internalZone } from "./control-service.ts"
+import { type HostFacts, selectHostFacts } from "./read.ts"
+
+const hostBinary = "nova-compute"
 
 export interface ServiceFacts {
   /** Since 2.53; before, clients ask by `number`. */
   id: string
   number: number
-  binary: ControlBinary | "nova-compute"
+  binary: ControlBinary | typeof hostBinary
   host: string
   zone: string
   isUp: boolean
@@ -30,7 +27,7 @@ export function serviceOfHost({ host, zone, isUp }: HostFacts): ServiceFacts {
   return {
     id: host.serviceId,
     number: host.number,
-    binary: "nova-compute",
+    binary: hostBinary,
     host: host.name,
     zone,
     isUp,
@@ -41,20 +38,28 @@ export function serviceOfHost({ host, zone, isUp }: HostFacts): ServiceFacts {
   }
 }
 
-async function selectServices(platform: Platform): Promise<ServiceFacts[]> {
-  const [control, hosts] = await Promise.all([selectControlServices(platform), selectAllHostFacts(platform)])
+const looking = ({ config }: Platform) => ({ downAfterMs: config.compute.serviceDownAfterMs })
+
+async function selectServices(platform: Platform, filters: Filters): Promise<ServiceFacts[]> {
+  const { id, number, host, binary } = filters
+  const ofHosts = givenFilters({ serviceId: id, number, name: host })
+  const isOfHosts = !binary || binary.some((asked) => asked === hostBinary)
+  const [control, hosts] = await Promise.all([
+    listThings(platform.db, controlServiceNoun, looking(platform), { filters }),
+    isOfHosts ? selectHostFacts(platform, { filters: ofHosts }) : [],
+  ])
   const never = { zone: internalZone, isDisabled: false, disabledReason: null, isForcedDown: false }
   return [...control.map((service) => ({ ...service, ...never })), ...hosts.map(serviceOfHost)]
 }
 
-/** All services; each call that shows them has its own rule. */
+/** Services by id, number, host or binary; each call that shows them has its own rule. */
 function listing(verb: string, rule: string) {
   return operation({
     name: `compute.service.${verb}`,
-    input: Type.Object({}),
+    input: ListQuery,
     rule: `os_compute_api:${rule}`,
     target: (ctx) => ({ project_id: ctx.caller.projectId }),
-    run: (ctx): Promise<ServiceFacts[]> => selectServices(ctx),
+    run: (ctx, { filters = {} }): Promise<ServiceFacts[]> => selectServices(ctx, filters),
   })
 }
 
@@ -67,15 +72,11 @@ export const deleteService = operation({
   name: "compute.service.delete",
   input: Type.Object({ id: Type.String() }),
   faults: [serviceNotFound, hostIsUp],
-  load: async (ctx, { id }) => {
-    const found = (await selectControlServices(ctx)).find((service) => service.id === id)
-    if (!found) throw serviceNotFound(id)
-    return found
-  },
+  load: (ctx, { id }) => loadThing(ctx.db, controlServiceNoun, looking(ctx), id),
   rule: "os_compute_api:os-services:delete",
   target: (ctx) => ({ project_id: ctx.caller.projectId }),
   run: async (ctx, _input, service) => {
     if (service.isUp) throw hostIsUp(service.host)
-    await transact(ctx.db, (tx) => deleteControlService(tx, service.id))
+    await ctx.db.deleteFrom("compute.control_service").where("id", "=", service.id).execute()
   },
 })

@@ -1,8 +1,8 @@
 // `availability_zone` of a request: a zone, or `zone:host[:node]` of an administrator.
 import type { Ctx } from "../../platform/context/context.ts"
 import { badRequest } from "../faults.ts"
+import { zoneOf } from "./host.ts"
 import { selectHosts } from "./store.ts"
-import { selectHostZones, zoneOfHost } from "./zone.ts"
 
 export interface ZoneRequest {
   zone: string | null
@@ -20,12 +20,12 @@ export function parseZone(text: string | null): ZoneRequest {
 /** A zone with no host, or a host that there is not, is refused with 400. */
 export async function checkZone(ctx: Ctx, request: ZoneRequest, requestedHost: string | null): Promise<void> {
   if (request.zone === null && request.host === null && requestedHost === null) return
-  const [hosts, zones] = [await selectHosts(ctx.db), await selectHostZones(ctx.db)]
+  const hosts = await selectHosts(ctx.db)
   const host = request.host ?? requestedHost
   if (host !== null && !hosts.some((h) => h.name === host))
     throw badRequest(`Compute host ${host} could not be found.`)
   // A forced host decides by itself; the zone beside it only says where one believes it to be.
   if (host !== null || request.zone === null) return
-  if (!hosts.some((h) => !h.isDisabled && zoneOfHost(ctx, zones, h.name) === request.zone))
+  if (!hosts.some((h) => !h.isDisabled && zoneOf(ctx, h) === request.zone))
     throw badRequest("The requested availability zone is not available")
 }

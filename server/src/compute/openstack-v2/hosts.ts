@@ -1,10 +1,13 @@
 // Compute services, hypervisors, hosts and availability zones.
 
+import { type Static, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
-import { pageUrl } from "../../platform/http/paging.ts"
+import { boundedLimit } from "../../platform/http/paging.ts"
 import { queryBoolean, queryInteger, queryText } from "../../platform/http/query.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { givenFilters } from "../../platform/noun/list.ts"
+import { closed, word } from "../../platform/schema/make.ts"
 import {
   badRequest,
   deleteComputeHost,
@@ -30,6 +33,7 @@ import {
   sumHypervisors,
   updateComputeHost,
 } from "../index.ts"
+import { nextLink } from "./next-link.ts"
 import { boolean, fqdn, readBoolean } from "./schema-parts.ts"
 
 const computeBinary = "nova-compute"
@@ -50,43 +54,45 @@ function viewService(version: Microversion, service: ServiceFacts) {
 }
 
 async function services(ctx: Ctx, req: WireRequest) {
-  const [host, binary] = [queryText(req.query, "host"), queryText(req.query, "binary")]
-  const found = (await listServices(ctx, {})).filter(
-    (service) =>
-      (host === undefined || service.host === host) && (binary === undefined || service.binary === binary),
-  )
+  const asked = (name: string) => {
+    const value = queryText(req.query, name)
+    return value === undefined ? undefined : [value]
+  }
+  const filters = givenFilters({ host: asked("host"), binary: asked("binary") })
+  const found = await listServices(ctx, { filters })
   return { services: found.map((service) => viewService(req.version, service)) }
 }
 
-interface ServiceBody {
-  host: string
-  binary: string
-  disabled_reason?: string
-  forced_down?: boolean | string
-}
-
-const byHost = (extra: Record<string, unknown> = {}, required: string[] = []) => ({
-  type: "object",
-  properties: { host: fqdn, binary: { type: "string", minLength: 1, maxLength: 255 }, ...extra },
-  required: ["host", "binary", ...required],
-  additionalProperties: false,
+const reason = Type.String({
+  minLength: 1,
+  maxLength: 255,
+  pattern: "^(?!\\s)[^\\p{C}]*(?<!\\s)$",
 })
-const reason = { type: "string", minLength: 1, maxLength: 255, pattern: "^(?!\\s)[^\\p{C}]*(?<!\\s)$" }
+const service = { host: fqdn, binary: Type.String({ minLength: 1, maxLength: 255 }) }
+const named = ["host", "binary"] as const
+const serviceBody = closed(service, named)
+const disableBody = closed({ ...service, disabled_reason: reason }, [...named, "disabled_reason"])
+const forceDownBody = closed({ ...service, forced_down: boolean }, [...named, "forced_down"])
+const updateBody = closed({
+  status: word(["enabled", "disabled"]),
+  disabled_reason: reason,
+  forced_down: boolean,
+})
+
+type ServiceBody = Static<typeof serviceBody> & Partial<Static<typeof disableBody>>
 
 /** The calls of before 2.53 name the host in the body. */
 async function setByHost(ctx: Ctx, req: WireRequest<ServiceBody>, change: "enable" | "disable") {
   const { host, disabled_reason } = req.body
   if (req.body.binary !== computeBinary) throw onlyCompute(req.body.binary)
-  await updateComputeHost(ctx, {
-    host,
-    isDisabled: change === "disable",
-    disabledReason: change === "disable" ? (disabled_reason ?? null) : null,
-  })
+  const isDisabled = change === "disable"
+  const disabledReason = isDisabled ? (disabled_reason ?? null) : null
+  await updateComputeHost(ctx, { host, changes: { isDisabled, disabledReason } })
   return {
     service: {
       host,
       binary: computeBinary,
-      status: change === "disable" ? "disabled" : "enabled",
+      status: `${change}d`,
       ...(disabled_reason !== undefined && { disabled_reason }),
     },
   }
@@ -98,20 +104,15 @@ const onlyCompute = (binary: string) =>
 
 async function serviceById(ctx: Ctx, req: WireRequest): Promise<ServiceFacts> {
   const id = req.params.service_id ?? ""
-  const found = (await listServices(ctx, {})).find((service) =>
-    atLeast(req.version, "2.53") ? service.id === id : String(service.number) === id,
-  )
+  const [found] = await listServices(ctx, { filters: { [idKeyAt(req)]: [id] } })
   if (!found) throw serviceNotFound(id)
   return found
 }
 
-interface ServicePut {
-  status?: "enabled" | "disabled"
-  disabled_reason?: string
-  forced_down?: boolean | string
-}
+/** Services and hypervisors are named by their numbers before 2.53. */
+const idKeyAt = (req: WireRequest) => (atLeast(req.version, "2.53") ? "id" : "number")
 
-async function updateService(ctx: Ctx, req: WireRequest<ServicePut>) {
+async function updateService(ctx: Ctx, req: WireRequest<Static<typeof updateBody>>) {
   const { host, binary } = await serviceById(ctx, req)
   if (binary !== computeBinary) throw onlyCompute(binary)
   const { status, disabled_reason, forced_down } = req.body
@@ -121,70 +122,64 @@ async function updateService(ctx: Ctx, req: WireRequest<ServicePut>) {
     throw badRequest("Specifying disabled_reason requires that status is disabled.")
   await updateComputeHost(ctx, {
     host,
-    ...(status !== undefined && {
-      isDisabled: status === "disabled",
-      disabledReason: disabled_reason ?? null,
-    }),
-    ...(forced_down !== undefined && { isForcedDown: readBoolean(forced_down) }),
+    changes: {
+      ...(status !== undefined && {
+        isDisabled: status === "disabled",
+        disabledReason: disabled_reason ?? null,
+      }),
+      ...(forced_down !== undefined && { isForcedDown: readBoolean(forced_down) }),
+    },
   })
   return { service: viewService(req.version, await serviceById(ctx, req)) }
 }
 
 const serviceRoutes: readonly Route[] = [
   route({ method: "GET", path: "/os-services", operation: listServices, handler: services }),
-  route<ServiceBody>({
+  route({
     method: "PUT",
     path: "/os-services/enable",
     max: "2.52",
     operation: updateComputeHost,
-    body: byHost(),
+    body: serviceBody,
     handler: (ctx, req) => setByHost(ctx, req, "enable"),
   }),
-  route<ServiceBody>({
+  route({
     method: "PUT",
     path: "/os-services/disable",
     max: "2.52",
     operation: updateComputeHost,
-    body: byHost(),
+    body: serviceBody,
     handler: (ctx, req) => setByHost(ctx, req, "disable"),
   }),
-  route<ServiceBody>({
+  route({
     method: "PUT",
     path: "/os-services/disable-log-reason",
     max: "2.52",
     operation: updateComputeHost,
-    body: byHost({ disabled_reason: reason }, ["disabled_reason"]),
+    body: disableBody,
     handler: (ctx, req) => setByHost(ctx, req, "disable"),
   }),
-  route<ServiceBody>({
+  route({
     method: "PUT",
     path: "/os-services/force-down",
     min: "2.11",
     max: "2.52",
     operation: updateComputeHost,
-    body: byHost({ forced_down: boolean }, ["forced_down"]),
+    body: forceDownBody,
     handler: async (ctx, req) => {
       const isForcedDown = readBoolean(req.body.forced_down)
       if (req.body.binary !== computeBinary) throw onlyCompute(req.body.binary)
-      await updateComputeHost(ctx, { host: req.body.host, isForcedDown })
+      await updateComputeHost(ctx, { host: req.body.host, changes: { isForcedDown } })
       return { service: { host: req.body.host, binary: computeBinary, forced_down: isForcedDown } }
     },
   }),
-  route<ServicePut>({
+  route({
     method: "PUT",
     path: "/os-services/{service_id}",
     min: "2.53",
     operation: updateComputeHost,
     alsoAsks: listServices,
-    body: {
-      type: "object",
-      properties: {
-        status: { type: "string", enum: ["enabled", "disabled"] },
-        disabled_reason: reason,
-        forced_down: boolean,
-      },
-      additionalProperties: false,
-    },
+    body: updateBody,
     handler: updateService,
   }),
   route({
@@ -253,63 +248,63 @@ async function serversOf(ctx: Ctx, facts: HostFacts) {
   return servers.map((server) => ({ name: instanceNameOf(server), uuid: server.id }))
 }
 
+const withServersOf = (req: WireRequest) =>
+  atLeast(req.version, "2.53") && queryBoolean(req.query, "with_servers") === true
+
 async function hypervisors(ctx: Ctx, req: WireRequest, isDetail: boolean) {
   const { version } = req
-  const all = await (isDetail ? listHypervisorDetails : listHypervisors)(ctx, {})
-  const pattern = atLeast(version, "2.53") ? queryText(req.query, "hypervisor_hostname_pattern") : undefined
-  const page = pageOf(req, all, pattern)
-  const withServers = atLeast(version, "2.53") && queryBoolean(req.query, "with_servers") === true
+  const page = await pageOf(ctx, req, isDetail ? listHypervisorDetails : listHypervisors)
   const views: Record<string, unknown>[] = []
   for (const facts of page.hosts) {
     const view: Record<string, unknown> = isDetail
       ? viewHypervisor(version, facts, await uptimeIn(ctx, version, facts))
       : viewHypervisorBrief(version, facts)
-    if (withServers) {
+    if (withServersOf(req)) {
       const servers = await serversOf(ctx, facts)
       if (servers.length > 0 || atLeast(version, "2.75")) view.servers = servers
     }
     views.push(view)
   }
-  return {
-    hypervisors: views,
-    ...(page.next !== null && {
-      hypervisors_links: [{ rel: "next", href: pageUrl(ctx.baseUrl, req.url, { marker: page.next }) }],
-    }),
-  }
+  return { hypervisors: views, ...nextLink(ctx, req, "hypervisors", page.next) }
 }
 
-/** There are as many as there are hosts, so a page is cut from all of them. */
-function pageOf(req: WireRequest, all: readonly HostFacts[], pattern: string | undefined) {
+type HostList = typeof listHypervisors
+
+async function pageOf(ctx: Ctx, req: WireRequest, list: HostList) {
   const isPaged = atLeast(req.version, "2.33")
-  const limit = isPaged ? queryInteger(req.query, "limit", { min: 0 }) : undefined
+  const asked = isPaged ? queryInteger(req.query, "limit", { min: 0 }) : undefined
   const marker = isPaged ? queryText(req.query, "marker") : undefined
+  const pattern = idKeyAt(req) === "id" ? queryText(req.query, "hypervisor_hostname_pattern") : undefined
   if (pattern !== undefined) {
-    if (limit !== undefined || marker !== undefined)
+    if (asked !== undefined || marker !== undefined)
       throw badRequest(
         "Paging over hypervisors with the hypervisor_hostname_pattern query parameter is not supported.",
       )
-    return { hosts: matching(all, pattern), next: null }
+    return { hosts: await matching(ctx, list, pattern), next: null }
   }
-  const idOf = (facts: HostFacts) =>
-    atLeast(req.version, "2.53") ? facts.host.id : String(facts.host.number)
-  const from = marker === undefined ? 0 : all.findIndex((facts) => idOf(facts) === marker) + 1
-  if (marker !== undefined && from === 0) throw badRequest(`marker [${marker}] not found`)
-  const hosts = all.slice(from, limit === undefined ? undefined : from + limit)
-  const last = hosts.at(-1)
-  return { hosts, next: limit !== undefined && last && hosts.length === limit ? idOf(last) : null }
+  if (!isPaged) return { hosts: await list(ctx, {}), next: null }
+  const limit = boundedLimit(asked, ctx.config.compute.listLimitMost)
+  const hosts = await list(ctx, { page: { limit, marker: await markerOf(ctx, req, list, marker) } })
+  const last = hosts.length === limit ? hosts.at(-1)?.host : undefined
+  return { hosts, next: last && String(last[idKeyAt(req)]) }
 }
 
-function matching(all: readonly HostFacts[], pattern: string): HostFacts[] {
-  const found = all.filter((facts) => facts.host.name.includes(pattern))
+/** The id of a host whose number the marker is. */
+async function markerOf(ctx: Ctx, req: WireRequest, list: HostList, marker: string | undefined) {
+  if (marker === undefined || idKeyAt(req) === "id") return marker ?? null
+  const [found] = await list(ctx, { filters: { number: [marker] } })
+  return found?.host.id ?? marker
+}
+
+async function matching(ctx: Ctx, list: HostList, pattern: string): Promise<HostFacts[]> {
+  const found = await list(ctx, { filters: { namePart: [pattern] } })
   if (found.length === 0) throw noMatchingHypervisor(pattern)
   return found
 }
 
-async function hypervisorById(ctx: Ctx, req: WireRequest, list: typeof findHypervisor): Promise<HostFacts> {
+async function hypervisorById(ctx: Ctx, req: WireRequest, list: HostList): Promise<HostFacts> {
   const id = req.params.hypervisor_id ?? ""
-  const found = (await list(ctx, {})).find((facts) =>
-    atLeast(req.version, "2.53") ? facts.host.id === id : String(facts.host.number) === id,
-  )
+  const [found] = await list(ctx, { filters: { [idKeyAt(req)]: [id] } })
   if (!found) throw hypervisorNotFound(id)
   return found
 }
@@ -364,11 +359,10 @@ const hypervisorRoutes: readonly Route[] = [
     alsoAsks: [showHypervisorUptime, listServersOfHost],
     handler: async (ctx, req) => {
       const facts = await hypervisorById(ctx, req, findHypervisor)
-      const withServers = atLeast(req.version, "2.53") && queryBoolean(req.query, "with_servers") === true
       return {
         hypervisor: {
           ...viewHypervisor(req.version, facts, await uptimeIn(ctx, req.version, facts)),
-          ...(withServers && { servers: await serversOf(ctx, facts) }),
+          ...(withServersOf(req) && { servers: await serversOf(ctx, facts) }),
         },
       }
     },
@@ -391,7 +385,7 @@ const hypervisorRoutes: readonly Route[] = [
     max: "2.52",
     operation: searchHypervisors,
     handler: async (ctx, req) => {
-      const found = matching(await searchHypervisors(ctx, {}), req.params.pattern ?? "")
+      const found = await matching(ctx, searchHypervisors, req.params.pattern ?? "")
       return { hypervisors: found.map((facts) => viewHypervisorBrief(req.version, facts)) }
     },
   }),
@@ -401,7 +395,7 @@ const hypervisorRoutes: readonly Route[] = [
     max: "2.52",
     operation: [listHypervisorsWithServers, listServersOfHost],
     handler: async (ctx, req) => {
-      const found = matching(await listHypervisorsWithServers(ctx, {}), req.params.pattern ?? "")
+      const found = await matching(ctx, listHypervisorsWithServers, req.params.pattern ?? "")
       const views: Record<string, unknown>[] = []
       for (const facts of found) {
         const servers = await serversOf(ctx, facts)

@@ -1,15 +1,17 @@
 // Hosts as they were shown before hypervisors and services were; gone since 2.43.
 
+import { type Static, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { queryText } from "../../platform/http/query.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
+import { closed } from "../../platform/schema/make.ts"
 import { hostCommands, hostNotFound, listHosts, listServicesAsHosts, updateOldHost } from "../index.ts"
 
 const max = "2.42"
 
 async function showHost(ctx: Ctx, req: WireRequest) {
   const name = req.params.host_name ?? ""
-  const found = (await listHosts(ctx, {})).find((facts) => facts.host.name === name)
+  const [found] = await listHosts(ctx, { filters: { name: [name] } })
   if (!found) throw hostNotFound(name)
   const { host, load } = found
   const row = (project: string, cpu: number, memoryMb: number, diskGb: number) => ({
@@ -25,20 +27,18 @@ async function showHost(ctx: Ctx, req: WireRequest) {
   }
 }
 
-interface HostPut {
-  status?: string
-  maintenance_mode?: string
-}
-
-const onOff = { enum: ["enable", "disable", "Enable", "Disable", "ENABLE", "DISABLE"] }
+const onOff = Type.Unsafe<string>({ enum: ["enable", "disable", "Enable", "Disable", "ENABLE", "DISABLE"] })
+const updateBody = closed({ status: onOff, maintenance_mode: onOff }, [], {
+  anyOf: [{ required: ["status"] }, { required: ["maintenance_mode"] }],
+})
 
 /** Enabled is what the compute service on it is. */
-async function updateHost(ctx: Ctx, req: WireRequest<HostPut>) {
+async function updateHost(ctx: Ctx, req: WireRequest<Static<typeof updateBody>>) {
   const host = req.params.host_name ?? ""
   if (req.body.maintenance_mode !== undefined) await hostCommands.maintain(ctx, { host })
   const status = req.body.status?.toLowerCase()
   const changes = { isDisabled: status === "disable", disabledReason: null }
-  await updateOldHost(ctx, { host, ...changes })
+  await updateOldHost(ctx, { host, changes })
   return { host, status: `${status}d` }
 }
 
@@ -84,17 +84,12 @@ export const osHostRoutes: readonly Route[] = [
     operation: listHosts,
     handler: showHost,
   }),
-  route<HostPut>({
+  route({
     method: "PUT",
     path: "/os-hosts/{host_name}",
     max,
     operation: [updateOldHost, hostCommands.maintain],
-    body: {
-      type: "object",
-      properties: { status: onOff, maintenance_mode: onOff },
-      anyOf: [{ required: ["status"] }, { required: ["maintenance_mode"] }],
-      additionalProperties: false,
-    },
+    body: updateBody,
     handler: updateHost,
   }),
   ...powerRoutes,

@@ -5,9 +5,9 @@ import type { Platform } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
+import { zoneOfHost } from "../aggregate/store.ts"
 import { noValidHost } from "../faults.ts"
-import { type Host, isHostUp } from "../host/host.ts"
-import { hostSilentMs } from "../host/store.ts"
+import { type Host, hostSilentMs, isHostUp, zoneOf } from "../host/host.ts"
 import type { FlavorSnapshot, Server } from "../server/server.ts"
 import {
   type Choice,
@@ -82,30 +82,26 @@ function refusedByAll({ refused }: Choice): Fault {
   return new Fault(kind, code, message, { cause: new Error(describeRefusals(refused)) })
 }
 
-interface HostFactsRow extends Pick<Host, "silentMs" | "isForcedDown"> {
+interface HostFactsRow extends Pick<Host, "silentMs" | "isForcedDown" | "isDisabled" | "ownZone"> {
   name: string
   providerId: string
-  isDisabled: boolean
-  zone: string | null
   ramMib: number
   ramUsedMib: number
 }
 
 /** One statement, as it is in the path of every creation; what is used, placement has added up already. */
-async function selectHostFacts({ config }: Platform, tx: Tx): Promise<HostFacts[]> {
+async function selectHostFacts(platform: Platform, tx: Tx): Promise<HostFacts[]> {
   const { rows } = await sql<HostFactsRow>`
     select h.name, h.id as "providerId", ${hostSilentMs} as "silentMs", h.is_disabled as "isDisabled",
       h.is_forced_down as "isForcedDown", (h.description->>'ramMib')::bigint as "ramMib",
-      (select a.metadata->>'availability_zone' from compute.aggregate_host x
-        join compute.aggregate a on a.id = x.aggregate_id and a.metadata ? 'availability_zone'
-        where x.host = h.name order by a.id limit 1) as zone,
+      ${zoneOfHost(sql`h.name`)} as "ownZone",
       coalesce(${usedOfHost(sql`h.id`, "MEMORY_MB")}, 0) as "ramUsedMib"
     from compute.host h order by h.number`.execute(tx)
-  const { serviceDownAfterMs, defaultAvailabilityZone } = config.compute
-  return rows.map(({ silentMs, isForcedDown, zone, ...facts }) => ({
+  const { serviceDownAfterMs } = platform.config.compute
+  return rows.map(({ silentMs, isForcedDown, ownZone, ...facts }) => ({
     ...facts,
     isUp: isHostUp({ silentMs, isForcedDown }, serviceDownAfterMs),
-    zone: zone ?? defaultAvailabilityZone,
+    zone: zoneOf(platform, { ownZone }),
   }))
 }
 

@@ -3,18 +3,9 @@ export type { VmDiagnostics } from "../../agent/protocol.ts"
 export * from "../faults.ts"
 export { type Host, hostStatusOf } from "../host/host.ts"
 export {
-  deleteService,
-  listServices,
-  listServicesAsHosts,
-  listServicesOfZones,
-  type ServiceFacts,
-} from "../host/service.ts"
-export {
-  deleteComputeHost,
   findHypervisor,
   findHypervisorForUptime,
   type HostFacts,
-  hostCommands,
   hostsByName,
   listHosts,
   listHostsOfZones,
@@ -26,9 +17,15 @@ export {
   showHostUptime,
   showHypervisorUptime,
   sumHypervisors,
-  updateComputeHost,
-  updateOldHost,
-} from "../host/verbs.ts"
+} from "../host/read.ts"
+export {
+  deleteService,
+  listServices,
+  listServicesAsHosts,
+  listServicesOfZones,
+  type ServiceFacts,
+} from "../host/service.ts"
+export { deleteComputeHost, hostCommands, updateComputeHost, updateOldHost } from "../host/update.ts"
 export { serveMetadata } from "../metadata/serve.ts"
 export { listServerActions, type ShownAction, showServerAction } from "../server-action/list.ts"
 export type { ServerAction } from "../server-action/store.ts"

@@ -1,0 +1,79 @@
+// What operators do with hosts.
+import { Type } from "typebox"
+import { removeHostProvider } from "../../placement/index.ts"
+import { transact } from "../../platform/db/database.ts"
+import { updateThing } from "../../platform/noun/list.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import { forgetAggregateHost } from "../aggregate/store.ts"
+import { hostHasServers, hostIsUp, hostNotFound, hostVerbUnsupported } from "../faults.ts"
+import { everything } from "../viewer.ts"
+import { hostNoun, isHostUp } from "./host.ts"
+import { loadHost } from "./read.ts"
+import { selectServersOfHost } from "./store.ts"
+
+const HostInput = Type.Object({ host: Type.String() })
+
+function updating(verb: string, rule: string) {
+  return operation({
+    name: `compute.host.${verb}`,
+    input: Type.Object({ host: Type.String(), changes: hostNoun.changes }),
+    faults: [hostNotFound],
+    load: loadHost,
+    rule: `os_compute_api:${rule}`,
+    target: (ctx) => ({ project_id: ctx.caller.projectId }),
+    run: async (ctx, { changes }, host) => {
+      const changed = await updateThing(ctx.db, hostNoun, everything, host.id, {
+        is_disabled: changes.isDisabled,
+        disabled_reason: changes.disabledReason,
+        is_forced_down: changes.isForcedDown,
+        updated_at: ctx.clock.now(),
+      })
+      if (!changed) throw hostNotFound(host.name)
+      return changed
+    },
+  })
+}
+
+export const updateComputeHost = updating("update", "os-services:update")
+/** The same as it was before there were services. */
+export const updateOldHost = updating("update_old", "os-hosts:update")
+
+/** Of the host as a machine. Nova's driver for QEMU does none of these either, so there is only the refusal. */
+function command(verb: string, rule = verb) {
+  return operation({
+    name: `compute.host.${verb}`,
+    input: HostInput,
+    faults: [hostNotFound, hostVerbUnsupported],
+    rule: `os_compute_api:os-hosts:${rule}`,
+    target: (ctx) => ({ project_id: ctx.caller.projectId }),
+    run: async (ctx, input) => {
+      await loadHost(ctx, input)
+      throw hostVerbUnsupported()
+    },
+  })
+}
+
+export const hostCommands = {
+  start: command("start"),
+  shutdown: command("shutdown"),
+  reboot: command("reboot"),
+  maintain: command("maintain", "update"),
+}
+
+/** For a host that is gone for good. */
+export const deleteComputeHost = operation({
+  name: "compute.host.delete",
+  input: HostInput,
+  faults: [hostNotFound, hostHasServers, hostIsUp],
+  load: loadHost,
+  rule: "os_compute_api:os-services:delete",
+  target: (ctx) => ({ project_id: ctx.caller.projectId }),
+  run: (ctx, _input, host) =>
+    transact(ctx.db, async (tx) => {
+      if ((await selectServersOfHost(tx, host.name)).length > 0) throw hostHasServers()
+      if (isHostUp(host, ctx.config.compute.serviceDownAfterMs)) throw hostIsUp(host.name)
+      await removeHostProvider(tx, host.id)
+      await forgetAggregateHost(tx, host.name)
+      await tx.deleteFrom("compute.host").where("id", "=", host.id).execute()
+    }),
+})
