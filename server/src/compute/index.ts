@@ -63,10 +63,12 @@ export * from "./server/index.ts"
 export {
   createServerGroup,
   deleteServerGroup,
+  type GroupPolicy,
+  groupPolicies,
   listServerGroups,
+  type ServerGroup,
   showServerGroup,
-} from "./server-group/change.ts"
-export { type GroupPolicy, groupPolicies, type ServerGroup } from "./server-group/server-group.ts"
+} from "./server-group/server-group.ts"
 export { showLastUsageAudit, showUsageAudit, type UsageAudit } from "./usage/audit-log.ts"
 export { listProjectUsages, showProjectUsage, type UsagePage } from "./usage/list.ts"
 export type { ProjectUsage, ServerUsage } from "./usage/usage.ts"

@@ -1,6 +1,7 @@
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
+import { boundedLimit } from "../../platform/http/paging.ts"
 import { queryInteger } from "../../platform/http/query.ts"
 import { type BodyOf, versions } from "../../platform/http/versions.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
@@ -60,24 +61,24 @@ async function create(ctx: Ctx, req: WireRequest<BodyOf<typeof createBody>>) {
     name: body.name,
     // One of the two is there: the schema of the version says which.
     policy: body.policy ?? body.policies?.[0] ?? "affinity",
-    maxServersPerHost: max === undefined ? null : Number(max),
+    ...(max !== undefined && { maxServersPerHost: Number(max) }),
   })
   return { server_group: view(req.version, group) }
 }
 
 async function list(ctx: Ctx, req: WireRequest) {
   checkQueryNames(req, ["all_projects", "limit", "offset"])
-  const limit = queryInteger(req.query, "limit", { min: 0 })
+  const asked = queryInteger(req.query, "limit", { min: 0 })
   const found = await listServerGroups(ctx, {
     // The parameter counts by being there, whatever its value.
     isOfAllProjects: req.query.all_projects !== undefined,
-    limit: limit === undefined || limit === 0 ? null : limit,
+    query: { page: { limit: boundedLimit(asked, ctx.config.compute.listLimitMost) } },
     offset: queryInteger(req.query, "offset", { min: 0 }) ?? 0,
   })
   return { server_groups: found.map((group) => view(req.version, group)) }
 }
 
-const idOf = (req: WireRequest) => ({ serverGroupId: req.params.server_group_id ?? "" })
+const idOf = (req: WireRequest) => ({ id: req.params.server_group_id ?? "" })
 
 export const serverGroupRoutes: readonly Route[] = [
   route({
