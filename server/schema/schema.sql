@@ -349,8 +349,14 @@ create table compute.migration (
   constraint migration_server_id_generation_key UNIQUE (server_id, generation),
   constraint migration_type_check CHECK ((type = 'resize'::text))
 );
-CREATE INDEX migration_list ON compute.migration USING btree (created_at, number);
-CREATE INDEX migration_project ON compute.migration USING btree (project_id, created_at, number);
+CREATE INDEX migration_changed ON compute.migration USING btree (COALESCE(updated_at, created_at));
+CREATE INDEX migration_dest_host ON compute.migration USING btree (dest_host, number);
+CREATE INDEX migration_project ON compute.migration USING btree (project_id, number);
+CREATE INDEX migration_server ON compute.migration USING btree (server_id, number);
+CREATE INDEX migration_source_host ON compute.migration USING btree (source_host, number);
+CREATE INDEX migration_status ON compute.migration USING btree (status, number);
+CREATE INDEX migration_type ON compute.migration USING btree (type, number);
+CREATE INDEX migration_user ON compute.migration USING btree (user_id, number);
 
 create table compute.server (
   id uuid not null,

@@ -46,8 +46,7 @@ export {
   listKeypairs,
   showKeypair,
 } from "./keypair/keypair.ts"
-export { listMigrations } from "./migration/list.ts"
-export type { Migration } from "./migration/migration.ts"
+export { listMigrations, type Migration, migrationNoun } from "./migration/migration.ts"
 export { showQuotaClass, updateQuotaClass } from "./quota/class.ts"
 export {
   deleteQuota,

@@ -16,8 +16,8 @@ export function viewerOf(ctx: Ctx): Viewer {
 /** For the program's own reads. */
 export const everything: Viewer = { projectId: null, seesAll: true }
 
-/** Rows with one owner, who alone sees them. `owner` is the column. */
-export function ownRows(owner: RawBuilder<unknown>, id: string | null): Visible {
+/** Rows that belong to one thing, of which alone a list is. `owner` is the column. */
+export function ownRows(owner: RawBuilder<unknown>, id: string | number | null): Visible {
   const own = sql<boolean>`${owner} = ${id}`
   return { row: own, main: own, others: [] }
 }

@@ -1,19 +1,67 @@
-/** In Nova's words, which clients look for. */
-export type MigrationStatus = "migrating" | "finished" | "confirmed" | "reverting" | "reverted" | "error"
+// Changes of size, and moves of servers to other hosts: one row each, kept after the server is gone.
+import { type RawBuilder, sql } from "kysely"
+import { filterOnly, integer, nullable, text, time, uuid, word } from "../../platform/noun/field.ts"
+import { ListQuery, listThings } from "../../platform/noun/list.ts"
+import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import { everything, type Viewer } from "../viewer.ts"
+import { migrationMarkerNotFound } from "./faults.ts"
+import type {} from "./tables.ts"
 
-/** A change of size, or a move to another host, of one server. */
-export interface Migration {
-  number: number
-  id: string
-  serverId: string
-  projectId: string
-  userId: string
-  type: string
-  status: string
-  sourceHost: string
-  destHost: string
-  oldFlavorNumber: number
-  newFlavorNumber: number
-  createdAt: Date
-  updatedAt: Date | null
-}
+/** In Nova's words, which clients look for. */
+export const migrationStatuses = [
+  "migrating",
+  "finished",
+  "confirmed",
+  "reverting",
+  "reverted",
+  "error",
+] as const
+export type MigrationStatus = (typeof migrationStatuses)[number]
+
+const found = { filter: true } as const
+
+export const migrationNoun = noun({
+  name: "compute.migration",
+  table: sql`compute.migration`,
+  alias: "m",
+  /** Newest first. */
+  order: [{ key: "number", direction: "desc" }],
+  fields: {
+    id: uuid(sql`m.id`),
+    number: integer(sql`m.number`),
+    serverId: uuid(sql`m.server_id`, { name: "instance_uuid", filter: true }),
+    projectId: text(sql`m.project_id`, found),
+    userId: text(sql`m.user_id`, found),
+    type: word(["resize"], sql`m.type`, { name: "migration_type", filter: true }),
+    status: word(migrationStatuses, sql`m.status`, found),
+    sourceHost: text(sql`m.source_host`, { name: "source_compute", filter: true }),
+    destHost: text(sql`m.dest_host`),
+    oldFlavorNumber: integer(sql`m.old_flavor_number`),
+    newFlavorNumber: integer(sql`m.new_flavor_number`),
+    createdAt: time(sql`m.created_at`),
+    updatedAt: nullable(time(sql`m.updated_at`)),
+    /** When it was changed last, if only by being made. */
+    changedAt: time(sql`coalesce(m.updated_at, m.created_at)`, { filter: true, internal: true }),
+    /** From or to this host. */
+    host: filterOnly((hosts) => {
+      const of = (column: RawBuilder<unknown>) =>
+        sql`select x.number from compute.migration x where ${column} = any(${hosts}::text[])`
+      const numbers = sql`${of(sql`x.source_host`)} union ${of(sql`x.dest_host`)}`
+      return sql<boolean>`m.number = any(array(${numbers}))`
+    }),
+  },
+  visible: (_viewer: Viewer) => visibleToAll,
+  notFound: migrationMarkerNotFound,
+})
+
+export type Migration = Thing<typeof migrationNoun>
+
+/** Of all projects. */
+export const listMigrations = operation({
+  name: "compute.migration.list",
+  input: ListQuery,
+  faults: [migrationMarkerNotFound],
+  rule: "os_compute_api:os-migrations:index",
+  run: (ctx, query) => listThings(ctx.db, migrationNoun, everything, query),
+})

@@ -1,9 +1,12 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
-import { boundedLimit, pageUrl } from "../../platform/http/paging.ts"
+import { boundedLimit } from "../../platform/http/paging.ts"
 import { queryInteger, queryText } from "../../platform/http/query.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
-import { badRequest, listMigrations, type Migration } from "../index.ts"
+import type { Compared } from "../../platform/noun/list.ts"
+import { keysOf } from "../../platform/noun/noun.ts"
+import { badRequest, listMigrations, type Migration, migrationNoun } from "../index.ts"
+import { nextLink } from "./next-link.ts"
 import { checkQueryNames } from "./query-names.ts"
 import { readTime } from "./server-query.ts"
 
@@ -31,45 +34,46 @@ function viewMigration(version: Microversion, m: Migration) {
   }
 }
 
-const filters: readonly [from: string, names: readonly string[]][] = [
+const parameters: readonly [from: string, names: readonly string[]][] = [
   ["2.1", ["hidden", "host", "instance_uuid", "source_compute", "status", "migration_type"]],
   ["2.59", ["limit", "marker", "changes-since"]],
   ["2.66", ["changes-before"]],
   ["2.80", ["user_id", "project_id"]],
 ]
+const filterKeys = keysOf(migrationNoun.fields, "filter")
 
 async function list(ctx: Ctx, req: WireRequest) {
-  const known = filters.filter(([from]) => atLeast(req.version, from)).flatMap(([, names]) => names)
+  const known = parameters.filter(([from]) => atLeast(req.version, from)).flatMap(([, names]) => names)
   checkQueryNames(req, known)
   const text = (name: string) => (known.includes(name) ? queryText(req.query, name) : undefined)
-  const [since, before] = [text("changes-since"), text("changes-before")]
-  const changesSince = since === undefined ? undefined : readTime("changes-since", since)
-  const changesBefore = before === undefined ? undefined : readTime("changes-before", before)
-  if (changesSince && changesBefore && changesBefore < changesSince)
-    throw badRequest("The value of changes-since must be less than or equal to changes-before.")
+  const filters: Record<string, string[]> = {}
+  for (const name of known) {
+    const [key, value] = [filterKeys[name], text(name)]
+    if (key !== undefined && value !== undefined) filters[key] = [value]
+  }
+  const changedAt = changesOf(text("changes-since"), text("changes-before"))
   const isPaged = known.includes("limit")
   const asked = isPaged ? queryInteger(req.query, "limit", { min: 0 }) : undefined
   const limit = boundedLimit(asked, ctx.config.compute.listLimitMost)
   const found = await listMigrations(ctx, {
-    host: text("host"),
-    serverId: text("instance_uuid"),
-    sourceHost: text("source_compute"),
-    status: text("status"),
-    type: text("migration_type"),
-    userId: text("user_id"),
-    projectId: text("project_id"),
-    changesSince,
-    changesBefore,
-    limit,
-    marker: text("marker"),
+    filters: { ...filters, ...(changedAt.length > 0 && { changedAt }) },
+    page: { limit, marker: text("marker") ?? null },
   })
-  const last = found.at(-1)
-  const href =
-    last && isPaged && found.length === limit ? pageUrl(ctx.baseUrl, req.url, { marker: last.id }) : undefined
   return {
     migrations: found.map((migration) => viewMigration(req.version, migration)),
-    ...(href !== undefined && { migrations_links: [{ rel: "next", href }] }),
+    ...nextLink(ctx, req, "migrations", isPaged && found.length === limit ? found.at(-1)?.id : undefined),
   }
+}
+
+function changesOf(since: string | undefined, before: string | undefined): Compared[] {
+  const from = since === undefined ? undefined : readTime("changes-since", since)
+  const to = before === undefined ? undefined : readTime("changes-before", before)
+  if (from && to && to < from)
+    throw badRequest("The value of changes-since must be less than or equal to changes-before.")
+  return [
+    ...(from ? [{ by: "atLeast" as const, value: from }] : []),
+    ...(to ? [{ by: "atMost" as const, value: to }] : []),
+  ]
 }
 
 export const migrationRoutes: readonly Route[] = [

@@ -2,13 +2,8 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { openTestDatabase } from "../../../test/database.ts"
 import { type Db, transact } from "../../platform/db/database.ts"
-import {
-  endAction,
-  recordActions,
-  selectAction,
-  selectActionEvents,
-  selectActions,
-} from "../server-action/store.ts"
+import { selectAction, selectActionEvents, selectActions } from "../server-action/read.ts"
+import { endAction, recordActions } from "../server-action/store.ts"
 import { newServer } from "../testing/new-server.ts"
 import type { Server } from "./server.ts"
 import { actionRules } from "./state.ts"
