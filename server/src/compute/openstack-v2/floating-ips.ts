@@ -1,5 +1,5 @@
 // Nova's old way to floating IPs, until 2.35: the network service's, in Nova's shape; a pool is an external network.
-
+import type { Static } from "typebox"
 import {
   createFloatingIps,
   deleteFloatingIp,
@@ -13,6 +13,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
+import { object, typed } from "../../platform/schema/make.ts"
 import { badRequest } from "../index.ts"
 
 const last = "2.35"
@@ -38,7 +39,9 @@ async function find(ctx: Ctx, req: WireRequest): Promise<FloatingIp> {
   return await getFloatingIp(ctx, { id: id })
 }
 
-async function create(ctx: Ctx, req: WireRequest<{ pool?: string | null } | undefined>) {
+const createBody = object({ pool: typed(["string", "null"]) }, [], { additionalProperties: true })
+
+async function create(ctx: Ctx, req: WireRequest<Static<typeof createBody> | undefined>) {
   const pools = await poolsOf(ctx)
   const wanted = req.body?.pool
   const pool = wanted ? pools.find((p) => p.id === wanted || p.name === wanted) : pools[0]
@@ -73,17 +76,13 @@ export const floatingIpRoutes: readonly Route[] = [
       return { floating_ips: items.map((ip) => viewFloatingIp(ip, pools)) }
     },
   }),
-  route<{ pool?: string | null } | undefined>({
+  route({
     method: "POST",
     path: "/os-floating-ips",
     max: last,
     operation: createFloatingIps,
     alsoAsks: listNetworks,
-    body: {
-      type: "object",
-      properties: { pool: { type: ["string", "null"] } },
-      additionalProperties: true,
-    },
+    body: createBody,
     handler: create,
   }),
   route({

@@ -11,11 +11,11 @@ import {
 } from "../../image/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { Fault } from "../../platform/fault/fault.ts"
-import { pageUrl } from "../../platform/http/paging.ts"
 import { queryInteger, queryText } from "../../platform/http/query.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import { metadataItemNotFound } from "../index.ts"
-import { bodyWith, metadata } from "./schema-parts.ts"
+import { nextLink } from "./next-link.ts"
+import { bodyWith, metadata, metadataItem } from "./schema-parts.ts"
 import { readTime } from "./server-query.ts"
 import { seconds, linksOf as serverLinksOf } from "./server-view.ts"
 
@@ -106,14 +106,9 @@ async function list(ctx: Ctx, req: WireRequest, isDetail: boolean) {
     marker: queryText(req.query, "marker") ?? null,
     sorts: [],
   })
-  const last = page.images.at(-1)
   return {
     images: page.images.map((image) => (isDetail ? viewImage(ctx, image) : viewBrief(ctx, image))),
-    ...(asked !== undefined &&
-      last &&
-      page.images.length === limit && {
-        images_links: [{ rel: "next", href: pageUrl(ctx.baseUrl, req.url, { marker: last.id }) }],
-      }),
+    ...nextLink(ctx, req, "images", asked === undefined ? null : page.nextMarker),
   }
 }
 
@@ -141,13 +136,6 @@ async function changeMetadata(ctx: Ctx, req: WireRequest, next: (now: Image) => 
   return (await updateImage(ctx, { imageId: image.id, changes })).properties
 }
 
-interface MetadataBody {
-  metadata: Record<string, string>
-}
-interface MetaBody {
-  meta: Record<string, string>
-}
-
 const metadataRoutes: readonly Route[] = [
   route({
     method: "GET",
@@ -156,7 +144,7 @@ const metadataRoutes: readonly Route[] = [
     operation: showImage,
     handler: async (ctx, req) => ({ metadata: (await imageOf(ctx, req)).properties }),
   }),
-  route<MetadataBody>({
+  route({
     method: "POST",
     path: "/images/{image_id}/metadata",
     max: lastOfMetadata,
@@ -167,7 +155,7 @@ const metadataRoutes: readonly Route[] = [
       metadata: await changeMetadata(ctx, req, (now) => ({ ...now.properties, ...req.body.metadata })),
     }),
   }),
-  route<MetadataBody>({
+  route({
     method: "PUT",
     path: "/images/{image_id}/metadata",
     max: lastOfMetadata,
@@ -188,13 +176,13 @@ const metadataRoutes: readonly Route[] = [
       return { meta: { [key]: value } }
     },
   }),
-  route<MetaBody>({
+  route({
     method: "PUT",
     path: "/images/{image_id}/metadata/{key}",
     max: lastOfMetadata,
     operation: updateImage,
     alsoAsks: showImage,
-    body: bodyWith("meta", { ...metadata, minProperties: 1, maxProperties: 1 }),
+    body: bodyWith("meta", metadataItem),
     handler: async (ctx, req) => {
       if (!Object.hasOwn(req.body.meta, req.params.key ?? ""))
         throw new Fault("invalid", "request.invalid", "Request body and URI mismatch")

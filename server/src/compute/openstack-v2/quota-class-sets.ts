@@ -28,8 +28,7 @@ function view(version: Microversion, limits: QuotaLimits): Partial<QuotaLimits> 
   )
 }
 
-const updateSchema = (resources: readonly QuotaResource[]) =>
-  bodyOf("quota_class_set", limitProperties(resources))
+const bodyFor = (resources: readonly QuotaResource[]) => bodyOf("quota_class_set", limitProperties(resources))
 
 export const quotaClassSetRoutes: readonly Route[] = [
   route({
@@ -41,14 +40,14 @@ export const quotaClassSetRoutes: readonly Route[] = [
       return { quota_class_set: { id: classOf(req), ...view(req.version, limits) } }
     },
   }),
-  route<{ quota_class_set: Record<string, unknown> }>({
+  route({
     method: "PUT",
     path,
     operation: updateQuotaClass,
     body: versions({
-      "2.1": updateSchema(all),
-      [networksEnd]: updateSchema(withoutNetworks),
-      "2.57": updateSchema(modern),
+      "2.1": bodyFor(all),
+      [networksEnd]: bodyFor(withoutNetworks),
+      "2.57": bodyFor(modern),
     }),
     handler: async (ctx, req) => {
       const limits = await updateQuotaClass(ctx, {

@@ -33,8 +33,12 @@ export function quotaResourcesAt(version: Microversion, networksEnd: string): re
 const range = { minimum: -1, maximum: 2_147_483_647 }
 const limit = typed(["integer", "string"], { pattern: "^-?[0-9]+$", maxLength: 11, ...range })
 
-export function limitProperties(resources: readonly QuotaResource[]): Record<string, typeof limit> {
-  return Object.fromEntries(resources.map((resource) => [resource, limit]))
+export function limitProperties(resources: readonly QuotaResource[]): Record<QuotaResource, typeof limit> {
+  // Whichever are left out may be left out of a body too.
+  return Object.fromEntries(resources.map((resource) => [resource, limit])) as Record<
+    QuotaResource,
+    typeof limit
+  >
 }
 
 export function pick(values: QuotaLimits, resources: readonly QuotaResource[]): Partial<QuotaLimits> {
@@ -42,7 +46,7 @@ export function pick(values: QuotaLimits, resources: readonly QuotaResource[]): 
 }
 
 /** The numbers of a body that the schema above has let through. */
-export function readLimits(body: Readonly<Record<string, unknown>>): Partial<QuotaLimits> {
+export function readLimits(body: Partial<Record<QuotaResource, number | string>>): Partial<QuotaLimits> {
   const limits: Partial<QuotaLimits> = {}
   for (const resource of all) {
     if (body[resource] === undefined) continue

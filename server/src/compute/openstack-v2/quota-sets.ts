@@ -1,6 +1,6 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import { queryText } from "../../platform/http/query.ts"
-import { versions } from "../../platform/http/versions.ts"
+import { type BodyOf, versions } from "../../platform/http/versions.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import {
   deleteQuota,
@@ -43,14 +43,16 @@ function viewDetail(detail: QuotaDetail, resources: readonly QuotaResource[]) {
   )
 }
 
-const updateSchema = (resources: readonly QuotaResource[]) =>
+const bodyFor = (resources: readonly QuotaResource[]) =>
   bodyOf("quota_set", { ...limitProperties(resources), force: boolean })
 
-interface UpdateBody {
-  quota_set: Record<string, unknown> & { force?: boolean | string }
-}
+const updateBody = versions({
+  "2.1": bodyFor(all),
+  [networksEnd]: bodyFor(withoutNetworks),
+  "2.57": bodyFor(modern),
+})
 
-async function update(ctx: Ctx, req: WireRequest<UpdateBody>) {
+async function update(ctx: Ctx, req: WireRequest<BodyOf<typeof updateBody>>) {
   const body = req.body.quota_set
   const limits = await updateQuota(ctx, {
     projectId: projectOf(req),
@@ -89,15 +91,11 @@ export const quotaSetRoutes: readonly Route[] = [
       return { quota_set: { id: projectOf(req), ...pick(limits, shownAt(req)) } }
     },
   }),
-  route<UpdateBody>({
+  route({
     method: "PUT",
     path,
     operation: updateQuota,
-    body: versions({
-      "2.1": updateSchema(all),
-      [networksEnd]: updateSchema(withoutNetworks),
-      "2.57": updateSchema(modern),
-    }),
+    body: updateBody,
     handler: update,
   }),
   route({

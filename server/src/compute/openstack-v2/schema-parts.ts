@@ -1,5 +1,5 @@
 // Parts that many bodies of this API share.
-import { type TProperties, type TSchema, Type } from "typebox"
+import { type TObjectOptions, type TProperties, type TSchema, Type } from "typebox"
 import { closed, dictionary, keyed, nullable, typed, word } from "../../platform/schema/make.ts"
 
 /** Printable, with no space at either end. */
@@ -43,7 +43,10 @@ export const ipAddress = Type.Unsafe<string>({
   anyOf: [{ format: "ipv4" }, { format: "ipv6" }],
 })
 export const diskConfig = word(["AUTO", "MANUAL"])
-export const metadata = dictionary("^[a-zA-Z0-9_:. -]{1,255}$", Type.String({ maxLength: 255 }))
+const metadataOf = (options: TObjectOptions = {}) =>
+  dictionary("^[a-zA-Z0-9_:. -]{1,255}$", Type.String({ maxLength: 255 }), options)
+export const metadata = metadataOf()
+export const metadataItem = metadataOf({ minProperties: 1, maxProperties: 1 })
 export const tag = Type.String({ minLength: 1, maxLength: 60, pattern: "^[^,/]*$" })
 export const base64 = Type.String({ maxLength: 65_535, pattern: "^[A-Za-z0-9+/\\s]*=*\\s*$" })
 

@@ -1,5 +1,5 @@
 // Nova's old way to security groups, until 2.35: the network service's groups, ingress rules only, in Nova's shape.
-
+import { type Static, type TSchemaOptions, Type } from "typebox"
 import {
   createSecurityGroupRules,
   createSecurityGroups,
@@ -15,6 +15,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { queryInteger, queryText } from "../../platform/http/query.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
+import { typed } from "../../platform/schema/make.ts"
 import { badRequest, isAdmin } from "../index.ts"
 import { bodyOf } from "./schema-parts.ts"
 
@@ -103,41 +104,31 @@ async function list(ctx: Ctx, req: WireRequest) {
   }
 }
 
-interface GroupBody {
-  security_group: { name: string; description?: string | null }
-}
-const text = { type: "string", minLength: 1, maxLength: 255, pattern: "^(?!\\s+$)" }
+const textOrNull = (options: TSchemaOptions = {}) => typed(["string", "null"], options)
 const groupBody = bodyOf(
   "security_group",
-  { name: text, description: { type: ["string", "null"], maxLength: 255 } },
+  {
+    name: Type.String({ minLength: 1, maxLength: 255, pattern: "^(?!\\s+$)" }),
+    description: textOrNull({ maxLength: 255 }),
+  },
   ["name", "description"],
 )
 
-interface RuleBody {
-  security_group_rule: {
-    parent_group_id: string
-    group_id?: string | null
-    ip_protocol?: string | null
-    from_port?: number | string | null
-    to_port?: number | string | null
-    cidr?: string | null
-  }
-}
-const port = { type: ["integer", "string", "null"], pattern: "^-?[0-9]+$" }
+const port = typed(["integer", "string", "null"], { pattern: "^-?[0-9]+$" })
 const ruleBody = bodyOf(
   "security_group_rule",
   {
-    parent_group_id: { type: "string" },
-    group_id: { type: ["string", "null"] },
-    ip_protocol: { type: ["string", "null"] },
+    parent_group_id: Type.String(),
+    group_id: textOrNull(),
+    ip_protocol: textOrNull(),
     from_port: port,
     to_port: port,
-    cidr: { type: ["string", "null"] },
+    cidr: textOrNull(),
   },
   ["parent_group_id"],
 )
 
-async function createRule(ctx: Ctx, req: WireRequest<RuleBody>) {
+async function createRule(ctx: Ctx, req: WireRequest<Static<typeof ruleBody>>) {
   const body = req.body.security_group_rule
   if (!isUuid(body.parent_group_id))
     throw badRequest(`Security group id ${body.parent_group_id} should be a UUID.`)
@@ -173,7 +164,7 @@ export const securityGroupRoutes: readonly Route[] = [
     operation: listSecurityGroups,
     handler: list,
   }),
-  route<GroupBody>({
+  route({
     method: "POST",
     path: "/os-security-groups",
     max: last,
@@ -198,7 +189,7 @@ export const securityGroupRoutes: readonly Route[] = [
       return await viewOne(ctx, group)
     },
   }),
-  route<GroupBody>({
+  route({
     method: "PUT",
     path: "/os-security-groups/{security_group_id}",
     max: last,
@@ -225,7 +216,7 @@ export const securityGroupRoutes: readonly Route[] = [
       return reply(202)
     },
   }),
-  route<RuleBody>({
+  route({
     method: "POST",
     path: "/os-security-group-rules",
     max: last,

@@ -1,7 +1,6 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import { Fault, invalid } from "../../platform/fault/fault.ts"
 import { atLeast } from "../../platform/http/microversion.ts"
-import { pageUrl } from "../../platform/http/paging.ts"
 import { queryInteger, queryText } from "../../platform/http/query.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import {
@@ -11,6 +10,7 @@ import {
   showProjectUsage,
   type UsagePage,
 } from "../index.ts"
+import { nextLink } from "./next-link.ts"
 import { checkQueryNames } from "./query-names.ts"
 
 /** Without a zone, as Nova writes these times. */
@@ -90,10 +90,8 @@ function readRequest(req: WireRequest, asked: Asked, more: readonly string[]) {
   }
 }
 
-function links(ctx: Ctx, req: WireRequest, key: string, page: UsagePage) {
-  if (!atLeast(req.version, "2.40") || page.nextMarker === null) return {}
-  return { [key]: [{ rel: "next", href: pageUrl(ctx.baseUrl, req.url, { marker: page.nextMarker }) }] }
-}
+const links = (ctx: Ctx, req: WireRequest, noun: string, page: UsagePage) =>
+  nextLink(ctx, req, noun, atLeast(req.version, "2.40") ? page.nextMarker : null)
 
 const noSuchUsage = () =>
   new Fault("not_found", "compute.usage.not_found", "The resource could not be found.")
@@ -111,7 +109,7 @@ export const usageRoutes: readonly Route[] = [
       const isDetailed = queryText(req.query, "detailed") === "1"
       return {
         tenant_usages: page.projects.map((usage) => viewProject(usage, asked, isDetailed)),
-        ...links(ctx, req, "tenant_usages_links", page),
+        ...links(ctx, req, "tenant_usages", page),
       }
     },
   }),
@@ -126,7 +124,7 @@ export const usageRoutes: readonly Route[] = [
       const [usage] = page.projects
       return {
         tenant_usage: usage ? viewProject(usage, asked, true) : {},
-        ...links(ctx, req, "tenant_usage_links", page),
+        ...links(ctx, req, "tenant_usage", page),
       }
     },
   }),

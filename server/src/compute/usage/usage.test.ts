@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { hoursWithin, sumByProject, type UsedServer, usageOf } from "./usage.ts"
+import { hoursWithin, sumByProject, usageOf } from "./usage.ts"
+import type { UsedServer } from "./used-server.ts"
 
 const at = (hour: number) => new Date(Date.UTC(2021, 0, 1, hour))
 const period = { start: at(10), end: at(20) }

@@ -1,16 +1,5 @@
 // What servers used in a period: hours between launch and end, times their size. Pure.
-export interface UsedServer {
-  id: string
-  name: string
-  projectId: string
-  vmState: string
-  flavorName: string
-  vcpus: number
-  ramMib: number
-  diskGib: number
-  launchedAt: Date
-  terminatedAt: Date | null
-}
+import type { UsedServer } from "./used-server.ts"
 
 export interface ServerUsage extends UsedServer {
   hours: number
