@@ -69,5 +69,5 @@ export {
   showServerGroup,
 } from "./server-group/server-group.ts"
 export { showLastUsageAudit, showUsageAudit, type UsageAudit } from "./usage/audit-log.ts"
-export { listProjectUsages, showProjectUsage, type UsagePage } from "./usage/list.ts"
+export { listProjectUsages, showProjectUsage, type UsagePage } from "./usage/read.ts"
 export type { ProjectUsage, ServerUsage } from "./usage/usage.ts"

@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox"
+import { microsText } from "../../platform/clock/iso-time.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
@@ -17,16 +18,13 @@ import {
 } from "../index.ts"
 import { bodyOf, bodyWith, fqdn, name } from "./schema-parts.ts"
 
-/** Without a zone, as Nova writes the times of aggregates. */
-const micros = (date: Date) => `${date.toISOString().slice(0, 23)}000`
-
 function viewBrief(version: Microversion, aggregate: Aggregate) {
   return {
     id: aggregate.id,
     name: aggregate.name,
     availability_zone: aggregate.zone,
-    created_at: micros(aggregate.createdAt),
-    updated_at: aggregate.updatedAt && micros(aggregate.updatedAt),
+    created_at: microsText(aggregate.createdAt),
+    updated_at: aggregate.updatedAt && microsText(aggregate.updatedAt),
     deleted: false,
     deleted_at: null,
     ...(atLeast(version, "2.41") && { uuid: aggregate.uuid }),

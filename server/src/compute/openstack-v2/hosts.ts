@@ -1,6 +1,7 @@
 // Compute services, hypervisors, hosts and availability zones.
 
 import { type Static, Type } from "typebox"
+import { microsText } from "../../platform/clock/iso-time.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { boundedLimit } from "../../platform/http/paging.ts"
@@ -37,8 +38,6 @@ import { nextLink } from "./next-link.ts"
 import { boolean, fqdn, readBoolean } from "./schema-parts.ts"
 
 const computeBinary = "nova-compute"
-const micros = (date: Date) => `${date.toISOString().slice(0, 23)}000`
-
 function viewService(version: Microversion, service: ServiceFacts) {
   return {
     id: atLeast(version, "2.53") ? service.id : service.number,
@@ -47,7 +46,7 @@ function viewService(version: Microversion, service: ServiceFacts) {
     zone: service.zone,
     status: service.isDisabled ? "disabled" : "enabled",
     state: service.isUp ? "up" : "down",
-    updated_at: micros(service.lastSeenAt),
+    updated_at: microsText(service.lastSeenAt),
     disabled_reason: service.disabledReason,
     ...(atLeast(version, "2.11") && { forced_down: service.isForcedDown }),
   }
@@ -429,7 +428,7 @@ async function zonesInDetail(ctx: Ctx) {
         Object.fromEntries(
           there.map(({ binary, isUp, isDisabled, lastSeenAt }) => [
             binary,
-            { available: isUp, active: !isDisabled, updated_at: micros(lastSeenAt) },
+            { available: isUp, active: !isDisabled, updated_at: microsText(lastSeenAt) },
           ]),
         ),
       ]),

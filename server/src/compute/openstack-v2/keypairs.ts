@@ -1,4 +1,5 @@
 import { Type } from "typebox"
+import { microsText } from "../../platform/clock/iso-time.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { boundedLimit } from "../../platform/http/paging.ts"
@@ -26,7 +27,7 @@ function viewKeypair(version: Microversion, keypair: Keypair) {
     ...viewBrief(version, keypair),
     user_id: keypair.userId,
     id: keypair.id,
-    created_at: keypair.createdAt.toISOString().replace("Z", "000"),
+    created_at: microsText(keypair.createdAt),
     deleted: false,
     deleted_at: null,
     updated_at: null,

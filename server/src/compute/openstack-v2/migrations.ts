@@ -1,3 +1,4 @@
+import { microsText } from "../../platform/clock/iso-time.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { boundedLimit } from "../../platform/http/paging.ts"
@@ -9,8 +10,6 @@ import { badRequest, listMigrations, type Migration, migrationNoun } from "../in
 import { nextLink } from "./next-link.ts"
 import { checkQueryNames } from "./query-names.ts"
 import { readTime } from "./server-query.ts"
-
-const micros = (date: Date | null) => date && `${date.toISOString().slice(0, 23)}000`
 
 function viewMigration(version: Microversion, m: Migration) {
   return {
@@ -25,8 +24,8 @@ function viewMigration(version: Microversion, m: Migration) {
     dest_host: null,
     old_instance_type_id: m.oldFlavorNumber,
     new_instance_type_id: m.newFlavorNumber,
-    created_at: micros(m.createdAt),
-    updated_at: micros(m.updatedAt),
+    created_at: microsText(m.createdAt),
+    updated_at: m.updatedAt && microsText(m.updatedAt),
     // Links are for live migrations that are under way.
     ...(atLeast(version, "2.23") && { migration_type: m.type }),
     ...(atLeast(version, "2.59") && { uuid: m.id }),

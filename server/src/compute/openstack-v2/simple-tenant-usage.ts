@@ -1,3 +1,4 @@
+import { microsText } from "../../platform/clock/iso-time.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { Fault, invalid } from "../../platform/fault/fault.ts"
 import { atLeast } from "../../platform/http/microversion.ts"
@@ -13,9 +14,6 @@ import {
 import { nextLink } from "./next-link.ts"
 import { checkQueryNames } from "./query-names.ts"
 
-/** Without a zone, as Nova writes these times. */
-const micros = (date: Date) => `${date.toISOString().slice(0, 23)}000`
-
 function viewServer(usage: ServerUsage) {
   return {
     instance_id: usage.id,
@@ -26,8 +24,8 @@ function viewServer(usage: ServerUsage) {
     memory_mb: usage.ramMib,
     local_gb: usage.diskGib,
     hours: usage.hours,
-    started_at: micros(usage.launchedAt),
-    ended_at: usage.terminatedAt && micros(usage.terminatedAt),
+    started_at: microsText(usage.launchedAt),
+    ended_at: usage.terminatedAt && microsText(usage.terminatedAt),
     state: usage.terminatedAt ? "terminated" : usage.vmState,
     uptime: usage.uptimeSeconds,
   }
@@ -44,8 +42,8 @@ function viewProject(usage: ProjectUsage, asked: Asked, isDetailed: boolean) {
   const isEndKept = asked.end?.startsWith(usage.end.toISOString().slice(0, 23))
   return {
     tenant_id: usage.projectId,
-    start: asked.start ?? micros(usage.start),
-    stop: isEndKept ? asked.end : micros(usage.end),
+    start: asked.start ?? microsText(usage.start),
+    stop: isEndKept ? asked.end : microsText(usage.end),
     total_hours: usage.hours,
     total_vcpus_usage: usage.vcpuHours,
     total_memory_mb_usage: usage.ramMibHours,
