@@ -1,16 +1,17 @@
 import type { Api, Route } from "../../platform/http/wire.ts"
 import { aggregateRoutes } from "./aggregates.ts"
+import { zoneRoutes } from "./availability-zones.ts"
 import { extensionRoutes } from "./extensions.ts"
 import { renderFault } from "./fault-table.ts"
 import { flavorRoutes } from "./flavors.ts"
 import { floatingIpRoutes } from "./floating-ips.ts"
 import { hostRoutes } from "./hosts.ts"
+import { hypervisorRoutes } from "./hypervisors.ts"
 import { imageRoutes } from "./images.ts"
 import { keypairRoutes } from "./keypairs.ts"
 import { limitRoutes } from "./limits.ts"
 import { migrationRoutes } from "./migrations.ts"
 import { oldNetworkRoutes } from "./networks.ts"
-import { osHostRoutes } from "./os-hosts.ts"
 import { projectPaths } from "./project-path.ts"
 import { quotaClassSetRoutes } from "./quota-class-sets.ts"
 import { quotaSetRoutes } from "./quota-sets.ts"
@@ -21,6 +22,7 @@ import { serverDetailRoutes } from "./server-details.ts"
 import { serverExternalEventRoutes } from "./server-external-events.ts"
 import { serverGroupRoutes } from "./server-groups.ts"
 import { serverRoutes } from "./servers.ts"
+import { serviceRoutes } from "./services.ts"
 import { usageRoutes } from "./simple-tenant-usage.ts"
 import { usageAuditRoutes } from "./usage-audit-log.ts"
 import { microversions, rootRoutes, versionRoutes } from "./versions.ts"
@@ -30,7 +32,9 @@ const routes: readonly Route[] = [
   ...serverActionRoutes,
   ...serverDetailRoutes,
   ...remoteConsoleRoutes,
-  ...hostRoutes,
+  ...serviceRoutes,
+  ...hypervisorRoutes,
+  ...zoneRoutes,
   ...flavorRoutes,
   ...keypairRoutes,
   ...quotaSetRoutes,
@@ -46,7 +50,7 @@ const routes: readonly Route[] = [
   ...floatingIpRoutes,
   ...oldNetworkRoutes,
   ...migrationRoutes,
-  ...osHostRoutes,
+  ...hostRoutes,
   ...serverExternalEventRoutes,
 ]
 
