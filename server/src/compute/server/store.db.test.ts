@@ -98,8 +98,8 @@ test("an action is ended once however often its end is told", async () => {
   const action = { serverId: server.id, action: "stop", requestId: "req-1", userId: "u1", projectId: "p1" }
   for (let i = 0; i < 2; i++) await transact(db, (tx) => recordActions(tx, [action]))
   const end = { serverId: server.id, requestId: "req-1", event: "compute_stop_instance", host: "h1" }
-  await endAction(db, { ...end, error: "no" })
-  await endAction(db, { ...end, error: null })
+  await transact(db, (tx) => endAction(tx, { ...end, error: "no" }))
+  await transact(db, (tx) => endAction(tx, { ...end, error: null }))
   const found = await selectAction(db, server.id, "req-1")
   assert.ok(found?.finishedAt)
   assert.equal(found.message, null)

@@ -3,11 +3,12 @@
 import { randomUUID } from "node:crypto"
 import type { Outbox } from "../../platform/context/durable.ts"
 import { afterCommit } from "../../platform/db/database.ts"
+import { gather } from "../../platform/db/gather.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import type { EnginePartsWithDb } from "../parts.ts"
 import type { StoredEvent } from "./notification.ts"
 import { Publisher, placedTopic } from "./publisher.ts"
-import { insertEvents, lastPosition, readEvents } from "./store.ts"
+import { lastPosition, newEvents, readEvents } from "./store.ts"
 
 export interface OutboxRunner extends Outbox {
   /** Begins to publish, until the handle is disposed. */
@@ -24,8 +25,9 @@ export function createOutbox(options: EnginePartsWithDb): OutboxRunner {
   let streams = 0
   const appendMany: Outbox["appendMany"] = async (tx, events) => {
     if (events.length === 0) return
-    await insertEvents(
+    gather(
       tx,
+      newEvents,
       events.map((event) => ({ ...event, messageId: randomUUID() })),
     )
     afterCommit(tx, () => publisher.announce())

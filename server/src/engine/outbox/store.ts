@@ -7,27 +7,21 @@
 import { sql } from "kysely"
 import type { OutboxEvent } from "../../platform/context/durable.ts"
 import type { Db, Tx } from "../../platform/db/database.ts"
+import type { Gathered } from "../../platform/db/gather.ts"
 import type { StoredEvent } from "./notification.ts"
 
-/** Rows of one statement: what is sent to the database stays some megabytes. */
-const insertBatch = 1_000
-
-export async function insertEvents(
-  tx: Tx,
-  events: readonly (OutboxEvent & { messageId: string })[],
-): Promise<void> {
-  for (let at = 0; at < events.length; at += insertBatch) {
-    const rows = events.slice(at, at + insertBatch).map((event, index) => ({ ...event, index }))
-    await sql`
+export const newEvents: Gathered<OutboxEvent & { messageId: string }> = {
+  write: (events) => ({
+    outbox_events: sql`
       insert into engine.outbox_event
         (message_id, type, publisher, priority, project_id, user_id, request_id, resource_id, payload)
       select "messageId", type, publisher, coalesce(priority, 'INFO'), "projectId", "userId", "requestId", "resourceId",
         payload
-      from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as e ("messageId" uuid, type text, publisher text,
-        priority text, "projectId" text, "userId" text, "requestId" text, "resourceId" text, payload jsonb, index int)
-      order by index
-    `.execute(tx)
-  }
+      from jsonb_to_recordset(${JSON.stringify(events.map((event, index) => ({ ...event, index })))}::jsonb)
+        as e ("messageId" uuid, type text, publisher text, priority text, "projectId" text, "userId" text,
+          "requestId" text, "resourceId" text, payload jsonb, index int)
+      order by index`,
+  }),
 }
 
 /** The right to publish what comes after a position, until the lease is over. */

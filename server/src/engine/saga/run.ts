@@ -10,6 +10,7 @@
 // Commits are few: the end of a node and the start of the next are one statement.
 import type { Platform } from "../../platform/context/context.ts"
 import { type DbOrTx, transact, translateDatabaseError } from "../../platform/db/database.ts"
+import { allButLast } from "../../platform/db/gather.ts"
 import { describeError, type Fault, toFault } from "../../platform/fault/fault.ts"
 import type { Logger } from "../../platform/log/log.ts"
 import { type Attempt, attempt } from "../attempt.ts"
@@ -17,7 +18,15 @@ import type { EngineConfig } from "../config.ts"
 import { hasLogged, nextStep, nextUndo, type Progress, unwoundNode } from "./progress.ts"
 import { type AnySaga, type AnyStep, type SagaFailure, type StepContext, WithLog } from "./saga.ts"
 import { LeaseLost, stepContext } from "./step-context.ts"
-import { type After, type LogEvent, type SagaRow, type SagaState, type Tried, writeLog } from "./store.ts"
+import {
+  type After,
+  type LogEvent,
+  type LogWrite,
+  type SagaRow,
+  type SagaState,
+  type Tried,
+  writeLog,
+} from "./store.ts"
 
 /** Tells of a log write, before it and after it; the crash tests end the process there. */
 export type WriteProbe = (when: "before" | "after", events: readonly LogEvent[]) => void
@@ -106,7 +115,8 @@ async function writeWithLog(
     run.probe?.("before", end.events)
     // Thrown within the transaction: the rows stay as they are, too.
     const { isFlushedLater } = last
-    const isOurs = await writeEvents(run, end.events, end.after, { fence, isFlushedLater }, tx)
+    const besides = await allButLast(tx)
+    const isOurs = await writeEvents(run, end.events, end.after, { fence, isFlushedLater, besides }, tx)
     if (!isOurs) throw new LeaseLost()
     return { end, isWritten: true }
   })
@@ -318,7 +328,7 @@ async function writeEvents(
   run: SagaRun,
   events: readonly LogEvent[],
   after: After,
-  how: WriteExtras & { fence: number; isFlushedLater?: boolean },
+  how: WriteExtras & Pick<LogWrite, "fence" | "isFlushedLater" | "besides">,
   db: DbOrTx,
 ): Promise<boolean> {
   return await writeLog(db, {
@@ -327,6 +337,7 @@ async function writeEvents(
     nextFence: how.nextFence ?? how.fence,
     failure: how.failure ?? null,
     isFlushedLater: how.isFlushedLater === true,
+    besides: how.besides,
   })
 }
 

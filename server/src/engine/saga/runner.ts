@@ -15,6 +15,7 @@ import { randomUUID } from "node:crypto"
 import type { Platform } from "../../platform/context/context.ts"
 import type { SagaOrder, SagaReference, SagaStarter } from "../../platform/context/durable.ts"
 import { afterCommit, type Db } from "../../platform/db/database.ts"
+import { gather } from "../../platform/db/gather.ts"
 import { newRequestId } from "../../platform/ids/ids.ts"
 import "../config.ts" // declares the section where a program makes this
 import type { AnySaga } from "./saga.ts"
@@ -23,7 +24,7 @@ import {
   countUnknownSagas,
   countWaitingSagas,
   endLeases,
-  insertSagas,
+  newSagas,
   type SagaResult,
   type SagaRow,
   wakeWaiting,
@@ -51,6 +52,7 @@ export function createSagaRunner(options: SagaRunnerOptions): SagaRunner {
   let worker: SagaWorker | undefined
   const record: SagaStarter["startMany"] = async (tx, saga, orders) => {
     const present = worker
+    const leaseMs = options.config.sagaLeaseMs
     const rows = orders.map((order) => newRow(saga, order))
     const firstNode = present?.firstNode(saga)
     const ours = new Set(firstNode === undefined ? [] : rows.filter((row) => present?.reserve(row.id, saga)))
@@ -58,9 +60,18 @@ export function createSagaRunner(options: SagaRunnerOptions): SagaRunner {
       const { id, name, version, params, request_id: requestId } = row
       const isOurs = present !== undefined && firstNode !== undefined && ours.has(row)
       const owned = isOurs ? { owner: present.owner, firstNode } : { owner: null, firstNode: null }
-      return { id, name, version, params, requestId, resourceId: orders[index]?.resourceId ?? null, ...owned }
+      return {
+        id,
+        name,
+        version,
+        params,
+        requestId,
+        resourceId: orders[index]?.resourceId ?? null,
+        leaseMs,
+        ...owned,
+      }
     })
-    await insertSagas(tx, sagas, options.config.sagaLeaseMs)
+    gather(tx, newSagas, sagas)
     afterCommit(tx, () => {
       for (const row of ours) present?.beginReserved(row, [{ node: firstNode ?? "", kind: "do_started" }])
       if (ours.size < rows.length) pokeAll()

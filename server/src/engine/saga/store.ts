@@ -3,6 +3,7 @@
 // sees the new fence, so no write of an old owner can slip in behind the new owner's reading of the log.
 import { type RawBuilder, sql } from "kysely"
 import type { Db, DbOrTx, Tx } from "../../platform/db/database.ts"
+import type { Gathered } from "../../platform/db/gather.ts"
 import type { SagaFailure } from "./saga.ts"
 
 export type SagaState = "running" | "unwinding" | "done" | "unwound" | "stuck"
@@ -38,35 +39,33 @@ export interface NewSaga {
   /** Set, with the first step, when this process runs it itself right after the commit. */
   owner: string | null
   firstNode: string | null
+  leaseMs: number
 }
 
 const milliseconds = (ms: number): RawBuilder<unknown> => sql`make_interval(secs => ${ms / 1000}::float8)`
 const leaseEnd = (ms: number): RawBuilder<unknown> => sql`clock_timestamp() + ${milliseconds(ms)}`
 
-/** Rows of one statement: what is sent to the database stays some megabytes. */
-const insertBatch = 1_000
-
 /** The sagas and, of those whose owner is known, the start of their first step: with it the owner needs no claim. */
-export async function insertSagas(tx: Tx, sagas: readonly NewSaga[], leaseMs: number): Promise<void> {
-  for (let at = 0; at < sagas.length; at += insertBatch) {
-    const rows = sagas.slice(at, at + insertBatch).map((saga) => ({ ...saga, params: saga.params ?? null }))
-    await sql`
-      with given as (
-        select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as g (id uuid, name text, version int,
-          params jsonb, "requestId" text, "resourceId" text, owner text, "firstNode" text)
-      ), made as (
-        insert into engine.saga
-          (id, name, version, params, state, resource_id, request_id, fence, owner, lease_until)
-        select id, name, version, coalesce(params, 'null'), 'running', "resourceId", "requestId",
-          case when owner is null then 0 else 1 end, owner, case when owner is not null then ${leaseEnd(leaseMs)} end
-        from given
-        returning id
-      )
+export const newSagas: Gathered<NewSaga> = {
+  write: (sagas) => ({
+    sagas_given: sql`
+      select * from jsonb_to_recordset(${JSON.stringify(sagas.map((saga) => ({ ...saga, params: saga.params ?? null })))}::jsonb)
+        as g (id uuid, name text, version int, params jsonb, "requestId" text, "resourceId" text, owner text,
+          "firstNode" text, "leaseMs" float8)`,
+    sagas_made: sql`
+      insert into engine.saga
+        (id, name, version, params, state, resource_id, request_id, fence, owner, lease_until)
+      select id, name, version, coalesce(params, 'null'), 'running', "resourceId", "requestId",
+        case when owner is null then 0 else 1 end, owner,
+        case when owner is not null then clock_timestamp() + make_interval(secs => "leaseMs" / 1000) end
+      from sagas_given
+      returning id`,
+    sagas_begun: sql`
       insert into engine.saga_event (saga_id, node, kind, fence)
-      select made.id, given."firstNode", 'do_started', 1 from made join given on given.id = made.id
-      where given.owner is not null
-    `.execute(tx)
-  }
+      select made.id, given."firstNode", 'do_started', 1
+      from sagas_made made join sagas_given given on given.id = made.id
+      where given.owner is not null`,
+  }),
 }
 
 /** Ends the leases of processes that are known to be dead; each saga may be claimed at once. */
@@ -146,6 +145,8 @@ export interface LogWrite {
   after: After
   /** Within a transaction: its commit does not wait for the disk. */
   isFlushedLater?: boolean
+  /** What else the transaction writes last (`allButLast`). */
+  besides?: RawBuilder<unknown> | undefined
 }
 
 /**
@@ -182,7 +183,7 @@ export async function writeLog(db: DbOrTx, write: LogWrite): Promise<boolean> {
         as e (node text, kind text, data jsonb)
       on conflict (saga_id, node, kind) do update
       set data = excluded.data, fence = excluded.fence, at = excluded.at
-    )
+    )${write.besides ? sql`, ${write.besides}` : sql``}
     select ${write.isFlushedLater ? sql`set_config('synchronous_commit', 'off', true)` : sql``} from owned
   `.execute(db)
   return rows.length > 0

@@ -3,6 +3,7 @@
 import { Kysely, PostgresDialect, sql, type Transaction } from "kysely"
 import pg from "pg"
 import { Fault } from "../fault/fault.ts"
+import { beginGathering, writeGathered } from "./gather.ts"
 import { isOutdatedPlan, withNamedStatements } from "./named-statements.ts"
 import { parseTimestamp } from "./timestamp.ts"
 import { transactionalWrites } from "./transactional-writes.ts"
@@ -34,6 +35,9 @@ export interface DatabaseOptions {
   idleInTransactionMs?: number
 }
 
+/** A statement need not wait for the answer to the one before it (named-statements.ts); the types do not know it yet. */
+const withoutWaiting = { pipeline: true }
+
 export function openDatabase(options: DatabaseOptions): { db: Db; pool: pg.Pool } {
   const pool = new pg.Pool({
     connectionString: options.connectionString,
@@ -44,6 +48,7 @@ export function openDatabase(options: DatabaseOptions): { db: Db; pool: pg.Pool 
     lock_timeout: options.lockTimeoutMs ?? 30_000,
     idle_in_transaction_session_timeout: options.idleInTransactionMs ?? 60_000,
     application_name: "kumoi",
+    ...withoutWaiting,
   })
   // An idle connection that PostgreSQL closes (restart, kill -9) is dropped; the next query opens a new one.
   pool.on("error", () => {})
@@ -83,19 +88,34 @@ export function guardedDatabase(db: Db, guard: Guard): Db {
 
 /** One transaction, run again when PostgreSQL asks for it (serialization failure, deadlock). `run` must be repeatable. */
 export async function transact<T>(db: Db, run: (tx: Tx) => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
+  return await repeating(async () => {
     let hooks: (() => void)[] = []
+    const result = await db.transaction().execute(async (begun) => {
+      hooks = []
+      const guard = guards.get(db)
+      const tx = guard ? begun.withoutPlugins() : begun
+      afterCommitHooks.set(tx, hooks)
+      beginGathering(tx)
+      await guard?.(tx)
+      const value = await run(tx)
+      await writeGathered(tx)
+      return value
+    })
+    for (const hook of hooks) hook()
+    return result
+  })
+}
+
+/** Rows as they are at one moment, whatever number of statements reads them; writes nothing. */
+export async function readTogether<T>(db: Db, run: (tx: Tx) => Promise<T>): Promise<T> {
+  const reading = db.transaction().setIsolationLevel("repeatable read").setAccessMode("read only")
+  return await repeating(() => reading.execute(run))
+}
+
+async function repeating<T>(run: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
     try {
-      const result = await db.transaction().execute(async (begun) => {
-        hooks = []
-        const guard = guards.get(db)
-        const tx = guard ? begun.withoutPlugins() : begun
-        afterCommitHooks.set(tx, hooks)
-        await guard?.(tx)
-        return await run(tx)
-      })
-      for (const hook of hooks) hook()
-      return result
+      return await run()
     } catch (error) {
       if (isWorthAnother(error) && attempt < attemptsMost) continue
       throw translateDatabaseError(error)

@@ -63,6 +63,28 @@ const isPlanned = /^\s*(?:select|insert|update|delete|with)\b/i
 
 type Query = (text: string, values: readonly unknown[]) => Promise<unknown>
 
+const isBegin = /^(?:begin|start transaction)\b/
+const begun = { command: "BEGIN", rowCount: null, rows: [], fields: [] }
+
+/**
+ * The beginning of a transaction is sent and not waited for: one way to the database and back less for each. What
+ * follows waits for both; when the beginning fails, so does all that follows on that connection.
+ */
+function beginningQuery(query: Query): Query {
+  let beginning: Promise<unknown> | undefined
+  return async (text, values) => {
+    if (isBegin.test(text)) {
+      beginning = query(text, values)
+      beginning.catch(() => {})
+      return begun
+    }
+    const before = beginning
+    beginning = undefined
+    const [, result] = await Promise.all([before, query(text, values)])
+    return result
+  }
+}
+
 function namingQuery(client: pg.PoolClient, names: Names): Query {
   return async (text, values) => {
     const name = isPlanned.test(text) ? names.nameOf(text) : undefined
@@ -93,7 +115,7 @@ export function withNamedStatements(pool: pg.Pool): PostgresPool {
       if (!naming) {
         naming = {
           // Kysely's other form is for cursors, which it has not been given.
-          query: namingQuery(client, names) as PostgresPoolClient["query"],
+          query: beginningQuery(namingQuery(client, names)) as PostgresPoolClient["query"],
           release: (isBroken) => client.release(isBroken),
         }
         known.set(client, naming)
