@@ -26,18 +26,30 @@ export async function takeFreeAddress(
  * name, and nobody waits for a lock. Null when there was none among those tried.
  */
 async function takeUntouched(tx: Tx, a: Allocation, candidates: readonly string[]): Promise<string | null> {
+  const { rows } = await untouched(a, candidates, sql`(values (1)) port`).execute(tx)
+  return rows[0]?.address ?? null
+}
+
+function untouched(a: Allocation, candidates: readonly string[], port: RawBuilder<unknown>) {
   // The case makes PostgreSQL look at one after the other and lock only what it found free.
-  const { rows } = await sql<{ address: string }>`
+  return sql<{ address: string }>`
     insert into network.ip_allocation (subnet_id, address, network_id, port_id, position)
     select ${a.subnetId}::uuid, c.address, ${a.networkId}::uuid, ${a.portId}::uuid, ${a.position}::integer
-    from (select c.address from unnest(${[...candidates]}::inet[]) as c (address)
+    from ${port}, lateral (select c.address from unnest(${[...candidates]}::inet[]) as c (address)
       where case
         when exists (select from network.ip_allocation x
           where x.subnet_id = ${a.subnetId}::uuid and x.address = c.address) then false
         else pg_try_advisory_xact_lock(hashtextextended(${a.subnetId}::text || host(c.address), 0)) end
       limit 1) c
-    on conflict do nothing returning host(address) as address`.execute(tx)
-  return rows[0]?.address ?? null
+    on conflict do nothing returning host(address) as address`
+}
+
+/**
+ * For the statement that makes the port (`made`): its first address, in the same one. No row when none was free at
+ * once, which does not say that none is left.
+ */
+export function takingWithPort(a: Allocation, pools: readonly Pool[]): RawBuilder<{ address: string }> {
+  return untouched(a, addressCandidates(pools, systemRandom), sql`made`)
 }
 
 /** Of so many free ones any is taken, so that who must wait seldom waits for the same. */
@@ -118,12 +130,16 @@ export function poolsOf(subnetId: RawBuilder<unknown>): RawBuilder<unknown> {
 }
 
 export async function subnetsOfNetwork(db: DbOrTx, networkId: string): Promise<SubnetFacts[]> {
-  const { rows } =
-    await sql<SubnetFacts>`select id, network_id as "networkId", cidr, ip_version as "ipVersion",
+  const { rows } = await subnetFacts([networkId]).execute(db)
+  return rows
+}
+
+/** Of these networks, each one's in order. */
+export function subnetFacts(networkIds: readonly string[]): RawBuilder<SubnetFacts> {
+  return sql<SubnetFacts>`select id, network_id as "networkId", cidr, ip_version as "ipVersion",
       host(gateway_ip) as "gatewayIp", ipv6_address_mode as "ipv6AddressMode", service_types as "serviceTypes",
       ${poolsOf(sql`s.id`)} as pools
-    from network.subnet s where network_id = ${networkId} order by created_at, id`.execute(db)
-  return rows
+    from network.subnet s where network_id = any(${networkIds}::uuid[]) order by created_at, id`
 }
 
 /** Whether machines give themselves their address on it. */

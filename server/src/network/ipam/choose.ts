@@ -39,6 +39,10 @@ export interface PortAddressing {
   fixedIps?: readonly FixedIpRequest[] | undefined
   /** First place among the port's addresses; those before it stay. */
   position?: number
+  /** The network's subnets, where they are known already. */
+  subnets?: readonly SubnetFacts[]
+  /** The first address, when the port was made with it. */
+  first?: TakenAddress | undefined
 }
 
 const routerOwners = new Set([
@@ -59,11 +63,25 @@ export interface TakenAddress {
   ipAddress: string
 }
 
+/** Of each IP version those that any address may be taken from. */
+function choices(subnets: readonly SubnetFacts[], deviceOwner: string): SubnetFacts[][] {
+  const isRouter = routerOwners.has(deviceOwner)
+  const usable = usableSubnets(subnets, deviceOwner)
+  return [4, 6]
+    .map((version) => usable.filter((s) => s.ipVersion === version && (isRouter || !isAutoAddressed(s))))
+    .filter((ofVersion) => ofVersion.length > 0)
+}
+
+/** Where the first address of a port comes from that asks for none; undefined when it gets none of these. */
+export function firstChoice(subnets: readonly SubnetFacts[], deviceOwner: string): SubnetFacts | undefined {
+  return choices(subnets, deviceOwner)[0]?.[0]
+}
+
 /** Takes the port's addresses; returns them in order. */
 export async function takePortAddresses(tx: Tx, p: PortAddressing): Promise<TakenAddress[]> {
   if (p.fixedIps?.length === 0) return []
-  const subnets = await subnetsOfNetwork(tx, p.networkId)
-  const taken: TakenAddress[] = []
+  const subnets = p.subnets ?? (await subnetsOfNetwork(tx, p.networkId))
+  const taken: TakenAddress[] = p.first ? [p.first] : []
   const next = (subnet: SubnetFacts): Allocation => ({
     subnetId: subnet.id,
     networkId: p.networkId,
@@ -74,11 +92,8 @@ export async function takePortAddresses(tx: Tx, p: PortAddressing): Promise<Take
   if (p.fixedIps) {
     for (const asked of p.fixedIps) taken.push(await takeAsked(tx, p, subnets, asked, next, isRouter))
   } else {
-    const usable = usableSubnets(subnets, p.deviceOwner)
-    for (const version of [4, 6]) {
-      const ofVersion = usable.filter((s) => s.ipVersion === version && (isRouter || !isAutoAddressed(s)))
-      if (ofVersion.length > 0) taken.push(await takeAny(tx, p.networkId, ofVersion, next))
-    }
+    for (const ofVersion of choices(subnets, p.deviceOwner).slice(taken.length))
+      taken.push(await takeAny(tx, p.networkId, ofVersion, next))
   }
   if (!isRouter) {
     const usable = usableSubnets(subnets, p.deviceOwner)

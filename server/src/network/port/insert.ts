@@ -2,9 +2,10 @@
 import { sql } from "kysely"
 import type { Tx } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
-import { insertThing } from "../../platform/noun/list.ts"
+import { insertThingWith, type Making } from "../../platform/noun/list.ts"
 import { macAddressInUse, networkNotFound } from "../faults.ts"
-import { type FixedIpRequest, takePortAddresses } from "../ipam/choose.ts"
+import { type SubnetFacts, subnetsOfNetwork, takingWithPort } from "../ipam/allocate.ts"
+import { type FixedIpRequest, firstChoice, type TakenAddress, takePortAddresses } from "../ipam/choose.ts"
 import { everything, type Viewer } from "../resource/viewer.ts"
 import { noteChanged } from "../sync/changes.ts"
 import { type AddressPair, type DhcpOption, type Port, portNoun } from "./port.ts"
@@ -33,6 +34,8 @@ export interface NewPort {
   allowedAddressPairs?: readonly Partial<AddressPair>[]
   extraDhcpOpts?: readonly DhcpOption[]
   propagateUplinkStatus?: boolean
+  /** The network's subnets, where the caller has read them in this transaction. */
+  subnets?: readonly SubnetFacts[]
   /** Of a port that is made for a server: only the server-port verbs bind one. */
   serverInterface?: { serverId: string; index: number; tag: string | null }
 }
@@ -49,13 +52,19 @@ export function randomMac(): string {
 /** The addresses last: nobody else gets them while the transaction goes on. */
 export async function insertPort(tx: Tx, port: NewPort, viewer: Viewer = everything): Promise<Port> {
   const securityGroups = [...new Set(port.securityGroups ?? [])].sort()
-  const made = await makeRow(tx, port, securityGroups, { ...viewer, seesAll: true })
+  const { deviceOwner = "" } = port
+  const needsNone = port.fixedIps?.length === 0
+  const subnets = port.subnets ?? (needsNone ? [] : await subnetsOfNetwork(tx, port.networkId))
+  const choice = port.fixedIps ? undefined : firstChoice(subnets, deviceOwner)
+  const { made, first } = await makeRow(tx, port, securityGroups, { ...viewer, seesAll: true }, choice)
   const fixedIps = await takePortAddresses(tx, {
     portId: made.id,
     networkId: port.networkId,
     macAddress: made.macAddress,
-    deviceOwner: port.deviceOwner ?? "",
+    deviceOwner,
     fixedIps: port.fixedIps,
+    subnets,
+    first,
   })
   noteChanged(tx, { ports: [made.id] })
   return { ...made, fixedIps, securityGroups }
@@ -69,8 +78,21 @@ export async function linkSecurityGroups(tx: Tx, portId: string, groupIds: reado
     .execute()
 }
 
-async function makeRow(tx: Tx, port: NewPort, groupIds: readonly string[], viewer: Viewer): Promise<Port> {
+/** With its first address from that subnet, unless none is free at once. */
+async function makeRow(
+  tx: Tx,
+  port: NewPort,
+  groupIds: readonly string[],
+  viewer: Viewer,
+  subnet: SubnetFacts | undefined,
+): Promise<{ made: Port; first: TakenAddress | undefined }> {
   const id = port.id ?? newUuid()
+  const address = subnet
+    ? takingWithPort(
+        { subnetId: subnet.id, networkId: port.networkId, portId: id, position: 0 },
+        subnet.pools,
+      )
+    : sql<{ address: string }>`select where false`
   const groups = sql`insert into network.port_security_group (port_id, security_group_id)
     select made.id, g.id from made, unnest(${groupIds}::uuid[]) g (id)`
   for (let attempt = 0; attempt < macAttemptsMax; attempt++) {
@@ -79,7 +101,7 @@ async function makeRow(tx: Tx, port: NewPort, groupIds: readonly string[], viewe
       ...p,
       macAddress: p.macAddress ?? macAddress,
     }))
-    const made = await insertThing(tx, portNoun, viewer, {
+    const making: Making = {
       constraint: "port_mac_address",
       values: {
         id,
@@ -108,8 +130,13 @@ async function makeRow(tx: Tx, port: NewPort, groupIds: readonly string[], viewe
         allowed_address_pairs: JSON.stringify(pairs),
       },
       with: groupIds.length === 0 ? [] : [groups],
-    })
-    if (made) return made
+    }
+    const row = await insertThingWith(tx, portNoun, viewer, making, address)
+    if (row) {
+      const { thing, beside } = row
+      const first = subnet && beside ? { subnetId: subnet.id, ipAddress: beside.address } : undefined
+      return { made: thing, first }
+    }
     if (port.macAddress) throw macAddressInUse(port.networkId, port.macAddress)
   }
   throw networkNotFound(port.networkId)

@@ -6,6 +6,7 @@ import { isUuid } from "../../platform/ids/ids.ts"
 import { asksOf, enforceQuotaOfMade } from "../../quota/index.ts"
 import { ensureAutoTopology } from "../auto-topology/auto-topology.ts"
 import { releaseFloatingIpsOf } from "../floating-ip/disassociate.ts"
+import { type SubnetFacts, subnetFacts } from "../ipam/allocate.ts"
 import { insertPort } from "../port/insert.ts"
 import { networkQuota } from "../quota.ts"
 import { change, tellEngine } from "../resource/standard.ts"
@@ -80,6 +81,8 @@ interface Ground {
   /** Of the server's next interface: 0 when it has none. */
   nextIndex: number
   networks: NetworkFacts[]
+  /** Of these networks, in order. */
+  subnets: SubnetFacts[]
   /** Of the planned groups those that are still there. */
   groupIds: string[]
 }
@@ -99,7 +102,8 @@ async function readGround(ctx: Ctx, tx: Tx, { server, planned }: MakeServerPorts
         as "nextIndex",
       (select coalesce(json_agg(json_build_object('id', id, 'mtu', mtu,
         'isPortSecurityEnabled', is_port_security_enabled)), '[]') from networks) as networks,
-      array(select id::text from groups) as "groupIds"`.execute(tx)
+      array(select id::text from groups) as "groupIds",
+      (select coalesce(json_agg(s), '[]') from (${subnetFacts(networkIds)}) s) as subnets`.execute(tx)
   const [ground] = rows
   if (!ground) throw new Error("a select without a table gives a row")
   return { ...ground, interfaces }
@@ -184,6 +188,7 @@ async function addInterface(tx: Tx, want: MakeServerPorts, made: NewInterface): 
     portSecurityEnabled: network.isPortSecurityEnabled,
     securityGroups: network.isPortSecurityEnabled ? planned.securityGroupIds : [],
     serverInterface: { serverId: server.id, index, tag: request.tag },
+    subnets: ground.subnets.filter(({ networkId }) => networkId === network.id),
     ...(request.fixedIp === null ? {} : { fixedIps: [{ ipAddress: request.fixedIp }] }),
   })
   return { portId: port.id, networkId: network.id, macAddress: port.macAddress, mtu: network.mtu }

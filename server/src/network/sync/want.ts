@@ -1,7 +1,7 @@
 // What the engine must be, from the rows: of some things, found by their ids, in one statement for each sort.
 import { sql } from "kysely"
 import type { Config } from "../../platform/config/config.ts"
-import { type Db, type Tx, transact } from "../../platform/db/database.ts"
+import { type Db, readTogether, type Tx } from "../../platform/db/database.ts"
 import type {
   NetworkChange,
   Told,
@@ -18,8 +18,7 @@ export type WantConfig = Pick<Config["network"], "dnsDomain">
 
 /** One moment's rows of these things, of what changes with them, and of the networks and subnets that they stand on. */
 export async function readChange(db: Db, config: WantConfig, asked: Told): Promise<NetworkChange> {
-  return await transact(db, async (tx) => {
-    await sql`set transaction isolation level repeatable read, read only`.execute(tx)
+  return await readTogether(db, async (tx) => {
     const all = await withDependents(tx, asked)
     const ports = await wantPorts(tx, all.ports)
     const routers = await wantRouters(tx, all.routers)

@@ -376,20 +376,34 @@ export async function insertThing<F extends Fields, V>(
   viewer: V,
   making: Making,
 ): Promise<ThingOf<F> | undefined> {
+  return (await insertThingWith(db, of, viewer, making, sql<object>`select where false`))?.thing
+}
+
+/** The same with one more statement, such as one that takes something for the `made` row, and its first row. */
+export async function insertThingWith<F extends Fields, V, A extends object>(
+  db: DbOrTx,
+  of: Noun<F, V>,
+  viewer: V,
+  making: Making,
+  besides: RawBuilder<A>,
+): Promise<{ thing: ThingOf<F>; beside: A | null } | undefined> {
   const source = sourceOf(of, viewer)
   const given = givenOf(making.values)
   const names = sql.join(given.map(([name]) => sql.id(name)))
   const conflict = making.constraint ? sql`on constraint ${sql.id(making.constraint)}` : sql``
   const made = sql`insert into ${source.table} (${names}) values (${sql.join(given.map(([, value]) => value))})
     on conflict ${conflict} do nothing returning *`
-  const besides = (making.with ?? []).map(
-    (statement, n) => sql`, ${sql.id(`besides_${n}`)} as (${statement})`,
-  )
+  const others = (making.with ?? []).map((statement, n) => sql`, ${sql.id(`besides_${n}`)} as (${statement})`)
   const { rows } = await sql<
-    ThingOf<F>
-  >`with made as (${made})${besides.length > 0 ? sql.join(besides, sql``) : sql``}
-    select ${source.selection} from ${fromOf(source, sql`made`)}`.execute(db)
-  return rows[0]
+    ThingOf<F> & { $beside: A | null }
+  >`with made as (${made})${others.length > 0 ? sql.join(others, sql``) : sql``}, beside as (${besides})
+    select ${source.selection}, (select to_jsonb(b) from beside b limit 1) as "$beside"
+    from ${fromOf(source, sql`made`)}`.execute(db)
+  const [row] = rows
+  if (!row) return undefined
+  const { $beside: beside, ...thing } = row
+  // What is left of the row is what the noun's own columns are.
+  return { thing: thing as unknown as ThingOf<F>, beside }
 }
 
 /** Changes the row and reads it, in one statement; undefined when the viewer sees none. What is undefined stays. */
