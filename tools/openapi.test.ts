@@ -1,6 +1,7 @@
 // What tools that read OpenAPI rely on, in the document of every wire.
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { Validator } from "@seriousme/openapi-schema-validator"
 import { openApiDocuments } from "../server/src/api/openstack/openapi.ts"
 import { apisOf } from "../server/src/engine/service.ts"
 import { services } from "../server/src/services.ts"
@@ -25,6 +26,11 @@ function at(document: Json, reference: string): unknown {
 
 for (const [name, document] of documents) {
   const paths = Object.keys(document.paths as Json)
+
+  test(`OpenAPI of ${name}: it is what the standard says`, async () => {
+    const { valid, errors } = await new Validator().validate(structuredClone(document))
+    assert.ok(valid, JSON.stringify(errors, null, 2)?.slice(0, 4000))
+  })
 
   test(`OpenAPI of ${name}: every reference leads somewhere`, () => {
     const lost = valuesOf(document, "$ref").filter((to) => at(document, String(to)) === undefined)
@@ -59,8 +65,8 @@ for (const [name, document] of documents) {
   test(`OpenAPI of ${name}: a path declares its parameters`, () => {
     for (const path of paths) {
       const { parameters = [] } = at(document, "#/paths") ? ((document.paths as Json)[path] as Json) : {}
-      const declared = (parameters as { $ref: string }[])
-        .map(({ $ref }) => at(document, $ref) as Json)
+      const declared = (parameters as Json[])
+        .map((parameter) => (parameter.$ref ? (at(document, String(parameter.$ref)) as Json) : parameter))
         .flatMap((parameter) => (parameter.in === "path" ? [parameter.name] : []))
       assert.deepEqual(
         declared,

@@ -140,6 +140,7 @@ export const networkFixture: ServiceFixture = {
     alias: word("router"),
   },
   fields: {
+    project_id: thing("project"),
     tenant_id: thing("project"),
     target_tenant: thing("project"),
     network_id: thing("network"),

@@ -60,9 +60,16 @@ function probeOf(
     params: [...route.path.matchAll(/\{(\w+)\}/g)].map((found) => found[1] ?? ""),
     action,
     schema,
-    bodyIds: [...(route.bodyIds ?? []), ...(schema ? idsIn(schema, "") : [])],
+    bodyIds: idsIn(schema ?? plainBody(route.told?.body), ""),
     isRaw: route.rawBody === true,
   }
+}
+
+/** Of a body that has several forms the first: the others say the same of several things. */
+function plainBody(told: BodySchema | undefined): TSchema {
+  const schema = told && schemaFor(told, newest)
+  const { oneOf } = (schema ?? {}) as { oneOf?: readonly TSchema[] }
+  return oneOf?.[0] ?? schema ?? {}
 }
 
 /** Names of fields that name things; their formats say so, too. */

@@ -17,13 +17,14 @@ export class SchemaComponents {
   readonly #bodies = new Map<string, JsonSchema>()
   readonly #found = new Map<string, Found>()
 
-  /** A reference to a body; the name gets a number where another body has it. */
+  /** A reference to a body: under its title, or this name, with a number where another body has that. */
   body(wanted: string, schema: TSchema): JsonSchema {
     const own = clean(schema)
     const text = JSON.stringify(own)
-    let name = wanted
+    let name = titleOf(own) ?? wanted
+    const plain = name
     for (let n = 2; this.#bodies.has(name) && JSON.stringify(this.#bodies.get(name)) !== text; n++)
-      name = `${wanted}_${n}`
+      name = `${plain}_${n}`
     this.#bodies.set(name, own)
     return reference(name)
   }
@@ -39,7 +40,7 @@ export class SchemaComponents {
       })
     const entries = [...this.#bodies].map(([name, schema]) => [name, write(schema)] as const)
     const shared = [...names].flatMap(([text, name]) => {
-      const found = this.#found.get(text)
+      const found = this.#bodies.has(name) ? undefined : this.#found.get(text)
       return found ? [[name, write(found.schema)] as const] : []
     })
     return Object.fromEntries([...entries, ...shared])
@@ -60,13 +61,15 @@ export class SchemaComponents {
   }
 
   #nameShared(): Map<string, string> {
-    const names = new Map<string, string>()
+    const names = new Map([...this.#bodies].map(([name, body]) => [JSON.stringify(body), name]))
     const taken = new Set(this.#bodies.keys())
     for (const { schema, text, uses } of this.#found.values()) {
-      if (uses.size < 2 || text.length < sharedLengthLeast) continue
+      if (names.has(text) || uses.size < 2 || text.length < sharedLengthLeast) continue
       const hints = new Set(uses.values())
       const [first = ""] = hints
-      const wanted = (hints.size === 1 && first !== "" ? first : kindOf(schema)).replaceAll(/[^\w.-]/g, "-")
+      const isOne = hints.size === 1 || !isPlain(schema)
+      const hint = isOne && first !== "" ? first : kindOf(schema)
+      const wanted = (titleOf(schema) ?? hint).replaceAll(/[^\w.-]/g, "-")
       let name = wanted
       for (let n = 2; taken.has(name); n++) name = `${wanted}_${n}`
       taken.add(name)
@@ -78,6 +81,15 @@ export class SchemaComponents {
 
 function reference(name: string): JsonSchema {
   return { $ref: `#/components/schemas/${name}` }
+}
+
+function titleOf({ title }: JsonSchema): string | undefined {
+  return typeof title === "string" ? title : undefined
+}
+
+/** Texts and numbers of many names: the first name would say nothing of the others. */
+function isPlain({ type }: JsonSchema): boolean {
+  return type !== "object" && type !== "array"
 }
 
 /** What says of itself what it is, for a schema that members of different names have. */

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { Type } from "typebox"
+import { fault } from "../../platform/fault/fault.ts"
 import { versions } from "../../platform/http/versions.ts"
 import { type Api, route } from "../../platform/http/wire.ts"
+import { operation } from "../../platform/operation/operation.ts"
 import { openApiDocuments } from "./openapi.ts"
 
 type Json = Record<string, unknown>
@@ -16,12 +19,22 @@ const place = {
 const bodyOf = (properties: Json) => ({ type: "object", properties, additionalProperties: false })
 const handler = async () => undefined
 
+const sails = { title: "Sails", ...bodyOf({ count: { type: "integer" } }) }
+const sailsTorn = fault("conflict", "boat.sails.torn", () => "The sails are torn.")
+const setSails = operation({
+  name: "boat.sails.set",
+  input: Type.Unknown(),
+  faults: [sailsTorn],
+  rules: "authenticated",
+  run: async () => undefined,
+})
+
 const api: Api = {
   service: "boat",
   mounts: ["/boat"],
   version: "/v1",
   microversions: { serviceType: "boat", min: "1.1", max: "1.9" },
-  renderFault: ({ kind }) => ({ status: kind === "invalid" ? 400 : 401, body: {} }),
+  renderFault: ({ kind }) => ({ status: { invalid: 400, conflict: 409 }[String(kind)] ?? 401, body: {} }),
   rootRoutes: [route({ method: "GET", path: "/", policy: "public", handler })],
   routes: [
     route({
@@ -54,6 +67,22 @@ const api: Api = {
       query: { type: "object", properties: { fields: text }, additionalProperties: false },
       handler,
     }),
+    route({
+      method: "PUT",
+      path: "/boats/{boat_id}/sails",
+      operation: setSails,
+      told: { body: sails, query: { properties: { at: text }, required: ["at"] }, answer: sails },
+      handler,
+    }),
+    route({
+      method: "HEAD",
+      path: "/boats/{boat_id}/sails",
+      operation: setSails,
+      status: [200, 204],
+      told: { answer: sails },
+      handler,
+    }),
+    route({ method: "DELETE", path: "/sails", operation: setSails, handler }),
     route({ method: "GET", path: "/late", policy: "authenticated", min: "2.0", handler }),
   ],
 }
@@ -100,14 +129,14 @@ test("actions are told by name, with the microversions that they have", () => {
 })
 
 test("what several bodies have is a component", () => {
-  assert.deepEqual(schemas["BoatsPost_1.4"], bodyOf({ at: { $ref: "#/components/schemas/object" } }))
-  assert.deepEqual(schemas.object, place)
+  assert.deepEqual(schemas["BoatsPost_1.4"], bodyOf({ at: { $ref: "#/components/schemas/at" } }))
+  assert.deepEqual(schemas.at, place)
 })
 
 test("a route says its microversions, its query and its errors; one that is never served is left out", () => {
   assert.deepEqual(paths["/v1/boats/{boat_id}"]?.get, {
     operationId: "boats/boat_id:get",
-    tags: ["boat"],
+    tags: ["api"],
     parameters: [{ in: "query", name: "fields", schema: text }],
     responses: {
       200: { description: "OK" },
@@ -127,4 +156,48 @@ test("what is public asks for no token", () => {
 test("a second API of a service has its version in the name", () => {
   const names = Object.keys(openApiDocuments([api, { ...api, version: "/v1.0" }]))
   assert.deepEqual(names, ["boat", "boat-v1.0"])
+})
+
+test("what the handler reads and gives itself is told", () => {
+  const schema = { $ref: "#/components/schemas/Sails" }
+  const content = { "application/json": { schema } }
+  assert.deepEqual(paths["/v1/boats/{boat_id}/sails"]?.put, {
+    operationId: "boat.sails.set",
+    summary: "sails: set",
+    tags: ["sails"],
+    parameters: [{ in: "query", name: "at", required: true, schema: text }],
+    requestBody: { required: true, content },
+    responses: {
+      200: { description: "OK", content },
+      400: { $ref: "#/components/responses/BadRequest" },
+      401: { $ref: "#/components/responses/Unauthorized" },
+      409: { $ref: "#/components/responses/Conflict", description: "boat.sails.torn" },
+    },
+  })
+  assert.deepEqual(schemas.Sails, sails)
+})
+
+test("the success statuses are the route's, or its method's", () => {
+  const statuses = (path: string, method: string) =>
+    Object.keys(paths[path]?.[method]?.responses ?? {}).filter((status) => status < "300")
+  assert.deepEqual(statuses("/v1/boats/{boat_id}/sails", "head"), ["200", "204"])
+  assert.deepEqual(statuses("/v1/sails", "delete"), ["204"])
+})
+
+test("an operation has its dotted name once, and with path or method where it is asked again", () => {
+  assert.equal(paths["/v1/boats/{boat_id}/sails"]?.head?.operationId, "boat.sails.set:head")
+  assert.equal(paths["/v1/sails"]?.delete?.operationId, "boat.sails.set:sails")
+  assert.equal(paths["/v1/boats/{boat_id}"]?.get?.operationId, "boats/boat_id:get")
+})
+
+test("parameters of several places are components", () => {
+  const { parameters } = document.components as { parameters: Json }
+  assert.deepEqual(Object.keys(parameters), ["OpenStack-API-Version", "boat_id"])
+  assert.deepEqual(parameters.boat_id, {
+    in: "path",
+    name: "boat_id",
+    required: true,
+    description: "Id of the boat.",
+    schema: { type: "string" },
+  })
 })

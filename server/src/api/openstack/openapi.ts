@@ -10,8 +10,10 @@ import {
 } from "../../platform/http/microversion.ts"
 import { statusesOf } from "../../platform/http/status.ts"
 import { type BodySchema, schemasOf } from "../../platform/http/versions.ts"
-import type { Api, JsonSchema, Route } from "../../platform/http/wire.ts"
+import type { Api, HttpMethod, Route } from "../../platform/http/wire.ts"
 import type { AnyOperation } from "../../platform/operation/operation.ts"
+import { OperationIds, onlyOperation, pathWords } from "./openapi-names.ts"
+import { pathParameters, queryParameters, shareParameters } from "./openapi-parameters.ts"
 import { SchemaComponents } from "./openapi-schemas.ts"
 
 type Json = Record<string, unknown>
@@ -30,7 +32,9 @@ interface Limits {
 interface Document {
   api: Api
   schemas: SchemaComponents
-  parameters: Map<string, Json>
+  ids: OperationIds
+  /** Nouns, as operations name them. */
+  tags: Set<string>
   /** Statuses of errors that something answers. */
   errors: Set<number>
 }
@@ -49,7 +53,8 @@ function openApiOf(api: Api): Json {
   const document: Document = {
     api,
     schemas: new SchemaComponents(),
-    parameters: new Map(),
+    ids: new OperationIds(api.version),
+    tags: new Set(),
     errors: new Set(),
   }
   const paths: Record<string, Json> = {}
@@ -62,6 +67,7 @@ function openApiOf(api: Api): Json {
   }
   add("", api.rootRoutes ?? [])
   add(api.version, api.routes)
+  const parameters = shareParameters(paths)
   return {
     openapi: "3.1.0",
     info: {
@@ -70,11 +76,11 @@ function openApiOf(api: Api): Json {
     },
     servers: [{ url: api.mounts[0] || "/" }],
     security: [{ token: [] }],
-    tags: [{ name: api.service }],
+    tags: [...document.tags].map((name) => ({ name })),
     paths,
     components: {
       schemas: document.schemas.all(),
-      parameters: Object.fromEntries(document.parameters),
+      parameters,
       responses: Object.fromEntries(
         [...document.errors].map((status) => [nameOfStatus(status), { description: textOfStatus(status) }]),
       ),
@@ -86,38 +92,33 @@ function openApiOf(api: Api): Json {
 function pathItem(document: Document, path: string, routes: readonly Route[]): Json | undefined {
   const operations = [...Map.groupBy(routes, ({ method }) => method)].flatMap(([method, alternatives]) => {
     const served = alternatives.filter((route) => rangeOf(document.api, route) !== undefined)
-    return served.length > 0 ? [[method.toLowerCase(), operationOf(document, path, served)] as const] : []
+    return served.length > 0
+      ? [[method.toLowerCase(), operationOf(document, method, path, served)] as const]
+      : []
   })
   if (operations.length === 0) return undefined
-  const parameters = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) =>
-    parameter(document, name, { in: "path", name, required: true, schema: { type: "string" } }),
-  )
+  const parameters = pathParameters(document.api.service, path)
   const { microversions } = document.api
   if (microversions) {
     const { serviceType, min, max } = microversions
     const header = { in: "header", name: "OpenStack-API-Version", schema: { type: "string" } }
     const description = `\`${serviceType} ${max}\`, or any from ${min} on; without it ${min}.`
-    parameters.push(parameter(document, "microversion", { ...header, description }))
+    parameters.push({ ...header, description })
   }
   return { ...(parameters.length > 0 ? { parameters } : {}), ...Object.fromEntries(operations) }
 }
 
-function parameter({ parameters }: Document, name: string, definition: Json): Json {
-  parameters.set(name, definition)
-  return { $ref: `#/components/parameters/${name}` }
-}
-
 /** One method of a path; several routes when they are for different microversions. */
-function operationOf(document: Document, path: string, routes: readonly Route[]): Json {
-  const { api } = document
-  const id = operationId(api, path, routes[0]?.method ?? "")
-  const operations = [...new Set(routes.flatMap((route) => route.operations))]
-  const query = routes.flatMap((route) => queryParameters({ ...route.query }))
+function operationOf(document: Document, method: HttpMethod, path: string, routes: readonly Route[]): Json {
+  const operation = onlyOperation(routes)
+  const tag = routes[0]?.operations[0]?.operationName.split(".")[1] ?? "api"
+  document.tags.add(tag)
+  const query = routes.flatMap(({ query, told }) => queryParameters({ ...(query ?? told?.query) }))
   const limits = limitsOf(...widest(routes))
   return {
-    operationId: id,
-    ...(operations.length === 1 && operations[0] ? { summary: summaryOf(operations[0]) } : {}),
-    tags: [api.service],
+    operationId: document.ids.idOf(method, path, routes),
+    ...(operation ? { summary: summaryOf(operation) } : {}),
+    tags: [tag],
     ...(routes.every((route) => route.policy === "public") ? { security: [] } : {}),
     ...(query.length > 0 ? { parameters: query } : {}),
     ...requestBody(document, routes),
@@ -126,31 +127,17 @@ function operationOf(document: Document, path: string, routes: readonly Route[])
   }
 }
 
-/** As OpenStack's own documents have it, without the version: `servers/server_id/action:post`. */
-function operationId({ version }: Api, path: string, method: string): string {
-  const inside = path.startsWith(`${version}/`) ? path.slice(version.length + 1) : ""
-  return `${inside.replaceAll(/[{}]/g, "") || path}:${method.toLowerCase()}`
-}
-
 /** `compute.server.add_fixed_ip` is "server: add fixed ip". */
 function summaryOf({ operationName }: AnyOperation): string {
   const [, noun = "", ...verb] = operationName.split(".").map((word) => word.replaceAll("_", " "))
   return verb.length > 0 ? `${noun}: ${verb.join(" ")}` : noun
 }
 
-function queryParameters(query: JsonSchema): Json[] {
-  const properties = (query.properties ?? {}) as Record<string, JsonSchema>
-  const required = (query.required ?? []) as readonly string[]
-  return Object.entries(properties).map(([name, schema]) => ({
-    in: "query",
-    name,
-    ...(required.includes(name) ? { required: true } : {}),
-    schema,
-  }))
-}
+const json = "application/json"
 
 function requestBody(document: Document, routes: readonly Route[]): Json {
   if (routes.some((route) => route.rawBody)) return { requestBody: { content: { "*/*": {} } } }
+  const mediaType = routes.find(({ told }) => told?.mediaType)?.told?.mediaType ?? json
   const choices = routes.flatMap((route) => {
     const bodies = bodiesOf(document, route)
     // Another route of the same path has the other microversions.
@@ -160,7 +147,7 @@ function requestBody(document: Document, routes: readonly Route[]): Json {
   if (choices.length === 0) return {}
   const isByAction = routes.some((route) => route.actionBodies)
   const schema = oneOf(choices, isByAction ? "action" : "microversion")
-  return { requestBody: { required: true, content: { "application/json": { schema } } } }
+  return { requestBody: { required: true, content: { [mediaType]: { schema } } } }
 }
 
 function oneOf(choices: readonly Json[], discriminator: "action" | "microversion"): Json {
@@ -172,7 +159,8 @@ function oneOf(choices: readonly Json[], discriminator: "action" | "microversion
 function bodiesOf(document: Document, route: Route): Json[] {
   const range = rangeOf(document.api, route) ?? {}
   const name = bodyName(document.api, route)
-  if (!route.actionBodies) return route.body ? versionsOf(document, name, route.body, range) : []
+  const body = route.body ?? route.told?.body
+  if (!route.actionBodies) return body ? versionsOf(document, name, body, range) : []
   return Object.entries(route.actionBodies).flatMap(([action, { schema, min, max }]) => {
     const own = clip(range, { min, max })
     if (!own) return []
@@ -203,11 +191,10 @@ function versionsOf(document: Document, name: string, body: BodySchema, range: R
 }
 
 function bodyName(api: Api, route: Route): string {
-  const [operation] = route.operations
-  const words =
-    operation && route.operations.length === 1
-      ? operation.operationName.split(".").slice(1)
-      : operationId(api, `${api.version}${route.path}`, route.method).split(/[/:]/)
+  const operation = onlyOperation([route])
+  const words = operation
+    ? operation.operationName.split(".").slice(1)
+    : [...pathWords(api.version, `${api.version}${route.path}`).split("/"), route.method.toLowerCase()]
   return words
     .flatMap((word) => word.split(/[^A-Za-z0-9]+/))
     .map((word) => word.slice(0, 1).toUpperCase() + word.slice(1))
@@ -215,31 +202,52 @@ function bodyName(api: Api, route: Route): string {
 }
 
 function responsesOf(document: Document, routes: readonly Route[]): Json {
-  const answers = routes.flatMap((route) =>
-    statusesOf(document.api, route).map((status) => [status, { description: textOfStatus(status) }]),
-  )
-  const errors = new Set(routes.flatMap((route) => errorStatuses(document.api, route)))
-  for (const status of errors) document.errors.add(status)
-  const references = [...errors].map((status) => [
-    status,
-    { $ref: `#/components/responses/${nameOfStatus(status)}` },
-  ])
+  const answers = routes.flatMap((route) => {
+    const content = answerOf(document, route)
+    return statusesOf(document.api, route).map((status) => [
+      status,
+      { description: textOfStatus(status), ...(status === noContent ? {} : content) },
+    ])
+  })
+  const references = errorsOf(document.api, routes).map(([status, codes]) => {
+    document.errors.add(status)
+    const $ref = `#/components/responses/${nameOfStatus(status)}`
+    return [status, { $ref, ...(codes.length > 0 ? { description: codes.join(", ") } : {}) }]
+  })
   return Object.fromEntries([...references, ...answers])
 }
 
-/** How the API answers what the operations declare, and what comes before them. */
-function errorStatuses(api: Api, route: Route): number[] {
+const noContent = 204
+
+function answerOf(document: Document, route: Route): Json {
+  const { answer } = route.told ?? {}
+  if (!answer || route.method === "HEAD") return {}
+  const schema = document.schemas.body(`${bodyName(document.api, route)}Answer`, answer)
+  return { content: { [json]: { schema } } }
+}
+
+/** How the API answers what the operations declare, and what comes before them: status, and the codes of faults. */
+function errorsOf(api: Api, routes: readonly Route[]): [status: number, codes: string[]][] {
   const kinds = new Map<string, FaultKind>(declaredFaults().map(({ code, kind }) => [code, kind]))
-  const own = route.operations.flatMap(({ faultCodes }) => faultCodes)
-  const faults = own.flatMap((code) => {
-    const kind = kinds.get(code)
-    return kind ? [new Fault(kind, code, "")] : []
-  })
-  if (route.policy !== "public") faults.push(new Fault("unauthenticated", "", ""))
-  if (Array.isArray(route.policy)) faults.push(new Fault("forbidden", "", ""))
-  if (route.body || route.query || route.actionBodies) faults.push(new Fault("invalid", "", ""))
+  const faults = routes
+    .flatMap((route) => route.operations.flatMap(({ faultCodes }) => faultCodes))
+    .flatMap((code) => {
+      const kind = kinds.get(code)
+      return kind ? [new Fault(kind, code, "")] : []
+    })
+  if (routes.some(({ policy }) => policy !== "public")) faults.push(new Fault("unauthenticated", "", ""))
+  if (routes.some(({ policy }) => Array.isArray(policy))) faults.push(new Fault("forbidden", "", ""))
+  if (routes.some((route) => isChecked(route))) faults.push(new Fault("invalid", "", ""))
   const request = { requestId: "", baseUrl: "", url: "", headers: {} }
-  return faults.map((fault) => api.renderFault(fault, request).status)
+  const byStatus = Map.groupBy(faults, (fault) => api.renderFault(fault, request).status)
+  return [...byStatus].map(([status, met]) => {
+    const codes = new Set(met.map(({ code }) => code).filter((code) => code !== ""))
+    return [status, [...codes].sort()]
+  })
+}
+
+function isChecked({ body, query, actionBodies, told }: Route): boolean {
+  return [body, query, actionBodies, told?.body, told?.query].some((each) => each !== undefined)
 }
 
 function textOfStatus(status: number): string {

@@ -9,6 +9,7 @@ import {
   updateAddressGroup,
 } from "../index.ts"
 import { badRequest } from "./bad-request.ts"
+import { answerSchema, wrapped } from "./describe.ts"
 import { resource, resourceRoutes, viewOf } from "./resource.ts"
 
 const addressGroups = resource({
@@ -28,6 +29,10 @@ function addressRoute(how: "add" | "remove"): Route {
     method: "PUT",
     path: `/address-groups/{address_group_id}/${how}_addresses`,
     operation: changeGroupAddresses,
+    told: {
+      body: wrapped("addresses", addressGroups.attributes.addresses?.kind.schema ?? {}),
+      answer: answerSchema(addressGroups),
+    },
     handler: async (ctx, req) => {
       const addresses: unknown =
         typeof req.body === "object" && req.body !== null ? Reflect.get(req.body, "addresses") : undefined

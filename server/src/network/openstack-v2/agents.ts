@@ -1,6 +1,7 @@
 import { queryAll } from "../../platform/http/query.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { type Agent, deleteAgent, getAgent, listAgents, updateAgent } from "../index.ts"
+import { textsQuery } from "./describe.ts"
 
 /** Neutron writes the times of agents without a zone. */
 function agentTime(time: Date): string {
@@ -65,6 +66,7 @@ export const agentRoutes: Route[] = [
     method: "GET",
     path: "/agents",
     operation: listAgents,
+    told: { query: textsQuery(filterNames) },
     handler: async (ctx, req) => ({
       agents: (await listAgents(ctx, {})).map(viewAgent).filter((view) => isAsked(view, req)),
     }),

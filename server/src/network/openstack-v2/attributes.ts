@@ -3,6 +3,7 @@
 import type { TSchema } from "typebox"
 import { secondsText } from "../../platform/clock/iso-time.ts"
 import type { Ctx } from "../../platform/context/context.ts"
+import type { JsonSchema } from "../../platform/http/wire.ts"
 import { type Field, type Fields, publicName, type ThingOf } from "../../platform/noun/field.ts"
 import type { Noun } from "../../platform/noun/noun.ts"
 import { cutValue } from "../../platform/schema/words.ts"
@@ -26,6 +27,8 @@ export interface Attribute<T> {
   sort?: boolean
   /** How it is shown; default is the value as it is. */
   view?: (thing: T, ctx: Ctx) => unknown
+  /** What is shown, for documents. Default: the noun's; of what has a `view`, what clients send. */
+  shows?: JsonSchema
 }
 
 export type Attributes<T> = Readonly<Record<string, Attribute<T>>>
@@ -54,12 +57,14 @@ export function attributesOf<F extends Fields>(
         hidden: internal === true || !field.isShown,
         filter: filter ? key : undefined,
         sort: sort === true,
+        shows: { ...field.schema },
       }
     }
   }
   for (const [name, particular] of Object.entries(particulars)) {
     const made = attributes[name] ?? { kind: kinds.shown, key: name }
-    attributes[name] = { ...made, ...particular }
+    const shows = particular.view ? (particular.kind ?? made.kind).schema : made.shows
+    attributes[name] = { ...made, ...(shows ? { shows } : {}), ...particular }
   }
   return attributes
 }
@@ -109,7 +114,7 @@ function plainKind(kind: Field["kind"], schema: TSchema): Kind {
       return kinds.mac
     default:
       return said.items?.maxLength === undefined
-        ? kinds.shown
+        ? { ...kinds.shown, schema: { ...schema } }
         : kinds.listOf(kinds.text(said.items.maxLength))
   }
 }

@@ -3,6 +3,7 @@ import { pathUnknown } from "../../platform/http/faults.ts"
 import { queryAll } from "../../platform/http/query.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { autoTopologyField, checkAutoTopology, deleteAutoTopology, getAutoTopology } from "../index.ts"
+import { fieldsQuery } from "./describe.ts"
 
 /** `None` (which the old client writes) and nothing are the caller's project. */
 function projectOf(ctx: Ctx, req: WireRequest): { projectId: string } {
@@ -25,6 +26,7 @@ export const autoTopologyRoutes: Route[] = [
     method: "GET",
     path: "/auto-allocated-topology",
     operation: checkAutoTopology,
+    told: { query: fieldsQuery },
     handler: async (ctx, req) => {
       // There is no list of them.
       if (!isDryRun(req)) throw pathUnknown()
@@ -35,6 +37,7 @@ export const autoTopologyRoutes: Route[] = [
     method: "GET",
     path: "/auto-allocated-topology/{project_id}",
     operation: [checkAutoTopology, getAutoTopology],
+    told: { query: fieldsQuery },
     handler: async (ctx, req) => {
       if (isDryRun(req)) return await tryOut(ctx, req)
       if (queryAll(req.query, "fields").length > 0) throw autoTopologyField()

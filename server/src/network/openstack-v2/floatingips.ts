@@ -6,9 +6,22 @@ import {
   listFloatingIps,
   updateFloatingIp,
 } from "../index.ts"
-import { address, nullIsAbsent, orNull, uuid } from "./kinds.ts"
+import { address, mac, nullIsAbsent, orNull, uuid, withNull } from "./kinds.ts"
 import { dnsName } from "./ports.ts"
 import { resource, resourceRoutes } from "./resource.ts"
+
+const portDetailsShown = {
+  type: "object",
+  properties: {
+    name: { type: "string" },
+    network_id: uuid.schema,
+    mac_address: mac.schema,
+    admin_state_up: { type: "boolean" },
+    status: { type: "string" },
+    device_id: { type: "string" },
+    device_owner: { type: "string" },
+  },
+}
 
 export const floatingIps = resource({
   noun: floatingIpNoun,
@@ -18,6 +31,7 @@ export const floatingIps = resource({
     subnet_id: { kind: orNull(uuid) },
     dns_name: { kind: dnsName },
     port_details: {
+      shows: withNull(portDetailsShown),
       view: ({ portDetails }) =>
         portDetails && {
           name: portDetails.name,

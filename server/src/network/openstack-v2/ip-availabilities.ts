@@ -2,6 +2,7 @@ import { exactInteger } from "../../platform/http/exact-integer.ts"
 import { queryAll, queryInteger } from "../../platform/http/query.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { getNetworkAvailability, listNetworkAvailability, type NetworkAvailability } from "../index.ts"
+import { textsQuery } from "./describe.ts"
 
 function view(network: NetworkAvailability) {
   return {
@@ -47,6 +48,7 @@ export const ipAvailabilityRoutes: Route[] = [
     method: "GET",
     path: "/network-ip-availabilities",
     operation: listNetworkAvailability,
+    told: { query: textsQuery(["network_id", "network_name", "tenant_id", "project_id", "ip_version"]) },
     handler: async (ctx, req) => ({
       network_ip_availabilities: (await listNetworkAvailability(ctx, filters(req))).map(view),
     }),

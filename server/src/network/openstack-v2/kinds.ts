@@ -1,6 +1,7 @@
 // Kinds of attribute values: how one is read from JSON (with Neutron's words when it is wrong) and from a filter.
 
 import { booleanWord } from "../../platform/http/query.ts"
+import type { JsonSchema } from "../../platform/http/wire.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
 import { canonicalAddress, canonicalMac, parsePrefix } from "../../platform/net/address.ts"
 import { cutValue } from "../../platform/schema/words.ts"
@@ -10,10 +11,8 @@ export interface Kind {
   read: (value: unknown, name: string) => unknown
   /** A filter's text as the service's lists take it. */
   filter?: (text: string) => string
-  /** It names a thing. With `items` and `fields`: what the test of foreign ids is generated from. */
-  isId?: true
-  items?: Kind
-  fields?: Readonly<Record<string, Field>>
+  /** What clients are told to send; \`read\` takes more (numbers as texts, words for booleans). */
+  schema: JsonSchema
 }
 
 function wrong(name: string, reason: string) {
@@ -26,6 +25,7 @@ function invalidInput(reason: string) {
 
 export function text(max = 255): Kind {
   return {
+    schema: { type: "string", maxLength: max },
     read: (value, name) => {
       if (typeof value !== "string") throw wrong(name, `'${show(value)}' is not a valid string`)
       if ([...value].length > max) throw wrong(name, `'${show(value)}' exceeds maximum length of ${max}`)
@@ -36,6 +36,7 @@ export function text(max = 255): Kind {
 
 export function filledText(max = 255): Kind {
   return {
+    schema: { type: "string", minLength: 1, maxLength: max },
     read: (value, name) => {
       const read = text(max).read(value, name)
       if (String(read).trim() === "") throw wrong(name, `'${show(read)}' Blank strings are not permitted`)
@@ -44,13 +45,24 @@ export function filledText(max = 255): Kind {
   }
 }
 
+export function withNull(schema: JsonSchema): JsonSchema {
+  const { type, enum: words } = schema
+  if (Array.isArray(type) && type.includes("null")) return schema
+  if (typeof type !== "string") return { anyOf: [schema, { type: "null" }] }
+  return { ...schema, type: [type, "null"], ...(Array.isArray(words) ? { enum: [...words, null] } : {}) }
+}
+
 export function orNull(kind: Kind): Kind {
-  return { ...kind, read: (value, name) => (value === null ? null : kind.read(value, name)) }
+  return {
+    ...kind,
+    schema: withNull(kind.schema),
+    read: (value, name) => (value === null ? null : kind.read(value, name)),
+  }
 }
 
 /** Null stands for "not said". */
 export function nullIsAbsent(kind: Kind): Kind {
-  return { ...kind, read: (value, name) => (value === null ? undefined : kind.read(value, name)) }
+  return { ...orNull(kind), read: (value, name) => (value === null ? undefined : kind.read(value, name)) }
 }
 
 function readBoolean(value: unknown): boolean {
@@ -62,6 +74,7 @@ function readBoolean(value: unknown): boolean {
 }
 
 export const boolean: Kind = {
+  schema: { type: "boolean" },
   read: readBoolean,
   filter: (value) => String(readBoolean(value)),
 }
@@ -72,10 +85,15 @@ function readInteger(value: unknown): number {
   throw invalidInput(`'${show(value)}' is not an integer`)
 }
 
-export const integer: Kind = { read: readInteger, filter: (value) => String(readInteger(value)) }
+export const integer: Kind = {
+  schema: { type: "integer" },
+  read: readInteger,
+  filter: (value) => String(readInteger(value)),
+}
 
 export const nonNegative: Kind = {
   ...integer,
+  schema: { type: "integer", minimum: 0 },
   read: (value, name) => {
     const number = readInteger(value)
     if (number < 0) throw wrong(name, `'${number}' should be non-negative`)
@@ -85,6 +103,7 @@ export const nonNegative: Kind = {
 
 export function oneOf(values: readonly (string | number)[], convert?: (value: unknown) => unknown): Kind {
   return {
+    schema: { type: typeof values[0] === "number" ? "integer" : "string", enum: values },
     read: (value, name) => {
       const read = convert ? convert(value) : value
       if (!values.some((allowed) => allowed === read))
@@ -103,7 +122,7 @@ export function numberAmong(values: readonly (string | number)[]): Kind {
 }
 
 export const uuid: Kind = {
-  isId: true,
+  schema: { type: "string", format: "uuid" },
   read: (value, name) => {
     if (typeof value !== "string" || !isUuid(value)) throw wrong(name, `'${show(value)}' is not a valid UUID`)
     return value
@@ -111,6 +130,13 @@ export const uuid: Kind = {
 }
 
 export const address: Kind = {
+  schema: {
+    title: "IpAddress",
+    anyOf: [
+      { type: "string", format: "ipv4" },
+      { type: "string", format: "ipv6" },
+    ],
+  },
   read: (value, name) => {
     const found = typeof value === "string" ? canonicalAddress(value) : undefined
     if (found === undefined) throw wrong(name, `'${show(value)}' is not a valid IP address`)
@@ -120,6 +146,7 @@ export const address: Kind = {
 }
 
 export const prefix: Kind = {
+  schema: { type: "string", description: "Address and length: 10.0.0.0/24." },
   read: (value, name) => {
     if (typeof value !== "string" || !value.includes("/") || !parsePrefix(value))
       throw wrong(name, `'${show(value)}' is not a valid IP subnet`)
@@ -128,6 +155,7 @@ export const prefix: Kind = {
 }
 
 export const mac: Kind = {
+  schema: { type: "string", description: "MAC address: fa:16:3e:00:00:01." },
   read: (value, name) => {
     const found = typeof value === "string" ? canonicalMac(value) : undefined
     if (found === undefined) throw wrong(name, `'${show(value)}' is not a valid MAC address`)
@@ -144,7 +172,7 @@ interface ListForm {
 
 export function listOf(kind: Kind, { what = "list", sameness = (item) => item }: ListForm = {}): Kind {
   return {
-    items: kind,
+    schema: { type: "array", items: kind.schema },
     read: (value, name) => {
       if (value === null) return []
       if (!Array.isArray(value)) throw wrong(name, `'${show(value)}' is not a ${what}`)
@@ -157,7 +185,7 @@ export function listOf(kind: Kind, { what = "list", sameness = (item) => item }:
   }
 }
 
-export interface Field {
+interface Field {
   kind: Kind
   key: string
   required?: true
@@ -165,8 +193,15 @@ export interface Field {
 
 /** An object with these fields and no others. */
 export function objectOf(fields: Readonly<Record<string, Field>>): Kind {
+  const entries = Object.entries(fields)
+  const required = entries.flatMap(([key, field]) => (field.required ? [key] : []))
   return {
-    fields,
+    schema: {
+      type: "object",
+      properties: Object.fromEntries(entries.map(([key, { kind }]) => [key, kind.schema])),
+      ...(required.length > 0 ? { required } : {}),
+      additionalProperties: false,
+    },
     read: (value, name) => {
       if (typeof value !== "object" || value === null || Array.isArray(value))
         throw wrong(name, `'${show(value)}' is not a dictionary`)
@@ -193,6 +228,7 @@ export function objectOf(fields: Readonly<Record<string, Field>>): Kind {
 }
 
 export const dictionary: Kind = {
+  schema: { type: "object" },
   read: (value, name) => {
     if (value === null) return {}
     if (typeof value !== "object" || Array.isArray(value))
@@ -201,20 +237,14 @@ export const dictionary: Kind = {
   },
 }
 
-const projectNames = /(^|_)(tenant|project)(_id)?$/
-
-/** Paths of what names a thing in a value of this kind: `fixed_ips[].subnet_id`. */
-export function idsIn(name: string, { isId, items, fields }: Kind): string[] {
-  if (items) return idsIn(`${name}[]`, items)
-  if (fields) return Object.entries(fields).flatMap(([key, { kind }]) => idsIn(`${name}.${key}`, kind))
-  // Projects are not ours: their ids are plain text.
-  return isId || /_ids?$/.test(name) || projectNames.test(name) ? [name] : []
-}
-
 /** For what is only shown. */
-export const shown: Kind = { read: (value) => value }
+export const shown: Kind = { schema: {}, read: (value) => value }
+
+/** For what clients send back that they have read. */
+export const ignored: Kind = { schema: {}, read: () => undefined }
 
 export const tags: Kind = {
+  schema: { type: "array", items: filledText().schema },
   read: (value, name) => {
     if (!Array.isArray(value)) throw wrong(name, `'${show(value)}' is not a list`)
     return [...new Set(value.map((item: unknown) => filledText().read(item, name)))]

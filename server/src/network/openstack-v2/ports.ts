@@ -15,6 +15,7 @@ import {
   address,
   dictionary,
   filledText,
+  ignored,
   integer,
   type Kind,
   listOf,
@@ -34,13 +35,16 @@ export const fixedIps: Kind = listOf(
     ip_address: { kind: nullIsAbsent(address), key: "ipAddress" },
     subnet_id: { kind: nullIsAbsent(uuid), key: "subnetId" },
     // Clients that send back what they read send this too.
-    delegated_subnet: { kind: { read: () => undefined }, key: "delegatedSubnet" },
+    delegated_subnet: { kind: ignored, key: "delegatedSubnet" },
   }),
   { what: "list", sameness: (item) => (item as { ipAddress?: string }).ipAddress },
 )
 
 /** null asks for another one: at a creation that is what comes anyway. */
-const newMacByNull: Kind = { ...mac, read: (value, name) => (value === null ? "" : mac.read(value, name)) }
+const newMacByNull: Kind = {
+  ...orNull(mac),
+  read: (value, name) => (value === null ? "" : mac.read(value, name)),
+}
 
 const addressPairs: Kind = listOf(
   objectOf({
@@ -71,6 +75,7 @@ const vnicTypes = [
 
 /** A name of one label, or a full one; in lower case. */
 export const dnsName: Kind = {
+  schema: text().schema,
   read: (value, name) => {
     const read = String(text().read(value, name)).toLowerCase()
     const labels = read.replace(/\.$/, "").split(".")
@@ -81,7 +86,7 @@ export const dnsName: Kind = {
 }
 
 function nullAsEmpty(kind: Kind): Kind {
-  return { ...kind, read: (value, name) => (value === null ? "" : kind.read(value, name)) }
+  return { ...orNull(kind), read: (value, name) => (value === null ? "" : kind.read(value, name)) }
 }
 
 function viewFixedIp(ip: { subnetId: string; ipAddress: string }) {
@@ -94,6 +99,11 @@ function vifType(port: Port): string {
 
 function vifDetails(port: Port): Record<string, unknown> {
   return port.bindingHostId === "" ? {} : { port_filter: true, connectivity: "l2", bridge_name: "br-int" }
+}
+
+const dnsAssignmentShown = {
+  type: "object",
+  properties: { ip_address: address.schema, hostname: { type: "string" }, fqdn: { type: "string" } },
 }
 
 function viewDnsAssignment(port: Port, ctx: Ctx) {
@@ -145,10 +155,10 @@ export const ports = resource({
     "binding:host_id": { kind: nullAsEmpty(text()) },
     "binding:vnic_type": { kind: oneOf(vnicTypes) },
     "binding:profile": { kind: dictionary },
-    "binding:vif_type": { key: "bindingVifType", view: vifType },
-    "binding:vif_details": { key: "bindingVifDetails", view: vifDetails },
+    "binding:vif_type": { key: "bindingVifType", shows: { type: "string" }, view: vifType },
+    "binding:vif_details": { key: "bindingVifDetails", shows: dictionary.schema, view: vifDetails },
     dns_name: { kind: dnsName },
-    dns_assignment: { view: viewDnsAssignment },
+    dns_assignment: { shows: { type: "array", items: dnsAssignmentShown }, view: viewDnsAssignment },
   },
   filters: { fixed_ips: fixedIpFilters },
   hidden: hiddenPortAttributes,

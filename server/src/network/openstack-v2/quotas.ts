@@ -8,9 +8,17 @@ import {
   updateNetworkQuota,
 } from "../index.ts"
 import { badRequest } from "./bad-request.ts"
+import { wrapped } from "./describe.ts"
 import { boolean, integer } from "./kinds.ts"
 
 const projectOf = (req: WireRequest) => ({ projectId: req.params.project_id ?? "" })
+
+/** Limits by resource, -1 for none; and that they hold though more is used. */
+const quotaGiven = {
+  type: "object",
+  properties: { force: boolean.schema },
+  additionalProperties: { ...integer.schema, minimum: -1, maximum: 2_147_483_647 },
+}
 
 function readQuota(body: unknown): { limits: Record<string, number>; isForced: boolean } {
   const quota: unknown = typeof body === "object" && body !== null ? Reflect.get(body, "quota") : undefined
@@ -77,6 +85,7 @@ export const quotaRoutes: Route[] = [
     method: "PUT",
     path: "/quotas/{project_id}",
     operation: updateNetworkQuota,
+    told: { body: wrapped("quota", quotaGiven) },
     handler: async (ctx, req) => ({
       quota: await updateNetworkQuota(ctx, { ...projectOf(req), ...readQuota(req.body) }),
     }),

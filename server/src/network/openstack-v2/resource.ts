@@ -16,7 +16,16 @@ import {
   viewThing,
 } from "./attributes.ts"
 import { badRequest } from "./bad-request.ts"
-import { idsIn } from "./kinds.ts"
+import {
+  answerSchema,
+  fieldsQuery,
+  inputSchema,
+  listQuery,
+  oneOrMany,
+  pageSchema,
+  shownSchema,
+  wrapped,
+} from "./describe.ts"
 import { type ExtraFilters, expectedRevision, pageLinks, readFields, readList } from "./query.ts"
 
 interface Expected {
@@ -69,12 +78,6 @@ export function viewOf<F extends Fields>(
   return viewThing(ctx, thing, attributes, hidden?.(ctx, thing), fields)
 }
 
-function bodyIds<F extends Fields>({ singular, attributes }: Resource<F>, verb: "post" | "put") {
-  return Object.entries(attributes)
-    .filter(([, attribute]) => attribute[verb])
-    .flatMap(([name, { kind }]) => idsIn(`${singular}.${name}`, kind))
-}
-
 /** Of such a noun only owners are told that a rule forbids the change; others read 404. */
 async function concealed<F extends Fields, R>(
   ctx: Ctx,
@@ -97,6 +100,7 @@ function notFound(singular: string, id: string): Fault {
 export function resourceRoutes<F extends Fields>(resource: Resource<F>): Route[] {
   const { singular, plural, path, attributes, list, get, create, update, remove } = resource
   const one = `${path}/{${singular}_id}`
+  const answer = answerSchema(resource)
   const idOf = (req: WireRequest) => req.params[`${singular}_id`] ?? ""
   const view = (ctx: Ctx, thing: ThingOf<F>, fields?: ReadonlySet<string>) =>
     viewOf(ctx, resource, thing, fields)
@@ -105,6 +109,10 @@ export function resourceRoutes<F extends Fields>(resource: Resource<F>): Route[]
       method: "GET",
       path,
       operation: list,
+      told: {
+        query: listQuery(resource, Object.keys(resource.filters ?? {})),
+        answer: pageSchema(resource),
+      },
       handler: async (ctx, req) => {
         const query = readList(ctx, req.query, attributes, resource.filters)
         const { items, read } = await list(ctx, query)
@@ -120,6 +128,7 @@ export function resourceRoutes<F extends Fields>(resource: Resource<F>): Route[]
       method: "GET",
       path: one,
       operation: get,
+      told: { query: fieldsQuery, answer },
       handler: async (ctx, req) => ({
         [singular]: view(ctx, await get(ctx, { id: idOf(req) }), readFields(req.query)),
       }),
@@ -134,7 +143,7 @@ export function resourceRoutes<F extends Fields>(resource: Resource<F>): Route[]
         path: one,
         operation: update,
         ...(resource.concealsChanges ? { alsoAsks: get } : {}),
-        bodyIds: bodyIds(resource, "put"),
+        told: { body: wrapped(singular, inputSchema(resource, "put")), answer },
         handler: async (ctx, req) => {
           // The attributes are the noun's, and the operation checks what they have read.
           const changes = readUpdate(req.body, singular, attributes) as ChangesOf<F>
@@ -175,7 +184,10 @@ function createRoute<F extends Fields>(
     method: "POST",
     path,
     operation: create,
-    bodyIds: bodyIds(resource, "post"),
+    told: {
+      body: oneOrMany(resource, inputSchema(resource, "post"), takesMany),
+      answer: oneOrMany(resource, shownSchema(resource), takesMany),
+    },
     handler: async (ctx, req) => {
       const { inputs, isMany } = readCreate(req.body, { singular, plural, takesMany }, attributes)
       const { bulkMax } = ctx.config.network

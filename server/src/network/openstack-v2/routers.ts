@@ -13,7 +13,9 @@ import {
   updateRouter,
 } from "../index.ts"
 import { badRequest } from "./bad-request.ts"
-import { boolean, type Kind, nullIsAbsent, objectOf, uuid } from "./kinds.ts"
+import { answerSchema, wrapped } from "./describe.ts"
+import { boolean, type Kind, nullIsAbsent, objectOf, orNull, uuid } from "./kinds.ts"
+import { zones } from "./networks.ts"
 import { fixedIps } from "./ports.ts"
 import { resource, resourceRoutes, viewOf } from "./resource.ts"
 import { routeList } from "./subnets.ts"
@@ -26,7 +28,7 @@ const gatewayFields = objectOf({
 
 /** Null and the empty object both mean none. */
 const gatewayInfo: Kind = {
-  ...gatewayFields,
+  ...orNull(gatewayFields),
   read: (value, name) => {
     const isEmpty = typeof value === "object" && (value === null || Object.keys(value).length === 0)
     return isEmpty ? null : gatewayFields.read(value, name)
@@ -51,8 +53,8 @@ export const routers = resource({
         },
     },
     routes: { kind: routeList },
-    availability_zones: { view: (_router, ctx) => [ctx.config.network.availabilityZone] },
-    flavor_id: { view: () => null },
+    availability_zones: { shows: zones, view: (_router, ctx) => [ctx.config.network.availabilityZone] },
+    flavor_id: { shows: { type: "null" }, view: () => null },
   },
   list: listRouters,
   get: getRouter,
@@ -69,6 +71,23 @@ const interfaceFields = objectOf({
 function readInterface(body: unknown): { subnetId?: string; portId?: string } {
   // What `objectOf` gives is what its fields say.
   return interfaceFields.read(body ?? {}, "interface_info") as { subnetId?: string; portId?: string }
+}
+
+const id = { type: "string", format: "uuid" }
+const texts = { type: "array", items: { type: "string" } }
+const interfaceShown = {
+  title: "RouterInterface",
+  type: "object",
+  properties: {
+    id,
+    tenant_id: { type: "string" },
+    project_id: { type: "string" },
+    port_id: id,
+    network_id: id,
+    subnet_id: id,
+    subnet_ids: { type: "array", items: id },
+    tags: texts,
+  },
 }
 
 function viewInterface(made: RouterInterface) {
@@ -101,6 +120,10 @@ function extraRoutes(how: "add" | "remove"): Route {
     method: "PUT",
     path: `/routers/{router_id}/${how}_extraroutes`,
     operation,
+    told: {
+      body: wrapped("router", wrapped("routes", routeList.schema)),
+      answer: answerSchema(routers),
+    },
     handler: async (ctx, req) => {
       const router = await operation(ctx, {
         routerId: req.params.router_id ?? "",
@@ -117,7 +140,7 @@ export const routerRoutes: Route[] = [
     method: "PUT",
     path: "/routers/{router_id}/add_router_interface",
     operation: addRouterInterface,
-    bodyIds: ["subnet_id", "port_id"],
+    told: { body: interfaceFields.schema, answer: interfaceShown },
     handler: async (ctx, req) =>
       viewInterface(
         await addRouterInterface(ctx, { routerId: req.params.router_id ?? "", ...readInterface(req.body) }),
@@ -127,7 +150,7 @@ export const routerRoutes: Route[] = [
     method: "PUT",
     path: "/routers/{router_id}/remove_router_interface",
     operation: removeRouterInterface,
-    bodyIds: ["subnet_id", "port_id"],
+    told: { body: interfaceFields.schema, answer: interfaceShown },
     handler: async (ctx, req) =>
       viewInterface(
         await removeRouterInterface(ctx, {

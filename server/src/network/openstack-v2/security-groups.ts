@@ -18,11 +18,13 @@ import {
 } from "../index.ts"
 import { viewThing } from "./attributes.ts"
 import { badRequest } from "./bad-request.ts"
+import { shownSchema } from "./describe.ts"
 import { integer, type Kind, orNull, text } from "./kinds.ts"
 import { resource, resourceRoutes } from "./resource.ts"
 
 /** In any case of letters; kept as Neutron writes it. */
 const ethertype: Kind = {
+  schema: { type: "string", enum: ["IPv4", "IPv6"] },
   read: (value) => {
     const found = ["IPv4", "IPv6"].find((type) => type.toLowerCase() === String(value).toLowerCase())
     if (!found) {
@@ -37,11 +39,12 @@ const ethertype: Kind = {
 
 /** Names and numbers; a number may come as one. */
 const protocol: Kind = {
+  schema: { type: ["string", "integer", "null"] },
   read: (value, name) => (typeof value === "number" ? String(value) : orNull(text()).read(value, name)),
 }
 
 const portNumber: Kind = {
-  ...integer,
+  ...orNull(integer),
   read: (value) => {
     if (value === null || value === "") return null
     if (typeof value === "number" && Number.isSafeInteger(value)) return value
@@ -52,11 +55,15 @@ const portNumber: Kind = {
 
 /** An empty text says nothing. */
 const prefixText: Kind = {
+  schema: orNull(text()).schema,
   read: (value, name) => (value === "" ? null : orNull(text()).read(value, name)),
 }
 
 /** Null says nothing, as the empty text does. */
-const descriptionText: Kind = { read: (value, name) => (value === null ? "" : text().read(value, name)) }
+const descriptionText: Kind = {
+  ...orNull(text()),
+  read: (value, name) => (value === null ? "" : text().read(value, name)),
+}
 
 const ruleKinds = {
   description: { kind: descriptionText },
@@ -74,7 +81,7 @@ const securityGroupRules = resource({
   particulars: {
     ...ruleKinds,
     remote_ip_prefix: { kind: prefixText, view: (rule) => rule.remoteIpGiven },
-    normalized_cidr: { view: (rule) => rule.remoteIpPrefix },
+    normalized_cidr: { shows: prefixText.schema, view: (rule) => rule.remoteIpPrefix },
   },
   list: listSecurityGroupRules,
   get: getSecurityGroupRule,
@@ -87,6 +94,7 @@ export const securityGroups = resource({
   singular: "security_group",
   particulars: {
     security_group_rules: {
+      shows: { type: "array", items: shownSchema(securityGroupRules) },
       view: (group, ctx) =>
         group.securityGroupRules.map((rule) =>
           viewThing(ctx, rule, securityGroupRules.attributes, undefined, undefined),

@@ -10,11 +10,13 @@ import {
   updateSubnetPool,
 } from "../index.ts"
 import { badRequest } from "./bad-request.ts"
+import { wrapped } from "./describe.ts"
 import { filledText, type Kind, prefix } from "./kinds.ts"
 import { resource, resourceRoutes } from "./resource.ts"
 
 /** A single prefix may come as a bare text, as old clients send it. */
 const prefixes: Kind = {
+  schema: { type: "array", items: prefix.schema },
   read: (value, name) => {
     const list: unknown[] = typeof value === "string" ? [value] : Array.isArray(value) ? value : []
     if (list.length === 0)
@@ -23,6 +25,8 @@ const prefixes: Kind = {
   },
 }
 
+const numberText = { type: "string", pattern: "^[0-9]+$" }
+
 const subnetPools = resource({
   noun: subnetPoolNoun,
   singular: "subnetpool",
@@ -30,9 +34,9 @@ const subnetPools = resource({
   particulars: {
     name: { kind: filledText() },
     prefixes: { kind: prefixes },
-    default_prefixlen: { view: (pool) => String(pool.defaultPrefixlen) },
-    min_prefixlen: { view: (pool) => String(pool.minPrefixlen) },
-    max_prefixlen: { view: (pool) => String(pool.maxPrefixlen) },
+    default_prefixlen: { shows: numberText, view: (pool) => String(pool.defaultPrefixlen) },
+    min_prefixlen: { shows: numberText, view: (pool) => String(pool.minPrefixlen) },
+    max_prefixlen: { shows: numberText, view: (pool) => String(pool.maxPrefixlen) },
   },
   list: listSubnetPools,
   get: getSubnetPool,
@@ -41,12 +45,15 @@ const subnetPools = resource({
   remove: deleteSubnetPool,
 })
 
+const prefixesBody = { title: "Prefixes", ...wrapped("prefixes", prefixes.schema) }
+
 function prefixRoute(how: "add" | "remove"): Route {
   const operation = how === "add" ? addPoolPrefixes : removePoolPrefixes
   return route({
     method: "PUT",
     path: `/subnetpools/{subnetpool_id}/${how}_prefixes`,
     operation,
+    told: { body: prefixesBody, answer: prefixesBody },
     handler: async (ctx, req) => {
       const given: unknown =
         typeof req.body === "object" && req.body !== null ? Reflect.get(req.body, "prefixes") : undefined

@@ -28,7 +28,7 @@ export const subnets = resource({
     host_routes: { kind: routeList },
     ipv6_ra_mode: { kind: mode },
     ipv6_address_mode: { kind: mode },
-    segment_id: { view: () => null },
+    segment_id: { shows: { type: "null" }, view: () => null },
   },
   list: listSubnets,
   get: getSubnet,

@@ -1,6 +1,7 @@
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { tagVerbs } from "../index.ts"
 import { badRequest } from "./bad-request.ts"
+import { wrapped } from "./describe.ts"
 import { tags as tagsKind } from "./kinds.ts"
 
 /** Collection → parameter of its path, and noun. */
@@ -14,6 +15,8 @@ const tagged: readonly { path: string; singular: string; noun: keyof typeof tagV
   { path: "/subnetpools", singular: "subnetpool", noun: "subnetPool" },
 ]
 
+const body = { title: "Tags", ...wrapped("tags", tagsKind.schema) }
+
 function readTags(body: unknown): string[] {
   const tags: unknown = typeof body === "object" && body !== null ? Reflect.get(body, "tags") : undefined
   if (tags === undefined) throw badRequest("Invalid input for operation: Invalid tags body.", "InvalidInput")
@@ -25,6 +28,7 @@ function routesFor({ path, singular, noun }: (typeof tagged)[number]): Route[] {
   const all = `${path}/{${singular}_id}/tags`
   const one = `${all}/{tag}`
   const verbs = tagVerbs[noun]
+  const told = { body, answer: body }
   const id = (req: WireRequest) => req.params[`${singular}_id`] ?? ""
   const idAndTag = (req: WireRequest) => ({ id: id(req), tag: req.params.tag ?? "" })
   return [
@@ -32,12 +36,14 @@ function routesFor({ path, singular, noun }: (typeof tagged)[number]): Route[] {
       method: "GET",
       path: all,
       operation: verbs.list,
+      told: { answer: body },
       handler: async (ctx, req) => ({ tags: await verbs.list(ctx, { id: id(req) }) }),
     }),
     route({
       method: "POST",
       path: all,
       operation: verbs.create,
+      told,
       handler: async (ctx, req) => {
         // What was sent, as Neutron answers; the thing shows the others too.
         const tags = readTags(req.body)
@@ -49,6 +55,7 @@ function routesFor({ path, singular, noun }: (typeof tagged)[number]): Route[] {
       method: "PUT",
       path: all,
       operation: verbs.replace,
+      told,
       handler: async (ctx, req) => ({
         tags: await verbs.replace(ctx, { id: id(req), tags: readTags(req.body) }),
       }),

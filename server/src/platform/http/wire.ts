@@ -44,6 +44,16 @@ export interface WireReply {
 /** Who may call: policy rules that the operations behind it enforce, any of them, or one of two words. */
 export type RoutePolicy = readonly string[] | "public" | "authenticated"
 
+/** What nothing here checks: the handler reads it itself, in the words of its API, or gives it. */
+export interface Told {
+  body?: BodySchema
+  /** Of the body; JSON when absent. */
+  mediaType?: string
+  query?: JsonSchema
+  /** The body of a success. */
+  answer?: JsonSchema
+}
+
 interface RouteFacts {
   method: HttpMethod
   /** From the version on, parameters in braces: `/servers/{server_id}`. */
@@ -53,11 +63,8 @@ interface RouteFacts {
   /** Body schema; a route without one takes no JSON body. */
   body?: BodySchema
   query?: TSchema
-  /**
-   * Where the body names things (`server.networks[].uuid`), for handlers that read the body without a schema. The test
-   * of foreign ids is generated from it; what a schema says is found there.
-   */
-  bodyIds?: readonly string[]
+  /** For documents, and for tests that are made from them. */
+  told?: Told
   /** Their bodies, where the route's own schema does not have them. */
   actionBodies?: Readonly<Record<string, { schema: BodySchema; min?: string; max?: string }>>
   /** First and last microversion that has this route; outside it is 404. */
