@@ -1,4 +1,5 @@
 // The command line. Each command is loaded only when it is asked for.
+import { findModulesFast } from "./launch/modules.ts"
 import { Fault } from "./platform/fault/fault.ts"
 
 interface Command {
@@ -103,6 +104,7 @@ const exitCodes: Readonly<Record<string, number>> = {
   "cli.no_answer": 3,
 }
 
+findModulesFast()
 let exitCode = 1
 try {
   exitCode = await main(process.argv.slice(2))
