@@ -1,7 +1,7 @@
 // The composition root: knows every service; no service knows it. The launcher calls it with real engines, the
 // server tests with fakes.
 import { type AgentParts, type AgentRole, type StopOptions, startAgentRole } from "./agent-role.ts"
-import { serveMetadata } from "./compute/index.ts"
+import { countMachinesAside, serveMetadata } from "./compute/index.ts"
 import {
   type ControlPlane,
   type ControlPlaneParts,
@@ -63,6 +63,8 @@ export interface ServiceStatus {
   name: string
   /** In words; null: none. */
   problem: string | null
+  /** What is to be known and is no failure; null: nothing. */
+  note: string | null
   /** When it last ran to its end; null where nobody notes that. */
   since: Date | null
 }
@@ -185,17 +187,37 @@ async function describeServices(plane: ControlPlane): Promise<ServiceStatus[]> {
     return await reconcilersAndSagas(plane)
   } catch (error) {
     const problem = `what the services do is not known: ${describeError(error)}`
-    return [{ name: "database", problem, since: null }]
+    return [{ name: "database", problem, note: null, since: null }]
   }
 }
 
+/** Whoever asks for the status waits. */
+const asideTimeoutMs = 2_000
+
 async function reconcilersAndSagas(plane: ControlPlane): Promise<ServiceStatus[]> {
-  const found = await plane.reconcilers.status()
-  const problems = await plane.sagas.problems(plane.platform.db)
-  const sagas = problems.length === 0 ? null : problems.join("; ")
+  const { platform } = plane
+  const [found, sagas, outbox, aside] = await Promise.all([
+    plane.reconcilers.status(),
+    plane.sagas.problems(platform.db),
+    plane.outbox.problem(platform.db),
+    countMachinesAside(platform, asideTimeoutMs),
+  ])
+  const one = { note: null, since: null }
+  const hosts = [...aside].map(([host, count]) => `${count} on ${host}`)
   return [
-    ...found.map((r) => ({ name: r.name, problem: r.error, since: r.endedAt })),
-    { name: "sagas", problem: sagas, since: null },
+    ...found.map((r) => ({ ...one, name: r.name, problem: r.error, since: r.endedAt })),
+    { ...one, name: "sagas", problem: sagas.length === 0 ? null : sagas.join("; ") },
+    { ...one, name: "outbox", problem: outbox },
+    ...(hosts.length > 0
+      ? [
+          {
+            ...one,
+            name: "machines set aside",
+            problem: null,
+            note: `${hosts.join(", ")}: ./kumoi host unknown`,
+          },
+        ]
+      : []),
   ]
 }
 

@@ -46,6 +46,9 @@ test("a machine that no row knows is set aside, listed, and becomes a server aga
   const status = await reconcile(c)
   assert.deepEqual([status.setAside, status.destroyed, status.alarms], [1, 0, []])
   assert.deepEqual(await machinesOf(c), [known])
+  const asideNote = async () =>
+    (await c.cloud.cloud.services()).find(({ name }) => name === "machines set aside")?.note
+  assert.equal(await asideNote(), "1 on host1: ./kumoi host unknown")
   const [found] = await unknownOf(c)
   assert.deepEqual(
     [found?.kind, found?.id, found?.name, found?.power, found?.projectId],
@@ -63,6 +66,7 @@ test("a machine that no row knows is set aside, listed, and becomes a server aga
   assert.equal((await c.act(lost, { "os-start": null })).status, 202)
   await c.reaches(lost, "ACTIVE")
   assert.deepEqual(await unknownOf(c), [])
+  assert.equal(await asideNote(), undefined)
   assert.equal((await c.call("DELETE", `/servers/${lost}`)).status, 204)
   await c.isGone(lost)
   assert.deepEqual(await machinesOf(c), [known])

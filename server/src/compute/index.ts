@@ -33,6 +33,7 @@ export {
 } from "./flavor/flavor.ts"
 export { type Adopted, adoptMachine } from "./host/adopt.ts"
 export {
+  countMachinesAside,
   discardUnknownMachine,
   type Finding,
   type HostFindings,

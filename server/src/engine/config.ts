@@ -45,6 +45,10 @@ export const engineSection = configSection(
       15_000,
       "How long a dead publisher holds up the next one; renewed at a third of it.",
     ),
+    outboxAlarmMs: count(
+      60_000,
+      "How long events may wait for a broker that does not confirm them, until `kumoi status` tells of it.",
+    ),
     outboxKeepMs: count(3_600_000, "How long published events are kept for the live event stream."),
     outboxSubscribersMost: count(256, "Live event streams of one process."),
     reconcilerLeaseMs: count(15_000, "How long a dead process's reconciler run blocks the next one."),

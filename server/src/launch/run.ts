@@ -354,10 +354,10 @@ function parentStatus({ parent, startedAt }: Run): ComponentStatus[] {
   ]
 }
 
-function serviceStatus({ name, problem, since }: ServiceStatus): ComponentStatus {
+function serviceStatus({ name, problem, note, since }: ServiceStatus): ComponentStatus {
   const state = problem === null ? "ok" : "failing"
   const found = { name, kind: "service" as const, state, pid: null, since: since?.toISOString() ?? null }
-  return { ...found, memoryBytes: 0, restarts: 0, detail: problem }
+  return { ...found, memoryBytes: 0, restarts: 0, detail: problem ?? note }
 }
 
 /** The operator's engines that this cloud uses: whether they answer now. */
@@ -376,10 +376,20 @@ async function externals(run: Run, cloud: Cloud): Promise<ComponentStatus[]> {
 
 async function external(name: string, at: string, ask: () => Promise<void>): Promise<ComponentStatus> {
   const common = { name, kind: "external" as const, pid: null, since: null, memoryBytes: 0, restarts: 0 }
-  return await ask().then(
+  return await inTime(ask()).then(
     () => ({ ...common, state: "ok", detail: at }),
     (error: unknown) => ({ ...common, state: "failing", detail: `${at}: ${describeError(error)}` }),
   )
+}
+
+/** One that takes what it is told and does not answer keeps nobody who asks for the status. */
+const externalTimeoutMs = 3_000
+
+async function inTime(asked: Promise<void>): Promise<void> {
+  const late = Promise.withResolvers<never>()
+  const error = new Error(`no answer within ${externalTimeoutMs / 1000} s`)
+  const timer = setTimeout(() => late.reject(error), externalTimeoutMs)
+  await Promise.race([asked, late.promise]).finally(() => clearTimeout(timer))
 }
 
 function hasProgram(name: string): boolean {

@@ -105,6 +105,23 @@ function missing(host: string, { server }: Extract<MachineAction, { kind: "missi
   }
 }
 
+/** How many machines lie aside, by host; hosts that are down or do not answer in time are left out. */
+export async function countMachinesAside(
+  platform: Platform,
+  timeoutMs: number,
+): Promise<Map<string, number>> {
+  const hosts = (await selectHosts(platform.db)).filter((host) =>
+    isHostUp(host, platform.config.compute.serviceDownAfterMs),
+  )
+  const counts = await Promise.all(
+    hosts.map(async ({ name }) => {
+      const asked = callAgent(platform, name, "host.unknown", { serverIds: [] }, { timeoutMs })
+      return [name, (await asked.catch(() => ({ aside: [] }))).aside.length] as const
+    }),
+  )
+  return new Map(counts.filter(([, count]) => count > 0))
+}
+
 /** The one finding with this id, wherever it is; throws when there is none. */
 export async function findUnknownMachine(platform: Platform, id: string): Promise<Finding> {
   const all = await listUnknownMachines(platform, null)

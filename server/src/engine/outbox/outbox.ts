@@ -2,7 +2,7 @@
 // (publisher.ts), and followed live.
 import { randomUUID } from "node:crypto"
 import type { Outbox } from "../../platform/context/durable.ts"
-import { afterCommit } from "../../platform/db/database.ts"
+import { afterCommit, type Db } from "../../platform/db/database.ts"
 import { gather } from "../../platform/db/gather.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import type { EnginePartsWithDb } from "../parts.ts"
@@ -13,6 +13,8 @@ import { lastPosition, newEvents, readEvents } from "./store.ts"
 export interface OutboxRunner extends Outbox {
   /** Begins to publish, until the handle is disposed. */
   publish(): Promise<AsyncDisposable>
+  /** What an operator is to know of it, in words; null: nothing. */
+  problem(db: Db): Promise<string | null>
   /**
    * Events after a position, live, in order; without one, those from now on. Ends with the signal. Kept events go
    * back as far as `engine.outboxKeepMs`.
@@ -36,6 +38,7 @@ export function createOutbox(options: EnginePartsWithDb): OutboxRunner {
     append: (tx, event) => appendMany(tx, [event]),
     appendMany,
     publish: () => publisher.work(),
+    problem: (db) => publisher.problem(db),
     async *tail({ after, signal }) {
       if (streams >= options.config.outboxSubscribersMost) throw tooManyStreams(streams)
       streams++

@@ -142,6 +142,25 @@ test("after one that is refused, all is published again from there", async () =>
   await eventually("the position", async () => (await publishedPosition(database)) === 5)
 })
 
+test("events that wait for long are told of, with the reason, until they are confirmed", async () => {
+  const { database, platform, broker } = await slowPlatform({
+    config: { outboxAlarmMs: 400, outboxPollMs: 100 },
+  })
+  await using _database = database
+  const problem = async () => await platform.outbox.problem(database.db)
+  await using _publishing = await platform.outbox.publish()
+  assert.equal(await problem(), null)
+  await append(platform, numbers(0, 3))
+  await eventually("the batch", () => broker.told.length === 3)
+  for (const n of numbers(0, 3)) broker.refuse(n)
+  await eventually("the batch once more", () => broker.told.length >= 6)
+  const words = await eventually("the alarm", problem)
+  assert.match(words, /^3 events wait since \d{4}-\S+Z for the broker to confirm them: Error: no room$/)
+  for (const n of numbers(0, 3)) broker.confirm(n)
+  await eventually("the position", async () => (await publishedPosition(database)) === 3)
+  assert.equal(await problem(), null)
+})
+
 test("one that stops does not wait for ever for the broker, and keeps what was confirmed", async () => {
   const { database, platform, broker } = await slowPlatform({ config: { stopGraceMs: 50 } })
   await using _database = database

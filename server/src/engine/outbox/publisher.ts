@@ -8,23 +8,37 @@
 // broker.
 import { randomUUID } from "node:crypto"
 import type { Bus } from "../../platform/bus/bus.ts"
-import { transact } from "../../platform/db/database.ts"
+import { type Db, transact } from "../../platform/db/database.ts"
+import { describeError } from "../../platform/fault/fault.ts"
 import "../config.ts" // declares the section where a program makes this
 import { Loop } from "../loop.ts"
 import type { EnginePartsWithDb } from "../parts.ts"
 import { notificationTopic, type StoredEvent, toNotification } from "./notification.ts"
-import { endTurn, placeEvents, pruneEvents, readEvents, renewTurn, type Turn, takeTurn } from "./store.ts"
+import {
+  endTurn,
+  placeEvents,
+  pruneEvents,
+  readEvents,
+  readWaiting,
+  renewTurn,
+  type Turn,
+  takeTurn,
+} from "./store.ts"
 
 /** Tells publishers that there are new events. */
 const appendedTopic = "engine.outbox.appended"
 /** Tells live streams that events were placed. */
 export const placedTopic = "engine.outbox.placed"
 const pruneBatch = 1_000
+/** More are not counted. */
+const countMost = 1_000
 
 export class Publisher {
   readonly #options: EnginePartsWithDb
   readonly #owner = randomUUID()
   #loop: Loop | undefined
+  /** Why the last batch did not come to its end; null when it did. */
+  #lastError: string | null = null
 
   constructor(options: EnginePartsWithDb) {
     this.#options = options
@@ -62,6 +76,17 @@ export class Publisher {
         await Promise.all([loop.stop(), prune.stop()])
       },
     }
+  }
+
+  /** What an operator is to know: events that wait for the broker for long. Null: nothing. */
+  async problem(db: Db): Promise<string | null> {
+    const { clock, config } = this.#options
+    const waiting = await readWaiting(db, countMost)
+    if (!waiting || clock.now().getTime() - waiting.since.getTime() < config.outboxAlarmMs) return null
+    const { count, since } = waiting
+    const events = count < countMost ? `${count} events wait` : `${countMost} events or more wait`
+    const why = this.#lastError === null ? "" : `: ${this.#lastError}`
+    return `${events} since ${since.toISOString()} for the broker to confirm them${why}`
   }
 
   /** True when there may be more. */
@@ -110,6 +135,7 @@ export class Publisher {
           { fence: turn.fence },
           "the outbox's lease was lost; another process publishes these events again",
         )
+      this.#lastError = problem ? describeError(problem.error) : null
       if (problem) throw problem.error
     } finally {
       stop.removeEventListener("abort", onStop)

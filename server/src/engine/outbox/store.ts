@@ -110,6 +110,20 @@ export async function lastPosition(db: Db): Promise<number> {
   return rows[0]?.position ?? 0
 }
 
+/** How many events at the least are not published, and since when the first of them waits; null when there is none. */
+export async function readWaiting(db: Db, countMost: number): Promise<{ count: number; since: Date } | null> {
+  const { rows } = await sql<{ count: number; since: Date | null }>`
+    select count(*)::int as count, min(created_at) as since from (
+      (select created_at from engine.outbox_event
+        where position > (select position from engine.outbox_published) order by position limit ${countMost})
+      union all
+      (select created_at from engine.outbox_event where position is null order by id limit ${countMost})
+    ) waiting
+  `.execute(db)
+  const { count = 0, since = null } = rows[0] ?? {}
+  return since === null ? null : { count, since }
+}
+
 /** Removes what was published and is older than `keepMs`. */
 export async function pruneEvents(db: Db, keepMs: number, limit: number): Promise<number> {
   const { numAffectedRows } = await sql`

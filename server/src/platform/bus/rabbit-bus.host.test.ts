@@ -94,4 +94,30 @@ describe("RabbitMQ", { skip: missing ?? false }, () => {
       return heard.length > 0
     })
   })
+
+  test("a broker that confirms nothing is away, and takes messages again when it can", async () => {
+    await using bus = await openRabbitBus({ url: rabbit.url, confirmTimeoutMs: 1_500 })
+    const heard: unknown[] = []
+    await using _heard = await bus.subscribe("notifications.held", (message) => void heard.push(message))
+    await bus.publish("notifications.held", 1)
+    await rabbit.holdPublishers(true)
+    try {
+      // More than once: what waits on a connection that was given up holds up no other one.
+      for (const n of [2, 3]) {
+        const all = [n, n].map((each) => bus.publish("notifications.held", each))
+        for (const { reason } of (await Promise.allSettled(all)).filter((one) => one.status === "rejected"))
+          assert.ok(
+            reason instanceof Fault && reason.kind === "unavailable" && reason.code === "bus.unconfirmed",
+          )
+        assert.equal((await Promise.allSettled(all)).filter((one) => one.status === "fulfilled").length, 0)
+      }
+    } finally {
+      await rabbit.holdPublishers(false)
+    }
+    await eventually("a message to be confirmed", async () => {
+      await bus.publish("notifications.held", 4)
+      return true
+    })
+    await eventually("the listener", () => heard.includes(4))
+  })
 })

@@ -7,11 +7,12 @@
 // - Notifications (`notifications.info` …) leave the cloud: they go to the topic exchange and in the envelope where
 //   oslo.messaging's listeners look for them.
 import { randomUUID } from "node:crypto"
-import { type AsyncMessage, Connection, type Publisher } from "rabbitmq-client"
+import { type AsyncMessage, Connection, type ConnectionOptions, type PublisherProps } from "rabbitmq-client"
 import { describeError, Fault } from "../fault/fault.ts"
 import { type Logger, silentLogger } from "../log/log.ts"
 import type { Bus, CallOptions, Handler } from "./bus.ts"
 import { busClosed, encodeFault, noServer, type WireReply } from "./fault-wire.ts"
+import { RabbitPublisher } from "./rabbit-publisher.ts"
 import { ReplyChannel } from "./rabbit-reply.ts"
 
 export interface RabbitBusOptions {
@@ -21,6 +22,8 @@ export interface RabbitBusOptions {
   connectionName?: string
   /** Where other programs look for notifications; oslo.messaging's `control_exchange`. */
   notificationExchange?: string
+  /** How long the broker may take to confirm a message; then the message's sender is told that it is away. */
+  confirmTimeoutMs?: number
 }
 
 const concurrencyDefault = 64
@@ -28,6 +31,7 @@ const publishExchange = "kumoi.publish"
 /** How long a request waits for a broker that is away before it is `unavailable`. */
 const acquireTimeoutMs = 5_000
 const closeTimeoutMs = 5_000
+const confirmTimeoutDefaultMs = 10_000
 /** A queue that nobody serves for a day is that of a host which is gone. */
 const queueExpiresMs = 86_400_000
 /** More than this waiting for one server: the senders are told, and try later. */
@@ -55,8 +59,8 @@ interface Request {
 class RabbitBus implements Bus {
   readonly name = "rabbitmq"
   readonly #connection: Connection
-  readonly #publisher: Publisher
-  readonly #notifier: Publisher
+  readonly #publisher: RabbitPublisher
+  readonly #notifier: RabbitPublisher
   readonly #replies: ReplyChannel
   readonly #log: Logger
   readonly #notificationExchange: string
@@ -69,17 +73,25 @@ class RabbitBus implements Bus {
   constructor(options: RabbitBusOptions) {
     this.#log = options.log ?? silentLogger
     this.#notificationExchange = options.notificationExchange ?? "openstack"
-    this.#connection = new Connection({
+    const connectionName = options.connectionName ?? "kumoi"
+    const connection: ConnectionOptions = {
       url: options.url,
-      connectionName: options.connectionName ?? "kumoi",
+      connectionName,
       acquireTimeout: acquireTimeoutMs,
       connectionTimeout: acquireTimeoutMs,
       retryLow: 200,
       retryHigh: 5_000,
-    })
+    }
+    this.#connection = new Connection(connection)
     this.#connection.on("error", (error: unknown) => this.#warn("connection", error))
-    this.#publisher = this.#connection.createPublisher({
-      confirm: true,
+    const publisher = (what: string, props: PublisherProps) =>
+      new RabbitPublisher({
+        connection: { ...connection, connectionName: `${connectionName} ${what}` },
+        confirmTimeoutMs: options.confirmTimeoutMs ?? confirmTimeoutDefaultMs,
+        publisher: { confirm: true, ...props },
+        onWarning: (error) => this.#warn(what, error),
+      })
+    this.#publisher = publisher("messages", {
       maxAttempts: 2,
       exchanges: [{ exchange: publishExchange, type: "direct", durable: true }],
       onReturn: (message) => {
@@ -88,8 +100,7 @@ class RabbitBus implements Bus {
     })
     // Many are on their way at once and in order. One that is sent again by itself would come after its successors:
     // whoever publishes sends all of them again.
-    this.#notifier = this.#connection.createPublisher({
-      confirm: true,
+    this.#notifier = publisher("notifications", {
       maxAttempts: 1,
       exchanges: [{ exchange: this.#notificationExchange, type: "topic", durable: false }],
     })
@@ -121,12 +132,16 @@ class RabbitBus implements Bus {
     if (this.#returned.delete(messageId)) throw noServer(topic)
   }
 
-  async #send(publisher: Publisher, envelope: Parameters<Publisher["send"]>[0], body: object): Promise<void> {
+  async #send(
+    publisher: RabbitPublisher,
+    envelope: Parameters<RabbitPublisher["send"]>[0],
+    body: object,
+  ): Promise<void> {
     this.#assertOpen()
     try {
       await publisher.send(envelope, body)
     } catch (error) {
-      throw brokerAway(error)
+      throw error instanceof Fault ? error : brokerAway(error)
     }
   }
 
@@ -272,6 +287,7 @@ class RabbitBus implements Bus {
         Promise.all([this.#publisher.close(), this.#notifier.close()]).then(() => this.#connection.close()),
       )
     }
+    for (const one of [this.#publisher, this.#notifier]) one.destroy()
     this.#connection.unsafeDestroy()
   }
 }

@@ -4,8 +4,9 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, writeFileSync } from "node:fs"
 import { connect, createServer } from "node:net"
 import { tmpdir } from "node:os"
-import { basename, join } from "node:path"
+import { basename, dirname, join } from "node:path"
 import { eventually } from "../../clock/clock.ts"
+import { exec } from "../../exec/exec.ts"
 
 export interface TestRabbit extends AsyncDisposable {
   readonly url: string
@@ -16,6 +17,8 @@ export interface TestRabbit extends AsyncDisposable {
   stop(): Promise<void>
   /** Starts it again after `stop`. */
   restart(): Promise<void>
+  /** As when it is out of memory: it takes what publishers send and neither reads nor confirms it. Until false. */
+  holdPublishers(isHeld: boolean): Promise<void>
 }
 
 const installDir = "/usr/lib/rabbitmq/lib"
@@ -99,6 +102,14 @@ export async function startTestRabbit(): Promise<TestRabbit> {
     stop: () => endProgram(broker, "SIGTERM"),
     async restart() {
       broker = await start()
+    },
+    async holdPublishers(isHeld) {
+      const share = isHeld ? "0.000001" : "0.4"
+      await exec(join(dirname(script), "rabbitmqctl"), ["set_vm_memory_high_watermark", share], {
+        env: parts.env,
+        cwd: "/",
+        timeoutMs: 120_000,
+      })
     },
     async [Symbol.asyncDispose]() {
       await endProgram(broker, "SIGKILL")
