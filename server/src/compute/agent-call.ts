@@ -1,19 +1,12 @@
-// Commands to the agent of a host. Every command that changes something carries the fence (ADR 9).
-import { type AgentCommands, agentTopic, type Fence } from "../agent/protocol.ts"
+// Commands to the agent of a server's host: how long each may take, and what users are told when it does not answer.
+import type { AgentCommands } from "../agent/protocol.ts"
+import { type AgentMethod, sendToAgent } from "../engine/agent-call.ts"
 import type { Platform } from "../platform/context/context.ts"
 import { Fault } from "../platform/fault/fault.ts"
 import { isHostReachable } from "./host/reachable.ts"
 
-type Method = keyof AgentCommands
-
-/** The epoch is the cloud's, whoever sends. */
-function withEpoch(platform: Platform, args: AgentCommands[Method]["args"]): object {
-  if (!("fence" in args) || args.fence === null) return args
-  return { ...args, fence: { ...args.fence, epoch: platform.epoch.number } satisfies Fence }
-}
-
 /** Commands that copy or boot: they get the longer time. */
-const slow: ReadonlySet<Method> = new Set<Method>([
+const slow: ReadonlySet<AgentMethod> = new Set<AgentMethod>([
   "vm.ensure",
   "vm.reboot",
   "vm.snapshot",
@@ -21,12 +14,12 @@ const slow: ReadonlySet<Method> = new Set<Method>([
   "vm.suspend",
 ])
 
-export function agentTimeoutMs(platform: Platform, method: Method): number {
+export function agentTimeoutMs(platform: Platform, method: AgentMethod): number {
   const { agentStartTimeoutMs, agentCallTimeoutMs } = platform.config.compute
   return slow.has(method) ? agentStartTimeoutMs : agentCallTimeoutMs
 }
 
-export async function callAgent<M extends Method>(
+export async function callAgent<M extends AgentMethod>(
   platform: Platform,
   host: string,
   method: M,
@@ -34,12 +27,10 @@ export async function callAgent<M extends Method>(
   options: { signal?: AbortSignal; timeoutMs?: number } = {},
 ): Promise<AgentCommands[M]["result"]> {
   try {
-    const answer = await platform.bus.call(agentTopic(host), method, withEpoch(platform, args), {
+    return await sendToAgent(platform, host, method, args, {
       timeoutMs: options.timeoutMs ?? agentTimeoutMs(platform, method),
       ...(options.signal ? { signal: options.signal } : {}),
     })
-    // The agent answers in the types of the protocol that both sides import.
-    return answer as AgentCommands[M]["result"]
   } catch (error) {
     throw error instanceof Fault && error.code.startsWith("bus.") ? unanswered(error) : error
   }

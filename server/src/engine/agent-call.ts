@@ -1,0 +1,25 @@
+// Commands to the agent of a host, for any service. What changes something there carries a fence (ADR 9).
+import { type AgentCommands, agentTopic, type Fence } from "../agent/protocol.ts"
+import type { CallOptions } from "../platform/bus/bus.ts"
+import type { Platform } from "../platform/context/context.ts"
+
+export type AgentMethod = keyof AgentCommands
+
+/** Faults are the command's own; of kind `unavailable`, code `bus.…`, when the host does not answer in time. */
+export async function sendToAgent<M extends AgentMethod>(
+  platform: Pick<Platform, "bus" | "epoch">,
+  host: string,
+  method: M,
+  args: AgentCommands[M]["args"],
+  options: CallOptions,
+): Promise<AgentCommands[M]["result"]> {
+  const answer = await platform.bus.call(agentTopic(host), method, withEpoch(platform, args), options)
+  // The agent answers in the types of the protocol that both sides import.
+  return answer as AgentCommands[M]["result"]
+}
+
+/** The epoch is the cloud's, whoever sends. */
+function withEpoch({ epoch }: Pick<Platform, "epoch">, args: AgentCommands[AgentMethod]["args"]): object {
+  if (!("fence" in args) || args.fence === null) return args
+  return { ...args, fence: { ...args.fence, epoch: epoch.number } satisfies Fence }
+}
