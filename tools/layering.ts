@@ -1,6 +1,7 @@
 // Imports go one way, those of types too: platform <- engine <- services <- main <- launch. A service sees another
 // only through its index.ts, and only those before it in the list of services.ts. A service's wires (its folders
-// openstack-…) are on top of it: only its service.ts knows them. The agent is apart: no service, no SQL.
+// openstack-…) are on top of it: only its service.ts knows them. The agent is apart: no service, no SQL. What lies in a folder
+// `testing` is for tests alone: it may import anything, and only tests import it.
 import { services } from "../server/src/services.ts"
 import type { SourceFile } from "./source-files.ts"
 
@@ -25,6 +26,7 @@ function layerOf(path: string): Place {
   const [, , part = "", ...rest] = path.split("/")
   if (!path.startsWith("server/src/")) return { layer: "outside", part: "" }
   if (rest.length === 0) return { layer: part === "cli.ts" ? "launch" : "main", part: "" }
+  if (rest.includes("testing")) return { layer: "outside", part: "" }
   if (part === "platform" || part === "engine" || part === "agent" || part === "api" || part === "launch")
     return { layer: part, part }
   return { layer: rest[0]?.startsWith("openstack-") ? "wire" : "service", part }

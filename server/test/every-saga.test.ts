@@ -4,32 +4,38 @@ import assert from "node:assert/strict"
 import { readFile } from "node:fs/promises"
 import { after, describe, test } from "node:test"
 import { sagaHarness } from "../src/engine/saga/harness.ts"
+import type { AnySaga } from "../src/engine/saga/saga.ts"
 import { services } from "../src/services.ts"
-import { sagaCases } from "./saga-cases.ts"
 import { startServerCloud } from "./server-cloud.ts"
+import { sagaCasesOf, testingFile, testingPath } from "./service-cases.ts"
 
-const sagas = services.flatMap((service) => [...service.sagas])
-const golden = new URL("./sagas.golden.txt", import.meta.url)
-const lineOf = (saga: (typeof sagas)[number]) =>
+const ofServices = await Promise.all(
+  services.map(async (service) => ({ service, cases: await sagaCasesOf(service) })),
+)
+const lineOf = (saga: AnySaga) =>
   `${saga.name}@${saga.version} → ${saga.steps.map((step) => step.name).join(", ")}`
 
-test("each saga has a case, and each case its saga", () => {
-  const names = sagas.map((saga) => saga.name)
-  assert.deepEqual(
-    Object.keys(sagaCases).sort(),
-    [...new Set(names)].sort(),
-    "Give the saga a case in server/test/saga-cases.ts (or take away the case of one that is gone).",
-  )
-})
+for (const { service, cases } of ofServices) {
+  if (service.sagas.length === 0 && Object.keys(cases).length === 0) continue
+  test(`${service.name}: each saga has a case, and each case its saga`, () => {
+    assert.deepEqual(
+      Object.keys(cases).sort(),
+      [...new Set(service.sagas.map((saga) => saga.name))].sort(),
+      `Give the saga a case in ${testingFile(service, "saga-cases.ts")} (or take away the case of one that is gone).`,
+    )
+  })
 
-test("the steps of a saga change only with its version", async () => {
-  assert.equal(
-    `${sagas.map(lineOf).sort().join("\n")}\n`,
-    await readFile(golden, "utf8"),
-    "Rows that are on their way remember the steps by name: give the changed saga a new version, then bring " +
-      "server/test/sagas.golden.txt in line.",
-  )
-})
+  test(`${service.name}: the steps of a saga change only with its version`, async () => {
+    const golden = testingFile(service, "sagas.golden.txt")
+    const kept = await readFile(testingPath(service, "sagas.golden.txt"), "utf8").catch(() => "")
+    assert.equal(
+      kept,
+      `${service.sagas.map(lineOf).sort().join("\n")}\n`,
+      "Rows that are on their way remember the steps by name: give a changed saga a new version, then bring " +
+        `${golden} in line with what is expected here.`,
+    )
+  })
+}
 
 // One cloud for all: each case makes a server of its own and takes it away again.
 const cloud = await startServerCloud({
@@ -38,8 +44,9 @@ const cloud = await startServerCloud({
 after(() => cloud[Symbol.asyncDispose]())
 
 describe("every saga", () => {
-  for (const saga of sagas) {
-    const found = sagaCases[saga.name]
+  for (const [saga, found] of ofServices.flatMap(({ service, cases }) =>
+    service.sagas.map((each) => [each, cases[each.name]] as const),
+  )) {
     if (!found) continue
     const { arrange, pointOfNoReturn } = found
     const open = async () => {

@@ -2,7 +2,6 @@
 // itself; a route or a field that nobody has said anything about fails with what to add.
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
-import { computeFixture } from "./foreign-ids/compute.ts"
 import {
   type Allowed,
   type ServiceFixture,
@@ -10,24 +9,14 @@ import {
   secretName,
   type World,
 } from "./foreign-ids/fixture.ts"
-import { identityFixture, identityV2Fixture } from "./foreign-ids/identity.ts"
-import { imageFixture } from "./foreign-ids/image.ts"
 import { type Matrix, tryBody, tryHeaders, tryLists, tryPath, Watch } from "./foreign-ids/matrix.ts"
-import { networkFixture } from "./foreign-ids/network.ts"
-import { placementFixture } from "./foreign-ids/placement.ts"
 import { type Probe, probes } from "./foreign-ids/routes.ts"
 import { makeSide, makeThings, worldOf } from "./foreign-ids/sides.ts"
 import { type ServerCloud, startServerCloud } from "./server-cloud.ts"
+import { foreignIdFixtures } from "./service-cases.ts"
 
 /** In the order in which their things are made. */
-const fixtures: readonly ServiceFixture[] = [
-  identityFixture,
-  identityV2Fixture,
-  imageFixture,
-  networkFixture,
-  computeFixture,
-  placementFixture,
-]
+const fixtures = await foreignIdFixtures()
 
 let cloud: ServerCloud
 let world: World
@@ -61,9 +50,9 @@ function matrixOf(fixture: ServiceFixture): Matrix {
 const order = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 const inOrder = (a: Probe, b: Probe) => order.indexOf(a.method) - order.indexOf(b.method)
 
-test("every service has its fixture", () => {
-  const services = new Set(probes().map((probe) => probe.service))
-  assert.deepEqual([...services].sort(), fixtures.map((fixture) => fixture.service).sort())
+test("every API has its fixture", () => {
+  const apis = new Set(probes().map((probe) => probe.service))
+  assert.deepEqual([...apis].sort(), fixtures.map((fixture) => fixture.service).sort())
 })
 
 for (const fixture of fixtures) {

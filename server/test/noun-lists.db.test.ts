@@ -1,5 +1,5 @@
 // What a list reads is what it shows, however much others have: each noun of each service, each filter, each order.
-// One service or noun alone: --test-name-pattern='^image'. The fixtures say how: noun-lists/SERVICE.ts.
+// One service or noun alone: --test-name-pattern='^image'. The fixtures say how: SERVICE/testing/noun-lists.ts.
 import assert from "node:assert/strict"
 import { after, test } from "node:test"
 import { sql } from "kysely"
@@ -14,29 +14,19 @@ import {
 import { declaredNouns, type Source } from "../src/platform/noun/noun.ts"
 import { services } from "../src/services.ts"
 import { openTestDatabase, type TestDatabase } from "./database.ts"
-import { computeNouns } from "./noun-lists/compute.ts"
 import { costOf } from "./noun-lists/cost.ts"
-import { type Lists, type Look, type NounFixture, seen } from "./noun-lists/fixture.ts"
-import { identityNouns } from "./noun-lists/identity.ts"
-import { imageNouns } from "./noun-lists/image.ts"
-import { networkNouns } from "./noun-lists/network.ts"
-import { placementNouns } from "./noun-lists/placement.ts"
+import { type Lists, type Look, seen } from "./noun-lists/fixture.ts"
+import { nounListFixtures, testingFile } from "./service-cases.ts"
 
 /** A service's nouns, in the order in which their rows are made. */
-const fixtures: Readonly<Record<string, readonly NounFixture[]>> = {
-  identity: identityNouns,
-  image: imageNouns,
-  placement: placementNouns,
-  network: networkNouns,
-  compute: computeNouns,
-}
+const fixtures = await nounListFixtures()
 
 test("every noun that a service declares is tried, or says why not", () => {
   assert.ok(services.length > 0, "all are loaded")
   const known = new Set(Object.values(fixtures).flatMap((nouns) => nouns.map(({ noun }) => noun)))
   const missing = declaredNouns().flatMap(({ name }) => {
     const [service = ""] = name.split(".")
-    const file = `server/test/noun-lists/${service}.ts`
+    const file = testingFile({ name: service }, "noun-lists.ts")
     return known.has(name)
       ? []
       : [

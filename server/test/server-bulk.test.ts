@@ -2,10 +2,11 @@
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
 import { createServers } from "../src/compute/index.ts"
+import { serverWish } from "../src/compute/testing/saga-cases.ts"
 import { createSagaRunner } from "../src/engine/saga/runner.ts"
 import type { Platform } from "../src/platform/context/context.ts"
 import { statementsOf } from "./count-statements.ts"
-import { callerOf, contextOf, running, serverWish } from "./saga-cases.ts"
+import { callerOf, contextOf, running } from "./saga-case.ts"
 import { type ServerCloud, startServerCloud } from "./server-cloud.ts"
 
 let c: ServerCloud

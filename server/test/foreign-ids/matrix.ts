@@ -24,7 +24,7 @@ export interface Matrix {
 
 const refused = [403, 404]
 const addFixture = (what: string, service: string) =>
-  `${what}: say so in server/test/foreign-ids/${service}.ts (docs/how-to/add-an-operation.md)`
+  `${what}: say so in server/src/${service}/testing/foreign-ids.ts (docs/how-to/add-an-operation.md)`
 
 function allowedFor(matrix: Matrix, probe: string, where: string, status?: number): boolean {
   const found = matrix.fixture.allowed.find(

@@ -1,6 +1,6 @@
 // What every saga must stand, of whatever service: each step twice, each undo twice, a failure at each step before
 // and after its work, and a worker that wakes in the middle of any of them when another has the saga. Each saga has a
-// case in server/test/saga-cases.ts.
+// case in its service's testing/saga-cases.ts.
 import assert from "node:assert/strict"
 import { describe, test } from "node:test"
 import { sql } from "kysely"

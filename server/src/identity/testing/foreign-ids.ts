@@ -8,7 +8,7 @@ import {
   thing,
   type World,
   word,
-} from "./fixture.ts"
+} from "../../../test/foreign-ids/fixture.ts"
 
 const v3 = "/identity/v3"
 const hex = () => randomUUID().replaceAll("-", "")
@@ -136,7 +136,7 @@ const login = (side: Side) => ({
   },
 })
 
-export const identityFixture: ServiceFixture = {
+const identity: ServiceFixture = {
   service: "identity",
   tellsUnknown: "Keystone looks for the target before it decides, and says 404 first",
   make,
@@ -262,7 +262,7 @@ export const identityFixture: ServiceFixture = {
   ],
 }
 
-export const identityV2Fixture: ServiceFixture = {
+const identityV2: ServiceFixture = {
   service: "identity-v2",
   tellsUnknown: "Keystone looks for the target before it decides, and says 404 first",
   make: async () => {},
@@ -284,3 +284,5 @@ export const identityV2Fixture: ServiceFixture = {
     why: "who may not is not let in, whatever there is",
   })),
 }
+
+export const foreignIds = [identity, identityV2]

@@ -1,82 +1,19 @@
-// A case for each saga that there is: how its operation leaves the rows, and what must be there at its end and after
-// its unwinding. The operations themselves begin them, with a starter that keeps the parameters and starts nothing.
 import assert from "node:assert/strict"
 import { sql } from "kysely"
-import * as compute from "../src/compute/index.ts"
-import { migrationConsumerOf } from "../src/compute/server/delete.saga.ts"
-import type { Server } from "../src/compute/server/server.ts"
-import { selectServer } from "../src/compute/server/store.ts"
-import type { SagaRunner } from "../src/engine/saga/runner.ts"
-import { importImage } from "../src/image/index.ts"
-import { internalCaller } from "../src/platform/auth/caller.ts"
-import { type Ctx, makeCtx, type Platform } from "../src/platform/context/context.ts"
-import { newRequestId, newUuid } from "../src/platform/ids/ids.ts"
-import { nano, type ServerCloud } from "./server-cloud.ts"
-
-// biome-ignore lint/suspicious/noExplicitAny: parameters of sagas of every kind
-type Params = any
-
-export interface Arranged {
-  params: Params
-  assertDone: () => Promise<void>
-  assertUnwound: (failedStep: string) => Promise<void>
-}
-
-export interface SagaCaseEntry {
-  arrange: (c: ServerCloud) => Promise<Arranged>
-  pointOfNoReturn?: string
-}
-
-export function contextOf(platform: Platform, caller: Ctx["caller"]): Ctx {
-  return makeCtx(platform, caller, newRequestId(), "http://127.0.0.1")
-}
-
-/** A caller's context; `started` has the parameters of what it would have started. */
-function capturing(platform: Platform, caller: Ctx["caller"]): { ctx: Ctx; started: Params[] } {
-  const started: Params[] = []
-  const keep = async (params: unknown) => {
-    started.push(JSON.parse(JSON.stringify(params)))
-    return newUuid()
-  }
-  const sagas: Platform["sagas"] = {
-    start: (_tx, _saga, params) => keep(params),
-    waitForSaga: async () => ({ state: "done", failure: null }),
-    wake: async () => {},
-    startMany: async (_tx, _saga, orders) => await Promise.all(orders.map((order) => keep(order.params))),
-  }
-  const quiet = Object.assign(Object.create(platform) as Platform, { sagas })
-  return { ctx: contextOf(quiet, caller), started }
-}
-
-/** A context whose sagas run; `settled` waits for those that it began. */
-export function running(
-  platform: Platform,
-  caller: Ctx["caller"],
-): { ctx: Ctx; settled: () => Promise<void> } {
-  const runner = platform.sagas as SagaRunner
-  const begun: string[] = []
-  const sagas: Platform["sagas"] = {
-    start: async (tx, saga, params, how) => {
-      const id = await runner.start(tx, saga, params, how)
-      begun.push(id)
-      return id
-    },
-    waitForSaga: (db, id, timeoutMs) => runner.waitForSaga(db, id, timeoutMs),
-    wake: (db) => runner.wake(db),
-    startMany: async (tx, saga, orders) => {
-      const ids = await runner.startMany(tx, saga, orders)
-      begun.push(...ids)
-      return ids
-    },
-  }
-  const noting = Object.assign(Object.create(platform) as Platform, { sagas })
-  return {
-    ctx: contextOf(noting, caller),
-    settled: async () => {
-      for (const id of begun.splice(0)) await runner.waitForSaga(platform.db, id)
-    },
-  }
-}
+import {
+  callerOf,
+  capturing,
+  running,
+  type SagaCaseEntry,
+  type SagaParams,
+  statusOfImage,
+} from "../../../test/saga-case.ts"
+import { nano, type ServerCloud } from "../../../test/server-cloud.ts"
+import type { Ctx } from "../../platform/context/context.ts"
+import * as compute from "../index.ts"
+import { migrationConsumerOf } from "../server/delete.saga.ts"
+import type { Server } from "../server/server.ts"
+import { selectServer } from "../server/store.ts"
 
 interface Holdings {
   status: string
@@ -120,26 +57,8 @@ interface ServerCase {
   done: Partial<Holdings>
   unwound: Partial<Holdings> | ((failedStep: string) => Partial<Holdings>)
   /** `failedStep`: null when it went through. */
-  check?: (c: ServerCloud, params: Params, failedStep: string | null) => Promise<void>
+  check?: (c: ServerCloud, params: SagaParams, failedStep: string | null) => Promise<void>
   pointOfNoReturn?: string
-}
-
-/** Who `demo` is, with all that an administrator may. */
-export async function callerOf(c: ServerCloud): Promise<Ctx["caller"]> {
-  const { body } = await c.cloud.request("GET", "/identity/v3/auth/tokens", {
-    token: c.admin,
-    headers: { "x-subject-token": c.demo },
-  })
-  const { user, project } = body.token
-  return {
-    ...internalCaller,
-    systemScope: null,
-    userId: user.id,
-    userName: user.name,
-    projectId: project.id,
-    projectName: project.name,
-    roles: ["admin", "member", "reader"],
-  }
 }
 
 export function serverWish(c: Pick<ServerCloud, "imageId">): compute.CreateServersInput {
@@ -212,65 +131,16 @@ const createCase: SagaCaseEntry = {
   },
 }
 
-const statusOfImage = async (c: ServerCloud, id: string) =>
-  (await c.cloud.request("GET", `/image/v2/images/${id}`, { token: c.admin })).body.status
-
 /** The image of a saga that makes one: gone when one of these steps failed, else there with its data. */
 const imageUnless =
-  (steps: readonly string[]) => async (c: ServerCloud, params: Params, failed: string | null) =>
+  (steps: readonly string[]) => async (c: ServerCloud, params: SagaParams, failed: string | null) =>
     assert.equal(await statusOfImage(c, params.imageId), steps.includes(failed ?? "") ? undefined : "active")
 
 const id = (server: Server) => ({ serverId: server.id })
 const shelved: Holdings = { status: "SHELVED_OFFLOADED", room: [], ports: [""], machine: "none" }
 const fixedImage = { name: "snap", metadata: {} }
 
-const importCase: SagaCaseEntry = {
-  pointOfNoReturn: "activate",
-  arrange: async (c) => {
-    const { platform } = c.cloud.cloud
-    const caller = await callerOf(c)
-    const made = await c.cloud.request("POST", "/image/v2/images", {
-      token: c.demo,
-      body: { name: "i", disk_format: "raw", container_format: "bare" },
-    })
-    const imageId: string = made.body.id
-    const staged = await fetch(`${c.cloud.baseUrl}/image/v2/images/${imageId}/stage`, {
-      method: "PUT",
-      headers: { "x-auth-token": c.demo, "content-type": "application/octet-stream" },
-      body: "staged data",
-    })
-    assert.equal(staged.status, 204)
-    const { ctx, started } = capturing(platform, caller)
-    const task = await importImage(ctx, {
-      imageId,
-      method: { name: "glance-direct" },
-      stores: [],
-      request: {},
-    })
-    const check = async (image: object, status: string) => {
-      const row = await platform.db
-        .selectFrom("image.image")
-        .select(["status", "size_bytes", "staged_file"])
-        .where("id", "=", imageId)
-        .executeTakeFirst()
-      assert.deepEqual(row, { ...image, staged_file: null })
-      const ended = await platform.db
-        .selectFrom("image.task")
-        .select("status")
-        .where("id", "=", task.id)
-        .executeTakeFirst()
-      assert.equal(ended?.status, status)
-    }
-    return {
-      params: started[0],
-      assertDone: () => check({ status: "active", size_bytes: 11 }, "success"),
-      assertUnwound: () => check({ status: "queued", size_bytes: null }, "failure"),
-    }
-  },
-}
-
 export const sagaCases: Readonly<Record<string, SagaCaseEntry>> = {
-  "image.image.import": importCase,
   "compute.server.create": createCase,
   "compute.server.delete": ofServer({
     begin: (ctx, server) => compute.deleteServer(ctx, id(server)),

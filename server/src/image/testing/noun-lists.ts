@@ -1,13 +1,23 @@
 import { sql } from "kysely"
-import { type ImageViewer, imageNoun } from "../../src/image/image/image.ts"
-import { at, count, id, listsOf, type NounFixture, name, owner, rows, seen } from "./fixture.ts"
+import {
+  at,
+  count,
+  id,
+  listsOf,
+  type NounFixture,
+  name,
+  owner,
+  rows,
+  seen,
+} from "../../../test/noun-lists/fixture.ts"
+import { type ImageViewer, imageNoun } from "../image/image.ts"
 
 const member: ImageViewer = { projectId: "me", seesAll: false }
 const admin: ImageViewer = { projectId: "admin", seesAll: true }
 const stranger: ImageViewer = { projectId: null, seesAll: false }
 const viewers = { member, admin, stranger }
 
-export const imageNouns: readonly NounFixture[] = [
+export const nounLists: readonly NounFixture[] = [
   listsOf(imageNoun, {
     ...viewers,
     rows: [

@@ -1,17 +1,28 @@
 import { type RawBuilder, sql } from "kysely"
-import { addressGroupNoun } from "../../src/network/address-group/address-group.ts"
-import { addressScopeNoun } from "../../src/network/address-scope/address-scope.ts"
-import { floatingIpNoun } from "../../src/network/floating-ip/floating-ip.ts"
-import { networkNoun } from "../../src/network/network/network.ts"
-import { portNoun } from "../../src/network/port/port.ts"
-import { rbacPolicyNoun } from "../../src/network/rbac/rbac-policy.ts"
-import type { Viewer } from "../../src/network/resource/viewer.ts"
-import { routerNoun } from "../../src/network/router/router.ts"
-import { defaultRuleNoun } from "../../src/network/security-group/default-rule.ts"
-import { securityGroupNoun, securityGroupRuleNoun } from "../../src/network/security-group/security-group.ts"
-import { subnetNoun } from "../../src/network/subnet/subnet.ts"
-import { subnetPoolNoun } from "../../src/network/subnet-pool/subnet-pool.ts"
-import { at, count, fewOf, id, listsOf, type NounFixture, name, owner, rows, seen } from "./fixture.ts"
+import {
+  at,
+  count,
+  fewOf,
+  id,
+  listsOf,
+  type NounFixture,
+  name,
+  owner,
+  rows,
+  seen,
+} from "../../../test/noun-lists/fixture.ts"
+import { addressGroupNoun } from "../address-group/address-group.ts"
+import { addressScopeNoun } from "../address-scope/address-scope.ts"
+import { floatingIpNoun } from "../floating-ip/floating-ip.ts"
+import { networkNoun } from "../network/network.ts"
+import { portNoun } from "../port/port.ts"
+import { rbacPolicyNoun } from "../rbac/rbac-policy.ts"
+import type { Viewer } from "../resource/viewer.ts"
+import { routerNoun } from "../router/router.ts"
+import { defaultRuleNoun } from "../security-group/default-rule.ts"
+import { securityGroupNoun, securityGroupRuleNoun } from "../security-group/security-group.ts"
+import { subnetNoun } from "../subnet/subnet.ts"
+import { subnetPoolNoun } from "../subnet-pool/subnet-pool.ts"
 
 const member: Viewer = { projectId: "me", seesAll: false }
 const admin: Viewer = { projectId: "admin", seesAll: true }
@@ -43,7 +54,7 @@ function shares(type: string, noun: string): RawBuilder<unknown> {
 /** Each fifth port of a network is another project's; the member's networks have some too. */
 const network = id("network", "g - (g - 1) % 5")
 
-export const networkNouns: readonly NounFixture[] = [
+export const nounLists: readonly NounFixture[] = [
   listsOf(networkNoun, {
     ...viewers,
     rows: [

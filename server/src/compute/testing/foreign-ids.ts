@@ -1,5 +1,13 @@
 import { generateKeyPairSync, randomUUID } from "node:crypto"
-import { idOf, type ServiceFixture, type Side, secretName, thing, type World, word } from "./fixture.ts"
+import {
+  idOf,
+  type ServiceFixture,
+  type Side,
+  secretName,
+  thing,
+  type World,
+  word,
+} from "../../../test/foreign-ids/fixture.ts"
 
 const v21 = "/compute/v2.1"
 const headers = { "openstack-api-version": "compute 2.96" }
@@ -95,7 +103,7 @@ const volume = { source_type: "image", destination_type: "local", boot_index: 0 
 const address = (action: string) => ({ [action]: { address: "10.77.0.5" } })
 const nothing = (action: string) => ({ [action]: null })
 
-export const computeFixture: ServiceFixture = {
+export const foreignIds: ServiceFixture = {
   service: "compute",
   make,
   params: {

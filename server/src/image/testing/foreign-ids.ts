@@ -1,4 +1,12 @@
-import { idOf, type ServiceFixture, type Side, secretName, thing, type World, word } from "./fixture.ts"
+import {
+  idOf,
+  type ServiceFixture,
+  type Side,
+  secretName,
+  thing,
+  type World,
+  word,
+} from "../../../test/foreign-ids/fixture.ts"
 
 const v2 = "/image/v2"
 
@@ -45,7 +53,7 @@ async function emptyImage(side: Side, world: World): Promise<string> {
   return (await world.make(side.token, "POST", `${v2}/images`, image)).id
 }
 
-export const imageFixture: ServiceFixture = {
+export const foreignIds: ServiceFixture = {
   service: "image",
   make,
   params: {

@@ -1,4 +1,12 @@
-import { idOf, type ServiceFixture, type Side, secretName, thing, type World, word } from "./fixture.ts"
+import {
+  idOf,
+  type ServiceFixture,
+  type Side,
+  secretName,
+  thing,
+  type World,
+  word,
+} from "../../../test/foreign-ids/fixture.ts"
 
 const v2 = "/network/v2.0"
 const made = new Map<string, number>()
@@ -118,7 +126,7 @@ const tagged = [
   "/subnetpools/{subnetpool_id}",
 ]
 
-export const networkFixture: ServiceFixture = {
+export const foreignIds: ServiceFixture = {
   service: "network",
   make,
   params: {

@@ -1,16 +1,16 @@
 import { createHash } from "node:crypto"
 import { sql } from "kysely"
-import { aggregateNoun } from "../../src/compute/aggregate/aggregate.ts"
-import { flavorNoun } from "../../src/compute/flavor/flavor.ts"
-import { controlServiceNoun } from "../../src/compute/host/control-service.ts"
-import { hostNoun } from "../../src/compute/host/host.ts"
-import { keypairNoun } from "../../src/compute/keypair/keypair.ts"
-import { migrationNoun } from "../../src/compute/migration/migration.ts"
-import { serverActionEventNoun, serverActionNoun } from "../../src/compute/server-action/server-action.ts"
-import { serverGroupNoun } from "../../src/compute/server-group/server-group.ts"
-import { usedServerNoun } from "../../src/compute/usage/used-server.ts"
-import { everything as admin } from "../../src/compute/viewer.ts"
-import { at, fewOf, id, listsOf, type NounFixture, name, owner, rows } from "./fixture.ts"
+import { aggregateNoun } from "../aggregate/aggregate.ts"
+import { flavorNoun } from "../flavor/flavor.ts"
+import { controlServiceNoun } from "../host/control-service.ts"
+import { hostNoun } from "../host/host.ts"
+import { keypairNoun } from "../keypair/keypair.ts"
+import { migrationNoun } from "../migration/migration.ts"
+import { serverActionEventNoun, serverActionNoun } from "../server-action/server-action.ts"
+import { serverGroupNoun } from "../server-group/server-group.ts"
+import { usedServerNoun } from "../usage/used-server.ts"
+import { everything as admin } from "../viewer.ts"
+import { at, fewOf, id, listsOf, type NounFixture, name, owner, rows } from "../../../test/noun-lists/fixture.ts"
 
 const member = { projectId: "me", seesAll: false }
 /** Each has a hundred servers. */
@@ -24,7 +24,7 @@ const servers = sql`insert into compute.server (id, project_id, user_id, name, h
     '{"name": "f", "diskGib": 1, "ephemeralGib": 0}', 'f', 1, 1, 'r-' || g, ${id("server group")}, ${at}, ${at}, ${at}
   from ${rows}`
 
-export const computeNouns: readonly NounFixture[] = [
+export const nounLists: readonly NounFixture[] = [
   listsOf(flavorNoun, {
     admin,
     member,

@@ -1,0 +1,3 @@
+import type { NounFixture } from "../../../test/noun-lists/fixture.ts"
+
+export const nounLists: readonly NounFixture[] = []

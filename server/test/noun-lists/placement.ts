@@ -1,3 +1,0 @@
-import type { NounFixture } from "./fixture.ts"
-
-export const placementNouns: readonly NounFixture[] = []
