@@ -65,7 +65,10 @@ export {
 } from "./credential/credential.ts"
 export { createEc2Key, deleteEc2Key, type Ec2Key, getEc2Key, listEc2Keys } from "./credential/ec2.ts"
 export type { Credential } from "./credential/store.ts"
-export { deleteDomain, getDomain, listDomains, updateDomain } from "./domain/domain.ts"
+export { deleteDomain } from "./domain/delete.ts"
+export { type Domain, domainNoun } from "./domain/domain.ts"
+export { getDomain, listDomains } from "./domain/read.ts"
+export { updateDomain } from "./domain/update.ts"
 export {
   deleteDomainConfig,
   getDefaultDomainConfig,
@@ -95,9 +98,8 @@ export {
   removeProjectEndpointGroup,
 } from "./endpoint-filter/project-endpoint.ts"
 export { notFound } from "./faults.ts"
-export { createGroup, deleteGroup, getGroup, listGroups, updateGroup } from "./group/group.ts"
+export { createGroup, deleteGroup, getGroup, groupNoun, listGroups, updateGroup } from "./group/group.ts"
 export { addGroupUser, checkGroupUser, listGroupUsers, removeGroupUser } from "./group/membership.ts"
-export type { GroupRow } from "./group/store.ts"
 export { type KeyFacts, listKeys, type Rotation, rotateKeys } from "./keys/rotate.ts"
 export type { RingName } from "./keys/store.ts"
 export { ensureRegisteredLimits, unifiedLimit } from "./limit/in-force.ts"
@@ -145,15 +147,15 @@ export {
   updatePolicy,
 } from "./policy-document/policy.ts"
 export { createDomain, createProject } from "./project/create.ts"
-export { findProject, type KnownProject } from "./project/find.ts"
+export { deleteProject } from "./project/delete.ts"
+export { type Project, projectNoun } from "./project/project.ts"
 export {
-  deleteProject,
+  findProject,
   getProject,
   getProjectFamily,
+  type KnownProject,
   listProjects,
-  updateProject,
-} from "./project/project.ts"
-export type { ProjectRow } from "./project/store.ts"
+} from "./project/read.ts"
 export {
   addProjectTag,
   checkProjectTag,
@@ -162,6 +164,7 @@ export {
   removeProjectTag,
   replaceProjectTags,
 } from "./project/tags.ts"
+export { updateProject } from "./project/update.ts"
 export type { Rows, Viewer } from "./read.ts"
 export {
   createImpliedRole,
@@ -171,8 +174,7 @@ export {
   listImpliedRoles,
   listInferences,
 } from "./role/implied.ts"
-export { createRole, deleteRole, getRole, listRoles, updateRole } from "./role/role.ts"
-export type { RoleRow } from "./role/store.ts"
+export { createRole, deleteRole, getRole, listRoles, type Role, roleNoun, updateRole } from "./role/role.ts"
 export { type IdentityRuntime, openIdentityRuntime } from "./runtime.ts"
 export { openSealed, seal } from "./seal.ts"
 export type { IdentitySeed } from "./seed.ts"
@@ -187,6 +189,5 @@ export { createTrust } from "./trust/create.ts"
 export type { Trust } from "./trust/store.ts"
 export { deleteTrust, getTrust, getTrustRole, listTrustRoles, listTrusts } from "./trust/trust.ts"
 export { changeOwnPassword } from "./user/change-password.ts"
-export { listUserGroups, listUserProjects } from "./user/own-lists.ts"
-export type { UserRow } from "./user/store.ts"
-export { createUser, deleteUser, getUser, listUsers, updateUser } from "./user/user.ts"
+export { getUser, listUserGroups, listUserProjects, listUsers } from "./user/read.ts"
+export { createUser, deleteUser, updateUser, userNoun } from "./user/user.ts"

@@ -2,7 +2,7 @@
 import { type RawBuilder, sql } from "kysely"
 import { type TString, Type } from "typebox"
 import type { Ctx } from "../platform/context/context.ts"
-import type { DbOrTx } from "../platform/db/database.ts"
+import type { DbOrTx, Tx } from "../platform/db/database.ts"
 import { invalid } from "../platform/fault/fault.ts"
 import {
   type Abilities,
@@ -16,12 +16,12 @@ import {
   text,
 } from "../platform/noun/field.ts"
 import { findThing, ListQuery, listThings } from "../platform/noun/list.ts"
-import type { Noun, Visible } from "../platform/noun/noun.ts"
+import { fieldsOf, type Noun, type Visible } from "../platform/noun/noun.ts"
 import { type Operation, operation } from "../platform/operation/operation.ts"
 import type { PolicyTarget } from "../platform/policy/rule.ts"
 import { notFound } from "./faults.ts"
 import { isNamed } from "./names.ts"
-import { Extra, Id, ResourceName, Text } from "./shapes.ts"
+import { Extra, Id, Options, ResourceName, Text } from "./shapes.ts"
 
 /** Who looks: a token of a domain sees what is in it. */
 export interface Viewer {
@@ -33,6 +33,11 @@ export const everyone: Viewer = { domainId: null }
 
 export function viewerOf({ caller }: Ctx): Viewer {
   return { domainId: caller.domainId }
+}
+
+/** The domain of the caller's token is meant when none is named. */
+export function ownDomainId({ caller }: Ctx): string | null {
+  return caller.domainId ?? caller.projectDomainId ?? caller.userDomainId
 }
 
 export function inDomain(column: RawBuilder<unknown>) {
@@ -87,9 +92,23 @@ export function extraField(t: string) {
   return structure(Extra, sql.ref(`${t}.extra`), written)
 }
 
+/** Keystone's resource options: options.ts knows them. */
+export function optionsField(t: string) {
+  return structure(Options, sql.ref(`${t}.options`), written)
+}
+
 /** What is said is put to what was, by the database, so that two changes at once both stay. */
 export function withExtra<T extends { extra?: Record<string, unknown> }>({ extra, ...values }: T) {
   return extra === undefined ? values : { ...values, extra: sql`extra || ${JSON.stringify(extra)}::jsonb` }
+}
+
+/** Of tables that count their changes. */
+export const nextGeneration = { generation: sql`generation + 1`, updated_at: sql`now()` }
+
+/** What a filter asks a field to be equal to, when it asks so. */
+export function equalOf({ filters }: ListQuery, key: string): string | undefined {
+  const asked = filters?.[key]?.[0]
+  return typeof asked === "string" ? asked : undefined
 }
 
 /** A part of a list. */
@@ -132,6 +151,18 @@ export async function find<F extends Fields>(
   id: string,
 ): Promise<ThingOf<F> | null> {
   return (await findThing(db, of, everyone, id)) ?? null
+}
+
+/** For what is to be changed: held until the transaction ends. Of nouns without joins. */
+export async function lock<F extends Fields>(
+  tx: Tx,
+  of: Noun<F, Viewer>,
+  id: string,
+): Promise<ThingOf<F> | null> {
+  const t = sql.id(of.alias)
+  const { rows } = await sql<ThingOf<F>>`select ${sql.join(fieldsOf(of, everyone))}
+    from ${of.table} as ${t} where ${t}.id = ${id} for update of ${t}`.execute(tx)
+  return rows[0] ?? null
 }
 
 /** Nouns with ids, as all of identity have. */

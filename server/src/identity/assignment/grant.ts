@@ -2,24 +2,24 @@
 import { sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
+import { listThings } from "../../platform/noun/list.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
 import { changeIdentity } from "../change.ts"
 import { forbidden, found, notFound } from "../faults.ts"
-import { groupTarget } from "../group/group.ts"
-import { findGroup, type GroupRow } from "../group/store.ts"
-import { findPlace, type ProjectRow } from "../project/store.ts"
-import { roleTarget } from "../role/role.ts"
-import { findRole, type RoleRow } from "../role/store.ts"
-import { findUser, type UserRow } from "../user/store.ts"
+import { type Group, groupNoun, groupTarget } from "../group/group.ts"
+import { type Project, projectNoun } from "../project/project.ts"
+import { everyone, find } from "../read.ts"
+import { type Role, roleNoun, roleTarget } from "../role/role.ts"
+import { type User, userNoun } from "../user/user.ts"
 import { announceGrant } from "./announce.ts"
 import { Grant, GrantHolder } from "./holder.ts"
 
 interface Parties {
-  user: UserRow | null
-  group: GroupRow | null
-  place: ProjectRow | null
-  role: RoleRow | null
+  user: User | null
+  group: Group | null
+  place: Project | null
+  role: Role | null
 }
 
 /** Keystone's two ways: 404 before 403 but for inherited grants. */
@@ -37,21 +37,21 @@ async function loadRevoked(ctx: Ctx, input: Grant): Promise<Parties> {
 }
 
 async function findParties(ctx: Ctx, input: GrantHolder & { roleId?: string }): Promise<Parties> {
-  const place = input.targetId === null ? null : await findPlace(ctx.db, input.targetId)
+  const place = input.targetId === null ? null : await find(ctx.db, projectNoun, input.targetId)
   return {
-    user: input.actorKind === "user" ? await findUser(ctx.db, input.actorId) : null,
-    group: input.actorKind === "group" ? await findGroup(ctx.db, input.actorId) : null,
-    place: place?.is_domain === (input.targetKind === "domain") ? place : null,
-    role: input.roleId === undefined ? null : await findRole(ctx.db, input.roleId),
+    user: input.actorKind === "user" ? await find(ctx.db, userNoun, input.actorId) : null,
+    group: input.actorKind === "group" ? await find(ctx.db, groupNoun, input.actorId) : null,
+    place: place?.isDomain === (input.targetKind === "domain") ? place : null,
+    role: input.roleId === undefined ? null : await find(ctx.db, roleNoun, input.roleId),
   }
 }
 
 function grantTarget({ user, group, place, role }: Parties): PolicyTarget {
   return {
     target: {
-      ...(user ? { user: { id: user.id, domain_id: user.domain_id } } : groupTarget(group)),
-      ...(place?.is_domain ? { domain: { id: place.id } } : {}),
-      ...(place && !place.is_domain ? { project: { id: place.id, domain_id: place.domain_id } } : {}),
+      ...(user ? { user: { id: user.id, domain_id: user.domainId } } : groupTarget(group)),
+      ...(place?.isDomain ? { domain: { id: place.id } } : {}),
+      ...(place && !place.isDomain ? { project: { id: place.id, domain_id: place.domainId } } : {}),
       ...roleTarget(role),
     },
   }
@@ -72,12 +72,12 @@ function requirePlaceAndRole(input: GrantHolder & { roleId?: string }, parties: 
 
 /** On a project a domain's own role must be of the project's domain. Of domains Keystone does not ask that. */
 function checkRoleDomain(input: GrantHolder, { role, place }: Parties): void {
-  if (!role?.domain_id) return
+  if (!role?.domainId) return
   if (input.targetKind === "system")
     throw forbidden(`Role ${role.id} is specific to a domain and cannot be assigned on the system.`)
-  if (input.targetKind === "project" && place?.domain_id !== role.domain_id) {
+  if (input.targetKind === "project" && place?.domainId !== role.domainId) {
     throw forbidden(
-      `The role ${role.id} is specific to the domain ${role.domain_id} and cannot be assigned in another one.`,
+      `The role ${role.id} is specific to the domain ${role.domainId} and cannot be assigned in another one.`,
     )
   }
 }
@@ -174,15 +174,12 @@ function verbsOf(noun: string, ruleOf: (verb: string) => string, target: (partie
       load: loadParties,
       rule: ruleOf("list"),
       target: about,
-      run: async (ctx, input, parties): Promise<RoleRow[]> => {
+      run: async (ctx, input, parties): Promise<Role[]> => {
         requireParties(input, parties)
-        const result =
-          await sql<RoleRow>`select r.* from identity.assignment a join identity.role r on r.id = a.role_id
-      where a.${sql.ref(input.actorKind === "user" ? "user_id" : "group_id")} = ${input.actorId}
+        const granted = sql<boolean>`r.id in (select a.role_id from identity.assignment a where a.${sql.ref(input.actorKind === "user" ? "user_id" : "group_id")} = ${input.actorId}
         and a.target_kind = ${input.targetKind} and a.target_id is not distinct from ${input.targetId}
-        and a.is_inherited = ${input.isInherited}
-      order by r.name, r.id`.execute(ctx.db)
-        return result.rows
+          and a.is_inherited = ${input.isInherited})`
+        return await listThings(ctx.db, roleNoun, everyone, { also: [granted] })
       },
     }),
   }

@@ -5,7 +5,8 @@ import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { findPlace } from "../project/store.ts"
+import { projectNoun } from "../project/project.ts"
+import { find } from "../read.ts"
 
 export interface Named {
   id: string
@@ -57,13 +58,13 @@ interface AssignmentQuery {
 export const listRoleAssignments = operation({
   name: "identity.role_assignment.list",
   input: Query,
-  load: async (ctx, input) => (input.projectId ? await findPlace(ctx.db, input.projectId) : null),
+  load: async (ctx, input) => (input.projectId ? await find(ctx.db, projectNoun, input.projectId) : null),
   rules: ["identity:list_role_assignments", "identity:list_role_assignments_for_tree"],
   authorize: (ctx, input, place) => [
     [
       input.isSubtreeIncluded ? "identity:list_role_assignments_for_tree" : "identity:list_role_assignments",
       {
-        "target.domain_id": input.isSubtreeIncluded ? place?.domain_id : ctx.caller.domainId,
+        "target.domain_id": input.isSubtreeIncluded ? place?.domainId : ctx.caller.domainId,
         "target.project.id": input.projectId,
       },
     ],

@@ -10,7 +10,7 @@ import { announce, changeIdentity, changeOrConflict } from "../change.ts"
 import { isDelegated, reachesProject, refuseOtherProject, refuseRestricted } from "../delegation.ts"
 import { conflict, found, notFound } from "../faults.ts"
 import { ListInput, listRows } from "../list.ts"
-import { requireKnownProject } from "../project/known.ts"
+import { requireKnownProject } from "../project/read.ts"
 import { type Rows, unknownMarker } from "../read.ts"
 import { Extra, Id } from "../shapes.ts"
 import {

@@ -6,9 +6,9 @@ import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { reachesProject, refuseOtherProject, refuseRestricted } from "../delegation.ts"
 import { found, notFound } from "../faults.ts"
-import { requireKnownProject } from "../project/known.ts"
-import { findUser } from "../user/store.ts"
-import { userTarget } from "../user/user.ts"
+import { requireKnownProject } from "../project/read.ts"
+import { find } from "../read.ts"
+import { userNoun, userTarget } from "../user/user.ts"
 import { credentialTarget } from "./credential.ts"
 import { type Credential, ec2CredentialId, encryptBlob, findCredential, openCredential } from "./store.ts"
 
@@ -45,7 +45,7 @@ export const createEc2Key = operation({
   target: (_ctx, { userId }) => credentialTarget({ user_id: userId }),
   run: async (ctx, { userId, projectId }): Promise<Ec2Key> => {
     refuseRestricted(ctx.caller, "additional credentials")
-    found(await findUser(ctx.db, userId), "user", userId)
+    found(await find(ctx.db, userNoun, userId), "user", userId)
     await requireKnownProject(ctx, projectId)
     refuseOtherProject(ctx.caller, projectId)
     const { token } = ctx.caller
@@ -78,7 +78,7 @@ export const listEc2Keys = operation({
   name: "identity.ec2_credential.list",
   input: Type.Object({ userId: Type.String() }),
   faults: [notFound],
-  load: (ctx, { userId }) => findUser(ctx.db, userId),
+  load: (ctx, { userId }) => find(ctx.db, userNoun, userId),
   rule: "identity:ec2_list_credentials",
   target: (_ctx, { userId }, row) => ({ ...userTarget(row), user_id: userId }),
   run: async (ctx, { userId }, row): Promise<Ec2Key[]> => {

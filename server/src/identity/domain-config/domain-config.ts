@@ -4,8 +4,9 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { type DbOrTx, jsonb, type Tx } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
+import { domainNoun } from "../domain/domain.ts"
 import { found, notFound } from "../faults.ts"
-import { findDomain } from "../project/store.ts"
+import { find } from "../read.ts"
 import { Extra } from "../shapes.ts"
 import {
   badConfig,
@@ -57,7 +58,7 @@ async function writeConfig(tx: Tx, domainId: string, config: DomainConfig): Prom
 }
 
 async function requireDomain(ctx: Ctx, domainId: string): Promise<void> {
-  found(await findDomain(ctx.db, domainId), "domain", domainId)
+  found(await find(ctx.db, domainNoun, domainId), "domain", domainId)
 }
 
 /** A part of a configuration in the form that the path asks for; null when it is not there. */

@@ -8,7 +8,7 @@ import { operation } from "../../platform/operation/operation.ts"
 import { type Endpoint, endpointNoun } from "../catalog/endpoint.ts"
 import { announce, type ChangeActor, changeIdentity } from "../change.ts"
 import { found, notFound } from "../faults.ts"
-import { findPlace, type ProjectRow } from "../project/store.ts"
+import { type Project, projectNoun } from "../project/project.ts"
 import { everyone, find } from "../read.ts"
 import { Id } from "../shapes.ts"
 import { type EndpointGroup, endpointGroupNoun } from "./endpoint-group.ts"
@@ -18,7 +18,7 @@ const groupPair = Type.Object({ projectId: Type.String(), endpointGroupId: Type.
 
 async function requirePair(ctx: Ctx, { projectId, endpointId }: { projectId: string; endpointId: string }) {
   found(await find(ctx.db, endpointNoun, endpointId), "endpoint", endpointId)
-  found(await findPlace(ctx.db, projectId), "project", projectId)
+  found(await find(ctx.db, projectNoun, projectId), "project", projectId)
 }
 
 async function requireGroupPair(
@@ -30,7 +30,7 @@ async function requireGroupPair(
     "endpoint group",
     endpointGroupId,
   )
-  found(await findPlace(ctx.db, projectId), "project", projectId)
+  found(await find(ctx.db, projectNoun, projectId), "project", projectId)
   return group
 }
 
@@ -120,7 +120,7 @@ export const listProjectEndpoints = operation({
   faults: [notFound],
   rule: "identity:list_endpoints_for_project",
   run: async (ctx, { projectId }): Promise<Endpoint[]> => {
-    found(await findPlace(ctx.db, projectId), "project", projectId)
+    found(await find(ctx.db, projectNoun, projectId), "project", projectId)
     const itsOwn = sql<boolean>`e.id in (
       select endpoint_id from identity.project_endpoint where project_id = ${projectId})`
     const own = await listThings(ctx.db, endpointNoun, everyone, { also: [itsOwn] })
@@ -137,12 +137,11 @@ export const listEndpointProjects = operation({
   input: Id,
   faults: [notFound],
   rule: "identity:list_projects_for_endpoint",
-  run: async (ctx, { id }): Promise<ProjectRow[]> => {
+  run: async (ctx, { id }): Promise<Project[]> => {
     found(await find(ctx.db, endpointNoun, id), "endpoint", id)
-    const result = await sql<ProjectRow>`select p.* from identity.project p
-      join identity.project_endpoint x on x.project_id = p.id where x.endpoint_id = ${id}
-      order by p.name, p.id`.execute(ctx.db)
-    return result.rows
+    const itsOwn = sql<boolean>`p.id in (
+      select project_id from identity.project_endpoint where endpoint_id = ${id})`
+    return await listThings(ctx.db, projectNoun, everyone, { also: [itsOwn] })
   },
 })
 
@@ -209,7 +208,7 @@ export const listProjectEndpointGroups = operation({
   faults: [notFound],
   rule: "identity:list_endpoint_groups_for_project",
   run: async (ctx, { projectId }): Promise<EndpointGroup[]> => {
-    found(await findPlace(ctx.db, projectId), "project", projectId)
+    found(await find(ctx.db, projectNoun, projectId), "project", projectId)
     return await groupsOfProject(ctx.db, projectId)
   },
 })
@@ -228,11 +227,10 @@ export const listGroupProjects = operation({
   input: Id,
   faults: [notFound],
   rule: "identity:list_projects_associated_with_endpoint_group",
-  run: async (ctx, { id }): Promise<ProjectRow[]> => {
+  run: async (ctx, { id }): Promise<Project[]> => {
     found(await find(ctx.db, endpointGroupNoun, id), "endpoint group", id)
-    const result = await sql<ProjectRow>`select p.* from identity.project p
-      join identity.project_endpoint_group x on x.project_id = p.id where x.endpoint_group_id = ${id}
-      order by p.name, p.id`.execute(ctx.db)
-    return result.rows
+    const itsOwn = sql<boolean>`p.id in (
+      select project_id from identity.project_endpoint_group where endpoint_group_id = ${id})`
+    return await listThings(ctx.db, projectNoun, everyone, { also: [itsOwn] })
   },
 })

@@ -1,22 +1,55 @@
 // Make, get, list, change and delete groups.
 import { sql } from "kysely"
 import { Type } from "typebox"
-import { jsonb } from "../../platform/db/database.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { newHexId } from "../../platform/ids/ids.ts"
+import { columnsOf, text } from "../../platform/noun/field.ts"
+import { insertThing, updateThing } from "../../platform/noun/list.ts"
+import { noun, type Thing } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
-import { conflict, found, notFound } from "../faults.ts"
-import { inOwnDomain, ListInput, listRows } from "../list.ts"
-import { ownDomainId } from "../project/create.ts"
-import { findDomain } from "../project/store.ts"
-import type { Rows } from "../read.ts"
-import { Extra, Id, ResourceName, Text } from "../shapes.ts"
-import { findGroup, type GroupRow, groupList } from "./store.ts"
+import { deleteOf } from "../delete.ts"
+import { domainNoun } from "../domain/domain.ts"
+import { conflict, found, noSuch, notFound } from "../faults.ts"
+import {
+  descriptionField,
+  everyone,
+  extraField,
+  find,
+  getOf,
+  idField,
+  inDomain,
+  listOf,
+  nameField,
+  ownDomainId,
+  sorts,
+  withExtra,
+} from "../read.ts"
 
-export function groupTarget(row: GroupRow | null) {
-  return { group: row ? { id: row.id, domain_id: row.domain_id } : undefined }
+export const groupNoun = noun({
+  name: "identity.group",
+  table: sql`identity."group"`,
+  alias: "g",
+  fields: {
+    id: idField("g"),
+    name: nameField("g"),
+    /** Named in a change only to be refused when it differs. */
+    domainId: text(sql`g.domain_id`, { create: true, update: true, filter: true }),
+    description: descriptionField("g"),
+    extra: extraField("g"),
+  },
+  order: sorts.byName,
+  visible: inDomain(sql`g.domain_id`),
+  notFound: noSuch("group"),
+})
+
+export type Group = Thing<typeof groupNoun>
+
+export function groupTarget(group: Group | null) {
+  return { group: group ? { id: group.id, domain_id: group.domainId } : undefined }
 }
+
+const target = (group: Group | null) => ({ target: groupTarget(group) })
 
 function nameTaken(name: string | undefined) {
   return conflict("group", `Duplicate entry found with name ${name}`)
@@ -24,110 +57,57 @@ function nameTaken(name: string | undefined) {
 
 export const createGroup = operation({
   name: "identity.group.create",
-  input: Type.Object({
-    name: ResourceName,
-    domainId: Type.Optional(Type.String()),
-    description: Type.Optional(Text),
-    extra: Type.Optional(Extra),
-  }),
+  input: groupNoun.create,
   faults: [conflict],
   // Whoever may in one domain only has to name it.
   rule: "identity:create_group",
   target: (_ctx, { domainId }) => ({ target: { group: { domain_id: domainId ?? null } } }),
-  run: async (ctx, input): Promise<GroupRow> => {
-    const domainId = input.domainId ?? ownDomainId(ctx) ?? ""
-    if (!(await findDomain(ctx.db, domainId))) throw notFound("domain", domainId)
-    return await changeOrConflict(
-      ctx,
-      () => nameTaken(input.name),
-      async (tx) => {
-        const row = await tx
-          .insertInto("identity.group")
-          .values({
-            id: newHexId(),
-            name: input.name.trim(),
-            domain_id: domainId,
-            description: input.description ?? "",
-            extra: jsonb(input.extra ?? {}),
-          })
-          .returningAll()
-          .executeTakeFirstOrThrow()
-        await announce(ctx, tx, "group", "created", row.id)
-        return row
-      },
-    )
+  run: async (ctx, { name, description, domainId = ownDomainId(ctx) ?? "", extra }): Promise<Group> => {
+    if (!(await find(ctx.db, domainNoun, domainId))) throw notFound("domain", domainId)
+    return await changeIdentity(ctx, async (tx) => {
+      const id = newHexId()
+      const facts = { id, name: name.trim(), domainId, description: description ?? "", extra }
+      const group = await insertThing(tx, groupNoun, everyone, { values: columnsOf(facts) })
+      if (!group) throw nameTaken(name)
+      await announce(ctx, tx, "group", "created", id)
+      return group
+    })
   },
 })
 
-export const getGroup = operation({
-  name: "identity.group.get",
-  input: Id,
-  faults: [notFound],
-  load: (ctx, { id }) => findGroup(ctx.db, id),
-  rule: "identity:get_group",
-  target: (_ctx, _input, row) => ({ target: groupTarget(row) }),
-  run: async (_ctx, { id }, row) => found(row, "group", id),
-})
-
-export const listGroups = operation({
-  name: "identity.group.list",
-  input: ListInput,
-  rule: "identity:list_groups",
-  target: (ctx) => ({ "target.group.domain_id": ctx.caller.domainId }),
-  run: async (ctx, input): Promise<Rows<GroupRow>> => await listRows(ctx, groupList, input, inOwnDomain(ctx)),
-})
+export const getGroup = getOf(groupNoun, "identity:get_group", target)
+export const listGroups = listOf(groupNoun, "identity:list_groups", (ctx) => ({
+  "target.group.domain_id": ctx.caller.domainId,
+}))
 
 export const updateGroup = operation({
   name: "identity.group.update",
-  input: Type.Object({
-    id: Type.String(),
-    name: Type.Optional(ResourceName),
-    domainId: Type.Optional(Type.String()),
-    description: Type.Optional(Text),
-    extra: Type.Optional(Extra),
-  }),
+  input: Type.Object({ id: Type.String(), changes: groupNoun.changes }),
   faults: [notFound, conflict],
-  load: (ctx, { id }) => findGroup(ctx.db, id),
+  load: (ctx, { id }) => find(ctx.db, groupNoun, id),
   rule: "identity:update_group",
-  target: (_ctx, _input, row) => ({ target: groupTarget(row) }),
-  run: async (ctx, input, row): Promise<GroupRow> => {
-    const before = found(row, "group", input.id)
-    if (input.domainId !== undefined && input.domainId !== before.domain_id)
+  target: (_ctx, _input, group) => target(group),
+  run: async (ctx, { id, changes }, group): Promise<Group> => {
+    const before = found(group, "group", id)
+    if (changes.domainId !== undefined && changes.domainId !== before.domainId)
       throw invalid("domain_id", "Cannot change Domain ID.")
     return await changeOrConflict(
       ctx,
-      () => nameTaken(input.name),
+      () => nameTaken(changes.name),
       async (tx) => {
-        const after = await tx
-          .updateTable("identity.group")
-          .set({
-            ...(input.name === undefined ? {} : { name: input.name.trim() }),
-            ...(input.description === undefined ? {} : { description: input.description ?? "" }),
-            // Merged by the database, so that two changes at once both stay.
-            ...(input.extra === undefined ? {} : { extra: sql<never>`extra || ${jsonb(input.extra)}` }),
-            id: before.id,
-          })
-          .where("id", "=", before.id)
-          .returningAll()
-          .executeTakeFirst()
-        await announce(ctx, tx, "group", "updated", before.id)
-        return found(after, "group", before.id)
+        const description = changes.description === null ? "" : changes.description
+        const set = columnsOf(withExtra({ ...changes, name: changes.name?.trim(), description }))
+        const after = await updateThing(tx, groupNoun, everyone, id, set)
+        await announce(ctx, tx, "group", "updated", id)
+        return found(after, "group", id)
       },
     )
   },
 })
 
-export const deleteGroup = operation({
-  name: "identity.group.delete",
-  input: Id,
-  faults: [notFound],
-  load: async (ctx, { id }) => found(await findGroup(ctx.db, id), "group", id),
+export const deleteGroup = deleteOf(groupNoun, {
   rule: "identity:delete_group",
-  target: (_ctx, _input, row) => ({ target: groupTarget(row) }),
-  run: async (ctx, { id }) => {
-    await changeIdentity(ctx, async (tx) => {
-      await tx.deleteFrom("identity.group").where("id", "=", id).execute()
-      await announce(ctx, tx, "group", "deleted", id)
-    })
-  },
+  target,
+  event: "group",
+  isLoadedFirst: true,
 })

@@ -1,43 +1,43 @@
 import { sql } from "kysely"
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
+import { ListQuery } from "../../platform/noun/list.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { found, notFound } from "../faults.ts"
-import { inOwnDomain, ListInput, listRows } from "../list.ts"
-import type { Rows } from "../read.ts"
-import { findUser, type UserRow, userList } from "../user/store.ts"
-import { groupTarget } from "./group.ts"
-import { findGroup, type GroupRow } from "./store.ts"
+import { find, listRows, type Rows } from "../read.ts"
+import { type User, userNoun } from "../user/user.ts"
+import { type Group, groupNoun, groupTarget } from "./group.ts"
 
 const pair = Type.Object({ groupId: Type.String(), userId: Type.String() })
 
 interface Pair {
-  group: GroupRow | null
-  user: UserRow | null
+  group: Group | null
+  user: User | null
 }
 
 async function loadPair(ctx: Ctx, { groupId, userId }: { groupId: string; userId: string }): Promise<Pair> {
-  return { group: await findGroup(ctx.db, groupId), user: await findUser(ctx.db, userId) }
+  return { group: await find(ctx.db, groupNoun, groupId), user: await find(ctx.db, userNoun, userId) }
 }
 
 function pairTarget({ group, user }: Pair) {
   return {
-    target: { ...groupTarget(group), user: user ? { id: user.id, domain_id: user.domain_id } : undefined },
+    target: { ...groupTarget(group), user: user ? { id: user.id, domain_id: user.domainId } : undefined },
   }
 }
 
 export const listGroupUsers = operation({
   name: "identity.group.list_users",
-  input: Type.Object({ groupId: Type.String(), ...ListInput.properties }),
+  input: Type.Object({ groupId: Type.String(), query: ListQuery }),
   faults: [notFound],
-  load: (ctx, { groupId }) => findGroup(ctx.db, groupId),
+  load: (ctx, { groupId }) => find(ctx.db, groupNoun, groupId),
   rule: "identity:list_users_in_group",
   target: (_ctx, _input, row) => ({ target: groupTarget(row) }),
-  run: async (ctx, { groupId, ...list }, row): Promise<Rows<UserRow>> => {
+  run: async (ctx, { groupId, query }, row): Promise<Rows<User>> => {
     found(row, "group", groupId)
-    const where = sql`id in (select user_id from identity.group_member where group_id = ${groupId})`
-    return await listRows(ctx, userList, list, sql`${where} and ${inOwnDomain(ctx)}`)
+    const members = sql<boolean>`u.id in (
+      select user_id from identity.group_member where group_id = ${groupId})`
+    return await listRows(ctx, userNoun, query, members)
   },
 })
 

@@ -7,10 +7,12 @@ import { invalid } from "../../platform/fault/fault.ts"
 import { newHexId } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
+import { domainNoun } from "../domain/domain.ts"
 import { conflict, forbidden, found, notFound } from "../faults.ts"
 import { ListInput, type ListSpec, listRows } from "../list.ts"
-import { findDomain, findPlace } from "../project/store.ts"
+import { projectNoun } from "../project/project.ts"
 import type { Rows } from "../read.ts"
+import { find } from "../read.ts"
 import { Id, Text } from "../shapes.ts"
 import { checkTree } from "./model.ts"
 import { LimitValue } from "./registered-limit.ts"
@@ -103,8 +105,8 @@ async function insertLimit(tx: Tx, facts: NewLimitFacts): Promise<string> {
   const { projectId, domainId } = facts
   if (Boolean(projectId) === Boolean(domainId))
     throw invalid("project_id", "A limit is for one project or one domain: name exactly one of the two.")
-  if (projectId) found(await findPlace(tx, projectId), "project", projectId)
-  if (domainId) found(await findDomain(tx, domainId), "domain", domainId)
+  if (projectId) found(await find(tx, projectNoun, projectId), "project", projectId)
+  if (domainId) found(await find(tx, domainNoun, domainId), "domain", domainId)
   const registered = await tx
     .selectFrom("identity.registered_limit")
     .select("id")

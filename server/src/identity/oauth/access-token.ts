@@ -4,14 +4,15 @@ import { sql } from "kysely"
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { newHexId } from "../../platform/ids/ids.ts"
+import { listThings } from "../../platform/noun/list.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { isEqualText } from "../auth/ec2-signature.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { credentialTarget } from "../credential/credential.ts"
 import { isDelegated } from "../delegation.ts"
 import { forbidden, found, notFound, refused, unauthenticated } from "../faults.ts"
-import { find } from "../read.ts"
-import type { RoleRow } from "../role/store.ts"
+import { everyone, find } from "../read.ts"
+import { type Role, roleNoun } from "../role/role.ts"
 import { consumerNoun } from "./consumer.ts"
 import { endAfter, refuseExpired, Signed } from "./request-token.ts"
 import { type AccessTokenRow, findAccessToken, findRequestToken } from "./store.ts"
@@ -139,7 +140,7 @@ export const listAccessTokenRoles = operation({
   faults: [notFound],
   load: loadOwn,
   rule: "identity:list_access_token_roles",
-  run: async (ctx, { id }, row): Promise<RoleRow[]> => await rolesOf(ctx, found(row, "access token", id)),
+  run: async (ctx, { id }, row): Promise<Role[]> => await rolesOf(ctx, found(row, "access token", id)),
 })
 
 export const getAccessTokenRole = operation({
@@ -148,7 +149,7 @@ export const getAccessTokenRole = operation({
   faults: [notFound],
   load: loadOwn,
   rule: "identity:get_access_token_role",
-  run: async (ctx, { id, roleId }, row): Promise<RoleRow> => {
+  run: async (ctx, { id, roleId }, row): Promise<Role> => {
     const roles = await rolesOf(ctx, found(row, "access token", id))
     return found(
       roles.find((role) => role.id === roleId),
@@ -158,8 +159,7 @@ export const getAccessTokenRole = operation({
   },
 })
 
-async function rolesOf(ctx: Ctx, { role_ids }: AccessTokenRow): Promise<RoleRow[]> {
-  const result =
-    await sql<RoleRow>`select * from identity.role where id = any(${role_ids}) order by name`.execute(ctx.db)
-  return result.rows
+async function rolesOf(ctx: Ctx, { role_ids }: AccessTokenRow): Promise<Role[]> {
+  const given = sql<boolean>`r.id = any(${role_ids})`
+  return await listThings(ctx.db, roleNoun, everyone, { also: [given] })
 }

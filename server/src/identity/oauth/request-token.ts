@@ -8,7 +8,7 @@ import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { isDelegated } from "../delegation.ts"
 import { forbidden, found, notFound, refused, unauthenticated } from "../faults.ts"
-import { findPlace } from "../project/store.ts"
+import { projectNoun } from "../project/project.ts"
 import { find } from "../read.ts"
 import { resolveRoles } from "../role/resolve.ts"
 import { consumerNoun } from "./consumer.ts"
@@ -44,8 +44,8 @@ export const createRequestToken = operation({
     await ctx.drivers.identity.throttle.guard(remoteAddress, () =>
       verifySigned(ctx, signed, parameters, consumer, ""),
     )
-    const place = await findPlace(ctx.db, projectId)
-    if (!place || place.is_domain) throw notFound("project", projectId)
+    const place = await find(ctx.db, projectNoun, projectId)
+    if (!place || place.isDomain) throw notFound("project", projectId)
     return await changeIdentity(ctx, async (tx) => {
       const now = ctx.clock.now()
       await tx.deleteFrom("identity.oauth_request_token").where("expires_at", "<", now).execute()

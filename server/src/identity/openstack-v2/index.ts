@@ -12,7 +12,7 @@ import {
   type KnownToken,
   type LoginRequest,
   listOwnProjects,
-  type ProjectRow,
+  type Project,
   readTokenCatalog,
   validateToken,
 } from "../index.ts"
@@ -96,8 +96,8 @@ function byRegion(
   return [...rows.values()]
 }
 
-function viewTenant(row: ProjectRow) {
-  return { id: row.id, name: row.name, description: row.description, enabled: row.is_enabled }
+function viewTenant(row: Project) {
+  return { id: row.id, name: row.name, description: row.description, enabled: row.isEnabled }
 }
 
 const versionRoute = route({
@@ -161,9 +161,7 @@ export const identityV2Api: Api = {
       path: "/tenants",
       operation: listOwnProjects,
       handler: async (ctx) => ({
-        tenants: (await listOwnProjects(ctx, {}))
-          .filter((row) => row.domain_id === domain.id)
-          .map(viewTenant),
+        tenants: (await listOwnProjects(ctx, {})).filter((row) => row.domainId === domain.id).map(viewTenant),
         tenants_links: [],
       }),
     }),

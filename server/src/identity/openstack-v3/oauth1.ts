@@ -14,7 +14,7 @@ import {
   getAccessTokenRole,
   listAccessTokenRoles,
   listAccessTokens,
-  type RoleRow,
+  type Role,
   type SignedRequest,
   timeText,
 } from "../index.ts"
@@ -69,8 +69,8 @@ function viewAccessToken(ctx: Ctx, req: WireRequest, row: AccessTokenRow): Recor
   }
 }
 
-function viewRole(ctx: Ctx, req: WireRequest, row: RoleRow): Record<string, unknown> {
-  return { id: row.id, name: row.name, domain_id: row.domain_id, links: linkTo(ctx, req, `roles/${row.id}`) }
+function viewRole(ctx: Ctx, req: WireRequest, row: Role): Record<string, unknown> {
+  return { id: row.id, name: row.name, domain_id: row.domainId, links: linkTo(ctx, req, `roles/${row.id}`) }
 }
 
 const rolesToGive = Type.Array(closed({ id: idString, name }, [], { minProperties: 1, maxProperties: 1 }))

@@ -1,8 +1,8 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
-import { queryText } from "../../platform/http/query.ts"
 import { route, type WireRequest, withHeaders } from "../../platform/http/wire.ts"
-import { type Fields, keyed } from "../../platform/schema/make.ts"
+import type { ListQuery } from "../../platform/noun/list.ts"
+import { keyed } from "../../platform/schema/make.ts"
 import {
   addProjectTag,
   checkProjectTag,
@@ -13,93 +13,50 @@ import {
   getProjectFamily,
   listProjects,
   listProjectTags,
-  type ProjectRow,
+  type Project,
+  projectNoun,
   removeProjectTag,
   replaceProjectTags,
   updateProject,
 } from "../index.ts"
-import { admitToNew, admitToOne } from "./admit.ts"
+import { admitToNew } from "./admit.ts"
 import { viewProject } from "./projects-view.ts"
-import { extraOf, flag, given, readBoolean, readOldList, requireSameId } from "./read.ts"
-import { boolean, description, member, nullableId, options, placeName, tags } from "./schema.ts"
-import { linkTo, pageReply, selfUrl } from "./view.ts"
-
-const properties = {
-  name: placeName,
-  domain_id: nullableId,
-  parent_id: nullableId,
-  is_domain: boolean,
-  enabled: boolean,
-  description,
-  tags,
-  options,
-}
-const known = [...Object.keys(properties), "id", "links", "parents", "subtree"]
-
-function readProject(body: Fields<typeof properties>) {
-  return given({
-    domainId: body.domain_id,
-    parentId: body.parent_id,
-    isDomain: readBoolean(body.is_domain),
-    isEnabled: readBoolean(body.enabled),
-    description: body.description,
-    tags: body.tags,
-    options: body.options,
-    extra: extraOf(body, known),
-  })
-}
+import { flag, readList } from "./read.ts"
+import { resourceRoutes } from "./resource.ts"
+import { boolean, description, nullableId, options, placeName, tags } from "./schema.ts"
+import { linkTo, selfUrl } from "./view.ts"
 
 export const projectRoutes = [
-  route({
-    method: "GET",
-    path: "/projects",
-    operation: listProjects,
-    handler: async (ctx, req) => {
-      const list = await listProjects(ctx, { ...readProjectList(req.query), tags: readTags(req.query) })
-      return pageReply(ctx, req, "projects", list, viewProject)
+  ...resourceRoutes({
+    noun: projectNoun,
+    singular: "project",
+    view: viewProject,
+    properties: {
+      name: placeName,
+      domain_id: nullableId,
+      parent_id: nullableId,
+      is_domain: boolean,
+      enabled: boolean,
+      description,
+      tags,
+      options,
     },
-  }),
-  route({
-    method: "POST",
-    path: "/projects",
-    operation: createProject,
-    body: member("project", properties, { required: ["name"] }),
+    required: ["name"],
+    known: ["parents", "subtree"],
     admit: admitToNew(createProject, "project"),
-    handler: async (ctx, req) => {
-      const { project } = req.body
-      const row = await createProject(ctx, { name: project.name, ...readProject(project) })
-      return { project: viewProject(ctx, req, row) }
-    },
+    list: listProjects,
+    readList: readProjectList,
+    create: createProject,
+    update: updateProject,
+    remove: deleteProject,
   }),
   route({
     method: "GET",
     path: "/projects/{project_id}",
     operation: [getProject, getProjectFamily],
     handler: async (ctx, req) => {
-      const row = await getProject(ctx, { id: req.params.project_id ?? "" })
-      return { project: { ...viewProject(ctx, req, row), ...(await viewFamily(ctx, req, row)) } }
-    },
-  }),
-  route({
-    method: "PATCH",
-    path: "/projects/{project_id}",
-    operation: updateProject,
-    body: member("project", properties, { minProperties: 1 }),
-    admit: admitToOne(updateProject, "project"),
-    handler: async (ctx, req) => {
-      const id = req.params.project_id ?? ""
-      const { project } = req.body
-      requireSameId(project, id)
-      const row = await updateProject(ctx, { id, ...given({ name: project.name }), ...readProject(project) })
-      return { project: viewProject(ctx, req, row) }
-    },
-  }),
-  route({
-    method: "DELETE",
-    path: "/projects/{project_id}",
-    operation: deleteProject,
-    handler: async (ctx, req) => {
-      await deleteProject(ctx, { id: req.params.project_id ?? "" })
+      const project = await getProject(ctx, { id: req.params.project_id ?? "" })
+      return { project: { ...viewProject(ctx, req, project), ...(await viewFamily(ctx, req, project)) } }
     },
   }),
 ]
@@ -168,36 +125,13 @@ function oneTag(req: WireRequest) {
   return { projectId: req.params.project_id ?? "", tag: req.params.value ?? "" }
 }
 
-function readProjectList(query: WireRequest["query"]) {
-  const list = readOldList(query, {
-    name: "text",
-    enabled: "boolean",
-    domain_id: "text",
-    parent_id: "text",
-    is_domain: "boolean",
-  })
-  const filters = [...(list.filters ?? [])]
-  // Domains are projects as well, but shown here only when asked for.
-  if (!filters.some((f) => f.key === "is_domain")) {
-    filters.push({ key: "is_domain", comparator: "equals", value: false })
-  }
-  return { ...list, filters }
+/** Domains are projects as well, but shown here only when asked for. */
+function readProjectList(query: WireRequest["query"]): ListQuery {
+  const list = readList(query, projectNoun)
+  return { ...list, filters: { isDomain: ["false"], ...list.filters } }
 }
 
-function readTags(query: WireRequest["query"]) {
-  const words = (name: string) =>
-    queryText(query, name)
-      ?.split(",")
-      .filter((word) => word !== "")
-  return given({
-    all: words("tags"),
-    any: words("tags-any"),
-    notAll: words("not-tags"),
-    notAny: words("not-tags-any"),
-  })
-}
-
-async function viewFamily(ctx: Ctx, req: WireRequest, row: ProjectRow): Promise<Record<string, unknown>> {
+async function viewFamily(ctx: Ctx, req: WireRequest, row: Project): Promise<Record<string, unknown>> {
   const wants = (name: string) => flag(req.query, name)
   for (const side of ["parents", "subtree"]) {
     if (wants(`${side}_as_list`) && wants(`${side}_as_ids`)) {
@@ -212,21 +146,21 @@ async function viewFamily(ctx: Ctx, req: WireRequest, row: ProjectRow): Promise<
   const { parents, subtree } = await getProjectFamily(ctx, { id: row.id })
   const view: Record<string, unknown> = {}
   if (wants("parents_as_list")) view.parents = parents.map((p) => ({ project: viewProject(ctx, req, p) }))
-  if (wants("parents_as_ids")) view.parents = parentsAsIds(parents, row.domain_id)
+  if (wants("parents_as_ids")) view.parents = parentsAsIds(parents, row.domainId)
   if (wants("subtree_as_list")) view.subtree = subtree.map((p) => ({ project: viewProject(ctx, req, p) }))
   if (wants("subtree_as_ids")) view.subtree = subtreeAsIds(subtree, row.id)
   return view
 }
 
 /** `{parent: {grandparent: {domain: null}}}` */
-function parentsAsIds(parents: readonly ProjectRow[], domainId: string | null): unknown {
+function parentsAsIds(parents: readonly Project[], domainId: string | null): unknown {
   const ids = [...parents.map((p) => p.id), ...(domainId ? [domainId] : [])]
   return ids.reduceRight<unknown>((inner, id) => ({ [id]: inner }), null)
 }
 
 /** `{child: {grandchild: null}, other: null}` */
-function subtreeAsIds(rows: readonly ProjectRow[], id: string): unknown {
-  const children = rows.filter((row) => row.parent_id === id)
+function subtreeAsIds(rows: readonly Project[], id: string): unknown {
+  const children = rows.filter((row) => row.parentId === id)
   if (children.length === 0) return null
   return Object.fromEntries(children.map((child) => [child.id, subtreeAsIds(rows, child.id)]))
 }

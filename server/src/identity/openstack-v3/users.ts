@@ -1,24 +1,25 @@
-import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { queryAll } from "../../platform/http/query.ts"
 import { route, type WireRequest } from "../../platform/http/wire.ts"
-import type { Fields } from "../../platform/schema/make.ts"
+import type { ListQuery } from "../../platform/noun/list.ts"
 import {
   changeOwnPassword,
   createUser,
   deleteUser,
   getUser,
+  groupNoun,
   listUserGroups,
   listUserProjects,
   listUsers,
   timeText,
-  type UserRow,
   updateUser,
+  userNoun,
 } from "../index.ts"
-import { admitToNew, admitToOne } from "./admit.ts"
+import { admitToNew } from "./admit.ts"
 import { viewGroup } from "./groups-view.ts"
 import { viewProject } from "./projects-view.ts"
-import { extraOf, given, readBoolean, readOldList, requireSameId } from "./read.ts"
+import { readList } from "./read.ts"
+import { resourceRoutes, viewOf } from "./resource.ts"
 import {
   boolean,
   description,
@@ -30,109 +31,52 @@ import {
   text,
   textOrNull,
 } from "./schema.ts"
-import { linkTo, listReply, pageReply } from "./view.ts"
+import { listReply, pageReply } from "./view.ts"
 
-const properties = {
-  name,
-  domain_id: idString,
-  default_project_id: nullableId,
-  enabled: boolean,
-  password: textOrNull,
-  description,
-  options,
-}
-const known = ["name", "domain_id", "default_project_id", "enabled", "password", "options", "id", "links"]
-
-function readUser(body: Fields<typeof properties>) {
-  return given({
-    domainId: body.domain_id,
-    defaultProjectId: body.default_project_id,
-    isEnabled: readBoolean(body.enabled),
-    password: body.password,
-    options: body.options,
-    extra: extraOf(body, [...known, "password_expires_at", "federated"]),
-  })
-}
-
-export function viewUser(ctx: Ctx, req: WireRequest, row: UserRow): Record<string, unknown> {
-  const expires = row.password_expires_at
-  return {
-    ...row.extra,
-    id: row.id,
-    name: row.name,
-    domain_id: row.domain_id,
-    enabled: row.is_enabled,
-    ...(row.default_project_id === null ? {} : { default_project_id: row.default_project_id }),
+export const viewUser = viewOf(
+  userNoun,
+  ({ id }) => `users/${id}`,
+  ({ defaultProjectId, passwordExpiresAt: expires }) => ({
+    default_project_id: defaultProjectId ?? undefined,
     // Without a zone, as Keystone shows this one.
     password_expires_at: expires === null ? null : timeText(expires.getTime()).slice(0, -1),
-    options: row.options,
-    links: linkTo(ctx, req, `users/${row.id}`),
-  }
-}
+  }),
+)
 
 export const userRoutes = [
-  route({
-    method: "GET",
-    path: "/users",
-    operation: listUsers,
-    handler: async (ctx, req) => {
-      const list = readOldList(req.query, { name: "text", enabled: "boolean", domain_id: "text" })
-      const users = await listUsers(ctx, { ...list, passwordExpires: readExpiry(req.query) })
-      return pageReply(ctx, req, "users", users, viewUser)
+  ...resourceRoutes({
+    noun: userNoun,
+    singular: "user",
+    view: viewUser,
+    properties: {
+      name,
+      domain_id: idString,
+      default_project_id: nullableId,
+      enabled: boolean,
+      password: textOrNull,
+      description,
+      options,
     },
-  }),
-  route({
-    method: "POST",
-    path: "/users",
-    operation: createUser,
-    body: member("user", properties, { required: ["name"] }),
+    required: ["name"],
+    known: ["federated"],
     admit: admitToNew(createUser, "user"),
-    handler: async (ctx, req) => {
-      const { user } = req.body
-      const row = await createUser(ctx, { name: user.name, ...readUser(user) })
-      return { user: viewUser(ctx, req, row) }
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/users/{user_id}",
-    operation: getUser,
-    handler: async (ctx, req) => ({
-      user: viewUser(ctx, req, await getUser(ctx, { id: req.params.user_id ?? "" })),
-    }),
-  }),
-  route({
-    method: "PATCH",
-    path: "/users/{user_id}",
-    operation: updateUser,
-    body: member("user", properties, { minProperties: 1 }),
-    admit: admitToOne(updateUser, "user"),
-    handler: async (ctx, req) => {
-      const id = req.params.user_id ?? ""
-      const { user } = req.body
-      requireSameId(user, id)
-      const row = await updateUser(ctx, { id, ...given({ name: user.name }), ...readUser(user) })
-      return { user: viewUser(ctx, req, row) }
-    },
-  }),
-  route({
-    method: "DELETE",
-    path: "/users/{user_id}",
-    operation: deleteUser,
-    handler: async (ctx, req) => {
-      await deleteUser(ctx, { id: req.params.user_id ?? "" })
-    },
+    list: listUsers,
+    readList: readUserList,
+    get: getUser,
+    create: createUser,
+    update: updateUser,
+    remove: deleteUser,
   }),
   route({
     method: "POST",
     path: "/users/{user_id}/password",
     operation: changeOwnPassword,
+    status: 204,
     body: member(
       "user",
       { original_password: text, password: text },
       { required: ["original_password", "password"], isClosed: true },
     ),
-    status: 204,
     handler: async (ctx, req) => {
       const { original_password, password } = req.body.user
       const userId = req.params.user_id ?? ""
@@ -145,8 +89,8 @@ export const userRoutes = [
     path: "/users/{user_id}/groups",
     operation: listUserGroups,
     handler: async (ctx, req) => {
-      const list = readOldList(req.query, { name: "text" })
-      const groups = await listUserGroups(ctx, { userId: req.params.user_id ?? "", ...list })
+      const query = readList(req.query, groupNoun, ["name"])
+      const groups = await listUserGroups(ctx, { userId: req.params.user_id ?? "", query })
       return pageReply(ctx, req, "groups", groups, viewGroup)
     },
   }),
@@ -166,20 +110,19 @@ export const userRoutes = [
   }),
 ]
 
-const expiry = /^(?:(lt|lte|gt|gte|eq|neq):)?(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)$/
+const expiry = /^(?:(?:lt|lte|gt|gte|eq|neq):)?(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)$/
 
-/** `password_expires_at=lt:2026-12-08T22:02:00Z` */
-function readExpiry(query: WireRequest["query"]) {
-  return queryAll(query, "password_expires_at").map((text) => {
-    const match = expiry.exec(text)
-    if (!match || Number.isNaN(Date.parse(match[2] ?? ""))) {
+/** `password_expires_at=lt:2026-12-08T22:02:00Z`, as often as one likes. */
+function readUserList(query: WireRequest["query"]): ListQuery {
+  const list = readList(query, userNoun)
+  const passwordExpires = queryAll(query, "password_expires_at")
+  for (const text of passwordExpires) {
+    if (Number.isNaN(Date.parse(expiry.exec(text)?.[1] ?? ""))) {
       throw invalid(
         "password_expires_at",
         "password_expires_at must be OPERATOR:YYYY-MM-DDTHH:mm:ssZ with lt, lte, gt, gte, eq or neq.",
       )
     }
-    // The pattern admits these words only.
-    const operator = (match[1] ?? "eq") as "lt" | "lte" | "gt" | "gte" | "eq" | "neq"
-    return { operator, time: match[2] ?? "" }
-  })
+  }
+  return passwordExpires.length === 0 ? list : { ...list, filters: { ...list.filters, passwordExpires } }
 }

@@ -3,16 +3,19 @@ import { sql } from "kysely"
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
+import { listThings } from "../../platform/noun/list.ts"
+import { objectOf } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { forbidden, found, notFound } from "../faults.ts"
-import { findRole, type RoleRow } from "./store.ts"
+import { everyone, find } from "../read.ts"
+import { type Role, roleNoun } from "./role.ts"
 
 const pair = Type.Object({ priorRoleId: Type.String(), impliedRoleId: Type.String() })
 
 export interface Inference {
-  prior: RoleRow
-  implied: RoleRow
+  prior: Role
+  implied: Role
 }
 
 interface Pair {
@@ -22,8 +25,8 @@ interface Pair {
 
 async function loadPair(ctx: Ctx, { priorRoleId, impliedRoleId }: Pair): Promise<Inference> {
   return {
-    prior: found(await findRole(ctx.db, priorRoleId), "role", priorRoleId),
-    implied: found(await findRole(ctx.db, impliedRoleId), "role", impliedRoleId),
+    prior: found(await find(ctx.db, roleNoun, priorRoleId), "role", priorRoleId),
+    implied: found(await find(ctx.db, roleNoun, impliedRoleId), "role", impliedRoleId),
   }
 }
 
@@ -46,7 +49,7 @@ export const createImpliedRole = operation({
   run: async (ctx, input, inference): Promise<Inference> => {
     if (inference.implied.name === "admin")
       throw forbidden(`Role ${inference.implied.id} cannot be an implied role.`)
-    if (inference.prior.domain_id === null && inference.implied.domain_id !== null)
+    if (inference.prior.domainId === null && inference.implied.domainId !== null)
       throw forbidden("A role that counts everywhere cannot imply a role of a single domain.")
     await changeIdentity(ctx, async (tx) => {
       // One at a time, so that two requests cannot close a circle together.
@@ -106,13 +109,12 @@ export const listImpliedRoles = operation({
   name: "identity.implied_role.list",
   input: Type.Object({ priorRoleId: Type.String() }),
   faults: [notFound],
-  load: async (ctx, { priorRoleId }) => found(await findRole(ctx.db, priorRoleId), "role", priorRoleId),
+  load: async (ctx, { priorRoleId }) => found(await find(ctx.db, roleNoun, priorRoleId), "role", priorRoleId),
   rule: "identity:list_implied_roles",
-  run: async (ctx, { priorRoleId }, prior): Promise<{ prior: RoleRow; implies: RoleRow[] }> => {
-    const result = await sql<RoleRow>`select r.* from identity.implied_role i
-      join identity.role r on r.id = i.implied_role_id where i.prior_role_id = ${priorRoleId}
-      order by r.name`.execute(ctx.db)
-    return { prior, implies: result.rows }
+  run: async (ctx, { priorRoleId }, prior): Promise<{ prior: Role; implies: Role[] }> => {
+    const implied = sql<boolean>`r.id in (
+      select implied_role_id from identity.implied_role where prior_role_id = ${priorRoleId})`
+    return { prior, implies: await listThings(ctx.db, roleNoun, everyone, { also: [implied] }) }
   },
 })
 
@@ -120,13 +122,14 @@ export const listInferences = operation({
   name: "identity.implied_role.list_all",
   input: Type.Object({}),
   rule: "identity:list_role_inference_rules",
-  run: async (ctx): Promise<{ prior: RoleRow; implies: RoleRow[] }[]> => {
-    const result = await sql<{ prior: RoleRow; implies: RoleRow[] }>`
-      select to_jsonb(p) as prior, jsonb_agg(to_jsonb(r) order by r.name) as implies
-      from identity.implied_role i
+  run: async (ctx): Promise<{ prior: Role; implies: Role[] }[]> => {
+    const role = objectOf(roleNoun, everyone)
+    const result = await sql<{ prior: Role; implies: Role[] }>`
+      select (select ${role} from identity.role r where r.id = i.prior_role_id) as prior,
+        jsonb_agg(${role} order by r.name) as implies
+      from identity.implied_role i join identity.role r on r.id = i.implied_role_id
       join identity.role p on p.id = i.prior_role_id
-      join identity.role r on r.id = i.implied_role_id
-      group by p.id order by p.name`.execute(ctx.db)
+      group by i.prior_role_id, p.name order by p.name`.execute(ctx.db)
     return result.rows
   },
 })

@@ -1,25 +1,59 @@
-// Make, get, list, change and delete roles. Those of a single domain have rules of their own.
+// Make, get, list, change and delete roles.
 import { sql } from "kysely"
 import { Type } from "typebox"
-import { jsonb } from "../../platform/db/database.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { newHexId } from "../../platform/ids/ids.ts"
+import { columnsOf, nullable, text } from "../../platform/noun/field.ts"
+import { insertThing, ListQuery, updateThing } from "../../platform/noun/list.ts"
+import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
-import { conflict, forbidden, found, notFound } from "../faults.ts"
-import { ListInput, listRows } from "../list.ts"
+import { domainNoun } from "../domain/domain.ts"
+import { conflict, forbidden, found, noSuch, notFound } from "../faults.ts"
 import { changeOptions, refuseImmutable, roleOptions } from "../options.ts"
-import { findDomain } from "../project/store.ts"
-import type { Rows } from "../read.ts"
-import { Extra, Id, Options, ResourceName, Text } from "../shapes.ts"
-import { findRole, type RoleRow, roleList } from "./store.ts"
+import {
+  equalOf,
+  everyone,
+  extraField,
+  find,
+  idField,
+  listRows,
+  lock,
+  nameField,
+  optionsField,
+  type Rows,
+  sorts,
+  textField,
+  withExtra,
+} from "../read.ts"
+import { Id } from "../shapes.ts"
 
-export function roleTarget(row: RoleRow | null) {
-  return { role: row ? { id: row.id, name: row.name, domain_id: row.domain_id } : undefined }
+export const roleNoun = noun({
+  name: "identity.role",
+  table: sql`identity.role`,
+  alias: "r",
+  fields: {
+    id: idField("r"),
+    name: nameField("r"),
+    /** Null for a role that counts everywhere. Named in a change only to be refused when it differs. */
+    domainId: nullable(text(sql`r.domain_id`, { create: true, update: true, filter: true })),
+    description: textField(sql`r.description`),
+    options: optionsField("r"),
+    extra: extraField("r"),
+  },
+  order: sorts.byName,
+  visible: () => visibleToAll,
+  notFound: noSuch("role"),
+})
+
+export type Role = Thing<typeof roleNoun>
+
+export function roleTarget(role: Role | null) {
+  return { role: role ? { id: role.id, name: role.name, domain_id: role.domainId } : undefined }
 }
 
-function ruleFor(verb: string, row: { domain_id: string | null } | null): string {
-  return row?.domain_id ? `identity:${verb}_domain_role` : `identity:${verb}_role`
+function ruleFor(verb: string, role: { domainId: string | null } | null): string {
+  return role?.domainId ? `identity:${verb}_domain_role` : `identity:${verb}_role`
 }
 
 const rulesFor = (verb: string) => [`identity:${verb}_role`, `identity:${verb}_domain_role`]
@@ -30,39 +64,22 @@ function nameTaken(name: string | undefined) {
 
 export const createRole = operation({
   name: "identity.role.create",
-  input: Type.Object({
-    name: ResourceName,
-    domainId: Type.Optional(Text),
-    description: Type.Optional(Text),
-    options: Type.Optional(Options),
-    extra: Type.Optional(Extra),
-  }),
+  input: roleNoun.create,
   faults: [conflict],
   rules: rulesFor("create"),
-  authorize: (_ctx, { domainId }) => [[ruleFor("create", { domain_id: domainId ?? null }), {}]],
-  run: async (ctx, input): Promise<RoleRow> => {
+  authorize: (_ctx, { domainId }) => [[ruleFor("create", { domainId: domainId ?? null }), {}]],
+  run: async (ctx, input): Promise<Role> => {
     const { domainId } = input
-    if (domainId && !(await findDomain(ctx.db, domainId))) throw notFound("domain", domainId)
-    return await changeOrConflict(
-      ctx,
-      () => nameTaken(input.name),
-      async (tx) => {
-        const row = await tx
-          .insertInto("identity.role")
-          .values({
-            id: newHexId(),
-            name: input.name.trim(),
-            domain_id: domainId ?? null,
-            description: input.description ?? null,
-            options: jsonb(changeOptions(roleOptions, {}, input.options)),
-            extra: jsonb(input.extra ?? {}),
-          })
-          .returningAll()
-          .executeTakeFirstOrThrow()
-        await announce(ctx, tx, "role", "created", row.id)
-        return row
-      },
-    )
+    if (domainId && !(await find(ctx.db, domainNoun, domainId))) throw notFound("domain", domainId)
+    return await changeIdentity(ctx, async (tx) => {
+      const id = newHexId()
+      const options = changeOptions(roleOptions, {}, input.options)
+      const values = columnsOf({ ...input, id, name: input.name.trim(), options })
+      const role = await insertThing(tx, roleNoun, everyone, { values })
+      if (!role) throw nameTaken(input.name)
+      await announce(ctx, tx, "role", "created", id)
+      return role
+    })
   },
 })
 
@@ -70,67 +87,52 @@ export const getRole = operation({
   name: "identity.role.get",
   input: Id,
   faults: [notFound],
-  load: async (ctx, { id }) => found(await findRole(ctx.db, id), "role", id),
+  load: async (ctx, { id }) => found(await find(ctx.db, roleNoun, id), "role", id),
   rules: rulesFor("get"),
-  authorize: (_ctx, _input, row) => [[ruleFor("get", row), { target: roleTarget(row) }]],
-  run: async (_ctx, _input, row) => row,
+  authorize: (_ctx, _input, role) => [[ruleFor("get", role), { target: roleTarget(role) }]],
+  run: async (_ctx, _input, role) => role,
 })
 
 /** Without a domain: the roles that count everywhere. */
 export const listRoles = operation({
   name: "identity.role.list",
-  input: Type.Object({ ...ListInput.properties, domainId: Type.Optional(Text) }),
+  input: ListQuery,
   rules: ["identity:list_roles", "identity:list_domain_roles"],
-  authorize: (_ctx, { domainId }) => [[domainId ? "identity:list_domain_roles" : "identity:list_roles", {}]],
-  run: async (ctx, { domainId, ...list }): Promise<Rows<RoleRow>> =>
-    await listRows(ctx, roleList, list, domainId ? sql`domain_id = ${domainId}` : sql`domain_id is null`),
+  load: async (_ctx, query) => equalOf(query, "domainId"),
+  authorize: (_ctx, _query, domainId) => [
+    [domainId ? "identity:list_domain_roles" : "identity:list_roles", {}],
+  ],
+  run: async (
+    ctx,
+    { filters: { domainId: _, ...others } = {}, page = {} },
+    domainId,
+  ): Promise<Rows<Role>> => {
+    const within = domainId ? sql<boolean>`r.domain_id = ${domainId}` : sql<boolean>`r.domain_id is null`
+    return await listRows(ctx, roleNoun, { filters: others, page }, within)
+  },
 })
 
 export const updateRole = operation({
   name: "identity.role.update",
-  input: Type.Object({
-    id: Type.String(),
-    name: Type.Optional(ResourceName),
-    domainId: Type.Optional(Text),
-    description: Type.Optional(Text),
-    options: Type.Optional(Options),
-    extra: Type.Optional(Extra),
-  }),
+  input: Type.Object({ id: Type.String(), changes: roleNoun.changes }),
   faults: [notFound, conflict],
-  load: async (ctx, { id }) => found(await findRole(ctx.db, id), "role", id),
+  load: async (ctx, { id }) => found(await find(ctx.db, roleNoun, id), "role", id),
   rules: rulesFor("update"),
-  authorize: (_ctx, _input, row) => [[ruleFor("update", row), { target: roleTarget(row) }]],
-  run: async (ctx, input): Promise<RoleRow> =>
+  authorize: (_ctx, _input, role) => [[ruleFor("update", role), { target: roleTarget(role) }]],
+  run: async (ctx, { id, changes }): Promise<Role> =>
     await changeOrConflict(
       ctx,
-      () => nameTaken(input.name),
+      () => nameTaken(changes.name),
       async (tx) => {
-        const before = found(
-          await tx
-            .selectFrom("identity.role")
-            .selectAll()
-            .where("id", "=", input.id)
-            .forUpdate()
-            .executeTakeFirst(),
-          "role",
-          input.id,
-        )
-        if (input.domainId !== undefined && input.domainId !== before.domain_id)
+        const before = found(await lock(tx, roleNoun, id), "role", id)
+        if (changes.domainId !== undefined && changes.domainId !== before.domainId)
           throw invalid("domain_id", "Cannot change Domain ID.")
-        refuseImmutable("role", before, "update", input.options)
-        const after = await tx
-          .updateTable("identity.role")
-          .set({
-            name: input.name?.trim() ?? before.name,
-            description: input.description === undefined ? before.description : input.description,
-            options: jsonb(changeOptions(roleOptions, before.options, input.options)),
-            extra: jsonb({ ...before.extra, ...input.extra }),
-          })
-          .where("id", "=", before.id)
-          .returningAll()
-          .executeTakeFirstOrThrow()
-        await announce(ctx, tx, "role", "updated", before.id)
-        return after
+        refuseImmutable("role", before, "update", changes.options)
+        const options = changeOptions(roleOptions, before.options, changes.options)
+        const set = columnsOf(withExtra({ ...changes, name: changes.name?.trim(), options }))
+        const after = await updateThing(tx, roleNoun, everyone, id, set)
+        await announce(ctx, tx, "role", "updated", id)
+        return found(after, "role", id)
       },
     ),
 })
@@ -139,11 +141,11 @@ export const deleteRole = operation({
   name: "identity.role.delete",
   input: Id,
   faults: [notFound, forbidden],
-  load: async (ctx, { id }) => found(await findRole(ctx.db, id), "role", id),
+  load: async (ctx, { id }) => found(await find(ctx.db, roleNoun, id), "role", id),
   rules: rulesFor("delete"),
-  authorize: (_ctx, _input, row) => [[ruleFor("delete", row), { target: roleTarget(row) }]],
-  run: async (ctx, { id }, row) => {
-    refuseImmutable("role", row, "delete")
+  authorize: (_ctx, _input, role) => [[ruleFor("delete", role), { target: roleTarget(role) }]],
+  run: async (ctx, { id }, role) => {
+    refuseImmutable("role", role, "delete")
     await changeIdentity(ctx, async (tx) => {
       // Application credentials without one of their roles are no longer what their user agreed to.
       await sql`delete from identity.application_credential where id in (

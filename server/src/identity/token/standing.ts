@@ -7,7 +7,8 @@ import { type AssignmentView, listRoleAssignments } from "../assignment/list.ts"
 import { findLoginUser, type LoginUser } from "../auth/find-user.ts"
 import { found } from "../faults.ts"
 import { isNamed } from "../names.ts"
-import { findPlace, type ProjectRow } from "../project/store.ts"
+import { projectNoun } from "../project/project.ts"
+import { find } from "../read.ts"
 import { readTokenFacts } from "./facts.ts"
 import type { TokenScope } from "./payload.ts"
 import { callerOf, judgeToken } from "./token.ts"
@@ -31,6 +32,11 @@ export interface Standing {
   caller: Caller | null
   refusal: string | null
   roles: { name: string; from: string[] }[]
+}
+
+interface Named {
+  id: string
+  name: string
 }
 
 export async function findStanding(platform: Platform, asked: StandingQuestion): Promise<Standing> {
@@ -72,7 +78,7 @@ async function findScopeOf(
   asked: StandingQuestion["scope"],
   user: LoginUser,
 ): Promise<{ scope: TokenScope; text: string }> {
-  const onProject = ({ id, name }: ProjectRow) => ({
+  const onProject = ({ id, name }: Named) => ({
     scope: { kind: "project" as const, id },
     text: `project ${name}`,
   })
@@ -86,14 +92,16 @@ async function findScopeOf(
     case "project":
       return onProject(await findProjectByWord(platform, asked))
     case "default": {
-      const project = user.default_project_id ? await findPlace(platform.db, user.default_project_id) : null
+      const project = user.default_project_id
+        ? await find(platform.db, projectNoun, user.default_project_id)
+        : null
       return project ? onProject(project) : { scope: { kind: "unscoped" }, text: "no scope" }
     }
   }
 }
 
-async function findDomainByWord(platform: Platform, word: string): Promise<ProjectRow> {
-  const result = await sql<ProjectRow>`select * from identity.project
+async function findDomainByWord(platform: Platform, word: string): Promise<Named> {
+  const result = await sql<Named>`select id, name from identity.project
     where is_domain and (id = ${word} or ${isNamed("name", word)}) order by id = ${word} desc limit 1`.execute(
     platform.db,
   )
@@ -103,13 +111,13 @@ async function findDomainByWord(platform: Platform, word: string): Promise<Proje
 async function findProjectByWord(
   platform: Platform,
   asked: { project: string; domain: string },
-): Promise<ProjectRow> {
-  const byId = await findPlace(platform.db, asked.project)
-  if (byId && !byId.is_domain) return byId
+): Promise<Named> {
+  const byId = await find(platform.db, projectNoun, asked.project)
+  if (byId && !byId.isDomain) return byId
   const domain = await findDomainByWord(platform, asked.domain)
   const row = await platform.db
     .selectFrom("identity.project")
-    .selectAll()
+    .select(["id", "name"])
     .where(isNamed("name", asked.project))
     .where("domain_id", "=", domain.id)
     .where("is_domain", "=", false)
@@ -132,7 +140,7 @@ async function rolesWithSources(
   const names = new Map(rows.map(({ role }) => [role.id, role.name]))
   const places = new Map<string, string>()
   for (const { source_id: id } of rows)
-    if (id !== null && !places.has(id)) places.set(id, (await findPlace(platform.db, id))?.name ?? id)
+    if (id !== null && !places.has(id)) places.set(id, (await find(platform.db, projectNoun, id))?.name ?? id)
   const sources = new Map<string, Set<string>>()
   for (const row of rows) {
     const from = sources.get(row.role.name) ?? new Set()

@@ -9,10 +9,11 @@ import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { refuseApplicationCredential } from "../delegation.ts"
 import { forbidden, forbiddenAction, found, notFound } from "../faults.ts"
+import { find } from "../read.ts"
 import { resolveRoles } from "../role/resolve.ts"
 import { Extra, Text } from "../shapes.ts"
 import { type Expiry, readExpiry } from "../time.ts"
-import { findUser } from "../user/store.ts"
+import { userNoun } from "../user/user.ts"
 import { findLiveTrust, findTrusts, type Trust } from "./store.ts"
 
 /** Keystone's [trust] max_redelegation_count. */
@@ -53,7 +54,7 @@ export const createTrust = operation({
     if (projectId && !input.roles?.length) throw forbiddenAction("At least one role should be specified")
     if (ctx.caller.userId !== input.trustorUserId)
       throw forbiddenAction("The authenticated user should match the trustor")
-    found(await findUser(ctx.db, input.trusteeUserId), "user", input.trusteeUserId)
+    found(await find(ctx.db, userNoun, input.trusteeUserId), "user", input.trusteeUserId)
     const roles = await resolveRoles(ctx.db, input.roles ?? [])
     const terms: Terms = {
       projectId,

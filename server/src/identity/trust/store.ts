@@ -1,6 +1,8 @@
 import { type RawBuilder, sql } from "kysely"
 import type { DbOrTx } from "../../platform/db/database.ts"
-import type { RoleRow } from "../role/store.ts"
+import { objectOf } from "../../platform/noun/noun.ts"
+import { everyone } from "../read.ts"
+import { type Role, roleNoun } from "../role/role.ts"
 
 export interface Trust {
   id: string
@@ -16,13 +18,13 @@ export interface Trust {
   redelegated_trust_id: string | null
   deleted_at: Date | null
   extra: Record<string, unknown>
-  roles: RoleRow[]
+  roles: Role[]
 }
 
 export async function findTrusts(db: DbOrTx, where: RawBuilder<unknown>): Promise<Trust[]> {
   const result = await sql<Trust>`
     select t.*, to_char(t.expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as expires_at_text,
-      (select coalesce(jsonb_agg(to_jsonb(r) order by r.name), '[]')
+      (select coalesce(jsonb_agg(${objectOf(roleNoun, everyone)} order by r.name), '[]')
       from identity.trust_role x join identity.role r on r.id = x.role_id where x.trust_id = t.id) as roles
     from identity.trust t where ${where} order by t.created_at, t.id`.execute(db)
   return result.rows

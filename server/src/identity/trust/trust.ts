@@ -5,7 +5,7 @@ import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { refuseApplicationCredential } from "../delegation.ts"
 import { found, notFound } from "../faults.ts"
-import type { RoleRow } from "../role/store.ts"
+import type { Role } from "../role/role.ts"
 import { Id } from "../shapes.ts"
 import { findLiveTrust, findTrusts, type Trust } from "./store.ts"
 
@@ -87,7 +87,7 @@ export const listTrustRoles = operation({
   load: (ctx, { id }) => loadTrust(ctx, id),
   rule: "identity:list_roles_for_trust",
   target: (_ctx, _input, trust) => trustTarget(trust),
-  run: async (ctx, _input, trust): Promise<RoleRow[]> => {
+  run: async (ctx, _input, trust): Promise<Role[]> => {
     refuseApplicationCredential(ctx.caller)
     return trust.roles
   },
@@ -100,7 +100,7 @@ export const getTrustRole = operation({
   load: (ctx, { id }) => loadTrust(ctx, id),
   rule: "identity:get_role_for_trust",
   target: (_ctx, _input, trust) => trustTarget(trust),
-  run: async (ctx, { roleId }, trust): Promise<RoleRow> => {
+  run: async (ctx, { roleId }, trust): Promise<Role> => {
     refuseApplicationCredential(ctx.caller)
     return found(
       trust.roles.find((role) => role.id === roleId),

@@ -13,7 +13,8 @@ import {
   refuseLocked,
   replacePassword,
 } from "../password/rules.ts"
-import { lockUser } from "./store.ts"
+import { lock } from "../read.ts"
+import { userNoun } from "./user.ts"
 
 /** The user's own change. The old password is the permission, so that an expired one can be changed as well. */
 export const changeOwnPassword = operation({
@@ -45,7 +46,7 @@ export const changeOwnPassword = operation({
     await checkHistory(ctx, userId, password)
     const hash = await ctx.drivers.identity.hasher.hash(password)
     await changeIdentity(ctx, async (tx) => {
-      const before = found(await lockUser(tx, userId), "user", userId)
+      const before = found(await lock(tx, userNoun, userId), "user", userId)
       // Two changes at once: the second has proved a password that is no longer in force.
       const now = await findLoginUser(tx, { id: userId })
       if (now?.hash !== user.hash) throw invalid("original_password", "The password was changed meanwhile.")

@@ -143,6 +143,15 @@ export function fieldsOf<F extends Fields, V>(
   return shownOf(of.fields, sourceOf(of, viewer).columns)
 }
 
+/** The thing as JSON, in statements that have the table by the noun's alias; times are texts then. */
+export function objectOf<F extends Fields, V>(of: Noun<F, V>, viewer: V): RawBuilder<unknown> {
+  const { columns } = sourceOf(of, viewer)
+  const members = Object.entries(of.fields).flatMap(([key, { isShown }]) =>
+    isShown ? [sql`${sql.lit(key)}, ${columns[key]}`] : [],
+  )
+  return sql`jsonb_build_object(${sql.join(members)})`
+}
+
 function shownOf(fields: Fields, columns: Source["columns"]): AliasedRawBuilder<unknown, string>[] {
   return Object.entries(fields).flatMap(([key, { isShown }]) =>
     isShown && columns[key] ? [sql`${columns[key]}`.as(key)] : [],
