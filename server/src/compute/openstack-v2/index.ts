@@ -21,6 +21,7 @@ import { serverActionRoutes } from "./server-actions.ts"
 import { serverDetailRoutes } from "./server-details.ts"
 import { serverExternalEventRoutes } from "./server-external-events.ts"
 import { serverGroupRoutes } from "./server-groups.ts"
+import { serverTagRoutes } from "./server-tags.ts"
 import { serverRoutes } from "./servers.ts"
 import { serviceRoutes } from "./services.ts"
 import { usageRoutes } from "./simple-tenant-usage.ts"
@@ -31,6 +32,7 @@ const routes: readonly Route[] = [
   ...serverRoutes,
   ...serverActionRoutes,
   ...serverDetailRoutes,
+  ...serverTagRoutes,
   ...remoteConsoleRoutes,
   ...serviceRoutes,
   ...hypervisorRoutes,

@@ -1,4 +1,4 @@
-// What hangs below a server: metadata, tags, addresses, interfaces, groups, actions, diagnostics.
+// What hangs below a server: metadata, addresses, interfaces, groups, actions, diagnostics.
 
 import { type Static, Type } from "typebox"
 import { listSecurityGroups, type ServerPort } from "../../network/index.ts"
@@ -10,12 +10,9 @@ import { versions } from "../../platform/http/versions.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import { closed } from "../../platform/schema/make.ts"
 import {
-  addServerTag,
   attachInterface,
   badRequest,
-  checkServerTag,
   clearGuestPassword,
-  clearServerTags,
   createServerMetadata,
   deleteServerMetadataItem,
   detachInterface,
@@ -27,19 +24,15 @@ import {
   listServerInterfaces,
   listServerMetadata,
   listServerSecurityGroups,
-  listServerTags,
   metadataItemNotFound,
   networkNotOfServer,
-  removeServerTag,
   replaceServerMetadata,
-  replaceServerTags,
   type ServerAction,
   type ShownAction,
   showGuestPassword,
   showServerAction,
   showServerInterface,
   showServerMetadataItem,
-  tagNotFound,
   updateServerMetadataItem,
 } from "../index.ts"
 import { viewDiagnostics, viewDiagnosticsLegacy } from "./diagnostics-view.ts"
@@ -109,80 +102,6 @@ const metadataRoutes: readonly Route[] = [
     operation: deleteServerMetadataItem,
     status: 204,
     handler: (ctx, req) => deleteServerMetadataItem(ctx, { serverId: idOf(req), key: req.params.key ?? "" }),
-  }),
-]
-
-const tagsBody = bodyWith("tags", Type.Array(tag, { maxItems: 50 }))
-
-const tagRoutes: readonly Route[] = [
-  route({
-    method: "GET",
-    path: "/servers/{server_id}/tags",
-    min: "2.26",
-    operation: listServerTags,
-    handler: async (ctx, req) => ({
-      tags: (await listServerTags(ctx, { serverId: idOf(req) })).server.tags,
-    }),
-  }),
-  route({
-    method: "PUT",
-    path: "/servers/{server_id}/tags",
-    min: "2.26",
-    operation: replaceServerTags,
-    body: tagsBody,
-    handler: async (ctx, req) => ({
-      tags: await replaceServerTags(ctx, { serverId: idOf(req), tags: req.body.tags }),
-    }),
-  }),
-  route({
-    method: "DELETE",
-    path: "/servers/{server_id}/tags",
-    min: "2.26",
-    operation: clearServerTags,
-    handler: async (ctx, req) => {
-      await clearServerTags(ctx, { serverId: idOf(req) })
-      return reply(204)
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/servers/{server_id}/tags/{tag}",
-    min: "2.26",
-    operation: checkServerTag,
-    status: 204,
-    handler: async (ctx, req) => {
-      const wanted = req.params.tag ?? ""
-      const { server } = await checkServerTag(ctx, { serverId: idOf(req) })
-      if (!server.tags.includes(wanted)) throw tagNotFound(idOf(req), wanted)
-      return reply(204)
-    },
-  }),
-  route({
-    method: "PUT",
-    path: "/servers/{server_id}/tags/{tag}",
-    min: "2.26",
-    operation: addServerTag,
-    status: [201, 204],
-    handler: async (ctx, req) => {
-      const wanted = req.params.tag ?? ""
-      if (wanted.length > 60 || /[,/]/.test(wanted))
-        throw badRequest(
-          `Tag '${wanted}' is invalid. It must be a string without characters '/' and ',' and of 60 characters at the most.`,
-        )
-      const { isNew } = await addServerTag(ctx, { serverId: idOf(req), tag: wanted })
-      const location = `${ctx.baseUrl}/compute/v2.1/servers/${idOf(req)}/tags/${encodeURIComponent(wanted)}`
-      return isNew ? reply(201, undefined, { location }) : reply(204)
-    },
-  }),
-  route({
-    method: "DELETE",
-    path: "/servers/{server_id}/tags/{tag}",
-    min: "2.26",
-    operation: removeServerTag,
-    handler: async (ctx, req) => {
-      await removeServerTag(ctx, { serverId: idOf(req), tag: req.params.tag ?? "" })
-      return reply(204)
-    },
   }),
 ]
 
@@ -414,7 +333,6 @@ const otherRoutes: readonly Route[] = [
 
 export const serverDetailRoutes: readonly Route[] = [
   ...metadataRoutes,
-  ...tagRoutes,
   ...addressRoutes,
   ...interfaceRoutes,
   ...actionRoutes,
