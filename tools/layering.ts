@@ -1,7 +1,7 @@
 // Imports go one way, those of types too: platform <- engine <- services <- main <- launch. A service sees another
 // only through its index.ts, and only those before it in the list of services.ts. A service's wires (its folders
-// openstack-…) are on top of it: only its service.ts knows them. The agent is apart: no service, no SQL. What lies in a folder
-// `testing` is for tests alone: it may import anything, and only tests import it.
+// openstack-…) are on top of it: only its service.ts knows them. The agent is apart: no service, no SQL. What lies in
+// a folder `testing` is for tests alone: it may import anything, and only tests import it.
 import { services } from "../server/src/services.ts"
 import type { SourceFile } from "./source-files.ts"
 

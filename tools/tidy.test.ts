@@ -10,6 +10,9 @@ import { checkLayering, findCycles, serviceOrder } from "./layering.ts"
 import { readSourceFiles, root } from "./source-files.ts"
 
 const files = readSourceFiles()
+/** What runs in a cloud: neither tests nor what is for them. */
+const isOfProgram = ({ path }: { path: string }) =>
+  path.startsWith("server/src/") && !path.endsWith(".test.ts") && !path.includes("/testing/")
 const lineCountMax = 500
 const lineLengthMax = 120
 
@@ -41,8 +44,7 @@ test(`a file has at most ${lineCountMax} lines, a line at most ${lineLengthMax} 
 
 test("an SQL schema is named only by its own service", () => {
   const problems: string[] = []
-  for (const { path, text } of files) {
-    if (!path.startsWith("server/src/") || path.endsWith(".test.ts")) continue
+  for (const { path, text } of files.filter(isOfProgram)) {
     for (const service of serviceOrder) {
       if (path.startsWith(`server/src/${service}/`)) continue
       if (
@@ -69,8 +71,7 @@ test("a port's text binds it to no server: who means a server's ports asks serve
   const believes = /device_owner\s*(~|like|=|in)\s*\(?'compute|\bdevice_id\s*(=|in\b)[^,\n]*[sS]erver/
   const trusting = files.filter(
     ({ path, text }) =>
-      path.startsWith("server/src/") &&
-      !path.endsWith(".test.ts") &&
+      isOfProgram({ path }) &&
       text.split("\n").some((line) => believes.test(line) && !/device_id = \$\{[\w.]*serverId\},/.test(line)),
   )
   assert.deepEqual(
