@@ -45,11 +45,13 @@ export interface NewSaga {
 const milliseconds = (ms: number): RawBuilder<unknown> => sql`make_interval(secs => ${ms / 1000}::float8)`
 const leaseEnd = (ms: number): RawBuilder<unknown> => sql`clock_timestamp() + ${milliseconds(ms)}`
 
+const withParams = (saga: NewSaga): NewSaga => ({ ...saga, params: saga.params ?? null })
+
 /** The sagas and, of those whose owner is known, the start of their first step: with it the owner needs no claim. */
 export const newSagas: Gathered<NewSaga> = {
   write: (sagas) => ({
     sagas_given: sql`
-      select * from jsonb_to_recordset(${JSON.stringify(sagas.map((saga) => ({ ...saga, params: saga.params ?? null })))}::jsonb)
+      select * from jsonb_to_recordset(${JSON.stringify(sagas.map(withParams))}::jsonb)
         as g (id uuid, name text, version int, params jsonb, "requestId" text, "resourceId" text, owner text,
           "firstNode" text, "leaseMs" float8)`,
     sagas_made: sql`
