@@ -1,7 +1,8 @@
 // A claim takes the first host, in the caller's order of preference, that has room for all of it. Every claim on a host
-// updates the host's row first, so two claims on it come one after the other, and the amounts are added only where
-// they still fit: of two claims on the last place exactly one wins, and the other one goes on to the next host.
-import { sql } from "kysely"
+// locks the host's row first, so two claims on it come one after the other, and the amounts are added only where
+// they still fit: of two claims on the last place exactly one wins, and the other one goes on to the next host. With one
+// host to choose from, which is most creations, all of it is one statement.
+import { type RawBuilder, sql } from "kysely"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { noCapacity } from "../faults.ts"
 
@@ -26,7 +27,14 @@ export interface Claim {
  */
 export async function claimAllocation(tx: Tx, claim: Claim): Promise<{ hostId: string }> {
   const wanted = Object.entries(claim.resources).filter(([, amount]) => amount > 0)
-  const isNew = await lockConsumer(tx, claim)
+  const [first, ...others] = claim.candidates
+  const onlyHost = others.length === 0 ? first : undefined
+  const { isNew, taken } = await lockConsumer(tx, claim, { hostId: onlyHost, wanted })
+  if (onlyHost !== undefined && isNew) {
+    if (taken === wanted.length) return { hostId: onlyHost }
+    await giveBack(tx, claim.consumerId)
+    throw noCapacity(Object.fromEntries(wanted))
+  }
   const held = isNew ? [] : await readHeld(tx, claim.consumerId)
   const heldOn = sameClaim(held, wanted, claim.candidates)
   if (heldOn) return { hostId: heldOn }
@@ -36,8 +44,7 @@ export async function claimAllocation(tx: Tx, claim: Claim): Promise<{ hostId: s
     const only = open.length === 1
     const hostId = only ? open[0] : await firstWithRoom(tx, open, wanted)
     if (!hostId) break
-    const taking = () => take(tx, claim.consumerId, hostId, wanted)
-    if (only ? await taking() : await orLetGo(tx, taking)) return { hostId }
+    if (await orLetGo(tx, () => take(tx, claim.consumerId, hostId, wanted))) return { hostId }
     // Somebody was faster; the next look may still find it free if they roll back, but the order is tried once only.
     open.splice(0, open.indexOf(hostId) + 1)
   }
@@ -127,18 +134,29 @@ function sameClaim(
   return isSame ? hostId : undefined
 }
 
-/** True when there was no such consumer. */
+interface Want {
+  hostId: string | undefined
+  /** Resource class and amount. */
+  wanted: readonly [string, number][]
+}
+
+/** Whether there was no such consumer; then it takes what fits of what is wanted, and says how many classes did. */
 async function lockConsumer(
   tx: Tx,
   owner: Pick<Claim, "consumerId" | "projectId" | "userId" | "consumerType">,
-): Promise<boolean> {
-  const { rows } = await sql<{ generation: number }>`
-    insert into placement.consumer (id, project_id, user_id, consumer_type, generation)
-    values (${owner.consumerId}, ${owner.projectId}, ${owner.userId}, ${owner.consumerType ?? "INSTANCE"}, 1)
-    on conflict (id) do update set generation = placement.consumer.generation + 1, updated_at = now(),
-      project_id = excluded.project_id, user_id = excluded.user_id, consumer_type = excluded.consumer_type
-    returning generation`.execute(tx)
-  return rows[0]?.generation === 1
+  { hostId, wanted }: Want = { hostId: undefined, wanted: [] },
+): Promise<{ isNew: boolean; taken: number }> {
+  const { rows } = await sql<{ generation: number; taken: number }>`
+    with consumer as (
+      insert into placement.consumer (id, project_id, user_id, consumer_type, generation)
+      values (${owner.consumerId}, ${owner.projectId}, ${owner.userId}, ${owner.consumerType ?? "INSTANCE"}, 1)
+      on conflict (id) do update set generation = placement.consumer.generation + 1, updated_at = now(),
+        project_id = excluded.project_id, user_id = excluded.user_id, consumer_type = excluded.consumer_type
+      returning generation
+    ), ${taking(owner.consumerId, hostId, wanted, sql`(select generation from consumer) = 1`)}
+    select generation, (select count(*) from taken)::int as taken from consumer`.execute(tx)
+  const { generation = 1, taken = 0 } = rows[0] ?? {}
+  return { isNew: generation === 1, taken }
 }
 
 /** Adds nothing, takes nothing but what the consumer holds, keeping the sums. */
@@ -188,31 +206,41 @@ async function orLetGo(tx: Tx, taking: () => Promise<boolean>): Promise<boolean>
   return isTaken
 }
 
-/** Takes all of it or, when it no longer fits, nothing. */
+/** Whether it took all of it; when not, some of it may be taken: the caller goes back to before. */
 async function take(
   tx: Tx,
   consumerId: string,
   hostId: string,
   wanted: readonly [string, number][],
 ): Promise<boolean> {
-  // The statement after this one sees what others had taken before they let go of the row.
-  await sql`select from placement.resource_provider where id = ${hostId} for update`.execute(tx)
   const { rows } = await sql<{ taken: number }>`
-    with want as materialized (select * from ${wantRows(wanted)}),
-    room as (
-      select count(*) = ${wanted.length} as is_enough from want
-      join placement.inventory i on i.provider_id = ${hostId} and i.resource_class = want.resource_class
-      where ${fits}
+    with ${taking(consumerId, hostId, wanted, sql`true`)}
+    select count(*)::int as taken from taken`.execute(tx)
+  return rows[0]?.taken === wanted.length
+}
+
+/**
+ * Parts of a statement: each class that fits is taken, `taken` has a row for each. Amounts are added to the row as it is
+ * when the host's lock is given, and only where they fit that one: PostgreSQL looks at a changed row's conditions again.
+ */
+function taking(
+  consumerId: string,
+  hostId: string | undefined,
+  wanted: readonly [string, number][],
+  condition: RawBuilder<unknown>,
+): RawBuilder<unknown> {
+  return sql`want as materialized (select * from ${wantRows(wanted)}),
+    host as materialized (
+      select id from placement.resource_provider where id = ${hostId ?? null}::uuid and ${condition} for update
     ), taken as (
-      update placement.inventory i set used = i.used + want.amount from want, room
-      where room.is_enough and i.provider_id = ${hostId} and i.resource_class = want.resource_class
+      update placement.inventory i set used = i.used + want.amount from want, host
+      where i.provider_id = host.id and i.resource_class = want.resource_class and ${fits}
+      returning i.provider_id, i.resource_class, want.amount
     ), held as (
       insert into placement.allocation (consumer_id, provider_id, resource_class, used)
-      select ${consumerId}::uuid, ${hostId}::uuid, want.resource_class, want.amount from want, room where room.is_enough
+      select ${consumerId}::uuid, provider_id, resource_class, amount from taken
     ), raised as (
-      update placement.resource_provider set generation = generation + 1, updated_at = now()
-      where id = ${hostId} and (select is_enough from room)
-    )
-    select 1 as taken from room where is_enough`.execute(tx)
-  return rows.length > 0
+      update placement.resource_provider p set generation = p.generation + 1, updated_at = now()
+      from host where p.id = host.id and exists (select from taken)
+    )`
 }
