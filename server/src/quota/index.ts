@@ -20,4 +20,4 @@ export {
   resourcesOf,
 } from "./limits.ts"
 export { resetLimits, setClassLimits, setLimits } from "./set.ts"
-export { type QuotaDetail, readQuota } from "./use.ts"
+export { type QuotaDetail, readQuota, readRoom } from "./use.ts"

@@ -2,7 +2,15 @@
 import { type RawBuilder, sql } from "kysely"
 import type { CountedRows, Quota, QuotaCounter } from "../engine/quota.ts"
 import type { DbOrTx } from "../platform/db/database.ts"
-import { type Configured, getLimits, type Limits, type QuotaOwner, resourcesOf } from "./limits.ts"
+import {
+  type Configured,
+  getLimits,
+  type Limits,
+  limitColumns,
+  type QuotaOwner,
+  readLimitColumns,
+  resourcesOf,
+} from "./limits.ts"
 
 export interface QuotaDetail<R extends string> {
   limits: Limits<R>
@@ -31,6 +39,30 @@ export async function readQuota<R extends string>(
   })
   // One for each resource.
   return { limits, used: Object.fromEntries(used) as Limits<R> }
+}
+
+/**
+ * How many more of a resource a project may have, in one statement: a first look, without a lock. Counting ends
+ * `most` beyond the limit; Infinity without a limit.
+ */
+export async function readRoom<R extends string>(
+  ctx: Configured,
+  db: DbOrTx,
+  quota: Quota<R>,
+  { projectId }: QuotaOwner,
+  { resource, most }: { resource: R; most: number },
+): Promise<number> {
+  const beyond: Partial<Record<R, number>> = {}
+  beyond[resource] = most
+  const counting = { side: "project", resources: [resource], userId: null, beyond } as const
+  const groups = groupsOf(quota, { projectId }, counting)
+  const { rows } = await sql<Counts>`select * from (${limitColumns(ctx, quota, { projectId }, [resource])}) l,
+    ${sql.join(groups.map(countSql))}`.execute(db)
+  const [row = {}] = rows
+  const [limit] = readLimitColumns(row, [resource])
+  if (!limit || limit.value < 0) return Infinity
+  const unit = quota.resources[resource].use?.unit ?? 1
+  return limit.value - Math.floor((row[`project.${resource}`] ?? 0) / unit)
 }
 
 /** A column `project.cores` or `user.cores` for each resource, as counted: divide by the unit. */

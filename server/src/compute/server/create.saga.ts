@@ -3,6 +3,7 @@
 import { type SagaFailure, type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
 import { isNetworkAway, makeServerPorts, releaseServerPorts, settleNetwork } from "../../network/index.ts"
 import { releaseAllocation } from "../../placement/index.ts"
+import { allOrFirst } from "../../platform/clock/in-parallel.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { callAgent, undoMachine } from "../agent-call.ts"
@@ -58,25 +59,19 @@ export const createServerSaga = saga<CreateParams>("compute.server.create", 1)
   .step("spawn", {
     do: async (s) => {
       const { ctx, params } = s
-      const server = await heldUnlessFinished(ctx, params)
-      if (!server) return
-      const spec = await machineSpec(ctx, server, s.out.ports.vifs)
-      const command = {
-        spec,
-        power: "running",
-        fence: { generation: params.generation, fence: s.fence },
-      } as const
+      const { vifs } = s.out.ports
+      const ensure = async () => {
+        const server = await heldUnlessFinished(ctx, params)
+        if (!server) return null
+        const fence = { generation: params.generation, fence: s.fence }
+        const command = { spec: await machineSpec(ctx, server, vifs), power: "running", fence } as const
+        return await callAgent(ctx, s.out.schedule.host, "vm.ensure", command, { signal: s.signal })
+      }
       // Neither waits for the other: a machine takes longer to look for its network than the engine to make it.
-      const [made, taken] = await Promise.allSettled([
-        callAgent(ctx, s.out.schedule.host, "vm.ensure", command, { signal: s.signal }),
-        settleNetwork(
-          ctx,
-          s.out.ports.vifs.map((vif) => vif.portId),
-        ),
-      ])
-      if (made.status === "rejected") throw made.reason
-      if (taken.status === "rejected") throw taken.reason
-      const powerState = powerNumberOf(made.value.power)
+      const ids = vifs.map((vif) => vif.portId)
+      const [made] = await allOrFirst(ensure(), settleNetwork(ctx, ids))
+      if (!made) return
+      const powerState = powerNumberOf(made.power)
       return finishTask(ctx, params, { vmState: "active", powerState, isLaunchedNow: true }, end)
     },
     undo: async (s) => {

@@ -7,6 +7,7 @@ import {
   roomForServers,
   serverNetworkFaults,
 } from "../../network/index.ts"
+import { allOrFirst } from "../../platform/clock/in-parallel.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Tx, transact } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
@@ -151,19 +152,33 @@ async function prepare(ctx: Ctx, input: CreateServersInput): Promise<Plan> {
     )
   }
   await checkZone(ctx, zone, input.requestedHost)
-  const flavor = await usableFlavor(ctx, input.flavorId)
   const imageId = imageOf(input)
-  const image = await bootImage(ctx, imageId)
-  checkImageFits(image, snapshotOf(flavor))
-  checkZeroDisk(ctx, flavor)
-  const key = input.keyName === null ? null : await usableKey(ctx, input.keyName)
-  const { networks, securityGroups } = input
-  const ports = await planServerPorts(ctx, { networks, securityGroups: securityGroups ?? [] })
-  const countMost = await roomForServers(ctx, projectId, ports, input)
   const hint = [input.schedulerHints.group].flat()[0]
-  const serverGroupId = typeof hint === "string" ? await usableServerGroup(ctx, hint) : null
+  const [[flavor, image], key, [ports, countMost], serverGroupId] = await allOrFirst(
+    flavorAndImage(ctx, input.flavorId, imageId),
+    input.keyName === null ? null : usableKey(ctx, input.keyName),
+    portsOf(ctx, projectId, input),
+    typeof hint === "string" ? usableServerGroup(ctx, hint) : null,
+  )
   const forcedHost = zone.host ?? input.requestedHost
   return { projectId, flavor, image, key, zone, forcedHost, serverGroupId, ports, countMost }
+}
+
+async function flavorAndImage(ctx: Ctx, flavorId: string, imageId: string): Promise<[Flavor, BootImage]> {
+  const [flavor, image] = await allOrFirst(usableFlavor(ctx, flavorId), bootImage(ctx, imageId))
+  checkImageFits(image, snapshotOf(flavor))
+  checkZeroDisk(ctx, flavor)
+  return [flavor, image]
+}
+
+async function portsOf(
+  ctx: Ctx,
+  projectId: string,
+  input: CreateServersInput,
+): Promise<[PlannedServerPorts, number]> {
+  const { networks, securityGroups } = input
+  const ports = await planServerPorts(ctx, { networks, securityGroups: securityGroups ?? [] })
+  return [ports, await roomForServers(ctx, projectId, ports, input)]
 }
 
 /** A request without a quota is bounded as well: its rows are made in one transaction, while the client waits. */

@@ -1,10 +1,11 @@
 // What a server's request for networks means, decided from the rows: once, when the server is asked for.
 import { sql } from "kysely"
+import { allOrFirst } from "../../platform/clock/in-parallel.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
 import { canonicalAddress, parseAddress, parsePrefix, prefixContains } from "../../platform/net/address.ts"
-import { readQuota } from "../../quota/index.ts"
+import { readRoom } from "../../quota/index.ts"
 import { isAdmin as isNetworkAdmin } from "../admin.ts"
 import { requireDefaults } from "../auto-topology/auto-topology.ts"
 import { networkQuota } from "../quota.ts"
@@ -115,8 +116,10 @@ export async function planServerPorts(ctx: Ctx, wish: ServerPortsWish): Promise<
   const projectId = wish.projectId ?? ctx.caller.projectId ?? ""
   const isAdmin = isNetworkAdmin(ctx)
   const isNone = wish.networks === "none" && wish.securityGroups.length === 0
-  const securityGroupIds = isNone ? [] : await resolveGroups(ctx, projectId, wish.securityGroups)
-  const { interfaces, networks } = await resolveRequests(ctx, projectId, wish.networks)
+  const [securityGroupIds, { interfaces, networks }] = await allOrFirst(
+    isNone ? [] : resolveGroups(ctx, projectId, wish.securityGroups),
+    resolveRequests(ctx, projectId, wish.networks),
+  )
   for (const request of interfaces) {
     if (request.portId !== null) await checkPort(ctx.db, projectId, isAdmin, request.portId)
     else if (request.networkId !== null) await checkNetwork(ctx.db, networks, isAdmin, request)
@@ -136,7 +139,9 @@ export async function roomForServers(
 ): Promise<number> {
   const each = interfaces.filter((request) => request.portId === null).length
   if (each === 0) return count.maxCount
-  const room = Math.min(count.maxCount, Math.floor((await freePorts(ctx, projectId)) / each))
+  const asked = { resource: "port", most: each } as const
+  const free = await readRoom(ctx, ctx.db, networkQuota, { projectId }, asked)
+  const room = Math.min(count.maxCount, Math.floor(free / each))
   if (room < count.minCount) throw portQuotaExceeded()
   return room
 }
@@ -155,12 +160,6 @@ export async function planServerInterface(
   if (!chosen) throw serverPortMissing("")
   await roomForServers(ctx, projectId, planned, { minCount: 1, maxCount: 1 })
   return { ...planned, interfaces: [{ ...chosen, fixedIp, tag }] }
-}
-
-/** A first look; the decision is made when the ports are. */
-async function freePorts(ctx: Ctx, projectId: string): Promise<number> {
-  const { limits, used } = await readQuota(ctx, ctx.db, networkQuota, { projectId })
-  return limits.port < 0 ? Infinity : limits.port - used.port
 }
 
 async function checkNetwork(
