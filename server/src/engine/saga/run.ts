@@ -9,7 +9,7 @@
 //
 // Commits are few: the end of a node and the start of the next are one statement.
 import type { Platform } from "../../platform/context/context.ts"
-import { type DbOrTx, transact, translateDatabaseError } from "../../platform/db/database.ts"
+import { transact, translateDatabaseError } from "../../platform/db/database.ts"
 import { allButLast } from "../../platform/db/gather.ts"
 import { describeError, type Fault, toFault } from "../../platform/fault/fault.ts"
 import type { Logger } from "../../platform/log/log.ts"
@@ -20,12 +20,14 @@ import { type AnySaga, type AnyStep, type SagaFailure, type StepContext, WithLog
 import { LeaseLost, stepContext } from "./step-context.ts"
 import {
   type After,
+  isLeaseLost,
   type LogEvent,
   type LogWrite,
   type SagaRow,
   type SagaState,
   type Tried,
   writeLog,
+  writeLogLast,
 } from "./store.ts"
 
 /** Tells of a log write, before it and after it; the crash tests end the process there. */
@@ -110,16 +112,22 @@ async function writeWithLog(
   fence: number,
   endOf: EndOf,
 ): Promise<NodeResult> {
-  return await transact(run.platform.db, async (tx) => {
-    const end = endOf(await last.run(tx))
-    run.probe?.("before", end.events)
-    // Thrown within the transaction: the rows stay as they are, too.
-    const { isFlushedLater } = last
-    const besides = await allButLast(tx)
-    const isOurs = await writeEvents(run, end.events, end.after, { fence, isFlushedLater, besides }, tx)
-    if (!isOurs) throw new LeaseLost()
-    return { end, isWritten: true }
-  })
+  let isLogged = false
+  try {
+    return await transact(run.platform.db, async (tx) => {
+      isLogged = false
+      const end = endOf(await last.run(tx))
+      run.probe?.("before", end.events)
+      const { isFlushedLater } = last
+      const besides = await allButLast(tx)
+      isLogged = true
+      await writeLogLast(tx, logWrite(run, end.events, end.after, { fence, isFlushedLater, besides }))
+      return { end, isWritten: true }
+    })
+  } catch (error) {
+    // With the log the rows stay as they are, too.
+    throw isLogged && isLeaseLost(error) ? new LeaseLost() : error
+  }
 }
 
 async function nodeDone(run: SagaRun, { end, isWritten }: NodeResult): Promise<void> {
@@ -317,28 +325,30 @@ async function write(run: SagaRun, events: readonly LogEvent[], after: After, ex
   const { row } = run
   run.probe?.("before", events)
   const nextFence = extras.nextFence ?? row.fence
-  const isOurs = await writeEvents(run, events, after, { ...extras, fence: row.fence }, run.platform.db)
+  const isOurs = await writeLog(
+    run.platform.db,
+    logWrite(run, events, after, { ...extras, fence: row.fence }),
+  )
   if (!isOurs) throw new RunEnded({ kind: "lost" })
   run.progress.record(events)
   row.fence = nextFence
   run.probe?.("after", events)
 }
 
-async function writeEvents(
+function logWrite(
   run: SagaRun,
   events: readonly LogEvent[],
   after: After,
   how: WriteExtras & Pick<LogWrite, "fence" | "isFlushedLater" | "besides">,
-  db: DbOrTx,
-): Promise<boolean> {
-  return await writeLog(db, {
+): LogWrite {
+  return {
     ...{ sagaId: run.row.id, leaseMs: run.config.sagaLeaseMs, events, after },
     fence: how.fence,
     nextFence: how.nextFence ?? how.fence,
     failure: how.failure ?? null,
     isFlushedLater: how.isFlushedLater === true,
     besides: how.besides,
-  })
+  }
 }
 
 async function keep(run: SagaRun, events: readonly LogEvent[], extras: WriteExtras = {}): Promise<void> {

@@ -2,8 +2,9 @@
 // `where fence = mine` and writes the log from that row. The update waits for a claim that is under way and then
 // sees the new fence, so no write of an old owner can slip in behind the new owner's reading of the log.
 import { type RawBuilder, sql } from "kysely"
-import type { Db, DbOrTx, Tx } from "../../platform/db/database.ts"
+import { type Db, type DbOrTx, pgErrorCode, type Tx } from "../../platform/db/database.ts"
 import type { Gathered } from "../../platform/db/gather.ts"
+import { unawaited } from "../../platform/db/named-statements.ts"
 import type { SagaFailure } from "./saga.ts"
 
 export type SagaState = "running" | "unwinding" | "done" | "unwound" | "stuck"
@@ -164,13 +165,33 @@ export async function holdsFence(tx: Tx, sagaId: string, fence: number): Promise
 }
 
 /** False when another worker owns the saga now; then nothing was written. */
-export async function writeLog(db: DbOrTx, write: LogWrite): Promise<boolean> {
+export async function writeLog(db: Db, write: LogWrite): Promise<boolean> {
+  return (await logStatement(write, sql`select from owned`).execute(db)).rows.length > 0
+}
+
+/**
+ * The same as the last statement of a transaction, which does not wait for it: when another worker owns the saga the
+ * transaction fails, as `isLeaseLost` says.
+ */
+export async function writeLogLast(tx: Tx, write: LogWrite): Promise<void> {
+  const isOurs = sql`1 / count(*)${write.isFlushedLater ? sql`, set_config('synchronous_commit', 'off', true)` : sql``}`
+  await logStatement(write, sql`select ${isOurs} from owned ${sql.raw(unawaited)}`).execute(tx)
+}
+
+/** Of a transaction that has come to its `writeLogLast`. */
+export function isLeaseLost(error: unknown): boolean {
+  return pgErrorCode(error) === divisionByZero
+}
+
+const divisionByZero = "22012"
+
+function logStatement(write: LogWrite, answer: RawBuilder<unknown>): RawBuilder<unknown> {
   // A fence that rises waits for the transactions that have asserted the old one (`holdsFence`).
   const risen =
     write.nextFence === write.fence
       ? sql``
       : sql`and id in (select id from engine.saga where id = ${write.sagaId} for update)`
-  const { rows } = await sql`
+  return sql`
     with owned as (
       update engine.saga
       set fence = ${write.nextFence}, updated_at = clock_timestamp(),
@@ -186,9 +207,7 @@ export async function writeLog(db: DbOrTx, write: LogWrite): Promise<boolean> {
       on conflict (saga_id, node, kind) do update
       set data = excluded.data, fence = excluded.fence, at = excluded.at
     )${write.besides ? sql`, ${write.besides}` : sql``}
-    select ${write.isFlushedLater ? sql`set_config('synchronous_commit', 'off', true)` : sql``} from owned
-  `.execute(db)
-  return rows.length > 0
+    ${answer}`
 }
 
 const triedAssignments = {

@@ -2,6 +2,7 @@
 // one statement at the end of the transaction: each statement is a way to the database and back.
 import { type RawBuilder, sql } from "kysely"
 import type { Tx } from "./database.ts"
+import { unawaited } from "./named-statements.ts"
 
 /** One kind of what is gathered; a constant of the module that knows its table. */
 export interface Gathered<R> {
@@ -37,8 +38,10 @@ export function gather<R>(tx: Tx, kind: Gathered<R>, rows: readonly R[]): void {
 /** Writes what has been gathered so far, where the transaction goes on with it. */
 export async function writeGathered(tx: Tx): Promise<void> {
   const last = await allButLast(tx)
-  if (last) await sql`with ${last} select`.execute(tx)
+  if (last) await writing(last).execute(tx)
 }
+
+const writing = (parts: RawBuilder<unknown>) => sql`with ${parts} select ${sql.raw(unawaited)}`
 
 /**
  * The same as a part of the transaction's last statement, which begins `with ${…}`; undefined when there is nothing.
@@ -59,7 +62,7 @@ export async function allButLast(tx: Tx): Promise<RawBuilder<unknown> | undefine
     if (parts.length === 0) return undefined
     const together = sql.join(parts)
     if (isLast) return together
-    await sql`with ${together} select`.execute(tx)
+    await writing(together).execute(tx)
   }
 }
 

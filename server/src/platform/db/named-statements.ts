@@ -63,25 +63,27 @@ const isPlanned = /^\s*(?:select|insert|update|delete|with)\b/i
 
 type Query = (text: string, values: readonly unknown[]) => Promise<unknown>
 
+/** At the end of a statement: nobody needs its answer before that of the next one, which a transaction always has. */
+export const unawaited = "/* unawaited */"
+
 const isBegin = /^(?:begin|start transaction)\b/
-const begun = { command: "BEGIN", rowCount: null, rows: [], fields: [] }
+const noAnswer = { command: "", rowCount: null, rows: [], fields: [] }
 
 /**
- * The beginning of a transaction is sent and not waited for: one way to the database and back less for each. What
- * follows waits for both; when the beginning fails, so does all that follows on that connection.
+ * The beginning of a transaction, and what is marked so, is sent and not waited for: one way to the database and back
+ * less for each. The next statement waits for both and fails as the first of them did; PostgreSQL does not commit a
+ * transaction in which one has failed.
  */
-function beginningQuery(query: Query): Query {
-  let beginning: Promise<unknown> | undefined
+function pipeliningQuery(query: Query): Query {
+  let before: Promise<unknown> | undefined
   return async (text, values) => {
-    if (isBegin.test(text)) {
-      beginning = query(text, values)
-      beginning.catch(() => {})
-      return begun
-    }
-    const before = beginning
-    beginning = undefined
-    const [, result] = await Promise.all([before, query(text, values)])
-    return result
+    const sent = query(text, values)
+    const both = before === undefined ? sent : Promise.all([before, sent]).then(([, result]) => result)
+    before = undefined
+    if (!isBegin.test(text) && !text.endsWith(unawaited)) return await both
+    both.catch(() => {})
+    before = both
+    return noAnswer
   }
 }
 
@@ -95,6 +97,8 @@ function namingQuery(client: pg.PoolClient, names: Names): Query {
     } catch (error) {
       if (!isOutdatedPlan(error)) throw error
       names.forget()
+      // Behind one that is not waited for the transaction may have ended: here it would be written outside of any.
+      if (text.endsWith(unawaited)) throw error
       // Within a transaction this fails too, for that is over; then `transact` begins it again.
       return await client.query(text, parameters).catch(() => {
         throw error
@@ -115,7 +119,7 @@ export function withNamedStatements(pool: pg.Pool): PostgresPool {
       if (!naming) {
         naming = {
           // Kysely's other form is for cursors, which it has not been given.
-          query: beginningQuery(namingQuery(client, names)) as PostgresPoolClient["query"],
+          query: pipeliningQuery(namingQuery(client, names)) as PostgresPoolClient["query"],
           release: (isBroken) => client.release(isBroken),
         }
         known.set(client, naming)
