@@ -12,7 +12,9 @@ function nounKey(service: string, name: string): string {
 /** What each `{…}` of a path stands for: the id of a noun has the noun's form. */
 export function pathParameters(service: string, path: string): Json[] {
   const nouns = new Map(
-    declaredNouns().map((noun) => [nounKey(...splitName(noun.name)), noun.fields.id] as const),
+    declaredNouns().map(
+      ({ name, fields, key = "id" }) => [nounKey(...splitName(name)), fields[key]] as const,
+    ),
   )
   return [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => {
     const [, words, kind] = /^(?:(\w+)_)?(id|uuid)$/.exec(name) ?? []
