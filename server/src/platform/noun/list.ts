@@ -115,25 +115,34 @@ function matches(
   if (field.match) return field.match(values)
   switch (field.kind) {
     case "uuid":
-      return sql<boolean>`${column} = any(${values.filter(isUuid)}::uuid[])`
+      return isOneOf(column, values.filter(isUuid), "uuid")
     case "boolean": {
       const isTrue = values.includes("true")
       if (isTrue && values.some((v) => v !== "true")) return sql<boolean>`${column} is not null`
       return isTrue ? sql<boolean>`${column}` : sql<boolean>`not ${column}`
     }
-    case "integer": {
-      const numbers = values.map(Number).filter(Number.isSafeInteger)
-      return sql<boolean>`${column} = any(${numbers}::bigint[])`
-    }
+    case "integer":
+      return isOneOf(column, values.map(Number).filter(Number.isSafeInteger), "bigint")
     case "address":
-      return sql<boolean>`${column} = any(${addressesOf(values)}::inet[])`
+      return isOneOf(column, addressesOf(values), "inet")
     case "cidr":
-      return sql<boolean>`${column} = any(${known(values, canonicalPrefix)}::cidr[])`
+      return isOneOf(column, known(values, canonicalPrefix), "cidr")
     case "mac":
-      return sql<boolean>`${column} = any(${known(values, canonicalMac)}::macaddr[])`
+      return isOneOf(column, known(values, canonicalMac), "macaddr")
     default:
-      return sql<boolean>`${column} = any(${values}::text[])`
+      return isOneOf(column, values, "text")
   }
+}
+
+/** One value alone stands without a list: then an index that goes on with the list's order gives its page. */
+function isOneOf(
+  column: RawBuilder<unknown>,
+  values: readonly (string | number)[],
+  type: "uuid" | "bigint" | "inet" | "cidr" | "macaddr" | "text",
+): RawBuilder<boolean> {
+  const cast = sql.raw(type)
+  if (values.length === 1) return sql<boolean>`${column} = ${values[0]}::${cast}`
+  return sql<boolean>`${column} = any(${values}::${cast}[])`
 }
 
 function isCompared(asked: readonly string[] | readonly Compared[]): asked is readonly Compared[] {
