@@ -15,7 +15,7 @@ after(async () => {
 
 /** Which of the texts match. */
 async function matching(pattern: string, texts: readonly string[]): Promise<string[]> {
-  return await withPatterns(database.db, { name: pattern }, async (db) => {
+  return await withPatterns(database.db, [["name", pattern]], async (db) => {
     const { rows } = await sql<{ text: string }>`select text from unnest(${[...texts]}::text[]) as t (text)
       where ${matchesPattern(sql.ref("text"), pattern)} order by text`.execute(db)
     return rows.map((row) => row.text)
@@ -39,7 +39,7 @@ test("what takes too long is told so, and takes nobody else's time", async () =>
   const slow = "(x?){50}(x?){50}(x?){50}(x?){50}(x?){50}y"
   // So many rows that no machine is fast enough.
   const attempts = Array.from({ length: 6 }, () =>
-    withPatterns(database.db, { name: slow }, async (db) => {
+    withPatterns(database.db, [["name", slow]], async (db) => {
       await sql`select from generate_series(1, 10000000) as n
         where ${matchesPattern(sql`${text}::text || n`, slow)}`.execute(db)
     }),

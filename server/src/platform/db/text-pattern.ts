@@ -52,14 +52,17 @@ const inTurn = createTurns({
 const queryCanceled = "57014"
 const patternInvalid = "2201B"
 
+/** Of one filter. */
+export type NamedPattern = readonly [name: string, pattern: string]
+
 /** Runs statements with these patterns in their conditions; a pattern that is none or takes too long is 400. */
 export async function withPatterns<T>(
   db: Db,
-  patterns: Readonly<Record<string, string>>,
+  patterns: readonly NamedPattern[],
   run: (db: DbOrTx) => Promise<T>,
 ): Promise<T> {
-  for (const [name, pattern] of Object.entries(patterns)) checkPattern(name, pattern)
-  const all = Object.values(patterns)
+  for (const [name, pattern] of patterns) checkPattern(name, pattern)
+  const all = patterns.map(([, pattern]) => pattern)
   try {
     if (!all.some((pattern) => costly.test(pattern.replaceAll(bareMeta, "")))) return await run(db)
     return await inTurn(() =>
@@ -69,7 +72,7 @@ export async function withPatterns<T>(
       }),
     )
   } catch (error) {
-    const names = Object.keys(patterns).join(", ")
+    const names = patterns.map(([name]) => name).join(", ")
     const code = pgErrorCode(error)
     if (code === patternInvalid)
       throw invalid(names, `Invalid input for query parameter ${names}: it is not a regular expression.`)

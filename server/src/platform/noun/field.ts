@@ -13,6 +13,7 @@ import {
   Type,
 } from "typebox"
 import { Format } from "typebox/format"
+import { matchesPattern } from "../db/text-pattern.ts"
 import { isUuid } from "../ids/ids.ts"
 import * as make from "../schema/make.ts"
 
@@ -73,6 +74,8 @@ export interface Field<
   readonly isShown: IsShown
   /** May be null in the database: sorted first then. */
   readonly isNullable?: true
+  /** Its filter is a regular expression of the caller's: see `withPatterns`. */
+  readonly isPattern?: true
 }
 
 type Made<S extends TSchema, A extends Abilities, V> = Field<S, A, true, V>
@@ -188,6 +191,18 @@ export function nullable<S extends TSchema, A extends Abilities, V>(
 /** With a comparison of its own for filters. */
 export function matched<F extends Field>(inner: F, match: Match): F {
   return { ...inner, match }
+}
+
+/**
+ * Its filter is a regular expression over the text of it. Who lists by such a filter runs the list `withPatterns`, of
+ * `patternsIn` the filters.
+ */
+export function byPattern<F extends Field>(inner: F, textOf: RawBuilder<unknown>): F {
+  const match: Match = (patterns) => {
+    const all = patterns.map((pattern) => matchesPattern(textOf, pattern))
+    return all.length > 0 ? sql<boolean>`(${sql.join(all, sql` and `)})` : sql<boolean>`false`
+  }
+  return { ...inner, match, isPattern: true }
 }
 
 /** Only for filters, under its public name: not read. */

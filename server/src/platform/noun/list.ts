@@ -3,10 +3,11 @@ import { type RawBuilder, sql } from "kysely"
 import { type TUnsafe, Type } from "typebox"
 import type { DbOrTx } from "../db/database.ts"
 import { pageClauses } from "../db/page.ts"
+import type { NamedPattern } from "../db/text-pattern.ts"
 import type { Page, SortKey } from "../http/paging.ts"
 import { isUuid } from "../ids/ids.ts"
 import { canonicalAddress, canonicalMac, formatPrefix, parsePrefix } from "../net/address.ts"
-import type { ColumnKind, Fields, ThingOf } from "./field.ts"
+import { type ColumnKind, type Fields, publicName, type ThingOf } from "./field.ts"
 import { type Noun, type Source, sourceOf } from "./noun.ts"
 
 const ordered = ["equal", "unequal", "above", "atLeast", "below", "atMost"] as const
@@ -228,19 +229,43 @@ interface Besides {
   offset?: number
 }
 
-/** Rows of a page. A limit of null is no limit: for the program's own reads. */
+/**
+ * Rows of a page. A limit of null is no limit: for the program's own reads. `only`: the fields that are read, where a
+ * page may be long.
+ */
+export async function listThings<F extends Fields, V, K extends keyof ThingOf<F>>(
+  db: DbOrTx,
+  of: Noun<F, V>,
+  viewer: V,
+  query: ListQuery & Besides & { only: readonly K[] },
+): Promise<Pick<ThingOf<F>, K>[]>
 export async function listThings<F extends Fields, V>(
   db: DbOrTx,
   of: Noun<F, V>,
   viewer: V,
-  query: ListQuery & Besides = {},
+  query?: ListQuery & Besides,
+): Promise<ThingOf<F>[]>
+export async function listThings<F extends Fields, V>(
+  db: DbOrTx,
+  of: Noun<F, V>,
+  viewer: V,
+  query: ListQuery & Besides & { only?: readonly (keyof ThingOf<F>)[] } = {},
 ): Promise<ThingOf<F>[]> {
-  const source = sourceOf(of, viewer)
-  const { page = {}, within } = query
+  const { page = {}, within, only } = query
+  const source = sourceOf(of, viewer, only)
   const sorts = sortsOf(source, query)
   const marker = page.marker ? await markerRow(db, source, page.marker, sorts, within) : null
   const { rows } = await listStatement<ThingOf<F>>(source, query, marker).execute(db)
   return page.isReverse ? rows.reverse() : rows
+}
+
+/** The regular expressions among the filters, by public name: what `withPatterns` takes. */
+export function patternsIn({ fields }: { fields: Fields }, filters: Filters): NamedPattern[] {
+  return Object.entries(filters).flatMap(([key, values]) => {
+    const field = fields[key]
+    if (!field?.isPattern) return []
+    return values.map((value): NamedPattern => [publicName(key, field), String(value)])
+  })
 }
 
 export function listStatement<T>(

@@ -1,6 +1,6 @@
 // A noun is declared once: its table, its fields, who sees which rows. From that come the types of things and inputs,
 // filters, order and pages of its lists, and what the schema test asks of its indexes.
-import { type AliasedRawBuilder, type RawBuilder, sql } from "kysely"
+import { type AliasedRawBuilder, createQueryId, PostgresQueryCompiler, type RawBuilder, sql } from "kysely"
 import type { TUnsafe } from "typebox"
 import type { FaultDefinition } from "../fault/fault.ts"
 import type { SortKey } from "../http/paging.ts"
@@ -96,10 +96,14 @@ export interface Source {
 
 const nothing = sql``
 
-export function sourceOf<F extends Fields, V>(of: Noun<F, V>, viewer: V): Source {
+/** `only`: the fields that are read; absent: all. */
+export function sourceOf<F extends Fields, V>(
+  of: Noun<F, V>,
+  viewer: V,
+  only?: readonly (keyof ThingOf<F>)[],
+): Source {
   const { key = "id" } = of
-  const entries = Object.entries(of.fields)
-  const columns = Object.fromEntries(entries.map(([name, field]) => [name, expressionOf(field, viewer)]))
+  const columns = columnsOf(of, viewer)
   return {
     table: of.table,
     alias: of.alias,
@@ -111,7 +115,7 @@ export function sourceOf<F extends Fields, V>(of: Noun<F, V>, viewer: V): Source
       { key, direction: "asc" },
     ],
     columns,
-    selection: sql.join(shownOf(of.fields, columns)),
+    selection: sql.join(shownOf(of.fields, columns, only)),
     visible: of.visible(viewer),
     markerNotFound: of.markerNotFound ?? of.notFound,
   }
@@ -140,20 +144,66 @@ export function fieldsOf<F extends Fields, V>(
   of: Noun<F, V>,
   viewer: V,
 ): AliasedRawBuilder<unknown, string>[] {
-  return shownOf(of.fields, sourceOf(of, viewer).columns)
+  return shownOf(of.fields, columnsOf(of, viewer))
 }
 
 /** The thing as JSON, in statements that have the table by the noun's alias; times are texts then. */
 export function objectOf<F extends Fields, V>(of: Noun<F, V>, viewer: V): RawBuilder<unknown> {
-  const { columns } = sourceOf(of, viewer)
+  const columns = columnsOf(of, viewer)
   const members = Object.entries(of.fields).flatMap(([key, { isShown }]) =>
     isShown ? [sql`${sql.lit(key)}, ${columns[key]}`] : [],
   )
   return sql`jsonb_build_object(${sql.join(members)})`
 }
 
-function shownOf(fields: Fields, columns: Source["columns"]): AliasedRawBuilder<unknown, string>[] {
-  return Object.entries(fields).flatMap(([key, { isShown }]) =>
-    isShown && columns[key] ? [sql`${columns[key]}`.as(key)] : [],
+const compiler = new PostgresQueryCompiler()
+
+interface Written {
+  texts: Readonly<Record<string, string>>
+  columns: Source["columns"]
+}
+
+/** SQL of the fields that depend on nobody and have no values: written once and not for each statement. */
+const written = new WeakMap<Fields, Written>()
+
+function writtenOf(fields: Fields): Written {
+  let made = written.get(fields)
+  if (!made) {
+    const texts = Object.entries(fields).flatMap(([key, { sql: expression }]): [string, string][] => {
+      if (expression === null || typeof expression === "function") return []
+      const text = compiler.compileQuery(expression.toOperationNode(), createQueryId())
+      return text.parameters.length === 0 ? [[key, text.sql]] : []
+    })
+    const columns = texts.map(([key, text]) => [key, sql.raw(text)] as const)
+    made = { texts: Object.fromEntries(texts), columns: Object.fromEntries(columns) }
+    written.set(fields, made)
+  }
+  return made
+}
+
+function columnsOf<F extends Fields, V>({ fields }: Noun<F, V>, viewer: V): Source["columns"] {
+  const { columns } = writtenOf(fields)
+  const others = Object.entries(fields).filter(([key]) => columns[key] === undefined)
+  return {
+    ...columns,
+    ...Object.fromEntries(others.map(([key, field]) => [key, expressionOf(field, viewer)])),
+  }
+}
+
+/** What is written already is one expression with commas in it: a statement of fifty columns has not fifty parts. */
+function shownOf(
+  fields: Fields,
+  columns: Source["columns"],
+  only?: readonly PropertyKey[],
+): AliasedRawBuilder<unknown, string>[] {
+  const { texts } = writtenOf(fields)
+  const keys = Object.keys(fields).filter((key) => fields[key]?.isShown && (!only || only.includes(key)))
+  const fixed = keys.filter((key) => texts[key] !== undefined)
+  const others = keys.flatMap((key) =>
+    texts[key] === undefined && columns[key] ? [columns[key].as(key)] : [],
   )
+  const last = fixed.pop()
+  if (last === undefined) return others
+  const before = fixed.map((key) => `${texts[key]} as "${key}", `).join("")
+  return [sql.raw(`${before}${texts[last]}`).as(last), ...others]
 }
