@@ -3,18 +3,15 @@ import "./config.ts"
 import type {} from "./tables.ts"
 
 export {
-  type AccessRuleRow,
+  accessRuleNoun,
   deleteAccessRule,
   getAccessRule,
   listAccessRules,
 } from "./application-credential/access-rule.ts"
-export {
-  createApplicationCredential,
-  deleteApplicationCredential,
-  getApplicationCredential,
-  listApplicationCredentials,
-} from "./application-credential/application-credential.ts"
-export type { ApplicationCredential } from "./application-credential/store.ts"
+export { applicationCredentialNoun } from "./application-credential/application-credential.ts"
+export { createApplicationCredential } from "./application-credential/create.ts"
+export { deleteApplicationCredential } from "./application-credential/delete.ts"
+export { getApplicationCredential, listApplicationCredentials } from "./application-credential/read.ts"
 export { grantVerbs } from "./assignment/grant.ts"
 export type { GrantHolder } from "./assignment/holder.ts"
 export {
@@ -56,15 +53,12 @@ export {
   updateService,
 } from "./catalog/service.ts"
 export { identityConfig } from "./config.ts"
-export {
-  createCredential,
-  deleteCredential,
-  getCredential,
-  listCredentials,
-  updateCredential,
-} from "./credential/credential.ts"
+export { createCredential } from "./credential/create.ts"
+export { credentialNoun } from "./credential/credential.ts"
+export { deleteCredential } from "./credential/delete.ts"
 export { createEc2Key, deleteEc2Key, type Ec2Key, getEc2Key, listEc2Keys } from "./credential/ec2.ts"
-export type { Credential } from "./credential/store.ts"
+export { type Credential, getCredential, listCredentials } from "./credential/read.ts"
+export { updateCredential } from "./credential/update.ts"
 export { deleteDomain } from "./domain/delete.ts"
 export { type Domain, domainNoun } from "./domain/domain.ts"
 export { getDomain, listDomains } from "./domain/read.ts"
@@ -103,18 +97,19 @@ export { addGroupUser, checkGroupUser, listGroupUsers, removeGroupUser } from ".
 export { type KeyFacts, listKeys, type Rotation, rotateKeys } from "./keys/rotate.ts"
 export type { RingName } from "./keys/store.ts"
 export { ensureRegisteredLimits, unifiedLimit } from "./limit/in-force.ts"
-export { createLimits, deleteLimit, getLimit, type Limit, listLimits, updateLimit } from "./limit/limit.ts"
+export { createLimits, deleteLimit, getLimit, limitNoun, listLimits, updateLimit } from "./limit/limit.ts"
 export { getLimitModel } from "./limit/model.ts"
 export {
   createRegisteredLimits,
   deleteRegisteredLimit,
   getRegisteredLimit,
   listRegisteredLimits,
-  type RegisteredLimitRow,
+  registeredLimitNoun,
   updateRegisteredLimit,
 } from "./limit/registered-limit.ts"
-export { type Comparator, type Filter, type ListRequest, listComparators } from "./list.ts"
 export {
+  type AccessToken,
+  accessTokenNoun,
   createAccessToken,
   deleteAccessToken,
   getAccessToken,
@@ -132,7 +127,6 @@ export {
 } from "./oauth/consumer.ts"
 export { authorizeRequestToken, createRequestToken } from "./oauth/request-token.ts"
 export type { SignedRequest } from "./oauth/signature.ts"
-export type { AccessTokenRow } from "./oauth/store.ts"
 export {
   getEndpointPolicy,
   listPolicyEndpoints,
@@ -186,8 +180,9 @@ export { findStanding, type Standing, type StandingQuestion } from "./token/stan
 export { authenticatorFor } from "./token/validate.ts"
 export { readTokenCatalog, timeText, tokenJson } from "./token/view.ts"
 export { createTrust } from "./trust/create.ts"
-export type { Trust } from "./trust/store.ts"
-export { deleteTrust, getTrust, getTrustRole, listTrustRoles, listTrusts } from "./trust/trust.ts"
+export { deleteTrust } from "./trust/delete.ts"
+export { getTrust, getTrustRole, listTrustRoles, listTrusts } from "./trust/read.ts"
+export { type Trust, trustNoun } from "./trust/trust.ts"
 export { changeOwnPassword } from "./user/change-password.ts"
 export { getUser, listUserGroups, listUserProjects, listUsers } from "./user/read.ts"
 export { createUser, deleteUser, updateUser, userNoun } from "./user/user.ts"

@@ -26,13 +26,16 @@ import { Extra, Id, Options, ResourceName, Text } from "./shapes.ts"
 /** Who looks: a token of a domain sees what is in it. */
 export interface Viewer {
   domainId: string | null
+  projectId: string | null
+  isOfSystem: boolean
 }
 
 /** For the program's own reads. */
-export const everyone: Viewer = { domainId: null }
+export const everyone: Viewer = { domainId: null, projectId: null, isOfSystem: true }
 
 export function viewerOf({ caller }: Ctx): Viewer {
-  return { domainId: caller.domainId }
+  const { domainId, projectId, systemScope } = caller
+  return { domainId, projectId, isOfSystem: systemScope !== null }
 }
 
 /** The domain of the caller's token is meant when none is named. */

@@ -1,34 +1,42 @@
-import { type Selectable, sql } from "kysely"
+// What application credentials may be limited to; equal rules of a user are one.
+import { sql } from "kysely"
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
+import { nullable, text } from "../../platform/noun/field.ts"
+import { ListQuery } from "../../platform/noun/list.ts"
+import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeOrConflict } from "../change.ts"
 import { refuseTrustToken } from "../delegation.ts"
-import { forbidden, found, notFound } from "../faults.ts"
-import { ListInput, type ListSpec, listRows } from "../list.ts"
-import type { Rows } from "../read.ts"
-import type { AccessRuleTable } from "../tables.ts"
+import { forbidden, found, noSuch, notFound } from "../faults.ts"
+import { find, idField, listRows, type Rows, sorts } from "../read.ts"
 
-export type AccessRuleRow = Selectable<AccessRuleTable>
-
-const ruleList: ListSpec = {
+export const accessRuleNoun = noun({
+  name: "identity.access_rule",
   table: sql`identity.access_rule`,
-  columns: { service: sql`service`, path: sql`path`, method: sql`method` },
-}
+  alias: "a",
+  fields: {
+    id: idField("a"),
+    userId: text(sql`a.user_id`, { internal: true }),
+    service: nullable(text(sql`a.service`, { filter: true })),
+    path: nullable(text(sql`a.path`, { filter: true })),
+    method: nullable(text(sql`a.method`, { filter: true })),
+  },
+  order: sorts.byId,
+  visible: () => visibleToAll,
+  notFound: noSuch("access rule"),
+})
+
+export type AccessRule = Thing<typeof accessRuleNoun>
 
 const one = Type.Object({ userId: Type.String(), id: Type.String() })
 
 async function loadRule(
   ctx: Ctx,
   { userId, id }: { userId: string; id: string },
-): Promise<AccessRuleRow | null> {
-  const row = await ctx.db
-    .selectFrom("identity.access_rule")
-    .selectAll()
-    .where("id", "=", id)
-    .where("user_id", "=", userId)
-    .executeTakeFirst()
-  return row ?? null
+): Promise<AccessRule | null> {
+  const rule = await find(ctx.db, accessRuleNoun, id)
+  return rule?.userId === userId ? rule : null
 }
 
 function target(userId: string) {
@@ -37,12 +45,12 @@ function target(userId: string) {
 
 export const listAccessRules = operation({
   name: "identity.access_rule.list",
-  input: Type.Object({ userId: Type.String(), ...ListInput.properties }),
+  input: Type.Object({ userId: Type.String(), query: ListQuery }),
   rule: "identity:list_access_rules",
   target: (_ctx, { userId }) => target(userId),
-  run: async (ctx, { userId, ...list }): Promise<Rows<AccessRuleRow>> => {
+  run: async (ctx, { userId, query }): Promise<Rows<AccessRule>> => {
     refuseTrustToken(ctx.caller)
-    return await listRows(ctx, ruleList, list, sql`user_id = ${userId}`)
+    return await listRows(ctx, accessRuleNoun, query, sql`a.user_id = ${userId}`)
   },
 })
 

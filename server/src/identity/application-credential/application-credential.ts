@@ -1,18 +1,11 @@
 // A password for a program: it stands for its user on one project with some of the user's roles.
 import { sql } from "kysely"
-import { Type } from "typebox"
-import type { Ctx } from "../../platform/context/context.ts"
-import type { Tx } from "../../platform/db/database.ts"
-import { invalid } from "../../platform/fault/fault.ts"
-import { newHexId, newSecret } from "../../platform/ids/ids.ts"
-import { operation } from "../../platform/operation/operation.ts"
-import { announce, changeIdentity, changeOrConflict } from "../change.ts"
-import { refuseRestricted, refuseTrustToken } from "../delegation.ts"
-import { conflict, forbidden, forbiddenAction, found, notFound } from "../faults.ts"
-import { resolveRoles } from "../role/resolve.ts"
+import { type Static, Type } from "typebox"
+import { boolean, field, inputOnly, nullable, structure, text, time } from "../../platform/noun/field.ts"
+import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
+import { noSuch } from "../faults.ts"
+import { idField, textField } from "../read.ts"
 import { ResourceName, Text } from "../shapes.ts"
-import { readExpiry } from "../time.ts"
-import { type ApplicationCredential, findApplicationCredentials } from "./store.ts"
 
 const RoleRef = Type.Object({
   id: Type.Optional(Type.String()),
@@ -28,175 +21,66 @@ const AccessRule = Type.Object({
   ),
 })
 
-interface AccessRuleInput {
-  id?: string
-  service?: string
-  path?: string
-  method?: string
+export type AccessRuleInput = Static<typeof AccessRule>
+
+interface ShownRole {
+  id: string
+  name: string
+  domain_id: string | null
+  description: string | null
+  options: object
 }
 
-export const createApplicationCredential = operation({
-  name: "identity.application_credential.create",
-  input: Type.Object({
-    userId: Type.String(),
-    name: ResourceName,
-    description: Type.Optional(Text),
-    secret: Type.Optional(Text),
-    expiresAt: Type.Optional(Text),
-    roles: Type.Optional(Type.Array(RoleRef)),
-    isUnrestricted: Type.Optional(Type.Boolean()),
-    accessRules: Type.Optional(Type.Array(AccessRule)),
-  }),
-  faults: [conflict, forbidden, forbiddenAction, notFound],
-  rule: "identity:create_application_credential",
-  target: (_ctx, { userId }) => ({ user_id: userId }),
-  run: async (ctx, input): Promise<{ credential: ApplicationCredential; secret: string }> => {
-    refuseTrustToken(ctx.caller)
-    refuseRestricted(ctx.caller, "additional application credentials")
-    if (ctx.caller.userId !== input.userId)
-      throw forbiddenAction("Cannot create an application credential for another user.")
-    const { projectId } = ctx.caller
-    if (!projectId) throw forbidden("An application credential needs a token with project scope.")
-    const expiresAt = readExpiry(ctx, input.expiresAt)
-    const roleIds = await chosenRoles(ctx, input.roles)
-    const secret = input.secret || newSecret(64)
-    const hash = await ctx.drivers.identity.hasher.hash(secret)
-    const id = newHexId()
-    const credential = await changeOrConflict(
-      ctx,
-      () => conflict("application_credential", `Duplicate entry found with name ${input.name}`),
-      async (tx) => {
-        await tx
-          .insertInto("identity.application_credential")
-          .values({
-            id,
-            name: input.name,
-            description: input.description ?? null,
-            user_id: input.userId,
-            project_id: projectId,
-            secret_hash: hash,
-            expires_at: expiresAt?.text ?? null,
-            is_unrestricted: input.isUnrestricted ?? false,
-          })
-          .execute()
-        await tx
-          .insertInto("identity.application_credential_role")
-          .values(roleIds.map((role_id) => ({ application_credential_id: id, role_id })))
-          .execute()
-        for (const rule of input.accessRules ?? []) await attachRule(tx, id, input.userId, rule)
-        await announce(ctx, tx, "application_credential", "created", id)
-        const [made] = await findApplicationCredentials(tx, sql`c.id = ${id}`)
-        return found(made, "application credential", id)
+interface ShownRule {
+  id: string
+  service: string
+  path: string
+  method: string
+}
+
+export const applicationCredentialNoun = noun({
+  name: "identity.application_credential",
+  table: sql`identity.application_credential`,
+  alias: "c",
+  fields: {
+    id: idField("c"),
+    name: field("text", ResourceName, sql`c.name`, { create: "required", filter: true }),
+    description: textField(sql`c.description`),
+    userId: text(sql`c.user_id`, { create: "required", filter: true }),
+    projectId: text(sql`c.project_id`),
+    secret: inputOnly(Text, { create: true }),
+    secretHash: text(sql`c.secret_hash`, { internal: true }),
+    /** With the microseconds that a Date has not, and without a zone, as Keystone shows this one. */
+    expiresAt: field(
+      "text",
+      Text,
+      sql`to_char(c.expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')`,
+      {
+        create: true,
       },
-    )
-    return { credential, secret }
+    ),
+    endsAt: nullable(time(sql`c.expires_at`, { internal: true })),
+    isUnrestricted: boolean(sql`c.is_unrestricted`, { create: true, name: "unrestricted" }),
+    roles: structure(
+      Type.Unsafe<ShownRole[]>(Type.Array(Type.Object({}))),
+      sql`(select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'name', r.name, 'domain_id', r.domain_id,
+          'description', r.description, 'options', r.options) order by r.name), '[]')
+        from identity.application_credential_role a join identity.role r on r.id = a.role_id
+        where a.application_credential_id = c.id)`,
+      { create: true, input: Type.Array(RoleRef) },
+    ),
+    accessRules: structure(
+      Type.Unsafe<ShownRule[]>(Type.Array(Type.Object({}))),
+      sql`(select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'service', r.service, 'path', r.path,
+          'method', r.method) order by r.id), '[]')
+        from identity.application_credential_access_rule a join identity.access_rule r on r.id = a.access_rule_id
+        where a.application_credential_id = c.id)`,
+      { create: true, input: Type.Array(AccessRule) },
+    ),
+    createdAt: time(sql`c.created_at`, { internal: true }),
   },
+  visible: () => visibleToAll,
+  notFound: noSuch("application credential"),
 })
 
-/** The named roles with what they imply, all of which the token must have; without names, those of the token. */
-async function chosenRoles(
-  ctx: Ctx,
-  refs: readonly { id?: string; name?: string; domainId?: string }[] | undefined,
-): Promise<string[]> {
-  const held = new Set(ctx.caller.roleIds)
-  if (!refs || refs.length === 0) return [...held]
-  const named = await resolveRoles(ctx.db, refs)
-  const result = await sql<{ role_id: string }>`select role_id from identity.with_implied(${named.map(
-    (r) => r.id,
-  )}::text[])`.execute(ctx.db)
-  const ids = result.rows.map((row) => row.role_id)
-  if (ids.some((id) => !held.has(id)))
-    throw invalid(
-      "roles",
-      "Invalid application credential: Cannot create an application credential with unassigned role",
-    )
-  return ids
-}
-
-/** Equal rules of a user are one rule. */
-async function attachRule(
-  tx: Tx,
-  credentialId: string,
-  userId: string,
-  rule: AccessRuleInput,
-): Promise<void> {
-  const ruleId = rule.id === undefined ? await ensureRule(tx, userId, rule) : rule.id
-  if (rule.id !== undefined) {
-    const known =
-      await sql`select 1 from identity.access_rule where id = ${rule.id} and user_id = ${userId}`.execute(tx)
-    if (known.rows.length === 0) throw notFound("access rule", rule.id)
-  }
-  await tx
-    .insertInto("identity.application_credential_access_rule")
-    .values({ application_credential_id: credentialId, access_rule_id: ruleId })
-    .onConflict((oc) => oc.doNothing())
-    .execute()
-}
-
-async function ensureRule(tx: Tx, userId: string, rule: AccessRuleInput): Promise<string> {
-  const { service, path, method } = rule
-  if (!service || !path || !method)
-    throw invalid("access_rules", "An access rule needs service, path and method, or the id of one.")
-  const made = await sql<{ id: string }>`
-    insert into identity.access_rule (id, user_id, service, path, method)
-    values (${newHexId()}, ${userId}, ${service}, ${path}, ${method})
-    on conflict on constraint access_rule_once do update set method = excluded.method returning id`.execute(
-    tx,
-  )
-  return found(made.rows[0], "access rule", path).id
-}
-
-export const listApplicationCredentials = operation({
-  name: "identity.application_credential.list",
-  input: Type.Object({ userId: Type.String(), name: Type.Optional(Type.String()) }),
-  rule: "identity:list_application_credentials",
-  target: (_ctx, { userId }) => ({ user_id: userId }),
-  run: async (ctx, { userId, name }) => {
-    refuseTrustToken(ctx.caller)
-    const where = name === undefined ? sql`true` : sql`c.name = ${name}`
-    return await findApplicationCredentials(ctx.db, sql`c.user_id = ${userId} and ${where}`)
-  },
-})
-
-const one = Type.Object({ userId: Type.String(), id: Type.String() })
-
-/** Of whomever: the rule decides about its owner and not about the user that the path names. */
-async function loadOne(ctx: Ctx, { id }: { id: string }): Promise<ApplicationCredential | null> {
-  const [row] = await findApplicationCredentials(ctx.db, sql`c.id = ${id}`)
-  return row ?? null
-}
-
-function ofUser(row: ApplicationCredential | null, { userId, id }: { userId: string; id: string }) {
-  return found(row?.user_id === userId ? row : null, "application credential", id)
-}
-
-export const getApplicationCredential = operation({
-  name: "identity.application_credential.get",
-  input: one,
-  faults: [notFound],
-  load: loadOne,
-  rule: "identity:get_application_credential",
-  target: (_ctx, { userId }, row) => ({ user_id: row?.user_id ?? userId }),
-  run: async (ctx, input, row) => {
-    refuseTrustToken(ctx.caller)
-    return ofUser(row, input)
-  },
-})
-
-export const deleteApplicationCredential = operation({
-  name: "identity.application_credential.delete",
-  input: one,
-  faults: [notFound],
-  load: loadOne,
-  rule: "identity:delete_application_credential",
-  target: (_ctx, { userId }, row) => ({ user_id: row?.user_id ?? userId }),
-  run: async (ctx, input, row) => {
-    refuseTrustToken(ctx.caller)
-    refuseRestricted(ctx.caller, "additional application credentials")
-    const { id } = ofUser(row, input)
-    await changeIdentity(ctx, async (tx) => {
-      await tx.deleteFrom("identity.application_credential").where("id", "=", id).execute()
-      await announce(ctx, tx, "application_credential", "deleted", id)
-    })
-  },
-})
+export type ApplicationCredential = Thing<typeof applicationCredentialNoun>

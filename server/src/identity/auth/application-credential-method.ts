@@ -1,8 +1,9 @@
-import { sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
-import { findApplicationCredentials } from "../application-credential/store.ts"
+import { listThings } from "../../platform/noun/list.ts"
+import { applicationCredentialNoun } from "../application-credential/application-credential.ts"
 import { refused } from "../faults.ts"
+import { everyone, find } from "../read.ts"
 import { findLoginUser } from "./find-user.ts"
 import { readUserRef } from "./password-method.ts"
 import type { Proof, RequestedScope } from "./request.ts"
@@ -16,25 +17,32 @@ export async function proveApplicationCredential(
   if (scope.kind !== "default") throw refused("application credentials cannot request a scope")
   const { id, name, secret, user } = readData(data)
   const owner = user ? await findLoginUser(ctx.db, user) : null
-  const where =
-    id === undefined ? sql`c.name = ${name} and c.user_id = ${owner?.id ?? ""}` : sql`c.id = ${id}`
-  const [credential] = await findApplicationCredentials(ctx.db, where)
-  const isRight = await ctx.drivers.identity.hasher.verify(secret, credential?.secret_hash ?? null)
-  if (!credential || !isRight) throw refused("wrong application credential", credential?.user_id)
-  const end = credential.expires_at?.getTime()
+  const credential =
+    id === undefined
+      ? await findOwn(ctx, owner?.id ?? "", name ?? "")
+      : await find(ctx.db, applicationCredentialNoun, id)
+  const isRight = await ctx.drivers.identity.hasher.verify(secret, credential?.secretHash ?? null)
+  if (!credential || !isRight) throw refused("wrong application credential", credential?.userId)
+  const end = credential.endsAt?.getTime()
   if (end !== undefined && end <= ctx.clock.now().getTime())
-    throw refused("the application credential is expired", credential.user_id)
-  const holder = await findLoginUser(ctx.db, { id: credential.user_id })
+    throw refused("the application credential is expired", credential.userId)
+  const holder = await findLoginUser(ctx.db, { id: credential.userId })
   if (!holder?.is_enabled || !holder.is_domain_enabled)
-    throw refused("the user is disabled", credential.user_id)
+    throw refused("the user is disabled", credential.userId)
   return {
     userId: holder.id,
     epoch: holder.epoch,
     options: holder.options,
     defaultProjectId: null,
     ...(end === undefined ? {} : { expiresAtMsMost: end }),
-    applicationCredential: { id: credential.id, projectId: credential.project_id },
+    applicationCredential: { id: credential.id, projectId: credential.projectId },
   }
+}
+
+async function findOwn(ctx: Ctx, userId: string, name: string) {
+  const filters = { userId: [userId], name: [name] }
+  const [credential] = await listThings(ctx.db, applicationCredentialNoun, everyone, { filters })
+  return credential ?? null
 }
 
 function readData(data: unknown) {

@@ -4,12 +4,12 @@ import type { Caller } from "../../platform/auth/caller.ts"
 import type { Ctx, Platform } from "../../platform/context/context.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { type Ec2Key, ec2KeyOf } from "../credential/ec2.ts"
-import { ec2CredentialId, findCredential } from "../credential/store.ts"
+import { ec2CredentialId, findCredential } from "../credential/read.ts"
 import { notFound, refused, unauthenticated } from "../faults.ts"
 import { parseTime } from "../time.ts"
 import type { KnownToken } from "../token/cache.ts"
 import { issueToken } from "../token/issue.ts"
-import { findLiveTrust } from "../trust/store.ts"
+import { findLiveTrust } from "../trust/read.ts"
 import { type Ec2Request, isEqualText, signEc2Request, signS3Text } from "./ec2-signature.ts"
 import { findLoginUser } from "./find-user.ts"
 
@@ -28,16 +28,16 @@ export async function issueTokenForEc2Key(platform: Platform, key: Ec2Key): Prom
   const trust = key.trustId ? await findLiveTrust(platform.db, key.trustId, platform.clock.now()) : null
   if (key.trustId && !trust) throw refused("the trust of the key is gone")
   // With impersonation the key is the trustor's, but the token belongs to the trustee.
-  const userId = trust?.is_impersonation ? trust.trustee_user_id : key.userId
+  const userId = trust?.isImpersonation ? trust.trusteeUserId : key.userId
   const user = await findLoginUser(platform.db, { id: userId })
   if (!user?.is_enabled || !user.is_domain_enabled) throw refused("the user is disabled")
-  const trustor = trust ? await findLoginUser(platform.db, { id: trust.trustor_user_id }) : null
+  const trustor = trust ? await findLoginUser(platform.db, { id: trust.trustorUserId }) : null
   return await issueToken(platform, {
     userId: user.id,
     epoch: user.epoch + (trustor?.epoch ?? 0),
     methods: ["ec2credential"],
     scope: { kind: "project", id: key.projectId },
-    expiresAtMsMost: trust?.expires_at?.getTime() ?? null,
+    expiresAtMsMost: trust?.endsAt?.getTime() ?? null,
     parentAuditId: null,
     trustId: key.trustId,
     applicationCredentialId: key.applicationCredentialId,

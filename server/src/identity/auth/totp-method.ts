@@ -1,7 +1,10 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
-import { openCredential } from "../credential/store.ts"
+import { listThings } from "../../platform/noun/list.ts"
+import { credentialNoun } from "../credential/credential.ts"
+import { openCredential } from "../credential/read.ts"
 import { refused } from "../faults.ts"
+import { everyone } from "../read.ts"
 import { findLoginUser } from "./find-user.ts"
 import { countFailure, isLockedOut, lockedOut, readUserRef } from "./password-method.ts"
 import type { Proof } from "./request.ts"
@@ -17,12 +20,9 @@ export async function proveTotp(ctx: Ctx, data: unknown): Promise<Proof> {
   const user = await findLoginUser(ctx.db, readUserRef(ref, "totp"))
   if (!user?.is_enabled || !user.is_domain_enabled) throw refused("no such user, or disabled", user?.id)
   if (isLockedOut(ctx, user)) throw lockedOut(user)
-  const rows = await ctx.db
-    .selectFrom("identity.credential")
-    .selectAll()
-    .where("user_id", "=", user.id)
-    .where("type", "=", "totp")
-    .execute()
+  const rows = await listThings(ctx.db, credentialNoun, everyone, {
+    filters: { userId: [user.id], type: ["totp"] },
+  })
   const nowSeconds = ctx.clock.now().getTime() / 1000
   const isRight = rows.some((row) => {
     const secret = decodeBase32(openCredential(ctx, row).blob)

@@ -2,15 +2,18 @@
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { newHexId } from "../../platform/ids/ids.ts"
+import { columnsOf } from "../../platform/noun/field.ts"
+import { insertThing, listThings } from "../../platform/noun/list.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { reachesProject, refuseOtherProject, refuseRestricted } from "../delegation.ts"
 import { found, notFound } from "../faults.ts"
 import { requireKnownProject } from "../project/read.ts"
-import { find } from "../read.ts"
+import { everyone, find } from "../read.ts"
+import { seal } from "../seal.ts"
 import { userNoun, userTarget } from "../user/user.ts"
-import { credentialTarget } from "./credential.ts"
-import { type Credential, ec2CredentialId, encryptBlob, findCredential, openCredential } from "./store.ts"
+import { credentialNoun, credentialTarget } from "./credential.ts"
+import { type Credential, ec2CredentialId, findCredential, openCredential } from "./read.ts"
 
 export interface Ec2Key {
   userId: string
@@ -27,8 +30,8 @@ const byKey = Type.Object({ userId: Type.String(), access: Type.String() })
 export function ec2KeyOf(credential: Credential): Ec2Key {
   const blob = JSON.parse(credential.blob) as Record<string, string | null | undefined>
   return {
-    userId: credential.user_id,
-    projectId: credential.project_id,
+    userId: credential.userId,
+    projectId: credential.projectId,
     access: blob.access ?? "",
     secret: blob.secret ?? "",
     trustId: blob.trust_id ?? null,
@@ -42,7 +45,7 @@ export const createEc2Key = operation({
   input: Type.Object({ userId: Type.String(), projectId: Type.String() }),
   faults: [notFound],
   rule: "identity:ec2_create_credential",
-  target: (_ctx, { userId }) => credentialTarget({ user_id: userId }),
+  target: (_ctx, { userId }) => credentialTarget({ userId }),
   run: async (ctx, { userId, projectId }): Promise<Ec2Key> => {
     refuseRestricted(ctx.caller, "additional credentials")
     found(await find(ctx.db, userNoun, userId), "user", userId)
@@ -58,18 +61,11 @@ export const createEc2Key = operation({
     }
     const id = ec2CredentialId(blob.access)
     return await changeIdentity(ctx, async (tx) => {
-      await tx
-        .insertInto("identity.credential")
-        .values({
-          id,
-          user_id: userId,
-          project_id: projectId,
-          type: "ec2",
-          encrypted_blob: encryptBlob(ctx, JSON.stringify(blob)),
-        })
-        .execute()
+      const encryptedBlob = seal(ctx, JSON.stringify(blob))
+      const values = columnsOf({ id, userId, projectId, type: "ec2", encryptedBlob })
+      const made = await insertThing(tx, credentialNoun, everyone, { values })
       await announce(ctx, tx, "credential", "created", id)
-      return ec2KeyOf(found(await findCredential(ctx, id, tx), "credential", id))
+      return ec2KeyOf(openCredential(ctx, found(made, "credential", id)))
     })
   },
 })
@@ -83,15 +79,12 @@ export const listEc2Keys = operation({
   target: (_ctx, { userId }, row) => ({ ...userTarget(row), user_id: userId }),
   run: async (ctx, { userId }, row): Promise<Ec2Key[]> => {
     found(row, "user", userId)
-    const rows = await ctx.db
-      .selectFrom("identity.credential")
-      .selectAll()
-      .where("user_id", "=", userId)
-      .where("type", "=", "ec2")
-      .orderBy("created_at")
-      .execute()
+    const rows = await listThings(ctx.db, credentialNoun, everyone, {
+      filters: { userId: [userId], type: ["ec2"] },
+      page: { sorts: [{ key: "createdAt", direction: "asc" }] },
+    })
     return rows
-      .filter((r) => reachesProject(ctx.caller, r.project_id))
+      .filter((r) => reachesProject(ctx.caller, r.projectId))
       .map((r) => ec2KeyOf(openCredential(ctx, r)))
   },
 })
@@ -103,7 +96,7 @@ async function loadKey(ctx: Ctx, { access }: { access: string }): Promise<Creden
 }
 
 function refuseOtherUser(key: Credential, userId: string, access: string): void {
-  if (key.user_id !== userId) throw notFound("credential", access)
+  if (key.userId !== userId) throw notFound("credential", access)
 }
 
 export const getEc2Key = operation({
@@ -115,7 +108,7 @@ export const getEc2Key = operation({
   target: (_ctx, _input, key) => credentialTarget(key),
   run: async (ctx, { userId, access }, key): Promise<Ec2Key> => {
     refuseOtherUser(key, userId, access)
-    refuseOtherProject(ctx.caller, key.project_id)
+    refuseOtherProject(ctx.caller, key.projectId)
     return ec2KeyOf(key)
   },
 })
@@ -129,8 +122,8 @@ export const deleteEc2Key = operation({
   target: (_ctx, _input, key) => credentialTarget(key),
   run: async (ctx, { userId, access }, key) => {
     refuseOtherUser(key, userId, access)
-    const { id, project_id } = key
-    refuseOtherProject(ctx.caller, project_id)
+    const { id, projectId } = key
+    refuseOtherProject(ctx.caller, projectId)
     await changeIdentity(ctx, async (tx) => {
       await tx.deleteFrom("identity.credential").where("id", "=", id).execute()
       await announce(ctx, tx, "credential", "deleted", id)

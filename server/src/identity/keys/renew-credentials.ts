@@ -1,5 +1,6 @@
 import type { Platform } from "../../platform/context/context.ts"
-import { encryptBlob, openCredential } from "../credential/store.ts"
+import { openBlob } from "../credential/read.ts"
+import { seal } from "../seal.ts"
 
 /** Rows that are read at one time. */
 const batch = 200
@@ -21,7 +22,7 @@ export async function renewCredentials(platform: Platform): Promise<number> {
       // Who changed it meanwhile has encrypted it with a newer key.
       const changed = await platform.db
         .updateTable("identity.credential")
-        .set({ encrypted_blob: encryptBlob(platform, openCredential(platform, row).blob) })
+        .set({ encrypted_blob: seal(platform, openBlob(platform, row.id, row.encrypted_blob)) })
         .where("id", "=", row.id)
         .where("encrypted_blob", "=", row.encrypted_blob)
         .executeTakeFirst()

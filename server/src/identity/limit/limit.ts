@@ -1,80 +1,62 @@
 // What a project or a domain has instead of the registered default.
 import { sql } from "kysely"
 import { Type } from "typebox"
-import type { Ctx } from "../../platform/context/context.ts"
-import type { DbOrTx, Tx } from "../../platform/db/database.ts"
+import type { Tx } from "../../platform/db/database.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { newHexId } from "../../platform/ids/ids.ts"
+import { columnsOf, field, nullable, text } from "../../platform/noun/field.ts"
+import { updateThing } from "../../platform/noun/list.ts"
+import { type Create, noun, type Thing, type Visible, visibleToAll } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
+import { deleteOf } from "../delete.ts"
 import { domainNoun } from "../domain/domain.ts"
-import { conflict, forbidden, found, notFound } from "../faults.ts"
-import { ListInput, type ListSpec, listRows } from "../list.ts"
+import { conflict, forbidden, found, noSuch, notFound } from "../faults.ts"
 import { projectNoun } from "../project/project.ts"
-import type { Rows } from "../read.ts"
-import { find } from "../read.ts"
-import { Id, Text } from "../shapes.ts"
+import { everyone, find, getOf, idField, listOf, sorts, textField, type Viewer } from "../read.ts"
 import { checkTree } from "./model.ts"
 import { LimitValue } from "./registered-limit.ts"
 
-export interface Limit {
-  id: string
-  registered_limit_id: string
-  service_id: string
-  region_id: string | null
-  resource_name: string
-  project_id: string | null
-  domain_id: string | null
-  /** Of the project, for the policy. */
-  project_domain_id: string | null
-  resource_limit: number
-  description: string | null
-}
+const named = { create: true, filter: true } as const
 
-const limits = sql`(select l.id, l.registered_limit_id, g.service_id, g.region_id, g.resource_name, l.project_id,
-    l.domain_id, p.domain_id as project_domain_id, l.resource_limit, l.description
-  from identity."limit" l join identity.registered_limit g on g.id = l.registered_limit_id
-  left join identity.project p on p.id = l.project_id) as known_limit`
-
-const limitList: ListSpec = {
-  table: limits,
-  columns: {
-    service_id: sql`service_id`,
-    region_id: sql`region_id`,
-    resource_name: sql`resource_name`,
-    project_id: sql`project_id`,
-    domain_id: sql`domain_id`,
+export const limitNoun = noun({
+  name: "identity.limit",
+  table: sql`identity."limit"`,
+  alias: "l",
+  joins: sql`join identity.registered_limit g on g.id = l.registered_limit_id
+    left join identity.project p on p.id = l.project_id`,
+  fields: {
+    id: idField("l"),
+    registeredLimitId: text(sql`l.registered_limit_id`, { internal: true }),
+    serviceId: text(sql`g.service_id`, { create: "required", filter: true }),
+    regionId: nullable(text(sql`g.region_id`, named)),
+    resourceName: text(sql`g.resource_name`, { create: "required", filter: true }),
+    projectId: nullable(text(sql`l.project_id`, named)),
+    domainId: nullable(text(sql`l.domain_id`, named)),
+    /** Of the project, for the policy. */
+    projectDomainId: nullable(text(sql`p.domain_id`, { internal: true })),
+    resourceLimit: field("integer", LimitValue, sql`l.resource_limit`, { create: "required", update: true }),
+    description: textField(sql`l.description`),
   },
-}
-
-async function findLimit(db: DbOrTx, id: string): Promise<Limit | null> {
-  const result = await sql<Limit>`select * from ${limits} where id = ${id}`.execute(db)
-  return result.rows[0] ?? null
-}
-
-const NewLimit = Type.Object({
-  serviceId: Type.String(),
-  regionId: Type.Optional(Text),
-  resourceName: Type.String(),
-  resourceLimit: LimitValue,
-  projectId: Type.Optional(Text),
-  domainId: Type.Optional(Text),
-  description: Type.Optional(Text),
+  order: sorts.byId,
+  visible: visibleTo,
+  notFound: noSuch("limit"),
 })
 
-interface NewLimitFacts {
-  serviceId: string
-  regionId?: string | null
-  resourceName: string
-  resourceLimit: number
-  projectId?: string | null
-  domainId?: string | null
-  description?: string | null
+export type Limit = Thing<typeof limitNoun>
+
+/** By the token's scope and nothing else: an administrator of all asks with a token for the system. */
+function visibleTo({ isOfSystem, domainId, projectId }: Viewer): Visible {
+  if (isOfSystem) return visibleToAll
+  const [own, below] = [sql<boolean>`l.domain_id = ${domainId}`, sql<boolean>`p.domain_id = ${domainId}`]
+  if (domainId) return { row: sql<boolean>`(${own} or ${below})`, main: own, others: [below] }
+  const row = projectId ? sql<boolean>`l.project_id = ${projectId}` : sql<boolean>`false`
+  return { row, main: row, others: [] }
 }
 
 export const createLimits = operation({
   name: "identity.limit.create",
-  input: Type.Object({ limits: Type.Array(NewLimit) }),
+  input: Type.Object({ limits: Type.Array(limitNoun.create) }),
   faults: [conflict, forbidden],
   rule: "identity:create_limits",
   run: async (ctx, input): Promise<Limit[]> =>
@@ -87,7 +69,9 @@ export const createLimits = operation({
         const ids: string[] = []
         for (const facts of input.limits) ids.push(await insertLimit(tx, facts))
         // All are in place before any is judged: one request may raise a domain and fill it.
-        const made = await Promise.all(ids.map(async (id) => found(await findLimit(tx, id), "limit", id)))
+        const made = await Promise.all(
+          ids.map(async (id) => found(await find(tx, limitNoun, id), "limit", id)),
+        )
         for (const limit of made) {
           await checkTree(ctx, tx, limit)
           await announce(ctx, tx, "limit", "created", limit.id)
@@ -101,7 +85,7 @@ async function lockLimits(tx: Tx): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtextextended('identity.limit', 0))`.execute(tx)
 }
 
-async function insertLimit(tx: Tx, facts: NewLimitFacts): Promise<string> {
+async function insertLimit(tx: Tx, facts: Create<typeof limitNoun>): Promise<string> {
   const { projectId, domainId } = facts
   if (Boolean(projectId) === Boolean(domainId))
     throw invalid("project_id", "A limit is for one project or one domain: name exactly one of the two.")
@@ -135,76 +119,34 @@ async function insertLimit(tx: Tx, facts: NewLimitFacts): Promise<string> {
   return id
 }
 
-function limitTarget(row: Limit | null) {
-  if (!row) return {}
-  const domain = row.domain_id ? { domain: { id: row.domain_id } } : {}
-  const project = row.project_id ? { project: { domain_id: row.project_domain_id } } : {}
-  return { target: { limit: { project_id: row.project_id, ...domain, ...project } } }
+function limitTarget(limit: Limit | null) {
+  if (!limit) return {}
+  const domain = limit.domainId ? { domain: { id: limit.domainId } } : {}
+  const project = limit.projectId ? { project: { domain_id: limit.projectDomainId } } : {}
+  return { target: { limit: { project_id: limit.projectId, ...domain, ...project } } }
 }
 
-export const getLimit = operation({
-  name: "identity.limit.get",
-  input: Id,
-  faults: [notFound],
-  load: (ctx, { id }) => findLimit(ctx.db, id),
-  rule: "identity:get_limit",
-  target: (_ctx, _input, row) => limitTarget(row),
-  run: async (_ctx, { id }, row) => found(row, "limit", id),
-})
-
-export const listLimits = operation({
-  name: "identity.limit.list",
-  input: ListInput,
-  rule: "identity:list_limits",
-  run: async (ctx, input): Promise<Rows<Limit>> => await listRows(ctx, limitList, input, visible(ctx)),
-})
-
-/** By the token's scope and nothing else: an administrator of all asks with a token for the system. */
-function visible({ caller }: Ctx) {
-  if (caller.systemScope) return sql`true`
-  if (caller.domainId) return sql`(domain_id = ${caller.domainId} or project_domain_id = ${caller.domainId})`
-  return caller.projectId ? sql`project_id = ${caller.projectId}` : sql`false`
-}
+export const getLimit = getOf(limitNoun, "identity:get_limit", limitTarget)
+export const listLimits = listOf(limitNoun, "identity:list_limits")
 
 export const updateLimit = operation({
   name: "identity.limit.update",
-  input: Type.Object({
-    id: Type.String(),
-    resourceLimit: Type.Optional(LimitValue),
-    description: Type.Optional(Text),
-  }),
+  input: Type.Object({ id: Type.String(), changes: limitNoun.changes }),
   faults: [notFound, forbidden],
-  load: async (ctx, { id }) => found(await findLimit(ctx.db, id), "limit", id),
+  load: async (ctx, { id }) => found(await find(ctx.db, limitNoun, id), "limit", id),
   rule: "identity:update_limit",
-  run: async (ctx, input): Promise<Limit> =>
+  run: async (ctx, { id, changes }): Promise<Limit> =>
     await changeIdentity(ctx, async (tx) => {
       await lockLimits(tx)
-      await tx
-        .updateTable("identity.limit")
-        .set({
-          id: input.id,
-          ...(input.resourceLimit === undefined ? {} : { resource_limit: input.resourceLimit }),
-          ...(input.description === undefined ? {} : { description: input.description }),
-        })
-        .where("id", "=", input.id)
-        .execute()
-      const after = found(await findLimit(tx, input.id), "limit", input.id)
+      const after = found(await updateThing(tx, limitNoun, everyone, id, columnsOf(changes)), "limit", id)
       await checkTree(ctx, tx, after)
-      await announce(ctx, tx, "limit", "updated", input.id)
+      await announce(ctx, tx, "limit", "updated", id)
       return after
     }),
 })
 
-export const deleteLimit = operation({
-  name: "identity.limit.delete",
-  input: Id,
-  faults: [notFound],
-  load: async (ctx, { id }) => found(await findLimit(ctx.db, id), "limit", id),
+export const deleteLimit = deleteOf(limitNoun, {
   rule: "identity:delete_limit",
-  run: async (ctx, { id }) => {
-    await changeIdentity(ctx, async (tx) => {
-      await tx.deleteFrom("identity.limit").where("id", "=", id).execute()
-      await announce(ctx, tx, "limit", "deleted", id)
-    })
-  },
+  event: "limit",
+  isLoadedFirst: true,
 })

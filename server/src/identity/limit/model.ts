@@ -27,28 +27,26 @@ export async function checkTree(
   ctx: Ctx,
   tx: Tx,
   limit: {
-    registered_limit_id: string
-    project_id: string | null
-    domain_id: string | null
-    resource_limit: number
+    registeredLimitId: string
+    projectId: string | null
+    domainId: string | null
+    resourceLimit: number
   },
 ): Promise<void> {
   if (ctx.config.identity.unifiedLimitModel === "flat") return
-  const value = asNumber(limit.resource_limit)
-  if (limit.project_id) {
+  const value = asNumber(limit.resourceLimit)
+  if (limit.projectId) {
     const above = await sql<{ value: number }>`
       select coalesce((select l.resource_limit from identity."limit" l
           where l.registered_limit_id = g.id and l.domain_id = p.domain_id), g.default_limit) as value
       from identity.registered_limit g, identity.project p
-      where g.id = ${limit.registered_limit_id} and p.id = ${limit.project_id}`.execute(tx)
+      where g.id = ${limit.registeredLimitId} and p.id = ${limit.projectId}`.execute(tx)
     if (above.rows.some((row) => value > asNumber(row.value))) throw unfit("bigger than that of its domain")
     return
   }
   const below = await sql<{ value: number }>`select l.resource_limit as value from identity."limit" l
     join identity.project p on p.id = l.project_id
-    where l.registered_limit_id = ${limit.registered_limit_id} and p.domain_id = ${limit.domain_id}`.execute(
-    tx,
-  )
+    where l.registered_limit_id = ${limit.registeredLimitId} and p.domain_id = ${limit.domainId}`.execute(tx)
   if (below.rows.some((row) => asNumber(row.value) > value))
     throw unfit("smaller than that of a project in it")
 }

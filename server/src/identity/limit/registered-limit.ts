@@ -1,36 +1,42 @@
 // The default of each resource that services ask about, in the whole cloud or in one region.
-import { type Selectable, sql } from "kysely"
+import { sql } from "kysely"
 import { Type } from "typebox"
-import type { DbOrTx, Tx } from "../../platform/db/database.ts"
+import type { Tx } from "../../platform/db/database.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { newHexId } from "../../platform/ids/ids.ts"
+import { columnsOf, field, nullable, text } from "../../platform/noun/field.ts"
+import { insertThing, updateThing } from "../../platform/noun/list.ts"
+import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { regionNoun } from "../catalog/region.ts"
 import { serviceNoun } from "../catalog/service.ts"
 import { announce, changeOrConflict } from "../change.ts"
-import { conflict, forbidden, found, notFound } from "../faults.ts"
-import { ListInput, type ListSpec, listRows } from "../list.ts"
-import { find, type Rows } from "../read.ts"
-import { Id, ResourceName, Text } from "../shapes.ts"
-import type { RegisteredLimitTable } from "../tables.ts"
-
-export type RegisteredLimitRow = Selectable<RegisteredLimitTable>
-
-const registeredLimitList: ListSpec = {
-  table: sql`identity.registered_limit`,
-  columns: { service_id: sql`service_id`, region_id: sql`region_id`, resource_name: sql`resource_name` },
-}
+import { conflict, forbidden, found, noSuch, notFound } from "../faults.ts"
+import { everyone, find, getOf, idField, listOf, sorts, textField } from "../read.ts"
+import { Id, ResourceName } from "../shapes.ts"
 
 export const LimitValue = Type.Integer({ minimum: -1, maximum: 0x7fff_ffff })
 
-export async function findRegisteredLimit(db: DbOrTx, id: string): Promise<RegisteredLimitRow | null> {
-  const row = await db
-    .selectFrom("identity.registered_limit")
-    .selectAll()
-    .where("id", "=", id)
-    .executeTakeFirst()
-  return row ?? null
-}
+const given = { create: "required", update: true } as const
+
+export const registeredLimitNoun = noun({
+  name: "identity.registered_limit",
+  table: sql`identity.registered_limit`,
+  alias: "g",
+  fields: {
+    id: idField("g"),
+    serviceId: text(sql`g.service_id`, { ...given, filter: true }),
+    regionId: nullable(text(sql`g.region_id`, { create: true, update: true, filter: true })),
+    resourceName: field("text", ResourceName, sql`g.resource_name`, { ...given, filter: true }),
+    defaultLimit: field("integer", LimitValue, sql`g.default_limit`, given),
+    description: textField(sql`g.description`),
+  },
+  order: sorts.byId,
+  visible: () => visibleToAll,
+  notFound: noSuch("registered limit"),
+})
+
+export type RegisteredLimit = Thing<typeof registeredLimitNoun>
 
 /** A broken unique constraint, or a limit that stands on what is to go. */
 function explain(constraint: string) {
@@ -50,98 +56,49 @@ async function checkParties(tx: Tx, serviceId: string | undefined, regionId: str
 
 export const createRegisteredLimits = operation({
   name: "identity.registered_limit.create",
-  input: Type.Object({
-    limits: Type.Array(
-      Type.Object({
-        serviceId: Type.String(),
-        regionId: Type.Optional(Text),
-        resourceName: ResourceName,
-        defaultLimit: LimitValue,
-        description: Type.Optional(Text),
-      }),
-    ),
-  }),
+  input: Type.Object({ limits: Type.Array(registeredLimitNoun.create) }),
   faults: [conflict],
   rule: "identity:create_registered_limits",
-  run: async (ctx, { limits }): Promise<RegisteredLimitRow[]> =>
+  run: async (ctx, { limits }): Promise<RegisteredLimit[]> =>
     await changeOrConflict(ctx, explain, async (tx) => {
-      for (const limit of limits) await checkParties(tx, limit.serviceId, limit.regionId)
-      const made = await tx
-        .insertInto("identity.registered_limit")
-        .values(
-          limits.map((limit) => ({
-            id: newHexId(),
-            service_id: limit.serviceId,
-            region_id: limit.regionId ?? null,
-            resource_name: limit.resourceName,
-            default_limit: limit.defaultLimit,
-            description: limit.description ?? null,
-          })),
-        )
-        .returningAll()
-        .execute()
+      for (const { serviceId, regionId } of limits) await checkParties(tx, serviceId, regionId)
+      const made: RegisteredLimit[] = []
+      for (const limit of limits) {
+        const values = columnsOf({ ...limit, id: newHexId() })
+        const one = await insertThing(tx, registeredLimitNoun, everyone, { values })
+        if (!one) throw explain("registered_limit_once")
+        made.push(one)
+      }
       for (const { id } of made) await announce(ctx, tx, "registered_limit", "created", id)
       return made
     }),
 })
 
 /** Anyone with a token may know the defaults. */
-export const getRegisteredLimit = operation({
-  name: "identity.registered_limit.get",
-  input: Id,
-  faults: [notFound],
-  load: (ctx, { id }) => findRegisteredLimit(ctx.db, id),
-  rule: "identity:get_registered_limit",
-  run: async (_ctx, { id }, row) => found(row, "registered limit", id),
-})
-
-export const listRegisteredLimits = operation({
-  name: "identity.registered_limit.list",
-  input: ListInput,
-  rule: "identity:list_registered_limits",
-  run: async (ctx, input): Promise<Rows<RegisteredLimitRow>> =>
-    await listRows(ctx, registeredLimitList, input),
-})
+export const getRegisteredLimit = getOf(registeredLimitNoun, "identity:get_registered_limit")
+export const listRegisteredLimits = listOf(registeredLimitNoun, "identity:list_registered_limits")
 
 export const updateRegisteredLimit = operation({
   name: "identity.registered_limit.update",
-  input: Type.Object({
-    id: Type.String(),
-    serviceId: Type.Optional(Type.String()),
-    regionId: Type.Optional(Text),
-    resourceName: Type.Optional(ResourceName),
-    defaultLimit: Type.Optional(LimitValue),
-    description: Type.Optional(Text),
-  }),
+  input: Type.Object({ id: Type.String(), changes: registeredLimitNoun.changes }),
   faults: [notFound, conflict, forbidden],
-  load: (ctx, { id }) => findRegisteredLimit(ctx.db, id),
+  load: (ctx, { id }) => find(ctx.db, registeredLimitNoun, id),
   rule: "identity:update_registered_limit",
-  run: async (ctx, input, row): Promise<RegisteredLimitRow> => {
-    const before = found(row, "registered limit", input.id)
+  run: async (ctx, { id, changes }, limit): Promise<RegisteredLimit> => {
+    found(limit, "registered limit", id)
     return await changeOrConflict(ctx, explain, async (tx) => {
-      await checkParties(tx, input.serviceId, input.regionId)
-      const isMoved =
-        input.serviceId !== undefined || input.regionId !== undefined || input.resourceName !== undefined
+      const { serviceId, regionId, resourceName } = changes
+      await checkParties(tx, serviceId, regionId)
       const used = await tx
         .selectFrom("identity.limit")
         .select("id")
-        .where("registered_limit_id", "=", input.id)
+        .where("registered_limit_id", "=", id)
         .executeTakeFirst()
+      const isMoved = serviceId !== undefined || regionId !== undefined || resourceName !== undefined
       if (isMoved && used) throw explain("in use")
-      const after = await tx
-        .updateTable("identity.registered_limit")
-        .set({
-          service_id: input.serviceId ?? before.service_id,
-          region_id: input.regionId === undefined ? before.region_id : input.regionId,
-          resource_name: input.resourceName ?? before.resource_name,
-          default_limit: input.defaultLimit ?? before.default_limit,
-          description: input.description === undefined ? before.description : input.description,
-        })
-        .where("id", "=", input.id)
-        .returningAll()
-        .executeTakeFirst()
-      await announce(ctx, tx, "registered_limit", "updated", input.id)
-      return found(after, "registered limit", input.id)
+      const after = await updateThing(tx, registeredLimitNoun, everyone, id, columnsOf(changes))
+      await announce(ctx, tx, "registered_limit", "updated", id)
+      return found(after, "registered limit", id)
     })
   },
 })
@@ -150,7 +107,7 @@ export const deleteRegisteredLimit = operation({
   name: "identity.registered_limit.delete",
   input: Id,
   faults: [notFound, forbidden],
-  load: (ctx, { id }) => findRegisteredLimit(ctx.db, id),
+  load: (ctx, { id }) => find(ctx.db, registeredLimitNoun, id),
   rule: "identity:delete_registered_limit",
   run: async (ctx, { id }, row) => {
     found(row, "registered limit", id)

@@ -4,35 +4,56 @@ import { sql } from "kysely"
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { newHexId } from "../../platform/ids/ids.ts"
-import { listThings } from "../../platform/noun/list.ts"
+import { columnsOf, nullable, text, texts, time } from "../../platform/noun/field.ts"
+import { insertThing, listThings } from "../../platform/noun/list.ts"
+import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { isEqualText } from "../auth/ec2-signature.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { credentialTarget } from "../credential/credential.ts"
 import { isDelegated } from "../delegation.ts"
-import { forbidden, found, notFound, refused, unauthenticated } from "../faults.ts"
-import { everyone, find } from "../read.ts"
+import { forbidden, found, noSuch, notFound, refused, unauthenticated } from "../faults.ts"
+import { everyone, find, idField } from "../read.ts"
 import { type Role, roleNoun } from "../role/role.ts"
 import { consumerNoun } from "./consumer.ts"
-import { endAfter, refuseExpired, Signed } from "./request-token.ts"
-import { type AccessTokenRow, findAccessToken, findRequestToken } from "./store.ts"
+import { endAfter, refuseExpired, requestTokenNoun, Signed } from "./request-token.ts"
 import { needParameter, readSigned, verifySigned } from "./verify.ts"
+
+export const accessTokenNoun = noun({
+  name: "identity.oauth_access_token",
+  table: sql`identity.oauth_access_token`,
+  alias: "a",
+  fields: {
+    id: idField("a"),
+    consumerId: text(sql`a.consumer_id`),
+    secret: text(sql`a.secret`, { internal: true }),
+    authorizingUserId: text(sql`a.authorizing_user_id`),
+    projectId: text(sql`a.project_id`),
+    roleIds: texts(sql`a.role_ids`, { internal: true }),
+    expiresAt: nullable(time(sql`a.expires_at`)),
+    createdAt: time(sql`a.created_at`, { internal: true }),
+  },
+  visible: () => visibleToAll,
+  notFound: noSuch("access token"),
+})
+
+export type AccessToken = Thing<typeof accessTokenNoun>
 
 export const createAccessToken = operation({
   name: "identity.oauth_access_token.create",
   input: Type.Object({ signed: Signed, remoteAddress: Type.String() }),
   faults: [notFound, unauthenticated],
   rules: "public",
-  run: async (ctx, { signed, remoteAddress }): Promise<AccessTokenRow> => {
+  run: async (ctx, { signed, remoteAddress }): Promise<AccessToken> => {
     const parameters = readSigned(signed)
     const consumerId = needParameter(parameters, "oauth_consumer_key")
     const requestId = needParameter(parameters, "oauth_token")
     const verifier = needParameter(parameters, "oauth_verifier")
-    const request = found(await findRequestToken(ctx.db, requestId), "request token", requestId)
+    const request = found(await find(ctx.db, requestTokenNoun, requestId), "request token", requestId)
     await ctx.drivers.identity.throttle.guard(remoteAddress, async () => {
       refuseExpired(ctx, request, "request token")
       const consumer = await find(ctx.db, consumerNoun, consumerId)
-      if (!consumer || request.consumer_id !== consumer.id)
+      if (!consumer || request.consumerId !== consumer.id)
         throw refused("the request token is another consumer's")
       await verifySigned(ctx, signed, parameters, consumer, request.secret)
       if (request.verifier === null) throw refused("no user has authorized the request token")
@@ -43,7 +64,7 @@ export const createAccessToken = operation({
 })
 
 /** Used up and made in one transaction; of two that come at once, one finds nothing. */
-async function exchange(ctx: Ctx, requestId: string, verifier: string): Promise<AccessTokenRow> {
+async function exchange(ctx: Ctx, requestId: string, verifier: string): Promise<AccessToken> {
   return await changeIdentity(ctx, async (tx) => {
     const used = await tx
       .deleteFrom("identity.oauth_request_token")
@@ -54,19 +75,16 @@ async function exchange(ctx: Ctx, requestId: string, verifier: string): Promise<
     const { authorizing_user_id, role_ids, ...request } = found(used, "request token", requestId)
     if (authorizing_user_id === null || role_ids === null)
       throw refused("no user has authorized the request token")
-    const row = await tx
-      .insertInto("identity.oauth_access_token")
-      .values({
-        id: newHexId(),
-        consumer_id: request.consumer_id,
-        secret: newHexId(),
-        authorizing_user_id,
-        project_id: request.project_id,
-        role_ids,
-        expires_at: endAfter(ctx, ctx.config.identity.oauth1.access_token_duration),
-      })
-      .returningAll()
-      .executeTakeFirstOrThrow()
+    const values = columnsOf({
+      id: newHexId(),
+      consumerId: request.consumer_id,
+      secret: newHexId(),
+      authorizingUserId: authorizing_user_id,
+      projectId: request.project_id,
+      roleIds: role_ids,
+      expiresAt: endAfter(ctx, ctx.config.identity.oauth1.access_token_duration),
+    })
+    const row = found(await insertThing(tx, accessTokenNoun, everyone, { values }), "access token", requestId)
     await announce(ctx, tx, "OS-OAUTH1:access_token", "created", row.id)
     return row
   })
@@ -82,15 +100,10 @@ export const listAccessTokens = operation({
   input: Type.Object({ userId: Type.String() }),
   faults: [forbidden],
   rule: "identity:list_access_tokens",
-  run: async (ctx, { userId }): Promise<AccessTokenRow[]> => {
+  run: async (ctx, { userId }): Promise<AccessToken[]> => {
     refuseDelegated(ctx)
-    return await ctx.db
-      .selectFrom("identity.oauth_access_token")
-      .selectAll()
-      .where("authorizing_user_id", "=", userId)
-      .orderBy("created_at")
-      .orderBy("id")
-      .execute()
+    const own = sql<boolean>`a.authorizing_user_id = ${userId}`
+    return await listThings(ctx.db, accessTokenNoun, everyone, { also: [own] })
   },
 })
 
@@ -99,9 +112,9 @@ const one = Type.Object({ userId: Type.String(), id: Type.String() })
 async function loadOwn(
   ctx: Ctx,
   { userId, id }: { userId: string; id: string },
-): Promise<AccessTokenRow | null> {
-  const row = await findAccessToken(ctx.db, id)
-  return row?.authorizing_user_id === userId ? row : null
+): Promise<AccessToken | null> {
+  const row = await find(ctx.db, accessTokenNoun, id)
+  return row?.authorizingUserId === userId ? row : null
 }
 
 export const getAccessToken = operation({
@@ -110,7 +123,7 @@ export const getAccessToken = operation({
   faults: [notFound, forbidden],
   load: loadOwn,
   rule: "identity:get_access_token",
-  run: async (ctx, { id }, row): Promise<AccessTokenRow> => {
+  run: async (ctx, { id }, row): Promise<AccessToken> => {
     refuseDelegated(ctx)
     return found(row, "access token", id)
   },
@@ -123,7 +136,7 @@ export const deleteAccessToken = operation({
   load: loadOwn,
   // Keystone asks this rule here: who gave the token may take it back, and not only an administrator.
   rule: "identity:ec2_delete_credential",
-  target: (_ctx, { userId }) => credentialTarget({ user_id: userId }),
+  target: (_ctx, { userId }) => credentialTarget({ userId }),
   run: async (ctx, { id }, row) => {
     refuseDelegated(ctx)
     found(row, "access token", id)
@@ -159,7 +172,7 @@ export const getAccessTokenRole = operation({
   },
 })
 
-async function rolesOf(ctx: Ctx, { role_ids }: AccessTokenRow): Promise<Role[]> {
-  const given = sql<boolean>`r.id = any(${role_ids})`
+async function rolesOf(ctx: Ctx, { roleIds }: AccessToken): Promise<Role[]> {
+  const given = sql<boolean>`r.id = any(${roleIds})`
   return await listThings(ctx.db, roleNoun, everyone, { also: [given] })
 }

@@ -4,22 +4,44 @@ import { sql } from "kysely"
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { newHexId } from "../../platform/ids/ids.ts"
+import { columnsOf, nullable, text, time } from "../../platform/noun/field.ts"
+import { insertThing } from "../../platform/noun/list.ts"
+import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { isDelegated } from "../delegation.ts"
-import { forbidden, found, notFound, refused, unauthenticated } from "../faults.ts"
+import { forbidden, found, noSuch, notFound, refused, unauthenticated } from "../faults.ts"
 import { projectNoun } from "../project/project.ts"
-import { find } from "../read.ts"
+import { everyone, find, idField, sorts } from "../read.ts"
 import { resolveRoles } from "../role/resolve.ts"
 import { consumerNoun } from "./consumer.ts"
 import type { SignedRequest } from "./signature.ts"
-import { findRequestToken, type RequestTokenRow } from "./store.ts"
 import { missing, needParameter, readSigned, verifySigned } from "./verify.ts"
 
 const verifierCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 const verifierLength = 8
 
 export const Signed = Type.Unsafe<SignedRequest>(Type.Object({}))
+
+export const requestTokenNoun = noun({
+  name: "identity.oauth_request_token",
+  table: sql`identity.oauth_request_token`,
+  alias: "q",
+  fields: {
+    id: idField("q"),
+    consumerId: text(sql`q.consumer_id`),
+    secret: text(sql`q.secret`),
+    projectId: text(sql`q.project_id`),
+    /** Set when a user has authorized it. */
+    verifier: nullable(text(sql`q.verifier`)),
+    expiresAt: nullable(time(sql`q.expires_at`)),
+  },
+  order: sorts.byId,
+  visible: () => visibleToAll,
+  notFound: noSuch("request token"),
+})
+
+export type RequestToken = Thing<typeof requestTokenNoun>
 
 /** Null for a lifetime of 0: for ever. */
 export function endAfter(ctx: Ctx, seconds: number): Date | null {
@@ -35,7 +57,7 @@ export const createRequestToken = operation({
   }),
   faults: [notFound, unauthenticated],
   rules: "public",
-  run: async (ctx, { signed, projectId, remoteAddress }): Promise<RequestTokenRow> => {
+  run: async (ctx, { signed, projectId, remoteAddress }): Promise<RequestToken> => {
     const parameters = readSigned(signed)
     const consumerId = needParameter(parameters, "oauth_consumer_key")
     if (!projectId) throw missing("Requested-Project-Id")
@@ -49,26 +71,23 @@ export const createRequestToken = operation({
     return await changeIdentity(ctx, async (tx) => {
       const now = ctx.clock.now()
       await tx.deleteFrom("identity.oauth_request_token").where("expires_at", "<", now).execute()
-      const row = await tx
-        .insertInto("identity.oauth_request_token")
-        .values({
-          id: newHexId(),
-          consumer_id: consumer.id,
-          secret: newHexId(),
-          project_id: projectId,
-          expires_at: endAfter(ctx, ctx.config.identity.oauth1.request_token_duration),
-        })
-        .returningAll()
-        .executeTakeFirstOrThrow()
-      await announce(ctx, tx, "OS-OAUTH1:request_token", "created", row.id)
+      const id = newHexId()
+      const values = columnsOf({
+        id,
+        consumerId: consumer.id,
+        secret: newHexId(),
+        projectId,
+        expiresAt: endAfter(ctx, ctx.config.identity.oauth1.request_token_duration),
+      })
+      const row = found(await insertThing(tx, requestTokenNoun, everyone, { values }), "request token", id)
+      await announce(ctx, tx, "OS-OAUTH1:request_token", "created", id)
       return row
     })
   },
 })
 
-export function refuseExpired(ctx: Ctx, row: { expires_at: Date | null }, what: string): void {
-  if (row.expires_at && row.expires_at.getTime() <= ctx.clock.now().getTime())
-    throw refused(`the ${what} is expired`)
+export function refuseExpired(ctx: Ctx, { expiresAt }: { expiresAt: Date | null }, what: string): void {
+  if (expiresAt && expiresAt.getTime() <= ctx.clock.now().getTime()) throw refused(`the ${what} is expired`)
 }
 
 /** The user gives roles of his own on the project that was asked for; the verifier proves it to the consumer. */
@@ -83,12 +102,12 @@ export const authorizeRequestToken = operation({
   run: async (ctx, { id, roles }): Promise<{ verifier: string }> => {
     if (isDelegated(ctx.caller))
       throw forbidden("Cannot authorize a request token with a token issued via delegation.")
-    const token = found(await findRequestToken(ctx.db, id), "request token", id)
+    const token = found(await find(ctx.db, requestTokenNoun, id), "request token", id)
     refuseExpired(ctx, token, "request token")
     const { userId } = ctx.caller
     const roleIds = (await resolveRoles(ctx.db, roles)).map((role) => role.id)
     const held = await sql<{ role_id: string }>`
-      select role_id from identity.effective_role(${userId}, 'project', ${token.project_id})`.execute(ctx.db)
+      select role_id from identity.effective_role(${userId}, 'project', ${token.projectId})`.execute(ctx.db)
     const own = new Set(held.rows.map((row) => row.role_id))
     if (roleIds.some((roleId) => !own.has(roleId)))
       throw refused("the authorizing user does not have the roles", userId)

@@ -1,11 +1,12 @@
 // What every signed request of OAuth 1 must be: of a consumer that we know, signed with its secret, fresh, and new.
 import { createHash } from "node:crypto"
+import { sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
+import type { DbOrTx } from "../../platform/db/database.ts"
 import { type Fault, invalid } from "../../platform/fault/fault.ts"
 import { refused } from "../faults.ts"
 import type { Consumer } from "./consumer.ts"
 import { isSignedWith, readOauthHeader, type SignedRequest } from "./signature.ts"
-import { useNonce } from "./store.ts"
 
 /** A client's clock may be off by this much; for as long a signed request could be sent again. */
 const timeWindowMs = 15 * 60_000
@@ -52,4 +53,17 @@ export async function verifySigned(
   const forgetBefore = new Date(now.getTime() - 2 * timeWindowMs)
   if (!(await useNonce(ctx.db, consumer.id, hash, { now, forgetBefore })))
     throw refused("the OAuth request was sent before")
+}
+
+/** False when the consumer has used it before. */
+async function useNonce(
+  db: DbOrTx,
+  consumerId: string,
+  nonce: string,
+  times: { now: Date; forgetBefore: Date },
+): Promise<boolean> {
+  await db.deleteFrom("identity.oauth_nonce").where("used_at", "<", times.forgetBefore).execute()
+  const used = await sql`insert into identity.oauth_nonce (consumer_id, nonce, used_at)
+    values (${consumerId}, ${nonce}, ${times.now}) on conflict do nothing returning 1`.execute(db)
+  return used.rows.length > 0
 }

@@ -1,11 +1,10 @@
 import { type Static, Type } from "typebox"
-import type { Ctx } from "../../platform/context/context.ts"
 import { queryText } from "../../platform/http/query.ts"
 import { route, type WireRequest } from "../../platform/http/wire.ts"
 import { object, word } from "../../platform/schema/make.ts"
 import {
-  type AccessRuleRow,
-  type ApplicationCredential,
+  accessRuleNoun,
+  applicationCredentialNoun,
   createApplicationCredential,
   deleteAccessRule,
   deleteApplicationCredential,
@@ -14,9 +13,10 @@ import {
   listAccessRules,
   listApplicationCredentials,
 } from "../index.ts"
-import { given, readOldList } from "./read.ts"
+import { given, readList } from "./read.ts"
+import { readerOf, viewOf } from "./resource.ts"
 import { description, idOrName, member, name, strictBoolean, text, textOrNull } from "./schema.ts"
-import { linkTo, listReply, pageReply } from "./view.ts"
+import { listReply, pageReply } from "./view.ts"
 
 const properties = {
   name,
@@ -37,38 +37,19 @@ const properties = {
 }
 const createBody = member("application_credential", properties, { required: ["name"], isClosed: true })
 
-function viewApplicationCredential(
-  ctx: Ctx,
-  req: WireRequest,
-  row: ApplicationCredential,
-): Record<string, unknown> {
-  return {
-    id: row.id,
-    name: row.name,
-    description: row.description,
-    user_id: row.user_id,
-    project_id: row.project_id,
-    // Without a zone, as Keystone shows this one.
-    expires_at: row.expires_at_text,
-    roles: row.roles,
-    unrestricted: row.is_unrestricted,
-    ...(row.access_rules.length > 0 ? { access_rules: row.access_rules } : {}),
-    links: linkTo(ctx, req, `users/${row.user_id}/application_credentials/${row.id}`),
-  }
-}
+const viewApplicationCredential = viewOf(
+  applicationCredentialNoun,
+  ({ id, userId }) => `users/${userId}/application_credentials/${id}`,
+  ({ accessRules }) => ({ access_rules: accessRules.length > 0 ? accessRules : undefined }),
+)
 
-function readBody({ application_credential: body }: Static<typeof createBody>) {
-  return given({
-    name: body.name,
-    description: body.description,
-    secret: body.secret,
-    expiresAt: body.expires_at,
-    roles: body.roles?.map((role) =>
-      given({ id: role.id, name: role.name, domainId: role.domain_id ?? undefined }),
-    ),
-    isUnrestricted: body.unrestricted,
-    accessRules: body.access_rules,
-  })
+const reader = readerOf({ noun: applicationCredentialNoun })
+
+function readBody(userId: string, { application_credential: body }: Static<typeof createBody>) {
+  const roles = body.roles?.map(({ id, name, domain_id }) =>
+    given({ id, name, domainId: domain_id ?? undefined }),
+  )
+  return { ...reader.create(body), ...given({ roles }), userId }
 }
 
 function one(req: WireRequest) {
@@ -100,10 +81,7 @@ export const applicationCredentialRoutes = [
       createApplicationCredential.admit(ctx, { userId: req.params.user_id ?? "", name: "" }),
     handler: async (ctx, req) => {
       const userId = req.params.user_id ?? ""
-      const made = await createApplicationCredential(ctx, {
-        userId,
-        ...readBody(req.body),
-      })
+      const made = await createApplicationCredential(ctx, readBody(userId, req.body))
       const view = viewApplicationCredential(ctx, req, made.credential)
       // The only time that the secret is shown.
       return { application_credential: { ...view, secret: made.secret } }
@@ -131,10 +109,7 @@ export const applicationCredentialRoutes = [
   }),
 ]
 
-function viewRule(ctx: Ctx, req: WireRequest, row: AccessRuleRow): Record<string, unknown> {
-  const { id, service, path, method } = row
-  return { id, service, path, method, links: linkTo(ctx, req, `users/${row.user_id}/access_rules/${id}`) }
-}
+const viewRule = viewOf(accessRuleNoun, ({ id, userId }) => `users/${userId}/access_rules/${id}`)
 
 function oneRule(req: WireRequest) {
   return { userId: req.params.user_id ?? "", id: req.params.access_rule_id ?? "" }
@@ -146,8 +121,8 @@ export const accessRuleRoutes = [
     path: "/users/{user_id}/access_rules",
     operation: listAccessRules,
     handler: async (ctx, req) => {
-      const list = readOldList(req.query, { service: "text", path: "text", method: "text" })
-      const rules = await listAccessRules(ctx, { userId: req.params.user_id ?? "", ...list })
+      const query = readList(req.query, accessRuleNoun)
+      const rules = await listAccessRules(ctx, { userId: req.params.user_id ?? "", query })
       return pageReply(ctx, req, "access_rules", rules, viewRule)
     },
   }),

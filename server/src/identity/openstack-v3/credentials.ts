@@ -1,11 +1,12 @@
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { route, type WireRequest } from "../../platform/http/wire.ts"
-import { type Fields, keyed, typed } from "../../platform/schema/make.ts"
+import { keyed, typed } from "../../platform/schema/make.ts"
 import {
   type Credential,
   createCredential,
   createEc2Key,
+  credentialNoun,
   deleteCredential,
   deleteEc2Key,
   type Ec2Key,
@@ -15,99 +16,35 @@ import {
   listEc2Keys,
   updateCredential,
 } from "../index.ts"
-import { admitToOne } from "./admit.ts"
-import { extraOf, given, readOldList, requireSameId } from "./read.ts"
-import { looseId, member, text, textOrNull } from "./schema.ts"
-import { linkTo, listReply, pageReply } from "./view.ts"
+import { blobAsText, resourceRoutes, type View, viewOf } from "./resource.ts"
+import { looseId, text, textOrNull } from "./schema.ts"
+import { linkTo, listReply } from "./view.ts"
 
-const properties = {
-  user_id: looseId,
-  project_id: textOrNull,
-  type: Type.String({ minLength: 1, maxLength: 255 }),
-  blob: typed(["string", "object"]),
-}
-const known = [...Object.keys(properties), "id", "links"]
+const viewStored = viewOf(credentialNoun, ({ id }) => `credentials/${id}`)
 
-/** Some clients send the JSON of an EC2 credential as an object. */
-function blobText(blob: Fields<typeof properties>["blob"]): string | undefined {
-  return typeof blob === "object" ? JSON.stringify(blob) : blob
-}
+const viewCredential: View<Credential> = (ctx, req, credential) => ({
+  ...viewStored(ctx, req, credential),
+  blob: credential.blob,
+})
 
-function viewCredential(ctx: Ctx, req: WireRequest, row: Credential): Record<string, unknown> {
-  return {
-    ...row.extra,
-    id: row.id,
-    user_id: row.user_id,
-    project_id: row.project_id,
-    type: row.type,
-    blob: row.blob,
-    links: linkTo(ctx, req, `credentials/${row.id}`),
-  }
-}
-
-export const credentialRoutes = [
-  route({
-    method: "GET",
-    path: "/credentials",
-    operation: listCredentials,
-    handler: async (ctx, req) => {
-      const list = await listCredentials(ctx, readOldList(req.query, { user_id: "text", type: "text" }))
-      return pageReply(ctx, req, "credentials", list, viewCredential)
-    },
-  }),
-  route({
-    method: "POST",
-    path: "/credentials",
-    operation: createCredential,
-    body: member("credential", properties, { required: ["type", "user_id", "blob"] }),
-    handler: async (ctx, req) => {
-      const { credential } = req.body
-      const row = await createCredential(ctx, {
-        userId: credential.user_id,
-        type: credential.type,
-        blob: blobText(credential.blob) ?? "",
-        ...given({ projectId: credential.project_id, extra: extraOf(credential, known) }),
-      })
-      return { credential: viewCredential(ctx, req, row) }
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/credentials/{credential_id}",
-    operation: getCredential,
-    handler: async (ctx, req) => ({
-      credential: viewCredential(ctx, req, await getCredential(ctx, { id: req.params.credential_id ?? "" })),
-    }),
-  }),
-  route({
-    method: "PATCH",
-    path: "/credentials/{credential_id}",
-    operation: updateCredential,
-    body: member("credential", properties, { minProperties: 1 }),
-    admit: admitToOne(updateCredential, "credential"),
-    handler: async (ctx, req) => {
-      const id = req.params.credential_id ?? ""
-      const { credential } = req.body
-      requireSameId(credential, id)
-      const changes = given({
-        userId: credential.user_id,
-        type: credential.type,
-        blob: blobText(credential.blob),
-        projectId: credential.project_id,
-        extra: extraOf(credential, known),
-      })
-      return { credential: viewCredential(ctx, req, await updateCredential(ctx, { id, ...changes })) }
-    },
-  }),
-  route({
-    method: "DELETE",
-    path: "/credentials/{credential_id}",
-    operation: deleteCredential,
-    handler: async (ctx, req) => {
-      await deleteCredential(ctx, { id: req.params.credential_id ?? "" })
-    },
-  }),
-]
+export const credentialRoutes = resourceRoutes({
+  noun: credentialNoun,
+  singular: "credential",
+  view: viewCredential,
+  properties: {
+    user_id: looseId,
+    project_id: textOrNull,
+    type: Type.String({ minLength: 1, maxLength: 255 }),
+    blob: typed(["string", "object"]),
+  },
+  required: ["type", "user_id", "blob"],
+  translate: blobAsText,
+  list: listCredentials,
+  get: getCredential,
+  create: createCredential,
+  update: updateCredential,
+  remove: deleteCredential,
+})
 
 function viewEc2Key(ctx: Ctx, req: WireRequest, key: Ec2Key): Record<string, unknown> {
   return {

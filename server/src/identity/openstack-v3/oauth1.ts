@@ -5,7 +5,8 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { type Route, route, type WireReply, type WireRequest, withHeaders } from "../../platform/http/wire.ts"
 import { closed, object } from "../../platform/schema/make.ts"
 import {
-  type AccessTokenRow,
+  type AccessToken,
+  accessTokenNoun,
   authorizeRequestToken,
   createAccessToken,
   createRequestToken,
@@ -19,6 +20,7 @@ import {
   timeText,
 } from "../index.ts"
 import { given } from "./read.ts"
+import { viewOf } from "./resource.ts"
 import { idString, name } from "./schema.ts"
 import { linkTo, listReply } from "./view.ts"
 
@@ -45,8 +47,8 @@ function viewTime(at: Date | null): string | null {
   return at === null ? null : timeText(at.getTime())
 }
 
-function secretReply(row: { id: string; secret: string; expires_at: Date | null }): WireReply {
-  const end = viewTime(row.expires_at)
+function secretReply(row: { id: string; secret: string; expiresAt: Date | null }): WireReply {
+  const end = viewTime(row.expiresAt)
   const pairs = {
     oauth_token: row.id,
     oauth_token_secret: row.secret,
@@ -57,16 +59,14 @@ function secretReply(row: { id: string; secret: string; expires_at: Date | null 
   return withHeaders(body.join("&"), { "content-type": "application/x-www-form-urlencoded" })
 }
 
-function viewAccessToken(ctx: Ctx, req: WireRequest, row: AccessTokenRow): Record<string, unknown> {
-  const path = `users/${row.authorizing_user_id}/OS-OAUTH1/access_tokens/${row.id}`
-  return {
-    id: row.id,
-    consumer_id: row.consumer_id,
-    authorizing_user_id: row.authorizing_user_id,
-    project_id: row.project_id,
-    expires_at: viewTime(row.expires_at),
-    links: { ...linkTo(ctx, req, path), roles: linkTo(ctx, req, `${path}/roles`).self },
-  }
+const pathOf = ({ id, authorizingUserId }: AccessToken) =>
+  `users/${authorizingUserId}/OS-OAUTH1/access_tokens/${id}`
+
+const viewPlain = viewOf(accessTokenNoun, pathOf, ({ expiresAt }) => ({ expires_at: viewTime(expiresAt) }))
+
+function viewAccessToken(ctx: Ctx, req: WireRequest, token: AccessToken): Record<string, unknown> {
+  const roles = linkTo(ctx, req, `${pathOf(token)}/roles`).self
+  return { ...viewPlain(ctx, req, token), links: { ...linkTo(ctx, req, pathOf(token)), roles } }
 }
 
 function viewRole(ctx: Ctx, req: WireRequest, row: Role): Record<string, unknown> {

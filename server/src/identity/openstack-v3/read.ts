@@ -7,7 +7,7 @@ import type { Fields } from "../../platform/noun/field.ts"
 import { publicName } from "../../platform/noun/field.ts"
 import type { Compared, ListQuery, TextComparator } from "../../platform/noun/list.ts"
 import type { Noun } from "../../platform/noun/noun.ts"
-import { type Comparator, type Filter, type ListRequest, listComparators, type Viewer } from "../index.ts"
+import type { Viewer } from "../index.ts"
 
 const comparators: Readonly<Record<string, TextComparator>> = {
   contains: "contains",
@@ -46,30 +46,6 @@ export function readList<F extends Fields>(
     for (const value of equal[key] ?? []) some.push({ by: "equal", value })
   const limit = queryInteger(query, "limit", { min: 0 }) || null
   return { filters: { ...equal, ...compared }, page: { limit, marker: queryText(query, "marker") ?? null } }
-}
-
-type Kind = "text" | "boolean"
-export type FilterKinds = Readonly<Record<string, Kind>>
-
-/** `name=x`, `name__contains=x`, `enabled`, `limit` and `marker`. */
-export function readOldList(query: WireRequest["query"], kinds: FilterKinds): ListRequest {
-  const filters: Filter[] = []
-  for (const name of Object.keys(query)) {
-    const [key = "", comparator] = name.split("__")
-    const kind = Object.hasOwn(kinds, key) ? kinds[key] : undefined
-    if (!kind) continue
-    const text = queryText(query, name) ?? ""
-    if (comparator === undefined || kind === "boolean") {
-      filters.push({ key, comparator: "equals", value: kind === "boolean" ? isTrue(text) : text })
-    } else if (isComparator(comparator)) filters.push({ key, comparator, value: text })
-  }
-  const limit = queryInteger(query, "limit", { min: 0 })
-  const marker = queryText(query, "marker")
-  return { filters, ...(limit ? { limit } : {}), ...(marker === undefined ? {} : { marker }) }
-}
-
-function isComparator(text: string): text is Comparator {
-  return (listComparators as readonly string[]).includes(text)
 }
 
 /** A filter without a value means yes; only these words mean no. */

@@ -64,7 +64,7 @@ function put(read: Record<string, unknown>, key: string, { kind }: Field, value:
   else if (value !== null) read[key] = readBoolean(value)
 }
 
-export interface ResourceDefinition<F extends Fields> {
+export interface ResourceDefinition<F extends Fields, T extends ThingOf<F> = ThingOf<F>> {
   noun: Noun<F, Viewer>
   /** `endpoint_group` */
   singular: string
@@ -72,9 +72,9 @@ export interface ResourceDefinition<F extends Fields> {
   plural?: string
   /** What stands before the plural in the path. */
   prefix?: string
-  view: View<ThingOf<F>>
+  view: View<T>
   /** What is shown once, to who made it. */
-  viewNew?: View<ThingOf<F>>
+  viewNew?: View<T>
   /** Of the body. */
   properties: TProperties
   required?: readonly string[]
@@ -89,11 +89,13 @@ export interface ResourceDefinition<F extends Fields> {
   admit?: (ctx: Ctx, req: WireRequest) => Promise<unknown>
   /** May change with an empty body. */
   isEmptyChange?: true
-  list: Operation<ListQuery, Rows<ThingOf<F>>>
+  /** Attributes that nobody knows are refused. */
+  isClosed?: true
+  list: Operation<ListQuery, Rows<T>>
   readList?: (query: WireRequest["query"]) => ListQuery
-  get?: Operation<{ id: string }, ThingOf<F>>
-  create: Operation<CreateOf<F>, ThingOf<F>>
-  update: Operation<{ id: string; changes: ChangesOf<F> }, ThingOf<F>>
+  get?: Operation<{ id: string }, T>
+  create?: Operation<CreateOf<F>, T>
+  update: Operation<{ id: string; changes: ChangesOf<F> }, T>
   remove: Operation<{ id: string }, unknown>
 }
 
@@ -118,7 +120,9 @@ export function readerOf<F extends Fields>({
 }
 
 /** List, make, get, change and delete. */
-export function resourceRoutes<F extends Fields>(resource: ResourceDefinition<F>): Route[] {
+export function resourceRoutes<F extends Fields, T extends ThingOf<F>>(
+  resource: ResourceDefinition<F, T>,
+): Route[] {
   const { noun, singular, view, viewNew = view, list, get, create, update, remove } = resource
   const plural = resource.plural ?? `${singular}s`
   const path = `${resource.prefix ?? ""}/${plural}`
@@ -130,7 +134,10 @@ export function resourceRoutes<F extends Fields>(resource: ResourceDefinition<F>
   const changeBody = member(
     singular,
     { ...properties, ...changed },
-    resource.isEmptyChange ? {} : { minProperties: 1 },
+    {
+      ...(resource.isEmptyChange ? {} : { minProperties: 1 }),
+      ...(resource.isClosed ? { isClosed: true } : {}),
+    },
   )
   const read = resource.readList ?? ((query: WireRequest["query"]) => readList(query, noun))
   return [
@@ -140,17 +147,21 @@ export function resourceRoutes<F extends Fields>(resource: ResourceDefinition<F>
       operation: list,
       handler: async (ctx, req) => pageReply(ctx, req, plural, await list(ctx, read(req.query)), view),
     }),
-    route({
-      method: "POST",
-      path,
-      operation: create,
-      body: newBody,
-      ...(resource.admit ? { admit: resource.admit } : {}),
-      handler: async (ctx, req) => {
-        const thing = await create(ctx, reader.create(bodyOf(req, singular)))
-        return { [singular]: viewNew(ctx, req, thing) }
-      },
-    }),
+    ...(create
+      ? [
+          route({
+            method: "POST",
+            path,
+            operation: create,
+            body: newBody,
+            ...(resource.admit ? { admit: resource.admit } : {}),
+            handler: async (ctx, req) => {
+              const thing = await create(ctx, reader.create(bodyOf(req, singular)))
+              return { [singular]: viewNew(ctx, req, thing) }
+            },
+          }),
+        ]
+      : []),
     ...(get
       ? [
           route({

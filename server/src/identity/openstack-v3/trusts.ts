@@ -11,8 +11,10 @@ import {
   listTrustRoles,
   listTrusts,
   type Trust,
+  trustNoun,
 } from "../index.ts"
-import { extraOf, given } from "./read.ts"
+import { given } from "./read.ts"
+import { readerOf, viewOf } from "./resource.ts"
 import { viewRole } from "./roles.ts"
 import { idOrName, looseId, member, strictBoolean, text, textOrNull } from "./schema.ts"
 import { linkTo, listReply } from "./view.ts"
@@ -28,31 +30,19 @@ const properties = {
   redelegation_count: typed(["integer", "null"], { minimum: 0 }),
   roles: Type.Array(object({ id: text, name: text }, [], idOrName)),
 }
-const known = [...Object.keys(properties), "id", "links"]
+const pathOf = ({ id }: Pick<Trust, "id">) => `OS-TRUST/trusts/${id}`
 
-function viewTrust(ctx: Ctx, req: WireRequest, trust: Trust, isListed = false): Record<string, unknown> {
-  const rolesUrl = linkTo(ctx, req, `OS-TRUST/trusts/${trust.id}/roles`).self
+const viewListed = viewOf(trustNoun, pathOf, () => ({ deleted_at: null, roles: undefined }))
+
+function viewTrust(ctx: Ctx, req: WireRequest, trust: Trust): Record<string, unknown> {
   return {
-    ...trust.extra,
-    id: trust.id,
-    trustor_user_id: trust.trustor_user_id,
-    trustee_user_id: trust.trustee_user_id,
-    project_id: trust.project_id,
-    impersonation: trust.is_impersonation,
-    expires_at: trust.expires_at_text,
-    remaining_uses: trust.remaining_uses,
-    redelegation_count: trust.redelegation_count,
-    redelegated_trust_id: trust.redelegated_trust_id,
-    deleted_at: null,
-    ...(isListed
-      ? {}
-      : {
-          roles: trust.roles.map((role) => viewRole(ctx, req, role)),
-          roles_links: { self: rolesUrl, next: null, previous: null },
-        }),
-    links: linkTo(ctx, req, `OS-TRUST/trusts/${trust.id}`),
+    ...viewListed(ctx, req, trust),
+    roles: trust.roles.map((role) => viewRole(ctx, req, role)),
+    roles_links: { self: linkTo(ctx, req, `${pathOf(trust)}/roles`).self, next: null, previous: null },
   }
 }
+
+const reader = readerOf({ noun: trustNoun })
 
 export const trustRoutes = [
   route({
@@ -71,7 +61,7 @@ export const trustRoutes = [
         ctx,
         req,
         "trusts",
-        trusts.map((trust) => viewTrust(ctx, req, trust, true)),
+        trusts.map((trust) => viewListed(ctx, req, trust)),
       )
     },
   }),
@@ -81,23 +71,8 @@ export const trustRoutes = [
     operation: createTrust,
     body: member("trust", properties, { required: ["trustee_user_id", "trustor_user_id", "impersonation"] }),
     handler: async (ctx, req) => {
-      const { trust } = req.body
-      const row = await createTrust(
-        ctx,
-        given({
-          trustorUserId: trust.trustor_user_id,
-          trusteeUserId: trust.trustee_user_id,
-          isImpersonation: trust.impersonation,
-          projectId: trust.project_id,
-          expiresAt: trust.expires_at,
-          remainingUses: trust.remaining_uses,
-          roles: trust.roles,
-          isRedelegationAllowed: trust.allow_redelegation ?? undefined,
-          redelegationCount: trust.redelegation_count,
-          extra: extraOf(trust, known),
-        }),
-      )
-      return { trust: viewTrust(ctx, req, row) }
+      const trust = await createTrust(ctx, reader.create(req.body.trust))
+      return { trust: viewTrust(ctx, req, trust) }
     },
   }),
   route({

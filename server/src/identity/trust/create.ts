@@ -1,6 +1,4 @@
-// A trust lets another user act with some of the trustor's roles on one project, and may be passed on a few times.
 import { sql } from "kysely"
-import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { jsonb, type Tx } from "../../platform/db/database.ts"
 import { invalid } from "../../platform/fault/fault.ts"
@@ -11,28 +9,13 @@ import { refuseApplicationCredential } from "../delegation.ts"
 import { forbidden, forbiddenAction, found, notFound } from "../faults.ts"
 import { find } from "../read.ts"
 import { resolveRoles } from "../role/resolve.ts"
-import { Extra, Text } from "../shapes.ts"
 import { type Expiry, readExpiry } from "../time.ts"
 import { userNoun } from "../user/user.ts"
-import { findLiveTrust, findTrusts, type Trust } from "./store.ts"
+import { findLiveTrust } from "./read.ts"
+import { type Trust, trustNoun, trustTarget } from "./trust.ts"
 
 /** Keystone's [trust] max_redelegation_count. */
 const redelegationsMost = 3
-
-const NewTrust = Type.Object({
-  trustorUserId: Type.String(),
-  trusteeUserId: Type.String(),
-  projectId: Type.Optional(Text),
-  isImpersonation: Type.Boolean(),
-  expiresAt: Type.Optional(Text),
-  remainingUses: Type.Optional(Type.Union([Type.Integer({ minimum: 1 }), Type.Null()])),
-  roles: Type.Optional(
-    Type.Array(Type.Object({ id: Type.Optional(Type.String()), name: Type.Optional(Type.String()) })),
-  ),
-  isRedelegationAllowed: Type.Optional(Type.Boolean()),
-  redelegationCount: Type.Optional(Type.Union([Type.Integer({ minimum: 0 }), Type.Null()])),
-  extra: Type.Optional(Extra),
-})
 
 interface Terms {
   projectId: string | null
@@ -44,10 +27,10 @@ interface Terms {
 
 export const createTrust = operation({
   name: "identity.trust.create",
-  input: NewTrust,
+  input: trustNoun.create,
   faults: [forbidden, forbiddenAction, notFound],
   rule: "identity:create_trust",
-  target: (_ctx, { trustorUserId }) => ({ target: { trust: { trustor_user_id: trustorUserId } } }),
+  target: (_ctx, { trustorUserId }) => trustTarget({ trustorUserId }),
   run: async (ctx, input): Promise<Trust> => {
     refuseApplicationCredential(ctx.caller)
     const projectId = input.projectId || null
@@ -86,11 +69,11 @@ async function findSource(ctx: Ctx): Promise<Source | null> {
   if (!id) return null
   const parent = found(await findLiveTrust(ctx.db, id, ctx.clock.now()), "trust", id)
   const chain = [parent]
-  for (let at = parent; at.redelegated_trust_id && chain.length <= redelegationsMost + 1; ) {
+  for (let at = parent; at.redelegatedTrustId && chain.length <= redelegationsMost + 1; ) {
     const above = found(
-      await findLiveTrust(ctx.db, at.redelegated_trust_id, ctx.clock.now()),
+      await findLiveTrust(ctx.db, at.redelegatedTrustId, ctx.clock.now()),
       "trust",
-      at.redelegated_trust_id,
+      at.redelegatedTrustId,
     )
     chain.push(above)
     at = above
@@ -109,8 +92,8 @@ async function requireRoles(
   const project = await sql`select 1 from identity.project where id = ${terms.projectId}`.execute(ctx.db)
   if (project.rows.length === 0) throw notFound("project", terms.projectId)
   const held = await sql<{ role_id: string }>`
-    select role_id from identity.effective_role(${root?.trustor_user_id ?? trustorUserId}, 'project',
-      ${root?.project_id ?? terms.projectId})`.execute(ctx.db)
+    select role_id from identity.effective_role(${root?.trustorUserId ?? trustorUserId}, 'project',
+      ${root?.projectId ?? terms.projectId})`.execute(ctx.db)
   const ids = new Set(held.rows.map((row) => row.role_id))
   const missing = terms.roleIds.find((id) => !ids.has(id))
   if (missing !== undefined) throw notFound("role", missing)
@@ -118,7 +101,7 @@ async function requireRoles(
 
 function redelegationsOf(
   input: {
-    isRedelegationAllowed?: boolean
+    isRedelegationAllowed?: boolean | null
     redelegationCount?: number | null
     remainingUses?: number | null
   },
@@ -132,7 +115,7 @@ function redelegationsOf(
   if (input.remainingUses !== undefined && input.remainingUses !== null)
     throw invalid("remaining_uses", "remaining_uses must not be set if redelegation is allowed")
   if (!parent) return asked ?? redelegationsMost
-  const left = parent.redelegation_count - 1
+  const left = parent.redelegationCount - 1
   if (asked !== null && asked !== left)
     throw forbidden(
       'Modifying "redelegation_count" upon redelegation is forbidden. Omitting this parameter is advised.',
@@ -142,21 +125,21 @@ function redelegationsOf(
 
 /** What is passed on is never more than what was given. */
 function checkRedelegation(source: Trust, terms: Terms): void {
-  if (source.redelegation_count <= 0 || source.redelegation_count > redelegationsMost) {
+  if (source.redelegationCount <= 0 || source.redelegationCount > redelegationsMost) {
     throw forbidden(
-      `Remaining redelegation depth of ${source.redelegation_count} out of allowed range of [0..${redelegationsMost}]`,
+      `Remaining redelegation depth of ${source.redelegationCount} out of allowed range of [0..${redelegationsMost}]`,
     )
   }
   if (terms.remainingUses !== null)
     throw forbidden('Field "remaining_uses" must not be set in order to redelegate a trust')
-  if (source.expires_at && terms.expiresAt && source.expires_at < terms.expiresAt.at)
+  if (source.endsAt && terms.expiresAt && source.endsAt < terms.expiresAt.at)
     throw forbidden("Requested expiration time is more than redelegated trust can provide")
   const given = new Set(source.roles.map((role) => role.id))
   if (terms.roleIds.some((id) => !given.has(id)))
     throw forbidden("Some of requested roles are not in redelegated trust")
-  if (source.project_id !== terms.projectId)
+  if (source.projectId !== terms.projectId)
     throw forbidden("A trust can be redelegated for its own project only")
-  if (terms.isImpersonation && !source.is_impersonation)
+  if (terms.isImpersonation && !source.isImpersonation)
     throw forbidden("Impersonation is not allowed because redelegated trust does not specify impersonation.")
 }
 
@@ -177,7 +160,7 @@ async function insertTrust(
       trustee_user_id: input.trusteeUserId,
       project_id: terms.projectId,
       is_impersonation: terms.isImpersonation,
-      expires_at: terms.expiresAt?.text ?? parent?.expires_at ?? null,
+      expires_at: terms.expiresAt?.text ?? parent?.expiresAt ?? null,
       remaining_uses: terms.remainingUses,
       redelegation_count: redelegationCount,
       redelegated_trust_id: parent?.id ?? null,
@@ -191,6 +174,5 @@ async function insertTrust(
       .execute()
   }
   await announce(ctx, tx, "OS-TRUST:trust", "created", id)
-  const [made] = await findTrusts(tx, sql`t.id = ${id}`)
-  return found(made, "trust", id)
+  return found(await find(tx, trustNoun, id), "trust", id)
 }
