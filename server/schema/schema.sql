@@ -643,6 +643,7 @@ create table identity.credential (
   constraint credential_pkey PRIMARY KEY (id)
 );
 CREATE INDEX credential_project ON identity.credential USING btree (project_id);
+CREATE INDEX credential_type ON identity.credential USING btree (type, id);
 CREATE INDEX credential_user ON identity.credential USING btree (user_id, type);
 
 create table identity.domain_config (
@@ -681,6 +682,7 @@ create table identity.endpoint_group (
   filters jsonb not null,
   constraint endpoint_group_pkey PRIMARY KEY (id)
 );
+CREATE INDEX endpoint_group_by_name ON identity.endpoint_group USING btree (name, id);
 
 create table identity.fernet_key (
   ring text not null,
@@ -703,8 +705,9 @@ create table identity."group" (
   constraint group_pkey PRIMARY KEY (id),
   constraint group_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES identity.project(id)
 );
-CREATE INDEX group_domain ON identity."group" USING btree (domain_id);
+CREATE INDEX group_by_name ON identity."group" USING btree (name, id);
 CREATE UNIQUE INDEX group_name ON identity."group" USING btree (lower(name), domain_id);
+CREATE INDEX group_of_domain ON identity."group" USING btree (domain_id, name, id);
 
 create table identity.group_member (
   user_id text not null,
@@ -815,6 +818,7 @@ create table identity.password (
   constraint password_pkey PRIMARY KEY (id),
   constraint password_user_id_fkey FOREIGN KEY (user_id) REFERENCES identity."user"(id) ON DELETE CASCADE
 );
+CREATE INDEX password_expires ON identity.password USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 CREATE INDEX password_user ON identity.password USING btree (user_id, id DESC);
 
 create table identity.policy (
@@ -824,6 +828,7 @@ create table identity.policy (
   extra jsonb default '{}'::jsonb not null,
   constraint policy_pkey PRIMARY KEY (id)
 );
+CREATE INDEX policy_type ON identity.policy USING btree (type, id);
 
 create table identity.policy_association (
   policy_id text not null,
@@ -859,10 +864,14 @@ create table identity.project (
   constraint project_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES identity.project(id),
   constraint project_check CHECK (((is_domain = (domain_id IS NULL)) AND (is_domain = (parent_id IS NULL))))
 );
+CREATE INDEX domain_by_name ON identity.project USING btree (name, id) WHERE is_domain;
 CREATE UNIQUE INDEX domain_name ON identity.project USING btree (lower(name)) WHERE is_domain;
-CREATE INDEX project_domain ON identity.project USING btree (domain_id);
+CREATE INDEX project_below ON identity.project USING btree (parent_id, name, id);
+CREATE INDEX project_by_name ON identity.project USING btree (name, id);
+CREATE INDEX project_disabled ON identity.project USING btree (name, id) WHERE (NOT is_enabled);
 CREATE UNIQUE INDEX project_name ON identity.project USING btree (lower(name), domain_id) WHERE (NOT is_domain);
-CREATE INDEX project_parent ON identity.project USING btree (parent_id);
+CREATE INDEX project_named ON identity.project USING btree (lower(name));
+CREATE INDEX project_of_domain ON identity.project USING btree (domain_id, name, id);
 CREATE INDEX project_tags ON identity.project USING gin (tags);
 
 create table identity.project_endpoint (
@@ -906,6 +915,7 @@ create table identity.registered_limit (
   constraint registered_limit_service_id_fkey FOREIGN KEY (service_id) REFERENCES identity.service(id)
 );
 CREATE INDEX registered_limit_region ON identity.registered_limit USING btree (region_id);
+CREATE INDEX registered_limit_resource ON identity.registered_limit USING btree (resource_name);
 
 create table identity.revocation (
   audit_id text not null,
@@ -927,8 +937,9 @@ create table identity.role (
   constraint role_pkey PRIMARY KEY (id),
   constraint role_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES identity.project(id) ON DELETE CASCADE
 );
-CREATE INDEX role_domain ON identity.role USING btree (domain_id);
+CREATE INDEX role_by_name ON identity.role USING btree (name, id);
 CREATE UNIQUE INDEX role_name ON identity.role USING btree (lower(name), domain_id) NULLS NOT DISTINCT;
+CREATE INDEX role_of_domain ON identity.role USING btree (domain_id, name, id);
 
 create table identity.service (
   id text not null,
@@ -940,6 +951,8 @@ create table identity.service (
   created_at timestamp with time zone default now() not null,
   constraint service_pkey PRIMARY KEY (id)
 );
+CREATE INDEX service_name ON identity.service USING btree (name);
+CREATE INDEX service_type ON identity.service USING btree (type, id);
 
 create table identity.trust (
   id text not null,
@@ -961,6 +974,7 @@ create table identity.trust (
   constraint trust_trustor_user_id_fkey FOREIGN KEY (trustor_user_id) REFERENCES identity."user"(id) ON DELETE CASCADE,
   constraint trust_remaining_uses_check CHECK ((remaining_uses >= 0))
 );
+CREATE INDEX trust_created ON identity.trust USING btree (created_at, id) WHERE (deleted_at IS NULL);
 CREATE INDEX trust_project ON identity.trust USING btree (project_id);
 CREATE INDEX trust_redelegated ON identity.trust USING btree (redelegated_trust_id);
 CREATE INDEX trust_trustee ON identity.trust USING btree (trustee_user_id);
@@ -990,8 +1004,10 @@ create table identity."user" (
   constraint user_pkey PRIMARY KEY (id),
   constraint user_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES identity.project(id)
 );
-CREATE INDEX user_domain ON identity."user" USING btree (domain_id);
+CREATE INDEX user_by_name ON identity."user" USING btree (name, id);
+CREATE INDEX user_disabled ON identity."user" USING btree (name, id) WHERE (NOT is_enabled);
 CREATE UNIQUE INDEX user_name ON identity."user" USING btree (lower(name), domain_id);
+CREATE INDEX user_of_domain ON identity."user" USING btree (domain_id, name, id);
 
 create table image.image (
   id uuid not null,
