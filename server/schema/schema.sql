@@ -1113,8 +1113,9 @@ create table image.metadef_namespace (
   constraint metadef_namespace_name_check CHECK (((length(name) >= 1) AND (length(name) <= 80))),
   constraint metadef_namespace_visibility_check CHECK ((visibility = ANY (ARRAY['public'::text, 'private'::text])))
 );
-CREATE INDEX metadef_namespace_list ON image.metadef_namespace USING btree (created_at NULLS FIRST, id NULLS FIRST);
-CREATE INDEX metadef_namespace_project ON image.metadef_namespace USING btree (project_id);
+CREATE INDEX metadef_namespace_list ON image.metadef_namespace USING btree (created_at, name);
+CREATE INDEX metadef_namespace_project ON image.metadef_namespace USING btree (project_id, created_at, name);
+CREATE INDEX metadef_namespace_public ON image.metadef_namespace USING btree (created_at, name) WHERE (visibility = 'public'::text);
 
 create table image.metadef_resource_type (
   name text not null,
@@ -1145,8 +1146,8 @@ create table image.task (
 );
 CREATE INDEX task_expires ON image.task USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 CREATE INDEX task_image ON image.task USING btree (image_id, created_at) WHERE (image_id IS NOT NULL);
-CREATE INDEX task_list ON image.task USING btree (created_at NULLS FIRST, id NULLS FIRST);
-CREATE INDEX task_project ON image.task USING btree (project_id, created_at NULLS FIRST, id NULLS FIRST);
+CREATE INDEX task_list ON image.task USING btree (created_at, id);
+CREATE INDEX task_project ON image.task USING btree (project_id, created_at, id);
 
 create table network.address_group (
   id uuid not null,

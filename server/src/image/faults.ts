@@ -183,7 +183,7 @@ export const rangeNotSatisfiable = fault(
 export const memberNotFound = fault(
   "not_found",
   "image.member.not_found",
-  (member: string, image: string) => `${member} not found in the member list of the image ${image}.`,
+  (member: string, image = "") => `${member} not found in the member list of the image ${image}.`,
 )
 
 export const memberExists = fault(
@@ -253,7 +253,7 @@ export const namespaceProtected = fault(
 export const metadefItemNotFound = fault(
   "not_found",
   "image.metadef_item.not_found",
-  (kind: string, name: string, namespace: string) =>
+  (name: string, kind = "item", namespace = "") =>
     `The metadata definition ${kind} with name=${name} was not found in namespace=${namespace}.`,
 )
 
@@ -267,7 +267,7 @@ export const metadefItemExists = fault(
 export const associationNotFound = fault(
   "not_found",
   "image.metadef_association.not_found",
-  (type: string, namespace: string) =>
+  (type: string, namespace = "") =>
     `The metadata definition resource-type association of resource-type=${type} to namespace=${namespace} ` +
     "was not found.",
 )
@@ -275,7 +275,7 @@ export const associationNotFound = fault(
 export const associationExists = fault(
   "conflict",
   "image.metadef_association.exists",
-  (type: string, namespace: string) =>
+  (type: string, namespace = "") =>
     `The metadata definition resource-type association of resource-type=${type} to namespace=${namespace} ` +
     "already exists.",
 )

@@ -26,12 +26,12 @@ export {
   visibilities,
 } from "./image/image.ts"
 export {
+  getImage,
   type ImageFilter,
   type ImageListInput,
   type ImagePage,
   imageSortKeys,
   listImages,
-  showImage,
 } from "./image/read.ts"
 export { addImageTag, type ImageChange, removeImageTag, updateImage } from "./image/update.ts"
 export { type ImportMethod, importImage, importMethods } from "./import/import.ts"
@@ -45,31 +45,38 @@ export {
 } from "./local/boot.ts"
 export { removeFromStore, showImageUsage, showStores } from "./local/info.ts"
 export { type LocalImage, registerLocalImage } from "./local/register.ts"
-export type { Member } from "./member/member.ts"
 export {
   addImageMember,
+  getImageMember,
   listImageMembers,
+  type Member,
   removeImageMember,
-  showImageMember,
   updateImageMember,
-} from "./member/share.ts"
+} from "./member/member.ts"
 export {
-  addAssociation,
-  listAssociations,
-  listResourceTypes,
-  removeAssociation,
-} from "./metadef/association.ts"
-export { metadefObjects, metadefProperties, metadefTags, setMetadefTags } from "./metadef/item.ts"
-export type { Association, Item, Namespace, ResourceType } from "./metadef/metadef.ts"
+  type Item,
+  metadefObjects,
+  metadefProperties,
+  metadefTags,
+  setMetadefTags,
+} from "./metadef-item/item.ts"
+export { createNamespace } from "./metadef-namespace/create.ts"
+export { deleteNamespace } from "./metadef-namespace/delete.ts"
+export { type Namespace, namespaceNoun } from "./metadef-namespace/namespace.ts"
 export {
-  createNamespace,
-  deleteNamespace,
+  getNamespace,
   type ListedNamespace,
   listNamespaces,
   type NamespaceDetail,
-  showNamespace,
-  updateNamespace,
-} from "./metadef/namespace.ts"
+} from "./metadef-namespace/read.ts"
+export { updateNamespace } from "./metadef-namespace/update.ts"
+export {
+  type Association,
+  addAssociation,
+  listAssociations,
+  removeAssociation,
+} from "./metadef-resource-type/association.ts"
+export { listResourceTypes } from "./metadef-resource-type/resource-type.ts"
 export { createImportTask } from "./task/create.ts"
-export { listImageTasks, listTasks, showTask, taskSortKeys } from "./task/read.ts"
-export type { Task } from "./task/task.ts"
+export { getTask, listImageTasks, listTasks } from "./task/read.ts"
+export { type Task, taskNoun, taskStatuses } from "./task/task.ts"

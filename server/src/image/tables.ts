@@ -2,7 +2,7 @@ import type { ColumnType, Generated } from "kysely"
 import type { ProcessIdentity } from "../platform/exec/process.ts"
 import type { ImageStatus, Visibility } from "./image/image.ts"
 import type { MemberStatus } from "./member/member.ts"
-import type { ItemKind } from "./metadef/metadef.ts"
+import type { ItemKind } from "./metadef-item/item.ts"
 import type { TaskStatus, TaskType } from "./task/task.ts"
 
 type Timestamp = ColumnType<Date, Date | string, Date | string>

@@ -23,6 +23,10 @@ export const name = sql`case g % 4 when 0 then 'default' else 'name-' || g end`
 export const id = (noun: string, number = "g") =>
   sql`md5(${sql.lit(noun)} || (${sql.raw(number)})::text)::uuid`
 
+/** Why a filter needs no index in the list of the whole cloud. */
+export const same = "most have the same value: a page is soon full"
+export const nobody = "nobody looks for it in the whole cloud"
+
 export type Row = Readonly<Record<string, unknown>>
 
 /** One who looks at a noun's lists. */
@@ -42,6 +46,7 @@ export interface Lists {
   member?: Look
   stranger?: Look
   values: Values
+  within: Values
   unindexed: Readonly<Record<string, readonly string[]>>
 }
 
@@ -63,6 +68,8 @@ interface Said<V> {
   stranger?: V
   /** By the field's key, where the guess by its kind is not the right one. Filters without a kind need them. */
   values?: Values
+  /** Filters that every list of it has, for a noun that is listed within something only: `{ imageId: […] }`. */
+  within?: Values
   /**
    * Filters that have no index in the list of the whole cloud, by the reason. Who sees his own rows needs none: each
    * filter of his list must be quick without exception.
@@ -83,6 +90,7 @@ export function listsOf<F extends Fields, V>(of: Noun<F, V>, said: Said<V>): Lis
     ...(said.member === undefined ? {} : { member: lookOf(said.member) }),
     ...(said.stranger === undefined ? {} : { stranger: lookOf(said.stranger) }),
     values: said.values ?? {},
+    within: said.within ?? {},
     unindexed: said.unindexed ?? {},
   }
 }

@@ -2,11 +2,11 @@
 
 import {
   deleteImage,
+  getImage,
   type Image,
   type ImageChange,
   type ImageFilter,
   listImages,
-  showImage,
   updateImage,
 } from "../../image/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
@@ -116,7 +116,7 @@ const idOf = (req: WireRequest) => req.params.image_id ?? ""
 
 async function imageOf(ctx: Ctx, req: WireRequest): Promise<Image> {
   try {
-    return await showImage(ctx, { imageId: idOf(req) })
+    return await getImage(ctx, { imageId: idOf(req) })
   } catch (error) {
     // Nova's own words for it, which clients of this call match.
     if (error instanceof Fault && error.kind === "not_found")
@@ -141,7 +141,7 @@ const metadataRoutes: readonly Route[] = [
     method: "GET",
     path: "/images/{image_id}/metadata",
     max: lastOfMetadata,
-    operation: showImage,
+    operation: getImage,
     handler: async (ctx, req) => ({ metadata: (await imageOf(ctx, req)).properties }),
   }),
   route({
@@ -149,7 +149,7 @@ const metadataRoutes: readonly Route[] = [
     path: "/images/{image_id}/metadata",
     max: lastOfMetadata,
     operation: updateImage,
-    alsoAsks: showImage,
+    alsoAsks: getImage,
     body: bodyWith("metadata", metadata),
     handler: async (ctx, req) => ({
       metadata: await changeMetadata(ctx, req, (now) => ({ ...now.properties, ...req.body.metadata })),
@@ -160,7 +160,7 @@ const metadataRoutes: readonly Route[] = [
     path: "/images/{image_id}/metadata",
     max: lastOfMetadata,
     operation: updateImage,
-    alsoAsks: showImage,
+    alsoAsks: getImage,
     body: bodyWith("metadata", metadata),
     handler: async (ctx, req) => ({ metadata: await changeMetadata(ctx, req, () => req.body.metadata) }),
   }),
@@ -168,7 +168,7 @@ const metadataRoutes: readonly Route[] = [
     method: "GET",
     path: "/images/{image_id}/metadata/{key}",
     max: lastOfMetadata,
-    operation: showImage,
+    operation: getImage,
     handler: async (ctx, req) => {
       const key = req.params.key ?? ""
       const value = (await imageOf(ctx, req)).properties[key]
@@ -181,7 +181,7 @@ const metadataRoutes: readonly Route[] = [
     path: "/images/{image_id}/metadata/{key}",
     max: lastOfMetadata,
     operation: updateImage,
-    alsoAsks: showImage,
+    alsoAsks: getImage,
     body: bodyWith("meta", metadataItem),
     handler: async (ctx, req) => {
       if (!Object.hasOwn(req.body.meta, req.params.key ?? ""))
@@ -195,7 +195,7 @@ const metadataRoutes: readonly Route[] = [
     path: "/images/{image_id}/metadata/{key}",
     max: lastOfMetadata,
     operation: updateImage,
-    alsoAsks: showImage,
+    alsoAsks: getImage,
     handler: async (ctx, req) => {
       const key = req.params.key ?? ""
       await changeMetadata(ctx, req, (now) => {
@@ -227,7 +227,7 @@ export const imageRoutes: readonly Route[] = [
     method: "GET",
     path: "/images/{image_id}",
     max: lastOfImages,
-    operation: showImage,
+    operation: getImage,
     handler: async (ctx, req) => ({ image: viewImage(ctx, await imageOf(ctx, req)) }),
   }),
   route({
@@ -235,7 +235,7 @@ export const imageRoutes: readonly Route[] = [
     path: "/images/{image_id}",
     max: lastOfImages,
     operation: deleteImage,
-    alsoAsks: showImage,
+    alsoAsks: getImage,
     handler: async (ctx, req) => {
       await deleteImage(ctx, { imageId: (await imageOf(ctx, req)).id })
       return reply(204)

@@ -11,16 +11,6 @@ import { imageNotFound } from "../faults.ts"
 import { type Image, type ImageViewer, imageNoun } from "./image.ts"
 import { imageTarget, imageViewerOf, isAdmin, visibleImage } from "./store.ts"
 
-export const showImage = operation({
-  name: "image.image.show",
-  input: Type.Object({ imageId: Type.String() }),
-  faults: [imageNotFound],
-  load: (ctx, { imageId }) => visibleImage(ctx, imageId),
-  rule: "get_image",
-  target: (_ctx, _input, found) => imageTarget(found),
-  run: async (_ctx, _input, image) => image,
-})
-
 const Filter = Type.Object({
   /** Public name of an attribute or property. */
   name: Type.String(),
@@ -73,6 +63,16 @@ export interface ImagePage {
   /** Marker of the next page; null on the last one. */
   nextMarker: string | null
 }
+
+export const getImage = operation({
+  name: "image.image.get",
+  input: Type.Object({ imageId: Type.String() }),
+  faults: [imageNotFound],
+  load: (ctx, { imageId }) => visibleImage(ctx, imageId),
+  rule: "get_image",
+  target: (_ctx, _input, found) => imageTarget(found),
+  run: async (_ctx, _input, image) => image,
+})
 
 export const listImages = operation({
   name: "image.image.list",

@@ -5,11 +5,11 @@ import {
   addImage,
   deactivateImage,
   deleteImage,
+  getImage,
   imageNotFound,
   importMethods,
   listImages,
   reactivateImage,
-  showImage,
   storeId,
   updateImage,
 } from "../index.ts"
@@ -38,8 +38,8 @@ export const imageRoutes: Route[] = [
   route({
     method: "GET",
     path: "/images/{image_id}",
-    operation: showImage,
-    handler: async (ctx, req) => viewImage(await showImage(ctx, { imageId: req.params.image_id ?? "" })),
+    operation: getImage,
+    handler: async (ctx, req) => viewImage(await getImage(ctx, { imageId: req.params.image_id ?? "" })),
   }),
   route({
     method: "PATCH",

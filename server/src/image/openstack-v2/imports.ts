@@ -7,17 +7,20 @@ import { type Route, route, type WireRequest, withHeaders } from "../../platform
 import { object } from "../../platform/schema/make.ts"
 import {
   createImportTask,
+  getTask,
   importImage,
   importMethods,
   listImageTasks,
   listTasks,
-  showTask,
   storeId,
   type Task,
-  taskSortKeys,
+  taskNotFound,
+  taskNoun,
+  taskStatuses,
 } from "../index.ts"
 import { taskNotDeletable } from "./faults.ts"
 import { imageBody } from "./image-schema.ts"
+import { badMarker, pageLinks, readGlancePage } from "./page.ts"
 
 const text = Type.String()
 
@@ -50,10 +53,10 @@ const taskBody = object({ type: text, input: object(imported, ["import_from", "i
 const taskEnd = route({
   method: "DELETE",
   path: "/tasks/{task_id}",
-  operation: showTask,
+  operation: getTask,
   handler: async (ctx, req) => {
     // Who may not know of it is told so first.
-    await showTask(ctx, { taskId: req.params.task_id ?? "" })
+    await getTask(ctx, { taskId: req.params.task_id ?? "" })
     throw taskNotDeletable()
   },
 })
@@ -92,8 +95,8 @@ export const importRoutes: Route[] = [
   route({
     method: "GET",
     path: "/tasks/{task_id}",
-    operation: showTask,
-    handler: async (ctx, req) => viewTask(await showTask(ctx, { taskId: req.params.task_id ?? "" })),
+    operation: getTask,
+    handler: async (ctx, req) => viewTask(await getTask(ctx, { taskId: req.params.task_id ?? "" })),
   }),
 ]
 
@@ -142,40 +145,24 @@ function readMethod(method: ImportBody["method"]) {
   }
 }
 
-const statuses = new Set(["pending", "processing", "success", "failure"])
+const statuses: readonly string[] = taskStatuses
 
 async function list(ctx: Ctx, req: WireRequest): Promise<unknown> {
-  const limitText = queryText(req.query, "limit")
-  const limit = limitText === undefined ? ctx.config.image.limitDefault : Number(limitText)
-  if (limitText !== undefined && !/^\d+$/.test(limitText))
-    throw invalid("limit", "limit param must be an integer")
-  const status = queryText(req.query, "status") ?? null
-  if (status !== null && !statuses.has(status)) throw invalid("status", `Invalid status value: ${status}`)
-  const type = queryText(req.query, "type") ?? null
-  if (type !== null && type !== "import") throw invalid("type", `Invalid type value: ${type}`)
-  const sortKey = queryText(req.query, "sort_key") ?? "created_at"
-  if (!taskSortKeys.includes(sortKey)) throw invalid("sort_key", `Invalid sort key: ${sortKey}.`)
-  const direction = queryText(req.query, "sort_dir") ?? "desc"
-  if (direction !== "asc" && direction !== "desc")
-    throw invalid("sort_dir", `Invalid sort direction: ${direction}`)
-  const page = await listTasks(ctx, {
-    status,
-    type,
-    limit: Math.min(limit, ctx.config.image.limitMax),
-    marker: queryText(req.query, "marker") ?? null,
-    sortKey,
-    direction,
+  const status = queryText(req.query, "status")
+  if (status !== undefined && !statuses.includes(status))
+    throw invalid("status", `Invalid status value: ${status}`)
+  const type = queryText(req.query, "type")
+  if (type !== undefined && type !== "import") throw invalid("type", `Invalid type value: ${type}`)
+  const page = readGlancePage(ctx, req, taskNoun.fields)
+  const filters = { ...(status && { status: [status] }), ...(type && { type: [type] }) }
+  const { items, read } = await listTasks(ctx, { filters, page }).catch((error: unknown) => {
+    // In a list it is the marker that names nothing.
+    throw taskNotFound.is(error) ? badMarker("task", page.marker) : error
   })
-  const query = new URLSearchParams(req.url.split("?")[1] ?? "")
-  query.delete("marker")
-  const address = () => `/v2/tasks${query.size > 0 ? `?${query}` : ""}`
-  const first = address()
-  if (page.nextMarker !== null) query.set("marker", page.nextMarker)
   return {
-    tasks: page.tasks.map(viewTaskStub),
-    first,
+    tasks: items.map(viewTaskStub),
     schema: "/v2/schemas/tasks",
-    ...(page.nextMarker === null ? {} : { next: address() }),
+    ...pageLinks(req, "/v2/tasks", page, read),
   }
 }
 

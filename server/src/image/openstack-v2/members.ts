@@ -3,10 +3,10 @@ import { type Route, route, type WireRequest } from "../../platform/http/wire.ts
 import {
   addImageMember,
   addImageTag,
+  getImageMember,
   listImageMembers,
   removeImageMember,
   removeImageTag,
-  showImageMember,
   updateImageMember,
 } from "../index.ts"
 import { viewMember } from "./image-view.ts"
@@ -58,8 +58,8 @@ export const memberRoutes: Route[] = [
   route({
     method: "GET",
     path: "/images/{image_id}/members/{member_id}",
-    operation: showImageMember,
-    handler: async (ctx, req) => viewMember(await showImageMember(ctx, ids(req))),
+    operation: getImageMember,
+    handler: async (ctx, req) => viewMember(await getImageMember(ctx, ids(req))),
   }),
   route({
     method: "PUT",

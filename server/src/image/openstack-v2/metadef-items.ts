@@ -78,8 +78,8 @@ const objectRoutes: Route[] = [
   route({
     method: "GET",
     path: `${base}/objects/{name}`,
-    operation: metadefObjects.show,
-    handler: async (ctx, req) => viewObject(namespaceOf(req), await metadefObjects.show(ctx, named(req))),
+    operation: metadefObjects.get,
+    handler: async (ctx, req) => viewObject(namespaceOf(req), await metadefObjects.get(ctx, named(req))),
   }),
   route({
     method: "PUT",
@@ -135,8 +135,8 @@ const propertyRoutes: Route[] = [
   route({
     method: "GET",
     path: `${base}/properties/{name}`,
-    operation: metadefProperties.show,
-    handler: async (ctx, req) => viewProperty(await metadefProperties.show(ctx, named(req))),
+    operation: metadefProperties.get,
+    handler: async (ctx, req) => viewProperty(await metadefProperties.get(ctx, named(req))),
   }),
   route({
     method: "PUT",
@@ -195,8 +195,8 @@ const tagRoutes: Route[] = [
   route({
     method: "GET",
     path: `${base}/tags/{name}`,
-    operation: metadefTags.show,
-    handler: async (ctx, req) => viewTag(await metadefTags.show(ctx, named(req))),
+    operation: metadefTags.get,
+    handler: async (ctx, req) => viewTag(await metadefTags.get(ctx, named(req))),
   }),
   route({
     method: "POST",

@@ -9,6 +9,7 @@ import {
   attributeReadOnly,
   createNamespace,
   deleteNamespace,
+  getNamespace,
   type Item,
   type ListedNamespace,
   listAssociations,
@@ -16,12 +17,13 @@ import {
   listResourceTypes,
   type Namespace,
   type NamespaceDetail,
+  namespaceNoun,
   removeAssociation,
-  showNamespace,
   updateNamespace,
 } from "../index.ts"
 import { viewObject } from "./metadef-items.ts"
 import { type AssociationBody, associationBody, type NamespaceBody, namespaceBody } from "./metadef-schema.ts"
+import { pageLinks, readGlancePage } from "./page.ts"
 
 const path = "/metadefs/namespaces/{namespace}"
 const nameOf = (req: WireRequest) => req.params.namespace ?? ""
@@ -48,9 +50,9 @@ export const namespaceRoutes: Route[] = [
   route({
     method: "GET",
     path,
-    operation: showNamespace,
+    operation: getNamespace,
     handler: async (ctx, req) => {
-      const found = await showNamespace(ctx, { namespace: nameOf(req) })
+      const found = await getNamespace(ctx, { namespace: nameOf(req) })
       return viewDetail(found, queryText(req.query, "resource_type"))
     },
   }),
@@ -151,34 +153,17 @@ function readAssociation(body: AssociationBody) {
 }
 
 async function list(ctx: Ctx, req: WireRequest): Promise<unknown> {
-  const visibility = queryText(req.query, "visibility") ?? null
-  if (visibility !== null && visibility !== "public" && visibility !== "private")
+  const visibility = queryText(req.query, "visibility")
+  if (visibility !== undefined && visibility !== "public" && visibility !== "private")
     throw invalid("visibility", `Invalid visibility value: ${visibility}`)
-  const limitText = queryText(req.query, "limit")
-  if (limitText !== undefined && !/^\d+$/.test(limitText))
-    throw invalid("limit", "limit param must be an integer that is not negative")
-  const direction = queryText(req.query, "sort_dir") ?? "desc"
-  if (direction !== "asc" && direction !== "desc")
-    throw invalid("sort_dir", `Invalid sort direction: ${direction}`)
-  const { limitDefault, limitMax } = ctx.config.image
-  const page = await listNamespaces(ctx, {
-    visibility,
-    resourceTypes: queryText(req.query, "resource_types")?.split(",") ?? null,
-    limit: Math.min(limitText === undefined ? limitDefault : Number(limitText), limitMax),
-    marker: queryText(req.query, "marker") ?? null,
-    sortKey: queryText(req.query, "sort_key") ?? "created_at",
-    direction,
-  })
-  const query = new URLSearchParams(req.url.split("?")[1] ?? "")
-  query.delete("marker")
-  const address = () => `/v2/metadefs/namespaces${query.size > 0 ? `?${query}` : ""}`
-  const first = address()
-  if (page.nextMarker !== null) query.set("marker", page.nextMarker)
+  const resourceTypes = queryText(req.query, "resource_types")?.split(",")
+  const page = readGlancePage(ctx, req, namespaceNoun.fields)
+  const filters = { ...(visibility && { visibility: [visibility] }), ...(resourceTypes && { resourceTypes }) }
+  const { items, read } = await listNamespaces(ctx, { filters, page })
   return {
-    namespaces: page.namespaces.map(viewListed),
-    first,
+    namespaces: items.map(viewListed),
     schema: "/v2/schemas/metadefs/namespaces",
-    ...(page.nextMarker === null ? {} : { next: address() }),
+    ...pageLinks(req, "/v2/metadefs/namespaces", page, read),
   }
 }
 

@@ -1,15 +1,14 @@
 // The tasks API: administrators watch long work.
 import { sql } from "kysely"
 import { Type } from "typebox"
-import { pageClauses, type SortColumns } from "../../platform/db/page.ts"
-import { invalid } from "../../platform/fault/fault.ts"
+import { type Listed, ListQuery, listed, listThings, loadThing } from "../../platform/noun/list.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { imageNotFound, taskNotFound } from "../faults.ts"
-import { imageTarget, isAdmin, isImageId, visibleImage } from "../image/store.ts"
-import { toTask } from "./store.ts"
-import type { Task } from "./task.ts"
+import { everybody } from "../image/image.ts"
+import { imageTarget, imageViewerOf, visibleImage } from "../image/store.ts"
+import { type Task, taskNoun } from "./task.ts"
 
-/** Everything that was ever done to an image by an import. */
+/** Everything that was done to an image by an import and is not forgotten yet. */
 export const listImageTasks = operation({
   name: "image.task.list_of_image",
   input: Type.Object({ imageId: Type.String() }),
@@ -17,20 +16,12 @@ export const listImageTasks = operation({
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
   rule: "get_image",
   target: (_ctx, _input, found) => imageTarget(found),
-  run: async (ctx, { imageId }): Promise<Task[]> => {
-    const rows = await ctx.db
-      .selectFrom("image.task")
-      .selectAll()
-      .where("image_id", "=", imageId)
-      .orderBy("created_at")
-      .orderBy("id")
-      .execute()
-    return rows.map(toTask)
-  },
+  run: async (ctx, { imageId }): Promise<Task[]> =>
+    await listThings(ctx.db, taskNoun, everybody, { filters: { imageId: [imageId] } }),
 })
 
-export const showTask = operation({
-  name: "image.task.show",
+export const getTask = operation({
+  name: "image.task.get",
   input: Type.Object({ taskId: Type.String() }),
   faults: [taskNotFound],
   rules: ["tasks_api_access", "get_task"],
@@ -38,63 +29,25 @@ export const showTask = operation({
     ["tasks_api_access", {}],
     ["get_task", {}],
   ],
-  run: async (ctx, { taskId }): Promise<Task> => {
-    if (!isImageId(taskId)) throw taskNotFound(taskId)
-    const row = await ctx.db.selectFrom("image.task").selectAll().where("id", "=", taskId).executeTakeFirst()
-    // A policy may let others in; what they see is their project's.
-    if (!row || !(isAdmin(ctx) || row.project_id === ctx.caller.projectId)) throw taskNotFound(taskId)
-    return toTask(row)
-  },
+  run: async (ctx, { taskId }) => await loadThing(ctx.db, taskNoun, imageViewerOf(ctx), taskId),
 })
-
-const sortColumns: SortColumns = {
-  created_at: { column: sql`t.created_at` },
-  updated_at: { column: sql`t.updated_at` },
-  expires_at: { column: sql`t.expires_at`, isNullable: true },
-  status: { column: sql`t.status` },
-  type: { column: sql`t.type` },
-  id: { column: sql`t.id` },
-}
-
-export const taskSortKeys: readonly string[] = Object.keys(sortColumns)
 
 export const listTasks = operation({
   name: "image.task.list",
-  input: Type.Object({
-    status: Type.Union([Type.String(), Type.Null()]),
-    type: Type.Union([Type.String(), Type.Null()]),
-    limit: Type.Integer({ minimum: 0 }),
-    marker: Type.Union([Type.String(), Type.Null()]),
-    sortKey: Type.String(),
-    direction: Type.Union([Type.Literal("asc"), Type.Literal("desc")]),
-  }),
+  input: ListQuery,
+  faults: [taskNotFound],
   rules: ["tasks_api_access", "get_tasks"],
   authorize: () => [
     ["tasks_api_access", {}],
     ["get_tasks", {}],
   ],
-  run: async (ctx, input): Promise<{ tasks: Task[]; nextMarker: string | null }> => {
-    const mine = isAdmin(ctx) ? sql`true` : sql`t.project_id = ${ctx.caller.projectId}`
-    let marker: Record<string, unknown> | null = null
-    if (input.marker !== null) {
-      const found = isImageId(input.marker)
-        ? await sql<Record<string, unknown>>`
-            select t.* from image.task t where t.id = ${input.marker} and ${mine}`.execute(ctx.db)
-        : undefined
-      marker = found?.rows[0] ?? null
-      if (!marker)
-        throw invalid("marker", `Invalid marker: there is no task ${JSON.stringify(input.marker)}.`)
-    }
-    const sorts = [{ key: input.sortKey, direction: input.direction }]
-    const page = pageClauses({ sorts, isReverse: false }, sortColumns, "id", marker)
-    const rows = await sql<Parameters<typeof toTask>[0]>`
-      select t.* from image.task t where ${mine}
-        and (t.expires_at is null or t.expires_at > ${ctx.clock.now()})
-        and (${input.status}::text is null or t.status = ${input.status})
-        and (${input.type}::text is null or t.type = ${input.type})
-        and ${page.where}
-      order by ${page.orderBy} limit ${input.limit}`.execute(ctx.db)
-    const tasks = rows.rows.map(toTask)
-    return { tasks, nextMarker: tasks.length === input.limit ? (tasks.at(-1)?.id ?? null) : null }
+  run: async (ctx, query): Promise<Listed<Task>> => {
+    const also = [sql<boolean>`(task.expires_at is null or task.expires_at > ${ctx.clock.now()})`]
+    const tasks = await listThings(ctx.db, taskNoun, imageViewerOf(ctx), { ...query, also })
+    return listed(
+      tasks,
+      (task) => task.id,
+      () => true,
+    )
   },
 })

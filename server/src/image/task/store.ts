@@ -1,31 +1,14 @@
-import { type Selectable, sql } from "kysely"
+import { sql } from "kysely"
 import type { Platform } from "../../platform/context/context.ts"
 import { type DbOrTx, jsonb, type Tx } from "../../platform/db/database.ts"
-import type { TaskTable } from "../tables.ts"
-import type { Task } from "./task.ts"
-
-export function toTask(row: Selectable<TaskTable>): Task {
-  return {
-    id: row.id,
-    type: row.type,
-    status: row.status,
-    projectId: row.project_id,
-    userId: row.user_id,
-    requestId: row.request_id,
-    imageId: row.image_id,
-    input: row.input,
-    result: row.result,
-    message: row.message,
-    expiresAt: row.expires_at,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-  }
-}
+import { fieldsOf } from "../../platform/noun/noun.ts"
+import { everybody } from "../image/image.ts"
+import { type Task, taskNoun } from "./task.ts"
 
 export type NewTask = Pick<Task, "id" | "type" | "projectId" | "userId" | "requestId" | "imageId" | "input">
 
 export async function insertTask(tx: Tx, task: NewTask, now: Date): Promise<Task> {
-  const row = await tx
+  return await tx
     .insertInto("image.task")
     .values({
       id: task.id,
@@ -39,9 +22,9 @@ export async function insertTask(tx: Tx, task: NewTask, now: Date): Promise<Task
       created_at: now,
       updated_at: now,
     })
-    .returningAll()
+    .returning(fieldsOf(taskNoun, everybody))
+    .$castTo<Task>()
     .executeTakeFirstOrThrow()
-  return toTask(row)
 }
 
 /** pending → processing; nothing when it is further already. */

@@ -7,8 +7,10 @@ import {
   listsOf,
   type NounFixture,
   name,
+  nobody,
   owner,
   rows,
+  same,
   seen,
 } from "../../../test/noun-lists/fixture.ts"
 import { addressGroupNoun } from "../address-group/address-group.ts"
@@ -37,10 +39,6 @@ const standard = {
   notTags: ["a"],
   notTagsAny: ["a"],
 }
-
-/** Why a filter needs no index in the list of the whole cloud. */
-const same = "most have the same value: a page is soon full"
-const nobody = "nobody looks for it in the whole cloud"
 
 /** All share with somebody; the last few with the member, and one with everybody. */
 function shares(type: string, noun: string): RawBuilder<unknown> {

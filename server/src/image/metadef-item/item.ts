@@ -1,32 +1,40 @@
 // Objects, properties and tags of a namespace. They differ in what a definition says and in their policy rules.
-import type { Selectable } from "kysely"
+import { sql } from "kysely"
 import { Type } from "typebox"
 import { type DbOrTx, jsonb, type Tx, transact, violatedConstraint } from "../../platform/db/database.ts"
+import { structure, text, time, uuid, word } from "../../platform/noun/field.ts"
+import { type Filters, insertThing, listThings } from "../../platform/noun/list.ts"
+import { fieldsOf, noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { metadefItemExists, metadefItemNotFound, namespaceNotFound, namespaceProtected } from "../faults.ts"
-import type { MetadefItemTable } from "../tables.ts"
-import type { Item, ItemKind } from "./metadef.ts"
-import { namespaceTarget, visibleNamespace } from "./visible.ts"
+import { namespaceTarget, visibleNamespace } from "../metadef-namespace/namespace.ts"
 
-function toItem(row: Selectable<MetadefItemTable>): Item {
-  return {
-    kind: row.kind,
-    name: row.name,
-    definition: row.definition,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-  }
-}
+export const itemKinds = ["object", "property", "tag"] as const
+export type ItemKind = (typeof itemKinds)[number]
 
-export async function readItems(db: DbOrTx, namespaceId: string): Promise<Item[]> {
-  const rows = await db
-    .selectFrom("image.metadef_item")
-    .selectAll()
-    .where("namespace_id", "=", namespaceId)
-    .orderBy("created_at")
-    .orderBy("name")
-    .execute()
-  return rows.map(toItem)
+/** A tag is a name only; the others have a definition. Within its namespace kind and name name one. */
+export const itemNoun = noun({
+  name: "image.metadef_item",
+  table: sql`image.metadef_item`,
+  alias: "i",
+  fields: {
+    namespaceId: uuid(sql`i.namespace_id`, { filter: true, internal: true }),
+    kind: word(itemKinds, sql`i.kind`, { filter: true, internal: true }),
+    name: text(sql`i.name`, { max: 80, filter: true }),
+    definition: structure(Type.Record(Type.String(), Type.Unknown()), sql`i.definition`),
+    createdAt: time(sql`i.created_at`),
+    updatedAt: time(sql`i.updated_at`),
+  },
+  key: "name",
+  /** Who sees the namespace. */
+  visible: () => visibleToAll,
+  notFound: metadefItemNotFound,
+})
+
+export type Item = Thing<typeof itemNoun>
+
+export async function itemsOf(db: DbOrTx, namespaceId: string, filters: Filters = {}): Promise<Item[]> {
+  return await listThings(db, itemNoun, undefined, { filters: { namespaceId: [namespaceId], ...filters } })
 }
 
 export async function insertItem(
@@ -37,26 +45,23 @@ export async function insertItem(
   definition: Readonly<Record<string, unknown>>,
   now: Date,
 ): Promise<Item> {
-  const row = await tx
-    .insertInto("image.metadef_item")
-    .values({
+  const item = await insertThing(tx, itemNoun, undefined, {
+    values: {
       namespace_id: namespace.id,
       kind,
       name,
       definition: jsonb(definition),
       created_at: now,
       updated_at: now,
-    })
-    .onConflict((oc) => oc.doNothing())
-    .returningAll()
-    .executeTakeFirst()
-  if (!row) throw metadefItemExists(kind, name, namespace.name)
-  return toItem(row)
+    },
+  })
+  if (!item) throw metadefItemExists(kind, name, namespace.name)
+  return item
 }
 
 interface ItemRules {
   list: string
-  show: string
+  get: string
   create: string
   update: string
   remove: string
@@ -70,33 +75,32 @@ const Definition = Type.Record(Type.String(), Type.Unknown())
 
 /** The operations on one kind of item. */
 function itemOperations(kind: ItemKind, rules: ItemRules) {
-  const noun = `image.metadef_${kind}`
+  const prefix = `image.metadef_${kind}`
   return {
     list: operation({
-      name: `${noun}.list`,
+      name: `${prefix}.list`,
       input: Namespace,
       faults: [namespaceNotFound],
       load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
       rule: rules.list,
       target: (_ctx, _input, namespace) => namespaceTarget(namespace),
-      run: async (ctx, _input, { id }): Promise<Item[]> =>
-        (await readItems(ctx.db, id)).filter((item) => item.kind === kind),
+      run: async (ctx, _input, { id }): Promise<Item[]> => await itemsOf(ctx.db, id, { kind: [kind] }),
     }),
-    show: operation({
-      name: `${noun}.show`,
+    get: operation({
+      name: `${prefix}.get`,
       input: Named,
       faults: [namespaceNotFound, metadefItemNotFound],
       load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
-      rule: rules.show,
+      rule: rules.get,
       target: (_ctx, _input, namespace) => namespaceTarget(namespace),
       run: async (ctx, { namespace, name }, { id }): Promise<Item> => {
-        const item = (await readItems(ctx.db, id)).find((i) => i.kind === kind && i.name === name)
-        if (!item) throw metadefItemNotFound(kind, name, namespace)
+        const [item] = await itemsOf(ctx.db, id, { kind: [kind], name: [name] })
+        if (!item) throw metadefItemNotFound(name, kind, namespace)
         return item
       },
     }),
     create: operation({
-      name: `${noun}.create`,
+      name: `${prefix}.create`,
       input: Type.Object({ ...Named.properties, definition: Definition }),
       faults: [namespaceNotFound, metadefItemExists],
       load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
@@ -106,7 +110,7 @@ function itemOperations(kind: ItemKind, rules: ItemRules) {
         await transact(ctx.db, (tx) => insertItem(tx, namespace, kind, name, definition, ctx.clock.now())),
     }),
     update: operation({
-      name: `${noun}.update`,
+      name: `${prefix}.update`,
       input: Type.Object({ ...Named.properties, newName: Type.String(), definition: Definition }),
       faults: [namespaceNotFound, metadefItemNotFound, metadefItemExists],
       load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
@@ -115,15 +119,16 @@ function itemOperations(kind: ItemKind, rules: ItemRules) {
       run: async (ctx, { namespace, name, newName, definition }, { id }): Promise<Item> => {
         try {
           const row = await ctx.db
-            .updateTable("image.metadef_item")
+            .updateTable("image.metadef_item as i")
             .set({ name: newName, definition: jsonb(definition), updated_at: ctx.clock.now() })
-            .where("namespace_id", "=", id)
-            .where("kind", "=", kind)
-            .where("name", "=", name)
-            .returningAll()
+            .where("i.namespace_id", "=", id)
+            .where("i.kind", "=", kind)
+            .where("i.name", "=", name)
+            .returning(fieldsOf(itemNoun, undefined))
+            .$castTo<Item>()
             .executeTakeFirst()
-          if (!row) throw metadefItemNotFound(kind, name, namespace)
-          return toItem(row)
+          if (!row) throw metadefItemNotFound(name, kind, namespace)
+          return row
         } catch (error) {
           if (violatedConstraint(error) === "metadef_item_pkey")
             throw metadefItemExists(kind, newName, namespace)
@@ -132,7 +137,7 @@ function itemOperations(kind: ItemKind, rules: ItemRules) {
       },
     }),
     remove: operation({
-      name: `${noun}.remove`,
+      name: `${prefix}.remove`,
       input: Named,
       faults: [namespaceNotFound, metadefItemNotFound],
       load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
@@ -145,11 +150,11 @@ function itemOperations(kind: ItemKind, rules: ItemRules) {
           .where("kind", "=", kind)
           .where("name", "=", name)
           .executeTakeFirst()
-        if (gone.numDeletedRows === 0n) throw metadefItemNotFound(kind, name, namespace)
+        if (gone.numDeletedRows === 0n) throw metadefItemNotFound(name, kind, namespace)
       },
     }),
     clear: operation({
-      name: `${noun}.clear`,
+      name: `${prefix}.clear`,
       input: Namespace,
       faults: [namespaceNotFound, namespaceProtected],
       load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
@@ -170,7 +175,7 @@ function itemOperations(kind: ItemKind, rules: ItemRules) {
 
 export const metadefObjects = itemOperations("object", {
   list: "get_metadef_objects",
-  show: "get_metadef_object",
+  get: "get_metadef_object",
   create: "add_metadef_object",
   update: "modify_metadef_object",
   remove: "delete_metadef_object",
@@ -179,7 +184,7 @@ export const metadefObjects = itemOperations("object", {
 
 export const metadefProperties = itemOperations("property", {
   list: "get_metadef_properties",
-  show: "get_metadef_property",
+  get: "get_metadef_property",
   create: "add_metadef_property",
   update: "modify_metadef_property",
   remove: "remove_metadef_property",
@@ -188,7 +193,7 @@ export const metadefProperties = itemOperations("property", {
 
 export const metadefTags = itemOperations("tag", {
   list: "get_metadef_tags",
-  show: "get_metadef_tag",
+  get: "get_metadef_tag",
   create: "add_metadef_tag",
   update: "modify_metadef_tag",
   remove: "delete_metadef_tag",

@@ -1,39 +1,41 @@
 // Which kinds of things a namespace is for.
-import type { Selectable } from "kysely"
+import { sql } from "kysely"
 import { type Static, Type } from "typebox"
 import { type DbOrTx, type Tx, transact } from "../../platform/db/database.ts"
+import { nullable, text, time, uuid } from "../../platform/noun/field.ts"
+import { insertThing, listThings } from "../../platform/noun/list.ts"
+import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { associationExists, associationNotFound, namespaceNotFound } from "../faults.ts"
-import type { MetadefAssociationTable } from "../tables.ts"
-import type { Association, ResourceType } from "./metadef.ts"
-import { namespaceTarget, visibleNamespace } from "./visible.ts"
+import { namespaceTarget, visibleNamespace } from "../metadef-namespace/namespace.ts"
 
-export const AssociationInput = Type.Object({
-  resourceType: Type.String(),
-  prefix: Type.Union([Type.String(), Type.Null()]),
-  propertiesTarget: Type.Union([Type.String(), Type.Null()]),
+/** Within its namespace the type names one. */
+export const associationNoun = noun({
+  name: "image.metadef_association",
+  table: sql`image.metadef_association`,
+  alias: "a",
+  fields: {
+    namespaceId: uuid(sql`a.namespace_id`, { filter: true, internal: true }),
+    resourceType: text(sql`a.resource_type`, { name: "name", max: 80, create: "required" }),
+    /** Stands before the names of the properties on that type. */
+    prefix: nullable(text(sql`a.prefix`, { max: 80, create: "required" })),
+    propertiesTarget: nullable(text(sql`a.properties_target`, { max: 80, create: "required" })),
+    createdAt: time(sql`a.created_at`),
+    updatedAt: time(sql`a.updated_at`),
+  },
+  key: "resourceType",
+  order: [{ key: "resourceType", direction: "asc" }],
+  /** Who sees the namespace. */
+  visible: () => visibleToAll,
+  notFound: associationNotFound,
 })
 
-function toAssociation(row: Selectable<MetadefAssociationTable>): Association {
-  return {
-    namespaceId: row.namespace_id,
-    resourceType: row.resource_type,
-    prefix: row.prefix,
-    propertiesTarget: row.properties_target,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-  }
-}
+export type Association = Thing<typeof associationNoun>
+export const AssociationInput = associationNoun.create
 
-export async function readAssociations(db: DbOrTx, ...namespaceIds: string[]): Promise<Association[]> {
-  if (namespaceIds.length === 0) return []
-  const rows = await db
-    .selectFrom("image.metadef_association")
-    .selectAll()
-    .where("namespace_id", "in", namespaceIds)
-    .orderBy("resource_type")
-    .execute()
-  return rows.map(toAssociation)
+/** Of these namespaces, by the type. */
+export async function associationsOf(db: DbOrTx, namespaceIds: readonly string[]): Promise<Association[]> {
+  return await listThings(db, associationNoun, undefined, { filters: { namespaceId: namespaceIds } })
 }
 
 export async function insertAssociation(
@@ -47,33 +49,19 @@ export async function insertAssociation(
     .values({ name: input.resourceType, created_at: now, updated_at: now })
     .onConflict((oc) => oc.doNothing())
     .execute()
-  const row = await tx
-    .insertInto("image.metadef_association")
-    .values({
+  const association = await insertThing(tx, associationNoun, undefined, {
+    values: {
       namespace_id: namespace.id,
       resource_type: input.resourceType,
       prefix: input.prefix,
       properties_target: input.propertiesTarget,
       created_at: now,
       updated_at: now,
-    })
-    .onConflict((oc) => oc.doNothing())
-    .returningAll()
-    .executeTakeFirst()
-  if (!row) throw associationExists(input.resourceType, namespace.name)
-  return toAssociation(row)
+    },
+  })
+  if (!association) throw associationExists(input.resourceType, namespace.name)
+  return association
 }
-
-export const listResourceTypes = operation({
-  name: "image.metadef_resource_type.list",
-  input: Type.Object({}),
-  rule: "list_metadef_resource_types",
-  target: (ctx) => ({ project_id: ctx.caller.projectId }),
-  run: async (ctx): Promise<ResourceType[]> => {
-    const rows = await ctx.db.selectFrom("image.metadef_resource_type").selectAll().orderBy("name").execute()
-    return rows.map((row) => ({ name: row.name, createdAt: row.created_at, updatedAt: row.updated_at }))
-  },
-})
 
 export const listAssociations = operation({
   name: "image.metadef_association.list",
@@ -82,7 +70,7 @@ export const listAssociations = operation({
   load: (ctx, { namespace }) => visibleNamespace(ctx, namespace),
   rule: "get_metadef_resource_type",
   target: (_ctx, _input, namespace) => namespaceTarget(namespace),
-  run: async (ctx, _input, { id }) => await readAssociations(ctx.db, id),
+  run: async (ctx, _input, { id }) => await associationsOf(ctx.db, [id]),
 })
 
 export const addAssociation = operation({
