@@ -1577,6 +1577,7 @@ create table placement.custom_resource_class (
   constraint custom_resource_class_pkey PRIMARY KEY (name),
   constraint custom_resource_class_name_check CHECK (((name ~ '^CUSTOM_[A-Z0-9_]+$'::text) AND (length(name) <= 255)))
 );
+CREATE INDEX custom_resource_class_list ON placement.custom_resource_class USING btree (created_at, name);
 
 create table placement.custom_trait (
   name text not null,
@@ -1584,6 +1585,7 @@ create table placement.custom_trait (
   constraint custom_trait_pkey PRIMARY KEY (name),
   constraint custom_trait_name_check CHECK (((name ~ '^CUSTOM_[A-Z0-9_]+$'::text) AND (length(name) <= 255)))
 );
+CREATE INDEX custom_trait_prefix ON placement.custom_trait USING btree (name text_pattern_ops);
 
 create table placement.inventory (
   provider_id uuid not null,
@@ -1641,6 +1643,7 @@ create table placement.resource_provider (
   constraint resource_provider_root_id_fkey FOREIGN KEY (root_id) REFERENCES placement.resource_provider(id) DEFERRABLE INITIALLY DEFERRED,
   constraint resource_provider_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200)))
 );
+CREATE INDEX resource_provider_list ON placement.resource_provider USING btree (created_at, id);
 CREATE INDEX resource_provider_parent ON placement.resource_provider USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX resource_provider_root ON placement.resource_provider USING btree (root_id);
 

@@ -53,7 +53,7 @@ export const generationConflict = fault(
 export const inventoryNotFound = fault(
   "not_found",
   "placement.inventory.not_found",
-  (resourceClass: string, provider: string) => `No inventory of class ${resourceClass} for ${provider}`,
+  (resourceClass: string, provider = "") => `No inventory of class ${resourceClass} for ${provider}`,
 )
 
 export const inventoryMissing = fault(

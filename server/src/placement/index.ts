@@ -1,6 +1,6 @@
 import type {} from "./tables.ts"
 
-export { listProviderAggregates, setProviderAggregates } from "./aggregate/aggregates.ts"
+export { listProviderAggregates, setProviderAggregates } from "./aggregate/aggregate.ts"
 export {
   deleteConsumerAllocations,
   type HeldByConsumer,
@@ -10,7 +10,7 @@ export {
   manageAllocations,
   reshape,
   setConsumerAllocations,
-} from "./allocation/allocations.ts"
+} from "./allocation/allocation.ts"
 export {
   type Claim,
   claimAllocation,
@@ -41,30 +41,32 @@ export {
 export {
   createInventory,
   deleteInventories,
+  getInventory,
   type Inventory,
   listInventories,
   replaceInventories,
-  showInventory,
   updateInventory,
-} from "./inventory/inventories.ts"
-export { createProvider, deleteProvider, showProvider, updateProvider } from "./provider/crud.ts"
-export { listProviders } from "./provider/list.ts"
+} from "./inventory/inventory.ts"
+export { createProvider } from "./provider/create.ts"
+export { deleteProvider } from "./provider/delete.ts"
 export type { Provider } from "./provider/provider.ts"
+export { getProvider, listProviders } from "./provider/read.ts"
+export { updateProvider } from "./provider/update.ts"
 export {
   createResourceClass,
   deleteResourceClass,
   ensureResourceClass,
+  getResourceClass,
   listResourceClasses,
   renameResourceClass,
-  showResourceClass,
-} from "./resource-class/classes.ts"
+} from "./resource-class/resource-class.ts"
 export {
   clearProviderTraits,
   deleteTrait,
   ensureTrait,
+  getTrait,
   listProviderTraits,
   listTraits,
   setProviderTraits,
-  showTrait,
-} from "./trait/traits.ts"
-export { showProjectUsages, showProviderUsages } from "./usage/usages.ts"
+} from "./trait/trait.ts"
+export { getProjectUsages, getProviderUsages } from "./usage/usage.ts"

@@ -4,7 +4,7 @@ import { sql } from "kysely"
 import { type Static, Type } from "typebox"
 import type { Tx } from "../../platform/db/database.ts"
 import { allocationImpossible, allocationProviderUnknown, consumerGenerationConflict } from "../faults.ts"
-import { checkResourceClasses } from "../resource-class/classes.ts"
+import { checkResourceClasses } from "../resource-class/resource-class.ts"
 
 export const ConsumerAllocations = Type.Object({
   consumerId: Type.String(),

@@ -1,8 +1,8 @@
 import { type Static, Type } from "typebox"
 import { operation } from "../../platform/operation/operation.ts"
 import { resourceClassUnknown, traitUnknown } from "../faults.ts"
-import { checkResourceClasses } from "../resource-class/classes.ts"
-import { checkTraits } from "../trait/traits.ts"
+import { checkResourceClasses } from "../resource-class/resource-class.ts"
+import { checkTraits } from "../trait/trait.ts"
 import { type Answer, solve } from "./solve.ts"
 import { readWorld } from "./world.ts"
 

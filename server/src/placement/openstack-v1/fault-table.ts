@@ -21,7 +21,7 @@ import {
   queryValueBad,
   queryValueMissing,
 } from "./faults.ts"
-import { plan } from "./plan.ts"
+import { microversions } from "./versions.ts"
 
 export const renderFault = faultTable({
   statuses: { no_capacity: 409, unsupported: 400 },
@@ -51,7 +51,7 @@ export const renderFault = faultTable({
       detail: message,
       ...(showsCode(fault, headers) ? { code: word || "placement.undefined_code" } : {}),
       request_id: requestId,
-      ...(isVersionRefused ? { max_version: plan.max, min_version: plan.min } : {}),
+      ...(isVersionRefused ? { max_version: microversions.max, min_version: microversions.min } : {}),
     }
     return { body: { errors: [error] } }
   },
@@ -66,5 +66,5 @@ function messageOf(fault: Fault): string {
 function showsCode(fault: Fault, headers: WireRequest["headers"]): boolean {
   // Strangers are turned away before their microversion is looked at.
   if (fault.code.startsWith("api.microversion.") || fault.kind === "unauthenticated") return false
-  return atLeast(negotiate(plan, headers), "1.23")
+  return atLeast(negotiate(microversions, headers), "1.23")
 }

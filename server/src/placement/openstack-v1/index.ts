@@ -3,10 +3,11 @@ import { allocationRoutes } from "./allocations.ts"
 import { candidateRoutes } from "./candidates.ts"
 import { renderFault } from "./fault-table.ts"
 import { inventoryRoutes } from "./inventories.ts"
-import { nameRoutes } from "./names.ts"
-import { plan } from "./plan.ts"
 import { providerRoutes } from "./providers.ts"
 import { answer } from "./reply.ts"
+import { resourceClassRoutes } from "./resource-classes.ts"
+import { traitRoutes } from "./traits.ts"
+import { microversions } from "./versions.ts"
 
 const root = route({
   method: "GET",
@@ -14,9 +15,9 @@ const root = route({
   policy: "public",
   handler: async (ctx, req) => {
     const version = {
-      id: `v${plan.min}`,
-      max_version: plan.max,
-      min_version: plan.min,
+      id: `v${microversions.min}`,
+      max_version: microversions.max,
+      min_version: microversions.min,
       status: "CURRENT",
       links: [{ rel: "self", href: "" }],
     }
@@ -33,11 +34,12 @@ export const placementApi: Api = {
     root,
     ...providerRoutes,
     ...inventoryRoutes,
-    ...nameRoutes,
+    ...resourceClassRoutes,
+    ...traitRoutes,
     ...allocationRoutes,
     ...candidateRoutes,
   ],
-  microversions: plan,
+  microversions,
   renderFault,
   checksPolicyBeforeBody: true,
 }

@@ -6,12 +6,12 @@ import { type Route, route, type WireRequest } from "../../platform/http/wire.ts
 import {
   createInventory,
   deleteInventories,
+  getInventory,
+  getProjectUsages,
+  getProviderUsages,
   type Inventory,
   listInventories,
   replaceInventories,
-  showInventory,
-  showProjectUsages,
-  showProviderUsages,
   updateInventory,
 } from "../index.ts"
 import { checkQuery, one } from "./query.ts"
@@ -123,10 +123,10 @@ export const inventoryRoutes: Route[] = [
   route({
     method: "GET",
     path: `${path}/{resource_class}`,
-    operation: showInventory,
+    operation: getInventory,
     handler: async (ctx, req) => {
       checkAccept(req)
-      const found = await showInventory(ctx, { providerId: idOf(req), resourceClass: classOf(req) })
+      const found = await getInventory(ctx, { providerId: idOf(req), resourceClass: classOf(req) })
       return answer(ctx, req, viewOne(found))
     },
   }),
@@ -158,15 +158,15 @@ export const inventoryRoutes: Route[] = [
   route({
     method: "GET",
     path: "/resource_providers/{uuid}/usages",
-    operation: showProviderUsages,
+    operation: getProviderUsages,
     handler: async (ctx, req) => {
       checkAccept(req)
-      const found = await showProviderUsages(ctx, { providerId: idOf(req) })
+      const found = await getProviderUsages(ctx, { providerId: idOf(req) })
       const body = { resource_provider_generation: found.provider.generation, usages: found.usages }
       return answer(ctx, req, body)
     },
   }),
-  route({ method: "GET", path: "/usages", operation: showProjectUsages, min: "1.9", handler: projectUsages }),
+  route({ method: "GET", path: "/usages", operation: getProjectUsages, min: "1.9", handler: projectUsages }),
 ]
 
 const typePattern = /^[A-Z0-9_]+$/
@@ -183,7 +183,7 @@ async function projectUsages(ctx: Ctx, req: WireRequest): Promise<unknown> {
   const isGroup = type === "all" || type === "unknown"
   if (type !== undefined && !isGroup && !typePattern.test(type))
     throw invalid("consumer_type", `Invalid query string parameters: '${type}' is no consumer type`)
-  const found = await showProjectUsages(ctx, { projectId, userId: userId ?? null })
+  const found = await getProjectUsages(ctx, { projectId, userId: userId ?? null })
   if (!knowsTypes) return answer(ctx, req, { usages: sum(found.map((f) => f.usages)) })
   if (type === "all") {
     const consumerCount = found.reduce((n, f) => n + f.consumerCount, 0)

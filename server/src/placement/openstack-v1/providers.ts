@@ -5,13 +5,13 @@ import {
   clearProviderTraits,
   createProvider,
   deleteProvider,
+  getProvider,
   listProviderAggregates,
   listProviders,
   listProviderTraits,
   type Provider,
   setProviderAggregates,
   setProviderTraits,
-  showProvider,
   updateProvider,
 } from "../index.ts"
 import { checkQuery, one, readMemberOf, readResources, readTraits, readUuid } from "./query.ts"
@@ -55,10 +55,10 @@ export const providerRoutes: Route[] = [
   route({
     method: "GET",
     path,
-    operation: showProvider,
+    operation: getProvider,
     handler: async (ctx, req) => {
       checkAccept(req)
-      const provider = await showProvider(ctx, { providerId: idOf(req) })
+      const provider = await getProvider(ctx, { providerId: idOf(req) })
       return answer(ctx, req, view(req, provider), { modifiedAt: provider.updatedAt })
     },
   }),
@@ -167,14 +167,16 @@ async function list(ctx: Ctx, req: WireRequest): Promise<unknown> {
     req,
     queryParameters.filter(({ from }) => atLeast(req.version, from)).map(({ name }) => name),
   )
-  const [id, inTreeOf, name] = [readUuid(req, "uuid"), readUuid(req, "in_tree"), one(req, "name")]
+  const [id, inTree, name] = [readUuid(req, "uuid"), readUuid(req, "in_tree"), one(req, "name")]
   const { required, forbidden } = readTraits(req, "required")
   const { memberOf, notMemberOf } = readMemberOf(req, "member_of")
   const resources = one(req, "resources")
   const providers = await listProviders(ctx, {
-    ...(id === undefined ? {} : { id }),
-    ...(name === undefined ? {} : { name }),
-    ...(inTreeOf === undefined ? {} : { inTreeOf }),
+    filters: {
+      ...(id === undefined ? {} : { id: [id] }),
+      ...(name === undefined ? {} : { name: [name] }),
+      ...(inTree === undefined ? {} : { inTree: [inTree] }),
+    },
     resources: resources === undefined ? {} : readResources(resources),
     requiredTraits: required,
     forbiddenTraits: forbidden,

@@ -1,49 +1,34 @@
-import { type Selectable, sql } from "kysely"
+import { sql } from "kysely"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
+import { findThing, loadThing } from "../../platform/noun/list.ts"
+import { fieldsOf } from "../../platform/noun/noun.ts"
 import { generationConflict, providerNotFound } from "../faults.ts"
-import type { ResourceProviderTable } from "../tables.ts"
-import type { Provider } from "./provider.ts"
+import { type Provider, providerNoun } from "./provider.ts"
 
-export function toProvider(row: Selectable<ResourceProviderTable>): Provider {
-  return {
-    id: row.id,
-    name: row.name,
-    generation: row.generation,
-    parentId: row.parent_id,
-    rootId: row.root_id,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-  }
-}
+/** The provider as a statement gives it: `.returning(providerFields).$castTo<Provider>()`. */
+export const providerFields = fieldsOf(providerNoun, undefined)
 
 export async function findProvider(db: DbOrTx, id: string): Promise<Provider | undefined> {
-  if (!isUuid(id)) return undefined
-  const row = await db
-    .selectFrom("placement.resource_provider")
-    .selectAll()
-    .where("id", "=", id)
-    .executeTakeFirst()
-  return row && toProvider(row)
+  return await findThing(db, providerNoun, undefined, id)
 }
 
-export async function getProvider(db: DbOrTx, id: string): Promise<Provider> {
-  const found = await findProvider(db, id)
-  if (!found) throw providerNotFound(id)
-  return found
+export async function loadProvider(db: DbOrTx, id: string): Promise<Provider> {
+  return await loadThing(db, providerNoun, undefined, id)
 }
 
 /** Until the transaction ends nobody else changes the provider, its inventories, or what is taken of them. */
 export async function lockProvider(tx: Tx, id: string): Promise<Provider> {
   if (!isUuid(id)) throw providerNotFound(id)
-  const row = await tx
+  const provider = await tx
     .selectFrom("placement.resource_provider")
-    .selectAll()
+    .select(providerFields)
     .where("id", "=", id)
     .forUpdate()
+    .$castTo<Provider>()
     .executeTakeFirst()
-  if (!row) throw providerNotFound(id)
-  return toProvider(row)
+  if (!provider) throw providerNotFound(id)
+  return provider
 }
 
 /** Locks it and checks that the caller has seen its newest state (null: does not matter to the caller). */
@@ -56,11 +41,11 @@ export async function lockProviderAt(tx: Tx, id: string, generation: number | nu
 
 /** After a change of a locked provider. */
 export async function raiseGeneration(tx: Tx, id: string): Promise<Provider> {
-  const row = await tx
+  return await tx
     .updateTable("placement.resource_provider")
     .set({ generation: sql`generation + 1`, updated_at: sql`now()` })
     .where("id", "=", id)
-    .returningAll()
+    .returning(providerFields)
+    .$castTo<Provider>()
     .executeTakeFirstOrThrow()
-  return toProvider(row)
 }

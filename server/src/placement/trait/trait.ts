@@ -2,6 +2,9 @@ import { type RawBuilder, sql } from "kysely"
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type DbOrTx, transact } from "../../platform/db/database.ts"
+import { filterOnly, text, time } from "../../platform/noun/field.ts"
+import { listThings, loadThing } from "../../platform/noun/list.ts"
+import { noun, visibleToAll } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import {
   generationConflict,
@@ -12,7 +15,7 @@ import {
   traitUnknown,
 } from "../faults.ts"
 import type { Provider } from "../provider/provider.ts"
-import { getProvider, lockProviderAt, raiseGeneration } from "../provider/store.ts"
+import { loadProvider, lockProviderAt, raiseGeneration } from "../provider/store.ts"
 import { standardTraits } from "./standard.ts"
 
 /** Throws for names that are no trait. */
@@ -29,6 +32,28 @@ export async function checkTraits(db: DbOrTx, names: Iterable<string>): Promise<
   if (unknown.length > 0) throw traitUnknown(unknown.sort().join(", "))
 }
 
+export const traitNoun = noun({
+  name: "placement.trait",
+  table: sql`placement.custom_trait`,
+  alias: "custom_trait",
+  fields: {
+    name: text(sql`custom_trait.name`, { create: "required", filter: true }),
+    createdAt: time(sql`custom_trait.created_at`, { internal: true }),
+    prefix: filterOnly(([prefix = ""]) => sql<boolean>`custom_trait.name ^@ ${prefix}`),
+    /** Whether a provider has it. */
+    isAssociated: filterOnly(([word]) => {
+      const isHad = sql<boolean>`exists (
+        select from placement.provider_trait t where t.trait = custom_trait.name)`
+      return word === "true" ? isHad : sql<boolean>`not ${isHad}`
+    }),
+  },
+  key: "name",
+  order: [{ key: "name", direction: "asc" }],
+  visible: () => visibleToAll,
+  notFound: traitNotFound,
+})
+
+/** The standard ones, which the program knows, then those that people made. */
 export const listTraits = operation({
   name: "placement.trait.list",
   input: Type.Object({
@@ -39,32 +64,39 @@ export const listTraits = operation({
   }),
   rule: "placement:traits:list",
   run: async (ctx, { names, prefix, isAssociated }): Promise<string[]> => {
-    const custom = await ctx.db.selectFrom("placement.custom_trait").select("name").orderBy("name").execute()
-    let found = [...standardTraits, ...custom.map((row) => row.name)]
-    if (names) found = found.filter((name) => names.includes(name))
-    if (prefix !== null) found = found.filter((name) => name.startsWith(prefix))
-    if (isAssociated === null) return found
-    const used = await ctx.db.selectFrom("placement.provider_trait").select("trait").distinct().execute()
-    const associated = new Set(used.map((row) => row.trait))
-    return found.filter((name) => associated.has(name) === isAssociated)
+    const filters = {
+      ...(names && { name: names }),
+      ...(prefix !== null && { prefix: [prefix] }),
+      ...(isAssociated !== null && { isAssociated: [String(isAssociated)] }),
+    }
+    const custom = await listThings(ctx.db, traitNoun, undefined, { filters })
+    let standard = [...standardTraits]
+    if (names) standard = standard.filter((name) => names.includes(name))
+    if (prefix !== null) standard = standard.filter((name) => name.startsWith(prefix))
+    if (isAssociated !== null) {
+      const associated = await associatedOf(ctx.db, standard)
+      standard = standard.filter((name) => associated.has(name) === isAssociated)
+    }
+    return [...standard, ...custom.map(({ name }) => name)]
   },
 })
 
+/** Those of them that a provider has. */
+async function associatedOf(db: DbOrTx, names: readonly string[]): Promise<Set<string>> {
+  const { rows } = await sql<{ name: string }>`select name from unnest(${[...names]}::text[]) name
+    where exists (select from placement.provider_trait t where t.trait = name)`.execute(db)
+  return new Set(rows.map((row) => row.name))
+}
+
 const Name = Type.Object({ name: Type.String() })
 
-export const showTrait = operation({
-  name: "placement.trait.show",
+export const getTrait = operation({
+  name: "placement.trait.get",
   input: Name,
   faults: [traitNotFound],
   rule: "placement:traits:show",
   run: async (ctx, { name }): Promise<void> => {
-    if (standardTraits.has(name)) return
-    const row = await ctx.db
-      .selectFrom("placement.custom_trait")
-      .select("name")
-      .where("name", "=", name)
-      .executeTakeFirst()
-    if (!row) throw traitNotFound(name)
+    if (!standardTraits.has(name)) await loadThing(ctx.db, traitNoun, undefined, name)
   },
 })
 
@@ -123,7 +155,7 @@ export const listProviderTraits = operation({
   faults: [providerNotFound],
   rule: "placement:resource_providers:traits:list",
   run: async (ctx, { providerId }): Promise<ProviderTraits> => {
-    const provider = await getProvider(ctx.db, providerId)
+    const provider = await loadProvider(ctx.db, providerId)
     return { provider, traits: await readTraits(ctx.db, provider.id) }
   },
 })

@@ -3,20 +3,20 @@ import { Type } from "typebox"
 import { operation } from "../../platform/operation/operation.ts"
 import { providerNotFound } from "../faults.ts"
 import type { Provider } from "../provider/provider.ts"
-import { getProvider } from "../provider/store.ts"
+import { loadProvider } from "../provider/store.ts"
 
 export interface ProviderUsages {
   provider: Provider
   usages: Record<string, number>
 }
 
-export const showProviderUsages = operation({
+export const getProviderUsages = operation({
   name: "placement.usage.of_provider",
   input: Type.Object({ providerId: Type.String() }),
   faults: [providerNotFound],
   rule: "placement:resource_providers:usages",
   run: async (ctx, { providerId }): Promise<ProviderUsages> => {
-    const provider = await getProvider(ctx.db, providerId)
+    const provider = await loadProvider(ctx.db, providerId)
     const rows = await ctx.db
       .selectFrom("placement.inventory")
       .select(["resource_class", "used"])
@@ -34,7 +34,7 @@ export interface TypeUsages {
 }
 
 /** What a project (or one user in it) holds, by type of consumer. */
-export const showProjectUsages = operation({
+export const getProjectUsages = operation({
   name: "placement.usage.of_project",
   input: Type.Object({ projectId: Type.String(), userId: Type.Union([Type.String(), Type.Null()]) }),
   rule: "placement:usages",

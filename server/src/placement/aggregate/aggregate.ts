@@ -4,7 +4,7 @@ import { type DbOrTx, transact } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { generationConflict, providerNotFound } from "../faults.ts"
 import type { Provider } from "../provider/provider.ts"
-import { getProvider, lockProviderAt, raiseGeneration } from "../provider/store.ts"
+import { loadProvider, lockProviderAt, raiseGeneration } from "../provider/store.ts"
 
 export interface ProviderAggregates {
   provider: Provider
@@ -27,7 +27,7 @@ export const listProviderAggregates = operation({
   faults: [providerNotFound],
   rule: "placement:resource_providers:aggregates:list",
   run: async (ctx, { providerId }): Promise<ProviderAggregates> => {
-    const provider = await getProvider(ctx.db, providerId)
+    const provider = await loadProvider(ctx.db, providerId)
     return { provider, aggregateIds: await readAggregates(ctx.db, provider.id) }
   },
 })

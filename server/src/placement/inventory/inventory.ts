@@ -1,6 +1,9 @@
 import { sql } from "kysely"
-import { type Static, Type } from "typebox"
+import { Type } from "typebox"
 import { type DbOrTx, type Tx, transact, violatedConstraint } from "../../platform/db/database.ts"
+import { field, integer, text, uuid } from "../../platform/noun/field.ts"
+import { listThings } from "../../platform/noun/list.ts"
+import { type Create, noun, visibleToAll } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import {
   generationConflict,
@@ -13,18 +16,34 @@ import {
   resourceClassUnknown,
 } from "../faults.ts"
 import type { Provider } from "../provider/provider.ts"
-import { getProvider, lockProvider, lockProviderAt, raiseGeneration } from "../provider/store.ts"
-import { checkResourceClasses } from "../resource-class/classes.ts"
+import { loadProvider, lockProvider, lockProviderAt, raiseGeneration } from "../provider/store.ts"
+import { checkResourceClasses } from "../resource-class/resource-class.ts"
 
-export const Inventory = Type.Object({
-  total: Type.Integer(),
-  reserved: Type.Integer(),
-  minUnit: Type.Integer(),
-  maxUnit: Type.Integer(),
-  stepSize: Type.Integer(),
-  allocationRatio: Type.Number(),
+const given = { create: "required", update: true } as const
+
+/** What a provider has of a class of resources; within the provider the class names it. */
+export const inventoryNoun = noun({
+  name: "placement.inventory",
+  table: sql`placement.inventory`,
+  alias: "i",
+  fields: {
+    providerId: uuid(sql`i.provider_id`, { filter: true, internal: true }),
+    resourceClass: text(sql`i.resource_class`, { filter: true, internal: true }),
+    total: integer(sql`i.total`, given),
+    reserved: integer(sql`i.reserved`, given),
+    minUnit: integer(sql`i.min_unit`, given),
+    maxUnit: integer(sql`i.max_unit`, given),
+    stepSize: integer(sql`i.step_size`, given),
+    allocationRatio: field("other", Type.Number(), sql`i.allocation_ratio`, given),
+  },
+  key: "resourceClass",
+  order: [{ key: "resourceClass", direction: "asc" }],
+  visible: () => visibleToAll,
+  notFound: inventoryNotFound,
 })
-export type Inventory = Static<typeof Inventory>
+
+export const Inventory = inventoryNoun.create
+export type Inventory = Create<typeof inventoryNoun>
 
 export interface ProviderInventories {
   provider: Provider
@@ -34,26 +53,22 @@ export interface ProviderInventories {
 /** Whether all of it may be reserved, as since microversion 1.26. */
 const MayReserveAll = Type.Boolean()
 
-async function readInventories(db: DbOrTx, providerId: string): Promise<Record<string, Inventory>> {
-  const rows = await db
-    .selectFrom("placement.inventory")
-    .selectAll()
-    .where("provider_id", "=", providerId)
-    .orderBy("resource_class")
-    .execute()
-  return Object.fromEntries(
-    rows.map((row) => [
-      row.resource_class,
-      {
-        total: row.total,
-        reserved: row.reserved,
-        minUnit: row.min_unit,
-        maxUnit: row.max_unit,
-        stepSize: row.step_size,
-        allocationRatio: row.allocation_ratio,
-      },
-    ]),
-  )
+async function inventoriesOf(
+  db: DbOrTx,
+  providerId: string,
+  resourceClasses?: readonly string[],
+): Promise<Record<string, Inventory>> {
+  const filters = { providerId: [providerId], ...(resourceClasses && { resourceClass: resourceClasses }) }
+  const found = await listThings(db, inventoryNoun, undefined, { filters })
+  return Object.fromEntries(found.map((inventory) => [inventory.resourceClass, inventory]))
+}
+
+async function findInventory(
+  db: DbOrTx,
+  providerId: string,
+  resourceClass: string,
+): Promise<Inventory | undefined> {
+  return Object.values(await inventoriesOf(db, providerId, [resourceClass]))[0]
 }
 
 export function checkInventory(
@@ -117,8 +132,8 @@ export const listInventories = operation({
   faults: [providerNotFound],
   rule: "placement:resource_providers:inventories:list",
   run: async (ctx, { providerId }): Promise<ProviderInventories> => {
-    const provider = await getProvider(ctx.db, providerId)
-    return { provider, inventories: await readInventories(ctx.db, provider.id) }
+    const provider = await loadProvider(ctx.db, providerId)
+    return { provider, inventories: await inventoriesOf(ctx.db, provider.id) }
   },
 })
 
@@ -127,14 +142,14 @@ export interface ProviderInventory {
   inventory: Inventory
 }
 
-export const showInventory = operation({
-  name: "placement.inventory.show",
+export const getInventory = operation({
+  name: "placement.inventory.get",
   input: Type.Object({ providerId: Type.String(), resourceClass: Type.String() }),
   faults: [providerNotFound, inventoryNotFound],
   rule: "placement:resource_providers:inventories:show",
   run: async (ctx, { providerId, resourceClass }): Promise<ProviderInventory> => {
-    const provider = await getProvider(ctx.db, providerId)
-    const inventory = (await readInventories(ctx.db, provider.id))[resourceClass]
+    const provider = await loadProvider(ctx.db, providerId)
+    const inventory = await findInventory(ctx.db, provider.id, resourceClass)
     if (!inventory) throw inventoryNotFound(resourceClass, providerId)
     return { provider, inventory }
   },
@@ -157,7 +172,7 @@ export const createInventory = operation({
       const { id } = await lockProvider(tx, providerId)
       checkInventory(id, resourceClass, inventory, mayReserveAll)
       await checkResourceClasses(tx, [resourceClass], "Unknown resource class in inventory")
-      if ((await readInventories(tx, id))[resourceClass]) throw inventoryExists(resourceClass, id)
+      if (await findInventory(tx, id, resourceClass)) throw inventoryExists(resourceClass, id)
       await upsertInventories(tx, id, { [resourceClass]: inventory })
       return { provider: await raiseGeneration(tx, id), inventory }
     }),
@@ -173,7 +188,7 @@ export const updateInventory = operation({
       const { resourceClass, inventory } = input
       const { id } = await lockProviderAt(tx, input.providerId, input.generation)
       checkInventory(id, resourceClass, inventory, input.mayReserveAll)
-      if (!(await readInventories(tx, id))[resourceClass]) throw inventoryMissing(resourceClass, id)
+      if (!(await findInventory(tx, id, resourceClass))) throw inventoryMissing(resourceClass, id)
       await upsertInventories(tx, id, { [resourceClass]: inventory })
       return { provider: await raiseGeneration(tx, id), inventory }
     }),
@@ -198,7 +213,7 @@ export const replaceInventories = operation({
       await checkResourceClasses(tx, names, "Unknown resource class in inventory")
       await removeOtherInventories(tx, id, names)
       await upsertInventories(tx, id, input.inventories)
-      return { provider: await raiseGeneration(tx, id), inventories: await readInventories(tx, id) }
+      return { provider: await raiseGeneration(tx, id), inventories: await inventoriesOf(tx, id) }
     }),
 })
 
@@ -214,7 +229,7 @@ export const deleteInventories = operation({
   run: async (ctx, { providerId, resourceClass }): Promise<void> =>
     await transact(ctx.db, async (tx) => {
       const { id } = await lockProvider(tx, providerId)
-      const names = Object.keys(await readInventories(tx, id))
+      const names = Object.keys(await inventoriesOf(tx, id))
       if (resourceClass !== null && !names.includes(resourceClass))
         throw inventoryNotFound(resourceClass, providerId)
       const keep = resourceClass === null ? [] : names.filter((name) => name !== resourceClass)

@@ -1,6 +1,9 @@
 import { sql } from "kysely"
 import { Type } from "typebox"
 import { type DbOrTx, transact, violatedConstraint } from "../../platform/db/database.ts"
+import { text, time } from "../../platform/noun/field.ts"
+import { listThings, loadThing } from "../../platform/noun/list.ts"
+import { noun, visibleToAll } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import {
   resourceClassExists,
@@ -31,14 +34,24 @@ export async function checkResourceClasses(
   if (unknown.length > 0) throw resourceClassUnknown(where, unknown.sort().join(", "))
 }
 
-async function isResourceClass(db: DbOrTx, name: string): Promise<boolean> {
-  if (standard.has(name)) return true
-  const row = await db
-    .selectFrom("placement.custom_resource_class")
-    .select("name")
-    .where("name", "=", name)
-    .executeTakeFirst()
-  return row !== undefined
+/** Those that people made; the standard ones the program knows. */
+export const resourceClassNoun = noun({
+  name: "placement.resource_class",
+  table: sql`placement.custom_resource_class`,
+  alias: "custom_resource_class",
+  fields: {
+    name: text(sql`custom_resource_class.name`, { create: "required", update: true }),
+    createdAt: time(sql`custom_resource_class.created_at`, { internal: true }),
+    updatedAt: time(sql`custom_resource_class.updated_at`, { internal: true }),
+  },
+  key: "name",
+  visible: () => visibleToAll,
+  notFound: resourceClassNotFound,
+})
+
+/** Throws for a name that is no resource class. */
+async function loadResourceClass(db: DbOrTx, name: string): Promise<void> {
+  if (!standard.has(name)) await loadThing(db, resourceClassNoun, undefined, name)
 }
 
 export const listResourceClasses = operation({
@@ -46,26 +59,19 @@ export const listResourceClasses = operation({
   input: Type.Object({}),
   rule: "placement:resource_classes:list",
   run: async (ctx): Promise<string[]> => {
-    const rows = await ctx.db
-      .selectFrom("placement.custom_resource_class")
-      .select("name")
-      .orderBy("created_at")
-      .orderBy("name")
-      .execute()
-    return [...standardResourceClasses, ...rows.map((row) => row.name)]
+    const custom = await listThings(ctx.db, resourceClassNoun, undefined)
+    return [...standardResourceClasses, ...custom.map(({ name }) => name)]
   },
 })
 
 const Name = Type.Object({ name: Type.String() })
 
-export const showResourceClass = operation({
-  name: "placement.resource_class.show",
+export const getResourceClass = operation({
+  name: "placement.resource_class.get",
   input: Name,
   faults: [resourceClassNotFound],
   rule: "placement:resource_classes:show",
-  run: async (ctx, { name }): Promise<void> => {
-    if (!(await isResourceClass(ctx.db, name))) throw resourceClassNotFound(name)
-  },
+  run: async (ctx, { name }) => await loadResourceClass(ctx.db, name),
 })
 
 export const createResourceClass = operation({
@@ -104,7 +110,7 @@ export const renameResourceClass = operation({
   faults: [resourceClassNotFound, resourceClassStandard, resourceClassExists],
   rule: "placement:resource_classes:update",
   run: async (ctx, { name, newName }): Promise<void> => {
-    if (!(await isResourceClass(ctx.db, name))) throw resourceClassNotFound(name)
+    await loadResourceClass(ctx.db, name)
     if (standard.has(name)) throw resourceClassStandard("update", name)
     await transact(ctx.db, async (tx) => {
       try {

@@ -20,10 +20,10 @@ import {
   Inventory,
   removeOtherInventories,
   upsertInventories,
-} from "../inventory/inventories.ts"
+} from "../inventory/inventory.ts"
 import type { Provider } from "../provider/provider.ts"
-import { findProvider, getProvider, lockProviderAt, raiseGeneration } from "../provider/store.ts"
-import { checkResourceClasses } from "../resource-class/classes.ts"
+import { findProvider, loadProvider, lockProviderAt, raiseGeneration } from "../provider/store.ts"
+import { checkResourceClasses } from "../resource-class/resource-class.ts"
 import { releaseAllocation } from "./claim.ts"
 import { ConsumerAllocations, writeAllocations } from "./write.ts"
 
@@ -90,7 +90,7 @@ export const listProviderAllocations = operation({
   faults: [providerNotFound],
   rule: "placement:resource_providers:allocations:list",
   run: async (ctx, { providerId }): Promise<HeldOfProvider> => {
-    const provider = await getProvider(ctx.db, providerId)
+    const provider = await loadProvider(ctx.db, providerId)
     const found = await sql<{
       consumer_id: string
       generation: number
