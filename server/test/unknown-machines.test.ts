@@ -3,6 +3,8 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { sql } from "kysely"
 import { reconcileMachines } from "../src/compute/host/machines.reconciler.ts"
+import { applyPower } from "../src/compute/server/power-sync.ts"
+import { selectServer } from "../src/compute/server/store.ts"
 import { answerHost, type HostAnswer, type ShownFinding } from "../src/launch/host-answer.ts"
 import { type ServerCloud, startServerCloud } from "./server-cloud.ts"
 
@@ -70,6 +72,31 @@ test("a machine that no row knows is set aside, listed, and becomes a server aga
   assert.equal((await c.call("DELETE", `/servers/${lost}`)).status, 204)
   await c.isGone(lost)
   assert.deepEqual(await machinesOf(c), [known])
+})
+
+test("a server whose machine did not start again with its host is in error, and a hard reboot mends it", async () => {
+  await using c = await startServerCloud()
+  const { platform } = c.cloud.cloud
+  const [id = ""] = await makeActive(c, 1)
+  const tell = async (power: "shutdown" | "running", cannotStart?: string) => {
+    const server = await selectServer(platform.db, id)
+    assert.ok(server)
+    return await applyPower(platform, server, cannotStart === undefined ? { power } : { power, cannotStart })
+  }
+  assert.equal(await tell("shutdown", "no bridge"), true)
+  const { status, fault } = await c.show(id, { token: c.admin })
+  assert.equal(status, "ERROR")
+  assert.match(fault.message, /could not be started again with its host/)
+  assert.match(fault.details, /no bridge/)
+  // It is told of at every look.
+  assert.equal(await tell("shutdown", "no bridge"), false)
+  assert.equal(await tell("shutdown"), false)
+  assert.equal((await c.act(id, { reboot: { type: "HARD" } })).status, 202)
+  await c.reaches(id, "ACTIVE")
+  assert.equal((await c.show(id)).fault, undefined)
+  await tell("shutdown", "no bridge")
+  assert.equal(await tell("running"), true, "found running after all")
+  assert.equal((await c.show(id)).status, "ACTIVE")
 })
 
 test("a database without rows takes nothing away, and says so", async () => {

@@ -218,6 +218,36 @@ test("a clean stop powers all off, silently, and the next start brings back what
   await three.agent.release()
 })
 
+test("what does not start with its host is tried again, and then stays off with the reason, its disks kept", async () => {
+  const bench = newBench()
+  const spec = machine()
+  const { serverId } = spec
+  const one = await openFakeAgent(bench)
+  await one.agent.handle("vm.ensure", { spec, power: "running", fence: first })
+  await one.agent.stopForShutdown({ graceMs: 0 })
+  const failing = (times: number) => ({ operation: "ensure", at: 1, times })
+  const two = await openFakeAgent({ ...bench, resumePausesMs: [10, 10], fail: failing(2) })
+  await eventually("the third try", () => two.told(serverId).length === 3)
+  assert.deepEqual(two.told(serverId), ["shutdown", "shutdown", "running"])
+  await two.agent.stopForShutdown({ graceMs: 0 })
+  // One that stops meanwhile does not wait for the next try; the next start makes it.
+  const three = await openFakeAgent({ ...bench, resumePausesMs: [3_600_000], fail: failing(1) })
+  await eventually("the first try", () => three.told(serverId).length === 1)
+  await three.agent.stopForShutdown({ graceMs: 0 })
+  const four = await openFakeAgent({ ...bench, resumePausesMs: [10], fail: failing(9) })
+  await eventually("the last try", () => four.told(serverId).length === 2)
+  const last = four.reports.findLast((report) => report.kind === "vm")
+  assert.match((last?.kind === "vm" && last.state.cannotStart) || "", /told to fail at ensure 2/)
+  await four.agent.release()
+  const five = await openFakeAgent(bench)
+  const [found] = await five.agent.handle("vm.list", {})
+  assert.deepEqual([found?.serverId, found?.state.power], [serverId, "shutdown"])
+  assert.match(found?.state.cannotStart ?? "", /told to fail/)
+  await five.agent.handle("vm.ensure", { spec, power: "running", fence: first })
+  assert.equal((await five.agent.handle("vm.inspect", { serverId })).cannotStart, undefined)
+  await five.agent.release()
+})
+
 test("what ran when the host lost its power runs again after its reboot", async () => {
   const bench = newBench()
   const one = await openFakeAgent(bench)

@@ -49,6 +49,7 @@ export interface AgentDeps {
   /** The kernel's, unless a test plays a reboot. */
   bootId?: () => string
   aliveIntervalMs?: number
+  resumePausesMs?: readonly number[]
 }
 
 export type CommandName = keyof AgentCommands
@@ -67,6 +68,8 @@ export interface Agent {
 
 /** A host is taken for dead after a few of these are missed. */
 const defaultAliveIntervalMs = 10_000
+/** What keeps a machine from starting with its host may be another part of it that is not up yet. */
+const defaultResumePausesMs = [5_000, 20_000, 60_000, 180_000]
 /** How long a guest that no row knows gets to power off by itself. */
 const asideGraceMs = 10_000
 /** How often it is looked for tombstones that are older than they are kept. */
@@ -81,6 +84,7 @@ class HostAgent implements Agent {
   readonly #recovery: RecoveryDeps
   readonly #queues = new MachineQueues()
   readonly #stop = new AbortController()
+  readonly #stopResuming = new AbortController()
   readonly #epoch: EpochStore
   readonly #aliveIntervalMs: number
   readonly #loops: Promise<void>[] = []
@@ -102,6 +106,8 @@ class HostAgent implements Agent {
       queues: this.#queues,
       directories,
       bootId: deps.bootId ?? bootId,
+      stop: this.#stopResuming.signal,
+      resumePausesMs: deps.resumePausesMs ?? defaultResumePausesMs,
     }
     this.#epoch = new EpochStore(directories.epoch)
     this.#aliveIntervalMs = deps.aliveIntervalMs ?? defaultAliveIntervalMs
@@ -126,6 +132,7 @@ class HostAgent implements Agent {
 
   async stopForShutdown(how: { graceMs: number }): Promise<void> {
     this.#isStopping = true
+    this.#stopResuming.abort()
     await this.#resumed
     await powerOffAll(this.#recovery, how.graceMs)
     await this.release()
@@ -134,6 +141,7 @@ class HostAgent implements Agent {
   async release(): Promise<void> {
     this.#isStopping = true
     this.#stop.abort()
+    this.#stopResuming.abort()
     await this.#resumed
     await this.#queues.idle()
     await Promise.all(this.#loops)

@@ -135,7 +135,10 @@ export async function destroyMachine(context: AgentContext, serverId: string): P
 export async function inspectMachine(context: AgentContext, serverId: string): Promise<VmState> {
   const record = context.machines.get(serverId)
   if (!record) return absent(context)
-  return await context.hypervisor.inspect(handleOf(context, serverId, record))
+  const state = await context.hypervisor.inspect(handleOf(context, serverId, record))
+  const { cannotStart, wanted } = record
+  const isOff = state.power === "shutdown" || state.power === "crashed"
+  return cannotStart !== undefined && wanted !== "shutdown" && isOff ? { ...state, cannotStart } : state
 }
 
 export async function plugMachine(context: AgentContext, serverId: string, vif: VifSpec): Promise<VmState> {

@@ -15,6 +15,8 @@ export interface MachineRecord {
   handle: VmHandle | null
   /** As last told to the cloud. */
   state: VmState
+  /** As in the state that is told; until somebody starts or stops it. */
+  cannotStart?: string
 }
 
 /** Where the agent keeps what; the drivers get their directories from here too. */

@@ -71,6 +71,8 @@ export interface VmState {
   since: string
   /** Why a machine is crashed or absent, for its fault. */
   reason?: string
+  /** Why it stays off although it is to run: with its host it could not be started again, however often it was tried. */
+  cannotStart?: string
 }
 
 /** How to obtain what an image holds; the agent caches it under its checksum. */

@@ -21,10 +21,19 @@ export interface RecoveryDeps {
   directories: ReturnType<typeof agentDirectories>
   /** The kernel's boot id; another one means that the host was off. */
   bootId: () => string
+  /** Ends the pauses below; what waits then is tried again at the next start. */
+  stop: AbortSignal
+  /** Before each further try of what could not be started again; then it stays off. */
+  resumePausesMs: readonly number[]
+}
+
+interface Resumed {
+  serverId: string
+  power: "running" | "paused"
 }
 
 interface ResumeMarker {
-  machines: { serverId: string; power: "running" | "paused" }[]
+  machines: Resumed[]
 }
 
 /** Looking at a machine costs a socket and some reading. */
@@ -39,7 +48,7 @@ export async function recoverMachines(deps: RecoveryDeps): Promise<{ resumed: Pr
   const marker = readStateFile(directories.resumeMarker) as ResumeMarker | undefined
   const host = readStateFile(directories.hostState) as { bootId: string } | undefined
   const hasRebooted = host !== undefined && host.bootId !== deps.bootId()
-  const toResume: { serverId: string; power: "running" | "paused" }[] = []
+  const toResume: Resumed[] = []
   await forEachLimited(context.machines.directories(), adoptWidth, async (serverId) => {
     try {
       await queues.run(
@@ -65,10 +74,31 @@ export async function recoverMachines(deps: RecoveryDeps): Promise<{ resumed: Pr
     await writeStateFile(directories.resumeMarker, { machines: toResume } satisfies ResumeMarker)
   }
   await writeStateFile(directories.hostState, { bootId: deps.bootId() })
-  const resumed = forEachLimited(toResume, resumeWidth, (machine) => resumeMachine(deps, machine)).then(() =>
-    removeStateFile(directories.resumeMarker),
-  )
-  return { resumed }
+  return { resumed: resumeAll(deps, toResume) }
+}
+
+/** The marker says what is still to be started, until all is, or was tried for the last time. */
+async function resumeAll(deps: RecoveryDeps, machines: readonly Resumed[]): Promise<void> {
+  const { context, directories, stop } = deps
+  const pausesMs = [...deps.resumePausesMs]
+  let left = machines
+  while (left.length > 0) {
+    const failed: Resumed[] = []
+    await forEachLimited(left, resumeWidth, async (machine) => {
+      if (!(await resumeMachine(deps, machine, pausesMs.length === 0))) failed.push(machine)
+    })
+    left = failed
+    const pauseMs = pausesMs.shift()
+    if (left.length === 0 || pauseMs === undefined) break
+    // The one that is there names them as well.
+    await writeStateFile(directories.resumeMarker, { machines: failed } satisfies ResumeMarker).catch(
+      (error: unknown) =>
+        context.log.error({ err: error }, "the machines still to be started cannot be noted"),
+    )
+    await context.clock.sleep(pauseMs, stop).catch(() => {})
+    if (stop.aborted) return
+  }
+  await removeStateFile(directories.resumeMarker)
 }
 
 /** Null when there is no such machine any more. Reports it, unless it is down and may be resumed. */
@@ -97,24 +127,29 @@ function isDown(state: VmState): boolean {
   return state.power === "shutdown" || state.power === "crashed"
 }
 
+/** False when it failed and may be tried again; after the last time it stays off, and the cloud is told why. */
 async function resumeMachine(
   { context, queues }: RecoveryDeps,
-  machine: { serverId: string; power: "running" | "paused" },
-): Promise<void> {
-  const { serverId, power } = machine
-  await queues.run(
+  { serverId, power }: Resumed,
+  isLast: boolean,
+): Promise<boolean> {
+  return await queues.run(
     serverId,
     async () => {
       const record = context.machines.get(serverId)
-      // Someone may have deleted or stopped it since.
-      if (!record || record.wanted === "shutdown" || record.wanted === "suspended") return
+      // Someone may have deleted, stopped or started it since.
+      if (!record || record.wanted === "shutdown" || record.wanted === "suspended") return true
+      if (!isDown(record.state) && record.state.power !== "absent") return true
       try {
         const state = await ensureMachine(context, record.spec, power)
         reportState(context, serverId, state)
+        return true
       } catch (error) {
-        context.log.error({ serverId, err: error }, "a machine could not be started again")
-        const since = context.clock.now().toISOString()
-        await noteState(context, record, { power: "shutdown", since, reason: describeError(error) })
+        context.log.error({ serverId, isLast, err: error }, "a machine could not be started again")
+        const [since, reason] = [context.clock.now().toISOString(), describeError(error)]
+        const told = isLast ? { cannotStart: reason } : {}
+        await noteState(context, { ...record, ...told }, { power: "shutdown", since, reason, ...told })
+        return false
       }
     },
     { isOwn: true },
@@ -125,12 +160,15 @@ async function resumeMachine(
 export async function powerOffAll(deps: RecoveryDeps, graceMs: number): Promise<void> {
   const { context, queues, directories } = deps
   await queues.idle()
+  const waiting = readStateFile(directories.resumeMarker) as ResumeMarker | undefined
   const living: { record: MachineRecord; power: "running" | "paused" }[] = []
   for (const record of context.machines.all()) {
     const { power } = await context.hypervisor.inspect(handleOf(context, record.spec.serverId, record))
     if (power === "running" || power === "paused") living.push({ record, power })
   }
   const machines = living.map(({ record, power }) => ({ serverId: record.spec.serverId, power }))
+  const isLiving = ({ serverId }: Resumed) => machines.some((one) => one.serverId === serverId)
+  machines.push(...(waiting?.machines ?? []).filter((machine) => !isLiving(machine)))
   try {
     await writeStateFile(directories.resumeMarker, { machines } satisfies ResumeMarker)
   } catch (error) {

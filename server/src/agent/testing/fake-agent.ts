@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { systemClock } from "../../platform/clock/clock.ts"
 import { silentLogger } from "../../platform/log/log.ts"
 import { type Agent, createAgent } from "../agent.ts"
-import { FakeHypervisor } from "../hypervisor/fake/fake.ts"
+import { type FakeControl, FakeHypervisor } from "../hypervisor/fake/fake.ts"
 import type { ImageCache } from "../image-cache/image-cache.ts"
 import { noImageCache } from "../image-cache/no-image-cache.ts"
 import type { AgentReport } from "../protocol.ts"
@@ -22,12 +22,16 @@ export async function openFakeAgent(options: {
   plugged: Set<string>
   bootId?: string
   images?: ImageCache
+  resumePausesMs?: readonly number[]
+  /** Of the hypervisor, from the start on. */
+  fail?: FakeControl["fail"]
 }): Promise<FakeAgent> {
   const fake = new FakeHypervisor({
     host: "host1",
     hostIp: "127.0.0.1",
     dir: join(options.dataDir, "agent", "fake"),
     clock: systemClock,
+    ...(options.fail ? { control: { fail: options.fail } } : {}),
   })
   const reports: AgentReport[] = []
   const agent = createAgent({
@@ -40,6 +44,7 @@ export async function openFakeAgent(options: {
     clock: systemClock,
     report: (report) => reports.push(report),
     bootId: () => options.bootId ?? "boot-1",
+    ...(options.resumePausesMs ? { resumePausesMs: options.resumePausesMs } : {}),
   })
   await agent.recoverAll()
   const told = (serverId: string) =>

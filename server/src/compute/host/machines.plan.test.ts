@@ -15,7 +15,7 @@ const planOf = (machines: ReturnType<typeof machine>[], servers: Server[]) =>
 const plan = (machines: ReturnType<typeof machine>[], servers: Server[]) =>
   planOf(machines, servers).map((a) =>
     a.kind === "power"
-      ? [a.kind, a.server.id, a.power]
+      ? [a.kind, a.server.id, a.state.power]
       : [a.kind, a.kind === "missing" ? a.server.id : a.serverId],
   )
 

@@ -13,7 +13,7 @@ export type MachineAction =
   | { kind: "unknown"; serverId: string; power: MachineState["power"] }
   /** Its server should be here and has no machine. */
   | { kind: "missing"; server: Server }
-  | { kind: "power"; server: Server; power: MachineState["power"] }
+  | { kind: "power"; server: Server; state: MachineState }
 
 /**
  * What to do on one host. A machine of a server that has a task is the task's affair; so is one whose server is on
@@ -32,7 +32,7 @@ export function planMachines(
     if (!server) actions.push({ kind: "unknown", serverId, power: state.power })
     else if (server.deletedAt) actions.push({ ...destroyOf(server), why: "deleted" })
     else if (server.taskState !== null) continue
-    else if (server.host === host) actions.push(agreementOf(server, state.power))
+    else if (server.host === host) actions.push(agreementOf(server, state))
     else if (server.oldHost !== host) actions.push({ ...destroyOf(server), why: "left" })
   }
   for (const server of servers.values()) {
@@ -42,8 +42,8 @@ export function planMachines(
   return actions
 }
 
-function agreementOf(server: Server, power: MachineState["power"]): MachineAction {
-  return power === "absent" ? { kind: "missing", server } : { kind: "power", server, power }
+function agreementOf(server: Server, state: MachineState): MachineAction {
+  return state.power === "absent" ? { kind: "missing", server } : { kind: "power", server, state }
 }
 
 /** What takes a machine away from its host. */

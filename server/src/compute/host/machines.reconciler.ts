@@ -156,7 +156,7 @@ async function act({ platform, host, signal, status }: Pass, action: MachineActi
   const options = { signal, timeoutMs: callTimeoutMs }
   switch (action.kind) {
     case "power":
-      if (await applyPower(platform, action.server, action.power)) status.synced++
+      if (await applyPower(platform, action.server, action.state)) status.synced++
       return
     case "missing":
       if (await applyMissing(platform, action.server)) status.synced++

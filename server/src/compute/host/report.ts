@@ -21,7 +21,7 @@ export async function listenToAgents(platform: Platform): Promise<AsyncDisposabl
 
 async function handleReport(platform: Platform, report: AgentReport): Promise<void> {
   if (report.kind === "alive") await noteHost(platform, report.host, report.description)
-  else await syncMachine(platform, report.host, report.serverId, report.state.power)
+  else await syncMachine(platform, report.host, report.serverId, report.state)
 }
 
 /** A host that was silent for two reports is back with the third: what waited for it goes on. */

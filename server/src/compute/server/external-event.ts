@@ -39,7 +39,7 @@ export const takeServerEvents = operation({
       else if (name !== "power-update") verdicts.push(200)
       else if (power === undefined) verdicts.push(400)
       else {
-        await syncMachine(ctx, host, serverId, power)
+        await syncMachine(ctx, host, serverId, { power })
         verdicts.push(200)
       }
     }

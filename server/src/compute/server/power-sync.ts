@@ -1,6 +1,6 @@
 // Rows follow machines: a guest that was switched off from within, killed or paused shows so, as long as no task
 // works on its server.
-import type { PowerState } from "../../agent/protocol.ts"
+import type { VmState as MachineState, PowerState } from "../../agent/protocol.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { transact } from "../../platform/db/database.ts"
 import { callAgent } from "../agent-call.ts"
@@ -45,18 +45,41 @@ export async function syncMachine(
   platform: Platform,
   host: string,
   serverId: string,
-  reported: PowerState,
+  reported: Told,
 ): Promise<boolean> {
   const server = await selectServer(platform.db, serverId)
-  if (!server || server.host !== host || !syncedState(server, reported)) return false
+  if (!server || server.host !== host || !wantedChanges(platform, server, reported)) return false
   const now = await callAgent(platform, host, "vm.inspect", { serverId })
-  return await applyPower(platform, server, now.power)
+  return await applyPower(platform, server, now)
 }
 
-export async function applyPower(platform: Platform, server: Server, power: PowerState): Promise<boolean> {
-  const wanted = isMachineMissing(server) ? foundAgain(power) : syncedState(server, power)
+type Told = Pick<MachineState, "power" | "cannotStart">
+
+export async function applyPower(platform: Platform, server: Server, state: Told): Promise<boolean> {
+  const wanted = wantedChanges(platform, server, state)
   return wanted ? await applyChanges(platform, server, wanted) : false
 }
+
+function wantedChanges(
+  platform: Platform,
+  server: Server,
+  { power, cannotStart }: Told,
+): ServerChanges | undefined {
+  if (isMachineMissing(server)) return foundAgain(power)
+  if (hasNotStarted(server)) return power === "running" || power === "paused" ? foundAgain(power) : undefined
+  if (cannotStart === undefined || server.taskState !== null || !hasOwnPower(server.vmState))
+    return syncedState(server, power)
+  const message = "The machine of this server could not be started again with its host."
+  const createdAt = platform.clock.now().toISOString()
+  const fault = { code: 500, message, details: `${notStarted}: ${cannotStart}`, createdAt }
+  return { vmState: "error", powerState: powerNumberOf(power), fault }
+}
+
+/** Whether it is in error for nothing but its machine, which did not start again with its host. */
+function hasNotStarted({ vmState, fault }: Server): boolean {
+  return vmState === "error" && fault?.details?.startsWith(`${notStarted}:`) === true
+}
+const notStarted = "machine_not_started"
 
 /** Whether it is in error for nothing but its machine, which was not on its host. */
 function isMachineMissing({ vmState, fault }: Server): boolean {
