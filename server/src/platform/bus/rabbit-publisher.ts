@@ -1,7 +1,7 @@
 // Publishing with confirmations, on a connection of its own: a broker that holds publishers up (no memory, no disk)
-// reads nothing more from theirs, and no channel of it can be closed in order. So what a confirmation in time is missing
-// for ends with the connection, and the next message opens another one. The sender hears of it and sends again: the
-// broker may have taken what it did not confirm.
+// reads nothing more from theirs, and no channel of it can be closed in order. So what a confirmation in time is
+// missing for ends with the connection, and the next message opens another one. The sender hears of it and sends again:
+// the broker may have taken what it did not confirm.
 import { Connection, type ConnectionOptions, type Publisher, type PublisherProps } from "rabbitmq-client"
 import { Fault } from "../fault/fault.ts"
 
