@@ -56,7 +56,9 @@ export async function tryHowTo(markdown: string): Promise<string | undefined> {
     const blocks = readBlocks(markdown)
     const fresh = blocks.filter((block) => !writeBlock(copy, block)).map(({ path }) => path)
     const tests = fresh.filter((path) => path.endsWith(".test.ts"))
+    const services = namesIn(fresh, /^server\/src\/([\w-]+)\/service\.ts$/)
     const steps = [
+      ...services.map((name) => [process.execPath, "tools/generate-tables.ts", name, "--write"]),
       ["tsc", "--noEmit"],
       ...(tests.length > 0 ? [[process.execPath, "--test", ...tests]] : []),
       ["biome", "check", ...fresh.filter((path) => path.endsWith(".ts"))],
@@ -71,6 +73,7 @@ export async function tryHowTo(markdown: string): Promise<string | undefined> {
         "tools/tidy.test.ts",
         "tools/schema.test.ts",
       ],
+      ...(services.length > 0 ? testsOfServices(services) : []),
     ]
     for (const [program = "", ...args] of steps) {
       const problem = await run(copy, program, args)
@@ -80,6 +83,23 @@ export async function tryHowTo(markdown: string): Promise<string | undefined> {
   } finally {
     rmSync(copy, { recursive: true, force: true })
   }
+}
+
+function namesIn(paths: readonly string[], pattern: RegExp): string[] {
+  return paths.flatMap((path) => pattern.exec(path)?.[1] ?? [])
+}
+
+/** What every service must stand. The long ones try only these. */
+function testsOfServices(names: readonly string[]): string[][] {
+  const only = `--test-name-pattern=\\b(${names.join("|")})\\b`
+  const declarations = ["services", "operations", "openapi", "permissions"].map(
+    (name) => `tools/${name}.test.ts`,
+  )
+  const long = ["every-saga", "foreign-ids", "noun-lists.db"]
+  return [
+    [process.execPath, "--test", ...declarations, "server/test/quotas.test.ts"],
+    [process.execPath, "--test", only, ...long.map((name) => `server/test/${name}.test.ts`)],
+  ]
 }
 
 function isSource(path: string): boolean {
