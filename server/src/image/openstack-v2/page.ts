@@ -1,5 +1,5 @@
-// Pages of Glance's lists of tasks and namespaces: limit, marker, one sort_key, sort_dir, the newest first; links to the
-// first page and the next.
+// Pages of Glance's lists of tasks and namespaces: limit, marker, one sort_key, sort_dir, the newest first; links to
+// the first page and the next.
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Fault, invalid } from "../../platform/fault/fault.ts"
 import type { SortKey } from "../../platform/http/paging.ts"

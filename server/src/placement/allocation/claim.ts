@@ -1,7 +1,7 @@
 // A claim takes the first host, in the caller's order of preference, that has room for all of it. Every claim on a host
 // locks the host's row first, so two claims on it come one after the other, and the amounts are added only where
-// they still fit: of two claims on the last place exactly one wins, and the other one goes on to the next host. With one
-// host to choose from, which is most creations, all of it is one statement.
+// they still fit: of two claims on the last place exactly one wins, and the other one goes on to the next host. With
+// one host to choose from, which is most creations, all of it is one statement.
 import { type RawBuilder, sql } from "kysely"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { noCapacity } from "../faults.ts"

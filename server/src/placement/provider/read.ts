@@ -56,7 +56,8 @@ const hasRoom = (resourceClass: string, amount: number) => sql<boolean>`exists (
     and mod(${amount}::bigint, i.step_size) = 0)`
 
 const hasTrait = (traits: readonly string[]) => sql<boolean>`exists (
-  select from placement.provider_trait t where t.provider_id = resource_provider.id and t.trait = any(${[...traits]}::text[]))`
+  select from placement.provider_trait t
+  where t.provider_id = resource_provider.id and t.trait = any(${[...traits]}::text[]))`
 
 const isMember = (aggregates: readonly string[]) => sql<boolean>`exists (
   select from placement.provider_aggregate a
