@@ -1,5 +1,15 @@
 import { createHash } from "node:crypto"
 import { sql } from "kysely"
+import {
+  at,
+  fewOf,
+  id,
+  listsOf,
+  type NounFixture,
+  name,
+  owner,
+  rows,
+} from "../../../test/noun-lists/fixture.ts"
 import { aggregateNoun } from "../aggregate/aggregate.ts"
 import { flavorNoun } from "../flavor/flavor.ts"
 import { controlServiceNoun } from "../host/control-service.ts"
@@ -10,7 +20,6 @@ import { serverActionEventNoun, serverActionNoun } from "../server-action/server
 import { serverGroupNoun } from "../server-group/server-group.ts"
 import { usedServerNoun } from "../usage/used-server.ts"
 import { everything as admin } from "../viewer.ts"
-import { at, fewOf, id, listsOf, type NounFixture, name, owner, rows } from "../../../test/noun-lists/fixture.ts"
 
 const member = { projectId: "me", seesAll: false }
 /** Each has a hundred servers. */
