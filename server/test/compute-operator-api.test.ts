@@ -128,7 +128,9 @@ test("what works for all hosts shows beside them: scheduler and conductor", asyn
     where binary_name = 'nova-scheduler'`.execute(c.cloud.cloud.platform.db)
   assert.equal((await asAdmin("/os-services?binary=nova-scheduler")).body.services[0].state, "down")
   assert.equal((await send("DELETE", `/os-services/${scheduler.id}`)).status, 204)
-  assert.deepEqual((await asAdmin("/os-services?binary=nova-scheduler")).body.services, [])
+  // The process lives: it may have shown itself anew by now, and then as another.
+  const left = (await asAdmin("/os-services?binary=nova-scheduler")).body.services
+  assert.ok(!left.some((service: { id: string }) => service.id === scheduler.id))
   assert.equal((await send("DELETE", `/os-services/${scheduler.id}`)).status, 404)
 })
 
