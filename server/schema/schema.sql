@@ -421,16 +421,20 @@ CREATE INDEX server_all ON compute.server USING btree (created_at DESC, id DESC)
 CREATE INDEX server_changed ON compute.server USING btree (updated_at);
 CREATE INDEX server_deleted ON compute.server USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX server_flavor ON compute.server USING btree (flavor_id) WHERE (deleted_at IS NULL);
+CREATE INDEX server_gone ON compute.server USING btree (created_at DESC, id DESC) WHERE (deleted_at IS NOT NULL);
+CREATE INDEX server_gone_project ON compute.server USING btree (project_id, created_at DESC, id DESC) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX server_host ON compute.server USING btree (host) WHERE (deleted_at IS NULL);
 CREATE INDEX server_image ON compute.server USING btree (image_id) WHERE (deleted_at IS NULL);
 CREATE UNIQUE INDEX server_number_key ON compute.server USING btree (number);
 CREATE INDEX server_of_group ON compute.server USING btree (server_group_id) WHERE (deleted_at IS NULL);
 CREATE INDEX server_project ON compute.server USING btree (project_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
 CREATE INDEX server_reservation ON compute.server USING btree (reservation_id);
+CREATE INDEX server_state ON compute.server USING btree (vm_state, created_at DESC, id DESC) WHERE ((deleted_at IS NULL) AND (vm_state <> 'active'::text));
 CREATE INDEX server_tags ON compute.server USING gin (tags) WHERE (deleted_at IS NULL);
 CREATE INDEX server_task ON compute.server USING btree (task_state) WHERE (task_state IS NOT NULL);
 CREATE INDEX server_updated ON compute.server USING btree (project_id, updated_at);
 CREATE INDEX server_usage ON compute.server USING btree (project_id, id) WHERE (launched_at IS NOT NULL);
+CREATE INDEX server_user ON compute.server USING btree (user_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
 
 create table compute.server_action (
   id bigint generated always as identity not null,

@@ -49,6 +49,7 @@ import {
   consoleOutputSchema,
   createBackupSchema,
   createImageSchema,
+  lastPart,
   lockSchemas,
   rebootSchema,
   rescueSchema,
@@ -56,7 +57,7 @@ import {
   resizeServerSchema,
   unshelveSchemas,
 } from "./server-schemas.ts"
-import { lastPart, newPassword } from "./servers.ts"
+import { newPassword } from "./servers.ts"
 
 async function getConsole(ctx: Ctx, { serverId, body }: Asked<BodyOf<typeof consoleOutputSchema>>) {
   const { length } = body["os-getConsoleOutput"] ?? {}

@@ -5,50 +5,38 @@ import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { type Page, readPage } from "../../platform/http/paging.ts"
 import { booleanWord, queryAll, queryText } from "../../platform/http/query.ts"
 import type { WireRequest } from "../../platform/http/wire.ts"
+import { type Field, publicName } from "../../platform/noun/field.ts"
+import type { Compared, Filters } from "../../platform/noun/list.ts"
 import {
   badRequest,
   deletedListForbidden,
   isAdmin,
-  type RegexColumn,
-  regexColumns,
-  type ServerFilter,
+  type ServersAsked,
+  serverNoun,
   sortForbidden,
   statesOf,
-  type VmState,
 } from "../index.ts"
+import { lastPart } from "./server-schemas.ts"
 
 type Query = WireRequest["query"]
 
+const fields: readonly (readonly [key: string, name: string, field: Field])[] = Object.entries(
+  serverNoun.fields,
+).map(([key, field]) => [key, publicName(key, field), field] as const)
+
+/** Second names; where both are given the first counts. */
+const aliases: Readonly<Record<string, string>> = {
+  image: "image_ref",
+  name: "display_name",
+  description: "display_description",
+}
+/** Where orders have other names than filters. */
+const sortNames: Readonly<Record<string, string>> = { ...aliases, flavor: "instance_type_id" }
 const sortKeys: Readonly<Record<string, string>> = {
-  access_ip_v4: "accessIpV4",
-  access_ip_v6: "accessIpV6",
-  auto_disk_config: "hasAutoDiskConfig",
-  availability_zone: "availabilityZone",
-  config_drive: "hasConfigDrive",
-  created_at: "createdAt",
-  display_description: "description",
-  display_name: "name",
-  host: "host",
-  hostname: "hostname",
-  image_ref: "imageId",
-  instance_type_id: "flavorId",
-  kernel_id: "kernelId",
-  key_name: "keyName",
-  launch_index: "launchIndex",
-  launched_at: "launchedAt",
-  locked_by: "lockedBy",
   node: "host",
-  power_state: "powerState",
-  progress: "progress",
-  project_id: "projectId",
-  ramdisk_id: "ramdiskId",
-  root_device_name: "rootDeviceName",
-  task_state: "taskState",
-  terminated_at: "terminatedAt",
-  updated_at: "updatedAt",
-  user_id: "userId",
-  uuid: "id",
-  vm_state: "vmState",
+  ...Object.fromEntries(
+    fields.flatMap(([key, name, field]) => (field.abilities.sort ? [[sortNames[name] ?? name, key]] : [])),
+  ),
 }
 /** Columns of Nova's own table that it takes and does not sort by. */
 const ignoredSortKeys = new Set([
@@ -114,32 +102,17 @@ const openFilters: readonly (readonly [from: string, names: readonly string[]])[
 
 /** Every parameter that there is; from 2.75 on anything else is refused. */
 const knownFilters: ReadonlySet<string> = new Set([
+  ...fields.flatMap(([, name, field]) => (field.abilities.filter ? [name] : [])),
   ...openFilters.flatMap(([, names]) => names),
   ...joinedTables,
   ...pagingParameters,
-  ...Object.keys(regexColumns),
-  "project_id",
+  ...Object.values(aliases),
   "tenant_id",
-  "launch_index",
-  "image_ref",
-  "host",
-  "display_name",
-  "display_description",
-  "uuid",
-  "auto_disk_config",
   "soft_deleted",
-  "deleted",
 ])
 
-export interface ServerQuery {
-  filter: ServerFilter
-  page: Page
-  /** A status that there is not: the list is empty. */
-  isEmpty: boolean
-  isAllTenants: boolean
-}
-
-export function readServerQuery(ctx: Ctx, query: Query, version: Microversion): ServerQuery {
+/** null: a status that there is not; the list is empty. */
+export function readServerQuery(ctx: Ctx, query: Query, version: Microversion): ServersAsked | null {
   checkNames(query, version)
   const seesAll = ctx.policy.isAllowed(ctx.caller, "os_compute_api:servers:allow_all_filters", {
     project_id: ctx.caller.projectId,
@@ -151,13 +124,15 @@ export function readServerQuery(ctx: Ctx, query: Query, version: Microversion): 
     if ((seesAll || open.has(key)) && (joinedTables.has(key) || key.startsWith("_")))
       throw badRequest(`Invalid filter field: ${key}.`)
   const isAllTenants = readAllTenants(text("all_tenants"))
-  const filter = baseFilter(ctx, text, isAllTenants)
-  const isEmpty = addStates(ctx, filter, query, text, version)
-  addExact(filter, text)
-  addRegex(filter, text)
-  addTimes(filter, text, version)
-  addTags(filter, text)
-  return { filter, page: readServerPage(ctx, query, version), isEmpty, isAllTenants }
+  const filters = readFilters(text, version)
+  if (!addStates(ctx, filters, query, version)) return null
+  const [ip, ip6] = [text("ip"), text("ip6")]
+  return {
+    projectId: isAllTenants ? (text("project_id") ?? text("tenant_id") ?? null) : ctx.caller.projectId,
+    filters,
+    addresses: { ...(ip !== undefined && { ip }), ...(ip6 !== undefined && { ip6 }) },
+    page: readServerPage(ctx, query, version),
+  }
 }
 
 type Text = (name: string) => string | undefined
@@ -182,38 +157,27 @@ function readAllTenants(value: string | undefined): boolean {
   throw badRequest(`Invalid value for all_tenants: ${JSON.stringify(value)}; use 1 or 0.`)
 }
 
-function baseFilter(ctx: Ctx, text: Text, isAllTenants: boolean): ServerFilter {
-  const deleted = text("deleted")
-  const hasChanges = text("changes-since") !== undefined || text("changes-before") !== undefined
-  const asked = text("project_id") ?? text("tenant_id") ?? null
-  return {
-    projectId: isAllTenants ? asked : ctx.caller.projectId,
-    isDeleted: deleted === undefined ? (hasChanges ? null : false) : looseBoolean(deleted),
-  }
-}
-
-/** Returns whether nothing can match. */
-function addStates(ctx: Ctx, filter: ServerFilter, query: Query, text: Text, version: Microversion): boolean {
-  const vmState = text("vm_state")
-  const taskState = text("task_state")
-  if (vmState !== undefined) filter.vmStates = [vmState as VmState]
-  // Any text: a state that there is not matches nothing.
-  if (taskState !== undefined)
-    filter.taskStates = [taskState] as unknown as NonNullable<ServerFilter["taskStates"]>
-  const statuses = queryAll(query, "status")
-  if (statuses.length === 0) return false
-  const states = statesOf(statuses)
+/** Returns false when nothing can match. */
+function addStates(
+  ctx: Ctx,
+  filters: Record<string, Filters[string]>,
+  query: Query,
+  version: Microversion,
+): boolean {
+  const words = queryAll(query, "status")
+  if (words.length === 0) return true
+  const states = statesOf(words)
   if (!states) {
     if (atLeast(version, "2.38")) throw badRequest("Invalid status value")
-    return true
+    return false
   }
-  filter.vmStates = states.vmStates
-  if (states.taskStates) filter.taskStates = states.taskStates
+  filters.vmState = states.vmStates
+  if (states.taskStates) filters.taskState = states.taskStates
   if (states.vmStates.length === 1 && states.vmStates[0] === "deleted") {
     if (!isAdmin(ctx)) throw deletedListForbidden()
-    filter.isDeleted = true
+    filters.deleted = ["true"]
   }
-  return false
+  return true
 }
 
 const powerWords: Readonly<Record<string, number>> = {
@@ -226,66 +190,75 @@ const powerWords: Readonly<Record<string, number>> = {
   suspended: 7,
 }
 
-function addExact(filter: ServerFilter, text: Text): void {
-  const image = text("image") ?? text("image_ref")
-  const flavor = text("flavor")
-  const host = text("host")
-  const userId = text("user_id")
-  const uuid = text("uuid")
-  const power = text("power_state")
-  const locked = text("locked")
-  const configDrive = text("config_drive")
-  const diskConfig = text("auto_disk_config")
-  const [ip, ip6] = [text("ip"), text("ip6")]
-  if (image !== undefined) filter.imageId = lastPart(image)
-  if (flavor !== undefined) filter.flavorId = lastPart(flavor)
-  if (host !== undefined) filter.host = host
-  if (userId !== undefined) filter.userId = userId
-  if (uuid !== undefined) filter.ids = [uuid]
-  if (power !== undefined)
-    filter.powerState = powerWords[power.toLowerCase()] ?? integer("power_state", power)
-  if (locked !== undefined) filter.isLocked = looseBoolean(locked)
-  if (configDrive !== undefined) filter.hasConfigDrive = looseBoolean(configDrive)
-  if (diskConfig !== undefined) filter.hasAutoDiskConfig = looseBoolean(diskConfig)
-  if (ip !== undefined) filter.ip = ip
-  if (ip6 !== undefined) filter.ip6 = ip6
-  const progress = text("progress")
-  const launchIndex = text("launch_index")
-  if (progress !== undefined) filter.progress = integer("progress", progress)
-  if (launchIndex !== undefined) filter.launchIndex = integer("launch_index", launchIndex)
+/** Filters that say more than their field's kind does. */
+const readers: Readonly<Record<string, (value: string) => readonly string[]>> = {
+  image: (value) => [lastPart(value)],
+  flavor: (value) => [lastPart(value)],
+  power_state: (value) => [String(powerWords[value.toLowerCase()] ?? integer("power_state", value))],
+  locked: (value) => [String(looseBoolean(value))],
+  deleted: (value) => [String(looseBoolean(value))],
+  tags: (value) => value.split(","),
+  "tags-any": (value) => value.split(","),
+  "not-tags": (value) => value.split(","),
+  "not-tags-any": (value) => value.split(","),
 }
 
-/** Older clients send the address of a thing where its id is meant. */
-function lastPart(reference: string): string {
-  return reference.split("/").at(-1) ?? reference
+function readFilters(text: Text, version: Microversion): Record<string, Filters[string]> {
+  const filters: Record<string, readonly string[]> = {}
+  for (const [key, name, field] of fields) {
+    // Whose servers they are says the list itself.
+    if (!field.abilities.filter || key === "projectId") continue
+    const used = [name, aliases[name] ?? name].find((each) => text(each) !== undefined)
+    const values = used === undefined ? null : readFilter(field, used, text(used) ?? "", readers[name])
+    if (values !== null) filters[key] = values
+  }
+  const [since, before] = [text("changes-since"), text("changes-before")]
+  // Who asks for changes is told of deleted servers, too.
+  if (since === undefined && before === undefined) filters.deleted ??= ["false"]
+  const changes = readChanges(since, atLeast(version, "2.66") ? before : undefined)
+  return changes.length > 0 ? { ...filters, updatedAt: changes } : filters
+}
+
+function readChanges(since: string | undefined, before: string | undefined): Compared[] {
+  const from = since === undefined ? undefined : readTime("changes-since", since)
+  const until = before === undefined ? undefined : readTime("changes-before", before)
+  if (from && until && until < from)
+    throw badRequest("The value of changes-since must be less than or equal to changes-before.")
+  return [
+    ...(from ? [{ by: "atLeast", value: from } as const] : []),
+    ...(until ? [{ by: "atMost", value: until } as const] : []),
+  ]
+}
+
+/** Null: no condition. */
+function readFilter(
+  field: Field,
+  name: string,
+  value: string,
+  read: ((value: string) => readonly string[]) | undefined,
+): readonly string[] | null {
+  if (read) return read(value)
+  if (field.isPattern) return readPattern(name, value)
+  if (field.kind === "boolean") return [String(looseBoolean(value))]
+  if (field.kind === "integer") return [String(integer(name, value))]
+  return [value]
+}
+
+function readPattern(name: string, value: string): readonly string[] | null {
+  try {
+    new RegExp(value)
+  } catch {
+    throw badRequest(
+      `Invalid input for query parameters ${name}. Value: ${value}. It is not a regular expression.`,
+    )
+  }
+  return value === "" ? null : [value]
 }
 
 function integer(name: string, value: string): number {
   if (!/^\d+$/.test(value))
     throw badRequest(`Invalid input for filter ${name}: ${JSON.stringify(value)} is no number.`)
   return Number(value)
-}
-
-const aliases: Readonly<Record<string, RegexColumn>> = {
-  display_name: "name",
-  display_description: "description",
-}
-
-function addRegex(filter: ServerFilter, text: Text): void {
-  const regex: Partial<Record<RegexColumn, string>> = {}
-  for (const name of [...Object.keys(regexColumns), ...Object.keys(aliases)]) {
-    const value = text(name)
-    if (value === undefined) continue
-    try {
-      new RegExp(value)
-    } catch {
-      throw badRequest(
-        `Invalid input for query parameters ${name}. Value: ${value}. It is not a regular expression.`,
-      )
-    }
-    regex[aliases[name] ?? (name as RegexColumn)] = value
-  }
-  filter.regex = regex
 }
 
 const dayPattern = String.raw`(\d{4})-?(\d\d)-?(\d\d)`
@@ -305,25 +278,6 @@ export function readTime(name: string, value: string): Date {
       `Invalid input for query parameters ${name}. Value: ${value}. '${value}' is not a 'date-time'`,
     )
   return date
-}
-
-function addTimes(filter: ServerFilter, text: Text, version: Microversion): void {
-  const since = text("changes-since")
-  const before = atLeast(version, "2.66") ? text("changes-before") : undefined
-  if (since !== undefined) filter.changesSince = readTime("changes-since", since)
-  if (before !== undefined) filter.changesBefore = readTime("changes-before", before)
-  if (filter.changesSince && filter.changesBefore && filter.changesBefore < filter.changesSince)
-    throw badRequest("The value of changes-since must be less than or equal to changes-before.")
-}
-
-function addTags(filter: ServerFilter, text: Text): void {
-  const [all, any, notAll, notAny] = ["tags", "tags-any", "not-tags", "not-tags-any"].map((name) =>
-    text(name)?.split(","),
-  )
-  if (all) filter.allTags = all
-  if (any) filter.anyTags = any
-  if (notAll) filter.notAllTags = notAll
-  if (notAny) filter.notAnyTags = notAny
 }
 
 function readServerPage(ctx: Ctx, query: Query, version: Microversion): Page {

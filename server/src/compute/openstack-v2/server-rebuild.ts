@@ -5,9 +5,9 @@ import type { BodyOf } from "../../platform/http/versions.ts"
 import { reply } from "../../platform/http/wire.ts"
 import { hostsByName, personalityUnsupported, rebuildServer, showRebuiltServer } from "../index.ts"
 import { type Asked, action } from "./server-action.ts"
-import { rebuildServerSchemas } from "./server-schemas.ts"
+import { lastPart, rebuildServerSchemas } from "./server-schemas.ts"
 import { serverViewPlan, viewServer } from "./server-view.ts"
-import { canonicalIpV6, lastPart, newPassword } from "./servers.ts"
+import { canonicalIpV6, newPassword } from "./servers.ts"
 
 async function rebuild(ctx: Ctx, { serverId, body, version }: Asked<BodyOf<typeof rebuildServerSchemas>>) {
   const asked = body.rebuild

@@ -213,3 +213,8 @@ export const lockSchemas = versions({
 export const resetStateSchema = bodyOf("os-resetState", { state: word(["active", "error"]) }, ["state"])
 const length = typed(["integer", "string", "null"], { pattern: "^-?[0-9]+$", minimum: -1 })
 export const consoleOutputSchema = bodyWith("os-getConsoleOutput", nullable(closed({ length })))
+
+/** Older clients send the address of a thing where its id is meant. */
+export function lastPart(reference: string): string {
+  return reference.split("/").at(-1) ?? reference
+}

@@ -9,8 +9,8 @@ import {
   hostStatusOf,
   instanceNameOf,
   isAdmin,
+  type ListedServer,
   noNetworking,
-  type Server,
   statusOf,
 } from "../index.ts"
 
@@ -89,13 +89,13 @@ export function linksOf(baseUrl: string, serverId: string) {
   ]
 }
 
-export function viewServerBrief(baseUrl: string, server: Server) {
+export function viewServerBrief(baseUrl: string, server: Pick<ListedServer, "id" | "name">) {
   return { id: server.id, name: server.name, links: linksOf(baseUrl, server.id) }
 }
 
 export function viewServer(
   plan: ServerViewPlan,
-  server: Server,
+  server: ListedServer,
   networking: ServerNetworking = noNetworking,
 ): Record<string, unknown> {
   const { minor } = plan
@@ -135,7 +135,7 @@ export function viewServer(
   return view
 }
 
-function addWhole(view: Record<string, unknown>, server: Server, networking: ServerNetworking): void {
+function addWhole(view: Record<string, unknown>, server: ListedServer, networking: ServerNetworking): void {
   view.config_drive = server.hasConfigDrive ? "True" : ""
   view["OS-EXT-AZ:availability_zone"] = server.availabilityZone ?? server.pinnedAvailabilityZone ?? ""
   view["OS-SRV-USG:launched_at"] = micros(server.launchedAt)
@@ -149,7 +149,11 @@ function addWhole(view: Record<string, unknown>, server: Server, networking: Ser
   if (groups && groups.length > 0) view.security_groups = groups.map((name) => ({ name }))
 }
 
-function addExtendedAttributes(plan: ServerViewPlan, view: Record<string, unknown>, server: Server): void {
+function addExtendedAttributes(
+  plan: ServerViewPlan,
+  view: Record<string, unknown>,
+  server: ListedServer,
+): void {
   const prefix = "OS-EXT-SRV-ATTR:"
   view[`${prefix}host`] = server.host
   view[`${prefix}hypervisor_hostname`] = server.host
@@ -164,14 +168,14 @@ function addExtendedAttributes(plan: ServerViewPlan, view: Record<string, unknow
   view[`${prefix}user_data`] = server.userData ?? null
 }
 
-function addHostStatus(plan: ServerViewPlan, view: Record<string, unknown>, server: Server): void {
+function addHostStatus(plan: ServerViewPlan, view: Record<string, unknown>, server: ListedServer): void {
   if (!plan.showsHostStatus && !plan.showsHostStatusUnknown) return
   const host = server.host === null ? undefined : plan.hosts.get(server.host)
   const status = hostStatusOf(host, plan.downAfterMs)
   if (plan.showsHostStatus || status === "UNKNOWN") view.host_status = status
 }
 
-function viewImage(plan: ServerViewPlan, server: Server): unknown {
+function viewImage(plan: ServerViewPlan, server: ListedServer): unknown {
   if (server.imageId === null) return ""
   return {
     id: server.imageId,
@@ -179,7 +183,7 @@ function viewImage(plan: ServerViewPlan, server: Server): unknown {
   }
 }
 
-function viewFlavor(plan: ServerViewPlan, server: Server): unknown {
+function viewFlavor(plan: ServerViewPlan, server: ListedServer): unknown {
   const { flavor } = server
   if (plan.minor >= 47) {
     return {
@@ -211,7 +215,7 @@ export function viewAddress(address: ServerAddress, isWhole: boolean): Record<st
 }
 
 export function viewAddresses(
-  server: Pick<Server, "vmState">,
+  server: Pick<ListedServer, "vmState">,
   networking: ServerNetworking,
   isWhole: boolean,
 ): Record<string, unknown[]> {
@@ -227,7 +231,7 @@ export function viewAddresses(
   return views
 }
 
-function viewFault(plan: ServerViewPlan, fault: NonNullable<Server["fault"]>) {
+function viewFault(plan: ServerViewPlan, fault: NonNullable<ListedServer["fault"]>) {
   return {
     code: fault.code,
     created: seconds(new Date(fault.createdAt)),

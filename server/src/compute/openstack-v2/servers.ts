@@ -1,6 +1,5 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast } from "../../platform/http/microversion.ts"
-import { pageUrl } from "../../platform/http/paging.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import { newSecret } from "../../platform/ids/ids.ts"
 import { canonicalAddress } from "../../platform/net/address.ts"
@@ -14,48 +13,47 @@ import {
   listServerDetails,
   listServers,
   personalityUnsupported,
-  type ServerList,
+  type ServerPage,
   showServer,
   showUpdatedServer,
   updateServer,
 } from "../index.ts"
+import { nextLink } from "./next-link.ts"
 import { readBoolean } from "./schema-parts.ts"
 import { readServerQuery } from "./server-query.ts"
 import {
   type BlockDeviceBody,
   type CreateServerBody,
   createServerSchemas,
+  lastPart,
   type NetworkBody,
   type UpdateServerBody,
   updateServerSchemas,
 } from "./server-schemas.ts"
 import { linksOf, serverViewPlan, viewServer, viewServerBrief } from "./server-view.ts"
 
-async function list(ctx: Ctx, req: WireRequest, isDetail: boolean) {
-  const query = readServerQuery(ctx, req.query, req.version)
-  if (query.isEmpty) return { servers: [] }
-  const plan = serverViewPlan(ctx, req.version)
-  const found = await (isDetail ? listServerDetails : listServers)(ctx, {
-    filter: query.filter,
-    page: query.page,
-    reads: !isDetail ? "names" : plan.minor < 3 ? "core" : "all",
-    withNetworking: isDetail,
-    withUserData: isDetail && plan.showsExtendedAttributes && plan.minor >= 3,
-  })
-  if (!isDetail) {
-    const servers = found.servers.map((server) => viewServerBrief(ctx.baseUrl, server))
-    return { servers, ...nextLink(ctx, req, found) }
-  }
-  if (plan.showsHostStatus || plan.showsHostStatusUnknown) plan.hosts = await hostsByName(ctx)
-  const servers = found.servers.map((server) => viewServer(plan, server, found.networking.get(server.id)))
-  return { servers, ...nextLink(ctx, req, found) }
+async function list(ctx: Ctx, req: WireRequest) {
+  const asked = readServerQuery(ctx, req.query, req.version)
+  if (asked === null) return { servers: [] }
+  const found = await listServers(ctx, asked)
+  const servers = found.servers.map((server) => viewServerBrief(ctx.baseUrl, server))
+  return { servers, ...linkOf(ctx, req, found) }
 }
 
-function nextLink(ctx: Ctx, req: WireRequest, found: ServerList) {
-  const last = found.servers.at(-1)
-  if (!found.isFull || !last) return {}
-  return { servers_links: [{ rel: "next", href: pageUrl(ctx.baseUrl, req.url, { marker: last.id }) }] }
+async function listDetails(ctx: Ctx, req: WireRequest) {
+  const asked = readServerQuery(ctx, req.query, req.version)
+  if (asked === null) return { servers: [] }
+  const plan = serverViewPlan(ctx, req.version)
+  const isModern = plan.minor >= 3
+  const withUserData = isModern && plan.showsExtendedAttributes
+  const found = await listServerDetails(ctx, { ...asked, isModern, withUserData })
+  if (plan.showsHostStatus || plan.showsHostStatusUnknown) plan.hosts = await hostsByName(ctx)
+  const servers = found.servers.map((server) => viewServer(plan, server, found.networking.get(server.id)))
+  return { servers, ...linkOf(ctx, req, found) }
 }
+
+const linkOf = (ctx: Ctx, req: WireRequest, { servers, isFull }: ServerPage<{ id: string }>) =>
+  nextLink(ctx, req, "servers", isFull ? servers.at(-1)?.id : null)
 
 async function show(ctx: Ctx, req: WireRequest) {
   const { server, networking } = await showServer(ctx, { serverId: req.params.server_id ?? "" })
@@ -129,11 +127,6 @@ export function canonicalIpV6(text: string | null): string | null {
   return text === null ? null : (canonicalAddress(text) ?? text)
 }
 
-/** Older clients send the address of a thing where its id is meant. */
-export function lastPart(reference: string): string {
-  return reference.split("/").at(-1) ?? reference
-}
-
 function readNetworks(networks: CreateServerBody["server"]["networks"]): CreateServersInput["networks"] {
   if (networks === undefined || networks.length === 0) return null
   if (typeof networks === "string") return networks
@@ -183,12 +176,14 @@ async function update(ctx: Ctx, req: WireRequest<UpdateServerBody>) {
   const { server: s } = req.body
   await updateServer(ctx, {
     serverId,
-    ...(s.name !== undefined && { name: s.name.trim() }),
-    ...(s.description !== undefined && { description: s.description }),
-    ...(s.hostname !== undefined && { hostname: s.hostname }),
-    ...(s.accessIPv4 !== undefined && { accessIpV4: s.accessIPv4 }),
-    ...(s.accessIPv6 !== undefined && { accessIpV6: canonicalIpV6(s.accessIPv6) }),
-    ...(s["OS-DCF:diskConfig"] !== undefined && { hasAutoDiskConfig: s["OS-DCF:diskConfig"] === "AUTO" }),
+    changes: {
+      ...(s.name !== undefined && { name: s.name.trim() }),
+      ...(s.description !== undefined && { description: s.description }),
+      ...(s.hostname !== undefined && { hostname: s.hostname }),
+      ...(s.accessIPv4 !== undefined && { accessIpV4: s.accessIPv4 }),
+      ...(s.accessIPv6 !== undefined && { accessIpV6: canonicalIpV6(s.accessIPv6) }),
+      ...(s["OS-DCF:diskConfig"] !== undefined && { hasAutoDiskConfig: s["OS-DCF:diskConfig"] === "AUTO" }),
+    },
   })
   const { server, networking } = await showUpdatedServer(ctx, { serverId })
   const plan = serverViewPlan(ctx, req.version, {
@@ -205,13 +200,13 @@ export const serverRoutes: readonly Route[] = [
     method: "GET",
     path: "/servers",
     operation: listServers,
-    handler: (ctx, req) => list(ctx, req, false),
+    handler: list,
   }),
   route({
     method: "GET",
     path: "/servers/detail",
     operation: listServerDetails,
-    handler: (ctx, req) => list(ctx, req, true),
+    handler: listDetails,
   }),
   route({
     method: "POST",

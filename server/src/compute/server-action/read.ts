@@ -3,7 +3,7 @@ import type { DbOrTx } from "../../platform/db/database.ts"
 import { type Compared, listThings } from "../../platform/noun/list.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { actionNotFound, badRequest, serverNotFound } from "../faults.ts"
-import { targetOf, visibleServer } from "../server/find.ts"
+import { targetOf, visibleServer } from "../server/read.ts"
 import {
   type ServerAction,
   type ServerActionEvent,

@@ -3,7 +3,7 @@ import { Type } from "typebox"
 import { operation } from "../../platform/operation/operation.ts"
 import { callAgent } from "../agent-call.ts"
 import { consoleTypeUnavailable, serverInvalidState, serverNotFound, serverNotReady } from "../faults.ts"
-import { targetOf, visibleServer } from "./find.ts"
+import { targetOf, visibleServer } from "./read.ts"
 
 export const getConsoleOutput = operation({
   name: "compute.server.get_console_output",

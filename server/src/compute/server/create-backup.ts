@@ -11,7 +11,7 @@ import {
 } from "../faults.ts"
 import { createBackupSaga } from "./create-backup.saga.ts"
 import { makeSnapshotRecord } from "./create-image.ts"
-import { targetOf, visibleServer } from "./find.ts"
+import { targetOf, visibleServer } from "./read.ts"
 import { beginTask } from "./task.ts"
 
 /** An image of the root disk as one of a row: of the row's older images only so many stay. */

@@ -13,8 +13,8 @@ import {
   serverNotReady,
 } from "../faults.ts"
 import { createImageSaga } from "./create-image.saga.ts"
-import { targetOf, visibleServer } from "./find.ts"
 import { keptImage } from "./image.ts"
+import { targetOf, visibleServer } from "./read.ts"
 import type { Server } from "./server.ts"
 import { beginTask } from "./task.ts"
 

@@ -2,7 +2,7 @@ import { Type } from "typebox"
 import { operation } from "../../platform/operation/operation.ts"
 import { serverInvalidState, serverLocked, serverNotFound } from "../faults.ts"
 import { deleteServerSaga } from "./delete.saga.ts"
-import { targetOf, visibleServer } from "./find.ts"
+import { targetOf, visibleServer } from "./read.ts"
 import { beginTask } from "./task.ts"
 
 /** Removes the server and all that it has; in any state, also while another task runs. */

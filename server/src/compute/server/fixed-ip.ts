@@ -3,7 +3,7 @@ import { Type } from "typebox"
 import { listServerPorts, updatePort } from "../../network/index.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { fixedIpNotFound, networkNotOfServer, serverNotFound } from "../faults.ts"
-import { targetOf, visibleServer } from "./find.ts"
+import { targetOf, visibleServer } from "./read.ts"
 
 export const addServerFixedIp = operation({
   name: "compute.server.add_fixed_ip",

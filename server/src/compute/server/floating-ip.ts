@@ -4,7 +4,7 @@ import { listFloatingIps, listServerPorts, updateFloatingIp } from "../../networ
 import type { Ctx } from "../../platform/context/context.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { badRequest, floatingIpNotFound, floatingIpNotOfServer, serverNotFound } from "../faults.ts"
-import { targetOf, visibleServer } from "./find.ts"
+import { targetOf, visibleServer } from "./read.ts"
 
 async function floatingIpOf(ctx: Ctx, address: string) {
   const { items } = await listFloatingIps(ctx, { filters: { floatingIpAddress: [address] } })

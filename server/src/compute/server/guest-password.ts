@@ -4,7 +4,7 @@ import { Type } from "typebox"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { serverNotFound } from "../faults.ts"
-import { targetOf, visibleServer } from "./find.ts"
+import { targetOf, visibleServer } from "./read.ts"
 
 const input = Type.Object({ serverId: Type.String() })
 

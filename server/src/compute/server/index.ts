@@ -47,8 +47,6 @@ export {
   removeServerSecurityGroup,
   showServerInterface,
 } from "./interface.ts"
-export { type RegexColumn, regexColumns, type ServerFilter, type ServerList } from "./list.ts"
-export { listServerDetails, listServers } from "./list-verbs.ts"
 export {
   hardRebootServer,
   pauseServer,
@@ -59,6 +57,23 @@ export {
   suspendServer,
   unpauseServer,
 } from "./power.ts"
+export {
+  checkServerTag,
+  type ListedServer,
+  listServerAddresses,
+  listServerAddressesOfNetwork,
+  listServerDetails,
+  listServerMetadata,
+  listServers,
+  listServerTags,
+  noNetworking,
+  type ServerPage,
+  type ServersAsked,
+  showRebuiltServer,
+  showServer,
+  showServerMetadataItem,
+  showUpdatedServer,
+} from "./read.ts"
 export { rebuildServer } from "./rebuild.ts"
 export { rescueServer, unrescueServer } from "./rescue.ts"
 export { confirmResize, resizeServer, revertResize } from "./resize.ts"
@@ -66,21 +81,10 @@ export {
   hostIdOf,
   instanceNameOf,
   type Server,
+  serverNoun,
   type VmState,
 } from "./server.ts"
 export { shelveServer, unshelveServer } from "./shelve.ts"
-export {
-  checkServerTag,
-  listServerAddresses,
-  listServerAddressesOfNetwork,
-  listServerMetadata,
-  listServerTags,
-  noNetworking,
-  showRebuiltServer,
-  showServer,
-  showServerMetadataItem,
-  showUpdatedServer,
-} from "./show.ts"
 export { statesOf, statusOf } from "./state.ts"
 export {
   addServerTag,

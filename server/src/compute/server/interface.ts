@@ -24,8 +24,8 @@ import {
   serverNotReady,
 } from "../faults.ts"
 import { recordActions } from "../server-action/store.ts"
-import { targetOf, visibleServer } from "./find.ts"
 import { attachInterfaceSaga, detachInterfaceSaga } from "./interface.saga.ts"
+import { targetOf, visibleServer } from "./read.ts"
 import type { Server } from "./server.ts"
 import { actionRules } from "./state.ts"
 import { actorOf, checkState, claimServer } from "./task.ts"

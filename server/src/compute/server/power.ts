@@ -9,7 +9,6 @@ import {
   serverNotLaunched,
   serverNotReady,
 } from "../faults.ts"
-import { targetOf, visibleServer } from "./find.ts"
 import {
   hardRebootServerSaga,
   pauseServerSaga,
@@ -20,6 +19,7 @@ import {
   suspendServerSaga,
   unpauseServerSaga,
 } from "./power.saga.ts"
+import { targetOf, visibleServer } from "./read.ts"
 import type { Server } from "./server.ts"
 import type { ActionName } from "./state.ts"
 import { beginTask, type TaskParams } from "./task.ts"

@@ -9,8 +9,8 @@ import {
   serverNotReady,
 } from "../faults.ts"
 import { AdminPassword, keepAdminPassword } from "./admin-password.ts"
-import { targetOf, visibleServer } from "./find.ts"
 import { bootImage, type KeptImage, keptImage } from "./image.ts"
+import { targetOf, visibleServer } from "./read.ts"
 import { rescueServerSaga, unrescueServerSaga } from "./rescue.saga.ts"
 import { beginTask, checkState } from "./task.ts"
 

@@ -1,50 +1,75 @@
-// A server as the domain knows it, and the pure facts about one.
+// The noun: a server as the domain knows it, and the pure facts about one.
 import { createHash } from "node:crypto"
+import { sql } from "kysely"
+import { type Static, Type } from "typebox"
 import type { PowerState } from "../../agent/protocol.ts"
 import type { PlannedServerPorts } from "../../network/index.ts"
+import {
+  boolean,
+  byPattern,
+  field,
+  filterOnly,
+  integer,
+  matched,
+  nullable,
+  structure,
+  text,
+  texts,
+  time,
+  uuid,
+  word,
+} from "../../platform/noun/field.ts"
+import { noun, type Thing } from "../../platform/noun/noun.ts"
+import { word as oneWord, nullable as orNull } from "../../platform/schema/make.ts"
+import { badRequest, serverNotFound } from "../faults.ts"
+import { everything, type Viewer, visibleTo } from "../viewer.ts"
 
-export type VmState =
-  | "building"
-  | "active"
-  | "paused"
-  | "suspended"
-  | "stopped"
-  | "rescued"
-  | "resized"
-  | "soft-delete"
-  | "deleted"
-  | "error"
-  | "shelved"
-  | "shelved_offloaded"
+export const vmStates = [
+  "building",
+  "active",
+  "paused",
+  "suspended",
+  "stopped",
+  "rescued",
+  "resized",
+  "soft-delete",
+  "deleted",
+  "error",
+  "shelved",
+  "shelved_offloaded",
+] as const
+export type VmState = (typeof vmStates)[number]
 
-export type TaskState =
-  | "scheduling"
-  | "networking"
-  | "spawning"
-  | "deleting"
-  | "powering-on"
-  | "powering-off"
-  | "rebooting"
-  | "rebooting_hard"
-  | "pausing"
-  | "unpausing"
-  | "suspending"
-  | "resuming"
-  | "rebuilding"
-  | "rebuild_spawning"
-  | "resize_prep"
-  | "resize_migrating"
-  | "resize_finish"
-  | "resize_reverting"
-  | "image_snapshot_pending"
-  | "image_snapshot"
-  | "image_uploading"
-  | "image_backup"
-  | "shelving"
-  | "shelving_offloading"
-  | "unshelving"
-  | "rescuing"
-  | "unrescuing"
+export const taskStates = [
+  "scheduling",
+  "networking",
+  "spawning",
+  "deleting",
+  "powering-on",
+  "powering-off",
+  "rebooting",
+  "rebooting_hard",
+  "pausing",
+  "unpausing",
+  "suspending",
+  "resuming",
+  "rebuilding",
+  "rebuild_spawning",
+  "resize_prep",
+  "resize_migrating",
+  "resize_finish",
+  "resize_reverting",
+  "image_snapshot_pending",
+  "image_snapshot",
+  "image_uploading",
+  "image_backup",
+  "shelving",
+  "shelving_offloading",
+  "unshelving",
+  "rescuing",
+  "unrescuing",
+] as const
+export type TaskState = (typeof taskStates)[number]
 
 /** Nova's numbers. */
 export const powerStates = {
@@ -61,90 +86,160 @@ export function powerNumberOf(power: PowerState): number {
   return power === "absent" ? powerStates.pending : powerStates[power]
 }
 
-export interface FlavorSnapshot {
-  id: string
-  flavorId: string
-  name: string
-  vcpus: number
-  ramMib: number
-  diskGib: number
-  ephemeralGib: number
-  swapMib: number
-  rxtxFactor: number
-  isPublic: boolean
-  extraSpecs: Record<string, string>
+export const FlavorSnapshot = Type.Object({
+  id: Type.String(),
+  flavorId: Type.String(),
+  name: Type.String(),
+  vcpus: Type.Integer(),
+  ramMib: Type.Integer(),
+  diskGib: Type.Integer(),
+  ephemeralGib: Type.Integer(),
+  swapMib: Type.Integer(),
+  rxtxFactor: Type.Number(),
+  isPublic: Type.Boolean(),
+  extraSpecs: Type.Record(Type.String(), Type.String()),
+})
+export type FlavorSnapshot = Static<typeof FlavorSnapshot>
+
+export const ServerFault = Type.Object({
+  code: Type.Integer(),
+  message: Type.String(),
+  details: orNull(Type.String()),
+  createdAt: Type.String(),
+})
+export type ServerFault = Static<typeof ServerFault>
+
+export const BlockDevice = Type.Object({
+  bootIndex: orNull(Type.Integer()),
+  sourceType: oneWord(["image", "blank"]),
+  destinationType: Type.Literal("local"),
+  sizeGib: orNull(Type.Integer()),
+  deviceName: orNull(Type.String()),
+  deleteOnTermination: Type.Boolean(),
+  guestFormat: orNull(Type.String()),
+  volumeId: orNull(Type.String()),
+})
+export type BlockDevice = Static<typeof BlockDevice>
+
+export interface ServerViewer extends Viewer {
+  /** Deleted ones too. */
+  withDeleted: boolean
 }
 
-export interface ServerFault {
-  code: number
-  message: string
-  details: string | null
-  createdAt: string
-}
+/** For the program's own reads. */
+export const everyServer: ServerViewer = { ...everything, withDeleted: false }
 
-export interface BlockDevice {
-  bootIndex: number | null
-  sourceType: "image" | "blank"
-  destinationType: "local"
-  sizeGib: number | null
-  deviceName: string | null
-  deleteOnTermination: boolean
-  guestFormat: string | null
-  volumeId: string | null
-}
+const listed = { filter: true, sort: true } as const
+const kept = { internal: true } as const
+const at = (column: string) => sql`${sql.ref(`server.${column}`)}`
+const timeText = (column: string) => sql`to_char(${at(column)} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS')`
+export const serverNoun = noun({
+  name: "compute.server",
+  table: sql`compute.server`,
+  alias: "server",
+  fields: {
+    id: uuid(at("id"), { name: "uuid", ...listed }),
+    number: integer(at("number"), kept),
+    projectId: text(at("project_id"), listed),
+    userId: text(at("user_id"), listed),
+    generation: integer(at("generation"), kept),
+    name: byPattern(
+      field("text", Type.String({ minLength: 1, maxLength: 255 }), at("name"), { update: true, ...listed }),
+      at("name"),
+    ),
+    description: nullable(byPattern(text(at("description"), { update: true, ...listed }), at("description"))),
+    hostname: byPattern(text(at("hostname"), { update: true, ...listed }), at("hostname")),
+    vmState: word(vmStates, at("vm_state"), listed),
+    taskState: nullable(word(taskStates, at("task_state"), listed)),
+    powerState: integer(at("power_state"), listed),
+    progress: integer(at("progress"), listed),
+    fault: nullable(structure(ServerFault, at("fault"))),
+    host: nullable(text(at("host"), listed)),
+    node: byPattern(
+      filterOnly(() => sql<boolean>`false`),
+      at("host"),
+    ),
+    availabilityZone: nullable(
+      byPattern(text(at("availability_zone"), listed), sql`coalesce(${at("availability_zone")}, '')`),
+    ),
+    pinnedAvailabilityZone: nullable(text(at("pinned_availability_zone"))),
+    imageId: nullable(uuid(at("image_id"), { name: "image", ...listed })),
+    flavorId: text(at("flavor_id"), { name: "flavor", ...listed }),
+    flavor: structure(FlavorSnapshot, at("flavor")),
+    oldFlavor: nullable(structure(FlavorSnapshot, at("old_flavor"), kept)),
+    oldHost: nullable(text(at("old_host"), kept)),
+    metadata: structure(Type.Record(Type.String(), Type.String()), at("metadata")),
+    systemMetadata: structure(Type.Record(Type.String(), Type.String()), at("system_metadata"), kept),
+    tags: matched(
+      texts(at("tags"), { filter: true }),
+      (tags) => sql<boolean>`${at("tags")} @> ${[...tags]}::text[]`,
+    ),
+    tagsAny: filterOnly((tags) => sql<boolean>`${at("tags")} && ${[...tags]}::text[]`, "tags-any"),
+    notTags: filterOnly((tags) => sql<boolean>`not ${at("tags")} @> ${[...tags]}::text[]`, "not-tags"),
+    notTagsAny: filterOnly((tags) => sql<boolean>`not ${at("tags")} && ${[...tags]}::text[]`, "not-tags-any"),
+    keyName: nullable(byPattern(text(at("key_name"), listed), at("key_name"))),
+    keyType: nullable(text(at("key_type"), kept)),
+    publicKey: nullable(text(at("public_key"), kept)),
+    userData: nullable(text(at("user_data"))),
+    hasConfigDrive: boolean(at("has_config_drive"), { name: "config_drive", ...listed }),
+    hasAutoDiskConfig: boolean(at("has_auto_disk_config"), {
+      name: "auto_disk_config",
+      update: true,
+      ...listed,
+    }),
+    rootDeviceName: nullable(byPattern(text(at("root_device_name"), listed), at("root_device_name"))),
+    kernelId: nullable(byPattern(text(at("kernel_id"), listed), at("kernel_id"))),
+    ramdiskId: nullable(byPattern(text(at("ramdisk_id"), listed), at("ramdisk_id"))),
+    accessIpV4: nullable(
+      byPattern(text(at("access_ip_v4"), { update: true, ...listed }), at("access_ip_v4")),
+    ),
+    accessIpV6: nullable(
+      byPattern(text(at("access_ip_v6"), { update: true, ...listed }), at("access_ip_v6")),
+    ),
+    /** Names, as they were asked for. */
+    securityGroups: texts(at("security_groups"), kept),
+    /** As its request was understood. */
+    requestedNetworks: nullable(
+      structure(Type.Unsafe<PlannedServerPorts>({}), at("requested_networks"), kept),
+    ),
+    schedulerHints: structure(Type.Record(Type.String(), Type.Unknown()), at("scheduler_hints"), kept),
+    serverGroupId: nullable(uuid(at("server_group_id"))),
+    trustedImageCertificates: nullable(texts(at("trusted_image_certificates"))),
+    blockDevices: structure(Type.Array(BlockDevice), at("block_devices"), kept),
+    reservationId: byPattern(text(at("reservation_id"), { filter: true }), at("reservation_id")),
+    launchIndex: integer(at("launch_index"), listed),
+    lockedBy: nullable(byPattern(word(["owner", "admin"], at("locked_by"), listed), at("locked_by"))),
+    locked: filterOnly(([isLocked]) =>
+      isLocked === "true"
+        ? sql<boolean>`${at("locked_by")} is not null`
+        : sql<boolean>`${at("locked_by")} is null`,
+    ),
+    lockedReason: nullable(text(at("locked_reason"))),
+    createdAt: byPattern(time(at("created_at"), listed), timeText("created_at")),
+    updatedAt: time(at("updated_at"), { sort: true }),
+    launchedAt: nullable(byPattern(time(at("launched_at"), listed), timeText("launched_at"))),
+    terminatedAt: nullable(byPattern(time(at("terminated_at"), listed), timeText("terminated_at"))),
+    deletedAt: nullable(time(at("deleted_at"))),
+    deleted: filterOnly(([isDeleted]) =>
+      isDeleted === "true"
+        ? sql<boolean>`${at("deleted_at")} is not null`
+        : sql<boolean>`${at("deleted_at")} is null`,
+    ),
+  },
+  visible: (viewer: ServerViewer) => {
+    const { row } = visibleTo(viewer, at("project_id"))
+    const there = viewer.withDeleted ? row : sql<boolean>`${row} and ${at("deleted_at")} is null`
+    return { row: there, main: there, others: [] }
+  },
+  order: [
+    { key: "createdAt", direction: "desc" },
+    { key: "id", direction: "desc" },
+  ],
+  notFound: serverNotFound,
+  markerNotFound: (id) => badRequest(`marker [${id}] not found`),
+})
 
-export interface Server {
-  id: string
-  number: number
-  projectId: string
-  userId: string
-  generation: number
-  name: string
-  description: string | null
-  hostname: string
-  vmState: VmState
-  taskState: TaskState | null
-  powerState: number
-  progress: number
-  fault: ServerFault | null
-  host: string | null
-  availabilityZone: string | null
-  pinnedAvailabilityZone: string | null
-  imageId: string | null
-  flavor: FlavorSnapshot
-  oldFlavor: FlavorSnapshot | null
-  oldHost: string | null
-  metadata: Record<string, string>
-  systemMetadata: Record<string, string>
-  tags: string[]
-  keyName: string | null
-  keyType: string | null
-  publicKey: string | null
-  userData: string | null
-  hasConfigDrive: boolean
-  hasAutoDiskConfig: boolean
-  rootDeviceName: string | null
-  kernelId: string | null
-  ramdiskId: string | null
-  accessIpV4: string | null
-  accessIpV6: string | null
-  securityGroups: string[]
-  /** As its request was understood. */
-  requestedNetworks: PlannedServerPorts | null
-  schedulerHints: Record<string, unknown>
-  serverGroupId: string | null
-  trustedImageCertificates: string[] | null
-  blockDevices: BlockDevice[]
-  reservationId: string
-  launchIndex: number
-  lockedBy: "owner" | "admin" | null
-  lockedReason: string | null
-  createdAt: Date
-  updatedAt: Date
-  launchedAt: Date | null
-  terminatedAt: Date | null
-  deletedAt: Date | null
-}
+export type Server = Thing<typeof serverNoun>
 
 export const maxTagsOfServer = 50
 

@@ -6,7 +6,7 @@
 //       │ failure      │ ▲ start                active ◄──► suspended
 //       ▼              ▼ │                      active ──resize──► resized ──confirm/revert──► active
 //     error          rescued                    active ──shelve──► shelved_offloaded ──unshelve──► active
-import type { TaskState, VmState } from "./server.ts"
+import { type TaskState, taskStates, type VmState, vmStates } from "./server.ts"
 
 export interface ActionRule {
   /** Nova's word in refusals and in os-instance-actions. */
@@ -176,19 +176,18 @@ export function statesOf(
   words: readonly string[],
 ): { vmStates: VmState[]; taskStates: TaskState[] | null } | null {
   const wanted = new Set(words.map((word) => word.toLowerCase()))
-  const vmStates = new Set<VmState>()
-  const taskStates = new Set<string>()
-  for (const [vmState, row] of Object.entries(statuses)) {
-    for (const [taskState, status] of Object.entries(row)) {
-      if (!wanted.has(status.toLowerCase())) continue
-      vmStates.add(vmState as VmState) // the keys of a Record<VmState, …>
-      taskStates.add(taskState)
-    }
+  const found = { vmStates: new Set<VmState>(), taskStates: new Set<TaskState>() }
+  let isResting = false
+  const has = (status: string | undefined) => status !== undefined && wanted.has(status.toLowerCase())
+  for (const vmState of vmStates) {
+    const row = statuses[vmState]
+    const tasks = taskStates.filter((taskState) => has(row[taskState]))
+    if (has(row.default)) isResting = true
+    else if (tasks.length === 0) continue
+    found.vmStates.add(vmState)
+    for (const taskState of tasks) found.taskStates.add(taskState)
   }
-  if (vmStates.size === 0) return null
+  if (found.vmStates.size === 0) return null
   // Nova's rule: with a resting status among them, only the machine's state counts.
-  return {
-    vmStates: [...vmStates],
-    taskStates: taskStates.has("default") ? null : ([...taskStates] as TaskState[]),
-  }
+  return { vmStates: [...found.vmStates], taskStates: isResting ? null : [...found.taskStates] }
 }

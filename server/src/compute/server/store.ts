@@ -1,86 +1,34 @@
 // SQL of servers. Every change of state is one compare-and-set.
-import { type Selectable, sql } from "kysely"
+import { sql } from "kysely"
 import { type DbOrTx, jsonb, type Tx } from "../../platform/db/database.ts"
-import { isUuid } from "../../platform/ids/ids.ts"
-import type { ServerTable } from "../tables.ts"
-import type { Server, ServerFault, TaskState, VmState } from "./server.ts"
+import { findThing } from "../../platform/noun/list.ts"
+import { type Changes, fieldsOf } from "../../platform/noun/noun.ts"
+import {
+  everyServer,
+  type Server,
+  type ServerFault,
+  serverNoun,
+  type TaskState,
+  type VmState,
+} from "./server.ts"
 import type { ActionRule } from "./state.ts"
 
-export type ServerRow = Selectable<ServerTable>
+/** The server as a statement gives it: `.returning(serverFields).$castTo<Server>()`. */
+export const serverFields = fieldsOf(serverNoun, everyServer)
 
-export function serverOf(row: ServerRow): Server {
-  return {
-    id: row.id,
-    number: row.number,
-    projectId: row.project_id,
-    userId: row.user_id,
-    generation: row.generation,
-    name: row.name,
-    description: row.description,
-    hostname: row.hostname,
-    // Only this program writes these columns, from the same types.
-    vmState: row.vm_state as VmState,
-    taskState: row.task_state as TaskState | null,
-    powerState: row.power_state,
-    progress: row.progress,
-    fault: row.fault,
-    host: row.host,
-    availabilityZone: row.availability_zone,
-    pinnedAvailabilityZone: row.pinned_availability_zone,
-    imageId: row.image_id,
-    flavor: row.flavor,
-    oldFlavor: row.old_flavor,
-    oldHost: row.old_host,
-    metadata: row.metadata,
-    systemMetadata: row.system_metadata,
-    tags: row.tags,
-    keyName: row.key_name,
-    keyType: row.key_type,
-    publicKey: row.public_key,
-    userData: row.user_data,
-    hasConfigDrive: row.has_config_drive,
-    hasAutoDiskConfig: row.has_auto_disk_config,
-    rootDeviceName: row.root_device_name,
-    kernelId: row.kernel_id,
-    ramdiskId: row.ramdisk_id,
-    accessIpV4: row.access_ip_v4,
-    accessIpV6: row.access_ip_v6,
-    securityGroups: row.security_groups,
-    requestedNetworks: row.requested_networks,
-    schedulerHints: row.scheduler_hints,
-    serverGroupId: row.server_group_id,
-    trustedImageCertificates: row.trusted_image_certificates,
-    blockDevices: row.block_devices,
-    reservationId: row.reservation_id,
-    launchIndex: row.launch_index,
-    lockedBy: row.locked_by as "owner" | "admin" | null,
-    lockedReason: row.locked_reason,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-    launchedAt: row.launched_at,
-    terminatedAt: row.terminated_at,
-    deletedAt: row.deleted_at,
-  }
-}
-
+/** Without asking who wants to know. */
 export async function selectServer(
   db: DbOrTx,
   serverId: string,
-  options: { withDeleted?: boolean } = {},
+  { withDeleted = false } = {},
 ): Promise<Server | undefined> {
-  if (!isUuid(serverId)) return undefined
-  const row = await db
-    .selectFrom("compute.server")
-    .selectAll()
-    .where("id", "=", serverId)
-    .$if(!options.withDeleted, (q) => q.where("deleted_at", "is", null))
-    .executeTakeFirst()
-  return row && serverOf(row)
+  return await findThing(db, serverNoun, { ...everyServer, withDeleted }, serverId)
 }
 
 export type NewServer = Omit<
   Server,
   | "number"
+  | "flavorId"
   | "generation"
   | "powerState"
   | "progress"
@@ -110,7 +58,7 @@ export async function insertServers(tx: Tx, servers: readonly NewServer[]): Prom
 }
 
 async function insertBatchOf(tx: Tx, servers: readonly NewServer[]): Promise<Server[]> {
-  const rows = await tx
+  return await tx
     .insertInto("compute.server")
     .values(
       servers.map((s) => ({
@@ -155,9 +103,9 @@ async function insertBatchOf(tx: Tx, servers: readonly NewServer[]): Promise<Ser
         launch_index: s.launchIndex,
       })),
     )
-    .returningAll()
+    .returning(serverFields)
+    .$castTo<Server>()
     .execute()
-  return rows.map(serverOf)
 }
 
 /**
@@ -172,7 +120,7 @@ export async function claimTask(
 ): Promise<Server | undefined> {
   const tasks = rule.taskStates?.filter((state) => state !== null)
   const mayBeIdle = rule.taskStates?.includes(null)
-  const row = await tx
+  return await tx
     .updateTable("compute.server")
     .set({
       task_state: rule.taskState,
@@ -194,9 +142,9 @@ export async function claimTask(
     )
     .$if(rule.mustHaveLaunched, (q) => q.where("launched_at", "is not", null))
     .$if(rule.honoursLock && !isAdmin, (q) => q.where("locked_by", "is", null))
-    .returningAll()
+    .returning(serverFields)
+    .$castTo<Server>()
     .executeTakeFirst()
-  return row && serverOf(row)
 }
 
 /** What a task may change on its way. Undefined fields stay. */
@@ -276,16 +224,16 @@ export async function changeServer(
   changes: ServerChanges,
   options: { onlyIdle?: boolean } = {},
 ): Promise<Server | undefined> {
-  const row = await tx
+  return await tx
     .updateTable("compute.server")
     .set({ ...columnsOf(changes), updated_at: sql<Date>`now()` })
     .where("id", "=", serverId)
     .where("generation", "=", generation)
     .where("deleted_at", "is", null)
     .$if(options.onlyIdle === true, (q) => q.where("task_state", "is", null))
-    .returningAll()
+    .returning(serverFields)
+    .$castTo<Server>()
     .executeTakeFirst()
-  return row && serverOf(row)
 }
 
 /** Whether the task of this generation has ended well, whatever came after it; also of a deleted server. */
@@ -306,7 +254,7 @@ export async function claimAgain(
   taskState: TaskState,
 ): Promise<{ server: Server; previousHost: string | null } | undefined> {
   const before = await selectServer(tx, serverId)
-  const row = await tx
+  const server = await tx
     .updateTable("compute.server")
     .set({
       task_state: taskState,
@@ -318,33 +266,24 @@ export async function claimAgain(
     .where("id", "=", serverId)
     .where("generation", "=", generation)
     .where("deleted_at", "is", null)
-    .returningAll()
+    .returning(serverFields)
+    .$castTo<Server>()
     .executeTakeFirst()
-  return row && { server: serverOf(row), previousHost: before?.host ?? null }
+  return server && { server, previousHost: before?.host ?? null }
 }
 
 /** What users may change at any time, whatever task runs. */
-export interface ServerDetails {
-  name?: string
-  description?: string | null
-  hostname?: string
-  accessIpV4?: string | null
-  accessIpV6?: string | null
-  hasAutoDiskConfig?: boolean
-  metadata?: Record<string, string>
-  keyName?: string | null
-  keyType?: string | null
-  publicKey?: string | null
-  userData?: string | null
-  trustedImageCertificates?: string[] | null
-}
+export type ServerDetails = Changes<typeof serverNoun> &
+  Partial<
+    Pick<Server, "metadata" | "keyName" | "keyType" | "publicKey" | "userData" | "trustedImageCertificates">
+  >
 
 export async function updateDetails(
   tx: DbOrTx,
   serverId: string,
   d: ServerDetails,
 ): Promise<Server | undefined> {
-  const row = await tx
+  return await tx
     .updateTable("compute.server")
     .set({
       ...(d.name !== undefined && { name: d.name }),
@@ -366,21 +305,21 @@ export async function updateDetails(
     })
     .where("id", "=", serverId)
     .where("deleted_at", "is", null)
-    .returningAll()
+    .returning(serverFields)
+    .$castTo<Server>()
     .executeTakeFirst()
-  return row && serverOf(row)
 }
 
 /** The row, held until the transaction ends: for changes that are made from what it says. */
 export async function lockRow(tx: Tx, serverId: string): Promise<Server | undefined> {
-  const row = await tx
+  return await tx
     .selectFrom("compute.server")
-    .selectAll()
+    .select(serverFields)
     .where("id", "=", serverId)
     .where("deleted_at", "is", null)
     .forUpdate()
+    .$castTo<Server>()
     .executeTakeFirst()
-  return row && serverOf(row)
 }
 
 export async function setTags(tx: Tx, serverId: string, tags: string[]): Promise<void> {
@@ -438,7 +377,7 @@ export async function reviveServer(
     powerState: number
   },
 ): Promise<Server> {
-  const row = await tx
+  return await tx
     .updateTable("compute.server")
     .set({
       host: to.host,
@@ -454,9 +393,9 @@ export async function reviveServer(
       updated_at: sql<Date>`now()`,
     })
     .where("id", "=", serverId)
-    .returningAll()
+    .returning(serverFields)
+    .$castTo<Server>()
     .executeTakeFirstOrThrow()
-  return serverOf(row)
 }
 
 /** The servers of a host and those that these ids name, deleted ones too. */
@@ -465,15 +404,16 @@ export async function selectServersForSync(
   host: string,
   serverIds: readonly string[],
 ): Promise<Map<string, Server>> {
-  const rows = await db
+  const servers = await db
     .selectFrom("compute.server")
-    .selectAll()
+    .select(serverFields)
     .where((e) =>
       e.or([
         e.and([e("host", "=", host), e("deleted_at", "is", null)]),
         sql<boolean>`id = any(${[...serverIds]}::uuid[])`,
       ]),
     )
+    .$castTo<Server>()
     .execute()
-  return new Map(rows.map((row) => [row.id, serverOf(row)]))
+  return new Map(servers.map((server) => [server.id, server]))
 }

@@ -3,6 +3,7 @@ import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Tx, transact } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import { nullable, word } from "../../platform/schema/make.ts"
 import { enforceQuota, quotaExceeded } from "../../quota/index.ts"
 import { isAdmin } from "../admin.ts"
 import {
@@ -15,13 +16,12 @@ import {
 } from "../faults.ts"
 import { computeQuota } from "../quota/resources.ts"
 import { endAction, recordActions } from "../server-action/store.ts"
-import { targetOf, visibleServer } from "./find.ts"
 import { notifyServer } from "./notification.ts"
-import { maxTagsOfServer, type Server } from "./server.ts"
+import { targetOf, visibleServer } from "./read.ts"
+import { maxTagsOfServer, type Server, serverNoun, type VmState } from "./server.ts"
 import { lockRow, type ServerDetails, setLock, setState, setTags, updateDetails } from "./store.ts"
 import { actorOf } from "./task.ts"
 
-const nullableText = Type.Union([Type.String(), Type.Null()])
 const ServerId = Type.Object({ serverId: Type.String() })
 
 async function changeDetails(ctx: Ctx, tx: Tx, server: Server, changes: ServerDetails): Promise<Server> {
@@ -33,26 +33,18 @@ async function changeDetails(ctx: Ctx, tx: Tx, server: Server, changes: ServerDe
 
 export const updateServer = operation({
   name: "compute.server.update",
-  input: Type.Object({
-    serverId: Type.String(),
-    name: Type.Optional(Type.String({ minLength: 1, maxLength: 255 })),
-    description: Type.Optional(nullableText),
-    hostname: Type.Optional(Type.String()),
-    accessIpV4: Type.Optional(nullableText),
-    accessIpV6: Type.Optional(nullableText),
-    hasAutoDiskConfig: Type.Optional(Type.Boolean()),
-  }),
+  input: Type.Object({ serverId: Type.String(), changes: serverNoun.changes }),
   faults: [serverNotFound],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
   rule: "os_compute_api:servers:update",
   target: (_ctx, _input, server) => targetOf(server),
-  run: async (ctx, { serverId: _id, ...changes }, server) =>
+  run: async (ctx, { changes }, server) =>
     await transact(ctx.db, (tx) => changeDetails(ctx, tx, server, changes)),
 })
 
 type Metadata = Readonly<Record<string, string>>
 
-const metadataStates: readonly string[] = ["active", "paused", "suspended", "stopped"]
+const metadataStates: readonly VmState[] = ["active", "paused", "suspended", "stopped"]
 
 function checkMayChangeMetadata(ctx: Ctx, server: Server, action: string): void {
   if (server.lockedBy !== null && !isAdmin(ctx)) throw serverLocked(server.id)
@@ -191,7 +183,7 @@ async function recordAtOnce(ctx: Ctx, tx: Tx, server: Server, action: string): P
 
 export const lockServer = operation({
   name: "compute.server.lock",
-  input: Type.Object({ serverId: Type.String(), reason: nullableText }),
+  input: Type.Object({ serverId: Type.String(), reason: nullable(Type.String()) }),
   faults: [serverNotFound],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
   rule: "os_compute_api:os-lock-server:lock",
@@ -230,10 +222,7 @@ export const unlockServer = operation({
 /** The operator's word on the state, when a task was lost: nothing is done to the machine. */
 export const resetServerState = operation({
   name: "compute.server.reset_state",
-  input: Type.Object({
-    serverId: Type.String(),
-    state: Type.Union([Type.Literal("active"), Type.Literal("error")]),
-  }),
+  input: Type.Object({ serverId: Type.String(), state: word(["active", "error"]) }),
   faults: [serverNotFound],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
   rule: "os_compute_api:os-admin-actions:reset_state",

@@ -16,6 +16,7 @@ import { controlServiceNoun } from "../host/control-service.ts"
 import { hostNoun } from "../host/host.ts"
 import { keypairNoun } from "../keypair/keypair.ts"
 import { migrationNoun } from "../migration/migration.ts"
+import { serverNoun } from "../server/server.ts"
 import { serverActionEventNoun, serverActionNoun } from "../server-action/server-action.ts"
 import { serverGroupNoun } from "../server-group/server-group.ts"
 import { usedServerNoun } from "../usage/used-server.ts"
@@ -26,12 +27,21 @@ const member = { projectId: "me", seesAll: false }
 const host = sql`'host-' || g % 200`
 const hostValues = ["host-7", "nobody's"]
 
-/** Servers, which other nouns name. */
-const servers = sql`insert into compute.server (id, project_id, user_id, name, hostname, vm_state, host, flavor,
-    flavor_id, vcpus, ram_mib, reservation_id, server_group_id, created_at, updated_at, launched_at)
-  select ${id("server")}, ${owner}, ${owner}, ${name}, 'h', 'active', ${host},
-    '{"name": "f", "diskGib": 1, "ephemeralGib": 0}', 'f', 1, 1, 'r-' || g, ${id("server group")}, ${at}, ${at}, ${at}
-  from ${rows}`
+/** Servers, which other nouns name. Most run; a few are in other states. */
+const servers = sql`insert into compute.server (id, project_id, user_id, name, hostname, vm_state, task_state, power_state,
+    host, image_id, flavor, flavor_id, vcpus, ram_mib, tags, reservation_id, server_group_id, created_at, updated_at,
+    launched_at)
+  select ${id("server")}, ${owner}, ${owner}, ${name}, 'h',
+    case when g % 1000 = 0 then 'error' when g % 3 = 0 then 'stopped' else 'active' end,
+    case when g % 1000 = 1 then 'spawning' end, case when g % 3 = 0 then 4 else 1 end, ${host}, ${id("image", "g / 10")},
+    '{"name": "f", "diskGib": 1, "ephemeralGib": 0}', 'f' || g / 100, 1, 1, array['t' || g / 10], 'r-' || g,
+    ${id("server group")}, ${at}, ${at}, ${at} from ${rows}`
+
+const there = { withDeleted: false }
+/** The test asks for the times of creation by comparing, which the order serves. */
+const patterns = Object.entries(serverNoun.fields).flatMap(([key, field]) =>
+  "isPattern" in field && field.isPattern && key !== "createdAt" ? [key] : [],
+)
 
 export const nounLists: readonly NounFixture[] = [
   listsOf(flavorNoun, {
@@ -80,6 +90,30 @@ export const nounLists: readonly NounFixture[] = [
         select ${id("server group")}, ${owner}, ${owner}, ${name}, 'affinity', ${at} from ${rows}`,
       servers,
     ],
+  }),
+  listsOf(serverNoun, {
+    admin: { ...admin, ...there },
+    member: { ...member, ...there },
+    rows: [],
+    values: {
+      vmState: ["active", "error", "soft-delete"],
+      taskState: ["spawning", "pausing"],
+      host: hostValues,
+      node: hostValues,
+      flavorId: ["f7", "nobody's"],
+      tags: ["t7", "nobody's"],
+      tagsAny: ["t7", "nobody's"],
+      notTags: ["t7"],
+      notTagsAny: ["t7"],
+      locked: ["true", "false"],
+      lockedBy: ["admin"],
+      deleted: ["false"],
+    },
+    unindexed: {
+      "a regular expression reads all; one that may take long has half a second, two at a time": patterns,
+      "nobody looks for it in the whole cloud": ["powerState", "progress", "launchIndex", "locked"],
+      "most have the same value: a page is soon full": ["hasConfigDrive", "hasAutoDiskConfig"],
+    },
   }),
   listsOf(usedServerNoun, { admin: { projectId: null }, member: { projectId: "me" }, rows: [] }),
   listsOf(migrationNoun, {
