@@ -2,19 +2,19 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { openTestDatabase } from "../server/test/database.ts"
 import { dumpSchema, readSchemaFile } from "./dump-schema.ts"
-import { checkServices, compareTables, servicesWithTables } from "./generate-tables.ts"
+import { checkServices, problemsOf, tablesText } from "./generate-tables.ts"
 
 test("schema.sql is what the migrations add up to (node tools/dump-schema.ts writes it)", async () => {
   await using database = await openTestDatabase()
   assert.equal(readSchemaFile(), await dumpSchema(database.pool))
 })
 
-test("the declared table types are those of the database (node tools/generate-tables.ts --check)", async () => {
+test("tables.ts of each service is what the database has (node tools/generate-tables.ts --write)", async () => {
   await using database = await openTestDatabase()
-  assert.deepEqual(await checkServices(database.pool, servicesWithTables()), [])
+  assert.deepEqual(await checkServices(database.pool), [])
 })
 
-test("a difference between declaration and database is found", () => {
+test("a difference between tables.ts and the database is found", () => {
   const column = {
     table: "thing",
     isArray: false,
@@ -25,28 +25,20 @@ test("a difference between declaration and database is found", () => {
   const columns = [
     { ...column, name: "id", type: "uuid" },
     { ...column, name: "name", type: "text", isNullable: true },
-    { ...column, name: "added", type: "text" },
+    { ...column, name: "facts", type: "jsonb", hasDefault: true },
+    { ...column, name: "words", type: "text", isArray: true },
   ]
-  const text = `
-interface Standard {
-  id: string
-  tags: string[]
-}
-export interface ThingTable extends Omit<Standard, "tags"> {
-  name: string
-  removed: string
-}
-declare module "../platform/db/database.ts" {
-  interface Database {
-    "test.thing": ThingTable
-    "test.other": ThingTable
-  }
-}
-`
-  assert.deepEqual(compareTables("test", [text], columns), [
-    "test.thing.name can be null, and string does not say so",
-    "test.thing.added is not declared",
-    "test.thing.removed is declared and is not in the database",
-    "test.other is declared and is not in the database",
+  const refined = { columns: new Set(["thing.facts"]), hasMore: false }
+  const text = tablesText("test", columns, refined)
+  assert.match(
+    text,
+    /name: string \| null\n {2}facts: Generated<Columns\["thing.facts"\]>\n {2}words: string\[\]/,
+  )
+  assert.deepEqual(problemsOf("test", text, columns, refined), [])
+  const stale = "test/tables.ts is not what the database has: node tools/generate-tables.ts --write"
+  assert.deepEqual(problemsOf("test", text, columns.slice(1), refined), [stale])
+  const wrong = { columns: new Set(["thing.facts", "thing.gone"]), hasMore: false }
+  assert.deepEqual(problemsOf("test", text, columns, wrong), [
+    "test/columns.ts: thing.gone is not in the database",
   ])
 })

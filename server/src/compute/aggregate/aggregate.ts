@@ -9,10 +9,10 @@ import { integer, nullable, structure, text, texts, time, uuid } from "../../pla
 import { insertThing, listThings, loadThing, updateThing } from "../../platform/noun/list.ts"
 import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import type {} from "../tables.ts"
 import { everything, type Viewer } from "../viewer.ts"
 import { aggregateNameTaken, aggregateNotEmpty, aggregateNotFound, aggregateZoneRefused } from "./faults.ts"
 import { lockAggregates, selectZoneFacts } from "./store.ts"
-import type {} from "./tables.ts"
 import { changedMetadata, type MetadataChanges, withZone, zoneChangeRefusal } from "./zone.ts"
 
 const rules = "os_compute_api:os-aggregates"

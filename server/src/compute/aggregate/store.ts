@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from "kysely"
 import type { Tx } from "../../platform/db/database.ts"
-import type {} from "./tables.ts"
+import type {} from "../tables.ts"
 import type { ZoneFacts } from "./zone.ts"
 
 /**

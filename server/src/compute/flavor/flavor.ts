@@ -10,9 +10,9 @@ import { boolean, field, integer, nullable, structure, text, time, uuid } from "
 import { insertThing, ListQuery, listThings, loadThing, updateThing } from "../../platform/noun/list.ts"
 import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import type {} from "../tables.ts"
 import { everything, type Viewer, viewerOf } from "../viewer.ts"
 import { flavorIdTaken, flavorNameTaken, flavorNotFound } from "./faults.ts"
-import type {} from "./tables.ts"
 
 /** What users call a flavor's id. */
 export const FlavorId = Type.String({ minLength: 1, maxLength: 255 })

@@ -10,10 +10,10 @@ import { noun, type Thing } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { enforceQuota } from "../../quota/index.ts"
 import { computeQuota } from "../quota/resources.ts"
+import type {} from "../tables.ts"
 import { ownRows } from "../viewer.ts"
 import { keypairExists, keypairInvalid, keypairNotFound } from "./faults.ts"
 import { generateSshKeypair, sshFingerprint, x509Fingerprint } from "./public-key.ts"
-import type {} from "./tables.ts"
 import { generateCertificate } from "./x509/certificate.ts"
 
 /** Whose key pairs. Who may look at them the rules decide. */

@@ -4,9 +4,9 @@ import { filterOnly, integer, nullable, text, time, uuid, word } from "../../pla
 import { ListQuery, listThings } from "../../platform/noun/list.ts"
 import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import type {} from "../tables.ts"
 import { everything, type Viewer } from "../viewer.ts"
 import { migrationMarkerNotFound } from "./faults.ts"
-import type {} from "./tables.ts"
 
 /** In Nova's words, which clients look for. */
 export const migrationStatuses = [

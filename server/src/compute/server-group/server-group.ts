@@ -11,9 +11,9 @@ import { operation } from "../../platform/operation/operation.ts"
 import { enforceQuota, quotaExceeded } from "../../quota/index.ts"
 import { isAdmin } from "../admin.ts"
 import { computeQuota } from "../quota/resources.ts"
+import type {} from "../tables.ts"
 import { everything, type Viewer, viewerOf, visibleTo } from "../viewer.ts"
 import { serverGroupNotFound, serverGroupRulesUnsupported } from "./faults.ts"
-import type {} from "./tables.ts"
 
 export const groupPolicies = ["affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity"] as const
 export type GroupPolicy = (typeof groupPolicies)[number]

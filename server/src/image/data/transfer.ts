@@ -3,7 +3,7 @@
 // was deleted) finds another transfer's id in the row, removes its file and fails; nothing of its is ever seen.
 import { sql } from "kysely"
 import type { Ctx, Platform } from "../../platform/context/context.ts"
-import { type Tx, transact } from "../../platform/db/database.ts"
+import { jsonb, type Tx, transact } from "../../platform/db/database.ts"
 import { identifyProcess } from "../../platform/exec/process.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
@@ -41,7 +41,7 @@ export async function beginTransfer(ctx: Ctx, imageId: string, state: Transfer["
         status: state,
         transfer_id: id,
         transfer_host: ctx.config.host,
-        transfer_process: JSON.stringify(identifyProcess(process.pid)),
+        transfer_process: jsonb(identifyProcess(process.pid)),
         transfer_seen_at: databaseNow,
         generation: sql`generation + 1`,
         updated_at: now,

@@ -92,7 +92,7 @@ async function makeTopology(ctx: Ctx, tx: Tx, projectId: string): Promise<Topolo
   const routerId = newUuid()
   await tx
     .insertInto("network.router")
-    .values({ id: routerId, project_id: projectId, name: "auto_allocated_router", routes: "[]" })
+    .values({ id: routerId, project_id: projectId, name: "auto_allocated_router" })
     .execute()
   noteChanged(tx, { routers: [routerId] })
   await setGateway(
