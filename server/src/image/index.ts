@@ -21,6 +21,7 @@ export {
   diskFormats,
   hiddenProperties,
   type Image,
+  imageNoun,
   imageStatuses,
   type Visibility,
   visibilities,

@@ -16,6 +16,7 @@ import {
 import { given, readList } from "./read.ts"
 import { readerOf, viewOf } from "./resource.ts"
 import { description, idOrName, member, name, strictBoolean, text, textOrNull } from "./schema.ts"
+import { listQuery, textQuery } from "./told.ts"
 import { listReply, pageReply } from "./view.ts"
 
 const properties = {
@@ -61,6 +62,7 @@ export const applicationCredentialRoutes = [
     method: "GET",
     path: "/users/{user_id}/application_credentials",
     operation: listApplicationCredentials,
+    told: { query: textQuery("name") },
     handler: async (ctx, req) => {
       const wanted = given({ userId: req.params.user_id ?? "", name: queryText(req.query, "name") })
       const rows = await listApplicationCredentials(ctx, wanted)
@@ -120,6 +122,7 @@ export const accessRuleRoutes = [
     method: "GET",
     path: "/users/{user_id}/access_rules",
     operation: listAccessRules,
+    told: { query: listQuery(accessRuleNoun) },
     handler: async (ctx, req) => {
       const query = readList(req.query, accessRuleNoun)
       const rules = await listAccessRules(ctx, { userId: req.params.user_id ?? "", query })

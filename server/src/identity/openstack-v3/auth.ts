@@ -2,6 +2,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { queryBoolean } from "../../platform/http/query.ts"
 import { route, type WireRequest, withHeaders } from "../../platform/http/wire.ts"
+import { querySchema } from "../../platform/noun/query-schema.ts"
 import {
   checkToken,
   getOwnCatalog,
@@ -19,13 +20,17 @@ import {
 import { type AuthRequest, authRequest } from "./auth-schema.ts"
 import { signedRequest } from "./oauth1.ts"
 import { viewDomain, viewProject } from "./projects-view.ts"
+import { flags } from "./told.ts"
 import { linkTo, listReply } from "./view.ts"
+
+const tokenQuery = querySchema(flags("allow_expired", "nocatalog"))
 
 export const authRoutes = [
   route({
     method: "POST",
     path: "/auth/tokens",
     operation: issueTokenByLogin,
+    told: { query: querySchema(flags("nocatalog")) },
     body: authRequest,
     handler: async (ctx, req) => {
       const known = await issueTokenByLogin(ctx, { request: readLogin(ctx, req) })
@@ -36,6 +41,7 @@ export const authRoutes = [
     method: "GET",
     path: "/auth/tokens",
     operation: validateToken,
+    told: { query: tokenQuery },
     handler: async (ctx, req) => {
       const known = await validateToken(ctx, {
         tokenId: subjectOf(req),
@@ -49,6 +55,7 @@ export const authRoutes = [
     method: "HEAD",
     path: "/auth/tokens",
     operation: checkToken,
+    told: { query: tokenQuery },
     handler: async (ctx, req) => {
       const known = await checkToken(ctx, {
         tokenId: subjectOf(req),

@@ -18,6 +18,7 @@ import { viewDomain, viewProject } from "./projects-view.ts"
 import { given } from "./read.ts"
 import { resourceRoutes, viewOf } from "./resource.ts"
 import { description, text } from "./schema.ts"
+import { textQuery } from "./told.ts"
 import { listReply } from "./view.ts"
 
 const viewConsumer = viewOf(
@@ -48,6 +49,7 @@ export const extensionRoutes: readonly Route[] = [
     method: "GET",
     path: "/OS-REVOKE/events",
     operation: listRevocationEvents,
+    told: { query: textQuery("since") },
     handler: async (ctx, req) => {
       const events = await listRevocationEvents(ctx, given({ since: queryText(req.query, "since") }))
       return listReply(

@@ -17,6 +17,7 @@ import type { Rows, Viewer } from "../index.ts"
 import { admitToOne } from "./admit.ts"
 import { extraOf, readBoolean, readList, requireSameId } from "./read.ts"
 import { member } from "./schema.ts"
+import { listQuery } from "./told.ts"
 import { linkTo, pageReply } from "./view.ts"
 
 export type View<T> = (ctx: Ctx, req: WireRequest, thing: T) => Record<string, unknown>
@@ -145,6 +146,7 @@ export function resourceRoutes<F extends Fields, T extends ThingOf<F>>(
       method: "GET",
       path,
       operation: list,
+      told: { query: listQuery(noun) },
       handler: async (ctx, req) => pageReply(ctx, req, plural, await list(ctx, read(req.query)), view),
     }),
     ...(create

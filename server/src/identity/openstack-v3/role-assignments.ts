@@ -2,16 +2,25 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { queryText } from "../../platform/http/query.ts"
 import { route, type WireRequest } from "../../platform/http/wire.ts"
+import { querySchema } from "../../platform/noun/query-schema.ts"
 import { type AssignmentView, listRoleAssignments, type NamedWithDomain } from "../index.ts"
 import { v3Url } from "./discovery.ts"
 import { flag, given } from "./read.ts"
+import { flags, texts } from "./told.ts"
 import { listReply } from "./view.ts"
+
+const assignmentQuery = querySchema({
+  ...texts("user.id", "group.id", "role.id", "scope.project.id", "scope.domain.id", "scope.system"),
+  ...texts("scope.OS-INHERIT:inherited_to"),
+  ...flags("effective", "include_names", "include_subtree"),
+})
 
 export const roleAssignmentRoutes = [
   route({
     method: "GET",
     path: "/role_assignments",
     operation: listRoleAssignments,
+    told: { query: assignmentQuery },
     handler: async (ctx, req) => {
       const rows = await listRoleAssignments(ctx, readQuery(req.query))
       const isNamed = flag(req.query, "include_names")

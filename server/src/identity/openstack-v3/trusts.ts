@@ -17,6 +17,7 @@ import { given } from "./read.ts"
 import { readerOf, viewOf } from "./resource.ts"
 import { viewRole } from "./roles.ts"
 import { idOrName, looseId, member, strictBoolean, text, textOrNull } from "./schema.ts"
+import { textQuery } from "./told.ts"
 import { linkTo, listReply } from "./view.ts"
 
 const properties = {
@@ -49,6 +50,7 @@ export const trustRoutes = [
     method: "GET",
     path: "/OS-TRUST/trusts",
     operation: listTrusts,
+    told: { query: textQuery("trustor_user_id", "trustee_user_id") },
     handler: async (ctx, req) => {
       const trusts = await listTrusts(
         ctx,

@@ -17,12 +17,14 @@ import { readPatch } from "./image-patch.ts"
 import { readImageQuery } from "./image-query.ts"
 import { imageBody } from "./image-schema.ts"
 import { viewImage } from "./image-view.ts"
+import { told } from "./told.ts"
 
 export const imageRoutes: Route[] = [
   route({
     method: "POST",
     path: "/images",
     operation: addImage,
+    told: told.image,
     body: imageBody,
     handler: async (ctx, req) => {
       if (req.body === undefined || req.body === null) throw invalid("body", "Body expected in request.")
@@ -34,17 +36,19 @@ export const imageRoutes: Route[] = [
       })
     },
   }),
-  route({ method: "GET", path: "/images", operation: listImages, handler: list }),
+  route({ method: "GET", path: "/images", operation: listImages, told: told.images, handler: list }),
   route({
     method: "GET",
     path: "/images/{image_id}",
     operation: getImage,
+    told: told.image,
     handler: async (ctx, req) => viewImage(await getImage(ctx, { imageId: req.params.image_id ?? "" })),
   }),
   route({
     method: "PATCH",
     path: "/images/{image_id}",
     operation: updateImage,
+    told: told.imageChange,
     handler: async (ctx, req) => {
       const changes = readPatch(req)
       return viewImage(await updateImage(ctx, { imageId: req.params.image_id ?? "", changes }))

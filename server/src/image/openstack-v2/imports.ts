@@ -21,6 +21,7 @@ import {
 import { taskNotDeletable } from "./faults.ts"
 import { imageBody } from "./image-schema.ts"
 import { badMarker, pageLinks, readGlancePage } from "./page.ts"
+import { told } from "./told.ts"
 
 const text = Type.String()
 
@@ -83,6 +84,7 @@ export const importRoutes: Route[] = [
     method: "POST",
     path: "/tasks",
     operation: createImportTask,
+    told: told.task,
     body: taskBody,
     handler: async (ctx, req) => {
       if (req.body.type !== "import")
@@ -91,11 +93,12 @@ export const importRoutes: Route[] = [
       return withHeaders(viewTask(task), { location: `${ctx.baseUrl}/image/v2/tasks/${task.id}` })
     },
   }),
-  route({ method: "GET", path: "/tasks", operation: listTasks, handler: list }),
+  route({ method: "GET", path: "/tasks", operation: listTasks, told: told.tasks, handler: list }),
   route({
     method: "GET",
     path: "/tasks/{task_id}",
     operation: getTask,
+    told: told.task,
     handler: async (ctx, req) => viewTask(await getTask(ctx, { taskId: req.params.task_id ?? "" })),
   }),
 ]

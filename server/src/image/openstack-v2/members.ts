@@ -10,6 +10,7 @@ import {
   updateImageMember,
 } from "../index.ts"
 import { viewMember } from "./image-view.ts"
+import { told } from "./told.ts"
 
 const ids = (req: WireRequest) => ({
   imageId: req.params.image_id ?? "",
@@ -40,6 +41,7 @@ export const memberRoutes: Route[] = [
     method: "POST",
     path: "/images/{image_id}/members",
     operation: addImageMember,
+    told: told.newMember,
     status: 200,
     handler: async (ctx, req) => {
       const memberId = readText(req.body, "member", "Member to be added not specified")
@@ -50,6 +52,7 @@ export const memberRoutes: Route[] = [
     method: "GET",
     path: "/images/{image_id}/members",
     operation: listImageMembers,
+    told: told.members,
     handler: async (ctx, req) => ({
       members: (await listImageMembers(ctx, { imageId: req.params.image_id ?? "" })).map(viewMember),
       schema: "/v2/schemas/members",
@@ -59,12 +62,14 @@ export const memberRoutes: Route[] = [
     method: "GET",
     path: "/images/{image_id}/members/{member_id}",
     operation: getImageMember,
+    told: told.member,
     handler: async (ctx, req) => viewMember(await getImageMember(ctx, ids(req))),
   }),
   route({
     method: "PUT",
     path: "/images/{image_id}/members/{member_id}",
     operation: updateImageMember,
+    told: told.memberChange,
     handler: async (ctx, req) => {
       const status = readText(req.body, "status", "Status not specified")
       return viewMember(await updateImageMember(ctx, { ...ids(req), status }))

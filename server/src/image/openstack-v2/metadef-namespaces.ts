@@ -24,6 +24,7 @@ import {
 import { viewObject } from "./metadef-items.ts"
 import { type AssociationBody, associationBody, type NamespaceBody, namespaceBody } from "./metadef-schema.ts"
 import { pageLinks, readGlancePage } from "./page.ts"
+import { told } from "./told.ts"
 
 const path = "/metadefs/namespaces/{namespace}"
 const nameOf = (req: WireRequest) => req.params.namespace ?? ""
@@ -33,12 +34,14 @@ export const namespaceRoutes: Route[] = [
     method: "GET",
     path: "/metadefs/namespaces",
     operation: listNamespaces,
+    told: told.namespaces,
     handler: list,
   }),
   route({
     method: "POST",
     path: "/metadefs/namespaces",
     operation: createNamespace,
+    told: told.namespace,
     body: namespaceBody,
     handler: async (ctx, req) => {
       checkWritable(req.body)
@@ -51,6 +54,7 @@ export const namespaceRoutes: Route[] = [
     method: "GET",
     path,
     operation: getNamespace,
+    told: told.namespaceOfType,
     handler: async (ctx, req) => {
       const found = await getNamespace(ctx, { namespace: nameOf(req) })
       return viewDetail(found, queryText(req.query, "resource_type"))
@@ -60,6 +64,7 @@ export const namespaceRoutes: Route[] = [
     method: "PUT",
     path,
     operation: updateNamespace,
+    told: told.namespace,
     body: namespaceBody,
     handler: async (ctx, req) => {
       checkWritable(req.body)

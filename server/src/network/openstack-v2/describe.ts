@@ -1,5 +1,6 @@
 // What documents say of a noun of this API: its body, the query of its list, its JSON. The attributes say it all.
 import type { JsonSchema } from "../../platform/http/wire.ts"
+import { many, pageQuery, querySchema } from "../../platform/noun/query-schema.ts"
 import type { Attributes } from "./attributes.ts"
 
 interface Described {
@@ -85,16 +86,14 @@ export function pageSchema(described: Described): JsonSchema {
   }
 }
 
-const many = (items: JsonSchema): JsonSchema => ({ type: "array", items })
-
 /** Attributes to show; default: all. */
 const fields = many(text)
 
-export const fieldsQuery: JsonSchema = { type: "object", properties: { fields } }
+export const fieldsQuery = querySchema({ fields })
 
 /** Filters that may come several times: one of the values is meant. */
 export function textsQuery(names: readonly string[]): JsonSchema {
-  return { type: "object", properties: Object.fromEntries(names.map((name) => [name, many(text)])) }
+  return querySchema(Object.fromEntries(names.map((name) => [name, many(text)])))
 }
 
 export function listQuery(
@@ -107,19 +106,15 @@ export function listQuery(
     filters.map(([name, { kind, shows }]) => [name, many(filterSchema(shows ?? kind.schema))]),
   )
   const besides = Object.fromEntries(extra.map((name) => [name, many(text)]))
-  return {
-    type: "object",
-    properties: {
-      ...own,
-      ...besides,
-      fields,
-      limit: { type: "integer", minimum: 0 },
-      marker: text,
-      page_reverse: { type: "boolean" },
-      sort_key: many({ type: "string", enum: sortable }),
-      sort_dir: many({ type: "string", enum: ["asc", "desc"] }),
-    },
-  }
+  return querySchema({
+    ...own,
+    ...besides,
+    fields,
+    ...pageQuery,
+    page_reverse: { type: "boolean" },
+    sort_key: many({ type: "string", enum: sortable }),
+    sort_dir: many({ type: "string", enum: ["asc", "desc"] }),
+  })
 }
 
 /** Of one value, as a query has it: a text in the end. */

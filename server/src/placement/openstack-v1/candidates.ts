@@ -5,14 +5,38 @@ import { queryAll } from "../../platform/http/query.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { type Answer, type Candidate, listAllocationCandidates, type RequestGroup } from "../index.ts"
 import { queryKeyTwice, queryValueBad, queryValueMissing } from "./faults.ts"
-import { checkQuery, first, one, readMemberOf, readResources, readTraits, readUuid } from "./query.ts"
+import {
+  checkQuery,
+  first,
+  knownAt,
+  one,
+  readMemberOf,
+  readResources,
+  readTraits,
+  readUuid,
+  texts,
+  toldQuery,
+  uuidText,
+} from "./query.ts"
 import { answer, checkAccept } from "./reply.ts"
+
+const parameters = [
+  { name: "resources", from: "1.10" },
+  { name: "limit", from: "1.16", schema: { type: "integer", minimum: 1 } },
+  { name: "required", from: "1.17", schema: texts },
+  { name: "member_of", from: "1.21", schema: texts },
+  { name: "group_policy", from: "1.25", schema: { type: "string", enum: ["none", "isolate"] } },
+  { name: "in_tree", from: "1.31", schema: uuidText },
+  { name: "root_required", from: "1.35" },
+  { name: "same_subtree", from: "1.36", schema: texts },
+]
 
 export const candidateRoutes: Route[] = [
   route({
     method: "GET",
     path: "/allocation_candidates",
     operation: listAllocationCandidates,
+    told: toldQuery(parameters),
     min: "1.10",
     handler: list,
   }),
@@ -60,19 +84,8 @@ function groupPattern(req: WireRequest): RegExp {
   return new RegExp(`^(resources|required|member_of|in_tree)(${suffix})?$`)
 }
 
-const parameters = [
-  { name: "resources", from: "1.10" },
-  { name: "limit", from: "1.16" },
-  { name: "required", from: "1.17" },
-  { name: "member_of", from: "1.21" },
-  { name: "group_policy", from: "1.25" },
-  { name: "in_tree", from: "1.31" },
-  { name: "root_required", from: "1.35" },
-  { name: "same_subtree", from: "1.36" },
-]
-
 function checkParameters(req: WireRequest): void {
-  const known = parameters.filter(({ from }) => atLeast(req.version, from)).map(({ name }) => name)
+  const known = knownAt(req, parameters)
   const prefixes = known.filter((name) => /^(resources|required|member_of|in_tree)$/.test(name))
   const pattern = groupPattern(req)
   for (const name of Object.keys(req.query)) {

@@ -14,7 +14,7 @@ import {
   replaceInventories,
   updateInventory,
 } from "../index.ts"
-import { checkQuery, one } from "./query.ts"
+import { checkQuery, knownAt, one, toldQuery } from "./query.ts"
 import { answer, checkAccept, providerPath, requireJson } from "./reply.ts"
 import {
   createInventoryBody,
@@ -66,6 +66,12 @@ const path = "/resource_providers/{uuid}/inventories"
 const idOf = (req: WireRequest) => req.params.uuid ?? ""
 const classOf = (req: WireRequest) => req.params.resource_class ?? ""
 const mayReserveAll = (req: WireRequest) => atLeast(req.version, "1.26")
+
+const usageParameters = [
+  { name: "project_id", from: "1.9" },
+  { name: "user_id", from: "1.9" },
+  { name: "consumer_type", from: "1.38" },
+]
 
 export const inventoryRoutes: Route[] = [
   route({
@@ -166,7 +172,14 @@ export const inventoryRoutes: Route[] = [
       return answer(ctx, req, body)
     },
   }),
-  route({ method: "GET", path: "/usages", operation: getProjectUsages, min: "1.9", handler: projectUsages }),
+  route({
+    method: "GET",
+    path: "/usages",
+    operation: getProjectUsages,
+    min: "1.9",
+    told: toldQuery(usageParameters),
+    handler: projectUsages,
+  }),
 ]
 
 const typePattern = /^[A-Z0-9_]+$/
@@ -174,7 +187,7 @@ const typePattern = /^[A-Z0-9_]+$/
 async function projectUsages(ctx: Ctx, req: WireRequest): Promise<unknown> {
   checkAccept(req)
   const knowsTypes = atLeast(req.version, "1.38")
-  checkQuery(req, ["project_id", "user_id", ...(knowsTypes ? ["consumer_type"] : [])])
+  checkQuery(req, knownAt(req, usageParameters))
   const [projectId, userId, type] = [one(req, "project_id"), one(req, "user_id"), one(req, "consumer_type")]
   if (!projectId || projectId.length > 255)
     throw invalid("project_id", "Invalid query string parameters: 'project_id' is a required property")

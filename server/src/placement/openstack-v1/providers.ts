@@ -14,7 +14,18 @@ import {
   setProviderTraits,
   updateProvider,
 } from "../index.ts"
-import { checkQuery, one, readMemberOf, readResources, readTraits, readUuid } from "./query.ts"
+import {
+  checkQuery,
+  knownAt,
+  one,
+  readMemberOf,
+  readResources,
+  readTraits,
+  readUuid,
+  texts,
+  toldQuery,
+  uuidText,
+} from "./query.ts"
 import { answer, checkAccept, newest, providerPath, requireJson } from "./reply.ts"
 import { aggregatesBody, createProviderBody, providerTraitsBody, updateProviderBody } from "./schemas.ts"
 
@@ -27,11 +38,21 @@ function dashed(id: string): string {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-")
 }
 
+const queryParameters = [
+  { name: "name", from: "1.0" },
+  { name: "uuid", from: "1.0", schema: uuidText },
+  { name: "member_of", from: "1.3", schema: texts },
+  { name: "resources", from: "1.4" },
+  { name: "in_tree", from: "1.14", schema: uuidText },
+  { name: "required", from: "1.18", schema: texts },
+]
+
 export const providerRoutes: Route[] = [
   route({
     method: "GET",
     path: "/resource_providers",
     operation: listProviders,
+    told: toldQuery(queryParameters),
     handler: list,
   }),
   route({
@@ -152,21 +173,9 @@ export const providerRoutes: Route[] = [
   }),
 ]
 
-const queryParameters = [
-  { name: "name", from: "1.0" },
-  { name: "uuid", from: "1.0" },
-  { name: "member_of", from: "1.3" },
-  { name: "resources", from: "1.4" },
-  { name: "in_tree", from: "1.14" },
-  { name: "required", from: "1.18" },
-]
-
 async function list(ctx: Ctx, req: WireRequest): Promise<unknown> {
   checkAccept(req)
-  checkQuery(
-    req,
-    queryParameters.filter(({ from }) => atLeast(req.version, from)).map(({ name }) => name),
-  )
+  checkQuery(req, knownAt(req, queryParameters))
   const [id, inTree, name] = [readUuid(req, "uuid"), readUuid(req, "in_tree"), one(req, "name")]
   const { required, forbidden } = readTraits(req, "required")
   const { memberOf, notMemberOf } = readMemberOf(req, "member_of")

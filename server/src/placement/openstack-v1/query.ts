@@ -2,8 +2,9 @@
 import { type Fault, invalid } from "../../platform/fault/fault.ts"
 import { atLeast } from "../../platform/http/microversion.ts"
 import { queryAll, queryText } from "../../platform/http/query.ts"
-import type { WireRequest } from "../../platform/http/wire.ts"
+import type { JsonSchema, WireRequest } from "../../platform/http/wire.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
+import { many, querySchema } from "../../platform/noun/query-schema.ts"
 
 export const one = (req: WireRequest, name: string) => queryText(req.query, name)
 
@@ -13,6 +14,36 @@ function bad(name: string, message: string): Fault {
 
 /** Of some parameters that came twice the first counts. */
 export const first = (req: WireRequest, name: string) => queryAll(req.query, name)[0]
+
+/** A parameter, and the microversion that has it first. */
+export interface Parameter {
+  name: string
+  from: string
+  /** Default: any text. */
+  schema?: JsonSchema
+}
+
+/** The names that the request's microversion has. */
+export function knownAt(req: WireRequest, parameters: readonly Parameter[]): string[] {
+  return parameters.filter(({ from }) => atLeast(req.version, from)).map(({ name }) => name)
+}
+
+/** For documents. */
+export function toldQuery(parameters: readonly Parameter[]): { query: JsonSchema } {
+  return {
+    query: querySchema(
+      Object.fromEntries(
+        parameters.map(({ name, from, schema = { type: "string" } }) => [
+          name,
+          { ...schema, ...(from === "1.0" ? {} : { description: `From ${from} on.` }) },
+        ]),
+      ),
+    ),
+  }
+}
+
+export const uuidText: JsonSchema = { type: "string", format: "uuid" }
+export const texts = many({ type: "string" })
 
 export function checkQuery(
   req: WireRequest,

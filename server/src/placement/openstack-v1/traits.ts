@@ -2,14 +2,20 @@ import { invalid } from "../../platform/fault/fault.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { deleteTrait, ensureTrait, getTrait, listTraits } from "../index.ts"
 import { checkCustom, nameOf } from "./custom-name.ts"
-import { checkQuery, one } from "./query.ts"
+import { checkQuery, knownAt, one, toldQuery } from "./query.ts"
 import { answer, checkAccept, traitPath } from "./reply.ts"
+
+const parameters = [
+  { name: "name", from: "1.6" },
+  { name: "associated", from: "1.6", schema: { type: "boolean" } },
+]
 
 export const traitRoutes: Route[] = [
   route({
     method: "GET",
     path: "/traits",
     operation: listTraits,
+    told: toldQuery(parameters),
     min: "1.6",
     handler: async (ctx, req) => {
       checkAccept(req)
@@ -55,7 +61,7 @@ export const traitRoutes: Route[] = [
 ]
 
 function readTraitQuery(req: WireRequest) {
-  checkQuery(req, ["name", "associated"])
+  checkQuery(req, knownAt(req, parameters))
   const [name, associated] = [one(req, "name"), one(req, "associated")?.toLowerCase()]
   if (associated !== undefined && associated !== "true" && associated !== "false")
     throw invalid("associated", 'The query parameter "associated" only accepts "true" or "false"')
