@@ -48,6 +48,7 @@ export { deletePort } from "./port/delete.ts"
 export { type DnsAssignment, dnsAssignment, type Port, portNoun } from "./port/port.ts"
 export { getPort, hiddenPortAttributes, listPorts } from "./port/read.ts"
 export { updatePort } from "./port/update.ts"
+export { quotaResources } from "./quota.ts"
 export {
   getDefaultNetworkQuota,
   getNetworkQuota,

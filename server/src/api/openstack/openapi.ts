@@ -113,7 +113,7 @@ function operationOf(document: Document, method: HttpMethod, path: string, route
   const operation = onlyOperation(routes)
   const tag = routes[0]?.operations[0]?.operationName.split(".")[1] ?? "api"
   document.tags.add(tag)
-  const query = routes.flatMap(({ query, told }) => queryParameters({ ...(query ?? told?.query) }))
+  const query = routes.flatMap(({ query, told }) => queryParameters({ ...(told?.query ?? query) }))
   const limits = limitsOf(...widest(routes))
   return {
     operationId: document.ids.idOf(method, path, routes),
@@ -159,7 +159,8 @@ function oneOf(choices: readonly Json[], discriminator: "action" | "microversion
 function bodiesOf(document: Document, route: Route): Json[] {
   const range = rangeOf(document.api, route) ?? {}
   const name = bodyName(document.api, route)
-  const body = route.body ?? route.told?.body
+  // What is told says more than what is checked, where there are both.
+  const body = route.told?.body ?? route.body
   if (!route.actionBodies) return body ? versionsOf(document, name, body, range) : []
   return Object.entries(route.actionBodies).flatMap(([action, { schema, min, max }]) => {
     const own = clip(range, { min, max })

@@ -1,4 +1,4 @@
-import { type Static, Type } from "typebox"
+import { type Static, type TProperties, Type } from "typebox"
 import { keyed, object } from "../../platform/schema/make.ts"
 import { idOrName, text } from "./schema.ts"
 
@@ -16,4 +16,30 @@ const scope = Type.Unsafe<Static<typeof scopes> | string>({ ...scopes, type: ["o
 const identity = keyed("methods", Type.Array(text))
 
 export const authRequest = keyed("auth", object({ identity, scope }, ["identity"]))
+const user = { id: text, name: text, domain: named }
+const withUser = (more: TProperties) => object({ user: object({ ...user, ...more }, [], idOrName) }, ["user"])
+
+/** For documents: what each method takes of its payload. */
+export const toldAuthRequest = keyed(
+  "auth",
+  object(
+    {
+      identity: object(
+        {
+          methods: Type.Array(text),
+          password: withUser({ password: text }),
+          totp: withUser({ passcode: text }),
+          token: keyed("id", text),
+          application_credential: object({ id: text, name: text, secret: text, user: object(user) }, [
+            "secret",
+          ]),
+          oauth1: object({}),
+        },
+        ["methods"],
+      ),
+      scope,
+    },
+    ["identity"],
+  ),
+)
 export type AuthRequest = Static<typeof authRequest>

@@ -17,7 +17,7 @@ import {
   tokenJson,
   validateToken,
 } from "../index.ts"
-import { type AuthRequest, authRequest } from "./auth-schema.ts"
+import { type AuthRequest, authRequest, toldAuthRequest } from "./auth-schema.ts"
 import { signedRequest } from "./oauth1.ts"
 import { viewDomain, viewProject } from "./projects-view.ts"
 import { flags } from "./told.ts"
@@ -30,7 +30,7 @@ export const authRoutes = [
     method: "POST",
     path: "/auth/tokens",
     operation: issueTokenByLogin,
-    told: { query: querySchema(flags("nocatalog")) },
+    told: { body: toldAuthRequest, query: querySchema(flags("nocatalog")) },
     body: authRequest,
     handler: async (ctx, req) => {
       const known = await issueTokenByLogin(ctx, { request: readLogin(ctx, req) })

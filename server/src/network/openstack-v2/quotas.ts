@@ -4,6 +4,7 @@ import {
   getNetworkQuota,
   getNetworkQuotaDetails,
   listNetworkQuotas,
+  quotaResources,
   resetNetworkQuota,
   updateNetworkQuota,
 } from "../index.ts"
@@ -13,11 +14,15 @@ import { boolean, integer } from "./kinds.ts"
 
 const projectOf = (req: WireRequest) => ({ projectId: req.params.project_id ?? "" })
 
+const limit = { title: "Limit", ...integer.schema, minimum: -1, maximum: 2_147_483_647 }
+const limits = Object.fromEntries(quotaResources.map((name) => [name, limit]))
+const quotaShown = { title: "Quota", type: "object", properties: limits }
+const answer = { title: "QuotaAnswer", ...wrapped("quota", quotaShown) }
+
 /** Limits by resource, -1 for none; and that they hold though more is used. */
 const quotaGiven = {
   type: "object",
-  properties: { force: boolean.schema },
-  additionalProperties: { ...integer.schema, minimum: -1, maximum: 2_147_483_647 },
+  properties: { ...limits, force: boolean.schema, check_limit: boolean.schema },
 }
 
 function readQuota(body: unknown): { limits: Record<string, number>; isForced: boolean } {
@@ -65,6 +70,7 @@ export const quotaRoutes: Route[] = [
     method: "GET",
     path: "/quotas/{project_id}",
     operation: getNetworkQuota,
+    told: { answer },
     handler: async (ctx, req) => {
       // These two ids ask whose the token is.
       const word = req.params.project_id
@@ -76,6 +82,7 @@ export const quotaRoutes: Route[] = [
     method: "GET",
     path: "/quotas/{project_id}/default",
     operation: getDefaultNetworkQuota,
+    told: { answer },
     handler: async (ctx, req) => ({ quota: await getDefaultNetworkQuota(ctx, projectOf(req)) }),
   }),
   details("/quotas/{project_id}/details"),
@@ -85,7 +92,7 @@ export const quotaRoutes: Route[] = [
     method: "PUT",
     path: "/quotas/{project_id}",
     operation: updateNetworkQuota,
-    told: { body: wrapped("quota", quotaGiven) },
+    told: { body: wrapped("quota", quotaGiven), answer },
     handler: async (ctx, req) => ({
       quota: await updateNetworkQuota(ctx, { ...projectOf(req), ...readQuota(req.body) }),
     }),
