@@ -288,14 +288,14 @@ test("bodies nest so deep and have so many members", async () => {
     ['{"a":', "}"],
   ] as const) {
     const nested = (depth: number) => `{"x":${open.repeat(depth)}1${close.repeat(depth)}}`
-    assert.equal((await login(nested(9))).status, 200)
+    assert.equal((await login(nested(9))).status, 201)
     const refused = await login(nested(10))
     assert.equal(refused.status, 400)
     assert.match(refused.body.sample, /more than 10 deep/)
     assert.equal((await login(nested(280))).status, 400)
   }
   const list = (length: number) => JSON.stringify({ list: Array.from({ length }, () => 1) })
-  assert.equal((await login(list(50))).status, 200)
+  assert.equal((await login(list(50))).status, 201)
   assert.match((await login(list(51))).body.sample, /field list: it has more than 50 members/)
 })
 
