@@ -17,8 +17,11 @@ import { viewGroup } from "./groups-view.ts"
 import { readList } from "./read.ts"
 import { resourceRoutes } from "./resource.ts"
 import { description, idString, name } from "./schema.ts"
+import { listQuery } from "./told.ts"
 import { viewUser } from "./users.ts"
 import { pageReply } from "./view.ts"
+
+const userFilters = ["name", "isEnabled", "domainId"] as const
 
 export const groupRoutes = [
   ...resourceRoutes({
@@ -38,8 +41,9 @@ export const groupRoutes = [
     method: "GET",
     path: "/groups/{group_id}/users",
     operation: listGroupUsers,
+    told: { query: listQuery(userNoun, userFilters) },
     handler: async (ctx, req) => {
-      const query = readList(req.query, userNoun, ["name", "isEnabled", "domainId"])
+      const query = readList(req.query, userNoun, userFilters)
       const users = await listGroupUsers(ctx, { groupId: req.params.group_id ?? "", query })
       return pageReply(ctx, req, "users", users, viewUser)
     },

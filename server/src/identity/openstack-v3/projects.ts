@@ -2,6 +2,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { route, type WireRequest, withHeaders } from "../../platform/http/wire.ts"
 import type { ListQuery } from "../../platform/noun/list.ts"
+import { querySchema } from "../../platform/noun/query-schema.ts"
 import { keyed } from "../../platform/schema/make.ts"
 import {
   addProjectTag,
@@ -24,7 +25,10 @@ import { viewProject } from "./projects-view.ts"
 import { flag, readList } from "./read.ts"
 import { resourceRoutes } from "./resource.ts"
 import { boolean, description, nullableId, options, placeName, tags } from "./schema.ts"
+import { flags } from "./told.ts"
 import { linkTo, selfUrl } from "./view.ts"
+
+const familyNames = ["parents_as_list", "parents_as_ids", "subtree_as_list", "subtree_as_ids"]
 
 export const projectRoutes = [
   ...resourceRoutes({
@@ -54,6 +58,7 @@ export const projectRoutes = [
     method: "GET",
     path: "/projects/{project_id}",
     operation: [getProject, getProjectFamily],
+    told: { query: querySchema(flags(...familyNames)) },
     handler: async (ctx, req) => {
       const project = await getProject(ctx, { id: req.params.project_id ?? "" })
       return { project: { ...viewProject(ctx, req, project), ...(await viewFamily(ctx, req, project)) } }
@@ -141,8 +146,7 @@ async function viewFamily(ctx: Ctx, req: WireRequest, row: Project): Promise<Rec
       )
     }
   }
-  const names = ["parents_as_list", "parents_as_ids", "subtree_as_list", "subtree_as_ids"]
-  if (!names.some(wants)) return {}
+  if (!familyNames.some(wants)) return {}
   const { parents, subtree } = await getProjectFamily(ctx, { id: row.id })
   const view: Record<string, unknown> = {}
   if (wants("parents_as_list")) view.parents = parents.map((p) => ({ project: viewProject(ctx, req, p) }))

@@ -31,6 +31,7 @@ import {
   text,
   textOrNull,
 } from "./schema.ts"
+import { listQuery } from "./told.ts"
 import { listReply, pageReply } from "./view.ts"
 
 export const viewUser = viewOf(
@@ -88,6 +89,7 @@ export const userRoutes = [
     method: "GET",
     path: "/users/{user_id}/groups",
     operation: listUserGroups,
+    told: { query: listQuery(groupNoun, ["name"]) },
     handler: async (ctx, req) => {
       const query = readList(req.query, groupNoun, ["name"])
       const groups = await listUserGroups(ctx, { userId: req.params.user_id ?? "", query })
