@@ -28,7 +28,7 @@ import {
   updateFlavorExtraSpec,
 } from "../index.ts"
 import { nextLink } from "./next-link.ts"
-import { checkQueryNames } from "./query-names.ts"
+import { checkQueryNames, toldQuery } from "./query-names.ts"
 import { bodyOf, bodyWith } from "./schema-parts.ts"
 
 function links(ctx: Ctx, flavor: Flavor) {
@@ -329,12 +329,14 @@ export const flavorRoutes: readonly Route[] = [
     method: "GET",
     path: "/flavors",
     operation: listFlavors,
+    told: toldQuery(listParameters),
     handler: (ctx, req) => list(ctx, req, false),
   }),
   route({
     method: "GET",
     path: "/flavors/detail",
     operation: listFlavors,
+    told: toldQuery(listParameters),
     handler: (ctx, req) => list(ctx, req, true),
   }),
   route({

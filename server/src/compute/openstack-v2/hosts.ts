@@ -6,6 +6,7 @@ import { queryText } from "../../platform/http/query.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { closed } from "../../platform/schema/make.ts"
 import { hostCommands, hostNotFound, listHosts, listServicesAsHosts, updateOldHost } from "../index.ts"
+import { toldQuery } from "./query-names.ts"
 
 const max = "2.42"
 
@@ -64,6 +65,7 @@ export const hostRoutes: readonly Route[] = [
     path: "/os-hosts",
     max,
     operation: listServicesAsHosts,
+    told: toldQuery(["zone"]),
     handler: async (ctx, req) => {
       const zone = queryText(req.query, "zone")
       const all = await listServicesAsHosts(ctx, {})

@@ -22,6 +22,7 @@ import {
   sumHypervisors,
 } from "../index.ts"
 import { nextLink } from "./next-link.ts"
+import { toldQuery } from "./query-names.ts"
 import { idKeyAt } from "./services.ts"
 
 function viewHypervisorBrief(version: Microversion, { host, isUp }: HostFacts) {
@@ -169,11 +170,14 @@ async function statistics(ctx: Ctx) {
   return { hypervisor_statistics: { count: all.length, ...viewRoom(room, load) } }
 }
 
+const listParameters = ["limit", "marker", "hypervisor_hostname_pattern", "with_servers"]
+
 export const hypervisorRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/os-hypervisors",
     operation: listHypervisors,
+    told: toldQuery(listParameters),
     alsoAsks: listServersOfHost,
     handler: (ctx, req) => hypervisors(ctx, req, false),
   }),
@@ -181,6 +185,7 @@ export const hypervisorRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-hypervisors/detail",
     operation: listHypervisorDetails,
+    told: toldQuery(listParameters),
     alsoAsks: [showHypervisorUptime, listServersOfHost],
     handler: (ctx, req) => hypervisors(ctx, req, true),
   }),
@@ -195,6 +200,7 @@ export const hypervisorRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-hypervisors/{hypervisor_id}",
     operation: findHypervisor,
+    told: toldQuery(["with_servers"]),
     alsoAsks: [showHypervisorUptime, listServersOfHost],
     handler: async (ctx, req) => {
       const facts = await hypervisorById(ctx, req, findHypervisor)

@@ -15,6 +15,7 @@ import { queryInteger, queryText } from "../../platform/http/query.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import { metadataItemNotFound } from "../index.ts"
 import { nextLink } from "./next-link.ts"
+import { toldQuery } from "./query-names.ts"
 import { bodyWith, metadata, metadataItem } from "./schema-parts.ts"
 import { readTime } from "./server-query.ts"
 import { seconds, linksOf as serverLinksOf } from "./server-view.ts"
@@ -90,6 +91,12 @@ function readFilters(query: WireRequest["query"]): ImageFilter[] {
     if (key.startsWith("property-")) filters.push(eq(key.slice("property-".length), text(key) ?? ""))
   return filters
 }
+
+/** And `property-NAME`. */
+const listParameters = [
+  ...["name", "status", "server", "type", "minRam", "minDisk", "changes-since"],
+  ...["limit", "marker"],
+]
 
 async function list(ctx: Ctx, req: WireRequest, isDetail: boolean) {
   const limitMost = ctx.config.compute.listLimitMost
@@ -214,6 +221,7 @@ export const imageRoutes: readonly Route[] = [
     path: "/images",
     max: lastOfImages,
     operation: listImages,
+    told: toldQuery(listParameters),
     handler: (ctx, req) => list(ctx, req, false),
   }),
   route({
@@ -221,6 +229,7 @@ export const imageRoutes: readonly Route[] = [
     path: "/images/detail",
     max: lastOfImages,
     operation: listImages,
+    told: toldQuery(listParameters),
     handler: (ctx, req) => list(ctx, req, true),
   }),
   route({

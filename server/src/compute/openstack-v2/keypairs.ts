@@ -9,7 +9,7 @@ import { type Route, reply, route, type WireRequest } from "../../platform/http/
 import { word } from "../../platform/schema/make.ts"
 import { createKeypair, deleteKeypair, type Keypair, listKeypairs, showKeypair } from "../index.ts"
 import { nextLink } from "./next-link.ts"
-import { checkQueryNames } from "./query-names.ts"
+import { checkQueryNames, toldQuery } from "./query-names.ts"
 import { bodyOf } from "./schema-parts.ts"
 
 function viewBrief(version: Microversion, keypair: Keypair) {
@@ -70,8 +70,10 @@ async function create(ctx: Ctx, req: WireRequest<BodyOf<typeof createBody>>) {
   return reply(atLeast(req.version, "2.2") ? 201 : 200, { keypair })
 }
 
+const listParameters = ["user_id", "limit", "marker"]
+
 async function list(ctx: Ctx, req: WireRequest) {
-  checkQueryNames(req, ["user_id", "limit", "marker"])
+  checkQueryNames(req, listParameters)
   const isPaged = atLeast(req.version, "2.35")
   const asked = isPaged ? queryInteger(req.query, "limit", { min: 0 }) : undefined
   const limit = boundedLimit(asked, ctx.config.compute.listLimitMost)
@@ -84,7 +86,13 @@ async function list(ctx: Ctx, req: WireRequest) {
 }
 
 export const keypairRoutes: readonly Route[] = [
-  route({ method: "GET", path: "/os-keypairs", operation: listKeypairs, handler: list }),
+  route({
+    method: "GET",
+    path: "/os-keypairs",
+    operation: listKeypairs,
+    told: toldQuery(listParameters),
+    handler: list,
+  }),
   route({
     method: "POST",
     path: "/os-keypairs",
@@ -97,6 +105,7 @@ export const keypairRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-keypairs/{name}",
     operation: showKeypair,
+    told: toldQuery(["user_id"]),
     handler: async (ctx, req) => {
       const keypair = await showKeypair(ctx, { userId: userOf(ctx, req), name: req.params.name ?? "" })
       return { keypair: viewKeypair(req.version, keypair) }
@@ -106,6 +115,7 @@ export const keypairRoutes: readonly Route[] = [
     method: "DELETE",
     path: "/os-keypairs/{name}",
     operation: deleteKeypair,
+    told: toldQuery(["user_id"]),
     status: [202, 204],
     handler: async (ctx, req) => {
       await deleteKeypair(ctx, { userId: userOf(ctx, req), name: req.params.name ?? "" })

@@ -2,7 +2,7 @@ import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { queryText } from "../../platform/http/query.ts"
 import { type Route, route } from "../../platform/http/wire.ts"
 import { type QuotaDetail, type QuotaResource, showLimits } from "../index.ts"
-import { checkQueryNames } from "./query-names.ts"
+import { checkQueryNames, toldQuery } from "./query-names.ts"
 
 const limitNames: readonly (readonly [name: string, resource: QuotaResource, until?: string])[] = [
   ["maxTotalInstances", "instances"],
@@ -37,13 +37,16 @@ function viewLimits(version: Microversion, detail: QuotaDetail): Record<string, 
   return absolute
 }
 
+const parameters = ["tenant_id"]
+
 export const limitRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/limits",
     operation: showLimits,
+    told: toldQuery(parameters),
     handler: async (ctx, req) => {
-      checkQueryNames(req, ["tenant_id"])
+      checkQueryNames(req, parameters)
       // `reserved` of old clients changes nothing: nothing is reserved.
       const detail = await showLimits(ctx, { projectId: queryText(req.query, "tenant_id") ?? null })
       return { limits: { rate: [], absolute: viewLimits(req.version, detail) } }

@@ -8,7 +8,7 @@ import type { Compared } from "../../platform/noun/list.ts"
 import { keysOf } from "../../platform/noun/noun.ts"
 import { badRequest, listMigrations, type Migration, migrationNoun } from "../index.ts"
 import { nextLink } from "./next-link.ts"
-import { checkQueryNames } from "./query-names.ts"
+import { checkQueryNames, toldQuery } from "./query-names.ts"
 import { readTime } from "./server-query.ts"
 
 function viewMigration(version: Microversion, m: Migration) {
@@ -80,6 +80,7 @@ export const migrationRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-migrations",
     operation: listMigrations,
+    told: toldQuery(parameters.flatMap(([, names]) => names)),
     handler: list,
   }),
 ]

@@ -1,6 +1,7 @@
 import { invalid } from "../../platform/fault/fault.ts"
 import { atLeast } from "../../platform/http/microversion.ts"
-import type { WireRequest } from "../../platform/http/wire.ts"
+import type { JsonSchema, WireRequest } from "../../platform/http/wire.ts"
+import { pageQuery, querySchema } from "../../platform/noun/query-schema.ts"
 
 /** From 2.75 on a query parameter that a call does not know is refused; before it is passed over. */
 export function checkQueryNames(req: WireRequest, known: readonly string[]): void {
@@ -12,4 +13,28 @@ export function checkQueryNames(req: WireRequest, known: readonly string[]): voi
       `Invalid query parameters: Additional properties are not allowed ('${strange}' was unexpected); ` +
         (known.length > 0 ? `this call takes ${known.join(", ")}.` : "this call takes none."),
     )
+}
+
+const count = { type: "integer", minimum: 0 }
+const time = { type: "string", description: "ISO 8601." }
+
+/** Those that are more than a text. */
+const forms: Readonly<Record<string, JsonSchema>> = {
+  ...pageQuery,
+  offset: count,
+  minRam: count,
+  minDisk: count,
+  sort_dir: { type: "string", enum: ["asc", "desc"] },
+  "changes-since": time,
+  "changes-before": time,
+  start: time,
+  end: time,
+  with_servers: { type: "boolean" },
+}
+
+/** For documents: the query of a call that takes these. */
+export function toldQuery(names: readonly string[]): { query: JsonSchema } {
+  return {
+    query: querySchema(Object.fromEntries(names.map((name) => [name, forms[name] ?? { type: "string" }]))),
+  }
 }

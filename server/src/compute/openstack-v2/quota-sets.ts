@@ -11,7 +11,7 @@ import {
   showQuotaDetail,
   updateQuota,
 } from "../index.ts"
-import { checkQueryNames } from "./query-names.ts"
+import { checkQueryNames, toldQuery } from "./query-names.ts"
 import {
   all,
   limitProperties,
@@ -29,8 +29,11 @@ const path = "/os-quota-sets/{project_id}"
 const projectOf = (req: WireRequest) => req.params.project_id ?? ""
 const shownAt = (req: WireRequest) => quotaResourcesAt(req.version, networksEnd)
 
+const parameters = ["user_id"]
+const told = toldQuery(parameters)
+
 function userOf(req: WireRequest): string | null {
-  checkQueryNames(req, ["user_id"])
+  checkQueryNames(req, parameters)
   return queryText(req.query, "user_id") ?? null
 }
 
@@ -68,6 +71,7 @@ export const quotaSetRoutes: readonly Route[] = [
     method: "GET",
     path,
     operation: showQuota,
+    told,
     handler: async (ctx, req) => {
       const limits = await showQuota(ctx, { projectId: projectOf(req), userId: userOf(req) })
       return { quota_set: { id: projectOf(req), ...pick(limits, shownAt(req)) } }
@@ -77,6 +81,7 @@ export const quotaSetRoutes: readonly Route[] = [
     method: "GET",
     path: `${path}/detail`,
     operation: showQuotaDetail,
+    told,
     handler: async (ctx, req) => {
       const detail = await showQuotaDetail(ctx, { projectId: projectOf(req), userId: userOf(req) })
       return { quota_set: { id: projectOf(req), ...viewDetail(detail, shownAt(req)) } }

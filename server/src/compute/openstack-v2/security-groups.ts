@@ -17,6 +17,7 @@ import { type Route, reply, route, type WireRequest } from "../../platform/http/
 import { isUuid } from "../../platform/ids/ids.ts"
 import { typed } from "../../platform/schema/make.ts"
 import { badRequest, isAdmin } from "../index.ts"
+import { toldQuery } from "./query-names.ts"
 import { bodyOf } from "./schema-parts.ts"
 
 const last = "2.35"
@@ -162,6 +163,7 @@ export const securityGroupRoutes: readonly Route[] = [
     path: "/os-security-groups",
     max: last,
     operation: listSecurityGroups,
+    told: toldQuery(["limit", "offset", "all_tenants"]),
     handler: list,
   }),
   route({

@@ -15,7 +15,7 @@ import {
   type ServerGroup,
   showServerGroup,
 } from "../index.ts"
-import { checkQueryNames } from "./query-names.ts"
+import { checkQueryNames, toldQuery } from "./query-names.ts"
 import { bodyOf, name } from "./schema-parts.ts"
 
 function view(version: Microversion, group: ServerGroup) {
@@ -66,8 +66,10 @@ async function create(ctx: Ctx, req: WireRequest<BodyOf<typeof createBody>>) {
   return { server_group: view(req.version, group) }
 }
 
+const listParameters = ["all_projects", "limit", "offset"]
+
 async function list(ctx: Ctx, req: WireRequest) {
-  checkQueryNames(req, ["all_projects", "limit", "offset"])
+  checkQueryNames(req, listParameters)
   const asked = queryInteger(req.query, "limit", { min: 0 })
   const found = await listServerGroups(ctx, {
     // The parameter counts by being there, whatever its value.
@@ -85,6 +87,7 @@ export const serverGroupRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-server-groups",
     operation: listServerGroups,
+    told: toldQuery(listParameters),
     handler: list,
   }),
   route({

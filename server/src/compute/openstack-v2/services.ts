@@ -16,6 +16,7 @@ import {
   serviceNotFound,
   updateComputeHost,
 } from "../index.ts"
+import { toldQuery } from "./query-names.ts"
 import { boolean, fqdn, readBoolean } from "./schema-parts.ts"
 
 const computeBinary = "nova-compute"
@@ -115,7 +116,13 @@ async function updateService(ctx: Ctx, req: WireRequest<Static<typeof updateBody
 }
 
 export const serviceRoutes: readonly Route[] = [
-  route({ method: "GET", path: "/os-services", operation: listServices, handler: services }),
+  route({
+    method: "GET",
+    path: "/os-services",
+    operation: listServices,
+    told: toldQuery(["host", "binary"]),
+    handler: services,
+  }),
   route({
     method: "PUT",
     path: "/os-services/enable",

@@ -12,7 +12,7 @@ import {
   type UsagePage,
 } from "../index.ts"
 import { nextLink } from "./next-link.ts"
-import { checkQueryNames } from "./query-names.ts"
+import { checkQueryNames, toldQuery } from "./query-names.ts"
 
 function viewServer(usage: ServerUsage) {
   return {
@@ -77,9 +77,11 @@ function askedOf(req: WireRequest): Asked {
   return { start: timeOf(req, "start"), end: timeOf(req, "end") }
 }
 
+const parameters = ["start", "end", "limit", "marker"]
+
 function readRequest(req: WireRequest, asked: Asked, more: readonly string[]) {
   const isPaged = atLeast(req.version, "2.40")
-  checkQueryNames(req, ["start", "end", "limit", "marker", ...more])
+  checkQueryNames(req, [...parameters, ...more])
   return {
     start: asked.start === null ? null : dateOf(asked.start),
     end: asked.end === null ? null : dateOf(asked.end),
@@ -99,6 +101,7 @@ export const usageRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-simple-tenant-usage",
     operation: listProjectUsages,
+    told: toldQuery([...parameters, "detailed"]),
     handler: async (ctx, req) => {
       // The list has no slash at its end: there a project is named, and an empty name is nobody's.
       if (req.url.split("?")[0]?.endsWith("/")) throw noSuchUsage()
@@ -115,6 +118,7 @@ export const usageRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-simple-tenant-usage/{tenant_id}",
     operation: showProjectUsage,
+    told: toldQuery(parameters),
     handler: async (ctx, req) => {
       const projectId = req.params.tenant_id ?? ""
       const asked = askedOf(req)
