@@ -54,6 +54,21 @@ for (const [name, document] of documents) {
     )
   })
 
+  test(`OpenAPI of ${name}: a parameter is there once`, () => {
+    const whole = (parameter: Json) =>
+      parameter.$ref ? (at(document, String(parameter.$ref)) as Json) : parameter
+    for (const [path, item] of Object.entries(document.paths as Record<string, Json>)) {
+      const own = (item.parameters ?? []) as Json[]
+      for (const [method, operation] of Object.entries(item)) {
+        const more = (
+          isJson(operation) && !Array.isArray(operation) ? (operation.parameters ?? []) : []
+        ) as Json[]
+        const names = [...own, ...more].map(whole).map(({ in: where, name }) => `${where} ${name}`)
+        assert.deepEqual(names, [...new Set(names)], `${method} ${path}`)
+      }
+    }
+  })
+
   test(`OpenAPI of ${name}: no two paths differ only by the names of their parameters`, () => {
     const plain = paths.map((path) => path.replaceAll(/\{\w+\}/g, "{}"))
     assert.deepEqual(

@@ -55,7 +55,7 @@ function timeLines(): string[] {
 function noteLines(): string[] {
   const name = "kumoi_operation_undeclared_total"
   return [
-    ...head(name, "counter", "Faults and calls of operations that nobody declared."),
+    ...head(name, "counter", "Faults, calls of operations and statuses that nobody declared."),
     ...operationNotes().map(({ kind, operation, what, count }) =>
       line(name, { kind, operation, what }, count),
     ),

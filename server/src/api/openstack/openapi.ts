@@ -113,7 +113,13 @@ function operationOf(document: Document, method: HttpMethod, path: string, route
   const operation = onlyOperation(routes)
   const tag = routes[0]?.operations[0]?.operationName.split(".")[1] ?? "api"
   document.tags.add(tag)
-  const query = routes.flatMap(({ query, told }) => queryParameters({ ...(told?.query ?? query) }))
+  // Routes of several microversions may take the same.
+  const byName = new Map(
+    routes
+      .flatMap(({ query, told }) => queryParameters({ ...(told?.query ?? query) }))
+      .map((parameter) => [parameter.name, parameter]),
+  )
+  const query = [...byName.values()]
   const limits = limitsOf(...widest(routes))
   return {
     operationId: document.ids.idOf(method, path, routes),
