@@ -72,6 +72,7 @@ export const foreignIds: ServiceFixture = {
   fields: {
     "POST /images id": thing("image"),
     "input.image_properties.id": word("tasks of members are refused"),
+    member: word("any project: whom the owner shares the image with"),
     glance_image_id: thing("image"),
   },
   bodies: {
