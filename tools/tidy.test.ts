@@ -82,13 +82,10 @@ test("a port's text binds it to no server: who means a server's ports asks serve
 
 /** Each hides a verb behind a word that nobody looks for; the words are in docs/how-to/add-an-operation.md. */
 const oldNames = /\/(crud|find|show|verbs|[a-z-]+-verbs)\.ts$/
-/** They are named by role next; this list may only shrink. */
-const notNamedYet = ["compute", "identity", "placement"]
 
 test("a file of a service is named by its noun or verb: read, create, update, delete", () => {
   const problems = files
     .filter(({ path }) => serviceOrder.some((service) => path.startsWith(`server/src/${service}/`)))
-    .filter(({ path }) => !notNamedYet.some((service) => path.startsWith(`server/src/${service}/`)))
     .filter(
       ({ path, text }) => oldNames.test(path) || (path.endsWith("/change.ts") && /\boperation\(/.test(text)),
     )
