@@ -43,3 +43,12 @@ test("key pairs and flavors", async () => {
   const flavors = await pagesOf("flavors", "/compute/v2.1/flavors")
   assert.ok(flavors.length > 1 && flavors.every((size) => size <= 2))
 })
+
+test("a page is never turned round: that is Neutron's", async () => {
+  const ids = async (query: string) => {
+    const reply = await cloud.request("GET", `/compute/v2.1/flavors${query}`, { token })
+    assert.equal(reply.status, 200)
+    return reply.body.flavors.map(({ id }: { id: string }) => id)
+  }
+  assert.deepEqual(await ids("?page_reverse=true"), await ids(""))
+})

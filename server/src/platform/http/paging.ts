@@ -31,7 +31,7 @@ export function boundedLimit(asked: number | null | undefined, most: number): nu
   return asked === null || asked === undefined || asked === 0 ? most : Math.min(asked, most)
 }
 
-/** Reads limit, marker, sort_key/sort_dir (repeatable) or `sort=key:dir,key` and page_reverse. */
+/** Reads limit, marker, sort_key/sort_dir (repeatable) or `sort=key:dir,key`. */
 export function readPage(query: WireRequest["query"], rules: PageRules): Page {
   const limit = queryInteger(query, "limit", { min: 0 })
   const sorts = readSorts(query, rules)
@@ -39,7 +39,7 @@ export function readPage(query: WireRequest["query"], rules: PageRules): Page {
     limit: limit === undefined ? null : Math.min(limit, rules.limitMax),
     marker: queryText(query, "marker") ?? null,
     sorts: sorts.length > 0 ? sorts : [...rules.defaultSorts],
-    isReverse: queryText(query, "page_reverse")?.toLowerCase() === "true",
+    isReverse: false,
   }
 }
 
