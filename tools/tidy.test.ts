@@ -139,7 +139,10 @@ function run(program: string, args: string[]): void {
       stdio: "pipe",
     })
   } catch (error) {
-    const output = error instanceof Error && "stdout" in error ? `${error.stdout}` : String(error)
+    const output =
+      error instanceof Error && "stdout" in error && "stderr" in error
+        ? `${error.stdout}${error.stderr}`
+        : String(error)
     assert.fail(output.slice(-6_000))
   }
 }
