@@ -92,7 +92,7 @@ function namesIn(paths: readonly string[], pattern: RegExp): string[] {
 /** What every service must stand. The long ones try only these. */
 function testsOfServices(names: readonly string[]): string[][] {
   const only = `--test-name-pattern=\\b(${names.join("|")})\\b`
-  const declarations = ["services", "operations", "openapi", "permissions"].map(
+  const declarations = ["services", "operations", "openapi", "permissions", "accepted"].map(
     (name) => `tools/${name}.test.ts`,
   )
   const long = ["every-saga", "foreign-ids", "noun-lists.db"]
