@@ -170,7 +170,14 @@ async function main(args: string[]): Promise<number> {
   }
   const [asked] = args.filter((arg) => !arg.startsWith("--"))
   for (const service of asked ? [asked] : await servicesWithTables(database.pool)) {
-    const text = tablesText(service, await readColumns(database.pool, service), readRefined(service))
+    const columns = await readColumns(database.pool, service)
+    if (columns.length === 0) {
+      process.stderr.write(
+        `no migration makes a table in an SQL schema ${service}: server/schema/${service}/ has its migrations\n`,
+      )
+      return 1
+    }
+    const text = tablesText(service, columns, readRefined(service))
     if (args.includes("--write")) writeFileSync(tablesFile(service), text)
     else process.stdout.write(text)
   }

@@ -10,6 +10,10 @@ const filesOf = (service: string) => files.filter(({ path }) => path.startsWith(
 const serviceFile = (service: string) => `server/src/${service}/service.ts`
 
 for (const { name, apis, catalog, classicPorts = [], quota, sagas } of services) {
+  test(`${name}: its name is a word`, () => {
+    assert.match(name, /^[a-z]+$/, "its SQL schema, its section of the configuration and its rules have it")
+  })
+
   test(`${name}: its folder has its name`, () => {
     assert.ok(
       files.some(({ path }) => path === serviceFile(name)),
