@@ -67,20 +67,35 @@ type Query = (text: string, values: readonly unknown[]) => Promise<unknown>
 export const unawaited = "/* unawaited */"
 
 const isBegin = /^(?:begin|start transaction)\b/
+const isRollback = /^rollback$/
+const isRead = /^\s*select\b/i
 const noAnswer = { command: "", rowCount: null, rows: [], fields: [] }
 
 /**
  * The beginning of a transaction, and what is marked so, is sent and not waited for: one way to the database and back
  * less for each. The next statement waits for both and fails as the first of them did; PostgreSQL does not commit a
  * transaction in which one has failed.
+ *
+ * A beginning that fails (it was cancelled) leaves no transaction: what comes behind it would be written by itself. So
+ * only what reads is sent with it; all else is sent when the transaction has begun.
  */
 function pipeliningQuery(query: Query): Query {
+  let begun: Promise<unknown> | undefined
   let before: Promise<unknown> | undefined
   return async (text, values) => {
+    if (isRollback.test(text)) {
+      begun = undefined
+      before = undefined
+      return await query(text, values)
+    }
+    if (begun !== undefined && !isRead.test(text)) await begun
     const sent = query(text, values)
     const both = before === undefined ? sent : Promise.all([before, sent]).then(([, result]) => result)
     before = undefined
-    if (!isBegin.test(text) && !text.endsWith(unawaited)) return await both
+    const begins = isBegin.test(text)
+    if (begins) begun = sent
+    else if (text === "commit") begun = undefined
+    if (!begins && !text.endsWith(unawaited)) return await both
     both.catch(() => {})
     before = both
     return noAnswer
