@@ -40,7 +40,6 @@ const namedOnce: Readonly<Record<string, string>> = {
       (name) => [`image ${name}`, "JSON Schema of a metadata definition"],
     ),
   ),
-  "compute contents": "files for guests are not served yet",
   // Of volumes.
   ...Object.fromEntries(
     [

@@ -316,6 +316,15 @@ CREATE UNIQUE INDEX host_id ON compute.host USING btree (id);
 CREATE UNIQUE INDEX host_number ON compute.host USING btree (number);
 CREATE UNIQUE INDEX host_service_id ON compute.host USING btree (service_id);
 
+create table compute.injected_file (
+  server_id uuid not null,
+  "position" integer not null,
+  path text not null,
+  contents text not null,
+  constraint injected_file_pkey PRIMARY KEY (server_id, "position"),
+  constraint injected_file_server_id_fkey FOREIGN KEY (server_id) REFERENCES compute.server(id) ON DELETE CASCADE
+);
+
 create table compute.keypair (
   id bigint generated always as identity not null,
   user_id text not null,

@@ -18,7 +18,7 @@ export interface ServerCloud extends AsyncDisposable {
   ): Promise<TestReply>
   act(serverId: string, action: unknown, how?: { version?: string; token?: string }): Promise<TestReply>
   /** Creates a server (or several) and says the id. */
-  create(attributes?: Record<string, unknown>, how?: { token?: string }): Promise<string>
+  create(attributes?: Record<string, unknown>, how?: { version?: string; token?: string }): Promise<string>
   // biome-ignore lint/suspicious/noExplicitAny: tests look where they like and fail when it is not there
   show(serverId: string, how?: { version?: string; token?: string }): Promise<any>
   /** Waits until the server has the status and no task; fails at once on ERROR. */

@@ -3,6 +3,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { sql } from "kysely"
 import { reconcileMachines } from "../src/compute/host/machines.reconciler.ts"
+import { readInjectedFiles } from "../src/compute/server/injected-file.ts"
 import { applyPower } from "../src/compute/server/power-sync.ts"
 import { selectServer } from "../src/compute/server/store.ts"
 import { answerHost, type HostAnswer, type ShownFinding } from "../src/launch/host-answer.ts"
@@ -41,7 +42,9 @@ test("a machine that no row knows is set aside, listed, and becomes a server aga
   await using c = await startServerCloud()
   const userData = Buffer.from("#!/bin/sh\ntrue\n").toString("base64")
   const attributes = { name: "precious", user_data: userData, config_drive: true, metadata: { a: "b" } }
-  const [lost = ""] = await makeActive(c, 1, attributes)
+  const personality = [{ path: "/etc/motd", contents: userData }]
+  const lost = await c.create({ ...attributes, personality }, { version: "2.56" })
+  await c.reaches(lost, "ACTIVE")
   const [known = ""] = await makeActive(c, 1)
   const before = await c.show(lost, { token: c.admin })
   await forget(c, [lost])
@@ -65,6 +68,7 @@ test("a machine that no row knows is set aside, listed, and becomes a server aga
   )
   assert.deepEqual(after.addresses, before.addresses)
   assert.equal((await c.show(lost, { token: c.admin }))["OS-EXT-SRV-ATTR:user_data"], userData)
+  assert.deepEqual(await readInjectedFiles(c.cloud.database.db, lost), personality)
   assert.equal((await c.act(lost, { "os-start": null })).status, 202)
   await c.reaches(lost, "ACTIVE")
   assert.deepEqual(await unknownOf(c), [])

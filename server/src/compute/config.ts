@@ -17,16 +17,20 @@ export const computeConfig = configSection(
           minimum: -1,
           description: "Metadata items of a server.",
         }),
-        injectedFiles: Type.Integer({ default: 5, minimum: -1, description: "Shown in limits only." }),
+        injectedFiles: Type.Integer({
+          default: 5,
+          minimum: -1,
+          description: "Files that a request gives a guest (until microversion 2.56).",
+        }),
         injectedFileContentBytes: Type.Integer({
           default: 10_240,
           minimum: -1,
-          description: "Shown in limits only.",
+          description: "Base64 text of such a file.",
         }),
         injectedFilePathLength: Type.Integer({
           default: 255,
           minimum: -1,
-          description: "Shown in limits only.",
+          description: "Path of such a file.",
         }),
         keyPairs: Type.Integer({ default: 100, minimum: -1, description: "Key pairs of a user." }),
         serverGroups: Type.Integer({ default: 10, minimum: -1, description: "Server groups of a project." }),

@@ -128,10 +128,20 @@ export const volumesUnsupported = fault(
     "Block devices from volumes and snapshots are not served yet: use imageRef, with at most one block device " +
     "of source_type image, destination_type local and boot_index 0.",
 )
-export const personalityUnsupported = fault(
-  "invalid",
-  "compute.server.personality_unsupported",
-  () => "File injection (personality) is not served: use user_data instead.",
+export const injectedFilesTooMany = fault(
+  "over_quota",
+  "compute.server.injected_files_too_many",
+  () => "Personality file limit exceeded",
+)
+export const injectedPathTooLong = fault(
+  "over_quota",
+  "compute.server.injected_path_too_long",
+  (allowed: number) => `Personality file path exceeds maximum ${allowed}`,
+)
+export const injectedContentTooLong = fault(
+  "over_quota",
+  "compute.server.injected_content_too_long",
+  (allowed: number) => `Personality file content exceeds maximum ${allowed}`,
 )
 export const serviceNotFound = fault(
   "not_found",

@@ -74,6 +74,13 @@ export interface HostTable {
   updated_at: TimestampNow
 }
 
+export interface InjectedFileTable {
+  server_id: string
+  position: number
+  path: string
+  contents: string
+}
+
 export interface KeypairTable {
   id: GeneratedAlways<number>
   user_id: string
@@ -204,6 +211,7 @@ declare module "../platform/db/database.ts" {
     "compute.flavor": FlavorTable
     "compute.flavor_access": FlavorAccessTable
     "compute.host": HostTable
+    "compute.injected_file": InjectedFileTable
     "compute.keypair": KeypairTable
     "compute.migration": MigrationTable
     "compute.server": ServerTable

@@ -9,9 +9,10 @@ import { type Tx, transact } from "../../platform/db/database.ts"
 import { callAgent } from "../agent-call.ts"
 import { hostNotFound, machineNotAdoptable } from "../faults.ts"
 import { resourcesOf } from "../schedule/schedule.ts"
+import { keepInjectedFiles } from "../server/injected-file.ts"
 import { powerNumberOf, type Server, type VmState } from "../server/server.ts"
 import { insertServers, reviveServer, selectServer } from "../server/store.ts"
-import { differingDisk, newServerOf } from "./adopted-server.ts"
+import { differingDisk, injectedFilesOf, newServerOf } from "./adopted-server.ts"
 import { type Host, zoneOf } from "./host.ts"
 import { selectHost } from "./store.ts"
 import { type Finding, findUnknownMachine } from "./unknown.ts"
@@ -37,10 +38,11 @@ export async function adoptMachine(platform: Platform, adopt: Adopt): Promise<Ad
   if (machine === null) throw machineNotAdoptable(adopt.id, "its server is there, and its machine is not")
   if (machine.spec === null) throw machineNotAdoptable(adopt.id, "the machine left no record of what it is")
   const before = await selectServer(platform.db, serverId, { withDeleted: true })
-  const projectId = adopt.projectId ?? machine.spec.projectId
-  const planned = newServerOf(machine.spec, { projectId, userId: adopt.userId })
+  const { spec } = machine
+  const projectId = adopt.projectId ?? spec.projectId
+  const planned = newServerOf(spec, { projectId, userId: adopt.userId })
   // The next start would make such a disk anew.
-  const disk = differingDisk(before ?? planned, machine.spec)
+  const disk = differingDisk(before ?? planned, spec)
   if (disk !== null) throw machineNotAdoptable(adopt.id, `its server would have another disk "${disk}"`)
   if (before && before.taskState !== null) throw machineNotAdoptable(adopt.id, "its server has a task now")
   const power = kind === "aside" ? "shutdown" : machine.power
@@ -49,7 +51,10 @@ export async function adoptMachine(platform: Platform, adopt: Adopt): Promise<Ad
   if (!home) throw hostNotFound(host)
   const server = await transact(platform.db, async (tx) => {
     // The row of a deleted or lost server comes back as it was.
-    if (!before) await insertServers(tx, [planned])
+    if (!before) {
+      await insertServers(tx, [planned])
+      await keepInjectedFiles(tx, [serverId], injectedFilesOf(spec))
+    }
     const row = await reviveServer(tx, serverId, {
       host,
       availabilityZone: zoneOf(platform, home),
@@ -61,7 +66,7 @@ export async function adoptMachine(platform: Platform, adopt: Adopt): Promise<Ad
     return row
   })
   platform.log.warn({ host, serverId, kind }, "a machine was adopted as a server")
-  return { host, server, portsMissing: await countMissingPorts(platform, machine.spec) }
+  return { host, server, portsMissing: await countMissingPorts(platform, spec) }
 }
 
 function stateOf(power: Finding["power"]): VmState {

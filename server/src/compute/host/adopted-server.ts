@@ -2,6 +2,7 @@
 import type { DiskSpec, VmSpec } from "../../agent/protocol.ts"
 import { newHexId } from "../../platform/ids/ids.ts"
 import { imageFacts } from "../server/image.ts"
+import type { InjectedFile } from "../server/injected-file.ts"
 import { type FlavorSnapshot, hostnameOf, type Server } from "../server/server.ts"
 import type { NewServer } from "../server/store.ts"
 import { vmSpecOf } from "../server/vm-spec.ts"
@@ -105,18 +106,30 @@ interface Told {
 
 /** What the config drive tells the guest, base64 by path; as this program wrote it (metadata/tree.ts). */
 function readConfigDrive({ configDrive }: VmSpec): Told {
-  const nothing: Told = { hostname: null, metadata: {}, key: null, userData: null }
-  const text = configDrive?.["openstack/latest/meta_data.json"]
-  if (!configDrive || text === undefined) return nothing
-  const found = JSON.parse(Buffer.from(text, "base64").toString()) as {
-    hostname?: string
-    meta?: Record<string, string>
-    keys?: { name: string; type: string; data: string }[]
-  }
+  const found = readMetaData(configDrive)
   return {
     hostname: found.hostname?.split(".")[0] ?? null,
     metadata: found.meta ?? {},
     key: found.keys?.[0] ?? null,
-    userData: configDrive["openstack/latest/user_data"] ?? null,
+    userData: configDrive?.["openstack/latest/user_data"] ?? null,
   }
+}
+
+export function injectedFilesOf({ configDrive }: VmSpec): InjectedFile[] {
+  return (readMetaData(configDrive).files ?? []).flatMap(({ path, content_path: contentPath }) => {
+    const contents = configDrive?.[`openstack${contentPath}`]
+    return contents === undefined ? [] : [{ path, contents }]
+  })
+}
+
+interface MetaData {
+  hostname?: string
+  meta?: Record<string, string>
+  keys?: { name: string; type: string; data: string }[]
+  files?: { path: string; content_path: string }[]
+}
+
+function readMetaData(configDrive: VmSpec["configDrive"]): MetaData {
+  const text = configDrive?.["openstack/latest/meta_data.json"]
+  return text === undefined ? {} : (JSON.parse(Buffer.from(text, "base64").toString()) as MetaData)
 }

@@ -1,6 +1,6 @@
 // Path → what a guest reads there. Pure.
 import type { MetadataFacts } from "./facts.ts"
-import { ec2Tree, ec2Versions, openstackFiles, openstackVersions, readEc2 } from "./tree.ts"
+import { contentFiles, ec2Tree, ec2Versions, openstackFiles, openstackVersions, readEc2 } from "./tree.ts"
 
 export interface MetadataAnswer {
   body: string
@@ -8,6 +8,7 @@ export interface MetadataAnswer {
 }
 
 const text = (body: string): MetadataAnswer => ({ body, contentType: "text/plain" })
+const bytes = (body: string): MetadataAnswer => ({ body, contentType: "application/octet-stream" })
 
 export function answerMetadata(facts: MetadataFacts, path: string): MetadataAnswer | undefined {
   const parts = path.split("/").filter((part) => part !== "")
@@ -19,7 +20,7 @@ export function answerMetadata(facts: MetadataFacts, path: string): MetadataAnsw
   const [branch] = rest
   if (branch === "user-data" && rest.length === 1) {
     const data = tree["user-data"]
-    return typeof data === "string" ? { body: data, contentType: "application/octet-stream" } : undefined
+    return typeof data === "string" ? bytes(data) : undefined
   }
   const found = readEc2(tree, rest)
   return found === undefined ? undefined : text(found)
@@ -37,11 +38,19 @@ export function isPasswordPath(path: string): boolean {
 function answerOpenstack(facts: MetadataFacts, parts: readonly string[]): MetadataAnswer | undefined {
   const [version, file, ...more] = parts
   if (version === undefined) return text(openstackVersions.join("\n"))
+  if (version === "content") return more.length > 0 ? undefined : answerContent(facts, file ?? "")
   if (!(openstackVersions as readonly string[]).includes(version) || more.length > 0) return undefined
   const files = openstackFiles(facts, version)
   if (file === undefined) return text(Object.keys(files).join("\n"))
   const body = Object.hasOwn(files, file) ? files[file] : undefined
   if (body === undefined) return undefined
-  if (file === "user_data") return { body, contentType: "application/octet-stream" }
+  if (file === "user_data") return bytes(body)
   return { body, contentType: file.endsWith(".json") ? "application/json" : "text/plain" }
+}
+
+/** Not listed: meta_data.json says what there is. */
+function answerContent(facts: MetadataFacts, name: string): MetadataAnswer | undefined {
+  const files = contentFiles(facts)
+  const body = Object.hasOwn(files, name) ? files[name] : undefined
+  return body === undefined ? undefined : bytes(body)
 }

@@ -3,6 +3,7 @@ import { serverMetadataNetworks } from "../../network/index.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { newSecret } from "../../platform/ids/ids.ts"
 import { readAdminPassword } from "../server/admin-password.ts"
+import { readInjectedFiles } from "../server/injected-file.ts"
 import { instanceNameOf, type Server } from "../server/server.ts"
 import { diskDevicesOf } from "../server/vm-spec.ts"
 import type { MetadataFacts } from "./facts.ts"
@@ -25,6 +26,7 @@ export async function metadataFacts(platform: Platform, server: Server): Promise
     publicKey: server.publicKey,
     keyType: server.keyType,
     userData: server.userData,
+    injectedFiles: await readInjectedFiles(platform.db, server.id),
     imageId: server.imageId,
     kernelId: server.kernelId,
     ramdiskId: server.ramdiskId,

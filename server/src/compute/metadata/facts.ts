@@ -1,5 +1,6 @@
 // What the metadata of a server is made of; plain data, gathered by content.ts, turned into files by tree.ts.
 import type { ServerMetadataNetwork } from "../../network/index.ts"
+import type { InjectedFile } from "../server/injected-file.ts"
 
 export interface MetadataFacts {
   serverId: string
@@ -17,6 +18,7 @@ export interface MetadataFacts {
   keyType: string | null
   /** Base64, as the user gave it. */
   userData: string | null
+  injectedFiles: InjectedFile[]
   imageId: string | null
   kernelId: string | null
   ramdiskId: string | null

@@ -19,6 +19,10 @@ const facts: MetadataFacts = {
   publicKey: "ssh-ed25519 AAAA me",
   keyType: "ssh",
   userData: Buffer.from([0x23, 0x21, 0xff, 0x0a]).toString("base64"),
+  injectedFiles: [
+    { path: "/etc/motd", contents: Buffer.from("hé\n").toString("base64") },
+    { path: "/opt/bytes", contents: "/wAK\n" },
+  ],
   imageId: "7a0f7d2e-0000-4000-8000-000000000000",
   kernelId: null,
   ramdiskId: null,
@@ -88,6 +92,33 @@ test("user data come back byte by byte", () => {
   assert.equal(answer?.contentType, "application/octet-stream")
   assert.deepEqual([...Buffer.from(answer?.body ?? "", "latin1")], [0x23, 0x21, 0xff, 0x0a])
   assert.equal(read("/latest/user-data"), answer?.body)
+})
+
+test("files of the request: what meta_data.json names is there, byte by byte, in the service and on the drive", () => {
+  const drive = configDriveFiles(facts)
+  for (const version of ["2012-08-10", "latest"]) {
+    const { files } = JSON.parse(read(`/openstack/${version}/meta_data.json`) ?? "")
+    assert.deepEqual(files, [
+      { path: "/etc/motd", content_path: "/content/0000" },
+      { path: "/opt/bytes", content_path: "/content/0001" },
+    ])
+  }
+  const bytes = [[...Buffer.from("hé\n")], [0xff, 0x00, 0x0a]]
+  for (const [index, expected] of bytes.entries()) {
+    const path = `openstack/content/000${index}`
+    const answer = answerMetadata(facts, `/${path}`)
+    assert.equal(answer?.contentType, "application/octet-stream")
+    assert.deepEqual([...Buffer.from(answer?.body ?? "", "latin1")], expected)
+    assert.deepEqual([...Buffer.from(drive[path] ?? "", "base64")], expected)
+  }
+  for (const path of ["/openstack/content", "/openstack/content/0002", "/openstack/content/0000/x"])
+    assert.equal(read(path), undefined, path)
+  const none = { ...facts, injectedFiles: [] }
+  assert.ok(!("files" in JSON.parse(openstackFiles(none, "latest")["meta_data.json"] ?? "")))
+  assert.deepEqual(
+    Object.keys(configDriveFiles(none)).filter((path) => path.includes("content")),
+    [],
+  )
 })
 
 test("a server without key and user data has neither", () => {

@@ -44,6 +44,18 @@ export function openstackFiles(facts: MetadataFacts, version: string): Record<st
   }
 }
 
+/** Name → bytes as latin1 of what `content_path`s name, beside the versions of the openstack tree. */
+export function contentFiles(facts: MetadataFacts): Record<string, string> {
+  return Object.fromEntries(
+    facts.injectedFiles.map(({ contents }, index) => [
+      contentNameOf(index),
+      Buffer.from(contents, "base64").toString("latin1"),
+    ]),
+  )
+}
+
+const contentNameOf = (index: number) => String(index).padStart(4, "0")
+
 function hostnameOf(facts: MetadataFacts): string {
   return facts.dhcpDomain === "" ? facts.hostname : `${facts.hostname}.${facts.dhcpDomain}`
 }
@@ -62,6 +74,12 @@ function metaDataOf(facts: MetadataFacts, version: string): Record<string, unkno
   return {
     uuid: facts.serverId,
     ...(Object.keys(facts.metadata).length > 0 && { meta: facts.metadata }),
+    ...(facts.injectedFiles.length > 0 && {
+      files: facts.injectedFiles.map(({ path }, index) => ({
+        path,
+        content_path: `/content/${contentNameOf(index)}`,
+      })),
+    }),
     ...keys,
     ...(facts.adminPassword !== null && { admin_pass: facts.adminPassword }),
     hostname: hostnameOf(facts),
@@ -226,6 +244,7 @@ export function configDriveFiles(facts: MetadataFacts): Record<string, string> {
     for (const [name, content] of Object.entries(openstackFiles(facts, version)))
       if (name !== "password") add(`openstack/${version}/${name}`, latin1Of(name, content))
   }
+  for (const [name, content] of Object.entries(contentFiles(facts))) add(`openstack/content/${name}`, content)
   const tree = ec2Tree(facts)
   const flat = JSON.stringify(ec2JsonOf(tree["meta-data"] ?? {}))
   for (const version of ["2009-04-04", "latest"]) {

@@ -3,7 +3,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast } from "../../platform/http/microversion.ts"
 import type { BodyOf } from "../../platform/http/versions.ts"
 import { reply } from "../../platform/http/wire.ts"
-import { hostsByName, personalityUnsupported, rebuildServer, showRebuiltServer } from "../index.ts"
+import { hostsByName, rebuildServer, showRebuiltServer } from "../index.ts"
 import { type Asked, action } from "./server-action.ts"
 import { lastPart, rebuildServerSchemas } from "./server-schemas.ts"
 import { serverViewPlan, viewServer } from "./server-view.ts"
@@ -11,12 +11,12 @@ import { canonicalIpV6, newPassword } from "./servers.ts"
 
 async function rebuild(ctx: Ctx, { serverId, body, version }: Asked<BodyOf<typeof rebuildServerSchemas>>) {
   const asked = body.rebuild
-  if (asked.personality !== undefined && asked.personality.length > 0) throw personalityUnsupported()
   const adminPassword = asked.adminPass ?? newPassword()
   await rebuildServer(ctx, {
     serverId,
     adminPassword,
     imageId: lastPart(asked.imageRef),
+    injectedFiles: asked.personality ?? [],
     ...(asked.name !== undefined && { name: asked.name.trim() }),
     ...(asked.description !== undefined && { description: asked.description }),
     ...(asked.hostname !== undefined && { hostname: asked.hostname }),

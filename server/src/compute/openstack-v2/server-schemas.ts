@@ -57,7 +57,7 @@ const taggedNetworks = listOf({ ...network, tag })
 const networkWord = word(["none", "auto"])
 export type NetworkBody = Fields<typeof network & { tag: typeof tag }>
 
-const personality = listOf({ path: Type.String(), contents: Type.String() })
+const personality = Type.Array(closed({ path: Type.String(), contents: Type.String() }, ["path", "contents"]))
 export const adminPass = Type.String({ maxLength: 255 })
 const flavorRef = typed(["string", "integer"], { minLength: 1 })
 const certificate = Type.String({ minLength: 1 })

@@ -12,7 +12,6 @@ import {
   hostsByName,
   listServerDetails,
   listServers,
-  personalityUnsupported,
   type ServerPage,
   showServer,
   showUpdatedServer,
@@ -64,7 +63,6 @@ async function show(ctx: Ctx, req: WireRequest) {
 
 async function create(ctx: Ctx, req: WireRequest<CreateServerBody>) {
   const { server: body } = req.body
-  if (body.personality !== undefined && body.personality.length > 0) throw personalityUnsupported()
   const adminPassword = body.adminPass ?? newPassword()
   const servers = await createServers(ctx, { ...createInput(req), adminPassword })
   const [first] = servers
@@ -102,6 +100,7 @@ function createInput(req: WireRequest<CreateServerBody>): CreateServersInput {
     metadata: s.metadata ?? {},
     keyName: s.key_name ?? null,
     userData: s.user_data ?? null,
+    injectedFiles: s.personality ?? [],
     hasConfigDrive: readBoolean(s.config_drive),
     hasAutoDiskConfig: s["OS-DCF:diskConfig"] === "AUTO",
     securityGroups: s.security_groups ? [...new Set(s.security_groups.flatMap((g) => g.name ?? []))] : null,

@@ -25,6 +25,13 @@ import { joinServerGroup, usableServerGroup } from "../server-group/join.ts"
 import { AdminPassword, keepAdminPassword } from "./admin-password.ts"
 import { createServerSaga } from "./create.saga.ts"
 import { type BootImage, bootImage, checkImageFits, imageFacts } from "./image.ts"
+import {
+  checkContents,
+  checkInjectedFiles,
+  InjectedFile,
+  injectedFileFaults,
+  keepInjectedFiles,
+} from "./injected-file.ts"
 import { notifyServers } from "./notification.ts"
 import { type FlavorSnapshot, hostnameOf, type Server } from "./server.ts"
 import { insertServers, type NewServer } from "./store.ts"
@@ -65,6 +72,7 @@ const CreateServers = Type.Object({
   metadata: Type.Record(Type.String(), Type.String()),
   keyName: nullableText,
   userData: nullableText,
+  injectedFiles: Type.Optional(Type.Array(InjectedFile)),
   hasConfigDrive: Type.Boolean(),
   hasAutoDiskConfig: Type.Boolean(),
   securityGroups: Type.Union([Type.Array(Type.String()), Type.Null()]),
@@ -93,6 +101,7 @@ export const createServers = operation({
     volumesUnsupported,
     zeroDiskFlavor,
     quotaExceeded,
+    ...injectedFileFaults,
     ...serverNetworkFaults,
     serverGroupUnusable,
   ],
@@ -144,6 +153,7 @@ async function prepare(ctx: Ctx, input: CreateServersInput): Promise<Plan> {
   if (input.hostname !== null && input.maxCount > 1)
     throw badRequest("Unable to allocate a single hostname to multiple instances")
   checkUserData(ctx, input.userData)
+  checkContents(input.injectedFiles ?? [])
   const zone = parseZone(input.availabilityZone)
   if (zone.host && input.requestedHost) {
     throw badRequest(
@@ -262,20 +272,19 @@ export function snapshotOf(flavor: Flavor): FlavorSnapshot {
 async function insertAll(ctx: Ctx, tx: Tx, input: CreateServersInput, plan: Plan): Promise<Server[]> {
   const { serverGroupId, projectId } = plan
   const { userId } = ctx.caller
+  const { injectedFiles = [] } = input
+  await checkInjectedFiles(ctx, tx, { projectId, userId }, injectedFiles)
   const count = await countWithinQuota(ctx, tx, input, plan)
   if (serverGroupId !== null) await joinServerGroup(ctx, tx, { serverGroupId, projectId, userId, count })
   const rows = newServers(ctx, input, plan, count)
   const servers = await insertServers(tx, rows)
-  await keepAdminPassword(
-    ctx,
-    tx,
-    servers.map((server) => server.id),
-    input.adminPassword,
-  )
+  const ids = servers.map((server) => server.id)
+  await keepAdminPassword(ctx, tx, ids, input.adminPassword)
+  await keepInjectedFiles(tx, ids, injectedFiles)
   const actor = actorOf(ctx)
   await recordActions(
     tx,
-    servers.map((server) => ({ serverId: server.id, action: "create", ...actor })),
+    ids.map((serverId) => ({ serverId, action: "create", ...actor })),
   )
   await notifyServers(ctx, tx, servers, "create.start", actor)
   const { forcedHost } = plan

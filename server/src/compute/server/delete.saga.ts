@@ -6,6 +6,7 @@ import { callAgent } from "../agent-call.ts"
 import { isHostReachable } from "../host/reachable.ts"
 import { endAction } from "../server-action/store.ts"
 import { dropAdminPassword } from "./admin-password.ts"
+import { dropInjectedFiles } from "./injected-file.ts"
 import { notifyServer } from "./notification.ts"
 import { abandonTask, advanceTask, heldServer, isFinished, type TaskParams } from "./task.ts"
 
@@ -48,6 +49,7 @@ export const deleteServerSaga = saga<DeleteParams>("compute.server.delete", 1)
         await releaseAllocation(tx, params.serverId)
         await releaseAllocation(tx, migrationConsumerOf(params.serverId))
         await dropAdminPassword(tx, params.serverId)
+        await dropInjectedFiles(tx, params.serverId)
         const server = await advanceTask(tx, params, {
           vmState: "deleted",
           taskState: null,

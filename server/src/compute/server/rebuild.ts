@@ -13,6 +13,14 @@ import { computeQuota } from "../quota/resources.ts"
 import { AdminPassword, keepAdminPassword } from "./admin-password.ts"
 import { usableKey } from "./create.ts"
 import { bootImage, checkImageFits, imageFacts } from "./image.ts"
+import {
+  checkContents,
+  checkInjectedFiles,
+  dropInjectedFiles,
+  InjectedFile,
+  injectedFileFaults,
+  keepInjectedFiles,
+} from "./injected-file.ts"
 import { targetOf, visibleServer } from "./read.ts"
 import { rebuildServerSaga } from "./rebuild.saga.ts"
 import { changeServer, updateDetails } from "./store.ts"
@@ -36,12 +44,15 @@ export const rebuildServer = operation({
     /** null takes the key away. */
     keyName: Type.Optional(nullableText),
     userData: Type.Optional(nullableText),
+    /** In the place of all that the machine had. */
+    injectedFiles: Type.Optional(Type.Array(InjectedFile)),
     adminPassword: Type.Optional(AdminPassword),
     trustedImageCertificates: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
   }),
   faults: [
     badRequest,
     quotaExceeded,
+    ...injectedFileFaults,
     serverNotFound,
     serverLocked,
     serverInvalidState,
@@ -57,7 +68,8 @@ export const rebuildServer = operation({
       : []),
   ],
   run: async (ctx, input, server) => {
-    const { serverId, imageId, keyName, adminPassword, ...details } = input
+    const { serverId, imageId, keyName, adminPassword, injectedFiles = [], ...details } = input
+    checkContents(injectedFiles)
     checkState(ctx, server, "rebuild")
     const image = await bootImage(ctx, imageId)
     checkImageFits(image, server.flavor)
@@ -68,8 +80,10 @@ export const rebuildServer = operation({
       event: "rebuild",
       saga: rebuildServerSaga,
       more: async (tx, claimed) => {
+        const { projectId } = claimed
         const add = { metadata_items: Object.keys(details.metadata ?? {}).length }
-        await enforceQuota(ctx, tx, computeQuota, { projectId: claimed.projectId, add })
+        await enforceQuota(ctx, tx, computeQuota, { projectId, add })
+        await checkInjectedFiles(ctx, tx, { projectId, userId: ctx.caller.userId }, injectedFiles)
         await updateDetails(tx, serverId, {
           ...details,
           ...(keyName !== undefined && {
@@ -79,6 +93,8 @@ export const rebuildServer = operation({
           }),
         })
         await keepAdminPassword(ctx, tx, [serverId], adminPassword)
+        await dropInjectedFiles(tx, serverId)
+        await keepInjectedFiles(tx, [serverId], injectedFiles)
         await changeServer(tx, serverId, claimed.generation, {
           imageId: image.id,
           systemMetadata: imageFacts(image),
