@@ -1,6 +1,6 @@
 // What the pages name is there.
 import assert from "node:assert/strict"
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { test } from "node:test"
 import { root } from "./source-files.ts"
@@ -19,6 +19,57 @@ test("the files that architecture.md walks through and points at are there", () 
   assert.ok(named.length > 60, `${named.length} files are named`)
   assert.deepEqual(
     named.filter((path) => !existsSync(join(root, "server/src", path))),
+    [],
+  )
+})
+
+/** Every page at the root and below docs, the generated ones too. */
+const pages = [
+  ...readdirSync(root).filter((name) => name.endsWith(".md")),
+  ...readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => join("docs", name)),
+]
+const isThere = (...bases: string[]) => bases.some((path) => existsSync(join(root, path)))
+
+test("the files and folders that pages name are there", () => {
+  const named = pages.flatMap((page) =>
+    // A command names files, too: `node tools/…`.
+    [...read(page).matchAll(/`([^`\n]+)`/g)]
+      .flatMap(([, code = ""]) => code.split(/\s+/))
+      .filter((path) => /^[\w.-]+\/[\w./-]*$/.test(path))
+      .map((path) => ({ page, path })),
+  )
+  const ofRoot = named.filter(({ path }) =>
+    /^(server|tools|docs|bench|guest|acceptance|dashboard)\//.test(path),
+  )
+  // Said from where sources are; what lies in `testing/` is said from any service's folder.
+  const ofSources = named.filter(
+    ({ path }) => path.endsWith(".ts") && !/^(server|tools|bench|acceptance|testing)\//.test(path),
+  )
+  assert.ok(ofRoot.length > 40 && ofSources.length > 60, `${ofRoot.length} and ${ofSources.length}`)
+  const missing = [
+    ...ofRoot.filter(({ path }) => !isThere(path)),
+    ...ofSources.filter(({ path }) => !isThere(join("server/src", path))),
+  ]
+  assert.deepEqual(missing, [])
+})
+
+test("the pages that pages point at are there", () => {
+  const links = pages.flatMap((page) =>
+    [...read(page).matchAll(/\]\((?!\w+:)([^)#\s]+)/g)].map(([, path = ""]) => join(page, "..", path)),
+  )
+  assert.ok(links.length > 20, `${links.length} links`)
+  assert.deepEqual(
+    links.filter((path) => !isThere(path)),
+    [],
+  )
+})
+
+test("a decision has a number of its own", () => {
+  const numbers = readdirSync(join(root, "docs/decisions")).map((name) => name.slice(0, 4))
+  assert.deepEqual(
+    numbers.filter((number, n) => numbers.indexOf(number) !== n),
     [],
   )
 })
