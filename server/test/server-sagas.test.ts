@@ -114,6 +114,31 @@ test("creation: every step twice makes one machine with one port and one claim",
   assert.equal((await selectServer(c.cloud.database.db, server.id))?.vmState, "active")
 })
 
+test("creation: networks as earlier programs kept them are understood", async () => {
+  const { db } = c.cloud.database
+  const named = await sql<{
+    id: string
+  }>`select id from network.network where project_id = ${template.projectId}`
+    .execute(db)
+    .then(({ rows }) => [{ networkId: rows[0]?.id, portId: null, fixedIp: null, tag: null }])
+  for (const [kept, ports] of [
+    ["auto", 1],
+    [null, 1],
+    [named, 1],
+    ["none", 0],
+  ] as const) {
+    const server = await insertOne()
+    const params = { ...paramsOf(server), forcedHost: null, attempt: 1, excludedHosts: [] }
+    const column = kept === null ? null : JSON.stringify(kept)
+    await sql`update compute.server set requested_networks = ${column}::jsonb where id = ${server.id}`.execute(
+      db,
+    )
+    const out = await runTwice(createServerSaga, params)
+    assert.deepEqual(await holdings(server.id), [3, ports, 1], JSON.stringify(kept))
+    for (const step of createServerSaga.steps.toReversed()) await undoStep(step, contextOf(params, out))
+  }
+})
+
 test("creation: undone twice from any step it leaves nothing", async () => {
   for (let count = 1; count <= createServerSaga.steps.length; count++) {
     const server = await insertOne()

@@ -1,7 +1,15 @@
 // From a row to a running machine: a place, interfaces, the machine. What fails on one host is undone there and
 // begun again on another one, a bounded number of times; after that the server is in error and says why.
 import { type SagaFailure, type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
-import { isNetworkAway, makeServerPorts, releaseServerPorts, settleNetwork } from "../../network/index.ts"
+import {
+  isNetworkAway,
+  listServerPorts,
+  makeServerPorts,
+  type PlannedServerPorts,
+  planServerPorts,
+  releaseServerPorts,
+  settleNetwork,
+} from "../../network/index.ts"
 import { releaseAllocation } from "../../placement/index.ts"
 import { allOrFirst } from "../../platform/clock/in-parallel.ts"
 import type { Ctx } from "../../platform/context/context.ts"
@@ -11,7 +19,7 @@ import { noValidHost } from "../faults.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { scheduleServer } from "../schedule/schedule.ts"
 import { notifyServer } from "./notification.ts"
-import { powerNumberOf } from "./server.ts"
+import { powerNumberOf, type Server } from "./server.ts"
 import { claimAgain } from "./store.ts"
 import {
   abandonTask,
@@ -37,7 +45,18 @@ async function place(ctx: Ctx, tx: Tx, params: CreateParams): Promise<{ host: st
   return { host }
 }
 
-const noPorts = { interfaces: [], securityGroupIds: [] }
+const noPorts: PlannedServerPorts = { interfaces: [], securityGroupIds: [] }
+
+/** Earlier programs kept the request as it was asked; a creation that one of them has begun is understood here. */
+async function plannedPorts(ctx: Ctx, server: Server): Promise<PlannedServerPorts> {
+  const kept = server.requestedNetworks
+  if (kept !== null && typeof kept === "object" && "interfaces" in kept) return kept
+  // Ports that are there are bound; what was chosen for them is no longer asked.
+  if ((await listServerPorts(ctx, server.id)).length > 0) return noPorts
+  const securityGroups = kept === "none" ? [] : server.securityGroups
+  return await planServerPorts(ctx, { projectId: server.projectId, networks: kept, securityGroups })
+}
+
 const end = { event: "create", part: "compute__do_build_and_run_instance" }
 
 export const createServerSaga = saga<CreateParams>("compute.server.create", 1)
@@ -50,7 +69,7 @@ export const createServerSaga = saga<CreateParams>("compute.server.create", 1)
       withLog(async (tx) => {
         // Until the end: a delete that came in between would have released what was there, and these would stay.
         const server = await holdServer(tx, s.params)
-        const planned = server.requestedNetworks ?? noPorts
+        const planned = await plannedPorts(s.ctx, server)
         const vifs = await makeServerPorts(s.ctx, tx, { server, host: s.out.schedule.host, planned })
         return { vifs }
       }),

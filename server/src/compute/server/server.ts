@@ -3,7 +3,7 @@ import { createHash } from "node:crypto"
 import { sql } from "kysely"
 import { type Static, Type } from "typebox"
 import type { PowerState } from "../../agent/protocol.ts"
-import type { PlannedServerPorts } from "../../network/index.ts"
+import type { NetworksRequest, PlannedServerPorts } from "../../network/index.ts"
 import {
   boolean,
   byPattern,
@@ -198,9 +198,13 @@ export const serverNoun = noun({
     ),
     /** Names, as they were asked for. */
     securityGroups: texts(at("security_groups"), kept),
-    /** As its request was understood. */
+    /** As its request was understood; of servers that earlier programs made, as it was asked. */
     requestedNetworks: nullable(
-      structure(Type.Unsafe<PlannedServerPorts>({}), at("requested_networks"), kept),
+      structure(
+        Type.Unsafe<PlannedServerPorts | Exclude<NetworksRequest, null>>({}),
+        at("requested_networks"),
+        kept,
+      ),
     ),
     schedulerHints: structure(Type.Record(Type.String(), Type.Unknown()), at("scheduler_hints"), kept),
     serverGroupId: nullable(uuid(at("server_group_id"))),
