@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import { join } from "node:path"
 import { test } from "node:test"
-import { apisOf } from "../server/src/engine/service.ts"
+import { apisOf, folderOf } from "../server/src/engine/service.ts"
 import { type Config, loadConfig } from "../server/src/platform/config/config.ts"
 import { services } from "../server/src/services.ts"
 import { readSourceFiles, root } from "./source-files.ts"
@@ -52,7 +52,7 @@ const namedOnce: Readonly<Record<string, string>> = {
 test("every member that a request may have is named somewhere else than in its schema", () => {
   const unread = new Set<string>()
   for (const api of apisOf(services)) {
-    const own = sources.filter(({ path }) => path.startsWith(`server/src/${folderOf(api.service)}/`))
+    const own = sources.filter(({ path }) => path.startsWith(`server/src/${folderOfApi(api.service)}/`))
     const used = own.filter(({ path }) => !/schemas?\.ts$/.test(path)).map(({ text }) => text)
     const [all, handlers] = [own.map(({ text }) => text).join("\n"), used.join("\n")]
     for (const name of membersOf(
@@ -64,8 +64,8 @@ test("every member that a request may have is named somewhere else than in its s
 })
 
 /** `identity-v2` lies with `identity`; the API of Kumoi itself with none. */
-function folderOf(api: string): string {
-  return services.find(({ name }) => api === name || api.startsWith(`${name}-`))?.name ?? ""
+function folderOfApi(api: string): string {
+  return services.map(folderOf).find((folder) => api === folder || api.startsWith(`${folder}-`)) ?? ""
 }
 
 function countOf(name: string, text: string): number {

@@ -8,6 +8,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import type pg from "pg"
+import { folderOf } from "../server/src/engine/service.ts"
 import { openTestDatabase } from "../server/test/database.ts"
 
 const sourceDir = join(import.meta.dirname, "../server/src")
@@ -112,8 +113,9 @@ function timestampTypes(body: string): string[] {
   return types.length > 0 ? [...types, ""] : []
 }
 
-export const tablesFile = (service: string) => join(sourceDir, service, "tables.ts")
-const columnsFile = (service: string) => join(sourceDir, service, "columns.ts")
+const fileOf = (service: string, file: string) => join(sourceDir, folderOf({ name: service }), file)
+export const tablesFile = (service: string) => fileOf(service, "tables.ts")
+const columnsFile = (service: string) => fileOf(service, "columns.ts")
 
 /** What the service says of its columns in columns.ts; nothing when there is none. */
 function readRefined(service: string): Refined {
@@ -131,7 +133,7 @@ export async function servicesWithTables(pool: pg.Pool): Promise<string[]> {
     `select distinct n.nspname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
      where c.relkind in ('r', 'p') order by 1`,
   )
-  return rows.map((row) => row.name).filter((name) => existsSync(join(sourceDir, name, "service.ts")))
+  return rows.map((row) => row.name).filter((name) => existsSync(fileOf(name, "service.ts")))
 }
 
 /** What differs between tables.ts and the database, in words; empty when nothing does. */
@@ -173,7 +175,7 @@ async function main(args: string[]): Promise<number> {
     const columns = await readColumns(database.pool, service)
     if (columns.length === 0) {
       process.stderr.write(
-        `no migration makes a table in an SQL schema ${service}: server/schema/${service}/ has its migrations\n`,
+        `no migration makes a table in an SQL schema ${service}: server/schema/${folderOf({ name: service })}/ has its migrations\n`,
       )
       return 1
     }

@@ -56,7 +56,9 @@ export async function tryHowTo(markdown: string): Promise<string | undefined> {
     const blocks = readBlocks(markdown)
     const fresh = blocks.filter((block) => !writeBlock(copy, block)).map(({ path }) => path)
     const tests = fresh.filter((path) => path.endsWith(".test.ts"))
-    const services = namesIn(fresh, /^server\/src\/([\w-]+)\/service\.ts$/)
+    const services = namesIn(fresh, /^server\/src\/([\w-]+)\/service\.ts$/).map((folder) =>
+      folder.replaceAll("-", "_"),
+    )
     const steps = [
       ...services.map((name) => [process.execPath, "tools/generate-tables.ts", name, "--write"]),
       ["tsc", "--noEmit"],

@@ -2,11 +2,12 @@
 // only through its index.ts, and only those before it in the list of services.ts. A service's wires (its folders
 // openstack-…) are on top of it: only its service.ts knows them. The agent is apart: no service, no SQL. What lies in
 // a folder `testing` is for tests alone: it may import anything, and only tests import it.
+import { folderOf } from "../server/src/engine/service.ts"
 import { services } from "../server/src/services.ts"
 import type { SourceFile } from "./source-files.ts"
 
-/** Each may import those before it, never back. */
-export const serviceOrder: readonly string[] = services.map((service) => service.name)
+/** Folders of the services: each may import those before it, never back. */
+export const serviceOrder: readonly string[] = services.map(folderOf)
 
 /** What the agent and the services both speak; and driver ports that main fills in. */
 const sharedContracts = new Set(["server/src/agent/protocol.ts"])

@@ -2,16 +2,18 @@
 // twice agrees.
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { folderOf } from "../server/src/engine/service.ts"
 import { services } from "../server/src/services.ts"
 import { readSourceFiles } from "./source-files.ts"
 
 const files = readSourceFiles().filter(({ path }) => !path.endsWith(".test.ts"))
-const filesOf = (service: string) => files.filter(({ path }) => path.startsWith(`server/src/${service}/`))
-const serviceFile = (service: string) => `server/src/${service}/service.ts`
+const folder = (name: string) => `server/src/${folderOf({ name })}/`
+const filesOf = (name: string) => files.filter(({ path }) => path.startsWith(folder(name)))
+const serviceFile = (name: string) => `${folder(name)}service.ts`
 
 for (const { name, apis, catalog, classicPorts = [], quota, sagas } of services) {
-  test(`${name}: its name is a word`, () => {
-    assert.match(name, /^[a-z]+$/, "its SQL schema, its section of the configuration and its rules have it")
+  test(`${name}: its name is words with _ between them`, () => {
+    assert.match(name, /^[a-z]+(_[a-z]+)*$/, "its SQL schema, its operations and its faults have it")
   })
 
   test(`${name}: its folder has its name`, () => {

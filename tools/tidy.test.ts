@@ -45,8 +45,9 @@ test(`a file has at most ${lineCountMax} lines, a line at most ${lineLengthMax} 
 test("an SQL schema is named only by its own service", () => {
   const problems: string[] = []
   for (const { path, text } of files.filter(isOfProgram)) {
-    for (const service of serviceOrder) {
-      if (path.startsWith(`server/src/${service}/`)) continue
+    for (const folder of serviceOrder) {
+      if (path.startsWith(`server/src/${folder}/`)) continue
+      const service = folder.replaceAll("-", "_")
       if (
         new RegExp(`\\b(from|join|into|update)\\s+${service}\\.`).test(text) ||
         text.includes(`From("${service}.`)

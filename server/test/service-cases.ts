@@ -2,6 +2,7 @@
 // that of the program: who is there is asked, and told what is missing.
 import { existsSync } from "node:fs"
 import { join } from "node:path"
+import { folderOf } from "../src/engine/service.ts"
 import { services } from "../src/services.ts"
 import type { ServiceFixture } from "./foreign-ids/fixture.ts"
 import type { NounFixture } from "./noun-lists/fixture.ts"
@@ -10,8 +11,8 @@ import type { SagaCaseEntry } from "./saga-case.ts"
 type Service = (typeof services)[number]
 
 /** From the root of the repository, for what a failing test says. */
-export const testingFile = ({ name }: Pick<Service, "name">, file: string) =>
-  `server/src/${name}/testing/${file}`
+export const testingFile = (service: Pick<Service, "name">, file: string) =>
+  `server/src/${folderOf(service)}/testing/${file}`
 
 export const testingPath = (service: Pick<Service, "name">, file: string) =>
   join(import.meta.dirname, "../..", testingFile(service, file))

@@ -25,7 +25,7 @@ export interface ClassicPort {
  * is declaration; `start` and `work` begin what must run beside requests.
  */
 export interface Service {
-  /** Also the name of its folder and of its SQL schema. */
+  /** `block_storage`: also its SQL schema, and the first word of its operations and faults. `folderOf` is its folder. */
   readonly name: string
   /** What clients talk to; `isServed` of an API may depend on the configuration. */
   readonly apis: readonly Api[]
@@ -43,6 +43,11 @@ export interface Service {
   readonly start?: (platform: Platform) => Promise<AsyncDisposable | undefined>
   /** In the process that works, after `start`: subscriptions, followers, recovery. Disposed before `start`'s. */
   readonly work?: (platform: Platform) => Promise<AsyncDisposable | undefined>
+}
+
+/** The folder of a service, below server/src and server/schema: `block-storage`. */
+export function folderOf({ name }: Pick<Service, "name">): string {
+  return name.replaceAll("_", "-")
 }
 
 /** The APIs that are served by this configuration; all of them without one. */

@@ -1,6 +1,7 @@
 // Tries every route with ids of another project: in the path, in the body, in the query, and looks at every list.
 import assert from "node:assert/strict"
 import { randomUUID } from "node:crypto"
+import { folderOf } from "../../src/engine/service.ts"
 import { eventually } from "../../src/platform/clock/clock.ts"
 import { checkSchema } from "../../src/platform/http/schema-check.ts"
 import type { TestReply } from "../cloud.ts"
@@ -24,7 +25,7 @@ export interface Matrix {
 
 const refused = [403, 404]
 const addFixture = (what: string, service: string) =>
-  `${what}: say so in server/src/${service}/testing/foreign-ids.ts (docs/how-to/add-an-operation.md)`
+  `${what}: say so in server/src/${folderOf({ name: service })}/testing/foreign-ids.ts (docs/how-to/add-an-operation.md)`
 
 function allowedFor(matrix: Matrix, probe: string, where: string, status?: number): boolean {
   const found = matrix.fixture.allowed.find(
