@@ -118,6 +118,8 @@ describe("flavors", () => {
       next.body.flavors.map((f: { name: string }) => f.name),
       ["m1.tiny", "m1.small"],
     )
+    const none = await call("GET", "/flavors?minRam=2147483648", "p1")
+    assert.deepEqual(none.body.flavors, [], "more than a column may hold")
     assert.equal((await call("GET", "/flavors?color=red", "p1", undefined, "2.74")).status, 200)
     assert.equal((await call("GET", "/flavors?color=red", "p1", undefined, "2.75")).status, 400)
   })

@@ -54,6 +54,7 @@ describe("filters", () => {
     assert.deepEqual(await sorted("os_hidden=true"), ["hidden"])
     assert.deepEqual(await sorted(`id=${ids.b}`), ["b"])
     assert.deepEqual(await sorted("min_ram=64"), ["a"])
+    assert.deepEqual(await sorted("min_ram=2147483648"), [])
     assert.deepEqual(await sorted("checksum=c4ca4238a0b923820dcc509a6f75849b"), ["a"])
   })
 

@@ -167,7 +167,13 @@ function compared(
   if (isOfText(by))
     return sql<boolean>`${column} ${by.startsWith("i") ? sql`ilike` : sql`like`} ${pattern(by, String(value))}`
   if (kind === "time") return comparedTime(column, by, new Date(value))
+  if (kind === "integer") return sql<boolean>`${column} ${operators[by]} ${countable(Number(value))}::bigint`
   return sql<boolean>`${column} ${operators[by]} ${value}`
+}
+
+/** The column may be a narrow one; no column has more than numbers of a program have. */
+function countable(value: number): number {
+  return Math.min(Math.max(value, Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER)
 }
 
 const secondMs = 1_000
