@@ -12,6 +12,7 @@ import {
   listTrusts,
   type Trust,
   trustNoun,
+  usesMost,
 } from "../index.ts"
 import { given } from "./read.ts"
 import { readerOf, viewOf } from "./resource.ts"
@@ -26,7 +27,7 @@ const properties = {
   impersonation: strictBoolean,
   project_id: textOrNull,
   expires_at: textOrNull,
-  remaining_uses: typed(["integer", "null"], { minimum: 1 }),
+  remaining_uses: typed(["integer", "null"], { minimum: 1, maximum: usesMost }),
   allow_redelegation: typed(["boolean", "null"]),
   redelegation_count: typed(["integer", "null"], { minimum: 0 }),
   roles: Type.Array(object({ id: text, name: text }, [], idOrName)),

@@ -21,6 +21,8 @@ import { Text } from "../shapes.ts"
 const RoleRefs = Type.Array(
   Type.Object({ id: Type.Optional(Type.String()), name: Type.Optional(Type.String()) }),
 )
+/** What is counted down is an `integer` of the database. */
+export const usesMost = 2_147_483_647
 const live = sql<boolean>`t.deleted_at is null`
 
 export const trustNoun = noun({
@@ -44,7 +46,10 @@ export const trustNoun = noun({
     ),
     endsAt: nullable(time(sql`t.expires_at`, { internal: true })),
     remainingUses: nullable(
-      integer(sql`t.remaining_uses`, { create: true, input: orNull(Type.Integer({ minimum: 1 })) }),
+      integer(sql`t.remaining_uses`, {
+        create: true,
+        input: orNull(Type.Integer({ minimum: 1, maximum: usesMost })),
+      }),
     ),
     isRedelegationAllowed: inputOnly(orNull(Type.Boolean()), { create: true, name: "allow_redelegation" }),
     redelegationCount: integer(sql`t.redelegation_count`, {

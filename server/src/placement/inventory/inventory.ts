@@ -78,6 +78,12 @@ export function checkInventory(
   mayReserveAll: boolean,
 ): void {
   const capacity = Math.trunc((inventory.total - inventory.reserved) * inventory.allocationRatio)
+  if (capacity > Number.MAX_SAFE_INTEGER)
+    throw inventoryInvalid(
+      resourceClass,
+      providerId,
+      "The allocation_ratio makes more of the total than can be counted.",
+    )
   if (mayReserveAll ? capacity >= 0 : capacity > 0) return
   const why = `The reserved value is greater than ${mayReserveAll ? "" : "or equal to "}total.`
   throw inventoryInvalid(resourceClass, providerId, why)
