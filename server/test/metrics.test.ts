@@ -13,8 +13,8 @@ test("metrics tell how long operations took and how they ended, to this machine"
   assert.match(headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/)
   const series = 'kumoi_operation_duration_seconds_count{operation="image.image'
   assert.ok(body.includes(`${series}.list",outcome="ok"} 1\n`), body)
-  assert.ok(body.includes(`${series}.show",outcome="not_found"} 2\n`), body)
-  assert.match(body, /_bucket\{operation="image\.image\.show",outcome="not_found",le="\+Inf"\} 2\n/)
+  assert.ok(body.includes(`${series}.get",outcome="not_found"} 2\n`), body)
+  assert.match(body, /_bucket\{operation="image\.image\.get",outcome="not_found",le="\+Inf"\} 2\n/)
   assert.match(body, /^process_resident_memory_bytes \d+$/m)
   // Every line is a comment or a series with its value.
   for (const line of body.trim().split("\n"))

@@ -40,6 +40,9 @@ export const updateCredential = operation({
     if (projectId !== null && projectId !== before.projectId) await requireKnownProject(ctx, projectId)
     if (isEc2(type) && projectId === null)
       throw invalid("project_id", "Expecting to find project_id in credential of type ec2.")
+    // Its id is that of its access key, and its blob says what a login with it may do: both are made at its creation.
+    if (isEc2(type) !== isEc2(before.type))
+      throw invalid("type", "A credential becomes none of type ec2, and such a one no other; make a new one.")
     if (isEc2(before.type) && blob !== undefined) checkBlobChange(before, blob)
     return await changeIdentity(ctx, async (tx) => {
       const encryptedBlob = seal(ctx, blob ?? before.blob)
