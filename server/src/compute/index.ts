@@ -2,6 +2,7 @@
 import "./config.ts"
 import type {} from "./tables.ts"
 
+export type { VmDiagnostics } from "../agent/protocol.ts"
 export { isAdmin } from "./admin.ts"
 export {
   type Aggregate,
@@ -13,6 +14,7 @@ export {
   updateAggregate,
 } from "./aggregate/aggregate.ts"
 export { addAggregateHost, removeAggregateHost } from "./aggregate/host.ts"
+export * from "./faults.ts"
 export { addFlavorAccess, type FlavorAccess, listFlavorAccess, removeFlavorAccess } from "./flavor/access.ts"
 export {
   createFlavorExtraSpecs,
@@ -32,6 +34,30 @@ export {
   updateFlavor,
 } from "./flavor/flavor.ts"
 export { type Adopted, adoptMachine } from "./host/adopt.ts"
+export { type Host, hostStatusOf } from "./host/host.ts"
+export {
+  findHypervisor,
+  findHypervisorForUptime,
+  type HostFacts,
+  hostsByName,
+  listHosts,
+  listHostsOfZones,
+  listHypervisorDetails,
+  listHypervisors,
+  listHypervisorsWithServers,
+  listServersOfHost,
+  searchHypervisors,
+  showHostUptime,
+  showHypervisorUptime,
+  sumHypervisors,
+} from "./host/read.ts"
+export {
+  deleteService,
+  listServices,
+  listServicesAsHosts,
+  listServicesOfZones,
+  type ServiceFacts,
+} from "./host/service.ts"
 export {
   countMachinesAside,
   discardUnknownMachine,
@@ -39,6 +65,7 @@ export {
   type HostFindings,
   listUnknownMachines,
 } from "./host/unknown.ts"
+export { deleteComputeHost, hostCommands, updateComputeHost, updateOldHost } from "./host/update.ts"
 export {
   createKeypair,
   deleteKeypair,
@@ -47,6 +74,7 @@ export {
   listKeypairs,
   showKeypair,
 } from "./keypair/keypair.ts"
+export { serveMetadata } from "./metadata/serve.ts"
 export { listMigrations, type Migration, migrationNoun } from "./migration/migration.ts"
 export { showQuotaClass, updateQuotaClass } from "./quota/class.ts"
 export {
@@ -59,7 +87,79 @@ export {
   updateQuota,
 } from "./quota/quota.ts"
 export type { QuotaLimits, QuotaResource } from "./quota/resources.ts"
-export * from "./server/index.ts"
+export { getConsoleOutput, getDiagnostics, getRemoteConsole } from "./server/console.ts"
+export { type BlockDeviceRequest, type CreateServersInput, createServers } from "./server/create.ts"
+export { createServerBackup } from "./server/create-backup.ts"
+export { createServerImage } from "./server/create-image.ts"
+export { deleteServer, forceDeleteServer } from "./server/delete.ts"
+export { type EventVerdict, takeServerEvents } from "./server/external-event.ts"
+export { addServerFixedIp, removeServerFixedIp } from "./server/fixed-ip.ts"
+export { addServerFloatingIp, removeServerFloatingIp } from "./server/floating-ip.ts"
+export { clearGuestPassword, showGuestPassword } from "./server/guest-password.ts"
+export {
+  addServerSecurityGroup,
+  attachInterface,
+  detachInterface,
+  listServerInterfaces,
+  listServerSecurityGroups,
+  removeServerSecurityGroup,
+  showServerInterface,
+} from "./server/interface.ts"
+export {
+  hardRebootServer,
+  pauseServer,
+  rebootServer,
+  resumeServer,
+  startServer,
+  stopServer,
+  suspendServer,
+  unpauseServer,
+} from "./server/power.ts"
+export {
+  checkServerTag,
+  type ListedServer,
+  listServerAddresses,
+  listServerAddressesOfNetwork,
+  listServerDetails,
+  listServerMetadata,
+  listServers,
+  listServerTags,
+  noNetworking,
+  type ServerPage,
+  type ServersAsked,
+  showRebuiltServer,
+  showServer,
+  showServerMetadataItem,
+  showUpdatedServer,
+} from "./server/read.ts"
+export { rebuildServer } from "./server/rebuild.ts"
+export { rescueServer, unrescueServer } from "./server/rescue.ts"
+export { confirmResize, resizeServer, revertResize } from "./server/resize.ts"
+export {
+  hostIdOf,
+  instanceNameOf,
+  type Server,
+  serverNoun,
+  type VmState,
+} from "./server/server.ts"
+export { shelveServer, unshelveServer } from "./server/shelve.ts"
+export { statesOf, statusOf } from "./server/state.ts"
+export {
+  addServerTag,
+  clearServerTags,
+  createServerMetadata,
+  deleteServerMetadataItem,
+  lockServer,
+  removeServerTag,
+  replaceServerMetadata,
+  replaceServerTags,
+  resetServerState,
+  unlockServer,
+  updateServer,
+  updateServerMetadataItem,
+} from "./server/update.ts"
+export { listServerActions, type ShownAction, showServerAction } from "./server-action/read.ts"
+export type { ServerAction } from "./server-action/server-action.ts"
 export {
   createServerGroup,
   deleteServerGroup,
