@@ -13,12 +13,12 @@ import { type Tx, transact } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { newHexId, newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { checkRoom, holdQuota, quotaExceeded, roomOf } from "../../quota/index.ts"
+import { quotaExceeded } from "../../quota/index.ts"
 import { badRequest, volumesUnsupported, zeroDiskFlavor } from "../faults.ts"
 import { type Flavor, findFlavor } from "../flavor/flavor.ts"
 import { checkZone, parseZone, type ZoneRequest } from "../host/zone-request.ts"
 import { findKeypair } from "../keypair/keypair.ts"
-import { computeQuota } from "../quota/resources.ts"
+import { holdRoomForServers } from "../quota/enforce.ts"
 import { recordActions } from "../server-action/store.ts"
 import { serverGroupUnusable } from "../server-group/faults.ts"
 import { joinServerGroup, usableServerGroup } from "../server-group/join.ts"
@@ -274,7 +274,11 @@ async function insertAll(ctx: Ctx, tx: Tx, input: CreateServersInput, plan: Plan
   const { userId } = ctx.caller
   const { injectedFiles = [] } = input
   await checkInjectedFiles(ctx, tx, { projectId, userId }, injectedFiles)
-  const count = await countWithinQuota(ctx, tx, input, plan)
+  const count = await holdRoomForServers(ctx, tx, {
+    ...plan,
+    countLeast: input.minCount,
+    metadata: input.metadata,
+  })
   if (serverGroupId !== null) await joinServerGroup(ctx, tx, { serverGroupId, projectId, userId, count })
   const rows = newServers(ctx, input, plan, count)
   const servers = await insertServers(tx, rows)
@@ -299,30 +303,6 @@ async function insertAll(ctx: Ctx, tx: Tx, input: CreateServersInput, plan: Plan
     })),
   )
   return servers
-}
-
-/** As many as the quota allows between min_count and max_count, under the quota's lock. */
-async function countWithinQuota(ctx: Ctx, tx: Tx, input: CreateServersInput, plan: Plan): Promise<number> {
-  const owner = { projectId: plan.projectId, userId: ctx.caller.userId }
-  const resources = ["instances", "cores", "ram", "metadata_items"] as const
-  const held = await holdQuota(ctx, tx, computeQuota, owner, resources)
-  const { vcpus, ramMib } = plan.flavor
-  const fitting = (resource: (typeof resources)[number], each: number) =>
-    each === 0 ? plan.countMost : Math.floor(roomOf(held, resource) / each)
-  const most = Math.min(
-    plan.countMost,
-    fitting("instances", 1),
-    fitting("cores", vcpus),
-    fitting("ram", ramMib),
-  )
-  const count = Math.max(most, input.minCount)
-  checkRoom(held, {
-    instances: count,
-    cores: count * vcpus,
-    ram: count * ramMib,
-    metadata_items: Object.keys(input.metadata).length,
-  })
-  return count
 }
 
 function newServers(ctx: Ctx, input: CreateServersInput, plan: Plan, count: number): NewServer[] {

@@ -1,10 +1,10 @@
 import { Type } from "typebox"
 import { releaseAllocation } from "../../placement/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
-import { type Tx, transact } from "../../platform/db/database.ts"
+import { transact } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { enforceQuota, quotaExceeded } from "../../quota/index.ts"
+import { quotaExceeded } from "../../quota/index.ts"
 import {
   badRequest,
   serverInvalidState,
@@ -15,7 +15,7 @@ import {
 } from "../faults.ts"
 import { findFlavor } from "../flavor/flavor.ts"
 import { insertResize, setMigrationStatus } from "../migration/store.ts"
-import { computeQuota } from "../quota/resources.ts"
+import { enforceGrowth } from "../quota/enforce.ts"
 import { endAction, recordActions } from "../server-action/store.ts"
 import { snapshotOf } from "./create.ts"
 import { migrationConsumerOf } from "./delete.saga.ts"
@@ -46,16 +46,6 @@ async function newFlavor(ctx: Ctx, flavorId: string, server: Server): Promise<Fl
       `Flavor ${flavorId} has a smaller disk than the server has now (${server.flavor.diskGib} GiB): disks cannot shrink.`,
     )
   return flavor
-}
-
-/** Only what becomes more is asked for: a project that has too much may make its servers smaller. */
-async function enforceGrowth(ctx: Ctx, tx: Tx, server: Server, flavor: FlavorSnapshot): Promise<void> {
-  const cores = flavor.vcpus - server.flavor.vcpus
-  const ram = flavor.ramMib - server.flavor.ramMib
-  if (cores <= 0 && ram <= 0) return
-  const { projectId, userId } = server
-  const add = { ...(cores > 0 && { cores }), ...(ram > 0 && { ram }) }
-  await enforceQuota(ctx, tx, computeQuota, { projectId, userId, add })
 }
 
 export const resizeServer = operation({
