@@ -1,16 +1,15 @@
 // What each API answers to a fault (status, headers, body), for every kind and for every code that is not answered as
-// the others of its kind are. Clients read these words: fault-shapes.golden.txt changes only on purpose.
+// the others of its kind are. Clients read these words: each service's testing/fault-shapes.golden.txt changes only on
+// purpose.
 import assert from "node:assert/strict"
 import { readFile, writeFile } from "node:fs/promises"
 import { test } from "node:test"
-import { apisOf } from "../src/engine/service.ts"
 import { declaredFaults, Fault, type FaultKind, type FaultOptions } from "../src/platform/fault/fault.ts"
 import { methodNotAllowed } from "../src/platform/http/faults.ts"
 import type { Api, WireRequest } from "../src/platform/http/wire.ts"
 import { quotaExceeded } from "../src/quota/index.ts"
 import { services } from "../src/services.ts"
-
-const golden = new URL("./fault-shapes.golden.txt", import.meta.url)
+import { testingFile, testingPath } from "./service-cases.ts"
 
 const kinds = Object.keys({
   invalid: 0,
@@ -125,15 +124,21 @@ function* linesOf(api: Api): Generator<string> {
   }
 }
 
-test("each API answers every fault as it always has", async () => {
-  const text = `${apisOf(services)
-    .flatMap((api) => [...linesOf(api)])
-    .join("\n")
-    .trim()}\n`
-  if (process.env.WRITE_GOLDEN) await writeFile(golden, text)
-  const [now, before] = [text.split("\n"), (await readFile(golden, "utf8")).split("\n")]
-  const added = now.filter((line) => !before.includes(line)).map((line) => `+ ${line}`)
-  const gone = before.filter((line) => !now.includes(line)).map((line) => `- ${line}`)
-  assert.deepEqual([...gone, ...added], [], "WRITE_GOLDEN=1 writes it anew")
-  assert.equal(now.length, before.length)
-})
+for (const service of services) {
+  if (service.apis.length === 0) continue
+  test(`${service.name}: each API answers every fault as it always has`, async () => {
+    const text = `${service.apis
+      .flatMap((api) => [...linesOf(api)])
+      .join("\n")
+      .trim()}\n`
+    const golden = testingPath(service, "fault-shapes.golden.txt")
+    if (process.env.WRITE_GOLDEN) await writeFile(golden, text)
+    const kept = await readFile(golden, "utf8").catch(() => "")
+    const [now, before] = [text.split("\n"), kept.split("\n")]
+    const added = now.filter((line) => !before.includes(line)).map((line) => `+ ${line}`)
+    const gone = before.filter((line) => !now.includes(line)).map((line) => `- ${line}`)
+    const file = testingFile(service, "fault-shapes.golden.txt")
+    assert.deepEqual([...gone, ...added], [], `${file} differs; WRITE_GOLDEN=1 writes it anew`)
+    assert.equal(now.length, before.length)
+  })
+}
