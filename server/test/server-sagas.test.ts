@@ -23,7 +23,10 @@ import { type ServerCloud, startServerCloud } from "./server-cloud.ts"
 let c: ServerCloud
 let template: Server
 before(async () => {
-  c = await startServerCloud()
+  // Each test leaves what it made.
+  c = await startServerCloud({
+    overrides: { "compute.quota.instances": -1, "compute.quota.cores": -1, "compute.quota.ram": -1 },
+  })
   const id = await c.create()
   await c.reaches(id, "ACTIVE")
   const found = await selectServer(c.cloud.database.db, id)
