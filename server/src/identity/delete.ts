@@ -8,7 +8,7 @@ import { type Operation, operation } from "../platform/operation/operation.ts"
 import type { PolicyTarget } from "../platform/policy/rule.ts"
 import { announce, changeIdentity } from "./change.ts"
 import { notFound } from "./faults.ts"
-import { find, type Identified, type Viewer } from "./read.ts"
+import { type Identified, loadOf, type Viewer } from "./read.ts"
 import { Id } from "./shapes.ts"
 
 interface Deletion<T> {
@@ -17,23 +17,19 @@ interface Deletion<T> {
   /** The noun's word in the event, as Keystone's. */
   event: string
   /** 404 comes before 403. */
-  isLoadedFirst?: true
+  isLoadedFirst?: boolean
   before?: (ctx: Ctx, tx: Tx, id: string) => Promise<void>
 }
 
 export function deleteOf<F extends Identified>(
   of: Noun<F, Viewer>,
-  { rule, target = () => ({}), event, isLoadedFirst, before }: Deletion<ThingOf<F>>,
+  { rule, target = () => ({}), event, isLoadedFirst = false, before }: Deletion<ThingOf<F>>,
 ): Operation<{ id: string }, void> {
   return operation<typeof Id, void, ThingOf<F> | null>({
     name: `${of.name}.delete`,
     input: Id,
     faults: [notFound],
-    load: async (ctx, { id }) => {
-      const thing = await find(ctx.db, of, id)
-      if (thing === null && isLoadedFirst) throw of.notFound(id)
-      return thing
-    },
+    load: loadOf(of, isLoadedFirst),
     rule,
     target: (_ctx, _input, thing) => target(thing),
     run: async (ctx, { id }, thing) => {

@@ -171,6 +171,15 @@ export async function lock<F extends Fields>(
 /** Nouns with ids, as all of identity have. */
 export type Identified = Fields & { readonly id: Field<TString, Abilities, true> }
 
+/** For operations on one thing: null when there is none, or its 404 at once. */
+export function loadOf<F extends Identified>(of: Noun<F, Viewer>, isLoadedFirst: boolean) {
+  return async (ctx: Ctx, { id }: { id: string }): Promise<ThingOf<F> | null> => {
+    const thing = await find(ctx.db, of, id)
+    if (thing === null && isLoadedFirst) throw of.notFound(id)
+    return thing
+  }
+}
+
 /** One thing. The rule is asked also about one that is not there: 403 comes before 404 unless it is loaded first. */
 export function getOf<F extends Identified>(
   of: Noun<F, Viewer>,
@@ -182,11 +191,7 @@ export function getOf<F extends Identified>(
     name: `${of.name}.get`,
     input: Id,
     faults: [notFound],
-    load: async (ctx, { id }) => {
-      const thing = await find(ctx.db, of, id)
-      if (thing === null && isLoadedFirst) throw of.notFound(id)
-      return thing
-    },
+    load: loadOf(of, isLoadedFirst),
     rule,
     target: (_ctx, _input, thing) => target(thing),
     run: async (_ctx, { id }, thing) => {
