@@ -281,8 +281,10 @@ export function listStatement<T>(
 ): RawBuilder<T> {
   const { filters = {}, page = {}, also = [], within = all, offset = 0 } = query
   const { key } = source
-  const order = { sorts: [...sortsOf(source, query)], isReverse: page.isReverse ?? false }
-  const { where, orderBy } = pageClauses(order, sortColumns(source, columnOf), key, marker)
+  const sorts = sortsOf(source, query)
+  const order = { sorts: [...sorts], isReverse: page.isReverse ?? false }
+  const keys = keysRead(source, sorts)
+  const { where, orderBy } = pageClauses(order, sortColumns(source, keys, columnOf), key, marker)
   const limitOf = (more: number) =>
     page.limit === null || page.limit === undefined ? sql`` : sql`limit ${page.limit + more}`
   const cut = offset === 0 ? limitOf(0) : sql`${limitOf(0)} offset ${offset}`
@@ -294,13 +296,11 @@ export function listStatement<T>(
       where ${main} and ${asked} order by ${orderBy} ${cut}`
   }
   // The ids of the page first: its own rows by an index in that order, the few others at once.
-  const read = sql.join(
-    keysRead(source, sortsOf(source, query)).map((name) => sql`${columnOf(source, name)} as ${sql.id(name)}`),
-  )
+  const read = sql.join(keys.map((name) => sql`${columnOf(source, name)} as ${sql.id(name)}`))
   const otherRows = others.map(
     (range) => sql`select ${read} from ${fromOf(source)} where ${range} and ${asked}`,
   )
-  const { orderBy: pageOrder } = pageClauses(order, sortColumns(source, keyOf), key, null)
+  const { orderBy: pageOrder } = pageClauses(order, sortColumns(source, keys, keyOf), key, null)
   return sql<T>`with others as materialized (${sql.join(otherRows, sql` union all `)}),
     page as materialized (select * from (
         (select ${read} from ${fromOf(source)} where ${main} and ${asked} order by ${orderBy} ${limitOf(offset)})
@@ -324,9 +324,13 @@ function fromOf(source: Source, table = source.table): RawBuilder<unknown> {
   return sql`${table} as ${sql.id(source.alias)} ${source.joins}`
 }
 
-function sortColumns(source: Source, expression: (source: Source, key: string) => RawBuilder<unknown>) {
+function sortColumns(
+  source: Source,
+  keys: readonly string[],
+  expression: (source: Source, key: string) => RawBuilder<unknown>,
+) {
   return Object.fromEntries(
-    Object.keys(source.fields).map((key) => [
+    keys.map((key) => [
       key,
       { column: expression(source, key), isNullable: source.fields[key]?.isNullable === true },
     ]),
