@@ -10,7 +10,7 @@ import type { SourceFile } from "./source-files.ts"
 export const serviceOrder: readonly string[] = services.map(folderOf)
 
 /** What the agent and the services both speak; and driver ports that main fills in. */
-const sharedContracts = new Set(["server/src/agent/protocol.ts"])
+const sharedContracts = new Set(["server/src/agent/protocol.ts", "server/src/agent/door-protocol.ts"])
 
 /** What the launcher may reach outside the server: it has the guest image made, and a database for the tests. */
 const launcherMayImport = new Set(["guest/build.ts", "server/test/database.ts"])

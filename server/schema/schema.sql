@@ -6,6 +6,8 @@ create schema compute;
 
 create schema engine;
 
+create schema host;
+
 create schema identity;
 
 create schema image;
@@ -576,6 +578,35 @@ create table engine.saga_event (
   constraint saga_event_saga_id_fkey FOREIGN KEY (saga_id) REFERENCES engine.saga(id) ON DELETE CASCADE,
   constraint saga_event_kind_check CHECK ((kind = ANY (ARRAY['do_started'::text, 'do_done'::text, 'do_failed'::text, 'undo_started'::text, 'undo_done'::text])))
 );
+
+create table host.join_token (
+  id uuid not null,
+  secret_hash bytea not null,
+  host_name text,
+  created_at timestamp with time zone default now() not null,
+  expires_at timestamp with time zone not null,
+  used_at timestamp with time zone,
+  used_by_key bytea,
+  constraint join_token_pkey PRIMARY KEY (id),
+  constraint join_token_secret_hash_key UNIQUE (secret_hash)
+);
+CREATE INDEX join_token_expires_at ON host.join_token USING btree (expires_at);
+
+create table host.member (
+  id uuid not null,
+  name text not null,
+  address text not null,
+  public_key_hash bytea not null,
+  fingerprint text not null,
+  previous_fingerprint text,
+  certificate_expires_at timestamp with time zone not null,
+  joined_at timestamp with time zone default now() not null,
+  removed_at timestamp with time zone,
+  constraint member_pkey PRIMARY KEY (id),
+  constraint member_fingerprint_key UNIQUE (fingerprint),
+  constraint member_previous_fingerprint_key UNIQUE (previous_fingerprint)
+);
+CREATE UNIQUE INDEX member_name ON host.member USING btree (name) WHERE (removed_at IS NULL);
 
 create table identity.access_rule (
   id text not null,

@@ -6,6 +6,7 @@ import { noImageCache } from "./agent/image-cache/no-image-cache.ts"
 import { agentDirectories } from "./agent/machine-store.ts"
 import type { PortPlugger } from "./agent/ports/port-plugger.ts"
 import { type AgentCommands, agentReportTopic, agentTopic } from "./agent/protocol.ts"
+import type { Config } from "./platform/config/config.ts"
 import type { Platform } from "./platform/context/context.ts"
 
 export interface AgentParts {
@@ -31,8 +32,13 @@ const imageCacheLimitBytes = 50 * 1024 ** 3
 /** Commands at a time over all machines of this host; each machine has its own queue below. */
 const commandConcurrency = 64
 
+/** What an agent stands on: the bus to its cloud, and no database. */
+export type AgentPlatform = Pick<Platform, "bus" | "clock" | "log"> & {
+  config: Pick<Config, "dataDir" | "host">
+}
+
 export async function startAgentRole(
-  platform: Platform,
+  platform: AgentPlatform,
   parts: AgentParts,
   images: ImageSource,
 ): Promise<AgentRole> {

@@ -10,6 +10,7 @@ import {
   startServices,
 } from "./control-plane.ts"
 import type { Reconciler } from "./engine/reconcile/reconciler.ts"
+import { type CloudHosts, type HostsParts, openHosts } from "./hosts.ts"
 import { openImageData, registerLocalImage } from "./image/index.ts"
 import type { NetworkDriver, WantPort } from "./network/driver/network-driver.ts"
 import { type MetadataNetwork, metadataNetworks } from "./network/index.ts"
@@ -37,6 +38,8 @@ export interface CloudParts
   guestImage: FirstImage | null
   /** Null: other processes answer the requests. */
   listen: ListenOptions | null
+  /** Left out: no host on another machine can join. */
+  hosts?: HostsParts
 }
 
 export interface MetadataParts {
@@ -73,6 +76,8 @@ export interface Cloud {
   readonly platform: Platform
   readonly agent: AgentRole
   readonly url: string
+  /** Null where none can join. */
+  readonly hosts: CloudHosts | null
   /** How the services are, for `kumoi status`. */
   services(): Promise<ServiceStatus[]>
   /** Waits for what is under way, then lets go of everything but the engines. */
@@ -129,8 +134,9 @@ async function startPlane(run: Run, stack: AsyncDisposableStack): Promise<Omit<C
   const reconcilers: Reconciler[] = services.flatMap((s) => [...s.reconcilers])
   if (parts.metadata) reconcilers.push(metadataReconciler(parts.metadata))
   stack.use(await plane.reconcilers.work(platform, reconcilers))
+  const hosts = parts.hosts ? await openHosts(platform, parts.hosts, stack) : null
   const url = parts.listen ? await serveApis(plane, parts.listen, stack) : platform.config.publicUrl
-  return { platform, agent, url, services: async () => await describeServices(plane) }
+  return { platform, agent, url, hosts, services: async () => await describeServices(plane) }
 }
 
 /** Doors first, then what works behind them, then the agent, last the bus and the database: the stack's own order. */

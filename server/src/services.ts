@@ -2,6 +2,7 @@
 // the layering check and the reference are made from this list.
 import { computeService } from "./compute/service.ts"
 import type { Service } from "./engine/service.ts"
+import { hostService } from "./host/service.ts"
 import { identityService } from "./identity/service.ts"
 import { imageService } from "./image/service.ts"
 import { networkService } from "./network/service.ts"
@@ -15,4 +16,5 @@ export const services: readonly Service[] = [
   placementService,
   networkService,
   computeService,
+  hostService,
 ]

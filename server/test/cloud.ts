@@ -79,6 +79,11 @@ export async function startTestCloud(options: TestCloudOptions = {}): Promise<Te
     agent: { hypervisor, ports: new FakePlugger(), usesImages: false },
     guestImage: null,
     listen: { host: "127.0.0.1", port: 0 },
+    hosts: {
+      listen: "127.0.0.1",
+      address: "127.0.0.1",
+      settings: { region: "RegionOne", network: "fake", hypervisor: "fake" },
+    },
   })
   const request: TestCloud["request"] = async (method, path, { token, body, headers } = {}) => {
     const response = await fetch(`${cloud.url}${path}`, {

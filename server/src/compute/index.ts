@@ -47,10 +47,12 @@ export {
   listHypervisorsWithServers,
   listServersOfHost,
   searchHypervisors,
+  selectHostFacts,
   showHostUptime,
   showHypervisorUptime,
   sumHypervisors,
 } from "./host/read.ts"
+export { noteHostLost } from "./host/report.ts"
 export {
   deleteService,
   listServices,
@@ -65,7 +67,14 @@ export {
   type HostFindings,
   listUnknownMachines,
 } from "./host/unknown.ts"
-export { deleteComputeHost, hostCommands, updateComputeHost, updateOldHost } from "./host/update.ts"
+export {
+  deleteComputeHost,
+  hostCommands,
+  removeComputeHost,
+  setHostDisabled,
+  updateComputeHost,
+  updateOldHost,
+} from "./host/update.ts"
 export {
   createKeypair,
   deleteKeypair,

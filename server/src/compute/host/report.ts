@@ -6,7 +6,7 @@ import type { Platform } from "../../platform/context/context.ts"
 import { transact } from "../../platform/db/database.ts"
 import { describeError } from "../../platform/fault/fault.ts"
 import { syncMachine } from "../server/power-sync.ts"
-import { touchHost, upsertHost } from "./store.ts"
+import { markSilent, touchHost, upsertHost } from "./store.ts"
 
 /** Listens to every agent until disposed. A lost report costs a moment: the next one, or the reconciler, tells the same. */
 export async function listenToAgents(platform: Platform): Promise<AsyncDisposable> {
@@ -46,6 +46,11 @@ export async function noteHost(
     })
   })
   await platform.sagas.wake(platform.db)
+}
+
+/** Its connection is gone: what looks whether it is up need not wait until it has been silent for long. */
+export async function noteHostLost(platform: Platform, name: string): Promise<void> {
+  await markSilent(platform.db, name, platform.config.compute.serviceDownAfterMs)
 }
 
 function inventoriesOf(platform: Platform, d: HostDescription): Record<string, HostInventory> {

@@ -29,6 +29,14 @@ export async function touchHost(
   return rows[0]
 }
 
+/** As if it had been silent for so long; its next report ends that. */
+export async function markSilent(db: DbOrTx, name: string, silentMs: number): Promise<void> {
+  await sql`
+    update compute.host
+    set last_seen_at = least(last_seen_at, clock_timestamp() - (${silentMs} + 1) * interval '1 millisecond')
+    where name = ${name}`.execute(db)
+}
+
 /** Notes that the host lives; the first report makes its row. Says whether the description is news. */
 export async function upsertHost(
   tx: Tx,

@@ -1,15 +1,16 @@
 // What operators do with hosts.
 import { Type } from "typebox"
 import { removeHostProvider } from "../../placement/index.ts"
-import { transact } from "../../platform/db/database.ts"
+import type { Platform } from "../../platform/context/context.ts"
+import { type Tx, transact } from "../../platform/db/database.ts"
 import { updateThing } from "../../platform/noun/list.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { forgetAggregateHost } from "../aggregate/store.ts"
 import { hostHasServers, hostIsUp, hostNotFound, hostVerbUnsupported } from "../faults.ts"
 import { everything } from "../viewer.ts"
-import { hostNoun, isHostUp } from "./host.ts"
+import { type Host, hostNoun, isHostUp } from "./host.ts"
 import { loadHost } from "./read.ts"
-import { selectServersOfHost } from "./store.ts"
+import { selectHost, selectServersOfHost } from "./store.ts"
 
 const HostInput = Type.Object({ host: Type.String() })
 
@@ -70,10 +71,47 @@ export const deleteComputeHost = operation({
   target: (ctx) => ({ project_id: ctx.caller.projectId }),
   run: (ctx, _input, host) =>
     transact(ctx.db, async (tx) => {
-      if ((await selectServersOfHost(tx, host.name)).length > 0) throw hostHasServers()
+      await refuseServers(tx, host)
       if (isHostUp(host, ctx.config.compute.serviceDownAfterMs)) throw hostIsUp(host.name)
-      await removeHostProvider(tx, host.id)
-      await forgetAggregateHost(tx, host.name)
-      await tx.deleteFrom("compute.host").where("id", "=", host.id).execute()
+      await deleteHost(tx, host)
     }),
 })
+
+async function refuseServers(tx: Tx, host: Host): Promise<void> {
+  if ((await selectServersOfHost(tx, host.name)).length > 0) throw hostHasServers()
+}
+
+async function deleteHost(tx: Tx, host: Host): Promise<void> {
+  await removeHostProvider(tx, host.id)
+  await forgetAggregateHost(tx, host.name)
+  await tx.deleteFrom("compute.host").where("id", "=", host.id).execute()
+}
+
+/** By the operator, also of a host that is up: `silence` sees to it that it does not report itself back. */
+export async function removeComputeHost(
+  { db }: Platform,
+  name: string,
+  silence: () => Promise<void>,
+): Promise<void> {
+  await transact(db, async (tx) => {
+    const host = await selectHost(tx, name)
+    if (host) await refuseServers(tx, host)
+    await silence()
+    if (host) await deleteHost(tx, host)
+  })
+}
+
+/** By the operator. With a reason no new server comes to the host; with null they may again. */
+export async function setHostDisabled(
+  platform: Platform,
+  name: string,
+  reason: string | null,
+): Promise<void> {
+  const host = await selectHost(platform.db, name)
+  if (!host) throw hostNotFound(name)
+  await updateThing(platform.db, hostNoun, everything, host.id, {
+    is_disabled: reason !== null,
+    disabled_reason: reason || null,
+    updated_at: platform.clock.now(),
+  })
+}

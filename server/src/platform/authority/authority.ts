@@ -138,7 +138,7 @@ export function fingerprintOf(certificate: X509Certificate): string {
 
 /** What goes into openssl's own notation. */
 function checkName(name: string): string {
-  if (/^[A-Za-z0-9.:_ -]{1,64}$/.test(name)) return name
+  if (/^[A-Za-z0-9.:_ -]{1,253}$/.test(name)) return name
   throw new Error(`${JSON.stringify(name)} is no name for a certificate`)
 }
 

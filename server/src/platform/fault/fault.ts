@@ -2,21 +2,24 @@
 // error shape (ADR 6). Anything else that escapes is a bug: 500, request id, no detail.
 
 /** Closed set. Adding a kind is an ADR; adding a code is a line in a service's `faults.ts`. */
-export type FaultKind =
-  | "invalid" // the request is wrong: says which field and what would be right
-  | "unauthenticated"
-  | "forbidden" // the caller may know that it exists, and may not do this
-  | "not_found" // also for what belongs to someone else
-  | "conflict" // the state of the thing forbids it now
-  | "precondition" // a condition that the caller named does not hold (If-Match, revision)
-  | "over_quota"
-  | "no_capacity"
-  | "too_large"
-  | "unsupported"
-  | "rate_limited" // the caller asked too often; the service itself is well (ADR 10)
-  | "timed_out" // the request itself did not come whole in its time (ADR 26)
-  | "unavailable" // the only kind that work inside the cloud retries by itself
-  | "bug"
+export const faultKinds = [
+  "invalid", // the request is wrong: says which field and what would be right
+  "unauthenticated",
+  "forbidden", // the caller may know that it exists, and may not do this
+  "not_found", // also for what belongs to someone else
+  "conflict", // the state of the thing forbids it now
+  "precondition", // a condition that the caller named does not hold (If-Match, revision)
+  "over_quota",
+  "no_capacity",
+  "too_large",
+  "unsupported",
+  "rate_limited", // the caller asked too often; the service itself is well (ADR 10)
+  "timed_out", // the request itself did not come whole in its time (ADR 26)
+  "unavailable", // the only kind that work inside the cloud retries by itself
+  "bug",
+] as const
+
+export type FaultKind = (typeof faultKinds)[number]
 
 export interface FaultOptions {
   /** Facts for the log only; never shown to the caller. */

@@ -1,0 +1,77 @@
+// What a host on another machine and the cloud say to each other, beside the bus: HTTPS to the cloud's door for hosts,
+// both with certificates of the cloud's authority for hosts. Faults travel as JSON (`DoorFault`).
+
+/** The name in the door's certificate: wherever it is reached, it is the cloud's. */
+export const doorServerName = "control.kumoi"
+
+export const doorPaths = {
+  /** POST, without a certificate: JoinRequest, JoinAnswer. */
+  join: "/v1/join",
+  /** POST: RenewRequest, RenewAnswer. */
+  certificate: "/v1/certificate",
+  /** GET: HostSettings. */
+  settings: "/v1/settings",
+  /** GET with `Upgrade: kumoi-bus`: from then on the bus. */
+  bus: "/v1/bus",
+} as const
+
+export const busUpgrade = "kumoi-bus"
+
+export interface JoinRequest {
+  token: string
+  name: string
+  /** Where other hosts reach this one. */
+  address: string
+  /** PKCS #10, PEM. */
+  request: string
+}
+
+export interface CertificateAnswer {
+  certificate: string
+  /** Of the authority. */
+  authority: string
+}
+
+export interface JoinAnswer extends CertificateAnswer {
+  /** Of the host, among the cloud's. */
+  id: string
+  name: string
+}
+
+export interface RenewRequest {
+  request: string
+}
+
+/** What a host must know of its cloud at each start. */
+export interface HostSettings {
+  region: string
+  network: "ovn" | "fake"
+  hypervisor: "qemu" | "fake"
+}
+
+export interface DoorFault {
+  kind: string
+  code: string
+  message: string
+}
+
+/** `SECRET.FINGERPRINT`: what lets a host in, and the SHA-256 of the authority by which it knows the cloud. */
+export interface JoinToken {
+  secret: string
+  authority: string
+}
+
+export function writeJoinToken({ secret, authority }: JoinToken): string {
+  return `${secret}.${Buffer.from(authority, "hex").toString("base64url")}`
+}
+
+/** Null when it is none. */
+export function readJoinToken(text: string): JoinToken | null {
+  const [, secret, fingerprint] = /^([\w-]{43})\.([\w-]{43})$/.exec(text.trim()) ?? []
+  if (secret === undefined || fingerprint === undefined) return null
+  return { secret, authority: Buffer.from(fingerprint, "base64url").toString("hex") }
+}
+
+/** What a host may be called: a label of a DNS name, or several. */
+export const hostNamePattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$"
+export const hostNameLengthMost = 64

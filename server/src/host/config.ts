@@ -1,0 +1,27 @@
+import { Type } from "typebox"
+import { configSection, type SectionOf } from "../platform/config/config.ts"
+
+const hostsConfig = configSection(
+  "hosts",
+  Type.Object({
+    port: Type.Integer({
+      default: 5443,
+      minimum: 1,
+      maximum: 65_535,
+      description:
+        "Port at which other hosts join and speak to the cloud. Open from the first `kumoi host token` on.",
+    }),
+    certificateDays: Type.Integer({
+      default: 90,
+      minimum: 1,
+      maximum: 3_650,
+      description: "How long a host's certificate lasts. Hosts have it renewed when a third is left.",
+    }),
+  }),
+)
+
+declare module "../platform/config/config.ts" {
+  interface Config {
+    readonly hosts: SectionOf<typeof hostsConfig>
+  }
+}

@@ -1,0 +1,221 @@
+// The door for hosts on other machines: HTTPS of its own, at which every caller but one that joins shows a certificate
+// of the cloud's hosts. Who a caller is follows from that certificate and from nothing that it says.
+import { X509Certificate } from "node:crypto"
+import { readFileSync } from "node:fs"
+import type { IncomingMessage, ServerResponse } from "node:http"
+import { createServer, type Server } from "node:https"
+import type { Socket } from "node:net"
+import { TLSSocket } from "node:tls"
+import { busUpgrade, type DoorFault, doorPaths } from "../../agent/door-protocol.ts"
+import { fingerprintOf } from "../../platform/authority/authority.ts"
+import type { Platform } from "../../platform/context/context.ts"
+import { type Fault, type FaultKind, toFault } from "../../platform/fault/fault.ts"
+import { ensureHostAuthority, type HostAuthority } from "../authority.ts"
+import { hostUnknown, notAtTheDoor } from "../faults.ts"
+import { joinHost, renewCertificate } from "../member/join.ts"
+import { type Member, memberOfCertificate, removeMember } from "../member/member.ts"
+import { readJoinBody, readRenewBody } from "./bodies.ts"
+import { HostLinks } from "./links.ts"
+
+/** What a host may ask beside joining; each answers for the host that asks. Fulfilled where all services are known. */
+export type DoorAnswer = (host: string, request: IncomingMessage, response: ServerResponse) => Promise<void>
+
+export interface DoorOptions {
+  listen: { host: string; port: number }
+  /** By method and first word of the path: `GET /v1/settings`, `GET /v1/images`. */
+  answers: Readonly<Record<string, DoorAnswer>>
+  /** Whether a host of the cloud that never joined has the name. */
+  isTaken: (name: string) => Promise<boolean>
+  /** The host was connected, and has not been for some seconds. */
+  onLost: (host: string) => Promise<void>
+}
+
+/** A head must come within this; bodies have their own bounds, as images are long. */
+const headTimeoutMs = 10_000
+const idleMs = 60_000
+const renewEveryMs = 12 * 3_600_000
+const connectionsMost = 20_000
+
+export class HostDoor implements AsyncDisposable {
+  readonly #platform: Platform
+  readonly #options: DoorOptions
+  readonly #server: Server
+  readonly #links: HostLinks
+  readonly #sockets = new Set<Socket>()
+  readonly #renewing: NodeJS.Timeout
+  #authority: HostAuthority
+
+  private constructor(platform: Platform, options: DoorOptions, authority: HostAuthority) {
+    this.#platform = platform
+    this.#options = options
+    this.#authority = authority
+    this.#links = new HostLinks({ bus: platform.bus, log: platform.log, onLost: options.onLost })
+    this.#server = createServer(
+      { ...contextOf(authority), requestCert: true, rejectUnauthorized: false, minVersion: "TLSv1.2" },
+      (request, response) => void this.#answer(request, response),
+    )
+    this.#server.headersTimeout = headTimeoutMs
+    // A body may be as long as an image; what reads it bounds it.
+    this.#server.requestTimeout = 0
+    this.#server.keepAliveTimeout = idleMs
+    this.#server.maxConnections = connectionsMost
+    this.#server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket)
+      socket.once("close", () => this.#sockets.delete(socket))
+    })
+    this.#server.on(
+      "upgrade",
+      (request: IncomingMessage, socket: Socket, head: Buffer) => void this.#upgrade(request, socket, head),
+    )
+    this.#server.on("tlsClientError", (error: Error) =>
+      platform.log.debug({ error: error.message }, "somebody at the door for hosts"),
+    )
+    this.#renewing = setInterval(() => void this.#renew(), renewEveryMs).unref()
+  }
+
+  static async open(platform: Platform, options: DoorOptions): Promise<HostDoor> {
+    const door = new HostDoor(platform, options, await ensureHostAuthority(platform.config.dataDir))
+    await new Promise<void>((resolve, reject) => {
+      door.#server.once("error", reject)
+      door.#server.listen(options.listen, resolve)
+    })
+    return door
+  }
+
+  get fingerprint(): string {
+    return this.#authority.fingerprint
+  }
+
+  isConnected(host: string): boolean {
+    return this.#links.has(host)
+  }
+
+  /** The host is a member no more: its certificates are refused and its connection ends. False: it is none. */
+  async remove(host: string): Promise<boolean> {
+    const isRemoved = await removeMember(this.#platform.db, host, this.#platform.clock.now())
+    this.#links.drop(host)
+    return isRemoved
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      await this.#route(request, response)
+    } catch (error) {
+      const fault = toFault(error)
+      if (fault.kind === "bug") this.#platform.log.error({ err: error, url: request.url }, "door for hosts")
+      else this.#platform.log.info({ code: fault.code, url: request.url }, "refused at the door for hosts")
+      sendFault(request, response, fault)
+    }
+  }
+
+  async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const asked = `${request.method} ${(request.url ?? "/").split("?")[0]}`
+    const { isTaken, answers } = this.#options
+    const authority = this.#authority
+    if (asked === `POST ${doorPaths.join}`) {
+      const body = await readJoinBody(request)
+      return sendJson(response, await joinHost(this.#platform, body, { authority, isTaken }))
+    }
+    const member = await this.#caller(request.socket)
+    if (asked === `POST ${doorPaths.certificate}`) {
+      const { request: wanted } = await readRenewBody(request)
+      return sendJson(response, await renewCertificate(this.#platform, member, wanted, authority))
+    }
+    const key = asked.split("/").slice(0, 3).join("/")
+    const answer = Object.hasOwn(answers, key) ? answers[key] : undefined
+    if (!answer) throw notAtTheDoor(asked)
+    await answer(member.name, request, response)
+  }
+
+  /** By the certificate, which must be of our authority and of a host that is a member now. */
+  async #caller(socket: Socket): Promise<Member> {
+    if (!(socket instanceof TLSSocket) || !socket.authorized) throw hostUnknown()
+    const { raw } = socket.getPeerCertificate()
+    const member = await memberOfCertificate(this.#platform.db, fingerprintOf(new X509Certificate(raw)))
+    if (!member) throw hostUnknown()
+    return member
+  }
+
+  async #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+    socket.on("error", () => {}) // whoever it was has gone
+    try {
+      const isOfBus = request.url === doorPaths.bus && request.headers.upgrade === busUpgrade
+      if (!isOfBus) throw notAtTheDoor(request.url ?? "/")
+      const member = await this.#caller(socket)
+      socket.write(
+        `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${busUpgrade}\r\n\r\n`,
+      )
+      if (head.length > 0) socket.unshift(head)
+      this.#links.add(member.name, socket)
+    } catch (error) {
+      const fault = toFault(error)
+      const body = JSON.stringify(wireOf(fault))
+      const headers = `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close`
+      socket.end(`HTTP/1.1 ${statusOf(fault)} Refused\r\n${headers}\r\n\r\n${body}`)
+    }
+  }
+
+  async #renew(): Promise<void> {
+    try {
+      this.#authority = await ensureHostAuthority(this.#platform.config.dataDir)
+      this.#server.setSecureContext(contextOf(this.#authority))
+    } catch (error) {
+      this.#platform.log.error(
+        { err: error },
+        "the certificate of the door for hosts could not be looked after",
+      )
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#renewing)
+    const closed = new Promise((resolve) => this.#server.close(resolve))
+    this.#links[Symbol.dispose]()
+    for (const socket of this.#sockets) socket.destroy()
+    await closed
+  }
+}
+
+/** With the authority's own certificate, by whose fingerprint a host that joins knows the cloud. */
+function contextOf({ door, certificate }: HostAuthority) {
+  return {
+    cert: `${readFileSync(door.certFile, "utf8")}${certificate}`,
+    key: readFileSync(door.keyFile),
+    ca: certificate,
+  }
+}
+
+/** For tools that look at the door; hosts read the fault itself. */
+const statuses: Partial<Record<FaultKind, number>> = {
+  invalid: 400,
+  forbidden: 403,
+  not_found: 404,
+  conflict: 409,
+  unavailable: 503,
+}
+
+function statusOf({ kind }: Fault): number {
+  return statuses[kind] ?? 500
+}
+
+function wireOf({ kind, code, message }: Fault): DoorFault {
+  return { kind, code, message }
+}
+
+function sendFault(request: IncomingMessage, response: ServerResponse, fault: Fault): void {
+  // In the middle of an answer only the break tells.
+  if (response.headersSent) return void response.destroy()
+  // What was not read of the body is not waited for.
+  if (!request.complete) response.setHeader("connection", "close")
+  send(response, statusOf(fault), wireOf(fault))
+}
+
+export function sendJson(response: ServerResponse, body: unknown): void {
+  send(response, 200, body)
+}
+
+function send(response: ServerResponse, status: number, body: unknown): void {
+  const bytes = Buffer.from(JSON.stringify(body))
+  response.writeHead(status, { "content-type": "application/json", "content-length": bytes.length })
+  response.end(bytes)
+}

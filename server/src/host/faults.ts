@@ -1,0 +1,44 @@
+import { fault } from "../platform/fault/fault.ts"
+
+export const joinTokenUnusable = fault(
+  "forbidden",
+  "host.token.unusable",
+  () =>
+    "The token is wrong, was used, or is over. Make another one on the cloud's first host: ./kumoi host token",
+)
+export const hostNameTaken = fault(
+  "conflict",
+  "host.name.taken",
+  (name: string) => `There is a host ${name} already. Join under another name: --name NAME`,
+)
+export const hostNameOther = fault(
+  "forbidden",
+  "host.name.other",
+  (name: string) => `The token is for a host named ${name}.`,
+)
+export const hostUnknown = fault(
+  "forbidden",
+  "host.member.unknown",
+  () => "This host is none of the cloud's: it was removed, or has never joined.",
+)
+export const hostMayNot = fault(
+  "forbidden",
+  "host.member.may_not",
+  (name: string, what: string) => `The host ${name} may not ${what}.`,
+)
+export const hostMissing = fault(
+  "not_found",
+  "host.member.not_found",
+  (name: string) => `There is no host ${name}.`,
+)
+export const requestUnusable = fault(
+  "invalid",
+  "host.certificate.request",
+  () => "`request` must be a certificate request (PKCS #10, PEM).",
+)
+export const bodyUnusable = fault("invalid", "host.door.body", (why: string) => why)
+export const notAtTheDoor = fault(
+  "not_found",
+  "host.door.not_found",
+  (what: string) => `There is no ${what} here.`,
+)

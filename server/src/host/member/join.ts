@@ -1,0 +1,115 @@
+// A host joins with a token, and has its certificate renewed as long as it is a member.
+import { createHash, X509Certificate } from "node:crypto"
+import type { CertificateAnswer, JoinAnswer, JoinRequest } from "../../agent/door-protocol.ts"
+import { fingerprintOf, signRequest } from "../../platform/authority/authority.ts"
+import type { Platform } from "../../platform/context/context.ts"
+import { type Tx, transact } from "../../platform/db/database.ts"
+import { newUuid } from "../../platform/ids/ids.ts"
+import type { HostAuthority } from "../authority.ts"
+import { hostNameTaken, hostUnknown, requestUnusable } from "../faults.ts"
+import { checkJoinToken, consumeJoinToken, type TokenUse } from "../token/issue.ts"
+import type { Member } from "./member.ts"
+
+export interface Joining {
+  authority: HostAuthority
+  /** Whether the name is a host's already that never joined: the cloud's own first one. */
+  isTaken: (name: string) => Promise<boolean>
+}
+
+/** Repeatable by the same host with the same key: it gets another certificate. */
+export async function joinHost(platform: Platform, asked: JoinRequest, how: Joining): Promise<JoinAnswer> {
+  const { name, token: secret } = asked
+  const use: TokenUse = { secret, hostName: name, now: platform.clock.now() }
+  // Before the work of signing: who has no token costs us one look.
+  await checkJoinToken(platform.db, use)
+  const signed = await signFor(platform, how.authority, name, asked.request)
+  const id = await transact(platform.db, async (tx) => {
+    await consumeJoinToken(tx, use, signed.key)
+    return await keepMember(tx, asked, signed, how)
+  })
+  platform.log.info({ host: name, address: asked.address }, "a host has joined")
+  return { id, name, certificate: signed.certificate, authority: how.authority.certificate }
+}
+
+interface Signed {
+  certificate: string
+  fingerprint: string
+  expiresAt: Date
+  /** sha256 of the public key. */
+  key: Buffer
+}
+
+async function keepMember(tx: Tx, asked: JoinRequest, signed: Signed, how: Joining): Promise<string> {
+  const prior = await tx
+    .selectFrom("host.member")
+    .select(["id", "public_key_hash"])
+    .where("name", "=", asked.name)
+    .where("removed_at", "is", null)
+    .forUpdate()
+    .executeTakeFirst()
+  const facts = {
+    address: asked.address,
+    fingerprint: signed.fingerprint,
+    certificate_expires_at: signed.expiresAt,
+  }
+  if (prior) {
+    if (!prior.public_key_hash.equals(signed.key)) throw hostNameTaken(asked.name)
+    await tx.updateTable("host.member").set(facts).where("id", "=", prior.id).execute()
+    return prior.id
+  }
+  if (await how.isTaken(asked.name)) throw hostNameTaken(asked.name)
+  const id = newUuid()
+  await tx
+    .insertInto("host.member")
+    .values({ id, name: asked.name, public_key_hash: signed.key, ...facts })
+    .execute()
+  return id
+}
+
+/** The one before is taken until the next renewal: the host may not have heard of the new one. */
+export async function renewCertificate(
+  platform: Platform,
+  member: Member,
+  request: string,
+  authority: HostAuthority,
+): Promise<CertificateAnswer> {
+  const signed = await signFor(platform, authority, member.name, request)
+  const renewed = await platform.db
+    .updateTable("host.member")
+    .set((row) => ({
+      previous_fingerprint: row.ref("fingerprint"),
+      fingerprint: signed.fingerprint,
+      public_key_hash: signed.key,
+      certificate_expires_at: signed.expiresAt,
+    }))
+    .where("id", "=", member.id)
+    .where("removed_at", "is", null)
+    .executeTakeFirst()
+  if (renewed.numUpdatedRows === 0n) throw hostUnknown()
+  return { certificate: signed.certificate, authority: authority.certificate }
+}
+
+const pemMost = 10_000
+
+async function signFor(
+  platform: Platform,
+  authority: HostAuthority,
+  name: string,
+  request: string,
+): Promise<Signed> {
+  if (request.length > pemMost || !request.includes("BEGIN CERTIFICATE REQUEST")) throw requestUnusable()
+  const certificate = await signRequest(request, authority.files, {
+    commonName: name,
+    names: [`${name}.host.kumoi`],
+    // Hosts will hand each other images and disks.
+    usages: ["clientAuth", "serverAuth"],
+    days: platform.config.hosts.certificateDays,
+  }).catch((cause: unknown) => {
+    throw Object.assign(requestUnusable(), { cause })
+  })
+  const cert = new X509Certificate(certificate)
+  const key = createHash("sha256")
+    .update(cert.publicKey.export({ type: "spki", format: "der" }))
+    .digest()
+  return { certificate, fingerprint: fingerprintOf(cert), expiresAt: new Date(cert.validTo), key }
+}

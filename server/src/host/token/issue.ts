@@ -1,0 +1,77 @@
+// Tokens by which a host joins: one host, once, for a time.
+import { createHash } from "node:crypto"
+import type { Platform } from "../../platform/context/context.ts"
+import type { DbOrTx, Tx } from "../../platform/db/database.ts"
+import { newSecret, newUuid } from "../../platform/ids/ids.ts"
+import { hostNameOther, joinTokenUnusable } from "../faults.ts"
+
+export interface IssuedToken {
+  /** Shown once. */
+  secret: string
+  expiresAt: Date
+}
+
+const secretBytes = 32
+/** What is over for so long tells nobody anything. */
+const keptAfterMs = 30 * 24 * 3_600_000
+
+/** `hostName` null: for a host of any name. */
+export async function issueJoinToken(
+  { db, clock }: Platform,
+  how: { hostName: string | null; lastsMs: number },
+): Promise<IssuedToken> {
+  const secret = newSecret(secretBytes)
+  const now = clock.now()
+  const expiresAt = new Date(now.getTime() + how.lastsMs)
+  await db
+    .deleteFrom("host.join_token")
+    .where("expires_at", "<", new Date(now.getTime() - keptAfterMs))
+    .execute()
+  await db
+    .insertInto("host.join_token")
+    .values({
+      id: newUuid(),
+      secret_hash: hashOf(secret),
+      host_name: how.hostName,
+      created_at: now,
+      expires_at: expiresAt,
+    })
+    .execute()
+  return { secret, expiresAt }
+}
+
+export interface TokenUse {
+  secret: string
+  hostName: string
+  now: Date
+}
+
+/** Throws when the token lets nobody in, or not a host of this name. */
+export async function checkJoinToken(db: DbOrTx, use: TokenUse): Promise<void> {
+  const found = await db
+    .selectFrom("host.join_token")
+    .select(["host_name", "expires_at"])
+    .where("secret_hash", "=", hashOf(use.secret))
+    .executeTakeFirst()
+  if (!found || found.expires_at.getTime() <= use.now.getTime()) throw joinTokenUnusable()
+  if (found.host_name !== null && found.host_name !== use.hostName) throw hostNameOther(found.host_name)
+}
+
+/**
+ * Of two hosts with one token one gets in. That one may ask again with the same key (its sha256): the answer may have
+ * been lost.
+ */
+export async function consumeJoinToken(tx: Tx, use: TokenUse, key: Buffer): Promise<void> {
+  const used = await tx
+    .updateTable("host.join_token")
+    .set({ used_at: use.now, used_by_key: key })
+    .where("secret_hash", "=", hashOf(use.secret))
+    .where("expires_at", ">", use.now)
+    .where((where) => where.or([where("used_by_key", "is", null), where("used_by_key", "=", key)]))
+    .executeTakeFirst()
+  if (used.numUpdatedRows === 0n) throw joinTokenUnusable()
+}
+
+function hashOf(secret: string): Buffer {
+  return createHash("sha256").update(secret).digest()
+}

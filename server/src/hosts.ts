@@ -1,0 +1,94 @@
+// Hosts on other machines, where all services are known: the door, what it answers beside joining, and what the
+// operator does with hosts. Belongs to the composition root.
+import { type HostSettings, writeJoinToken } from "./agent/door-protocol.ts"
+import { noteHostLost, removeComputeHost, selectHostFacts } from "./compute/index.ts"
+import {
+  type DoorAnswer,
+  ensureHostAuthority,
+  HostDoor,
+  hasHostAuthority,
+  hostMissing,
+  issueJoinToken,
+  type Member,
+  selectMembers,
+  sendJson,
+} from "./host/index.ts"
+import type { Platform } from "./platform/context/context.ts"
+
+export interface HostsParts {
+  /** Address on which the cloud listens; the door does on the same one. */
+  listen: string
+  /** Where other machines reach it. */
+  address: string
+  settings: HostSettings
+}
+
+export interface JoinLine {
+  url: string
+  token: string
+  expiresAt: Date
+}
+
+export interface CloudHosts {
+  /** Opens the door when it is not open yet. */
+  token(how: { hostName: string | null; lastsMs: number }): Promise<JoinLine>
+  members(): Promise<(Member & { isConnected: boolean })[]>
+  /** Throws while there are servers on it. */
+  remove(name: string): Promise<void>
+}
+
+/** Opens the door if a host may look for it. */
+export async function openHosts(
+  platform: Platform,
+  parts: HostsParts,
+  stack: AsyncDisposableStack,
+): Promise<CloudHosts> {
+  let door: Promise<HostDoor> | null = null
+  const open = () => {
+    door ??= openDoor(platform, parts).catch((error: unknown) => {
+      door = null
+      throw error
+    })
+    return door
+  }
+  stack.defer(async () => await (await door)?.[Symbol.asyncDispose]())
+  if (hasHostAuthority(platform.config.dataDir)) await open()
+  return {
+    token: async ({ hostName, lastsMs }) => {
+      await ensureHostAuthority(platform.config.dataDir)
+      const { fingerprint } = await open()
+      const { secret, expiresAt } = await issueJoinToken(platform, { hostName, lastsMs })
+      const at = parts.address.includes(":") ? `[${parts.address}]` : parts.address
+      const url = `https://${at}:${platform.config.hosts.port}`
+      return { url, token: writeJoinToken({ secret, authority: fingerprint }), expiresAt }
+    },
+    members: async () => {
+      const opened = await door
+      const members = await selectMembers(platform.db)
+      return members.map((member) => ({
+        ...member,
+        isConnected: opened?.isConnected(member.name) ?? false,
+      }))
+    },
+    remove: async (name) => await removeHost(platform, await door, name),
+  }
+}
+
+async function openDoor(platform: Platform, parts: HostsParts): Promise<HostDoor> {
+  const answers: Record<string, DoorAnswer> = {
+    "GET /v1/settings": async (_host, _request, response) => sendJson(response, parts.settings),
+  }
+  return await HostDoor.open(platform, {
+    listen: { host: parts.listen, port: platform.config.hosts.port },
+    answers,
+    isTaken: async (name) =>
+      name === platform.config.host ||
+      (await selectHostFacts(platform, { filters: { name: [name] } })).length > 0,
+    onLost: async (host) => await noteHostLost(platform, host),
+  })
+}
+
+async function removeHost(platform: Platform, door: HostDoor | null, name: string): Promise<void> {
+  if (!(await selectMembers(platform.db)).some((member) => member.name === name)) throw hostMissing(name)
+  await removeComputeHost(platform, name, async () => void (await door?.remove(name)))
+}

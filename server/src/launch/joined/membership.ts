@@ -1,0 +1,61 @@
+// What a joined host keeps of its cloud, in its data directory: where the door is, who it is there, and its key.
+import { X509Certificate } from "node:crypto"
+import { existsSync, mkdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { isUsable, type KeyPairFiles } from "../../platform/authority/authority.ts"
+import { readJson, writeJson, writeWhole } from "../cloud-dir.ts"
+
+export interface Membership {
+  /** `https://10.0.0.1:5443`: the door of the cloud. */
+  door: string
+  /** This host's name and id among the cloud's. */
+  name: string
+  id: string
+  /** Where other hosts reach this one. */
+  address: string
+}
+
+export interface MemberFiles extends KeyPairFiles {
+  /** The cloud's authority for hosts. */
+  caFile: string
+}
+
+const factsFile = (dataDir: string) => join(dataDir, "host.json")
+
+export function memberFiles(dataDir: string): MemberFiles {
+  const at = (name: string) => join(dataDir, "member", name)
+  return { certFile: at("host.pem"), keyFile: at("host.key"), caFile: at("ca.pem") }
+}
+
+/** Undefined: this data directory is no joined host's. */
+export function readMembership(dataDir: string): Membership | undefined {
+  return readJson<Membership>(factsFile(dataDir))
+}
+
+export function prepareMemberDirectory(dataDir: string): void {
+  mkdirSync(join(dataDir, "member"), { recursive: true, mode: 0o700 })
+}
+
+/** The facts come last: without them the host has not joined. */
+export function writeMembership(
+  dataDir: string,
+  membership: Membership,
+  { certificate, authority }: { certificate: string; authority: string },
+): void {
+  writeCertificate(dataDir, certificate)
+  writeWhole(memberFiles(dataDir).caFile, authority, 0o644)
+  writeJson(factsFile(dataDir), membership, 0o600)
+}
+
+export function writeCertificate(dataDir: string, certificate: string): void {
+  writeWhole(memberFiles(dataDir).certFile, certificate, 0o644)
+}
+
+/** Of a host's whole certificate; it is renewed when less than a third is left. */
+export function isCertificateOld(dataDir: string): boolean {
+  const files = memberFiles(dataDir)
+  if (!existsSync(files.certFile)) return true
+  const cert = new X509Certificate(readFileSync(files.certFile))
+  const lastsMs = Date.parse(cert.validTo) - Date.parse(cert.validFrom)
+  return !isUsable(files, [], lastsMs / 3)
+}

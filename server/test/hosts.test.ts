@@ -1,0 +1,275 @@
+// Hosts on other machines: they join at the door, serve and report through it, and are refused when they may not.
+import assert from "node:assert/strict"
+import { mkdtempSync, rmSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { after, before, describe, test } from "node:test"
+import { FakeHypervisor } from "../src/agent/hypervisor/fake/fake.ts"
+import { FakePlugger } from "../src/agent/ports/fake-plugger.ts"
+import { agentReportTopic } from "../src/agent/protocol.ts"
+import { DoorClient } from "../src/launch/joined/door-client.ts"
+import { joinCloud } from "../src/launch/joined/join.ts"
+import { type MemberAgent, startMemberAgent } from "../src/launch/joined/member-agent.ts"
+import type { Membership } from "../src/launch/joined/membership.ts"
+import { makeAuthority, makeCertificate } from "../src/platform/authority/authority.ts"
+import { PeerBus } from "../src/platform/bus/peer-bus.ts"
+import { eventually, systemClock } from "../src/platform/clock/clock.ts"
+import { silentLogger } from "../src/platform/log/log.ts"
+import { startTestCloud, type TestCloud } from "./cloud.ts"
+
+let cloud: TestCloud
+let scratch: string
+const hourMs = 3_600_000
+
+before(async () => {
+  scratch = mkdtempSync(join(tmpdir(), "kumoi-hosts-"))
+  cloud = await startTestCloud({ overrides: { "hosts.port": await freePort() } })
+})
+after(async () => {
+  await cloud?.[Symbol.asyncDispose]()
+  rmSync(scratch, { recursive: true, force: true })
+})
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  return typeof address === "object" && address ? address.port : 0
+}
+
+function hosts() {
+  const found = cloud.cloud.hosts
+  assert.ok(found)
+  return found
+}
+
+async function joinAs(name: string, token?: { url: string; token: string }): Promise<Membership> {
+  const line = token ?? (await hosts().token({ hostName: null, lastsMs: hourMs }))
+  return await joinCloud({ dataDir: join(scratch, name), ...line, name, address: null })
+}
+
+const clientOf = ({ door, name }: Membership) => new DoorClient({ door, dataDir: join(scratch, name) })
+
+async function startHost(
+  name: string,
+): Promise<{ membership: Membership; agent: MemberAgent; hypervisor: FakeHypervisor }> {
+  const membership = await joinAs(name)
+  const dataDir = join(scratch, name)
+  const hypervisor = new FakeHypervisor({
+    host: name,
+    hostIp: membership.address,
+    dir: join(dataDir, "agent/fake"),
+    clock: systemClock,
+    capacity: { vcpus: 8, ramMib: 16_384, diskGib: 100 },
+  })
+  const agent = await startMemberAgent({
+    membership,
+    dataDir,
+    client: clientOf(membership),
+    parts: { hypervisor, ports: new FakePlugger(), usesImages: false },
+    log: silentLogger,
+    clock: systemClock,
+  })
+  return { membership, agent, hypervisor }
+}
+
+async function serviceOf(name: string): Promise<{ state: string } | undefined> {
+  const token = await cloud.token()
+  const { body } = await cloud.request("GET", `/compute/v2.1/os-services?host=${name}`, { token })
+  return body.services[0]
+}
+
+async function createServerOn(host: string): Promise<string> {
+  const token = await cloud.token()
+  const { body, status } = await cloud.request("POST", "/compute/v2.1/servers", {
+    token,
+    headers: { "x-openstack-nova-api-version": "2.74" },
+    body: { server: { name: "far", flavorRef: "1", imageRef: await imageId(), networks: "none", host } },
+  })
+  assert.equal(status, 202, JSON.stringify(body))
+  return body.server.id
+}
+
+let image: string | undefined
+async function imageId(): Promise<string> {
+  if (image !== undefined) return image
+  const token = await cloud.token()
+  const made = await cloud.request("POST", "/image/v2/images", {
+    token,
+    body: { name: "small", disk_format: "raw", container_format: "bare" },
+  })
+  await cloud.request("PUT", `/image/v2/images/${made.body.id}/file`, {
+    token,
+    headers: { "content-type": "application/octet-stream" },
+    body: "x".repeat(1024),
+  })
+  image = String(made.body.id)
+  return image
+}
+
+async function serverOf(id: string): Promise<Record<string, unknown>> {
+  const token = await cloud.token()
+  return (await cloud.request("GET", `/compute/v2.1/servers/${id}`, { token })).body.server
+}
+
+describe("a host that joined", () => {
+  test("runs servers, goes on without its cloud, and catches up", async () => {
+    const { agent, hypervisor } = await startHost("host2")
+    await eventually("the host to be up", async () => (await serviceOf("host2"))?.state === "up")
+    const id = await createServerOn("host2")
+    const server = await eventually("the server", async () => {
+      const found = await serverOf(id)
+      return found.status === "ACTIVE" && found
+    })
+    assert.equal(server["OS-EXT-SRV-ATTR:host"], "host2")
+    assert.equal((await hypervisor.inspect({ serverId: id, driver: "fake" })).power, "running")
+    // Gone for a while: its row says so within seconds, and the server is as it was.
+    await agent.stop({ guests: "leave", graceMs: 0 })
+    await eventually("the host to be down", async () => (await serviceOf("host2"))?.state === "down")
+    assert.equal((await serverOf(id)).status, "ACTIVE")
+  })
+
+  test("is no member any more after it was removed, and its servers keep it from that", async () => {
+    const { membership, agent } = await startHost("host3")
+    await eventually("the host to be up", async () => (await serviceOf("host3"))?.state === "up")
+    const id = await createServerOn("host3")
+    await eventually("the server", async () => (await serverOf(id)).status === "ACTIVE")
+    await assert.rejects(hosts().remove("host3"), { code: "compute.host.has_servers" })
+    assert.equal((await serviceOf("host3"))?.state, "up")
+    await cloud.request("DELETE", `/compute/v2.1/servers/${id}`, { token: await cloud.token() })
+    await eventually("the server to be gone", async () => (await serverOf(id)) === undefined)
+    await hosts().remove("host3")
+    await eventually("the link to end", () => !agent.link().isConnected)
+    await assert.rejects(clientOf(membership).settings(), { code: "host.member.unknown" })
+    assert.equal(await serviceOf("host3"), undefined)
+    await agent.stop({ guests: "leave", graceMs: 0 })
+    await assert.rejects(hosts().remove("host3"), { code: "host.member.not_found" })
+    // The name is free again.
+    rmSync(join(scratch, "host3"), { recursive: true })
+    await joinAs("host3")
+  })
+})
+
+describe("a token", () => {
+  test("lets one host in, once; that one may ask again", async () => {
+    const token = await hosts().token({ hostName: null, lastsMs: hourMs })
+    const first = await joinAs("host4", token)
+    // The answer was lost: the host has its key and no facts.
+    rmSync(join(scratch, "host4", "host.json"))
+    assert.equal((await joinAs("host4", token)).id, first.id)
+    await assert.rejects(joinAs("host5", token), { code: "host.token.unusable" })
+    await assert.rejects(joinAs("host4", token), { code: "cli.join.joined" })
+  })
+
+  test("that is over, wrong, cut short, another host's or another cloud's lets nobody in", async () => {
+    const over = await hosts().token({ hostName: null, lastsMs: -1 })
+    await assert.rejects(joinAs("host6", over), { code: "host.token.unusable" })
+    const good = await hosts().token({ hostName: "host7", lastsMs: hourMs })
+    await assert.rejects(joinAs("host6", good), { code: "host.name.other", message: /host7/ })
+    const [secret = "", fingerprint = ""] = good.token.split(".")
+    const other = { ...good, token: `${secret}.${Buffer.alloc(32).toString("base64url")}` }
+    await assert.rejects(joinAs("host7", other), { code: "cli.join.wrong_cloud" })
+    const wrong = { ...good, token: `${"a".repeat(43)}.${fingerprint}` }
+    await assert.rejects(joinAs("host7", wrong), { code: "host.token.unusable" })
+    await assert.rejects(joinAs("host7", { ...good, token: secret }), { code: "cli.option.invalid" })
+    await assert.rejects(joinAs("host7", { ...good, url: "http://127.0.0.1" }), {
+      code: "cli.option.invalid",
+    })
+    const closed = { ...good, url: `https://127.0.0.1:${await freePort()}` }
+    await assert.rejects(joinAs("host7", closed), { code: "cli.join.unreachable" })
+    // None of that has used it.
+    await joinAs("host7", good)
+  })
+
+  test("lets no second host of a name in, nor one of the cloud's first host's", async () => {
+    await joinAs("host8")
+    const dataDir = join(scratch, "host8-again")
+    const again = await hosts().token({ hostName: null, lastsMs: hourMs })
+    const how = { dataDir, ...again, address: null }
+    await assert.rejects(joinCloud({ ...how, name: "host8" }), { code: "host.name.taken" })
+    await assert.rejects(joinCloud({ ...how, name: "host1" }), { code: "host.name.taken" })
+    await assert.rejects(joinCloud({ ...how, name: "No Name" }), { code: "host.door.body", message: /name/ })
+    // A refusal has not used the token.
+    await joinCloud({ ...how, name: "host9" })
+  })
+})
+
+describe("whoever is at the door", () => {
+  test("without a certificate, or with one of another authority, is refused", async () => {
+    const { door } = await joinAs("host10")
+    const url = `${door}/v1/settings`
+    const { request } = await import("node:https")
+    const statusWith = async (more: object) =>
+      await new Promise<number | undefined>((resolve, reject) => {
+        const sent = request(url, { rejectUnauthorized: false, agent: false, ...more }, (response) => {
+          response.resume()
+          resolve(response.statusCode)
+        })
+        sent.once("error", reject).end()
+      })
+    assert.equal(await statusWith({}), 403)
+    const { readFileSync } = await import("node:fs")
+    const files = (name: string) => ({
+      certFile: join(scratch, `${name}.pem`),
+      keyFile: join(scratch, `${name}.key`),
+    })
+    await makeAuthority(files("ca"), "Kumoi hosts")
+    await makeCertificate(files("fake"), files("ca"), {
+      commonName: "host10",
+      names: [],
+      usages: ["clientAuth"],
+      days: 1,
+    })
+    const { certFile, keyFile } = files("fake")
+    assert.equal(await statusWith({ cert: readFileSync(certFile), key: readFileSync(keyFile) }), 403)
+  })
+
+  test("speaks for itself and for no other host", async () => {
+    const member = await joinAs("host11")
+    using client = clientOf(member)
+    assert.deepEqual(Object.keys(await client.settings()).sort(), ["hypervisor", "network", "region"])
+    const bus = new PeerBus(await client.openBus(AbortSignal.timeout(10_000)), {})
+    const refused = { code: "host.member.may_not" }
+    await assert.rejects(
+      bus.serve("agent.host1", async () => 1),
+      refused,
+    )
+    await assert.rejects(
+      bus.subscribe(agentReportTopic, () => {}),
+      refused,
+    )
+    await assert.rejects(bus.call("agent.host1", "vm.list", {}, { timeoutMs: 1_000 }), refused)
+    await assert.rejects(bus.cast("agent.host1", "vm.list", {}), refused)
+    await assert.rejects(bus.publish("notifications.info", {}), refused)
+    const at = new Date().toISOString()
+    const serverId = "00000000-0000-4000-8000-000000000001"
+    const state = { power: "crashed", since: at }
+    const report = { kind: "vm", host: "host11", serverId, state, at }
+    await bus.publish(agentReportTopic, report)
+    await assert.rejects(bus.publish(agentReportTopic, { ...report, host: "host1" }), refused)
+    await assert.rejects(bus.publish(agentReportTopic, { ...report, serverId: "x" }), refused)
+    await assert.rejects(bus.publish(agentReportTopic, { ...report, state: { power: "sings" } }), refused)
+    await assert.rejects(bus.publish(agentReportTopic, "hello"), refused)
+    await bus[Symbol.asyncDispose]()
+  })
+
+  test("of two connections of one host the later one counts", async () => {
+    const member = await joinAs("host12")
+    using client = clientOf(member)
+    let isLost = false
+    const first = new PeerBus(await client.openBus(AbortSignal.timeout(10_000)), {
+      onLost: () => {
+        isLost = true
+      },
+    })
+    await first.serve("agent.host12", async () => "first")
+    const second = new PeerBus(await client.openBus(AbortSignal.timeout(10_000)), {})
+    await eventually("the first one to end", () => isLost)
+    await second.serve("agent.host12", async () => "second")
+    const { bus } = cloud.cloud.platform
+    assert.equal(await bus.call("agent.host12", "m", {}, { timeoutMs: 5_000 }), "second")
+    await second[Symbol.asyncDispose]()
+  })
+})
