@@ -78,8 +78,9 @@ async function openDoor(platform: Platform, parts: HostsParts): Promise<HostDoor
   const answers: Record<string, DoorAnswer> = {
     "GET /v1/settings": async (_host, _request, response) => sendJson(response, parts.settings),
   }
+  const { port } = platform.config.hosts
   return await HostDoor.open(platform, {
-    listen: { host: parts.listen, port: platform.config.hosts.port },
+    listen: { host: parts.listen, port },
     answers,
     isTaken: async (name) =>
       name === platform.config.host ||

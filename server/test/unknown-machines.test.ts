@@ -14,7 +14,7 @@ const machinesOf = async (c: ServerCloud) =>
   (await c.cloud.cloud.agent.agent.handle("vm.list", {})).map((machine) => machine.serverId).sort()
 
 async function ask<K extends string>(c: ServerCloud, question: Record<string, unknown>, key: K) {
-  const answer = await answerHost(c.cloud.cloud.platform, question)
+  const answer = await answerHost(c.cloud.cloud, question)
   assert.ok(key in answer, JSON.stringify(answer))
   // As the line above says.
   return (answer as Extract<HostAnswer, Record<K, unknown>>)[key]
@@ -122,7 +122,7 @@ test("a database without rows takes nothing away, and says so", async () => {
   for (const id of others) await ask(c, { action: "discard", id }, "discarded")
   assert.deepEqual(await machinesOf(c), [kept])
   assert.deepEqual((await reconcile(c)).alarms, [])
-  await assert.rejects(answerHost(c.cloud.cloud.platform, { action: "discard", id: kept }), /unknown/)
+  await assert.rejects(answerHost(c.cloud.cloud, { action: "discard", id: kept }), /unknown/)
 })
 
 test("a server whose machine is gone is in error, is not made anew, and is as before when it is back", async () => {
@@ -149,8 +149,8 @@ test("a machine cannot be adopted without a project that is there, nor over a li
   await reconcile(c)
   const { platform } = c.cloud.cloud
   const nobody = "0".repeat(32)
-  await assert.rejects(answerHost(platform, { action: "adopt", id: lost, project: nobody }), /no project/)
-  await assert.rejects(answerHost(platform, { action: "adopt", id: known, project: null }), /No machine/)
-  await assert.rejects(answerHost(platform, { action: "nothing" }), /no question/)
-  await assert.rejects(answerHost(platform, { action: "unknown", host: "other" }), /could not be found/)
+  await assert.rejects(answerHost(c.cloud.cloud, { action: "adopt", id: lost, project: nobody }), /no project/)
+  await assert.rejects(answerHost(c.cloud.cloud, { action: "adopt", id: known, project: null }), /No machine/)
+  await assert.rejects(answerHost(c.cloud.cloud, { action: "nothing" }), /no question/)
+  await assert.rejects(answerHost(c.cloud.cloud, { action: "unknown", host: "other" }), /could not be found/)
 })

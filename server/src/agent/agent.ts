@@ -60,6 +60,8 @@ export interface Agent {
   handle<C extends CommandName>(command: C, args: Args<C>): Promise<Result<C>>
   /** Once, before commands are taken: adopts what lives, reports all, and starts again what must run. */
   recoverAll(): Promise<void>
+  /** Reports now that it lives: whoever should know has not heard of it for a while. */
+  sayAlive(): void
   /** Powers every guest off and lets go. They run again after the next `recoverAll`. */
   stopForShutdown(how: { graceMs: number }): Promise<void>
   /** Lets go of everything; the guests run on. */
@@ -89,6 +91,7 @@ class HostAgent implements Agent {
   readonly #aliveIntervalMs: number
   readonly #loops: Promise<void>[] = []
   #isStopping = false
+  #aliveNow = Promise.withResolvers<void>()
   #resumed: Promise<void> = Promise.resolve()
 
   constructor(deps: AgentDeps) {
@@ -125,7 +128,7 @@ class HostAgent implements Agent {
 
   async recoverAll(): Promise<void> {
     // Before looking, so that what happens while we look is seen as well.
-    this.#loops.push(this.#followEvents(), this.#sayAlive(), this.#forgetTombstones())
+    this.#loops.push(this.#followEvents(), this.#keepSayingAlive(), this.#forgetTombstones())
     const { resumed } = await recoverMachines(this.#recovery)
     this.#resumed = resumed
   }
@@ -269,7 +272,11 @@ class HostAgent implements Agent {
     if (!this.#isStopping) await followState(this.#context, serverId)
   }
 
-  async #sayAlive(): Promise<void> {
+  sayAlive(): void {
+    this.#aliveNow.resolve()
+  }
+
+  async #keepSayingAlive(): Promise<void> {
     const { clock, host, hypervisor, log, report } = this.#context
     const { signal } = this.#stop
     while (!signal.aborted) {
@@ -279,7 +286,16 @@ class HostAgent implements Agent {
       } catch (error) {
         log.error({ err: error }, "the host could not be described")
       }
-      await clock.sleep(this.#aliveIntervalMs, signal).catch(() => {})
+      const pause = new AbortController()
+      const onStop = () => pause.abort()
+      signal.addEventListener("abort", onStop, { once: true })
+      await Promise.race([
+        clock.sleep(this.#aliveIntervalMs, pause.signal).catch(() => {}),
+        this.#aliveNow.promise,
+      ])
+      pause.abort()
+      signal.removeEventListener("abort", onStop)
+      this.#aliveNow = Promise.withResolvers()
     }
   }
 

@@ -60,6 +60,7 @@ export {
   listServicesOfZones,
   type ServiceFacts,
 } from "./host/service.ts"
+export { type HostLoad, selectProjectLoads } from "./host/store.ts"
 export {
   countMachinesAside,
   discardUnknownMachine,

@@ -42,3 +42,8 @@ export const notAtTheDoor = fault(
   "host.door.not_found",
   (what: string) => `There is no ${what} here.`,
 )
+export const doorPortTaken = fault(
+  "conflict",
+  "host.door.port_taken",
+  (port: number) => `Port ${port}, at which hosts join, is taken by another program. Choose one: hosts.port`,
+)

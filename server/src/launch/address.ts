@@ -42,3 +42,9 @@ export const urlHost = (host: string) => (isIPv6(host) ? `[${host}]` : host)
 
 /** The name or address in a URL, without brackets. */
 export const hostOf = (url: string) => new URL(url).hostname.replace(/^\[(.*)\]$/, "$1")
+
+/** Whether only this machine reaches what the URL names. */
+export function isLoopbackName(url: string): boolean {
+  const host = hostOf(url)
+  return host === "localhost" || host === "::1" || /^127(\.\d+){3}$/.test(host)
+}

@@ -3,15 +3,30 @@ import {
   adoptMachine,
   discardUnknownMachine,
   type Finding,
+  type HostFacts,
   type HostFindings,
+  type HostLoad,
   listUnknownMachines,
+  selectHostFacts,
+  selectProjectLoads,
+  setHostDisabled,
 } from "../compute/index.ts"
+import { hostMissing } from "../host/index.ts"
+import type { CloudHosts } from "../hosts.ts"
 import { findProject } from "../identity/index.ts"
+import type { Cloud } from "../main.ts"
 import { internalCaller } from "../platform/auth/caller.ts"
 import type { Platform } from "../platform/context/context.ts"
 import { Fault } from "../platform/fault/fault.ts"
+import { isLoopbackName } from "./address.ts"
 
 export type HostQuestion =
+  | { action: "token"; host: string | null; lastsMs: number }
+  | { action: "list" }
+  | { action: "describe"; host: string }
+  | { action: "disable"; host: string; reason: string }
+  | { action: "enable"; host: string }
+  | { action: "remove"; host: string }
   | { action: "unknown"; host: string | null }
   | { action: "adopt"; id: string; project: string | null }
   | { action: "discard"; id: string }
@@ -19,14 +34,60 @@ export type HostQuestion =
 /** A finding as it is shown: without the machine's whole record. */
 export type ShownFinding = Omit<Finding, "machine">
 
+export interface ShownHost {
+  name: string
+  /** Null: the cloud's first host, or one that has not reported yet. */
+  address: string | null
+  state: "up" | "down" | "never seen"
+  isDisabled: boolean
+  disabledReason: string | null
+  zone: string | null
+  lastSeenAt: string | null
+  joinedAt: string | null
+  certificateExpiresAt: string | null
+  hypervisor: string | null
+  accelerator: string | null
+  total: Room | null
+  used: Room & { servers: number }
+}
+
+export interface Room {
+  vcpus: number
+  ramMib: number
+  diskGib: number
+}
+
 export type HostAnswer =
+  | { token: { url: string; token: string; expiresAt: string; host: string | null } }
+  | { cloudHosts: ShownHost[] }
+  | { host: ShownHost; projects: (Room & { projectId: string; servers: number })[] }
+  | { done: string }
   | { hosts: (Omit<HostFindings, "findings"> & { findings: ShownFinding[] })[] }
   | { adopted: { host: string; id: string; name: string; status: string; portsMissing: number } }
   | { discarded: ShownFinding }
 
-export async function answerHost(platform: Platform, question: unknown): Promise<HostAnswer> {
+export async function answerHost({ platform, hosts }: Cloud, question: unknown): Promise<HostAnswer> {
   const asked = readQuestion(question)
+  if (hosts === null) throw new Fault("unsupported", "cli.no_hosts", "This cloud takes no hosts.")
   switch (asked.action) {
+    case "token":
+      return await makeToken(platform, hosts, asked)
+    case "list":
+      return { cloudHosts: await listCloudHosts(platform, hosts) }
+    case "describe": {
+      const host = (await listCloudHosts(platform, hosts)).find(({ name }) => name === asked.host)
+      if (!host) throw hostMissing(asked.host)
+      return { host, projects: (await selectProjectLoads(platform.db, host.name)).map(projectRoom) }
+    }
+    case "disable":
+      await setHostDisabled(platform, asked.host, asked.reason)
+      return { done: `No new server comes to ${asked.host}; those on it stay.` }
+    case "enable":
+      await setHostDisabled(platform, asked.host, null)
+      return { done: `New servers may come to ${asked.host}.` }
+    case "remove":
+      await hosts.remove(asked.host)
+      return { done: `${asked.host} is no host of this cloud any more.` }
     case "unknown": {
       const hosts = await listUnknownMachines(platform, asked.host)
       return { hosts: hosts.map((host) => ({ ...host, findings: host.findings.map(shown) })) }
@@ -36,6 +97,62 @@ export async function answerHost(platform: Platform, question: unknown): Promise
     case "discard":
       return { discarded: shown(await discardUnknownMachine(platform, asked.id)) }
   }
+}
+
+async function makeToken(
+  platform: Platform,
+  hosts: CloudHosts,
+  asked: { host: string | null; lastsMs: number },
+): Promise<HostAnswer> {
+  const { publicUrl } = platform.config
+  if (isLoopbackName(publicUrl)) {
+    const text =
+      `This cloud answers at ${publicUrl}, where no other machine reaches it. ` +
+      "Start it with an address that they reach: ./kumoi up --listen ADDRESS"
+    throw new Fault("precondition", "cli.not_reachable", text)
+  }
+  const { url, token, expiresAt } = await hosts.token({ hostName: asked.host, lastsMs: asked.lastsMs })
+  return { token: { url, token, expiresAt: expiresAt.toISOString(), host: asked.host } }
+}
+
+/** Those that report, and those that joined and have not yet. */
+async function listCloudHosts(platform: Platform, hosts: CloudHosts): Promise<ShownHost[]> {
+  const [facts, members] = await Promise.all([selectHostFacts(platform, {}), hosts.members()])
+  const byName = new Map(members.map((member) => [member.name, member]))
+  const known = new Set(facts.map(({ host }) => host.name))
+  const silent = members.filter(({ name }) => !known.has(name))
+  const all = [
+    ...facts.map((found) => shownHost(found, byName.get(found.host.name))),
+    ...silent.map((member) => shownHost(null, member)),
+  ]
+  return all.sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+type JoinedMember = Awaited<ReturnType<CloudHosts["members"]>>[number]
+
+function shownHost(facts: HostFacts | null, member: JoinedMember | undefined): ShownHost {
+  const host = facts?.host
+  const d = host?.description
+  const { vcpus = 0, ramMib = 0, diskGib = 0, servers = 0 } = facts?.load ?? {}
+  return {
+    name: host?.name ?? member?.name ?? "",
+    address: member?.address ?? null,
+    state: facts === null ? "never seen" : facts.isUp ? "up" : "down",
+    isDisabled: host?.isDisabled ?? false,
+    disabledReason: host?.disabledReason ?? null,
+    zone: facts?.zone ?? null,
+    lastSeenAt: host?.lastSeenAt.toISOString() ?? null,
+    joinedAt: member?.joinedAt.toISOString() ?? null,
+    certificateExpiresAt: member?.certificateExpiresAt.toISOString() ?? null,
+    hypervisor: d?.hypervisorType ?? null,
+    accelerator: d?.abilities.accelerator ?? null,
+    total: d ? { vcpus: d.vcpus, ramMib: d.ramMib, diskGib: d.diskGib } : null,
+    used: { vcpus, ramMib, diskGib, servers },
+  }
+}
+
+function projectRoom({ projectId, vcpus, ramMib, diskGib, servers }: HostLoad & { projectId: string }) {
+  return { projectId, vcpus, ramMib, diskGib, servers }
 }
 
 function shown({ machine: _, ...finding }: Finding): ShownFinding {
@@ -58,12 +175,22 @@ async function adopt(platform: Platform, { id, project }: { id: string; project:
   return { host, id: server.id, name: server.name, status: server.vmState, portsMissing }
 }
 
+/** How long a token may last. */
+const lastsMostMs = 30 * 24 * 3_600_000
+
 function readQuestion(question: unknown): HostQuestion {
   // Looked at below.
-  const { action, id, host, project } = (question ?? {}) as Record<string, unknown>
+  const { action, id, host, project, reason, lastsMs } = (question ?? {}) as Record<string, unknown>
   const textOrNull = (value: unknown) => (typeof value === "string" ? value : null)
   if (action === "unknown") return { action, host: textOrNull(host) }
   if (action === "adopt" && typeof id === "string") return { action, id, project: textOrNull(project) }
   if (action === "discard" && typeof id === "string") return { action, id }
+  if (action === "list") return { action }
+  if (action === "token" && typeof lastsMs === "number" && lastsMs > 0 && lastsMs <= lastsMostMs)
+    return { action, host: textOrNull(host), lastsMs }
+  if (action === "disable" && typeof host === "string")
+    return { action, host, reason: textOrNull(reason) ?? "" }
+  if ((action === "describe" || action === "enable" || action === "remove") && typeof host === "string")
+    return { action, host }
   throw new Fault("invalid", "cli.host_question", "That is no question about hosts.")
 }

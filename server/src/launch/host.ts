@@ -1,16 +1,51 @@
-// `kumoi host`: machines that differ from what the database says. Nothing unknown is ever deleted by itself.
-import { askRunning, sizeText, table } from "./ask.ts"
-import type { HostAnswer, HostQuestion, ShownFinding } from "./host-answer.ts"
-import { command, dataDirOf, dataOption, type OptionSpecs } from "./options.ts"
+// `kumoi host`: the machines that the cloud runs servers on, and machines that differ from what the database says.
+import { hostname } from "node:os"
+import { askRunning } from "./ask.ts"
+import type { HostAnswer, HostQuestion } from "./host-answer.ts"
+import { renderHostAnswer } from "./host-render.ts"
+import {
+  command,
+  dataDirOf,
+  dataOption,
+  numberOption,
+  type OptionSpecs,
+  type ParsedOptions,
+} from "./options.ts"
 
 const specs = {
   ...dataOption,
+  name: {
+    type: "string",
+    value: "NAME",
+    help: "join: the host's name in the cloud (default: this machine's); token: only for a host of this name",
+  },
+  address: {
+    type: "string",
+    value: "IP",
+    help: "join: where other hosts reach this one (default: from where it reaches the cloud)",
+  },
+  hypervisor: {
+    type: "string",
+    choices: ["auto", "qemu", "fake"],
+    help: "join: what runs machines (default auto: qemu as root)",
+  },
+  hours: { type: "string", value: "N", help: "token: how long it lets a host in (default 1)" },
+  reason: { type: "string", value: "TEXT", help: "disable: why" },
   project: { type: "string", value: "ID", help: "adopt: whose the server is (default: as the machine says)" },
-  yes: { type: "boolean", help: "discard: yes, delete these disks for good" },
+  yes: { type: "boolean", help: "discard: yes, delete these disks for good; join: install packages" },
   json: { type: "boolean", help: "as JSON" },
 } as const satisfies OptionSpecs
 
-const what = `Machines on hosts that no server of the database accounts for, as after a backup was restored.
+const what = `The hosts of a cloud:
+
+  token            prints the line by which another machine joins
+  join URL TOKEN   makes this machine a host of that cloud, and starts it; later: ./kumoi up, ./kumoi down
+  list             every host: state, servers, room
+  describe HOST    one of them: what it has, and what projects use of it
+  disable HOST     no new server comes to it; enable HOST ends that
+  remove HOST      it is none any more; there must be no server on it
+
+Machines that no server of the database accounts for, as after a backup was restored:
 
   unknown [HOST]   lists them: set aside, still in their place, and servers whose machine is missing
   adopt ID         makes a server of the machine, with its disks
@@ -18,14 +53,21 @@ const what = `Machines on hosts that no server of the database accounts for, as 
 
 /** Switching a guest off and deleting large disks take their time. */
 const timeoutMs = 600_000
+const hourMs = 3_600_000
 
-const about = { usage: "host unknown|adopt|discard [ID] [options]", what, specs, takesWords: true }
+const about = {
+  usage: "host token|join|list|describe|disable|enable|remove|unknown|adopt|discard [WORDS] [options]",
+  what,
+  specs,
+  takesWords: true,
+}
 
-export const host = command(about, async (options) => {
-  const [action, ...words] = options.positionals
-  const questions = questionsOf(action, words, options.text("project") ?? null)
+export const host = command(about, async (options, args) => {
+  const [action = "", ...words] = options.positionals
+  if (action === "join" && words.length === 2) return await join(options, words, args)
+  const questions = questionsOf(options, action, words)
   if (questions === null) {
-    process.stderr.write(`kumoi: use host unknown [HOST], host adopt ID or host discard ID ... --yes.\n`)
+    process.stderr.write(`kumoi: that is no way to use host; see ./kumoi host --help\n`)
     return 2
   }
   if (action === "discard" && !options.flag("yes")) {
@@ -36,53 +78,59 @@ export const host = command(about, async (options) => {
   for (const question of questions) {
     const answer = await askRunning<HostAnswer>(dataDir, "/host", question, timeoutMs)
     if (answer === null) return 3
-    process.stdout.write(options.flag("json") ? `${JSON.stringify(answer, null, 2)}\n` : render(answer))
+    process.stdout.write(
+      options.flag("json") ? `${JSON.stringify(answer, null, 2)}\n` : renderHostAnswer(answer),
+    )
   }
   return 0
 })
 
+/** Joins, and starts what joined. */
+async function join(options: ParsedOptions, words: readonly string[], args: string[]): Promise<number> {
+  const [url = "", token = ""] = words
+  const { joinCloud } = await import("./joined/join.ts")
+  const name = options.text("name") ?? hostname().toLowerCase()
+  const address = options.text("address") ?? null
+  // readOptions has checked the choices.
+  const hypervisor = (options.text("hypervisor") ?? "auto") as "auto" | "qemu" | "fake"
+  const membership = await joinCloud({
+    ...{ dataDir: dataDirOf(options), url, token, name, address, hypervisor },
+  })
+  process.stdout.write(`joined as ${membership.name}\n`)
+  const { up } = await import("./up.ts")
+  return await up(["--detach", ...upArgs(args)])
+}
+
+/** Those of the options that are of its start. */
+function upArgs(args: readonly string[]): string[] {
+  const taken = ["--data"]
+  return args.flatMap((arg, at) => {
+    if (arg === "--yes") return [arg]
+    const [name = "", value] = arg.split(/=(.*)/s)
+    if (!taken.includes(name)) return []
+    return [name, value ?? args[at + 1] ?? ""]
+  })
+}
+
+const ofOneHost = ["describe", "disable", "enable", "remove"] as const
+
 function questionsOf(
-  action: string | undefined,
+  options: ParsedOptions,
+  action: string,
   words: readonly string[],
-  project: string | null,
 ): HostQuestion[] | null {
   const [first] = words
+  const isAlone = words.length === 0
+  if (action === "list" && isAlone) return [{ action }]
+  if (action === "token" && isAlone) {
+    const hours = numberOption(options, "hours", { min: 1, max: 720 }) ?? 1
+    return [{ action, host: options.text("name") ?? null, lastsMs: hours * hourMs }]
+  }
   if (action === "unknown" && words.length <= 1) return [{ action, host: first ?? null }]
-  if (action === "adopt" && first !== undefined && words.length === 1) return [{ action, id: first, project }]
-  if (action === "discard" && words.length > 0) return words.map((id) => ({ action, id }))
-  return null
-}
-
-const meaning: Record<ShownFinding["kind"], string> = {
-  aside: "set aside",
-  unknown: "in its place; no server has its id",
-  deleted: "in its place; its server is deleted",
-  left: "in its place; its server is elsewhere",
-  missing: "a server without its machine",
-}
-
-function render(answer: HostAnswer): string {
-  if ("discarded" in answer) {
-    const { id, host: of, sizeBytes } = answer.discarded
-    return `discarded ${id} of ${of} (${sizeText(sizeBytes)})\n`
-  }
-  if ("adopted" in answer) {
-    const { host: on, id, name, status, portsMissing } = answer.adopted
-    const lost =
-      portsMissing === 0
-        ? ""
-        : `${portsMissing} of its interfaces have no port any more: openstack server add network ${id} NETWORK\n`
-    return `server ${id} (${name}) on ${on} is ${status}\n${lost}`
-  }
-  const silent = answer.hosts.filter(({ error }) => error !== null)
-  const words = silent.map(({ host: of, error }) => `Host ${of} could not be asked: ${error}\n`).join("")
-  const findings = answer.hosts.flatMap((each) => each.findings)
-  if (findings.length === 0) return `${words}No machine differs from the database.\n`
-  const rows = findings.map((f) => [
-    ...[f.host, f.id, f.name ?? "-", f.projectId ?? "-"],
-    f.vcpus === null ? "-" : `${f.vcpus} x ${f.ramMib} MiB`,
-    ...[f.power, sizeText(f.sizeBytes), f.at ?? "-"],
-    f.why === null ? meaning[f.kind] : `${meaning[f.kind]}: ${f.why}`,
-  ])
-  return `${words}${table(["HOST", "ID", "NAME", "PROJECT", "SIZE", "POWER", "DISK", "SET ASIDE", "WHAT"], rows)}`
+  if (action === "discard" && !isAlone) return words.map((id) => ({ action, id }))
+  if (first === undefined || words.length > 1) return null
+  if (action === "adopt") return [{ action, id: first, project: options.text("project") ?? null }]
+  const verb = ofOneHost.find((each) => each === action)
+  if (verb === "disable") return [{ action: verb, host: first, reason: options.text("reason") ?? "" }]
+  return verb === undefined ? null : [{ action: verb, host: first }]
 }

@@ -25,6 +25,15 @@ export interface StartPlan {
 export const engineUserName = "kumoi"
 
 export async function planStart(options: UpOptions, say: (line: string) => void): Promise<StartPlan> {
+  await checkPorts(options)
+  return await planDrivers(options, say)
+}
+
+/** What runs machines and carries packets here; installs what that needs. */
+export async function planDrivers(
+  options: Pick<UpOptions, "hypervisor" | "network" | "isYes">,
+  say: (line: string) => void,
+): Promise<StartPlan> {
   const isRoot = process.getuid?.() === 0
   const hypervisor = options.hypervisor === "auto" ? (isRoot ? "qemu" : "fake") : options.hypervisor
   const network = options.network === "auto" ? (isRoot ? "ovn" : "fake") : options.network
@@ -35,7 +44,6 @@ export async function planStart(options: UpOptions, say: (line: string) => void)
       "--network ovn needs root: it makes namespaces and taps. Use sudo, or --network fake.",
     )
   }
-  await checkPorts(options)
   const wanted: NeededPackage[] = []
   if (hypervisor === "qemu") wanted.push(...enginePackages.qemu, ...enginePackages.guest)
   if (network === "ovn") wanted.push(...enginePackages.ovn)

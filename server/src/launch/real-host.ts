@@ -107,7 +107,12 @@ async function startOvn(options: HostOptions): Promise<NetworkParts> {
   }
 }
 
-async function makeHypervisor(options: HostOptions, ports: PortPlugger): Promise<Hypervisor> {
+export type HypervisorOptions = Pick<
+  HostOptions,
+  "plan" | "dir" | "log" | "host" | "hostIp" | "fakePace" | "say"
+>
+
+export async function makeHypervisor(options: HypervisorOptions, ports: PortPlugger): Promise<Hypervisor> {
   const { dir, host, hostIp, log, plan } = options
   const directories = agentDirectories(dir.path)
   const clock = systemClock

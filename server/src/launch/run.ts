@@ -64,7 +64,7 @@ export interface RunningCloud {
 
 const region = "RegionOne"
 /** Guests get this long to power off by themselves when the process is told to stop. */
-const guestGraceMs = 20_000
+export const guestGraceMs = 20_000
 
 /** For tools, and for what starts beside a process that ends. */
 const spareConnections = 60
@@ -189,6 +189,11 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
     bus,
     isOnlyWorker: options.databaseUrl === undefined,
     listen: isShared ? null : listen,
+    hosts: {
+      listen: options.listen,
+      address: hostOf(run.url),
+      settings: { region, network: plan.network, hypervisor: plan.hypervisor },
+    },
   })
   if (isShared) {
     const told: ApiRoleParts = {
@@ -204,7 +209,7 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
   }
   const answers = {
     "/status": async () => await statusOf(run, cloud),
-    "/host": async (question: unknown) => await answerHost(cloud.platform, question),
+    "/host": async (question: unknown) => await answerHost(cloud, question),
     "/image": async (question: unknown) => await answerImage(cloud.platform, question),
     "/keys": async (question: unknown) => await answerKeys(cloud.platform, question),
     "/policy": async (question: unknown) => await answerPolicy(cloud.platform, question),
@@ -279,14 +284,14 @@ async function startHost(
 }
 
 /** SIGTERM or SIGINT, whichever comes first; from then on neither ends the process by itself. */
-function firstSignal(): Promise<NodeJS.Signals> {
+export function firstSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => resolve(signal))
   })
 }
 
 /** Ctrl-C in the middle of a start leaves no half-started cloud. */
-async function interrupted(signal: Promise<NodeJS.Signals>): Promise<never> {
+export async function interrupted(signal: Promise<NodeJS.Signals>): Promise<never> {
   const name = await signal
   throw new Fault("precondition", "cli.interrupted", `Stopped by ${name} before the cloud was running.`)
 }
@@ -307,16 +312,7 @@ async function stopOnSignal(
 }
 
 async function statusOf(run: Run, cloud: Cloud): Promise<CloudStatus> {
-  const own = {
-    name: "kumoi",
-    kind: "process" as const,
-    state: "running",
-    pid: process.pid,
-    since: run.startedAt.toISOString(),
-    memoryBytes: processMemoryBytes(process.pid),
-    restarts: ownRestarts(),
-    detail: null,
-  }
+  const own = ownStatus(run)
   const answering = new Set(apiProcessNames(run.options.workers))
   const engines = run.supervisor.status().map((e) => {
     const kind = answering.has(e.name) ? ("process" as const) : ("engine" as const)
@@ -336,8 +332,21 @@ async function statusOf(run: Run, cloud: Cloud): Promise<CloudStatus> {
   }
 }
 
+export function ownStatus({ startedAt }: Pick<Run, "startedAt">): ComponentStatus {
+  return {
+    name: "kumoi",
+    kind: "process",
+    state: "running",
+    pid: process.pid,
+    since: startedAt.toISOString(),
+    memoryBytes: processMemoryBytes(process.pid),
+    restarts: ownRestarts(),
+    detail: null,
+  }
+}
+
 /** Whether somebody starts this process again; not shown where nobody was to. */
-function parentStatus({ parent, startedAt }: Run): ComponentStatus[] {
+export function parentStatus({ parent, startedAt }: Pick<Run, "parent" | "startedAt">): ComponentStatus[] {
   if (!parent) return []
   const isThere = isProcessAlive(parent)
   return [
@@ -412,7 +421,7 @@ ${client}  export OS_CLIENT_CONFIG_FILE=${join(run.dir.path, "clouds.yaml")}
 `
 }
 
-function mustIdentify() {
+export function mustIdentify(): ProcessIdentity {
   const identity = identifyProcess(process.pid)
   if (!identity) throw new Error("cannot read /proc/self/stat")
   return identity

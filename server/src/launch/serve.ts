@@ -2,7 +2,7 @@
 import { closeSync, writeSync } from "node:fs"
 import { describeError, Fault } from "../platform/fault/fault.ts"
 import { readOptions } from "./options.ts"
-import { runCloud } from "./run.ts"
+import { runHere } from "./run-here.ts"
 import type { Progress } from "./up.ts"
 import { readUpOptions, upOptionSpecs } from "./up-options.ts"
 
@@ -17,7 +17,7 @@ export async function serve(args: string[]): Promise<number> {
     }
   }
   try {
-    const cloud = await runCloud(readUpOptions(readOptions(args, upOptionSpecs)), (text) =>
+    const cloud = await runHere(readUpOptions(readOptions(args, upOptionSpecs)), (text) =>
       tell({ kind: "step", text }),
     )
     tell({ kind: "ready", summary: cloud.summary })

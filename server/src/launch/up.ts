@@ -40,9 +40,9 @@ export const up = command(about, async (parsed, args) => {
   }
   await checkRoom(options.dataDir)
   if (parsed.flag("detach")) return await upDetached(options, args)
-  const { runCloud } = await import("./run.ts")
+  const { runHere } = await import("./run-here.ts")
   const say = progressPrinter()
-  const cloud = await runCloud(options, (text) => say({ kind: "step", text }))
+  const cloud = await runHere(options, (text) => say({ kind: "step", text }))
   say({ kind: "ready", summary: cloud.summary })
   process.stdout.write("Press ctrl-C to stop it.\n")
   await cloud.ended

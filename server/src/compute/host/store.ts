@@ -75,6 +75,20 @@ export async function selectHostLoads(db: DbOrTx, hosts: readonly string[]): Pro
   return new Map(found.rows.map((row) => [row.host, row]))
 }
 
+/** The same, of one host, by project. */
+export async function selectProjectLoads(
+  db: DbOrTx,
+  host: string,
+): Promise<(HostLoad & { projectId: string })[]> {
+  const { rows } = await sql<HostLoad & { projectId: string }>`
+    select host, project_id as "projectId", count(*) as servers, sum(vcpus)::bigint as vcpus,
+      sum(ram_mib)::bigint as "ramMib",
+      coalesce(sum((flavor->>'diskGib')::int + (flavor->>'ephemeralGib')::int), 0)::bigint as "diskGib"
+    from compute.server where deleted_at is null and host = ${host}
+    group by host, project_id order by project_id`.execute(db)
+  return rows
+}
+
 export async function selectServersOfHost(
   db: DbOrTx,
   host: string,

@@ -11,7 +11,7 @@ import { fingerprintOf } from "../../platform/authority/authority.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { type Fault, type FaultKind, toFault } from "../../platform/fault/fault.ts"
 import { ensureHostAuthority, type HostAuthority } from "../authority.ts"
-import { hostUnknown, notAtTheDoor } from "../faults.ts"
+import { doorPortTaken, hostUnknown, notAtTheDoor } from "../faults.ts"
 import { joinHost, renewCertificate } from "../member/join.ts"
 import { type Member, memberOfCertificate, removeMember } from "../member/member.ts"
 import { readJoinBody, readRenewBody } from "./bodies.ts"
@@ -76,7 +76,9 @@ export class HostDoor implements AsyncDisposable {
   static async open(platform: Platform, options: DoorOptions): Promise<HostDoor> {
     const door = new HostDoor(platform, options, await ensureHostAuthority(platform.config.dataDir))
     await new Promise<void>((resolve, reject) => {
-      door.#server.once("error", reject)
+      door.#server.once("error", (error: NodeJS.ErrnoException) =>
+        reject(error.code === "EADDRINUSE" ? doorPortTaken(options.listen.port) : error),
+      )
       door.#server.listen(options.listen, resolve)
     })
     return door

@@ -19,11 +19,12 @@ export interface JoinOptions {
   name: string
   /** Where other hosts reach this one; null: the address from which it reaches the door. */
   address: string | null
+  hypervisor?: Membership["hypervisor"]
 }
 
 /** Repeatable: when the answer was lost, the same key asks again. */
 export async function joinCloud(options: JoinOptions): Promise<Membership> {
-  const { dataDir, token, name, address } = options
+  const { dataDir, token, name, address, hypervisor = "auto" } = options
   const door = readDoor(options.url)
   const joined = readMembership(dataDir)
   if (joined) {
@@ -35,7 +36,7 @@ export async function joinCloud(options: JoinOptions): Promise<Membership> {
   if (!existsSync(keyFile)) await makeKey(keyFile)
   const request = await makeRequest(keyFile)
   const { answer, address: own } = await askToJoin(door, { token, name, address, request })
-  const membership = { door: door.origin, name: answer.name, id: answer.id, address: own }
+  const membership = { door: door.origin, name: answer.name, id: answer.id, address: own, hypervisor }
   writeMembership(dataDir, membership, answer)
   return membership
 }

@@ -30,6 +30,7 @@ export async function startMemberAgent(options: MemberAgentOptions): Promise<Mem
   const { membership, dataDir, client, log, clock } = options
   await using stack = new AsyncDisposableStack()
   let state: LinkState = { isConnected: false, problem: "not connected yet" }
+  let role: AgentRole | null = null
   stack.defer(keepRenewed(options))
   const bus = stack.use(
     openLinkBus({
@@ -38,21 +39,24 @@ export async function startMemberAgent(options: MemberAgentOptions): Promise<Mem
       log,
       onChange: (changed) => {
         state = changed
+        if (changed.isConnected) role?.agent.sayAlive()
       },
     }),
   )
   const config = { dataDir, host: membership.name }
-  const role = await startAgentRole({ bus, clock, log, config }, options.parts, {
+  const started = await startAgentRole({ bus, clock, log, config }, options.parts, {
     open: async () => {
       throw new Error("not yet")
     },
   })
+  role = started
+  if (state.isConnected) started.agent.sayAlive()
   const kept = stack.move()
   return {
-    role,
+    role: started,
     link: () => state,
     async stop(how) {
-      await role.stop(how)
+      await started.stop(how)
       await kept.disposeAsync()
     },
   }

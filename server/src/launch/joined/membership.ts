@@ -13,6 +13,8 @@ export interface Membership {
   id: string
   /** Where other hosts reach this one. */
   address: string
+  /** What runs machines, unless `up` says otherwise; `auto`: as the cloud's first host does. */
+  hypervisor: "auto" | "qemu" | "fake"
 }
 
 export interface MemberFiles extends KeyPairFiles {

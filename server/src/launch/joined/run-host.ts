@@ -1,0 +1,221 @@
+// Runs a joined host in this process: its engines, then the agent, which speaks to the cloud through the door.
+import { rmSync } from "node:fs"
+import { join } from "node:path"
+import type { HostSettings } from "../../agent/door-protocol.ts"
+import { FakePlugger } from "../../agent/ports/fake-plugger.ts"
+import type { AgentParts } from "../../agent-role.ts"
+import { eventually, systemClock } from "../../platform/clock/clock.ts"
+import { loadConfig } from "../../platform/config/config.ts"
+import type { ProcessIdentity } from "../../platform/exec/process.ts"
+import { describeError } from "../../platform/fault/fault.ts"
+import { createLogger, type Logger } from "../../platform/log/log.ts"
+import { boundLogs } from "../../platform/log/rotate.ts"
+import { Supervisor } from "../../platform/supervise/supervisor.ts"
+import {
+  acquireCloudLock,
+  type CloudDir,
+  openCloudDir,
+  readJson,
+  removeMainState,
+  stopRequestPath,
+  writeJson,
+  writeMainState,
+} from "../cloud-dir.ts"
+import { serveControl } from "../control.ts"
+import { removeLeftovers } from "../leftovers.ts"
+import { endWhenUncaught, ownParent } from "../parent.ts"
+import { planDrivers, type StartPlan } from "../plan.ts"
+import { makeHypervisor } from "../real-host.ts"
+import {
+  firstSignal,
+  guestGraceMs,
+  interrupted,
+  mustIdentify,
+  ownStatus,
+  parentStatus,
+  type RunningCloud,
+} from "../run.ts"
+import type { CloudStatus, ComponentStatus } from "../status.ts"
+import type { UpOptions } from "../up-options.ts"
+import { DoorClient } from "./door-client.ts"
+import { type MemberAgent, startMemberAgent } from "./member-agent.ts"
+import type { Membership } from "./membership.ts"
+
+interface Run {
+  options: UpOptions
+  membership: Membership
+  dir: CloudDir
+  log: Logger
+  supervisor: Supervisor
+  client: DoorClient
+  plan: StartPlan
+  say: (line: string) => void
+  startedAt: Date
+  parent: ProcessIdentity | null
+}
+
+export async function runHost(
+  options: UpOptions,
+  membership: Membership,
+  say: (line: string) => void,
+): Promise<RunningCloud> {
+  const startedMs = performance.now()
+  const config = loadConfig({
+    file: options.configFile,
+    env: process.env,
+    overrides: options.configOverrides,
+    base: {
+      dataDir: options.dataDir,
+      publicUrl: membership.door,
+      region: "",
+      host: membership.name,
+    } as never,
+  })
+  const dir = openCloudDir(options.dataDir, { canPostgresReach: () => true })
+  const stack = new AsyncDisposableStack()
+  stack.use(acquireCloudLock(dir))
+  const signal = firstSignal()
+  try {
+    const log = createLogger({
+      file: join(dir.logDir, "kumoi.log"),
+      level: process.env.KUMOI_LOG_LEVEL ?? "info",
+    })
+    endWhenUncaught(log)
+    const supervisor = new Supervisor({ runDir: dir.runDir, log })
+    stack.use(boundLogs(dir.logDir, config.log, log))
+    const client = stack.use(new DoorClient({ door: membership.door, dataDir: dir.path }))
+    const settings = await readSettings(client, dir, say)
+    const chosen = options.hypervisor === "auto" ? membership.hypervisor : options.hypervisor
+    const hypervisor = chosen === "auto" && settings.hypervisor === "fake" ? "fake" : chosen
+    const plan = await planDrivers({ ...options, hypervisor, network: settings.network }, say)
+    const run: Run = {
+      ...{ options, membership, dir, log, supervisor, client, plan, say },
+      startedAt: new Date(),
+      parent: ownParent(),
+    }
+    stack.defer(async () => void (await removeLeftovers(dir)))
+    stack.defer(async () => await supervisor.stopAll())
+    const agent = await Promise.race([startAll(run, config.fake.pace, stack), interrupted(signal)])
+    const ended = stopOnSignal(run, agent, { signal, stack })
+    return { summary: summaryOf(run, agent, (performance.now() - startedMs) / 1000), ended }
+  } catch (error) {
+    say("stopping what was started")
+    await stack.disposeAsync()
+    throw error
+  }
+}
+
+/** As the cloud says them now; while it is away, as it said them last: guests must run again without it. */
+async function readSettings(
+  client: DoorClient,
+  dir: CloudDir,
+  say: (line: string) => void,
+): Promise<HostSettings> {
+  const file = join(dir.path, "settings.json")
+  try {
+    const settings = await client.settings()
+    writeJson(file, settings, 0o600)
+    return settings
+  } catch (error) {
+    const kept = readJson<HostSettings>(file)
+    if (!kept) throw error
+    say(`going on without the cloud: ${describeError(error)}`)
+    return kept
+  }
+}
+
+/** A cloud that is away is waited for so long; the host runs without it, and connects when it is back. */
+const linkTimeoutMs = 15_000
+
+async function startAll(
+  run: Run,
+  fakePace: Parameters<typeof makeHypervisor>[0]["fakePace"],
+  stack: AsyncDisposableStack,
+): Promise<MemberAgent> {
+  const { dir, membership, plan, log, client } = run
+  const state = {
+    identity: mustIdentify(),
+    parent: run.parent,
+    url: membership.door,
+    hypervisor: plan.hypervisor,
+    network: plan.network,
+    startedAt: run.startedAt.toISOString(),
+    isReady: false,
+  }
+  writeMainState(dir, state)
+  stack.defer(() => removeMainState(dir))
+  const agent = await startMemberAgent({
+    ...{ membership, dataDir: dir.path, client, log },
+    parts: await startParts(run, fakePace),
+    clock: systemClock,
+  })
+  stack.use(
+    await serveControl(join(dir.runDir, "control.sock"), { "/status": async () => statusOf(run, agent) }),
+  )
+  run.say("connecting to the cloud")
+  await eventually("the cloud", () => agent.link().isConnected, { timeoutMs: linkTimeoutMs }).catch(() => {})
+  writeMainState(dir, { ...state, isReady: true })
+  return agent
+}
+
+async function startParts(
+  run: Run,
+  fakePace: Parameters<typeof makeHypervisor>[0]["fakePace"],
+): Promise<AgentParts> {
+  const { plan, dir, log, membership, say } = run
+  const ports = new FakePlugger()
+  const facts = { plan, dir, log, host: membership.name, hostIp: membership.address, fakePace, say }
+  const hypervisor = await makeHypervisor(facts, ports)
+  return { hypervisor, ports, usesImages: plan.hypervisor === "qemu" }
+}
+
+async function stopOnSignal(
+  run: Run,
+  agent: MemberAgent,
+  until: { signal: Promise<NodeJS.Signals>; stack: AsyncDisposableStack },
+): Promise<void> {
+  const signal = await until.signal
+  run.log.info({ signal }, "stopping")
+  const asked = readJson<{ graceMs: number }>(stopRequestPath(run.dir))
+  rmSync(stopRequestPath(run.dir), { force: true })
+  await agent.stop({ guests: "power_off", graceMs: asked?.graceMs ?? guestGraceMs })
+  await until.stack.disposeAsync()
+  run.log.info("stopped")
+}
+
+function statusOf(run: Run, agent: MemberAgent): CloudStatus {
+  const { isConnected, problem } = agent.link()
+  const link: ComponentStatus = {
+    name: "cloud",
+    kind: "external",
+    state: isConnected ? "ok" : "failing",
+    ...{ pid: null, since: null, memoryBytes: 0, restarts: 0 },
+    detail: problem === null ? run.membership.door : `${run.membership.door}: ${problem}`,
+  }
+  const engines = run.supervisor.status().map((e) => ({ ...e, kind: "engine" as const, detail: e.lastError }))
+  const components = [ownStatus(run), ...parentStatus(run), ...engines, link]
+  return {
+    state: "running",
+    url: run.membership.door,
+    dataDir: run.dir.path,
+    hypervisor: run.plan.hypervisor,
+    network: run.plan.network,
+    memoryBytes: components.reduce((sum, c) => sum + c.memoryBytes, 0),
+    components,
+  }
+}
+
+function summaryOf({ membership, plan }: Run, agent: MemberAgent, seconds: number): string {
+  const { isConnected, problem } = agent.link()
+  const link = isConnected
+    ? `is a host of the cloud at ${membership.door}`
+    : `cannot reach its cloud at ${membership.door} (${problem}); it goes on trying`
+  return `
+This machine ${link} (${seconds.toFixed(1)} s)
+
+  name         ${membership.name}
+  address      ${membership.address}
+  machines by  ${plan.hypervisor}, network ${plan.network}
+
+`
+}
