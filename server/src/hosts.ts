@@ -10,6 +10,7 @@ import {
   hostMissing,
   issueJoinToken,
   type Member,
+  selectMember,
   selectMembers,
   sendJson,
 } from "./host/index.ts"
@@ -90,6 +91,6 @@ async function openDoor(platform: Platform, parts: HostsParts): Promise<HostDoor
 }
 
 async function removeHost(platform: Platform, door: HostDoor | null, name: string): Promise<void> {
-  if (!(await selectMembers(platform.db)).some((member) => member.name === name)) throw hostMissing(name)
+  if (!(await selectMember(platform.db, name))) throw hostMissing(name)
   await removeComputeHost(platform, name, async () => void (await door?.remove(name)))
 }

@@ -147,9 +147,11 @@ test("a machine cannot be adopted without a project that is there, nor over a li
   const [lost = "", known = ""] = await makeActive(c, 2)
   await forget(c, [lost])
   await reconcile(c)
-  const { platform } = c.cloud.cloud
   const nobody = "0".repeat(32)
-  await assert.rejects(answerHost(c.cloud.cloud, { action: "adopt", id: lost, project: nobody }), /no project/)
+  await assert.rejects(
+    answerHost(c.cloud.cloud, { action: "adopt", id: lost, project: nobody }),
+    /no project/,
+  )
   await assert.rejects(answerHost(c.cloud.cloud, { action: "adopt", id: known, project: null }), /No machine/)
   await assert.rejects(answerHost(c.cloud.cloud, { action: "nothing" }), /no question/)
   await assert.rejects(answerHost(c.cloud.cloud, { action: "unknown", host: "other" }), /could not be found/)

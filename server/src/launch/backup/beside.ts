@@ -6,7 +6,7 @@ import { dirname, join } from "node:path"
 import { writeBackupFile } from "./dump.ts"
 import type { BackupFile } from "./manifest.ts"
 
-const names = ["passwords.json", "policy.yaml", "policy.d", "identity"]
+const names = ["passwords.json", "policy.yaml", "policy.d", "identity", "hosts"]
 
 export async function backUpFiles(dataDir: string, directory: string): Promise<BackupFile[]> {
   const files: BackupFile[] = []

@@ -1,7 +1,9 @@
 // A host joins its cloud: makes a key, shows the token at the door, and keeps what it is given.
 import { existsSync } from "node:fs"
+import { join } from "node:path"
 import { makeKey, makeRequest } from "../../platform/authority/authority.ts"
 import { Fault } from "../../platform/fault/fault.ts"
+import { openCloudDir } from "../cloud-dir.ts"
 import { askToJoin } from "./door-client.ts"
 import {
   type Membership,
@@ -31,6 +33,12 @@ export async function joinCloud(options: JoinOptions): Promise<Membership> {
     const message = `${dataDir} is the host ${joined.name} of the cloud at ${joined.door} already. Start it with: ./kumoi up`
     throw new Fault("conflict", "cli.join.joined", message)
   }
+  if (existsSync(join(dataDir, "endpoint.json"))) {
+    const message = `${dataDir} is a cloud of its own. Choose another directory for the host: --data DIR`
+    throw new Fault("conflict", "cli.join.is_cloud", message)
+  }
+  // First, so that all that follows counts as its own: `down --purge` removes it.
+  openCloudDir(dataDir, { canPostgresReach: () => true })
   prepareMemberDirectory(dataDir)
   const { keyFile } = memberFiles(dataDir)
   if (!existsSync(keyFile)) await makeKey(keyFile)
