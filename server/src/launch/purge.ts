@@ -9,10 +9,13 @@ const ownNames: ReadonlySet<string> = new Set([
   "clouds.yaml",
   "database.json",
   "endpoint.json",
+  "host.json",
+  "hosts",
   "identity",
   "image",
   "images",
   "log",
+  "member",
   "openrc-admin",
   "openrc-demo",
   "ovn",
@@ -21,6 +24,7 @@ const ownNames: ReadonlySet<string> = new Set([
   "public-network.json",
   "restoring.json",
   "run",
+  "settings.json",
   "snapshots",
   "tls",
 ])
@@ -29,7 +33,7 @@ const ownForms = [
   /^postgres\.(new|restoring|restoring\.new)$/,
   /^(postgres\.)?before-restore-\d{8}T\d{6}$/,
   // A write that was interrupted (writeWhole).
-  /^(cloud|database|endpoint|passwords|public-network|restoring)\.json\.tmp$/,
+  /^(cloud|database|endpoint|host|passwords|public-network|restoring|settings)\.json\.tmp$/,
   /^(clouds\.yaml|openrc-admin|openrc-demo)\.tmp$/,
 ]
 
