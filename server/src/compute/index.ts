@@ -75,6 +75,7 @@ export {
   showKeypair,
 } from "./keypair/keypair.ts"
 export { serveMetadata } from "./metadata/serve.ts"
+export { answerMetadataRequest, type MetadataReply, type MetadataRequest } from "./metadata/request.ts"
 export { listMigrations, type Migration, migrationNoun } from "./migration/migration.ts"
 export { showQuotaClass, updateQuotaClass } from "./quota/class.ts"
 export {
