@@ -10,7 +10,8 @@ import {
   startServices,
 } from "./control-plane.ts"
 import type { Reconciler } from "./engine/reconcile/reconciler.ts"
-import { openImageData, registerLocalImage } from "./image/index.ts"
+import { registerLocalImage } from "./image/index.ts"
+import { localImageStore } from "./image-store.ts"
 import type { NetworkDriver, WantPort } from "./network/driver/network-driver.ts"
 import { type MetadataNetwork, metadataNetworks } from "./network/index.ts"
 import type { Bus } from "./platform/bus/bus.ts"
@@ -115,9 +116,7 @@ async function startPlane(run: Run, stack: AsyncDisposableStack): Promise<Omit<C
   for (const service of services) stack.use(await service.work?.(platform))
   stack.use(await plane.outbox.publish())
   if (parts.metadata) await startMetadata(platform, parts.metadata, stack)
-  const agent = await startAgentRole(platform, parts.agent, {
-    open: async (imageId) => await openImageData(platform, imageId),
-  })
+  const agent = await startAgentRole(platform, parts.agent, localImageStore(platform))
   stack.defer(async () => await agent.stop(run.stopAs))
   // After the agent, so that what a crash left finds somebody to talk to.
   stack.use(

@@ -101,6 +101,20 @@ export const agentImageMissing = fault(
   (imageId: string) => `The data of image ${imageId} cannot be read now.`,
 )
 
+/** For operators: no request waits for it. */
+export const agentMetadataFailed = fault(
+  "unavailable",
+  "agent.host.metadata_failed",
+  (why: string) => `Guests of the host are not answered for their metadata as they should be: ${why}`,
+)
+
+/** It was discarded, or lay here for too long. */
+export const agentSnapshotMissing = fault(
+  "not_found",
+  "agent.snapshot.missing",
+  (imageId: string) => `The copy of the disk for image ${imageId} is not on its host any more.`,
+)
+
 export const agentCacheFull = fault(
   "no_capacity",
   "agent.image.cache_full",

@@ -66,6 +66,7 @@ export {
   listUnknownMachines,
 } from "./host/unknown.ts"
 export { deleteComputeHost, hostCommands, updateComputeHost, updateOldHost } from "./host/update.ts"
+export { checkImageTicket, type ImageTicket } from "./image-ticket.ts"
 export {
   createKeypair,
   deleteKeypair,
