@@ -75,8 +75,9 @@ export {
   listKeypairs,
   showKeypair,
 } from "./keypair/keypair.ts"
-export { serveMetadata } from "./metadata/serve.ts"
+export { createMetadataLists, type MetadataLists, metadataReconcilerName } from "./metadata/host-lists.ts"
 export { answerMetadataRequest, type MetadataReply, type MetadataRequest } from "./metadata/request.ts"
+export { serveMetadata } from "./metadata/serve.ts"
 export { listMigrations, type Migration, migrationNoun } from "./migration/migration.ts"
 export { showQuotaClass, updateQuotaClass } from "./quota/class.ts"
 export {

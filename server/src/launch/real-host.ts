@@ -108,7 +108,6 @@ async function startOvn(options: HostOptions): Promise<NetworkParts> {
         await shareWithProxy(paths.metadataSocket)
         await supervisor.start(metadataProxyEngine({ paths, logDir: dir.logDir }))
       },
-      proxy,
     },
     proxy,
   }

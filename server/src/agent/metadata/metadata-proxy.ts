@@ -49,11 +49,6 @@ export class MetadataProxy {
     this.#ports = new SwitchPorts(options)
   }
 
-  /** Whether guests of the network are answered, as far as the last reconcile knew. */
-  serves(networkId: string): boolean {
-    return this.#ready.has(networkId)
-  }
-
   /** Serves exactly these networks. Repeatable; calls wait for each other. What is as it was costs no program. */
   async reconcile(networks: readonly MetadataNetwork[]): Promise<MetadataReport> {
     const turn = this.#turn.then(() => this.#reconcile(networks))
