@@ -340,6 +340,12 @@ test("interfaces are added and removed, and follow the spec of a later ensure", 
   await agent.release()
 })
 
+test("a command that the agent does not know is refused as such", async () => {
+  const { agent } = await openFakeAgent(newBench())
+  for (const name of ["vm.later", "toString", "__proto__"])
+    await assert.rejects(agent.handle(name as "vm.list", {}), isFault("agent.command.unknown"))
+})
+
 test("unknown machines, bad ids and missing abilities are told apart", async () => {
   const { agent } = await openFakeAgent(newBench())
   const serverId = newUuid()

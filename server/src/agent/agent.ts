@@ -11,7 +11,13 @@ import { AsideStore, serverIdOf } from "./aside.ts"
 import { describeUnknown, discardAside, setMachineAside, takeBack } from "./aside-commands.ts"
 import type { AgentContext } from "./context.ts"
 import { EpochStore } from "./epoch-store.ts"
-import { agentDiskFull, agentFenceStale, agentMachineNotFound, agentStopping } from "./faults.ts"
+import {
+  agentCommandUnknown,
+  agentDiskFull,
+  agentFenceStale,
+  agentMachineNotFound,
+  agentStopping,
+} from "./faults.ts"
 import { FenceStore, type FenceUse } from "./fence-store.ts"
 import { uptimeLine } from "./hypervisor/host-facts.ts"
 import type { Hypervisor } from "./hypervisor/hypervisor.ts"
@@ -134,6 +140,7 @@ class HostAgent implements Agent {
     signal: AbortSignal = this.#stop.signal,
   ): Promise<Result<C>> {
     if (this.#isStopping) throw agentStopping(this.#context.host)
+    if (!Object.hasOwn(this.#commands, command)) throw agentCommandUnknown(command)
     const run: (args: Args<C>, signal: AbortSignal) => Promise<Result<C>> = this.#commands[command]
     try {
       return await run(args, signal)

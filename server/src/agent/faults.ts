@@ -19,6 +19,13 @@ export const agentMachineExists = fault(
   (serverId: string) => `The host has a machine of server ${serverId} already.`,
 )
 
+/** The other side is of another version. */
+export const agentCommandUnknown = fault(
+  "unsupported",
+  "agent.command.unknown",
+  (command: string) => `The agent of the host does not know the command "${command}".`,
+)
+
 export const agentMachineBusy = fault(
   "unavailable",
   "agent.machine.busy",

@@ -73,7 +73,7 @@ test("what an upload leaves, also one that failed or died with the agent, can be
   await two.agent.handle("vm.upload_snapshot", upload)
 })
 
-test("an upload ends when it is discarded, when nobody waits for it, and with the agent", async () => {
+test("an upload ends when the copy is discarded or made anew, when nobody waits for it, and with the agent", async () => {
   const reasons: string[] = []
   const { agent, path, snapshot } = await openBench(
     (_imageId, _ticket, _path, { signal }) =>
@@ -105,8 +105,11 @@ test("an upload ends when it is discarded, when nobody waits for it, and with th
   assert.equal(existsSync(path), false)
   await agent.handle("vm.snapshot", snapshot)
   const three = await begun()
-  await agent.release()
+  await agent.handle("vm.snapshot", snapshot)
   await three.ended
+  const four = await begun()
+  await agent.release()
+  await four.ended
 })
 
 test("an older run of the task takes nothing from a newer one; a later task does not keep the copy", async () => {

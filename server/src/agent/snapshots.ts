@@ -31,6 +31,9 @@ export class Snapshots {
   constructor(options: SnapshotsOptions) {
     this.#options = options
     mkdirSync(options.dir, { recursive: true, mode: 0o700 })
+    options.stop.addEventListener("abort", () => {
+      for (const imageId of this.#uploads.keys()) this.#endUpload(imageId, "the agent stops")
+    })
   }
 
   /** `write` makes the file, whole or not at all. */
@@ -38,6 +41,7 @@ export class Snapshots {
     imageId: string,
     write: (path: string) => Promise<{ sizeBytes: number }>,
   ): Promise<{ sizeBytes: number }> {
+    this.#endUpload(imageId, "the snapshot is taken anew")
     return await this.#queues.run(imageId, async () => {
       const path = this.#path(imageId)
       // Before there is another one: two may not find room.
@@ -56,19 +60,21 @@ export class Snapshots {
         throw Object.assign(agentSnapshotMissing(imageId), { cause: error })
       })
       const giveUp = new AbortController()
+      const onAbort = () => giveUp.abort(signal.reason)
       this.#uploads.set(imageId, giveUp)
+      signal.addEventListener("abort", onAbort, { once: true })
       try {
-        const any = AbortSignal.any([signal, stop, giveUp.signal])
-        any.throwIfAborted()
-        await store.store(imageId, ticket, path, { signal: any })
+        for (const given of [signal, stop]) given.throwIfAborted()
+        await store.store(imageId, ticket, path, { signal: giveUp.signal })
       } finally {
+        signal.removeEventListener("abort", onAbort)
         this.#uploads.delete(imageId)
       }
     })
   }
 
   async discard(imageId: string): Promise<void> {
-    this.#uploads.get(imageId)?.abort(new Error("the snapshot is discarded"))
+    this.#endUpload(imageId, "the snapshot is discarded")
     await this.#queues.run(imageId, () => rm(this.#path(imageId), { force: true }), { isOwn: true })
   }
 
@@ -88,6 +94,10 @@ export class Snapshots {
 
   async idle(): Promise<void> {
     await this.#queues.idle()
+  }
+
+  #endUpload(imageId: string, why: string): void {
+    this.#uploads.get(imageId)?.abort(new Error(`the upload ends: ${why}`))
   }
 
   async #isOld(path: string): Promise<boolean> {
