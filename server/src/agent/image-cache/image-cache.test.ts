@@ -35,6 +35,7 @@ function cacheOver(
       clock: systemClock,
       log: silentLogger,
       pausesMs: [1, 1],
+      idleMs: 1_000,
       ...(signal ? { signal } : {}),
     }),
   }
@@ -151,6 +152,16 @@ test("a stream that brings nothing any more is given up, and so is one that the 
   await assert.rejects(refused.cache.ensureImage(request(data), none), agentImageMissing.is)
   assert.equal(asked, 2)
   assert.deepEqual([...readdirSync(dir), ...readdirSync(refused.dir)], [])
+})
+
+test("a stream that is silent is broken, and the next one goes on", async () => {
+  const data = Buffer.alloc(mib, "y")
+  const { cache } = cacheOver(async (_id, _ticket, { offset }) => {
+    const stream = offset === 0 ? new Readable({ read: () => {} }) : Readable.from([data.subarray(offset)])
+    if (offset === 0) stream.push(data.subarray(0, 10))
+    return { stream, sizeBytes: data.length }
+  })
+  assert.deepEqual(readFileSync((await cache.ensureImage(request(data), none)).path), data)
 })
 
 test("what is being fetched ends with the agent", async () => {

@@ -46,6 +46,7 @@ const usedAtGrainMs = 60_000
 
 /** Half a minute without a byte, in all. */
 const defaultPausesMs = [500, 2_000, 5_000, 10_000, 15_000]
+const defaultIdleMs = 60_000
 
 export function createImageCache(options: {
   dir: string
@@ -57,6 +58,8 @@ export function createImageCache(options: {
   signal?: AbortSignal
   /** Before each further try to go on with data that broke off. */
   pausesMs?: readonly number[]
+  /** How long data may stay away before they count as broken off. */
+  idleMs?: number
 }): ImageCache {
   return new DirectoryImageCache(options)
 }
@@ -160,8 +163,10 @@ class DirectoryImageCache implements ImageCache {
     first: ImageStream,
     again: Incoming["again"],
   ): Promise<void> {
-    const { clock, limitBytes, pausesMs = defaultPausesMs, signal } = this.#options
-    await receiveImage({ imageId, checksum, to, limitBytes, first, again }, { clock, signal, pausesMs })
+    const { clock, limitBytes, signal } = this.#options
+    const { idleMs = defaultIdleMs, pausesMs = defaultPausesMs } = this.#options
+    const incoming = { imageId, checksum, to, limitBytes, first, again }
+    await receiveImage(incoming, { clock, signal, pausesMs, idleMs })
   }
 
   async #touch(entry: Entry): Promise<void> {

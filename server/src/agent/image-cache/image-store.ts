@@ -15,7 +15,10 @@ export interface OpenOptions {
 }
 
 export interface ImageStore {
-  /** A fault other than `unavailable` is final: the data are not asked for again. */
+  /**
+   * Answers or fails within some seconds; the data may take longer. A fault other than `unavailable` is final: they are
+   * not asked for again.
+   */
   open(imageId: string, ticket: string, options: OpenOptions): Promise<OpenedImage>
   /**
    * Makes the file the image's data, from its first byte on each time. Repeatable: once the data are there, it does

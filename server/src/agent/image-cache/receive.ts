@@ -29,6 +29,8 @@ export interface Patience {
   signal: AbortSignal | undefined
   /** Before each further try that follows one which brought too little; then it is given up. */
   pausesMs: readonly number[]
+  /** A stream that brings nothing for so long is broken: a machine waits for it. */
+  idleMs: number
 }
 
 /** A try that brought so much was worth it, and the pauses begin anew. */
@@ -77,10 +79,10 @@ class Taken {
 
 async function takeAll(
   { imageId, first, again }: Incoming,
-  { clock, signal, pausesMs }: Patience,
+  { clock, idleMs, pausesMs, signal }: Patience,
   taken: Taken,
 ): Promise<void> {
-  let broken = await takeOne(first, taken)
+  let broken = await takeOne(first, taken, idleMs)
   let poorTries = 0
   while (broken !== null) {
     const pauseMs = pausesMs[poorTries]
@@ -88,7 +90,7 @@ async function takeAll(
     await clock.sleep(pauseMs, signal)
     const had = taken.bytes
     broken = await again(had).then(
-      (opened) => takeOne(opened, taken),
+      (opened) => takeOne(opened, taken, idleMs),
       (error: unknown) => ({ error }),
     )
     poorTries = taken.bytes - had >= progressBytes ? 0 : poorTries + 1
@@ -105,23 +107,31 @@ function isFinal({ error }: Broken): boolean {
 }
 
 /** Null at the end of the data, else why it broke before. What fails here and not there is thrown. */
-async function takeOne({ stream, sizeBytes }: ImageStream, taken: Taken): Promise<Broken | null> {
-  const end = await takeUntilEnd(stream, taken)
+async function takeOne(
+  { stream, sizeBytes }: ImageStream,
+  taken: Taken,
+  idleMs: number,
+): Promise<Broken | null> {
+  const end = await takeUntilEnd(stream, taken, idleMs)
   // All there is to come has come, however it ended.
   if (sizeBytes !== null && taken.bytes >= sizeBytes) return null
   if (end !== null || sizeBytes === null) return end
   return { error: new Error(`it ended after ${taken.bytes} of ${sizeBytes} bytes`) }
 }
 
-async function takeUntilEnd(stream: Readable, taken: Taken): Promise<Broken | null> {
+async function takeUntilEnd(stream: Readable, taken: Taken, idleMs: number): Promise<Broken | null> {
   const chunks: AsyncIterator<Buffer> = stream[Symbol.asyncIterator]()
   try {
     for (;;) {
       let next: IteratorResult<Buffer>
+      // Only the stream is timed: a slow disk is not its fault.
+      const idle = setTimeout(() => stream.destroy(new Error(`it brought nothing for ${idleMs} ms`)), idleMs)
       try {
         next = await chunks.next()
       } catch (error) {
         return { error }
+      } finally {
+        clearTimeout(idle)
       }
       if (next.done) return null
       await taken.add(next.value)
