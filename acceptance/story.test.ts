@@ -1,6 +1,6 @@
 // The main job: the stock client boots a real machine, and ssh goes in.
 import assert from "node:assert/strict"
-import { chmodSync, writeFileSync } from "node:fs"
+import { chmodSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
 import { eventually, isRoot, TestCloud } from "./cloud.ts"
@@ -157,6 +157,23 @@ describe("the story of a machine, by the stock client", {
     await eventually("ssh after start", async () => (await ssh("hostname")).stdout.trim() === "vm1")
     await cloud.openstack("demo", "server", "reboot", "--hard", "--wait", "vm1")
     await eventually("ssh after reboot", async () => (await ssh("hostname")).stdout.trim() === "vm1")
+  })
+
+  test("a snapshot of it boots; shelved and unshelved, it has what it wrote; its host keeps no copy", async () => {
+    const demo = (...args: string[]) => cloud.openstack("demo", ...args)
+    await ssh("echo kept > kept && sync")
+    await demo("server", "image", "create", "--name", "snap", "--wait", "vm1")
+    assert.equal((await ssh("cat kept")).stdout.trim(), "kept")
+    const like = ["--flavor", "m1.tiny", "--network", "private", "--wait"]
+    await demo("server", "create", "--image", "snap", ...like, "vm2")
+    await eventually("the snapshot's guest to be ready", async () =>
+      (await demo("console", "log", "show", "vm2")).includes("ready: vm2"),
+    )
+    await demo("server", "delete", "--wait", "vm2")
+    await demo("server", "shelve", "--offload", "--wait", "vm1")
+    assert.deepEqual(readdirSync(join(cloud.dataDir, "agent/snapshots")), [])
+    await demo("server", "unshelve", "--wait", "vm1")
+    await eventually("ssh after unshelving", async () => (await ssh("cat kept")).stdout.trim() === "kept")
   })
 
   test("delete leaves no server; down leaves nothing", async () => {

@@ -22,7 +22,6 @@ const exceptions = new Set([
   "server/src/identity/auth/ec2.ts callerOfEc2Key",
   "server/src/identity/project/store.ts countLevelsBelow",
   "server/src/identity/role/store.ts findRoles",
-  "server/src/image/data/download.ts readImageData",
   "server/src/image/image/store.ts setProperties",
   "server/src/network/resource/list.ts findRows",
   "server/src/network/resource/standard.ts countOf",

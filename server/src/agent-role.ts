@@ -1,19 +1,32 @@
 // The role "agent": joins a host's agent to the bus. Belongs to the composition root, as the agent knows no bus.
 import { type Agent, type CommandName, createAgent } from "./agent/agent.ts"
 import type { Hypervisor } from "./agent/hypervisor/hypervisor.ts"
-import { createImageCache, type ImageSource } from "./agent/image-cache/image-cache.ts"
+import { createImageCache } from "./agent/image-cache/image-cache.ts"
+import type { ImageStore } from "./agent/image-cache/image-store.ts"
 import { noImageCache } from "./agent/image-cache/no-image-cache.ts"
 import { agentDirectories } from "./agent/machine-store.ts"
+import type { MetadataServer } from "./agent/metadata/metadata-keeper.ts"
 import type { PortPlugger } from "./agent/ports/port-plugger.ts"
 import { type AgentCommands, agentReportTopic, agentTopic } from "./agent/protocol.ts"
-import type { Config } from "./platform/config/config.ts"
-import type { Platform } from "./platform/context/context.ts"
+import type { Bus } from "./platform/bus/bus.ts"
+import type { Clock } from "./platform/clock/clock.ts"
+import type { Logger } from "./platform/log/log.ts"
 
 export interface AgentParts {
   hypervisor: Hypervisor
   ports: PortPlugger
+  /** Null: guests are not answered at 169.254.169.254 (fake network). */
+  metadata: MetadataServer | null
   /** False for the fake hypervisor, which never looks at image data. */
   usesImages: boolean
+}
+
+/** What an agent needs of the process that it runs in; no database. */
+export interface AgentSurroundings {
+  readonly config: { readonly host: string; readonly dataDir: string }
+  readonly bus: Bus
+  readonly clock: Clock
+  readonly log: Logger
 }
 
 export interface AgentRole {
@@ -32,18 +45,13 @@ const imageCacheLimitBytes = 50 * 1024 ** 3
 /** Commands at a time over all machines of this host; each machine has its own queue below. */
 const commandConcurrency = 64
 
-/** What an agent stands on: the bus to its cloud, and no database. */
-export type AgentPlatform = Pick<Platform, "bus" | "clock" | "log"> & {
-  config: Pick<Config, "dataDir" | "host">
-}
-
 export async function startAgentRole(
-  platform: AgentPlatform,
+  { config, bus, clock, log }: AgentSurroundings,
   parts: AgentParts,
-  images: ImageSource,
+  images: ImageStore,
 ): Promise<AgentRole> {
-  const { dataDir, host } = platform.config
-  const { clock, log } = platform
+  const { dataDir, host } = config
+  const stopping = new AbortController()
   const agent = createAgent({
     host,
     hypervisor: parts.hypervisor,
@@ -55,28 +63,32 @@ export async function startAgentRole(
           limitBytes: imageCacheLimitBytes,
           clock,
           log,
+          signal: stopping.signal,
         })
       : noImageCache,
+    imageStore: images,
+    metadata: parts.metadata,
     dataDir,
     log,
     clock,
     report: (report) => {
-      platform.bus
+      bus
         .publish(agentReportTopic, report)
         .catch((err: unknown) => log.warn({ err }, "agent report was not sent"))
     },
   })
   await agent.recoverAll()
-  const serving = await platform.bus.serve(
+  const serving = await bus.serve(
     agentTopic(host),
     // Both sides of the bus import the protocol; the agent refuses a method that it does not know.
-    async (method, args) =>
-      await agent.handle(method as CommandName, args as AgentCommands[CommandName]["args"]),
+    async (method, args, signal) =>
+      await agent.handle(method as CommandName, args as AgentCommands[CommandName]["args"], signal),
     { concurrency: commandConcurrency },
   )
   return {
     agent,
     async stop({ guests, graceMs }) {
+      stopping.abort()
       await serving[Symbol.asyncDispose]()
       if (guests === "power_off") await agent.stopForShutdown({ graceMs })
       else await agent.release()

@@ -2,8 +2,8 @@
 // operator does with hosts. Belongs to the composition root.
 import { type HostSettings, writeJoinToken } from "./agent/door-protocol.ts"
 import { noteHostLost, removeComputeHost, selectHostFacts } from "./compute/index.ts"
+import { doorAnswers } from "./door-answers.ts"
 import {
-  type DoorAnswer,
   ensureHostAuthority,
   HostDoor,
   hasHostAuthority,
@@ -12,7 +12,6 @@ import {
   type Member,
   selectMember,
   selectMembers,
-  sendJson,
 } from "./host/index.ts"
 import type { Platform } from "./platform/context/context.ts"
 
@@ -76,13 +75,10 @@ export async function openHosts(
 }
 
 async function openDoor(platform: Platform, parts: HostsParts): Promise<HostDoor> {
-  const answers: Record<string, DoorAnswer> = {
-    "GET /v1/settings": async (_host, _request, response) => sendJson(response, parts.settings),
-  }
   const { port } = platform.config.hosts
   return await HostDoor.open(platform, {
     listen: { host: parts.listen, port },
-    answers,
+    answers: doorAnswers(platform, parts.settings),
     isTaken: async (name) =>
       name === platform.config.host ||
       (await selectHostFacts(platform, { filters: { name: [name] } })).length > 0,

@@ -1,7 +1,13 @@
 // The composition root: knows every service; no service knows it. The launcher calls it with real engines, the
 // server tests with fakes.
 import { type AgentParts, type AgentRole, type StopOptions, startAgentRole } from "./agent-role.ts"
-import { countMachinesAside, serveMetadata } from "./compute/index.ts"
+import {
+  countMachinesAside,
+  createMetadataLists,
+  type MetadataLists,
+  metadataReconcilerName,
+  serveMetadata,
+} from "./compute/index.ts"
 import {
   type ControlPlane,
   type ControlPlaneParts,
@@ -11,9 +17,9 @@ import {
 } from "./control-plane.ts"
 import type { Reconciler } from "./engine/reconcile/reconciler.ts"
 import { type CloudHosts, type HostsParts, openHosts } from "./hosts.ts"
-import { openImageData, registerLocalImage } from "./image/index.ts"
-import type { NetworkDriver, WantPort } from "./network/driver/network-driver.ts"
-import { type MetadataNetwork, metadataNetworks } from "./network/index.ts"
+import { registerLocalImage } from "./image/index.ts"
+import { localImageStore } from "./image-store.ts"
+import type { NetworkDriver } from "./network/driver/network-driver.ts"
 import type { Bus } from "./platform/bus/bus.ts"
 import { createMemoryBus } from "./platform/bus/memory-bus.ts"
 import type { Platform } from "./platform/context/context.ts"
@@ -32,7 +38,7 @@ export interface CloudParts
   network: NetworkDriver
   /** What this host runs machines with. */
   agent: AgentParts
-  /** Null: no metadata service at 169.254.169.254 (fake network). */
+  /** What answers this host's proxy; null: it has none (fake network). */
   metadata: MetadataParts | null
   /** Registered under its name when it is not there yet. */
   guestImage: FirstImage | null
@@ -47,10 +53,6 @@ export interface MetadataParts {
   socketPath: string
   /** Starts the proxy; called when the service answers on the socket. */
   start(): Promise<void>
-  proxy: {
-    reconcile(networks: readonly MetadataNetwork[]): Promise<{ changed: number; removed: number }>
-    serves(networkId: string): boolean
-  }
 }
 
 export interface FirstImage {
@@ -88,16 +90,19 @@ export async function startCloud(parts: CloudParts): Promise<Cloud> {
   await migrate(parts.databaseUrl)
   await using stack = new AsyncDisposableStack()
   const bus = stack.use(parts.bus ?? createMemoryBus(parts.log))
+  const metadataLists = createMetadataLists()
   const plane = await openControlPlane(
     {
       ...parts,
       bus,
-      drivers: ({ poke }) => ({ network: tellChanges(parts, () => poke(metadataReconcilerName)) }),
+      drivers: ({ poke }) => ({
+        network: tellChanges(parts.network, metadataLists, () => poke(metadataReconcilerName)),
+      }),
       isOnlyWorker: parts.isOnlyWorker ?? true,
     },
     stack,
   )
-  const run: Run = { parts, plane, stopAs: { guests: "leave", graceMs: 0 } }
+  const run: Run = { parts, plane, metadataLists, stopAs: { guests: "leave", graceMs: 0 } }
   const cloud = await startPlane(run, stack)
   const kept = stack.move()
   return { ...cloud, stop: (how) => stopCloud(run, kept, how) }
@@ -106,13 +111,14 @@ export async function startCloud(parts: CloudParts): Promise<Cloud> {
 interface Run {
   parts: CloudParts
   plane: ControlPlane
+  metadataLists: MetadataLists
   /** How the agent is to let go at the end; a start that fails leaves guests alone. */
   stopAs: StopOptions
 }
 
 /** Seeds, then what runs beside requests, then the agent, then the doors. Each lands on the stack that undoes it. */
 async function startPlane(run: Run, stack: AsyncDisposableStack): Promise<Omit<Cloud, "stop">> {
-  const { parts, plane } = run
+  const { parts, plane, metadataLists } = run
   const { platform } = plane
   for (const service of services) await service.seed?.(platform)
   if (parts.guestImage) await registerFirstImage(platform, parts.guestImage)
@@ -120,9 +126,7 @@ async function startPlane(run: Run, stack: AsyncDisposableStack): Promise<Omit<C
   for (const service of services) stack.use(await service.work?.(platform))
   stack.use(await plane.outbox.publish())
   if (parts.metadata) await startMetadata(platform, parts.metadata, stack)
-  const agent = await startAgentRole(platform, parts.agent, {
-    open: async (imageId) => await openImageData(platform, imageId),
-  })
+  const agent = await startAgentRole(platform, parts.agent, localImageStore(platform))
   stack.defer(async () => await agent.stop(run.stopAs))
   // After the agent, so that what a crash left finds somebody to talk to.
   stack.use(
@@ -131,9 +135,8 @@ async function startPlane(run: Run, stack: AsyncDisposableStack): Promise<Omit<C
       services.flatMap((s) => s.sagas),
     ),
   )
-  const reconcilers: Reconciler[] = services.flatMap((s) => [...s.reconcilers])
-  if (parts.metadata) reconcilers.push(metadataReconciler(parts.metadata))
-  stack.use(await plane.reconcilers.work(platform, reconcilers))
+  const ofServices: Reconciler[] = services.flatMap((s) => [...s.reconcilers])
+  stack.use(await plane.reconcilers.work(platform, [...ofServices, metadataLists.reconciler]))
   const hosts = parts.hosts ? await openHosts(platform, parts.hosts, stack) : null
   const url = parts.listen ? await serveApis(plane, parts.listen, stack) : platform.config.publicUrl
   return { platform, agent, url, hosts, services: async () => await describeServices(plane) }
@@ -159,22 +162,15 @@ async function startMetadata(
   await metadata.start()
 }
 
-const metadataIntervalMs = 30_000
-const metadataReconcilerName = "metadata.proxy"
-
-/** The driver, telling when the proxy's networks may be others: a first guest on a network, a port of metadata. */
-function tellChanges(parts: CloudParts, changed: () => void): NetworkDriver {
-  const driver = parts.network
-  const proxy = parts.metadata?.proxy
-  const isOfProxy = (port: WantPort) =>
-    port.kind === "metadata" || (port.hostId === parts.base.host && !proxy?.serves(port.networkId))
+/** The driver, telling when a host must be told of its guests' networks: a first guest on one, a port of metadata. */
+function tellChanges(driver: NetworkDriver, lists: MetadataLists, changed: () => void): NetworkDriver {
   return {
     name: driver.name,
     change: async (read) => {
       let isMore = false
       const report = await driver.change(async (also) => {
         const change = await read(also)
-        isMore = proxy !== undefined && change.want.ports.some(isOfProxy)
+        isMore = change.want.ports.some((port) => lists.isNews(port))
         return change
       })
       if (isMore && report.created + report.updated > 0) changed()
@@ -225,17 +221,4 @@ async function reconcilersAndSagas(plane: ControlPlane): Promise<ServiceStatus[]
         ]
       : []),
   ]
-}
-
-/** Keeps the proxy in every network that has guests on this host. */
-function metadataReconciler(metadata: MetadataParts): Reconciler {
-  return {
-    name: metadataReconcilerName,
-    intervalMs: metadataIntervalMs,
-    timeoutMs: metadataIntervalMs,
-    run: async (platform) => {
-      const networks = await metadataNetworks(platform.db, platform.config.host)
-      return { ...(await metadata.proxy.reconcile(networks)) }
-    },
-  }
 }

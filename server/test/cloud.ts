@@ -4,6 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { FakeHypervisor } from "../src/agent/hypervisor/fake/fake.ts"
+import type { MetadataServer } from "../src/agent/metadata/metadata-keeper.ts"
 import { FakePlugger } from "../src/agent/ports/fake-plugger.ts"
 import { type Cloud, startCloud } from "../src/main.ts"
 import { FakeNetworkDriver } from "../src/network/driver/fake/fake-driver.ts"
@@ -19,6 +20,8 @@ export interface TestCloudOptions {
   /** Dotted configuration keys. */
   overrides?: Record<string, unknown>
   capacity?: { vcpus?: number; ramMib?: number; diskGib?: number }
+  /** What answers guests of this host for their metadata; default: nothing. */
+  metadata?: MetadataServer
   /** Continue on this one's database and data directory, as after a restart. */
   continueFrom?: TestCloud
 }
@@ -76,7 +79,7 @@ export async function startTestCloud(options: TestCloudOptions = {}): Promise<Te
     passwords,
     network,
     metadata: null,
-    agent: { hypervisor, ports: new FakePlugger(), usesImages: false },
+    agent: { hypervisor, ports: new FakePlugger(), metadata: options.metadata ?? null, usesImages: false },
     guestImage: null,
     listen: { host: "127.0.0.1", port: 0 },
     hosts: {

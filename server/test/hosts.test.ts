@@ -1,5 +1,6 @@
 // Hosts on other machines: they join at the door, serve and report through it, and are refused when they may not.
 import assert from "node:assert/strict"
+import { createHash } from "node:crypto"
 import { mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
@@ -8,7 +9,10 @@ import { after, before, describe, test } from "node:test"
 import { FakeHypervisor } from "../src/agent/hypervisor/fake/fake.ts"
 import { FakePlugger } from "../src/agent/ports/fake-plugger.ts"
 import { agentReportTopic } from "../src/agent/protocol.ts"
+import { imageTicket } from "../src/compute/image-ticket.ts"
+import { imageTicketRefused } from "../src/compute/index.ts"
 import { DoorClient } from "../src/launch/joined/door-client.ts"
+import { doorImageStore } from "../src/launch/joined/door-image-store.ts"
 import { joinCloud } from "../src/launch/joined/join.ts"
 import { type MemberAgent, startMemberAgent } from "../src/launch/joined/member-agent.ts"
 import type { Membership } from "../src/launch/joined/membership.ts"
@@ -68,7 +72,7 @@ async function startHost(
     membership,
     dataDir,
     client: clientOf(membership),
-    parts: { hypervisor, ports: new FakePlugger(), usesImages: false },
+    parts: { hypervisor, ports: new FakePlugger(), metadata: null, usesImages: false },
     log: silentLogger,
     clock: systemClock,
   })
@@ -115,8 +119,8 @@ async function serverOf(id: string): Promise<Record<string, unknown>> {
 }
 
 describe("a host that joined", () => {
-  test("runs servers, goes on without its cloud, and catches up", async () => {
-    const { agent, hypervisor } = await startHost("host2")
+  test("runs servers and hands over their disks, and is down soon after it is lost", async () => {
+    const { agent, hypervisor, membership } = await startHost("host2")
     await eventually("the host to be up", async () => (await serviceOf("host2"))?.state === "up")
     const id = await createServerOn("host2")
     const server = await eventually("the server", async () => {
@@ -125,6 +129,34 @@ describe("a host that joined", () => {
     })
     assert.equal(server["OS-EXT-SRV-ATTR:host"], "host2")
     assert.equal((await hypervisor.inspect({ serverId: id, driver: "fake" })).power, "running")
+    // Its disk becomes an image, which is read from any byte on by whoever has a ticket for it.
+    const token = await cloud.token()
+    const asked = await cloud.request("POST", `/compute/v2.1/servers/${id}/action`, {
+      token,
+      headers: { "x-openstack-nova-api-version": "2.45" },
+      body: { createImage: { name: "frozen" } },
+    })
+    const snapshot = String(asked.body.image_id)
+    const image = await eventually("the image", async () => {
+      const { body } = await cloud.request("GET", `/image/v2/images/${snapshot}`, { token })
+      return body.status === "active" && body
+    })
+    using client = clientOf(membership)
+    const store = doorImageStore(client)
+    const { platform } = cloud.cloud
+    const right = { host: "host2", imageId: snapshot, verb: "read" } as const
+    const read = async (offset: number) => {
+      const opened = await store.open(snapshot, imageTicket(platform, right, 60_000), { offset })
+      assert.ok("stream" in opened && opened.sizeBytes === image.size)
+      return Buffer.concat(await opened.stream.toArray())
+    }
+    const whole = await read(0)
+    assert.equal(createHash("md5").update(whole).digest("hex"), image.checksum)
+    assert.deepEqual(await read(image.size - 3), whole.subarray(-3))
+    const other = imageTicket(platform, { ...right, host: "host1" }, 60_000)
+    await assert.rejects(store.open(snapshot, other, { offset: 0 }), imageTicketRefused.is)
+    await assert.rejects(store.open(snapshot, "no ticket", { offset: 0 }), imageTicketRefused.is)
+    await assert.rejects(store.open("x", other, { offset: 0 }), { code: "host.door.bad_request" })
     // Gone for a while: its row says so within seconds, and the server is as it was.
     await agent.stop({ guests: "leave", graceMs: 0 })
     await eventually("the host to be down", async () => (await serviceOf("host2"))?.state === "down")
@@ -190,7 +222,10 @@ describe("a token", () => {
     const how = { dataDir, ...again, address: null }
     await assert.rejects(joinCloud({ ...how, name: "host8" }), { code: "host.name.taken" })
     await assert.rejects(joinCloud({ ...how, name: "host1" }), { code: "host.name.taken" })
-    await assert.rejects(joinCloud({ ...how, name: "No Name" }), { code: "host.door.body", message: /name/ })
+    await assert.rejects(joinCloud({ ...how, name: "No Name" }), {
+      code: "host.door.bad_request",
+      message: /name/,
+    })
     // A refusal has not used the token.
     await joinCloud({ ...how, name: "host9" })
   })

@@ -1,6 +1,6 @@
 // The agent's promises, over the fake hypervisor.
 import assert from "node:assert/strict"
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -294,6 +294,30 @@ test("a directory that no record explains is listed, for the cloud to decide", a
   await agent.release()
 })
 
+test("the image cache is shown the ticket, and no ticket stays on the disk", async () => {
+  const bench = newBench()
+  const tickets: (string | undefined)[] = []
+  const images = {
+    ...noImageCache,
+    ensureImage: async (request: Parameters<typeof noImageCache.ensureImage>[0]) => {
+      tickets.push(request.ticket)
+      return await noImageCache.ensureImage(request, new Set())
+    },
+  }
+  const { agent } = await openFakeAgent({ ...bench, images })
+  const spec = machine()
+  const source = { kind: "image" as const, imageId: "i1", checksum: "0".repeat(32), diskFormat: "raw" }
+  spec.disks = spec.disks.map((disk) => ({ ...disk, source }))
+  const told = { spec, tickets: { i1: "secret-ticket" }, fence: first }
+  await agent.handle("vm.ensure", { ...told, power: "running" })
+  await agent.handle("vm.reboot", { ...told, hard: true, graceMs: 0 })
+  assert.deepEqual(new Set(tickets), new Set(["secret-ticket"]))
+  await agent.release()
+  const files = readdirSync(bench.dataDir, { recursive: true, withFileTypes: true })
+  for (const file of files.filter((entry) => entry.isFile()))
+    assert.doesNotMatch(readFileSync(join(file.parentPath, file.name), "utf8"), /secret-ticket/)
+})
+
 test("interfaces are added and removed, and follow the spec of a later ensure", async () => {
   const bench = newBench()
   const { agent } = await openFakeAgent(bench)
@@ -314,6 +338,12 @@ test("interfaces are added and removed, and follow the spec of a later ensure", 
     [vif.macAddress],
   )
   await agent.release()
+})
+
+test("a command that the agent does not know is refused as such", async () => {
+  const { agent } = await openFakeAgent(newBench())
+  for (const name of ["vm.later", "toString", "__proto__"])
+    await assert.rejects(agent.handle(name as "vm.list", {}), isFault("agent.command.unknown"))
 })
 
 test("unknown machines, bad ids and missing abilities are told apart", async () => {

@@ -11,11 +11,18 @@ import { AsideStore, serverIdOf } from "./aside.ts"
 import { describeUnknown, discardAside, setMachineAside, takeBack } from "./aside-commands.ts"
 import type { AgentContext } from "./context.ts"
 import { EpochStore } from "./epoch-store.ts"
-import { agentDiskFull, agentFenceStale, agentMachineNotFound, agentStopping } from "./faults.ts"
+import {
+  agentCommandUnknown,
+  agentDiskFull,
+  agentFenceStale,
+  agentMachineNotFound,
+  agentStopping,
+} from "./faults.ts"
 import { FenceStore, type FenceUse } from "./fence-store.ts"
 import { uptimeLine } from "./hypervisor/host-facts.ts"
 import type { Hypervisor } from "./hypervisor/hypervisor.ts"
 import type { ImageCache } from "./image-cache/image-cache.ts"
+import type { ImageStore } from "./image-cache/image-store.ts"
 import {
   destroyMachine,
   diagnoseMachine,
@@ -32,16 +39,22 @@ import {
 } from "./machine-commands.ts"
 import { MachineQueues } from "./machine-queue.ts"
 import { agentDirectories, MachineStore } from "./machine-store.ts"
+import { MetadataKeeper, type MetadataServer } from "./metadata/metadata-keeper.ts"
 import type { PortPlugger } from "./ports/port-plugger.ts"
-import type { AgentCommands, AgentReport, Fence, VmState } from "./protocol.ts"
+import type { AgentCommands, AgentReport, Fence, HostDescription, VmState } from "./protocol.ts"
 import { followState, powerOffAll, type RecoveryDeps, recoverMachines } from "./recovery.ts"
+import { Snapshots } from "./snapshots.ts"
 
 export interface AgentDeps {
   host: string
   hypervisor: Hypervisor
   ports: PortPlugger
   images: ImageCache
-  /** The cloud's data directory; the agent's own lies in it (`agentDirectories`). */
+  /** Takes snapshots. */
+  imageStore: Pick<ImageStore, "store">
+  /** Null: guests are not answered at 169.254.169.254 (fake network). */
+  metadata: MetadataServer | null
+  /** The agent's own directory lies in it (`agentDirectories`). */
   dataDir: string
   log: Logger
   clock: Clock
@@ -57,7 +70,8 @@ type Args<C extends CommandName> = AgentCommands[C]["args"]
 type Result<C extends CommandName> = AgentCommands[C]["result"]
 
 export interface Agent {
-  handle<C extends CommandName>(command: C, args: Args<C>): Promise<Result<C>>
+  /** `signal`: nobody waits for the answer any more. What only copies ends then. */
+  handle<C extends CommandName>(command: C, args: Args<C>, signal?: AbortSignal): Promise<Result<C>>
   /** Once, before commands are taken: adopts what lives, reports all, and starts again what must run. */
   recoverAll(): Promise<void>
   /** Reports now that it lives: whoever should know has not heard of it for a while. */
@@ -74,8 +88,9 @@ const defaultAliveIntervalMs = 10_000
 const defaultResumePausesMs = [5_000, 20_000, 60_000, 180_000]
 /** How long a guest that no row knows gets to power off by itself. */
 const asideGraceMs = 10_000
-/** How often it is looked for tombstones that are older than they are kept. */
+/** How often it is looked for tombstones that are older than they are kept, and for such snapshots. */
 const tombstoneIntervalMs = 6 * 3_600_000
+const oldSnapshotIntervalMs = 3_600_000
 
 export function createAgent(deps: AgentDeps): Agent {
   return new HostAgent(deps)
@@ -88,6 +103,8 @@ class HostAgent implements Agent {
   readonly #stop = new AbortController()
   readonly #stopResuming = new AbortController()
   readonly #epoch: EpochStore
+  readonly #snapshots: Snapshots
+  readonly #metadata: MetadataKeeper
   readonly #aliveIntervalMs: number
   readonly #loops: Promise<void>[] = []
   #isStopping = false
@@ -113,14 +130,23 @@ class HostAgent implements Agent {
       resumePausesMs: deps.resumePausesMs ?? defaultResumePausesMs,
     }
     this.#epoch = new EpochStore(directories.epoch)
+    const common = { clock, log, stop: this.#stop.signal }
+    this.#snapshots = new Snapshots({ ...common, dir: directories.snapshots, store: deps.imageStore })
+    const { metadata: server } = deps
+    this.#metadata = new MetadataKeeper({ ...common, server, stateFile: directories.metadata })
     this.#aliveIntervalMs = deps.aliveIntervalMs ?? defaultAliveIntervalMs
   }
 
-  async handle<C extends CommandName>(command: C, args: Args<C>): Promise<Result<C>> {
+  async handle<C extends CommandName>(
+    command: C,
+    args: Args<C>,
+    signal: AbortSignal = this.#stop.signal,
+  ): Promise<Result<C>> {
     if (this.#isStopping) throw agentStopping(this.#context.host)
-    const run: (args: Args<C>) => Promise<Result<C>> = this.#commands[command]
+    if (!Object.hasOwn(this.#commands, command)) throw agentCommandUnknown(command)
+    const run: (args: Args<C>, signal: AbortSignal) => Promise<Result<C>> = this.#commands[command]
     try {
-      return await run(args)
+      return await run(args, signal)
     } catch (error) {
       throw isDiskFull(error) ? Object.assign(agentDiskFull(), { cause: error }) : error
     }
@@ -128,7 +154,9 @@ class HostAgent implements Agent {
 
   async recoverAll(): Promise<void> {
     // Before looking, so that what happens while we look is seen as well.
-    this.#loops.push(this.#followEvents(), this.#keepSayingAlive(), this.#forgetTombstones())
+    this.#loops.push(this.#followEvents(), this.#keepSayingAlive(), this.#metadata.keep())
+    this.#loops.push(this.#removeOld("tombstones", tombstoneIntervalMs, () => this.#forgetTombstones()))
+    this.#loops.push(this.#removeOld("snapshots", oldSnapshotIntervalMs, () => this.#snapshots.removeOld()))
     const { resumed } = await recoverMachines(this.#recovery)
     this.#resumed = resumed
   }
@@ -147,15 +175,16 @@ class HostAgent implements Agent {
     this.#stopResuming.abort()
     await this.#resumed
     await this.#queues.idle()
+    await this.#snapshots.idle()
     await Promise.all(this.#loops)
     await this.#context.hypervisor[Symbol.asyncDispose]()
   }
 
   /** The whole protocol; the type makes it complete. */
-  readonly #commands: { [C in CommandName]: (args: Args<C>) => Promise<Result<C>> } = {
+  readonly #commands: { [C in CommandName]: (args: Args<C>, signal: AbortSignal) => Promise<Result<C>> } = {
     "vm.ensure": (args) =>
       this.#change(args.spec.serverId, args.fence, "ensure", () =>
-        ensureMachine(this.#context, args.spec, args.power),
+        ensureMachine(this.#context, args.spec, args.power, args.tickets),
       ),
     "vm.stop": (args) =>
       this.#change(args.serverId, args.fence, "change", () =>
@@ -163,7 +192,7 @@ class HostAgent implements Agent {
       ),
     "vm.reboot": (args) =>
       this.#change(args.spec.serverId, args.fence, "change", () =>
-        rebootMachine(this.#context, args.spec, args),
+        rebootMachine(this.#context, args.spec, args, args.tickets),
       ),
     "vm.pause": (args) =>
       this.#change(args.serverId, args.fence, "change", () =>
@@ -191,10 +220,21 @@ class HostAgent implements Agent {
     "vm.console_log": (args) => readConsole(this.#context, checkId(args.serverId), args.lines),
     "vm.vnc": async (args) => vncOf(this.#context, checkId(args.serverId)),
     "vm.diagnostics": (args) => diagnoseMachine(this.#context, checkId(args.serverId)),
-    "vm.snapshot": (args) =>
-      this.#change(args.serverId, args.fence, "change", () =>
-        snapshotMachine(this.#context, args.serverId, args.path),
+    "vm.snapshot": ({ serverId, imageId, fence }) =>
+      this.#change(serverId, fence, "change", () =>
+        this.#snapshots.take(checkId(imageId), (path) => snapshotMachine(this.#context, serverId, path)),
       ),
+    "vm.upload_snapshot": async ({ serverId, imageId, ticket, fence }, signal) => {
+      await this.#change(serverId, fence, "change", async () => {})
+      await this.#snapshots.upload(checkId(imageId), ticket, signal)
+      return {}
+    },
+    "vm.discard_snapshot": async ({ serverId, imageId, fence }) => {
+      this.#check(serverId, fence)
+      if (this.#context.fences.isTakenOver(serverId, fence)) throw agentFenceStale(serverId)
+      await this.#snapshots.discard(checkId(imageId))
+      return {}
+    },
     "host.uptime": async () => ({ text: uptimeLine(this.#context.clock.now()) }),
     "host.epoch": async ({ enter }) => {
       if (enter) await this.#epoch.enter(enter)
@@ -203,7 +243,8 @@ class HostAgent implements Agent {
     "host.unknown": ({ serverIds }) => describeUnknown(this.#context, serverIds.map(checkId)),
     "host.discard": async ({ entry }) =>
       await this.#queues.run(serverIdOf(entry), () => discardAside(this.#context, entry)),
-    "host.describe": () => this.#context.hypervisor.describe(),
+    "host.serve_metadata": ({ networks }) => this.#metadata.serve(networks),
+    "host.describe": () => this.#describe(),
     "vm.list": () => this.#list(),
   }
 
@@ -277,11 +318,11 @@ class HostAgent implements Agent {
   }
 
   async #keepSayingAlive(): Promise<void> {
-    const { clock, host, hypervisor, log, report } = this.#context
+    const { clock, host, log, report } = this.#context
     const { signal } = this.#stop
     while (!signal.aborted) {
       try {
-        const description = await hypervisor.describe()
+        const description = await this.#describe()
         report({ kind: "alive", host, at: clock.now().toISOString(), description })
       } catch (error) {
         log.error({ err: error }, "the host could not be described")
@@ -299,24 +340,34 @@ class HostAgent implements Agent {
     }
   }
 
-  async #forgetTombstones(): Promise<void> {
-    const { clock, fences, log } = this.#context
+  async #describe(): Promise<HostDescription> {
+    const { abilities, ...facts } = await this.#context.hypervisor.describe()
+    return { ...facts, abilities: { ...abilities, metadata: this.#metadata.canServe } }
+  }
+
+  async #removeOld(what: string, intervalMs: number, remove: () => Promise<void>): Promise<void> {
+    const { clock, log } = this.#context
     const { signal } = this.#stop
     while (!signal.aborted) {
       try {
-        for (const serverId of await fences.oldOnes()) {
-          await this.#queues.run(serverId, () => fences.forgetOld(serverId), { isOwn: true })
-        }
+        await remove()
       } catch (error) {
-        log.error({ err: error }, "old tombstones could not be removed")
+        log.error({ err: error }, `old ${what} could not be removed`)
       }
-      await clock.sleep(tombstoneIntervalMs, signal).catch(() => {})
+      await clock.sleep(intervalMs, signal).catch(() => {})
+    }
+  }
+
+  async #forgetTombstones(): Promise<void> {
+    const { fences } = this.#context
+    for (const serverId of await fences.oldOnes()) {
+      await this.#queues.run(serverId, () => fences.forgetOld(serverId), { isOwn: true })
     }
   }
 }
 
 /** Ids become paths on this host. */
-function checkId(serverId: string): string {
-  if (!isUuid(serverId)) throw invalid("serverId", "A server id is a UUID.")
-  return serverId
+function checkId(id: string): string {
+  if (!isUuid(id)) throw invalid("id", "An id of a server or an image is a UUID.")
+  return id
 }

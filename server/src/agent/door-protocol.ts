@@ -13,6 +13,20 @@ export const doorPaths = {
   settings: "/v1/settings",
   /** GET with `Upgrade: kumoi-bus`: from then on the bus. */
   bus: "/v1/bus",
+  /** GET and PUT `/v1/images/ID`, with a ticket: an image's data. */
+  images: "/v1/images",
+  /** GET and POST, then the path that the guest asked for. */
+  metadata: "/v1/metadata",
+} as const
+
+export const doorHeaders = {
+  /** What a command gave the host for the image. */
+  ticket: "x-kumoi-image-ticket",
+  /** Of a guest that asks for its metadata: its address, and its network. */
+  guest: "x-kumoi-guest-address",
+  network: "x-kumoi-network-id",
+  /** What the guest is answered. */
+  status: "x-kumoi-status",
 } as const
 
 export const busUpgrade = "kumoi-bus"

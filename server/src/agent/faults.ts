@@ -19,6 +19,13 @@ export const agentMachineExists = fault(
   (serverId: string) => `The host has a machine of server ${serverId} already.`,
 )
 
+/** The other side is of another version. */
+export const agentCommandUnknown = fault(
+  "unsupported",
+  "agent.command.unknown",
+  (command: string) => `The agent of the host does not know the command "${command}".`,
+)
+
 export const agentMachineBusy = fault(
   "unavailable",
   "agent.machine.busy",
@@ -99,6 +106,20 @@ export const agentImageMissing = fault(
   "unavailable",
   "agent.image.missing",
   (imageId: string) => `The data of image ${imageId} cannot be read now.`,
+)
+
+/** For operators: no request waits for it. */
+export const agentMetadataFailed = fault(
+  "unavailable",
+  "agent.host.metadata_failed",
+  (why: string) => `Guests of the host are not answered for their metadata as they should be: ${why}`,
+)
+
+/** It was discarded, or lay here for too long. */
+export const agentSnapshotMissing = fault(
+  "not_found",
+  "agent.snapshot.missing",
+  (imageId: string) => `The copy of the disk for image ${imageId} is not on its host any more.`,
 )
 
 export const agentCacheFull = fault(

@@ -66,6 +66,16 @@ export class FenceStore {
     return this.#known(serverId)?.generation ?? 0
   }
 
+  /**
+   * Whether a later run of the same task has been here. What a task made for itself is that run's then, and nobody
+   * else's, whatever later tasks did.
+   */
+  isTakenOver(serverId: string, sent: Fence): boolean {
+    const known = this.#known(serverId)
+    if (!known || (known.epoch ?? 0) !== (sent.epoch ?? 0)) return false
+    return known.generation === sent.generation && known.fence > sent.fence
+  }
+
   /** A tombstone at whatever was seen last, for a machine that nobody commands. */
   async bury(serverId: string): Promise<void> {
     await this.accept(serverId, this.#known(serverId) ?? { generation: 0, fence: 0 }, "destroy")

@@ -11,12 +11,17 @@ import {
   type PluggedVif,
 } from "./hypervisor/hypervisor.ts"
 import type { MachineRecord } from "./machine-store.ts"
-import type { VifSpec, VmDiagnostics, VmSpec, VmState } from "./protocol.ts"
+import type { ImageTickets, VifSpec, VmDiagnostics, VmSpec, VmState } from "./protocol.ts"
 
 type Wanted = Exclude<MachineRecord["wanted"], "suspended">
 
 /** Plugs, fills the cache, makes the machine, writes down. Undoes what it did when a step fails. */
-export async function ensureMachine(context: AgentContext, spec: VmSpec, power: Wanted): Promise<VmState> {
+export async function ensureMachine(
+  context: AgentContext,
+  spec: VmSpec,
+  power: Wanted,
+  tickets: ImageTickets = {},
+): Promise<VmState> {
   const { machines, hypervisor } = context
   const prior = machines.get(spec.serverId)
   await using revert = new Revert()
@@ -30,7 +35,7 @@ export async function ensureMachine(context: AgentContext, spec: VmSpec, power: 
     if (!had.has(vif.portId)) revert.push(() => giveBack(context, vif.portId))
     vifs.push(await plug(context, vif))
   }
-  const imageFiles = await fillCache(context, spec)
+  const imageFiles = await fillCache(context, spec, tickets)
   const handle = await hypervisor.ensure({ spec, power, vifs, imageFiles }, prior?.handle ?? null)
   const reached = await hypervisor.inspect(handle)
   const record: MachineRecord = { spec, wanted: power, handle, state: reached }
@@ -73,9 +78,14 @@ async function plug(context: AgentContext, vif: VifSpec): Promise<PluggedVif> {
   return { portId: vif.portId, macAddress: vif.macAddress, mtu: vif.mtu, device }
 }
 
-async function fillCache(context: AgentContext, spec: VmSpec): Promise<Record<string, LocalImage>> {
+async function fillCache(
+  context: AgentContext,
+  spec: VmSpec,
+  tickets: ImageTickets,
+): Promise<Record<string, LocalImage>> {
   const files: Record<string, LocalImage> = {}
-  for (const { name, ...request } of imageRequests(spec)) {
+  for (const { name, ...image } of imageRequests(spec)) {
+    const request = { ...image, ticket: tickets[image.imageId] }
     files[name] = await context.images.ensureImage(request, imagesInUse(context))
   }
   return files
@@ -109,6 +119,7 @@ export async function rebootMachine(
   context: AgentContext,
   spec: VmSpec,
   how: { hard: boolean; graceMs: number },
+  tickets?: ImageTickets,
 ): Promise<VmState> {
   const { serverId } = spec
   const record = existing(context, serverId)
@@ -120,7 +131,7 @@ export async function rebootMachine(
     await context.hypervisor.setPower(handle, "shutdown", { graceMs: 0 })
   }
   // A new process, with whatever the spec has changed since the last one.
-  return await ensureMachine(context, spec, "running")
+  return await ensureMachine(context, spec, "running", tickets)
 }
 
 export async function destroyMachine(context: AgentContext, serverId: string): Promise<VmState> {

@@ -27,11 +27,15 @@ export function agentDirectories(dataDir: string) {
     vms: join(root, "vms"),
     images: join(root, "images"),
     fences: join(root, "fences"),
+    /** Copies of disks on their way to the image store. */
+    snapshots: join(root, "snapshots"),
     fake: join(root, "fake"),
     resumeMarker: join(root, "resume.json"),
     /** Machines that were set aside, each in a directory as below `vms`. */
     lostAndFound: join(root, "lost+found"),
     epoch: join(root, "epoch.json"),
+    /** The networks whose guests are answered for their metadata. */
+    metadata: join(root, "metadata.json"),
     hostState: join(root, "host.json"),
     accelerator: join(root, "accelerator.json"),
   }

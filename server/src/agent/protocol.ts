@@ -75,14 +75,44 @@ export interface VmState {
   cannotStart?: string
 }
 
-/** How to obtain what an image holds; the agent caches it under its checksum. */
+/**
+ * By the image's id: what the image store must be shown before it gives out data or takes some. Only the control plane
+ * can make one and read it; each is for one host, one image and a short time, so the agent passes it on and keeps none.
+ */
+export type ImageTickets = Readonly<Record<string, string>>
+
+/** A network whose guests of one host are answered at 169.254.169.254 and fe80::a9fe:a9fe. */
+export interface MetadataNetwork {
+  networkId: string
+  /** The network's metadata port. */
+  portId: string
+  macAddress: string
+  /** The port's addresses, to which DHCP sends the guests' route for 169.254.169.254. */
+  serviceIps: readonly string[]
+}
+
+export interface MetadataReport {
+  /** Networks that were new or not as they should be. */
+  changed: number
+  removed: number
+}
+
 export interface AgentCommands {
+  /** Image data are obtained with the tickets, unless they are on the host already. */
   "vm.ensure": {
-    args: { spec: VmSpec; power: "running" | "shutdown" | "paused"; fence: Fence }
+    args: {
+      spec: VmSpec
+      power: "running" | "shutdown" | "paused"
+      fence: Fence
+      tickets?: ImageTickets
+    }
     result: VmState
   }
   "vm.stop": { args: { serverId: string; graceMs: number; fence: Fence }; result: VmState }
-  "vm.reboot": { args: { spec: VmSpec; hard: boolean; graceMs: number; fence: Fence }; result: VmState }
+  "vm.reboot": {
+    args: { spec: VmSpec; hard: boolean; graceMs: number; fence: Fence; tickets?: ImageTickets }
+    result: VmState
+  }
   "vm.pause": { args: { serverId: string; fence: Fence }; result: VmState }
   "vm.unpause": { args: { serverId: string; fence: Fence }; result: VmState }
   /** Keeps the guest's memory on disk and ends the machine. `vm.ensure` with "running" lets it go on where it was. */
@@ -96,8 +126,18 @@ export interface AgentCommands {
   "vm.console_log": { args: { serverId: string; lines: number | null }; result: { output: string } }
   "vm.vnc": { args: { serverId: string }; result: { socketPath: string } }
   "vm.diagnostics": { args: { serverId: string }; result: VmDiagnostics }
-  /** Writes the root disk to `path` (qcow2) for createImage; the machine may run. */
-  "vm.snapshot": { args: { serverId: string; path: string; fence: Fence }; result: { sizeBytes: number } }
+  /** Copies the root disk (qcow2) on the host, for this image; the machine may run. Repeated, it is copied anew. */
+  "vm.snapshot": { args: { serverId: string; imageId: string; fence: Fence }; result: { sizeBytes: number } }
+  /** Makes the copy the image's data. It stays on the host until it is discarded, so this may be repeated. */
+  "vm.upload_snapshot": {
+    args: { serverId: string; imageId: string; ticket: string; fence: Fence }
+    result: Record<string, never>
+  }
+  /** Removes the copy, whatever became of the machine; ends an upload. Succeeds when already gone. */
+  "vm.discard_snapshot": {
+    args: { serverId: string; imageId: string; fence: Fence }
+    result: Record<string, never>
+  }
   /** One line, as uptime(1) prints it. */
   "host.uptime": { args: Record<string, never>; result: { text: string } }
   /** The epoch in which this host's machines agree with the cloud; `enter` makes it this one. Null: none yet. */
@@ -110,6 +150,8 @@ export interface AgentCommands {
   "vm.set_aside": { args: { serverId: string; why: string; fence: Fence | null }; result: { entry: string } }
   /** Puts it back, switched off. */
   "vm.take_back": { args: { entry: string }; result: LocalMachine }
+  /** These networks' guests here are answered, and no others', until another list comes. */
+  "host.serve_metadata": { args: { networks: readonly MetadataNetwork[] }; result: MetadataReport }
   "host.describe": { args: Record<string, never>; result: HostDescription }
   /** Every machine the agent knows of, for the reconciler. */
   "vm.list": { args: Record<string, never>; result: { serverId: string; state: VmState }[] }
@@ -178,6 +220,8 @@ export interface HostDescription {
     hotplugVif: boolean
     snapshot: boolean
     accelerator: "kvm" | "tcg" | "none"
+    /** Whether it answers guests at 169.254.169.254 (`host.serve_metadata`). */
+    metadata: boolean
   }
 }
 

@@ -2,38 +2,64 @@
 import type { AgentCommands } from "../agent/protocol.ts"
 import { type AgentMethod, sendToAgent } from "../engine/agent-call.ts"
 import type { Platform } from "../platform/context/context.ts"
-import { Fault } from "../platform/fault/fault.ts"
+import { describeError, Fault } from "../platform/fault/fault.ts"
 import { isHostReachable } from "./host/reachable.ts"
+import { imageTicket, readTickets } from "./image-ticket.ts"
 
-/** Commands that copy or boot: they get the longer time. */
+/** Commands that boot, or fetch an image first: they get the longer time. */
 const slow: ReadonlySet<AgentMethod> = new Set<AgentMethod>([
   "vm.ensure",
   "vm.reboot",
-  "vm.snapshot",
   "vm.stop",
   "vm.suspend",
 ])
+/** Commands that move a whole disk. */
+const copying: ReadonlySet<AgentMethod> = new Set<AgentMethod>(["vm.snapshot", "vm.upload_snapshot"])
 
 export function agentTimeoutMs(platform: Platform, method: AgentMethod): number {
-  const { agentStartTimeoutMs, agentCallTimeoutMs } = platform.config.compute
+  const { agentCallTimeoutMs, agentCopyTimeoutMs, agentStartTimeoutMs } = platform.config.compute
+  if (copying.has(method)) return agentCopyTimeoutMs
   return slow.has(method) ? agentStartTimeoutMs : agentCallTimeoutMs
 }
+
+type Args<M extends AgentMethod> = AgentCommands[M]["args"]
+/** What the caller says; the tickets for images are added to it. */
+type Said<M extends AgentMethod> = Omit<Args<M>, "ticket" | "tickets">
 
 export async function callAgent<M extends AgentMethod>(
   platform: Platform,
   host: string,
   method: M,
-  args: AgentCommands[M]["args"],
+  said: Said<M>,
   options: { signal?: AbortSignal; timeoutMs?: number } = {},
 ): Promise<AgentCommands[M]["result"]> {
+  const timeoutMs = options.timeoutMs ?? agentTimeoutMs(platform, method)
+  // `Said` is what is there without the tickets.
+  const args = { ...said, ...ticketsFor(platform, host, method, said, timeoutMs) } as Args<M>
   try {
     return await sendToAgent(platform, host, method, args, {
-      timeoutMs: options.timeoutMs ?? agentTimeoutMs(platform, method),
+      timeoutMs,
       ...(options.signal ? { signal: options.signal } : {}),
     })
   } catch (error) {
     throw error instanceof Fault && error.code.startsWith("bus.") ? unanswered(error) : error
   }
+}
+
+/** Nobody waits for a command for longer than its time; it may have waited for its turn on the host before. */
+const ticketTimes = 2
+
+function ticketsFor(
+  platform: Platform,
+  host: string,
+  method: AgentMethod,
+  said: Partial<Pick<Args<"vm.ensure">, "spec"> & Pick<Args<"vm.upload_snapshot">, "imageId">>,
+  timeoutMs: number,
+): object {
+  const forMs = timeoutMs * ticketTimes
+  if (said.spec) return { tickets: readTickets(platform, host, said.spec, forMs) }
+  if (method !== "vm.upload_snapshot" || said.imageId === undefined) return {}
+  return { ticket: imageTicket(platform, { host, imageId: said.imageId, verb: "write" }, forMs) }
 }
 
 /** The bus names who does not answer; which host that is is not the user's to know. */
@@ -63,6 +89,23 @@ export async function undoPlug(
   command: AgentCommands["vm.unplug"]["args"],
 ): Promise<void> {
   await unlessOvertaken(callAgent(platform, host, "vm.unplug", command))
+}
+
+/** Removes a snapshot's copy from its host, when that answers; else the host does that by itself some time later. */
+export async function discardSnapshot(
+  platform: Platform,
+  host: string | null | undefined,
+  command: AgentCommands["vm.discard_snapshot"]["args"],
+): Promise<void> {
+  if (!host || !(await isHostReachable(platform, host))) return
+  try {
+    await callAgent(platform, host, "vm.discard_snapshot", command)
+  } catch (error) {
+    platform.log.warn(
+      { host, imageId: command.imageId, why: describeError(error) },
+      "a snapshot stays for now",
+    )
+  }
 }
 
 /** A later task has been to the host, or the machine is gone: what is there is not this task's any more. */

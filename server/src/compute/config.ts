@@ -75,6 +75,10 @@ export const computeConfig = configSection(
     }),
     agentCallTimeoutMs: count(120_000, "How long a host may take over a command."),
     agentStartTimeoutMs: count(600_000, "The same for making a machine, which may copy an image first."),
+    agentCopyTimeoutMs: count(
+      3_600_000,
+      "The same for copying a server's disk, and for bringing the copy to the image store.",
+    ),
     stopGraceMs: count(60_000, "How long a guest may take to shut down by itself before it is switched off."),
     listLimitMost: Type.Integer({
       default: 1_000,

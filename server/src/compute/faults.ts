@@ -190,3 +190,9 @@ export const floatingIpNotOfServer = fault(
   (address: string, serverId: string) =>
     `Floating IP ${address} is not associated with instance ${serverId}.`,
 )
+/** For a host, never for a user. */
+export const imageTicketRefused = fault(
+  "forbidden",
+  "compute.image_ticket.refused",
+  (imageId: string) => `The ticket does not open image ${imageId} to this host now.`,
+)

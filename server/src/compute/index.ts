@@ -76,6 +76,7 @@ export {
   updateComputeHost,
   updateOldHost,
 } from "./host/update.ts"
+export { checkImageTicket, type ImageTicket } from "./image-ticket.ts"
 export {
   createKeypair,
   deleteKeypair,
@@ -84,6 +85,8 @@ export {
   listKeypairs,
   showKeypair,
 } from "./keypair/keypair.ts"
+export { createMetadataLists, type MetadataLists, metadataReconcilerName } from "./metadata/host-lists.ts"
+export { answerMetadataRequest, type MetadataReply, type MetadataRequest } from "./metadata/request.ts"
 export { serveMetadata } from "./metadata/serve.ts"
 export { listMigrations, type Migration, migrationNoun } from "./migration/migration.ts"
 export { showQuotaClass, updateQuotaClass } from "./quota/class.ts"

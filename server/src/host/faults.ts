@@ -36,7 +36,7 @@ export const requestUnusable = fault(
   "host.certificate.request",
   () => "`request` must be a certificate request (PKCS #10, PEM).",
 )
-export const bodyUnusable = fault("invalid", "host.door.body", (why: string) => why)
+export const badDoorRequest = fault("invalid", "host.door.bad_request", (why: string) => why)
 export const notAtTheDoor = fault(
   "not_found",
   "host.door.not_found",

@@ -41,8 +41,10 @@ export {
   createImageRecord,
   discardImage,
   findBootableImage,
+  hasImageData,
   type ImageRecord,
   storeImageFile,
+  storeImageStream,
 } from "./local/boot.ts"
 export { removeFromStore, showImageUsage, showStores } from "./local/info.ts"
 export { type LocalImage, registerLocalImage } from "./local/register.ts"

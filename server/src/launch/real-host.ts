@@ -53,7 +53,12 @@ export async function startHostParts(options: HostOptions): Promise<HostParts> {
   return {
     network: network.driver,
     metadata: network.metadata,
-    agent: { hypervisor, ports: network.ports, usesImages: options.plan.hypervisor === "qemu" },
+    agent: {
+      hypervisor,
+      ports: network.ports,
+      metadata: network.proxy,
+      usesImages: options.plan.hypervisor === "qemu",
+    },
   }
 }
 
@@ -64,10 +69,11 @@ interface NetworkParts {
   driver: NetworkDriver
   ports: PortPlugger
   metadata: MetadataParts | null
+  proxy: MetadataProxy | null
 }
 
 function fakeNetwork(): NetworkParts {
-  return { driver: new FakeNetworkDriver(), ports: new FakePlugger(), metadata: null }
+  return { driver: new FakeNetworkDriver(), ports: new FakePlugger(), metadata: null, proxy: null }
 }
 
 async function startOvn(options: HostOptions): Promise<NetworkParts> {
@@ -102,8 +108,8 @@ async function startOvn(options: HostOptions): Promise<NetworkParts> {
         await shareWithProxy(paths.metadataSocket)
         await supervisor.start(metadataProxyEngine({ paths, logDir: dir.logDir }))
       },
-      proxy,
     },
+    proxy,
   }
 }
 

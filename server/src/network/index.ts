@@ -122,7 +122,6 @@ export {
 export {
   listSecurityGroupsOfServer,
   listServerPorts,
-  type MetadataNetwork,
   metadataNetworks,
   type ServerAddress,
   type ServerMetadataNetwork,

@@ -1,5 +1,10 @@
 import type { DiskSpec, HostDescription, PowerState, VmDiagnostics, VmSpec, VmState } from "../protocol.ts"
 
+/** What a hypervisor knows of its host; the rest is the agent's. */
+export type HypervisorDescription = Omit<HostDescription, "abilities"> & {
+  abilities: Omit<HostDescription["abilities"], "metadata">
+}
+
 /** Serialisable: pid, start time, socket paths, run directory. Persisted before `ensure` returns. */
 export interface VmHandle {
   serverId: string
@@ -39,7 +44,7 @@ export interface EnsureInput {
 /** Runs machines on one host. Called only from the agent's queue of that machine: never two calls at once for one. */
 export interface Hypervisor {
   readonly name: string
-  describe(): Promise<HostDescription>
+  describe(): Promise<HypervisorDescription>
   /** Makes the machine as the spec says, in the wanted power state; repeatable after any crash. */
   ensure(input: EnsureInput, prior: VmHandle | null): Promise<VmHandle>
   /** Re-attaches to what outlived us; never kills. */

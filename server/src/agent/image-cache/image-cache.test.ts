@@ -5,11 +5,14 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Readable } from "node:stream"
 import { after, test } from "node:test"
+import { setImmediate as immediate } from "node:timers/promises"
 import { systemClock } from "../../platform/clock/clock.ts"
 import { exec } from "../../platform/exec/exec.ts"
+import { fault } from "../../platform/fault/fault.ts"
 import { silentLogger } from "../../platform/log/log.ts"
 import { agentCacheFull, agentImageChecksumWrong, agentImageMissing, agentImageRefused } from "../faults.ts"
-import { createImageCache, type ImageSource, imageKey } from "./image-cache.ts"
+import { createImageCache, imageKey } from "./image-cache.ts"
+import type { ImageStore } from "./image-store.ts"
 
 const root = mkdtempSync(join(tmpdir(), "kumoi-images-"))
 after(() => rmSync(root, { recursive: true }))
@@ -17,7 +20,12 @@ let count = 0
 const mib = 1024 * 1024
 const none: ReadonlySet<string> = new Set()
 
-function cacheOver(source: ImageSource["open"], limitBytes = 64 * mib, dir = join(root, `cache${++count}`)) {
+function cacheOver(
+  source: ImageStore["open"],
+  limitBytes = 64 * mib,
+  dir = join(root, `cache${++count}`),
+  signal?: AbortSignal,
+) {
   return {
     dir,
     cache: createImageCache({
@@ -26,6 +34,9 @@ function cacheOver(source: ImageSource["open"], limitBytes = 64 * mib, dir = joi
       limitBytes,
       clock: systemClock,
       log: silentLogger,
+      pausesMs: [1, 1],
+      idleMs: 1_000,
+      ...(signal ? { signal } : {}),
     }),
   }
 }
@@ -77,15 +88,93 @@ test("a local image is linked, fetched once, and known to the next cache", async
 test("a stream is checked against its checksum of any kind, and a wrong one leaves nothing", async () => {
   const data = Buffer.alloc(mib, "stream")
   for (const algorithm of ["md5", "sha256", "sha512"]) {
-    const { cache } = cacheOver(async () => ({ stream: Readable.from([data]) }))
+    const { cache } = cacheOver(async () => ({ stream: Readable.from([data]), sizeBytes: null }))
     const image = await cache.ensureImage(request(data, "raw", algorithm), none)
     assert.deepEqual(readFileSync(image.path), data)
   }
-  const { cache, dir } = cacheOver(async () => ({ stream: Readable.from([data.subarray(1)]) }))
+  const { cache, dir } = cacheOver(async () => ({
+    stream: Readable.from([data.subarray(1)]),
+    sizeBytes: null,
+  }))
   await assert.rejects(cache.ensureImage(request(data), none), agentImageChecksumWrong.is)
   assert.deepEqual(readdirSync(dir), [])
   const bad = { ...request(data), checksum: "../../../etc/passwd" }
   await assert.rejects(cache.ensureImage(bad, none), agentImageChecksumWrong.is)
+})
+
+/** A stream of the data from `offset` on that breaks after so many bytes: with an error, or as if they were all. */
+function broken(data: Buffer, offset: number, length: number, how: "error" | "end"): Readable {
+  return Readable.from(
+    (async function* () {
+      yield data.subarray(offset, offset + length)
+      // What is not read yet goes with the stream.
+      await immediate()
+      if (how === "error") throw new Error("the line is down")
+    })(),
+  )
+}
+
+for (const how of ["error", "end"] as const) {
+  test(`a stream that breaks (${how}) is taken up where it broke, with the ticket`, async () => {
+    const data = Buffer.from(Array.from({ length: 5 * mib }, (_, i) => i % 251))
+    const asked: (string | number)[][] = []
+    const { cache } = cacheOver(async (imageId, ticket, { offset }) => {
+      asked.push([imageId, ticket, offset])
+      // More breaks than may come one after the other without progress.
+      if (asked.length % 2 === 0) throw new Error("not now")
+      return { stream: broken(data, offset, mib + 1, how), sizeBytes: data.length }
+    })
+    const image = await cache.ensureImage({ ...request(data), ticket: "t" }, none)
+    assert.deepEqual(readFileSync(image.path), data)
+    const offsets = [0, 1, 1, 2, 2, 3, 3, 4, 4].map((tries) => tries * (mib + 1))
+    assert.deepEqual(
+      asked,
+      offsets.map((offset) => ["i1", "t", offset]),
+    )
+  })
+}
+
+test("a stream that brings nothing any more is given up, and so is one that the store refuses", async () => {
+  const data = Buffer.alloc(mib, "x")
+  let asked = 0
+  const { cache, dir } = cacheOver(async (_id, _ticket, { offset }) => {
+    asked++
+    return { stream: broken(data, offset, asked === 1 ? 1000 : 1, "error"), sizeBytes: data.length }
+  })
+  await assert.rejects(cache.ensureImage(request(data), none), agentImageMissing.is)
+  assert.equal(asked, 3)
+  const refused = cacheOver(async (_id, _ticket, { offset }) => {
+    asked++
+    if (offset > 0) throw fault("forbidden", "test.refused", () => "no")()
+    return { stream: broken(data, offset, 1000, "error"), sizeBytes: data.length }
+  })
+  asked = 0
+  await assert.rejects(refused.cache.ensureImage(request(data), none), agentImageMissing.is)
+  assert.equal(asked, 2)
+  assert.deepEqual([...readdirSync(dir), ...readdirSync(refused.dir)], [])
+})
+
+test("a stream that is silent is broken, and the next one goes on", async () => {
+  const data = Buffer.alloc(mib, "y")
+  const { cache } = cacheOver(async (_id, _ticket, { offset }) => {
+    const stream = offset === 0 ? new Readable({ read: () => {} }) : Readable.from([data.subarray(offset)])
+    if (offset === 0) stream.push(data.subarray(0, 10))
+    return { stream, sizeBytes: data.length }
+  })
+  assert.deepEqual(readFileSync((await cache.ensureImage(request(data), none)).path), data)
+})
+
+test("what is being fetched ends with the agent", async () => {
+  const stop = new AbortController()
+  const open: ImageStore["open"] = async (_id, _ticket, { signal }) => {
+    const stream = new Readable({ read: () => {} })
+    signal?.addEventListener("abort", () => stream.destroy(new Error("stopped")))
+    setImmediate(() => stop.abort())
+    return { stream, sizeBytes: mib }
+  }
+  const { cache, dir } = cacheOver(open, mib, undefined, stop.signal)
+  await assert.rejects(cache.ensureImage(request(Buffer.alloc(mib)), none))
+  assert.deepEqual(readdirSync(dir), [])
 })
 
 test("a source that cannot open the image is named as such, and asked again the next time", async () => {
@@ -151,7 +240,10 @@ test("what is not used goes first when room is needed, and what is used stays", 
   const [a, b, c] = ["a", "b", "c"].map((text) => Buffer.alloc(4 * mib, text))
   assert.ok(a && b && c)
   let current: Buffer = a
-  const { cache, dir } = cacheOver(async () => ({ stream: Readable.from([current]) }), 9 * mib)
+  const { cache, dir } = cacheOver(
+    async () => ({ stream: Readable.from([current]), sizeBytes: null }),
+    9 * mib,
+  )
   const get = async (data: Buffer, inUse: ReadonlySet<string>) => {
     current = data
     return await cache.ensureImage(request(data), inUse)

@@ -1,29 +1,25 @@
 // Images on this host, by the checksum of their data. A disk of a machine is an overlay over an entry, so an entry
 // never changes, and goes only when no machine uses it. An entry is there when its .json is: data come first.
-import { createHash, type Hash } from "node:crypto"
-import { createReadStream, createWriteStream, mkdirSync, readdirSync, rmSync } from "node:fs"
+import { createReadStream, mkdirSync, readdirSync, rmSync } from "node:fs"
 import { copyFile, constants as fs, link, rename, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
-import { type Readable, Transform } from "node:stream"
-import { pipeline } from "node:stream/promises"
 import type { Clock } from "../../platform/clock/clock.ts"
 import { exec } from "../../platform/exec/exec.ts"
 import type { Logger } from "../../platform/log/log.ts"
 import { agentCacheFull, agentImageChecksumWrong, agentImageMissing } from "../faults.ts"
 import type { LocalImage } from "../hypervisor/hypervisor.ts"
 import { readStateFile, writeStateFile } from "../state-file.ts"
+import type { ImageStore, OpenedImage } from "./image-store.ts"
 import { inspectImage } from "./inspect-image.ts"
+import { type ImageStream, type Incoming, receiveImage } from "./receive.ts"
 
 export interface ImageRequest {
   imageId: string
+  /** What the store is shown; undefined where nobody gave one, which is enough for what is here already. */
+  ticket?: string | undefined
   /** md5, sha256 or sha512 of the data, in hex; told apart by its length. */
   checksum: string
   diskFormat: string
-}
-
-export interface ImageSource {
-  /** A path when the data lie on this host (and never change), a stream otherwise. */
-  open(imageId: string): Promise<{ path: string } | { stream: Readable }>
 }
 
 export interface ImageCache {
@@ -48,14 +44,22 @@ const convertTimeoutMs = 3_600_000
 /** The time of last use is written down at most this often; it only orders the removal. */
 const usedAtGrainMs = 60_000
 
-const hashes: Record<number, string> = { 32: "md5", 64: "sha256", 128: "sha512" }
+/** Half a minute without a byte, in all. */
+const defaultPausesMs = [500, 2_000, 5_000, 10_000, 15_000]
+const defaultIdleMs = 60_000
 
 export function createImageCache(options: {
   dir: string
-  source: ImageSource
+  source: Pick<ImageStore, "open">
   limitBytes: number
   clock: Clock
   log: Logger
+  /** Ends what is being fetched. */
+  signal?: AbortSignal
+  /** Before each further try to go on with data that broke off. */
+  pausesMs?: readonly number[]
+  /** How long data may stay away before they count as broken off. */
+  idleMs?: number
 }): ImageCache {
   return new DirectoryImageCache(options)
 }
@@ -125,34 +129,44 @@ class DirectoryImageCache implements ImageCache {
   }
 
   async #obtain(request: ImageRequest, to: string): Promise<void> {
-    let opened: Awaited<ReturnType<ImageSource["open"]>>
+    const { imageId } = request
+    let opened: OpenedImage
     try {
-      opened = await this.#options.source.open(request.imageId)
+      opened = await this.#open(request, 0)
     } catch (error) {
-      throw Object.assign(agentImageMissing(request.imageId), { cause: error })
+      throw Object.assign(agentImageMissing(imageId), { cause: error })
     }
     if ("stream" in opened) {
-      await this.#receive(request, opened.stream, to)
-      return
+      return await this.#receive(request, to, opened, async (offset) =>
+        asStream(await this.#open(request, offset), offset),
+      )
     }
     try {
       await link(opened.path, to)
       return
     } catch (error) {
-      if (isCode(error, "ENOENT")) throw Object.assign(agentImageMissing(request.imageId), { cause: error })
+      if (isCode(error, "ENOENT")) throw Object.assign(agentImageMissing(imageId), { cause: error })
       // Another file system, or links are not allowed: a copy then.
     }
     if (await reflink(opened.path, to)) return
-    await this.#receive(request, createReadStream(opened.path), to)
+    await this.#receive(request, to, asStream(opened, 0), null)
   }
 
-  async #receive(request: ImageRequest, from: Readable, to: string): Promise<void> {
-    const algorithm = hashes[request.checksum.length]
-    if (!algorithm) throw agentImageChecksumWrong(request.imageId)
-    const hash = createHash(algorithm)
-    const limit = this.#options.limitBytes
-    await pipeline(from, measured(hash, limit), createWriteStream(to, { mode: 0o644, flush: true }))
-    if (hash.digest("hex") !== request.checksum) throw agentImageChecksumWrong(request.imageId)
+  async #open({ imageId, ticket = "" }: ImageRequest, offset: number): Promise<OpenedImage> {
+    const { signal, source } = this.#options
+    return await source.open(imageId, ticket, { offset, ...(signal ? { signal } : {}) })
+  }
+
+  async #receive(
+    { imageId, checksum }: ImageRequest,
+    to: string,
+    first: ImageStream,
+    again: Incoming["again"],
+  ): Promise<void> {
+    const { clock, limitBytes, signal } = this.#options
+    const { idleMs = defaultIdleMs, pausesMs = defaultPausesMs } = this.#options
+    const incoming = { imageId, checksum, to, limitBytes, first, again }
+    await receiveImage(incoming, { clock, signal, pausesMs, idleMs })
   }
 
   async #touch(entry: Entry): Promise<void> {
@@ -205,6 +219,11 @@ class DirectoryImageCache implements ImageCache {
   }
 }
 
+function asStream(opened: OpenedImage, offset: number): ImageStream {
+  if ("stream" in opened) return opened
+  return { stream: createReadStream(opened.path, { start: offset }), sizeBytes: null }
+}
+
 function localImage(entry: Entry): LocalImage {
   return { path: entry.path, format: entry.format, virtualSizeBytes: entry.virtualSizeBytes }
 }
@@ -224,18 +243,6 @@ async function reflink(from: string, to: string): Promise<boolean> {
     await rm(to, { force: true })
     return false
   }
-}
-
-function measured(hash: Hash, limitBytes: number): Transform {
-  let size = 0
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      size += chunk.length
-      hash.update(chunk)
-      if (size > limitBytes) done(agentCacheFull(size, limitBytes))
-      else done(null, chunk)
-    },
-  })
 }
 
 function isCode(error: unknown, code: string): boolean {

@@ -12,22 +12,8 @@ import { inParallel } from "../../platform/clock/in-parallel.ts"
 import { exec } from "../../platform/exec/exec.ts"
 import { ensureNetns, enterNetns, netnsDir, netnsInode, netnsNames, removeNetns } from "../ports/netns.ts"
 import { SwitchPorts, type SwitchPortsOptions } from "../ports/switch-ports.ts"
+import type { MetadataNetwork, MetadataReport } from "../protocol.ts"
 import { type ProxyNetwork, proxyConfig } from "./proxy-config.ts"
-
-export interface MetadataNetwork {
-  networkId: string
-  /** The network's metadata port. */
-  portId: string
-  macAddress: string
-  /** The port's addresses, to which DHCP sends the guests' route for 169.254.169.254. */
-  serviceIps: readonly string[]
-}
-
-export interface MetadataReport {
-  /** Networks that were new or not as they should be. */
-  changed: number
-  removed: number
-}
 
 export interface MetadataProxyOptions extends SwitchPortsOptions {
   /** The cloud's namespace; those of the networks are NAME-NETWORKID. */
@@ -61,11 +47,6 @@ export class MetadataProxy {
   constructor(options: MetadataProxyOptions) {
     this.#options = options
     this.#ports = new SwitchPorts(options)
-  }
-
-  /** Whether guests of the network are answered, as far as the last reconcile knew. */
-  serves(networkId: string): boolean {
-    return this.#ready.has(networkId)
   }
 
   /** Serves exactly these networks. Repeatable; calls wait for each other. What is as it was costs no program. */

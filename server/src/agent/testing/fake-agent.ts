@@ -1,11 +1,13 @@
 // An agent over the fake hypervisor for tests: everything in one directory, opened again as often as wanted.
 import { join } from "node:path"
-import { systemClock } from "../../platform/clock/clock.ts"
+import { type Clock, systemClock } from "../../platform/clock/clock.ts"
 import { silentLogger } from "../../platform/log/log.ts"
 import { type Agent, createAgent } from "../agent.ts"
 import { type FakeControl, FakeHypervisor } from "../hypervisor/fake/fake.ts"
 import type { ImageCache } from "../image-cache/image-cache.ts"
+import type { ImageStore } from "../image-cache/image-store.ts"
 import { noImageCache } from "../image-cache/no-image-cache.ts"
+import type { MetadataServer } from "../metadata/metadata-keeper.ts"
 import type { AgentReport } from "../protocol.ts"
 import { memoryPlugger } from "./qemu-agent.ts"
 
@@ -22,6 +24,10 @@ export async function openFakeAgent(options: {
   plugged: Set<string>
   bootId?: string
   images?: ImageCache
+  /** Default: nothing is stored. */
+  store?: ImageStore["store"]
+  metadata?: MetadataServer
+  clock?: Clock
   resumePausesMs?: readonly number[]
   /** Of the hypervisor, from the start on. */
   fail?: FakeControl["fail"]
@@ -39,9 +45,11 @@ export async function openFakeAgent(options: {
     hypervisor: fake,
     ports: memoryPlugger(options.plugged),
     images: options.images ?? noImageCache,
+    imageStore: { store: options.store ?? (async () => {}) },
+    metadata: options.metadata ?? null,
     dataDir: options.dataDir,
     log: silentLogger,
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
     report: (report) => reports.push(report),
     bootId: () => options.bootId ?? "boot-1",
     ...(options.resumePausesMs ? { resumePausesMs: options.resumePausesMs } : {}),

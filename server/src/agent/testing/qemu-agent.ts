@@ -79,6 +79,8 @@ export async function makeQemuAgent(options: {
     hypervisor,
     ports: memoryPlugger(plugged),
     images,
+    imageStore: { store: async () => {} },
+    metadata: null,
     dataDir,
     log,
     clock,

@@ -16,6 +16,21 @@ export async function selectHost(db: DbOrTx, name: string): Promise<Host | undef
   return (await selectHosts(db, { filters: { name: [name] } }))[0]
 }
 
+export interface MetadataHost {
+  name: string
+  /** Whether it answers guests at 169.254.169.254. Null: its agent is too old to say. */
+  hasMetadata: boolean | null
+  isUp: boolean
+}
+
+export async function selectMetadataHosts(db: DbOrTx, downAfterMs: number): Promise<MetadataHost[]> {
+  const { rows } = await sql<MetadataHost>`
+    select name, (description->'abilities'->>'metadata')::boolean as "hasMetadata",
+      not is_forced_down and ${hostSilentMs} <= ${downAfterMs} as "isUp"
+    from compute.host order by name`.execute(db)
+  return rows
+}
+
 /** Notes that a host lives that is as it was, and says for how long it was silent. Undefined: it is new, or has changed. */
 export async function touchHost(
   db: DbOrTx,

@@ -1,12 +1,10 @@
-// A snapshot: the host writes the disk to a file, the image service takes the file.
-import { mkdir, rm } from "node:fs/promises"
-import { join } from "node:path"
+// A snapshot: the host copies the disk, and brings the copy to the image store.
 import { type SagaFailure, type StepContext, saga, type UndoResult, withLog } from "../../engine/saga/saga.ts"
-import { discardImage, storeImageFile } from "../../image/index.ts"
-import type { Platform } from "../../platform/context/context.ts"
-import { callAgent } from "../agent-call.ts"
+import { discardImage, hasImageData } from "../../image/index.ts"
+import { callAgent, discardSnapshot } from "../agent-call.ts"
 import { serverNotReady } from "../faults.ts"
-import { abandonTask, advanceTask, finishTask, heldServer, isFinished, type TaskParams } from "./task.ts"
+import { selectServer } from "./store.ts"
+import { abandonTask, advanceTask, finishTask, holdServer, isFinished, type TaskParams } from "./task.ts"
 
 export interface CreateImageParams extends TaskParams {
   imageId: string
@@ -14,37 +12,50 @@ export interface CreateImageParams extends TaskParams {
 
 const end = { event: "snapshot", part: "compute_snapshot_instance" }
 
-/** Where the host writes a snapshot before the image service takes it. */
-export function snapshotPath(platform: Platform, imageId: string): string {
-  return join(platform.config.dataDir, "snapshots", `${imageId}.qcow2`)
+type SnapshotStep = StepContext<CreateImageParams, object>
+
+/** What the commands of a snapshot say. */
+function snapshotOf({ params, fence }: Pick<SnapshotStep, "params" | "fence">) {
+  const { generation, imageId, serverId } = params
+  return { serverId, imageId, fence: { generation, fence } }
 }
 
-type SnapshotStep = StepContext<CreateImageParams, object>
+/** A disk is copied, and then brought to the store: each may take as long as `agentCopyTimeoutMs` says. */
+export const copyTimeoutMs = 2 * 3_600_000
+
+/** For undoing: the copy goes from the host that the server is on. */
+export async function undoSnapshot(s: SnapshotStep): Promise<void> {
+  const server = await selectServer(s.ctx.db, s.params.serverId)
+  await discardSnapshot(s.ctx, server?.host, snapshotOf(s))
+}
+
+/** Brings the copy from the host to the image store; repeatable, also when the copy has been discarded since. */
+export async function storeSnapshot(s: SnapshotStep): Promise<void> {
+  const { ctx, params, signal } = s
+  // The image store does not know this saga: a worker that has lost it must not get as far as the host.
+  const { host, id } = await s.transact((tx) => holdServer(tx, params))
+  if (!host) throw serverNotReady(id)
+  if (!(await hasImageData(ctx, params.imageId)))
+    await callAgent(ctx, host, "vm.upload_snapshot", snapshotOf(s), { signal })
+  await discardSnapshot(ctx, host, snapshotOf(s))
+}
 
 export const takeSnapshot = {
   do: async (s: SnapshotStep) => {
-    const { ctx, params } = s
+    const { ctx, params, signal } = s
     const server = await s.transact((tx) => advanceTask(tx, params, { taskState: "image_snapshot" }))
     if (!server.host) throw serverNotReady(server.id)
-    const path = snapshotPath(ctx, params.imageId)
-    await mkdir(join(path, ".."), { recursive: true, mode: 0o700 })
-    await rm(path, { force: true })
-    const fence = { generation: params.generation, fence: s.fence }
-    const command = { serverId: server.id, path, fence }
-    await callAgent(ctx, server.host, "vm.snapshot", command, { signal: s.signal })
+    await callAgent(ctx, server.host, "vm.snapshot", snapshotOf(s), { signal })
     await s.transact((tx) => advanceTask(tx, params, { taskState: "image_uploading" }))
   },
-  undo: (s: SnapshotStep) => rm(snapshotPath(s.ctx, s.params.imageId), { force: true }),
-  timeoutMs: 900_000,
+  undo: undoSnapshot,
+  timeoutMs: copyTimeoutMs,
 }
 
 export const uploadSnapshot = {
   do: async (s: SnapshotStep) => {
     if (await isFinished(s.ctx, s.params)) return
-    await heldServer(s.ctx, s.params)
-    const path = snapshotPath(s.ctx, s.params.imageId)
-    await storeImageFile(s.ctx, s.params.imageId, path)
-    await rm(path, { force: true })
+    await storeSnapshot(s)
     return finishTask(s.ctx, s.params, {}, end)
   },
   undo: async (s: SnapshotStep) => {
@@ -52,7 +63,7 @@ export const uploadSnapshot = {
     if ("upload" in s.out) return
     return withLog((tx) => discardImage(s.ctx, tx, s.params.imageId))
   },
-  timeoutMs: 900_000,
+  timeoutMs: copyTimeoutMs,
 }
 
 export function abandonSnapshot(s: SnapshotStep & { failure: SagaFailure }): UndoResult {

@@ -1,16 +1,14 @@
 // Shelving: the disk becomes an image, the machine and its room are given back; unshelving makes it again from
 // that image wherever there is room. Id, addresses and ports stay.
-import { mkdir, rm } from "node:fs/promises"
-import { join } from "node:path"
 import { type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
-import { discardImage, storeImageFile } from "../../image/index.ts"
+import { discardImage } from "../../image/index.ts"
 import { bindServerPorts, isNetworkAway } from "../../network/index.ts"
 import { releaseAllocation } from "../../placement/index.ts"
 import { callAgent, undoMachine } from "../agent-call.ts"
 import { serverNotReady } from "../faults.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { scheduleServer } from "../schedule/schedule.ts"
-import { snapshotPath } from "./create-image.saga.ts"
+import { copyTimeoutMs, storeSnapshot, undoSnapshot } from "./create-image.saga.ts"
 import { powerNumberOf, powerStates } from "./server.ts"
 import { abandonTask, advanceTask, finishTaskIn, heldServer, isFinished, type TaskParams } from "./task.ts"
 
@@ -31,17 +29,13 @@ export const shelveServerSaga = saga<ShelveParams>("compute.server.shelve", 1)
       const graceMs = ctx.config.compute.stopGraceMs
       const stop = { serverId: server.id, graceMs, fence: fenceOf(s) }
       await callAgent(ctx, server.host, "vm.stop", stop, { signal: s.signal })
-      const path = snapshotPath(ctx, params.imageId)
-      await mkdir(join(path, ".."), { recursive: true, mode: 0o700 })
-      await rm(path, { force: true })
-      const snapshot = { serverId: server.id, path, fence: fenceOf(s) }
+      const snapshot = { serverId: server.id, imageId: params.imageId, fence: fenceOf(s) }
       await callAgent(ctx, server.host, "vm.snapshot", snapshot, { signal: s.signal })
-      await storeImageFile(ctx, params.imageId, path)
-      await rm(path, { force: true })
+      await storeSnapshot(s)
       return { host: server.host }
     },
     undo: async (s) => {
-      await rm(snapshotPath(s.ctx, s.params.imageId), { force: true })
+      await undoSnapshot(s)
       // The image is whole, and the machine may be gone already: it is what is left of the disk.
       if ("snapshot" in s.out) return
       await s.transact((tx) => discardImage(s.ctx, tx, s.params.imageId))
@@ -50,7 +44,7 @@ export const shelveServerSaga = saga<ShelveParams>("compute.server.shelve", 1)
       const spec = await machineSpec(s.ctx, server, await bindServerPorts(s.ctx, server, server.host))
       await callAgent(s.ctx, server.host, "vm.ensure", { spec, power: "running", fence: fenceOf(s) })
     },
-    timeoutMs: 900_000,
+    timeoutMs: 2 * copyTimeoutMs,
   })
   .step("offload", {
     waits: true,

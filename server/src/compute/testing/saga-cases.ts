@@ -1,4 +1,5 @@
 import assert from "node:assert/strict"
+import { readdir } from "node:fs/promises"
 import { sql } from "kysely"
 import {
   callerOf,
@@ -9,6 +10,7 @@ import {
   statusOfImage,
 } from "../../../test/saga-case.ts"
 import { nano, type ServerCloud } from "../../../test/server-cloud.ts"
+import { agentDirectories } from "../../agent/machine-store.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import * as compute from "../index.ts"
 import { migrationConsumerOf } from "../server/delete.saga.ts"
@@ -131,10 +133,15 @@ const createCase: SagaCaseEntry = {
   },
 }
 
-/** The image of a saga that makes one: gone when one of these steps failed, else there with its data. */
+/**
+ * The image of a saga that makes one: gone when one of these steps failed, else there with its data. The host keeps no
+ * copy in either case.
+ */
 const imageUnless =
-  (steps: readonly string[]) => async (c: ServerCloud, params: SagaParams, failed: string | null) =>
+  (steps: readonly string[]) => async (c: ServerCloud, params: SagaParams, failed: string | null) => {
     assert.equal(await statusOfImage(c, params.imageId), steps.includes(failed ?? "") ? undefined : "active")
+    assert.deepEqual(await readdir(agentDirectories(c.cloud.dataDir).snapshots), [])
+  }
 
 const id = (server: Server) => ({ serverId: server.id })
 const shelved: Holdings = { status: "SHELVED_OFFLOADED", room: [], ports: [""], machine: "none" }

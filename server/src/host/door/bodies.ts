@@ -10,7 +10,7 @@ import {
 } from "../../agent/door-protocol.ts"
 import { fits } from "../../platform/schema/compiled.ts"
 import { findMistake } from "../../platform/schema/mistake.ts"
-import { bodyUnusable } from "../faults.ts"
+import { badDoorRequest } from "../faults.ts"
 
 const bytesMost = 65_536
 const withinMs = 10_000
@@ -25,7 +25,7 @@ const RenewBody = Type.Object({ request: Type.String({ maxLength: 10_000 }) })
 
 export async function readJoinBody(request: IncomingMessage): Promise<JoinRequest> {
   const body = await readJson(request, JoinBody)
-  if (isIP(body.address) === 0) throw bodyUnusable("`address` must be an IP address.")
+  if (isIP(body.address) === 0) throw badDoorRequest("`address` must be an IP address.")
   return body
 }
 
@@ -34,13 +34,13 @@ export async function readRenewBody(request: IncomingMessage): Promise<RenewRequ
 }
 
 async function readJson<T extends TSchema>(request: IncomingMessage, schema: T): Promise<Static<T>> {
-  const late = setTimeout(() => request.destroy(bodyUnusable("The body did not come in time.")), withinMs)
+  const late = setTimeout(() => request.destroy(badDoorRequest("The body did not come in time.")), withinMs)
   const chunks: Buffer[] = []
   let size = 0
   try {
     for await (const chunk of request as AsyncIterable<Buffer>) {
       size += chunk.length
-      if (size > bytesMost) throw bodyUnusable(`The body may have ${bytesMost} bytes.`)
+      if (size > bytesMost) throw badDoorRequest(`The body may have ${bytesMost} bytes.`)
       chunks.push(chunk)
     }
   } finally {
@@ -50,11 +50,11 @@ async function readJson<T extends TSchema>(request: IncomingMessage, schema: T):
   try {
     body = JSON.parse(Buffer.concat(chunks).toString())
   } catch {
-    throw bodyUnusable("The body must be JSON.")
+    throw badDoorRequest("The body must be JSON.")
   }
   // The schema has just said so.
   if (fits(schema, body)) return body as Static<T>
   const { path = [], name, keyword } = findMistake(schema, body) ?? {}
   const where = [...path, ...(name === undefined ? [] : [name])].join(".")
-  throw bodyUnusable(`\`${where || "body"}\` is not what it must be (${keyword ?? "type"}).`)
+  throw badDoorRequest(`\`${where || "body"}\` is not what it must be (${keyword ?? "type"}).`)
 }

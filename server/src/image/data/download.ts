@@ -1,4 +1,3 @@
-import { createReadStream } from "node:fs"
 import { type FileHandle, open } from "node:fs/promises"
 import { join } from "node:path"
 import type { Readable } from "node:stream"
@@ -77,19 +76,27 @@ export async function findDataPath(
   return row?.data_file ? join(storePaths(platform).store, row.data_file) : undefined
 }
 
-/** For the compute agent and other services, which have asked already whether the image may be used. */
-export async function openImageData(
-  platform: Platform,
-  imageId: string,
-): Promise<{ path: string } | { stream: Readable }> {
+/** For readers that have asked already whether the image may be used, on this host. */
+export async function openImageData(platform: Platform, imageId: string): Promise<{ path: string }> {
   const path = await findDataPath(platform, platform.db, imageId)
   if (path === undefined) throw imageHasNoData(imageId)
   return { path }
 }
 
-/** The data as a stream, for readers on another host. */
-export async function readImageData(platform: Platform, imageId: string): Promise<Readable> {
-  const path = await findDataPath(platform, platform.db, imageId)
-  if (path === undefined) throw imageHasNoData(imageId)
-  return createReadStream(path, { highWaterMark: 256 * 1024 })
+/** The same as a stream from this byte on, for readers on another host. `sizeBytes` is that of all the data. */
+export async function readImageData(
+  platform: Platform,
+  imageId: string,
+  offset: number,
+): Promise<{ stream: Readable; sizeBytes: number }> {
+  const { path } = await openImageData(platform, imageId)
+  const file = await open(path, "r")
+  try {
+    const { size: sizeBytes } = await file.stat()
+    if (offset > sizeBytes) throw rangeNotSatisfiable(`bytes=${offset}-`, sizeBytes)
+    return { stream: file.createReadStream({ start: offset, highWaterMark: 256 * 1024 }), sizeBytes }
+  } catch (error) {
+    await file.close()
+    throw error
+  }
 }

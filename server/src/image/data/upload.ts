@@ -113,7 +113,8 @@ export async function guarded<T>(
   }
 }
 
-async function receive(
+/** Writes the bytes as they come, within the limits of the transfer, whose lease it keeps. */
+export async function receive(
   ctx: Ctx,
   transfer: Transfer,
   stream: Readable,

@@ -1,19 +1,20 @@
 // What compute and block storage ask of images.
 import { copyFile, open, rm } from "node:fs/promises"
 import { join } from "node:path"
+import type { Readable } from "node:stream"
 import type { Ctx, Platform } from "../../platform/context/context.ts"
 import { afterCommit, type Tx, transact } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { enforceQuota } from "../../quota/index.ts"
-import { hashFile, publishFile, tryLink } from "../data/file-store.ts"
-import { inspectData } from "../data/inspect.ts"
+import { hashFile, publishFile, tryLink, type WrittenData } from "../data/file-store.ts"
+import { type Inspection, inspectData } from "../data/inspect.ts"
 import { storePaths } from "../data/paths.ts"
 import { requeueDeadTransfers } from "../data/recover.ts"
-import { beginTransfer, finishUpload } from "../data/transfer.ts"
-import { guarded } from "../data/upload.ts"
+import { beginTransfer, finishUpload, type Transfer } from "../data/transfer.ts"
+import { guarded, receive } from "../data/upload.ts"
 import { dataDeactivated, imageNotActive, imageNotFound } from "../faults.ts"
 import { announceImage } from "../image/events.ts"
-import type { Image, Visibility } from "../image/image.ts"
+import { hasData, type Image, type Visibility } from "../image/image.ts"
 import { findImage, imageFields, insertImage, isAdmin, visibleImage } from "../image/store.ts"
 import { imageQuota } from "../quota.ts"
 
@@ -117,6 +118,26 @@ export async function createImageRecord(ctx: Ctx, record: ImageRecord, tx?: Tx):
  * to it afterwards; removing it is the caller's affair. Repeating it once the image is active changes nothing.
  */
 export async function storeImageFile(ctx: Ctx, imageId: string, path: string): Promise<Image> {
+  return await storeOnce(ctx, imageId, (transfer, to) => takeFile(ctx, path, to, transfer.image))
+}
+
+/** The same with data from another host, from their first byte on. Once the image is active they are not read. */
+export async function storeImageStream(
+  ctx: Ctx,
+  imageId: string,
+  { stream, sizeBytes }: { stream: Readable; sizeBytes: number | null },
+): Promise<Image> {
+  return await storeOnce(ctx, imageId, async (transfer, to) => {
+    const written = await receive(ctx, transfer, stream, sizeBytes, to)
+    return { ...written, ...(await inspectData(ctx, to, transfer.image)) }
+  })
+}
+
+async function storeOnce(
+  ctx: Ctx,
+  imageId: string,
+  take: (transfer: Transfer, to: string) => Promise<WrittenData & Inspection>,
+): Promise<Image> {
   let image = await findImage(ctx.db, imageId)
   if (image?.status === "saving") {
     await requeueDeadTransfers(ctx)
@@ -127,10 +148,16 @@ export async function storeImageFile(ctx: Ctx, imageId: string, path: string): P
   const transfer = await beginTransfer(ctx, imageId, "saving")
   return await guarded(ctx, transfer, async (name) => {
     const { tmp, store } = storePaths(ctx)
-    const data = await takeFile(ctx, path, join(tmp, name), transfer.image)
+    const data = await take(transfer, join(tmp, name))
     await publishFile(join(tmp, name), join(store, name))
     return await finishUpload(ctx, transfer, { ...data, dataFile: name })
   })
+}
+
+/** Whether it is there with its data. */
+export async function hasImageData({ db }: Pick<Platform, "db">, imageId: string): Promise<boolean> {
+  const image = await findImage(db, imageId)
+  return image !== undefined && hasData(image)
 }
 
 /** The data as a further file of ours, on the disk, hashed and looked at. */

@@ -5,6 +5,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promise
 import { request } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { Readable } from "node:stream"
 import { after, before, test } from "node:test"
 import { type ServiceCloud, startServices } from "../../../test/service-cloud.ts"
 import { eventually } from "../../platform/clock/clock.ts"
@@ -15,13 +16,17 @@ import { recoverTransfers } from "../data/recover.ts"
 import {
   createImageRecord,
   dataDeactivated,
+  dataIncomplete,
   discardImage,
   findBootableImage,
   imageNotActive,
   imageNotFound,
   openImageData,
+  rangeNotSatisfiable,
+  readImageData,
   registerLocalImage,
   storeImageFile,
+  storeImageStream,
 } from "../index.ts"
 import { imageService } from "../service.ts"
 
@@ -40,7 +45,6 @@ const stored = async (kind: string) => await readdir(join(cloud.platform.config.
 
 async function readData(imageId: string): Promise<string> {
   const data = await openImageData(cloud.platform, imageId)
-  assert.ok("path" in data)
   return await readFile(data.path, "utf8")
 }
 
@@ -64,7 +68,6 @@ test("the image that comes with the cloud is registered once, and follows its fi
     [first.id, first.id],
   )
   const data = await openImageData(cloud.platform, first.id)
-  assert.ok("path" in data)
   assert.equal((await stat(data.path)).ino, (await stat(path)).ino, "linked and not copied")
   const copy = join(dir, "copy.img")
   await writeFile(copy, "version 1")
@@ -124,6 +127,37 @@ test("a snapshot: a record in a transaction, then its file; each step can be rep
   await assert.rejects(findBootableImage(cloud.ctx("p1"), id), (e) => imageNotFound.is(e))
   // Its file goes after the commit.
   await eventually("no file", async () => !(await stored("store")).some((name) => name.startsWith(id)))
+})
+
+test("a snapshot from another host: a stream that broke is begun again, and read from where a reader stopped", async () => {
+  const ctx = internalCtx(cloud.platform)
+  const id = newUuid()
+  await createImageRecord(ctx, { id, projectId: "p1", name: "far", diskFormat: "raw" })
+  const data = Buffer.from("frozen far away")
+  const broken = Readable.from(
+    (async function* () {
+      yield data.subarray(0, 4)
+      await Promise.reject(new Error("the line is down"))
+    })(),
+  )
+  const sizeBytes = data.length
+  await assert.rejects(storeImageStream(ctx, id, { stream: broken, sizeBytes }))
+  const short = { stream: Readable.from([data.subarray(0, 4)]), sizeBytes }
+  await assert.rejects(storeImageStream(ctx, id, short), dataIncomplete.is)
+  assert.deepEqual(
+    (await stored("tmp")).filter((name) => name.startsWith(id)),
+    [],
+  )
+  for (const size of [sizeBytes, null]) {
+    const stored = await storeImageStream(ctx, id, { stream: Readable.from([data]), sizeBytes: size })
+    assert.deepEqual([stored.status, stored.sizeBytes], ["active", sizeBytes])
+  }
+  for (const offset of [0, 7, sizeBytes]) {
+    const read = await readImageData(cloud.platform, id, offset)
+    assert.equal(read.sizeBytes, sizeBytes)
+    assert.deepEqual(Buffer.concat(await read.stream.toArray()), data.subarray(offset))
+  }
+  await assert.rejects(readImageData(cloud.platform, id, sizeBytes + 1), rangeNotSatisfiable.is)
 })
 
 test("an upload whose process is killed leaves a queued image and, after the start, no file", async () => {

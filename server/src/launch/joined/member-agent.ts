@@ -6,6 +6,7 @@ import type { Clock } from "../../platform/clock/clock.ts"
 import { describeError } from "../../platform/fault/fault.ts"
 import type { Logger } from "../../platform/log/log.ts"
 import type { DoorClient } from "./door-client.ts"
+import { doorImageStore } from "./door-image-store.ts"
 import { isCertificateOld, type Membership, memberFiles, writeCertificate } from "./membership.ts"
 
 export interface MemberAgentOptions {
@@ -44,11 +45,7 @@ export async function startMemberAgent(options: MemberAgentOptions): Promise<Mem
     }),
   )
   const config = { dataDir, host: membership.name }
-  const started = await startAgentRole({ bus, clock, log, config }, options.parts, {
-    open: async () => {
-      throw new Error("not yet")
-    },
-  })
+  const started = await startAgentRole({ bus, clock, log, config }, options.parts, doorImageStore(client))
   role = started
   if (state.isConnected) started.agent.sayAlive()
   const kept = stack.move()

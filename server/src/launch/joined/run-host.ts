@@ -166,7 +166,7 @@ async function startParts(
   const ports = new FakePlugger()
   const facts = { plan, dir, log, host: membership.name, hostIp: membership.address, fakePace, say }
   const hypervisor = await makeHypervisor(facts, ports)
-  return { hypervisor, ports, usesImages: plan.hypervisor === "qemu" }
+  return { hypervisor, ports, metadata: null, usesImages: plan.hypervisor === "qemu" }
 }
 
 async function stopOnSignal(

@@ -1,5 +1,6 @@
 // What servers show of their ports. The lists are asked for whole pages of servers: one statement each.
 import { type RawBuilder, sql } from "kysely"
+import type { MetadataNetwork } from "../../agent/protocol.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { matchesPattern } from "../../platform/db/text-pattern.ts"
@@ -184,24 +185,21 @@ export async function serverMetadataNetworks(
   return rows
 }
 
-export interface MetadataNetwork {
-  networkId: string
-  /** The network's metadata port. */
-  portId: string
-  macAddress: string
-  serviceIps: string[]
-}
-
-/** Networks with machines on the host, which are answered at 169.254.169.254 and fe80::a9fe:a9fe. */
-export async function metadataNetworks(db: DbOrTx, host: string): Promise<MetadataNetwork[]> {
-  const { rows } = await sql<MetadataNetwork>`select p.network_id as "networkId", p.id as "portId",
-      p.mac_address::text as "macAddress",
+/** Networks with machines on a host, which are answered there at 169.254.169.254 and fe80::a9fe:a9fe; by the host. */
+export async function metadataNetworks(db: DbOrTx): Promise<Map<string, MetadataNetwork[]>> {
+  const guests = sql<{ host: string; networkIds: string[] }>`
+    select host_id as host, array_agg(distinct network_id order by network_id) as "networkIds" from network.port
+    where server_id is not null and host_id <> '' group by host_id`
+  const ports = sql<MetadataNetwork>`
+    select p.network_id as "networkId", p.id as "portId", p.mac_address::text as "macAddress",
       array(select host(a.address) from network.ip_allocation a where a.port_id = p.id order by a.position) as "serviceIps"
-    from (select distinct g.network_id from network.port g
-      where g.host_id = ${host} and g.server_id is not null) of_guests
-    join network.port p on p.network_id = of_guests.network_id and p.device_owner = 'network:distributed'
-    order by p.network_id`.execute(db)
-  return rows
+    from network.port p where p.device_owner = 'network:distributed' and p.network_id in
+      (select g.network_id from network.port g where g.server_id is not null and g.host_id <> '')`
+  const networks = new Map((await ports.execute(db)).rows.map((network) => [network.networkId, network]))
+  const { rows } = await guests.execute(db)
+  return new Map(
+    rows.map(({ host, networkIds }) => [host, networkIds.flatMap((id) => networks.get(id) ?? [])]),
+  )
 }
 
 export interface ServerSecurityGroup {

@@ -15,6 +15,7 @@ import type {
   EnsureInput,
   HotplugsVifs,
   Hypervisor,
+  HypervisorDescription,
   PluggedVif,
   Suspends,
   TakesSnapshots,
@@ -123,7 +124,7 @@ export class FakeHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
     this.#keep(machine)
   }
 
-  async describe(): Promise<HostDescription> {
+  async describe(): Promise<HypervisorDescription> {
     return {
       host: this.#options.host,
       hypervisorType: "fake",

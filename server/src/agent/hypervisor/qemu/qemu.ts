@@ -8,7 +8,7 @@ import { endProcess, identifyProcess, type ProcessIdentity } from "../../../plat
 import type { Logger } from "../../../platform/log/log.ts"
 import { EventHub } from "../../event-queue.ts"
 import { agentMachineNotFound, agentMachineStateWrong } from "../../faults.ts"
-import type { HostDescription, VmDiagnostics, VmState } from "../../protocol.ts"
+import type { VmDiagnostics, VmState } from "../../protocol.ts"
 import { queryStatus } from "../../qmp/index.ts"
 import { readStateFile, writeStateFile } from "../../state-file.ts"
 import { readHostFacts } from "../host-facts.ts"
@@ -16,6 +16,7 @@ import type {
   EnsureInput,
   HotplugsVifs,
   Hypervisor,
+  HypervisorDescription,
   OffersVnc,
   PluggedVif,
   Suspends,
@@ -95,7 +96,7 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
     this.#watching = this.#watch()
   }
 
-  async describe(): Promise<HostDescription> {
+  async describe(): Promise<HypervisorDescription> {
     this.#version ??= await readQemuVersion()
     const [major = 0, minor = 0, micro = 0] = this.#version.split(".").map(Number)
     return {

@@ -1,0 +1,58 @@
+// What a host shows the image store: it may read the images of the machines that it was told to make, and write the
+// snapshot that it was told to take, for a while. Sealed, so that a host can neither make one nor change it.
+import type { ImageTickets, VmSpec } from "../agent/protocol.ts"
+import { openSealed, seal } from "../identity/index.ts"
+import type { Platform } from "../platform/context/context.ts"
+import { imageTicketRefused } from "./faults.ts"
+
+export interface ImageTicket {
+  host: string
+  imageId: string
+  verb: "read" | "write"
+}
+
+interface SealedTicket extends ImageTicket {
+  expiresAt: number
+}
+
+/** `forMs`: how long the host may take over the command that it is for. */
+export function imageTicket(platform: Platform, { host, imageId, verb }: ImageTicket, forMs: number): string {
+  const expiresAt = platform.clock.now().getTime() + forMs
+  return seal(platform, JSON.stringify({ host, imageId, verb, expiresAt } satisfies SealedTicket))
+}
+
+/** One for each image that the machine is made of. */
+export function readTickets(platform: Platform, host: string, spec: VmSpec, forMs: number): ImageTickets {
+  const ids = new Set([
+    ...spec.disks.flatMap(({ source }) => (source.kind === "image" ? [source.imageId] : [])),
+    ...[spec.kernelImage, spec.ramdiskImage].flatMap((image) => (image ? [image.imageId] : [])),
+  ])
+  return Object.fromEntries(
+    [...ids].map((imageId) => [imageId, imageTicket(platform, { host, imageId, verb: "read" }, forMs)]),
+  )
+}
+
+/** Throws unless the ticket was made for this host, image and verb, and not too long ago. */
+export function checkImageTicket(platform: Platform, asked: ImageTicket & { ticket: string }): void {
+  const { ticket, host, imageId, verb } = asked
+  const opened = openSealed(platform, ticket)
+  if (opened === null) throw imageTicketRefused(imageId)
+  // Whatever else is sealed under these keys is no ticket.
+  const found = parseTicket(opened)
+  const isRight =
+    found?.host === host &&
+    found.imageId === imageId &&
+    found.verb === verb &&
+    typeof found.expiresAt === "number" &&
+    found.expiresAt > platform.clock.now().getTime()
+  if (!isRight) throw imageTicketRefused(imageId)
+}
+
+function parseTicket(text: string): Partial<SealedTicket> | undefined {
+  try {
+    const parsed: unknown = JSON.parse(text)
+    return typeof parsed === "object" && parsed !== null ? parsed : undefined
+  } catch {
+    return undefined
+  }
+}
