@@ -174,6 +174,7 @@ function tellChanges(parts: CloudParts, changed: () => void): NetworkDriver {
       if (isMore && report.created + report.updated > 0) changed()
       return report
     },
+    setGateways: async (gateways) => await driver.setGateways(gateways),
     known: () => driver.known(),
     portStates: (signal) => driver.portStates(signal),
     health: async () => await driver.health(),

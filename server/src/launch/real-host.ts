@@ -90,7 +90,11 @@ async function startOvn(options: HostOptions): Promise<NetworkParts> {
     proxyDir: paths.proxyDir,
   })
   return {
-    driver: new OvnDriver({ northboundSocket: paths.northboundSocket, cloudId, gatewayChassis: [host] }),
+    driver: new OvnDriver({
+      northboundSocket: paths.northboundSocket,
+      cloudId,
+      gateways: [{ chassis: host, priority: 1 }],
+    }),
     ports: new OvnPlugger({
       ...common,
       netnsFile: paths.netnsFile,

@@ -82,7 +82,7 @@ export async function startWorld(publicAddress = "172.24.4.1/24"): Promise<World
   const driver = new OvnDriver({
     northboundSocket: paths.northboundSocket,
     cloudId,
-    gatewayChassis: [hostId],
+    gateways: [{ chassis: hostId, priority: 1 }],
   })
   const plugger = new OvnPlugger({ ...common, netnsFile: paths.netnsFile })
   const proxy = new MetadataProxy({
