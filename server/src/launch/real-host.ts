@@ -73,7 +73,7 @@ function fakeNetwork(): NetworkParts {
 async function startOvn(options: HostOptions): Promise<NetworkParts> {
   const { dir, log, supervisor, host, plan } = options
   const { cloudId } = dir.facts
-  const paths = await setUpNetworkHost({ cloudId, publicAddresses: [options.publicAddress], log })
+  const paths = await setUpNetworkHost({ id: cloudId, publicAddresses: [options.publicAddress], log })
   const engines = ovnEngines({
     paths,
     databaseDir: join(dir.path, "ovn"),
