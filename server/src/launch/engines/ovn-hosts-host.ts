@@ -51,13 +51,20 @@ async function setUp(settings: HostSettings): Promise<void> {
   })
 }
 
+async function start(settings: HostSettings): Promise<void> {
+  await setUp(settings)
+  const options = chassisOptions(settings)
+  supervisor = new Supervisor({ runDir: join(settings.dir, "run"), log })
+  const engines = [...(settings.isCentral ? centralEngines(options) : []), ...chassisEngines(options)]
+  for (const engine of engines) await supervisor.start(engine)
+}
+
 const verbs = {
-  start: async (settings: HostSettings) => {
-    await setUp(settings)
-    const options = chassisOptions(settings)
-    supervisor = new Supervisor({ runDir: join(settings.dir, "run"), log })
-    const engines = [...(settings.isCentral ? centralEngines(options) : []), ...chassisEngines(options)]
-    for (const engine of engines) await supervisor.start(engine)
+  start,
+  /** As after kill -9 of Kumoi: the engines are found running. */
+  startAgain: async (settings: HostSettings) => {
+    supervisor?.release()
+    await start(settings)
   },
   change: async (settings: HostSettings) => {
     await setUp(settings)

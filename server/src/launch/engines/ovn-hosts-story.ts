@@ -387,6 +387,18 @@ test("traffic goes on without the control plane's databases, and hosts come back
   })
 })
 
+test("a host whose program starts again keeps its engines, its tunnels and who listens", async () => {
+  assert.ok(a)
+  for (const host of [one, three]) {
+    const pids = async () => (await host.engines()).map(({ name, pid }) => [name, pid])
+    const before = await pids()
+    const lost = await lostPings(a, "10.0.1.30", async () => void (await host.do("startAgain")))
+    assert.equal(lost, 0)
+    assert.deepEqual(await pids(), before)
+  }
+  assert.match((await one.run("ss", ["-Hltn"])).stdout, /10\.77\.0\.1:6642/)
+})
+
 test("what cannot be is refused", async () => {
   const { settings } = one
   const other = { ...settings, id: "0badcafe", publicAddress: null }
