@@ -176,6 +176,7 @@ function tellChanges(driver: NetworkDriver, lists: MetadataLists, changed: () =>
       if (isMore && report.created + report.updated > 0) changed()
       return report
     },
+    setGateways: async (gateways) => await driver.setGateways(gateways),
     known: () => driver.known(),
     portStates: (signal) => driver.portStates(signal),
     health: async () => await driver.health(),

@@ -26,7 +26,7 @@ export async function removeLeftovers(dir: CloudDir): Promise<string[]> {
   for (const name of await endLeftEngines(dir.runDir, engines)) done.push(`ended ${name}`)
   const paths = ovnPaths(dir.facts.cloudId)
   if (existsSync(paths.netnsFile) || existsSync(paths.recordFile)) {
-    await tearDownNetworkHost({ cloudId: dir.facts.cloudId, log: silentLogger })
+    await tearDownNetworkHost({ id: dir.facts.cloudId, log: silentLogger })
     done.push("removed the cloud's network from this host")
   }
   return done

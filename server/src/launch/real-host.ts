@@ -79,7 +79,7 @@ function fakeNetwork(): NetworkParts {
 async function startOvn(options: HostOptions): Promise<NetworkParts> {
   const { dir, log, supervisor, host, plan } = options
   const { cloudId } = dir.facts
-  const paths = await setUpNetworkHost({ cloudId, publicAddresses: [options.publicAddress], log })
+  const paths = await setUpNetworkHost({ id: cloudId, publicAddresses: [options.publicAddress], log })
   const engines = ovnEngines({
     paths,
     databaseDir: join(dir.path, "ovn"),
@@ -96,7 +96,11 @@ async function startOvn(options: HostOptions): Promise<NetworkParts> {
     proxyDir: paths.proxyDir,
   })
   return {
-    driver: new OvnDriver({ northboundSocket: paths.northboundSocket, cloudId, gatewayChassis: [host] }),
+    driver: new OvnDriver({
+      northboundSocket: paths.northboundSocket,
+      cloudId,
+      gateways: [{ chassis: host, priority: 1 }],
+    }),
     ports: new OvnPlugger({
       ...common,
       netnsFile: paths.netnsFile,

@@ -57,6 +57,7 @@ const suites: Record<string, Suite> = {
       ...hostPackages,
       ...processPackages,
       { name: "rabbitmq-server", why: "the bus of many hosts is tested on it" },
+      { name: "openssl", why: "makes the certificates of the network's hosts" },
     ],
     files: ["server/src/**/*.host.test.ts"],
     bootsMachines: true,

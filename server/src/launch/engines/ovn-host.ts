@@ -6,10 +6,10 @@
 //
 // Why a namespace: the userspace datapath makes devices with fixed names (ovs-netdev, br-int), so two clouds in one
 // namespace would take them from each other; and a guest's frames on a tap also reach the kernel's own stack,
-// which has no address in there to answer with. Why a veth: it stays when ovs-vswitchd is killed, while a port that
-// Open vSwitch makes goes with it. Checksum offload is off at both ends: the userspace datapath would pass on
-// frames with a checksum that nobody filled in (measured: ping works, TCP hangs).
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+// which has no address in there to answer with. A host that is no gateway of the public network has no such link, and
+// one that has other hosts beside it has a second one, for its tunnels (ovn-tunnel.ts).
+import { createHash } from "node:crypto"
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { isIPv6 } from "node:net"
 import {
   endNetnsProcesses,
@@ -21,17 +21,23 @@ import {
   removeNetns,
 } from "../../agent/ports/netns.ts"
 import { exec } from "../../platform/exec/exec.ts"
-import { bootId } from "../../platform/exec/process.ts"
+import { bootId, endProcess, processesWith } from "../../platform/exec/process.ts"
 import { fault } from "../../platform/fault/fault.ts"
 import type { Logger } from "../../platform/log/log.ts"
-import { type OvnPaths, ovnPaths } from "./ovn-paths.ts"
+import { engineMark } from "./ovn-daemon.ts"
+import { externalBridge, type OvnPaths, ovnPaths } from "./ovn-paths.ts"
 import { prefixConflict } from "./ovn-probe.ts"
-import { attachLink, detachLink } from "./ovn-switch.ts"
+import { type HostRecord, otherRecords, readRecord, writeRecord } from "./ovn-record.ts"
+import { ensureTunnel, planTunnel, removeTunnel, type TunnelOptions } from "./ovn-tunnel.ts"
+import { ensureVeth } from "./ovn-veth.ts"
 
 export interface NetworkHostOptions {
-  cloudId: string
-  /** Gateway addresses of the public network with prefix length, e.g. `172.24.4.1/24`. */
+  /** The cloud's, or the host's own where it joined a cloud; see ovn-paths.ts. */
+  id: string
+  /** Gateway addresses of the public network with prefix length, e.g. `172.24.4.1/24`; none on a host that is no gateway. */
   publicAddresses: readonly string[]
+  /** Where there are other hosts. */
+  tunnel?: TunnelOptions
   mtu?: number
   log: Logger
 }
@@ -44,15 +50,6 @@ const publicPrefixInUse = fault(
     "Choose another prefix for the public network; a second cloud on one machine needs its own.",
 )
 
-interface HostRecord {
-  bootId: string
-  /** The cloud's namespace, and the one that Kumoi was started in. */
-  netnsInode: number
-  hostInode: number
-  /** Contents of ip_forward before the first cloud; null when it was not touched. */
-  forwardBefore: { ipv4: string | null; ipv6: string | null }
-}
-
 const forwardFiles = {
   ipv4: "/proc/sys/net/ipv4/ip_forward",
   ipv6: "/proc/sys/net/ipv6/conf/all/forwarding",
@@ -60,22 +57,27 @@ const forwardFiles = {
 
 /** May be repeated at any time; keeps what is right, repairs what is not. */
 export async function setUpNetworkHost(options: NetworkHostOptions): Promise<OvnPaths> {
-  const paths = ovnPaths(options.cloudId)
+  const paths = ovnPaths(options.id)
   await refuseUsedPrefixes(paths, options)
-  mkdirSync(paths.runDir, { recursive: true, mode: 0o755 })
   const prior = readRecord(paths.recordFile)
   // Started in another namespace than before: what that one was like tells nothing of this one.
   const isSameHost = prior?.hostInode === ownNetnsInode()
+  const known = isSameHost ? prior.tunnel : null
+  const tunnel = options.tunnel ? await planTunnel(paths, options.tunnel, known) : null
+  mkdirSync(paths.runDir, { recursive: true, mode: 0o755 })
   const inode = await ensureNetns(paths.netns, prior?.netnsInode)
   const record: HostRecord = {
     bootId: bootId(),
     netnsInode: inode,
     hostInode: ownNetnsInode(),
     forwardBefore: isSameHost ? prior.forwardBefore : forwardBefore(paths),
+    tunnel,
   }
   writeRecord(paths.recordFile, record)
   await quietNetns(paths)
-  await ensureLink(paths, options)
+  if (options.publicAddresses.length > 0) await ensureLink(paths, options)
+  if (tunnel) await ensureTunnel(paths, tunnel)
+  else if (prior?.tunnel) await removeTunnel(paths)
   await ensureForwarding(paths, options, record)
   return paths
 }
@@ -97,31 +99,27 @@ async function quietNetns(paths: OvnPaths): Promise<void> {
 }
 
 async function ensureLink(paths: OvnPaths, options: NetworkHostOptions): Promise<void> {
-  const { hostLink, bridgeLink, netns } = paths
-  const hasBoth = (await linkExists([], hostLink)) && (await linkExists(["-n", netns], bridgeLink))
-  if (!hasBoth) {
-    await exec("ip", ["link", "delete", hostLink], { okCodes: [0, 1] })
-    await exec("ip", ["-n", netns, "link", "delete", bridgeLink], { okCodes: [0, 1] })
-    await detachLink(paths)
-    await exec("ip", ["link", "add", hostLink, "type", "veth", "peer", "name", bridgeLink, "netns", netns])
-    await attachLink(paths)
-  }
-  const [program = "", ...enter] = enterNetns(paths.netnsFile)
-  const offload = ["tx", "off", "tso", "off", "gso", "off", "gro", "off"]
-  await exec("ethtool", ["-K", hostLink, ...offload])
-  await exec(program, [...enter, "ethtool", "-K", bridgeLink, ...offload])
-  const mtu = ["mtu", String(options.mtu ?? 1500)]
-  await exec("ip", ["-n", netns, "link", "set", bridgeLink, ...mtu, "up"])
-  await exec("ip", ["link", "set", hostLink, ...mtu, "up"])
+  const { hostLink, bridgeLink } = paths
+  await ensureVeth(paths, {
+    outer: hostLink,
+    outerMac: gatewayMac(options.publicAddresses),
+    inner: bridgeLink,
+    mtu: options.mtu ?? 1500,
+    bridge: externalBridge,
+  })
   for (const address of options.publicAddresses) {
     const flags = isIPv6(address.split("/")[0] ?? "") ? ["nodad"] : []
     await exec("ip", ["address", "replace", address, "dev", hostLink, ...flags])
   }
 }
 
-async function linkExists(where: readonly string[], name: string): Promise<boolean> {
-  const result = await exec("ip", [...where, "-o", "link", "show", "dev", name], { okCodes: [0, 1] })
-  return result.exitCode === 0
+/**
+ * Of the public network's gateway, the same on each host that is one: routers have learned it, and when another host
+ * takes over they go on sending to it.
+ */
+function gatewayMac(publicAddresses: readonly string[]): string {
+  const bytes = createHash("sha256").update(publicAddresses.join(" ")).digest().subarray(0, 4)
+  return `02:6b:${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(":")}`
 }
 
 async function ensureForwarding(
@@ -130,6 +128,7 @@ async function ensureForwarding(
   record: HostRecord,
 ): Promise<void> {
   const rules: string[] = []
+  if (record.tunnel && record.forwardBefore.ipv4 !== null) writeFileSync(forwardFiles.ipv4, "1")
   for (const address of options.publicAddresses) {
     const isV6 = isIPv6(address.split("/")[0] ?? "")
     if (record.forwardBefore[isV6 ? "ipv6" : "ipv4"] === null) continue
@@ -160,33 +159,19 @@ function forwardBefore(paths: OvnPaths): HostRecord["forwardBefore"] {
   return { ipv4: readSetting(forwardFiles.ipv4), ipv6: readSetting(forwardFiles.ipv6) }
 }
 
-/**
- * Of the other clouds that are on this machine. One whose namespace is gone is not: somebody removed it by hand, and
- * the kernel gives the number of its host's namespace to another one.
- */
-function otherRecords(paths: OvnPaths): HostRecord[] {
-  const found: HostRecord[] = []
-  for (const name of readdirSync("/run")) {
-    const id = /^kumoi-([0-9a-f]{8})$/.exec(name)?.[1]
-    if (id === undefined || id === paths.cloudId) continue
-    const other = ovnPaths(id)
-    const record = readRecord(other.recordFile)
-    if (record && netnsNames(other.netns).some((at) => netnsInode(at) === record.netnsInode))
-      found.push(record)
-  }
-  return found
-}
-
 /** Removes all that `setUpNetworkHost` and the engines made, also what a killed process left; with the id alone. */
-export async function tearDownNetworkHost(options: { cloudId: string; log: Logger }): Promise<void> {
-  const paths = ovnPaths(options.cloudId)
+export async function tearDownNetworkHost(options: { id: string; log: Logger }): Promise<void> {
+  const paths = ovnPaths(options.id)
   const record = readRecord(paths.recordFile)
   const names = netnsNames(paths.netns)
   const inodes = names.map(netnsInode).filter((inode) => inode !== undefined)
   if (record) inodes.push(record.netnsInode)
-  const ended = await endNetnsProcesses([...new Set(inodes)])
-  if (ended > 0) options.log.info({ ended }, "ended what still ran in the namespaces of the cloud")
+  const left = processesWith(engineMark, paths.runDir)
+  await Promise.all(left.map((identity) => endProcess(identity, { graceMs: 5_000 })))
+  const ended = left.length + (await endNetnsProcesses([...new Set(inodes)]))
+  if (ended > 0) options.log.info({ ended }, "ended what still ran of the cloud's network")
   await exec("ip", ["link", "delete", paths.hostLink], { okCodes: [0, 1] })
+  await removeTunnel(paths)
   for (const name of names) await removeNetns(name)
   await exec("nft", ["delete", "table", "inet", paths.nftTable], { okCodes: [0, 1] }).catch(() => {})
   if (record && record.hostInode === ownNetnsInode()) restoreForwarding(paths, record)
@@ -208,18 +193,4 @@ function readSetting(path: string): string | null {
   } catch {
     return null
   }
-}
-
-function readRecord(path: string): HostRecord | undefined {
-  try {
-    const record: HostRecord = JSON.parse(readFileSync(path, "utf8"))
-    return record.bootId === bootId() ? record : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function writeRecord(path: string, record: HostRecord): void {
-  writeFileSync(`${path}.tmp`, JSON.stringify(record), { mode: 0o600 })
-  renameSync(`${path}.tmp`, path)
 }

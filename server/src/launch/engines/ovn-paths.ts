@@ -1,12 +1,15 @@
-// Where the network of one cloud lives on a host. Everything follows from the cloud's id (8 hex digits), so that
-// a later process finds and removes it with nothing else at hand. Sockets lie in /run and not in the data
-// directory: a unix socket's path has room for 107 characters, and after a reboot they are gone by themselves.
+// Where the network of one cloud lives on a host. Everything follows from an id (8 hex digits), so that a later
+// process finds and removes it with nothing else at hand: the cloud's id where the control plane is, and on a host
+// that joined one of its own, since two hosts of a cloud may stand in two namespaces of one machine, where they share
+// /run. Sockets lie in /run and not in the data directory: a unix socket's path has room for 107 characters, and after
+// a reboot they are gone by themselves.
 import { join } from "node:path"
 import { netnsDir } from "../../agent/ports/netns.ts"
 import { invalid } from "../../platform/fault/fault.ts"
+import type { TlsFiles } from "../../platform/http/tls.ts"
 
 export interface OvnPaths {
-  cloudId: string
+  id: string
   runDir: string
   /** What the host was like before, for tear-down. */
   recordFile: string
@@ -20,6 +23,11 @@ export interface OvnPaths {
   /** Its other end, a port of the external bridge inside the cloud's namespace. */
   bridgeLink: string
   nftTable: string
+  /** The way of the tunnels out of the cloud's namespace, in a host that has others beside it. */
+  tunnelLink: string
+  /** Its other end, inside. */
+  tunnelPeer: string
+  tunnelTable: string
   /** Where Kumoi serves metadata over HTTP for the proxy; see `shareWithProxy`. */
   metadataSocket: string
   /** Configuration and sockets of the metadata proxy. */
@@ -28,28 +36,47 @@ export interface OvnPaths {
 
 export type DatapathType = "netdev" | "system"
 
-export interface OvnEngineOptions {
+/** This side's certificate and key, and the authority that signs the other side's. */
+export interface PeerTls extends TlsFiles {
+  caFile: string
+}
+
+/** Where other hosts reach the southbound database. */
+export interface SouthboundAddress {
+  address: string
+  port: number
+  tls: PeerTls
+}
+
+export interface CentralOptions {
   paths: OvnPaths
   /** Databases go here; made when missing. */
   databaseDir: string
   logDir: string
-  /** Name of this host among the chassis; ports ask for it. */
+}
+
+export interface ChassisOptions extends CentralOptions {
+  /** Name of this host among the chassis; ports ask for it, and its certificate bears it. */
   hostId: string
-  /** Name under which networks ask for the external bridge, e.g. `public`. */
-  physicalNetwork: string
+  /** Name under which networks ask for the external bridge, e.g. `public`; null on a host that is no gateway. */
+  physicalNetwork: string | null
   datapathType: DatapathType
+  /** Of another host; without it the database is on this one. */
+  southbound?: SouthboundAddress
 }
 
 export const integrationBridge = "br-int"
 export const externalBridge = "br-ex"
+/** Open vSwitch makes tunnels over a bridge that has the tunnel's address, where the kernel makes none. */
+export const tunnelBridge = "br-phy"
 
-export function ovnPaths(cloudId: string): OvnPaths {
-  if (!/^[0-9a-f]{8}$/.test(cloudId))
-    throw invalid("cloudId", "The id of a cloud is 8 lower-case hex digits.")
-  const runDir = `/run/kumoi-${cloudId}`
-  const netns = `kumoi-${cloudId}`
+export function ovnPaths(id: string): OvnPaths {
+  if (!/^[0-9a-f]{8}$/.test(id))
+    throw invalid("id", "The id of a cloud or of one of its hosts is 8 lower-case hex digits.")
+  const runDir = `/run/kumoi-${id}`
+  const netns = `kumoi-${id}`
   return {
-    cloudId,
+    id,
     runDir,
     recordFile: join(runDir, "host.json"),
     netns,
@@ -57,9 +84,12 @@ export function ovnPaths(cloudId: string): OvnPaths {
     northboundSocket: join(runDir, "nb.sock"),
     southboundSocket: join(runDir, "sb.sock"),
     switchSocket: join(runDir, "ovs.sock"),
-    hostLink: `km-${cloudId}`,
-    bridgeLink: `kx-${cloudId}`,
-    nftTable: `kumoi_${cloudId}`,
+    hostLink: `km-${id}`,
+    bridgeLink: `kx-${id}`,
+    nftTable: `kumoi_${id}`,
+    tunnelLink: `kt-${id}`,
+    tunnelPeer: `ku-${id}`,
+    tunnelTable: `kumoi_tunnel_${id}`,
     metadataSocket: join(runDir, "metadata.sock"),
     proxyDir: join(runDir, "proxy"),
   }

@@ -200,6 +200,31 @@ function contains(prefix: string, other: string): boolean {
   return list.check(address, family)
 }
 
+/**
+ * Two addresses between the host and a cloud's namespace, of the link-local ones, which no router passes on. By the id,
+ * so that it is mostly the first that is free.
+ */
+export async function freeTransferPrefix(
+  id: string,
+  exceptDevice: string,
+): Promise<{ outerAddress: string; innerAddress: string }> {
+  const routes = (await readRoutes()).filter((route) => route.device !== exceptDevice)
+  for (let n = 0; n < transferCount; n++) {
+    const at = transferFirst + ((Number.parseInt(id, 16) + n) % transferCount) * 4
+    const address = (offset: number) => `169.254.${(at + offset) >> 8}.${(at + offset) & 255}`
+    const prefix = `${address(0)}/30`
+    // Of the whole of it (a "zeroconf" route) ours is the more precise part.
+    const isInWay = (route: UsedPrefix) =>
+      contains(prefix, route.prefix) || (prefixLength(route.prefix) > 16 && contains(route.prefix, prefix))
+    if (!routes.some(isInWay)) return { outerAddress: address(1), innerAddress: address(2) }
+  }
+  throw new Error("all of 169.254.192.0/18 is in use on this machine")
+}
+
+/** 169.254.192.0/18: clear of the addresses that clouds' metadata services have for their machines. */
+const transferFirst = 192 << 8
+const transferCount = (64 << 8) / 4
+
 /** The first of these addresses with prefix that nothing stands in the way of; undefined when all are taken. */
 export async function freePublicAddress(candidates: readonly string[]): Promise<string | undefined> {
   for (const candidate of candidates) if ((await prefixConflict(candidate)) === undefined) return candidate

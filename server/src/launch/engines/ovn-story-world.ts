@@ -62,7 +62,7 @@ export interface World {
 export async function startWorld(publicAddress = "172.24.4.1/24"): Promise<World> {
   const cloudId = randomBytes(4).toString("hex")
   const log = silentLogger
-  const paths = await setUpNetworkHost({ cloudId, publicAddresses: [publicAddress], log })
+  const paths = await setUpNetworkHost({ id: cloudId, publicAddresses: [publicAddress], log })
   // After what may be refused, so that nothing stays of it.
   const dir = mkdtempSync(join(tmpdir(), "kumoi-ovn-"))
   const supervisor = new Supervisor({ runDir: join(dir, "run"), log })
@@ -82,7 +82,7 @@ export async function startWorld(publicAddress = "172.24.4.1/24"): Promise<World
   const driver = new OvnDriver({
     northboundSocket: paths.northboundSocket,
     cloudId,
-    gatewayChassis: [hostId],
+    gateways: [{ chassis: hostId, priority: 1 }],
   })
   const plugger = new OvnPlugger({ ...common, netnsFile: paths.netnsFile })
   const proxy = new MetadataProxy({
@@ -90,18 +90,23 @@ export async function startWorld(publicAddress = "172.24.4.1/24"): Promise<World
     metadataSocket: paths.metadataSocket,
     proxyDir: paths.proxyDir,
   })
-  writeFileSync(join(dir, "udhcpc.sh"), udhcpcScript, { mode: 0o755 })
+  prepareGuests(dir)
   const endWith = async (endEngines: () => Promise<void> | void) => {
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
     for (const each of [driver, plugger, proxy]) await each[Symbol.asyncDispose]()
     await endEngines()
-    await tearDownNetworkHost({ cloudId, log })
+    await tearDownNetworkHost({ id: cloudId, log })
     rmSync(dir, { recursive: true, force: true })
   }
   const end = () => endWith(() => supervisor.stopAll())
   const tearDownAlone = () => endWith(() => supervisor.release())
   return { paths, supervisor, driver, plugger, proxy, requests, dir, end, tearDownAlone }
+}
+
+/** What guests run lies in this directory. */
+export function prepareGuests(dir: string): void {
+  writeFileSync(join(dir, "udhcpc.sh"), udhcpcScript, { mode: 0o755 })
 }
 
 async function serveMetadata(socketPath: string, requests: World["requests"]): Promise<Server> {
@@ -115,20 +120,23 @@ async function serveMetadata(socketPath: string, requests: World["requests"]): P
   return server
 }
 
+/** Where a guest is: the network of one host. */
+export type GuestHost = Pick<World, "paths" | "plugger" | "dir">
+
 /** A guest on a port: its namespace, and the veth in the place of its tap. */
 export class Guest {
   readonly netns: string
   readonly port: WantPort
-  readonly #world: World
+  readonly #world: GuestHost
   readonly #children: ChildProcess[] = []
 
-  private constructor(world: World, port: WantPort) {
+  private constructor(world: GuestHost, port: WantPort) {
     this.#world = world
     this.port = port
-    this.netns = `kg-${world.paths.cloudId}-${port.name}`
+    this.netns = `kg-${world.paths.id}-${port.name}`
   }
 
-  static async start(world: World, port: WantPort): Promise<Guest> {
+  static async start(world: GuestHost, port: WantPort): Promise<Guest> {
     const guest = new Guest(world, port)
     const device = tapName(port.id)
     await exec("ip", ["netns", "add", guest.netns])
@@ -216,7 +224,7 @@ export async function hostPings(address: string): Promise<boolean> {
 }
 
 /** Waits until the engine says that all machines' ports are up. */
-export async function allUp(world: World, want: NetworkWant): Promise<void> {
+export async function allUp(world: Pick<World, "driver">, want: NetworkWant): Promise<void> {
   const missing = new Set(
     want.ports.filter((port) => port.kind === "vif" && port.hostId).map((port) => port.id),
   )

@@ -39,7 +39,7 @@ async function traces(): Promise<Record<string, string>> {
     // Names of namespaces are the machine's: other clouds may come and go meanwhile.
     netns: (await exec("ip", ["netns"])).stdout
       .split("\n")
-      .filter((name) => world !== undefined && name.includes(world.paths.cloudId))
+      .filter((name) => world !== undefined && name.includes(world.paths.id))
       .join(" "),
     nft: (await exec("nft", ["list", "ruleset"])).stdout,
     forward: (await exec("cat", ["/proc/sys/net/ipv4/ip_forward"])).stdout,
@@ -149,8 +149,8 @@ test("a second cloud stands beside the first, and its loss and removal do not to
 test("a host link that somebody removed is made again", async () => {
   await exec("ip", ["link", "delete", world.paths.hostLink])
   assert.equal(await hostPings(floatingAddress), false)
-  const { cloudId } = world.paths
-  await setUpNetworkHost({ cloudId, publicAddresses: ["172.24.4.1/24"], log: silentLogger })
+  const { id } = world.paths
+  await setUpNetworkHost({ id, publicAddresses: ["172.24.4.1/24"], log: silentLogger })
   await eventually("the floating IP to answer", () => hostPings(floatingAddress))
 })
 

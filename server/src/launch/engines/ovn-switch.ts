@@ -8,9 +8,19 @@ import {
   OvsdbUnavailable,
   type Row,
 } from "../../platform/ovsdb/index.ts"
-import { externalBridge, integrationBridge, type OvnEngineOptions, type OvnPaths } from "./ovn-paths.ts"
+import {
+  type ChassisOptions,
+  externalBridge,
+  integrationBridge,
+  type OvnPaths,
+  tunnelBridge,
+} from "./ovn-paths.ts"
+import { readRecord, type Tunnel } from "./ovn-record.ts"
 
-export async function configureSwitch(options: OvnEngineOptions): Promise<void> {
+/** Of a connection to another host, which may end without a word. */
+export const probeIntervalMs = 15_000
+
+export async function configureSwitch(options: ChassisOptions): Promise<void> {
   const client = new OvsdbClient({
     socketPath: options.paths.switchSocket,
     database: "Open_vSwitch",
@@ -18,32 +28,22 @@ export async function configureSwitch(options: OvnEngineOptions): Promise<void> 
   })
   try {
     await client.ready()
-    const operations = plan(
-      options,
-      [...client.table("Open_vSwitch").values()],
-      [...client.table("Bridge").values()],
-    )
-    await client.transact(operations)
+    const tunnel = readRecord(options.paths.recordFile)?.tunnel ?? null
+    const [root] = client.table("Open_vSwitch").values()
+    await client.transact(plan(options, tunnel, root, [...client.table("Bridge").values()]))
   } finally {
     await client.close()
   }
 }
 
-function plan(options: OvnEngineOptions, roots: readonly Row[], bridges: readonly Row[]): Operation[] {
+function plan(
+  options: ChassisOptions,
+  tunnel: Tunnel | null,
+  root: Row | undefined,
+  bridges: readonly Row[],
+): Operation[] {
   const operations: Operation[] = []
-  const externalIds = {
-    "system-id": options.hostId,
-    hostname: options.hostId,
-    "ovn-remote": `unix:${options.paths.southboundSocket}`,
-    "ovn-encap-type": "geneve",
-    "ovn-encap-ip": "127.0.0.1",
-    "ovn-bridge": integrationBridge,
-    "ovn-bridge-datapath-type": options.datapathType,
-    "ovn-bridge-mappings": `${options.physicalNetwork}:${externalBridge}`,
-    // One host knows every port anyway; choosing rows costs a round trip at each new port.
-    "ovn-monitor-all": "true",
-  }
-  const root = roots[0]
+  const externalIds = identity(options, tunnel)
   const target = root ? root._uuid : { named: "root" }
   if (!root) operations.push({ op: "insert", table: "Open_vSwitch", row: {}, name: "root" })
   operations.push({
@@ -51,25 +51,59 @@ function plan(options: OvnEngineOptions, roots: readonly Row[], bridges: readonl
     table: "Open_vSwitch",
     where: byUuid(target),
     mutations: [
-      ["external_ids", "deleteKeys", Object.keys(externalIds)],
+      ["external_ids", "deleteKeys", [...new Set([...Object.keys(externalIds), bridgeMappingsKey])]],
       ["external_ids", "insert", externalIds],
       // Few cores and few flows: the threads that it would start for each core cost memory and wake-ups.
       ["other_config", "deleteKeys", ["n-handler-threads", "n-revalidator-threads"]],
       ["other_config", "insert", { "n-handler-threads": "1", "n-revalidator-threads": "1" }],
     ],
   })
-  for (const [name, ports] of [
-    [integrationBridge, []],
-    [externalBridge, [options.paths.bridgeLink]],
-  ] as const) {
+  const wanted = bridgesOf(options, tunnel)
+  for (const [name, ports] of wanted) {
     if (bridges.some((bridge) => bridge.name === name)) continue
     operations.push(...insertBridge(options, name, ports, target))
+  }
+  for (const { name, _uuid } of bridges) {
+    if (name !== tunnelBridge || wanted.has(tunnelBridge)) continue
+    const mutations = [["bridges", "delete", [_uuid]]] as const
+    operations.push({ op: "mutate", table: "Open_vSwitch", where: byUuid(target), mutations })
   }
   return operations
 }
 
+const bridgeMappingsKey = "ovn-bridge-mappings"
+
+/** Who we are to OVN. */
+function identity(options: ChassisOptions, tunnel: Tunnel | null): Record<string, string> {
+  const { hostId, paths, southbound, physicalNetwork } = options
+  return {
+    "system-id": hostId,
+    hostname: hostId,
+    "ovn-remote": southbound
+      ? `ssl:${southbound.address}:${southbound.port}`
+      : `unix:${paths.southboundSocket}`,
+    "ovn-remote-probe-interval": southbound ? String(probeIntervalMs) : "0",
+    "ovn-encap-type": tunnel?.type ?? "geneve",
+    "ovn-encap-ip": tunnel?.address ?? "127.0.0.1",
+    "ovn-bridge": integrationBridge,
+    "ovn-bridge-datapath-type": options.datapathType,
+    ...(physicalNetwork === null ? {} : { [bridgeMappingsKey]: `${physicalNetwork}:${externalBridge}` }),
+    // A host that has every row asks for none when a port comes: choosing rows costs a round trip each time.
+    "ovn-monitor-all": "true",
+  }
+}
+
+/** With the links that are their ports. */
+function bridgesOf(options: ChassisOptions, tunnel: Tunnel | null): Map<string, string[]> {
+  const { paths, physicalNetwork } = options
+  const bridges = new Map<string, string[]>([[integrationBridge, []]])
+  if (physicalNetwork !== null) bridges.set(externalBridge, [paths.bridgeLink])
+  if (tunnel?.datapathType === "netdev") bridges.set(tunnelBridge, [paths.tunnelPeer])
+  return bridges
+}
+
 function insertBridge(
-  options: OvnEngineOptions,
+  options: ChassisOptions,
   name: string,
   links: readonly string[],
   root: string | { named: string },
@@ -89,7 +123,7 @@ function insertBridge(
       },
     )
   }
-  // Only OVN's flows decide on br-int; br-ex is an ordinary switch between the cloud and the host.
+  // Only OVN's flows decide on br-int; the others are ordinary switches between the cloud and the host.
   const isIntegration = name === integrationBridge
   operations.push(
     {
@@ -114,19 +148,18 @@ function insertBridge(
   return operations
 }
 
-/** Takes the host's link off the external bridge, if Open vSwitch runs: it would keep hold of the device that is gone. */
-export async function detachLink(paths: OvnPaths): Promise<void> {
-  await withBridge(paths, async (client, bridge) => {
-    const port = [...client.table("Port").values()].find((row) => row.name === paths.bridgeLink)
+/** Takes a link off its bridge, if Open vSwitch runs: it would keep hold of the device that is gone. */
+export async function detachLink(paths: OvnPaths, bridgeName: string, link: string): Promise<void> {
+  await withBridge(paths, bridgeName, async (client, bridge) => {
+    const port = [...client.table("Port").values()].find((row) => row.name === link)
     if (!port) return
     const mutations = [["ports", "delete", [port._uuid]]] as const
     await client.transact([{ op: "mutate", table: "Bridge", where: byUuid(bridge._uuid), mutations }])
   })
 }
 
-export async function attachLink(paths: OvnPaths): Promise<void> {
-  await withBridge(paths, async (client, bridge) => {
-    const name = paths.bridgeLink
+export async function attachLink(paths: OvnPaths, bridgeName: string, name: string): Promise<void> {
+  await withBridge(paths, bridgeName, async (client, bridge) => {
     if ([...client.table("Port").values()].some((row) => row.name === name)) return
     await client.transact([
       { op: "insert", table: "Interface", row: { name }, name: "interface" },
@@ -145,6 +178,7 @@ const settleMs = 2_000
 
 async function withBridge(
   paths: OvnPaths,
+  name: string,
   work: (client: OvsdbClient, bridge: Row) => Promise<void>,
 ): Promise<void> {
   if (!existsSync(paths.switchSocket)) return
@@ -155,7 +189,7 @@ async function withBridge(
   })
   try {
     await client.ready(settleMs)
-    const bridge = [...client.table("Bridge").values()].find((row) => row.name === externalBridge)
+    const bridge = [...client.table("Bridge").values()].find((row) => row.name === name)
     if (bridge) await work(client, bridge)
   } catch (error) {
     // A socket that a dead server left: the next ovs-vswitchd opens the new device by itself.

@@ -147,6 +147,13 @@ export interface PortStateEvent {
   isUp: boolean
 }
 
+/** A host that carries routers' gateways. Routers are spread over those that have the highest priority and live. */
+export interface Gateway {
+  /** The host's name in the network engine. */
+  chassis: string
+  priority: number
+}
+
 export interface NetworkDriver {
   readonly name: string
   /**
@@ -155,6 +162,8 @@ export interface NetworkDriver {
    * Called again with what the first answer stands on and the engine lacks.
    */
   change(read: (also: Partial<Told>) => Promise<NetworkChange>): Promise<ChangeReport>
+  /** These hosts, and no others, from now on; costs the same with any number of routers. */
+  setGateways(gateways: readonly Gateway[]): Promise<void>
   /** What the engine has of this cloud. */
   known(): Promise<Told>
   /** Changes of port state as the engine sees them; begins with the present state of every port. */

@@ -44,6 +44,9 @@ export function remoteNetworkDriver(bus: Bus, name: string): NetworkDriver {
     change: async () => {
       throw elsewhere()
     },
+    setGateways: async () => {
+      throw elsewhere()
+    },
     known: async () => {
       throw elsewhere()
     },

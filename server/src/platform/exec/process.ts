@@ -72,6 +72,24 @@ export async function endProcess(
   }
 }
 
+/** The processes that were started with this variable in their environment. */
+export function processesWith(variable: string, value: string): ProcessIdentity[] {
+  const wanted = `${variable}=${value}`
+  const found: ProcessIdentity[] = []
+  for (const name of readdirSync("/proc")) {
+    const pid = Number(name)
+    if (!Number.isInteger(pid) || pid === process.pid) continue
+    try {
+      if (!readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").includes(wanted)) continue
+    } catch {
+      continue
+    }
+    const identity = identifyProcess(pid)
+    if (identity) found.push(identity)
+  }
+  return found
+}
+
 /** The process and all its descendants. */
 export function processTree(pid: number): number[] {
   const children = new Map<number, number[]>()

@@ -58,6 +58,8 @@ export class FakeNetworkDriver implements NetworkDriver {
     return await turn
   }
 
+  async setGateways(): Promise<void> {}
+
   async known(): Promise<Told> {
     return told((noun) => this.#things.get(noun)?.keys() ?? [])
   }

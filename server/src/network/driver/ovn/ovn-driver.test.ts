@@ -28,6 +28,8 @@ const dumpedTables = [
   "Logical_Router_Port",
   "Logical_Router_Static_Route",
   "Gateway_Chassis",
+  "HA_Chassis_Group",
+  "HA_Chassis",
   "NAT",
   "ACL",
   "Port_Group",
@@ -64,7 +66,7 @@ after(async () => {
 })
 
 const makeDriver = (cloudId = "00c0ffee") =>
-  new OvnDriver({ northboundSocket, cloudId, gatewayChassis: ["host1"] })
+  new OvnDriver({ northboundSocket, cloudId, gateways: [{ chassis: "host1", priority: 1 }] })
 
 networkDriverContract(
   "ovn",
@@ -125,6 +127,86 @@ test("what somebody changed or removed by hand is put right", { skip }, async ()
   assert.ok((await tellAll(driver, sampleWant)).created > 0)
   assert.ok(client.table("NAT").size > 0)
   assert.ok(client.table("ACL").size > 0)
+  assert.deepEqual(await tellAll(driver, sampleWant), unchanged)
+  await tellAll(driver, nothing)
+})
+
+/** By chassis: in how many groups it is the first. */
+function leadersOf(tables: OvsdbClient): Record<string, number> {
+  const leads: Record<string, number> = {}
+  for (const group of tables.table("HA_Chassis_Group").values()) {
+    const members = [...tables.table("HA_Chassis").values()].filter(
+      (row) => Array.isArray(group.ha_chassis) && group.ha_chassis.includes(row._uuid),
+    )
+    const [first] = members.sort((one, other) => Number(other.priority) - Number(one.priority))
+    if (first) leads[String(first.chassis_name)] = (leads[String(first.chassis_name)] ?? 0) + 1
+  }
+  return leads
+}
+
+test("gateway hosts that come and go change their groups and no router", { skip }, async () => {
+  await using driver = makeDriver()
+  await driver.setGateways([{ chassis: "host1", priority: 1 }])
+  assert.equal(client.table("HA_Chassis").size, 0, "no router, no gateway")
+  await tellAll(driver, sampleWant)
+  const routerPorts = () => [...client.table("Logical_Router_Port").values()]
+  const before = routerPorts()
+  const bound = before.filter((row) => Array.isArray(row.ha_chassis_group) && row.ha_chassis_group.length > 0)
+  assert.equal(bound.length, 1, "the gateway and no other port")
+  assert.deepEqual(leadersOf(client), { host1: 8 })
+  await driver.setGateways(["host1", "host2", "host3"].map((chassis) => ({ chassis, priority: 1 })))
+  const {
+    host1 = 0,
+    host2 = 0,
+    host3 = 0,
+  } = await eventually("three hosts", () => {
+    const leaders = leadersOf(client)
+    return Object.keys(leaders).length === 3 && leaders
+  })
+  assert.equal(host1 + host2 + host3, 8)
+  await driver.setGateways([
+    { chassis: "host2", priority: 2 },
+    { chassis: "host3", priority: 1 },
+  ])
+  await eventually("the better one to lead", () => leadersOf(client).host2 === 8)
+  assert.deepEqual(routerPorts(), before)
+  await driver.setGateways([])
+  await eventually("no host to be left", () => client.table("HA_Chassis").size === 0)
+  assert.deepEqual(await tellAll(driver, sampleWant), unchanged)
+  await tellAll(driver, nothing)
+  await eventually("no group to be left", () => client.table("HA_Chassis_Group").size === 0)
+})
+
+test("what an earlier program said of gateways at each router goes", { skip }, async () => {
+  await using driver = makeDriver()
+  await tellAll(driver, sampleWant)
+  const port = [...client.table("Logical_Router_Port").values()].find(
+    (row) => Array.isArray(row.ha_chassis_group) && row.ha_chassis_group.length > 0,
+  )
+  assert.ok(port)
+  const name = `${String(port.name)}_host1`
+  const external_ids = {
+    "kumoi:id": name,
+    "kumoi:cloud": "00c0ffee",
+    "kumoi:owner": `routers:${sampleWant.routers[0]?.id}`,
+  }
+  await client.transact([
+    {
+      op: "insert",
+      table: "Gateway_Chassis",
+      row: { name, chassis_name: "host1", priority: 1, external_ids },
+      name: "chassis",
+    },
+    {
+      op: "mutate",
+      table: "Logical_Router_Port",
+      where: [["_uuid", "==", port._uuid]],
+      mutations: [["gateway_chassis", "insert", [{ named: "chassis" }]]],
+    },
+  ])
+  assert.equal(client.table("Gateway_Chassis").size, 1)
+  await tellAll(driver, sampleWant)
+  await eventually("it to be gone", () => client.table("Gateway_Chassis").size === 0)
   assert.deepEqual(await tellAll(driver, sampleWant), unchanged)
   await tellAll(driver, nothing)
 })

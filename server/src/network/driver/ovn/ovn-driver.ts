@@ -3,18 +3,25 @@
 
 import { Fault } from "../../../platform/fault/fault.ts"
 import { OvsdbClient, OvsdbError, OvsdbUnavailable, type Row } from "../../../platform/ovsdb/index.ts"
-import type { ChangeReport, NetworkChange, NetworkDriver, PortStateEvent, Told } from "../network-driver.ts"
+import type {
+  ChangeReport,
+  Gateway,
+  NetworkChange,
+  NetworkDriver,
+  PortStateEvent,
+  Told,
+} from "../network-driver.ts"
 import { told } from "../want.ts"
 import { HaveIndex, mapOf } from "./have-index.ts"
-import type { Plan } from "./plan.ts"
-import { planChange } from "./plan-change.ts"
+import type { Plan, PlanContext } from "./plan.ts"
+import { planChange, planGateways } from "./plan-change.ts"
 import { cloudKey, idKey, managedTables, tableNames } from "./row.ts"
 
 export interface OvnDriverOptions {
   northboundSocket: string
   cloudId: string
-  /** Hosts that reach the external networks, best first. */
-  gatewayChassis: readonly string[]
+  /** Until `setGateways` says otherwise. */
+  gateways: readonly Gateway[]
 }
 
 const columns = {
@@ -33,8 +40,18 @@ const columns = {
     "external_ids",
   ],
   Logical_Router: ["name", "enabled", "options", "ports", "nat", "static_routes", "external_ids"],
-  Logical_Router_Port: ["name", "mac", "networks", "ipv6_ra_configs", "gateway_chassis", "external_ids"],
+  Logical_Router_Port: [
+    "name",
+    "mac",
+    "networks",
+    "ipv6_ra_configs",
+    "gateway_chassis",
+    "ha_chassis_group",
+    "external_ids",
+  ],
   Gateway_Chassis: ["name", "chassis_name", "priority", "external_ids"],
+  HA_Chassis_Group: ["name", "ha_chassis", "external_ids"],
+  HA_Chassis: ["chassis_name", "priority", "external_ids"],
   Logical_Router_Static_Route: ["ip_prefix", "nexthop", "output_port", "external_ids"],
   NAT: ["type", "external_ip", "logical_ip", "external_ids"],
   DHCP_Options: ["cidr", "options", "external_ids"],
@@ -57,10 +74,12 @@ export class OvnDriver implements NetworkDriver {
   readonly #options: OvnDriverOptions
   readonly #client: OvsdbClient
   #turn: Promise<unknown> = Promise.resolve()
+  #gateways: readonly Gateway[]
   readonly #index: HaveIndex
 
   constructor(options: OvnDriverOptions) {
     this.#options = options
+    this.#gateways = options.gateways
     this.#client = new OvsdbClient({
       socketPath: options.northboundSocket,
       database: "OVN_Northbound",
@@ -74,19 +93,33 @@ export class OvnDriver implements NetworkDriver {
 
   /** Calls wait for each other: each plans on what the one before has written. */
   async change(read: (also: Partial<Told>) => Promise<NetworkChange>): Promise<ChangeReport> {
-    const turn = this.#turn.then(() => this.#carryOut(read))
+    return await this.#inTurn(() => this.#plan(read))
+  }
+
+  async setGateways(gateways: readonly Gateway[]): Promise<void> {
+    // Kept in any case: what is told next stands on it.
+    this.#gateways = gateways
+    await this.#inTurn(async () => {
+      const planned = planGateways(this.#index, this.#context())
+      if ("missing" in planned) throw new Error("groups of hosts stand on nothing")
+      return planned
+    })
+  }
+
+  async #inTurn(plan: () => Promise<Plan>): Promise<ChangeReport> {
+    const turn = this.#turn.then(() => this.#carryOut(plan))
     this.#turn = turn.catch(() => {})
     return await turn
   }
 
-  async #carryOut(read: (also: Partial<Told>) => Promise<NetworkChange>): Promise<ChangeReport> {
+  async #carryOut(plan: () => Promise<Plan>): Promise<ChangeReport> {
     try {
       await this.#client.ready(connectTimeoutMs)
       return await this.#client.withLock(
         `kumoi_${this.#options.cloudId}`,
         connectTimeoutMs,
         async (assertLock) => {
-          const { operations, report, follow } = await this.#plan(read)
+          const { operations, report, follow } = await plan()
           if (operations.length > 0) await this.#client.transact([assertLock, ...operations])
           return { ...report, follow }
         },
@@ -97,21 +130,25 @@ export class OvnDriver implements NetworkDriver {
   }
 
   async #plan(read: (also: Partial<Told>) => Promise<NetworkChange>): Promise<Plan> {
-    const context = {
-      ...this.#options,
+    let also: Partial<Told> = {}
+    for (let n = 0; n < readsMost; n++) {
+      const change = await read(also)
+      const planned = planChange(change, this.#index, this.#context())
+      if (!("missing" in planned)) return planned
+      also = merge(also, planned.missing)
+    }
+    throw new Error(`the network's rows stand on others that are not there: ${JSON.stringify(also)}`)
+  }
+
+  #context(): PlanContext {
+    return {
+      cloudId: this.#options.cloudId,
+      gateways: this.#gateways,
       records: (uuid: string) => {
         const records = this.#client.long("DNS", uuid, "records")
         return records instanceof Map ? records : new Map()
       },
     }
-    let also: Partial<Told> = {}
-    for (let n = 0; n < readsMost; n++) {
-      const change = await read(also)
-      const planned = planChange(change, this.#index, context)
-      if (!("missing" in planned)) return planned
-      also = merge(also, planned.missing)
-    }
-    throw new Error(`the network's rows stand on others that are not there: ${JSON.stringify(also)}`)
   }
 
   async known(): Promise<Told> {

@@ -13,8 +13,8 @@ import {
   type WriteValue,
 } from "../../../platform/ovsdb/index.ts"
 import type { Follow, NetworkChange, ReconcileReport, Told } from "../network-driver.ts"
+import { type GatewayContext, gatewaysOwner } from "./gateways.ts"
 import { type HaveIndex, type HaveRow, mapOf } from "./have-index.ts"
-import type { RouterContext } from "./router.ts"
 import { cloudKey, type DesiredRow, idKey, managedTables, ownerKey, ownerOf, type RowKey } from "./row.ts"
 import { sharedKeys } from "./switch.ts"
 
@@ -24,8 +24,7 @@ export interface Plan {
   follow: Follow
 }
 
-export interface PlanContext extends RouterContext {
-  cloudId: string
+export interface PlanContext extends GatewayContext {
   /** The records of a row of DNS. */
   records: (uuid: string) => ReadonlyMap<string, Atom>
 }
@@ -91,17 +90,21 @@ export class Planner {
   removeRest(): void {
     const { told } = this.#change
     for (const noun of Object.keys(told) as (keyof Told)[])
-      for (const id of told[noun])
-        for (const [uuid, have] of this.#index.ofOwner(ownerOf(noun, id)))
-          if (!this.#kept.has(uuid)) this.#remove(uuid, have)
+      for (const id of told[noun]) this.removeOthersOf(ownerOf(noun, id))
     for (const id of told.ports) {
       const uuid = this.#index.get({ table: "Logical_Switch_Port", id })?._uuid
       if (uuid === undefined || (!this.#updated.has(uuid) && !this.#removed.has(uuid))) continue
       // What it allows itself may be another now.
       for (const virtual of this.#index.virtualPortsOf(id)) this.#follow.ports.add(virtual)
     }
-    if (this.#isLastNetworkGone())
-      for (const [uuid, have] of this.#index.ofOwner(ownerOf("cloud", "drop"))) this.#remove(uuid, have)
+    if (this.#isLastGone("networks", "Logical_Switch")) this.removeOthersOf(ownerOf("cloud", "drop"))
+    if (this.#change.want.routers.length > 0 || this.#isLastGone("routers", "Logical_Router"))
+      this.removeOthersOf(gatewaysOwner)
+  }
+
+  /** Those that were not written. */
+  removeOthersOf(owner: string): void {
+    for (const [uuid, have] of this.#index.ofOwner(owner)) if (!this.#kept.has(uuid)) this.#remove(uuid, have)
   }
 
   followPort(id: string): void {
@@ -185,9 +188,12 @@ export class Planner {
     }
   }
 
-  #remove(uuid: string, { table, id }: HaveRow): void {
+  #remove(uuid: string, { table, id, row }: HaveRow): void {
     if (this.#removed.has(uuid)) return
     this.#removed.add(uuid)
+    // ovsdb-server counts the pointers of a row that goes by itself, and keeps what they point at.
+    if (Array.isArray(row.ha_chassis_group) && row.ha_chassis_group.length > 0)
+      this.#updates.push({ op: "update", table, where: byUuid(uuid), row: { ha_chassis_group: [] } })
     if (managedTables[table].isRoot) this.#deletes.push({ op: "delete", table, where: byUuid(uuid) })
     // A port that pointed at the subnet's row has it no longer; what it gets now is not known here.
     if (table === "DHCP_Options") this.#follow.portsOfSubnets.add(id)
@@ -199,9 +205,10 @@ export class Planner {
     }
   }
 
-  #isLastNetworkGone(): boolean {
-    const gone = [...this.#removed].filter((uuid) => this.#index.byUuid(uuid)?.table === "Logical_Switch")
-    return this.#change.want.networks.length === 0 && this.#index.count("Logical_Switch") <= gone.length
+  #isLastGone(noun: keyof Told, table: DesiredRow["table"]): boolean {
+    if (this.#change.want[noun].length > 0) return false
+    const gone = [...this.#removed].filter((uuid) => this.#index.byUuid(uuid)?.table === table)
+    return this.#index.count(table) <= gone.length
   }
 
   #changedListings(): Operation[] {

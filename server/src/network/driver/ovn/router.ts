@@ -1,15 +1,11 @@
-// Routers, their ports, routes and address translation. A router with a gateway is bound to the gateway chassis:
-// SNAT and floating IPs pass there (centralised NAT), the traffic between tenant networks stays on each host.
+// Routers, their ports, routes and address translation. A router's gateway is on one host at a time: SNAT and
+// floating IPs pass there (centralised NAT), the traffic between tenant networks stays on each host.
 import type { WantFloatingIp, WantNetwork, WantRouter, WantSubnet } from "../network-driver.ts"
+import { gatewaysOf } from "./gateways.ts"
 import { type DesiredRow, ownerOf } from "./row.ts"
 import { onSwitch } from "./switch.ts"
 
-export interface RouterContext {
-  /** Hosts that reach the external networks, best first. */
-  gatewayChassis: readonly string[]
-}
-
-export interface RouterSurroundings extends RouterContext {
+interface RouterSurroundings {
   networks: ReadonlyMap<string, WantNetwork>
   subnets: ReadonlyMap<string, WantSubnet>
 }
@@ -54,6 +50,7 @@ function portRows(router: WantRouter, around: RouterSurroundings): DesiredRow[] 
           networks: port.fixedIps.map(({ ipAddress, cidr }) => `${ipAddress}/${cidr.split("/")[1] ?? ""}`),
           ipv6_ra_configs: isGateway ? {} : advertisement(port, around),
         },
+        refs: { ha_chassis_group: isGateway ? gatewaysOf(router.id) : null },
         places: [onRouter(router.id, "ports")],
       },
       {
@@ -64,22 +61,8 @@ function portRows(router: WantRouter, around: RouterSurroundings): DesiredRow[] 
         places: [onSwitch(port.networkId)],
       },
     )
-    if (isGateway) rows.push(...chassisRows(port.portId, owner, around.gatewayChassis))
   }
   return rows
-}
-
-function chassisRows(portId: string, owner: string, chassis: readonly string[]): DesiredRow[] {
-  return chassis.map((host, index) => {
-    const name = `lrp-${portId}_${host}`
-    return {
-      table: "Gateway_Chassis",
-      id: name,
-      owner,
-      columns: { name, chassis_name: host, priority: chassis.length - index },
-      places: [{ table: "Logical_Router_Port", id: portId, column: "gateway_chassis" }],
-    }
-  })
 }
 
 /** What router advertisements say on this interface; empty when none of its subnets asks for them. */

@@ -17,8 +17,11 @@ export const managedTables = {
   Logical_Switch: { isRoot: true, lists: ["ports", "dns_records"], refs: [] },
   Logical_Switch_Port: { isRoot: false, lists: [], refs: ["dhcpv4_options", "dhcpv6_options"] },
   Logical_Router: { isRoot: true, lists: ["ports", "nat", "static_routes"], refs: [] },
-  Logical_Router_Port: { isRoot: false, lists: ["gateway_chassis"], refs: [] },
+  Logical_Router_Port: { isRoot: false, lists: ["gateway_chassis"], refs: ["ha_chassis_group"] },
+  // Of an earlier program: it named the hosts at each router.
   Gateway_Chassis: { isRoot: false, lists: [], refs: [] },
+  HA_Chassis_Group: { isRoot: true, lists: ["ha_chassis"], refs: [] },
+  HA_Chassis: { isRoot: false, lists: [], refs: [] },
   Logical_Router_Static_Route: { isRoot: false, lists: [], refs: [] },
   NAT: { isRoot: false, lists: [], refs: [] },
   DHCP_Options: { isRoot: true, lists: [], refs: [] },

@@ -1,18 +1,16 @@
 import type { NetworkChange } from "../network-driver.ts"
 import { subnetDhcpRow } from "./dhcp.ts"
-import { floatingIpRow, type RouterContext, routerRows } from "./router.ts"
+import { type GatewayContext, gatewayRows } from "./gateways.ts"
+import { floatingIpRow, routerRows } from "./router.ts"
 import type { DesiredRow } from "./row.ts"
 import { dropGroupRows, groupRows } from "./security-group.ts"
 import { networkRows, portRows } from "./switch.ts"
 
 /** All rows that OVN's northbound database shall hold for what is told. */
-export function translate(
-  { want, told }: NetworkChange,
-  context: RouterContext & { cloudId: string },
-): DesiredRow[] {
+export function translate({ want, told }: NetworkChange, context: GatewayContext): DesiredRow[] {
   const networks = new Map(want.networks.map((network) => [network.id, network]))
   const subnets = new Map(want.subnets.map((subnet) => [subnet.id, subnet]))
-  const around = { ...context, networks, subnets }
+  const around = { networks, subnets }
   const rows: DesiredRow[] = []
   const theTold = <T extends { id: string }>(things: readonly T[], ids: readonly string[]): T[] => {
     const isTold = new Set(ids)
@@ -33,5 +31,6 @@ export function translate(
   for (const group of theTold(want.securityGroups, told.securityGroups)) rows.push(...groupRows(group))
   // A few rows, compared with each change: every port with port security stands in this group.
   if (want.networks.length > 0) rows.push(...dropGroupRows(context.cloudId))
+  if (want.routers.length > 0) rows.push(...gatewayRows(context))
   return rows
 }

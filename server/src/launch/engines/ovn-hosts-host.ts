@@ -1,0 +1,123 @@
+// One host of the story of many hosts: a process of its own, since what a host is made of is made where the process
+// is. Does what the story says, one after the other.
+import { createSocket } from "node:dgram"
+import { join } from "node:path"
+import { silentLogger } from "../../platform/log/log.ts"
+import { Supervisor } from "../../platform/supervise/supervisor.ts"
+import { centralEngines, chassisEngines, retellChassis } from "./ovn.ts"
+import { setUpNetworkHost, tearDownNetworkHost } from "./ovn-host.ts"
+import { type ChassisOptions, type DatapathType, ovnPaths, type SouthboundAddress } from "./ovn-paths.ts"
+import type { EncapType } from "./ovn-record.ts"
+import { closeSouthbound, forgetChassis, openSouthbound } from "./ovn-southbound.ts"
+
+export interface HostSettings {
+  id: string
+  dir: string
+  hostId: string
+  /** The control plane is here. */
+  isCentral: boolean
+  /** Gateway of the public network; null on a host that is none. */
+  publicAddress: string | null
+  /** Where other hosts reach it; null for no tunnels. */
+  address: string | null
+  southbound?: SouthboundAddress | undefined
+  type?: EncapType
+  datapathType?: DatapathType
+}
+
+const log = silentLogger
+let supervisor: Supervisor | undefined
+
+function chassisOptions(settings: HostSettings): ChassisOptions {
+  const { id, dir, hostId, publicAddress, southbound } = settings
+  return {
+    paths: ovnPaths(id),
+    databaseDir: join(dir, "ovn"),
+    logDir: join(dir, "log"),
+    hostId,
+    physicalNetwork: publicAddress === null ? null : "public",
+    datapathType: "netdev",
+    ...(southbound ? { southbound } : {}),
+  }
+}
+
+async function setUp(settings: HostSettings): Promise<void> {
+  const { id, publicAddress, address, type = "geneve", datapathType = "netdev" } = settings
+  await setUpNetworkHost({
+    id,
+    publicAddresses: publicAddress === null ? [] : [publicAddress],
+    ...(address === null ? {} : { tunnel: { address, type, datapathType, tenantMtu: 1442 } }),
+    log,
+  })
+}
+
+async function start(settings: HostSettings): Promise<void> {
+  await setUp(settings)
+  const options = chassisOptions(settings)
+  supervisor = new Supervisor({ runDir: join(settings.dir, "run"), log })
+  const engines = [...(settings.isCentral ? centralEngines(options) : []), ...chassisEngines(options)]
+  for (const engine of engines) await supervisor.start(engine)
+}
+
+const verbs = {
+  start,
+  /** As after kill -9 of Kumoi: the engines are found running. */
+  startAgain: async (settings: HostSettings) => {
+    supervisor?.release()
+    await start(settings)
+  },
+  change: async (settings: HostSettings) => {
+    await setUp(settings)
+    await retellChassis(chassisOptions(settings))
+  },
+  setUp,
+  open: async ({ id, southbound }: HostSettings) => {
+    if (southbound) await openSouthbound(ovnPaths(id), southbound)
+  },
+  close: async ({ id }: HostSettings) => await closeSouthbound(ovnPaths(id)),
+  forget: async ({ id }: HostSettings, chassis: string) => await forgetChassis(ovnPaths(id), chassis),
+  engines: async () => supervisor?.status() ?? [],
+  /** Holds the port of the tunnels as another program would. */
+  occupy: async (_settings: HostSettings, port: string) => {
+    await new Promise<void>((resolve) => createSocket("udp4").bind(Number(port), resolve))
+  },
+  end: async ({ id }: HostSettings) => {
+    await supervisor?.stopAll()
+    await tearDownNetworkHost({ id, log })
+  },
+  /** As after kill -9 of Kumoi: nobody ends the engines. */
+  tearDownAlone: async ({ id }: HostSettings) => {
+    supervisor?.release()
+    await tearDownNetworkHost({ id, log })
+  },
+}
+
+export type Verb = keyof typeof verbs
+
+export interface Order {
+  verb: Verb
+  settings: HostSettings
+  word?: string
+}
+
+let turn = Promise.resolve()
+let last: HostSettings | undefined
+process.on("message", (order: Order) => {
+  turn = turn.then(async () => {
+    last = order.settings
+    try {
+      const result = await verbs[order.verb](order.settings, order.word ?? "")
+      process.send?.({ result: result ?? null })
+    } catch (error) {
+      process.send?.({ error: error instanceof Error ? error.message : String(error) })
+    }
+  })
+})
+
+// The story was cut off.
+process.on("disconnect", () => {
+  void turn.then(async () => {
+    if (last) await verbs.end(last)
+    process.exit()
+  })
+})
