@@ -21,6 +21,15 @@ export interface HostsParts {
   /** Where other machines reach it. */
   address: string
   settings: HostSettings
+  /** The network's part; null: it is simulated. */
+  network: HostsNetwork | null
+}
+
+export interface HostsNetwork {
+  /** Before the first host comes, and at each start from then on. */
+  open(tls: { certFile: string; keyFile: string; caFile: string }): Promise<void>
+  /** What the engine knows of a host that is none any more. */
+  forget(host: string): Promise<void>
 }
 
 export interface JoinLine {
@@ -30,6 +39,8 @@ export interface JoinLine {
 }
 
 export interface CloudHosts {
+  /** Where other machines reach the cloud. */
+  readonly address: string
   /** Opens the door when it is not open yet. */
   token(how: { hostName: string | null; lastsMs: number }): Promise<JoinLine>
   members(): Promise<(Member & { isConnected: boolean })[]>
@@ -54,8 +65,8 @@ export async function openHosts(
   stack.defer(async () => await (await door)?.[Symbol.asyncDispose]())
   if (hasHostAuthority(platform.config.dataDir)) await open()
   return {
+    address: parts.address,
     token: async ({ hostName, lastsMs }) => {
-      await ensureHostAuthority(platform.config.dataDir)
       const { fingerprint } = await open()
       const { secret, expiresAt } = await issueJoinToken(platform, { hostName, lastsMs })
       const at = parts.address.includes(":") ? `[${parts.address}]` : parts.address
@@ -70,12 +81,14 @@ export async function openHosts(
         isConnected: opened?.isConnected(member.name) ?? false,
       }))
     },
-    remove: async (name) => await removeHost(platform, await door, name),
+    remove: async (name) => await removeHost(platform, { door: await door, network: parts.network }, name),
   }
 }
 
 async function openDoor(platform: Platform, parts: HostsParts): Promise<HostDoor> {
   const { port } = platform.config.hosts
+  const { files, door } = await ensureHostAuthority(platform.config.dataDir)
+  await parts.network?.open({ ...door, caFile: files.certFile })
   return await HostDoor.open(platform, {
     listen: { host: parts.listen, port },
     answers: doorAnswers(platform, parts.settings),
@@ -86,7 +99,12 @@ async function openDoor(platform: Platform, parts: HostsParts): Promise<HostDoor
   })
 }
 
-async function removeHost(platform: Platform, door: HostDoor | null, name: string): Promise<void> {
+async function removeHost(
+  platform: Platform,
+  { door, network }: { door: HostDoor | null; network: HostsNetwork | null },
+  name: string,
+): Promise<void> {
   if (!(await selectMember(platform.db, name))) throw hostMissing(name)
   await removeComputeHost(platform, name, async () => void (await door?.remove(name)))
+  await network?.forget(name)
 }

@@ -85,7 +85,8 @@ export async function startTestCloud(options: TestCloudOptions = {}): Promise<Te
     hosts: {
       listen: "127.0.0.1",
       address: "127.0.0.1",
-      settings: { region: "RegionOne", network: "fake", hypervisor: "fake" },
+      settings: { region: "RegionOne", network: null, hypervisor: "fake" },
+      network: null,
     },
   })
   const request: TestCloud["request"] = async (method, path, { token, body, headers } = {}) => {

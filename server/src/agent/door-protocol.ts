@@ -59,8 +59,18 @@ export interface RenewRequest {
 /** What a host must know of its cloud at each start. */
 export interface HostSettings {
   region: string
-  network: "ovn" | "fake"
   hypervisor: "qemu" | "fake"
+  /** How the host takes part in the network; null: it is simulated. */
+  network: HostNetwork | null
+}
+
+export interface HostNetwork {
+  /** The southbound database: by the same certificates as the door. */
+  address: string
+  port: number
+  tunnelType: "geneve" | "vxlan"
+  /** MTU of tenant networks; what a tunnel adds must fit the host's own. */
+  tenantMtu: number
 }
 
 export interface DoorFault {

@@ -43,8 +43,12 @@ export const urlHost = (host: string) => (isIPv6(host) ? `[${host}]` : host)
 /** The name or address in a URL, without brackets. */
 export const hostOf = (url: string) => new URL(url).hostname.replace(/^\[(.*)\]$/, "$1")
 
-/** Whether only this machine reaches what the URL names. */
-export function isLoopbackName(url: string): boolean {
-  const host = hostOf(url)
-  return host === "localhost" || host === "::1" || /^127(\.\d+){3}$/.test(host)
+/** Whether only this machine reaches it. */
+export function isLoopback(address: string): boolean {
+  return address === "localhost" || address === "::1" || /^127(\.\d+){3}$/.test(address)
+}
+
+/** The address that other machines reach what listens there at. */
+export async function outerAddress(listen: string): Promise<string> {
+  return everyAddress.has(listen) ? await outwardAddress() : listen
 }

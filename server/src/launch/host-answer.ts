@@ -18,7 +18,7 @@ import type { Cloud } from "../main.ts"
 import { internalCaller } from "../platform/auth/caller.ts"
 import type { Platform } from "../platform/context/context.ts"
 import { Fault } from "../platform/fault/fault.ts"
-import { isLoopbackName } from "./address.ts"
+import { isLoopback } from "./address.ts"
 
 export type HostQuestion =
   | { action: "token"; host: string | null; lastsMs: number }
@@ -71,7 +71,7 @@ export async function answerHost({ platform, hosts }: Cloud, question: unknown):
   if (hosts === null) throw new Fault("unsupported", "cli.no_hosts", "This cloud takes no hosts.")
   switch (asked.action) {
     case "token":
-      return await makeToken(platform, hosts, asked)
+      return await makeToken(hosts, asked)
     case "list":
       return { cloudHosts: await listCloudHosts(platform, hosts) }
     case "describe": {
@@ -100,14 +100,12 @@ export async function answerHost({ platform, hosts }: Cloud, question: unknown):
 }
 
 async function makeToken(
-  platform: Platform,
   hosts: CloudHosts,
   asked: { host: string | null; lastsMs: number },
 ): Promise<HostAnswer> {
-  const { publicUrl } = platform.config
-  if (isLoopbackName(publicUrl)) {
+  if (isLoopback(hosts.address)) {
     const text =
-      `This cloud answers at ${publicUrl}, where no other machine reaches it. ` +
+      `This cloud listens at ${hosts.address}, where no other machine reaches it. ` +
       "Start it with an address that they reach: ./kumoi up --listen ADDRESS"
     throw new Fault("precondition", "cli.not_reachable", text)
   }

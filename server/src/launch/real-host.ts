@@ -11,6 +11,8 @@ import { FakePlugger } from "../agent/ports/fake-plugger.ts"
 import { OvnPlugger } from "../agent/ports/ovn-plugger.ts"
 import type { PortPlugger } from "../agent/ports/port-plugger.ts"
 import type { AgentParts } from "../agent-role.ts"
+import { hasHostAuthority } from "../host/index.ts"
+import type { HostsNetwork } from "../hosts.ts"
 import type { MetadataParts } from "../main.ts"
 import { FakeNetworkDriver } from "../network/driver/fake/fake-driver.ts"
 import type { NetworkDriver } from "../network/driver/network-driver.ts"
@@ -20,16 +22,20 @@ import type { Logger } from "../platform/log/log.ts"
 import type { Supervisor } from "../platform/supervise/supervisor.ts"
 import type { CloudDir } from "./cloud-dir.ts"
 import { metadataProxyEngine } from "./engines/haproxy-metadata.ts"
-import { ovnEngines } from "./engines/ovn.ts"
+import { ovnEngines, retellChassis } from "./engines/ovn.ts"
 import { setUpNetworkHost } from "./engines/ovn-host.ts"
 import { integrationBridge } from "./engines/ovn-paths.ts"
 import { probeDatapath } from "./engines/ovn-probe.ts"
+import { forgetChassis, openSouthbound } from "./engines/ovn-southbound.ts"
+import type { TunnelOptions } from "./engines/ovn-tunnel.ts"
 import type { StartPlan } from "./plan.ts"
 
 export interface HostParts {
   network: NetworkDriver
   agent: AgentParts
   metadata: MetadataParts | null
+  /** Null: hosts on other machines have no part in the network. */
+  hosts: HostsNetwork | null
 }
 
 export interface HostOptions {
@@ -42,6 +48,9 @@ export interface HostOptions {
   /** Gateway of the public network with its prefix length. */
   publicAddress: string
   fakePace: FakeConfig["pace"]
+  /** For hosts on other machines, once there are any. */
+  southboundPort: number
+  tunnel: Omit<TunnelOptions, "datapathType">
   say: (line: string) => void
 }
 
@@ -53,6 +62,7 @@ export async function startHostParts(options: HostOptions): Promise<HostParts> {
   return {
     network: network.driver,
     metadata: network.metadata,
+    hosts: network.hosts,
     agent: {
       hypervisor,
       ports: network.ports,
@@ -70,24 +80,37 @@ interface NetworkParts {
   ports: PortPlugger
   metadata: MetadataParts | null
   proxy: MetadataProxy | null
+  hosts: HostsNetwork | null
 }
 
 function fakeNetwork(): NetworkParts {
-  return { driver: new FakeNetworkDriver(), ports: new FakePlugger(), metadata: null, proxy: null }
+  return {
+    driver: new FakeNetworkDriver(),
+    ports: new FakePlugger(),
+    metadata: null,
+    proxy: null,
+    hosts: null,
+  }
 }
 
 async function startOvn(options: HostOptions): Promise<NetworkParts> {
   const { dir, log, supervisor, host, plan } = options
   const { cloudId } = dir.facts
-  const paths = await setUpNetworkHost({ id: cloudId, publicAddresses: [options.publicAddress], log })
-  const engines = ovnEngines({
+  const datapathType = await probeDatapath()
+  const tunnel = { ...options.tunnel, datapathType }
+  const networkHost = { id: cloudId, publicAddresses: [options.publicAddress], log }
+  // Left out, a tunnel that there is would be taken away.
+  const hasHosts = hasHostAuthority(dir.path)
+  const paths = await setUpNetworkHost({ ...networkHost, ...(hasHosts ? { tunnel } : {}) })
+  const chassis = {
     paths,
     databaseDir: join(dir.path, "ovn"),
     logDir: dir.logDir,
     hostId: host,
     physicalNetwork,
-    datapathType: await probeDatapath(),
-  })
+    datapathType,
+  }
+  const engines = ovnEngines(chassis)
   for (const engine of engines) await supervisor.start(engine)
   const common = { switchSocket: paths.switchSocket, integrationBridge, netns: paths.netns }
   const proxy = new MetadataProxy({
@@ -114,6 +137,14 @@ async function startOvn(options: HostOptions): Promise<NetworkParts> {
       },
     },
     proxy,
+    hosts: {
+      open: async (tls) => {
+        await setUpNetworkHost({ ...networkHost, tunnel })
+        await retellChassis(chassis)
+        await openSouthbound(paths, { address: tunnel.address, port: options.southboundPort, tls })
+      },
+      forget: async (name) => await forgetChassis(paths, name),
+    },
   }
 }
 

@@ -4,6 +4,7 @@ import { hostname } from "node:os"
 import { join } from "node:path"
 import { sql } from "kysely"
 import type { ApiRoleParts } from "../api-role.ts"
+import type { HostsParts } from "../hosts.ts"
 import { type Cloud, type ServiceStatus, startCloud } from "../main.ts"
 import type { Bus } from "../platform/bus/bus.ts"
 import { type Config, loadConfig } from "../platform/config/config.ts"
@@ -18,7 +19,7 @@ import { describeError, Fault } from "../platform/fault/fault.ts"
 import { createLogger, type Logger } from "../platform/log/log.ts"
 import { boundLogs } from "../platform/log/rotate.ts"
 import { Supervisor } from "../platform/supervise/supervisor.ts"
-import { choosePublicUrl, hostOf } from "./address.ts"
+import { choosePublicUrl, hostOf, outerAddress } from "./address.ts"
 import { forgetInterrupted } from "./backup/interrupted.ts"
 import { describeBroker, openBus } from "./bus.ts"
 import {
@@ -74,6 +75,8 @@ interface Run {
   plan: StartPlan
   dir: CloudDir
   url: string
+  /** Where other machines reach this one. */
+  outer: string
   tls: Tls | null
   log: Logger
   supervisor: Supervisor
@@ -110,6 +113,7 @@ export async function runCloud(options: UpOptions, say: (line: string) => void):
       plan,
       dir,
       url,
+      outer: await outerAddress(options.listen),
       tls,
       log,
       supervisor,
@@ -163,7 +167,12 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
       stack,
       connectionsOfProcess(config.database) * (run.options.workers + 1) + spareConnections,
     ),
-    startHost(run, host, { publicAddress: publicNetwork.address, fakePace: config.fake.pace }),
+    startHost(run, host, {
+      publicAddress: publicNetwork.address,
+      fakePace: config.fake.pace,
+      southboundPort: config.hosts.networkPort,
+      tunnel: { address: run.outer, type: config.hosts.tunnelType, tenantMtu: config.network.tunnelMtu },
+    }),
     guestImage({ plan, dir, log, say }),
   ])
   say("starting the control plane")
@@ -189,11 +198,7 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
     bus,
     isOnlyWorker: options.databaseUrl === undefined,
     listen: isShared ? null : listen,
-    hosts: {
-      listen: options.listen,
-      address: hostOf(run.url),
-      settings: { region, network: plan.network, hypervisor: plan.hypervisor },
-    },
+    hosts: hostsPartsOf(run, config, parts),
   })
   if (isShared) {
     const told: ApiRoleParts = {
@@ -221,6 +226,15 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
   writeJson(join(dir.path, "endpoint.json"), facts, 0o644)
   writeMainState(dir, { ...state, isReady: true })
   return cloud
+}
+
+/** What hosts on other machines are told, and what is opened to them. */
+function hostsPartsOf({ options, plan, outer }: Run, config: Config, parts: HostParts): HostsParts {
+  const { networkPort: port, tunnelType } = config.hosts
+  const tenantMtu = config.network.tunnelMtu
+  const network = plan.network === "ovn" ? { address: outer, port, tunnelType, tenantMtu } : null
+  const settings = { region, hypervisor: plan.hypervisor, network }
+  return { listen: options.listen, address: outer, settings, network: parts.hosts }
 }
 
 /** The processes that answer; the one that works keeps the rest. */
@@ -276,11 +290,11 @@ async function startDatabase(run: Run, stack: AsyncDisposableStack, connections:
 async function startHost(
   run: Run,
   host: string,
-  configured: Pick<HostOptions, "publicAddress" | "fakePace">,
+  configured: Pick<HostOptions, "publicAddress" | "fakePace" | "southboundPort" | "tunnel">,
 ): Promise<HostParts> {
   const { plan, dir, supervisor, log, say } = run
   if (plan.network === "ovn") say("starting the network (Open vSwitch, OVN)")
-  return await startHostParts({ plan, dir, supervisor, log, host, hostIp: "127.0.0.1", say, ...configured })
+  return await startHostParts({ plan, dir, supervisor, log, host, hostIp: run.outer, say, ...configured })
 }
 
 /** SIGTERM or SIGINT, whichever comes first; from then on neither ends the process by itself. */

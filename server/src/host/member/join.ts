@@ -101,8 +101,8 @@ async function signFor(
   const certificate = await signRequest(request, authority.files, {
     commonName: name,
     names: [`${name}.host.kumoi`],
-    // Hosts will hand each other images and disks.
-    usages: ["clientAuth", "serverAuth"],
+    // Not a server's: Open vSwitch looks at no name, so a host's certificate must not pass for the cloud's.
+    usages: ["clientAuth"],
     days: platform.config.hosts.certificateDays,
   }).catch((cause: unknown) => {
     throw Object.assign(requestUnusable(), { cause })

@@ -39,6 +39,7 @@ import type { CloudStatus, ComponentStatus } from "../status.ts"
 import type { UpOptions } from "../up-options.ts"
 import { DoorClient } from "./door-client.ts"
 import { type MemberAgent, startMemberAgent } from "./member-agent.ts"
+import { joinNetwork } from "./member-network.ts"
 import type { Membership } from "./membership.ts"
 
 interface Run {
@@ -48,6 +49,7 @@ interface Run {
   log: Logger
   supervisor: Supervisor
   client: DoorClient
+  settings: HostSettings
   plan: StartPlan
   say: (line: string) => void
   startedAt: Date
@@ -87,9 +89,10 @@ export async function runHost(
     const settings = await readSettings(client, dir, say)
     const chosen = options.hypervisor === "auto" ? membership.hypervisor : options.hypervisor
     const hypervisor = chosen === "auto" && settings.hypervisor === "fake" ? "fake" : chosen
-    const plan = await planDrivers({ ...options, hypervisor, network: settings.network }, say)
+    const network = settings.network === null ? "fake" : "ovn"
+    const plan = await planDrivers({ ...options, hypervisor, network }, say)
     const run: Run = {
-      ...{ options, membership, dir, log, supervisor, client, plan, say },
+      ...{ options, membership, dir, log, supervisor, client, settings, plan, say },
       startedAt: new Date(),
       parent: ownParent(),
     }
@@ -146,7 +149,7 @@ async function startAll(
   stack.defer(() => removeMainState(dir))
   const agent = await startMemberAgent({
     ...{ membership, dataDir: dir.path, client, log },
-    parts: await startParts(run, fakePace),
+    parts: await startParts(run, fakePace, stack),
     clock: systemClock,
   })
   stack.use(
@@ -161,12 +164,16 @@ async function startAll(
 async function startParts(
   run: Run,
   fakePace: Parameters<typeof makeHypervisor>[0]["fakePace"],
+  stack: AsyncDisposableStack,
 ): Promise<AgentParts> {
-  const { plan, dir, log, membership, say } = run
-  const ports = new FakePlugger()
+  const { plan, dir, log, membership, settings, say } = run
+  if (settings.network) say("starting the network (Open vSwitch, OVN)")
+  const { ports, metadata } = settings.network
+    ? await joinNetwork({ ...run, network: settings.network }, stack)
+    : { ports: new FakePlugger(), metadata: null }
   const facts = { plan, dir, log, host: membership.name, hostIp: membership.address, fakePace, say }
   const hypervisor = await makeHypervisor(facts, ports)
-  return { hypervisor, ports, metadata: null, usesImages: plan.hypervisor === "qemu" }
+  return { hypervisor, ports, metadata, usesImages: plan.hypervisor === "qemu" }
 }
 
 async function stopOnSignal(

@@ -1,0 +1,66 @@
+// A joined host's part of the network: its own switch and controller, told what to do by the cloud's southbound
+// database, a tunnel to every other host, and the proxy through which its guests ask for their metadata.
+import { join } from "node:path"
+import type { HostNetwork } from "../../agent/door-protocol.ts"
+import { MetadataProxy, shareWithProxy } from "../../agent/metadata/metadata-proxy.ts"
+import { OvnPlugger } from "../../agent/ports/ovn-plugger.ts"
+import type { AgentParts } from "../../agent-role.ts"
+import type { Logger } from "../../platform/log/log.ts"
+import type { Supervisor } from "../../platform/supervise/supervisor.ts"
+import type { CloudDir } from "../cloud-dir.ts"
+import { metadataProxyEngine } from "../engines/haproxy-metadata.ts"
+import { chassisEngines } from "../engines/ovn.ts"
+import { setUpNetworkHost } from "../engines/ovn-host.ts"
+import { integrationBridge } from "../engines/ovn-paths.ts"
+import { probeDatapath } from "../engines/ovn-probe.ts"
+import type { StartPlan } from "../plan.ts"
+import type { DoorClient } from "./door-client.ts"
+import { type Membership, memberFiles } from "./membership.ts"
+import { relayMetadata } from "./metadata-relay.ts"
+
+export interface MemberNetworkOptions {
+  network: HostNetwork
+  membership: Membership
+  dir: CloudDir
+  supervisor: Supervisor
+  client: DoorClient
+  plan: StartPlan
+  log: Logger
+}
+
+export async function joinNetwork(
+  options: MemberNetworkOptions,
+  stack: AsyncDisposableStack,
+): Promise<Pick<AgentParts, "ports" | "metadata">> {
+  const { network, membership, dir, supervisor, client, plan, log } = options
+  const { address, port, tunnelType: type, tenantMtu } = network
+  const datapathType = await probeDatapath()
+  const tunnel = { address: membership.address, type, datapathType, tenantMtu }
+  const paths = await setUpNetworkHost({ id: dir.facts.cloudId, publicAddresses: [], tunnel, log })
+  const engines = chassisEngines({
+    paths,
+    databaseDir: join(dir.path, "ovn"),
+    logDir: dir.logDir,
+    hostId: membership.name,
+    physicalNetwork: null,
+    datapathType,
+    southbound: { address, port, tls: memberFiles(dir.path) },
+  })
+  for (const engine of engines) await supervisor.start(engine)
+  stack.use(await relayMetadata(client, { socketPath: paths.metadataSocket, log }))
+  await shareWithProxy(paths.metadataSocket)
+  await supervisor.start(metadataProxyEngine({ paths, logDir: dir.logDir }))
+  const common = { switchSocket: paths.switchSocket, integrationBridge, netns: paths.netns }
+  return {
+    ports: new OvnPlugger({
+      ...common,
+      netnsFile: paths.netnsFile,
+      ...(plan.engineUser ? { ownerUid: plan.engineUser.uid } : {}),
+    }),
+    metadata: new MetadataProxy({
+      ...common,
+      metadataSocket: paths.metadataSocket,
+      proxyDir: paths.proxyDir,
+    }),
+  }
+}
