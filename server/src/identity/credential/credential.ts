@@ -5,7 +5,7 @@ import { Type } from "typebox"
 import { field, inputOnly, nullable, text, time } from "../../platform/noun/field.ts"
 import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
 import { noSuch } from "../faults.ts"
-import { extraField, idField, sorts } from "../read.ts"
+import { extraField, idField, sorts, unknownMarker } from "../read.ts"
 
 const given = { create: "required", update: true } as const
 
@@ -32,6 +32,7 @@ export const credentialNoun = noun({
   order: sorts.byId,
   visible: () => visibleToAll,
   notFound: noSuch("credential"),
+  markerNotFound: unknownMarker,
 })
 
 export type StoredCredential = Thing<typeof credentialNoun>

@@ -5,7 +5,7 @@ import { inputOnly } from "../../platform/noun/field.ts"
 import { noun, type Thing } from "../../platform/noun/noun.ts"
 import { noSuch } from "../faults.ts"
 import { placeFields } from "../project/project.ts"
-import { sorts, type Viewer } from "../read.ts"
+import { sorts, unknownMarker, type Viewer } from "../read.ts"
 
 export const domainNoun = noun({
   name: "identity.domain",
@@ -24,6 +24,7 @@ export const domainNoun = noun({
     return { row, main: row, others: [] }
   },
   notFound: noSuch("domain"),
+  markerNotFound: unknownMarker,
 })
 
 export type Domain = Thing<typeof domainNoun>

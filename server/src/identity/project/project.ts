@@ -3,7 +3,16 @@ import { sql } from "kysely"
 import { boolean, filterOnly, matched, nullable, structure, text } from "../../platform/noun/field.ts"
 import { type Changes, type Create, noun, type Thing } from "../../platform/noun/noun.ts"
 import { noSuch } from "../faults.ts"
-import { descriptionField, extraField, idField, inDomain, nameField, optionsField, sorts } from "../read.ts"
+import {
+  descriptionField,
+  extraField,
+  idField,
+  inDomain,
+  nameField,
+  optionsField,
+  sorts,
+  unknownMarker,
+} from "../read.ts"
 import { Tags } from "../shapes.ts"
 
 const written = { create: true, update: true } as const
@@ -47,6 +56,7 @@ export const projectNoun = noun({
   order: sorts.byName,
   visible: inDomain(sql`p.domain_id`),
   notFound: noSuch("project"),
+  markerNotFound: unknownMarker,
 })
 
 /** A project or a domain. */

@@ -6,6 +6,7 @@ import { newHexId } from "../../platform/ids/ids.ts"
 import { columnsOf, nullable, text } from "../../platform/noun/field.ts"
 import { insertThing, ListQuery, updateThing } from "../../platform/noun/list.ts"
 import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
+import type { Listed } from "../../platform/noun/page.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
 import { domainNoun } from "../domain/domain.ts"
@@ -21,9 +22,9 @@ import {
   lock,
   nameField,
   optionsField,
-  type Rows,
   sorts,
   textField,
+  unknownMarker,
   withExtra,
 } from "../read.ts"
 import { Id } from "../shapes.ts"
@@ -44,6 +45,7 @@ export const roleNoun = noun({
   order: sorts.byName,
   visible: () => visibleToAll,
   notFound: noSuch("role"),
+  markerNotFound: unknownMarker,
 })
 
 export type Role = Thing<typeof roleNoun>
@@ -106,7 +108,7 @@ export const listRoles = operation({
     ctx,
     { filters: { domainId: _, ...others } = {}, page = {} },
     domainId,
-  ): Promise<Rows<Role>> => {
+  ): Promise<Listed<Role>> => {
     const within = domainId ? sql<boolean>`r.domain_id = ${domainId}` : sql<boolean>`r.domain_id is null`
     return await listRows(ctx, roleNoun, { filters: others, page }, within)
   },

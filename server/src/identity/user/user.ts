@@ -26,6 +26,7 @@ import {
   optionsField,
   ownDomainId,
   sorts,
+  unknownMarker,
   withExtra,
 } from "../read.ts"
 import { Id, Text } from "../shapes.ts"
@@ -58,6 +59,7 @@ export const userNoun = noun({
   order: sorts.byName,
   visible: inDomain(sql`u.domain_id`),
   notFound: noSuch("user"),
+  markerNotFound: unknownMarker,
 })
 
 export type User = Thing<typeof userNoun>
