@@ -3,7 +3,6 @@ import { type RawBuilder, sql } from "kysely"
 import { Type } from "typebox"
 import type { Ctx } from "../platform/context/context.ts"
 import type { DbOrTx, Tx } from "../platform/db/database.ts"
-import { invalid } from "../platform/fault/fault.ts"
 import {
   type Expression,
   type Fields,
@@ -125,11 +124,6 @@ export async function listRows<F extends Fields>(
 ): Promise<Listed<ThingOf<F>>> {
   const asked = within ? { ...query, within } : query
   return await listPage(ctx.db, of, viewerOf(ctx), asked, asListed.most(ctx))
-}
-
-/** Who may not see it in the list does not learn from a marker that it is there. */
-export function unknownMarker(marker: string) {
-  return invalid("marker", `The marker ${JSON.stringify(marker)} is not in the list.`)
 }
 
 /** Whoever asks. */

@@ -9,8 +9,8 @@ import type { Listed } from "../../platform/noun/page.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeOrConflict } from "../change.ts"
 import { refuseTrustToken } from "../delegation.ts"
-import { forbidden, found, noSuch, notFound } from "../faults.ts"
-import { find, idField, listRows, sorts, unknownMarker } from "../read.ts"
+import { forbidden, found, missingOf, notFound } from "../faults.ts"
+import { find, idField, listRows, sorts } from "../read.ts"
 
 export const accessRuleNoun = noun({
   name: "identity.access_rule",
@@ -25,8 +25,7 @@ export const accessRuleNoun = noun({
   },
   order: sorts.byId,
   visible: () => visibleToAll,
-  notFound: noSuch("access rule"),
-  markerNotFound: unknownMarker,
+  ...missingOf("access rule"),
 })
 
 export type AccessRule = Thing<typeof accessRuleNoun>

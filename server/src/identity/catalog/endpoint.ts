@@ -1,5 +1,4 @@
 // Make, get, list, change and delete endpoints.
-
 import { sql } from "kysely"
 import { Type } from "typebox"
 import type { Tx } from "../../platform/db/database.ts"
@@ -12,7 +11,7 @@ import { getOf, listOf } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { deleteOf } from "../delete.ts"
-import { found, noSuch, notFound } from "../faults.ts"
+import { found, missingOf, notFound } from "../faults.ts"
 import {
   asListed,
   everyone,
@@ -22,7 +21,6 @@ import {
   idField,
   sorts,
   textField,
-  unknownMarker,
   withExtra,
 } from "../read.ts"
 import { regionNoun } from "./region.ts"
@@ -49,8 +47,7 @@ export const endpointNoun = noun({
   },
   order: sorts.byId,
   visible: () => visibleToAll,
-  notFound: noSuch("endpoint"),
-  markerNotFound: unknownMarker,
+  ...missingOf("endpoint"),
 })
 
 export type Endpoint = Thing<typeof endpointNoun>

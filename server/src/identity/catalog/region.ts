@@ -1,5 +1,4 @@
 // Make, get, list, change and delete regions. A region's id is the name that clients know it by.
-
 import { sql } from "kysely"
 import { Type } from "typebox"
 import type { Tx } from "../../platform/db/database.ts"
@@ -11,7 +10,7 @@ import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
 import { getOf, listOf } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
-import { conflict, forbidden, found, noSuch, notFound } from "../faults.ts"
+import { conflict, forbidden, found, missingOf, notFound } from "../faults.ts"
 import { dropLimits } from "../limit/drop.ts"
 import {
   asListed,
@@ -21,7 +20,6 @@ import {
   find,
   ruleFirst,
   sorts,
-  unknownMarker,
   withExtra,
 } from "../read.ts"
 import { Id } from "../shapes.ts"
@@ -40,8 +38,7 @@ export const regionNoun = noun({
   },
   order: sorts.byId,
   visible: () => visibleToAll,
-  notFound: noSuch("region"),
-  markerNotFound: unknownMarker,
+  ...missingOf("region"),
 })
 
 export type Region = Thing<typeof regionNoun>

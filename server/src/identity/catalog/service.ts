@@ -1,5 +1,4 @@
 // Make, get, list, change and delete services of the catalog.
-
 import { sql } from "kysely"
 import { Type } from "typebox"
 import { newHexId } from "../../platform/ids/ids.ts"
@@ -10,19 +9,9 @@ import { getOf, listOf } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { deleteOf } from "../delete.ts"
-import { found, noSuch, notFound } from "../faults.ts"
+import { found, missingOf, notFound } from "../faults.ts"
 import { dropLimits } from "../limit/drop.ts"
-import {
-  asListed,
-  everyone,
-  extraField,
-  find,
-  idField,
-  ruleFirst,
-  textField,
-  unknownMarker,
-  withExtra,
-} from "../read.ts"
+import { asListed, everyone, extraField, find, idField, ruleFirst, textField, withExtra } from "../read.ts"
 
 const ServiceType = Type.String({ minLength: 1, maxLength: 255 })
 
@@ -43,8 +32,7 @@ export const serviceNoun = noun({
     { key: "id", direction: "asc" },
   ],
   visible: () => visibleToAll,
-  notFound: noSuch("service"),
-  markerNotFound: unknownMarker,
+  ...missingOf("service"),
 })
 
 export type CatalogService = Thing<typeof serviceNoun>

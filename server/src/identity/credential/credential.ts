@@ -4,8 +4,8 @@ import { sql } from "kysely"
 import { Type } from "typebox"
 import { field, inputOnly, nullable, text, time } from "../../platform/noun/field.ts"
 import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
-import { noSuch } from "../faults.ts"
-import { extraField, idField, sorts, unknownMarker } from "../read.ts"
+import { missingOf } from "../faults.ts"
+import { extraField, idField, sorts } from "../read.ts"
 
 const given = { create: "required", update: true } as const
 
@@ -31,8 +31,7 @@ export const credentialNoun = noun({
   },
   order: sorts.byId,
   visible: () => visibleToAll,
-  notFound: noSuch("credential"),
-  markerNotFound: unknownMarker,
+  ...missingOf("credential"),
 })
 
 export type StoredCredential = Thing<typeof credentialNoun>

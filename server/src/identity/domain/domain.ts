@@ -3,9 +3,9 @@ import { sql } from "kysely"
 import { Type } from "typebox"
 import { inputOnly } from "../../platform/noun/field.ts"
 import { noun, type Thing } from "../../platform/noun/noun.ts"
-import { noSuch } from "../faults.ts"
+import { missingOf } from "../faults.ts"
 import { placeFields } from "../project/project.ts"
-import { sorts, unknownMarker, type Viewer } from "../read.ts"
+import { sorts, type Viewer } from "../read.ts"
 
 export const domainNoun = noun({
   name: "identity.domain",
@@ -23,8 +23,7 @@ export const domainNoun = noun({
     const row = domainId ? sql<boolean>`(p.is_domain and p.id = ${domainId})` : sql<boolean>`p.is_domain`
     return { row, main: row, others: [] }
   },
-  notFound: noSuch("domain"),
-  markerNotFound: unknownMarker,
+  ...missingOf("domain"),
 })
 
 export type Domain = Thing<typeof domainNoun>

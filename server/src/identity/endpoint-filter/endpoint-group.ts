@@ -1,5 +1,4 @@
 // Groups of endpoints by what they have in common (service, interface, region); a project may see some groups only.
-
 import { sql } from "kysely"
 import { Type } from "typebox"
 import { newHexId } from "../../platform/ids/ids.ts"
@@ -10,8 +9,8 @@ import { getOf, listOf } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { deleteOf } from "../delete.ts"
-import { found, noSuch, notFound } from "../faults.ts"
-import { asListed, everyone, find, idField, ruleFirst, sorts, textField, unknownMarker } from "../read.ts"
+import { found, missingOf, notFound } from "../faults.ts"
+import { asListed, everyone, find, idField, ruleFirst, sorts, textField } from "../read.ts"
 import { ResourceName } from "../shapes.ts"
 
 const Filters = Type.Object(
@@ -37,8 +36,7 @@ export const endpointGroupNoun = noun({
   },
   order: sorts.byName,
   visible: () => visibleToAll,
-  notFound: noSuch("endpoint group"),
-  markerNotFound: unknownMarker,
+  ...missingOf("endpoint group"),
 })
 
 export type EndpointGroup = Thing<typeof endpointGroupNoun>

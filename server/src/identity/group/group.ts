@@ -1,5 +1,4 @@
 // Make, get, list, change and delete groups.
-
 import { sql } from "kysely"
 import { Type } from "typebox"
 import { invalid } from "../../platform/fault/fault.ts"
@@ -12,7 +11,7 @@ import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
 import { deleteOf } from "../delete.ts"
 import { domainNoun } from "../domain/domain.ts"
-import { conflict, found, noSuch, notFound } from "../faults.ts"
+import { conflict, found, missingOf, notFound } from "../faults.ts"
 import {
   asListed,
   descriptionField,
@@ -26,7 +25,6 @@ import {
   ownDomainId,
   ruleFirst,
   sorts,
-  unknownMarker,
   withExtra,
 } from "../read.ts"
 
@@ -44,8 +42,7 @@ export const groupNoun = noun({
   },
   order: sorts.byName,
   visible: inDomain(sql`g.domain_id`),
-  notFound: noSuch("group"),
-  markerNotFound: unknownMarker,
+  ...missingOf("group"),
 })
 
 export type Group = Thing<typeof groupNoun>

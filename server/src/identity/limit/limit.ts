@@ -1,5 +1,4 @@
 // What a project or a domain has instead of the registered default.
-
 import { sql } from "kysely"
 import { Type } from "typebox"
 import type { Tx } from "../../platform/db/database.ts"
@@ -13,7 +12,7 @@ import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
 import { deleteOf } from "../delete.ts"
 import { domainNoun } from "../domain/domain.ts"
-import { conflict, forbidden, found, noSuch, notFound } from "../faults.ts"
+import { conflict, forbidden, found, missingOf, notFound } from "../faults.ts"
 import { projectNoun } from "../project/project.ts"
 import {
   asListed,
@@ -24,7 +23,6 @@ import {
   ruleFirst,
   sorts,
   textField,
-  unknownMarker,
   type Viewer,
 } from "../read.ts"
 import { checkTree } from "./model.ts"
@@ -53,8 +51,7 @@ export const limitNoun = noun({
   },
   order: sorts.byId,
   visible: visibleTo,
-  notFound: noSuch("limit"),
-  markerNotFound: unknownMarker,
+  ...missingOf("limit"),
 })
 
 export type Limit = Thing<typeof limitNoun>

@@ -1,5 +1,4 @@
 // The default of each resource that services ask about, in the whole cloud or in one region.
-
 import { sql } from "kysely"
 import { Type } from "typebox"
 import type { Tx } from "../../platform/db/database.ts"
@@ -13,8 +12,8 @@ import { operation } from "../../platform/operation/operation.ts"
 import { regionNoun } from "../catalog/region.ts"
 import { serviceNoun } from "../catalog/service.ts"
 import { announce, changeOrConflict } from "../change.ts"
-import { conflict, forbidden, found, noSuch, notFound } from "../faults.ts"
-import { asListed, everyone, find, idField, ruleFirst, sorts, textField, unknownMarker } from "../read.ts"
+import { conflict, forbidden, found, missingOf, notFound } from "../faults.ts"
+import { asListed, everyone, find, idField, ruleFirst, sorts, textField } from "../read.ts"
 import { Id, ResourceName } from "../shapes.ts"
 
 export const LimitValue = Type.Integer({ minimum: -1, maximum: 0x7fff_ffff })
@@ -35,8 +34,7 @@ export const registeredLimitNoun = noun({
   },
   order: sorts.byId,
   visible: () => visibleToAll,
-  notFound: noSuch("registered limit"),
-  markerNotFound: unknownMarker,
+  ...missingOf("registered limit"),
 })
 
 export type RegisteredLimit = Thing<typeof registeredLimitNoun>

@@ -1,5 +1,4 @@
 // OAuth 1 consumers: programs that users may let act for them.
-
 import { sql } from "kysely"
 import { Type } from "typebox"
 import { invalid } from "../../platform/fault/fault.ts"
@@ -11,7 +10,7 @@ import { getOf, listOf } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { deleteOf } from "../delete.ts"
-import { found, noSuch, notFound } from "../faults.ts"
+import { found, missingOf, notFound } from "../faults.ts"
 import {
   asListed,
   everyone,
@@ -21,7 +20,6 @@ import {
   ruleFirst,
   sorts,
   textField,
-  unknownMarker,
   withExtra,
 } from "../read.ts"
 
@@ -40,8 +38,7 @@ export const consumerNoun = noun({
   },
   order: sorts.byId,
   visible: () => visibleToAll,
-  notFound: noSuch("consumer"),
-  markerNotFound: unknownMarker,
+  ...missingOf("consumer"),
 })
 
 export type Consumer = Thing<typeof consumerNoun>

@@ -1,5 +1,4 @@
 // Policy documents that services once fetched from here: kept and handed out, not interpreted.
-
 import { sql } from "kysely"
 import { Type } from "typebox"
 import { newHexId } from "../../platform/ids/ids.ts"
@@ -10,18 +9,8 @@ import { getOf, listOf } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { deleteOf } from "../delete.ts"
-import { found, noSuch, notFound } from "../faults.ts"
-import {
-  asListed,
-  everyone,
-  extraField,
-  find,
-  idField,
-  ruleFirst,
-  sorts,
-  unknownMarker,
-  withExtra,
-} from "../read.ts"
+import { found, missingOf, notFound } from "../faults.ts"
+import { asListed, everyone, extraField, find, idField, ruleFirst, sorts, withExtra } from "../read.ts"
 
 const given = { create: "required", update: true } as const
 
@@ -40,8 +29,7 @@ export const policyNoun = noun({
   },
   order: sorts.byId,
   visible: () => visibleToAll,
-  notFound: noSuch("policy"),
-  markerNotFound: unknownMarker,
+  ...missingOf("policy"),
 })
 
 export type PolicyDocument = Thing<typeof policyNoun>

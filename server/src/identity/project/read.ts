@@ -1,5 +1,4 @@
 // Get and list projects; what is above and below one; which of them a caller may name.
-
 import { type RawBuilder, sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"

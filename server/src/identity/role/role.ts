@@ -10,7 +10,7 @@ import type { Listed } from "../../platform/noun/page.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
 import { domainNoun } from "../domain/domain.ts"
-import { conflict, forbidden, found, noSuch, notFound } from "../faults.ts"
+import { conflict, forbidden, found, missingOf, notFound } from "../faults.ts"
 import { changeOptions, refuseImmutable, roleOptions } from "../options.ts"
 import {
   equalOf,
@@ -24,7 +24,6 @@ import {
   optionsField,
   sorts,
   textField,
-  unknownMarker,
   withExtra,
 } from "../read.ts"
 import { Id } from "../shapes.ts"
@@ -44,8 +43,7 @@ export const roleNoun = noun({
   },
   order: sorts.byName,
   visible: () => visibleToAll,
-  notFound: noSuch("role"),
-  markerNotFound: unknownMarker,
+  ...missingOf("role"),
 })
 
 export type Role = Thing<typeof roleNoun>

@@ -1,5 +1,4 @@
 // Get and list users, and what a user has.
-
 import { sql } from "kysely"
 import { Type } from "typebox"
 import { ListQuery } from "../../platform/noun/list.ts"
