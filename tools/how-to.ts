@@ -46,38 +46,20 @@ const copied = [
   ...["package.json", "tsconfig.json", "biome.json", ".gitignore"],
 ]
 
+/** What tsc knows of the tree's types already: of a copy it looks only at what is other there. */
+const knownTypes = ".types.tsbuildinfo"
+
 /** What went wrong first, with the program's output; undefined: nothing. */
 export async function tryHowTo(markdown: string): Promise<string | undefined> {
   const copy = mkdtempSync(join(tmpdir(), "kumoi-how-to-"))
   try {
-    for (const name of copied)
-      cpSync(join(root, name), join(copy, name), { recursive: true, filter: isSource })
-    symlinkSync(join(root, "node_modules"), join(copy, "node_modules"))
+    await copyTree(copy)
     const blocks = readBlocks(markdown)
-    const fresh = blocks.filter((block) => !writeBlock(copy, block)).map(({ path }) => path)
-    const tests = fresh.filter((path) => path.endsWith(".test.ts"))
-    const services = namesIn(fresh, /^server\/src\/([\w-]+)\/service\.ts$/).map((folder) =>
-      folder.replaceAll("-", "_"),
-    )
-    const steps = [
-      ...services.map((name) => [process.execPath, "tools/generate-tables.ts", name, "--write"]),
-      ["tsc", "--noEmit"],
-      ...(tests.length > 0 ? [[process.execPath, "--test", ...tests]] : []),
-      ["biome", "check", ...fresh.filter((path) => path.endsWith(".ts"))],
-      // Puts what was added to a list into its order, as `npm run format` does.
-      ["biome", "check", "--write", "server"],
-      [process.execPath, "tools/generate-reference.ts"],
-      [process.execPath, "tools/dump-schema.ts"],
-      [
-        process.execPath,
-        "--test",
-        "--test-skip-pattern=^types$",
-        "tools/tidy.test.ts",
-        "tools/schema.test.ts",
-      ],
-      ...(services.length > 0 ? testsOfServices(services) : []),
-    ]
-    for (const [program = "", ...args] of steps) {
+    const [there, fresh] = [true, false].map((isThere) =>
+      blocks.filter(({ path }) => existsSync(join(copy, path)) === isThere).map(({ path }) => path),
+    ) as [string[], string[]]
+    for (const block of blocks) writeBlock(copy, block)
+    for (const [program = "", ...args] of stepsOf(fresh, there)) {
       const problem = await run(copy, program, args)
       if (problem !== undefined) return `${program} ${args.join(" ")}\n${problem}`
     }
@@ -87,19 +69,62 @@ export async function tryHowTo(markdown: string): Promise<string | undefined> {
   }
 }
 
+async function copyTree(copy: string): Promise<void> {
+  if (!existsSync(join(root, knownTypes))) await run(root, "tsc", ["--noEmit"])
+  for (const name of [...copied, knownTypes])
+    cpSync(join(root, name), join(copy, name), { recursive: true, filter: isSource })
+  symlinkSync(join(root, "node_modules"), join(copy, "node_modules"))
+}
+
+/** For these files: what is new, and what lines were added to. The rest of the tree has its own tests. */
+function stepsOf(fresh: readonly string[], there: readonly string[]): string[][] {
+  const tests = fresh.filter(isTest)
+  const folders = namesIn(fresh, /^server\/src\/([\w-]+)\/service\.ts$/)
+  const services = folders.map((folder) => folder.replaceAll("-", "_"))
+  const generated = folders.map((folder) => `server/src/${folder}/tables.ts`)
+  return [
+    ...services.map((name) => [process.execPath, "tools/generate-tables.ts", name, "--write"]),
+    ["tsc", "--noEmit"],
+    ...(tests.length > 0 ? [[process.execPath, "--test", ...tests]] : []),
+    ["biome", "check", ...[...fresh, ...generated].filter(isTypeScript)],
+    // Puts what was added to a list into its order, as `npm run format` does.
+    ...(there.some(isTypeScript) ? [["biome", "check", "--write", ...there.filter(isTypeScript)]] : []),
+    ...(services.length > 0 || fresh.some(isMigration) ? generators : []),
+    testsOfDeclarations(services.length > 0 ? ofServices : fresh.some(isMigration) ? ofSchema : ofCode),
+    ...(services.length > 0 ? testsOfServices(services) : []),
+  ]
+}
+
+const isMigration = (path: string) => path.endsWith(".sql")
+const isTypeScript = (path: string) => path.endsWith(".ts")
+const isTest = (path: string) => path.endsWith(".test.ts")
+
 function namesIn(paths: readonly string[], pattern: RegExp): string[] {
   return paths.flatMap((path) => pattern.exec(path)?.[1] ?? [])
+}
+
+const generators = [
+  [process.execPath, "tools/generate-reference.ts"],
+  [process.execPath, "tools/dump-schema.ts"],
+]
+
+const ofCode = ["tidy"]
+const ofSchema = [...ofCode, "schema"]
+const ofServices = [...ofSchema, "services", "operations", "openapi", "permissions"]
+
+/** One process loads the program for all of them. Types and form were looked at before. */
+function testsOfDeclarations(names: readonly string[]): string[] {
+  const skipped = "--test-skip-pattern=^(types|lint and format)$"
+  const files = names.map((name) => `tools/${name}.test.ts`)
+  return [process.execPath, "--test", "--test-isolation=none", skipped, ...files]
 }
 
 /** What every service must stand. The long ones try only these. */
 function testsOfServices(names: readonly string[]): string[][] {
   const only = `--test-name-pattern=\\b(${names.join("|")})\\b`
-  const declarations = ["services", "operations", "openapi", "permissions", "accepted"].map(
-    (name) => `tools/${name}.test.ts`,
-  )
   const long = ["every-saga", "foreign-ids", "noun-lists.db"]
   return [
-    [process.execPath, "--test", ...declarations, "server/test/quotas.test.ts"],
+    [process.execPath, "--test", "tools/accepted.test.ts", "server/test/quotas.test.ts"],
     [process.execPath, "--test", only, ...long.map((name) => `server/test/${name}.test.ts`)],
   ]
 }
@@ -108,13 +133,10 @@ function isSource(path: string): boolean {
   return !/\/(node_modules|\.cache|\.kumoi)$/.test(path)
 }
 
-/** Whether the file was there already. */
-function writeBlock(copy: string, { path, text }: Block): boolean {
+function writeBlock(copy: string, { path, text }: Block): void {
   const file = join(copy, path)
-  const isThere = existsSync(file)
   mkdirSync(dirname(file), { recursive: true })
-  writeFileSync(file, isThere ? addLines(readFileSync(file, "utf8"), text) : text)
-  return isThere
+  writeFileSync(file, existsSync(file) ? addLines(readFileSync(file, "utf8"), text) : text)
 }
 
 async function run(cwd: string, program: string, args: readonly string[]): Promise<string | undefined> {

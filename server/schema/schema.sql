@@ -431,11 +431,11 @@ create table compute.server (
 CREATE INDEX server_all ON compute.server USING btree (created_at DESC, id DESC) WHERE (deleted_at IS NULL);
 CREATE INDEX server_changed ON compute.server USING btree (updated_at);
 CREATE INDEX server_deleted ON compute.server USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
-CREATE INDEX server_flavor ON compute.server USING btree (flavor_id) WHERE (deleted_at IS NULL);
+CREATE INDEX server_flavor ON compute.server USING btree (flavor_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
 CREATE INDEX server_gone ON compute.server USING btree (created_at DESC, id DESC) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX server_gone_project ON compute.server USING btree (project_id, created_at DESC, id DESC) WHERE (deleted_at IS NOT NULL);
-CREATE INDEX server_host ON compute.server USING btree (host) WHERE (deleted_at IS NULL);
-CREATE INDEX server_image ON compute.server USING btree (image_id) WHERE (deleted_at IS NULL);
+CREATE INDEX server_host ON compute.server USING btree (host, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
+CREATE INDEX server_image ON compute.server USING btree (image_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
 CREATE UNIQUE INDEX server_number_key ON compute.server USING btree (number);
 CREATE INDEX server_of_group ON compute.server USING btree (server_group_id) WHERE (deleted_at IS NULL);
 CREATE INDEX server_project ON compute.server USING btree (project_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
@@ -914,7 +914,7 @@ CREATE INDEX project_below ON identity.project USING btree (parent_id, name, id)
 CREATE INDEX project_by_name ON identity.project USING btree (name, id);
 CREATE INDEX project_disabled ON identity.project USING btree (name, id) WHERE (NOT is_enabled);
 CREATE UNIQUE INDEX project_name ON identity.project USING btree (lower(name), domain_id) WHERE (NOT is_domain);
-CREATE INDEX project_named ON identity.project USING btree (lower(name));
+CREATE INDEX project_named ON identity.project USING btree (lower(name), name, id);
 CREATE INDEX project_of_domain ON identity.project USING btree (domain_id, name, id);
 CREATE INDEX project_tags ON identity.project USING gin (tags);
 
@@ -995,7 +995,7 @@ create table identity.service (
   created_at timestamp with time zone default now() not null,
   constraint service_pkey PRIMARY KEY (id)
 );
-CREATE INDEX service_name ON identity.service USING btree (name);
+CREATE INDEX service_name ON identity.service USING btree (name, type, id);
 CREATE INDEX service_type ON identity.service USING btree (type, id);
 
 create table identity.trust (
@@ -1624,12 +1624,11 @@ create table placement.custom_resource_class (
 CREATE INDEX custom_resource_class_list ON placement.custom_resource_class USING btree (created_at, name);
 
 create table placement.custom_trait (
-  name text not null,
+  name text collate "C" not null,
   created_at timestamp with time zone default now() not null,
   constraint custom_trait_pkey PRIMARY KEY (name),
   constraint custom_trait_name_check CHECK (((name ~ '^CUSTOM_[A-Z0-9_]+$'::text) AND (length(name) <= 255)))
 );
-CREATE INDEX custom_trait_prefix ON placement.custom_trait USING btree (name text_pattern_ops);
 
 create table placement.inventory (
   provider_id uuid not null,
@@ -1667,7 +1666,7 @@ CREATE INDEX provider_aggregate_aggregate ON placement.provider_aggregate USING 
 
 create table placement.provider_trait (
   provider_id uuid not null,
-  trait text not null,
+  trait text collate "C" not null,
   constraint provider_trait_pkey PRIMARY KEY (provider_id, trait),
   constraint provider_trait_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES placement.resource_provider(id) ON DELETE CASCADE
 );

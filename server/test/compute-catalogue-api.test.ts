@@ -118,6 +118,12 @@ describe("flavors", () => {
       next.body.flavors.map((f: { name: string }) => f.name),
       ["m1.tiny", "m1.small"],
     )
+    const ids = async (query: string) =>
+      (await call("GET", `/flavors?${query}`, "p1")).body.flavors.map(({ id }: { id: string }) => id)
+    const upwards = await ids("sort_key=flavorid")
+    assert.deepEqual(upwards, [...upwards].sort(), "a key alone: upwards")
+    assert.deepEqual(await ids(""), upwards)
+    assert.deepEqual(await ids("sort_dir=desc"), [...upwards].reverse())
     const none = await call("GET", "/flavors?minRam=2147483648", "p1")
     assert.deepEqual(none.body.flavors, [], "more than a column may hold")
     assert.equal((await call("GET", "/flavors?color=red", "p1", undefined, "2.74")).status, 200)

@@ -4,8 +4,11 @@ import { globSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { test } from "node:test"
 import { addLines, readBlocks, tryHowTo } from "../../tools/how-to.ts"
+import { startTestPostgres, testServerVariable } from "./database.ts"
 
 const root = join(import.meta.dirname, "../..")
+// One for all that is run in the copies: each would start its own and make its schema there.
+process.env[testServerVariable] ??= (await startTestPostgres()).url
 
 for (const path of globSync("docs/how-to/*.md", { cwd: root }).sort()) {
   const markdown = readFileSync(join(root, path), "utf8")

@@ -120,6 +120,12 @@ describe("order and pages", () => {
     assert.deepEqual(await names("sort=size:desc,name:asc"), ["c", "b", "a", "none", 'quoted, "name"'])
     assert.deepEqual(await names("sort=size:asc,name:desc"), ['quoted, "name"', "none", "a", "b", "c"])
     assert.deepEqual(await names("sort_key=name&sort_dir=asc"), ["a", "b", "c", "none", 'quoted, "name"'])
+    assert.deepEqual(
+      await names("sort_key=name"),
+      ['quoted, "name"', "none", "c", "b", "a"],
+      "alone: downwards",
+    )
+    assert.deepEqual(await names("sort_dir=asc"), ["a", "b", "c", 'quoted, "name"', "none"], "times")
     const two = "sort_key=status&sort_key=name&sort_dir=asc&sort_dir=desc"
     assert.deepEqual(await names(two), ["c", "b", "a", 'quoted, "name"', "none"])
   })

@@ -84,6 +84,7 @@ test("filters, fields, sorting and pages", async () => {
   const list = async (query: string) => (await call("GET", `/networks?description=paged&${query}`)).body
   const names = (body: { networks: { name: string }[] }) => body.networks.map((n) => n.name)
   assert.deepEqual(names(await list("sort_key=name&sort_dir=asc")), ["page-a", "page-b", "page-c"])
+  assert.deepEqual(names(await list("sort_key=name")), ["page-a", "page-b", "page-c"], "a key alone: upwards")
   assert.deepEqual(names(await list("name=page-a&name=page-b&sort_key=name&sort_dir=desc")), [
     "page-b",
     "page-a",

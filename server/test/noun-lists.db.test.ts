@@ -2,7 +2,7 @@
 // One service or noun alone: --test-name-pattern='^image'. The fixtures say how: SERVICE/testing/noun-lists.ts.
 import assert from "node:assert/strict"
 import { after, test } from "node:test"
-import { sql } from "kysely"
+import { type RawBuilder, sql } from "kysely"
 import type { Db } from "../src/platform/db/database.ts"
 import {
   type Compared,
@@ -17,6 +17,8 @@ import { openTestDatabase, type TestDatabase } from "./database.ts"
 import { costOf } from "./noun-lists/cost.ts"
 import { type Lists, type Look, seen } from "./noun-lists/fixture.ts"
 import { nounListFixtures, testingFile } from "./service-cases.ts"
+
+type DeclaredNoun = ReturnType<typeof declaredNouns>[number]
 
 /** A service's nouns, in the order in which their rows are made. */
 const fixtures = await nounListFixtures()
@@ -35,6 +37,41 @@ test("every noun that a service declares is tried, or says why not", () => {
   })
   assert.deepEqual(missing, [])
 })
+
+test("where a viewer sees ranges besides his own, the key is unique in the whole table", async () => {
+  await using database = await openTestDatabase()
+  const declared = new Map(declaredNouns().map((noun) => [noun.name, noun]))
+  const missing: string[] = []
+  for (const fixture of Object.values(fixtures).flat()) {
+    const noun = declared.get(fixture.noun)
+    assert.ok(noun, fixture.noun)
+    // Of those that are not tried nobody says what is seen of them.
+    const hasOthers =
+      "few" in fixture || looksOf(fixture).some(({ source }) => source.visible.others.length > 0)
+    if (hasOthers && !(await isKeyUnique(database.db, noun))) missing.push(noun.name)
+  }
+  assert.deepEqual(
+    missing,
+    [],
+    "a page is of ids, by which things are read again: no other row may have the same",
+  )
+})
+
+const looksOf = ({ admin, member, stranger }: Lists) =>
+  [admin, member, stranger].filter((look) => look !== undefined)
+
+/** Whether a constraint or an index of the key's column alone says so, without a condition. */
+async function isKeyUnique(db: Db, { table, alias, fields, key = "id" }: DeclaredNoun): Promise<boolean> {
+  const textOf = (part: RawBuilder<unknown>) => part.compile(db).sql.replaceAll('"', "")
+  const expression = fields[key]?.sql
+  if (!expression || typeof expression === "function") return false
+  const column = textOf(expression)
+  const { rows } = await sql<{ column: string }>`select ${sql.lit(`${alias}.`)} || a.attname as column
+    from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+    where i.indrelid = ${textOf(table)}::regclass and i.indisunique and i.indisvalid and i.indnkeyatts = 1
+      and i.indpred is null`.execute(db)
+  return rows.some((row) => row.column === column)
+}
 
 const opened: TestDatabase[] = []
 after(async () => {

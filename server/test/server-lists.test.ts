@@ -89,6 +89,8 @@ test("bad filters are refused", async () => {
     "?name=[",
     "?changes-since=yesterday",
     "?sort_key=nonsense",
+    "?sort_key=uuid&sort_dir=asc&sort_dir=desc",
+    "?sort_dir=asc&sort_dir=desc",
     "?status=nonsense",
     "?nonsense=1",
   ]
@@ -101,6 +103,14 @@ test("what changed, deleted servers too", async () => {
   assert.deepEqual((await names("?changes-since=2020-01-01T00:00:00Z")).length, 5)
   assert.deepEqual(await names("?changes-since=2999-01-01T00:00:00Z"), [])
   assert.deepEqual(await names("?changes-before=2020-01-01T00:00:00Z"), [])
+})
+
+test("a key alone sorts downwards, and a direction alone the times", async () => {
+  const all = ["web-3", "web-2", "web-1", "db"]
+  assert.deepEqual(await names("?sort_key=display_name"), all)
+  assert.deepEqual(await names("?sort_key=display_name&sort_key=uuid&sort_dir=asc"), [...all].reverse())
+  assert.equal((await names("")).at(0), "db")
+  assert.equal((await names("?sort_dir=asc")).at(-1), "db")
 })
 
 test("pages name every server once, also where times are equal", async () => {

@@ -1,4 +1,4 @@
-import { Fault, type FaultDefinition, fault } from "../platform/fault/fault.ts"
+import { Fault, type FaultDefinition, fault, invalid } from "../platform/fault/fault.ts"
 
 /** One sentence for every reason, so that a stranger learns nothing from it. */
 export const unauthenticated = fault(
@@ -56,10 +56,20 @@ export const notFound = fault(
   (what: string, id: string) => `Could not find ${what}: ${id}.`,
 )
 
-/** The same of one noun. */
-export function noSuch(what: string): FaultDefinition<[id: string]> {
+/** What a noun says of ids and of markers that name nothing. */
+export function missingOf(what: string) {
   const { kind, code, is } = notFound
-  return Object.assign((id: string) => notFound(what, id), { kind, code, is })
+  const one: FaultDefinition<[id: string]> = Object.assign((id: string) => notFound(what, id), {
+    kind,
+    code,
+    is,
+  })
+  return { notFound: one, markerNotFound: unknownMarker }
+}
+
+/** Who may not see it in the list does not learn from a marker that it is there. */
+export function unknownMarker(marker: string) {
+  return invalid("marker", `The marker ${JSON.stringify(marker)} is not in the list.`)
 }
 
 export const conflict = fault(

@@ -159,7 +159,7 @@ export {
   replaceProjectTags,
 } from "./project/tags.ts"
 export { updateProject } from "./project/update.ts"
-export type { Rows, Viewer } from "./read.ts"
+export type { Viewer } from "./read.ts"
 export {
   createImpliedRole,
   deleteImpliedRole,

@@ -1,13 +1,10 @@
 // How identity's nouns are found and listed: Keystone's pages end at the client's limit or at ours, and say which.
 import { type RawBuilder, sql } from "kysely"
-import { type TString, Type } from "typebox"
+import { Type } from "typebox"
 import type { Ctx } from "../platform/context/context.ts"
 import type { DbOrTx, Tx } from "../platform/db/database.ts"
-import { invalid } from "../platform/fault/fault.ts"
 import {
-  type Abilities,
   type Expression,
-  type Field,
   type Fields,
   field,
   matched,
@@ -15,13 +12,11 @@ import {
   type ThingOf,
   text,
 } from "../platform/noun/field.ts"
-import { findThing, ListQuery, listThings } from "../platform/noun/list.ts"
+import { findThing, type ListQuery } from "../platform/noun/list.ts"
 import { fieldsOf, type Noun, type Visible } from "../platform/noun/noun.ts"
-import { type Operation, operation } from "../platform/operation/operation.ts"
-import type { PolicyTarget } from "../platform/policy/rule.ts"
-import { notFound } from "./faults.ts"
+import { type Listed, listPage } from "../platform/noun/page.ts"
 import { isNamed } from "./names.ts"
-import { Extra, Id, Options, ResourceName, Text } from "./shapes.ts"
+import { Extra, Options, ResourceName, Text } from "./shapes.ts"
 
 /** Who looks: a token of a domain sees what is in it. */
 export interface Viewer {
@@ -114,37 +109,21 @@ export function equalOf({ filters }: ListQuery, key: string): string | undefined
   return typeof asked === "string" ? asked : undefined
 }
 
-/** A part of a list. */
-export interface Rows<T> {
-  rows: T[]
-  /** Marker of what follows; null at the end. */
-  nextMarker: string | null
-}
+/** How lists are read: what is in the caller's domain, so many at the most. */
+export const asListed = {
+  viewer: viewerOf,
+  most: ({ config }: Ctx) => config.identity.listLimit,
+} as const
 
 /** `within`: which of the things that the viewer sees are in the list at all. */
 export async function listRows<F extends Fields>(
   ctx: Ctx,
   of: Noun<F, Viewer>,
-  { filters = {}, page = {} }: ListQuery,
-  within: RawBuilder<boolean> = sql`true`,
-): Promise<Rows<ThingOf<F>>> {
-  const most = Math.min(page.limit ?? Number.POSITIVE_INFINITY, ctx.config.identity.listLimit)
-  const query = { filters, page: { ...page, limit: most + 1 }, within }
-  const rows = await listThings(ctx.db, of, viewerOf(ctx), query).catch((error: unknown) => {
-    // Who may not see it in the list does not learn from a marker that it is there.
-    throw notFound.is(error) ? unknownMarker(page.marker ?? "") : error
-  })
-  const shown = rows.slice(0, most)
-  return { rows: shown, nextMarker: rows.length > most ? idOf(shown.at(-1)) : null }
-}
-
-/** Every noun of identity has one, which TypeScript does not see through the mapped type. */
-function idOf(thing: unknown): string | null {
-  return (thing as { id: string } | undefined)?.id ?? null
-}
-
-export function unknownMarker(marker: string) {
-  return invalid("marker", `The marker ${JSON.stringify(marker)} is not in the list.`)
+  query: ListQuery,
+  within?: RawBuilder<boolean>,
+): Promise<Listed<ThingOf<F>>> {
+  const asked = within ? { ...query, within } : query
+  return await listPage(ctx.db, of, viewerOf(ctx), asked, asListed.most(ctx))
 }
 
 /** Whoever asks. */
@@ -168,50 +147,7 @@ export async function lock<F extends Fields>(
   return rows[0] ?? null
 }
 
-/** Nouns with ids, as all of identity have. */
-export type Identified = Fields & { readonly id: Field<TString, Abilities, true> }
-
-/** For operations on one thing: null when there is none, or its 404 at once. */
-export function loadOf<F extends Identified>(of: Noun<F, Viewer>, isLoadedFirst: boolean) {
-  return async (ctx: Ctx, { id }: { id: string }): Promise<ThingOf<F> | null> => {
-    const thing = await find(ctx.db, of, id)
-    if (thing === null && isLoadedFirst) throw of.notFound(id)
-    return thing
-  }
-}
-
-/** One thing. The rule is asked also about one that is not there: 403 comes before 404 unless it is loaded first. */
-export function getOf<F extends Identified>(
-  of: Noun<F, Viewer>,
-  rule: string,
-  target: (thing: ThingOf<F> | null) => PolicyTarget = () => ({}),
-  { isLoadedFirst = false } = {},
-): Operation<{ id: string }, ThingOf<F>> {
-  return operation<typeof Id, ThingOf<F>, ThingOf<F> | null>({
-    name: `${of.name}.get`,
-    input: Id,
-    faults: [notFound],
-    load: loadOf(of, isLoadedFirst),
-    rule,
-    target: (_ctx, _input, thing) => target(thing),
-    run: async (_ctx, { id }, thing) => {
-      if (thing === null) throw of.notFound(id)
-      return thing
-    },
-  })
-}
-
-/** All that the caller's token sees. */
-export function listOf<F extends Fields>(
-  of: Noun<F, Viewer>,
-  rule: string,
-  target: (ctx: Ctx) => PolicyTarget = () => ({}),
-): Operation<ListQuery, Rows<ThingOf<F>>> {
-  return operation<typeof ListQuery, Rows<ThingOf<F>>>({
-    name: `${of.name}.list`,
-    input: ListQuery,
-    rule,
-    target,
-    run: async (ctx, query) => await listRows(ctx, of, query),
-  })
-}
+/** How one thing is found: whosever it is, for the rule decides, and is asked first, as Keystone does. */
+export const ruleFirst = { viewer: () => everyone, isRefusedFirst: true } as const
+/** The same of nouns whose 404 comes first in Keystone too. */
+export const foundFirst = { viewer: () => everyone } as const

@@ -15,7 +15,7 @@ export async function seedNetwork(platform: Platform): Promise<void> {
   if (rows.length > 0) return
   const projects = await listProjects(internalCtx(platform), {})
   const idOf = (name: string) =>
-    projects.rows.find((project) => project.name === name && project.domainId === "default")?.id
+    projects.items.find((project) => project.name === name && project.domainId === "default")?.id
   const admin = idOf("admin")
   const demo = idOf("demo")
   if (!admin) return

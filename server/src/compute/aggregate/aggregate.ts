@@ -8,6 +8,7 @@ import { newUuid } from "../../platform/ids/ids.ts"
 import { integer, nullable, structure, text, texts, time, uuid } from "../../platform/noun/field.ts"
 import { insertThing, listThings, loadThing, updateThing } from "../../platform/noun/list.ts"
 import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
+import { getOf, ThingInput } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import type {} from "../tables.ts"
 import { everything, type Viewer } from "../viewer.ts"
@@ -49,14 +50,10 @@ export const listAggregates = operation({
   run: (ctx) => listThings(ctx.db, aggregateNoun, everything),
 })
 
-const AggregateInput = Type.Object({ id: Type.String() })
-
-export const showAggregate = operation({
-  name: "compute.aggregate.get",
-  input: AggregateInput,
-  faults: [aggregateNotFound],
+export const showAggregate = getOf(aggregateNoun, {
+  viewer: () => everything,
+  isRefusedFirst: true,
   rule: `${rules}:show`,
-  run: (ctx, { id }) => loadThing(ctx.db, aggregateNoun, everything, id),
 })
 
 export const createAggregate = operation({
@@ -145,7 +142,7 @@ export const setAggregateMetadata = operation({
 
 export const deleteAggregate = operation({
   name: "compute.aggregate.delete",
-  input: AggregateInput,
+  input: ThingInput,
   faults: [aggregateNotFound, aggregateNotEmpty],
   rule: `${rules}:delete`,
   run: async (ctx, { id }) => {

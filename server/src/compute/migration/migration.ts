@@ -1,9 +1,8 @@
 // Changes of size, and moves of servers to other hosts: one row each, kept after the server is gone.
 import { type RawBuilder, sql } from "kysely"
 import { filterOnly, integer, nullable, text, time, uuid, word } from "../../platform/noun/field.ts"
-import { ListQuery, listThings } from "../../platform/noun/list.ts"
 import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
-import { operation } from "../../platform/operation/operation.ts"
+import { listOf } from "../../platform/noun/verbs.ts"
 import type {} from "../tables.ts"
 import { everything, type Viewer } from "../viewer.ts"
 import { migrationMarkerNotFound } from "./faults.ts"
@@ -58,10 +57,7 @@ export const migrationNoun = noun({
 export type Migration = Thing<typeof migrationNoun>
 
 /** Of all projects. */
-export const listMigrations = operation({
-  name: "compute.migration.list",
-  input: ListQuery,
-  faults: [migrationMarkerNotFound],
+export const listMigrations = listOf(migrationNoun, {
+  viewer: () => everything,
   rule: "os_compute_api:os-migrations:index",
-  run: (ctx, query) => listThings(ctx.db, migrationNoun, everything, query),
 })

@@ -85,7 +85,7 @@ async function list(ctx: Ctx, req: WireRequest, isDetail: boolean) {
   checkQueryNames(req, listParameters)
   const page = readPage(req.query, {
     sortKeys: keysOf(flavorNoun.fields, "sort"),
-    defaultSorts: [],
+    defaultSorts: [{ key: "flavorId", direction: "asc" }],
     limitMax: 1_000,
     defaultDirection: "asc",
   })

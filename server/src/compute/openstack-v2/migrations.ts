@@ -54,13 +54,13 @@ async function list(ctx: Ctx, req: WireRequest) {
   const isPaged = known.includes("limit")
   const asked = isPaged ? queryInteger(req.query, "limit", { min: 0 }) : undefined
   const limit = boundedLimit(asked, ctx.config.compute.listLimitMost)
-  const found = await listMigrations(ctx, {
+  const { items, read } = await listMigrations(ctx, {
     filters: { ...filters, ...(changedAt.length > 0 && { changedAt }) },
     page: { limit, marker: text("marker") ?? null },
   })
   return {
-    migrations: found.map((migration) => viewMigration(req.version, migration)),
-    ...nextLink(ctx, req, "migrations", isPaged && found.length === limit ? found.at(-1)?.id : undefined),
+    migrations: items.map((migration) => viewMigration(req.version, migration)),
+    ...nextLink(ctx, req, "migrations", isPaged && read.count === limit ? read.lastId : undefined),
   }
 }
 

@@ -288,6 +288,8 @@ function readServerPage(ctx: Ctx, query: Query, version: Microversion): Page {
       throw badRequest(
         `Invalid input for query parameters sort_dir. Value: ${direction}. '${direction}' is not one of ['asc', 'desc']`,
       )
+  if (directions.length > Math.max(keys.length, 1))
+    throw badRequest("Sort direction size exceeds sort key size")
   const allowed = atLeast(version, "2.73") ? { ...sortKeys, locked: "lockedBy" } : sortKeys
   const used = keys
     .map((key, i) => [key, directions[i]] as const)
@@ -295,10 +297,12 @@ function readServerPage(ctx: Ctx, query: Query, version: Microversion): Page {
   for (const [key] of used) if ((key === "host" || key === "node") && !isAdmin(ctx)) throw sortForbidden(key)
   const rest: Record<string, string | string[] | undefined> = { ...query }
   rest.sort_key = used.map(([key]) => key)
-  rest.sort_dir = used.map(([, direction]) => direction ?? "desc")
+  // Of the keys that are left; without any a direction is that of the order that there is anyway.
+  if (keys.length > 0) rest.sort_dir = used.flatMap(([, direction]) => direction ?? [])
   return readPage(rest, {
     sortKeys: allowed,
     defaultSorts: [{ key: "createdAt", direction: "desc" }],
+    defaultDirection: "desc",
     limitMax: ctx.config.compute.listLimitMost,
   })
 }

@@ -5,8 +5,9 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { type Tx, transact } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { integer, nullable, text, texts, time, uuid, word } from "../../platform/noun/field.ts"
-import { insertThing, ListQuery, listThings, loadThing } from "../../platform/noun/list.ts"
+import { insertThing, ListQuery, listThings } from "../../platform/noun/list.ts"
 import { noun, type Thing } from "../../platform/noun/noun.ts"
+import { getOf, loadOf, ThingInput, targetOf } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { enforceQuota, quotaExceeded } from "../../quota/index.ts"
 import { isAdmin } from "../admin.ts"
@@ -86,28 +87,22 @@ export const createServerGroup = operation({
   },
 })
 
-const GroupInput = Type.Object({ id: Type.String() })
+const found = {
+  viewer: viewerOf,
+  target: ({ projectId }: ServerGroup) => ({ project_id: projectId }),
+}
+const load = loadOf(serverGroupNoun, found)
 
-const load = (ctx: Ctx, { id }: { id: string }) => loadThing(ctx.db, serverGroupNoun, viewerOf(ctx), id)
-
-export const showServerGroup = operation({
-  name: "compute.server_group.get",
-  input: GroupInput,
-  faults: [serverGroupNotFound],
-  load,
-  rule: `${rules}:show`,
-  target: (_ctx, _input, group) => ({ project_id: group.projectId }),
-  run: async (_ctx, _input, group) => group,
-})
+export const showServerGroup = getOf(serverGroupNoun, { ...found, rule: `${rules}:show` })
 
 /** Its servers live on without a group. */
 export const deleteServerGroup = operation({
   name: "compute.server_group.delete",
-  input: GroupInput,
+  input: ThingInput,
   faults: [serverGroupNotFound],
   load,
   rule: `${rules}:delete`,
-  target: (_ctx, _input, group) => ({ project_id: group.projectId }),
+  target: targetOf(found),
   run: async (ctx, { id }, group) => {
     await transact(ctx.db, async (tx) => {
       // The group first: who puts a server into it holds the row until that server can be seen here.

@@ -23,7 +23,7 @@ import { usedServerNoun } from "../usage/used-server.ts"
 import { everything as admin } from "../viewer.ts"
 
 const member = { projectId: "me", seesAll: false }
-/** Each has a hundred servers. */
+/** Each has a hundred servers and more. */
 const host = sql`'host-' || g % 200`
 const hostValues = ["host-7", "nobody's"]
 

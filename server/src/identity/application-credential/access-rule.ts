@@ -5,11 +5,12 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { nullable, text } from "../../platform/noun/field.ts"
 import { ListQuery } from "../../platform/noun/list.ts"
 import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
+import type { Listed } from "../../platform/noun/page.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeOrConflict } from "../change.ts"
 import { refuseTrustToken } from "../delegation.ts"
-import { forbidden, found, noSuch, notFound } from "../faults.ts"
-import { find, idField, listRows, type Rows, sorts } from "../read.ts"
+import { forbidden, found, missingOf, notFound } from "../faults.ts"
+import { find, idField, listRows, sorts } from "../read.ts"
 
 export const accessRuleNoun = noun({
   name: "identity.access_rule",
@@ -24,7 +25,7 @@ export const accessRuleNoun = noun({
   },
   order: sorts.byId,
   visible: () => visibleToAll,
-  notFound: noSuch("access rule"),
+  ...missingOf("access rule"),
 })
 
 export type AccessRule = Thing<typeof accessRuleNoun>
@@ -48,7 +49,7 @@ export const listAccessRules = operation({
   input: Type.Object({ userId: Type.String(), query: ListQuery }),
   rule: "identity:list_access_rules",
   target: (_ctx, { userId }) => target(userId),
-  run: async (ctx, { userId, query }): Promise<Rows<AccessRule>> => {
+  run: async (ctx, { userId, query }): Promise<Listed<AccessRule>> => {
     refuseTrustToken(ctx.caller)
     return await listRows(ctx, accessRuleNoun, query, sql`a.user_id = ${userId}`)
   },

@@ -3,7 +3,7 @@ import { sql } from "kysely"
 import { type Static, Type } from "typebox"
 import { boolean, field, inputOnly, nullable, structure, text, time } from "../../platform/noun/field.ts"
 import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
-import { noSuch } from "../faults.ts"
+import { missingOf } from "../faults.ts"
 import { idField, textField } from "../read.ts"
 import { ResourceName, Text } from "../shapes.ts"
 
@@ -80,7 +80,7 @@ export const applicationCredentialNoun = noun({
     createdAt: time(sql`c.created_at`, { internal: true }),
   },
   visible: () => visibleToAll,
-  notFound: noSuch("application credential"),
+  ...missingOf("application credential"),
 })
 
 export type ApplicationCredential = Thing<typeof applicationCredentialNoun>

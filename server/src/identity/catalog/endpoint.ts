@@ -7,11 +7,22 @@ import { newHexId } from "../../platform/ids/ids.ts"
 import { boolean, columnsOf, field, inputOnly, nullable, text, word } from "../../platform/noun/field.ts"
 import { insertThing, updateThing } from "../../platform/noun/list.ts"
 import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
+import { getOf, listOf } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { deleteOf } from "../delete.ts"
-import { found, noSuch, notFound } from "../faults.ts"
-import { everyone, extraField, find, getOf, idField, listOf, sorts, textField, withExtra } from "../read.ts"
+import { found, missingOf, notFound } from "../faults.ts"
+import {
+  asListed,
+  everyone,
+  extraField,
+  find,
+  foundFirst,
+  idField,
+  sorts,
+  textField,
+  withExtra,
+} from "../read.ts"
 import { regionNoun } from "./region.ts"
 import { serviceNoun } from "./service.ts"
 
@@ -36,7 +47,7 @@ export const endpointNoun = noun({
   },
   order: sorts.byId,
   visible: () => visibleToAll,
-  notFound: noSuch("endpoint"),
+  ...missingOf("endpoint"),
 })
 
 export type Endpoint = Thing<typeof endpointNoun>
@@ -90,8 +101,8 @@ export const createEndpoint = operation({
   },
 })
 
-export const getEndpoint = getOf(endpointNoun, "identity:get_endpoint", undefined, { isLoadedFirst: true })
-export const listEndpoints = listOf(endpointNoun, "identity:list_endpoints")
+export const getEndpoint = getOf(endpointNoun, { ...foundFirst, rule: "identity:get_endpoint" })
+export const listEndpoints = listOf(endpointNoun, { ...asListed, rule: "identity:list_endpoints" })
 
 export const updateEndpoint = operation({
   name: "identity.endpoint.update",
@@ -112,7 +123,7 @@ export const updateEndpoint = operation({
 })
 
 export const deleteEndpoint = deleteOf(endpointNoun, {
+  ...foundFirst,
   rule: "identity:delete_endpoint",
   event: "endpoint",
-  isLoadedFirst: true,
 })

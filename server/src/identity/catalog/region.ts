@@ -7,11 +7,21 @@ import { newHexId } from "../../platform/ids/ids.ts"
 import { columnsOf, field, nullable, text } from "../../platform/noun/field.ts"
 import { insertThing, updateThing } from "../../platform/noun/list.ts"
 import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
+import { getOf, listOf } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
-import { conflict, forbidden, found, noSuch, notFound } from "../faults.ts"
+import { conflict, forbidden, found, missingOf, notFound } from "../faults.ts"
 import { dropLimits } from "../limit/drop.ts"
-import { descriptionField, everyone, extraField, find, getOf, listOf, sorts, withExtra } from "../read.ts"
+import {
+  asListed,
+  descriptionField,
+  everyone,
+  extraField,
+  find,
+  ruleFirst,
+  sorts,
+  withExtra,
+} from "../read.ts"
 import { Id } from "../shapes.ts"
 
 export const regionNoun = noun({
@@ -28,7 +38,7 @@ export const regionNoun = noun({
   },
   order: sorts.byId,
   visible: () => visibleToAll,
-  notFound: noSuch("region"),
+  ...missingOf("region"),
 })
 
 export type Region = Thing<typeof regionNoun>
@@ -62,8 +72,8 @@ async function checkParent(tx: Tx, id: string, parentId: string | null | undefin
 }
 
 /** Anyone with a token may know the regions. */
-export const getRegion = getOf(regionNoun, "identity:get_region")
-export const listRegions = listOf(regionNoun, "identity:list_regions")
+export const getRegion = getOf(regionNoun, { ...ruleFirst, rule: "identity:get_region" })
+export const listRegions = listOf(regionNoun, { ...asListed, rule: "identity:list_regions" })
 
 export const updateRegion = operation({
   name: "identity.region.update",

@@ -5,12 +5,13 @@ import { newHexId } from "../../platform/ids/ids.ts"
 import { boolean, columnsOf, field, nullable, text } from "../../platform/noun/field.ts"
 import { insertThing, updateThing } from "../../platform/noun/list.ts"
 import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
+import { getOf, listOf } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { deleteOf } from "../delete.ts"
-import { found, noSuch, notFound } from "../faults.ts"
+import { found, missingOf, notFound } from "../faults.ts"
 import { dropLimits } from "../limit/drop.ts"
-import { everyone, extraField, find, getOf, idField, listOf, textField, withExtra } from "../read.ts"
+import { asListed, everyone, extraField, find, idField, ruleFirst, textField, withExtra } from "../read.ts"
 
 const ServiceType = Type.String({ minLength: 1, maxLength: 255 })
 
@@ -31,7 +32,7 @@ export const serviceNoun = noun({
     { key: "id", direction: "asc" },
   ],
   visible: () => visibleToAll,
-  notFound: noSuch("service"),
+  ...missingOf("service"),
 })
 
 export type CatalogService = Thing<typeof serviceNoun>
@@ -49,8 +50,8 @@ export const createService = operation({
     }),
 })
 
-export const getService = getOf(serviceNoun, "identity:get_service")
-export const listServices = listOf(serviceNoun, "identity:list_services")
+export const getService = getOf(serviceNoun, { ...ruleFirst, rule: "identity:get_service" })
+export const listServices = listOf(serviceNoun, { ...asListed, rule: "identity:list_services" })
 
 export const updateService = operation({
   name: "identity.service.update",
@@ -69,6 +70,7 @@ export const updateService = operation({
 })
 
 export const deleteService = deleteOf(serviceNoun, {
+  ...ruleFirst,
   rule: "identity:delete_service",
   event: "service",
   before: (ctx, tx, id) => dropLimits(ctx, tx, sql`service_id = ${id}`),

@@ -4,7 +4,7 @@ import { sql } from "kysely"
 import { Type } from "typebox"
 import { field, inputOnly, nullable, text, time } from "../../platform/noun/field.ts"
 import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
-import { noSuch } from "../faults.ts"
+import { missingOf } from "../faults.ts"
 import { extraField, idField, sorts } from "../read.ts"
 
 const given = { create: "required", update: true } as const
@@ -31,7 +31,7 @@ export const credentialNoun = noun({
   },
   order: sorts.byId,
   visible: () => visibleToAll,
-  notFound: noSuch("credential"),
+  ...missingOf("credential"),
 })
 
 export type StoredCredential = Thing<typeof credentialNoun>

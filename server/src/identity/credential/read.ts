@@ -3,10 +3,11 @@ import { createHash } from "node:crypto"
 import type { Platform } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { ListQuery } from "../../platform/noun/list.ts"
+import type { Listed } from "../../platform/noun/page.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { reachesProject, refuseOtherProject } from "../delegation.ts"
-import { found, notFound } from "../faults.ts"
-import { find, listRows, type Rows, unknownMarker } from "../read.ts"
+import { found, notFound, unknownMarker } from "../faults.ts"
+import { find, listRows } from "../read.ts"
 import { Id } from "../shapes.ts"
 import { credentialNoun, credentialTarget, type StoredCredential } from "./credential.ts"
 
@@ -58,7 +59,7 @@ export const listCredentials = operation({
   input: ListQuery,
   rule: "identity:list_credentials",
   target: (ctx) => credentialTarget({ userId: ctx.caller.userId }),
-  run: async (ctx, query): Promise<Rows<Credential>> => {
+  run: async (ctx, query): Promise<Listed<Credential>> => {
     const isVisible = (one: Pick<StoredCredential, "userId" | "projectId">) =>
       reachesProject(ctx.caller, one.projectId) &&
       ctx.policy.isAllowed(ctx.caller, "identity:get_credential", credentialTarget(one))
@@ -67,9 +68,10 @@ export const listCredentials = operation({
       const last = await find(ctx.db, credentialNoun, marker)
       if (!last || !isVisible(last)) throw unknownMarker(marker)
     }
-    const { rows, nextMarker } = await listRows(ctx, credentialNoun, query)
-    const visible = rows.filter(isVisible)
-    const next = nextMarker === null ? null : (visible.at(-1)?.id ?? null)
-    return { rows: visible.map((row) => openCredential(ctx, row)), nextMarker: next }
+    const { items, read } = await listRows(ctx, credentialNoun, query)
+    const visible = items.filter(isVisible)
+    // What he does not see he cannot go on after.
+    const lastId = visible.at(-1)?.id ?? null
+    return { items: visible.map((row) => openCredential(ctx, row)), read: { ...read, lastId } }
   },
 })

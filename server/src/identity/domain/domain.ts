@@ -3,7 +3,7 @@ import { sql } from "kysely"
 import { Type } from "typebox"
 import { inputOnly } from "../../platform/noun/field.ts"
 import { noun, type Thing } from "../../platform/noun/noun.ts"
-import { noSuch } from "../faults.ts"
+import { missingOf } from "../faults.ts"
 import { placeFields } from "../project/project.ts"
 import { sorts, type Viewer } from "../read.ts"
 
@@ -23,7 +23,7 @@ export const domainNoun = noun({
     const row = domainId ? sql<boolean>`(p.is_domain and p.id = ${domainId})` : sql<boolean>`p.is_domain`
     return { row, main: row, others: [] }
   },
-  notFound: noSuch("domain"),
+  ...missingOf("domain"),
 })
 
 export type Domain = Thing<typeof domainNoun>

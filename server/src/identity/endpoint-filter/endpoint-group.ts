@@ -5,11 +5,12 @@ import { newHexId } from "../../platform/ids/ids.ts"
 import { columnsOf, field, structure } from "../../platform/noun/field.ts"
 import { insertThing, updateThing } from "../../platform/noun/list.ts"
 import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
+import { getOf, listOf } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { deleteOf } from "../delete.ts"
-import { found, noSuch, notFound } from "../faults.ts"
-import { everyone, find, getOf, idField, listOf, sorts, textField } from "../read.ts"
+import { found, missingOf, notFound } from "../faults.ts"
+import { asListed, everyone, find, idField, ruleFirst, sorts, textField } from "../read.ts"
 import { ResourceName } from "../shapes.ts"
 
 const Filters = Type.Object(
@@ -35,7 +36,7 @@ export const endpointGroupNoun = noun({
   },
   order: sorts.byName,
   visible: () => visibleToAll,
-  notFound: noSuch("endpoint group"),
+  ...missingOf("endpoint group"),
 })
 
 export type EndpointGroup = Thing<typeof endpointGroupNoun>
@@ -55,8 +56,14 @@ export const createEndpointGroup = operation({
     }),
 })
 
-export const getEndpointGroup = getOf(endpointGroupNoun, "identity:get_endpoint_group")
-export const listEndpointGroups = listOf(endpointGroupNoun, "identity:list_endpoint_groups")
+export const getEndpointGroup = getOf(endpointGroupNoun, {
+  ...ruleFirst,
+  rule: "identity:get_endpoint_group",
+})
+export const listEndpointGroups = listOf(endpointGroupNoun, {
+  ...asListed,
+  rule: "identity:list_endpoint_groups",
+})
 
 export const updateEndpointGroup = operation({
   name: "identity.endpoint_group.update",
@@ -75,6 +82,7 @@ export const updateEndpointGroup = operation({
 })
 
 export const deleteEndpointGroup = deleteOf(endpointGroupNoun, {
+  ...ruleFirst,
   rule: "identity:delete_endpoint_group",
   event: "endpoint_group",
 })

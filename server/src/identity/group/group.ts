@@ -6,22 +6,24 @@ import { newHexId } from "../../platform/ids/ids.ts"
 import { columnsOf, text } from "../../platform/noun/field.ts"
 import { insertThing, updateThing } from "../../platform/noun/list.ts"
 import { noun, type Thing } from "../../platform/noun/noun.ts"
+import { getOf, listOf } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
 import { deleteOf } from "../delete.ts"
 import { domainNoun } from "../domain/domain.ts"
-import { conflict, found, noSuch, notFound } from "../faults.ts"
+import { conflict, found, missingOf, notFound } from "../faults.ts"
 import {
+  asListed,
   descriptionField,
   everyone,
   extraField,
   find,
-  getOf,
+  foundFirst,
   idField,
   inDomain,
-  listOf,
   nameField,
   ownDomainId,
+  ruleFirst,
   sorts,
   withExtra,
 } from "../read.ts"
@@ -40,7 +42,7 @@ export const groupNoun = noun({
   },
   order: sorts.byName,
   visible: inDomain(sql`g.domain_id`),
-  notFound: noSuch("group"),
+  ...missingOf("group"),
 })
 
 export type Group = Thing<typeof groupNoun>
@@ -75,10 +77,12 @@ export const createGroup = operation({
   },
 })
 
-export const getGroup = getOf(groupNoun, "identity:get_group", target)
-export const listGroups = listOf(groupNoun, "identity:list_groups", (ctx) => ({
-  "target.group.domain_id": ctx.caller.domainId,
-}))
+export const getGroup = getOf(groupNoun, { ...ruleFirst, rule: "identity:get_group", target })
+export const listGroups = listOf(groupNoun, {
+  ...asListed,
+  rule: "identity:list_groups",
+  about: ({ caller }) => ({ "target.group.domain_id": caller.domainId }),
+})
 
 export const updateGroup = operation({
   name: "identity.group.update",
@@ -106,8 +110,8 @@ export const updateGroup = operation({
 })
 
 export const deleteGroup = deleteOf(groupNoun, {
+  ...foundFirst,
   rule: "identity:delete_group",
   target,
   event: "group",
-  isLoadedFirst: true,
 })

@@ -2,10 +2,11 @@ import { sql } from "kysely"
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { ListQuery } from "../../platform/noun/list.ts"
+import type { Listed } from "../../platform/noun/page.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { found, notFound } from "../faults.ts"
-import { find, listRows, type Rows } from "../read.ts"
+import { find, listRows } from "../read.ts"
 import { type User, userNoun } from "../user/user.ts"
 import { type Group, groupNoun, groupTarget } from "./group.ts"
 
@@ -33,7 +34,7 @@ export const listGroupUsers = operation({
   load: (ctx, { groupId }) => find(ctx.db, groupNoun, groupId),
   rule: "identity:list_users_in_group",
   target: (_ctx, _input, row) => ({ target: groupTarget(row) }),
-  run: async (ctx, { groupId, query }, row): Promise<Rows<User>> => {
+  run: async (ctx, { groupId, query }, row): Promise<Listed<User>> => {
     found(row, "group", groupId)
     const members = sql<boolean>`u.id in (
       select user_id from identity.group_member where group_id = ${groupId})`

@@ -7,13 +7,24 @@ import { newHexId } from "../../platform/ids/ids.ts"
 import { columnsOf, field, nullable, text } from "../../platform/noun/field.ts"
 import { updateThing } from "../../platform/noun/list.ts"
 import { type Create, noun, type Thing, type Visible, visibleToAll } from "../../platform/noun/noun.ts"
+import { getOf, listOf } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
 import { deleteOf } from "../delete.ts"
 import { domainNoun } from "../domain/domain.ts"
-import { conflict, forbidden, found, noSuch, notFound } from "../faults.ts"
+import { conflict, forbidden, found, missingOf, notFound } from "../faults.ts"
 import { projectNoun } from "../project/project.ts"
-import { everyone, find, getOf, idField, listOf, sorts, textField, type Viewer } from "../read.ts"
+import {
+  asListed,
+  everyone,
+  find,
+  foundFirst,
+  idField,
+  ruleFirst,
+  sorts,
+  textField,
+  type Viewer,
+} from "../read.ts"
 import { checkTree } from "./model.ts"
 import { LimitValue } from "./registered-limit.ts"
 
@@ -40,7 +51,7 @@ export const limitNoun = noun({
   },
   order: sorts.byId,
   visible: visibleTo,
-  notFound: noSuch("limit"),
+  ...missingOf("limit"),
 })
 
 export type Limit = Thing<typeof limitNoun>
@@ -126,8 +137,8 @@ function limitTarget(limit: Limit | null) {
   return { target: { limit: { project_id: limit.projectId, ...domain, ...project } } }
 }
 
-export const getLimit = getOf(limitNoun, "identity:get_limit", limitTarget)
-export const listLimits = listOf(limitNoun, "identity:list_limits")
+export const getLimit = getOf(limitNoun, { ...ruleFirst, rule: "identity:get_limit", target: limitTarget })
+export const listLimits = listOf(limitNoun, { ...asListed, rule: "identity:list_limits" })
 
 export const updateLimit = operation({
   name: "identity.limit.update",
@@ -146,7 +157,7 @@ export const updateLimit = operation({
 })
 
 export const deleteLimit = deleteOf(limitNoun, {
+  ...foundFirst,
   rule: "identity:delete_limit",
   event: "limit",
-  isLoadedFirst: true,
 })

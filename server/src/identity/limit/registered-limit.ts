@@ -7,12 +7,13 @@ import { newHexId } from "../../platform/ids/ids.ts"
 import { columnsOf, field, nullable, text } from "../../platform/noun/field.ts"
 import { insertThing, updateThing } from "../../platform/noun/list.ts"
 import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
+import { getOf, listOf } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { regionNoun } from "../catalog/region.ts"
 import { serviceNoun } from "../catalog/service.ts"
 import { announce, changeOrConflict } from "../change.ts"
-import { conflict, forbidden, found, noSuch, notFound } from "../faults.ts"
-import { everyone, find, getOf, idField, listOf, sorts, textField } from "../read.ts"
+import { conflict, forbidden, found, missingOf, notFound } from "../faults.ts"
+import { asListed, everyone, find, idField, ruleFirst, sorts, textField } from "../read.ts"
 import { Id, ResourceName } from "../shapes.ts"
 
 export const LimitValue = Type.Integer({ minimum: -1, maximum: 0x7fff_ffff })
@@ -33,7 +34,7 @@ export const registeredLimitNoun = noun({
   },
   order: sorts.byId,
   visible: () => visibleToAll,
-  notFound: noSuch("registered limit"),
+  ...missingOf("registered limit"),
 })
 
 export type RegisteredLimit = Thing<typeof registeredLimitNoun>
@@ -75,8 +76,14 @@ export const createRegisteredLimits = operation({
 })
 
 /** Anyone with a token may know the defaults. */
-export const getRegisteredLimit = getOf(registeredLimitNoun, "identity:get_registered_limit")
-export const listRegisteredLimits = listOf(registeredLimitNoun, "identity:list_registered_limits")
+export const getRegisteredLimit = getOf(registeredLimitNoun, {
+  ...ruleFirst,
+  rule: "identity:get_registered_limit",
+})
+export const listRegisteredLimits = listOf(registeredLimitNoun, {
+  ...asListed,
+  rule: "identity:list_registered_limits",
+})
 
 export const updateRegisteredLimit = operation({
   name: "identity.registered_limit.update",

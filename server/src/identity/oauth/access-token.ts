@@ -12,7 +12,7 @@ import { isEqualText } from "../auth/ec2-signature.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { credentialTarget } from "../credential/credential.ts"
 import { isDelegated } from "../delegation.ts"
-import { forbidden, found, noSuch, notFound, refused, unauthenticated } from "../faults.ts"
+import { forbidden, found, missingOf, notFound, refused, unauthenticated } from "../faults.ts"
 import { everyone, find, idField } from "../read.ts"
 import { type Role, roleNoun } from "../role/role.ts"
 import { consumerNoun } from "./consumer.ts"
@@ -34,7 +34,7 @@ export const accessTokenNoun = noun({
     createdAt: time(sql`a.created_at`, { internal: true }),
   },
   visible: () => visibleToAll,
-  notFound: noSuch("access token"),
+  ...missingOf("access token"),
 })
 
 export type AccessToken = Thing<typeof accessTokenNoun>

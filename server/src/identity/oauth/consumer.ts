@@ -6,11 +6,22 @@ import { newHexId } from "../../platform/ids/ids.ts"
 import { columnsOf, field } from "../../platform/noun/field.ts"
 import { insertThing, updateThing } from "../../platform/noun/list.ts"
 import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
+import { getOf, listOf } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { deleteOf } from "../delete.ts"
-import { found, noSuch, notFound } from "../faults.ts"
-import { everyone, extraField, find, getOf, idField, listOf, sorts, textField, withExtra } from "../read.ts"
+import { found, missingOf, notFound } from "../faults.ts"
+import {
+  asListed,
+  everyone,
+  extraField,
+  find,
+  idField,
+  ruleFirst,
+  sorts,
+  textField,
+  withExtra,
+} from "../read.ts"
 
 const event = "OS-OAUTH1:consumer"
 
@@ -27,7 +38,7 @@ export const consumerNoun = noun({
   },
   order: sorts.byId,
   visible: () => visibleToAll,
-  notFound: noSuch("consumer"),
+  ...missingOf("consumer"),
 })
 
 export type Consumer = Thing<typeof consumerNoun>
@@ -47,8 +58,8 @@ export const createConsumer = operation({
     }),
 })
 
-export const getConsumer = getOf(consumerNoun, "identity:get_consumer")
-export const listConsumers = listOf(consumerNoun, "identity:list_consumers")
+export const getConsumer = getOf(consumerNoun, { ...ruleFirst, rule: "identity:get_consumer" })
+export const listConsumers = listOf(consumerNoun, { ...asListed, rule: "identity:list_consumers" })
 
 export const updateConsumer = operation({
   name: "identity.oauth_consumer.update",
@@ -67,4 +78,8 @@ export const updateConsumer = operation({
   },
 })
 
-export const deleteConsumer = deleteOf(consumerNoun, { rule: "identity:delete_consumer", event })
+export const deleteConsumer = deleteOf(consumerNoun, {
+  ...ruleFirst,
+  rule: "identity:delete_consumer",
+  event,
+})

@@ -10,7 +10,7 @@ import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { isDelegated } from "../delegation.ts"
-import { forbidden, found, noSuch, notFound, refused, unauthenticated } from "../faults.ts"
+import { forbidden, found, missingOf, notFound, refused, unauthenticated } from "../faults.ts"
 import { projectNoun } from "../project/project.ts"
 import { everyone, find, idField, sorts } from "../read.ts"
 import { resolveRoles } from "../role/resolve.ts"
@@ -38,7 +38,7 @@ export const requestTokenNoun = noun({
   },
   order: sorts.byId,
   visible: () => visibleToAll,
-  notFound: noSuch("request token"),
+  ...missingOf("request token"),
 })
 
 export type RequestToken = Thing<typeof requestTokenNoun>

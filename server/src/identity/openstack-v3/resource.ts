@@ -12,8 +12,9 @@ import {
 } from "../../platform/noun/field.ts"
 import type { ListQuery } from "../../platform/noun/list.ts"
 import type { Noun } from "../../platform/noun/noun.ts"
+import type { Listed } from "../../platform/noun/page.ts"
 import type { Operation } from "../../platform/operation/operation.ts"
-import type { Rows, Viewer } from "../index.ts"
+import type { Viewer } from "../index.ts"
 import { admitToOne } from "./admit.ts"
 import { extraOf, readBoolean, readList, requireSameId } from "./read.ts"
 import { member } from "./schema.ts"
@@ -92,7 +93,7 @@ export interface ResourceDefinition<F extends Fields, T extends ThingOf<F> = Thi
   isEmptyChange?: true
   /** Attributes that nobody knows are refused. */
   isClosed?: true
-  list: Operation<ListQuery, Rows<T>>
+  list: Operation<ListQuery, Listed<T>>
   readList?: (query: WireRequest["query"]) => ListQuery
   get?: Operation<{ id: string }, T>
   create?: Operation<CreateOf<F>, T>

@@ -4,7 +4,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { pageUrl } from "../../platform/http/paging.ts"
 import { queryText } from "../../platform/http/query.ts"
 import type { WireRequest } from "../../platform/http/wire.ts"
-import type { Rows } from "../index.ts"
+import type { Listed } from "../../platform/noun/page.ts"
 import { v3Url } from "./discovery.ts"
 
 /** `{<name>: [...], links: {self, previous, next}}` */
@@ -22,19 +22,19 @@ export function pageReply<T>(
   ctx: Ctx,
   req: WireRequest,
   name: string,
-  list: Rows<T>,
+  list: Listed<T>,
   view: (ctx: Ctx, req: WireRequest, row: T) => unknown,
 ): Record<string, unknown> {
   const reply = listReply(
     ctx,
     req,
     name,
-    list.rows.map((row) => view(ctx, req, row)),
+    list.items.map((row) => view(ctx, req, row)),
   )
-  const { nextMarker } = list
-  if (nextMarker === null) return reply
+  const { hasMore, lastId } = list.read
+  if (!hasMore || lastId === null) return reply
   if (queryText(req.query, "limit") === undefined) return { ...reply, truncated: true }
-  const next = pageUrl(ctx.baseUrl, req.url, { marker: nextMarker })
+  const next = pageUrl(ctx.baseUrl, req.url, { marker: lastId })
   return { ...reply, links: { next, self: selfUrl(ctx, req), previous: null } }
 }
 

@@ -5,11 +5,12 @@ import { newHexId } from "../../platform/ids/ids.ts"
 import { columnsOf, field } from "../../platform/noun/field.ts"
 import { insertThing, updateThing } from "../../platform/noun/list.ts"
 import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
+import { getOf, listOf } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity } from "../change.ts"
 import { deleteOf } from "../delete.ts"
-import { found, noSuch, notFound } from "../faults.ts"
-import { everyone, extraField, find, getOf, idField, listOf, sorts, withExtra } from "../read.ts"
+import { found, missingOf, notFound } from "../faults.ts"
+import { asListed, everyone, extraField, find, idField, ruleFirst, sorts, withExtra } from "../read.ts"
 
 const given = { create: "required", update: true } as const
 
@@ -28,7 +29,7 @@ export const policyNoun = noun({
   },
   order: sorts.byId,
   visible: () => visibleToAll,
-  notFound: noSuch("policy"),
+  ...missingOf("policy"),
 })
 
 export type PolicyDocument = Thing<typeof policyNoun>
@@ -46,8 +47,8 @@ export const createPolicy = operation({
     }),
 })
 
-export const getPolicy = getOf(policyNoun, "identity:get_policy")
-export const listPolicies = listOf(policyNoun, "identity:list_policies")
+export const getPolicy = getOf(policyNoun, { ...ruleFirst, rule: "identity:get_policy" })
+export const listPolicies = listOf(policyNoun, { ...asListed, rule: "identity:list_policies" })
 
 export const updatePolicy = operation({
   name: "identity.policy.update",
@@ -65,4 +66,8 @@ export const updatePolicy = operation({
   },
 })
 
-export const deletePolicy = deleteOf(policyNoun, { rule: "identity:delete_policy", event: "policy" })
+export const deletePolicy = deleteOf(policyNoun, {
+  ...ruleFirst,
+  rule: "identity:delete_policy",
+  event: "policy",
+})

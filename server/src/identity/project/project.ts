@@ -2,7 +2,7 @@
 import { sql } from "kysely"
 import { boolean, filterOnly, matched, nullable, structure, text } from "../../platform/noun/field.ts"
 import { type Changes, type Create, noun, type Thing } from "../../platform/noun/noun.ts"
-import { noSuch } from "../faults.ts"
+import { missingOf } from "../faults.ts"
 import { descriptionField, extraField, idField, inDomain, nameField, optionsField, sorts } from "../read.ts"
 import { Tags } from "../shapes.ts"
 
@@ -46,7 +46,7 @@ export const projectNoun = noun({
   },
   order: sorts.byName,
   visible: inDomain(sql`p.domain_id`),
-  notFound: noSuch("project"),
+  ...missingOf("project"),
 })
 
 /** A project or a domain. */

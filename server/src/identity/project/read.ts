@@ -3,9 +3,10 @@ import { type RawBuilder, sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { fieldsOf } from "../../platform/noun/noun.ts"
+import { getOf, listOf } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { found } from "../faults.ts"
-import { everyone, find, getOf, listOf } from "../read.ts"
+import { asListed, everyone, find, ruleFirst } from "../read.ts"
 import { Id } from "../shapes.ts"
 import { listProjectsOfUser } from "../token/own-scopes.ts"
 import { type Project, projectNoun, projectTarget } from "./project.ts"
@@ -62,10 +63,16 @@ async function readTree(db: DbOrTx, steps: RawBuilder<unknown>): Promise<Project
   return rows
 }
 
-export const getProject = getOf(projectNoun, "identity:get_project", projectTarget)
-export const listProjects = listOf(projectNoun, "identity:list_projects", (ctx) => ({
-  "target.domain_id": ctx.caller.domainId,
-}))
+export const getProject = getOf(projectNoun, {
+  ...ruleFirst,
+  rule: "identity:get_project",
+  target: projectTarget,
+})
+export const listProjects = listOf(projectNoun, {
+  ...asListed,
+  rule: "identity:list_projects",
+  about: ({ caller }) => ({ "target.domain_id": caller.domainId }),
+})
 
 export interface Family {
   parents: Project[]

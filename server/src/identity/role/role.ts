@@ -6,10 +6,11 @@ import { newHexId } from "../../platform/ids/ids.ts"
 import { columnsOf, nullable, text } from "../../platform/noun/field.ts"
 import { insertThing, ListQuery, updateThing } from "../../platform/noun/list.ts"
 import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
+import type { Listed } from "../../platform/noun/page.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
 import { domainNoun } from "../domain/domain.ts"
-import { conflict, forbidden, found, noSuch, notFound } from "../faults.ts"
+import { conflict, forbidden, found, missingOf, notFound } from "../faults.ts"
 import { changeOptions, refuseImmutable, roleOptions } from "../options.ts"
 import {
   equalOf,
@@ -21,7 +22,6 @@ import {
   lock,
   nameField,
   optionsField,
-  type Rows,
   sorts,
   textField,
   withExtra,
@@ -43,7 +43,7 @@ export const roleNoun = noun({
   },
   order: sorts.byName,
   visible: () => visibleToAll,
-  notFound: noSuch("role"),
+  ...missingOf("role"),
 })
 
 export type Role = Thing<typeof roleNoun>
@@ -106,7 +106,7 @@ export const listRoles = operation({
     ctx,
     { filters: { domainId: _, ...others } = {}, page = {} },
     domainId,
-  ): Promise<Rows<Role>> => {
+  ): Promise<Listed<Role>> => {
     const within = domainId ? sql<boolean>`r.domain_id = ${domainId}` : sql<boolean>`r.domain_id is null`
     return await listRows(ctx, roleNoun, { filters: others, page }, within)
   },

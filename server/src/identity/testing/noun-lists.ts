@@ -29,6 +29,9 @@ const stranger: Viewer = { domainId: null, projectId: null, isOfSystem: false }
 const id = (noun: string) => sql`${sql.lit(noun)} || g`
 const name = sql`case g % 200 when 0 then 'default' else 'name-' || g end`
 
+/** Each tenth has one, ten have the same. */
+const tags = sql`case g % 10 when 7 then array['t' || g / 100] else '{}' end`
+
 const ofOne = "it is listed of one user, whose rows are found by an index"
 
 export const nounLists: readonly NounFixture[] = [
@@ -43,14 +46,14 @@ export const nounLists: readonly NounFixture[] = [
     admin: everyone,
     member,
     rows: [
-      sql`insert into identity.project (id, name, domain_id, parent_id, created_at)
-        select ${id("project")}, ${name}, ${owner}, ${owner}, ${at} from ${rows}`,
+      sql`insert into identity.project (id, name, domain_id, parent_id, tags, created_at)
+        select ${id("project")}, ${name}, ${owner}, ${owner}, ${tags}, ${at} from ${rows}`,
     ],
     values: {
-      tags: ["a"],
-      tagsAny: ["a"],
-      notTags: ["a"],
-      notTagsAny: ["a"],
+      tags: ["t7", "nobody's"],
+      tagsAny: ["t7", "nobody's"],
+      notTags: ["t7"],
+      notTagsAny: ["t7"],
     },
   }),
   listsOf(userNoun, {

@@ -13,7 +13,7 @@ import {
 } from "../../platform/noun/field.ts"
 import { noun, objectOf, type Thing } from "../../platform/noun/noun.ts"
 import { nullable as orNull } from "../../platform/schema/make.ts"
-import { noSuch } from "../faults.ts"
+import { missingOf } from "../faults.ts"
 import { everyone, extraField, idField } from "../read.ts"
 import { type Role, roleNoun } from "../role/role.ts"
 import { Text } from "../shapes.ts"
@@ -67,7 +67,7 @@ export const trustNoun = noun({
     createdAt: time(sql`t.created_at`, { internal: true }),
   },
   visible: () => ({ row: live, main: live, others: [] }),
-  notFound: noSuch("trust"),
+  ...missingOf("trust"),
 })
 
 export type Trust = Thing<typeof trustNoun>

@@ -10,7 +10,7 @@ import { noun, type Thing } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { announce, changeIdentity, changeOrConflict } from "../change.ts"
 import { domainNoun } from "../domain/domain.ts"
-import { conflict, found, noSuch, notFound } from "../faults.ts"
+import { conflict, found, missingOf, notFound } from "../faults.ts"
 import { changeOptions, userOptions } from "../options.ts"
 import { checkPasswordForm, replacePassword } from "../password/rules.ts"
 import { projectNoun } from "../project/project.ts"
@@ -57,7 +57,7 @@ export const userNoun = noun({
   },
   order: sorts.byName,
   visible: inDomain(sql`u.domain_id`),
-  notFound: noSuch("user"),
+  ...missingOf("user"),
 })
 
 export type User = Thing<typeof userNoun>

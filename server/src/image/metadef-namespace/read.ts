@@ -1,6 +1,7 @@
 import { Type } from "typebox"
 import type { DbOrTx } from "../../platform/db/database.ts"
-import { type Listed, ListQuery, listed, listThings } from "../../platform/noun/list.ts"
+import { ListQuery, listThings } from "../../platform/noun/list.ts"
+import { type Listed, listed } from "../../platform/noun/page.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { namespaceNotFound } from "../faults.ts"
 import { imageViewerOf } from "../image/store.ts"

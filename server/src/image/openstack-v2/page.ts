@@ -6,8 +6,8 @@ import type { SortKey } from "../../platform/http/paging.ts"
 import { queryText } from "../../platform/http/query.ts"
 import type { WireRequest } from "../../platform/http/wire.ts"
 import type { Fields } from "../../platform/noun/field.ts"
-import type { Listed } from "../../platform/noun/list.ts"
 import { keysOf } from "../../platform/noun/noun.ts"
+import type { Listed } from "../../platform/noun/page.ts"
 
 export interface GlancePage {
   limit: number

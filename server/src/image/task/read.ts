@@ -1,7 +1,8 @@
 // The tasks API: administrators watch long work.
 import { sql } from "kysely"
 import { Type } from "typebox"
-import { type Listed, ListQuery, listed, listThings, loadThing } from "../../platform/noun/list.ts"
+import { ListQuery, listThings, loadThing } from "../../platform/noun/list.ts"
+import { type Listed, listPage } from "../../platform/noun/page.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { imageNotFound, taskNotFound } from "../faults.ts"
 import { everybody } from "../image/image.ts"
@@ -43,11 +44,6 @@ export const listTasks = operation({
   ],
   run: async (ctx, query): Promise<Listed<Task>> => {
     const also = [sql<boolean>`(task.expires_at is null or task.expires_at > ${ctx.clock.now()})`]
-    const tasks = await listThings(ctx.db, taskNoun, imageViewerOf(ctx), { ...query, also })
-    return listed(
-      tasks,
-      (task) => task.id,
-      () => true,
-    )
+    return await listPage(ctx.db, taskNoun, imageViewerOf(ctx), { ...query, also })
   },
 })

@@ -36,15 +36,16 @@ export const nounLists: readonly NounFixture[] = [
     ...viewers,
     rows: [
       sql`insert into image.image (id, project_id, name, status, visibility, disk_format, container_format, size_bytes,
-          checksum, created_at, updated_at)
+          checksum, tags, created_at, updated_at)
         select ${id("image")}, ${owner}, ${name}, 'active', case when g = 100 then 'public'
-          when g % 2 = 0 then 'shared' else 'private' end, 'qcow2', 'bare', g, md5(g::text), ${at}, ${at} from ${rows}`,
+          when g % 2 = 0 then 'shared' else 'private' end, 'qcow2', 'bare', g, md5(g::text),
+          case g % 10 when 7 then array['t' || g / 100] else '{}' end, ${at}, ${at} from ${rows}`,
       // All are shared with somebody; the last few with the member.
       sql`insert into image.member (image_id, member_id, status, created_at, updated_at)
         select ${id("image")}, case when g > ${sql.lit(count - 2 * seen)} then 'me' else 'somebody' || g end, 'accepted',
           ${at}, ${at} from ${rows} where g % 2 = 0`,
     ],
-    values: { visibility: ["public", "private"], tags: ["a"] },
+    values: { visibility: ["public", "private"], tags: ["t7", "nobody's"] },
     unindexed: {
       [same]: [
         "status",

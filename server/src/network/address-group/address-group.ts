@@ -7,6 +7,7 @@ import { formatPrefix, parsePrefix } from "../../platform/net/address.ts"
 import { boolean, text, texts } from "../../platform/noun/field.ts"
 import { loadThing } from "../../platform/noun/list.ts"
 import { noun, type Thing } from "../../platform/noun/noun.ts"
+import { getOf, listOf } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import {
   addressGroupInUse,
@@ -17,7 +18,6 @@ import {
   groupLacksAddresses,
   revisionMismatch,
 } from "../faults.ts"
-import { getOf, listOf } from "../resource/read.ts"
 import { change, lockRow, ownedFields, ownerOf, RevisionInput, updateRow } from "../resource/standard.ts"
 import { everything, sharedWith, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { visibleTo } from "../resource/visible.ts"
@@ -75,7 +75,7 @@ export async function loadAddressGroup(
   return await loadThing(db, addressGroupNoun, viewer, id)
 }
 
-const asked = { rule: "get_address_group", target }
+const asked = { viewer: viewerOf, rule: "get_address_group", target }
 
 export const getAddressGroup = getOf(addressGroupNoun, asked)
 export const listAddressGroups = listOf(addressGroupNoun, asked)

@@ -6,6 +6,7 @@ import { newUuid } from "../../platform/ids/ids.ts"
 import { boolean, field, text } from "../../platform/noun/field.ts"
 import { loadThing } from "../../platform/noun/list.ts"
 import { noun, ruledFields, type Thing } from "../../platform/noun/noun.ts"
+import { getOf, listOf } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import {
   addressScopeInUse,
@@ -15,7 +16,6 @@ import {
   revisionMismatch,
 } from "../faults.ts"
 import { grantAccess } from "../rbac/grant.ts"
-import { getOf, listOf } from "../resource/read.ts"
 import {
   attributeRules,
   change,
@@ -72,7 +72,7 @@ export async function loadAddressScope(
   return await loadThing(db, addressScopeNoun, viewer, id)
 }
 
-const asked = { rule: "get_address_scope", target }
+const asked = { viewer: viewerOf, rule: "get_address_scope", target }
 
 export const getAddressScope = getOf(addressScopeNoun, asked)
 export const listAddressScopes = listOf(addressScopeNoun, asked)

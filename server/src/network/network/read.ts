@@ -2,7 +2,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { loadThing } from "../../platform/noun/list.ts"
 import { ruledFields } from "../../platform/noun/noun.ts"
-import { getOf, listOf } from "../resource/read.ts"
+import { getOf, listOf } from "../../platform/noun/verbs.ts"
 import { hiddenAttributes } from "../resource/standard.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { type Network, networkNoun, networkTarget } from "./network.ts"
@@ -19,7 +19,7 @@ export async function loadNetwork(
   return await loadThing(db, networkNoun, viewer, networkId)
 }
 
-const asked = { rule: "get_network", target: networkTarget }
+const asked = { viewer: viewerOf, rule: "get_network", target: networkTarget }
 
 export const getNetwork = getOf(networkNoun, asked)
 export const listNetworks = listOf(networkNoun, asked)

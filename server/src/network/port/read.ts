@@ -2,16 +2,16 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { loadThing } from "../../platform/noun/list.ts"
 import { ruledFields } from "../../platform/noun/noun.ts"
-import { getOf, listOf } from "../resource/read.ts"
+import { getOf, listOf } from "../../platform/noun/verbs.ts"
 import { hiddenAttributes } from "../resource/standard.ts"
-import { everything, type Viewer } from "../resource/viewer.ts"
+import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { type Port, portNoun, portTarget } from "./port.ts"
 
 export async function loadPort(db: DbOrTx, portId: string, viewer: Viewer = everything): Promise<Port> {
   return await loadThing(db, portNoun, viewer, portId)
 }
 
-const asked = { rule: "get_port", target: portTarget }
+const asked = { viewer: viewerOf, rule: "get_port", target: portTarget }
 
 export const getPort = getOf(portNoun, asked)
 export const listPorts = listOf(portNoun, asked)

@@ -7,6 +7,7 @@ import { isUuid, newUuid } from "../../platform/ids/ids.ts"
 import { field, text, time, uuid } from "../../platform/noun/field.ts"
 import { loadThing } from "../../platform/noun/list.ts"
 import { type Create, noun, ruledFields, type Thing } from "../../platform/noun/noun.ts"
+import { getOf, listOf, ThingInput } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { asksOf, enforceQuotaOfMade } from "../../quota/index.ts"
 import { isAdmin } from "../admin.ts"
@@ -19,7 +20,6 @@ import {
   rbacPolicyNotFound,
 } from "../faults.ts"
 import { networkQuota } from "../quota.ts"
-import { getOf, listOf, ThingInput } from "../resource/read.ts"
 import { attributeRules, bumpRevision, change, ownerOf, type Table } from "../resource/standard.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { visibleTo } from "../resource/visible.ts"
@@ -73,7 +73,7 @@ async function loadRbacPolicy(db: DbOrTx, id: string, viewer: Viewer = everythin
   return await loadThing(db, rbacPolicyNoun, viewer, id)
 }
 
-const asked = { rule: "get_rbac_policy", target }
+const asked = { viewer: viewerOf, rule: "get_rbac_policy", target }
 
 export const getRbacPolicy = getOf(rbacPolicyNoun, asked)
 export const listRbacPolicies = listOf(rbacPolicyNoun, asked)

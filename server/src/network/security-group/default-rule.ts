@@ -6,11 +6,11 @@ import { isUuid, newUuid } from "../../platform/ids/ids.ts"
 import { boolean, cidr, integer, nullable, text, time, uuid, word } from "../../platform/noun/field.ts"
 import { findThing } from "../../platform/noun/list.ts"
 import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
+import { getOf, listOf, ThingInput } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { badRule, defaultRuleExists, defaultRuleNotFound, securityGroupNotFound } from "../faults.ts"
-import { getOf, listOf, ThingInput } from "../resource/read.ts"
 import { change } from "../resource/standard.ts"
-import { everything, type Viewer } from "../resource/viewer.ts"
+import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { checkRule } from "./rule-check.ts"
 
 const listed = { filter: true, sort: true } as const
@@ -42,7 +42,7 @@ export const defaultRuleNoun = noun({
 
 export type DefaultSecurityGroupRule = Thing<typeof defaultRuleNoun>
 
-const asked = { rule: "get_default_security_group_rule", target: () => ({}) }
+const asked = { viewer: viewerOf, rule: "get_default_security_group_rule", target: () => ({}) }
 
 export const getDefaultSecurityGroupRule = getOf(defaultRuleNoun, asked)
 export const listDefaultSecurityGroupRules = listOf(defaultRuleNoun, asked)

@@ -9,6 +9,7 @@ import { violatedConstraint } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { type Filters, type ListQuery, loadThing } from "../../platform/noun/list.ts"
 import { ruledFields } from "../../platform/noun/noun.ts"
+import { getOf, listOf } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { asksOf, enforceQuotaOfMade } from "../../quota/index.ts"
 import { isAdmin } from "../admin.ts"
@@ -23,7 +24,6 @@ import {
 } from "../faults.ts"
 import { networkQuota } from "../quota.ts"
 import { notify } from "../resource/notify.ts"
-import { getOf, listOf } from "../resource/read.ts"
 import { attributeRules, change, lockRow, ownerOf, RevisionInput, updateRow } from "../resource/standard.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { noteChanged } from "../sync/changes.ts"
@@ -47,6 +47,7 @@ async function listedProject(ctx: Ctx, asked: Filters[string] | undefined): Prom
 }
 
 const asked = {
+  viewer: viewerOf,
   rule: "get_security_group",
   target: securityGroupTarget,
   before: async (ctx: Ctx, { filters }: ListQuery) =>

@@ -7,6 +7,7 @@ import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { isUuid, newUuid } from "../../platform/ids/ids.ts"
 import { canonicalAddress } from "../../platform/net/address.ts"
 import { insertThing, loadThing } from "../../platform/noun/list.ts"
+import { getOf, listOf, ThingInput } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { asksOf, enforceQuotaOfMade } from "../../quota/index.ts"
 import {
@@ -20,7 +21,6 @@ import {
 } from "../faults.ts"
 import { networkQuota } from "../quota.ts"
 import { notify } from "../resource/notify.ts"
-import { getOf, listOf, ThingInput } from "../resource/read.ts"
 import { bumpRevision, change, ownerOf } from "../resource/standard.ts"
 import { everything, type Viewer, viewerOf } from "../resource/viewer.ts"
 import { noteChanged } from "../sync/changes.ts"
@@ -44,6 +44,7 @@ export async function loadRule(
 }
 
 const asked = {
+  viewer: viewerOf,
   rule: "get_security_group_rule",
   target: ruleTarget,
   before: (ctx: Ctx) => prepareDefaultGroup(ctx, ctx.caller.projectId),

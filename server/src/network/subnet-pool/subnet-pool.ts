@@ -8,6 +8,7 @@ import { formatPrefix, lastOf, type Prefix, parsePrefix } from "../../platform/n
 import { boolean, field, integer, nullable, text, texts, uuid } from "../../platform/noun/field.ts"
 import { loadThing } from "../../platform/noun/list.ts"
 import { type Create, noun, ruledFields, type Thing } from "../../platform/noun/noun.ts"
+import { getOf, listOf } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
 import { asksOf, enforceQuotaOfMade } from "../../quota/index.ts"
@@ -22,7 +23,6 @@ import {
 } from "../faults.ts"
 import { networkQuota } from "../quota.ts"
 import { grantAccess } from "../rbac/grant.ts"
-import { getOf, listOf } from "../resource/read.ts"
 import {
   attributeRules,
   change,
@@ -94,7 +94,7 @@ export async function loadSubnetPool(
   return await loadThing(db, subnetPoolNoun, viewer, id)
 }
 
-const asked = { rule: "get_subnetpool", target: subnetPoolTarget }
+const asked = { viewer: viewerOf, rule: "get_subnetpool", target: subnetPoolTarget }
 
 export const getSubnetPool = getOf(subnetPoolNoun, asked)
 export const listSubnetPools = listOf(subnetPoolNoun, asked)

@@ -151,9 +151,22 @@ export const nounLists: readonly NounFixture[] = [
         select ${id("rule")}, ${id("group")}, ${owner}, ${at}, 'ingress', 'IPv4', g % 60000, g % 60000, 'tcp'
         from ${rows}`,
     ],
-    values: standard,
+    values: {
+      ...standard,
+      direction: ["ingress", "egress"],
+      ethertype: ["IPv4", "IPv6"],
+      protocol: ["tcp", "udp"],
+    },
     unindexed: {
-      [nobody]: ["revisionNumber", "changedSince", "description"],
+      [same]: ["direction", "ethertype", "protocol"],
+      [nobody]: [
+        "revisionNumber",
+        "changedSince",
+        "description",
+        "portRangeMin",
+        "portRangeMax",
+        "remoteIpPrefix",
+      ],
     },
   }),
   listsOf(addressScopeNoun, {

@@ -79,7 +79,7 @@ export const providerRoutes: Route[] = [
     operation: getProvider,
     handler: async (ctx, req) => {
       checkAccept(req)
-      const provider = await getProvider(ctx, { providerId: idOf(req) })
+      const provider = await getProvider(ctx, { id: idOf(req) })
       return answer(ctx, req, view(req, provider), { modifiedAt: provider.updatedAt })
     },
   }),

@@ -1,19 +1,17 @@
 import { type RawBuilder, sql } from "kysely"
 import { Type } from "typebox"
 import { listThings } from "../../platform/noun/list.ts"
+import { getOf } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { providerNotFound, resourceClassUnknown, traitUnknown } from "../faults.ts"
+import { resourceClassUnknown, traitUnknown } from "../faults.ts"
 import { checkResourceClasses } from "../resource-class/resource-class.ts"
 import { checkTraits } from "../trait/trait.ts"
 import { type Provider, providerNoun } from "./provider.ts"
-import { loadProvider } from "./store.ts"
 
-export const getProvider = operation({
-  name: "placement.provider.get",
-  input: Type.Object({ providerId: Type.String() }),
-  faults: [providerNotFound],
+export const getProvider = getOf(providerNoun, {
+  viewer: () => undefined,
+  isRefusedFirst: true,
   rule: "placement:resource_providers:show",
-  run: async (ctx, { providerId }) => await loadProvider(ctx.db, providerId),
 })
 
 export const listProviders = operation({

@@ -20,10 +20,12 @@ export interface Page {
 export interface PageRules {
   /** Wire name → key of the list function. */
   sortKeys: Readonly<Record<string, string>>
+  /** Where no key is asked for; empty: the order that the noun says. */
   defaultSorts: readonly SortKey[]
+  /** Of keys that come without any direction: APIs differ. */
+  defaultDirection: SortKey["direction"]
   /** A larger limit is cut to this. */
   limitMax: number
-  defaultDirection?: "asc" | "desc"
 }
 
 /** How long a page may be: a list that nobody bounded is bounded too, and its page has a link to the next. */
@@ -34,38 +36,45 @@ export function boundedLimit(asked: number | null | undefined, most: number): nu
 /** Reads limit, marker, sort_key/sort_dir (repeatable) or `sort=key:dir,key`. */
 export function readPage(query: WireRequest["query"], rules: PageRules): Page {
   const limit = queryInteger(query, "limit", { min: 0 })
-  const sorts = readSorts(query, rules)
   return {
     limit: limit === undefined ? null : Math.min(limit, rules.limitMax),
     marker: queryText(query, "marker") ?? null,
-    sorts: sorts.length > 0 ? sorts : [...rules.defaultSorts],
+    sorts: readSorts(query, rules),
     isReverse: false,
   }
 }
 
 function readSorts(query: WireRequest["query"], rules: PageRules): SortKey[] {
-  const fallback = rules.defaultDirection ?? "desc"
+  const { names, directions } = askedSorts(query)
+  // As Nova has it: the first direction is that of the keys that have none.
+  const fallback = directions[0] ?? rules.defaultDirection
+  const sorts = names.map((name, i) => ({ key: keyOf(name, rules), direction: directions[i] ?? fallback }))
+  if (sorts.length > 0) return sorts
+  return rules.defaultSorts.map(({ key, direction }) => ({ key, direction: directions[0] ?? direction }))
+}
+
+/** As they are written; one `sort` says both of each key. */
+function askedSorts(query: WireRequest["query"]) {
   const combined = queryText(query, "sort")
-  const pairs: [string, string | undefined][] = combined
-    ? combined.split(",").map((part) => {
-        const [key = "", direction] = part.split(":")
-        return [key, direction]
-      })
-    : queryAll(query, "sort_key").map((key, i) => [key, queryAll(query, "sort_dir")[i]])
-  return pairs.map(([name, direction]) => {
-    const key = Object.hasOwn(rules.sortKeys, name) ? rules.sortKeys[name] : undefined
-    if (!key) {
-      throw invalid(
-        "sort_key",
-        `Invalid sort key ${JSON.stringify(name)}; use one of ${Object.keys(rules.sortKeys).join(", ")}.`,
-      )
-    }
-    const dir = (direction ?? fallback).toLowerCase()
-    if (dir !== "asc" && dir !== "desc") {
-      throw invalid("sort_dir", `Invalid sort direction ${JSON.stringify(direction)}; use asc or desc.`)
-    }
-    return { key, direction: dir }
-  })
+  const pairs = combined ? combined.split(",").map((part) => part.split(":")) : undefined
+  const names = pairs?.map(([name = ""]) => name) ?? queryAll(query, "sort_key")
+  const directions = pairs?.map(([, direction]) => direction) ?? queryAll(query, "sort_dir")
+  return { names, directions: directions.map((text) => (text === undefined ? text : readDirection(text))) }
+}
+
+function readDirection(text: string): SortKey["direction"] {
+  const direction = text.toLowerCase()
+  if (direction === "asc" || direction === "desc") return direction
+  throw invalid("sort_dir", `Invalid sort direction ${JSON.stringify(text)}; use asc or desc.`)
+}
+
+function keyOf(name: string, { sortKeys }: PageRules): string {
+  const key = Object.hasOwn(sortKeys, name) ? sortKeys[name] : undefined
+  if (key !== undefined) return key
+  throw invalid(
+    "sort_key",
+    `Invalid sort key ${JSON.stringify(name)}; use one of ${Object.keys(sortKeys).join(", ")}.`,
+  )
 }
 
 /** The address of the next (or previous) page: the request's own, with another marker. */

@@ -77,26 +77,6 @@ export const ListQuery: TUnsafe<ListQuery> = Type.Unsafe<ListQuery>(
   }),
 )
 
-/** A page for a caller. */
-export interface Listed<T> {
-  items: T[]
-  /** The page as it was read, before rules took something out of it: what is next begins after its last row. */
-  read: { count: number; firstId: string | null; lastId: string | null }
-}
-
-/** Leaves out what `mayList` refuses. */
-export function listed<T>(rows: T[], idOf: (item: T) => string, mayList: (item: T) => boolean): Listed<T> {
-  const [first, last] = [rows[0], rows.at(-1)]
-  return {
-    items: rows.filter(mayList),
-    read: {
-      count: rows.length,
-      firstId: first === undefined ? null : idOf(first),
-      lastId: last === undefined ? null : idOf(last),
-    },
-  }
-}
-
 /** Conjunct for one filter. The values become what the column is, never the other way: that is what indexes need. */
 function matches(
   source: Source,
@@ -226,7 +206,7 @@ function canonicalPrefix(text: string): string | undefined {
 const all = sql<boolean>`true`
 
 /** What a service asks besides. */
-interface Besides {
+export interface Besides {
   /** Of the rows by the noun's alias. */
   also?: readonly RawBuilder<boolean>[]
   /** The same, where a marker must be too. */
