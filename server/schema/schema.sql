@@ -1232,8 +1232,10 @@ create table network.agent (
   created_at timestamp with time zone default now() not null,
   started_at timestamp with time zone default now() not null,
   heartbeat_at timestamp with time zone default now() not null,
+  is_gateway boolean default true not null,
   constraint agent_pkey PRIMARY KEY (id)
 );
+CREATE UNIQUE INDEX agent_host_binary ON network.agent USING btree (host, binary_name);
 
 create table network.allocation_pool (
   subnet_id uuid not null,

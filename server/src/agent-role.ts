@@ -19,6 +19,8 @@ export interface AgentParts {
   metadata: MetadataServer | null
   /** False for the fake hypervisor, which never looks at image data. */
   usesImages: boolean
+  /** Of a joined host: what is wrong with its part of the network. */
+  networkProblem?: () => Promise<string | null>
 }
 
 /** What an agent needs of the process that it runs in; no database. */
@@ -68,6 +70,7 @@ export async function startAgentRole(
       : noImageCache,
     imageStore: images,
     metadata: parts.metadata,
+    ...(parts.networkProblem ? { networkProblem: parts.networkProblem } : {}),
     dataDir,
     log,
     clock,

@@ -13,6 +13,7 @@ import {
   selectMember,
   selectMembers,
 } from "./host/index.ts"
+import { forgetHostAgents } from "./network/index.ts"
 import type { Platform } from "./platform/context/context.ts"
 
 export interface HostsParts {
@@ -107,4 +108,5 @@ async function removeHost(
   if (!(await selectMember(platform.db, name))) throw hostMissing(name)
   await removeComputeHost(platform, name, async () => void (await door?.remove(name)))
   await network?.forget(name)
+  await forgetHostAgents(platform, name)
 }

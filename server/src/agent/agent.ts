@@ -61,6 +61,8 @@ export interface AgentDeps {
   report: (report: AgentReport) => void
   /** The kernel's, unless a test plays a reboot. */
   bootId?: () => string
+  /** What is wrong with this host's part of the network, which nobody else looks after. */
+  networkProblem?: () => Promise<string | null>
   aliveIntervalMs?: number
   resumePausesMs?: readonly number[]
 }
@@ -106,6 +108,7 @@ class HostAgent implements Agent {
   readonly #snapshots: Snapshots
   readonly #metadata: MetadataKeeper
   readonly #aliveIntervalMs: number
+  readonly #networkProblem: AgentDeps["networkProblem"]
   readonly #loops: Promise<void>[] = []
   #isStopping = false
   #aliveNow = Promise.withResolvers<void>()
@@ -134,6 +137,7 @@ class HostAgent implements Agent {
     this.#snapshots = new Snapshots({ ...common, dir: directories.snapshots, store: deps.imageStore })
     const { metadata: server } = deps
     this.#metadata = new MetadataKeeper({ ...common, server, stateFile: directories.metadata })
+    this.#networkProblem = deps.networkProblem
     this.#aliveIntervalMs = deps.aliveIntervalMs ?? defaultAliveIntervalMs
   }
 
@@ -323,7 +327,9 @@ class HostAgent implements Agent {
     while (!signal.aborted) {
       try {
         const description = await this.#describe()
-        report({ kind: "alive", host, at: clock.now().toISOString(), description })
+        const network = this.#networkProblem && { problem: await this.#networkProblem() }
+        const at = clock.now().toISOString()
+        report({ kind: "alive", host, at, description, ...(network ? { network } : {}) })
       } catch (error) {
         log.error({ err: error }, "the host could not be described")
       }

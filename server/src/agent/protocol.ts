@@ -227,7 +227,14 @@ export interface HostDescription {
 
 /** What an agent publishes on its own: topic `agent.report`. */
 export type AgentReport =
-  | { kind: "alive"; host: string; at: string; description: HostDescription }
+  | {
+      kind: "alive"
+      host: string
+      at: string
+      description: HostDescription
+      /** Of a joined host: what is wrong with its part of the network. Left out: it is simulated, or the cloud's own. */
+      network?: { problem: string | null }
+    }
   | { kind: "vm"; host: string; serverId: string; state: VmState; at: string }
 
 /** Bus topic on which the agent of a host serves its commands. */

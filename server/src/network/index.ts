@@ -18,7 +18,15 @@ export {
   listAddressScopes,
   updateAddressScope,
 } from "./address-scope/address-scope.ts"
-export { type Agent, deleteAgent, getAgent, listAgents, updateAgent } from "./agent/agent.ts"
+export {
+  type Agent,
+  deleteAgent,
+  forgetHostAgents,
+  getAgent,
+  listAgents,
+  noteHostAgents,
+  updateAgent,
+} from "./agent/agent.ts"
 export {
   type AutoTopology,
   checkAutoTopology,

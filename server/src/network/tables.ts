@@ -35,6 +35,7 @@ export interface AgentTable {
   created_at: TimestampNow
   started_at: TimestampNow
   heartbeat_at: TimestampNow
+  is_gateway: Generated<boolean>
 }
 
 export interface AllocationPoolTable {

@@ -1,6 +1,7 @@
 // What host agents say on their own: that they live, and what became of a machine.
 import type { AgentReport, HostDescription } from "../../agent/protocol.ts"
 import { agentReportTopic } from "../../agent/protocol.ts"
+import { noteHostAgents } from "../../network/index.ts"
 import { ensureHostProvider, type HostInventory } from "../../placement/index.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { transact } from "../../platform/db/database.ts"
@@ -20,8 +21,10 @@ export async function listenToAgents(platform: Platform): Promise<AsyncDisposabl
 }
 
 async function handleReport(platform: Platform, report: AgentReport): Promise<void> {
-  if (report.kind === "alive") await noteHost(platform, report.host, report.description)
-  else await syncMachine(platform, report.host, report.serverId, report.state)
+  if (report.kind === "alive") {
+    await noteHost(platform, report.host, report.description)
+    if (report.network) await noteHostAgents(platform, report.host, report.network.problem)
+  } else await syncMachine(platform, report.host, report.serverId, report.state)
 }
 
 /** A host that was silent for two reports is back with the third: what waited for it goes on. */

@@ -37,7 +37,13 @@ const Description = Type.Object({
 
 const at = Type.String({ maxLength: 40 })
 const Report = Type.Union([
-  Type.Object({ kind: Type.Literal("alive"), host: Text, at, description: Description }),
+  Type.Object({
+    kind: Type.Literal("alive"),
+    host: Text,
+    at,
+    description: Description,
+    network: Type.Optional(Type.Object({ problem: Type.Union([Type.Null(), Text]) })),
+  }),
   Type.Object({
     kind: Type.Literal("vm"),
     host: Text,

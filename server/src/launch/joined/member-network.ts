@@ -10,6 +10,7 @@ import type { Supervisor } from "../../platform/supervise/supervisor.ts"
 import type { CloudDir } from "../cloud-dir.ts"
 import { metadataProxyEngine } from "../engines/haproxy-metadata.ts"
 import { chassisEngines } from "../engines/ovn.ts"
+import { answers } from "../engines/ovn-daemon.ts"
 import { setUpNetworkHost } from "../engines/ovn-host.ts"
 import { integrationBridge } from "../engines/ovn-paths.ts"
 import { probeDatapath } from "../engines/ovn-probe.ts"
@@ -31,7 +32,7 @@ export interface MemberNetworkOptions {
 export async function joinNetwork(
   options: MemberNetworkOptions,
   stack: AsyncDisposableStack,
-): Promise<Pick<AgentParts, "ports" | "metadata">> {
+): Promise<Pick<AgentParts, "ports" | "metadata" | "networkProblem">> {
   const { network, membership, dir, supervisor, client, plan, log } = options
   const { address, port, tunnelType: type, tenantMtu } = network
   const datapathType = await probeDatapath()
@@ -50,6 +51,7 @@ export async function joinNetwork(
   stack.use(await relayMetadata(client, { socketPath: paths.metadataSocket, log }))
   await shareWithProxy(paths.metadataSocket)
   await supervisor.start(metadataProxyEngine({ paths, logDir: dir.logDir }))
+  const names = new Set(engines.map(({ name }) => name))
   const common = { switchSocket: paths.switchSocket, integrationBridge, netns: paths.netns }
   return {
     ports: new OvnPlugger({
@@ -62,5 +64,11 @@ export async function joinNetwork(
       metadataSocket: paths.metadataSocket,
       proxyDir: paths.proxyDir,
     }),
+    networkProblem: async () => {
+      const ill = supervisor.status().filter(({ name, state }) => names.has(name) && state !== "running")
+      if (ill.length > 0) return `${ill.map(({ name, state }) => `${name} is ${state}`).join(", ")}`
+      const isConnected = await answers(paths, "ovn-controller", "connection-status", /^connected/)
+      return isConnected ? null : "ovn-controller is not connected to the southbound database"
+    },
   }
 }

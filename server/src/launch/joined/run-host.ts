@@ -168,12 +168,12 @@ async function startParts(
 ): Promise<AgentParts> {
   const { plan, dir, log, membership, settings, say } = run
   if (settings.network) say("starting the network (Open vSwitch, OVN)")
-  const { ports, metadata } = settings.network
+  const network = settings.network
     ? await joinNetwork({ ...run, network: settings.network }, stack)
     : { ports: new FakePlugger(), metadata: null }
   const facts = { plan, dir, log, host: membership.name, hostIp: membership.address, fakePace, say }
-  const hypervisor = await makeHypervisor(facts, ports)
-  return { hypervisor, ports, metadata, usesImages: plan.hypervisor === "qemu" }
+  const hypervisor = await makeHypervisor(facts, network.ports)
+  return { hypervisor, ...network, usesImages: plan.hypervisor === "qemu" }
 }
 
 async function stopOnSignal(

@@ -25,9 +25,10 @@ export interface Agent {
   description: string
 }
 
-const agentTypes: Readonly<Record<string, string>> = {
-  "ovn-controller": "OVN Controller Gateway agent",
-  "neutron-ovn-metadata-agent": "OVN Metadata agent",
+/** In Neutron's words, which tell a host that is a gateway from one that is not. */
+const agentTypes: Readonly<Record<string, (isGateway: boolean) => string>> = {
+  "ovn-controller": (isGateway) => (isGateway ? "OVN Controller Gateway agent" : "OVN Controller agent"),
+  "neutron-ovn-metadata-agent": () => "OVN Metadata agent",
 }
 
 const reportIntervalMs = 15_000
@@ -69,6 +70,41 @@ export async function reportAgents(
   return { agents: ids.length }
 }
 
+/** What is as it was is written down so often only. */
+const hostReportEveryMs = 25_000
+const hostReports = new WeakMap<Platform["sagas"], Map<string, { problem: string | null; atMs: number }>>()
+
+function reportsOf({ sagas }: Platform) {
+  const found = hostReports.get(sagas) ?? new Map<string, { problem: string | null; atMs: number }>()
+  hostReports.set(sagas, found)
+  return found
+}
+
+/** How those of a joined host are, as that says with each of its reports. */
+export async function noteHostAgents(
+  platform: Platform,
+  host: string,
+  problem: string | null,
+): Promise<void> {
+  const known = reportsOf(platform)
+  const atMs = platform.clock.monotonicMs()
+  const last = known.get(host)
+  if (last && last.problem === problem && atMs - last.atMs < hostReportEveryMs) return
+  const binaries = Object.keys(agentTypes)
+  const ids = binaries.map((binary) => agentId(host, binary))
+  await sql`
+    insert into network.agent (id, host, binary_name, problem, is_gateway)
+    select a.id, ${host}, a.name, ${problem}, false from unnest(${ids}::uuid[], ${binaries}::text[]) a (id, name)
+    on conflict (id) do update set problem = excluded.problem, is_gateway = false, heartbeat_at = now()
+  `.execute(platform.db)
+  known.set(host, { problem, atMs })
+}
+
+/** The host is none any more. */
+export async function forgetHostAgents({ db }: Platform, host: string): Promise<void> {
+  await sql`delete from network.agent where host = ${host}`.execute(db)
+}
+
 export const agentReconciler: Reconciler = {
   name: "network.agents",
   intervalMs: reportIntervalMs,
@@ -78,6 +114,7 @@ export const agentReconciler: Reconciler = {
 
 interface AgentRow extends Pick<Agent, "id" | "host" | "binary" | "description" | "alive"> {
   problem: string | null
+  isGateway: boolean
   createdAt: Date
   startedAt: Date
   heartbeatAt: Date
@@ -85,13 +122,14 @@ interface AgentRow extends Pick<Agent, "id" | "host" | "binary" | "description" 
 
 async function selectAgents(ctx: Ctx, id?: string): Promise<Agent[]> {
   const one = id === undefined ? sql`` : sql`where id = ${id}`
-  const { rows } = await sql<AgentRow>`select id, host, binary_name as "binary", description, problem,
+  const { rows } =
+    await sql<AgentRow>`select id, host, binary_name as "binary", description, problem, is_gateway as "isGateway",
       problem is null and heartbeat_at > now() - make_interval(secs => ${aliveForSeconds}) as alive,
       created_at as "createdAt", started_at as "startedAt", heartbeat_at as "heartbeatAt"
     from network.agent ${one} order by host, binary_name desc`.execute(ctx.db)
-  return rows.map(({ problem, heartbeatAt, ...row }) => ({
+  return rows.map(({ problem, heartbeatAt, isGateway, ...row }) => ({
     ...row,
-    agentType: agentTypes[row.binary] ?? row.binary,
+    agentType: agentTypes[row.binary]?.(isGateway) ?? row.binary,
     topic: "n/a",
     adminStateUp: true,
     availabilityZone: ctx.config.network.availabilityZone,
