@@ -24,7 +24,12 @@ export interface TestCloudOptions {
   parentDir?: string
   /** Further flags of `kumoi up`. */
   flags?: string[]
+  /** Address with prefix length of a bridge inside its namespace, which other hosts' namespaces are joined to. */
+  bridge?: string
 }
+
+/** The bridge inside the cloud's namespace. */
+export const hostBridge = "br-hosts"
 
 export const isRoot = process.getuid?.() === 0
 
@@ -119,6 +124,7 @@ export class TestCloud implements AsyncDisposable {
       if (cloud.#namespace) {
         await run("ip", ["netns", "add", cloud.#namespace])
         await run("ip", ["-n", cloud.#namespace, "link", "set", "lo", "up"])
+        if (options.bridge) await cloud.#makeBridge(options.bridge)
       }
       await cloud.up()
       return cloud
@@ -126,6 +132,17 @@ export class TestCloud implements AsyncDisposable {
       await cloud[Symbol.asyncDispose]()
       throw error
     }
+  }
+
+  async #makeBridge(address: string): Promise<void> {
+    await this.inside("ip", ["link", "add", hostBridge, "type", "bridge"])
+    await this.inside("ip", ["address", "add", address, "dev", hostBridge])
+    await this.inside("ip", ["link", "set", hostBridge, "up"])
+  }
+
+  /** Where it runs; null: in no namespace of its own. */
+  get namespace(): string | null {
+    return this.#namespace
   }
 
   /** `kumoi up --detach` with this cloud's options and these; returns what it printed. */

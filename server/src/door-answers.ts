@@ -5,8 +5,9 @@ import { pipeline } from "node:stream/promises"
 import { doorHeaders, doorPaths, type HostSettings } from "./agent/door-protocol.ts"
 import { answerMetadataRequest, checkImageTicket } from "./compute/index.ts"
 import { badDoorRequest, type DoorAnswer, sendJson } from "./host/index.ts"
-import { readImageData, storeImageStream } from "./image/index.ts"
+import { readImageData, statusConflict, storeImageStream } from "./image/index.ts"
 import { internalCtx, type Platform } from "./platform/context/context.ts"
+import { Fault } from "./platform/fault/fault.ts"
 import { isUuid } from "./platform/ids/ids.ts"
 
 export function doorAnswers(platform: Platform, settings: HostSettings): Record<string, DoorAnswer> {
@@ -69,9 +70,22 @@ async function takeImage(
   const imageId = ticketedImage(platform, host, request, "write")
   const length = header(request, "content-length")
   const sizeBytes = /^\d{1,15}$/.test(length) ? Number(length) : null
-  await storeImageStream(internalCtx(platform), imageId, { stream: request, sizeBytes })
+  // A host that was cut off in the middle must not keep the image to itself.
+  request.socket.setTimeout(silentMs, () => request.destroy(new Error("nothing came for a while")))
+  try {
+    await storeImageStream(internalCtx(platform), imageId, { stream: request, sizeBytes })
+  } catch (error) {
+    // Another try of this host's, which broke off and is not over yet: this one comes again.
+    if (!statusConflict.is(error)) throw error
+    const { code, message } = error
+    throw new Fault("unavailable", code, message, { cause: error })
+  } finally {
+    request.socket.setTimeout(0)
+  }
   sendJson(response, {})
 }
+
+const silentMs = 60_000
 
 async function answerMetadata(
   platform: Platform,

@@ -1,0 +1,101 @@
+// Further hosts for a cloud: each a network namespace with an address of its own, joined by a cable to a bridge in the
+// cloud's. The cable can be pulled.
+import { randomBytes } from "node:crypto"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+import { hostBridge, type RunResult, run, type TestCloud } from "./cloud.ts"
+
+const root = resolve(import.meta.dirname, "..")
+
+export const cloudAddress = "10.99.0.1"
+
+export class TestHost implements AsyncDisposable {
+  readonly name: string
+  readonly dataDir: string
+  readonly #cloud: TestCloud
+  readonly #namespace: string
+  readonly #cable: string
+  readonly #address: string
+
+  private constructor(cloud: TestCloud, number: number) {
+    this.name = `host${number}`
+    this.dataDir = mkdtempSync(join(tmpdir(), "kumoi-acceptance-host-"))
+    this.#cloud = cloud
+    const id = randomBytes(3).toString("hex")
+    this.#namespace = `kumoi-test-${id}`
+    this.#cable = `cable-${id}`
+    this.#address = `10.99.0.${number}`
+  }
+
+  /** `number` from 2 on. It has its namespace, and has not joined. */
+  static async make(cloud: TestCloud, number: number): Promise<TestHost> {
+    const host = new TestHost(cloud, number)
+    try {
+      await host.#makeNamespace()
+      return host
+    } catch (error) {
+      await host[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  async #makeNamespace(): Promise<void> {
+    const own = this.#namespace
+    const { namespace } = this.#cloud
+    if (namespace === null) throw new Error("the cloud is in no namespace of its own")
+    await run("ip", ["netns", "add", own])
+    await run("ip", ["-n", own, "link", "set", "lo", "up"])
+    const peer = ["peer", "name", "eth0", "netns", own]
+    await run("ip", ["-n", namespace, "link", "add", this.#cable, "type", "veth", ...peer])
+    await run("ip", ["-n", namespace, "link", "set", this.#cable, "master", hostBridge, "up"])
+    await run("ip", ["-n", own, "address", "add", `${this.#address}/24`, "dev", "eth0"])
+    await run("ip", ["-n", own, "link", "set", "eth0", "up"])
+  }
+
+  /** By the line that the cloud prints. */
+  async join(...more: string[]): Promise<string> {
+    const { stdout } = await this.#cloud.kumoi("host", "token")
+    const [, url = "", token = ""] = /host join (\S+) (\S+)/.exec(stdout) ?? []
+    const words = ["join", url, token, "--name", this.name, "--yes", ...more]
+    return (await this.kumoi("host", ...words)).stdout
+  }
+
+  kumoi(command: string, ...args: string[]): Promise<RunResult> {
+    return this.inside(join(root, "kumoi"), [command, "--data", this.dataDir, ...args], {
+      timeoutMs: 300_000,
+    })
+  }
+
+  inside(file: string, args: readonly string[], options: Parameters<typeof run>[2] = {}): Promise<RunResult> {
+    return run("ip", ["netns", "exec", this.#namespace, file, ...args], options)
+  }
+
+  /** kill -9 of its process, and of the parent that would start it again. */
+  async killForGood(): Promise<void> {
+    const { stdout } = await this.inside(join(root, "kumoi"), ["status", "--data", this.dataDir, "--json"], {
+      isChecked: false,
+    })
+    const { components } = JSON.parse(stdout) as { components: { name: string; pid: number | null }[] }
+    for (const name of ["parent", "kumoi"]) {
+      const pid = components.find((c) => c.name === name)?.pid
+      if (!pid) throw new Error(`the host has no ${name}`)
+      process.kill(pid, "SIGKILL")
+    }
+  }
+
+  async pullCable(): Promise<void> {
+    await this.#cloud.inside("ip", ["link", "set", this.#cable, "down"])
+  }
+
+  async plugCable(): Promise<void> {
+    await this.#cloud.inside("ip", ["link", "set", this.#cable, "up"])
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const args = ["down", "--data", this.dataDir, "--grace", "0", "--purge"]
+    await this.inside(join(root, "kumoi"), args, { timeoutMs: 180_000, isChecked: false })
+    await run("ip", ["netns", "delete", this.#namespace], { isChecked: false })
+    rmSync(this.dataDir, { recursive: true, force: true })
+  }
+}
