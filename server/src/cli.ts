@@ -45,8 +45,12 @@ const commands: Record<string, Command> = {
     load: async () => (await import("./launch/backup/restore.ts")).restore,
   },
   host: {
-    summary: "machines that no server knows: list, adopt, discard them",
+    summary: "the cloud's hosts: join, list, remove; machines that no server knows",
     load: async () => (await import("./launch/host.ts")).host,
+  },
+  fleet: {
+    summary: "simulated hosts beside real ones: add, list, remove",
+    load: async () => (await import("./launch/fleet/command.ts")).fleet,
   },
   image: {
     summary: "files of the image store that no image names: list, discard them",
@@ -86,6 +90,7 @@ async function main(argv: string[]): Promise<number> {
   }
   if (name === "serve") return await (await import("./launch/serve.ts")).serve(args)
   if (name === "serve-api") return await (await import("./launch/serve-api.ts")).serveApi(args)
+  if (name === "serve-fleet") return await (await import("./launch/fleet/serve-fleet.ts")).serveFleet(args)
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (!command) {
     process.stderr.write(`kumoi: there is no command ${JSON.stringify(name)}.\n\n${help()}`)

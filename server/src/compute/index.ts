@@ -72,6 +72,7 @@ export {
   deleteComputeHost,
   hostCommands,
   removeComputeHost,
+  removeComputeHosts,
   setHostDisabled,
   updateComputeHost,
   updateOldHost,

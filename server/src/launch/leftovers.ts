@@ -12,6 +12,7 @@ import { metadataProxyName } from "./engines/haproxy-metadata.ts"
 import { ovnEngineNames } from "./engines/ovn.ts"
 import { tearDownNetworkHost } from "./engines/ovn-host.ts"
 import { ovnPaths } from "./engines/ovn-paths.ts"
+import { fleetProcessNames } from "./fleet/fleet-file.ts"
 
 /** In this order: who uses something ends before what it uses. */
 export async function removeLeftovers(dir: CloudDir): Promise<string[]> {
@@ -19,6 +20,7 @@ export async function removeLeftovers(dir: CloudDir): Promise<string[]> {
   for (const name of await endMachines(dir)) done.push(`ended machine ${name}`)
   const engines = [
     ...apiProcessNames(apiProcessesMost),
+    ...fleetProcessNames,
     metadataProxyName,
     ...[...ovnEngineNames].reverse(),
     "postgres",

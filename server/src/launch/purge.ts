@@ -9,6 +9,8 @@ const ownNames: ReadonlySet<string> = new Set([
   "clouds.yaml",
   "database.json",
   "endpoint.json",
+  "fleet",
+  "fleet.json",
   "host.json",
   "hosts",
   "identity",
@@ -33,7 +35,7 @@ const ownForms = [
   /^postgres\.(new|restoring|restoring\.new)$/,
   /^(postgres\.)?before-restore-\d{8}T\d{6}$/,
   // A write that was interrupted (writeWhole).
-  /^(cloud|database|endpoint|host|passwords|public-network|restoring|settings)\.json\.tmp$/,
+  /^(cloud|database|endpoint|fleet|host|passwords|public-network|restoring|settings)\.json\.tmp$/,
   /^(clouds\.yaml|openrc-admin|openrc-demo)\.tmp$/,
 ]
 

@@ -41,6 +41,7 @@ import { writeCredentials } from "./credentials.ts"
 import { chooseDatabase, describeDatabase, holdDatabase } from "./database.ts"
 import { apiFilePath, apiProcessEngine, apiProcessNames, busSocketPath } from "./engines/api-process.ts"
 import { postgresEngine, postgresUrl } from "./engines/postgres.ts"
+import { FleetKeeper } from "./fleet/fleet.ts"
 import { guestImage } from "./guest-image.ts"
 import { answerHost } from "./host-answer.ts"
 import { answerImage } from "./image-answer.ts"
@@ -83,6 +84,7 @@ interface Run {
   say: (line: string) => void
   startedAt: Date
   parent: ProcessIdentity | null
+  busSocket?: Promise<void>
 }
 
 export async function runCloud(options: UpOptions, say: (line: string) => void): Promise<RunningCloud> {
@@ -212,7 +214,13 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
     }
     await startApiProcesses(run, bus, told, stack)
   }
+  const fleet = new FleetKeeper(cloud.platform, {
+    ...{ dir, supervisor: run.supervisor },
+    openBusSocket: () => openBusSocket(run, bus, stack),
+  })
+  await fleet.start()
   const answers = {
+    "/fleet": async (question: unknown) => await fleet.answer(question),
     "/status": async () => await statusOf(run, cloud),
     "/host": async (question: unknown) => await answerHost(cloud, question),
     "/image": async (question: unknown) => await answerImage(cloud.platform, question),
@@ -244,10 +252,9 @@ async function startApiProcesses(
   parts: ApiRoleParts,
   stack: AsyncDisposableStack,
 ): Promise<void> {
-  const { dir, options, supervisor, say, log } = run
+  const { dir, options, supervisor, say } = run
   say(`starting ${options.workers} processes that answer requests`)
-  const { serveBus } = await import("../platform/bus/socket-bus.ts")
-  stack.use(await serveBus(bus, parts.busSocket, log))
+  await openBusSocket(run, bus, stack)
   writeJson(apiFilePath(dir), parts, 0o600)
   stack.defer(async () => {
     await stopApiProcesses(run)
@@ -258,6 +265,19 @@ async function startApiProcesses(
       supervisor.start(apiProcessEngine(dir, name, process.env)),
     ),
   )
+}
+
+/** For processes of this machine beside the one that works; the second time it is there already. */
+async function openBusSocket(run: Run, bus: Bus, stack: AsyncDisposableStack): Promise<string> {
+  const socketPath = busSocketPath(run.dir)
+  run.busSocket ??= (async () => {
+    const { serveBus } = await import("../platform/bus/socket-bus.ts")
+    const served = await serveBus(bus, socketPath, run.log)
+    if (stack.disposed) await served[Symbol.asyncDispose]()
+    else stack.use(served)
+  })()
+  await run.busSocket
+  return socketPath
 }
 
 async function stopApiProcesses(run: Run): Promise<void> {

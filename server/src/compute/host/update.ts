@@ -10,7 +10,7 @@ import { hostHasServers, hostIsUp, hostNotFound, hostVerbUnsupported } from "../
 import { everything } from "../viewer.ts"
 import { type Host, hostNoun, isHostUp } from "./host.ts"
 import { loadHost } from "./read.ts"
-import { selectHost, selectServersOfHost } from "./store.ts"
+import { selectHost, selectHosts, selectServersOfHost } from "./store.ts"
 
 const HostInput = Type.Object({ host: Type.String() })
 
@@ -98,6 +98,16 @@ export async function removeComputeHost(
     if (host) await refuseServers(tx, host)
     await silence()
     if (host) await deleteHost(tx, host)
+  })
+}
+
+/** Hosts that have ended, all or none; throws while there are servers on one of them. */
+export async function removeComputeHosts({ db }: Platform, names: readonly string[]): Promise<void> {
+  await transact(db, async (tx) => {
+    for (const host of await selectHosts(tx, { filters: { name: names } })) {
+      await refuseServers(tx, host)
+      await deleteHost(tx, host)
+    }
   })
 }
 

@@ -1,0 +1,65 @@
+// A process of simulated hosts: each has an agent of its own, as a real host has, with a hypervisor without machines.
+// Ends when it is told to or the process with the bus is gone.
+import { join } from "node:path"
+import { FakeHypervisor } from "../../agent/hypervisor/fake/fake.ts"
+import { FakePlugger } from "../../agent/ports/fake-plugger.ts"
+import { type AgentRole, startAgentRole } from "../../agent-role.ts"
+import type { Bus } from "../../platform/bus/bus.ts"
+import { openSocketBus } from "../../platform/bus/socket-bus.ts"
+import { systemClock } from "../../platform/clock/clock.ts"
+import { inParallel } from "../../platform/clock/in-parallel.ts"
+import { createLogger, type Logger } from "../../platform/log/log.ts"
+import { endWhenUncaught } from "../parent.ts"
+import { hostsOfProcess, type ProfileName, profiles, readFleet, simulatedName } from "./fleet-file.ts"
+import { serveReady } from "./ready.ts"
+
+const atOnce = 16
+
+export async function serveFleet(args: string[]): Promise<number> {
+  const [dataDir = "", busSocket = "", index = "0", readySocket = ""] = args
+  const log = createLogger({ level: process.env.KUMOI_LOG_LEVEL ?? "info" })
+  endWhenUncaught(log)
+  const ended = Promise.withResolvers<void>()
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => ended.resolve())
+  const bus = await openSocketBus({ socketPath: busSocket, log, onLost: () => ended.resolve() })
+  const first = Number(index) * hostsOfProcess
+  const own = readFleet(dataDir).hosts.slice(first, first + hostsOfProcess)
+  const hosts = own.map((profile, at) => ({ name: simulatedName(first + at + 1), profile }))
+  const roles: AgentRole[] = []
+  await inParallel(hosts, atOnce, async (host) => {
+    roles.push(await startSimulated({ ...host, dataDir, bus, log }))
+  })
+  await using _ready = await serveReady(readySocket)
+  await ended.promise
+  await inParallel(roles, atOnce, (role) => role.stop({ guests: "leave", graceMs: 0 }))
+  await bus[Symbol.asyncDispose]()
+  return 0
+}
+
+interface Simulated {
+  name: string
+  profile: ProfileName
+  dataDir: string
+  bus: Bus
+  log: Logger
+}
+
+async function startSimulated({ name, profile, dataDir, bus, log }: Simulated): Promise<AgentRole> {
+  const own = join(dataDir, "fleet", name)
+  const clock = systemClock
+  const hypervisor = new FakeHypervisor({
+    host: name,
+    hostIp: "127.0.0.1",
+    dir: join(own, "agent/fake"),
+    clock,
+    capacity: profiles[profile],
+  })
+  const parts = { hypervisor, ports: new FakePlugger(), metadata: null, usesImages: false }
+  const config = { host: name, dataDir: own }
+  return await startAgentRole({ config, bus, clock, log }, parts, noImages)
+}
+
+const noImages = {
+  open: () => Promise.reject(new Error("a simulated host looks at no image")),
+  store: () => Promise.reject(new Error("a simulated host has no image to store")),
+}
