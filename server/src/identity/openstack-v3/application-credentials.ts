@@ -66,12 +66,7 @@ export const applicationCredentialRoutes = [
     handler: async (ctx, req) => {
       const wanted = given({ userId: req.params.user_id ?? "", name: queryText(req.query, "name") })
       const rows = await listApplicationCredentials(ctx, wanted)
-      return listReply(
-        ctx,
-        req,
-        "application_credentials",
-        rows.map((row) => viewApplicationCredential(ctx, req, row)),
-      )
+      return listReply(ctx, req, "application_credentials", rows, viewApplicationCredential)
     },
   }),
   route({

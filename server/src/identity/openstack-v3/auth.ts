@@ -79,12 +79,7 @@ export const authRoutes = [
     operation: listOwnProjects,
     handler: async (ctx, req) => {
       const rows = await listOwnProjects(ctx, {})
-      return listReply(
-        ctx,
-        req,
-        "projects",
-        rows.map((row) => viewProject(ctx, req, row)),
-      )
+      return listReply(ctx, req, "projects", rows, viewProject)
     },
   }),
   route({
@@ -93,12 +88,7 @@ export const authRoutes = [
     operation: listOwnDomains,
     handler: async (ctx, req) => {
       const rows = await listOwnDomains(ctx, {})
-      return listReply(
-        ctx,
-        req,
-        "domains",
-        rows.map((row) => viewDomain(ctx, req, row)),
-      )
+      return listReply(ctx, req, "domains", rows, viewDomain)
     },
   }),
   route({

@@ -68,12 +68,7 @@ export const ec2CredentialRoutes = [
     operation: listEc2Keys,
     handler: async (ctx, req) => {
       const keys = await listEc2Keys(ctx, { userId: req.params.user_id ?? "" })
-      return listReply(
-        ctx,
-        req,
-        "credentials",
-        keys.map((key) => viewEc2Key(ctx, req, key)),
-      )
+      return listReply(ctx, req, "credentials", keys, viewEc2Key)
     },
   }),
   route({

@@ -1,4 +1,3 @@
-import type { Ctx } from "../../platform/context/context.ts"
 import { route, type WireRequest } from "../../platform/http/wire.ts"
 import { closed, word } from "../../platform/schema/make.ts"
 import {
@@ -40,21 +39,6 @@ function groupId(req: WireRequest) {
   return { id: req.params.endpoint_group_id ?? "" }
 }
 
-function rowsReply<T>(
-  ctx: Ctx,
-  req: WireRequest,
-  key: string,
-  rows: readonly T[],
-  view: (ctx: Ctx, req: WireRequest, row: T) => unknown,
-) {
-  return listReply(
-    ctx,
-    req,
-    key,
-    rows.map((row) => view(ctx, req, row)),
-  )
-}
-
 export const endpointGroupRoutes = [
   ...resourceRoutes({
     noun: endpointGroupNoun,
@@ -82,14 +66,14 @@ export const endpointGroupRoutes = [
     path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/endpoints",
     operation: listGroupEndpoints,
     handler: async (ctx, req) =>
-      rowsReply(ctx, req, "endpoints", await listGroupEndpoints(ctx, groupId(req)), viewEndpoint),
+      listReply(ctx, req, "endpoints", await listGroupEndpoints(ctx, groupId(req)), viewEndpoint),
   }),
   route({
     method: "GET",
     path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects",
     operation: listGroupProjects,
     handler: async (ctx, req) =>
-      rowsReply(ctx, req, "projects", await listGroupProjects(ctx, groupId(req)), viewProject),
+      listReply(ctx, req, "projects", await listGroupProjects(ctx, groupId(req)), viewProject),
   }),
   route({
     method: "PUT",
@@ -152,7 +136,7 @@ export const projectEndpointRoutes = [
     operation: listProjectEndpoints,
     handler: async (ctx, req) => {
       const rows = await listProjectEndpoints(ctx, { projectId: req.params.project_id ?? "" })
-      return rowsReply(ctx, req, "endpoints", rows, viewEndpoint)
+      return listReply(ctx, req, "endpoints", rows, viewEndpoint)
     },
   }),
   route({
@@ -161,7 +145,7 @@ export const projectEndpointRoutes = [
     operation: listProjectEndpointGroups,
     handler: async (ctx, req) => {
       const rows = await listProjectEndpointGroups(ctx, { projectId: req.params.project_id ?? "" })
-      return rowsReply(ctx, req, "endpoint_groups", rows, viewGroup)
+      return listReply(ctx, req, "endpoint_groups", rows, viewGroup)
     },
   }),
   route({
@@ -170,7 +154,7 @@ export const projectEndpointRoutes = [
     operation: listEndpointProjects,
     handler: async (ctx, req) => {
       const rows = await listEndpointProjects(ctx, { id: req.params.endpoint_id ?? "" })
-      return rowsReply(ctx, req, "projects", rows, viewProject)
+      return listReply(ctx, req, "projects", rows, viewProject)
     },
   }),
 ]

@@ -52,39 +52,22 @@ export const extensionRoutes: readonly Route[] = [
     told: { query: textQuery("since") },
     handler: async (ctx, req) => {
       const events = await listRevocationEvents(ctx, given({ since: queryText(req.query, "since") }))
-      return listReply(
-        ctx,
-        req,
-        "events",
-        events.map((event) => ({
-          audit_id: event.audit_id,
-          issued_before: timeText(event.issued_before.getTime()),
-        })),
-      )
+      return listReply(ctx, req, "events", events, (_ctx, _req, event) => ({
+        audit_id: event.audit_id,
+        issued_before: timeText(event.issued_before.getTime()),
+      }))
     },
   }),
   route({
     method: "GET",
     path: "/OS-FEDERATION/projects",
     operation: listOwnProjects,
-    handler: async (ctx, req) =>
-      listReply(
-        ctx,
-        req,
-        "projects",
-        (await listOwnProjects(ctx, {})).map((row) => viewProject(ctx, req, row)),
-      ),
+    handler: async (ctx, req) => listReply(ctx, req, "projects", await listOwnProjects(ctx, {}), viewProject),
   }),
   route({
     method: "GET",
     path: "/OS-FEDERATION/domains",
     operation: listOwnDomains,
-    handler: async (ctx, req) =>
-      listReply(
-        ctx,
-        req,
-        "domains",
-        (await listOwnDomains(ctx, {})).map((row) => viewDomain(ctx, req, row)),
-      ),
+    handler: async (ctx, req) => listReply(ctx, req, "domains", await listOwnDomains(ctx, {}), viewDomain),
   }),
 ]

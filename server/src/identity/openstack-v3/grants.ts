@@ -42,12 +42,7 @@ export const grantRoutes: readonly Route[] = places.flatMap((place) => {
     operation: verbs.list,
     handler: async (ctx, req) => {
       const rows = await verbs.list(ctx, readHolder(place, req))
-      return listReply(
-        ctx,
-        req,
-        "roles",
-        rows.map((row) => viewRole(ctx, req, row)),
-      )
+      return listReply(ctx, req, "roles", rows, viewRole)
     },
   })
   const single = [

@@ -120,12 +120,7 @@ export const oauth1Routes: readonly Route[] = [
     operation: listAccessTokens,
     handler: async (ctx, req) => {
       const rows = await listAccessTokens(ctx, { userId: req.params.user_id ?? "" })
-      return listReply(
-        ctx,
-        req,
-        "access_tokens",
-        rows.map((row) => viewAccessToken(ctx, req, row)),
-      )
+      return listReply(ctx, req, "access_tokens", rows, viewAccessToken)
     },
   }),
   route({
@@ -150,12 +145,7 @@ export const oauth1Routes: readonly Route[] = [
     operation: listAccessTokenRoles,
     handler: async (ctx, req) => {
       const rows = await listAccessTokenRoles(ctx, ofUser(req))
-      return listReply(
-        ctx,
-        req,
-        "roles",
-        rows.map((row) => viewRole(ctx, req, row)),
-      )
+      return listReply(ctx, req, "roles", rows, viewRole)
     },
   }),
   route({

@@ -94,12 +94,7 @@ export const policyRoutes: readonly Route[] = [
     operation: listPolicyEndpoints,
     handler: async (ctx, req) => {
       const rows = await listPolicyEndpoints(ctx, { id: req.params.policy_id ?? "" })
-      return listReply(
-        ctx,
-        req,
-        "endpoints",
-        rows.map((row) => viewEndpoint(ctx, req, row)),
-      )
+      return listReply(ctx, req, "endpoints", rows, viewEndpoint)
     },
   }),
   route({

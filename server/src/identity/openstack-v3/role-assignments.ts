@@ -24,12 +24,7 @@ export const roleAssignmentRoutes = [
     handler: async (ctx, req) => {
       const rows = await listRoleAssignments(ctx, readQuery(req.query))
       const isNamed = flag(req.query, "include_names")
-      return listReply(
-        ctx,
-        req,
-        "role_assignments",
-        rows.map((row) => viewAssignment(ctx, req, row, isNamed)),
-      )
+      return listReply(ctx, req, "role_assignments", rows, (...asked) => viewAssignment(...asked, isNamed))
     },
   }),
 ]

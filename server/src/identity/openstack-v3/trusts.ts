@@ -60,12 +60,7 @@ export const trustRoutes = [
           trusteeUserId: queryText(req.query, "trustee_user_id"),
         }),
       )
-      return listReply(
-        ctx,
-        req,
-        "trusts",
-        trusts.map((trust) => viewListed(ctx, req, trust)),
-      )
+      return listReply(ctx, req, "trusts", trusts, viewListed)
     },
   }),
   route({
@@ -100,12 +95,7 @@ export const trustRoutes = [
     operation: listTrustRoles,
     handler: async (ctx, req) => {
       const roles = await listTrustRoles(ctx, { id: req.params.trust_id ?? "" })
-      return listReply(
-        ctx,
-        req,
-        "roles",
-        roles.map((role) => viewRole(ctx, req, role)),
-      )
+      return listReply(ctx, req, "roles", roles, viewRole)
     },
   }),
   route({

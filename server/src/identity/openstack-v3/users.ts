@@ -102,12 +102,7 @@ export const userRoutes = [
     operation: listUserProjects,
     handler: async (ctx, req) => {
       const rows = await listUserProjects(ctx, { userId: req.params.user_id ?? "" })
-      return listReply(
-        ctx,
-        req,
-        "projects",
-        rows.map((row) => viewProject(ctx, req, row)),
-      )
+      return listReply(ctx, req, "projects", rows, viewProject)
     },
   }),
 ]
