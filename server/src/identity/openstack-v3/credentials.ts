@@ -1,4 +1,5 @@
 import { Type } from "typebox"
+import { one } from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { route, type WireRequest } from "../../platform/http/wire.ts"
 import { keyed, typed } from "../../platform/schema/make.ts"
@@ -16,16 +17,16 @@ import {
   listEc2Keys,
   updateCredential,
 } from "../index.ts"
-import { blobAsText, resourceRoutes, type View, viewOf } from "./resource.ts"
+import { blobAsText, resourceRoutes, viewAlso, viewOf } from "./resource.ts"
 import { looseId, text, textOrNull } from "./schema.ts"
+import { listOf, selfLink } from "./told.ts"
 import { linkTo, listReply } from "./view.ts"
 
 const viewStored = viewOf(credentialNoun, ({ id }) => `credentials/${id}`)
 
-const viewCredential: View<Credential> = (ctx, req, credential) => ({
-  ...viewStored(ctx, req, credential),
-  blob: credential.blob,
-})
+const viewCredential = viewAlso(viewStored, "Credential", { blob: text }, ({ blob }: Credential) => ({
+  blob,
+}))
 
 export const credentialRoutes = resourceRoutes({
   noun: credentialNoun,
@@ -57,6 +58,10 @@ function viewEc2Key(ctx: Ctx, req: WireRequest, key: Ec2Key): Record<string, unk
   }
 }
 
+const ec2Key = Type.Object({
+  ...{ user_id: text, tenant_id: text, access: text, secret: text, trust_id: textOrNull, links: selfLink },
+})
+
 function keyOf(req: WireRequest) {
   return { userId: req.params.user_id ?? "", access: req.params.credential_id ?? "" }
 }
@@ -66,6 +71,7 @@ export const ec2CredentialRoutes = [
     method: "GET",
     path: "/users/{user_id}/credentials/OS-EC2",
     operation: listEc2Keys,
+    told: listOf("credentials", ec2Key),
     handler: async (ctx, req) => {
       const keys = await listEc2Keys(ctx, { userId: req.params.user_id ?? "" })
       return listReply(ctx, req, "credentials", keys, viewEc2Key)
@@ -75,6 +81,7 @@ export const ec2CredentialRoutes = [
     method: "POST",
     path: "/users/{user_id}/credentials/OS-EC2",
     operation: createEc2Key,
+    told: one("credential", ec2Key),
     body: keyed("tenant_id", text),
     admit: (ctx, req) => createEc2Key.admit(ctx, { userId: req.params.user_id ?? "", projectId: "" }),
     handler: async (ctx, req) => {
@@ -86,14 +93,13 @@ export const ec2CredentialRoutes = [
     method: "GET",
     path: "/users/{user_id}/credentials/OS-EC2/{credential_id}",
     operation: getEc2Key,
+    told: one("credential", ec2Key),
     handler: async (ctx, req) => ({ credential: viewEc2Key(ctx, req, await getEc2Key(ctx, keyOf(req))) }),
   }),
   route({
     method: "DELETE",
     path: "/users/{user_id}/credentials/OS-EC2/{credential_id}",
     operation: deleteEc2Key,
-    handler: async (ctx, req) => {
-      await deleteEc2Key(ctx, keyOf(req))
-    },
+    handler: (ctx, req) => deleteEc2Key(ctx, keyOf(req)),
   }),
 ]

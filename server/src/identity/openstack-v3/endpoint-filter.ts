@@ -1,3 +1,5 @@
+import { Type } from "typebox"
+import { one } from "../../api/openstack/shape.ts"
 import { route, type WireRequest } from "../../platform/http/wire.ts"
 import { closed, word } from "../../platform/schema/make.ts"
 import {
@@ -23,9 +25,12 @@ import { viewEndpoint } from "./endpoints.ts"
 import { viewProject } from "./projects-view.ts"
 import { resourceRoutes, viewOf } from "./resource.ts"
 import { description, name, text } from "./schema.ts"
+import { listOf } from "./told.ts"
 import { listReply } from "./view.ts"
 
 const viewGroup = viewOf(endpointGroupNoun, ({ id }) => `OS-EP-FILTER/endpoint_groups/${id}`)
+
+const association = Type.Object({ endpoint_group_id: text, project_id: text })
 
 function pair(req: WireRequest) {
   return { projectId: req.params.project_id ?? "", endpointId: req.params.endpoint_id ?? "" }
@@ -65,6 +70,7 @@ export const endpointGroupRoutes = [
     method: "GET",
     path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/endpoints",
     operation: listGroupEndpoints,
+    told: listOf("endpoints", viewEndpoint.shows),
     handler: async (ctx, req) =>
       listReply(ctx, req, "endpoints", await listGroupEndpoints(ctx, groupId(req)), viewEndpoint),
   }),
@@ -72,6 +78,7 @@ export const endpointGroupRoutes = [
     method: "GET",
     path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects",
     operation: listGroupProjects,
+    told: listOf("projects", viewProject.shows),
     handler: async (ctx, req) =>
       listReply(ctx, req, "projects", await listGroupProjects(ctx, groupId(req)), viewProject),
   }),
@@ -80,14 +87,13 @@ export const endpointGroupRoutes = [
     path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}",
     operation: addProjectEndpointGroup,
     status: 204,
-    handler: async (ctx, req) => {
-      await addProjectEndpointGroup(ctx, groupPair(req))
-    },
+    handler: (ctx, req) => addProjectEndpointGroup(ctx, groupPair(req)),
   }),
   route({
     method: "GET",
     path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}",
     operation: getProjectEndpointGroup,
+    told: one("project_endpoint_group", association),
     handler: async (ctx, req) => {
       const row = await getProjectEndpointGroup(ctx, groupPair(req))
       return { project_endpoint_group: { endpoint_group_id: row.id, project_id: req.params.project_id } }
@@ -97,9 +103,7 @@ export const endpointGroupRoutes = [
     method: "DELETE",
     path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}",
     operation: removeProjectEndpointGroup,
-    handler: async (ctx, req) => {
-      await removeProjectEndpointGroup(ctx, groupPair(req))
-    },
+    handler: (ctx, req) => removeProjectEndpointGroup(ctx, groupPair(req)),
   }),
 ]
 
@@ -109,31 +113,26 @@ export const projectEndpointRoutes = [
     path: "/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}",
     operation: addProjectEndpoint,
     status: 204,
-    handler: async (ctx, req) => {
-      await addProjectEndpoint(ctx, pair(req))
-    },
+    handler: (ctx, req) => addProjectEndpoint(ctx, pair(req)),
   }),
   route({
     method: "GET",
     path: "/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}",
     operation: checkProjectEndpoint,
     status: 204,
-    handler: async (ctx, req) => {
-      await checkProjectEndpoint(ctx, pair(req))
-    },
+    handler: (ctx, req) => checkProjectEndpoint(ctx, pair(req)),
   }),
   route({
     method: "DELETE",
     path: "/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}",
     operation: removeProjectEndpoint,
-    handler: async (ctx, req) => {
-      await removeProjectEndpoint(ctx, pair(req))
-    },
+    handler: (ctx, req) => removeProjectEndpoint(ctx, pair(req)),
   }),
   route({
     method: "GET",
     path: "/OS-EP-FILTER/projects/{project_id}/endpoints",
     operation: listProjectEndpoints,
+    told: listOf("endpoints", viewEndpoint.shows),
     handler: async (ctx, req) => {
       const rows = await listProjectEndpoints(ctx, { projectId: req.params.project_id ?? "" })
       return listReply(ctx, req, "endpoints", rows, viewEndpoint)
@@ -143,6 +142,7 @@ export const projectEndpointRoutes = [
     method: "GET",
     path: "/OS-EP-FILTER/projects/{project_id}/endpoint_groups",
     operation: listProjectEndpointGroups,
+    told: listOf("endpoint_groups", viewGroup.shows),
     handler: async (ctx, req) => {
       const rows = await listProjectEndpointGroups(ctx, { projectId: req.params.project_id ?? "" })
       return listReply(ctx, req, "endpoint_groups", rows, viewGroup)
@@ -152,6 +152,7 @@ export const projectEndpointRoutes = [
     method: "GET",
     path: "/OS-EP-FILTER/endpoints/{endpoint_id}/projects",
     operation: listEndpointProjects,
+    told: listOf("projects", viewProject.shows),
     handler: async (ctx, req) => {
       const rows = await listEndpointProjects(ctx, { id: req.params.endpoint_id ?? "" })
       return listReply(ctx, req, "projects", rows, viewProject)

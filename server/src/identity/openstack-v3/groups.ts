@@ -17,7 +17,7 @@ import { viewGroup } from "./groups-view.ts"
 import { readList } from "./read.ts"
 import { resourceRoutes } from "./resource.ts"
 import { description, idString, name } from "./schema.ts"
-import { listQuery } from "./told.ts"
+import { listQuery, pageOf } from "./told.ts"
 import { viewUser } from "./users.ts"
 import { pageReply } from "./view.ts"
 
@@ -41,7 +41,7 @@ export const groupRoutes = [
     method: "GET",
     path: "/groups/{group_id}/users",
     operation: listGroupUsers,
-    told: { query: listQuery(userNoun, userFilters) },
+    told: { query: listQuery(userNoun, userFilters), ...pageOf("users", viewUser.shows) },
     handler: async (ctx, req) => {
       const query = readList(req.query, userNoun, userFilters)
       const users = await listGroupUsers(ctx, { groupId: req.params.group_id ?? "", query })
@@ -53,26 +53,20 @@ export const groupRoutes = [
     path: "/groups/{group_id}/users/{user_id}",
     operation: addGroupUser,
     status: 204,
-    handler: async (ctx, req) => {
-      await addGroupUser(ctx, pair(req))
-    },
+    handler: (ctx, req) => addGroupUser(ctx, pair(req)),
   }),
   route({
     method: "GET",
     path: "/groups/{group_id}/users/{user_id}",
     operation: checkGroupUser,
     status: 204,
-    handler: async (ctx, req) => {
-      await checkGroupUser(ctx, pair(req))
-    },
+    handler: (ctx, req) => checkGroupUser(ctx, pair(req)),
   }),
   route({
     method: "DELETE",
     path: "/groups/{group_id}/users/{user_id}",
     operation: removeGroupUser,
-    handler: async (ctx, req) => {
-      await removeGroupUser(ctx, pair(req))
-    },
+    handler: (ctx, req) => removeGroupUser(ctx, pair(req)),
   }),
 ]
 

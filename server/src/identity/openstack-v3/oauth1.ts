@@ -1,6 +1,7 @@
 // OS-OAUTH1: request tokens, access tokens. Who asks signs the request (RFC 5849) and is answered in form encoding.
 
 import { Type } from "typebox"
+import { one } from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Route, route, type WireReply, type WireRequest, withHeaders } from "../../platform/http/wire.ts"
 import { closed, object } from "../../platform/schema/make.ts"
@@ -20,8 +21,9 @@ import {
   timeText,
 } from "../index.ts"
 import { given } from "./read.ts"
-import { viewOf } from "./resource.ts"
-import { idString, name } from "./schema.ts"
+import { showsLike, viewOf } from "./resource.ts"
+import { idString, name, text, textOrNull } from "./schema.ts"
+import { listOf, selfLink } from "./told.ts"
 import { linkTo, listReply } from "./view.ts"
 
 /**
@@ -62,7 +64,9 @@ function secretReply(row: { id: string; secret: string; expiresAt: Date | null }
 const pathOf = ({ id, authorizingUserId }: AccessToken) =>
   `users/${authorizingUserId}/OS-OAUTH1/access_tokens/${id}`
 
-const viewPlain = viewOf(accessTokenNoun, pathOf, ({ expiresAt }) => ({ expires_at: viewTime(expiresAt) }))
+const viewPlain = viewOf(accessTokenNoun, pathOf, ({ expiresAt }) => ({ expires_at: viewTime(expiresAt) }), {
+  expires_at: textOrNull,
+})
 
 function viewAccessToken(ctx: Ctx, req: WireRequest, token: AccessToken): Record<string, unknown> {
   const roles = linkTo(ctx, req, `${pathOf(token)}/roles`).self
@@ -72,6 +76,11 @@ function viewAccessToken(ctx: Ctx, req: WireRequest, token: AccessToken): Record
 function viewRole(ctx: Ctx, req: WireRequest, row: Role): Record<string, unknown> {
   return { id: row.id, name: row.name, domain_id: row.domainId, links: linkTo(ctx, req, `roles/${row.id}`) }
 }
+
+const rolesLink = Type.Object({ self: text, roles: text })
+const shownToken = showsLike(viewPlain, "AccessToken", { links: rolesLink })
+const shownRole = Type.Object({ id: text, name: text, domain_id: textOrNull, links: selfLink })
+const verifier = Type.Object({ oauth_verifier: text })
 
 const rolesToGive = Type.Array(closed({ id: idString, name }, [], { minProperties: 1, maxProperties: 1 }))
 
@@ -98,6 +107,7 @@ export const oauth1Routes: readonly Route[] = [
     method: "PUT",
     path: "/OS-OAUTH1/authorize/{request_token_id}",
     operation: authorizeRequestToken,
+    told: one("token", verifier),
     body: object({ roles: rolesToGive }),
     handler: async (ctx, req) => {
       const id = req.params.request_token_id ?? ""
@@ -118,6 +128,7 @@ export const oauth1Routes: readonly Route[] = [
     method: "GET",
     path: "/users/{user_id}/OS-OAUTH1/access_tokens",
     operation: listAccessTokens,
+    told: listOf("access_tokens", shownToken),
     handler: async (ctx, req) => {
       const rows = await listAccessTokens(ctx, { userId: req.params.user_id ?? "" })
       return listReply(ctx, req, "access_tokens", rows, viewAccessToken)
@@ -127,6 +138,7 @@ export const oauth1Routes: readonly Route[] = [
     method: "GET",
     path: "/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}",
     operation: getAccessToken,
+    told: one("access_token", shownToken),
     handler: async (ctx, req) => ({
       access_token: viewAccessToken(ctx, req, await getAccessToken(ctx, ofUser(req))),
     }),
@@ -135,14 +147,13 @@ export const oauth1Routes: readonly Route[] = [
     method: "DELETE",
     path: "/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}",
     operation: deleteAccessToken,
-    handler: async (ctx, req) => {
-      await deleteAccessToken(ctx, ofUser(req))
-    },
+    handler: (ctx, req) => deleteAccessToken(ctx, ofUser(req)),
   }),
   route({
     method: "GET",
     path: "/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}/roles",
     operation: listAccessTokenRoles,
+    told: listOf("roles", shownRole),
     handler: async (ctx, req) => {
       const rows = await listAccessTokenRoles(ctx, ofUser(req))
       return listReply(ctx, req, "roles", rows, viewRole)
@@ -152,6 +163,7 @@ export const oauth1Routes: readonly Route[] = [
     method: "GET",
     path: "/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}/roles/{role_id}",
     operation: getAccessTokenRole,
+    told: one("role", shownRole),
     handler: async (ctx, req) => {
       const row = await getAccessTokenRole(ctx, { ...ofUser(req), roleId: req.params.role_id ?? "" })
       return { role: viewRole(ctx, req, row) }

@@ -1,4 +1,5 @@
 import { Type } from "typebox"
+import { one } from "../../api/openstack/shape.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { typed } from "../../platform/schema/make.ts"
 import {
@@ -15,6 +16,7 @@ import {
 import { viewEndpoint } from "./endpoints.ts"
 import { given } from "./read.ts"
 import { blobAsText, resourceRoutes, viewOf } from "./resource.ts"
+import { listOf } from "./told.ts"
 import { listReply } from "./view.ts"
 
 const viewPolicy = viewOf(policyNoun, ({ id }) => `policies/${id}`)
@@ -61,26 +63,20 @@ const associations: readonly Route[] = places.flatMap(({ path, kind }) => {
       path: full,
       operation: create,
       status: 204,
-      handler: async (ctx, req) => {
-        await create(ctx, association(req))
-      },
+      handler: (ctx, req) => create(ctx, association(req)),
     }),
     route({
       method: "GET",
       path: full,
       operation: check,
       status: 204,
-      handler: async (ctx, req) => {
-        await check(ctx, association(req))
-      },
+      handler: (ctx, req) => check(ctx, association(req)),
     }),
     route({
       method: "DELETE",
       path: full,
       operation: remove,
-      handler: async (ctx, req) => {
-        await remove(ctx, association(req))
-      },
+      handler: (ctx, req) => remove(ctx, association(req)),
     }),
   ]
 })
@@ -92,6 +88,7 @@ export const policyRoutes: readonly Route[] = [
     method: "GET",
     path: "/policies/{policy_id}/OS-ENDPOINT-POLICY/endpoints",
     operation: listPolicyEndpoints,
+    told: listOf("endpoints", viewEndpoint.shows),
     handler: async (ctx, req) => {
       const rows = await listPolicyEndpoints(ctx, { id: req.params.policy_id ?? "" })
       return listReply(ctx, req, "endpoints", rows, viewEndpoint)
@@ -101,6 +98,7 @@ export const policyRoutes: readonly Route[] = [
     method: "GET",
     path: "/endpoints/{endpoint_id}/OS-ENDPOINT-POLICY/policy",
     operation: getEndpointPolicy,
+    told: one("policy", viewPolicy.shows),
     handler: async (ctx, req) => ({
       policy: viewPolicy(ctx, req, await getEndpointPolicy(ctx, { id: req.params.endpoint_id ?? "" })),
     }),

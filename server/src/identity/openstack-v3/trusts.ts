@@ -1,6 +1,8 @@
 import { Type } from "typebox"
+import { nothing, one as oneOf } from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { queryText } from "../../platform/http/query.ts"
+import { gone } from "../../platform/http/versions.ts"
 import { route, type WireRequest } from "../../platform/http/wire.ts"
 import { object, typed } from "../../platform/schema/make.ts"
 import {
@@ -15,10 +17,10 @@ import {
   usesMost,
 } from "../index.ts"
 import { given } from "./read.ts"
-import { readerOf, viewOf } from "./resource.ts"
+import { readerOf, showsLike, viewOf } from "./resource.ts"
 import { viewRole } from "./roles.ts"
 import { idOrName, looseId, member, strictBoolean, text, textOrNull } from "./schema.ts"
-import { textQuery } from "./told.ts"
+import { listLinks, listOf, textQuery } from "./told.ts"
 import { linkTo, listReply } from "./view.ts"
 
 const properties = {
@@ -34,7 +36,10 @@ const properties = {
 }
 const pathOf = ({ id }: Pick<Trust, "id">) => `OS-TRUST/trusts/${id}`
 
-const viewListed = viewOf(trustNoun, pathOf, () => ({ deleted_at: null, roles: undefined }))
+const unlike = { deleted_at: nothing, roles: gone }
+const viewListed = viewOf(trustNoun, pathOf, () => ({ deleted_at: null, roles: undefined }), unlike)
+const withRoles = { roles: Type.Array(viewRole.shows), roles_links: listLinks }
+const shown = oneOf("trust", showsLike(viewListed, "TrustWithRoles", withRoles))
 
 function viewTrust(ctx: Ctx, req: WireRequest, trust: Trust): Record<string, unknown> {
   return {
@@ -51,7 +56,7 @@ export const trustRoutes = [
     method: "GET",
     path: "/OS-TRUST/trusts",
     operation: listTrusts,
-    told: { query: textQuery("trustor_user_id", "trustee_user_id") },
+    told: { query: textQuery("trustor_user_id", "trustee_user_id"), ...listOf("trusts", viewListed.shows) },
     handler: async (ctx, req) => {
       const trusts = await listTrusts(
         ctx,
@@ -67,6 +72,7 @@ export const trustRoutes = [
     method: "POST",
     path: "/OS-TRUST/trusts",
     operation: createTrust,
+    told: shown,
     body: member("trust", properties, { required: ["trustee_user_id", "trustor_user_id", "impersonation"] }),
     handler: async (ctx, req) => {
       const trust = await createTrust(ctx, reader.create(req.body.trust))
@@ -77,6 +83,7 @@ export const trustRoutes = [
     method: "GET",
     path: "/OS-TRUST/trusts/{trust_id}",
     operation: getTrust,
+    told: shown,
     handler: async (ctx, req) => ({
       trust: viewTrust(ctx, req, await getTrust(ctx, { id: req.params.trust_id ?? "" })),
     }),
@@ -85,14 +92,13 @@ export const trustRoutes = [
     method: "DELETE",
     path: "/OS-TRUST/trusts/{trust_id}",
     operation: deleteTrust,
-    handler: async (ctx, req) => {
-      await deleteTrust(ctx, { id: req.params.trust_id ?? "" })
-    },
+    handler: (ctx, req) => deleteTrust(ctx, { id: req.params.trust_id ?? "" }),
   }),
   route({
     method: "GET",
     path: "/OS-TRUST/trusts/{trust_id}/roles",
     operation: listTrustRoles,
+    told: listOf("roles", viewRole.shows),
     handler: async (ctx, req) => {
       const roles = await listTrustRoles(ctx, { id: req.params.trust_id ?? "" })
       return listReply(ctx, req, "roles", roles, viewRole)
@@ -102,6 +108,7 @@ export const trustRoutes = [
     method: "GET",
     path: "/OS-TRUST/trusts/{trust_id}/roles/{role_id}",
     operation: getTrustRole,
+    told: oneOf("role", viewRole.shows),
     handler: async (ctx, req) => {
       const wanted = { id: req.params.trust_id ?? "", roleId: req.params.role_id ?? "" }
       return { role: viewRole(ctx, req, await getTrustRole(ctx, wanted)) }

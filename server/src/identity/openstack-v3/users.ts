@@ -1,3 +1,4 @@
+import { rare } from "../../api/openstack/shape.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { queryAll } from "../../platform/http/query.ts"
 import { route, type WireRequest } from "../../platform/http/wire.ts"
@@ -31,7 +32,7 @@ import {
   text,
   textOrNull,
 } from "./schema.ts"
-import { listQuery } from "./told.ts"
+import { listOf, listQuery, pageOf } from "./told.ts"
 import { listReply, pageReply } from "./view.ts"
 
 export const viewUser = viewOf(
@@ -42,6 +43,7 @@ export const viewUser = viewOf(
     // Without a zone, as Keystone shows this one.
     password_expires_at: expires === null ? null : timeText(expires.getTime()).slice(0, -1),
   }),
+  { default_project_id: rare(text), password_expires_at: textOrNull },
 )
 
 export const userRoutes = [
@@ -89,7 +91,7 @@ export const userRoutes = [
     method: "GET",
     path: "/users/{user_id}/groups",
     operation: listUserGroups,
-    told: { query: listQuery(groupNoun, ["name"]) },
+    told: { query: listQuery(groupNoun, ["name"]), ...pageOf("groups", viewGroup.shows) },
     handler: async (ctx, req) => {
       const query = readList(req.query, groupNoun, ["name"])
       const groups = await listUserGroups(ctx, { userId: req.params.user_id ?? "", query })
@@ -100,6 +102,7 @@ export const userRoutes = [
     method: "GET",
     path: "/users/{user_id}/projects",
     operation: listUserProjects,
+    told: listOf("projects", viewProject.shows),
     handler: async (ctx, req) => {
       const rows = await listUserProjects(ctx, { userId: req.params.user_id ?? "" })
       return listReply(ctx, req, "projects", rows, viewProject)
