@@ -112,12 +112,16 @@ const listParameters = ["limit", "marker", "is_public", "minRam", "minDisk", "so
 
 async function list(ctx: Ctx, req: WireRequest, isDetail: boolean) {
   checkQueryNames(req, listParameters)
-  const page = readPage(req.query, {
-    sortKeys: keysOf(flavorNoun.fields, "sort"),
-    defaultSorts: [],
-    limitMax: 1_000,
-    defaultDirection: "asc",
-  })
+  // Nova knows no `sort`.
+  const page = readPage(
+    { ...req.query, sort: undefined },
+    {
+      sortKeys: keysOf(flavorNoun.fields, "sort"),
+      defaultSorts: [],
+      limitMax: 1_000,
+      defaultDirection: "asc",
+    },
+  )
   const atLeastOf = (name: string): Compared[] | undefined => {
     const value = queryInteger(req.query, name)
     return value === undefined ? undefined : [{ by: "atLeast", value }]

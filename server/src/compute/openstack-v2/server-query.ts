@@ -308,7 +308,7 @@ function readServerPage(ctx: Ctx, query: Query, version: Microversion): Page {
     .map((key, i) => [key, directions[i]] as const)
     .filter(([key]) => key in allowed || !ignoredSortKeys.has(key) || atLeast(version, "2.75"))
   for (const [key] of used) if ((key === "host" || key === "node") && !isAdmin(ctx)) throw sortForbidden(key)
-  const rest: Record<string, string | string[] | undefined> = { ...query }
+  const rest: Record<string, string | string[] | undefined> = { ...query, sort: undefined }
   rest.sort_key = used.map(([key]) => key)
   rest.sort_dir = used.map(([, direction]) => direction ?? "desc")
   return readPage(rest, {

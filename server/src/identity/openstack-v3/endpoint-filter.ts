@@ -22,6 +22,7 @@ import {
   updateEndpointGroup,
 } from "../index.ts"
 import { viewEndpoint } from "./endpoints.ts"
+import { membershipRoutes } from "./membership.ts"
 import { viewProject } from "./projects-view.ts"
 import { resourceRoutes, viewOf } from "./resource.ts"
 import { description, name, text } from "./schema.ts"
@@ -31,10 +32,6 @@ import { listReply } from "./view.ts"
 const viewGroup = viewOf(endpointGroupNoun, ({ id }) => `OS-EP-FILTER/endpoint_groups/${id}`)
 
 const association = Type.Object({ endpoint_group_id: text, project_id: text })
-
-function pair(req: WireRequest) {
-  return { projectId: req.params.project_id ?? "", endpointId: req.params.endpoint_id ?? "" }
-}
 
 function groupPair(req: WireRequest) {
   return { projectId: req.params.project_id ?? "", endpointGroupId: req.params.endpoint_group_id ?? "" }
@@ -108,26 +105,11 @@ export const endpointGroupRoutes = [
 ]
 
 export const projectEndpointRoutes = [
-  route({
-    method: "PUT",
-    path: "/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}",
-    operation: addProjectEndpoint,
-    status: 204,
-    handler: (ctx, req) => addProjectEndpoint(ctx, pair(req)),
-  }),
-  route({
-    method: "GET",
-    path: "/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}",
-    operation: checkProjectEndpoint,
-    status: 204,
-    handler: (ctx, req) => checkProjectEndpoint(ctx, pair(req)),
-  }),
-  route({
-    method: "DELETE",
-    path: "/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}",
-    operation: removeProjectEndpoint,
-    handler: (ctx, req) => removeProjectEndpoint(ctx, pair(req)),
-  }),
+  ...membershipRoutes(
+    "/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}",
+    { create: addProjectEndpoint, check: checkProjectEndpoint, remove: removeProjectEndpoint },
+    (req) => ({ projectId: req.params.project_id ?? "", endpointId: req.params.endpoint_id ?? "" }),
+  ),
   route({
     method: "GET",
     path: "/OS-EP-FILTER/projects/{project_id}/endpoints",

@@ -3,6 +3,7 @@
 
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { type GrantHolder, grantVerbs } from "../index.ts"
+import { membershipRoutes } from "./membership.ts"
 import { viewRole } from "./roles.ts"
 import { listOf } from "./told.ts"
 import { listReply } from "./view.ts"
@@ -47,28 +48,7 @@ export const grantRoutes: readonly Route[] = places.flatMap((place) => {
       return listReply(ctx, req, "roles", rows, viewRole)
     },
   })
-  const single = [
-    route({
-      method: "PUT",
-      path: one,
-      operation: verbs.create,
-      status: 204,
-      handler: (ctx, req) => verbs.create(ctx, input(req)),
-    }),
-    route({
-      method: "GET",
-      path: one,
-      operation: verbs.check,
-      status: 204,
-      handler: (ctx, req) => verbs.check(ctx, input(req)),
-    }),
-    route({
-      method: "DELETE",
-      path: one,
-      operation: verbs.revoke,
-      handler: (ctx, req) => verbs.revoke(ctx, input(req)),
-    }),
-  ]
+  const single = membershipRoutes(one, { ...verbs, remove: verbs.revoke }, input)
   // Keystone has no list of what is inherited from a project.
   return place.isInherited && place.targetKind === "project" ? single : [list, ...single]
 })

@@ -1,4 +1,4 @@
-import { route, type WireRequest } from "../../platform/http/wire.ts"
+import { route } from "../../platform/http/wire.ts"
 import {
   addGroupUser,
   checkGroupUser,
@@ -14,6 +14,7 @@ import {
 } from "../index.ts"
 import { admitToNew } from "./admit.ts"
 import { viewGroup } from "./groups-view.ts"
+import { membershipRoutes } from "./membership.ts"
 import { readList } from "./read.ts"
 import { resourceRoutes } from "./resource.ts"
 import { description, idString, name } from "./schema.ts"
@@ -48,28 +49,9 @@ export const groupRoutes = [
       return pageReply(ctx, req, "users", users, viewUser)
     },
   }),
-  route({
-    method: "PUT",
-    path: "/groups/{group_id}/users/{user_id}",
-    operation: addGroupUser,
-    status: 204,
-    handler: (ctx, req) => addGroupUser(ctx, pair(req)),
-  }),
-  route({
-    method: "GET",
-    path: "/groups/{group_id}/users/{user_id}",
-    operation: checkGroupUser,
-    status: 204,
-    handler: (ctx, req) => checkGroupUser(ctx, pair(req)),
-  }),
-  route({
-    method: "DELETE",
-    path: "/groups/{group_id}/users/{user_id}",
-    operation: removeGroupUser,
-    handler: (ctx, req) => removeGroupUser(ctx, pair(req)),
-  }),
+  ...membershipRoutes(
+    "/groups/{group_id}/users/{user_id}",
+    { create: addGroupUser, check: checkGroupUser, remove: removeGroupUser },
+    (req) => ({ groupId: req.params.group_id ?? "", userId: req.params.user_id ?? "" }),
+  ),
 ]
-
-function pair(req: WireRequest) {
-  return { groupId: req.params.group_id ?? "", userId: req.params.user_id ?? "" }
-}

@@ -14,6 +14,7 @@ import {
   updatePolicy,
 } from "../index.ts"
 import { viewEndpoint } from "./endpoints.ts"
+import { membershipRoutes } from "./membership.ts"
 import { given } from "./read.ts"
 import { blobAsText, resourceRoutes, viewOf } from "./resource.ts"
 import { listOf } from "./told.ts"
@@ -54,32 +55,9 @@ function association(req: WireRequest) {
   })
 }
 
-const associations: readonly Route[] = places.flatMap(({ path, kind }) => {
-  const full = `/policies/{policy_id}/OS-ENDPOINT-POLICY${path}`
-  const { create, check, remove } = policyAssociations[kind]
-  return [
-    route({
-      method: "PUT",
-      path: full,
-      operation: create,
-      status: 204,
-      handler: (ctx, req) => create(ctx, association(req)),
-    }),
-    route({
-      method: "GET",
-      path: full,
-      operation: check,
-      status: 204,
-      handler: (ctx, req) => check(ctx, association(req)),
-    }),
-    route({
-      method: "DELETE",
-      path: full,
-      operation: remove,
-      handler: (ctx, req) => remove(ctx, association(req)),
-    }),
-  ]
-})
+const associations = places.flatMap(({ path, kind }) =>
+  membershipRoutes(`/policies/{policy_id}/OS-ENDPOINT-POLICY${path}`, policyAssociations[kind], association),
+)
 
 export const policyRoutes: readonly Route[] = [
   ...crud,

@@ -31,7 +31,7 @@ export function boundedLimit(asked: number | null | undefined, most: number): nu
   return asked === null || asked === undefined || asked === 0 ? most : Math.min(asked, most)
 }
 
-/** Reads limit, marker, sort_key/sort_dir (repeatable). */
+/** Reads limit, marker, sort_key/sort_dir (repeatable) or `sort=key:dir,key`. */
 export function readPage(query: WireRequest["query"], rules: PageRules): Page {
   const limit = queryInteger(query, "limit", { min: 0 })
   const sorts = readSorts(query, rules)
@@ -45,9 +45,14 @@ export function readPage(query: WireRequest["query"], rules: PageRules): Page {
 
 function readSorts(query: WireRequest["query"], rules: PageRules): SortKey[] {
   const fallback = rules.defaultDirection ?? "desc"
-  const directions = queryAll(query, "sort_dir")
-  return queryAll(query, "sort_key").map((name, i) => {
-    const direction = directions[i]
+  const combined = queryText(query, "sort")
+  const pairs: [string, string | undefined][] = combined
+    ? combined.split(",").map((part) => {
+        const [key = "", direction] = part.split(":")
+        return [key, direction]
+      })
+    : queryAll(query, "sort_key").map((key, i) => [key, queryAll(query, "sort_dir")[i]])
+  return pairs.map(([name, direction]) => {
     const key = Object.hasOwn(rules.sortKeys, name) ? rules.sortKeys[name] : undefined
     if (!key) {
       throw invalid(
