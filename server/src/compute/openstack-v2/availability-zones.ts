@@ -6,11 +6,9 @@ import { type Route, route } from "../../platform/http/wire.ts"
 import { mapOf } from "../../platform/schema/make.ts"
 import { listHostsOfZones, listServicesOfZones } from "../index.ts"
 
-const zoneOf = (title: string, hosts: TSchema) =>
-  all(
-    "availabilityZoneInfo",
-    shape(title, { zoneName: text, zoneState: Type.Object({ available: flag }), hosts }),
-  )
+const zone = { zoneName: text, zoneState: Type.Object({ available: flag }) }
+const zonesOf = (title: string, hosts: TSchema) =>
+  all("availabilityZoneInfo", shape(title, { ...zone, hosts }))
 const service = Type.Object({ available: flag, active: flag, updated_at: text })
 
 /** Names, and which of them have a host that takes servers. */
@@ -50,14 +48,14 @@ export const zoneRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-availability-zone",
     operation: listHostsOfZones,
-    told: zoneOf("Zone", nothing),
+    told: zonesOf("Zone", nothing),
     handler: zones,
   }),
   route({
     method: "GET",
     path: "/os-availability-zone/detail",
     operation: listServicesOfZones,
-    told: zoneOf("ZoneInDetail", mapOf(mapOf(service))),
+    told: zonesOf("ZoneInDetail", mapOf(mapOf(service))),
     handler: zonesInDetail,
   }),
 ]

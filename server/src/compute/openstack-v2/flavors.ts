@@ -32,21 +32,8 @@ import { nextLink } from "./next-link.ts"
 import { checkQueryNames, toldQuery } from "./query-names.ts"
 import { bodyOf, bodyWith } from "./schema-parts.ts"
 
-const {
-  all,
-  each,
-  flag,
-  from,
-  links: linked,
-  one,
-  page,
-  rare,
-  shape,
-  text,
-  textMap,
-  textOrNull,
-  count: whole,
-} = is
+const { all, each, flag, from, one, page, rare, shape, text, textMap, textOrNull } = is
+const { links: linked, count: whole } = is
 
 function links(ctx: Ctx, flavor: Flavor) {
   const id = encodeURIComponent(flavor.flavorId)
@@ -113,15 +100,13 @@ const listParameters = ["limit", "marker", "is_public", "minRam", "minDisk", "so
 async function list(ctx: Ctx, req: WireRequest, isDetail: boolean) {
   checkQueryNames(req, listParameters)
   // Nova knows no `sort`.
-  const page = readPage(
-    { ...req.query, sort: undefined },
-    {
-      sortKeys: keysOf(flavorNoun.fields, "sort"),
-      defaultSorts: [],
-      limitMax: 1_000,
-      defaultDirection: "asc",
-    },
-  )
+  const query = { ...req.query, sort: undefined }
+  const page = readPage(query, {
+    sortKeys: keysOf(flavorNoun.fields, "sort"),
+    defaultSorts: [],
+    limitMax: 1_000,
+    defaultDirection: "asc",
+  })
   const atLeastOf = (name: string): Compared[] | undefined => {
     const value = queryInteger(req.query, name)
     return value === undefined ? undefined : [{ by: "atLeast", value }]

@@ -91,14 +91,13 @@ const roomNames =
   "vcpus memory_mb local_gb vcpus_used memory_mb_used local_gb_used free_ram_mb free_disk_gb " +
   "current_workload running_vms disk_available_least"
 const servers = rare(Type.Array(Type.Object({ name: text, uuid: text })))
-const cpuInfo = versions({ "2.1": text, "2.28": anyObject, "2.88": gone })
 const shownHypervisor = is.shape("Hypervisor", {
   ...briefHypervisor,
   ...each("hypervisor_type host_ip", text),
   hypervisor_version: count,
   service: is.shape("ServiceOfHypervisor", { id, host: text, disabled_reason: textOrNull }),
   ...each(roomNames, until("2.88", count)),
-  cpu_info: cpuInfo,
+  cpu_info: versions({ "2.1": text, "2.28": anyObject, "2.88": gone }),
   uptime: from("2.88", textOrNull),
   servers: from("2.53", servers),
 })

@@ -70,13 +70,8 @@ export function viewGroup(group: ShownGroup, names: GroupNames) {
 
 const maybe = (members: Readonly<Record<string, TSchema>>) => Type.Union([Type.Object(members), is.noMembers])
 const shownRule = shape("OldSecurityGroupRule", {
-  ...{
-    id: text,
-    parent_group_id: text,
-    ip_protocol: textOrNone,
-    from_port: countOrNull,
-    to_port: countOrNull,
-  },
+  ...{ id: text, parent_group_id: text, ip_protocol: textOrNone },
+  ...{ from_port: countOrNull, to_port: countOrNull },
   ...{ group: maybe({ name: text, tenant_id: text }), ip_range: maybe({ cidr: text }) },
 })
 export const shownGroup = shape("OldSecurityGroup", {

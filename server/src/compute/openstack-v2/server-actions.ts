@@ -121,7 +121,7 @@ async function unshelve(ctx: Ctx, { serverId, body, version }: Asked<BodyOf<type
   })
 }
 
-const madeImage = from("2.45", Type.Object({ image_id: text }))
+const imageMade = { told: from("2.45", Type.Object({ image_id: text })) }
 const rescued = Type.Object({ adminPass: rare(text) })
 
 const bare = {
@@ -152,15 +152,15 @@ const actions: Readonly<Record<string, Action>> = {
     },
   }),
   createBackup: action({
+    ...imageMade,
     operation: createServerBackup,
     schema: createBackupSchema,
-    told: madeImage,
     run: createBackup,
   }),
   createImage: action({
+    ...imageMade,
     operation: createServerImage,
     schema: createImageSchema,
-    told: madeImage,
     run: createImage,
   }),
   rescue: action({ operation: rescueServer, schema: rescueSchema, told: rescued, run: rescue }),

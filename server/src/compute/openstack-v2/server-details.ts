@@ -286,10 +286,7 @@ const actionsSince: Since = [
   ["2.58", ["limit", "marker", "changes-since"]],
   ["2.66", ["changes-before"]],
 ]
-const listedActions = {
-  instanceActions: many(shape("InstanceAction", action)),
-  links: from("2.58", rare(links)),
-}
+const listed = { instanceActions: many(shape("InstanceAction", action)), links: from("2.58", rare(links)) }
 
 async function listActions(ctx: Ctx, req: WireRequest) {
   const isPaged = atLeast(req.version, "2.58")
@@ -324,7 +321,7 @@ const actionRoutes: readonly Route[] = [
     method: "GET",
     path: "/servers/{server_id}/os-instance-actions",
     operation: listServerActions,
-    told: { ...toldQuery(actionsSince), answer: shape("InstanceActionPage", listedActions) },
+    told: { ...toldQuery(actionsSince), answer: shape("InstanceActionPage", listed) },
     handler: listActions,
   }),
   route({

@@ -33,9 +33,10 @@ const flavorKept = Type.Object({
   extra_specs: rare(is.textMap),
 })
 const fault = Type.Object({ code: count, created: text, message: text, details: rare(text) })
+const groupNames = Type.Array(Type.Object({ name: text }))
 const attribute = "OS-EXT-SRV-ATTR:"
 
-/** Some answers are not whole before the 2.75: `wholeFrom` that minor, or 1. */
+/** Some answers are not whole before 2.75: `wholeFrom` is that minor, or 1. */
 function serverMembers(wholeFrom: number): is.Members {
   const whole = (minor: number, schema: TSchema) => is.from(`2.${Math.max(minor, wholeFrom)}`, schema)
   const some = (names: string, schema: is.Shape) => is.each(names.replaceAll("@", attribute), schema)
@@ -52,7 +53,7 @@ function serverMembers(wholeFrom: number): is.Members {
     ...some("OS-SRV-USG:launched_at OS-SRV-USG:terminated_at OS-EXT-STS:task_state", whole(1, textOrNull)),
     "OS-EXT-STS:power_state": whole(1, count),
     "os-extended-volumes:volumes_attached": whole(1, Type.Array(Type.Object({ id: text }))),
-    security_groups: whole(1, rare(Type.Array(Type.Object({ name: text })))),
+    security_groups: whole(1, rare(groupNames)),
     key_name: whole(1, textOrNull),
     ...some("@host @hypervisor_hostname", whole(1, rare(textOrNull))),
     ...some("@instance_name", whole(1, rare(text))),
@@ -75,8 +76,7 @@ const { [`${attribute}user_data`]: _dropped, ...withoutUserData } = notWhole
 const rebuilt = { key_name: is.from("2.54", textOrNull), user_data: is.from("2.57", textOrNull) }
 const groups = { server_groups: is.from("2.71", is.texts) }
 const adminPass = rare(text)
-const groupsAsked = Type.Array(Type.Object({ name: text }))
-const made = { id: text, links: is.links, "OS-DCF:diskConfig": text, security_groups: groupsAsked, adminPass }
+const made = { id: text, links: is.links, "OS-DCF:diskConfig": text, security_groups: groupNames, adminPass }
 const serverOf = (title: string, ...members: is.Members[]) =>
   is.one("server", is.shape(title, Object.assign({}, ...members)))
 

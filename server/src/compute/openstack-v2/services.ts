@@ -1,17 +1,6 @@
 // Compute services: what works on hosts and for them.
 import { type Static, Type } from "typebox"
-import {
-  all,
-  count,
-  each,
-  flag,
-  from,
-  one,
-  rare,
-  shape,
-  text,
-  textOrNull,
-} from "../../api/openstack/shape.ts"
+import * as is from "../../api/openstack/shape.ts"
 import { microsText } from "../../platform/clock/iso-time.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
@@ -31,6 +20,8 @@ import {
 } from "../index.ts"
 import { toldQuery } from "./query-names.ts"
 import { boolean, fqdn, readBoolean } from "./schema-parts.ts"
+
+const { all, count, each, flag, from, one, rare, shape, text, textOrNull } = is
 
 const computeBinary = "nova-compute"
 

@@ -1,5 +1,5 @@
 import { type Static, Type } from "typebox"
-import { one as oneOf, rare } from "../../api/openstack/shape.ts"
+import { each, one as oneOf, rare } from "../../api/openstack/shape.ts"
 import { queryText } from "../../platform/http/query.ts"
 import { route, type WireRequest } from "../../platform/http/wire.ts"
 import { anyObject, object, word } from "../../platform/schema/make.ts"
@@ -17,6 +17,7 @@ import {
 import { given, readList } from "./read.ts"
 import { readerOf, showsLike, viewOf } from "./resource.ts"
 import { description, idOrName, member, name, strictBoolean, text, textOrNull } from "./schema.ts"
+import { thingRoute } from "./shown-routes.ts"
 import { listOf, listQuery, pageOf, textQuery } from "./told.ts"
 import { listReply, pageReply } from "./view.ts"
 
@@ -39,10 +40,9 @@ const properties = {
 }
 const createBody = member("application_credential", properties, { required: ["name"], isClosed: true })
 
-const roleShown = Type.Object({
-  ...{ id: text, name: text, domain_id: textOrNull, description: textOrNull, options: anyObject },
-})
-const ruleShown = Type.Object({ id: text, service: textOrNull, path: textOrNull, method: textOrNull })
+const notes = each("domain_id description", textOrNull)
+const roleShown = Type.Object({ id: text, name: text, ...notes, options: anyObject })
+const ruleShown = Type.Object({ id: text, ...each("service path method", textOrNull) })
 const viewApplicationCredential = viewOf(
   applicationCredentialNoun,
   ({ id, userId }) => `users/${userId}/application_credentials/${id}`,
@@ -95,19 +95,12 @@ export const applicationCredentialRoutes = [
       return { application_credential: { ...view, secret: made.secret } }
     },
   }),
-  route({
-    method: "GET",
-    path: "/users/{user_id}/application_credentials/{application_credential_id}",
-    operation: getApplicationCredential,
-    told: oneOf("application_credential", shows),
-    handler: async (ctx, req) => ({
-      application_credential: viewApplicationCredential(
-        ctx,
-        req,
-        await getApplicationCredential(ctx, one(req)),
-      ),
-    }),
-  }),
+  thingRoute(
+    "/users/{user_id}/application_credentials/{application_credential_id}",
+    getApplicationCredential,
+    one,
+    ["application_credential", viewApplicationCredential],
+  ),
   route({
     method: "DELETE",
     path: "/users/{user_id}/application_credentials/{application_credential_id}",
@@ -134,15 +127,10 @@ export const accessRuleRoutes = [
       return pageReply(ctx, req, "access_rules", rules, viewRule)
     },
   }),
-  route({
-    method: "GET",
-    path: "/users/{user_id}/access_rules/{access_rule_id}",
-    operation: getAccessRule,
-    told: oneOf("access_rule", viewRule.shows),
-    handler: async (ctx, req) => ({
-      access_rule: viewRule(ctx, req, await getAccessRule(ctx, oneRule(req))),
-    }),
-  }),
+  thingRoute("/users/{user_id}/access_rules/{access_rule_id}", getAccessRule, oneRule, [
+    "access_rule",
+    viewRule,
+  ]),
   route({
     method: "DELETE",
     path: "/users/{user_id}/access_rules/{access_rule_id}",

@@ -1,5 +1,5 @@
 import { type Static, type TProperties, Type } from "typebox"
-import { flag, one, rare, textOrNull, texts } from "../../api/openstack/shape.ts"
+import { each, flag, one, rare, textOrNull, texts } from "../../api/openstack/shape.ts"
 import { anyObject, keyed, object } from "../../platform/schema/make.ts"
 import { idOrName, text } from "./schema.ts"
 
@@ -54,9 +54,7 @@ const credential = Type.Object({
   access_rules: rare(Type.Array(anyObject)),
 })
 const accessToken = Type.Object({ access_token_id: text, consumer_id: text })
-const endpoint = Type.Object({
-  ...{ id: text, interface: text, url: text, region_id: textOrNull, region: textOrNull },
-})
+const endpoint = Type.Object({ ...each("id interface url", text), ...each("region_id region", textOrNull) })
 export const catalog = Type.Array(
   Type.Object(
     { id: text, type: text, name: text, endpoints: Type.Array(endpoint) },

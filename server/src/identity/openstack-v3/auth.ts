@@ -22,8 +22,9 @@ import {
 import { type AuthRequest, authRequest, catalog, toldAuthRequest, toldToken } from "./auth-schema.ts"
 import { signedRequest } from "./oauth1.ts"
 import { viewDomain, viewProject } from "./projects-view.ts"
-import { flags, listOf, selfLink } from "./told.ts"
-import { linkTo, listReply } from "./view.ts"
+import { listRoute } from "./shown-routes.ts"
+import { flags, selfLink } from "./told.ts"
+import { linkTo } from "./view.ts"
 
 const tokenQuery = querySchema(flags("allow_expired", "nocatalog"))
 
@@ -73,26 +74,8 @@ export const authRoutes = [
     operation: revokeToken,
     handler: (ctx, req) => revokeToken(ctx, { tokenId: subjectOf(req) }),
   }),
-  route({
-    method: "GET",
-    path: "/auth/projects",
-    operation: listOwnProjects,
-    told: listOf("projects", viewProject.shows),
-    handler: async (ctx, req) => {
-      const rows = await listOwnProjects(ctx, {})
-      return listReply(ctx, req, "projects", rows, viewProject)
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/auth/domains",
-    operation: listOwnDomains,
-    told: listOf("domains", viewDomain.shows),
-    handler: async (ctx, req) => {
-      const rows = await listOwnDomains(ctx, {})
-      return listReply(ctx, req, "domains", rows, viewDomain)
-    },
-  }),
+  listRoute("/auth/projects", listOwnProjects, () => ({}), ["projects", viewProject]),
+  listRoute("/auth/domains", listOwnDomains, () => ({}), ["domains", viewDomain]),
   route({
     method: "GET",
     path: "/auth/system",

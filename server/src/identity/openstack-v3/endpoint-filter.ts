@@ -26,16 +26,20 @@ import { membershipRoutes } from "./membership.ts"
 import { viewProject } from "./projects-view.ts"
 import { resourceRoutes, viewOf } from "./resource.ts"
 import { description, name, text } from "./schema.ts"
-import { listOf } from "./told.ts"
-import { listReply } from "./view.ts"
+import { listRoute } from "./shown-routes.ts"
 
 const viewGroup = viewOf(endpointGroupNoun, ({ id }) => `OS-EP-FILTER/endpoint_groups/${id}`)
 
+const group = "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}"
 const association = Type.Object({ endpoint_group_id: text, project_id: text })
 
 function groupPair(req: WireRequest) {
   return { projectId: req.params.project_id ?? "", endpointGroupId: req.params.endpoint_group_id ?? "" }
 }
+
+const ofProject = "/OS-EP-FILTER/projects/{project_id}"
+const project = (req: WireRequest) => ({ projectId: req.params.project_id ?? "" })
+const endpoint = (req: WireRequest) => ({ id: req.params.endpoint_id ?? "" })
 
 function groupId(req: WireRequest) {
   return { id: req.params.endpoint_group_id ?? "" }
@@ -63,32 +67,18 @@ export const endpointGroupRoutes = [
     update: updateEndpointGroup,
     remove: deleteEndpointGroup,
   }),
-  route({
-    method: "GET",
-    path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/endpoints",
-    operation: listGroupEndpoints,
-    told: listOf("endpoints", viewEndpoint.shows),
-    handler: async (ctx, req) =>
-      listReply(ctx, req, "endpoints", await listGroupEndpoints(ctx, groupId(req)), viewEndpoint),
-  }),
-  route({
-    method: "GET",
-    path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects",
-    operation: listGroupProjects,
-    told: listOf("projects", viewProject.shows),
-    handler: async (ctx, req) =>
-      listReply(ctx, req, "projects", await listGroupProjects(ctx, groupId(req)), viewProject),
-  }),
+  listRoute(`${group}/endpoints`, listGroupEndpoints, groupId, ["endpoints", viewEndpoint]),
+  listRoute(`${group}/projects`, listGroupProjects, groupId, ["projects", viewProject]),
   route({
     method: "PUT",
-    path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}",
+    path: `${group}/projects/{project_id}`,
     operation: addProjectEndpointGroup,
     status: 204,
     handler: (ctx, req) => addProjectEndpointGroup(ctx, groupPair(req)),
   }),
   route({
     method: "GET",
-    path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}",
+    path: `${group}/projects/{project_id}`,
     operation: getProjectEndpointGroup,
     told: one("project_endpoint_group", association),
     handler: async (ctx, req) => {
@@ -98,7 +88,7 @@ export const endpointGroupRoutes = [
   }),
   route({
     method: "DELETE",
-    path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}",
+    path: `${group}/projects/{project_id}`,
     operation: removeProjectEndpointGroup,
     handler: (ctx, req) => removeProjectEndpointGroup(ctx, groupPair(req)),
   }),
@@ -106,38 +96,17 @@ export const endpointGroupRoutes = [
 
 export const projectEndpointRoutes = [
   ...membershipRoutes(
-    "/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}",
+    `${ofProject}/endpoints/{endpoint_id}`,
     { create: addProjectEndpoint, check: checkProjectEndpoint, remove: removeProjectEndpoint },
     (req) => ({ projectId: req.params.project_id ?? "", endpointId: req.params.endpoint_id ?? "" }),
   ),
-  route({
-    method: "GET",
-    path: "/OS-EP-FILTER/projects/{project_id}/endpoints",
-    operation: listProjectEndpoints,
-    told: listOf("endpoints", viewEndpoint.shows),
-    handler: async (ctx, req) => {
-      const rows = await listProjectEndpoints(ctx, { projectId: req.params.project_id ?? "" })
-      return listReply(ctx, req, "endpoints", rows, viewEndpoint)
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/OS-EP-FILTER/projects/{project_id}/endpoint_groups",
-    operation: listProjectEndpointGroups,
-    told: listOf("endpoint_groups", viewGroup.shows),
-    handler: async (ctx, req) => {
-      const rows = await listProjectEndpointGroups(ctx, { projectId: req.params.project_id ?? "" })
-      return listReply(ctx, req, "endpoint_groups", rows, viewGroup)
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/OS-EP-FILTER/endpoints/{endpoint_id}/projects",
-    operation: listEndpointProjects,
-    told: listOf("projects", viewProject.shows),
-    handler: async (ctx, req) => {
-      const rows = await listEndpointProjects(ctx, { id: req.params.endpoint_id ?? "" })
-      return listReply(ctx, req, "projects", rows, viewProject)
-    },
-  }),
+  listRoute(`${ofProject}/endpoints`, listProjectEndpoints, project, ["endpoints", viewEndpoint]),
+  listRoute(`${ofProject}/endpoint_groups`, listProjectEndpointGroups, project, [
+    "endpoint_groups",
+    viewGroup,
+  ]),
+  listRoute("/OS-EP-FILTER/endpoints/{endpoint_id}/projects", listEndpointProjects, endpoint, [
+    "projects",
+    viewProject,
+  ]),
 ]

@@ -21,6 +21,7 @@ import { viewDomain, viewProject } from "./projects-view.ts"
 import { given } from "./read.ts"
 import { resourceRoutes, viewAlso, viewOf } from "./resource.ts"
 import { description, text, textOrNull } from "./schema.ts"
+import { listRoute } from "./shown-routes.ts"
 import { listOf, textQuery } from "./told.ts"
 import { listReply } from "./view.ts"
 
@@ -68,18 +69,6 @@ export const extensionRoutes: readonly Route[] = [
       }))
     },
   }),
-  route({
-    method: "GET",
-    path: "/OS-FEDERATION/projects",
-    operation: listOwnProjects,
-    told: listOf("projects", viewProject.shows),
-    handler: async (ctx, req) => listReply(ctx, req, "projects", await listOwnProjects(ctx, {}), viewProject),
-  }),
-  route({
-    method: "GET",
-    path: "/OS-FEDERATION/domains",
-    operation: listOwnDomains,
-    told: listOf("domains", viewDomain.shows),
-    handler: async (ctx, req) => listReply(ctx, req, "domains", await listOwnDomains(ctx, {}), viewDomain),
-  }),
+  listRoute("/OS-FEDERATION/projects", listOwnProjects, () => ({}), ["projects", viewProject]),
+  listRoute("/OS-FEDERATION/domains", listOwnDomains, () => ({}), ["domains", viewDomain]),
 ]

@@ -21,10 +21,11 @@ import {
   timeText,
 } from "../index.ts"
 import { given } from "./read.ts"
-import { showsLike, viewOf } from "./resource.ts"
+import { showsLike, type View, viewOf } from "./resource.ts"
 import { idString, name, text, textOrNull } from "./schema.ts"
-import { listOf, selfLink } from "./told.ts"
-import { linkTo, listReply } from "./view.ts"
+import { listRoute, thingRoute } from "./shown-routes.ts"
+import { selfLink } from "./told.ts"
+import { linkTo } from "./view.ts"
 
 /**
  * The request as the client may have signed it: under the name that it asked for or that we give ourselves. What stands
@@ -68,21 +69,31 @@ const viewPlain = viewOf(accessTokenNoun, pathOf, ({ expiresAt }) => ({ expires_
   expires_at: textOrNull,
 })
 
-function viewAccessToken(ctx: Ctx, req: WireRequest, token: AccessToken): Record<string, unknown> {
-  const roles = linkTo(ctx, req, `${pathOf(token)}/roles`).self
-  return { ...viewPlain(ctx, req, token), links: { ...linkTo(ctx, req, pathOf(token)), roles } }
-}
-
-function viewRole(ctx: Ctx, req: WireRequest, row: Role): Record<string, unknown> {
-  return { id: row.id, name: row.name, domain_id: row.domainId, links: linkTo(ctx, req, `roles/${row.id}`) }
-}
-
 const rolesLink = Type.Object({ self: text, roles: text })
-const shownToken = showsLike(viewPlain, "AccessToken", { links: rolesLink })
-const shownRole = Type.Object({ id: text, name: text, domain_id: textOrNull, links: selfLink })
+const viewAccessToken: View<AccessToken> = Object.assign(
+  (ctx: Ctx, req: WireRequest, token: AccessToken) => {
+    const { self } = linkTo(ctx, req, pathOf(token))
+    return { ...viewPlain(ctx, req, token), links: { self, roles: `${self}/roles` } }
+  },
+  { shows: showsLike(viewPlain, "AccessToken", { links: rolesLink }) },
+)
+
+const roleShown = Type.Object({ id: text, name: text, domain_id: textOrNull, links: selfLink })
+const viewRole: View<Role> = Object.assign(
+  (ctx: Ctx, req: WireRequest, { id, name, domainId }: Role) => ({
+    ...{ id, name, domain_id: domainId, links: linkTo(ctx, req, `roles/${id}`) },
+  }),
+  { shows: roleShown },
+)
+
 const verifier = Type.Object({ oauth_verifier: text })
 
 const rolesToGive = Type.Array(closed({ id: idString, name }, [], { minProperties: 1, maxProperties: 1 }))
+
+const tokens = "/users/{user_id}/OS-OAUTH1/access_tokens"
+const token = `${tokens}/{access_token_id}`
+const user = (req: WireRequest) => ({ userId: req.params.user_id ?? "" })
+const role = (req: WireRequest) => ({ ...ofUser(req), roleId: req.params.role_id ?? "" })
 
 function ofUser(req: WireRequest) {
   return { userId: req.params.user_id ?? "", id: req.params.access_token_id ?? "" }
@@ -124,49 +135,14 @@ export const oauth1Routes: readonly Route[] = [
         await createAccessToken(ctx, { signed: signedRequest(ctx, req), remoteAddress: req.remoteAddress }),
       ),
   }),
-  route({
-    method: "GET",
-    path: "/users/{user_id}/OS-OAUTH1/access_tokens",
-    operation: listAccessTokens,
-    told: listOf("access_tokens", shownToken),
-    handler: async (ctx, req) => {
-      const rows = await listAccessTokens(ctx, { userId: req.params.user_id ?? "" })
-      return listReply(ctx, req, "access_tokens", rows, viewAccessToken)
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}",
-    operation: getAccessToken,
-    told: one("access_token", shownToken),
-    handler: async (ctx, req) => ({
-      access_token: viewAccessToken(ctx, req, await getAccessToken(ctx, ofUser(req))),
-    }),
-  }),
+  listRoute(tokens, listAccessTokens, user, ["access_tokens", viewAccessToken]),
+  thingRoute(token, getAccessToken, ofUser, ["access_token", viewAccessToken]),
   route({
     method: "DELETE",
-    path: "/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}",
+    path: token,
     operation: deleteAccessToken,
     handler: (ctx, req) => deleteAccessToken(ctx, ofUser(req)),
   }),
-  route({
-    method: "GET",
-    path: "/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}/roles",
-    operation: listAccessTokenRoles,
-    told: listOf("roles", shownRole),
-    handler: async (ctx, req) => {
-      const rows = await listAccessTokenRoles(ctx, ofUser(req))
-      return listReply(ctx, req, "roles", rows, viewRole)
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}/roles/{role_id}",
-    operation: getAccessTokenRole,
-    told: one("role", shownRole),
-    handler: async (ctx, req) => {
-      const row = await getAccessTokenRole(ctx, { ...ofUser(req), roleId: req.params.role_id ?? "" })
-      return { role: viewRole(ctx, req, row) }
-    },
-  }),
+  listRoute(`${token}/roles`, listAccessTokenRoles, ofUser, ["roles", viewRole]),
+  thingRoute(`${token}/roles/{role_id}`, getAccessTokenRole, role, ["role", viewRole]),
 ]

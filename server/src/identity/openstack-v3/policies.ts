@@ -1,6 +1,5 @@
 import { Type } from "typebox"
-import { one } from "../../api/openstack/shape.ts"
-import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
+import type { Route, WireRequest } from "../../platform/http/wire.ts"
 import { typed } from "../../platform/schema/make.ts"
 import {
   createPolicy,
@@ -17,8 +16,7 @@ import { viewEndpoint } from "./endpoints.ts"
 import { membershipRoutes } from "./membership.ts"
 import { given } from "./read.ts"
 import { blobAsText, resourceRoutes, viewOf } from "./resource.ts"
-import { listOf } from "./told.ts"
-import { listReply } from "./view.ts"
+import { listRoute, thingRoute } from "./shown-routes.ts"
 
 const viewPolicy = viewOf(policyNoun, ({ id }) => `policies/${id}`)
 
@@ -62,23 +60,16 @@ const associations = places.flatMap(({ path, kind }) =>
 export const policyRoutes: readonly Route[] = [
   ...crud,
   ...associations,
-  route({
-    method: "GET",
-    path: "/policies/{policy_id}/OS-ENDPOINT-POLICY/endpoints",
-    operation: listPolicyEndpoints,
-    told: listOf("endpoints", viewEndpoint.shows),
-    handler: async (ctx, req) => {
-      const rows = await listPolicyEndpoints(ctx, { id: req.params.policy_id ?? "" })
-      return listReply(ctx, req, "endpoints", rows, viewEndpoint)
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/endpoints/{endpoint_id}/OS-ENDPOINT-POLICY/policy",
-    operation: getEndpointPolicy,
-    told: one("policy", viewPolicy.shows),
-    handler: async (ctx, req) => ({
-      policy: viewPolicy(ctx, req, await getEndpointPolicy(ctx, { id: req.params.endpoint_id ?? "" })),
-    }),
-  }),
+  listRoute(
+    "/policies/{policy_id}/OS-ENDPOINT-POLICY/endpoints",
+    listPolicyEndpoints,
+    (req) => ({ id: req.params.policy_id ?? "" }),
+    ["endpoints", viewEndpoint],
+  ),
+  thingRoute(
+    "/endpoints/{endpoint_id}/OS-ENDPOINT-POLICY/policy",
+    getEndpointPolicy,
+    (req) => ({ id: req.params.endpoint_id ?? "" }),
+    ["policy", viewPolicy],
+  ),
 ]

@@ -1,5 +1,5 @@
 import { Type } from "typebox"
-import { nothing, one as oneOf } from "../../api/openstack/shape.ts"
+import { nothing, one } from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { queryText } from "../../platform/http/query.ts"
 import { gone } from "../../platform/http/versions.ts"
@@ -17,9 +17,10 @@ import {
   usesMost,
 } from "../index.ts"
 import { given } from "./read.ts"
-import { readerOf, showsLike, viewOf } from "./resource.ts"
+import { readerOf, showsLike, type View, viewOf } from "./resource.ts"
 import { viewRole } from "./roles.ts"
 import { idOrName, looseId, member, strictBoolean, text, textOrNull } from "./schema.ts"
+import { listRoute, thingRoute } from "./shown-routes.ts"
 import { listLinks, listOf, textQuery } from "./told.ts"
 import { linkTo, listReply } from "./view.ts"
 
@@ -39,15 +40,15 @@ const pathOf = ({ id }: Pick<Trust, "id">) => `OS-TRUST/trusts/${id}`
 const unlike = { deleted_at: nothing, roles: gone }
 const viewListed = viewOf(trustNoun, pathOf, () => ({ deleted_at: null, roles: undefined }), unlike)
 const withRoles = { roles: Type.Array(viewRole.shows), roles_links: listLinks }
-const shown = oneOf("trust", showsLike(viewListed, "TrustWithRoles", withRoles))
-
-function viewTrust(ctx: Ctx, req: WireRequest, trust: Trust): Record<string, unknown> {
-  return {
+const viewTrust: View<Trust> = Object.assign(
+  (ctx: Ctx, req: WireRequest, trust: Trust) => ({
     ...viewListed(ctx, req, trust),
     roles: trust.roles.map((role) => viewRole(ctx, req, role)),
     roles_links: { self: linkTo(ctx, req, `${pathOf(trust)}/roles`).self, next: null, previous: null },
-  }
-}
+  }),
+  { shows: showsLike(viewListed, "TrustWithRoles", withRoles) },
+)
+const idOf = (req: WireRequest) => ({ id: req.params.trust_id ?? "" })
 
 const reader = readerOf({ noun: trustNoun })
 
@@ -72,46 +73,25 @@ export const trustRoutes = [
     method: "POST",
     path: "/OS-TRUST/trusts",
     operation: createTrust,
-    told: shown,
+    told: one("trust", viewTrust.shows),
     body: member("trust", properties, { required: ["trustee_user_id", "trustor_user_id", "impersonation"] }),
     handler: async (ctx, req) => {
       const trust = await createTrust(ctx, reader.create(req.body.trust))
       return { trust: viewTrust(ctx, req, trust) }
     },
   }),
-  route({
-    method: "GET",
-    path: "/OS-TRUST/trusts/{trust_id}",
-    operation: getTrust,
-    told: shown,
-    handler: async (ctx, req) => ({
-      trust: viewTrust(ctx, req, await getTrust(ctx, { id: req.params.trust_id ?? "" })),
-    }),
-  }),
+  thingRoute("/OS-TRUST/trusts/{trust_id}", getTrust, idOf, ["trust", viewTrust]),
   route({
     method: "DELETE",
     path: "/OS-TRUST/trusts/{trust_id}",
     operation: deleteTrust,
-    handler: (ctx, req) => deleteTrust(ctx, { id: req.params.trust_id ?? "" }),
+    handler: (ctx, req) => deleteTrust(ctx, idOf(req)),
   }),
-  route({
-    method: "GET",
-    path: "/OS-TRUST/trusts/{trust_id}/roles",
-    operation: listTrustRoles,
-    told: listOf("roles", viewRole.shows),
-    handler: async (ctx, req) => {
-      const roles = await listTrustRoles(ctx, { id: req.params.trust_id ?? "" })
-      return listReply(ctx, req, "roles", roles, viewRole)
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/OS-TRUST/trusts/{trust_id}/roles/{role_id}",
-    operation: getTrustRole,
-    told: oneOf("role", viewRole.shows),
-    handler: async (ctx, req) => {
-      const wanted = { id: req.params.trust_id ?? "", roleId: req.params.role_id ?? "" }
-      return { role: viewRole(ctx, req, await getTrustRole(ctx, wanted)) }
-    },
-  }),
+  listRoute("/OS-TRUST/trusts/{trust_id}/roles", listTrustRoles, idOf, ["roles", viewRole]),
+  thingRoute(
+    "/OS-TRUST/trusts/{trust_id}/roles/{role_id}",
+    getTrustRole,
+    (req) => ({ ...idOf(req), roleId: req.params.role_id ?? "" }),
+    ["role", viewRole],
+  ),
 ]

@@ -32,8 +32,9 @@ import {
   text,
   textOrNull,
 } from "./schema.ts"
-import { listOf, listQuery, pageOf } from "./told.ts"
-import { listReply, pageReply } from "./view.ts"
+import { listRoute } from "./shown-routes.ts"
+import { listQuery, pageOf } from "./told.ts"
+import { pageReply } from "./view.ts"
 
 export const viewUser = viewOf(
   userNoun,
@@ -98,16 +99,10 @@ export const userRoutes = [
       return pageReply(ctx, req, "groups", groups, viewGroup)
     },
   }),
-  route({
-    method: "GET",
-    path: "/users/{user_id}/projects",
-    operation: listUserProjects,
-    told: listOf("projects", viewProject.shows),
-    handler: async (ctx, req) => {
-      const rows = await listUserProjects(ctx, { userId: req.params.user_id ?? "" })
-      return listReply(ctx, req, "projects", rows, viewProject)
-    },
-  }),
+  listRoute("/users/{user_id}/projects", listUserProjects, (req) => ({ userId: req.params.user_id ?? "" }), [
+    "projects",
+    viewProject,
+  ]),
 ]
 
 const expiry = /^(?:(?:lt|lte|gt|gte|eq|neq):)?(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)$/

@@ -46,8 +46,7 @@ const request = shape("AllocationRequest", {
 const summary = shape("ProviderSummary", {
   resources: mapOf(Type.Object({ capacity: count, used: count })),
   traits: from("1.17", is.texts),
-  parent_provider_uuid: from("1.29", textOrNull),
-  root_provider_uuid: from("1.29", text),
+  ...{ parent_provider_uuid: from("1.29", textOrNull), root_provider_uuid: from("1.29", text) },
 })
 const candidates = shape("AllocationCandidates", {
   allocation_requests: many(request),

@@ -53,14 +53,11 @@ const queryParameters = [
 
 const provider = shape("ResourceProvider", {
   ...{ uuid: text, name: text, generation: count, links },
-  parent_provider_uuid: from("1.14", textOrNull),
-  root_provider_uuid: from("1.14", text),
+  ...{ parent_provider_uuid: from("1.14", textOrNull), root_provider_uuid: from("1.14", text) },
 })
 const made = schemaFor(provider, { major: 1, minor: 20 }) ?? is.noMembers
-const aggregates = shape("ProviderAggregates", {
-  aggregates: is.texts,
-  resource_provider_generation: from("1.19", count),
-})
+const generation = { resource_provider_generation: from("1.19", count) }
+const aggregates = shape("ProviderAggregates", { aggregates: is.texts, ...generation })
 const traits = shape("ProviderTraits", { traits: is.texts, resource_provider_generation: count })
 
 export const providerRoutes: Route[] = [
