@@ -1,5 +1,5 @@
-// Whether routes tell the truth: handlers read no parameter that the route does not tell, and what they answer fits what
-// it tells. Only what tests ask is seen.
+// Whether routes tell the truth: handlers read no parameter that the route does not tell, and what they answer fits
+// what it tells. Only what tests ask is seen.
 import type { TSchema } from "typebox"
 import { schemaFor } from "../src/platform/http/versions.ts"
 import type { Route, WireRequest } from "../src/platform/http/wire.ts"
