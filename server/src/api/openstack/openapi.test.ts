@@ -54,7 +54,11 @@ const api: Api = {
       policy: "authenticated",
       actions: ["sail", "sink"],
       actionBodies: {
-        sail: { schema: bodyOf({ sail: { type: "null" } }), max: "1.3" },
+        sail: {
+          schema: bodyOf({ sail: { type: "null" } }),
+          told: versions({ "1.2": bodyOf({ speed: text }) }),
+          max: "1.3",
+        },
         sink: { schema: bodyOf({ sink: place }) },
       },
       handler,
@@ -65,6 +69,7 @@ const api: Api = {
       policy: "authenticated",
       min: "1.2",
       query: { type: "object", properties: { fields: text }, additionalProperties: false },
+      told: { answer: versions({ "1.1": bodyOf({ name: text }), "1.4": bodyOf({ at: place }) }) },
       handler,
     }),
     route({
@@ -128,6 +133,15 @@ test("actions are told by name, with the microversions that they have", () => {
   })
 })
 
+test("an action tells what it answers, and from when on", () => {
+  const responses = paths["/v1/boats/{boat_id}/action"]?.post?.responses as Record<string, Json>
+  const schema = {
+    $ref: "#/components/schemas/BoatsBoatIdActionPostAnswer_sail",
+    "x-openstack": { "min-ver": "1.2", "max-ver": "1.3", "action-name": "sail" },
+  }
+  assert.deepEqual(responses[201], { description: "Created", content: { "application/json": { schema } } })
+})
+
 test("what several bodies have is a component", () => {
   assert.deepEqual(schemas["BoatsPost_1.4"], bodyOf({ at: { $ref: "#/components/schemas/at" } }))
   assert.deepEqual(schemas.at, place)
@@ -139,7 +153,26 @@ test("a route says its microversions, its query and its errors; one that is neve
     tags: ["api"],
     parameters: [{ in: "query", name: "fields", schema: text }],
     responses: {
-      200: { description: "OK" },
+      200: {
+        description: "OK",
+        content: {
+          "application/json": {
+            schema: {
+              oneOf: [
+                {
+                  $ref: "#/components/schemas/BoatsBoatIdGetAnswer_1.2",
+                  "x-openstack": { "min-ver": "1.2", "max-ver": "1.3" },
+                },
+                {
+                  $ref: "#/components/schemas/BoatsBoatIdGetAnswer_1.4",
+                  "x-openstack": { "min-ver": "1.4", "max-ver": "1.9" },
+                },
+              ],
+              "x-openstack": { discriminator: "microversion" },
+            },
+          },
+        },
+      },
       400: { $ref: "#/components/responses/BadRequest" },
       401: { $ref: "#/components/responses/Unauthorized" },
     },

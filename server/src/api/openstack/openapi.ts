@@ -163,23 +163,44 @@ function oneOf(choices: readonly Json[], discriminator: "action" | "microversion
 }
 
 function bodiesOf(document: Document, route: Route): Json[] {
-  const range = rangeOf(document.api, route) ?? {}
-  const name = bodyName(document.api, route)
   // What is told says more than what is checked, where there are both.
   const body = route.told?.body ?? route.body
+  return choicesOf(document, route, { body, ofAction: ({ schema }) => schema, ending: "" })
+}
+
+type ActionBody = NonNullable<Route["actionBodies"]>[string]
+
+interface Said {
+  body: BodySchema | undefined
+  ofAction: (action: ActionBody) => BodySchema | undefined
+  /** Of the component's name. */
+  ending: string
+}
+
+/** Of each action, where the route has such; of each microversion. */
+function choicesOf(document: Document, route: Route, { body, ofAction, ending }: Said): Json[] {
+  const range = rangeOf(document.api, route) ?? {}
+  const name = `${bodyName(document.api, route)}${ending}`
   if (!route.actionBodies) return body ? versionsOf(document, name, body, range) : []
-  return Object.entries(route.actionBodies).flatMap(([action, { schema, min, max }]) => {
-    const own = clip(range, { min, max })
-    if (!own) return []
+  return Object.entries(route.actionBodies).flatMap(([action, facts]) => {
+    const own = clip(range, facts)
+    const schema = ofAction(facts)
+    if (!own || !schema) return []
     const versions = versionsOf(document, `${name}_${action}`, schema, own)
     if (versions.length === 0) return []
-    return [{ ...oneOf(versions, "microversion"), ...actionFacts(action, versions, { min, max }) }]
+    return [{ ...oneOf(versions, "microversion"), ...actionFacts(action, versions, facts) }]
   })
 }
 
 function actionFacts(action: string, versions: readonly Json[], limits: Limits): Json {
   const discriminator = versions.length > 1 ? { discriminator: "microversion" } : {}
-  return withOpenStack({ ...discriminator, ...limitsOf(limits.min, limits.max), "action-name": action })
+  const only = versions.length === 1 ? versions[0]?.["x-openstack"] : undefined
+  return withOpenStack({
+    ...discriminator,
+    ...limitsOf(limits.min, limits.max),
+    ...(only ?? {}),
+    "action-name": action,
+  })
 }
 
 /** The schemas of a body within the range, each with its own range where there are several. */
@@ -188,12 +209,14 @@ function versionsOf(document: Document, name: string, body: BodySchema, range: R
   const versions = entries.flatMap(({ from, schema }, index) => {
     const next = entries[index + 1]?.from
     const own = clip(range, { min: textOf(from), max: textOf(next && before(next)) })
-    return own ? [{ schema, from: textOf(from), own }] : []
+    return own ? [{ schema, own }] : []
   })
-  return versions.map(({ schema, from, own }) => {
-    if (versions.length === 1) return { ...document.schemas.body(name, schema) }
+  return versions.map(({ schema, own }) => {
     const limits = limitsOf(textOf(own.min), textOf(own.max))
-    return { ...document.schemas.body(`${name}_${from}`, schema), ...withOpenStack(limits) }
+    const isLate = own.min && range.min && compareMicroversions(own.min, range.min) > 0
+    if (versions.length === 1)
+      return { ...document.schemas.body(name, schema), ...withOpenStack(isLate ? limits : {}) }
+    return { ...document.schemas.body(`${name}_${textOf(own.min)}`, schema), ...withOpenStack(limits) }
   })
 }
 
@@ -227,9 +250,11 @@ function responsesOf(document: Document, routes: readonly Route[]): Json {
 const noContent = 204
 
 function answerOf(document: Document, route: Route): Json {
-  const { answer } = route.told ?? {}
-  if (!answer || route.method === "HEAD") return {}
-  const schema = document.schemas.body(`${bodyName(document.api, route)}Answer`, answer)
+  if (route.method === "HEAD") return {}
+  const body = route.told?.answer
+  const choices = choicesOf(document, route, { body, ofAction: ({ told }) => told, ending: "Answer" })
+  if (choices.length === 0) return {}
+  const schema = oneOf(choices, route.actionBodies ? "action" : "microversion")
   return { content: { [json]: { schema } } }
 }
 

@@ -1,9 +1,10 @@
 import { type Static, Type } from "typebox"
+import * as is from "../../api/openstack/shape.ts"
 import { microsText } from "../../platform/clock/iso-time.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
-import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { closed, dictionary, nullable, typed } from "../../platform/schema/make.ts"
 import {
   type Aggregate,
@@ -17,6 +18,8 @@ import {
   updateAggregate,
 } from "../index.ts"
 import { bodyOf, bodyWith, fqdn, name } from "./schema-parts.ts"
+
+const { all, count, each, flag, from, nothing, one, shape, text, textMap, textOrNull, texts } = is
 
 function viewBrief(version: Microversion, aggregate: Aggregate) {
   return {
@@ -34,6 +37,15 @@ function viewBrief(version: Microversion, aggregate: Aggregate) {
 function view(version: Microversion, aggregate: Aggregate) {
   return { ...viewBrief(version, aggregate), hosts: aggregate.hosts, metadata: aggregate.metadata }
 }
+
+const brief = {
+  id: count,
+  ...each("name created_at", text),
+  ...each("availability_zone updated_at", textOrNull),
+  ...{ deleted: flag, deleted_at: nothing, uuid: from("2.41", text) },
+}
+const aggregateBrief = shape("AggregateBrief", brief)
+const aggregate = shape("Aggregate", { ...brief, hosts: texts, metadata: textMap })
 
 function idOf(req: WireRequest): { id: string } {
   const text = req.params.aggregate_id ?? ""
@@ -78,6 +90,7 @@ export const aggregateRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-aggregates",
     operation: listAggregates,
+    told: all("aggregates", aggregate),
     handler: async (ctx, req) => {
       const found = await listAggregates(ctx, {})
       return { aggregates: found.map((aggregate) => view(req.version, aggregate)) }
@@ -87,6 +100,7 @@ export const aggregateRoutes: readonly Route[] = [
     method: "POST",
     path: "/os-aggregates",
     operation: createAggregate,
+    told: one("aggregate", aggregateBrief),
     body: bodyOf("aggregate", { name, availability_zone: zone }, ["name"]),
     handler: async (ctx, req) => {
       const body = req.body.aggregate
@@ -98,6 +112,7 @@ export const aggregateRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-aggregates/{aggregate_id}",
     operation: showAggregate,
+    told: one("aggregate", aggregate),
     handler: async (ctx, req) => ({
       aggregate: view(req.version, await showAggregate(ctx, idOf(req))),
     }),
@@ -106,6 +121,7 @@ export const aggregateRoutes: readonly Route[] = [
     method: "PUT",
     path: "/os-aggregates/{aggregate_id}",
     operation: updateAggregate,
+    told: one("aggregate", aggregate),
     body: updateBody,
     handler: async (ctx, req) => {
       const body = req.body.aggregate
@@ -124,10 +140,7 @@ export const aggregateRoutes: readonly Route[] = [
     path: "/os-aggregates/{aggregate_id}",
     operation: deleteAggregate,
     status: 200,
-    handler: async (ctx, req) => {
-      await deleteAggregate(ctx, idOf(req))
-      return reply(200)
-    },
+    handler: (ctx, req) => deleteAggregate(ctx, idOf(req)),
   }),
   route({
     method: "POST",
@@ -138,6 +151,7 @@ export const aggregateRoutes: readonly Route[] = [
       set_metadata: setAggregateMetadata,
     },
     body: actionBody,
+    told: one("aggregate", aggregate),
     handler: async (ctx, req) => ({ aggregate: view(req.version, await act(ctx, req)) }),
   }),
 ]

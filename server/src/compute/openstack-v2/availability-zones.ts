@@ -1,7 +1,15 @@
+import { type TSchema, Type } from "typebox"
+import { all, flag, nothing, shape, text } from "../../api/openstack/shape.ts"
 import { microsText } from "../../platform/clock/iso-time.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Route, route } from "../../platform/http/wire.ts"
+import { mapOf } from "../../platform/schema/make.ts"
 import { listHostsOfZones, listServicesOfZones } from "../index.ts"
+
+const zone = { zoneName: text, zoneState: Type.Object({ available: flag }) }
+const zonesOf = (title: string, hosts: TSchema) =>
+  all("availabilityZoneInfo", shape(title, { ...zone, hosts }))
+const service = Type.Object({ available: flag, active: flag, updated_at: text })
 
 /** Names, and which of them have a host that takes servers. */
 async function zones(ctx: Ctx) {
@@ -40,12 +48,14 @@ export const zoneRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-availability-zone",
     operation: listHostsOfZones,
+    told: zonesOf("Zone", nothing),
     handler: zones,
   }),
   route({
     method: "GET",
     path: "/os-availability-zone/detail",
     operation: listServicesOfZones,
+    told: zonesOf("ZoneInDetail", mapOf(mapOf(service))),
     handler: zonesInDetail,
   }),
 ]

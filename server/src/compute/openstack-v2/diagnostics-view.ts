@@ -1,4 +1,27 @@
+import { type TSchema, Type } from "typebox"
+import { count, each, flag, nothing, text } from "../../api/openstack/shape.ts"
+import { versions } from "../../platform/http/versions.ts"
+import { mapOf } from "../../platform/schema/make.ts"
 import type { VmDiagnostics } from "../index.ts"
+
+const member = (members: Readonly<Record<string, TSchema>>) => Type.Object(members)
+const disk = each("read_bytes read_requests write_bytes write_requests errors_count", count)
+const nic = {
+  mac_address: text,
+  ...each("rx_octets rx_packets tx_octets tx_packets", count),
+  ...each("rx_errors rx_drop rx_rate tx_errors tx_drop tx_rate", nothing),
+}
+const standard = member({
+  ...each("state driver hypervisor hypervisor_os", text),
+  config_drive: flag,
+  ...each("uptime num_cpus num_disks num_nics", count),
+  memory_details: member(each("maximum used", count)),
+  cpu_details: Type.Array(member({ id: count, time: count, utilisation: nothing })),
+  disk_details: Type.Array(member(disk)),
+  nic_details: Type.Array(member(nic)),
+})
+/** Before 2.48 its names are those of the parts of the machine. */
+export const diagnostics = versions({ "2.1": mapOf(count), "2.48": standard })
 
 /** The standard form, from 2.48 on. */
 export function viewDiagnostics(d: VmDiagnostics) {

@@ -1,11 +1,12 @@
 import { type TObjectOptions, Type } from "typebox"
+import * as is from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { boundedLimit, readPage } from "../../platform/http/paging.ts"
 import { booleanWord, queryInteger, queryText } from "../../platform/http/query.ts"
 import { type BodyOf, versions } from "../../platform/http/versions.ts"
-import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { type Compared, givenFilters } from "../../platform/noun/list.ts"
 import { keysOf } from "../../platform/noun/noun.ts"
 import { closed, dictionary, typed } from "../../platform/schema/make.ts"
@@ -30,6 +31,9 @@ import {
 import { nextLink } from "./next-link.ts"
 import { checkQueryNames, toldQuery } from "./query-names.ts"
 import { bodyOf, bodyWith } from "./schema-parts.ts"
+
+const { all, each, flag, from, one, page, rare, shape, text, textMap, textOrNull } = is
+const { links: linked, count: whole } = is
 
 function links(ctx: Ctx, flavor: Flavor) {
   const id = encodeURIComponent(flavor.flavorId)
@@ -69,6 +73,18 @@ function viewFlavor(ctx: Ctx, version: Microversion, flavor: Flavor, withSpecs: 
   }
 }
 
+const briefFlavor = { id: text, name: text, links: linked, description: from("2.55", textOrNull) }
+const flavorBrief = shape("FlavorBrief", briefFlavor)
+const shownFlavor = shape("Flavor", {
+  ...briefFlavor,
+  ...each("ram disk vcpus OS-FLV-EXT-DATA:ephemeral", whole),
+  swap: versions({ "2.1": Type.Union([whole, Type.Literal("")]), "2.75": whole }),
+  ...each("OS-FLV-DISABLED:disabled os-flavor-access:is_public", flag),
+  rxtx_factor: Type.Number(),
+  extra_specs: from("2.61", rare(textMap)),
+})
+const access = all("flavor_access", shape("FlavorAccess", { flavor_id: text, tenant_id: text }))
+
 /** Public ones, when nothing is said; `none`: both. */
 function readIsPublic(req: WireRequest): string[] | undefined {
   const text = queryText(req.query, "is_public") ?? "true"
@@ -83,7 +99,9 @@ const listParameters = ["limit", "marker", "is_public", "minRam", "minDisk", "so
 
 async function list(ctx: Ctx, req: WireRequest, isDetail: boolean) {
   checkQueryNames(req, listParameters)
-  const page = readPage(req.query, {
+  // Nova knows no `sort`.
+  const query = { ...req.query, sort: undefined }
+  const page = readPage(query, {
     sortKeys: keysOf(flavorNoun.fields, "sort"),
     defaultSorts: [{ key: "flavorId", direction: "asc" }],
     limitMax: 1_000,
@@ -216,6 +234,7 @@ const manageRoutes: Route[] = [
     path: "/flavors",
     operation: createFlavor,
     body: createBody,
+    told: one("flavor", shownFlavor),
     handler: create,
   }),
   route({
@@ -224,6 +243,7 @@ const manageRoutes: Route[] = [
     operation: updateFlavor,
     min: "2.55",
     body: bodyOf("flavor", { description }, ["description"]),
+    told: one("flavor", shownFlavor),
     handler: async (ctx, req) => {
       const flavor = await updateFlavor(ctx, { ...flavorOf(req), changes: req.body.flavor })
       return { flavor: viewFlavor(ctx, req.version, flavor, maySeeSpecs(ctx)) }
@@ -234,21 +254,20 @@ const manageRoutes: Route[] = [
     path: "/flavors/{flavor_id}",
     operation: deleteFlavor,
     status: 202,
-    handler: async (ctx, req) => {
-      await deleteFlavor(ctx, flavorOf(req))
-      return reply(202)
-    },
+    handler: (ctx, req) => deleteFlavor(ctx, flavorOf(req)),
   }),
   route({
     method: "GET",
     path: "/flavors/{flavor_id}/os-flavor-access",
     operation: listFlavorAccess,
+    told: access,
     handler: async (ctx, req) => viewAccess(await listFlavorAccess(ctx, flavorOf(req))),
   }),
   route({
     method: "POST",
     path: "/flavors/{flavor_id}/action",
     actions: { addTenantAccess: addFlavorAccess, removeTenantAccess: removeFlavorAccess },
+    told: access,
     body: closed({ addTenantAccess: tenant, removeTenantAccess: tenant }, [], {
       minProperties: 1,
       maxProperties: 1,
@@ -275,6 +294,7 @@ const specRoutes: Route[] = [
     method: "GET",
     path: "/flavors/{flavor_id}/os-extra_specs",
     operation: listFlavorExtraSpecs,
+    told: one("extra_specs", textMap),
     handler: async (ctx, req) => ({
       extra_specs: await listFlavorExtraSpecs(ctx, flavorOf(req)),
     }),
@@ -283,6 +303,7 @@ const specRoutes: Route[] = [
     method: "POST",
     path: "/flavors/{flavor_id}/os-extra_specs",
     operation: createFlavorExtraSpecs,
+    told: one("extra_specs", textMap),
     body: bodyWith("extra_specs", specs()),
     handler: async (ctx, req) => {
       const given = readSpecs(req.body.extra_specs)
@@ -294,6 +315,7 @@ const specRoutes: Route[] = [
     method: "GET",
     path: "/flavors/{flavor_id}/os-extra_specs/{key}",
     operation: showFlavorExtraSpec,
+    told: { answer: textMap },
     handler: async (ctx, req) => {
       const key = req.params.key ?? ""
       return { [key]: await showFlavorExtraSpec(ctx, { ...flavorOf(req), key }) }
@@ -303,6 +325,7 @@ const specRoutes: Route[] = [
     method: "PUT",
     path: "/flavors/{flavor_id}/os-extra_specs/{key}",
     operation: updateFlavorExtraSpec,
+    told: { answer: textMap },
     body: specs({ minProperties: 1, maxProperties: 1 }),
     handler: async (ctx, req) => {
       const given = readSpecs(req.body)
@@ -317,10 +340,7 @@ const specRoutes: Route[] = [
     path: "/flavors/{flavor_id}/os-extra_specs/{key}",
     operation: deleteFlavorExtraSpec,
     status: 200,
-    handler: async (ctx, req) => {
-      await deleteFlavorExtraSpec(ctx, { ...flavorOf(req), key: req.params.key ?? "" })
-      return reply(200)
-    },
+    handler: (ctx, req) => deleteFlavorExtraSpec(ctx, { ...flavorOf(req), key: req.params.key ?? "" }),
   }),
 ]
 
@@ -329,20 +349,21 @@ export const flavorRoutes: readonly Route[] = [
     method: "GET",
     path: "/flavors",
     operation: listFlavors,
-    told: toldQuery(listParameters),
+    told: { ...toldQuery(listParameters), ...page("flavors", flavorBrief) },
     handler: (ctx, req) => list(ctx, req, false),
   }),
   route({
     method: "GET",
     path: "/flavors/detail",
     operation: listFlavors,
-    told: toldQuery(listParameters),
+    told: { ...toldQuery(listParameters), ...page("flavors", shownFlavor) },
     handler: (ctx, req) => list(ctx, req, true),
   }),
   route({
     method: "GET",
     path: "/flavors/{flavor_id}",
     operation: showFlavor,
+    told: one("flavor", shownFlavor),
     handler: async (ctx, req) => ({
       flavor: viewFlavor(ctx, req.version, await showFlavor(ctx, flavorOf(req)), maySeeSpecs(ctx)),
     }),

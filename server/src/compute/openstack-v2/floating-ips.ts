@@ -1,5 +1,6 @@
 // Nova's old way to floating IPs, until 2.35: the network service's, in Nova's shape; a pool is an external network.
 import type { Static } from "typebox"
+import { all, one, shape, text, textOrNull } from "../../api/openstack/shape.ts"
 import {
   createFloatingIps,
   deleteFloatingIp,
@@ -11,7 +12,7 @@ import {
 } from "../../network/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { Fault } from "../../platform/fault/fault.ts"
-import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
 import { object, typed } from "../../platform/schema/make.ts"
 import { badRequest } from "../index.ts"
@@ -31,6 +32,11 @@ function viewFloatingIp(ip: FloatingIp, pools: readonly Network[]) {
     instance_id: ip.portDetails?.serverId ?? null,
   }
 }
+
+const floatingIp = shape("OldFloatingIp", {
+  ...{ id: text, ip: text, pool: text, fixed_ip: textOrNull, instance_id: textOrNull },
+})
+const pool = shape("FloatingIpPool", { name: text })
 
 async function find(ctx: Ctx, req: WireRequest): Promise<FloatingIp> {
   const id = req.params.floating_ip_id ?? ""
@@ -62,6 +68,7 @@ export const floatingIpRoutes: readonly Route[] = [
     path: "/os-floating-ip-pools",
     max: last,
     operation: listNetworks,
+    told: all("floating_ip_pools", pool),
     handler: async (ctx) => ({ floating_ip_pools: (await poolsOf(ctx)).map(({ name }) => ({ name })) }),
   }),
   route({
@@ -69,6 +76,7 @@ export const floatingIpRoutes: readonly Route[] = [
     path: "/os-floating-ips",
     max: last,
     operation: listFloatingIps,
+    told: all("floating_ips", floatingIp),
     alsoAsks: listNetworks,
     handler: async (ctx) => {
       const pools = await poolsOf(ctx)
@@ -81,6 +89,7 @@ export const floatingIpRoutes: readonly Route[] = [
     path: "/os-floating-ips",
     max: last,
     operation: createFloatingIps,
+    told: one("floating_ip", floatingIp),
     alsoAsks: listNetworks,
     body: createBody,
     handler: create,
@@ -90,6 +99,7 @@ export const floatingIpRoutes: readonly Route[] = [
     path: "/os-floating-ips/{floating_ip_id}",
     max: last,
     operation: getFloatingIp,
+    told: one("floating_ip", floatingIp),
     alsoAsks: listNetworks,
     handler: async (ctx, req) => ({ floating_ip: viewFloatingIp(await find(ctx, req), await poolsOf(ctx)) }),
   }),
@@ -100,9 +110,6 @@ export const floatingIpRoutes: readonly Route[] = [
     operation: deleteFloatingIp,
     alsoAsks: getFloatingIp,
     status: 202,
-    handler: async (ctx, req) => {
-      await deleteFloatingIp(ctx, { id: (await find(ctx, req)).id })
-      return reply(202)
-    },
+    handler: async (ctx, req) => await deleteFloatingIp(ctx, { id: (await find(ctx, req)).id }),
   }),
 ]

@@ -1,6 +1,7 @@
 // Hosts as they were shown before hypervisors and services were; gone since 2.43.
 
 import { type Static, Type } from "typebox"
+import { all, count, shape, text } from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { queryText } from "../../platform/http/query.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
@@ -9,6 +10,11 @@ import { hostCommands, hostNotFound, listHosts, listServicesAsHosts, updateOldHo
 import { toldQuery } from "./query-names.ts"
 
 const max = "2.42"
+
+const row = shape("HostResource", { host: text, project: text, cpu: count, memory_mb: count, disk_gb: count })
+const host = all("host", shape("HostRow", { resource: row }))
+const listed = shape("Host", { host_name: text, service: text, zone: text })
+const changed = shape("ChangedHost", { host: text, status: text })
 
 async function showHost(ctx: Ctx, req: WireRequest) {
   const name = req.params.host_name ?? ""
@@ -65,7 +71,7 @@ export const hostRoutes: readonly Route[] = [
     path: "/os-hosts",
     max,
     operation: listServicesAsHosts,
-    told: toldQuery(["zone"]),
+    told: { ...toldQuery(["zone"]), ...all("hosts", listed) },
     handler: async (ctx, req) => {
       const zone = queryText(req.query, "zone")
       const all = await listServicesAsHosts(ctx, {})
@@ -84,6 +90,7 @@ export const hostRoutes: readonly Route[] = [
     path: "/os-hosts/{host_name}",
     max,
     operation: listHosts,
+    told: host,
     handler: showHost,
   }),
   route({
@@ -92,6 +99,7 @@ export const hostRoutes: readonly Route[] = [
     max,
     operation: [updateOldHost, hostCommands.maintain],
     body: updateBody,
+    told: { answer: changed },
     handler: updateHost,
   }),
   ...powerRoutes,

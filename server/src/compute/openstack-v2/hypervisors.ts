@@ -1,9 +1,13 @@
 // Hypervisors: hosts by what they have, and what of it is taken.
+import { Type } from "typebox"
+import * as is from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { boundedLimit } from "../../platform/http/paging.ts"
 import { queryBoolean, queryInteger, queryText } from "../../platform/http/query.ts"
+import { gone, versions } from "../../platform/http/versions.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
+import { anyObject } from "../../platform/schema/make.ts"
 import {
   badRequest,
   findHypervisor,
@@ -79,6 +83,27 @@ function viewRoom({ vcpus, ramMib, diskGib }: Room, load: Room & { servers: numb
     disk_available_least: diskGib - load.diskGib,
   }
 }
+
+const { text, textOrNull, count, each, from, until, rare } = is
+const id = versions({ "2.1": count, "2.53": text })
+const briefHypervisor = { id, ...each("hypervisor_hostname state status", text) }
+const roomNames =
+  "vcpus memory_mb local_gb vcpus_used memory_mb_used local_gb_used free_ram_mb free_disk_gb " +
+  "current_workload running_vms disk_available_least"
+const servers = rare(Type.Array(Type.Object({ name: text, uuid: text })))
+const shownHypervisor = is.shape("Hypervisor", {
+  ...briefHypervisor,
+  ...each("hypervisor_type host_ip", text),
+  hypervisor_version: count,
+  service: is.shape("ServiceOfHypervisor", { id, host: text, disabled_reason: textOrNull }),
+  ...each(roomNames, until("2.88", count)),
+  cpu_info: versions({ "2.1": text, "2.28": anyObject, "2.88": gone }),
+  uptime: from("2.88", textOrNull),
+  servers: from("2.53", servers),
+})
+const hypervisorBrief = is.shape("HypervisorBrief", { ...briefHypervisor, servers })
+const withUptime = is.shape("HypervisorUptime", { ...briefHypervisor, uptime: text })
+const summed = is.shape("HypervisorStatistics", { count, ...each(roomNames, count) })
 
 /** Part of the hypervisor since 2.88; null for a host that does not answer. */
 async function uptimeIn(ctx: Ctx, version: Microversion, facts: HostFacts): Promise<string | null> {
@@ -177,7 +202,7 @@ export const hypervisorRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-hypervisors",
     operation: listHypervisors,
-    told: toldQuery(listParameters),
+    told: { ...toldQuery(listParameters), ...is.page("hypervisors", hypervisorBrief) },
     alsoAsks: listServersOfHost,
     handler: (ctx, req) => hypervisors(ctx, req, false),
   }),
@@ -185,7 +210,7 @@ export const hypervisorRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-hypervisors/detail",
     operation: listHypervisorDetails,
-    told: toldQuery(listParameters),
+    told: { ...toldQuery(listParameters), ...is.page("hypervisors", shownHypervisor) },
     alsoAsks: [showHypervisorUptime, listServersOfHost],
     handler: (ctx, req) => hypervisors(ctx, req, true),
   }),
@@ -194,13 +219,14 @@ export const hypervisorRoutes: readonly Route[] = [
     path: "/os-hypervisors/statistics",
     max: "2.87",
     operation: sumHypervisors,
+    told: is.one("hypervisor_statistics", summed),
     handler: statistics,
   }),
   route({
     method: "GET",
     path: "/os-hypervisors/{hypervisor_id}",
     operation: findHypervisor,
-    told: toldQuery(["with_servers"]),
+    told: { ...toldQuery(["with_servers"]), ...is.one("hypervisor", shownHypervisor) },
     alsoAsks: [showHypervisorUptime, listServersOfHost],
     handler: async (ctx, req) => {
       const facts = await hypervisorById(ctx, req, findHypervisor)
@@ -217,6 +243,7 @@ export const hypervisorRoutes: readonly Route[] = [
     path: "/os-hypervisors/{hypervisor_id}/uptime",
     max: "2.87",
     operation: [findHypervisorForUptime, showHostUptime],
+    told: is.one("hypervisor", withUptime),
     handler: async (ctx, req) => {
       const facts = await hypervisorById(ctx, req, findHypervisorForUptime)
       const uptime = await showHostUptime(ctx, { host: facts.host.name })
@@ -229,6 +256,7 @@ export const hypervisorRoutes: readonly Route[] = [
     path: "/os-hypervisors/{pattern}/search",
     max: "2.52",
     operation: searchHypervisors,
+    told: is.all("hypervisors", hypervisorBrief),
     handler: async (ctx, req) => {
       const found = await matching(ctx, searchHypervisors, req.params.pattern ?? "")
       return { hypervisors: found.map((facts) => viewHypervisorBrief(req.version, facts)) }
@@ -239,6 +267,7 @@ export const hypervisorRoutes: readonly Route[] = [
     path: "/os-hypervisors/{pattern}/servers",
     max: "2.52",
     operation: [listHypervisorsWithServers, listServersOfHost],
+    told: is.all("hypervisors", hypervisorBrief),
     handler: async (ctx, req) => {
       const found = await matching(ctx, listHypervisorsWithServers, req.params.pattern ?? "")
       const views: Record<string, unknown>[] = []

@@ -1,5 +1,7 @@
 // Nova's old way to the images, until 2.35 (their metadata until 2.38): the same images in Nova's shape.
 
+import { Type } from "typebox"
+import * as is from "../../api/openstack/shape.ts"
 import {
   deleteImage,
   getImage,
@@ -19,6 +21,8 @@ import { toldQuery } from "./query-names.ts"
 import { bodyWith, metadata, metadataItem } from "./schema-parts.ts"
 import { readTime } from "./server-query.ts"
 import { seconds, linksOf as serverLinksOf } from "./server-view.ts"
+
+const { count, countOrNull, each, links, one, page, rare, shape, text, textMap, textOrNull } = is
 
 const lastOfImages = "2.35"
 const lastOfMetadata = "2.38"
@@ -64,6 +68,18 @@ function viewImage(ctx: Ctx, image: Image) {
     }),
   }
 }
+
+const brief = { id: text, name: textOrNull, links }
+const imageBrief = shape("ImageBrief", brief)
+const shownImage = shape("Image", {
+  ...brief,
+  ...each("minRam minDisk progress", count),
+  metadata: textMap,
+  ...each("created updated status", text),
+  "OS-EXT-IMG-SIZE:size": countOrNull,
+  server: rare(Type.Object({ id: text, links })),
+  "OS-DCF:diskConfig": rare(text),
+})
 
 const eq = (name: string, value: string, op: ImageFilter["op"] = "eq"): ImageFilter => ({
   name,
@@ -149,6 +165,7 @@ const metadataRoutes: readonly Route[] = [
     path: "/images/{image_id}/metadata",
     max: lastOfMetadata,
     operation: getImage,
+    told: one("metadata", textMap),
     handler: async (ctx, req) => ({ metadata: (await imageOf(ctx, req)).properties }),
   }),
   route({
@@ -158,6 +175,7 @@ const metadataRoutes: readonly Route[] = [
     operation: updateImage,
     alsoAsks: getImage,
     body: bodyWith("metadata", metadata),
+    told: one("metadata", textMap),
     handler: async (ctx, req) => ({
       metadata: await changeMetadata(ctx, req, (now) => ({ ...now.properties, ...req.body.metadata })),
     }),
@@ -169,6 +187,7 @@ const metadataRoutes: readonly Route[] = [
     operation: updateImage,
     alsoAsks: getImage,
     body: bodyWith("metadata", metadata),
+    told: one("metadata", textMap),
     handler: async (ctx, req) => ({ metadata: await changeMetadata(ctx, req, () => req.body.metadata) }),
   }),
   route({
@@ -176,6 +195,7 @@ const metadataRoutes: readonly Route[] = [
     path: "/images/{image_id}/metadata/{key}",
     max: lastOfMetadata,
     operation: getImage,
+    told: one("meta", textMap),
     handler: async (ctx, req) => {
       const key = req.params.key ?? ""
       const value = (await imageOf(ctx, req)).properties[key]
@@ -190,6 +210,7 @@ const metadataRoutes: readonly Route[] = [
     operation: updateImage,
     alsoAsks: getImage,
     body: bodyWith("meta", metadataItem),
+    told: one("meta", textMap),
     handler: async (ctx, req) => {
       if (!Object.hasOwn(req.body.meta, req.params.key ?? ""))
         throw new Fault("invalid", "request.invalid", "Request body and URI mismatch")
@@ -221,7 +242,7 @@ export const imageRoutes: readonly Route[] = [
     path: "/images",
     max: lastOfImages,
     operation: listImages,
-    told: toldQuery(listParameters),
+    told: { ...toldQuery(listParameters), ...page("images", imageBrief) },
     handler: (ctx, req) => list(ctx, req, false),
   }),
   route({
@@ -229,7 +250,7 @@ export const imageRoutes: readonly Route[] = [
     path: "/images/detail",
     max: lastOfImages,
     operation: listImages,
-    told: toldQuery(listParameters),
+    told: { ...toldQuery(listParameters), ...page("images", shownImage) },
     handler: (ctx, req) => list(ctx, req, true),
   }),
   route({
@@ -237,6 +258,7 @@ export const imageRoutes: readonly Route[] = [
     path: "/images/{image_id}",
     max: lastOfImages,
     operation: getImage,
+    told: one("image", shownImage),
     handler: async (ctx, req) => ({ image: viewImage(ctx, await imageOf(ctx, req)) }),
   }),
   route({
@@ -245,10 +267,7 @@ export const imageRoutes: readonly Route[] = [
     max: lastOfImages,
     operation: deleteImage,
     alsoAsks: getImage,
-    handler: async (ctx, req) => {
-      await deleteImage(ctx, { imageId: (await imageOf(ctx, req)).id })
-      return reply(204)
-    },
+    handler: async (ctx, req) => await deleteImage(ctx, { imageId: (await imageOf(ctx, req)).id }),
   }),
   ...metadataRoutes,
 ]

@@ -1,4 +1,5 @@
 import { Type } from "typebox"
+import { count, flag, from, nothing, one, page, rare, shape, text } from "../../api/openstack/shape.ts"
 import { microsText } from "../../platform/clock/iso-time.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
@@ -33,6 +34,14 @@ function viewKeypair(version: Microversion, keypair: Keypair) {
     updated_at: null,
   }
 }
+
+const brief = { name: text, public_key: text, fingerprint: text, type: from("2.2", text) }
+const listed = shape("KeypairInList", { keypair: shape("KeypairBrief", brief) })
+const made = shape("NewKeypair", { ...brief, user_id: text, private_key: rare(text) })
+const shown = shape("Keypair", {
+  ...brief,
+  ...{ user_id: text, id: count, created_at: text, deleted: flag, deleted_at: nothing, updated_at: nothing },
+})
 
 /** Another user's key pairs are asked for by `user_id` from 2.10 on; policy decides. */
 function userOf(ctx: Ctx, req: WireRequest): string {
@@ -90,7 +99,7 @@ export const keypairRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-keypairs",
     operation: listKeypairs,
-    told: toldQuery(listParameters),
+    told: { ...toldQuery(listParameters), ...page("keypairs", listed) },
     handler: list,
   }),
   route({
@@ -98,6 +107,7 @@ export const keypairRoutes: readonly Route[] = [
     path: "/os-keypairs",
     operation: createKeypair,
     body: createBody,
+    told: one("keypair", made),
     status: [200, 201],
     handler: create,
   }),
@@ -105,7 +115,7 @@ export const keypairRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-keypairs/{name}",
     operation: showKeypair,
-    told: toldQuery(["user_id"]),
+    told: { ...toldQuery(["user_id"]), ...one("keypair", shown) },
     handler: async (ctx, req) => {
       const keypair = await showKeypair(ctx, { userId: userOf(ctx, req), name: req.params.name ?? "" })
       return { keypair: viewKeypair(req.version, keypair) }

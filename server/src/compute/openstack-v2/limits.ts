@@ -1,6 +1,9 @@
+import { Type } from "typebox"
+import { count, until as ended, one, shape } from "../../api/openstack/shape.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { queryText } from "../../platform/http/query.ts"
 import { type Route, route } from "../../platform/http/wire.ts"
+import { anyObject } from "../../platform/schema/make.ts"
 import { type QuotaDetail, type QuotaResource, showLimits } from "../index.ts"
 import { checkQueryNames, toldQuery } from "./query-names.ts"
 
@@ -37,6 +40,12 @@ function viewLimits(version: Microversion, detail: QuotaDetail): Record<string, 
   return absolute
 }
 
+const members = [...limitNames, ...usedNames].map(
+  ([name, , until]) => [name, until === undefined ? count : ended(until, count)] as const,
+)
+const absolute = shape("AbsoluteLimits", Object.fromEntries(members))
+const limits = shape("Limits", { rate: Type.Array(anyObject, { maxItems: 0 }), absolute })
+
 const parameters = ["tenant_id"]
 
 export const limitRoutes: readonly Route[] = [
@@ -44,7 +53,7 @@ export const limitRoutes: readonly Route[] = [
     method: "GET",
     path: "/limits",
     operation: showLimits,
-    told: toldQuery(parameters),
+    told: { ...toldQuery(parameters), ...one("limits", limits) },
     handler: async (ctx, req) => {
       checkQueryNames(req, parameters)
       // `reserved` of old clients changes nothing: nothing is reserved.

@@ -1,3 +1,4 @@
+import { count, each, from, nothing, page, shape, text, textOrNull } from "../../api/openstack/shape.ts"
 import { microsText } from "../../platform/clock/iso-time.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
@@ -8,7 +9,7 @@ import type { Compared } from "../../platform/noun/list.ts"
 import { keysOf } from "../../platform/noun/noun.ts"
 import { badRequest, listMigrations, type Migration, migrationNoun } from "../index.ts"
 import { nextLink } from "./next-link.ts"
-import { checkQueryNames, toldQuery } from "./query-names.ts"
+import { checkQueryNames, type Since, toldQuery } from "./query-names.ts"
 import { readTime } from "./server-query.ts"
 
 function viewMigration(version: Microversion, m: Migration) {
@@ -33,7 +34,17 @@ function viewMigration(version: Microversion, m: Migration) {
   }
 }
 
-const parameters: readonly [from: string, names: readonly string[]][] = [
+const migration = shape("Migration", {
+  ...each("id old_instance_type_id new_instance_type_id", count),
+  ...each("instance_uuid status created_at", text),
+  ...each("source_node source_compute dest_node dest_compute updated_at", textOrNull),
+  dest_host: nothing,
+  migration_type: from("2.23", text),
+  uuid: from("2.59", text),
+  ...each("user_id project_id", from("2.80", text)),
+})
+
+const parameters: Since = [
   ["2.1", ["hidden", "host", "instance_uuid", "source_compute", "status", "migration_type"]],
   ["2.59", ["limit", "marker", "changes-since"]],
   ["2.66", ["changes-before"]],
@@ -80,7 +91,7 @@ export const migrationRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-migrations",
     operation: listMigrations,
-    told: toldQuery(parameters.flatMap(([, names]) => names)),
+    told: { ...toldQuery(parameters), ...page("migrations", migration) },
     handler: list,
   }),
 ]

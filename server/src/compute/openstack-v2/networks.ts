@@ -1,5 +1,7 @@
 // Nova's old way to networks, until 2.35: those of the network service, by id and name. What nova-network knew
 // besides is null.
+
+import { all, each, nothing, one, rare, type Shape, shape, text } from "../../api/openstack/shape.ts"
 import { listNetworks, type Network } from "../../network/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { Fault } from "../../platform/fault/fault.ts"
@@ -31,6 +33,13 @@ function viewNetwork(ctx: Ctx, network: Network) {
   }
 }
 
+const shownNetwork = shape("OldNetwork", {
+  ...{ id: text, label: text },
+  ...each(emptyFields.join(" "), nothing),
+  ...each(emptyFieldsOfAdmins.join(" "), rare(nothing)),
+})
+const tenantNetwork = shape("TenantNetwork", { id: text, cidr: text, label: text })
+
 /** "None" is what Nova writes. */
 const viewTenantNetwork = (network: Network) => ({ id: network.id, cidr: "None", label: network.name })
 
@@ -41,13 +50,14 @@ async function find(ctx: Ctx, req: WireRequest): Promise<Network> {
   return network
 }
 
-function networkRoutes(path: string, view: (ctx: Ctx, network: Network) => object): Route[] {
+function networkRoutes(path: string, shown: Shape, view: (ctx: Ctx, network: Network) => object): Route[] {
   return [
     route({
       method: "GET",
       path,
       max: last,
       operation: listNetworks,
+      told: all("networks", shown),
       handler: async (ctx) => ({
         networks: (await listNetworks(ctx, {})).items.map((network) => view(ctx, network)),
       }),
@@ -57,12 +67,13 @@ function networkRoutes(path: string, view: (ctx: Ctx, network: Network) => objec
       path: `${path}/{network_id}`,
       max: last,
       operation: listNetworks,
+      told: one("network", shown),
       handler: async (ctx, req) => ({ network: view(ctx, await find(ctx, req)) }),
     }),
   ]
 }
 
 export const oldNetworkRoutes: readonly Route[] = [
-  ...networkRoutes("/os-networks", viewNetwork),
-  ...networkRoutes("/os-tenant-networks", (_ctx, network) => viewTenantNetwork(network)),
+  ...networkRoutes("/os-networks", shownNetwork, viewNetwork),
+  ...networkRoutes("/os-tenant-networks", tenantNetwork, (_ctx, network) => viewTenantNetwork(network)),
 ]

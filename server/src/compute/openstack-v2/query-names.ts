@@ -32,9 +32,18 @@ const forms: Readonly<Record<string, JsonSchema>> = {
   with_servers: { type: "boolean" },
 }
 
+/** Parameters by the microversion that has them first. */
+export type Since = readonly (readonly [from: string, names: readonly string[]])[]
+
 /** For documents: the query of a call that takes these. */
-export function toldQuery(names: readonly string[]): { query: JsonSchema } {
-  return {
-    query: querySchema(Object.fromEntries(names.map((name) => [name, forms[name] ?? { type: "string" }]))),
-  }
+export function toldQuery(
+  names: readonly string[] | Since,
+  own: Readonly<Record<string, JsonSchema>> = {},
+): { query: JsonSchema } {
+  const parameters = names.flatMap((each) => {
+    const [from, there] = typeof each === "string" ? ["2.1", [each]] : each
+    const since = from === "2.1" ? {} : { description: `From ${from} on.` }
+    return there.map((name) => [name, { ...(own[name] ?? forms[name] ?? { type: "string" }), ...since }])
+  })
+  return { query: querySchema(Object.fromEntries(parameters)) }
 }

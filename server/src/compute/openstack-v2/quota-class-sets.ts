@@ -1,3 +1,4 @@
+import { count, each, from, one, shape, text } from "../../api/openstack/shape.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { versions } from "../../platform/http/versions.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
@@ -9,6 +10,7 @@ import {
   pick,
   quotaResourcesAt,
   readLimits,
+  shownLimits,
   withoutNetworks,
 } from "./quota-resources.ts"
 import { bodyOf } from "./schema-parts.ts"
@@ -28,6 +30,11 @@ function view(version: Microversion, limits: QuotaLimits): Partial<QuotaLimits> 
   )
 }
 
+const members = {
+  ...shownLimits(networksEnd),
+  ...each("server_groups server_group_members", from("2.50", count)),
+}
+
 const bodyFor = (resources: readonly QuotaResource[]) => bodyOf("quota_class_set", limitProperties(resources))
 
 export const quotaClassSetRoutes: readonly Route[] = [
@@ -35,6 +42,7 @@ export const quotaClassSetRoutes: readonly Route[] = [
     method: "GET",
     path,
     operation: showQuotaClass,
+    told: one("quota_class_set", shape("QuotaClassSet", { id: text, ...members })),
     handler: async (ctx, req) => {
       const limits = await showQuotaClass(ctx, { className: classOf(req) })
       return { quota_class_set: { id: classOf(req), ...view(req.version, limits) } }
@@ -49,6 +57,7 @@ export const quotaClassSetRoutes: readonly Route[] = [
       [networksEnd]: bodyFor(withoutNetworks),
       "2.57": bodyFor(modern),
     }),
+    told: one("quota_class_set", shape("ChangedQuotaClassSet", members)),
     handler: async (ctx, req) => {
       const limits = await updateQuotaClass(ctx, {
         className: classOf(req),

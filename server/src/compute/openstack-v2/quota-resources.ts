@@ -1,5 +1,7 @@
 // Which quotas Nova shows and takes, by microversion, and their JSON Schema.
 
+import type { TSchema } from "typebox"
+import { count, each, type Members, until } from "../../api/openstack/shape.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { typed } from "../../platform/schema/make.ts"
@@ -27,6 +29,15 @@ export const modern = [...always, ...groups]
 export function quotaResourcesAt(version: Microversion, networksEnd: string): readonly QuotaResource[] {
   if (atLeast(version, "2.57")) return modern
   return atLeast(version, networksEnd) ? withoutNetworks : all
+}
+
+/** What answers show: those of always, and the others until they are gone. */
+export function shownLimits(networksEnd: string, of: TSchema = count): Members {
+  return {
+    ...each(modern.join(" "), of),
+    ...each(injected.join(" "), until("2.57", of)),
+    ...each(ofNetworks.join(" "), until(networksEnd, of)),
+  }
 }
 
 /** Numbers may come as text. */

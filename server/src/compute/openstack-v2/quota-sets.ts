@@ -1,7 +1,9 @@
+import { Type } from "typebox"
+import { count, one, shape, text } from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { queryText } from "../../platform/http/query.ts"
 import { type BodyOf, versions } from "../../platform/http/versions.ts"
-import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import {
   deleteQuota,
   type QuotaDetail,
@@ -19,6 +21,7 @@ import {
   pick,
   quotaResourcesAt,
   readLimits,
+  shownLimits,
   withoutNetworks,
 } from "./quota-resources.ts"
 import { bodyOf, boolean, readBoolean } from "./schema-parts.ts"
@@ -28,6 +31,11 @@ const path = "/os-quota-sets/{project_id}"
 
 const projectOf = (req: WireRequest) => req.params.project_id ?? ""
 const shownAt = (req: WireRequest) => quotaResourcesAt(req.version, networksEnd)
+
+const members = shownLimits(networksEnd)
+const quotaSet = one("quota_set", shape("QuotaSet", { id: text, ...members }))
+const usage = Type.Object({ limit: count, in_use: count, reserved: count }, { title: "QuotaUsage" })
+const detail = shape("QuotaSetDetail", { id: text, ...shownLimits(networksEnd, usage) })
 
 const parameters = ["user_id"]
 const told = toldQuery(parameters)
@@ -71,7 +79,7 @@ export const quotaSetRoutes: readonly Route[] = [
     method: "GET",
     path,
     operation: showQuota,
-    told,
+    told: { ...told, ...quotaSet },
     handler: async (ctx, req) => {
       const limits = await showQuota(ctx, { projectId: projectOf(req), userId: userOf(req) })
       return { quota_set: { id: projectOf(req), ...pick(limits, shownAt(req)) } }
@@ -81,7 +89,7 @@ export const quotaSetRoutes: readonly Route[] = [
     method: "GET",
     path: `${path}/detail`,
     operation: showQuotaDetail,
-    told,
+    told: { ...told, ...one("quota_set", detail) },
     handler: async (ctx, req) => {
       const detail = await showQuotaDetail(ctx, { projectId: projectOf(req), userId: userOf(req) })
       return { quota_set: { id: projectOf(req), ...viewDetail(detail, shownAt(req)) } }
@@ -91,6 +99,7 @@ export const quotaSetRoutes: readonly Route[] = [
     method: "GET",
     path: `${path}/defaults`,
     operation: showDefaultQuota,
+    told: quotaSet,
     handler: async (ctx, req) => {
       const limits = await showDefaultQuota(ctx, { projectId: projectOf(req) })
       return { quota_set: { id: projectOf(req), ...pick(limits, shownAt(req)) } }
@@ -101,16 +110,15 @@ export const quotaSetRoutes: readonly Route[] = [
     path,
     operation: updateQuota,
     body: updateBody,
+    told: { ...told, ...one("quota_set", shape("ChangedQuotaSet", members)) },
     handler: update,
   }),
   route({
     method: "DELETE",
     path,
     operation: deleteQuota,
+    told,
     status: 202,
-    handler: async (ctx, req) => {
-      await deleteQuota(ctx, { projectId: projectOf(req), userId: userOf(req) })
-      return reply(202)
-    },
+    handler: (ctx, req) => deleteQuota(ctx, { projectId: projectOf(req), userId: userOf(req) }),
   }),
 ]

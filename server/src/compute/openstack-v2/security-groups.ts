@@ -1,5 +1,6 @@
 // Nova's old way to security groups, until 2.35: the network service's groups, ingress rules only, in Nova's shape.
-import { type Static, type TSchemaOptions, Type } from "typebox"
+import { type Static, type TSchema, type TSchemaOptions, Type } from "typebox"
+import * as is from "../../api/openstack/shape.ts"
 import {
   createSecurityGroupRules,
   createSecurityGroups,
@@ -19,6 +20,8 @@ import { typed } from "../../platform/schema/make.ts"
 import { badRequest, isAdmin } from "../index.ts"
 import { toldQuery } from "./query-names.ts"
 import { bodyOf } from "./schema-parts.ts"
+
+const { all, countOrNull, many, one, shape, text, textOrNull: textOrNone } = is
 
 const last = "2.35"
 
@@ -64,6 +67,16 @@ export function viewGroup(group: ShownGroup, names: GroupNames) {
     rules: group.rules.filter((rule) => rule.direction === "ingress").map((rule) => viewRule(rule, names)),
   }
 }
+
+const maybe = (members: Readonly<Record<string, TSchema>>) => Type.Union([Type.Object(members), is.noMembers])
+const shownRule = shape("OldSecurityGroupRule", {
+  ...{ id: text, parent_group_id: text, ip_protocol: textOrNone },
+  ...{ from_port: countOrNull, to_port: countOrNull },
+  ...{ group: maybe({ name: text, tenant_id: text }), ip_range: maybe({ cidr: text }) },
+})
+export const shownGroup = shape("OldSecurityGroup", {
+  ...{ id: text, name: text, description: text, tenant_id: text, rules: many(shownRule) },
+})
 
 const shown = (group: SecurityGroup): ShownGroup => ({ ...group, rules: group.securityGroupRules })
 
@@ -163,7 +176,7 @@ export const securityGroupRoutes: readonly Route[] = [
     path: "/os-security-groups",
     max: last,
     operation: listSecurityGroups,
-    told: toldQuery(["limit", "offset", "all_tenants"]),
+    told: { ...toldQuery(["limit", "offset", "all_tenants"]), ...all("security_groups", shownGroup) },
     handler: list,
   }),
   route({
@@ -173,6 +186,7 @@ export const securityGroupRoutes: readonly Route[] = [
     operation: createSecurityGroups,
     alsoAsks: listSecurityGroups,
     body: groupBody,
+    told: one("security_group", shownGroup),
     handler: async (ctx, req) => {
       const { name, description } = req.body.security_group
       const [made] = await createSecurityGroups(ctx, {
@@ -186,6 +200,7 @@ export const securityGroupRoutes: readonly Route[] = [
     path: "/os-security-groups/{security_group_id}",
     max: last,
     operation: [getSecurityGroup, listSecurityGroups],
+    told: one("security_group", shownGroup),
     handler: async (ctx, req) => {
       const group = await getSecurityGroup(ctx, { id: idOf(req) })
       return await viewOne(ctx, group)
@@ -198,6 +213,7 @@ export const securityGroupRoutes: readonly Route[] = [
     operation: updateSecurityGroup,
     alsoAsks: listSecurityGroups,
     body: groupBody,
+    told: one("security_group", shownGroup),
     handler: async (ctx, req) => {
       const { name, description } = req.body.security_group
       const group = await updateSecurityGroup(ctx, {
@@ -213,10 +229,7 @@ export const securityGroupRoutes: readonly Route[] = [
     max: last,
     operation: deleteSecurityGroup,
     status: 202,
-    handler: async (ctx, req) => {
-      await deleteSecurityGroup(ctx, { id: idOf(req) })
-      return reply(202)
-    },
+    handler: (ctx, req) => deleteSecurityGroup(ctx, { id: idOf(req) }),
   }),
   route({
     method: "POST",
@@ -225,6 +238,7 @@ export const securityGroupRoutes: readonly Route[] = [
     operation: createSecurityGroupRules,
     alsoAsks: listSecurityGroups,
     body: ruleBody,
+    told: one("security_group_rule", shownRule),
     handler: createRule,
   }),
   route({

@@ -10,6 +10,7 @@ import { anything } from "./server-schemas.ts"
 export interface Action {
   operation: Operations
   schema: BodySchema
+  told?: BodySchema
   /** First and last microversion that has it. */
   min?: string
   max?: string

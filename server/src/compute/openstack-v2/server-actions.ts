@@ -1,5 +1,7 @@
 // POST /servers/{id}/action: the body's one key names the action.
 
+import { Type } from "typebox"
+import { from, one, rare, text } from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { routeNotServed } from "../../platform/http/faults.ts"
 import {
@@ -119,6 +121,9 @@ async function unshelve(ctx: Ctx, { serverId, body, version }: Asked<BodyOf<type
   })
 }
 
+const imageMade = { told: from("2.45", Type.Object({ image_id: text })) }
+const rescued = Type.Object({ adminPass: rare(text) })
+
 const bare = {
   "os-start": startServer,
   "os-stop": stopServer,
@@ -146,9 +151,19 @@ const actions: Readonly<Record<string, Action>> = {
       return reply(204)
     },
   }),
-  createBackup: action({ operation: createServerBackup, schema: createBackupSchema, run: createBackup }),
-  createImage: action({ operation: createServerImage, schema: createImageSchema, run: createImage }),
-  rescue: action({ operation: rescueServer, schema: rescueSchema, run: rescue }),
+  createBackup: action({
+    ...imageMade,
+    operation: createServerBackup,
+    schema: createBackupSchema,
+    run: createBackup,
+  }),
+  createImage: action({
+    ...imageMade,
+    operation: createServerImage,
+    schema: createImageSchema,
+    run: createImage,
+  }),
+  rescue: action({ operation: rescueServer, schema: rescueSchema, told: rescued, run: rescue }),
   unshelve: action({ operation: unshelveServer, schema: unshelveSchemas, run: unshelve }),
   lock: action({ operation: lockServer, schema: lockSchemas, run: lock }),
   "os-resetState": action({
@@ -161,6 +176,7 @@ const actions: Readonly<Record<string, Action>> = {
   "os-getConsoleOutput": action({
     operation: getConsoleOutput,
     schema: consoleOutputSchema,
+    told: one("output", text).answer,
     run: getConsole,
   }),
   ...consoleActions,

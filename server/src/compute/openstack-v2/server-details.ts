@@ -1,13 +1,14 @@
 // What hangs below a server: metadata, addresses, interfaces, groups, actions, diagnostics.
 
 import { type Static, Type } from "typebox"
+import * as is from "../../api/openstack/shape.ts"
 import { listSecurityGroups, type ServerPort } from "../../network/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { boundedLimit, pageUrl } from "../../platform/http/paging.ts"
 import { queryInteger, queryText } from "../../platform/http/query.ts"
 import { versions } from "../../platform/http/versions.ts"
-import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { closed } from "../../platform/schema/make.ts"
 import {
   attachInterface,
@@ -35,11 +36,14 @@ import {
   showServerMetadataItem,
   updateServerMetadataItem,
 } from "../index.ts"
-import { viewDiagnostics, viewDiagnosticsLegacy } from "./diagnostics-view.ts"
+import { diagnostics, viewDiagnostics, viewDiagnosticsLegacy } from "./diagnostics-view.ts"
+import { type Since, toldQuery } from "./query-names.ts"
 import { bodyWith, ipAddress, metadata, tag, uuid } from "./schema-parts.ts"
-import { groupNames, viewGroup } from "./security-groups.ts"
+import { groupNames, shownGroup, viewGroup } from "./security-groups.ts"
 import { readTime } from "./server-query.ts"
-import { viewAddresses } from "./server-view.ts"
+import { briefAddresses, viewAddresses } from "./server-view.ts"
+
+const { all, each, from, links, many, one, rare, shape, text, textMap, textOrNull } = is
 
 const idOf = (req: WireRequest) => req.params.server_id ?? ""
 
@@ -51,6 +55,7 @@ const metadataRoutes: readonly Route[] = [
     method: "GET",
     path: "/servers/{server_id}/metadata",
     operation: listServerMetadata,
+    told: one("metadata", textMap),
     handler: async (ctx, req) => ({
       metadata: (await listServerMetadata(ctx, { serverId: idOf(req) })).server.metadata,
     }),
@@ -59,6 +64,7 @@ const metadataRoutes: readonly Route[] = [
     method: "POST",
     path: "/servers/{server_id}/metadata",
     operation: createServerMetadata,
+    told: one("metadata", textMap),
     body: bodyWith("metadata", metadata),
     handler: async (ctx, req) => ({
       metadata: await createServerMetadata(ctx, { serverId: idOf(req), items: req.body.metadata }),
@@ -68,6 +74,7 @@ const metadataRoutes: readonly Route[] = [
     method: "PUT",
     path: "/servers/{server_id}/metadata",
     operation: replaceServerMetadata,
+    told: one("metadata", textMap),
     body: bodyWith("metadata", metadata),
     handler: async (ctx, req) => ({
       metadata: await replaceServerMetadata(ctx, { serverId: idOf(req), items: req.body.metadata }),
@@ -77,6 +84,7 @@ const metadataRoutes: readonly Route[] = [
     method: "GET",
     path: "/servers/{server_id}/metadata/{key}",
     operation: showServerMetadataItem,
+    told: one("meta", textMap),
     handler: async (ctx, req) => {
       const items = (await showServerMetadataItem(ctx, { serverId: idOf(req) })).server.metadata
       const key = req.params.key ?? ""
@@ -88,6 +96,7 @@ const metadataRoutes: readonly Route[] = [
     method: "PUT",
     path: "/servers/{server_id}/metadata/{key}",
     operation: updateServerMetadataItem,
+    told: one("meta", textMap),
     body: metaItem,
     handler: async (ctx, req) => {
       if (!Object.hasOwn(req.body.meta, req.params.key ?? ""))
@@ -110,6 +119,7 @@ const addressRoutes: readonly Route[] = [
     method: "GET",
     path: "/servers/{server_id}/ips",
     operation: listServerAddresses,
+    told: one("addresses", briefAddresses),
     handler: async (ctx, req) => {
       const { server, networking } = await listServerAddresses(ctx, { serverId: idOf(req) })
       return { addresses: viewAddresses(server, networking, false) }
@@ -119,6 +129,7 @@ const addressRoutes: readonly Route[] = [
     method: "GET",
     path: "/servers/{server_id}/ips/{network_label}",
     operation: listServerAddressesOfNetwork,
+    told: { answer: briefAddresses },
     handler: async (ctx, req) => {
       const { server, networking } = await listServerAddressesOfNetwork(ctx, { serverId: idOf(req) })
       const label = req.params.network_label ?? ""
@@ -140,6 +151,12 @@ function viewInterface(version: Microversion, i: ServerPort) {
   }
 }
 
+const shownInterface = shape("InterfaceAttachment", {
+  ...each("net_id port_id mac_addr port_state", text),
+  fixed_ips: Type.Array(Type.Object({ subnet_id: text, ip_address: text })),
+  tag: from("2.70", textOrNull),
+})
+
 const attached = {
   net_id: uuid,
   port_id: uuid,
@@ -156,6 +173,7 @@ const interfaceRoutes: readonly Route[] = [
     method: "GET",
     path: "/servers/{server_id}/os-interface",
     operation: listServerInterfaces,
+    told: all("interfaceAttachments", shownInterface),
     handler: async (ctx, req) => {
       const found = await listServerInterfaces(ctx, { serverId: idOf(req) })
       return { interfaceAttachments: found.map((i) => viewInterface(req.version, i)) }
@@ -165,6 +183,7 @@ const interfaceRoutes: readonly Route[] = [
     method: "GET",
     path: "/servers/{server_id}/os-interface/{port_id}",
     operation: showServerInterface,
+    told: one("interfaceAttachment", shownInterface),
     handler: async (ctx, req) => ({
       interfaceAttachment: viewInterface(
         req.version,
@@ -176,6 +195,7 @@ const interfaceRoutes: readonly Route[] = [
     method: "POST",
     path: "/servers/{server_id}/os-interface",
     operation: attachInterface,
+    told: one("interfaceAttachment", shownInterface),
     body: attachBody,
     handler: async (ctx, req) => {
       const body = req.body?.interfaceAttachment ?? {}
@@ -197,15 +217,13 @@ const interfaceRoutes: readonly Route[] = [
     path: "/servers/{server_id}/os-interface/{port_id}",
     operation: detachInterface,
     status: 202,
-    handler: async (ctx, req) => {
-      await detachInterface(ctx, { serverId: idOf(req), portId: req.params.port_id ?? "" })
-      return reply(202)
-    },
+    handler: (ctx, req) => detachInterface(ctx, { serverId: idOf(req), portId: req.params.port_id ?? "" }),
   }),
   route({
     method: "GET",
     path: "/servers/{server_id}/os-security-groups",
     operation: listServerSecurityGroups,
+    told: all("security_groups", shownGroup),
     alsoAsks: listSecurityGroups,
     handler: async (ctx, req) => {
       const groups = await listServerSecurityGroups(ctx, { serverId: idOf(req) })
@@ -250,6 +268,26 @@ function viewEvents(version: Microversion, shown: ShownAction) {
   }
 }
 
+const action = {
+  ...each("action instance_uuid request_id user_id project_id start_time", text),
+  message: textOrNull,
+  updated_at: from("2.58", text),
+}
+const event = shape("InstanceActionEvent", {
+  ...each("event start_time", text),
+  ...each("finish_time result", textOrNull),
+  traceback: rare(textOrNull),
+  host: from("2.62", rare(textOrNull)),
+  hostId: from("2.62", text),
+  details: from("2.84", rare(textOrNull)),
+})
+const shownAction = shape("InstanceActionWithEvents", { ...action, events: rare(many(event)) })
+const actionsSince: Since = [
+  ["2.58", ["limit", "marker", "changes-since"]],
+  ["2.66", ["changes-before"]],
+]
+const listed = { instanceActions: many(shape("InstanceAction", action)), links: from("2.58", rare(links)) }
+
 async function listActions(ctx: Ctx, req: WireRequest) {
   const isPaged = atLeast(req.version, "2.58")
   const since = queryText(req.query, "changes-since")
@@ -283,12 +321,14 @@ const actionRoutes: readonly Route[] = [
     method: "GET",
     path: "/servers/{server_id}/os-instance-actions",
     operation: listServerActions,
+    told: { ...toldQuery(actionsSince), answer: shape("InstanceActionPage", listed) },
     handler: listActions,
   }),
   route({
     method: "GET",
     path: "/servers/{server_id}/os-instance-actions/{request_id}",
     operation: showServerAction,
+    told: one("instanceAction", shownAction),
     handler: async (ctx, req) => {
       const shown = await showServerAction(ctx, {
         serverId: idOf(req),
@@ -307,6 +347,7 @@ const otherRoutes: readonly Route[] = [
     method: "GET",
     path: "/servers/{server_id}/diagnostics",
     operation: getDiagnostics,
+    told: { answer: diagnostics },
     handler: async (ctx, req) => {
       const diagnostics = await getDiagnostics(ctx, { serverId: idOf(req) })
       return atLeast(req.version, "2.48") ? viewDiagnostics(diagnostics) : viewDiagnosticsLegacy(diagnostics)
@@ -316,6 +357,7 @@ const otherRoutes: readonly Route[] = [
     method: "GET",
     path: "/servers/{server_id}/os-server-password",
     operation: showGuestPassword,
+    told: one("password", text),
     handler: async (ctx, req) => {
       return { password: await showGuestPassword(ctx, { serverId: idOf(req) }) }
     },
@@ -324,10 +366,7 @@ const otherRoutes: readonly Route[] = [
     method: "DELETE",
     path: "/servers/{server_id}/os-server-password",
     operation: clearGuestPassword,
-    handler: async (ctx, req) => {
-      await clearGuestPassword(ctx, { serverId: idOf(req) })
-      return reply(204)
-    },
+    handler: (ctx, req) => clearGuestPassword(ctx, { serverId: idOf(req) }),
   }),
 ]
 

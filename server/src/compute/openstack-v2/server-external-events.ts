@@ -1,4 +1,5 @@
 import { Type } from "typebox"
+import { all, count, rare, shape, text } from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type BodyOf, versions } from "../../platform/http/versions.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
@@ -37,6 +38,8 @@ function eventOf(known: readonly string[]) {
   return closed(properties, ["name", "server_uuid"])
 }
 
+const taken = { name: text, server_uuid: text, status: text, code: count, tag: rare(text) }
+
 async function take(ctx: Ctx, req: WireRequest<BodyOf<typeof schema>>) {
   const { events } = req.body
   const verdicts = await takeServerEvents(ctx, {
@@ -57,6 +60,7 @@ export const serverExternalEventRoutes: readonly Route[] = [
     operation: takeServerEvents,
     body: schema,
     status: [200, 207],
+    told: all("events", shape("TakenServerEvent", taken)),
     handler: take,
   }),
 ]

@@ -1,4 +1,5 @@
 import { Type } from "typebox"
+import * as is from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { boundedLimit } from "../../platform/http/paging.ts"
@@ -18,6 +19,8 @@ import {
 import { checkQueryNames, toldQuery } from "./query-names.ts"
 import { bodyOf, name } from "./schema-parts.ts"
 
+const { all, count, each, from, one, rare, shape, text, textMap, texts, until } = is
+
 function view(version: Microversion, group: ServerGroup) {
   const max = group.maxServersPerHost
   return {
@@ -30,6 +33,14 @@ function view(version: Microversion, group: ServerGroup) {
     ...(atLeast(version, "2.13") && { project_id: group.projectId, user_id: group.userId }),
   }
 }
+
+const serverGroup = shape("ServerGroup", {
+  ...{ id: text, name: text, members: texts },
+  ...{ policies: until("2.64", texts), metadata: until("2.64", textMap) },
+  policy: from("2.64", text),
+  rules: from("2.64", Type.Object({ max_server_per_host: rare(count) })),
+  ...each("project_id user_id", from("2.13", text)),
+})
 
 /** One policy in a list, before 2.64. */
 const oldBody = (policies: readonly GroupPolicy[]) =>
@@ -87,7 +98,7 @@ export const serverGroupRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-server-groups",
     operation: listServerGroups,
-    told: toldQuery(listParameters),
+    told: { ...toldQuery(listParameters), ...all("server_groups", serverGroup) },
     handler: list,
   }),
   route({
@@ -95,12 +106,14 @@ export const serverGroupRoutes: readonly Route[] = [
     path: "/os-server-groups",
     operation: createServerGroup,
     body: createBody,
+    told: one("server_group", serverGroup),
     handler: create,
   }),
   route({
     method: "GET",
     path: "/os-server-groups/{server_group_id}",
     operation: showServerGroup,
+    told: one("server_group", serverGroup),
     handler: async (ctx, req) => ({
       server_group: view(req.version, await showServerGroup(ctx, idOf(req))),
     }),

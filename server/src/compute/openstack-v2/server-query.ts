@@ -7,6 +7,7 @@ import { booleanWord, queryAll, queryText } from "../../platform/http/query.ts"
 import type { WireRequest } from "../../platform/http/wire.ts"
 import { type Field, publicName } from "../../platform/noun/field.ts"
 import type { Compared, Filters } from "../../platform/noun/list.ts"
+import { filterSchemas, many } from "../../platform/noun/query-schema.ts"
 import {
   badRequest,
   deletedListForbidden,
@@ -16,6 +17,7 @@ import {
   sortForbidden,
   statesOf,
 } from "../index.ts"
+import { type Since, toldQuery } from "./query-names.ts"
 import { lastPart } from "./server-schemas.ts"
 
 type Query = WireRequest["query"]
@@ -75,7 +77,7 @@ const joinedTables = new Set([
 const pagingParameters = new Set(["limit", "marker", "sort_key", "sort_dir"])
 
 /** What everybody may filter by, from the microversion on. */
-const openFilters: readonly (readonly [from: string, names: readonly string[]])[] = [
+const openFilters: Since = [
   ["2.1", ["reservation_id", "name", "status", "image", "flavor", "ip", "changes-since", "all_tenants"]],
   ["2.5", ["ip6"]],
   ["2.26", ["tags", "tags-any", "not-tags", "not-tags-any"]],
@@ -110,6 +112,19 @@ const knownFilters: ReadonlySet<string> = new Set([
   "tenant_id",
   "soft_deleted",
 ])
+
+/** For documents. Filters beyond the open ones are for administrators. */
+export const toldServerQuery = toldQuery(
+  [["2.1", [...knownFilters].filter((name) => !joinedTables.has(name))], ...openFilters],
+  {
+    ...filterSchemas(serverNoun.fields),
+    // Read as more than their fields are.
+    ...Object.fromEntries(["image", "flavor", "power_state"].map((name) => [name, { type: "string" }])),
+    status: many({ type: "string" }),
+    sort_key: many({ type: "string", enum: [...Object.keys(sortKeys), "locked"] }),
+    sort_dir: many({ type: "string", enum: ["asc", "desc"] }),
+  },
+)
 
 /** null: a status that there is not; the list is empty. */
 export function readServerQuery(ctx: Ctx, query: Query, version: Microversion): ServersAsked | null {
@@ -295,7 +310,7 @@ function readServerPage(ctx: Ctx, query: Query, version: Microversion): Page {
     .map((key, i) => [key, directions[i]] as const)
     .filter(([key]) => key in allowed || !ignoredSortKeys.has(key) || atLeast(version, "2.75"))
   for (const [key] of used) if ((key === "host" || key === "node") && !isAdmin(ctx)) throw sortForbidden(key)
-  const rest: Record<string, string | string[] | undefined> = { ...query }
+  const rest: Record<string, string | string[] | undefined> = { ...query, sort: undefined }
   rest.sort_key = used.map(([key]) => key)
   // Of the keys that are left; without any a direction is that of the order that there is anyway.
   if (keys.length > 0) rest.sort_dir = used.flatMap(([, direction]) => direction ?? [])

@@ -6,7 +6,7 @@ import { reply } from "../../platform/http/wire.ts"
 import { hostsByName, rebuildServer, showRebuiltServer } from "../index.ts"
 import { type Asked, action } from "./server-action.ts"
 import { lastPart, rebuildServerSchemas } from "./server-schemas.ts"
-import { serverViewPlan, viewServer } from "./server-view.ts"
+import { serverViewPlan, told, viewServer } from "./server-view.ts"
 import { canonicalIpV6, newPassword } from "./servers.ts"
 
 async function rebuild(ctx: Ctx, { serverId, body, version }: Asked<BodyOf<typeof rebuildServerSchemas>>) {
@@ -47,4 +47,9 @@ async function rebuild(ctx: Ctx, { serverId, body, version }: Asked<BodyOf<typeo
   return reply(202, { server: view }, { location: `${ctx.baseUrl}/compute/v2.1/servers/${serverId}` })
 }
 
-export const rebuildAction = action({ operation: rebuildServer, schema: rebuildServerSchemas, run: rebuild })
+export const rebuildAction = action({
+  operation: rebuildServer,
+  schema: rebuildServerSchemas,
+  told: told.rebuilt.answer,
+  run: rebuild,
+})

@@ -1,4 +1,5 @@
 import { Type } from "typebox"
+import { one, texts } from "../../api/openstack/shape.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import {
   addServerTag,
@@ -22,6 +23,7 @@ export const serverTagRoutes: readonly Route[] = [
     path: "/servers/{server_id}/tags",
     min: "2.26",
     operation: listServerTags,
+    told: one("tags", texts),
     handler: async (ctx, req) => ({
       tags: (await listServerTags(ctx, { serverId: idOf(req) })).server.tags,
     }),
@@ -32,6 +34,7 @@ export const serverTagRoutes: readonly Route[] = [
     min: "2.26",
     operation: replaceServerTags,
     body: tagsBody,
+    told: one("tags", texts),
     handler: async (ctx, req) => ({
       tags: await replaceServerTags(ctx, { serverId: idOf(req), tags: req.body.tags }),
     }),
@@ -41,10 +44,7 @@ export const serverTagRoutes: readonly Route[] = [
     path: "/servers/{server_id}/tags",
     min: "2.26",
     operation: clearServerTags,
-    handler: async (ctx, req) => {
-      await clearServerTags(ctx, { serverId: idOf(req) })
-      return reply(204)
-    },
+    handler: (ctx, req) => clearServerTags(ctx, { serverId: idOf(req) }),
   }),
   route({
     method: "GET",
@@ -56,7 +56,6 @@ export const serverTagRoutes: readonly Route[] = [
       const wanted = req.params.tag ?? ""
       const { server } = await checkServerTag(ctx, { serverId: idOf(req) })
       if (!server.tags.includes(wanted)) throw tagNotFound(idOf(req), wanted)
-      return reply(204)
     },
   }),
   route({
@@ -81,9 +80,6 @@ export const serverTagRoutes: readonly Route[] = [
     path: "/servers/{server_id}/tags/{tag}",
     min: "2.26",
     operation: removeServerTag,
-    handler: async (ctx, req) => {
-      await removeServerTag(ctx, { serverId: idOf(req), tag: req.params.tag ?? "" })
-      return reply(204)
-    },
+    handler: (ctx, req) => removeServerTag(ctx, { serverId: idOf(req), tag: req.params.tag ?? "" }),
   }),
 ]

@@ -1,8 +1,12 @@
 // A server as Nova shows it, by microversion. What a request shows is decided once for it, not for each server.
 
+import { type TSchema, Type } from "typebox"
+import * as is from "../../api/openstack/shape.ts"
 import type { ServerAddress, ServerNetworking } from "../../network/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
+import { versions } from "../../platform/http/versions.ts"
+import { mapOf, nullable } from "../../platform/schema/make.ts"
 import {
   type Host,
   hostIdOf,
@@ -13,6 +17,78 @@ import {
   noNetworking,
   statusOf,
 } from "../index.ts"
+
+const { text, textOrNull, count, rare } = is
+
+const brief = { id: text, name: text, links: is.links }
+
+const addressBrief = { version: count, addr: text }
+const addressWhole = { ...addressBrief, "OS-EXT-IPS:type": text, "OS-EXT-IPS-MAC:mac_addr": text }
+const addressesOf = (members: typeof addressBrief) => mapOf(Type.Array(Type.Object(members)))
+export const briefAddresses = addressesOf(addressBrief)
+
+const linked = Type.Object({ id: text, links: is.links })
+const flavorKept = Type.Object({
+  ...{ vcpus: count, ram: count, disk: count, ephemeral: count, swap: count, original_name: text },
+  extra_specs: rare(is.textMap),
+})
+const fault = Type.Object({ code: count, created: text, message: text, details: rare(text) })
+const groupNames = Type.Array(Type.Object({ name: text }))
+const attribute = "OS-EXT-SRV-ATTR:"
+
+/** Some answers are not whole before 2.75: `wholeFrom` is that minor, or 1. */
+function serverMembers(wholeFrom: number): is.Members {
+  const whole = (minor: number, schema: TSchema) => is.from(`2.${Math.max(minor, wholeFrom)}`, schema)
+  const some = (names: string, schema: is.Shape) => is.each(names.replaceAll("@", attribute), schema)
+  return {
+    ...brief,
+    ...some("status tenant_id user_id hostId created updated accessIPv4 accessIPv6 OS-DCF:diskConfig", text),
+    metadata: is.textMap,
+    image: Type.Union([Type.Literal(""), linked]),
+    flavor: versions({ "2.1": linked, "2.47": flavorKept }),
+    addresses: versions({ "2.1": briefAddresses, [`2.${wholeFrom}`]: addressesOf(addressWhole) }),
+    progress: rare(count),
+    fault: rare(fault),
+    ...some("config_drive OS-EXT-AZ:availability_zone OS-EXT-STS:vm_state", whole(1, text)),
+    ...some("OS-SRV-USG:launched_at OS-SRV-USG:terminated_at OS-EXT-STS:task_state", whole(1, textOrNull)),
+    "OS-EXT-STS:power_state": whole(1, count),
+    "os-extended-volumes:volumes_attached": whole(1, Type.Array(Type.Object({ id: text }))),
+    security_groups: whole(1, rare(groupNames)),
+    key_name: whole(1, textOrNull),
+    ...some("@host @hypervisor_hostname", whole(1, rare(textOrNull))),
+    ...some("@instance_name", whole(1, rare(text))),
+    ...some("@kernel_id @ramdisk_id @reservation_id", whole(3, rare(text))),
+    ...some("@root_device_name @user_data", whole(3, rare(textOrNull))),
+    ...some("@launch_index", whole(3, rare(count))),
+    ...some("@hostname", versions({ [`2.${Math.max(3, wholeFrom)}`]: rare(text), "2.90": text })),
+    locked: is.from("2.9", is.flag),
+    host_status: whole(16, rare(text)),
+    description: is.from("2.19", textOrNull),
+    tags: is.from("2.26", is.texts),
+    trusted_image_certificates: is.from("2.63", nullable(is.texts)),
+    locked_reason: is.from("2.73", textOrNull),
+    pinned_availability_zone: whole(96, textOrNull),
+  }
+}
+
+const notWhole = serverMembers(75)
+const { [`${attribute}user_data`]: _dropped, ...withoutUserData } = notWhole
+const rebuilt = { key_name: is.from("2.54", textOrNull), user_data: is.from("2.57", textOrNull) }
+const groups = { server_groups: is.from("2.71", is.texts) }
+const adminPass = rare(text)
+const made = { id: text, links: is.links, "OS-DCF:diskConfig": text, security_groups: groupNames, adminPass }
+const serverOf = (title: string, ...members: is.Members[]) =>
+  is.one("server", is.shape(title, Object.assign({}, ...members)))
+
+/** For documents: what answers show of servers. */
+export const told = {
+  list: is.page("servers", is.shape("ServerBrief", brief)),
+  details: is.page("servers", is.shape("ServerInList", serverMembers(1))),
+  one: serverOf("Server", serverMembers(1), groups),
+  changed: serverOf("ServerChanged", notWhole, groups),
+  rebuilt: serverOf("ServerRebuilt", withoutUserData, groups, rebuilt, { adminPass }),
+  made: { answer: Type.Object({ server: rare(Type.Object(made)), reservation_id: rare(text) }) },
+}
 
 export interface ServerViewPlan {
   baseUrl: string

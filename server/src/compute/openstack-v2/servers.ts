@@ -19,7 +19,7 @@ import {
 } from "../index.ts"
 import { nextLink } from "./next-link.ts"
 import { readBoolean } from "./schema-parts.ts"
-import { readServerQuery } from "./server-query.ts"
+import { readServerQuery, toldServerQuery } from "./server-query.ts"
 import {
   type BlockDeviceBody,
   type CreateServerBody,
@@ -29,7 +29,7 @@ import {
   type UpdateServerBody,
   updateServerSchemas,
 } from "./server-schemas.ts"
-import { linksOf, serverViewPlan, viewServer, viewServerBrief } from "./server-view.ts"
+import { linksOf, serverViewPlan, told, viewServer, viewServerBrief } from "./server-view.ts"
 
 async function list(ctx: Ctx, req: WireRequest) {
   const asked = readServerQuery(ctx, req.query, req.version)
@@ -199,12 +199,14 @@ export const serverRoutes: readonly Route[] = [
     method: "GET",
     path: "/servers",
     operation: listServers,
+    told: { ...toldServerQuery, ...told.list },
     handler: list,
   }),
   route({
     method: "GET",
     path: "/servers/detail",
     operation: listServerDetails,
+    told: { ...toldServerQuery, ...told.details },
     handler: listDetails,
   }),
   route({
@@ -213,12 +215,14 @@ export const serverRoutes: readonly Route[] = [
     operation: createServers,
     status: 202,
     body: createServerSchemas,
+    told: told.made,
     handler: create,
   }),
   route({
     method: "GET",
     path: "/servers/{server_id}",
     operation: showServer,
+    told: told.one,
     handler: show,
   }),
   route({
@@ -227,6 +231,7 @@ export const serverRoutes: readonly Route[] = [
     operation: updateServer,
     alsoAsks: showUpdatedServer,
     body: updateServerSchemas,
+    told: told.changed,
     handler: update,
   }),
   route({

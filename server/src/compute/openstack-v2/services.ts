@@ -1,9 +1,11 @@
 // Compute services: what works on hosts and for them.
 import { type Static, Type } from "typebox"
+import * as is from "../../api/openstack/shape.ts"
 import { microsText } from "../../platform/clock/iso-time.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { queryText } from "../../platform/http/query.ts"
+import { versions } from "../../platform/http/versions.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import { givenFilters } from "../../platform/noun/list.ts"
 import { closed, word } from "../../platform/schema/make.ts"
@@ -18,6 +20,8 @@ import {
 } from "../index.ts"
 import { toldQuery } from "./query-names.ts"
 import { boolean, fqdn, readBoolean } from "./schema-parts.ts"
+
+const { all, count, each, flag, from, one, rare, shape, text, textOrNull } = is
 
 const computeBinary = "nova-compute"
 
@@ -37,6 +41,15 @@ function viewService(version: Microversion, service: ServiceFacts) {
     ...(atLeast(version, "2.11") && { forced_down: service.isForcedDown }),
   }
 }
+
+const shownService = shape("Service", {
+  ...each("binary host zone status state updated_at", text),
+  disabled_reason: textOrNull,
+  id: versions({ "2.1": count, "2.53": text }),
+  forced_down: from("2.11", flag),
+})
+const changes = { status: rare(text), disabled_reason: rare(text), forced_down: rare(flag) }
+const changed = one("service", shape("ChangedService", { host: text, binary: text, ...changes }))
 
 async function services(ctx: Ctx, req: WireRequest) {
   const asked = (name: string) => {
@@ -120,7 +133,7 @@ export const serviceRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-services",
     operation: listServices,
-    told: toldQuery(["host", "binary"]),
+    told: { ...toldQuery(["host", "binary"]), ...all("services", shownService) },
     handler: services,
   }),
   route({
@@ -129,6 +142,7 @@ export const serviceRoutes: readonly Route[] = [
     max: "2.52",
     operation: updateComputeHost,
     body: serviceBody,
+    told: changed,
     handler: (ctx, req) => setByHost(ctx, req, "enable"),
   }),
   route({
@@ -137,6 +151,7 @@ export const serviceRoutes: readonly Route[] = [
     max: "2.52",
     operation: updateComputeHost,
     body: serviceBody,
+    told: changed,
     handler: (ctx, req) => setByHost(ctx, req, "disable"),
   }),
   route({
@@ -145,6 +160,7 @@ export const serviceRoutes: readonly Route[] = [
     max: "2.52",
     operation: updateComputeHost,
     body: disableBody,
+    told: changed,
     handler: (ctx, req) => setByHost(ctx, req, "disable"),
   }),
   route({
@@ -154,6 +170,7 @@ export const serviceRoutes: readonly Route[] = [
     max: "2.52",
     operation: updateComputeHost,
     body: forceDownBody,
+    told: changed,
     handler: async (ctx, req) => {
       const isForcedDown = readBoolean(req.body.forced_down)
       if (req.body.binary !== computeBinary) throw onlyCompute(req.body.binary)
@@ -168,6 +185,7 @@ export const serviceRoutes: readonly Route[] = [
     operation: updateComputeHost,
     alsoAsks: listServices,
     body: updateBody,
+    told: one("service", shownService),
     handler: updateService,
   }),
   route({

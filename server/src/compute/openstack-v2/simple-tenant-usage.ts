@@ -1,3 +1,5 @@
+import { Type } from "typebox"
+import * as is from "../../api/openstack/shape.ts"
 import { microsText } from "../../platform/clock/iso-time.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { Fault, invalid } from "../../platform/fault/fault.ts"
@@ -13,6 +15,8 @@ import {
 } from "../index.ts"
 import { nextLink } from "./next-link.ts"
 import { checkQueryNames, toldQuery } from "./query-names.ts"
+
+const { count, each, many, page, rare, shape, text, textOrNull } = is
 
 function viewServer(usage: ServerUsage) {
   return {
@@ -51,6 +55,21 @@ function viewProject(usage: ProjectUsage, asked: Asked, isDetailed: boolean) {
     ...(isDetailed && { server_usages: usage.servers.map(viewServer) }),
   }
 }
+
+const serverUsage = Type.Object({
+  ...each("instance_id name tenant_id flavor started_at state", text),
+  ...each("vcpus memory_mb local_gb uptime", count),
+  hours: is.amount,
+  ended_at: textOrNull,
+})
+const usageMembers = {
+  ...each("tenant_id start stop", text),
+  ...each("total_hours total_vcpus_usage total_memory_mb_usage total_local_gb_usage", is.amount),
+}
+const usageOf = (title: string, server_usages: is.Shape) => shape(title, { ...usageMembers, server_usages })
+const listedUsage = usageOf("ProjectUsageInList", rare(many(serverUsage)))
+const shownUsage = Type.Union([usageOf("ProjectUsage", many(serverUsage)), is.noMembers])
+const answer = Type.Object({ tenant_usage: shownUsage, tenant_usage_links: rare(is.links) })
 
 // The three forms that Nova reads: seconds or parts of them after T, parts of them after a space.
 const timeForm = /^(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2}:\d{2})(\.\d{1,6})?| (\d{2}:\d{2}:\d{2})(\.\d{1,6}))$/
@@ -101,7 +120,7 @@ export const usageRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-simple-tenant-usage",
     operation: listProjectUsages,
-    told: toldQuery([...parameters, "detailed"]),
+    told: { ...toldQuery([...parameters, "detailed"]), ...page("tenant_usages", listedUsage) },
     handler: async (ctx, req) => {
       // The list has no slash at its end: there a project is named, and an empty name is nobody's.
       if (req.url.split("?")[0]?.endsWith("/")) throw noSuchUsage()
@@ -118,7 +137,7 @@ export const usageRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-simple-tenant-usage/{tenant_id}",
     operation: showProjectUsage,
-    told: toldQuery(parameters),
+    told: { ...toldQuery(parameters), answer },
     handler: async (ctx, req) => {
       const projectId = req.params.tenant_id ?? ""
       const asked = askedOf(req)

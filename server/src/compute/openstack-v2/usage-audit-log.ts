@@ -1,4 +1,6 @@
+import { count, each, one, shape, text, texts } from "../../api/openstack/shape.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
+import { anyObject } from "../../platform/schema/make.ts"
 import { badRequest, showLastUsageAudit, showUsageAudit, type UsageAudit } from "../index.ts"
 
 /** As Python writes a time that has no zone. */
@@ -20,6 +22,14 @@ function viewAudit({ period, hosts }: UsageAudit) {
   }
 }
 
+const names = "num_hosts num_hosts_done num_hosts_running num_hosts_not_run total_instances total_errors"
+const audit = shape("UsageAudit", {
+  ...each("period_beginning period_ending overall_status", text),
+  ...each(names, count),
+  hosts_not_run: texts,
+  log: anyObject,
+})
+
 const timeForm = /^(\d{4})-(\d{1,2})-(\d{1,2}) (\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,6}))?$/
 
 function timeOf(req: WireRequest): Date {
@@ -40,6 +50,7 @@ export const usageAuditRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-instance_usage_audit_log",
     operation: showLastUsageAudit,
+    told: one("instance_usage_audit_logs", audit),
     handler: async (ctx) => ({
       instance_usage_audit_logs: viewAudit(await showLastUsageAudit(ctx, {})),
     }),
@@ -48,6 +59,7 @@ export const usageAuditRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-instance_usage_audit_log/{before_timestamp}",
     operation: showUsageAudit,
+    told: one("instance_usage_audit_log", audit),
     handler: async (ctx, req) => ({
       instance_usage_audit_log: viewAudit(await showUsageAudit(ctx, { before: timeOf(req) })),
     }),

@@ -1,4 +1,6 @@
 // Version discovery: who speaks here, from which microversion to which.
+import { Type } from "typebox"
+import { all, each, links, one, shape, text } from "../../api/openstack/shape.ts"
 import type { MicroversionPlan } from "../../platform/http/microversion.ts"
 import { type Route, route } from "../../platform/http/wire.ts"
 
@@ -54,11 +56,15 @@ function viewVersionDetail(version: Version, baseUrl: string) {
   }
 }
 
+const members = { ...each("id status version min_version updated", text), links }
+const media = Type.Array(Type.Object({ base: text, type: text }))
+
 export const rootRoutes: readonly Route[] = [
   route({
     method: "GET",
     path: "/",
     policy: "public",
+    told: all("versions", shape("Version", members)),
     handler: async (ctx) => ({ versions: versions.map((version) => viewVersion(version, ctx.baseUrl)) }),
   }),
 ]
@@ -72,6 +78,7 @@ export function versionRoutes(id: "v2.0" | "v2.1"): Route[] {
         method: "GET",
         path: "/",
         policy: "public",
+        told: one("version", shape("VersionDetail", { ...members, "media-types": media })),
         handler: async (ctx) => ({ version: viewVersionDetail(version, ctx.baseUrl) }),
       }),
     )

@@ -2,11 +2,12 @@
 // Users and tenants are those of the default domain; there is no scope but a tenant.
 
 import { type Static, Type } from "typebox"
+import * as is from "../../api/openstack/shape.ts"
 import { secondsText } from "../../platform/clock/iso-time.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { type Api, route, type WireRequest } from "../../platform/http/wire.ts"
-import { keyed, object, typed } from "../../platform/schema/make.ts"
+import { keyed, object } from "../../platform/schema/make.ts"
 import {
   issueTokenByLogin,
   type KnownToken,
@@ -16,10 +17,10 @@ import {
   readTokenCatalog,
   validateToken,
 } from "../index.ts"
+import { version } from "../openstack-v3/discovery.ts"
 import { renderIdentityFault } from "../openstack-v3/fault-table.ts"
 
-const text = Type.String()
-const textOrNull = typed(["string", "null"])
+const { count, each, flag, links, one, rare, shape, text, textMap, textOrNull, texts } = is
 const authRequest = keyed(
   "auth",
   object({
@@ -100,10 +101,24 @@ function viewTenant(row: Project) {
   return { id: row.id, name: row.name, description: row.description, enabled: row.isEnabled }
 }
 
+const tenant = { id: text, name: text, description: textOrNull, enabled: flag }
+const token = { ...each("id issued_at expires", text), audit_ids: texts, tenant: rare(Type.Object(tenant)) }
+const roles = Type.Array(Type.Object({ name: text }))
+const user = { ...each("id name username", text), roles, roles_links: links }
+const service = { type: text, name: text, endpoints: Type.Array(textMap), endpoints_links: links }
+const access = shape("Access", {
+  token: Type.Object(token),
+  user: Type.Object(user),
+  serviceCatalog: Type.Array(Type.Object(service)),
+  metadata: Type.Object({ is_admin: count, roles: texts }),
+})
+const tenants = Type.Object({ tenants: Type.Array(Type.Object(tenant)), tenants_links: links })
+
 const versionRoute = route({
   method: "GET",
   path: "",
   policy: "public",
+  told: one("version", version),
   handler: async (ctx) => ({
     version: {
       id: "v2.0",
@@ -135,6 +150,7 @@ export const identityV2Api: Api = {
       operation: issueTokenByLogin,
       status: 200,
       body: authRequest,
+      told: one("access", access),
       handler: async (ctx, req) => {
         const known = await issueTokenByLogin(ctx, { request: readLogin(req) })
         return { access: await viewAccess(ctx, known) }
@@ -144,6 +160,7 @@ export const identityV2Api: Api = {
       method: "GET",
       path: "/tokens/{token_id}",
       operation: validateToken,
+      told: one("access", access),
       handler: async (ctx, req) => ({
         access: await viewAccess(ctx, await validateToken(ctx, subjectOf(req))),
       }),
@@ -152,14 +169,13 @@ export const identityV2Api: Api = {
       method: "HEAD",
       path: "/tokens/{token_id}",
       operation: validateToken,
-      handler: async (ctx, req) => {
-        await validateToken(ctx, subjectOf(req))
-      },
+      handler: (ctx, req) => validateToken(ctx, subjectOf(req)),
     }),
     route({
       method: "GET",
       path: "/tenants",
       operation: listOwnProjects,
+      told: { answer: tenants },
       handler: async (ctx) => ({
         tenants: (await listOwnProjects(ctx, {})).filter((row) => row.domainId === domain.id).map(viewTenant),
         tenants_links: [],

@@ -1,7 +1,8 @@
 import { type Static, Type } from "typebox"
+import { each, one as oneOf, rare } from "../../api/openstack/shape.ts"
 import { queryText } from "../../platform/http/query.ts"
 import { route, type WireRequest } from "../../platform/http/wire.ts"
-import { object, word } from "../../platform/schema/make.ts"
+import { anyObject, object, word } from "../../platform/schema/make.ts"
 import {
   accessRuleNoun,
   applicationCredentialNoun,
@@ -14,9 +15,10 @@ import {
   listApplicationCredentials,
 } from "../index.ts"
 import { given, readList } from "./read.ts"
-import { readerOf, viewOf } from "./resource.ts"
+import { readerOf, showsLike, viewOf } from "./resource.ts"
 import { description, idOrName, member, name, strictBoolean, text, textOrNull } from "./schema.ts"
-import { listQuery, textQuery } from "./told.ts"
+import { thingRoute } from "./shown-routes.ts"
+import { listOf, listQuery, pageOf, textQuery } from "./told.ts"
 import { listReply, pageReply } from "./view.ts"
 
 const properties = {
@@ -38,11 +40,19 @@ const properties = {
 }
 const createBody = member("application_credential", properties, { required: ["name"], isClosed: true })
 
+const notes = each("domain_id description", textOrNull)
+const roleShown = Type.Object({ id: text, name: text, ...notes, options: anyObject })
+const ruleShown = Type.Object({ id: text, ...each("service path method", textOrNull) })
 const viewApplicationCredential = viewOf(
   applicationCredentialNoun,
   ({ id, userId }) => `users/${userId}/application_credentials/${id}`,
   ({ accessRules }) => ({ access_rules: accessRules.length > 0 ? accessRules : undefined }),
+  { roles: Type.Array(roleShown), access_rules: rare(Type.Array(ruleShown)) },
 )
+const { shows } = viewApplicationCredential
+const madeCredential = showsLike(viewApplicationCredential, "NewApplicationCredential", {
+  secret: textOrNull,
+})
 
 const reader = readerOf({ noun: applicationCredentialNoun })
 
@@ -62,16 +72,11 @@ export const applicationCredentialRoutes = [
     method: "GET",
     path: "/users/{user_id}/application_credentials",
     operation: listApplicationCredentials,
-    told: { query: textQuery("name") },
+    told: { query: textQuery("name"), ...listOf("application_credentials", shows) },
     handler: async (ctx, req) => {
       const wanted = given({ userId: req.params.user_id ?? "", name: queryText(req.query, "name") })
       const rows = await listApplicationCredentials(ctx, wanted)
-      return listReply(
-        ctx,
-        req,
-        "application_credentials",
-        rows.map((row) => viewApplicationCredential(ctx, req, row)),
-      )
+      return listReply(ctx, req, "application_credentials", rows, viewApplicationCredential)
     },
   }),
   route({
@@ -79,6 +84,7 @@ export const applicationCredentialRoutes = [
     path: "/users/{user_id}/application_credentials",
     operation: createApplicationCredential,
     body: createBody,
+    told: oneOf("application_credential", madeCredential),
     admit: (ctx, req) =>
       createApplicationCredential.admit(ctx, { userId: req.params.user_id ?? "", name: "" }),
     handler: async (ctx, req) => {
@@ -89,25 +95,17 @@ export const applicationCredentialRoutes = [
       return { application_credential: { ...view, secret: made.secret } }
     },
   }),
-  route({
-    method: "GET",
-    path: "/users/{user_id}/application_credentials/{application_credential_id}",
-    operation: getApplicationCredential,
-    handler: async (ctx, req) => ({
-      application_credential: viewApplicationCredential(
-        ctx,
-        req,
-        await getApplicationCredential(ctx, one(req)),
-      ),
-    }),
-  }),
+  thingRoute(
+    "/users/{user_id}/application_credentials/{application_credential_id}",
+    getApplicationCredential,
+    one,
+    ["application_credential", viewApplicationCredential],
+  ),
   route({
     method: "DELETE",
     path: "/users/{user_id}/application_credentials/{application_credential_id}",
     operation: deleteApplicationCredential,
-    handler: async (ctx, req) => {
-      await deleteApplicationCredential(ctx, one(req))
-    },
+    handler: (ctx, req) => deleteApplicationCredential(ctx, one(req)),
   }),
 ]
 
@@ -122,27 +120,21 @@ export const accessRuleRoutes = [
     method: "GET",
     path: "/users/{user_id}/access_rules",
     operation: listAccessRules,
-    told: { query: listQuery(accessRuleNoun) },
+    told: { query: listQuery(accessRuleNoun), ...pageOf("access_rules", viewRule.shows) },
     handler: async (ctx, req) => {
       const query = readList(req.query, accessRuleNoun)
       const rules = await listAccessRules(ctx, { userId: req.params.user_id ?? "", query })
       return pageReply(ctx, req, "access_rules", rules, viewRule)
     },
   }),
-  route({
-    method: "GET",
-    path: "/users/{user_id}/access_rules/{access_rule_id}",
-    operation: getAccessRule,
-    handler: async (ctx, req) => ({
-      access_rule: viewRule(ctx, req, await getAccessRule(ctx, oneRule(req))),
-    }),
-  }),
+  thingRoute("/users/{user_id}/access_rules/{access_rule_id}", getAccessRule, oneRule, [
+    "access_rule",
+    viewRule,
+  ]),
   route({
     method: "DELETE",
     path: "/users/{user_id}/access_rules/{access_rule_id}",
     operation: deleteAccessRule,
-    handler: async (ctx, req) => {
-      await deleteAccessRule(ctx, oneRule(req))
-    },
+    handler: (ctx, req) => deleteAccessRule(ctx, oneRule(req)),
   }),
 ]

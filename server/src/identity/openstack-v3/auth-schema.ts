@@ -1,5 +1,6 @@
 import { type Static, type TProperties, Type } from "typebox"
-import { keyed, object } from "../../platform/schema/make.ts"
+import { each, flag, one, rare, textOrNull, texts } from "../../api/openstack/shape.ts"
+import { anyObject, keyed, object } from "../../platform/schema/make.ts"
 import { idOrName, text } from "./schema.ts"
 
 const named = object({ id: text, name: text }, [], idOrName)
@@ -42,4 +43,40 @@ export const toldAuthRequest = keyed(
     ["identity"],
   ),
 )
+const thing = Type.Object({ id: text, name: text })
+const inDomain = { ...thing.properties, domain: thing }
+const id = Type.Object({ id: text })
+const trust = Type.Object({ id: text, trustor_user: id, trustee_user: id, impersonation: flag })
+const credential = Type.Object({
+  id: text,
+  name: text,
+  restricted: flag,
+  access_rules: rare(Type.Array(anyObject)),
+})
+const accessToken = Type.Object({ access_token_id: text, consumer_id: text })
+const endpoint = Type.Object({ ...each("id interface url", text), ...each("region_id region", textOrNull) })
+export const catalog = Type.Array(
+  Type.Object(
+    { id: text, type: text, name: text, endpoints: Type.Array(endpoint) },
+    { title: "CatalogService" },
+  ),
+)
+const token = Type.Object(
+  {
+    ...{ methods: texts, audit_ids: texts, expires_at: text, issued_at: text },
+    user: Type.Object({ ...inDomain, password_expires_at: textOrNull }),
+    system: rare(Type.Object({ all: flag })),
+    domain: rare(thing),
+    project: rare(Type.Object(inDomain)),
+    is_domain: rare(flag),
+    roles: rare(Type.Array(thing)),
+    "OS-TRUST:trust": rare(trust),
+    application_credential: rare(credential),
+    "OS-OAUTH1": rare(accessToken),
+    catalog: rare(catalog),
+  },
+  { title: "Token" },
+)
+/** What every login answers. */
+export const toldToken = one("token", token)
 export type AuthRequest = Static<typeof authRequest>

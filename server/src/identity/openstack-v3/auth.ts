@@ -1,3 +1,5 @@
+import { Type } from "typebox"
+import { flag } from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { queryBoolean } from "../../platform/http/query.ts"
@@ -17,11 +19,12 @@ import {
   tokenJson,
   validateToken,
 } from "../index.ts"
-import { type AuthRequest, authRequest, toldAuthRequest } from "./auth-schema.ts"
+import { type AuthRequest, authRequest, catalog, toldAuthRequest, toldToken } from "./auth-schema.ts"
 import { signedRequest } from "./oauth1.ts"
 import { viewDomain, viewProject } from "./projects-view.ts"
-import { flags } from "./told.ts"
-import { linkTo, listReply } from "./view.ts"
+import { listRoute } from "./shown-routes.ts"
+import { flags, selfLink } from "./told.ts"
+import { linkTo } from "./view.ts"
 
 const tokenQuery = querySchema(flags("allow_expired", "nocatalog"))
 
@@ -30,7 +33,7 @@ export const authRoutes = [
     method: "POST",
     path: "/auth/tokens",
     operation: issueTokenByLogin,
-    told: { body: toldAuthRequest, query: querySchema(flags("nocatalog")) },
+    told: { body: toldAuthRequest, query: querySchema(flags("nocatalog")), ...toldToken },
     body: authRequest,
     handler: async (ctx, req) => {
       const known = await issueTokenByLogin(ctx, { request: readLogin(ctx, req) })
@@ -41,7 +44,7 @@ export const authRoutes = [
     method: "GET",
     path: "/auth/tokens",
     operation: validateToken,
-    told: { query: tokenQuery },
+    told: { query: tokenQuery, ...toldToken },
     handler: async (ctx, req) => {
       const known = await validateToken(ctx, {
         tokenId: subjectOf(req),
@@ -69,42 +72,15 @@ export const authRoutes = [
     method: "DELETE",
     path: "/auth/tokens",
     operation: revokeToken,
-    handler: async (ctx, req) => {
-      await revokeToken(ctx, { tokenId: subjectOf(req) })
-    },
+    handler: (ctx, req) => revokeToken(ctx, { tokenId: subjectOf(req) }),
   }),
-  route({
-    method: "GET",
-    path: "/auth/projects",
-    operation: listOwnProjects,
-    handler: async (ctx, req) => {
-      const rows = await listOwnProjects(ctx, {})
-      return listReply(
-        ctx,
-        req,
-        "projects",
-        rows.map((row) => viewProject(ctx, req, row)),
-      )
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/auth/domains",
-    operation: listOwnDomains,
-    handler: async (ctx, req) => {
-      const rows = await listOwnDomains(ctx, {})
-      return listReply(
-        ctx,
-        req,
-        "domains",
-        rows.map((row) => viewDomain(ctx, req, row)),
-      )
-    },
-  }),
+  listRoute("/auth/projects", listOwnProjects, () => ({}), ["projects", viewProject]),
+  listRoute("/auth/domains", listOwnDomains, () => ({}), ["domains", viewDomain]),
   route({
     method: "GET",
     path: "/auth/system",
     operation: hasOwnSystemScope,
+    told: { answer: Type.Object({ system: Type.Array(Type.Object({ all: flag })), links: selfLink }) },
     handler: async (ctx, req) => ({
       system: (await hasOwnSystemScope(ctx, {})) ? [{ all: true }] : [],
       links: linkTo(ctx, req, "auth/system"),
@@ -114,6 +90,7 @@ export const authRoutes = [
     method: "GET",
     path: "/auth/catalog",
     operation: getOwnCatalog,
+    told: { answer: Type.Object({ catalog, links: selfLink }) },
     handler: async (ctx, req) => ({
       catalog: await getOwnCatalog(ctx, {}),
       links: linkTo(ctx, req, "auth/catalog"),

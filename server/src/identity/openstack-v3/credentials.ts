@@ -1,4 +1,5 @@
 import { Type } from "typebox"
+import { one } from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { route, type WireRequest } from "../../platform/http/wire.ts"
 import { keyed, typed } from "../../platform/schema/make.ts"
@@ -16,16 +17,17 @@ import {
   listEc2Keys,
   updateCredential,
 } from "../index.ts"
-import { blobAsText, resourceRoutes, type View, viewOf } from "./resource.ts"
+import { blobAsText, resourceRoutes, type View, viewAlso, viewOf } from "./resource.ts"
 import { looseId, text, textOrNull } from "./schema.ts"
-import { linkTo, listReply } from "./view.ts"
+import { listRoute, thingRoute } from "./shown-routes.ts"
+import { selfLink } from "./told.ts"
+import { linkTo } from "./view.ts"
 
 const viewStored = viewOf(credentialNoun, ({ id }) => `credentials/${id}`)
 
-const viewCredential: View<Credential> = (ctx, req, credential) => ({
-  ...viewStored(ctx, req, credential),
-  blob: credential.blob,
-})
+const viewCredential = viewAlso(viewStored, "Credential", { blob: text }, ({ blob }: Credential) => ({
+  blob,
+}))
 
 export const credentialRoutes = resourceRoutes({
   noun: credentialNoun,
@@ -46,40 +48,29 @@ export const credentialRoutes = resourceRoutes({
   remove: deleteCredential,
 })
 
-function viewEc2Key(ctx: Ctx, req: WireRequest, key: Ec2Key): Record<string, unknown> {
-  return {
-    user_id: key.userId,
-    tenant_id: key.projectId,
-    access: key.access,
-    secret: key.secret,
-    trust_id: key.trustId,
-    links: linkTo(ctx, req, `users/${key.userId}/credentials/OS-EC2/${key.access}`),
-  }
-}
+const ec2Key = { user_id: text, tenant_id: text, access: text, secret: text, trust_id: textOrNull }
+const viewEc2Key: View<Ec2Key> = Object.assign(
+  (ctx: Ctx, req: WireRequest, { userId, projectId, access, secret, trustId }: Ec2Key) => ({
+    ...{ user_id: userId, tenant_id: projectId, access, secret, trust_id: trustId },
+    links: linkTo(ctx, req, `users/${userId}/credentials/OS-EC2/${access}`),
+  }),
+  { shows: Type.Object({ ...ec2Key, links: selfLink }) },
+)
+
+const keys = "/users/{user_id}/credentials/OS-EC2"
+const user = (req: WireRequest) => ({ userId: req.params.user_id ?? "" })
 
 function keyOf(req: WireRequest) {
   return { userId: req.params.user_id ?? "", access: req.params.credential_id ?? "" }
 }
 
 export const ec2CredentialRoutes = [
-  route({
-    method: "GET",
-    path: "/users/{user_id}/credentials/OS-EC2",
-    operation: listEc2Keys,
-    handler: async (ctx, req) => {
-      const keys = await listEc2Keys(ctx, { userId: req.params.user_id ?? "" })
-      return listReply(
-        ctx,
-        req,
-        "credentials",
-        keys.map((key) => viewEc2Key(ctx, req, key)),
-      )
-    },
-  }),
+  listRoute(keys, listEc2Keys, user, ["credentials", viewEc2Key]),
   route({
     method: "POST",
-    path: "/users/{user_id}/credentials/OS-EC2",
+    path: keys,
     operation: createEc2Key,
+    told: one("credential", viewEc2Key.shows),
     body: keyed("tenant_id", text),
     admit: (ctx, req) => createEc2Key.admit(ctx, { userId: req.params.user_id ?? "", projectId: "" }),
     handler: async (ctx, req) => {
@@ -87,18 +78,11 @@ export const ec2CredentialRoutes = [
       return { credential: viewEc2Key(ctx, req, key) }
     },
   }),
-  route({
-    method: "GET",
-    path: "/users/{user_id}/credentials/OS-EC2/{credential_id}",
-    operation: getEc2Key,
-    handler: async (ctx, req) => ({ credential: viewEc2Key(ctx, req, await getEc2Key(ctx, keyOf(req))) }),
-  }),
+  thingRoute(`${keys}/{credential_id}`, getEc2Key, keyOf, ["credential", viewEc2Key]),
   route({
     method: "DELETE",
-    path: "/users/{user_id}/credentials/OS-EC2/{credential_id}",
+    path: `${keys}/{credential_id}`,
     operation: deleteEc2Key,
-    handler: async (ctx, req) => {
-      await deleteEc2Key(ctx, keyOf(req))
-    },
+    handler: (ctx, req) => deleteEc2Key(ctx, keyOf(req)),
   }),
 ]

@@ -1,3 +1,5 @@
+import { Type } from "typebox"
+import { each, links, one, text } from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { route, type WireRequest, withHeaders } from "../../platform/http/wire.ts"
 
@@ -16,12 +18,16 @@ function versionDocument(ctx: Ctx, url: string) {
   }
 }
 
+const media = Type.Array(Type.Object({ base: text, type: text }))
+export const version = Type.Object({ ...each("id status updated", text), links, "media-types": media })
+
 /** `GET /identity`, and `GET /` for who asks the whole server as if it were Keystone. */
 export const versionsRoute = route({
   method: "GET",
   path: "/",
   policy: "public",
   status: 300,
+  told: one("versions", Type.Object({ values: Type.Array(version) })),
   handler: async (ctx, req: WireRequest) =>
     withHeaders(
       { versions: { values: [versionDocument(ctx, req.url)] } },
@@ -33,5 +39,6 @@ export const versionRoute = route({
   method: "GET",
   path: "",
   policy: "public",
+  told: one("version", version),
   handler: async (ctx, req) => ({ version: versionDocument(ctx, req.url) }),
 })

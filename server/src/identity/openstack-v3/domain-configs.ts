@@ -10,6 +10,8 @@ import {
 import { given } from "./read.ts"
 
 const body = keyed("config", anyObject)
+/** The whole, a group of it, or an option. */
+const told = { answer: keyed("config", {}) }
 
 function place(req: WireRequest) {
   return given({
@@ -28,6 +30,7 @@ export const domainConfigRoutes: readonly Route[] = [
     operation: replaceDomainConfig,
     status: [200, 201],
     body,
+    told,
     handler: async (ctx, req) => {
       const wanted = { domainId: req.params.domain_id ?? "", config: req.body.config }
       const { config, isNew } = await replaceDomainConfig(ctx, wanted)
@@ -39,6 +42,7 @@ export const domainConfigRoutes: readonly Route[] = [
       method: "GET",
       path: `/domains/{domain_id}/config${depth}`,
       operation: getDomainConfig,
+      told,
       handler: async (ctx, req) => ({ config: await getDomainConfig(ctx, place(req)) }),
     }),
     route({
@@ -46,6 +50,7 @@ export const domainConfigRoutes: readonly Route[] = [
       path: `/domains/{domain_id}/config${depth}`,
       operation: updateDomainConfig,
       body,
+      told,
       handler: async (ctx, req) => ({
         config: await updateDomainConfig(ctx, { ...place(req), config: req.body.config }),
       }),
@@ -54,14 +59,13 @@ export const domainConfigRoutes: readonly Route[] = [
       method: "DELETE",
       path: `/domains/{domain_id}/config${depth}`,
       operation: deleteDomainConfig,
-      handler: async (ctx, req) => {
-        await deleteDomainConfig(ctx, place(req))
-      },
+      handler: (ctx, req) => deleteDomainConfig(ctx, place(req)),
     }),
     route({
       method: "GET",
       path: `/domains/config${depth}/default`,
       operation: getDefaultDomainConfig,
+      told,
       handler: async (ctx, req) => ({
         config: await getDefaultDomainConfig(
           ctx,

@@ -4,6 +4,7 @@ import { invalid } from "../../platform/fault/fault.ts"
 import { route, withHeaders } from "../../platform/http/wire.ts"
 import { mapOf, object } from "../../platform/schema/make.ts"
 import { issueTokenByEc2Signature, issueTokenByS3Signature, type KnownToken, tokenJson } from "../index.ts"
+import { toldToken } from "./auth-schema.ts"
 import { text } from "./schema.ts"
 
 const signed = object(
@@ -42,6 +43,7 @@ export const ec2TokenRoutes = [
     path: "/ec2tokens",
     operation: issueTokenByEc2Signature,
     status: 200,
+    told: toldToken,
     body,
     handler: async (ctx, req) => {
       const given = unwrap(req.body)
@@ -63,6 +65,7 @@ export const ec2TokenRoutes = [
     path: "/s3tokens",
     operation: issueTokenByS3Signature,
     status: 200,
+    told: toldToken,
     body,
     handler: async (ctx, req) => {
       const { access, signature, token } = unwrap(req.body)

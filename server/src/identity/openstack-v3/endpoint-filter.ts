@@ -1,4 +1,5 @@
-import type { Ctx } from "../../platform/context/context.ts"
+import { Type } from "typebox"
+import { one } from "../../api/openstack/shape.ts"
 import { route, type WireRequest } from "../../platform/http/wire.ts"
 import { closed, word } from "../../platform/schema/make.ts"
 import {
@@ -21,38 +22,27 @@ import {
   updateEndpointGroup,
 } from "../index.ts"
 import { viewEndpoint } from "./endpoints.ts"
+import { membershipRoutes } from "./membership.ts"
 import { viewProject } from "./projects-view.ts"
 import { resourceRoutes, viewOf } from "./resource.ts"
 import { description, name, text } from "./schema.ts"
-import { listReply } from "./view.ts"
+import { listRoute } from "./shown-routes.ts"
 
 const viewGroup = viewOf(endpointGroupNoun, ({ id }) => `OS-EP-FILTER/endpoint_groups/${id}`)
 
-function pair(req: WireRequest) {
-  return { projectId: req.params.project_id ?? "", endpointId: req.params.endpoint_id ?? "" }
-}
+const group = "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}"
+const association = Type.Object({ endpoint_group_id: text, project_id: text })
 
 function groupPair(req: WireRequest) {
   return { projectId: req.params.project_id ?? "", endpointGroupId: req.params.endpoint_group_id ?? "" }
 }
 
+const ofProject = "/OS-EP-FILTER/projects/{project_id}"
+const project = (req: WireRequest) => ({ projectId: req.params.project_id ?? "" })
+const endpoint = (req: WireRequest) => ({ id: req.params.endpoint_id ?? "" })
+
 function groupId(req: WireRequest) {
   return { id: req.params.endpoint_group_id ?? "" }
-}
-
-function rowsReply<T>(
-  ctx: Ctx,
-  req: WireRequest,
-  key: string,
-  rows: readonly T[],
-  view: (ctx: Ctx, req: WireRequest, row: T) => unknown,
-) {
-  return listReply(
-    ctx,
-    req,
-    key,
-    rows.map((row) => view(ctx, req, row)),
-  )
 }
 
 export const endpointGroupRoutes = [
@@ -77,33 +67,20 @@ export const endpointGroupRoutes = [
     update: updateEndpointGroup,
     remove: deleteEndpointGroup,
   }),
-  route({
-    method: "GET",
-    path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/endpoints",
-    operation: listGroupEndpoints,
-    handler: async (ctx, req) =>
-      rowsReply(ctx, req, "endpoints", await listGroupEndpoints(ctx, groupId(req)), viewEndpoint),
-  }),
-  route({
-    method: "GET",
-    path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects",
-    operation: listGroupProjects,
-    handler: async (ctx, req) =>
-      rowsReply(ctx, req, "projects", await listGroupProjects(ctx, groupId(req)), viewProject),
-  }),
+  listRoute(`${group}/endpoints`, listGroupEndpoints, groupId, ["endpoints", viewEndpoint]),
+  listRoute(`${group}/projects`, listGroupProjects, groupId, ["projects", viewProject]),
   route({
     method: "PUT",
-    path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}",
+    path: `${group}/projects/{project_id}`,
     operation: addProjectEndpointGroup,
     status: 204,
-    handler: async (ctx, req) => {
-      await addProjectEndpointGroup(ctx, groupPair(req))
-    },
+    handler: (ctx, req) => addProjectEndpointGroup(ctx, groupPair(req)),
   }),
   route({
     method: "GET",
-    path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}",
+    path: `${group}/projects/{project_id}`,
     operation: getProjectEndpointGroup,
+    told: one("project_endpoint_group", association),
     handler: async (ctx, req) => {
       const row = await getProjectEndpointGroup(ctx, groupPair(req))
       return { project_endpoint_group: { endpoint_group_id: row.id, project_id: req.params.project_id } }
@@ -111,66 +88,25 @@ export const endpointGroupRoutes = [
   }),
   route({
     method: "DELETE",
-    path: "/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}",
+    path: `${group}/projects/{project_id}`,
     operation: removeProjectEndpointGroup,
-    handler: async (ctx, req) => {
-      await removeProjectEndpointGroup(ctx, groupPair(req))
-    },
+    handler: (ctx, req) => removeProjectEndpointGroup(ctx, groupPair(req)),
   }),
 ]
 
 export const projectEndpointRoutes = [
-  route({
-    method: "PUT",
-    path: "/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}",
-    operation: addProjectEndpoint,
-    status: 204,
-    handler: async (ctx, req) => {
-      await addProjectEndpoint(ctx, pair(req))
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}",
-    operation: checkProjectEndpoint,
-    status: 204,
-    handler: async (ctx, req) => {
-      await checkProjectEndpoint(ctx, pair(req))
-    },
-  }),
-  route({
-    method: "DELETE",
-    path: "/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}",
-    operation: removeProjectEndpoint,
-    handler: async (ctx, req) => {
-      await removeProjectEndpoint(ctx, pair(req))
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/OS-EP-FILTER/projects/{project_id}/endpoints",
-    operation: listProjectEndpoints,
-    handler: async (ctx, req) => {
-      const rows = await listProjectEndpoints(ctx, { projectId: req.params.project_id ?? "" })
-      return rowsReply(ctx, req, "endpoints", rows, viewEndpoint)
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/OS-EP-FILTER/projects/{project_id}/endpoint_groups",
-    operation: listProjectEndpointGroups,
-    handler: async (ctx, req) => {
-      const rows = await listProjectEndpointGroups(ctx, { projectId: req.params.project_id ?? "" })
-      return rowsReply(ctx, req, "endpoint_groups", rows, viewGroup)
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/OS-EP-FILTER/endpoints/{endpoint_id}/projects",
-    operation: listEndpointProjects,
-    handler: async (ctx, req) => {
-      const rows = await listEndpointProjects(ctx, { id: req.params.endpoint_id ?? "" })
-      return rowsReply(ctx, req, "projects", rows, viewProject)
-    },
-  }),
+  ...membershipRoutes(
+    `${ofProject}/endpoints/{endpoint_id}`,
+    { create: addProjectEndpoint, check: checkProjectEndpoint, remove: removeProjectEndpoint },
+    (req) => ({ projectId: req.params.project_id ?? "", endpointId: req.params.endpoint_id ?? "" }),
+  ),
+  listRoute(`${ofProject}/endpoints`, listProjectEndpoints, project, ["endpoints", viewEndpoint]),
+  listRoute(`${ofProject}/endpoint_groups`, listProjectEndpointGroups, project, [
+    "endpoint_groups",
+    viewGroup,
+  ]),
+  listRoute("/OS-EP-FILTER/endpoints/{endpoint_id}/projects", listEndpointProjects, endpoint, [
+    "projects",
+    viewProject,
+  ]),
 ]

@@ -1,4 +1,5 @@
 import { Type } from "typebox"
+import { rare } from "../../api/openstack/shape.ts"
 import { typed, word } from "../../platform/schema/make.ts"
 import {
   createEndpoint,
@@ -17,6 +18,7 @@ export const viewEndpoint = viewOf(
   endpointNoun,
   ({ id }) => `endpoints/${id}`,
   ({ regionId, name }) => ({ region: regionId, name: name ?? undefined }),
+  { region: textOrNull, name: rare(Type.String()) },
 )
 
 /** A region by its old name need not be there yet. */

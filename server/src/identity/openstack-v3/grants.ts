@@ -3,7 +3,9 @@
 
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { type GrantHolder, grantVerbs } from "../index.ts"
+import { membershipRoutes } from "./membership.ts"
 import { viewRole } from "./roles.ts"
+import { listOf } from "./told.ts"
 import { listReply } from "./view.ts"
 
 type TargetKind = GrantHolder["targetKind"]
@@ -40,44 +42,13 @@ export const grantRoutes: readonly Route[] = places.flatMap((place) => {
     method: "GET",
     path: `${place.path}${suffix}`,
     operation: verbs.list,
+    told: listOf("roles", viewRole.shows),
     handler: async (ctx, req) => {
       const rows = await verbs.list(ctx, readHolder(place, req))
-      return listReply(
-        ctx,
-        req,
-        "roles",
-        rows.map((row) => viewRole(ctx, req, row)),
-      )
+      return listReply(ctx, req, "roles", rows, viewRole)
     },
   })
-  const single = [
-    route({
-      method: "PUT",
-      path: one,
-      operation: verbs.create,
-      status: 204,
-      handler: async (ctx, req) => {
-        await verbs.create(ctx, input(req))
-      },
-    }),
-    route({
-      method: "GET",
-      path: one,
-      operation: verbs.check,
-      status: 204,
-      handler: async (ctx, req) => {
-        await verbs.check(ctx, input(req))
-      },
-    }),
-    route({
-      method: "DELETE",
-      path: one,
-      operation: verbs.revoke,
-      handler: async (ctx, req) => {
-        await verbs.revoke(ctx, input(req))
-      },
-    }),
-  ]
+  const single = membershipRoutes(one, { ...verbs, remove: verbs.revoke }, input)
   // Keystone has no list of what is inherited from a project.
   return place.isInherited && place.targetKind === "project" ? single : [list, ...single]
 })

@@ -1,4 +1,4 @@
-import { route, type WireRequest } from "../../platform/http/wire.ts"
+import { route } from "../../platform/http/wire.ts"
 import {
   addGroupUser,
   checkGroupUser,
@@ -14,10 +14,11 @@ import {
 } from "../index.ts"
 import { admitToNew } from "./admit.ts"
 import { viewGroup } from "./groups-view.ts"
+import { membershipRoutes } from "./membership.ts"
 import { readList } from "./read.ts"
 import { resourceRoutes } from "./resource.ts"
 import { description, idString, name } from "./schema.ts"
-import { listQuery } from "./told.ts"
+import { listQuery, pageOf } from "./told.ts"
 import { viewUser } from "./users.ts"
 import { pageReply } from "./view.ts"
 
@@ -41,41 +42,16 @@ export const groupRoutes = [
     method: "GET",
     path: "/groups/{group_id}/users",
     operation: listGroupUsers,
-    told: { query: listQuery(userNoun, userFilters) },
+    told: { query: listQuery(userNoun, userFilters), ...pageOf("users", viewUser.shows) },
     handler: async (ctx, req) => {
       const query = readList(req.query, userNoun, userFilters)
       const users = await listGroupUsers(ctx, { groupId: req.params.group_id ?? "", query })
       return pageReply(ctx, req, "users", users, viewUser)
     },
   }),
-  route({
-    method: "PUT",
-    path: "/groups/{group_id}/users/{user_id}",
-    operation: addGroupUser,
-    status: 204,
-    handler: async (ctx, req) => {
-      await addGroupUser(ctx, pair(req))
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/groups/{group_id}/users/{user_id}",
-    operation: checkGroupUser,
-    status: 204,
-    handler: async (ctx, req) => {
-      await checkGroupUser(ctx, pair(req))
-    },
-  }),
-  route({
-    method: "DELETE",
-    path: "/groups/{group_id}/users/{user_id}",
-    operation: removeGroupUser,
-    handler: async (ctx, req) => {
-      await removeGroupUser(ctx, pair(req))
-    },
-  }),
+  ...membershipRoutes(
+    "/groups/{group_id}/users/{user_id}",
+    { create: addGroupUser, check: checkGroupUser, remove: removeGroupUser },
+    (req) => ({ groupId: req.params.group_id ?? "", userId: req.params.user_id ?? "" }),
+  ),
 ]
-
-function pair(req: WireRequest) {
-  return { groupId: req.params.group_id ?? "", userId: req.params.user_id ?? "" }
-}

@@ -1,4 +1,5 @@
 import { type TSchema, Type } from "typebox"
+import { all, one, text } from "../../api/openstack/shape.ts"
 import { route } from "../../platform/http/wire.ts"
 import { closed, keyed, typed } from "../../platform/schema/make.ts"
 import {
@@ -53,6 +54,7 @@ export const registeredLimitRoutes = [
     method: "POST",
     path: "/registered_limits",
     operation: createRegisteredLimits,
+    told: all("registered_limits", registeredLimit.view.shows),
     body: several("registered_limits", closed(registered, ["service_id", "resource_name", "default_limit"])),
     handler: async (ctx, req) => {
       const limits = req.body.registered_limits.map(readerOf(registeredLimit).create)
@@ -90,6 +92,7 @@ export const limitRoutes = [
     method: "GET",
     path: "/limits/model",
     operation: getLimitModel,
+    told: one("model", Type.Object({ name: text, description: text })),
     handler: async (ctx) => ({ model: await getLimitModel(ctx, {}) }),
   }),
   ...resourceRoutes(limit),
@@ -97,6 +100,7 @@ export const limitRoutes = [
     method: "POST",
     path: "/limits",
     operation: createLimits,
+    told: all("limits", limit.view.shows),
     body: several("limits", closed(newLimit, ["service_id", "resource_name", "resource_limit"])),
     handler: async (ctx, req) => {
       const made = await createLimits(ctx, { limits: req.body.limits.map(readerOf(limit).create) })

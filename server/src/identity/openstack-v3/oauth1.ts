@@ -1,6 +1,7 @@
 // OS-OAUTH1: request tokens, access tokens. Who asks signs the request (RFC 5849) and is answered in form encoding.
 
 import { Type } from "typebox"
+import { one } from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Route, route, type WireReply, type WireRequest, withHeaders } from "../../platform/http/wire.ts"
 import { closed, object } from "../../platform/schema/make.ts"
@@ -20,9 +21,11 @@ import {
   timeText,
 } from "../index.ts"
 import { given } from "./read.ts"
-import { viewOf } from "./resource.ts"
-import { idString, name } from "./schema.ts"
-import { linkTo, listReply } from "./view.ts"
+import { showsLike, type View, viewOf } from "./resource.ts"
+import { idString, name, text, textOrNull } from "./schema.ts"
+import { listRoute, thingRoute } from "./shown-routes.ts"
+import { selfLink } from "./told.ts"
+import { linkTo } from "./view.ts"
 
 /**
  * The request as the client may have signed it: under the name that it asked for or that we give ourselves. What stands
@@ -62,18 +65,35 @@ function secretReply(row: { id: string; secret: string; expiresAt: Date | null }
 const pathOf = ({ id, authorizingUserId }: AccessToken) =>
   `users/${authorizingUserId}/OS-OAUTH1/access_tokens/${id}`
 
-const viewPlain = viewOf(accessTokenNoun, pathOf, ({ expiresAt }) => ({ expires_at: viewTime(expiresAt) }))
+const viewPlain = viewOf(accessTokenNoun, pathOf, ({ expiresAt }) => ({ expires_at: viewTime(expiresAt) }), {
+  expires_at: textOrNull,
+})
 
-function viewAccessToken(ctx: Ctx, req: WireRequest, token: AccessToken): Record<string, unknown> {
-  const roles = linkTo(ctx, req, `${pathOf(token)}/roles`).self
-  return { ...viewPlain(ctx, req, token), links: { ...linkTo(ctx, req, pathOf(token)), roles } }
-}
+const rolesLink = Type.Object({ self: text, roles: text })
+const viewAccessToken: View<AccessToken> = Object.assign(
+  (ctx: Ctx, req: WireRequest, token: AccessToken) => {
+    const { self } = linkTo(ctx, req, pathOf(token))
+    return { ...viewPlain(ctx, req, token), links: { self, roles: `${self}/roles` } }
+  },
+  { shows: showsLike(viewPlain, "AccessToken", { links: rolesLink }) },
+)
 
-function viewRole(ctx: Ctx, req: WireRequest, row: Role): Record<string, unknown> {
-  return { id: row.id, name: row.name, domain_id: row.domainId, links: linkTo(ctx, req, `roles/${row.id}`) }
-}
+const roleShown = Type.Object({ id: text, name: text, domain_id: textOrNull, links: selfLink })
+const viewRole: View<Role> = Object.assign(
+  (ctx: Ctx, req: WireRequest, { id, name, domainId }: Role) => ({
+    ...{ id, name, domain_id: domainId, links: linkTo(ctx, req, `roles/${id}`) },
+  }),
+  { shows: roleShown },
+)
+
+const verifier = Type.Object({ oauth_verifier: text })
 
 const rolesToGive = Type.Array(closed({ id: idString, name }, [], { minProperties: 1, maxProperties: 1 }))
+
+const tokens = "/users/{user_id}/OS-OAUTH1/access_tokens"
+const token = `${tokens}/{access_token_id}`
+const user = (req: WireRequest) => ({ userId: req.params.user_id ?? "" })
+const role = (req: WireRequest) => ({ ...ofUser(req), roleId: req.params.role_id ?? "" })
 
 function ofUser(req: WireRequest) {
   return { userId: req.params.user_id ?? "", id: req.params.access_token_id ?? "" }
@@ -98,6 +118,7 @@ export const oauth1Routes: readonly Route[] = [
     method: "PUT",
     path: "/OS-OAUTH1/authorize/{request_token_id}",
     operation: authorizeRequestToken,
+    told: one("token", verifier),
     body: object({ roles: rolesToGive }),
     handler: async (ctx, req) => {
       const id = req.params.request_token_id ?? ""
@@ -114,57 +135,14 @@ export const oauth1Routes: readonly Route[] = [
         await createAccessToken(ctx, { signed: signedRequest(ctx, req), remoteAddress: req.remoteAddress }),
       ),
   }),
-  route({
-    method: "GET",
-    path: "/users/{user_id}/OS-OAUTH1/access_tokens",
-    operation: listAccessTokens,
-    handler: async (ctx, req) => {
-      const rows = await listAccessTokens(ctx, { userId: req.params.user_id ?? "" })
-      return listReply(
-        ctx,
-        req,
-        "access_tokens",
-        rows.map((row) => viewAccessToken(ctx, req, row)),
-      )
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}",
-    operation: getAccessToken,
-    handler: async (ctx, req) => ({
-      access_token: viewAccessToken(ctx, req, await getAccessToken(ctx, ofUser(req))),
-    }),
-  }),
+  listRoute(tokens, listAccessTokens, user, ["access_tokens", viewAccessToken]),
+  thingRoute(token, getAccessToken, ofUser, ["access_token", viewAccessToken]),
   route({
     method: "DELETE",
-    path: "/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}",
+    path: token,
     operation: deleteAccessToken,
-    handler: async (ctx, req) => {
-      await deleteAccessToken(ctx, ofUser(req))
-    },
+    handler: (ctx, req) => deleteAccessToken(ctx, ofUser(req)),
   }),
-  route({
-    method: "GET",
-    path: "/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}/roles",
-    operation: listAccessTokenRoles,
-    handler: async (ctx, req) => {
-      const rows = await listAccessTokenRoles(ctx, ofUser(req))
-      return listReply(
-        ctx,
-        req,
-        "roles",
-        rows.map((row) => viewRole(ctx, req, row)),
-      )
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}/roles/{role_id}",
-    operation: getAccessTokenRole,
-    handler: async (ctx, req) => {
-      const row = await getAccessTokenRole(ctx, { ...ofUser(req), roleId: req.params.role_id ?? "" })
-      return { role: viewRole(ctx, req, row) }
-    },
-  }),
+  listRoute(`${token}/roles`, listAccessTokenRoles, ofUser, ["roles", viewRole]),
+  thingRoute(`${token}/roles/{role_id}`, getAccessTokenRole, role, ["role", viewRole]),
 ]

@@ -1,6 +1,8 @@
 // OS-OAUTH2: an access token for client credentials (RFC 6749, section 4.4). The client is an application credential,
 // the access token a token like any other. Errors have the form of that document; fault-table.ts shows them.
 import type { Readable } from "node:stream"
+import { Type } from "typebox"
+import { count, text } from "../../api/openstack/shape.ts"
 import { Fault, fault, invalid } from "../../platform/fault/fault.ts"
 import { type Route, route, type WireRequest, withHeaders } from "../../platform/http/wire.ts"
 import { issueTokenByLogin } from "../index.ts"
@@ -59,6 +61,7 @@ export const oauth2Routes: readonly Route[] = [
     path: "/OS-OAUTH2/token",
     operation: issueTokenByLogin,
     rawBody: true,
+    told: { answer: Type.Object({ access_token: text, token_type: text, expires_in: count }) },
     status: 200,
     handler: async (ctx, req) => {
       const form = await readForm(req.stream)

@@ -1,5 +1,5 @@
 import { Type } from "typebox"
-import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
+import type { Route, WireRequest } from "../../platform/http/wire.ts"
 import { typed } from "../../platform/schema/make.ts"
 import {
   createPolicy,
@@ -13,9 +13,10 @@ import {
   updatePolicy,
 } from "../index.ts"
 import { viewEndpoint } from "./endpoints.ts"
+import { membershipRoutes } from "./membership.ts"
 import { given } from "./read.ts"
 import { blobAsText, resourceRoutes, viewOf } from "./resource.ts"
-import { listReply } from "./view.ts"
+import { listRoute, thingRoute } from "./shown-routes.ts"
 
 const viewPolicy = viewOf(policyNoun, ({ id }) => `policies/${id}`)
 
@@ -52,62 +53,23 @@ function association(req: WireRequest) {
   })
 }
 
-const associations: readonly Route[] = places.flatMap(({ path, kind }) => {
-  const full = `/policies/{policy_id}/OS-ENDPOINT-POLICY${path}`
-  const { create, check, remove } = policyAssociations[kind]
-  return [
-    route({
-      method: "PUT",
-      path: full,
-      operation: create,
-      status: 204,
-      handler: async (ctx, req) => {
-        await create(ctx, association(req))
-      },
-    }),
-    route({
-      method: "GET",
-      path: full,
-      operation: check,
-      status: 204,
-      handler: async (ctx, req) => {
-        await check(ctx, association(req))
-      },
-    }),
-    route({
-      method: "DELETE",
-      path: full,
-      operation: remove,
-      handler: async (ctx, req) => {
-        await remove(ctx, association(req))
-      },
-    }),
-  ]
-})
+const associations = places.flatMap(({ path, kind }) =>
+  membershipRoutes(`/policies/{policy_id}/OS-ENDPOINT-POLICY${path}`, policyAssociations[kind], association),
+)
 
 export const policyRoutes: readonly Route[] = [
   ...crud,
   ...associations,
-  route({
-    method: "GET",
-    path: "/policies/{policy_id}/OS-ENDPOINT-POLICY/endpoints",
-    operation: listPolicyEndpoints,
-    handler: async (ctx, req) => {
-      const rows = await listPolicyEndpoints(ctx, { id: req.params.policy_id ?? "" })
-      return listReply(
-        ctx,
-        req,
-        "endpoints",
-        rows.map((row) => viewEndpoint(ctx, req, row)),
-      )
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/endpoints/{endpoint_id}/OS-ENDPOINT-POLICY/policy",
-    operation: getEndpointPolicy,
-    handler: async (ctx, req) => ({
-      policy: viewPolicy(ctx, req, await getEndpointPolicy(ctx, { id: req.params.endpoint_id ?? "" })),
-    }),
-  }),
+  listRoute(
+    "/policies/{policy_id}/OS-ENDPOINT-POLICY/endpoints",
+    listPolicyEndpoints,
+    (req) => ({ id: req.params.policy_id ?? "" }),
+    ["endpoints", viewEndpoint],
+  ),
+  thingRoute(
+    "/endpoints/{endpoint_id}/OS-ENDPOINT-POLICY/policy",
+    getEndpointPolicy,
+    (req) => ({ id: req.params.endpoint_id ?? "" }),
+    ["policy", viewPolicy],
+  ),
 ]

@@ -1,3 +1,5 @@
+import { Type } from "typebox"
+import { one, rare } from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { route, type WireRequest, withHeaders } from "../../platform/http/wire.ts"
@@ -23,10 +25,15 @@ import {
 import { admitToNew } from "./admit.ts"
 import { viewProject } from "./projects-view.ts"
 import { flag, readList } from "./read.ts"
-import { resourceRoutes } from "./resource.ts"
+import { resourceRoutes, showsLike } from "./resource.ts"
 import { boolean, description, nullableId, options, placeName, tags } from "./schema.ts"
-import { flags } from "./told.ts"
+import { flags, selfLink } from "./told.ts"
 import { linkTo, selfUrl } from "./view.ts"
+
+/** A list of projects, or ids within ids. */
+const family = { parents: rare({}), subtree: rare({}) }
+const projectWithFamily = showsLike(viewProject, "ProjectWithFamily", family)
+const toldTags = { answer: Type.Object({ tags, links: selfLink }) }
 
 const familyNames = ["parents_as_list", "parents_as_ids", "subtree_as_list", "subtree_as_ids"]
 
@@ -58,7 +65,7 @@ export const projectRoutes = [
     method: "GET",
     path: "/projects/{project_id}",
     operation: [getProject, getProjectFamily],
-    told: { query: querySchema(flags(...familyNames)) },
+    told: { query: querySchema(flags(...familyNames)), ...one("project", projectWithFamily) },
     handler: async (ctx, req) => {
       const project = await getProject(ctx, { id: req.params.project_id ?? "" })
       return { project: { ...viewProject(ctx, req, project), ...(await viewFamily(ctx, req, project)) } }
@@ -71,6 +78,7 @@ export const projectTagRoutes = [
     method: "GET",
     path: "/projects/{project_id}/tags",
     operation: listProjectTags,
+    told: toldTags,
     handler: async (ctx, req) => ({
       tags: await listProjectTags(ctx, { projectId: req.params.project_id ?? "" }),
       links: { self: selfUrl(ctx, req) },
@@ -80,6 +88,7 @@ export const projectTagRoutes = [
     method: "PUT",
     path: "/projects/{project_id}/tags",
     operation: replaceProjectTags,
+    told: toldTags,
     body: keyed("tags", tags),
     admit: (ctx, req) => replaceProjectTags.admit(ctx, { projectId: req.params.project_id ?? "", tags: [] }),
     handler: async (ctx, req) => ({
@@ -91,18 +100,14 @@ export const projectTagRoutes = [
     method: "DELETE",
     path: "/projects/{project_id}/tags",
     operation: clearProjectTags,
-    handler: async (ctx, req) => {
-      await clearProjectTags(ctx, { projectId: req.params.project_id ?? "" })
-    },
+    handler: (ctx, req) => clearProjectTags(ctx, { projectId: req.params.project_id ?? "" }),
   }),
   route({
     method: "GET",
     path: "/projects/{project_id}/tags/{value}",
     operation: checkProjectTag,
     status: 204,
-    handler: async (ctx, req) => {
-      await checkProjectTag(ctx, oneTag(req))
-    },
+    handler: (ctx, req) => checkProjectTag(ctx, oneTag(req)),
   }),
   route({
     method: "PUT",
@@ -120,9 +125,7 @@ export const projectTagRoutes = [
     method: "DELETE",
     path: "/projects/{project_id}/tags/{value}",
     operation: removeProjectTag,
-    handler: async (ctx, req) => {
-      await removeProjectTag(ctx, oneTag(req))
-    },
+    handler: (ctx, req) => removeProjectTag(ctx, oneTag(req)),
   }),
 ]
 

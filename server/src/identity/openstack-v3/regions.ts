@@ -1,3 +1,4 @@
+import { one } from "../../api/openstack/shape.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { route } from "../../platform/http/wire.ts"
 import { typed } from "../../platform/schema/make.ts"
@@ -32,6 +33,7 @@ export const regionRoutes = [
     path: "/regions/{region_id}",
     operation: createRegion,
     body: member("region", properties),
+    told: one("region", region.view.shows),
     status: 201,
     handler: async (ctx, req) => {
       const id = req.params.region_id ?? ""

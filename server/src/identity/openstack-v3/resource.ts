@@ -1,6 +1,8 @@
 // The routes that most nouns of this API have, and how such a noun is read from a body and shown.
-import type { TProperties } from "typebox"
+import { type TObject, type TObjectOptions, type TProperties, Type } from "typebox"
+import { type Members, one as oneOf } from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
+import { gone } from "../../platform/http/versions.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import {
   type ChangesOf,
@@ -18,30 +20,71 @@ import type { Viewer } from "../index.ts"
 import { admitToOne } from "./admit.ts"
 import { extraOf, readBoolean, readList, requireSameId } from "./read.ts"
 import { member } from "./schema.ts"
-import { listQuery } from "./told.ts"
+import { listQuery, pageOf, selfLink } from "./told.ts"
 import { linkTo, pageReply } from "./view.ts"
 
-export type View<T> = (ctx: Ctx, req: WireRequest, thing: T) => Record<string, unknown>
+type Show<T> = (ctx: Ctx, req: WireRequest, thing: T) => Record<string, unknown>
 
-/** Under its public names, with the attributes that nobody knows; `particulars` are what this API says otherwise. */
+/** It says what it shows. */
+export type View<T> = Show<T> & { shows: TObject }
+
+/** Attributes that nobody knows are kept, and shown. */
+const open = { additionalProperties: true }
+
+/** What another view shows, and besides or otherwise. */
+export function showsLike({ shows }: { shows: TObject }, title: string, more: Members): TObject {
+  const options = "additionalProperties" in shows ? { ...open, title } : { title }
+  return objectOf({ ...shows.properties, ...more }, options)
+}
+
+function objectOf(members: Members, options: TObjectOptions): TObject {
+  const there = Object.entries(members).filter(([, schema]) => schema !== gone)
+  return Type.Object(Object.fromEntries(there), options)
+}
+
+/**
+ * Under its public names, with the attributes that nobody knows; `particulars` are what this API says otherwise, and
+ * `says` is what they are.
+ */
 export function viewOf<F extends Fields>(
-  { fields }: Noun<F, Viewer>,
+  { name: noun, fields }: Noun<F, Viewer>,
   pathOf: (thing: ThingOf<F>) => string,
   particulars: (thing: ThingOf<F>) => Record<string, unknown> = () => ({}),
+  says: Members = {},
 ): View<ThingOf<F>> {
   const names = shownNames(fields)
-  return (ctx, req, thing) => {
+  const show: Show<ThingOf<F>> = (ctx, req, thing) => {
     const values = thing as Readonly<Record<string, unknown>>
     const shown: Record<string, unknown> = { ...(values.extra ?? {}) }
     for (const [key, name] of names) shown[name] = values[key]
     return { ...shown, ...particulars(thing), links: linkTo(ctx, req, pathOf(thing)) }
   }
+  const known = Object.fromEntries(names.map(([key, name]) => [name, fields[key]?.schema ?? {}]))
+  const options = { title: titleOf(noun), ...(fields.extra ? open : {}) }
+  return Object.assign(show, { shows: objectOf({ ...known, ...says, links: selfLink }, options) })
+}
+
+/** `identity.endpoint_group` → `EndpointGroup` */
+function titleOf(noun: string): string {
+  const name = noun.slice(noun.indexOf(".") + 1)
+  return name.replaceAll(/(^|_)([a-z])/g, (_all, _before, letter: string) => letter.toUpperCase())
 }
 
 function shownNames(fields: Fields): [key: string, name: string][] {
   return Object.entries(fields)
     .filter(([key, { isShown, abilities }]) => isShown && !abilities.internal && key !== "extra")
     .map(([key, field]) => [key, publicName(key, field)])
+}
+
+/** With what another view shows besides. */
+export function viewAlso<S, T extends S>(
+  view: View<S>,
+  title: string,
+  says: Members,
+  more: (thing: T) => Record<string, unknown>,
+): View<T> {
+  const show: Show<T> = (ctx, req, thing) => ({ ...view(ctx, req, thing), ...more(thing) })
+  return Object.assign(show, { shows: showsLike(view, title, says) })
 }
 
 type Verb = "create" | "update"
@@ -147,7 +190,7 @@ export function resourceRoutes<F extends Fields, T extends ThingOf<F>>(
       method: "GET",
       path,
       operation: list,
-      told: { query: listQuery(noun) },
+      told: { query: listQuery(noun), ...pageOf(plural, view.shows) },
       handler: async (ctx, req) => pageReply(ctx, req, plural, await list(ctx, read(req.query)), view),
     }),
     ...(create
@@ -157,6 +200,7 @@ export function resourceRoutes<F extends Fields, T extends ThingOf<F>>(
             path,
             operation: create,
             body: newBody,
+            told: oneOf(singular, viewNew.shows),
             ...(resource.admit ? { admit: resource.admit } : {}),
             handler: async (ctx, req) => {
               const thing = await create(ctx, reader.create(bodyOf(req, singular)))
@@ -171,6 +215,7 @@ export function resourceRoutes<F extends Fields, T extends ThingOf<F>>(
             method: "GET",
             path: one,
             operation: get,
+            told: oneOf(singular, view.shows),
             handler: async (ctx, req) => ({ [singular]: view(ctx, req, await get(ctx, { id: idOf(req) })) }),
           }),
         ]
@@ -180,6 +225,7 @@ export function resourceRoutes<F extends Fields, T extends ThingOf<F>>(
       path: one,
       operation: update,
       body: changeBody,
+      told: oneOf(singular, view.shows),
       admit: admitToOne(update, singular),
       handler: async (ctx, req) => {
         const id = idOf(req)
@@ -192,9 +238,7 @@ export function resourceRoutes<F extends Fields, T extends ThingOf<F>>(
       method: "DELETE",
       path: one,
       operation: remove,
-      handler: async (ctx, req) => {
-        await remove(ctx, { id: idOf(req) })
-      },
+      handler: (ctx, req) => remove(ctx, { id: idOf(req) }),
     }),
   ]
 }

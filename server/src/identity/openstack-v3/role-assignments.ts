@@ -1,3 +1,5 @@
+import { Type } from "typebox"
+import { rare, text } from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { queryText } from "../../platform/http/query.ts"
@@ -6,7 +8,7 @@ import { querySchema } from "../../platform/noun/query-schema.ts"
 import { type AssignmentView, listRoleAssignments, type NamedWithDomain } from "../index.ts"
 import { v3Url } from "./discovery.ts"
 import { flag, given } from "./read.ts"
-import { flags, texts } from "./told.ts"
+import { flags, listOf, texts } from "./told.ts"
 import { listReply } from "./view.ts"
 
 const assignmentQuery = querySchema({
@@ -15,42 +17,48 @@ const assignmentQuery = querySchema({
   ...flags("effective", "include_names", "include_subtree"),
 })
 
+const domain = rare(Type.Object({ id: text, name: rare(text) }))
+const named = Type.Object({ id: text, name: rare(text), domain })
+const inherited = { "OS-INHERIT:inherited_to": rare(text) }
+const scope = Type.Union([
+  ...["project", "domain"].map((kind) => Type.Object({ [kind]: named, ...inherited })),
+  Type.Object({ system: Type.Object({ all: Type.Boolean() }), ...inherited }),
+])
+const assignmentLinks = Type.Object({ assignment: text, membership: rare(text), prior_role: rare(text) })
+const members = { role: named, scope, user: rare(named), group: rare(named), links: assignmentLinks }
+const assignment = Type.Object(members, { title: "RoleAssignment" })
+
 export const roleAssignmentRoutes = [
   route({
     method: "GET",
     path: "/role_assignments",
     operation: listRoleAssignments,
-    told: { query: assignmentQuery },
+    told: { query: assignmentQuery, ...listOf("role_assignments", assignment) },
     handler: async (ctx, req) => {
       const rows = await listRoleAssignments(ctx, readQuery(req.query))
       const isNamed = flag(req.query, "include_names")
-      return listReply(
-        ctx,
-        req,
-        "role_assignments",
-        rows.map((row) => viewAssignment(ctx, req, row, isNamed)),
-      )
+      return listReply(ctx, req, "role_assignments", rows, (...asked) => viewAssignment(...asked, isNamed))
     },
   }),
 ]
 
 function readQuery(query: WireRequest["query"]) {
-  const text = (name: string) => queryText(query, name)
-  const system = text("scope.system")
-  const projectId = text("scope.project.id")
-  const domainId = text("scope.domain.id")
+  const asked = (name: string) => queryText(query, name)
+  const system = asked("scope.system")
+  const projectId = asked("scope.project.id")
+  const domainId = asked("scope.domain.id")
   if (system !== undefined && projectId !== undefined)
     throw invalid("scope", "Specify system or project, not both.")
   if (system !== undefined && domainId !== undefined)
     throw invalid("scope", "Specify system or domain, not both.")
   return given({
-    userId: text("user.id"),
-    groupId: text("group.id"),
-    roleId: text("role.id"),
+    userId: asked("user.id"),
+    groupId: asked("group.id"),
+    roleId: asked("role.id"),
     projectId,
     domainId,
     isSystem: system !== undefined,
-    isInherited: text("scope.OS-INHERIT:inherited_to") !== undefined,
+    isInherited: asked("scope.OS-INHERIT:inherited_to") !== undefined,
     isEffective: flag(query, "effective"),
     isSubtreeIncluded: flag(query, "include_subtree"),
   })

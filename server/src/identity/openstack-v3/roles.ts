@@ -1,3 +1,4 @@
+import { type TSchema, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { route, type WireRequest } from "../../platform/http/wire.ts"
 import {
@@ -16,7 +17,8 @@ import {
   updateRole,
 } from "../index.ts"
 import { resourceRoutes, viewOf } from "./resource.ts"
-import { description, name, nullableId, options } from "./schema.ts"
+import { description, name, nullableId, options, text } from "./schema.ts"
+import { selfLink } from "./told.ts"
 import { linkTo, selfUrl } from "./view.ts"
 
 export const viewRole = viewOf(roleNoun, ({ id }) => `roles/${id}`)
@@ -34,11 +36,17 @@ export const roleRoutes = resourceRoutes({
   remove: deleteRole,
 })
 
+const roleBrief = Type.Object({ id: text, name: text, links: selfLink })
+const inferences = Type.Object({ prior_role: roleBrief, implies: Type.Array(roleBrief) })
+const inference = Type.Object({ prior_role: roleBrief, implies: roleBrief })
+const withLink = (key: string, shows: TSchema) => ({ answer: Type.Object({ [key]: shows, links: selfLink }) })
+
 export const impliedRoleRoutes = [
   route({
     method: "GET",
     path: "/roles/{prior_role_id}/implies",
     operation: listImpliedRoles,
+    told: withLink("role_inference", inferences),
     handler: async (ctx, req) => {
       const { prior, implies } = await listImpliedRoles(ctx, { priorRoleId: req.params.prior_role_id ?? "" })
       return {
@@ -51,6 +59,7 @@ export const impliedRoleRoutes = [
     method: "PUT",
     path: "/roles/{prior_role_id}/implies/{implied_role_id}",
     operation: createImpliedRole,
+    told: withLink("role_inference", inference),
     status: 201,
     handler: async (ctx, req) => viewPair(ctx, req, await createImpliedRole(ctx, pair(req))),
   }),
@@ -58,6 +67,7 @@ export const impliedRoleRoutes = [
     method: "GET",
     path: "/roles/{prior_role_id}/implies/{implied_role_id}",
     operation: getImpliedRole,
+    told: withLink("role_inference", inference),
     handler: async (ctx, req) => viewPair(ctx, req, await getImpliedRole(ctx, pair(req))),
   }),
   route({
@@ -65,22 +75,19 @@ export const impliedRoleRoutes = [
     path: "/roles/{prior_role_id}/implies/{implied_role_id}",
     operation: getImpliedRole,
     status: 204,
-    handler: async (ctx, req) => {
-      await getImpliedRole(ctx, pair(req))
-    },
+    handler: (ctx, req) => getImpliedRole(ctx, pair(req)),
   }),
   route({
     method: "DELETE",
     path: "/roles/{prior_role_id}/implies/{implied_role_id}",
     operation: deleteImpliedRole,
-    handler: async (ctx, req) => {
-      await deleteImpliedRole(ctx, pair(req))
-    },
+    handler: (ctx, req) => deleteImpliedRole(ctx, pair(req)),
   }),
   route({
     method: "GET",
     path: "/role_inferences",
     operation: listInferences,
+    told: withLink("role_inferences", Type.Array(inferences)),
     handler: async (ctx, req) => ({
       role_inferences: (await listInferences(ctx, {})).map(({ prior, implies }) =>
         viewInferences(ctx, req, prior, implies),

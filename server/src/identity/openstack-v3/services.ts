@@ -1,4 +1,5 @@
 import { Type } from "typebox"
+import { rare, text } from "../../api/openstack/shape.ts"
 import { typed } from "../../platform/schema/make.ts"
 import {
   createService,
@@ -18,6 +19,7 @@ export const serviceRoutes = resourceRoutes({
     serviceNoun,
     ({ id }) => `services/${id}`,
     ({ name, description }) => ({ name: name ?? "", description: description ?? undefined }),
+    { name: text, description: rare(text) },
   ),
   properties: {
     type: Type.String({ minLength: 1, maxLength: 255 }),

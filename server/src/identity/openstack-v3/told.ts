@@ -1,4 +1,6 @@
-// What documents say of the queries of this API, which its handlers read themselves.
+// What documents say of the queries of this API, which its handlers read themselves, and of its lists.
+import { type TSchema, Type } from "typebox"
+import { flag, rare, text, textOrNull } from "../../api/openstack/shape.ts"
 import type { JsonSchema } from "../../platform/http/wire.ts"
 import type { Fields } from "../../platform/noun/field.ts"
 import type { Noun } from "../../platform/noun/noun.ts"
@@ -33,4 +35,20 @@ export function listQuery<F extends Fields>(
       : schema,
   ])
   return querySchema({ ...Object.fromEntries(compared), ...pageQuery })
+}
+
+export const selfLink = Type.Object({ self: text })
+export const listLinks = Type.Object(
+  { self: text, next: textOrNull, previous: textOrNull },
+  { title: "Links" },
+)
+
+/** What `listReply` answers. */
+export function listOf(name: string, shows: TSchema) {
+  return { answer: Type.Object({ [name]: Type.Array(shows), links: listLinks }) }
+}
+
+/** What `pageReply` answers. */
+export function pageOf(name: string, shows: TSchema) {
+  return { answer: Type.Object({ [name]: Type.Array(shows), links: listLinks, truncated: rare(flag) }) }
 }

@@ -1,6 +1,8 @@
 import { Type } from "typebox"
+import { nothing, one } from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { queryText } from "../../platform/http/query.ts"
+import { gone } from "../../platform/http/versions.ts"
 import { route, type WireRequest } from "../../platform/http/wire.ts"
 import { object, typed } from "../../platform/schema/make.ts"
 import {
@@ -15,10 +17,11 @@ import {
   usesMost,
 } from "../index.ts"
 import { given } from "./read.ts"
-import { readerOf, viewOf } from "./resource.ts"
+import { readerOf, showsLike, type View, viewOf } from "./resource.ts"
 import { viewRole } from "./roles.ts"
 import { idOrName, looseId, member, strictBoolean, text, textOrNull } from "./schema.ts"
-import { textQuery } from "./told.ts"
+import { listRoute, thingRoute } from "./shown-routes.ts"
+import { listLinks, listOf, textQuery } from "./told.ts"
 import { linkTo, listReply } from "./view.ts"
 
 const properties = {
@@ -34,15 +37,18 @@ const properties = {
 }
 const pathOf = ({ id }: Pick<Trust, "id">) => `OS-TRUST/trusts/${id}`
 
-const viewListed = viewOf(trustNoun, pathOf, () => ({ deleted_at: null, roles: undefined }))
-
-function viewTrust(ctx: Ctx, req: WireRequest, trust: Trust): Record<string, unknown> {
-  return {
+const unlike = { deleted_at: nothing, roles: gone }
+const viewListed = viewOf(trustNoun, pathOf, () => ({ deleted_at: null, roles: undefined }), unlike)
+const withRoles = { roles: Type.Array(viewRole.shows), roles_links: listLinks }
+const viewTrust: View<Trust> = Object.assign(
+  (ctx: Ctx, req: WireRequest, trust: Trust) => ({
     ...viewListed(ctx, req, trust),
     roles: trust.roles.map((role) => viewRole(ctx, req, role)),
     roles_links: { self: linkTo(ctx, req, `${pathOf(trust)}/roles`).self, next: null, previous: null },
-  }
-}
+  }),
+  { shows: showsLike(viewListed, "TrustWithRoles", withRoles) },
+)
+const idOf = (req: WireRequest) => ({ id: req.params.trust_id ?? "" })
 
 const reader = readerOf({ noun: trustNoun })
 
@@ -51,7 +57,7 @@ export const trustRoutes = [
     method: "GET",
     path: "/OS-TRUST/trusts",
     operation: listTrusts,
-    told: { query: textQuery("trustor_user_id", "trustee_user_id") },
+    told: { query: textQuery("trustor_user_id", "trustee_user_id"), ...listOf("trusts", viewListed.shows) },
     handler: async (ctx, req) => {
       const trusts = await listTrusts(
         ctx,
@@ -60,61 +66,32 @@ export const trustRoutes = [
           trusteeUserId: queryText(req.query, "trustee_user_id"),
         }),
       )
-      return listReply(
-        ctx,
-        req,
-        "trusts",
-        trusts.map((trust) => viewListed(ctx, req, trust)),
-      )
+      return listReply(ctx, req, "trusts", trusts, viewListed)
     },
   }),
   route({
     method: "POST",
     path: "/OS-TRUST/trusts",
     operation: createTrust,
+    told: one("trust", viewTrust.shows),
     body: member("trust", properties, { required: ["trustee_user_id", "trustor_user_id", "impersonation"] }),
     handler: async (ctx, req) => {
       const trust = await createTrust(ctx, reader.create(req.body.trust))
       return { trust: viewTrust(ctx, req, trust) }
     },
   }),
-  route({
-    method: "GET",
-    path: "/OS-TRUST/trusts/{trust_id}",
-    operation: getTrust,
-    handler: async (ctx, req) => ({
-      trust: viewTrust(ctx, req, await getTrust(ctx, { id: req.params.trust_id ?? "" })),
-    }),
-  }),
+  thingRoute("/OS-TRUST/trusts/{trust_id}", getTrust, idOf, ["trust", viewTrust]),
   route({
     method: "DELETE",
     path: "/OS-TRUST/trusts/{trust_id}",
     operation: deleteTrust,
-    handler: async (ctx, req) => {
-      await deleteTrust(ctx, { id: req.params.trust_id ?? "" })
-    },
+    handler: (ctx, req) => deleteTrust(ctx, idOf(req)),
   }),
-  route({
-    method: "GET",
-    path: "/OS-TRUST/trusts/{trust_id}/roles",
-    operation: listTrustRoles,
-    handler: async (ctx, req) => {
-      const roles = await listTrustRoles(ctx, { id: req.params.trust_id ?? "" })
-      return listReply(
-        ctx,
-        req,
-        "roles",
-        roles.map((role) => viewRole(ctx, req, role)),
-      )
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/OS-TRUST/trusts/{trust_id}/roles/{role_id}",
-    operation: getTrustRole,
-    handler: async (ctx, req) => {
-      const wanted = { id: req.params.trust_id ?? "", roleId: req.params.role_id ?? "" }
-      return { role: viewRole(ctx, req, await getTrustRole(ctx, wanted)) }
-    },
-  }),
+  listRoute("/OS-TRUST/trusts/{trust_id}/roles", listTrustRoles, idOf, ["roles", viewRole]),
+  thingRoute(
+    "/OS-TRUST/trusts/{trust_id}/roles/{role_id}",
+    getTrustRole,
+    (req) => ({ ...idOf(req), roleId: req.params.role_id ?? "" }),
+    ["role", viewRole],
+  ),
 ]

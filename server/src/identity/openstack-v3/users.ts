@@ -1,3 +1,4 @@
+import { rare } from "../../api/openstack/shape.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { queryAll } from "../../platform/http/query.ts"
 import { route, type WireRequest } from "../../platform/http/wire.ts"
@@ -31,8 +32,9 @@ import {
   text,
   textOrNull,
 } from "./schema.ts"
-import { listQuery } from "./told.ts"
-import { listReply, pageReply } from "./view.ts"
+import { listRoute } from "./shown-routes.ts"
+import { listQuery, pageOf } from "./told.ts"
+import { pageReply } from "./view.ts"
 
 export const viewUser = viewOf(
   userNoun,
@@ -42,6 +44,7 @@ export const viewUser = viewOf(
     // Without a zone, as Keystone shows this one.
     password_expires_at: expires === null ? null : timeText(expires.getTime()).slice(0, -1),
   }),
+  { default_project_id: rare(text), password_expires_at: textOrNull },
 )
 
 export const userRoutes = [
@@ -89,27 +92,17 @@ export const userRoutes = [
     method: "GET",
     path: "/users/{user_id}/groups",
     operation: listUserGroups,
-    told: { query: listQuery(groupNoun, ["name"]) },
+    told: { query: listQuery(groupNoun, ["name"]), ...pageOf("groups", viewGroup.shows) },
     handler: async (ctx, req) => {
       const query = readList(req.query, groupNoun, ["name"])
       const groups = await listUserGroups(ctx, { userId: req.params.user_id ?? "", query })
       return pageReply(ctx, req, "groups", groups, viewGroup)
     },
   }),
-  route({
-    method: "GET",
-    path: "/users/{user_id}/projects",
-    operation: listUserProjects,
-    handler: async (ctx, req) => {
-      const rows = await listUserProjects(ctx, { userId: req.params.user_id ?? "" })
-      return listReply(
-        ctx,
-        req,
-        "projects",
-        rows.map((row) => viewProject(ctx, req, row)),
-      )
-    },
-  }),
+  listRoute("/users/{user_id}/projects", listUserProjects, (req) => ({ userId: req.params.user_id ?? "" }), [
+    "projects",
+    viewProject,
+  ]),
 ]
 
 const expiry = /^(?:(?:lt|lte|gt|gte|eq|neq):)?(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)$/

@@ -8,13 +8,15 @@ import type { Listed } from "../../platform/noun/page.ts"
 import { v3Url } from "./discovery.ts"
 
 /** `{<name>: [...], links: {self, previous, next}}` */
-export function listReply(
+export function listReply<T>(
   ctx: Ctx,
   req: WireRequest,
   name: string,
-  rows: readonly unknown[],
+  rows: readonly T[],
+  view: (ctx: Ctx, req: WireRequest, row: T) => unknown,
 ): Record<string, unknown> {
-  return { links: { next: null, self: selfUrl(ctx, req), previous: null }, [name]: rows }
+  const links = { next: null, self: selfUrl(ctx, req), previous: null }
+  return { links, [name]: rows.map((row) => view(ctx, req, row)) }
 }
 
 /** A list that may be cut: at the client's limit with a link to what follows, at ours with `truncated`. */
@@ -25,12 +27,7 @@ export function pageReply<T>(
   list: Listed<T>,
   view: (ctx: Ctx, req: WireRequest, row: T) => unknown,
 ): Record<string, unknown> {
-  const reply = listReply(
-    ctx,
-    req,
-    name,
-    list.items.map((row) => view(ctx, req, row)),
-  )
+  const reply = listReply(ctx, req, name, list.items, view)
   const { hasMore, lastId } = list.read
   if (!hasMore || lastId === null) return reply
   if (queryText(req.query, "limit") === undefined) return { ...reply, truncated: true }

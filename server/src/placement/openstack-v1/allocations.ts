@@ -1,7 +1,10 @@
+import { Type } from "typebox"
+import { count, countOrNull, each, from, mapFor, rare, shape, text } from "../../api/openstack/shape.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { atLeast } from "../../platform/http/microversion.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
+import { mapOf } from "../../platform/schema/make.ts"
 import {
   type ConsumerAllocations,
   deleteConsumerAllocations,
@@ -44,6 +47,19 @@ function readConsumer(consumerId: string, body: ConsumerBody): ConsumerAllocatio
 const readConsumers = (bodies: Readonly<Record<string, ConsumerBody>>) =>
   Object.entries(bodies).map(([id, body]) => readConsumer(id, body))
 
+const held = { resources: mapOf(count) }
+const byConsumer = shape("ConsumerAllocations", {
+  allocations: mapOf(Type.Object({ ...held, generation: count })),
+  ...each("project_id user_id", from("1.12", rare(text))),
+  consumer_generation: from("1.28", rare(countOrNull)),
+  consumer_type: from("1.38", rare(text)),
+})
+const heldByOne = shape("HeldByConsumer", { ...held, consumer_generation: from("1.28", count) })
+const byProvider = shape("ProviderAllocations", {
+  allocations: mapFor(heldByOne),
+  resource_provider_generation: count,
+})
+
 const path = "/allocations/{consumer_uuid}"
 const idOf = (req: WireRequest) => req.params.consumer_uuid ?? ""
 
@@ -52,6 +68,7 @@ export const allocationRoutes: Route[] = [
     method: "GET",
     path,
     operation: listConsumerAllocations,
+    told: { answer: byConsumer },
     handler: async (ctx, req) => {
       checkAccept(req)
       const held = await listConsumerAllocations(ctx, { consumerId: idOf(req) })
@@ -73,9 +90,7 @@ export const allocationRoutes: Route[] = [
     method: "DELETE",
     path,
     operation: deleteConsumerAllocations,
-    handler: async (ctx, req) => {
-      await deleteConsumerAllocations(ctx, { consumerId: idOf(req) })
-    },
+    handler: (ctx, req) => deleteConsumerAllocations(ctx, { consumerId: idOf(req) }),
   }),
   route({
     method: "POST",
@@ -93,6 +108,7 @@ export const allocationRoutes: Route[] = [
     method: "GET",
     path: "/resource_providers/{uuid}/allocations",
     operation: listProviderAllocations,
+    told: { answer: byProvider },
     handler: async (ctx, req) => {
       checkAccept(req)
       const held = await listProviderAllocations(ctx, { providerId: req.params.uuid ?? "" })

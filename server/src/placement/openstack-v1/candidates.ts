@@ -1,8 +1,12 @@
+import { Type } from "typebox"
+import * as is from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { atLeast } from "../../platform/http/microversion.ts"
 import { queryAll } from "../../platform/http/query.ts"
+import { versions } from "../../platform/http/versions.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
+import { mapOf } from "../../platform/schema/make.ts"
 import { type Answer, type Candidate, listAllocationCandidates, type RequestGroup } from "../index.ts"
 import { queryKeyTwice, queryValueBad, queryValueMissing } from "./faults.ts"
 import {
@@ -20,6 +24,8 @@ import {
 } from "./query.ts"
 import { answer, checkAccept } from "./reply.ts"
 
+const { count, from, many, mapFor, shape, text, textOrNull } = is
+
 const parameters = [
   { name: "resources", from: "1.10" },
   { name: "limit", from: "1.16", schema: { type: "integer", minimum: 1 } },
@@ -31,12 +37,28 @@ const parameters = [
   { name: "same_subtree", from: "1.36", schema: texts },
 ]
 
+const asked = Type.Object({ resources: mapOf(count) })
+const oldAsked = Type.Object({ resource_provider: Type.Object({ uuid: text }), resources: mapOf(count) })
+const request = shape("AllocationRequest", {
+  allocations: versions({ "": Type.Array(oldAsked), "1.12": mapOf(asked) }),
+  mappings: from("1.34", mapOf(is.texts)),
+})
+const summary = shape("ProviderSummary", {
+  resources: mapOf(Type.Object({ capacity: count, used: count })),
+  traits: from("1.17", is.texts),
+  ...{ parent_provider_uuid: from("1.29", textOrNull), root_provider_uuid: from("1.29", text) },
+})
+const candidates = shape("AllocationCandidates", {
+  allocation_requests: many(request),
+  provider_summaries: mapFor(summary),
+})
+
 export const candidateRoutes: Route[] = [
   route({
     method: "GET",
     path: "/allocation_candidates",
     operation: listAllocationCandidates,
-    told: toldQuery(parameters),
+    told: { ...toldQuery(parameters), answer: candidates },
     min: "1.10",
     handler: list,
   }),

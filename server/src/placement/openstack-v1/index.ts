@@ -1,3 +1,4 @@
+import { all, each, links, shape, text } from "../../api/openstack/shape.ts"
 import { type Api, route } from "../../platform/http/wire.ts"
 import { allocationRoutes } from "./allocations.ts"
 import { candidateRoutes } from "./candidates.ts"
@@ -9,10 +10,13 @@ import { resourceClassRoutes } from "./resource-classes.ts"
 import { traitRoutes } from "./traits.ts"
 import { microversions } from "./versions.ts"
 
+const version = shape("Version", { ...each("id max_version min_version status", text), links })
+
 const root = route({
   method: "GET",
   path: "/",
   policy: "public",
+  told: all("versions", version),
   handler: async (ctx, req) => {
     const version = {
       id: `v${microversions.min}`,

@@ -1,8 +1,12 @@
+import { Type } from "typebox"
+import { amount, count, each, shape } from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { methodNotAllowed } from "../../platform/http/faults.ts"
 import { atLeast } from "../../platform/http/microversion.ts"
+import { versions } from "../../platform/http/versions.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
+import { mapOf } from "../../platform/schema/make.ts"
 import {
   createInventory,
   deleteInventories,
@@ -62,6 +66,15 @@ function viewAll(found: { provider: { generation: number }; inventories: Record<
   }
 }
 
+const inventory = { ...each("total reserved min_unit max_unit step_size", count), allocation_ratio: amount }
+const generation = { resource_provider_generation: count }
+const oneInventory = shape("Inventory", { ...inventory, ...generation })
+const allInventories = shape("Inventories", { ...generation, inventories: mapOf(Type.Object(inventory)) })
+const counts = mapOf(count)
+const providerUsages = shape("ProviderUsages", { ...generation, usages: counts })
+/** By consumer type, later. */
+const usages = shape("Usages", { usages: versions({ "": counts, "1.38": mapOf(counts) }) })
+
 const path = "/resource_providers/{uuid}/inventories"
 const idOf = (req: WireRequest) => req.params.uuid ?? ""
 const classOf = (req: WireRequest) => req.params.resource_class ?? ""
@@ -78,6 +91,7 @@ export const inventoryRoutes: Route[] = [
     method: "GET",
     path,
     operation: listInventories,
+    told: { answer: allInventories },
     handler: async (ctx, req) => {
       checkAccept(req)
       return answer(ctx, req, viewAll(await listInventories(ctx, { providerId: idOf(req) })))
@@ -87,6 +101,7 @@ export const inventoryRoutes: Route[] = [
     method: "POST",
     path,
     operation: createInventory,
+    told: { answer: oneInventory },
     body: createInventoryBody,
     handler: async (ctx, req) => {
       requireJson(req)
@@ -105,6 +120,7 @@ export const inventoryRoutes: Route[] = [
     method: "PUT",
     path,
     operation: replaceInventories,
+    told: { answer: allInventories },
     body: replaceInventoriesBody,
     handler: async (ctx, req) => {
       requireJson(req)
@@ -130,6 +146,7 @@ export const inventoryRoutes: Route[] = [
     method: "GET",
     path: `${path}/{resource_class}`,
     operation: getInventory,
+    told: { answer: oneInventory },
     handler: async (ctx, req) => {
       checkAccept(req)
       const found = await getInventory(ctx, { providerId: idOf(req), resourceClass: classOf(req) })
@@ -140,6 +157,7 @@ export const inventoryRoutes: Route[] = [
     method: "PUT",
     path: `${path}/{resource_class}`,
     operation: updateInventory,
+    told: { answer: oneInventory },
     body: updateInventoryBody,
     handler: async (ctx, req) => {
       requireJson(req)
@@ -157,14 +175,13 @@ export const inventoryRoutes: Route[] = [
     method: "DELETE",
     path: `${path}/{resource_class}`,
     operation: deleteInventories,
-    handler: async (ctx, req) => {
-      await deleteInventories(ctx, { providerId: idOf(req), resourceClass: classOf(req) })
-    },
+    handler: (ctx, req) => deleteInventories(ctx, { providerId: idOf(req), resourceClass: classOf(req) }),
   }),
   route({
     method: "GET",
     path: "/resource_providers/{uuid}/usages",
     operation: getProviderUsages,
+    told: { answer: providerUsages },
     handler: async (ctx, req) => {
       checkAccept(req)
       const found = await getProviderUsages(ctx, { providerId: idOf(req) })
@@ -177,7 +194,7 @@ export const inventoryRoutes: Route[] = [
     path: "/usages",
     operation: getProjectUsages,
     min: "1.9",
-    told: toldQuery(usageParameters),
+    told: { ...toldQuery(usageParameters), answer: usages },
     handler: projectUsages,
   }),
 ]

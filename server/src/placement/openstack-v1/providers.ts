@@ -1,5 +1,7 @@
+import * as is from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast } from "../../platform/http/microversion.ts"
+import { schemaFor } from "../../platform/http/versions.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import {
   clearProviderTraits,
@@ -29,6 +31,8 @@ import {
 import { answer, checkAccept, newest, providerPath, requireJson } from "./reply.ts"
 import { aggregatesBody, createProviderBody, providerTraitsBody, updateProviderBody } from "./schemas.ts"
 
+const { all, count, from, links, shape, text, textOrNull } = is
+
 const path = "/resource_providers/{uuid}"
 const idOf = (req: WireRequest) => req.params.uuid ?? ""
 
@@ -47,12 +51,21 @@ const queryParameters = [
   { name: "required", from: "1.18", schema: texts },
 ]
 
+const provider = shape("ResourceProvider", {
+  ...{ uuid: text, name: text, generation: count, links },
+  ...{ parent_provider_uuid: from("1.14", textOrNull), root_provider_uuid: from("1.14", text) },
+})
+const made = schemaFor(provider, { major: 1, minor: 20 }) ?? is.noMembers
+const generation = { resource_provider_generation: from("1.19", count) }
+const aggregates = shape("ProviderAggregates", { aggregates: is.texts, ...generation })
+const traits = shape("ProviderTraits", { traits: is.texts, resource_provider_generation: count })
+
 export const providerRoutes: Route[] = [
   route({
     method: "GET",
     path: "/resource_providers",
     operation: listProviders,
-    told: toldQuery(queryParameters),
+    told: { ...toldQuery(queryParameters), ...all("resource_providers", provider) },
     handler: list,
   }),
   route({
@@ -61,6 +74,7 @@ export const providerRoutes: Route[] = [
     operation: createProvider,
     status: [200, 201],
     body: createProviderBody,
+    told: { answer: from("1.20", made) },
     handler: async (ctx, req) => {
       requireJson(req)
       const provider = await createProvider(ctx, {
@@ -77,6 +91,7 @@ export const providerRoutes: Route[] = [
     method: "GET",
     path,
     operation: getProvider,
+    told: { answer: provider },
     handler: async (ctx, req) => {
       checkAccept(req)
       const provider = await getProvider(ctx, { id: idOf(req) })
@@ -87,6 +102,7 @@ export const providerRoutes: Route[] = [
     method: "PUT",
     path,
     operation: updateProvider,
+    told: { answer: provider },
     body: updateProviderBody,
     handler: async (ctx, req) => {
       requireJson(req)
@@ -103,14 +119,13 @@ export const providerRoutes: Route[] = [
     method: "DELETE",
     path,
     operation: deleteProvider,
-    handler: async (ctx, req) => {
-      await deleteProvider(ctx, { providerId: idOf(req) })
-    },
+    handler: (ctx, req) => deleteProvider(ctx, { providerId: idOf(req) }),
   }),
   route({
     method: "GET",
     path: `${path}/aggregates`,
     operation: listProviderAggregates,
+    told: { answer: aggregates },
     min: "1.1",
     handler: async (ctx, req) => {
       checkAccept(req)
@@ -122,6 +137,7 @@ export const providerRoutes: Route[] = [
     method: "PUT",
     path: `${path}/aggregates`,
     operation: setProviderAggregates,
+    told: { answer: aggregates },
     min: "1.1",
     body: aggregatesBody,
     handler: async (ctx, req) => {
@@ -139,6 +155,7 @@ export const providerRoutes: Route[] = [
     method: "GET",
     path: `${path}/traits`,
     operation: listProviderTraits,
+    told: { answer: traits },
     min: "1.6",
     handler: async (ctx, req) => {
       checkAccept(req)
@@ -150,6 +167,7 @@ export const providerRoutes: Route[] = [
     method: "PUT",
     path: `${path}/traits`,
     operation: setProviderTraits,
+    told: { answer: traits },
     min: "1.6",
     body: providerTraitsBody,
     handler: async (ctx, req) => {
@@ -167,9 +185,7 @@ export const providerRoutes: Route[] = [
     path: `${path}/traits`,
     operation: clearProviderTraits,
     min: "1.6",
-    handler: async (ctx, req) => {
-      await clearProviderTraits(ctx, { providerId: idOf(req) })
-    },
+    handler: (ctx, req) => clearProviderTraits(ctx, { providerId: idOf(req) }),
   }),
 ]
 
@@ -201,7 +217,7 @@ async function list(ctx: Ctx, req: WireRequest): Promise<unknown> {
   )
 }
 
-const links = [
+const linksSince = [
   { rel: "inventories", from: "1.0" },
   { rel: "usages", from: "1.0" },
   { rel: "aggregates", from: "1.1" },
@@ -217,7 +233,7 @@ function view(req: WireRequest, provider: Provider): Record<string, unknown> {
     generation: provider.generation,
     links: [
       { rel: "self", href: self },
-      ...links
+      ...linksSince
         .filter((l) => atLeast(req.version, l.from))
         .map(({ rel }) => ({ rel, href: `${self}/${rel}` })),
     ],

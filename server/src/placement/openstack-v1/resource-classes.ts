@@ -1,3 +1,4 @@
+import { all, links, shape, text } from "../../api/openstack/shape.ts"
 import { type Route, reply, route, type WireRequest, withHeaders } from "../../platform/http/wire.ts"
 import {
   createResourceClass,
@@ -16,11 +17,14 @@ const viewClass = (req: WireRequest, name: string) => ({
   links: [{ rel: "self", href: resourceClassPath(req, name) }],
 })
 
+const resourceClass = shape("ResourceClass", { name: text, links })
+
 export const resourceClassRoutes: Route[] = [
   route({
     method: "GET",
     path: "/resource_classes",
     operation: listResourceClasses,
+    told: all("resource_classes", resourceClass),
     min: "1.2",
     handler: async (ctx, req) => {
       checkAccept(req)
@@ -45,6 +49,7 @@ export const resourceClassRoutes: Route[] = [
     method: "GET",
     path: "/resource_classes/{name}",
     operation: getResourceClass,
+    told: { answer: resourceClass },
     min: "1.2",
     handler: async (ctx, req) => {
       checkAccept(req)
@@ -56,6 +61,7 @@ export const resourceClassRoutes: Route[] = [
     method: "PUT",
     path: "/resource_classes/{name}",
     operation: renameResourceClass,
+    told: { answer: resourceClass },
     min: "1.2",
     max: "1.6",
     body: resourceClassBody,
@@ -84,8 +90,6 @@ export const resourceClassRoutes: Route[] = [
     path: "/resource_classes/{name}",
     operation: deleteResourceClass,
     min: "1.2",
-    handler: async (ctx, req) => {
-      await deleteResourceClass(ctx, { name: nameOf(req) })
-    },
+    handler: (ctx, req) => deleteResourceClass(ctx, { name: nameOf(req) }),
   }),
 ]

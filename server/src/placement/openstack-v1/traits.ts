@@ -1,3 +1,4 @@
+import { one as answerOf, texts } from "../../api/openstack/shape.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { deleteTrait, ensureTrait, getTrait, listTraits } from "../index.ts"
@@ -15,7 +16,7 @@ export const traitRoutes: Route[] = [
     method: "GET",
     path: "/traits",
     operation: listTraits,
-    told: toldQuery(parameters),
+    told: { ...toldQuery(parameters), ...answerOf("traits", texts) },
     min: "1.6",
     handler: async (ctx, req) => {
       checkAccept(req)
@@ -54,9 +55,7 @@ export const traitRoutes: Route[] = [
     path: "/traits/{name}",
     operation: deleteTrait,
     min: "1.6",
-    handler: async (ctx, req) => {
-      await deleteTrait(ctx, { name: nameOf(req) })
-    },
+    handler: (ctx, req) => deleteTrait(ctx, { name: nameOf(req) }),
   }),
 ]
 

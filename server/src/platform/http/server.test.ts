@@ -10,6 +10,7 @@ import { PolicyEngine } from "../policy/policy.ts"
 import { createHttpServer, declareRawRoutes } from "./server.ts"
 import { versions } from "./versions.ts"
 import { type Api, reply, route, withHeaders } from "./wire.ts"
+import { setWitness } from "./witness.ts"
 
 const api: Api = {
   service: "sample",
@@ -291,4 +292,21 @@ test("a success has the status that the route declares, and another one is noted
   const noted = operationNotes().map(({ kind, operation, what }) => `${kind} ${operation} ${what}`)
   assert.deepEqual(noted, ["undeclared_status PUT /things/{id} 203"])
   forgetOperationNotes()
+})
+
+test("a witness is given the request first, and looks at the answer", async () => {
+  const seen: string[] = []
+  setWitness({
+    asked: (route, request) => ({ ...request, query: { seenBy: route.asking.name } }),
+    answered: (route, { method }, body) => seen.push(`${method} ${route.path} ${JSON.stringify(body)}`),
+  })
+  try {
+    await using server = await startServer()
+    const { body } = await server.ask("GET", "/sample/v1/things?a=1")
+    assert.deepEqual(body, { query: { seenBy: "GET /things" } })
+    assert.equal((await server.ask("GET", "/sample/v1/bug")).status, 500)
+    assert.deepEqual(seen, [`GET /things ${JSON.stringify(body)}`])
+  } finally {
+    setWitness(undefined)
+  }
 })

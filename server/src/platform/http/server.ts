@@ -29,7 +29,8 @@ import { checkSchema } from "./schema-check.ts"
 import { statusesOf } from "./status.ts"
 import { checkUrl, plainUrl } from "./url.ts"
 import { schemaFor } from "./versions.ts"
-import { type Api, isWireReply, type Route, type WireRequest } from "./wire.ts"
+import { type Api, isWireReply, type Route, type WireReply, type WireRequest } from "./wire.ts"
+import { witnessOf } from "./witness.ts"
 
 export { declareRawRoutes } from "./body.ts"
 
@@ -259,15 +260,21 @@ async function handle(
     stream: request.raw,
     remoteAddress: ctx.client?.address ?? "",
   }
-  const result = await runHandler(options, api, route, ctx, asked)
+  const witness = witnessOf()
+  const result = await runHandler(options, api, route, ctx, witness ? witness.asked(route, asked) : asked)
   setCommonHeaders(api, request, response)
   const statuses = statusesOf(api, route)
-  if (!isWireReply(result)) return response.status(statuses[0]).send(result)
-  const { status = statuses[0], headers, stream, body: shown } = result
+  const given: WireReply = isWireReply(result) ? result : { body: result }
+  const { status = statuses[0], headers, stream } = given
   if (!statuses.includes(status)) noteStatus(route.asking.name, status)
+  // What an operation gives is nothing to an answer that has no body.
+  const shown = status === noContent ? undefined : given.body
+  if (!stream) witness?.answered(route, asked, shown)
   if (headers) response.headers(headers)
   return response.status(status).send(stream ?? shown)
 }
+
+const noContent = 204
 
 async function runHandler(
   { platform }: Served,

@@ -1,6 +1,14 @@
 // Schemas of bodies by microversion, and the one type that a handler reads whichever version it was.
-import type { Static, TSchema } from "typebox"
-import { compareMicroversions, type Microversion, parseMicroversion } from "./microversion.ts"
+import { type Static, type TSchema, Type } from "typebox"
+import {
+  compareMicroversions,
+  formatMicroversion,
+  type Microversion,
+  parseMicroversion,
+} from "./microversion.ts"
+
+/** Before any that there is. */
+const lowest: Microversion = { major: 0, minor: 0 }
 
 /** Each holds from its version on, up to the next. */
 export class Versions<S extends TSchema = TSchema> {
@@ -8,14 +16,22 @@ export class Versions<S extends TSchema = TSchema> {
 
   constructor(byVersion: Readonly<Record<string, S>>) {
     this.list = Object.entries(byVersion).map(([text, schema]) => {
-      const from = parseMicroversion(text)
+      const from = text === "" ? lowest : parseMicroversion(text)
       if (!from) throw new Error(`${text} is no microversion`)
       return { from, schema }
     })
   }
+
+  map(change: (schema: S) => TSchema): Versions {
+    return new Versions(
+      Object.fromEntries(this.list.map(({ from, schema }) => [textOf(from), change(schema)])),
+    )
+  }
 }
 
-/** `versions({ "2.1": schema, "2.19": schemaWithDescription })` */
+const textOf = (version: Microversion) => (version.major === 0 ? "" : formatMicroversion(version))
+
+/** `versions({ "2.1": schema, "2.19": schemaWithDescription })`; under "" what holds before those that are named. */
 export function versions<S extends TSchema>(byVersion: Readonly<Record<string, S>>): Versions<S> {
   return new Versions(byVersion)
 }
@@ -25,6 +41,32 @@ export type BodySchema =
   | (TSchema & { readonly length?: never })
   | Readonly<Record<string, unknown>>
   | Versions
+
+/** Of a member that a version takes away. */
+export const gone: TSchema = Type.Never()
+
+/**
+ * An object of members that have versions of their own: a schema for each version that changes one of them. Members
+ * are there unless they are `Type.Optional`. After the first the title has the version in it.
+ */
+export function versionedObject(
+  members: Readonly<Record<string, TSchema | Versions>>,
+  title?: string,
+): TSchema | Versions {
+  const changes = Object.values(members).flatMap((member) => (member instanceof Versions ? member.list : []))
+  const made = (version: Microversion) => {
+    const there = Object.entries(members).flatMap(([name, member]) => {
+      const schema = schemaFor(member, version)
+      return schema && schema !== gone ? [[name, schema]] : []
+    })
+    const ending = version.major === 0 ? "" : `_${textOf(version)}`
+    const named = title === undefined ? {} : { title: `${title}${ending}` }
+    return Type.Object(Object.fromEntries(there), named)
+  }
+  if (changes.length === 0) return made(lowest)
+  const sorted = [lowest, ...changes.map(({ from }) => from)].sort(compareMicroversions)
+  return versions(Object.fromEntries(sorted.map((version) => [textOf(version), made(version)])))
+}
 
 interface SchemaFrom {
   from?: Microversion

@@ -50,8 +50,16 @@ export interface Told {
   /** Of the body; JSON when absent. */
   mediaType?: string
   query?: JsonSchema
-  /** The body of a success. */
-  answer?: JsonSchema
+  /** The body of a success; none at microversions of which it says nothing. */
+  answer?: BodySchema
+}
+
+interface ActionBody {
+  schema: BodySchema
+  /** What its success answers; default: nothing. */
+  told?: BodySchema
+  min?: string
+  max?: string
 }
 
 interface RouteFacts {
@@ -66,7 +74,7 @@ interface RouteFacts {
   /** For documents, and for tests that are made from them. */
   told?: Told
   /** Their bodies, where the route's own schema does not have them. */
-  actionBodies?: Readonly<Record<string, { schema: BodySchema; min?: string; max?: string }>>
+  actionBodies?: Readonly<Record<string, ActionBody>>
   /** First and last microversion that has this route; outside it is 404. */
   min?: string
   max?: string

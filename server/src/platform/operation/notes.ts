@@ -1,15 +1,21 @@
 // What operations and routes do and nobody declared: a fault that is not in the operation's list, a call of an
 // operation that the route does not name, a success with another status than the route's. A mistake of ours and none
-// of the caller's, so nothing is refused: tests fail at it, and a running cloud counts it (/metrics).
+// of the caller's, so nothing is refused: tests fail at it, and a running cloud counts it (/metrics). Tests note besides
+// what routes tell and is not so.
 import type { Fault, FaultKind } from "../fault/fault.ts"
 
-export type NoteKind = "undeclared_fault" | "unnamed_operation" | "undeclared_status"
+export type NoteKind =
+  | "undeclared_fault"
+  | "unnamed_operation"
+  | "undeclared_status"
+  | "untold_query"
+  | "untold_answer"
 
 export interface Note {
   kind: NoteKind
   /** Or the route, of what it answers. */
   operation: string
-  /** The fault's code, the route, or the status. */
+  /** The fault's code, the route, the status, the parameter, or what the answer has. */
   what: string
   count: number
 }
@@ -39,6 +45,10 @@ export function noteUnnamed(operation: string, route: string): void {
 
 export function noteStatus(route: string, status: number): void {
   note("undeclared_status", route, String(status))
+}
+
+export function noteUntold(kind: "untold_query" | "untold_answer", route: string, what: string): void {
+  note(kind, route, what)
 }
 
 /**
