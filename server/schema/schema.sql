@@ -312,7 +312,9 @@ create table compute.host (
   is_forced_down boolean default false not null,
   created_at timestamp(3) with time zone default now() not null,
   updated_at timestamp(3) with time zone default now() not null,
-  constraint host_pkey PRIMARY KEY (name)
+  failed_builds integer default 0 not null,
+  constraint host_pkey PRIMARY KEY (name),
+  constraint host_failed_builds_check CHECK ((failed_builds >= 0))
 );
 CREATE UNIQUE INDEX host_id ON compute.host USING btree (id);
 CREATE UNIQUE INDEX host_number ON compute.host USING btree (number);
@@ -429,6 +431,7 @@ create table compute.server (
   constraint server_pkey PRIMARY KEY (id)
 );
 CREATE INDEX server_all ON compute.server USING btree (created_at DESC, id DESC) WHERE (deleted_at IS NULL);
+CREATE INDEX server_busy ON compute.server USING btree (host) WHERE ((deleted_at IS NULL) AND (task_state IS NOT NULL));
 CREATE INDEX server_changed ON compute.server USING btree (updated_at);
 CREATE INDEX server_deleted ON compute.server USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX server_flavor ON compute.server USING btree (flavor_id) WHERE (deleted_at IS NULL);
@@ -1655,6 +1658,7 @@ create table placement.inventory (
   constraint inventory_used_check CHECK ((used >= 0))
 );
 CREATE INDEX inventory_class ON placement.inventory USING btree (resource_class, provider_id);
+CREATE INDEX inventory_free ON placement.inventory USING btree (resource_class, ((capacity - used)), provider_id);
 
 create table placement.provider_aggregate (
   provider_id uuid not null,
