@@ -48,6 +48,10 @@ const commands: Record<string, Command> = {
     summary: "machines that no server knows: list, adopt, discard them",
     load: async () => (await import("./launch/host.ts")).host,
   },
+  explain: {
+    summary: "why a server has no host: each filter and resource that says no, and what would help",
+    load: async () => (await import("./launch/explain.ts")).explain,
+  },
   image: {
     summary: "files of the image store that no image names: list, discard them",
     load: async () => (await import("./launch/image.ts")).image,
