@@ -1647,6 +1647,7 @@ create table placement.inventory (
   capacity bigint generated always as ((floor((((total - reserved))::double precision * allocation_ratio)))::bigint) stored not null,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
+  free_grade integer generated always as ((floor((ln(GREATEST((floor((((total - reserved))::double precision * allocation_ratio)) - (used)::double precision), (1)::double precision)) * (20)::double precision)))::integer) stored not null,
   constraint inventory_pkey PRIMARY KEY (provider_id, resource_class),
   constraint inventory_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES placement.resource_provider(id) ON DELETE CASCADE,
   constraint inventory_allocation_ratio_check CHECK ((allocation_ratio >= (0)::double precision)),
@@ -1658,7 +1659,7 @@ create table placement.inventory (
   constraint inventory_used_check CHECK ((used >= 0))
 );
 CREATE INDEX inventory_class ON placement.inventory USING btree (resource_class, provider_id);
-CREATE INDEX inventory_free ON placement.inventory USING btree (resource_class, ((capacity - used)), provider_id);
+CREATE INDEX inventory_free ON placement.inventory USING btree (free_grade, provider_id) WHERE (resource_class = 'MEMORY_MB'::text);
 
 create table placement.provider_aggregate (
   provider_id uuid not null,

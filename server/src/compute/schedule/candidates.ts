@@ -18,7 +18,7 @@ export interface CandidatePage extends RoomPage {
 export interface Candidates {
   hosts: HostState[]
   /** Where the next page begins; null: there is none. */
-  after: { free: number; id: string } | null
+  after: { grade: number; id: string } | null
 }
 
 export async function selectCandidates(
@@ -30,13 +30,13 @@ export async function selectCandidates(
   const conditions = conditionsOf(platform, page.narrowing)
   const where = conditions.length === 0 ? sql`` : sql`where ${sql.join(conditions, sql` and `)}`
   // The limit is part of the text: PostgreSQL plans for few rows then.
-  const { rows } = await sql<HostRow & { free: number }>`
+  const { rows } = await sql<HostRow & { grade: number }>`
     select r.*, ${hostColumns(page.needs)} from (${from}) r join compute.host h on h.id = r.id
     ${where} order by ${orderBy} limit ${sql.lit(page.limit)}`.execute(db)
   const last = rows.length < page.limit ? undefined : rows.at(-1)
   return {
     hosts: rows.map((row) => stateOf(platform, row)),
-    after: last ? { free: last.free, id: last.id } : null,
+    after: last ? { grade: last.grade, id: last.id } : null,
   }
 }
 
@@ -59,7 +59,11 @@ function conditionsOf(platform: Platform, narrowing: Narrowing): RawBuilder<unkn
     ...(hosts ? [sql`h.name = any(${[...hosts]}::text[])`] : []),
     ...(notHosts?.length ? [sql`h.name <> all(${[...notHosts]}::text[])`] : []),
     ...(isServing
-      ? [sql`not h.is_disabled and not h.is_forced_down and ${hostSilentMs} <= ${serviceDownAfterMs}`]
+      ? // In this form PostgreSQL believes that nearly all hosts are so (as in placement's part).
+        [
+          sql`(not h.is_disabled and not h.is_forced_down
+            and ${hostSilentMs} <= ${serviceDownAfterMs})::integer <> 0`,
+        ]
       : []),
     ...(zone === undefined
       ? []

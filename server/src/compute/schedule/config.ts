@@ -38,7 +38,7 @@ export const scheduleConfig = Type.Object({
       "named in enabledFilters. A module that cannot be loaded keeps the cloud from starting.",
   }),
   candidatePage: Type.Integer({
-    default: 100,
+    default: 50,
     minimum: 1,
     maximum: 10_000,
     description:

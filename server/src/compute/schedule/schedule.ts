@@ -55,7 +55,7 @@ async function* candidatePages(
   { narrowing, needs }: Asked,
 ): AsyncGenerator<HostState[]> {
   // Any host: from somewhere on to the end, then from the beginning.
-  const begins = order === "any" ? [{ free: 0, id: newUuid() }, null] : [null]
+  const begins = order === "any" ? [{ grade: 0, id: newUuid() }, null] : [null]
   for (let after of begins) {
     let limit = options.candidatePage
     for (;;) {

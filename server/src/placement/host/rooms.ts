@@ -16,40 +16,45 @@ export function allHostRooms(): RawBuilder<unknown> {
 
 export interface RoomPage {
   resources: Resources
-  /** By free memory, most or least first; or by id, which is in no relation to what they have. */
+  /** By grades of free memory, most or least first; or by id, which is in no relation to what they have. */
   order: "free" | "tight" | "any"
   /** The last one of the page before; with `any` also where to begin. */
-  after: { free: number; id: string } | null
+  after: { grade: number; id: string } | null
 }
 
 /** Hosts with room for all of it now: a part `from (…) r`, and the order in which the index has them. */
 export function roomyHosts(page: RoomPage): { from: RawBuilder<unknown>; orderBy: RawBuilder<unknown> } {
   const { resources, order, after } = page
   const has = (name: HostClass) => fits(name, resources[name] ?? 0)
-  const free = sql`m.capacity - m.used`
-  const from = sql`select m.provider_id as id, ${free} as free, ${columns}
+  const memory = resources.MEMORY_MB ?? 0
+  const from = sql`select m.provider_id as id, m.free_grade as grade, ${columns}
     from placement.inventory m
     join placement.inventory v on v.provider_id = m.provider_id and v.resource_class = 'VCPU' ${has("VCPU")}
     ${sql.raw(resources.DISK_GB ? "" : "left")} join placement.inventory d
       on d.provider_id = m.provider_id and d.resource_class = 'DISK_GB' ${has("DISK_GB")}
-    where m.resource_class = 'MEMORY_MB' ${has("MEMORY_MB")} ${after ? behind(order, after) : sql``}`
+    where m.resource_class = 'MEMORY_MB'
+      and m.free_grade >= floor(ln(greatest(${memory}::bigint, 1)::double precision) * 20)::integer
+      ${has("MEMORY_MB")} ${after ? behind(order, after) : sql``}`
   if (order === "any") return { from, orderBy: sql`r.id` }
-  return { from, orderBy: order === "free" ? sql`r.free desc, r.id desc` : sql`r.free, r.id` }
+  return { from, orderBy: order === "free" ? sql`r.grade desc, r.id desc` : sql`r.grade, r.id` }
 }
 
-function behind(order: RoomPage["order"], { free, id }: { free: number; id: string }): RawBuilder<unknown> {
+function behind(order: RoomPage["order"], { grade, id }: { grade: number; id: string }): RawBuilder<unknown> {
   if (order === "any") return sql`and m.provider_id > ${id}::uuid`
   const is = sql.raw(order === "free" ? "<" : ">")
-  return sql`and (m.capacity - m.used, m.provider_id) ${is} (${free}::bigint, ${id}::uuid)`
+  return sql`and (m.free_grade, m.provider_id) ${is} (${grade}::integer, ${id}::uuid)`
 }
 
+/**
+ * As a number that is not 0: PostgreSQL believes that nearly all rows meet that. Of the conditions by themselves it
+ * believes that hardly any row meets them all, and reads and sorts all hosts instead of the first ones by the index.
+ */
 function fits(name: HostClass, amount: number): RawBuilder<unknown> {
   if (amount === 0) return sql``
   const i = sql.raw(classes[name])
   const wanted = sql`${amount}::bigint`
-  // The difference as the index has it.
-  return sql`and ${i}.capacity - ${i}.used >= ${wanted}
-      and ${wanted} between ${i}.min_unit and ${i}.max_unit and mod(${wanted}, ${i}.step_size) = 0`
+  return sql`and (${i}.capacity - ${i}.used >= ${wanted} and ${wanted} between ${i}.min_unit and ${i}.max_unit
+      and mod(${wanted}, ${i}.step_size) = 0)::integer <> 0`
 }
 
 const facts = ["total", "reserved", "capacity", "used", "max_unit"] as const

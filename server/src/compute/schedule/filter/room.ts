@@ -1,6 +1,6 @@
-// CoreFilter, RamFilter, DiskFilter and their Aggregate forms. What fits is decided by placement, whose inventories have
-// the overcommit ratio of host and aggregate (host/ratio.ts). These say the same of the same rows: a configuration that
-// names them works, and they are asked when a refusal is explained.
+// CoreFilter, RamFilter, DiskFilter and their Aggregate forms. What fits is decided by placement, whose inventories
+// have the overcommit ratio of host and aggregate (host/ratio.ts). These say the same of the same rows: a configuration
+// that names them works, and they are asked when a refusal is explained.
 import type { HostState } from "../host-state.ts"
 import type { ScheduleRequest } from "../request.ts"
 import type { Filter, Refusal } from "./filter.ts"
