@@ -25,6 +25,12 @@ test("a server that no host can start is in error, says why, and leaves nothing"
   const left = await sql`select from placement.allocation where consumer_id = ${id}
     union all select from network.port where device_id = ${id}`.execute(db)
   assert.equal(left.rows.length, 0)
+  const failedBuilds = async () =>
+    (await sql<{ n: number }>`select failed_builds as n from compute.host`.execute(db)).rows[0]?.n
+  assert.equal(await failedBuilds(), 1, "the scheduler prefers other hosts")
+  c.cloud.hypervisor.setControl({ fail: { operation: "ensure", at: 1, times: 0 } })
+  await c.reaches(await c.create(), "ACTIVE")
+  assert.equal(await failedBuilds(), 0)
   const refused = await c.act(id, { "os-stop": null })
   assert.equal(refused.status, 409)
   assert.equal((await c.call("DELETE", `/servers/${id}`)).status, 204)

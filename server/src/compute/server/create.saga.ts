@@ -136,7 +136,7 @@ async function tryElsewhere(s: Unwound): Promise<boolean> {
   return await s.transact(async (tx) => {
     const claimed = await claimAgain(tx, params.serverId, params.generation, "scheduling")
     if (!claimed) return false
-    if (claimed.previousHost) await noteFailedBuild(tx, claimed.previousHost)
+    if (s.failure.step === "spawn" && claimed.previousHost) await noteFailedBuild(tx, claimed.previousHost)
     const next: CreateParams = {
       ...params,
       generation: claimed.server.generation,
