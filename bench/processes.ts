@@ -42,6 +42,12 @@ export function processorMsOf(pid: number): number {
   return ticksOf(pid) * tickMs
 }
 
+/** The same of a process and the children that it has now. */
+export function processorMsWithChildren(pid: number): number {
+  const children = [...readParents()].filter(([, parent]) => parent === pid).map(([child]) => child)
+  return [pid, ...children].reduce((sum, each) => sum + processorMsOf(each), 0)
+}
+
 /** Its own and those of its children that have ended. */
 function ticksOf(pid: number): number {
   const [utime, stime, cutime, cstime] = readStat(pid).slice(11, 15).map(Number)

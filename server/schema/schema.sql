@@ -312,7 +312,9 @@ create table compute.host (
   is_forced_down boolean default false not null,
   created_at timestamp(3) with time zone default now() not null,
   updated_at timestamp(3) with time zone default now() not null,
-  constraint host_pkey PRIMARY KEY (name)
+  failed_builds integer default 0 not null,
+  constraint host_pkey PRIMARY KEY (name),
+  constraint host_failed_builds_check CHECK ((failed_builds >= 0))
 );
 CREATE UNIQUE INDEX host_id ON compute.host USING btree (id);
 CREATE UNIQUE INDEX host_number ON compute.host USING btree (number);
@@ -429,6 +431,7 @@ create table compute.server (
   constraint server_pkey PRIMARY KEY (id)
 );
 CREATE INDEX server_all ON compute.server USING btree (created_at DESC, id DESC) WHERE (deleted_at IS NULL);
+CREATE INDEX server_busy ON compute.server USING btree (host) WHERE ((deleted_at IS NULL) AND (task_state IS NOT NULL));
 CREATE INDEX server_changed ON compute.server USING btree (updated_at);
 CREATE INDEX server_deleted ON compute.server USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX server_flavor ON compute.server USING btree (flavor_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
@@ -1645,6 +1648,7 @@ create table placement.inventory (
   capacity bigint generated always as ((floor((((total - reserved))::double precision * allocation_ratio)))::bigint) stored not null,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
+  free_grade integer generated always as ((floor((ln(GREATEST((floor((((total - reserved))::double precision * allocation_ratio)) - (used)::double precision), (1)::double precision)) * (20)::double precision)))::integer) stored not null,
   constraint inventory_pkey PRIMARY KEY (provider_id, resource_class),
   constraint inventory_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES placement.resource_provider(id) ON DELETE CASCADE,
   constraint inventory_allocation_ratio_check CHECK ((allocation_ratio >= (0)::double precision)),
@@ -1656,6 +1660,7 @@ create table placement.inventory (
   constraint inventory_used_check CHECK ((used >= 0))
 );
 CREATE INDEX inventory_class ON placement.inventory USING btree (resource_class, provider_id);
+CREATE INDEX inventory_free ON placement.inventory USING btree (free_grade, provider_id) WHERE (resource_class = 'MEMORY_MB'::text);
 
 create table placement.provider_aggregate (
   provider_id uuid not null,

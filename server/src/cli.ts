@@ -52,6 +52,10 @@ const commands: Record<string, Command> = {
     summary: "simulated hosts beside real ones: add, list, remove",
     load: async () => (await import("./launch/fleet/command.ts")).fleet,
   },
+  explain: {
+    summary: "why a server has no host: each filter and resource that says no, and what would help",
+    load: async () => (await import("./launch/explain.ts")).explain,
+  },
   image: {
     summary: "files of the image store that no image names: list, discard them",
     load: async () => (await import("./launch/image.ts")).image,

@@ -10,7 +10,7 @@ import { sql } from "kysely"
 import { isHostUp } from "../src/compute/host/host.ts"
 import { reconcileMachines } from "../src/compute/host/machines.reconciler.ts"
 import { selectHost, selectHosts } from "../src/compute/host/store.ts"
-import { serveMetadata } from "../src/compute/index.ts"
+import { explainServer, serveMetadata } from "../src/compute/index.ts"
 import { eventually } from "../src/platform/clock/clock.ts"
 import { startServerCloud } from "./server-cloud.ts"
 
@@ -25,6 +25,12 @@ test("a server that no host can start is in error, says why, and leaves nothing"
   const left = await sql`select from placement.allocation where consumer_id = ${id}
     union all select from network.port where device_id = ${id}`.execute(db)
   assert.equal(left.rows.length, 0)
+  const failedBuilds = async () =>
+    (await sql<{ n: number }>`select failed_builds as n from compute.host`.execute(db)).rows[0]?.n
+  assert.equal(await failedBuilds(), 1, "the scheduler prefers other hosts")
+  c.cloud.hypervisor.setControl({ fail: { operation: "ensure", at: 1, times: 0 } })
+  await c.reaches(await c.create(), "ACTIVE")
+  assert.equal(await failedBuilds(), 0)
   const refused = await c.act(id, { "os-stop": null })
   assert.equal(refused.status, 409)
   assert.equal((await c.call("DELETE", `/servers/${id}`)).status, 204)
@@ -36,12 +42,38 @@ test("the fault of a server tells its user nothing about hosts", async () => {
   const { db } = c.cloud.database
   await sql`update compute.host set is_disabled = true`.execute(db)
   const id = await c.create()
-  const server = await c.reaches(id, "ERROR")
+  const { fault } = await c.reaches(id, "ERROR")
+  const server = await c.show(id)
   assert.equal(server.fault.message, "No valid host was found. There are not enough hosts available.")
   assert.ok(!JSON.stringify(server).includes("host1"))
+  assert.match(fault.details, /smallest change: host1: enable it/, "administrators read it with the server")
   const { rows } = await sql<{ cause: string }>`select data->>'cause' as cause from engine.saga_event
     where kind = 'do_failed'`.execute(db)
-  assert.match(rows[0]?.cause ?? "", /host1: it is disabled/, "who runs the cloud can find out")
+  assert.match(
+    rows[0]?.cause ?? "",
+    /host1: ComputeFilter: it is disabled/,
+    "who runs the cloud can find out",
+  )
+})
+
+test("a flavor larger than every host: what is missing is said, to users and to operators", async () => {
+  await using c = await startServerCloud()
+  const flavor = { name: "huge", vcpus: 4_096, ram: 64, disk: 1 }
+  const { body } = await c.call("POST", "/flavors", { flavor }, { token: c.admin })
+  const { project } = (
+    await c.cloud.request("GET", "/identity/v3/auth/projects", { token: c.admin })
+  ).body.projects.map((project: { id: string }) => ({ project: project.id }))[0]
+  await c.call("PUT", `/os-quota-sets/${project}`, { quota_set: { cores: -1 } }, { token: c.admin })
+  const id = await c.create({ flavorRef: body.flavor.id }, { token: c.admin })
+  const { fault } = await c.reaches(id, "ERROR")
+  assert.equal(fault.message, "No valid host was found. No host has 4096 vCPUs free.")
+  assert.match(fault.details, /VCPU refuses 1 of 1 hosts; 4096 vCPUs wanted, \d+ at the most/)
+  const told = await explainServer(c.cloud.cloud.platform, id)
+  assert.equal(told.forUser, "No host has 4096 vCPUs free.")
+  assert.deepEqual(
+    told.reasons.map(({ by }) => by),
+    ["VCPU"],
+  )
 })
 
 test("a guest that is killed or switched off from within shows as shut off", async () => {

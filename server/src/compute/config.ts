@@ -1,5 +1,6 @@
 import { Type } from "typebox"
 import { configSection, type SectionOf } from "../platform/config/config.ts"
+import { scheduleConfig } from "./schedule/config.ts"
 
 const count = (value: number, description: string) =>
   Type.Integer({ default: value, minimum: 0, description })
@@ -58,6 +59,16 @@ export const computeConfig = configSection(
     cpuAllocationRatio: Type.Number({ default: 4, description: "Virtual CPUs sold for each real one." }),
     ramAllocationRatio: Type.Number({ default: 1, description: "Memory sold for each MiB." }),
     diskAllocationRatio: Type.Number({ default: 1, description: "Disk sold for each GiB." }),
+    hostAllocationRatios: Type.Record(
+      Type.String(),
+      Type.Partial(Type.Object({ cpu: Type.Number(), ram: Type.Number(), disk: Type.Number() })),
+      {
+        default: {},
+        description:
+          "The same of single hosts, by name: `{rack1: {cpu: 8}}`. An aggregate's metadata cpu_allocation_ratio, " +
+          "ram_allocation_ratio and disk_allocation_ratio come before it; of several the smallest counts.",
+      },
+    ),
     reservedHostMemoryMib: count(512, "Memory of a host that is not sold."),
     serviceDownAfterMs: count(60_000, "A host that is silent for so long is down: it gets no new servers."),
     machineRemovalShare: Type.Number({
@@ -73,6 +84,7 @@ export const computeConfig = configSection(
       minimum: 1,
       description: "Hosts that a new server is tried on before it is in error.",
     }),
+    schedule: scheduleConfig,
     agentCallTimeoutMs: count(120_000, "How long a host may take over a command."),
     agentStartTimeoutMs: count(600_000, "The same for making a machine, which may copy an image first."),
     agentCopyTimeoutMs: count(

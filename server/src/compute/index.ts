@@ -101,6 +101,7 @@ export {
   updateQuota,
 } from "./quota/quota.ts"
 export type { QuotaLimits, QuotaResource } from "./quota/resources.ts"
+export { explainServer, type ServerExplanation } from "./schedule/explain-server.ts"
 export { getConsoleOutput, getDiagnostics, getRemoteConsole } from "./server/console.ts"
 export { type BlockDeviceRequest, type CreateServersInput, createServers } from "./server/create.ts"
 export { createServerBackup } from "./server/create-backup.ts"

@@ -10,6 +10,7 @@ import { computeApi, computeV20Api } from "./openstack-v2/index.ts"
 import { hostPolicies, serverPolicies } from "./policy.ts"
 import { quotaPolicies } from "./quota/policy.ts"
 import { computeQuota } from "./quota/resources.ts"
+import { startScheduler } from "./schedule/start.ts"
 import { pruneReconciler } from "./server/prune.reconciler.ts"
 import { serverSagas } from "./server/sagas.ts"
 import { serverGroupPolicies } from "./server-group/policy.ts"
@@ -36,5 +37,6 @@ export const computeService: Service = {
   sagas: serverSagas,
   reconcilers: [machinesReconciler, pruneReconciler],
   seed: seedFlavors,
+  start: startScheduler,
   work: workForHosts,
 }

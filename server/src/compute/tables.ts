@@ -72,6 +72,7 @@ export interface HostTable {
   is_forced_down: Generated<boolean>
   created_at: TimestampNow
   updated_at: TimestampNow
+  failed_builds: Generated<number>
 }
 
 export interface InjectedFileTable {

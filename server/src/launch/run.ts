@@ -41,6 +41,7 @@ import { writeCredentials } from "./credentials.ts"
 import { chooseDatabase, describeDatabase, holdDatabase } from "./database.ts"
 import { apiFilePath, apiProcessEngine, apiProcessNames, busSocketPath } from "./engines/api-process.ts"
 import { postgresEngine, postgresUrl } from "./engines/postgres.ts"
+import { answerExplain } from "./explain-answer.ts"
 import { FleetKeeper } from "./fleet/fleet.ts"
 import { guestImage } from "./guest-image.ts"
 import { answerHost } from "./host-answer.ts"
@@ -222,6 +223,7 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
   const answers = {
     "/fleet": async (question: unknown) => await fleet.answer(question),
     "/status": async () => await statusOf(run, cloud),
+    "/explain": async (question: unknown) => await answerExplain(cloud.platform, question),
     "/host": async (question: unknown) => await answerHost(cloud, question),
     "/image": async (question: unknown) => await answerImage(cloud.platform, question),
     "/keys": async (question: unknown) => await answerKeys(cloud.platform, question),

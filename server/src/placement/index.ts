@@ -30,7 +30,6 @@ export {
   type HostCapacity,
   type HostResource,
   hostUsages,
-  usedOfHost,
 } from "./host/candidates.ts"
 export {
   ensureHostProvider,
@@ -38,6 +37,8 @@ export {
   type HostProvider,
   removeHostProvider,
 } from "./host/ensure.ts"
+export { type HostRatios, setHostRatios } from "./host/ratios.ts"
+export { allHostRooms, type Room, type RoomPage, roomsOf, roomyHosts } from "./host/rooms.ts"
 export {
   createInventory,
   deleteInventories,

@@ -46,6 +46,7 @@ export interface InventoryTable {
   capacity: GeneratedAlways<number>
   created_at: TimestampNow
   updated_at: TimestampNow
+  free_grade: GeneratedAlways<number>
 }
 
 export interface ProviderAggregateTable {

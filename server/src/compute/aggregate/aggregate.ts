@@ -10,6 +10,7 @@ import { insertThing, listThings, loadThing, updateThing } from "../../platform/
 import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
 import { getOf, ThingInput } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import { refreshRatios } from "../host/ratio.ts"
 import type {} from "../tables.ts"
 import { everything, type Viewer } from "../viewer.ts"
 import { aggregateNameTaken, aggregateNotEmpty, aggregateNotFound, aggregateZoneRefused } from "./faults.ts"
@@ -85,6 +86,8 @@ export async function changeAggregate(
     const before = await loadThing(tx, aggregateNoun, everything, id)
     const { event, host } = await change(tx, before)
     const after = event === "delete" ? before : await loadThing(tx, aggregateNoun, everything, id)
+    // Its metadata say how much of its hosts is sold.
+    await refreshRatios(ctx, tx, [...new Set([...before.hosts, ...after.hosts])])
     await notify(ctx, tx, event, after, host)
     return after
   })

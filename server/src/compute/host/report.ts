@@ -7,6 +7,7 @@ import type { Platform } from "../../platform/context/context.ts"
 import { transact } from "../../platform/db/database.ts"
 import { describeError } from "../../platform/fault/fault.ts"
 import { syncMachine } from "../server/power-sync.ts"
+import { type Ratios, ratiosOfHost } from "./ratio.ts"
 import { markSilent, touchHost, upsertHost } from "./store.ts"
 
 /** Listens to every agent until disposed. A lost report costs a moment: the next one, or the reconciler, tells the same. */
@@ -44,7 +45,7 @@ export async function noteHost(
     await ensureHostProvider(tx, {
       hostId: host.id,
       name,
-      inventories: inventoriesOf(platform, description),
+      inventories: inventoriesOf(platform, description, await ratiosOfHost(platform, tx, name)),
       traits: traitsOf(description),
     })
   })
@@ -56,17 +57,21 @@ export async function noteHostLost(platform: Platform, name: string): Promise<vo
   await markSilent(platform.db, name, platform.config.compute.serviceDownAfterMs)
 }
 
-function inventoriesOf(platform: Platform, d: HostDescription): Record<string, HostInventory> {
+function inventoriesOf(
+  platform: Platform,
+  d: HostDescription,
+  ratios: Ratios,
+): Record<string, HostInventory> {
   const c = platform.config.compute
   return {
-    VCPU: { total: d.vcpus, allocationRatio: c.cpuAllocationRatio, maxUnit: Math.max(d.vcpus, 1) },
+    VCPU: { total: d.vcpus, allocationRatio: ratios.VCPU, maxUnit: Math.max(d.vcpus, 1) },
     MEMORY_MB: {
       total: d.ramMib,
       reserved: Math.min(c.reservedHostMemoryMib, d.ramMib - 1),
-      allocationRatio: c.ramAllocationRatio,
+      allocationRatio: ratios.MEMORY_MB,
     },
     // A disk of less than a GiB offers none; an inventory of nothing cannot be written.
-    ...(d.diskGib > 0 && { DISK_GB: { total: d.diskGib, allocationRatio: c.diskAllocationRatio } }),
+    ...(d.diskGib > 0 && { DISK_GB: { total: d.diskGib, allocationRatio: ratios.DISK_GB } }),
   }
 }
 

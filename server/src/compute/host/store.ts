@@ -116,3 +116,13 @@ export async function selectServersOfHost(
     .orderBy("number")
     .execute()
 }
+
+/** For the scheduler: one more build that failed on the host. */
+export async function noteFailedBuild(tx: Tx, host: string): Promise<void> {
+  await sql`update compute.host set failed_builds = failed_builds + 1 where name = ${host}`.execute(tx)
+}
+
+/** One has succeeded. */
+export async function forgetFailedBuilds(tx: Tx, host: string): Promise<void> {
+  await sql`update compute.host set failed_builds = 0 where name = ${host} and failed_builds > 0`.execute(tx)
+}

@@ -1,121 +1,72 @@
 // Which hosts a server may go to, and in which order they are tried. Pure: facts in, an explained choice out.
-export interface HostFacts {
-  name: string
-  /** Resource provider. */
-  providerId: string
-  isUp: boolean
-  isDisabled: boolean
-  zone: string
-  ramMib: number
-  ramUsedMib: number
+import type { ScheduleOptions } from "./config.ts"
+import type { Filter, Narrowing, Refusal } from "./filter/filter.ts"
+import { forcedHostFilter } from "./filter/forced-host.ts"
+import { triedHostFilter } from "./filter/tried-host.ts"
+import type { HostPart, HostState } from "./host-state.ts"
+import type { Scheduler } from "./plugins.ts"
+import type { ScheduleRequest } from "./request.ts"
+import { weighHosts } from "./weigh.ts"
+import type { Weigher } from "./weigher/weigher.ts"
+
+/** What this request is asked by. */
+export interface Asked {
+  filters: readonly Filter[]
+  weighers: readonly Weigher[]
+  needs: ReadonlySet<HostPart>
+  /** Hosts outside of it would all be refused. */
+  narrowing: Narrowing
+  options: ScheduleOptions
 }
 
-export interface ScheduleRequest {
-  zone: string | null
-  /** Only this host, asked for by an administrator (`zone:host`). */
-  forcedHost: string | null
-  excludedHosts: readonly string[]
-  /** Hosts of the servers that the hints name. */
-  sameHosts: readonly string[] | null
-  differentHosts: readonly string[]
-  group: {
-    policy: "affinity" | "anti-affinity" | "soft-affinity" | "soft-anti-affinity"
-    /** Host → members of the group on it. */
-    members: ReadonlyMap<string, number>
-    maxPerHost: number
-  } | null
+export function askedBy(scheduler: Scheduler, request: ScheduleRequest): Asked {
+  const { options } = scheduler
+  const own = request.forcedHost === null ? scheduler.filters : []
+  const filters = [triedHostFilter, forcedHostFilter, ...own].filter(
+    (filter) => filter.isAsked?.(request, options) ?? true,
+  )
+  const weighers = scheduler.weighers.filter((weigher) => weigher.isAsked?.(request) ?? true)
+  return {
+    filters,
+    weighers,
+    needs: new Set([...filters, ...weighers].flatMap(({ needs }) => needs ?? [])),
+    narrowing: mergeNarrowings(filters.map((filter) => filter.narrow?.(request) ?? {})),
+    options,
+  }
 }
 
-export interface Refusal {
-  why: string
-  /** The request itself left the host out, so that whoever sent it may know. */
-  isByRequest: boolean
+function mergeNarrowings(narrowings: readonly Narrowing[]): Narrowing {
+  const all: Narrowing = {}
+  for (const { hosts, notHosts, zone, isServing } of narrowings) {
+    const before = all.hosts
+    if (hosts) all.hosts = before ? before.filter((host) => hosts.includes(host)) : hosts
+    if (notHosts) all.notHosts = [...(all.notHosts ?? []), ...notHosts]
+    if (zone !== undefined) all.zone = zone
+    if (isServing) all.isServing = true
+  }
+  return all
 }
 
-export interface Choice {
-  /** Best first. */
-  hosts: HostFacts[]
-  /** Host → why it was left out. */
-  refused: Map<string, Refusal>
-}
-
-/** Hosts whose free share differs by less are as good as each other: they are taken at random, not all the same one. */
-const likeness = 0.05
-
-export function chooseHosts(
-  hosts: readonly HostFacts[],
+/** The first filter that refuses the host. */
+export function refusalOf(
+  host: HostState,
   request: ScheduleRequest,
-  random: () => number = Math.random,
-): Choice {
-  const refused = new Map<string, Refusal>()
-  const passed = hosts.filter((host) => {
-    const why = refusal(host, request)
-    if (why) refused.set(host.name, why)
-    return !why
-  })
-  const weighed = passed.map((host) => ({
-    host,
-    weight: Math.floor(weightOf(host, request) / likeness),
-    lot: random(),
-  }))
-  weighed.sort((a, b) => b.weight - a.weight || a.lot - b.lot)
-  return { hosts: weighed.map((each) => each.host), refused }
+  { filters, options }: Asked,
+): { filter: string; refusal: Refusal } | null {
+  for (const filter of filters) {
+    const refusal = filter.refuse(host, request, options)
+    if (refusal) return { filter: filter.name, refusal }
+  }
+  return null
 }
 
-function refusal(host: HostFacts, request: ScheduleRequest): Refusal | undefined {
-  const why = refusalByCloud(host, request)
-  if (why) return { why, isByRequest: false }
-  // An administrator's own choice of a host counts more than the rest of the request.
-  const own = request.forcedHost === null ? refusalByRequest(host, request) : undefined
-  return own === undefined ? undefined : { why: own, isByRequest: true }
-}
-
-function refusalByCloud(host: HostFacts, request: ScheduleRequest): string | undefined {
-  if (request.excludedHosts.includes(host.name)) return "it was tried already"
-  if (request.forcedHost !== null)
-    return host.name === request.forcedHost ? undefined : "it is not the host asked for"
-  if (!host.isUp) return "it is down"
-  return host.isDisabled ? "it is disabled" : undefined
-}
-
-function refusalByRequest(host: HostFacts, request: ScheduleRequest): string | undefined {
-  if (request.zone !== null && host.zone !== request.zone) return `it is not in zone ${request.zone}`
-  if (request.sameHosts && !request.sameHosts.includes(host.name)) return "same_host names another host"
-  if (request.differentHosts.includes(host.name)) return "different_host names a server on it"
-  return groupRefusal(host, request.group)
-}
-
-function groupRefusal(host: HostFacts, group: ScheduleRequest["group"]): string | undefined {
-  if (!group) return undefined
-  const here = group.members.get(host.name) ?? 0
-  if (group.policy === "affinity" && group.members.size > 0 && here === 0)
-    return "the server group wants all its servers on another host"
-  if (group.policy === "anti-affinity" && here >= group.maxPerHost)
-    return "the server group wants its servers on different hosts"
-  return undefined
-}
-
-/** Free memory counts most, as with Nova's default weighers; soft policies come before it. */
-function weightOf(host: HostFacts, request: ScheduleRequest): number {
-  const free = (host.ramMib - host.ramUsedMib) / Math.max(host.ramMib, 1)
-  const here = request.group?.members.get(host.name) ?? 0
-  if (request.group?.policy === "soft-affinity") return here * 10 + free
-  if (request.group?.policy === "soft-anti-affinity") return -here * 10 + free
-  return free
-}
-
-/** For the fault of the server, which its user reads: what the request asked for, and nothing of the hosts. */
-export function explainRefusals(refused: ReadonlyMap<string, Refusal>): string {
-  const own = [...refused.values()].filter((r) => r.isByRequest).map((r) => r.why)
-  const reasons = [...new Set(own)].join("; ")
-  return `There are not enough hosts available${reasons ? ` (left out by the request: ${reasons})` : ""}.`
-}
-
-const hostsToldMost = 50
-
-/** For the log: host by host. */
-export function describeRefusals(refused: ReadonlyMap<string, Refusal>): string {
-  if (refused.size === 0) return "no host has reported yet"
-  const reasons = [...refused].slice(0, hostsToldMost).map(([host, { why }]) => `${host}: ${why}`)
-  return reasons.join("; ")
+/** Those that may have the server, best first. */
+export function chooseHosts(
+  hosts: readonly HostState[],
+  request: ScheduleRequest,
+  asked: Asked,
+  random?: () => number,
+): HostState[] {
+  const passed = hosts.filter((host) => refusalOf(host, request, asked) === null)
+  return weighHosts(passed, request, asked.weighers, asked.options, random).map(({ host }) => host)
 }

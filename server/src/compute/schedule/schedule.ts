@@ -1,43 +1,28 @@
 // The scheduler: choose by facts, then claim. The claim decides; what was chosen on may be old by then.
-import { sql } from "kysely"
-import { claimAllocation, noCapacity, type Resources, usedOfHost } from "../../placement/index.ts"
+import { claimAllocation, noCapacity } from "../../placement/index.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
-import { isUuid } from "../../platform/ids/ids.ts"
-import { zoneOfHost } from "../aggregate/store.ts"
+import { newUuid } from "../../platform/ids/ids.ts"
 import { noValidHost } from "../faults.ts"
-import { type Host, hostSilentMs, isHostUp, zoneOf } from "../host/host.ts"
-import type { FlavorSnapshot, Server } from "../server/server.ts"
-import {
-  type Choice,
-  chooseHosts,
-  describeRefusals,
-  explainRefusals,
-  type HostFacts,
-  type ScheduleRequest,
-} from "./choose.ts"
-import { groupRequestOf } from "./group.ts"
-
-export function resourcesOf(flavor: FlavorSnapshot): Resources {
-  return {
-    VCPU: flavor.vcpus,
-    MEMORY_MB: flavor.ramMib,
-    DISK_GB: flavor.diskGib + flavor.ephemeralGib + Math.ceil(flavor.swapMib / 1024),
-  }
-}
+import type { Server } from "../server/server.ts"
+import { selectAllHosts, selectCandidates } from "./candidates.ts"
+import { type Asked, askedBy, chooseHosts } from "./choose.ts"
+import { describeVerdicts, judgeHosts, reasonForUser } from "./explain.ts"
+import type { HostState } from "./host-state.ts"
+import { type Scheduler, schedulerOf } from "./plugins.ts"
+import { type Placing, requestOf, type ScheduleRequest } from "./request.ts"
 
 export interface Scheduled {
   host: string
   zone: string
+  /** Whether builds have failed there since the last one that did not. */
+  hasFailedBuilds: boolean
 }
 
-export interface ScheduleOptions {
-  forcedHost: string | null
-  excludedHosts: readonly string[]
+export interface ScheduleOptions extends Placing {
   /** Who holds the claim; the server itself when absent. */
   consumerId?: string
-  flavor?: FlavorSnapshot
 }
 
 /** Claims room for the server on the best host. Throws `compute.server.no_valid_host` with the reasons. */
@@ -47,71 +32,81 @@ export async function scheduleServer(
   server: Server,
   options: ScheduleOptions,
 ): Promise<Scheduled> {
-  const facts = await selectHostFacts(platform, tx)
-  const request: ScheduleRequest = {
-    zone: server.pinnedAvailabilityZone,
-    forcedHost: options.forcedHost,
-    excludedHosts: options.excludedHosts,
-    sameHosts: await hostsOfServers(tx, server, server.schedulerHints.same_host),
-    differentHosts: (await hostsOfServers(tx, server, server.schedulerHints.different_host)) ?? [],
-    group: await groupRequestOf(tx, server),
+  const scheduler = await schedulerOf(platform.config)
+  const request = await requestOf(tx, server, options)
+  const asked = askedBy(scheduler, request)
+  for await (const hosts of candidatePages(platform, tx, scheduler, request, asked)) {
+    const chosen = chooseHosts(hosts, request, asked)
+    const host = await claimOneOf(tx, chosen, { server, options, request })
+    if (host) return { host: host.name, zone: host.zone, hasFailedBuilds: host.failedBuilds > 0 }
   }
-  const choice = chooseHosts(facts, request)
-  if (choice.hosts.length === 0) throw refusedByAll(choice)
-  const resources = resourcesOf(options.flavor ?? server.flavor)
+  throw await refusedByAll(platform, tx, request, asked)
+}
+
+/** A further page is there only for when none of those before does; the more of them, the larger. */
+const pageGrowth = 4
+const pageMost = 10_000
+
+async function* candidatePages(
+  platform: Platform,
+  tx: Tx,
+  { order, options }: Scheduler,
+  { resources }: ScheduleRequest,
+  { narrowing, needs }: Asked,
+): AsyncGenerator<HostState[]> {
+  // Any host: from somewhere on to the end, then from the beginning.
+  const begins = order === "any" ? [{ grade: 0, id: newUuid() }, null] : [null]
+  for (let after of begins) {
+    let limit = options.candidatePage
+    for (;;) {
+      const page = await selectCandidates(platform, tx, { resources, order, after, limit, narrowing, needs })
+      yield page.hosts
+      if (page.after === null) break
+      after = page.after
+      limit = Math.min(limit * pageGrowth, pageMost)
+    }
+  }
+}
+
+interface Claiming {
+  server: Server
+  options: ScheduleOptions
+  request: ScheduleRequest
+}
+
+/** The first that still has room; undefined when others were faster with all of them. */
+async function claimOneOf(
+  tx: Tx,
+  hosts: readonly HostState[],
+  { server, options, request }: Claiming,
+): Promise<HostState | undefined> {
+  if (hosts.length === 0) return undefined
   try {
-    const claimed = await claimAllocation(tx, {
+    const { hostId } = await claimAllocation(tx, {
       consumerId: options.consumerId ?? server.id,
       projectId: server.projectId,
       userId: server.userId,
-      candidates: choice.hosts.map((host) => host.providerId),
-      resources,
+      candidates: hosts.map((host) => host.providerId),
+      resources: request.resources,
     })
-    const host = choice.hosts.find((h) => h.providerId === claimed.hostId)
-    if (!host) throw new Error(`the claim took ${claimed.hostId}, which was not offered`)
-    return { host: host.name, zone: host.zone }
+    const host = hosts.find(({ providerId }) => providerId === hostId)
+    if (!host) throw new Error(`the claim took ${hostId}, which was not offered`)
+    return host
   } catch (error) {
-    if (noCapacity.is(error)) throw noValidHost(`There are not enough hosts available. ${error.message}`)
+    if (noCapacity.is(error)) return undefined
     throw error
   }
 }
 
-/** Users learn what of their request was in the way; the log also which hosts there are, and what is with them. */
-function refusedByAll({ refused }: Choice): Fault {
-  const { kind, code, message } = noValidHost(explainRefusals(refused))
-  return new Fault(kind, code, message, { cause: new Error(describeRefusals(refused)) })
-}
-
-interface HostFactsRow extends Pick<Host, "silentMs" | "isForcedDown" | "isDisabled" | "ownZone"> {
-  name: string
-  providerId: string
-  ramMib: number
-  ramUsedMib: number
-}
-
-/** One statement, as it is in the path of every creation; what is used, placement has added up already. */
-async function selectHostFacts(platform: Platform, tx: Tx): Promise<HostFacts[]> {
-  const { rows } = await sql<HostFactsRow>`
-    select h.name, h.id as "providerId", ${hostSilentMs} as "silentMs", h.is_disabled as "isDisabled",
-      h.is_forced_down as "isForcedDown", (h.description->>'ramMib')::bigint as "ramMib",
-      ${zoneOfHost(sql`h.name`)} as "ownZone",
-      coalesce(${usedOfHost(sql`h.id`, "MEMORY_MB")}, 0) as "ramUsedMib"
-    from compute.host h order by h.number`.execute(tx)
-  const { serviceDownAfterMs } = platform.config.compute
-  return rows.map(({ silentMs, isForcedDown, ownZone, ...facts }) => ({
-    ...facts,
-    isUp: isHostUp({ silentMs, isForcedDown }, serviceDownAfterMs),
-    zone: zoneOf(platform, { ownZone }),
-  }))
-}
-
-/** Another project's servers are as if they were not there: nobody learns or chooses where those are. */
-async function hostsOfServers(tx: Tx, { projectId }: Server, hint: unknown): Promise<string[] | null> {
-  const ids = [hint ?? []].flat().filter((id): id is string => typeof id === "string")
-  if (ids.length === 0) return null
-  const found = await sql<{ host: string }>`
-    select distinct host from compute.server
-    where id = any(${ids.filter(isUuid)}::uuid[]) and project_id = ${projectId}
-      and deleted_at is null and host is not null`.execute(tx)
-  return found.rows.map((row) => row.host)
+/** Users learn what of their request was in the way; operators also which hosts there are, and what is with them. */
+async function refusedByAll(
+  platform: Platform,
+  tx: Tx,
+  request: ScheduleRequest,
+  asked: Asked,
+): Promise<Fault> {
+  const verdicts = judgeHosts(await selectAllHosts(platform, tx, asked.needs), request, asked)
+  const { kind, code, message } = noValidHost(reasonForUser(verdicts, request))
+  const forOperators = describeVerdicts(verdicts)
+  return new Fault(kind, code, message, { forOperators, cause: new Error(forOperators) })
 }

@@ -4,17 +4,18 @@ import type { GroupPlacement, GroupPolicy } from "./server-group.ts"
 
 /**
  * Where the members of the group are, but for one server. Holds the group until the transaction ends: two of its
- * servers that look for a host at the same time would otherwise not see each other.
+ * servers that look for a host at the same time would otherwise not see each other. Who only asks (`isHeld: false`)
+ * holds nobody up.
  */
 export async function selectGroupPlacement(
   tx: Tx,
   id: string,
   serverId: string,
+  { isHeld } = { isHeld: true },
 ): Promise<GroupPlacement | null> {
   const held = await sql<{ policy: GroupPolicy; max: number | null }>`
-    select policy, max_servers_per_host as max from compute.server_group where id = ${id} for no key update`.execute(
-    tx,
-  )
+    select policy, max_servers_per_host as max from compute.server_group where id = ${id}
+    ${sql.raw(isHeld ? "for no key update" : "")}`.execute(tx)
   const group = held.rows[0]
   if (!group) return null
   const found = await sql<{ host: string; n: number }>`

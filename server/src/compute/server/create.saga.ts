@@ -16,15 +16,17 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { callAgent, undoMachine } from "../agent-call.ts"
 import { noValidHost } from "../faults.ts"
+import { forgetFailedBuilds, noteFailedBuild } from "../host/store.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { scheduleServer } from "../schedule/schedule.ts"
 import { notifyServer } from "./notification.ts"
 import { powerNumberOf, type Server } from "./server.ts"
-import { claimAgain } from "./store.ts"
+import { claimAgain, selectServer } from "./store.ts"
 import {
   abandonTask,
   advanceTask,
   finishTask,
+  finishTaskIn,
   heldServer,
   heldUnlessFinished,
   holdServer,
@@ -37,12 +39,18 @@ export interface CreateParams extends TaskParams {
   excludedHosts: string[]
 }
 
-async function place(ctx: Ctx, tx: Tx, params: CreateParams): Promise<{ host: string }> {
+async function place(ctx: Ctx, tx: Tx, params: CreateParams): Promise<Place> {
   const server = await heldServer({ db: tx }, params)
   if (server.host) return { host: server.host }
-  const { host, zone } = await scheduleServer(ctx, tx, server, params)
+  const { host, zone, hasFailedBuilds } = await scheduleServer(ctx, tx, server, params)
   await advanceTask(tx, params, { host, availabilityZone: zone, taskState: "spawning" })
-  return { host }
+  return { host, ...(hasFailedBuilds && { hasFailedBuilds }) }
+}
+
+interface Place {
+  host: string
+  /** A build that succeeds there is news. */
+  hasFailedBuilds?: boolean
 }
 
 const noPorts: PlannedServerPorts = { interfaces: [], securityGroupIds: [] }
@@ -91,7 +99,13 @@ export const createServerSaga = saga<CreateParams>("compute.server.create", 1)
       const [made] = await allOrFirst(ensure(), settleNetwork(ctx, ids))
       if (!made) return
       const powerState = powerNumberOf(made.power)
-      return finishTask(ctx, params, { vmState: "active", powerState, isLaunchedNow: true }, end)
+      const changes = { vmState: "active", powerState, isLaunchedNow: true } as const
+      const { host, hasFailedBuilds } = s.out.schedule
+      if (!hasFailedBuilds) return finishTask(ctx, params, changes, end)
+      return withLog(async (tx) => {
+        await forgetFailedBuilds(tx, host)
+        await finishTaskIn(tx, ctx, params, changes, end)
+      })
     },
     undo: async (s) => {
       const fence = { generation: s.params.generation, fence: s.fence }
@@ -103,7 +117,8 @@ export const createServerSaga = saga<CreateParams>("compute.server.create", 1)
   })
   .onUnwound(async (s) => {
     if (mayTryElsewhere(s) && (await tryElsewhere(s))) return
-    return abandonTask(withReason(s), { vmState: "error", host: null, availabilityZone: null }, end)
+    const changes = { vmState: "error", host: null, availabilityZone: null } as const
+    return abandonTask(withReason(s), changes, end, (tx) => countFailedBuild(tx, s))
   })
 
 type Unwound = StepContext<CreateParams, object> & { failure: SagaFailure }
@@ -121,6 +136,7 @@ async function tryElsewhere(s: Unwound): Promise<boolean> {
   return await s.transact(async (tx) => {
     const claimed = await claimAgain(tx, params.serverId, params.generation, "scheduling")
     if (!claimed) return false
+    if (s.failure.step === "spawn" && claimed.previousHost) await noteFailedBuild(tx, claimed.previousHost)
     const next: CreateParams = {
       ...params,
       generation: claimed.server.generation,
@@ -136,6 +152,13 @@ async function tryElsewhere(s: Unwound): Promise<boolean> {
     })
     return true
   })
+}
+
+/** Of the last host that it was tried on; for those before it `tryElsewhere` has done so. */
+async function countFailedBuild(tx: Tx, s: Unwound): Promise<void> {
+  if (s.failure.step !== "spawn") return
+  const server = await selectServer(tx, s.params.serverId)
+  if (server?.generation === s.params.generation && server.host) await noteFailedBuild(tx, server.host)
 }
 
 /** Users know "No valid host was found"; the last host's own reason goes with it. */

@@ -19,6 +19,7 @@ import { type Flavor, findFlavor } from "../flavor/flavor.ts"
 import { checkZone, parseZone, type ZoneRequest } from "../host/zone-request.ts"
 import { findKeypair } from "../keypair/keypair.ts"
 import { holdRoomForServers } from "../quota/enforce.ts"
+import { keptForcedHost } from "../schedule/request.ts"
 import { recordActions } from "../server-action/store.ts"
 import { serverGroupUnusable } from "../server-group/faults.ts"
 import { joinServerGroup, usableServerGroup } from "../server-group/join.ts"
@@ -324,7 +325,7 @@ function newServers(ctx: Ctx, input: CreateServersInput, plan: Plan, count: numb
       imageId: image.id,
       flavor: snapshotOf(plan.flavor),
       metadata: input.metadata,
-      systemMetadata: imageFacts(image),
+      systemMetadata: { ...imageFacts(image), ...keptForcedHost(plan.forcedHost) },
       tags: [...new Set(input.tags)].sort(),
       keyName: plan.key?.name ?? null,
       keyType: plan.key?.type ?? null,

@@ -200,7 +200,8 @@ export function abandonTask<P extends TaskParams>(
 }
 
 export function faultOfFailure(failure: SagaFailure, now: Date) {
-  return { code: 500, message: messageFor(failure), details: failure.step, createdAt: now.toISOString() }
+  const details = failure.details ?? failure.step
+  return { code: 500, message: messageFor(failure), details, createdAt: now.toISOString() }
 }
 
 function messageFor({ kind, code, message }: SagaFailure): string {

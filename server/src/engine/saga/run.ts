@@ -171,6 +171,7 @@ async function failForward(run: SagaRun, step: AnyStep, failed: Failed): Promise
     kind: fault.kind,
     code: fault.code,
     message: fault.message,
+    ...(fault.forOperators !== undefined && { details: fault.forOperators }),
   }
   const level = fault.kind === "bug" ? "error" : "info"
   run.log[level]({ step: step.name, error: text, err: failed.error }, "step failed; unwinding")

@@ -72,6 +72,8 @@ export interface SagaFailure {
   kind: FaultKind
   code: string
   message: string
+  /** For operators only. */
+  details?: string
 }
 
 export type UnwoundContext<P> = StepContext<P, object> & { failure: SagaFailure }

@@ -1,9 +1,11 @@
 // A claim takes the first host, in the caller's order of preference, that has room for all of it. Every claim on a host
 // locks the host's row first, so two claims on it come one after the other, and the amounts are added only where
-// they still fit: of two claims on the last place exactly one wins, and the other one goes on to the next host. With
-// one host to choose from, which is most creations, all of it is one statement.
+// they still fit: of two claims on the last place exactly one wins, and the other one goes on to the next host. The
+// first of the hosts is found, locked and taken in the statement that makes the consumer; only who loses a race, or
+// finds the first few full, needs more than this one.
 import { type RawBuilder, sql } from "kysely"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
+import { unawaited } from "../../platform/db/named-statements.ts"
 import { noCapacity } from "../faults.ts"
 
 export type Resources = Readonly<Record<string, number>>
@@ -27,19 +29,43 @@ export interface Claim {
  */
 export async function claimAllocation(tx: Tx, claim: Claim): Promise<{ hostId: string }> {
   const wanted = Object.entries(claim.resources).filter(([, amount]) => amount > 0)
-  const [first, ...others] = claim.candidates
-  const onlyHost = others.length === 0 ? first : undefined
-  const { isNew, taken } = await lockConsumer(tx, claim, { hostId: onlyHost, wanted })
-  if (onlyHost !== undefined && isNew) {
-    if (taken === wanted.length) return { hostId: onlyHost }
+  const isOnly = claim.candidates.length === 1
+  const firstFew = claim.candidates.slice(0, firstTried)
+  if (!isOnly) await sql`savepoint placement_claim ${sql.raw(unawaited)}`.execute(tx)
+  const first = await lockConsumer(tx, claim, { candidates: firstFew, wanted })
+  if (!first.isNew) return await claimAnew(tx, claim, wanted)
+  if (first.hostId !== null && first.taken === wanted.length) return { hostId: first.hostId }
+  if (isOnly) {
     await giveBack(tx, claim.consumerId)
     throw noCapacity(Object.fromEntries(wanted))
   }
-  const held = isNew ? [] : await readHeld(tx, claim.consumerId)
+  // None of the first few has room: nothing of a host is held.
+  if (first.hostId === null) return await takeOne(tx, claim, wanted, claim.candidates.slice(firstTried))
+  // Somebody was faster: the host's row is let go before others are tried.
+  await sql`rollback to savepoint placement_claim`.execute(tx)
+  await lockConsumer(tx, claim)
+  return await takeOne(tx, claim, wanted, claim.candidates)
+}
+
+/** Hosts that the first statement looks at: with room for all of it by what was read before, the first one usually does. */
+const firstTried = 4
+
+/** By one who held something before. */
+async function claimAnew(tx: Tx, claim: Claim, wanted: Wanted): Promise<{ hostId: string }> {
+  const held = await readHeld(tx, claim.consumerId)
   const heldOn = sameClaim(held, wanted, claim.candidates)
   if (heldOn) return { hostId: heldOn }
   if (held.length > 0) await giveBack(tx, claim.consumerId)
-  const open = [...claim.candidates]
+  return await takeOne(tx, claim, wanted, claim.candidates)
+}
+
+async function takeOne(
+  tx: Tx,
+  claim: Claim,
+  wanted: Wanted,
+  candidates: readonly string[],
+): Promise<{ hostId: string }> {
+  const open = [...candidates]
   while (open.length > 0) {
     const only = open.length === 1
     const hostId = only ? open[0] : await firstWithRoom(tx, open, wanted)
@@ -123,7 +149,7 @@ async function readHeld(db: DbOrTx, consumerId: string): Promise<HeldRow[]> {
 
 function sameClaim(
   held: readonly HeldRow[],
-  wanted: readonly [string, number][],
+  wanted: Wanted,
   candidates: readonly string[],
 ): string | undefined {
   const hostId = held[0]?.provider_id
@@ -134,29 +160,39 @@ function sameClaim(
   return isSame ? hostId : undefined
 }
 
-interface Want {
-  hostId: string | undefined
-  /** Resource class and amount. */
-  wanted: readonly [string, number][]
+/** Resource class and amount. */
+type Wanted = readonly [string, number][]
+
+interface Locked {
+  isNew: boolean
+  /** The host that had room; null: none, or nothing was asked for. */
+  hostId: string | null
+  /** How many classes it had room for when its row was locked. */
+  taken: number
 }
 
-/** Whether there was no such consumer; then it takes what fits of what is wanted, and says how many classes did. */
+/** Whether there was no such consumer; then it takes what is wanted of the first candidate with room. */
 async function lockConsumer(
   tx: Tx,
   owner: Pick<Claim, "consumerId" | "projectId" | "userId" | "consumerType">,
-  { hostId, wanted }: Want = { hostId: undefined, wanted: [] },
-): Promise<{ isNew: boolean; taken: number }> {
-  const { rows } = await sql<{ generation: number; taken: number }>`
+  { candidates, wanted }: { candidates: readonly string[]; wanted: Wanted } = { candidates: [], wanted: [] },
+): Promise<Locked> {
+  const isFirst = sql`(select generation from consumer) = 1`
+  const host = sql`select p.id from ${candidateRows(candidates)}
+      join placement.resource_provider p on p.id = candidate.id
+      where ${isFirst} and ${hasRoom} order by candidate.rank limit 1 for update of p`
+  const { rows } = await sql<{ generation: number; hostId: string | null; taken: number }>`
     with consumer as (
       insert into placement.consumer (id, project_id, user_id, consumer_type, generation)
       values (${owner.consumerId}, ${owner.projectId}, ${owner.userId}, ${owner.consumerType ?? "INSTANCE"}, 1)
       on conflict (id) do update set generation = placement.consumer.generation + 1, updated_at = now(),
         project_id = excluded.project_id, user_id = excluded.user_id, consumer_type = excluded.consumer_type
       returning generation
-    ), ${taking(owner.consumerId, hostId, wanted, sql`(select generation from consumer) = 1`)}
-    select generation, (select count(*) from taken)::int as taken from consumer`.execute(tx)
-  const { generation = 1, taken = 0 } = rows[0] ?? {}
-  return { isNew: generation === 1, taken }
+    ), ${taking(owner.consumerId, host, wanted)}
+    select generation, (select id from host) as "hostId", (select count(*) from taken)::int as taken
+    from consumer`.execute(tx)
+  const { generation = 1, hostId = null, taken = 0 } = rows[0] ?? {}
+  return { isNew: generation === 1, hostId, taken }
 }
 
 /** Adds nothing, takes nothing but what the consumer holds, keeping the sums. */
@@ -175,26 +211,31 @@ async function giveBack(tx: Tx, consumerId: string): Promise<void> {
     from gone where i.provider_id = gone.provider_id and i.resource_class = gone.resource_class`.execute(tx)
 }
 
-const wantRows = (wanted: readonly [string, number][]) =>
+const wantRows = (wanted: Wanted) =>
   sql`unnest(${wanted.map(([name]) => name)}::text[], ${wanted.map(([, amount]) => amount)}::bigint[])
       as want (resource_class, amount)`
+
+const candidateRows = (candidates: readonly string[]) =>
+  sql`unnest(${[...candidates]}::uuid[]) with ordinality as candidate (id, rank)`
 
 const fits = sql<boolean>`i.used + want.amount <= i.capacity and want.amount between i.min_unit and i.max_unit
       and mod(want.amount, i.step_size) = 0`
 
+/** Of a provider `p`, with `want` beside it. */
+const hasRoom = sql<boolean>`not exists (
+      select from want where not exists (
+        select from placement.inventory i
+        where i.provider_id = p.id and i.resource_class = want.resource_class and ${fits}))`
+
 async function firstWithRoom(
   tx: Tx,
   candidates: readonly string[],
-  wanted: readonly [string, number][],
+  wanted: Wanted,
 ): Promise<string | undefined> {
   const found = await sql<{ id: string }>`
-    select p.id from unnest(${[...candidates]}::uuid[]) with ordinality as candidate (id, rank)
-    join placement.resource_provider p on p.id = candidate.id
-    where not exists (
-      select from ${wantRows(wanted)} where not exists (
-        select from placement.inventory i
-        where i.provider_id = p.id and i.resource_class = want.resource_class and ${fits}))
-    order by candidate.rank limit 1`.execute(tx)
+    with want as materialized (select * from ${wantRows(wanted)})
+    select p.id from ${candidateRows(candidates)} join placement.resource_provider p on p.id = candidate.id
+    where ${hasRoom} order by candidate.rank limit 1`.execute(tx)
   return found.rows[0]?.id
 }
 
@@ -207,14 +248,10 @@ async function orLetGo(tx: Tx, taking: () => Promise<boolean>): Promise<boolean>
 }
 
 /** Whether it took all of it; when not, some of it may be taken: the caller goes back to before. */
-async function take(
-  tx: Tx,
-  consumerId: string,
-  hostId: string,
-  wanted: readonly [string, number][],
-): Promise<boolean> {
+async function take(tx: Tx, consumerId: string, hostId: string, wanted: Wanted): Promise<boolean> {
+  const host = sql`select id from placement.resource_provider where id = ${hostId}::uuid for update`
   const { rows } = await sql<{ taken: number }>`
-    with ${taking(consumerId, hostId, wanted, sql`true`)}
+    with ${taking(consumerId, host, wanted)}
     select count(*)::int as taken from taken`.execute(tx)
   return rows[0]?.taken === wanted.length
 }
@@ -223,15 +260,9 @@ async function take(
  * Parts of a statement: each class that fits is taken, `taken` has a row for each. Amounts are added to the row as it is
  * when the host's lock is given, and only where they fit that one: PostgreSQL looks at a changed row's conditions again.
  */
-function taking(
-  consumerId: string,
-  hostId: string | undefined,
-  wanted: readonly [string, number][],
-  condition: RawBuilder<unknown>,
-): RawBuilder<unknown> {
+function taking(consumerId: string, host: RawBuilder<unknown>, wanted: Wanted): RawBuilder<unknown> {
   return sql`want as materialized (select * from ${wantRows(wanted)}),
-    host as materialized (
-      select id from placement.resource_provider where id = ${hostId ?? null}::uuid and ${condition} for update
+    host as materialized (${host}
     ), taken as (
       update placement.inventory i set used = i.used + want.amount from want, host
       where i.provider_id = host.id and i.resource_class = want.resource_class and ${fits}

@@ -3,8 +3,8 @@ import { operation } from "../../platform/operation/operation.ts"
 import { resourceClassUnknown, traitUnknown } from "../faults.ts"
 import { checkResourceClasses } from "../resource-class/resource-class.ts"
 import { checkTraits } from "../trait/trait.ts"
-import { type Answer, solve } from "./solve.ts"
-import { readWorld } from "./world.ts"
+import { findCandidates } from "./search.ts"
+import type { Answer } from "./solve.ts"
 
 const Texts = Type.Array(Type.String())
 
@@ -45,6 +45,6 @@ export const listAllocationCandidates = operation({
       ...question.rootRequired,
       ...question.rootForbidden,
     ])
-    return solve(await readWorld(ctx.db), question)
+    return await findCandidates(ctx.db, question)
   },
 })

@@ -43,7 +43,7 @@ export interface Answer {
   providers: Node[]
 }
 
-const sharesTrait = "MISC_SHARES_VIA_AGGREGATE"
+export const sharesTrait = "MISC_SHARES_VIA_AGGREGATE"
 /** Answers at the most: every further one would be a variation of these. */
 const candidatesMost = 10_000
 

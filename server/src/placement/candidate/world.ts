@@ -1,4 +1,4 @@
-import { sql } from "kysely"
+import { type RawBuilder, sql } from "kysely"
 import type { DbOrTx } from "../../platform/db/database.ts"
 
 export interface Room {
@@ -18,7 +18,7 @@ export interface Node {
   rooms: ReadonlyMap<string, Room>
 }
 
-/** Every provider, by id. One read, so that what is decided on it fits together. */
+/** Providers by id, each with its whole tree. One read, so that what is decided on it fits together. */
 export type World = ReadonlyMap<string, Node>
 
 interface Row {
@@ -30,7 +30,8 @@ interface Row {
   rooms: { k: string; c: number; u: number; min: number; max: number; step: number }[] | null
 }
 
-export async function readWorld(db: DbOrTx): Promise<World> {
+/** `roots`: a query for the tops of the trees that are read; all without it. */
+export async function readWorld(db: DbOrTx, roots?: RawBuilder<unknown>): Promise<World> {
   const found = await sql<Row>`
     select p.id, p.parent_id, p.root_id,
       array(select trait from placement.provider_trait t where t.provider_id = p.id order by 1) as traits,
@@ -38,7 +39,8 @@ export async function readWorld(db: DbOrTx): Promise<World> {
       (select jsonb_agg(jsonb_build_object('k', i.resource_class, 'c', i.capacity, 'u', i.used, 'min', i.min_unit,
           'max', i.max_unit, 'step', i.step_size))
         from placement.inventory i where i.provider_id = p.id) as rooms
-    from placement.resource_provider p order by p.created_at, p.id`.execute(db)
+    from placement.resource_provider p ${roots ? sql`where p.root_id in (${roots})` : sql``}
+    order by p.created_at, p.id`.execute(db)
   return new Map(
     found.rows.map((row) => [
       row.id,

@@ -35,12 +35,6 @@ export interface CandidateQuery {
   limit?: number
 }
 
-/** What is claimed of the host's resource now, as part of another statement; null for a host that has none of it. */
-export function usedOfHost(hostId: RawBuilder<unknown>, resourceClass: string): RawBuilder<unknown> {
-  return sql`(select i.used from placement.inventory i
-    where i.provider_id = ${hostId} and i.resource_class = ${resourceClass})`
-}
-
 /** Hosts with room for all of it now. A claim must follow: the answer may be old a moment later. */
 export async function candidateHosts(db: DbOrTx, query: CandidateQuery): Promise<HostCapacity[]> {
   const wanted = Object.entries(query.resources).filter(([, amount]) => amount > 0)

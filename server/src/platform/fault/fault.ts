@@ -25,6 +25,8 @@ export interface FaultOptions {
   /** Facts for the log only; never shown to the caller. */
   internal?: unknown
   cause?: unknown
+  /** What only operators may read beside the message, where something keeps it for them. */
+  forOperators?: string | undefined
   /** Machine-readable facts that a wire may show (resource names, quota figures). */
   detail?: Record<string, unknown> | undefined
   retryAfterMs?: number
@@ -35,6 +37,7 @@ export class Fault extends Error {
   /** Dotted `service.noun.reason`; documented in docs/reference/errors.md, never reused. */
   readonly code: string
   readonly internal: unknown
+  readonly forOperators: string | undefined
   readonly detail: Record<string, unknown> | undefined
   readonly retryAfterMs: number | undefined
 
@@ -44,6 +47,7 @@ export class Fault extends Error {
     this.kind = kind
     this.code = code
     this.internal = options.internal
+    this.forOperators = options.forOperators
     this.detail = options.detail
     this.retryAfterMs = options.retryAfterMs
   }

@@ -1,0 +1,11 @@
+import type { Filter } from "./filter.ts"
+
+/** A host that answers and is not disabled. */
+export const computeFilter: Filter = {
+  name: "ComputeFilter",
+  narrow: () => ({ isServing: true }),
+  refuse: (host) => {
+    if (host.isDisabled) return { why: "it is disabled", fix: `enable it: ./kumoi host enable ${host.name}` }
+    return host.isUp ? null : { why: "it is down", fix: "start it: ./kumoi up on that machine" }
+  },
+}

@@ -1,0 +1,108 @@
+// Which filters and weighers decide: those that the configuration names, and the modules with filters of one's own.
+import { isAbsolute } from "node:path"
+import { pathToFileURL } from "node:url"
+import { badConfig, type Config } from "../../platform/config/config.ts"
+import type { ScheduleOptions } from "./config.ts"
+import { allFilters } from "./filter/all.ts"
+import { availabilityZoneFilter } from "./filter/availability-zone.ts"
+import { computeFilter } from "./filter/compute.ts"
+import type { Filter } from "./filter/filter.ts"
+import { allWeighers } from "./weigher/all.ts"
+import { cpuWeigher } from "./weigher/cpu.ts"
+import type { Weigher } from "./weigher/weigher.ts"
+
+/** How hosts are chosen, as `compute.schedule.scheduler` names it. */
+export interface Scheduler {
+  filters: readonly Filter[]
+  weighers: readonly Weigher[]
+  /** Which hosts with room are looked at first: those with the most free memory, with the least, or any. */
+  order: "free" | "tight" | "any"
+  options: ScheduleOptions
+}
+
+const schedulers = new WeakMap<Config, Promise<Scheduler>>()
+
+/** Throws what is wrong with the configuration; `startScheduler` has asked before anything else does. */
+export async function schedulerOf(config: Config): Promise<Scheduler> {
+  let made = schedulers.get(config)
+  if (!made) {
+    made = makeScheduler(config.compute.schedule)
+    schedulers.set(config, made)
+  }
+  return await made
+}
+
+const at = (key: string) => `compute.schedule.${key}`
+
+export async function makeScheduler(options: ScheduleOptions): Promise<Scheduler> {
+  const available = await availableFilters(options.customFilters)
+  const enabled = options.enabledFilters.map((name) => {
+    const found = available.get(name)
+    if (found) return found
+    throw badConfig(
+      at("enabledFilters"),
+      `there is no filter ${name}; there are ${[...available.keys()].join(", ")}`,
+    )
+  })
+  const weighers = allWeighers.filter((weigher) => weigher.multiplier(options) !== 0)
+  switch (options.scheduler) {
+    case "filter":
+      return {
+        filters: enabled,
+        weighers,
+        order: options.ramWeightMultiplier < 0 ? "tight" : "free",
+        options,
+      }
+    case "chance":
+      return { filters: [computeFilter], weighers: [], order: "any", options }
+    case "simple":
+      return {
+        filters: [computeFilter, availabilityZoneFilter],
+        weighers: [cpuWeigher],
+        order: "free",
+        options,
+      }
+    default:
+      throw badConfig(at("scheduler"), `there is no ${options.scheduler}; there are filter, chance, simple`)
+  }
+}
+
+async function availableFilters(paths: readonly string[]): Promise<Map<string, Filter>> {
+  const available = new Map(allFilters.map((filter) => [filter.name, filter]))
+  for (const path of paths) {
+    for (const filter of await loadFilters(path)) {
+      if (available.has(filter.name)) throw badModule(path, `there is a filter ${filter.name} already`)
+      available.set(filter.name, filter)
+    }
+  }
+  return available
+}
+
+async function loadFilters(path: string): Promise<Filter[]> {
+  if (!isAbsolute(path)) throw badModule(path, "it is no absolute path")
+  let module: { filters?: unknown }
+  try {
+    module = await import(pathToFileURL(path).href)
+  } catch (error) {
+    throw badModule(path, error instanceof Error ? error.message : String(error))
+  }
+  const { filters } = module
+  if (!Array.isArray(filters) || filters.length === 0) throw badModule(path, "it exports no list `filters`")
+  return filters.map((filter: unknown) => checked(path, filter))
+}
+
+/** Looked at here, so that a wrong one is found at the start and not at the first server. */
+function checked(path: string, filter: unknown): Filter {
+  const { name, refuse, isAsked, narrow } = (filter ?? {}) as Partial<Record<keyof Filter, unknown>>
+  if (typeof name !== "string" || !/^\w+$/.test(name))
+    throw badModule(path, "a filter in it has no name of one word")
+  if (typeof refuse !== "function") throw badModule(path, `${name} has no function \`refuse\``)
+  for (const optional of [isAsked, narrow])
+    if (optional !== undefined && typeof optional !== "function")
+      throw badModule(path, `${name}: isAsked and narrow are functions where they are there`)
+  return filter as Filter
+}
+
+function badModule(path: string, why: string) {
+  return badConfig(at("customFilters"), `${path} cannot be loaded: ${why}`)
+}

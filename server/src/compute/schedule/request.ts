@@ -1,0 +1,98 @@
+// What is asked of the host of a server: all that filters and weighers may look at.
+import { sql } from "kysely"
+import type { Resources } from "../../placement/index.ts"
+import { allOrFirst } from "../../platform/clock/in-parallel.ts"
+import type { Tx } from "../../platform/db/database.ts"
+import { isUuid } from "../../platform/ids/ids.ts"
+import { keptImage } from "../server/image.ts"
+import type { FlavorSnapshot, Server } from "../server/server.ts"
+import type { GroupPlacement } from "../server-group/server-group.ts"
+import { selectGroupPlacement } from "../server-group/store.ts"
+
+export interface ScheduleRequest {
+  projectId: string
+  resources: Resources
+  flavor: Pick<FlavorSnapshot, "name" | "extraSpecs">
+  image: { id: string; properties: Readonly<Record<string, string>> } | null
+  zone: string | null
+  /** Only this host, asked for by an administrator (`zone:host`). */
+  forcedHost: string | null
+  /** Where it was tried already. */
+  excludedHosts: readonly string[]
+  /** The hints, as they were sent. */
+  hints: Readonly<Record<string, unknown>>
+  /** Hosts of the servers that the hints name. */
+  sameHosts: readonly string[] | null
+  differentHosts: readonly string[]
+  group: GroupPlacement | null
+}
+
+export interface Placing {
+  forcedHost: string | null
+  excludedHosts: readonly string[]
+  flavor?: FlavorSnapshot
+}
+
+/**
+ * The server's group is held until the transaction ends, so that its servers choose one after the other; one that only
+ * asks what would be (`isHeld: false`) does not hold up others.
+ */
+export async function requestOf(
+  tx: Tx,
+  server: Server,
+  placing: Placing,
+  { isHeld } = { isHeld: true },
+): Promise<ScheduleRequest> {
+  const { schedulerHints: hints, serverGroupId } = server
+  const flavor = placing.flavor ?? server.flavor
+  const image = keptImage(server.systemMetadata)
+  const [sameHosts, differentHosts, group] = await allOrFirst(
+    hostsOfServers(tx, server, hints.same_host),
+    hostsOfServers(tx, server, hints.different_host),
+    serverGroupId === null ? null : selectGroupPlacement(tx, serverGroupId, server.id, { isHeld }),
+  )
+  return {
+    projectId: server.projectId,
+    resources: resourcesOf(flavor),
+    flavor,
+    image: image && { id: image.id, properties: image.properties },
+    zone: server.pinnedAvailabilityZone,
+    forcedHost: placing.forcedHost,
+    excludedHosts: placing.excludedHosts,
+    hints,
+    sameHosts,
+    differentHosts: differentHosts ?? [],
+    group,
+  }
+}
+
+export function resourcesOf(flavor: FlavorSnapshot): Resources {
+  return {
+    VCPU: flavor.vcpus,
+    MEMORY_MB: flavor.ramMib,
+    DISK_GB: flavor.diskGib + flavor.ephemeralGib + Math.ceil(flavor.swapMib / 1024),
+  }
+}
+
+/** Another project's servers are as if they were not there: nobody learns or chooses where those are. */
+async function hostsOfServers(tx: Tx, { projectId }: Server, hint: unknown): Promise<string[] | null> {
+  const ids = [hint ?? []].flat().filter((id): id is string => typeof id === "string")
+  if (ids.length === 0) return null
+  const found = await sql<{ host: string }>`
+    select distinct host from compute.server
+    where id = any(${ids.filter(isUuid)}::uuid[]) and project_id = ${projectId}
+      and deleted_at is null and host is not null`.execute(tx)
+  return found.rows.map((row) => row.host)
+}
+
+const forcedHostKey = "forced_host"
+
+/** As system metadata of the server: only its creation knows it otherwise. */
+export function keptForcedHost(host: string | null): Record<string, string> {
+  return host === null ? {} : { [forcedHostKey]: host }
+}
+
+/** It was asked for the server's first place only. */
+export function forcedHostOf({ launchedAt, systemMetadata }: Server): string | null {
+  return launchedAt === null ? (systemMetadata[forcedHostKey] ?? null) : null
+}
