@@ -5,6 +5,7 @@ import { parseArgs } from "node:util"
 import { measureApi } from "./api.ts"
 import { run } from "./command.ts"
 import { comparison } from "./compare.ts"
+import { measureEngine } from "./engine.ts"
 import { endOnSignal, Held } from "./held.ts"
 import { measureIdentity } from "./identity.ts"
 import { measureReal, measureRealApart } from "./real.ts"
@@ -15,6 +16,7 @@ import { measureStart } from "./start.ts"
 const parts = {
   start: "a cloud with fake drivers: start cold and warm, every process and its memory at idle",
   api: "a cloud with fake drivers over HTTP: tokens, lists, networks, servers by one and by fifty",
+  engine: "the network's engine (OVN's databases) with 100 to 10,000 ports: one change, all compared",
   schedule: "decisions of the scheduler among 1 to 10,000 hosts, candidates, refusals explained",
   identity: "tokens in every way, a storm of logins, 100,000 role assignments",
   real: "QEMU and OVN: start, idle memory, a server to ACTIVE and to ssh beside the bare QEMU (needs root)",
@@ -94,6 +96,7 @@ async function measureAll(report: Report, held: Held, options: Options): Promise
       await measureStart(report, own, { hypervisor: "fake", network: "fake", repeat })
       await own[Symbol.asyncDispose]()
     } else if (part === "api") await measureApi(report, held, { seconds, repeat })
+    else if (part === "engine") await measureEngine(report, held, { repeat })
     else if (part === "schedule") await measureSchedule(report, held, { seconds, repeat })
     else if (part === "identity") await measureIdentity(report, held, { seconds, repeat })
     else await measureRealApart(report, held, { repeat })
