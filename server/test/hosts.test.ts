@@ -1,7 +1,7 @@
 // Hosts on other machines: they join at the door, serve and report through it, and are refused when they may not.
 import assert from "node:assert/strict"
 import { createHash } from "node:crypto"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -195,6 +195,37 @@ describe("a token", () => {
     await assert.rejects(joinAs("host4", token), { code: "cli.join.joined" })
   })
 
+  test("that was used lets its host in under no other name, nor again once that was removed", async () => {
+    const token = await hosts().token({ hostName: null, lastsMs: hourMs })
+    await joinAs("host13", token)
+    const dataDir = join(scratch, "host13")
+    const again = async (name: string) => {
+      rmSync(join(dataDir, "host.json"))
+      const before = readFileSync(join(dataDir, "member/host.pem"))
+      try {
+        await joinCloud({ dataDir, ...token, name, address: null })
+      } finally {
+        writeFileSync(join(dataDir, "host.json"), "{}")
+        writeFileSync(join(dataDir, "member/host.pem"), before)
+      }
+    }
+    await assert.rejects(again("host14"), { code: "host.token.unusable" })
+    await again("host13")
+    await hosts().remove("host13")
+    await assert.rejects(again("host13"), { code: "host.token.unusable" })
+  })
+
+  test("of two hosts that join under one name at once lets one in", async () => {
+    const tokens = await Promise.all([1, 2, 3].map(() => hosts().token({ hostName: null, lastsMs: hourMs })))
+    const joined = await Promise.allSettled(
+      tokens.map((token, at) =>
+        joinCloud({ dataDir: join(scratch, `host15-${at}`), ...token, name: "host15", address: null }),
+      ),
+    )
+    const codes = joined.map((each) => (each.status === "rejected" ? each.reason.code : "joined"))
+    assert.deepEqual(codes.sort(), ["host.name.taken", "host.name.taken", "joined"])
+  })
+
   test("that is over, wrong, cut short, another host's or another cloud's lets nobody in", async () => {
     const over = await hosts().token({ hostName: null, lastsMs: -1 })
     await assert.rejects(joinAs("host6", over), { code: "host.token.unusable" })
@@ -245,7 +276,6 @@ describe("whoever is at the door", () => {
         sent.once("error", reject).end()
       })
     assert.equal(await statusWith({}), 403)
-    const { readFileSync } = await import("node:fs")
     const files = (name: string) => ({
       certFile: join(scratch, `${name}.pem`),
       keyFile: join(scratch, `${name}.key`),
