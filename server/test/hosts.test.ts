@@ -10,7 +10,7 @@ import { FakeHypervisor } from "../src/agent/hypervisor/fake/fake.ts"
 import { FakePlugger } from "../src/agent/ports/fake-plugger.ts"
 import { agentReportTopic } from "../src/agent/protocol.ts"
 import { imageTicket } from "../src/compute/image-ticket.ts"
-import { imageTicketRefused } from "../src/compute/index.ts"
+import { imageTicketRefused, selectHostFacts } from "../src/compute/index.ts"
 import { DoorClient } from "../src/launch/joined/door-client.ts"
 import { doorImageStore } from "../src/launch/joined/door-image-store.ts"
 import { joinCloud } from "../src/launch/joined/join.ts"
@@ -317,6 +317,52 @@ describe("whoever is at the door", () => {
     await assert.rejects(bus.publish(agentReportTopic, { ...report, serverId: "x" }), refused)
     await assert.rejects(bus.publish(agentReportTopic, { ...report, state: { power: "sings" } }), refused)
     await assert.rejects(bus.publish(agentReportTopic, "hello"), refused)
+    await bus[Symbol.asyncDispose]()
+  })
+
+  test("reports what a host is, in bounds, and not too often", async () => {
+    const member = await joinAs("host16")
+    using client = clientOf(member)
+    const bus = new PeerBus(await client.openBus(AbortSignal.timeout(10_000)), {})
+    const hypervisor = new FakeHypervisor({
+      host: "host16",
+      hostIp: member.address,
+      dir: join(scratch, "host16/fake"),
+      clock: systemClock,
+      capacity: { vcpus: 8, ramMib: 16_384, diskGib: 100 },
+    })
+    const description = { ...(await hypervisor.describe()), host: "host16" }
+    const report = (over: object) =>
+      bus.publish(agentReportTopic, {
+        kind: "alive",
+        host: "host16",
+        at: new Date().toISOString(),
+        description: { ...description, ...over },
+      })
+    const { abilities } = description
+    const refused = { code: "host.member.may_not" }
+    for (const over of [
+      { abilities: { ...abilities, metadata: "perhaps" } },
+      { abilities: { ...abilities, accelerator: "<b>" } },
+      { vcpus: 2 ** 31 },
+      { ramMib: Number.MAX_SAFE_INTEGER },
+      { hostIp: "<script>" },
+      { hypervisorVersion: 2 ** 31 },
+    ]) {
+      await assert.rejects(report(over), refused, JSON.stringify(over))
+    }
+    // A host that is newer than its cloud says more; that is not kept.
+    await report({ secret: "x".repeat(1_000), abilities: { ...abilities, flies: true } })
+    const { platform } = cloud.cloud
+    const kept = await eventually("the host's row", async () => {
+      const found = await selectHostFacts(platform, { filters: { name: ["host16"] } })
+      return found[0]?.host.description
+    })
+    assert.deepEqual(kept, description)
+    const flood = await Promise.allSettled(Array.from({ length: 2_000 }, () => report({})))
+    assert.ok(
+      flood.some((each) => each.status === "rejected" && each.reason.code === "host.member.too_often"),
+    )
     await bus[Symbol.asyncDispose]()
   })
 

@@ -26,6 +26,11 @@ export const hostMayNot = fault(
   "host.member.may_not",
   (name: string, what: string) => `The host ${name} may not ${what}.`,
 )
+export const hostTooOften = fault(
+  "rate_limited",
+  "host.member.too_often",
+  (name: string) => `The host ${name} reports too often.`,
+)
 export const hostMissing = fault(
   "not_found",
   "host.member.not_found",
