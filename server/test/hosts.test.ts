@@ -2,10 +2,11 @@
 import assert from "node:assert/strict"
 import { createHash } from "node:crypto"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
+import { connect as connectTcp, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
+import { connect as connectTls } from "node:tls"
 import { FakeHypervisor } from "../src/agent/hypervisor/fake/fake.ts"
 import { FakePlugger } from "../src/agent/ports/fake-plugger.ts"
 import { agentReportTopic } from "../src/agent/protocol.ts"
@@ -289,6 +290,36 @@ describe("whoever is at the door", () => {
     })
     const { certFile, keyFile } = files("fake")
     assert.equal(await statusWith({ cert: readFileSync(certFile), key: readFileSync(keyFile) }), 403)
+  })
+
+  test("holds no connection for long, be it refused or silent", async () => {
+    const { door } = await joinAs("host17")
+    const port = Number(new URL(door).port)
+    let closed = 0
+    const knock = (said: string) => {
+      // Ends nothing by itself, and goes on writing: so it hears of the connection's end.
+      const socket = connectTls({
+        socket: connectTcp({ host: "127.0.0.1", port, allowHalfOpen: true }),
+        rejectUnauthorized: false,
+      })
+      const more = setInterval(() => socket.write(" "), 100)
+      socket.on("error", () => {})
+      socket.once("close", () => {
+        clearInterval(more)
+        closed++
+      })
+      socket.resume().write(said)
+      return socket
+    }
+    const upgrade = "GET /v1/bus HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: kumoi-bus\r\n\r\n"
+    const refused = Array.from({ length: 20 }, () => knock(upgrade))
+    await eventually("the refused to be gone", () => closed === 20, { timeoutMs: 8_000 })
+    closed = 0
+    const silent = Array.from({ length: 600 }, () => knock("GET /"))
+    await eventually("the silent to be few", () => closed >= 80, { timeoutMs: 8_000 })
+    // Meanwhile a host comes in.
+    await joinAs("host18")
+    for (const socket of [...refused, ...silent]) socket.destroy()
   })
 
   test("speaks for itself and for no other host", async () => {
