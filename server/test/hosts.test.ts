@@ -16,8 +16,8 @@ import { DoorClient } from "../src/launch/joined/door-client.ts"
 import { doorImageStore } from "../src/launch/joined/door-image-store.ts"
 import { joinCloud } from "../src/launch/joined/join.ts"
 import { type MemberAgent, startMemberAgent } from "../src/launch/joined/member-agent.ts"
-import type { Membership } from "../src/launch/joined/membership.ts"
-import { makeAuthority, makeCertificate } from "../src/platform/authority/authority.ts"
+import { type Membership, memberFiles } from "../src/launch/joined/membership.ts"
+import { makeAuthority, makeCertificate, makeRequest } from "../src/platform/authority/authority.ts"
 import { PeerBus } from "../src/platform/bus/peer-bus.ts"
 import { eventually, systemClock } from "../src/platform/clock/clock.ts"
 import { silentLogger } from "../src/platform/log/log.ts"
@@ -390,6 +390,11 @@ describe("whoever is at the door", () => {
       return found[0]?.host.description
     })
     assert.deepEqual(kept, description)
+    const { keyFile } = memberFiles(join(scratch, "host16"))
+    const request = await makeRequest(keyFile)
+    const renewals = await Promise.allSettled(Array.from({ length: 4 }, () => client.renew(request)))
+    const codes = renewals.map((each) => (each.status === "rejected" ? each.reason.code : "renewed"))
+    assert.deepEqual(codes.sort(), [...Array(3).fill("host.member.too_often"), "renewed"])
     const flood = await Promise.allSettled(Array.from({ length: 2_000 }, () => report({})))
     assert.ok(
       flood.some((each) => each.status === "rejected" && each.reason.code === "host.member.too_often"),

@@ -29,7 +29,7 @@ export const hostMayNot = fault(
 export const hostTooOften = fault(
   "rate_limited",
   "host.member.too_often",
-  (name: string) => `The host ${name} reports too often.`,
+  (name: string) => `The host ${name} says too much at once.`,
 )
 export const hostMissing = fault(
   "not_found",

@@ -6,12 +6,12 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import { createServer, type Server } from "node:https"
 import type { Socket } from "node:net"
 import { TLSSocket } from "node:tls"
-import { busUpgrade, type DoorFault, doorPaths } from "../../agent/door-protocol.ts"
+import { busUpgrade, type CertificateAnswer, type DoorFault, doorPaths } from "../../agent/door-protocol.ts"
 import { fingerprintOf } from "../../platform/authority/authority.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { type Fault, type FaultKind, toFault } from "../../platform/fault/fault.ts"
 import { ensureHostAuthority, type HostAuthority } from "../authority.ts"
-import { doorPortTaken, hostUnknown, notAtTheDoor } from "../faults.ts"
+import { doorPortTaken, hostTooOften, hostUnknown, notAtTheDoor } from "../faults.ts"
 import { joinHost, renewCertificate } from "../member/join.ts"
 import { type Member, memberOfCertificate, removeMember, selectMember } from "../member/member.ts"
 import { readJoinBody, readRenewBody } from "./bodies.ts"
@@ -51,6 +51,8 @@ export class HostDoor implements AsyncDisposable {
   /** Without a certificate yet, by their address and port; the oldest first. */
   readonly #strangers = new Map<string, Socket>()
   readonly #renewing: NodeJS.Timeout
+  /** Hosts whose certificate is being renewed now. */
+  readonly #renewals = new Set<string>()
   #authority: HostAuthority
 
   private constructor(platform: Platform, options: DoorOptions, authority: HostAuthority) {
@@ -147,12 +149,23 @@ export class HostDoor implements AsyncDisposable {
     const member = await this.#caller(request.socket)
     if (asked === `POST ${doorPaths.certificate}`) {
       const { request: wanted } = await readRenewBody(request)
-      return sendJson(response, await renewCertificate(this.#platform, member, wanted, authority))
+      return sendJson(response, await this.#renewOf(member, wanted))
     }
     const key = asked.split("/").slice(0, 3).join("/")
     const answer = Object.hasOwn(answers, key) ? answers[key] : undefined
     if (!answer) throw notAtTheDoor(asked)
     await answer(member.name, request, response)
+  }
+
+  /** One at a time for each host: signing is the work of several processes. */
+  async #renewOf(member: Member, wanted: string): Promise<CertificateAnswer> {
+    if (this.#renewals.has(member.id)) throw hostTooOften(member.name)
+    this.#renewals.add(member.id)
+    try {
+      return await renewCertificate(this.#platform, member, wanted, this.#authority)
+    } finally {
+      this.#renewals.delete(member.id)
+    }
   }
 
   /** By the certificate, which must be of our authority and of a host that is a member now. */
@@ -227,6 +240,7 @@ const statuses: Partial<Record<FaultKind, number>> = {
   forbidden: 403,
   not_found: 404,
   conflict: 409,
+  rate_limited: 429,
   unavailable: 503,
 }
 
