@@ -1,7 +1,7 @@
 // Hosts on other machines: they join at the door, serve and report through it, and are refused when they may not.
 import assert from "node:assert/strict"
 import { createHash } from "node:crypto"
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { connect as connectTcp, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -254,12 +254,18 @@ describe("a token", () => {
     const how = { dataDir, ...again, address: null }
     await assert.rejects(joinCloud({ ...how, name: "host8" }), { code: "host.name.taken" })
     await assert.rejects(joinCloud({ ...how, name: "host1" }), { code: "host.name.taken" })
-    await assert.rejects(joinCloud({ ...how, name: "No Name" }), {
-      code: "host.door.bad_request",
-      message: /name/,
-    })
-    // A refusal has not used the token.
+    for (const name of ["No Name", "Host2", "h\u00f6st", "", "a".repeat(65)]) {
+      const refused = { code: "cli.option.invalid", message: /small letters/ }
+      await assert.rejects(joinCloud({ ...how, dataDir: join(scratch, "misnamed"), name }), refused)
+    }
+    const elsewhere = { ...how, dataDir: join(scratch, "misnamed"), name: "host9", address: "192.0.2.1" }
+    await assert.rejects(joinCloud(elsewhere), { code: "cli.option.invalid", message: /of this machine/ })
+    // Nothing was made of it.
+    assert.ok(!existsSync(join(scratch, "misnamed")))
+    // A refusal has not used the token; the key that a full disk left empty is made anew.
+    writeFileSync(memberFiles(dataDir).keyFile, "")
     await joinCloud({ ...how, name: "host9" })
+    await assert.rejects(hosts().remove("host1"), { code: "host.member.not_joined" })
   })
 })
 

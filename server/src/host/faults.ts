@@ -36,6 +36,12 @@ export const hostMissing = fault(
   "host.member.not_found",
   (name: string) => `There is no host ${name}.`,
 )
+export const hostNotJoined = fault(
+  "conflict",
+  "host.member.not_joined",
+  (name: string) =>
+    `${name} never joined: it is the cloud's own first host, which stays, or a simulated one (./kumoi fleet remove).`,
+)
 export const requestUnusable = fault(
   "invalid",
   "host.certificate.request",
