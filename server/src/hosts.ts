@@ -8,6 +8,7 @@ import {
   HostDoor,
   hasHostAuthority,
   hostMissing,
+  hostNotJoined,
   issueJoinToken,
   type Member,
   selectMember,
@@ -93,11 +94,14 @@ async function openDoor(platform: Platform, parts: HostsParts): Promise<HostDoor
   return await HostDoor.open(platform, {
     listen: { host: parts.listen, port },
     answers: doorAnswers(platform, parts.settings),
-    isTaken: async (name) =>
-      name === platform.config.host ||
-      (await selectHostFacts(platform, { filters: { name: [name] } })).length > 0,
+    isTaken: async (name) => await isHostOfCloud(platform, name),
     onLost: async (host) => await noteHostLost(platform, host),
   })
+}
+
+async function isHostOfCloud(platform: Platform, name: string): Promise<boolean> {
+  if (name === platform.config.host) return true
+  return (await selectHostFacts(platform, { filters: { name: [name] } })).length > 0
 }
 
 async function removeHost(
@@ -105,7 +109,8 @@ async function removeHost(
   { door, network }: { door: HostDoor | null; network: HostsNetwork | null },
   name: string,
 ): Promise<void> {
-  if (!(await selectMember(platform.db, name))) throw hostMissing(name)
+  if (!(await selectMember(platform.db, name)))
+    throw (await isHostOfCloud(platform, name)) ? hostNotJoined(name) : hostMissing(name)
   await removeComputeHost(platform, name, async () => void (await door?.remove(name)))
   await network?.forget(name)
   await forgetHostAgents(platform, name)

@@ -1,22 +1,23 @@
 // Hosts on other machines: they join at the door, serve and report through it, and are refused when they may not.
 import assert from "node:assert/strict"
 import { createHash } from "node:crypto"
-import { mkdtempSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { connect as connectTcp, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
+import { connect as connectTls } from "node:tls"
 import { FakeHypervisor } from "../src/agent/hypervisor/fake/fake.ts"
 import { FakePlugger } from "../src/agent/ports/fake-plugger.ts"
 import { agentReportTopic } from "../src/agent/protocol.ts"
 import { imageTicket } from "../src/compute/image-ticket.ts"
-import { imageTicketRefused } from "../src/compute/index.ts"
+import { imageTicketRefused, selectHostFacts } from "../src/compute/index.ts"
 import { DoorClient } from "../src/launch/joined/door-client.ts"
 import { doorImageStore } from "../src/launch/joined/door-image-store.ts"
 import { joinCloud } from "../src/launch/joined/join.ts"
 import { type MemberAgent, startMemberAgent } from "../src/launch/joined/member-agent.ts"
-import type { Membership } from "../src/launch/joined/membership.ts"
-import { makeAuthority, makeCertificate } from "../src/platform/authority/authority.ts"
+import { type Membership, memberFiles } from "../src/launch/joined/membership.ts"
+import { makeAuthority, makeCertificate, makeRequest } from "../src/platform/authority/authority.ts"
 import { PeerBus } from "../src/platform/bus/peer-bus.ts"
 import { eventually, systemClock } from "../src/platform/clock/clock.ts"
 import { silentLogger } from "../src/platform/log/log.ts"
@@ -195,6 +196,37 @@ describe("a token", () => {
     await assert.rejects(joinAs("host4", token), { code: "cli.join.joined" })
   })
 
+  test("that was used lets its host in under no other name, nor again once that was removed", async () => {
+    const token = await hosts().token({ hostName: null, lastsMs: hourMs })
+    await joinAs("host13", token)
+    const dataDir = join(scratch, "host13")
+    const again = async (name: string) => {
+      rmSync(join(dataDir, "host.json"))
+      const before = readFileSync(join(dataDir, "member/host.pem"))
+      try {
+        await joinCloud({ dataDir, ...token, name, address: null })
+      } finally {
+        writeFileSync(join(dataDir, "host.json"), "{}")
+        writeFileSync(join(dataDir, "member/host.pem"), before)
+      }
+    }
+    await assert.rejects(again("host14"), { code: "host.token.unusable" })
+    await again("host13")
+    await hosts().remove("host13")
+    await assert.rejects(again("host13"), { code: "host.token.unusable" })
+  })
+
+  test("of two hosts that join under one name at once lets one in", async () => {
+    const tokens = await Promise.all([1, 2, 3].map(() => hosts().token({ hostName: null, lastsMs: hourMs })))
+    const joined = await Promise.allSettled(
+      tokens.map((token, at) =>
+        joinCloud({ dataDir: join(scratch, `host15-${at}`), ...token, name: "host15", address: null }),
+      ),
+    )
+    const codes = joined.map((each) => (each.status === "rejected" ? each.reason.code : "joined"))
+    assert.deepEqual(codes.sort(), ["host.name.taken", "host.name.taken", "joined"])
+  })
+
   test("that is over, wrong, cut short, another host's or another cloud's lets nobody in", async () => {
     const over = await hosts().token({ hostName: null, lastsMs: -1 })
     await assert.rejects(joinAs("host6", over), { code: "host.token.unusable" })
@@ -222,12 +254,18 @@ describe("a token", () => {
     const how = { dataDir, ...again, address: null }
     await assert.rejects(joinCloud({ ...how, name: "host8" }), { code: "host.name.taken" })
     await assert.rejects(joinCloud({ ...how, name: "host1" }), { code: "host.name.taken" })
-    await assert.rejects(joinCloud({ ...how, name: "No Name" }), {
-      code: "host.door.bad_request",
-      message: /name/,
-    })
-    // A refusal has not used the token.
+    for (const name of ["No Name", "Host2", "h\u00f6st", "", "a".repeat(65)]) {
+      const refused = { code: "cli.option.invalid", message: /small letters/ }
+      await assert.rejects(joinCloud({ ...how, dataDir: join(scratch, "misnamed"), name }), refused)
+    }
+    const elsewhere = { ...how, dataDir: join(scratch, "misnamed"), name: "host9", address: "192.0.2.1" }
+    await assert.rejects(joinCloud(elsewhere), { code: "cli.option.invalid", message: /of this machine/ })
+    // Nothing was made of it.
+    assert.ok(!existsSync(join(scratch, "misnamed")))
+    // A refusal has not used the token; the key that a full disk left empty is made anew.
+    writeFileSync(memberFiles(dataDir).keyFile, "")
     await joinCloud({ ...how, name: "host9" })
+    await assert.rejects(hosts().remove("host1"), { code: "host.member.not_joined" })
   })
 })
 
@@ -245,7 +283,6 @@ describe("whoever is at the door", () => {
         sent.once("error", reject).end()
       })
     assert.equal(await statusWith({}), 403)
-    const { readFileSync } = await import("node:fs")
     const files = (name: string) => ({
       certFile: join(scratch, `${name}.pem`),
       keyFile: join(scratch, `${name}.key`),
@@ -259,6 +296,36 @@ describe("whoever is at the door", () => {
     })
     const { certFile, keyFile } = files("fake")
     assert.equal(await statusWith({ cert: readFileSync(certFile), key: readFileSync(keyFile) }), 403)
+  })
+
+  test("holds no connection for long, be it refused or silent", async () => {
+    const { door } = await joinAs("host17")
+    const port = Number(new URL(door).port)
+    let closed = 0
+    const knock = (said: string) => {
+      // Ends nothing by itself, and goes on writing: so it hears of the connection's end.
+      const socket = connectTls({
+        socket: connectTcp({ host: "127.0.0.1", port, allowHalfOpen: true }),
+        rejectUnauthorized: false,
+      })
+      const more = setInterval(() => socket.write(" "), 100)
+      socket.on("error", () => {})
+      socket.once("close", () => {
+        clearInterval(more)
+        closed++
+      })
+      socket.resume().write(said)
+      return socket
+    }
+    const upgrade = "GET /v1/bus HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: kumoi-bus\r\n\r\n"
+    const refused = Array.from({ length: 20 }, () => knock(upgrade))
+    await eventually("the refused to be gone", () => closed === 20, { timeoutMs: 8_000 })
+    closed = 0
+    const silent = Array.from({ length: 600 }, () => knock("GET /"))
+    await eventually("the silent to be few", () => closed >= 80, { timeoutMs: 8_000 })
+    // Meanwhile a host comes in.
+    await joinAs("host18")
+    for (const socket of [...refused, ...silent]) socket.destroy()
   })
 
   test("speaks for itself and for no other host", async () => {
@@ -287,6 +354,57 @@ describe("whoever is at the door", () => {
     await assert.rejects(bus.publish(agentReportTopic, { ...report, serverId: "x" }), refused)
     await assert.rejects(bus.publish(agentReportTopic, { ...report, state: { power: "sings" } }), refused)
     await assert.rejects(bus.publish(agentReportTopic, "hello"), refused)
+    await bus[Symbol.asyncDispose]()
+  })
+
+  test("reports what a host is, in bounds, and not too often", async () => {
+    const member = await joinAs("host16")
+    using client = clientOf(member)
+    const bus = new PeerBus(await client.openBus(AbortSignal.timeout(10_000)), {})
+    const hypervisor = new FakeHypervisor({
+      host: "host16",
+      hostIp: member.address,
+      dir: join(scratch, "host16/fake"),
+      clock: systemClock,
+      capacity: { vcpus: 8, ramMib: 16_384, diskGib: 100 },
+    })
+    const description = { ...(await hypervisor.describe()), host: "host16" }
+    const report = (over: object) =>
+      bus.publish(agentReportTopic, {
+        kind: "alive",
+        host: "host16",
+        at: new Date().toISOString(),
+        description: { ...description, ...over },
+      })
+    const { abilities } = description
+    const refused = { code: "host.member.may_not" }
+    for (const over of [
+      { abilities: { ...abilities, metadata: "perhaps" } },
+      { abilities: { ...abilities, accelerator: "<b>" } },
+      { vcpus: 2 ** 31 },
+      { ramMib: Number.MAX_SAFE_INTEGER },
+      { hostIp: "<script>" },
+      { hypervisorVersion: 2 ** 31 },
+    ]) {
+      await assert.rejects(report(over), refused, JSON.stringify(over))
+    }
+    // A host that is newer than its cloud says more; that is not kept.
+    await report({ secret: "x".repeat(1_000), abilities: { ...abilities, flies: true } })
+    const { platform } = cloud.cloud
+    const kept = await eventually("the host's row", async () => {
+      const found = await selectHostFacts(platform, { filters: { name: ["host16"] } })
+      return found[0]?.host.description
+    })
+    assert.deepEqual(kept, description)
+    const { keyFile } = memberFiles(join(scratch, "host16"))
+    const request = await makeRequest(keyFile)
+    const renewals = await Promise.allSettled(Array.from({ length: 4 }, () => client.renew(request)))
+    const codes = renewals.map((each) => (each.status === "rejected" ? each.reason.code : "renewed"))
+    assert.deepEqual(codes.sort(), [...Array(3).fill("host.member.too_often"), "renewed"])
+    const flood = await Promise.allSettled(Array.from({ length: 2_000 }, () => report({})))
+    assert.ok(
+      flood.some((each) => each.status === "rejected" && each.reason.code === "host.member.too_often"),
+    )
     await bus[Symbol.asyncDispose]()
   })
 

@@ -99,3 +99,8 @@ export function readJoinToken(text: string): JoinToken | null {
 /** What a host may be called: a label of a DNS name, or several. */
 export const hostNamePattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$"
 export const hostNameLengthMost = 64
+export const hostNameWords = `a host's name has small letters, digits, "-" and ".", ${hostNameLengthMost} at the most, such as host2.`
+
+export function isHostName(name: string): boolean {
+  return name.length <= hostNameLengthMost && new RegExp(hostNamePattern).test(name)
+}

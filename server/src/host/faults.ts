@@ -26,10 +26,21 @@ export const hostMayNot = fault(
   "host.member.may_not",
   (name: string, what: string) => `The host ${name} may not ${what}.`,
 )
+export const hostTooOften = fault(
+  "rate_limited",
+  "host.member.too_often",
+  (name: string) => `The host ${name} says too much at once.`,
+)
 export const hostMissing = fault(
   "not_found",
   "host.member.not_found",
   (name: string) => `There is no host ${name}.`,
+)
+export const hostNotJoined = fault(
+  "conflict",
+  "host.member.not_joined",
+  (name: string) =>
+    `${name} never joined: it is the cloud's own first host, which stays, or a simulated one (./kumoi fleet remove).`,
 )
 export const requestUnusable = fault(
   "invalid",

@@ -11,14 +11,18 @@ export type Answers = Readonly<Record<string, (question: unknown) => Promise<unk
 /** Bytes of a question at the most. */
 const questionBytesMax = 262_144
 
-export async function serveControl(socketPath: string, answers: Answers): Promise<AsyncDisposable> {
+export async function serveControl(
+  socketPath: string,
+  answers: Answers,
+  otherwise = (path: string) => `there is no ${path} here`,
+): Promise<AsyncDisposable> {
   rmSync(socketPath, { force: true })
   const server = createServer((request, response) => {
     const send = (status: number, body: unknown) =>
       response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body))
     const answer = request.url && Object.hasOwn(answers, request.url) ? answers[request.url] : undefined
     if (!answer) {
-      send(404, { message: `there is no ${request.url} here` })
+      send(404, { message: otherwise(request.url ?? "/") })
       return
     }
     readQuestion(request)

@@ -1,4 +1,5 @@
 // The running cloud's side of `kumoi host`.
+import { hostNameWords, isHostName } from "../agent/door-protocol.ts"
 import {
   adoptMachine,
   discardUnknownMachine,
@@ -109,6 +110,8 @@ async function makeToken(
       "Start it with an address that they reach: ./kumoi up --listen ADDRESS"
     throw new Fault("precondition", "cli.not_reachable", text)
   }
+  if (asked.host !== null && !isHostName(asked.host))
+    throw new Fault("invalid", "cli.option.invalid", `--name ${asked.host}: ${hostNameWords}`)
   const { url, token, expiresAt } = await hosts.token({ hostName: asked.host, lastsMs: asked.lastsMs })
   return { token: { url, token, expiresAt: expiresAt.toISOString(), host: asked.host } }
 }

@@ -65,6 +65,12 @@ const about = {
 export const host = command(about, async (options, args) => {
   const [action = "", ...words] = options.positionals
   if (action === "join" && words.length === 2) return await join(options, words, args)
+  if (action === "join") {
+    process.stderr.write(
+      "kumoi: host join needs an address and a token, as ./kumoi host token printed them on the cloud's first host: ./kumoi host join URL TOKEN\n",
+    )
+    return 2
+  }
   const questions = questionsOf(options, action, words)
   if (questions === null) {
     process.stderr.write(`kumoi: that is no way to use host; see ./kumoi host --help\n`)

@@ -6,14 +6,14 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import { createServer, type Server } from "node:https"
 import type { Socket } from "node:net"
 import { TLSSocket } from "node:tls"
-import { busUpgrade, type DoorFault, doorPaths } from "../../agent/door-protocol.ts"
+import { busUpgrade, type CertificateAnswer, type DoorFault, doorPaths } from "../../agent/door-protocol.ts"
 import { fingerprintOf } from "../../platform/authority/authority.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { type Fault, type FaultKind, toFault } from "../../platform/fault/fault.ts"
 import { ensureHostAuthority, type HostAuthority } from "../authority.ts"
-import { doorPortTaken, hostUnknown, notAtTheDoor } from "../faults.ts"
+import { doorPortTaken, hostTooOften, hostUnknown, notAtTheDoor } from "../faults.ts"
 import { joinHost, renewCertificate } from "../member/join.ts"
-import { type Member, memberOfCertificate, removeMember } from "../member/member.ts"
+import { type Member, memberOfCertificate, removeMember, selectMember } from "../member/member.ts"
 import { readJoinBody, readRenewBody } from "./bodies.ts"
 import { HostLinks } from "./links.ts"
 
@@ -33,8 +33,14 @@ export interface DoorOptions {
 /** A head must come within this; bodies have their own bounds, as images are long. */
 const headTimeoutMs = 10_000
 const idleMs = 60_000
+/** For a refusal to be read. */
+const refusedMs = 1_000
+/** How often connections are looked at whose head is late. */
+const lookEveryMs = 2_000
 const renewEveryMs = 12 * 3_600_000
 const connectionsMost = 20_000
+/** Without a host's certificate: those that join, and whoever else is at the door. The oldest goes for the next. */
+const strangersMost = 500
 
 export class HostDoor implements AsyncDisposable {
   readonly #platform: Platform
@@ -42,7 +48,11 @@ export class HostDoor implements AsyncDisposable {
   readonly #server: Server
   readonly #links: HostLinks
   readonly #sockets = new Set<Socket>()
+  /** Without a certificate yet, by their address and port; the oldest first. */
+  readonly #strangers = new Map<string, Socket>()
   readonly #renewing: NodeJS.Timeout
+  /** Hosts whose certificate is being renewed now. */
+  readonly #renewals = new Set<string>()
   #authority: HostAuthority
 
   private constructor(platform: Platform, options: DoorOptions, authority: HostAuthority) {
@@ -51,7 +61,11 @@ export class HostDoor implements AsyncDisposable {
     this.#authority = authority
     this.#links = new HostLinks({ bus: platform.bus, log: platform.log, onLost: options.onLost })
     this.#server = createServer(
-      { ...contextOf(authority), requestCert: true, rejectUnauthorized: false, minVersion: "TLSv1.2" },
+      {
+        ...contextOf(authority),
+        ...{ requestCert: true, rejectUnauthorized: false, minVersion: "TLSv1.2" },
+        ...{ handshakeTimeout: headTimeoutMs, connectionsCheckingInterval: lookEveryMs },
+      },
       (request, response) => void this.#answer(request, response),
     )
     this.#server.headersTimeout = headTimeoutMs
@@ -61,7 +75,11 @@ export class HostDoor implements AsyncDisposable {
     this.#server.maxConnections = connectionsMost
     this.#server.on("connection", (socket: Socket) => {
       this.#sockets.add(socket)
+      this.#noteStranger(socket)
       socket.once("close", () => this.#sockets.delete(socket))
+    })
+    this.#server.on("secureConnection", (socket: TLSSocket) => {
+      if (socket.authorized) this.#strangers.delete(endOf(socket))
     })
     this.#server.on(
       "upgrade",
@@ -82,6 +100,16 @@ export class HostDoor implements AsyncDisposable {
       door.#server.listen(options.listen, resolve)
     })
     return door
+  }
+
+  #noteStranger(socket: Socket): void {
+    const end = endOf(socket)
+    this.#strangers.set(end, socket)
+    socket.once("close", () => {
+      if (this.#strangers.get(end) === socket) this.#strangers.delete(end)
+    })
+    const [oldest] = this.#strangers.size > strangersMost ? this.#strangers.values() : []
+    oldest?.destroy()
   }
 
   get fingerprint(): string {
@@ -121,12 +149,23 @@ export class HostDoor implements AsyncDisposable {
     const member = await this.#caller(request.socket)
     if (asked === `POST ${doorPaths.certificate}`) {
       const { request: wanted } = await readRenewBody(request)
-      return sendJson(response, await renewCertificate(this.#platform, member, wanted, authority))
+      return sendJson(response, await this.#renewOf(member, wanted))
     }
     const key = asked.split("/").slice(0, 3).join("/")
     const answer = Object.hasOwn(answers, key) ? answers[key] : undefined
     if (!answer) throw notAtTheDoor(asked)
     await answer(member.name, request, response)
+  }
+
+  /** One at a time for each host: signing is the work of several processes. */
+  async #renewOf(member: Member, wanted: string): Promise<CertificateAnswer> {
+    if (this.#renewals.has(member.id)) throw hostTooOften(member.name)
+    this.#renewals.add(member.id)
+    try {
+      return await renewCertificate(this.#platform, member, wanted, this.#authority)
+    } finally {
+      this.#renewals.delete(member.id)
+    }
   }
 
   /** By the certificate, which must be of our authority and of a host that is a member now. */
@@ -149,11 +188,15 @@ export class HostDoor implements AsyncDisposable {
       )
       if (head.length > 0) socket.unshift(head)
       this.#links.add(member.name, socket)
+      // It may have been removed since we looked, when there was nothing to drop yet.
+      if ((await selectMember(this.#platform.db, member.name))?.id !== member.id) socket.destroy()
     } catch (error) {
       const fault = toFault(error)
       const body = JSON.stringify(wireOf(fault))
       const headers = `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close`
       socket.end(`HTTP/1.1 ${statusOf(fault)} Refused\r\n${headers}\r\n\r\n${body}`)
+      // Nobody waits for this end of it but us.
+      setTimeout(() => socket.destroy(), refusedMs).unref()
     }
   }
 
@@ -178,6 +221,10 @@ export class HostDoor implements AsyncDisposable {
   }
 }
 
+function endOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
+}
+
 /** With the authority's own certificate, by whose fingerprint a host that joins knows the cloud. */
 function contextOf({ door, certificate }: HostAuthority) {
   return {
@@ -193,6 +240,7 @@ const statuses: Partial<Record<FaultKind, number>> = {
   forbidden: 403,
   not_found: 404,
   conflict: 409,
+  rate_limited: 429,
   unavailable: 503,
 }
 

@@ -1,13 +1,15 @@
 // What a host may do on the cloud's bus: serve its own topic, and report of itself. What it says is checked here, as
 // whoever has taken over one host must not speak for another.
 import { type Static, Type } from "typebox"
+import { Clean } from "typebox/value"
 import { agentReportTopic, agentTopic } from "../../agent/protocol.ts"
 import type { Bus } from "../../platform/bus/bus.ts"
 import { fits } from "../../platform/schema/compiled.ts"
-import { hostMayNot } from "../faults.ts"
+import { hostMayNot, hostTooOften } from "../faults.ts"
 
 const Text = Type.String({ maxLength: 1_000 })
-const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+/** Of what is added up over hosts, and kept in whole numbers of four bytes. */
+const Count = Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 })
 const stateWords = ["running", "paused", "suspended", "shutdown", "crashed", "absent"] as const
 
 const VmState = Type.Object({
@@ -21,7 +23,7 @@ const Description = Type.Object({
   host: Text,
   hypervisorType: Type.Union([Type.Literal("QEMU"), Type.Literal("fake")]),
   hypervisorVersion: Count,
-  hostIp: Type.String({ maxLength: 64 }),
+  hostIp: Type.String({ pattern: "^[0-9a-fA-F.:]{2,45}$" }),
   vcpus: Count,
   ramMib: Count,
   diskGib: Count,
@@ -32,7 +34,16 @@ const Description = Type.Object({
     topology: Type.Object({ cores: Count, threads: Count, sockets: Count }),
     features: Type.Array(Type.String({ maxLength: 64 }), { maxItems: 1_000 }),
   }),
-  abilities: Type.Record(Type.String(), Type.Union([Type.Boolean(), Type.String({ maxLength: 16 })])),
+  // Each in its own type: the database reads them.
+  abilities: Type.Object({
+    liveMigration: Type.Boolean(),
+    pause: Type.Boolean(),
+    suspend: Type.Boolean(),
+    hotplugVif: Type.Boolean(),
+    snapshot: Type.Boolean(),
+    accelerator: Type.Union([Type.Literal("kvm"), Type.Literal("tcg"), Type.Literal("none")]),
+    metadata: Type.Optional(Type.Boolean()),
+  }),
 })
 
 const at = Type.String({ maxLength: 40 })
@@ -53,29 +64,57 @@ const Report = Type.Union([
   }),
 ])
 
-/** The cloud's bus as the host may use it. */
+/** Topics are the host's words: no more of them comes back or into the log. */
+const shownMost = 100
+
+/**
+ * Reports at once, and then in a second: all machines of a large host may end together, and each report costs the
+ * cloud a look into the database. A refused one costs a moment; the reconciler tells the same.
+ */
+const reportsAtOnce = 500
+const reportsPerSecond = 50
+
+/** The cloud's bus as the host may use it, for one connection. */
 export function busOfHost(bus: Bus, host: string): Bus {
-  const refuse = (what: string) => Promise.reject(hostMayNot(host, what))
+  const refuse = (what: string) => Promise.reject(hostMayNot(host, what.slice(0, shownMost)))
+  const mayReport = allowance(reportsAtOnce, reportsPerSecond)
   return {
     name: bus.name,
-    call: (topic, method) => refuse(`ask ${topic} for ${method}`),
-    cast: (topic, method) => refuse(`tell ${topic} ${method}`),
+    call: (topic) => refuse(`ask ${topic}`),
+    cast: (topic) => refuse(`tell ${topic}`),
     subscribe: (topic) => refuse(`hear ${topic}`),
     serve: async (topic, handler, options) =>
       topic === agentTopic(host) ? await bus.serve(topic, handler, options) : await refuse(`serve ${topic}`),
     publish: async (topic, message) => {
       if (topic !== agentReportTopic) return await refuse(`publish ${topic}`)
-      if (!isReportOf(host, message)) return await refuse("report that")
-      await bus.publish(topic, message)
+      if (!mayReport()) throw hostTooOften(host)
+      const report = reportOf(host, message)
+      if (!report) return await refuse("report that")
+      await bus.publish(topic, report)
     },
     [Symbol.asyncDispose]: async () => {},
   }
 }
 
-function isReportOf(host: string, message: unknown): boolean {
-  if (!fits(Report, message)) return false
+/** So many at once, and so many more with each second. */
+function allowance(most: number, perSecond: number): () => boolean {
+  let left = most
+  let at = performance.now()
+  return () => {
+    const now = performance.now()
+    left = Math.min(most, left + ((now - at) / 1_000) * perSecond)
+    at = now
+    if (left < 1) return false
+    left -= 1
+    return true
+  }
+}
+
+/** What the cloud knows of it: a host that is newer may say more, and one that was taken over anything. */
+function reportOf(host: string, message: unknown): Static<typeof Report> | undefined {
+  if (!fits(Report, message)) return undefined
   // The schema has just said so.
-  const report = message as Static<typeof Report>
-  if (report.host !== host) return false
-  return report.kind !== "alive" || report.description.host === host
+  const report = Clean(Report, message) as Static<typeof Report>
+  if (report.host !== host) return undefined
+  return report.kind !== "alive" || report.description.host === host ? report : undefined
 }

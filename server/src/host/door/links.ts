@@ -7,6 +7,8 @@ import { busOfHost } from "./host-bus.ts"
 
 /** A host whose process is started anew is back sooner. */
 const lostAfterMs = 3_000
+/** A host serves one topic; while it ends one it may begin the next. */
+const handlesMost = 16
 
 export class HostLinks {
   readonly #bus: Bus
@@ -30,7 +32,7 @@ export class HostLinks {
     this.#log.info({ host, address: socket.remoteAddress }, "a host is connected")
     socket.on("error", (error) => this.#log.debug({ host, error: error.message }, "the link of a host broke"))
     socket.once("close", () => this.#left(host, socket))
-    servePeer(busOfHost(this.#bus, host), socket, { isWatched: true })
+    servePeer(busOfHost(this.#bus, host), socket, { isWatched: true, handlesMost })
   }
 
   #left(host: string, socket: Socket): void {

@@ -6,7 +6,7 @@ import type { Platform } from "../../platform/context/context.ts"
 import { type Tx, transact } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import type { HostAuthority } from "../authority.ts"
-import { hostNameTaken, hostUnknown, requestUnusable } from "../faults.ts"
+import { hostNameTaken, hostUnknown, joinTokenUnusable, requestUnusable } from "../faults.ts"
 import { checkJoinToken, consumeJoinToken, type TokenUse } from "../token/issue.ts"
 import type { Member } from "./member.ts"
 
@@ -23,9 +23,11 @@ export async function joinHost(platform: Platform, asked: JoinRequest, how: Join
   // Before the work of signing: who has no token costs us one look.
   await checkJoinToken(platform.db, use)
   const signed = await signFor(platform, how.authority, name, asked.request)
+  // Before the transaction: it takes a connection of its own, and joins that wait for one another's would stand still.
+  const isTaken = await how.isTaken(name)
   const id = await transact(platform.db, async (tx) => {
-    await consumeJoinToken(tx, use, signed.key)
-    return await keepMember(tx, asked, signed, how)
+    const { isAgain } = await consumeJoinToken(tx, use, signed.key)
+    return await keepMember(tx, asked, signed, { isAgain, isTaken })
   })
   platform.log.info({ host: name, address: asked.address }, "a host has joined")
   return { id, name, certificate: signed.certificate, authority: how.authority.certificate }
@@ -39,7 +41,12 @@ interface Signed {
   key: Buffer
 }
 
-async function keepMember(tx: Tx, asked: JoinRequest, signed: Signed, how: Joining): Promise<string> {
+async function keepMember(
+  tx: Tx,
+  asked: JoinRequest,
+  signed: Signed,
+  { isAgain, isTaken }: { isAgain: boolean; isTaken: boolean },
+): Promise<string> {
   const prior = await tx
     .selectFrom("host.member")
     .select(["id", "public_key_hash"])
@@ -57,12 +64,17 @@ async function keepMember(tx: Tx, asked: JoinRequest, signed: Signed, how: Joini
     await tx.updateTable("host.member").set(facts).where("id", "=", prior.id).execute()
     return prior.id
   }
-  if (await how.isTaken(asked.name)) throw hostNameTaken(asked.name)
+  // Its host was removed, or would be a second one under another name.
+  if (isAgain) throw joinTokenUnusable()
+  if (isTaken) throw hostNameTaken(asked.name)
   const id = newUuid()
-  await tx
+  const kept = await tx
     .insertInto("host.member")
     .values({ id, name: asked.name, public_key_hash: signed.key, ...facts })
-    .execute()
+    .onConflict((conflict) => conflict.column("name").where("removed_at", "is", null).doNothing())
+    .executeTakeFirst()
+  // Another one took the name since we looked.
+  if (kept.numInsertedOrUpdatedRows !== 1n) throw hostNameTaken(asked.name)
   return id
 }
 

@@ -59,17 +59,24 @@ export async function checkJoinToken(db: DbOrTx, use: TokenUse): Promise<void> {
 
 /**
  * Of two hosts with one token one gets in. That one may ask again with the same key (its sha256): the answer may have
- * been lost.
+ * been lost. Says whether it has: then it is a member already, or was one and is none any more.
  */
-export async function consumeJoinToken(tx: Tx, use: TokenUse, key: Buffer): Promise<void> {
-  const used = await tx
-    .updateTable("host.join_token")
-    .set({ used_at: use.now, used_by_key: key })
+export async function consumeJoinToken(tx: Tx, use: TokenUse, key: Buffer): Promise<{ isAgain: boolean }> {
+  const token = await tx
+    .selectFrom("host.join_token")
+    .select(["id", "used_by_key"])
     .where("secret_hash", "=", hashOf(use.secret))
     .where("expires_at", ">", use.now)
-    .where((where) => where.or([where("used_by_key", "is", null), where("used_by_key", "=", key)]))
+    .forUpdate()
     .executeTakeFirst()
-  if (used.numUpdatedRows === 0n) throw joinTokenUnusable()
+  if (!token) throw joinTokenUnusable()
+  if (token.used_by_key !== null) {
+    if (!token.used_by_key.equals(key)) throw joinTokenUnusable()
+    return { isAgain: true }
+  }
+  const used = { used_at: use.now, used_by_key: key }
+  await tx.updateTable("host.join_token").set(used).where("id", "=", token.id).execute()
+  return { isAgain: false }
 }
 
 function hashOf(secret: string): Buffer {

@@ -12,6 +12,7 @@ import { awayText, sizeText } from "../ask.ts"
 import { type CloudDir, openCloudDir, readFacts, readMainState } from "../cloud-dir.ts"
 import { chooseDatabase, describeDatabase } from "../database.ts"
 import { postgresUrl } from "../engines/postgres.ts"
+import { readMembership } from "../joined/membership.ts"
 import { command, dataDirOf, dataOption, type OptionSpecs } from "../options.ts"
 import { backUpFiles } from "./beside.ts"
 import { beginSnapshot, dumpDatabase } from "./dump.ts"
@@ -115,6 +116,11 @@ function databaseOf(dir: CloudDir): string {
   const dataDir = dir.path
   const external = chooseDatabase(dir, process.env.DATABASE_URL || undefined)
   if (external !== null) return external
+  const joined = readMembership(dataDir)
+  if (joined) {
+    const text = `${dataDir} is the host ${joined.name} of the cloud at ${joined.door}, which has the database: back up there.`
+    throw new Fault("precondition", "cli.joined_host", text)
+  }
   if (readMainState(dataDir)) return postgresUrl(dir.postgresSocketDir)
   throw new Fault("precondition", "cli.not_running", `The database runs with its cloud. ${awayText(dataDir)}`)
 }

@@ -77,7 +77,10 @@ export function chassisEngines(options: ChassisOptions): EngineSpec[] {
         await addressTunnel(paths)
       },
     },
-    { ...controller, isReady: () => answers(paths, "ovn-controller", "connection-status", /^connected/) },
+    // A host that joined starts without its cloud as well: its switch keeps the flows, and it connects when that is back.
+    southbound
+      ? controller
+      : { ...controller, isReady: () => answers(paths, "ovn-controller", "connection-status", /^connected/) },
   ]
 }
 

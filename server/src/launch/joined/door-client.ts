@@ -250,6 +250,8 @@ function unreachable(door: URL, cause: Error): Fault {
   const why =
     code === "CERT_NOT_YET_VALID" || code === "CERT_HAS_EXPIRED"
       ? `a certificate is not valid at this machine's time (${new Date().toISOString()}); is its clock right?`
-      : cause.message
+      : code.startsWith("ERR_SSL_") || code === "EPROTO"
+        ? "what answers there speaks no TLS; the port for hosts is another than the one for clients (hosts.port, 5443)"
+        : cause.message
   return new Fault("unavailable", "cli.join.unreachable", `${door.origin} cannot be used: ${why}`, { cause })
 }

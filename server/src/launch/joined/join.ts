@@ -1,9 +1,13 @@
 // A host joins its cloud: makes a key, shows the token at the door, and keeps what it is given.
 import { existsSync } from "node:fs"
+import { isIP } from "node:net"
+import { networkInterfaces } from "node:os"
 import { join } from "node:path"
-import { makeKey, makeRequest } from "../../platform/authority/authority.ts"
+import { hostNameWords, isHostName } from "../../agent/door-protocol.ts"
+import { isKey, makeKey, makeRequest } from "../../platform/authority/authority.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { openCloudDir } from "../cloud-dir.ts"
+import { dataWords } from "../options.ts"
 import { askToJoin } from "./door-client.ts"
 import {
   type Membership,
@@ -28,9 +32,11 @@ export interface JoinOptions {
 export async function joinCloud(options: JoinOptions): Promise<Membership> {
   const { dataDir, token, name, address, hypervisor = "auto" } = options
   const door = readDoor(options.url)
+  checkOwnName(name)
+  if (address !== null) checkOwnAddress(address)
   const joined = readMembership(dataDir)
   if (joined) {
-    const message = `${dataDir} is the host ${joined.name} of the cloud at ${joined.door} already. Start it with: ./kumoi up`
+    const message = `${dataDir} is the host ${joined.name} of the cloud at ${joined.door} already. Start it with: ./kumoi up${dataWords(dataDir)}`
     throw new Fault("conflict", "cli.join.joined", message)
   }
   if (existsSync(join(dataDir, "endpoint.json"))) {
@@ -41,12 +47,26 @@ export async function joinCloud(options: JoinOptions): Promise<Membership> {
   openCloudDir(dataDir, { canPostgresReach: () => true })
   prepareMemberDirectory(dataDir)
   const { keyFile } = memberFiles(dataDir)
-  if (!existsSync(keyFile)) await makeKey(keyFile)
+  if (!isKey(keyFile)) await makeKey(keyFile)
   const request = await makeRequest(keyFile)
   const { answer, address: own } = await askToJoin(door, { token, name, address, request })
   const membership = { door: door.origin, name: answer.name, id: answer.id, address: own, hypervisor }
   writeMembership(dataDir, membership, answer)
   return membership
+}
+
+function checkOwnName(name: string): void {
+  if (isHostName(name)) return
+  throw new Fault("invalid", "cli.option.invalid", `--name ${name}: ${hostNameWords}`)
+}
+
+/** A token is used up by a join, and a host that cannot be reached could only be removed again. */
+function checkOwnAddress(address: string): void {
+  const own = Object.values(networkInterfaces()).flatMap((each) => each ?? [])
+  if (isIP(address) !== 0 && own.some((each) => each.address === address)) return
+  const most = own.filter(({ internal }) => !internal).map((each) => each.address)
+  const message = `--address ${address}: use an IP address of this machine that other hosts reach: ${most.join(", ")}.`
+  throw new Fault("invalid", "cli.option.invalid", message)
 }
 
 function readDoor(text: string): URL {

@@ -34,6 +34,12 @@ export function readMembership(dataDir: string): Membership | undefined {
   return readJson<Membership>(factsFile(dataDir))
 }
 
+/** A join that was refused or broke off has left its key, and no cloud was made since. */
+export function isJoinUnfinished(dataDir: string): boolean {
+  const isBegun = existsSync(memberFiles(dataDir).keyFile) && !existsSync(join(dataDir, "endpoint.json"))
+  return isBegun && readMembership(dataDir) === undefined
+}
+
 export function prepareMemberDirectory(dataDir: string): void {
   mkdirSync(join(dataDir, "member"), { recursive: true, mode: 0o700 })
 }

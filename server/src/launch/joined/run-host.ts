@@ -7,7 +7,7 @@ import type { AgentParts } from "../../agent-role.ts"
 import { eventually, systemClock } from "../../platform/clock/clock.ts"
 import { loadConfig } from "../../platform/config/config.ts"
 import type { ProcessIdentity } from "../../platform/exec/process.ts"
-import { describeError } from "../../platform/fault/fault.ts"
+import { describeError, Fault } from "../../platform/fault/fault.ts"
 import { createLogger, type Logger } from "../../platform/log/log.ts"
 import { boundLogs } from "../../platform/log/rotate.ts"
 import { Supervisor } from "../../platform/supervise/supervisor.ts"
@@ -122,7 +122,7 @@ async function readSettings(
   } catch (error) {
     const kept = readJson<HostSettings>(file)
     if (!kept) throw error
-    say(`going on without the cloud: ${describeError(error)}`)
+    say(`going on without the cloud: ${error instanceof Fault ? error.message : describeError(error)}`)
     return kept
   }
 }
@@ -153,7 +153,12 @@ async function startAll(
     clock: systemClock,
   })
   stack.use(
-    await serveControl(join(dir.runDir, "control.sock"), { "/status": async () => statusOf(run, agent) }),
+    await serveControl(
+      join(dir.runDir, "control.sock"),
+      { "/status": async () => statusOf(run, agent) },
+      () =>
+        `This machine is the host ${membership.name} of the cloud at ${membership.door}; ask on that cloud's first host.`,
+    ),
   )
   run.say("connecting to the cloud")
   await eventually("the cloud", () => agent.link().isConnected, { timeoutMs: linkTimeoutMs }).catch(() => {})

@@ -74,7 +74,19 @@ export async function makeKey(path: string): Promise<void> {
   chmodSync(fresh, 0o600)
   await openssl(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", fresh])
   chmodSync(fresh, 0o600)
+  // On a full disk it leaves an empty file, and says nothing.
+  if (!isKey(fresh)) throw new Error(`${path} could not be written whole; is the disk full?`)
   renameSync(fresh, path)
+}
+
+/** Whether a whole private key is there. */
+export function isKey(path: string): boolean {
+  try {
+    createPrivateKey(readFileSync(path))
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** A certificate request (PKCS #10, PEM) for the key. Who signs it decides every name in the certificate. */

@@ -4,7 +4,7 @@
 import { randomUUID } from "node:crypto"
 import type { Socket } from "node:net"
 import type { Clock } from "../clock/clock.ts"
-import { describeError } from "../fault/fault.ts"
+import { describeError, Fault } from "../fault/fault.ts"
 import type { Logger } from "../log/log.ts"
 import type { Bus, CallOptions, Handler } from "./bus.ts"
 import { busClosed } from "./fault-wire.ts"
@@ -62,7 +62,10 @@ class LinkBus implements Bus {
       } catch (error) {
         if (this.#stop.signal.aborted) return
         log.warn({ error: describeError(error) }, "the cloud cannot be reached")
-        onChange?.({ isConnected: false, problem: describeError(error) })
+        onChange?.({
+          isConnected: false,
+          problem: error instanceof Fault ? error.message : describeError(error),
+        })
         await clock.sleep(pauseMs * (0.5 + Math.random()), this.#stop.signal).catch(() => {})
         pauseMs = Math.min(pauseMs * 2, pauseMostMs)
       }

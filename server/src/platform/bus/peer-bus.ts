@@ -9,13 +9,12 @@ import {
   CancellationTokenSource,
   createMessageConnection,
   type MessageConnection,
-  SocketMessageReader,
-  SocketMessageWriter,
 } from "vscode-jsonrpc/node"
 import { Fault } from "../fault/fault.ts"
 import { type Logger, silentLogger } from "../log/log.ts"
 import type { Bus, CallOptions, Handler } from "./bus.ts"
-import { busClosed, decodeFault, encodeFault, type WireReply } from "./fault-wire.ts"
+import { busClosed, callAborted, decodeFault, encodeFault, type WireReply } from "./fault-wire.ts"
+import { BoundedReader, BoundedWriter } from "./message-wire.ts"
 
 /** What a process asks of the one with the bus. The hub's own two requests are `handle` and `deliver`. */
 interface Asked {
@@ -34,9 +33,13 @@ const pingMethod = "ping"
 const pingEveryMs = 5_000
 const pingWithinMs = 15_000
 const closeWithinMs = 2_000
+/** How long an end that was told to give up may take to say so. */
+const giveUpWithinMs = 2_000
+/** What one end may serve and subscribe at a time. */
+const handlesMostDefault = 10_000
 
 function connectionOver(socket: Socket): MessageConnection {
-  return createMessageConnection(new SocketMessageReader(socket), new SocketMessageWriter(socket))
+  return createMessageConnection(new BoundedReader(socket), new BoundedWriter(socket))
 }
 
 function signalOf(token: CancellationToken): AbortSignal {
@@ -62,14 +65,25 @@ async function ask(
   signal?: AbortSignal,
 ): Promise<unknown> {
   const cancel = new CancellationTokenSource()
-  const onAbort = () => cancel.cancel()
+  const givenUp = Promise.withResolvers<never>()
+  let late: NodeJS.Timeout | undefined
+  const onAbort = () => {
+    cancel.cancel()
+    const fault = callAborted(params.topic ?? busName, params.method ?? method, signal?.reason)
+    late = setTimeout(() => givenUp.reject(fault), giveUpWithinMs)
+  }
   signal?.addEventListener("abort", onAbort, { once: true })
   let reply: WireReply
   try {
-    reply = await connection.sendRequest<WireReply>(method, params, cancel.token)
+    reply = await Promise.race([
+      connection.sendRequest<WireReply>(method, params, cancel.token),
+      // An end that never answers must not hold the place of a call that nobody waits for.
+      givenUp.promise,
+    ])
   } catch (cause) {
-    throw connectionLost(cause)
+    throw signal?.aborted && cause instanceof Fault ? cause : connectionLost(cause)
   } finally {
+    clearTimeout(late)
     signal?.removeEventListener("abort", onAbort)
     cancel.dispose()
   }
@@ -79,6 +93,14 @@ async function ask(
 
 export function connectionLost(cause: unknown): Fault {
   return new Fault("unavailable", "bus.connection_lost", "The other process is gone; try again.", { cause })
+}
+
+function handleTaken(): Fault {
+  return new Fault("conflict", "bus.handle_taken", "Something is served under that handle already.")
+}
+
+function tooManyHandles(most: number): Fault {
+  return new Fault("conflict", "bus.too_many", `One end serves and subscribes ${most} topics at the most.`)
 }
 
 /** Ends a connection whose other end does not answer any more. */
@@ -102,14 +124,30 @@ function watch(connection: MessageConnection, socket: Socket): void {
   })
 }
 
+export interface ServePeerOptions {
+  isWatched?: boolean
+  /** What the other end may serve and subscribe at a time. */
+  handlesMost?: number
+}
+
 /** Gives the process at the other end this bus. What it may do is what the bus it is given lets it do. */
-export function servePeer(bus: Bus, socket: Socket, options: { isWatched?: boolean } = {}): void {
+export function servePeer(bus: Bus, socket: Socket, options: ServePeerOptions = {}): void {
+  const { handlesMost = handlesMostDefault, isWatched = false } = options
   const connection = connectionOver(socket)
   const gone = new AbortController()
   const handles = new Map<string, Promise<AsyncDisposable>>()
-  const keep = async (handle: string, opened: Promise<AsyncDisposable>) => {
+  const keep = async (handle: string, open: () => Promise<AsyncDisposable>) => {
+    // Whatever stood there would be served on, and nobody could end it.
+    if (handles.has(handle)) throw handleTaken()
+    if (handles.size >= handlesMost) throw tooManyHandles(handlesMost)
+    const opened = open()
     handles.set(handle, opened)
-    await opened
+    try {
+      await opened
+    } catch (error) {
+      handles.delete(handle)
+      throw error
+    }
   }
   const drop = async (handle: string) => {
     const opened = handles.get(handle)
@@ -126,15 +164,16 @@ export function servePeer(bus: Bus, socket: Socket, options: { isWatched?: boole
   on("close", (a) => drop(a.handle))
   on("subscribe", (a) => {
     const { handle } = a
-    const deliver = (args: unknown) => void connection.sendNotification("deliver", { handle, args })
-    return keep(handle, bus.subscribe(a.topic, deliver))
+    // An end that has gone hears nothing; what it listened to is closed with its connection.
+    const deliver = (args: unknown) =>
+      void connection.sendNotification("deliver", { handle, args }).catch(() => {})
+    return keep(handle, () => bus.subscribe(a.topic, deliver))
   })
   on("serve", (a) => {
     const { handle } = a
     const pass: Handler = (method, args, signal) =>
       ask(connection, "handle", { handle, method, args }, signal)
-    return keep(
-      handle,
+    return keep(handle, () =>
       bus.serve(a.topic, pass, a.concurrency === null ? {} : { concurrency: a.concurrency }),
     )
   })
@@ -143,7 +182,7 @@ export function servePeer(bus: Bus, socket: Socket, options: { isWatched?: boole
     connection.dispose()
     for (const handle of [...handles.keys()]) void drop(handle).catch(() => {}) // the bus itself is closing
   })
-  if (options.isWatched) watch(connection, socket)
+  if (isWatched) watch(connection, socket)
   connection.listen()
 }
 

@@ -1,0 +1,144 @@
+import assert from "node:assert/strict"
+import { type AddressInfo, connect, createServer, type Socket } from "node:net"
+import { test } from "node:test"
+import { setTimeout as delay } from "node:timers/promises"
+import { eventually } from "../clock/clock.ts"
+import type { Bus } from "./bus.ts"
+import { createMemoryBus } from "./memory-bus.ts"
+import { PeerBus, servePeer } from "./peer-bus.ts"
+
+interface Ends extends AsyncDisposable {
+  bus: Bus
+  connect: () => Promise<Socket>
+}
+
+async function open(options: Parameters<typeof servePeer>[2] = {}): Promise<Ends> {
+  const bus = createMemoryBus()
+  const sockets: Socket[] = []
+  const server = createServer((socket) => {
+    sockets.push(socket)
+    socket.on("error", () => {})
+    servePeer(bus, socket, options)
+  })
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    bus,
+    connect: async () => {
+      const socket = connect(port, "127.0.0.1")
+      socket.on("error", () => {})
+      await new Promise((resolve) => socket.once("connect", resolve))
+      sockets.push(socket)
+      return socket
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      await new Promise((resolve) => server.close(resolve))
+      await bus[Symbol.asyncDispose]()
+    },
+  }
+}
+
+const framed = (message: unknown) => {
+  const text = JSON.stringify(message)
+  return `Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`
+}
+const asking = (id: number, method: string, params: object) => framed({ jsonrpc: "2.0", id, method, params })
+
+for (const [what, bytes] of Object.entries({
+  "a message that is longer than one may be": "Content-Length: 99999999999\r\n\r\n",
+  "a head without an end": "a".repeat(10_000),
+  "a head without a length": "X: y\r\n\r\n{}",
+  "a length that is none": "Content-Length: -5\r\n\r\n",
+  "what is no JSON": "Content-Length: 3\r\n\r\n{{{",
+})) {
+  test(`${what} ends the connection`, async () => {
+    await using ends = await open()
+    const socket = await ends.connect()
+    const closed = new Promise((resolve) => socket.once("close", resolve))
+    socket.resume().write(bytes)
+    const late = delay(5_000, "late", { ref: false })
+    assert.notEqual(await Promise.race([closed, late]), "late")
+  })
+}
+
+test("messages come whole, however they are cut", async () => {
+  await using ends = await open()
+  const heard: unknown[] = []
+  await ends.bus.subscribe("t", (message) => void heard.push(message))
+  const socket = await ends.connect()
+  const bytes = Buffer.from(
+    ["a", "\u00fc", "x".repeat(300)].map((args, id) => asking(id, "publish", { topic: "t", args })).join(""),
+  )
+  for (const byte of bytes) {
+    socket.write(Buffer.of(byte))
+    if (byte === 125) await delay(1)
+  }
+  await eventually("three messages", () => heard.length === 3)
+  socket.write(Buffer.concat([bytes, bytes]))
+  await eventually("nine messages", () => heard.length === 9)
+  assert.deepEqual(heard.slice(0, 3), ["a", "\u00fc", "x".repeat(300)])
+})
+
+test("a handle is served once, and there are no more of them than may be", async () => {
+  await using ends = await open({ handlesMost: 3 })
+  const socket = await ends.connect()
+  let said = ""
+  socket.on("data", (chunk) => {
+    said += chunk
+  })
+  const handles = ["a", "a", "b", "c", "d"]
+  handles.forEach((handle, id) => {
+    socket.write(asking(id, "serve", { topic: "t", handle, concurrency: null }))
+  })
+  await eventually("five answers", () => said.match(/"id":/g)?.length === 5)
+  assert.equal(said.match(/bus.too_many/g)?.length, 1)
+  assert.equal(said.match(/bus.handle_taken/g)?.length, 1)
+  socket.destroy()
+  // Nothing is left of what it served.
+  await eventually("nobody to serve", async () => {
+    const fault = await ends.bus.call("t", "m", {}, { timeoutMs: 100 }).catch((error: unknown) => error)
+    return fault instanceof Error && "code" in fault && fault.code === "bus.no_server"
+  })
+})
+
+test("a call that was given up makes room, though it is never answered", async () => {
+  await using ends = await open()
+  const socket = await ends.connect()
+  socket.resume().write(asking(1, "serve", { topic: "t", handle: "a", concurrency: 1 }))
+  const call = (timeoutMs: number) => ends.bus.call("t", "m", {}, { timeoutMs })
+  await eventually("it to serve", async () => {
+    const fault = await call(50).catch((error: { code: string }) => error)
+    return (fault as { code: string }).code === "bus.no_answer"
+  })
+  const seen: string[] = []
+  socket.on("data", (chunk) => void seen.push(String(chunk)))
+  await assert.rejects(call(5_000), { code: "bus.no_answer" })
+  assert.match(seen.join(""), /"handle"/)
+})
+
+test("what is said to an end that does not read is bounded", async () => {
+  await using ends = await open()
+  const socket = await ends.connect()
+  const closed = new Promise((resolve) => socket.once("close", resolve))
+  socket.resume().write(asking(1, "subscribe", { topic: "t", handle: "a" }))
+  await delay(200)
+  socket.pause()
+  const text = "x".repeat(8_000_000)
+  for (let at = 0; at < 20; at++) {
+    await ends.bus.publish("t", text)
+    await delay(10)
+  }
+  socket.resume()
+  const late = delay(5_000, "late", { ref: false })
+  assert.notEqual(await Promise.race([closed, late]), "late")
+})
+
+test("a call's answer is not lost by the bounds", async () => {
+  await using ends = await open({ isWatched: true })
+  const peer = new PeerBus(await ends.connect(), {})
+  await ends.bus.serve("t", async (_method, args) => args)
+  const long = "y".repeat(3_000_000)
+  assert.equal(await peer.call("t", "m", long, { timeoutMs: 10_000 }), long)
+  await peer[Symbol.asyncDispose]()
+})
