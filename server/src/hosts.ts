@@ -14,6 +14,7 @@ import {
   selectMembers,
 } from "./host/index.ts"
 import type { Platform } from "./platform/context/context.ts"
+import type { AwaitedStreams } from "./platform/streams/awaited-streams.ts"
 
 export interface HostsParts {
   /** Address on which the cloud listens; the door does on the same one. */
@@ -21,6 +22,11 @@ export interface HostsParts {
   /** Where other machines reach it. */
   address: string
   settings: HostSettings
+}
+
+/** What the door hands on in this process. */
+export interface HostsReach {
+  streams: AwaitedStreams
 }
 
 export interface JoinLine {
@@ -40,7 +46,7 @@ export interface CloudHosts {
 /** Opens the door if a host may look for it. */
 export async function openHosts(
   platform: Platform,
-  parts: HostsParts,
+  parts: HostsParts & HostsReach,
   stack: AsyncDisposableStack,
 ): Promise<CloudHosts> {
   let door: Promise<HostDoor> | null = null
@@ -74,11 +80,12 @@ export async function openHosts(
   }
 }
 
-async function openDoor(platform: Platform, parts: HostsParts): Promise<HostDoor> {
+async function openDoor(platform: Platform, parts: HostsParts & HostsReach): Promise<HostDoor> {
   const { port } = platform.config.hosts
   return await HostDoor.open(platform, {
     listen: { host: parts.listen, port },
     answers: doorAnswers(platform, parts.settings),
+    streams: parts.streams,
     isTaken: async (name) =>
       name === platform.config.host ||
       (await selectHostFacts(platform, { filters: { name: [name] } })).length > 0,

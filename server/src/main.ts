@@ -26,6 +26,7 @@ import type { Platform } from "./platform/context/context.ts"
 import { migrate } from "./platform/db/migrate.ts"
 import { describeError } from "./platform/fault/fault.ts"
 import type { ListenOptions } from "./platform/http/listen.ts"
+import { AwaitedStreams } from "./platform/streams/awaited-streams.ts"
 import { services } from "./services.ts"
 
 export interface CloudParts
@@ -126,7 +127,11 @@ async function startPlane(run: Run, stack: AsyncDisposableStack): Promise<Omit<C
   for (const service of services) stack.use(await service.work?.(platform))
   stack.use(await plane.outbox.publish())
   if (parts.metadata) await startMetadata(platform, parts.metadata, stack)
-  const agent = await startAgentRole(platform, parts.agent, localImageStore(platform))
+  const streams = new AwaitedStreams()
+  const agent = await startAgentRole(platform, parts.agent, {
+    images: localImageStore(platform),
+    streams: streams.dialer(platform.config.host),
+  })
   stack.defer(async () => await agent.stop(run.stopAs))
   // After the agent, so that what a crash left finds somebody to talk to.
   stack.use(
@@ -137,7 +142,7 @@ async function startPlane(run: Run, stack: AsyncDisposableStack): Promise<Omit<C
   )
   const ofServices: Reconciler[] = services.flatMap((s) => [...s.reconcilers])
   stack.use(await plane.reconcilers.work(platform, [...ofServices, metadataLists.reconciler]))
-  const hosts = parts.hosts ? await openHosts(platform, parts.hosts, stack) : null
+  const hosts = parts.hosts ? await openHosts(platform, { ...parts.hosts, streams }, stack) : null
   const url = parts.listen ? await serveApis(plane, parts.listen, stack) : platform.config.publicUrl
   return { platform, agent, url, hosts, services: async () => await describeServices(plane) }
 }

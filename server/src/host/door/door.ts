@@ -6,10 +6,11 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import { createServer, type Server } from "node:https"
 import type { Socket } from "node:net"
 import { TLSSocket } from "node:tls"
-import { busUpgrade, type DoorFault, doorPaths } from "../../agent/door-protocol.ts"
+import { busUpgrade, type DoorFault, doorPaths, streamUpgrade } from "../../agent/door-protocol.ts"
 import { fingerprintOf } from "../../platform/authority/authority.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { type Fault, type FaultKind, toFault } from "../../platform/fault/fault.ts"
+import { type AwaitedStreams, streamUnasked } from "../../platform/streams/awaited-streams.ts"
 import { ensureHostAuthority, type HostAuthority } from "../authority.ts"
 import { doorPortTaken, hostUnknown, notAtTheDoor } from "../faults.ts"
 import { joinHost, renewCertificate } from "../member/join.ts"
@@ -24,6 +25,8 @@ export interface DoorOptions {
   listen: { host: string; port: number }
   /** By method and first word of the path: `GET /v1/settings`, `GET /v1/images`. */
   answers: Readonly<Record<string, DoorAnswer>>
+  /** What is waited for from hosts. */
+  streams: AwaitedStreams
   /** Whether a host of the cloud that never joined has the name. */
   isTaken: (name: string) => Promise<boolean>
   /** The host was connected, and has not been for some seconds. */
@@ -35,6 +38,8 @@ const headTimeoutMs = 10_000
 const idleMs = 60_000
 const renewEveryMs = 12 * 3_600_000
 const connectionsMost = 20_000
+/** A host that is gone without a word is noticed so. */
+const keepAliveMs = 15_000
 
 export class HostDoor implements AsyncDisposable {
   readonly #platform: Platform
@@ -42,6 +47,8 @@ export class HostDoor implements AsyncDisposable {
   readonly #server: Server
   readonly #links: HostLinks
   readonly #sockets = new Set<Socket>()
+  /** Those that hosts opened as they were asked to, and whose they are. */
+  readonly #streams = new Map<Socket, string>()
   readonly #renewing: NodeJS.Timeout
   #authority: HostAuthority
 
@@ -96,6 +103,7 @@ export class HostDoor implements AsyncDisposable {
   async remove(host: string): Promise<boolean> {
     const isRemoved = await removeMember(this.#platform.db, host, this.#platform.clock.now())
     this.#links.drop(host)
+    for (const [socket, owner] of this.#streams) if (owner === host) socket.destroy()
     return isRemoved
   }
 
@@ -141,20 +149,31 @@ export class HostDoor implements AsyncDisposable {
   async #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     socket.on("error", () => {}) // whoever it was has gone
     try {
-      const isOfBus = request.url === doorPaths.bus && request.headers.upgrade === busUpgrade
-      if (!isOfBus) throw notAtTheDoor(request.url ?? "/")
-      const member = await this.#caller(socket)
-      socket.write(
-        `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${busUpgrade}\r\n\r\n`,
-      )
-      if (head.length > 0) socket.unshift(head)
-      this.#links.add(member.name, socket)
+      const { url = "/", headers } = request
+      const streamId = headers.upgrade === streamUpgrade ? idAfter(`${doorPaths.streams}/`, url) : null
+      const isOfBus = url === doorPaths.bus && headers.upgrade === busUpgrade
+      if (!isOfBus && streamId === null) throw notAtTheDoor(url)
+      const { name } = await this.#caller(socket)
+      if (streamId !== null) return this.#takeStream(name, streamId, socket, head)
+      beginUpgraded(socket, head, busUpgrade)
+      this.#links.add(name, socket)
     } catch (error) {
       const fault = toFault(error)
       const body = JSON.stringify(wireOf(fault))
       const headers = `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close`
       socket.end(`HTTP/1.1 ${statusOf(fault)} Refused\r\n${headers}\r\n\r\n${body}`)
     }
+  }
+
+  /** Whatever a host opens that it was not asked for is refused, and takes nothing away from who was. */
+  #takeStream(host: string, id: string, socket: Socket, head: Buffer): void {
+    const take = this.#options.streams.claim(host, id)
+    if (!take) throw streamUnasked()
+    this.#streams.set(socket, host)
+    socket.once("close", () => this.#streams.delete(socket))
+    socket.setKeepAlive(true, keepAliveMs)
+    beginUpgraded(socket, head, streamUpgrade)
+    take(socket)
   }
 
   async #renew(): Promise<void> {
@@ -176,6 +195,18 @@ export class HostDoor implements AsyncDisposable {
     for (const socket of this.#sockets) socket.destroy()
     await closed
   }
+}
+
+function idAfter(prefix: string, url: string): string | null {
+  return url.startsWith(prefix) && url.length > prefix.length ? url.slice(prefix.length) : null
+}
+
+/** The socket is no HTTP from here on. `head`: what came of it already. */
+function beginUpgraded(socket: Socket, head: Buffer, upgrade: string): void {
+  socket.setTimeout(0)
+  socket.setNoDelay(true)
+  socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${upgrade}\r\n\r\n`)
+  if (head.length > 0) socket.unshift(head)
 }
 
 /** With the authority's own certificate, by whose fingerprint a host that joins knows the cloud. */
