@@ -38,7 +38,13 @@ import {
 import { serveControl } from "./control.ts"
 import { writeCredentials } from "./credentials.ts"
 import { chooseDatabase, describeDatabase, holdDatabase } from "./database.ts"
-import { apiFilePath, apiProcessEngine, apiProcessNames, busSocketPath } from "./engines/api-process.ts"
+import {
+  apiFilePath,
+  apiProcessEngine,
+  apiProcessNames,
+  busSocketPath,
+  consoleSocketPath,
+} from "./engines/api-process.ts"
 import { postgresEngine, postgresUrl } from "./engines/postgres.ts"
 import { guestImage } from "./guest-image.ts"
 import { answerHost } from "./host-answer.ts"
@@ -189,6 +195,7 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
     bus,
     isOnlyWorker: options.databaseUrl === undefined,
     listen: isShared ? null : listen,
+    ...(isShared ? { consoleSocket: consoleSocketPath(dir) } : {}),
     hosts: {
       listen: options.listen,
       address: hostOf(run.url),
@@ -202,6 +209,7 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
       overrides: { ...options.configOverrides, ...publicNetwork.overrides },
       databaseUrl,
       busSocket: busSocketPath(dir),
+      consoleSocket: consoleSocketPath(dir),
       networkDriver: parts.network.name,
       listen: { ...listen, isShared },
     }
