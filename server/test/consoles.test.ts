@@ -15,7 +15,7 @@ import { doorStreamDialer } from "../src/launch/joined/door-stream-dialer.ts"
 import { joinCloud } from "../src/launch/joined/join.ts"
 import { startMemberAgent } from "../src/launch/joined/member-agent.ts"
 import { eventually, systemClock } from "../src/platform/clock/clock.ts"
-import { forwardUpgrades, serveUpgrades } from "../src/platform/http/upgrade.ts"
+import { forwardUpgrades, refusalHeader, serveUpgrades } from "../src/platform/http/upgrade.ts"
 import { silentLogger } from "../src/platform/log/log.ts"
 import { AwaitedStreams } from "../src/platform/streams/awaited-streams.ts"
 import { type ServerCloud, startServerCloud } from "./server-cloud.ts"
@@ -88,10 +88,9 @@ async function open(url: string, how: { headers?: Record<string, string> } = {})
   return await new Promise((resolve, reject) => {
     socket.once("open", () => resolve({ socket, stream, status: 101, message: "" }))
     socket.once("unexpected-response", (_request, response) => {
-      response.setEncoding("utf8").once("data", (text: string) => {
-        const { message } = JSON.parse(text).error
-        resolve({ socket, stream, status: response.statusCode ?? 0, message })
-      })
+      response.resume()
+      const message = String(response.headers[refusalHeader])
+      resolve({ socket, stream, status: response.statusCode ?? 0, message })
     })
     socket.once("error", reject)
   })
@@ -159,7 +158,7 @@ describe("a console", () => {
     const id = await activeServer()
     const old = { version: "2.1" }
     const vnc = await c.act(id, { "os-getVNCConsole": { type: "novnc" } }, old)
-    assert.equal(vnc.body.console.type, "novnc")
+    assert.deepEqual([vnc.status, vnc.body.console.type], [200, "novnc"])
     assert.match(await heard(await open(vnc.body.console.url)), /^RFB/)
     const serial = await c.act(id, { "os-getSerialConsole": { type: "serial" } }, old)
     assert.match(serial.body.console.url, /^ws:/)
@@ -252,7 +251,11 @@ describe("nobody comes to a console", () => {
     await c.act(id, { "os-stop": null })
     await c.reaches(id, "SHUTOFF")
     await closed(opened)
-    assert.equal((await open(url)).status, 409)
+    const late = await open(url)
+    assert.deepEqual(
+      [late.status, late.message],
+      [409, "Cannot open a console of a machine that is shutdown."],
+    )
     const refused = await askFor(id, "vnc")
     assert.equal(refused.status, 409)
     assert.equal(refused.body.conflictingRequest.message, `Instance ${id} is not ready`)

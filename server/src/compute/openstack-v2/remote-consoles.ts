@@ -1,7 +1,7 @@
 // Ways to a server's screen: an action for each kind of console up to 2.5, one resource from 2.6 on; and what an
 // operator's proxy may ask about a token.
 import { versions } from "../../platform/http/versions.ts"
-import { type Route, route } from "../../platform/http/wire.ts"
+import { type Route, reply, route } from "../../platform/http/wire.ts"
 import { word } from "../../platform/schema/make.ts"
 import { badRequest, createRemoteConsole, showConsoleToken } from "../index.ts"
 import { bodyOf } from "./schema-parts.ts"
@@ -25,7 +25,7 @@ export const consoleActions = Object.fromEntries(
       run: async (ctx, { serverId, body }) => {
         const type = body[key]?.type ?? ""
         const { url } = await createRemoteConsole(ctx, { serverId, protocol, type })
-        return { console: { type, url } }
+        return reply(200, { console: { type, url } })
       },
     }),
   ]),
@@ -59,7 +59,8 @@ export const remoteConsoleRoutes: readonly Route[] = [
     path: "/os-console-auth-tokens/{console_token}",
     max: "2.30",
     operation: showConsoleToken,
-    handler: async () => {
+    handler: async (ctx, req) => {
+      await showConsoleToken.admit(ctx, { token: req.params.console_token ?? "" })
       throw badRequest(
         "Until 2.31 this is about consoles of the type rdp-html5 alone, which there are none of.",
       )

@@ -15,13 +15,14 @@ export interface UpgradeHandler {
 /** The socket is its own from then on. */
 export type TakeUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
-/** In one piece: some clients read no body after a head. */
+/** Why is in a header: a client that expects frames may read a body as such. */
+export const refusalHeader = "x-kumoi-reason"
+
 export function refuseUpgrade(socket: Duplex, status: number, message: string): void {
-  const title = STATUS_CODES[status]
-  const body = JSON.stringify({ error: { code: status, title, message } })
-  const headers = `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close`
+  const reason = message.replaceAll(/[^\x20-\x7e]/g, "?")
+  const headers = `${refusalHeader}: ${reason}\r\ncontent-length: 0\r\nconnection: close`
   socket.on("error", () => {})
-  socket.end(`HTTP/1.1 ${status} ${title}\r\n${headers}\r\n\r\n${body}`)
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${headers}\r\n\r\n`)
 }
 
 /** Hands them on, as they came, to the process that listens on this socket. */
