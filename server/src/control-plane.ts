@@ -1,7 +1,7 @@
 // What every process of a cloud has, whatever its role: configuration, database, bus, rules, the services. Belongs
 // to the composition root: knows every service; no service knows it.
 import { kumoiApi } from "./api/kumoi/index.ts"
-import { consoleEntrance } from "./compute/index.ts"
+import { consoleEntrance, consoleRoots } from "./compute/index.ts"
 import { createOutbox, type OutboxRunner } from "./engine/outbox/outbox.ts"
 import { createReconcilerRunner, type ReconcilerRunner } from "./engine/reconcile/runner.ts"
 import { createSagaRunner, type SagaRunner } from "./engine/saga/runner.ts"
@@ -137,6 +137,7 @@ export async function serveApis(
   const limits = {
     connectionsMost,
     connectionLimits,
+    everywhere: consoleRoots,
     upgrades: consoleEntrance(platform.config, takeConsole),
   }
   const listening = stack.use(await listen(server, { ...limits, ...options }, platform.log))

@@ -417,3 +417,14 @@ test("a stream that comes from the wrong host, or after its time, is nobody's", 
   assert.ok(streams.claim("host2", asked.id))
   assert.equal(streams.claim("host2", asked.id), null)
 })
+
+test("a console over which nothing goes is closed after a while", async () => {
+  await using idle = await startServerCloud({ overrides: { "console.idleMs": 500 } })
+  const id = await idle.create()
+  await idle.reaches(id, "ACTIVE")
+  const remote_console = { protocol: "serial", type: "serial" }
+  const { body } = await idle.call("POST", `/servers/${id}/remote-consoles`, { remote_console })
+  const opened = await open(body.remote_console.url)
+  opened.stream.resume()
+  assert.equal(await closed(opened), 1008)
+})

@@ -15,7 +15,7 @@ export {
 } from "./aggregate/aggregate.ts"
 export { addAggregateHost, removeAggregateHost } from "./aggregate/host.ts"
 export { createRemoteConsole, showConsoleToken } from "./console/console.ts"
-export { consoleEntrance } from "./console/entrance.ts"
+export { consoleEntrance, consoleRoots } from "./console/entrance.ts"
 export { ConsoleProxy } from "./console/proxy.ts"
 export * from "./faults.ts"
 export { addFlavorAccess, type FlavorAccess, listFlavorAccess, removeFlavorAccess } from "./flavor/access.ts"

@@ -7,6 +7,9 @@ import { consoleOriginForeign } from "../faults.ts"
 import { consolePaths } from "./type.ts"
 import "./config.ts"
 
+/** Where the pages are. */
+export const consoleRoots = ["/console"] as const
+
 const paths: ReadonlySet<string> = new Set([...Object.values(consolePaths), "/websockify"])
 
 export function consoleEntrance(

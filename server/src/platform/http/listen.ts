@@ -25,6 +25,8 @@ export interface ListenOptions {
   /** Other processes of this cloud listen on the same address; the kernel shares the connections out. */
   isShared?: boolean
   doors?: readonly Door[]
+  /** Paths that lie at the root on every port: what answers there names the port that it was asked at. */
+  everywhere?: readonly string[]
   /** A unix socket of this process alone, mode 0600. */
   socketPath?: string
   /** On every port; the socket stays without. */
@@ -73,7 +75,7 @@ export async function listen(
     }
     if (options.socketPath) rmSync(options.socketPath, { force: true })
   }
-  const common = { log, upgrades: options.upgrades, upgraded }
+  const common = { log, upgrades: options.upgrades, upgraded, everywhere: options.everywhere }
   const connectionsMost = options.connectionsMost ?? Number.POSITIVE_INFINITY
   const openDoor = async (door: Door) => {
     const opened = doorTo(server, door.mount, { ...common, tls, limits: options.connectionLimits })
@@ -109,6 +111,7 @@ interface DoorParts {
   tls?: TlsFiles | undefined
   limits?: ConnectionLimits | undefined
   log?: Logger | undefined
+  everywhere?: readonly string[] | undefined
   upgrades?: UpgradeHandler | undefined
   /** Their sockets, which no server closes any more. */
   upgraded: Set<Duplex>
@@ -116,12 +119,14 @@ interface DoorParts {
 
 /** An entrance to the routes: Fastify itself listens nowhere. */
 function doorTo(server: FastifyInstance, mount: string, parts: DoorParts): Server | TlsServer {
-  const { tls, limits, log, upgrades } = parts
+  const { tls, limits, log, upgrades, everywhere = [] } = parts
+  const roots = [mount, ...everywhere]
   const answer = (request: IncomingMessage, response: ServerResponse) => {
     if (connections.refuse(request, response)) return
     const url = plainUrl(request.url ?? "/")
     const isInside =
-      mount === "" || url === mount || url.startsWith(`${mount}/`) || url.startsWith(`${mount}?`)
+      mount === "" ||
+      roots.some((root) => url === root || url.startsWith(`${root}/`) || url.startsWith(`${root}?`))
     request.url = isInside ? url : `${mount}${url}`
     server.routing(request, response)
   }

@@ -152,6 +152,7 @@ test("the screen is served over VNC, and the serial line takes and gives", async
   const line = await driver.openConsole(handle, "serial")
   line.write("echo GUEST hears''\n")
   await untilSaid(handle, /GUEST hears/)
+  line.resume()
   await driver.setPower(handle, "shutdown", { graceMs: 0 })
   await eventually("the line to end", () => line.destroyed)
   await assert.rejects(driver.openConsole(handle, "vnc"), { code: "agent.machine.wrong_state" })
