@@ -46,8 +46,13 @@ export class Session {
     return new Session(send, url, answer.headers.get("x-subject-token") ?? "", answer.body.token.project.id)
   }
 
-  async send(method: string, path: string, body?: unknown): Promise<Answer> {
-    return await this.#send(`${this.#url}${path}`, method, body, { "x-auth-token": this.#token })
+  async send(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Answer> {
+    return await this.#send(`${this.#url}${path}`, method, body, { "x-auth-token": this.#token, ...headers })
   }
 
   /** The body of a GET that must be answered 200. */

@@ -24,6 +24,17 @@ create sequence compute.server_number;
 
 create sequence engine.outbox_position_sequence;
 
+CREATE OR REPLACE FUNCTION compute.end_console_tokens()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  delete from compute.console_token where server_id = new.id;
+  return null;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION identity.application_credential_facts(the_id text, at timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -241,6 +252,19 @@ create table compute.aggregate_host (
   constraint aggregate_host_aggregate_id_fkey FOREIGN KEY (aggregate_id) REFERENCES compute.aggregate(id)
 );
 CREATE INDEX aggregate_host_host ON compute.aggregate_host USING btree (host);
+
+create table compute.console_token (
+  token_hash bytea not null,
+  server_id uuid not null,
+  host text not null,
+  console_type text not null,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  constraint console_token_pkey PRIMARY KEY (token_hash),
+  constraint console_token_server_id_fkey FOREIGN KEY (server_id) REFERENCES compute.server(id) ON DELETE CASCADE
+);
+CREATE INDEX console_token_expires ON compute.console_token USING btree (expires_at);
+CREATE INDEX console_token_server ON compute.console_token USING btree (server_id);
 
 create table compute.control_service (
   host text not null,
@@ -1743,6 +1767,8 @@ create table quota.user_limit (
   constraint user_limit_pkey PRIMARY KEY (project_id, service, user_id, resource),
   constraint user_limit_value_check CHECK ((value >= '-1'::integer))
 );
+
+CREATE TRIGGER server_ends_console_tokens AFTER UPDATE OF host, deleted_at ON compute.server FOR EACH ROW WHEN (((old.host IS DISTINCT FROM new.host) OR (new.deleted_at IS NOT NULL))) EXECUTE FUNCTION compute.end_console_tokens();
 
 CREATE TRIGGER tell_change AFTER INSERT OR DELETE OR UPDATE ON identity.access_rule FOR EACH STATEMENT EXECUTE FUNCTION identity.tell_change();
 

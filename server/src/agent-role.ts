@@ -1,5 +1,6 @@
 // The role "agent": joins a host's agent to the bus. Belongs to the composition root, as the agent knows no bus.
 import { type Agent, type CommandName, createAgent } from "./agent/agent.ts"
+import type { StreamDialer } from "./agent/consoles.ts"
 import type { Hypervisor } from "./agent/hypervisor/hypervisor.ts"
 import { createImageCache } from "./agent/image-cache/image-cache.ts"
 import type { ImageStore } from "./agent/image-cache/image-store.ts"
@@ -31,6 +32,12 @@ export interface AgentSurroundings {
   readonly log: Logger
 }
 
+/** How it reaches what the cloud has, beside the bus: in this process, or through the door. */
+export interface AgentReach {
+  images: ImageStore
+  streams: StreamDialer
+}
+
 export interface AgentRole {
   readonly agent: Agent
   stop(options: StopOptions): Promise<void>
@@ -50,7 +57,7 @@ const commandConcurrency = 64
 export async function startAgentRole(
   { config, bus, clock, log }: AgentSurroundings,
   parts: AgentParts,
-  images: ImageStore,
+  { images, streams }: AgentReach,
 ): Promise<AgentRole> {
   const { dataDir, host } = config
   const stopping = new AbortController()
@@ -69,6 +76,7 @@ export async function startAgentRole(
         })
       : noImageCache,
     imageStore: images,
+    streams,
     metadata: parts.metadata,
     ...(parts.networkProblem ? { networkProblem: parts.networkProblem } : {}),
     dataDir,

@@ -5,6 +5,7 @@ import { remoteNetworkDriver, remoteNetworkSync } from "./network/index.ts"
 import { openSocketBus } from "./platform/bus/socket-bus.ts"
 import type { Config } from "./platform/config/config.ts"
 import type { ListenOptions } from "./platform/http/listen.ts"
+import { forwardUpgrades } from "./platform/http/upgrade.ts"
 import type { Logger } from "./platform/log/log.ts"
 
 /** Data: it travels from the process that works to those that answer. */
@@ -15,6 +16,8 @@ export interface ApiRoleParts {
   overrides: Readonly<Record<string, unknown>>
   databaseUrl: string
   busSocket: string
+  /** Where that process takes WebSockets to consoles. */
+  consoleSocket: string
   /** What carries packets, as the API names it. */
   networkDriver: string
   listen: ListenOptions
@@ -52,7 +55,7 @@ export async function startApiRole(
     stack,
   )
   await startServices(plane, stack)
-  await serveApis(plane, parts.listen, stack)
+  await serveApis(plane, parts.listen, forwardUpgrades(parts.consoleSocket), stack)
   const kept = stack.move()
   return { lost: lost.promise, [Symbol.asyncDispose]: () => kept.disposeAsync() }
 }

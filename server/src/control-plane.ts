@@ -1,6 +1,7 @@
 // What every process of a cloud has, whatever its role: configuration, database, bus, rules, the services. Belongs
 // to the composition root: knows every service; no service knows it.
 import { kumoiApi } from "./api/kumoi/index.ts"
+import { consoleEntrance, consoleRoots } from "./compute/index.ts"
 import { createOutbox, type OutboxRunner } from "./engine/outbox/outbox.ts"
 import { createReconcilerRunner, type ReconcilerRunner } from "./engine/reconcile/runner.ts"
 import { createSagaRunner, type SagaRunner } from "./engine/saga/runner.ts"
@@ -15,6 +16,7 @@ import type { Db } from "./platform/db/database.ts"
 import { openDatabases } from "./platform/db/pools.ts"
 import { type ListenOptions, listen } from "./platform/http/listen.ts"
 import { type Authenticate, createHttpServer, declareRawRoutes } from "./platform/http/server.ts"
+import type { TakeUpgrade } from "./platform/http/upgrade.ts"
 import "./platform/log/config.ts"
 import type { Logger } from "./platform/log/log.ts"
 import { readRanges } from "./platform/net/ranges.ts"
@@ -118,6 +120,8 @@ const thisMachine = ["127.0.0.0/8", "::1"]
 export async function serveApis(
   plane: ControlPlane,
   options: ListenOptions,
+  /** Who takes WebSockets to consoles. */
+  takeConsole: TakeUpgrade,
   stack: AsyncDisposableStack,
 ): Promise<string> {
   const { authenticate } = plane
@@ -130,7 +134,12 @@ export async function serveApis(
     perAddressMost: connectionsPerAddressMost,
     exempt: readRanges([...thisMachine, ...trustedProxies], "http.trustedProxies"),
   }
-  const limits = { connectionsMost, connectionLimits }
+  const limits = {
+    connectionsMost,
+    connectionLimits,
+    everywhere: consoleRoots,
+    upgrades: consoleEntrance(platform.config, takeConsole),
+  }
   const listening = stack.use(await listen(server, { ...limits, ...options }, platform.log))
   return listening.url
 }

@@ -16,6 +16,7 @@ import {
 } from "./host/index.ts"
 import { forgetHostAgents } from "./network/index.ts"
 import type { Platform } from "./platform/context/context.ts"
+import type { AwaitedStreams } from "./platform/streams/awaited-streams.ts"
 
 export interface HostsParts {
   /** Address on which the cloud listens; the door does on the same one. */
@@ -32,6 +33,11 @@ export interface HostsNetwork {
   open(tls: { certFile: string; keyFile: string; caFile: string }): Promise<void>
   /** What the engine knows of a host that is none any more. */
   forget(host: string): Promise<void>
+}
+
+/** What the door hands on in this process. */
+export interface HostsReach {
+  streams: AwaitedStreams
 }
 
 export interface JoinLine {
@@ -53,7 +59,7 @@ export interface CloudHosts {
 /** Opens the door if a host may look for it. */
 export async function openHosts(
   platform: Platform,
-  parts: HostsParts,
+  parts: HostsParts & HostsReach,
   stack: AsyncDisposableStack,
 ): Promise<CloudHosts> {
   let door: Promise<HostDoor> | null = null
@@ -87,13 +93,14 @@ export async function openHosts(
   }
 }
 
-async function openDoor(platform: Platform, parts: HostsParts): Promise<HostDoor> {
+async function openDoor(platform: Platform, parts: HostsParts & HostsReach): Promise<HostDoor> {
   const { port } = platform.config.hosts
   const { files, door } = await ensureHostAuthority(platform.config.dataDir)
   await parts.network?.open({ ...door, caFile: files.certFile })
   return await HostDoor.open(platform, {
     listen: { host: parts.listen, port },
     answers: doorAnswers(platform, parts.settings),
+    streams: parts.streams,
     isTaken: async (name) => await isHostOfCloud(platform, name),
     onLost: async (host) => await noteHostLost(platform, host),
   })

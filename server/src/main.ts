@@ -2,6 +2,7 @@
 // server tests with fakes.
 import { type AgentParts, type AgentRole, type StopOptions, startAgentRole } from "./agent-role.ts"
 import {
+  ConsoleProxy,
   countMachinesAside,
   createMetadataLists,
   type MetadataLists,
@@ -26,6 +27,8 @@ import type { Platform } from "./platform/context/context.ts"
 import { migrate } from "./platform/db/migrate.ts"
 import { describeError } from "./platform/fault/fault.ts"
 import type { ListenOptions } from "./platform/http/listen.ts"
+import { serveUpgrades, type TakeUpgrade } from "./platform/http/upgrade.ts"
+import { AwaitedStreams } from "./platform/streams/awaited-streams.ts"
 import { services } from "./services.ts"
 
 export interface CloudParts
@@ -44,6 +47,8 @@ export interface CloudParts
   guestImage: FirstImage | null
   /** Null: other processes answer the requests. */
   listen: ListenOptions | null
+  /** Where those hand on WebSockets to consoles; left out: there are none. */
+  consoleSocket?: string
   /** Left out: no host on another machine can join. */
   hosts?: HostsParts
 }
@@ -126,7 +131,11 @@ async function startPlane(run: Run, stack: AsyncDisposableStack): Promise<Omit<C
   for (const service of services) stack.use(await service.work?.(platform))
   stack.use(await plane.outbox.publish())
   if (parts.metadata) await startMetadata(platform, parts.metadata, stack)
-  const agent = await startAgentRole(platform, parts.agent, localImageStore(platform))
+  const streams = new AwaitedStreams()
+  const agent = await startAgentRole(platform, parts.agent, {
+    images: localImageStore(platform),
+    streams: streams.dialer(platform.config.host),
+  })
   stack.defer(async () => await agent.stop(run.stopAs))
   // After the agent, so that what a crash left finds somebody to talk to.
   stack.use(
@@ -137,8 +146,13 @@ async function startPlane(run: Run, stack: AsyncDisposableStack): Promise<Omit<C
   )
   const ofServices: Reconciler[] = services.flatMap((s) => [...s.reconcilers])
   stack.use(await plane.reconcilers.work(platform, [...ofServices, metadataLists.reconciler]))
-  const hosts = parts.hosts ? await openHosts(platform, parts.hosts, stack) : null
-  const url = parts.listen ? await serveApis(plane, parts.listen, stack) : platform.config.publicUrl
+  const hosts = parts.hosts ? await openHosts(platform, { ...parts.hosts, streams }, stack) : null
+  const consoles = stack.use(new ConsoleProxy(platform, streams))
+  const takeConsole: TakeUpgrade = (...asked) => void consoles.take(...asked)
+  if (parts.consoleSocket !== undefined) stack.use(await serveUpgrades(parts.consoleSocket, takeConsole))
+  const url = parts.listen
+    ? await serveApis(plane, parts.listen, takeConsole, stack)
+    : platform.config.publicUrl
   return { platform, agent, url, hosts, services: async () => await describeServices(plane) }
 }
 

@@ -1,13 +1,16 @@
 // The agent's promises, over the fake hypervisor.
 import assert from "node:assert/strict"
+import { once } from "node:events"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import type { Duplex } from "node:stream"
 import { after, afterEach, test } from "node:test"
 import { eventually } from "../platform/clock/clock.ts"
 import { Fault } from "../platform/fault/fault.ts"
 import { newUuid } from "../platform/ids/ids.ts"
+import { linkedPair } from "../platform/streams/pair.ts"
 import { noImageCache } from "./image-cache/no-image-cache.ts"
 import { agentDirectories } from "./machine-store.ts"
 import type { Fence, VmSpec } from "./protocol.ts"
@@ -356,8 +359,38 @@ test("unknown machines, bad ids and missing abilities are told apart", async () 
   await assert.rejects(outside, isFault("request.invalid"))
   const spec = machine()
   await agent.handle("vm.ensure", { spec, power: "running", fence: first })
-  const vnc = agent.handle("vm.vnc", { serverId: spec.serverId })
-  await assert.rejects(vnc, isFault("agent.host.ability_missing"))
+  await agent.release()
+})
+
+test("a console is the machine's, joined to the stream that its host was told to open", async () => {
+  const dialed = new Map<string, Duplex>()
+  const streams = {
+    dial: async (id: string) => {
+      const [own, theirs] = linkedPair()
+      dialed.set(id, theirs)
+      return own
+    },
+  }
+  const { agent, fake } = await openFakeAgent({ ...newBench(), streams })
+  const spec = machine()
+  const { serverId } = spec
+  await agent.handle("vm.ensure", { spec, power: "running", fence: first })
+  const open = async (streamId: string, kind: "vnc" | "serial") => {
+    await agent.handle("vm.console", { serverId, kind, streamId })
+    const stream = dialed.get(streamId)
+    assert.ok(stream)
+    return { stream, heard: String((await once(stream, "data"))[0]) }
+  }
+  assert.match((await open("a", "vnc")).heard, /^RFB 003\.008/)
+  const before = await open("b", "serial")
+  assert.match(before.heard, /login: /)
+  const line = await open("c", "serial")
+  await eventually("the older end of the line to be over", () => before.stream.readableEnded)
+  fake.guestPowersOff(serverId)
+  for (const stream of [line.stream, dialed.get("a")])
+    await eventually("what was open to end with the machine", () => stream?.resume().readableEnded)
+  const wrong = isFault("agent.machine.wrong_state")
+  await assert.rejects(agent.handle("vm.console", { serverId, kind: "vnc", streamId: "d" }), wrong)
   await agent.release()
 })
 

@@ -9,6 +9,7 @@ import { isUuid } from "../platform/ids/ids.ts"
 import type { Logger } from "../platform/log/log.ts"
 import { AsideStore, serverIdOf } from "./aside.ts"
 import { describeUnknown, discardAside, setMachineAside, takeBack } from "./aside-commands.ts"
+import { Consoles, type StreamDialer } from "./consoles.ts"
 import type { AgentContext } from "./context.ts"
 import { EpochStore } from "./epoch-store.ts"
 import {
@@ -28,6 +29,7 @@ import {
   diagnoseMachine,
   ensureMachine,
   inspectMachine,
+  openConsole,
   plugMachine,
   readConsole,
   rebootMachine,
@@ -35,7 +37,6 @@ import {
   snapshotMachine,
   suspendMachine,
   unplugMachine,
-  vncOf,
 } from "./machine-commands.ts"
 import { MachineQueues } from "./machine-queue.ts"
 import { agentDirectories, MachineStore } from "./machine-store.ts"
@@ -52,6 +53,8 @@ export interface AgentDeps {
   images: ImageCache
   /** Takes snapshots. */
   imageStore: Pick<ImageStore, "store">
+  /** Opens what streams of machines go over. */
+  streams: StreamDialer
   /** Null: guests are not answered at 169.254.169.254 (fake network). */
   metadata: MetadataServer | null
   /** The agent's own directory lies in it (`agentDirectories`). */
@@ -106,6 +109,7 @@ class HostAgent implements Agent {
   readonly #stopResuming = new AbortController()
   readonly #epoch: EpochStore
   readonly #snapshots: Snapshots
+  readonly #consoles: Consoles
   readonly #metadata: MetadataKeeper
   readonly #aliveIntervalMs: number
   readonly #networkProblem: AgentDeps["networkProblem"]
@@ -135,6 +139,7 @@ class HostAgent implements Agent {
     this.#epoch = new EpochStore(directories.epoch)
     const common = { clock, log, stop: this.#stop.signal }
     this.#snapshots = new Snapshots({ ...common, dir: directories.snapshots, store: deps.imageStore })
+    this.#consoles = new Consoles(deps.streams, log)
     const { metadata: server } = deps
     this.#metadata = new MetadataKeeper({ ...common, server, stateFile: directories.metadata })
     this.#networkProblem = deps.networkProblem
@@ -177,6 +182,7 @@ class HostAgent implements Agent {
     this.#isStopping = true
     this.#stop.abort()
     this.#stopResuming.abort()
+    this.#consoles[Symbol.dispose]()
     await this.#resumed
     await this.#queues.idle()
     await this.#snapshots.idle()
@@ -222,7 +228,11 @@ class HostAgent implements Agent {
         unplugMachine(this.#context, args.serverId, args.portId),
       ),
     "vm.console_log": (args) => readConsole(this.#context, checkId(args.serverId), args.lines),
-    "vm.vnc": async (args) => vncOf(this.#context, checkId(args.serverId)),
+    "vm.console": async ({ serverId, kind, streamId }) => {
+      const open = () => openConsole(this.#context, checkId(serverId), kind)
+      await this.#consoles.open({ serverId, kind, streamId }, open)
+      return {}
+    },
     "vm.diagnostics": (args) => diagnoseMachine(this.#context, checkId(args.serverId)),
     "vm.snapshot": ({ serverId, imageId, fence }) =>
       this.#change(serverId, fence, "change", () =>

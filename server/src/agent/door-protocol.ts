@@ -13,6 +13,8 @@ export const doorPaths = {
   settings: "/v1/settings",
   /** GET with `Upgrade: kumoi-bus`: from then on the bus. */
   bus: "/v1/bus",
+  /** GET `/v1/streams/ID` with `Upgrade: kumoi-stream`: from then on what the command with that id asked for. */
+  streams: "/v1/streams",
   /** GET and PUT `/v1/images/ID`, with a ticket: an image's data. */
   images: "/v1/images",
   /** GET and POST, then the path that the guest asked for. */
@@ -30,6 +32,7 @@ export const doorHeaders = {
 } as const
 
 export const busUpgrade = "kumoi-bus"
+export const streamUpgrade = "kumoi-stream"
 
 export interface JoinRequest {
   token: string

@@ -1,17 +1,18 @@
 // What each vm.* command does. Called from the machine's queue only, after the fence was accepted.
+import type { Duplex } from "node:stream"
 import { Revert } from "../platform/exec/revert.ts"
 import { type AgentContext, handleOf, imageRequests, imagesInUse } from "./context.ts"
-import { agentAbilityMissing, agentMachineNotFound } from "./faults.ts"
+import { agentAbilityMissing, agentMachineNotFound, agentMachineStateWrong } from "./faults.ts"
 import {
   canHotplugVifs,
-  canOfferVnc,
+  canOfferConsoles,
   canSnapshot,
   canSuspend,
   type LocalImage,
   type PluggedVif,
 } from "./hypervisor/hypervisor.ts"
 import type { MachineRecord } from "./machine-store.ts"
-import type { ImageTickets, VifSpec, VmDiagnostics, VmSpec, VmState } from "./protocol.ts"
+import type { ConsoleKind, ImageTickets, VifSpec, VmDiagnostics, VmSpec, VmState } from "./protocol.ts"
 
 type Wanted = Exclude<MachineRecord["wanted"], "suspended">
 
@@ -197,11 +198,17 @@ export async function readConsole(
   return { output: await context.hypervisor.consoleLog(handle, lines) }
 }
 
-export function vncOf(context: AgentContext, serverId: string): { socketPath: string } {
+export async function openConsole(
+  context: AgentContext,
+  serverId: string,
+  kind: ConsoleKind,
+): Promise<Duplex> {
   const { hypervisor } = context
   const handle = handleOf(context, serverId, existing(context, serverId))
-  if (!canOfferVnc(hypervisor)) throw agentAbilityMissing(hypervisor.name, "show a screen over VNC")
-  return { socketPath: hypervisor.vncSocket(handle) }
+  if (!canOfferConsoles(hypervisor)) throw agentAbilityMissing(hypervisor.name, "offer a console")
+  const { power } = await hypervisor.inspect(handle)
+  if (power !== "running" && power !== "paused") throw agentMachineStateWrong("open a console of", power)
+  return await hypervisor.openConsole(handle, kind)
 }
 
 export async function diagnoseMachine(context: AgentContext, serverId: string): Promise<VmDiagnostics> {

@@ -44,6 +44,9 @@ export interface DiskSpec {
 
 export type PowerState = "running" | "paused" | "suspended" | "shutdown" | "crashed" | "absent"
 
+/** The screen (RFB), or the first serial line. */
+export type ConsoleKind = "vnc" | "serial"
+
 /** Everything a hypervisor needs to make one machine; plain data, kept by the agent beside its handle. */
 export interface VmSpec {
   serverId: string
@@ -124,7 +127,11 @@ export interface AgentCommands {
   "vm.unplug": { args: { serverId: string; portId: string; fence: Fence }; result: VmState }
   /** The last `lines` lines (null: all that is kept) of the serial console. */
   "vm.console_log": { args: { serverId: string; lines: number | null }; result: { output: string } }
-  "vm.vnc": { args: { serverId: string }; result: { socketPath: string } }
+  /** Connects the machine's screen or serial line to a stream that the agent opens, under this id (`StreamDialer`). */
+  "vm.console": {
+    args: { serverId: string; kind: ConsoleKind; streamId: string }
+    result: Record<string, never>
+  }
   "vm.diagnostics": { args: { serverId: string }; result: VmDiagnostics }
   /** Copies the root disk (qcow2) on the host, for this image; the machine may run. Repeated, it is copied anew. */
   "vm.snapshot": { args: { serverId: string; imageId: string; fence: Fence }; result: { sizeBytes: number } }

@@ -48,6 +48,32 @@ export const consoleTypeUnavailable = fault(
   "compute.server.console_type_unavailable",
   (type: string) => `Unavailable console type ${type}.`,
 )
+export const consoleTypeInvalid = fault(
+  "invalid",
+  "compute.server.console_type_invalid",
+  (type: string) => `Invalid console type ${type}`,
+)
+export const consoleTokenNotFound = fault(
+  "not_found",
+  "compute.console.token_not_found",
+  () => "Token not found",
+)
+/** Told to whoever opens a console's address. */
+export const consoleTokenUnusable = fault(
+  "forbidden",
+  "compute.console.token_unusable",
+  () => "This address is over, or its server is not there any more. Ask for another one.",
+)
+export const consoleOriginForeign = fault(
+  "forbidden",
+  "compute.console.origin_foreign",
+  (origin: string) => `Pages of ${origin} may not connect to consoles here; see console.allowedOrigins.`,
+)
+export const consolesTooMany = fault(
+  "rate_limited",
+  "compute.console.too_many",
+  (most: number) => `There are ${most} open consoles already. Close some.`,
+)
 export const badRequest = fault("invalid", "compute.bad_request", (message: string) => message)
 export const hostNotFound = fault(
   "not_found",

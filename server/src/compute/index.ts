@@ -14,6 +14,9 @@ export {
   updateAggregate,
 } from "./aggregate/aggregate.ts"
 export { addAggregateHost, removeAggregateHost } from "./aggregate/host.ts"
+export { createRemoteConsole, showConsoleToken } from "./console/console.ts"
+export { consoleEntrance, consoleRoots } from "./console/entrance.ts"
+export { ConsoleProxy } from "./console/proxy.ts"
 export * from "./faults.ts"
 export { addFlavorAccess, type FlavorAccess, listFlavorAccess, removeFlavorAccess } from "./flavor/access.ts"
 export {
@@ -102,7 +105,7 @@ export {
 } from "./quota/quota.ts"
 export type { QuotaLimits, QuotaResource } from "./quota/resources.ts"
 export { explainServer, type ServerExplanation } from "./schedule/explain-server.ts"
-export { getConsoleOutput, getDiagnostics, getRemoteConsole } from "./server/console.ts"
+export { getConsoleOutput, getDiagnostics } from "./server/console.ts"
 export { type BlockDeviceRequest, type CreateServersInput, createServers } from "./server/create.ts"
 export { createServerBackup } from "./server/create-backup.ts"
 export { createServerImage } from "./server/create-image.ts"

@@ -109,6 +109,7 @@ export const serverPolicies: readonly PolicyDefault[] = [
 
 export const hostPolicies: readonly PolicyDefault[] = [
   ...rules(adminOnly, {
+    "os-console-auth-tokens": "Show console connection information for a given console authentication token",
     "os-availability-zone:detail": "List detailed availability zone information with host information",
     "os-hosts:list": "List physical hosts",
     "os-hosts:show": "Show physical host",

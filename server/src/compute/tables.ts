@@ -27,6 +27,15 @@ export interface AggregateHostTable {
   added_at: TimestampNow
 }
 
+export interface ConsoleTokenTable {
+  token_hash: Buffer
+  server_id: string
+  host: string
+  console_type: string
+  created_at: Timestamp
+  expires_at: Timestamp
+}
+
 export interface ControlServiceTable {
   host: string
   binary_name: string
@@ -208,6 +217,7 @@ declare module "../platform/db/database.ts" {
     "compute.admin_password": AdminPasswordTable
     "compute.aggregate": AggregateTable
     "compute.aggregate_host": AggregateHostTable
+    "compute.console_token": ConsoleTokenTable
     "compute.control_service": ControlServiceTable
     "compute.flavor": FlavorTable
     "compute.flavor_access": FlavorAccessTable

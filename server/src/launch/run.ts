@@ -39,7 +39,13 @@ import {
 import { serveControl } from "./control.ts"
 import { writeCredentials } from "./credentials.ts"
 import { chooseDatabase, describeDatabase, holdDatabase } from "./database.ts"
-import { apiFilePath, apiProcessEngine, apiProcessNames, busSocketPath } from "./engines/api-process.ts"
+import {
+  apiFilePath,
+  apiProcessEngine,
+  apiProcessNames,
+  busSocketPath,
+  consoleSocketPath,
+} from "./engines/api-process.ts"
 import { postgresEngine, postgresUrl } from "./engines/postgres.ts"
 import { answerExplain } from "./explain-answer.ts"
 import { FleetKeeper } from "./fleet/fleet.ts"
@@ -202,6 +208,7 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
     isOnlyWorker: options.databaseUrl === undefined,
     listen: isShared ? null : listen,
     hosts: hostsPartsOf(run, config, parts),
+    ...(isShared ? { consoleSocket: consoleSocketPath(dir) } : {}),
   })
   if (isShared) {
     const told: ApiRoleParts = {
@@ -210,6 +217,7 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
       overrides: { ...options.configOverrides, ...publicNetwork.overrides },
       databaseUrl,
       busSocket: busSocketPath(dir),
+      consoleSocket: consoleSocketPath(dir),
       networkDriver: parts.network.name,
       listen: { ...listen, isShared },
     }

@@ -99,11 +99,12 @@ const suites: Record<string, Suite> = {
     timeoutMs: 900_000,
   },
   slow: {
-    summary: "foreign guests; not part of a plain run",
+    summary: "foreign guests, and a browser; not part of a plain run",
     packages: [
       ...hostPackages,
       ...clientPackages,
       { name: "debootstrap", why: "makes a Debian image to boot" },
+      { name: "chromium", why: "opens consoles as a person does" },
     ],
     files: ["acceptance/slow/*.test.ts"],
     bootsMachines: true,

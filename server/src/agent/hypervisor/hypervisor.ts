@@ -1,4 +1,13 @@
-import type { DiskSpec, HostDescription, PowerState, VmDiagnostics, VmSpec, VmState } from "../protocol.ts"
+import type { Duplex } from "node:stream"
+import type {
+  ConsoleKind,
+  DiskSpec,
+  HostDescription,
+  PowerState,
+  VmDiagnostics,
+  VmSpec,
+  VmState,
+} from "../protocol.ts"
 
 /** What a hypervisor knows of its host; the rest is the agent's. */
 export type HypervisorDescription = Omit<HostDescription, "abilities"> & {
@@ -83,9 +92,9 @@ export interface Suspends {
   suspend(handle: VmHandle): Promise<VmState>
 }
 
-export interface OffersVnc {
-  /** The unix socket on which the running machine's screen is served (RFB, no password: guard the path). */
-  vncSocket(handle: VmHandle): string
+export interface OffersConsoles {
+  /** Connected to the running machine's screen (RFB without a password) or serial line; ends with the machine. */
+  openConsole(handle: VmHandle, kind: ConsoleKind): Promise<Duplex>
 }
 
 export function canHotplugVifs(hypervisor: Hypervisor): hypervisor is Hypervisor & HotplugsVifs {
@@ -100,6 +109,6 @@ export function canSuspend(hypervisor: Hypervisor): hypervisor is Hypervisor & S
   return "suspend" in hypervisor
 }
 
-export function canOfferVnc(hypervisor: Hypervisor): hypervisor is Hypervisor & OffersVnc {
-  return "vncSocket" in hypervisor
+export function canOfferConsoles(hypervisor: Hypervisor): hypervisor is Hypervisor & OffersConsoles {
+  return "openConsole" in hypervisor
 }

@@ -3,13 +3,14 @@ import { join } from "node:path"
 import { type Clock, systemClock } from "../../platform/clock/clock.ts"
 import { silentLogger } from "../../platform/log/log.ts"
 import { type Agent, createAgent } from "../agent.ts"
+import type { StreamDialer } from "../consoles.ts"
 import { type FakeControl, FakeHypervisor } from "../hypervisor/fake/fake.ts"
 import type { ImageCache } from "../image-cache/image-cache.ts"
 import type { ImageStore } from "../image-cache/image-store.ts"
 import { noImageCache } from "../image-cache/no-image-cache.ts"
 import type { MetadataServer } from "../metadata/metadata-keeper.ts"
 import type { AgentReport } from "../protocol.ts"
-import { memoryPlugger } from "./qemu-agent.ts"
+import { memoryPlugger, noStreams } from "./qemu-agent.ts"
 
 export interface FakeAgent {
   agent: Agent
@@ -27,6 +28,7 @@ export async function openFakeAgent(options: {
   /** Default: nothing is stored. */
   store?: ImageStore["store"]
   metadata?: MetadataServer
+  streams?: StreamDialer
   clock?: Clock
   resumePausesMs?: readonly number[]
   /** Of the hypervisor, from the start on. */
@@ -46,6 +48,7 @@ export async function openFakeAgent(options: {
     ports: memoryPlugger(options.plugged),
     images: options.images ?? noImageCache,
     imageStore: { store: options.store ?? (async () => {}) },
+    streams: options.streams ?? noStreams,
     metadata: options.metadata ?? null,
     dataDir: options.dataDir,
     log: silentLogger,

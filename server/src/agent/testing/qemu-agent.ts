@@ -5,6 +5,7 @@ import { join } from "node:path"
 import type { Clock } from "../../platform/clock/clock.ts"
 import type { Logger } from "../../platform/log/log.ts"
 import { type Agent, createAgent } from "../agent.ts"
+import type { StreamDialer } from "../consoles.ts"
 import { QemuHypervisor, type QemuOptions } from "../hypervisor/qemu/qemu.ts"
 import { createImageCache } from "../image-cache/image-cache.ts"
 import { agentDirectories } from "../machine-store.ts"
@@ -34,6 +35,9 @@ export function memoryPlugger(plugged: Set<string>): PortPlugger {
     commandPrefix: () => [],
   }
 }
+
+/** Nobody waits for a machine's streams. */
+export const noStreams: StreamDialer = { dial: () => Promise.reject(new Error("no streams here")) }
 
 const rootImage = Buffer.alloc(8 * 1024 * 1024, "kumoi root disk ")
 
@@ -80,6 +84,7 @@ export async function makeQemuAgent(options: {
     ports: memoryPlugger(plugged),
     images,
     imageStore: { store: async () => {} },
+    streams: noStreams,
     metadata: null,
     dataDir,
     log,

@@ -1,5 +1,6 @@
-// Kumoi's own pages: health, metrics, and the dashboard's address (a landing page for now).
+// Kumoi's own pages: health, metrics, consoles, and the dashboard's address (a landing page for now).
 import { type Api, route, withHeaders } from "../../platform/http/wire.ts"
+import { consolePages } from "./console-pages.ts"
 import { landingPage } from "./landing-page.ts"
 import { metricsRoute } from "./metrics.ts"
 
@@ -10,6 +11,7 @@ export const kumoiApi: Api = {
   routes: [
     route({ method: "GET", path: "/healthz", policy: "public", handler: async () => ({ status: "ok" }) }),
     metricsRoute,
+    ...consolePages,
     route({
       method: "GET",
       path: "/dashboard",

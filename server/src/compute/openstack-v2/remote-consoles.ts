@@ -1,27 +1,32 @@
-// Ways to a server's screen: an action for each kind of console up to 2.5, one resource from 2.6 on.
-
+// Ways to a server's screen: an action for each kind of console up to 2.5, one resource from 2.6 on; and what an
+// operator's proxy may ask about a token.
 import { versions } from "../../platform/http/versions.ts"
-import { type Route, route } from "../../platform/http/wire.ts"
+import { type Route, reply, route } from "../../platform/http/wire.ts"
 import { word } from "../../platform/schema/make.ts"
-import { getRemoteConsole } from "../index.ts"
+import { badRequest, createRemoteConsole, showConsoleToken } from "../index.ts"
 import { bodyOf } from "./schema-parts.ts"
 import { action } from "./server-action.ts"
 
-const oldTypes: Readonly<Record<string, readonly string[]>> = {
-  "os-getVNCConsole": ["novnc", "xvpvnc"],
-  "os-getSPICEConsole": ["spice-html5"],
-  "os-getRDPConsole": ["rdp-html5"],
-  "os-getSerialConsole": ["serial"],
-}
+/** Those that Nova has given up are words of it still, and answered as such. */
+const oldActions: readonly (readonly [key: string, protocol: string, types: readonly string[]])[] = [
+  ["os-getVNCConsole", "vnc", ["novnc", "xvpvnc"]],
+  ["os-getSPICEConsole", "spice", ["spice-html5"]],
+  ["os-getRDPConsole", "rdp", ["rdp-html5"]],
+  ["os-getSerialConsole", "serial", ["serial"]],
+]
 
 export const consoleActions = Object.fromEntries(
-  Object.entries(oldTypes).map(([key, types]) => [
+  oldActions.map(([key, protocol, types]) => [
     key,
     action({
-      operation: getRemoteConsole,
+      operation: createRemoteConsole,
       max: "2.5",
       schema: bodyOf(key, { type: word(types) }, ["type"]),
-      run: (ctx, { serverId, body }) => getRemoteConsole(ctx, { serverId, type: body[key]?.type ?? "" }),
+      run: async (ctx, { serverId, body }) => {
+        const type = body[key]?.type ?? ""
+        const { url } = await createRemoteConsole(ctx, { serverId, protocol, type })
+        return reply(200, { console: { type, url } })
+      },
     }),
   ]),
 )
@@ -29,23 +34,47 @@ export const consoleActions = Object.fromEntries(
 const consoleOf = (protocols: readonly string[], types: readonly string[]) =>
   bodyOf("remote_console", { protocol: word(protocols), type: word(types) }, ["protocol", "type"])
 
-const protocols = ["vnc", "spice", "rdp", "serial"]
-const types = Object.values(oldTypes).flat()
+const protocols = oldActions.map(([, protocol]) => protocol)
+const types = oldActions.flatMap(([, , names]) => names)
 
 export const remoteConsoleRoutes: readonly Route[] = [
   route({
     method: "POST",
     path: "/servers/{server_id}/remote-consoles",
     min: "2.6",
-    operation: getRemoteConsole,
+    operation: createRemoteConsole,
     body: versions({
       "2.6": consoleOf(protocols, types),
       "2.8": consoleOf([...protocols, "mks"], [...types, "webmks"]),
     }),
-    handler: (ctx, req) =>
-      getRemoteConsole(ctx, {
-        serverId: req.params.server_id ?? "",
-        type: req.body.remote_console.type,
-      }),
+    handler: async (ctx, req) => {
+      const { protocol, type } = req.body.remote_console
+      const serverId = req.params.server_id ?? ""
+      const { url } = await createRemoteConsole(ctx, { serverId, protocol, type })
+      return { remote_console: { protocol, type, url } }
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/os-console-auth-tokens/{console_token}",
+    max: "2.30",
+    operation: showConsoleToken,
+    handler: async (ctx, req) => {
+      await showConsoleToken.admit(ctx, { token: req.params.console_token ?? "" })
+      throw badRequest(
+        "Until 2.31 this is about consoles of the type rdp-html5 alone, which there are none of.",
+      )
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/os-console-auth-tokens/{console_token}",
+    min: "2.31",
+    operation: showConsoleToken,
+    handler: async (ctx, req) => {
+      const { serverId, host } = await showConsoleToken(ctx, { token: req.params.console_token ?? "" })
+      // The machine has no port: its host connects to the cloud, and not the other way.
+      return { console: { instance_uuid: serverId, host, port: null, internal_access_path: null } }
+    },
   }),
 ]

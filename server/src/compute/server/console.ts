@@ -2,7 +2,7 @@
 import { Type } from "typebox"
 import { operation } from "../../platform/operation/operation.ts"
 import { callAgent } from "../agent-call.ts"
-import { consoleTypeUnavailable, serverInvalidState, serverNotFound, serverNotReady } from "../faults.ts"
+import { serverInvalidState, serverNotFound, serverNotReady } from "../faults.ts"
 import { targetOf, visibleServer } from "./read.ts"
 
 export const getConsoleOutput = operation({
@@ -36,19 +36,5 @@ export const getDiagnostics = operation({
   run: async (ctx, _input, server) => {
     if (!server.host) throw serverNotReady(server.id)
     return await callAgent(ctx, server.host, "vm.diagnostics", { serverId: server.id })
-  },
-})
-
-export const getRemoteConsole = operation({
-  name: "compute.server.get_remote_console",
-  input: Type.Object({ serverId: Type.String(), type: Type.String() }),
-  faults: [serverNotFound, serverNotReady, consoleTypeUnavailable],
-  load: (ctx, input) => visibleServer(ctx, input.serverId),
-  rule: "os_compute_api:os-remote-consoles",
-  target: (_ctx, _input, server) => targetOf(server),
-  // As a Nova answers whose operator switched every console proxy off.
-  run: async (_ctx, { type }, server): Promise<never> => {
-    if (!server.host) throw serverNotReady(server.id)
-    throw consoleTypeUnavailable(type)
   },
 })

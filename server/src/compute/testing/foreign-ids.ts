@@ -47,6 +47,9 @@ async function make(side: Side, world: World): Promise<void> {
   const { interfaceAttachments } = await get(`/servers/${server.id}/os-interface`)
   things.set("server_port", interfaceAttachments[0].port_id)
   things.set("server_address", interfaceAttachments[0].fixed_ips[0].ip_address)
+  const asked = { protocol: "vnc", type: "novnc" }
+  const { url } = await post(`/servers/${server.id}/remote-consoles`, "remote_console", asked)
+  things.set("console_token", new URL(url).searchParams.get("token") ?? "")
   const { instanceActions } = await get(`/servers/${server.id}/os-instance-actions`)
   things.set("action", instanceActions[0].request_id)
 
@@ -135,6 +138,7 @@ export const foreignIds: ServiceFixture = {
     tag: word("tag"),
     network_label: word("label"),
     alias: word("os-keypairs"),
+    console_token: thing("console_token"),
     network_id: thing("network"),
     before_timestamp: word("2026-01-01 00:00:00"),
   },

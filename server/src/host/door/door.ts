@@ -6,10 +6,17 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import { createServer, type Server } from "node:https"
 import type { Socket } from "node:net"
 import { TLSSocket } from "node:tls"
-import { busUpgrade, type CertificateAnswer, type DoorFault, doorPaths } from "../../agent/door-protocol.ts"
+import {
+  busUpgrade,
+  type CertificateAnswer,
+  type DoorFault,
+  doorPaths,
+  streamUpgrade,
+} from "../../agent/door-protocol.ts"
 import { fingerprintOf } from "../../platform/authority/authority.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { type Fault, type FaultKind, toFault } from "../../platform/fault/fault.ts"
+import { type AwaitedStreams, streamUnasked } from "../../platform/streams/awaited-streams.ts"
 import { ensureHostAuthority, type HostAuthority } from "../authority.ts"
 import { doorPortTaken, hostTooOften, hostUnknown, notAtTheDoor } from "../faults.ts"
 import { joinHost, renewCertificate } from "../member/join.ts"
@@ -24,6 +31,8 @@ export interface DoorOptions {
   listen: { host: string; port: number }
   /** By method and first word of the path: `GET /v1/settings`, `GET /v1/images`. */
   answers: Readonly<Record<string, DoorAnswer>>
+  /** What is waited for from hosts. */
+  streams: AwaitedStreams
   /** Whether a host of the cloud that never joined has the name. */
   isTaken: (name: string) => Promise<boolean>
   /** The host was connected, and has not been for some seconds. */
@@ -41,6 +50,8 @@ const renewEveryMs = 12 * 3_600_000
 const connectionsMost = 20_000
 /** Without a host's certificate: those that join, and whoever else is at the door. The oldest goes for the next. */
 const strangersMost = 500
+/** A host that is gone without a word is noticed so. */
+const keepAliveMs = 15_000
 
 export class HostDoor implements AsyncDisposable {
   readonly #platform: Platform
@@ -50,6 +61,8 @@ export class HostDoor implements AsyncDisposable {
   readonly #sockets = new Set<Socket>()
   /** Without a certificate yet, by their address and port; the oldest first. */
   readonly #strangers = new Map<string, Socket>()
+  /** Those that hosts opened as they were asked to, and whose they are. */
+  readonly #streams = new Map<Socket, string>()
   readonly #renewing: NodeJS.Timeout
   /** Hosts whose certificate is being renewed now. */
   readonly #renewals = new Set<string>()
@@ -124,6 +137,7 @@ export class HostDoor implements AsyncDisposable {
   async remove(host: string): Promise<boolean> {
     const isRemoved = await removeMember(this.#platform.db, host, this.#platform.clock.now())
     this.#links.drop(host)
+    for (const [socket, owner] of this.#streams) if (owner === host) socket.destroy()
     return isRemoved
   }
 
@@ -180,13 +194,13 @@ export class HostDoor implements AsyncDisposable {
   async #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     socket.on("error", () => {}) // whoever it was has gone
     try {
-      const isOfBus = request.url === doorPaths.bus && request.headers.upgrade === busUpgrade
-      if (!isOfBus) throw notAtTheDoor(request.url ?? "/")
+      const { url = "/", headers } = request
+      const streamId = headers.upgrade === streamUpgrade ? idAfter(`${doorPaths.streams}/`, url) : null
+      const isOfBus = url === doorPaths.bus && headers.upgrade === busUpgrade
+      if (!isOfBus && streamId === null) throw notAtTheDoor(url)
       const member = await this.#caller(socket)
-      socket.write(
-        `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${busUpgrade}\r\n\r\n`,
-      )
-      if (head.length > 0) socket.unshift(head)
+      if (streamId !== null) return this.#takeStream(member.name, streamId, socket, head)
+      beginUpgraded(socket, head, busUpgrade)
       this.#links.add(member.name, socket)
       // It may have been removed since we looked, when there was nothing to drop yet.
       if ((await selectMember(this.#platform.db, member.name))?.id !== member.id) socket.destroy()
@@ -198,6 +212,17 @@ export class HostDoor implements AsyncDisposable {
       // Nobody waits for this end of it but us.
       setTimeout(() => socket.destroy(), refusedMs).unref()
     }
+  }
+
+  /** Whatever a host opens that it was not asked for is refused, and takes nothing away from who was. */
+  #takeStream(host: string, id: string, socket: Socket, head: Buffer): void {
+    const take = this.#options.streams.claim(host, id)
+    if (!take) throw streamUnasked()
+    this.#streams.set(socket, host)
+    socket.once("close", () => this.#streams.delete(socket))
+    socket.setKeepAlive(true, keepAliveMs)
+    beginUpgraded(socket, head, streamUpgrade)
+    take(socket)
   }
 
   async #renew(): Promise<void> {
@@ -223,6 +248,18 @@ export class HostDoor implements AsyncDisposable {
 
 function endOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`
+}
+
+function idAfter(prefix: string, url: string): string | null {
+  return url.startsWith(prefix) && url.length > prefix.length ? url.slice(prefix.length) : null
+}
+
+/** The socket is no HTTP from here on. `head`: what came of it already. */
+function beginUpgraded(socket: Socket, head: Buffer, upgrade: string): void {
+  socket.setTimeout(0)
+  socket.setNoDelay(true)
+  socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${upgrade}\r\n\r\n`)
+  if (head.length > 0) socket.unshift(head)
 }
 
 /** With the authority's own certificate, by whose fingerprint a host that joins knows the cloud. */

@@ -14,6 +14,7 @@ export function apiProcessNames(count: number): string[] {
 
 /** Everything that such a process is told, mode 0600: the database's address may have a password in it. */
 export const apiFilePath = (dir: CloudDir) => join(dir.runDir, "api.json")
+export const consoleSocketPath = (dir: CloudDir) => join(dir.runDir, "console.sock")
 export const busSocketPath = (dir: CloudDir) => join(dir.runDir, "bus.sock")
 const ownSocketPath = (dir: CloudDir, name: string) => join(dir.runDir, `${name}.sock`)
 

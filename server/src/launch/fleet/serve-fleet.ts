@@ -56,10 +56,14 @@ async function startSimulated({ name, profile, dataDir, bus, log }: Simulated): 
   })
   const parts = { hypervisor, ports: new FakePlugger(), metadata: null, usesImages: false }
   const config = { host: name, dataDir: own }
-  return await startAgentRole({ config, bus, clock, log }, parts, noImages)
+  return await startAgentRole({ config, bus, clock, log }, parts, nothing)
 }
 
-const noImages = {
-  open: () => Promise.reject(new Error("a simulated host looks at no image")),
-  store: () => Promise.reject(new Error("a simulated host has no image to store")),
+/** A simulated host looks at no image and shows no screen. */
+const nothing = {
+  images: {
+    open: () => Promise.reject(new Error("a simulated host looks at no image")),
+    store: () => Promise.reject(new Error("a simulated host has no image to store")),
+  },
+  streams: { dial: () => Promise.reject(new Error("a simulated host of a fleet shows no screen")) },
 }

@@ -113,12 +113,17 @@ export class DoorClient implements Disposable {
 
   /** A connection that speaks the bus. */
   async openBus(signal: AbortSignal): Promise<Socket> {
+    return await this.open(doorPaths.bus, busUpgrade, signal)
+  }
+
+  /** A connection of its own that speaks something else than HTTP from its answer on. */
+  async open(path: string, upgrade: string, signal?: AbortSignal): Promise<Socket> {
     return await new Promise<Socket>((resolve, reject) => {
-      const sent = request(new URL(doorPaths.bus, this.#door), {
+      const sent = request(new URL(path, this.#door), {
         ...this.#tls(),
         agent: false,
-        signal,
-        headers: { connection: "Upgrade", upgrade: busUpgrade },
+        ...(signal ? { signal } : {}),
+        headers: { connection: "Upgrade", upgrade },
       })
       const late = setTimeout(() => sent.destroy(new Error("no answer in time")), connectTimeoutMs)
       sent.once("close", () => clearTimeout(late))

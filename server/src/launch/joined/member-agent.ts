@@ -7,6 +7,7 @@ import { describeError } from "../../platform/fault/fault.ts"
 import type { Logger } from "../../platform/log/log.ts"
 import type { DoorClient } from "./door-client.ts"
 import { doorImageStore } from "./door-image-store.ts"
+import { doorStreamDialer } from "./door-stream-dialer.ts"
 import { isCertificateOld, type Membership, memberFiles, writeCertificate } from "./membership.ts"
 
 export interface MemberAgentOptions {
@@ -45,7 +46,8 @@ export async function startMemberAgent(options: MemberAgentOptions): Promise<Mem
     }),
   )
   const config = { dataDir, host: membership.name }
-  const started = await startAgentRole({ bus, clock, log, config }, options.parts, doorImageStore(client))
+  const cloud = { images: doorImageStore(client), streams: doorStreamDialer(client) }
+  const started = await startAgentRole({ bus, clock, log, config }, options.parts, cloud)
   role = started
   if (state.isConnected) started.agent.sayAlive()
   const kept = stack.move()

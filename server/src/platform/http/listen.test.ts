@@ -1,12 +1,14 @@
 import assert from "node:assert/strict"
+import { once } from "node:events"
 import { mkdtemp, rm, stat } from "node:fs/promises"
 import { request } from "node:http"
-import { type AddressInfo, createServer } from "node:net"
+import { type AddressInfo, connect, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "node:test"
 import { fastify } from "fastify"
 import { listen } from "./listen.ts"
+import type { UpgradeHandler } from "./upgrade.ts"
 
 const host = "127.0.0.1"
 
@@ -40,6 +42,38 @@ test("a door leads to one API, with its mount or without", async () => {
   }
   assert.equal((await ask(`${listening.url}/compute/v2.1`)).name, "a")
   assert.equal((await fetch(`${listening.url}/v2.1`)).status, 404)
+})
+
+test("some paths are at the root on every port, and connections that stop to speak HTTP are handed over", async () => {
+  const port = await freePort()
+  const taken: string[] = []
+  const upgrades: UpgradeHandler = {
+    takes: ({ url, headers }) => headers.upgrade === "chat" && url === "/compute/v2.1",
+    take: ({ url }, socket) => {
+      taken.push(String(url))
+      socket.write("HTTP/1.1 101 Switching Protocols\r\n\r\nhello")
+    },
+  }
+  const listening = await listen(serverOf("a"), {
+    ...{ host, port: 0, upgrades, everywhere: ["/compute"] },
+    doors: [{ port, mount: "/network" }],
+  })
+  assert.equal((await ask(`http://${host}:${port}/compute/v2.1`)).url, "/compute/v2.1")
+  const open = (upgrade: string) => {
+    const socket = connect(port, host)
+    const lines = ["GET //compute/v2.1 HTTP/1.1", "Host: x", "Connection: Upgrade", `Upgrade: ${upgrade}`]
+    socket.write(`${lines.join("\r\n")}\r\n\r\n`)
+    return socket
+  }
+  const chat = open("chat")
+  assert.match(String((await once(chat, "data"))[0]), /101 Switching Protocols/)
+  const other = open("h2c")
+  assert.match(String((await once(other, "data"))[0]), /^HTTP\/1\.1 200 /)
+  assert.deepEqual(taken, ["/compute/v2.1"])
+  chat.resume()
+  const ended = once(chat, "close")
+  await listening[Symbol.asyncDispose]()
+  await ended
 })
 
 test("two share a port, and each has a socket of its own", async () => {

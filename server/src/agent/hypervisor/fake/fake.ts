@@ -6,16 +6,18 @@
 import { readFileSync, statSync } from "node:fs"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import type { Duplex } from "node:stream"
 import type { Clock } from "../../../platform/clock/clock.ts"
 import { EventHub } from "../../event-queue.ts"
 import { agentMachineNotFound, agentMachineStateWrong, agentStartFailed } from "../../faults.ts"
-import type { HostDescription, PowerState, VmDiagnostics, VmState } from "../../protocol.ts"
+import type { ConsoleKind, HostDescription, PowerState, VmDiagnostics, VmState } from "../../protocol.ts"
 import { readHostFacts } from "../host-facts.ts"
 import type {
   EnsureInput,
   HotplugsVifs,
   Hypervisor,
   HypervisorDescription,
+  OffersConsoles,
   PluggedVif,
   Suspends,
   TakesSnapshots,
@@ -26,6 +28,7 @@ import type { FakeConfig } from "./config.ts"
 import "./config.ts" // declares the section where a program makes this
 import { bootText, powerOffText, restartText } from "./console-text.ts"
 import { emptyQcow2 } from "./empty-qcow2.ts"
+import { fakeScreen, fakeSerial } from "./fake-console.ts"
 import { Journal } from "./journal.ts"
 
 export interface FakeControl {
@@ -76,12 +79,13 @@ const consolePiecesMost = 12
 const controlIntervalMs = 250
 const driverName = "fake"
 
-export class FakeHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots, Suspends {
+export class FakeHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots, Suspends, OffersConsoles {
   readonly name = driverName
   readonly #options: FakeOptions
   readonly #journal: Journal<FakeMachine>
   readonly #machines: Map<string, FakeMachine>
   readonly #events = new EventHub<VmEvent>(eventLimit)
+  readonly #consoles = new Map<string, Set<Duplex>>()
   readonly #stop = new AbortController()
   readonly #watching: Promise<void>
   #control: FakeControl
@@ -218,6 +222,7 @@ export class FakeHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
 
   async destroy(handle: VmHandle): Promise<void> {
     await this.#step("destroy", handle.serverId)
+    this.#hangUp(handle.serverId)
     if (this.#machines.delete(handle.serverId)) this.#journal.write(handle.serverId, null)
   }
 
@@ -290,8 +295,25 @@ export class FakeHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
     return { sizeBytes: data.length }
   }
 
+  async openConsole(handle: VmHandle, kind: ConsoleKind): Promise<Duplex> {
+    await this.#step("openConsole", handle.serverId)
+    const { serverId, spec } = this.#existing(handle)
+    const console = kind === "vnc" ? fakeScreen(spec.name) : fakeSerial(spec.name)
+    const all = this.#consoles.get(serverId) ?? new Set()
+    this.#consoles.set(serverId, all.add(console))
+    console.once("close", () => all.delete(console))
+    return console
+  }
+
+  /** As the sockets of a process that has ended. */
+  #hangUp(serverId: string): void {
+    for (const console of this.#consoles.get(serverId) ?? []) console.destroy()
+    this.#consoles.delete(serverId)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
+    for (const serverId of [...this.#consoles.keys()]) this.#hangUp(serverId)
     await this.#watching
     this.#events.end()
   }
@@ -342,6 +364,7 @@ export class FakeHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
   }
 
   #keep(machine: FakeMachine): void {
+    if (!isOn(machine)) this.#hangUp(machine.serverId)
     this.#journal.write(machine.serverId, machine)
   }
 

@@ -1,7 +1,7 @@
 // What only QEMU has: disks and their snapshots, taps, sockets, privileges.
 import assert from "node:assert/strict"
+import { once } from "node:events"
 import { existsSync, readFileSync, statSync } from "node:fs"
-import { connect } from "node:net"
 import { join } from "node:path"
 import { after, afterEach, before, describe, test } from "node:test"
 import { eventually } from "../../../platform/clock/clock.ts"
@@ -143,14 +143,19 @@ test("a guest that a dead agent held for a snapshot goes on; one that was paused
   driver = tiny.open()
 })
 
-test("the screen is served over VNC", async () => {
+test("the screen is served over VNC, and the serial line takes and gives", async () => {
   const { handle } = await start()
-  const socket = connect(driver.vncSocket(handle))
-  const [hello] = await Promise.all([
-    new Promise<string>((resolve) => socket.once("data", (data) => resolve(data.toString()))),
-  ])
-  socket.destroy()
-  assert.match(hello, /^RFB 003\.008/)
+  await untilSaid(handle, /GUEST is up/)
+  const screen = await driver.openConsole(handle, "vnc")
+  assert.match(String((await once(screen, "data"))[0]), /^RFB 003\.008/)
+  screen.destroy()
+  const line = await driver.openConsole(handle, "serial")
+  line.write("echo GUEST hears''\n")
+  await untilSaid(handle, /GUEST hears/)
+  line.resume()
+  await driver.setPower(handle, "shutdown", { graceMs: 0 })
+  await eventually("the line to end", () => line.destroyed)
+  await assert.rejects(driver.openConsole(handle, "vnc"), { code: "agent.machine.wrong_state" })
 })
 
 test("a disk grows when the spec does, keeps its data, and is made anew for another image", async () => {

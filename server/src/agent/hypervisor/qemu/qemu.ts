@@ -2,13 +2,14 @@
 // run directory, so any later agent finds it, living or dead.
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs"
 import { copyFile, statfs } from "node:fs/promises"
+import type { Socket } from "node:net"
 import type { Clock } from "../../../platform/clock/clock.ts"
 import { isDiskFull } from "../../../platform/exec/disk-full.ts"
 import { endProcess, identifyProcess, type ProcessIdentity } from "../../../platform/exec/process.ts"
 import type { Logger } from "../../../platform/log/log.ts"
 import { EventHub } from "../../event-queue.ts"
 import { agentMachineNotFound, agentMachineStateWrong } from "../../faults.ts"
-import type { VmDiagnostics, VmState } from "../../protocol.ts"
+import type { ConsoleKind, VmDiagnostics, VmState } from "../../protocol.ts"
 import { queryStatus } from "../../qmp/index.ts"
 import { readStateFile, writeStateFile } from "../../state-file.ts"
 import { readHostFacts } from "../host-facts.ts"
@@ -17,7 +18,7 @@ import type {
   HotplugsVifs,
   Hypervisor,
   HypervisorDescription,
-  OffersVnc,
+  OffersConsoles,
   PluggedVif,
   Suspends,
   TakesSnapshots,
@@ -27,6 +28,7 @@ import type {
 import { readQemuVersion } from "./accelerator.ts"
 import { commandLine, type MachineOptions } from "./command-line.ts"
 import { makeConfigDrive } from "./config-drive.ts"
+import { connectConsole } from "./console.ts"
 import { boundConsoleLog, readConsoleLog } from "./console-log.ts"
 import { diagnose } from "./diagnostics.ts"
 import { diskFiles, ensureDisks } from "./disks.ts"
@@ -74,7 +76,7 @@ interface StoredHandle extends VmHandle {
   process: ProcessIdentity | null
 }
 
-export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots, Suspends, OffersVnc {
+export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots, Suspends, OffersConsoles {
   readonly name = driverName
   readonly #options: QemuOptions
   readonly #machineOptions: MachineOptions
@@ -246,8 +248,8 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
     return await snapshotDisk(machine, files, disk, toPath, this.#machineOptions.runAs)
   }
 
-  vncSocket(handle: VmHandle): string {
-    return this.#directory(handle.serverId).vncSocket
+  async openConsole(handle: VmHandle, kind: ConsoleKind): Promise<Socket> {
+    return await connectConsole(this.#directory(handle.serverId), kind)
   }
 
   /** The machine's process, for status and tests; -1 when it does not run. */

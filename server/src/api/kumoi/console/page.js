@@ -1,0 +1,25 @@
+// What both pages share. The WebSocket is at the page's own address, whatever is before it.
+const state = document.getElementById("state")
+const again = document.getElementById("again")
+
+export function socketAddress() {
+  const address = new URL(location.href)
+  address.protocol = address.protocol === "https:" ? "wss:" : "ws:"
+  address.hash = ""
+  return address.href
+}
+
+/** @param {"connecting" | "connected" | "closed"} word */
+export function show(word, text) {
+  document.documentElement.dataset.state = word
+  state.textContent = text
+  again.hidden = word !== "closed"
+}
+
+/** A refusal of a WebSocket tells pages nothing more. */
+export function showClosed(wasOpen, reason) {
+  const why = reason ? `Closed: ${reason}.` : "The server is off, or the address is over: ask for a new one."
+  show("closed", wasOpen ? (reason ? why : "Closed.") : why)
+}
+
+again.addEventListener("click", () => location.reload())
