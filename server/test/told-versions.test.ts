@@ -79,6 +79,7 @@ const notAsked = [
   ...["/flavors/{flavor_id}/os-extra_specs/{key}", "/images/{image_id}/metadata/{key}"],
   ...["/os-networks/{network_id}", "/os-tenant-networks/{network_id}", "/os-floating-ips/{floating_ip_id}"],
   ...["/resource_classes/{name}", "/flavors/{flavor_id}/os-flavor-access"],
+  "/os-console-auth-tokens/{console_token}",
 ]
 
 /** What a list does not come without. */

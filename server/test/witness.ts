@@ -14,7 +14,7 @@ export const tellTruth: Witness = {
   answered: (route, request, body) => {
     if (request.method === "HEAD") return
     const told = toldAnswer(route, request)
-    if (!told && (typeof body === "string" || untold.test(route.asking.name))) return
+    if (!told && (typeof body === "string" || Buffer.isBuffer(body) || untold.test(route.asking.name))) return
     const what = mistakeIn(told, asSent(body))
     if (what !== undefined) noteUntold("untold_answer", nameOf(route, request), what)
   },

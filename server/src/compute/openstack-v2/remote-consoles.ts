@@ -1,5 +1,7 @@
 // Ways to a server's screen: an action for each kind of console up to 2.5, one resource from 2.6 on; and what an
 // operator's proxy may ask about a token.
+import { Type } from "typebox"
+import { nothing, text, textOrNull } from "../../api/openstack/shape.ts"
 import { versions } from "../../platform/http/versions.ts"
 import { type Route, reply, route } from "../../platform/http/wire.ts"
 import { word } from "../../platform/schema/make.ts"
@@ -22,6 +24,7 @@ export const consoleActions = Object.fromEntries(
       operation: createRemoteConsole,
       max: "2.5",
       schema: bodyOf(key, { type: word(types) }, ["type"]),
+      told: Type.Object({ console: Type.Object({ type: text, url: text }) }),
       run: async (ctx, { serverId, body }) => {
         const type = body[key]?.type ?? ""
         const { url } = await createRemoteConsole(ctx, { serverId, protocol, type })
@@ -37,12 +40,20 @@ const consoleOf = (protocols: readonly string[], types: readonly string[]) =>
 const protocols = oldActions.map(([, protocol]) => protocol)
 const types = oldActions.flatMap(([, , names]) => names)
 
+const tokenShown = Type.Object({
+  instance_uuid: text,
+  host: textOrNull,
+  port: nothing,
+  internal_access_path: nothing,
+})
+
 export const remoteConsoleRoutes: readonly Route[] = [
   route({
     method: "POST",
     path: "/servers/{server_id}/remote-consoles",
     min: "2.6",
     operation: createRemoteConsole,
+    told: { answer: Type.Object({ remote_console: Type.Object({ protocol: text, type: text, url: text }) }) },
     body: versions({
       "2.6": consoleOf(protocols, types),
       "2.8": consoleOf([...protocols, "mks"], [...types, "webmks"]),
@@ -59,6 +70,7 @@ export const remoteConsoleRoutes: readonly Route[] = [
     path: "/os-console-auth-tokens/{console_token}",
     max: "2.30",
     operation: showConsoleToken,
+    told: { answer: Type.Object({ console: tokenShown }) },
     handler: async (ctx, req) => {
       await showConsoleToken.admit(ctx, { token: req.params.console_token ?? "" })
       throw badRequest(
@@ -71,6 +83,7 @@ export const remoteConsoleRoutes: readonly Route[] = [
     path: "/os-console-auth-tokens/{console_token}",
     min: "2.31",
     operation: showConsoleToken,
+    told: { answer: Type.Object({ console: tokenShown }) },
     handler: async (ctx, req) => {
       const { serverId, host } = await showConsoleToken(ctx, { token: req.params.console_token ?? "" })
       // The machine has no port: its host connects to the cloud, and not the other way.
