@@ -8,7 +8,7 @@ import { findLibraries, type LibraryIndex, librariesDir, readVersion } from "../
 /** What the server imports of them. They share what they have in common, so all of it is here. */
 export const libraries: Readonly<Record<string, readonly string[]>> = {
   kysely: ["kysely"],
-  typebox: ["typebox", "typebox/compile", "typebox/format", "typebox/schema", "typebox/value"],
+  typebox: ["typebox", "typebox/compile", "typebox/format", "typebox/schema"],
   yaml: ["yaml"],
 }
 

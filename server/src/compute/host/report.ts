@@ -8,16 +8,30 @@ import { transact } from "../../platform/db/database.ts"
 import { describeError } from "../../platform/fault/fault.ts"
 import { syncMachine } from "../server/power-sync.ts"
 import { type Ratios, ratiosOfHost } from "./ratio.ts"
+import { ReportQueue } from "./report-queue.ts"
 import { markSilent, touchHost, upsertHost } from "./store.ts"
+
+/** Of one host at once: looks into the database, which may ask the host back. */
+const machinesAtOnce = 8
 
 /** Listens to every agent until disposed. A lost report costs a moment: the next one, or the reconciler, tells the same. */
 export async function listenToAgents(platform: Platform): Promise<AsyncDisposable> {
+  const take = async (report: AgentReport) => {
+    try {
+      await handleReport(platform, report)
+    } catch (error) {
+      const facts = { err: describeError(error), host: report.host }
+      platform.log.warn(facts, "report of an agent was not taken")
+    }
+  }
+  // A host that does not answer for its machines lives nevertheless.
+  const alive = new ReportQueue<AgentReport>(1, take)
+  const machines = new ReportQueue<AgentReport>(machinesAtOnce, take)
   return await platform.bus.subscribe(agentReportTopic, (message) => {
     // Only agents publish on this topic, in the type of the protocol.
     const report = message as AgentReport
-    handleReport(platform, report).catch((error: unknown) => {
-      platform.log.warn({ err: describeError(error), host: report.host }, "report of an agent was not taken")
-    })
+    if (report.kind === "alive") alive.add(report.host, report.kind, report)
+    else machines.add(report.host, report.serverId, report)
   })
 }
 

@@ -1,7 +1,6 @@
 // What a host may do on the cloud's bus: serve its own topic, and report of itself. What it says is checked here, as
 // whoever has taken over one host must not speak for another.
-import { type Static, Type } from "typebox"
-import { Clean } from "typebox/value"
+import { IsObject, type Static, type TSchema, Type } from "typebox"
 import { agentReportTopic, agentTopic } from "../../agent/protocol.ts"
 import type { Bus } from "../../platform/bus/bus.ts"
 import { fits } from "../../platform/schema/compiled.ts"
@@ -47,22 +46,21 @@ const Description = Type.Object({
 })
 
 const at = Type.String({ maxLength: 40 })
-const Report = Type.Union([
-  Type.Object({
-    kind: Type.Literal("alive"),
-    host: Text,
-    at,
-    description: Description,
-    network: Type.Optional(Type.Object({ problem: Type.Union([Type.Null(), Text]) })),
-  }),
-  Type.Object({
-    kind: Type.Literal("vm"),
-    host: Text,
-    at,
-    serverId: Type.String({ format: "uuid" }),
-    state: VmState,
-  }),
-])
+const Alive = Type.Object({
+  kind: Type.Literal("alive"),
+  host: Text,
+  at,
+  description: Description,
+  network: Type.Optional(Type.Object({ problem: Type.Union([Type.Null(), Text]) })),
+})
+const OfMachine = Type.Object({
+  kind: Type.Literal("vm"),
+  host: Text,
+  at,
+  serverId: Type.String({ format: "uuid" }),
+  state: VmState,
+})
+type Report = Static<typeof Alive> | Static<typeof OfMachine>
 
 /** Topics are the host's words: no more of them comes back or into the log. */
 const shownMost = 100
@@ -110,11 +108,21 @@ function allowance(most: number, perSecond: number): () => boolean {
   }
 }
 
-/** What the cloud knows of it: a host that is newer may say more, and one that was taken over anything. */
-function reportOf(host: string, message: unknown): Static<typeof Report> | undefined {
-  if (!fits(Report, message)) return undefined
+function reportOf(host: string, message: unknown): Report | undefined {
+  const schema = [Alive, OfMachine].find((each) => fits(each, message))
+  if (!schema) return undefined
   // The schema has just said so.
-  const report = Clean(Report, message) as Static<typeof Report>
+  const report = known(schema, message) as Report
   if (report.host !== host) return undefined
   return report.kind !== "alive" || report.description.host === host ? report : undefined
+}
+
+/** What the cloud knows of it: a host that is newer may say more, and one that was taken over anything. */
+function known(schema: TSchema, value: unknown): unknown {
+  if (!IsObject(schema) || typeof value !== "object" || value === null) return value
+  const found = Object.entries(value).flatMap(([key, each]) => {
+    const of = Object.hasOwn(schema.properties, key) ? schema.properties[key] : undefined
+    return of ? [[key, known(of, each)] as const] : []
+  })
+  return Object.fromEntries(found)
 }

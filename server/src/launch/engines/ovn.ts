@@ -77,7 +77,7 @@ export function chassisEngines(options: ChassisOptions): EngineSpec[] {
         await addressTunnel(paths)
       },
     },
-    // A host that joined starts without its cloud as well: its switch keeps the flows until that is back.
+    // A host that joined starts without its cloud as well, and connects when that is back.
     southbound
       ? controller
       : { ...controller, isReady: () => answers(paths, "ovn-controller", "connection-status", /^connected/) },

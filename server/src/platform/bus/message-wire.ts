@@ -47,20 +47,17 @@ export class BoundedReader extends AbstractMessageReader {
 
   /** A message at a time: the connection takes one a turn, and what is handed over sooner only piles up there. */
   #work(callback: DataCallback): void {
-    let message: Message | null
     try {
-      message = this.#next()
+      const message = this.#next()
+      this.#isWorking = message !== null
+      // The connection itself trips over some that are none of JSON-RPC's.
+      if (message !== null) callback(message)
     } catch (error) {
       this.#socket.destroy(error instanceof Error ? error : new Error(String(error)))
       return
     }
-    this.#isWorking = message !== null
-    if (message === null) {
-      this.#socket.resume()
-      return
-    }
-    callback(message)
-    setImmediate(() => this.#work(callback))
+    if (this.#isWorking) setImmediate(() => this.#work(callback))
+    else this.#socket.resume()
   }
 
   /** Null: it has not come whole. */

@@ -39,11 +39,12 @@ async function open(options: Parameters<typeof servePeer>[2] = {}): Promise<Ends
   }
 }
 
+const asking = (id: number, method: string, params: object) => framed({ jsonrpc: "2.0", id, method, params })
+
 const framed = (message: unknown) => {
   const text = JSON.stringify(message)
   return `Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`
 }
-const asking = (id: number, method: string, params: object) => framed({ jsonrpc: "2.0", id, method, params })
 
 for (const [what, bytes] of Object.entries({
   "a message that is longer than one may be": "Content-Length: 99999999999\r\n\r\n",
@@ -51,6 +52,11 @@ for (const [what, bytes] of Object.entries({
   "a head without a length": "X: y\r\n\r\n{}",
   "a length that is none": "Content-Length: -5\r\n\r\n",
   "what is no JSON": "Content-Length: 3\r\n\r\n{{{",
+  "a message that is none of the protocol's": framed({
+    jsonrpc: "2.0",
+    method: "$/cancelRequest",
+    params: null,
+  }),
 })) {
   test(`${what} ends the connection`, async () => {
     await using ends = await open()

@@ -1,0 +1,25 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { setTimeout as delay } from "node:timers/promises"
+import { ReportQueue } from "./report-queue.ts"
+
+test("a host's reports are worked on a few at once, the newest of each thing, and none of another host waits", async () => {
+  const done: string[] = []
+  let running = 0
+  let most = 0
+  const queue = new ReportQueue<string>(2, async (report) => {
+    most = Math.max(most, ++running)
+    await delay(5)
+    running--
+    done.push(report)
+  })
+  for (let at = 0; at < 1_000; at++) queue.add("a", `thing ${at % 4}`, `a ${at}`)
+  await delay(100)
+  assert.equal(most, 2)
+  assert.deepEqual(done.sort(), ["a 0", "a 1", "a 996", "a 997", "a 998", "a 999"])
+  most = 0
+  for (const host of ["a", "b", "c"]) queue.add(host, "thing", host)
+  assert.equal(running, 3)
+  await delay(50)
+  assert.deepEqual(done.slice(-3).sort(), ["a", "b", "c"])
+})
