@@ -361,7 +361,7 @@ describe("whoever is at the door", () => {
     const member = await joinAs("host16")
     using client = clientOf(member)
     const bus = new PeerBus(await client.openBus(AbortSignal.timeout(10_000)), {})
-    const hypervisor = new FakeHypervisor({
+    await using hypervisor = new FakeHypervisor({
       host: "host16",
       hostIp: member.address,
       dir: join(scratch, "host16/fake"),
