@@ -1,8 +1,8 @@
 // The control socket of a running cloud: `kumoi status` and `kumoi policy` ask here. Mode 0600, so only its owner can.
-import { chmodSync, rmSync } from "node:fs"
 import { createServer, type IncomingMessage, request } from "node:http"
 import { join } from "node:path"
 import { Fault } from "../platform/fault/fault.ts"
+import { listenOnSocket } from "../platform/net/unix-socket.ts"
 import { readFacts, readMainState, runDirOf } from "./cloud-dir.ts"
 
 /** What can be asked, by path; a question comes as JSON. */
@@ -16,7 +16,6 @@ export async function serveControl(
   answers: Answers,
   otherwise = (path: string) => `there is no ${path} here`,
 ): Promise<AsyncDisposable> {
-  rmSync(socketPath, { force: true })
   const server = createServer((request, response) => {
     const send = (status: number, body: unknown) =>
       response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body))
@@ -33,18 +32,7 @@ export async function serveControl(
           error instanceof Fault ? send(400, faultOf(error)) : send(500, { message: String(error) }),
       )
   })
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject)
-    server.listen(socketPath, resolve)
-  })
-  chmodSync(socketPath, 0o600)
-  return {
-    [Symbol.asyncDispose]: async () => {
-      server.closeAllConnections()
-      await new Promise((done) => server.close(done))
-      rmSync(socketPath, { force: true })
-    },
-  }
+  return await listenOnSocket(server, socketPath)
 }
 
 function faultOf({ kind, code, message }: Fault) {

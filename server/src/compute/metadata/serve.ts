@@ -1,9 +1,9 @@
 // The metadata service: a small HTTP server on a unix socket. The proxy in each network tells who asks by two
 // headers (the address that the packet came from, and the network it came on); only the proxy can reach the socket.
-import { chmod, rm } from "node:fs/promises"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { Platform } from "../../platform/context/context.ts"
 import { describeError } from "../../platform/fault/fault.ts"
+import { listenOnSocket } from "../../platform/net/unix-socket.ts"
 import { answerMetadataRequest, type MetadataReply, textReply } from "./request.ts"
 
 /** A guest that keeps a connection open holds nothing of ours for longer. */
@@ -14,25 +14,13 @@ export async function serveMetadata(
   options: { socketPath: string },
 ): Promise<AsyncDisposable> {
   const { socketPath } = options
-  await rm(socketPath, { force: true })
   const http = createServer({ keepAliveTimeout: idleMs, requestTimeout: idleMs }, (request, response) => {
     answer(platform, request, response).catch((error: unknown) => {
       platform.log.error({ err: describeError(error), url: request.url }, "metadata request failed")
       send(response, textReply(500, "The metadata are not at hand now; try again.\n"))
     })
   })
-  await new Promise<void>((resolve, reject) => {
-    http.once("error", reject)
-    http.listen(socketPath, resolve)
-  })
-  await chmod(socketPath, 0o600)
-  return {
-    async [Symbol.asyncDispose]() {
-      http.closeAllConnections()
-      await new Promise<void>((resolve) => http.close(() => resolve()))
-      await rm(socketPath, { force: true })
-    },
-  }
+  return await listenOnSocket(http, socketPath)
 }
 
 async function answer(platform: Platform, request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -1,20 +1,12 @@
 // A socket that is there when a process is ready: its supervisor looks whether somebody answers.
-import { rmSync } from "node:fs"
 import { createConnection, createServer } from "node:net"
+import { listenOnSocket } from "../../platform/net/unix-socket.ts"
 
 export async function serveReady(socketPath: string): Promise<AsyncDisposable> {
-  rmSync(socketPath, { force: true })
-  const server = createServer((socket) => socket.end())
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject)
-    server.listen(socketPath, resolve)
-  })
-  return {
-    async [Symbol.asyncDispose]() {
-      await new Promise((resolve) => server.close(resolve))
-      rmSync(socketPath, { force: true })
-    },
-  }
+  return await listenOnSocket(
+    createServer((socket) => socket.end()),
+    socketPath,
+  )
 }
 
 export async function isReady(socketPath: string): Promise<boolean> {

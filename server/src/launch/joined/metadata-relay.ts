@@ -1,10 +1,10 @@
 // The socket of a joined host's metadata proxy: hands each request of a guest to the cloud, which answers for the
 // guests of this host alone.
-import { chmod, rm } from "node:fs/promises"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { doorHeaders, doorPaths } from "../../agent/door-protocol.ts"
 import { describeError } from "../../platform/fault/fault.ts"
 import type { Logger } from "../../platform/log/log.ts"
+import { listenOnSocket } from "../../platform/net/unix-socket.ts"
 import type { DoorClient } from "./door-client.ts"
 
 /** A guest that keeps a connection open holds nothing of ours for longer. */
@@ -16,7 +16,6 @@ export async function relayMetadata(
   options: { socketPath: string; log: Logger },
 ): Promise<AsyncDisposable> {
   const { socketPath, log } = options
-  await rm(socketPath, { force: true })
   const http = createServer({ keepAliveTimeout: idleMs, requestTimeout: idleMs }, (request, response) => {
     relay(client, request, response).catch((error: unknown) => {
       log.warn({ error: describeError(error), url: request.url }, "a metadata request was not handed on")
@@ -25,18 +24,7 @@ export async function relayMetadata(
         response.writeHead(503, { "content-type": "text/plain" }).end("The metadata are not at hand now.\n")
     })
   })
-  await new Promise<void>((resolve, reject) => {
-    http.once("error", reject)
-    http.listen(socketPath, resolve)
-  })
-  await chmod(socketPath, 0o600)
-  return {
-    async [Symbol.asyncDispose]() {
-      http.closeAllConnections()
-      await new Promise<void>((resolve) => http.close(() => resolve()))
-      await rm(socketPath, { force: true })
-    },
-  }
+  return await listenOnSocket(http, socketPath)
 }
 
 async function relay(client: DoorClient, request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -2,9 +2,9 @@
 //
 // The socket is mode 0600. A process whose connection breaks has lost the one that runs the cloud: it hears of it by
 // `onLost` and has nothing left to do.
-import { chmodSync, rmSync } from "node:fs"
-import { connect as connectSocket, createServer, type Socket } from "node:net"
+import { connect as connectSocket, createServer } from "node:net"
 import { type Logger, silentLogger } from "../log/log.ts"
+import { listenOnSocket } from "../net/unix-socket.ts"
 import type { Bus } from "./bus.ts"
 import { connectionLost, PeerBus, type PeerBusOptions, servePeer } from "./peer-bus.ts"
 
@@ -14,27 +14,11 @@ export async function serveBus(
   socketPath: string,
   log: Logger = silentLogger,
 ): Promise<AsyncDisposable> {
-  rmSync(socketPath, { force: true })
-  const sockets = new Set<Socket>()
   const server = createServer((socket) => {
-    sockets.add(socket)
     socket.on("error", (error) => log.debug({ error: error.message }, "a process left the bus"))
-    socket.on("close", () => sockets.delete(socket))
     servePeer(bus, socket)
   })
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject)
-    server.listen(socketPath, resolve)
-  })
-  chmodSync(socketPath, 0o600)
-  return {
-    async [Symbol.asyncDispose]() {
-      const closed = new Promise((resolve) => server.close(resolve))
-      for (const socket of sockets) socket.destroy()
-      await closed
-      rmSync(socketPath, { force: true })
-    },
-  }
+  return await listenOnSocket(server, socketPath)
 }
 
 export interface SocketBusOptions extends PeerBusOptions {

@@ -1,9 +1,9 @@
 // Connections that stop to speak HTTP (`Upgrade`): how they are told from requests, refused, and handed to the process
 // that keeps them.
-import { chmodSync, rmSync } from "node:fs"
 import { createServer, type IncomingMessage, STATUS_CODES } from "node:http"
-import { connect, type Socket } from "node:net"
+import { connect } from "node:net"
 import type { Duplex } from "node:stream"
+import { listenOnSocket } from "../net/unix-socket.ts"
 import { joinStreams } from "../streams/join.ts"
 
 export interface UpgradeHandler {
@@ -46,25 +46,7 @@ export function forwardUpgrades(socketPath: string): TakeUpgrade {
 
 /** Takes what other processes of this host hand on. The socket is mode 0600. */
 export async function serveUpgrades(socketPath: string, take: TakeUpgrade): Promise<AsyncDisposable> {
-  const sockets = new Set<Socket>()
   const server = createServer((_request, response) => response.writeHead(404).end())
-  server.on("connection", (socket: Socket) => {
-    sockets.add(socket)
-    socket.once("close", () => sockets.delete(socket))
-  })
   server.on("upgrade", take)
-  rmSync(socketPath, { force: true })
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject)
-    server.listen(socketPath, resolve)
-  })
-  chmodSync(socketPath, 0o600)
-  return {
-    async [Symbol.asyncDispose]() {
-      const closed = new Promise((resolve) => server.close(resolve))
-      for (const socket of sockets) socket.destroy()
-      await closed
-      rmSync(socketPath, { force: true })
-    },
-  }
+  return await listenOnSocket(server, socketPath)
 }

@@ -1,0 +1,26 @@
+// Servers on a unix socket: for processes of this host, and for their owner alone.
+import { chmodSync, rmSync } from "node:fs"
+import type { Server, Socket } from "node:net"
+
+/** Takes the place of what a dead process left. Disposing breaks every connection, and removes the socket. */
+export async function listenOnSocket(server: Server, socketPath: string): Promise<AsyncDisposable> {
+  const sockets = new Set<Socket>()
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket)
+    socket.once("close", () => sockets.delete(socket))
+  })
+  rmSync(socketPath, { force: true })
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject)
+    server.listen(socketPath, resolve)
+  })
+  chmodSync(socketPath, 0o600)
+  return {
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise((resolve) => server.close(resolve))
+      for (const socket of sockets) socket.destroy()
+      await closed
+      rmSync(socketPath, { force: true })
+    },
+  }
+}
