@@ -2,7 +2,6 @@
 import assert from "node:assert/strict"
 import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Duplex } from "node:stream"
@@ -18,6 +17,7 @@ import { eventually, systemClock } from "../src/platform/clock/clock.ts"
 import { forwardUpgrades, refusalHeader, serveUpgrades } from "../src/platform/http/upgrade.ts"
 import { silentLogger } from "../src/platform/log/log.ts"
 import { AwaitedStreams } from "../src/platform/streams/awaited-streams.ts"
+import { freePort } from "./free-port.ts"
 import { type ServerCloud, startServerCloud } from "./server-cloud.ts"
 
 let c: ServerCloud
@@ -40,14 +40,6 @@ after(async () => {
   await c?.[Symbol.asyncDispose]()
   rmSync(scratch, { recursive: true, force: true })
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return typeof address === "object" && address ? address.port : 0
-}
 
 type Kind = "vnc" | "serial"
 const typeOf = { vnc: "novnc", serial: "serial" }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import { createHash } from "node:crypto"
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { connect as connectTcp, createServer } from "node:net"
+import { connect as connectTcp } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
@@ -22,6 +22,7 @@ import { PeerBus } from "../src/platform/bus/peer-bus.ts"
 import { eventually, systemClock } from "../src/platform/clock/clock.ts"
 import { silentLogger } from "../src/platform/log/log.ts"
 import { startTestCloud, type TestCloud } from "./cloud.ts"
+import { freePort } from "./free-port.ts"
 
 let cloud: TestCloud
 let scratch: string
@@ -35,14 +36,6 @@ after(async () => {
   await cloud?.[Symbol.asyncDispose]()
   rmSync(scratch, { recursive: true, force: true })
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return typeof address === "object" && address ? address.port : 0
-}
 
 function hosts() {
   const found = cloud.cloud.hosts

@@ -156,6 +156,16 @@ export function stopRequestPath(dir: CloudDir): string {
   return join(dir.runDir, "stop.json")
 }
 
+/** How long guests get to power off: as `down` has asked, which is done with then; else the usual time. */
+export function takeStopGrace(dir: CloudDir): number {
+  const asked = readJson<{ graceMs: number }>(stopRequestPath(dir))
+  rmSync(stopRequestPath(dir), { force: true })
+  return asked?.graceMs ?? guestGraceMs
+}
+
+/** Guests get this long to power off by themselves when nobody has said how long. */
+const guestGraceMs = 20_000
+
 /** There while a restore is under way, or when one was interrupted. */
 export function restoringPath(dir: Pick<CloudDir, "path">): string {
   return join(dir.path, "restoring.json")

@@ -28,11 +28,10 @@ import {
   canReach,
   type MainState,
   openCloudDir,
-  readJson,
   readOrMakePasswords,
   refuseHalfRestored,
   removeMainState,
-  stopRequestPath,
+  takeStopGrace,
   writeJson,
   writeMainState,
 } from "./cloud-dir.ts"
@@ -72,8 +71,6 @@ export interface RunningCloud {
 }
 
 const region = "RegionOne"
-/** Guests get this long to power off by themselves when the process is told to stop. */
-export const guestGraceMs = 20_000
 
 /** For tools, and for what starts beside a process that ends. */
 const spareConnections = 60
@@ -347,10 +344,9 @@ async function stopOnSignal(
 ): Promise<void> {
   const signal = await until.signal
   run.log.info({ signal }, "stopping")
-  const asked = readJson<{ graceMs: number }>(stopRequestPath(run.dir))
-  rmSync(stopRequestPath(run.dir), { force: true })
+  const graceMs = takeStopGrace(run.dir)
   await stopApiProcesses(run)
-  await cloud.stop({ guests: "power_off", graceMs: asked?.graceMs ?? guestGraceMs })
+  await cloud.stop({ guests: "power_off", graceMs })
   await until.stack.disposeAsync()
   run.log.info("stopped")
 }

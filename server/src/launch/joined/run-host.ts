@@ -1,5 +1,3 @@
-// Runs a joined host in this process: its engines, then the agent, which speaks to the cloud through the door.
-import { rmSync } from "node:fs"
 import { join } from "node:path"
 import type { HostSettings } from "../../agent/door-protocol.ts"
 import { FakePlugger } from "../../agent/ports/fake-plugger.ts"
@@ -17,7 +15,7 @@ import {
   openCloudDir,
   readJson,
   removeMainState,
-  stopRequestPath,
+  takeStopGrace,
   writeJson,
   writeMainState,
 } from "../cloud-dir.ts"
@@ -26,15 +24,7 @@ import { removeLeftovers } from "../leftovers.ts"
 import { endWhenUncaught, ownParent } from "../parent.ts"
 import { planDrivers, type StartPlan } from "../plan.ts"
 import { makeHypervisor } from "../real-host.ts"
-import {
-  firstSignal,
-  guestGraceMs,
-  interrupted,
-  mustIdentify,
-  ownStatus,
-  parentStatus,
-  type RunningCloud,
-} from "../run.ts"
+import { firstSignal, interrupted, mustIdentify, ownStatus, parentStatus, type RunningCloud } from "../run.ts"
 import type { CloudStatus, ComponentStatus } from "../status.ts"
 import type { UpOptions } from "../up-options.ts"
 import { DoorClient } from "./door-client.ts"
@@ -188,9 +178,8 @@ async function stopOnSignal(
 ): Promise<void> {
   const signal = await until.signal
   run.log.info({ signal }, "stopping")
-  const asked = readJson<{ graceMs: number }>(stopRequestPath(run.dir))
-  rmSync(stopRequestPath(run.dir), { force: true })
-  await agent.stop({ guests: "power_off", graceMs: asked?.graceMs ?? guestGraceMs })
+  const graceMs = takeStopGrace(run.dir)
+  await agent.stop({ guests: "power_off", graceMs })
   await until.stack.disposeAsync()
   run.log.info("stopped")
 }
