@@ -3,7 +3,7 @@
 // of the machine, and every leftover shows. A simulated one needs none: it only listens on the loopback address.
 import { execFile, spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs"
 import { type AddressInfo, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
@@ -87,7 +87,33 @@ export async function eventually<T>(
     }
     await delay(options.everyMs ?? 200)
   }
-  throw new Error(`waited ${timeoutMs} ms for ${what}`, { cause: last })
+  throw new Error([`waited ${timeoutMs} ms for ${what}`, ...complaints()].join("\n"), { cause: last })
+}
+
+/** Clouds of this process that were started and not ended. */
+const there = new Set<TestCloud>()
+const complaintsMost = 40
+const complaintLengthMost = 400
+
+/** What the clouds' logs last said of errors, so that a wait in vain explains itself where only its output is left. */
+function complaints(): string[] {
+  return [...there].flatMap(({ dataDir }) => {
+    const file = join(dataDir, "log/kumoi.log")
+    const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n") : []
+    return [`what ${dataDir} complained of:`, ...lines.flatMap(complaint).slice(-complaintsMost)]
+  })
+}
+
+function complaint(line: string): string[] {
+  try {
+    const { level, time, msg, err, error, pid: _, hostname: __, ...facts } = JSON.parse(line)
+    if (level < 40 && !err && !error) return []
+    return [
+      `${time} ${msg} ${error ?? err?.message ?? ""} ${JSON.stringify(facts)}`.slice(0, complaintLengthMost),
+    ]
+  } catch {
+    return [] // cut short by the end of its process
+  }
 }
 
 /** A port that nobody listens on now. */
@@ -127,6 +153,7 @@ export class TestCloud implements AsyncDisposable {
         if (options.bridge) await cloud.#makeBridge(options.bridge)
       }
       await cloud.up()
+      there.add(cloud)
       return cloud
     } catch (error) {
       await cloud[Symbol.asyncDispose]()
@@ -246,6 +273,7 @@ export class TestCloud implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    there.delete(this)
     await this.inside(join(root, "kumoi"), ["down", "--data", this.dataDir, "--grace", "0", "--purge"], {
       timeoutMs: 180_000,
       isChecked: false,

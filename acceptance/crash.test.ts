@@ -120,6 +120,12 @@ describe("kill -9 of the process while servers are made and deleted", () => {
     return found
   }
 
+  /** Those that are there and should be gone, or are there and not ACTIVE. */
+  async function wrong(gone: ReadonlySet<string>): Promise<string[]> {
+    const left = (await servers()).filter((s) => gone.has(s.id) || s.status !== "ACTIVE")
+    return left.map((s) => `${s.id} ${s.name} ${s.status} ${gone.has(s.id)} ${s.fault?.message ?? ""}`)
+  }
+
   async function untilSettled(): Promise<Server[]> {
     return await eventually("every server to be ACTIVE or ERROR", async () => {
       const all = await servers()
@@ -186,11 +192,7 @@ describe("kill -9 of the process while servers are made and deleted", () => {
     const backMs = performance.now()
     const gone = new Set(answers.map((a) => a.body))
     await eventually("the deleted to be gone", async () => {
-      const left = await servers()
-      assert.deepEqual(
-        left.filter((s) => gone.has(s.id) || s.status !== "ACTIVE"),
-        [],
-      )
+      assert.deepEqual(await wrong(gone), [])
       return true
     })
     const workMs = performance.now() - backMs
@@ -216,11 +218,7 @@ describe("kill -9 of the process while servers are made and deleted", () => {
     await backUp()
     const gone = new Set(answers.map((a) => a.body))
     await eventually("the deleted to be gone, the others ACTIVE", async () => {
-      const left = await servers()
-      assert.deepEqual(
-        left.filter((s) => gone.has(s.id) || s.status !== "ACTIVE"),
-        [],
-      )
+      assert.deepEqual(await wrong(gone), [])
       return true
     })
     await checkOwners()
