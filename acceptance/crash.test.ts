@@ -32,10 +32,19 @@ describe("kill -9 of the process while servers are made and deleted", () => {
     await cloud.up("--config", config)
     demo = await Session.open(cloud, "demo")
     admin = await Session.open(cloud, "admin")
-    network = (await demo.get("/network/v2.0/networks?name=private")).networks[0].id
+    network = await makeNetwork()
     image = (await demo.get("/image/v2/images?name=kumoi-guest")).images[0].id
   })
   after(async () => await cloud?.[Symbol.asyncDispose]())
+
+  /** With an address for every server: what is made beyond those that were answered counts too. */
+  async function makeNetwork(): Promise<string> {
+    const made = await demo.send("POST", "/network/v2.0/networks", { network: { name: "crash" } })
+    const id: string = made.body.network.id
+    const subnet = { network_id: id, ip_version: 4, cidr: "192.168.64.0/22" }
+    assert.equal((await demo.send("POST", "/network/v2.0/subnets", { subnet })).status, 201)
+    return id
+  }
 
   const create = (name: string): Promise<Answer> =>
     demo.send("POST", "/compute/v2.1/servers", {
@@ -146,7 +155,7 @@ describe("kill -9 of the process while servers are made and deleted", () => {
     ["the first is ACTIVE", 300, async (answered) => answered === batch && (await hasOneActive())],
   ]
   for (const [round, [when, delayMs, isMoment]] of moments.entries()) {
-    test(`killed when ${when} of ${batch}: each becomes ACTIVE or ERROR with a fault`, async () => {
+    test(`killed when ${when} of ${batch}: each becomes ACTIVE`, async () => {
       slowMachines(delayMs)
       const known = new Set((await servers()).map((s) => s.id))
       const names = Array.from({ length: batch }, (_, i) => `r${round}-${i}`)
@@ -166,7 +175,11 @@ describe("kill -9 of the process while servers are made and deleted", () => {
         )
       const made = settled.filter((s) => !known.has(s.id))
       assert.ok(made.length <= batch, "no server was made twice")
-      for (const s of made) if (s.status === "ERROR") assert.ok(s.fault?.message, `${s.name} has no fault`)
+      // Nothing is wrong with the host, so nothing may fail.
+      assert.deepEqual(
+        made.filter((s) => s.status === "ERROR").map((s) => s.fault),
+        [],
+      )
       const active = made.filter((s) => s.status === "ACTIVE").length
       process.stdout.write(
         `# accepted ${answers.length}, there ${made.length}, ACTIVE ${active}; up ${Math.round(startMs)} ms, ` +

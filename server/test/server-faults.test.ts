@@ -76,6 +76,26 @@ test("a flavor larger than every host: what is missing is said, to users and to 
   )
 })
 
+test("what the network refuses is said, and no other host is tried", async () => {
+  await using c = await startServerCloud()
+  const neutron = async (path: string, body: unknown) =>
+    (await c.cloud.request("POST", `/network/v2.0/${path}`, { token: c.demo, body })).body
+  const { network } = await neutron("networks", { network: { name: "small" } })
+  // One address beside that of the network's own port.
+  const allocation_pools = [{ start: "192.0.2.10", end: "192.0.2.11" }]
+  const subnet = { network_id: network.id, ip_version: 4, cidr: "192.0.2.0/24", allocation_pools }
+  await neutron("subnets", { subnet })
+  const networks = [{ uuid: network.id }]
+  await c.reaches(await c.create({ networks }), "ACTIVE")
+  const id = await c.create({ networks })
+  const { fault } = await c.reaches(id, "ERROR")
+  assert.equal(fault.message, `No more IP addresses available on network ${network.id}.`)
+  const { rows } = await sql`select id from engine.saga where resource_id = ${id}`.execute(
+    c.cloud.database.db,
+  )
+  assert.equal(rows.length, 1)
+})
+
 test("a guest that is killed or switched off from within shows as shut off", async () => {
   await using c = await startServerCloud()
   const [killed, off] = [await c.create(), await c.create()]

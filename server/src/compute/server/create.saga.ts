@@ -123,9 +123,10 @@ export const createServerSaga = saga<CreateParams>("compute.server.create", 1)
 
 type Unwound = StepContext<CreateParams, object> & { failure: SagaFailure }
 
+/** What the network refuses (no address left, a quota) it would refuse for any host. */
 function mayTryElsewhere(s: Unwound): boolean {
   return (
-    s.failure.step !== "schedule" &&
+    s.failure.step === "spawn" &&
     s.params.forcedHost === null &&
     s.params.attempt < s.ctx.config.compute.scheduleAttemptsMost
   )
@@ -136,7 +137,7 @@ async function tryElsewhere(s: Unwound): Promise<boolean> {
   return await s.transact(async (tx) => {
     const claimed = await claimAgain(tx, params.serverId, params.generation, "scheduling")
     if (!claimed) return false
-    if (s.failure.step === "spawn" && claimed.previousHost) await noteFailedBuild(tx, claimed.previousHost)
+    if (claimed.previousHost) await noteFailedBuild(tx, claimed.previousHost)
     const next: CreateParams = {
       ...params,
       generation: claimed.server.generation,
@@ -163,8 +164,7 @@ async function countFailedBuild(tx: Tx, s: Unwound): Promise<void> {
 
 /** Users know "No valid host was found"; the last host's own reason goes with it. */
 function withReason(s: Unwound): Unwound {
-  if (s.failure.step === "schedule" && s.params.attempt === 1) return s
-  if (s.params.excludedHosts.length === 0) return s
+  if (s.params.excludedHosts.length === 0 || s.failure.step === "ports") return s
   const reason = noValidHost(
     `Exhausted all hosts available for retrying build failures for instance ${s.params.serverId}.`,
   )
