@@ -10,6 +10,7 @@ import {
   changesSchema,
   createSchema,
   expressionOf,
+  type Field,
   type Fields,
   publicName,
   type ThingOf,
@@ -123,11 +124,21 @@ export function sourceOf<F extends Fields, V>(
 
 /** Public name → key of the fields that lists may be sorted by, or filtered. */
 export function keysOf(fields: Fields, ability: "sort" | "filter"): Readonly<Record<string, string>> {
-  return Object.fromEntries(
+  const known = keys[ability].get(fields)
+  if (known) return known
+  const made = Object.fromEntries(
     Object.entries(fields)
       .filter(([, { abilities }]) => abilities[ability])
       .map(([key, field]) => [publicName(key, field), key]),
   )
+  keys[ability].set(fields, made)
+  return made
+}
+
+/** Every list asks for them. */
+const keys = {
+  sort: new WeakMap<Fields, Readonly<Record<string, string>>>(),
+  filter: new WeakMap<Fields, Readonly<Record<string, string>>>(),
 }
 
 /** Fields with a policy rule of their own, key → public name, for those who write or read them. */
@@ -143,7 +154,7 @@ export function ruledFields(fields: Fields, how: "write" | "read"): Readonly<Rec
 export function fieldsOf<F extends Fields, V>(
   of: Noun<F, V>,
   viewer: V,
-): AliasedRawBuilder<unknown, string>[] {
+): readonly AliasedRawBuilder<unknown, string>[] {
   return shownOf(of.fields, columnsOf(of, viewer))
 }
 
@@ -158,52 +169,72 @@ export function objectOf<F extends Fields, V>(of: Noun<F, V>, viewer: V): RawBui
 
 const compiler = new PostgresQueryCompiler()
 
+/** What depends on nobody and has no values, written once and not for each statement. */
 interface Written {
   texts: Readonly<Record<string, string>>
   columns: Source["columns"]
+  /** Keys of the fields that depend on who looks. */
+  others: readonly string[]
+  /** All that is shown and written. */
+  shown: readonly AliasedRawBuilder<unknown, string>[]
 }
 
-/** SQL of the fields that depend on nobody and have no values: written once and not for each statement. */
 const written = new WeakMap<Fields, Written>()
 
 function writtenOf(fields: Fields): Written {
   let made = written.get(fields)
   if (!made) {
-    const texts = Object.entries(fields).flatMap(([key, { sql: expression }]): [string, string][] => {
-      if (expression === null || typeof expression === "function") return []
-      const text = compiler.compileQuery(expression.toOperationNode(), createQueryId())
-      return text.parameters.length === 0 ? [[key, text.sql]] : []
-    })
-    const columns = texts.map(([key, text]) => [key, sql.raw(text)] as const)
-    made = { texts: Object.fromEntries(texts), columns: Object.fromEntries(columns) }
+    const texts = Object.fromEntries(
+      Object.entries(fields).flatMap(([key, { sql: expression }]): [string, string][] => {
+        if (expression === null || typeof expression === "function") return []
+        const text = compiler.compileQuery(expression.toOperationNode(), createQueryId())
+        return text.parameters.length === 0 ? [[key, text.sql]] : []
+      }),
+    )
+    const columns = Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, sql.raw(text)]))
+    const others = Object.keys(fields).filter((key) => texts[key] === undefined)
+    made = {
+      texts,
+      columns,
+      others,
+      shown: oneOf(
+        texts,
+        Object.keys(fields).filter((key) => fields[key]?.isShown),
+      ),
+    }
     written.set(fields, made)
   }
   return made
 }
 
 function columnsOf<F extends Fields, V>({ fields }: Noun<F, V>, viewer: V): Source["columns"] {
-  const { columns } = writtenOf(fields)
-  const others = Object.entries(fields).filter(([key]) => columns[key] === undefined)
-  return {
-    ...columns,
-    ...Object.fromEntries(others.map(([key, field]) => [key, expressionOf(field, viewer)])),
-  }
+  const { columns, others } = writtenOf(fields)
+  if (others.length === 0) return columns
+  const made: Record<string, RawBuilder<unknown>> = { ...columns }
+  for (const key of others) made[key] = expressionOf(fields[key] as Field, viewer)
+  return made
 }
 
-/** What is written already is one expression with commas in it: a statement of fifty columns has not fifty parts. */
 function shownOf(
   fields: Fields,
   columns: Source["columns"],
   only?: readonly PropertyKey[],
-): AliasedRawBuilder<unknown, string>[] {
-  const { texts } = writtenOf(fields)
-  const keys = Object.keys(fields).filter((key) => fields[key]?.isShown && (!only || only.includes(key)))
-  const fixed = keys.filter((key) => texts[key] !== undefined)
-  const others = keys.flatMap((key) =>
-    texts[key] === undefined && columns[key] ? [columns[key].as(key)] : [],
-  )
+): readonly AliasedRawBuilder<unknown, string>[] {
+  const { texts, others, shown } = writtenOf(fields)
+  const isShown = (key: string) => fields[key]?.isShown && (!only || only.includes(key))
+  const fixed = only ? oneOf(texts, Object.keys(fields).filter(isShown)) : shown
+  const rest = others.flatMap((key) => (isShown(key) && columns[key] ? [columns[key].as(key)] : []))
+  return rest.length > 0 ? [...fixed, ...rest] : fixed
+}
+
+/** What is written already is one expression with commas in it: a statement of fifty columns has not fifty parts. */
+function oneOf(
+  texts: Written["texts"],
+  shown: readonly string[],
+): readonly AliasedRawBuilder<unknown, string>[] {
+  const fixed = shown.filter((key) => texts[key] !== undefined)
   const last = fixed.pop()
-  if (last === undefined) return others
+  if (last === undefined) return []
   const before = fixed.map((key) => `${texts[key]} as "${key}", `).join("")
-  return [sql.raw(`${before}${texts[last]}`).as(last), ...others]
+  return [sql.raw(`${before}${texts[last]}`).as(last)]
 }
