@@ -20,6 +20,7 @@ export {
 } from "./address-scope/address-scope.ts"
 export {
   type Agent,
+  agentNoun,
   deleteAgent,
   forgetHostAgents,
   getAgent,

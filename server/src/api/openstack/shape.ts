@@ -67,6 +67,9 @@ export function all(name: string, of: Shape): { answer: Shape } {
   return one(name, many(of))
 }
 
+/** Of an API: which versions it has. */
+export const versionList = all("versions", shape("Version", { ...each("id status", text), links }))
+
 /** With the address of what follows. */
 export function page(name: string, of: Shape): { answer: Shape } {
   return { answer: versionedObject({ [name]: many(of), [`${name}_links`]: rare(links) }) }

@@ -19,6 +19,8 @@ import { imageBody } from "./image-schema.ts"
 import { viewImage } from "./image-view.ts"
 import { told } from "./told.ts"
 
+const idOf = (req: WireRequest) => ({ imageId: req.params.image_id ?? "" })
+
 export const imageRoutes: Route[] = [
   route({
     method: "POST",
@@ -42,7 +44,7 @@ export const imageRoutes: Route[] = [
     path: "/images/{image_id}",
     operation: getImage,
     told: told.image,
-    handler: async (ctx, req) => viewImage(await getImage(ctx, { imageId: req.params.image_id ?? "" })),
+    handler: async (ctx, req) => viewImage(await getImage(ctx, idOf(req))),
   }),
   route({
     method: "PATCH",
@@ -51,34 +53,28 @@ export const imageRoutes: Route[] = [
     told: told.imageChange,
     handler: async (ctx, req) => {
       const changes = readPatch(req)
-      return viewImage(await updateImage(ctx, { imageId: req.params.image_id ?? "", changes }))
+      return viewImage(await updateImage(ctx, { ...idOf(req), changes }))
     },
   }),
   route({
     method: "DELETE",
     path: "/images/{image_id}",
     operation: deleteImage,
-    handler: async (ctx, req) => {
-      await deleteImage(ctx, { imageId: req.params.image_id ?? "" })
-    },
+    handler: (ctx, req) => deleteImage(ctx, idOf(req)),
   }),
   route({
     method: "POST",
     path: "/images/{image_id}/actions/deactivate",
     operation: deactivateImage,
     status: 204,
-    handler: async (ctx, req) => {
-      await deactivateImage(ctx, { imageId: req.params.image_id ?? "" })
-    },
+    handler: (ctx, req) => deactivateImage(ctx, idOf(req)),
   }),
   route({
     method: "POST",
     path: "/images/{image_id}/actions/reactivate",
     operation: reactivateImage,
     status: 204,
-    handler: async (ctx, req) => {
-      await reactivateImage(ctx, { imageId: req.params.image_id ?? "" })
-    },
+    handler: (ctx, req) => reactivateImage(ctx, idOf(req)),
   }),
 ]
 

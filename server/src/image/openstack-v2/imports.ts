@@ -76,6 +76,7 @@ export const importRoutes: Route[] = [
     method: "GET",
     path: "/images/{image_id}/tasks",
     operation: listImageTasks,
+    told: told.tasksOfImage,
     handler: async (ctx, req) => ({
       tasks: (await listImageTasks(ctx, { imageId: req.params.image_id ?? "" })).map(viewTaskOfImage),
     }),

@@ -79,25 +79,19 @@ export const memberRoutes: Route[] = [
     method: "DELETE",
     path: "/images/{image_id}/members/{member_id}",
     operation: removeImageMember,
-    handler: async (ctx, req) => {
-      await removeImageMember(ctx, ids(req))
-    },
+    handler: (ctx, req) => removeImageMember(ctx, ids(req)),
   }),
   route({
     method: "PUT",
     path: "/images/{image_id}/tags/{tag}",
     operation: addImageTag,
     status: 204,
-    handler: async (ctx, req) => {
-      await addImageTag(ctx, readTag(req))
-    },
+    handler: (ctx, req) => addImageTag(ctx, readTag(req)),
   }),
   route({
     method: "DELETE",
     path: "/images/{image_id}/tags/{tag}",
     operation: removeImageTag,
-    handler: async (ctx, req) => {
-      await removeImageTag(ctx, readTag(req))
-    },
+    handler: (ctx, req) => removeImageTag(ctx, readTag(req)),
   }),
 ]

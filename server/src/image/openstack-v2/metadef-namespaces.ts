@@ -6,7 +6,6 @@ import { type Route, route, type WireRequest, withHeaders } from "../../platform
 import {
   type Association,
   addAssociation,
-  attributeReadOnly,
   createNamespace,
   deleteNamespace,
   getNamespace,
@@ -22,7 +21,13 @@ import {
   updateNamespace,
 } from "../index.ts"
 import { viewObject } from "./metadef-items.ts"
-import { type AssociationBody, associationBody, type NamespaceBody, namespaceBody } from "./metadef-schema.ts"
+import {
+  type AssociationBody,
+  associationBody,
+  checkWritable,
+  type NamespaceBody,
+  namespaceBody,
+} from "./metadef-schema.ts"
 import { pageLinks, readGlancePage } from "./page.ts"
 import { told } from "./told.ts"
 
@@ -75,14 +80,13 @@ export const namespaceRoutes: Route[] = [
     method: "DELETE",
     path,
     operation: deleteNamespace,
-    handler: async (ctx, req) => {
-      await deleteNamespace(ctx, { namespace: nameOf(req) })
-    },
+    handler: (ctx, req) => deleteNamespace(ctx, { namespace: nameOf(req) }),
   }),
   route({
     method: "GET",
     path: "/metadefs/resource_types",
     operation: listResourceTypes,
+    told: told.resourceTypes,
     handler: async (ctx) => ({
       resource_types: (await listResourceTypes(ctx, {})).map((type) => ({
         name: type.name,
@@ -95,6 +99,7 @@ export const namespaceRoutes: Route[] = [
     method: "GET",
     path: `${path}/resource_types`,
     operation: listAssociations,
+    told: told.associations,
     handler: async (ctx, req) => ({
       resource_type_associations: (await listAssociations(ctx, { namespace: nameOf(req) })).map(
         viewAssociation,
@@ -105,6 +110,7 @@ export const namespaceRoutes: Route[] = [
     method: "POST",
     path: `${path}/resource_types`,
     operation: addAssociation,
+    told: told.association,
     body: associationBody,
     handler: async (ctx, req) =>
       viewAssociation(
@@ -115,18 +121,10 @@ export const namespaceRoutes: Route[] = [
     method: "DELETE",
     path: `${path}/resource_types/{name}`,
     operation: removeAssociation,
-    handler: async (ctx, req) => {
-      await removeAssociation(ctx, { namespace: nameOf(req), resourceType: req.params.name ?? "" })
-    },
+    handler: (ctx, req) =>
+      removeAssociation(ctx, { namespace: nameOf(req), resourceType: req.params.name ?? "" }),
   }),
 ]
-
-const readOnly = ["self", "schema", "created_at", "updated_at"]
-
-function checkWritable(body: object): void {
-  const found = readOnly.find((name) => Object.hasOwn(body, name))
-  if (found) throw attributeReadOnly(found)
-}
 
 function readFields(body: NamespaceBody) {
   return {

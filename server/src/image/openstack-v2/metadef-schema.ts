@@ -1,6 +1,7 @@
 // Schemas of the metadata definitions.
 import { type Static, Type } from "typebox"
 import { anyObject, closed, mapOf, object, word } from "../../platform/schema/make.ts"
+import { attributeReadOnly } from "../index.ts"
 
 const text = Type.String()
 const shortText = Type.String({ maxLength: 80 })
@@ -31,6 +32,12 @@ const definition = {
   minItems: count,
   uniqueItems: Type.Boolean(),
   additionalItems: Type.Boolean(),
+}
+
+/** Clients may not send back what only we say. */
+export function checkWritable(body: object): void {
+  const found = Object.keys({ ...links, ...times }).find((name) => Object.hasOwn(body, name))
+  if (found) throw attributeReadOnly(found)
 }
 
 const properties = mapOf(object(definition, ["title", "type"]))

@@ -1,6 +1,8 @@
 // Schemas that clients ask for: `glance` reads them to know which attributes an image has.
 import type { TProperties } from "typebox"
+import { links, rare, shape, text, texts } from "../../api/openstack/shape.ts"
 import { type JsonSchema, type Route, route } from "../../platform/http/wire.ts"
+import { anyObject } from "../../platform/schema/make.ts"
 import { imageProperties, memberProperties, taskProperties } from "./image-schema.ts"
 import {
   associationProperties,
@@ -16,12 +18,12 @@ const imageLinks = [
   { rel: "describedby", href: "{schema}" },
 ]
 
-export function noun(name: string, properties: TProperties, extra: JsonSchema = {}): JsonSchema {
+function noun(name: string, properties: TProperties, extra: JsonSchema = {}): JsonSchema {
   return { name, properties, ...extra }
 }
 
 /** A page of nouns. */
-export function collection(name: string, item: JsonSchema): JsonSchema {
+function collection(name: string, item: JsonSchema): JsonSchema {
   return {
     name,
     properties: {
@@ -73,11 +75,20 @@ const schemas: Readonly<Record<string, JsonSchema>> = {
   "metadefs/tags": collection("tags", tag),
 }
 
+/** Itself told by one. */
+const told = {
+  answer: shape("JsonSchema", {
+    ...{ name: text, properties: anyObject },
+    ...{ additionalProperties: rare(anyObject), required: rare(texts), links: rare(links) },
+  }),
+}
+
 export const schemaRoutes: Route[] = Object.entries(schemas).map(([name, schema]) =>
   route({
     method: "GET",
     path: `/schemas/${name}`,
     policy: "authenticated",
+    told,
     handler: async () => schema,
   }),
 )

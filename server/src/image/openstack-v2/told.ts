@@ -1,10 +1,18 @@
 // What documents say of queries, bodies and answers of this API that its handlers read and make themselves.
 import type { TProperties } from "typebox"
+import { all, flag, nothing, one } from "../../api/openstack/shape.ts"
 import type { JsonSchema } from "../../platform/http/wire.ts"
 import { filterSchemas, many, pageQuery, querySchema, sortNames } from "../../platform/noun/query-schema.ts"
+import { mapOf } from "../../platform/schema/make.ts"
 import { imageNoun, taskNoun } from "../index.ts"
 import { imageProperties, memberProperties, taskProperties } from "./image-schema.ts"
-import { namespaceProperties } from "./metadef-schema.ts"
+import {
+  associationProperties,
+  namespaceProperties,
+  objectProperties,
+  propertyProperties,
+  tagProperties,
+} from "./metadef-schema.ts"
 
 const text: JsonSchema = { type: "string" }
 const directions = { type: "string", enum: ["asc", "desc"] }
@@ -22,7 +30,16 @@ function page(name: string, item: JsonSchema): JsonSchema {
 const image = shown("Image", imageProperties, { additionalProperties: text })
 const member = shown("Member", memberProperties)
 const task = shown("Task", taskProperties)
+/** Of an image: rows as they are. */
+const { self: _, schema: _path, ...rowProperties } = taskProperties
+const taskRow = shown("TaskRow", { ...rowProperties, deleted: flag, deleted_at: nothing })
 const namespace = shown("Namespace", namespaceProperties)
+const object = shown("MetadefObject", objectProperties)
+const property = shown("MetadefProperty", propertyProperties)
+const tag = shown("MetadefTag", tagProperties)
+const association = shown("ResourceTypeAssociation", associationProperties)
+const { created_at, updated_at } = associationProperties
+const resourceType = shown("ResourceType", { name: text, created_at, updated_at })
 
 /** One of JSON Patch's operations; its other ones are not taken. */
 const change = {
@@ -76,5 +93,16 @@ export const told = {
   tasks: { query: taskQuery, answer: page("tasks", task) },
   namespace: { answer: namespace },
   namespaceOfType: { query: querySchema({ resource_type: text }), answer: namespace },
+  tasksOfImage: all("tasks", taskRow),
+  object: { answer: object },
+  objects: { answer: page("objects", object) },
+  property: { answer: property },
+  properties: one("properties", mapOf(property)),
+  tag: { answer: tag },
+  tags: { answer: page("tags", tag) },
+  newTags: all("tags", tag),
+  association: { answer: association },
+  associations: all("resource_type_associations", association),
+  resourceTypes: all("resource_types", resourceType),
   namespaces: { query: namespaceQuery, answer: page("namespaces", namespace) },
 }

@@ -5,31 +5,15 @@ import { sql } from "kysely"
 import { Type } from "typebox"
 import type { Reconciler } from "../../engine/reconcile/reconciler.ts"
 import type { Ctx, Platform } from "../../platform/context/context.ts"
-import { isUuid } from "../../platform/ids/ids.ts"
+import { boolean, structure, text, time, uuid } from "../../platform/noun/field.ts"
+import { updateThing } from "../../platform/noun/list.ts"
+import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
+import { getOf, listOf, loadOf, ThingInput } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import { anyObject, nullable } from "../../platform/schema/make.ts"
 import { agentAlive, agentNotFound, agentStatusFixed } from "../faults.ts"
 
-export interface Agent {
-  id: string
-  agentType: string
-  binary: string
-  host: string
-  topic: string
-  adminStateUp: boolean
-  alive: boolean
-  availabilityZone: string
-  createdAt: Date
-  startedAt: Date
-  heartbeatTimestamp: Date
-  configurations: Record<string, unknown>
-  description: string
-}
-
-/** In Neutron's words, which tell a host that is a gateway from one that is not. */
-const agentTypes: Readonly<Record<string, (isGateway: boolean) => string>> = {
-  "ovn-controller": (isGateway) => (isGateway ? "OVN Controller Gateway agent" : "OVN Controller agent"),
-  "neutron-ovn-metadata-agent": () => "OVN Metadata agent",
-}
+const binaries = ["ovn-controller", "neutron-ovn-metadata-agent"] as const
 
 const reportIntervalMs = 15_000
 const reportTimeoutMs = 10_000
@@ -49,7 +33,6 @@ export async function reportAgents(
 ): Promise<{ agents: number }> {
   const { host } = platform.config
   const problem = (await platform.drivers.network.health()) ?? null
-  const binaries = Object.keys(agentTypes)
   const ids = binaries.map((binary) => agentId(host, binary))
   if (problem !== null && !isStart) {
     await sql`update network.agent set problem = ${problem} where id = any(${ids}::uuid[])`.execute(
@@ -61,7 +44,7 @@ export async function reportAgents(
   const { rows } = await sql<{ wasIll: boolean }>`with before as (
       select bool_or(problem is not null) as is_ill from network.agent where id = any(${ids}::uuid[]))
     insert into network.agent (id, host, binary_name, problem)
-    select a.id, ${host}, a.name, ${problem} from unnest(${ids}::uuid[], ${binaries}::text[]) a (id, name)
+    select a.id, ${host}, a.name, ${problem} from unnest(${ids}::uuid[], ${[...binaries]}::text[]) a (id, name)
     on conflict (id) do update set problem = excluded.problem, started_at = ${started},
       heartbeat_at = now()
     returning (select is_ill from before) as "wasIll"`.execute(platform.db)
@@ -90,11 +73,10 @@ export async function noteHostAgents(
   const atMs = platform.clock.monotonicMs()
   const last = known.get(host)
   if (last && last.problem === problem && atMs - last.atMs < hostReportEveryMs) return
-  const binaries = Object.keys(agentTypes)
   const ids = binaries.map((binary) => agentId(host, binary))
   await sql`
     insert into network.agent (id, host, binary_name, problem, is_gateway)
-    select a.id, ${host}, a.name, ${problem}, false from unnest(${ids}::uuid[], ${binaries}::text[]) a (id, name)
+    select a.id, ${host}, a.name, ${problem}, false from unnest(${ids}::uuid[], ${[...binaries]}::text[]) a (id, name)
     on conflict (id) do update set problem = excluded.problem, is_gateway = false, heartbeat_at = now()
   `.execute(platform.db)
   known.set(host, { problem, atMs })
@@ -112,89 +94,97 @@ export const agentReconciler: Reconciler = {
   run: (platform) => reportAgents(platform),
 }
 
-interface AgentRow extends Pick<Agent, "id" | "host" | "binary" | "description" | "alive"> {
-  problem: string | null
-  isGateway: boolean
-  createdAt: Date
-  startedAt: Date
-  heartbeatAt: Date
+interface AgentViewer {
+  isAllowed: boolean
+  zone: string
+  driver: string
 }
 
-async function selectAgents(ctx: Ctx, id?: string): Promise<Agent[]> {
-  const one = id === undefined ? sql`` : sql`where id = ${id}`
-  const { rows } =
-    await sql<AgentRow>`select id, host, binary_name as "binary", description, problem, is_gateway as "isGateway",
-      problem is null and heartbeat_at > now() - make_interval(secs => ${aliveForSeconds}) as alive,
-      created_at as "createdAt", started_at as "startedAt", heartbeat_at as "heartbeatAt"
-    from network.agent ${one} order by host, binary_name desc`.execute(ctx.db)
-  return rows.map(({ problem, heartbeatAt, isGateway, ...row }) => ({
-    ...row,
-    agentType: agentTypes[row.binary]?.(isGateway) ?? row.binary,
-    topic: "n/a",
-    adminStateUp: true,
-    availabilityZone: ctx.config.network.availabilityZone,
-    heartbeatTimestamp: heartbeatAt,
-    configurations: {
-      driver: ctx.drivers.network.name,
-      "bridge-mappings": {},
-      ...(problem === null ? {} : { problem }),
-    },
-  }))
-}
-
-/** Empty for those who may not see them. */
-export const listAgents = operation({
-  name: "network.agent.list",
-  input: Type.Object({}),
-  rowRule: "get_agent",
-  run: async (ctx) => (ctx.policy.isAllowed(ctx.caller, "get_agent", {}) ? await selectAgents(ctx) : []),
+const viewer = (ctx: Ctx): AgentViewer => ({
+  isAllowed: ctx.policy.isAllowed(ctx.caller, "get_agent", {}),
+  zone: ctx.config.network.availabilityZone,
+  driver: ctx.drivers.network.name,
 })
 
-const AgentInput = Type.Object({ agentId: Type.String() })
+const filter = { filter: true } as const
+const listed = { ...filter, sort: true } as const
 
-async function visibleAgent(ctx: Ctx, { agentId }: { agentId: string }): Promise<Agent> {
-  const isSeen = isUuid(agentId) && ctx.policy.isAllowed(ctx.caller, "get_agent", {})
-  const [agent] = isSeen ? await selectAgents(ctx, agentId) : []
-  if (!agent) throw agentNotFound(agentId)
-  return agent
-}
-
-export const getAgent = operation({
-  name: "network.agent.get",
-  input: AgentInput,
-  faults: [agentNotFound],
-  load: visibleAgent,
-  rule: "get_agent",
-  run: async (_ctx, _input, agent) => agent,
+export const agentNoun = noun({
+  name: "network.agent",
+  table: sql`network.agent`,
+  alias: "a",
+  order: [
+    { key: "host", direction: "asc" },
+    { key: "binary", direction: "desc" },
+  ],
+  fields: {
+    id: uuid(sql`a.id`, listed),
+    /** In Neutron's words, which tell a host that is a gateway from one that is not. */
+    agentType: text(
+      sql`case when a.binary_name <> 'ovn-controller' then 'OVN Metadata agent'
+        when a.is_gateway then 'OVN Controller Gateway agent' else 'OVN Controller agent' end`,
+      listed,
+    ),
+    binary: text(sql`a.binary_name`, listed),
+    host: text(sql`a.host`, listed),
+    topic: text(sql`'n/a'`, filter),
+    adminStateUp: boolean(sql`true`, { update: true, ...filter }),
+    alive: boolean(
+      sql`(a.problem is null and a.heartbeat_at > now() - ${sql.lit(`${aliveForSeconds}s`)}::interval)`,
+      filter,
+    ),
+    availabilityZone: text(({ zone }: AgentViewer) => sql`${zone}::text`, filter),
+    createdAt: time(sql`a.created_at`),
+    startedAt: time(sql`a.started_at`),
+    heartbeatTimestamp: time(sql`a.heartbeat_at`),
+    configurations: structure(
+      anyObject,
+      ({ driver }: AgentViewer) => sql`jsonb_strip_nulls(jsonb_build_object('driver', ${driver}::text,
+        'bridge-mappings', '{}'::jsonb, 'problem', a.problem))`,
+    ),
+    description: text(sql`a.description`, { update: true, input: nullable(Type.String({ maxLength: 255 })) }),
+  },
+  /** To others there are none. */
+  visible: ({ isAllowed }: AgentViewer) => {
+    if (isAllowed) return visibleToAll
+    const none = sql<boolean>`false`
+    return { row: none, main: none, others: [] }
+  },
+  notFound: agentNotFound,
 })
+
+export type Agent = Thing<typeof agentNoun>
+
+const found = { viewer, target: () => ({}) }
+const load = loadOf(agentNoun, found)
+
+export const listAgents = listOf(agentNoun, { ...found, rule: "get_agent" })
+export const getAgent = getOf(agentNoun, { ...found, rule: "get_agent" })
 
 export const updateAgent = operation({
   name: "network.agent.update",
-  input: Type.Object({
-    agentId: Type.String(),
-    adminStateUp: Type.Optional(Type.Boolean()),
-    description: Type.Optional(Type.String({ maxLength: 255 })),
-  }),
+  input: Type.Object({ id: Type.String(), changes: agentNoun.changes }),
   faults: [agentNotFound, agentStatusFixed],
-  load: visibleAgent,
+  load,
   rule: "update_agent",
-  run: async (ctx, { adminStateUp, description }, agent): Promise<Agent> => {
+  run: async (ctx, { id, changes: { adminStateUp, description } }) => {
     if (adminStateUp === false) throw agentStatusFixed()
-    if (description === undefined) return agent
-    await sql`update network.agent set description = ${description} where id = ${agent.id}`.execute(ctx.db)
-    return { ...agent, description }
+    const values = { description: description === null ? "" : description }
+    const changed = await updateThing(ctx.db, agentNoun, viewer(ctx), id, values)
+    if (!changed) throw agentNotFound(id)
+    return changed
   },
 })
 
 /** Of a host that is gone for good. */
 export const deleteAgent = operation({
   name: "network.agent.delete",
-  input: AgentInput,
+  input: ThingInput,
   faults: [agentNotFound, agentAlive],
-  load: visibleAgent,
+  load,
   rule: "delete_agent",
-  run: async (ctx, _input, agent) => {
-    if (agent.alive) throw agentAlive(agent.id)
-    await sql`delete from network.agent where id = ${agent.id}`.execute(ctx.db)
+  run: async (ctx, { id }, { alive }) => {
+    if (alive) throw agentAlive(id)
+    await sql`delete from network.agent where id = ${id}`.execute(ctx.db)
   },
 })

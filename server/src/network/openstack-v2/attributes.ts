@@ -7,7 +7,6 @@ import type { JsonSchema } from "../../platform/http/wire.ts"
 import { type Field, type Fields, publicName, type ThingOf } from "../../platform/noun/field.ts"
 import type { Noun } from "../../platform/noun/noun.ts"
 import { cutValue } from "../../platform/schema/words.ts"
-import type { Viewer } from "../index.ts"
 import { badRequest } from "./bad-request.ts"
 import type { Kind } from "./kinds.ts"
 import * as kinds from "./kinds.ts"
@@ -37,7 +36,7 @@ export type Attributes<T> = Readonly<Record<string, Attribute<T>>>
 export type Particulars<T> = Readonly<Record<string, Partial<Attribute<T>>>>
 
 export function attributesOf<F extends Fields>(
-  noun: Noun<F, Viewer>,
+  noun: Pick<Noun<F>, "fields">,
   particulars: Particulars<ThingOf<F>> = {},
 ): Attributes<ThingOf<F>> {
   const attributes: Record<string, Attribute<ThingOf<F>>> = {}

@@ -1,3 +1,4 @@
+import { one, rare, shape, text } from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { pathUnknown } from "../../platform/http/faults.ts"
 import { queryAll } from "../../platform/http/query.ts"
@@ -9,6 +10,12 @@ import { fieldsQuery } from "./describe.ts"
 function projectOf(ctx: Ctx, req: WireRequest): { projectId: string } {
   const given = req.params.project_id ?? "None"
   return { projectId: given === "None" ? (ctx.caller.projectId ?? "") : given }
+}
+
+const members = { id: text, tenant_id: text, project_id: rare(text) }
+const told = {
+  query: fieldsQuery,
+  ...one("auto_allocated_topology", shape("AutoAllocatedTopology", members)),
 }
 
 function isDryRun(req: WireRequest): boolean {
@@ -26,7 +33,7 @@ export const autoTopologyRoutes: Route[] = [
     method: "GET",
     path: "/auto-allocated-topology",
     operation: checkAutoTopology,
-    told: { query: fieldsQuery },
+    told,
     handler: async (ctx, req) => {
       // There is no list of them.
       if (!isDryRun(req)) throw pathUnknown()
@@ -37,7 +44,7 @@ export const autoTopologyRoutes: Route[] = [
     method: "GET",
     path: "/auto-allocated-topology/{project_id}",
     operation: [checkAutoTopology, getAutoTopology],
-    told: { query: fieldsQuery },
+    told,
     handler: async (ctx, req) => {
       if (isDryRun(req)) return await tryOut(ctx, req)
       if (queryAll(req.query, "fields").length > 0) throw autoTopologyField()

@@ -1,5 +1,6 @@
 // Which parts of the API are served, and the small lists without rows.
 import { extensionListRoutes } from "../../api/openstack/extension-list.ts"
+import { all, each, flag, shape, text } from "../../api/openstack/shape.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { type Route, route } from "../../platform/http/wire.ts"
 import { listAvailabilityZones, listServiceProviders } from "../index.ts"
@@ -91,12 +92,17 @@ export const extensionRoutes: Route[] = [
     method: "GET",
     path: "/availability_zones",
     operation: listAvailabilityZones,
+    told: all("availability_zones", shape("AvailabilityZone", each("name resource state", text))),
     handler: async (ctx) => ({ availability_zones: await listAvailabilityZones(ctx, {}) }),
   }),
   route({
     method: "GET",
     path: "/service-providers",
     operation: listServiceProviders,
+    told: all(
+      "service_providers",
+      shape("ServiceProvider", { ...each("service_type name", text), default: flag }),
+    ),
     handler: async (ctx) => ({
       service_providers: (await listServiceProviders(ctx, {})).map((provider) => ({
         service_type: provider.serviceType,

@@ -1,3 +1,5 @@
+import { Type } from "typebox"
+import { all, count, each, one, shape, text, textOrNull } from "../../api/openstack/shape.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import {
   getDefaultNetworkQuota,
@@ -16,8 +18,13 @@ const projectOf = (req: WireRequest) => ({ projectId: req.params.project_id ?? "
 
 const limit = { title: "Limit", ...integer.schema, minimum: -1, maximum: 2_147_483_647 }
 const limits = Object.fromEntries(quotaResources.map((name) => [name, limit]))
-const quotaShown = { title: "Quota", type: "object", properties: limits }
-const answer = { title: "QuotaAnswer", ...wrapped("quota", quotaShown) }
+const shown = one("quota", shape("Quota", limits))
+const quotas = all("quotas", shape("ProjectQuota", { ...limits, ...each("tenant_id project_id", text) }))
+const use = shape("QuotaUse", each("limit used reserved", count))
+const detailed = one("quota", shape("QuotaDetails", each(quotaResources.join(" "), use)))
+/** Whose the token is. */
+const asked = (word: string) => one(word, Type.Object({ [`${word}_id`]: textOrNull })).answer
+const shownOrAsked = { answer: Type.Union([shown.answer, asked("tenant"), asked("project")]) }
 
 /** Limits by resource, -1 for none; and that they hold though more is used. */
 const quotaGiven = {
@@ -50,6 +57,7 @@ const details = (path: string): Route =>
     method: "GET",
     path,
     operation: getNetworkQuotaDetails,
+    told: detailed,
     handler: async (ctx, req) => ({ quota: await getNetworkQuotaDetails(ctx, projectOf(req)) }),
   })
 
@@ -58,6 +66,7 @@ export const quotaRoutes: Route[] = [
     method: "GET",
     path: "/quotas",
     operation: listNetworkQuotas,
+    told: quotas,
     handler: async (ctx) => ({
       quotas: (await listNetworkQuotas(ctx, {})).map(({ projectId, limits }) => ({
         ...limits,
@@ -70,7 +79,7 @@ export const quotaRoutes: Route[] = [
     method: "GET",
     path: "/quotas/{project_id}",
     operation: getNetworkQuota,
-    told: { answer },
+    told: shownOrAsked,
     handler: async (ctx, req) => {
       // These two ids ask whose the token is.
       const word = req.params.project_id
@@ -82,7 +91,7 @@ export const quotaRoutes: Route[] = [
     method: "GET",
     path: "/quotas/{project_id}/default",
     operation: getDefaultNetworkQuota,
-    told: { answer },
+    told: shown,
     handler: async (ctx, req) => ({ quota: await getDefaultNetworkQuota(ctx, projectOf(req)) }),
   }),
   details("/quotas/{project_id}/details"),
@@ -92,7 +101,7 @@ export const quotaRoutes: Route[] = [
     method: "PUT",
     path: "/quotas/{project_id}",
     operation: updateNetworkQuota,
-    told: { body: wrapped("quota", quotaGiven), answer },
+    told: { body: wrapped("quota", quotaGiven), ...shown },
     handler: async (ctx, req) => ({
       quota: await updateNetworkQuota(ctx, { ...projectOf(req), ...readQuota(req.body) }),
     }),

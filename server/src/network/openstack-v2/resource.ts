@@ -7,7 +7,6 @@ import type { ListQuery } from "../../platform/noun/list.ts"
 import type { Noun } from "../../platform/noun/noun.ts"
 import type { Listed } from "../../platform/noun/page.ts"
 import type { Operation } from "../../platform/operation/operation.ts"
-import type { Viewer } from "../index.ts"
 import {
   type Attributes,
   attributesOf,
@@ -34,7 +33,7 @@ interface Expected {
 }
 
 export interface ResourceDefinition<F extends Fields> {
-  noun: Noun<F, Viewer>
+  noun: Pick<Noun<F>, "name" | "fields">
   /** `security_group` */
   singular: string
   /** `security_groups`; default: the singular with an s. */

@@ -1,3 +1,4 @@
+import { all, links, shape, text, versionList } from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Route, route } from "../../platform/http/wire.ts"
 
@@ -26,7 +27,13 @@ function versions(ctx: Ctx) {
 }
 
 export const versionRootRoutes: Route[] = [
-  route({ method: "GET", path: "/", policy: "public", handler: async (ctx) => versions(ctx) }),
+  route({
+    method: "GET",
+    path: "/",
+    policy: "public",
+    told: versionList,
+    handler: async (ctx) => versions(ctx),
+  }),
 ]
 
 export const versionRoutes: Route[] = [
@@ -34,6 +41,7 @@ export const versionRoutes: Route[] = [
     method: "GET",
     path: "/",
     policy: "public",
+    told: all("resources", shape("ResourceLink", { name: text, collection: text, links })),
     handler: async (ctx) => ({
       resources: nouns.map(([name, collection]) => ({
         name,

@@ -15,6 +15,7 @@ import {
 } from "../../../test/noun-lists/fixture.ts"
 import { addressGroupNoun } from "../address-group/address-group.ts"
 import { addressScopeNoun } from "../address-scope/address-scope.ts"
+import { agentNoun } from "../agent/agent.ts"
 import { floatingIpNoun } from "../floating-ip/floating-ip.ts"
 import { networkNoun } from "../network/network.ts"
 import { portNoun } from "../port/port.ts"
@@ -216,5 +217,6 @@ export const nounLists: readonly NounFixture[] = [
       [same]: ["objectType", "action"],
     },
   }),
+  fewOf(agentNoun, "two for each host"),
   fewOf(defaultRuleNoun, "an administrator's few, which all new groups begin with"),
 ]
