@@ -44,13 +44,16 @@ export {
   deleteInventories,
   getInventory,
   type Inventory,
+  inventoryNoun,
   listInventories,
+  type ProviderInventories,
+  type ProviderInventory,
   replaceInventories,
   updateInventory,
 } from "./inventory/inventory.ts"
 export { createProvider } from "./provider/create.ts"
 export { deleteProvider } from "./provider/delete.ts"
-export type { Provider } from "./provider/provider.ts"
+export { type Provider, providerNoun } from "./provider/provider.ts"
 export { getProvider, listProviders } from "./provider/read.ts"
 export { updateProvider } from "./provider/update.ts"
 export {

@@ -1,7 +1,7 @@
 import { sql } from "kysely"
 import { Type } from "typebox"
 import { type DbOrTx, type Tx, transact, violatedConstraint } from "../../platform/db/database.ts"
-import { field, integer, text, uuid } from "../../platform/noun/field.ts"
+import { columnsOf, field, integer, text, uuid } from "../../platform/noun/field.ts"
 import { listThings } from "../../platform/noun/list.ts"
 import { type Create, noun, visibleToAll } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
@@ -96,13 +96,8 @@ export async function upsertInventories(
   inventories: Readonly<Record<string, Inventory>>,
 ): Promise<void> {
   const rows = Object.entries(inventories).map(([resourceClass, i]) => ({
+    ...columnsOf(i),
     resource_class: resourceClass,
-    total: i.total,
-    reserved: i.reserved,
-    min_unit: i.minUnit,
-    max_unit: i.maxUnit,
-    step_size: i.stepSize,
-    allocation_ratio: i.allocationRatio,
   }))
   await sql`
     insert into placement.inventory

@@ -16,7 +16,6 @@ import {
   setConsumerAllocations,
 } from "../index.ts"
 import { readInventories } from "./inventories.ts"
-import { answer, checkAccept, requireJson } from "./reply.ts"
 import { type ConsumerBody, manageAllocationsBody, reshaperBody, setAllocationsBody } from "./schemas.ts"
 
 /** Before 1.8 nobody said whose a consumer is. */
@@ -69,11 +68,7 @@ export const allocationRoutes: Route[] = [
     path,
     operation: listConsumerAllocations,
     told: { answer: byConsumer },
-    handler: async (ctx, req) => {
-      checkAccept(req)
-      const held = await listConsumerAllocations(ctx, { consumerId: idOf(req) })
-      return answer(ctx, req, viewHeld(req, held))
-    },
+    handler: async (ctx, req) => viewHeld(req, await listConsumerAllocations(ctx, { consumerId: idOf(req) })),
   }),
   route({
     method: "PUT",
@@ -81,10 +76,7 @@ export const allocationRoutes: Route[] = [
     operation: setConsumerAllocations,
     status: 204,
     body: setAllocationsBody,
-    handler: async (ctx, req) => {
-      requireJson(req)
-      await setConsumerAllocations(ctx, readConsumer(idOf(req), req.body))
-    },
+    handler: (ctx, req) => setConsumerAllocations(ctx, readConsumer(idOf(req), req.body)),
   }),
   route({
     method: "DELETE",
@@ -99,10 +91,7 @@ export const allocationRoutes: Route[] = [
     min: "1.13",
     status: 204,
     body: manageAllocationsBody,
-    handler: async (ctx, req) => {
-      requireJson(req)
-      await manageAllocations(ctx, { consumers: readConsumers(req.body) })
-    },
+    handler: (ctx, req) => manageAllocations(ctx, { consumers: readConsumers(req.body) }),
   }),
   route({
     method: "GET",
@@ -110,7 +99,6 @@ export const allocationRoutes: Route[] = [
     operation: listProviderAllocations,
     told: { answer: byProvider },
     handler: async (ctx, req) => {
-      checkAccept(req)
       const held = await listProviderAllocations(ctx, { providerId: req.params.uuid ?? "" })
       const allocations = Object.entries(held.consumers).map(([id, { resources, generation }]) => [
         id,
@@ -120,7 +108,7 @@ export const allocationRoutes: Route[] = [
         allocations: Object.fromEntries(allocations),
         resource_provider_generation: held.provider.generation,
       }
-      return answer(ctx, req, body)
+      return body
     },
   }),
   route({
@@ -131,7 +119,6 @@ export const allocationRoutes: Route[] = [
     status: 204,
     body: reshaperBody,
     handler: async (ctx, req) => {
-      requireJson(req)
       const inventories = Object.entries(req.body.inventories).map(([id, wanted]) => [
         id,
         {

@@ -22,7 +22,6 @@ import {
   toldQuery,
   uuidText,
 } from "./query.ts"
-import { answer, checkAccept } from "./reply.ts"
 
 const { count, from, many, mapFor, shape, text, textOrNull } = is
 
@@ -65,7 +64,6 @@ export const candidateRoutes: Route[] = [
 ]
 
 async function list(ctx: Ctx, req: WireRequest): Promise<unknown> {
-  checkAccept(req)
   checkParameters(req)
   const groups = readGroups(req)
   const policy = first(req, "group_policy")
@@ -93,7 +91,7 @@ async function list(ctx: Ctx, req: WireRequest): Promise<unknown> {
     allocation_requests: found.candidates.map((candidate) => viewCandidate(req, candidate)),
     provider_summaries: viewProviders(req, groups, found),
   }
-  return answer(ctx, req, body)
+  return body
 }
 
 /** `resources`, `resources1`, since 1.33 `resources_NET`. */

@@ -5,7 +5,7 @@ import { candidateRoutes } from "./candidates.ts"
 import { renderFault } from "./fault-table.ts"
 import { inventoryRoutes } from "./inventories.ts"
 import { providerRoutes } from "./providers.ts"
-import { answer } from "./reply.ts"
+import { answer, inJson } from "./reply.ts"
 import { resourceClassRoutes } from "./resource-classes.ts"
 import { traitRoutes } from "./traits.ts"
 import { microversions } from "./versions.ts"
@@ -36,12 +36,14 @@ export const placementApi: Api = {
   version: "",
   routes: [
     root,
-    ...providerRoutes,
-    ...inventoryRoutes,
-    ...resourceClassRoutes,
-    ...traitRoutes,
-    ...allocationRoutes,
-    ...candidateRoutes,
+    ...[
+      ...providerRoutes,
+      ...inventoryRoutes,
+      ...resourceClassRoutes,
+      ...traitRoutes,
+      ...allocationRoutes,
+      ...candidateRoutes,
+    ].map(inJson),
   ],
   microversions,
   renderFault,

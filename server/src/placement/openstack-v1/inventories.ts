@@ -1,5 +1,5 @@
-import { Type } from "typebox"
-import { amount, count, each, shape } from "../../api/openstack/shape.ts"
+import { count, mapFor, shape } from "../../api/openstack/shape.ts"
+import { named, view } from "../../api/openstack/view.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { methodNotAllowed } from "../../platform/http/faults.ts"
@@ -14,12 +14,15 @@ import {
   getProjectUsages,
   getProviderUsages,
   type Inventory,
+  inventoryNoun,
   listInventories,
+  type ProviderInventories,
+  type ProviderInventory,
   replaceInventories,
   updateInventory,
 } from "../index.ts"
 import { checkQuery, knownAt, one, toldQuery } from "./query.ts"
-import { answer, checkAccept, providerPath, requireJson } from "./reply.ts"
+import { answer, generation, type Provided, providerPath } from "./reply.ts"
 import {
   createInventoryBody,
   type InventoryBody,
@@ -44,34 +47,29 @@ export function readInventories(bodies: Readonly<Record<string, InventoryBody>>)
   return Object.fromEntries(Object.entries(bodies).map(([name, body]) => [name, readInventory(body)]))
 }
 
-function view(inventory: Inventory): Record<string, unknown> {
-  return {
-    total: inventory.total,
-    reserved: inventory.reserved,
-    min_unit: inventory.minUnit,
-    max_unit: inventory.maxUnit,
-    step_size: inventory.stepSize,
-    allocation_ratio: inventory.allocationRatio,
-  }
+const members = {
+  ...named(inventoryNoun.fields, ["total", "reserved", "minUnit", "maxUnit", "stepSize"]),
+  ...named(inventoryNoun.fields, ["allocationRatio"]),
 }
-
-function viewOne(found: { provider: { generation: number }; inventory: Inventory }) {
-  return { ...view(found.inventory), resource_provider_generation: found.provider.generation }
-}
-
-function viewAll(found: { provider: { generation: number }; inventories: Record<string, Inventory> }) {
-  return {
-    resource_provider_generation: found.provider.generation,
-    inventories: Object.fromEntries(Object.entries(found.inventories).map(([name, i]) => [name, view(i)])),
-  }
-}
-
-const inventory = { ...each("total reserved min_unit max_unit step_size", count), allocation_ratio: amount }
-const generation = { resource_provider_generation: count }
-const oneInventory = shape("Inventory", { ...inventory, ...generation })
-const allInventories = shape("Inventories", { ...generation, inventories: mapOf(Type.Object(inventory)) })
+const inventory = view<Inventory>("InventoryOfClass", members)
+const oneInventory = view<Inventory & Provided>("Inventory", { ...members, ...generation })
+const allInventories = view<ProviderInventories>("Inventories", {
+  ...generation,
+  inventories: [
+    mapFor(inventory.shows),
+    ({ inventories }, ctx, asked) =>
+      Object.fromEntries(
+        Object.entries(inventories).map(([name, each]) => [name, inventory.show(ctx, asked, each)]),
+      ),
+  ],
+})
+const showOne = (ctx: Ctx, req: WireRequest, { provider, inventory }: ProviderInventory) =>
+  oneInventory.show(ctx, req, { ...inventory, provider })
 const counts = mapOf(count)
-const providerUsages = shape("ProviderUsages", { ...generation, usages: counts })
+const providerUsages = view<Provided & { usages: Record<string, number> }>("ProviderUsages", {
+  ...generation,
+  usages: [counts, "usages"],
+})
 /** By consumer type, later. */
 const usages = shape("Usages", { usages: versions({ "": counts, "1.38": mapOf(counts) }) })
 
@@ -91,20 +89,17 @@ export const inventoryRoutes: Route[] = [
     method: "GET",
     path,
     operation: listInventories,
-    told: { answer: allInventories },
-    handler: async (ctx, req) => {
-      checkAccept(req)
-      return answer(ctx, req, viewAll(await listInventories(ctx, { providerId: idOf(req) })))
-    },
+    told: { answer: allInventories.shows },
+    handler: async (ctx, req) =>
+      allInventories.show(ctx, req, await listInventories(ctx, { providerId: idOf(req) })),
   }),
   route({
     method: "POST",
     path,
     operation: createInventory,
-    told: { answer: oneInventory },
+    told: { answer: oneInventory.shows },
     body: createInventoryBody,
     handler: async (ctx, req) => {
-      requireJson(req)
       const resourceClass = req.body.resource_class
       const found = await createInventory(ctx, {
         providerId: idOf(req),
@@ -113,24 +108,23 @@ export const inventoryRoutes: Route[] = [
         mayReserveAll: mayReserveAll(req),
       })
       const location = `${providerPath(req, found.provider.id)}/inventories/${resourceClass}`
-      return answer(ctx, req, viewOne(found), { location })
+      return answer(ctx, req, showOne(ctx, req, found), { location })
     },
   }),
   route({
     method: "PUT",
     path,
     operation: replaceInventories,
-    told: { answer: allInventories },
+    told: { answer: allInventories.shows },
     body: replaceInventoriesBody,
     handler: async (ctx, req) => {
-      requireJson(req)
       const found = await replaceInventories(ctx, {
         providerId: idOf(req),
         generation: req.body.resource_provider_generation,
         inventories: readInventories(req.body.inventories),
         mayReserveAll: mayReserveAll(req),
       })
-      return answer(ctx, req, viewAll(found))
+      return allInventories.show(ctx, req, found)
     },
   }),
   route({
@@ -146,21 +140,17 @@ export const inventoryRoutes: Route[] = [
     method: "GET",
     path: `${path}/{resource_class}`,
     operation: getInventory,
-    told: { answer: oneInventory },
-    handler: async (ctx, req) => {
-      checkAccept(req)
-      const found = await getInventory(ctx, { providerId: idOf(req), resourceClass: classOf(req) })
-      return answer(ctx, req, viewOne(found))
-    },
+    told: { answer: oneInventory.shows },
+    handler: async (ctx, req) =>
+      showOne(ctx, req, await getInventory(ctx, { providerId: idOf(req), resourceClass: classOf(req) })),
   }),
   route({
     method: "PUT",
     path: `${path}/{resource_class}`,
     operation: updateInventory,
-    told: { answer: oneInventory },
+    told: { answer: oneInventory.shows },
     body: updateInventoryBody,
     handler: async (ctx, req) => {
-      requireJson(req)
       const found = await updateInventory(ctx, {
         providerId: idOf(req),
         resourceClass: classOf(req),
@@ -168,7 +158,7 @@ export const inventoryRoutes: Route[] = [
         inventory: readInventory(req.body),
         mayReserveAll: mayReserveAll(req),
       })
-      return answer(ctx, req, viewOne(found))
+      return showOne(ctx, req, found)
     },
   }),
   route({
@@ -181,13 +171,9 @@ export const inventoryRoutes: Route[] = [
     method: "GET",
     path: "/resource_providers/{uuid}/usages",
     operation: getProviderUsages,
-    told: { answer: providerUsages },
-    handler: async (ctx, req) => {
-      checkAccept(req)
-      const found = await getProviderUsages(ctx, { providerId: idOf(req) })
-      const body = { resource_provider_generation: found.provider.generation, usages: found.usages }
-      return answer(ctx, req, body)
-    },
+    told: { answer: providerUsages.shows },
+    handler: async (ctx, req) =>
+      providerUsages.show(ctx, req, await getProviderUsages(ctx, { providerId: idOf(req) })),
   }),
   route({
     method: "GET",
@@ -202,7 +188,6 @@ export const inventoryRoutes: Route[] = [
 const typePattern = /^[A-Z0-9_]+$/
 
 async function projectUsages(ctx: Ctx, req: WireRequest): Promise<unknown> {
-  checkAccept(req)
   const knowsTypes = atLeast(req.version, "1.38")
   checkQuery(req, knownAt(req, usageParameters))
   const [projectId, userId, type] = [one(req, "project_id"), one(req, "user_id"), one(req, "consumer_type")]
@@ -214,17 +199,17 @@ async function projectUsages(ctx: Ctx, req: WireRequest): Promise<unknown> {
   if (type !== undefined && !isGroup && !typePattern.test(type))
     throw invalid("consumer_type", `Invalid query string parameters: '${type}' is no consumer type`)
   const found = await getProjectUsages(ctx, { projectId, userId: userId ?? null })
-  if (!knowsTypes) return answer(ctx, req, { usages: sum(found.map((f) => f.usages)) })
+  if (!knowsTypes) return { usages: sum(found.map((f) => f.usages)) }
   if (type === "all") {
     const consumerCount = found.reduce((n, f) => n + f.consumerCount, 0)
     const all = { ...sum(found.map((f) => f.usages)), consumer_count: consumerCount }
-    return answer(ctx, req, { usages: found.length === 0 ? {} : { all } })
+    return { usages: found.length === 0 ? {} : { all } }
   }
   const shown = found.filter((f) => type === undefined || (f.consumerType ?? "unknown") === type)
   const usages = Object.fromEntries(
     shown.map((f) => [f.consumerType ?? "unknown", { ...f.usages, consumer_count: f.consumerCount }]),
   )
-  return answer(ctx, req, { usages })
+  return { usages }
 }
 
 function sum(all: readonly Readonly<Record<string, number>>[]): Record<string, number> {

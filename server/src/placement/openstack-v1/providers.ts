@@ -1,4 +1,5 @@
 import * as is from "../../api/openstack/shape.ts"
+import { named, since, view } from "../../api/openstack/view.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast } from "../../platform/http/microversion.ts"
 import { schemaFor } from "../../platform/http/versions.ts"
@@ -12,6 +13,7 @@ import {
   listProviders,
   listProviderTraits,
   type Provider,
+  providerNoun,
   setProviderAggregates,
   setProviderTraits,
   updateProvider,
@@ -28,10 +30,10 @@ import {
   toldQuery,
   uuidText,
 } from "./query.ts"
-import { answer, checkAccept, newest, providerPath, requireJson } from "./reply.ts"
+import { answer, generation, newest, type Provided, providerPath } from "./reply.ts"
 import { aggregatesBody, createProviderBody, providerTraitsBody, updateProviderBody } from "./schemas.ts"
 
-const { all, count, from, links, shape, text, textOrNull } = is
+const { all, from, links } = is
 
 const path = "/resource_providers/{uuid}"
 const idOf = (req: WireRequest) => req.params.uuid ?? ""
@@ -51,21 +53,34 @@ const queryParameters = [
   { name: "required", from: "1.18", schema: texts },
 ]
 
-const provider = shape("ResourceProvider", {
-  ...{ uuid: text, name: text, generation: count, links },
-  ...{ parent_provider_uuid: from("1.14", textOrNull), root_provider_uuid: from("1.14", text) },
+const { fields } = providerNoun
+const provider = view<Provider>("ResourceProvider", {
+  ...named(fields, ["id", "name", "generation"]),
+  links: [links, linksOf],
+  ...since("1.14", named(fields, ["parentId", "rootId"])),
 })
-const made = schemaFor(provider, { major: 1, minor: 20 }) ?? is.noMembers
-const generation = { resource_provider_generation: from("1.19", count) }
-const aggregates = shape("ProviderAggregates", { aggregates: is.texts, ...generation })
-const traits = shape("ProviderTraits", { traits: is.texts, resource_provider_generation: count })
+const made = schemaFor(provider.shows, { major: 1, minor: 20 }) ?? is.noMembers
+const aggregates = view<Provided & { aggregateIds: string[] }>("ProviderAggregates", {
+  aggregates: [is.texts, "aggregateIds"],
+  ...since("1.19", generation),
+})
+const traits = view<Provided & { traits: string[] }>("ProviderTraits", {
+  traits: [is.texts, "traits"],
+  ...generation,
+})
+
+const shown = (ctx: Ctx, req: WireRequest, found: Provider, location?: string) =>
+  answer(ctx, req, provider.show(ctx, req, found), {
+    modifiedAt: found.updatedAt,
+    ...(location === undefined ? {} : { location }),
+  })
 
 export const providerRoutes: Route[] = [
   route({
     method: "GET",
     path: "/resource_providers",
     operation: listProviders,
-    told: { ...toldQuery(queryParameters), ...all("resource_providers", provider) },
+    told: { ...toldQuery(queryParameters), ...all("resource_providers", provider.shows) },
     handler: list,
   }),
   route({
@@ -76,43 +91,39 @@ export const providerRoutes: Route[] = [
     body: createProviderBody,
     told: { answer: from("1.20", made) },
     handler: async (ctx, req) => {
-      requireJson(req)
-      const provider = await createProvider(ctx, {
+      const made = await createProvider(ctx, {
         name: req.body.name,
         parentId: req.body.parent_provider_uuid ?? null,
         ...(req.body.uuid ? { id: dashed(req.body.uuid) } : {}),
       })
-      const location = providerPath(req, provider.id)
+      const location = providerPath(req, made.id)
       if (!atLeast(req.version, "1.20")) return answer(ctx, req, undefined, { status: 201, location })
-      return answer(ctx, req, view(req, provider), { location, modifiedAt: provider.updatedAt })
+      return shown(ctx, req, made, location)
     },
   }),
   route({
     method: "GET",
     path,
     operation: getProvider,
-    told: { answer: provider },
+    told: { answer: provider.shows },
     handler: async (ctx, req) => {
-      checkAccept(req)
-      const provider = await getProvider(ctx, { id: idOf(req) })
-      return answer(ctx, req, view(req, provider), { modifiedAt: provider.updatedAt })
+      return shown(ctx, req, await getProvider(ctx, { id: idOf(req) }))
     },
   }),
   route({
     method: "PUT",
     path,
     operation: updateProvider,
-    told: { answer: provider },
+    told: { answer: provider.shows },
     body: updateProviderBody,
     handler: async (ctx, req) => {
-      requireJson(req)
-      const provider = await updateProvider(ctx, {
+      const changed = await updateProvider(ctx, {
         providerId: idOf(req),
         name: req.body.name,
         mayMove: atLeast(req.version, "1.37"),
         ...(req.body.parent_provider_uuid === undefined ? {} : { parentId: req.body.parent_provider_uuid }),
       })
-      return answer(ctx, req, view(req, provider), { modifiedAt: provider.updatedAt })
+      return shown(ctx, req, changed)
     },
   }),
   route({
@@ -125,59 +136,51 @@ export const providerRoutes: Route[] = [
     method: "GET",
     path: `${path}/aggregates`,
     operation: listProviderAggregates,
-    told: { answer: aggregates },
+    told: { answer: aggregates.shows },
     min: "1.1",
-    handler: async (ctx, req) => {
-      checkAccept(req)
-      const found = await listProviderAggregates(ctx, { providerId: idOf(req) })
-      return answer(ctx, req, viewAggregates(req, found))
-    },
+    handler: async (ctx, req) =>
+      aggregates.show(ctx, req, await listProviderAggregates(ctx, { providerId: idOf(req) })),
   }),
   route({
     method: "PUT",
     path: `${path}/aggregates`,
     operation: setProviderAggregates,
-    told: { answer: aggregates },
+    told: { answer: aggregates.shows },
     min: "1.1",
     body: aggregatesBody,
     handler: async (ctx, req) => {
-      requireJson(req)
       const { body } = req
       const found = await setProviderAggregates(ctx, {
         providerId: idOf(req),
         generation: Array.isArray(body) ? null : body.resource_provider_generation,
         aggregateIds: Array.isArray(body) ? body : body.aggregates,
       })
-      return answer(ctx, req, viewAggregates(req, found))
+      return aggregates.show(ctx, req, found)
     },
   }),
   route({
     method: "GET",
     path: `${path}/traits`,
     operation: listProviderTraits,
-    told: { answer: traits },
+    told: { answer: traits.shows },
     min: "1.6",
-    handler: async (ctx, req) => {
-      checkAccept(req)
-      const found = await listProviderTraits(ctx, { providerId: idOf(req) })
-      return answer(ctx, req, viewTraits(found))
-    },
+    handler: async (ctx, req) =>
+      traits.show(ctx, req, await listProviderTraits(ctx, { providerId: idOf(req) })),
   }),
   route({
     method: "PUT",
     path: `${path}/traits`,
     operation: setProviderTraits,
-    told: { answer: traits },
+    told: { answer: traits.shows },
     min: "1.6",
     body: providerTraitsBody,
     handler: async (ctx, req) => {
-      requireJson(req)
       const found = await setProviderTraits(ctx, {
         providerId: idOf(req),
         generation: req.body.resource_provider_generation,
         traits: req.body.traits,
       })
-      return answer(ctx, req, viewTraits(found))
+      return traits.show(ctx, req, found)
     },
   }),
   route({
@@ -190,7 +193,6 @@ export const providerRoutes: Route[] = [
 ]
 
 async function list(ctx: Ctx, req: WireRequest): Promise<unknown> {
-  checkAccept(req)
   checkQuery(req, knownAt(req, queryParameters))
   const [id, inTree, name] = [readUuid(req, "uuid"), readUuid(req, "in_tree"), one(req, "name")]
   const { required, forbidden } = readTraits(req, "required")
@@ -212,7 +214,7 @@ async function list(ctx: Ctx, req: WireRequest): Promise<unknown> {
   return answer(
     ctx,
     req,
-    { resource_providers: providers.map((p) => view(req, p)) },
+    { resource_providers: providers.map((each) => provider.show(ctx, req, each)) },
     { ...(modifiedAt ? { modifiedAt } : {}) },
   )
 }
@@ -225,31 +227,8 @@ const linksSince = [
   { rel: "allocations", from: "1.11" },
 ]
 
-function view(req: WireRequest, provider: Provider): Record<string, unknown> {
-  const self = providerPath(req, provider.id)
-  return {
-    uuid: provider.id,
-    name: provider.name,
-    generation: provider.generation,
-    links: [
-      { rel: "self", href: self },
-      ...linksSince
-        .filter((l) => atLeast(req.version, l.from))
-        .map(({ rel }) => ({ rel, href: `${self}/${rel}` })),
-    ],
-    ...(atLeast(req.version, "1.14")
-      ? { parent_provider_uuid: provider.parentId, root_provider_uuid: provider.rootId }
-      : {}),
-  }
-}
-
-function viewAggregates(req: WireRequest, found: { provider: Provider; aggregateIds: string[] }) {
-  return {
-    aggregates: found.aggregateIds,
-    ...(atLeast(req.version, "1.19") ? { resource_provider_generation: found.provider.generation } : {}),
-  }
-}
-
-function viewTraits(found: { provider: Provider; traits: string[] }) {
-  return { traits: found.traits, resource_provider_generation: found.provider.generation }
+function linksOf({ id }: Provider, _ctx: Ctx, { url, version }: Pick<WireRequest, "url" | "version">) {
+  const self = providerPath({ url }, id)
+  const others = linksSince.filter(({ from }) => atLeast(version, from))
+  return [{ rel: "self", href: self }, ...others.map(({ rel }) => ({ rel, href: `${self}/${rel}` }))]
 }

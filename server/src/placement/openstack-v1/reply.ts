@@ -1,13 +1,23 @@
 // What all replies of the placement API share.
+import { count } from "../../api/openstack/shape.ts"
+import type { Table } from "../../api/openstack/view.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast } from "../../platform/http/microversion.ts"
-import { reply, type WireReply, type WireRequest, withHeaders } from "../../platform/http/wire.ts"
+import {
+  isWireReply,
+  type Route,
+  reply,
+  type WireReply,
+  type WireRequest,
+  withHeaders,
+} from "../../platform/http/wire.ts"
 import { mediaTypeNotTaken, notAcceptable } from "./faults.ts"
 
 /** Links begin where this API is mounted: below a path, or at the root of a port of its own. */
-const mountOf = (req: WireRequest) => /^\/placement(?=\/|\?|$)/.exec(req.url)?.[0] ?? ""
+const mountOf = (req: Pick<WireRequest, "url">) => /^\/placement(?=\/|\?|$)/.exec(req.url)?.[0] ?? ""
 
-export const providerPath = (req: WireRequest, id: string) => `${mountOf(req)}/resource_providers/${id}`
+export const providerPath = (req: Pick<WireRequest, "url">, id: string) =>
+  `${mountOf(req)}/resource_providers/${id}`
 export const resourceClassPath = (req: WireRequest, name: string) =>
   `${mountOf(req)}/resource_classes/${name}`
 export const traitPath = (req: WireRequest, name: string) => `${mountOf(req)}/traits/${name}`
@@ -34,14 +44,36 @@ export function newest(times: readonly Date[]): Date | undefined {
 }
 
 /** Writing needs JSON, and says so. */
-export function requireJson(req: WireRequest): void {
+function requireJson(req: WireRequest): void {
   const given = [req.headers["content-type"]].flat()[0]?.split(";")[0]?.trim().toLowerCase() ?? ""
   if (given !== "application/json") throw mediaTypeNotTaken(given)
 }
 
+/** Answers about something of a provider say its generation. */
+export interface Provided {
+  provider: { generation: number }
+}
+export const generation: Table<Provided> = {
+  resource_provider_generation: [count, ({ provider }) => provider.generation],
+}
+
 /** Reading gives JSON; a client that takes only something else is told. */
-export function checkAccept(req: WireRequest): void {
+function checkAccept(req: WireRequest): void {
   const accept = [req.headers.accept].flat().join(",")
   if (accept === "" || /(^|,)\s*(\*\/\*|application\/(\*|json))\s*(;|,|$)/.test(accept)) return
   throw notAcceptable()
+}
+
+/** Checks what clients take and send, before the handler looks at the rest, and makes the reply of what it gives. */
+export function inJson(route: Route): Route {
+  const { method, told, body, handler } = route
+  const check = body ? requireJson : method === "GET" && told ? checkAccept : () => {}
+  return {
+    ...route,
+    handler: async (ctx, req) => {
+      check(req)
+      const given = await handler(ctx, req)
+      return given === undefined || isWireReply(given) ? given : answer(ctx, req, given)
+    },
+  }
 }

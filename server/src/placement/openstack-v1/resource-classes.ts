@@ -9,7 +9,7 @@ import {
   renameResourceClass,
 } from "../index.ts"
 import { checkCustom, nameOf } from "./custom-name.ts"
-import { answer, checkAccept, requireJson, resourceClassPath } from "./reply.ts"
+import { resourceClassPath } from "./reply.ts"
 import { resourceClassBody } from "./schemas.ts"
 
 const viewClass = (req: WireRequest, name: string) => ({
@@ -27,9 +27,8 @@ export const resourceClassRoutes: Route[] = [
     told: all("resource_classes", resourceClass),
     min: "1.2",
     handler: async (ctx, req) => {
-      checkAccept(req)
       const names = await listResourceClasses(ctx, {})
-      return answer(ctx, req, { resource_classes: names.map((name) => viewClass(req, name)) })
+      return { resource_classes: names.map((name) => viewClass(req, name)) }
     },
   }),
   route({
@@ -39,7 +38,6 @@ export const resourceClassRoutes: Route[] = [
     min: "1.2",
     body: resourceClassBody,
     handler: async (ctx, req) => {
-      requireJson(req)
       await createResourceClass(ctx, { name: req.body.name })
       const location = resourceClassPath(req, req.body.name)
       return withHeaders(undefined, { location: `${ctx.baseUrl}${location}` })
@@ -52,9 +50,8 @@ export const resourceClassRoutes: Route[] = [
     told: { answer: resourceClass },
     min: "1.2",
     handler: async (ctx, req) => {
-      checkAccept(req)
       await getResourceClass(ctx, { name: nameOf(req) })
-      return answer(ctx, req, viewClass(req, nameOf(req)))
+      return viewClass(req, nameOf(req))
     },
   }),
   route({
@@ -66,9 +63,8 @@ export const resourceClassRoutes: Route[] = [
     max: "1.6",
     body: resourceClassBody,
     handler: async (ctx, req) => {
-      requireJson(req)
       await renameResourceClass(ctx, { name: nameOf(req), newName: req.body.name })
-      return answer(ctx, req, viewClass(req, req.body.name))
+      return viewClass(req, req.body.name)
     },
   }),
   route({

@@ -4,7 +4,7 @@ import { type Route, route, type WireRequest } from "../../platform/http/wire.ts
 import { deleteTrait, ensureTrait, getTrait, listTraits } from "../index.ts"
 import { checkCustom, nameOf } from "./custom-name.ts"
 import { checkQuery, knownAt, one, toldQuery } from "./query.ts"
-import { answer, checkAccept, traitPath } from "./reply.ts"
+import { answer, traitPath } from "./reply.ts"
 
 const parameters = [
   { name: "name", from: "1.6" },
@@ -18,10 +18,7 @@ export const traitRoutes: Route[] = [
     operation: listTraits,
     told: { ...toldQuery(parameters), ...answerOf("traits", texts) },
     min: "1.6",
-    handler: async (ctx, req) => {
-      checkAccept(req)
-      return answer(ctx, req, { traits: await listTraits(ctx, readTraitQuery(req)) })
-    },
+    handler: async (ctx, req) => ({ traits: await listTraits(ctx, readTraitQuery(req)) }),
   }),
   route({
     method: "GET",
