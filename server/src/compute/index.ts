@@ -6,6 +6,7 @@ export type { VmDiagnostics } from "../agent/protocol.ts"
 export { isAdmin } from "./admin.ts"
 export {
   type Aggregate,
+  aggregateNoun,
   createAggregate,
   deleteAggregate,
   listAggregates,
@@ -86,6 +87,7 @@ export {
   deleteKeypair,
   findKeypair,
   type Keypair,
+  keypairNoun,
   listKeypairs,
   showKeypair,
 } from "./keypair/keypair.ts"
@@ -185,6 +187,7 @@ export {
   groupPolicies,
   listServerGroups,
   type ServerGroup,
+  serverGroupNoun,
   showServerGroup,
 } from "./server-group/server-group.ts"
 export { showLastUsageAudit, showUsageAudit, type UsageAudit } from "./usage/audit-log.ts"

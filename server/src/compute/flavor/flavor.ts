@@ -6,7 +6,17 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { violatedConstraint } from "../../platform/db/database.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
-import { boolean, field, integer, nullable, structure, text, time, uuid } from "../../platform/noun/field.ts"
+import {
+  boolean,
+  columnsOf,
+  field,
+  integer,
+  nullable,
+  structure,
+  text,
+  time,
+  uuid,
+} from "../../platform/noun/field.ts"
 import { insertThing, ListQuery, listThings, loadThing, updateThing } from "../../platform/noun/list.ts"
 import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
@@ -86,19 +96,7 @@ export const createFlavor = operation({
   run: async (ctx, input): Promise<Flavor> => {
     const id = newUuid()
     const flavorId = input.flavorId ?? id
-    const values = {
-      id,
-      flavor_id: flavorId,
-      name: input.name,
-      description: input.description,
-      vcpus: input.vcpus,
-      ram_mib: input.ramMib,
-      disk_gib: input.diskGib,
-      ephemeral_gib: input.ephemeralGib,
-      swap_mib: input.swapMib,
-      rxtx_factor: input.rxtxFactor,
-      is_public: input.isPublic,
-    }
+    const values = { id, ...columnsOf(input), flavor_id: flavorId }
     try {
       const constraint = "flavor_flavor_id_key"
       const flavor = await insertThing(ctx.db, flavorNoun, everything, { values, constraint })
@@ -142,7 +140,7 @@ export const updateFlavor = operation({
   faults: [flavorNotFound],
   rule: "os_compute_api:os-flavor-manage:update",
   run: async (ctx, { flavorId, changes }): Promise<Flavor> => {
-    const set = { description: changes.description, updated_at: ctx.clock.now() }
+    const set = { ...columnsOf(changes), updated_at: ctx.clock.now() }
     const flavor = await updateThing(ctx.db, flavorNoun, viewerOf(ctx), flavorId, set)
     if (!flavor) throw flavorNotFound(flavorId)
     return flavor

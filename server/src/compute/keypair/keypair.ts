@@ -4,7 +4,7 @@ import { type Static, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { transact } from "../../platform/db/database.ts"
 import { invalid } from "../../platform/fault/fault.ts"
-import { integer, text, time, word } from "../../platform/noun/field.ts"
+import { columnsOf, integer, text, time, word } from "../../platform/noun/field.ts"
 import { findThing, insertThing, ListQuery, listThings } from "../../platform/noun/list.ts"
 import { noun, type Thing } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
@@ -75,7 +75,7 @@ export const createKeypair = operation({
     const made = input.publicKey === undefined ? await generatePair(ctx, input) : null
     const publicKey = input.publicKey ?? made?.publicKey ?? ""
     const fingerprint = type === "ssh" ? sshFingerprint(publicKey) : x509Fingerprint(publicKey)
-    const values = { user_id: userId, name, type, public_key: publicKey, fingerprint }
+    const values = columnsOf({ userId, name, type, publicKey, fingerprint })
     return await transact(ctx.db, async (tx) => {
       const add = { key_pairs: { add: 1, of: userId } }
       await enforceQuota(ctx, tx, computeQuota, { projectId: ctx.caller.projectId ?? "", userId, add })

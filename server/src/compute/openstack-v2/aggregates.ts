@@ -1,14 +1,14 @@
 import { type Static, Type } from "typebox"
-import * as is from "../../api/openstack/shape.ts"
-import { microsText } from "../../platform/clock/iso-time.ts"
+import { all, flag, nothing, one } from "../../api/openstack/shape.ts"
+import { named, since, type Table, view } from "../../api/openstack/view.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
-import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { closed, dictionary, nullable, typed } from "../../platform/schema/make.ts"
 import {
   type Aggregate,
   addAggregateHost,
+  aggregateNoun,
   createAggregate,
   deleteAggregate,
   listAggregates,
@@ -19,33 +19,16 @@ import {
 } from "../index.ts"
 import { bodyOf, bodyWith, fqdn, name } from "./schema-parts.ts"
 
-const { all, count, each, flag, from, nothing, one, shape, text, textMap, textOrNull, texts } = is
-
-function viewBrief(version: Microversion, aggregate: Aggregate) {
-  return {
-    id: aggregate.id,
-    name: aggregate.name,
-    availability_zone: aggregate.zone,
-    created_at: microsText(aggregate.createdAt),
-    updated_at: aggregate.updatedAt && microsText(aggregate.updatedAt),
-    deleted: false,
-    deleted_at: null,
-    ...(atLeast(version, "2.41") && { uuid: aggregate.uuid }),
-  }
+const { fields } = aggregateNoun
+const brief: Table<Aggregate> = {
+  ...named(fields, { id: "id", name: "name", availability_zone: "zone" }),
+  ...named(fields, { created_at: "createdAt", updated_at: "updatedAt" }),
+  ...{ deleted: [flag, () => false], deleted_at: [nothing, () => null] },
+  ...since("2.41", named(fields, { uuid: "uuid" })),
 }
-
-function view(version: Microversion, aggregate: Aggregate) {
-  return { ...viewBrief(version, aggregate), hosts: aggregate.hosts, metadata: aggregate.metadata }
-}
-
-const brief = {
-  id: count,
-  ...each("name created_at", text),
-  ...each("availability_zone updated_at", textOrNull),
-  ...{ deleted: flag, deleted_at: nothing, uuid: from("2.41", text) },
-}
-const aggregateBrief = shape("AggregateBrief", brief)
-const aggregate = shape("Aggregate", { ...brief, hosts: texts, metadata: textMap })
+const aggregateBrief = view("AggregateBrief", brief)
+const aggregate = view("Aggregate", { ...brief, ...named(fields, { hosts: "hosts", metadata: "metadata" }) })
+const told = one("aggregate", aggregate.shows)
 
 function idOf(req: WireRequest): { id: string } {
   const text = req.params.aggregate_id ?? ""
@@ -90,38 +73,38 @@ export const aggregateRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-aggregates",
     operation: listAggregates,
-    told: all("aggregates", aggregate),
+    told: all("aggregates", aggregate.shows),
     handler: async (ctx, req) => {
       const found = await listAggregates(ctx, {})
-      return { aggregates: found.map((aggregate) => view(req.version, aggregate)) }
+      return { aggregates: found.map((each) => aggregate.show(ctx, req, each)) }
     },
   }),
   route({
     method: "POST",
     path: "/os-aggregates",
     operation: createAggregate,
-    told: one("aggregate", aggregateBrief),
+    told: one("aggregate", aggregateBrief.shows),
     body: bodyOf("aggregate", { name, availability_zone: zone }, ["name"]),
     handler: async (ctx, req) => {
       const body = req.body.aggregate
       const made = await createAggregate(ctx, { name: body.name, zone: body.availability_zone ?? null })
-      return { aggregate: viewBrief(req.version, made) }
+      return { aggregate: aggregateBrief.show(ctx, req, made) }
     },
   }),
   route({
     method: "GET",
     path: "/os-aggregates/{aggregate_id}",
     operation: showAggregate,
-    told: one("aggregate", aggregate),
+    told,
     handler: async (ctx, req) => ({
-      aggregate: view(req.version, await showAggregate(ctx, idOf(req))),
+      aggregate: aggregate.show(ctx, req, await showAggregate(ctx, idOf(req))),
     }),
   }),
   route({
     method: "PUT",
     path: "/os-aggregates/{aggregate_id}",
     operation: updateAggregate,
-    told: one("aggregate", aggregate),
+    told,
     body: updateBody,
     handler: async (ctx, req) => {
       const body = req.body.aggregate
@@ -132,7 +115,7 @@ export const aggregateRoutes: readonly Route[] = [
           ...(body.availability_zone !== undefined && { zone: body.availability_zone }),
         },
       })
-      return { aggregate: view(req.version, changed) }
+      return { aggregate: aggregate.show(ctx, req, changed) }
     },
   }),
   route({
@@ -151,7 +134,7 @@ export const aggregateRoutes: readonly Route[] = [
       set_metadata: setAggregateMetadata,
     },
     body: actionBody,
-    told: one("aggregate", aggregate),
-    handler: async (ctx, req) => ({ aggregate: view(req.version, await act(ctx, req)) }),
+    told,
+    handler: async (ctx, req) => ({ aggregate: aggregate.show(ctx, req, await act(ctx, req)) }),
   }),
 ]

@@ -1,8 +1,9 @@
 import { type TObjectOptions, Type } from "typebox"
 import * as is from "../../api/openstack/shape.ts"
+import { named, since, type Table, view } from "../../api/openstack/view.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
-import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
+import { atLeast } from "../../platform/http/microversion.ts"
 import { boundedLimit, readPage } from "../../platform/http/paging.ts"
 import { booleanWord, queryInteger, queryText } from "../../platform/http/query.ts"
 import { type BodyOf, versions } from "../../platform/http/versions.ts"
@@ -32,8 +33,7 @@ import { nextLink } from "./next-link.ts"
 import { checkQueryNames, toldQuery } from "./query-names.ts"
 import { bodyOf, bodyWith } from "./schema-parts.ts"
 
-const { all, each, flag, from, one, page, rare, shape, text, textMap, textOrNull } = is
-const { links: linked, count: whole } = is
+const { all, count: whole, from, links: linked, page, rare, shape, text, textMap } = is
 
 function links(ctx: Ctx, flavor: Flavor) {
   const id = encodeURIComponent(flavor.flavorId)
@@ -43,46 +43,47 @@ function links(ctx: Ctx, flavor: Flavor) {
   ]
 }
 
-function maySeeSpecs(ctx: Ctx): boolean {
-  return ctx.policy.isAllowed(ctx.caller, "os_compute_api:os-flavor-extra-specs:index", {
+const { fields } = flavorNoun
+const brief: Table<Flavor> = {
+  ...named(fields, { id: "flavorId", name: "name" }),
+  links: [linked, (flavor, ctx) => links(ctx, flavor)],
+  ...since("2.55", named(fields, { description: "description" })),
+}
+const briefFlavor = view("FlavorBrief", brief)
+/** What clients may write as text, as Nova takes it. */
+const sizes = {
+  ram: "ramMib",
+  disk: "diskGib",
+  swap: "swapMib",
+  vcpus: "vcpus",
+  "OS-FLV-EXT-DATA:ephemeral": "ephemeralGib",
+} as const
+const shownSwap = versions({ "2.1": Type.Union([whole, Type.Literal("")]), "2.75": whole })
+const shownFlavor = view<Flavor & { maySeeSpecs: boolean }>("Flavor", {
+  ...brief,
+  ...named(fields, sizes),
+  swap: [shownSwap, ({ swapMib }, _ctx, { version }) => (atLeast(version, "2.75") ? swapMib : swapMib || "")],
+  ...named(fields, {
+    "OS-FLV-DISABLED:disabled": "isDisabled",
+    "os-flavor-access:is_public": "isPublic",
+    rxtx_factor: "rxtxFactor",
+  }),
+  extra_specs: [
+    from("2.61", rare(textMap)),
+    ({ extraSpecs, maySeeSpecs }) => (maySeeSpecs ? extraSpecs : undefined),
+  ],
+})
+
+/** The rule is asked once for all of them. */
+function showAll(ctx: Ctx, req: WireRequest, flavors: readonly Flavor[]) {
+  const maySeeSpecs = ctx.policy.isAllowed(ctx.caller, "os_compute_api:os-flavor-extra-specs:index", {
     project_id: ctx.caller.projectId,
   })
+  return flavors.map((flavor) => shownFlavor.show(ctx, req, { ...flavor, maySeeSpecs }))
 }
 
-function viewBrief(ctx: Ctx, version: Microversion, flavor: Flavor) {
-  return {
-    id: flavor.flavorId,
-    name: flavor.name,
-    links: links(ctx, flavor),
-    ...(atLeast(version, "2.55") ? { description: flavor.description } : {}),
-  }
-}
-
-function viewFlavor(ctx: Ctx, version: Microversion, flavor: Flavor, withSpecs: boolean) {
-  return {
-    ...viewBrief(ctx, version, flavor),
-    ram: flavor.ramMib,
-    disk: flavor.diskGib,
-    swap: flavor.swapMib === 0 && !atLeast(version, "2.75") ? "" : flavor.swapMib,
-    vcpus: flavor.vcpus,
-    "OS-FLV-EXT-DATA:ephemeral": flavor.ephemeralGib,
-    "OS-FLV-DISABLED:disabled": flavor.isDisabled,
-    "os-flavor-access:is_public": flavor.isPublic,
-    rxtx_factor: flavor.rxtxFactor,
-    ...(withSpecs && atLeast(version, "2.61") ? { extra_specs: flavor.extraSpecs } : {}),
-  }
-}
-
-const briefFlavor = { id: text, name: text, links: linked, description: from("2.55", textOrNull) }
-const flavorBrief = shape("FlavorBrief", briefFlavor)
-const shownFlavor = shape("Flavor", {
-  ...briefFlavor,
-  ...each("ram disk vcpus OS-FLV-EXT-DATA:ephemeral", whole),
-  swap: versions({ "2.1": Type.Union([whole, Type.Literal("")]), "2.75": whole }),
-  ...each("OS-FLV-DISABLED:disabled os-flavor-access:is_public", flag),
-  rxtx_factor: Type.Number(),
-  extra_specs: from("2.61", rare(textMap)),
-})
+const showOne = (ctx: Ctx, req: WireRequest, flavor: Flavor) => ({ flavor: showAll(ctx, req, [flavor])[0] })
+const one = is.one("flavor", shownFlavor.shows)
 const access = all("flavor_access", shape("FlavorAccess", { flavor_id: text, tenant_id: text }))
 
 /** Public ones, when nothing is said; `none`: both. */
@@ -118,19 +119,16 @@ async function list(ctx: Ctx, req: WireRequest, isDetail: boolean) {
   }
   const limit = boundedLimit(page.limit, ctx.config.compute.listLimitMost)
   const flavors = await listFlavors(ctx, { filters: givenFilters(filters), page: { ...page, limit } })
-  const withSpecs = isDetail && maySeeSpecs(ctx)
   return {
-    flavors: flavors.map((f) =>
-      isDetail ? viewFlavor(ctx, req.version, f, withSpecs) : viewBrief(ctx, req.version, f),
-    ),
+    flavors: isDetail ? showAll(ctx, req, flavors) : flavors.map((each) => briefFlavor.show(ctx, req, each)),
     ...nextLink(ctx, req, "flavors", flavors.length === limit ? flavors.at(-1)?.flavorId : undefined),
   }
 }
 
-// Numbers may come as text, as Nova takes them.
-const count = (minimum: number) =>
+const leastOf = (size: keyof typeof sizes) => Number(Reflect.get(fields[sizes[size]].schema, "minimum"))
+const count = (size: keyof typeof sizes) =>
   Type.Union([
-    Type.Integer({ minimum, maximum: 2_147_483_647 }),
+    Type.Integer({ minimum: leastOf(size), maximum: 2_147_483_647 }),
     Type.String({ pattern: "^[0-9]+$", maxLength: 10 }),
   ])
 const name = Type.String({
@@ -151,11 +149,11 @@ const id = Type.Union([
 const created = {
   name,
   id,
-  ram: count(1),
-  vcpus: count(1),
-  disk: count(0),
-  "OS-FLV-EXT-DATA:ephemeral": count(0),
-  swap: count(0),
+  ram: count("ram"),
+  vcpus: count("vcpus"),
+  disk: count("disk"),
+  "OS-FLV-EXT-DATA:ephemeral": count("OS-FLV-EXT-DATA:ephemeral"),
+  swap: count("swap"),
   rxtx_factor: typed(["number", "string"], {
     pattern: "^[0-9]+(\\.[0-9]+)?$",
     exclusiveMinimum: 0,
@@ -170,8 +168,8 @@ const createBody = versions({
   "2.55": bodyOf("flavor", { ...created, description }, required),
 })
 
-function readNumber(key: string, given: number | string, min: number): number {
-  const value = Number(given)
+function readNumber(key: keyof typeof sizes, given: number | string): number {
+  const [value, min] = [Number(given), leastOf(key)]
   if (!Number.isFinite(value) || value < min || value > 2_147_483_647) {
     throw invalid(
       key,
@@ -198,15 +196,15 @@ async function create(ctx: Ctx, req: WireRequest<BodyOf<typeof createBody>>) {
     ...(body.id !== undefined && body.id !== null && body.id !== "auto" && { flavorId: String(body.id) }),
     name: body.name,
     description: body.description ?? null,
-    vcpus: readNumber("vcpus", body.vcpus, 1),
-    ramMib: readNumber("ram", body.ram, 1),
-    diskGib: readNumber("disk", body.disk, 0),
-    ephemeralGib: readNumber(ephemeral, body[ephemeral] ?? 0, 0),
-    swapMib: readNumber("swap", body.swap ?? 0, 0),
+    vcpus: readNumber("vcpus", body.vcpus),
+    ramMib: readNumber("ram", body.ram),
+    diskGib: readNumber("disk", body.disk),
+    ephemeralGib: readNumber(ephemeral, body[ephemeral] ?? 0),
+    swapMib: readNumber("swap", body.swap ?? 0),
     rxtxFactor,
     isPublic: readBoolean(isPublic, body[isPublic] ?? true),
   })
-  return { flavor: viewFlavor(ctx, req.version, flavor, maySeeSpecs(ctx)) }
+  return showOne(ctx, req, flavor)
 }
 
 const specs = (options: TObjectOptions = {}) =>
@@ -234,7 +232,7 @@ const manageRoutes: Route[] = [
     path: "/flavors",
     operation: createFlavor,
     body: createBody,
-    told: one("flavor", shownFlavor),
+    told: one,
     handler: create,
   }),
   route({
@@ -243,10 +241,10 @@ const manageRoutes: Route[] = [
     operation: updateFlavor,
     min: "2.55",
     body: bodyOf("flavor", { description }, ["description"]),
-    told: one("flavor", shownFlavor),
+    told: one,
     handler: async (ctx, req) => {
       const flavor = await updateFlavor(ctx, { ...flavorOf(req), changes: req.body.flavor })
-      return { flavor: viewFlavor(ctx, req.version, flavor, maySeeSpecs(ctx)) }
+      return showOne(ctx, req, flavor)
     },
   }),
   route({
@@ -294,7 +292,7 @@ const specRoutes: Route[] = [
     method: "GET",
     path: "/flavors/{flavor_id}/os-extra_specs",
     operation: listFlavorExtraSpecs,
-    told: one("extra_specs", textMap),
+    told: is.one("extra_specs", textMap),
     handler: async (ctx, req) => ({
       extra_specs: await listFlavorExtraSpecs(ctx, flavorOf(req)),
     }),
@@ -303,7 +301,7 @@ const specRoutes: Route[] = [
     method: "POST",
     path: "/flavors/{flavor_id}/os-extra_specs",
     operation: createFlavorExtraSpecs,
-    told: one("extra_specs", textMap),
+    told: is.one("extra_specs", textMap),
     body: bodyWith("extra_specs", specs()),
     handler: async (ctx, req) => {
       const given = readSpecs(req.body.extra_specs)
@@ -349,24 +347,22 @@ export const flavorRoutes: readonly Route[] = [
     method: "GET",
     path: "/flavors",
     operation: listFlavors,
-    told: { ...toldQuery(listParameters), ...page("flavors", flavorBrief) },
+    told: { ...toldQuery(listParameters), ...page("flavors", briefFlavor.shows) },
     handler: (ctx, req) => list(ctx, req, false),
   }),
   route({
     method: "GET",
     path: "/flavors/detail",
     operation: listFlavors,
-    told: { ...toldQuery(listParameters), ...page("flavors", shownFlavor) },
+    told: { ...toldQuery(listParameters), ...page("flavors", shownFlavor.shows) },
     handler: (ctx, req) => list(ctx, req, true),
   }),
   route({
     method: "GET",
     path: "/flavors/{flavor_id}",
     operation: showFlavor,
-    told: one("flavor", shownFlavor),
-    handler: async (ctx, req) => ({
-      flavor: viewFlavor(ctx, req.version, await showFlavor(ctx, flavorOf(req)), maySeeSpecs(ctx)),
-    }),
+    told: one,
+    handler: async (ctx, req) => showOne(ctx, req, await showFlavor(ctx, flavorOf(req))),
   }),
   ...manageRoutes,
   ...specRoutes,

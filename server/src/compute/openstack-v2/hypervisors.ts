@@ -3,8 +3,7 @@ import { Type } from "typebox"
 import * as is from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
-import { boundedLimit } from "../../platform/http/paging.ts"
-import { queryBoolean, queryInteger, queryText } from "../../platform/http/query.ts"
+import { queryBoolean, queryText } from "../../platform/http/query.ts"
 import { gone, versions } from "../../platform/http/versions.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { anyObject } from "../../platform/schema/make.ts"
@@ -25,7 +24,7 @@ import {
   showHypervisorUptime,
   sumHypervisors,
 } from "../index.ts"
-import { nextLink } from "./next-link.ts"
+import { nextLink, readMarked } from "./next-link.ts"
 import { toldQuery } from "./query-names.ts"
 import { idKeyAt } from "./services.ts"
 
@@ -140,27 +139,25 @@ type HostList = typeof listHypervisors
 
 async function pageOf(ctx: Ctx, req: WireRequest, list: HostList) {
   const isPaged = atLeast(req.version, "2.33")
-  const asked = isPaged ? queryInteger(req.query, "limit", { min: 0 }) : undefined
-  const marker = isPaged ? queryText(req.query, "marker") : undefined
+  const { limit, marker } = readMarked(ctx, req, isPaged)
   const pattern =
     idKeyAt(req.version) === "id" ? queryText(req.query, "hypervisor_hostname_pattern") : undefined
   if (pattern !== undefined) {
-    if (asked !== undefined || marker !== undefined)
+    if (isPaged && ["limit", "marker"].some((name) => queryText(req.query, name) !== undefined))
       throw badRequest(
         "Paging over hypervisors with the hypervisor_hostname_pattern query parameter is not supported.",
       )
     return { hosts: await matching(ctx, list, pattern), next: null }
   }
   if (!isPaged) return { hosts: await list(ctx, {}), next: null }
-  const limit = boundedLimit(asked, ctx.config.compute.listLimitMost)
   const hosts = await list(ctx, { page: { limit, marker: await markerOf(ctx, req, list, marker) } })
   const last = hosts.length === limit ? hosts.at(-1)?.host : undefined
   return { hosts, next: last && String(last[idKeyAt(req.version)]) }
 }
 
 /** The id of a host whose number the marker is. */
-async function markerOf(ctx: Ctx, req: WireRequest, list: HostList, marker: string | undefined) {
-  if (marker === undefined || idKeyAt(req.version) === "id") return marker ?? null
+async function markerOf(ctx: Ctx, req: WireRequest, list: HostList, marker: string | null) {
+  if (marker === null || idKeyAt(req.version) === "id") return marker
   const [found] = await list(ctx, { filters: { number: [marker] } })
   return found?.host.id ?? marker
 }

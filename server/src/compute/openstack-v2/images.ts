@@ -2,6 +2,7 @@
 
 import { Type } from "typebox"
 import * as is from "../../api/openstack/shape.ts"
+import { type Table, view } from "../../api/openstack/view.ts"
 import {
   deleteImage,
   getImage,
@@ -22,7 +23,7 @@ import { bodyWith, metadata, metadataItem } from "./schema-parts.ts"
 import { readTime } from "./server-query.ts"
 import { seconds, linksOf as serverLinksOf } from "./server-view.ts"
 
-const { count, countOrNull, each, links, one, page, rare, shape, text, textMap, textOrNull } = is
+const { count, countOrNull, links, one, page, rare, text, textMap, textOrNull } = is
 
 const lastOfImages = "2.35"
 const lastOfMetadata = "2.38"
@@ -42,43 +43,36 @@ function linksOf(ctx: Ctx, id: string) {
   ]
 }
 
-const viewBrief = (ctx: Ctx, image: Image) => ({
-  id: image.id,
-  name: image.name,
-  links: linksOf(ctx, image.id),
-})
-
-function viewImage(ctx: Ctx, image: Image) {
+function progressOf(image: Image): number {
   const status = statusOf(image)
-  const serverId = image.properties.instance_uuid
-  const diskConfig = image.properties.auto_disk_config
-  return {
-    ...viewBrief(ctx, image),
-    minRam: image.minRamMib,
-    minDisk: image.minDiskGib,
-    metadata: image.properties,
-    created: seconds(image.createdAt),
-    updated: seconds(image.updatedAt),
-    status,
-    progress: status === "ACTIVE" ? 100 : status === "SAVING" ? 25 : 0,
-    "OS-EXT-IMG-SIZE:size": image.sizeBytes,
-    ...(serverId !== undefined && { server: { id: serverId, links: serverLinksOf(ctx.baseUrl, serverId) } }),
-    ...(diskConfig !== undefined && {
-      "OS-DCF:diskConfig": ["true", "1", "yes", "on"].includes(diskConfig.toLowerCase()) ? "AUTO" : "MANUAL",
-    }),
-  }
+  return status === "ACTIVE" ? 100 : status === "SAVING" ? 25 : 0
 }
 
-const brief = { id: text, name: textOrNull, links }
-const imageBrief = shape("ImageBrief", brief)
-const shownImage = shape("Image", {
+const isWord = (value: string) => ["true", "1", "yes", "on"].includes(value.toLowerCase())
+
+const brief: Table<Image> = {
+  ...{ id: [text, "id"], name: [textOrNull, "name"] },
+  links: [links, ({ id }, ctx) => linksOf(ctx, id)],
+}
+const imageBrief = view("ImageBrief", brief)
+const shownImage = view<Image>("Image", {
   ...brief,
-  ...each("minRam minDisk progress", count),
-  metadata: textMap,
-  ...each("created updated status", text),
-  "OS-EXT-IMG-SIZE:size": countOrNull,
-  server: rare(Type.Object({ id: text, links })),
-  "OS-DCF:diskConfig": rare(text),
+  ...{ minRam: [count, "minRamMib"], minDisk: [count, "minDiskGib"], progress: [count, progressOf] },
+  metadata: [textMap, "properties"],
+  created: [text, ({ createdAt }) => seconds(createdAt)],
+  updated: [text, ({ updatedAt }) => seconds(updatedAt)],
+  status: [text, statusOf],
+  "OS-EXT-IMG-SIZE:size": [countOrNull, "sizeBytes"],
+  server: [
+    rare(Type.Object({ id: text, links })),
+    ({ properties: { instance_uuid: id } }, ctx) =>
+      id === undefined ? undefined : { id, links: serverLinksOf(ctx.baseUrl, id) },
+  ],
+  "OS-DCF:diskConfig": [
+    rare(text),
+    ({ properties: { auto_disk_config: word } }) =>
+      word === undefined ? undefined : isWord(word) ? "AUTO" : "MANUAL",
+  ],
 })
 
 const eq = (name: string, value: string, op: ImageFilter["op"] = "eq"): ImageFilter => ({
@@ -130,7 +124,7 @@ async function list(ctx: Ctx, req: WireRequest, isDetail: boolean) {
     sorts: [],
   })
   return {
-    images: page.images.map((image) => (isDetail ? viewImage(ctx, image) : viewBrief(ctx, image))),
+    images: page.images.map((image) => (isDetail ? shownImage : imageBrief).show(ctx, req, image)),
     ...nextLink(ctx, req, "images", asked === undefined ? null : page.nextMarker),
   }
 }
@@ -242,7 +236,7 @@ export const imageRoutes: readonly Route[] = [
     path: "/images",
     max: lastOfImages,
     operation: listImages,
-    told: { ...toldQuery(listParameters), ...page("images", imageBrief) },
+    told: { ...toldQuery(listParameters), ...page("images", imageBrief.shows) },
     handler: (ctx, req) => list(ctx, req, false),
   }),
   route({
@@ -250,7 +244,7 @@ export const imageRoutes: readonly Route[] = [
     path: "/images/detail",
     max: lastOfImages,
     operation: listImages,
-    told: { ...toldQuery(listParameters), ...page("images", shownImage) },
+    told: { ...toldQuery(listParameters), ...page("images", shownImage.shows) },
     handler: (ctx, req) => list(ctx, req, true),
   }),
   route({
@@ -258,8 +252,8 @@ export const imageRoutes: readonly Route[] = [
     path: "/images/{image_id}",
     max: lastOfImages,
     operation: getImage,
-    told: one("image", shownImage),
-    handler: async (ctx, req) => ({ image: viewImage(ctx, await imageOf(ctx, req)) }),
+    told: one("image", shownImage.shows),
+    handler: async (ctx, req) => ({ image: shownImage.show(ctx, req, await imageOf(ctx, req)) }),
   }),
   route({
     method: "DELETE",

@@ -1,46 +1,41 @@
 import { Type } from "typebox"
-import { count, flag, from, nothing, one, page, rare, shape, text } from "../../api/openstack/shape.ts"
-import { microsText } from "../../platform/clock/iso-time.ts"
+import { flag, nothing, one, page, rare, shape, text } from "../../api/openstack/shape.ts"
+import { named, since, view } from "../../api/openstack/view.ts"
 import type { Ctx } from "../../platform/context/context.ts"
-import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
-import { boundedLimit } from "../../platform/http/paging.ts"
-import { queryInteger, queryText } from "../../platform/http/query.ts"
+import { atLeast } from "../../platform/http/microversion.ts"
+import { queryText } from "../../platform/http/query.ts"
 import { type BodyOf, versions } from "../../platform/http/versions.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import { word } from "../../platform/schema/make.ts"
-import { createKeypair, deleteKeypair, type Keypair, listKeypairs, showKeypair } from "../index.ts"
-import { nextLink } from "./next-link.ts"
+import {
+  createKeypair,
+  deleteKeypair,
+  type Keypair,
+  keypairNoun,
+  listKeypairs,
+  showKeypair,
+} from "../index.ts"
+import { nextLink, readMarked } from "./next-link.ts"
 import { checkQueryNames, toldQuery } from "./query-names.ts"
 import { bodyOf } from "./schema-parts.ts"
 
-function viewBrief(version: Microversion, keypair: Keypair) {
-  return {
-    name: keypair.name,
-    public_key: keypair.publicKey,
-    fingerprint: keypair.fingerprint,
-    ...(atLeast(version, "2.2") ? { type: keypair.type } : {}),
-  }
+const { fields } = keypairNoun
+const brief = {
+  ...named(fields, { name: "name", public_key: "publicKey", fingerprint: "fingerprint" }),
+  ...since("2.2", named(fields, { type: "type" })),
 }
-
+const briefKeypair = view<Keypair>("KeypairBrief", brief)
+const listed = shape("KeypairInList", { keypair: briefKeypair.shows })
+const owned = { ...brief, ...named(fields, { user_id: "userId" }) }
+const newKeypair = view<Keypair & { privateKey: string | null }>("NewKeypair", {
+  ...owned,
+  private_key: [rare(text), ({ privateKey }) => privateKey ?? undefined],
+})
 /** Nova keeps the columns of its soft delete in this one view. */
-function viewKeypair(version: Microversion, keypair: Keypair) {
-  return {
-    ...viewBrief(version, keypair),
-    user_id: keypair.userId,
-    id: keypair.id,
-    created_at: microsText(keypair.createdAt),
-    deleted: false,
-    deleted_at: null,
-    updated_at: null,
-  }
-}
-
-const brief = { name: text, public_key: text, fingerprint: text, type: from("2.2", text) }
-const listed = shape("KeypairInList", { keypair: shape("KeypairBrief", brief) })
-const made = shape("NewKeypair", { ...brief, user_id: text, private_key: rare(text) })
-const shown = shape("Keypair", {
-  ...brief,
-  ...{ user_id: text, id: count, created_at: text, deleted: flag, deleted_at: nothing, updated_at: nothing },
+const shownKeypair = view<Keypair>("Keypair", {
+  ...owned,
+  ...named(fields, { id: "id", created_at: "createdAt" }),
+  ...{ deleted: [flag, () => false], deleted_at: [nothing, () => null], updated_at: [nothing, () => null] },
 })
 
 /** Another user's key pairs are asked for by `user_id` from 2.10 on; policy decides. */
@@ -71,11 +66,7 @@ async function create(ctx: Ctx, req: WireRequest<BodyOf<typeof createBody>>) {
     type: body.type ?? "ssh",
     ...(body.public_key !== undefined && { publicKey: body.public_key }),
   })
-  const keypair = {
-    ...viewBrief(req.version, made.keypair),
-    user_id: made.keypair.userId,
-    ...(made.privateKey === null ? {} : { private_key: made.privateKey }),
-  }
+  const keypair = newKeypair.show(ctx, req, { ...made.keypair, privateKey: made.privateKey })
   return reply(atLeast(req.version, "2.2") ? 201 : 200, { keypair })
 }
 
@@ -84,13 +75,16 @@ const listParameters = ["user_id", "limit", "marker"]
 async function list(ctx: Ctx, req: WireRequest) {
   checkQueryNames(req, listParameters)
   const isPaged = atLeast(req.version, "2.35")
-  const asked = isPaged ? queryInteger(req.query, "limit", { min: 0 }) : undefined
-  const limit = boundedLimit(asked, ctx.config.compute.listLimitMost)
-  const marker = isPaged ? (queryText(req.query, "marker") ?? null) : null
-  const found = await listKeypairs(ctx, { userId: userOf(ctx, req), query: { page: { limit, marker } } })
+  const page = readMarked(ctx, req, isPaged)
+  const found = await listKeypairs(ctx, { userId: userOf(ctx, req), query: { page } })
   return {
-    keypairs: found.map((keypair) => ({ keypair: viewBrief(req.version, keypair) })),
-    ...nextLink(ctx, req, "keypairs", isPaged && found.length === limit ? found.at(-1)?.name : undefined),
+    keypairs: found.map((keypair) => ({ keypair: briefKeypair.show(ctx, req, keypair) })),
+    ...nextLink(
+      ctx,
+      req,
+      "keypairs",
+      isPaged && found.length === page.limit ? found.at(-1)?.name : undefined,
+    ),
   }
 }
 
@@ -107,7 +101,7 @@ export const keypairRoutes: readonly Route[] = [
     path: "/os-keypairs",
     operation: createKeypair,
     body: createBody,
-    told: one("keypair", made),
+    told: one("keypair", newKeypair.shows),
     status: [200, 201],
     handler: create,
   }),
@@ -115,10 +109,10 @@ export const keypairRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-keypairs/{name}",
     operation: showKeypair,
-    told: { ...toldQuery(["user_id"]), ...one("keypair", shown) },
+    told: { ...toldQuery(["user_id"]), ...one("keypair", shownKeypair.shows) },
     handler: async (ctx, req) => {
       const keypair = await showKeypair(ctx, { userId: userOf(ctx, req), name: req.params.name ?? "" })
-      return { keypair: viewKeypair(req.version, keypair) }
+      return { keypair: shownKeypair.show(ctx, req, keypair) }
     },
   }),
   route({

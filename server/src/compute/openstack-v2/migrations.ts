@@ -1,47 +1,30 @@
-import { count, each, from, nothing, page, shape, text, textOrNull } from "../../api/openstack/shape.ts"
-import { microsText } from "../../platform/clock/iso-time.ts"
+import { nothing, page } from "../../api/openstack/shape.ts"
+import { named, since, view } from "../../api/openstack/view.ts"
 import type { Ctx } from "../../platform/context/context.ts"
-import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
-import { boundedLimit } from "../../platform/http/paging.ts"
-import { queryInteger, queryText } from "../../platform/http/query.ts"
+import { atLeast } from "../../platform/http/microversion.ts"
+import { queryText } from "../../platform/http/query.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
-import type { Compared } from "../../platform/noun/list.ts"
 import { keysOf } from "../../platform/noun/noun.ts"
-import { badRequest, listMigrations, type Migration, migrationNoun } from "../index.ts"
-import { nextLink } from "./next-link.ts"
+import { listMigrations, type Migration, migrationNoun } from "../index.ts"
+import { nextLink, readMarked } from "./next-link.ts"
 import { checkQueryNames, type Since, toldQuery } from "./query-names.ts"
-import { readTime } from "./server-query.ts"
+import { readChanges } from "./server-query.ts"
 
-function viewMigration(version: Microversion, m: Migration) {
-  return {
-    id: m.number,
-    instance_uuid: m.serverId,
-    status: m.status,
-    source_node: m.sourceHost,
-    source_compute: m.sourceHost,
-    dest_node: m.destHost,
-    dest_compute: m.destHost,
-    // An address is kept for moves between hosts only.
-    dest_host: null,
-    old_instance_type_id: m.oldFlavorNumber,
-    new_instance_type_id: m.newFlavorNumber,
-    created_at: microsText(m.createdAt),
-    updated_at: m.updatedAt && microsText(m.updatedAt),
-    // Links are for live migrations that are under way.
-    ...(atLeast(version, "2.23") && { migration_type: m.type }),
-    ...(atLeast(version, "2.59") && { uuid: m.id }),
-    ...(atLeast(version, "2.80") && { user_id: m.userId, project_id: m.projectId }),
-  }
-}
-
-const migration = shape("Migration", {
-  ...each("id old_instance_type_id new_instance_type_id", count),
-  ...each("instance_uuid status created_at", text),
-  ...each("source_node source_compute dest_node dest_compute updated_at", textOrNull),
-  dest_host: nothing,
-  migration_type: from("2.23", text),
-  uuid: from("2.59", text),
-  ...each("user_id project_id", from("2.80", text)),
+const { fields } = migrationNoun
+/** Links are for live migrations that are under way. */
+const migration = view<Migration>("Migration", {
+  ...named(fields, {
+    ...{ id: "number", instance_uuid: "serverId", status: "status" },
+    ...{ source_node: "sourceHost", source_compute: "sourceHost" },
+    ...{ dest_node: "destHost", dest_compute: "destHost" },
+    ...{ old_instance_type_id: "oldFlavorNumber", new_instance_type_id: "newFlavorNumber" },
+    ...{ created_at: "createdAt", updated_at: "updatedAt" },
+  }),
+  // An address is kept for moves between hosts only.
+  dest_host: [nothing, () => null],
+  ...since("2.23", named(fields, { migration_type: "type" })),
+  ...since("2.59", named(fields, { uuid: "id" })),
+  ...since("2.80", named(fields, { user_id: "userId", project_id: "projectId" })),
 })
 
 const parameters: Since = [
@@ -61,29 +44,17 @@ async function list(ctx: Ctx, req: WireRequest) {
     const [key, value] = [filterKeys[name], text(name)]
     if (key !== undefined && value !== undefined) filters[key] = [value]
   }
-  const changedAt = changesOf(text("changes-since"), text("changes-before"))
+  const changedAt = readChanges(text("changes-since"), text("changes-before"))
   const isPaged = known.includes("limit")
-  const asked = isPaged ? queryInteger(req.query, "limit", { min: 0 }) : undefined
-  const limit = boundedLimit(asked, ctx.config.compute.listLimitMost)
+  const marked = readMarked(ctx, req, isPaged)
   const { items, read } = await listMigrations(ctx, {
     filters: { ...filters, ...(changedAt.length > 0 && { changedAt }) },
-    page: { limit, marker: text("marker") ?? null },
+    page: marked,
   })
   return {
-    migrations: items.map((migration) => viewMigration(req.version, migration)),
-    ...nextLink(ctx, req, "migrations", isPaged && read.count === limit ? read.lastId : undefined),
+    migrations: items.map((each) => migration.show(ctx, req, each)),
+    ...nextLink(ctx, req, "migrations", isPaged && read.count === marked.limit ? read.lastId : undefined),
   }
-}
-
-function changesOf(since: string | undefined, before: string | undefined): Compared[] {
-  const from = since === undefined ? undefined : readTime("changes-since", since)
-  const to = before === undefined ? undefined : readTime("changes-before", before)
-  if (from && to && to < from)
-    throw badRequest("The value of changes-since must be less than or equal to changes-before.")
-  return [
-    ...(from ? [{ by: "atLeast" as const, value: from }] : []),
-    ...(to ? [{ by: "atMost" as const, value: to }] : []),
-  ]
 }
 
 export const migrationRoutes: readonly Route[] = [
@@ -91,7 +62,7 @@ export const migrationRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-migrations",
     operation: listMigrations,
-    told: { ...toldQuery(parameters), ...page("migrations", migration) },
+    told: { ...toldQuery(parameters), ...page("migrations", migration.shows) },
     handler: list,
   }),
 ]

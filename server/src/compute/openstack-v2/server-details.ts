@@ -2,11 +2,12 @@
 
 import { type Static, Type } from "typebox"
 import * as is from "../../api/openstack/shape.ts"
+import { type Table, view } from "../../api/openstack/view.ts"
 import { listSecurityGroups, type ServerPort } from "../../network/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
-import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
-import { boundedLimit, pageUrl } from "../../platform/http/paging.ts"
-import { queryInteger, queryText } from "../../platform/http/query.ts"
+import { atLeast } from "../../platform/http/microversion.ts"
+import { pageUrl } from "../../platform/http/paging.ts"
+import { queryText } from "../../platform/http/query.ts"
 import { versions } from "../../platform/http/versions.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { closed } from "../../platform/schema/make.ts"
@@ -37,13 +38,14 @@ import {
   updateServerMetadataItem,
 } from "../index.ts"
 import { diagnostics, viewDiagnostics, viewDiagnosticsLegacy } from "./diagnostics-view.ts"
+import { readMarked } from "./next-link.ts"
 import { type Since, toldQuery } from "./query-names.ts"
 import { bodyWith, ipAddress, metadata, tag, uuid } from "./schema-parts.ts"
 import { groupNames, shownGroup, viewGroup } from "./security-groups.ts"
-import { readTime } from "./server-query.ts"
+import { readPeriod } from "./server-query.ts"
 import { briefAddresses, viewAddresses } from "./server-view.ts"
 
-const { all, each, from, links, many, one, rare, shape, text, textMap, textOrNull } = is
+const { all, from, links, many, one, rare, shape, text, textMap, textOrNull } = is
 
 const idOf = (req: WireRequest) => req.params.server_id ?? ""
 
@@ -140,21 +142,14 @@ const addressRoutes: readonly Route[] = [
   }),
 ]
 
-function viewInterface(version: Microversion, i: ServerPort) {
-  return {
-    net_id: i.networkId,
-    port_id: i.portId,
-    mac_addr: i.macAddress,
-    port_state: i.status,
-    fixed_ips: i.fixedIps.map((ip) => ({ subnet_id: ip.subnetId, ip_address: ip.ipAddress })),
-    ...(atLeast(version, "2.70") && { tag: i.tag }),
-  }
-}
-
-const shownInterface = shape("InterfaceAttachment", {
-  ...each("net_id port_id mac_addr port_state", text),
-  fixed_ips: Type.Array(Type.Object({ subnet_id: text, ip_address: text })),
-  tag: from("2.70", textOrNull),
+const shownInterface = view<ServerPort>("InterfaceAttachment", {
+  ...{ net_id: [text, "networkId"], port_id: [text, "portId"], mac_addr: [text, "macAddress"] },
+  port_state: [text, "status"],
+  fixed_ips: [
+    Type.Array(Type.Object({ subnet_id: text, ip_address: text })),
+    ({ fixedIps }) => fixedIps.map((ip) => ({ subnet_id: ip.subnetId, ip_address: ip.ipAddress })),
+  ],
+  tag: [from("2.70", textOrNull), "tag"],
 })
 
 const attached = {
@@ -173,20 +168,21 @@ const interfaceRoutes: readonly Route[] = [
     method: "GET",
     path: "/servers/{server_id}/os-interface",
     operation: listServerInterfaces,
-    told: all("interfaceAttachments", shownInterface),
+    told: all("interfaceAttachments", shownInterface.shows),
     handler: async (ctx, req) => {
       const found = await listServerInterfaces(ctx, { serverId: idOf(req) })
-      return { interfaceAttachments: found.map((i) => viewInterface(req.version, i)) }
+      return { interfaceAttachments: found.map((each) => shownInterface.show(ctx, req, each)) }
     },
   }),
   route({
     method: "GET",
     path: "/servers/{server_id}/os-interface/{port_id}",
     operation: showServerInterface,
-    told: one("interfaceAttachment", shownInterface),
+    told: one("interfaceAttachment", shownInterface.shows),
     handler: async (ctx, req) => ({
-      interfaceAttachment: viewInterface(
-        req.version,
+      interfaceAttachment: shownInterface.show(
+        ctx,
+        req,
         await showServerInterface(ctx, { serverId: idOf(req), portId: req.params.port_id ?? "" }),
       ),
     }),
@@ -195,7 +191,7 @@ const interfaceRoutes: readonly Route[] = [
     method: "POST",
     path: "/servers/{server_id}/os-interface",
     operation: attachInterface,
-    told: one("interfaceAttachment", shownInterface),
+    told: one("interfaceAttachment", shownInterface.shows),
     body: attachBody,
     handler: async (ctx, req) => {
       const body = req.body?.interfaceAttachment ?? {}
@@ -209,7 +205,7 @@ const interfaceRoutes: readonly Route[] = [
         fixedIp,
         tag: body.tag ?? null,
       })
-      return { interfaceAttachment: viewInterface(req.version, attached) }
+      return { interfaceAttachment: shownInterface.show(ctx, req, attached) }
     },
   }),
   route({
@@ -236,80 +232,58 @@ const interfaceRoutes: readonly Route[] = [
   }),
 ]
 
-/** With microseconds and no zone, as Nova writes the times of actions. */
-const micros = (date: Date | null) => date && `${date.toISOString().slice(0, 23)}000`
-
-function viewAction(version: Microversion, action: ServerAction) {
-  return {
-    action: action.action,
-    instance_uuid: action.serverId,
-    request_id: action.requestId,
-    user_id: action.userId,
-    project_id: action.projectId,
-    start_time: micros(action.startedAt),
-    message: action.message,
-    ...(atLeast(version, "2.58") && { updated_at: micros(action.updatedAt) }),
-  }
+const action: Table<ServerAction> = {
+  ...{ action: [text, "action"], instance_uuid: [text, "serverId"], request_id: [text, "requestId"] },
+  ...{ user_id: [text, "userId"], project_id: [text, "projectId"], start_time: [text, "startedAt"] },
+  message: [textOrNull, "message"],
+  updated_at: [from("2.58", text), "updatedAt"],
 }
+const listedAction = view("InstanceAction", action)
 
-function viewEvents(version: Microversion, shown: ShownAction) {
-  if (!shown.maySeeEvents && !atLeast(version, "2.51")) return {}
-  return {
-    events: shown.events.map((event) => ({
-      event: event.event,
-      start_time: micros(event.startedAt),
-      finish_time: micros(event.finishedAt),
-      result: event.result,
-      ...(shown.maySeeEvents && { traceback: event.traceback }),
-      ...(shown.maySeeEvents && atLeast(version, "2.62") && { host: event.host }),
-      ...(atLeast(version, "2.62") && { hostId: hostIdOf(shown.projectId, event.host) }),
-      ...(shown.maySeeDetails && atLeast(version, "2.84") && { details: event.details }),
-    })),
-  }
-}
-
-const action = {
-  ...each("action instance_uuid request_id user_id project_id start_time", text),
-  message: textOrNull,
-  updated_at: from("2.58", text),
-}
-const event = shape("InstanceActionEvent", {
-  ...each("event start_time", text),
-  ...each("finish_time result", textOrNull),
-  traceback: rare(textOrNull),
-  host: from("2.62", rare(textOrNull)),
-  hostId: from("2.62", text),
-  details: from("2.84", rare(textOrNull)),
+type Event = ShownAction["events"][number] & Pick<ShownAction, "projectId" | "maySeeEvents" | "maySeeDetails">
+const event = view<Event>("InstanceActionEvent", {
+  ...{ event: [text, "event"], start_time: [text, "startedAt"] },
+  ...{ finish_time: [textOrNull, "finishedAt"], result: [textOrNull, "result"] },
+  traceback: [rare(textOrNull), (event) => (event.maySeeEvents ? event.traceback : undefined)],
+  host: [from("2.62", rare(textOrNull)), (event) => (event.maySeeEvents ? event.host : undefined)],
+  hostId: [from("2.62", text), ({ projectId, host }) => hostIdOf(projectId, host)],
+  details: [from("2.84", rare(textOrNull)), (event) => (event.maySeeDetails ? event.details : undefined)],
 })
-const shownAction = shape("InstanceActionWithEvents", { ...action, events: rare(many(event)) })
+const shownAction = view<ServerAction & { shown: ShownAction }>("InstanceActionWithEvents", {
+  ...action,
+  events: [
+    rare(many(event.shows)),
+    ({ shown: { events, ...shown } }, ctx, asked) =>
+      shown.maySeeEvents || atLeast(asked.version, "2.51")
+        ? events.map((each) => event.show(ctx, asked, { ...shown, ...each }))
+        : undefined,
+  ],
+})
 const actionsSince: Since = [
   ["2.58", ["limit", "marker", "changes-since"]],
   ["2.66", ["changes-before"]],
 ]
-const listed = { instanceActions: many(shape("InstanceAction", action)), links: from("2.58", rare(links)) }
+const listed = { instanceActions: many(listedAction.shows), links: from("2.58", rare(links)) }
 
 async function listActions(ctx: Ctx, req: WireRequest) {
   const isPaged = atLeast(req.version, "2.58")
-  const since = queryText(req.query, "changes-since")
-  const before = atLeast(req.version, "2.66") ? queryText(req.query, "changes-before") : undefined
-  const changesSince = isPaged && since !== undefined ? readTime("changes-since", since) : undefined
-  const changesBefore = before !== undefined ? readTime("changes-before", before) : undefined
-  if (changesSince && changesBefore && changesBefore < changesSince)
-    throw badRequest("The value of changes-since must be less than or equal to changes-before.")
-  const asked = isPaged ? queryInteger(req.query, "limit", { min: 0 }) : undefined
-  const limit = boundedLimit(asked, ctx.config.compute.listLimitMost)
+  const ofVersion = (name: string, isThere: boolean) => (isThere ? queryText(req.query, name) : undefined)
+  const { from: changesSince, until: changesBefore } = readPeriod(
+    ofVersion("changes-since", isPaged),
+    ofVersion("changes-before", atLeast(req.version, "2.66")),
+  )
+  const marked = readMarked(ctx, req, isPaged)
   const actions = await listServerActions(ctx, {
     serverId: idOf(req),
     withDeleted: atLeast(req.version, "2.21"),
     changesSince,
     changesBefore,
-    limit,
-    marker: isPaged ? (queryText(req.query, "marker") ?? null) : null,
+    ...marked,
   })
   const last = actions.at(-1)
-  const hasNext = isPaged && actions.length === limit && last !== undefined
+  const hasNext = isPaged && actions.length === marked.limit && last !== undefined
   return {
-    instanceActions: actions.map((action) => viewAction(req.version, action)),
+    instanceActions: actions.map((action) => listedAction.show(ctx, req, action)),
     ...(hasNext && {
       links: [{ rel: "next", href: pageUrl(ctx.baseUrl, req.url, { marker: last.requestId }) }],
     }),
@@ -328,16 +302,14 @@ const actionRoutes: readonly Route[] = [
     method: "GET",
     path: "/servers/{server_id}/os-instance-actions/{request_id}",
     operation: showServerAction,
-    told: one("instanceAction", shownAction),
+    told: one("instanceAction", shownAction.shows),
     handler: async (ctx, req) => {
       const shown = await showServerAction(ctx, {
         serverId: idOf(req),
         requestId: req.params.request_id ?? "",
         withDeleted: atLeast(req.version, "2.21"),
       })
-      return {
-        instanceAction: { ...viewAction(req.version, shown.action), ...viewEvents(req.version, shown) },
-      }
+      return { instanceAction: shownAction.show(ctx, req, { ...shown.action, shown }) }
     },
   }),
 ]

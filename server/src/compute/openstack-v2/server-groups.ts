@@ -1,7 +1,7 @@
 import { Type } from "typebox"
-import * as is from "../../api/openstack/shape.ts"
+import { all, count, from, one, rare, textMap, texts, until } from "../../api/openstack/shape.ts"
+import { named, since, view } from "../../api/openstack/view.ts"
 import type { Ctx } from "../../platform/context/context.ts"
-import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { boundedLimit } from "../../platform/http/paging.ts"
 import { queryInteger } from "../../platform/http/query.ts"
 import { type BodyOf, versions } from "../../platform/http/versions.ts"
@@ -14,32 +14,21 @@ import {
   groupPolicies,
   listServerGroups,
   type ServerGroup,
+  serverGroupNoun,
   showServerGroup,
 } from "../index.ts"
 import { checkQueryNames, toldQuery } from "./query-names.ts"
 import { bodyOf, name } from "./schema-parts.ts"
 
-const { all, count, each, from, one, rare, shape, text, textMap, texts, until } = is
-
-function view(version: Microversion, group: ServerGroup) {
-  const max = group.maxServersPerHost
-  return {
-    id: group.id,
-    name: group.name,
-    ...(atLeast(version, "2.64")
-      ? { policy: group.policy, rules: max === null ? {} : { max_server_per_host: max } }
-      : { policies: [group.policy], metadata: {} }),
-    members: group.memberIds,
-    ...(atLeast(version, "2.13") && { project_id: group.projectId, user_id: group.userId }),
-  }
-}
-
-const serverGroup = shape("ServerGroup", {
-  ...{ id: text, name: text, members: texts },
-  ...{ policies: until("2.64", texts), metadata: until("2.64", textMap) },
-  policy: from("2.64", text),
-  rules: from("2.64", Type.Object({ max_server_per_host: rare(count) })),
-  ...each("project_id user_id", from("2.13", text)),
+const { fields } = serverGroupNoun
+const maxOf = ({ maxServersPerHost: max }: ServerGroup) => (max === null ? {} : { max_server_per_host: max })
+const serverGroup = view<ServerGroup>("ServerGroup", {
+  ...named(fields, { id: "id", name: "name", members: "memberIds" }),
+  policies: [until("2.64", texts), ({ policy }) => [policy]],
+  metadata: [until("2.64", textMap), () => ({})],
+  ...since("2.64", named(fields, { policy: "policy" })),
+  rules: [from("2.64", Type.Object({ max_server_per_host: rare(count) })), maxOf],
+  ...since("2.13", named(fields, { project_id: "projectId", user_id: "userId" })),
 })
 
 /** One policy in a list, before 2.64. */
@@ -74,7 +63,7 @@ async function create(ctx: Ctx, req: WireRequest<BodyOf<typeof createBody>>) {
     policy: body.policy ?? body.policies?.[0] ?? "affinity",
     ...(max !== undefined && { maxServersPerHost: Number(max) }),
   })
-  return { server_group: view(req.version, group) }
+  return { server_group: serverGroup.show(ctx, req, group) }
 }
 
 const listParameters = ["all_projects", "limit", "offset"]
@@ -88,7 +77,7 @@ async function list(ctx: Ctx, req: WireRequest) {
     query: { page: { limit: boundedLimit(asked, ctx.config.compute.listLimitMost) } },
     offset: queryInteger(req.query, "offset", { min: 0 }) ?? 0,
   })
-  return { server_groups: found.map((group) => view(req.version, group)) }
+  return { server_groups: found.map((group) => serverGroup.show(ctx, req, group)) }
 }
 
 const idOf = (req: WireRequest) => ({ id: req.params.server_group_id ?? "" })
@@ -98,7 +87,7 @@ export const serverGroupRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-server-groups",
     operation: listServerGroups,
-    told: { ...toldQuery(listParameters), ...all("server_groups", serverGroup) },
+    told: { ...toldQuery(listParameters), ...all("server_groups", serverGroup.shows) },
     handler: list,
   }),
   route({
@@ -106,16 +95,16 @@ export const serverGroupRoutes: readonly Route[] = [
     path: "/os-server-groups",
     operation: createServerGroup,
     body: createBody,
-    told: one("server_group", serverGroup),
+    told: one("server_group", serverGroup.shows),
     handler: create,
   }),
   route({
     method: "GET",
     path: "/os-server-groups/{server_group_id}",
     operation: showServerGroup,
-    told: one("server_group", serverGroup),
+    told: one("server_group", serverGroup.shows),
     handler: async (ctx, req) => ({
-      server_group: view(req.version, await showServerGroup(ctx, idOf(req))),
+      server_group: serverGroup.show(ctx, req, await showServerGroup(ctx, idOf(req))),
     }),
   }),
   route({

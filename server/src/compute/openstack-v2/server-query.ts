@@ -234,11 +234,16 @@ function readFilters(text: Text, version: Microversion): Record<string, Filters[
   return changes.length > 0 ? { ...filters, updatedAt: changes } : filters
 }
 
-function readChanges(since: string | undefined, before: string | undefined): Compared[] {
+export function readPeriod(since: string | undefined, before: string | undefined) {
   const from = since === undefined ? undefined : readTime("changes-since", since)
   const until = before === undefined ? undefined : readTime("changes-before", before)
   if (from && until && until < from)
     throw badRequest("The value of changes-since must be less than or equal to changes-before.")
+  return { from, until }
+}
+
+export function readChanges(since: string | undefined, before: string | undefined): Compared[] {
+  const { from, until } = readPeriod(since, before)
   return [
     ...(from ? [{ by: "atLeast", value: from } as const] : []),
     ...(until ? [{ by: "atMost", value: until } as const] : []),

@@ -1,7 +1,7 @@
 // Compute services: what works on hosts and for them.
 import { type Static, Type } from "typebox"
 import * as is from "../../api/openstack/shape.ts"
-import { microsText } from "../../platform/clock/iso-time.ts"
+import { view } from "../../api/openstack/view.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { queryText } from "../../platform/http/query.ts"
@@ -21,32 +21,21 @@ import {
 import { toldQuery } from "./query-names.ts"
 import { boolean, fqdn, readBoolean } from "./schema-parts.ts"
 
-const { all, count, each, flag, from, one, rare, shape, text, textOrNull } = is
+const { all, count, flag, from, one, rare, shape, text, textOrNull } = is
 
 const computeBinary = "nova-compute"
 
 /** Services and hypervisors are named by their numbers before 2.53. */
 export const idKeyAt = (version: Microversion) => (atLeast(version, "2.53") ? "id" : "number")
 
-function viewService(version: Microversion, service: ServiceFacts) {
-  return {
-    id: service[idKeyAt(version)],
-    binary: service.binary,
-    host: service.host,
-    zone: service.zone,
-    status: service.isDisabled ? "disabled" : "enabled",
-    state: service.isUp ? "up" : "down",
-    updated_at: microsText(service.lastSeenAt),
-    disabled_reason: service.disabledReason,
-    ...(atLeast(version, "2.11") && { forced_down: service.isForcedDown }),
-  }
-}
-
-const shownService = shape("Service", {
-  ...each("binary host zone status state updated_at", text),
-  disabled_reason: textOrNull,
-  id: versions({ "2.1": count, "2.53": text }),
-  forced_down: from("2.11", flag),
+const shownService = view<ServiceFacts>("Service", {
+  id: [versions({ "2.1": count, "2.53": text }), (service, _ctx, { version }) => service[idKeyAt(version)]],
+  ...{ binary: [text, "binary"], host: [text, "host"], zone: [text, "zone"] },
+  status: [text, ({ isDisabled }) => (isDisabled ? "disabled" : "enabled")],
+  state: [text, ({ isUp }) => (isUp ? "up" : "down")],
+  updated_at: [text, "lastSeenAt"],
+  disabled_reason: [textOrNull, "disabledReason"],
+  forced_down: [from("2.11", flag), "isForcedDown"],
 })
 const changes = { status: rare(text), disabled_reason: rare(text), forced_down: rare(flag) }
 const changed = one("service", shape("ChangedService", { host: text, binary: text, ...changes }))
@@ -58,7 +47,7 @@ async function services(ctx: Ctx, req: WireRequest) {
   }
   const filters = givenFilters({ host: asked("host"), binary: asked("binary") })
   const found = await listServices(ctx, { filters })
-  return { services: found.map((service) => viewService(req.version, service)) }
+  return { services: found.map((service) => shownService.show(ctx, req, service)) }
 }
 
 const reason = Type.String({
@@ -125,7 +114,7 @@ async function updateService(ctx: Ctx, req: WireRequest<Static<typeof updateBody
       ...(forced_down !== undefined && { isForcedDown: readBoolean(forced_down) }),
     },
   })
-  return { service: viewService(req.version, await serviceById(ctx, req)) }
+  return { service: shownService.show(ctx, req, await serviceById(ctx, req)) }
 }
 
 export const serviceRoutes: readonly Route[] = [
@@ -133,7 +122,7 @@ export const serviceRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-services",
     operation: listServices,
-    told: { ...toldQuery(["host", "binary"]), ...all("services", shownService) },
+    told: { ...toldQuery(["host", "binary"]), ...all("services", shownService.shows) },
     handler: services,
   }),
   route({
@@ -185,7 +174,7 @@ export const serviceRoutes: readonly Route[] = [
     operation: updateComputeHost,
     alsoAsks: listServices,
     body: updateBody,
-    told: one("service", shownService),
+    told: one("service", shownService.shows),
     handler: updateService,
   }),
   route({

@@ -1,6 +1,6 @@
 import { Type } from "typebox"
 import * as is from "../../api/openstack/shape.ts"
-import { microsText } from "../../platform/clock/iso-time.ts"
+import { view } from "../../api/openstack/view.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { Fault, invalid } from "../../platform/fault/fault.ts"
 import { atLeast } from "../../platform/http/microversion.ts"
@@ -16,24 +16,7 @@ import {
 import { nextLink } from "./next-link.ts"
 import { checkQueryNames, toldQuery } from "./query-names.ts"
 
-const { count, each, many, page, rare, shape, text, textOrNull } = is
-
-function viewServer(usage: ServerUsage) {
-  return {
-    instance_id: usage.id,
-    name: usage.name,
-    tenant_id: usage.projectId,
-    flavor: usage.flavorName,
-    vcpus: usage.vcpus,
-    memory_mb: usage.ramMib,
-    local_gb: usage.diskGib,
-    hours: usage.hours,
-    started_at: microsText(usage.launchedAt),
-    ended_at: usage.terminatedAt && microsText(usage.terminatedAt),
-    state: usage.terminatedAt ? "terminated" : usage.vmState,
-    uptime: usage.uptimeSeconds,
-  }
-}
+const { amount, count, links, many, noMembers, page, rare, text, textOrNull } = is
 
 /** The period as it was asked for, to the microsecond that a Date does not have. */
 interface Asked {
@@ -41,35 +24,39 @@ interface Asked {
   end: string | null
 }
 
-function viewProject(usage: ProjectUsage, asked: Asked, isDetailed: boolean) {
-  // What was asked for beyond now is cut there.
-  const isEndKept = asked.end?.startsWith(usage.end.toISOString().slice(0, 23))
-  return {
-    tenant_id: usage.projectId,
-    start: asked.start ?? microsText(usage.start),
-    stop: isEndKept ? asked.end : microsText(usage.end),
-    total_hours: usage.hours,
-    total_vcpus_usage: usage.vcpuHours,
-    total_memory_mb_usage: usage.ramMibHours,
-    total_local_gb_usage: usage.diskGibHours,
-    ...(isDetailed && { server_usages: usage.servers.map(viewServer) }),
-  }
-}
-
-const serverUsage = Type.Object({
-  ...each("instance_id name tenant_id flavor started_at state", text),
-  ...each("vcpus memory_mb local_gb uptime", count),
-  hours: is.amount,
-  ended_at: textOrNull,
+const serverUsage = view<ServerUsage>("ServerUsage", {
+  ...{ instance_id: [text, "id"], name: [text, "name"], tenant_id: [text, "projectId"] },
+  ...{ flavor: [text, "flavorName"], vcpus: [count, "vcpus"], memory_mb: [count, "ramMib"] },
+  ...{ local_gb: [count, "diskGib"], hours: [amount, "hours"] },
+  ...{ started_at: [text, "launchedAt"], ended_at: [textOrNull, "terminatedAt"] },
+  state: [text, ({ terminatedAt, vmState }) => (terminatedAt ? "terminated" : vmState)],
+  uptime: [count, "uptimeSeconds"],
 })
-const usageMembers = {
-  ...each("tenant_id start stop", text),
-  ...each("total_hours total_vcpus_usage total_memory_mb_usage total_local_gb_usage", is.amount),
-}
-const usageOf = (title: string, server_usages: is.Shape) => shape(title, { ...usageMembers, server_usages })
-const listedUsage = usageOf("ProjectUsageInList", rare(many(serverUsage)))
-const shownUsage = Type.Union([usageOf("ProjectUsage", many(serverUsage)), is.noMembers])
-const answer = Type.Object({ tenant_usage: shownUsage, tenant_usage_links: rare(is.links) })
+
+type Usage = ProjectUsage & { asked: Asked; isDetailed: boolean }
+const usageOf = (title: string, as: (servers: is.Shape) => is.Shape) =>
+  view<Usage>(title, {
+    tenant_id: [text, "projectId"],
+    start: [text, ({ asked, start }) => asked.start ?? start],
+    // What was asked for beyond now is cut there.
+    stop: [
+      text,
+      ({ asked, end }) => (asked.end?.startsWith(end.toISOString().slice(0, 23)) ? asked.end : end),
+    ],
+    ...{ total_hours: [amount, "hours"], total_vcpus_usage: [amount, "vcpuHours"] },
+    ...{ total_memory_mb_usage: [amount, "ramMibHours"], total_local_gb_usage: [amount, "diskGibHours"] },
+    server_usages: [
+      as(many(serverUsage.shows)),
+      ({ isDetailed, servers }, ctx, asked) =>
+        isDetailed ? servers.map((server) => serverUsage.show(ctx, asked, server)) : undefined,
+    ],
+  })
+const listedUsage = usageOf("ProjectUsageInList", rare)
+const shownUsage = usageOf("ProjectUsage", (servers) => servers)
+const answer = Type.Object({
+  tenant_usage: Type.Union([shownUsage.shows, noMembers]),
+  tenant_usage_links: rare(links),
+})
 
 // The three forms that Nova reads: seconds or parts of them after T, parts of them after a space.
 const timeForm = /^(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2}:\d{2})(\.\d{1,6})?| (\d{2}:\d{2}:\d{2})(\.\d{1,6}))$/
@@ -109,7 +96,7 @@ function readRequest(req: WireRequest, asked: Asked, more: readonly string[]) {
   }
 }
 
-const links = (ctx: Ctx, req: WireRequest, noun: string, page: UsagePage) =>
+const linksOf = (ctx: Ctx, req: WireRequest, noun: string, page: UsagePage) =>
   nextLink(ctx, req, noun, atLeast(req.version, "2.40") ? page.nextMarker : null)
 
 const noSuchUsage = () =>
@@ -120,7 +107,7 @@ export const usageRoutes: readonly Route[] = [
     method: "GET",
     path: "/os-simple-tenant-usage",
     operation: listProjectUsages,
-    told: { ...toldQuery([...parameters, "detailed"]), ...page("tenant_usages", listedUsage) },
+    told: { ...toldQuery([...parameters, "detailed"]), ...page("tenant_usages", listedUsage.shows) },
     handler: async (ctx, req) => {
       // The list has no slash at its end: there a project is named, and an empty name is nobody's.
       if (req.url.split("?")[0]?.endsWith("/")) throw noSuchUsage()
@@ -128,8 +115,10 @@ export const usageRoutes: readonly Route[] = [
       const page = await listProjectUsages(ctx, readRequest(req, asked, ["detailed"]))
       const isDetailed = queryText(req.query, "detailed") === "1"
       return {
-        tenant_usages: page.projects.map((usage) => viewProject(usage, asked, isDetailed)),
-        ...links(ctx, req, "tenant_usages", page),
+        tenant_usages: page.projects.map((usage) =>
+          listedUsage.show(ctx, req, { ...usage, asked, isDetailed }),
+        ),
+        ...linksOf(ctx, req, "tenant_usages", page),
       }
     },
   }),
@@ -144,8 +133,8 @@ export const usageRoutes: readonly Route[] = [
       const page = await showProjectUsage(ctx, { projectId, ...readRequest(req, asked, []) })
       const [usage] = page.projects
       return {
-        tenant_usage: usage ? viewProject(usage, asked, true) : {},
-        ...links(ctx, req, "tenant_usage", page),
+        tenant_usage: usage ? shownUsage.show(ctx, req, { ...usage, asked, isDetailed: true }) : {},
+        ...linksOf(ctx, req, "tenant_usage", page),
       }
     },
   }),
