@@ -7,7 +7,7 @@ import { associationExists, metadefItemExists, namespaceExists } from "../faults
 import { everybody } from "../image/image.ts"
 import { type ItemKind, insertItem } from "../metadef-item/item.ts"
 import { AssociationInput, insertAssociation } from "../metadef-resource-type/association.ts"
-import { columnsOf, namespaceFields, namespaceNoun } from "./namespace.ts"
+import { columnsOfSaid, namespaceFields, namespaceNoun } from "./namespace.ts"
 import { detailOf, type NamespaceDetail } from "./read.ts"
 
 const NewItem = Type.Object({ name: Type.String(), definition: Type.Record(Type.String(), Type.Unknown()) })
@@ -45,7 +45,7 @@ export const createNamespace = operation({
   run: async (ctx, input): Promise<NamespaceDetail> => {
     const now = ctx.clock.now()
     return await transact(ctx.db, async (tx) => {
-      const values = { id: newUuid(), ...columnsOf(ctx, input), created_at: now, updated_at: now }
+      const values = { id: newUuid(), ...columnsOfSaid(ctx, input), created_at: now, updated_at: now }
       const constraint = "metadef_namespace_name_key"
       const namespace = await insertThing(tx, namespaceNoun, everybody, { values, constraint })
       if (!namespace) throw namespaceExists(input.name)

@@ -2,7 +2,16 @@
 import { sql } from "kysely"
 import { type Static, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
-import { boolean, filterOnly, nullable, text, time, uuid, word } from "../../platform/noun/field.ts"
+import {
+  boolean,
+  columnsOf,
+  filterOnly,
+  nullable,
+  text,
+  time,
+  uuid,
+  word,
+} from "../../platform/noun/field.ts"
 import { findThing } from "../../platform/noun/list.ts"
 import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
@@ -71,13 +80,8 @@ export const namespaceFields = {
 }
 const Said = Type.Object(namespaceFields)
 
-export function columnsOf(ctx: Ctx, said: Static<typeof Said>) {
-  return {
-    name: said.name,
-    display_name: said.displayName,
-    description: said.description,
-    visibility: said.visibility,
-    is_protected: said.isProtected,
-    project_id: said.projectId ?? ctx.caller.projectId,
-  }
+export function columnsOfSaid(ctx: Ctx, said: Static<typeof Said>) {
+  const { name, displayName, description, visibility, isProtected } = said
+  const { projectId = ctx.caller.projectId } = said
+  return columnsOf({ name, displayName, description, visibility, isProtected, projectId })
 }

@@ -5,7 +5,7 @@ import { operation } from "../../platform/operation/operation.ts"
 import { namespaceExists, namespaceNotFound } from "../faults.ts"
 import { everybody } from "../image/image.ts"
 import {
-  columnsOf,
+  columnsOfSaid,
   type Namespace,
   namespaceFields,
   namespaceNoun,
@@ -24,7 +24,7 @@ export const updateNamespace = operation({
     try {
       const namespace = await ctx.db
         .updateTable("image.metadef_namespace as n")
-        .set({ ...columnsOf(ctx, input), updated_at: ctx.clock.now() })
+        .set({ ...columnsOfSaid(ctx, input), updated_at: ctx.clock.now() })
         .where("n.id", "=", id)
         .returning(fieldsOf(namespaceNoun, everybody))
         .$castTo<Namespace>()
