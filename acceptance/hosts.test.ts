@@ -4,12 +4,14 @@ import assert from "node:assert/strict"
 import { chmodSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
+import { setTimeout as delay } from "node:timers/promises"
 import { eventually, isRoot, TestCloud } from "./cloud.ts"
 import { cloudAddress, TestHost } from "./hosts.ts"
 
 interface ShownHost {
   name: string
   state: string
+  gatewayPriority: number | null
 }
 
 describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need root" }, () => {
@@ -40,7 +42,7 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
   const addressOf = (server: string) => floating.get(server) ?? assert.fail(`${server} has no floating IP`)
   const pings = async (address: string) =>
     (await cloud.inside("ping", ["-c", "1", "-W", "2", address], { isChecked: false })).exitCode === 0
-  const ssh = async (server: string, ...command: string[]) => {
+  const sshArgs = (server: string, ...command: string[]) => {
     const options = [
       "StrictHostKeyChecking=no",
       "UserKnownHostsFile=/dev/null",
@@ -48,13 +50,17 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
       "BatchMode=yes",
     ]
     const args = ["-i", keyFile(), ...options.flatMap((option) => ["-o", option])]
-    const user = `cirros@${addressOf(server)}`
-    return (await cloud.inside("ssh", [...args, user, ...command], { timeoutMs: 30_000 })).stdout
+    return [...args, `cirros@${addressOf(server)}`, ...command]
   }
+  const ssh = async (server: string, ...command: string[]) =>
+    (await cloud.inside("ssh", sshArgs(server, ...command), { timeoutMs: 30_000 })).stdout
 
   test("two hosts join by the line that the cloud prints", async () => {
     for (const host of hosts)
-      assert.match(await host.join(), new RegExp(`is a host of the cloud at .*${cloudAddress}`))
+      assert.match(
+        await host.join(...(host === second() ? ["--public"] : [])),
+        new RegExp(`is a host of the cloud at .*${cloudAddress}`),
+      )
     await eventually("all hosts to be up", async () => {
       const states = (await listed()).map(({ state }) => state)
       return states.length === 3 && states.every((state) => state === "up")
@@ -134,6 +140,40 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
       const text = await ssh(vm, "wget -q -O - http://169.254.169.254/openstack/latest/meta_data.json")
       assert.equal(JSON.parse(text).name, vm)
     }
+  })
+
+  test("when the gateway is lost another one takes over within seconds", async (t) => {
+    const refused = await cloud.kumoi("host", "gateway", "host3", "on").catch(String)
+    assert.match(String(refused), /host3 has no way to the external network/)
+    const { stdout } = await cloud.kumoi("host", "gateway", "host2", "on", "--priority", "3")
+    assert.match(stdout, /Gateways: host2; if lost: /)
+    assert.deepEqual((await listed()).map(({ gatewayPriority }) => gatewayPriority).sort(), [2, 3, null])
+    await eventually("the gateway on the second host", async () => {
+      const args = ["-c", "1", "-W", "2", addressOf("vm3")]
+      return (await second().inside("ping", args, { isChecked: false })).exitCode === 0
+    })
+    // Whichever host is the gateway, that address is beyond it.
+    const log = "/tmp/pings"
+    const pinging = `sudo sh -c 'ping -i 0.2 ${cloudAddress} >${log} 2>&1 </dev/null &'`
+    const viaSecond = await second().inside("ssh", sshArgs("vm3", pinging), { timeoutMs: 30_000 })
+    assert.equal(viaSecond.exitCode, 0)
+    await delay(3_000)
+    await second().pullCable()
+    const sequence = async () =>
+      [...(await ssh("vm3", `cat ${log}`)).matchAll(/seq=(\d+)/g)].map((m) => Number(m[1]))
+    const before = (await eventually("the other gateway", sequence)).length
+    const seen = await eventually("answers by it", async () => {
+      const all = await sequence()
+      return all.length > before + 10 && all
+    })
+    const lost = Math.max(...seen.slice(1).map((n, at) => n - (seen[at] ?? 0) - 1))
+    t.diagnostic(`${(lost * 0.2).toFixed(1)} s without an answer`)
+    assert.ok(lost > 0 && lost * 0.2 < 15, `${lost} pings lost one after the other`)
+    await ssh("vm3", "sudo killall ping")
+    await second().plugCable()
+    await eventually("the host to be up", async () => (await stateOf("host2")) === "up")
+    await cloud.kumoi("host", "gateway", "host2", "off")
+    await eventually("the first host's gateway", () => pings(addressOf("vm3")))
   })
 
   test("a disk on another host becomes an image", async () => {

@@ -1259,7 +1259,6 @@ create table network.agent (
   created_at timestamp with time zone default now() not null,
   started_at timestamp with time zone default now() not null,
   heartbeat_at timestamp with time zone default now() not null,
-  is_gateway boolean default true not null,
   constraint agent_pkey PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX agent_host_binary ON network.agent USING btree (host, binary_name);
@@ -1338,6 +1337,12 @@ CREATE INDEX floating_ip_by_fixed_address ON network.floating_ip USING btree (fi
 CREATE INDEX floating_ip_by_port ON network.floating_ip USING btree (fixed_port_id) WHERE (fixed_port_id IS NOT NULL);
 CREATE INDEX floating_ip_by_router ON network.floating_ip USING btree (router_id) WHERE (router_id IS NOT NULL);
 CREATE INDEX floating_ip_list ON network.floating_ip USING btree (project_id, created_at, id);
+
+create table network.gateway (
+  host text not null,
+  priority integer,
+  constraint gateway_pkey PRIMARY KEY (host)
+);
 
 create table network.ip_allocation (
   subnet_id uuid not null,

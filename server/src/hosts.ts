@@ -14,7 +14,14 @@ import {
   selectMember,
   selectMembers,
 } from "./host/index.ts"
-import { forgetHostAgents } from "./network/index.ts"
+import {
+  changeGateway,
+  forgetGateway,
+  forgetHostAgents,
+  type GatewayHost,
+  gatewaysSimulated,
+  selectGateways,
+} from "./network/index.ts"
 import type { Platform } from "./platform/context/context.ts"
 import type { AwaitedStreams } from "./platform/streams/awaited-streams.ts"
 
@@ -31,6 +38,8 @@ export interface HostsParts {
 export interface HostsNetwork {
   /** Before the first host comes, and at each start from then on. */
   open(tls: { certFile: string; keyFile: string; caFile: string }): Promise<void>
+  /** Names of the physical networks that the host says it is connected to; null: it has no part in the network. */
+  physicalNetworks(host: string): Promise<string[] | null>
   /** What the engine knows of a host that is none any more. */
   forget(host: string): Promise<void>
 }
@@ -52,6 +61,9 @@ export interface CloudHosts {
   /** Opens the door when it is not open yet. */
   token(how: { hostName: string | null; lastsMs: number }): Promise<JoinLine>
   members(): Promise<(Member & { isConnected: boolean })[]>
+  /** Those that carry routers' gateways. */
+  gateways(): Promise<GatewayHost[]>
+  setGateway(name: string, how: { isGateway: boolean; priority: number | null }): Promise<GatewayHost[]>
   /** Throws while there are servers on it. */
   remove(name: string): Promise<void>
 }
@@ -89,6 +101,8 @@ export async function openHosts(
         isConnected: opened?.isConnected(member.name) ?? false,
       }))
     },
+    gateways: async () => (parts.network === null ? [] : await selectGateways(platform)),
+    setGateway: async (name, how) => await setGateway(platform, parts.network, { host: name, ...how }),
     remove: async (name) => await removeHost(platform, { door: await door, network: parts.network }, name),
   }
 }
@@ -111,6 +125,19 @@ async function isHostOfCloud(platform: Platform, name: string): Promise<boolean>
   return (await selectHostFacts(platform, { filters: { name: [name] } })).length > 0
 }
 
+async function setGateway(
+  platform: Platform,
+  network: HostsNetwork | null,
+  change: { host: string; isGateway: boolean; priority: number | null },
+): Promise<GatewayHost[]> {
+  if (network === null) throw gatewaysSimulated()
+  const { host } = change
+  // One that joined and has not reported yet is one too.
+  if (!(await selectMember(platform.db, host)) && !(await isHostOfCloud(platform, host)))
+    throw hostMissing(host)
+  return await changeGateway(platform, { ...change, reached: await network.physicalNetworks(host) })
+}
+
 async function removeHost(
   platform: Platform,
   { door, network }: { door: HostDoor | null; network: HostsNetwork | null },
@@ -119,6 +146,7 @@ async function removeHost(
   if (!(await selectMember(platform.db, name)))
     throw (await isHostOfCloud(platform, name)) ? hostNotJoined(name) : hostMissing(name)
   await removeComputeHost(platform, name, async () => void (await door?.remove(name)))
+  await forgetGateway(platform, name)
   await network?.forget(name)
   await forgetHostAgents(platform, name)
 }

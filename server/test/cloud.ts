@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { FakeHypervisor } from "../src/agent/hypervisor/fake/fake.ts"
 import type { MetadataServer } from "../src/agent/metadata/metadata-keeper.ts"
 import { FakePlugger } from "../src/agent/ports/fake-plugger.ts"
+import type { HostsNetwork } from "../src/hosts.ts"
 import { type Cloud, startCloud } from "../src/main.ts"
 import { FakeNetworkDriver } from "../src/network/driver/fake/fake-driver.ts"
 import { syncOf } from "../src/network/sync/sync.ts"
@@ -24,6 +25,8 @@ export interface TestCloudOptions {
   metadata?: MetadataServer
   /** Continue on this one's database and data directory, as after a restart. */
   continueFrom?: TestCloud
+  /** What the network's engine says of hosts; default: the network is simulated. */
+  hostsNetwork?: HostsNetwork
 }
 
 export interface TestReply {
@@ -86,7 +89,7 @@ export async function startTestCloud(options: TestCloudOptions = {}): Promise<Te
       listen: "127.0.0.1",
       address: "127.0.0.1",
       settings: { region: "RegionOne", network: null, hypervisor: "fake" },
-      network: null,
+      network: options.hostsNetwork ?? null,
     },
   })
   const request: TestCloud["request"] = async (method, path, { token, body, headers } = {}) => {

@@ -74,6 +74,8 @@ export interface HostNetwork {
   tunnelType: "geneve" | "vxlan"
   /** MTU of tenant networks; what a tunnel adds must fit the host's own. */
   tenantMtu: number
+  /** Gateway of the public network with its prefix length, for hosts that have a way to it. */
+  publicAddress: string
 }
 
 export interface DoorFault {

@@ -16,6 +16,7 @@ import { hostMissing } from "../host/index.ts"
 import type { CloudHosts } from "../hosts.ts"
 import { findProject } from "../identity/index.ts"
 import type { Cloud } from "../main.ts"
+import type { GatewayHost } from "../network/index.ts"
 import { internalCaller } from "../platform/auth/caller.ts"
 import type { Platform } from "../platform/context/context.ts"
 import { Fault } from "../platform/fault/fault.ts"
@@ -27,6 +28,7 @@ export type HostQuestion =
   | { action: "describe"; host: string }
   | { action: "disable"; host: string; reason: string }
   | { action: "enable"; host: string }
+  | { action: "gateway"; host: string; isGateway: boolean; priority: number | null }
   | { action: "remove"; host: string }
   | { action: "unknown"; host: string | null }
   | { action: "adopt"; id: string; project: string | null }
@@ -43,6 +45,8 @@ export interface ShownHost {
   isDisabled: boolean
   disabledReason: string | null
   zone: string | null
+  /** Among the gateways the highest carries, equal ones share; null: it is none. */
+  gatewayPriority: number | null
   lastSeenAt: string | null
   joinedAt: string | null
   certificateExpiresAt: string | null
@@ -86,6 +90,8 @@ export async function answerHost({ platform, hosts }: Cloud, question: unknown):
     case "enable":
       await setHostDisabled(platform, asked.host, null)
       return { done: `New servers may come to ${asked.host}.` }
+    case "gateway":
+      return { done: gatewayWords(await hosts.setGateway(asked.host, asked)) }
     case "remove":
       await hosts.remove(asked.host)
       return { done: `${asked.host} is no host of this cloud any more.` }
@@ -118,20 +124,38 @@ async function makeToken(
 
 /** Those that report, and those that joined and have not yet. */
 async function listCloudHosts(platform: Platform, hosts: CloudHosts): Promise<ShownHost[]> {
-  const [facts, members] = await Promise.all([selectHostFacts(platform, {}), hosts.members()])
+  const [facts, members, gateways] = await Promise.all([
+    selectHostFacts(platform, {}),
+    hosts.members(),
+    hosts.gateways(),
+  ])
   const byName = new Map(members.map((member) => [member.name, member]))
+  const priorities = new Map(gateways.map(({ host, priority }) => [host, priority]))
   const known = new Set(facts.map(({ host }) => host.name))
   const silent = members.filter(({ name }) => !known.has(name))
   const all = [
     ...facts.map((found) => shownHost(found, byName.get(found.host.name))),
     ...silent.map((member) => shownHost(null, member)),
   ]
-  return all.sort((a, b) => (a.name < b.name ? -1 : 1))
+  return all
+    .map((host) => ({ ...host, gatewayPriority: priorities.get(host.name) ?? null }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+function gatewayWords(gateways: readonly GatewayHost[]): string {
+  const best = Math.max(...gateways.map(({ priority }) => priority))
+  const named = (isBest: boolean) =>
+    gateways.flatMap(({ host, priority }) => ((priority === best) === isBest ? [host] : [])).join(", ")
+  const rest = named(false)
+  return `Gateways: ${named(true)}${rest === "" ? "" : `; if lost: ${rest}`}.`
 }
 
 type JoinedMember = Awaited<ReturnType<CloudHosts["members"]>>[number]
 
-function shownHost(facts: HostFacts | null, member: JoinedMember | undefined): ShownHost {
+function shownHost(
+  facts: HostFacts | null,
+  member: JoinedMember | undefined,
+): Omit<ShownHost, "gatewayPriority"> {
   const host = facts?.host
   const d = host?.description
   const { vcpus = 0, ramMib = 0, diskGib = 0, servers = 0 } = facts?.load ?? {}
@@ -181,7 +205,10 @@ const lastsMostMs = 30 * 24 * 3_600_000
 
 function readQuestion(question: unknown): HostQuestion {
   // Looked at below.
-  const { action, id, host, project, reason, lastsMs } = (question ?? {}) as Record<string, unknown>
+  const { action, id, host, project, reason, lastsMs, isGateway, priority } = (question ?? {}) as Record<
+    string,
+    unknown
+  >
   const textOrNull = (value: unknown) => (typeof value === "string" ? value : null)
   if (action === "unknown") return { action, host: textOrNull(host) }
   if (action === "adopt" && typeof id === "string") return { action, id, project: textOrNull(project) }
@@ -189,6 +216,8 @@ function readQuestion(question: unknown): HostQuestion {
   if (action === "list") return { action }
   if (action === "token" && typeof lastsMs === "number" && lastsMs > 0 && lastsMs <= lastsMostMs)
     return { action, host: textOrNull(host), lastsMs }
+  if (action === "gateway" && typeof host === "string" && typeof isGateway === "boolean")
+    return { action, host, isGateway, priority: typeof priority === "number" ? priority : null }
   if (action === "disable" && typeof host === "string")
     return { action, host, reason: textOrNull(reason) ?? "" }
   if ((action === "describe" || action === "enable" || action === "remove") && typeof host === "string")

@@ -36,6 +36,7 @@ function renderHosts(hosts: readonly ShownHost[]): string {
   const part = (used: number, total: number | undefined) => (total === undefined ? "-" : `${used}/${total}`)
   const rows = hosts.map((host) => [
     ...[host.name, shownState(host), host.address ?? "-", host.zone ?? "-"],
+    String(host.gatewayPriority ?? "-"),
     host.hypervisor === null ? "-" : `${host.hypervisor} (${host.accelerator})`,
     String(host.used.servers),
     part(host.used.vcpus, host.total?.vcpus),
@@ -43,7 +44,18 @@ function renderHosts(hosts: readonly ShownHost[]): string {
     part(host.used.diskGib, host.total?.diskGib),
   ])
   return table(
-    ["HOST", "STATE", "ADDRESS", "ZONE", "MACHINES BY", "SERVERS", "CPUS", "MEMORY MIB", "DISK GIB"],
+    [
+      "HOST",
+      "STATE",
+      "ADDRESS",
+      "ZONE",
+      "GATEWAY",
+      "MACHINES BY",
+      "SERVERS",
+      "CPUS",
+      "MEMORY MIB",
+      "DISK GIB",
+    ],
     rows,
   )
 }
@@ -54,6 +66,7 @@ function renderHost({ host, projects }: Extract<HostAnswer, { projects: unknown 
     ["disabled", host.disabledReason],
     ["address", host.address],
     ["zone", host.zone],
+    ["gateway", host.gatewayPriority === null ? null : `priority ${host.gatewayPriority}`],
     ["machines by", host.hypervisor === null ? null : `${host.hypervisor} (${host.accelerator})`],
     ["last seen", host.lastSeenAt],
     ["joined", host.joinedAt],

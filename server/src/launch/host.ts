@@ -29,6 +29,15 @@ const specs = {
     choices: ["auto", "qemu", "fake"],
     help: "join: what runs machines (default auto: qemu as root)",
   },
+  public: {
+    type: "boolean",
+    help: "join: this machine has a way to the public network, so it can be a gateway",
+  },
+  priority: {
+    type: "string",
+    value: "N",
+    help: "gateway: the highest carries all routers, equal ones share them (default: 2 the first host, 1 others)",
+  },
   hours: { type: "string", value: "N", help: "token: how long it lets a host in (default 1)" },
   reason: { type: "string", value: "TEXT", help: "disable: why" },
   project: { type: "string", value: "ID", help: "adopt: whose the server is (default: as the machine says)" },
@@ -43,6 +52,7 @@ const what = `The hosts of a cloud:
   list             every host: state, servers, room
   describe HOST    one of them: what it has, and what projects use of it
   disable HOST     no new server comes to it; enable HOST ends that
+  gateway HOST on  routers may leave the cloud there, if the gateways before it are lost; gateway HOST off ends that
   remove HOST      it is none any more; there must be no server on it
 
 Machines that no server of the database accounts for, as after a backup was restored:
@@ -56,7 +66,8 @@ const timeoutMs = 600_000
 const hourMs = 3_600_000
 
 const about = {
-  usage: "host token|join|list|describe|disable|enable|remove|unknown|adopt|discard [WORDS] [options]",
+  usage:
+    "host token|join|list|describe|disable|enable|gateway|remove|unknown|adopt|discard [WORDS] [options]",
   what,
   specs,
   takesWords: true,
@@ -101,6 +112,7 @@ async function join(options: ParsedOptions, words: readonly string[], args: stri
   const hypervisor = (options.text("hypervisor") ?? "auto") as "auto" | "qemu" | "fake"
   const membership = await joinCloud({
     ...{ dataDir: dataDirOf(options), url, token, name, address, hypervisor },
+    isPublic: options.flag("public"),
   })
   process.stdout.write(`joined as ${membership.name}\n`)
   const { up } = await import("./up.ts")
@@ -134,9 +146,17 @@ function questionsOf(
   }
   if (action === "unknown" && words.length <= 1) return [{ action, host: first ?? null }]
   if (action === "discard" && !isAlone) return words.map((id) => ({ action, id }))
+  if (action === "gateway") return gatewayQuestion(options, words)
   if (first === undefined || words.length > 1) return null
   if (action === "adopt") return [{ action, id: first, project: options.text("project") ?? null }]
   const verb = ofOneHost.find((each) => each === action)
   if (verb === "disable") return [{ action: verb, host: first, reason: options.text("reason") ?? "" }]
   return verb === undefined ? null : [{ action: verb, host: first }]
+}
+
+function gatewayQuestion(options: ParsedOptions, words: readonly string[]): HostQuestion[] | null {
+  const [host, state, ...more] = words
+  if (host === undefined || (state !== "on" && state !== "off") || more.length > 0) return null
+  const priority = numberOption(options, "priority", { min: 1, max: 1_000 }) ?? null
+  return [{ action: "gateway", host, isGateway: state === "on", priority }]
 }

@@ -23,8 +23,9 @@ import type { Supervisor } from "../platform/supervise/supervisor.ts"
 import type { CloudDir } from "./cloud-dir.ts"
 import { metadataProxyEngine } from "./engines/haproxy-metadata.ts"
 import { ovnEngines, retellChassis } from "./engines/ovn.ts"
+import { physicalNetworksOf } from "./engines/ovn-chassis.ts"
 import { setUpNetworkHost } from "./engines/ovn-host.ts"
-import { integrationBridge } from "./engines/ovn-paths.ts"
+import { integrationBridge, physicalNetwork } from "./engines/ovn-paths.ts"
 import { probeDatapath } from "./engines/ovn-probe.ts"
 import { forgetChassis, openSouthbound } from "./engines/ovn-southbound.ts"
 import type { TunnelOptions } from "./engines/ovn-tunnel.ts"
@@ -53,8 +54,6 @@ export interface HostOptions {
   tunnel: Omit<TunnelOptions, "datapathType">
   say: (line: string) => void
 }
-
-export const physicalNetwork = "public"
 
 export async function startHostParts(options: HostOptions): Promise<HostParts> {
   const network = options.plan.network === "ovn" ? await startOvn(options) : fakeNetwork()
@@ -143,6 +142,7 @@ async function startOvn(options: HostOptions): Promise<NetworkParts> {
         await retellChassis(chassis)
         await openSouthbound(paths, { address: tunnel.address, port: options.southboundPort, tls })
       },
+      physicalNetworks: async (name) => await physicalNetworksOf(paths, name),
       forget: async (name) => await forgetChassis(paths, name),
     },
   }

@@ -204,7 +204,7 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
     bus,
     isOnlyWorker: options.databaseUrl === undefined,
     listen: isShared ? null : listen,
-    hosts: hostsPartsOf(run, config, parts),
+    hosts: hostsPartsOf(run, config, { parts, publicAddress: publicNetwork.address }),
     ...(isShared ? { consoleSocket: consoleSocketPath(dir) } : {}),
   })
   if (isShared) {
@@ -244,10 +244,15 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
 }
 
 /** What hosts on other machines are told, and what is opened to them. */
-function hostsPartsOf({ options, plan, outer }: Run, config: Config, parts: HostParts): HostsParts {
+function hostsPartsOf(
+  { options, plan, outer }: Run,
+  config: Config,
+  { parts, publicAddress }: { parts: HostParts; publicAddress: string },
+): HostsParts {
   const { networkPort: port, tunnelType } = config.hosts
   const tenantMtu = config.network.tunnelMtu
-  const network = plan.network === "ovn" ? { address: outer, port, tunnelType, tenantMtu } : null
+  const hosts = { address: outer, port, tunnelType, tenantMtu, publicAddress }
+  const network = plan.network === "ovn" ? hosts : null
   const settings = { region, hypervisor: plan.hypervisor, network }
   return { listen: options.listen, address: outer, settings, network: parts.hosts }
 }

@@ -416,3 +416,20 @@ export const autoTopologyNotFound = fault(
   "network.auto_topology.not_found",
   (projectId: string) => `No auto-allocated topology was made for project ${projectId}.`,
 )
+export const gatewayHasNoWay = fault(
+  "precondition",
+  "network.gateway.no_way_out",
+  (host: string, networks: readonly string[]) =>
+    `${host} has no way to the external network (no bridge for ${networks.join(", ") || "it"}), so it can be no gateway. ` +
+    "A host that joins with --public has one.",
+)
+export const gatewayIsOnlyOne = fault(
+  "conflict",
+  "network.gateway.only_one",
+  (host: string) => `${host} is the only gateway. Make another host one first: ./kumoi host gateway HOST on`,
+)
+export const gatewaysSimulated = fault(
+  "unsupported",
+  "network.gateway.simulated",
+  () => "The network of this cloud is simulated: it has no gateways.",
+)

@@ -1,6 +1,7 @@
 import type { Service } from "../engine/service.ts"
 import type { Platform } from "../platform/context/context.ts"
 import { agentReconciler, reportAgents } from "./agent/agent.ts"
+import { engineGateways } from "./gateway/gateway.ts"
 import { networkApi } from "./openstack-v2/index.ts"
 import { networkPolicies } from "./policy.ts"
 import { networkQuota } from "./quota.ts"
@@ -30,6 +31,9 @@ export const networkService: Service = {
 async function workNetwork(platform: Platform): Promise<AsyncDisposable> {
   const served = await serveNetworkEngine(platform)
   await reportAgents(platform, { isStart: true })
+  // Before the engine is told anything else: no router moves because Kumoi starts. Told again with each comparison.
+  const gateways = await engineGateways(platform)
+  void platform.drivers.network.setGateways(gateways).catch(() => {})
   const states = followPortStates(platform)
   void syncOf(platform)
     .compare()

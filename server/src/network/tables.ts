@@ -35,7 +35,6 @@ export interface AgentTable {
   created_at: TimestampNow
   started_at: TimestampNow
   heartbeat_at: TimestampNow
-  is_gateway: Generated<boolean>
 }
 
 export interface AllocationPoolTable {
@@ -83,6 +82,11 @@ export interface FloatingIpTable {
   generation: Generated<number>
   created_at: TimestampNow
   updated_at: TimestampNow
+}
+
+export interface GatewayTable {
+  host: string
+  priority: number | null
 }
 
 export interface IpAllocationTable {
@@ -265,6 +269,7 @@ declare module "../platform/db/database.ts" {
     "network.auto_topology": AutoTopologyTable
     "network.default_security_group_rule": DefaultSecurityGroupRuleTable
     "network.floating_ip": FloatingIpTable
+    "network.gateway": GatewayTable
     "network.ip_allocation": IpAllocationTable
     "network.network": NetworkTable
     "network.port": PortTable

@@ -65,6 +65,8 @@ export interface ChassisOptions extends CentralOptions {
   southbound?: SouthboundAddress
 }
 
+/** Where the public network lies, on every host that has a way to it. */
+export const physicalNetwork = "public"
 export const integrationBridge = "br-int"
 export const externalBridge = "br-ex"
 /** Open vSwitch makes tunnels over a bridge that has the tunnel's address, where the kernel makes none. */

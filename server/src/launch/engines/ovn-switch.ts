@@ -71,7 +71,8 @@ function plan(
   return operations
 }
 
-const bridgeMappingsKey = "ovn-bridge-mappings"
+/** In a host's settings, and in what it says of itself. */
+export const bridgeMappingsKey = "ovn-bridge-mappings"
 
 /** Who we are to OVN. */
 function identity(options: ChassisOptions, tunnel: Tunnel | null): Record<string, string> {

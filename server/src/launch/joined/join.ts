@@ -26,11 +26,13 @@ export interface JoinOptions {
   /** Where other hosts reach this one; null: the address from which it reaches the door. */
   address: string | null
   hypervisor?: Membership["hypervisor"]
+  /** It has a way to the public network. */
+  isPublic?: boolean
 }
 
 /** Repeatable: when the answer was lost, the same key asks again. */
 export async function joinCloud(options: JoinOptions): Promise<Membership> {
-  const { dataDir, token, name, address, hypervisor = "auto" } = options
+  const { dataDir, token, name, address, hypervisor = "auto", isPublic = false } = options
   const door = readDoor(options.url)
   checkOwnName(name)
   if (address !== null) checkOwnAddress(address)
@@ -50,7 +52,8 @@ export async function joinCloud(options: JoinOptions): Promise<Membership> {
   if (!isKey(keyFile)) await makeKey(keyFile)
   const request = await makeRequest(keyFile)
   const { answer, address: own } = await askToJoin(door, { token, name, address, request })
-  const membership = { door: door.origin, name: answer.name, id: answer.id, address: own, hypervisor }
+  const { name: ownName, id } = answer
+  const membership = { door: door.origin, name: ownName, id, address: own, hypervisor, isPublic }
   writeMembership(dataDir, membership, answer)
   return membership
 }

@@ -12,7 +12,7 @@ import { metadataProxyEngine } from "../engines/haproxy-metadata.ts"
 import { chassisEngines } from "../engines/ovn.ts"
 import { answers } from "../engines/ovn-daemon.ts"
 import { setUpNetworkHost } from "../engines/ovn-host.ts"
-import { integrationBridge } from "../engines/ovn-paths.ts"
+import { integrationBridge, physicalNetwork } from "../engines/ovn-paths.ts"
 import { probeDatapath } from "../engines/ovn-probe.ts"
 import type { StartPlan } from "../plan.ts"
 import type { DoorClient } from "./door-client.ts"
@@ -34,16 +34,22 @@ export async function joinNetwork(
   stack: AsyncDisposableStack,
 ): Promise<Pick<AgentParts, "ports" | "metadata" | "networkProblem">> {
   const { network, membership, dir, supervisor, client, plan, log } = options
-  const { address, port, tunnelType: type, tenantMtu } = network
+  const { address, port, tunnelType: type, tenantMtu, publicAddress } = network
+  const isPublic = membership.isPublic === true
   const datapathType = await probeDatapath()
   const tunnel = { address: membership.address, type, datapathType, tenantMtu }
-  const paths = await setUpNetworkHost({ id: dir.facts.cloudId, publicAddresses: [], tunnel, log })
+  const paths = await setUpNetworkHost({
+    id: dir.facts.cloudId,
+    publicAddresses: isPublic ? [publicAddress] : [],
+    tunnel,
+    log,
+  })
   const engines = chassisEngines({
     paths,
     databaseDir: join(dir.path, "ovn"),
     logDir: dir.logDir,
     hostId: membership.name,
-    physicalNetwork: null,
+    physicalNetwork: isPublic ? physicalNetwork : null,
     datapathType,
     southbound: { address, port, tls: memberFiles(dir.path) },
   })

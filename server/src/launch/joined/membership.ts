@@ -15,6 +15,8 @@ export interface Membership {
   address: string
   /** What runs machines, unless `up` says otherwise; `auto`: as the cloud's first host does. */
   hypervisor: "auto" | "qemu" | "fake"
+  /** It has a way to the public network, and so can be a gateway. Left out by hosts that joined before there was that. */
+  isPublic?: boolean
 }
 
 export interface MemberFiles extends KeyPairFiles {

@@ -12,6 +12,7 @@ import { getOf, listOf, loadOf, ThingInput } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { anyObject, nullable } from "../../platform/schema/make.ts"
 import { agentAlive, agentNotFound, agentStatusFixed } from "../faults.ts"
+import { isGateway } from "../gateway/gateway.ts"
 
 const binaries = ["ovn-controller", "neutron-ovn-metadata-agent"] as const
 
@@ -75,9 +76,9 @@ export async function noteHostAgents(
   if (last && last.problem === problem && atMs - last.atMs < hostReportEveryMs) return
   const ids = binaries.map((binary) => agentId(host, binary))
   await sql`
-    insert into network.agent (id, host, binary_name, problem, is_gateway)
-    select a.id, ${host}, a.name, ${problem}, false from unnest(${ids}::uuid[], ${[...binaries]}::text[]) a (id, name)
-    on conflict (id) do update set problem = excluded.problem, is_gateway = false, heartbeat_at = now()
+    insert into network.agent (id, host, binary_name, problem)
+    select a.id, ${host}, a.name, ${problem} from unnest(${ids}::uuid[], ${[...binaries]}::text[]) a (id, name)
+    on conflict (id) do update set problem = excluded.problem, heartbeat_at = now()
   `.execute(platform.db)
   known.set(host, { problem, atMs })
 }
@@ -98,12 +99,15 @@ interface AgentViewer {
   isAllowed: boolean
   zone: string
   driver: string
+  /** The cloud's first host. */
+  first: string
 }
 
 const viewer = (ctx: Ctx): AgentViewer => ({
   isAllowed: ctx.policy.isAllowed(ctx.caller, "get_agent", {}),
   zone: ctx.config.network.availabilityZone,
   driver: ctx.drivers.network.name,
+  first: ctx.config.host,
 })
 
 const filter = { filter: true } as const
@@ -121,8 +125,8 @@ export const agentNoun = noun({
     id: uuid(sql`a.id`, listed),
     /** In Neutron's words, which tell a host that is a gateway from one that is not. */
     agentType: text(
-      sql`case when a.binary_name <> 'ovn-controller' then 'OVN Metadata agent'
-        when a.is_gateway then 'OVN Controller Gateway agent' else 'OVN Controller agent' end`,
+      ({ first }: AgentViewer) => sql`case when a.binary_name <> 'ovn-controller' then 'OVN Metadata agent'
+        when ${isGateway(sql`a.host`, first)} then 'OVN Controller Gateway agent' else 'OVN Controller agent' end`,
       listed,
     ),
     binary: text(sql`a.binary_name`, listed),

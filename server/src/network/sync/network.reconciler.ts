@@ -1,4 +1,5 @@
 import type { Reconciler } from "../../engine/reconcile/reconciler.ts"
+import { tellGateways } from "../gateway/gateway.ts"
 import { syncOf } from "./sync.ts"
 
 const timeoutMs = 300_000
@@ -9,6 +10,9 @@ export function networkReconciler(intervalMs: number): Reconciler {
     name: "network.engine",
     intervalMs,
     timeoutMs,
-    run: async (platform) => ({ ...(await syncOf(platform).compare()) }),
+    run: async (platform) => {
+      await tellGateways(platform)
+      return { ...(await syncOf(platform).compare()) }
+    },
   }
 }

@@ -4,6 +4,7 @@ import { type Clock, systemClock } from "../../../platform/clock/clock.ts"
 import { Fault } from "../../../platform/fault/fault.ts"
 import type {
   ChangeReport,
+  Gateway,
   NetworkChange,
   NetworkDriver,
   NetworkWant,
@@ -21,6 +22,9 @@ export class FakeNetworkDriver implements NetworkDriver {
   #slowMs = 0
   #failures = 0
   #isUnplugged = new Set<string>()
+  #holdsBackAll = false
+  /** As it was told last. */
+  gateways: readonly Gateway[] = []
 
   constructor(options: { clock?: Clock } = {}) {
     this.#clock = options.clock ?? systemClock
@@ -58,7 +62,9 @@ export class FakeNetworkDriver implements NetworkDriver {
     return await turn
   }
 
-  async setGateways(): Promise<void> {}
+  async setGateways(gateways: readonly Gateway[]): Promise<void> {
+    this.gateways = gateways
+  }
 
   async known(): Promise<Told> {
     return told((noun) => this.#things.get(noun)?.keys() ?? [])
