@@ -193,6 +193,7 @@ function tellChanges(driver: NetworkDriver, lists: MetadataLists, changed: () =>
     setGateways: async (gateways) => await driver.setGateways(gateways),
     known: () => driver.known(),
     portStates: (signal) => driver.portStates(signal),
+    isPortUp: (portId) => driver.isPortUp(portId),
     health: async () => await driver.health(),
     [Symbol.asyncDispose]: async () => await driver[Symbol.asyncDispose](),
   }

@@ -21,12 +21,14 @@ export interface TestCloudOptions {
   /** Dotted configuration keys. */
   overrides?: Record<string, unknown>
   capacity?: { vcpus?: number; ramMib?: number; diskGib?: number }
+  /** The host says that its interfaces are devices, so that servers wait until the network's engine has them up. */
+  plugsDevices?: boolean
   /** What answers guests of this host for their metadata; default: nothing. */
   metadata?: MetadataServer
-  /** Continue on this one's database and data directory, as after a restart. */
-  continueFrom?: TestCloud
   /** What the network's engine says of hosts; default: the network is simulated. */
   hostsNetwork?: HostsNetwork
+  /** Continue on this one's database and data directory, as after a restart. */
+  continueFrom?: TestCloud
 }
 
 export interface TestReply {
@@ -82,7 +84,12 @@ export async function startTestCloud(options: TestCloudOptions = {}): Promise<Te
     passwords,
     network,
     metadata: null,
-    agent: { hypervisor, ports: new FakePlugger(), metadata: options.metadata ?? null, usesImages: false },
+    agent: {
+      hypervisor,
+      ports: new FakePlugger({ hasDevices: options.plugsDevices ?? false }),
+      metadata: options.metadata ?? null,
+      usesImages: false,
+    },
     guestImage: null,
     listen: { host: "127.0.0.1", port: 0 },
     hosts: {

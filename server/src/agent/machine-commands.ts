@@ -12,7 +12,15 @@ import {
   type PluggedVif,
 } from "./hypervisor/hypervisor.ts"
 import type { MachineRecord } from "./machine-store.ts"
-import type { ConsoleKind, ImageTickets, VifSpec, VmDiagnostics, VmSpec, VmState } from "./protocol.ts"
+import type {
+  ConsoleKind,
+  EnsuredState,
+  ImageTickets,
+  VifSpec,
+  VmDiagnostics,
+  VmSpec,
+  VmState,
+} from "./protocol.ts"
 
 type Wanted = Exclude<MachineRecord["wanted"], "suspended">
 
@@ -22,7 +30,7 @@ export async function ensureMachine(
   spec: VmSpec,
   power: Wanted,
   tickets: ImageTickets = {},
-): Promise<VmState> {
+): Promise<EnsuredState> {
   const { machines, hypervisor } = context
   const prior = machines.get(spec.serverId)
   await using revert = new Revert()
@@ -44,7 +52,7 @@ export async function ensureMachine(
   revert.done()
   const has = new Set(spec.vifs.map((vif) => vif.portId))
   for (const portId of had) if (!has.has(portId)) await removeVif(context, record, portId)
-  return reached
+  return { ...reached, isPlugged: vifs.some(({ device }) => device !== null) }
 }
 
 /** Undoes a failed ensure. What cannot be undone stays listed for the reconciler, and hides no fault. */

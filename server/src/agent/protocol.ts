@@ -78,6 +78,11 @@ export interface VmState {
   cannotStart?: string
 }
 
+export interface EnsuredState extends VmState {
+  /** Its interfaces are in this host's switch, and the network's engine tells when they are up. */
+  isPlugged?: boolean
+}
+
 /**
  * By the image's id: what the image store must be shown before it gives out data or takes some. Only the control plane
  * can make one and read it; each is for one host, one image and a short time, so the agent passes it on and keeps none.
@@ -109,7 +114,7 @@ export interface AgentCommands {
       fence: Fence
       tickets?: ImageTickets
     }
-    result: VmState
+    result: EnsuredState
   }
   "vm.stop": { args: { serverId: string; graceMs: number; fence: Fence }; result: VmState }
   "vm.reboot": {

@@ -45,6 +45,14 @@ export const computeConfig = configSection(
       description:
         "Deleted servers are kept this long, with their actions and migrations, and count in usage reports.",
     }),
+    plugWaitMs: Type.Integer({
+      default: 5_000,
+      minimum: 0,
+      maximum: 300_000,
+      description:
+        "How long one try to make a server waits until its host has connected its interfaces; it is ACTIVE then. After " +
+        "some tries (`engine.sagaDoAttemptsMost`) another host is tried. 0: not waited for.",
+    }),
     createServersMost: Type.Integer({
       default: 1_000,
       minimum: 1,

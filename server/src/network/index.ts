@@ -112,6 +112,7 @@ export {
 } from "./security-group/security-group.ts"
 export {
   attachServerInterfaces,
+  awaitPlugged,
   bindServerPorts,
   detachServerInterface,
   makeServerPorts,

@@ -2,6 +2,7 @@
 // begun again on another one, a bounded number of times; after that the server is in error and says why.
 import { type SagaFailure, type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
 import {
+  awaitPlugged,
   isNetworkAway,
   listServerPorts,
   makeServerPorts,
@@ -98,6 +99,8 @@ export const createServerSaga = saga<CreateParams>("compute.server.create", 1)
       const ids = vifs.map((vif) => vif.portId)
       const [made] = await allOrFirst(ensure(), settleNetwork(ctx, ids))
       if (!made) return
+      const withinMs = ctx.config.compute.plugWaitMs
+      if (made.isPlugged) await awaitPlugged(ctx, ids, { withinMs, signal: s.signal })
       const powerState = powerNumberOf(made.power)
       const changes = { vmState: "active", powerState, isLaunchedNow: true } as const
       const { host, hasFailedBuilds } = s.out.schedule

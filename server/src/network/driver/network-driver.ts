@@ -168,6 +168,8 @@ export interface NetworkDriver {
   known(): Promise<Told>
   /** Changes of port state as the engine sees them; begins with the present state of every port. */
   portStates(signal: AbortSignal): AsyncIterable<PortStateEvent>
+  /** As the engine says now. */
+  isPortUp(portId: string): boolean
   /** What is wrong, for status and doctor; undefined when healthy. */
   health(): Promise<string | undefined>
   [Symbol.asyncDispose](): Promise<void>

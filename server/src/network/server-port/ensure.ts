@@ -11,8 +11,15 @@ import { insertPort } from "../port/insert.ts"
 import { networkQuota } from "../quota.ts"
 import { change, tellEngine } from "../resource/standard.ts"
 import { noteChanged } from "../sync/changes.ts"
+import { arePortsUp } from "../sync/port-states.ts"
 import { syncOf } from "../sync/sync.ts"
-import { serverGroupMissing, serverNetworkMissing, serverPortMissing, serverPortTaken } from "./faults.ts"
+import {
+  portsNotPlugged,
+  serverGroupMissing,
+  serverNetworkMissing,
+  serverPortMissing,
+  serverPortTaken,
+} from "./faults.ts"
 import type { InterfaceRequest, PlannedServerPorts } from "./plan.ts"
 
 /** What the network needs to know of a server. */
@@ -35,6 +42,15 @@ export interface ServerVif {
 /** Resolves when the engine has taken these ports as they were committed before, in this process. */
 export async function settleNetwork(ctx: Ctx, portIds: readonly string[]): Promise<void> {
   if (portIds.length > 0) await syncOf(ctx).settle({ ports: portIds })
+}
+
+/** Resolves when packets can flow: the host has the interfaces, and its part of the network knows what to do with them. */
+export async function awaitPlugged(
+  ctx: Ctx,
+  portIds: readonly string[],
+  how: { withinMs: number; signal: AbortSignal },
+): Promise<void> {
+  if (how.withinMs > 0 && !(await arePortsUp(ctx, portIds, how))) throw portsNotPlugged()
 }
 
 export interface MakeServerPorts {

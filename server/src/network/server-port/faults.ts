@@ -69,6 +69,13 @@ export const portQuotaExceeded = fault(
   () => "Maximum number of ports exceeded",
 )
 
+/** Tried again, and after some tries on another host. */
+export const portsNotPlugged = fault(
+  "unavailable",
+  "network.server.ports_not_plugged",
+  () => "The server's host does not connect its interfaces to the network.",
+)
+
 /** Of a request for networks, when servers are made. */
 export const serverNetworkFaults = [
   ambiguousNetworks,

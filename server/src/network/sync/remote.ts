@@ -53,6 +53,9 @@ export function remoteNetworkDriver(bus: Bus, name: string): NetworkDriver {
     portStates: () => {
       throw elsewhere()
     },
+    isPortUp: () => {
+      throw elsewhere()
+    },
     health: async () =>
       ((await bus.call(topic, "health", null, { timeoutMs: healthTimeoutMs })) as string | null) ?? undefined,
     [Symbol.asyncDispose]: async () => {},

@@ -53,6 +53,12 @@ export class FakeNetworkDriver implements NetworkDriver {
     this.#tell()
   }
 
+  /** The same of all. */
+  holdBackAll(isHeld: boolean): void {
+    this.#holdsBackAll = isHeld
+    this.#tell()
+  }
+
   async change(read: (also: Partial<Told>) => Promise<NetworkChange>): Promise<ChangeReport> {
     const turn = this.#turn.then(async () => {
       await this.#misbehave()
@@ -125,10 +131,14 @@ export class FakeNetworkDriver implements NetworkDriver {
     }
   }
 
+  isPortUp(portId: string): boolean {
+    return this.#states().get(portId) === true
+  }
+
   #states(): Map<string, boolean> {
     const states = new Map<string, boolean>()
     for (const { id, kind, hostId } of this.want.ports)
-      if (kind === "vif") states.set(id, hostId !== null && !this.#isUnplugged.has(id))
+      if (kind === "vif") states.set(id, hostId !== null && !this.#holdsBackAll && !this.#isUnplugged.has(id))
     return states
   }
 

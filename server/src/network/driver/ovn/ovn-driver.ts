@@ -178,10 +178,15 @@ export class OvnDriver implements NetworkDriver {
     const portId = ids[idKey]
     if (typeof portId !== "string" || ids[cloudKey] !== this.#options.cloudId) return
     if (row.type !== "" && row.type !== "virtual") return
-    const isUp = Array.isArray(row.up) && row.up[0] === true
-    if (told.get(portId) === isUp) return
-    told.set(portId, isUp)
-    yield { portId, isUp }
+    const state = { portId, isUp: isUp(row) }
+    if (told.get(portId) === state.isUp) return
+    told.set(portId, state.isUp)
+    yield state
+  }
+
+  isPortUp(portId: string): boolean {
+    const row = this.#index.get({ table: "Logical_Switch_Port", id: portId })
+    return row !== undefined && isUp(row)
   }
 
   async health(): Promise<string | undefined> {
@@ -191,6 +196,10 @@ export class OvnDriver implements NetworkDriver {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#client.close()
   }
+}
+
+function isUp({ up }: Row): boolean {
+  return Array.isArray(up) && up[0] === true
 }
 
 function merge(one: Partial<Told>, other: Partial<Told>): Partial<Told> {
