@@ -209,7 +209,25 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
     const refused = await cloud.kumoi("host", "remove", "host3").catch(String)
     assert.match(String(refused), /hosting instances/)
     await admin("server", "delete", "--wait", "vm3")
+    const knock = async () => {
+      const member = (name: string) => join(third().dataDir, "member", name)
+      const files = ["--cert", member("host.pem"), "--key", member("host.key"), "--cacert", member("ca.pem")]
+      const upgrade = ["-H", "connection: upgrade", "-H", "upgrade: kumoi-southbound"]
+      const where = ["--connect-to", `::${cloudAddress}:`, "https://control.kumoi:5443/v1/southbound"]
+      const args = [...files, ...upgrade, ...where, "-sS", "-m", "3", "-o", "/dev/null", "-w", "%{http_code}"]
+      return (await third().inside("curl", args, { isChecked: false })).stdout
+    }
+    assert.equal(await third().hearsNetwork(), true)
+    assert.equal(await knock(), "101")
     await cloud.kumoi("host", "remove", "host3")
+    assert.equal(await third().hearsNetwork(), false, "it is cut off from OVN's database at once")
+    assert.equal(await knock(), "403")
+    assert.equal(await second().hearsNetwork(), true)
+    const listeners = (await cloud.inside("ss", ["-Hltn"])).stdout
+      .split("\n")
+      .map((line) => line.split(/\s+/)[3])
+    const outside = listeners.filter((each) => each && !each.startsWith("127.")).sort()
+    assert.deepEqual(outside, [`${cloudAddress}:5000`, `${cloudAddress}:5443`], "there is no other way in")
     assert.equal(await stateOf("host3"), undefined)
     await eventually("the host to hear of it", async () => {
       const { stdout } = await third().inside("cat", [join(third().dataDir, "log/kumoi.log")])

@@ -1,7 +1,7 @@
 // Further hosts for a cloud: each a network namespace with an address of its own, joined by a cable to a bridge in the
 // cloud's. The cable can be pulled.
 import { randomBytes } from "node:crypto"
-import { mkdtempSync, rmSync } from "node:fs"
+import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { hostBridge, type RunResult, run, type TestCloud } from "./cloud.ts"
@@ -69,6 +69,14 @@ export class TestHost implements AsyncDisposable {
 
   inside(file: string, args: readonly string[], options: Parameters<typeof run>[2] = {}): Promise<RunResult> {
     return run("ip", ["netns", "exec", this.#namespace, file, ...args], options)
+  }
+
+  /** Whether its ovn-controller has the cloud's southbound database. */
+  async hearsNetwork(): Promise<boolean> {
+    const { cloudId } = JSON.parse(readFileSync(join(this.dataDir, "cloud.json"), "utf8"))
+    const found = globSync(`/run/kumoi-${cloudId}/ovn-controller.*.ctl`)
+    const asked = ["-t", String(found[0]), "connection-status"]
+    return (await this.inside("ovn-appctl", asked)).stdout.startsWith("connected")
   }
 
   /** kill -9 of its process, and of the parent that would start it again. */

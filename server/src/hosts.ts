@@ -1,5 +1,6 @@
 // Hosts on other machines, where all services are known: the door, what it answers beside joining, and what the
 // operator does with hosts. Belongs to the composition root.
+import type { Socket } from "node:net"
 import { type HostSettings, writeJoinToken } from "./agent/door-protocol.ts"
 import { noteHostLost, removeComputeHost, selectHostFacts } from "./compute/index.ts"
 import { doorAnswers } from "./door-answers.ts"
@@ -40,6 +41,8 @@ export interface HostsNetwork {
   open(tls: { certFile: string; keyFile: string; caFile: string }): Promise<void>
   /** Names of the physical networks that the host says it is connected to; null: it has no part in the network. */
   physicalNetworks(host: string): Promise<string[] | null>
+  /** A connection to where its database listens to hosts, for the door to relay. */
+  southbound(): Promise<Socket>
   /** What the engine knows of a host that is none any more. */
   forget(host: string): Promise<void>
 }
@@ -109,11 +112,13 @@ export async function openHosts(
 
 async function openDoor(platform: Platform, parts: HostsParts & HostsReach): Promise<HostDoor> {
   const { port } = platform.config.hosts
+  const { network } = parts
   const { files, door } = await ensureHostAuthority(platform.config.dataDir)
-  await parts.network?.open({ ...door, caFile: files.certFile })
+  await network?.open({ ...door, caFile: files.certFile })
   return await HostDoor.open(platform, {
     listen: { host: parts.listen, port },
     answers: doorAnswers(platform, parts.settings),
+    southbound: network && (() => network.southbound()),
     streams: parts.streams,
     isTaken: async (name) => await isHostOfCloud(platform, name),
     onLost: async (host) => await noteHostLost(platform, host),

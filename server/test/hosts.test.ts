@@ -1,8 +1,9 @@
 // Hosts on other machines: they join at the door, serve and report through it, and are refused when they may not.
 import assert from "node:assert/strict"
 import { createHash } from "node:crypto"
+import { once } from "node:events"
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { connect as connectTcp } from "node:net"
+import { type AddressInfo, connect as connectTcp, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
@@ -12,6 +13,7 @@ import { FakePlugger } from "../src/agent/ports/fake-plugger.ts"
 import { agentReportTopic } from "../src/agent/protocol.ts"
 import { imageTicket } from "../src/compute/image-ticket.ts"
 import { imageTicketRefused, selectHostFacts } from "../src/compute/index.ts"
+import { HostDoor } from "../src/host/index.ts"
 import { DoorClient } from "../src/launch/joined/door-client.ts"
 import { doorImageStore } from "../src/launch/joined/door-image-store.ts"
 import { joinCloud } from "../src/launch/joined/join.ts"
@@ -21,6 +23,7 @@ import { makeAuthority, makeCertificate, makeRequest } from "../src/platform/aut
 import { PeerBus } from "../src/platform/bus/peer-bus.ts"
 import { eventually, systemClock } from "../src/platform/clock/clock.ts"
 import { silentLogger } from "../src/platform/log/log.ts"
+import { AwaitedStreams } from "../src/platform/streams/awaited-streams.ts"
 import { startTestCloud, type TestCloud } from "./cloud.ts"
 import { freePort } from "./free-port.ts"
 
@@ -259,6 +262,42 @@ describe("a token", () => {
     writeFileSync(memberFiles(dataDir).keyFile, "")
     await joinCloud({ ...how, name: "host9" })
     await assert.rejects(hosts().remove("host1"), { code: "host.member.not_joined" })
+  })
+})
+
+describe("the network's database", () => {
+  test("is reached through the door by members alone, and a removal cuts off at once", async (t) => {
+    const database = createServer((socket) => socket.pipe(socket)).listen(0, "127.0.0.1")
+    t.after(() => database.close())
+    const port = await freePort()
+    await using door = await HostDoor.open(cloud.cloud.platform, {
+      listen: { host: "127.0.0.1", port },
+      answers: {},
+      streams: new AwaitedStreams(),
+      southbound: async () =>
+        connectTcp({ host: "127.0.0.1", port: (database.address() as AddressInfo).port }),
+      isTaken: async () => false,
+      onLost: async () => {},
+    })
+    const other = { door: `https://127.0.0.1:${port}` }
+    const member = { ...(await joinAs("host19")), ...other }
+    using client = clientOf(member)
+    const reach = async () => {
+      const socket = await client.openSouthbound()
+      socket.write("said")
+      const [heard] = await once(socket, "data")
+      assert.equal(String(heard), "said")
+      return socket
+    }
+    const first = await reach()
+    const second = await reach()
+    await eventually("the first one to end", () => first.resume().destroyed)
+    await door.remove("host19")
+    await eventually("the second one to end", () => second.resume().destroyed)
+    await assert.rejects(client.openSouthbound(), { code: "host.member.unknown" })
+    // Where the network is simulated there is none.
+    using elsewhere = clientOf(await joinAs("host20"))
+    await assert.rejects(elsewhere.openSouthbound(), { code: "host.door.not_found" })
   })
 })
 

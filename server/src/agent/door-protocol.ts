@@ -15,6 +15,8 @@ export const doorPaths = {
   bus: "/v1/bus",
   /** GET `/v1/streams/ID` with `Upgrade: kumoi-stream`: from then on what the command with that id asked for. */
   streams: "/v1/streams",
+  /** GET with `Upgrade: kumoi-southbound`: from then on TLS with the network's southbound database. */
+  southbound: "/v1/southbound",
   /** GET and PUT `/v1/images/ID`, with a ticket: an image's data. */
   images: "/v1/images",
   /** GET and POST, then the path that the guest asked for. */
@@ -33,6 +35,7 @@ export const doorHeaders = {
 
 export const busUpgrade = "kumoi-bus"
 export const streamUpgrade = "kumoi-stream"
+export const southboundUpgrade = "kumoi-southbound"
 
 export interface JoinRequest {
   token: string
@@ -68,9 +71,6 @@ export interface HostSettings {
 }
 
 export interface HostNetwork {
-  /** The southbound database: by the same certificates as the door. */
-  address: string
-  port: number
   tunnelType: "geneve" | "vxlan"
   /** MTU of tenant networks; what a tunnel adds must fit the host's own. */
   tenantMtu: number

@@ -11,13 +11,6 @@ const hostsConfig = configSection(
       description:
         "Port at which other hosts join and speak to the cloud. Open from the first `kumoi host token` on.",
     }),
-    networkPort: Type.Integer({
-      default: 6642,
-      minimum: 1,
-      maximum: 65_535,
-      description:
-        "Port at which hosts reach the network's southbound database (OVN), by the same certificates.",
-    }),
     tunnelType: Type.Union([Type.Literal("geneve"), Type.Literal("vxlan")], {
       default: "geneve",
       description: "What carries tenant networks between hosts: UDP 6081 (geneve) or 4789 (vxlan).",

@@ -27,7 +27,7 @@ import { physicalNetworksOf } from "./engines/ovn-chassis.ts"
 import { setUpNetworkHost } from "./engines/ovn-host.ts"
 import { integrationBridge, physicalNetwork } from "./engines/ovn-paths.ts"
 import { probeDatapath } from "./engines/ovn-probe.ts"
-import { forgetChassis, openSouthbound } from "./engines/ovn-southbound.ts"
+import { dialSouthbound, forgetChassis, openSouthbound } from "./engines/ovn-southbound.ts"
 import type { TunnelOptions } from "./engines/ovn-tunnel.ts"
 import type { StartPlan } from "./plan.ts"
 
@@ -50,7 +50,6 @@ export interface HostOptions {
   publicAddress: string
   fakePace: FakeConfig["pace"]
   /** For hosts on other machines, once there are any. */
-  southboundPort: number
   tunnel: Omit<TunnelOptions, "datapathType">
   say: (line: string) => void
 }
@@ -140,9 +139,10 @@ async function startOvn(options: HostOptions): Promise<NetworkParts> {
       open: async (tls) => {
         await setUpNetworkHost({ ...networkHost, tunnel })
         await retellChassis(chassis)
-        await openSouthbound(paths, { address: tunnel.address, port: options.southboundPort, tls })
+        await openSouthbound(paths, tls)
       },
       physicalNetworks: async (name) => await physicalNetworksOf(paths, name),
+      southbound: async () => await dialSouthbound(paths),
       forget: async (name) => await forgetChassis(paths, name),
     },
   }

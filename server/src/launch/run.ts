@@ -176,7 +176,6 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
     startHost(run, host, {
       publicAddress: publicNetwork.address,
       fakePace: config.fake.pace,
-      southboundPort: config.hosts.networkPort,
       tunnel: { address: run.outer, type: config.hosts.tunnelType, tenantMtu: config.network.tunnelMtu },
     }),
     guestImage({ plan, dir, log, say }),
@@ -249,10 +248,9 @@ function hostsPartsOf(
   config: Config,
   { parts, publicAddress }: { parts: HostParts; publicAddress: string },
 ): HostsParts {
-  const { networkPort: port, tunnelType } = config.hosts
+  const { tunnelType } = config.hosts
   const tenantMtu = config.network.tunnelMtu
-  const hosts = { address: outer, port, tunnelType, tenantMtu, publicAddress }
-  const network = plan.network === "ovn" ? hosts : null
+  const network = plan.network === "ovn" ? { tunnelType, tenantMtu, publicAddress } : null
   const settings = { region, hypervisor: plan.hypervisor, network }
   return { listen: options.listen, address: outer, settings, network: parts.hosts }
 }
@@ -322,7 +320,7 @@ async function startDatabase(run: Run, stack: AsyncDisposableStack, connections:
 async function startHost(
   run: Run,
   host: string,
-  configured: Pick<HostOptions, "publicAddress" | "fakePace" | "southboundPort" | "tunnel">,
+  configured: Pick<HostOptions, "publicAddress" | "fakePace" | "tunnel">,
 ): Promise<HostParts> {
   const { plan, dir, supervisor, log, say } = run
   if (plan.network === "ovn") say("starting the network (Open vSwitch, OVN)")

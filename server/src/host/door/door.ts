@@ -11,12 +11,14 @@ import {
   type CertificateAnswer,
   type DoorFault,
   doorPaths,
+  southboundUpgrade,
   streamUpgrade,
 } from "../../agent/door-protocol.ts"
 import { fingerprintOf } from "../../platform/authority/authority.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { type Fault, type FaultKind, toFault } from "../../platform/fault/fault.ts"
 import { type AwaitedStreams, streamUnasked } from "../../platform/streams/awaited-streams.ts"
+import { joinStreams } from "../../platform/streams/join.ts"
 import { ensureHostAuthority, type HostAuthority } from "../authority.ts"
 import { doorPortTaken, hostTooOften, hostUnknown, notAtTheDoor } from "../faults.ts"
 import { joinHost, renewCertificate } from "../member/join.ts"
@@ -33,6 +35,8 @@ export interface DoorOptions {
   answers: Readonly<Record<string, DoorAnswer>>
   /** What is waited for from hosts. */
   streams: AwaitedStreams
+  /** A connection to the network's southbound database; null: the network is simulated. */
+  southbound: (() => Promise<Socket>) | null
   /** Whether a host of the cloud that never joined has the name. */
   isTaken: (name: string) => Promise<boolean>
   /** The host was connected, and has not been for some seconds. */
@@ -61,8 +65,10 @@ export class HostDoor implements AsyncDisposable {
   readonly #sockets = new Set<Socket>()
   /** Without a certificate yet, by their address and port; the oldest first. */
   readonly #strangers = new Map<string, Socket>()
-  /** Those that hosts opened as they were asked to, and whose they are. */
+  /** Those that hosts opened as they were asked to and to the network's database, and whose they are. */
   readonly #streams = new Map<Socket, string>()
+  /** Each host's connection to the network's database. */
+  readonly #southbound = new Map<string, Socket>()
   readonly #renewing: NodeJS.Timeout
   /** Hosts whose certificate is being renewed now. */
   readonly #renewals = new Set<string>()
@@ -197,11 +203,15 @@ export class HostDoor implements AsyncDisposable {
       const { url = "/", headers } = request
       const streamId = headers.upgrade === streamUpgrade ? idAfter(`${doorPaths.streams}/`, url) : null
       const isOfBus = url === doorPaths.bus && headers.upgrade === busUpgrade
-      if (!isOfBus && streamId === null) throw notAtTheDoor(url)
+      const isOfSouthbound = url === doorPaths.southbound && headers.upgrade === southboundUpgrade
+      if (!isOfBus && !isOfSouthbound && streamId === null) throw notAtTheDoor(url)
       const member = await this.#caller(socket)
       if (streamId !== null) return this.#takeStream(member.name, streamId, socket, head)
-      beginUpgraded(socket, head, busUpgrade)
-      this.#links.add(member.name, socket)
+      if (isOfSouthbound) await this.#relaySouthbound(member.name, socket, head)
+      else {
+        beginUpgraded(socket, head, busUpgrade)
+        this.#links.add(member.name, socket)
+      }
       // It may have been removed since we looked, when there was nothing to drop yet.
       if ((await selectMember(this.#platform.db, member.name))?.id !== member.id) socket.destroy()
     } catch (error) {
@@ -218,11 +228,30 @@ export class HostDoor implements AsyncDisposable {
   #takeStream(host: string, id: string, socket: Socket, head: Buffer): void {
     const take = this.#options.streams.claim(host, id)
     if (!take) throw streamUnasked()
+    this.#keepStream(host, socket)
+    beginUpgraded(socket, head, streamUpgrade)
+    take(socket)
+  }
+
+  /** The database knows the host by TLS within; that it is still a member only the door knows. */
+  async #relaySouthbound(host: string, socket: Socket, head: Buffer): Promise<void> {
+    if (!this.#options.southbound) throw notAtTheDoor(doorPaths.southbound)
+    const database = await this.#options.southbound()
+    // A host has one ovn-controller; what it had before is of a network that was cut.
+    this.#southbound.get(host)?.destroy()
+    this.#southbound.set(host, socket)
+    socket.once("close", () => {
+      if (this.#southbound.get(host) === socket) this.#southbound.delete(host)
+    })
+    this.#keepStream(host, socket)
+    beginUpgraded(socket, head, southboundUpgrade)
+    joinStreams(socket, database)
+  }
+
+  #keepStream(host: string, socket: Socket): void {
     this.#streams.set(socket, host)
     socket.once("close", () => this.#streams.delete(socket))
     socket.setKeepAlive(true, keepAliveMs)
-    beginUpgraded(socket, head, streamUpgrade)
-    take(socket)
   }
 
   async #renew(): Promise<void> {

@@ -1,14 +1,17 @@
 // One host of the story of many hosts: a process of its own, since what a host is made of is made where the process
 // is. Does what the story says, one after the other.
 import { createSocket } from "node:dgram"
+import { connect, createServer, type Server, type Socket } from "node:net"
 import { join } from "node:path"
 import { silentLogger } from "../../platform/log/log.ts"
+import { joinStreams } from "../../platform/streams/join.ts"
 import { Supervisor } from "../../platform/supervise/supervisor.ts"
 import { centralEngines, chassisEngines, retellChassis } from "./ovn.ts"
 import { setUpNetworkHost, tearDownNetworkHost } from "./ovn-host.ts"
-import { type ChassisOptions, type DatapathType, ovnPaths, type SouthboundAddress } from "./ovn-paths.ts"
+import { type ChassisOptions, type DatapathType, ovnPaths, type PeerTls } from "./ovn-paths.ts"
 import type { EncapType } from "./ovn-record.ts"
-import { closeSouthbound, forgetChassis, openSouthbound } from "./ovn-southbound.ts"
+import { closeSouthbound, dialSouthbound, forgetChassis, openSouthbound } from "./ovn-southbound.ts"
+import { relaySouthbound } from "./ovn-southbound-relay.ts"
 
 export interface HostSettings {
   id: string
@@ -20,16 +23,26 @@ export interface HostSettings {
   publicAddress: string | null
   /** Where other hosts reach it; null for no tunnels. */
   address: string | null
-  southbound?: SouthboundAddress | undefined
+  southbound?: StorySouthbound | undefined
   type?: EncapType
   datapathType?: DatapathType
 }
 
+/** Where the central host's door stands, and what this host shows behind it. */
+export interface StorySouthbound {
+  address: string
+  port: number
+  tls: PeerTls
+}
+
 const log = silentLogger
 let supervisor: Supervisor | undefined
+let relay: AsyncDisposable | undefined
+let door: Server | undefined
+const atDoor = new Set<Socket>()
 
 function chassisOptions(settings: HostSettings): ChassisOptions {
-  const { id, dir, hostId, publicAddress, southbound } = settings
+  const { id, dir, hostId, publicAddress, isCentral } = settings
   return {
     paths: ovnPaths(id),
     databaseDir: join(dir, "ovn"),
@@ -37,7 +50,7 @@ function chassisOptions(settings: HostSettings): ChassisOptions {
     hostId,
     physicalNetwork: publicAddress === null ? null : "public",
     datapathType: "netdev",
-    ...(southbound ? { southbound } : {}),
+    isRelayed: !isCentral,
   }
 }
 
@@ -55,8 +68,38 @@ async function start(settings: HostSettings): Promise<void> {
   await setUp(settings)
   const options = chassisOptions(settings)
   supervisor = new Supervisor({ runDir: join(settings.dir, "run"), log })
+  await startRelay(settings)
   const engines = [...(settings.isCentral ? centralEngines(options) : []), ...chassisEngines(options)]
   for (const engine of engines) await supervisor.start(engine)
+}
+
+async function startRelay({ id, southbound, isCentral }: HostSettings): Promise<void> {
+  if (isCentral || !southbound) return
+  await relay?.[Symbol.asyncDispose]()
+  const { address, port, tls } = southbound
+  const dial = async () => {
+    const socket = connect({ host: address, port })
+    await new Promise<void>((resolve, reject) => {
+      socket.once("connect", resolve)
+      socket.once("error", reject)
+    })
+    return socket
+  }
+  relay = await relaySouthbound({ socketPath: ovnPaths(id).southboundSocket, dial, tls, log })
+}
+
+/** Stands for the cloud's door, without its own TLS and without looking who comes. */
+async function openDoor({ id }: HostSettings, { address, port }: StorySouthbound): Promise<void> {
+  door ??= createServer((socket) => {
+    atDoor.add(socket)
+    socket.on("error", () => {})
+    dialSouthbound(ovnPaths(id)).then(
+      (database) => joinStreams(socket, database),
+      () => socket.destroy(),
+    )
+  })
+  const opened = door
+  if (!opened.listening) await new Promise<void>((resolve) => opened.listen(port, address, resolve))
 }
 
 const verbs = {
@@ -71,8 +114,16 @@ const verbs = {
     await retellChassis(chassisOptions(settings))
   },
   setUp,
-  open: async ({ id, southbound }: HostSettings) => {
-    if (southbound) await openSouthbound(ovnPaths(id), southbound)
+  open: async (settings: HostSettings) => {
+    const { id, southbound } = settings
+    if (!southbound) return
+    await openSouthbound(ovnPaths(id), southbound.tls)
+    await openDoor(settings, southbound)
+  },
+  /** As the door does with a host that was removed, here with all of them. */
+  cutOff: async () => {
+    for (const socket of atDoor) socket.destroy()
+    atDoor.clear()
   },
   close: async ({ id }: HostSettings) => await closeSouthbound(ovnPaths(id)),
   forget: async ({ id }: HostSettings, chassis: string) => await forgetChassis(ovnPaths(id), chassis),
@@ -83,11 +134,13 @@ const verbs = {
   },
   end: async ({ id }: HostSettings) => {
     await supervisor?.stopAll()
+    await relay?.[Symbol.asyncDispose]()
     await tearDownNetworkHost({ id, log })
   },
   /** As after kill -9 of Kumoi: nobody ends the engines. */
   tearDownAlone: async ({ id }: HostSettings) => {
     supervisor?.release()
+    await relay?.[Symbol.asyncDispose]()
     await tearDownNetworkHost({ id, log })
   },
 }

@@ -4,6 +4,7 @@ import { X509Certificate } from "node:crypto"
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { after, before, test } from "node:test"
+import { doorServerName } from "../../agent/door-protocol.ts"
 import { enterNetns, netnsDir } from "../../agent/ports/netns.ts"
 import type { NetworkWant, WantPort } from "../../network/driver/network-driver.ts"
 import { OvnDriver } from "../../network/driver/ovn/ovn-driver.ts"
@@ -12,6 +13,7 @@ import { tellAll } from "../../network/driver/tell-all.ts"
 import { eventually } from "../../platform/clock/clock.ts"
 import { exec } from "../../platform/exec/exec.ts"
 import { identifyProcess } from "../../platform/exec/process.ts"
+import { answers } from "./ovn-daemon.ts"
 import { StoryAuthority, StoryHost, startWire, type Wire } from "./ovn-hosts-world.ts"
 import type { PeerTls } from "./ovn-paths.ts"
 import { allUp, Guest } from "./ovn-story-world.ts"
@@ -120,6 +122,21 @@ async function asHost(host: StoryHost, operations: readonly object[]): Promise<s
   return (await host.run("ovsdb-client", [...files, "transact", remote, text], [0, 1])).stdout
 }
 
+/** Where the first host listens, beside the stand-in of its door. */
+async function listeners(): Promise<string[]> {
+  const { stdout } = await one.run("ss", ["-Hltn"])
+  return stdout
+    .trim()
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/)[3] ?? "")
+    .filter((each) => each !== "")
+}
+
+/** Whether the host's ovn-controller has the southbound database. */
+async function isConnected(host: StoryHost): Promise<boolean> {
+  return await answers(host.paths, "ovn-controller", "connection-status", /^connected/)
+}
+
 const encapOf = async (chassis: string) =>
   await sb(one, ["--columns=type,ip", "find", "Encap", `chassis_name=${chassis}`])
 
@@ -160,15 +177,14 @@ test("it is opened to other hosts and nothing is started anew", async (t) => {
   one.settings.southbound = {
     address: one.address,
     port: southboundPort,
-    tls: await authority.sign("central"),
+    tls: await authority.sign(doorServerName),
   }
   const began = performance.now()
   await one.do("open")
   t.diagnostic(`opened in ${Math.round(performance.now() - began)} ms`)
   await one.do("open")
-  assert.match((await one.run("ss", ["-Hltn"])).stdout, /10\.77\.0\.1:6642/)
-  // Its own controller goes on by the socket: the address is where others reach it.
-  one.settings.southbound = undefined
+  const outside = (await listeners()).filter((each) => !/^(127\.0\.0\.1:\d+|10\.77\.0\.1:6642)$/.test(each))
+  assert.deepEqual(outside, [], "the database listens where the door relays to it, and nowhere else")
   assert.deepEqual(
     (await one.engines()).map(({ name, pid }) => [name, pid]),
     running.map(({ name, pid }) => [name, pid]),
@@ -251,7 +267,7 @@ test("a renewed certificate is taken without a restart", async () => {
     return new X509Certificate(pem).fingerprint256
   }
   const before = await shown()
-  const { certFile } = await authority.sign("central")
+  const { certFile } = await authority.sign(doorServerName)
   await eventually("the new certificate", async () => {
     const now = await shown()
     return now !== before && now === new X509Certificate(readFileSync(certFile)).fingerprint256
@@ -380,11 +396,16 @@ test("traffic goes on without the control plane's databases, and hosts come back
   assert.ok(a && c)
   const lost = await lostPings(a, "10.0.1.30", async () => await killed(one, "ovsdb-sb"))
   assert.equal(lost, 0)
-  assert.match((await one.run("ss", ["-Hltn"])).stdout, /10\.77\.0\.1:6642/, "it listens again by itself")
-  await eventually("the hosts to be connected", async () => {
-    const { stdout } = await one.run("ss", ["-Htn", "state", "established", "sport", "=", ":6642"])
-    return stdout.includes(two.address) && stdout.includes(three.address)
-  })
+  for (const host of [two, three]) await eventually("the host to be connected", () => isConnected(host))
+})
+
+test("a host that is cut off from the database goes on, and is back when it may", async (t) => {
+  assert.ok(a)
+  const lost = await lostPings(a, "10.0.1.30", async () => void (await one.do("cutOff")))
+  assert.equal(lost, 0)
+  const began = performance.now()
+  for (const host of [two, three]) await eventually("the host to be connected", () => isConnected(host))
+  t.diagnostic(`connected ${Math.round(performance.now() - began)} ms after the pings`)
 })
 
 test("a host whose program starts again keeps its engines, its tunnels and who listens", async () => {
@@ -396,7 +417,7 @@ test("a host whose program starts again keeps its engines, its tunnels and who l
     assert.equal(lost, 0)
     assert.deepEqual(await pids(), before)
   }
-  assert.match((await one.run("ss", ["-Hltn"])).stdout, /10\.77\.0\.1:6642/)
+  await eventually("the host to be connected", () => isConnected(three))
 })
 
 test("what cannot be is refused", async () => {
@@ -441,9 +462,11 @@ test("a host is gone at once, by its id alone, and forgotten", async () => {
 test("a closed database cuts the hosts off, and guests go on", async () => {
   assert.ok(a)
   await one.do("close")
-  await eventually("nobody to listen", async () => !(await one.run("ss", ["-Hltn"])).stdout.includes(":6642"))
-  const { stdout } = await one.run("ss", ["-Htn", "state", "established", "sport", "=", ":6642"])
-  assert.equal(stdout, "")
+  await eventually("the host to be cut off", async () => !(await isConnected(two)))
+  assert.deepEqual(
+    (await listeners()).filter((each) => !each.endsWith(":6642")),
+    [],
+  )
   assert.ok(await a.pings("10.0.1.20"))
 })
 

@@ -41,13 +41,6 @@ export interface PeerTls extends TlsFiles {
   caFile: string
 }
 
-/** Where other hosts reach the southbound database. */
-export interface SouthboundAddress {
-  address: string
-  port: number
-  tls: PeerTls
-}
-
 export interface CentralOptions {
   paths: OvnPaths
   /** Databases go here; made when missing. */
@@ -61,8 +54,8 @@ export interface ChassisOptions extends CentralOptions {
   /** Name under which networks ask for the external bridge, e.g. `public`; null on a host that is no gateway. */
   physicalNetwork: string | null
   datapathType: DatapathType
-  /** Of another host; without it the database is on this one. */
-  southbound?: SouthboundAddress
+  /** The southbound database is another host's: a relay stands at its socket (ovn-southbound-relay.ts). */
+  isRelayed?: boolean
 }
 
 /** Where the public network lies, on every host that has a way to it. */

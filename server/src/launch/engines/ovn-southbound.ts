@@ -1,40 +1,58 @@
-// Opens the southbound database to other hosts. Who may come in by which certificate stands in rows of the database
-// itself: so it needs no restart, and holds over one. A host gets OVN's role `ovn-controller`, and the database knows
-// it by the name in its certificate: it writes the rows of its own name, and of those that hosts share what a host has
-// to say (which ports are with it). Files of certificates are read again when they change.
+// Opens the southbound database to other hosts: on this machine's loopback alone, where the door relays to it. Who may
+// come in by which certificate stands in rows of the database itself: so it needs no restart, and holds over one. A host
+// gets OVN's role `ovn-controller`, and the database knows it by the name in its certificate: it writes the rows of its
+// own name, and of those that hosts share what a host has to say (which ports are with it). Files of certificates are
+// read again when they change.
+import { connect, type Socket } from "node:net"
 import { eventually } from "../../platform/clock/clock.ts"
 import { fault } from "../../platform/fault/fault.ts"
 import { byUuid, type Operation, OvsdbClient, type Row } from "../../platform/ovsdb/index.ts"
-import type { OvnPaths, SouthboundAddress } from "./ovn-paths.ts"
+import type { OvnPaths, PeerTls } from "./ovn-paths.ts"
 import { probeIntervalMs } from "./ovn-switch.ts"
 
 const notListening = fault(
-  "conflict",
+  "unavailable",
   "network.southbound.not_listening",
-  (address: string, port: number) =>
-    `The network's database does not listen on ${address}, port ${port}: the address is not here, or the port is in use.`,
+  () => "The network's database does not listen to other hosts now; try again.",
 )
 
+const loopback = "127.0.0.1"
+/** At a port that the kernel chooses, another one after each start of the database. */
+const target = `pssl:0:${loopback}`
 const listenTimeoutMs = 10_000
 
 /** May be repeated; what was opened before under another address or certificate is closed. */
-export async function openSouthbound(paths: OvnPaths, at: SouthboundAddress): Promise<void> {
-  const target = `pssl:${at.port}:${at.address}`
+export async function openSouthbound(paths: OvnPaths, tls: PeerTls): Promise<void> {
   await withSouthbound(paths, async (client) => {
-    const global = onlyRow(client)
-    await client.transact(opening(global._uuid, target, at))
-    const isListening = () => {
-      const [row] = [...client.table("Connection").values()].filter((each) => each.target === target)
-      const status = row?.status
-      return typeof status === "object" && "bound_port" in status && status.bound_port === String(at.port)
-    }
-    await eventually("the database to listen", isListening, { timeoutMs: listenTimeoutMs }).catch(() => {
-      throw notListening(at.address, at.port)
-    })
+    await client.transact(opening(onlyRow(client)._uuid, tls))
+    await eventually("the database to listen", () => portIn(client), { timeoutMs: listenTimeoutMs }).catch(
+      () => {
+        throw notListening()
+      },
+    )
   })
 }
 
-function opening(global: string, target: string, { tls }: SouthboundAddress): Operation[] {
+/** A connection to where it listens to other hosts. What is said on it is the host's business: TLS. */
+export async function dialSouthbound(paths: OvnPaths): Promise<Socket> {
+  const port = await withSouthbound(paths, async (client) => portIn(client))
+  if (port === null) throw notListening()
+  const socket = connect({ host: loopback, port })
+  await new Promise<void>((resolve, reject) => {
+    socket.once("connect", resolve)
+    socket.once("error", (cause) => reject(Object.assign(notListening(), { cause })))
+  })
+  return socket
+}
+
+function portIn(client: OvsdbClient): number | null {
+  const row = [...client.table("Connection").values()].find((each) => each.target === target)
+  const status = row?.status
+  if (typeof status !== "object" || !("bound_port" in status)) return null
+  return Number(status.bound_port) || null
+}
+
+function opening(global: string, tls: PeerTls): Operation[] {
   return [
     {
       op: "insert",
@@ -90,7 +108,7 @@ function onlyRow(client: OvsdbClient): Row {
   return row
 }
 
-async function withSouthbound(paths: OvnPaths, work: (client: OvsdbClient) => Promise<void>): Promise<void> {
+async function withSouthbound<T>(paths: OvnPaths, work: (client: OvsdbClient) => Promise<T>): Promise<T> {
   const client = new OvsdbClient({
     socketPath: paths.southboundSocket,
     database: "OVN_Southbound",
@@ -98,7 +116,7 @@ async function withSouthbound(paths: OvnPaths, work: (client: OvsdbClient) => Pr
   })
   try {
     await client.ready()
-    await work(client)
+    return await work(client)
   } finally {
     await client.close()
   }

@@ -76,14 +76,12 @@ export const bridgeMappingsKey = "ovn-bridge-mappings"
 
 /** Who we are to OVN. */
 function identity(options: ChassisOptions, tunnel: Tunnel | null): Record<string, string> {
-  const { hostId, paths, southbound, physicalNetwork } = options
+  const { hostId, paths, isRelayed = false, physicalNetwork } = options
   return {
     "system-id": hostId,
     hostname: hostId,
-    "ovn-remote": southbound
-      ? `ssl:${southbound.address}:${southbound.port}`
-      : `unix:${paths.southboundSocket}`,
-    "ovn-remote-probe-interval": southbound ? String(probeIntervalMs) : "0",
+    "ovn-remote": `unix:${paths.southboundSocket}`,
+    "ovn-remote-probe-interval": isRelayed ? String(probeIntervalMs) : "0",
     "ovn-encap-type": tunnel?.type ?? "geneve",
     "ovn-encap-ip": tunnel?.address ?? "127.0.0.1",
     "ovn-bridge": integrationBridge,

@@ -6,13 +6,7 @@ import { eventually } from "../../platform/clock/clock.ts"
 import { exec } from "../../platform/exec/exec.ts"
 import type { EngineSpec } from "../../platform/supervise/supervisor.ts"
 import { answers, daemon, database } from "./ovn-daemon.ts"
-import {
-  type CentralOptions,
-  type ChassisOptions,
-  integrationBridge,
-  type OvnPaths,
-  type PeerTls,
-} from "./ovn-paths.ts"
+import { type CentralOptions, type ChassisOptions, integrationBridge, type OvnPaths } from "./ovn-paths.ts"
 import { configureSwitch } from "./ovn-switch.ts"
 import { addressTunnel } from "./ovn-tunnel.ts"
 
@@ -52,13 +46,12 @@ function southboundRemotes(): string[] {
 }
 
 export function chassisEngines(options: ChassisOptions): EngineSpec[] {
-  const { paths, southbound } = options
+  const { paths, isRelayed = false } = options
   const switchRemote = `unix:${paths.switchSocket}`
   const controller = daemon(options, {
     name: "ovn-controller",
     program: "/usr/bin/ovn-controller",
-    args: [switchRemote, ...(southbound ? tlsOptions(southbound.tls) : [])],
-    placement: southbound ? "host" : "cloud",
+    args: [switchRemote],
   })
   const vswitchd = daemon(options, {
     name: "ovs-vswitchd",
@@ -78,14 +71,10 @@ export function chassisEngines(options: ChassisOptions): EngineSpec[] {
       },
     },
     // A host that joined starts without its cloud as well, and connects when that is back.
-    southbound
+    isRelayed
       ? controller
       : { ...controller, isReady: () => answers(paths, "ovn-controller", "connection-status", /^connected/) },
   ]
-}
-
-function tlsOptions({ keyFile, certFile, caFile }: PeerTls): string[] {
-  return [`--private-key=${keyFile}`, `--certificate=${certFile}`, `--ca-cert=${caFile}`]
 }
 
 /** After `setUpNetworkHost` was told of another tunnel, or of none: the running engines follow. */

@@ -15,6 +15,7 @@ import {
   type JoinAnswer,
   type JoinRequest,
   readJoinToken,
+  southboundUpgrade,
 } from "../../agent/door-protocol.ts"
 import { fingerprintOf } from "../../platform/authority/authority.ts"
 import { Fault, type FaultKind, faultKinds } from "../../platform/fault/fault.ts"
@@ -114,6 +115,11 @@ export class DoorClient implements Disposable {
   /** A connection that speaks the bus. */
   async openBus(signal: AbortSignal): Promise<Socket> {
     return await this.open(doorPaths.bus, busUpgrade, signal)
+  }
+
+  /** A connection that speaks TLS with the network's southbound database. */
+  async openSouthbound(): Promise<Socket> {
+    return await this.open(doorPaths.southbound, southboundUpgrade)
   }
 
   /** A connection of its own that speaks something else than HTTP from its answer on. */

@@ -1,5 +1,5 @@
 // A joined host's part of the network: its own switch and controller, told what to do by the cloud's southbound
-// database, a tunnel to every other host, and the proxy through which its guests ask for their metadata.
+// database through the door, a tunnel to every other host, and the proxy through which its guests ask for their metadata.
 import { join } from "node:path"
 import type { HostNetwork } from "../../agent/door-protocol.ts"
 import { MetadataProxy, shareWithProxy } from "../../agent/metadata/metadata-proxy.ts"
@@ -14,6 +14,7 @@ import { answers } from "../engines/ovn-daemon.ts"
 import { setUpNetworkHost } from "../engines/ovn-host.ts"
 import { integrationBridge, physicalNetwork } from "../engines/ovn-paths.ts"
 import { probeDatapath } from "../engines/ovn-probe.ts"
+import { relaySouthbound } from "../engines/ovn-southbound-relay.ts"
 import type { StartPlan } from "../plan.ts"
 import type { DoorClient } from "./door-client.ts"
 import { type Membership, memberFiles } from "./membership.ts"
@@ -34,7 +35,7 @@ export async function joinNetwork(
   stack: AsyncDisposableStack,
 ): Promise<Pick<AgentParts, "ports" | "metadata" | "networkProblem">> {
   const { network, membership, dir, supervisor, client, plan, log } = options
-  const { address, port, tunnelType: type, tenantMtu, publicAddress } = network
+  const { tunnelType: type, tenantMtu, publicAddress } = network
   const isPublic = membership.isPublic === true
   const datapathType = await probeDatapath()
   const tunnel = { address: membership.address, type, datapathType, tenantMtu }
@@ -51,8 +52,13 @@ export async function joinNetwork(
     hostId: membership.name,
     physicalNetwork: isPublic ? physicalNetwork : null,
     datapathType,
-    southbound: { address, port, tls: memberFiles(dir.path) },
+    isRelayed: true,
   })
+  const dial = () => client.openSouthbound()
+  const tls = memberFiles(dir.path)
+  stack.use(await relaySouthbound({ socketPath: paths.southboundSocket, dial, tls, log }))
+  // Before the relay: when it stops it tells the database that the host is gone.
+  stack.defer(async () => await supervisor.stop("ovn-controller"))
   for (const engine of engines) await supervisor.start(engine)
   stack.use(await relayMetadata(client, { socketPath: paths.metadataSocket, log }))
   await shareWithProxy(paths.metadataSocket)
