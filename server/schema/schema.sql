@@ -614,6 +614,7 @@ create table host.join_token (
   expires_at timestamp with time zone not null,
   used_at timestamp with time zone,
   used_by_key bytea,
+  address text,
   constraint join_token_pkey PRIMARY KEY (id),
   constraint join_token_secret_hash_key UNIQUE (secret_hash)
 );
@@ -633,6 +634,7 @@ create table host.member (
   constraint member_fingerprint_key UNIQUE (fingerprint),
   constraint member_previous_fingerprint_key UNIQUE (previous_fingerprint)
 );
+CREATE UNIQUE INDEX member_address ON host.member USING btree (address) WHERE ((removed_at IS NULL) AND (address !~ '^127\.'::text) AND (address <> '::1'::text));
 CREATE UNIQUE INDEX member_name ON host.member USING btree (name) WHERE (removed_at IS NULL);
 
 create table identity.access_rule (

@@ -1,6 +1,6 @@
 // Hosts on other machines, where all services are known: the door, what it answers beside joining, and what the
 // operator does with hosts. Belongs to the composition root.
-import type { Socket } from "node:net"
+import { isIPv4, type Socket } from "node:net"
 import { type HostSettings, writeJoinToken } from "./agent/door-protocol.ts"
 import { noteHostLost, removeComputeHost, selectHostFacts } from "./compute/index.ts"
 import { doorAnswers } from "./door-answers.ts"
@@ -8,12 +8,14 @@ import {
   ensureHostAuthority,
   HostDoor,
   hasHostAuthority,
+  hostAddressKind,
   hostMissing,
   hostNotJoined,
   issueJoinToken,
   type Member,
   selectMember,
   selectMembers,
+  type TokenWish,
 } from "./host/index.ts"
 import {
   changeGateway,
@@ -62,7 +64,7 @@ export interface CloudHosts {
   /** Where other machines reach the cloud. */
   readonly address: string
   /** Opens the door when it is not open yet. */
-  token(how: { hostName: string | null; lastsMs: number }): Promise<JoinLine>
+  token(how: TokenWish): Promise<JoinLine>
   members(): Promise<(Member & { isConnected: boolean })[]>
   /** Those that carry routers' gateways. */
   gateways(): Promise<GatewayHost[]>
@@ -89,9 +91,11 @@ export async function openHosts(
   if (hasHostAuthority(platform.config.dataDir)) await open()
   return {
     address: parts.address,
-    token: async ({ hostName, lastsMs }) => {
+    token: async (how) => {
+      // Before anything is made that the next start would look after.
+      if (parts.network && !isIPv4(parts.address)) throw hostAddressKind(parts.address)
       const { fingerprint } = await open()
-      const { secret, expiresAt } = await issueJoinToken(platform, { hostName, lastsMs })
+      const { secret, expiresAt } = await issueJoinToken(platform, how)
       const at = parts.address.includes(":") ? `[${parts.address}]` : parts.address
       const url = `https://${at}:${platform.config.hosts.port}`
       return { url, token: writeJoinToken({ secret, authority: fingerprint }), expiresAt }
@@ -117,6 +121,7 @@ async function openDoor(platform: Platform, parts: HostsParts & HostsReach): Pro
   await network?.open({ ...door, caFile: files.certFile })
   return await HostDoor.open(platform, {
     listen: { host: parts.listen, port },
+    ownAddress: parts.address,
     answers: doorAnswers(platform, parts.settings),
     southbound: network && (() => network.southbound()),
     streams: parts.streams,

@@ -319,7 +319,7 @@ describe("a console of a machine on a host that joined", () => {
     assert.ok(hosts)
     const join_ = async (name: string) => {
       const dataDir = join(scratch, name)
-      const line = await hosts.token({ hostName: null, lastsMs: 60_000 })
+      const line = await hosts.token({ hostName: null, address: null, lastsMs: 60_000 })
       const membership = await joinCloud({ dataDir, ...line, name, address: null })
       return { dataDir, membership, client: new DoorClient({ door: membership.door, dataDir }) }
     }

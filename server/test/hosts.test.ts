@@ -13,13 +13,13 @@ import { FakePlugger } from "../src/agent/ports/fake-plugger.ts"
 import { agentReportTopic } from "../src/agent/protocol.ts"
 import { imageTicket } from "../src/compute/image-ticket.ts"
 import { imageTicketRefused, selectHostFacts } from "../src/compute/index.ts"
-import { HostDoor } from "../src/host/index.ts"
-import { DoorClient } from "../src/launch/joined/door-client.ts"
+import { type DoorOptions, HostDoor } from "../src/host/index.ts"
+import { askToJoin, DoorClient } from "../src/launch/joined/door-client.ts"
 import { doorImageStore } from "../src/launch/joined/door-image-store.ts"
 import { joinCloud } from "../src/launch/joined/join.ts"
 import { type MemberAgent, startMemberAgent } from "../src/launch/joined/member-agent.ts"
 import { type Membership, memberFiles } from "../src/launch/joined/membership.ts"
-import { makeAuthority, makeCertificate, makeRequest } from "../src/platform/authority/authority.ts"
+import { makeAuthority, makeCertificate, makeKey, makeRequest } from "../src/platform/authority/authority.ts"
 import { PeerBus } from "../src/platform/bus/peer-bus.ts"
 import { eventually, systemClock } from "../src/platform/clock/clock.ts"
 import { silentLogger } from "../src/platform/log/log.ts"
@@ -29,7 +29,7 @@ import { freePort } from "./free-port.ts"
 
 let cloud: TestCloud
 let scratch: string
-const hourMs = 3_600_000
+const anyHost = { hostName: null, address: null, lastsMs: 3_600_000 }
 
 before(async () => {
   scratch = mkdtempSync(join(tmpdir(), "kumoi-hosts-"))
@@ -47,7 +47,7 @@ function hosts() {
 }
 
 async function joinAs(name: string, token?: { url: string; token: string }): Promise<Membership> {
-  const line = token ?? (await hosts().token({ hostName: null, lastsMs: hourMs }))
+  const line = token ?? (await hosts().token(anyHost))
   return await joinCloud({ dataDir: join(scratch, name), ...line, name, address: null })
 }
 
@@ -74,6 +74,20 @@ async function startHost(
     clock: systemClock,
   })
   return { membership, agent, hypervisor }
+}
+
+/** One beside the cloud's own, for hosts of the same. */
+async function openDoor(
+  how: Partial<DoorOptions>,
+): Promise<AsyncDisposable & { opened: HostDoor; url: string }> {
+  const listen = { host: "127.0.0.1", port: await freePort() }
+  const opened = await HostDoor.open(cloud.cloud.platform, {
+    ...{ listen, ownAddress: listen.host, answers: {}, streams: new AwaitedStreams(), southbound: null },
+    ...{ isTaken: async () => false, onLost: async () => {} },
+    ...how,
+  })
+  const url = `https://${listen.host}:${listen.port}`
+  return { opened, url, [Symbol.asyncDispose]: async () => await opened[Symbol.asyncDispose]() }
 }
 
 async function serviceOf(name: string): Promise<{ state: string } | undefined> {
@@ -183,7 +197,7 @@ describe("a host that joined", () => {
 
 describe("a token", () => {
   test("lets one host in, once; that one may ask again", async () => {
-    const token = await hosts().token({ hostName: null, lastsMs: hourMs })
+    const token = await hosts().token(anyHost)
     const first = await joinAs("host4", token)
     // The answer was lost: the host has its key and no facts.
     rmSync(join(scratch, "host4", "host.json"))
@@ -193,7 +207,7 @@ describe("a token", () => {
   })
 
   test("that was used lets its host in under no other name, nor again once that was removed", async () => {
-    const token = await hosts().token({ hostName: null, lastsMs: hourMs })
+    const token = await hosts().token(anyHost)
     await joinAs("host13", token)
     const dataDir = join(scratch, "host13")
     const again = async (name: string) => {
@@ -213,7 +227,7 @@ describe("a token", () => {
   })
 
   test("of two hosts that join under one name at once lets one in", async () => {
-    const tokens = await Promise.all([1, 2, 3].map(() => hosts().token({ hostName: null, lastsMs: hourMs })))
+    const tokens = await Promise.all([1, 2, 3].map(() => hosts().token(anyHost)))
     const joined = await Promise.allSettled(
       tokens.map((token, at) =>
         joinCloud({ dataDir: join(scratch, `host15-${at}`), ...token, name: "host15", address: null }),
@@ -224,9 +238,9 @@ describe("a token", () => {
   })
 
   test("that is over, wrong, cut short, another host's or another cloud's lets nobody in", async () => {
-    const over = await hosts().token({ hostName: null, lastsMs: -1 })
+    const over = await hosts().token({ ...anyHost, lastsMs: -1 })
     await assert.rejects(joinAs("host6", over), { code: "host.token.unusable" })
-    const good = await hosts().token({ hostName: "host7", lastsMs: hourMs })
+    const good = await hosts().token({ ...anyHost, hostName: "host7" })
     await assert.rejects(joinAs("host6", good), { code: "host.name.other", message: /host7/ })
     const [secret = "", fingerprint = ""] = good.token.split(".")
     const other = { ...good, token: `${secret}.${Buffer.alloc(32).toString("base64url")}` }
@@ -246,7 +260,7 @@ describe("a token", () => {
   test("lets no second host of a name in, nor one of the cloud's first host's", async () => {
     await joinAs("host8")
     const dataDir = join(scratch, "host8-again")
-    const again = await hosts().token({ hostName: null, lastsMs: hourMs })
+    const again = await hosts().token(anyHost)
     const how = { dataDir, ...again, address: null }
     await assert.rejects(joinCloud({ ...how, name: "host8" }), { code: "host.name.taken" })
     await assert.rejects(joinCloud({ ...how, name: "host1" }), { code: "host.name.taken" })
@@ -265,22 +279,66 @@ describe("a token", () => {
   })
 })
 
+describe("a host's address", () => {
+  /** As a host that says whatever it likes. */
+  async function askFrom(name: string, address: string, how: { at?: string; door?: string } = {}) {
+    const { url, token } = await hosts().token({ ...anyHost, address: how.at ?? null })
+    const key = join(scratch, `${name}-address.key`)
+    await makeKey(key)
+    return await askToJoin(new URL(how.door ?? url), {
+      ...{ name, address, token },
+      request: await makeRequest(key),
+    })
+  }
+
+  test("is the one that it comes from, or the one that its token says", async () => {
+    await assert.rejects(askFrom("host21", "10.9.0.1"), {
+      code: "host.address.unseen",
+      message: /`address`.*10\.9\.0\.1.*127\.0\.0\.1.*token --address 10\.9\.0\.1/,
+    })
+    await assert.rejects(askFrom("host21", "127.0.0.1", { at: "10.9.0.1" }), {
+      code: "host.address.other",
+      message: /`address`.*--address 10\.9\.0\.1/,
+    })
+    await assert.rejects(askFrom("host21", "10.9.0", {}), {
+      code: "host.door.bad_request",
+      message: /`address`/,
+    })
+    await askFrom("host21", "::ffff:10.9.0.1", { at: "10.9.0.1" })
+    const member = (await hosts().members()).find(({ name }) => name === "host21")
+    assert.equal(member?.address, "10.9.0.1")
+  })
+
+  test("is its own as long as it is a member, and never the cloud's first host's", async () => {
+    const taken = { code: "host.address.taken", message: /`address`/ }
+    const at = "10.9.0.2"
+    const both = await Promise.allSettled(["host22", "host23"].map((name) => askFrom(name, at, { at })))
+    const [lost] = both.filter((each) => each.status === "rejected")
+    assert.equal(lost?.reason.code, taken.code)
+    const [winner] = (await hosts().members()).filter(({ address }) => address === at)
+    assert.ok(winner)
+    await hosts().remove(winner.name)
+    await askFrom("host24", at, { at })
+    await using door = await openDoor({ ownAddress: "10.9.0.3" })
+    await assert.rejects(askFrom("host25", "10.9.0.3", { at: "10.9.0.3", door: door.url }), taken)
+  })
+
+  test("is of IPv4 where the network reaches over hosts", async () => {
+    const refused = { code: "host.address.not_ipv4", message: /`address`.*IPv4/ }
+    await using door = await openDoor({ southbound: async () => assert.fail("nobody asks") })
+    await assert.rejects(askFrom("host26", "fd00::1", { at: "fd00::1", door: door.url }), refused)
+    await askFrom("host26", "fd00::1", { at: "fd00::1" })
+  })
+})
+
 describe("the network's database", () => {
   test("is reached through the door by members alone, and a removal cuts off at once", async (t) => {
     const database = createServer((socket) => socket.pipe(socket)).listen(0, "127.0.0.1")
     t.after(() => database.close())
-    const port = await freePort()
-    await using door = await HostDoor.open(cloud.cloud.platform, {
-      listen: { host: "127.0.0.1", port },
-      answers: {},
-      streams: new AwaitedStreams(),
-      southbound: async () =>
-        connectTcp({ host: "127.0.0.1", port: (database.address() as AddressInfo).port }),
-      isTaken: async () => false,
-      onLost: async () => {},
-    })
-    const other = { door: `https://127.0.0.1:${port}` }
-    const member = { ...(await joinAs("host19")), ...other }
+    await once(database, "listening")
+    const { port } = database.address() as AddressInfo
+    await using door = await openDoor({ southbound: async () => connectTcp({ host: "127.0.0.1", port }) })
+    const member = { ...(await joinAs("host19")), door: door.url }
     using client = clientOf(member)
     const reach = async () => {
       const socket = await client.openSouthbound()
@@ -292,7 +350,7 @@ describe("the network's database", () => {
     const first = await reach()
     const second = await reach()
     await eventually("the first one to end", () => first.resume().destroyed)
-    await door.remove("host19")
+    await door.opened.remove("host19")
     await eventually("the second one to end", () => second.resume().destroyed)
     await assert.rejects(client.openSouthbound(), { code: "host.member.unknown" })
     // Where the network is simulated there is none.
@@ -416,6 +474,7 @@ describe("whoever is at the door", () => {
       { vcpus: 2 ** 31 },
       { ramMib: Number.MAX_SAFE_INTEGER },
       { hostIp: "<script>" },
+      { hostIp: "10.9.0.9" },
       { hypervisorVersion: 2 ** 31 },
     ]) {
       await assert.rejects(report(over), refused, JSON.stringify(over))

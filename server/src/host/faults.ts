@@ -16,6 +16,30 @@ export const hostNameOther = fault(
   "host.name.other",
   (name: string) => `The token is for a host named ${name}.`,
 )
+export const hostAddressUnseen = fault(
+  "forbidden",
+  "host.address.unseen",
+  (address: string, from: string) =>
+    `\`address\`: the host says that others reach it at ${address}, and it comes from ${from}. ` +
+    `If that is right, make a token for it: ./kumoi host token --address ${address}`,
+)
+export const hostAddressOther = fault(
+  "forbidden",
+  "host.address.other",
+  (address: string) => `\`address\`: the token is for a host at ${address}; join with --address ${address}`,
+)
+export const hostAddressTaken = fault(
+  "conflict",
+  "host.address.taken",
+  (address: string) => `\`address\`: another host of the cloud has ${address}.`,
+)
+export const hostAddressKind = fault(
+  "unsupported",
+  "host.address.not_ipv4",
+  (address: string) =>
+    `\`address\`: networks reach over hosts by IPv4, and ${address} is none. ` +
+    "Start the cloud with an IPv4 address that the others reach: ./kumoi up --listen ADDRESS",
+)
 export const hostUnknown = fault(
   "forbidden",
   "host.member.unknown",

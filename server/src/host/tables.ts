@@ -13,6 +13,7 @@ export interface JoinTokenTable {
   expires_at: Timestamp
   used_at: Timestamp | null
   used_by_key: Buffer | null
+  address: string | null
 }
 
 export interface MemberTable {

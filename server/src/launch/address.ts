@@ -43,11 +43,6 @@ export const urlHost = (host: string) => (isIPv6(host) ? `[${host}]` : host)
 /** The name or address in a URL, without brackets. */
 export const hostOf = (url: string) => new URL(url).hostname.replace(/^\[(.*)\]$/, "$1")
 
-/** Whether only this machine reaches it. */
-export function isLoopback(address: string): boolean {
-  return address === "localhost" || address === "::1" || /^127(\.\d+){3}$/.test(address)
-}
-
 /** The address that other machines reach what listens there at. */
 export async function outerAddress(listen: string): Promise<string> {
   return everyAddress.has(listen) ? await outwardAddress() : listen

@@ -20,10 +20,10 @@ import type { GatewayHost } from "../network/index.ts"
 import { internalCaller } from "../platform/auth/caller.ts"
 import type { Platform } from "../platform/context/context.ts"
 import { Fault } from "../platform/fault/fault.ts"
-import { isLoopback } from "./address.ts"
+import { canonicalAddress, isLoopback } from "../platform/net/address.ts"
 
 export type HostQuestion =
-  | { action: "token"; host: string | null; lastsMs: number }
+  | { action: "token"; host: string | null; address: string | null; lastsMs: number }
   | { action: "list" }
   | { action: "describe"; host: string }
   | { action: "disable"; host: string; reason: string }
@@ -63,7 +63,7 @@ export interface Room {
 }
 
 export type HostAnswer =
-  | { token: { url: string; token: string; expiresAt: string; host: string | null } }
+  | { token: { url: string; token: string; expiresAt: string; host: string | null; address: string | null } }
   | { cloudHosts: ShownHost[] }
   | { host: ShownHost; projects: (Room & { projectId: string; servers: number })[] }
   | { done: string }
@@ -108,7 +108,7 @@ export async function answerHost({ platform, hosts }: Cloud, question: unknown):
 
 async function makeToken(
   hosts: CloudHosts,
-  asked: { host: string | null; lastsMs: number },
+  asked: Extract<HostQuestion, { action: "token" }>,
 ): Promise<HostAnswer> {
   if (isLoopback(hosts.address)) {
     const text =
@@ -118,8 +118,14 @@ async function makeToken(
   }
   if (asked.host !== null && !isHostName(asked.host))
     throw new Fault("invalid", "cli.option.invalid", `--name ${asked.host}: ${hostNameWords}`)
-  const { url, token, expiresAt } = await hosts.token({ hostName: asked.host, lastsMs: asked.lastsMs })
-  return { token: { url, token, expiresAt: expiresAt.toISOString(), host: asked.host } }
+  const address = asked.address === null ? null : canonicalAddress(asked.address)
+  if (address === undefined) {
+    const text = `--address ${asked.address}: use the IP address at which the other hosts reach the new one.`
+    throw new Fault("invalid", "cli.option.invalid", text)
+  }
+  const { host, lastsMs } = asked
+  const { url, token, expiresAt } = await hosts.token({ hostName: host, address, lastsMs })
+  return { token: { url, token, expiresAt: expiresAt.toISOString(), host, address } }
 }
 
 /** Those that report, and those that joined and have not yet. */
@@ -205,7 +211,7 @@ const lastsMostMs = 30 * 24 * 3_600_000
 
 function readQuestion(question: unknown): HostQuestion {
   // Looked at below.
-  const { action, id, host, project, reason, lastsMs, isGateway, priority } = (question ?? {}) as Record<
+  const { action, id, host, address, project, reason, lastsMs, isGateway, priority } = (question ?? {}) as Record<
     string,
     unknown
   >
@@ -215,7 +221,7 @@ function readQuestion(question: unknown): HostQuestion {
   if (action === "discard" && typeof id === "string") return { action, id }
   if (action === "list") return { action }
   if (action === "token" && typeof lastsMs === "number" && lastsMs > 0 && lastsMs <= lastsMostMs)
-    return { action, host: textOrNull(host), lastsMs }
+    return { action, host: textOrNull(host), address: textOrNull(address), lastsMs }
   if (action === "gateway" && typeof host === "string" && typeof isGateway === "boolean")
     return { action, host, isGateway, priority: typeof priority === "number" ? priority : null }
   if (action === "disable" && typeof host === "string")

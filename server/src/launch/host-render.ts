@@ -20,11 +20,13 @@ function renderToken({
   token,
   expiresAt,
   host,
+  address,
 }: Extract<HostAnswer, { token: object }>["token"]): string {
   const name = host === null ? "" : ` --name ${host}`
+  const at = address === null ? "" : ` --address ${address}`
   return `On the machine that is to be a host, as root:
 
-  ./kumoi host join ${url} ${token}${name}
+  ./kumoi host join ${url} ${token}${name}${at}
 
 The line lets one host in, until ${expiresAt}.
 `

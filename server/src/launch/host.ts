@@ -22,7 +22,7 @@ const specs = {
   address: {
     type: "string",
     value: "IP",
-    help: "join: where other hosts reach this one (default: from where it reaches the cloud)",
+    help: "where other hosts reach the new one, if it comes from another address; say it at token and join",
   },
   hypervisor: {
     type: "string",
@@ -142,7 +142,14 @@ function questionsOf(
   if (action === "list" && isAlone) return [{ action }]
   if (action === "token" && isAlone) {
     const hours = numberOption(options, "hours", { min: 1, max: 720 }) ?? 1
-    return [{ action, host: options.text("name") ?? null, lastsMs: hours * hourMs }]
+    return [
+      {
+        action,
+        host: options.text("name") ?? null,
+        address: options.text("address") ?? null,
+        lastsMs: hours * hourMs,
+      },
+    ]
   }
   if (action === "unknown" && words.length <= 1) return [{ action, host: first ?? null }]
   if (action === "discard" && !isAlone) return words.map((id) => ({ action, id }))

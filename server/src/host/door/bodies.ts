@@ -1,6 +1,5 @@
 // What comes to the door as JSON: bounded in bytes and time, and checked.
 import type { IncomingMessage } from "node:http"
-import { isIP } from "node:net"
 import { type Static, type TSchema, Type } from "typebox"
 import {
   hostNameLengthMost,
@@ -8,6 +7,7 @@ import {
   type JoinRequest,
   type RenewRequest,
 } from "../../agent/door-protocol.ts"
+import { addressOfEnd } from "../../platform/net/address.ts"
 import { fits } from "../../platform/schema/compiled.ts"
 import { findMistake } from "../../platform/schema/mistake.ts"
 import { badDoorRequest } from "../faults.ts"
@@ -25,8 +25,9 @@ const RenewBody = Type.Object({ request: Type.String({ maxLength: 10_000 }) })
 
 export async function readJoinBody(request: IncomingMessage): Promise<JoinRequest> {
   const body = await readJson(request, JoinBody)
-  if (isIP(body.address) === 0) throw badDoorRequest("`address` must be an IP address.")
-  return body
+  const address = addressOfEnd(body.address)
+  if (address === undefined) throw badDoorRequest("`address` must be an IP address.")
+  return { ...body, address }
 }
 
 export async function readRenewBody(request: IncomingMessage): Promise<RenewRequest> {

@@ -17,6 +17,7 @@ import {
 import { fingerprintOf } from "../../platform/authority/authority.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { type Fault, type FaultKind, toFault } from "../../platform/fault/fault.ts"
+import { addressOfEnd } from "../../platform/net/address.ts"
 import { type AwaitedStreams, streamUnasked } from "../../platform/streams/awaited-streams.ts"
 import { joinStreams } from "../../platform/streams/join.ts"
 import { ensureHostAuthority, type HostAuthority } from "../authority.ts"
@@ -31,6 +32,8 @@ export type DoorAnswer = (host: string, request: IncomingMessage, response: Serv
 
 export interface DoorOptions {
   listen: { host: string; port: number }
+  /** Of the cloud's own first host: no other has it. */
+  ownAddress: string
   /** By method and first word of the path: `GET /v1/settings`, `GET /v1/images`. */
   answers: Readonly<Record<string, DoorAnswer>>
   /** What is waited for from hosts. */
@@ -160,11 +163,13 @@ export class HostDoor implements AsyncDisposable {
 
   async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const asked = `${request.method} ${(request.url ?? "/").split("?")[0]}`
-    const { isTaken, answers } = this.#options
-    const authority = this.#authority
+    const { isTaken, answers, ownAddress, southbound } = this.#options
     if (asked === `POST ${doorPaths.join}`) {
-      const body = await readJoinBody(request)
-      return sendJson(response, await joinHost(this.#platform, body, { authority, isTaken }))
+      const how = {
+        ...{ authority: this.#authority, isTaken, ownAddress, hasTunnels: southbound !== null },
+        from: addressOfEnd(request.socket.remoteAddress ?? "") ?? "",
+      }
+      return sendJson(response, await joinHost(this.#platform, await readJoinBody(request), how))
     }
     const member = await this.#caller(request.socket)
     if (asked === `POST ${doorPaths.certificate}`) {
@@ -210,7 +215,7 @@ export class HostDoor implements AsyncDisposable {
       if (isOfSouthbound) await this.#relaySouthbound(member.name, socket, head)
       else {
         beginUpgraded(socket, head, busUpgrade)
-        this.#links.add(member.name, socket)
+        this.#links.add(member, socket)
       }
       // It may have been removed since we looked, when there was nothing to drop yet.
       if ((await selectMember(this.#platform.db, member.name))?.id !== member.id) socket.destroy()

@@ -73,7 +73,7 @@ const reportsAtOnce = 500
 const reportsPerSecond = 50
 
 /** The cloud's bus as the host may use it, for one connection. */
-export function busOfHost(bus: Bus, host: string): Bus {
+export function busOfHost(bus: Bus, host: string, address: string): Bus {
   const refuse = (what: string) => Promise.reject(hostMayNot(host, what.slice(0, shownMost)))
   const mayReport = allowance(reportsAtOnce, reportsPerSecond)
   return {
@@ -86,7 +86,7 @@ export function busOfHost(bus: Bus, host: string): Bus {
     publish: async (topic, message) => {
       if (topic !== agentReportTopic) return await refuse(`publish ${topic}`)
       if (!mayReport()) throw hostTooOften(host)
-      const report = reportOf(host, message)
+      const report = reportOf(message, host, address)
       if (!report) return await refuse("report that")
       await bus.publish(topic, report)
     },
@@ -108,13 +108,15 @@ function allowance(most: number, perSecond: number): () => boolean {
   }
 }
 
-function reportOf(host: string, message: unknown): Report | undefined {
+function reportOf(message: unknown, host: string, address: string): Report | undefined {
   const schema = [Alive, OfMachine].find((each) => fits(each, message))
   if (!schema) return undefined
   // The schema has just said so.
   const report = known(schema, message) as Report
   if (report.host !== host) return undefined
-  return report.kind !== "alive" || report.description.host === host ? report : undefined
+  if (report.kind !== "alive") return report
+  const { host: described, hostIp } = report.description
+  return described === host && hostIp === address ? report : undefined
 }
 
 /** What the cloud knows of it: a host that is newer may say more, and one that was taken over anything. */

@@ -3,6 +3,7 @@ import type { Socket } from "node:net"
 import type { Bus } from "../../platform/bus/bus.ts"
 import { servePeer } from "../../platform/bus/peer-bus.ts"
 import type { Logger } from "../../platform/log/log.ts"
+import type { Member } from "../member/member.ts"
 import { busOfHost } from "./host-bus.ts"
 
 /** A host whose process is started anew is back sooner. */
@@ -24,7 +25,7 @@ export class HostLinks {
   }
 
   /** From now on the socket is the host's; one that it had before is of a network that was cut. */
-  add(host: string, socket: Socket): void {
+  add({ name: host, address }: Member, socket: Socket): void {
     this.#sockets.get(host)?.destroy()
     this.#sockets.set(host, socket)
     clearTimeout(this.#waiting.get(host))
@@ -32,7 +33,7 @@ export class HostLinks {
     this.#log.info({ host, address: socket.remoteAddress }, "a host is connected")
     socket.on("error", (error) => this.#log.debug({ host, error: error.message }, "the link of a host broke"))
     socket.once("close", () => this.#left(host, socket))
-    servePeer(busOfHost(this.#bus, host), socket, { isWatched: true, handlesMost })
+    servePeer(busOfHost(this.#bus, host, address), socket, { isWatched: true, handlesMost })
   }
 
   #left(host: string, socket: Socket): void {

@@ -1,12 +1,21 @@
 // A host joins with a token, and has its certificate renewed as long as it is a member.
 import { createHash, X509Certificate } from "node:crypto"
+import { isIPv4 } from "node:net"
 import type { CertificateAnswer, JoinAnswer, JoinRequest } from "../../agent/door-protocol.ts"
 import { fingerprintOf, signRequest } from "../../platform/authority/authority.ts"
 import type { Platform } from "../../platform/context/context.ts"
-import { type Tx, transact } from "../../platform/db/database.ts"
+import { type Tx, transact, violatedConstraint } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
+import { isLoopback } from "../../platform/net/address.ts"
 import type { HostAuthority } from "../authority.ts"
-import { hostNameTaken, hostUnknown, joinTokenUnusable, requestUnusable } from "../faults.ts"
+import {
+  hostAddressKind,
+  hostAddressTaken,
+  hostNameTaken,
+  hostUnknown,
+  joinTokenUnusable,
+  requestUnusable,
+} from "../faults.ts"
 import { checkJoinToken, consumeJoinToken, type TokenUse } from "../token/issue.ts"
 import type { Member } from "./member.ts"
 
@@ -14,22 +23,33 @@ export interface Joining {
   authority: HostAuthority
   /** Whether the name is a host's already that never joined: the cloud's own first one. */
   isTaken: (name: string) => Promise<boolean>
+  /** Where the host's connection comes from. */
+  from: string
+  /** The cloud's own first host's. */
+  ownAddress: string
+  /** Whether the network reaches over hosts: by IPv4. */
+  hasTunnels: boolean
 }
 
 /** Repeatable by the same host with the same key: it gets another certificate. */
 export async function joinHost(platform: Platform, asked: JoinRequest, how: Joining): Promise<JoinAnswer> {
   const { name, token: secret } = asked
-  const use: TokenUse = { secret, hostName: name, now: platform.clock.now() }
+  const { address } = asked
+  const use: TokenUse = { secret, hostName: name, address, from: how.from, now: platform.clock.now() }
   // Before the work of signing: who has no token costs us one look.
   await checkJoinToken(platform.db, use)
+  if (how.hasTunnels && !isIPv4(address)) throw hostAddressKind(address)
+  if (address === how.ownAddress && !isLoopback(address)) throw hostAddressTaken(address)
   const signed = await signFor(platform, how.authority, name, asked.request)
   // Before the transaction: it takes a connection of its own, and joins that wait for one another's would stand still.
   const isTaken = await how.isTaken(name)
   const id = await transact(platform.db, async (tx) => {
     const { isAgain } = await consumeJoinToken(tx, use, signed.key)
     return await keepMember(tx, asked, signed, { isAgain, isTaken })
+  }).catch((error: unknown) => {
+    throw violatedConstraint(error) === "member_address" ? hostAddressTaken(address) : error
   })
-  platform.log.info({ host: name, address: asked.address }, "a host has joined")
+  platform.log.info({ host: name, address }, "a host has joined")
   return { id, name, certificate: signed.certificate, authority: how.authority.certificate }
 }
 

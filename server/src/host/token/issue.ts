@@ -3,7 +3,7 @@ import { createHash } from "node:crypto"
 import type { Platform } from "../../platform/context/context.ts"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { newSecret, newUuid } from "../../platform/ids/ids.ts"
-import { hostNameOther, joinTokenUnusable } from "../faults.ts"
+import { hostAddressOther, hostAddressUnseen, hostNameOther, joinTokenUnusable } from "../faults.ts"
 
 export interface IssuedToken {
   /** Shown once. */
@@ -15,11 +15,15 @@ const secretBytes = 32
 /** What is over for so long tells nobody anything. */
 const keptAfterMs = 30 * 24 * 3_600_000
 
-/** `hostName` null: for a host of any name. */
-export async function issueJoinToken(
-  { db, clock }: Platform,
-  how: { hostName: string | null; lastsMs: number },
-): Promise<IssuedToken> {
+export interface TokenWish {
+  /** Null: for a host of any name. */
+  hostName: string | null
+  /** Where the other hosts reach it; null: at the address that it comes from. */
+  address: string | null
+  lastsMs: number
+}
+
+export async function issueJoinToken({ db, clock }: Platform, how: TokenWish): Promise<IssuedToken> {
   const secret = newSecret(secretBytes)
   const now = clock.now()
   const expiresAt = new Date(now.getTime() + how.lastsMs)
@@ -33,6 +37,7 @@ export async function issueJoinToken(
       id: newUuid(),
       secret_hash: hashOf(secret),
       host_name: how.hostName,
+      address: how.address,
       created_at: now,
       expires_at: expiresAt,
     })
@@ -43,18 +48,23 @@ export async function issueJoinToken(
 export interface TokenUse {
   secret: string
   hostName: string
+  /** As the host says it, and as its connection does. */
+  address: string
+  from: string
   now: Date
 }
 
-/** Throws when the token lets nobody in, or not a host of this name. */
+/** Throws when the token lets nobody in, or not a host of this name and address. */
 export async function checkJoinToken(db: DbOrTx, use: TokenUse): Promise<void> {
   const found = await db
     .selectFrom("host.join_token")
-    .select(["host_name", "expires_at"])
+    .select(["host_name", "address", "expires_at"])
     .where("secret_hash", "=", hashOf(use.secret))
     .executeTakeFirst()
   if (!found || found.expires_at.getTime() <= use.now.getTime()) throw joinTokenUnusable()
   if (found.host_name !== null && found.host_name !== use.hostName) throw hostNameOther(found.host_name)
+  if (use.address === (found.address ?? use.from)) return
+  throw found.address === null ? hostAddressUnseen(use.address, use.from) : hostAddressOther(found.address)
 }
 
 /**

@@ -19,6 +19,7 @@ import {
 } from "../../agent/door-protocol.ts"
 import { fingerprintOf } from "../../platform/authority/authority.ts"
 import { Fault, type FaultKind, faultKinds } from "../../platform/fault/fault.ts"
+import { addressOfEnd } from "../../platform/net/address.ts"
 import { memberFiles } from "./membership.ts"
 
 const answerTimeoutMs = 30_000
@@ -174,7 +175,7 @@ export async function askToJoin(
   const socket = await openUnknown(door)
   try {
     if (!isOf(socket, token.authority)) throw wrongAuthority()
-    const address = asked.address ?? socket.localAddress?.replace(/^::ffff:/, "") ?? ""
+    const address = asked.address ?? addressOfEnd(socket.localAddress ?? "") ?? ""
     const body = { ...asked, address, token: token.secret }
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const sent = request(new URL(doorPaths.join, door), {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import {
+  addressOfEnd,
   canonicalAddress,
   canonicalMac,
   eui64Address,
@@ -26,6 +27,12 @@ test("addresses have one canonical text", () => {
   assert.equal(canonicalAddress("fe80:0:1:0:1:0:1:0"), "fe80:0:1:0:1:0:1:0")
   for (const wrong of ["10.0.0", "10.0.0.256", "010.0.0.1", "1::2::3", "12345::", "", "1:2:3:4:5:6:7"])
     assert.equal(canonicalAddress(wrong), undefined, wrong)
+})
+
+test("the address of a connection's end is what others call it", () => {
+  assert.equal(addressOfEnd("::ffff:10.0.0.1"), "10.0.0.1")
+  assert.equal(addressOfEnd("FE80::1%eth0"), "fe80::1")
+  assert.equal(addressOfEnd(""), undefined)
 })
 
 test("prefixes lose their host bits and know their bounds", () => {

@@ -82,6 +82,16 @@ export function canonicalAddress(text: string): string | undefined {
   return address && formatAddress(address)
 }
 
+/** The same for the end of a connection: an IPv4 address that came over IPv6 is one, and a link is left out. */
+export function addressOfEnd(text: string): string | undefined {
+  return canonicalAddress(text.replace(/^::ffff:(?=[\d.]+$)/, "").replace(/%.*$/, ""))
+}
+
+/** Whether only this machine reaches it. */
+export function isLoopback(address: string): boolean {
+  return address === "localhost" || address === "::1" || /^127(\.\d+){3}$/.test(address)
+}
+
 /** A prefix; a bare address is one of full length. Host bits are cut. */
 export function parsePrefix(text: string): Prefix | undefined {
   const [addressText = "", lengthText, more] = text.split("/")
