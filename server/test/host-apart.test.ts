@@ -81,6 +81,7 @@ test("a command has tickets for the images that it is about, and no other comman
   const heard: Record<string, unknown>[] = []
   await using _agent = await platform.bus.serve(agentTopic("far"), async (_method, args) => {
     heard.push(args as Record<string, unknown>)
+    return { power: "running", since: "", sizeBytes: 1 }
   })
   const fence = { generation: 1, fence: 1 }
   const spec = exampleSpec(newUuid())

@@ -13,6 +13,7 @@ import { FakePlugger } from "../src/agent/ports/fake-plugger.ts"
 import { agentReportTopic } from "../src/agent/protocol.ts"
 import { imageTicket } from "../src/compute/image-ticket.ts"
 import { imageTicketRefused, selectHostFacts } from "../src/compute/index.ts"
+import { sendToAgent } from "../src/engine/agent-call.ts"
 import { type DoorOptions, HostDoor } from "../src/host/index.ts"
 import { askToJoin, DoorClient } from "../src/launch/joined/door-client.ts"
 import { doorImageStore } from "../src/launch/joined/door-image-store.ts"
@@ -22,6 +23,7 @@ import { type Membership, memberFiles } from "../src/launch/joined/membership.ts
 import { makeAuthority, makeCertificate, makeKey, makeRequest } from "../src/platform/authority/authority.ts"
 import { PeerBus } from "../src/platform/bus/peer-bus.ts"
 import { eventually, systemClock } from "../src/platform/clock/clock.ts"
+import { Fault, type FaultKind } from "../src/platform/fault/fault.ts"
 import { silentLogger } from "../src/platform/log/log.ts"
 import { AwaitedStreams } from "../src/platform/streams/awaited-streams.ts"
 import { startTestCloud, type TestCloud } from "./cloud.ts"
@@ -458,7 +460,9 @@ describe("whoever is at the door", () => {
       clock: systemClock,
       capacity: { vcpus: 8, ramMib: 16_384, diskGib: 100 },
     })
-    const description = { ...(await hypervisor.describe()), host: "host16" }
+    const described = await hypervisor.describe()
+    const abilities = { ...described.abilities, metadata: false }
+    const description = { ...described, host: "host16", abilities }
     const report = (over: object) =>
       bus.publish(agentReportTopic, {
         kind: "alive",
@@ -466,7 +470,6 @@ describe("whoever is at the door", () => {
         at: new Date().toISOString(),
         description: { ...description, ...over },
       })
-    const { abilities } = description
     const refused = { code: "host.member.may_not" }
     for (const over of [
       { abilities: { ...abilities, metadata: "perhaps" } },
@@ -501,6 +504,44 @@ describe("whoever is at the door", () => {
     assert.ok(
       flood.some((each) => each.status === "rejected" && each.reason.code === "host.member.too_often"),
     )
+    await bus[Symbol.asyncDispose]()
+  })
+
+  test("answers commands in their shape, in bounds, or has not answered", async () => {
+    const member = await joinAs("host27")
+    using client = clientOf(member)
+    const bus = new PeerBus(await client.openBus(AbortSignal.timeout(10_000)), {})
+    const { platform } = cloud.cloud
+    let answer: unknown
+    await bus.serve("agent.host27", async () => {
+      if (answer instanceof Error) throw answer
+      return answer
+    })
+    const state = { power: "running", since: new Date().toISOString() }
+    const serverId = "00000000-0000-4000-8000-000000000001"
+    const ask = async <M extends "vm.inspect" | "vm.list" | "vm.console_log">(method: M, said: unknown) => {
+      answer = said
+      // What is asked is nothing to the host, which answers what it likes.
+      return await sendToAgent(platform, "host27", method, {} as never, { timeoutMs: 20_000 })
+    }
+    const unusable = (why: RegExp) => ({ kind: "unavailable", code: "bus.answer_wrong", message: why })
+    for (const [said, why] of [
+      [{ ...state, power: "<b>" }, /host27 to vm\.inspect .*`power`.*enum/],
+      [{ ...state, reason: "x".repeat(10_001) }, /`reason`.*maxLength/],
+      [{ power: "running" }, /`since`/],
+      [[state], /`body`/],
+      [null, /`body`/],
+    ] as const)
+      await assert.rejects(ask("vm.inspect", said), unusable(why))
+    await assert.rejects(ask("vm.list", [{ serverId: "../x", state }]), unusable(/`0\.serverId`/))
+    await assert.rejects(ask("vm.console_log", { output: "x".repeat(2 ** 24 + 1) }), unusable(/`output`/))
+    // A host that is newer than its cloud says more; that is not kept.
+    assert.deepEqual(await ask("vm.list", [{ serverId, state: { ...state, flies: true }, more: 1 }]), [
+      { serverId, state },
+    ])
+    const fault = (kind: string) => new Fault(kind as FaultKind, "agent.machine.not_found", "It is gone.")
+    await assert.rejects(ask("vm.inspect", fault("not_found")), { kind: "not_found", message: "It is gone." })
+    await assert.rejects(ask("vm.inspect", fault("nonsense")), unusable(/no fault/))
     await bus[Symbol.asyncDispose]()
   })
 

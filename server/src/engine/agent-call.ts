@@ -1,7 +1,10 @@
 // Commands to the agent of a host, for any service. What changes something there carries a fence (ADR 9).
-import { type AgentCommands, agentTopic, type Fence } from "../agent/protocol.ts"
+import { type AgentCommands, agentAnswers, agentTopic, type Fence } from "../agent/protocol.ts"
 import type { CallOptions } from "../platform/bus/bus.ts"
+import { answerWrong } from "../platform/bus/fault-wire.ts"
 import type { Platform } from "../platform/context/context.ts"
+import { knownPart } from "../platform/schema/known.ts"
+import { mistakeIn } from "../platform/schema/mistake.ts"
 
 export type AgentMethod = keyof AgentCommands
 
@@ -14,8 +17,10 @@ export async function sendToAgent<M extends AgentMethod>(
   options: CallOptions,
 ): Promise<AgentCommands[M]["result"]> {
   const answer = await platform.bus.call(agentTopic(host), method, withEpoch(platform, args), options)
-  // The agent answers in the types of the protocol that both sides import.
-  return answer as AgentCommands[M]["result"]
+  const schema = agentAnswers[method]
+  const known = knownPart(schema, answer)
+  if (known === undefined) throw answerWrong(`${host} to ${method}`, mistakeIn(schema, answer))
+  return known
 }
 
 /** The epoch is the cloud's, whoever sends. */

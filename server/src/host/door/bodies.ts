@@ -9,7 +9,7 @@ import {
 } from "../../agent/door-protocol.ts"
 import { addressOfEnd } from "../../platform/net/address.ts"
 import { fits } from "../../platform/schema/compiled.ts"
-import { findMistake } from "../../platform/schema/mistake.ts"
+import { mistakeIn } from "../../platform/schema/mistake.ts"
 import { badDoorRequest } from "../faults.ts"
 
 const bytesMost = 65_536
@@ -55,7 +55,5 @@ async function readJson<T extends TSchema>(request: IncomingMessage, schema: T):
   }
   // The schema has just said so.
   if (fits(schema, body)) return body as Static<T>
-  const { path = [], name, keyword } = findMistake(schema, body) ?? {}
-  const where = [...path, ...(name === undefined ? [] : [name])].join(".")
-  throw badDoorRequest(`\`${where || "body"}\` is not what it must be (${keyword ?? "type"}).`)
+  throw badDoorRequest(mistakeIn(schema, body))
 }

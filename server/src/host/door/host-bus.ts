@@ -1,66 +1,9 @@
 // What a host may do on the cloud's bus: serve its own topic, and report of itself. What it says is checked here, as
 // whoever has taken over one host must not speak for another.
-import { IsObject, type Static, type TSchema, Type } from "typebox"
-import { agentReportTopic, agentTopic } from "../../agent/protocol.ts"
+import { type AgentReport, agentReports, agentReportTopic, agentTopic } from "../../agent/protocol.ts"
 import type { Bus } from "../../platform/bus/bus.ts"
-import { fits } from "../../platform/schema/compiled.ts"
+import { knownPart } from "../../platform/schema/known.ts"
 import { hostMayNot, hostTooOften } from "../faults.ts"
-
-const Text = Type.String({ maxLength: 1_000 })
-/** Of what is added up over hosts, and kept in whole numbers of four bytes. */
-const Count = Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 })
-const stateWords = ["running", "paused", "suspended", "shutdown", "crashed", "absent"] as const
-
-const VmState = Type.Object({
-  power: Type.Union(stateWords.map((word) => Type.Literal(word))),
-  since: Type.String({ maxLength: 40 }),
-  reason: Type.Optional(Text),
-  cannotStart: Type.Optional(Text),
-})
-
-const Description = Type.Object({
-  host: Text,
-  hypervisorType: Type.Union([Type.Literal("QEMU"), Type.Literal("fake")]),
-  hypervisorVersion: Count,
-  hostIp: Type.String({ pattern: "^[0-9a-fA-F.:]{2,45}$" }),
-  vcpus: Count,
-  ramMib: Count,
-  diskGib: Count,
-  cpuInfo: Type.Object({
-    vendor: Text,
-    model: Text,
-    arch: Text,
-    topology: Type.Object({ cores: Count, threads: Count, sockets: Count }),
-    features: Type.Array(Type.String({ maxLength: 64 }), { maxItems: 1_000 }),
-  }),
-  // Each in its own type: the database reads them.
-  abilities: Type.Object({
-    liveMigration: Type.Boolean(),
-    pause: Type.Boolean(),
-    suspend: Type.Boolean(),
-    hotplugVif: Type.Boolean(),
-    snapshot: Type.Boolean(),
-    accelerator: Type.Union([Type.Literal("kvm"), Type.Literal("tcg"), Type.Literal("none")]),
-    metadata: Type.Optional(Type.Boolean()),
-  }),
-})
-
-const at = Type.String({ maxLength: 40 })
-const Alive = Type.Object({
-  kind: Type.Literal("alive"),
-  host: Text,
-  at,
-  description: Description,
-  network: Type.Optional(Type.Object({ problem: Type.Union([Type.Null(), Text]) })),
-})
-const OfMachine = Type.Object({
-  kind: Type.Literal("vm"),
-  host: Text,
-  at,
-  serverId: Type.String({ format: "uuid" }),
-  state: VmState,
-})
-type Report = Static<typeof Alive> | Static<typeof OfMachine>
 
 /** Topics are the host's words: no more of them comes back or into the log. */
 const shownMost = 100
@@ -108,23 +51,10 @@ function allowance(most: number, perSecond: number): () => boolean {
   }
 }
 
-function reportOf(message: unknown, host: string, address: string): Report | undefined {
-  const schema = [Alive, OfMachine].find((each) => fits(each, message))
-  if (!schema) return undefined
-  // The schema has just said so.
-  const report = known(schema, message) as Report
-  if (report.host !== host) return undefined
+function reportOf(message: unknown, host: string, address: string): AgentReport | undefined {
+  const report = knownPart(agentReports.alive, message) ?? knownPart(agentReports.vm, message)
+  if (report?.host !== host) return undefined
   if (report.kind !== "alive") return report
   const { host: described, hostIp } = report.description
   return described === host && hostIp === address ? report : undefined
-}
-
-/** What the cloud knows of it: a host that is newer may say more, and one that was taken over anything. */
-function known(schema: TSchema, value: unknown): unknown {
-  if (!IsObject(schema) || typeof value !== "object" || value === null) return value
-  const found = Object.entries(value).flatMap(([key, each]) => {
-    const of = Object.hasOwn(schema.properties, key) ? schema.properties[key] : undefined
-    return of ? [[key, known(of, each)] as const] : []
-  })
-  return Object.fromEntries(found)
 }

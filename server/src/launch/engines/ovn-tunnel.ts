@@ -74,7 +74,8 @@ export async function planTunnel(
 }
 
 async function linkMtu(address: string): Promise<number> {
-  if (!/^[\d.]+$/.test(address)) throw invalid("address", `Tunnels between hosts need IPv4, and ${address} is none; see --listen.`)
+  if (!/^[\d.]+$/.test(address))
+    throw invalid("address", `Tunnels between hosts need IPv4, and ${address} is none; see --listen.`)
   const { stdout } = await exec("ip", ["-j", "-4", "address", "show", "to", `${address}/32`])
   const links = JSON.parse(stdout) as { mtu?: number }[] // by ip -j; a link without the address is an empty object
   const mtu = links.find((link) => link.mtu !== undefined)?.mtu

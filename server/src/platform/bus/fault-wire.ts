@@ -1,5 +1,8 @@
 // How the outcome of a call travels. A fault keeps its kind and code; anything else arrives as a bug.
-import { describeError, Fault, type FaultKind, toFault } from "../fault/fault.ts"
+import { Type } from "typebox"
+import { describeError, Fault, type FaultKind, faultKinds, toFault } from "../fault/fault.ts"
+import { fits } from "../schema/compiled.ts"
+import { anyObject, word } from "../schema/make.ts"
 
 export interface WireFault {
   kind: FaultKind
@@ -12,6 +15,25 @@ export interface WireFault {
 }
 
 export type WireReply = { result: unknown } | { fault: WireFault }
+
+const WireFaultBody = Type.Object({
+  kind: word(faultKinds),
+  code: Type.String({ maxLength: 200 }),
+  message: Type.String({ maxLength: 65_536 }),
+  detail: Type.Optional(anyObject),
+  retryAfterMs: Type.Optional(Type.Number({ minimum: 0, maximum: 24 * 3_600_000 })),
+  internal: Type.String({ maxLength: 1_048_576 }),
+})
+
+/** The result, or the fault thrown. The other end may be a host that somebody has taken over. */
+export function resultOf(reply: unknown): unknown {
+  // Looked at below.
+  const { result, fault } = (reply ?? {}) as { result?: unknown; fault?: unknown }
+  if (fault === undefined) return result
+  throw fits(WireFaultBody, fault)
+    ? decodeFault(fault as WireFault)
+    : answerWrong("a call", "It is no fault.")
+}
 
 export function encodeFault(error: unknown): WireFault {
   const { kind, code, message, detail, retryAfterMs, internal } = toFault(error)
@@ -33,6 +55,10 @@ export function decodeFault(wire: WireFault): Fault {
     internal: wire.internal,
     ...(wire.retryAfterMs === undefined ? {} : { retryAfterMs: wire.retryAfterMs }),
   })
+}
+
+export function answerWrong(what: string, why: string): Fault {
+  return new Fault("unavailable", "bus.answer_wrong", `The answer of ${what} cannot be used: ${why}`)
 }
 
 export function noServer(topic: string): Fault {

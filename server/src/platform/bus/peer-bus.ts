@@ -13,7 +13,7 @@ import {
 import { Fault } from "../fault/fault.ts"
 import { type Logger, silentLogger } from "../log/log.ts"
 import type { Bus, CallOptions, Handler } from "./bus.ts"
-import { busClosed, callAborted, decodeFault, encodeFault, type WireReply } from "./fault-wire.ts"
+import { busClosed, callAborted, encodeFault, resultOf, type WireReply } from "./fault-wire.ts"
 import { BoundedReader, BoundedWriter } from "./message-wire.ts"
 
 /** What a process asks of the one with the bus. The hub's own two requests are `handle` and `deliver`. */
@@ -73,10 +73,10 @@ async function ask(
     late = setTimeout(() => givenUp.reject(fault), giveUpWithinMs)
   }
   signal?.addEventListener("abort", onAbort, { once: true })
-  let reply: WireReply
+  let reply: unknown
   try {
     reply = await Promise.race([
-      connection.sendRequest<WireReply>(method, params, cancel.token),
+      connection.sendRequest<unknown>(method, params, cancel.token),
       // An end that never answers must not hold the place of a call that nobody waits for.
       givenUp.promise,
     ])
@@ -87,8 +87,7 @@ async function ask(
     signal?.removeEventListener("abort", onAbort)
     cancel.dispose()
   }
-  if ("fault" in reply) throw decodeFault(reply.fault)
-  return reply.result
+  return resultOf(reply)
 }
 
 export function connectionLost(cause: unknown): Fault {

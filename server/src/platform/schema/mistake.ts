@@ -31,6 +31,13 @@ export function findMistake(schema: XSchema, value: unknown): Mistake | undefine
   return mistakesIn(schema, value, []).sort((a, b) => depthOf(b) - depthOf(a))[0]
 }
 
+/** In a few words, for the log of whoever is told. */
+export function mistakeIn(schema: XSchema, value: unknown): string {
+  const { path = [], name, keyword } = findMistake(schema, value) ?? {}
+  const where = [...path, ...(name === undefined ? [] : [name])].join(".")
+  return `\`${where || "body"}\` is not what it must be (${keyword ?? "type"}).`
+}
+
 const forms = ["type", "const", "enum", "not"]
 const limits = [
   ...["maximum", "minimum", "exclusiveMaximum", "exclusiveMinimum", "multipleOf"],

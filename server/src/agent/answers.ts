@@ -1,0 +1,238 @@
+// What the agent of a host answers and reports, as schemas: a host is another machine, and whoever has taken it over
+// says what he likes. The types of the protocol follow from these; the cloud checks by them what it hears
+// (engine/agent-call.ts, host/door/host-bus.ts). Each length and number has a bound.
+import { type Static, type TSchema, Type } from "typebox"
+import { mapOf, nullable, word } from "../platform/schema/make.ts"
+
+const text = (maxLength: number) => Type.String({ maxLength })
+const Name = text(255)
+/** Also what a program said that failed. */
+const Words = text(10_000)
+const Time = text(40)
+const Uuid = Type.String({ format: "uuid" })
+/** What is added up over hosts, and kept in whole numbers of four bytes. */
+const Count = Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 })
+/** Bytes, nanoseconds, generations. */
+const Amount = Type.Number({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+const list = <T extends TSchema>(of: T, maxItems: number) => Type.Array(of, { maxItems })
+const Nothing = Type.Object({})
+
+const machinesMost = 65_536
+const devicesMost = 256
+/** A console's log is cut to less by whoever reads it. */
+const consoleCharactersMost = 16 * 1024 * 1024
+
+const Power = word(["running", "paused", "suspended", "shutdown", "crashed", "absent"])
+
+const VmState = Type.Object({
+  power: Power,
+  /** Seconds of CPU time, bytes of memory and so on come with `diagnostics`. */
+  since: Time,
+  /** Why a machine is crashed or absent, for its fault. */
+  reason: Type.Optional(Words),
+  /** Why it stays off although it is to run: with its host it could not be started again, however often it was tried. */
+  cannotStart: Type.Optional(Words),
+})
+
+const EnsuredState = Type.Object({
+  ...VmState.properties,
+  /** Its interfaces are in this host's switch, and the network's engine tells when they are up. */
+  isPlugged: Type.Optional(Type.Boolean()),
+})
+
+const VifSpec = Type.Object({ portId: Name, macAddress: text(17), mtu: Count, networkId: Name })
+
+const DiskSpec = Type.Object({
+  /** `root`, `ephemeral0`, `swap`, or a volume's id. */
+  name: Name,
+  source: Type.Union([
+    Type.Object({
+      kind: Type.Literal("image"),
+      imageId: Name,
+      /** md5 or sha512 of the image data; names the cache entry. */
+      checksum: Name,
+      diskFormat: Name,
+    }),
+    Type.Object({ kind: Type.Literal("blank"), fsLabel: nullable(Name) }),
+  ]),
+  sizeBytes: Amount,
+  /** virtio | scsi | ide */
+  bus: Name,
+  bootIndex: nullable(Type.Integer()),
+})
+
+const BootImage = Type.Object({ imageId: Name, checksum: Name })
+
+/** Everything a hypervisor needs to make one machine; plain data, kept by the agent beside its handle. */
+const VmSpec = Type.Object({
+  serverId: Uuid,
+  projectId: Name,
+  name: Name,
+  /** e.g. `instance-0000002a`, as Nova's OS-EXT-SRV-ATTR:instance_name. */
+  instanceName: Name,
+  vcpus: Count,
+  ramMib: Count,
+  disks: list(DiskSpec, devicesMost),
+  vifs: list(VifSpec, devicesMost),
+  /** For AMI-style images; null boots from the root disk. */
+  kernelImage: nullable(BootImage),
+  ramdiskImage: nullable(BootImage),
+  kernelCommandLine: nullable(Words),
+  /** Files of the config drive by path ("openstack/latest/meta_data.json"), base64; null for no config drive. */
+  configDrive: nullable(mapOf(text(4 * 1024 * 1024))),
+  /** Image properties and flavor extra specs that the hypervisor understands (hw_machine_type, hw_firmware_type …). */
+  properties: mapOf(Words),
+})
+
+/** What a host itself knows of a machine. */
+const LocalMachine = Type.Object({
+  serverId: Uuid,
+  power: Power,
+  /** Null when the machine left no record: the remains of a crash. */
+  spec: nullable(VmSpec),
+  /** What it takes on the disk. */
+  sizeBytes: Amount,
+  /** Highest generation that the host has seen of it. */
+  generation: Amount,
+})
+
+const AsideMachine = Type.Object({
+  ...LocalMachine.properties,
+  /** Its name here: several machines of one server may have been set aside. */
+  entry: Name,
+  /** When, and why. */
+  at: Time,
+  why: Words,
+})
+
+const VmDiagnostics = Type.Object({
+  state: Power,
+  driver: Name,
+  hypervisor: Name,
+  hypervisorOs: Name,
+  uptimeSeconds: Amount,
+  configDrive: Type.Boolean(),
+  cpus: list(Type.Object({ id: Count, timeNs: Amount }), 4_096),
+  disks: list(
+    Type.Object({
+      name: Name,
+      readBytes: Amount,
+      readRequests: Amount,
+      writeBytes: Amount,
+      writeRequests: Amount,
+      errors: Amount,
+    }),
+    devicesMost,
+  ),
+  nics: list(
+    Type.Object({
+      macAddress: text(17),
+      rxBytes: Amount,
+      rxPackets: Amount,
+      txBytes: Amount,
+      txPackets: Amount,
+    }),
+    devicesMost,
+  ),
+  memoryUsedMib: Amount,
+  memoryMaximumMib: Amount,
+})
+
+const HostDescription = Type.Object({
+  host: Name,
+  hypervisorType: word(["QEMU", "fake"]),
+  hypervisorVersion: Count,
+  hostIp: Type.String({ pattern: "^[0-9a-fA-F.:]{2,45}$" }),
+  vcpus: Count,
+  ramMib: Count,
+  diskGib: Count,
+  cpuInfo: Type.Object({
+    vendor: Name,
+    model: Name,
+    arch: Name,
+    topology: Type.Object({ cores: Count, threads: Count, sockets: Count }),
+    features: list(text(64), 1_000),
+  }),
+  // Each in its own type: the database reads them.
+  abilities: Type.Object({
+    liveMigration: Type.Boolean(),
+    pause: Type.Boolean(),
+    suspend: Type.Boolean(),
+    hotplugVif: Type.Boolean(),
+    snapshot: Type.Boolean(),
+    accelerator: word(["kvm", "tcg", "none"]),
+    /** Whether it answers guests at 169.254.169.254 (`host.serve_metadata`). */
+    metadata: Type.Boolean(),
+  }),
+})
+
+/** Which life of the cloud's database: another one begins when a backup is restored. */
+const Epoch = Type.Object({
+  number: Amount,
+  /** Random: two databases that happen to have the same number are told apart. */
+  id: Name,
+})
+
+/** Networks that were new or not as they should be; and those that went. */
+const MetadataReport = Type.Object({ changed: Count, removed: Count })
+
+/** By command; see `AgentCommands`. */
+export const agentAnswers = {
+  "vm.ensure": EnsuredState,
+  "vm.stop": VmState,
+  "vm.reboot": VmState,
+  "vm.pause": VmState,
+  "vm.unpause": VmState,
+  "vm.suspend": VmState,
+  "vm.destroy": VmState,
+  "vm.inspect": VmState,
+  "vm.plug": VmState,
+  "vm.unplug": VmState,
+  "vm.console_log": Type.Object({ output: text(consoleCharactersMost) }),
+  "vm.console": Nothing,
+  "vm.diagnostics": VmDiagnostics,
+  "vm.snapshot": Type.Object({ sizeBytes: Amount }),
+  "vm.upload_snapshot": Nothing,
+  "vm.discard_snapshot": Nothing,
+  "host.uptime": Type.Object({ text: text(1_000) }),
+  "host.epoch": Type.Object({ epoch: nullable(Epoch) }),
+  "host.unknown": Type.Object({
+    here: list(LocalMachine, machinesMost),
+    aside: list(AsideMachine, machinesMost),
+  }),
+  "host.discard": Nothing,
+  "vm.set_aside": Type.Object({ entry: Name }),
+  "vm.take_back": LocalMachine,
+  "host.serve_metadata": MetadataReport,
+  "host.describe": HostDescription,
+  "vm.list": list(Type.Object({ serverId: Uuid, state: VmState }), machinesMost),
+} as const
+
+export type AgentAnswer<C extends keyof typeof agentAnswers> = Static<(typeof agentAnswers)[C]>
+
+/** What an agent publishes on its own, by kind. */
+export const agentReports = {
+  alive: Type.Object({
+    kind: Type.Literal("alive"),
+    host: Name,
+    at: Time,
+    description: HostDescription,
+    /** Of a joined host: what is wrong with its part of the network. Left out: it is simulated, or the cloud's own. */
+    network: Type.Optional(Type.Object({ problem: nullable(Words) })),
+  }),
+  vm: Type.Object({ kind: Type.Literal("vm"), host: Name, serverId: Uuid, state: VmState, at: Time }),
+} as const
+
+export type AgentReport = Static<typeof agentReports.alive> | Static<typeof agentReports.vm>
+export type AsideMachine = Static<typeof AsideMachine>
+export type DiskSpec = Static<typeof DiskSpec>
+export type EnsuredState = Static<typeof EnsuredState>
+export type Epoch = Static<typeof Epoch>
+export type HostDescription = Static<typeof HostDescription>
+export type LocalMachine = Static<typeof LocalMachine>
+export type MetadataReport = Static<typeof MetadataReport>
+export type PowerState = Static<typeof Power>
+export type VifSpec = Static<typeof VifSpec>
+export type VmDiagnostics = Static<typeof VmDiagnostics>
+export type VmSpec = Static<typeof VmSpec>
+export type VmState = Static<typeof VmState>
