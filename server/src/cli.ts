@@ -111,6 +111,8 @@ const exitCodes: Readonly<Record<string, number>> = {
   "cli.option.invalid": 2,
   "cli.not_running": 3,
   "cli.no_answer": 3,
+  // Of a host whose cloud has removed it: the next start is none either (launch/watch.sh, the unit).
+  "cli.host_removed": 78,
 }
 
 findModulesFast()

@@ -6,7 +6,8 @@ import { join } from "node:path"
 import { after, before, test } from "node:test"
 import type { HostsNetwork } from "../src/hosts.ts"
 import { answerHost, type HostAnswer } from "../src/launch/host-answer.ts"
-import { joinCloud } from "../src/launch/joined/join.ts"
+import { askToJoin } from "../src/launch/joined/door-client.ts"
+import { makeKey, makeRequest } from "../src/platform/authority/authority.ts"
 import { eventually } from "../src/platform/clock/clock.ts"
 import { startTestCloud, type TestCloud } from "./cloud.ts"
 import { freePort } from "./free-port.ts"
@@ -20,6 +21,7 @@ const reached = new Map([
 const hostsNetwork: HostsNetwork = {
   open: async () => {},
   physicalNetworks: async (host) => reached.get(host) ?? null,
+  southbound: async () => assert.fail("simulated hosts have no ovn-controller"),
   forget: async () => {},
 }
 
@@ -30,9 +32,12 @@ before(async () => {
   cloud = await startTestCloud({ hostsNetwork, overrides: { "hosts.port": await freePort() } })
   const { hosts } = cloud.cloud
   assert.ok(hosts)
-  for (const name of ["host2", "host3", "host4"]) {
-    const line = await hosts.token({ hostName: null, lastsMs: 60_000 })
-    await joinCloud({ dataDir: join(scratch, name), ...line, name, address: null })
+  for (const [index, name] of ["host2", "host3", "host4"].entries()) {
+    const address = `192.0.2.${index + 2}`
+    const { url, token } = await hosts.token({ hostName: null, address, lastsMs: 60_000 })
+    const key = join(scratch, `${name}.key`)
+    await makeKey(key)
+    await askToJoin(new URL(url), { name, address, token, request: await makeRequest(key) })
   }
 })
 after(async () => {

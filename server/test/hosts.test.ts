@@ -1,5 +1,6 @@
 // Hosts on other machines: they join at the door, serve and report through it, and are refused when they may not.
 import assert from "node:assert/strict"
+import { execFile } from "node:child_process"
 import { createHash } from "node:crypto"
 import { once } from "node:events"
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -8,6 +9,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
 import { connect as connectTls } from "node:tls"
+import { promisify } from "node:util"
 import { FakeHypervisor } from "../src/agent/hypervisor/fake/fake.ts"
 import { FakePlugger } from "../src/agent/ports/fake-plugger.ts"
 import { agentReportTopic } from "../src/agent/protocol.ts"
@@ -191,6 +193,13 @@ describe("a host that joined", () => {
     assert.equal(await serviceOf("host3"), undefined)
     await agent.stop({ guests: "leave", graceMs: 0 })
     await assert.rejects(hosts().remove("host3"), { code: "host.member.not_found" })
+    // Its next start ends at once, and says to whoever watches it that another one would as well.
+    const up = [join(import.meta.dirname, "../src/cli.ts"), "up", "--data", join(scratch, "host3")]
+    const started = await promisify(execFile)(process.execPath, up, { timeout: 60_000 }).catch(
+      (error) => error,
+    )
+    assert.equal(started.code, 78)
+    assert.match(started.stderr, /host3 .* was removed .*down --purge/)
     // The name is free again.
     rmSync(join(scratch, "host3"), { recursive: true })
     await joinAs("host3")

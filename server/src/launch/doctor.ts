@@ -8,6 +8,7 @@ import { systemClock } from "../platform/clock/clock.ts"
 import { describeError } from "../platform/fault/fault.ts"
 import { probeNetwork } from "./engines/ovn-probe.ts"
 import { hasPostgresBinaries } from "./engines/postgres.ts"
+import { readMembership } from "./joined/membership.ts"
 import { command, dataDirOf, dataOption, type OptionSpecs } from "./options.ts"
 import { installCommand } from "./packages.ts"
 import { missingForRealCloud } from "./plan.ts"
@@ -52,16 +53,19 @@ export async function examine(dataDir: string): Promise<Finding[]> {
     fix: string | null = null,
   ): Finding => ({ what, state, text, fix })
   const missing = await missingForRealCloud().catch(() => [])
+  const membership = readMembership(dataDir)
   return [
     finding("node", "good", `Node ${process.version} runs Kumoi`),
-    hasPostgresBinaries()
-      ? finding("postgresql", "good", "the packaged PostgreSQL is here")
-      : finding(
-          "postgresql",
-          "missing",
-          "the packaged PostgreSQL is not installed",
-          "remove node_modules and run ./kumoi again",
-        ),
+    membership
+      ? finding("cloud", "good", `this is the host ${membership.name} of the cloud at ${membership.door}`)
+      : hasPostgresBinaries()
+        ? finding("postgresql", "good", "the packaged PostgreSQL is here")
+        : finding(
+            "postgresql",
+            "missing",
+            "the packaged PostgreSQL is not installed",
+            "remove node_modules and run ./kumoi again",
+          ),
     isRoot
       ? finding("root", "good", "real machines and networks can be made")
       : finding(

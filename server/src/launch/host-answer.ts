@@ -211,10 +211,8 @@ const lastsMostMs = 30 * 24 * 3_600_000
 
 function readQuestion(question: unknown): HostQuestion {
   // Looked at below.
-  const { action, id, host, address, project, reason, lastsMs, isGateway, priority } = (question ?? {}) as Record<
-    string,
-    unknown
-  >
+  const { action, id, host, address, project, reason, lastsMs, isGateway, priority } = (question ??
+    {}) as Record<string, unknown>
   const textOrNull = (value: unknown) => (typeof value === "string" ? value : null)
   if (action === "unknown") return { action, host: textOrNull(host) }
   if (action === "adopt" && typeof id === "string") return { action, id, project: textOrNull(project) }

@@ -91,8 +91,7 @@ async function upDetached(options: UpOptions, args: string[]): Promise<number> {
     }
     if (progress.kind === "failed") {
       // When the prompt is back nothing of the failed start is left.
-      await exited
-      return 1
+      return (await exited) || 1
     }
   }
   const code = await exited

@@ -4,7 +4,7 @@
 # the memory of a second Node.
 #
 # Ends with the command when that was stopped (0), when its first start failed (1, 2: whoever started us was told), and
-# when another process runs this cloud (75). SIGTERM and SIGINT are the command's to act on.
+# when another process runs this cloud (75) or the host was removed from its cloud (78). SIGTERM and SIGINT are the command's to act on.
 stopping='' child='' restarts=0 pause=0
 
 trap 'stopping=1; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM INT
@@ -23,7 +23,7 @@ while :; do
     kill -0 "$child" 2>/dev/null || break
   done
   child=''
-  case $code in 0 | 75) exit "$code" ;; esac
+  case $code in 0 | 75 | 78) exit "$code" ;; esac
   [ -z "$stopping" ] || exit "$code"
   [ "$restarts" -gt 0 ] || [ "$code" -gt 2 ] || exit "$code"
   # At once after a good run, then after 1, 2, 4 … 15 s.

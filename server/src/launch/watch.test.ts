@@ -35,7 +35,7 @@ function watch(command: string) {
 }
 
 test("what ended by itself is not started again", async () => {
-  for (const code of [0, 1, 2, 75]) {
+  for (const code of [0, 1, 2, 75, 78]) {
     using watched = watch(`exit ${code}`)
     assert.equal(await watched.ended, code)
     assert.deepEqual(watched.starts(), ["0"], `exit code ${code}`)
@@ -52,6 +52,12 @@ test("a crash and kill -9 are answered by another start, as long as it takes; it
     starts,
     starts.map((_, at) => String(at)),
   )
+})
+
+test("after a crash a host that was removed meanwhile is not started again", async () => {
+  using watched = watch(`[ $KUMOI_RESTARTS = 0 ] && exit 70; exit 78`)
+  assert.equal(await watched.ended, 78)
+  assert.deepEqual(watched.starts(), ["0", "1"])
 })
 
 test("after a crash a start that fails is tried again", async () => {

@@ -21,6 +21,7 @@ import {
 } from "../cloud-dir.ts"
 import { serveControl } from "../control.ts"
 import { removeLeftovers } from "../leftovers.ts"
+import { dataWords } from "../options.ts"
 import { endWhenUncaught, ownParent } from "../parent.ts"
 import { planDrivers, type StartPlan } from "../plan.ts"
 import { makeHypervisor } from "../real-host.ts"
@@ -76,7 +77,7 @@ export async function runHost(
     const supervisor = new Supervisor({ runDir: dir.runDir, log })
     stack.use(boundLogs(dir.logDir, config.log, log))
     const client = stack.use(new DoorClient({ door: membership.door, dataDir: dir.path }))
-    const settings = await readSettings(client, dir, say)
+    const settings = await readSettings(client, { dir, membership, say })
     const chosen = options.hypervisor === "auto" ? membership.hypervisor : options.hypervisor
     const hypervisor = chosen === "auto" && settings.hypervisor === "fake" ? "fake" : chosen
     const network = settings.network === null ? "fake" : "ovn"
@@ -101,8 +102,7 @@ export async function runHost(
 /** As the cloud says them now; while it is away, as it said them last: guests must run again without it. */
 async function readSettings(
   client: DoorClient,
-  dir: CloudDir,
-  say: (line: string) => void,
+  { dir, membership, say }: Pick<Run, "dir" | "membership" | "say">,
 ): Promise<HostSettings> {
   const file = join(dir.path, "settings.json")
   try {
@@ -110,11 +110,19 @@ async function readSettings(
     writeJson(file, settings, 0o600)
     return settings
   } catch (error) {
+    if (error instanceof Fault && error.code === "host.member.unknown") throw wasRemoved(membership, dir.path)
     const kept = readJson<HostSettings>(file)
     if (!kept) throw error
     say(`going on without the cloud: ${error instanceof Fault ? error.message : describeError(error)}`)
     return kept
   }
+}
+
+function wasRemoved({ name, door }: Membership, dataDir: string): Fault {
+  const message =
+    `This is the host ${name} of the cloud at ${door}, and it was removed from it. To join again, and to be rid of ` +
+    `what is left of it here: ./kumoi down --purge${dataWords(dataDir)}`
+  return new Fault("forbidden", "cli.host_removed", message)
 }
 
 /** A cloud that is away is waited for so long; the host runs without it, and connects when it is back. */

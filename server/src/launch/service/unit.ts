@@ -103,8 +103,8 @@ EnvironmentFile=-${environmentFileOf(name)}
 ExecStart=:${kumoi} ${upWords}
 Restart=on-failure
 RestartSec=5
-# Another process runs this cloud already.
-RestartPreventExitStatus=75
+# Another process runs this cloud already, or this host was removed from its cloud.
+RestartPreventExitStatus=75 78
 # Guests and engines outlive the main process; the next one adopts them.
 KillMode=process
 # A stop of the service is a stop of the cloud: guests power off, engines end, namespaces go. A cloud that is
