@@ -240,7 +240,5 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
       .then(({ stdout }) => stdout, String)
     assert.match(findings, /this is the host host3 of the cloud/)
     assert.doesNotMatch(findings, /postgresql/)
-    const unit = (await third().kumoi("service", "install", "--print")).stdout
-    assert.match(unit, new RegExp(`ExecStart=.*up --data ${third().dataDir}`))
   })
 })

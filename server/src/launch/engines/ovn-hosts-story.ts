@@ -13,7 +13,6 @@ import { tellAll } from "../../network/driver/tell-all.ts"
 import { eventually } from "../../platform/clock/clock.ts"
 import { exec } from "../../platform/exec/exec.ts"
 import { identifyProcess } from "../../platform/exec/process.ts"
-import { answers } from "./ovn-daemon.ts"
 import { StoryAuthority, StoryHost, startWire, type Wire } from "./ovn-hosts-world.ts"
 import type { PeerTls } from "./ovn-paths.ts"
 import { allUp, Guest } from "./ovn-story-world.ts"
@@ -122,21 +121,6 @@ async function asHost(host: StoryHost, operations: readonly object[]): Promise<s
   return (await host.run("ovsdb-client", [...files, "transact", remote, text], [0, 1])).stdout
 }
 
-/** Where the first host listens, beside the stand-in of its door. */
-async function listeners(): Promise<string[]> {
-  const { stdout } = await one.run("ss", ["-Hltn"])
-  return stdout
-    .trim()
-    .split("\n")
-    .map((line) => line.trim().split(/\s+/)[3] ?? "")
-    .filter((each) => each !== "")
-}
-
-/** Whether the host's ovn-controller has the southbound database. */
-async function isConnected(host: StoryHost): Promise<boolean> {
-  return await answers(host.paths, "ovn-controller", "connection-status", /^connected/)
-}
-
 const encapOf = async (chassis: string) =>
   await sb(one, ["--columns=type,ip", "find", "Encap", `chassis_name=${chassis}`])
 
@@ -183,7 +167,9 @@ test("it is opened to other hosts and nothing is started anew", async (t) => {
   await one.do("open")
   t.diagnostic(`opened in ${Math.round(performance.now() - began)} ms`)
   await one.do("open")
-  const outside = (await listeners()).filter((each) => !/^(127\.0\.0\.1:\d+|10\.77\.0\.1:6642)$/.test(each))
+  const outside = (await one.listeners()).filter(
+    (each) => !/^(127\.0\.0\.1:\d+|10\.77\.0\.1:6642)$/.test(each),
+  )
   assert.deepEqual(outside, [], "the database listens where the door relays to it, and nowhere else")
   assert.deepEqual(
     (await one.engines()).map(({ name, pid }) => [name, pid]),
@@ -396,7 +382,7 @@ test("traffic goes on without the control plane's databases, and hosts come back
   assert.ok(a && c)
   const lost = await lostPings(a, "10.0.1.30", async () => await killed(one, "ovsdb-sb"))
   assert.equal(lost, 0)
-  for (const host of [two, three]) await eventually("the host to be connected", () => isConnected(host))
+  for (const host of [two, three]) await eventually("the host to be connected", () => host.hearsDatabase())
 })
 
 test("a host that is cut off from the database goes on, and is back when it may", async (t) => {
@@ -404,7 +390,7 @@ test("a host that is cut off from the database goes on, and is back when it may"
   const lost = await lostPings(a, "10.0.1.30", async () => void (await one.do("cutOff")))
   assert.equal(lost, 0)
   const began = performance.now()
-  for (const host of [two, three]) await eventually("the host to be connected", () => isConnected(host))
+  for (const host of [two, three]) await eventually("the host to be connected", () => host.hearsDatabase())
   t.diagnostic(`connected ${Math.round(performance.now() - began)} ms after the pings`)
 })
 
@@ -417,7 +403,7 @@ test("a host whose program starts again keeps its engines, its tunnels and who l
     assert.equal(lost, 0)
     assert.deepEqual(await pids(), before)
   }
-  await eventually("the host to be connected", () => isConnected(three))
+  await eventually("the host to be connected", () => three.hearsDatabase())
 })
 
 test("what cannot be is refused", async () => {
@@ -462,9 +448,9 @@ test("a host is gone at once, by its id alone, and forgotten", async () => {
 test("a closed database cuts the hosts off, and guests go on", async () => {
   assert.ok(a)
   await one.do("close")
-  await eventually("the host to be cut off", async () => !(await isConnected(two)))
+  await eventually("the host to be cut off", async () => !(await two.hearsDatabase()))
   assert.deepEqual(
-    (await listeners()).filter((each) => !each.endsWith(":6642")),
+    (await one.listeners()).filter((each) => !each.endsWith(":6642")),
     [],
   )
   assert.ok(await a.pings("10.0.1.20"))

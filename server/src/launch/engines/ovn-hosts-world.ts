@@ -9,6 +9,7 @@ import { enterNetns, netnsDir } from "../../agent/ports/netns.ts"
 import { OvnPlugger } from "../../agent/ports/ovn-plugger.ts"
 import { type ExecResult, exec } from "../../platform/exec/exec.ts"
 import type { EngineStatus } from "../../platform/supervise/supervisor.ts"
+import { answers } from "./ovn-daemon.ts"
 import type { HostSettings, Order, Verb } from "./ovn-hosts-host.ts"
 import { integrationBridge, type OvnPaths, ovnPaths, type PeerTls } from "./ovn-paths.ts"
 import { prepareGuests } from "./ovn-story-world.ts"
@@ -114,6 +115,18 @@ export class StoryHost {
   async pings(address: string): Promise<boolean> {
     const args = ["ping", "-c", "1", "-W", "1", address]
     return (await this.run("busybox", args, [0, 1, 2])).exitCode === 0
+  }
+
+  /** Where programs listen on the host, outside of the cloud's namespace. */
+  async listeners(): Promise<string[]> {
+    const { stdout } = await this.run("ss", ["-Hltn"])
+    const all = stdout.split("\n").map((line) => line.trim().split(/\s+/)[3] ?? "")
+    return all.filter((each) => each !== "")
+  }
+
+  /** Whether its ovn-controller has the southbound database. */
+  async hearsDatabase(): Promise<boolean> {
+    return await answers(this.paths, "ovn-controller", "connection-status", /^connected/)
   }
 
   /** Pulls the machine's cable, or puts it back. */

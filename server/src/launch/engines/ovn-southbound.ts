@@ -1,8 +1,8 @@
 // Opens the southbound database to other hosts: on this machine's loopback alone, where the door relays to it. Who may
-// come in by which certificate stands in rows of the database itself: so it needs no restart, and holds over one. A host
-// gets OVN's role `ovn-controller`, and the database knows it by the name in its certificate: it writes the rows of its
-// own name, and of those that hosts share what a host has to say (which ports are with it). Files of certificates are
-// read again when they change.
+// come in by which certificate stands in rows of the database itself: so it needs no restart, and holds over one. A
+// host gets OVN's role `ovn-controller`, and the database knows it by the name in its certificate: it writes the rows
+// of its own name, and of those that hosts share what a host has to say (which ports are with it). Files of
+// certificates are read again when they change.
 import { connect, type Socket } from "node:net"
 import { eventually } from "../../platform/clock/clock.ts"
 import { fault } from "../../platform/fault/fault.ts"

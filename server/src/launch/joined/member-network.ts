@@ -1,5 +1,6 @@
 // A joined host's part of the network: its own switch and controller, told what to do by the cloud's southbound
-// database through the door, a tunnel to every other host, and the proxy through which its guests ask for their metadata.
+// database through the door, a tunnel to every other host, and the proxy through which its guests ask for their
+// metadata.
 import { join } from "node:path"
 import type { HostNetwork } from "../../agent/door-protocol.ts"
 import { MetadataProxy, shareWithProxy } from "../../agent/metadata/metadata-proxy.ts"

@@ -127,6 +127,22 @@ test("install writes the unit once, says what to do, and refuses what it did not
   assert.equal(readUnitData(readFileSync(path, "utf8")), "/srv/a")
 })
 
+test("a host that joined is a service as a cloud is", async (t) => {
+  const root = temporaryDir(t)
+  const data = join(root, "host2")
+  const membership = { door: "https://10.0.0.1:5443", name: "host2", id: "", address: "10.0.0.2" }
+  mkdirSync(data)
+  writeFileSync(join(data, "host.json"), JSON.stringify({ ...membership, hypervisor: "auto" }))
+  assert.equal(
+    (await output(t, () => service(["install", "--root", root, "--data", data], notRunning))).code,
+    0,
+  )
+  const text = readFileSync(join(root, "etc/systemd/system/kumoi.service"), "utf8")
+  assert.match(setting(text, "ExecStart") ?? "", /up --data \S+host2$/)
+  assert.equal(setting(text, "RestartPreventExitStatus"), "75 78")
+  assert.equal((await output(t, () => service(["status", "--root", root], notRunning))).code, 3)
+})
+
 test("wrong options are told before anything is written", async (t) => {
   const root = temporaryDir(t)
   for (const args of [
