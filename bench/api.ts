@@ -104,7 +104,7 @@ async function measureServers(
 }
 
 /** Quotas out of the way and a network of its own; what a server is made of. */
-async function prepareServers(admin: Session): Promise<Record<string, unknown>> {
+export async function prepareServers(admin: Session): Promise<Record<string, unknown>> {
   await call(admin, "PUT", `/compute/v2.1/os-quota-sets/${admin.projectId}`, {
     quota_set: { instances: -1, cores: -1, ram: -1 },
   })

@@ -3,12 +3,14 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { type AddressInfo, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
+import { setTimeout as delay } from "node:timers/promises"
 import { call, logIn } from "./client.ts"
 import { type RunOptions, run } from "./command.ts"
 import type { Held } from "./held.ts"
 
 const kumoi = resolve(import.meta.dirname, "../kumoi")
 const longMs = 300_000
+const fleetMs = 900_000
 
 export interface CloudOptions {
   hypervisor: "fake" | "qemu"
@@ -56,6 +58,20 @@ export class BenchCloud {
     const session = await logIn(this.url, "admin", this.passwords.admin, "admin")
     await call(session, "GET", "/compute/v2.1/servers")
     return (performance.now() - startedMs) / 1000
+  }
+
+  /** Simulated hosts; when it returns all of them are up. */
+  async addFleet(count: number): Promise<void> {
+    const options = { timeoutMs: fleetMs }
+    this.#roots = undefined
+    await this.#kumoi("fleet", ["add", String(count)], options)
+    const endMs = performance.now() + fleetMs
+    for (;;) {
+      const { up }: { up: number } = JSON.parse(await this.#kumoi("fleet", ["list", "--json"], options))
+      if (up >= count) return
+      if (performance.now() > endMs) throw new Error(`${up} of ${count} hosts are up`)
+      await delay(1_000)
+    }
   }
 
   async stop(): Promise<void> {

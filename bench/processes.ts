@@ -37,6 +37,18 @@ export async function readProcessorMs(cloud: BenchCloud): Promise<number> {
   return ticks * tickMs
 }
 
+/** The same of each component. */
+export async function readProcessorMsByName(cloud: BenchCloud): Promise<Map<string, number>> {
+  const roots = await cloud.rootProcesses()
+  const parents = readParents()
+  const found = new Map<string, number>()
+  for (const pid of parents.keys()) {
+    const name = componentOf(pid, roots, parents)
+    if (name !== undefined) found.set(name, (found.get(name) ?? 0) + processorMsOf(pid))
+  }
+  return found
+}
+
 /** Milliseconds of processor time of one process. */
 export function processorMsOf(pid: number): number {
   return ticksOf(pid) * tickMs

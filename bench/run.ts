@@ -6,6 +6,7 @@ import { measureApi } from "./api.ts"
 import { run } from "./command.ts"
 import { comparison } from "./compare.ts"
 import { measureEngine } from "./engine.ts"
+import { measureFleet } from "./fleet.ts"
 import { endOnSignal, Held } from "./held.ts"
 import { measureIdentity } from "./identity.ts"
 import { measureReal, measureRealApart } from "./real.ts"
@@ -18,6 +19,8 @@ const parts = {
   api: "a cloud with fake drivers over HTTP: tokens, lists, networks, servers by one and by fifty",
   engine: "the network's engine (OVN's databases) with 100 to 10,000 ports: one change, all compared",
   schedule: "decisions of the scheduler among 1 to 10,000 hosts, candidates, refusals explained",
+  fleet:
+    "a cloud of simulated hosts (--hosts N, 10,000): their reports, boots, 10,000 servers by pages, memory",
   identity: "tokens in every way, a storm of logins, 100,000 role assignments",
   real: "QEMU and OVN: start, idle memory, a server to ACTIVE and to ssh beside the bare QEMU (needs root)",
 } as const
@@ -36,6 +39,7 @@ ${Object.entries(parts)
   --real               adds the part real
   --seconds N          length of each load (default 4)
   --repeat N           runs of what is done a few times: starts, machines, bursts (default 5)
+  --hosts N            simulated hosts of the part fleet (default 10000)
   --json FILE          keeps everything
   --compare            no measuring: two such files as ratios
   --help               this text
@@ -49,6 +53,7 @@ const specs = {
   real: { type: "boolean" },
   seconds: { type: "string" },
   repeat: { type: "string" },
+  hosts: { type: "string" },
   json: { type: "string" },
   compare: { type: "boolean" },
   help: { type: "boolean" },
@@ -60,6 +65,7 @@ interface Options {
   parts: Part[]
   seconds: number
   repeat: number
+  hosts: number
   json: string | undefined
 }
 
@@ -79,6 +85,7 @@ function readOptions(values: ReturnType<typeof readArguments>["values"]): Option
     parts: (Object.keys(parts) as Part[]).filter((part) => names.includes(part)),
     seconds: positive("seconds", values.seconds, 4, false),
     repeat: positive("repeat", values.repeat, 5, true),
+    hosts: positive("hosts", values.hosts, 10_000, true),
     json: values.json,
   }
 }
@@ -98,6 +105,7 @@ async function measureAll(report: Report, held: Held, options: Options): Promise
     } else if (part === "api") await measureApi(report, held, { seconds, repeat })
     else if (part === "engine") await measureEngine(report, held, { repeat })
     else if (part === "schedule") await measureSchedule(report, held, { seconds, repeat })
+    else if (part === "fleet") await measureFleet(report, held, { hosts: options.hosts })
     else if (part === "identity") await measureIdentity(report, held, { seconds, repeat })
     else await measureRealApart(report, held, { repeat })
   }
