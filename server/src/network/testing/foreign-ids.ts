@@ -232,6 +232,7 @@ export const foreignIds: ServiceFixture = {
       tagged.flatMap((path) => [`POST ${path}/tags`, `PUT ${path}/tags`]).map((each) => [each, tags]),
     ),
     "PUT /quotas/{project_id}": { quota: { network: 1 } },
+    "PUT /agents/{agent_id}": { agent: { description: "taken" } },
   },
   allowed: [
     ...["POST /ports", "PUT /ports/{port_id}"].flatMap((probe) => [
