@@ -50,6 +50,11 @@ test("a forced host is taken although it is disabled", async () => {
   assert.deepEqual(await names(hosts, { forcedHost: "b", excludedHosts: ["b"] }), [])
 })
 
+test("a forced host that is down is not taken: nothing would be made there", async () => {
+  const hosts = [hostState("a"), hostState("b", { isUp: false })]
+  assert.deepEqual(await names(hosts, { forcedHost: "b" }), [])
+})
+
 test("soft policies of groups come before what is free", async () => {
   const hosts = [hostState("a", ram(900)), hostState("b")]
   const group = (policy: "soft-affinity" | "soft-anti-affinity", host: string) => ({

@@ -6,6 +6,7 @@ import { test } from "node:test"
 import { Fault } from "../../platform/fault/fault.ts"
 import { hostState, scheduleOptions, scheduleRequest } from "../testing/schedule-case.ts"
 import { askedBy, chooseHosts } from "./choose.ts"
+import { judgeHosts, smallestChange } from "./explain.ts"
 import { makeScheduler } from "./plugins.ts"
 
 async function withModule(text: string, use: (path: string) => Promise<void>): Promise<void> {
@@ -35,6 +36,35 @@ test("a filter of one's own decides like the others", async () => {
       chosen.map(({ name }) => name),
       ["h2"],
     )
+  })
+})
+
+test("a filter of one's own that fails or answers something else is named, with the host", async () => {
+  const wrong: [refuse: string, why: RegExp][] = [
+    ["() => { throw new Error('ouch') }", /^The filter X \(.+\) failed for the host h1: ouch$/],
+    ["async () => null", /X .*h1: `refuse` may not be async$/],
+    ["async () => { throw new Error('ouch') }", /`refuse` may not be async$/],
+    ["() => 'no'", /`refuse` answers null, or `why` and `fix`$/],
+    ["() => ({})", /`refuse` answers null, or `why` and `fix`$/],
+    ["() => false", /`refuse` answers null, or `why` and `fix`$/],
+  ]
+  for (const [refuse, message] of wrong) {
+    await withModule(`export const filters = [{ name: "X", refuse: ${refuse} }]`, async (path) => {
+      const scheduler = await makeScheduler(scheduleOptions({ customFilters: [path], enabledFilters: ["X"] }))
+      const request = scheduleRequest()
+      assert.throws(() => chooseHosts([hostState("h1")], request, askedBy(scheduler, request)), { message })
+    })
+  }
+})
+
+test("where a filter of one's own knows no fix, no change is said to help", async () => {
+  const text = `export const filters = [{ name: "X", refuse: () => ({ why: "because" }) }]`
+  await withModule(text, async (path) => {
+    const scheduler = await makeScheduler(scheduleOptions({ customFilters: [path], enabledFilters: ["X"] }))
+    const request = scheduleRequest()
+    const verdicts = judgeHosts([hostState("h1")], request, askedBy(scheduler, request))
+    assert.deepEqual(verdicts, [{ host: "h1", refusals: [{ by: "X", why: "because", fix: null }] }])
+    assert.equal(smallestChange(verdicts), null)
   })
 })
 

@@ -6,7 +6,7 @@ import type { ScheduleOptions } from "./config.ts"
 import { allFilters } from "./filter/all.ts"
 import { availabilityZoneFilter } from "./filter/availability-zone.ts"
 import { computeFilter } from "./filter/compute.ts"
-import type { Filter } from "./filter/filter.ts"
+import type { Filter, Refusal } from "./filter/filter.ts"
 import { allWeighers } from "./weigher/all.ts"
 import { cpuWeigher } from "./weigher/cpu.ts"
 import type { Weigher } from "./weigher/weigher.ts"
@@ -100,7 +100,40 @@ function checked(path: string, filter: unknown): Filter {
   for (const optional of [isAsked, narrow])
     if (optional !== undefined && typeof optional !== "function")
       throw badModule(path, `${name}: isAsked and narrow are functions where they are there`)
-  return filter as Filter
+  return guarded(path, filter as Filter)
+}
+
+/** What it answers is only known when it is asked: a wrong answer names the filter, and lets no server through. */
+function guarded(path: string, filter: Filter): Filter {
+  const { name, needs } = filter
+  const ask = <T>(about: string, question: () => T): T => {
+    try {
+      return question()
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      throw new Error(`The filter ${name} (${path}) failed${about}: ${why}`, { cause: error })
+    }
+  }
+  return {
+    name,
+    ...(needs && { needs }),
+    ...(filter.isAsked && { isAsked: (...args) => ask("", () => filter.isAsked?.(...args) ?? true) }),
+    ...(filter.narrow && { narrow: (request) => ask("", () => filter.narrow?.(request) ?? {}) }),
+    refuse: (host, request, options) =>
+      ask(` for the host ${host.name}`, () => readRefusal(filter.refuse(host, request, options))),
+  }
+}
+
+function readRefusal(answer: unknown): Refusal | null {
+  if (answer === null || answer === undefined) return null
+  if (answer instanceof Promise) {
+    answer.catch(() => {}) // nobody waits for it
+    throw new Error("`refuse` may not be async")
+  }
+  const refusal = answer as Partial<Refusal>
+  if (typeof refusal.why !== "string") throw new Error("`refuse` answers null, or `why` and `fix`")
+  // Left out: no change is known that would help.
+  return { ...refusal, why: refusal.why, fix: refusal.fix ?? null }
 }
 
 function badModule(path: string, why: string) {
