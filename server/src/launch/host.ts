@@ -16,32 +16,46 @@ const specs = {
   ...dataOption,
   name: {
     type: "string",
+    of: ["join", "token"],
     value: "NAME",
     help: "join: the host's name in the cloud (default: this machine's); token: only for a host of this name",
   },
   address: {
     type: "string",
+    of: ["token", "join"],
     value: "IP",
     help: "where other hosts reach the new one, if it comes from another address; say it at token and join",
   },
   hypervisor: {
     type: "string",
     choices: ["auto", "qemu", "fake"],
+    of: ["join"],
     help: "join: what runs machines (default auto: qemu as root)",
   },
   public: {
     type: "boolean",
+    of: ["join"],
     help: "join: this machine has a way to the public network, so it can be a gateway",
   },
   priority: {
     type: "string",
     value: "N",
+    of: ["gateway"],
     help: "gateway: the highest carries all routers, equal ones share them (default: 2 the first host, 1 others)",
   },
-  hours: { type: "string", value: "N", help: "token: how long it lets a host in (default 1)" },
-  reason: { type: "string", value: "TEXT", help: "disable: why" },
-  project: { type: "string", value: "ID", help: "adopt: whose the server is (default: as the machine says)" },
-  yes: { type: "boolean", help: "discard: yes, delete these disks for good; join: install packages" },
+  hours: { type: "string", value: "N", of: ["token"], help: "token: how long it lets a host in (default 1)" },
+  reason: { type: "string", value: "TEXT", of: ["disable"], help: "disable: why" },
+  project: {
+    type: "string",
+    value: "ID",
+    of: ["adopt"],
+    help: "adopt: whose the server is (default: as the machine says)",
+  },
+  yes: {
+    type: "boolean",
+    of: ["discard", "join"],
+    help: "discard: yes, delete these disks for good; join: install packages",
+  },
   json: { type: "boolean", help: "as JSON" },
 } as const satisfies OptionSpecs
 

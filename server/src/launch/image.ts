@@ -5,7 +5,7 @@ import { command, dataDirOf, dataOption, type OptionSpecs } from "./options.ts"
 
 const specs = {
   ...dataOption,
-  yes: { type: "boolean", help: "discard: yes, delete these files for good" },
+  yes: { type: "boolean", of: ["discard"], help: "discard: yes, delete these files for good" },
   json: { type: "boolean", help: "as JSON" },
 } as const satisfies OptionSpecs
 

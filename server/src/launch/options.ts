@@ -3,10 +3,17 @@ import { resolve } from "node:path"
 import { type ParseArgsConfig, parseArgs } from "node:util"
 import { Fault } from "../platform/fault/fault.ts"
 
-export type OptionSpecs = Record<
-  string,
-  { type: "string" | "boolean"; short?: string; help: string; value?: string; choices?: readonly string[] }
->
+export type OptionSpecs = Record<string, OptionSpec>
+
+interface OptionSpec {
+  type: "string" | "boolean"
+  short?: string
+  help: string
+  value?: string
+  choices?: readonly string[]
+  /** Of a command with actions: first words with which it may stand. Left out: all. */
+  of?: readonly string[]
+}
 
 export const dataOption = {
   data: { type: "string", value: "DIR", help: "data directory of the cloud (default ./.kumoi)" },
@@ -34,10 +41,26 @@ export function command(
 ): (args: string[]) => Promise<number> {
   return async (args) => {
     const options = readOptions(args, { ...about.specs, ...helpOption }, about.takesWords)
-    if (!options.flag("help")) return await run(options, args)
-    process.stdout.write(helpText(about))
-    return 0
+    if (options.flag("help")) {
+      process.stdout.write(helpText(about))
+      return 0
+    }
+    checkActions(options, about.specs)
+    return await run(options, args)
   }
+}
+
+/** An option that has no effect would make believe that it had one. */
+function checkActions(options: ParsedOptions, specs: OptionSpecs): void {
+  const [action = ""] = options.positionals
+  for (const [name, { of }] of Object.entries(specs)) {
+    const isGiven = options.flag(name) || options.text(name) !== undefined
+    if (isGiven && of && !of.includes(action)) throw optionInvalid(`--${name} is for ${of.join(" and ")}.`)
+  }
+}
+
+function optionInvalid(message: string): Fault {
+  return new Fault("invalid", "cli.option.invalid", message)
 }
 
 const helpOption = { help: { type: "boolean", short: "h", help: "" } } as const satisfies OptionSpecs
@@ -51,11 +74,7 @@ export function readOptions(args: string[], specs: OptionSpecs, allowPositionals
   for (const [name, spec] of Object.entries(specs)) {
     const value = values[name]
     if (spec.choices && typeof value === "string" && !spec.choices.includes(value)) {
-      throw new Fault(
-        "invalid",
-        "cli.option.invalid",
-        `--${name} ${value}: use one of ${spec.choices.join(", ")}.`,
-      )
+      throw optionInvalid(`--${name} ${value}: use one of ${spec.choices.join(", ")}.`)
     }
   }
   return {
@@ -82,21 +101,20 @@ export function dataWords(dataDir: string): string {
   return dataDir === resolve(".kumoi") ? "" : ` --data ${dataDir}`
 }
 
+interface Bounds {
+  min: number
+  max: number
+}
+
 /** A whole number in bounds, or an error that names the option. */
-export function numberOption(
-  options: ParsedOptions,
-  name: string,
-  bounds: { min: number; max: number },
-): number | undefined {
+export function numberOption(options: ParsedOptions, name: string, bounds: Bounds): number | undefined {
   const text = options.text(name)
-  if (text === undefined) return undefined
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < bounds.min || value > bounds.max) {
-    throw new Fault(
-      "invalid",
-      "cli.option.invalid",
-      `--${name} ${text}: use a whole number from ${bounds.min} to ${bounds.max}.`,
-    )
-  }
-  return value
+  return text === undefined ? undefined : wholeNumber(`--${name}`, text, bounds)
+}
+
+/** The number that stands behind `where`. */
+export function wholeNumber(where: string, text: string, { min, max }: Bounds): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  if (value >= min && value <= max) return value
+  throw optionInvalid(`${where} ${text}: use a whole number from ${min} to ${max}.`)
 }

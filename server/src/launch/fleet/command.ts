@@ -1,6 +1,13 @@
 // `kumoi fleet`: simulated hosts beside real ones.
 import { askRunning } from "../ask.ts"
-import { command, dataDirOf, dataOption, type OptionSpecs, type ParsedOptions } from "../options.ts"
+import {
+  command,
+  dataDirOf,
+  dataOption,
+  type OptionSpecs,
+  type ParsedOptions,
+  wholeNumber,
+} from "../options.ts"
 import type { FleetAnswer, FleetQuestion } from "./fleet.ts"
 import { hostsMost, type ProfileName, profiles } from "./fleet-file.ts"
 
@@ -12,7 +19,12 @@ const profileLines = Object.entries(profiles).map(
 
 const specs = {
   ...dataOption,
-  profile: { type: "string", choices: profileNames, help: "add: what each has (default medium)" },
+  profile: {
+    type: "string",
+    choices: profileNames,
+    of: ["add"],
+    help: "add: what each has (default medium)",
+  },
   json: { type: "boolean", help: "as JSON" },
 } as const satisfies OptionSpecs
 
@@ -45,13 +57,13 @@ export const fleet = command(about, async (options) => {
 function questionOf(options: ParsedOptions): FleetQuestion | null {
   const [action, word, ...more] = options.positionals
   if (more.length > 0) return null
-  const count = /^[1-9]\d{0,4}$/.test(word ?? "") && Number(word) <= hostsMost ? Number(word) : null
   if (action === "list" && word === undefined) return { action }
+  if (action === "remove" && word === undefined) return { action, count: null }
+  if ((action !== "add" && action !== "remove") || word === undefined) return null
+  const count = wholeNumber(`fleet ${action}`, word, { min: 1, max: hostsMost })
+  if (action === "remove") return { action, count }
   // readOptions has checked the choices.
-  const profile = (options.text("profile") ?? "medium") as ProfileName
-  if (action === "add" && count !== null) return { action, count, profile }
-  if (action === "remove" && (word === undefined || count !== null)) return { action, count }
-  return null
+  return { action, count, profile: (options.text("profile") ?? "medium") as ProfileName }
 }
 
 function render({ hosts, up, servers, byProfile }: FleetAnswer): string {
