@@ -43,6 +43,11 @@ export const urlHost = (host: string) => (isIPv6(host) ? `[${host}]` : host)
 /** The name or address in a URL, without brackets. */
 export const hostOf = (url: string) => new URL(url).hostname.replace(/^\[(.*)\]$/, "$1")
 
+/** Whether it is only for one cable, and reached by no program that does not name that too. */
+export function isLinkLocal(address: string): boolean {
+  return /^(169\.254\.|fe[89ab][0-9a-f]:)/i.test(address)
+}
+
 /** The address that other machines reach what listens there at. */
 export async function outerAddress(listen: string): Promise<string> {
   return everyAddress.has(listen) ? await outwardAddress() : listen

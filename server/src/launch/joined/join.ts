@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { hostNameWords, isHostName } from "../../agent/door-protocol.ts"
 import { isKey, makeKey, makeRequest } from "../../platform/authority/authority.ts"
 import { Fault } from "../../platform/fault/fault.ts"
+import { isLinkLocal } from "../address.ts"
 import { openCloudDir } from "../cloud-dir.ts"
 import { dataWords } from "../options.ts"
 import { askToJoin } from "./door-client.ts"
@@ -38,7 +39,10 @@ export async function joinCloud(options: JoinOptions): Promise<Membership> {
   if (address !== null) checkOwnAddress(address)
   const joined = readMembership(dataDir)
   if (joined) {
-    const message = `${dataDir} is the host ${joined.name} of the cloud at ${joined.door} already. Start it with: ./kumoi up${dataWords(dataDir)}`
+    const words = dataWords(dataDir)
+    const message =
+      `${dataDir} is the host ${joined.name} of the cloud at ${joined.door} already. ` +
+      `Start it with: ./kumoi up${words}; if its cloud removed it, first: ./kumoi down --purge${words}`
     throw new Fault("conflict", "cli.join.joined", message)
   }
   if (existsSync(join(dataDir, "endpoint.json"))) {
@@ -67,7 +71,7 @@ function checkOwnName(name: string): void {
 function checkOwnAddress(address: string): void {
   const own = Object.values(networkInterfaces()).flatMap((each) => each ?? [])
   if (isIP(address) !== 0 && own.some((each) => each.address === address)) return
-  const most = own.filter(({ internal }) => !internal).map((each) => each.address)
+  const most = own.flatMap(({ internal, address: each }) => (internal || isLinkLocal(each) ? [] : [each]))
   const message = `--address ${address}: use an IP address of this machine that other hosts reach: ${most.join(", ")}.`
   throw new Fault("invalid", "cli.option.invalid", message)
 }
