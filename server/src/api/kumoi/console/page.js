@@ -16,9 +16,12 @@ export function show(word, text) {
   again.hidden = word !== "closed"
 }
 
-/** A refusal of a WebSocket tells pages nothing more. */
+/** Browsers tell a page nothing of why a WebSocket was refused. */
+const notOpened =
+  "It did not open: the server is off, its host is away, others look at it, or the address is over. Ask for a new one."
+
 export function showClosed(wasOpen, reason) {
-  const why = reason ? `Closed: ${reason}.` : "The server is off, or the address is over: ask for a new one."
+  const why = reason ? `Closed: ${reason}.` : notOpened
   show("closed", wasOpen ? (reason ? why : "Closed.") : why)
 }
 
