@@ -6,10 +6,16 @@ import { join } from "node:path"
 import { after, before, test } from "node:test"
 import { sql } from "kysely"
 import { agentMetadataFailed } from "../src/agent/faults.ts"
-import { agentTopic, type HostDescription, type MetadataNetwork } from "../src/agent/protocol.ts"
+import {
+  agentReportTopic,
+  agentTopic,
+  type HostDescription,
+  type MetadataNetwork,
+} from "../src/agent/protocol.ts"
 import { exampleSpec } from "../src/agent/testing/example-spec.ts"
 import { callAgent } from "../src/compute/agent-call.ts"
-import { noteHost } from "../src/compute/host/report.ts"
+import { noteHosts } from "../src/compute/host/report.ts"
+import { selectHosts } from "../src/compute/host/store.ts"
 import { imageTicket } from "../src/compute/image-ticket.ts"
 import {
   answerMetadataRequest,
@@ -109,7 +115,7 @@ test("a command has tickets for the images that it is about, and no other comman
 /** A host that can answer guests; `answer` is what it makes of the command. */
 async function addHost(name: string, answer: (networks: MetadataNetwork[]) => Promise<unknown>) {
   const described: HostDescription = await callAgent(platform, "host1", "host.describe", {})
-  await noteHost(platform, name, { ...described, host: name })
+  await noteHosts(platform, [{ name, description: { ...described, host: name } }])
   return await platform.bus.serve(agentTopic(name), async (method, args) => {
     assert.equal(method, "host.serve_metadata")
     return await answer((args as { networks: MetadataNetwork[] }).networks)
@@ -217,4 +223,20 @@ test("a host's proxy is answered for the guests of that host only", async () => 
   assert.deepEqual(await ask({ ...password, body: words("mine") }), [200, ""])
   assert.deepEqual(await ask({ path: password.path }), [200, "mine"])
   assert.deepEqual(await ask({ path: password.path, host: "host2" }), stranger)
+})
+
+test("what the database refuses of one host keeps no other host's report from it", async () => {
+  const described: HostDescription = await callAgent(platform, "host1", "host.describe", {})
+  const say = async (host: string, hypervisorType: string) =>
+    await platform.bus.publish(agentReportTopic, {
+      ...{ kind: "alive", host, at: new Date().toISOString() },
+      description: { ...described, host, hypervisorType },
+    })
+  const names = ["told-1", "told-2", "told-3", "told-4"]
+  // No text of the database may have that character.
+  await Promise.all(names.map((name) => say(name, name === "told-2" ? "\u0000" : "fake")))
+  const known = async () =>
+    (await selectHosts(platform.db)).map(({ name }) => name).filter((n) => names.includes(n))
+  await eventually("the others", async () => (await known()).length === 3)
+  assert.deepEqual((await known()).sort(), ["told-1", "told-3", "told-4"])
 })

@@ -1,7 +1,7 @@
 // A host or an engine that is away for long: what waits for it goes on when it is back, and can be given up meanwhile.
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
-import { noteHost } from "../src/compute/host/report.ts"
+import { noteHosts } from "../src/compute/host/report.ts"
 import { reportAgents } from "../src/network/agent/agent.ts"
 import { eventually } from "../src/platform/clock/clock.ts"
 import { type ServerCloud, startServerCloud } from "./server-cloud.ts"
@@ -74,10 +74,10 @@ test("what waits goes on when its host, or the network, is back, and not at the 
   }
   const one = await waiting()
   const [host] = (await pool.query("select name, description from compute.host")).rows
-  await noteHost(platform, host.name, host.description)
+  await noteHosts(platform, [host])
   assert.equal((await c.show(one)).status, "BUILD", "the host was not away")
   await pool.query("update compute.host set last_seen_at = now() - interval '1 minute'")
-  await noteHost(platform, host.name, host.description)
+  await noteHosts(platform, [host])
   await c.reaches(one, "ACTIVE")
   const two = await waiting()
   await pool.query("update network.agent set problem = 'away'")

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { setTimeout as delay } from "node:timers/promises"
-import { ReportQueue } from "./report-queue.ts"
+import { GatheringQueue, ReportQueue } from "./report-queue.ts"
 
 test("a host's reports are worked on a few at once, the newest of each thing, and none of another host waits", async () => {
   const done: string[] = []
@@ -22,4 +22,23 @@ test("a host's reports are worked on a few at once, the newest of each thing, an
   assert.equal(running, 3)
   await delay(50)
   assert.deepEqual(done.slice(-3).sort(), ["a", "b", "c"])
+})
+
+test("what comes meanwhile is worked on together, the newest of each host, and bounded", async () => {
+  const done: (readonly string[])[] = []
+  const queue = new GatheringQueue<string>(async (reports) => {
+    await delay(5)
+    done.push(reports)
+  })
+  for (let at = 0; at < 700; at++) queue.add(`host ${at}`, `first ${at}`)
+  for (let at = 0; at < 700; at++) queue.add(`host ${at}`, `second ${at}`)
+  await delay(100)
+  assert.deepEqual(
+    done.map((reports) => reports.length),
+    [1, 500, 200],
+  )
+  assert.equal(done[1]?.[0], "second 1")
+  queue.add("later", "later")
+  await delay(50)
+  assert.deepEqual(done.at(-1), ["later"])
 })

@@ -1,6 +1,9 @@
 // What hosts report waits here for its turn: a host that says much must not take the database from the others. Of what
 // is about the same thing only the newest counts.
 
+/** A statement of more would hold its rows for long. */
+const gatheredMost = 500
+
 export class ReportQueue<T> {
   readonly #width: number
   readonly #work: (report: T) => Promise<void>
@@ -27,5 +30,32 @@ export class ReportQueue<T> {
     }
     queue.running--
     if (queue.running === 0 && queue.waiting.size === 0) this.#hosts.delete(host)
+  }
+}
+
+/** What comes while others are worked on waits, and is worked on together: the more comes, the less each costs. */
+export class GatheringQueue<T> {
+  readonly #work: (reports: readonly T[]) => Promise<void>
+  readonly #waiting = new Map<string, T>()
+  #isRunning = false
+
+  /** `work` must not reject. */
+  constructor(work: (reports: readonly T[]) => Promise<void>) {
+    this.#work = work
+  }
+
+  add(host: string, report: T): void {
+    this.#waiting.set(host, report)
+    if (!this.#isRunning) void this.#drain()
+  }
+
+  async #drain(): Promise<void> {
+    this.#isRunning = true
+    while (this.#waiting.size > 0) {
+      const some = [...this.#waiting].slice(0, gatheredMost)
+      for (const [host] of some) this.#waiting.delete(host)
+      await this.#work(some.map(([, report]) => report))
+    }
+    this.#isRunning = false
   }
 }

@@ -3,56 +3,82 @@ import type { AgentReport, HostDescription } from "../../agent/protocol.ts"
 import { agentReportTopic } from "../../agent/protocol.ts"
 import { noteHostAgents } from "../../network/index.ts"
 import { ensureHostProvider, type HostInventory } from "../../placement/index.ts"
+import { inParallel } from "../../platform/clock/in-parallel.ts"
 import type { Platform } from "../../platform/context/context.ts"
-import { transact } from "../../platform/db/database.ts"
-import { describeError } from "../../platform/fault/fault.ts"
+import { transact, translateDatabaseError } from "../../platform/db/database.ts"
+import { describeError, toFault } from "../../platform/fault/fault.ts"
 import { syncMachine } from "../server/power-sync.ts"
 import { type Ratios, ratiosOfHost } from "./ratio.ts"
-import { ReportQueue } from "./report-queue.ts"
-import { markSilent, touchHost, upsertHost } from "./store.ts"
+import { GatheringQueue, ReportQueue } from "./report-queue.ts"
+import { markSilent, touchHosts, upsertHost } from "./store.ts"
 
 /** Of one host at once: looks into the database, which may ask the host back. */
 const machinesAtOnce = 8
 
+/** Of hosts that are new or have changed. */
+const hostsAtOnce = 16
+
 /** Listens to every agent until disposed. A lost report costs a moment: the next one, or the reconciler, tells the same. */
 export async function listenToAgents(platform: Platform): Promise<AsyncDisposable> {
-  const take = async (report: AgentReport) => {
+  const take = async (report: MachineReport) => {
     try {
-      await handleReport(platform, report)
+      await syncMachine(platform, report.host, report.serverId, report.state)
     } catch (error) {
       const facts = { err: describeError(error), host: report.host }
       platform.log.warn(facts, "report of an agent was not taken")
     }
   }
   // A host that does not answer for its machines lives nevertheless.
-  const alive = new ReportQueue<AgentReport>(1, take)
-  const machines = new ReportQueue<AgentReport>(machinesAtOnce, take)
+  const alive = new GatheringQueue<AliveReport>((reports) => noteAlive(platform, reports))
+  const machines = new ReportQueue<MachineReport>(machinesAtOnce, take)
   return await platform.bus.subscribe(agentReportTopic, (message) => {
     // Only agents publish on this topic, in the type of the protocol.
     const report = message as AgentReport
-    if (report.kind === "alive") alive.add(report.host, report.kind, report)
+    if (report.kind === "alive") alive.add(report.host, report)
     else machines.add(report.host, report.serverId, report)
   })
 }
 
-async function handleReport(platform: Platform, report: AgentReport): Promise<void> {
-  if (report.kind === "alive") {
-    await noteHost(platform, report.host, report.description)
-    if (report.network) await noteHostAgents(platform, report.host, report.network.problem)
-  } else await syncMachine(platform, report.host, report.serverId, report.state)
+type MachineReport = Exclude<AgentReport, { kind: "alive" }>
+type AliveReport = Extract<AgentReport, { kind: "alive" }>
+
+async function noteAlive(platform: Platform, reports: readonly AliveReport[]): Promise<void> {
+  try {
+    await noteHosts(
+      platform,
+      reports.map(({ host: name, description }) => ({ name, description })),
+    )
+    for (const { host, network } of reports)
+      if (network) await noteHostAgents(platform, host, network.problem)
+  } catch (error) {
+    const isAway = toFault(translateDatabaseError(error)).kind === "unavailable"
+    if (reports.length === 1 || isAway) {
+      const facts = { err: describeError(error), hosts: reports.map(({ host }) => host) }
+      return platform.log.warn(facts, "reports of agents were not taken")
+    }
+    // What the database refuses of one host must not keep the others' from it.
+    const middle = Math.ceil(reports.length / 2)
+    for (const half of [reports.slice(0, middle), reports.slice(middle)]) await noteAlive(platform, half)
+  }
 }
 
 /** A host that was silent for two reports is back with the third: what waited for it goes on. */
 const backAfterMs = 25_000
 
-export async function noteHost(
+export async function noteHosts(
   platform: Platform,
-  name: string,
-  description: HostDescription,
+  hosts: readonly { name: string; description: HostDescription }[],
 ): Promise<void> {
-  const found = await touchHost(platform.db, { name, description })
-  if (found && found.silentMs < backAfterMs) return
-  if (found) return await platform.sagas.wake(platform.db)
+  const silentMs = await touchHosts(platform.db, hosts)
+  if ([...silentMs.values()].some((each) => each >= backAfterMs)) await platform.sagas.wake(platform.db)
+  const others = hosts.filter(({ name }) => !silentMs.has(name))
+  await inParallel(others, hostsAtOnce, (host) => noteChangedHost(platform, host))
+}
+
+async function noteChangedHost(
+  platform: Platform,
+  { name, description }: { name: string; description: HostDescription },
+): Promise<void> {
   await transact(platform.db, async (tx) => {
     const { host, isChanged } = await upsertHost(tx, { name, description })
     if (!isChanged) return

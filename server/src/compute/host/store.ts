@@ -31,17 +31,24 @@ export async function selectMetadataHosts(db: DbOrTx, downAfterMs: number): Prom
   return rows
 }
 
-/** Notes that a host lives that is as it was, and says for how long it was silent. Undefined: it is new, or has changed. */
-export async function touchHost(
+/**
+ * Notes that hosts live that are as they were, and says for how long each was silent; those that are new or have
+ * changed are not among them. However many: one statement, one commit.
+ */
+export async function touchHosts(
   db: DbOrTx,
-  report: { name: string; description: HostDescription },
-): Promise<{ silentMs: number } | undefined> {
-  const { rows } = await sql<{ silentMs: number }>`
-    with before as (select name, ${hostSilentMs} as silent_ms from compute.host where name = ${report.name} for update)
-    update compute.host h set last_seen_at = clock_timestamp() from before
-    where h.name = before.name and h.description = ${JSON.stringify(report.description)}::jsonb
-    returning before.silent_ms as "silentMs"`.execute(db)
-  return rows[0]
+  reports: readonly { name: string; description: HostDescription }[],
+): Promise<Map<string, number>> {
+  const names = reports.map(({ name }) => name)
+  const descriptions = reports.map(({ description }) => JSON.stringify(description))
+  const { rows } = await sql<{ name: string; silentMs: number }>`
+    with said as (select * from unnest(${names}::text[], ${descriptions}::jsonb[]) s (name, description)),
+    before as (select name, ${hostSilentMs} as silent_ms from compute.host
+      where name = any(${names}::text[]) order by name for update)
+    update compute.host h set last_seen_at = clock_timestamp() from before join said using (name)
+    where h.name = before.name and h.description = said.description
+    returning h.name, before.silent_ms as "silentMs"`.execute(db)
+  return new Map(rows.map(({ name, silentMs }) => [name, silentMs]))
 }
 
 /** As if it had been silent for so long; its next report ends that. */
