@@ -1,7 +1,8 @@
 // Imports go one way, those of types too: platform <- engine <- services <- main <- launch. A service sees another
 // only through its index.ts, and only those before it in the list of services.ts. A service's wires (its folders
 // openstack-…) are on top of it: only its service.ts knows them. The agent is apart: no service, no SQL. What lies in
-// a folder `testing` is for tests alone: it may import anything, and only tests import it.
+// a folder `testing` is for tests alone: it may import anything, and only tests import it. So are
+// stories (`…-story.ts`, `…-world.ts`), which tests run in processes of their own.
 import { folderOf } from "../server/src/engine/service.ts"
 import { services } from "../server/src/services.ts"
 import type { SourceFile } from "./source-files.ts"
@@ -27,7 +28,7 @@ function layerOf(path: string): Place {
   const [, , part = "", ...rest] = path.split("/")
   if (!path.startsWith("server/src/")) return { layer: "outside", part: "" }
   if (rest.length === 0) return { layer: part === "cli.ts" ? "launch" : "main", part: "" }
-  if (rest.includes("testing")) return { layer: "outside", part: "" }
+  if (rest.includes("testing") || /-(story|world)\.ts$/.test(path)) return { layer: "outside", part: "" }
   if (part === "platform" || part === "engine" || part === "agent" || part === "api" || part === "launch")
     return { layer: part, part }
   return { layer: rest[0]?.startsWith("openstack-") ? "wire" : "service", part }

@@ -19,7 +19,7 @@ import {
 import type { Reconciler } from "./engine/reconcile/reconciler.ts"
 import { type CloudHosts, type HostsParts, openHosts } from "./hosts.ts"
 import { registerLocalImage } from "./image/index.ts"
-import { localImageStore } from "./image-store.ts"
+import { localImageStore } from "./local-image-store.ts"
 import type { NetworkDriver } from "./network/driver/network-driver.ts"
 import type { Bus } from "./platform/bus/bus.ts"
 import { createMemoryBus } from "./platform/bus/memory-bus.ts"

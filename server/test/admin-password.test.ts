@@ -2,9 +2,9 @@
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
 import { sql } from "kysely"
-import { metadataFacts } from "../src/compute/metadata/content.ts"
+import { openstackFiles } from "../src/compute/metadata/files.ts"
 import { machineSpec } from "../src/compute/metadata/machine-spec.ts"
-import { openstackFiles } from "../src/compute/metadata/tree.ts"
+import { metadataFacts } from "../src/compute/metadata/read-facts.ts"
 import { selectServer } from "../src/compute/server/store.ts"
 import { type ServerCloud, startServerCloud } from "./server-cloud.ts"
 

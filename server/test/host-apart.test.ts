@@ -25,7 +25,7 @@ import {
   type MetadataRequest,
 } from "../src/compute/index.ts"
 import { seal } from "../src/identity/index.ts"
-import { localImageStore } from "../src/image-store.ts"
+import { localImageStore } from "../src/local-image-store.ts"
 import { eventually } from "../src/platform/clock/clock.ts"
 import type { Platform } from "../src/platform/context/context.ts"
 import { newUuid } from "../src/platform/ids/ids.ts"

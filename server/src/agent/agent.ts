@@ -20,6 +20,7 @@ import {
   agentStopping,
 } from "./faults.ts"
 import { FenceStore, type FenceUse } from "./fence-store.ts"
+import { followState } from "./follow-state.ts"
 import { uptimeLine } from "./hypervisor/host-facts.ts"
 import type { Hypervisor } from "./hypervisor/hypervisor.ts"
 import type { ImageCache } from "./image-cache/image-cache.ts"
@@ -43,7 +44,7 @@ import { agentDirectories, MachineStore } from "./machine-store.ts"
 import { MetadataKeeper, type MetadataServer } from "./metadata/metadata-keeper.ts"
 import type { PortPlugger } from "./ports/port-plugger.ts"
 import type { AgentCommands, AgentReport, Fence, HostDescription, VmState } from "./protocol.ts"
-import { followState, powerOffAll, type RecoveryDeps, recoverMachines } from "./recovery.ts"
+import { powerOffAll, type RecoveryDeps, recoverMachines } from "./recovery.ts"
 import { Snapshots } from "./snapshots.ts"
 
 export interface AgentDeps {

@@ -12,7 +12,7 @@ import { type AgentContext, handleOf, noteState, reportState } from "./context.t
 import { destroyMachine, ensureMachine } from "./machine-commands.ts"
 import { forEachLimited, type MachineQueues } from "./machine-queue.ts"
 import type { agentDirectories, MachineRecord } from "./machine-store.ts"
-import type { PowerState, VmState } from "./protocol.ts"
+import type { VmState } from "./protocol.ts"
 import { readStateFile, removeStateFile, writeStateFile } from "./state-file.ts"
 
 export interface RecoveryDeps {
@@ -193,14 +193,4 @@ export async function powerOffAll(deps: RecoveryDeps, graceMs: number): Promise<
       { isOwn: true },
     )
   })
-}
-
-/** Follows a machine's event: what it really is now, told when it is not what was told last. */
-export async function followState(context: AgentContext, serverId: string): Promise<PowerState | null> {
-  const record = context.machines.get(serverId)
-  if (!record) return null
-  const state = await context.hypervisor.inspect(handleOf(context, serverId, record))
-  if (state.power === record.state.power) return null
-  await noteState(context, record, state)
-  return state.power
 }

@@ -1,6 +1,6 @@
 // Path → what a guest reads there. Pure.
 import type { MetadataFacts } from "./facts.ts"
-import { contentFiles, ec2Tree, ec2Versions, openstackFiles, openstackVersions, readEc2 } from "./tree.ts"
+import { contentFiles, ec2Tree, ec2Versions, openstackFiles, openstackVersions, readEc2 } from "./files.ts"
 
 export interface MetadataAnswer {
   body: string

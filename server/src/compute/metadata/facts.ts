@@ -1,4 +1,4 @@
-// What the metadata of a server is made of; plain data, gathered by content.ts, turned into files by tree.ts.
+// What the metadata of a server is made of; plain data, gathered by read-facts.ts, turned into files by files.ts.
 import type { ServerMetadataNetwork } from "../../network/index.ts"
 import type { InjectedFile } from "../server/injected-file.ts"
 

@@ -6,7 +6,7 @@ import { keepGuestPassword, readGuestPassword } from "../server/guest-password.t
 import type { Server } from "../server/server.ts"
 import { selectServer } from "../server/store.ts"
 import { answerMetadata, isPasswordPath } from "./answer.ts"
-import { metadataFacts } from "./content.ts"
+import { metadataFacts } from "./read-facts.ts"
 
 export interface MetadataRequest {
   /** The host whose proxy asks: it is told of its own guests only. Null: the proxy of this process's own cloud. */

@@ -1,7 +1,6 @@
 // Why hosts do not get a server: for every host each filter and each resource that says no, and what would have to
 // change. Pure. Operators read all of it; whoever asked for the server reads `reasonForUser`.
 import type { Asked } from "./choose.ts"
-import type { Refusal } from "./filter/filter.ts"
 import {
   coreFilter,
   diskFilter,
@@ -9,7 +8,8 @@ import {
   ramFilter,
   roomFilterNames,
   roomKinds,
-} from "./filter/room.ts"
+} from "./filter/core-ram-disk.ts"
+import type { Refusal } from "./filter/filter.ts"
 import type { HostState } from "./host-state.ts"
 import type { ScheduleRequest } from "./request.ts"
 

@@ -331,6 +331,12 @@ function sendFault(request: IncomingMessage, response: ServerResponse, fault: Fa
   send(response, statusOf(fault), wireOf(fault))
 }
 
+/** The header, of several the first; "" when there is none. */
+export function headerOf(request: IncomingMessage, name: string): string {
+  const value = request.headers[name]
+  return (Array.isArray(value) ? value[0] : value)?.trim() ?? ""
+}
+
 export function sendJson(response: ServerResponse, body: unknown): void {
   send(response, 200, body)
 }

@@ -16,7 +16,7 @@ import {
   joinTokenUnusable,
   requestUnusable,
 } from "../faults.ts"
-import { checkJoinToken, consumeJoinToken, type TokenUse } from "../token/issue.ts"
+import { checkJoinToken, consumeJoinToken, type TokenUse } from "../token/join-token.ts"
 import type { Member } from "./member.ts"
 
 export interface Joining {

@@ -8,8 +8,13 @@ import { doorServerName } from "../../agent/door-protocol.ts"
 import { enterNetns, netnsDir } from "../../agent/ports/netns.ts"
 import type { NetworkWant, WantPort } from "../../network/driver/network-driver.ts"
 import { OvnDriver } from "../../network/driver/ovn/ovn-driver.ts"
-import { floatingAddress, ports, routerAddress, sampleWant } from "../../network/driver/sample-want.ts"
-import { tellAll } from "../../network/driver/tell-all.ts"
+import {
+  floatingAddress,
+  ports,
+  routerAddress,
+  sampleWant,
+} from "../../network/driver/testing/sample-want.ts"
+import { tellAll } from "../../network/driver/testing/tell-all.ts"
 import { eventually } from "../../platform/clock/clock.ts"
 import { exec } from "../../platform/exec/exec.ts"
 import { identifyProcess } from "../../platform/exec/process.ts"

@@ -7,8 +7,8 @@ import {
   routerAddress,
   sampleWant,
   slaacAddress,
-} from "../../network/driver/sample-want.ts"
-import { tellAll } from "../../network/driver/tell-all.ts"
+} from "../../network/driver/testing/sample-want.ts"
+import { tellAll } from "../../network/driver/testing/tell-all.ts"
 import { eventually } from "../../platform/clock/clock.ts"
 import { exec } from "../../platform/exec/exec.ts"
 import { identifyProcess } from "../../platform/exec/process.ts"

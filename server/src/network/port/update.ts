@@ -19,7 +19,7 @@ import {
   securityGroupNotFound,
   subnetNotOfNetwork,
 } from "../faults.ts"
-import { releaseFloatingIpsOf } from "../floating-ip/disassociate.ts"
+import { releaseFloatingIpsOf } from "../floating-ip/release.ts"
 import { releaseAddresses } from "../ipam/allocate.ts"
 import { takePortAddresses } from "../ipam/choose.ts"
 import { notify } from "../resource/notify.ts"

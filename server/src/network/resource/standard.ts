@@ -97,14 +97,14 @@ export async function change<T>(ctx: Ctx, run: (tx: Tx) => Promise<T>): Promise<
   const attempt = () =>
     transact(ctx.db, async (tx) => {
       const result = await run(tx)
-      tellEngine(ctx, tx)
+      pokeAfterCommit(ctx, tx)
       return result
     })
   return await againWhenGone(attempt)
 }
 
 /** The same at the end of a part of somebody's transaction. */
-export function tellEngine(ctx: Ctx, tx: Tx): void {
+export function pokeAfterCommit(ctx: Ctx, tx: Tx): void {
   const changed = changedIn(tx)
   afterCommit(tx, () => syncOf(ctx).poke(changed))
 }

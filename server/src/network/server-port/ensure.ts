@@ -5,11 +5,11 @@ import { type DbOrTx, type Tx, transact } from "../../platform/db/database.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
 import { asksOf, enforceQuotaOfMade } from "../../quota/index.ts"
 import { ensureAutoTopology } from "../auto-topology/auto-topology.ts"
-import { releaseFloatingIpsOf } from "../floating-ip/disassociate.ts"
+import { releaseFloatingIpsOf } from "../floating-ip/release.ts"
 import { type SubnetFacts, subnetFacts } from "../ipam/allocate.ts"
 import { insertPort } from "../port/insert.ts"
 import { networkQuota } from "../quota.ts"
-import { change, tellEngine } from "../resource/standard.ts"
+import { change, pokeAfterCommit } from "../resource/standard.ts"
 import { noteChanged } from "../sync/changes.ts"
 import { arePortsUp } from "../sync/port-states.ts"
 import { syncOf } from "../sync/sync.ts"
@@ -150,7 +150,7 @@ async function bindAll(ctx: Ctx, tx: Tx, server: ServerOfPorts, host: string): P
       and (host_id <> ${host} or device_id <> ${serverId} or device_owner <> ${owner})`.execute(tx)
   const vifs = await vifsOf(tx, serverId)
   noteChanged(tx, { ports: vifs.map((vif) => vif.portId) })
-  tellEngine(ctx, tx)
+  pokeAfterCommit(ctx, tx)
   return vifs
 }
 
@@ -178,7 +178,7 @@ async function addInterfaces(ctx: Ctx, tx: Tx, want: MakeServerPorts, ground: Gr
   const own = interfaces.filter((request) => request.portId === null)
   const owners = own.map(() => projectId)
   await enforceQuotaOfMade(ctx, tx, networkQuota, asksOf(owners, { port: 1 }))
-  tellEngine(ctx, tx)
+  pokeAfterCommit(ctx, tx)
   return vifs
 }
 
@@ -250,7 +250,7 @@ export async function detachServerInterface(
     tx,
     (await portsOf(tx, serverId)).filter((id) => id === portId),
   )
-  tellEngine(ctx, tx)
+  pokeAfterCommit(ctx, tx)
 }
 
 /** Of a server that is gone. */

@@ -7,13 +7,6 @@ import { allHostsFilter } from "./all-hosts.ts"
 import { availabilityZoneFilter } from "./availability-zone.ts"
 import { computeFilter } from "./compute.ts"
 import { computeCapabilitiesFilter } from "./compute-capabilities.ts"
-import { differentHostFilter } from "./different-host.ts"
-import type { Filter } from "./filter.ts"
-import { imagePropertiesFilter } from "./image-properties.ts"
-import { aggregateIoOpsFilter, ioOpsFilter } from "./io-ops.ts"
-import { isolatedHostsFilter } from "./isolated-hosts.ts"
-import { jsonFilter } from "./json.ts"
-import { aggregateNumInstancesFilter, numInstancesFilter } from "./num-instances.ts"
 import {
   aggregateCoreFilter,
   aggregateDiskFilter,
@@ -21,7 +14,14 @@ import {
   coreFilter,
   diskFilter,
   ramFilter,
-} from "./room.ts"
+} from "./core-ram-disk.ts"
+import { differentHostFilter } from "./different-host.ts"
+import type { Filter } from "./filter.ts"
+import { imagePropertiesFilter } from "./image-properties.ts"
+import { aggregateIoOpsFilter, ioOpsFilter } from "./io-ops.ts"
+import { isolatedHostsFilter } from "./isolated-hosts.ts"
+import { jsonFilter } from "./json.ts"
+import { aggregateNumInstancesFilter, numInstancesFilter } from "./num-instances.ts"
 import { sameHostFilter } from "./same-host.ts"
 import { serverGroupAffinityFilter } from "./server-group-affinity.ts"
 import { serverGroupAntiAffinityFilter } from "./server-group-anti-affinity.ts"

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { networkDriverContract } from "../contract.ts"
-import { ports, sampleWant } from "../sample-want.ts"
-import { tellAll } from "../tell-all.ts"
+import { networkDriverContract } from "../testing/contract.ts"
+import { ports, sampleWant } from "../testing/sample-want.ts"
+import { tellAll } from "../testing/tell-all.ts"
 import { FakeNetworkDriver } from "./fake-driver.ts"
 
 networkDriverContract("fake", async () => ({ driver: new FakeNetworkDriver(), plug: async () => {} }))

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import type { NetworkWant, WantPort, WantSecurityGroupRule } from "../network-driver.ts"
-import { ports, sampleWant } from "../sample-want.ts"
+import { ports, sampleWant } from "../testing/sample-want.ts"
 import { told } from "../want.ts"
 import type { DesiredRow, TableName } from "./row.ts"
 import { ruleMatch } from "./security-group.ts"

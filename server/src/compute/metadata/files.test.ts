@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { answerMetadata } from "./answer.ts"
 import type { MetadataFacts } from "./facts.ts"
-import { configDriveFiles, netmaskOf, networkDataOf, openstackFiles } from "./tree.ts"
+import { configDriveFiles, netmaskOf, networkDataOf, openstackFiles } from "./files.ts"
 
 const facts: MetadataFacts = {
   serverId: "5c6a9a8e-3b7f-4c67-9a61-2f3f6d1f0001",

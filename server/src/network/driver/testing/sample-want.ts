@@ -6,7 +6,7 @@ import type {
   WantPort,
   WantSecurityGroupRule,
   WantSubnet,
-} from "./network-driver.ts"
+} from "../network-driver.ts"
 
 export const floatingAddress = "172.24.4.50"
 export const routerAddress = "172.24.4.10"

@@ -1,8 +1,15 @@
 // Networks at random, from a seed, and the way from one to another by what differs: what the drivers are tested with
 // beside the sample.
-import type { Follow, NetworkDriver, NetworkWant, ReconcileReport, Told, WantPort } from "./network-driver.ts"
+import type {
+  Follow,
+  NetworkDriver,
+  NetworkWant,
+  ReconcileReport,
+  Told,
+  WantPort,
+} from "../network-driver.ts"
+import { isNothing, nouns, told } from "../want.ts"
 import { ports, sampleWant } from "./sample-want.ts"
-import { isNothing, nouns, told } from "./want.ts"
 
 export type Random = (below: number) => number
 

@@ -1,5 +1,5 @@
-import type { NetworkDriver, NetworkWant, ReconcileReport } from "./network-driver.ts"
-import { told } from "./want.ts"
+import type { NetworkDriver, NetworkWant, ReconcileReport } from "../network-driver.ts"
+import { told } from "../want.ts"
 
 /** Makes the engine equal to `want` in one change. */
 export async function tellAll(driver: NetworkDriver, want: NetworkWant): Promise<ReconcileReport> {

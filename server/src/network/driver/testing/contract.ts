@@ -1,12 +1,12 @@
 // What every network driver promises, as one suite that each of them runs.
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { eventually } from "../../platform/clock/clock.ts"
-import type { NetworkDriver } from "./network-driver.ts"
+import { eventually } from "../../../platform/clock/clock.ts"
+import type { NetworkDriver } from "../network-driver.ts"
+import { nothing } from "../want.ts"
 import { changedALittle, randomFrom, randomWant, tellDifferences } from "./random-want.ts"
 import { ports, sampleWant } from "./sample-want.ts"
 import { tellAll } from "./tell-all.ts"
-import { nothing } from "./want.ts"
 
 export interface DriverUnderTest {
   driver: NetworkDriver
