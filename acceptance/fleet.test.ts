@@ -41,5 +41,5 @@ test("those with servers stay; the others go, with their rows", async () => {
     ["sim-00001"],
   )
   assert.match(await fleet("remove"), /^0 simulated hosts/)
-  assert.match(String(await fleet("add", "20000").catch(String)), /use fleet add N/)
+  assert.match(String(await fleet("add", "20000").catch(String)), /from 1 to 10000/)
 })
