@@ -50,6 +50,19 @@ async function openDoor(
   return { opened, url, [Symbol.asyncDispose]: async () => await opened[Symbol.asyncDispose]() }
 }
 
+test("a host whose clock is wrong does not join, and its token is still good", async () => {
+  const { url, token } = await hosts().token(anyHost)
+  const key = join(scratch, "clock.key")
+  await makeKey(key)
+  const ask = { name: "host40", address: "127.0.0.1", token, request: await makeRequest(key) }
+  const hourAgo = new Date(Date.now() - 3_600_000)
+  await assert.rejects(askToJoin(new URL(url), { ...ask, at: hourAgo }), {
+    code: "host.clock.wrong",
+    message: /60 minutes behind the cloud's/,
+  })
+  await askToJoin(new URL(url), ask)
+})
+
 describe("a host's address", () => {
   /** As a host that says whatever it likes. */
   async function askFrom(name: string, address: string, how: { at?: string; door?: string } = {}) {

@@ -44,6 +44,8 @@ export interface JoinRequest {
   address: string
   /** PKCS #10, PEM. */
   request: string
+  /** What the host's clock says, ISO 8601. */
+  at: string
 }
 
 export interface CertificateAnswer {

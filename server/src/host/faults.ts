@@ -40,6 +40,13 @@ export const hostAddressKind = fault(
     `\`address\`: networks reach over hosts by IPv4, and ${address} is none. ` +
     "Start the cloud with an IPv4 address that the others reach: ./kumoi up --listen ADDRESS",
 )
+/** Certificates and tickets are of a time. */
+export const hostClockWrong = fault(
+  "precondition",
+  "host.clock.wrong",
+  (offMs: number) =>
+    `The host's clock is ${Math.round(Math.abs(offMs) / 60_000)} minutes ${offMs < 0 ? "behind" : "ahead of"} the cloud's. Set it, then join again.`,
+)
 export const hostUnknown = fault(
   "forbidden",
   "host.member.unknown",

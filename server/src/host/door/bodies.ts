@@ -20,6 +20,7 @@ const JoinBody = Type.Object({
   name: Type.String({ pattern: hostNamePattern, maxLength: hostNameLengthMost }),
   address: Type.String({ maxLength: 64 }),
   request: Type.String({ maxLength: 10_000 }),
+  at: Type.String({ format: "date-time", maxLength: 40 }),
 })
 const RenewBody = Type.Object({ request: Type.String({ maxLength: 10_000 }) })
 

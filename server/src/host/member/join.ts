@@ -11,6 +11,7 @@ import type { HostAuthority } from "../authority.ts"
 import {
   hostAddressKind,
   hostAddressTaken,
+  hostClockWrong,
   hostNameTaken,
   hostUnknown,
   joinTokenUnusable,
@@ -31,6 +32,9 @@ export interface Joining {
   hasTunnels: boolean
 }
 
+/** A host's clock may be wrong by so much; certificates are judged by it. */
+const clockOffMostMs = 5 * 60_000
+
 /** Repeatable by the same host with the same key: it gets another certificate. */
 export async function joinHost(platform: Platform, asked: JoinRequest, how: Joining): Promise<JoinAnswer> {
   const { name, token: secret } = asked
@@ -38,6 +42,8 @@ export async function joinHost(platform: Platform, asked: JoinRequest, how: Join
   const use: TokenUse = { secret, hostName: name, address, from: how.from, now: platform.clock.now() }
   // Before the work of signing: who has no token costs us one look.
   await checkJoinToken(platform.db, use)
+  const offMs = Date.parse(asked.at) - use.now.getTime()
+  if (Math.abs(offMs) > clockOffMostMs) throw hostClockWrong(offMs)
   if (how.hasTunnels && !isIPv4(address)) throw hostAddressKind(address)
   if (address === how.ownAddress && !isLoopback(address)) throw hostAddressTaken(address)
   const signed = await signFor(platform, how.authority, name, asked.request)

@@ -151,9 +151,6 @@ export class DoorClient implements Disposable {
   }
 }
 
-/** This machine's clock may be wrong by so much; certificates are judged by it. */
-const clockOffMostMs = 5 * 60_000
-
 const wrongAuthority = () =>
   new Fault(
     "forbidden",
@@ -165,7 +162,7 @@ const wrongAuthority = () =>
 /** Joins: the token names the authority, and nothing secret is sent before the door has shown it. */
 export async function askToJoin(
   door: URL,
-  asked: Omit<JoinRequest, "token" | "address"> & { token: string; address: string | null },
+  asked: Omit<JoinRequest, "token" | "address" | "at"> & { token: string; address: string | null; at?: Date },
 ): Promise<{ answer: JoinAnswer; address: string }> {
   const token = readJoinToken(asked.token)
   if (!token) {
@@ -176,7 +173,8 @@ export async function askToJoin(
   try {
     if (!isOf(socket, token.authority)) throw wrongAuthority()
     const address = asked.address ?? addressOfEnd(socket.localAddress ?? "") ?? ""
-    const body = { ...asked, address, token: token.secret }
+    const at = (asked.at ?? new Date()).toISOString()
+    const body = { ...asked, address, token: token.secret, at } satisfies JoinRequest
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const sent = request(new URL(doorPaths.join, door), {
         method: "POST",
@@ -189,7 +187,6 @@ export async function askToJoin(
       sent.once("error", (error) => reject(unreachable(door, error)))
       sent.end(JSON.stringify(body))
     })
-    checkClock(response)
     if (response.statusCode !== 200) throw await faultIn(response)
     // The door's own answer to this path.
     return { answer: (await readJsonBody(response)) as JoinAnswer, address }
@@ -221,15 +218,6 @@ function isOf(socket: TLSSocket, authority: string): boolean {
   const ca = shown?.issuerCertificate
   if (!shown || !ca || fingerprintOf(ca) !== authority) return false
   return shown.verify(ca.publicKey) && shown.checkHost(doorServerName) !== undefined
-}
-
-function checkClock(response: IncomingMessage): void {
-  const theirs = Date.parse(response.headers.date ?? "")
-  const offMs = Date.now() - theirs
-  if (Number.isNaN(theirs) || Math.abs(offMs) <= clockOffMostMs) return
-  const minutes = Math.round(Math.abs(offMs) / 60_000)
-  const message = `This machine's clock is ${minutes} minutes ${offMs < 0 ? "behind" : "ahead of"} the cloud's. Set it, then join again.`
-  throw new Fault("precondition", "cli.join.clock", message)
 }
 
 async function readJsonBody(response: IncomingMessage): Promise<unknown> {
