@@ -16,7 +16,7 @@ import { nouns, told } from "../want.ts"
 export class FakeNetworkDriver implements NetworkDriver {
   readonly name = "fake"
   readonly #clock: Clock
-  readonly #watchers = new Set<() => void>()
+  readonly #watchers = new Set<(portIds: Iterable<string>) => void>()
   readonly #things = new Map(nouns.map((noun) => [noun, new Map<string, { id: string }>()]))
   #turn: Promise<unknown> = Promise.resolve()
   #slowMs = 0
@@ -50,13 +50,13 @@ export class FakeNetworkDriver implements NetworkDriver {
   holdBack(portId: string, isHeld: boolean): void {
     if (isHeld) this.#isUnplugged.add(portId)
     else this.#isUnplugged.delete(portId)
-    this.#tell()
+    this.#tell([portId])
   }
 
   /** The same of all. */
   holdBackAll(isHeld: boolean): void {
     this.#holdsBackAll = isHeld
-    this.#tell()
+    this.#tell(this.#ports.keys())
   }
 
   async change(read: (also: Partial<Told>) => Promise<NetworkChange>): Promise<ChangeReport> {
@@ -101,49 +101,63 @@ export class FakeNetworkDriver implements NetworkDriver {
         if (after) things?.set(id, structuredClone(after))
       }
     }
-    this.#tell()
+    this.#tell(told.ports)
     return { ...report, follow: { ports: [], portsOfSubnets: [], ofNetworks: [] } }
   }
 
   async *portStates(signal: AbortSignal): AsyncIterable<PortStateEvent> {
     const told = new Map<string, boolean>()
+    // Only what has changed is looked at: a change costs the same with however many ports.
+    const changed = new Set(this.#ports.keys())
     let wake: () => void = () => {}
-    const onChange = () => wake()
+    const onChange = (portIds: Iterable<string>) => {
+      for (const portId of portIds) changed.add(portId)
+      wake()
+    }
+    const onAbort = () => wake()
     this.#watchers.add(onChange)
-    signal.addEventListener("abort", onChange)
+    signal.addEventListener("abort", onAbort)
     try {
       while (!signal.aborted) {
-        const changed = new Promise<void>((resolve) => {
+        const more = new Promise<void>((resolve) => {
           wake = resolve
         })
-        const states = this.#states()
-        for (const portId of told.keys()) if (!states.has(portId)) told.delete(portId)
-        for (const [portId, isUp] of states) {
+        for (const portId of [...changed]) {
+          changed.delete(portId)
+          const isUp = this.#stateOf(portId)
           if (told.get(portId) === isUp) continue
-          told.set(portId, isUp)
-          yield { portId, isUp }
+          if (isUp === undefined) told.delete(portId)
+          else {
+            told.set(portId, isUp)
+            yield { portId, isUp }
+          }
         }
-        if (!signal.aborted) await changed
+        if (!signal.aborted && changed.size === 0) await more
       }
     } finally {
       this.#watchers.delete(onChange)
-      signal.removeEventListener("abort", onChange)
+      signal.removeEventListener("abort", onAbort)
     }
   }
 
   isPortUp(portId: string): boolean {
-    return this.#states().get(portId) === true
+    return this.#stateOf(portId) === true
   }
 
-  #states(): Map<string, boolean> {
-    const states = new Map<string, boolean>()
-    for (const { id, kind, hostId } of this.want.ports)
-      if (kind === "vif") states.set(id, hostId !== null && !this.#holdsBackAll && !this.#isUnplugged.has(id))
-    return states
+  get #ports(): ReadonlyMap<string, { id: string }> {
+    return this.#things.get("ports") ?? new Map()
   }
 
-  #tell(): void {
-    for (const watcher of this.#watchers) watcher()
+  /** Undefined: there is no such port, or no guest's. */
+  #stateOf(portId: string): boolean | undefined {
+    // It came as one.
+    const port = this.#ports.get(portId) as NetworkWant["ports"][number] | undefined
+    if (port?.kind !== "vif") return undefined
+    return port.hostId !== null && !this.#holdsBackAll && !this.#isUnplugged.has(portId)
+  }
+
+  #tell(portIds: Iterable<string>): void {
+    for (const watcher of this.#watchers) watcher(portIds)
   }
 
   async health(): Promise<string | undefined> {
@@ -151,6 +165,6 @@ export class FakeNetworkDriver implements NetworkDriver {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#tell()
+    this.#tell([])
   }
 }
