@@ -85,10 +85,10 @@ export async function answerHost({ platform, hosts }: Cloud, question: unknown):
       return { host, projects: (await selectProjectLoads(platform.db, host.name)).map(projectRoom) }
     }
     case "disable":
-      await setHostDisabled(platform, asked.host, asked.reason)
+      if (!(await setHostDisabled(platform, asked.host, asked.reason))) throw hostMissing(asked.host)
       return { done: `No new server comes to ${asked.host}; those on it stay.` }
     case "enable":
-      await setHostDisabled(platform, asked.host, null)
+      if (!(await setHostDisabled(platform, asked.host, null))) throw hostMissing(asked.host)
       return { done: `New servers may come to ${asked.host}.` }
     case "gateway":
       return { done: gatewayWords(await hosts.setGateway(asked.host, asked)) }

@@ -111,17 +111,18 @@ export async function removeComputeHosts({ db }: Platform, names: readonly strin
   })
 }
 
-/** By the operator. With a reason no new server comes to the host; with null they may again. */
+/** By the operator. With a reason no new server comes to the host; with null they may again. False: no such host. */
 export async function setHostDisabled(
   platform: Platform,
   name: string,
   reason: string | null,
-): Promise<void> {
+): Promise<boolean> {
   const host = await selectHost(platform.db, name)
-  if (!host) throw hostNotFound(name)
+  if (!host) return false
   await updateThing(platform.db, hostNoun, everything, host.id, {
     is_disabled: reason !== null,
     disabled_reason: reason || null,
     updated_at: platform.clock.now(),
   })
+  return true
 }

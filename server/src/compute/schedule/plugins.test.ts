@@ -81,6 +81,7 @@ test("what is wrong with the configuration is said at the start, with the key", 
     { enabledFilters: ["NoFilter"] },
     /compute\.schedule\.enabledFilters: there is no filter NoFilter/,
   )
+  await refuses({ enabledFilters: ["RamFilter", "RamFilter"] }, /enabledFilters: RamFilter is named twice/)
   await refuses({ scheduler: "best" }, /compute\.schedule\.scheduler: there is no best/)
   await refuses(
     { customFilters: ["here.ts"] },

@@ -36,7 +36,8 @@ const at = (key: string) => `compute.schedule.${key}`
 
 export async function makeScheduler(options: ScheduleOptions): Promise<Scheduler> {
   const available = await availableFilters(options.customFilters)
-  const enabled = options.enabledFilters.map((name) => {
+  const enabled = options.enabledFilters.map((name, index, names) => {
+    if (names.indexOf(name) < index) throw badConfig(at("enabledFilters"), `${name} is named twice`)
     const found = available.get(name)
     if (found) return found
     throw badConfig(
