@@ -60,6 +60,10 @@ const commands: Record<string, Command> = {
     summary: "files of the image store that no image names: list, discard them",
     load: async () => (await import("./launch/image.ts")).image,
   },
+  saga: {
+    summary: "work that is stuck or waits: list, describe, resume",
+    load: async () => (await import("./launch/saga.ts")).saga,
+  },
   policy: {
     summary: "why somebody may or may not; the rules in force; check a policy.yaml",
     load: async () => (await import("./launch/policy.ts")).policy,

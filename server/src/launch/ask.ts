@@ -4,6 +4,9 @@ import { askCloud } from "./control.ts"
 import { dataWords } from "./options.ts"
 import { readParent } from "./parent.ts"
 
+/** An answer as JSON brings it. */
+export type Sent<T> = T extends Date ? string : T extends object ? { [K in keyof T]: Sent<T[K]> } : T
+
 /** Of a cloud that does not answer. */
 export type AwayState = "starting" | "stopping" | "stopped"
 

@@ -1,6 +1,6 @@
 // `kumoi keys`: the keys that sign tokens and encrypt credentials, and their rotation. They lie in the database, so the
 // running cloud does it.
-import { awayText } from "./ask.ts"
+import { awayText, type Sent } from "./ask.ts"
 import { askCloud } from "./control.ts"
 import { type KeysAnswer, type KeysQuestion, ringWords } from "./keys-answer.ts"
 import { command, dataDirOf, dataOption, type OptionSpecs } from "./options.ts"
@@ -37,9 +37,6 @@ export const keys = command(about, async (options) => {
   process.stdout.write(options.flag("json") ? `${JSON.stringify(answer, null, 2)}\n` : render(answer))
   return 0
 })
-
-/** As it arrives over the socket: times are texts. */
-type Sent<T> = T extends Date ? string : T extends object ? { [K in keyof T]: Sent<T[K]> } : T
 
 function render(answer: Sent<KeysAnswer>): string {
   if ("rotations" in answer) {

@@ -59,6 +59,7 @@ import { answerPolicy } from "./policy-answer.ts"
 import { proveItAnswers } from "./prove.ts"
 import { choosePublicNetwork } from "./public-network.ts"
 import { type HostOptions, type HostParts, startHostParts } from "./real-host.ts"
+import { answerSaga } from "./saga-answer.ts"
 import type { CloudStatus, ComponentStatus } from "./status.ts"
 import { prepareTls, type Tls } from "./tls.ts"
 import type { UpOptions } from "./up-options.ts"
@@ -231,6 +232,7 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
     "/host": async (question: unknown) => await answerHost(cloud, question),
     "/image": async (question: unknown) => await answerImage(cloud.platform, question),
     "/keys": async (question: unknown) => await answerKeys(cloud.platform, question),
+    "/saga": async (question: unknown) => await answerSaga(cloud.platform, question),
     "/policy": async (question: unknown) => await answerPolicy(cloud.platform, question),
   }
   stack.use(await serveControl(join(dir.runDir, "control.sock"), answers))

@@ -9,7 +9,7 @@ import { type Logger, silentLogger } from "../../platform/log/log.ts"
 import { type TestPlatform, type TestPlatformOptions, testPlatform } from "../testing/platform.ts"
 import type { AnySaga, SagaFailure } from "./saga.ts"
 import { saga } from "./saga.ts"
-import { claimSagas, listStuckSagas, resumeStuckSaga, writeLog } from "./store.ts"
+import { claimSagas, listTroubledSagas, readSagaHistory, resumeStuckSaga, writeLog } from "./store.ts"
 
 async function begin(db: Db, sagas: readonly AnySaga[], options: TestPlatformOptions = {}) {
   const platform = testPlatform(db, options)
@@ -155,9 +155,12 @@ test("an undo that cannot leaves the saga stuck, seen by operators, until it is 
   const id = await startSaga(platform, clings, null)
   assert.equal((await platform.sagas.waitForSaga(platform.db, id)).state, "stuck")
   assert.equal(tries, platform.config.engine.sagaUndoAttemptsMost)
-  const [stuck] = await listStuckSagas(platform.db, 10)
+  const [stuck] = await listTroubledSagas(platform.db, 10)
   assert.equal(stuck?.id, id)
   assert.match(stuck?.lastError ?? "", /jammed/)
+  const history = await readSagaHistory(platform.db, id)
+  const kinds = history?.events.map(({ kind }) => kind)
+  assert.deepEqual(kinds, ["do_started", "do_done", "do_started", "do_failed", "undo_started"])
   isMended = true
   assert.ok(await resumeStuckSaga(platform.db, id))
   assert.equal((await platform.sagas.waitForSaga(platform.db, id)).state, "unwound")

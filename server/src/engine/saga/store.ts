@@ -288,21 +288,49 @@ export async function resumeStuckSaga(db: Db, id: string): Promise<boolean> {
   return rows.length > 0
 }
 
-export interface StuckSaga {
+export interface TroubledSaga {
   id: string
+  /** `compute.server.create` */
   name: string
+  state: SagaState
   resourceId: string | null
-  failure: SagaFailure | null
+  /** Tries in a row that found the other side away. */
+  waits: number
   lastError: string | null
   since: Date
 }
 
-export async function listStuckSagas(db: DbOrTx, limit: number): Promise<StuckSaga[]> {
-  const { rows } = await sql<StuckSaga>`
-    select id, name, resource_id as "resourceId", failure, last_error as "lastError", updated_at as since
-    from engine.saga where state = 'stuck' order by updated_at limit ${limit}
-  `.execute(db)
+/** Those that are stuck, and those that wait for what is away; the worst and the oldest first. */
+export async function listTroubledSagas(db: DbOrTx, limit: number): Promise<TroubledSaga[]> {
+  const columns = sql`id, name, state, resource_id as "resourceId", waits, last_error as "lastError", updated_at as since`
+  const { rows } = await sql<TroubledSaga>`
+    (select ${columns} from engine.saga where state = 'stuck' order by updated_at limit ${limit})
+    union all
+    (select ${columns} from engine.saga where waits > 0 and state in ('running', 'unwinding')
+      order by waits desc limit ${limit})
+    limit ${limit}`.execute(db)
   return rows
+}
+
+export interface SagaHistory extends TroubledSaga {
+  requestId: string
+  createdAt: Date
+  failure: SagaFailure | null
+  /** In order: the end of one step is written with the beginning of the next. `data` of a failure says why. */
+  events: { node: string; kind: LogEvent["kind"]; at: string; data: unknown }[]
+}
+
+export async function readSagaHistory(db: DbOrTx, id: string): Promise<SagaHistory | undefined> {
+  const { rows } = await sql<SagaHistory>`
+    select id, name, state, resource_id as "resourceId", waits, last_error as "lastError", updated_at as since,
+      request_id as "requestId", created_at as "createdAt", failure,
+      (select coalesce(json_agg(json_build_object('node', node, 'kind', kind, 'at', at,
+          'data', case when kind = 'do_failed' then data end)
+          order by at, kind like '%\\_started'),
+          '[]')
+        from engine.saga_event where saga_id = s.id) as events
+    from engine.saga s where id = ${id}`.execute(db)
+  return rows[0]
 }
 
 export interface WaitingSagas {
