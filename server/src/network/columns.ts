@@ -5,6 +5,7 @@ interface Route {
 }
 
 export interface Columns {
+  "agent.bridge_mappings": Record<string, string> | null
   "subnet.host_routes": Route[]
   "router.routes": Route[]
   "port.binding_profile": Record<string, unknown>

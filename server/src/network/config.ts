@@ -1,6 +1,7 @@
 import { Type } from "typebox"
 import { badConfig, configSection, type SectionOf } from "../platform/config/config.ts"
 import { canonicalAddress, parseAddress, parsePrefix, prefixContains } from "../platform/net/address.ts"
+import { readBridgeMappings } from "../platform/net/bridge-mappings.ts"
 
 const quota = (value: number, what: string) =>
   Type.Integer({
@@ -38,6 +39,19 @@ export const networkConfig = configSection(
     physicalNetworks: Type.Array(Type.String(), {
       default: ["public"],
       description: "Physical networks that provider networks may lie on.",
+    }),
+    bridgeMappings: Type.Array(Type.String(), {
+      default: [],
+      description:
+        "By which bridges of this machine it reaches physical networks, such as `datacentre:br-dc`; the bridges must be " +
+        "there. Of `public` the cloud makes one of its own where none is named, and is the gateway itself. Other hosts " +
+        "say theirs when they join (`--bridge-mappings`).",
+    }),
+    distributedFloatingIps: Type.Boolean({
+      default: false,
+      description:
+        "Floating IPs are translated on the host of their server, where that reaches the floating IP's physical network, " +
+        "and not on the router's gateway.",
     }),
     tunnelMtu: Type.Integer({
       default: 1442,
@@ -97,6 +111,7 @@ interface FirstNetworks
     string
   > {
   dnsNameservers: string[]
+  bridgeMappings: string[]
 }
 
 /** What the first start makes networks of, so that a slip shows before there is half a cloud. */
@@ -115,6 +130,8 @@ function checkAddresses(network: FirstNetworks): void {
         `${network[key]} is not in ${network.publicCidr} (network.publicCidr)`,
       )
   }
+  const mappings = readBridgeMappings(network.bridgeMappings)
+  if (typeof mappings === "string") throw badConfig("network.bridgeMappings", mappings)
   for (const server of network.dnsNameservers) {
     if (!canonicalAddress(server))
       throw badConfig("network.dnsNameservers", `${JSON.stringify(server)} is no IP address`)

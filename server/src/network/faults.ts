@@ -421,7 +421,7 @@ export const gatewayHasNoWay = fault(
   "network.gateway.no_way_out",
   (host: string, networks: readonly string[]) =>
     `${host} has no way to the external network (no bridge for ${networks.join(", ") || "it"}), so it can be no gateway. ` +
-    "A host that joins with --public has one.",
+    "A host that joins with --public has one, or with --bridge-mappings that name it.",
 )
 export const gatewayIsOnlyOne = fault(
   "conflict",

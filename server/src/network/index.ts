@@ -28,6 +28,7 @@ export {
   noteHostAgents,
   updateAgent,
 } from "./agent/agent.ts"
+export { physicalNetworksOfHost, selectBridgeMappings } from "./agent/physical-network.ts"
 export {
   type AutoTopology,
   checkAutoTopology,
@@ -134,6 +135,7 @@ export {
   listSecurityGroupsOfServer,
   listServerPorts,
   metadataNetworks,
+  physicalNetworksOfServer,
   type ServerAddress,
   type ServerMetadataNetwork,
   type ServerNetworking,

@@ -35,6 +35,7 @@ export interface AgentTable {
   created_at: TimestampNow
   started_at: TimestampNow
   heartbeat_at: TimestampNow
+  bridge_mappings: Columns["agent.bridge_mappings"] | null
 }
 
 export interface AllocationPoolTable {

@@ -5,12 +5,19 @@ import { sql } from "kysely"
 import { Type } from "typebox"
 import type { Reconciler } from "../../engine/reconcile/reconciler.ts"
 import type { Ctx, Platform } from "../../platform/context/context.ts"
+import {
+  type BridgeMappings,
+  bridgeMappingsOf,
+  ownPublicBridge,
+  ownPublicNetwork,
+} from "../../platform/net/bridge-mappings.ts"
 import { boolean, structure, text, time, uuid } from "../../platform/noun/field.ts"
 import { updateThing } from "../../platform/noun/list.ts"
 import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
 import { getOf, listOf, loadOf, ThingInput } from "../../platform/noun/verbs.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { anyObject, nullable } from "../../platform/schema/make.ts"
+import { isSimulated } from "../driver/network-driver.ts"
 import { agentAlive, agentNotFound, agentStatusFixed } from "../faults.ts"
 import { isGateway } from "../gateway/gateway.ts"
 
@@ -33,6 +40,8 @@ export async function reportAgents(
   { isStart = false } = {},
 ): Promise<{ agents: number }> {
   const { host } = platform.config
+  const own = ownMappings(platform)
+  const mappings = own && JSON.stringify(own)
   const problem = (await platform.drivers.network.health()) ?? null
   const ids = binaries.map((binary) => agentId(host, binary))
   if (problem !== null && !isStart) {
@@ -44,22 +53,38 @@ export async function reportAgents(
   const started = isStart ? sql`now()` : sql`network.agent.started_at`
   const { rows } = await sql<{ wasIll: boolean }>`with before as (
       select bool_or(problem is not null) as is_ill from network.agent where id = any(${ids}::uuid[]))
-    insert into network.agent (id, host, binary_name, problem)
-    select a.id, ${host}, a.name, ${problem} from unnest(${ids}::uuid[], ${[...binaries]}::text[]) a (id, name)
+    insert into network.agent (id, host, binary_name, problem, bridge_mappings)
+    select a.id, ${host}, a.name, ${problem}, ${mappings}::jsonb
+    from unnest(${ids}::uuid[], ${[...binaries]}::text[]) a (id, name)
     on conflict (id) do update set problem = excluded.problem, started_at = ${started},
-      heartbeat_at = now()
+      bridge_mappings = excluded.bridge_mappings, heartbeat_at = now()
     returning (select is_ill from before) as "wasIll"`.execute(platform.db)
   // What waited for the engine goes on.
   if (problem === null && rows.some((row) => row.wasIll)) await platform.sagas.wake(platform.db)
   return { agents: ids.length }
 }
 
+/** Of the cloud's first host. */
+function ownMappings({ config, drivers }: Platform): BridgeMappings | null {
+  if (isSimulated(drivers.network)) return null
+  return { [ownPublicNetwork]: ownPublicBridge, ...bridgeMappingsOf(config.network.bridgeMappings) }
+}
+
+/** What a host says of its part of the network. */
+export interface HostNetworkReport {
+  /** What is wrong with it. */
+  problem: string | null
+  /** Left out by hosts of an earlier program. */
+  bridgeMappings?: BridgeMappings | undefined
+}
+
 /** What is as it was is written down so often only. */
 const hostReportEveryMs = 25_000
-const hostReports = new WeakMap<Platform["sagas"], Map<string, { problem: string | null; atMs: number }>>()
+type LastReport = { said: string; atMs: number }
+const hostReports = new WeakMap<Platform["sagas"], Map<string, LastReport>>()
 
 function reportsOf({ sagas }: Platform) {
-  const found = hostReports.get(sagas) ?? new Map<string, { problem: string | null; atMs: number }>()
+  const found = hostReports.get(sagas) ?? new Map<string, LastReport>()
   hostReports.set(sagas, found)
   return found
 }
@@ -68,19 +93,24 @@ function reportsOf({ sagas }: Platform) {
 export async function noteHostAgents(
   platform: Platform,
   host: string,
-  problem: string | null,
+  report: HostNetworkReport,
 ): Promise<void> {
+  const { problem } = report
+  const mappings = report.bridgeMappings ? JSON.stringify(report.bridgeMappings) : null
+  const said = JSON.stringify(report)
   const known = reportsOf(platform)
   const atMs = platform.clock.monotonicMs()
   const last = known.get(host)
-  if (last && last.problem === problem && atMs - last.atMs < hostReportEveryMs) return
+  if (last && last.said === said && atMs - last.atMs < hostReportEveryMs) return
   const ids = binaries.map((binary) => agentId(host, binary))
   await sql`
-    insert into network.agent (id, host, binary_name, problem)
-    select a.id, ${host}, a.name, ${problem} from unnest(${ids}::uuid[], ${[...binaries]}::text[]) a (id, name)
-    on conflict (id) do update set problem = excluded.problem, heartbeat_at = now()
+    insert into network.agent (id, host, binary_name, problem, bridge_mappings)
+    select a.id, ${host}, a.name, ${problem}, ${mappings}::jsonb
+    from unnest(${ids}::uuid[], ${[...binaries]}::text[]) a (id, name)
+    on conflict (id) do update set problem = excluded.problem, bridge_mappings = excluded.bridge_mappings,
+      heartbeat_at = now()
   `.execute(platform.db)
-  known.set(host, { problem, atMs })
+  known.set(host, { said, atMs })
 }
 
 /** The host is none any more. */
@@ -144,7 +174,7 @@ export const agentNoun = noun({
     configurations: structure(
       anyObject,
       ({ driver }: AgentViewer) => sql`jsonb_strip_nulls(jsonb_build_object('driver', ${driver}::text,
-        'bridge-mappings', '{}'::jsonb, 'problem', a.problem))`,
+        'bridge-mappings', coalesce(a.bridge_mappings, '{}'), 'problem', a.problem))`,
     ),
     description: text(sql`a.description`, { update: true, input: nullable(Type.String({ maxLength: 255 })) }),
   },

@@ -80,9 +80,11 @@ export interface WantFloatingIp {
   routerId: string
   floatingIpAddress: string
   fixedIpAddress: string
-  /** The port that it points at, for distributed NAT. */
+  /** The port that it points at. */
   portId: string
   macAddress: string
+  /** Translated on the port's host, and not on the router's gateway. */
+  isDistributed: boolean
 }
 
 export interface WantSecurityGroupRule {
@@ -153,6 +155,9 @@ export interface Gateway {
   chassis: string
   priority: number
 }
+
+/** It carries nothing, so that it does not matter which host a port is on. */
+export const isSimulated = ({ name }: Pick<NetworkDriver, "name">) => name === "fake"
 
 export interface NetworkDriver {
   readonly name: string

@@ -4,6 +4,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { type DbOrTx, type Tx, transact } from "../../platform/db/database.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
 import { asksOf, enforceQuotaOfMade } from "../../quota/index.ts"
+import { physicalNetworksOfHost } from "../agent/physical-network.ts"
 import { ensureAutoTopology } from "../auto-topology/auto-topology.ts"
 import { releaseFloatingIpsOf } from "../floating-ip/release.ts"
 import { type SubnetFacts, subnetFacts } from "../ipam/allocate.ts"
@@ -16,6 +17,7 @@ import { syncOf } from "../sync/sync.ts"
 import {
   portsNotPlugged,
   serverGroupMissing,
+  serverHostWithoutWay,
   serverNetworkMissing,
   serverPortMissing,
   serverPortTaken,
@@ -70,9 +72,19 @@ export async function makeServerPorts(ctx: Ctx, tx: Tx, want: MakeServerPorts): 
     : await bindAll(ctx, tx, want.server, want.host)
 }
 
-/** More interfaces for a server, after those that it has. */
+/** More interfaces for a server, after those that it has; refused where its host cannot connect them. */
 export async function attachServerInterfaces(ctx: Ctx, tx: Tx, want: MakeServerPorts): Promise<ServerVif[]> {
+  const { server, host, planned } = want
+  if (!(await hasWay(tx, host, planned.physicalNetworks ?? []))) throw serverHostWithoutWay(server.id)
   return await addInterfaces(ctx, tx, want, await readGround(ctx, tx, want))
+}
+
+async function hasWay(tx: Tx, host: string, physicalNetworks: readonly string[]): Promise<boolean> {
+  if (physicalNetworks.length === 0) return true
+  const { rows } = await sql<{ reached: string[] | null }>`
+    select ${physicalNetworksOfHost(sql`${host}`)} as reached`.execute(tx)
+  const reached = rows[0]?.reached ?? null
+  return reached === null || physicalNetworks.every((each) => reached.includes(each))
 }
 
 /** Binds all that the server has to the host ("": to none). When it returns, the engine has taken them. */

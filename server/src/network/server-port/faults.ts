@@ -69,6 +69,13 @@ export const portQuotaExceeded = fault(
   () => "Maximum number of ports exceeded",
 )
 
+export const serverHostWithoutWay = fault(
+  "conflict",
+  "network.server.host_without_way",
+  (serverId: string) =>
+    `The host of server ${serverId} does not reach the physical network of the network that was asked for.`,
+)
+
 /** Tried again, and after some tries on another host. */
 export const portsNotPlugged = fault(
   "unavailable",

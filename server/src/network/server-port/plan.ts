@@ -49,6 +49,8 @@ export interface PlannedServerPorts {
   /** Each names its network or its port; one that names neither is on the project's own network, which is to be made. */
   interfaces: InterfaceRequest[]
   securityGroupIds: string[]
+  /** Those that the server's host must reach. Left out by earlier programs. */
+  physicalNetworks?: string[]
 }
 
 interface CandidateNetwork {
@@ -57,9 +59,12 @@ interface CandidateNetwork {
   isExternal: boolean
   isShared: boolean
   portSecurityEnabled: boolean
+  /** Where it lies on one. */
+  physicalNetwork: string | null
 }
 
 const candidateColumns = sql`n.id, n.is_external as "isExternal", n.is_port_security_enabled as "portSecurityEnabled",
+  n.physical_network as "physicalNetwork",
   exists (select from network.rbac_policy r where r.object_id = n.id and r.object_type = 'network'
     and r.action = 'access_as_shared') as "isShared",
   (select coalesce(json_agg(json_build_object('id', s.id, 'cidr', s.cidr)), '[]') from network.subnet s
@@ -120,11 +125,12 @@ export async function planServerPorts(ctx: Ctx, wish: ServerPortsWish): Promise<
     isNone ? [] : resolveGroups(ctx, projectId, wish.securityGroups),
     resolveRequests(ctx, projectId, wish.networks),
   )
+  const physicalNetworks = new Set<string>()
   for (const request of interfaces) {
-    if (request.portId !== null) await checkPort(ctx.db, projectId, isAdmin, request.portId)
-    else if (request.networkId !== null) await checkNetwork(ctx.db, networks, isAdmin, request)
+    const physicalNetwork = await checkRequest(ctx, { projectId, isAdmin, networks }, request)
+    if (physicalNetwork !== null) physicalNetworks.add(physicalNetwork)
   }
-  return { interfaces, securityGroupIds }
+  return { interfaces, securityGroupIds, physicalNetworks: [...physicalNetworks] }
 }
 
 /**
@@ -162,18 +168,30 @@ export async function planServerInterface(
   return { ...planned, interfaces: [{ ...chosen, fixedIp, tag }] }
 }
 
+interface Asker {
+  projectId: string
+  isAdmin: boolean
+  networks: ReadonlyMap<string, CandidateNetwork>
+}
+
+/** Gives the physical network that it lies on. */
+async function checkRequest(ctx: Ctx, asker: Asker, request: InterfaceRequest): Promise<string | null> {
+  if (request.portId !== null) return (await checkPort(ctx.db, asker, request.portId)).physicalNetwork
+  if (request.networkId !== null) return (await checkNetwork(ctx.db, asker, request)).physicalNetwork
+  return null
+}
+
 async function checkNetwork(
   db: DbOrTx,
-  networks: ReadonlyMap<string, CandidateNetwork>,
-  isAdmin: boolean,
+  { networks, isAdmin }: Asker,
   request: InterfaceRequest,
-): Promise<void> {
+): Promise<CandidateNetwork> {
   const networkId = request.networkId ?? ""
   const network = networks.get(networkId)
   if (!network) throw serverNetworkMissing(networkId)
   if (network.isExternal && !network.isShared && !isAdmin) throw serverOnExternalNetwork(networkId)
   if (network.subnets.length === 0 && network.portSecurityEnabled) throw serverNetworkNeedsSubnet(networkId)
-  if (request.fixedIp === null) return
+  if (request.fixedIp === null) return network
   const address = parseAddress(request.fixedIp)
   const isInside = network.subnets.some((subnet) => {
     const prefix = parsePrefix(subnet.cidr)
@@ -183,23 +201,27 @@ async function checkNetwork(
   const { rows } = await sql`select from network.ip_allocation where network_id = ${network.id}
     and address = ${canonicalAddress(request.fixedIp) ?? ""}::inet`.execute(db)
   if (rows.length > 0) throw serverFixedIpTaken(request.fixedIp)
+  return network
 }
 
 interface NamedPort {
   projectId: string
   isTaken: boolean
+  physicalNetwork: string | null
 }
 
-async function checkPort(db: DbOrTx, projectId: string, isAdmin: boolean, portId: string): Promise<void> {
+async function checkPort(db: DbOrTx, { projectId, isAdmin }: Asker, portId: string): Promise<NamedPort> {
   if (!isUuid(portId)) throw serverPortMissing(portId)
   const { rows } = await sql<NamedPort>`
-    select p.project_id as "projectId", (p.server_id is not null or p.device_id <> '') as "isTaken"
+    select p.project_id as "projectId", (p.server_id is not null or p.device_id <> '') as "isTaken",
+      (select n.physical_network from network.network n where n.id = p.network_id) as "physicalNetwork"
     from network.port p where p.id = ${portId} and (${isAdmin} or p.project_id = ${projectId})`.execute(db)
   const [port] = rows
   if (!port) throw serverPortMissing(portId)
   // Who sees all ports still cannot plug one project's into another's machine.
   if (port.projectId !== projectId) throw serverPortNotUsable(portId)
   if (port.isTaken) throw serverPortTaken(portId)
+  return port
 }
 
 /** Ids of the named groups; those of the default group when none is named. */

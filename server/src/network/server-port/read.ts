@@ -139,6 +139,14 @@ export interface ServerPort {
 const fixedIps: RawBuilder<unknown> = sql`(select coalesce(json_agg(json_build_object('subnetId', a.subnet_id,
   'ipAddress', host(a.address)) order by a.position), '[]') from network.ip_allocation a where a.port_id = p.id)`
 
+/** Those that the server's ports lie on, for the choice of a host. */
+export async function physicalNetworksOfServer(db: DbOrTx, serverId: string): Promise<string[]> {
+  const { rows } = await sql<{ name: string }>`select distinct n.physical_network as name
+    from network.port p join network.network n on n.id = p.network_id
+    where p.server_id = ${serverId} and n.physical_network is not null order by 1`.execute(db)
+  return rows.map(({ name }) => name)
+}
+
 /** Interfaces of the server, in their order. */
 export async function listServerPorts(ctx: Pick<Ctx, "db">, serverId: string): Promise<ServerPort[]> {
   const { rows } = await sql<ServerPort>`select p.id as "portId", p.network_id as "networkId",

@@ -58,9 +58,9 @@ async function makePort(more: Partial<NewPort> = {}): Promise<string> {
   return await transact(database.db, async (tx) => (await insertPort(tx, port)).id)
 }
 
-function start() {
+function start({ distributedFloatingIps = false } = {}) {
   const network = new NotingDriver()
-  const config = { network: { dnsDomain: "example.org." } }
+  const config = { network: { dnsDomain: "example.org.", distributedFloatingIps } }
   const parts = { db: database.db, clock: systemClock, log: silentLogger, config, drivers: { network } }
   const sync = syncOf(parts)
   const takeTold = () => network.told.splice(0)
@@ -86,6 +86,45 @@ test("ports are told alone: made, changed and gone", async () => {
   sync.poke({ ports: [a, b] })
   await sync.settle()
   await isEqual()
+  await close()
+})
+
+test("a distributed floating IP is where its port is, if that host reaches its network", async () => {
+  const { network, sync, takeTold, isEqual, close } = start({ distributedFloatingIps: true })
+  const [external, routerId, id] = [newUuid(), newUuid(), newUuid()]
+  await sql`insert into network.network (id, project_id, is_external, provider_type, physical_network, mtu)
+    values (${external}, 'p', true, 'flat', 'public', 1500)`.execute(database.db)
+  await sql`insert into network.router (id, project_id) values (${routerId}, 'p')`.execute(database.db)
+  for (const [host, mappings] of [
+    ["near", '{"public": "br-ex"}'],
+    ["far", "{}"],
+  ] as const)
+    await sql`insert into network.agent (id, host, binary_name, bridge_mappings)
+      values (gen_random_uuid(), ${host}, 'ovn-controller', ${mappings}::jsonb)`.execute(database.db)
+  const fixed = await makePort()
+  const own = await makePort({ networkId: external, deviceId: id, deviceOwner: "network:floatingip" })
+  await sql`insert into network.floating_ip
+      (id, project_id, floating_network_id, floating_port_id, address, fixed_port_id, fixed_ip_address, router_id)
+    values (${id}, 'p', ${external}, ${own}, '172.24.4.9', ${fixed}, '10.0.0.9', ${routerId})`.execute(
+    database.db,
+  )
+  await sync.compare()
+  takeTold()
+  const isDistributed = () => network.want.floatingIps.find((each) => each.id === id)?.isDistributed
+  assert.equal(isDistributed(), false, "its port is nowhere")
+  for (const [host, expected] of [
+    ["near", true],
+    ["far", false],
+    ["of an earlier program", false],
+  ] as const) {
+    await sql`update network.port set host_id = ${host} where id = ${fixed}`.execute(database.db)
+    sync.poke({ ports: [fixed] })
+    await sync.settle()
+    assert.deepEqual(takeTold(), [[`ports ${fixed}`, `floatingIps ${id}`]], host)
+    assert.equal(isDistributed(), expected, host)
+  }
+  await isEqual()
+  await sql`delete from network.floating_ip where id = ${id}`.execute(database.db)
   await close()
 })
 

@@ -2,6 +2,7 @@
 import { sql } from "kysely"
 import type { Config } from "../../platform/config/config.ts"
 import { type Db, readTogether, type Tx } from "../../platform/db/database.ts"
+import { physicalNetworksOfHost } from "../agent/physical-network.ts"
 import type {
   NetworkChange,
   Told,
@@ -14,12 +15,12 @@ import type {
 } from "../driver/network-driver.ts"
 import { told } from "../driver/want.ts"
 
-export type WantConfig = Pick<Config["network"], "dnsDomain">
+export type WantConfig = Pick<Config["network"], "dnsDomain" | "distributedFloatingIps">
 
 /** One moment's rows of these things, of what changes with them, and of the networks and subnets that they stand on. */
 export async function readChange(db: Db, config: WantConfig, asked: Told): Promise<NetworkChange> {
   return await readTogether(db, async (tx) => {
-    const all = await withDependents(tx, asked)
+    const all = await withDependents(tx, config, asked)
     const ports = await wantPorts(tx, all.ports)
     const routers = await wantRouters(tx, all.routers)
     const fixed = [...ports, ...routers.flatMap((router) => router.interfaces)].flatMap((p) => p.fixedIps)
@@ -33,7 +34,7 @@ export async function readChange(db: Db, config: WantConfig, asked: Told): Promi
         subnets,
         ports,
         routers,
-        floatingIps: await wantFloatingIps(tx, all.floatingIps),
+        floatingIps: await wantFloatingIps(tx, config, all.floatingIps),
         securityGroups: await wantSecurityGroups(tx, all.securityGroups),
       },
     }
@@ -42,9 +43,10 @@ export async function readChange(db: Db, config: WantConfig, asked: Told): Promi
 
 /**
  * A port of a router is the router's, that of a floating IP the floating IP's; the metadata port's address is in the
- * subnets' DHCP answers; subnets are in their routers' advertisements; an address that a port allows is somebody's.
+ * subnets' DHCP answers; subnets are in their routers' advertisements; an address that a port allows is somebody's; a
+ * distributed floating IP is where its port is.
  */
-async function withDependents(tx: Tx, asked: Told): Promise<Told> {
+async function withDependents(tx: Tx, config: WantConfig, asked: Told): Promise<Told> {
   const { ports, subnets } = asked
   if (ports.length === 0 && subnets.length === 0) return asked
   const { rows } = await sql<{ noun: keyof Told; id: string }>`
@@ -57,11 +59,15 @@ async function withDependents(tx: Tx, asked: Told): Promise<Told> {
       cross join lateral jsonb_array_elements(p.allowed_address_pairs) pair
       join network.ip_allocation a on a.network_id = p.network_id and a.address = (pair ->> 'ipAddress')::inet
       where p.id = any(${ports}::uuid[]) and p.allowed_address_pairs <> '[]'
+    ${config.distributedFloatingIps ? floatingIpsOn(ports) : sql``}
     union select 'routers', i.router_id::text from network.router_interface i
       where i.subnet_id = any(${subnets}::uuid[])`.execute(tx)
   const byNoun = Map.groupBy(rows, (row) => row.noun)
   return told((noun) => [...asked[noun], ...(byNoun.get(noun) ?? []).map((row) => row.id)])
 }
+
+const floatingIpsOn = (ports: readonly string[]) => sql`
+    union select 'floatingIps', f.id::text from network.floating_ip f where f.fixed_port_id = any(${ports}::uuid[])`
 
 async function wantNetworks(tx: Tx, config: WantConfig, ids: readonly string[]): Promise<WantNetwork[]> {
   if (ids.length === 0) return []
@@ -138,16 +144,25 @@ async function wantRouters(tx: Tx, ids: readonly string[]): Promise<WantRouter[]
   return rows
 }
 
-async function wantFloatingIps(tx: Tx, ids: readonly string[]): Promise<WantFloatingIp[]> {
+async function wantFloatingIps(
+  tx: Tx,
+  config: WantConfig,
+  ids: readonly string[],
+): Promise<WantFloatingIp[]> {
   if (ids.length === 0) return []
+  const isDistributed = config.distributedFloatingIps ? reachesOwnNetwork : sql`false`
   const { rows } = await sql<WantFloatingIp>`select f.id, f.router_id as "routerId",
       host(f.address) as "floatingIpAddress", host(f.fixed_ip_address) as "fixedIpAddress",
-      f.fixed_port_id as "portId", p.mac_address::text as "macAddress"
+      f.fixed_port_id as "portId", p.mac_address::text as "macAddress", ${isDistributed} as "isDistributed"
     from network.floating_ip f join network.port p on p.id = f.floating_port_id
     where f.id = any(${ids}::uuid[]) and f.router_id is not null and f.fixed_port_id is not null
     order by f.id`.execute(tx)
   return rows
 }
+
+/** Whether the host of what the floating IP `f` points at reaches the physical network of its own port `p`. */
+const reachesOwnNetwork = sql`coalesce((select n.physical_network = any(${physicalNetworksOfHost(sql`q.host_id`)})
+  from network.port q, network.network n where q.id = f.fixed_port_id and n.id = p.network_id), false)`
 
 async function wantSecurityGroups(tx: Tx, ids: readonly string[]): Promise<WantSecurityGroup[]> {
   if (ids.length === 0) return []

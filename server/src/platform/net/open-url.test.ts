@@ -32,7 +32,7 @@ const rulesFor = (port: number, changes: Partial<OpenRules> = {}): OpenRules => 
 const never = new AbortController().signal
 
 async function read(uri: string, rules: OpenRules): Promise<string> {
-  const opened = await openUrl(uri, rules, never)
+  const opened = await openUrl(uri, rules, { signal: never })
   const chunks: Uint8Array[] = []
   for await (const chunk of opened.body) chunks.push(chunk)
   return Buffer.concat(chunks).toString()
@@ -137,7 +137,7 @@ test("data that end early are no data", async () => {
 test("who asked can give up", async () => {
   await using server = await serve(() => {})
   const gaveUp = new AbortController()
-  const reading = openUrl(server.url, rulesFor(server.port), gaveUp.signal)
+  const reading = openUrl(server.url, rulesFor(server.port), { signal: gaveUp.signal })
   gaveUp.abort(new Error("no longer wanted"))
   await assert.rejects(reading, /no longer wanted/)
 })

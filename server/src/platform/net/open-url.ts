@@ -25,9 +25,15 @@ export interface OpenRules {
 export class OpenRefused extends Error {}
 
 export interface Opened {
-  /** As announced; null when nothing was said. */
+  /** Of all there is, wherever the body begins, as announced; null when nothing was said. */
   sizeBytes: number | null
   body: AsyncIterable<Uint8Array>
+}
+
+export interface OpenOptions {
+  signal: AbortSignal
+  /** The first byte of the body; default: the first there is. */
+  from?: number
 }
 
 /** Why the address may not be asked, as far as it can be told without asking for its name. */
@@ -45,7 +51,11 @@ export function refuseUrl(uri: string, { hosts, ports, ranges }: OpenRules): str
   return null
 }
 
-export async function openUrl(uri: string, rules: OpenRules, signal: AbortSignal): Promise<Opened> {
+export async function openUrl(
+  uri: string,
+  rules: OpenRules,
+  { signal, from = 0 }: OpenOptions,
+): Promise<Opened> {
   const until = AbortSignal.any([signal, AbortSignal.timeout(rules.deadlineMs)])
   const explain = (error: unknown) => {
     signal.throwIfAborted()
@@ -56,11 +66,14 @@ export async function openUrl(uri: string, rules: OpenRules, signal: AbortSignal
   for (let hop = 0; hop <= rules.redirectsMost; hop++) {
     const refused = refuseUrl(address, rules)
     if (refused) throw new OpenRefused(refused)
-    const answer = await ask(new URL(address), rules, until).catch((error: unknown) => {
+    const answer = await ask(new URL(address), rules, until, from).catch((error: unknown) => {
       throw explain(error)
     })
     const status = answer.statusCode ?? 0
-    if (status === 200) return { sizeBytes: sizeOf(answer), body: bodyOf(answer, explain) }
+    // A server that knows no ranges sends all.
+    if (status === 200) return { sizeBytes: sizeOf(answer), body: bodyOf(answer, explain, from) }
+    const part = status === 206 && from > 0 ? partOf(answer) : null
+    if (part?.from === from) return { sizeBytes: part.sizeBytes, body: bodyOf(answer, explain, 0) }
     answer.destroy()
     const next = status >= 300 && status < 400 ? answer.headers.location : undefined
     if (next === undefined) throw new OpenRefused(`the server answered ${status}`)
@@ -71,7 +84,7 @@ export async function openUrl(uri: string, rules: OpenRules, signal: AbortSignal
   throw new OpenRefused(`there are more than ${rules.redirectsMost} redirects`)
 }
 
-function ask(url: URL, rules: OpenRules, signal: AbortSignal): Promise<IncomingMessage> {
+function ask(url: URL, rules: OpenRules, signal: AbortSignal, from: number): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
   const host = hostOf(url)
   const options: ClientRequestArgs = {
@@ -83,7 +96,12 @@ function ask(url: URL, rules: OpenRules, signal: AbortSignal): Promise<IncomingM
     signal,
     lookup: lookUpAllowed(rules.ranges),
     // As stored: an encoding for the way would be undone before it is hashed.
-    headers: { host: url.host, "accept-encoding": "identity", "user-agent": "kumoi" },
+    headers: {
+      host: url.host,
+      "accept-encoding": "identity",
+      "user-agent": "kumoi",
+      ...(from > 0 ? { range: `bytes=${from}-` } : {}),
+    },
   }
   const send = url.protocol === "https:" ? requestHttps : requestHttp
   let answer: IncomingMessage | undefined
@@ -127,9 +145,15 @@ function isOwnAddress(address: string): boolean {
 
 const notPublic = (host: string) => `host ${host} has no public address, and none that the operator allows`
 
-async function* bodyOf(answer: IncomingMessage, explain: (error: unknown) => Error) {
+async function* bodyOf(answer: IncomingMessage, explain: (error: unknown) => Error, skip: number) {
+  let toSkip = skip
   try {
-    for await (const chunk of answer) yield chunk as Uint8Array
+    for await (const chunk of answer) {
+      const bytes = chunk as Uint8Array
+      const skipped = Math.min(toSkip, bytes.byteLength)
+      toSkip -= skipped
+      if (skipped < bytes.byteLength) yield bytes.subarray(skipped)
+    }
   } catch (error) {
     throw explain(error)
   }
@@ -138,6 +162,13 @@ async function* bodyOf(answer: IncomingMessage, explain: (error: unknown) => Err
 function sizeOf(answer: IncomingMessage): number | null {
   const text = answer.headers["content-length"]
   return text === undefined ? null : Number(text)
+}
+
+function partOf(answer: IncomingMessage): { from: number; sizeBytes: number | null } | null {
+  const [, from, all] =
+    /^bytes (\d{1,15})-\d{1,15}\/(\d{1,15}|\*)$/.exec(answer.headers["content-range"] ?? "") ?? []
+  if (from === undefined || all === undefined) return null
+  return { from: Number(from), sizeBytes: all === "*" ? null : Number(all) }
 }
 
 const portOf = (url: URL) => (url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port))

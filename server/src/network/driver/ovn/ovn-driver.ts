@@ -53,7 +53,7 @@ const columns = {
   HA_Chassis_Group: ["name", "ha_chassis", "external_ids"],
   HA_Chassis: ["chassis_name", "priority", "external_ids"],
   Logical_Router_Static_Route: ["ip_prefix", "nexthop", "output_port", "external_ids"],
-  NAT: ["type", "external_ip", "logical_ip", "external_ids"],
+  NAT: ["type", "external_ip", "logical_ip", "external_mac", "logical_port", "external_ids"],
   DHCP_Options: ["cidr", "options", "external_ids"],
   Port_Group: ["name", "ports", "acls", "external_ids"],
   ACL: ["direction", "priority", "action", "match", "external_ids"],

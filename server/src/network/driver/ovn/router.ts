@@ -1,5 +1,5 @@
-// Routers, their ports, routes and address translation. A router's gateway is on one host at a time: SNAT and
-// floating IPs pass there (centralised NAT), the traffic between tenant networks stays on each host.
+// Routers, their ports, routes and address translation. A router's gateway is on one host at a time: SNAT passes there,
+// and so do floating IPs that are not distributed; the traffic between tenant networks stays on each host.
 import type { WantFloatingIp, WantNetwork, WantRouter, WantSubnet } from "../network-driver.ts"
 import { gatewaysOf } from "./gateways.ts"
 import { type DesiredRow, ownerOf } from "./row.ts"
@@ -96,12 +96,14 @@ function snatRows(router: WantRouter): DesiredRow[] {
       table: "NAT",
       id: `snat-${router.id}-${cidr}`,
       owner: ownerOf("routers", router.id),
-      columns: { type: "snat", external_ip: external, logical_ip: cidr },
+      columns: { type: "snat", external_ip: external, logical_ip: cidr, external_mac: [], logical_port: [] },
       places: [onRouter(router.id, "nat")],
     }))
 }
 
+/** A distributed one has a MAC address of its own, with which its port's host answers for it. */
 export function floatingIpRow(floatingIp: WantFloatingIp): DesiredRow {
+  const { isDistributed } = floatingIp
   return {
     table: "NAT",
     id: floatingIp.id,
@@ -110,6 +112,8 @@ export function floatingIpRow(floatingIp: WantFloatingIp): DesiredRow {
       type: "dnat_and_snat",
       external_ip: floatingIp.floatingIpAddress,
       logical_ip: floatingIp.fixedIpAddress,
+      external_mac: isDistributed ? [floatingIp.macAddress.toLowerCase()] : [],
+      logical_port: isDistributed ? [floatingIp.portId] : [],
     },
     places: [onRouter(floatingIp.routerId, "nat")],
     externalIds: { "kumoi:port": floatingIp.portId },

@@ -225,6 +225,13 @@ test("a router translates addresses and routes", () => {
     ["0.0.0.0/0", "172.24.4.1"],
     ["10.9.0.0/16", "10.0.1.10"],
   ])
+  const central = nat.find((each) => each.type === "dnat_and_snat")
+  assert.deepEqual([central?.external_mac, central?.logical_port], [[], []])
+  const spread = rows((want) => {
+    for (const floatingIp of want.floatingIps) floatingIp.isDistributed = true
+  }).find((each) => each.columns.type === "dnat_and_snat")?.columns
+  assert.deepEqual(spread?.external_mac, ["fa:16:3e:00:02:01"])
+  assert.match(String(spread?.logical_port), /^[0-9a-f-]{36}$/, "the port whose host answers for it")
   const noSnat = rows((want) => {
     for (const router of want.routers) router.enableSnat = false
   })

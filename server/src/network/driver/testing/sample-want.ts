@@ -148,6 +148,7 @@ export const sampleWant: NetworkWant = {
       fixedIpAddress: "10.0.1.10",
       portId: ports.a.id,
       macAddress: "fa:16:3e:00:02:01",
+      isDistributed: false,
     },
   ],
   securityGroups: [
