@@ -2,6 +2,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { type RawBuilder, sql } from "kysely"
+import { quotaWith } from "../src/block-storage/quota/of-types.ts"
 import { computeQuota } from "../src/compute/quota/resources.ts"
 import { changeServer, insertServers } from "../src/compute/server/store.ts"
 import { newServer } from "../src/compute/testing/new-server.ts"
@@ -28,7 +29,9 @@ async function planOf({ db }: TestDatabase, query: RawBuilder<unknown>): Promise
 test("each service has a name of its own, and each counter an index of its table", async () => {
   assert.equal(new Set(quotas.map((quota) => quota.service)).size, quotas.length)
   await using database = await openTestDatabase()
-  for (const { service, resources } of quotas)
+  // Each volume type has its own, made when somebody asks.
+  const ofType = quotaWith(["00000000-0000-0000-0000-000000000000"])
+  for (const { service, resources } of [...quotas, ofType])
     for (const [resource, { use }] of Object.entries(resources)) {
       if (!use) continue
       const { table, where, within = "project_id", userColumn } = use.rows
@@ -70,6 +73,10 @@ test("what is counted in bytes is limited in MiB", async () => {
     values (gen_random_uuid(), 'p1', 'active', ${3 * 1024 * 1024 - 1}, 'private', now(), now()),
       (gen_random_uuid(), 'p1', 'importing', 1024, 'private', now(), now()),
       (gen_random_uuid(), 'p1', 'killed', 99999999, 'private', now(), now())`.execute(db)
+  // In one store each; an image at an address takes no room.
+  await sql`insert into image.location (image_id, position, store, file, url, created_at)
+    select id, 0, 'file', case status when 'active' then 'f' end,
+      case status when 'active' then null else 'http://x/' end, now() from image.image`.execute(db)
   const { used, limits } = await readQuota(ctx, db, imageQuota, { projectId: "p1" })
   assert.deepEqual(used, {
     image_count_total: 2,

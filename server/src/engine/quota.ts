@@ -52,6 +52,19 @@ export function declareQuota<R extends string>(quota: Quota<R>): Quota<R> {
   return quota
 }
 
+/**
+ * The same with more resources, for what is limited by what there is at the moment: the volumes of each type. The rows
+ * of limits have these names, so they are made of ids: a name may change, and another thing may get it.
+ */
+export function widenQuota<R extends string, E extends string>(
+  quota: Quota<R>,
+  more: Readonly<Record<E, QuotaResource>>,
+): Quota<R | E> {
+  // These and no others.
+  const resources = { ...quota.resources, ...more } as Record<R | E, QuotaResource>
+  return { ...quota, resources }
+}
+
 export function countOf(rows: CountedRows, filter?: RawBuilder<unknown>): QuotaCounter {
   return { rows, aggregate: sql`count(*)${filtered(filter)}`, unit: 1, isRowCount: filter === undefined }
 }

@@ -1,7 +1,6 @@
 // Limits of projects, for every service. A service declares what it counts (`quota` of its `Service`); this one knows
 // limits and the rule "used + asked ≤ limit" under a lock.
-export { countOf, declareQuota, sumOf } from "../engine/quota.ts"
-export { type QuotaShortage, quotaExceeded } from "./faults.ts"
+export { countOf, declareQuota, type Quota, type QuotaResource, sumOf, widenQuota } from "../engine/quota.ts"
 export {
   asksOf,
   checkRoom,
@@ -10,7 +9,8 @@ export {
   type HeldQuota,
   holdQuota,
   roomOf,
-} from "./hold.ts"
+} from "./enforce.ts"
+export { type QuotaShortage, quotaExceeded } from "./faults.ts"
 export {
   configuredLimits,
   getClassLimits,
@@ -19,5 +19,6 @@ export {
   listProjectLimits,
   resourcesOf,
 } from "./limits.ts"
-export { resetLimits, setClassLimits, setLimits } from "./set.ts"
+export { forgetResources, resetLimits, setClassLimits, setLimits } from "./set.ts"
+export type { LimitRefusals } from "./settable.ts"
 export { type QuotaDetail, readQuota, readRoom } from "./use.ts"

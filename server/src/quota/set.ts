@@ -102,3 +102,13 @@ export async function setClassLimits<R extends string>(
     tx,
   )
 }
+
+/** What was limited is no more: nobody has limits for it, of any kind. */
+export async function forgetResources(
+  tx: Tx,
+  { service }: Quota,
+  resources: readonly string[],
+): Promise<void> {
+  for (const table of ["quota.limit", "quota.user_limit", "quota.class_limit"] as const)
+    await tx.deleteFrom(table).where("service", "=", service).where("resource", "in", resources).execute()
+}

@@ -1,12 +1,14 @@
 // Which limits may be set without force: none below what is used, none of a user above what its project has left.
-import type { FaultDefinition } from "../platform/fault/fault.ts"
+import type { Fault } from "../platform/fault/fault.ts"
 import type { Limits } from "./limits.ts"
+
+type Refusal = (resource: string, limit: number, bound: number) => Fault
 
 /** How a limit that may not be set is refused: (resource, limit, the least or the most that it may be). */
 export interface LimitRefusals {
-  belowUsage: FaultDefinition<[string, number, number]>
+  belowUsage: Refusal
   /** Of a user: above what its project has left. */
-  aboveProject?: FaultDefinition<[string, number, number]>
+  aboveProject?: Refusal
 }
 
 export interface SettableFacts<R extends string> {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { fault } from "../platform/fault/fault.ts"
-import { asksOf, checkRoom, type HeldQuota, roomOf } from "./hold.ts"
+import { asksOf, checkRoom, type HeldQuota, roomOf } from "./enforce.ts"
 import { checkSettable } from "./settable.ts"
 
 type Resource = "instances" | "cores" | "ram"
