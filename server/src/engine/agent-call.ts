@@ -25,6 +25,9 @@ export async function sendToAgent<M extends AgentMethod>(
 
 /** The epoch is the cloud's, whoever sends. */
 function withEpoch({ epoch }: Pick<Platform, "epoch">, args: AgentCommands[AgentMethod]["args"]): object {
+  const ofEpoch = (fence: Fence): Fence => ({ ...fence, epoch: epoch.number })
+  if ("volumes" in args)
+    return { ...args, volumes: args.volumes.map((one) => ({ ...one, fence: ofEpoch(one.fence) })) }
   if (!("fence" in args) || args.fence === null) return args
-  return { ...args, fence: { ...args.fence, epoch: epoch.number } satisfies Fence }
+  return { ...args, fence: ofEpoch(args.fence) }
 }

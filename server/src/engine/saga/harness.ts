@@ -182,8 +182,11 @@ async function runWithoutLease(
 /** Tables that a saga changed without its lease, by its id. */
 const changedWithoutLease = new Map<string, string>()
 
-/** What the network's engine says of a port on its own comes when it comes. */
-const portWithoutState = "(to_jsonb(t) - 'status' - 'updated_at')::text"
+/** Of these tables without what comes by itself: the network's engine tells of ports, hosts tell of their pools. */
+const withoutReports: Readonly<Record<string, string>> = {
+  "network.port": "(to_jsonb(t) - 'status' - 'updated_at')::text",
+  "block_storage.pool": "(to_jsonb(t) - 'total_bytes' - 'free_bytes' - 'abilities' - 'reported_at')::text",
+}
 
 /**
  * A sum of every table's rows. Without the engine's own, which tell of the taking over itself; `public`, which has none
@@ -197,7 +200,7 @@ async function rowsOf(db: Db): Promise<Record<string, string>> {
   `.execute(db)
   const sums: Record<string, string> = {}
   for (const { name } of tables) {
-    const row = sql.raw(name === "network.port" ? portWithoutState : "t::text")
+    const row = sql.raw(withoutReports[name] ?? "t::text")
     const { rows } = await sql<{ sum: string }>`
       select md5(coalesce(string_agg(md5(${row}), '' order by md5(${row})), '')) as sum from ${sql.raw(name)} t
     `.execute(db)

@@ -30,7 +30,7 @@ const backdateMs = dayMs
 /** Whether both files are there, belong together, are for all the names and last for at least `leftMs`. */
 export function isUsable(files: KeyPairFiles, names: readonly string[], leftMs: number): boolean {
   const { certFile, keyFile } = files
-  // A crash may have left a new key beside an old certificate.
+  // A crash may have left a new certificate beside an old key.
   if (!existsSync(certFile) || !existsSync(keyFile)) return false
   const cert = new X509Certificate(readFileSync(certFile))
   if (!cert.checkPrivateKey(createPrivateKey(readFileSync(keyFile)))) return false
@@ -56,15 +56,20 @@ keyUsage = critical, keyCertSign, cRLSign\nsubjectKeyIdentifier = hash\n`
   writeWhole(ca.certFile, await sign(request, signer, { commonName, days: caDays, extensions }))
 }
 
-/** A new key in `files`, and a certificate for it by the authority. */
+/**
+ * A new key in `files`, and a certificate for it by the authority. The certificate is there first: Open vSwitch looks
+ * at both when the key has changed, and then at neither until the key changes again.
+ */
 export async function makeCertificate(
   files: KeyPairFiles,
   ca: KeyPairFiles,
   wish: CertificateWish,
 ): Promise<void> {
-  await makeKey(files.keyFile)
-  const signed = await signRequest(await makeRequest(files.keyFile), ca, wish)
+  const fresh = `${files.keyFile}.next`
+  await makeKey(fresh)
+  const signed = await signRequest(await makeRequest(fresh), ca, wish)
   writeWhole(files.certFile, signed)
+  renameSync(fresh, files.keyFile)
 }
 
 /** A whole key or none: what `openssl` writes in the middle of a crash stays under another name. */

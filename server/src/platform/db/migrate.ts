@@ -58,6 +58,8 @@ export async function migrate(
     )
     const applied = new Map(done.rows.map((row) => [row.name, row.checksum]))
     const names: string[] = []
+    // A disk's wait at the end and not at each of a hundred: what a crash loses of the last ones is applied again.
+    await client.query("set synchronous_commit = off")
     for (const migration of await readMigrations(directory)) {
       if (only && !only.has(migration.name)) continue
       const before = applied.get(migration.name)
@@ -67,6 +69,11 @@ export async function migrate(
       await applyMigration(client, migration)
       names.push(migration.name)
     }
+    await client.query("reset synchronous_commit")
+    // The commit that is waited for; those before it are on the disk with it.
+    const last = names.at(-1)
+    if (last !== undefined)
+      await client.query("update platform.migration set name = name where name = $1", [last])
     return names
   } finally {
     await client.end()

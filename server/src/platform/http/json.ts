@@ -34,7 +34,8 @@ interface Place {
   depth: number
 }
 
-function checkJson(body: unknown, { jsonDepthMost, jsonItemsMost }: JsonLimits): void {
+/** Of JSON that came in, by whatever way. */
+export function checkJson(body: unknown, { jsonDepthMost, jsonItemsMost }: JsonLimits): void {
   // A list of what is left and no recursion: the depth is what is to be found out.
   const left: Place[] = [{ value: body, field: "body", depth: 0 }]
   for (let place = left.pop(); place; place = left.pop()) {

@@ -15,9 +15,10 @@ export function newRequestId(): string {
   return `req-${randomUUID()}`
 }
 
-/** URL-safe random text of `bytes` bytes of entropy. */
+/** URL-safe random text of `bytes` bytes of entropy. None begins with "-", which a command line would take for an option. */
 export function newSecret(bytes = 24): string {
-  return randomBytes(bytes).toString("base64url")
+  const secret = randomBytes(bytes).toString("base64url")
+  return secret.startsWith("-") ? newSecret(bytes) : secret
 }
 
 const uuidPattern = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i

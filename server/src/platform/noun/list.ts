@@ -355,6 +355,21 @@ function isThing(source: Source, id: string): RawBuilder<boolean> {
   return sql<boolean>`${source.visible.row} and ${columnOf(source, source.key)} = ${id}`
 }
 
+/** How many the list has on all its pages: it reads them all. */
+export async function countThings<F extends Fields, V>(
+  db: DbOrTx,
+  of: Noun<F, V>,
+  viewer: V,
+  filters: Filters = {},
+): Promise<number> {
+  const source = sourceOf(of, viewer)
+  const conditions = Object.entries(filters).map(([name, values]) => matches(source, name, values))
+  const asked = sql.join([...conditions, source.visible.row], sql` and `)
+  const { rows } = await sql<{ count: number }>`select count(*)::int as count from ${fromOf(source)}
+    where ${asked}`.execute(db)
+  return rows[0]?.count ?? 0
+}
+
 /** The one thing with that id, when the viewer may see it. */
 export async function findThing<F extends Fields, V>(
   db: DbOrTx,

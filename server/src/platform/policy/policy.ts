@@ -15,6 +15,16 @@ export interface PolicyDefault {
   scopes?: readonly Scope[]
 }
 
+/** Makes rules for tokens of projects; `prefix` stands before the name of each. */
+export const projectRules =
+  (prefix = "") =>
+  (name: string, check: string, description: string): PolicyDefault => ({
+    name: `${prefix}${name}`,
+    check,
+    description,
+    scopes: ["project"],
+  })
+
 export interface PolicyDecision {
   rule: string
   isAllowed: boolean

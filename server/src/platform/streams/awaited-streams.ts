@@ -23,6 +23,13 @@ interface Waiting {
   take: (stream: Duplex) => void
 }
 
+declare module "../context/context.ts" {
+  interface Drivers {
+    /** Where hosts open streams: in the process with their door. */
+    readonly streams?: AwaitedStreams
+  }
+}
+
 const idBytes = 24
 
 export class AwaitedStreams {
