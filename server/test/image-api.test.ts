@@ -344,7 +344,9 @@ describe("patch", () => {
     assert.equal(await status([{ op: "replace", path: "/owner", value: "p2" }]), 403)
     assert.equal(await status([{ op: "replace", path: "/visibility", value: "public" }]), 403)
     assert.equal(await status([{ op: "remove", path: "/name" }]), 403)
-    assert.equal(await status([{ op: "add", path: "/locations/-", value: {} }]), 403)
+    assert.equal(await status([{ op: "add", path: "/locations/-", value: {} }]), 400)
+    const value = { url: "http://a.example/", metadata: {} }
+    assert.equal(await status([{ op: "add", path: "/locations/-", value }]), 403)
     assert.equal(await status([{ op: "replace", path: "/nothing", value: "x" }]), 409)
     assert.equal(await status([{ op: "replace", path: "name", value: "x" }]), 400)
     assert.equal(await status([{ op: "replace", path: "/name/x", value: "x" }]), 400)

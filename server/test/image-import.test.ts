@@ -154,7 +154,7 @@ describe("web-download", () => {
     const id = await create()
     assert.equal((await download(id, "file:///etc/passwd")).status, 400)
     assert.equal((await startImport(id, { name: "web-download" })).status, 400)
-    assert.equal((await startImport(id, { name: "copy-image" })).status, 400)
+    assert.equal((await startImport(id, { name: "no-such-method" })).status, 400)
     assert.equal((await startImport(id, {})).status, 400)
     const replies = await Promise.all([download(id, `${webUrl}/disk`), download(id, `${webUrl}/disk`)])
     assert.deepEqual(replies.map((r) => r.status).sort(), [202, 409])

@@ -11,6 +11,7 @@ export interface Columns {
   "image.visibility": Visibility
   "image.properties": Record<string, string>
   "image.transfer_process": ProcessIdentity
+  "location.metadata": Record<string, unknown>
   "member.status": MemberStatus
   "task.type": TaskType
   "task.status": TaskStatus

@@ -1,6 +1,7 @@
 import { Type } from "typebox"
 import { configSection, type SectionOf } from "../platform/config/config.ts"
 import { readRanges } from "../platform/net/ranges.ts"
+import { checkStores } from "./data/stores.ts"
 
 const tib = 1024 ** 4
 
@@ -12,6 +13,43 @@ export const imageConfig = configSection(
       description:
         "Directory of the image data. Empty: `image` in the data directory. With several hosts it must be a " +
         "file system that all API and worker hosts share.",
+    }),
+    stores: Type.Array(
+      Type.Object(
+        {
+          id: Type.String({ pattern: "^(?!os_glance_)[a-z0-9][a-z0-9_-]{0,62}$" }),
+          type: Type.Union([Type.Literal("file"), Type.Literal("http")]),
+          directory: Type.Optional(Type.String({ maxLength: 1024 })),
+          description: Type.Optional(Type.String({ maxLength: 255 })),
+          weight: Type.Optional(Type.Integer({ minimum: -(2 ** 31), maximum: 2 ** 31 - 1 })),
+        },
+        { additionalProperties: false },
+      ),
+      {
+        default: [],
+        maxItems: 32,
+        description:
+          "Stores beside `file`, as `{id, type, directory, description, weight}`. `file`: another directory, which " +
+          "all API and worker hosts share. `http`: data stay at the addresses that users name, under the rules of " +
+          "web-download, and are only read. Data that lie in several stores are read from that of the highest weight.",
+      },
+    ),
+    defaultStore: Type.String({
+      default: "file",
+      description: "Store of data for which nobody names one.",
+    }),
+    showMultipleLocations: Type.Boolean({
+      default: false,
+      description: "Whether images show where their data are, and users may change that (policies allowing).",
+    }),
+    showDirectUrl: Type.Boolean({
+      default: false,
+      description: "Whether images show the best of the places of their data as `direct_url`.",
+    }),
+    locationMax: Type.Integer({
+      default: 10,
+      minimum: 1,
+      description: "Places of the data of an image.",
     }),
     sizeMaxBytes: Type.Integer({
       default: tib,
@@ -96,6 +134,39 @@ export const imageConfig = configSection(
       maximum: 5 * 3_600_000,
       description: "Time that a web-download may take from its first question to its last byte.",
     }),
+    importPlugins: Type.Array(
+      Type.Union([
+        Type.Literal("image_decompression"),
+        Type.Literal("image_conversion"),
+        Type.Literal("inject_image_metadata"),
+      ]),
+      {
+        default: [],
+        uniqueItems: true,
+        description:
+          "What imports do to data before they are stored, always in this order: `image_decompression` unpacks gzip " +
+          "data of images whose container format is `compressed`; `image_conversion` makes disks of another format " +
+          "`conversionFormat`; `inject_image_metadata` gives images `injectProperties`.",
+      },
+    ),
+    conversionFormat: Type.Union([Type.Literal("raw"), Type.Literal("qcow2")], {
+      default: "qcow2",
+      description: "Disk format that the plug-in image_conversion makes.",
+    }),
+    conversionTimeoutMs: Type.Integer({
+      default: 1_800_000,
+      minimum: 1000,
+      maximum: 3_000_000,
+      description: "Time that a conversion may take.",
+    }),
+    injectProperties: Type.Record(
+      Type.String({ minLength: 1, maxLength: 255 }),
+      Type.String({ maxLength: 2048 }),
+      {
+        default: {},
+        description: "Properties that the plug-in inject_image_metadata gives imported images, by name.",
+      },
+    ),
     quota: Type.Object({
       countMax: Type.Integer({
         default: -1,
@@ -123,7 +194,10 @@ export const imageConfig = configSection(
       }),
     }),
   }),
-  (image) => void readRanges(image.webDownloadCidrs, "image.webDownloadCidrs"),
+  (image) => {
+    readRanges(image.webDownloadCidrs, "image.webDownloadCidrs")
+    checkStores(image)
+  },
 )
 
 declare module "../platform/config/config.ts" {

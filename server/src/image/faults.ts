@@ -72,6 +72,28 @@ export const locationsHidden = fault(
   () => "It's not allowed to update locations if locations are invisible.",
 )
 
+export const locationsNeverEmpty = fault("forbidden", "image.location.never_empty", (why: string) => why)
+
+export const locationNeedsStore = fault(
+  "forbidden",
+  "image.location.needs_store",
+  () => "A store of type http must be configured to use locations.",
+)
+
+export const locationNotNow = fault(
+  "conflict",
+  "image.location.not_now",
+  (action: string, status: string) => `It's not allowed to ${action} locations if image status is ${status}.`,
+)
+
+export const locationConflict = fault("conflict", "image.location.conflict", (why: string) => why)
+
+export const locationDiffers = fault(
+  "invalid",
+  "image.location.differs",
+  (url: string, what: string) => `The ${what} of the data at ${url} is not what was said.`,
+)
+
 export const ownerNotChangeable = fault(
   "forbidden",
   "image.owner.admin_only",
@@ -102,6 +124,12 @@ export const imageNotActive = fault(
   (id: string, status: string) => `Image ${id} is not active: it is ${status}.`,
 )
 
+export const imageDataUnread = fault(
+  "conflict",
+  "image.data.unread",
+  (id: string, why: string) => `Image ${id} cannot be used now: ${why}.`,
+)
+
 export const imageGone = fault(
   "not_found",
   "image.image.gone",
@@ -114,6 +142,12 @@ export const imageHasNoData = fault(
   "not_found",
   "image.data.absent",
   (id: string) => `Image ${id} has no data yet.`,
+)
+
+export const dataUnreachable = fault(
+  "unavailable",
+  "image.data.unreachable",
+  (id: string) => `The data of image ${id} cannot be read from any of the stores that have them.`,
 )
 
 export const dataDeactivated = fault(
@@ -159,6 +193,18 @@ export const storeNotThere = fault(
   "conflict",
   "image.store.not_there",
   (store: string) => `The selected store ${store} is not available on this node.`,
+)
+
+export const storeReadOnly = fault(
+  "conflict",
+  "image.store.read_only",
+  (store: string) => `Adding images to store '${store}' is disabled: it is only read.`,
+)
+
+export const storeHasNoImage = fault(
+  "not_found",
+  "image.store.no_image",
+  (image: string, store: string) => `Image ${image} is not stored in store ${store}.`,
 )
 
 export const storeHasNoData = fault(
@@ -220,6 +266,12 @@ export const taskNotFound = fault(
 
 export const importNotPossible = fault("conflict", "image.import.not_possible", (why: string) => why)
 
+export const copyDiffers = fault(
+  "conflict",
+  "image.import.copy_differs",
+  (id: string) => `What was read of image ${id} is not what its checksum says.`,
+)
+
 export const importUnderway = fault(
   "conflict",
   "image.import.underway",
@@ -278,4 +330,9 @@ export const associationExists = fault(
   (type: string, namespace = "") =>
     `The metadata definition resource-type association of resource-type=${type} to namespace=${namespace} ` +
     "already exists.",
+)
+export const imageTicketRefused = fault(
+  "forbidden",
+  "image.ticket.refused",
+  (imageId: string) => `The ticket does not open image ${imageId} to this host now.`,
 )

@@ -1,8 +1,8 @@
 import "./config.ts"
 import type {} from "./tables.ts"
 
-export { imageStoreDirectory, imagesWithData } from "./data/backup-index.ts"
-export { downloadImage, type ImageData, openImageData, readImageData } from "./data/download.ts"
+export { imageStoreDirectories, imagesWithData } from "./data/backup-index.ts"
+export { downloadImage, type ImageData } from "./data/download.ts"
 export {
   discardLostFile,
   type LostFile,
@@ -10,7 +10,8 @@ export {
   listMissingFiles,
   type MissingFile,
 } from "./data/lost-files.ts"
-export { storeId } from "./data/paths.ts"
+export { byWeight, openImageData, readImageData } from "./data/read.ts"
+export { type ImageStore, mainStoreId } from "./data/stores.ts"
 export { stageImage, uploadImage } from "./data/upload.ts"
 export * from "./faults.ts"
 export { deactivateImage, reactivateImage } from "./image/activate.ts"
@@ -23,6 +24,7 @@ export {
   type Image,
   imageNoun,
   imageStatuses,
+  type Place,
   type Visibility,
   visibilities,
 } from "./image/image.ts"
@@ -46,8 +48,11 @@ export {
   storeImageFile,
   storeImageStream,
 } from "./local/boot.ts"
-export { removeFromStore, showImageUsage, showStores } from "./local/info.ts"
+export { listStores, removeFromStore, type StoreFacts, showImageUsage, showStores } from "./local/info.ts"
 export { type LocalImage, registerLocalImage } from "./local/register.ts"
+export { checkImageTicket, type ImageTicket, imageTicket } from "./local/ticket.ts"
+export { addLocation, listLocations } from "./location/add.ts"
+export { addressOf, changeLocations, type LocationChange } from "./location/update.ts"
 export {
   addImageMember,
   getImageMember,

@@ -1,4 +1,4 @@
-import type { PolicyDefault } from "../platform/policy/policy.ts"
+import { type PolicyDefault, projectRules } from "../platform/policy/policy.ts"
 
 const admin = "rule:image:context_is_admin"
 const projectMember = "role:member and project_id:%(project_id)s"
@@ -11,12 +11,7 @@ const seesImage =
 const readsNamespace = `${admin} or (role:reader and (project_id:%(project_id)s or 'public':%(visibility)s))`
 const readsMember = `${admin} or role:reader and (project_id:%(project_id)s or project_id:%(member_id)s)`
 
-const rule = (name: string, check: string, description: string): PolicyDefault => ({
-  name,
-  check,
-  description,
-  scopes: ["project"],
-})
+const rule = projectRules()
 
 const imageRules = [
   rule("add_image", `${admin} or (${projectMember} and project_id:%(owner)s)`, "Create an image."),
@@ -28,8 +23,16 @@ const imageRules = [
   rule("communitize_image", adminOrMember, "Make an image a community image."),
   rule("download_image", `${admin} or (role:member and ${seesImage})`, "Download the data of an image."),
   rule("upload_image", adminOrMember, "Upload the data of an image."),
+  rule("import_as_it_is", admin, "Import images that get no properties from `image.injectProperties`."),
   rule("get_image_location", adminOrReader, "Read where the data of an image are."),
   rule("delete_image_location", admin, "Remove the data of an image from a store."),
+  rule("set_image_location", adminOrMember, "Say where the data of an image are."),
+  rule(
+    "add_image_location",
+    `role:service or (${projectMember} and project_id:%(owner)s)`,
+    "Make an image of the data at an address.",
+  ),
+  rule("fetch_image_location", "role:service", "List where the data of an image are."),
   rule("add_member", adminOrMember, "Share an image with a project."),
   rule("delete_member", adminOrMember, "Stop sharing an image with a project."),
   rule("get_member", readsMember, "Show a project that an image is shared with."),

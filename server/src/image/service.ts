@@ -3,8 +3,10 @@ import { ensureRegisteredLimits } from "../identity/index.ts"
 import { configuredLimits } from "../quota/index.ts"
 import "./config.ts"
 import { recoverTransfers, transferReconciler, unknownFilesReconciler } from "./data/recover.ts"
+import { copySaga } from "./import/copy.saga.ts"
 import { importSaga } from "./import/import.saga.ts"
 import { downloadRules } from "./import/web-download.ts"
+import { readSaga } from "./location/read.saga.ts"
 import { imageApi } from "./openstack-v2/index.ts"
 import { policies } from "./policy.ts"
 import { imageQuota } from "./quota.ts"
@@ -18,7 +20,7 @@ export const imageService: Service = {
   classicPorts: [{ port: 9292, mount: "/image" }],
   policies,
   quota: imageQuota,
-  sagas: [importSaga],
+  sagas: [importSaga, copySaga, readSaga],
   reconcilers: [transferReconciler, unknownFilesReconciler],
   seed: async (platform) =>
     await ensureRegisteredLimits(platform, "image", configuredLimits(platform, imageQuota)),

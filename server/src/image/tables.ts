@@ -26,7 +26,6 @@ export interface ImageTable {
   properties: Generated<Columns["image.properties"]>
   tags: Generated<string[]>
   content_problem: string | null
-  data_file: string | null
   staged_file: string | null
   transfer_id: string | null
   transfer_host: string | null
@@ -35,6 +34,18 @@ export interface ImageTable {
   generation: Generated<number>
   created_at: Timestamp
   updated_at: Timestamp
+  read_checksum: string | null
+}
+
+export interface LocationTable {
+  id: Generated<string>
+  image_id: string
+  position: number
+  store: string
+  file: string | null
+  url: string | null
+  metadata: Generated<Columns["location.metadata"]>
+  created_at: Timestamp
 }
 
 export interface MemberTable {
@@ -101,6 +112,7 @@ export interface TaskTable {
 declare module "../platform/db/database.ts" {
   interface Database {
     "image.image": ImageTable
+    "image.location": LocationTable
     "image.member": MemberTable
     "image.metadef_association": MetadefAssociationTable
     "image.metadef_item": MetadefItemTable

@@ -1,23 +1,32 @@
 import { createReadStream } from "node:fs"
 import { link, mkdir, open, rename, rm, statfs } from "node:fs/promises"
-import { dirname } from "node:path"
+import { dirname, join } from "node:path"
 import type { Platform } from "../../platform/context/context.ts"
 import { isDiskFull } from "../../platform/exec/disk-full.ts"
-import { openStreamHash } from "../../platform/hash/stream-hash.ts"
+import { describeError } from "../../platform/fault/fault.ts"
+import { openStreamHash, type StreamHash } from "../../platform/hash/stream-hash.ts"
 import { dataTooLarge, storeFull } from "../faults.ts"
+import type { OsHashAlgorithm } from "../location/check.ts"
 import { storePaths } from "./paths.ts"
+import { fileStores, mainStoreId } from "./stores.ts"
 
 export interface WrittenData {
   sizeBytes: number
   checksum: string
-  osHashAlgo: "sha512"
+  osHashAlgo: OsHashAlgorithm
   osHashValue: string
 }
 
 /** Size and sums of bytes as they pass. */
 class Digests implements Disposable {
-  readonly #hash = openStreamHash(["md5", "sha512"])
+  readonly #algorithm: OsHashAlgorithm
+  readonly #hash: StreamHash
   sizeBytes = 0
+
+  constructor(algorithm: OsHashAlgorithm = "sha512") {
+    this.#algorithm = algorithm
+    this.#hash = openStreamHash(["md5", algorithm])
+  }
 
   async update(chunk: Uint8Array): Promise<void> {
     this.sizeBytes += chunk.byteLength
@@ -26,7 +35,7 @@ class Digests implements Disposable {
 
   async done(): Promise<WrittenData> {
     const [checksum = "", osHashValue = ""] = await this.#hash.digests()
-    return { sizeBytes: this.sizeBytes, checksum, osHashAlgo: "sha512", osHashValue }
+    return { sizeBytes: this.sizeBytes, checksum, osHashAlgo: this.#algorithm, osHashValue }
   }
 
   [Symbol.dispose](): void {
@@ -34,9 +43,43 @@ class Digests implements Disposable {
   }
 }
 
-export async function ensureDirectories(platform: Pick<Platform, "config">): Promise<void> {
-  const { store, tmp, staging } = storePaths(platform)
+export async function ensureDirectories(platform: Pick<Platform, "config">, storeId: string): Promise<void> {
+  const { store, tmp, staging } = storePaths(platform, storeId)
   for (const dir of [store, tmp, staging]) await mkdir(dir, { recursive: true, mode: 0o700 })
+}
+
+/** The file stores that work now: one whose disk is away must not stop what the others do. */
+export async function workingStores(platform: Pick<Platform, "config" | "log">): Promise<string[]> {
+  const working: string[] = []
+  for (const { id } of fileStores(platform)) {
+    try {
+      await ensureDirectories(platform, id)
+      working.push(id)
+    } catch (error) {
+      if (id === mainStoreId) throw error
+      platform.log.error({ store: id, err: describeError(error) }, "an image store cannot be used")
+    }
+  }
+  return working
+}
+
+/**
+ * What may be there of a file that no row names, in these stores. A store that is away keeps it, and what comes back
+ * with it is set aside later.
+ */
+export async function removeUnnamed(
+  platform: Pick<Platform, "config" | "log">,
+  storeIds: readonly string[],
+  file: string,
+): Promise<void> {
+  for (const id of storeIds) {
+    try {
+      const { tmp, store } = storePaths(platform, id)
+      for (const dir of [tmp, store]) await rm(join(dir, file), { force: true })
+    } catch (error) {
+      platform.log.warn({ store: id, file, err: describeError(error) }, "a file stays in an image store")
+    }
+  }
 }
 
 export interface WriteOptions {
@@ -46,6 +89,8 @@ export interface WriteOptions {
   reserveBytes: number
   /** Called as it moves, with the bytes so far; throw to give up. */
   onProgress?: (sizeBytes: number) => Promise<void> | void
+  /** Of the sum beside md5; default sha512. */
+  algorithm?: OsHashAlgorithm
 }
 
 /** Writes all that comes into a new file, hashing on the way; the data are on the disk when it returns. */
@@ -54,7 +99,7 @@ export async function writeData(
   source: AsyncIterable<Uint8Array>,
   options: WriteOptions,
 ): Promise<WrittenData> {
-  using digests = new Digests()
+  using digests = new Digests(options.algorithm)
   let checkedBytes = Number.NEGATIVE_INFINITY
   const file = await open(path, "wx", 0o600)
   try {
@@ -81,7 +126,7 @@ export async function writeData(
 /** Room is looked at each time that so much was written. */
 const roomCheckBytes = 16 * 1024 ** 2
 
-async function checkRoom(path: string, reserveBytes: number): Promise<void> {
+export async function checkRoom(path: string, reserveBytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(dirname(path))
   if (bavail * bsize - roomCheckBytes < reserveBytes) throw storeFull()
 }

@@ -11,7 +11,7 @@ export interface Inspection {
 }
 
 /** QEMU's name of the formats that it has to open by more than plain reading. */
-const drivers: Readonly<Record<string, string>> = {
+export const qemuDrivers: Readonly<Record<string, string>> = {
   qcow2: "qcow2",
   vmdk: "vmdk",
   vdi: "vdi",
@@ -39,7 +39,7 @@ export async function inspectData(
     if (platform.config.image.formatMismatch === "refuse") throw dataRefused(mismatch)
     return { virtualSizeBytes: null, problem: mismatch }
   }
-  const driver = drivers[diskFormat]
+  const driver = qemuDrivers[diskFormat]
   if (!driver) return { virtualSizeBytes: facts.virtualSizeBytes, problem: null }
   return await askQemu(path, driver, facts, platform.config.image.inspectTimeoutMs)
 }
@@ -57,6 +57,11 @@ export function findMismatch(declared: string, { format }: FormatFacts): string 
   return format === declared ? null : `it is declared as ${declared} and is ${is}`
 }
 
+/** For `prlimit`: a header can claim tables of any size. */
+export function qemuLimits(timeoutMs: number): string[] {
+  return [`--as=${memoryLimitBytes}`, `--cpu=${Math.ceil(timeoutMs / 1000)}`]
+}
+
 const memoryLimitBytes = 1024 ** 3
 const outputLimitBytes = 1024 ** 2
 
@@ -67,7 +72,7 @@ async function askQemu(
   timeoutMs: number,
 ): Promise<Inspection> {
   try {
-    const limits = [`--as=${memoryLimitBytes}`, `--cpu=${Math.ceil(timeoutMs / 1000)}`]
+    const limits = qemuLimits(timeoutMs)
     const command = ["qemu-img", "info", "--output=json", "-f", driver, path]
     const { stdout } = await exec("prlimit", [...limits, ...command], { timeoutMs, outputLimitBytes })
     return judge(JSON.parse(stdout))

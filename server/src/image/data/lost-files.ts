@@ -3,7 +3,9 @@ import { readdir, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
 import type { Platform } from "../../platform/context/context.ts"
 import { lostFileNotFound } from "../faults.ts"
+import { workingStores } from "./file-store.ts"
 import { readFileName, storePaths } from "./paths.ts"
+import { fileStores, mainStoreId } from "./stores.ts"
 
 export interface LostFile {
   /** What `discard` is told. */
@@ -17,17 +19,20 @@ export interface LostFile {
 }
 
 export async function listLostFiles(platform: Platform): Promise<LostFile[]> {
-  const { lostAndFound } = storePaths(platform)
   const found: LostFile[] = []
-  for (const from of ["store", "staging", "tmp"] as const) {
-    for (const name of await readdir(join(lostAndFound, from)).catch(() => [])) {
-      const parts = readFileName(name)
-      const path = join(lostAndFound, from, name)
-      const facts = await stat(path).catch(() => undefined)
-      if (!parts || !facts) continue
-      const { imageId } = parts
-      const writtenAt = facts.mtime.toISOString()
-      found.push({ id: `${from}/${name}`, imageId, from, path, sizeBytes: facts.size, writtenAt })
+  for (const { id: store } of fileStores(platform)) {
+    const { lostAndFound } = storePaths(platform, store)
+    for (const from of ["store", "staging", "tmp"] as const) {
+      for (const name of await readdir(join(lostAndFound, from)).catch(() => [])) {
+        const parts = readFileName(name)
+        const path = join(lostAndFound, from, name)
+        const facts = await stat(path).catch(() => undefined)
+        if (!parts || !facts) continue
+        const { imageId } = parts
+        const writtenAt = facts.mtime.toISOString()
+        const id = `${store === mainStoreId ? "" : `${store}:`}${from}/${name}`
+        found.push({ id, imageId, from, path, sizeBytes: facts.size, writtenAt })
+      }
     }
   }
   return found
@@ -36,25 +41,29 @@ export async function listLostFiles(platform: Platform): Promise<LostFile[]> {
 export interface MissingFile {
   imageId: string
   name: string | null
+  store: string
   file: string
 }
 
 /** Images whose data are not in the store: deleted since a backup was made that was restored. */
 export async function listMissingFiles(platform: Platform): Promise<MissingFile[]> {
-  const { store } = storePaths(platform)
-  const there = new Set(await readdir(store))
+  const there = new Map<string, Set<string>>()
+  for (const id of await workingStores(platform)) {
+    there.set(id, new Set(await readdir(storePaths(platform, id).store)))
+  }
   const missing: MissingFile[] = []
   for (let after = "00000000-0000-0000-0000-000000000000"; ; ) {
     const rows = await platform.db
-      .selectFrom("image.image")
-      .select(["id", "name", "data_file"])
-      .where("id", ">", after)
-      .where("data_file", "is not", null)
-      .orderBy("id")
+      .selectFrom("image.location as l")
+      .innerJoin("image.image as i", "i.id", "l.image_id")
+      .select(["l.id", "l.image_id", "i.name", "l.store", "l.file"])
+      .where("l.id", ">", after)
+      .where("l.file", "is not", null)
+      .orderBy("l.id")
       .limit(pageSize)
       .execute()
-    for (const { id: imageId, name, data_file: file } of rows) {
-      if (file !== null && !there.has(file)) missing.push({ imageId, name, file })
+    for (const { image_id: imageId, name, store, file } of rows) {
+      if (file !== null && there.get(store)?.has(file) !== true) missing.push({ imageId, name, store, file })
     }
     const last = rows.at(-1)
     if (!last || rows.length < pageSize) return missing
@@ -62,7 +71,7 @@ export async function listMissingFiles(platform: Platform): Promise<MissingFile[
   }
 }
 
-/** Images in one answer. */
+/** Places in one answer. */
 const pageSize = 1000
 
 /** Deletes it for good. */

@@ -6,7 +6,7 @@ import { isProcessAlive } from "../../platform/exec/process.ts"
 import { describeError } from "../../platform/fault/fault.ts"
 import { storeOfLaterEpoch } from "../faults.ts"
 import { removeExpiredTasks } from "../task/store.ts"
-import { ensureDirectories } from "./file-store.ts"
+import { workingStores } from "./file-store.ts"
 import { removeDeadTransferFiles, setUnknownFilesAside } from "./unknown-files.ts"
 
 /** Images whose writer is dead are queued again, at once for writers of this host. */
@@ -51,7 +51,7 @@ export async function requeueDeadTransfers(platform: Platform): Promise<number> 
 
 /** At start: what a dead process of this host left goes at once. */
 export async function recoverTransfers(platform: Platform): Promise<void> {
-  await ensureDirectories(platform)
+  await workingStores(platform)
   const requeued = await requeueDeadTransfers(platform)
   // The cloud starts all the same; the reconciler says it again in `kumoi status`.
   const removed = await removeDeadTransferFiles(platform).catch((error: unknown) => {
@@ -67,7 +67,6 @@ export const transferReconciler: Reconciler = {
   intervalMs: 30_000,
   timeoutMs: 60_000,
   run: async (platform) => {
-    await ensureDirectories(platform)
     const requeued = await requeueDeadTransfers(platform)
     const removed = await removeDeadTransferFiles(platform)
     const expiredTasks = await removeExpiredTasks(platform.db, platform.clock.now())
@@ -81,7 +80,6 @@ export const unknownFilesReconciler: Reconciler = {
   intervalMs: 1_800_000,
   timeoutMs: 600_000,
   run: async (platform, signal) => {
-    await ensureDirectories(platform)
     return { setAside: await setUnknownFilesAside(platform, signal) }
   },
 }

@@ -8,14 +8,14 @@ import { storeOfLaterEpoch } from "../faults.ts"
 import { storePaths } from "./paths.ts"
 
 /** Whether it is in the cloud's epoch; throws when it is in a later one. */
-export async function isStoreInEpoch(platform: Platform): Promise<boolean> {
-  const path = storePaths(platform).epoch
+export async function isStoreInEpoch(platform: Platform, store: string): Promise<boolean> {
+  const path = storePaths(platform, store).epoch
   const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return null
     throw error
   })
   if (text === null) {
-    await enterEpoch(platform)
+    await enterEpoch(platform, store)
     return true
   }
   // Written by `enterEpoch`.
@@ -27,8 +27,8 @@ export async function isStoreInEpoch(platform: Platform): Promise<boolean> {
 }
 
 /** Every file that no row names is out of the way now. */
-export async function enterEpoch(platform: Platform): Promise<void> {
-  const path = storePaths(platform).epoch
+export async function enterEpoch(platform: Platform, store: string): Promise<void> {
+  const path = storePaths(platform, store).epoch
   const temporary = `${path}.${process.pid}`
   await writeFile(temporary, `${JSON.stringify(platform.epoch)}\n`, { mode: 0o600, flush: true })
   await rename(temporary, path)

@@ -12,6 +12,7 @@ import { imageGone, imageNotFound, statusConflict } from "../faults.ts"
 import { announceImage } from "../image/events.ts"
 import type { Image } from "../image/image.ts"
 import { findImage, imageFields } from "../image/store.ts"
+import { addPlace } from "../location/rows.ts"
 import { imageQuota } from "../quota.ts"
 import type { WrittenData } from "./file-store.ts"
 import type { Inspection } from "./inspect.ts"
@@ -107,11 +108,13 @@ const idle = { transfer_id: null, transfer_host: null, transfer_process: null, t
 export async function finishUpload(
   ctx: Ctx,
   transfer: Transfer,
-  data: WrittenData & Inspection & { dataFile: string },
+  data: WrittenData & Inspection & { store: string; file: string },
 ): Promise<Image> {
   return await transact(ctx.db, async (tx) => {
     await checkSizeQuota(ctx, tx, transfer.image, data.sizeBytes)
     const now = ctx.clock.now()
+    // First, so that the row below is read with it; when that is no longer ours, all of this is undone.
+    await addPlace(tx, transfer.image.id, { store: data.store, file: data.file }, now)
     const image = await tx
       .updateTable("image.image")
       .set({ ...activeColumns(data), ...idle, generation: sql`generation + 1`, updated_at: now })
@@ -128,7 +131,7 @@ export async function finishUpload(
   })
 }
 
-export function activeColumns(data: WrittenData & Inspection & { dataFile: string }) {
+export function activeColumns(data: WrittenData & Inspection) {
   return {
     status: "active" as const,
     size_bytes: data.sizeBytes,
@@ -137,7 +140,6 @@ export function activeColumns(data: WrittenData & Inspection & { dataFile: strin
     os_hash_algo: data.osHashAlgo,
     os_hash_value: data.osHashValue,
     content_problem: data.problem,
-    data_file: data.dataFile,
     staged_file: null,
   }
 }

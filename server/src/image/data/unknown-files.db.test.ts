@@ -16,7 +16,7 @@ import { removeDeadTransferFiles, setUnknownFilesAside } from "./unknown-files.t
 
 async function startImages(): Promise<ServiceCloud> {
   const cloud = await startServices({ services: [imageService] })
-  await ensureDirectories(cloud.platform)
+  await ensureDirectories(cloud.platform, "file")
   return cloud
 }
 
@@ -52,7 +52,7 @@ async function writeOld(path: string, text: string): Promise<void> {
 
 test("an upload that begins while the files are compared keeps its file", async () => {
   await using cloud = await startImages()
-  const { tmp } = storePaths(cloud.platform)
+  const { tmp } = storePaths(cloud.platform, "file")
   const id = await makeImage(cloud)
   // Of a transfer that died: the rows are asked for.
   const dead = fileName(id, newUuid())
@@ -81,7 +81,7 @@ test("an upload that begins while the files are compared keeps its file", async 
 
 test("what no image names is set aside, whole, when it is old; nothing else is touched", async () => {
   await using cloud = await startImages()
-  const { store, staging, tmp, lostAndFound } = storePaths(cloud.platform)
+  const { store, staging, tmp, lostAndFound } = storePaths(cloud.platform, "file")
   const id = await makeImage(cloud)
   assert.equal((await upload(cloud, id)).status, 204)
   const [kept] = await readdir(store)
@@ -122,7 +122,7 @@ test("a database without rows loses no file", async () => {
   await using cloud = await startImages()
   const ids = [await makeImage(cloud), await makeImage(cloud)]
   for (const id of ids) assert.equal((await upload(cloud, id)).status, 204)
-  const { store, lostAndFound } = storePaths(cloud.platform)
+  const { store, lostAndFound } = storePaths(cloud.platform, "file")
   const before = await readdir(store)
   for (const name of before) await utimes(join(store, name), 0, 0)
   await sql`delete from image.image`.execute(cloud.database.db)
@@ -135,7 +135,7 @@ test("a database without rows loses no file", async () => {
 test("until a restored database was compared with the store nothing is removed; a later one's store is left", async () => {
   await using cloud = await startImages()
   const { platform } = cloud
-  const { tmp, store, lostAndFound, epoch } = storePaths(platform)
+  const { tmp, store, lostAndFound, epoch } = storePaths(platform, "file")
   const id = await makeImage(cloud)
   const [dead, lost] = [fileName(id, newUuid()), fileName(newUuid(), newUuid())]
   await writeOld(join(tmp, dead), "half")
@@ -158,8 +158,8 @@ test("with 100,000 images a pass reads the transfers under way and no more", asy
   await using cloud = await startImages()
   const { db } = cloud.database
   await sql`
-    insert into image.image (id, project_id, status, visibility, properties, created_at, updated_at, data_file)
-    select gen_random_uuid(), 'p', 'active', 'private', '{}', now(), now(), gen_random_uuid()::text
+    insert into image.image (id, project_id, status, visibility, properties, created_at, updated_at)
+    select gen_random_uuid(), 'p', 'active', 'private', '{}', now(), now()
     from generate_series(1, 100000)`.execute(db)
   await sql`analyze image.image`.execute(db)
   const plan = await sql<{ "QUERY PLAN": string }>`

@@ -5,13 +5,15 @@
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
 import type { Platform } from "../../platform/context/context.ts"
+import { type Place, placesOf } from "../image/image.ts"
+import { workingStores } from "./file-store.ts"
 import { readFileName, storePaths } from "./paths.ts"
 import { enterEpoch, isStoreInEpoch } from "./store-epoch.ts"
 
 interface ImageFiles {
-  data_file: string | null
-  staged_file: string | null
-  transfer_id: string | null
+  places: readonly Place[]
+  stagedFile: string | null
+  transferId: string | null
 }
 
 type FileName = { name: string; imageId: string; transferId: string }
@@ -21,13 +23,16 @@ type FileName = { name: string; imageId: string; transferId: string }
  * transfer now. What lies in `tmp` was never whole. What belongs to no image that we know stays.
  */
 export async function removeDeadTransferFiles(platform: Platform): Promise<number> {
-  const { tmp } = storePaths(platform)
-  if (!(await isStoreInEpoch(platform))) return 0
   let count = 0
-  for await (const { file, image } of filesWithImages(platform, tmp)) {
-    if (!image || image.transfer_id === file.transferId) continue
-    await rm(join(tmp, file.name), { force: true })
-    count++
+  for (const id of await workingStores(platform)) {
+    const { tmp } = storePaths(platform, id)
+    if (!(await isStoreInEpoch(platform, id))) continue
+    for await (const { file, image } of filesWithImages(platform, tmp)) {
+      // What a saga is about has the name of the image's staged file, in every directory.
+      if (!image || image.transferId === file.transferId || image.stagedFile === file.name) continue
+      await rm(join(tmp, file.name), { force: true })
+      count++
+    }
   }
   return count
 }
@@ -37,33 +42,40 @@ export async function removeDeadTransferFiles(platform: Platform): Promise<numbe
  * it, and what a delete is about to remove.
  */
 export async function setUnknownFilesAside(platform: Platform, signal?: AbortSignal): Promise<number> {
-  const paths = storePaths(platform)
-  const isInEpoch = await isStoreInEpoch(platform)
+  let count = 0
+  for (const id of await workingStores(platform)) count += await setAsideIn(platform, id, signal)
+  return count
+}
+
+async function setAsideIn(platform: Platform, store: string, signal?: AbortSignal): Promise<number> {
+  const paths = storePaths(platform, store)
+  const isInEpoch = await isStoreInEpoch(platform, store)
   let count = 0
   for (const dir of ["store", "staging", "tmp"] as const) {
     for await (const { file, image } of filesWithImages(platform, paths[dir])) {
       if (signal?.aborted) return count
       // Half a file of an image that we know is no loss (`removeDeadTransferFiles`).
-      if (isNamed(image, file) || (dir === "tmp" && image)) continue
+      if (isNamed(image, store, file) || (dir === "tmp" && image)) continue
       const facts = await stat(join(paths[dir], file.name)).catch(() => undefined)
       const ageMs = facts ? platform.clock.now().getTime() - facts.mtimeMs : 0
       if (!facts || ageMs < platform.config.image.orphanAgeMs) continue
       await mkdir(join(paths.lostAndFound, dir), { recursive: true, mode: 0o700 })
       await rename(join(paths[dir], file.name), join(paths.lostAndFound, dir, file.name))
       platform.log.warn(
-        { dir, file: file.name, sizeBytes: facts.size },
+        { store, dir, file: file.name, sizeBytes: facts.size },
         "a file that no image names is set aside",
       )
       count++
     }
   }
-  if (!isInEpoch) await enterEpoch(platform)
+  if (!isInEpoch) await enterEpoch(platform, store)
   return count
 }
 
-function isNamed(image: ImageFiles | undefined, file: FileName): boolean {
+function isNamed(image: ImageFiles | undefined, store: string, { name, transferId }: FileName): boolean {
   if (!image) return false
-  return image.transfer_id === file.transferId || [image.data_file, image.staged_file].includes(file.name)
+  if (image.transferId === transferId || image.stagedFile === name) return true
+  return image.places.some((place) => place.store === store && place.file === name)
 }
 
 /** Files that are looked up in one statement. */
@@ -82,7 +94,7 @@ async function* filesWithImages(
     const chunk = files.slice(at, at + chunkSize)
     const rows = await platform.db
       .selectFrom("image.image")
-      .select(["id", "data_file", "staged_file", "transfer_id"])
+      .select(["id", "staged_file as stagedFile", "transfer_id as transferId", placesOf.as("places")])
       .where(
         "id",
         "in",

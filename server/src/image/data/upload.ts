@@ -14,13 +14,15 @@ import {
   imageNotFound,
   statusConflict,
   storeFull,
+  storeReadOnly,
   storeUnknown,
 } from "../faults.ts"
 import type { Image } from "../image/image.ts"
 import { imageTarget, visibleImage } from "../image/store.ts"
 import { ensureDirectories, publishFile, type WrittenData, writeData } from "./file-store.ts"
 import { inspectData } from "./inspect.ts"
-import { fileName, storeId, storePaths } from "./paths.ts"
+import { fileName, storePaths } from "./paths.ts"
+import { mainStoreId, writableStore } from "./stores.ts"
 import {
   abandonTransfer,
   beginTransfer,
@@ -36,7 +38,6 @@ const Source = Type.Object({
   stream: Type.Unsafe<Readable>(Type.Any()),
   /** How long it is, if the sender said so. */
   sizeBytes: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
-  store: Type.Optional(Type.String()),
 })
 
 const faults = [
@@ -47,6 +48,7 @@ const faults = [
   dataIncomplete,
   dataRefused,
   storeFull,
+  storeReadOnly,
   storeUnknown,
   quotaExceeded,
 ]
@@ -54,20 +56,20 @@ const faults = [
 /** Stores the data of a queued image; it is active when this returns, and the data are on the disk. */
 export const uploadImage = operation({
   name: "image.data.upload",
-  input: Source,
+  input: Type.Object({ ...Source.properties, store: Type.Optional(Type.String()) }),
   faults,
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
   rule: "upload_image",
   target: (_ctx, _input, found) => imageTarget(found),
-  run: async (ctx, { stream, sizeBytes, imageId, store }): Promise<Image> => {
-    if (store !== undefined && store !== storeId) throw storeUnknown(store, storeId)
+  run: async (ctx, { stream, sizeBytes, imageId, store: wanted }): Promise<Image> => {
+    const { id: storeId } = writableStore(ctx, wanted ?? ctx.config.image.defaultStore)
     const transfer = await beginTransfer(ctx, imageId, "saving")
-    return await guarded(ctx, transfer, async (name) => {
-      const { tmp, store } = storePaths(ctx)
+    return await guarded(ctx, transfer, storeId, async (name) => {
+      const { tmp, store } = storePaths(ctx, storeId)
       const written = await receive(ctx, transfer, stream, sizeBytes, join(tmp, name))
       const inspection = await inspectData(ctx, join(tmp, name), transfer.image)
       await publishFile(join(tmp, name), join(store, name))
-      return await finishUpload(ctx, transfer, { ...written, ...inspection, dataFile: name })
+      return await finishUpload(ctx, transfer, { ...written, ...inspection, store: storeId, file: name })
     })
   },
 })
@@ -82,8 +84,8 @@ export const stageImage = operation({
   target: (_ctx, _input, found) => imageTarget(found),
   run: async (ctx, { stream, sizeBytes, imageId }): Promise<void> => {
     const transfer = await beginTransfer(ctx, imageId, "uploading")
-    await guarded(ctx, transfer, async (name) => {
-      const { tmp, staging } = storePaths(ctx)
+    await guarded(ctx, transfer, mainStoreId, async (name) => {
+      const { tmp, staging } = storePaths(ctx, mainStoreId)
       const written = await receive(ctx, transfer, stream, sizeBytes, join(tmp, name))
       await publishFile(join(tmp, name), join(staging, name))
       await finishStaging(ctx, transfer, { sizeBytes: written.sizeBytes, stagedFile: name })
@@ -95,16 +97,17 @@ export const stageImage = operation({
 export async function guarded<T>(
   ctx: Ctx,
   transfer: Transfer,
+  storeId: string,
   run: (name: string) => Promise<T>,
 ): Promise<T> {
   const name = fileName(transfer.image.id, transfer.id)
   try {
-    await ensureDirectories(ctx)
+    await ensureDirectories(ctx, storeId)
     return await run(name)
   } catch (error) {
     // The row first: when even that fails, the lease ends and the reconciler does both.
     await abandonTransfer(ctx, transfer)
-    const { tmp, store, staging } = storePaths(ctx)
+    const { tmp, store, staging } = storePaths(ctx, storeId)
     for (const dir of [tmp, store, staging]) await rm(join(dir, name), { force: true })
     // Its file was taken away under it: the image is no more, or another transfer has it.
     throw error instanceof Error && "code" in error && error.code === "ENOENT"

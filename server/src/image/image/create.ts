@@ -89,6 +89,8 @@ export function draftOf(ctx: Ctx, attributes: Readonly<Record<string, unknown>>)
     properties: {},
     tags: [],
     contentProblem: null,
+    readChecksum: null,
+    places: [],
     generation: 0,
     createdAt: now,
     updatedAt: now,

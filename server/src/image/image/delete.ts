@@ -1,14 +1,14 @@
 import { rm } from "node:fs/promises"
-import { join } from "node:path"
 import { Type } from "typebox"
-import type { Platform } from "../../platform/context/context.ts"
-import { transact } from "../../platform/db/database.ts"
+import type { Ctx, Platform } from "../../platform/context/context.ts"
+import { type Tx, transact } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { storePaths } from "../data/paths.ts"
+import { stagingPath } from "../data/paths.ts"
 import { imageNotFound, imageProtected } from "../faults.ts"
+import { removePlaceFiles, takePlaces } from "../location/rows.ts"
 import { announceImage } from "./events.ts"
-import type { Image } from "./image.ts"
-import { imageFields, imageTarget, visibleImage } from "./store.ts"
+import type { Image, Place } from "./image.ts"
+import { imageTarget, lockImage, visibleImage } from "./store.ts"
 
 /** The record goes at once; the data right after it (what a crash left is set aside). */
 export const deleteImage = operation({
@@ -20,28 +20,37 @@ export const deleteImage = operation({
   target: (_ctx, _input, found) => imageTarget(found),
   run: async (ctx, { imageId }) => {
     const gone = await transact(ctx.db, async (tx) => {
-      const row = await tx
-        .deleteFrom("image.image")
-        .where("id", "=", imageId)
-        .where("is_protected", "=", false)
-        .returning([...imageFields, "data_file", "staged_file"])
-        .$castTo<Image & { data_file: string | null; staged_file: string | null }>()
-        .executeTakeFirst()
-      if (row) await announceImage(tx, ctx, "delete", row)
-      return row
+      const image = await lockImage(tx, imageId)
+      if (!image) throw imageNotFound(imageId)
+      if (image.isProtected) throw imageProtected(imageId)
+      return await removeImage(tx, ctx, image)
     })
-    if (gone) return await removeFiles(ctx, gone)
-    // Protected, or another request was faster.
-    await visibleImage(ctx, imageId)
-    throw imageProtected(imageId)
+    await removeImageFiles(ctx, gone)
   },
 })
 
-async function removeFiles(
-  platform: Platform,
-  row: { data_file: string | null; staged_file: string | null },
+interface GoneFiles {
+  places: readonly Place[]
+  stagedFile: string | null
+}
+
+/** The rows, whose lock the caller holds. */
+export async function removeImage(tx: Tx, ctx: Ctx, image: Image): Promise<GoneFiles> {
+  const places = await takePlaces(tx, image.id)
+  const row = await tx
+    .deleteFrom("image.image")
+    .where("id", "=", image.id)
+    .returning("staged_file")
+    .executeTakeFirst()
+  await announceImage(tx, ctx, "delete", image)
+  return { places, stagedFile: row?.staged_file ?? null }
+}
+
+/** After the commit. */
+export async function removeImageFiles(
+  platform: Pick<Platform, "config" | "log">,
+  { places, stagedFile }: GoneFiles,
 ): Promise<void> {
-  const { store, staging } = storePaths(platform)
-  if (row.data_file) await rm(join(store, row.data_file), { force: true })
-  if (row.staged_file) await rm(join(staging, row.staged_file), { force: true })
+  await removePlaceFiles(platform, places)
+  if (stagedFile !== null) await rm(stagingPath(platform, stagedFile), { force: true })
 }

@@ -5,7 +5,7 @@
 //     └──stage──▶ uploading ──import──▶ importing
 
 import { type RawBuilder, sql } from "kysely"
-import { Type } from "typebox"
+import { type Static, Type } from "typebox"
 import {
   boolean,
   integer,
@@ -19,6 +19,7 @@ import {
   word,
 } from "../../platform/noun/field.ts"
 import { noun, type Thing, type Visible, visibleToAll } from "../../platform/noun/noun.ts"
+import { nullable as nullableSchema } from "../../platform/schema/make.ts"
 import { imageNotFound } from "../faults.ts"
 import type { MemberStatus } from "../member/member.ts"
 
@@ -52,6 +53,15 @@ export const diskFormats = [
 ] as const
 export const containerFormats = ["ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed"] as const
 
+/** A place of an image's data: a file of a file store, or an address. */
+const Place = Type.Object({
+  store: Type.String(),
+  file: nullableSchema(Type.String()),
+  url: nullableSchema(Type.String()),
+  metadata: Type.Record(Type.String(), Type.Unknown()),
+})
+export type Place = Static<typeof Place>
+
 /** Who looks: administrators see every project's, others what is theirs, shared with them or everybody's. */
 export interface ImageViewer {
   projectId: string | null
@@ -64,6 +74,12 @@ export interface ImageViewer {
 export const everybody: ImageViewer = { projectId: null, seesAll: true }
 
 const listed = { filter: true, sort: true } as const
+
+/** Of the row of the image, in the order in which users see them. */
+export const placesOf = sql<
+  Place[]
+>`(select coalesce(jsonb_agg(jsonb_build_object('store', l.store, 'file', l.file, 'url', l.url,
+  'metadata', l.metadata) order by l.position), '[]') from image.location l where l.image_id = image.id)`
 
 export const imageNoun = noun({
   name: "image.image",
@@ -113,6 +129,10 @@ export const imageNoun = noun({
     ),
     /** Why no machine may boot it although its data are there. */
     contentProblem: nullable(text(sql`image.content_problem`, { internal: true })),
+    /** md5 of the data as the cloud itself read them, where `checksum` is what somebody said; "" until they were read. */
+    readChecksum: nullable(text(sql`image.read_checksum`, { internal: true })),
+    /** Where the data are, in the order in which users see it. */
+    places: structure(Type.Array(Place), placesOf, { internal: true }),
     generation: integer(sql`image.generation`, { internal: true }),
     createdAt: time(sql`image.created_at`, listed),
     updatedAt: time(sql`image.updated_at`, listed),
@@ -161,6 +181,9 @@ export function hasData(image: Pick<Image, "status">): boolean {
 
 /** What users may not set: the cloud's own words. */
 export const reservedPrefix = "os_glance"
+
+/** The task that works on the image; the next begins when it is gone. */
+export const importTaskProperty = "os_glance_import_task"
 
 /** Properties that the cloud keeps for itself and does not show. */
 export const hiddenProperties: readonly string[] = ["os_glance_stage_host"]

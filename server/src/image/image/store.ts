@@ -58,13 +58,9 @@ export const imageFields = fieldsOf(imageNoun, everybody)
 
 /** The newest state; nobody else changes it until the transaction ends. */
 export async function lockImage(tx: Tx, imageId: string): Promise<Image | undefined> {
-  return await tx
-    .selectFrom("image.image")
-    .select(imageFields)
-    .where("id", "=", imageId)
-    .forUpdate()
-    .$castTo<Image>()
-    .executeTakeFirst()
+  // By itself: a statement that waited for the lock has read the rows of places before it waited.
+  const row = tx.selectFrom("image.image").select("id").where("id", "=", imageId).forUpdate()
+  return (await row.executeTakeFirst()) ? await findImage(tx, imageId) : undefined
 }
 
 export type NewImage = Pick<
@@ -134,6 +130,17 @@ export async function replaceImage(tx: Tx, image: Image, now: Date): Promise<Ima
     .returning(imageFields)
     .$castTo<Image>()
     .executeTakeFirst()
+}
+
+/** Its places have changed. */
+export async function touchImage(tx: Tx, imageId: string, now: Date): Promise<Image> {
+  return await tx
+    .updateTable("image.image")
+    .set({ generation: sql`generation + 1`, updated_at: now })
+    .where("id", "=", imageId)
+    .returning(imageFields)
+    .$castTo<Image>()
+    .executeTakeFirstOrThrow()
 }
 
 /** Compare-and-set on the status; undefined when it is none of `from`. */

@@ -1,20 +1,26 @@
-// Brings data into an image: fetch them into the staging area, look at them, store them, make the image active.
-// The file has the same name all the way (image id and the transfer id of the params), so every step finds what a
-// crashed try left and does it again from the start.
+// Brings data into an image: fetch them into the staging area, prepare and look at them, store them in each store that
+// was asked for, make the image active. The file has the same name all the way and in every store (image id and the
+// transfer id of the params), so every step finds what a crashed try left and does it again from the start.
 import { copyFile, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { sql } from "kysely"
 import { type Saga, type StepContext, saga } from "../../engine/saga/saga.ts"
-import { findDataPath } from "../data/download.ts"
-import { ensureDirectories, publishFile, tryLink, writeData } from "../data/file-store.ts"
-import { storeId, storePaths } from "../data/paths.ts"
+import type { Platform } from "../../platform/context/context.ts"
+import { describeError } from "../../platform/fault/fault.ts"
+import { ensureDirectories, publishFile, removeUnnamed, tryLink, writeData } from "../data/file-store.ts"
+import { stagingPath, storePaths } from "../data/paths.ts"
+import { openImageData } from "../data/read.ts"
+import { mainStoreId } from "../data/stores.ts"
 import { activeColumns, checkSizeQuota } from "../data/transfer.ts"
-import { downloadFailed, imageGone, imageNotFound } from "../faults.ts"
+import { dataRefused, downloadFailed, imageGone } from "../faults.ts"
 import { announceImage } from "../image/events.ts"
-import type { Image } from "../image/image.ts"
+import { type Image, importTaskProperty } from "../image/image.ts"
 import { imageFields } from "../image/store.ts"
 import { discardImage, takeFile } from "../local/boot.ts"
-import { beginTask, endTask } from "../task/store.ts"
+import { addPlace, hasFile } from "../location/rows.ts"
+import { beginTask, endTask, noteTask } from "../task/store.ts"
+import { type Formats, type Preparation, prepareData, preparedPaths } from "./plugins.ts"
+import { progressOf } from "./stores.ts"
 import { openDownload } from "./web-download.ts"
 
 export type ImportSource =
@@ -36,14 +42,25 @@ export interface ImportParams {
   file: string
   source: ImportSource
   limitBytes: number
+  /** Left out by a program that knew one store, and had no plug-ins. */
+  stores?: readonly string[]
+  /** Whether one store that fails fails all; default. */
+  mustAllSucceed?: boolean
+  preparation?: Preparation
   /** The image was made for this import and goes with it when it fails. */
   isImageOwn: boolean
 }
 
-type Step = Pick<StepContext<ImportParams, object>, "ctx" | "params" | "signal" | "transact">
+type Step = Pick<StepContext<ImportParams, object>, "ctx" | "params" | "signal" | "transact" | "log">
 
 const fetchTimeoutMs = 6 * 3_600_000
-const storeTimeoutMs = 3_600_000
+const storeTimeoutMs = 6 * 3_600_000
+/** Between two words to the task of how far it is. */
+const noteEveryMs = 5_000
+const mib = 1024 * 1024
+
+const untouched: Preparation = { isDecompressed: false, convertTo: null, inject: {} }
+const storesOf = ({ stores }: ImportParams) => stores ?? [mainStoreId]
 
 export const importSaga: Saga<ImportParams> = saga<ImportParams>("image.image.import", 1)
   .step("fetch", {
@@ -63,10 +80,9 @@ export const importSaga: Saga<ImportParams> = saga<ImportParams>("image.image.im
           size_bytes: null,
           virtual_size_bytes: null,
           staged_file: null,
-          properties: sql`(properties - 'os_glance_import_task') || ${JSON.stringify({
-            os_glance_importing_to_stores: "",
-            os_glance_failed_import: storeId,
-          })}::jsonb`,
+          properties: sql`(properties - ${importTaskProperty}::text) || ${JSON.stringify(
+            progressOf([], storesOf(params)),
+          )}::jsonb`,
           generation: sql`generation + 1`,
           updated_at: ctx.clock.now(),
         })
@@ -77,27 +93,24 @@ export const importSaga: Saga<ImportParams> = saga<ImportParams>("image.image.im
     })
   })
 
-async function fetchData({ ctx, params, signal, transact }: Step): Promise<void> {
+async function fetchData({
+  ctx,
+  params,
+  signal,
+  transact,
+}: Pick<Step, "ctx" | "params" | "signal" | "transact">) {
   const { source, file } = params
   await transact((tx) => beginTask(tx, params.taskId, ctx.clock.now()))
   if (source.method === "glance-direct") return
-  await ensureDirectories(ctx)
-  const target = join(storePaths(ctx).staging, file)
+  await ensureDirectories(ctx, mainStoreId)
+  const target = stagingPath(ctx, file)
   await rm(target, { force: true })
-  if (source.method === "glance-download") {
-    if (source.problem) throw downloadFailed(source.imageId, source.problem)
-    const path = await findDataPath(ctx, ctx.db, source.imageId)
-    if (path === undefined) throw imageNotFound(source.imageId)
-    if (!(await tryLink(path, target))) await copyFile(path, target)
-    return
-  }
-  const { uri } = source
-  const { limitBytes } = params
-  const data = await openDownload(uri, ctx.config, { signal, limitBytes })
+  const data = await openSource({ ctx, params, signal }, target)
+  if (data === null) return
   const written = await writeData(target, data, {
     reserveBytes: ctx.config.image.reserveBytes,
-    limitBytes,
-    onProgress: () => signal.throwIfAborted(),
+    limitBytes: params.limitBytes,
+    onProgress: noteProgress({ ctx, params, signal, transact }),
   })
   await transact((tx) =>
     tx
@@ -109,8 +122,49 @@ async function fetchData({ ctx, params, signal, transact }: Step): Promise<void>
   )
 }
 
-async function storeData({ ctx, params }: Step) {
-  const { tmp, store, staging } = storePaths(ctx)
+/** Null: the data are in the target already. */
+async function openSource(
+  { ctx, params, signal }: Pick<Step, "ctx" | "params" | "signal">,
+  target: string,
+): Promise<AsyncIterable<Uint8Array> | null> {
+  const { source, limitBytes } = params
+  if (source.method === "glance-direct") return null
+  if (source.method === "web-download") {
+    return await openDownload(source.uri, ctx.config, { signal, limitBytes })
+  }
+  if (source.problem) throw downloadFailed(source.imageId, source.problem)
+  const opened = await openImageData(ctx, source.imageId)
+  if ("stream" in opened) return opened.stream
+  if (!(await tryLink(opened.path, target))) await copyFile(opened.path, target)
+  return null
+}
+
+/** Gives up when the step is over, and tells the task now and then how far it is. */
+function noteProgress({
+  ctx,
+  params,
+  signal,
+  transact,
+}: Pick<Step, "ctx" | "params" | "signal" | "transact">) {
+  let notedMs = ctx.clock.monotonicMs()
+  return async (sizeBytes: number) => {
+    signal.throwIfAborted()
+    if (ctx.clock.monotonicMs() - notedMs < noteEveryMs) return
+    notedMs = ctx.clock.monotonicMs()
+    const message = `Copied ${Math.floor(sizeBytes / mib)} MiB`
+    await transact((tx) => noteTask(tx, params.taskId, message, ctx.clock.now()))
+  }
+}
+
+type Stored = Awaited<ReturnType<typeof takeFile>> & {
+  /** Left out by a program that knew one store. */
+  stores?: readonly string[]
+  failed?: readonly string[]
+  formats?: Formats
+}
+
+async function storeData({ ctx, params, signal, transact, log }: Step): Promise<Stored> {
+  const { source, file, limitBytes, preparation = untouched } = params
   const row = await ctx.db
     .selectFrom("image.image")
     .select(["disk_format", "container_format"])
@@ -118,43 +172,88 @@ async function storeData({ ctx, params }: Step) {
     .where("status", "=", "importing")
     .executeTakeFirst()
   if (!row) throw imageGone(params.imageId)
-  const { source } = params
   const declared =
     source.method === "glance-download"
       ? { diskFormat: source.diskFormat, containerFormat: source.containerFormat }
       : { diskFormat: row.disk_format, containerFormat: row.container_format }
-  await ensureDirectories(ctx)
-  await rm(join(tmp, params.file), { force: true })
-  const data = await takeFile(ctx, join(staging, params.file), join(tmp, params.file), declared)
-  await publishFile(join(tmp, params.file), join(store, params.file))
+  await ensureDirectories(ctx, mainStoreId)
+  const base = join(storePaths(ctx, mainStoreId).tmp, file)
+  const work = { preparation, base, limitBytes, signal }
+  const { path, formats } = await prepareData(ctx, stagingPath(ctx, file), declared, work)
+  const stores = storesOf(params)
+  const [done, failed]: [string[], string[]] = [[], []]
+  let data: Awaited<ReturnType<typeof takeFile>> | undefined
+  let failure: unknown
+  for (const store of stores) {
+    try {
+      data = await storeIn(ctx, store, { file, from: path, formats, signal })
+      done.push(store)
+    } catch (error) {
+      signal.throwIfAborted()
+      // What is refused for what it is, no store would take.
+      if (params.mustAllSucceed !== false || dataRefused.is(error)) throw error
+      log.warn(
+        { store, imageId: params.imageId, err: describeError(error) },
+        "an import did not reach a store",
+      )
+      failed.push(store)
+      failure = error
+    }
+    const left = stores.slice(done.length + failed.length)
+    await transact((tx) =>
+      tx
+        .updateTable("image.image")
+        .set({
+          properties: sql`properties || ${JSON.stringify(progressOf(left, failed))}::jsonb`,
+          generation: sql`generation + 1`,
+        })
+        .where("id", "=", params.imageId)
+        .where("status", "=", "importing")
+        .execute(),
+    )
+  }
+  if (data === undefined) throw failure
+  return { ...data, stores: done, failed, formats }
+}
+
+async function storeIn(
+  platform: Pick<Platform, "config">,
+  store: string,
+  { file, from, formats, signal }: { file: string; from: string; formats: Formats; signal: AbortSignal },
+) {
+  await ensureDirectories(platform, store)
+  const paths = storePaths(platform, store)
+  await rm(join(paths.tmp, file), { force: true })
+  const data = await takeFile(platform, from, join(paths.tmp, file), formats, signal)
+  await publishFile(join(paths.tmp, file), join(paths.store, file))
   return data
 }
 
 async function activate(
   { ctx, params, transact }: Step,
-  data: Awaited<ReturnType<typeof storeData>>,
+  { stores = [mainStoreId], failed = [], formats, ...data }: Stored,
 ): Promise<void> {
-  const { source, imageId } = params
+  const { source, imageId, file, preparation = untouched } = params
   const isCopy = source.method === "glance-download"
   await transact(async (tx) => {
+    // A second try of this step finds the image active with its own file.
+    const isDone = await hasFile(tx, imageId, file)
+    for (const store of stores) await addPlace(tx, imageId, { store, file }, ctx.clock.now())
     const image = await tx
       .updateTable("image.image")
       .set({
-        ...activeColumns({ ...data, dataFile: params.file }),
-        ...(isCopy ? { disk_format: source.diskFormat, container_format: source.containerFormat } : {}),
-        properties: sql`(properties - 'os_glance_import_task') || ${JSON.stringify({
+        ...activeColumns(data),
+        ...(formats ? { disk_format: formats.diskFormat, container_format: formats.containerFormat } : {}),
+        properties: sql`(properties - ${importTaskProperty}::text) || ${JSON.stringify({
           ...(isCopy ? source.properties : {}),
-          os_glance_importing_to_stores: "",
-          os_glance_failed_import: "",
+          ...preparation.inject,
+          ...progressOf([], failed),
         })}::jsonb`,
         generation: sql`generation + 1`,
         updated_at: ctx.clock.now(),
       })
       .where("id", "=", imageId)
-      .where((eb) =>
-        // A second try of this step finds the image active with its own file.
-        eb.or([eb("status", "=", "importing"), eb("data_file", "=", params.file)]),
-      )
+      .$if(!isDone, (q) => q.where("status", "=", "importing"))
       .returning(imageFields)
       .$castTo<Image>()
       .executeTakeFirst()
@@ -164,20 +263,21 @@ async function activate(
     await endTask(tx, ctx, params.taskId, { status: "success", result: { image_id: imageId } })
     await announceImage(tx, ctx, "activate", image)
   })
-  // The image has its data: what is left of the staging area must not undo that. The reconciler removes it as well.
-  await rm(join(storePaths(ctx).staging, params.file), { force: true }).catch((err: unknown) =>
+  // The image has its data: what is left of the way there must not undo that.
+  await removeWork(ctx, file).catch((err: unknown) =>
     ctx.log.warn({ err, imageId }, "a staged file stays for now"),
   )
 }
 
+async function removeWork(platform: Pick<Platform, "config">, file: string): Promise<void> {
+  const { plain, converted } = preparedPaths(join(storePaths(platform, mainStoreId).tmp, file))
+  for (const path of [stagingPath(platform, file), plain, converted]) await rm(path, { force: true })
+}
+
 async function removeAll(ctx: Step["ctx"], params: ImportParams): Promise<void> {
-  const { tmp, store, staging } = storePaths(ctx)
-  const owner = await ctx.db
-    .selectFrom("image.image")
-    .select("id")
-    .where("data_file", "=", params.file)
-    .executeTakeFirst()
+  const { imageId, file } = params
   // It is an image's data by now, whatever failed after that.
-  if (owner) return
-  for (const dir of [tmp, store, staging]) await rm(join(dir, params.file), { force: true })
+  if (await hasFile(ctx.db, imageId, file)) return
+  await removeUnnamed(ctx, storesOf(params), file)
+  await removeWork(ctx, file)
 }

@@ -7,17 +7,20 @@ import { Fault, invalid } from "../../platform/fault/fault.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { checkRoom, holdQuota, quotaExceeded, roomOf } from "../../quota/index.ts"
-import { fileName, readFileName, storeId } from "../data/paths.ts"
-import { imageNotFound, importNotPossible, importUnderway } from "../faults.ts"
-import { hasData, type Image } from "../image/image.ts"
+import { fileName, readFileName } from "../data/paths.ts"
+import { imageNotFound, importNotPossible, importUnderway, storeReadOnly } from "../faults.ts"
+import { hasData, type Image, importTaskProperty } from "../image/image.ts"
 import { imageFields, imageTarget, isImageId, visibleImage } from "../image/store.ts"
 import { imageQuota } from "../quota.ts"
 import { insertTask } from "../task/store.ts"
 import type { Task, TaskType } from "../task/task.ts"
+import { copyImage } from "./copy.ts"
 import { type ImportSource, importSaga } from "./import.saga.ts"
+import { preparationOf } from "./plugins.ts"
+import { chosenStores, progressOf } from "./stores.ts"
 import { isWebAddress } from "./web-download.ts"
 
-export const importMethods = ["glance-direct", "web-download", "glance-download"] as const
+export const importMethods = ["glance-direct", "web-download", "glance-download", "copy-image"] as const
 export type ImportMethod = (typeof importMethods)[number]
 
 const Input = Type.Object({
@@ -31,35 +34,47 @@ const Input = Type.Object({
       region: Type.String(),
       interface: Type.String(),
     }),
+    Type.Object({ name: Type.Literal("copy-image") }),
   ]),
-  stores: Type.Array(Type.String()),
+  /** Null: the default store. */
+  stores: Type.Union([Type.Array(Type.String()), Type.Null()]),
+  /** Every store that takes data, instead. */
+  isAllStores: Type.Boolean(),
+  /** Whether one store that fails fails all. */
+  mustAllSucceed: Type.Boolean(),
   /** The request as it came, kept with the task. */
   request: Type.Record(Type.String(), Type.Unknown()),
 })
 type ImportInput = Static<typeof Input>
 
-/** Fills an image from data that were staged, that lie on the web, or that another image has. */
+/**
+ * Fills an image from data that were staged, that lie on the web, or that another image has; or copies the data of an
+ * active one into further stores. Null: they are in all of them.
+ */
 export const importImage = operation({
   name: "image.image.import",
   input: Input,
-  faults: [imageNotFound, importNotPossible, importUnderway, quotaExceeded],
+  faults: [imageNotFound, importNotPossible, importUnderway, quotaExceeded, storeReadOnly],
   load: (ctx, { imageId }) => visibleImage(ctx, imageId),
-  rules: ["modify_image"],
+  rules: ["modify_image", "copy_image"],
   authorize: (_ctx, { method }, image) => {
     checkState(image, method.name)
-    return [["modify_image", imageTarget(image)]]
+    return [[method.name === "copy-image" ? "copy_image" : "modify_image", imageTarget(image)]]
   },
-  run: async (ctx, input, image): Promise<Task> => {
-    const unknown = input.stores.find((store) => store !== storeId)
-    if (unknown !== undefined)
-      throw importNotPossible(`There is no store '${unknown}'; the store is ${storeId}.`)
-    const source = await readSource(ctx, input.method)
+  run: async (ctx, input, image): Promise<Task | null> => {
+    const { method, request, mustAllSucceed } = input
+    const wish = { stores: input.stores, isAll: input.isAllStores }
+    if (method.name === "copy-image") return await copyImage(ctx, image, { ...wish, mustAllSucceed, request })
+    const stores = chosenStores(ctx, wish)
+    const source = await readSource(ctx, method)
     return await transact(ctx.db, (tx) =>
       startImport(tx, ctx, {
         image,
         source,
         type: "api_image_import",
-        input: { image_id: image.id, import_req: input.request, backend: input.stores },
+        input: { image_id: image.id, import_req: request, backend: stores },
+        stores,
+        mustAllSucceed,
         isImageOwn: false,
       }),
     )
@@ -67,6 +82,10 @@ export const importImage = operation({
 })
 
 function checkState(image: Image, method: ImportMethod): void {
+  if (method === "copy-image") {
+    if (image.status === "active") return
+    throw importNotPossible("Only images with status active can be targeted for copying")
+  }
   if (image.status === "active")
     throw importNotPossible("Image with status active cannot be target for import")
   if (image.status === "importing") throw importUnderway(image.id)
@@ -78,7 +97,9 @@ function checkState(image: Image, method: ImportMethod): void {
   if (!image.diskFormat) throw importNotPossible("'disk_format' needs to be set before import")
 }
 
-async function readSource(ctx: Ctx, method: ImportInput["method"]): Promise<ImportSource> {
+type FillMethod = Exclude<ImportInput["method"], { name: "copy-image" }>
+
+async function readSource(ctx: Ctx, method: FillMethod): Promise<ImportSource> {
   switch (method.name) {
     case "glance-direct":
       return { method: "glance-direct" }
@@ -97,7 +118,7 @@ const interfaces = new Set(["public", "internal", "admin"])
 
 async function readOtherImage(
   ctx: Ctx,
-  method: Extract<ImportInput["method"], { name: "glance-download" }>,
+  method: Extract<FillMethod, { name: "glance-download" }>,
 ): Promise<ImportSource> {
   const imageId = method.sourceImageId
   if (!isImageId(imageId))
@@ -142,14 +163,16 @@ export async function startImport(
     source: ImportSource
     type: TaskType
     input: Record<string, unknown>
+    stores: readonly string[]
+    mustAllSucceed: boolean
     isImageOwn: boolean
   },
 ): Promise<Task> {
-  const { image, source } = wanted
+  const { image, source, stores } = wanted
   const taskId = newUuid()
   const now = ctx.clock.now()
   const isStaged = source.method === "glance-direct"
-  const limitBytes = await importLimit(tx, ctx, image.projectId)
+  const limitBytes = await importLimit(tx, ctx, image.projectId, stores.length)
   const ownFile = fileName(image.id, newUuid())
   const row = await tx
     .updateTable("image.image")
@@ -157,9 +180,8 @@ export async function startImport(
       status: "importing",
       ...(isStaged ? {} : { staged_file: ownFile }),
       properties: sql`properties || ${JSON.stringify({
-        os_glance_import_task: taskId,
-        os_glance_importing_to_stores: storeId,
-        os_glance_failed_import: "",
+        [importTaskProperty]: taskId,
+        ...progressOf(stores, []),
       })}::jsonb`,
       generation: sql`generation + 1`,
       updated_at: now,
@@ -191,16 +213,22 @@ export async function startImport(
   await ctx.sagas.start(
     tx,
     importSaga,
-    { imageId: image.id, taskId, file, source, limitBytes, isImageOwn: wanted.isImageOwn },
+    {
+      ...{ imageId: image.id, taskId, file, source, limitBytes, stores },
+      mustAllSucceed: wanted.mustAllSucceed,
+      preparation: preparationOf(ctx),
+      isImageOwn: wanted.isImageOwn,
+    },
     { requestId: ctx.requestId, resourceId: image.id },
   )
   return task
 }
 
-async function importLimit(tx: Tx, ctx: Ctx, projectId: string | null): Promise<number> {
+/** Bytes that the data may have, of which each store is to have a copy. */
+async function importLimit(tx: Tx, ctx: Ctx, projectId: string | null, copies: number): Promise<number> {
   const most = ctx.config.image.sizeMaxBytes
   if (projectId === null) return most
   const held = await holdQuota(ctx, tx, imageQuota, { projectId }, ["image_size_total"])
   checkRoom(held, { image_size_total: 1 })
-  return Math.min(most, roomOf(held, "image_size_total"))
+  return Math.min(most, Math.floor(roomOf(held, "image_size_total") / copies))
 }

@@ -30,13 +30,39 @@ export async function openDownload(
   config: Pick<Config, "image">,
   how: { signal: AbortSignal; limitBytes: number },
 ): Promise<AsyncIterable<Uint8Array>> {
+  const opened = await openAddress(uri, config, { signal: how.signal })
+  if ((opened.sizeBytes ?? 0) > how.limitBytes) {
+    await opened.close()
+    throw dataTooLarge(how.limitBytes)
+  }
+  return opened.body
+}
+
+export interface OpenedAddress {
+  sizeBytes: number | null
+  body: AsyncIterable<Uint8Array>
+  /** For who does not read it to its end. */
+  close(): Promise<void>
+}
+
+/** From this byte on. */
+export async function openAddress(
+  uri: string,
+  config: Pick<Config, "image">,
+  how: { signal: AbortSignal; from?: number },
+): Promise<OpenedAddress> {
   const explain = (error: unknown) =>
     error instanceof OpenRefused ? downloadFailed(uri, error.message) : error
-  const opened = await openUrl(uri, downloadRules(config), how.signal).catch((error: unknown) => {
+  const stop = new AbortController()
+  const signal = AbortSignal.any([how.signal, stop.signal])
+  const opened = await openUrl(uri, downloadRules(config), { ...how, signal }).catch((error: unknown) => {
     throw explain(error)
   })
-  if ((opened.sizeBytes ?? 0) > how.limitBytes) throw dataTooLarge(how.limitBytes)
-  return explained(opened.body, explain)
+  return {
+    sizeBytes: opened.sizeBytes,
+    body: explained(opened.body, explain),
+    close: async () => stop.abort(new Error("it is not read any more")),
+  }
 }
 
 async function* explained(body: AsyncIterable<Uint8Array>, explain: (error: unknown) => unknown) {

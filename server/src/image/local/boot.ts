@@ -1,21 +1,24 @@
 // What compute and block storage ask of images.
-import { copyFile, open, rm } from "node:fs/promises"
+import { createReadStream } from "node:fs"
+import { open } from "node:fs/promises"
 import { join } from "node:path"
 import type { Readable } from "node:stream"
 import type { Ctx, Platform } from "../../platform/context/context.ts"
 import { afterCommit, type Tx, transact } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { enforceQuota } from "../../quota/index.ts"
-import { hashFile, publishFile, tryLink, type WrittenData } from "../data/file-store.ts"
+import { hashFile, publishFile, tryLink, type WrittenData, writeData } from "../data/file-store.ts"
 import { type Inspection, inspectData } from "../data/inspect.ts"
 import { storePaths } from "../data/paths.ts"
 import { requeueDeadTransfers } from "../data/recover.ts"
+import { writableStore } from "../data/stores.ts"
 import { beginTransfer, finishUpload, type Transfer } from "../data/transfer.ts"
 import { guarded, receive } from "../data/upload.ts"
-import { dataDeactivated, imageNotActive, imageNotFound } from "../faults.ts"
+import { dataDeactivated, imageDataUnread, imageNotActive, imageNotFound } from "../faults.ts"
+import { removeImage, removeImageFiles } from "../image/delete.ts"
 import { announceImage } from "../image/events.ts"
 import { hasData, type Image, type Visibility } from "../image/image.ts"
-import { findImage, imageFields, insertImage, isAdmin, visibleImage } from "../image/store.ts"
+import { findImage, insertImage, isAdmin, lockImage, visibleImage } from "../image/store.ts"
 import { imageQuota } from "../quota.ts"
 
 export interface BootableImage {
@@ -40,16 +43,17 @@ export interface BootableImage {
   problem: string | null
 }
 
-/** An image that the caller sees and that has data. Faults: not found, not active, deactivated. */
+/** An image that the caller sees and that has data. Faults: not found, not active, deactivated, data not read yet. */
 export async function findBootableImage(ctx: Ctx, imageId: string): Promise<BootableImage> {
   const image = await visibleImage(ctx, imageId)
   if (image.status === "deactivated" && !isAdmin(ctx)) throw dataDeactivated()
   if (image.status !== "active" && image.status !== "deactivated") throw imageNotActive(imageId, image.status)
+  if (image.readChecksum === "") throw imageDataUnread(imageId, image.contentProblem ?? "")
   return {
     id: image.id,
     name: image.name ?? "",
     status: image.status,
-    checksum: image.checksum ?? "",
+    checksum: image.readChecksum ?? image.checksum ?? "",
     osHashValue: image.osHashValue ?? "",
     diskFormat: image.diskFormat ?? "raw",
     containerFormat: image.containerFormat ?? "bare",
@@ -146,11 +150,12 @@ async function storeOnce(
   if (!image) throw imageNotFound(imageId)
   if (image.status === "active") return image
   const transfer = await beginTransfer(ctx, imageId, "saving")
-  return await guarded(ctx, transfer, async (name) => {
-    const { tmp, store } = storePaths(ctx)
+  const { id: storeId } = writableStore(ctx, ctx.config.image.defaultStore)
+  return await guarded(ctx, transfer, storeId, async (name) => {
+    const { tmp, store } = storePaths(ctx, storeId)
     const data = await take(transfer, join(tmp, name))
     await publishFile(join(tmp, name), join(store, name))
-    return await finishUpload(ctx, transfer, { ...data, dataFile: name })
+    return await finishUpload(ctx, transfer, { ...data, store: storeId, file: name })
   })
 }
 
@@ -162,16 +167,35 @@ export async function hasImageData({ db }: Pick<Platform, "db">, imageId: string
 
 /** The data as a further file of ours, on the disk, hashed and looked at. */
 export async function takeFile(
-  platform: Platform,
+  platform: Pick<Platform, "config">,
   from: string,
   to: string,
   declared: { diskFormat: string | null; containerFormat: string | null },
+  signal?: AbortSignal,
 ) {
-  if (!(await tryLink(from, to))) await copyFile(from, to)
-  const handle = await open(to, "r")
-  await handle.sync().finally(() => handle.close())
-  const written = await hashFile(to)
+  const written = (await tryLink(from, to))
+    ? await hashLinked(to)
+    : await copyData(platform, from, to, signal)
   return { ...written, ...(await inspectData(platform, to, declared)) }
+}
+
+async function hashLinked(path: string): Promise<WrittenData> {
+  const handle = await open(path, "r")
+  await handle.sync().finally(() => handle.close())
+  return await hashFile(path)
+}
+
+async function copyData(
+  platform: Pick<Platform, "config">,
+  from: string,
+  to: string,
+  signal: AbortSignal | undefined,
+): Promise<WrittenData> {
+  return await writeData(to, createReadStream(from, { highWaterMark: 1024 * 1024 }), {
+    limitBytes: Number.MAX_SAFE_INTEGER,
+    reserveBytes: platform.config.image.reserveBytes,
+    onProgress: () => signal?.throwIfAborted(),
+  })
 }
 
 /**
@@ -179,23 +203,12 @@ export async function takeFile(
  * a crash leaves of them, the reconciler removes. Repeatable.
  */
 export async function discardImage(ctx: Ctx, tx: Tx, imageId: string): Promise<void> {
-  const row = await tx
-    .deleteFrom("image.image")
-    .where("id", "=", imageId)
-    .returning([...imageFields, "data_file", "staged_file"])
-    .$castTo<Image & { data_file: string | null; staged_file: string | null }>()
-    .executeTakeFirst()
-  if (!row) return
-  await announceImage(tx, ctx, "delete", row)
-  const { store, staging } = storePaths(ctx)
-  const paths = [
-    ...(row.data_file ? [join(store, row.data_file)] : []),
-    ...(row.staged_file ? [join(staging, row.staged_file)] : []),
-  ]
+  const image = await lockImage(tx, imageId)
+  if (!image) return
+  const gone = await removeImage(tx, ctx, image)
   afterCommit(tx, () => {
-    for (const path of paths)
-      void rm(path, { force: true }).catch((err: unknown) =>
-        ctx.log.warn({ err, imageId }, "an image's file stays for now"),
-      )
+    void removeImageFiles(ctx, gone).catch((err: unknown) =>
+      ctx.log.warn({ err, imageId }, "an image's file stays for now"),
+    )
   })
 }

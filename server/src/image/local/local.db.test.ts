@@ -43,9 +43,14 @@ after(async () => {
 
 const stored = async (kind: string) => await readdir(join(cloud.platform.config.dataDir, "image", kind))
 
-async function readData(imageId: string): Promise<string> {
+async function pathOf(imageId: string): Promise<string> {
   const data = await openImageData(cloud.platform, imageId)
-  return await readFile(data.path, "utf8")
+  assert.ok("path" in data)
+  return data.path
+}
+
+async function readData(imageId: string): Promise<string> {
+  return await readFile(await pathOf(imageId), "utf8")
 }
 
 test("the image that comes with the cloud is registered once, and follows its file", async () => {
@@ -67,8 +72,7 @@ test("the image that comes with the cloud is registered once, and follows its fi
     again.map((i) => i.id),
     [first.id, first.id],
   )
-  const data = await openImageData(cloud.platform, first.id)
-  assert.equal((await stat(data.path)).ino, (await stat(path)).ino, "linked and not copied")
+  assert.equal((await stat(await pathOf(first.id))).ino, (await stat(path)).ino, "linked and not copied")
   const copy = join(dir, "copy.img")
   await writeFile(copy, "version 1")
   assert.equal((await registerLocalImage(cloud.platform, { ...local, path: copy })).id, first.id)

@@ -7,10 +7,12 @@ import { jsonb, transact } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { ensureDirectories, hashFile, publishFile, removeFile } from "../data/file-store.ts"
 import { fileName, storePaths } from "../data/paths.ts"
+import { mainStoreId } from "../data/stores.ts"
 import { activeColumns } from "../data/transfer.ts"
 import { announceImage } from "../image/events.ts"
 import type { Image, Visibility } from "../image/image.ts"
 import { imageFields } from "../image/store.ts"
+import { addPlace, pathOf } from "../location/rows.ts"
 import { takeFile } from "./boot.ts"
 
 export interface LocalImage {
@@ -35,10 +37,10 @@ export interface LocalImage {
 export async function registerLocalImage(platform: Platform, local: LocalImage): Promise<Image> {
   const known = await findSameFile(platform, local)
   if (known) return known
-  await ensureDirectories(platform)
+  await ensureDirectories(platform, mainStoreId)
   const id = local.id ?? newUuid()
   const name = fileName(id, newUuid())
-  const { tmp, store } = storePaths(platform)
+  const { tmp, store } = storePaths(platform, mainStoreId)
   try {
     const data = await takeFile(platform, local.path, join(tmp, name), local)
     await publishFile(join(tmp, name), join(store, name))
@@ -59,7 +61,7 @@ export async function registerLocalImage(platform: Platform, local: LocalImage):
       const image = await tx
         .insertInto("image.image")
         .values({
-          ...activeColumns({ ...data, dataFile: name }),
+          ...activeColumns(data),
           id,
           project_id: local.ownerId ?? null,
           name: local.name,
@@ -75,6 +77,7 @@ export async function registerLocalImage(platform: Platform, local: LocalImage):
         .returning(imageFields)
         .$castTo<Image>()
         .executeTakeFirstOrThrow()
+      await addPlace(tx, id, { store: mainStoreId, file: name }, now)
       await announceImage(tx, ctx, "activate", image)
       return image
     })
@@ -102,19 +105,19 @@ async function findOwn(platform: Platform, local: LocalImage, checksum: string):
 async function findSameFile(platform: Platform, local: LocalImage): Promise<Image | undefined> {
   const rows = await platform.db
     .selectFrom("image.image")
-    .select([...imageFields, "data_file"])
+    .select(imageFields)
     .where("name", "=", local.name)
     .where("project_id", "is not distinct from", local.ownerId ?? null)
     .where("status", "in", ["active", "deactivated"])
     .where("is_hidden", "=", false)
-    .$castTo<Image & { data_file: string | null }>()
+    .$castTo<Image>()
     .execute()
   if (rows.length === 0) return undefined
   const source = await stat(local.path)
   let checksum: string | undefined
   for (const row of rows) {
-    if (!row.data_file) continue
-    const kept = await stat(join(storePaths(platform).store, row.data_file)).catch(() => undefined)
+    const path = row.places.map((place) => pathOf(platform, place)).find((found) => found !== undefined)
+    const kept = path === undefined ? undefined : await stat(path).catch(() => undefined)
     if (!kept) continue
     if (kept.ino === source.ino && kept.dev === source.dev) return row
     if (kept.size !== source.size) continue

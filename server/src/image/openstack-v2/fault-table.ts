@@ -2,13 +2,14 @@
 
 import { renderErrorPage } from "../../api/openstack/error-page.ts"
 import { faultTable } from "../../api/openstack/fault-table.ts"
-import { imageGone, rangeNotSatisfiable } from "../index.ts"
+import { imageGone, rangeNotSatisfiable, storeReadOnly } from "../index.ts"
 import { mediaTypeNotTaken, patchMediaTypes, taskNotDeletable } from "./faults.ts"
 
 export const renderFault = faultTable({
   statuses: { over_quota: 413, unsupported: 415 },
   codes: {
     [imageGone.code]: { status: 410 },
+    [storeReadOnly.code]: { status: 410 },
     [rangeNotSatisfiable.code]: { status: 416 },
     [taskNotDeletable.code]: { status: 405, headers: { allow: "GET" } },
   },

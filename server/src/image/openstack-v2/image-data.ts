@@ -66,7 +66,7 @@ async function download(ctx: Ctx, req: WireRequest): Promise<unknown> {
   const length = range ? range.end - range.start + 1 : sizeBytes
   return streamReply(range ? 206 : 200, stream, {
     "content-type": binaryType,
-    "content-length": String(length),
+    ...(length === null ? {} : { "content-length": String(length) }),
     ...(image.checksum ? { "content-md5": image.checksum } : {}),
     ...(range ? { "content-range": `bytes ${range.start}-${range.end}/${sizeBytes}` } : {}),
   })

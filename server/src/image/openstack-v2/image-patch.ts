@@ -1,17 +1,23 @@
 // The two patch formats of the image API: v2.1 is JSON Patch with add, replace and remove; v2.0 an older draft of it.
 
+import type { Static } from "typebox"
 import { invalid } from "../../platform/fault/fault.ts"
 import { checkSchema } from "../../platform/http/schema-check.ts"
 import type { WireRequest } from "../../platform/http/wire.ts"
 import { object } from "../../platform/schema/make.ts"
-import type { ImageChange } from "../index.ts"
+import type { ImageChange, LocationChange } from "../index.ts"
 import { mediaTypeNotTaken, patchMediaTypes } from "./faults.ts"
-import { imageProperties } from "./image-schema.ts"
+import { imageProperties, location } from "./image-schema.ts"
 
 const operations = ["add", "remove", "replace"] as const
 type Op = (typeof operations)[number]
 
-export function readPatch(req: WireRequest): ImageChange[] {
+/** Changes of attributes, or of the list of locations: both at once would be done by halves. */
+export type ImagePatch =
+  | { kind: "attributes"; changes: ImageChange[] }
+  | { kind: "locations"; changes: LocationChange[] }
+
+export function readPatch(req: WireRequest): ImagePatch {
   const given = req.headers["content-type"]
   const type = (Array.isArray(given) ? given[0] : given)?.split(";")[0]?.trim().toLowerCase() ?? ""
   if (!patchMediaTypes.includes(type)) throw mediaTypeNotTaken(type, patchMediaTypes)
@@ -19,10 +25,23 @@ export function readPatch(req: WireRequest): ImageChange[] {
   const { body } = req
   if (body === undefined || body === null) throw invalid("body", "Body expected in request.")
   if (!Array.isArray(body)) throw invalid("body", "Request body must be a JSON array of operation objects.")
-  return body.map((change: unknown) => readChange(change, isOldDraft))
+  const read = body.map((change: unknown) => readChange(change, isOldDraft))
+  const locations = read.flatMap((change) => ("location" in change ? [change.location] : []))
+  if (locations.length === 0) {
+    return {
+      kind: "attributes",
+      changes: read.flatMap((change) => ("attribute" in change ? [change.attribute] : [])),
+    }
+  }
+  if (locations.length < read.length)
+    throw invalid("path", "Locations are changed by a request of their own, without other attributes.")
+  return { kind: "locations", changes: locations }
 }
 
-function readChange(change: unknown, isOldDraft: boolean): ImageChange {
+function readChange(
+  change: unknown,
+  isOldDraft: boolean,
+): { attribute: ImageChange } | { location: LocationChange } {
   if (typeof change !== "object" || change === null || Array.isArray(change))
     throw invalid("body", "Operations must be JSON objects.")
   const raw: Readonly<Record<string, unknown>> = { ...change }
@@ -31,11 +50,40 @@ function readChange(change: unknown, isOldDraft: boolean): ImageChange {
   if (pointer === undefined) throw invalid("path", "Unable to find 'path' in JSON Schema change")
   const path = readPointer(pointer)
   const name = checkPath(op, path)
-  if (op === "remove") return { op, name }
-  if (!Object.hasOwn(raw, "value"))
+  if (op !== "remove" && !Object.hasOwn(raw, "value"))
     throw invalid("value", `Operation "${op}" requires a member named "value".`)
+  if (name === "locations") return { location: readLocationChange(op, path[1], raw.value) }
+  if (op === "remove") return { attribute: { op, name } }
   checkValue(name, raw.value)
-  return { op, name, value: raw.value, ...(isOldDraft ? { isStrictAdd: true } : {}) }
+  return { attribute: { op, name, value: raw.value, ...(isOldDraft ? { isStrictAdd: true } : {}) } }
+}
+
+function readLocationChange(op: Op, position: string | undefined, value: unknown): LocationChange {
+  if (op === "replace") {
+    if (!Array.isArray(value)) throw invalid("locations", "Attribute 'locations' must be a list.")
+    return { op, locations: value.map(readLocation) }
+  }
+  const isNumber = /^\d{1,6}$/.test(position ?? "")
+  if (!isNumber && position !== "-") {
+    const verb = op === "add" ? "adding" : "removing"
+    throw invalid("path", `Invalid position for ${verb} a location.`)
+  }
+  const at = isNumber ? Number(position) : null
+  return op === "add" ? { op, at, location: readLocation(value) } : { op, at }
+}
+
+function readLocation(value: unknown) {
+  checkSchema(location, value, "body")
+  // As was checked.
+  const { url, metadata, validation_data: said } = value as Static<typeof location>
+  const claim = said
+    ? {
+        osHashAlgo: said.os_hash_algo,
+        osHashValue: said.os_hash_value,
+        ...(said.checksum === undefined ? {} : { checksum: said.checksum }),
+      }
+    : null
+  return { url, metadata, claim }
 }
 
 function newOperation(raw: Readonly<Record<string, unknown>>): Op {
@@ -91,7 +139,6 @@ function checkPath(op: Op, path: readonly string[]): string {
 }
 
 function checkValue(name: string, value: unknown): void {
-  if (name === "locations") return
   if (!Object.hasOwn(imageProperties, name)) {
     if (typeof value === "string") return
     throw invalid(name, `Invalid value for property '${name}': it must be a string.`)

@@ -1,6 +1,6 @@
 // Schemas of the image API, shown at /v2/schemas and used to check what clients send.
 import { type TProperties, type TSchemaOptions, Type } from "typebox"
-import { anyObject, object, typed, word } from "../../platform/schema/make.ts"
+import { anyObject, closed, object, typed, word } from "../../platform/schema/make.ts"
 import { containerFormats, diskFormats, imageStatuses, visibilities } from "../index.ts"
 
 export const uuidPattern =
@@ -13,7 +13,18 @@ const textOrNull = (maxLength: number, description: string, options: TSchemaOpti
 const integerOrNull = (description: string) => typed(["null", "integer"], { ...readOnly, description })
 const textOrNullOf = (texts: readonly string[], description: string) =>
   typed(["null", "string"], { enum: [null, ...texts], description })
-const location = object({ url: Type.String({ maxLength: 255 }), metadata: anyObject }, ["url", "metadata"])
+const sums = {
+  checksum: Type.String({ maxLength: 32 }),
+  os_hash_algo: Type.String({ maxLength: 64 }),
+  os_hash_value: Type.String({ maxLength: 128 }),
+}
+export const validationData = closed(sums, ["os_hash_algo", "os_hash_value"])
+/** Glance takes 255 characters at the most here, and more in web-download. */
+const url = Type.String({ maxLength: 255 })
+export const location = object({ url, metadata: anyObject, validation_data: validationData }, [
+  "url",
+  "metadata",
+])
 
 export const imageProperties = {
   id: text("Identifier of the image.", { pattern: uuidPattern }),

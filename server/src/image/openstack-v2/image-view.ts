@@ -1,9 +1,17 @@
 import { secondsText } from "../../platform/clock/iso-time.ts"
-import { hiddenProperties, type Image, type Member, storeId } from "../index.ts"
+import type { Ctx } from "../../platform/context/context.ts"
+import { addressOf, byWeight, hiddenProperties, type Image, type Member, type Place } from "../index.ts"
 
-export function viewImage(image: Image): Record<string, unknown> {
+export function viewLocation(place: Place): Record<string, unknown> {
+  return { url: addressOf(place), metadata: { ...place.metadata, store: place.store } }
+}
+
+export function viewImage(ctx: Ctx, image: Image): Record<string, unknown> {
   const view: Record<string, unknown> = { ...image.properties }
   for (const name of hiddenProperties) delete view[name]
+  const { showMultipleLocations, showDirectUrl } = ctx.config.image
+  const ordered = byWeight(ctx, image.places)
+  const [best] = ordered
   const self = `/v2/images/${image.id}`
   return Object.assign(view, {
     name: image.name,
@@ -28,7 +36,9 @@ export function viewImage(image: Image): Record<string, unknown> {
     self,
     file: `${self}/file`,
     schema: "/v2/schemas/image",
-    ...(image.checksum === null ? {} : { stores: storeId }),
+    ...(best ? { stores: [...new Set(ordered.map(({ store }) => store))].join(",") } : {}),
+    ...(showDirectUrl && best ? { direct_url: addressOf(best) } : {}),
+    ...(showMultipleLocations ? { locations: image.places.map(viewLocation) } : {}),
   })
 }
 

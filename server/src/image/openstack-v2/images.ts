@@ -3,14 +3,15 @@ import { invalid } from "../../platform/fault/fault.ts"
 import { type Route, route, type WireRequest, withHeaders } from "../../platform/http/wire.ts"
 import {
   addImage,
+  changeLocations,
   deactivateImage,
   deleteImage,
   getImage,
   imageNotFound,
   importMethods,
   listImages,
+  listStores,
   reactivateImage,
-  storeId,
   updateImage,
 } from "../index.ts"
 import { readPatch } from "./image-patch.ts"
@@ -26,15 +27,17 @@ export const imageRoutes: Route[] = [
     method: "POST",
     path: "/images",
     operation: addImage,
+    alsoAsks: [listStores],
     told: told.image,
     body: imageBody,
     handler: async (ctx, req) => {
       if (req.body === undefined || req.body === null) throw invalid("body", "Body expected in request.")
       const image = await addImage(ctx, { attributes: req.body })
-      return withHeaders(viewImage(image), {
+      const storeIds = (await listStores(ctx, {})).map(({ store }) => store.id)
+      return withHeaders(viewImage(ctx, image), {
         location: `${ctx.baseUrl}/image/v2/images/${image.id}`,
         "openstack-image-import-methods": importMethods.join(","),
-        "openstack-image-store-ids": storeId,
+        "openstack-image-store-ids": storeIds.join(","),
       })
     },
   }),
@@ -44,16 +47,20 @@ export const imageRoutes: Route[] = [
     path: "/images/{image_id}",
     operation: getImage,
     told: told.image,
-    handler: async (ctx, req) => viewImage(await getImage(ctx, idOf(req))),
+    handler: async (ctx, req) => viewImage(ctx, await getImage(ctx, idOf(req))),
   }),
   route({
     method: "PATCH",
     path: "/images/{image_id}",
-    operation: updateImage,
+    operation: [updateImage, changeLocations],
     told: told.imageChange,
     handler: async (ctx, req) => {
-      const changes = readPatch(req)
-      return viewImage(await updateImage(ctx, { ...idOf(req), changes }))
+      const { kind, changes } = readPatch(req)
+      const image =
+        kind === "locations"
+          ? await changeLocations(ctx, { ...idOf(req), changes })
+          : await updateImage(ctx, { ...idOf(req), changes })
+      return viewImage(ctx, image)
     },
   }),
   route({
@@ -88,7 +95,7 @@ async function list(ctx: Ctx, req: WireRequest): Promise<unknown> {
   const first = address(query)
   if (page.nextMarker !== null) query.set("marker", page.nextMarker)
   return {
-    images: page.images.map(viewImage),
+    images: page.images.map((image) => viewImage(ctx, image)),
     first,
     schema: "/v2/schemas/images",
     ...(page.nextMarker === null ? {} : { next: address(query) }),

@@ -12,7 +12,6 @@ import {
   importMethods,
   listImageTasks,
   listTasks,
-  storeId,
   type Task,
   taskNotFound,
   taskNoun,
@@ -114,11 +113,12 @@ async function startImport(ctx: Ctx, req: WireRequest<ImportBody>): Promise<void
     )
   if (body.stores && header)
     throw invalid("stores", "Stores parameter and x-image-meta-store header can't be both specified")
-  const stores = body.stores ?? (header && !body.all_stores ? [header].flat() : [storeId])
   await importImage(ctx, {
     imageId: req.params.image_id ?? "",
     method: readMethod(body.method),
-    stores,
+    stores: body.stores ?? (header ? [header].flat() : null),
+    isAllStores: body.all_stores ?? false,
+    mustAllSucceed: body.all_stores_must_succeed ?? true,
     request: { ...body },
   })
 }
@@ -132,6 +132,7 @@ function readMethod(method: ImportBody["method"]) {
         `Unknown import method name '${method.name}'. Methods are ${importMethods.join(", ")}.`,
       )
     case "glance-direct":
+    case "copy-image":
       return { name }
     case "web-download":
       return { name, uri: method.uri ?? "" }

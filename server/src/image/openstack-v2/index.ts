@@ -4,6 +4,7 @@ import { imageDataRoutes } from "./image-data.ts"
 import { imageRoutes } from "./images.ts"
 import { importRoutes } from "./imports.ts"
 import { infoRoutes } from "./info.ts"
+import { locationRoutes } from "./locations.ts"
 import { memberRoutes } from "./members.ts"
 import { metadefItemRoutes } from "./metadef-items.ts"
 import { namespaceRoutes } from "./metadef-namespaces.ts"
@@ -19,6 +20,7 @@ export const imageApi: Api = {
   routes: [
     ...imageRoutes,
     ...imageDataRoutes,
+    ...locationRoutes,
     ...memberRoutes,
     ...importRoutes,
     ...infoRoutes,

@@ -1,12 +1,44 @@
-import { all, count, each, flag, mapFor, one, shape, text, texts } from "../../api/openstack/shape.ts"
+import { all, count, each, mapFor, one, rare, shape, text, texts } from "../../api/openstack/shape.ts"
 import { type Route, route } from "../../platform/http/wire.ts"
-import { importMethods, removeFromStore, showImageUsage, showStores, storeId } from "../index.ts"
+import { anyObject } from "../../platform/schema/make.ts"
+import {
+  importMethods,
+  listStores,
+  removeFromStore,
+  type StoreFacts,
+  showImageUsage,
+  showStores,
+} from "../index.ts"
 
 const methods = shape("ImportMethods", { ...each("description type", text), value: texts })
-const members = each("id description default", text)
-const placed = shape("StoreProperties", { data_dir: text, chunk_size: count, thin_provisioning: flag })
-const detail = { ...members, type: text, weight: count, properties: placed }
-const store = { id: storeId, description: "Files of this cloud", default: "true" }
+const members = {
+  ...each("id description", text),
+  default: rare(text),
+  "read-only": rare(text),
+  weight: rare(count),
+}
+const detail = { ...members, type: text, weight: count, properties: anyObject }
+
+/** Glance says a yes as a text, and a no by silence. */
+function viewStore({ store, isDefault }: StoreFacts) {
+  return {
+    id: store.id,
+    description: store.description,
+    weight: store.weight,
+    ...(isDefault ? { default: "true" } : {}),
+    ...(store.type === "http" ? { "read-only": "true" } : {}),
+  }
+}
+
+/** Bytes that are read from a file at one time. */
+const chunkBytes = 262_144
+
+function viewStoreDetail(facts: StoreFacts) {
+  const { store } = facts
+  const properties =
+    store.type === "file" ? { data_dir: store.root, chunk_size: chunkBytes, thin_provisioning: false } : {}
+  return { ...viewStore(facts), type: store.type, properties }
+}
 
 export const infoRoutes: Route[] = [
   route({
@@ -21,20 +53,16 @@ export const infoRoutes: Route[] = [
   route({
     method: "GET",
     path: "/info/stores",
-    policy: "authenticated",
+    operation: listStores,
     told: all("stores", shape("Store", members)),
-    handler: async () => ({ stores: [store] }),
+    handler: async (ctx) => ({ stores: (await listStores(ctx, {})).map(viewStore) }),
   }),
   route({
     method: "GET",
     path: "/info/stores/detail",
     operation: showStores,
     told: all("stores", shape("StoreDetail", detail)),
-    handler: async (ctx) => {
-      const { directory, chunkBytes } = await showStores(ctx, {})
-      const properties = { data_dir: directory, chunk_size: chunkBytes, thin_provisioning: false }
-      return { stores: [{ ...store, type: "file", weight: 0, properties }] }
-    },
+    handler: async (ctx) => ({ stores: (await showStores(ctx, {})).map(viewStoreDetail) }),
   }),
   route({
     method: "DELETE",

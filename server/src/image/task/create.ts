@@ -45,6 +45,8 @@ export const createImportTask = operation({
         source: { method: "web-download", uri },
         type: "import",
         input: taskInput(input),
+        stores: [ctx.config.image.defaultStore],
+        mustAllSucceed: true,
         isImageOwn: true,
       })
     })

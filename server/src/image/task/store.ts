@@ -37,6 +37,16 @@ export async function beginTask(db: DbOrTx, id: string, now: Date): Promise<void
     .execute()
 }
 
+/** How far it is. */
+export async function noteTask(db: DbOrTx, id: string, message: string, now: Date): Promise<void> {
+  await db
+    .updateTable("image.task")
+    .set({ message, updated_at: now })
+    .where("id", "=", id)
+    .where("status", "=", "processing")
+    .execute()
+}
+
 /** Ends a task that has not ended yet. */
 export async function endTask(
   db: DbOrTx,

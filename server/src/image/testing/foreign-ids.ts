@@ -59,6 +59,7 @@ export const foreignIds: ServiceFixture = {
   params: {
     image_id: thing("image"),
     "POST /images/{image_id}/import image_id": thing("image", emptyImage),
+    "POST /images/{image_id}/locations image_id": thing("image", emptyImage),
     member_id: thing("image_member"),
     task_id: thing("task"),
     tag: word("tag"),
@@ -77,6 +78,7 @@ export const foreignIds: ServiceFixture = {
   },
   bodies: {
     "PATCH /images/{image_id}": [{ op: "replace", path: "/name", value: "taken" }],
+    "POST /images/{image_id}/locations": { url: "http://x.example/" },
     "PUT /images/{image_id}/file": "bytes",
     "PUT /images/{image_id}/stage": "bytes",
     "POST /images/{image_id}/members": { member: "somebody" },

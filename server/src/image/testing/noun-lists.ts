@@ -40,6 +40,8 @@ export const nounLists: readonly NounFixture[] = [
         select ${id("image")}, ${owner}, ${name}, 'active', case when g = 100 then 'public'
           when g % 2 = 0 then 'shared' else 'private' end, 'qcow2', 'bare', g, md5(g::text),
           case g % 10 when 7 then array['t' || g / 100] else '{}' end, ${at}, ${at} from ${rows}`,
+      sql`insert into image.location (image_id, position, store, file, created_at)
+        select ${id("image")}, 0, 'file', 'f' || g, ${at} from ${rows}`,
       // All are shared with somebody; the last few with the member.
       sql`insert into image.member (image_id, member_id, status, created_at, updated_at)
         select ${id("image")}, case when g > ${sql.lit(count - 2 * seen)} then 'me' else 'somebody' || g end, 'accepted',
