@@ -1,5 +1,6 @@
 // Every service, in the order in which they are seeded and started. A service may ask those before it. Composition,
 // the layering check and the reference are made from this list.
+import { blockStorageService } from "./block-storage/service.ts"
 import { computeService } from "./compute/service.ts"
 import type { Service } from "./engine/service.ts"
 import { hostService } from "./host/service.ts"
@@ -14,6 +15,7 @@ export const services: readonly Service[] = [
   quotaService,
   imageService,
   placementService,
+  blockStorageService,
   networkService,
   computeService,
   hostService,

@@ -1,0 +1,71 @@
+// Removes data that no backup has any more: what could not be removed at once, and once more what a host may have
+// written that heard of it late.
+import type { Reconciler } from "../../engine/reconcile/reconciler.ts"
+import type { Platform } from "../../platform/context/context.ts"
+import { describeError } from "../../platform/fault/fault.ts"
+import { ticketTimes } from "../agent-call.ts"
+import { removeObjects } from "./data.ts"
+
+/** Of a pass; the others wait for the next one. */
+const atOnceMost = 100
+
+export const backupDataReconciler: Reconciler = {
+  name: "block_storage.backup_data",
+  intervalMs: 30_000,
+  timeoutMs: 600_000,
+  run: removeBackupData,
+}
+
+interface RemovedStatus extends Record<string, number> {
+  removed: number
+  failed: number
+}
+
+export async function removeBackupData(platform: Platform, signal: AbortSignal): Promise<RemovedStatus> {
+  const status = { removed: 0, failed: 0 }
+  const { clock, config, db, log } = platform
+  const now = clock.now()
+  // No host's ticket is good for longer.
+  const settled = new Date(now.getTime() - config.blockStorage.agentCopyTimeoutMs * ticketTimes)
+  const due = await db
+    .selectFrom("block_storage.backup_data")
+    .select(["id", "going_since"])
+    .where("going_since", "is not", null)
+    .where((on) => on.or([on("removed_at", "is", null), on("going_since", "<", settled)]))
+    .limit(atOnceMost)
+    .execute()
+  for (const { id, going_since: since } of due) {
+    if (signal.aborted) break
+    try {
+      await removeObjects(platform, id)
+      if (since !== null && since < settled) await forget(platform, id)
+      else
+        await db
+          .updateTable("block_storage.backup_data")
+          .set({ removed_at: now })
+          .where("id", "=", id)
+          .execute()
+      status.removed++
+    } catch (error) {
+      // One that cannot be removed must not keep the others from it.
+      status.failed++
+      log.warn({ dataId: id, err: describeError(error) }, "data of a backup stay for now")
+    }
+  }
+  return status
+}
+
+/** A backup that could not be deleted whole keeps the row. */
+async function forget({ db }: Platform, id: string): Promise<void> {
+  await db
+    .deleteFrom("block_storage.backup_data as d")
+    .where("d.id", "=", id)
+    .where((on) =>
+      on.not(
+        on.exists(
+          on.selectFrom("block_storage.backup as b").select("b.id").whereRef("b.data_id", "=", "d.id"),
+        ),
+      ),
+    )
+    .execute()
+}

@@ -1,0 +1,137 @@
+// Parts that many bodies and lists of this API share.
+import { type TProperties, type TSchema, Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
+import { pageUrl, readPage } from "../../platform/http/paging.ts"
+import { booleanWord, queryAll, queryBoolean, queryInteger } from "../../platform/http/query.ts"
+import type { JsonSchema, WireRequest } from "../../platform/http/wire.ts"
+import type { Fields } from "../../platform/noun/field.ts"
+import type { Filters } from "../../platform/noun/list.ts"
+import { keysOf } from "../../platform/noun/noun.ts"
+import type { Listed } from "../../platform/noun/page.ts"
+import { filterSchemas, many, pageQuery, querySchema, sortNames } from "../../platform/noun/query-schema.ts"
+import { closed, keyed, mapOf, typed } from "../../platform/schema/make.ts"
+import { inputInvalid } from "../faults.ts"
+
+export const uuid = Type.String({ format: "uuid" })
+export const nameOrNull = typed(["string", "null"], { maxLength: 255 })
+export const metadata = mapOf(Type.String({ maxLength: 255 }))
+/** As oslo.utils reads one. */
+export const boolean = typed(["boolean", "string", "null"])
+export const sizeGib = typed(["integer", "string", "null"], { pattern: "^[0-9]+$", minimum: 1 })
+
+export function readBoolean(
+  name: string,
+  value: boolean | string | null | undefined,
+  absent: boolean,
+): boolean {
+  if (value === undefined || value === null) return absent
+  const read = typeof value === "string" ? booleanWord(value.trim()) : value
+  if (read === undefined)
+    throw inputInvalid(`${name}: ${JSON.stringify(value)} is no boolean; use true or false.`)
+  return read
+}
+
+/** Whole GiB; null when nothing is said. */
+export function readSize(name: string, value: number | string | null | undefined): number | null {
+  if (value === undefined || value === null) return null
+  const size = Number(value)
+  if (Number.isSafeInteger(size) && size > 0 && size < 2 ** 31) return size
+  throw inputInvalid(`${name}: ${JSON.stringify(value)} must be an integer and greater than 0.`)
+}
+
+/** `{ "<key>": { …properties } }`; what is not named is passed over, as Cinder does where it is not strict. */
+export function bodyOf<
+  K extends string,
+  P extends TProperties,
+  const R extends readonly (keyof P & string)[] = [],
+>(key: K, properties: P, required?: R) {
+  return keyed(key, closed(properties, required), { additionalProperties: false })
+}
+
+export function bodyWith<K extends string, T extends TSchema>(key: K, schema: T) {
+  return keyed(key, schema, { additionalProperties: false })
+}
+
+export const linksOf = (ctx: Ctx, path: string) => [
+  { rel: "self", href: `${ctx.baseUrl}/volume/v3/${ctx.caller.projectId ?? ""}/${path}` },
+  { rel: "bookmark", href: `${ctx.baseUrl}/volume/${ctx.caller.projectId ?? ""}/${path}` },
+]
+
+interface ListRules {
+  fields: Fields
+  /** Names that Cinder has besides those of the noun: wire name → name of the noun. */
+  otherNames?: Readonly<Record<string, string>>
+  /** Only for administrators. */
+  adminFilters?: ReadonlySet<string>
+}
+
+/** What a list is asked for. Names that are no filter are passed over, as in Cinder. */
+export function readList(ctx: Ctx, req: WireRequest, rules: ListRules) {
+  const { query } = req
+  const { listLimitMost } = ctx.config.blockStorage
+  const other = rules.otherNames ?? {}
+  const named = (keys: Readonly<Record<string, string>>) => ({
+    ...keys,
+    ...Object.fromEntries(
+      Object.entries(other).flatMap(([wire, name]) => (keys[name] === undefined ? [] : [[wire, keys[name]]])),
+    ),
+  })
+  const sortKeys = named(keysOf(rules.fields, "sort"))
+  const page = readPage(query, {
+    sortKeys,
+    defaultSorts: [],
+    defaultDirection: "desc",
+    limitMax: listLimitMost,
+  })
+  const filterKeys: Readonly<Record<string, string>> = named(keysOf(rules.fields, "filter"))
+  const filters: Record<string, Filters[string]> = {}
+  for (const [name, key] of Object.entries(filterKeys)) {
+    const asked = queryAll(query, name)
+    if (asked.length > 0)
+      filters[key] = rules.fields[key]?.kind === "boolean" ? asked.map(readWord(name)) : asked
+  }
+  return {
+    isOfAllProjects: queryBoolean(query, "all_tenants") ?? false,
+    // Unlike elsewhere a page of none is one.
+    query: { filters, page: { ...page, limit: page.limit ?? listLimitMost } },
+    offset: queryInteger(query, "offset", { min: 0, max: 2 ** 31 - 1 }) ?? 0,
+  }
+}
+
+const readWord = (name: string) => (text: string) => {
+  const value = booleanWord(text.trim())
+  if (value === undefined)
+    throw inputInvalid(`${name}: ${JSON.stringify(text)} is no boolean; use true or false.`)
+  return String(value)
+}
+
+/** `<noun>_links` of a page after which there is more. */
+export function nextLink<T>(ctx: Ctx, req: WireRequest, noun: string, { read }: Listed<T>) {
+  // A page that is just full has a link as well, as in Cinder.
+  const isFull = read.hasMore || read.count === queryInteger(req.query, "limit")
+  if (!isFull || read.lastId === null) return {}
+  // With the project, as the endpoint of the catalog has it.
+  const url = req.url.replace("/volume/v3/", `/volume/v3/${ctx.caller.projectId ?? ""}/`)
+  return { [`${noun}_links`]: [{ rel: "next", href: pageUrl(ctx.baseUrl, url, { marker: read.lastId }) }] }
+}
+
+/** For documents: what `readList` reads, and what a list takes besides. */
+export function toldList(
+  { fields, otherNames = {} }: ListRules,
+  more: Readonly<Record<string, JsonSchema>> = {},
+): { query: JsonSchema } {
+  const names = Object.keys(otherNames)
+  return {
+    query: querySchema({
+      ...filterSchemas(fields),
+      ...Object.fromEntries(names.map((name) => [name, { type: "string" }])),
+      ...pageQuery,
+      offset: { type: "integer", minimum: 0 },
+      all_tenants: { type: "boolean" },
+      sort: { type: "string", description: "`name:asc,created_at`; instead of sort_key and sort_dir." },
+      sort_key: many({ type: "string", enum: [...sortNames(fields), ...names] }),
+      sort_dir: many({ type: "string", enum: ["asc", "desc"] }),
+      ...more,
+    }),
+  }
+}

@@ -1,0 +1,243 @@
+import { count, from, one, page as pageOf, shape, texts } from "../../api/openstack/shape.ts"
+import type { Ctx } from "../../platform/context/context.ts"
+import { checkJson } from "../../platform/http/json.ts"
+import { queryBoolean } from "../../platform/http/query.ts"
+import type { BodyOf } from "../../platform/http/versions.ts"
+import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
+import { querySchema } from "../../platform/noun/query-schema.ts"
+import { closed, keyed, mapOf, object, typed } from "../../platform/schema/make.ts"
+import {
+  createVolume,
+  deleteVolume,
+  getVolume,
+  inputInvalid,
+  listVolumes,
+  summarizeVolumes,
+  updateVolume,
+  volumeNoun,
+} from "../index.ts"
+import {
+  bodyWith,
+  boolean,
+  metadata,
+  nameOrNull,
+  nextLink,
+  readBoolean,
+  readList,
+  readSize,
+  sizeGib,
+  toldList,
+} from "./parts.ts"
+import { newVolume, volumeDetail, volumeSummary } from "./volume-view.ts"
+
+const idOf = ({ params }: Pick<WireRequest, "params">) => params.volume_id ?? ""
+const textOrNull = typed(["string", "null"], { maxLength: 255 })
+const metadataOrNull = typed(["object", "null"], { additionalProperties: { type: "string", maxLength: 255 } })
+
+/** Clients send more than this, with nothing in it. */
+const createBody = keyed(
+  "volume",
+  object({
+    name: nameOrNull,
+    display_name: nameOrNull,
+    description: nameOrNull,
+    display_description: nameOrNull,
+    size: sizeGib,
+    volume_type: textOrNull,
+    imageRef: textOrNull,
+    snapshot_id: textOrNull,
+    source_volid: textOrNull,
+    availability_zone: textOrNull,
+    metadata: metadataOrNull,
+    multiattach: boolean,
+    backup_id: typed(["string", "null"], { format: "uuid" }),
+    group_id: textOrNull,
+    consistencygroup_id: textOrNull,
+  }),
+)
+
+/** What is said, but not by an empty text. */
+const said = (value: string | null | undefined) => (value ? value : null)
+
+async function create(ctx: Ctx, req: WireRequest<BodyOf<typeof createBody>>) {
+  const { volume: body } = req.body
+  const backupId = said(body.backup_id)
+  // Passed over it would be an empty volume for somebody who waits for data.
+  if (backupId !== null && req.version.minor < 47)
+    throw inputInvalid("backup_id: a volume is made from a backup from microversion 3.47 on.")
+  if (readBoolean("multiattach", body.multiattach, false))
+    throw inputInvalid(
+      "multiattach is no parameter of a volume: take a volume type with the extra spec multiattach='<is> True'.",
+    )
+  const volume = await createVolume(ctx, {
+    name: body.name ?? body.display_name ?? null,
+    description: body.description ?? body.display_description ?? null,
+    sizeGib: readSize("size", body.size),
+    volumeType: said(body.volume_type),
+    imageId: said(body.imageRef),
+    snapshotId: said(body.snapshot_id),
+    sourceVolumeId: said(body.source_volid),
+    backupId,
+    availabilityZone: said(body.availability_zone),
+    // The schema admits texts only.
+    metadata: (body.metadata ?? {}) as Record<string, string>,
+    groupId: said(body.group_id) ?? said(body.consistencygroup_id),
+  })
+  return { volume: newVolume.show(ctx, req, volume) }
+}
+
+const updateBody = bodyWith(
+  "volume",
+  closed(
+    {
+      name: nameOrNull,
+      display_name: nameOrNull,
+      description: nameOrNull,
+      display_description: nameOrNull,
+      metadata,
+    },
+    [],
+    { minProperties: 1 },
+  ),
+)
+
+async function update(ctx: Ctx, req: WireRequest<BodyOf<typeof updateBody>>) {
+  const { volume: body } = req.body
+  const name = body.name ?? body.display_name
+  const description = body.description ?? body.display_description
+  const volume = await updateVolume(ctx, {
+    id: idOf(req),
+    changes: {
+      ...(name === undefined ? {} : { name }),
+      ...(description === undefined ? {} : { description }),
+    },
+    metadata: body.metadata ?? null,
+  })
+  return { volume: newVolume.show(ctx, req, volume) }
+}
+
+const rules = { fields: volumeNoun.fields, otherNames: { display_name: "name" } }
+
+/** `{'key': 'value'}`, as Python writes it, or JSON. */
+function readMetadataFilter(ctx: Ctx, text: string): string {
+  const json = text.replaceAll(/u?'([^'\\]*)'/g, (_whole, inner: string) => JSON.stringify(inner))
+  const parsed = parsedOrNull(json)
+  if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)) {
+    checkJson(parsed, ctx.config.http)
+    return JSON.stringify(parsed)
+  }
+  throw inputInvalid(`metadata: ${JSON.stringify(text)} is no object; write {'key': 'value'}.`)
+}
+
+function parsedOrNull(json: string): unknown {
+  try {
+    return JSON.parse(json)
+  } catch {
+    return null
+  }
+}
+
+function listOf(view: typeof volumeSummary) {
+  return async (ctx: Ctx, req: WireRequest) => {
+    const asked = readList(ctx, req, rules)
+    const { metadataHas } = asked.query.filters
+    const filters = {
+      ...asked.query.filters,
+      ...(metadataHas
+        ? { metadataHas: metadataHas.map((text) => readMetadataFilter(ctx, String(text))) }
+        : {}),
+    }
+    const found = await listVolumes(ctx, { ...asked, query: { ...asked.query, filters } })
+    return {
+      volumes: found.items.map((volume) => view.show(ctx, req, volume)),
+      ...nextLink(ctx, req, "volumes", found),
+    }
+  }
+}
+
+const summaryTold = one(
+  "volume-summary",
+  shape("VolumesSummary", {
+    total_count: count,
+    total_size: count,
+    metadata: from("3.36", mapOf(texts)),
+  }),
+)
+
+export const volumeRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/volumes",
+    operation: listVolumes,
+    told: { ...toldList(rules), ...pageOf("volumes", volumeSummary.shows) },
+    handler: listOf(volumeSummary),
+  }),
+  route({
+    method: "GET",
+    path: "/volumes/detail",
+    operation: listVolumes,
+    told: { ...toldList(rules), ...pageOf("volumes", volumeDetail.shows) },
+    handler: listOf(volumeDetail),
+  }),
+  route({
+    method: "GET",
+    path: "/volumes/summary",
+    min: "3.12",
+    operation: summarizeVolumes,
+    told: { query: querySchema({ all_tenants: { type: "boolean" } }), ...summaryTold },
+    handler: async (ctx, req) => {
+      const isOfAllProjects = queryBoolean(req.query, "all_tenants") ?? false
+      const {
+        count: total_count,
+        sizeGib: total_size,
+        metadata: found,
+      } = await summarizeVolumes(ctx, {
+        isOfAllProjects,
+      })
+      const more = req.version.minor >= 36 ? { metadata: found } : {}
+      return { "volume-summary": { total_count, total_size, ...more } }
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/volumes",
+    status: 202,
+    body: createBody,
+    operation: createVolume,
+    told: one("volume", newVolume.shows),
+    handler: create,
+  }),
+  route({
+    method: "GET",
+    path: "/volumes/{volume_id}",
+    operation: getVolume,
+    told: one("volume", volumeDetail.shows),
+    handler: async (ctx, req) => ({
+      volume: volumeDetail.show(ctx, req, await getVolume(ctx, { id: idOf(req) })),
+    }),
+  }),
+  route({
+    method: "PUT",
+    path: "/volumes/{volume_id}",
+    body: updateBody,
+    operation: updateVolume,
+    told: one("volume", newVolume.shows),
+    handler: update,
+  }),
+  route({
+    method: "DELETE",
+    path: "/volumes/{volume_id}",
+    status: 202,
+    operation: deleteVolume,
+    told: {
+      query: { type: "object", properties: { cascade: { type: "boolean" }, force: { type: "boolean" } } },
+    },
+    handler: async (ctx, req) => {
+      await deleteVolume(ctx, {
+        id: idOf(req),
+        isCascading: queryBoolean(req.query, "cascade") ?? false,
+        isForced: req.version.minor >= 23 ? (queryBoolean(req.query, "force") ?? false) : false,
+      })
+    },
+  }),
+]

@@ -1,0 +1,116 @@
+// Where a new volume goes: the back end with the most room among those that its type allows. What is promised is
+// counted on the pool's row, in the transaction that places the volume.
+import { sql } from "kysely"
+import type { Ctx } from "../../platform/context/context.ts"
+import type { DbOrTx, Tx } from "../../platform/db/database.ts"
+import { fieldsOf } from "../../platform/noun/noun.ts"
+import { noValidBackend } from "../faults.ts"
+import { fitsExtraSpecs } from "./capabilities.ts"
+import { isPoolUp, type Pool, poolNoun } from "./pool.ts"
+
+export interface Place {
+  host: string
+  backend: string
+}
+
+export interface PlaceWish {
+  sizeGib: number
+  extraSpecs: Readonly<Record<string, string>>
+  /** All of these as well, of a group whose volumes are of several types. */
+  alsoSpecs?: readonly Readonly<Record<string, string>>[]
+  /** Only there: where its source lies. */
+  at?: Place | null
+  /** Only on this host, or reached from it: for a server that is there. */
+  host?: string | null
+}
+
+export const gib = 1024 ** 3
+/** Pools are looked at in pages, those with the most room first. */
+const pageSize = 100
+
+/** Throws `noValidBackend` with the reason. */
+export async function claimPlace(ctx: Ctx, tx: Tx, wish: PlaceWish): Promise<Place> {
+  const refused: Refusals = new Map()
+  for (let offset = 0; ; offset += pageSize) {
+    const pools = await candidates(tx, wish, offset)
+    for (const pool of pools) {
+      const why = whyNot(ctx, pool, wish)
+      if (why === null && (await promise(ctx, tx, pool, wish.sizeGib * gib)))
+        return { host: pool.host, backend: pool.backend }
+      note(refused, why ?? "room that others have taken meanwhile")
+    }
+    if (pools.length < pageSize) break
+  }
+  throw noValidBackend(summary(refused))
+}
+
+/** More of what a volume has already, for one that grows. Throws `noValidBackend`. */
+export async function claimMore(ctx: Ctx, tx: Tx, { host, backend }: Place, moreGib: number): Promise<void> {
+  const [pool] = await poolsWhere(tx, sql`host = ${host} and backend = ${backend}`, 0)
+  if (pool && (await promise(ctx, tx, pool, moreGib * gib))) return
+  throw noValidBackend("Its back end has no room for that.")
+}
+
+/** Repeatable only with the rows that it belongs to: in the transaction that changes them. */
+export async function giveBack(tx: Tx, { host, backend }: Place, sizeGib: number): Promise<void> {
+  await tx
+    .updateTable("block_storage.pool")
+    .set({ promised_bytes: sql<number>`greatest(0, promised_bytes - ${sizeGib * gib}::bigint)` })
+    .where("host", "=", host)
+    .where("backend", "=", backend)
+    .execute()
+}
+
+async function candidates(tx: Tx, { at, host }: PlaceWish, offset: number): Promise<Pool[]> {
+  if (at) return await poolsWhere(tx, sql`host = ${at.host} and backend = ${at.backend}`, offset)
+  // A back end that is shared is reported by each of its hosts.
+  if (host) return await poolsWhere(tx, sql`host = ${host}`, offset)
+  return await poolsWhere(tx, sql`true`, offset)
+}
+
+async function poolsWhere(db: DbOrTx, where: ReturnType<typeof sql>, offset: number): Promise<Pool[]> {
+  const { rows } = await sql<Pool>`select ${sql.join(fieldsOf(poolNoun, undefined as never))}
+    from block_storage.pool as pool where ${where}
+    order by free_bytes desc, host, backend limit ${pageSize} offset ${offset}`.execute(db)
+  return rows
+}
+
+function whyNot(ctx: Ctx, pool: Pool, { sizeGib, extraSpecs, alsoSpecs = [] }: PlaceWish): string | null {
+  const { poolDownAfterMs, reservedBytes } = ctx.config.blockStorage
+  if (!isPoolUp(pool, ctx.clock.now(), poolDownAfterMs)) return "a host that answers"
+  if (pool.isDisabled) return "a back end that is enabled"
+  if (![extraSpecs, ...alsoSpecs].every((specs) => fitsExtraSpecs(pool, specs)))
+    return "what the volume type asks for"
+  const needed = pool.abilities.thinProvisioning ? 0 : sizeGib * gib
+  if (pool.freeBytes < reservedBytes + needed) return "free space"
+  if (pool.promisedBytes + sizeGib * gib > promisable(ctx, pool)) return "room that is not promised yet"
+  return null
+}
+
+function promisable(ctx: Ctx, { abilities, totalBytes }: Pool): number {
+  return abilities.thinProvisioning ? totalBytes * ctx.config.blockStorage.oversubscriptionRatio : totalBytes
+}
+
+/** False: others were faster. */
+async function promise(ctx: Ctx, tx: Tx, pool: Pool, bytes: number): Promise<boolean> {
+  const most = Math.floor(promisable(ctx, pool))
+  const { numUpdatedRows } = await tx
+    .updateTable("block_storage.pool")
+    .set({ promised_bytes: sql<number>`promised_bytes + ${bytes}::bigint` })
+    .where("host", "=", pool.host)
+    .where("backend", "=", pool.backend)
+    .where(sql<boolean>`promised_bytes + ${bytes}::bigint <= ${most}::bigint`)
+    .executeTakeFirstOrThrow()
+  return numUpdatedRows > 0n
+}
+
+type Refusals = Map<string, number>
+
+function note(refused: Refusals, why: string): void {
+  refused.set(why, (refused.get(why) ?? 0) + 1)
+}
+
+function summary(refused: Refusals): string {
+  if (refused.size === 0) return "No host of this cloud has a back end for volumes there."
+  return [...refused].map(([why, count]) => `${count} ${count === 1 ? "has" : "have"} not ${why}.`).join(" ")
+}

@@ -1,0 +1,143 @@
+import { sql } from "kysely"
+import {
+  at,
+  fewOf,
+  id,
+  listsOf,
+  type NounFixture,
+  name,
+  owner,
+  rows,
+  same,
+} from "../../../test/noun-lists/fixture.ts"
+import { attachmentNoun } from "../attachment/attachment.ts"
+import { backupNoun } from "../backup/backup.ts"
+import { groupNoun } from "../group/group.ts"
+import { groupSnapshotNoun } from "../group-snapshot/group-snapshot.ts"
+import { groupTypeNoun } from "../group-type/group-type.ts"
+import { messageNoun } from "../message/message.ts"
+import { poolNoun } from "../pool/pool.ts"
+import { qosSpecsNoun } from "../qos-specs/qos-specs.ts"
+import { snapshotNoun } from "../snapshot/snapshot.ts"
+import { transferNoun } from "../transfer/transfer.ts"
+import type { Viewer } from "../viewer.ts"
+import { volumeNoun } from "../volume/volume.ts"
+import { volumeTypeNoun } from "../volume-type/volume-type.ts"
+
+const member: Viewer = { projectId: "me", seesAll: false }
+const admin: Viewer = { projectId: "admin", seesAll: true }
+
+export const nounLists: readonly NounFixture[] = [
+  fewOf(volumeTypeNoun, "administrators make a handful"),
+  fewOf(groupTypeNoun, "administrators make a handful"),
+  fewOf(qosSpecsNoun, "administrators make a handful, and nobody else sees them"),
+  fewOf(poolNoun, "a back end or two of each host; only administrators list them"),
+  listsOf(groupNoun, {
+    member,
+    admin,
+    rows: [
+      // So many that nobody reads all of them.
+      sql`insert into block_storage.group_type (id, name) select ${id("group_type")}, 'type-' || g
+        from generate_series(1, 1000) g`,
+      sql`insert into block_storage.volume_type (id, name) select ${id("volume_type")}, 'type-' || g
+        from generate_series(1, 1000) g`,
+      sql`insert into block_storage.volume_group (id, project_id, user_id, name, status, group_type_id,
+          availability_zone, created_at)
+        select ${id("group")}, ${owner}, 'u', ${name}, case g % 50 when 0 then 'error' else 'available' end,
+          ${id("group_type", "1 + g % 1000")}, 'nova', ${at} from ${rows}`,
+      sql`insert into block_storage.group_volume_type (group_id, volume_type_id)
+        select ${id("group")}, ${id("volume_type", "1 + g % 1000")} from ${rows}`,
+    ],
+    values: { status: ["error", "deleting"] },
+  }),
+  listsOf(groupSnapshotNoun, {
+    member,
+    admin,
+    rows: [
+      sql`insert into block_storage.group_snapshot (id, group_id, project_id, user_id, name, status, group_type_id,
+          created_at)
+        select ${id("group_snapshot")}, ${id("group")}, ${owner}, 'u', ${name},
+          case g % 50 when 0 then 'error' else 'available' end, ${id("group_type", "1 + g % 1000")}, ${at} from ${rows}`,
+    ],
+    values: { status: ["error", "deleting"] },
+  }),
+  listsOf(volumeNoun, {
+    member,
+    admin,
+    rows: [
+      sql`insert into block_storage.volume (id, project_id, user_id, name, size_gib, status, availability_zone, host,
+          backend, metadata, group_id, created_at, updated_at)
+        select ${id("volume")}, ${owner}, 'u', ${name}, 1 + g % 50,
+          case g % 50 when 0 then 'error' else 'available' end, 'nova', 'host' || g % 100, 'file',
+          jsonb_build_object('k', 'v' || g), case when g > 4 then ${id("group", "g - g % 4")} end, ${at}, ${at} from ${rows}`,
+    ],
+    values: {
+      status: ["error", "deleting"],
+      sizeGib: ["7", "9999"],
+      host: ["host7", "nohost"],
+      metadataHas: ['{"k": "v3"}', '{"k": "none"}'],
+    },
+    unindexed: {
+      [same]: ["availabilityZone", "isBootable"],
+    },
+  }),
+  listsOf(snapshotNoun, {
+    member,
+    admin,
+    rows: [
+      sql`insert into block_storage.snapshot (id, volume_id, project_id, user_id, name, size_gib, status, host, backend,
+          group_snapshot_id, created_at)
+        select ${id("snapshot")}, ${id("volume")}, ${owner}, 'u', ${name}, 1,
+          case g % 50 when 0 then 'error' else 'available' end, 'host1', 'file', ${id("group_snapshot")}, ${at} from ${rows}`,
+    ],
+    values: { status: ["error", "deleting"] },
+  }),
+  listsOf(backupNoun, {
+    member,
+    admin,
+    rows: [
+      sql`insert into block_storage.backup_data (id, container, is_whole, created_at)
+        select ${id("data")}, 'c', true, ${at} from ${rows}`,
+      // Every second one is upon the one before.
+      sql`insert into block_storage.backup (id, volume_id, snapshot_id, data_id, parent_id, project_id, user_id, name,
+          size_gib, status, container, availability_zone, data_at, created_at, updated_at)
+        select ${id("backup")}, ${id("volume")}, ${id("snapshot")}, ${id("data")},
+          case g % 2 when 0 then md5('backup' || g - 1)::uuid end, ${owner}, 'u', ${name}, 1 + g % 50,
+          case g % 50 when 0 then 'error' else 'available' end, 'c', 'nova', ${at}, ${at}, ${at} from ${rows}`,
+    ],
+    values: { status: ["error", "deleting"], sizeGib: ["7", "9999"] },
+  }),
+  listsOf(attachmentNoun, {
+    member,
+    admin,
+    rows: [
+      sql`insert into block_storage.attachment (id, volume_id, project_id, server_id, status, created_at)
+        select ${id("attachment")}, ${id("volume")}, ${owner}, 'server' || g, 'attached', ${at} from ${rows}`,
+    ],
+    values: { serverId: ["server3", "none"], status: ["attached", "reserved"] },
+    unindexed: { [same]: ["status"] },
+  }),
+  listsOf(messageNoun, {
+    member,
+    admin,
+    rows: [
+      sql`insert into block_storage.message (id, project_id, resource_type, resource_id, event_id, text, request_id,
+          created_at, expires_at)
+        select ${id("message")}, ${owner}, case g % 2 when 0 then 'VOLUME' else 'SNAPSHOT' end, ${id("volume")},
+          'event-' || g, 't', 'req-' || g, ${at}, ${at} from ${rows}`,
+    ],
+    values: {
+      eventId: ["event-3", "none"],
+      requestId: ["req-3", "none"],
+      resourceType: ["VOLUME", "SNAPSHOT"],
+    },
+  }),
+  listsOf(transferNoun, {
+    member,
+    admin,
+    rows: [
+      sql`insert into block_storage.transfer (id, volume_id, project_id, name, key_salt, key_hash, created_at)
+        select ${id("transfer")}, ${id("volume")}, ${owner}, ${name}, 'salt', 'hash', ${at} from ${rows}`,
+    ],
+  }),
+]

@@ -1,0 +1,47 @@
+// Which type a new volume is of.
+import type { Ctx } from "../../platform/context/context.ts"
+import type { DbOrTx } from "../../platform/db/database.ts"
+import { isUuid } from "../../platform/ids/ids.ts"
+import { findThing, listThings } from "../../platform/noun/list.ts"
+import { volumeTypeNotFound } from "../faults.ts"
+import { everything, type Viewer, viewerOf } from "../viewer.ts"
+import { type VolumeType, volumeTypeNoun } from "./volume-type.ts"
+
+/** Named by id or name, among those that the caller sees. */
+export async function findVolumeType(ctx: Ctx, named: string): Promise<VolumeType> {
+  const found = await typeNamed(ctx.db, viewerOf(ctx), named)
+  if (!found) throw volumeTypeNotFound(named)
+  return found
+}
+
+/** Of a project for which nobody has asked for one. */
+export async function defaultVolumeType(ctx: Ctx, projectId: string | null): Promise<VolumeType> {
+  const own =
+    projectId === null
+      ? undefined
+      : await ctx.db
+          .selectFrom("block_storage.default_type")
+          .select("volume_type_id")
+          .where("project_id", "=", projectId)
+          .executeTakeFirst()
+  if (own) {
+    const type = await findThing(ctx.db, volumeTypeNoun, everything, own.volume_type_id)
+    if (type) return type
+  }
+  const name = ctx.config.blockStorage.defaultVolumeType
+  const type = await typeNamed(ctx.db, everything, name)
+  if (!type) throw volumeTypeNotFound(name)
+  return type
+}
+
+async function typeNamed(db: DbOrTx, viewer: Viewer, named: string): Promise<VolumeType | undefined> {
+  if (isUuid(named)) {
+    const byId = await findThing(db, volumeTypeNoun, viewer, named)
+    if (byId) return byId
+  }
+  const [byName] = await listThings(db, volumeTypeNoun, viewer, {
+    filters: { name: [named] },
+    page: { limit: 1 },
+  })
+  return byName
+}

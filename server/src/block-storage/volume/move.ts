@@ -1,0 +1,97 @@
+// A volume goes to another back end: the room there is taken with the claim, and what it leaves is given back when its
+// row names the new place. Until then no other task takes it.
+import { sql } from "kysely"
+import type { Ctx } from "../../platform/context/context.ts"
+import type { Tx } from "../../platform/db/database.ts"
+import { findThing } from "../../platform/noun/list.ts"
+import { checkOneHolder } from "../attachment/shared.ts"
+import { noValidBackend, volumeInvalid } from "../faults.ts"
+import { claimPlace, type Place } from "../pool/place.ts"
+import { everything } from "../viewer.ts"
+import { volumeTypeNoun } from "../volume-type/volume-type.ts"
+import { placeOf } from "./extend.saga.ts"
+import { moveVolumeSaga } from "./move.saga.ts"
+import { notifyVolume } from "./notification.ts"
+import { actorOf, advanceVolume } from "./task.ts"
+import { type Volume, volumeStatuses } from "./volume.ts"
+
+export interface WantedMove {
+  event: "migrate" | "retype"
+  /** Null: the type that it has. */
+  volumeTypeId: string | null
+  /** From then on. */
+  isMultiattach: boolean
+  /** Nobody else does anything with it meanwhile, and its status says so. */
+  isLocked: boolean
+  /** Null: wherever its type may lie. */
+  to: Place | null
+}
+
+/** Of one that is claimed for it. Throws `volumeInvalid` or `noValidBackend` with the reason. */
+export async function beginMove(ctx: Ctx, tx: Tx, claimed: Volume, wanted: WantedMove): Promise<void> {
+  const { event, volumeTypeId, isLocked, isMultiattach } = wanted
+  const from = placeOf(claimed)
+  const before = volumeStatuses.find((status) => status === claimed.previousStatus) ?? "available"
+  const why = await whyNotMove(tx, claimed)
+  if (why !== null) throw volumeInvalid(why)
+  await checkOneHolder(tx, claimed)
+  const to = await claimTarget(ctx, tx, claimed, { ...wanted, mayLeaveHost: before === "available" })
+  if (to.host !== from.host && before !== "available")
+    throw volumeInvalid(
+      `Volume ${claimed.id} must be available to be moved to another host; it is ${before}.`,
+    )
+  const left = await tx
+    .selectFrom("block_storage.leftover")
+    .select("host")
+    .where("volume_id", "=", claimed.id)
+    .where("host", "=", to.host)
+    .executeTakeFirst()
+  if (left)
+    throw volumeInvalid(
+      `Volume ${claimed.id} has been there before, and its old data are still being removed.`,
+    )
+  const actor = actorOf(ctx)
+  const task = { volumeId: claimed.id, generation: claimed.generation, ...actor }
+  const volume = await advanceVolume(tx, task, {
+    // One that a server has stays in use: its server sees nothing of it.
+    ...(event === "migrate" && !(isLocked && before === "available") ? { status: before } : {}),
+    target: to,
+    migrationStatus: "starting",
+  })
+  await notifyVolume(ctx, tx, volume, `${event}.start`, actor)
+  const params = { ...task, event, from, to, volumeTypeId, isMultiattach }
+  await ctx.sagas.start(tx, moveVolumeSaga, params, { requestId: ctx.requestId, resourceId: volume.id })
+}
+
+/** What stands on the volume where it is; null: nothing. */
+async function whyNotMove(tx: Tx, { id, groupId }: Volume): Promise<string | null> {
+  // All volumes of a group lie on one back end.
+  if (groupId !== null) return `Volume ${id} must not be part of a group to be moved to another back end.`
+  const { rows } = await sql<Record<"snapshots" | "copies", boolean>>`select
+    exists (select from block_storage.snapshot where volume_id = ${id}) as snapshots,
+    exists (select from block_storage.volume where status = 'creating' and source_volume_id = ${id}) as copies`.execute(
+    tx,
+  )
+  if (rows[0]?.snapshots) return `Volume ${id} must not have snapshots to be moved to another back end.`
+  if (rows[0]?.copies) return `Volume ${id} is being copied to another volume; wait for that.`
+  return null
+}
+
+/** On its own host, when there is a place. */
+async function claimTarget(
+  ctx: Ctx,
+  tx: Tx,
+  volume: Volume,
+  { to, volumeTypeId, mayLeaveHost }: WantedMove & { mayLeaveHost: boolean },
+): Promise<Place> {
+  const typeId = volumeTypeId ?? volume.volumeTypeId
+  const type = typeId === null ? undefined : await findThing(tx, volumeTypeNoun, everything, typeId)
+  const wish = { sizeGib: volume.sizeGib, extraSpecs: type?.extraSpecs ?? {} }
+  if (to !== null) return await claimPlace(ctx, tx, { ...wish, at: to })
+  try {
+    return await claimPlace(ctx, tx, { ...wish, host: volume.host })
+  } catch (error) {
+    if (!mayLeaveHost || !noValidBackend.is(error)) throw error
+    return await claimPlace(ctx, tx, wish)
+  }
+}
