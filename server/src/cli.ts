@@ -120,6 +120,8 @@ const exitCodes: Readonly<Record<string, number>> = {
 }
 
 findModulesFast()
+// Who has read enough closes the pipe; that is no failure of ours.
+process.stdout.on("error", () => {})
 let exitCode = 1
 try {
   exitCode = await main(process.argv.slice(2))
@@ -136,5 +138,7 @@ try {
     `kumoi: ${isExpected && error instanceof Error ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
   )
 }
+// A pipe takes 64 KiB at a time: who reads more slowly than we write gets the rest as well.
+await new Promise<void>((resolve) => process.stdout.write("", () => resolve()))
 // Explicitly: after a failed start, handles of half-made parts must not keep the process.
 process.exit(exitCode)

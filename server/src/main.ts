@@ -19,6 +19,7 @@ import {
 import type { Reconciler } from "./engine/reconcile/reconciler.ts"
 import { type CloudHosts, type HostsParts, openHosts } from "./hosts.ts"
 import { registerLocalImage } from "./image/index.ts"
+import { localBackupStore } from "./local-backup-store.ts"
 import { localImageStore } from "./local-image-store.ts"
 import type { NetworkDriver } from "./network/driver/network-driver.ts"
 import type { Bus } from "./platform/bus/bus.ts"
@@ -96,18 +97,20 @@ export async function startCloud(parts: CloudParts): Promise<Cloud> {
   await using stack = new AsyncDisposableStack()
   const bus = stack.use(parts.bus ?? createMemoryBus(parts.log))
   const metadataLists = createMetadataLists()
+  const streams = new AwaitedStreams()
   const plane = await openControlPlane(
     {
       ...parts,
       bus,
       drivers: ({ poke }) => ({
         network: tellChanges(parts.network, metadataLists, () => poke(metadataReconcilerName)),
+        streams,
       }),
       isOnlyWorker: parts.isOnlyWorker ?? true,
     },
     stack,
   )
-  const run: Run = { parts, plane, metadataLists, stopAs: { guests: "leave", graceMs: 0 } }
+  const run: Run = { parts, plane, metadataLists, streams, stopAs: { guests: "leave", graceMs: 0 } }
   const cloud = await startPlane(run, stack)
   const kept = stack.move()
   return { ...cloud, stop: (how) => stopCloud(run, kept, how) }
@@ -117,13 +120,14 @@ interface Run {
   parts: CloudParts
   plane: ControlPlane
   metadataLists: MetadataLists
+  streams: AwaitedStreams
   /** How the agent is to let go at the end; a start that fails leaves guests alone. */
   stopAs: StopOptions
 }
 
 /** Seeds, then what runs beside requests, then the agent, then the doors. Each lands on the stack that undoes it. */
 async function startPlane(run: Run, stack: AsyncDisposableStack): Promise<Omit<Cloud, "stop">> {
-  const { parts, plane, metadataLists } = run
+  const { parts, plane, metadataLists, streams } = run
   const { platform } = plane
   for (const service of services) await service.seed?.(platform)
   if (parts.guestImage) await registerFirstImage(platform, parts.guestImage)
@@ -131,9 +135,9 @@ async function startPlane(run: Run, stack: AsyncDisposableStack): Promise<Omit<C
   for (const service of services) stack.use(await service.work?.(platform))
   stack.use(await plane.outbox.publish())
   if (parts.metadata) await startMetadata(platform, parts.metadata, stack)
-  const streams = new AwaitedStreams()
   const agent = await startAgentRole(platform, parts.agent, {
     images: localImageStore(platform),
+    backups: localBackupStore(platform),
     streams: streams.dialer(platform.config.host),
   })
   stack.defer(async () => await agent.stop(run.stopAs))

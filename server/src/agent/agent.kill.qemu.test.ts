@@ -1,7 +1,16 @@
 // The agent's process is killed at any moment; the machines run on, and the next agent takes them up.
 import assert from "node:assert/strict"
 import { type ChildProcess, spawn } from "node:child_process"
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { randomBytes } from "node:crypto"
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, afterEach, before, test } from "node:test"
@@ -10,7 +19,7 @@ import { newUuid } from "../platform/ids/ids.ts"
 import { silentLogger } from "../platform/log/log.ts"
 import { runDirectory } from "./hypervisor/qemu/run-directory.ts"
 import { agentDirectories } from "./machine-store.ts"
-import { makeQemuAgent, type QemuAgent, tinySpec } from "./testing/qemu-agent.ts"
+import { fileVolume, makeQemuAgent, type QemuAgent, tinySpec } from "./testing/qemu-agent.ts"
 import { makeTinyGuest, type TinyGuest, typeOnSerial } from "./testing/tiny-guest.ts"
 
 const dataDir = mkdtempSync(join(tmpdir(), "kumoi-agent-kill-"))
@@ -151,6 +160,100 @@ test("killed at any point of an ensure, the repeated ensure ends with one runnin
     await agent.release()
   }
 })
+
+test("killed at any point of a plug or an unplug, the repeated one ends as it was to", async () => {
+  const serverId = newMachine()
+  const volumeId = newUuid()
+  const volume = { volumeId, backend: "file" }
+  const one = await openAgent()
+  await one.agent.handle("volume.create", { ...volume, sizeBytes: 64 * 1024 * 1024, fence })
+  await one.agent.handle("vm.ensure", { spec: tinySpec(serverId), power: "running", fence })
+  const { agent } = one
+  await eventually("the guest to be up", async () =>
+    (await agent.handle("vm.console_log", { serverId, lines: null })).output.includes("GUEST is up"),
+  )
+  await agent.release()
+  const killedAfter = async (task: string, afterMs: number) => {
+    const { child, said } = startAgentProcess(`${task}:${serverId}:${volumeId}`)
+    await said("begin")
+    // As above.
+    await systemClock.sleep(afterMs)
+    await killed(child)
+    return (await openAgent()).agent
+  }
+  for (const afterMs of [0, 5, 10, 20, 40, 80, 160]) {
+    const plugging = await killedAfter("plug", afterMs)
+    await plugging.handle("vm.plug_volume", { serverId, disk: fileVolume(volumeId), fence })
+    assert.equal(opensOf(serverId, volumeId), 1, `plug killed after ${afterMs} ms`)
+    assert.equal((await plugging.handle("volume.inspect", volume)).serverId, serverId)
+    await plugging.release()
+    const unplugging = await killedAfter("unplug", afterMs)
+    // Never free while it is open.
+    const { serverId: holder } = await unplugging.handle("volume.inspect", volume)
+    assert.ok(holder === serverId || opensOf(serverId, volumeId) === 0, `unplug killed after ${afterMs} ms`)
+    await unplugging.handle("vm.unplug_volume", { serverId, volumeId, fence })
+    assert.equal(opensOf(serverId, volumeId), 0, `unplug killed after ${afterMs} ms`)
+    assert.equal((await unplugging.handle("volume.inspect", volume)).serverId, null)
+    await unplugging.release()
+  }
+  const { agent: next } = await openAgent()
+  await next.handle("vm.destroy", { serverId, fence: last })
+  assert.equal((await next.handle("volume.inspect", volume)).volume?.sizeBytes, 64 * 1024 * 1024)
+  await next.release()
+})
+
+test("killed at any point of a copy of a volume that a guest has, nothing is left, and the repeated one is whole", async () => {
+  const sizeBytes = 256 * 1024 * 1024
+  const serverId = newMachine()
+  const volumeId = newUuid()
+  const backend = "file"
+  const one = await openAgent()
+  await one.agent.handle("volume.create", { volumeId, backend, sizeBytes, fence })
+  const directoryOf = (id: string) => join(agentDirectories(dataDir).volumes, backend, id)
+  const dataOf = (id: string) => readFileSync(join(directoryOf(id), "volume.raw"))
+  writeFileSync(join(directoryOf(volumeId), "volume.raw"), randomBytes(sizeBytes), { flag: "r+" })
+  const tiny = tinySpec(serverId)
+  const spec = { ...tiny, disks: [...tiny.disks, fileVolume(volumeId, sizeBytes)] }
+  await one.agent.handle("vm.ensure", { spec, power: "running", fence })
+  await one.agent.release()
+  for (const afterMs of [0, 20, 40, 80, 160, 320, 640, 1_280]) {
+    const copyId = newUuid()
+    const { child, said } = startAgentProcess(`copy:${volumeId}:${copyId}:${sizeBytes}`)
+    await said("begin")
+    // As above.
+    await systemClock.sleep(afterMs)
+    await killed(child)
+    const { agent } = await openAgent()
+    assert.equal(opensOf(serverId, copyId), 0, `QEMU let go, killed after ${afterMs} ms`)
+    const left = existsSync(directoryOf(copyId)) ? readdirSync(directoryOf(copyId)) : ["volume.raw"]
+    assert.ok(left.includes("volume.raw"), `${left} is left, killed after ${afterMs} ms`)
+    const create = {
+      volumeId: copyId,
+      backend,
+      sizeBytes,
+      source: { kind: "volume" as const, volumeId },
+      fence,
+    }
+    await agent.handle("volume.create", create)
+    assert.ok(dataOf(copyId).equals(dataOf(volumeId)), `killed after ${afterMs} ms`)
+    assert.deepEqual(readdirSync(directoryOf(copyId)).sort(), ["volume.json", "volume.raw"])
+    await agent.handle("volume.delete", { volumeId: copyId, backend, fence })
+    assert.equal(existsSync(directoryOf(copyId)), false)
+    await agent.release()
+  }
+  const { agent } = await openAgent()
+  assert.equal((await agent.handle("vm.inspect", { serverId })).power, "running")
+  await agent.handle("vm.destroy", { serverId, fence: last })
+  await agent.release()
+})
+
+/** How often the machine's QEMU has the volume open. */
+function opensOf(serverId: string, volumeId: string): number {
+  const [pid] = qemusOf(serverId)
+  assert.ok(pid)
+  const files = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`))
+  return files.filter((path) => path.includes(volumeId)).length
+}
 
 test("a clean stop lets the guest power itself off, and the next start boots it again", async () => {
   const serverId = newMachine()

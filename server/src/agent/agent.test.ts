@@ -304,7 +304,7 @@ test("the image cache is shown the ticket, and no ticket stays on the disk", asy
     ...noImageCache,
     ensureImage: async (request: Parameters<typeof noImageCache.ensureImage>[0]) => {
       tickets.push(request.ticket)
-      return await noImageCache.ensureImage(request, new Set())
+      return await noImageCache.ensureImage(request, () => new Set())
     },
   }
   const { agent } = await openFakeAgent({ ...bench, images })

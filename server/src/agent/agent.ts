@@ -4,7 +4,7 @@ import { mkdirSync } from "node:fs"
 import type { Clock } from "../platform/clock/clock.ts"
 import { isDiskFull } from "../platform/exec/disk-full.ts"
 import { bootId } from "../platform/exec/process.ts"
-import { invalid } from "../platform/fault/fault.ts"
+import { Fault, invalid } from "../platform/fault/fault.ts"
 import { isUuid } from "../platform/ids/ids.ts"
 import type { Logger } from "../platform/log/log.ts"
 import { AsideStore, serverIdOf } from "./aside.ts"
@@ -42,18 +42,30 @@ import {
 import { MachineQueues } from "./machine-queue.ts"
 import { agentDirectories, MachineStore } from "./machine-store.ts"
 import { MetadataKeeper, type MetadataServer } from "./metadata/metadata-keeper.ts"
+import { describeNetwork, type NetworkPart } from "./network-part.ts"
 import type { PortPlugger } from "./ports/port-plugger.ts"
-import type { AgentCommands, AgentReport, Fence, HostDescription, VmState } from "./protocol.ts"
+import type { AgentCommands, AgentReport, Fence, HostDescription, VmState, VolumeFacts } from "./protocol.ts"
 import { powerOffAll, type RecoveryDeps, recoverMachines } from "./recovery.ts"
 import { Snapshots } from "./snapshots.ts"
+import type { BackupStore } from "./volumes/backup-store.ts"
+import { CopyCommands } from "./volumes/copy-commands.ts"
+import { MoveCommands } from "./volumes/move-commands.ts"
+import { MoveStore } from "./volumes/move-store.ts"
+import { growVolume, plugVolume, unplugVolume } from "./volumes/plug-commands.ts"
+import { TravelCommands } from "./volumes/travel-commands.ts"
+import type { VolumeDriver } from "./volumes/volume-driver.ts"
+import { Volumes } from "./volumes/volumes.ts"
 
 export interface AgentDeps {
   host: string
   hypervisor: Hypervisor
   ports: PortPlugger
   images: ImageCache
+  /** The back ends of volumes that this host has or reaches. */
+  volumes: readonly VolumeDriver[]
   /** Takes snapshots. */
   imageStore: Pick<ImageStore, "store">
+  backups: BackupStore
   /** Opens what streams of machines go over. */
   streams: StreamDialer
   /** Null: guests are not answered at 169.254.169.254 (fake network). */
@@ -65,9 +77,10 @@ export interface AgentDeps {
   report: (report: AgentReport) => void
   /** The kernel's, unless a test plays a reboot. */
   bootId?: () => string
-  /** What is wrong with this host's part of the network, which nobody else looks after. */
-  networkProblem?: () => Promise<string | null>
+  /** This host's part of the network, where nobody else looks after it. */
+  network?: NetworkPart
   aliveIntervalMs?: number
+  poolTimeoutMs?: number
   resumePausesMs?: readonly number[]
 }
 
@@ -102,6 +115,8 @@ export function createAgent(deps: AgentDeps): Agent {
   return new HostAgent(deps)
 }
 
+type Fenced = Pick<Args<"volume.create">, "volumeId" | "fence">
+
 class HostAgent implements Agent {
   readonly #context: AgentContext
   readonly #recovery: RecoveryDeps
@@ -110,10 +125,13 @@ class HostAgent implements Agent {
   readonly #stopResuming = new AbortController()
   readonly #epoch: EpochStore
   readonly #snapshots: Snapshots
+  readonly #copies: CopyCommands
+  readonly #moves: MoveCommands
+  readonly #travels: TravelCommands
   readonly #consoles: Consoles
   readonly #metadata: MetadataKeeper
   readonly #aliveIntervalMs: number
-  readonly #networkProblem: AgentDeps["networkProblem"]
+  readonly #network: NetworkPart | undefined
   readonly #loops: Promise<void>[] = []
   #isStopping = false
   #aliveNow = Promise.withResolvers<void>()
@@ -123,12 +141,27 @@ class HostAgent implements Agent {
     const directories = agentDirectories(deps.dataDir)
     mkdirSync(directories.vms, { recursive: true, mode: 0o711 })
     const { host, hypervisor, ports, images, log, clock, report } = deps
+    const machines = new MachineStore(directories.vms)
+    const moves = new MoveStore(directories.volumeMoves)
     this.#context = {
-      ...{ host, hypervisor, ports, images, log, clock, report },
+      ...{ host, hypervisor, ports, images, log, clock, report, machines },
       fences: new FenceStore(directories.fences, clock),
-      machines: new MachineStore(directories.vms),
       aside: new AsideStore(directories),
+      volumes: new Volumes({
+        ...{ drivers: deps.volumes, machines, moves, clock, log },
+        ...(deps.poolTimeoutMs === undefined ? {} : { poolTimeoutMs: deps.poolTimeoutMs }),
+        fences: new FenceStore(directories.volumeFences, clock),
+      }),
+      imagesBeingRead: new Set(),
     }
+    this.#copies = new CopyCommands({
+      ...{ context: this.#context, machines: this.#queues, store: deps.imageStore },
+      backups: deps.backups,
+      uploadsDir: directories.volumeUploads,
+    })
+    const travelling = { context: this.#context, dir: directories.volumeTravels }
+    this.#moves = new MoveCommands({ ...travelling, machines: this.#queues, moves })
+    this.#travels = new TravelCommands({ ...travelling, streams: deps.streams })
     this.#recovery = {
       context: this.#context,
       queues: this.#queues,
@@ -143,7 +176,7 @@ class HostAgent implements Agent {
     this.#consoles = new Consoles(deps.streams, log)
     const { metadata: server } = deps
     this.#metadata = new MetadataKeeper({ ...common, server, stateFile: directories.metadata })
-    this.#networkProblem = deps.networkProblem
+    this.#network = deps.network
     this.#aliveIntervalMs = deps.aliveIntervalMs ?? defaultAliveIntervalMs
   }
 
@@ -167,8 +200,16 @@ class HostAgent implements Agent {
     this.#loops.push(this.#followEvents(), this.#keepSayingAlive(), this.#metadata.keep())
     this.#loops.push(this.#removeOld("tombstones", tombstoneIntervalMs, () => this.#forgetTombstones()))
     this.#loops.push(this.#removeOld("snapshots", oldSnapshotIntervalMs, () => this.#snapshots.removeOld()))
+    // Before guests go on: each is to find its volumes in one place.
+    await this.#moves.settleAll()
     const { resumed } = await recoverMachines(this.#recovery)
     this.#resumed = resumed
+    // After machines were looked at: their hypervisor has ended what it was still copying.
+    await Promise.all([this.#copies.removeLeftovers(), this.#travels.removeLeftovers()]).catch(
+      (error: unknown) => {
+        this.#context.log.error({ err: error }, "what commands have left of volumes could not be removed")
+      },
+    )
   }
 
   async stopForShutdown(how: { graceMs: number }): Promise<void> {
@@ -187,6 +228,8 @@ class HostAgent implements Agent {
     await this.#resumed
     await this.#queues.idle()
     await this.#snapshots.idle()
+    await this.#copies.idle()
+    await this.#context.volumes.idle()
     await Promise.all(this.#loops)
     await this.#context.hypervisor[Symbol.asyncDispose]()
   }
@@ -198,23 +241,16 @@ class HostAgent implements Agent {
         ensureMachine(this.#context, args.spec, args.power, args.tickets),
       ),
     "vm.stop": (args) =>
-      this.#change(args.serverId, args.fence, "change", () =>
-        setMachinePower(this.#context, args.serverId, "shutdown", args.graceMs),
-      ),
+      this.#changeOf(args, () => setMachinePower(this.#context, args.serverId, "shutdown", args.graceMs)),
     "vm.reboot": (args) =>
       this.#change(args.spec.serverId, args.fence, "change", () =>
         rebootMachine(this.#context, args.spec, args, args.tickets),
       ),
     "vm.pause": (args) =>
-      this.#change(args.serverId, args.fence, "change", () =>
-        setMachinePower(this.#context, args.serverId, "paused", 0),
-      ),
+      this.#changeOf(args, () => setMachinePower(this.#context, args.serverId, "paused", 0)),
     "vm.unpause": (args) =>
-      this.#change(args.serverId, args.fence, "change", () =>
-        setMachinePower(this.#context, args.serverId, "running", 0),
-      ),
-    "vm.suspend": (args) =>
-      this.#change(args.serverId, args.fence, "change", () => suspendMachine(this.#context, args.serverId)),
+      this.#changeOf(args, () => setMachinePower(this.#context, args.serverId, "running", 0)),
+    "vm.suspend": (args) => this.#changeOf(args, () => suspendMachine(this.#context, args.serverId)),
     "vm.destroy": (args) => this.#destroy(args.serverId, args.fence),
     "vm.set_aside": (args) => this.#setAside(args.serverId, args.fence, args.why, asideGraceMs),
     "vm.take_back": (args) =>
@@ -259,8 +295,59 @@ class HostAgent implements Agent {
     "host.discard": async ({ entry }) =>
       await this.#queues.run(serverIdOf(entry), () => discardAside(this.#context, entry)),
     "host.serve_metadata": ({ networks }) => this.#metadata.serve(networks),
-    "host.describe": () => this.#describe(),
+    "host.describe": async () => ({
+      ...(await this.#describe()),
+      pools: await this.#context.volumes.pools(),
+    }),
     "vm.list": () => this.#list(),
+    "vm.plug_volume": (args) =>
+      this.#changeOf(args, () => plugVolume(this.#context, args.serverId, args.disk)),
+    "vm.unplug_volume": (args) =>
+      this.#changeOf(args, () => unplugVolume(this.#context, args.serverId, args.volumeId)),
+    "volume.create": (args, signal) => this.#copy(args, signal, (end) => this.#copies.create(args, end)),
+    "volume.create_together": (args, signal) =>
+      this.#copy(args.volumes, signal, (until) => this.#copies.createTogether(args, until)),
+    "volume.delete": (args) =>
+      this.#onVolume(args, (volumes) => volumes.delete(args, { keeps: !this.#agreesWith(args.fence) })),
+    "volume.extend": (args) => this.#extendVolume(args),
+    "volume.revert": (args, signal) => this.#copy(args, signal, (end) => this.#copies.revert(args, end)),
+    "volume.reimage": (args, signal) => this.#copy(args, signal, (end) => this.#copies.reimage(args, end)),
+    "volume.upload": (args, signal) => this.#copy(args, signal, (end) => this.#copies.upload(args, end)),
+    "volume.move": (args, signal) => this.#copy(args, signal, (end) => this.#moves.move(args, end)),
+    "volume.send": (args, signal) => this.#copy(args, signal, (end) => this.#travels.send(args, end)),
+    "volume.receive": (args, signal) => this.#copy(args, signal, (end) => this.#travels.receive(args, end)),
+    "volume.unmanaged": (args) => this.#context.volumes.unmanaged(args),
+    "volume.manage": (args) => this.#onVolume(args, (volumes) => volumes.manage(args)),
+    "volume.unmanage": (args) => this.#onVolume(args, (volumes) => volumes.unmanage(args)),
+    "volume.backup": (args, signal) => this.#copy(args, signal, (end) => this.#copies.backup(args, end)),
+    "volume.restore": (args, signal) => this.#copy(args, signal, (end) => this.#copies.restore(args, end)),
+    "volume.inspect": (args) => this.#context.volumes.inspect(args),
+    "volume.list": (args) => this.#context.volumes.list(args),
+  }
+
+  /** What copies a volume is ended in its middle when the agent stops. */
+  async #copy<T>(
+    made: Fenced | readonly Fenced[],
+    signal: AbortSignal,
+    task: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    for (const { volumeId, fence } of [made].flat()) this.#check(volumeId, fence)
+    const stop = this.#stop.signal
+    try {
+      return await task(AbortSignal.any([signal, stop]))
+    } catch (error) {
+      if (!stop.aborted || error instanceof Fault) throw error
+      throw Object.assign(agentStopping(this.#context.host), { cause: error })
+    }
+  }
+
+  async #onVolume<T>({ volumeId, fence }: Fenced, task: (volumes: Volumes) => Promise<T>): Promise<T> {
+    this.#check(volumeId, fence)
+    return await task(this.#context.volumes)
+  }
+
+  async #changeOf<T>({ serverId, fence }: Args<"vm.pause">, task: () => Promise<T>): Promise<T> {
+    return await this.#change(serverId, fence, "change", task)
   }
 
   async #change<T>(serverId: string, fence: Fence, use: FenceUse, task: () => Promise<T>): Promise<T> {
@@ -284,12 +371,29 @@ class HostAgent implements Agent {
    * is destroyed is kept aside.
    */
   async #destroy(serverId: string, fence: Fence): Promise<VmState> {
-    const entered = this.#epoch.entered
-    if (entered === null || entered.number === (fence.epoch ?? 0)) {
+    if (this.#agreesWith(fence)) {
       return await this.#change(serverId, fence, "destroy", () => destroyMachine(this.#context, serverId))
     }
     await this.#setAside(serverId, fence, "destroyed before its host agreed with the restored database", 0)
     return await inspectMachine(this.#context, serverId)
+  }
+
+  #agreesWith(fence: Fence): boolean {
+    const entered = this.#epoch.entered
+    return entered === null || entered.number === (fence.epoch ?? 0)
+  }
+
+  /** The volume's queue is left before the machine's is entered (volumes/volumes.ts). */
+  async #extendVolume(args: Args<"volume.extend">): Promise<VolumeFacts> {
+    const { volumeId, fence } = args
+    this.#check(volumeId, fence)
+    const { volumes } = this.#context
+    const facts = await volumes.extend(args)
+    for (const serverId of volumes.holdersOf(volumeId)) {
+      const grow = () => growVolume(this.#context, serverId, volumeId)
+      await this.#queues.run(serverId, grow)
+    }
+    return facts
   }
 
   async #setAside(
@@ -338,12 +442,15 @@ class HostAgent implements Agent {
     while (!signal.aborted) {
       try {
         const description = await this.#describe()
-        const network = this.#networkProblem && { problem: await this.#networkProblem() }
+        const network = this.#network && (await describeNetwork(this.#network))
+        const pools = await this.#context.volumes.pools()
         const at = clock.now().toISOString()
-        report({ kind: "alive", host, at, description, ...(network ? { network } : {}) })
+        report({ kind: "alive", host, at, description, pools, ...(network ? { network } : {}) })
       } catch (error) {
         log.error({ err: error }, "the host could not be described")
       }
+      // Told while it looked: nobody would end the pause.
+      if (signal.aborted) return
       const pause = new AbortController()
       const onStop = () => pause.abort()
       signal.addEventListener("abort", onStop, { once: true })
@@ -376,7 +483,8 @@ class HostAgent implements Agent {
   }
 
   async #forgetTombstones(): Promise<void> {
-    const { fences } = this.#context
+    const { fences, volumes } = this.#context
+    await volumes.forgetTombstones()
     for (const serverId of await fences.oldOnes()) {
       await this.#queues.run(serverId, () => fences.forgetOld(serverId), { isOwn: true })
     }

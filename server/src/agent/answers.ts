@@ -19,6 +19,9 @@ const Nothing = Type.Object({})
 
 const machinesMost = 65_536
 const devicesMost = 256
+const mappingsMost = 256
+const poolsMost = 64
+const volumesMost = 65_536
 /** A console's log is cut to less by whoever reads it. */
 const consoleCharactersMost = 16 * 1024 * 1024
 
@@ -42,6 +45,32 @@ const EnsuredState = Type.Object({
 
 const VifSpec = Type.Object({ portId: Name, macAddress: text(17), mtu: Count, networkId: Name })
 
+/** Of a second; bursts and their lengths in seconds. What is left out is not limited. */
+const IoLimits = Type.Partial(
+  Type.Object({
+    total_bytes_sec: Amount,
+    read_bytes_sec: Amount,
+    write_bytes_sec: Amount,
+    total_bytes_sec_max: Amount,
+    read_bytes_sec_max: Amount,
+    write_bytes_sec_max: Amount,
+    total_bytes_sec_max_length: Amount,
+    read_bytes_sec_max_length: Amount,
+    write_bytes_sec_max_length: Amount,
+    total_iops_sec: Amount,
+    read_iops_sec: Amount,
+    write_iops_sec: Amount,
+    total_iops_sec_max: Amount,
+    read_iops_sec_max: Amount,
+    write_iops_sec_max: Amount,
+    total_iops_sec_max_length: Amount,
+    read_iops_sec_max_length: Amount,
+    write_iops_sec_max_length: Amount,
+    /** A request of more bytes counts as several. */
+    size_iops_sec: Amount,
+  }),
+)
+
 const DiskSpec = Type.Object({
   /** `root`, `ephemeral0`, `swap`, or a volume's id. */
   name: Name,
@@ -54,11 +83,21 @@ const DiskSpec = Type.Object({
       diskFormat: Name,
     }),
     Type.Object({ kind: Type.Literal("blank"), fsLabel: nullable(Name) }),
+    /** Its disk is called as the volume is. It is there before the machine, and after it. */
+    Type.Object({
+      kind: Type.Literal("volume"),
+      volumeId: Uuid,
+      backend: Name,
+      /** Other machines that say so, too, have it at the same time. */
+      shared: Type.Optional(Type.Boolean()),
+    }),
   ]),
   sizeBytes: Amount,
   /** virtio | scsi | ide */
   bus: Name,
   bootIndex: nullable(Type.Integer()),
+  /** Of a volume: what its guest is held to. */
+  ioLimits: Type.Optional(IoLimits),
 })
 
 const BootImage = Type.Object({ imageId: Name, checksum: Name })
@@ -138,6 +177,39 @@ const VmDiagnostics = Type.Object({
   memoryMaximumMib: Amount,
 })
 
+/** What a back end can do, beside what each can. */
+const VolumeAbilities = Type.Object({
+  /** A volume takes only what is written to it, so more may be promised than there is. */
+  thinProvisioning: Type.Boolean(),
+  /** A volume grows while a guest has it. */
+  onlineExtend: Type.Boolean(),
+  /** Other hosts that say so reach the same volumes. */
+  shared: Type.Boolean(),
+  /** Volumes are copied together as they are at one moment (`volume.create_together`). */
+  consistentGroups: Type.Optional(Type.Boolean()),
+  /** What it speaks, in Cinder's words: `file`, `nfs`, `ceph`. Left out: by an earlier program, with one back end. */
+  protocol: Type.Optional(text(64)),
+  /** Several machines have one volume at the same time. Left out by a host of an earlier program, which cannot. */
+  multiAttach: Type.Optional(Type.Boolean()),
+})
+
+const VolumeFacts = Type.Object({
+  sizeBytes: Amount,
+  /** What it takes of the pool. */
+  allocatedBytes: Amount,
+})
+
+/** Where volumes can be made. */
+const VolumePool = Type.Object({
+  backend: Name,
+  totalBytes: Amount,
+  freeBytes: Amount,
+  abilities: VolumeAbilities,
+})
+
+/** Left out: by a host of an earlier program. */
+const Pools = Type.Optional(list(VolumePool, poolsMost))
+
 const HostDescription = Type.Object({
   host: Name,
   hypervisorType: word(["QEMU", "fake"]),
@@ -188,6 +260,8 @@ export const agentAnswers = {
   "vm.inspect": VmState,
   "vm.plug": VmState,
   "vm.unplug": VmState,
+  "vm.plug_volume": VmState,
+  "vm.unplug_volume": VmState,
   "vm.console_log": Type.Object({ output: text(consoleCharactersMost) }),
   "vm.console": Nothing,
   "vm.diagnostics": VmDiagnostics,
@@ -204,8 +278,33 @@ export const agentAnswers = {
   "vm.set_aside": Type.Object({ entry: Name }),
   "vm.take_back": LocalMachine,
   "host.serve_metadata": MetadataReport,
-  "host.describe": HostDescription,
+  "host.describe": Type.Object({ ...HostDescription.properties, pools: Pools }),
   "vm.list": list(Type.Object({ serverId: Uuid, state: VmState }), machinesMost),
+  "volume.create": VolumeFacts,
+  "volume.create_together": Nothing,
+  "volume.delete": Nothing,
+  "volume.extend": VolumeFacts,
+  "volume.revert": VolumeFacts,
+  "volume.reimage": VolumeFacts,
+  "volume.upload": Nothing,
+  "volume.unmanaged": list(
+    Type.Object({ name: Name, sizeBytes: Amount, problem: nullable(Words) }),
+    volumesMost,
+  ),
+  "volume.manage": VolumeFacts,
+  "volume.unmanage": Nothing,
+  "volume.move": VolumeFacts,
+  "volume.send": Nothing,
+  "volume.receive": VolumeFacts,
+  "volume.backup": Nothing,
+  "volume.restore": VolumeFacts,
+  "volume.inspect": Type.Object({
+    /** Null: it is not there. */
+    volume: nullable(VolumeFacts),
+    /** Whose machine on this host has it. */
+    serverId: nullable(Uuid),
+  }),
+  "volume.list": list(Type.Object({ volumeId: Uuid, ...VolumeFacts.properties }), volumesMost),
 } as const
 
 export type AgentAnswer<C extends keyof typeof agentAnswers> = Static<(typeof agentAnswers)[C]>
@@ -217,8 +316,16 @@ export const agentReports = {
     host: Name,
     at: Time,
     description: HostDescription,
-    /** Of a joined host: what is wrong with its part of the network. Left out: it is simulated, or the cloud's own. */
-    network: Type.Optional(Type.Object({ problem: nullable(Words) })),
+    pools: Pools,
+    /** Of a joined host, of its part of the network. Left out: it is simulated, or the cloud's own. */
+    network: Type.Optional(
+      Type.Object({
+        /** What is wrong with it. */
+        problem: nullable(Words),
+        /** By physical network: the bridge by which the host reaches it. Left out by hosts of an earlier program. */
+        bridgeMappings: Type.Optional(Type.Record(Type.String(), Name, { maxProperties: mappingsMost })),
+      }),
+    ),
   }),
   vm: Type.Object({ kind: Type.Literal("vm"), host: Name, serverId: Uuid, state: VmState, at: Time }),
 } as const
@@ -229,6 +336,7 @@ export type DiskSpec = Static<typeof DiskSpec>
 export type EnsuredState = Static<typeof EnsuredState>
 export type Epoch = Static<typeof Epoch>
 export type HostDescription = Static<typeof HostDescription>
+export type IoLimits = Static<typeof IoLimits>
 export type LocalMachine = Static<typeof LocalMachine>
 export type MetadataReport = Static<typeof MetadataReport>
 export type PowerState = Static<typeof Power>
@@ -236,3 +344,6 @@ export type VifSpec = Static<typeof VifSpec>
 export type VmDiagnostics = Static<typeof VmDiagnostics>
 export type VmSpec = Static<typeof VmSpec>
 export type VmState = Static<typeof VmState>
+export type VolumeAbilities = Static<typeof VolumeAbilities>
+export type VolumeFacts = Static<typeof VolumeFacts>
+export type VolumePool = Static<typeof VolumePool>

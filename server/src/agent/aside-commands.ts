@@ -53,14 +53,18 @@ export async function moveAside(
 
 /** Repeatable: what is back already stays as it is. */
 export async function takeBack(context: AgentContext, entry: string): Promise<LocalMachine> {
-  const { aside, machines } = context
+  const { aside, machines, volumes } = context
   const serverId = serverIdOf(checkEntry(entry))
   const isThere = machines.hasDirectory(serverId)
   const isAside = aside.entries().includes(entry)
   if (isThere && isAside) throw agentMachineExists(serverId)
   if (isAside) {
-    await aside.moveBack(entry, serverId)
-    const record = machines.load(serverId)
+    // Somebody may have been given its volumes since; nothing is changed then.
+    await volumes.claim(serverId, aside.record(entry)?.spec.disks ?? [], async () => {
+      await aside.moveBack(entry, serverId)
+      machines.load(serverId)
+    })
+    const record = machines.get(serverId)
     // It ran, perhaps; it was switched off, and stays so until somebody starts it.
     if (record) {
       const state = await inspectMachine(context, serverId)
@@ -82,7 +86,7 @@ export async function discardAside(context: AgentContext, entry: string): Promis
   if (isLast && !machines.hasDirectory(serverId)) {
     await hypervisor.destroy(handleOf(context, serverId, undefined))
   }
-  await images.prune(imagesInUse(context))
+  await images.prune(() => imagesInUse(context))
   return {}
 }
 

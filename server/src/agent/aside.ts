@@ -76,6 +76,10 @@ export class AsideStore {
     return readStateFile(join(this.#directory, checkEntry(entry), noteFile)) as AsideNote | undefined
   }
 
+  record(entry: string): MachineRecord | undefined {
+    return this.#records.get(entry)
+  }
+
   records(): MachineRecord[] {
     return [...this.#records.values()]
   }

@@ -2,12 +2,14 @@ import type { Clock } from "../platform/clock/clock.ts"
 import { isDiskFull } from "../platform/exec/disk-full.ts"
 import type { Logger } from "../platform/log/log.ts"
 import type { AsideStore } from "./aside.ts"
+import { agentMachineNotFound } from "./faults.ts"
 import type { FenceStore } from "./fence-store.ts"
 import type { Hypervisor, VmHandle } from "./hypervisor/hypervisor.ts"
-import { type ImageCache, imageKey } from "./image-cache/image-cache.ts"
+import { type ImageCache, type ImageRequest, imageKey } from "./image-cache/image-cache.ts"
 import type { MachineRecord, MachineStore } from "./machine-store.ts"
 import type { PortPlugger } from "./ports/port-plugger.ts"
 import type { AgentReport, VmSpec, VmState } from "./protocol.ts"
+import type { Volumes } from "./volumes/volumes.ts"
 
 /** What the parts of the agent share. */
 export interface AgentContext {
@@ -21,6 +23,15 @@ export interface AgentContext {
   fences: FenceStore
   machines: MachineStore
   aside: AsideStore
+  volumes: Volumes
+  /** Images from which volumes are being made; each reader has a request of its own. */
+  imagesBeingRead: Set<ImageRequest>
+}
+
+export function existing(context: AgentContext, serverId: string): MachineRecord {
+  const record = context.machines.get(serverId)
+  if (!record) throw agentMachineNotFound(serverId)
+  return record
 }
 
 /** A driver finds a machine by its id alone, so a handle can be made for one that left none. */
@@ -45,10 +56,11 @@ export function imageRequests(
   return requests
 }
 
-/** The cache entries that machines of this host stand on, also those that were set aside. */
+/** The cache entries that machines of this host stand on, also those that were set aside, and those being read. */
 export function imagesInUse(context: AgentContext): Set<string> {
   const records = [...context.machines.all(), ...context.aside.records()]
-  return new Set(records.flatMap((record) => imageRequests(record.spec).map(imageKey)))
+  const requests = [...records.flatMap((record) => imageRequests(record.spec)), ...context.imagesBeingRead]
+  return new Set(requests.map(imageKey))
 }
 
 /** Keeps a changed state and tells the cloud of it. */

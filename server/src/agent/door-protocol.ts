@@ -19,6 +19,12 @@ export const doorPaths = {
   southbound: "/v1/southbound",
   /** GET and PUT `/v1/images/ID`, with a ticket: an image's data. */
   images: "/v1/images",
+  /**
+   * With a ticket, of a backup's data: POST `/v1/backups/ID/index/N` (digests of a part: which chunks are wanted), PUT
+   * `…/ID/data/N` (a chunk), POST `…/ID/whole` (FinishedBackup); GET `…/ID/whole` (FinishedBackup), `…/ID/index/N`,
+   * `…/ID/data/N`.
+   */
+  backups: "/v1/backups",
   /** GET and POST, then the path that the guest asked for. */
   metadata: "/v1/metadata",
 } as const
@@ -26,6 +32,7 @@ export const doorPaths = {
 export const doorHeaders = {
   /** What a command gave the host for the image. */
   ticket: "x-kumoi-image-ticket",
+  backupTicket: "x-kumoi-backup-ticket",
   /** Of a guest that asks for its metadata: its address, and its network. */
   guest: "x-kumoi-guest-address",
   network: "x-kumoi-network-id",
@@ -78,6 +85,11 @@ export interface HostNetwork {
   tenantMtu: number
   /** Gateway of the public network with its prefix length, for hosts that have a way to it. */
   publicAddress: string
+}
+
+export interface FinishedBackup {
+  sizeBytes: number
+  chunkBytes: number
 }
 
 export interface DoorFault {

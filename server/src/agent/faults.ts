@@ -1,10 +1,10 @@
 import { fault } from "../platform/fault/fault.ts"
 
-/** Someone newer owns the machine; the sender must stop, not repeat. */
+/** Someone newer owns the machine or the volume; the sender must stop, not repeat. */
 export const agentFenceStale = fault(
   "conflict",
   "agent.fence.stale",
-  (serverId: string) => `A newer command for machine ${serverId} has been accepted already.`,
+  (id: string) => `A newer command for ${id} has been accepted already.`,
 )
 
 export const agentMachineNotFound = fault(
@@ -71,6 +71,13 @@ export const agentGuestKeepsDevice = fault(
   (serverId: string) => `The guest of machine ${serverId} does not let go of the device.`,
 )
 
+/** PCI has so many places; on q35, behind ports of its own. */
+export const agentPlaceMissing = fault(
+  "conflict",
+  "agent.machine.place_missing",
+  (serverId: string) => `Machine ${serverId} has no free place for another device.`,
+)
+
 export const agentPropertyUnsupported = fault(
   "unsupported",
   "agent.machine.property_unsupported",
@@ -81,6 +88,13 @@ export const agentAbilityMissing = fault(
   "unsupported",
   "agent.host.ability_missing",
   (driver: string, ability: string) => `The hypervisor "${driver}" cannot do this: ${ability}.`,
+)
+
+/** As one that is started from a volume has no root disk of its own. */
+export const agentDiskMissing = fault(
+  "conflict",
+  "agent.disk.missing",
+  (serverId: string, disk: string) => `Machine ${serverId} has no disk "${disk}" of its own.`,
 )
 
 export const agentDiskTooSmall = fault(
@@ -127,4 +141,109 @@ export const agentCacheFull = fault(
   "agent.image.cache_full",
   (needBytes: number, limitBytes: number) =>
     `The image cache of this host has no room for ${needBytes} bytes (limit ${limitBytes}).`,
+)
+
+export const agentBackendUnknown = fault(
+  "unsupported",
+  "agent.volume.backend_unknown",
+  (backend: string) => `This host has no volumes of the back end "${backend}".`,
+)
+
+export const agentUnmanagedUnsupported = fault(
+  "unsupported",
+  "agent.volume.unmanaged_unsupported",
+  (backend: string) => `The back end "${backend}" has no data beside its volumes.`,
+)
+
+export const agentDataNotFound = fault(
+  "not_found",
+  "agent.volume.data_not_found",
+  (name: string) => `There are no unmanaged data called "${name}" on this host.`,
+)
+
+export const agentDataUnfit = fault(
+  "invalid",
+  "agent.volume.data_unfit",
+  (name: string, why: string) => `The data called "${name}" cannot become a volume: ${why}`,
+)
+
+/** Why is for the log, as the fault's cause: see `backendAway`. */
+export const agentBackendAway = fault(
+  "unavailable",
+  "agent.volume.backend_away",
+  (backend: string) => `The back end "${backend}" of volumes cannot be used now.`,
+)
+
+export const agentVolumeNotFound = fault(
+  "not_found",
+  "agent.volume.not_found",
+  (volumeId: string) => `Volume ${volumeId} is not on this host.`,
+)
+
+export const agentVolumeExists = fault(
+  "conflict",
+  "agent.volume.exists",
+  (volumeId: string, sizeBytes: number) => `Volume ${volumeId} is there already, with ${sizeBytes} bytes.`,
+)
+
+export const agentVolumeInUse = fault(
+  "conflict",
+  "agent.volume.in_use",
+  (volumeId: string, serverId: string) => `Machine ${serverId} has volume ${volumeId}.`,
+)
+
+export const agentVolumeShared = fault(
+  "conflict",
+  "agent.volume.shared",
+  (volumeId: string) =>
+    `Several machines have volume ${volumeId}, and what several write cannot be copied as of one moment.`,
+)
+
+export const agentVolumeBusy = fault(
+  "unavailable",
+  "agent.volume.busy",
+  (volumeId: string) => `Too many commands wait for volume ${volumeId}.`,
+)
+
+/** What the store gave is not what was put there. */
+export const agentBackupDamaged = fault(
+  "conflict",
+  "agent.backup.damaged",
+  (chunk: number) => `The data of the backup are damaged: chunk ${chunk} is not what it was.`,
+)
+
+export const agentVolumeTooSmall = fault(
+  "invalid",
+  "agent.volume.too_small",
+  (volumeId: string, hasBytes: number, needsBytes: number) =>
+    `Volume ${volumeId} of ${hasBytes} bytes is smaller than what it is made from, which needs ${needsBytes} bytes.`,
+)
+
+/** Its machine ended meanwhile, as a rule: then the next try finds the volume at rest. */
+export const agentVolumeCopyBroken = fault(
+  "unavailable",
+  "agent.volume.copy_broken",
+  (volumeId: string, why: string) => `The copy of volume ${volumeId} broke off: ${why}`,
+)
+
+/** Nothing halts several machines at one moment. */
+export const agentVolumesApart = fault(
+  "conflict",
+  "agent.volume.apart",
+  (serverIds: readonly string[]) =>
+    `Volumes of several machines (${serverIds.join(", ")}) cannot be copied as they are at one moment.`,
+)
+
+/** A command names the back end where it was, or came while it is not settled where it is. */
+export const agentVolumeMoving = fault(
+  "unavailable",
+  "agent.volume.moving",
+  (volumeId: string) => `Volume ${volumeId} is being moved to another back end of its host; ask again.`,
+)
+
+/** What QEMU said is for the log, as the fault's cause. */
+export const agentVolumeOpenFailed = fault(
+  "bug",
+  "agent.volume.open_failed",
+  (volumeId: string, why: string) => `The hypervisor could not open volume ${volumeId}: ${why}`,
 )

@@ -1,8 +1,8 @@
 // What each vm.* command does. Called from the machine's queue only, after the fence was accepted.
 import type { Duplex } from "node:stream"
 import { Revert } from "../platform/exec/revert.ts"
-import { type AgentContext, handleOf, imageRequests, imagesInUse } from "./context.ts"
-import { agentAbilityMissing, agentMachineNotFound, agentMachineStateWrong } from "./faults.ts"
+import { type AgentContext, existing, handleOf, imageRequests, imagesInUse } from "./context.ts"
+import { agentAbilityMissing, agentMachineStateWrong } from "./faults.ts"
 import {
   canHotplugVifs,
   canOfferConsoles,
@@ -14,6 +14,7 @@ import {
 import type { MachineRecord } from "./machine-store.ts"
 import type {
   ConsoleKind,
+  DiskSpec,
   EnsuredState,
   ImageTickets,
   VifSpec,
@@ -21,6 +22,8 @@ import type {
   VmSpec,
   VmState,
 } from "./protocol.ts"
+import { plugOpened, takeOut, unplugVolume } from "./volumes/plug-commands.ts"
+import { volumeDisks } from "./volumes/volume-disks.ts"
 
 type Wanted = Exclude<MachineRecord["wanted"], "suspended">
 
@@ -36,8 +39,15 @@ export async function ensureMachine(
   await using revert = new Revert()
   // Written down first: whatever follows can then be found and finished, or removed, after any crash.
   const state = prior?.state ?? { power: "absent" as const, since: context.clock.now().toISOString() }
-  await machines.put({ spec, wanted: power, handle: prior?.handle ?? null, state }, { isIntent: true })
+  const { added, gone } = changedVolumes(prior?.spec, spec)
+  // What is taken away belongs to the machine until it is.
+  const kept = { ...spec, disks: [...spec.disks, ...gone] }
+  const intent: MachineRecord = { spec: kept, wanted: power, handle: prior?.handle ?? null, state }
+  const volumes = await context.volumes.claimAndOpen(spec.serverId, spec.disks, () =>
+    machines.put(intent, { isIntent: true }),
+  )
   revert.push(() => forget(context, spec.serverId, prior))
+  if (prior) for (const disk of added) revert.push(() => takeOut(context, spec.serverId, disk.name))
   const vifs: PluggedVif[] = []
   const had = new Set(prior?.spec.vifs.map((vif) => vif.portId))
   for (const vif of spec.vifs) {
@@ -45,13 +55,16 @@ export async function ensureMachine(
     vifs.push(await plug(context, vif))
   }
   const imageFiles = await fillCache(context, spec, tickets)
-  const handle = await hypervisor.ensure({ spec, power, vifs, imageFiles }, prior?.handle ?? null)
+  const handle = await hypervisor.ensure({ spec, power, vifs, imageFiles, volumes }, prior?.handle ?? null)
+  // One that was running already has its disks as they were.
+  if (prior) for (const disk of added) await plugOpened(context, spec.serverId, disk, volumes)
   const reached = await hypervisor.inspect(handle)
-  const record: MachineRecord = { spec, wanted: power, handle, state: reached }
+  const record: MachineRecord = { spec: kept, wanted: power, handle, state: reached }
   await machines.put(record)
   revert.done()
   const has = new Set(spec.vifs.map((vif) => vif.portId))
   for (const portId of had) if (!has.has(portId)) await removeVif(context, record, portId)
+  for (const disk of gone) await unplugVolume(context, spec.serverId, disk.name)
   return { ...reached, isPlugged: vifs.some(({ device }) => device !== null) }
 }
 
@@ -64,13 +77,30 @@ async function forget(
   const { machines, hypervisor, log } = context
   try {
     if (prior) {
-      await machines.put({ ...prior, state: await hypervisor.inspect(handleOf(context, serverId, prior)) })
+      // Volumes that could not be taken out again stay the machine's.
+      const { added } = changedVolumes(prior.spec, existing(context, serverId).spec)
+      const spec = { ...prior.spec, disks: [...prior.spec.disks, ...added] }
+      await machines.put({
+        ...prior,
+        spec,
+        state: await hypervisor.inspect(handleOf(context, serverId, prior)),
+      })
       return
     }
     await hypervisor.destroy(handleOf(context, serverId, undefined))
     await machines.remove(serverId)
   } catch (error) {
     log.error({ serverId, err: error }, "a machine that failed to start could not be removed")
+  }
+}
+
+function changedVolumes(prior: VmSpec | undefined, spec: VmSpec): { added: DiskSpec[]; gone: DiskSpec[] } {
+  const [before, after] = [volumeDisks(prior?.disks ?? []), volumeDisks(spec.disks)]
+  const lacks = (list: typeof after) => (one: (typeof after)[number]) =>
+    !list.some(({ volumeId }) => volumeId === one.volumeId)
+  return {
+    added: after.filter(lacks(before)).map(({ disk }) => disk),
+    gone: before.filter(lacks(after)).map(({ disk }) => disk),
   }
 }
 
@@ -95,7 +125,7 @@ async function fillCache(
   const files: Record<string, LocalImage> = {}
   for (const { name, ...image } of imageRequests(spec)) {
     const request = { ...image, ticket: tickets[image.imageId] }
-    files[name] = await context.images.ensureImage(request, imagesInUse(context))
+    files[name] = await context.images.ensureImage(request, () => imagesInUse(context))
   }
   return files
 }
@@ -110,16 +140,30 @@ export async function setMachinePower(
   // The wish is kept first, so that a crash on the way does not start a machine that was to be stopped.
   await context.machines.put({ ...record, wanted: power }, { isIntent: true })
   const handle = handleOf(context, serverId, record)
-  const state = await context.hypervisor.setPower(handle, power, { graceMs })
+  const turn = () => context.hypervisor.setPower(handle, power, { graceMs })
+  const { power: now } = power === "shutdown" ? { power } : await context.hypervisor.inspect(handle)
+  // A start opens its volumes.
+  const isStart = power !== "shutdown" && now !== "running" && now !== "paused"
+  const state = isStart ? await holdVolumes(context, record, turn) : await turn()
   await context.machines.put({ ...record, wanted: power, state })
   return state
+}
+
+async function holdVolumes<T>(
+  { volumes }: AgentContext,
+  { spec }: MachineRecord,
+  task: () => Promise<T>,
+): Promise<T> {
+  const ids = volumeDisks(spec.disks).map(({ volumeId }) => volumeId)
+  return await volumes.hold(ids, task, { isOwn: true })
 }
 
 export async function suspendMachine(context: AgentContext, serverId: string): Promise<VmState> {
   const { hypervisor, machines } = context
   const record = existing(context, serverId)
   if (!canSuspend(hypervisor)) throw agentAbilityMissing(hypervisor.name, "suspend a machine")
-  const state = await hypervisor.suspend(handleOf(context, serverId, record))
+  const suspend = () => hypervisor.suspend(handleOf(context, serverId, record))
+  const state = await holdVolumes(context, record, suspend)
   await machines.put({ ...record, wanted: "suspended", state })
   return state
 }
@@ -148,7 +192,7 @@ export async function destroyMachine(context: AgentContext, serverId: string): P
   await context.hypervisor.destroy(handleOf(context, serverId, record))
   for (const vif of record?.spec.vifs ?? []) await context.ports.unplug(vif.portId)
   await context.machines.remove(serverId)
-  await context.images.prune(imagesInUse(context))
+  await context.images.prune(() => imagesInUse(context))
   return absent(context)
 }
 
@@ -232,12 +276,6 @@ export async function snapshotMachine(
   const handle = handleOf(context, serverId, existing(context, serverId))
   if (!canSnapshot(hypervisor)) throw agentAbilityMissing(hypervisor.name, "take a snapshot")
   return await hypervisor.snapshot(handle, "root", path)
-}
-
-function existing(context: AgentContext, serverId: string): MachineRecord {
-  const record = context.machines.get(serverId)
-  if (!record) throw agentMachineNotFound(serverId)
-  return record
 }
 
 function absent(context: AgentContext): VmState {

@@ -7,11 +7,17 @@ const waitingMost = 32
 export class MachineQueues {
   readonly #tails = new Map<string, Promise<void>>()
   readonly #waiting = new Map<string, number>()
+  readonly #busy: (id: string) => Error
+
+  /** `busy`: what is told to a command that would wait behind too many. */
+  constructor(busy: (id: string) => Error = agentMachineBusy) {
+    this.#busy = busy
+  }
 
   /** `isOwn`: work of the agent itself, which must not be turned away. */
   async run<T>(serverId: string, task: () => Promise<T>, options: { isOwn?: boolean } = {}): Promise<T> {
     const waiting = this.#waiting.get(serverId) ?? 0
-    if (!options.isOwn && waiting >= waitingMost) throw agentMachineBusy(serverId)
+    if (!options.isOwn && waiting >= waitingMost) throw this.#busy(serverId)
     this.#waiting.set(serverId, waiting + 1)
     const before = this.#tails.get(serverId) ?? Promise.resolve()
     const result = before.then(task)

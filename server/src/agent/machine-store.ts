@@ -30,6 +30,15 @@ export function agentDirectories(dataDir: string) {
     /** Copies of disks on their way to the image store. */
     snapshots: join(root, "snapshots"),
     fake: join(root, "fake"),
+    /** Copies of volumes on their way to the image store; none outlives the command that makes it. */
+    volumeUploads: join(root, "volume-uploads"),
+    /** Images of volumes on their way to another back end; as above. */
+    volumeTravels: join(root, "volume-travels"),
+    /** Each back end's own in a directory of its name. */
+    volumes: join(root, "volumes"),
+    volumeFences: join(root, "volume-fences"),
+    /** Volumes on their way from one back end of this host to another. */
+    volumeMoves: join(root, "volume-moves"),
     resumeMarker: join(root, "resume.json"),
     /** Machines that were set aside, each in a directory as below `vms`. */
     lostAndFound: join(root, "lost+found"),

@@ -2,7 +2,7 @@
 // told everything and reports back. Every command carries (resource, epoch, generation, fence); the agent keeps the
 // highest seen of each resource, also after a delete, and refuses the stale (ADR 9, ADR 18).
 
-import type { AgentAnswer, Epoch, VifSpec, VmSpec } from "./answers.ts"
+import type { AgentAnswer, DiskSpec, Epoch, VifSpec, VmSpec } from "./answers.ts"
 
 export {
   type AgentReport,
@@ -13,6 +13,7 @@ export {
   type EnsuredState,
   type Epoch,
   type HostDescription,
+  type IoLimits,
   type LocalMachine,
   type MetadataReport,
   type PowerState,
@@ -20,6 +21,9 @@ export {
   type VmDiagnostics,
   type VmSpec,
   type VmState,
+  type VolumeAbilities,
+  type VolumeFacts,
+  type VolumePool,
 } from "./answers.ts"
 
 export interface Fence {
@@ -39,6 +43,14 @@ export type ConsoleKind = "vnc" | "serial"
  * can make one and read it; each is for one host, one image and a short time, so the agent passes it on and keeps none.
  */
 export type ImageTickets = Readonly<Record<string, string>>
+
+/** What a volume is made from; the data are copied, and the two know nothing of each other afterwards. */
+export type VolumeSource =
+  | { kind: "image"; imageId: string; checksum: string; diskFormat: string }
+  /** Of the same back end, as it is at one moment; a guest that has it goes on. Its copy may be larger, never smaller. */
+  | { kind: "volume"; volumeId: string }
+  /** Data in the store of backups, with the ticket among the command's. */
+  | { kind: "backup"; dataId: string }
 
 /** A network whose guests of one host are answered at 169.254.169.254 and fe80::a9fe:a9fe. */
 export interface MetadataNetwork {
@@ -70,6 +82,10 @@ interface AgentArgs {
   "vm.inspect": { serverId: string }
   "vm.plug": { serverId: string; vif: VifSpec; fence: Fence }
   "vm.unplug": { serverId: string; portId: string; fence: Fence }
+  /** Of a machine that runs or does not; it has the disk at each start from now on. The disk's source is a volume. */
+  "vm.plug_volume": { serverId: string; disk: DiskSpec; fence: Fence }
+  /** A guest that does not let go in time keeps it, and that is told. Succeeds when the machine has it no more. */
+  "vm.unplug_volume": { serverId: string; volumeId: string; fence: Fence }
   /** The last `lines` lines (null: all that is kept) of the serial console. */
   "vm.console_log": { serverId: string; lines: number | null }
   /** Connects the machine's screen or serial line to a stream that the agent opens, under this id (`StreamDialer`). */
@@ -98,6 +114,87 @@ interface AgentArgs {
   "host.describe": Record<string, never>
   /** Every machine the agent knows of, for the reconciler. */
   "vm.list": Record<string, never>
+  /**
+   * Blank without a source. Repeatable: what is there whole stays as it is, and one of another size is a fault. Data
+   * of an image or a backup are obtained with its ticket, by its id.
+   */
+  "volume.create": {
+    volumeId: string
+    backend: string
+    sizeBytes: number
+    source?: VolumeSource
+    tickets?: ImageTickets
+    fence: Fence
+  }
+  /**
+   * Copies of other volumes of the back end as they are at one moment, the same for all. Volumes of several machines
+   * that run are refused. Repeatable: when one is missing, all are made anew.
+   */
+  "volume.create_together": {
+    backend: string
+    volumes: readonly { volumeId: string; fromVolumeId: string; sizeBytes: number; fence: Fence }[]
+  }
+  /** Succeeds when already gone, and leaves a tombstone for the fence. Not while a machine of this host has it. */
+  "volume.delete": { volumeId: string; backend: string; fence: Fence }
+  /** Never makes it smaller. A guest that has it sees the new size at once. */
+  "volume.extend": { volumeId: string; backend: string; sizeBytes: number; fence: Fence }
+  /**
+   * The volume's data become those of the other one, and what is beyond them zeros; its size stays. Not while a machine
+   * of this host has it.
+   */
+  "volume.revert": { volumeId: string; backend: string; fromVolumeId: string; fence: Fence }
+  /** The same with the data of an image, which are obtained with the ticket. */
+  "volume.reimage": {
+    volumeId: string
+    backend: string
+    source: Extract<VolumeSource, { kind: "image" }>
+    tickets?: ImageTickets
+    fence: Fence
+  }
+  /** The data as they are at one moment become the image's, in this format. Repeated, they are taken anew. */
+  "volume.upload": {
+    volumeId: string
+    backend: string
+    imageId: string
+    diskFormat: string
+    ticket: string
+    fence: Fence
+  }
+  /** Data of the back end that are no volume: put there by operators, or left by `volume.unmanage`. */
+  "volume.unmanaged": { backend: string }
+  /** These data become the volume; what they are short of its size is zeros at their end. Repeatable. */
+  "volume.manage": { volumeId: string; backend: string; name: string; sizeBytes: number; fence: Fence }
+  /**
+   * The volume's data become unmanaged, under this name, or one like it when that is taken. Succeeds when already gone,
+   * and leaves a tombstone for the fence. Not while a machine of this host has it.
+   */
+  "volume.unmanage": { volumeId: string; backend: string; name: string; fence: Fence }
+  /**
+   * Its data are in `backend` when this returns, and no more in `fromBackend`; a machine of this host that has it goes on
+   * with it there. Repeatable. Whatever comes in between, they are in one of the two.
+   */
+  "volume.move": { volumeId: string; fromBackend: string; backend: string; fence: Fence }
+  /** At rest. The data go, as they are, over a stream that the agent opens under this id; they stay here, too. */
+  "volume.send": { volumeId: string; backend: string; streamId: string; fence: Fence }
+  /** A new volume of what comes over such a stream. What is there whole stays as it is. */
+  "volume.receive": { volumeId: string; backend: string; sizeBytes: number; streamId: string; fence: Fence }
+  /**
+   * The data as they are at one moment go to the store of backups, in chunks of this size. Repeated, they are taken
+   * anew; each time under an id of its own.
+   */
+  "volume.backup": {
+    volumeId: string
+    backend: string
+    dataId: string
+    chunkBytes: number
+    ticket: string
+    fence: Fence
+  }
+  /** As `volume.revert`, from the store of backups. */
+  "volume.restore": { volumeId: string; backend: string; dataId: string; ticket: string; fence: Fence }
+  "volume.inspect": { volumeId: string; backend: string }
+  /** Every volume of the back end, whatever rows say. */
+  "volume.list": { backend: string }
 }
 
 export type AgentCommands = {

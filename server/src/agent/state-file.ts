@@ -2,7 +2,7 @@
 // `isDurable: false` leaves out the flush (some milliseconds): enough against the death of this process, and after
 // the loss of power the old version may be found, or an empty file, which counts as none.
 import { mkdirSync, readFileSync } from "node:fs"
-import { open, rename, rm } from "node:fs/promises"
+import { open, readFile, rename, rm, writeFile } from "node:fs/promises"
 import { dirname } from "node:path"
 
 let sequence = 0
@@ -30,6 +30,16 @@ export async function writeStateFile(
   }
 }
 
+/** Written anew when it says something else. */
+export async function writeSecretFile(path: string, text: string): Promise<void> {
+  const known = await readFile(path, "utf8").catch(() => null)
+  if (known === text) return
+  mkdirSync(dirname(path), { recursive: true, mode: 0o711 })
+  const temporary = `${path}.${process.pid}.${++sequence}.tmp`
+  await writeFile(temporary, text, { mode: 0o600 })
+  await rename(temporary, path)
+}
+
 /** Undefined when there is none. A file that is not JSON is an error: it was not written by `writeStateFile`. */
 export function readStateFile(path: string): unknown {
   let text: string
@@ -44,4 +54,14 @@ export function readStateFile(path: string): unknown {
 
 export async function removeStateFile(path: string): Promise<void> {
   await rm(path, { force: true })
+}
+
+/** What was made, renamed or removed in it stays so after a loss of power. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r")
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
 }

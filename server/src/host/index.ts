@@ -1,6 +1,8 @@
 // Hosts on other machines: who may join, and the door through which they speak to the cloud.
 export { ensureHostAuthority, hasHostAuthority } from "./authority.ts"
-export { type DoorAnswer, type DoorOptions, HostDoor, headerOf, sendJson } from "./door/door.ts"
+export type { DoorAnswer, DoorOptions, HostDoor } from "./door/door.ts"
+export { openHostDoor } from "./door/open.ts"
+export { headerOf, sendJson } from "./door/reply.ts"
 export { badDoorRequest, hostAddressKind, hostMissing, hostNotJoined } from "./faults.ts"
 export { type Member, selectMember, selectMembers } from "./member/member.ts"
 export { issueJoinToken, type TokenWish } from "./token/join-token.ts"

@@ -16,11 +16,12 @@ import { hostMissing } from "../host/index.ts"
 import type { CloudHosts } from "../hosts.ts"
 import { findProject } from "../identity/index.ts"
 import type { Cloud } from "../main.ts"
-import type { GatewayHost } from "../network/index.ts"
+import { type GatewayHost, selectBridgeMappings } from "../network/index.ts"
 import { internalCaller } from "../platform/auth/caller.ts"
 import type { Platform } from "../platform/context/context.ts"
 import { Fault } from "../platform/fault/fault.ts"
 import { canonicalAddress, isLoopback } from "../platform/net/address.ts"
+import type { BridgeMappings } from "../platform/net/bridge-mappings.ts"
 
 export type HostQuestion =
   | { action: "token"; host: string | null; address: string | null; lastsMs: number }
@@ -47,6 +48,8 @@ export interface ShownHost {
   zone: string | null
   /** Among the gateways the highest carries, equal ones share; null: it is none. */
   gatewayPriority: number | null
+  /** By physical network: the bridge by which it reaches that; null: it did not say. */
+  bridgeMappings: BridgeMappings | null
   lastSeenAt: string | null
   joinedAt: string | null
   certificateExpiresAt: string | null
@@ -130,10 +133,11 @@ async function makeToken(
 
 /** Those that report, and those that joined and have not yet. */
 async function listCloudHosts(platform: Platform, hosts: CloudHosts): Promise<ShownHost[]> {
-  const [facts, members, gateways] = await Promise.all([
+  const [facts, members, gateways, mappings] = await Promise.all([
     selectHostFacts(platform, {}),
     hosts.members(),
     hosts.gateways(),
+    selectBridgeMappings(platform),
   ])
   const byName = new Map(members.map((member) => [member.name, member]))
   const priorities = new Map(gateways.map(({ host, priority }) => [host, priority]))
@@ -144,7 +148,11 @@ async function listCloudHosts(platform: Platform, hosts: CloudHosts): Promise<Sh
     ...silent.map((member) => shownHost(null, member)),
   ]
   return all
-    .map((host) => ({ ...host, gatewayPriority: priorities.get(host.name) ?? null }))
+    .map((host) => ({
+      ...host,
+      gatewayPriority: priorities.get(host.name) ?? null,
+      bridgeMappings: mappings.get(host.name) ?? null,
+    }))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
@@ -161,7 +169,7 @@ type JoinedMember = Awaited<ReturnType<CloudHosts["members"]>>[number]
 function shownHost(
   facts: HostFacts | null,
   member: JoinedMember | undefined,
-): Omit<ShownHost, "gatewayPriority"> {
+): Omit<ShownHost, "gatewayPriority" | "bridgeMappings"> {
   const host = facts?.host
   const d = host?.description
   const { vcpus = 0, ramMib = 0, diskGib = 0, servers = 0 } = facts?.load ?? {}

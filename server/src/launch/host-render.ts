@@ -62,6 +62,12 @@ function renderHosts(hosts: readonly ShownHost[]): string {
   )
 }
 
+function mappingWords({ bridgeMappings }: ShownHost): string | null {
+  if (bridgeMappings === null) return null
+  const words = Object.entries(bridgeMappings).map(([network, bridge]) => `${network} (${bridge})`)
+  return words.length === 0 ? "none" : words.join(", ")
+}
+
 function renderHost({ host, projects }: Extract<HostAnswer, { projects: unknown }>): string {
   const facts = [
     ["state", shownState(host)],
@@ -69,6 +75,7 @@ function renderHost({ host, projects }: Extract<HostAnswer, { projects: unknown 
     ["address", host.address],
     ["zone", host.zone],
     ["gateway", host.gatewayPriority === null ? null : `priority ${host.gatewayPriority}`],
+    ["physical networks", mappingWords(host)],
     ["machines by", host.hypervisor === null ? null : `${host.hypervisor} (${host.accelerator})`],
     ["last seen", host.lastSeenAt],
     ["joined", host.joinedAt],

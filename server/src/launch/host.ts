@@ -1,5 +1,7 @@
 // `kumoi host`: the machines that the cloud runs servers on, and machines that differ from what the database says.
 import { hostname } from "node:os"
+import { Fault } from "../platform/fault/fault.ts"
+import { type BridgeMappings, ownPublicNetwork, readBridgeMappings } from "../platform/net/bridge-mappings.ts"
 import { askRunning } from "./ask.ts"
 import type { HostAnswer, HostQuestion } from "./host-answer.ts"
 import { renderHostAnswer } from "./host-render.ts"
@@ -36,6 +38,12 @@ const specs = {
     type: "boolean",
     of: ["join"],
     help: "join: this machine has a way to the public network, so it can be a gateway",
+  },
+  "bridge-mappings": {
+    type: "string",
+    value: "NET:BRIDGE,...",
+    of: ["join"],
+    help: "join: by which bridges of this machine it reaches physical networks, such as public:br-public,dc:br-dc",
   },
   priority: {
     type: "string",
@@ -127,10 +135,21 @@ async function join(options: ParsedOptions, words: readonly string[], args: stri
   const membership = await joinCloud({
     ...{ dataDir: dataDirOf(options), url, token, name, address, hypervisor },
     isPublic: options.flag("public"),
+    bridgeMappings: mappingsOf(options),
   })
   process.stdout.write(`joined as ${membership.name}\n`)
   const { up } = await import("./up.ts")
   return await up(["--detach", ...upArgs(args)])
+}
+
+function mappingsOf(options: ParsedOptions): BridgeMappings {
+  const text = options.text("bridge-mappings")
+  const mappings = readBridgeMappings(text === undefined ? [] : text.split(","))
+  if (typeof mappings === "string")
+    throw new Fault("invalid", "cli.option.invalid", `--bridge-mappings: ${mappings}.`)
+  if (!options.flag("public") || !Object.hasOwn(mappings, ownPublicNetwork)) return mappings
+  const message = `--public and --bridge-mappings ${text}: both say how this machine reaches the public network; leave one out.`
+  throw new Fault("invalid", "cli.option.invalid", message)
 }
 
 /** Those of the options that are of its start. */

@@ -35,6 +35,14 @@ export const enginePackages = {
   ],
 } as const satisfies Record<string, readonly NeededPackage[]>
 
+/** Of hosts whose configuration names such a back end of volumes. */
+export const backEndPackages = {
+  rbd: [
+    { name: "ceph-common", why: "works on volumes of a Ceph" },
+    { name: "qemu-block-extra", why: "lets machines reach them" },
+  ],
+} as const satisfies Record<string, readonly NeededPackage[]>
+
 /** Of these, the ones that dpkg does not have installed. */
 export async function missingPackages(wanted: readonly NeededPackage[]): Promise<NeededPackage[]> {
   const { stdout } = await exec(

@@ -1,10 +1,11 @@
 // What a start will use, decided before anything is started: drivers, packages, users, port.
 import { createServer } from "node:net"
+import { badConfig, type Config } from "../platform/config/config.ts"
 import { Fault } from "../platform/fault/fault.ts"
 import type { Door } from "../platform/http/listen.ts"
-import { services } from "../services.ts"
 import { lookUpUser } from "./engines/postgres.ts"
 import {
+  backEndPackages,
   enginePackages,
   ensureSystemUser,
   installPackages,
@@ -24,14 +25,18 @@ export interface StartPlan {
 
 export const engineUserName = "kumoi"
 
-export async function planStart(options: UpOptions, say: (line: string) => void): Promise<StartPlan> {
+export async function planStart(
+  options: UpOptions,
+  agent: Config["agent"],
+  say: (line: string) => void,
+): Promise<StartPlan> {
   await checkPorts(options)
-  return await planDrivers(options, say)
+  return await planDrivers({ ...options, ...agent }, say)
 }
 
 /** What runs machines and carries packets here; installs what that needs. */
 export async function planDrivers(
-  options: Pick<UpOptions, "hypervisor" | "network" | "isYes">,
+  options: Pick<UpOptions, "hypervisor" | "network" | "isYes"> & Config["agent"],
   say: (line: string) => void,
 ): Promise<StartPlan> {
   const isRoot = process.getuid?.() === 0
@@ -47,6 +52,13 @@ export async function planDrivers(
   const wanted: NeededPackage[] = []
   if (hypervisor === "qemu") wanted.push(...enginePackages.qemu, ...enginePackages.guest)
   if (network === "ovn") wanted.push(...enginePackages.ovn)
+  if (options.volumeBackEnds.some(({ kind }) => kind === "rbd")) {
+    if (network === "ovn" && options.storageNetworks.length === 0) {
+      const why = "name the networks of the Ceph's monitors and OSDs, or no machine reaches its volumes"
+      throw badConfig("agent.storageNetworks", why)
+    }
+    wanted.push(...backEndPackages.rbd)
+  }
   if (wanted.length > 0) await installPackages(wanted, { say, isYes: options.isYes || !process.stdin.isTTY })
   let engineUser: StartPlan["engineUser"] = null
   if (isRoot) {
@@ -63,14 +75,15 @@ export async function planDrivers(
 /** Finds out early: a taken port must not leave a half-started cloud. */
 async function checkPorts(options: UpOptions): Promise<void> {
   await checkPort(options, options.port, "Choose another one: --port N")
-  for (const { port } of doorsOf(options)) await checkPort(options, port, "Start without --classic-ports.")
+  for (const { port } of await doorsOf(options))
+    await checkPort(options, port, "Start without --classic-ports.")
 }
 
 /** The further ports of a cloud; identity's own is often the port of every API. */
-export function doorsOf(options: UpOptions): readonly Door[] {
-  return options.hasClassicPorts
-    ? services.flatMap((s) => s.classicPorts ?? []).filter((door) => door.port !== options.port)
-    : []
+export async function doorsOf(options: UpOptions): Promise<readonly Door[]> {
+  if (!options.hasClassicPorts) return []
+  const { services } = await import("../services.ts")
+  return services.flatMap((s) => s.classicPorts ?? []).filter((door) => door.port !== options.port)
 }
 
 async function checkPort(options: UpOptions, port: number, wayOut: string): Promise<void> {

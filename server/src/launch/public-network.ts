@@ -2,6 +2,7 @@
 import { join } from "node:path"
 import type { Config } from "../platform/config/config.ts"
 import { Fault } from "../platform/fault/fault.ts"
+import { ownPublicNetwork } from "../platform/net/bridge-mappings.ts"
 import { type CloudDir, readJson, writeJson } from "./cloud-dir.ts"
 import { freePublicAddress } from "./engines/ovn-probe.ts"
 
@@ -16,9 +17,11 @@ export interface PublicNetwork {
 const candidates = Array.from({ length: 16 }, (_, i) => `172.24.${i + 4}.1/24`)
 
 export async function choosePublicNetwork(dir: CloudDir, config: Config): Promise<PublicNetwork> {
-  const { publicCidr, publicGateway } = config.network
+  const { publicCidr, publicGateway, bridgeMappings } = config.network
   const configured = `${publicGateway}/${publicCidr.split("/")[1]}`
-  if (configured !== candidates[0]) return { address: configured, overrides: {} }
+  // By a bridge of the machine it is another's network, whose addresses are known.
+  const isForeign = bridgeMappings.some((each) => each.startsWith(`${ownPublicNetwork}:`))
+  if (isForeign || configured !== candidates[0]) return { address: configured, overrides: {} }
   const file = join(dir.path, "public-network.json")
   const known = readJson<{ address: string }>(file)?.address
   const address = known ?? (await freePublicAddress(candidates))

@@ -29,6 +29,7 @@ const ownNames: ReadonlySet<string> = new Set([
   "settings.json",
   "snapshots",
   "tls",
+  "volume-backups",
 ])
 
 const ownForms = [

@@ -10,6 +10,9 @@ import { MetadataProxy, shareWithProxy } from "../agent/metadata/metadata-proxy.
 import { FakePlugger } from "../agent/ports/fake-plugger.ts"
 import { OvnPlugger } from "../agent/ports/ovn-plugger.ts"
 import type { PortPlugger } from "../agent/ports/port-plugger.ts"
+import type { VolumeBackEnd } from "../agent/volumes/back-end-kinds.ts"
+import { forgottenBackEnds, makeDrivers } from "../agent/volumes/make-drivers.ts"
+import type { VolumeDriver } from "../agent/volumes/volume-driver.ts"
 import type { AgentParts } from "../agent-role.ts"
 import { hasHostAuthority } from "../host/index.ts"
 import type { HostsNetwork } from "../hosts.ts"
@@ -19,13 +22,14 @@ import type { NetworkDriver } from "../network/driver/network-driver.ts"
 import { OvnDriver } from "../network/driver/ovn/ovn-driver.ts"
 import { systemClock } from "../platform/clock/clock.ts"
 import type { Logger } from "../platform/log/log.ts"
+import { type BridgeMappings, ownPublicNetwork } from "../platform/net/bridge-mappings.ts"
 import type { Supervisor } from "../platform/supervise/supervisor.ts"
-import type { CloudDir } from "./cloud-dir.ts"
+import { type CloudDir, canReach } from "./cloud-dir.ts"
 import { metadataProxyEngine } from "./engines/haproxy-metadata.ts"
 import { ovnEngines, retellChassis } from "./engines/ovn.ts"
 import { physicalNetworksOf } from "./engines/ovn-chassis.ts"
 import { setUpNetworkHost } from "./engines/ovn-host.ts"
-import { integrationBridge, physicalNetwork } from "./engines/ovn-paths.ts"
+import { integrationBridge } from "./engines/ovn-paths.ts"
 import { probeDatapath } from "./engines/ovn-probe.ts"
 import { dialSouthbound, forgetChassis, openSouthbound } from "./engines/ovn-southbound.ts"
 import type { TunnelOptions } from "./engines/ovn-tunnel.ts"
@@ -48,6 +52,11 @@ export interface HostOptions {
   hostIp: string
   /** Gateway of the public network with its prefix length. */
   publicAddress: string
+  /** By which bridges of the machine it reaches physical networks. */
+  bridgeMappings: BridgeMappings
+  /** As configured. */
+  volumeBackEnds: readonly VolumeBackEnd[]
+  storageNetworks: readonly string[]
   fakePace: FakeConfig["pace"]
   /** For hosts on other machines, once there are any. */
   tunnel: Omit<TunnelOptions, "datapathType">
@@ -66,6 +75,7 @@ export async function startHostParts(options: HostOptions): Promise<HostParts> {
       ports: network.ports,
       metadata: network.proxy,
       usesImages: options.plan.hypervisor === "qemu",
+      volumes: makeVolumeDrivers(options),
     },
   }
 }
@@ -92,11 +102,14 @@ function fakeNetwork(): NetworkParts {
 }
 
 async function startOvn(options: HostOptions): Promise<NetworkParts> {
-  const { dir, log, supervisor, host, plan } = options
+  const { dir, log, supervisor, host, plan, bridgeMappings } = options
   const { cloudId } = dir.facts
   const datapathType = await probeDatapath()
   const tunnel = { ...options.tunnel, datapathType }
-  const networkHost = { id: cloudId, publicAddresses: [options.publicAddress], log }
+  const isPublic = !Object.hasOwn(bridgeMappings, ownPublicNetwork)
+  const publicAddresses = isPublic ? [options.publicAddress] : []
+  const { storageNetworks } = options
+  const networkHost = { id: cloudId, publicAddresses, bridgeMappings, storageNetworks, log }
   // Left out, a tunnel that there is would be taken away.
   const hasHosts = hasHostAuthority(dir.path)
   const paths = await setUpNetworkHost({ ...networkHost, ...(hasHosts ? { tunnel } : {}) })
@@ -105,7 +118,8 @@ async function startOvn(options: HostOptions): Promise<NetworkParts> {
     databaseDir: join(dir.path, "ovn"),
     logDir: dir.logDir,
     hostId: host,
-    physicalNetwork,
+    isPublic,
+    bridgeMappings,
     datapathType,
   }
   const engines = ovnEngines(chassis)
@@ -146,6 +160,24 @@ async function startOvn(options: HostOptions): Promise<NetworkParts> {
       forget: async (name) => await forgetChassis(paths, name),
     },
   }
+}
+
+export function makeVolumeDrivers({
+  plan: { hypervisor, engineUser },
+  dir,
+  host,
+  volumeBackEnds: backEnds,
+  say,
+}: Pick<HostOptions, "plan" | "dir" | "host" | "volumeBackEnds" | "say">): VolumeDriver[] {
+  const { volumes: volumesDir } = agentDirectories(dir.path)
+  const asked = { backEnds, isSimulated: hypervisor === "fake", volumesDir }
+  for (const name of forgottenBackEnds(asked)) {
+    say(`volumes of the back end ${name} lie in ${join(volumesDir, name)}, and it is not configured`)
+  }
+  return makeDrivers({
+    ...{ ...asked, host, clock: systemClock },
+    canReach: (path) => engineUser === null || canReach(path, engineUser),
+  })
 }
 
 export type HypervisorOptions = Pick<

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { sql } from "kysely"
 import type { ApiRoleParts } from "../api-role.ts"
 import type { HostsParts } from "../hosts.ts"
-import { type Cloud, type ServiceStatus, startCloud } from "../main.ts"
+import type { Cloud, ServiceStatus } from "../main.ts"
 import type { Bus } from "../platform/bus/bus.ts"
 import { type Config, loadConfig } from "../platform/config/config.ts"
 import { connectionsOfProcess } from "../platform/db/pools.ts"
@@ -18,6 +18,7 @@ import {
 import { describeError, Fault } from "../platform/fault/fault.ts"
 import { createLogger, type Logger } from "../platform/log/log.ts"
 import { boundLogs } from "../platform/log/rotate.ts"
+import { bridgeMappingsOf } from "../platform/net/bridge-mappings.ts"
 import { Supervisor } from "../platform/supervise/supervisor.ts"
 import { choosePublicUrl, hostOf, outerAddress } from "./address.ts"
 import { forgetInterrupted } from "./backup/interrupted.ts"
@@ -35,6 +36,7 @@ import {
   writeJson,
   writeMainState,
 } from "./cloud-dir.ts"
+import { declareConfigSections } from "./config-sections.ts"
 import { serveControl } from "./control.ts"
 import { writeCredentials } from "./credentials.ts"
 import { chooseDatabase, describeDatabase, holdDatabase } from "./database.ts"
@@ -46,20 +48,13 @@ import {
   consoleSocketPath,
 } from "./engines/api-process.ts"
 import { postgresEngine, postgresUrl } from "./engines/postgres.ts"
-import { answerExplain } from "./explain-answer.ts"
-import { FleetKeeper } from "./fleet/fleet.ts"
 import { guestImage } from "./guest-image.ts"
-import { answerHost } from "./host-answer.ts"
-import { answerImage } from "./image-answer.ts"
-import { answerKeys } from "./keys-answer.ts"
 import { removeLeftovers } from "./leftovers.ts"
 import { endWhenUncaught, ownParent, ownRestarts } from "./parent.ts"
 import { doorsOf, planStart, type StartPlan } from "./plan.ts"
-import { answerPolicy } from "./policy-answer.ts"
 import { proveItAnswers } from "./prove.ts"
 import { choosePublicNetwork } from "./public-network.ts"
-import { type HostOptions, type HostParts, startHostParts } from "./real-host.ts"
-import { answerSaga } from "./saga-answer.ts"
+import type { HostOptions, HostParts } from "./real-host.ts"
 import type { CloudStatus, ComponentStatus } from "./status.ts"
 import { prepareTls, type Tls } from "./tls.ts"
 import type { UpOptions } from "./up-options.ts"
@@ -95,8 +90,9 @@ interface Run {
 export async function runCloud(options: UpOptions, say: (line: string) => void): Promise<RunningCloud> {
   const startedMs = performance.now()
   // First of all: a slip in it must not leave half a cloud.
-  const { http, log: logBounds } = readConfig(options, {})
-  const plan = await planStart(options, say)
+  await declareConfigSections()
+  const { agent, http, log: logBounds } = readConfig(options, {})
+  const plan = await planStart(options, agent, say)
   const dir = openCloudDir(options.dataDir, {
     canPostgresReach: (path) => plan.engineUser === null || canReach(path, plan.engineUser),
   })
@@ -168,7 +164,7 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
   const publicNetwork =
     plan.network === "ovn" ? await choosePublicNetwork(dir, config) : { address: "", overrides: {} }
   const bus = stack.use(await openBus({ url: run.options.brokerUrl ?? null, host, log }))
-  const [databaseUrl, parts, image] = await Promise.all([
+  const [databaseUrl, parts, image, { startCloud }, { FleetKeeper }] = await Promise.all([
     startDatabase(
       run,
       stack,
@@ -176,17 +172,22 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
     ),
     startHost(run, host, {
       publicAddress: publicNetwork.address,
+      bridgeMappings: bridgeMappingsOf(config.network.bridgeMappings),
       fakePace: config.fake.pace,
+      ...config.agent,
       tunnel: { address: run.outer, type: config.hosts.tunnelType, tenantMtu: config.network.tunnelMtu },
     }),
     guestImage({ plan, dir, log, say }),
+    // While the engines start.
+    import("../main.ts"),
+    import("./fleet/fleet.ts"),
   ])
   say("starting the control plane")
   const { options } = run
   const listen = {
     host: options.listen,
     port: options.port,
-    doors: doorsOf(options),
+    doors: await doorsOf(options),
     ...(run.tls ? { tls: run.tls.files } : {}),
   }
   const isShared = options.workers > 1
@@ -228,12 +229,18 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
   const answers = {
     "/fleet": async (question: unknown) => await fleet.answer(question),
     "/status": async () => await statusOf(run, cloud),
-    "/explain": async (question: unknown) => await answerExplain(cloud.platform, question),
-    "/host": async (question: unknown) => await answerHost(cloud, question),
-    "/image": async (question: unknown) => await answerImage(cloud.platform, question),
-    "/keys": async (question: unknown) => await answerKeys(cloud.platform, question),
-    "/saga": async (question: unknown) => await answerSaga(cloud.platform, question),
-    "/policy": async (question: unknown) => await answerPolicy(cloud.platform, question),
+    "/explain": async (question: unknown) =>
+      await (await import("./explain-answer.ts")).answerExplain(cloud.platform, question),
+    "/host": async (question: unknown) =>
+      await (await import("./host-answer.ts")).answerHost(cloud, question),
+    "/image": async (question: unknown) =>
+      await (await import("./image-answer.ts")).answerImage(cloud.platform, question),
+    "/keys": async (question: unknown) =>
+      await (await import("./keys-answer.ts")).answerKeys(cloud.platform, question),
+    "/saga": async (question: unknown) =>
+      await (await import("./saga-answer.ts")).answerSaga(cloud.platform, question),
+    "/policy": async (question: unknown) =>
+      await (await import("./policy-answer.ts")).answerPolicy(cloud.platform, question),
   }
   stack.use(await serveControl(join(dir.runDir, "control.sock"), answers))
   await proveItAnswers({ ...options, tls: run.tls, password: readOrMakePasswords(dir.path).admin })
@@ -322,10 +329,14 @@ async function startDatabase(run: Run, stack: AsyncDisposableStack, connections:
 async function startHost(
   run: Run,
   host: string,
-  configured: Pick<HostOptions, "publicAddress" | "fakePace" | "tunnel">,
+  configured: Pick<
+    HostOptions,
+    "publicAddress" | "bridgeMappings" | "volumeBackEnds" | "storageNetworks" | "fakePace" | "tunnel"
+  >,
 ): Promise<HostParts> {
   const { plan, dir, supervisor, log, say } = run
   if (plan.network === "ovn") say("starting the network (Open vSwitch, OVN)")
+  const { startHostParts } = await import("./real-host.ts")
   return await startHostParts({ plan, dir, supervisor, log, host, hostIp: run.outer, say, ...configured })
 }
 

@@ -1,10 +1,12 @@
 // `kumoi test`: all tests, or some suites. Installs what they need, as `up` does.
 import { spawn } from "node:child_process"
+import { once } from "node:events"
 import { glob, readFile } from "node:fs/promises"
+import { type AddressInfo, createServer, type Socket } from "node:net"
 import { join } from "node:path"
 import { guestCacheDir } from "./guest-image.ts"
 import { command, type OptionSpecs } from "./options.ts"
-import { enginePackages, installPackages, type NeededPackage } from "./packages.ts"
+import { backEndPackages, enginePackages, installPackages, type NeededPackage } from "./packages.ts"
 
 const root = join(import.meta.dirname, "../../..")
 
@@ -30,7 +32,7 @@ interface Suite {
   files: readonly string[]
   /** Runs beside those that do not. */
   bootsMachines?: true
-  /** Test files at a time. */
+  /** Test files at a time; of one that boots machines only one as long as the others run. */
   concurrency: number
   /** Milliseconds for one test at the most. */
   timeoutMs: number
@@ -95,14 +97,18 @@ const suites: Record<string, Suite> = {
     ],
     files: ["acceptance/*.test.ts"],
     bootsMachines: true,
-    concurrency: 1,
+    concurrency: 2,
     timeoutMs: 900_000,
   },
   slow: {
-    summary: "foreign guests, and a browser; not part of a plain run",
+    summary: "foreign guests, a browser, Ceph; not part of a plain run",
     packages: [
       ...hostPackages,
       ...clientPackages,
+      ...backEndPackages.rbd,
+      { name: "ceph-mon", why: "a small Ceph for volumes" },
+      { name: "ceph-mgr", why: "as above" },
+      { name: "ceph-osd", why: "as above" },
       { name: "debootstrap", why: "makes a Debian image to boot" },
       { name: "chromium", why: "opens consoles as a person does" },
     ],
@@ -171,19 +177,76 @@ interface Chosen {
 async function runSuites(names: readonly string[], only: string | undefined): Promise<number> {
   const { startTestPostgres } = await import("../../test/database.ts")
   await using postgres = await startTestPostgres()
+  await using turns = await Turns.open()
   const chosen = await chooseFiles(names, only)
-  const rows = [false, true]
-    .map((bootsMachines) => chosen.filter(({ suite }) => (suite.bootsMachines ?? false) === bootsMachines))
-    .filter((row) => row.length > 0)
-  const codes = await Promise.all(
-    rows.map(async (row, index) => {
-      const ended: number[] = []
-      for (const each of row)
-        ended.push(await runNodeTests(each, only, { databaseUrl: postgres.url, isStreamed: index === 0 }))
-      return ended
-    }),
+  const [others = [], machines = []] = [false, true].map((bootsMachines) =>
+    chosen.filter(({ suite }) => (suite.bootsMachines ?? false) === bootsMachines),
   )
+  const run = async (row: readonly Chosen[], how: { isStreamed: boolean; turnsPort?: number }) => {
+    const codes: number[] = []
+    for (const each of row) codes.push(await runNodeTests(each, only, { databaseUrl: postgres.url, ...how }))
+    return codes
+  }
+  const codes = await Promise.all([
+    run(others, { isStreamed: true }).finally(() => turns.allow(machinesAlone)),
+    run(machines, { isStreamed: others.length === 0, turnsPort: turns.port }),
+  ])
   return codes.flat().find((code) => code !== 0) ?? 0
+}
+
+/** Files that boot machines, at a time, when nothing else is tested any more: they mostly wait. */
+const machinesAlone = 2
+
+/**
+ * Turns of test files: a file's process asks for one when it begins (server/test/turn.ts), and has it until it ends.
+ * So there are more of them at a time when the other row is over, in the middle of a suite.
+ */
+class Turns implements AsyncDisposable {
+  readonly #server = createServer((socket) => this.#ask(socket))
+  readonly #waiting = new Set<Socket>()
+  #had = 0
+  #most = 1
+
+  static async open(): Promise<Turns> {
+    const turns = new Turns()
+    turns.#server.listen(0, "127.0.0.1")
+    await once(turns.#server, "listening")
+    return turns
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port // it listens on a port and not on a path
+  }
+
+  /** So many at a time from now on. */
+  allow(most: number): void {
+    this.#most = most
+    this.#give()
+  }
+
+  #ask(socket: Socket): void {
+    this.#waiting.add(socket)
+    // A process that is killed breaks it.
+    socket.on("error", () => {})
+    socket.once("close", () => {
+      if (!this.#waiting.delete(socket)) this.#had--
+      this.#give()
+    })
+    this.#give()
+  }
+
+  #give(): void {
+    for (const socket of this.#waiting) {
+      if (this.#had >= this.#most) return
+      this.#waiting.delete(socket)
+      this.#had++
+      socket.write("now")
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await new Promise((closed) => this.#server.close(closed))
+  }
 }
 
 async function chooseFiles(names: readonly string[], only: string | undefined): Promise<Chosen[]> {
@@ -213,13 +276,16 @@ async function filesWith(files: readonly string[], pattern: RegExp): Promise<str
   return files.filter((_file, index) => found[index])
 }
 
+const turnModule = join(root, "server/test/turn.ts")
+
 function runNodeTests(
   { name, suite, files }: Chosen,
   only: string | undefined,
-  how: { databaseUrl: string; isStreamed: boolean },
+  how: { databaseUrl: string; isStreamed: boolean; turnsPort?: number },
 ): Promise<number> {
   const args = [
     "--disable-warning=ExperimentalWarning",
+    ...(how.turnsPort === undefined ? [] : [`--import=${turnModule}`]),
     "--test",
     `--test-concurrency=${suite.concurrency}`,
     `--test-timeout=${suite.timeoutMs}`,
@@ -235,7 +301,12 @@ function runNodeTests(
     const child = spawn(process.execPath, args, {
       cwd: root,
       stdio: ["ignore", output, output],
-      env: { ...process.env, KUMOI_TEST_DATABASE_URL: how.databaseUrl, NODE_ENV: "test" },
+      env: {
+        ...process.env,
+        KUMOI_TEST_DATABASE_URL: how.databaseUrl,
+        KUMOI_TEST_TURNS_PORT: String(how.turnsPort ?? ""),
+        NODE_ENV: "test",
+      },
     })
     const said: Buffer[] = []
     for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => said.push(chunk))

@@ -27,7 +27,10 @@ export const upOptionSpecs = {
     help: "what carries packets (default auto: ovn as root)",
   },
   detach: { type: "boolean", help: "return when the cloud answers, leave it running" },
-  ephemeral: { type: "boolean", help: "no fsync; data is removed by down (for tests and CI)" },
+  ephemeral: {
+    type: "boolean",
+    help: "no fsync: faster, but data may be lost if the machine fails (for tests and CI)",
+  },
   workers: {
     type: "string",
     value: "N",

@@ -1,41 +1,14 @@
 // What every hypervisor driver promises, as one suite of tests. A driver's test file calls this with the means to
 // open it, to describe a machine, and to play what a guest or the host does behind its back.
 import assert from "node:assert/strict"
-import { mkdtempSync, rmSync, statSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { statSync } from "node:fs"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
-import { eventually } from "../../platform/clock/clock.ts"
-import { Fault } from "../../platform/fault/fault.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
-import type { VmSpec } from "../protocol.ts"
-import {
-  canHotplugVifs,
-  canSnapshot,
-  canSuspend,
-  type EnsureInput,
-  type Hypervisor,
-  type VmEvent,
-  type VmHandle,
-} from "./hypervisor.ts"
+import { Bench, type ContractSubject, isFault, noticeMs } from "./contract-bench.ts"
+import { volumeTests } from "./contract-volumes.ts"
+import { canHotplugVifs, canSnapshot, canSuspend, type Hypervisor } from "./hypervisor.ts"
 
-export interface ContractSubject<H extends Hypervisor = Hypervisor> {
-  /** A driver over the same machines, as after a restart of the agent. */
-  open(): Promise<H>
-  input(serverId: string): Promise<Omit<EnsureInput, "power">>
-  /** The machine's process dies. */
-  kill(hypervisor: H, handle: VmHandle): Promise<void>
-  /** Somebody in the guest types `poweroff`. */
-  guestPowersOff(hypervisor: H, handle: VmHandle): Promise<void>
-  /** Somebody in the guest types `reboot`. */
-  guestReboots(hypervisor: H, handle: VmHandle): Promise<void>
-  /** How often the guest has come up, by its console log. */
-  boots(hypervisor: H, handle: VmHandle): Promise<number>
-  dispose(): Promise<void>
-}
-
-/** It takes some 100 ms; a busy machine may take its time. */
-const noticeMs = 60_000
 const graceMs = 240_000
 
 export function hypervisorContract<H extends Hypervisor>(
@@ -50,89 +23,9 @@ export function hypervisorContract<H extends Hypervisor>(
     endTests(bench)
     restartTests(bench)
     suspendTests(bench)
+    volumeTests(bench)
     factTests(bench)
   })
-}
-
-/** One driver and one subject for the whole suite; every machine of a test is destroyed at its end. */
-class Bench<H extends Hypervisor> {
-  readonly #make: () => Promise<ContractSubject<H>>
-  readonly #made = new Set<string>()
-  #subject: ContractSubject<H> | undefined
-  #driver: H | undefined
-  readonly directory = mkdtempSync(join(tmpdir(), "kumoi-contract-"))
-
-  constructor(make: () => Promise<ContractSubject<H>>) {
-    this.#make = make
-  }
-
-  get subject(): ContractSubject<H> {
-    assert.ok(this.#subject)
-    return this.#subject
-  }
-
-  get driver(): H {
-    assert.ok(this.#driver)
-    return this.#driver
-  }
-
-  async open(): Promise<void> {
-    this.#subject = await this.#make()
-    this.#driver = await this.#subject.open()
-  }
-
-  async close(): Promise<void> {
-    await this.clear()
-    await this.driver[Symbol.asyncDispose]()
-    await this.subject.dispose()
-    rmSync(this.directory, { recursive: true })
-  }
-
-  async clear(): Promise<void> {
-    for (const serverId of this.#made) await this.driver.destroy({ serverId, driver: this.driver.name })
-    this.#made.clear()
-  }
-
-  /** The agent dies without a word, and another one opens the driver. */
-  async restart(): Promise<H> {
-    await this.driver[Symbol.asyncDispose]()
-    this.#driver = await this.subject.open()
-    return this.#driver
-  }
-
-  async input(power: EnsureInput["power"], change: (spec: VmSpec) => void = () => {}): Promise<EnsureInput> {
-    const serverId = newUuid()
-    this.#made.add(serverId)
-    const input = await this.subject.input(serverId)
-    change(input.spec)
-    return { ...input, power }
-  }
-
-  async booted(handle: VmHandle, times: number): Promise<void> {
-    const enough = async () => (await this.subject.boots(this.driver, handle)) >= times
-    await eventually(`the guest to be up ${times} times`, enough)
-  }
-
-  power = async (handle: VmHandle) => (await this.driver.inspect(handle)).power
-
-  /** The next event of that machine after `act`, within the promised time. */
-  async eventAfter(handle: VmHandle, act: () => Promise<void>, withinMs: number): Promise<VmEvent> {
-    const stop = new AbortController()
-    const events = this.driver.events(stop.signal)
-    await act()
-    const timer = setTimeout(() => stop.abort(), withinMs)
-    try {
-      for await (const event of events) if (event.serverId === handle.serverId) return event
-    } finally {
-      clearTimeout(timer)
-      stop.abort()
-    }
-    throw new Error(`no event within ${withinMs} ms`)
-  }
-}
-
-function isFault(code: string): (error: unknown) => boolean {
-  return (error) => error instanceof Fault && error.code === code
 }
 
 function stateTests<H extends Hypervisor>(bench: Bench<H>): void {

@@ -42,12 +42,36 @@ export interface LocalImage {
   virtualSizeBytes: number
 }
 
+/** How a hypervisor of this host opens a volume, as its driver says. */
+export type LocalVolume =
+  | {
+      kind: "file"
+      path: string
+      format: "raw"
+      /** Whether the file system does without the page cache. */
+      isDirect: boolean
+    }
+  /** An image of a Ceph cluster. */
+  | {
+      kind: "rbd"
+      pool: string
+      image: string
+      user: string
+      monitors: readonly { host: string; port: string }[]
+      /** The user's key in base64; this process's own file. */
+      keyFile: string
+    }
+  /** There is nothing behind it; for the fake hypervisor alone. */
+  | { kind: "nothing" }
+
 export interface EnsureInput {
   spec: VmSpec
   power: "running" | "shutdown" | "paused"
   vifs: PluggedVif[]
   /** Ready-made local files for the spec's image disks by disk name, and `kernel` and `ramdisk` (cache filled). */
   imageFiles: Record<string, LocalImage>
+  /** The spec's volumes by disk name, which is their id. Left out: none, as in what an earlier program has written. */
+  volumes?: Record<string, LocalVolume>
 }
 
 /** Runs machines on one host. Called only from the agent's queue of that machine: never two calls at once for one. */
@@ -80,6 +104,76 @@ export interface HotplugsVifs {
   unplugVif(handle: VmHandle, portId: string): Promise<void>
 }
 
+/** Volumes are never made, changed or removed by a hypervisor. */
+export interface PlugsVolumes {
+  /** Whether it runs or not; repeatable, and there again after each start. The disk's name is the volume's id. */
+  plugVolume(handle: VmHandle, disk: DiskSpec, volume: LocalVolume): Promise<void>
+  /** Nothing has the volume open when this returns. A guest that keeps it is a fault, and nothing has changed then. */
+  unplugVolume(handle: VmHandle, volumeId: string): Promise<void>
+  /** The volume has grown to this size; a machine that has it shows it to its guest. */
+  growVolume(handle: VmHandle, volumeId: string, sizeBytes: number): Promise<void>
+  /**
+   * Has volumes as they are at one moment, the same for all, copied. When this returns that moment has been, and the
+   * guest goes on; what it writes since does not get into the copies. The caller sees to it that until its `end` has
+   * returned nothing opens or closes a volume, though the machine may stop. One answer for each, in their order.
+   */
+  copyVolumes(handle: VmHandle, copies: readonly WantedCopy[]): Promise<RunningCopy[]>
+}
+
+export interface MovesVolumes {
+  /**
+   * Begins to keep `to`, which is as large and blank, the same as the volume while the guest goes on. Null: no process
+   * has the volume open. The caller sees to it that until `end` has returned nothing else opens or closes it, though the
+   * machine may stop.
+   */
+  mirrorVolume(handle: VmHandle, mirror: WantedMirror): Promise<RunningMirror | null>
+  /**
+   * After `end`: the guest is held for a moment in which both are the same, `commit` is called, and it goes on with `to`.
+   * When this throws it goes on with what it had, unless its machine has ended.
+   */
+  switchVolume(handle: VmHandle, disk: DiskSpec, to: LocalVolume, commit: Commit): Promise<void>
+  /**
+   * Ends whatever the two have left, and says in which of these back ends the guest has the volume open; null: nobody
+   * has it open.
+   */
+  endMirror(handle: VmHandle, volumeId: string, places: VolumePlaces): Promise<string | null>
+}
+
+/** By back end. */
+export type VolumePlaces = Readonly<Record<string, LocalVolume>>
+
+/** Keeps which of the two is right from now on: the new one, or, when it comes to nothing, the old one. */
+export type Commit = (isSwitched: boolean) => Promise<void>
+
+export interface WantedMirror {
+  volumeId: string
+  to: LocalVolume
+  signal: AbortSignal
+}
+
+export interface RunningMirror {
+  /** To be called once: both are the same when it returns, and stay so. */
+  end(): Promise<void>
+}
+
+export interface WantedCopy {
+  volumeId: string
+  /** Of what is made; a copy of this name that an earlier agent has left is ended first. */
+  name: string
+  /** Where there are data, a name for the file that it is copied to on the way: a qcow2 image, which can be removed. */
+  to: { kind: "file"; path: string } | { kind: "nothing" }
+  /** Copies the volume from outside; called while nothing writes to it. */
+  copyStill: () => Promise<void>
+  /** Or takes over what is in the file. */
+  copyImage: () => Promise<void>
+  signal: AbortSignal
+}
+
+export interface RunningCopy {
+  /** To be called once: when it returns or throws, the hypervisor has let go of the file. */
+  end(): Promise<void>
+}
+
 export interface TakesSnapshots {
   snapshot(handle: VmHandle, disk: DiskSpec["name"], toPath: string): Promise<{ sizeBytes: number }>
 }
@@ -99,6 +193,14 @@ export interface OffersConsoles {
 
 export function canHotplugVifs(hypervisor: Hypervisor): hypervisor is Hypervisor & HotplugsVifs {
   return "plugVif" in hypervisor && "unplugVif" in hypervisor
+}
+
+export function canPlugVolumes(hypervisor: Hypervisor): hypervisor is Hypervisor & PlugsVolumes {
+  return "plugVolume" in hypervisor
+}
+
+export function canMoveVolumes(hypervisor: Hypervisor): hypervisor is Hypervisor & MovesVolumes {
+  return "mirrorVolume" in hypervisor
 }
 
 export function canSnapshot(hypervisor: Hypervisor): hypervisor is Hypervisor & TakesSnapshots {

@@ -11,14 +11,14 @@ import { exec } from "../../platform/exec/exec.ts"
 import { fault } from "../../platform/fault/fault.ts"
 import { silentLogger } from "../../platform/log/log.ts"
 import { agentCacheFull, agentImageChecksumWrong, agentImageMissing, agentImageRefused } from "../faults.ts"
-import { createImageCache, imageKey } from "./image-cache.ts"
+import { createImageCache, type ImagesInUse, imageKey } from "./image-cache.ts"
 import type { ImageStore } from "./image-store.ts"
 
 const root = mkdtempSync(join(tmpdir(), "kumoi-images-"))
 after(() => rmSync(root, { recursive: true }))
 let count = 0
 const mib = 1024 * 1024
-const none: ReadonlySet<string> = new Set()
+const none = () => new Set<string>()
 
 function cacheOver(
   source: ImageStore["open"],
@@ -244,20 +244,37 @@ test("what is not used goes first when room is needed, and what is used stays", 
     async () => ({ stream: Readable.from([current]), sizeBytes: null }),
     9 * mib,
   )
-  const get = async (data: Buffer, inUse: ReadonlySet<string>) => {
+  const get = async (data: Buffer, inUse: ImagesInUse) => {
     current = data
     return await cache.ensureImage(request(data), inUse)
   }
   await get(a, none)
   await get(b, none)
-  const used = new Set([imageKey(request(a))])
+  const used = () => new Set([imageKey(request(a))])
   await get(c, used)
   const keys = () => readdirSync(dir).filter((name) => name.endsWith(".raw")).length
   assert.equal(keys(), 2)
   assert.deepEqual(readFileSync((await get(a, used)).path), a)
-  const all = new Set([a, c].map((data) => imageKey(request(data))))
+  const all = () => new Set([a, c].map((data) => imageKey(request(data))))
   await assert.rejects(get(b, all), agentCacheFull.is)
   assert.equal(keys(), 2)
+})
+
+test("what somebody begins to use while another image is on its way stays as well", async () => {
+  const [old, next] = [Buffer.alloc(4 * mib, "a"), Buffer.alloc(4 * mib, "b")]
+  const used = new Set<string>()
+  let current = old
+  const { cache } = cacheOver(async () => {
+    if (current === next) used.add(imageKey(request(old)))
+    return { stream: Readable.from([current]), sizeBytes: null }
+  }, 6 * mib)
+  const { path } = await cache.ensureImage(request(old), () => used)
+  current = next
+  await assert.rejects(
+    cache.ensureImage(request(next), () => used),
+    agentCacheFull.is,
+  )
+  assert.deepEqual(readFileSync(path), old)
 })
 
 test("what a crash left half done is removed at the start", async () => {

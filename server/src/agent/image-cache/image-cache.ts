@@ -23,11 +23,14 @@ export interface ImageRequest {
 }
 
 export interface ImageCache {
-  /** The image as a local file. `inUse` has the keys that must stay when room is needed. */
-  ensureImage(request: ImageRequest, inUse: ReadonlySet<string>): Promise<LocalImage>
+  /** The image as a local file. */
+  ensureImage(request: ImageRequest, inUse: ImagesInUse): Promise<LocalImage>
   /** Removes unused entries, the longest unused first, until the cache is within its limit. */
-  prune(inUse: ReadonlySet<string>): Promise<{ removedBytes: number }>
+  prune(inUse: ImagesInUse): Promise<{ removedBytes: number }>
 }
+
+/** The keys that must stay when room is needed. Asked for then: an image takes long to come, and others begin meanwhile. */
+export type ImagesInUse = () => ReadonlySet<string>
 
 /** The name of an image's entry. The format is part of it: the same bytes mean something else in another. */
 export function imageKey(request: ImageRequest): string {
@@ -76,7 +79,7 @@ class DirectoryImageCache implements ImageCache {
     this.#load()
   }
 
-  async ensureImage(request: ImageRequest, inUse: ReadonlySet<string>): Promise<LocalImage> {
+  async ensureImage(request: ImageRequest, inUse: ImagesInUse): Promise<LocalImage> {
     const key = imageKey(request)
     if (!/^[0-9a-f]{32,128}-[a-z0-9]+$/.test(key)) throw agentImageChecksumWrong(request.imageId)
     const entry = this.#entries.get(key)
@@ -92,11 +95,11 @@ class DirectoryImageCache implements ImageCache {
     return await running
   }
 
-  async prune(inUse: ReadonlySet<string>): Promise<{ removedBytes: number }> {
+  async prune(inUse: ImagesInUse): Promise<{ removedBytes: number }> {
     return { removedBytes: await this.#makeRoom(0, inUse) }
   }
 
-  async #fetch(key: string, request: ImageRequest, inUse: ReadonlySet<string>): Promise<LocalImage> {
+  async #fetch(key: string, request: ImageRequest, inUse: ImagesInUse): Promise<LocalImage> {
     const temporary = join(this.#options.dir, `${key}.${++this.#sequence}.tmp`)
     const converted = `${temporary}.qcow2.tmp`
     try {
@@ -110,8 +113,7 @@ class DirectoryImageCache implements ImageCache {
       }
       const ready = isNative ? temporary : converted
       const sizeBytes = await usedBytes(ready)
-      const needed = [...inUse, key]
-      await this.#makeRoom(sizeBytes, new Set(needed))
+      await this.#makeRoom(sizeBytes, inUse)
       const total = this.#totalBytes() + sizeBytes
       if (total > this.#options.limitBytes) throw agentCacheFull(sizeBytes, this.#options.limitBytes)
       const path = join(this.#options.dir, `${key}.${format}`)
@@ -176,13 +178,12 @@ class DirectoryImageCache implements ImageCache {
     await writeStateFile(this.#statePath(entry.key), entry)
   }
 
-  async #makeRoom(forBytes: number, inUse: ReadonlySet<string>): Promise<number> {
+  async #makeRoom(forBytes: number, inUse: ImagesInUse): Promise<number> {
     let removedBytes = 0
-    const unused = [...this.#entries.values()]
-      .filter((entry) => !inUse.has(entry.key))
-      .sort((a, b) => a.usedAt.localeCompare(b.usedAt))
-    for (const entry of unused) {
+    const byAge = [...this.#entries.values()].sort((a, b) => a.usedAt.localeCompare(b.usedAt))
+    for (const entry of byAge) {
       if (this.#totalBytes() + forBytes <= this.#options.limitBytes) break
+      if (inUse().has(entry.key)) continue
       this.#entries.delete(entry.key)
       // The .json first: without it the data are a leftover.
       await rm(this.#statePath(entry.key), { force: true })

@@ -63,6 +63,17 @@ export async function dumpScreen(qmp: Qmp, path: string, format: "ppm" | "png" =
   await qmp.execute("screendump", { filename: path, format })
 }
 
+export async function addObject(
+  qmp: Qmp,
+  object: { "qom-type": string; id: string } & Record<string, unknown>,
+): Promise<void> {
+  await qmp.execute("object-add", object)
+}
+
+export async function deleteObject(qmp: Qmp, id: string): Promise<void> {
+  await qmp.execute("object-del", { id })
+}
+
 export type BlockdevOptions = { driver: string; "node-name"?: string } & Record<string, unknown>
 
 export async function addBlockdev(
@@ -161,12 +172,77 @@ export async function mirrorBlockdev(
   await qmp.execute("blockdev-mirror", job)
 }
 
+/** As `mirrorBlockdev`, where each write of the guest is in both before it is told of it; see `startBackups`. */
+export async function startMirror(
+  qmp: Qmp,
+  job: { "job-id": string; device: string; target: string },
+): Promise<void> {
+  const how = { sync: "full", "copy-mode": "write-blocking", "auto-dismiss": false }
+  await qmp.execute("blockdev-mirror", { ...job, ...how })
+}
+
+/** The node keeps its name and whoever uses it; everything that is not said goes back to its default. */
+export async function reopenBlockdev(
+  qmp: Qmp,
+  options: BlockdevOptions & { "node-name": string },
+): Promise<void> {
+  await qmp.execute("blockdev-reopen", { options: [options] })
+}
+
+export interface Backup {
+  "job-id": string
+  device: string
+  target: string
+}
+
+/**
+ * As `backupBlockdev`, all of one moment: what the guest writes from then on gets into none of them. A job waits, when
+ * it is over, until it is dismissed: its end is not missed then.
+ */
+export async function startBackups(qmp: Qmp, backups: readonly Backup[]): Promise<void> {
+  const actions = backups.map((backup) => ({
+    type: "blockdev-backup",
+    data: { ...backup, sync: "full", "auto-dismiss": false },
+  }))
+  await qmp.execute("transaction", { actions })
+}
+
+export interface Job {
+  id: string
+  status: string
+  error?: string
+}
+
+export async function queryJobs(qmp: Qmp): Promise<Job[]> {
+  return (await qmp.execute("query-jobs")) as Job[]
+}
+
+export async function cancelJob(qmp: Qmp, id: string): Promise<void> {
+  await qmp.execute("job-cancel", { id })
+}
+
+export async function dismissJob(qmp: Qmp, id: string): Promise<void> {
+  await qmp.execute("job-dismiss", { id })
+}
+
+export interface BlockNode {
+  "node-name": string
+  /** Of the file that it has open. */
+  file: string
+  image: { "virtual-size": number }
+}
+
+export async function queryBlockNodes(qmp: Qmp): Promise<BlockNode[]> {
+  return (await qmp.execute("query-named-block-nodes", { flat: true })) as BlockNode[]
+}
+
 export interface BlockJob {
   device: string
   type: string
   len: number
   offset: number
   status: string
+  ready?: boolean
   error?: string
 }
 

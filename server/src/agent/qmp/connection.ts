@@ -29,7 +29,8 @@ interface Pending {
 }
 
 const defaultConnectTimeoutMs = 5_000
-const defaultCommandTimeoutMs = 10_000
+/** QEMU answers at once, unless a disk keeps it: it flushes what it closes. */
+const defaultCommandTimeoutMs = 30_000
 /** The longest answers (query-qmp-schema) are below 300 KB. */
 const lineLimitBytes = 8 * 1024 * 1024
 const eventLimit = 1_024

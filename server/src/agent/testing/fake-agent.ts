@@ -4,17 +4,24 @@ import { type Clock, systemClock } from "../../platform/clock/clock.ts"
 import { silentLogger } from "../../platform/log/log.ts"
 import { type Agent, createAgent } from "../agent.ts"
 import type { StreamDialer } from "../consoles.ts"
-import { type FakeControl, FakeHypervisor } from "../hypervisor/fake/fake.ts"
+import { FakeHypervisor } from "../hypervisor/fake/fake.ts"
+import type { FakeControl } from "../hypervisor/fake/options.ts"
 import type { ImageCache } from "../image-cache/image-cache.ts"
 import type { ImageStore } from "../image-cache/image-store.ts"
 import { noImageCache } from "../image-cache/no-image-cache.ts"
 import type { MetadataServer } from "../metadata/metadata-keeper.ts"
 import type { AgentReport } from "../protocol.ts"
+import type { BackupStore } from "../volumes/backup-store.ts"
+import { FakeVolumeDriver } from "../volumes/fake-driver.ts"
+import { MemoryBackups } from "./memory-backups.ts"
 import { memoryPlugger, noStreams } from "./qemu-agent.ts"
 
 export interface FakeAgent {
   agent: Agent
   fake: FakeHypervisor
+  volumes: FakeVolumeDriver
+  /** Another back end, `fake2`, where it is asked for. */
+  others: FakeVolumeDriver
   reports: AgentReport[]
   /** States told of one machine, in order. */
   told(serverId: string): string[]
@@ -23,13 +30,17 @@ export interface FakeAgent {
 export async function openFakeAgent(options: {
   dataDir: string
   plugged: Set<string>
+  /** With `fake2`. */
+  hasOtherBackend?: boolean
   bootId?: string
   images?: ImageCache
   /** Default: nothing is stored. */
   store?: ImageStore["store"]
+  backups?: BackupStore
   metadata?: MetadataServer
   streams?: StreamDialer
   clock?: Clock
+  poolTimeoutMs?: number
   resumePausesMs?: readonly number[]
   /** Of the hypervisor, from the start on. */
   fail?: FakeControl["fail"]
@@ -41,13 +52,24 @@ export async function openFakeAgent(options: {
     clock: systemClock,
     ...(options.fail ? { control: { fail: options.fail } } : {}),
   })
+  const volumes = new FakeVolumeDriver({
+    file: join(options.dataDir, "agent", "volumes", "fake", "volumes.json"),
+    clock: systemClock,
+  })
+  const others = new FakeVolumeDriver({
+    name: "fake2",
+    file: join(options.dataDir, "agent", "volumes", "fake2", "volumes.json"),
+    clock: systemClock,
+  })
   const reports: AgentReport[] = []
   const agent = createAgent({
     host: "host1",
     hypervisor: fake,
     ports: memoryPlugger(options.plugged),
     images: options.images ?? noImageCache,
+    volumes: options.hasOtherBackend ? [volumes, others] : [volumes],
     imageStore: { store: options.store ?? (async () => {}) },
+    backups: options.backups ?? new MemoryBackups(),
     streams: options.streams ?? noStreams,
     metadata: options.metadata ?? null,
     dataDir: options.dataDir,
@@ -55,10 +77,11 @@ export async function openFakeAgent(options: {
     clock: options.clock ?? systemClock,
     report: (report) => reports.push(report),
     bootId: () => options.bootId ?? "boot-1",
+    ...(options.poolTimeoutMs === undefined ? {} : { poolTimeoutMs: options.poolTimeoutMs }),
     ...(options.resumePausesMs ? { resumePausesMs: options.resumePausesMs } : {}),
   })
   await agent.recoverAll()
   const told = (serverId: string) =>
     reports.flatMap((r) => (r.kind === "vm" && r.serverId === serverId ? [r.state.power] : []))
-  return { agent, fake, reports, told }
+  return { agent, fake, volumes, others, reports, told }
 }

@@ -8,9 +8,14 @@ import { type Agent, createAgent } from "../agent.ts"
 import type { StreamDialer } from "../consoles.ts"
 import { QemuHypervisor, type QemuOptions } from "../hypervisor/qemu/qemu.ts"
 import { createImageCache } from "../image-cache/image-cache.ts"
+import type { ImageStore } from "../image-cache/image-store.ts"
 import { agentDirectories } from "../machine-store.ts"
 import type { PortPlugger } from "../ports/port-plugger.ts"
-import type { AgentReport, VmSpec } from "../protocol.ts"
+import type { AgentReport, DiskSpec, VmSpec } from "../protocol.ts"
+import type { BackupStore } from "../volumes/backup-store.ts"
+import { FileVolumeDriver } from "../volumes/file-driver.ts"
+import type { VolumeDriver } from "../volumes/volume-driver.ts"
+import { MemoryBackups } from "./memory-backups.ts"
 import type { TinyGuest } from "./tiny-guest.ts"
 
 export interface QemuAgent {
@@ -47,7 +52,14 @@ export async function makeQemuAgent(options: {
   clock: Clock
   log: Logger
   bootId?: () => string
+  /** More files of the image store, by the image's id. */
+  images?: Record<string, string>
+  /** Default: nothing is stored. */
+  store?: ImageStore["store"]
+  backups?: BackupStore
   qemu?: Partial<QemuOptions>
+  /** More back ends, beside the host's own. */
+  volumes?: readonly VolumeDriver[]
 }): Promise<QemuAgent> {
   const { dataDir, guest, clock, log } = options
   const directories = agentDirectories(dataDir)
@@ -59,6 +71,7 @@ export async function makeQemuAgent(options: {
     root: join(store, "root"),
     kernel: guest.kernel,
     ramdisk: guest.ramdisk,
+    ...options.images,
   }
   const hypervisor = new QemuHypervisor({
     host: "host1",
@@ -83,7 +96,12 @@ export async function makeQemuAgent(options: {
     hypervisor,
     ports: memoryPlugger(plugged),
     images,
-    imageStore: { store: async () => {} },
+    volumes: [
+      ...["file", "other"].map((name) => new FileVolumeDriver(join(directories.volumes, name), { name })),
+      ...(options.volumes ?? []),
+    ],
+    imageStore: { store: options.store ?? (async () => {}) },
+    backups: options.backups ?? new MemoryBackups(),
     streams: noStreams,
     metadata: null,
     dataDir,
@@ -100,6 +118,12 @@ let tinyFiles: TinyGuest | undefined
 
 function md5(data: Uint8Array): string {
   return createHash("md5").update(data).digest("hex")
+}
+
+/** As a disk of a machine. */
+export function fileVolume(volumeId: string, sizeBytes = 64 * 1024 * 1024, backend = "file"): DiskSpec {
+  const source = { kind: "volume" as const, volumeId, backend }
+  return { name: volumeId, source, sizeBytes, bus: "virtio", bootIndex: null }
 }
 
 /** Boots the tiny guest's kernel, with a root disk, an ephemeral disk, swap, a config drive and one interface. */

@@ -4,9 +4,10 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { systemClock } from "../../platform/clock/clock.ts"
 import { silentLogger } from "../../platform/log/log.ts"
-import type { EnsureInput } from "../hypervisor/hypervisor.ts"
+import type { EnsureInput, LocalVolume } from "../hypervisor/hypervisor.ts"
 import { QemuHypervisor, type QemuOptions } from "../hypervisor/qemu/qemu.ts"
 import type { VmSpec } from "../protocol.ts"
+import { FileVolumeDriver } from "../volumes/file-driver.ts"
 import { exampleSpec } from "./example-spec.ts"
 import { makeTinyGuest } from "./tiny-guest.ts"
 
@@ -18,6 +19,8 @@ export interface TinyDriver {
   vmsDir: string
   open(options?: Partial<QemuOptions>): QemuHypervisor
   input(serverId: string, change?: Partial<VmSpec>): Omit<EnsureInput, "power">
+  /** A blank one. */
+  volume(volumeId: string, sizeBytes: number): Promise<LocalVolume>
   dispose(): void
 }
 
@@ -32,6 +35,7 @@ export async function makeTinyDriver(
   const guest = await makeTinyGuest(directory)
   const image = join(directory, "root.raw")
   writeFileSync(image, Buffer.alloc(1024 * 1024, "kumoi"))
+  const volumes = new FileVolumeDriver(join(directory, "volumes"))
   const raw = (path: string, virtualSizeBytes = 0) => ({ path, format: "raw" as const, virtualSizeBytes })
   return {
     directory,
@@ -58,6 +62,10 @@ export async function makeTinyDriver(
       vifs: [],
       imageFiles: { root: raw(image, 1024 * 1024), kernel: raw(guest.kernel), ramdisk: raw(guest.ramdisk) },
     }),
+    volume: async (volumeId, sizeBytes) => {
+      await volumes.create(volumeId, sizeBytes, null, new AbortController().signal)
+      return await volumes.open(volumeId)
+    },
     dispose: () => rmSync(directory, { recursive: true }),
   }
 }

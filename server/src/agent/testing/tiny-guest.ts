@@ -83,7 +83,10 @@ function moduleFiles(directory: string): string[] {
   return ordered.map((path) => join(directory, path))
 }
 
-/** Types a line on the serial console, and stays until the guest echoes it: QEMU drops what it could not pass on. */
+/**
+ * Types a line on the serial console, and stays until the guest echoes it, its end too: QEMU drops what it could not
+ * pass on when the connection is closed.
+ */
 export async function typeOnSerial(socketPath: string, line: string): Promise<void> {
   const socket = connect(socketPath)
   let text = ""
@@ -92,8 +95,10 @@ export async function typeOnSerial(socketPath: string, line: string): Promise<vo
   })
   await once(socket, "connect")
   socket.write(`${line}\n`)
+  const end = line.slice(-8)
   try {
-    await eventually("the echo", () => text.includes(line.slice(-8)), { timeoutMs: 20_000 })
+    const isEchoed = () => text.includes(end) && text.slice(text.lastIndexOf(end) + end.length).includes("\n")
+    await eventually("the echo", isEchoed, { timeoutMs: 60_000 })
   } finally {
     socket.destroy()
   }

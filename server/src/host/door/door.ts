@@ -26,6 +26,7 @@ import { joinHost, renewCertificate } from "../member/join.ts"
 import { type Member, memberOfCertificate, removeMember, selectMember } from "../member/member.ts"
 import { readJoinBody, readRenewBody } from "./bodies.ts"
 import { HostLinks } from "./links.ts"
+import { send, sendJson } from "./reply.ts"
 
 /** What a host may ask beside joining; each answers for the host that asks. Fulfilled where all services are known. */
 export type DoorAnswer = (host: string, request: IncomingMessage, response: ServerResponse) => Promise<void>
@@ -329,20 +330,4 @@ function sendFault(request: IncomingMessage, response: ServerResponse, fault: Fa
   // What was not read of the body is not waited for.
   if (!request.complete) response.setHeader("connection", "close")
   send(response, statusOf(fault), wireOf(fault))
-}
-
-/** The header, of several the first; "" when there is none. */
-export function headerOf(request: IncomingMessage, name: string): string {
-  const value = request.headers[name]
-  return (Array.isArray(value) ? value[0] : value)?.trim() ?? ""
-}
-
-export function sendJson(response: ServerResponse, body: unknown): void {
-  send(response, 200, body)
-}
-
-function send(response: ServerResponse, status: number, body: unknown): void {
-  const bytes = Buffer.from(JSON.stringify(body))
-  response.writeHead(status, { "content-type": "application/json", "content-length": bytes.length })
-  response.end(bytes)
 }

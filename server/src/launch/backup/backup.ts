@@ -4,7 +4,7 @@ import { open, rename, writeFile } from "node:fs/promises"
 import { basename, dirname, join, resolve } from "node:path"
 import pg from "pg"
 import "../../control-plane.ts" // declares every section of the configuration
-import { imageStoreDirectory } from "../../image/index.ts"
+import { imageStoreDirectories } from "../../image/index.ts"
 import { type Config, loadConfig } from "../../platform/config/config.ts"
 import { makeDirectory } from "../../platform/exec/directory.ts"
 import { Fault } from "../../platform/fault/fault.ts"
@@ -89,11 +89,11 @@ async function makeBackup(options: BackupOptions): Promise<Manifest> {
     say(`database: ${database.tables.length} tables, ${sizeText(sum(files))}`)
     const beside = await backUpFiles(dataDir, directory)
     say(`keys, passwords and policy: ${beside.length} files`)
-    const store = imageStoreDirectory(configOf(dataDir, options.configFile))
-    const { images, files: ofImages } = await backUpImages(client, store, directory, options.withImages)
+    const stores = imageStoreDirectories(configOf(dataDir, options.configFile))
+    const { images, files: ofImages } = await backUpImages(client, stores, directory, options.withImages)
     const how = images.areIncluded ? "copied" : "index only; --images copies their data"
     say(`images: ${images.count} with ${sizeText(images.sizeBytes)} (${how})`)
-    if (images.missing > 0) say(`images: ${images.missing} have no file in the store`)
+    if (images.missing > 0) say(`images: ${images.missing} lack a file in a store`)
     const manifest: Manifest = {
       format: manifestFormat,
       version: programVersion(),

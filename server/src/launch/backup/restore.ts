@@ -5,7 +5,7 @@ import { rename, rm } from "node:fs/promises"
 import { join, resolve } from "node:path"
 import { EpochStore } from "../../agent/epoch-store.ts"
 import { agentDirectories } from "../../agent/machine-store.ts"
-import { imageStoreDirectory } from "../../image/index.ts"
+import { imageStoreDirectories } from "../../image/index.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { createLogger } from "../../platform/log/log.ts"
 import { endLeftEngines, Supervisor } from "../../platform/supervise/supervisor.ts"
@@ -121,8 +121,8 @@ async function restoreBackup({ directory, dataDir, configFile, say }: RestoreOpt
   const aside = join(dataDir, `before-restore-${target.stamp}`)
   await restoreFiles(dataDir, directory, manifest.files, aside)
   if (existsSync(aside)) keptIn.add(aside)
-  const store = imageStoreDirectory(configOf(dataDir, configFile))
-  const imagesCopied = await restoreImageData(directory, store, manifest.files)
+  const stores = imageStoreDirectories(configOf(dataDir, configFile))
+  const imagesCopied = await restoreImageData(directory, stores, manifest.files)
   if (manifest.images.areIncluded) say(`images: ${imagesCopied} files that were missing are back`)
   rmSync(restoringPath(dir), { force: true })
   return { createdAt: manifest.createdAt, epoch, imagesCopied, keptIn: [...keptIn] }

@@ -24,11 +24,14 @@ import { exec } from "../../platform/exec/exec.ts"
 import { bootId, endProcess, processesWith } from "../../platform/exec/process.ts"
 import { fault } from "../../platform/fault/fault.ts"
 import type { Logger } from "../../platform/log/log.ts"
+import { type BridgeMappings, ownPublicBridge } from "../../platform/net/bridge-mappings.ts"
 import { engineMark } from "./ovn-daemon.ts"
-import { externalBridge, type OvnPaths, ovnPaths } from "./ovn-paths.ts"
+import { type OvnPaths, ovnPaths } from "./ovn-paths.ts"
 import { prefixConflict } from "./ovn-probe.ts"
+import { ensureProviders, planProviders, removeProviders } from "./ovn-provider-links.ts"
 import { type HostRecord, otherRecords, readRecord, writeRecord } from "./ovn-record.ts"
-import { ensureTunnel, planTunnel, removeTunnel, type TunnelOptions } from "./ovn-tunnel.ts"
+import { closeStack, ensureStorageLink, planStorageLink, removeStorageLink } from "./ovn-storage-link.ts"
+import { ensureTunnel, planTunnel, removeTunnel, type TunnelOptions, tunnelDevice } from "./ovn-tunnel.ts"
 import { ensureVeth } from "./ovn-veth.ts"
 
 export interface NetworkHostOptions {
@@ -36,8 +39,12 @@ export interface NetworkHostOptions {
   id: string
   /** Gateway addresses of the public network with prefix length, e.g. `172.24.4.1/24`; none on a host that is no gateway. */
   publicAddresses: readonly string[]
+  /** By which bridges of the machine it reaches physical networks. */
+  bridgeMappings?: BridgeMappings
   /** Where there are other hosts. */
   tunnel?: TunnelOptions
+  /** IPv4 prefixes of storage that QEMU reaches over the network itself. */
+  storageNetworks?: readonly string[]
   mtu?: number
   log: Logger
 }
@@ -64,6 +71,7 @@ export async function setUpNetworkHost(options: NetworkHostOptions): Promise<Ovn
   const isSameHost = prior?.hostInode === ownNetnsInode()
   const known = isSameHost ? prior.tunnel : null
   const tunnel = options.tunnel ? await planTunnel(paths, options.tunnel, known) : null
+  const providers = await planProviders(paths, options.bridgeMappings ?? {})
   mkdirSync(paths.runDir, { recursive: true, mode: 0o755 })
   const inode = await ensureNetns(paths.netns, prior?.netnsInode)
   const record: HostRecord = {
@@ -72,12 +80,27 @@ export async function setUpNetworkHost(options: NetworkHostOptions): Promise<Ovn
     hostInode: ownNetnsInode(),
     forwardBefore: isSameHost ? prior.forwardBefore : forwardBefore(paths),
     tunnel,
+    storage: null,
   }
   writeRecord(paths.recordFile, record)
   await quietNetns(paths)
   if (options.publicAddresses.length > 0) await ensureLink(paths, options)
+  else await exec("ip", ["link", "delete", paths.hostLink], { okCodes: [0, 1] })
+  await ensureProviders(paths, providers)
   if (tunnel) await ensureTunnel(paths, tunnel)
   else if (prior?.tunnel) await removeTunnel(paths)
+  const { storageNetworks = [] } = options
+  // After the tunnels' link, whose addresses are others.
+  if (storageNetworks.length > 0) {
+    record.storage = await planStorageLink(paths, storageNetworks, isSameHost ? prior.storage : null)
+    writeRecord(paths.recordFile, record)
+    await ensureStorageLink(paths, record.storage)
+  } else if (prior?.storage) await removeStorageLink(paths)
+  const devices = [
+    ...(tunnel ? [tunnelDevice(paths, tunnel)] : []),
+    ...(record.storage ? [paths.storagePeer] : []),
+  ]
+  if (devices.length > 0) await closeStack(paths, devices)
   await ensureForwarding(paths, options, record)
   return paths
 }
@@ -105,7 +128,7 @@ async function ensureLink(paths: OvnPaths, options: NetworkHostOptions): Promise
     outerMac: gatewayMac(options.publicAddresses),
     inner: bridgeLink,
     mtu: options.mtu ?? 1500,
-    bridge: externalBridge,
+    bridge: ownPublicBridge,
   })
   for (const address of options.publicAddresses) {
     const flags = isIPv6(address.split("/")[0] ?? "") ? ["nodad"] : []
@@ -128,7 +151,8 @@ async function ensureForwarding(
   record: HostRecord,
 ): Promise<void> {
   const rules: string[] = []
-  if (record.tunnel && record.forwardBefore.ipv4 !== null) writeFileSync(forwardFiles.ipv4, "1")
+  if ((record.tunnel || record.storage) && record.forwardBefore.ipv4 !== null)
+    writeFileSync(forwardFiles.ipv4, "1")
   for (const address of options.publicAddresses) {
     const isV6 = isIPv6(address.split("/")[0] ?? "")
     if (record.forwardBefore[isV6 ? "ipv6" : "ipv4"] === null) continue
@@ -171,7 +195,9 @@ export async function tearDownNetworkHost(options: { id: string; log: Logger }):
   const ended = left.length + (await endNetnsProcesses([...new Set(inodes)]))
   if (ended > 0) options.log.info({ ended }, "ended what still ran of the cloud's network")
   await exec("ip", ["link", "delete", paths.hostLink], { okCodes: [0, 1] })
+  await removeProviders(paths)
   await removeTunnel(paths)
+  await removeStorageLink(paths)
   for (const name of names) await removeNetns(name)
   await exec("nft", ["delete", "table", "inet", paths.nftTable], { okCodes: [0, 1] }).catch(() => {})
   if (record && record.hostInode === ownNetnsInode()) restoreForwarding(paths, record)

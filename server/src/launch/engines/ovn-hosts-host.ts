@@ -48,7 +48,7 @@ function chassisOptions(settings: HostSettings): ChassisOptions {
     databaseDir: join(dir, "ovn"),
     logDir: join(dir, "log"),
     hostId,
-    physicalNetwork: publicAddress === null ? null : "public",
+    isPublic: publicAddress !== null,
     datapathType: "netdev",
     isRelayed: !isCentral,
   }

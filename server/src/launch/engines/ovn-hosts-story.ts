@@ -18,7 +18,7 @@ import { tellAll } from "../../network/driver/testing/tell-all.ts"
 import { eventually } from "../../platform/clock/clock.ts"
 import { exec } from "../../platform/exec/exec.ts"
 import { identifyProcess } from "../../platform/exec/process.ts"
-import { StoryAuthority, StoryHost, startWire, type Wire } from "./ovn-hosts-world.ts"
+import { asking, StoryAuthority, StoryHost, startWire, type Wire } from "./ovn-hosts-world.ts"
 import type { PeerTls } from "./ovn-paths.ts"
 import { allUp, Guest } from "./ovn-story-world.ts"
 
@@ -258,7 +258,9 @@ test("a renewed certificate is taken without a restart", async () => {
     return new X509Certificate(pem).fingerprint256
   }
   const before = await shown()
-  const { certFile } = await authority.sign(doorServerName)
+  // It looks at the files whenever it has something to do, in the middle of their change as well.
+  const look = () => sb(one, ["--columns=name", "list", "Chassis"])
+  const { certFile } = await asking(look, authority.sign(doorServerName))
   await eventually("the new certificate", async () => {
     const now = await shown()
     return now !== before && now === new X509Certificate(readFileSync(certFile)).fingerprint256

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { enterNetns, netnsDir } from "../../agent/ports/netns.ts"
 import { OvnPlugger } from "../../agent/ports/ovn-plugger.ts"
+import { type KeyPairFiles, makeAuthority, makeCertificate } from "../../platform/authority/authority.ts"
 import { type ExecResult, exec } from "../../platform/exec/exec.ts"
 import type { EngineStatus } from "../../platform/supervise/supervisor.ts"
 import { answers } from "./ovn-daemon.ts"
@@ -169,25 +170,32 @@ export class StoryAuthority {
 
   static async make(dir: string, name: string): Promise<StoryAuthority> {
     const authority = new StoryAuthority(dir, name)
-    const [cert, key] = [authority.#file(name, "pem"), authority.#file(name, "key")]
-    await exec("openssl", [...newKey(key), "-x509", "-days", "2", "-subj", `/CN=${name}`, "-out", cert])
+    await makeAuthority(authority.#files(name), name)
     return authority
   }
 
+  /** The certificate that was there for this name is replaced. */
   async sign(name: string): Promise<PeerTls> {
-    const [certFile, keyFile] = [this.#file(name, "pem"), this.#file(name, "key")]
-    const [request, caFile] = [this.#file(name, "request"), this.#file(this.#name, "pem")]
-    await exec("openssl", [...newKey(keyFile), "-subj", `/CN=${name}`, "-out", request])
-    const signer = ["-CA", caFile, "-CAkey", this.#file(this.#name, "key"), "-CAcreateserial", "-days", "2"]
-    await exec("openssl", ["x509", "-req", "-in", request, ...signer, "-out", certFile])
-    return { certFile, keyFile, caFile }
+    const [files, ca] = [this.#files(name), this.#files(this.#name)]
+    const wish = { commonName: name, names: [name], usages: ["serverAuth", "clientAuth"], days: 2 } as const
+    await makeCertificate(files, ca, wish)
+    return { ...files, caFile: ca.certFile }
   }
 
-  #file(name: string, kind: string): string {
-    return join(this.#dir, `${this.#name}-${name}.${kind}`)
+  #files(name: string): KeyPairFiles {
+    const path = join(this.#dir, `${this.#name}-${name}`)
+    return { certFile: `${path}.pem`, keyFile: `${path}.key` }
   }
 }
 
-function newKey(keyFile: string): string[] {
-  return ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", keyFile]
+/** Asks again and again until the work is done. */
+export async function asking<T>(ask: () => Promise<unknown>, work: Promise<T>): Promise<T> {
+  let isDone = false
+  const asked = (async () => {
+    while (!isDone) await ask()
+  })()
+  return await work.finally(async () => {
+    isDone = true
+    await asked
+  })
 }

@@ -7,6 +7,7 @@ import { join } from "node:path"
 import { netnsDir } from "../../agent/ports/netns.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import type { TlsFiles } from "../../platform/http/tls.ts"
+import type { BridgeMappings } from "../../platform/net/bridge-mappings.ts"
 
 export interface OvnPaths {
   id: string
@@ -28,6 +29,10 @@ export interface OvnPaths {
   /** Its other end, inside. */
   tunnelPeer: string
   tunnelTable: string
+  /** The way to storage that QEMU reaches itself, and its other end, inside. */
+  storageLink: string
+  storagePeer: string
+  storageTable: string
   /** Where Kumoi serves metadata over HTTP for the proxy; see `shareWithProxy`. */
   metadataSocket: string
   /** Configuration and sockets of the metadata proxy. */
@@ -51,17 +56,16 @@ export interface CentralOptions {
 export interface ChassisOptions extends CentralOptions {
   /** Name of this host among the chassis; ports ask for it, and its certificate bears it. */
   hostId: string
-  /** Name under which networks ask for the external bridge, e.g. `public`; null on a host that is no gateway. */
-  physicalNetwork: string | null
+  /** It is a gateway of the public network itself, by the external bridge. */
+  isPublic: boolean
+  /** By which bridges of the machine it reaches physical networks. */
+  bridgeMappings?: BridgeMappings
   datapathType: DatapathType
   /** The southbound database is another host's: a relay stands at its socket (ovn-southbound-relay.ts). */
   isRelayed?: boolean
 }
 
-/** Where the public network lies, on every host that has a way to it. */
-export const physicalNetwork = "public"
 export const integrationBridge = "br-int"
-export const externalBridge = "br-ex"
 /** Open vSwitch makes tunnels over a bridge that has the tunnel's address, where the kernel makes none. */
 export const tunnelBridge = "br-phy"
 
@@ -85,6 +89,9 @@ export function ovnPaths(id: string): OvnPaths {
     tunnelLink: `kt-${id}`,
     tunnelPeer: `ku-${id}`,
     tunnelTable: `kumoi_tunnel_${id}`,
+    storageLink: `ks-${id}`,
+    storagePeer: `kq-${id}`,
+    storageTable: `kumoi_storage_${id}`,
     metadataSocket: join(runDir, "metadata.sock"),
     proxyDir: join(runDir, "proxy"),
   }

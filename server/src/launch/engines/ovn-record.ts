@@ -20,6 +20,14 @@ export interface Tunnel {
   innerAddress: string
 }
 
+/** How QEMU gets to storage; see ovn-storage-link.ts. */
+export interface StorageLink {
+  outerAddress: string
+  innerAddress: string
+  /** IPv4 prefixes. */
+  networks: readonly string[]
+}
+
 export interface HostRecord {
   bootId: string
   /** The cloud's namespace, and the one that Kumoi was started in. */
@@ -28,13 +36,15 @@ export interface HostRecord {
   /** Contents of ip_forward before the first cloud; null when it was not touched. */
   forwardBefore: { ipv4: string | null; ipv6: string | null }
   tunnel: Tunnel | null
+  storage: StorageLink | null
 }
 
 export function readRecord(path: string): HostRecord | undefined {
   try {
     const record: HostRecord = JSON.parse(readFileSync(path, "utf8"))
-    // One of an earlier program says nothing of tunnels.
-    return record.bootId === bootId() ? { ...record, tunnel: record.tunnel ?? null } : undefined
+    // One of an earlier program says nothing of these.
+    const { tunnel = null, storage = null } = record as Partial<HostRecord>
+    return record.bootId === bootId() ? { ...record, tunnel, storage } : undefined
   } catch {
     return undefined
   }

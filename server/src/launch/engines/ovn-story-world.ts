@@ -71,7 +71,7 @@ export async function startWorld(publicAddress = "172.24.4.1/24"): Promise<World
     databaseDir: join(dir, "ovn"),
     logDir: join(dir, "log"),
     hostId,
-    physicalNetwork: "public",
+    isPublic: true,
     datapathType: "netdev",
   })
   for (const engine of [...engines, metadataProxyEngine({ paths, logDir: join(dir, "log") })])

@@ -1,6 +1,7 @@
-// The settings of Open vSwitch on a host: who we are to OVN, the two bridges, the port to the outside. Repeatable;
+// The settings of Open vSwitch on a host: who we are to OVN, the bridges, the ports to the outside. Repeatable;
 // ports that the agent has plugged stay as they are.
 import { existsSync } from "node:fs"
+import { ownPublicBridge, ownPublicNetwork } from "../../platform/net/bridge-mappings.ts"
 import {
   byUuid,
   type Operation,
@@ -8,13 +9,8 @@ import {
   OvsdbUnavailable,
   type Row,
 } from "../../platform/ovsdb/index.ts"
-import {
-  type ChassisOptions,
-  externalBridge,
-  integrationBridge,
-  type OvnPaths,
-  tunnelBridge,
-} from "./ovn-paths.ts"
+import { type ChassisOptions, integrationBridge, type OvnPaths, tunnelBridge } from "./ovn-paths.ts"
+import { providerBridgePrefix, providersOf } from "./ovn-providers.ts"
 import { readRecord, type Tunnel } from "./ovn-record.ts"
 
 /** Of a connection to another host, which may end without a word. */
@@ -64,19 +60,23 @@ function plan(
     operations.push(...insertBridge(options, name, ports, target))
   }
   for (const { name, _uuid } of bridges) {
-    if (name !== tunnelBridge || wanted.has(tunnelBridge)) continue
+    if (typeof name !== "string" || wanted.has(name) || !isOurs(name)) continue
     const mutations = [["bridges", "delete", [_uuid]]] as const
     operations.push({ op: "mutate", table: "Open_vSwitch", where: byUuid(target), mutations })
   }
   return operations
 }
 
+const isOurs = (bridge: string) =>
+  [tunnelBridge, ownPublicBridge].includes(bridge) || bridge.startsWith(providerBridgePrefix)
+
 /** In a host's settings, and in what it says of itself. */
 export const bridgeMappingsKey = "ovn-bridge-mappings"
 
 /** Who we are to OVN. */
 function identity(options: ChassisOptions, tunnel: Tunnel | null): Record<string, string> {
-  const { hostId, paths, isRelayed = false, physicalNetwork } = options
+  const { hostId, paths, isRelayed = false } = options
+  const mappings = mappingsOf(options)
   return {
     "system-id": hostId,
     hostname: hostId,
@@ -86,17 +86,27 @@ function identity(options: ChassisOptions, tunnel: Tunnel | null): Record<string
     "ovn-encap-ip": tunnel?.address ?? "127.0.0.1",
     "ovn-bridge": integrationBridge,
     "ovn-bridge-datapath-type": options.datapathType,
-    ...(physicalNetwork === null ? {} : { [bridgeMappingsKey]: `${physicalNetwork}:${externalBridge}` }),
+    ...(mappings === "" ? {} : { [bridgeMappingsKey]: mappings }),
     // A host that has every row asks for none when a port comes: choosing rows costs a round trip each time.
     "ovn-monitor-all": "true",
   }
 }
 
+/** The switch's bridges by physical network, as OVN wants them: `public:br-ex,…`. */
+function mappingsOf({ paths, isPublic, bridgeMappings = {} }: ChassisOptions): string {
+  const providers = providersOf(paths, bridgeMappings)
+  return [
+    ...(isPublic ? [`${ownPublicNetwork}:${ownPublicBridge}`] : []),
+    ...providers.map(({ physicalNetwork, switchBridge }) => `${physicalNetwork}:${switchBridge}`),
+  ].join(",")
+}
+
 /** With the links that are their ports. */
 function bridgesOf(options: ChassisOptions, tunnel: Tunnel | null): Map<string, string[]> {
-  const { paths, physicalNetwork } = options
+  const { paths, isPublic, bridgeMappings = {} } = options
   const bridges = new Map<string, string[]>([[integrationBridge, []]])
-  if (physicalNetwork !== null) bridges.set(externalBridge, [paths.bridgeLink])
+  if (isPublic) bridges.set(ownPublicBridge, [paths.bridgeLink])
+  for (const { switchBridge, inner } of providersOf(paths, bridgeMappings)) bridges.set(switchBridge, [inner])
   if (tunnel?.datapathType === "netdev") bridges.set(tunnelBridge, [paths.tunnelPeer])
   return bridges
 }

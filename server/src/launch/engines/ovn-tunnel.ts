@@ -7,9 +7,9 @@
 //
 // Datagrams of the tunnels have their one address changed on the way, without a memory of connections: what becomes of
 // them is known beforehand. Nothing but these passes. Inside, what comes from a guest's device is dropped before the
-// kernel's own stack, which has an address now and would answer (measured).
+// kernel's own stack, which has an address now and would answer (measured): see `closeStack`.
 import { readFileSync } from "node:fs"
-import { enterNetns, ownNetnsInode } from "../../agent/ports/netns.ts"
+import { ownNetnsInode } from "../../agent/ports/netns.ts"
 import { eventually } from "../../platform/clock/clock.ts"
 import { exec } from "../../platform/exec/exec.ts"
 import { fault, invalid } from "../../platform/fault/fault.ts"
@@ -113,8 +113,11 @@ export async function ensureTunnel(paths: OvnPaths, tunnel: Tunnel): Promise<voi
   await exec("ip", ["address", "replace", `${outerAddress}/30`, "dev", outer])
   if (!isOfSwitch) await addressInside(netns, inner, tunnel)
   await exec("nft", ["-f", "-"], { input: outerRules(paths, tunnel) })
-  const [program = "", ...enter] = enterNetns(paths.netnsFile)
-  await exec(program, [...enter, "nft", "-f", "-"], { input: innerRules(isOfSwitch ? tunnelBridge : inner) })
+}
+
+/** Where datagrams of the tunnels come in, inside. */
+export function tunnelDevice({ tunnelPeer }: OvnPaths, { datapathType }: Tunnel): string {
+  return datapathType === "netdev" ? tunnelBridge : tunnelPeer
 }
 
 export async function removeTunnel(paths: OvnPaths): Promise<void> {
@@ -134,7 +137,7 @@ export async function addressTunnel(paths: OvnPaths): Promise<void> {
   await addressInside(paths.netns, tunnelBridge, tunnel)
 }
 
-/** The route is for tunnels: nothing else in the namespace sends, and nothing else would pass. */
+/** The route is for tunnels: nothing else in the namespace sends to where no other route is, nor would it pass. */
 async function addressInside(netns: string, device: string, tunnel: Tunnel): Promise<void> {
   const lines = [
     `address replace ${tunnel.innerAddress}/30 dev ${device}`,
@@ -168,26 +171,6 @@ function outerRules({ tunnelTable: table, tunnelLink: link }: OvnPaths, tunnel: 
     "  }",
     "  chain staying { type filter hook input priority filter; policy accept;",
     `    ${from} drop`,
-    "  }",
-    "}",
-  ].join("\n")}\n`
-}
-
-function innerRules(device: string): string {
-  const isOther = `iifname != { "lo", "${device}" } drop`
-  return `${[
-    "add table inet kumoi_tunnel",
-    "delete table inet kumoi_tunnel",
-    "add table arp kumoi_tunnel",
-    "delete table arp kumoi_tunnel",
-    "table inet kumoi_tunnel {",
-    `  chain incoming { type filter hook prerouting priority raw; policy accept;`,
-    `    ${isOther}`,
-    "  }",
-    "}",
-    "table arp kumoi_tunnel {",
-    "  chain incoming { type filter hook input priority filter; policy accept;",
-    `    ${isOther}`,
     "  }",
     "}",
   ].join("\n")}\n`

@@ -3,6 +3,7 @@
 import { join } from "node:path"
 import { FakeHypervisor } from "../../agent/hypervisor/fake/fake.ts"
 import { FakePlugger } from "../../agent/ports/fake-plugger.ts"
+import { FakeVolumeDriver } from "../../agent/volumes/fake-driver.ts"
 import { type AgentRole, startAgentRole } from "../../agent-role.ts"
 import type { Bus } from "../../platform/bus/bus.ts"
 import { openSocketBus } from "../../platform/bus/socket-bus.ts"
@@ -54,16 +55,27 @@ async function startSimulated({ name, profile, dataDir, bus, log }: Simulated): 
     clock,
     capacity: profiles[profile],
   })
-  const parts = { hypervisor, ports: new FakePlugger(), metadata: null, usesImages: false }
+  const volumes = [new FakeVolumeDriver({ file: join(own, "agent/volumes/fake/volumes.json"), clock })]
+  const parts = { hypervisor, ports: new FakePlugger(), metadata: null, usesImages: false, volumes }
   const config = { host: name, dataDir: own }
   return await startAgentRole({ config, bus, clock, log }, parts, nothing)
 }
+
+const noBackups = () => Promise.reject(new Error("a simulated host of a fleet keeps no backup"))
 
 /** A simulated host looks at no image and shows no screen. */
 const nothing = {
   images: {
     open: () => Promise.reject(new Error("a simulated host looks at no image")),
     store: () => Promise.reject(new Error("a simulated host has no image to store")),
+  },
+  backups: {
+    offer: noBackups,
+    put: noBackups,
+    finish: noBackups,
+    open: noBackups,
+    digests: noBackups,
+    get: noBackups,
   },
   streams: { dial: () => Promise.reject(new Error("a simulated host of a fleet shows no screen")) },
 }

@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { hostNameWords, isHostName } from "../../agent/door-protocol.ts"
 import { isKey, makeKey, makeRequest } from "../../platform/authority/authority.ts"
 import { Fault } from "../../platform/fault/fault.ts"
+import type { BridgeMappings } from "../../platform/net/bridge-mappings.ts"
 import { isLinkLocal } from "../address.ts"
 import { openCloudDir } from "../cloud-dir.ts"
 import { dataWords } from "../options.ts"
@@ -29,11 +30,21 @@ export interface JoinOptions {
   hypervisor?: Membership["hypervisor"]
   /** It has a way to the public network. */
   isPublic?: boolean
+  /** By which bridges of the machine it reaches physical networks. */
+  bridgeMappings?: BridgeMappings
 }
 
 /** Repeatable: when the answer was lost, the same key asks again. */
 export async function joinCloud(options: JoinOptions): Promise<Membership> {
-  const { dataDir, token, name, address, hypervisor = "auto", isPublic = false } = options
+  const {
+    dataDir,
+    token,
+    name,
+    address,
+    hypervisor = "auto",
+    isPublic = false,
+    bridgeMappings = {},
+  } = options
   const door = readDoor(options.url)
   checkOwnName(name)
   if (address !== null) checkOwnAddress(address)
@@ -57,7 +68,8 @@ export async function joinCloud(options: JoinOptions): Promise<Membership> {
   const request = await makeRequest(keyFile)
   const { answer, address: own } = await askToJoin(door, { token, name, address, request })
   const { name: ownName, id } = answer
-  const membership = { door: door.origin, name: ownName, id, address: own, hypervisor, isPublic }
+  const how = { hypervisor, isPublic, bridgeMappings }
+  const membership = { door: door.origin, name: ownName, id, address: own, ...how }
   writeMembership(dataDir, membership, answer)
   return membership
 }

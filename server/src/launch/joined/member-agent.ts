@@ -5,6 +5,7 @@ import { type LinkState, openLinkBus } from "../../platform/bus/link-bus.ts"
 import type { Clock } from "../../platform/clock/clock.ts"
 import { describeError } from "../../platform/fault/fault.ts"
 import type { Logger } from "../../platform/log/log.ts"
+import { doorBackupStore } from "./door-backup-store.ts"
 import type { DoorClient } from "./door-client.ts"
 import { doorImageStore } from "./door-image-store.ts"
 import { doorStreamDialer } from "./door-stream-dialer.ts"
@@ -46,7 +47,11 @@ export async function startMemberAgent(options: MemberAgentOptions): Promise<Mem
     }),
   )
   const config = { dataDir, host: membership.name }
-  const cloud = { images: doorImageStore(client), streams: doorStreamDialer(client) }
+  const cloud = {
+    images: doorImageStore(client),
+    backups: doorBackupStore(client),
+    streams: doorStreamDialer(client),
+  }
   const started = await startAgentRole({ bus, clock, log, config }, options.parts, cloud)
   role = started
   if (state.isConnected) started.agent.sayAlive()

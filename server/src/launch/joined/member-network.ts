@@ -7,13 +7,14 @@ import { MetadataProxy, shareWithProxy } from "../../agent/metadata/metadata-pro
 import { OvnPlugger } from "../../agent/ports/ovn-plugger.ts"
 import type { AgentParts } from "../../agent-role.ts"
 import type { Logger } from "../../platform/log/log.ts"
+import { ownPublicBridge, ownPublicNetwork } from "../../platform/net/bridge-mappings.ts"
 import type { Supervisor } from "../../platform/supervise/supervisor.ts"
 import type { CloudDir } from "../cloud-dir.ts"
 import { metadataProxyEngine } from "../engines/haproxy-metadata.ts"
 import { chassisEngines } from "../engines/ovn.ts"
 import { answers } from "../engines/ovn-daemon.ts"
 import { setUpNetworkHost } from "../engines/ovn-host.ts"
-import { integrationBridge, physicalNetwork } from "../engines/ovn-paths.ts"
+import { integrationBridge } from "../engines/ovn-paths.ts"
 import { probeDatapath } from "../engines/ovn-probe.ts"
 import { relaySouthbound } from "../engines/ovn-southbound-relay.ts"
 import type { StartPlan } from "../plan.ts"
@@ -28,22 +29,25 @@ export interface MemberNetworkOptions {
   supervisor: Supervisor
   client: DoorClient
   plan: StartPlan
+  storageNetworks: readonly string[]
   log: Logger
 }
 
 export async function joinNetwork(
   options: MemberNetworkOptions,
   stack: AsyncDisposableStack,
-): Promise<Pick<AgentParts, "ports" | "metadata" | "networkProblem">> {
+): Promise<Pick<AgentParts, "ports" | "metadata" | "network">> {
   const { network, membership, dir, supervisor, client, plan, log } = options
   const { tunnelType: type, tenantMtu, publicAddress } = network
-  const isPublic = membership.isPublic === true
+  const { isPublic = false, bridgeMappings = {} } = membership
   const datapathType = await probeDatapath()
   const tunnel = { address: membership.address, type, datapathType, tenantMtu }
   const paths = await setUpNetworkHost({
     id: dir.facts.cloudId,
     publicAddresses: isPublic ? [publicAddress] : [],
+    bridgeMappings,
     tunnel,
+    storageNetworks: options.storageNetworks,
     log,
   })
   const engines = chassisEngines({
@@ -51,7 +55,8 @@ export async function joinNetwork(
     databaseDir: join(dir.path, "ovn"),
     logDir: dir.logDir,
     hostId: membership.name,
-    physicalNetwork: isPublic ? physicalNetwork : null,
+    isPublic,
+    bridgeMappings,
     datapathType,
     isRelayed: true,
   })
@@ -77,11 +82,14 @@ export async function joinNetwork(
       metadataSocket: paths.metadataSocket,
       proxyDir: paths.proxyDir,
     }),
-    networkProblem: async () => {
-      const ill = supervisor.status().filter(({ name, state }) => names.has(name) && state !== "running")
-      if (ill.length > 0) return `${ill.map(({ name, state }) => `${name} is ${state}`).join(", ")}`
-      const isConnected = await answers(paths, "ovn-controller", "connection-status", /^connected/)
-      return isConnected ? null : "ovn-controller is not connected to the southbound database"
+    network: {
+      bridgeMappings: { ...(isPublic && { [ownPublicNetwork]: ownPublicBridge }), ...bridgeMappings },
+      problem: async () => {
+        const ill = supervisor.status().filter(({ name, state }) => names.has(name) && state !== "running")
+        if (ill.length > 0) return `${ill.map(({ name, state }) => `${name} is ${state}`).join(", ")}`
+        const isConnected = await answers(paths, "ovn-controller", "connection-status", /^connected/)
+        return isConnected ? null : "ovn-controller is not connected to the southbound database"
+      },
     },
   }
 }

@@ -3,6 +3,7 @@ import { X509Certificate } from "node:crypto"
 import { existsSync, mkdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { isUsable, type KeyPairFiles } from "../../platform/authority/authority.ts"
+import type { BridgeMappings } from "../../platform/net/bridge-mappings.ts"
 import { readJson, writeJson, writeWhole } from "../cloud-dir.ts"
 
 export interface Membership {
@@ -17,6 +18,8 @@ export interface Membership {
   hypervisor: "auto" | "qemu" | "fake"
   /** It has a way to the public network, and so can be a gateway. Left out by hosts that joined before there was that. */
   isPublic?: boolean
+  /** By which bridges of the machine it reaches physical networks. Left out by earlier ones too. */
+  bridgeMappings?: BridgeMappings
 }
 
 export interface MemberFiles extends KeyPairFiles {

@@ -3,7 +3,7 @@ import type { HostSettings } from "../../agent/door-protocol.ts"
 import { FakePlugger } from "../../agent/ports/fake-plugger.ts"
 import type { AgentParts } from "../../agent-role.ts"
 import { eventually, systemClock } from "../../platform/clock/clock.ts"
-import { loadConfig } from "../../platform/config/config.ts"
+import { type Config, loadConfig } from "../../platform/config/config.ts"
 import type { ProcessIdentity } from "../../platform/exec/process.ts"
 import { describeError, Fault } from "../../platform/fault/fault.ts"
 import { createLogger, type Logger } from "../../platform/log/log.ts"
@@ -19,12 +19,13 @@ import {
   writeJson,
   writeMainState,
 } from "../cloud-dir.ts"
+import { declareConfigSections } from "../config-sections.ts"
 import { serveControl } from "../control.ts"
 import { removeLeftovers } from "../leftovers.ts"
 import { dataWords } from "../options.ts"
 import { endWhenUncaught, ownParent } from "../parent.ts"
 import { planDrivers, type StartPlan } from "../plan.ts"
-import { makeHypervisor } from "../real-host.ts"
+import { makeHypervisor, makeVolumeDrivers } from "../real-host.ts"
 import { firstSignal, interrupted, mustIdentify, ownStatus, parentStatus, type RunningCloud } from "../run.ts"
 import type { CloudStatus, ComponentStatus } from "../status.ts"
 import type { UpOptions } from "../up-options.ts"
@@ -53,6 +54,7 @@ export async function runHost(
   say: (line: string) => void,
 ): Promise<RunningCloud> {
   const startedMs = performance.now()
+  await declareConfigSections()
   const config = loadConfig({
     file: options.configFile,
     env: process.env,
@@ -81,7 +83,7 @@ export async function runHost(
     const chosen = options.hypervisor === "auto" ? membership.hypervisor : options.hypervisor
     const hypervisor = chosen === "auto" && settings.hypervisor === "fake" ? "fake" : chosen
     const network = settings.network === null ? "fake" : "ovn"
-    const plan = await planDrivers({ ...options, hypervisor, network }, say)
+    const plan = await planDrivers({ ...options, ...config.agent, hypervisor, network }, say)
     const run: Run = {
       ...{ options, membership, dir, log, supervisor, client, settings, plan, say },
       startedAt: new Date(),
@@ -89,7 +91,7 @@ export async function runHost(
     }
     stack.defer(async () => void (await removeLeftovers(dir)))
     stack.defer(async () => await supervisor.stopAll())
-    const agent = await Promise.race([startAll(run, config.fake.pace, stack), interrupted(signal)])
+    const agent = await Promise.race([startAll(run, config, stack), interrupted(signal)])
     const ended = stopOnSignal(run, agent, { signal, stack })
     return { summary: summaryOf(run, agent, (performance.now() - startedMs) / 1000), ended }
   } catch (error) {
@@ -128,11 +130,7 @@ function wasRemoved({ name, door }: Membership, dataDir: string): Fault {
 /** A cloud that is away is waited for so long; the host runs without it, and connects when it is back. */
 const linkTimeoutMs = 15_000
 
-async function startAll(
-  run: Run,
-  fakePace: Parameters<typeof makeHypervisor>[0]["fakePace"],
-  stack: AsyncDisposableStack,
-): Promise<MemberAgent> {
+async function startAll(run: Run, config: Config, stack: AsyncDisposableStack): Promise<MemberAgent> {
   const { dir, membership, plan, log, client } = run
   const state = {
     identity: mustIdentify(),
@@ -147,7 +145,7 @@ async function startAll(
   stack.defer(() => removeMainState(dir))
   const agent = await startMemberAgent({
     ...{ membership, dataDir: dir.path, client, log },
-    parts: await startParts(run, fakePace, stack),
+    parts: await startParts(run, config, stack),
     clock: systemClock,
   })
   stack.use(
@@ -164,19 +162,18 @@ async function startAll(
   return agent
 }
 
-async function startParts(
-  run: Run,
-  fakePace: Parameters<typeof makeHypervisor>[0]["fakePace"],
-  stack: AsyncDisposableStack,
-): Promise<AgentParts> {
+async function startParts(run: Run, config: Config, stack: AsyncDisposableStack): Promise<AgentParts> {
   const { plan, dir, log, membership, settings, say } = run
+  const { fake, agent } = config
   if (settings.network) say("starting the network (Open vSwitch, OVN)")
   const network = settings.network
-    ? await joinNetwork({ ...run, network: settings.network }, stack)
+    ? await joinNetwork({ ...run, ...agent, network: settings.network }, stack)
     : { ports: new FakePlugger(), metadata: null }
-  const facts = { plan, dir, log, host: membership.name, hostIp: membership.address, fakePace, say }
+  const host = { host: membership.name, hostIp: membership.address }
+  const facts = { plan, dir, log, ...host, fakePace: fake.pace, volumeBackEnds: agent.volumeBackEnds, say }
   const hypervisor = await makeHypervisor(facts, network.ports)
-  return { hypervisor, ...network, usesImages: plan.hypervisor === "qemu" }
+  const volumes = makeVolumeDrivers(facts)
+  return { hypervisor, ...network, volumes, usesImages: plan.hypervisor === "qemu" }
 }
 
 async function stopOnSignal(

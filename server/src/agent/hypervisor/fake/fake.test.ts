@@ -25,6 +25,7 @@ hypervisorContract("fake", async () => {
   return {
     open: async () => open(dir),
     input: async (serverId) => input(serverId),
+    volume: async () => ({ kind: "nothing" }),
     kill: async (hypervisor, handle) => hypervisor.losePower([handle.serverId]),
     guestPowersOff: async (hypervisor, handle) => hypervisor.guestPowersOff(handle.serverId),
     guestReboots: async (hypervisor, handle) => hypervisor.guestReboots(handle.serverId),

@@ -7,79 +7,55 @@ import { readFileSync, statSync } from "node:fs"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import type { Duplex } from "node:stream"
-import type { Clock } from "../../../platform/clock/clock.ts"
 import { EventHub } from "../../event-queue.ts"
-import { agentMachineNotFound, agentMachineStateWrong, agentStartFailed } from "../../faults.ts"
-import type { ConsoleKind, HostDescription, PowerState, VmDiagnostics, VmState } from "../../protocol.ts"
+import {
+  agentDiskMissing,
+  agentGuestKeepsDevice,
+  agentMachineNotFound,
+  agentMachineStateWrong,
+  agentStartFailed,
+  agentVolumeCopyBroken,
+  agentVolumeOpenFailed,
+} from "../../faults.ts"
+import type { ConsoleKind, DiskSpec, PowerState, VmDiagnostics, VmState } from "../../protocol.ts"
+import { volumeDisks, withDisk, withoutVolume, withVolumesOf } from "../../volumes/volume-disks.ts"
 import { readHostFacts } from "../host-facts.ts"
 import type {
+  Commit,
   EnsureInput,
   HotplugsVifs,
   Hypervisor,
   HypervisorDescription,
+  LocalVolume,
+  MovesVolumes,
   OffersConsoles,
   PluggedVif,
+  PlugsVolumes,
+  RunningCopy,
+  RunningMirror,
   Suspends,
   TakesSnapshots,
   VmEvent,
   VmHandle,
+  WantedCopy,
+  WantedMirror,
 } from "../hypervisor.ts"
-import type { FakeConfig } from "./config.ts"
 import "./config.ts" // declares the section where a program makes this
 import { bootText, powerOffText, restartText } from "./console-text.ts"
 import { emptyQcow2 } from "./empty-qcow2.ts"
 import { fakeScreen, fakeSerial } from "./fake-console.ts"
+import { type FakeMachine, isOn, lockedBy } from "./fake-machine.ts"
 import { Journal } from "./journal.ts"
-
-export interface FakeControl {
-  /** Every operation takes this long. */
-  delayMs?: number
-  /** The `at`-th call from now on (of `operation`, or of any) fails, and `times - 1` calls after it. */
-  fail?: { operation?: string; at: number; times?: number } | null
-}
-
-export interface FakeOptions {
-  host: string
-  hostIp: string
-  dir: string
-  clock: Clock
-  control?: FakeControl
-  /** Default: off, no time at all. */
-  pace?: FakeConfig["pace"]
-  /** What the host claims to have; default: what this machine has. */
-  capacity?: Partial<Pick<HostDescription, "vcpus" | "ramMib" | "diskGib">>
-}
-
-interface FakeMachine {
-  serverId: string
-  state: VmState
-  spec: Omit<EnsureInput["spec"], "configDrive">
-  hasConfigDrive: boolean
-  vifs: PluggedVif[]
-  /** What the console shows, by pieces; only the last few boots are kept. */
-  console: string[]
-  bootedAt: string | null
-}
-
-/** What a machine of a small image takes for what changes it, in milliseconds; looking takes no time. */
-const realisticMs: Readonly<Record<string, number>> = {
-  ensure: 1_500,
-  recover: 1_500,
-  setPower: 1_000,
-  suspend: 1_500,
-  reboot: 1_500,
-  destroy: 500,
-  snapshot: 1_500,
-  plugVif: 300,
-  unplugVif: 300,
-}
+import { type FakeControl, type FakeOptions, realisticMs } from "./options.ts"
 
 const eventLimit = 4_096
 const consolePiecesMost = 12
 const controlIntervalMs = 250
 const driverName = "fake"
 
-export class FakeHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots, Suspends, OffersConsoles {
+export class FakeHypervisor
+  implements Hypervisor, HotplugsVifs, PlugsVolumes, MovesVolumes, TakesSnapshots, Suspends, OffersConsoles
+{
   readonly name = driverName
   readonly #options: FakeOptions
   readonly #journal: Journal<FakeMachine>
@@ -152,6 +128,11 @@ export class FakeHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
     const { serverId } = spec
     await this.#step("ensure", serverId)
     const known = this.#machines.get(serverId)
+    const held = known?.state.power === "suspended" && input.power !== "shutdown" ? known.heldVolumes : []
+    const lost = held?.find((volumeId) => !spec.disks.some(({ name }) => name === volumeId))
+    if (lost !== undefined) {
+      throw agentStartFailed(serverId, `its guest was suspended with volume ${lost}, which it has no more`)
+    }
     const machine: FakeMachine = known ?? {
       serverId,
       state: this.#state("shutdown"),
@@ -161,7 +142,7 @@ export class FakeHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
       console: [],
       bootedAt: null,
     }
-    machine.spec = spec
+    machine.spec = known && isOn(known) ? withVolumesOf(spec, known.spec) : spec
     machine.hasConfigDrive = configDrive !== null
     machine.vifs = input.vifs
     this.#machines.set(serverId, machine)
@@ -198,6 +179,7 @@ export class FakeHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
     if (power !== "running" && power !== "suspended") throw agentMachineStateWrong("suspend", power)
     if (power === "running") {
       machine.state = this.#state("suspended")
+      machine.heldVolumes = volumeDisks(machine.spec.disks).map(({ volumeId }) => volumeId)
       this.#keep(machine)
     }
     return machine.state
@@ -286,10 +268,94 @@ export class FakeHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
     this.#keep(machine)
   }
 
+  async plugVolume(handle: VmHandle, disk: DiskSpec): Promise<void> {
+    await this.#step("plugVolume", handle.serverId)
+    const machine = this.#existing(handle)
+    const other = isOn(machine) ? lockedBy(this.#machines, handle.serverId, [disk]) : undefined
+    if (other) throw agentVolumeOpenFailed(disk.name, other)
+    this.#setDisks(machine, (spec) => withDisk(spec, disk))
+  }
+
+  async unplugVolume(handle: VmHandle, volumeId: string): Promise<void> {
+    await this.#step("unplugVolume", handle.serverId)
+    const machine = this.#machines.get(handle.serverId)
+    const hasIt = machine?.spec.disks.some(({ name }) => name === volumeId)
+    if (!machine || !hasIt) return
+    const { power } = machine.state
+    if (power === "suspended" && machine.heldVolumes?.includes(volumeId)) {
+      throw agentMachineStateWrong("take a volume from", power)
+    }
+    if (isOn(machine) && this.#control.guestsKeepVolumes) throw agentGuestKeepsDevice(handle.serverId)
+    this.#setDisks(machine, (spec) => withoutVolume(spec, volumeId))
+  }
+
+  async growVolume(handle: VmHandle, volumeId: string, sizeBytes: number): Promise<void> {
+    await this.#step("growVolume", handle.serverId)
+    const machine = this.#machines.get(handle.serverId)
+    const disk = machine?.spec.disks.find(({ name }) => name === volumeId)
+    if (machine && disk) this.#setDisks(machine, (spec) => withDisk(spec, { ...disk, sizeBytes }))
+  }
+
+  async copyVolumes(handle: VmHandle, copies: readonly WantedCopy[]): Promise<RunningCopy[]> {
+    await this.#step("copyVolumes", handle.serverId)
+    const machine = this.#machines.get(handle.serverId)
+    if (!machine || !isOn(machine)) return copies.map(({ copyStill }) => ({ end: copyStill }))
+    return copies.map((copy) => this.#copyOf(handle, copy))
+  }
+
+  #copyOf(handle: VmHandle, { volumeId, copyImage, signal }: WantedCopy): RunningCopy {
+    const { copyMs = 0 } = this.#control
+    return {
+      end: async () => {
+        await this.#options.clock.sleep(copyMs, signal)
+        this.#mustBeOn(handle, volumeId)
+        await copyImage()
+      },
+    }
+  }
+
+  async mirrorVolume(handle: VmHandle, { volumeId, signal }: WantedMirror): Promise<RunningMirror | null> {
+    await this.#step("mirrorVolume", handle.serverId)
+    const machine = this.#machines.get(handle.serverId)
+    if (!machine || !isOn(machine)) return null
+    const { copyMs = 0 } = this.#control
+    return {
+      end: async () => {
+        await this.#options.clock.sleep(copyMs, signal)
+        this.#mustBeOn(handle, volumeId)
+      },
+    }
+  }
+
+  async switchVolume(handle: VmHandle, disk: DiskSpec, _to: LocalVolume, commit: Commit): Promise<void> {
+    await this.#step("switchVolume", handle.serverId)
+    this.#mustBeOn(handle, disk.name)
+    await commit(true)
+    this.#setDisks(this.#existing(handle), (spec) => withDisk(spec, disk))
+  }
+
+  async endMirror(handle: VmHandle, volumeId: string): Promise<string | null> {
+    await this.#step("endMirror", handle.serverId)
+    const machine = this.#machines.get(handle.serverId)
+    if (!machine || !isOn(machine)) return null
+    return volumeDisks(machine.spec.disks).find((one) => one.volumeId === volumeId)?.backend ?? null
+  }
+
+  #mustBeOn(handle: VmHandle, volumeId: string): void {
+    const { power } = this.#stateOf(handle)
+    if (power === "running" || power === "paused") return
+    throw agentVolumeCopyBroken(volumeId, `its machine is ${power}`)
+  }
+
+  #setDisks(machine: FakeMachine, change: <S extends FakeMachine["spec"]>(spec: S) => S): void {
+    machine.spec = change(machine.spec)
+    this.#keep(machine)
+  }
+
   async snapshot(handle: VmHandle, disk: string, toPath: string): Promise<{ sizeBytes: number }> {
     await this.#step("snapshot", handle.serverId)
     const found = this.#existing(handle).spec.disks.find((d) => d.name === disk)
-    if (!found) throw new Error(`machine ${handle.serverId} has no disk ${disk}`)
+    if (!found) throw agentDiskMissing(handle.serverId, disk)
     const data = emptyQcow2(found.sizeBytes)
     await writeFile(toPath, data, { mode: 0o600 })
     return { sizeBytes: data.length }
@@ -343,6 +409,8 @@ export class FakeHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
 
   #boot(machine: FakeMachine, to: "running" | "paused" = "running"): void {
     const { spec, vifs, hasConfigDrive } = machine
+    const why = lockedBy(this.#machines, machine.serverId, spec.disks)
+    if (why !== undefined) throw agentStartFailed(machine.serverId, why)
     machine.state = this.#state(to)
     machine.bootedAt = machine.state.since
     const facts = {
@@ -406,8 +474,4 @@ export class FakeHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
       // There is none, or it is being written; the next look will see it.
     }
   }
-}
-
-function isOn(machine: FakeMachine): boolean {
-  return machine.state.power === "running" || machine.state.power === "paused"
 }

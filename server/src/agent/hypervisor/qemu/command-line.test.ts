@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { newUuid } from "../../../platform/ids/ids.ts"
-import { agentPropertyUnsupported } from "../../faults.ts"
+import { agentPlaceMissing, agentPropertyUnsupported } from "../../faults.ts"
 import type { DiskSpec, VmSpec } from "../../protocol.ts"
 import { exampleSpec } from "../../testing/example-spec.ts"
 import type { EnsureInput } from "../hypervisor.ts"
@@ -108,9 +108,110 @@ test("disks take places on the bus they name, on pc and on q35", () => {
     scsi.flatMap((d) => (d.driver === "scsi-hd" ? [d["scsi-id"]] : [])),
     [0, 1],
   )
-  const volume = newUuid()
-  const attached = devices(line({ disks: [blank(volume, "virtio")] }))
-  assert.equal(attached.find((d) => d.id === "disk0")?.serial, volume.slice(0, 20))
+})
+
+const volumeDisk = (volumeId: string): DiskSpec => ({
+  name: volumeId,
+  source: { kind: "volume", volumeId, backend: "file" },
+  sizeBytes: 1024,
+  bus: "virtio",
+  bootIndex: null,
+})
+const opened = (...volumeIds: string[]): Partial<EnsureInput> => ({
+  volumes: Object.fromEntries(
+    volumeIds.map((id) => [id, { kind: "file", path: `/volumes/${id}`, format: "raw", isDirect: true }]),
+  ),
+})
+
+test("volumes go past the page cache, keep flushes, and change no other device's place or name", () => {
+  const [a, b] = [newUuid(), newUuid()]
+  const root = exampleSpec(serverId).disks
+  const disks = [volumeDisk(a), ...root, volumeDisk(b), blank("swap", "virtio")]
+  const args = line({ disks }, {}, opened(a, b))
+  const node = `v-${a.replaceAll("-", "").slice(0, 29)}`
+  const cache = { direct: true, "no-flush": false }
+  assert.deepEqual(blockdevs(args)[0], {
+    driver: "raw",
+    "node-name": node,
+    "read-only": false,
+    discard: "unmap",
+    "detect-zeroes": "off",
+    cache,
+    file: { driver: "file", filename: `/volumes/${a}`, discard: "unmap", cache },
+  })
+  assert.ok(node.length <= 31)
+  const own = devices(line({ disks: [...root, blank("swap", "virtio")] }))
+  assert.deepEqual(devices(args).slice(0, -2), own)
+  const [front] = devices(args).slice(-2)
+  assert.deepEqual(
+    [front?.driver, front?.id, front?.drive, front?.serial],
+    ["virtio-blk-pci", `vol-${a}`, node, a.slice(0, 20)],
+  )
+})
+
+test("on q35 volumes are behind ports, where they can be taken away, and there are so many ports", () => {
+  const ids = Array.from({ length: 25 }, () => newUuid())
+  const of = (volumeIds: string[]) =>
+    line(
+      { disks: volumeIds.map(volumeDisk), properties: { hw_machine_type: "q35" } },
+      {},
+      opened(...volumeIds),
+    )
+  const places = devices(of(ids.slice(0, 24))).filter((d) => d.driver === "virtio-blk-pci")
+  assert.deepEqual(
+    places.map((d) => `${d.bus} ${d.addr}`),
+    Array.from({ length: 24 }, (_, port) => `port${port} 0`),
+  )
+  assert.throws(() => of(ids), agentPlaceMissing.is)
+  assert.throws(() => line({ disks: [volumeDisk(newUuid())] }), /how to open/)
+})
+
+test("a volume with limits is behind what holds the guest to them", () => {
+  const volumeId = newUuid()
+  const ioLimits = { total_bytes_sec: 1000, total_bytes_sec_max: 2000, total_bytes_sec_max_length: 3 }
+  const disk = { ...volumeDisk(volumeId), ioLimits: { ...ioLimits, read_iops_sec: 5, size_iops_sec: 4096 } }
+  const args = line({ disks: [disk] }, {}, opened(volumeId))
+  const objects = after(args, "-object").filter((value) => value.startsWith("{"))
+  const limits = { "bps-total": 1000, "bps-total-max": 2000, "bps-total-max-length": 3 }
+  assert.deepEqual(
+    objects.map((value) => JSON.parse(value)),
+    [
+      {
+        "qom-type": "throttle-group",
+        id: `limits-${volumeId}`,
+        limits: { ...limits, "iops-read": 5, "iops-size": 4096 },
+      },
+    ],
+  )
+  const [top] = blockdevs(args)
+  const front = devices(args).find(({ id }) => id === `vol-${volumeId}`)
+  assert.deepEqual([top?.driver, top?.["throttle-group"]], ["throttle", `limits-${volumeId}`])
+  assert.equal(front?.drive, top?.["node-name"])
+})
+
+test("a volume in the place of a root disk comes before the machine's own, and after a rescue disk", () => {
+  const [root, data] = [newUuid(), newUuid()]
+  const blank = { kind: "blank" as const, fsLabel: null }
+  const own = (name: string, bootIndex: number | null) => ({
+    ...{ name, source: blank, sizeBytes: 1024, bus: "virtio", bootIndex },
+  })
+  for (const machine of ["pc", "q35"]) {
+    const places = (disks: DiskSpec[]) => {
+      const properties = { hw_machine_type: machine }
+      const args = line({ disks, properties }, {}, opened(root, data))
+      const fronts = devices(args).filter((d) => d.driver === "virtio-blk-pci")
+      return fronts.map(({ id, bootindex, bus }) => `${id} ${bootindex ?? "-"} ${bus ?? "-"}`)
+    }
+    const boots = (index: number) => ({ ...volumeDisk(root), bootIndex: index })
+    const behind = machine === "q35" ? "port0" : "-"
+    const expected = [`vol-${root} 1 -`, "disk0 - -", `vol-${data} - ${behind}`]
+    assert.deepEqual(places([boots(0), own("ephemeral0", null), volumeDisk(data)]), expected)
+    const rescued = places([own("rescue", 0), boots(1), volumeDisk(data)])
+    assert.deepEqual(rescued, ["disk0 1 -", `vol-${root} 2 -`, `vol-${data} - ${behind}`])
+    // Beside a root disk it is one of those that come and go.
+    const second = places([own("root", 0), boots(1)])
+    assert.deepEqual(second, ["disk0 1 -", `vol-${root} 2 ${behind}`])
+  }
 })
 
 test("an iso boots as a read-only CD without an overlay", () => {

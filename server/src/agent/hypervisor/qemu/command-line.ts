@@ -1,17 +1,21 @@
 // The whole QEMU command line of a machine. Pure: the same input gives the same line.
 import { createHash } from "node:crypto"
-import { agentPropertyUnsupported } from "../../faults.ts"
+import { agentPlaceMissing, agentPropertyUnsupported } from "../../faults.ts"
 import type { VmSpec } from "../../protocol.ts"
 import type { EnsureInput } from "../hypervisor.ts"
 import {
   blockdev,
+  bootOrder,
   DiskPlaces,
-  diskDeviceId,
-  diskNodeName,
   isQ35,
   keyValues,
   netdev,
+  q35Port,
+  q35Ports,
+  rootVolumeOf,
   vifDevice,
+  volumeDevice,
+  volumeObjects,
 } from "./devices.ts"
 import { diskFiles } from "./disks.ts"
 import type { RunDirectory } from "./run-directory.ts"
@@ -28,8 +32,6 @@ export interface MachineOptions {
   firmware: { code: string; variables: string } | null
 }
 
-/** Empty hot-plug ports of a q35 machine; a pc machine takes new devices on its root bus. */
-const q35HotplugPorts = 8
 const vcpusMax = 255
 
 const videoDevices: Record<string, string> = {
@@ -52,6 +54,7 @@ export function commandLine(directory: RunDirectory, input: EnsureInput, options
     ...disks(directory, input),
     ...interfaces(input, options),
     ...extras(spec),
+    ...volumes(input),
     ...directBoot(input),
     // The agent lets it go (`cont`) once it listens to the events.
     "-S",
@@ -188,20 +191,20 @@ function channels(directory: RunDirectory, spec: VmSpec): string[] {
 function disks(directory: RunDirectory, input: EnsureInput): string[] {
   const { spec } = input
   const places = new DiskPlaces(spec)
+  const root = rootVolumeOf(spec)
   const args: string[] = []
   const fronts: string[] = []
-  for (const [index, file] of diskFiles(directory, input).entries()) {
-    const node = diskNodeName(index)
-    args.push("-blockdev", JSON.stringify(blockdev(file, node)))
+  for (const file of diskFiles(directory, input)) {
+    if (file.disk.source.kind === "volume")
+      args.push(...volumeObjects(file).flatMap((object) => ["-object", JSON.stringify(object)]))
+    args.push("-blockdev", JSON.stringify(blockdev(file)))
+    if (file.disk === root) fronts.push("-device", device(volumeDevice(file.disk, null)))
+    if (file.disk.source.kind === "volume") continue
     const cdromBus = spec.properties.hw_cdrom_bus ?? "ide"
     // A rescue disk says itself where it goes.
     const bus = file.isCdrom && file.disk.name !== "rescue" ? cdromBus : file.disk.bus
-    const front = places.place(diskDeviceId(index), node, bus, { isCdrom: file.isCdrom })
-    // QEMU gives 0 to the kernel of a direct boot.
-    const boot = file.disk.bootIndex === null ? {} : { bootindex: file.disk.bootIndex + 1 }
-    const serial = file.disk.source.kind === "blank" && file.disk.name.length === 36 ? file.disk.name : null
-    // virtio-blk cuts serial numbers at 20 bytes, and guests look for the cut form.
-    fronts.push("-device", device({ ...front, ...boot, ...(serial ? { serial: serial.slice(0, 20) } : {}) }))
+    const front = places.place(file.names.device, file.names.node, bus, { isCdrom: file.isCdrom })
+    fronts.push("-device", device({ ...front, ...bootOrder(file.disk) }))
   }
   if (spec.configDrive) {
     const file = { driver: "file", filename: directory.configDrive, "read-only": true }
@@ -212,6 +215,14 @@ function disks(directory: RunDirectory, input: EnsureInput): string[] {
     fronts.push("-device", device(places.place("config-drive", "config", bus, { isCdrom: true })))
   }
   return [...args, ...places.controllers.flatMap((c) => ["-device", device(c)]), ...fronts]
+}
+
+/** After everything else, so that no other device of the guest has another place because a volume came or went. */
+function volumes({ spec }: EnsureInput): string[] {
+  const root = rootVolumeOf(spec)
+  const disks = spec.disks.filter((disk) => disk.source.kind === "volume" && disk !== root)
+  if (isQ35(spec) && disks.length > q35Ports) throw agentPlaceMissing(spec.serverId)
+  return disks.flatMap((disk, port) => ["-device", device(volumeDevice(disk, isQ35(spec) ? port : null))])
 }
 
 function interfaces(input: EnsureInput, options: MachineOptions): string[] {
@@ -236,9 +247,7 @@ function extras(spec: VmSpec): string[] {
     devices.push({ driver: "qemu-xhci", id: "usb0" }, { driver: "usb-tablet", id: "tablet0" })
   }
   if (isQ35(spec)) {
-    for (let i = 0; i < q35HotplugPorts; i++) {
-      devices.push({ driver: "pcie-root-port", id: `port${i}`, chassis: i + 1, slot: i + 1 })
-    }
+    for (let port = 0; port < q35Ports; port++) devices.push(q35Port(port))
   }
   return [
     "-object",

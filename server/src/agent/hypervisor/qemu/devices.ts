@@ -1,6 +1,6 @@
 // Disks and interfaces as QEMU options, with the image properties that choose their models. Pure.
 import { agentPropertyUnsupported } from "../../faults.ts"
-import type { VmSpec } from "../../protocol.ts"
+import type { DiskSpec, IoLimits, VmSpec } from "../../protocol.ts"
 import type { PluggedVif } from "../hypervisor.ts"
 import type { DiskFile } from "./disks.ts"
 
@@ -23,24 +23,169 @@ export function isQ35(spec: VmSpec): boolean {
   return /q35/.test(spec.properties.hw_machine_type ?? "pc")
 }
 
-/** Names of QEMU's own are short and in the order of the spec; what the user calls a disk can be 36 letters long. */
-export function diskDeviceId(index: number): string {
-  return `disk${index}`
+export interface DiskNames {
+  device: string
+  node: string
 }
 
-export function diskNodeName(index: number): string {
-  return `node${index}`
+/**
+ * In the order of the spec. The machine's own disks have numbers: what the user calls a disk can be 36 letters long.
+ * Volumes come and go while it runs, so they have names of their own, and the numbers are without them.
+ */
+export function namedDisks(disks: readonly DiskSpec[]): { disk: DiskSpec; names: DiskNames }[] {
+  let next = 0
+  return disks.map((disk) => {
+    if (disk.source.kind === "volume") return { disk, names: volumeNames(disk.source.volumeId) }
+    const index = next++
+    return { disk, names: { device: `disk${index}`, node: `node${index}` } }
+  })
+}
+
+/**
+ * The volume that is there instead of a root disk: a guest is started from it, so it has the place of one among the
+ * machine's own disks, and no port of those that come and go.
+ */
+export function rootVolumeOf({ disks }: Pick<VmSpec, "disks">): DiskSpec | undefined {
+  const boots = disks.filter(({ name, bootIndex }) => bootIndex !== null && name !== "rescue")
+  const [first] = boots.toSorted((a, b) => Number(a.bootIndex) - Number(b.bootIndex))
+  return first?.source.kind === "volume" ? first : undefined
+}
+
+export interface VolumeNames extends DiskNames {
+  /** Of the node above it that holds the guest to its limits, and of the object that has these. */
+  throttle: string
+  limits: string
+}
+
+/** A node's name has 31 letters at most, which leaves out the last three of an id. */
+export function volumeNames(volumeId: string): VolumeNames {
+  const short = volumeId.replaceAll("-", "").slice(0, 29)
+  return {
+    device: `vol-${volumeId}`,
+    node: `v-${short}`,
+    throttle: `t-${short}`,
+    limits: `limits-${volumeId}`,
+  }
+}
+
+/** What the device of a volume is on top of. */
+export function topNode({ name, ioLimits }: DiskSpec): string {
+  const { node, throttle } = volumeNames(name)
+  return ioLimits ? throttle : node
+}
+
+export type QemuObject = { "qom-type": string; id: string } & Record<string, unknown>
+
+/** What must be there before its node is. */
+export function volumeObjects({ disk, remote }: DiskFile): QemuObject[] {
+  return [...(remote ? [{ ...remote.secret }] : []), ...limitObjects(disk)]
+}
+
+/** The same of a machine that runs, which is told keys otherwise. */
+export function limitObjects({ name, ioLimits }: DiskSpec): QemuObject[] {
+  if (!ioLimits) return []
+  return [{ "qom-type": "throttle-group", id: volumeNames(name).limits, limits: throttleLimits(ioLimits) }]
+}
+
+/** From `total_bytes_sec_max` to `bps-total-max`. */
+function throttleLimits(limits: IoLimits): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(limits).map(([key, value]) => {
+      const [, way, kind, burst = ""] = /^(total|read|write)_(bytes|iops)_sec(.*)$/.exec(key) ?? []
+      const name = way
+        ? `${kind === "bytes" ? "bps" : "iops"}-${way}${burst.replaceAll("_", "-")}`
+        : "iops-size"
+      return [name, value]
+    }),
+  )
+}
+
+/** Names for the file below a node that was moved to it while a guest has it: a second move needs another one. */
+export function movedFileNames(volumeId: string): readonly string[] {
+  const { node } = volumeNames(volumeId)
+  return ["f", "g"].map((letter) => `${letter}${node.slice(1)}`)
+}
+
+/** On q35 behind a port, as what is on the root bus cannot be taken away while it runs. */
+export function volumeDevice(disk: DiskSpec, port: number | null): Device {
+  return {
+    driver: "virtio-blk-pci",
+    id: volumeNames(disk.name).device,
+    drive: topNode(disk),
+    // virtio-blk cuts serial numbers at 20 bytes, and guests look for the cut form.
+    serial: disk.name.slice(0, 20),
+    // Guests flush what they want to be kept.
+    "write-cache": "on",
+    // Another QEMU may write to it as well; without it QEMU takes a lock on the file that keeps others out.
+    ...(disk.source.kind === "volume" && disk.source.shared ? { "share-rw": true } : {}),
+    ...bootOrder(disk),
+    ...(port === null ? {} : atPort(port)),
+  }
+}
+
+/** QEMU gives 0 to the kernel of a direct boot. */
+export function bootOrder({ bootIndex }: DiskSpec): { bootindex?: number } {
+  return bootIndex === null ? {} : { bootindex: bootIndex + 1 }
+}
+
+/** Empty ports of a q35 machine for what comes while it runs; a pc machine takes new devices on its root bus. */
+export const q35Ports = 24
+/** Of the first of them an old interface may want I/O ports as well; there are too few of these for more. */
+const portsWithIo = 8
+const firstSharedSlot = 0x1c
+
+/** The first have a slot each, as the earlier programs gave them; eight of the others share one. */
+export function q35Port(port: number): Device {
+  const own = { driver: "pcie-root-port", id: `port${port}`, chassis: port + 1, slot: port + 1 }
+  if (port < portsWithIo) return own
+  const [slot, fn] = [firstSharedSlot + Math.floor((port - portsWithIo) / 8), (port - portsWithIo) % 8]
+  return { ...own, addr: `${slot.toString(16)}.${fn}`, multifunction: true, "io-reserve": 0 }
+}
+
+/** Behind a port a guest looks at place 0 only, while QEMU itself would go on with place 1. */
+export function atPort(port: number): { bus: string; addr: string } {
+  return { bus: `port${port}`, addr: "0" }
+}
+
+/** The file that `blockdev` has below the node. */
+export function fileNode(file: DiskFile): { driver: string } & Record<string, unknown> {
+  const discard = file.isReadOnly ? {} : { discard: "unmap" }
+  const place = file.remote?.node ?? { driver: "file", filename: file.path }
+  return { ...place, ...discard, ...cacheOf(file) }
+}
+
+/** Named on both levels; "no-flush" off is what makes a guest's flush mean something. */
+function cacheOf({ cache }: DiskFile) {
+  return cache === null ? {} : { cache: { direct: cache.isDirect, "no-flush": false } }
 }
 
 /** `-blockdev` values; every format is named, so that nothing is ever guessed from what a guest wrote. */
-export function blockdev(file: DiskFile, nodeName: string): Record<string, unknown> {
+export function blockdev(file: DiskFile): Blockdev {
+  const { disk } = file
+  if (disk.source.kind !== "volume" || !disk.ioLimits) return dataOf(file)
+  const { throttle, limits } = volumeNames(disk.name)
+  // What copies the volume takes it below this.
+  return {
+    driver: "throttle",
+    "node-name": throttle,
+    "throttle-group": limits,
+    discard: "unmap",
+    file: dataOf(file),
+  }
+}
+
+type Blockdev = { driver: string; "node-name": string } & Record<string, unknown>
+
+function dataOf(file: DiskFile): Blockdev {
   const writable = { discard: "unmap", "detect-zeroes": "off" }
+  const cache = cacheOf(file)
   return {
     driver: file.format,
-    "node-name": nodeName,
+    "node-name": file.names.node,
     "read-only": file.isReadOnly,
     ...(file.isReadOnly ? {} : writable),
-    file: { driver: "file", filename: file.path, ...(file.isReadOnly ? {} : { discard: "unmap" }) },
+    ...cache,
+    file: fileNode(file),
     ...(file.backing
       ? {
           backing: {

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs"
 import type { VmDiagnostics } from "../../protocol.ts"
 import { type BlockStats, queryBalloon, queryBlockStats, queryCpusFast } from "../../qmp/index.ts"
 import type { EnsureInput } from "../hypervisor.ts"
-import { diskDeviceId } from "./devices.ts"
+import { namedDisks } from "./devices.ts"
 import type { QemuMachine } from "./machine.ts"
 
 /** USER_HZ, which is 100 on every Linux we run on. */
@@ -35,7 +35,9 @@ export async function diagnose(machine: QemuMachine, input: EnsureInput): Promis
     ...empty,
     uptimeSeconds: secondsSince(identity.startTicks),
     cpus: cpus.map((cpu) => ({ id: cpu["cpu-index"], timeNs: threadTimeNs(pid, cpu["thread-id"]) })),
-    disks: input.spec.disks.map((disk, index) => diskFigures(disk.name, diskDeviceId(index), blocks)),
+    disks: namedDisks(input.spec.disks).map(({ disk, names }) =>
+      diskFigures(disk.name, names.device, blocks),
+    ),
     nics: nicFigures(pid, input),
     memoryUsedMib: Math.round(balloon.actual / 1024 / 1024),
   }

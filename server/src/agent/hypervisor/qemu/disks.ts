@@ -7,46 +7,57 @@ import { join } from "node:path"
 import { exec } from "../../../platform/exec/exec.ts"
 import { agentDiskTooSmall } from "../../faults.ts"
 import type { DiskSpec } from "../../protocol.ts"
-import type { EnsureInput, LocalImage } from "../hypervisor.ts"
+import type { EnsureInput, LocalImage, LocalVolume } from "../hypervisor.ts"
+import { type DiskNames, namedDisks, volumeNames } from "./devices.ts"
+import { type RemoteNode, remoteNode } from "./remote-volume.ts"
 import type { RunDirectory } from "./run-directory.ts"
 
 /** How QEMU opens a disk. */
 export interface DiskFile {
   disk: DiskSpec
+  names: DiskNames
+  /** Empty for one that is remote. */
   path: string
+  remote: RemoteNode | null
   format: "raw" | "qcow2"
   backing: { path: string; format: "raw" | "qcow2" } | null
   isReadOnly: boolean
   isCdrom: boolean
+  /** Null: as QEMU has it. */
+  cache: { isDirect: boolean } | null
 }
+
+const own = { remote: null, backing: null, isReadOnly: false, isCdrom: false, cache: null }
 
 const imageToolTimeoutMs = 120_000
 
 export function diskFiles(directory: RunDirectory, input: EnsureInput): DiskFile[] {
-  return input.spec.disks.map((disk) => {
-    if (disk.source.kind === "blank") {
-      return {
-        disk,
-        path: diskPath(directory, disk, "raw"),
-        format: "raw",
-        backing: null,
-        isReadOnly: false,
-        isCdrom: false,
-      }
-    }
-    const image = imageOf(input, disk)
-    if (disk.source.diskFormat === "iso") {
-      return { disk, path: image.path, format: "raw", backing: null, isReadOnly: true, isCdrom: true }
-    }
-    return {
-      disk,
-      path: diskPath(directory, disk, "qcow2"),
-      format: "qcow2",
-      backing: { path: image.path, format: image.format },
-      isReadOnly: false,
-      isCdrom: false,
-    }
-  })
+  return namedDisks(input.spec.disks).map(({ disk, names }) => fileOf(directory, input, disk, names))
+}
+
+function fileOf(directory: RunDirectory, input: EnsureInput, disk: DiskSpec, names: DiskNames): DiskFile {
+  if (disk.source.kind === "volume") return volumeFile(disk, input.volumes?.[disk.name])
+  if (disk.source.kind === "blank") {
+    return { ...own, disk, names, path: diskPath(directory, disk, "raw"), format: "raw" }
+  }
+  const image = imageOf(input, disk)
+  if (disk.source.diskFormat === "iso") {
+    return { ...own, disk, names, path: image.path, format: "raw", isReadOnly: true, isCdrom: true }
+  }
+  const backing = { path: image.path, format: image.format }
+  return { ...own, disk, names, path: diskPath(directory, disk, "qcow2"), format: "qcow2", backing }
+}
+
+export function volumeFile(disk: DiskSpec, volume: LocalVolume | undefined): DiskFile {
+  if (volume === undefined || volume.kind === "nothing")
+    throw new Error(`QEMU was not told how to open volume ${disk.name}`)
+  const names = volumeNames(disk.name)
+  if (volume.kind !== "file") {
+    const remote = remoteNode(volume, names.node)
+    return { ...own, disk, names, path: "", remote, format: "raw", cache: { isDirect: true } }
+  }
+  const { path, format, isDirect } = volume
+  return { ...own, disk, names, path, format, cache: { isDirect } }
 }
 
 function imageOf(input: EnsureInput, disk: DiskSpec): LocalImage {
@@ -68,7 +79,8 @@ export async function ensureDisks(
 ): Promise<void> {
   const files = diskFiles(directory, input)
   for (const file of files) {
-    if (file.isCdrom) continue
+    // A volume was there before the machine, and is there after it.
+    if (file.isCdrom || file.disk.source.kind === "volume") continue
     const before = prior?.spec.disks.find((disk) => disk.name === file.disk.name)
     const isSame = before !== undefined && sameSource(before, file.disk) && existsSync(file.path)
     if (!isSame) await makeDisk(file, input)

@@ -17,7 +17,14 @@ export interface MachineDeps {
   log: Logger
   /** Told of every change of state. */
   onChange: (serverId: string, state: VmState) => void
+  /** How long a guest may take to let go of a device. */
+  unplugTimeoutMs?: number
 }
+
+/**
+ * Guests answer within a second; a busy one takes longer, and one without an ACPI driver never does. Nova waits 160 s.
+ */
+const defaultUnplugTimeoutMs = 60_000
 
 const startTimeoutMs = 30_000
 /** QEMU frees the guest's memory after it closed its sockets, which takes a while for a large guest. */
@@ -54,6 +61,10 @@ export class QemuMachine {
 
   get identity(): ProcessIdentity | null {
     return this.#identity
+  }
+
+  get unplugTimeoutMs(): number {
+    return this.#deps.unplugTimeoutMs ?? defaultUnplugTimeoutMs
   }
 
   get isAlive(): boolean {

@@ -6,11 +6,13 @@ import type { VmHandle } from "../hypervisor.ts"
 import { runDirectory } from "./run-directory.ts"
 
 hypervisorContract("qemu", async () => {
-  const tiny = await makeTinyDriver()
+  // Volumes are opened by a QEMU that has given up root.
+  const tiny = await makeTinyDriver({ isReachable: true })
   const serial = (handle: VmHandle) => runDirectory(tiny.vmsDir, handle.serverId).serialSocket
   return {
     open: async () => tiny.open(),
     input: async (serverId) => tiny.input(serverId),
+    volume: async (volumeId, sizeBytes) => await tiny.volume(volumeId, sizeBytes),
     kill: async (hypervisor, handle) => {
       process.kill(await hypervisor.processId(handle), "SIGKILL")
     },

@@ -1,6 +1,6 @@
 // The QEMU driver. A machine is a QEMU process of its own in a session of its own; everything about it lies in its
 // run directory, so any later agent finds it, living or dead.
-import { closeSync, existsSync, openSync, readFileSync } from "node:fs"
+import { closeSync, existsSync, openSync } from "node:fs"
 import { copyFile, statfs } from "node:fs/promises"
 import type { Socket } from "node:net"
 import type { Clock } from "../../../platform/clock/clock.ts"
@@ -8,33 +8,47 @@ import { isDiskFull } from "../../../platform/exec/disk-full.ts"
 import { endProcess, identifyProcess, type ProcessIdentity } from "../../../platform/exec/process.ts"
 import type { Logger } from "../../../platform/log/log.ts"
 import { EventHub } from "../../event-queue.ts"
-import { agentMachineNotFound, agentMachineStateWrong } from "../../faults.ts"
-import type { ConsoleKind, VmDiagnostics, VmState } from "../../protocol.ts"
+import { agentMachineNotFound, agentMachineStateWrong, agentStartFailed } from "../../faults.ts"
+import type { ConsoleKind, DiskSpec, VmDiagnostics, VmState } from "../../protocol.ts"
 import { queryStatus } from "../../qmp/index.ts"
 import { readStateFile, writeStateFile } from "../../state-file.ts"
 import { readHostFacts } from "../host-facts.ts"
 import type {
+  Commit,
   EnsureInput,
   HotplugsVifs,
   Hypervisor,
   HypervisorDescription,
+  LocalVolume,
+  MovesVolumes,
   OffersConsoles,
   PluggedVif,
+  PlugsVolumes,
+  RunningCopy,
+  RunningMirror,
   Suspends,
   TakesSnapshots,
   VmEvent,
   VmHandle,
+  VolumePlaces,
+  WantedCopy,
+  WantedMirror,
 } from "../hypervisor.ts"
 import { readQemuVersion } from "./accelerator.ts"
 import { commandLine, type MachineOptions } from "./command-line.ts"
 import { makeConfigDrive } from "./config-drive.ts"
 import { connectConsole } from "./console.ts"
 import { boundConsoleLog, readConsoleLog } from "./console-log.ts"
+import { copyVolumes, endCopies } from "./copy-volume.ts"
 import { diagnose } from "./diagnostics.ts"
 import { diskFiles, ensureDisks } from "./disks.ts"
+import { findFirmware } from "./firmware.ts"
 import { hotplugVif, hotunplugVif } from "./hotplug.ts"
+import { findByPidFile, readSpec } from "./left-behind.ts"
 import { QemuMachine } from "./machine.ts"
+import { endMirror, mirrorVolume, switchVolume } from "./mirror-volume.ts"
 import { powerOff } from "./power-off.ts"
+import { withReach } from "./reach.ts"
 import {
   hasSavedMemory,
   makeRunDirectory,
@@ -43,9 +57,10 @@ import {
   removeSockets,
   runDirectory,
 } from "./run-directory.ts"
-import { restoreLine, savedVifIds } from "./saved-line.ts"
+import { restoreLine, savedVifIds, savedVolumeIds } from "./saved-line.ts"
 import { snapshotDisk } from "./snapshot.ts"
 import { dropSavedMemory, letGoOn, readSavedLine, saveMemory } from "./suspend.ts"
+import { growVolume, keepingVolumes, plugNewVolumes, plugVolume, unplugVolume } from "./volumes.ts"
 
 export interface QemuOptions {
   host: string
@@ -61,6 +76,8 @@ export interface QemuOptions {
   tcgCacheMib?: number
   hasTapOffload?: boolean
   firmware?: { code: string; variables: string } | null
+  /** How long a guest may take to let go of a device. */
+  unplugTimeoutMs?: number
 }
 
 /** Deaths are noticed by the closed connection at once; this is the second look. */
@@ -76,7 +93,9 @@ interface StoredHandle extends VmHandle {
   process: ProcessIdentity | null
 }
 
-export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots, Suspends, OffersConsoles {
+export class QemuHypervisor
+  implements Hypervisor, HotplugsVifs, PlugsVolumes, MovesVolumes, TakesSnapshots, Suspends, OffersConsoles
+{
   readonly name = driverName
   readonly #options: QemuOptions
   readonly #machineOptions: MachineOptions
@@ -129,7 +148,8 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
       await ensureDisks(directory, input, readSpec(directory))
       if (input.spec.configDrive) await makeConfigDrive(directory, input.spec.configDrive)
     }
-    await writeStateFile(directory.spec, input)
+    const kept = machine.isAlive ? keepingVolumes(input, readSpec(directory)) : input
+    await writeStateFile(directory.spec, kept)
     const handle = handleOf(directory, serverId, machine.identity)
     if (!machine.isAlive && input.power !== "shutdown") await this.#start(machine, input)
     else if (!machine.isAlive) await writeStateFile(directory.handle, handle)
@@ -142,6 +162,11 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
     const machine = await this.#machine(handle.serverId)
     const spec = readSpec(machine.directory)
     if (!spec) return this.#absent()
+    await endCopies(machine).catch((error: unknown) => {
+      // The next copy of the same name ends it.
+      const { serverId } = machine
+      this.#options.log.error({ serverId, err: error }, "what was being copied of a volume goes on")
+    })
     // The agent died between the start of QEMU and its `cont`, or while it held the guest for a snapshot or to suspend
     // it. A guest that QEMU itself paused (a failed disk) stays so.
     if (machine.isAlive && machine.state.power === "paused" && spec.power === "running") {
@@ -236,10 +261,42 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
   async unplugVif(handle: VmHandle, portId: string): Promise<void> {
     const { machine, spec } = await this.#existing(handle)
     if (machine.isAlive) await hotunplugVif(machine, portId)
-    await writeStateFile(machine.directory.spec, {
-      ...spec,
-      vifs: spec.vifs.filter((v) => v.portId !== portId),
-    })
+    const vifs = spec.vifs.filter((v) => v.portId !== portId)
+    await writeStateFile(machine.directory.spec, { ...spec, vifs })
+  }
+
+  async plugVolume(handle: VmHandle, disk: DiskSpec, volume: LocalVolume): Promise<void> {
+    const { machine, spec } = await this.#existing(handle)
+    await plugVolume(machine, spec, disk, volume, this.#machineOptions.runAs)
+  }
+
+  async unplugVolume(handle: VmHandle, volumeId: string): Promise<void> {
+    const machine = await this.#machine(handle.serverId)
+    const spec = readSpec(machine.directory)
+    // One that was never made has nothing open.
+    if (spec) await unplugVolume(machine, spec, volumeId)
+  }
+
+  async growVolume(handle: VmHandle, volumeId: string, sizeBytes: number): Promise<void> {
+    const machine = await this.#machine(handle.serverId)
+    const spec = readSpec(machine.directory)
+    if (spec) await growVolume(machine, spec, volumeId, sizeBytes)
+  }
+
+  async copyVolumes(handle: VmHandle, copies: readonly WantedCopy[]): Promise<RunningCopy[]> {
+    return await copyVolumes(await this.#machine(handle.serverId), copies, this.#machineOptions.runAs)
+  }
+
+  async mirrorVolume(handle: VmHandle, mirror: WantedMirror): Promise<RunningMirror | null> {
+    return await mirrorVolume(await this.#machine(handle.serverId), mirror, this.#machineOptions.runAs)
+  }
+
+  async switchVolume(handle: VmHandle, disk: DiskSpec, to: LocalVolume, commit: Commit): Promise<void> {
+    await switchVolume((await this.#existing(handle)).machine, disk, to, commit)
+  }
+
+  async endMirror(handle: VmHandle, volumeId: string, places: VolumePlaces): Promise<string | null> {
+    return await endMirror(await this.#machine(handle.serverId), volumeId, places)
   }
 
   async snapshot(handle: VmHandle, disk: string, toPath: string): Promise<{ sizeBytes: number }> {
@@ -278,13 +335,15 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
     }
     const saved = readSavedLine(directory)
     const begin = (args: readonly string[], inherit: readonly number[]) =>
-      machine.launch(
-        this.#options.commandPrefix?.() ?? [],
-        args,
-        async (identity) => {
-          await writeStateFile(directory.handle, handleOf(directory, serverId, identity))
-        },
-        inherit,
+      withReach(this.#options.vmsDir, inherit, (all) =>
+        machine.launch(
+          this.#options.commandPrefix?.() ?? [],
+          args,
+          async (identity) => {
+            await writeStateFile(directory.handle, handleOf(directory, serverId, identity))
+          },
+          all,
+        ),
       )
     const launch = async (args: readonly string[], inherit: readonly number[] = []) => {
       try {
@@ -298,7 +357,7 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
         await begin(args, inherit)
       }
     }
-    if (saved) await this.#takeUp(machine, saved, input.vifs, launch)
+    if (saved) await this.#takeUp(machine, saved, input, launch)
     else await launch(commandLine(directory, input, this.#machineOptions))
     if (input.power === "running") await machine.resume()
     else await machine.refresh()
@@ -306,6 +365,7 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
     for (const vif of input.vifs) {
       if (had && !had.includes(vif.portId)) await hotplugVif(machine, input, vif, hasTapOffload)
     }
+    if (saved) await plugNewVolumes(machine, input, savedVolumeIds(saved), this.#machineOptions.runAs)
   }
 
   /** Whoever holds the pid file writes its number into it at once. */
@@ -322,10 +382,17 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
   async #takeUp(
     machine: QemuMachine,
     saved: readonly string[],
-    vifs: readonly PluggedVif[],
+    input: EnsureInput,
     launch: (args: readonly string[], inherit: readonly number[]) => Promise<void>,
   ): Promise<void> {
-    const line = restoreLine(saved, vifs, this.#machineOptions.hasTapOffload)
+    const lost = savedVolumeIds(saved).find((volumeId) => !input.volumes?.[volumeId])
+    if (lost !== undefined) {
+      throw agentStartFailed(
+        machine.serverId,
+        `its guest was suspended with volume ${lost}, which it has no more`,
+      )
+    }
+    const line = restoreLine(saved, input.vifs, this.#machineOptions.hasTapOffload)
     const memory = openSync(machine.directory.memory, "r")
     try {
       await launch([...line, "-incoming", "fd:3"], [memory])
@@ -367,9 +434,11 @@ export class QemuHypervisor implements Hypervisor, HotplugsVifs, TakesSnapshots,
 
   async #findMachine(serverId: string): Promise<QemuMachine> {
     const directory = this.#directory(serverId)
+    const { clock, log, unplugTimeoutMs } = this.#options
     const machine = new QemuMachine(serverId, directory, {
-      clock: this.#options.clock,
-      log: this.#options.log,
+      clock,
+      log,
+      ...(unplugTimeoutMs !== undefined && { unplugTimeoutMs }),
       onChange: (id, state) => this.#events.publish({ serverId: id, state }),
     })
     const stored = readStateFile(directory.handle) as StoredHandle | undefined
@@ -427,29 +496,4 @@ const roomToResumeBytes = 64 * 1024 * 1024
 
 function handleOf(directory: RunDirectory, serverId: string, identity: ProcessIdentity | null): StoredHandle {
   return { serverId, driver: driverName, runDirectory: directory.root, process: identity }
-}
-
-/** The spec was written by `writeStateFile` of this very driver. */
-function readSpec(directory: RunDirectory): EnsureInput | null {
-  return (readStateFile(directory.spec) as EnsureInput | undefined) ?? null
-}
-
-function findByPidFile(directory: RunDirectory): ProcessIdentity | null {
-  try {
-    const pid = Number(readFileSync(directory.pidFile, "utf8").trim())
-    // The pid may have been given to another program since: it must be a QEMU with this very pid file.
-    const line = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")
-    return line.includes(directory.pidFile) ? (identifyProcess(pid) ?? null) : null
-  } catch {
-    return null
-  }
-}
-
-const firmwarePlaces = [
-  { code: "/usr/share/OVMF/OVMF_CODE_4M.fd", variables: "/usr/share/OVMF/OVMF_VARS_4M.fd" },
-  { code: "/usr/share/OVMF/OVMF_CODE.fd", variables: "/usr/share/OVMF/OVMF_VARS.fd" },
-]
-
-function findFirmware(): { code: string; variables: string } | null {
-  return firmwarePlaces.find((place) => existsSync(place.code) && existsSync(place.variables)) ?? null
 }

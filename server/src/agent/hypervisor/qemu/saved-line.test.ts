@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import type { PciDevice } from "../../qmp/index.ts"
-import { placesOf, restoreLine, savedLine, savedVifIds } from "./saved-line.ts"
+import { placesOf, restoreLine, savedLine, savedVifIds, savedVolumeIds } from "./saved-line.ts"
 
 const device = (values: object) => ["-device", JSON.stringify(values)]
 const pci = (qdev_id: string, slot: number, behind?: PciDevice[]): PciDevice => ({
@@ -28,6 +28,7 @@ const living = {
   // Interface a is gone, c has taken its place, and d is behind a port.
   buses: [{ devices: [pci("", 0), pci("vif-c", 2), pci("vif-b", 3), pci("rng0-port", 31)] }],
   vifDevices: [vif("b"), vif("c")],
+  volumes: [],
   machineType: "pc-i440fx-7.2",
 }
 
@@ -63,4 +64,30 @@ test("the host sides are those of now; an interface that was taken away leads no
     line.filter((_, index) => line[index - 1] === "-netdev"),
     ["hubport,id=net-b,hubid=0", "tap,id=net-c,ifname=tap-9,script=no,downscript=no,vhost=off,vnet_hdr=off"],
   )
+})
+
+test("volumes are those of now, each where it is; what was taken away is not there", () => {
+  const node = (name: string) => ["-blockdev", JSON.stringify({ driver: "raw", "node-name": name })]
+  const limits = (id: string) => ({ "qom-type": "throttle-group", id: `limits-${id}`, limits: {} })
+  const object = (id: string) => ["-object", JSON.stringify(limits(id))]
+  const volume = (id: string) => ({
+    objects: id === "c" ? [limits(id)] : [],
+    blockdev: { driver: "raw", "node-name": `v-${id}` },
+    device: { driver: "virtio-blk-pci", id: `vol-${id}`, drive: `v-${id}` },
+  })
+  const own = [...node("node0"), "-object", "rng-builtin,id=rng0"]
+  const before = [...object("a"), ...node("t-a"), ...node("v-a"), ...node("v-b")]
+  const args = [...own, ...before, ...device(volume("a").device)]
+  const buses = [{ devices: [pci("port0", 4, [pci("vol-b", 0)]), pci("vol-c", 7)] }]
+  const line = savedLine({ ...living, args, buses, vifDevices: [], volumes: ["b", "c"].map(volume) })
+  assert.deepEqual(line, [
+    ...own,
+    ...node("v-b"),
+    ...object("c"),
+    ...node("v-c"),
+    ...device({ ...volume("b").device, bus: "port0", addr: "0.0" }),
+    ...device({ ...volume("c").device, addr: "7.0" }),
+  ])
+  assert.deepEqual(savedVolumeIds(line), ["b", "c"])
+  assert.deepEqual(savedVifIds(line), [])
 })

@@ -3,7 +3,7 @@
 // that QEMU had chosen itself are named. Pure.
 import type { PciBus, PciDevice } from "../../qmp/index.ts"
 import type { PluggedVif } from "../hypervisor.ts"
-import { type Device, keyValues, netdev } from "./devices.ts"
+import { type Device, keyValues, netdev, type QemuObject } from "./devices.ts"
 
 interface Place {
   addr: string
@@ -30,6 +30,8 @@ export interface LivingMachine {
   buses: readonly PciBus[]
   /** Front ends of the interfaces that it has now. */
   vifDevices: readonly Device[]
+  /** The volumes that it has now, each with how it is opened, and what that needs. */
+  volumes: readonly { objects: readonly QemuObject[]; blockdev: object; device: Device }[]
   /** The machine's type with its version, so that a newer QEMU makes the same. */
   machineType: string
 }
@@ -38,6 +40,7 @@ export interface LivingMachine {
 export function savedLine(machine: LivingMachine): string[] {
   const places = placesOf(machine.buses)
   const vifs = machine.vifDevices.filter(({ id }) => places.has(id))
+  const volumes = machine.volumes.filter(({ device }) => places.has(device.id))
   const line: string[] = []
   for (const [option, value] of pairsOf(machine.args)) {
     if (option === "-incoming" || option === "-netdev") continue
@@ -45,10 +48,22 @@ export function savedLine(machine: LivingMachine): string[] {
       line.push(option, [machine.machineType, ...value.split(",").slice(1)].join(","))
     else if (option === "-device") {
       const device: Device = JSON.parse(value)
-      if (!isVif(device.id)) line.push(option, JSON.stringify(placed(device, places)))
-    } else line.push(option, ...(value === "" ? [] : [value]))
+      const isKept = !isVif(device.id) && !isVolume(device.id)
+      if (isKept) line.push(option, JSON.stringify(placed(device, places)))
+    } else if (option === "-blockdev" && isVolumeNode(value)) continue
+    else if (option === "-object" && isVolumeObject(value)) continue
+    else line.push(option, ...(value === "" ? [] : [value]))
   }
-  return [...line, ...vifs.flatMap((device) => ["-device", JSON.stringify(placed(device, places))])]
+  const fronts = [...vifs, ...volumes.map(({ device }) => device)]
+  return [
+    ...line,
+    ...volumes.flatMap(({ objects, blockdev }) => [
+      ...objects.flatMap((object) => ["-object", JSON.stringify(object)]),
+      "-blockdev",
+      JSON.stringify(blockdev),
+    ]),
+    ...fronts.flatMap((device) => ["-device", JSON.stringify(placed(device, places))]),
+  ]
 }
 
 /** With the host sides as they are now. An interface that was taken away meanwhile leads nowhere. */
@@ -62,14 +77,40 @@ export function restoreLine(saved: readonly string[], vifs: readonly PluggedVif[
 }
 
 export function savedVifIds(saved: readonly string[]): string[] {
-  return pairsOf(saved)
-    .filter(([option]) => option === "-device")
-    .map(([, value]) => (JSON.parse(value) as Device).id)
+  return savedDeviceIds(saved)
     .filter(isVif)
     .map((id) => id.slice(vifPrefix.length))
 }
 
+export function savedVolumeIds(saved: readonly string[]): string[] {
+  return savedDeviceIds(saved)
+    .filter(isVolume)
+    .map((id) => id.slice(volumePrefix.length))
+}
+
+function savedDeviceIds(saved: readonly string[]): string[] {
+  return pairsOf(saved)
+    .filter(([option]) => option === "-device")
+    .map(([, value]) => (JSON.parse(value) as Device).id)
+}
+
 const vifPrefix = "vif-"
+const volumePrefix = "vol-"
+
+function isVolume(id: string): boolean {
+  return id.startsWith(volumePrefix)
+}
+
+/** As `volumeNames` makes them; the machine's own disks have other names. */
+function isVolumeNode(value: string): boolean {
+  const { "node-name": name }: { "node-name"?: string } = JSON.parse(value)
+  return /^[vt]-/.test(name ?? "")
+}
+
+/** Those of the machine itself are written as key=value. */
+function isVolumeObject(value: string): boolean {
+  return value.startsWith("{")
+}
 
 function isVif(id: string): boolean {
   return id.startsWith(vifPrefix)

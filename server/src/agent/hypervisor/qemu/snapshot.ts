@@ -3,12 +3,19 @@
 // is paused and the disk is read from outside.
 import { chown, copyFile, rename, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
-import { eventually } from "../../../platform/clock/clock.ts"
 import { exec } from "../../../platform/exec/exec.ts"
-import { addBlockdev, backupBlockdev, deleteBlockdev, QmpError, queryBlockJobs } from "../../qmp/index.ts"
-import { diskNodeName } from "./devices.ts"
+import { agentDiskMissing } from "../../faults.ts"
+import {
+  addBlockdev,
+  backupBlockdev,
+  deleteBlockdev,
+  eventuallyInQemu,
+  QmpError,
+  queryBlockJobs,
+} from "../../qmp/index.ts"
 import type { DiskFile } from "./disks.ts"
 import type { QemuMachine } from "./machine.ts"
+import { reachedBy } from "./reach.ts"
 
 const copyTimeoutMs = 3_600_000
 const jobId = "snapshot"
@@ -21,14 +28,13 @@ export async function snapshotDisk(
   toPath: string,
   runAs: { uid: number; gid: number } | null,
 ): Promise<{ sizeBytes: number }> {
-  const index = files.findIndex((file) => file.disk.name === diskName)
-  const file = files[index]
-  if (!file) throw new Error(`machine ${machine.serverId} has no disk ${diskName}`)
+  const file = files.find((one) => one.disk.name === diskName)
+  if (!file) throw agentDiskMissing(machine.serverId, diskName)
   const work = join(machine.directory.jobs, "snapshot.qcow2")
   await rm(work, { force: true })
   try {
     if (!machine.isAlive) await convert(file, work, false)
-    else if (!(await backup(machine, index, file, work, runAs))) await convertPaused(machine, file, work)
+    else if (!(await backup(machine, file, work, runAs))) await convertPaused(machine, file, work)
     await chown(work, process.getuid?.() ?? 0, process.getgid?.() ?? 0)
     await moveFile(work, toPath)
     return { sizeBytes: (await stat(toPath)).size }
@@ -40,7 +46,6 @@ export async function snapshotDisk(
 /** False when QEMU may not open the target. */
 async function backup(
   machine: QemuMachine,
-  index: number,
   file: DiskFile,
   work: string,
   runAs: { uid: number; gid: number } | null,
@@ -56,7 +61,7 @@ async function backup(
       "node-name": targetNode,
       "detect-zeroes": "unmap",
       discard: "unmap",
-      file: { driver: "file", filename: work },
+      file: { driver: "file", filename: reachedBy(machine, work) },
     })
   } catch (error) {
     if (error instanceof QmpError && /Permission denied/.test(error.message)) return false
@@ -66,7 +71,7 @@ async function backup(
   try {
     await backupBlockdev(qmp, {
       "job-id": jobId,
-      device: diskNodeName(index),
+      device: file.names.node,
       target: targetNode,
       sync: "full",
     })
@@ -100,7 +105,7 @@ async function dropLeftover(machine: QemuMachine): Promise<void> {
   const qmp = await machine.qmp("snapshot")
   if ((await queryBlockJobs(qmp)).some((job) => job.device === jobId)) {
     await qmp.execute("block-job-cancel", { device: jobId, force: true })
-    await eventually(
+    await eventuallyInQemu(
       "the old copy to end",
       async () => !(await queryBlockJobs(qmp)).some((job) => job.device === jobId),
     )

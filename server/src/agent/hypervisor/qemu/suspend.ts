@@ -3,7 +3,7 @@
 // halted, and removed before the guest goes on. So a process beside it can be ended at any time, and a crash at any
 // moment leaves either the running guest or the whole suspended one.
 import { chmodSync, chownSync, createWriteStream, readFileSync } from "node:fs"
-import { mkdir, open, rename, rm } from "node:fs/promises"
+import { mkdir, rename, rm } from "node:fs/promises"
 import { createServer, type Socket } from "node:net"
 import { dirname } from "node:path"
 import { pipeline } from "node:stream/promises"
@@ -12,6 +12,7 @@ import { describeError } from "../../../platform/fault/fault.ts"
 import { agentSuspendFailed } from "../../faults.ts"
 import {
   cancelMigration,
+  eventuallyInQemu,
   liftMigrationSpeed,
   type Qmp,
   queryMachineType,
@@ -19,9 +20,10 @@ import {
   queryPci,
   startMigration,
 } from "../../qmp/index.ts"
-import { readStateFile, writeStateFile } from "../../state-file.ts"
+import { readStateFile, syncDirectory, writeStateFile } from "../../state-file.ts"
 import type { EnsureInput } from "../hypervisor.ts"
-import { vifDevice } from "./devices.ts"
+import { blockdev, vifDevice, volumeDevice, volumeObjects } from "./devices.ts"
+import { diskFiles } from "./disks.ts"
 import type { QemuMachine } from "./machine.ts"
 import { hasSavedMemory, type RunDirectory } from "./run-directory.ts"
 import { savedLine } from "./saved-line.ts"
@@ -53,6 +55,17 @@ export async function saveMemory(
     args: commandLineOf(machine.identity?.pid ?? -1),
     buses: await queryPci(qmp),
     vifDevices: input.vifs.map((vif) => vifDevice(input.spec, vif)),
+    volumes: diskFiles(directory, input).flatMap((file) =>
+      file.disk.source.kind === "volume"
+        ? [
+            {
+              objects: volumeObjects(file),
+              blockdev: blockdev(file),
+              device: volumeDevice(file.disk, null),
+            },
+          ]
+        : [],
+    ),
     machineType: await queryMachineType(qmp),
   })
   await writeStateFile(directory.savedLine, { args } satisfies SavedMachine)
@@ -78,7 +91,7 @@ export async function letGoOn(machine: QemuMachine): Promise<void> {
   const qmp = await machine.qmp("continue")
   await cancelMigration(qmp)
   const isOver = async () => (await queryMigration(qmp)).status !== "cancelling"
-  await eventually("the save to be over", isOver, { timeoutMs: 10_000 })
+  await eventuallyInQemu("the save to be over", isOver, { timeoutMs: 10_000 })
   await machine.resume()
 }
 
@@ -140,13 +153,4 @@ async function migrationEnd(machine: QemuMachine, qmp: Qmp): Promise<void> {
 /** Without the program's name. A machine that an older Kumoi has started is told truly by this, and by nothing else. */
 function commandLineOf(pid: number): string[] {
   return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(1, -1)
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r")
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
 }

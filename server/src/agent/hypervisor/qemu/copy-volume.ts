@@ -1,0 +1,221 @@
+// Copies volumes of a machine as they are at one moment. QEMU that has them open copies them itself while the guest
+// goes on: what the guest is about to overwrite is copied before that. Where QEMU, having given up root, cannot reach a
+// target, the guest is paused and the volumes are read from outside.
+//
+// The target is a qcow2 image: in a raw file the job would take room for every zero of the volume.
+import { chmod, rm } from "node:fs/promises"
+import { eventually } from "../../../platform/clock/clock.ts"
+import { exec } from "../../../platform/exec/exec.ts"
+import { agentVolumeCopyBroken } from "../../faults.ts"
+import {
+  addBlockdev,
+  type Backup,
+  cancelJob,
+  dismissJob,
+  eventuallyInQemu,
+  type Job,
+  QmpClosedError,
+  type QmpConnection,
+  QmpError,
+  queryBlockNodes,
+  queryJobs,
+  startBackups,
+} from "../../qmp/index.ts"
+import type { RunningCopy, WantedCopy } from "../hypervisor.ts"
+import { volumeNames } from "./devices.ts"
+import { closeNode } from "./hotplug.ts"
+import type { QemuMachine } from "./machine.ts"
+import { reachedBy } from "./reach.ts"
+import { lend } from "./volumes.ts"
+
+type User = { uid: number; gid: number } | null
+
+interface CopyNames {
+  job: string
+  node: string
+}
+
+const copyTimeoutMs = 6 * 3_600_000
+const cancelTimeoutMs = 60_000
+const endTimeoutMs = 10_000
+const pollMs = 50
+const jobPrefix = "copy-"
+const nodePrefix = "c-"
+
+/** A node's name has 31 letters at most. */
+function namesOf(name: string): CopyNames {
+  return { job: `${jobPrefix}${name}`, node: `${nodePrefix}${name.replaceAll("-", "").slice(0, 29)}` }
+}
+
+export async function copyVolumes(
+  machine: QemuMachine,
+  copies: readonly WantedCopy[],
+  runAs: User,
+): Promise<RunningCopy[]> {
+  if (!machine.isAlive) return copies.map(({ copyStill }) => ({ end: copyStill }))
+  try {
+    return await beginCopies(machine, copies, runAs)
+  } catch (error) {
+    if (!(error instanceof QmpClosedError) || !(await machine.waitEnd(endTimeoutMs))) throw error
+    const volumeIds = copies.map(({ volumeId }) => volumeId).join(", ")
+    throw Object.assign(agentVolumeCopyBroken(volumeIds, "its machine ended"), { cause: error })
+  }
+}
+
+async function beginCopies(
+  machine: QemuMachine,
+  copies: readonly WantedCopy[],
+  runAs: User,
+): Promise<RunningCopy[]> {
+  const qmp = await machine.qmp("copy volumes of")
+  for (const { name } of copies) await drop(qmp, namesOf(name))
+  const nodes = new Map((await queryBlockNodes(qmp)).map((node) => [node["node-name"], node]))
+  const isOpen = ({ volumeId }: WantedCopy) => nodes.has(volumeNames(volumeId).node)
+  const open = copies.filter(isOpen)
+  try {
+    for (const copy of open) {
+      const sizeBytes = nodes.get(volumeNames(copy.volumeId).node)?.image["virtual-size"] ?? 0
+      if (await openTarget(machine, qmp, { copy, sizeBytes, runAs })) continue
+      await forget(qmp, open)
+      await copyPaused(machine, copies)
+      return copies.map(() => ({ end: async () => {} }))
+    }
+    if (open.length > 0) await startBackups(qmp, open.map(backupOf))
+  } catch (error) {
+    for (const { name } of open) await drop(qmp, namesOf(name))
+    throw error
+  }
+  // What is not open: the machine has it, and was not given it yet; a crash came in between.
+  return copies.map((copy) => ({
+    end: isOpen(copy) ? () => endOf(machine, copy, namesOf(copy.name)) : copy.copyStill,
+  }))
+}
+
+function backupOf({ name, volumeId }: WantedCopy): Backup {
+  const { job, node } = namesOf(name)
+  // Below what holds the guest to its limits: a copy is not the guest's.
+  return { "job-id": job, device: volumeNames(volumeId).node, target: node }
+}
+
+function pathOf({ to }: WantedCopy): string {
+  if (to.kind !== "file") throw new Error("QEMU copies to files")
+  return to.path
+}
+
+/** Targets that were made, and are of no use. */
+async function forget(qmp: QmpConnection, copies: readonly WantedCopy[]): Promise<void> {
+  for (const copy of copies) {
+    await drop(qmp, namesOf(copy.name))
+    await rm(pathOf(copy), { force: true })
+  }
+}
+
+/** Of an agent that was killed. What it copied to is of no use to anybody. */
+export async function endCopies(machine: QemuMachine): Promise<void> {
+  if (!machine.isAlive) return
+  const qmp = await machine.qmp("end copies of volumes of")
+  for (const { id } of await queryJobs(qmp)) if (id.startsWith(jobPrefix)) await endJob(qmp, id)
+  for (const { "node-name": node } of await queryBlockNodes(qmp)) {
+    if (node.startsWith(nodePrefix)) await closeNode(qmp, node)
+  }
+}
+
+/** False when QEMU may not open it. */
+async function openTarget(
+  machine: QemuMachine,
+  qmp: QmpConnection,
+  { copy, sizeBytes, runAs }: { copy: WantedCopy; sizeBytes: number; runAs: User },
+): Promise<boolean> {
+  const path = pathOf(copy)
+  // The two have one size, as the job wants it; QEMU may not have seen yet that the volume is larger.
+  await exec("qemu-img", ["create", "-q", "-f", "qcow2", path, String(sizeBytes)])
+  await chmod(path, 0o600)
+  const sparse = { discard: "unmap", "detect-zeroes": "unmap" }
+  const file = { driver: "file", filename: reachedBy(machine, path) }
+  const { node } = namesOf(copy.name)
+  try {
+    await lend(path, runAs, () => addBlockdev(qmp, { driver: "qcow2", "node-name": node, ...sparse, file }))
+    return true
+  } catch (error) {
+    if (error instanceof QmpError && /Permission denied/.test(error.message)) return false
+    throw error
+  }
+}
+
+async function endOf(
+  machine: QemuMachine,
+  { volumeId, signal, copyImage }: WantedCopy,
+  names: CopyNames,
+): Promise<void> {
+  try {
+    const job = await eventually("the copy of a volume", () => endedJob(machine, names.job), {
+      ...{ timeoutMs: copyTimeoutMs, intervalMs: pollMs, signal },
+    })
+    if (job === "ended") throw agentVolumeCopyBroken(volumeId, "its machine ended")
+    // A full disk is known by these words.
+    if (job.error !== undefined) throw new Error(`the copy of volume ${volumeId} failed: ${job.error}`)
+  } finally {
+    // One that has ended has let go of everything.
+    await dropOfLiving(machine, names)
+  }
+  await copyImage()
+}
+
+async function endedJob(machine: QemuMachine, id: string): Promise<Job | "ended" | false> {
+  if (!machine.isAlive) return "ended"
+  const job = await jobOf(await machine.qmp("copy a volume of"), id)
+  if (!job) return "ended"
+  return job.status === "concluded" && job
+}
+
+async function dropOfLiving(machine: QemuMachine, names: CopyNames): Promise<void> {
+  try {
+    if (machine.isAlive) await drop(await machine.qmp("end the copy of a volume of"), names)
+  } catch (error) {
+    // The connection is gone a moment before the process is.
+    if (!(await machine.waitEnd(endTimeoutMs))) throw error
+  }
+}
+
+/** QEMU has written and closed the target when this returns. */
+async function drop(qmp: QmpConnection, { job, node }: CopyNames): Promise<void> {
+  await endJob(qmp, job)
+  await closeNode(qmp, node)
+}
+
+async function endJob(qmp: QmpConnection, id: string): Promise<void> {
+  const isOver = async () => {
+    const job = await jobOf(qmp, id)
+    return !job || job.status === "concluded"
+  }
+  if (!(await isOver())) {
+    await ignoreQmpError(cancelJob(qmp, id))
+    await eventuallyInQemu("a copy to end", isOver, { timeoutMs: cancelTimeoutMs, intervalMs: pollMs })
+  }
+  if (await jobOf(qmp, id)) await ignoreQmpError(dismissJob(qmp, id))
+}
+
+async function jobOf(qmp: QmpConnection, id: string): Promise<Job | undefined> {
+  return (await queryJobs(qmp)).find((job) => job.id === id)
+}
+
+/** It has ended meanwhile. */
+async function ignoreQmpError(command: Promise<void>): Promise<void> {
+  try {
+    await command
+  } catch (error) {
+    if (!(error instanceof QmpError)) throw error
+  }
+}
+
+/** Stopping the guest also writes back what QEMU holds of the volumes, so the files are whole. */
+async function copyPaused(machine: QemuMachine, copies: readonly WantedCopy[]): Promise<void> {
+  await machine.refresh()
+  const wasRunning = machine.state.power === "running"
+  if (wasRunning) await machine.pause()
+  try {
+    for (const { copyStill } of copies) await copyStill()
+  } finally {
+    if (wasRunning && machine.isAlive) await machine.resume()
+  }
+}

@@ -1,0 +1,52 @@
+// A guest that counts on a volume, so that whoever copies it can be told of which moment the copy is.
+import assert from "node:assert/strict"
+import { randomFillSync } from "node:crypto"
+import { writeFileSync } from "node:fs"
+import type { DiskSpec } from "../protocol.ts"
+import type { Guest, VolumeGuests } from "./volume-guests.ts"
+
+const mib = 1024 * 1024
+
+/** A volume that takes a while to be copied, with room at both ends for `blockBytes` blocks. */
+export async function makeFullVolume(guests: VolumeGuests, sizeBytes: number): Promise<DiskSpec> {
+  const disk = await guests.makeVolume(sizeBytes)
+  const data = Buffer.alloc(sizeBytes)
+  randomFillSync(data, 16 * mib, sizeBytes - 32 * mib)
+  writeFileSync(guests.dataOf(disk.name), data, { flag: "r+" })
+  return disk
+}
+
+export const blockBytes = 4_096
+
+/** The guest writes 1, 2, 3 … to the blocks from the front on and, after each, to those from the end on. */
+export async function startCounting(
+  guests: VolumeGuests,
+  guest: Guest,
+  { name, sizeBytes }: DiskSpec,
+): Promise<void> {
+  const last = sizeBytes / blockBytes
+  const put = (at: string) => `dd if=/b of=/dev/$1 bs=${blockBytes} seek=${at} conv=sync,fsync`
+  const script = [
+    "n=0",
+    "while true; do n=$((n+1))",
+    "echo $n > /b",
+    put("$n"),
+    put(`$((${last}-n))`),
+    "done",
+  ]
+  for (const line of script) await guests.type(guest, `echo '${line}' >> /w`)
+  await guests.tell(guest, name, "sh /w $d 2>/dev/null & echo it counts")
+}
+
+/** How far it had counted, at the front and at the end. */
+export function counted(data: Buffer, { sizeBytes }: DiskSpec): { front: number; end: number } {
+  const last = sizeBytes / blockBytes
+  const has = (block: number, n: number) =>
+    data.toString("latin1", block * blockBytes, block * blockBytes + 8).startsWith(`${n}\n`)
+  let [front, end] = [0, 0]
+  while (has(front + 1, front + 1)) front++
+  while (has(last - end - 1, end + 1)) end++
+  // And nothing behind that.
+  for (let n = front + 1; n < front + 50; n++) assert.ok(!has(n, n), `block ${n} after ${front}`)
+  return { front, end }
+}

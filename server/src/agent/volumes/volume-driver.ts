@@ -1,0 +1,80 @@
+// A back end of volumes, on this host or reached from it. Called only from the agent's queue of that volume, and of the
+// one that it is copied from: never two calls at once that change one. Ids were checked before they come here.
+import type { LocalImage, LocalVolume, WantedCopy } from "../hypervisor/hypervisor.ts"
+import type { VolumeAbilities, VolumeFacts } from "../protocol.ts"
+
+/** What a volume gets its data from, as `VolumeSource`. */
+export type VolumeOrigin =
+  /** `open` fetches it; only for a volume that is not there yet. */
+  | { kind: "image"; open: () => Promise<LocalImage> }
+  | { kind: "volume"; volumeId: string; take: TakeCopy }
+  /** `fetch` writes them to a file that is there and empty. */
+  | { kind: "backup"; fetch: (path: string) => Promise<void> }
+
+/**
+ * Copies the other volume as it is at one moment: whoever has it open writes the file and calls `copyImage`, otherwise
+ * `copyStill` is called, and nothing writes to the volume then. It is over when this returns.
+ */
+export type TakeCopy = (copy: CopyOfMoment) => Promise<void>
+
+export interface CopyOfMoment extends Pick<WantedCopy, "copyStill" | "copyImage"> {
+  /** Or the back end keeps the moment by itself: then `copyStill` is called whoever writes, and is over soon. */
+  to: WantedCopy["to"] | { kind: "moment" }
+}
+
+export interface UnmanagedFacts {
+  name: string
+  sizeBytes: number
+  /** Why it cannot be taken; null: it can. */
+  problem: string | null
+}
+
+/** Data beside the volumes, which are none: put there by operators, or left there when a volume was forgotten. */
+export interface UnmanagedData {
+  list(): Promise<UnmanagedFacts[]>
+  /** They become the volume; what they are short of its size is zeros at their end. Repeatable. */
+  take(volumeId: string, name: string, sizeBytes: number): Promise<VolumeFacts>
+  /** From then on the volume is not there, and its data are beside: under this name, or one like it. Repeatable. */
+  leave(volumeId: string, name: string): Promise<void>
+}
+
+export interface VolumeDriver {
+  /** The back end's name, by which commands choose it. */
+  readonly name: string
+  readonly abilities: VolumeAbilities
+  capacity(): Promise<{ totalBytes: number; freeBytes: number }>
+  /**
+   * Blank without an origin. What is there in this size stays as it is; what a crash has left unfinished is made anew.
+   * `signal` ends what copies, and leaves nothing.
+   */
+  create(
+    volumeId: string,
+    sizeBytes: number,
+    origin: VolumeOrigin | null,
+    signal: AbortSignal,
+  ): Promise<VolumeFacts>
+  /** Never smaller: one that is as large or larger stays as it is. */
+  extend(volumeId: string, sizeBytes: number): Promise<VolumeFacts>
+  /** It keeps its size; at any crash it has the data of before or those of the origin, whole. */
+  revert(volumeId: string, origin: VolumeOrigin, signal: AbortSignal): Promise<VolumeFacts>
+  /** Writes the volume's data to a file of this host, as an image of this format. */
+  copyOut(
+    volumeId: string,
+    to: { path: string; diskFormat: string; take: TakeCopy },
+    signal: AbortSignal,
+  ): Promise<void>
+  /** Succeeds when already gone. */
+  delete(volumeId: string): Promise<void>
+  /** Keeps the data out of the way, and is repeatable; from then on the volume is not there. */
+  setAside(volumeId: string): Promise<void>
+  /** Null: it is not there. */
+  inspect(volumeId: string): Promise<VolumeFacts | null>
+  /** Also what no command has named. */
+  list(): Promise<({ volumeId: string } & VolumeFacts)[]>
+  /** How a hypervisor of this host opens it. */
+  open(volumeId: string): Promise<LocalVolume>
+  /** What commands that were cut short have left beside the volumes. Only before commands are taken. */
+  removeLeftovers(): Promise<void>
+  /** Undefined: the back end has nothing beside its volumes. */
+  readonly unmanaged?: UnmanagedData
+}
