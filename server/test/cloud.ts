@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { FakeHypervisor } from "../src/agent/hypervisor/fake/fake.ts"
 import type { MetadataServer } from "../src/agent/metadata/metadata-keeper.ts"
 import { FakePlugger } from "../src/agent/ports/fake-plugger.ts"
+import { FakeVolumeDriver } from "../src/agent/volumes/fake-driver.ts"
 import type { HostsNetwork } from "../src/hosts.ts"
 import { type Cloud, startCloud } from "../src/main.ts"
 import { FakeNetworkDriver } from "../src/network/driver/fake/fake-driver.ts"
@@ -21,6 +22,8 @@ export interface TestCloudOptions {
   /** Dotted configuration keys. */
   overrides?: Record<string, unknown>
   capacity?: { vcpus?: number; ramMib?: number; diskGib?: number }
+  /** The host has `fake2` as well: smaller, so nothing gets there by itself. */
+  hasOtherBackend?: boolean
   /** The host says that its interfaces are devices, so that servers wait until the network's engine has them up. */
   plugsDevices?: boolean
   /** What answers guests of this host for their metadata; default: nothing. */
@@ -44,6 +47,9 @@ export interface TestCloud extends AsyncDisposable {
   readonly dataDir: string
   readonly database: TestDatabase
   readonly hypervisor: FakeHypervisor
+  readonly volumes: FakeVolumeDriver
+  /** `fake2` */
+  readonly others: FakeVolumeDriver
   readonly network: FakeNetworkDriver
   /** A project-scoped token; default: admin on project admin. */
   token(who?: { user?: string; password?: string; project?: string }): Promise<string>
@@ -63,6 +69,8 @@ export async function assertEngineHasAll({ cloud: { platform } }: TestCloud): Pr
   assert.deepEqual(await sync.compare(), { created: 0, updated: 0, removed: 0 })
 }
 
+const otherBytes = 64 * 1024 ** 3
+
 export async function startTestCloud(options: TestCloudOptions = {}): Promise<TestCloud> {
   const prior = options.continueFrom
   const database = prior?.database ?? (await openTestDatabase())
@@ -73,6 +81,16 @@ export async function startTestCloud(options: TestCloudOptions = {}): Promise<Te
     dir: join(dataDir, "agent/fake"),
     clock: systemClock,
     capacity: { vcpus: 64, ramMib: 262_144, diskGib: 10_000, ...options.capacity },
+  })
+  const volumes = new FakeVolumeDriver({
+    file: join(dataDir, "agent/volumes/fake/volumes.json"),
+    clock: systemClock,
+  })
+  const others = new FakeVolumeDriver({
+    name: "fake2",
+    file: join(dataDir, "agent/volumes/fake2/volumes.json"),
+    clock: systemClock,
+    totalBytes: otherBytes,
   })
   const network = new FakeNetworkDriver()
   const cloud = await startCloud({
@@ -89,6 +107,7 @@ export async function startTestCloud(options: TestCloudOptions = {}): Promise<Te
       ports: new FakePlugger({ hasDevices: options.plugsDevices ?? false }),
       metadata: options.metadata ?? null,
       usesImages: false,
+      volumes: options.hasOtherBackend ? [volumes, others] : [volumes],
     },
     guestImage: null,
     listen: { host: "127.0.0.1", port: 0 },
@@ -129,6 +148,8 @@ export async function startTestCloud(options: TestCloudOptions = {}): Promise<Te
     dataDir,
     database,
     hypervisor,
+    volumes,
+    others,
     network,
     request,
     stop,

@@ -81,6 +81,15 @@ test("events from outside: each is judged for itself, and a power update makes u
   await c.reaches(id, "ACTIVE")
   assert.equal((await send([update], "2.75")).status, 400)
   assert.equal((await send([{ ...update, tag: "UP" }, changed])).body.events[0].code, 400)
+  const extended = { name: "volume-extended", server_uuid: id }
+  assert.equal((await send([extended, changed])).body.events[0].code, 400)
+  // It has no such volume, so nothing is written down.
+  assert.equal((await send([{ ...extended, tag: newUuid() }])).status, 200)
+  const { instanceActions } = (await c.call("GET", `/servers/${id}/os-instance-actions`)).body
+  assert.deepEqual(
+    instanceActions.map((each: { action: string }) => each.action),
+    ["create"],
+  )
   assert.equal((await send([{ ...changed, name: "earthquake" }])).status, 400)
   assert.equal((await send([])).status, 400)
   assert.equal((await send([changed], "2.96", c.demo)).status, 403)

@@ -335,7 +335,7 @@ describe("a console of a machine on a host that joined", () => {
       membership: far.membership,
       dataDir: far.dataDir,
       client: far.client,
-      parts: { hypervisor, ports: new FakePlugger(), metadata: null, usesImages: false },
+      parts: { hypervisor, ports: new FakePlugger(), metadata: null, usesImages: false, volumes: [] },
       log: silentLogger,
       clock: systemClock,
     })

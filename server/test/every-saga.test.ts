@@ -1,11 +1,14 @@
 // Every saga of every service stands what the engine may do to it: each step run twice, a failure before and after
 // each step, each undo twice. And a list of steps does not change under the rows that are on their way.
 import assert from "node:assert/strict"
-import { readFile } from "node:fs/promises"
+import { mkdtemp, readFile, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { after, describe, test } from "node:test"
 import { sagaHarness } from "../src/engine/saga/harness.ts"
 import type { AnySaga } from "../src/engine/saga/saga.ts"
 import { services } from "../src/services.ts"
+import { freePort } from "./free-port.ts"
 import { startServerCloud } from "./server-cloud.ts"
 import { sagaCasesOf, testingFile, testingPath } from "./service-cases.ts"
 
@@ -38,10 +41,29 @@ for (const { service, cases } of ofServices) {
 }
 
 // One cloud for all: each case makes a server of its own and takes it away again.
+const secondStore = await mkdtemp(join(tmpdir(), "kumoi-second-store-"))
 const cloud = await startServerCloud({
-  overrides: { "compute.quota.instances": -1, "compute.quota.cores": -1 },
+  hasOtherBackend: true,
+  overrides: {
+    "image.stores": [
+      { id: "second", type: "file", directory: secondStore },
+      { id: "web", type: "http" },
+    ],
+    ...{ "image.webDownloadCidrs": ["127.0.0.1/32"], "image.webDownloadPorts": [await freePort()] },
+    ...{ "compute.quota.instances": -1, "compute.quota.cores": -1 },
+    ...{
+      "blockStorage.quota.volumes": -1,
+      "blockStorage.quota.snapshots": -1,
+      "blockStorage.quota.gigabytes": -1,
+      "blockStorage.quota.backups": -1,
+      "blockStorage.quota.backupGigabytes": -1,
+    },
+  },
 })
-after(() => cloud[Symbol.asyncDispose]())
+after(async () => {
+  await cloud[Symbol.asyncDispose]()
+  await rm(secondStore, { recursive: true })
+})
 
 describe("every saga", () => {
   for (const [saga, found] of ofServices.flatMap(({ service, cases }) =>

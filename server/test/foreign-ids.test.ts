@@ -24,7 +24,9 @@ let victim: Side
 let stranger: Side
 
 before(async () => {
-  cloud = await startServerCloud()
+  cloud = await startServerCloud({
+    overrides: { "blockStorage.quota.volumes": -1, "blockStorage.quota.snapshots": -1 },
+  })
   world = worldOf(cloud)
   victim = await makeSide("a", world)
   stranger = await makeSide("b", world)

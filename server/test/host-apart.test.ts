@@ -16,15 +16,9 @@ import { exampleSpec } from "../src/agent/testing/example-spec.ts"
 import { callAgent } from "../src/compute/agent-call.ts"
 import { noteHosts } from "../src/compute/host/report.ts"
 import { selectHosts } from "../src/compute/host/store.ts"
-import { imageTicket } from "../src/compute/image-ticket.ts"
-import {
-  answerMetadataRequest,
-  checkImageTicket,
-  createMetadataLists,
-  imageTicketRefused,
-  type MetadataRequest,
-} from "../src/compute/index.ts"
+import { answerMetadataRequest, createMetadataLists, type MetadataRequest } from "../src/compute/index.ts"
 import { seal } from "../src/identity/index.ts"
+import { checkImageTicket, imageTicket, imageTicketRefused } from "../src/image/index.ts"
 import { localImageStore } from "../src/local-image-store.ts"
 import { eventually } from "../src/platform/clock/clock.ts"
 import type { Platform } from "../src/platform/context/context.ts"

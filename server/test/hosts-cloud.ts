@@ -21,9 +21,10 @@ export class HostsCloud implements AsyncDisposable {
     this.scratch = scratch
   }
 
-  static async start(): Promise<HostsCloud> {
+  static async start(overrides: Record<string, unknown> = {}): Promise<HostsCloud> {
     const scratch = mkdtempSync(join(tmpdir(), "kumoi-hosts-"))
-    return new HostsCloud(await startTestCloud({ overrides: { "hosts.port": await freePort() } }), scratch)
+    const all = { "hosts.port": await freePort(), ...overrides }
+    return new HostsCloud(await startTestCloud({ overrides: all }), scratch)
   }
 
   get hosts(): CloudHosts {

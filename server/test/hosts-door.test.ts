@@ -10,7 +10,7 @@ import { FakeHypervisor } from "../src/agent/hypervisor/fake/fake.ts"
 import { agentReportTopic } from "../src/agent/protocol.ts"
 import { selectHostFacts } from "../src/compute/index.ts"
 import { sendToAgent } from "../src/engine/agent-call.ts"
-import { type DoorOptions, HostDoor } from "../src/host/index.ts"
+import { type DoorOptions, type HostDoor, openHostDoor } from "../src/host/index.ts"
 import { askToJoin } from "../src/launch/joined/door-client.ts"
 import { memberFiles } from "../src/launch/joined/membership.ts"
 import { makeAuthority, makeCertificate, makeKey, makeRequest } from "../src/platform/authority/authority.ts"
@@ -41,7 +41,7 @@ async function openDoor(
   how: Partial<DoorOptions>,
 ): Promise<AsyncDisposable & { opened: HostDoor; url: string }> {
   const listen = { host: "127.0.0.1", port: await freePort() }
-  const opened = await HostDoor.open(cloud.cloud.platform, {
+  const opened = await openHostDoor(cloud.cloud.platform, {
     ...{ listen, ownAddress: listen.host, answers: {}, streams: new AwaitedStreams(), southbound: null },
     ...{ isTaken: async () => false, onLost: async () => {} },
     ...how,
@@ -245,12 +245,13 @@ describe("whoever is at the door", () => {
     const described = await hypervisor.describe()
     const abilities = { ...described.abilities, metadata: false }
     const description = { ...described, host: "host16", abilities }
-    const report = (over: object) =>
+    const report = (over: object, beside: object = {}) =>
       bus.publish(agentReportTopic, {
         kind: "alive",
         host: "host16",
         at: new Date().toISOString(),
         description: { ...description, ...over },
+        ...beside,
       })
     const refused = { code: "host.member.may_not" }
     for (const over of [
@@ -264,6 +265,14 @@ describe("whoever is at the door", () => {
     ]) {
       await assert.rejects(report(over), refused, JSON.stringify(over))
     }
+    const pool = {
+      ...{ backend: "file", totalBytes: 2, freeBytes: 1 },
+      abilities: { thinProvisioning: true, onlineExtend: true, shared: false },
+    }
+    for (const pools of [[{ ...pool, freeBytes: -1 }], [{ ...pool, backend: 7 }], Array(65).fill(pool)]) {
+      await assert.rejects(report({}, { pools }), refused, JSON.stringify(pools).slice(0, 100))
+    }
+    await report({}, { pools: [pool] })
     // A host that is newer than its cloud says more; that is not kept.
     await report({ secret: "x".repeat(1_000), abilities: { ...abilities, flies: true } })
     const { platform } = cloud.cloud

@@ -8,8 +8,7 @@ import { after, before, describe, test } from "node:test"
 import { promisify } from "node:util"
 import { FakeHypervisor } from "../src/agent/hypervisor/fake/fake.ts"
 import { FakePlugger } from "../src/agent/ports/fake-plugger.ts"
-import { imageTicket } from "../src/compute/image-ticket.ts"
-import { imageTicketRefused } from "../src/compute/index.ts"
+import { imageTicket, imageTicketRefused } from "../src/image/index.ts"
 import { doorImageStore } from "../src/launch/joined/door-image-store.ts"
 import { joinCloud } from "../src/launch/joined/join.ts"
 import { type MemberAgent, startMemberAgent } from "../src/launch/joined/member-agent.ts"
@@ -50,7 +49,7 @@ async function startHost(
     membership,
     dataDir,
     client: clientOf(membership),
-    parts: { hypervisor, ports: new FakePlugger(), metadata: null, usesImages: false },
+    parts: { hypervisor, ports: new FakePlugger(), metadata: null, usesImages: false, volumes: [] },
     log: silentLogger,
     clock: systemClock,
   })

@@ -25,14 +25,20 @@ export function contextOf(platform: Platform, caller: Ctx["caller"]): Ctx {
 }
 
 /** A caller's context; `started` has the parameters of what it would have started. */
-export function capturing(platform: Platform, caller: Ctx["caller"]): { ctx: Ctx; started: SagaParams[] } {
+export function capturing(
+  platform: Platform,
+  caller: Ctx["caller"],
+  /** The one that is kept; those that it waits for run. Default: all are kept. */
+  only?: string,
+): { ctx: Ctx; started: SagaParams[] } {
   const started: SagaParams[] = []
   const keep = async (params: unknown) => {
     started.push(JSON.parse(JSON.stringify(params)))
     return newUuid()
   }
   const sagas: Platform["sagas"] = {
-    start: (_tx, _saga, params) => keep(params),
+    start: (tx, saga, params, how) =>
+      only === undefined || saga.name === only ? keep(params) : platform.sagas.start(tx, saga, params, how),
     waitForSaga: async () => ({ state: "done", failure: null }),
     wake: async () => {},
     startMany: async (_tx, _saga, orders) => await Promise.all(orders.map((order) => keep(order.params))),

@@ -71,3 +71,26 @@ test("one whose host never connects it is in ERROR and says why, and others are 
   const other = await createServer("other")
   await eventually("another server", async () => (await serverOf(other)).status === "ACTIVE")
 })
+
+test("an unshelved server, too, is ACTIVE when its new host has connected it", async () => {
+  const id = await createServer("shelved")
+  const act = async (body: object) => {
+    const { status } = await cloud.request("POST", `/compute/v2.1/servers/${id}/action`, { token, body })
+    assert.equal(status, 202)
+  }
+  const becomes = (status: string) => eventually(status, async () => (await serverOf(id)).status === status)
+  await becomes("ACTIVE")
+  await act({ shelve: null })
+  await eventually("the shelving", async () => (await serverOf(id)).status.startsWith("SHELVED"))
+  if ((await serverOf(id)).status === "SHELVED") await act({ shelveOffload: null })
+  await becomes("SHELVED_OFFLOADED")
+  cloud.network.holdBackAll(true)
+  await act({ unshelve: null })
+  await eventually("the machine to run", async () => {
+    const { power } = await cloud.hypervisor.inspect({ serverId: id, driver: "fake" })
+    return power === "running"
+  })
+  assert.equal((await serverOf(id)).status, "SHELVED_OFFLOADED")
+  cloud.network.holdBackAll(false)
+  await becomes("ACTIVE")
+})

@@ -245,7 +245,7 @@ test("bad requests say what is wrong", async () => {
     [
       { imageRef: undefined, block_device_mapping_v2: [{ source_type: "volume", uuid: "a" }] },
       400,
-      /volumes/,
+      /Boot sequence/,
     ],
   ]
   for (const [attributes, status, message] of wrong) {

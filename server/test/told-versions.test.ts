@@ -12,7 +12,9 @@ import {
 import { schemasOf } from "../src/platform/http/versions.ts"
 import type { Api, Route } from "../src/platform/http/wire.ts"
 import { services } from "../src/services.ts"
+import { callerOf, contextOf } from "./saga-case.ts"
 import { type ServerCloud, startServerCloud } from "./server-cloud.ts"
+import { makeVolume } from "./volume-cloud.ts"
 
 let c: ServerCloud
 /** What the paths' parameters name; two for what has a number in old versions. */
@@ -35,10 +37,18 @@ before(async () => {
   const old = await all("/os-hypervisors", "2.1")
   const { interfaceAttachments } = await all(`/servers/${server_id}/os-interface`)
   const { instanceActions } = await all(`/servers/${server_id}/os-instance-actions`)
+  const ctx = contextOf(c.cloud.cloud.platform, await callerOf(c))
+  const volume_id = await makeVolume(c, ctx, { metadata: { role: "data" } })
+  const volumeAttachment = { volumeId: volume_id, tag: "data" }
+  const attached = await c.call("POST", `/servers/${server_id}/os-volume_attachments`, { volumeAttachment })
+  assert.equal(attached.status, 200)
+  const [free, offered] = [await makeVolume(c, ctx), await makeVolume(c, ctx)]
+  const ofVolumes = await nameOfVolumes(volume_id, free, offered)
   const { security_groups } = await all("/os-security-groups", "2.1")
   const { tenant_id } = await c.show(server_id, asAdmin())
   named = {
-    server_id,
+    ...ofVolumes,
+    ...{ server_id, volume_id },
     ...{ key: "role", tag: "x", name: "key", id: "default", network_label: "private" },
     ...{ flavor_id: c.flavorId, image_id: c.imageId, host_name: "host1", pattern: "host1" },
     ...{ project_id: tenant_id, tenant_id, consumer_uuid: server_id, resource_class: "VCPU" },
@@ -49,7 +59,7 @@ before(async () => {
     security_group_id: security_groups[0].id,
     ...{ hypervisor_id: hypervisors[0].id, uuid: hypervisors[0].id },
     namespace: "told",
-    ...{ alias: "os-keypairs", before_timestamp: "2026-01-01 00:00:00" },
+    ...{ alias: "os-quota-sets", before_timestamp: "2026-01-01 00:00:00" },
   }
   numbers = { hypervisor_id: String(old.hypervisors[0].id) }
   const parts = {
@@ -65,6 +75,39 @@ before(async () => {
 after(async () => {
   await c[Symbol.asyncDispose]()
 })
+
+/** One of each other thing of block storage. */
+async function nameOfVolumes(
+  volumeId: string,
+  free: string,
+  offered: string,
+): Promise<Record<string, string>> {
+  const headers = { "openstack-api-version": "volume 3.70" }
+  const post = async (path: string, body: unknown, token = c.demo) => {
+    const reply = await c.cloud.request("POST", `/volume/v3${path}`, { token, body, headers })
+    assert.ok(reply.status < 300, JSON.stringify(reply.body))
+    return reply.body
+  }
+  const wish = { volume_id: volumeId, metadata: { role: "then" } }
+  const { snapshot } = await post("/snapshots", { snapshot: wish })
+  const { transfer } = await post("/os-volume-transfer", { transfer: { volume_id: offered, name: "t" } })
+  const { attachment } = await post("/attachments", { attachment: { volume_uuid: free } })
+  const type = { volume_type: { name: "told", extra_specs: { role: "x" } } }
+  const { volume_type } = await post("/types", type, c.admin)
+  const { backup } = await post("/backups", {
+    backup: { volume_id: volumeId, snapshot_id: snapshot.id, force: true },
+  })
+  const kind = { group_type: { name: "told", group_specs: { role: "x" } } }
+  const { group_type } = await post("/group_types", kind, c.admin)
+  const { group } = await post("/groups", { group: { group_type: "told", volume_types: ["__DEFAULT__"] } })
+  const { qos_specs } = await post("/qos-specs", { qos_specs: { name: "told" } }, c.admin)
+  return {
+    ...{ snapshot_id: snapshot.id, transfer_id: transfer.id, attachment_id: attachment.id },
+    ...{ type_id: volume_type.id, class_name: "default", host: "host1@fake" },
+    ...{ backup_id: backup.id, group_type_id: group_type.id, qos_id: qos_specs.id },
+    ...{ group_id: group.id, consistencygroup_id: group.id },
+  }
+}
 
 /** The lowest that the route is served at, and each that changes its answer. */
 function versionsToAsk({ microversions }: Api, { min, max, told }: Route): string[] {
@@ -91,6 +134,9 @@ const notAsked = [
   ...["/os-networks/{network_id}", "/os-tenant-networks/{network_id}", "/os-floating-ips/{floating_ip_id}"],
   ...["/resource_classes/{name}", "/flavors/{flavor_id}/os-flavor-access"],
   ...["/os-console-auth-tokens/{console_token}", "/images/{image_id}/members"],
+  ...["/messages/{message_id}", "/default-types/{project_id}", "/types/{type_id}/os-volume-type-access"],
+  ...["/clusters/{cluster_name}", "/group_snapshots/{group_snapshot_id}", "/cgsnapshots/{cgsnapshot_id}"],
+  ...["/backups/{backup_id}/export_record", "/group_types/default", "/images/{image_id}/locations"],
 ]
 
 /** What a path does not come without. */
@@ -99,6 +145,11 @@ const queries = (): Readonly<Record<string, string>> => ({
   "/usages": `?project_id=${named.project_id}`,
   "/auto-allocated-topology": "?fields=dry-run",
   "/auto-allocated-topology/{project_id}": "?fields=dry-run",
+  ...Object.fromEntries(
+    ["manageable_volumes", "manageable_snapshots", "os-volume-manage", "os-snapshot-manage"].flatMap((name) =>
+      [`/${name}`, `/${name}/detail`].map((path) => [path, "?host=host1%40fake"]),
+    ),
+  ),
 })
 
 /** Other words in the place of an id. */
@@ -121,7 +172,7 @@ const toldReads = ({ routes }: Api) =>
     ({ method, told, path }) => method === "GET" && told?.answer !== undefined && !notAsked.includes(path),
   )
 
-for (const service of ["compute", "placement"]) {
+for (const service of ["compute", "placement", "block-storage"]) {
   test(`${service}: answers are as told at every microversion`, async () => {
     const [api] = apisOf(services).filter((each) => each.service === service)
     assert.ok(api?.microversions)

@@ -7,7 +7,9 @@ import { readInjectedFiles } from "../src/compute/server/injected-file.ts"
 import { applyPower } from "../src/compute/server/power-sync.ts"
 import { selectServer } from "../src/compute/server/store.ts"
 import { answerHost, type HostAnswer, type ShownFinding } from "../src/launch/host-answer.ts"
+import { callerOf, contextOf } from "./saga-case.ts"
 import { type ServerCloud, startServerCloud } from "./server-cloud.ts"
+import { disksOf, makeVolume, volumeIs } from "./volume-cloud.ts"
 
 const reconcile = (c: ServerCloud) => reconcileMachines(c.cloud.cloud.platform, new AbortController().signal)
 const machinesOf = async (c: ServerCloud) =>
@@ -76,6 +78,39 @@ test("a machine that no row knows is set aside, listed, and becomes a server aga
   assert.equal((await c.call("DELETE", `/servers/${lost}`)).status, 204)
   await c.isGone(lost)
   assert.deepEqual(await machinesOf(c), [known])
+})
+
+test("an adopted machine has its volumes again, unless somebody else has one meanwhile", async () => {
+  await using c = await startServerCloud()
+  const ctx = contextOf(c.cloud.cloud.platform, await callerOf(c))
+  const ids = await makeActive(c, 2)
+  const volumes = await Promise.all(ids.map(() => makeVolume(c, ctx)))
+  for (const [index, id] of ids.entries()) {
+    const volumeAttachment = { volumeId: volumes[index] }
+    const reply = await c.call("POST", `/servers/${id}/os-volume_attachments`, { volumeAttachment })
+    assert.equal(reply.status, 200, JSON.stringify(reply.body))
+    await volumeIs(c, volumes[index] ?? "", "in-use")
+  }
+  const [lost = "", robbed = ""] = ids
+  await forget(c, ids)
+  const adopted = await ask(c, { action: "adopt", id: lost, project: null }, "adopted")
+  assert.equal(adopted.id, lost)
+  const { body } = await c.call("GET", `/servers/${lost}/os-volume_attachments`)
+  assert.deepEqual(
+    body.volumeAttachments.map((each: { volumeId: string }) => each.volumeId),
+    [volumes[0]],
+  )
+  assert.equal((await volumeIs(c, volumes[0] ?? "", "in-use")).attachments[0]?.serverId, lost)
+  await c.act(lost, { reboot: { type: "HARD" } })
+  await c.reaches(lost, "ACTIVE")
+  assert.deepEqual(await disksOf(c, lost), ["root", volumes[0]])
+  await sql`update block_storage.attachment set server_id = ${lost} where volume_id = ${volumes[1]}`.execute(
+    c.cloud.database.db,
+  )
+  await assert.rejects(
+    answerHost(c.cloud.cloud, { action: "adopt", id: robbed, project: null }),
+    /has a volume that cannot be its server's/,
+  )
 })
 
 test("a server whose machine did not start again with its host is in error, and a hard reboot mends it", async () => {

@@ -1,10 +1,10 @@
 // Commands to the agent of a server's host: how long each may take, and what users are told when it does not answer.
-import type { AgentCommands } from "../agent/protocol.ts"
+import type { AgentCommands, ImageTickets, VmSpec } from "../agent/protocol.ts"
 import { type AgentMethod, sendToAgent } from "../engine/agent-call.ts"
+import { imageTicket } from "../image/index.ts"
 import type { Platform } from "../platform/context/context.ts"
 import { describeError, Fault } from "../platform/fault/fault.ts"
 import { isHostReachable } from "./host/reachable.ts"
-import { imageTicket, readTickets } from "./image-ticket.ts"
 
 /** Commands that boot, or fetch an image first: they get the longer time. */
 const slow: ReadonlySet<AgentMethod> = new Set<AgentMethod>([
@@ -60,6 +60,17 @@ function ticketsFor(
   if (said.spec) return { tickets: readTickets(platform, host, said.spec, forMs) }
   if (method !== "vm.upload_snapshot" || said.imageId === undefined) return {}
   return { ticket: imageTicket(platform, { host, imageId: said.imageId, verb: "write" }, forMs) }
+}
+
+/** One for each image that the machine is made of. */
+function readTickets(platform: Platform, host: string, spec: VmSpec, forMs: number): ImageTickets {
+  const ids = new Set([
+    ...spec.disks.flatMap(({ source }) => (source.kind === "image" ? [source.imageId] : [])),
+    ...[spec.kernelImage, spec.ramdiskImage].flatMap((image) => (image ? [image.imageId] : [])),
+  ])
+  return Object.fromEntries(
+    [...ids].map((imageId) => [imageId, imageTicket(platform, { host, imageId, verb: "read" }, forMs)]),
+  )
 }
 
 /** The bus names who does not answer; which host that is is not the user's to know. */

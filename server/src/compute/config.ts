@@ -1,4 +1,5 @@
 import { Type } from "typebox"
+import "./console/config.ts"
 import { configSection, type SectionOf } from "../platform/config/config.ts"
 import { scheduleConfig } from "./schedule/config.ts"
 

@@ -107,6 +107,12 @@ export const hostHasServers = fault(
   "compute.host.has_servers",
   () => "Unable to delete compute service that is hosting instances. Migrate or delete the instances first.",
 )
+export const hostHasVolumes = fault(
+  "conflict",
+  "compute.host.has_volumes",
+  (host: string, volumes: number, snapshots: number) =>
+    `Host ${host} has ${volumes} volumes and ${snapshots} snapshots, which would be lost with it. Delete these first.`,
+)
 export const hostIsUp = fault(
   "conflict",
   "compute.host.is_up",
@@ -147,12 +153,22 @@ export const agentUnreachable = fault(
   "compute.server.host_unreachable",
   (host: string) => `The host ${host} of this server does not answer now.`,
 )
-export const volumesUnsupported = fault(
-  "invalid",
-  "compute.server.volumes_unsupported",
-  () =>
-    "Block devices from volumes and snapshots are not served yet: use imageRef, with at most one block device " +
-    "of source_type image, destination_type local and boot_index 0.",
+export const devicePathInUse = fault(
+  "conflict",
+  "compute.server.device_path_in_use",
+  (path: string) => `The supplied device path (${path}) is in use.`,
+)
+export const volumeNotAttached = fault(
+  "not_found",
+  "compute.server.volume_not_attached",
+  (serverId: string, volumeId: string) => `Instance ${serverId} is not attached to volume ${volumeId}`,
+)
+export const swapUnsupported = fault(
+  "conflict",
+  "compute.server.volume_swap_unsupported",
+  (volumeId: string) =>
+    `volume ${volumeId} is not migrating, and only then one volume takes the place of another; ` +
+    "detach it and attach the other one.",
 )
 export const injectedFilesTooMany = fault(
   "over_quota",
@@ -217,8 +233,3 @@ export const floatingIpNotOfServer = fault(
     `Floating IP ${address} is not associated with instance ${serverId}.`,
 )
 /** For a host, never for a user. */
-export const imageTicketRefused = fault(
-  "forbidden",
-  "compute.image_ticket.refused",
-  (imageId: string) => `The ticket does not open image ${imageId} to this host now.`,
-)

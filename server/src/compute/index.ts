@@ -81,7 +81,6 @@ export {
   updateComputeHost,
   updateOldHost,
 } from "./host/update.ts"
-export { checkImageTicket, type ImageTicket } from "./image-ticket.ts"
 export {
   createKeypair,
   deleteKeypair,
@@ -107,8 +106,10 @@ export {
 } from "./quota/quota.ts"
 export type { QuotaLimits, QuotaResource } from "./quota/resources.ts"
 export { explainServer, type ServerExplanation } from "./schedule/explain-server.ts"
+export type { AttachedDevice } from "./server/block-device.ts"
+export type { BlockDeviceRequest } from "./server/block-device-request.ts"
 export { getConsoleOutput, getDiagnostics } from "./server/console.ts"
-export { type BlockDeviceRequest, type CreateServersInput, createServers } from "./server/create.ts"
+export { type CreateServersInput, createServers } from "./server/create.ts"
 export { createServerBackup } from "./server/create-backup.ts"
 export { createServerImage } from "./server/create-image.ts"
 export { deleteServer, forceDeleteServer } from "./server/delete.ts"
@@ -178,6 +179,15 @@ export {
   updateServer,
   updateServerMetadataItem,
 } from "./server/update.ts"
+export {
+  attachVolume,
+  detachVolume,
+  listServerVolumes,
+  showServerVolume,
+  swapServerVolume,
+  updateServerVolume,
+} from "./server/volume.ts"
+export { serversOfVolumes } from "./server/volume-extended.ts"
 export { listServerActions, type ShownAction, showServerAction } from "./server-action/read.ts"
 export type { ServerAction } from "./server-action/server-action.ts"
 export {

@@ -27,6 +27,24 @@ export interface AggregateHostTable {
   added_at: TimestampNow
 }
 
+export interface BlockDeviceTable {
+  id: string
+  server_id: string
+  volume_id: string | null
+  source_type: string
+  source_id: string | null
+  size_gib: number | null
+  volume_type: string | null
+  source_host: string | null
+  boot_index: number | null
+  device_name: string
+  delete_on_termination: Generated<boolean>
+  tag: string | null
+  attachment_id: string | null
+  state: string
+  created_at: TimestampNow
+}
+
 export interface ConsoleTokenTable {
   token_hash: Buffer
   server_id: string
@@ -175,6 +193,7 @@ export interface ServerTable {
   guest_password: string | null
   resize_vcpus: number | null
   resize_ram_mib: number | null
+  has_volumes: Generated<boolean>
 }
 
 export interface ServerActionTable {
@@ -217,6 +236,7 @@ declare module "../platform/db/database.ts" {
     "compute.admin_password": AdminPasswordTable
     "compute.aggregate": AggregateTable
     "compute.aggregate_host": AggregateHostTable
+    "compute.block_device": BlockDeviceTable
     "compute.console_token": ConsoleTokenTable
     "compute.control_service": ControlServiceTable
     "compute.flavor": FlavorTable

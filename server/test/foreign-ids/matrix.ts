@@ -7,7 +7,7 @@ import { checkSchema } from "../../src/platform/http/schema-check.ts"
 import type { TestReply } from "../cloud.ts"
 import { type Allowed, idOf, type Named, type ServiceFixture, type Side, type World } from "./fixture.ts"
 import type { Probe } from "./routes.ts"
-import { difference, rowsThatName, tablesOf } from "./rows.ts"
+import { difference, fingerprintsOf, rowsThatName, tablesOf } from "./rows.ts"
 import { sampleOf, withValue } from "./sample-body.ts"
 
 export interface Matrix {
@@ -307,6 +307,9 @@ async function tryMarkers(matrix: Matrix, probe: Probe, token: string, path: str
 export class Watch {
   readonly #matrix: Matrix
   #tables: string[] = []
+  /** Of each table as it was read last: only one that has changed is read again. */
+  #prints = new Map<string, string>()
+  readonly #rows = new Map<string, string[]>()
   #before = new Set<string>()
 
   constructor(matrix: Matrix) {
@@ -323,12 +326,16 @@ export class Watch {
       )
       return rowCount === 0
     })
-    const rows = await rowsThatName(pool, this.#tables, marks)
+    const prints = await fingerprintsOf(pool, this.#tables)
+    const changed = this.#tables.filter((name) => prints.get(name) !== this.#prints.get(name))
+    this.#prints = prints
+    for (const [name, rows] of await rowsThatName(pool, changed, marks)) this.#rows.set(name, rows)
+    const rows = [...this.#rows.values()].flat()
     const isOwn = (row: string) =>
       (fixture.ownRows ?? []).some(({ table }) => row.startsWith(`${table} `)) &&
       !row.includes(victim.projectId) &&
       !row.includes(victim.userId)
-    return new Set([...rows].filter((row) => !isOwn(row)))
+    return new Set(rows.filter((row) => !isOwn(row)))
   }
 
   async begin(): Promise<void> {

@@ -71,6 +71,6 @@ export function all(name: string, of: Shape): { answer: Shape } {
 export const versionList = all("versions", shape("Version", { ...each("id status", text), links }))
 
 /** With the address of what follows. */
-export function page(name: string, of: Shape): { answer: Shape } {
-  return { answer: versionedObject({ [name]: many(of), [`${name}_links`]: rare(links) }) }
+export function page(name: string, of: Shape, linksOf = name): { answer: Shape } {
+  return { answer: versionedObject({ [name]: many(of), [`${linksOf}_links`]: rare(links) }) }
 }

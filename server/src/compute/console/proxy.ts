@@ -2,7 +2,7 @@
 // host opens. RFB and serial bytes go as binary messages, as websockify has them. Runs in the one process that works.
 import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
-import { createWebSocketStream, type WebSocket, WebSocketServer } from "ws"
+import type { WebSocket } from "ws"
 import type { Platform } from "../../platform/context/context.ts"
 import { type FaultKind, toFault } from "../../platform/fault/fault.ts"
 import { refuseUpgrade } from "../../platform/http/upgrade.ts"
@@ -26,24 +26,30 @@ const statuses: Partial<Record<FaultKind, number>> = {
   unavailable: 503,
 }
 
+/** Loaded when the first client comes: many clouds never see one. */
+async function loadServer(maxPayload: number) {
+  const { createWebSocketStream, WebSocketServer } = await import("ws")
+  const server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    maxPayload,
+    perMessageDeflate: false,
+    // The one that stock clients offer; whoever offers none gets none.
+    handleProtocols: (offered) => (offered.has("binary") ? "binary" : false),
+  })
+  return { server, createWebSocketStream }
+}
+
 export class ConsoleProxy implements Disposable {
   readonly #platform: Platform
   readonly #streams: AwaitedStreams
   readonly #sessions: ConsoleSessions
-  readonly #server: WebSocketServer
+  #server: ReturnType<typeof loadServer> | null = null
 
   constructor(platform: Platform, streams: AwaitedStreams) {
     this.#platform = platform
     this.#streams = streams
     this.#sessions = new ConsoleSessions(platform)
-    this.#server = new WebSocketServer({
-      noServer: true,
-      clientTracking: false,
-      maxPayload: platform.config.console.messageBytesMost,
-      perMessageDeflate: false,
-      // The one that stock clients offer; whoever offers none gets none.
-      handleProtocols: (offered) => (offered.has("binary") ? "binary" : false),
-    })
   }
 
   get sessionCount(): number {
@@ -71,9 +77,11 @@ export class ConsoleProxy implements Disposable {
     const session = this.#sessions.begin(place)
     let client: WebSocket | null = null
     try {
+      this.#server ??= loadServer(this.#platform.config.console.messageBytesMost)
+      const { server, createWebSocketStream } = await this.#server
       const machine = await this.#reach(place)
       // Throws nothing: it refuses by itself what is no WebSocket, and calls back at once for what is one.
-      this.#server.handleUpgrade(request, socket, head, (opened) => {
+      server.handleUpgrade(request, socket, head, (opened) => {
         client = opened
         const stream = createWebSocketStream(opened, {
           readableHighWaterMark: bufferBytes,
@@ -106,7 +114,7 @@ export class ConsoleProxy implements Disposable {
 
   [Symbol.dispose](): void {
     this.#sessions[Symbol.dispose]()
-    this.#server.close()
+    void this.#server?.then(({ server }) => server.close())
   }
 }
 

@@ -1,12 +1,7 @@
-import type { PolicyDefault } from "../../platform/policy/policy.ts"
+import { type PolicyDefault, projectRules } from "../../platform/policy/policy.ts"
 import { adminOnly, projectReaderOrAdmin } from "../policy-rules.ts"
 
-const rule = (name: string, check: string, description: string): PolicyDefault => ({
-  name: `os_compute_api:${name}`,
-  check,
-  description,
-  scopes: ["project"],
-})
+const rule = projectRules("os_compute_api:")
 
 export const flavorPolicies: readonly PolicyDefault[] = [
   rule("os-flavor-manage:create", adminOnly, "Create a flavor"),

@@ -4,7 +4,7 @@
 import type { VmSpec } from "../../agent/protocol.ts"
 import { listServerPorts } from "../../network/index.ts"
 import { claimAllocation } from "../../placement/index.ts"
-import type { Platform } from "../../platform/context/context.ts"
+import { internalCtx, type Platform } from "../../platform/context/context.ts"
 import { type Tx, transact } from "../../platform/db/database.ts"
 import { callAgent } from "../agent-call.ts"
 import { hostNotFound, machineNotAdoptable } from "../faults.ts"
@@ -12,7 +12,8 @@ import { resourcesOf } from "../schedule/request.ts"
 import { keepInjectedFiles } from "../server/injected-file.ts"
 import { powerNumberOf, type Server, type VmState } from "../server/server.ts"
 import { insertServers, reviveServer, selectServer } from "../server/store.ts"
-import { differingDisk, injectedFilesOf, newServerOf } from "./adopted-server.ts"
+import { adoptVolumes } from "./adopt-volumes.ts"
+import { differingDisk, injectedFilesOf, newServerOf, volumeDisksOf } from "./adopted-server.ts"
 import { type Host, zoneOf } from "./host.ts"
 import { selectHost } from "./store.ts"
 import { type Finding, findUnknownMachine } from "./unknown.ts"
@@ -63,6 +64,8 @@ export async function adoptMachine(platform: Platform, adopt: Adopt): Promise<Ad
       powerState: powerNumberOf(power),
     })
     await claimRoom(tx, row, home)
+    const disks = volumeDisksOf(spec)
+    if (disks.length > 0) await adoptVolumes(internalCtx(platform), tx, row, { host, disks, id: adopt.id })
     return row
   })
   platform.log.warn({ host, serverId, kind }, "a machine was adopted as a server")
@@ -80,7 +83,7 @@ async function claimRoom(tx: Tx, server: Server, host: Host): Promise<void> {
     projectId: server.projectId,
     userId: server.userId,
     candidates: [host.id],
-    resources: resourcesOf(server.flavor),
+    resources: resourcesOf(server, server.flavor),
   })
 }
 

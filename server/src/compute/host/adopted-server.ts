@@ -43,6 +43,7 @@ export function newServerOf(spec: VmSpec, owner: { projectId: string; userId: st
     schedulerHints: {},
     serverGroupId: null,
     trustedImageCertificates: null,
+    hasVolumes: volumeDisksOf(spec).length > 0,
     blockDevices: [],
     reservationId: `r-${newHexId().slice(0, 8)}`,
     launchIndex: 0,
@@ -79,11 +80,23 @@ function imageFactsOf(root: DiskSpec, spec: VmSpec): Record<string, string> {
   })
 }
 
+export interface VolumeDisk {
+  volumeId: string
+  bootIndex: number | null
+}
+
+/** They are no part of the machine, and compared with no image. */
+export function volumeDisksOf({ disks }: VmSpec): VolumeDisk[] {
+  return disks.flatMap(({ source, bootIndex }) =>
+    source.kind === "volume" ? [{ volumeId: source.volumeId, bootIndex }] : [],
+  )
+}
+
 /** Name of the first disk that the server's next start would make otherwise than the machine has it. */
 export function differingDisk(server: NewServer | Server, spec: VmSpec): string | null {
   // The rest of a server is not looked at for its disks.
-  const wanted = vmSpecOf({ number: 0, ...server } as Server, [], null).disks
-  const has = spec.disks.filter((disk) => disk.name !== "rescue")
+  const wanted = vmSpecOf({ number: 0, ...server } as Server, [], [], null).disks
+  const has = spec.disks.filter(({ name, source }) => name !== "rescue" && source.kind !== "volume")
   for (const disk of has) {
     const want = wanted.find(({ name }) => name === disk.name)
     if (!want || !isSameDisk(want, disk)) return disk.name

@@ -1,6 +1,7 @@
 // What host agents say on their own: that they live, and what became of a machine.
 import type { AgentReport, HostDescription } from "../../agent/protocol.ts"
 import { agentReportTopic } from "../../agent/protocol.ts"
+import { notePools } from "../../block-storage/index.ts"
 import { noteHostAgents } from "../../network/index.ts"
 import { ensureHostProvider, type HostInventory } from "../../placement/index.ts"
 import { inParallel } from "../../platform/clock/in-parallel.ts"
@@ -48,8 +49,8 @@ async function noteAlive(platform: Platform, reports: readonly AliveReport[]): P
       platform,
       reports.map(({ host: name, description }) => ({ name, description })),
     )
-    for (const { host, network } of reports)
-      if (network) await noteHostAgents(platform, host, network.problem)
+    for (const { host, network } of reports) if (network) await noteHostAgents(platform, host, network)
+    await noteBackends(platform, reports)
   } catch (error) {
     const isAway = toFault(translateDatabaseError(error)).kind === "unavailable"
     if (reports.length === 1 || isAway) {
@@ -59,6 +60,19 @@ async function noteAlive(platform: Platform, reports: readonly AliveReport[]): P
     // What the database refuses of one host must not keep the others' from it.
     const middle = Math.ceil(reports.length / 2)
     for (const half of [reports.slice(0, middle), reports.slice(middle)]) await noteAlive(platform, half)
+  }
+}
+
+/** A host is there for servers whatever is wrong with its back ends. */
+async function noteBackends(platform: Platform, reports: readonly AliveReport[]): Promise<void> {
+  try {
+    await notePools(
+      platform,
+      reports.map(({ host, pools = [] }) => ({ host, pools })),
+    )
+  } catch (error) {
+    const facts = { err: describeError(error), hosts: reports.map(({ host }) => host) }
+    platform.log.warn(facts, "back ends of hosts were not noted")
   }
 }
 

@@ -1,12 +1,13 @@
 // What operators do with hosts.
 import { Type } from "typebox"
+import { countVolumesOfHost, forgetHostPools } from "../../block-storage/index.ts"
 import { removeHostProvider } from "../../placement/index.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { type Tx, transact } from "../../platform/db/database.ts"
 import { updateThing } from "../../platform/noun/list.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { forgetAggregateHost } from "../aggregate/store.ts"
-import { hostHasServers, hostIsUp, hostNotFound, hostVerbUnsupported } from "../faults.ts"
+import { hostHasServers, hostHasVolumes, hostIsUp, hostNotFound, hostVerbUnsupported } from "../faults.ts"
 import { everything } from "../viewer.ts"
 import { type Host, hostNoun, isHostUp } from "./host.ts"
 import { loadHost } from "./read.ts"
@@ -65,25 +66,28 @@ export const hostCommands = {
 export const deleteComputeHost = operation({
   name: "compute.host.delete",
   input: HostInput,
-  faults: [hostNotFound, hostHasServers, hostIsUp],
+  faults: [hostNotFound, hostHasServers, hostHasVolumes, hostIsUp],
   load: loadHost,
   rule: "os_compute_api:os-services:delete",
   target: (ctx) => ({ project_id: ctx.caller.projectId }),
   run: (ctx, _input, host) =>
     transact(ctx.db, async (tx) => {
-      await refuseServers(tx, host)
+      await refuseUsed(tx, host)
       if (isHostUp(host, ctx.config.compute.serviceDownAfterMs)) throw hostIsUp(host.name)
       await deleteHost(tx, host)
     }),
 })
 
-async function refuseServers(tx: Tx, host: Host): Promise<void> {
+async function refuseUsed(tx: Tx, host: Host): Promise<void> {
   if ((await selectServersOfHost(tx, host.name)).length > 0) throw hostHasServers()
+  const { volumes, snapshots } = await countVolumesOfHost(tx, host.name)
+  if (volumes + snapshots > 0) throw hostHasVolumes(host.name, volumes, snapshots)
 }
 
 async function deleteHost(tx: Tx, host: Host): Promise<void> {
   await removeHostProvider(tx, host.id)
   await forgetAggregateHost(tx, host.name)
+  await forgetHostPools(tx, host.name)
   await tx.deleteFrom("compute.host").where("id", "=", host.id).execute()
 }
 
@@ -95,17 +99,17 @@ export async function removeComputeHost(
 ): Promise<void> {
   await transact(db, async (tx) => {
     const host = await selectHost(tx, name)
-    if (host) await refuseServers(tx, host)
+    if (host) await refuseUsed(tx, host)
     await silence()
     if (host) await deleteHost(tx, host)
   })
 }
 
-/** Hosts that have ended, all or none; throws while there are servers on one of them. */
+/** Hosts that have ended, all or none; throws while there are servers or volumes on one of them. */
 export async function removeComputeHosts({ db }: Platform, names: readonly string[]): Promise<void> {
   await transact(db, async (tx) => {
     for (const host of await selectHosts(tx, { filters: { name: names } })) {
-      await refuseServers(tx, host)
+      await refuseUsed(tx, host)
       await deleteHost(tx, host)
     }
   })

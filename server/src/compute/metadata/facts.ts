@@ -25,6 +25,7 @@ export interface MetadataFacts {
   flavorName: string
   /** The disks that the flavor gives, as a guest with Linux names them. */
   disks: { name: string; device: string }[]
+  volumes: { volumeId: string; device: string; isRoot: boolean; tag: string | null }[]
   reservationId: string
   securityGroups: string[]
   /** A seed for the guest's random numbers, base64; another one each time it is asked for. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { answerMetadata } from "./answer.ts"
 import type { MetadataFacts } from "./facts.ts"
-import { configDriveFiles, netmaskOf, networkDataOf, openstackFiles } from "./files.ts"
+import { configDriveFiles, ec2Tree, netmaskOf, networkDataOf, openstackFiles, readEc2 } from "./files.ts"
 
 const facts: MetadataFacts = {
   serverId: "5c6a9a8e-3b7f-4c67-9a61-2f3f6d1f0001",
@@ -27,6 +27,7 @@ const facts: MetadataFacts = {
   kernelId: null,
   ramdiskId: null,
   flavorName: "m1.tiny",
+  volumes: [],
   disks: [
     { name: "root", device: "vda" },
     { name: "ephemeral0", device: "vdb" },
@@ -230,4 +231,21 @@ test("the config drive has the same files", () => {
   assert.deepEqual(ec2["public-keys"], { "0": { _name: "0=mykey", "openssh-key": "ssh-ed25519 AAAA me" } })
   assert.deepEqual(ec2["security-groups"], ["default", "web"])
   assert.ok(!("openstack/latest/password" in files))
+})
+
+test("volumes are named to the guest, those with a tag by it", () => {
+  const volumes = [
+    { volumeId: "v1", device: "/dev/vda", isRoot: true, tag: null },
+    { volumeId: "v2", device: "/dev/vdb", isRoot: false, tag: "logs" },
+  ]
+  const own = { ...facts, disks: [], volumes }
+  const { "meta_data.json": text = "" } = openstackFiles(own, "latest")
+  assert.deepEqual(JSON.parse(text).devices, [
+    { type: "disk", bus: "none", address: "none", serial: "v2", path: "/dev/vdb", tags: ["logs"] },
+  ])
+  const at = (name: string) => readEc2(ec2Tree(own), ["meta-data", "block-device-mapping", name])
+  assert.deepEqual(
+    ["ami", "root", "ebs0", "ebs1"].map((name) => at(name)),
+    ["vda", "/dev/vda", "/dev/vda", "/dev/vdb"],
+  )
 })

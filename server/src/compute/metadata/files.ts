@@ -88,9 +88,19 @@ function metaDataOf(facts: MetadataFacts, version: string): Record<string, unkno
     availability_zone: facts.availabilityZone,
     ...(has("2013-04-04") && { random_seed: facts.randomSeed }),
     ...(has("2015-10-15") && { project_id: facts.projectId }),
-    ...(has("2016-06-30") && { devices: [] }),
+    ...(has("2016-06-30") && { devices: taggedDevices(facts) }),
     ...(has("2020-10-14") && { dedicated_cpus: [] }),
   }
+}
+
+/** Those that have a tag, by which a guest finds them. Where they are on its buses is not known here. */
+function taggedDevices({ volumes }: MetadataFacts): Record<string, unknown>[] {
+  return volumes
+    .filter(({ tag }) => tag !== null)
+    .map(({ volumeId, device, tag }) => ({
+      ...{ type: "disk", bus: "none", address: "none" },
+      ...{ serial: volumeId, path: device, tags: [tag] },
+    }))
 }
 
 /** network_data.json: links are the interfaces, networks what is configured on them, services the name servers. */
@@ -196,7 +206,7 @@ export function ec2Tree(facts: MetadataFacts): { [name: string]: Ec2Node } {
     "ami-id": facts.imageId === null ? "" : ec2IdOf("ami", facts.number),
     "ami-launch-index": String(facts.launchIndex),
     "ami-manifest-path": "",
-    "block-device-mapping": blockDeviceMapping(facts.disks),
+    "block-device-mapping": blockDeviceMapping(facts),
     hostname,
     "instance-action": "none",
     "instance-id": ec2IdOf("i", facts.number),
@@ -220,12 +230,15 @@ export function ec2Tree(facts: MetadataFacts): { [name: string]: Ec2Node } {
 }
 
 /** cloud-init mounts ephemeral0 and uses swap by what stands here. */
-function blockDeviceMapping(disks: MetadataFacts["disks"]): { [name: string]: Ec2Node } {
+function blockDeviceMapping({ disks, volumes }: MetadataFacts): { [name: string]: Ec2Node } {
   const mapping: { [name: string]: Ec2Node } = {}
   for (const { name, device } of disks) {
     if (name === "root") mapping.ami = device
     mapping[name] = `/dev/${device}`
   }
+  const root = volumes.find(({ isRoot }) => isRoot)
+  if (root) Object.assign(mapping, { ami: root.device.replace(/^\/dev\//, ""), root: root.device })
+  for (const [index, { device }] of volumes.entries()) mapping[`ebs${index}`] = device
   return mapping
 }
 

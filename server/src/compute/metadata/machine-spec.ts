@@ -1,5 +1,6 @@
 import type { VifSpec, VmSpec } from "../../agent/protocol.ts"
 import type { Platform } from "../../platform/context/context.ts"
+import { machineVolumes } from "../server/block-device.ts"
 import type { Server } from "../server/server.ts"
 import { vmSpecOf } from "../server/vm-spec.ts"
 import { configDriveFiles } from "./files.ts"
@@ -11,6 +12,9 @@ export async function machineSpec(
   server: Server,
   vifs: readonly VifSpec[],
 ): Promise<VmSpec> {
-  const configDrive = server.hasConfigDrive ? configDriveFiles(await metadataFacts(platform, server)) : null
-  return vmSpecOf(server, vifs, configDrive)
+  const volumes = await machineVolumes(platform.db, server)
+  const configDrive = server.hasConfigDrive
+    ? configDriveFiles(await metadataFacts(platform, server, volumes))
+    : null
+  return vmSpecOf(server, vifs, volumes, configDrive)
 }

@@ -1,8 +1,9 @@
 // Gathers what a server's metadata are made of.
+import { randomBytes } from "node:crypto"
 import { serverMetadataNetworks } from "../../network/index.ts"
 import type { Platform } from "../../platform/context/context.ts"
-import { newSecret } from "../../platform/ids/ids.ts"
 import { readAdminPassword } from "../server/admin-password.ts"
+import { type MachineVolume, machineVolumes } from "../server/block-device.ts"
 import { readInjectedFiles } from "../server/injected-file.ts"
 import { instanceNameOf, type Server } from "../server/server.ts"
 import { diskDevicesOf } from "../server/vm-spec.ts"
@@ -10,7 +11,12 @@ import type { MetadataFacts } from "./facts.ts"
 
 const randomSeedBytes = 512
 
-export async function metadataFacts(platform: Platform, server: Server): Promise<MetadataFacts> {
+/** `volumes`: where they are known already. */
+export async function metadataFacts(
+  platform: Platform,
+  server: Server,
+  volumes?: readonly MachineVolume[],
+): Promise<MetadataFacts> {
   return {
     serverId: server.id,
     instanceName: instanceNameOf(server),
@@ -32,9 +38,15 @@ export async function metadataFacts(platform: Platform, server: Server): Promise
     ramdiskId: server.ramdiskId,
     flavorName: server.flavor.name,
     disks: diskDevicesOf(server),
+    volumes: (volumes ?? (await machineVolumes(platform.db, server))).map(({ device }) => ({
+      volumeId: device.volumeId,
+      device: device.deviceName,
+      isRoot: device.bootIndex === 0,
+      tag: device.tag,
+    })),
     reservationId: server.reservationId,
     securityGroups: server.securityGroups.length > 0 ? server.securityGroups : ["default"],
-    randomSeed: Buffer.from(newSecret(randomSeedBytes), "base64url").toString("base64"),
+    randomSeed: randomBytes(randomSeedBytes).toString("base64"),
     networks: await serverMetadataNetworks(platform, server.id),
     adminPassword: await readAdminPassword(platform, server.id),
   }

@@ -20,6 +20,7 @@ const served: Readonly<Record<string, string>> = {
   "os-config-drive": "ConfigDrive",
   "os-console-output": "ConsoleOutput",
   "os-create-backup": "CreateBackup",
+  "os-extended-volumes": "ExtendedVolumes",
   "os-flavor-access": "FlavorAccess",
   "os-flavor-extra-specs": "FlavorExtraSpecs",
   "os-flavor-manage": "FlavorManage",
@@ -47,6 +48,7 @@ const served: Readonly<Record<string, string>> = {
   "os-tenant-networks": "OSTenantNetworks",
   "os-used-limits": "UsedLimits",
   "os-user-data": "UserData",
+  "os-volumes": "Volumes",
 }
 
 function viewExtension(alias: string, name: string) {

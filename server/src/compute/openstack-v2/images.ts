@@ -192,7 +192,8 @@ const metadataRoutes: readonly Route[] = [
     told: one("meta", textMap),
     handler: async (ctx, req) => {
       const key = req.params.key ?? ""
-      const value = (await imageOf(ctx, req)).properties[key]
+      const { properties } = await imageOf(ctx, req)
+      const value = Object.hasOwn(properties, key) ? properties[key] : undefined
       if (value === undefined) throw metadataItemNotFound(key)
       return { meta: { [key]: value } }
     },

@@ -1,4 +1,6 @@
+import { projectPaths } from "../../api/openstack/project-path.ts"
 import type { Api, Route } from "../../platform/http/wire.ts"
+import { badRequest } from "../index.ts"
 import { aggregateRoutes } from "./aggregates.ts"
 import { zoneRoutes } from "./availability-zones.ts"
 import { extensionRoutes } from "./extensions.ts"
@@ -12,7 +14,6 @@ import { keypairRoutes } from "./keypairs.ts"
 import { limitRoutes } from "./limits.ts"
 import { migrationRoutes } from "./migrations.ts"
 import { oldNetworkRoutes } from "./networks.ts"
-import { projectPaths } from "./project-path.ts"
 import { quotaClassSetRoutes } from "./quota-class-sets.ts"
 import { quotaSetRoutes } from "./quota-sets.ts"
 import { remoteConsoleRoutes } from "./remote-consoles.ts"
@@ -27,12 +28,15 @@ import { serviceRoutes } from "./services.ts"
 import { usageRoutes } from "./simple-tenant-usage.ts"
 import { usageAuditRoutes } from "./usage-audit-log.ts"
 import { microversions, rootRoutes, versionRoutes } from "./versions.ts"
+import { volumeAttachmentRoutes } from "./volume-attachments.ts"
+import { oldVolumeRoutes } from "./volumes.ts"
 
 const routes: readonly Route[] = [
   ...serverRoutes,
   ...serverActionRoutes,
   ...serverDetailRoutes,
   ...serverTagRoutes,
+  ...volumeAttachmentRoutes,
   ...remoteConsoleRoutes,
   ...serviceRoutes,
   ...hypervisorRoutes,
@@ -51,6 +55,7 @@ const routes: readonly Route[] = [
   ...securityGroupRoutes,
   ...floatingIpRoutes,
   ...oldNetworkRoutes,
+  ...oldVolumeRoutes,
   ...migrationRoutes,
   ...hostRoutes,
   ...serverExternalEventRoutes,
@@ -58,6 +63,13 @@ const routes: readonly Route[] = [
 
 /** Nova answers so for most of what it makes. */
 const statuses = { POST: 200 }
+
+/** A project's id is what Nova's project_id_regex takes for one. */
+const oldPaths = projectPaths(/^\/([0-9a-f-]+)(?=\/|$)/, (named, own) =>
+  badRequest(
+    `Malformed request URL: URL's project_id '${named}' doesn't match Context's project_id '${own}'`,
+  ),
+)
 
 /** Nova's API, v2.1 with microversions. */
 export const computeApi: Api = {
@@ -69,7 +81,7 @@ export const computeApi: Api = {
   microversions,
   statuses,
   renderFault,
-  oldPaths: projectPaths,
+  oldPaths,
   extraRequestIdHeader: "x-compute-request-id",
 }
 
@@ -82,6 +94,6 @@ export const computeV20Api: Api = {
   microversions: { serviceType: "compute", min: "2.1", max: "2.1" },
   statuses,
   renderFault,
-  oldPaths: projectPaths,
+  oldPaths,
   extraRequestIdHeader: "x-compute-request-id",
 }

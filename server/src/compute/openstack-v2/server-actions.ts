@@ -105,10 +105,13 @@ async function lock(ctx: Ctx, { serverId, body, version }: Asked<BodyOf<typeof l
   await lockServer(ctx, { serverId, reason: asked?.locked_reason ?? null })
 }
 
-async function rescue(ctx: Ctx, { serverId, body }: Asked<BodyOf<typeof rescueSchema>>) {
+async function rescue(ctx: Ctx, { serverId, body, version }: Asked<BodyOf<typeof rescueSchema>>) {
   const adminPassword = body.rescue?.adminPass ?? newPassword()
   const imageId = body.rescue?.rescue_image_ref ?? null
-  await rescueServer(ctx, { serverId, imageId, adminPassword })
+  await rescueServer(ctx, {
+    ...{ serverId, imageId, adminPassword },
+    knowsVolumes: atLeast(version, "2.87"),
+  })
   return reply(200, ctx.config.compute.enableInstancePassword ? { adminPass: adminPassword } : {})
 }
 

@@ -16,6 +16,7 @@ async function rebuild(ctx: Ctx, { serverId, body, version }: Asked<BodyOf<typeo
     serverId,
     adminPassword,
     imageId: lastPart(asked.imageRef),
+    makesVolumeAnew: atLeast(version, "2.93"),
     injectedFiles: asked.personality ?? [],
     ...(asked.name !== undefined && { name: asked.name.trim() }),
     ...(asked.description !== undefined && { description: asked.description }),
@@ -32,7 +33,7 @@ async function rebuild(ctx: Ctx, { serverId, body, version }: Asked<BodyOf<typeo
       trustedImageCertificates: asked.trusted_image_certificates,
     }),
   })
-  const { server, networking } = await showRebuiltServer(ctx, { serverId })
+  const { server, networking, volumes } = await showRebuiltServer(ctx, { serverId })
   const plan = serverViewPlan(ctx, version, {
     isWhole: atLeast(version, "2.75"),
     showsServerGroups: true,
@@ -40,7 +41,7 @@ async function rebuild(ctx: Ctx, { serverId, body, version }: Asked<BodyOf<typeo
     projectId: server.projectId,
   })
   if (plan.showsHostStatus || plan.showsHostStatusUnknown) plan.hosts = await hostsByName(ctx)
-  const view = viewServer(plan, server, networking)
+  const view = viewServer(plan, server, networking, volumes)
   delete view["OS-EXT-SRV-ATTR:user_data"]
   if (ctx.config.compute.enableInstancePassword) view.adminPass = adminPassword
   if (atLeast(version, "2.57")) view.user_data = server.userData

@@ -47,9 +47,10 @@ const device = {
 const listOf = <P extends TProperties>(properties: P) => Type.Array(closed(properties))
 const devices = listOf(device)
 const taggedDevices = listOf({ ...device, tag })
-const typedDevices = listOf({ ...device, tag, volume_type: typed(["string", "null"], { maxLength: 255 }) })
+const volumeType = typed(["string", "null"], { maxLength: 255 })
+const typedDevices = listOf({ ...device, tag, volume_type: volumeType })
 /** Of either kind. */
-export type BlockDeviceBody = Fields<typeof device>
+export type BlockDeviceBody = Fields<typeof device & { tag: typeof tag; volume_type: typeof volumeType }>
 
 const network = { fixed_ip: ipAddress, port: nullable(uuid), uuid }
 const networks = listOf(network)

@@ -8,6 +8,7 @@ import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { versions } from "../../platform/http/versions.ts"
 import { mapOf, nullable } from "../../platform/schema/make.ts"
 import {
+  type AttachedDevice,
   type Host,
   hostIdOf,
   hostStatusOf,
@@ -36,6 +37,15 @@ const fault = Type.Object({ code: count, created: text, message: text, details: 
 const groupNames = Type.Array(Type.Object({ name: text }))
 const attribute = "OS-EXT-SRV-ATTR:"
 
+const volume = { id: text }
+const volume203 = { ...volume, delete_on_termination: is.flag }
+
+function attachedVolumes(wholeFrom: number): is.Shape {
+  const since203 = Type.Array(Type.Object(volume203))
+  if (wholeFrom >= 3) return is.from(`2.${wholeFrom}`, since203)
+  return versions({ "2.1": Type.Array(Type.Object(volume)), "2.3": since203 })
+}
+
 /** Some answers are not whole before 2.75: `wholeFrom` is that minor, or 1. */
 function serverMembers(wholeFrom: number): is.Members {
   const whole = (minor: number, schema: TSchema) => is.from(`2.${Math.max(minor, wholeFrom)}`, schema)
@@ -52,7 +62,7 @@ function serverMembers(wholeFrom: number): is.Members {
     ...some("config_drive OS-EXT-AZ:availability_zone OS-EXT-STS:vm_state", whole(1, text)),
     ...some("OS-SRV-USG:launched_at OS-SRV-USG:terminated_at OS-EXT-STS:task_state", whole(1, textOrNull)),
     "OS-EXT-STS:power_state": whole(1, count),
-    "os-extended-volumes:volumes_attached": whole(1, Type.Array(Type.Object({ id: text }))),
+    "os-extended-volumes:volumes_attached": attachedVolumes(wholeFrom),
     security_groups: whole(1, rare(groupNames)),
     key_name: whole(1, textOrNull),
     ...some("@host @hypervisor_hostname", whole(1, rare(textOrNull))),
@@ -173,6 +183,7 @@ export function viewServer(
   plan: ServerViewPlan,
   server: ListedServer,
   networking: ServerNetworking = noNetworking,
+  volumes: readonly AttachedDevice[] = [],
 ): Record<string, unknown> {
   const { minor } = plan
   const status = server.deletedAt ? "DELETED" : statusOf(server.vmState, server.taskState)
@@ -196,6 +207,8 @@ export function viewServer(
   }
   if (progressStatuses.has(status)) view.progress = server.progress
   if (plan.isWhole) addWhole(view, server, networking)
+  if (plan.isWhole)
+    view["os-extended-volumes:volumes_attached"] = volumes.map((each) => viewVolume(plan, each))
   if (plan.showsKeyName) view.key_name = server.keyName
   if (plan.showsExtendedAttributes) addExtendedAttributes(plan, view, server)
   if ((status === "ERROR" || status === "DELETED") && server.fault) view.fault = viewFault(plan, server.fault)
@@ -219,10 +232,13 @@ function addWhole(view: Record<string, unknown>, server: ListedServer, networkin
   view["OS-EXT-STS:task_state"] = server.taskState
   view["OS-EXT-STS:vm_state"] = server.vmState
   view["OS-EXT-STS:power_state"] = server.powerState
-  view["os-extended-volumes:volumes_attached"] = []
   // Before there is a port the groups asked for are the best that is known.
   const groups = networking.securityGroups.length > 0 ? networking.securityGroups : server.securityGroups
   if (groups && groups.length > 0) view.security_groups = groups.map((name) => ({ name }))
+}
+
+function viewVolume({ minor }: ServerViewPlan, { volumeId, deleteOnTermination }: AttachedDevice) {
+  return minor >= 3 ? { id: volumeId, delete_on_termination: deleteOnTermination } : { id: volumeId }
 }
 
 function addExtendedAttributes(

@@ -47,7 +47,10 @@ async function listDetails(ctx: Ctx, req: WireRequest) {
   const withUserData = isModern && plan.showsExtendedAttributes
   const found = await listServerDetails(ctx, { ...asked, isModern, withUserData })
   if (plan.showsHostStatus || plan.showsHostStatusUnknown) plan.hosts = await hostsByName(ctx)
-  const servers = found.servers.map((server) => viewServer(plan, server, found.networking.get(server.id)))
+  const servers = found.servers.map((server) => {
+    const { networking, volumes } = found
+    return viewServer(plan, server, networking.get(server.id), volumes.get(server.id))
+  })
   return { servers, ...linkOf(ctx, req, found) }
 }
 
@@ -55,10 +58,10 @@ const linkOf = (ctx: Ctx, req: WireRequest, { servers, isFull }: ServerPage<{ id
   nextLink(ctx, req, "servers", isFull ? servers.at(-1)?.id : null)
 
 async function show(ctx: Ctx, req: WireRequest) {
-  const { server, networking } = await showServer(ctx, { serverId: req.params.server_id ?? "" })
+  const { server, networking, volumes } = await showServer(ctx, { serverId: req.params.server_id ?? "" })
   const plan = serverViewPlan(ctx, req.version, { showsServerGroups: true, projectId: server.projectId })
   if (plan.showsHostStatus || plan.showsHostStatusUnknown) plan.hosts = await hostsByName(ctx)
-  return { server: viewServer(plan, server, networking) }
+  return { server: viewServer(plan, server, networking, volumes) }
 }
 
 async function create(ctx: Ctx, req: WireRequest<CreateServerBody>) {
@@ -109,9 +112,10 @@ function createInput(req: WireRequest<CreateServerBody>): CreateServersInput {
     requestedHost: s.host ?? s.hypervisor_hostname ?? null,
     schedulerHints: body["os:scheduler_hints"] ?? body["OS-SCH-HNT:scheduler_hints"] ?? {},
     blockDevices: [
-      ...(s.block_device_mapping ?? []).map(readLegacyBlockDevice),
-      ...(s.block_device_mapping_v2 ?? []).map(readBlockDevice),
+      ...readLegacyBlockDevices(s.block_device_mapping ?? [], s.imageRef ? lastPart(s.imageRef) : null),
+      ...(s.block_device_mapping_v2 ?? []).filter(({ no_device }) => !no_device).map(readBlockDevice),
     ],
+    knowsMultiattach: atLeast(version, "2.60"),
     tags: s.tags ?? [],
     trustedImageCertificates: s.trusted_image_certificates ?? null,
     accessIpV4: s.accessIPv4 ?? null,
@@ -153,21 +157,49 @@ function readNetwork(network: NetworkBody, ports: Set<string>) {
 }
 
 function readBlockDevice(device: BlockDeviceBody): BlockDeviceRequest {
-  const sourceType =
-    device.source_type ?? (device.volume_id ? "volume" : device.snapshot_id ? "snapshot" : "image")
+  const sourceType = device.source_type ?? ""
   const bootIndex = device.boot_index ?? null
   return {
     sourceType,
     destinationType: device.destination_type ?? (sourceType === "blank" ? "local" : "volume"),
-    uuid: device.uuid ?? device.image_id ?? device.volume_id ?? device.snapshot_id ?? null,
+    uuid: device.uuid ?? null,
     bootIndex: bootIndex === null ? null : Number(bootIndex),
     sizeGib: device.volume_size === undefined ? null : Number(device.volume_size),
     guestFormat: device.guest_format ?? null,
+    deviceName: device.device_name ?? null,
+    deleteOnTermination: readBoolean(device.delete_on_termination),
+    volumeType: device.volume_type || null,
+    tag: device.tag ?? null,
+    diskBus: device.disk_bus ?? null,
   }
 }
 
+/** The first form of it: the device `vda` is the one that is booted, else it is the image. */
+function readLegacyBlockDevices(devices: readonly BlockDeviceBody[], imageId: string | null) {
+  const read = devices.filter(({ no_device }) => !no_device).map(readLegacyBlockDevice)
+  if (read.length === 0 || imageId === null || read.some(({ bootIndex }) => bootIndex === 0)) return read
+  return [
+    { ...readBlockDevice({ source_type: "image", uuid: imageId, boot_index: 0 }), ...onTheHost },
+    ...read,
+  ]
+}
+const onTheHost = { destinationType: "local", deleteOnTermination: true }
+
 function readLegacyBlockDevice(device: BlockDeviceBody): BlockDeviceRequest {
-  return { ...readBlockDevice(device), destinationType: "volume" }
+  const { virtual_name: name, volume_id, snapshot_id, device_name } = device
+  if (name !== undefined && /^(swap|ephemeral\d+)$/.test(name)) {
+    const guest_format = name === "swap" ? "swap" : undefined
+    return readBlockDevice({ ...device, source_type: "blank", ...(guest_format && { guest_format }) })
+  }
+  const uuid = snapshot_id ?? volume_id
+  if (uuid === undefined) throw badRequest("Block Device Mapping is Invalid: Unrecognized legacy format.")
+  const isRoot = device_name?.replace(/^\/dev\//, "") === "vda"
+  return readBlockDevice({
+    ...device,
+    source_type: snapshot_id === undefined ? "volume" : "snapshot",
+    uuid,
+    boot_index: isRoot ? 0 : -1,
+  })
 }
 
 async function update(ctx: Ctx, req: WireRequest<UpdateServerBody>) {
@@ -184,14 +216,14 @@ async function update(ctx: Ctx, req: WireRequest<UpdateServerBody>) {
       ...(s["OS-DCF:diskConfig"] !== undefined && { hasAutoDiskConfig: s["OS-DCF:diskConfig"] === "AUTO" }),
     },
   })
-  const { server, networking } = await showUpdatedServer(ctx, { serverId })
+  const { server, networking, volumes } = await showUpdatedServer(ctx, { serverId })
   const plan = serverViewPlan(ctx, req.version, {
     isWhole: atLeast(req.version, "2.75"),
     showsServerGroups: true,
     projectId: server.projectId,
   })
   if (plan.showsHostStatus || plan.showsHostStatusUnknown) plan.hosts = await hostsByName(ctx)
-  return { server: viewServer(plan, server, networking) }
+  return { server: viewServer(plan, server, networking, volumes) }
 }
 
 export const serverRoutes: readonly Route[] = [

@@ -2,7 +2,7 @@ import { Type } from "typebox"
 import * as is from "../../api/openstack/shape.ts"
 import { view } from "../../api/openstack/view.ts"
 import type { Ctx } from "../../platform/context/context.ts"
-import { Fault, invalid } from "../../platform/fault/fault.ts"
+import { invalid } from "../../platform/fault/fault.ts"
 import { atLeast } from "../../platform/http/microversion.ts"
 import { queryInteger, queryText } from "../../platform/http/query.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
@@ -99,9 +99,6 @@ function readRequest(req: WireRequest, asked: Asked, more: readonly string[]) {
 const linksOf = (ctx: Ctx, req: WireRequest, noun: string, page: UsagePage) =>
   nextLink(ctx, req, noun, atLeast(req.version, "2.40") ? page.nextMarker : null)
 
-const noSuchUsage = () =>
-  new Fault("not_found", "compute.usage.not_found", "The resource could not be found.")
-
 export const usageRoutes: readonly Route[] = [
   route({
     method: "GET",
@@ -109,8 +106,6 @@ export const usageRoutes: readonly Route[] = [
     operation: listProjectUsages,
     told: { ...toldQuery([...parameters, "detailed"]), ...page("tenant_usages", listedUsage.shows) },
     handler: async (ctx, req) => {
-      // The list has no slash at its end: there a project is named, and an empty name is nobody's.
-      if (req.url.split("?")[0]?.endsWith("/")) throw noSuchUsage()
       const asked = askedOf(req)
       const page = await listProjectUsages(ctx, readRequest(req, asked, ["detailed"]))
       const isDetailed = queryText(req.query, "detailed") === "1"

@@ -1,6 +1,7 @@
 // Reads what the scheduler chooses among: a page of the hosts that have room now, or all hosts when a refusal is to be
 // explained. One statement each, as it is in the path of every creation; what is used, placement has added up already.
 import { type RawBuilder, sql } from "kysely"
+import { physicalNetworksOfHost } from "../../network/index.ts"
 import { allHostRooms, type RoomPage, roomsOf, roomyHosts } from "../../placement/index.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
@@ -53,7 +54,7 @@ export async function selectAllHosts(
 }
 
 function conditionsOf(platform: Platform, narrowing: Narrowing): RawBuilder<unknown>[] {
-  const { hosts, notHosts, zone, isServing } = narrowing
+  const { hosts, notHosts, zone, isServing, physicalNetworks } = narrowing
   const { serviceDownAfterMs, defaultAvailabilityZone } = platform.config.compute
   return [
     ...(hosts ? [sql`h.name = any(${[...hosts]}::text[])`] : []),
@@ -68,6 +69,9 @@ function conditionsOf(platform: Platform, narrowing: Narrowing): RawBuilder<unkn
     ...(zone === undefined
       ? []
       : [sql`coalesce(${zoneOfHost(sql`h.name`)}, ${defaultAvailabilityZone}) = ${zone}`]),
+    ...(physicalNetworks
+      ? [sql`coalesce(${physicalNetworksOfHost(sql`h.name`)} @> ${[...physicalNetworks]}::text[], true)`]
+      : []),
   ]
 }
 
@@ -77,6 +81,7 @@ const parts: Readonly<Record<HostPart, RawBuilder<unknown>>> = {
     where s.host = h.name and s.deleted_at is null) as instances`,
   ioOps: sql`(select count(*) from compute.server s
     where s.host = h.name and s.deleted_at is null and s.task_state is not null) as "ioOps"`,
+  physicalNetworks: sql`${physicalNetworksOfHost(sql`h.name`)} as "physicalNetworks"`,
 }
 
 function hostColumns(needs: ReadonlySet<HostPart>): RawBuilder<unknown> {
@@ -100,6 +105,7 @@ interface HostRow extends Pick<HostState, "name" | "providerId" | "isDisabled" |
   description?: HostState["description"]
   instances?: number
   ioOps?: number
+  physicalNetworks?: string[] | null
 }
 
 function stateOf(platform: Platform, row: HostRow): HostState {
@@ -117,5 +123,6 @@ function stateOf(platform: Platform, row: HostRow): HostState {
     description: row.description ?? null,
     instances: row.instances ?? 0,
     ioOps: row.ioOps ?? 0,
+    physicalNetworks: row.physicalNetworks ?? null,
   }
 }

@@ -2,7 +2,9 @@
 import type { ScheduleOptions } from "./config.ts"
 import type { Filter, Narrowing, Refusal } from "./filter/filter.ts"
 import { forcedHostFilter } from "./filter/forced-host.ts"
+import { physicalNetworkFilter } from "./filter/physical-network.ts"
 import { triedHostFilter } from "./filter/tried-host.ts"
+import { volumeHostFilter } from "./filter/volume-host.ts"
 import type { HostPart, HostState } from "./host-state.ts"
 import type { Scheduler } from "./plugins.ts"
 import type { ScheduleRequest } from "./request.ts"
@@ -22,7 +24,7 @@ export interface Asked {
 export function askedBy(scheduler: Scheduler, request: ScheduleRequest): Asked {
   const { options } = scheduler
   const own = request.forcedHost === null ? scheduler.filters : []
-  const filters = [triedHostFilter, forcedHostFilter, ...own].filter(
+  const filters = [triedHostFilter, forcedHostFilter, physicalNetworkFilter, volumeHostFilter, ...own].filter(
     (filter) => filter.isAsked?.(request, options) ?? true,
   )
   const weighers = scheduler.weighers.filter((weigher) => weigher.isAsked?.(request) ?? true)
@@ -37,12 +39,13 @@ export function askedBy(scheduler: Scheduler, request: ScheduleRequest): Asked {
 
 function mergeNarrowings(narrowings: readonly Narrowing[]): Narrowing {
   const all: Narrowing = {}
-  for (const { hosts, notHosts, zone, isServing } of narrowings) {
+  for (const { hosts, notHosts, zone, isServing, physicalNetworks } of narrowings) {
     const before = all.hosts
     if (hosts) all.hosts = before ? before.filter((host) => hosts.includes(host)) : hosts
     if (notHosts) all.notHosts = [...(all.notHosts ?? []), ...notHosts]
     if (zone !== undefined) all.zone = zone
     if (isServing) all.isServing = true
+    if (physicalNetworks) all.physicalNetworks = [...(all.physicalNetworks ?? []), ...physicalNetworks]
   }
   return all
 }

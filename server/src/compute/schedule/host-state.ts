@@ -36,10 +36,12 @@ export interface HostState {
   instances: number
   /** Servers here that something is being done with. */
   ioOps: number
+  /** That it reaches; null: it did not say, as where the network is simulated. */
+  physicalNetworks: readonly string[] | null
 }
 
 /** What costs something for each host, so that a filter or weigher says when it needs it. */
-export type HostPart = "description" | "instances" | "ioOps"
+export type HostPart = "description" | "instances" | "ioOps" | "physicalNetworks"
 
 export function freeOf(host: HostState, resourceClass: string): number {
   const room = host.rooms[resourceClass]

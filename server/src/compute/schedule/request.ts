@@ -1,11 +1,13 @@
 // What is asked of the host of a server: all that filters and weighers may look at.
 import { sql } from "kysely"
+import { physicalNetworksOfServer } from "../../network/index.ts"
 import type { Resources } from "../../placement/index.ts"
 import { allOrFirst } from "../../platform/clock/in-parallel.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
+import { hostsOfVolumes } from "../server/block-device.ts"
 import { keptImage } from "../server/image.ts"
-import type { FlavorSnapshot, Server } from "../server/server.ts"
+import { type FlavorSnapshot, isVolumeBacked, type Server } from "../server/server.ts"
 import type { GroupPlacement } from "../server-group/server-group.ts"
 import { selectGroupPlacement } from "../server-group/store.ts"
 
@@ -25,6 +27,10 @@ export interface ScheduleRequest {
   sameHosts: readonly string[] | null
   differentHosts: readonly string[]
   group: GroupPlacement | null
+  /** That the host must reach. */
+  physicalNetworks: readonly string[]
+  /** Where its volumes lie, or what they are made from. */
+  volumeHosts: readonly string[]
 }
 
 export interface Placing {
@@ -46,14 +52,16 @@ export async function requestOf(
   const { schedulerHints: hints, serverGroupId } = server
   const flavor = placing.flavor ?? server.flavor
   const image = keptImage(server.systemMetadata)
-  const [sameHosts, differentHosts, group] = await allOrFirst(
+  const [sameHosts, differentHosts, group, physicalNetworks, volumeHosts] = await allOrFirst(
     hostsOfServers(tx, server, hints.same_host),
     hostsOfServers(tx, server, hints.different_host),
     serverGroupId === null ? null : selectGroupPlacement(tx, serverGroupId, server.id, { isHeld }),
+    physicalNetworksOf(tx, server),
+    server.hasVolumes ? hostsOfVolumes(tx, server) : [],
   )
   return {
     projectId: server.projectId,
-    resources: resourcesOf(flavor),
+    resources: resourcesOf(server, flavor),
     flavor,
     image: image && { id: image.id, properties: image.properties },
     zone: server.pinnedAvailabilityZone,
@@ -63,14 +71,29 @@ export async function requestOf(
     sameHosts,
     differentHosts: differentHosts ?? [],
     group,
+    physicalNetworks,
+    volumeHosts,
   }
 }
 
-export function resourcesOf(flavor: FlavorSnapshot): Resources {
+/** Before its first start, as its ports were planned. */
+async function physicalNetworksOf(tx: Tx, server: Server): Promise<readonly string[]> {
+  const { launchedAt, requestedNetworks: planned } = server
+  if (launchedAt !== null) return await physicalNetworksOfServer(tx, server.id)
+  const isPlan = planned !== null && typeof planned === "object" && "interfaces" in planned
+  return (isPlan && planned.physicalNetworks) || []
+}
+
+/** The volume from which a server boots is none of the host's room. */
+export function resourcesOf(
+  server: Pick<Server, "imageId" | "hasVolumes">,
+  flavor: FlavorSnapshot,
+): Resources {
+  const diskGib = isVolumeBacked(server) ? 0 : flavor.diskGib
   return {
     VCPU: flavor.vcpus,
     MEMORY_MB: flavor.ramMib,
-    DISK_GB: flavor.diskGib + flavor.ephemeralGib + Math.ceil(flavor.swapMib / 1024),
+    DISK_GB: diskGib + flavor.ephemeralGib + Math.ceil(flavor.swapMib / 1024),
   }
 }
 

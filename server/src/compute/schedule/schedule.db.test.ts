@@ -67,6 +67,38 @@ test("many at once fill every host to the last place, and none beyond", async ()
   await assertSums(db)
 })
 
+test("a server comes to a host that reaches the physical networks of its ports, and the others are not read", async () => {
+  await using database = await openTestDatabase()
+  const { db } = database
+  const platform = platformOf(db, { "compute.schedule.candidatePage": 1 })
+  await insertHosts(db, { count: 20 })
+  const hosts = (await db.selectFrom("compute.host").select("name").orderBy("name").execute()).map(
+    (h) => h.name,
+  )
+  for (const [at, host] of hosts.entries()) {
+    const mappings = JSON.stringify({ public: "br-ex", ...(at === 13 && { dc: "br-dc" }) })
+    await sql`insert into network.agent (id, host, binary_name, bridge_mappings)
+      values (gen_random_uuid(), ${host}, 'ovn-controller', ${mappings}::jsonb)`.execute(db)
+  }
+  const asking = (...physicalNetworks: string[]) => ({
+    requestedNetworks: { interfaces: [], securityGroupIds: [], physicalNetworks },
+  })
+  const statements = await statementsOf(async () => {
+    assert.equal((await place(platform, asking("public", "dc"))).host, hosts[13])
+  })
+  assert.equal(
+    statements.filter((text) => text.includes("from compute.host h") || /join compute.host h/.test(text))
+      .length,
+    1,
+  )
+  await assert.rejects(
+    place(platform, asking("edge")),
+    /No valid host.*reaches the physical network of a network/,
+  )
+  await sql`update network.agent set bridge_mappings = null where host = ${hosts[4] ?? ""}`.execute(db)
+  assert.equal((await place(platform, asking("edge"))).host, hosts[4], "who did not say is not refused")
+})
+
 test("a decision is two statements, whatever the number of hosts", async () => {
   await using database = await openTestDatabase()
   const platform = platformOf(database.db)

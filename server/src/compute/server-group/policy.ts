@@ -1,12 +1,7 @@
-import type { PolicyDefault } from "../../platform/policy/policy.ts"
+import { type PolicyDefault, projectRules } from "../../platform/policy/policy.ts"
 import { adminOnly, projectMemberOrAdmin, projectReaderOrAdmin } from "../policy-rules.ts"
 
-const rule = (verb: string, check: string, description: string): PolicyDefault => ({
-  name: `os_compute_api:os-server-groups:${verb}`,
-  check,
-  description,
-  scopes: ["project"],
-})
+const rule = projectRules("os_compute_api:os-server-groups:")
 
 export const serverGroupPolicies: readonly PolicyDefault[] = [
   rule("create", projectMemberOrAdmin, "Create a new server group"),

@@ -3,6 +3,7 @@ import { newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { quotaExceeded } from "../../quota/index.ts"
 import {
+  badRequest,
   serverInvalidState,
   serverLocked,
   serverNotFound,
@@ -12,6 +13,7 @@ import {
 import { createBackupSaga } from "./create-backup.saga.ts"
 import { makeSnapshotRecord } from "./create-image.ts"
 import { targetOf, visibleServer } from "./read.ts"
+import { isVolumeBacked } from "./server.ts"
 import { beginTask } from "./task.ts"
 
 /** An image of the root disk as one of a row: of the row's older images only so many stay. */
@@ -27,6 +29,7 @@ export const createServerBackup = operation({
     metadata: Type.Record(Type.String(), Type.String()),
   }),
   faults: [
+    badRequest,
     quotaExceeded,
     serverNotFound,
     serverLocked,
@@ -38,6 +41,7 @@ export const createServerBackup = operation({
   rule: "os_compute_api:os-create-backup",
   target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, input, server) => {
+    if (isVolumeBacked(server)) throw badRequest("Backup is not supported for volume-backed instances.")
     const imageId = newUuid()
     const { backupType, rotation } = input
     await beginTask(ctx, {

@@ -12,7 +12,7 @@ export interface CreateImageParams extends TaskParams {
 
 const end = { event: "snapshot", part: "compute_snapshot_instance" }
 
-type SnapshotStep = StepContext<CreateImageParams, object>
+export type SnapshotStep = StepContext<CreateImageParams, object>
 
 /** What the commands of a snapshot say. */
 function snapshotOf({ params, fence }: Pick<SnapshotStep, "params" | "fence">) {

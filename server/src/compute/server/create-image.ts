@@ -1,4 +1,5 @@
 import { Type } from "typebox"
+import { createServerSnapshot, volumeInvalid, volumeNotFound } from "../../block-storage/index.ts"
 import { createImageRecord } from "../../image/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
@@ -6,16 +7,20 @@ import { newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { quotaExceeded } from "../../quota/index.ts"
 import {
+  badRequest,
   serverInvalidState,
   serverLocked,
   serverNotFound,
   serverNotLaunched,
   serverNotReady,
 } from "../faults.ts"
+import { machineVolumes } from "./block-device.ts"
 import { createImageSaga } from "./create-image.saga.ts"
+import { createVolumeImageSaga } from "./create-volume-image.saga.ts"
 import { keptImage } from "./image.ts"
+import { mappingOf } from "./image-devices.ts"
 import { targetOf, visibleServer } from "./read.ts"
-import type { Server } from "./server.ts"
+import { isVolumeBacked, type Server } from "./server.ts"
 import { beginTask } from "./task.ts"
 
 /** Properties of the base image that a snapshot does not inherit. */
@@ -52,7 +57,13 @@ export async function makeSnapshotRecord(
   ctx: Ctx,
   tx: Tx,
   server: Server,
-  image: { id: string; name: string; properties: Readonly<Record<string, string>> },
+  image: {
+    id: string
+    name: string
+    properties: Readonly<Record<string, string>>
+    diskFormat?: string
+    minDiskGib?: number
+  },
 ): Promise<void> {
   await createImageRecord(
     ctx,
@@ -60,9 +71,9 @@ export async function makeSnapshotRecord(
       id: image.id,
       projectId: server.projectId,
       name: image.name,
-      diskFormat: "qcow2",
+      diskFormat: image.diskFormat ?? "qcow2",
       containerFormat: "bare",
-      minDiskGib: server.flavor.diskGib,
+      minDiskGib: image.minDiskGib ?? server.flavor.diskGib,
       minRamMib: keptImage(server.systemMetadata)?.minRamMib ?? 0,
       properties: snapshotProperties(server, image.properties),
     },
@@ -79,7 +90,10 @@ export const createServerImage = operation({
     metadata: Type.Record(Type.String(), Type.String()),
   }),
   faults: [
+    badRequest,
     quotaExceeded,
+    volumeInvalid,
+    volumeNotFound,
     serverNotFound,
     serverLocked,
     serverInvalidState,
@@ -90,6 +104,7 @@ export const createServerImage = operation({
   rule: "os_compute_api:servers:create_image",
   target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, input, server) => {
+    if (isVolumeBacked(server)) return await createVolumeImage(ctx, input)
     const imageId = newUuid()
     await beginTask(ctx, {
       serverId: server.id,
@@ -105,3 +120,40 @@ export const createServerImage = operation({
     return { imageId }
   },
 })
+
+/** No data, but snapshots of its volumes. */
+async function createVolumeImage(
+  ctx: Ctx,
+  {
+    serverId,
+    name,
+    metadata,
+  }: { serverId: string; name: string; metadata: Readonly<Record<string, string>> },
+): Promise<{ imageId: string }> {
+  const imageId = newUuid()
+  await beginTask(ctx, {
+    serverId,
+    action: "createImage",
+    event: "snapshot",
+    saga: createVolumeImageSaga,
+    more: async (tx, claimed) => {
+      const { projectId, rootDeviceName } = claimed
+      const taken = []
+      for (const { device, volume } of await machineVolumes(tx, claimed)) {
+        const { id: volumeId, description, sizeGib } = volume
+        const asked = { volumeId, projectId, name: `snapshot for ${name}`.slice(0, 255), description }
+        const { id: snapshotId } = await createServerSnapshot(ctx, tx, asked)
+        taken.push({ device, snapshotId, sizeGib })
+      }
+      const rootDevice = rootDeviceName === null ? {} : { root_device_name: rootDeviceName }
+      const properties = { ...metadata, ...rootDevice, ...mappingOf(taken) }
+      const root = taken.find(({ device }) => device.bootIndex === 0)
+      await makeSnapshotRecord(ctx, tx, claimed, {
+        ...{ id: imageId, name, properties, diskFormat: "raw" },
+        minDiskGib: root?.sizeGib ?? 0,
+      })
+      return { imageId, snapshotIds: taken.map(({ snapshotId }) => snapshotId) }
+    },
+  })
+  return { imageId }
+}

@@ -1,6 +1,14 @@
 // From a row to a running machine: a place, interfaces, the machine. What fails on one host is undone there and
 // begun again on another one, a bounded number of times; after that the server is in error and says why.
-import { type SagaFailure, type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
+
+import type { VifSpec } from "../../agent/protocol.ts"
+import {
+  type SagaFailure,
+  type StepContext,
+  type StepDefinition,
+  saga,
+  withLog,
+} from "../../engine/saga/saga.ts"
 import {
   awaitPlugged,
   isNetworkAway,
@@ -20,6 +28,8 @@ import { noValidHost } from "../faults.ts"
 import { forgetFailedBuilds, noteFailedBuild } from "../host/store.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { scheduleServer } from "../schedule/schedule.ts"
+import { giveBackVolumes } from "./block-device.ts"
+import { completeVolumes, connectVolumes, makeVolumes, volumesTimeoutMs } from "./create-volumes.ts"
 import { notifyServer } from "./notification.ts"
 import { powerNumberOf, type Server } from "./server.ts"
 import { claimAgain, selectServer } from "./store.ts"
@@ -68,23 +78,33 @@ async function plannedPorts(ctx: Ctx, server: Server): Promise<PlannedServerPort
 
 const end = { event: "create", part: "compute__do_build_and_run_instance" }
 
-export const createServerSaga = saga<CreateParams>("compute.server.create", 1)
-  .step("schedule", {
-    do: ({ ctx, params }) => withLog((tx) => place(ctx, tx, params), { isFlushedLater: true }),
-    undo: ({ params }) => withLog((tx) => releaseAllocation(tx, params.serverId)),
-  })
-  .step("ports", {
-    do: (s) =>
-      withLog(async (tx) => {
-        // Until the end: a delete that came in between would have released what was there, and these would stay.
-        const server = await holdServer(tx, s.params)
-        const planned = await plannedPorts(s.ctx, server)
-        const vifs = await makeServerPorts(s.ctx, tx, { server, host: s.out.schedule.host, planned })
-        return { vifs }
-      }),
-    undo: (s) => releaseServerPorts(s.ctx, s.params.serverId),
-  })
-  .step("spawn", {
+const failed = { vmState: "error", host: null, availabilityZone: null } as const
+
+type Schedule = { schedule: Place }
+type Ports = { ports: { vifs: VifSpec[] } }
+
+const scheduleStep: StepDefinition<CreateParams, object, Place> = {
+  do: ({ ctx, params }) => withLog((tx) => place(ctx, tx, params), { isFlushedLater: true }),
+  undo: ({ params }) => withLog((tx) => releaseAllocation(tx, params.serverId)),
+}
+
+const portsStep: StepDefinition<CreateParams, Schedule, Ports["ports"]> = {
+  do: (s) =>
+    withLog(async (tx) => {
+      // Until the end: a delete that came in between would have released what was there, and these would stay.
+      const server = await holdServer(tx, s.params)
+      const planned = await plannedPorts(s.ctx, server)
+      const vifs = await makeServerPorts(s.ctx, tx, { server, host: s.out.schedule.host, planned })
+      return { vifs }
+    }),
+  undo: (s) => releaseServerPorts(s.ctx, s.params.serverId),
+}
+
+/** `also`: what else is so when the machine runs. */
+function spawnStep(
+  also?: (ctx: Ctx, tx: Tx, params: CreateParams) => Promise<void>,
+): StepDefinition<CreateParams, Schedule & Ports, void> {
+  return {
     do: async (s) => {
       const { ctx, params } = s
       const { vifs } = s.out.ports
@@ -104,9 +124,10 @@ export const createServerSaga = saga<CreateParams>("compute.server.create", 1)
       const powerState = powerNumberOf(made.power)
       const changes = { vmState: "active", powerState, isLaunchedNow: true } as const
       const { host, hasFailedBuilds } = s.out.schedule
-      if (!hasFailedBuilds) return finishTask(ctx, params, changes, end)
+      if (!hasFailedBuilds && !also) return finishTask(ctx, params, changes, end)
       return withLog(async (tx) => {
-        await forgetFailedBuilds(tx, host)
+        if (hasFailedBuilds) await forgetFailedBuilds(tx, host)
+        await also?.(ctx, tx, params)
         await finishTaskIn(tx, ctx, params, changes, end)
       })
     },
@@ -117,12 +138,38 @@ export const createServerSaga = saga<CreateParams>("compute.server.create", 1)
     // Without the network no host is better than this one.
     waits: isNetworkAway,
     timeoutMs: 900_000,
-  })
+  }
+}
+
+export const createServerSaga = saga<CreateParams>("compute.server.create", 1)
+  .step("schedule", scheduleStep)
+  .step("ports", portsStep)
+  .step("spawn", spawnStep())
   .onUnwound(async (s) => {
     if (mayTryElsewhere(s) && (await tryElsewhere(s))) return
-    const changes = { vmState: "error", host: null, availabilityZone: null } as const
-    return abandonTask(withReason(s), changes, end, (tx) => countFailedBuild(tx, s))
+    return abandonTask(withReason(s), failed, end, (tx) => countFailedBuild(tx, s))
   })
+
+/** Its volumes lie on the host that was chosen: on no other one it would go better. */
+export const createServerWithVolumesSaga = saga<CreateParams>("compute.server.create_with_volumes", 1)
+  .step("schedule", scheduleStep)
+  .step("volumes", {
+    do: async (s) => {
+      const { host } = s.out.schedule
+      await makeVolumes(s, host)
+      return withLog((tx) => connectVolumes(s, tx, host))
+    },
+    // As long as a volume may be copied.
+    timeoutMs: volumesTimeoutMs,
+  })
+  .step("ports", portsStep)
+  .step("spawn", spawnStep(completeVolumes))
+  .onUnwound((s) =>
+    abandonTask(s, failed, end, async (tx) => {
+      await countFailedBuild(tx, s)
+      await giveBackVolumes(s.ctx, tx, { id: s.params.serverId, hasVolumes: true }, s.params)
+    }),
+  )
 
 type Unwound = StepContext<CreateParams, object> & { failure: SagaFailure }
 

@@ -1,6 +1,7 @@
 // Creates servers: everything that can be refused is refused here, in the request; the rest is the saga's.
 
 import { Type } from "typebox"
+import { reserveVolume, volumeInvalid } from "../../block-storage/index.ts"
 import {
   type PlannedServerPorts,
   planServerPorts,
@@ -14,7 +15,7 @@ import { Fault } from "../../platform/fault/fault.ts"
 import { newHexId, newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { quotaExceeded } from "../../quota/index.ts"
-import { badRequest, volumesUnsupported, zeroDiskFlavor } from "../faults.ts"
+import { badRequest, devicePathInUse, zeroDiskFlavor } from "../faults.ts"
 import { type Flavor, findFlavor } from "../flavor/flavor.ts"
 import { checkZone, parseZone, type ZoneRequest } from "../host/zone-request.ts"
 import { findKeypair } from "../keypair/keypair.ts"
@@ -24,8 +25,20 @@ import { recordActions } from "../server-action/store.ts"
 import { serverGroupUnusable } from "../server-group/faults.ts"
 import { joinServerGroup, usableServerGroup } from "../server-group/join.ts"
 import { AdminPassword, keepAdminPassword } from "./admin-password.ts"
-import { createServerSaga } from "./create.saga.ts"
-import { type BootImage, bootImage, checkImageFits, imageFacts } from "./image.ts"
+import { insertDevices, type NewBlockDevice } from "./block-device.ts"
+import {
+  BlockDeviceRequest,
+  checkLocalDisks,
+  type DiskRequest,
+  devicesOf,
+  type PlannedVolumes,
+  planVolumes,
+  readDisks,
+  type VolumePlan,
+} from "./block-device-request.ts"
+import { createServerSaga, createServerWithVolumesSaga } from "./create.saga.ts"
+import { type BootImage, bootImage, checkImageFits, checkVolumeFits, imageFacts } from "./image.ts"
+import { devicesOfImage, mergeDevices } from "./image-devices.ts"
 import {
   checkContents,
   checkInjectedFiles,
@@ -54,16 +67,6 @@ const NetworkRequest = Type.Union([
   Type.Null(),
 ])
 
-const BlockDeviceRequest = Type.Object({
-  sourceType: Type.String(),
-  destinationType: Type.String(),
-  uuid: nullableText,
-  bootIndex: Type.Union([Type.Integer(), Type.Null()]),
-  sizeGib: Type.Union([Type.Integer(), Type.Null()]),
-  guestFormat: nullableText,
-})
-export type BlockDeviceRequest = Type.Static<typeof BlockDeviceRequest>
-
 const CreateServers = Type.Object({
   name: Type.String({ minLength: 1, maxLength: 255 }),
   description: nullableText,
@@ -83,6 +86,8 @@ const CreateServers = Type.Object({
   requestedHost: nullableText,
   schedulerHints: Type.Record(Type.String(), Type.Unknown()),
   blockDevices: Type.Array(BlockDeviceRequest),
+  /** The caller knows of volumes that several servers have at once. */
+  knowsMultiattach: Type.Optional(Type.Boolean()),
   tags: Type.Array(Type.String()),
   trustedImageCertificates: Type.Union([Type.Array(Type.String()), Type.Null()]),
   /** Of all of them, as from Nova. */
@@ -99,7 +104,8 @@ export const createServers = operation({
   input: CreateServers,
   faults: [
     badRequest,
-    volumesUnsupported,
+    devicePathInUse,
+    volumeInvalid,
     zeroDiskFlavor,
     quotaExceeded,
     ...injectedFileFaults,
@@ -119,6 +125,9 @@ export const createServers = operation({
       ...(input.trustedImageCertificates?.length
         ? [["os_compute_api:servers:create:trusted_certs", target] as const]
         : []),
+      ...(input.blockDevices.some(({ destinationType }) => destinationType === "volume")
+        ? [["os_compute_api:servers:create:attach_volume", target] as const]
+        : []),
       ...(zone.host ? [["os_compute_api:servers:create:forced_host", target] as const] : []),
       ...(input.requestedHost ? [["compute:servers:create:requested_destination", target] as const] : []),
       ...(Array.isArray(input.networks)
@@ -135,7 +144,10 @@ export const createServers = operation({
 interface Plan {
   projectId: string
   flavor: Flavor
-  image: BootImage
+  image: BootImage | null
+  /** Null: of a server that boots from a volume. */
+  imageId: string | null
+  volumes: readonly VolumePlan[]
   key: { name: string; publicKey: string; type: string } | null
   zone: ZoneRequest
   forcedHost: string | null
@@ -163,23 +175,54 @@ async function prepare(ctx: Ctx, input: CreateServersInput): Promise<Plan> {
     )
   }
   await checkZone(ctx, zone, input.requestedHost)
-  const imageId = imageOf(input)
+  const disks = readDisks(input)
   const hint = [input.schedulerHints.group].flat()[0]
-  const [[flavor, image], key, [ports, countMost], serverGroupId] = await allOrFirst(
-    flavorAndImage(ctx, input.flavorId, imageId),
+  const [boot, key, [ports, countMost], serverGroupId] = await allOrFirst(
+    flavorAndDisks(ctx, input, disks),
     input.keyName === null ? null : usableKey(ctx, input.keyName),
     portsOf(ctx, projectId, input),
     typeof hint === "string" ? usableServerGroup(ctx, hint) : null,
   )
   const forcedHost = zone.host ?? input.requestedHost
-  return { projectId, flavor, image, key, zone, forcedHost, serverGroupId, ports, countMost }
+  return { projectId, ...boot, key, zone, forcedHost, serverGroupId, ports, countMost }
 }
 
-async function flavorAndImage(ctx: Ctx, flavorId: string, imageId: string): Promise<[Flavor, BootImage]> {
-  const [flavor, image] = await allOrFirst(usableFlavor(ctx, flavorId), bootImage(ctx, imageId))
-  checkImageFits(image, snapshotOf(flavor))
-  checkZeroDisk(ctx, flavor)
-  return [flavor, image]
+async function flavorAndDisks(
+  ctx: Ctx,
+  input: CreateServersInput,
+  { imageId, volumes }: DiskRequest,
+): Promise<Pick<Plan, "flavor" | "image" | "imageId" | "volumes">> {
+  const { flavorId, blockDevices } = input
+  const named = imageId ?? input.imageId
+  const [flavor, image, planned] = await allOrFirst(
+    usableFlavor(ctx, flavorId),
+    named === null ? null : bootImage(ctx, named),
+    planVolumes(ctx, volumes, input),
+  )
+  const ofImage = image ? devicesOfImage(image) : []
+  if (image && ofImage.length > 0) {
+    const merged = { ...input, blockDevices: mergeDevices(image.id, blockDevices, ofImage) }
+    const disks = readDisks(merged)
+    const all = await planVolumes(ctx, disks.volumes, input)
+    return fitting(ctx, merged, disks, { flavor, local: disks.imageId === null ? null : image, ...all })
+  }
+  return fitting(ctx, input, { imageId }, { flavor, local: imageId === null ? null : image, ...planned })
+}
+
+/** Throws when the flavor is too small for what it is to boot. */
+function fitting(
+  ctx: Ctx,
+  { blockDevices }: Pick<CreateServersInput, "blockDevices">,
+  { imageId }: Pick<DiskRequest, "imageId">,
+  { flavor, local, plans, boot }: PlannedVolumes & { flavor: Flavor; local: BootImage | null },
+): Pick<Plan, "flavor" | "image" | "imageId" | "volumes"> {
+  const size = snapshotOf(flavor)
+  checkLocalDisks(blockDevices, size)
+  const image = local ?? boot?.image ?? null
+  if (local) checkImageFits(local, size)
+  else if (boot?.image) checkVolumeFits(boot.image, boot.sizeGib, size)
+  if (local) checkZeroDisk(ctx, flavor)
+  return { flavor, image, imageId, volumes: plans }
 }
 
 async function portsOf(
@@ -209,20 +252,6 @@ function checkUserData(ctx: Ctx, userData: string | null): void {
       `User data too large. User data must be no larger than ${most} bytes once base64 encoded. Your data is ${userData.length} bytes`,
     )
   if (!/^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(userData)) throw badRequest("User data needs to be valid base 64.")
-}
-
-/** The image to boot from: imageRef, or one local block device that says the same. */
-function imageOf(input: CreateServersInput): string {
-  const devices = input.blockDevices.filter((d) => d.sourceType !== "blank" || d.destinationType !== "local")
-  const boot = devices.find((d) => d.bootIndex === 0) ?? devices[0]
-  for (const device of devices)
-    if (device.sourceType !== "image" || device.destinationType !== "local") throw volumesUnsupported()
-  if (devices.length > 1) throw volumesUnsupported()
-  if (boot?.uuid && input.imageId && boot.uuid !== input.imageId)
-    throw badRequest("Block Device Mapping is Invalid: the boot device names another image than imageRef.")
-  const imageId = input.imageId ?? boot?.uuid
-  if (!imageId) throw badRequest("Invalid imageRef provided.")
-  return imageId
 }
 
 async function usableFlavor(ctx: Ctx, flavorId: string): Promise<Flavor> {
@@ -283,6 +312,7 @@ async function insertAll(ctx: Ctx, tx: Tx, input: CreateServersInput, plan: Plan
   if (serverGroupId !== null) await joinServerGroup(ctx, tx, { serverGroupId, projectId, userId, count })
   const rows = newServers(ctx, input, plan, count)
   const servers = await insertServers(tx, rows)
+  if (plan.volumes.length > 0) await insertVolumes(ctx, tx, servers, plan.volumes)
   const ids = servers.map((server) => server.id)
   await keepAdminPassword(ctx, tx, ids, input.adminPassword)
   await keepInjectedFiles(tx, ids, injectedFiles)
@@ -296,7 +326,7 @@ async function insertAll(ctx: Ctx, tx: Tx, input: CreateServersInput, plan: Plan
   const { requestId } = ctx
   await ctx.sagas.startMany(
     tx,
-    createServerSaga,
+    plan.volumes.length > 0 ? createServerWithVolumesSaga : createServerSaga,
     servers.map(({ id, generation }) => ({
       params: { serverId: id, generation, ...actor, forcedHost, attempt: 1, excludedHosts: [] },
       requestId,
@@ -304,6 +334,42 @@ async function insertAll(ctx: Ctx, tx: Tx, input: CreateServersInput, plan: Plan
     })),
   )
   return servers
+}
+
+/** Volumes that are there are reserved; those that are to be made are noted. */
+async function insertVolumes(
+  ctx: Ctx,
+  tx: Tx,
+  servers: readonly Server[],
+  plans: readonly VolumePlan[],
+): Promise<void> {
+  const devices: NewBlockDevice[] = []
+  for (const server of servers) {
+    for (const device of devicesOf(server, plans)) {
+      const attachmentId = device.volumeId === null ? null : await reserved(ctx, tx, server, device)
+      devices.push({ ...device, attachmentId })
+    }
+  }
+  await insertDevices(tx, devices)
+}
+
+async function reserved(ctx: Ctx, tx: Tx, server: Server, device: NewBlockDevice): Promise<string> {
+  const { id: serverId, projectId } = server
+  const volumeId = device.volumeId ?? ""
+  try {
+    const { id } = await reserveVolume(ctx, tx, { volumeId, serverId, projectId, device: device.deviceName })
+    return id
+  } catch (error) {
+    if (error instanceof Fault && error.kind === "not_found")
+      throw badRequest(`Block Device Mapping is Invalid: failed to get volume ${volumeId}.`)
+    throw error
+  }
+}
+
+/** Where the volume that it boots from is said to be. */
+function rootDeviceOf(plans: readonly VolumePlan[]): string {
+  const name = plans.find(({ wish }) => wish.bootIndex === 0)?.wish.deviceName
+  return name ? (name.startsWith("/dev/") ? name : `/dev/${name}`) : "/dev/vda"
 }
 
 function newServers(ctx: Ctx, input: CreateServersInput, plan: Plan, count: number): NewServer[] {
@@ -322,20 +388,20 @@ function newServers(ctx: Ctx, input: CreateServersInput, plan: Plan, count: numb
       vmState: "building",
       taskState: "scheduling",
       pinnedAvailabilityZone: plan.zone.zone,
-      imageId: image.id,
+      imageId: plan.imageId,
       flavor: snapshotOf(plan.flavor),
       metadata: input.metadata,
-      systemMetadata: { ...imageFacts(image), ...keptForcedHost(plan.forcedHost) },
+      systemMetadata: { ...(image && imageFacts(image)), ...keptForcedHost(plan.forcedHost) },
       tags: [...new Set(input.tags)].sort(),
       keyName: plan.key?.name ?? null,
       keyType: plan.key?.type ?? null,
       publicKey: plan.key?.publicKey ?? null,
       userData: input.userData,
-      hasConfigDrive: input.hasConfigDrive || image.properties.img_config_drive === "mandatory",
+      hasConfigDrive: input.hasConfigDrive || image?.properties.img_config_drive === "mandatory",
       hasAutoDiskConfig: input.hasAutoDiskConfig,
-      rootDeviceName: "/dev/vda",
-      kernelId: image.properties.kernel_id ?? null,
-      ramdiskId: image.properties.ramdisk_id ?? null,
+      rootDeviceName: rootDeviceOf(plan.volumes),
+      kernelId: image?.properties.kernel_id ?? null,
+      ramdiskId: image?.properties.ramdisk_id ?? null,
       accessIpV4: input.accessIpV4,
       accessIpV6: input.accessIpV6,
       securityGroups: input.securityGroups ?? [],
@@ -343,6 +409,7 @@ function newServers(ctx: Ctx, input: CreateServersInput, plan: Plan, count: numb
       schedulerHints: input.schedulerHints,
       serverGroupId: plan.serverGroupId,
       trustedImageCertificates: input.trustedImageCertificates,
+      hasVolumes: plan.volumes.length > 0,
       blockDevices: [],
       reservationId,
       launchIndex: index,

@@ -1,4 +1,4 @@
-// The machine first, then its interfaces, then its room: nothing is given to others while the guest still runs.
+// The machine first, then its interfaces, volumes and room: nothing is given to others while the guest still runs.
 import { saga, withLog } from "../../engine/saga/saga.ts"
 import { releaseServerPorts } from "../../network/index.ts"
 import { releaseAllocation } from "../../placement/index.ts"
@@ -6,6 +6,7 @@ import { callAgent } from "../agent-call.ts"
 import { isHostReachable } from "../host/reachable.ts"
 import { endAction } from "../server-action/store.ts"
 import { dropAdminPassword } from "./admin-password.ts"
+import { giveBackVolumes } from "./block-device.ts"
 import { dropInjectedFiles } from "./injected-file.ts"
 import { notifyServer } from "./notification.ts"
 import { abandonTask, advanceTask, heldServer, isFinished, type TaskParams } from "./task.ts"
@@ -43,11 +44,12 @@ export const deleteServerSaga = saga<DeleteParams>("compute.server.delete", 1)
     do: async (s) => {
       const { ctx, params } = s
       if (await isFinished(ctx, params)) return
-      await heldServer(ctx, params)
+      const { id, hasVolumes } = await heldServer(ctx, params)
       await releaseServerPorts(ctx, params.serverId)
       return withLog(async (tx) => {
         await releaseAllocation(tx, params.serverId)
         await releaseAllocation(tx, migrationConsumerOf(params.serverId))
+        if (hasVolumes) await giveBackVolumes(ctx, tx, { id, hasVolumes }, params)
         await dropAdminPassword(tx, params.serverId)
         await dropInjectedFiles(tx, params.serverId)
         const server = await advanceTask(tx, params, {

@@ -7,11 +7,12 @@ import { isUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { noServerForEvents } from "../faults.ts"
 import { syncMachine } from "./power-sync.ts"
+import { takeExtended } from "./volume-extended.ts"
 
 const Event = Type.Object({
   name: Type.String(),
   serverId: Type.String(),
-  /** `POWER_ON` or `POWER_OFF` of a power update. */
+  /** `POWER_ON` or `POWER_OFF` of a power update; the volume that has grown. */
   tag: Type.Union([Type.String(), Type.Null()]),
 })
 
@@ -19,6 +20,9 @@ const Event = Type.Object({
 export type EventVerdict = 200 | 400 | 404 | 422
 
 const powers = { POWER_ON: "running", POWER_OFF: "shutdown" } as const
+
+/** They say nothing without what they are about. */
+const needTag: ReadonlySet<string> = new Set(["volume-extended", "power-update", "accelerator-request-bound"])
 
 export const takeServerEvents = operation({
   name: "compute.server.external_event",
@@ -36,7 +40,11 @@ export const takeServerEvents = operation({
       const power = Object.entries(powers).find(([word]) => word === tag)?.[1]
       if (host === undefined) verdicts.push(404)
       else if (host === null) verdicts.push(422)
-      else if (name !== "power-update") verdicts.push(200)
+      else if (tag === null && needTag.has(name)) verdicts.push(400)
+      else if (name === "volume-extended") {
+        await takeExtended(ctx, serverId, host, tag ?? "")
+        verdicts.push(200)
+      } else if (name !== "power-update") verdicts.push(200)
       else if (power === undefined) verdicts.push(400)
       else {
         await syncMachine(ctx, host, serverId, { power })

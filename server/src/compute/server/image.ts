@@ -54,6 +54,35 @@ export function checkImageFits(image: BootImage, flavor: FlavorSnapshot): void {
   }
 }
 
+/** The same of the volume that it boots from. */
+export function checkVolumeFits(image: BootImage, sizeGib: number, flavor: FlavorSnapshot): void {
+  if (image.minRamMib > flavor.ramMib) throw badRequest("Flavor's memory is too small for requested image.")
+  const least = Math.max(image.minDiskGib * gib, image.virtualSizeBytes ?? 0)
+  if (sizeGib * gib >= least) return
+  throw badRequest(
+    `Volume is smaller than the minimum size specified in image metadata. Volume size is ${sizeGib * gib} bytes, ` +
+      `minimum size is ${least} bytes.`,
+  )
+}
+
+/** What a volume keeps of the image that it was made from. */
+export function imageOfVolume(metadata: Readonly<Record<string, string>>): BootImage {
+  const { image_id, image_name, checksum, container_format, disk_format, min_disk, min_ram, size, ...rest } =
+    metadata
+  return {
+    id: image_id ?? "",
+    name: image_name ?? "",
+    checksum: checksum ?? "",
+    diskFormat: disk_format ?? "raw",
+    containerFormat: container_format ?? "bare",
+    sizeBytes: Number(size ?? 0),
+    virtualSizeBytes: null,
+    minDiskGib: Number(min_disk ?? 0),
+    minRamMib: Number(min_ram ?? 0),
+    properties: rest,
+  }
+}
+
 /** As system metadata of the server. */
 export function imageFacts(image: BootImage): Record<string, string> {
   const facts: Record<string, string> = {

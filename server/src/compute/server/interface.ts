@@ -9,6 +9,7 @@ import {
   planServerInterface,
   type ServerPort,
   serverGroupMissing,
+  serverHostWithoutWay,
   serverNetworkFaults,
 } from "../../network/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
@@ -97,7 +98,7 @@ export const attachInterface = operation({
     fixedIp: nullableText,
     tag: nullableText,
   }),
-  faults: [...states, ...serverNetworkFaults],
+  faults: [...states, ...serverNetworkFaults, serverHostWithoutWay],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
   rule: "os_compute_api:os-attach-interfaces:create",
   target: (_ctx, _input, server) => targetOf(server),

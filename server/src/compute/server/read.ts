@@ -2,6 +2,7 @@
 import { type RawBuilder, sql } from "kysely"
 import { Type } from "typebox"
 import { type ServerNetworking, serverAddresses, serversWithAddress } from "../../network/index.ts"
+import { allOrFirst } from "../../platform/clock/in-parallel.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { type NamedPattern, withPatterns } from "../../platform/db/text-pattern.ts"
@@ -10,6 +11,7 @@ import { type Filters, listThings, loadThing, patternsIn } from "../../platform/
 import { operation } from "../../platform/operation/operation.ts"
 import { badRequest, serverNotFound } from "../faults.ts"
 import { viewerOf } from "../viewer.ts"
+import { type AttachedDevice, devicesOfServers } from "./block-device.ts"
 import { type Server, serverNoun } from "./server.ts"
 
 /** The server if the caller may know of it: its own project's, or any for an administrator. */
@@ -25,14 +27,15 @@ export function targetOf(server: Pick<Server, "projectId" | "userId">) {
   return { project_id: server.projectId, user_id: server.userId }
 }
 
-export interface ServerWithNetworking {
+export interface ShownServer {
   server: Server
   networking: ServerNetworking
+  volumes: readonly AttachedDevice[]
 }
 
 export const noNetworking: ServerNetworking = { addresses: [], securityGroups: [] }
 
-/** One server with its addresses. Each way to read it has its own rule. */
+/** One server with its addresses and volumes. Each way to read it has its own rule. */
 function reading(verb: string, rule: string) {
   return operation({
     name: `compute.server.${verb}`,
@@ -41,9 +44,16 @@ function reading(verb: string, rule: string) {
     load: (ctx, input) => visibleServer(ctx, input.serverId),
     rule: `os_compute_api:${rule}`,
     target: (_ctx, _input, server) => targetOf(server),
-    run: async (ctx, _input, server): Promise<ServerWithNetworking> => {
-      const networking = await serverAddresses(ctx.db, [server.id])
-      return { server, networking: networking.get(server.id) ?? noNetworking }
+    run: async (ctx, _input, server): Promise<ShownServer> => {
+      const [networking, volumes] = await allOrFirst(
+        serverAddresses(ctx.db, [server.id]),
+        devicesOfServers(ctx.db, [server]),
+      )
+      return {
+        server,
+        networking: networking.get(server.id) ?? noNetworking,
+        volumes: volumes.get(server.id) ?? [],
+      }
     },
   })
 }
@@ -82,6 +92,7 @@ const coreFields = [
   ...(["number", "projectId", "userId", "vmState", "taskState", "powerState", "progress", "fault"] as const),
   ...(["host", "availabilityZone", "pinnedAvailabilityZone", "imageId", "flavor", "metadata"] as const),
   ...(["keyName", "hasConfigDrive", "hasAutoDiskConfig", "accessIpV4", "accessIpV6", "lockedBy"] as const),
+  "hasVolumes",
   ...(["createdAt", "updatedAt", "launchedAt", "terminatedAt", "deletedAt"] as const),
 ] as const
 const modernFields = [
@@ -137,7 +148,7 @@ export const listServerDetails = listing("list_details", "detail", async (ctx, i
   )
   const ids = page.servers.map((server) => server.id)
   const networking = ids.length > 0 ? await serverAddresses(ctx.db, ids) : new Map<string, ServerNetworking>()
-  return { ...page, networking }
+  return { ...page, networking, volumes: await devicesOfServers(ctx.db, page.servers) }
 })
 
 async function readPage<K extends keyof Server>(

@@ -12,7 +12,7 @@ import {
 import { computeQuota } from "../quota/resources.ts"
 import { AdminPassword, keepAdminPassword } from "./admin-password.ts"
 import { usableKey } from "./create.ts"
-import { bootImage, checkImageFits, imageFacts } from "./image.ts"
+import { bootImage, checkImageFits, imageFacts, keptImage } from "./image.ts"
 import {
   checkContents,
   checkInjectedFiles,
@@ -23,6 +23,7 @@ import {
 } from "./injected-file.ts"
 import { targetOf, visibleServer } from "./read.ts"
 import { rebuildServerSaga } from "./rebuild.saga.ts"
+import { isVolumeBacked, type Server } from "./server.ts"
 import { changeServer, updateDetails } from "./store.ts"
 import { beginTask, checkState } from "./task.ts"
 
@@ -48,6 +49,8 @@ export const rebuildServer = operation({
     injectedFiles: Type.Optional(Type.Array(InjectedFile)),
     adminPassword: Type.Optional(AdminPassword),
     trustedImageCertificates: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
+    /** A boot volume is to get the image's data. Else it stays as it is. */
+    makesVolumeAnew: Type.Optional(Type.Boolean()),
   }),
   faults: [
     badRequest,
@@ -68,11 +71,21 @@ export const rebuildServer = operation({
       : []),
   ],
   run: async (ctx, input, server) => {
-    const { serverId, imageId, keyName, adminPassword, injectedFiles = [], ...details } = input
+    const {
+      serverId,
+      imageId,
+      keyName,
+      adminPassword,
+      injectedFiles = [],
+      makesVolumeAnew,
+      ...details
+    } = input
     checkContents(injectedFiles)
     checkState(ctx, server, "rebuild")
     const image = await bootImage(ctx, imageId)
-    checkImageFits(image, server.flavor)
+    const isOnVolume = isVolumeBacked(server)
+    if (isOnVolume) checkSameImage(server, imageId, makesVolumeAnew === true)
+    else checkImageFits(image, server.flavor)
     const key = keyName ? await usableKey(ctx, keyName) : null
     return await beginTask(ctx, {
       serverId,
@@ -95,14 +108,29 @@ export const rebuildServer = operation({
         await keepAdminPassword(ctx, tx, [serverId], adminPassword)
         await dropInjectedFiles(tx, serverId)
         await keepInjectedFiles(tx, [serverId], injectedFiles)
+        const isStopped = claimed.vmState === "stopped"
+        if (isOnVolume) return { isStopped }
         await changeServer(tx, serverId, claimed.generation, {
           imageId: image.id,
           systemMetadata: imageFacts(image),
           kernelId: image.properties.kernel_id ?? null,
           ramdiskId: image.properties.ramdisk_id ?? null,
         })
-        return { isStopped: claimed.vmState === "stopped" }
+        return { isStopped }
       },
     })
   },
 })
+
+/** The machine is made anew, its boot volume is not. */
+function checkSameImage(server: Server, imageId: string, makesVolumeAnew: boolean): void {
+  if (imageId !== keptImage(server.systemMetadata)?.id)
+    throw badRequest(
+      `Image ${imageId} is unacceptable: Unable to rebuild with a different image for a volume-backed server.`,
+    )
+  if (makesVolumeAnew)
+    throw badRequest(
+      "The volume that the server boots from cannot get the image's data again. Ask below microversion 2.93 to make " +
+        "the machine anew on its volume as it is.",
+    )
+}

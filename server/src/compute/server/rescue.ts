@@ -12,6 +12,7 @@ import { AdminPassword, keepAdminPassword } from "./admin-password.ts"
 import { bootImage, type KeptImage, keptImage } from "./image.ts"
 import { targetOf, visibleServer } from "./read.ts"
 import { rescueServerSaga, unrescueServerSaga } from "./rescue.saga.ts"
+import { isVolumeBacked } from "./server.ts"
 import { beginTask, checkState } from "./task.ts"
 
 const states = [serverNotFound, serverLocked, serverInvalidState, serverNotLaunched, serverNotReady]
@@ -23,6 +24,8 @@ export const rescueServer = operation({
     /** null: the image that the server was made of. */
     imageId: Type.Union([Type.String(), Type.Null()]),
     adminPassword: Type.Optional(AdminPassword),
+    /** The caller knows of servers that boot from volumes. */
+    knowsVolumes: Type.Optional(Type.Boolean()),
   }),
   faults: [badRequest, ...states],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
@@ -43,6 +46,12 @@ export const rescueServer = operation({
       : own
     if (!image) throw badRequest("The server has no image to rescue it with: name one in rescue_image_ref.")
     const stableBus = stableBusOf(image, own)
+    // Only beside a disk that keeps its place the rescue disk is the one that is booted.
+    if (isVolumeBacked(server) && (!input.knowsVolumes || stableBus === null))
+      throw badRequest(
+        "Cannot rescue a volume-backed instance: that takes microversion 2.87, and an image with the property " +
+          "hw_rescue_device or hw_rescue_bus in rescue_image_ref.",
+      )
     await beginTask(ctx, {
       serverId: server.id,
       action: "rescue",

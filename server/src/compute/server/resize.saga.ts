@@ -113,7 +113,7 @@ async function claimOnHost(tx: Tx, server: Server, flavor: FlavorSnapshot): Prom
       projectId: server.projectId,
       userId: server.userId,
       candidates: [host.id],
-      resources: resourcesOf(flavor),
+      resources: resourcesOf(server, flavor),
     })
   } catch (error) {
     if (noCapacity.is(error)) throw noValidHost(`There are not enough hosts available. ${error.message}`)

@@ -22,7 +22,7 @@ import { migrationConsumerOf } from "./delete.saga.ts"
 import { notifyServer } from "./notification.ts"
 import { targetOf, visibleServer } from "./read.ts"
 import { resizeServerSaga, revertResizeSaga } from "./resize.saga.ts"
-import { type FlavorSnapshot, powerStates, type Server } from "./server.ts"
+import { type FlavorSnapshot, isVolumeBacked, powerStates, type Server } from "./server.ts"
 import { changeServer } from "./store.ts"
 import { actorOf, beginTask, claimServer } from "./task.ts"
 
@@ -39,9 +39,11 @@ async function newFlavor(ctx: Ctx, flavorId: string, server: Server): Promise<Fl
   }
   if (flavor.flavorId === server.flavor.flavorId)
     throw badRequest("When resizing, instances must change flavor!")
-  if (flavor.diskGib === 0 && server.flavor.diskGib > 0)
+  const isOnVolume = isVolumeBacked(server)
+  if (!isOnVolume && flavor.diskGib === 0 && server.flavor.diskGib > 0)
     throw badRequest("Resize to zero disk flavor is not allowed.")
-  if (flavor.diskGib < server.flavor.diskGib || flavor.ephemeralGib < server.flavor.ephemeralGib)
+  const isRootSmaller = !isOnVolume && flavor.diskGib < server.flavor.diskGib
+  if (isRootSmaller || flavor.ephemeralGib < server.flavor.ephemeralGib)
     throw badRequest(
       `Flavor ${flavorId} has a smaller disk than the server has now (${server.flavor.diskGib} GiB): disks cannot shrink.`,
     )

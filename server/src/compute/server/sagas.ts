@@ -1,6 +1,7 @@
-import { createServerSaga } from "./create.saga.ts"
+import { createServerSaga, createServerWithVolumesSaga } from "./create.saga.ts"
 import { createBackupSaga } from "./create-backup.saga.ts"
 import { createImageSaga } from "./create-image.saga.ts"
+import { createVolumeImageSaga } from "./create-volume-image.saga.ts"
 import { deleteServerSaga } from "./delete.saga.ts"
 import { attachInterfaceSaga, detachInterfaceSaga } from "./interface.saga.ts"
 import {
@@ -17,13 +18,18 @@ import { rebuildServerSaga } from "./rebuild.saga.ts"
 import { rescueServerSaga, unrescueServerSaga } from "./rescue.saga.ts"
 import { resizeServerSaga, revertResizeSaga } from "./resize.saga.ts"
 import { shelveServerSaga, unshelveServerSaga } from "./shelve.saga.ts"
+import { attachVolumeSaga, detachVolumeSaga } from "./volume.saga.ts"
 
 export const serverSagas = [
   attachInterfaceSaga,
   detachInterfaceSaga,
+  attachVolumeSaga,
+  detachVolumeSaga,
   createServerSaga,
+  createServerWithVolumesSaga,
   createBackupSaga,
   createImageSaga,
+  createVolumeImageSaga,
   deleteServerSaga,
   hardRebootServerSaga,
   pauseServerSaga,

@@ -43,6 +43,7 @@ export type VmState = (typeof vmStates)[number]
 export const taskStates = [
   "scheduling",
   "networking",
+  "block_device_mapping",
   "spawning",
   "deleting",
   "powering-on",
@@ -209,6 +210,7 @@ export const serverNoun = noun({
     schedulerHints: structure(Type.Record(Type.String(), Type.Unknown()), at("scheduler_hints"), kept),
     serverGroupId: nullable(uuid(at("server_group_id"))),
     trustedImageCertificates: nullable(texts(at("trusted_image_certificates"))),
+    hasVolumes: boolean(at("has_volumes"), kept),
     blockDevices: structure(Type.Array(BlockDevice), at("block_devices"), kept),
     reservationId: byPattern(text(at("reservation_id"), { filter: true }), at("reservation_id")),
     launchIndex: integer(at("launch_index"), listed),
@@ -244,6 +246,11 @@ export const serverNoun = noun({
 })
 
 export type Server = Thing<typeof serverNoun>
+
+/** Its root disk is a volume: it has no image that its disk could be made of anew. */
+export function isVolumeBacked({ imageId, hasVolumes }: Pick<Server, "imageId" | "hasVolumes">): boolean {
+  return imageId === null && hasVolumes
+}
 
 export const maxTagsOfServer = 50
 

@@ -2,22 +2,29 @@
 // that image wherever there is room. Id, addresses and ports stay.
 import { type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
 import { discardImage } from "../../image/index.ts"
-import { bindServerPorts, isNetworkAway } from "../../network/index.ts"
+import { awaitPlugged, bindServerPorts, isNetworkAway } from "../../network/index.ts"
 import { releaseAllocation } from "../../placement/index.ts"
 import { callAgent, undoMachine } from "../agent-call.ts"
 import { serverNotReady } from "../faults.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { scheduleServer } from "../schedule/schedule.ts"
-import { copyTimeoutMs, storeSnapshot, undoSnapshot } from "./create-image.saga.ts"
+import { copyTimeoutMs, type SnapshotStep, storeSnapshot, undoSnapshot } from "./create-image.saga.ts"
 import { powerNumberOf, powerStates } from "./server.ts"
 import { abandonTask, advanceTask, finishTaskIn, heldServer, isFinished, type TaskParams } from "./task.ts"
 
 export interface ShelveParams extends TaskParams {
-  imageId: string
+  /** Null: its disk is a volume, and stays as it is. */
+  imageId: string | null
   isStopped: boolean
 }
 
 const fenceOf = (s: StepContext<TaskParams, object>) => ({ generation: s.params.generation, fence: s.fence })
+/** The same step, for what is done with its image. */
+function withImage(s: StepContext<ShelveParams, object>, imageId: string): SnapshotStep {
+  const params = { ...s.params, imageId }
+  return Object.create(s, { params: { value: params } }) as SnapshotStep
+}
+
 const shelveEnd = { event: "shelve_offload", part: "compute_shelve_instance" }
 
 export const shelveServerSaga = saga<ShelveParams>("compute.server.shelve", 1)
@@ -29,16 +36,20 @@ export const shelveServerSaga = saga<ShelveParams>("compute.server.shelve", 1)
       const graceMs = ctx.config.compute.stopGraceMs
       const stop = { serverId: server.id, graceMs, fence: fenceOf(s) }
       await callAgent(ctx, server.host, "vm.stop", stop, { signal: s.signal })
-      const snapshot = { serverId: server.id, imageId: params.imageId, fence: fenceOf(s) }
-      await callAgent(ctx, server.host, "vm.snapshot", snapshot, { signal: s.signal })
-      await storeSnapshot(s)
+      const { imageId } = params
+      if (imageId !== null) {
+        const snapshot = { serverId: server.id, imageId, fence: fenceOf(s) }
+        await callAgent(ctx, server.host, "vm.snapshot", snapshot, { signal: s.signal })
+        await storeSnapshot(withImage(s, imageId))
+      }
       return { host: server.host }
     },
     undo: async (s) => {
-      await undoSnapshot(s)
+      const { imageId } = s.params
+      if (imageId !== null) await undoSnapshot(withImage(s, imageId))
       // The image is whole, and the machine may be gone already: it is what is left of the disk.
       if ("snapshot" in s.out) return
-      await s.transact((tx) => discardImage(s.ctx, tx, s.params.imageId))
+      if (imageId !== null) await s.transact((tx) => discardImage(s.ctx, tx, imageId))
       const server = await heldServer(s.ctx, s.params).catch(() => null)
       if (!server?.host || s.params.isStopped) return
       const spec = await machineSpec(s.ctx, server, await bindServerPorts(s.ctx, server, server.host))
@@ -80,7 +91,7 @@ export const shelveServerSaga = saga<ShelveParams>("compute.server.shelve", 1)
   })
 
 export interface UnshelveParams extends TaskParams {
-  imageId: string
+  imageId: string | null
   forcedHost: string | null
 }
 
@@ -107,14 +118,18 @@ export const unshelveServerSaga = saga<UnshelveParams>("compute.server.unshelve"
       if (await isFinished(ctx, params)) return
       const server = await heldServer(ctx, params)
       const { host } = s.out.schedule
-      const spec = await machineSpec(ctx, server, await bindServerPorts(ctx, server, host))
+      const vifs = await bindServerPorts(ctx, server, host)
+      const spec = await machineSpec(ctx, server, vifs)
       const command = { spec, power: "running" as const, fence: fenceOf(s) }
       const state = await callAgent(ctx, host, "vm.ensure", command, { signal: s.signal })
+      const ids = vifs.map(({ portId }) => portId)
+      const how = { withinMs: ctx.config.compute.plugWaitMs, signal: s.signal }
+      if (state.isPlugged) await awaitPlugged(ctx, ids, how)
       const powerState = powerNumberOf(state.power)
       const changes = { vmState: "active", powerState, isLaunchedNow: true, fault: null } as const
       return withLog(async (tx) => {
         await finishTaskIn(tx, ctx, params, changes, unshelveEnd)
-        await discardImage(ctx, tx, params.imageId)
+        if (params.imageId !== null) await discardImage(ctx, tx, params.imageId)
       })
     },
     undo: async (s) => {

@@ -15,6 +15,7 @@ import { checkZone } from "../host/zone-request.ts"
 import { snapshotProperties } from "./create-image.ts"
 import { bootImage, imageFacts, keptImage } from "./image.ts"
 import { targetOf, visibleServer } from "./read.ts"
+import { isVolumeBacked } from "./server.ts"
 import { shelveServerSaga, unshelveServerSaga } from "./shelve.saga.ts"
 import { changeServer } from "./store.ts"
 import { beginTask, checkState } from "./task.ts"
@@ -36,6 +37,9 @@ export const shelveServer = operation({
       event: "shelve",
       saga: shelveServerSaga,
       more: async (tx, claimed) => {
+        const isStopped = claimed.vmState === "stopped"
+        // Its disk is a volume, which stays.
+        if (isVolumeBacked(claimed)) return { imageId: null, isStopped }
         const imageId = newUuid()
         const image = {
           id: imageId,
@@ -54,7 +58,7 @@ export const shelveServer = operation({
             shelved_image_id: imageId,
           },
         })
-        return { imageId, isStopped: claimed.vmState === "stopped" }
+        return { imageId, isStopped }
       },
     })
   },
@@ -81,8 +85,8 @@ export const unshelveServer = operation({
     checkState(ctx, server, "unshelve")
     await checkZone(ctx, { zone: input.availabilityZone ?? null, host: null }, input.host ?? null)
     const shelvedImageId = server.systemMetadata.shelved_image_id
-    if (shelvedImageId === undefined) throw serverNotReady(server.id)
-    const image = await bootImage(ctx, shelvedImageId)
+    if (shelvedImageId === undefined && !isVolumeBacked(server)) throw serverNotReady(server.id)
+    const image = shelvedImageId === undefined ? null : await bootImage(ctx, shelvedImageId)
     await beginTask(ctx, {
       serverId: server.id,
       action: "unshelve",
@@ -91,10 +95,10 @@ export const unshelveServer = operation({
       more: async (tx, claimed) => {
         await changeServer(tx, claimed.id, claimed.generation, {
           // The disk lies over the shelved image from now on, whatever image it began with.
-          systemMetadata: { ...claimed.systemMetadata, ...imageFacts(image) },
+          ...(image && { systemMetadata: { ...claimed.systemMetadata, ...imageFacts(image) } }),
           ...(input.availabilityZone !== undefined && { pinnedAvailabilityZone: input.availabilityZone }),
         })
-        return { imageId: image.id, forcedHost: input.host ?? null }
+        return { imageId: image?.id ?? null, forcedHost: input.host ?? null }
       },
     })
   },

@@ -106,6 +106,19 @@ export const actionRules = {
     vmStates: ["active", "paused", "stopped"],
     taskState: null,
   },
+  // To a machine that is there; one that is suspended takes nothing and gives nothing.
+  attachVolume: {
+    ...common,
+    action: "attach_volume",
+    vmStates: ["active", "paused", "stopped", "resized", "shelved_offloaded"],
+    taskState: null,
+  },
+  detachVolume: {
+    ...common,
+    action: "detach_volume",
+    vmStates: ["active", "paused", "stopped", "resized", "shelved_offloaded"],
+    taskState: null,
+  },
   detachInterface: {
     ...common,
     action: "detach_interface",

@@ -98,6 +98,7 @@ async function insertBatchOf(tx: Tx, servers: readonly NewServer[]): Promise<Ser
         server_group_id: s.serverGroupId,
         trusted_image_certificates:
           s.trustedImageCertificates === null ? null : jsonb(s.trustedImageCertificates),
+        has_volumes: s.hasVolumes,
         block_devices: jsonb(s.blockDevices),
         reservation_id: s.reservationId,
         launch_index: s.launchIndex,
@@ -234,6 +235,23 @@ export async function changeServer(
     .returning(serverFields)
     .$castTo<Server>()
     .executeTakeFirst()
+}
+
+/**
+ * The newest generation, for a command to the host after others have overtaken an older one. Undefined while a task has
+ * the server.
+ */
+export async function takeTurn(tx: Tx, { id, generation }: Server): Promise<number | undefined> {
+  const taken = await tx
+    .updateTable("compute.server")
+    .set({ generation: sql<number>`generation + 2` })
+    .where("id", "=", id)
+    .where("generation", "=", generation)
+    .where("task_state", "is", null)
+    .where("deleted_at", "is", null)
+    .returning("generation")
+    .executeTakeFirst()
+  return taken?.generation
 }
 
 /** Whether the task of this generation has ended well, whatever came after it; also of a deleted server. */

@@ -1,7 +1,8 @@
 // The machine that a server's row asks for. Pure: the row and its interfaces in, plain data for the agent out.
 import type { DiskSpec, VifSpec, VmSpec } from "../../agent/protocol.ts"
+import type { MachineVolume } from "./block-device.ts"
 import { keptImage } from "./image.ts"
-import { instanceNameOf, type Server } from "./server.ts"
+import { instanceNameOf, isVolumeBacked, type Server } from "./server.ts"
 
 const gib = 1024 ** 3
 const mib = 1024 ** 2
@@ -9,6 +10,7 @@ const mib = 1024 ** 2
 export function vmSpecOf(
   server: Server,
   vifs: readonly VifSpec[],
+  volumes: readonly MachineVolume[],
   configDrive: Record<string, string> | null,
 ): VmSpec {
   const image = keptImage(server.systemMetadata)
@@ -20,7 +22,7 @@ export function vmSpecOf(
     instanceName: instanceNameOf(server),
     vcpus: server.flavor.vcpus,
     ramMib: server.flavor.ramMib,
-    disks: disksOf(server),
+    disks: [...disksOf(server), ...volumes.map(volumeDisk)],
     vifs: [...vifs],
     // The agent makes a disk of an AMI-style image bootable with the kernel that the image names; none is kept yet.
     kernelImage: null,
@@ -31,12 +33,13 @@ export function vmSpecOf(
   }
 }
 
+/** Disks that are the machine's own: they come and go with it. */
 function disksOf(server: Server): DiskSpec[] {
   const { flavor } = server
   const image = keptImage(server.systemMetadata)
   const bus = image?.properties.hw_disk_bus ?? "virtio"
   const disks: DiskSpec[] = []
-  if (image) {
+  if (image && !isVolumeBacked(server)) {
     disks.push({
       name: "root",
       source: { kind: "image", imageId: image.id, checksum: image.checksum, diskFormat: image.diskFormat },
@@ -51,11 +54,28 @@ function disksOf(server: Server): DiskSpec[] {
   return disks
 }
 
+export function volumeDisk({
+  device: { bootIndex },
+  volume: { id, backend, sizeGib, isMultiattach },
+  ioLimits,
+}: MachineVolume): DiskSpec {
+  return {
+    name: id,
+    source: { kind: "volume", volumeId: id, backend, ...(isMultiattach && { shared: true }) },
+    sizeBytes: sizeGib * gib,
+    bus: "virtio",
+    bootIndex: bootIndex !== null && bootIndex >= 0 ? bootIndex : null,
+    ...(ioLimits && { ioLimits }),
+  }
+}
+
 /** What Linux in the guest calls the disks: by their order on the bus. */
 export function diskDevicesOf(server: Server): { name: string; device: string }[] {
+  // The volume from which it boots comes first.
+  const first = isVolumeBacked(server) ? 1 : 0
   return disksOf(server).map(({ name, bus }, index) => ({
     name,
-    device: `${bus === "virtio" ? "vd" : "sd"}${String.fromCharCode("a".charCodeAt(0) + index)}`,
+    device: `${bus === "virtio" ? "vd" : "sd"}${String.fromCharCode("a".charCodeAt(0) + first + index)}`,
   }))
 }
 

@@ -8,6 +8,11 @@ import {
   type World,
   word,
 } from "../../../test/foreign-ids/fixture.ts"
+import { contextOf } from "../../../test/saga-case.ts"
+import { makeVolume, volumeIs } from "../../../test/volume-cloud.ts"
+import { createSnapshot } from "../../block-storage/index.ts"
+import { internalCaller } from "../../platform/auth/caller.ts"
+import type { Ctx } from "../../platform/context/context.ts"
 
 const v21 = "/compute/v2.1"
 const headers = { "openstack-api-version": "compute 2.96" }
@@ -53,6 +58,13 @@ async function make(side: Side, world: World): Promise<void> {
   const { instanceActions } = await get(`/servers/${server.id}/os-instance-actions`)
   things.set("action", instanceActions[0].request_id)
 
+  if (!things.has("volume")) things.set("volume", await freshVolume(side, world))
+  if (!things.has("snapshot")) things.set("snapshot", await freshSnapshot(side, world))
+  things.set("server_volume", await freshVolume(side, world))
+  const volumeId = idOf(side, "server_volume")
+  await post(`/servers/${server.id}/os-volume_attachments`, "volumeAttachment", { volumeId })
+  await volumeIs(world.cloud, volumeId, "in-use")
+
   things.set("compute_service", (await get("/os-services", world.admin)).services[0].id)
   things.set("hypervisor", (await get("/os-hypervisors", world.admin)).hypervisors[0].id)
   const aggregates = (await get("/os-aggregates", world.admin)).aggregates
@@ -88,6 +100,22 @@ async function freshPort(side: Side, world: World): Promise<string> {
   return (await world.make(side.token, "POST", "/network/v2.0/ports", body)).port.id
 }
 
+function contextFor(side: Side, world: World): Ctx {
+  const roles = ["member", "reader"]
+  const { projectId, userId } = side
+  const { platform } = world.cloud.cloud.cloud
+  return contextOf(platform, { ...internalCaller, systemScope: null, projectId, userId, roles })
+}
+
+const freshVolume = (side: Side, world: World) =>
+  makeVolume(world.cloud, contextFor(side, world), { name: secretName(side) })
+
+async function freshSnapshot(side: Side, world: World): Promise<string> {
+  const volumeId = await freshVolume(side, world)
+  const wish = { volumeId, name: secretName(side), description: null, metadata: {}, mayBeInUse: false }
+  return (await createSnapshot(contextFor(side, world), wish)).id
+}
+
 async function otherFlavor(_side: Side, world: World): Promise<string> {
   const body = { flavor: { name: randomUUID(), vcpus: 1, ram: 65, disk: 1 } }
   return (await world.make(world.admin, "POST", `${v21}/flavors`, body)).flavor.id
@@ -102,7 +130,7 @@ const rule = (side: Side) => ({
   },
 })
 
-const volume = { source_type: "image", destination_type: "local", boot_index: 0 }
+const rootDisk = { source_type: "image", destination_type: "local", boot_index: 0 }
 const address = (action: string) => ({ [action]: { address: "10.77.0.5" } })
 const nothing = (action: string) => ({ [action]: null })
 
@@ -114,7 +142,10 @@ export const foreignIds: ServiceFixture = {
     port_id: thing("server_port"),
     request_id: thing("action"),
     flavor_id: thing("flavor"),
-    image_id: word("of a volume, which are not served"),
+    image_id: thing("image"),
+    volume_id: thing("server_volume"),
+    "/os-volumes/{volume_id} volume_id": thing("volume"),
+    "/os-snapshots/{snapshot_id} snapshot_id": thing("snapshot"),
     ...Object.fromEntries(
       ["os-interface", "action rebuild", "action resize", "action rescue"].map((below) => [
         `POST /servers/{server_id}/${below} server_id`,
@@ -145,7 +176,12 @@ export const foreignIds: ServiceFixture = {
   fields: {
     imageRef: thing("image"),
     rescue_image_ref: thing("image"),
-    image_id: word("of a volume, which are not served"),
+    ...Object.fromEntries(
+      ["image_id", "volume_id", "snapshot_id"].map((field) => [
+        `server.block_device_mapping_v2[].${field}`,
+        word("passed over: the uuid says it"),
+      ]),
+    ),
     "POST /servers server.block_device_mapping_v2[].uuid": thing("image"),
     flavorRef: thing("flavor"),
     "server.networks[].uuid": thing("network"),
@@ -153,8 +189,11 @@ export const foreignIds: ServiceFixture = {
     "interfaceAttachment.port_id": thing("port", freshPort),
     "resize.flavorRef": thing("flavor", otherFlavor),
     "server.networks": word("none or auto, or a list"),
-    volume_id: word("no volumes are served"),
-    snapshot_id: word("no volumes are served"),
+    volume_id: thing("volume", freshVolume),
+    snapshot_id: thing("snapshot"),
+    "volumeAttachment.volumeId": thing("volume", freshVolume),
+    "volumeAttachment.serverId": thing("server"),
+    "volumeAttachment.id": thing("server_volume"),
     return_reservation_id: word("a flag"),
     group: thing("server_group"),
     different_host: thing("server"),
@@ -199,7 +238,7 @@ export const foreignIds: ServiceFixture = {
         imageRef: idOf(side, "image"),
         flavorRef: idOf(side, "flavor"),
         networks: "none",
-        block_device_mapping_v2: [volume],
+        block_device_mapping_v2: [rootDisk],
       },
     }),
     "POST /flavors/{flavor_id}/action addTenantAccess.tenant": {},
@@ -231,5 +270,10 @@ export const foreignIds: ServiceFixture = {
       })),
     ),
     { probe: "POST /servers", where: "rows", why: "the stranger's own server has the hints" },
+    ...["GET /os-volumes", "GET /os-volumes/detail", "GET /os-volumes/{volume_id}"].map((probe) => ({
+      probe,
+      where: "shown",
+      why: "the stranger wrote that text on its own volume, by os-attach of block storage",
+    })),
   ],
 }

@@ -46,6 +46,7 @@ export function newServer(over: Partial<NewServer> = {}): NewServer {
     schedulerHints: {},
     serverGroupId: null,
     trustedImageCertificates: null,
+    hasVolumes: false,
     blockDevices: [],
     reservationId: "r-1",
     launchIndex: 0,

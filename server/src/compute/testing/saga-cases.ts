@@ -10,7 +10,10 @@ import {
   statusOfImage,
 } from "../../../test/saga-case.ts"
 import { nano, type ServerCloud } from "../../../test/server-cloud.ts"
+import { disksOf, volumeIs, volumeNow, volumeWish } from "../../../test/volume-cloud.ts"
 import { agentDirectories } from "../../agent/machine-store.ts"
+import { createVolume } from "../../block-storage/index.ts"
+import { eventually } from "../../platform/clock/clock.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import * as compute from "../index.ts"
 import { migrationConsumerOf } from "../server/delete.saga.ts"
@@ -54,7 +57,7 @@ const nothing: Holdings = { status: "gone", room: [], ports: [], machine: "none"
 
 interface ServerCase {
   /** Brings an active server to where the operation may be called. */
-  before?: (ctx: Ctx, server: Server) => Promise<unknown>
+  before?: (ctx: Ctx, server: Server, settled: () => Promise<void>) => Promise<unknown>
   begin: (ctx: Ctx, server: Server) => Promise<unknown>
   done: Partial<Holdings>
   unwound: Partial<Holdings> | ((failedStep: string) => Partial<Holdings>)
@@ -84,7 +87,7 @@ function ofServer(each: ServerCase): SagaCaseEntry {
       assert.ok(made)
       await settled()
       const fresh = async () => (await selectServer(platform.db, made.id)) ?? assert.fail("no server")
-      await each.before?.(ctx, await fresh())
+      await each.before?.(ctx, await fresh(), settled)
       await settled()
       const { ctx: quiet, started } = capturing(platform, caller)
       await each.begin(quiet, await fresh())
@@ -133,6 +136,85 @@ const createCase: SagaCaseEntry = {
   },
 }
 
+const onVolume = {
+  ...{ sourceType: "image", destinationType: "volume", bootIndex: 0, sizeGib: 1, guestFormat: null },
+  ...{ deviceName: null, deleteOnTermination: true, volumeType: null, tag: null, diskBus: null },
+}
+
+/** One volume is there already, and one is made to boot from. */
+const createWithVolumesCase: SagaCaseEntry = {
+  arrange: async (c) => {
+    const { platform } = c.cloud.cloud
+    const caller = await callerOf(c)
+    const { ctx: making, settled } = running(platform, caller)
+    const { id: volumeId } = await createVolume(making, volumeWish)
+    await settled()
+    const { ctx, started } = capturing(platform, caller)
+    const there = { ...onVolume, sourceType: "volume", uuid: volumeId, bootIndex: null }
+    const blockDevices = [
+      { ...onVolume, uuid: c.imageId },
+      { ...there, deleteOnTermination: false },
+    ]
+    const [made] = await compute.createServers(ctx, { ...serverWish(c), imageId: null, blockDevices })
+    assert.ok(made)
+    const end = async (expected: Holdings, volumes: string[]) => {
+      assert.deepEqual(await holdingsOf(c, made.id), expected)
+      assert.equal((await volumeNow(c, volumeId))?.status, volumes.length > 0 ? "in-use" : "available")
+      assert.equal((await disksOf(c, made.id)).length, volumes.length)
+      const { ctx: deleting, settled: isDeleted } = running(platform, caller)
+      await compute.deleteServer(deleting, { serverId: made.id })
+      await isDeleted()
+      assert.deepEqual(await holdingsOf(c, made.id), nothing)
+      await volumeIs(c, volumeId, "available")
+      const left = sql`select id from block_storage.volume where image_id is not null`
+      await eventually(
+        "what was made for the server to go with it",
+        async () => (await left.execute(platform.db)).rows.length === 0,
+      )
+    }
+    return {
+      params: started[0],
+      assertDone: () => end(active, ["root", "data"]),
+      assertUnwound: () => end({ ...nothing, status: "ERROR" }, []),
+    }
+  },
+}
+
+/** Of a server that boots from a volume: the image with snapshots of its volumes, or nothing of either. */
+const createVolumeImageCase: SagaCaseEntry = {
+  arrange: async (c) => {
+    const { platform } = c.cloud.cloud
+    const caller = await callerOf(c)
+    const { ctx, settled } = running(platform, caller)
+    const blockDevices = [{ ...onVolume, uuid: c.imageId, deleteOnTermination: false }]
+    const [made] = await compute.createServers(ctx, { ...serverWish(c), imageId: null, blockDevices })
+    assert.ok(made)
+    await settled()
+    const { ctx: quiet, started } = capturing(platform, caller, "compute.server.create_volume_image")
+    await compute.createServerImage(quiet, { serverId: made.id, ...fixedImage })
+    const [params] = started
+    assert.ok(params)
+    // What looks whether a lost worker changes rows wants nobody else to change any.
+    await eventually("the snapshot to be made", async () => {
+      const making = sql`select id from block_storage.snapshot where status = 'creating'`
+      return (await making.execute(platform.db)).rows.length === 0
+    })
+    const snapshots = async () =>
+      (
+        await sql`select id from block_storage.snapshot
+          where id = any(${params.snapshotIds}::uuid[])`.execute(platform.db)
+      ).rows
+    const end = async (hasImage: boolean) => {
+      assert.deepEqual(await holdingsOf(c, made.id), active)
+      assert.equal(await statusOfImage(c, params.imageId), hasImage ? "active" : undefined)
+      // What is taken back goes by a saga of its own.
+      const left = hasImage ? 1 : 0
+      await eventually(`${left} snapshots`, async () => (await snapshots()).length === left)
+    }
+    return { params, assertDone: () => end(true), assertUnwound: () => end(false) }
+  },
+}
+
 /**
  * The image of a saga that makes one: gone when one of these steps failed, else there with its data. The host keeps no
  * copy in either case.
@@ -144,11 +226,37 @@ const imageUnless =
   }
 
 const id = (server: Server) => ({ serverId: server.id })
+
+/** By server: the one that its case is about. */
+const volumeOf = new Map<string, string>()
+
+async function withVolume(ctx: Ctx, server: Server, settled: () => Promise<void>): Promise<void> {
+  const { id: volumeId } = await createVolume(ctx, volumeWish)
+  await settled()
+  volumeOf.set(server.id, volumeId)
+}
+
+const attachment = (server: Server) => ({
+  ...{ serverId: server.id, volumeId: volumeOf.get(server.id) ?? "" },
+  ...{ device: null, tag: null, deleteOnTermination: false },
+})
+
+/** The volume is in the machine's disks while block storage says so, and only then; it has this status after a failure. */
+const volumeUnless =
+  (unwound: "available" | "in-use") => async (c: ServerCloud, params: SagaParams, failed: string | null) => {
+    const done = unwound === "available" ? "in-use" : "available"
+    const { serverId, volumeId } = params
+    const volume = await volumeNow(c, volumeId)
+    assert.equal(volume?.status, failed === null ? done : unwound)
+    const isIn = (await disksOf(c, serverId)).includes(volumeId)
+    assert.equal(isIn, volume?.status === "in-use")
+  }
 const shelved: Holdings = { status: "SHELVED_OFFLOADED", room: [], ports: [""], machine: "none" }
 const fixedImage = { name: "snap", metadata: {} }
 
 export const sagaCases: Readonly<Record<string, SagaCaseEntry>> = {
   "compute.server.create": createCase,
+  "compute.server.create_with_volumes": createWithVolumesCase,
   "compute.server.delete": ofServer({
     begin: (ctx, server) => compute.deleteServer(ctx, id(server)),
     done: nothing,
@@ -221,6 +329,7 @@ export const sagaCases: Readonly<Record<string, SagaCaseEntry>> = {
     unwound: active,
     check: imageUnless(["snapshot", "upload"]),
   }),
+  "compute.server.create_volume_image": createVolumeImageCase,
   "compute.server.create_backup": ofServer({
     begin: (ctx, server) =>
       compute.createServerBackup(ctx, { ...id(server), ...fixedImage, backupType: "daily", rotation: 1 }),
@@ -259,6 +368,23 @@ export const sagaCases: Readonly<Record<string, SagaCaseEntry>> = {
     done: { ...active, ports: [] },
     // Without its device, until it is detached again or the machine starts.
     unwound: active,
+  }),
+  "compute.server.attach_volume": ofServer({
+    before: withVolume,
+    begin: (ctx, server) => compute.attachVolume(ctx, attachment(server)),
+    done: active,
+    unwound: active,
+    check: volumeUnless("available"),
+  }),
+  "compute.server.detach_volume": ofServer({
+    before: async (ctx, server, settled) => {
+      await withVolume(ctx, server, settled)
+      await compute.attachVolume(ctx, attachment(server))
+    },
+    begin: (ctx, server) => compute.detachVolume(ctx, attachment(server)),
+    done: active,
+    unwound: active,
+    check: volumeUnless("in-use"),
   }),
   "compute.server.shelve": ofServer({
     begin: (ctx, server) => compute.shelveServer(ctx, id(server)),

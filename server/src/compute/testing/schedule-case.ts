@@ -44,6 +44,7 @@ export function hostState(name: string, over: Partial<HostState> = {}): HostStat
     },
     instances: 0,
     ioOps: 0,
+    physicalNetworks: null,
     ...over,
   }
 }
@@ -61,6 +62,8 @@ export function scheduleRequest(over: Partial<ScheduleRequest> = {}): ScheduleRe
     sameHosts: null,
     differentHosts: [],
     group: null,
+    physicalNetworks: [],
+    volumeHosts: [],
     ...over,
   }
 }

@@ -26,6 +26,8 @@ export interface Narrowing {
   zone?: string
   /** Neither disabled nor down. */
   isServing?: true
+  /** Those that reach them all, or did not say which they reach. */
+  physicalNetworks?: readonly string[]
 }
 
 export interface Refusal {
