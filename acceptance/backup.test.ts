@@ -18,26 +18,18 @@ interface Finding {
   power: string
 }
 
+/** Returns its id when it runs. */
 async function createServer(session: Session, name: string): Promise<string> {
-  const [image] = (await session.get("/image/v2/images?name=kumoi-guest")).images
-  const networks = (await session.get("/network/v2.0/networks?name=private")).networks
-  const server = { name, imageRef: image.id, flavorRef: "42", networks: [{ uuid: networks[0].id }] }
-  const answer = await session.send("POST", "/compute/v2.1/servers", { server })
-  assert.equal(answer.status, 202, JSON.stringify(answer.body))
-  await untilStatus(session, answer.body.server.id, "ACTIVE")
-  return answer.body.server.id
+  const id = await session.createServer({ name })
+  await session.untilStatus(id, "ACTIVE")
+  return id
 }
 
-const statusOf = async (session: Session, id: string): Promise<string> =>
-  (await session.get(`/compute/v2.1/servers/${id}`)).server.status
-
-const untilStatus = (session: Session, id: string, status: string) =>
-  eventually(`server ${id} to be ${status}`, async () => (await statusOf(session, id)) === status)
-
-async function act(session: Session, id: string, action: string, status: string): Promise<void> {
-  const answer = await session.send("POST", `/compute/v2.1/servers/${id}/action`, { [action]: null })
-  assert.equal(answer.status, 202, JSON.stringify(answer.body))
-  await untilStatus(session, id, status)
+async function stopAndStart(session: Session, id: string): Promise<void> {
+  await session.act(id, "os-stop")
+  await session.untilStatus(id, "SHUTOFF")
+  await session.act(id, "os-start")
+  await session.untilStatus(id, "ACTIVE")
 }
 
 async function createImage(cloud: TestCloud, session: Session, name: string): Promise<string> {
@@ -70,18 +62,14 @@ test("back up, go on, restore: nothing is lost, what differs is listed, and know
   assert.match((await attempt(cloud, "restore", backup)).stderr, /is running/)
 
   // The generations of what is known rise, too.
-  for (let i = 0; i < 2; i++) {
-    await act(session, known, "os-stop", "SHUTOFF")
-    await act(session, known, "os-start", "ACTIVE")
-  }
+  for (let i = 0; i < 2; i++) await stopAndStart(session, known)
   const created = await createServer(session, "created-since")
   const newImage = await createImage(cloud, session, "new-image")
-  await session.send("DELETE", `/compute/v2.1/servers/${deleted}`)
-  await session.send("DELETE", `/image/v2/images/${oldImage}`)
-  await eventually("the delete", async () => {
-    const { status } = await session.send("GET", `/compute/v2.1/servers/${deleted}`)
-    return status === 404
-  })
+  await session.must("DELETE", `/image/v2/images/${oldImage}`)
+  await session.deleteServer(deleted)
+  // Only a host that was in the cloud's epoch can tell that the database is older than its machines.
+  const epoch = join(cloud.dataDir, "agent/epoch.json")
+  await eventually("the host to be in the cloud's epoch", async () => existsSync(epoch))
   await cloud.kumoi("down")
 
   const damaged = join(place, "damaged")
@@ -99,12 +87,11 @@ test("back up, go on, restore: nothing is lost, what differs is listed, and know
 
   const again = await Session.open(cloud, "demo")
   // Known servers obey, though their hosts have seen higher generations.
-  await untilStatus(again, known, "ACTIVE")
-  await act(again, known, "os-stop", "SHUTOFF")
-  await act(again, known, "os-start", "ACTIVE")
+  await again.untilStatus(known, "ACTIVE")
+  await stopAndStart(again, known)
   assert.equal((await again.send("GET", `/compute/v2.1/servers/${created}`)).status, 404)
   // What was destroyed since is in error and not made anew.
-  await untilStatus(again, deleted, "ERROR")
+  await again.untilStatus(deleted, "ERROR")
   const found = await eventually("the findings", async () => {
     const list = await findings(cloud)
     return list.length === 2 && list
@@ -129,8 +116,7 @@ test("back up, go on, restore: nothing is lost, what differs is listed, and know
   await again.send("DELETE", `/compute/v2.1/servers/${deleted}`)
   const adopted = await cloud.kumoi("host", "adopt", created)
   assert.match(adopted.stdout, new RegExp(`server ${created} .* is active`))
-  await act(again, created, "os-stop", "SHUTOFF")
-  await act(again, created, "os-start", "ACTIVE")
+  await stopAndStart(again, created)
   // The delete may still be on its way.
   await eventually("nothing to differ", async () => {
     assert.deepEqual(await findings(cloud), [])
@@ -149,8 +135,7 @@ test("a backup is restored into a new data directory, as on another machine", as
     await using cloud = await TestCloud.start(fakes)
     const session = await Session.open(cloud, "demo")
     projectId = session.projectId
-    const answer = await session.send("POST", "/network/v2.0/networks", { network: { name: "kept" } })
-    assert.equal(answer.status, 201)
+    await session.must("POST", "/network/v2.0/networks", { network: { name: "kept" } })
     const result = JSON.parse((await cloud.kumoi("backup", backup, "--json", "--images")).stdout)
     assert.equal(result.directory, backup)
     assert.ok(result.files > 50 && result.images.areIncluded)

@@ -24,12 +24,17 @@ export interface TestCloudOptions {
   parentDir?: string
   /** Further flags of `kumoi up`. */
   flags?: string[]
-  /** Address with prefix length of a bridge inside its namespace, which other hosts' namespaces are joined to. */
-  bridge?: string
+  /** Bridges inside its namespace, each with its address and prefix length, or null for none. */
+  bridges?: Readonly<Record<string, string | null>>
 }
 
-/** The bridge inside the cloud's namespace. */
-export const hostBridge = "br-hosts"
+/** For ssh to guests: their host keys are new each time, and nobody is there to be asked. */
+export const sshOptions = [
+  "StrictHostKeyChecking=no",
+  "UserKnownHostsFile=/dev/null",
+  "ConnectTimeout=5",
+  "BatchMode=yes",
+].flatMap((option) => ["-o", option])
 
 export const isRoot = process.getuid?.() === 0
 
@@ -150,7 +155,8 @@ export class TestCloud implements AsyncDisposable {
       if (cloud.#namespace) {
         await run("ip", ["netns", "add", cloud.#namespace])
         await run("ip", ["-n", cloud.#namespace, "link", "set", "lo", "up"])
-        if (options.bridge) await cloud.#makeBridge(options.bridge)
+        for (const [name, address] of Object.entries(options.bridges ?? {}))
+          await cloud.#makeBridge(name, address)
       }
       await cloud.up()
       there.add(cloud)
@@ -161,10 +167,10 @@ export class TestCloud implements AsyncDisposable {
     }
   }
 
-  async #makeBridge(address: string): Promise<void> {
-    await this.inside("ip", ["link", "add", hostBridge, "type", "bridge"])
-    await this.inside("ip", ["address", "add", address, "dev", hostBridge])
-    await this.inside("ip", ["link", "set", hostBridge, "up"])
+  async #makeBridge(name: string, address: string | null): Promise<void> {
+    await this.inside("ip", ["link", "add", name, "type", "bridge"])
+    if (address !== null) await this.inside("ip", ["address", "add", address, "dev", name])
+    await this.inside("ip", ["link", "set", name, "up"])
   }
 
   /** Where it runs; null: in no namespace of its own. */

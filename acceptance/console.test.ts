@@ -28,6 +28,6 @@ test("somebody logs in on the serial line of a machine by a WebSocket, which end
   say("echo $((40 + 2)) is said")
   await hear("42 is said")
   const ended = once(socket, "close")
-  await guest.cloud.openstack("demo", "server", "delete", "--wait", "vm1")
+  await guest.deleteServer()
   await ended
 })

@@ -4,17 +4,9 @@ import { readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
 import { eventually, TestCloud } from "./cloud.ts"
-import { type Answer, Session } from "./session.ts"
+import { type Answer, type Server, Session } from "./session.ts"
 
 const batch = 20
-/** Accepted work is over by then, also when the lease of the dead process must run out first. */
-
-interface Server {
-  id: string
-  name: string
-  status: string
-  fault?: { message: string }
-}
 
 describe("kill -9 of the process while servers are made and deleted", () => {
   let cloud: TestCloud
@@ -32,19 +24,11 @@ describe("kill -9 of the process while servers are made and deleted", () => {
     await cloud.up("--config", config)
     demo = await Session.open(cloud, "demo")
     admin = await Session.open(cloud, "admin")
-    network = await makeNetwork()
-    image = (await demo.get("/image/v2/images?name=kumoi-guest")).images[0].id
+    // With an address for every server: what is made beyond those that were answered counts too.
+    network = await demo.createNetwork({ name: "crash" }, { cidr: "192.168.64.0/22" })
+    image = await demo.imageId("kumoi-guest")
   })
   after(async () => await cloud?.[Symbol.asyncDispose]())
-
-  /** With an address for every server: what is made beyond those that were answered counts too. */
-  async function makeNetwork(): Promise<string> {
-    const made = await demo.send("POST", "/network/v2.0/networks", { network: { name: "crash" } })
-    const id: string = made.body.network.id
-    const subnet = { network_id: id, ip_version: 4, cidr: "192.168.64.0/22" }
-    assert.equal((await demo.send("POST", "/network/v2.0/subnets", { subnet })).status, 201)
-    return id
-  }
 
   const create = (name: string): Promise<Answer> =>
     demo.send("POST", "/compute/v2.1/servers", {

@@ -2,10 +2,14 @@
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
 import { eventually, TestCloud } from "./cloud.ts"
+import { Session } from "./session.ts"
 
 let cloud: TestCloud
+let admin: Session
+let far: string
 before(async () => {
   cloud = await TestCloud.start({ hypervisor: "fake", network: "fake" })
+  admin = await Session.open(cloud, "admin")
 })
 after(async () => await cloud?.[Symbol.asyncDispose]())
 
@@ -18,8 +22,9 @@ test("simulated hosts come, take servers, and are there again after a restart an
   assert.match(await fleet("add", "2", "--profile", "large"), /^5 simulated hosts \(3 small, 2 large\)/)
   await areUp(5)
   const on = ["--os-compute-api-version", "2.74", "server", "create", "--host", "sim-00005"]
-  const what = ["--image", "kumoi-guest", "--flavor", "m1.tiny", "--network", "private", "--wait", "far"]
-  await cloud.openstack("admin", ...on, ...what)
+  const what = ["--image", "kumoi-guest", "--flavor", "m1.tiny", "--network", "private", "far"]
+  far = await cloud.openstack("admin", ...on, ...what, "-f", "value", "-c", "id")
+  await admin.untilStatus(far, "ACTIVE")
   assert.match(await fleet("list"), /1 servers on them/)
   await cloud.kumoi("down")
   await cloud.up()
@@ -27,13 +32,12 @@ test("simulated hosts come, take servers, and are there again after a restart an
   await cloud.killForGood()
   await cloud.up()
   await areUp(5)
-  const status = ["server", "show", "far", "-f", "value", "-c", "status"]
-  assert.equal(await cloud.openstack("admin", ...status), "ACTIVE")
+  assert.equal((await admin.server(far)).status, "ACTIVE")
 })
 
 test("those with servers stay; the others go, with their rows", async () => {
   assert.match(String(await fleet("remove").catch(String)), /There are servers on sim-00005/)
-  await cloud.openstack("admin", "server", "delete", "--wait", "far")
+  await admin.deleteServer(far)
   assert.match(await fleet("remove", "4"), /^1 simulated hosts \(1 small\)/)
   const services = await cloud.openstack("admin", "compute", "service", "list", "-f", "value", "-c", "Host")
   assert.deepEqual(

@@ -29,7 +29,7 @@ const diskBytes = 20_480 * mib
 
 const fillsItsDisk = `#!/bin/sh
 echo "=== filling" > /dev/console
-dd if=/dev/urandom of=/root/fill bs=1M count=100 && sync && echo "=== filled" > /dev/console
+dd if=/dev/urandom of=/root/fill bs=1M count=60 && sync && echo "=== filled" > /dev/console
 `
 
 /** A file system of its own, small and sparse, that a test can fill in no time. */
@@ -101,8 +101,7 @@ describe("a full disk", { skip: isRoot ? false : "a small disk is mounted by roo
     await disk?.[Symbol.asyncDispose]()
   })
 
-  const statusOf = async (id: string): Promise<string> =>
-    (await session.get(`/compute/v2.1/servers/${id}`)).server.status
+  const statusOf = async (id: string) => (await session.server(id)).status
 
   test("up is refused with the way out, and leaves nothing", async () => {
     await disk.leave(10 * mib)
@@ -137,15 +136,15 @@ describe("a full disk", { skip: isRoot ? false : "a small disk is mounted by roo
   })
 
   test("a guest that finds no room waits for it, and goes on by itself", async () => {
-    const images = (await session.get("/image/v2/images?name=kumoi-guest")).images
-    const networks = (await session.get("/network/v2.0/networks?name=private")).networks
+    const imageRef = await session.imageId("kumoi-guest")
+    const uuid = await session.networkId("private")
     create = (name, more = {}) =>
       session.send("POST", "/compute/v2.1/servers", {
         server: {
           name,
-          imageRef: images[0].id,
+          imageRef,
           flavorRef: "84",
-          networks: [{ uuid: networks[0].id }],
+          networks: [{ uuid }],
           ...more,
         },
       })
@@ -153,16 +152,12 @@ describe("a full disk", { skip: isRoot ? false : "a small disk is mounted by roo
     const made = await create("writer", { config_drive: true, user_data: userData })
     assert.equal(made.status, 202)
     const { id } = made.body.server
-    await eventually("the server to be ACTIVE", async () => (await statusOf(id)) === "ACTIVE")
+    await session.untilStatus(id, "ACTIVE")
     await disk.leave(40 * mib)
-    await eventually("the guest to be held", async () => (await statusOf(id)) === "PAUSED")
+    await session.untilStatus(id, "PAUSED")
     disk.empty()
-    await eventually("the guest to go on", async () => (await statusOf(id)) === "ACTIVE")
-    const consoleOf = (lines: number) =>
-      session.send("POST", `/compute/v2.1/servers/${id}/action`, { "os-getConsoleOutput": { length: lines } })
-    await eventually("its write to succeed", async () =>
-      (await consoleOf(100)).body.output.includes("=== filled"),
-    )
+    await session.untilStatus(id, "ACTIVE")
+    await eventually("its write to succeed", async () => (await session.consoleOf(id)).includes("=== filled"))
     await session.send("DELETE", `/compute/v2.1/servers/${id}`)
   })
 

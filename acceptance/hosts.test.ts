@@ -1,12 +1,11 @@
 // Three hosts, one cloud: they join by the printed line, machines on each reach one another and the outside, and a host
 // that is cut off or dies takes nothing with it.
 import assert from "node:assert/strict"
-import { chmodSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
-import { setTimeout as delay } from "node:timers/promises"
-import { eventually, isRoot, TestCloud } from "./cloud.ts"
-import { cloudAddress, TestHost } from "./hosts.ts"
+import { eventually, isRoot, sshOptions, TestCloud } from "./cloud.ts"
+import { cloudAddress, hostBridges, TestHost } from "./hosts.ts"
+import { Session } from "./session.ts"
 
 interface ShownHost {
   name: string
@@ -16,14 +15,17 @@ interface ShownHost {
 
 describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need root" }, () => {
   let cloud: TestCloud
+  let admin: Session
   const hosts: TestHost[] = []
+  const ids = new Map<string, string>()
   const floating = new Map<string, string>()
   const fixed = new Map<string, string>()
   const keyFile = () => join(cloud.dataDir, "test-key")
 
   before(async () => {
     const flags = ["--listen", cloudAddress]
-    cloud = await TestCloud.start({ hypervisor: "qemu", network: "ovn", flags, bridge: `${cloudAddress}/24` })
+    cloud = await TestCloud.start({ hypervisor: "qemu", network: "ovn", flags, bridges: hostBridges })
+    admin = await Session.open(cloud, "admin")
     for (const number of [2, 3]) hosts.push(await TestHost.make(cloud, number))
   })
   after(async () => {
@@ -33,23 +35,17 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
 
   const second = () => hosts[0] ?? assert.fail("no second host")
   const third = () => hosts[1] ?? assert.fail("no third host")
-  const admin = (...args: string[]) => cloud.openstack("admin", ...args)
+  const client = (...args: string[]) => cloud.openstack("admin", ...args)
   const listed = async () =>
     (JSON.parse((await cloud.kumoi("host", "list", "--json")).stdout) as { cloudHosts: ShownHost[] })
       .cloudHosts
   const stateOf = async (name: string) => (await listed()).find((host) => host.name === name)?.state
-  const statusOf = async (name: string) => await admin("server", "show", name, "-f", "value", "-c", "status")
+  const idOf = (server: string) => ids.get(server) ?? assert.fail(`${server} was not made`)
   const addressOf = (server: string) => floating.get(server) ?? assert.fail(`${server} has no floating IP`)
   const pings = async (address: string) =>
     (await cloud.inside("ping", ["-c", "1", "-W", "2", address], { isChecked: false })).exitCode === 0
   const sshArgs = (server: string, ...command: string[]) => {
-    const options = [
-      "StrictHostKeyChecking=no",
-      "UserKnownHostsFile=/dev/null",
-      "ConnectTimeout=5",
-      "BatchMode=yes",
-    ]
-    const args = ["-i", keyFile(), ...options.flatMap((option) => ["-o", option])]
+    const args = ["-i", keyFile(), ...sshOptions]
     return [...args, `cirros@${addressOf(server)}`, ...command]
   }
   const ssh = async (server: string, ...command: string[]) =>
@@ -67,53 +63,25 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
     })
     const again = await second().kumoi("host", "join", `https://${cloudAddress}:5443`, "x").catch(String)
     assert.match(String(again), /is the host host2 of the cloud/)
-    const agents = await eventually("network agents", async () => {
-      const text = await admin("network", "agent", "list", "--host", "host3", "-f", "value")
-      return text !== "" && text
+    await eventually("network agents", async () => {
+      return (await admin.get("/network/v2.0/agents?host=host3")).agents.length > 0
     })
+    const agents = await client("network", "agent", "list", "--host", "host3", "-f", "value")
     assert.match(agents, /OVN Controller agent.*host3/)
-    assert.match(await admin("hypervisor", "list", "-f", "value"), /host2 QEMU 10\.99\.0\.2 up/)
+    assert.match(await client("hypervisor", "list", "-f", "value"), /host2 QEMU 10\.99\.0\.2 up/)
   })
 
   test("machines on each host boot, from an image that came through the door", async () => {
-    writeFileSync(keyFile(), `${await admin("keypair", "create", "key")}\n`)
-    chmodSync(keyFile(), 0o600)
-    for (const rule of [["icmp"], ["tcp", "--dst-port", "22"]]) {
-      const group = await admin("security", "group", "list", "--project", "admin", "-f", "value", "-c", "ID")
-      await admin("security", "group", "rule", "create", group, "--protocol", ...rule)
+    await admin.createKey("key", keyFile())
+    await admin.letIn()
+    const own = (await listed()).map(({ name }) => name).find((name) => !/^host[23]$/.test(name))
+    for (const [at, host] of [own ?? assert.fail("no first host"), "host2", "host3"].entries()) {
+      const name = `vm${at + 1}`
+      ids.set(name, await admin.createServer({ name, host, key_name: "key" }))
     }
-    const names = ["", "host2", "host3"]
-    for (const [at, host] of names.entries()) {
-      const first = (await listed()).map(({ name }) => name).find((name) => !names.includes(name)) ?? ""
-      const where = ["--os-compute-api-version", "2.74"]
-      const what = [
-        "--image",
-        "kumoi-guest",
-        "--flavor",
-        "m1.tiny",
-        "--network",
-        "private",
-        "--key-name",
-        "key",
-      ]
-      const vm = `vm${at + 1}`
-      await admin(
-        ...where,
-        "server",
-        "create",
-        ...what,
-        "--config-drive",
-        "false",
-        "--host",
-        host || first,
-        vm,
-      )
-    }
-    for (const vm of ["vm1", "vm2", "vm3"]) {
-      await eventually(`${vm} to be ACTIVE`, async () => (await statusOf(vm)) === "ACTIVE")
-      const ip = await admin("floating", "ip", "create", "public", "-f", "value", "-c", "floating_ip_address")
-      await admin("server", "add", "floating", "ip", vm, ip)
-      floating.set(vm, ip)
+    for (const [vm, id] of ids) {
+      await admin.untilStatus(id, "ACTIVE")
+      floating.set(vm, await admin.giveFloatingIp(id))
     }
     for (const vm of ["vm1", "vm2", "vm3"]) {
       assert.equal((await eventually(`ssh to ${vm}`, () => ssh(vm, "hostname"))).trim(), vm)
@@ -155,12 +123,16 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
     // Whichever host is the gateway, that address is beyond it.
     const log = "/tmp/pings"
     const pinging = `sudo sh -c 'ping -i 0.2 ${cloudAddress} >${log} 2>&1 </dev/null &'`
-    const viaSecond = await second().inside("ssh", sshArgs("vm3", pinging), { timeoutMs: 30_000 })
-    assert.equal(viaSecond.exitCode, 0)
-    await delay(3_000)
+    const bySecond = async (command: string) =>
+      (await second().inside("ssh", sshArgs("vm3", command), { timeoutMs: 30_000 })).stdout
+    const numbersIn = (text: string) => [...text.matchAll(/seq=(\d+)/g)].map((m) => Number(m[1]))
+    await bySecond(pinging)
+    await eventually(
+      "answers by the second host",
+      async () => numbersIn(await bySecond(`cat ${log}`)).length > 10,
+    )
     await second().pullCable()
-    const sequence = async () =>
-      [...(await ssh("vm3", `cat ${log}`)).matchAll(/seq=(\d+)/g)].map((m) => Number(m[1]))
+    const sequence = async () => numbersIn(await ssh("vm3", `cat ${log}`))
     const before = (await eventually("the other gateway", sequence)).length
     const seen = await eventually("answers by it", async () => {
       const all = await sequence()
@@ -178,15 +150,18 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
 
   test("a disk on another host becomes an image", async () => {
     await ssh("vm2", "sudo sh -c 'echo kept > /root/note; sync'")
-    await admin("server", "image", "create", "--name", "frozen", "--wait", "vm2")
-    assert.equal(await admin("image", "show", "frozen", "-f", "value", "-c", "status"), "active")
+    await admin.act(idOf("vm2"), "createImage", { name: "frozen" })
+    await eventually("the image to be active", async () => {
+      const { images } = await admin.get("/image/v2/images?name=frozen")
+      return images.length === 1 && images[0].status === "active"
+    })
   })
 
   test("a host that is cut off is down, its machines run on, and it is back by itself", async () => {
     const before = Number((await ssh("vm2", "cat /proc/uptime")).split(".")[0])
     await second().pullCable()
     await eventually("the host to be down", async () => (await stateOf("host2")) === "down")
-    assert.equal(await statusOf("vm2"), "ACTIVE")
+    assert.equal((await admin.server(idOf("vm2"))).status, "ACTIVE")
     assert.equal(await pings(addressOf("vm2")), false)
     assert.equal(await pings(addressOf("vm3")), true)
     await second().plugCable()
@@ -201,14 +176,15 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
     assert.equal(await pings(addressOf("vm3")), true)
     await third().kumoi("up", "--detach")
     await eventually("the host to be up", async () => (await stateOf("host3")) === "up")
-    await admin("server", "reboot", "--hard", "--wait", "vm3")
+    await admin.act(idOf("vm3"), "reboot", { type: "HARD" })
+    await admin.untilStatus(idOf("vm3"), "ACTIVE")
     assert.equal((await eventually("ssh", () => ssh("vm3", "hostname"))).trim(), "vm3")
   })
 
   test("a host is removed when no server is on it, and its certificate opens nothing any more", async () => {
     const refused = await cloud.kumoi("host", "remove", "host3").catch(String)
     assert.match(String(refused), /hosting instances/)
-    await admin("server", "delete", "--wait", "vm3")
+    await admin.deleteServer(idOf("vm3"))
     const knock = async () => {
       const member = (name: string) => join(third().dataDir, "member", name)
       const files = ["--cert", member("host.pem"), "--key", member("host.key"), "--cacert", member("ca.pem")]

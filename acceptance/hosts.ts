@@ -4,11 +4,15 @@ import { randomBytes } from "node:crypto"
 import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
-import { hostBridge, type RunResult, run, type TestCloud } from "./cloud.ts"
+import { type RunResult, run, type TestCloud } from "./cloud.ts"
 
 const root = resolve(import.meta.dirname, "..")
 
 export const cloudAddress = "10.99.0.1"
+
+/** The bridge inside the cloud's namespace that the hosts' namespaces are joined to. */
+const hostBridge = "br-hosts"
+export const hostBridges = { [hostBridge]: `${cloudAddress}/24` }
 
 export class TestHost implements AsyncDisposable {
   readonly name: string
@@ -51,6 +55,20 @@ export class TestHost implements AsyncDisposable {
     await run("ip", ["-n", namespace, "link", "set", this.#cable, "master", hostBridge, "up"])
     await run("ip", ["-n", own, "address", "add", `${this.#address}/24`, "dev", "eth0"])
     await run("ip", ["-n", own, "link", "set", "eth0", "up"])
+  }
+
+  /** A bridge of the same name as one in the cloud's namespace, with a cable between the two. */
+  async makeBridge(name: string): Promise<void> {
+    const own = this.#namespace
+    const { namespace } = this.#cloud
+    if (namespace === null) throw new Error("the cloud is in no namespace of its own")
+    const [cable, end] = [`${name}-${this.name}`, `${name}-0`]
+    await run("ip", ["-n", own, "link", "add", name, "type", "bridge"])
+    const peer = ["peer", "name", end, "netns", own]
+    await run("ip", ["-n", namespace, "link", "add", cable, "type", "veth", ...peer])
+    await run("ip", ["-n", namespace, "link", "set", cable, "master", name, "up"])
+    await run("ip", ["-n", own, "link", "set", end, "master", name, "up"])
+    await run("ip", ["-n", own, "link", "set", name, "up"])
   }
 
   /** By the line that the cloud prints. */

@@ -12,23 +12,6 @@ const kumoi = resolve(import.meta.dirname, "../kumoi")
 const fakes = { hypervisor: "fake", network: "fake" } as const
 const fakeFlags = ["--hypervisor", "fake", "--network", "fake"]
 
-type Server = { id: string; name: string; status: string }
-
-async function createServer(session: Session, name: string): Promise<string> {
-  const [image] = (await session.get("/image/v2/images?name=kumoi-guest")).images
-  const networks = (await session.get("/network/v2.0/networks?name=private")).networks
-  const server = { name, imageRef: image.id, flavorRef: "42", networks: [{ uuid: networks[0].id }] }
-  const answer = await session.send("POST", "/compute/v2.1/servers", { server })
-  assert.equal(answer.status, 202, JSON.stringify(answer.body))
-  return answer.body.server.id
-}
-
-const serverOf = async (session: Session, id: string): Promise<Server> =>
-  (await session.get(`/compute/v2.1/servers/${id}`)).server
-
-const untilStatus = (session: Session, id: string, status: string) =>
-  eventually(`server ${id} to be ${status}`, async () => (await serverOf(session, id)).status === status)
-
 describe("a cloud from up to down", () => {
   let cloud: TestCloud
   before(async () => {
@@ -109,23 +92,21 @@ describe("a cloud from up to down", () => {
     seen.delete(503)
     assert.deepEqual([...seen], [], "other answers than 200 and 503")
     assert.equal(await cloud.mainPid(), mainPid, "the cloud's own process went on")
-    await untilStatus(session, await createServer(session, "after-the-kill"), "ACTIVE")
+    await session.untilStatus(await session.createServer({ name: "after-the-kill" }), "ACTIVE")
   })
 
   test("down leaves nothing; up goes on with everything that was there", async () => {
     const admin = await Session.open(cloud, "admin")
     const demo = await Session.open(cloud, "demo")
-    await cloud.openstack("admin", "user", "create", "--password", "s3cret-of-ann", "ann")
-    await cloud.openstack("demo", "network", "create", "kept")
-    const running = await createServer(demo, "running")
-    const stopped = await createServer(demo, "stopped")
-    await untilStatus(demo, running, "ACTIVE")
-    await untilStatus(demo, stopped, "ACTIVE")
-    assert.equal(
-      (await demo.send("POST", `/compute/v2.1/servers/${stopped}/action`, { "os-stop": null })).status,
-      202,
-    )
-    await untilStatus(demo, stopped, "SHUTOFF")
+    const ann = { name: "ann", password: "s3cret-of-ann" }
+    await admin.must("POST", "/identity/v3/users", { user: ann })
+    await demo.must("POST", "/network/v2.0/networks", { network: { name: "kept" } })
+    const running = await demo.createServer({ name: "running" })
+    const stopped = await demo.createServer({ name: "stopped" })
+    await demo.untilStatus(running, "ACTIVE")
+    await demo.untilStatus(stopped, "ACTIVE")
+    await demo.act(stopped, "os-stop")
+    await demo.untilStatus(stopped, "SHUTOFF")
 
     await cloud.kumoi("down")
     assert.deepEqual(await cloud.traces(), [])
@@ -138,14 +119,13 @@ describe("a cloud from up to down", () => {
     // The tokens of before are good: their keys are kept.
     assert.equal((await admin.get("/identity/v3/users?name=ann")).users.length, 1)
     assert.equal((await demo.get("/network/v2.0/networks?name=kept")).networks.length, 1)
-    await untilStatus(demo, running, "ACTIVE")
-    assert.equal((await serverOf(demo, stopped)).status, "SHUTOFF")
+    await demo.untilStatus(running, "ACTIVE")
+    assert.equal((await demo.server(stopped)).status, "SHUTOFF")
     await eventually("the guest to run again", async () => {
-      const shown = (await demo.get(`/compute/v2.1/servers/${running}`)).server
-      return shown["OS-EXT-STS:power_state"] === 1
+      return (await demo.server(running))["OS-EXT-STS:power_state"] === 1
     })
-    await cloud.openstack("demo", "server", "start", stopped)
-    await untilStatus(demo, stopped, "ACTIVE")
+    await demo.act(stopped, "os-start")
+    await demo.untilStatus(stopped, "ACTIVE")
   })
 
   test("down clears away what a killed process left", async () => {
@@ -219,8 +199,7 @@ describe("two clouds on one machine", () => {
   test("they share nothing", async () => {
     const one = await Session.open(first, "demo")
     const two = await Session.open(second, "demo")
-    const id = await createServer(one, "only-here")
-    await untilStatus(one, id, "ACTIVE")
+    await one.untilStatus(await one.createServer({ name: "only-here" }), "ACTIVE")
     assert.deepEqual((await two.get("/compute/v2.1/servers")).servers, [])
     const env = environmentOf((await run(kumoi, ["env", "--data", first.dataDir])).stdout)
     await assert.rejects(Session.logIn(`http://127.0.0.1:${second.port}`, env), /answered 401/)
@@ -315,6 +294,14 @@ describe("wrong words on the command line", () => {
 })
 
 describe("routes and doctor", () => {
+  test("what it prints comes whole to who reads slowly, and may be read in part", async () => {
+    const slow = await run("sh", ["-c", `${kumoi} routes --json | { sleep 1; cat; }`])
+    assert.ok(slow.stdout.length > 64 * 1024)
+    JSON.parse(slow.stdout)
+    const some = await run("sh", ["-c", `${kumoi} routes | head -n 1`])
+    assert.equal(some.stderr, "")
+  })
+
   test("routes --json lists operations of every API with the version's path", async () => {
     type Route = { service: string; method: string; path: string; actions?: string[] }
     const routes: Route[] = JSON.parse((await run(kumoi, ["routes", "--json"])).stdout)
@@ -367,7 +354,7 @@ describe("without root", { skip: isRoot ? false : "is covered by every other tes
     assert.match(up.stdout, /Not root: machines and networks are simulated.*As root/)
     const env = environmentOf((await asNobody("env", "--user", "demo")).stdout)
     const session = await Session.logIn(`http://127.0.0.1:${port}`, env)
-    await untilStatus(session, await createServer(session, "unprivileged"), "ACTIVE")
+    await session.untilStatus(await session.createServer({ name: "unprivileged" }), "ACTIVE")
     const owners = await run("ps", [
       "-o",
       "user=",

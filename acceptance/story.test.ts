@@ -3,43 +3,34 @@ import assert from "node:assert/strict"
 import { chmodSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
-import { eventually, isRoot, TestCloud } from "./cloud.ts"
-
-type Server = { id: string; status: string; addresses: Record<string, string[]> }
+import { eventually, isRoot, sshOptions, TestCloud } from "./cloud.ts"
+import { Session } from "./session.ts"
 
 describe("the story of a machine, by the stock client", {
   skip: isRoot ? false : "real machines and networks need root",
 }, () => {
   let cloud: TestCloud
+  /** Waits for what the stock client asked for. */
+  let session: Session
+  let id = ""
   let address = ""
   const keyFile = () => join(cloud.dataDir, "test-key")
 
-  const statusOf = async () => (await cloud.openstackJson<Server>("demo", "server", "show", "vm1")).status
-  const ssh = (...command: string[]) =>
-    cloud.inside(
-      "ssh",
-      [
-        "-i",
-        keyFile(),
-        "-o",
-        "StrictHostKeyChecking=no",
-        "-o",
-        "UserKnownHostsFile=/dev/null",
-        "-o",
-        "ConnectTimeout=5",
-        "-o",
-        "BatchMode=yes",
-        `cirros@${address}`,
-        ...command,
-      ],
-      { timeoutMs: 30_000 },
+  const untilReady = (server: string, name: string) =>
+    eventually(`the guest ${name} to be ready`, async () =>
+      (await session.consoleOf(server)).includes(`ready: ${name}`),
     )
+  const ssh = (...command: string[]) =>
+    cloud.inside("ssh", ["-i", keyFile(), ...sshOptions, `cirros@${address}`, ...command], {
+      timeoutMs: 30_000,
+    })
 
   const isPort22Open = async () =>
     (await cloud.inside("nc", ["-z", "-w", "3", address, "22"], { isChecked: false })).exitCode === 0
 
   before(async () => {
     cloud = await TestCloud.start({ hypervisor: "qemu", network: "ovn" })
+    session = await Session.open(cloud, "demo")
   })
 
   after(async () => {
@@ -47,8 +38,7 @@ describe("the story of a machine, by the stock client", {
   })
 
   test("key pair, image, flavor, network, security group rules", async () => {
-    writeFileSync(keyFile(), await cloud.openstack("demo", "keypair", "create", "key"))
-    writeFileSync(keyFile(), `${(await import("node:fs")).readFileSync(keyFile(), "utf8").trim()}\n`)
+    writeFileSync(keyFile(), `${await cloud.openstack("demo", "keypair", "create", "key")}\n`)
     chmodSync(keyFile(), 0o600)
     assert.match(await cloud.openstack("demo", "image", "list"), /kumoi-guest.*active/)
     assert.match(await cloud.openstack("demo", "flavor", "list"), /m1\.tiny/)
@@ -86,13 +76,14 @@ describe("the story of a machine, by the stock client", {
       "--wait",
       "vm1",
     )
-    assert.equal(await statusOf(), "ACTIVE")
-    const log = await eventually("the guest to be ready", async () => {
-      const text = await cloud.openstack("demo", "console", "log", "show", "vm1")
-      return text.includes("kumoi guest ready") && text
-    })
+    type Server = { id: string; status: string }
+    const shown = await cloud.openstackJson<Server>("demo", "server", "show", "vm1")
+    assert.equal(shown.status, "ACTIVE")
+    id = shown.id
+    await untilReady(id, "vm1")
+    const log = await cloud.openstack("demo", "console", "log", "show", "vm1")
     assert.match(log, /Linux version/)
-    assert.match(log, /ready: vm1/)
+    assert.match(log, /kumoi guest ready: vm1/)
   })
 
   test("a floating IP leads to it, by ping and by ssh with the key", async () => {
@@ -151,9 +142,9 @@ describe("the story of a machine, by the stock client", {
 
   test("stop, start, reboot", async () => {
     await cloud.openstack("demo", "server", "stop", "vm1")
-    await eventually("SHUTOFF", async () => (await statusOf()) === "SHUTOFF")
+    await session.untilStatus(id, "SHUTOFF")
     await cloud.openstack("demo", "server", "start", "vm1")
-    await eventually("ACTIVE", async () => (await statusOf()) === "ACTIVE")
+    await session.untilStatus(id, "ACTIVE")
     await eventually("ssh after start", async () => (await ssh("hostname")).stdout.trim() === "vm1")
     await cloud.openstack("demo", "server", "reboot", "--hard", "--wait", "vm1")
     await eventually("ssh after reboot", async () => (await ssh("hostname")).stdout.trim() === "vm1")
@@ -166,9 +157,8 @@ describe("the story of a machine, by the stock client", {
     assert.equal((await ssh("cat kept")).stdout.trim(), "kept")
     const like = ["--flavor", "m1.tiny", "--network", "private", "--wait"]
     await demo("server", "create", "--image", "snap", ...like, "vm2")
-    await eventually("the snapshot's guest to be ready", async () =>
-      (await demo("console", "log", "show", "vm2")).includes("ready: vm2"),
-    )
+    const { servers } = await session.get("/compute/v2.1/servers?name=vm2")
+    await untilReady(servers[0].id, "vm2")
     await demo("server", "delete", "--wait", "vm2")
     await demo("server", "shelve", "--offload", "--wait", "vm1")
     assert.deepEqual(readdirSync(join(cloud.dataDir, "agent/snapshots")), [])

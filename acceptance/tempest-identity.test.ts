@@ -26,6 +26,9 @@ const securityCompliance = {
   unique_last_password_count: 2,
 }
 
+/** Every test has users of its own who log in: at the usual cost the hashes are most of the work, and no test asks. */
+const passwordHashCost = 8
+
 describe("Tempest: identity", () => {
   let cloud: TestCloud
   let folder: string
@@ -33,7 +36,8 @@ describe("Tempest: identity", () => {
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), "kumoi-tempest-"))
     const config = join(folder, "kumoi.yaml")
-    writeFileSync(config, JSON.stringify({ identity: { security_compliance: securityCompliance } }))
+    const identity = { security_compliance: securityCompliance, passwordHashCost }
+    writeFileSync(config, JSON.stringify({ identity }))
     cloud = await TestCloud.start({ hypervisor: "fake", network: "fake", flags: ["--config", config] })
   })
   after(async () => {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict"
 import { after, before, describe, test } from "node:test"
 import { setTimeout as delay } from "node:timers/promises"
 import { eventually, isRoot, TestCloud } from "../cloud.ts"
-import { cloudAddress, TestHost } from "../hosts.ts"
+import { cloudAddress, hostBridges, TestHost } from "../hosts.ts"
 
 interface Found {
   hosts: { host: string; error: string | null; findings: { id: string; kind: string }[] }[]
@@ -16,7 +16,7 @@ describe("faults of a joined host", { skip: isRoot ? false : "real networks need
 
   before(async () => {
     const flags = ["--listen", cloudAddress]
-    cloud = await TestCloud.start({ hypervisor: "qemu", network: "ovn", flags, bridge: `${cloudAddress}/24` })
+    cloud = await TestCloud.start({ hypervisor: "qemu", network: "ovn", flags, bridges: hostBridges })
     host = await TestHost.make(cloud, 2)
     await host.join()
     await isUp(true)

@@ -129,12 +129,21 @@ async function readFacts(dataDir: string): Promise<Facts> {
     PUBLIC_NETWORK_ID: networks[0]?.id ?? "",
     NOVA_MAX: compute.version.version,
     NEUTRON_EXTENSIONS: extensions.map((e) => e.alias).join(","),
-    CINDER_MAX: "3.0",
-    STORAGE_PROTOCOL: "none",
-    VENDOR_NAME: "Kumoi",
+    ...(await volumeFacts(get, catalog)),
     WEB_IMAGES: `http://${webImages.host}:${webImages.port}`,
     SERVICES: catalog.map((s) => s.type).join(","),
   }
+}
+
+type Get = <T>(type: string, path: string) => Promise<T>
+type Pools = { pools: { capabilities: { storage_protocol: string; vendor_name: string } }[] }
+
+async function volumeFacts(get: Get, catalog: Catalog): Promise<Facts> {
+  if (!catalog.some(({ type }) => type === "volumev3")) return { CINDER_MAX: "3.0" }
+  const { versions } = await get<{ versions: { version: string }[] }>("volumev3", "/../")
+  const { pools } = await get<Pools>("volumev3", "/scheduler-stats/get_pools?detail=true")
+  const { storage_protocol: protocol = "none", vendor_name: vendor = "none" } = pools[0]?.capabilities ?? {}
+  return { CINDER_MAX: versions[0]?.version ?? "3.0", STORAGE_PROTOCOL: protocol, VENDOR_NAME: vendor }
 }
 
 /** Some tests need two images that are not one. */
