@@ -13,6 +13,7 @@ import { measureReal, measureRealApart } from "./real.ts"
 import { describeMachine, Report, type RunRecord, readRecord } from "./report.ts"
 import { measureSchedule } from "./schedule.ts"
 import { measureStart } from "./start.ts"
+import { measureVolumes } from "./volumes.ts"
 
 const parts = {
   start: "a cloud with fake drivers: start cold and warm, every process and its memory at idle",
@@ -22,6 +23,7 @@ const parts = {
   fleet:
     "a cloud of simulated hosts (--hosts N, 10,000): their reports, boots, 10,000 servers by pages, memory",
   identity: "tokens in every way, a storm of logins, 100,000 role assignments",
+  volumes: "volumes made, attached, detached, copied, deleted: fake drivers, and as root files and QEMU",
   real: "QEMU and OVN: start, idle memory, a server to ACTIVE and to ssh beside the bare QEMU (needs root)",
 } as const
 
@@ -107,6 +109,7 @@ async function measureAll(report: Report, held: Held, options: Options): Promise
     else if (part === "schedule") await measureSchedule(report, held, { seconds, repeat })
     else if (part === "fleet") await measureFleet(report, held, { hosts: options.hosts })
     else if (part === "identity") await measureIdentity(report, held, { seconds, repeat })
+    else if (part === "volumes") await measureVolumes(report, held, { repeat })
     else await measureRealApart(report, held, { repeat })
   }
 }

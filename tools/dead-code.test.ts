@@ -13,7 +13,6 @@ const exceptions = new Set([
   "server/src/agent/qmp/commands.ts dumpScreen",
   "server/src/agent/qmp/commands.ts mirrorBlockdev",
   "server/src/agent/qmp/commands.ts resetGuest",
-  "server/src/agent/qmp/commands.ts resizeBlockdev",
   "server/src/agent/qmp/commands.ts setBalloon",
   "server/src/agent/qmp/commands.ts snapshotBlockdev",
   "server/src/compute/faults.ts agentUnreachable",

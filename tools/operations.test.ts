@@ -38,9 +38,10 @@ const documents: readonly (readonly [pattern: RegExp, why: string])[] = [
   [/^\S+ (GET|HEAD) (\/v[\d.]+)?\/?$/, "which versions there are"],
   [/^image GET \/versions$/, "which versions there are"],
   [
-    /^(compute|network) GET \/v[\d.]+\/extensions(\/\{alias\})?$/,
+    /^(compute|network|block-storage) GET \/v[\d.]+\/extensions(\/\{alias\})?$/,
     "what the API can do: the same in every cloud",
   ],
+  [/^block-storage GET \/v3\/resource_filters$/, "which filters lists take: the same in every cloud"],
   [/^image GET \/v2\/schemas\//, "JSON schemas of the API"],
   [/^image GET \/v2\/info\/(import|stores)$/, "what the image service can do, by its configuration"],
 ]
