@@ -2,6 +2,8 @@
 
 create extension btree_gist;
 
+create schema block_storage;
+
 create schema compute;
 
 create schema engine;
@@ -223,6 +225,356 @@ begin
 end $function$
 ;
 
+create table block_storage.attachment (
+  id uuid not null,
+  volume_id uuid not null,
+  project_id text not null,
+  server_id text,
+  is_of_server boolean default false not null,
+  host text,
+  device text,
+  mode text default 'rw'::text not null,
+  status text not null,
+  connector jsonb,
+  created_at timestamp(3) with time zone default now() not null,
+  attached_at timestamp(3) with time zone,
+  io_limits jsonb,
+  is_shared boolean default false not null,
+  constraint attachment_pkey PRIMARY KEY (id),
+  constraint attachment_volume_id_fkey FOREIGN KEY (volume_id) REFERENCES block_storage.volume(id) ON DELETE CASCADE,
+  constraint attachment_mode_check CHECK ((mode = ANY (ARRAY['rw'::text, 'ro'::text]))),
+  constraint attachment_status_check CHECK ((status = ANY (ARRAY['reserved'::text, 'attaching'::text, 'attached'::text, 'detaching'::text])))
+);
+CREATE UNIQUE INDEX attachment_alone ON block_storage.attachment USING btree (volume_id) WHERE (NOT is_shared);
+CREATE INDEX attachment_by_time ON block_storage.attachment USING btree (created_at, id);
+CREATE UNIQUE INDEX attachment_of_one_server ON block_storage.attachment USING btree (volume_id, server_id) WHERE is_of_server;
+CREATE INDEX attachment_of_project ON block_storage.attachment USING btree (project_id, created_at, id);
+CREATE INDEX attachment_of_server ON block_storage.attachment USING btree (server_id, created_at, id);
+CREATE INDEX attachment_of_volume ON block_storage.attachment USING btree (volume_id, created_at, id);
+
+create table block_storage.backup (
+  id uuid not null,
+  project_id text not null,
+  user_id text not null,
+  name text,
+  description text,
+  volume_id uuid not null,
+  snapshot_id uuid,
+  parent_id uuid,
+  data_id uuid,
+  size_gib integer not null,
+  status text not null,
+  generation bigint default 1 not null,
+  container text not null,
+  availability_zone text not null,
+  metadata jsonb default '{}'::jsonb not null,
+  volume_facts jsonb default '{}'::jsonb not null,
+  data_at timestamp(3) with time zone not null,
+  problem text,
+  created_at timestamp(3) with time zone default now() not null,
+  updated_at timestamp(3) with time zone,
+  constraint backup_pkey PRIMARY KEY (id),
+  constraint backup_data_id_fkey FOREIGN KEY (data_id) REFERENCES block_storage.backup_data(id),
+  constraint backup_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES block_storage.backup(id),
+  constraint backup_size_gib_check CHECK ((size_gib > 0))
+);
+CREATE INDEX backup_by_change ON block_storage.backup USING btree (updated_at, id);
+CREATE INDEX backup_by_name ON block_storage.backup USING btree (name, created_at, id);
+CREATE INDEX backup_by_size ON block_storage.backup USING btree (size_gib, created_at, id);
+CREATE INDEX backup_by_status ON block_storage.backup USING btree (status, created_at, id);
+CREATE INDEX backup_by_time ON block_storage.backup USING btree (created_at, id);
+CREATE INDEX backup_of_data ON block_storage.backup USING btree (data_id);
+CREATE INDEX backup_of_parent ON block_storage.backup USING btree (parent_id) WHERE (parent_id IS NOT NULL);
+CREATE INDEX backup_of_project ON block_storage.backup USING btree (project_id, created_at, id);
+CREATE INDEX backup_of_project_by_change ON block_storage.backup USING btree (project_id, updated_at, id);
+CREATE INDEX backup_of_project_by_name ON block_storage.backup USING btree (project_id, name, created_at, id);
+CREATE INDEX backup_of_project_by_size ON block_storage.backup USING btree (project_id, size_gib, created_at, id);
+CREATE INDEX backup_of_project_by_status ON block_storage.backup USING btree (project_id, status, created_at, id);
+CREATE INDEX backup_of_snapshot ON block_storage.backup USING btree (snapshot_id, created_at, id);
+CREATE INDEX backup_of_volume ON block_storage.backup USING btree (volume_id, created_at, id);
+
+create table block_storage.backup_data (
+  id uuid not null,
+  container text not null,
+  is_whole boolean default false not null,
+  object_count bigint default 0 not null,
+  going_since timestamp(3) with time zone,
+  removed_at timestamp(3) with time zone,
+  created_at timestamp(3) with time zone default now() not null,
+  constraint backup_data_pkey PRIMARY KEY (id)
+);
+CREATE INDEX backup_data_going ON block_storage.backup_data USING btree (going_since) WHERE (going_since IS NOT NULL);
+
+create table block_storage.default_type (
+  project_id text not null,
+  volume_type_id uuid not null,
+  constraint default_type_pkey PRIMARY KEY (project_id),
+  constraint default_type_volume_type_id_fkey FOREIGN KEY (volume_type_id) REFERENCES block_storage.volume_type(id)
+);
+CREATE INDEX default_type_type ON block_storage.default_type USING btree (volume_type_id);
+
+create table block_storage.group_snapshot (
+  id uuid not null,
+  group_id uuid not null,
+  project_id text not null,
+  user_id text not null,
+  name text,
+  description text,
+  status text not null,
+  generation bigint default 1 not null,
+  group_type_id uuid not null,
+  problem text,
+  created_at timestamp(3) with time zone default now() not null,
+  updated_at timestamp(3) with time zone,
+  constraint group_snapshot_pkey PRIMARY KEY (id),
+  constraint group_snapshot_group_id_fkey FOREIGN KEY (group_id) REFERENCES block_storage.volume_group(id),
+  constraint group_snapshot_group_type_id_fkey FOREIGN KEY (group_type_id) REFERENCES block_storage.group_type(id)
+);
+CREATE INDEX group_snapshot_by_name ON block_storage.group_snapshot USING btree (name, created_at, id);
+CREATE INDEX group_snapshot_by_status ON block_storage.group_snapshot USING btree (status, created_at, id);
+CREATE INDEX group_snapshot_by_time ON block_storage.group_snapshot USING btree (created_at, id);
+CREATE INDEX group_snapshot_of_group ON block_storage.group_snapshot USING btree (group_id, created_at, id);
+CREATE INDEX group_snapshot_of_project ON block_storage.group_snapshot USING btree (project_id, created_at, id);
+CREATE INDEX group_snapshot_of_project_by_name ON block_storage.group_snapshot USING btree (project_id, name, created_at, id);
+CREATE INDEX group_snapshot_of_project_by_status ON block_storage.group_snapshot USING btree (project_id, status, created_at, id);
+CREATE INDEX group_snapshot_of_type ON block_storage.group_snapshot USING btree (group_type_id);
+
+create table block_storage.group_type (
+  id uuid not null,
+  name text not null,
+  description text,
+  is_public boolean default true not null,
+  group_specs jsonb default '{}'::jsonb not null,
+  created_at timestamp(3) with time zone default now() not null,
+  updated_at timestamp(3) with time zone,
+  constraint group_type_pkey PRIMARY KEY (id),
+  constraint group_type_name_key UNIQUE (name)
+);
+CREATE INDEX group_type_by_time ON block_storage.group_type USING btree (created_at, id);
+
+create table block_storage.group_volume_type (
+  group_id uuid not null,
+  volume_type_id uuid not null,
+  constraint group_volume_type_pkey PRIMARY KEY (group_id, volume_type_id),
+  constraint group_volume_type_group_id_fkey FOREIGN KEY (group_id) REFERENCES block_storage.volume_group(id) ON DELETE CASCADE,
+  constraint group_volume_type_volume_type_id_fkey FOREIGN KEY (volume_type_id) REFERENCES block_storage.volume_type(id)
+);
+CREATE INDEX group_volume_type_type ON block_storage.group_volume_type USING btree (volume_type_id);
+
+create table block_storage.leftover (
+  volume_id uuid not null,
+  host text not null,
+  backend text not null,
+  generation bigint not null,
+  created_at timestamp(3) with time zone default now() not null,
+  constraint leftover_pkey PRIMARY KEY (volume_id, host)
+);
+CREATE INDEX leftover_of_host ON block_storage.leftover USING btree (host);
+
+create table block_storage.message (
+  id uuid not null,
+  project_id text not null,
+  resource_type text not null,
+  resource_id uuid not null,
+  event_id text not null,
+  text text not null,
+  request_id text not null,
+  created_at timestamp(3) with time zone default now() not null,
+  expires_at timestamp(3) with time zone not null,
+  constraint message_pkey PRIMARY KEY (id)
+);
+CREATE INDEX message_by_end ON block_storage.message USING btree (expires_at);
+CREATE INDEX message_by_time ON block_storage.message USING btree (created_at, id);
+CREATE INDEX message_of_event ON block_storage.message USING btree (event_id, created_at, id);
+CREATE INDEX message_of_project ON block_storage.message USING btree (project_id, created_at, id);
+CREATE INDEX message_of_request ON block_storage.message USING btree (request_id, created_at, id);
+CREATE INDEX message_of_resource ON block_storage.message USING btree (resource_id, created_at, id);
+
+create table block_storage.pool (
+  host text not null,
+  backend text not null,
+  name text generated always as (((host || '@'::text) || backend)) stored not null,
+  total_bytes bigint not null,
+  free_bytes bigint not null,
+  abilities jsonb not null,
+  promised_bytes bigint default 0 not null,
+  is_disabled boolean default false not null,
+  disabled_reason text,
+  reported_at timestamp(3) with time zone not null,
+  created_at timestamp(3) with time zone default now() not null,
+  constraint pool_pkey PRIMARY KEY (host, backend),
+  constraint pool_name_key UNIQUE (name)
+);
+CREATE INDEX pool_by_room ON block_storage.pool USING btree (free_bytes DESC, host, backend);
+
+create table block_storage.qos_specs (
+  id uuid not null,
+  name text not null,
+  consumer text default 'back-end'::text not null,
+  specs jsonb default '{}'::jsonb not null,
+  created_at timestamp(3) with time zone default now() not null,
+  updated_at timestamp(3) with time zone,
+  constraint qos_specs_pkey PRIMARY KEY (id),
+  constraint qos_specs_name_key UNIQUE (name),
+  constraint qos_specs_consumer_check CHECK ((consumer = ANY (ARRAY['front-end'::text, 'back-end'::text, 'both'::text])))
+);
+CREATE INDEX qos_specs_by_time ON block_storage.qos_specs USING btree (created_at, id);
+
+create table block_storage.snapshot (
+  id uuid not null,
+  volume_id uuid not null,
+  project_id text not null,
+  user_id text not null,
+  name text,
+  description text,
+  size_gib integer not null,
+  status text not null,
+  generation bigint default 1 not null,
+  metadata jsonb default '{}'::jsonb not null,
+  host text not null,
+  backend text not null,
+  has_room boolean default false not null,
+  progress text,
+  problem text,
+  created_at timestamp(3) with time zone default now() not null,
+  updated_at timestamp(3) with time zone,
+  group_snapshot_id uuid,
+  constraint snapshot_pkey PRIMARY KEY (id),
+  constraint snapshot_group_snapshot_id_fkey FOREIGN KEY (group_snapshot_id) REFERENCES block_storage.group_snapshot(id),
+  constraint snapshot_volume_id_fkey FOREIGN KEY (volume_id) REFERENCES block_storage.volume(id)
+);
+CREATE INDEX snapshot_by_name ON block_storage.snapshot USING btree (name, created_at, id);
+CREATE INDEX snapshot_by_status ON block_storage.snapshot USING btree (status, created_at, id);
+CREATE INDEX snapshot_by_time ON block_storage.snapshot USING btree (created_at, id);
+CREATE INDEX snapshot_of_group_snapshot ON block_storage.snapshot USING btree (group_snapshot_id, created_at, id) WHERE (group_snapshot_id IS NOT NULL);
+CREATE INDEX snapshot_of_pool ON block_storage.snapshot USING btree (host, created_at, id);
+CREATE INDEX snapshot_of_project ON block_storage.snapshot USING btree (project_id, created_at, id);
+CREATE INDEX snapshot_of_project_by_name ON block_storage.snapshot USING btree (project_id, name, created_at, id);
+CREATE INDEX snapshot_of_project_by_status ON block_storage.snapshot USING btree (project_id, status, created_at, id);
+CREATE INDEX snapshot_of_volume ON block_storage.snapshot USING btree (volume_id, created_at, id);
+
+create table block_storage.transfer (
+  id uuid not null,
+  volume_id uuid not null,
+  project_id text not null,
+  name text not null,
+  key_salt bytea not null,
+  key_hash bytea not null,
+  keeps_snapshots boolean default false not null,
+  created_at timestamp(3) with time zone default now() not null,
+  constraint transfer_pkey PRIMARY KEY (id),
+  constraint transfer_volume_key UNIQUE (volume_id),
+  constraint transfer_volume_id_fkey FOREIGN KEY (volume_id) REFERENCES block_storage.volume(id) ON DELETE CASCADE
+);
+CREATE INDEX transfer_by_time ON block_storage.transfer USING btree (created_at, id);
+CREATE INDEX transfer_of_project ON block_storage.transfer USING btree (project_id, created_at, id);
+
+create table block_storage.volume (
+  id uuid not null,
+  project_id text not null,
+  user_id text not null,
+  name text,
+  description text,
+  size_gib integer not null,
+  status text not null,
+  previous_status text,
+  generation bigint default 1 not null,
+  volume_type_id uuid,
+  availability_zone text not null,
+  host text,
+  backend text,
+  is_bootable boolean default false not null,
+  is_read_only boolean,
+  metadata jsonb default '{}'::jsonb not null,
+  image_metadata jsonb,
+  image_id uuid,
+  snapshot_id uuid,
+  source_volume_id uuid,
+  problem text,
+  created_at timestamp(3) with time zone default now() not null,
+  updated_at timestamp(3) with time zone,
+  group_id uuid,
+  is_multiattach boolean default false not null,
+  migration_status text,
+  target_host text,
+  target_backend text,
+  constraint volume_pkey PRIMARY KEY (id),
+  constraint volume_group_id_fkey FOREIGN KEY (group_id) REFERENCES block_storage.volume_group(id),
+  constraint volume_volume_type_id_fkey FOREIGN KEY (volume_type_id) REFERENCES block_storage.volume_type(id),
+  constraint volume_size_gib_check CHECK ((size_gib > 0)),
+  constraint volume_target_whole CHECK (((target_host IS NULL) = (target_backend IS NULL)))
+);
+CREATE INDEX volume_by_change ON block_storage.volume USING btree (updated_at, id);
+CREATE INDEX volume_by_name ON block_storage.volume USING btree (name, created_at, id);
+CREATE INDEX volume_by_size ON block_storage.volume USING btree (size_gib, created_at, id);
+CREATE INDEX volume_by_status ON block_storage.volume USING btree (status, created_at, id);
+CREATE INDEX volume_by_time ON block_storage.volume USING btree (created_at, id);
+CREATE INDEX volume_from_snapshot ON block_storage.volume USING btree (snapshot_id) WHERE (status = 'creating'::text);
+CREATE INDEX volume_from_volume ON block_storage.volume USING btree (source_volume_id) WHERE (status = 'creating'::text);
+CREATE INDEX volume_of_group ON block_storage.volume USING btree (group_id, created_at, id) WHERE (group_id IS NOT NULL);
+CREATE INDEX volume_of_pool ON block_storage.volume USING btree (host, created_at, id);
+CREATE INDEX volume_of_project ON block_storage.volume USING btree (project_id, created_at, id);
+CREATE INDEX volume_of_project_by_change ON block_storage.volume USING btree (project_id, updated_at, id);
+CREATE INDEX volume_of_project_by_name ON block_storage.volume USING btree (project_id, name, created_at, id);
+CREATE INDEX volume_of_project_by_size ON block_storage.volume USING btree (project_id, size_gib, created_at, id);
+CREATE INDEX volume_of_project_by_status ON block_storage.volume USING btree (project_id, status, created_at, id);
+CREATE INDEX volume_of_type ON block_storage.volume USING btree (volume_type_id, created_at, id);
+CREATE INDEX volume_to_pool ON block_storage.volume USING btree (target_host, target_backend) WHERE (target_host IS NOT NULL);
+CREATE INDEX volume_with_metadata ON block_storage.volume USING gin (metadata jsonb_path_ops);
+
+create table block_storage.volume_group (
+  id uuid not null,
+  project_id text not null,
+  user_id text not null,
+  name text,
+  description text,
+  status text not null,
+  generation bigint default 1 not null,
+  group_type_id uuid not null,
+  availability_zone text not null,
+  host text,
+  backend text,
+  group_snapshot_id uuid,
+  source_group_id uuid,
+  problem text,
+  created_at timestamp(3) with time zone default now() not null,
+  updated_at timestamp(3) with time zone,
+  constraint volume_group_pkey PRIMARY KEY (id),
+  constraint volume_group_group_type_id_fkey FOREIGN KEY (group_type_id) REFERENCES block_storage.group_type(id)
+);
+CREATE INDEX volume_group_by_name ON block_storage.volume_group USING btree (name, created_at, id);
+CREATE INDEX volume_group_by_status ON block_storage.volume_group USING btree (status, created_at, id);
+CREATE INDEX volume_group_by_time ON block_storage.volume_group USING btree (created_at, id);
+CREATE INDEX volume_group_of_project ON block_storage.volume_group USING btree (project_id, created_at, id);
+CREATE INDEX volume_group_of_project_by_name ON block_storage.volume_group USING btree (project_id, name, created_at, id);
+CREATE INDEX volume_group_of_project_by_status ON block_storage.volume_group USING btree (project_id, status, created_at, id);
+CREATE INDEX volume_group_of_type ON block_storage.volume_group USING btree (group_type_id, created_at, id);
+
+create table block_storage.volume_type (
+  id uuid not null,
+  name text not null,
+  description text,
+  is_public boolean default true not null,
+  extra_specs jsonb default '{}'::jsonb not null,
+  created_at timestamp(3) with time zone default now() not null,
+  updated_at timestamp(3) with time zone,
+  qos_specs_id uuid,
+  constraint volume_type_pkey PRIMARY KEY (id),
+  constraint volume_type_name_key UNIQUE (name),
+  constraint volume_type_qos_specs_id_fkey FOREIGN KEY (qos_specs_id) REFERENCES block_storage.qos_specs(id)
+);
+CREATE INDEX volume_type_by_time ON block_storage.volume_type USING btree (created_at, id);
+CREATE INDEX volume_type_of_qos_specs ON block_storage.volume_type USING btree (qos_specs_id, created_at, id);
+
+create table block_storage.volume_type_access (
+  volume_type_id uuid not null,
+  project_id text not null,
+  created_at timestamp(3) with time zone default now() not null,
+  constraint volume_type_access_pkey PRIMARY KEY (volume_type_id, project_id),
+  constraint volume_type_access_volume_type_id_fkey FOREIGN KEY (volume_type_id) REFERENCES block_storage.volume_type(id) ON DELETE CASCADE
+);
+CREATE INDEX volume_type_access_project ON block_storage.volume_type_access USING btree (project_id);
+
 create table compute.admin_password (
   server_id uuid not null,
   sealed text not null,
@@ -252,6 +604,30 @@ create table compute.aggregate_host (
   constraint aggregate_host_aggregate_id_fkey FOREIGN KEY (aggregate_id) REFERENCES compute.aggregate(id)
 );
 CREATE INDEX aggregate_host_host ON compute.aggregate_host USING btree (host);
+
+create table compute.block_device (
+  id uuid not null,
+  server_id uuid not null,
+  volume_id uuid,
+  source_type text not null,
+  source_id uuid,
+  size_gib integer,
+  volume_type text,
+  source_host text,
+  boot_index integer,
+  device_name text not null,
+  delete_on_termination boolean default false not null,
+  tag text,
+  attachment_id uuid,
+  state text not null,
+  created_at timestamp(3) with time zone default now() not null,
+  constraint block_device_pkey PRIMARY KEY (id),
+  constraint block_device_name_key UNIQUE (server_id, device_name),
+  constraint block_device_volume_key UNIQUE (volume_id, server_id),
+  constraint block_device_server_id_fkey FOREIGN KEY (server_id) REFERENCES compute.server(id) ON DELETE CASCADE,
+  constraint block_device_source_type_check CHECK ((source_type = ANY (ARRAY['volume'::text, 'image'::text, 'snapshot'::text, 'blank'::text]))),
+  constraint block_device_state_check CHECK ((state = ANY (ARRAY['attaching'::text, 'attached'::text, 'detaching'::text])))
+);
 
 create table compute.console_token (
   token_hash bytea not null,
@@ -452,6 +828,7 @@ create table compute.server (
   guest_password text,
   resize_vcpus integer,
   resize_ram_mib integer,
+  has_volumes boolean default false not null,
   constraint server_pkey PRIMARY KEY (id)
 );
 CREATE INDEX server_all ON compute.server USING btree (created_at DESC, id DESC) WHERE (deleted_at IS NULL);
@@ -1102,7 +1479,6 @@ create table image.image (
   properties jsonb default '{}'::jsonb not null,
   tags text[] default '{}'::text[] not null,
   content_problem text,
-  data_file text,
   staged_file text,
   transfer_id uuid,
   transfer_host text,
@@ -1111,6 +1487,7 @@ create table image.image (
   generation bigint default 0 not null,
   created_at timestamp with time zone not null,
   updated_at timestamp with time zone not null,
+  read_checksum text,
   constraint image_pkey PRIMARY KEY (id),
   constraint image_min_disk_gib_check CHECK ((min_disk_gib >= 0)),
   constraint image_min_ram_mib_check CHECK ((min_ram_mib >= 0)),
@@ -1128,6 +1505,21 @@ CREATE INDEX image_properties ON image.image USING gin (properties jsonb_path_op
 CREATE INDEX image_tags ON image.image USING gin (tags);
 CREATE INDEX image_transfer ON image.image USING btree (status) WHERE (status = ANY (ARRAY['saving'::text, 'uploading'::text, 'importing'::text]));
 CREATE INDEX image_transferring ON image.image USING btree (transfer_id) WHERE (transfer_id IS NOT NULL);
+
+create table image.location (
+  id uuid default gen_random_uuid() not null,
+  image_id uuid not null,
+  "position" integer not null,
+  store text not null,
+  file text,
+  url text,
+  metadata jsonb default '{}'::jsonb not null,
+  created_at timestamp with time zone not null,
+  constraint location_pkey PRIMARY KEY (id),
+  constraint location_image_id_fkey FOREIGN KEY (image_id) REFERENCES image.image(id) ON DELETE CASCADE,
+  constraint location_check CHECK (((file IS NULL) <> (url IS NULL)))
+);
+CREATE UNIQUE INDEX location_place ON image.location USING btree (image_id, store, COALESCE(file, url));
 
 create table image.member (
   image_id uuid not null,
@@ -1261,6 +1653,7 @@ create table network.agent (
   created_at timestamp with time zone default now() not null,
   started_at timestamp with time zone default now() not null,
   heartbeat_at timestamp with time zone default now() not null,
+  bridge_mappings jsonb,
   constraint agent_pkey PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX agent_host_binary ON network.agent USING btree (host, binary_name);
@@ -1753,6 +2146,7 @@ create table quota.class_limit (
   constraint class_limit_pkey PRIMARY KEY (class_name, service, resource),
   constraint class_limit_value_check CHECK ((value >= '-1'::integer))
 );
+CREATE INDEX class_limit_of_resource ON quota.class_limit USING btree (service, resource);
 
 create table quota."limit" (
   project_id text not null,
@@ -1763,6 +2157,7 @@ create table quota."limit" (
   constraint limit_pkey PRIMARY KEY (project_id, service, resource),
   constraint limit_value_check CHECK ((value >= '-1'::integer))
 );
+CREATE INDEX limit_of_resource ON quota."limit" USING btree (service, resource);
 
 create table quota.user_limit (
   project_id text not null,
@@ -1774,6 +2169,7 @@ create table quota.user_limit (
   constraint user_limit_pkey PRIMARY KEY (project_id, service, user_id, resource),
   constraint user_limit_value_check CHECK ((value >= '-1'::integer))
 );
+CREATE INDEX user_limit_of_resource ON quota.user_limit USING btree (service, resource);
 
 CREATE TRIGGER server_ends_console_tokens AFTER UPDATE OF host, deleted_at ON compute.server FOR EACH ROW WHEN (((old.host IS DISTINCT FROM new.host) OR (new.deleted_at IS NOT NULL))) EXECUTE FUNCTION compute.end_console_tokens();
 

@@ -7,8 +7,11 @@ import type { ImageStore } from "./agent/image-cache/image-store.ts"
 import { noImageCache } from "./agent/image-cache/no-image-cache.ts"
 import { agentDirectories } from "./agent/machine-store.ts"
 import type { MetadataServer } from "./agent/metadata/metadata-keeper.ts"
+import type { NetworkPart } from "./agent/network-part.ts"
 import type { PortPlugger } from "./agent/ports/port-plugger.ts"
 import { type AgentCommands, agentReportTopic, agentTopic } from "./agent/protocol.ts"
+import type { BackupStore } from "./agent/volumes/backup-store.ts"
+import type { VolumeDriver } from "./agent/volumes/volume-driver.ts"
 import type { Bus } from "./platform/bus/bus.ts"
 import type { Clock } from "./platform/clock/clock.ts"
 import type { Logger } from "./platform/log/log.ts"
@@ -20,8 +23,10 @@ export interface AgentParts {
   metadata: MetadataServer | null
   /** False for the fake hypervisor, which never looks at image data. */
   usesImages: boolean
-  /** Of a joined host: what is wrong with its part of the network. */
-  networkProblem?: () => Promise<string | null>
+  /** The back ends of volumes that this host has or reaches. */
+  volumes: readonly VolumeDriver[]
+  /** Of a joined host: its part of the network. */
+  network?: NetworkPart
 }
 
 /** What an agent needs of the process that it runs in; no database. */
@@ -35,6 +40,7 @@ export interface AgentSurroundings {
 /** How it reaches what the cloud has, beside the bus: in this process, or through the door. */
 export interface AgentReach {
   images: ImageStore
+  backups: BackupStore
   streams: StreamDialer
 }
 
@@ -57,7 +63,7 @@ const commandConcurrency = 64
 export async function startAgentRole(
   { config, bus, clock, log }: AgentSurroundings,
   parts: AgentParts,
-  { images, streams }: AgentReach,
+  { images, backups, streams }: AgentReach,
 ): Promise<AgentRole> {
   const { dataDir, host } = config
   const stopping = new AbortController()
@@ -75,10 +81,12 @@ export async function startAgentRole(
           signal: stopping.signal,
         })
       : noImageCache,
+    volumes: parts.volumes,
     imageStore: images,
+    backups,
     streams,
     metadata: parts.metadata,
-    ...(parts.networkProblem ? { networkProblem: parts.networkProblem } : {}),
+    ...(parts.network ? { network: parts.network } : {}),
     dataDir,
     log,
     clock,

@@ -1,7 +1,7 @@
 // What every process of a cloud has, whatever its role: configuration, database, bus, rules, the services. Belongs
 // to the composition root: knows every service; no service knows it.
 import { kumoiApi } from "./api/kumoi/index.ts"
-import { consoleEntrance, consoleRoots } from "./compute/index.ts"
+import { consoleEntrance, consoleRoots, serversOfVolumes } from "./compute/index.ts"
 import { createOutbox, type OutboxRunner } from "./engine/outbox/outbox.ts"
 import { createReconcilerRunner, type ReconcilerRunner } from "./engine/reconcile/runner.ts"
 import { createSagaRunner, type SagaRunner } from "./engine/saga/runner.ts"
@@ -35,8 +35,11 @@ export interface ControlPlaneParts {
   bus: Bus
   /** Of the first users; null in a process that only answers: another one seeds. */
   passwords: IdentitySeed["passwords"] | null
-  /** Made where the process has them; identity's own is added here. */
-  drivers: (parts: { bus: Bus; poke: (reconciler: string) => void }) => Omit<Drivers, "identity">
+  /** Made where the process has them; those of services are added here. */
+  drivers: (parts: {
+    bus: Bus
+    poke: (reconciler: string) => void
+  }) => Omit<Drivers, "identity" | "volumeServers">
   /** No other process runs sagas of this cloud. */
   isOnlyWorker: boolean
 }
@@ -92,7 +95,7 @@ export async function openControlPlane(
   const outbox = createOutbox({ ...durable, db })
   const reconcilers = createReconcilerRunner({ ...durable, db })
   const poke = (name: string) => reconcilers.poke(name)
-  const drivers: Drivers = { identity, ...parts.drivers({ bus, poke }) }
+  const drivers: Drivers = { identity, volumeServers: serversOfVolumes, ...parts.drivers({ bus, poke }) }
   const platform: Platform = { db, clock, log, config, policy, bus, sagas, outbox, drivers, epoch }
   return {
     platform,

@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { doorHeaders, doorPaths, type HostSettings } from "./agent/door-protocol.ts"
 import { answerMetadataRequest } from "./compute/index.ts"
+import { sendBackupData, takeBackupChunk, takeBackupIndex } from "./door-backups.ts"
 import { sendImage, takeImage } from "./door-images.ts"
 import { type DoorAnswer, headerOf, sendJson } from "./host/index.ts"
 import type { Platform } from "./platform/context/context.ts"
@@ -13,6 +14,9 @@ export function doorAnswers(platform: Platform, settings: HostSettings): Record<
     [`GET ${doorPaths.settings}`]: async (_host, _request, response) => sendJson(response, settings),
     [`GET ${doorPaths.images}`]: (host, request, response) => sendImage(platform, host, request, response),
     [`PUT ${doorPaths.images}`]: (host, request, response) => takeImage(platform, host, request, response),
+    [`GET ${doorPaths.backups}`]: (...asked) => sendBackupData(platform, ...asked),
+    [`POST ${doorPaths.backups}`]: (...asked) => takeBackupIndex(platform, ...asked),
+    [`PUT ${doorPaths.backups}`]: (...asked) => takeBackupChunk(platform, ...asked),
     [`GET ${doorPaths.metadata}`]: metadata,
     [`POST ${doorPaths.metadata}`]: metadata,
   }

@@ -2,9 +2,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { pipeline } from "node:stream/promises"
 import { doorHeaders, doorPaths } from "./agent/door-protocol.ts"
-import { checkImageTicket } from "./compute/index.ts"
 import { badDoorRequest, headerOf, sendJson } from "./host/index.ts"
-import { readImageData, statusConflict, storeImageStream } from "./image/index.ts"
+import { checkImageTicket, readImageData, statusConflict, storeImageStream } from "./image/index.ts"
 import { internalCtx, type Platform } from "./platform/context/context.ts"
 import { Fault } from "./platform/fault/fault.ts"
 import { isUuid } from "./platform/ids/ids.ts"
@@ -35,11 +34,14 @@ export async function sendImage(
   if (first === undefined) throw badDoorRequest("`range` must be bytes=N-.")
   const offset = Number(first)
   const { stream, sizeBytes } = await readImageData(platform, imageId, offset)
-  response.writeHead(offset === 0 ? 200 : 206, {
-    "content-type": "application/octet-stream",
-    "content-length": sizeBytes - offset,
-    "content-range": `bytes ${offset}-${Math.max(sizeBytes - 1, 0)}/${sizeBytes}`,
-  })
+  const size =
+    sizeBytes === null
+      ? {}
+      : {
+          "content-length": sizeBytes - offset,
+          "content-range": `bytes ${offset}-${Math.max(sizeBytes - 1, 0)}/${sizeBytes}`,
+        }
+  response.writeHead(offset === 0 ? 200 : 206, { "content-type": "application/octet-stream", ...size })
   // A host that goes away in the middle takes it up later.
   await pipeline(stream, response).catch((error: unknown) =>
     platform.log.info({ host, imageId, err: error }, "an image did not reach its host whole"),

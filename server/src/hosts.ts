@@ -3,16 +3,16 @@
 import { isIPv4, type Socket } from "node:net"
 import { type HostSettings, writeJoinToken } from "./agent/door-protocol.ts"
 import { noteHostLost, removeComputeHost, selectHostFacts } from "./compute/index.ts"
-import { doorAnswers } from "./door-answers.ts"
 import {
   ensureHostAuthority,
-  HostDoor,
+  type HostDoor,
   hasHostAuthority,
   hostAddressKind,
   hostMissing,
   hostNotJoined,
   issueJoinToken,
   type Member,
+  openHostDoor,
   selectMember,
   selectMembers,
   type TokenWish,
@@ -69,7 +69,7 @@ export interface CloudHosts {
   /** Those that carry routers' gateways. */
   gateways(): Promise<GatewayHost[]>
   setGateway(name: string, how: { isGateway: boolean; priority: number | null }): Promise<GatewayHost[]>
-  /** Throws while there are servers on it. */
+  /** Throws while there are servers or volumes on it. */
   remove(name: string): Promise<void>
 }
 
@@ -119,7 +119,8 @@ async function openDoor(platform: Platform, parts: HostsParts & HostsReach): Pro
   const { network } = parts
   const { files, door } = await ensureHostAuthority(platform.config.dataDir)
   await network?.open({ ...door, caFile: files.certFile })
-  return await HostDoor.open(platform, {
+  const { doorAnswers } = await import("./door-answers.ts")
+  return await openHostDoor(platform, {
     listen: { host: parts.listen, port },
     ownAddress: parts.address,
     answers: doorAnswers(platform, parts.settings),
