@@ -469,6 +469,21 @@ create table block_storage.transfer (
 CREATE INDEX transfer_by_time ON block_storage.transfer USING btree (created_at, id);
 CREATE INDEX transfer_of_project ON block_storage.transfer USING btree (project_id, created_at, id);
 
+create table block_storage.type_encryption (
+  volume_type_id uuid not null,
+  id uuid not null,
+  provider text not null,
+  control_location text not null,
+  cipher text,
+  key_size integer,
+  created_at timestamp(3) with time zone default now() not null,
+  updated_at timestamp(3) with time zone,
+  constraint type_encryption_pkey PRIMARY KEY (volume_type_id),
+  constraint type_encryption_id_key UNIQUE (id),
+  constraint type_encryption_volume_type_id_fkey FOREIGN KEY (volume_type_id) REFERENCES block_storage.volume_type(id) ON DELETE CASCADE,
+  constraint type_encryption_control_location_check CHECK ((control_location = ANY (ARRAY['front-end'::text, 'back-end'::text])))
+);
+
 create table block_storage.volume (
   id uuid not null,
   project_id text not null,
@@ -549,6 +564,19 @@ CREATE INDEX volume_group_of_project ON block_storage.volume_group USING btree (
 CREATE INDEX volume_group_of_project_by_name ON block_storage.volume_group USING btree (project_id, name, created_at, id);
 CREATE INDEX volume_group_of_project_by_status ON block_storage.volume_group USING btree (project_id, status, created_at, id);
 CREATE INDEX volume_group_of_type ON block_storage.volume_group USING btree (group_type_id, created_at, id);
+
+create table block_storage.volume_key (
+  volume_id uuid not null,
+  id uuid not null,
+  sealed text not null,
+  provider text not null,
+  control_location text not null,
+  cipher text,
+  key_size integer,
+  constraint volume_key_pkey PRIMARY KEY (volume_id),
+  constraint volume_key_id_key UNIQUE (id),
+  constraint volume_key_volume_id_fkey FOREIGN KEY (volume_id) REFERENCES block_storage.volume(id) ON DELETE CASCADE
+);
 
 create table block_storage.volume_type (
   id uuid not null,

@@ -166,6 +166,17 @@ export interface TransferTable {
   created_at: TimestampNow
 }
 
+export interface TypeEncryptionTable {
+  volume_type_id: string
+  id: string
+  provider: string
+  control_location: string
+  cipher: string | null
+  key_size: number | null
+  created_at: TimestampNow
+  updated_at: Timestamp | null
+}
+
 export interface VolumeTable {
   id: string
   project_id: string
@@ -216,6 +227,16 @@ export interface VolumeGroupTable {
   updated_at: Timestamp | null
 }
 
+export interface VolumeKeyTable {
+  volume_id: string
+  id: string
+  sealed: string
+  provider: string
+  control_location: string
+  cipher: string | null
+  key_size: number | null
+}
+
 export interface VolumeTypeTable {
   id: string
   name: string
@@ -248,8 +269,10 @@ declare module "../platform/db/database.ts" {
     "block_storage.qos_specs": QosSpecsTable
     "block_storage.snapshot": SnapshotTable
     "block_storage.transfer": TransferTable
+    "block_storage.type_encryption": TypeEncryptionTable
     "block_storage.volume": VolumeTable
     "block_storage.volume_group": VolumeGroupTable
+    "block_storage.volume_key": VolumeKeyTable
     "block_storage.volume_type": VolumeTypeTable
     "block_storage.volume_type_access": VolumeTypeAccessTable
   }
