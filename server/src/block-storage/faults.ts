@@ -92,6 +92,22 @@ export const typeAccessNotFound = fault(
   (typeId: string, projectId: string) =>
     `Volume type access not found for ${typeId} / ${projectId} combination.`,
 )
+export const typeEncryptionNotFound = fault(
+  "not_found",
+  "block_storage.volume_type.encryption_not_found",
+  (typeId: string) => `Volume type encryption for type ${typeId} does not exist.`,
+)
+/** Cinder's answer is 400, as to what is in use. */
+export const typeEncryptionExists = fault(
+  "invalid",
+  "block_storage.volume_type.encryption_exists",
+  (typeId: string) => `Volume type encryption for type ${typeId} already exists.`,
+)
+export const typeEncryptionInUse = fault(
+  "invalid",
+  "block_storage.volume_type.encryption_in_use",
+  (verb: string) => `Cannot ${verb} encryption specs. Volume type in use.`,
+)
 export const qosSpecsNotFound = fault(
   "not_found",
   "block_storage.qos_specs.not_found",

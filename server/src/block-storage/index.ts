@@ -144,6 +144,7 @@ export { getTransfer, listTransfers } from "./transfer/read.ts"
 export { type Transfer, transferNoun } from "./transfer/transfer.ts"
 export { createVolume } from "./volume/create.ts"
 export { deleteVolume } from "./volume/delete.ts"
+export { getVolumeEncryption, type VolumeEncryption } from "./volume/encryption.ts"
 export { completeExtend, extendVolume } from "./volume/extend.ts"
 export { manageVolume } from "./volume/manage.ts"
 export { migrateVolume } from "./volume/migrate.ts"
@@ -175,6 +176,14 @@ export {
   unsetDefaultType,
 } from "./volume-type/default-type.ts"
 export { deleteVolumeType } from "./volume-type/delete.ts"
+export {
+  controlLocations,
+  createTypeEncryption,
+  deleteTypeEncryption,
+  getTypeEncryption,
+  type TypeEncryption,
+  updateTypeEncryption,
+} from "./volume-type/encryption.ts"
 export {
   addExtraSpecs,
   listExtraSpecs,

@@ -61,6 +61,7 @@ export const blockStoragePolicies: readonly PolicyDefault[] = [
   rule("volume_extension:volume_image_metadata:show", reader, "See the image metadata of a volume."),
   rule("volume_extension:volume_image_metadata:set", member, "Set image metadata of a volume."),
   rule("volume_extension:volume_image_metadata:remove", member, "Remove image metadata of a volume."),
+  rule("volume_extension:volume_encryption_metadata", reader, "Show how a volume is encrypted."),
   rule("volume:get_volume_metadata", reader, "Show a volume's metadata."),
   rule("volume:create_volume_metadata", member, "Add metadata to a volume."),
   rule("volume:update_volume_metadata", member, "Change a volume's metadata."),
@@ -168,6 +169,18 @@ export const blockStoragePolicies: readonly PolicyDefault[] = [
     adminOnly,
     "Take a volume type from a project.",
   ),
+  rule(
+    "volume_extension:volume_type_encryption:create",
+    adminOnly,
+    "Say how a type's volumes are encrypted.",
+  ),
+  rule("volume_extension:volume_type_encryption:get", adminOnly, "Show how a type's volumes are encrypted."),
+  rule(
+    "volume_extension:volume_type_encryption:update",
+    adminOnly,
+    "Change how a type's volumes are encrypted.",
+  ),
+  rule("volume_extension:volume_type_encryption:delete", adminOnly, "Encrypt a type's volumes no more."),
   rule(
     "volume_extension:default_set_or_update",
     adminOnly,

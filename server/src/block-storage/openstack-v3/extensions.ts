@@ -22,6 +22,7 @@ const served: Readonly<Record<string, string>> = {
   "os-vol-mig-status-attr": "VolumeMigStatusAttribute",
   "os-vol-tenant-attr": "VolumeTenantAttribute",
   "os-volume-actions": "VolumeActions",
+  "os-volume-encryption-metadata": "VolumeEncryptionMetadata",
   "os-volume-manage": "VolumeManage",
   "os-volume-transfer": "VolumeTransfer",
   "os-volume-type-access": "VolumeTypeAccess",
@@ -29,6 +30,7 @@ const served: Readonly<Record<string, string>> = {
   capabilities: "Capabilities",
   cgsnapshots: "Cgsnapshots",
   consistencygroups: "Consistencygroups",
+  encryption: "VolumeTypeEncryption",
   "scheduler-stats": "Scheduler_stats",
 }
 

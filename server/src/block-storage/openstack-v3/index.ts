@@ -5,6 +5,7 @@ import { attachmentRoutes } from "./attachments.ts"
 import { backupRoutes } from "./backups.ts"
 import { clusterRoutes } from "./clusters.ts"
 import { consistencyGroupRoutes } from "./consistency-groups.ts"
+import { encryptionRoutes } from "./encryption.ts"
 import { extensionRoutes } from "./extensions.ts"
 import { renderFault } from "./fault-table.ts"
 import { groupSnapshotRoutes } from "./group-snapshots.ts"
@@ -46,6 +47,7 @@ export const blockStorageApi: Api = {
     ...attachmentRoutes,
     ...allTransferRoutes,
     ...typeRoutes,
+    ...encryptionRoutes,
     ...groupTypeRoutes,
     ...groupRoutes,
     ...groupSnapshotRoutes,

@@ -161,6 +161,8 @@ export const foreignIds: ServiceFixture = {
     "/volumes/{volume_id}/metadata/{key} key": word("k"),
     "/snapshots/{snapshot_id}/metadata/{key} key": word("k"),
     "/types/{type_id}/extra_specs/{key} key": word("multiattach"),
+    encryption_id: word("provider"),
+    "/volumes/{volume_id}/encryption/{key} key": word("encryption_key_id"),
     class_name: word("default"),
     action: word("enable"),
     host: word("host1@fake"),

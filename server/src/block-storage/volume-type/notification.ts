@@ -20,3 +20,21 @@ export async function notifyType(
     },
   })
 }
+
+/** In Cinder's words, which has none for a deletion. */
+export async function notifyTypeEncryption(
+  ctx: Ctx,
+  tx: Tx,
+  event: "create" | "update" | "delete",
+  payload: { type_id: string; id?: string; specs?: Readonly<Record<string, string | number | null>> },
+): Promise<void> {
+  await ctx.outbox.append(tx, {
+    type: `volume_type_encryption.${event}`,
+    publisher: "volumeTypeEncryption",
+    projectId: ctx.caller.projectId,
+    userId: ctx.caller.userId,
+    requestId: ctx.requestId,
+    resourceId: payload.type_id,
+    payload,
+  })
+}
