@@ -170,7 +170,7 @@ export {
 } from "./role/implied.ts"
 export { createRole, deleteRole, getRole, listRoles, type Role, roleNoun, updateRole } from "./role/role.ts"
 export { type IdentityRuntime, openIdentityRuntime } from "./runtime.ts"
-export { openSealed, seal } from "./seal.ts"
+export { openLasting, openSealed, seal, sealLasting } from "./seal.ts"
 export type { IdentitySeed } from "./seed.ts"
 export type { KnownToken } from "./token/cache.ts"
 export { checkToken, issueTokenByLogin, revokeToken, validateToken } from "./token/operations.ts"
