@@ -12,6 +12,7 @@ import type { PortPlugger } from "./agent/ports/port-plugger.ts"
 import { type AgentCommands, agentReportTopic, agentTopic } from "./agent/protocol.ts"
 import type { BackupStore } from "./agent/volumes/backup-store.ts"
 import type { VolumeDriver } from "./agent/volumes/volume-driver.ts"
+import type { VolumeKeys } from "./agent/volumes/volume-keys.ts"
 import type { Bus } from "./platform/bus/bus.ts"
 import type { Clock } from "./platform/clock/clock.ts"
 import type { Logger } from "./platform/log/log.ts"
@@ -41,6 +42,7 @@ export interface AgentSurroundings {
 export interface AgentReach {
   images: ImageStore
   backups: BackupStore
+  volumeKeys: VolumeKeys
   streams: StreamDialer
 }
 
@@ -63,7 +65,7 @@ const commandConcurrency = 64
 export async function startAgentRole(
   { config, bus, clock, log }: AgentSurroundings,
   parts: AgentParts,
-  { images, backups, streams }: AgentReach,
+  { images, backups, volumeKeys, streams }: AgentReach,
 ): Promise<AgentRole> {
   const { dataDir, host } = config
   const stopping = new AbortController()
@@ -84,6 +86,7 @@ export async function startAgentRole(
     volumes: parts.volumes,
     imageStore: images,
     backups,
+    volumeKeys,
     streams,
     metadata: parts.metadata,
     ...(parts.network ? { network: parts.network } : {}),

@@ -2,6 +2,8 @@
 // insides.
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { doorHeaders, doorPaths, type HostSettings } from "./agent/door-protocol.ts"
+import type { VolumeKey } from "./agent/volumes/volume-keys.ts"
+import { openVolumeKey } from "./block-storage/index.ts"
 import { answerMetadataRequest } from "./compute/index.ts"
 import { sendBackupData, takeBackupChunk, takeBackupIndex } from "./door-backups.ts"
 import { sendImage, takeImage } from "./door-images.ts"
@@ -17,6 +19,10 @@ export function doorAnswers(platform: Platform, settings: HostSettings): Record<
     [`GET ${doorPaths.backups}`]: (...asked) => sendBackupData(platform, ...asked),
     [`POST ${doorPaths.backups}`]: (...asked) => takeBackupIndex(platform, ...asked),
     [`PUT ${doorPaths.backups}`]: (...asked) => takeBackupChunk(platform, ...asked),
+    [`GET ${doorPaths.volumeKeys}`]: async (host, request, response) => {
+      const volumeId = (request.url ?? "").slice(doorPaths.volumeKeys.length + 1)
+      sendJson(response, (await openVolumeKey(platform, { host, volumeId })) satisfies VolumeKey)
+    },
     [`GET ${doorPaths.metadata}`]: metadata,
     [`POST ${doorPaths.metadata}`]: metadata,
   }

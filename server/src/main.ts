@@ -21,6 +21,7 @@ import { type CloudHosts, type HostsParts, openHosts } from "./hosts.ts"
 import { registerLocalImage } from "./image/index.ts"
 import { localBackupStore } from "./local-backup-store.ts"
 import { localImageStore } from "./local-image-store.ts"
+import { localVolumeKeys } from "./local-volume-keys.ts"
 import type { NetworkDriver } from "./network/driver/network-driver.ts"
 import type { Bus } from "./platform/bus/bus.ts"
 import { createMemoryBus } from "./platform/bus/memory-bus.ts"
@@ -138,6 +139,7 @@ async function startPlane(run: Run, stack: AsyncDisposableStack): Promise<Omit<C
   const agent = await startAgentRole(platform, parts.agent, {
     images: localImageStore(platform),
     backups: localBackupStore(platform),
+    volumeKeys: localVolumeKeys(platform),
     streams: streams.dialer(platform.config.host),
   })
   stack.defer(async () => await agent.stop(run.stopAs))

@@ -54,6 +54,7 @@ import { MoveStore } from "./volumes/move-store.ts"
 import { growVolume, plugVolume, unplugVolume } from "./volumes/plug-commands.ts"
 import { TravelCommands } from "./volumes/travel-commands.ts"
 import type { VolumeDriver } from "./volumes/volume-driver.ts"
+import type { VolumeKeys } from "./volumes/volume-keys.ts"
 import { Volumes } from "./volumes/volumes.ts"
 
 export interface AgentDeps {
@@ -66,6 +67,7 @@ export interface AgentDeps {
   /** Takes snapshots. */
   imageStore: Pick<ImageStore, "store">
   backups: BackupStore
+  volumeKeys: VolumeKeys
   /** Opens what streams of machines go over. */
   streams: StreamDialer
   /** Null: guests are not answered at 169.254.169.254 (fake network). */
@@ -144,7 +146,7 @@ class HostAgent implements Agent {
     const machines = new MachineStore(directories.vms)
     const moves = new MoveStore(directories.volumeMoves)
     this.#context = {
-      ...{ host, hypervisor, ports, images, log, clock, report, machines },
+      ...{ host, hypervisor, ports, images, log, clock, report, machines, volumeKeys: deps.volumeKeys },
       fences: new FenceStore(directories.fences, clock),
       aside: new AsideStore(directories),
       volumes: new Volumes({

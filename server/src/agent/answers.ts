@@ -90,6 +90,8 @@ const DiskSpec = Type.Object({
       backend: Name,
       /** Other machines that say so, too, have it at the same time. */
       shared: Type.Optional(Type.Boolean()),
+      /** Its data are LUKS, which the hypervisor opens with the cloud's key. */
+      encrypted: Type.Optional(Type.Boolean()),
     }),
   ]),
   sizeBytes: Amount,

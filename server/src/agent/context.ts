@@ -9,6 +9,7 @@ import { type ImageCache, type ImageRequest, imageKey } from "./image-cache/imag
 import type { MachineRecord, MachineStore } from "./machine-store.ts"
 import type { PortPlugger } from "./ports/port-plugger.ts"
 import type { AgentReport, VmSpec, VmState } from "./protocol.ts"
+import type { VolumeKeys } from "./volumes/volume-keys.ts"
 import type { Volumes } from "./volumes/volumes.ts"
 
 /** What the parts of the agent share. */
@@ -24,6 +25,7 @@ export interface AgentContext {
   machines: MachineStore
   aside: AsideStore
   volumes: Volumes
+  volumeKeys: VolumeKeys
   /** Images from which volumes are being made; each reader has a request of its own. */
   imagesBeingRead: Set<ImageRequest>
 }

@@ -25,6 +25,8 @@ export const doorPaths = {
    * `…/ID/data/N`.
    */
   backups: "/v1/backups",
+  /** GET `/v1/volume-keys/ID`: VolumeKey, of an encrypted volume that the cloud has on the host. */
+  volumeKeys: "/v1/volume-keys",
   /** GET and POST, then the path that the guest asked for. */
   metadata: "/v1/metadata",
 } as const

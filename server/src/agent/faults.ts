@@ -247,3 +247,25 @@ export const agentVolumeOpenFailed = fault(
   "agent.volume.open_failed",
   (volumeId: string, why: string) => `The hypervisor could not open volume ${volumeId}: ${why}`,
 )
+
+export const agentCipherUnsupported = fault(
+  "invalid",
+  "agent.volume.cipher_unsupported",
+  (cipher: string, keySizeBits: number) =>
+    `Volumes are not encrypted with ${cipher} and ${keySizeBits} bits; aes-xts-plain64 and 256 bits would be right.`,
+)
+
+/** A start that was not told who gives out keys. */
+export const agentVolumeKeyMissing = fault(
+  "conflict",
+  "agent.volume.key_missing",
+  (volumeId: string) => `Volume ${volumeId} is encrypted, and nobody was named who gives out its key.`,
+)
+
+/** QEMU copies from above what decrypts, and would write what it has read there as it is. */
+export const agentVolumeMoveEncrypted = fault(
+  "conflict",
+  "agent.volume.move_encrypted",
+  (volumeId: string) =>
+    `Volume ${volumeId} is encrypted, and moves while its guest is switched off or has it not; then ask again.`,
+)

@@ -55,7 +55,8 @@ export async function ensureMachine(
     vifs.push(await plug(context, vif))
   }
   const imageFiles = await fillCache(context, spec, tickets)
-  const handle = await hypervisor.ensure({ spec, power, vifs, imageFiles, volumes }, prior?.handle ?? null)
+  const input = { spec, power, vifs, imageFiles, volumes }
+  const handle = await hypervisor.ensure(input, prior?.handle ?? null, context.volumeKeys)
   // One that was running already has its disks as they were.
   if (prior) for (const disk of added) await plugOpened(context, spec.serverId, disk, volumes)
   const reached = await hypervisor.inspect(handle)

@@ -116,13 +116,15 @@ interface AgentArgs {
   "vm.list": Record<string, never>
   /**
    * Blank without a source. Repeatable: what is there whole stays as it is, and one of another size is a fault. Data
-   * of an image or a backup are obtained with its ticket, by its id.
+   * of an image or a backup are obtained with its ticket, by its id. `encrypted`: what is made blank or of an image is
+   * put into LUKS with the volume's key; data of a volume or a backup stay as they are.
    */
   "volume.create": {
     volumeId: string
     backend: string
     sizeBytes: number
     source?: VolumeSource
+    encrypted?: boolean
     tickets?: ImageTickets
     fence: Fence
   }
@@ -148,6 +150,7 @@ interface AgentArgs {
     volumeId: string
     backend: string
     source: Extract<VolumeSource, { kind: "image" }>
+    encrypted?: boolean
     tickets?: ImageTickets
     fence: Fence
   }

@@ -239,3 +239,17 @@ export const backupDataInvalid = fault(
   "block_storage.backup.data_invalid",
   (reason: string) => `Data of a backup are not taken: ${reason}`,
 )
+
+/** To a host that asks for a key. */
+export const volumeKeyRefused = fault(
+  "not_found",
+  "block_storage.volume.key_refused",
+  (volumeId: string) => `The host has no encrypted volume ${volumeId}.`,
+)
+
+export const volumeKeyLost = fault(
+  "conflict",
+  "block_storage.volume.key_lost",
+  (volumeId: string) =>
+    `The key of volume ${volumeId} was sealed with another secret than this cloud's; restore the file of identity.keySecretFile.`,
+)

@@ -8,6 +8,7 @@ import type {
   VmSpec,
   VmState,
 } from "../protocol.ts"
+import type { VolumeKeys } from "../volumes/volume-keys.ts"
 
 /** What a hypervisor knows of its host; the rest is the agent's. */
 export type HypervisorDescription = Omit<HostDescription, "abilities"> & {
@@ -78,8 +79,11 @@ export interface EnsureInput {
 export interface Hypervisor {
   readonly name: string
   describe(): Promise<HypervisorDescription>
-  /** Makes the machine as the spec says, in the wanted power state; repeatable after any crash. */
-  ensure(input: EnsureInput, prior: VmHandle | null): Promise<VmHandle>
+  /**
+   * Makes the machine as the spec says, in the wanted power state; repeatable after any crash. `keys` open encrypted
+   * volumes, and are asked when a process starts.
+   */
+  ensure(input: EnsureInput, prior: VmHandle | null, keys?: VolumeKeys): Promise<VmHandle>
   /** Re-attaches to what outlived us; never kills. */
   recover(handle: VmHandle): Promise<VmState>
   inspect(handle: VmHandle): Promise<VmState>
@@ -107,7 +111,7 @@ export interface HotplugsVifs {
 /** Volumes are never made, changed or removed by a hypervisor. */
 export interface PlugsVolumes {
   /** Whether it runs or not; repeatable, and there again after each start. The disk's name is the volume's id. */
-  plugVolume(handle: VmHandle, disk: DiskSpec, volume: LocalVolume): Promise<void>
+  plugVolume(handle: VmHandle, disk: DiskSpec, volume: LocalVolume, keys?: VolumeKeys): Promise<void>
   /** Nothing has the volume open when this returns. A guest that keeps it is a fault, and nothing has changed then. */
   unplugVolume(handle: VmHandle, volumeId: string): Promise<void>
   /** The volume has grown to this size; a machine that has it shows it to its guest. */
@@ -133,10 +137,10 @@ export interface MovesVolumes {
    */
   switchVolume(handle: VmHandle, disk: DiskSpec, to: LocalVolume, commit: Commit): Promise<void>
   /**
-   * Ends whatever the two have left, and says in which of these back ends the guest has the volume open; null: nobody
+   * Ends whatever the two have left of the disk of a volume, and says in which of these back ends the guest has the volume open; null: nobody
    * has it open.
    */
-  endMirror(handle: VmHandle, volumeId: string, places: VolumePlaces): Promise<string | null>
+  endMirror(handle: VmHandle, disk: DiskSpec, places: VolumePlaces): Promise<string | null>
 }
 
 /** By back end. */
@@ -146,7 +150,7 @@ export type VolumePlaces = Readonly<Record<string, LocalVolume>>
 export type Commit = (isSwitched: boolean) => Promise<void>
 
 export interface WantedMirror {
-  volumeId: string
+  disk: DiskSpec
   to: LocalVolume
   signal: AbortSignal
 }

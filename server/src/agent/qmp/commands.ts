@@ -232,6 +232,14 @@ export interface BlockNode {
   image: { "virtual-size": number }
 }
 
+export async function setThrottleLimits(
+  qmp: Qmp,
+  id: string,
+  limits: Readonly<Record<string, number>>,
+): Promise<void> {
+  await qmp.execute("qom-set", { path: `/objects/${id}`, property: "limits", value: limits })
+}
+
 export async function queryBlockNodes(qmp: Qmp): Promise<BlockNode[]> {
   return (await qmp.execute("query-named-block-nodes", { flat: true })) as BlockNode[]
 }

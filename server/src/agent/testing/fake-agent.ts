@@ -13,8 +13,9 @@ import type { MetadataServer } from "../metadata/metadata-keeper.ts"
 import type { AgentReport } from "../protocol.ts"
 import type { BackupStore } from "../volumes/backup-store.ts"
 import { FakeVolumeDriver } from "../volumes/fake-driver.ts"
+import type { VolumeKeys } from "../volumes/volume-keys.ts"
 import { MemoryBackups } from "./memory-backups.ts"
-import { memoryPlugger, noStreams } from "./qemu-agent.ts"
+import { memoryPlugger, noStreams, noVolumeKeys } from "./qemu-agent.ts"
 
 export interface FakeAgent {
   agent: Agent
@@ -37,6 +38,7 @@ export async function openFakeAgent(options: {
   /** Default: nothing is stored. */
   store?: ImageStore["store"]
   backups?: BackupStore
+  volumeKeys?: VolumeKeys
   metadata?: MetadataServer
   streams?: StreamDialer
   clock?: Clock
@@ -70,6 +72,7 @@ export async function openFakeAgent(options: {
     volumes: options.hasOtherBackend ? [volumes, others] : [volumes],
     imageStore: { store: options.store ?? (async () => {}) },
     backups: options.backups ?? new MemoryBackups(),
+    volumeKeys: options.volumeKeys ?? noVolumeKeys,
     streams: options.streams ?? noStreams,
     metadata: options.metadata ?? null,
     dataDir: options.dataDir,

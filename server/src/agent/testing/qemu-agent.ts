@@ -15,6 +15,7 @@ import type { AgentReport, DiskSpec, VmSpec } from "../protocol.ts"
 import type { BackupStore } from "../volumes/backup-store.ts"
 import { FileVolumeDriver } from "../volumes/file-driver.ts"
 import type { VolumeDriver } from "../volumes/volume-driver.ts"
+import type { VolumeKeys } from "../volumes/volume-keys.ts"
 import { MemoryBackups } from "./memory-backups.ts"
 import type { TinyGuest } from "./tiny-guest.ts"
 
@@ -41,6 +42,9 @@ export function memoryPlugger(plugged: Set<string>): PortPlugger {
   }
 }
 
+/** The cloud has no encrypted volume here. */
+export const noVolumeKeys: VolumeKeys = { of: () => Promise.reject(new Error("no keys here")) }
+
 /** Nobody waits for a machine's streams. */
 export const noStreams: StreamDialer = { dial: () => Promise.reject(new Error("no streams here")) }
 
@@ -57,6 +61,7 @@ export async function makeQemuAgent(options: {
   /** Default: nothing is stored. */
   store?: ImageStore["store"]
   backups?: BackupStore
+  volumeKeys?: VolumeKeys
   qemu?: Partial<QemuOptions>
   /** More back ends, beside the host's own. */
   volumes?: readonly VolumeDriver[]
@@ -102,6 +107,7 @@ export async function makeQemuAgent(options: {
     ],
     imageStore: { store: options.store ?? (async () => {}) },
     backups: options.backups ?? new MemoryBackups(),
+    volumeKeys: options.volumeKeys ?? noVolumeKeys,
     streams: noStreams,
     metadata: null,
     dataDir,

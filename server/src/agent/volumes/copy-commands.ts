@@ -16,10 +16,12 @@ import { canPlugVolumes, type RunningCopy, type WantedCopy } from "../hypervisor
 import type { ImageStore } from "../image-cache/image-store.ts"
 import { MachineQueues } from "../machine-queue.ts"
 import type { AgentCommands, ImageTickets, VolumeFacts, VolumeSource } from "../protocol.ts"
+import { volatileDirectory } from "../volatile-directory.ts"
 import { fetchFile, sendFile } from "./backup-data.ts"
 import type { BackupAccess, BackupStore } from "./backup-store.ts"
 import { checkImageFormat } from "./copy-data.ts"
-import type { TakeCopy, VolumeOrigin } from "./volume-driver.ts"
+import { writeLuksHeader, writeLuksImage } from "./luks.ts"
+import type { FileOrigin, ImageOrigin, TakeCopy, VolumeOrigin } from "./volume-driver.ts"
 import { checkVolumeId } from "./volume-id.ts"
 
 type Args<C extends keyof AgentCommands> = AgentCommands[C]["args"]
@@ -50,13 +52,15 @@ export class CopyCommands {
   }
 
   async create(args: Args<"volume.create">, signal: AbortSignal): Promise<VolumeFacts> {
-    const { volumeId, source, tickets } = args
+    const { volumeId, source, tickets, encrypted } = args
     const { volumes } = this.#options.context
     checkVolumeId(volumeId)
     const make = (origin: VolumeOrigin | null) => volumes.create(args, origin, signal)
-    if (!source) return await volumes.hold([volumeId], () => make(null))
+    const made = async (image: ImageOrigin | null) =>
+      await make(encrypted ? await this.#inLuks(volumeId, image, signal) : image)
+    if (!source) return await volumes.hold([volumeId], () => made(null))
     if (source.kind === "image") {
-      return await this.#withImage(source, tickets, (origin) => volumes.hold([volumeId], () => make(origin)))
+      return await this.#withImage(source, tickets, (origin) => volumes.hold([volumeId], () => made(origin)))
     }
     if (source.kind === "backup") {
       const { dataId } = source
@@ -125,11 +129,14 @@ export class CopyCommands {
   }
 
   async reimage(args: Args<"volume.reimage">, signal: AbortSignal): Promise<VolumeFacts> {
-    const { volumeId, source, tickets } = args
+    const { volumeId, source, tickets, encrypted } = args
     const { volumes } = this.#options.context
     checkVolumeId(volumeId)
-    return await this.#withImage(source, tickets, (origin) =>
-      volumes.hold([volumeId], () => volumes.revert(args, origin, signal)),
+    return await this.#withImage(source, tickets, (image) =>
+      volumes.hold([volumeId], async () => {
+        const origin = encrypted ? await this.#inLuks(volumeId, image, signal) : image
+        return await volumes.revert(args, origin, signal)
+      }),
     )
   }
 
@@ -184,18 +191,33 @@ export class CopyCommands {
     return await volumes.hold([checkVolumeId(volumeId)], () => volumes.revert(args, origin, signal))
   }
 
-  #fetching(
-    { dataId, ticket }: BackupAccess,
-    signal: AbortSignal,
-  ): Extract<VolumeOrigin, { kind: "backup" }> {
+  #fetching({ dataId, ticket }: BackupAccess, signal: AbortSignal): FileOrigin {
     if (!isUuid(dataId)) throw invalid("dataId", "An id of a backup's data is a UUID.")
     const from = { store: this.#options.backups, access: { dataId, ticket }, signal }
-    return { kind: "backup", fetch: (path) => fetchFile(path, from) }
+    return { kind: "file", write: (path) => fetchFile(path, from) }
+  }
+
+  /** The image, or nothing, as it is in an encrypted volume. */
+  async #inLuks(volumeId: string, image: ImageOrigin | null, signal: AbortSignal): Promise<FileOrigin> {
+    const key = await this.#options.context.volumeKeys.of(volumeId)
+    const making = { keysDir: this.#keysDir, key, signal }
+    return {
+      ...{ kind: "encrypted", image },
+      write: async (path) => {
+        if (image) await writeLuksImage(path, await image.open(), making)
+        else await writeLuksHeader(path, making)
+      },
+    }
+  }
+
+  get #keysDir(): string {
+    return volatileDirectory(`${this.#options.uploadsDir}/keys`)
   }
 
   /** What an agent that was killed has left. Before commands are taken. */
   async removeLeftovers(): Promise<void> {
-    await rm(this.#options.uploadsDir, { recursive: true, force: true })
+    for (const left of [this.#options.uploadsDir, this.#keysDir])
+      await rm(left, { recursive: true, force: true })
     await this.#options.context.volumes.removeLeftovers()
   }
 
@@ -207,7 +229,7 @@ export class CopyCommands {
   async #withImage<T>(
     { imageId, checksum, diskFormat }: Extract<VolumeSource, { kind: "image" }>,
     tickets: ImageTickets | undefined,
-    task: (origin: VolumeOrigin) => Promise<T>,
+    task: (origin: ImageOrigin) => Promise<T>,
   ): Promise<T> {
     const { context } = this.#options
     const request = { imageId, checksum, diskFormat }

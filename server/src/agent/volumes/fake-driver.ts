@@ -193,7 +193,9 @@ export class FakeVolumeDriver implements VolumeDriver {
 
   /** What it begins with, that is made from this. */
   async #wordsOf(volumeId: string, sizeBytes: number, origin: VolumeOrigin): Promise<string> {
-    if (origin.kind === "backup") return await this.#fetched(volumeId, origin.fetch)
+    if (origin.kind === "encrypted")
+      return origin.image ? await this.#wordsOf(volumeId, sizeBytes, origin.image) : ""
+    if (origin.kind === "file") return await this.#written(volumeId, origin.write)
     const [needsBytes, words] =
       origin.kind === "image"
         ? [(await origin.open()).virtualSizeBytes, ""]
@@ -203,12 +205,12 @@ export class FakeVolumeDriver implements VolumeDriver {
     return words
   }
 
-  async #fetched(volumeId: string, fetch: (path: string) => Promise<void>): Promise<string> {
+  async #written(volumeId: string, write: (path: string) => Promise<void>): Promise<string> {
     const path = `${this.#options.file}.${volumeId}.tmp`
     try {
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
       await writeFile(path, "", { mode: 0o600 })
-      await fetch(path)
+      await write(path)
       const [words = ""] = (await readFile(path)).subarray(0, wordsMost).toString().split("\0")
       return words
     } finally {

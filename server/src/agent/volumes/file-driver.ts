@@ -19,7 +19,13 @@ import type { VolumeFacts } from "../protocol.ts"
 import { readStateFile, removeStateFile, syncDirectory, writeStateFile } from "../state-file.ts"
 import { copySparse, toImage } from "./copy-data.ts"
 import { UnmanagedFiles } from "./unmanaged-files.ts"
-import type { TakeCopy, UnmanagedData, VolumeDriver, VolumeOrigin } from "./volume-driver.ts"
+import {
+  isFileOrigin,
+  type TakeCopy,
+  type UnmanagedData,
+  type VolumeDriver,
+  type VolumeOrigin,
+} from "./volume-driver.ts"
 import { isVolumeId } from "./volume-id.ts"
 
 interface VolumeRecord {
@@ -212,7 +218,7 @@ export class FileVolumeDriver implements VolumeDriver {
       mustHold(volumeId, sizeBytes, image.virtualSizeBytes)
       return await toImage(image.format, image.path, to, "raw", signal)
     }
-    if (origin.kind === "backup") return await origin.fetch(to)
+    if (isFileOrigin(origin)) return await origin.write(to)
     const from = await this.#existing(origin.volumeId)
     mustHold(volumeId, sizeBytes, from.sizeBytes)
     const path = this.#data(origin.volumeId)

@@ -97,3 +97,18 @@ test("a copy is not held to the limits of the guest that has the volume", async 
   // 64 MiB at the guest's speed would take a quarter of an hour.
   assert.ok(seconds < 300, `${seconds} s`)
 })
+
+test("a move is not held to the guest's limits, and the guest is again when it is over", async () => {
+  const held = { ...(await guests.makeVolume()), ioLimits: { total_bytes_sec: perSecond } }
+  const guest = await guests.boot([held])
+  await guests.tell(guest, held.name, "(seq 1 20000 | dd of=/dev/$d bs=64k conv=fsync 2>/dev/null)")
+  const begun = performance.now()
+  const move = { volumeId: held.name, fromBackend: "file", backend: "other", fence }
+  await subject.agent.handle("volume.move", move)
+  const seconds = (performance.now() - begun) / 1000
+  // 64 MiB at the guest's speed would take more than a minute.
+  assert.ok(seconds < 50, `${seconds} s`)
+  assert.equal(await guests.tell(guest, held.name, "head -n 2 /dev/$d | tr '\\n' ' '"), "1 2")
+  const after = await secondsToWrite(guest, held)
+  assert.ok(after > leastSeconds, `${after} s after the move`)
+})

@@ -20,6 +20,7 @@ import {
   agentVolumeBusy,
   agentVolumeCopyBroken,
   agentVolumeExists,
+  agentVolumeMoveEncrypted,
   agentVolumeNotFound,
   agentVolumeShared,
 } from "../faults.ts"
@@ -34,7 +35,7 @@ import {
 import type { MachineQueues } from "../machine-queue.ts"
 import type { AgentCommands, VolumeFacts } from "../protocol.ts"
 import type { MoveStore, VolumeMove } from "./move-store.ts"
-import { volumeDisks, withDisk } from "./volume-disks.ts"
+import { withDisk } from "./volume-disks.ts"
 import type { VolumeDriver } from "./volume-driver.ts"
 import { checkVolumeId } from "./volume-id.ts"
 
@@ -123,14 +124,18 @@ export class MoveCommands {
     const hypervisor = moverOf(context)
     const handle = handleOf(context, serverId, existing(context, serverId))
     const { power } = await hypervisor.inspect(handle)
+    const { disk } = this.#diskOf(serverId, volumeId, fromBackend)
     // Its guest has what it has not written yet, and the path.
     if (power === "suspended") throw agentMachineStateWrong("move a volume of", power)
     const isInUse = power === "running" || power === "paused"
-    if (isInUse) mustBeLocal(context, await from.open(volumeId))
+    if (isInUse) {
+      if (disk.source.encrypted === true) throw agentVolumeMoveEncrypted(volumeId)
+      mustBeLocal(context, await from.open(volumeId))
+    }
     await moves.put(volumeId, move)
     if (!isInUse) return { serverId, isInUse: false, copy: copyStill }
     await to.create(volumeId, sizeBytes, null, signal)
-    const mirror = { volumeId, to: await to.open(volumeId), signal }
+    const mirror = { disk, to: await to.open(volumeId), signal }
     mustBeLocal(context, mirror.to)
     const running = await hypervisor.mirrorVolume(handle, mirror)
     if (!running) {
@@ -186,7 +191,8 @@ export class MoveCommands {
       ).then((found) => found.flat()),
     )
     const handle = handleOf(context, serverId, context.machines.get(serverId))
-    return await moverOf(context).endMirror(handle, volumeId, places)
+    const { disk } = this.#diskOf(serverId, volumeId, from)
+    return await moverOf(context).endMirror(handle, disk, places)
   }
 
   /** The machine's next start, and what is done to it, finds the volume there. */
@@ -195,17 +201,16 @@ export class MoveCommands {
     const { disk, record } = this.#diskOf(serverId, volumeId, backend)
     const volume = await context.volumes.driverOf(backend).open(volumeId)
     await context.machines.put({ ...record, spec: withDisk(record.spec, disk) })
-    if (record.handle) await moverOf(context).plugVolume(record.handle, disk, volume)
+    if (record.handle) await moverOf(context).plugVolume(record.handle, disk, volume, context.volumeKeys)
   }
 
   #diskOf(serverId: string, volumeId: string, backend: string) {
     const record = existing(this.#options.context, serverId)
-    const found = volumeDisks(record.spec.disks).find((one) => one.volumeId === volumeId)
-    if (!found) throw agentVolumeNotFound(volumeId)
-    return {
-      record,
-      disk: { ...found.disk, source: { ...found.disk.source, kind: "volume" as const, volumeId, backend } },
-    }
+    const disk = record.spec.disks.find(
+      ({ source }) => source.kind === "volume" && source.volumeId === volumeId,
+    )
+    if (disk?.source.kind !== "volume") throw agentVolumeNotFound(volumeId)
+    return { record, disk: { ...disk, source: { ...disk.source, backend } } }
   }
 
   /** In the queue of the machine that has it, and in its own. */

@@ -203,7 +203,7 @@ for (const qemu of ["lives", "is killed, too"] as const)
       await note(false)
       await other.create(volumeId, sizeBytes, null, signal)
       const target = await other.open(volumeId)
-      const mirror = await subject.hypervisor.mirrorVolume(handle, { volumeId, to: target, signal })
+      const mirror = await subject.hypervisor.mirrorVolume(handle, { disk, to: target, signal })
       assert.ok(mirror)
       if (stage !== "mirroring") await mirror.end()
       const moved = { ...disk, source: { kind: "volume" as const, volumeId, backend: to } }

@@ -46,7 +46,7 @@ export async function plugOpened(
   const handle = handleOf(context, serverId, existing(context, serverId))
   const volume = opened[disk.name]
   if (!volume) throw new Error(`volume ${disk.name} was not opened`)
-  await pluggerOf(context).plugVolume(handle, disk, volume)
+  await pluggerOf(context).plugVolume(handle, disk, volume, context.volumeKeys)
   return await context.hypervisor.inspect(handle)
 }
 

@@ -19,7 +19,13 @@ import { writeSecretFile } from "../state-file.ts"
 import { backendAway } from "./backend-away.ts"
 import { Ceph, type CephAccess, cephErrors } from "./ceph.ts"
 import { copyTimeoutMs, nodeToImage, toNode } from "./copy-data.ts"
-import type { TakeCopy, VolumeDriver, VolumeOrigin } from "./volume-driver.ts"
+import {
+  type FileOrigin,
+  isFileOrigin,
+  type TakeCopy,
+  type VolumeDriver,
+  type VolumeOrigin,
+} from "./volume-driver.ts"
 import { isVolumeId } from "./volume-id.ts"
 
 export interface RbdVolumeOptions extends CephAccess {
@@ -174,7 +180,7 @@ export class RbdVolumeDriver implements VolumeDriver {
     origin: Exclude<VolumeOrigin, { kind: "volume" }> | null,
     signal: AbortSignal,
   ): Promise<void> {
-    if (origin?.kind === "backup") return await this.#makeOfBackup(image, sizeBytes, origin, signal)
+    if (origin && isFileOrigin(origin)) return await this.#makeOfFile(image, sizeBytes, origin, signal)
     const data = await origin?.open()
     if (data) mustHold(volumeId, sizeBytes, data.virtualSizeBytes)
     const size = ["--size", `${sizeBytes}B`, "--image-feature", features]
@@ -182,17 +188,17 @@ export class RbdVolumeDriver implements VolumeDriver {
     if (data) await this.#fill(image, data, signal)
   }
 
-  /** By way of a file, as a backup comes in pieces. */
-  async #makeOfBackup(
+  /** As a backup comes in pieces, and LUKS is made in a file. */
+  async #makeOfFile(
     image: string,
     sizeBytes: number,
-    { fetch }: Extract<VolumeOrigin, { kind: "backup" }>,
+    { write }: FileOrigin,
     signal: AbortSignal,
   ): Promise<void> {
     const path = join(this.#options.dir, `${image}.${newUuid()}.tmp`)
     try {
       await writeFile(path, "", { mode: 0o600, flag: "wx" })
-      await fetch(path)
+      await write(path)
       const size = ["--size", `${sizeBytes}B`, "--image-feature", features]
       await this.#ceph.rbd(["create", ...size, this.#spec(image)])
       await this.#fill(image, { path, format: "raw", virtualSizeBytes: sizeBytes }, signal)

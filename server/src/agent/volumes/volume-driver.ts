@@ -5,11 +5,25 @@ import type { VolumeAbilities, VolumeFacts } from "../protocol.ts"
 
 /** What a volume gets its data from, as `VolumeSource`. */
 export type VolumeOrigin =
-  /** `open` fetches it; only for a volume that is not there yet. */
-  | { kind: "image"; open: () => Promise<LocalImage> }
+  | ImageOrigin
+  /** The image in LUKS, or nothing in it: `write` as below. */
+  | { kind: "encrypted"; image: ImageOrigin | null; write: (path: string) => Promise<void> }
   | { kind: "volume"; volumeId: string; take: TakeCopy }
-  /** `fetch` writes them to a file that is there and empty. */
-  | { kind: "backup"; fetch: (path: string) => Promise<void> }
+  /** `write` puts them into a file that is there and empty. */
+  | { kind: "file"; write: (path: string) => Promise<void> }
+
+/** `open` fetches it; only for a volume that is not there yet. */
+export interface ImageOrigin {
+  kind: "image"
+  open: () => Promise<LocalImage>
+}
+
+/** What comes by way of a file of this host. */
+export type FileOrigin = Extract<VolumeOrigin, { kind: "file" | "encrypted" }>
+
+export function isFileOrigin(origin: VolumeOrigin): origin is FileOrigin {
+  return origin.kind === "file" || origin.kind === "encrypted"
+}
 
 /**
  * Copies the other volume as it is at one moment: whoever has it open writes the file and calls `copyImage`, otherwise

@@ -20,6 +20,7 @@ import { blockStorageQuota } from "../quota/resources.ts"
 import { type Snapshot, snapshotNoun } from "../snapshot/snapshot.ts"
 import { claimSnapshot } from "../snapshot/store.ts"
 import { everything, targetOf, viewerOf } from "../viewer.ts"
+import { refuseEncrypted } from "../volume/key.ts"
 import { lockVolume } from "../volume/store.ts"
 import { actorOf, claimVolume } from "../volume/task.ts"
 import { type Volume, volumeNoun } from "../volume/volume.ts"
@@ -68,6 +69,7 @@ export const createBackup = operation({
       const { volume, source } = snapshot
         ? await takeSnapshot(tx, snapshot)
         : await takeVolume(tx, volumeId, input.mayBeInUse)
+      refuseEncrypted(volume, "backups of encrypted volumes are not made")
       const now = ctx.clock.now()
       const dataAt = snapshot?.createdAt ?? now
       const sizeGib = snapshot?.sizeGib ?? volume.sizeGib

@@ -20,6 +20,7 @@ import { enforceTypesQuota } from "../quota/of-types.ts"
 import { snapshotNoun } from "../snapshot/snapshot.ts"
 import { everything } from "../viewer.ts"
 import { checkOneSize, holdSource, insertRow, type VolumeOrigin } from "../volume/create.ts"
+import { giveKey } from "../volume/key.ts"
 import { selectVolume } from "../volume/store.ts"
 import { actorOf } from "../volume/task.ts"
 import type { Volume } from "../volume/volume.ts"
@@ -149,6 +150,10 @@ async function insertVolumes(
       ...{ projectId, userId, name: null, description: null, metadata: {} },
       ...{ source, sizeGib, typeId: volumeTypeId, isMultiattach, groupId, isBootable, imageMetadata },
     })
+    if (volumeTypeId !== null) {
+      const type = { id: volumeTypeId, name: like.volumeTypeName ?? volumeTypeId }
+      await giveKey(ctx, tx, { ...volume, type }, source)
+    }
     made.push({ volumeId: volume.id, generation: volume.generation })
   }
   return made

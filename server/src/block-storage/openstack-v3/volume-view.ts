@@ -52,7 +52,9 @@ const common: Table<Volume> = {
     volume_type: "volumeTypeName",
   }),
   bootable: [text, ({ isBootable }) => String(isBootable)],
-  encrypted: [flag, () => false],
+  encrypted: [flag, ({ encryptionKeyId }) => encryptionKeyId !== null],
+  // Only of one that has a key.
+  encryption_key_id: [rare(from("3.64", text)), ({ encryptionKeyId }) => encryptionKeyId ?? undefined],
   ...named(fields, { multiattach: "isMultiattach" }),
   attachments: [Type.Array(attachment), attachmentsOf],
   // Cinder shows it to administrators alone, and null to nobody else.

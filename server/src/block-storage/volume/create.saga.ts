@@ -60,7 +60,7 @@ export const createVolumeSaga = saga<CreateVolumeParams>("block_storage.volume.c
   .step("make", {
     do: async ({ ctx, params, out, fence, signal }) => {
       const { host, backend } = out.place
-      const { id: volumeId, sizeGib } = await heldVolume(ctx, params)
+      const { id: volumeId, sizeGib, encryptionKeyId } = await heldVolume(ctx, params)
       const source = sourceFor(params.source)
       const command = {
         volumeId,
@@ -68,6 +68,7 @@ export const createVolumeSaga = saga<CreateVolumeParams>("block_storage.volume.c
         sizeBytes: sizeGib * gib,
         fence: { generation: params.generation, fence },
         ...(source ? { source } : {}),
+        ...(encryptionKeyId !== null && { encrypted: true }),
       }
       await callAgent(ctx, host, "volume.create", command, { signal })
       const { imageMetadata, isBootable } = params

@@ -33,9 +33,10 @@ import { defaultVolumeType, findVolumeType } from "../volume-type/choose.ts"
 import { isMultiattachType, type VolumeType, volumeTypeNoun } from "../volume-type/volume-type.ts"
 import { createVolumeSaga } from "./create.saga.ts"
 import { bootFactsOf } from "./image-metadata.ts"
+import { giveKey } from "./key.ts"
 import { notifyVolume } from "./notification.ts"
 import { movingRefusal } from "./state.ts"
-import { lockVolume } from "./store.ts"
+import { lockVolume, selectVolume } from "./store.ts"
 import { type Volume, type VolumeStatus, volumeNoun } from "./volume.ts"
 
 const nullableText = Type.Union([Type.String(), Type.Null()])
@@ -265,7 +266,10 @@ export async function insertVolume(ctx: Ctx, tx: Tx, volume: NewVolume): Promise
     ...{ projectId, userId, name, description, metadata, sizeGib, source, groupId, status },
     ...{ typeId: type.id, isMultiattach: isMultiattachType(type) },
   }
-  const made = await insertRow(ctx, tx, row)
+  const inserted = await insertRow(ctx, tx, row)
+  const isEncrypted = await giveKey(ctx, tx, { ...inserted, type }, source)
+  // As it is with its key.
+  const made = (isEncrypted && (await selectVolume(tx, inserted.id))) || inserted
   const actor = { requestId: ctx.requestId, userId, projectId }
   const { at, host, imageMetadata, isBootable } = volume
   const params = {

@@ -18,6 +18,7 @@ import { dataNamed, usablePool } from "../pool/manageable.ts"
 import { enforceTypeQuota } from "../quota/of-types.ts"
 import { everything } from "../viewer.ts"
 import { defaultVolumeType, findVolumeType } from "../volume-type/choose.ts"
+import { encryptionOfType } from "../volume-type/encryption.ts"
 import { isMultiattachType } from "../volume-type/volume-type.ts"
 import { checkOneSize, checkZone } from "./create.ts"
 import { manageVolumeSaga } from "./manage.saga.ts"
@@ -58,6 +59,10 @@ export const manageVolume = operation({
     checkMetadata(wish.metadata)
     const type =
       volumeType === null ? await defaultVolumeType(ctx, projectId) : await findVolumeType(ctx, volumeType)
+    if (await encryptionOfType(ctx.db, type.id))
+      throw volumeTypeInvalid(
+        `Volumes of type ${type.name} are encrypted, and data that are managed are not.`,
+      )
     const pool = await usablePool(ctx, ctx.db, named)
     if (!fitsExtraSpecs(pool, type.extraSpecs))
       throw volumeTypeInvalid(`${type.name} asks for another back end than ${pool.id}.`)

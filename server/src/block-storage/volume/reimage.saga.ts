@@ -19,7 +19,10 @@ export const reimageVolumeSaga = saga<ReimageParams>("block_storage.volume.reima
       const { host, backend } = placeOf(volume)
       const { generation, source, imageMetadata, isBootable, volumeId } = params
       await awaitCopies(ctx, volumeId, signal)
-      const command = { volumeId, backend, source, fence: { generation, fence } }
+      const command = {
+        ...{ volumeId, backend, source, fence: { generation, fence } },
+        ...(volume.encryptionKeyId !== null && { encrypted: true }),
+      }
       await callAgent(ctx, host, "volume.reimage", command, { signal })
       return withLog(async (tx) => {
         const status = statusBefore(await holdVolume(tx, params))

@@ -11,6 +11,7 @@ import { enforceTypeQuota, type TypeAsk } from "../quota/of-types.ts"
 import { targetOf } from "../viewer.ts"
 import { findVolumeType } from "../volume-type/choose.ts"
 import { isMultiattachType } from "../volume-type/volume-type.ts"
+import { isEncryptedAlike } from "./key.ts"
 import { beginMove } from "./move.ts"
 import { notifyVolume } from "./notification.ts"
 import { visibleVolume } from "./read.ts"
@@ -41,6 +42,11 @@ export const retypeVolume = operation({
         throw inputInvalid(
           "Invalid volume_type passed, retypes affecting multiattach are only allowed on available volumes, the " +
             `specified volume however currently has a status of: ${status}.`,
+        )
+      if (!(await isEncryptedAlike(tx, id, type.id)))
+        throw inputInvalid(
+          `Retype is not possible: volumes of type ${type.name} are encrypted in another way than volume ${id}, or one ` +
+            "of the two is not encrypted.",
         )
       await enforceTypeQuota(ctx, tx, await whatMoves(tx, claimed, type.id))
       const pool = await findThing(tx, poolNoun, undefined as never, `${claimed.host}@${claimed.backend}`)

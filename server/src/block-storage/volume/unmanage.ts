@@ -4,6 +4,7 @@ import { operation } from "../../platform/operation/operation.ts"
 import { volumeInvalid, volumeNotFound } from "../faults.ts"
 import { targetOf } from "../viewer.ts"
 import { whyNotDelete } from "./delete.ts"
+import { refuseEncrypted } from "./key.ts"
 import { notifyVolume } from "./notification.ts"
 import { visibleVolume } from "./read.ts"
 import { actorOf, claimVolume } from "./task.ts"
@@ -20,6 +21,7 @@ export const unmanageVolume = operation({
   run: async (ctx, { id }) => {
     await transact(ctx.db, async (tx) => {
       const volume = await claimVolume(tx, id, "unmanage")
+      refuseEncrypted(volume, "unmanaged data without their key would be lost")
       const why = await whyNotDelete(tx, volume, { isCascading: false, isForced: false })
       if (why !== null) throw volumeInvalid(why)
       const actor = actorOf(ctx)

@@ -9,6 +9,7 @@ import { quotaExceeded } from "../../quota/index.ts"
 import { checkOneHolder } from "../attachment/shared.ts"
 import { inputInvalid, volumeInvalid, volumeNotFound } from "../faults.ts"
 import { targetOf } from "../viewer.ts"
+import { refuseEncrypted } from "./key.ts"
 import { notifyVolume } from "./notification.ts"
 import { visibleVolume } from "./read.ts"
 import { actorOf, claimVolume } from "./task.ts"
@@ -40,6 +41,7 @@ export const uploadVolume = operation({
       throw inputInvalid("visibility: make the image public when it is there.")
     return await transact(ctx.db, async (tx) => {
       const volume = await claimVolume(tx, id, input.mayBeInUse ? "uploadInUse" : "upload")
+      refuseEncrypted(volume, "images of encrypted volumes are not made")
       await checkOneHolder(tx, volume)
       const image = await createImageRecord(
         ctx,

@@ -93,6 +93,10 @@ export const volumeNoun = noun({
     /** Several servers may have it at once. */
     isMultiattach: boolean(at("is_multiattach"), { name: "multiattach" }),
     isReadOnly: nullable(boolean(at("is_read_only"), kept)),
+    /** Null: it is not encrypted. */
+    encryptionKeyId: nullable(
+      uuid(sql`(select k.id from block_storage.volume_key k where k.volume_id = ${at("id")})`),
+    ),
     metadata: structure(Metadata, at("metadata")),
     metadataHas: matched(
       structure(Metadata, at("metadata"), { name: "metadata", filter: true, internal: true }),

@@ -56,12 +56,16 @@ function disksOf(server: Server): DiskSpec[] {
 
 export function volumeDisk({
   device: { bootIndex },
-  volume: { id, backend, sizeGib, isMultiattach },
+  volume: { id, backend, sizeGib, isMultiattach, encryptionKeyId },
   ioLimits,
 }: MachineVolume): DiskSpec {
   return {
     name: id,
-    source: { kind: "volume", volumeId: id, backend, ...(isMultiattach && { shared: true }) },
+    source: {
+      ...{ kind: "volume", volumeId: id, backend },
+      ...(isMultiattach && { shared: true }),
+      ...(encryptionKeyId !== null && { encrypted: true }),
+    },
     sizeBytes: sizeGib * gib,
     bus: "virtio",
     bootIndex: bootIndex !== null && bootIndex >= 0 ? bootIndex : null,

@@ -69,6 +69,7 @@ const nothing = {
     open: () => Promise.reject(new Error("a simulated host looks at no image")),
     store: () => Promise.reject(new Error("a simulated host has no image to store")),
   },
+  volumeKeys: { of: () => Promise.reject(new Error("a simulated host opens no volume")) },
   backups: {
     offer: noBackups,
     put: noBackups,

@@ -17,6 +17,7 @@ import {
   readJoinToken,
   southboundUpgrade,
 } from "../../agent/door-protocol.ts"
+import type { VolumeKey } from "../../agent/volumes/volume-keys.ts"
 import { fingerprintOf } from "../../platform/authority/authority.ts"
 import { Fault, type FaultKind, faultKinds } from "../../platform/fault/fault.ts"
 import { addressOfEnd } from "../../platform/net/address.ts"
@@ -106,6 +107,11 @@ export class DoorClient implements Disposable {
 
   async settings(): Promise<HostSettings> {
     return await this.#askJson<HostSettings>({ path: doorPaths.settings })
+  }
+
+  /** Only of a volume that the cloud has on this host. */
+  async volumeKey(volumeId: string): Promise<VolumeKey> {
+    return await this.#askJson<VolumeKey>({ path: `${doorPaths.volumeKeys}/${encodeURIComponent(volumeId)}` })
   }
 
   async renew(certificateRequest: string): Promise<CertificateAnswer> {

@@ -50,6 +50,7 @@ export async function startMemberAgent(options: MemberAgentOptions): Promise<Mem
   const cloud = {
     images: doorImageStore(client),
     backups: doorBackupStore(client),
+    volumeKeys: { of: (volumeId: string) => client.volumeKey(volumeId) },
     streams: doorStreamDialer(client),
   }
   const started = await startAgentRole({ bus, clock, log, config }, options.parts, cloud)

@@ -314,7 +314,7 @@ export class FakeHypervisor
     }
   }
 
-  async mirrorVolume(handle: VmHandle, { volumeId, signal }: WantedMirror): Promise<RunningMirror | null> {
+  async mirrorVolume(handle: VmHandle, { disk, signal }: WantedMirror): Promise<RunningMirror | null> {
     await this.#step("mirrorVolume", handle.serverId)
     const machine = this.#machines.get(handle.serverId)
     if (!machine || !isOn(machine)) return null
@@ -322,7 +322,7 @@ export class FakeHypervisor
     return {
       end: async () => {
         await this.#options.clock.sleep(copyMs, signal)
-        this.#mustBeOn(handle, volumeId)
+        this.#mustBeOn(handle, disk.name)
       },
     }
   }
@@ -334,7 +334,7 @@ export class FakeHypervisor
     this.#setDisks(this.#existing(handle), (spec) => withDisk(spec, disk))
   }
 
-  async endMirror(handle: VmHandle, volumeId: string): Promise<string | null> {
+  async endMirror(handle: VmHandle, { name: volumeId }: DiskSpec): Promise<string | null> {
     await this.#step("endMirror", handle.serverId)
     const machine = this.#machines.get(handle.serverId)
     if (!machine || !isOn(machine)) return null

@@ -55,6 +55,9 @@ export interface VolumeNames extends DiskNames {
   /** Of the node above it that holds the guest to its limits, and of the object that has these. */
   throttle: string
   limits: string
+  /** Of the node that decrypts, and of the secret that it does it with. */
+  crypt: string
+  key: string
 }
 
 /** A node's name has 31 letters at most, which leaves out the last three of an id. */
@@ -65,20 +68,27 @@ export function volumeNames(volumeId: string): VolumeNames {
     node: `v-${short}`,
     throttle: `t-${short}`,
     limits: `limits-${volumeId}`,
+    crypt: `e-${short}`,
+    key: `luks-${volumeId}`,
   }
 }
 
 /** What the device of a volume is on top of. */
-export function topNode({ name, ioLimits }: DiskSpec): string {
-  const { node, throttle } = volumeNames(name)
-  return ioLimits ? throttle : node
+export function topNode(disk: DiskSpec): string {
+  const { node, crypt, throttle } = volumeNames(disk.name)
+  if (disk.ioLimits) return throttle
+  return isEncrypted(disk) ? crypt : node
+}
+
+export function isEncrypted({ source }: DiskSpec): boolean {
+  return source.kind === "volume" && source.encrypted === true
 }
 
 export type QemuObject = { "qom-type": string; id: string } & Record<string, unknown>
 
 /** What must be there before its node is. */
-export function volumeObjects({ disk, remote }: DiskFile): QemuObject[] {
-  return [...(remote ? [{ ...remote.secret }] : []), ...limitObjects(disk)]
+export function volumeObjects({ disk, remote, key }: DiskFile): QemuObject[] {
+  return [...(remote ? [{ ...remote.secret }] : []), ...(key ? [key] : []), ...limitObjects(disk)]
 }
 
 /** The same of a machine that runs, which is told keys otherwise. */
@@ -87,8 +97,13 @@ export function limitObjects({ name, ioLimits }: DiskSpec): QemuObject[] {
   return [{ "qom-type": "throttle-group", id: volumeNames(name).limits, limits: throttleLimits(ioLimits) }]
 }
 
+/** None: for as long as something else than the guest goes through its volume. */
+export function noThrottleLimits(limits: IoLimits): Record<string, number> {
+  return Object.fromEntries(Object.keys(throttleLimits(limits)).map((name) => [name, 0]))
+}
+
 /** From `total_bytes_sec_max` to `bps-total-max`. */
-function throttleLimits(limits: IoLimits): Record<string, number> {
+export function throttleLimits(limits: IoLimits): Record<string, number> {
   return Object.fromEntries(
     Object.entries(limits).map(([key, value]) => {
       const [, way, kind, burst = ""] = /^(total|read|write)_(bytes|iops)_sec(.*)$/.exec(key) ?? []
@@ -162,16 +177,15 @@ function cacheOf({ cache }: DiskFile) {
 /** `-blockdev` values; every format is named, so that nothing is ever guessed from what a guest wrote. */
 export function blockdev(file: DiskFile): Blockdev {
   const { disk } = file
-  if (disk.source.kind !== "volume" || !disk.ioLimits) return dataOf(file)
-  const { throttle, limits } = volumeNames(disk.name)
-  // What copies the volume takes it below this.
-  return {
-    driver: "throttle",
-    "node-name": throttle,
-    "throttle-group": limits,
-    discard: "unmap",
-    file: dataOf(file),
-  }
+  if (disk.source.kind !== "volume") return dataOf(file)
+  const { crypt, key, throttle, limits } = volumeNames(disk.name)
+  const above = { discard: "unmap" }
+  // What copies the volume takes it below these.
+  const clear = isEncrypted(disk)
+    ? { driver: "luks", "node-name": crypt, "key-secret": key, ...above, file: dataOf(file) }
+    : dataOf(file)
+  if (!disk.ioLimits) return clear
+  return { driver: "throttle", "node-name": throttle, "throttle-group": limits, ...above, file: clear }
 }
 
 type Blockdev = { driver: string; "node-name": string } & Record<string, unknown>

@@ -8,9 +8,10 @@ import { exec } from "../../../platform/exec/exec.ts"
 import { agentDiskTooSmall } from "../../faults.ts"
 import type { DiskSpec } from "../../protocol.ts"
 import type { EnsureInput, LocalImage, LocalVolume } from "../hypervisor.ts"
-import { type DiskNames, namedDisks, volumeNames } from "./devices.ts"
+import { type DiskNames, isEncrypted, namedDisks, type QemuObject, volumeNames } from "./devices.ts"
 import { type RemoteNode, remoteNode } from "./remote-volume.ts"
 import type { RunDirectory } from "./run-directory.ts"
+import { keyObject } from "./volume-keys.ts"
 
 /** How QEMU opens a disk. */
 export interface DiskFile {
@@ -19,6 +20,8 @@ export interface DiskFile {
   /** Empty for one that is remote. */
   path: string
   remote: RemoteNode | null
+  /** What QEMU is started with to open it. */
+  key: QemuObject | null
   format: "raw" | "qcow2"
   backing: { path: string; format: "raw" | "qcow2" } | null
   isReadOnly: boolean
@@ -27,7 +30,7 @@ export interface DiskFile {
   cache: { isDirect: boolean } | null
 }
 
-const own = { remote: null, backing: null, isReadOnly: false, isCdrom: false, cache: null }
+const own = { remote: null, key: null, backing: null, isReadOnly: false, isCdrom: false, cache: null }
 
 const imageToolTimeoutMs = 120_000
 
@@ -36,7 +39,10 @@ export function diskFiles(directory: RunDirectory, input: EnsureInput): DiskFile
 }
 
 function fileOf(directory: RunDirectory, input: EnsureInput, disk: DiskSpec, names: DiskNames): DiskFile {
-  if (disk.source.kind === "volume") return volumeFile(disk, input.volumes?.[disk.name])
+  if (disk.source.kind === "volume") {
+    const key = isEncrypted(disk) ? keyObject(directory, disk.name) : null
+    return { ...volumeFile(disk, input.volumes?.[disk.name]), key }
+  }
   if (disk.source.kind === "blank") {
     return { ...own, disk, names, path: diskPath(directory, disk, "raw"), format: "raw" }
   }

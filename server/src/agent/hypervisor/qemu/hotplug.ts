@@ -112,9 +112,9 @@ export async function hotplugVolume(
 
 /** Nothing of it is left. */
 async function closeVolume(qmp: QmpConnection, volumeId: string): Promise<void> {
-  const { node, throttle, limits } = volumeNames(volumeId)
+  const { node, crypt, throttle, limits } = volumeNames(volumeId)
   // With the upper one goes what it was made with.
-  for (const each of [throttle, node, ...movedFileNames(volumeId)]) await closeNode(qmp, each)
+  for (const each of [throttle, crypt, node, ...movedFileNames(volumeId)]) await closeNode(qmp, each)
   await ignoreQmpError(deleteObject(qmp, limits))
 }
 
@@ -131,12 +131,17 @@ export async function showVolumeSize(
   volumeId: string,
   sizeBytes: number,
 ): Promise<void> {
-  const { device, node, throttle } = volumeNames(volumeId)
+  const { device, node, crypt, throttle } = volumeNames(volumeId)
   const qmp = await machine.qmp("extend a volume")
   if (!(await hasDevice(qmp, device))) return
-  const nodes = (await queryBlockNodes(qmp)).map((each) => each["node-name"])
+  const sizes = new Map(
+    (await queryBlockNodes(qmp)).map((each) => [each["node-name"], each.image["virtual-size"]]),
+  )
   // The device hears it of the node that it is on top of.
-  await resizeBlockdev(qmp, nodes.includes(throttle) ? throttle : node, sizeBytes)
+  const top = [throttle, crypt, node].find((name) => sizes.has(name)) ?? node
+  // The guest does not have what LUKS has in front.
+  const [all = 0, clear = all] = [sizes.get(node), sizes.get(crypt)]
+  await resizeBlockdev(qmp, top, sizeBytes - (all - clear))
 }
 
 async function takeDevice(machine: QemuMachine, qmp: QmpConnection, id: string): Promise<void> {

@@ -1,7 +1,8 @@
 // Moves a volume of a guest that runs to another file. A job copies it, and from when the two are the same on it writes
 // to both, the guest waiting for both. Then the guest is held for a moment: what it has written is flushed to both, the
 // job ends, and the node that its device uses gets the other file below it. The node keeps its name, so that nothing
-// else needs to know.
+// else needs to know. QEMU copies from the uppermost node alone, which may be the one that holds the guest to its
+// limits: it is held to none until the move is over.
 import { eventually } from "../../../platform/clock/clock.ts"
 import { agentVolumeCopyBroken } from "../../faults.ts"
 import type { DiskSpec } from "../../protocol.ts"
@@ -20,10 +21,19 @@ import {
   queryBlockNodes,
   queryJobs,
   reopenBlockdev,
+  setThrottleLimits,
   startMirror,
 } from "../../qmp/index.ts"
 import type { Commit, LocalVolume, RunningMirror, VolumePlaces, WantedMirror } from "../hypervisor.ts"
-import { blockdev, fileNode, movedFileNames, volumeNames } from "./devices.ts"
+import {
+  blockdev,
+  fileNode,
+  movedFileNames,
+  noThrottleLimits,
+  throttleLimits,
+  topNode,
+  volumeNames,
+} from "./devices.ts"
 import { volumeFile } from "./disks.ts"
 import type { QemuMachine } from "./machine.ts"
 import { reachedBy } from "./reach.ts"
@@ -41,12 +51,13 @@ const jobOf = (volumeId: string) => `move-${volumeId}`
 /** Null: QEMU has it not open. */
 export async function mirrorVolume(
   machine: QemuMachine,
-  { volumeId, to, signal }: WantedMirror,
+  { disk, to, signal }: WantedMirror,
   runAs: User,
 ): Promise<RunningMirror | null> {
+  const volumeId = disk.name
   if (!machine.isAlive) return null
   const qmp = await machine.qmp("move a volume of")
-  const job = jobOf(volumeId)
+  const [job, { limits }] = [jobOf(volumeId), volumeNames(volumeId)]
   await dropJob(qmp, job)
   const nodes = await queryBlockNodes(qmp)
   if (!nodeOf(nodes, volumeId)) return null
@@ -54,8 +65,10 @@ export async function mirrorVolume(
   const file = mirrorFile(machine, { volumeId, to })
   await lend(file.ownPath, runAs, () => addBlockdev(qmp, { ...fileNode(file), "node-name": target }))
   try {
-    await startMirror(qmp, { "job-id": job, device: volumeNames(volumeId).node, target })
+    await startMirror(qmp, { "job-id": job, device: topNode(disk), target })
+    if (disk.ioLimits) await setThrottleLimits(qmp, limits, noThrottleLimits(disk.ioLimits))
   } catch (error) {
+    await dropJob(qmp, job)
     await ignoreQmpError(deleteBlockdev(qmp, target))
     throw error
   }
@@ -111,6 +124,7 @@ export async function switchVolume(
     await commit(false)
     throw error
   } finally {
+    if (machine.isAlive) await holdToLimits(qmp, disk)
     if (wasRunning && machine.isAlive) await machine.resume()
   }
 }
@@ -118,12 +132,14 @@ export async function switchVolume(
 /** Says what is open, after ending what is on its way. */
 export async function endMirror(
   machine: QemuMachine,
-  volumeId: string,
+  disk: DiskSpec,
   places: VolumePlaces,
 ): Promise<string | null> {
   if (!machine.isAlive) return null
+  const volumeId = disk.name
   const qmp = await machine.qmp("end the move of a volume of")
   await dropJob(qmp, jobOf(volumeId))
+  await holdToLimits(qmp, disk)
   for (const name of movedFileNames(volumeId)) await ignoreQmpError(deleteBlockdev(qmp, name))
   const node = nodeOf(await queryBlockNodes(qmp), volumeId)
   if (!node) return null
@@ -136,7 +152,13 @@ export async function endMirror(
   return found[0]
 }
 
-function mirrorFile(machine: QemuMachine, { volumeId, to }: Pick<WantedMirror, "volumeId" | "to">) {
+/** Its guest is as before. */
+async function holdToLimits(qmp: QmpConnection, { name, ioLimits }: DiskSpec): Promise<void> {
+  if (!ioLimits) return
+  await ignoreQmpError(setThrottleLimits(qmp, volumeNames(name).limits, throttleLimits(ioLimits)))
+}
+
+function mirrorFile(machine: QemuMachine, { volumeId, to }: { volumeId: string; to: LocalVolume }) {
   const disk: DiskSpec = {
     ...{ name: volumeId, sizeBytes: 0, bus: "virtio", bootIndex: null },
     source: { kind: "volume", volumeId, backend: "" },

@@ -1,6 +1,6 @@
 // The QEMU driver. A machine is a QEMU process of its own in a session of its own; everything about it lies in its
 // run directory, so any later agent finds it, living or dead.
-import { closeSync, existsSync, openSync } from "node:fs"
+import { closeSync, existsSync, openSync, rmSync } from "node:fs"
 import { copyFile, statfs } from "node:fs/promises"
 import type { Socket } from "node:net"
 import type { Clock } from "../../../platform/clock/clock.ts"
@@ -12,6 +12,7 @@ import { agentMachineNotFound, agentMachineStateWrong, agentStartFailed } from "
 import type { ConsoleKind, DiskSpec, VmDiagnostics, VmState } from "../../protocol.ts"
 import { queryStatus } from "../../qmp/index.ts"
 import { readStateFile, writeStateFile } from "../../state-file.ts"
+import type { VolumeKeys } from "../../volumes/volume-keys.ts"
 import { readHostFacts } from "../host-facts.ts"
 import type {
   Commit,
@@ -60,7 +61,15 @@ import {
 import { restoreLine, savedVifIds, savedVolumeIds } from "./saved-line.ts"
 import { snapshotDisk } from "./snapshot.ts"
 import { dropSavedMemory, letGoOn, readSavedLine, saveMemory } from "./suspend.ts"
-import { growVolume, keepingVolumes, plugNewVolumes, plugVolume, unplugVolume } from "./volumes.ts"
+import { withKeyFiles } from "./volume-keys.ts"
+import {
+  growVolume,
+  keepingVolumes,
+  type Opening,
+  plugNewVolumes,
+  plugVolume,
+  unplugVolume,
+} from "./volumes.ts"
 
 export interface QemuOptions {
   host: string
@@ -137,7 +146,7 @@ export class QemuHypervisor
     }
   }
 
-  async ensure(input: EnsureInput, _prior: VmHandle | null): Promise<VmHandle> {
+  async ensure(input: EnsureInput, _prior: VmHandle | null, keys?: VolumeKeys): Promise<VmHandle> {
     const { serverId } = input.spec
     const directory = this.#directory(serverId)
     await makeRunDirectory(directory)
@@ -151,7 +160,7 @@ export class QemuHypervisor
     const kept = machine.isAlive ? keepingVolumes(input, readSpec(directory)) : input
     await writeStateFile(directory.spec, kept)
     const handle = handleOf(directory, serverId, machine.identity)
-    if (!machine.isAlive && input.power !== "shutdown") await this.#start(machine, input)
+    if (!machine.isAlive && input.power !== "shutdown") await this.#start(machine, input, keys)
     else if (!machine.isAlive) await writeStateFile(directory.handle, handle)
     else if (input.power === "shutdown") await machine.end("stopped by the host")
     else await this.#steer(machine, input.power)
@@ -265,9 +274,9 @@ export class QemuHypervisor
     await writeStateFile(machine.directory.spec, { ...spec, vifs })
   }
 
-  async plugVolume(handle: VmHandle, disk: DiskSpec, volume: LocalVolume): Promise<void> {
+  async plugVolume(handle: VmHandle, disk: DiskSpec, volume: LocalVolume, keys?: VolumeKeys): Promise<void> {
     const { machine, spec } = await this.#existing(handle)
-    await plugVolume(machine, spec, disk, volume, this.#machineOptions.runAs)
+    await plugVolume(machine, spec, disk, volume, this.#opening(keys))
   }
 
   async unplugVolume(handle: VmHandle, volumeId: string): Promise<void> {
@@ -295,8 +304,8 @@ export class QemuHypervisor
     await switchVolume((await this.#existing(handle)).machine, disk, to, commit)
   }
 
-  async endMirror(handle: VmHandle, volumeId: string, places: VolumePlaces): Promise<string | null> {
-    return await endMirror(await this.#machine(handle.serverId), volumeId, places)
+  async endMirror(handle: VmHandle, disk: DiskSpec, places: VolumePlaces): Promise<string | null> {
+    return await endMirror(await this.#machine(handle.serverId), disk, places)
   }
 
   async snapshot(handle: VmHandle, disk: string, toPath: string): Promise<{ sizeBytes: number }> {
@@ -322,7 +331,7 @@ export class QemuHypervisor
     this.#events.end()
   }
 
-  async #start(machine: QemuMachine, input: EnsureInput): Promise<void> {
+  async #start(machine: QemuMachine, input: EnsureInput, keys?: VolumeKeys): Promise<void> {
     const { directory, serverId } = machine
     // Of the last process there may still be a connection, which is not the new one's.
     await machine.refresh()
@@ -335,14 +344,16 @@ export class QemuHypervisor
     }
     const saved = readSavedLine(directory)
     const begin = (args: readonly string[], inherit: readonly number[]) =>
-      withReach(this.#options.vmsDir, inherit, (all) =>
-        machine.launch(
-          this.#options.commandPrefix?.() ?? [],
-          args,
-          async (identity) => {
-            await writeStateFile(directory.handle, handleOf(directory, serverId, identity))
-          },
-          all,
+      withKeyFiles(directory, input.spec.disks, keys, () =>
+        withReach(this.#options.vmsDir, inherit, (all) =>
+          machine.launch(
+            this.#options.commandPrefix?.() ?? [],
+            args,
+            async (identity) => {
+              await writeStateFile(directory.handle, handleOf(directory, serverId, identity))
+            },
+            all,
+          ),
         ),
       )
     const launch = async (args: readonly string[], inherit: readonly number[] = []) => {
@@ -365,7 +376,11 @@ export class QemuHypervisor
     for (const vif of input.vifs) {
       if (had && !had.includes(vif.portId)) await hotplugVif(machine, input, vif, hasTapOffload)
     }
-    if (saved) await plugNewVolumes(machine, input, savedVolumeIds(saved), this.#machineOptions.runAs)
+    if (saved) await plugNewVolumes(machine, input, savedVolumeIds(saved), this.#opening(keys))
+  }
+
+  #opening(keys: VolumeKeys | undefined): Opening {
+    return { runAs: this.#machineOptions.runAs, keys }
   }
 
   /** Whoever holds the pid file writes its number into it at once. */
@@ -446,6 +461,8 @@ export class QemuHypervisor
     // The pid file covers an agent that died right after the start, before it could write the handle.
     const living = identity && identifyProcess(identity.pid)?.startTicks === identity.startTicks
     const found = living ? identity : findByPidFile(directory)
+    // Of an agent that died while it started one.
+    rmSync(directory.keys, { recursive: true, force: true })
     if (found) await machine.adopt(found)
     // The end of a suspend or the beginning of a resume was not seen; the guest has not run since.
     if (machine.isAlive && hasSavedMemory(directory)) await machine.end("suspended")

@@ -2,12 +2,11 @@
 // when the agent died before it wrote anything down.
 //
 //   vms/<serverId>/  spec.json handle.json disks/ jobs/ config-drive.iso serial.log qemu.log qemu.pid *.sock
-import { createHash } from "node:crypto"
 import { existsSync, rmdirSync, rmSync } from "node:fs"
 import { mkdir } from "node:fs/promises"
-import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { isUuid } from "../../../platform/ids/ids.ts"
+import { volatileDirectory } from "../../volatile-directory.ts"
 
 export interface RunDirectory {
   root: string
@@ -32,6 +31,8 @@ export interface RunDirectory {
   savedLine: string
   /** In a directory that QEMU's own user can always reach, there only while something passes through it. */
   transferSocket: string
+  /** What opens encrypted volumes, there only while QEMU starts. */
+  keys: string
 }
 
 /** sockaddr_un holds 108 bytes with the closing NUL. */
@@ -42,7 +43,7 @@ export function runDirectory(vmsDir: string, serverId: string): RunDirectory {
   if (!isUuid(serverId)) throw new Error(`not a server id: ${serverId}`)
   const root = join(vmsDir, serverId)
   const isLong = Buffer.byteLength(join(root, "serial.sock")) > socketPathLimitBytes
-  const sockets = isLong ? shortDirectory(root) : root
+  const sockets = isLong ? volatileDirectory(root) : root
   return {
     root,
     spec: join(root, "spec.json"),
@@ -61,14 +62,9 @@ export function runDirectory(vmsDir: string, serverId: string): RunDirectory {
     serialSocket: join(sockets, "serial.sock"),
     memory: join(root, "memory"),
     savedLine: join(root, "memory.json"),
-    transferSocket: join(shortDirectory(`${root}/transfer`), "memory.sock"),
+    transferSocket: join(volatileDirectory(`${root}/transfer`), "memory.sock"),
+    keys: volatileDirectory(`${root}/keys`),
   }
-}
-
-function shortDirectory(root: string): string {
-  const uid = process.getuid?.() ?? 0
-  const base = uid === 0 && existsSync("/run") ? "/run/kumoi-vms" : join(tmpdir(), `kumoi-vms-${uid}`)
-  return join(base, createHash("sha256").update(root).digest("hex").slice(0, 16))
 }
 
 export async function makeRunDirectory(directory: RunDirectory): Promise<void> {
@@ -92,6 +88,7 @@ export function removeSockets(directory: RunDirectory): void {
   for (const path of [directory.qmpSocket, directory.vncSocket, directory.serialSocket]) {
     rmSync(path, { force: true })
   }
+  rmSync(directory.keys, { recursive: true, force: true })
   if (directory.sockets === directory.root) return
   rmSync(directory.sockets, { recursive: true, force: true })
   try {

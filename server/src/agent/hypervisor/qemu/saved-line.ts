@@ -104,7 +104,7 @@ function isVolume(id: string): boolean {
 /** As `volumeNames` makes them; the machine's own disks have other names. */
 function isVolumeNode(value: string): boolean {
   const { "node-name": name }: { "node-name"?: string } = JSON.parse(value)
-  return /^[vt]-/.test(name ?? "")
+  return /^[vte]-/.test(name ?? "")
 }
 
 /** Those of the machine itself are written as key=value. */

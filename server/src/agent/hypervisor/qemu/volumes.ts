@@ -2,19 +2,25 @@
 import { chown, readFile } from "node:fs/promises"
 import { agentMachineStateWrong } from "../../faults.ts"
 import type { DiskSpec } from "../../protocol.ts"
-import { addObject, deleteObject, QmpError } from "../../qmp/index.ts"
 import { writeStateFile } from "../../state-file.ts"
 import { withDisk, withoutVolume, withVolumesOf } from "../../volumes/volume-disks.ts"
+import type { VolumeKeys } from "../../volumes/volume-keys.ts"
 import type { EnsureInput, LocalVolume } from "../hypervisor.ts"
-import { volumeFile } from "./disks.ts"
+import { type DiskFile, volumeFile } from "./disks.ts"
 import { hotplugVolume, hotunplugVolume, showVolumeSize } from "./hotplug.ts"
 import type { QemuMachine } from "./machine.ts"
 import { reachedBy } from "./reach.ts"
-import type { KeySecret } from "./remote-volume.ts"
 import { savedVolumeIds } from "./saved-line.ts"
 import { readSavedLine } from "./suspend.ts"
+import { tellingKey, tellingSecret } from "./volume-keys.ts"
 
 type User = { uid: number; gid: number } | null
+
+/** What opens the volumes of a machine that runs. */
+export interface Opening {
+  runAs: User
+  keys: VolumeKeys | undefined
+}
 
 /** For a machine that runs as `now`. */
 export function keepingVolumes(input: EnsureInput, now: EnsureInput | null): EnsureInput {
@@ -27,11 +33,11 @@ export async function plugVolume(
   input: EnsureInput,
   disk: DiskSpec,
   volume: LocalVolume,
-  runAs: User,
+  { runAs, keys }: Opening,
 ): Promise<void> {
   const volumes = { ...input.volumes, [disk.name]: volume }
   const next = { ...input, spec: withDisk(input.spec, disk), volumes }
-  if (machine.isAlive) await plugLiving(machine, next, disk, runAs)
+  if (machine.isAlive) await plugLiving(machine, next, disk, { runAs, keys })
   await writeStateFile(machine.directory.spec, next)
 }
 
@@ -73,11 +79,11 @@ export async function plugNewVolumes(
   machine: QemuMachine,
   input: EnsureInput,
   had: readonly string[],
-  runAs: User,
+  opening: Opening,
 ): Promise<void> {
   for (const disk of input.spec.disks) {
     if (disk.source.kind === "volume" && !had.includes(disk.name))
-      await plugLiving(machine, input, disk, runAs)
+      await plugLiving(machine, input, disk, opening)
   }
 }
 
@@ -85,36 +91,19 @@ async function plugLiving(
   machine: QemuMachine,
   input: EnsureInput,
   disk: DiskSpec,
-  runAs: User,
+  { runAs, keys }: Opening,
 ): Promise<void> {
   const file = volumeFile(disk, input.volumes?.[disk.name])
   const { remote } = file
-  if (remote)
-    return await hotplugVolume(machine, input, file, (task) => tellKey(machine, remote.secret, task))
-  const reached = { ...file, path: reachedBy(machine, file.path) }
-  await hotplugVolume(machine, input, reached, (task) => lend(file.path, runAs, task))
-}
-
-/** It wants the key for opening the volume alone, and may not read the file any more. */
-async function tellKey(
-  machine: QemuMachine,
-  { file, ...secret }: KeySecret,
-  task: () => Promise<void>,
-): Promise<void> {
-  const qmp = await machine.qmp("plug a volume")
-  const data = (await readFile(file, "utf8")).trim()
-  // Of an earlier try, or of the start.
-  await deleteObject(qmp, secret.id).catch(ifQmpError)
-  await addObject(qmp, { ...secret, data })
-  try {
-    await task()
-  } finally {
-    await deleteObject(qmp, secret.id).catch(ifQmpError)
+  const plug = (reached: DiskFile, open: (task: () => Promise<void>) => Promise<void>) =>
+    hotplugVolume(machine, input, reached, (task) => tellingKey(machine, disk, keys, () => open(task)))
+  if (remote) {
+    const { file: keyFile, ...secret } = remote.secret
+    const data = (await readFile(keyFile, "utf8")).trim()
+    return await plug(file, (task) => tellingSecret(machine, { ...secret, data }, task))
   }
-}
-
-function ifQmpError(error: unknown): void {
-  if (!(error instanceof QmpError)) throw error
+  const reached = { ...file, path: reachedBy(machine, file.path) }
+  await plug(reached, (task) => lend(file.path, runAs, task))
 }
 
 /** QEMU that has given up root opens a file as the user that it has become, so for the moment it is that user's. */

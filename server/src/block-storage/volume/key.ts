@@ -1,0 +1,164 @@
+// Encrypted volumes. Each has a key of its own, from its creation to its end: a new one, or its source's, as what is made
+// of encrypted data is the same data. The host that the volume lies on is given it, and nobody else.
+import { randomBytes } from "node:crypto"
+import { openLasting, sealLasting } from "../../identity/index.ts"
+import type { Ctx, Platform } from "../../platform/context/context.ts"
+import type { DbOrTx, Tx } from "../../platform/db/database.ts"
+import { isUuid, newUuid } from "../../platform/ids/ids.ts"
+import { inputInvalid, volumeInvalid, volumeKeyLost, volumeKeyRefused } from "../faults.ts"
+import { encryptionOfType, type TypeEncryption } from "../volume-type/encryption.ts"
+import type { VolumeType } from "../volume-type/volume-type.ts"
+import type { VolumeOrigin } from "./create.ts"
+import type { Volume } from "./volume.ts"
+
+const passphraseBytes = 32
+const defaultCipher = "aes-xts-plain64"
+const defaultKeySize = 256
+
+/** Nova's and os-brick's names of it. Hosts decrypt by QEMU, which knows the first version of LUKS. */
+const providers: ReadonlySet<string> = new Set([
+  "luks",
+  "LuksEncryptor",
+  "nova.volume.encryptors.luks.LuksEncryptor",
+  "os_brick.encryptors.luks.LuksEncryptor",
+])
+const ciphers = /^(aes|serpent|twofish)-((xts|cbc)-plain(64)?|cbc-essiv:sha256)$/
+const keySizes: ReadonlySet<number> = new Set([128, 256])
+
+type How = Pick<TypeEncryption, "provider" | "controlLocation" | "cipher" | "keySize">
+type Owner = Pick<Volume, "id" | "isMultiattach"> & { type: Pick<VolumeType, "id" | "name"> }
+
+/**
+ * Gives the new volume its key, if it is to have one. After its row is there: that holds the type's, so nobody changes
+ * how the type is encrypted. Throws for what cannot be made encrypted, or cannot be made so any more.
+ */
+export async function giveKey(ctx: Ctx, tx: Tx, volume: Owner, source: VolumeOrigin): Promise<boolean> {
+  const { id, name } = volume.type
+  const wanted = await encryptionOfType(tx, id)
+  const sourceId = await volumeOf(tx, source)
+  if (sourceId === null) {
+    if (!wanted) return false
+    if (source.kind === "backup")
+      throw inputInvalid(`Volumes of type ${name} are encrypted, and backups are not restored to such.`)
+    checkSupported(volume, wanted)
+    await insertKey(ctx, tx, volume.id, wanted, randomBytes(passphraseBytes).toString("base64url"))
+    return true
+  }
+  const key = await selectKey(tx, sourceId)
+  if (!key !== !wanted)
+    throw inputInvalid(
+      `Invalid volume_type: the source is ${key ? "" : "not "}encrypted, and volumes of type ${name} are` +
+        `${key ? " not" : ""}; leave volume_type out.`,
+    )
+  if (!key) return false
+  checkSupported(volume, key)
+  await insertKey(ctx, tx, volume.id, key, passphraseOf(ctx, sourceId, key))
+  return true
+}
+
+/** The volume whose data they are. */
+async function volumeOf(tx: Tx, source: VolumeOrigin): Promise<string | null> {
+  if (source.kind === "volume") return source.id
+  if (source.kind !== "snapshot") return null
+  const { volume_id: volumeId } = await tx
+    .selectFrom("block_storage.snapshot")
+    .select("volume_id")
+    .where("id", "=", source.id)
+    .executeTakeFirstOrThrow()
+  return volumeId
+}
+
+function checkSupported({ type: { name }, isMultiattach }: Owner, how: How): void {
+  const refuse = (why: string) => inputInvalid(`Invalid volume_type ${name}: ${why}`)
+  const { provider, controlLocation, cipher, keySize } = how
+  if (isMultiattach) throw refuse("volumes that several servers may have are not encrypted.")
+  if (!providers.has(provider))
+    throw refuse(`no host encrypts by the provider ${provider}; luks would be right.`)
+  if (controlLocation !== "front-end")
+    throw refuse("no back end encrypts by itself; control_location front-end would be right.")
+  if (cipher !== null && !ciphers.test(cipher))
+    throw refuse(`no host encrypts with the cipher ${cipher}; ${defaultCipher} would be right.`)
+  if (keySize !== null && !keySizes.has(keySize) && !(keySize === 512 && cipher?.includes("-xts-") !== false))
+    throw refuse(`no host encrypts with keys of ${keySize} bits; 256 would be right.`)
+}
+
+/** Other services' words for what cannot be done with the volume's data alone. */
+export function refuseEncrypted({ id, encryptionKeyId }: Volume, what: string): void {
+  if (encryptionKeyId !== null) throw volumeInvalid(`Volume ${id} is encrypted, and ${what}.`)
+}
+
+/** Whether a volume may be of the other type without its data being made anew; true until the transaction ends. */
+export async function isEncryptedAlike(tx: Tx, volumeId: string, typeId: string): Promise<boolean> {
+  await tx
+    .selectFrom("block_storage.volume_type")
+    .select("id")
+    .where("id", "=", typeId)
+    .forKeyShare()
+    .execute()
+  const key = await selectKey(tx, volumeId)
+  const wanted = await encryptionOfType(tx, typeId)
+  if (!key || !wanted) return !key === !wanted
+  const fields = ["provider", "controlLocation", "cipher", "keySize"] as const
+  return fields.every((field) => key[field] === wanted[field])
+}
+
+/** For the host that has the volume, or to which it is going. */
+export async function openVolumeKey(
+  platform: Platform,
+  { host, volumeId }: { host: string; volumeId: string },
+): Promise<{ passphrase: string; cipher: string; keySizeBits: number }> {
+  const row = isUuid(volumeId)
+    ? await platform.db
+        .selectFrom("block_storage.volume")
+        .select("id")
+        .where("id", "=", volumeId)
+        .where(({ eb, or }) => or([eb("host", "=", host), eb("target_host", "=", host)]))
+        .executeTakeFirst()
+    : undefined
+  const key = row && (await selectKey(platform.db, row.id))
+  if (!key) throw volumeKeyRefused(volumeId)
+  const passphrase = passphraseOf(platform, volumeId, key)
+  return { passphrase, cipher: key.cipher ?? defaultCipher, keySizeBits: key.keySize ?? defaultKeySize }
+}
+
+interface StoredKey extends How {
+  id: string
+  sealed: string
+}
+
+async function selectKey(db: DbOrTx, volumeId: string): Promise<StoredKey | undefined> {
+  const row = await db
+    .selectFrom("block_storage.volume_key")
+    .selectAll()
+    .where("volume_id", "=", volumeId)
+    .executeTakeFirst()
+  if (!row) return undefined
+  const { id, sealed, provider, cipher, control_location, key_size: keySize } = row
+  // Of `type_encryption`, which has no others.
+  const controlLocation = control_location as How["controlLocation"]
+  return { id, sealed, provider, cipher, controlLocation, keySize }
+}
+
+async function insertKey(ctx: Ctx, tx: Tx, volumeId: string, how: How, passphrase: string): Promise<void> {
+  const id = newUuid()
+  await tx
+    .insertInto("block_storage.volume_key")
+    .values({
+      volume_id: volumeId,
+      id,
+      sealed: sealLasting(ctx, placeOf(id), passphrase),
+      provider: how.provider,
+      control_location: how.controlLocation,
+      cipher: how.cipher,
+      key_size: how.keySize,
+    })
+    .execute()
+}
+
+function passphraseOf(platform: Platform, volumeId: string, { id, sealed }: StoredKey): string {
+  const passphrase = openLasting(platform, placeOf(id), sealed)
+  if (passphrase === null) throw volumeKeyLost(volumeId)
+  return passphrase
+}
+
+const placeOf = (keyId: string) => `block_storage.volume_key/${keyId}`

@@ -1,0 +1,166 @@
+// Encrypted volumes over HTTP: which get a key, who is given it, and what is refused of them.
+import assert from "node:assert/strict"
+import { after, before, test } from "node:test"
+import { sql } from "kysely"
+import { openVolumeKey } from "../src/block-storage/index.ts"
+import { eventually } from "../src/platform/clock/clock.ts"
+import { type ServerCloud, startServerCloud } from "./server-cloud.ts"
+import { hasPool } from "./volume-cloud.ts"
+
+let c: ServerCloud
+before(async () => {
+  c = await startServerCloud()
+  await hasPool(c)
+  await ok("POST", "/types", { volume_type: { name: "secret" } }, c.admin)
+  await encrypt("secret", {})
+})
+after(() => c[Symbol.asyncDispose]())
+
+// biome-ignore lint/suspicious/noExplicitAny: tests look where they like and fail when it is not there
+type Body = any
+
+const call = async (method: string, path: string, body?: Body, token = c.demo) =>
+  await c.cloud.request(method, `/volume/v3${path}`, {
+    ...{ token, headers: { "OpenStack-API-Version": "volume 3.71" } },
+    ...(body === undefined ? {} : { body }),
+  })
+
+async function ok(method: string, path: string, body?: Body, token = c.demo): Promise<Body> {
+  const reply = await call(method, path, body, token)
+  assert.ok(reply.status < 300, `${method} ${path}: ${reply.status} ${JSON.stringify(reply.body)}`)
+  return reply.body
+}
+
+async function refused(path: string, body: Body, why: RegExp, token = c.demo): Promise<void> {
+  const reply = await call("POST", path, body, token)
+  assert.equal(reply.status, 400, JSON.stringify(reply.body))
+  assert.match(reply.body.badRequest.message, why)
+}
+
+async function encrypt(type: string, more: Body): Promise<void> {
+  const { volume_types: types } = await ok("GET", "/types", undefined, c.admin)
+  const { id } = types.find(({ name }: Body) => name === type)
+  const encryption = { provider: "luks", control_location: "front-end", ...more }
+  await ok("POST", `/types/${id}/encryption`, { encryption }, c.admin)
+}
+
+async function settled(kind: "volume" | "snapshot", id: string): Promise<Body> {
+  return await eventually(`the ${kind} to be there`, async () => {
+    const found = (await ok("GET", `/${kind}s/${id}`))[kind]
+    if (found.status === "error") assert.fail(JSON.stringify(found))
+    return found.status === "available" && found
+  })
+}
+
+async function make(wish: Body = {}): Promise<Body> {
+  const made = await ok("POST", "/volumes", { volume: { size: 1, ...wish } })
+  return await settled("volume", made.volume.id)
+}
+
+const keyOf = (volumeId: string, host = c.cloud.cloud.platform.config.host) =>
+  openVolumeKey(c.cloud.cloud.platform, { host, volumeId })
+
+test("a volume of an encrypted type has a key, which its host alone is given, and which no other row knows", async () => {
+  const made = await ok("POST", "/volumes", { volume: { size: 1, volume_type: "secret" } })
+  assert.equal(made.volume.encrypted, true)
+  const volume = await settled("volume", made.volume.id)
+  assert.match(volume.encryption_key_id, /^[0-9a-f-]{36}$/)
+  assert.deepEqual(await ok("GET", `/volumes/${volume.id}/encryption`), {
+    ...{ encryption_key_id: volume.encryption_key_id, provider: "luks", control_location: "front-end" },
+    ...{ cipher: null, key_size: null },
+  })
+  const clear = await make()
+  assert.equal(clear.encrypted, false)
+  assert.equal("encryption_key_id" in clear, false)
+  const { passphrase, ...how } = await keyOf(volume.id)
+  assert.deepEqual(how, { cipher: "aes-xts-plain64", keySizeBits: 256 })
+  assert.equal(Buffer.from(passphrase, "base64url").length, 32)
+  for (const [id, host] of [
+    [volume.id, "another-host"],
+    [clear.id, undefined],
+    ["../x", undefined],
+  ]) {
+    await assert.rejects(keyOf(id, host), { code: "block_storage.volume.key_refused" })
+  }
+  const { rows } = await sql<{ all: string }>`select coalesce(string_agg(s::text, ''), '') as all from (
+    select k.sealed as s from block_storage.volume_key k union all
+    select l::text from engine.saga l) s`.execute(c.cloud.database.db)
+  assert.equal(rows[0]?.all.includes(passphrase), false)
+  await ok("DELETE", `/volumes/${volume.id}`)
+  await eventually("the key to be gone", async () => {
+    return await keyOf(volume.id).then(
+      () => false,
+      () => true,
+    )
+  })
+})
+
+test("what is made of an encrypted volume has its key, and cannot be of a type that is not so", async () => {
+  const source = await make({ volume_type: "secret" })
+  const { passphrase } = await keyOf(source.id)
+  const copy = await make({ source_volid: source.id })
+  const snapshot = await ok("POST", "/snapshots", { snapshot: { volume_id: source.id } })
+  await settled("snapshot", snapshot.snapshot.id)
+  const later = await make({ snapshot_id: snapshot.snapshot.id })
+  for (const { id, encryption_key_id: keyId, volume_type: type } of [copy, later]) {
+    assert.equal((await keyOf(id)).passphrase, passphrase)
+    assert.notEqual(keyId, source.encryption_key_id)
+    assert.equal(type, "secret")
+  }
+  await ok("POST", "/types", { volume_type: { name: "open" } }, c.admin)
+  const volume = { source_volid: source.id, volume_type: "open" }
+  await refused("/volumes", { volume }, /the source is encrypted, and volumes of type open are not/)
+  const clear = await make({ volume_type: "open" })
+  const other = { snapshot_id: null, source_volid: clear.id, volume_type: "secret" }
+  await refused("/volumes", { volume: other }, /the source is not encrypted, and volumes of type secret are;/)
+  const retype = (to: string) => ({ "os-retype": { new_type: to, migration_policy: "on-demand" } })
+  await refused(`/volumes/${clear.id}/action`, retype("secret"), /one of the two is not encrypted/)
+  await refused(`/volumes/${source.id}/action`, retype("open"), /encrypted in another way/)
+  // A type that is encrypted alike will do.
+  await ok("POST", "/types", { volume_type: { name: "secret2" } }, c.admin)
+  await encrypt("secret2", {})
+  await ok("POST", `/volumes/${copy.id}/action`, retype("secret2"))
+  assert.equal((await settled("volume", copy.id)).volume_type, "secret2")
+  assert.equal((await keyOf(copy.id)).passphrase, passphrase)
+})
+
+test("what would lose the key or the secret is refused, and the volume stays as it was", async () => {
+  const { id } = await make({ volume_type: "secret" })
+  const upload = { "os-volume_upload_image": { image_name: "i", disk_format: "raw", visibility: "private" } }
+  await refused(`/volumes/${id}/action`, upload, /encrypted, and images of encrypted volumes are not made/)
+  await refused("/backups", { backup: { volume_id: id } }, /backups of encrypted volumes are not made/)
+  await refused(`/volumes/${id}/action`, { "os-unmanage": {} }, /without their key would be lost/, c.admin)
+  assert.equal((await ok("GET", `/volumes/${id}`)).volume.status, "available")
+})
+
+test("a type that no host can encrypt for is refused when a volume is to be of it", async () => {
+  const asked: [Body, RegExp][] = [
+    [{ provider: "plain" }, /no host encrypts by the provider plain; luks would be right/],
+    [{ control_location: "back-end" }, /control_location front-end would be right/],
+    [{ cipher: "aes-ecb" }, /the cipher aes-ecb; aes-xts-plain64 would be right/],
+    [{ key_size: 192 }, /keys of 192 bits; 256 would be right/],
+    [{ key_size: 512, cipher: "aes-cbc-plain64" }, /keys of 512 bits/],
+  ]
+  for (const [n, [encryption, why]] of asked.entries()) {
+    await ok("POST", "/types", { volume_type: { name: `bad-${n}` } }, c.admin)
+    await encrypt(`bad-${n}`, encryption)
+    await refused("/volumes", { volume: { size: 1, volume_type: `bad-${n}` } }, why)
+  }
+  const specs = { multiattach: "<is> True" }
+  await ok("POST", "/types", { volume_type: { name: "shared", extra_specs: specs } }, c.admin)
+  await encrypt("shared", {})
+  await refused(
+    "/volumes",
+    { volume: { size: 1, volume_type: "shared" } },
+    /several servers may have/,
+    c.admin,
+  )
+  for (const [n, encryption] of [
+    { provider: "LuksEncryptor", key_size: 512 },
+    { cipher: "aes-cbc-essiv:sha256" },
+  ].entries()) {
+    await ok("POST", "/types", { volume_type: { name: `good-${n}` } }, c.admin)
+    await encrypt(`good-${n}`, encryption)
+    assert.equal((await make({ volume_type: `good-${n}` })).encrypted, true)
+  }
+})
