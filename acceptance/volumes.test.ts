@@ -1,6 +1,6 @@
 // Volumes by the stock client, in real guests: what one writes another reads, whatever happened in between.
 import assert from "node:assert/strict"
-import { existsSync, readdirSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
 import { eventually, isRoot, sshOptions, TestCloud } from "./cloud.ts"
@@ -64,6 +64,7 @@ describe("volumes in real guests, by the stock client", {
     })
   }
 
+  const hidden = "nobody may read this"
   let sum = ""
 
   test("a volume is made and attached while the guest runs, and takes a file system", async () => {
@@ -129,6 +130,20 @@ describe("volumes in real guests, by the stock client", {
     await inGuest("second", "echo of the second | sudo tee /root-file /mnt/second >/dev/null; sync")
   })
 
+  test("what a guest writes to an encrypted volume is noise on the host's disk", async () => {
+    const how = ["--encryption-provider", "luks", "--encryption-cipher", "aes-xts-plain64"]
+    const where = ["--encryption-key-size", "256", "--encryption-control-location", "front-end"]
+    await cloud.openstack("admin", "volume", "type", "create", ...how, ...where, "secret")
+    await demo("volume", "create", "--size", "1", "--type", "secret", "hidden")
+    ids.set("hidden", (await untilVolume("hidden", "available")).id)
+    await demo("server", "add", "volume", "second", "hidden")
+    await untilVolume("hidden", "in-use")
+    await inGuest("second", `yes '${hidden}' | head -n 100000 | sudo dd of=/dev/vdc bs=64k; sync`)
+    const kept = readFileSync(join(dataDir(), idOf("hidden"), "volume.raw"))
+    assert.equal(kept.subarray(0, 4).toString(), "LUKS")
+    assert.ok(!kept.includes(hidden))
+  })
+
   test("killed in the middle, all of it goes on: the cloud's process, then a guest", async () => {
     await cloud.killForGood()
     await cloud.up()
@@ -137,6 +152,7 @@ describe("volumes in real guests, by the stock client", {
     await session.untilStatus(idOf("second"), "ACTIVE")
     await untilSsh("second")
     assert.equal(await inGuest("second", "cat /root-file"), "of the second", "its root disk is a volume")
+    assert.equal(await inGuest("second", "sudo head -n 1 /dev/vdc"), hidden, "its new process has the key")
   })
 
   test("detached and deleted, nothing is left", async () => {
