@@ -5,6 +5,7 @@ import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
+import { sql } from "kysely"
 import { imageService } from "../src/image/service.ts"
 import { eventually } from "../src/platform/clock/clock.ts"
 import { newUuid } from "../src/platform/ids/ids.ts"
@@ -178,7 +179,11 @@ describe("copy-image", () => {
     assert.deepEqual([image.status, image.stores], ["active", "fast,file"])
     assert.deepEqual([image.os_glance_import_task, image.os_glance_importing_to_stores], [undefined, ""])
     assert.equal((await copy(id, { stores: ["fast"] })).status, 400, "it is there already")
+    // Of an image that every store got at its upload.
+    await sql`update image.image set properties = '{}' where id = ${id}`.execute(cloud.platform.db)
     assert.equal((await copy(id, { all_stores: true })).status, 202, "nothing is left to do")
+    const done = await show(id)
+    assert.deepEqual([done.os_glance_importing_to_stores, done.os_glance_failed_import], ["", ""])
     assert.equal((await copy(await create(), { stores: ["fast"] })).status, 409, "it has no data")
     assert.equal((await copy(newUuid(), { stores: ["fast"] })).status, 404)
   })

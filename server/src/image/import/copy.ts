@@ -29,7 +29,10 @@ export async function copyImage(
   if (twice !== undefined && !wish.isAll) {
     throw invalid("stores", `Image is already present at store '${twice}'`)
   }
-  if (stores.length === 0) return null
+  if (stores.length === 0) {
+    await noteNothingToCopy(ctx, image)
+    return null
+  }
   return await transact(ctx.db, async (tx) => {
     const { projectId } = image
     if (projectId !== null) {
@@ -58,6 +61,17 @@ export async function copyImage(
     )
     return task
   })
+}
+
+/** Whoever waits for the copies looks at these. */
+async function noteNothingToCopy(ctx: Ctx, image: Image): Promise<void> {
+  await ctx.db
+    .updateTable("image.image")
+    .set({ properties: sql`properties || ${JSON.stringify(progressOf([], []))}::jsonb` })
+    .where("id", "=", image.id)
+    .where("status", "=", "active")
+    .where(sql<boolean>`not (properties ? ${importTaskProperty}::text)`)
+    .execute()
 }
 
 /** For work on an image that stays as it is meanwhile. `file` is what the work may have made at any time. */
