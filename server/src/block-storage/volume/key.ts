@@ -1,5 +1,5 @@
-// Encrypted volumes. Each has a key of its own, from its creation to its end: a new one, or its source's, as what is made
-// of encrypted data is the same data. The host that the volume lies on is given it, and nobody else.
+// Encrypted volumes. Each has a key of its own, from its creation to its end: a new one, or its source's, as what is
+// made of encrypted data is the same data. The host that the volume lies on is given it, and nobody else.
 import { randomBytes } from "node:crypto"
 import { openLasting, sealLasting } from "../../identity/index.ts"
 import type { Ctx, Platform } from "../../platform/context/context.ts"

@@ -1,14 +1,14 @@
 // The QEMU driver. A machine is a QEMU process of its own in a session of its own; everything about it lies in its
 // run directory, so any later agent finds it, living or dead.
-import { closeSync, existsSync, openSync, rmSync } from "node:fs"
-import { copyFile, statfs } from "node:fs/promises"
+import { rmSync } from "node:fs"
+import { statfs } from "node:fs/promises"
 import type { Socket } from "node:net"
 import type { Clock } from "../../../platform/clock/clock.ts"
 import { isDiskFull } from "../../../platform/exec/disk-full.ts"
-import { endProcess, identifyProcess, type ProcessIdentity } from "../../../platform/exec/process.ts"
+import { identifyProcess } from "../../../platform/exec/process.ts"
 import type { Logger } from "../../../platform/log/log.ts"
 import { EventHub } from "../../event-queue.ts"
-import { agentMachineNotFound, agentMachineStateWrong, agentStartFailed } from "../../faults.ts"
+import { agentMachineNotFound, agentMachineStateWrong } from "../../faults.ts"
 import type { ConsoleKind, DiskSpec, VmDiagnostics, VmState } from "../../protocol.ts"
 import { queryStatus } from "../../qmp/index.ts"
 import { readStateFile, writeStateFile } from "../../state-file.ts"
@@ -36,7 +36,7 @@ import type {
   WantedMirror,
 } from "../hypervisor.ts"
 import { readQemuVersion } from "./accelerator.ts"
-import { commandLine, type MachineOptions } from "./command-line.ts"
+import type { MachineOptions } from "./command-line.ts"
 import { makeConfigDrive } from "./config-drive.ts"
 import { connectConsole } from "./console.ts"
 import { boundConsoleLog, readConsoleLog } from "./console-log.ts"
@@ -44,12 +44,12 @@ import { copyVolumes, endCopies } from "./copy-volume.ts"
 import { diagnose } from "./diagnostics.ts"
 import { diskFiles, ensureDisks } from "./disks.ts"
 import { findFirmware } from "./firmware.ts"
+import { driverName, handleOf, type StoredHandle } from "./handle.ts"
 import { hotplugVif, hotunplugVif } from "./hotplug.ts"
 import { findByPidFile, readSpec } from "./left-behind.ts"
 import { QemuMachine } from "./machine.ts"
 import { endMirror, mirrorVolume, switchVolume } from "./mirror-volume.ts"
 import { powerOff } from "./power-off.ts"
-import { withReach } from "./reach.ts"
 import {
   hasSavedMemory,
   makeRunDirectory,
@@ -58,18 +58,10 @@ import {
   removeSockets,
   runDirectory,
 } from "./run-directory.ts"
-import { restoreLine, savedVifIds, savedVolumeIds } from "./saved-line.ts"
 import { snapshotDisk } from "./snapshot.ts"
-import { dropSavedMemory, letGoOn, readSavedLine, saveMemory } from "./suspend.ts"
-import { withKeyFiles } from "./volume-keys.ts"
-import {
-  growVolume,
-  keepingVolumes,
-  type Opening,
-  plugNewVolumes,
-  plugVolume,
-  unplugVolume,
-} from "./volumes.ts"
+import { startMachine } from "./start.ts"
+import { dropSavedMemory, letGoOn, saveMemory } from "./suspend.ts"
+import { growVolume, keepingVolumes, type Opening, plugVolume, unplugVolume } from "./volumes.ts"
 
 export interface QemuOptions {
   host: string
@@ -94,13 +86,8 @@ const watchIntervalMs = 500
 const eventLimit = 4_096
 /** Translated code of one tcg machine. QEMU's own bound is 1 GiB; booting is as fast with 32 MiB (measured). */
 const defaultTcgCacheMib = 128
-const driverName = "qemu"
 
 const haltedByAgent: ReadonlySet<string> = new Set(["prelaunch", "paused", "finish-migrate", "postmigrate"])
-
-interface StoredHandle extends VmHandle {
-  process: ProcessIdentity | null
-}
 
 export class QemuHypervisor
   implements Hypervisor, HotplugsVifs, PlugsVolumes, MovesVolumes, TakesSnapshots, Suspends, OffersConsoles
@@ -332,90 +319,13 @@ export class QemuHypervisor
   }
 
   async #start(machine: QemuMachine, input: EnsureInput, keys?: VolumeKeys): Promise<void> {
-    const { directory, serverId } = machine
-    // Of the last process there may still be a connection, which is not the new one's.
-    await machine.refresh()
-    removeSockets(directory)
-    await makeRunDirectory(directory)
-    const { firmware, hasTapOffload } = this.#machineOptions
-    const isUefi = input.spec.properties.hw_firmware_type === "uefi"
-    if (isUefi && firmware && !existsSync(directory.firmwareVariables)) {
-      await copyFile(firmware.variables, directory.firmwareVariables)
-    }
-    const saved = readSavedLine(directory)
-    const begin = (args: readonly string[], inherit: readonly number[]) =>
-      withKeyFiles(directory, input.spec.disks, keys, () =>
-        withReach(this.#options.vmsDir, inherit, (all) =>
-          machine.launch(
-            this.#options.commandPrefix?.() ?? [],
-            args,
-            async (identity) => {
-              await writeStateFile(directory.handle, handleOf(directory, serverId, identity))
-            },
-            all,
-          ),
-        ),
-      )
-    const launch = async (args: readonly string[], inherit: readonly number[] = []) => {
-      try {
-        await begin(args, inherit)
-      } catch (error) {
-        // An agent that was killed had begun one an instant before, of which nobody has a handle.
-        const other = String(error).includes("lock pid file") ? await this.#begunByAnother(directory) : null
-        if (!other) throw error
-        await endProcess(other, { graceMs: strayGraceMs })
-        removeSockets(directory)
-        await begin(args, inherit)
-      }
-    }
-    if (saved) await this.#takeUp(machine, saved, input, launch)
-    else await launch(commandLine(directory, input, this.#machineOptions))
-    if (input.power === "running") await machine.resume()
-    else await machine.refresh()
-    const had = saved && savedVifIds(saved)
-    for (const vif of input.vifs) {
-      if (had && !had.includes(vif.portId)) await hotplugVif(machine, input, vif, hasTapOffload)
-    }
-    if (saved) await plugNewVolumes(machine, input, savedVolumeIds(saved), this.#opening(keys))
+    const { vmsDir, clock, commandPrefix } = this.#options
+    const prefix = commandPrefix?.() ?? []
+    await startMachine(machine, input, { ...{ vmsDir, clock, prefix, keys }, options: this.#machineOptions })
   }
 
   #opening(keys: VolumeKeys | undefined): Opening {
     return { runAs: this.#machineOptions.runAs, keys }
-  }
-
-  /** Whoever holds the pid file writes its number into it at once. */
-  async #begunByAnother(directory: RunDirectory): Promise<ProcessIdentity | null> {
-    const end = this.#options.clock.monotonicMs() + strayWaitMs
-    for (;;) {
-      const found = findByPidFile(directory)
-      if (found || this.#options.clock.monotonicMs() > end) return found
-      await this.#options.clock.sleep(20)
-    }
-  }
-
-  /** The memory is forgotten once the guest is whole in its new process, and before it goes on. */
-  async #takeUp(
-    machine: QemuMachine,
-    saved: readonly string[],
-    input: EnsureInput,
-    launch: (args: readonly string[], inherit: readonly number[]) => Promise<void>,
-  ): Promise<void> {
-    const lost = savedVolumeIds(saved).find((volumeId) => !input.volumes?.[volumeId])
-    if (lost !== undefined) {
-      throw agentStartFailed(
-        machine.serverId,
-        `its guest was suspended with volume ${lost}, which it has no more`,
-      )
-    }
-    const line = restoreLine(saved, input.vifs, this.#machineOptions.hasTapOffload)
-    const memory = openSync(machine.directory.memory, "r")
-    try {
-      await launch([...line, "-incoming", "fd:3"], [memory])
-    } finally {
-      closeSync(memory)
-    }
-    await machine.arrive()
-    await dropSavedMemory(machine.directory)
   }
 
   async #forget(machine: QemuMachine): Promise<void> {
@@ -505,12 +415,5 @@ export class QemuHypervisor
   }
 }
 
-const strayGraceMs = 3_000
-const strayWaitMs = 2_000
-
 /** Enough that a guest does not fill it again at once. */
 const roomToResumeBytes = 64 * 1024 * 1024
-
-function handleOf(directory: RunDirectory, serverId: string, identity: ProcessIdentity | null): StoredHandle {
-  return { serverId, driver: driverName, runDirectory: directory.root, process: identity }
-}

@@ -1,0 +1,119 @@
+// The start of a machine's process: from its spec, or from the memory that was saved of it.
+import { closeSync, existsSync, openSync } from "node:fs"
+import { copyFile } from "node:fs/promises"
+import type { Clock } from "../../../platform/clock/clock.ts"
+import { endProcess, type ProcessIdentity } from "../../../platform/exec/process.ts"
+import { agentStartFailed } from "../../faults.ts"
+import { writeStateFile } from "../../state-file.ts"
+import type { VolumeKeys } from "../../volumes/volume-keys.ts"
+import type { EnsureInput } from "../hypervisor.ts"
+import { commandLine, type MachineOptions } from "./command-line.ts"
+import { handleOf } from "./handle.ts"
+import { hotplugVif } from "./hotplug.ts"
+import { findByPidFile } from "./left-behind.ts"
+import type { QemuMachine } from "./machine.ts"
+import { withReach } from "./reach.ts"
+import { makeRunDirectory, type RunDirectory, removeSockets } from "./run-directory.ts"
+import { restoreLine, savedVifIds, savedVolumeIds } from "./saved-line.ts"
+import { dropSavedMemory, readSavedLine } from "./suspend.ts"
+import { withKeyFiles } from "./volume-keys.ts"
+import { plugNewVolumes } from "./volumes.ts"
+
+export interface StartHow {
+  vmsDir: string
+  clock: Clock
+  /** What QEMU is started by, so that it sees the taps. */
+  prefix: readonly string[]
+  options: MachineOptions
+  keys: VolumeKeys | undefined
+}
+
+type Launch = (args: readonly string[], inherit?: readonly number[]) => Promise<void>
+
+const strayGraceMs = 3_000
+const strayWaitMs = 2_000
+
+/** None runs now. */
+export async function startMachine(machine: QemuMachine, input: EnsureInput, how: StartHow): Promise<void> {
+  const { directory } = machine
+  const { firmware, hasTapOffload, runAs } = how.options
+  // Of the last process there may still be a connection, which is not the new one's.
+  await machine.refresh()
+  removeSockets(directory)
+  await makeRunDirectory(directory)
+  const isUefi = input.spec.properties.hw_firmware_type === "uefi"
+  if (isUefi && firmware && !existsSync(directory.firmwareVariables)) {
+    await copyFile(firmware.variables, directory.firmwareVariables)
+  }
+  const saved = readSavedLine(directory)
+  const launch: Launch = (args, inherit = []) => launchOnce(machine, input, how, args, inherit)
+  if (saved) await takeUp(machine, saved, input, { hasTapOffload, launch })
+  else await launch(commandLine(directory, input, how.options))
+  if (input.power === "running") await machine.resume()
+  else await machine.refresh()
+  const had = saved && savedVifIds(saved)
+  for (const vif of input.vifs) {
+    if (had && !had.includes(vif.portId)) await hotplugVif(machine, input, vif, hasTapOffload)
+  }
+  if (saved) await plugNewVolumes(machine, input, savedVolumeIds(saved), { runAs, keys: how.keys })
+}
+
+async function launchOnce(
+  machine: QemuMachine,
+  input: EnsureInput,
+  { vmsDir, clock, prefix, keys }: StartHow,
+  args: readonly string[],
+  inherit: readonly number[],
+): Promise<void> {
+  const { directory, serverId } = machine
+  const keep = (identity: ProcessIdentity) =>
+    writeStateFile(directory.handle, handleOf(directory, serverId, identity))
+  const begin = () =>
+    withKeyFiles(directory, input.spec.disks, keys, () =>
+      withReach(vmsDir, inherit, (all) => machine.launch(prefix, args, keep, all)),
+    )
+  try {
+    await begin()
+  } catch (error) {
+    // An agent that was killed had begun one an instant before, of which nobody has a handle.
+    const other = String(error).includes("lock pid file") ? await begunByAnother(directory, clock) : null
+    if (!other) throw error
+    await endProcess(other, { graceMs: strayGraceMs })
+    removeSockets(directory)
+    await begin()
+  }
+}
+
+/** Whoever holds the pid file writes its number into it at once. */
+async function begunByAnother(directory: RunDirectory, clock: Clock): Promise<ProcessIdentity | null> {
+  const end = clock.monotonicMs() + strayWaitMs
+  for (;;) {
+    const found = findByPidFile(directory)
+    if (found || clock.monotonicMs() > end) return found
+    await clock.sleep(20)
+  }
+}
+
+/** The memory is forgotten once the guest is whole in its new process, and before it goes on. */
+async function takeUp(
+  machine: QemuMachine,
+  saved: readonly string[],
+  input: EnsureInput,
+  { hasTapOffload, launch }: { hasTapOffload: boolean; launch: Launch },
+): Promise<void> {
+  const lost = savedVolumeIds(saved).find((volumeId) => !input.volumes?.[volumeId])
+  if (lost !== undefined) {
+    throw agentStartFailed(
+      machine.serverId,
+      `its guest was suspended with volume ${lost}, which it has no more`,
+    )
+  }
+  const memory = openSync(machine.directory.memory, "r")
+  try {
+    await launch([...restoreLine(saved, input.vifs, hasTapOffload), "-incoming", "fd:3"], [memory])
+  } finally {
+    closeSync(memory)
+  }
+  await machine.arrive()
+  await dropSavedMemory(machine.directory)
+}
