@@ -5,6 +5,7 @@ import { Type } from "typebox"
 import { doorHeaders, doorPaths, type FinishedBackup } from "./agent/door-protocol.ts"
 import { digestBytes, partChunks } from "./agent/volumes/backup-store.ts"
 import {
+  checkBackupTicket,
   digestsOfPart,
   type FromHost,
   finishData,
@@ -13,13 +14,16 @@ import {
   putChunk,
   readChunk,
 } from "./block-storage/index.ts"
-import { badDoorRequest, headerOf, sendJson } from "./host/index.ts"
+import { badDoorRequest, doorBusy, headerOf, sendJson } from "./host/index.ts"
 import type { Platform } from "./platform/context/context.ts"
 import { isUuid } from "./platform/ids/ids.ts"
 import { fits } from "./platform/schema/compiled.ts"
 
 const silentMs = 60_000
 const chunkBytesMost = 64 * 1024 ** 2
+/** Bodies of one host that are taken at a time; an agent sends three for each backup, and asks again when it is told to. */
+const bodiesMost = 12
+const bodiesOf = new Map<string, number>()
 
 interface Asked {
   from: FromHost
@@ -67,7 +71,7 @@ export async function takeBackupIndex(
 ): Promise<void> {
   const { from, what, number } = readAsked(host, request)
   if (what === "data") throw badDoorRequest("A chunk is sent by PUT.")
-  const body = await readBody(request, partChunks * digestBytes)
+  const body = await takeBody(platform, from, request, partChunks * digestBytes)
   if (what === "index")
     return sendJson(response, await offerChunks(platform, { ...from, part: number, digests: body }))
   const finished = parsedOrNull(body.toString())
@@ -85,9 +89,30 @@ export async function takeBackupChunk(
 ): Promise<void> {
   const { from, what, number } = readAsked(host, request)
   if (what !== "data") throw badDoorRequest("Only chunks are sent by PUT.")
-  const data = await readBody(request, chunkBytesMost)
+  const data = await takeBody(platform, from, request, chunkBytesMost)
   await putChunk(platform, { ...from, chunk: number, data })
   sendJson(response, {})
+}
+
+/** Only by a ticket, and of one host no more than a few at a time: bodies are in memory. */
+async function takeBody(
+  platform: Platform,
+  from: FromHost,
+  request: IncomingMessage,
+  bytesMost: number,
+): Promise<Buffer<ArrayBuffer>> {
+  const { host } = from
+  checkBackupTicket(platform, { ...from, verb: "write" })
+  const now = bodiesOf.get(host) ?? 0
+  if (now >= bodiesMost) throw doorBusy(bodiesMost)
+  bodiesOf.set(host, now + 1)
+  try {
+    return await readBody(request, bytesMost)
+  } finally {
+    const left = (bodiesOf.get(host) ?? 1) - 1
+    if (left > 0) bodiesOf.set(host, left)
+    else bodiesOf.delete(host)
+  }
 }
 
 async function readBody(request: IncomingMessage, bytesMost: number): Promise<Buffer<ArrayBuffer>> {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { Readable } from "node:stream"
 import { after, before, test } from "node:test"
 import { doorHeaders, doorPaths } from "../src/agent/door-protocol.ts"
 import { fetchFile, sendFile } from "../src/agent/volumes/backup-data.ts"
@@ -18,6 +19,7 @@ let store: BackupStore
 const host = "host2"
 const { signal } = new AbortController()
 const chunkBytes = 4_096
+const bytesMost = 2 ** 30
 
 before(async () => {
   at = await HostsCloud.start()
@@ -30,7 +32,7 @@ after(async () => {
 })
 
 const ticketOf = (dataId: string, verb: "read" | "write", forHost = host) =>
-  backupTicket(at.cloud.cloud.platform, { host: forHost, dataId, verb }, 60_000)
+  backupTicket(at.cloud.cloud.platform, { host: forHost, dataId, verb, chunkBytes }, 60_000)
 
 /** As the operation and its saga leave it before the host begins. */
 async function newBackup(parentId: string | null = null): Promise<{ id: string; dataId: string }> {
@@ -74,7 +76,7 @@ test("a host sends a backup and one upon it, and another fetches it whole", asyn
   const to = join(at.scratch, "restored")
   writeFileSync(to, "")
   const access = { dataId: second.dataId, ticket: ticketOf(second.dataId, "read") }
-  await fetchFile(to, { store, access, signal })
+  await fetchFile(to, { store, access, bytesMost, signal })
   assert.ok(readFileSync(to).equals(data))
 })
 
@@ -99,6 +101,10 @@ test("only with its own ticket, for what it is for, and as long as the backup is
     [() => store.put(access, 0, Buffer.from("not that"), { signal }), /not what was offered/],
     [() => store.put(access, 5, Buffer.from("x"), { signal }), /not asked for/],
     [() => store.put(access, 5_000, Buffer.from("x"), { signal }), /not asked for/],
+    [() => store.put(access, 1, Buffer.alloc(chunkBytes + 1), { signal }), /4097 bytes; 4096 were asked for/],
+    [() => store.offer(access, 256, digests, { signal }), /beyond the volume, which has 262144 chunks/],
+    [() => store.finish(access, { sizeBytes: 2 ** 31, chunkBytes }, { signal }), /its volume 1 GiB/],
+    [() => store.finish(access, { sizeBytes: 512, chunkBytes: 512 }, { signal }), /4096 were asked for/],
     [
       () => store.finish(access, { sizeBytes: 2 * chunkBytes, chunkBytes }, { signal }),
       /2 chunks are to be there/,
@@ -114,6 +120,17 @@ test("only with its own ticket, for what it is for, and as long as the backup is
   await assert.rejects(store.offer(access, 0, digests, { signal }), {
     code: "block_storage.backup.superseded",
   })
+})
+
+test("of who has no ticket no body is waited for", async () => {
+  const body = new Readable({ read: () => {} })
+  body.push(Buffer.alloc(1_024))
+  const asked = client.ask({
+    ...{ method: "PUT", path: `${doorPaths.backups}/${newUuid()}/data/0`, body },
+    headers: { [doorHeaders.backupTicket]: "none", "content-length": "1000000" },
+  })
+  await assert.rejects(asked, { code: "block_storage.backup.ticket_refused" })
+  body.destroy()
 })
 
 test("paths that are none are refused", async () => {

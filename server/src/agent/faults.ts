@@ -212,6 +212,13 @@ export const agentBackupDamaged = fault(
   (chunk: number) => `The data of the backup are damaged: chunk ${chunk} is not what it was.`,
 )
 
+export const agentBackupTooLarge = fault(
+  "invalid",
+  "agent.backup.too_large",
+  (hasBytes: number, mostBytes: number) =>
+    `The backup has ${hasBytes} bytes, and the volume that it is restored to ${mostBytes}.`,
+)
+
 export const agentVolumeTooSmall = fault(
   "invalid",
   "agent.volume.too_small",

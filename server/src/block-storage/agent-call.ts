@@ -34,7 +34,7 @@ export async function callAgent<M extends VolumeMethod>(
 type MaybeSaid = Partial<
   Pick<Args<"volume.create">, "source"> &
     Pick<Args<"volume.upload">, "imageId"> &
-    Pick<Args<"volume.backup">, "dataId">
+    Pick<Args<"volume.backup">, "dataId" | "chunkBytes">
 >
 
 const copying: ReadonlySet<VolumeMethod> = new Set<VolumeMethod>([
@@ -59,13 +59,14 @@ function ticketsFor(
   platform: Platform,
   host: string,
   method: VolumeMethod,
-  { source, imageId, dataId }: MaybeSaid,
+  { source, imageId, dataId, chunkBytes }: MaybeSaid,
   timeoutMs: number,
 ): object {
   const forMs = timeoutMs * ticketTimes
   if (dataId !== undefined) {
     const verb = method === "volume.backup" ? "write" : "read"
-    return { ticket: backupTicket(platform, { host, dataId, verb }, forMs) }
+    const how = chunkBytes === undefined ? {} : { chunkBytes }
+    return { ticket: backupTicket(platform, { host, dataId, verb, ...how }, forMs) }
   }
   if (source?.kind === "backup")
     return {

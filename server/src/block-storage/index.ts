@@ -42,6 +42,7 @@ export { type FromHost, finishData, offerChunks, putChunk } from "./backup/keep.
 export { countBackups, getBackup, listBackups } from "./backup/read.ts"
 export { type ExportedBackup, exportBackup, importBackup } from "./backup/record.ts"
 export { restoreBackup } from "./backup/restore.ts"
+export { checkBackupTicket } from "./backup/ticket.ts"
 export { resetBackupStatus, resetBackupStatuses, updateBackup } from "./backup/update.ts"
 export * from "./faults.ts"
 export { createGroup } from "./group/create.ts"

@@ -79,6 +79,11 @@ export const requestUnusable = fault(
   () => "`request` must be a certificate request (PKCS #10, PEM).",
 )
 export const badDoorRequest = fault("invalid", "host.door.bad_request", (why: string) => why)
+export const doorBusy = fault(
+  "unavailable",
+  "host.door.busy",
+  (most: number) => `No more than ${most} bodies of one host are taken at a time; send it again in a moment.`,
+)
 export const notAtTheDoor = fault(
   "not_found",
   "host.door.not_found",

@@ -14,6 +14,7 @@ const dir = mkdtempSync(join(tmpdir(), "kumoi-backup-data-"))
 after(() => rmSync(dir, { recursive: true }))
 const path = join(dir, "volume")
 const chunkBytes = 512
+const bytesMost = 2 ** 40
 const { signal } = new AbortController()
 
 async function send(store: MemoryBackups, dataId: string): Promise<void> {
@@ -23,7 +24,7 @@ async function send(store: MemoryBackups, dataId: string): Promise<void> {
 async function fetched(store: MemoryBackups, dataId: string): Promise<Buffer> {
   const to = join(dir, dataId)
   writeFileSync(to, "")
-  await fetchFile(to, { store, access: { dataId, ticket: "t" }, signal })
+  await fetchFile(to, { store, access: { dataId, ticket: "t" }, bytesMost, signal })
   return readFileSync(to)
 }
 
@@ -115,7 +116,7 @@ test("a large file takes no more memory than a small one", async () => {
   assert.ok(more < 40 * 1024 ** 2, `${more} bytes more`)
   const to = join(dir, id)
   writeFileSync(to, "")
-  await fetchFile(to, { store, access, signal })
+  await fetchFile(to, { store, access, bytesMost, signal })
   assert.equal(statSync(to).size, sizeBytes)
   assert.ok(statSync(to).blocks * 512 < 16 * 1024 ** 2, "holes stay holes")
   await using back = await open(to)
@@ -124,4 +125,17 @@ test("a large file takes no more memory than a small one", async () => {
     createHash("md5").update(buffer).digest("hex"),
     createHash("md5").update("beginning").digest("hex"),
   )
+})
+
+test("a backup that is larger than its volume is refused before anything of it is written", async () => {
+  const { store, to } = { store: new MemoryBackups(), to: join(dir, "small") }
+  writeFileSync(to, "")
+  const access = { dataId: newUuid(), ticket: "t" }
+  const from = join(dir, "large")
+  writeFileSync(from, Buffer.alloc(4_096, 1))
+  await sendFile(from, { store, access, chunkBytes: 1_024, signal })
+  await assert.rejects(fetchFile(to, { store, access, bytesMost: 4_095, signal }), {
+    code: "agent.backup.too_large",
+  })
+  assert.equal(readFileSync(to).length, 0)
 })

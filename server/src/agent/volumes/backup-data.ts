@@ -6,7 +6,7 @@ import { type Static, Type } from "typebox"
 import { exec } from "../../platform/exec/exec.ts"
 import { Fault, invalid } from "../../platform/fault/fault.ts"
 import { fits } from "../../platform/schema/compiled.ts"
-import { agentBackupDamaged } from "../faults.ts"
+import { agentBackupDamaged, agentBackupTooLarge } from "../faults.ts"
 import { type BackupAccess, type BackupStore, digestBytes, partChunks } from "./backup-store.ts"
 
 /** On their way at a time: the store writes one while another comes. */
@@ -47,14 +47,15 @@ export async function sendFile(
   await store.finish(access, { sizeBytes, chunkBytes }, { signal })
 }
 
-/** Into a file that is there, where all is zeros still. */
+/** Into a file that is there, where all is zeros still. Before anything is written it is known to be no larger than it may. */
 export async function fetchFile(
   path: string,
-  from: Pick<Job, "store" | "access" | "signal" | "pausesMs">,
+  from: Pick<Job, "store" | "access" | "signal" | "pausesMs"> & { bytesMost: number },
 ): Promise<void> {
-  const { access, signal } = from
+  const { access, bytesMost, signal } = from
   const store = patient(from)
   const { chunkBytes, sizeBytes } = await store.open(access, { signal })
+  if (sizeBytes > bytesMost) throw agentBackupTooLarge(sizeBytes, bytesMost)
   checkChunkBytes(chunkBytes)
   await using file = await open(path, "r+")
   // Holes for what is zeros.

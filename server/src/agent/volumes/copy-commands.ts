@@ -11,7 +11,7 @@ import { join } from "node:path"
 import { invalid } from "../../platform/fault/fault.ts"
 import { isUuid, newUuid } from "../../platform/ids/ids.ts"
 import { type AgentContext, handleOf, imagesInUse } from "../context.ts"
-import { agentVolumeBusy, agentVolumeShared, agentVolumesApart } from "../faults.ts"
+import { agentVolumeBusy, agentVolumeNotFound, agentVolumeShared, agentVolumesApart } from "../faults.ts"
 import { canPlugVolumes, type RunningCopy, type WantedCopy } from "../hypervisor/hypervisor.ts"
 import type { ImageStore } from "../image-cache/image-store.ts"
 import { MachineQueues } from "../machine-queue.ts"
@@ -64,7 +64,8 @@ export class CopyCommands {
     }
     if (source.kind === "backup") {
       const { dataId } = source
-      const origin = this.#fetching({ dataId, ticket: tickets?.[dataId] ?? "" }, signal)
+      const access = { dataId, ticket: tickets?.[dataId] ?? "" }
+      const origin = this.#fetching(access, args.sizeBytes, signal)
       return await volumes.hold([volumeId], () => make(origin))
     }
     if (source.kind !== "volume")
@@ -185,15 +186,18 @@ export class CopyCommands {
   }
 
   async restore(args: Args<"volume.restore">, signal: AbortSignal): Promise<VolumeFacts> {
-    const { volumeId } = args
+    const { volumeId, backend } = args
     const { volumes } = this.#options.context
-    const origin = this.#fetching(args, signal)
-    return await volumes.hold([checkVolumeId(volumeId)], () => volumes.revert(args, origin, signal))
+    return await volumes.hold([checkVolumeId(volumeId)], async () => {
+      const has = await volumes.driverOf(backend).inspect(volumeId)
+      if (!has) throw agentVolumeNotFound(volumeId)
+      return await volumes.revert(args, this.#fetching(args, has.sizeBytes, signal), signal)
+    })
   }
 
-  #fetching({ dataId, ticket }: BackupAccess, signal: AbortSignal): FileOrigin {
+  #fetching({ dataId, ticket }: BackupAccess, bytesMost: number, signal: AbortSignal): FileOrigin {
     if (!isUuid(dataId)) throw invalid("dataId", "An id of a backup's data is a UUID.")
-    const from = { store: this.#options.backups, access: { dataId, ticket }, signal }
+    const from = { store: this.#options.backups, access: { dataId, ticket }, bytesMost, signal }
     return { kind: "file", write: (path) => fetchFile(path, from) }
   }
 

@@ -10,7 +10,7 @@
 // The files are this process's own, as the disks of machines are: QEMU opens them before it gives up root, or is lent
 // them for the moment (hypervisor/qemu/volumes.ts).
 import { constants } from "node:fs"
-import { mkdir, open, readdir, rename, rm, rmdir, stat, statfs } from "node:fs/promises"
+import { chown, mkdir, open, readdir, rename, rm, rmdir, stat, statfs } from "node:fs/promises"
 import { join } from "node:path"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { agentVolumeExists, agentVolumeNotFound, agentVolumeTooSmall } from "../faults.ts"
@@ -179,8 +179,18 @@ export class FileVolumeDriver implements VolumeDriver {
 
   async removeLeftovers(): Promise<void> {
     for (const volumeId of (await readdir(this.#dir).catch(ifMissing)) ?? []) {
-      if (isVolumeId(volumeId)) await this.#removeTemporary(volumeId)
+      if (!isVolumeId(volumeId)) continue
+      await this.#removeTemporary(volumeId)
+      await this.#takeBack(volumeId)
     }
+  }
+
+  /** An agent that was killed while it lent one to QEMU's user has left it that user's. */
+  async #takeBack(volumeId: string): Promise<void> {
+    const [uid, gid] = [process.getuid?.(), process.getgid?.()]
+    const facts = await stat(this.#data(volumeId)).catch(ifMissing)
+    if (!facts || uid !== 0 || gid === undefined || facts.uid === uid) return
+    await chown(this.#data(volumeId), uid, gid)
   }
 
   /** The data of an earlier try, or of before a revert, are there until these are whole. */

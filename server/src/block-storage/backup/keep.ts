@@ -2,6 +2,7 @@
 // checked, and the manifest is written when all of it is there.
 import type { Platform } from "../../platform/context/context.ts"
 import { backupDamaged, backupDataInvalid, backupSuperseded } from "../faults.ts"
+import { gib } from "../pool/place.ts"
 import type { Backup } from "./backup.ts"
 import { selectData } from "./data.ts"
 import { readIndex, readWhole } from "./fetch.ts"
@@ -33,13 +34,16 @@ interface Incoming {
   backup: Backup
   container: string
   store: ObjectStore
+  chunkBytes: number
+  /** So many at the most, as the volume is no larger. */
+  chunksMost: number
   /** Of the backup that it stands on. */
   parent: Manifest | null
 }
 
 /** The backup that the data are of, as long as they are to come. */
 async function incoming(platform: Platform, from: FromHost): Promise<Incoming> {
-  checkBackupTicket(platform, { ...from, verb: "write" })
+  const chunkBytes = checkBackupTicket(platform, { ...from, verb: "write" })
   const { dataId } = from
   const row = await platform.db
     .selectFrom("block_storage.backup")
@@ -57,6 +61,8 @@ async function incoming(platform: Platform, from: FromHost): Promise<Incoming> {
   return {
     backup,
     container: data.container,
+    chunkBytes,
+    chunksMost: Math.ceil((backup.sizeGib * gib) / chunkBytes),
     store: objectStore(platform),
     parent: await parentOf(platform, backup),
   }
@@ -84,7 +90,9 @@ export async function offerChunks(
   const { dataId, part } = from
   const given = splitDigests(from.digests)
   if (!given) throw backupDataInvalid(`a part has 1 to ${partChunks} digests.`)
-  const { container, parent, store } = await incoming(platform, from)
+  const { chunksMost, container, parent, store } = await incoming(platform, from)
+  if (part * partChunks + given.length > chunksMost)
+    throw backupDataInvalid(`part ${part} is beyond the volume, which has ${chunksMost} chunks.`)
   const before = parent && part < parent.parts.length ? await readIndex(platform, parent, part) : []
   const own = parent?.chain.length ?? 0
   const entries = given.map((digest, n): IndexEntry => {
@@ -103,7 +111,9 @@ export async function putChunk(
   from: FromHost & { chunk: number; data: Buffer<ArrayBuffer> },
 ): Promise<void> {
   const { chunk, data, dataId } = from
-  const { container, parent, store } = await incoming(platform, from)
+  const { chunkBytes, container, parent, store } = await incoming(platform, from)
+  if (data.length > chunkBytes)
+    throw backupDataInvalid(`chunk ${chunk} has ${data.length} bytes; ${chunkBytes} were asked for.`)
   const part = await store.get(container, partName(dataId, Math.floor(chunk / partChunks)))
   const entry = part && readPart(part)?.[chunk % partChunks]
   if (!entry || entry.holder !== (parent?.chain.length ?? 0))
@@ -122,7 +132,11 @@ export async function finishData(
   checkBackupTicket(platform, { ...from, verb: "write" })
   // The host has not heard the answer.
   if ((await selectData(platform.db, dataId))?.isWhole) return
-  const { backup, container, parent, store } = await incoming(platform, from)
+  const { backup, container, parent, store, ...asked } = await incoming(platform, from)
+  if (chunkBytes !== asked.chunkBytes)
+    throw backupDataInvalid(`its chunks have ${chunkBytes} bytes; ${asked.chunkBytes} were asked for.`)
+  if (sizeBytes > backup.sizeGib * gib)
+    throw backupDataInvalid(`it has ${sizeBytes} bytes, and its volume ${backup.sizeGib} GiB.`)
   if (parent && parent.chunkBytes !== chunkBytes)
     throw backupDataInvalid(
       `its chunks have ${chunkBytes} bytes, those of the backup before ${parent.chunkBytes}.`,

@@ -8,6 +8,8 @@ export interface BackupTicket {
   host: string
   dataId: string
   verb: "read" | "write"
+  /** Of what is written: as large as the command says, and no larger. */
+  chunkBytes?: number
 }
 
 /** Told apart from whatever else is sealed under these keys. */
@@ -18,7 +20,11 @@ export function backupTicket(platform: Platform, ticket: BackupTicket, forMs: nu
   return seal(platform, JSON.stringify({ ...ticket, purpose, expiresAt }))
 }
 
-export function checkBackupTicket(platform: Platform, asked: BackupTicket & { ticket: string }): void {
+/** Answers how large chunks may be that are written by it. */
+export function checkBackupTicket(
+  platform: Platform,
+  asked: Omit<BackupTicket, "chunkBytes"> & { ticket: string },
+): number {
   const { ticket, host, dataId, verb } = asked
   const opened = openSealed(platform, ticket)
   const found = opened === null ? undefined : parsed(opened)
@@ -30,6 +36,7 @@ export function checkBackupTicket(platform: Platform, asked: BackupTicket & { ti
     typeof found.expiresAt === "number" &&
     found.expiresAt > platform.clock.now().getTime()
   if (!isRight) throw backupTicketRefused(dataId)
+  return typeof found.chunkBytes === "number" ? found.chunkBytes : 0
 }
 
 function parsed(text: string): Record<string, unknown> | undefined {
