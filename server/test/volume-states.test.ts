@@ -205,3 +205,27 @@ test("clusters, filters of lists and unfinished work are answered by what there 
   assert.equal((await act(id, complete, c.demo, "3.71")).status, 403)
   await ok("DELETE", `/volumes/${id}`)
 })
+
+test("what is said of a volume while it is made is kept, and a reset says what it sets", async () => {
+  c.cloud.volumes.setControl({ delayMs: 500 })
+  const { volume } = await ok("POST", "/volumes", { volume: { size: 1 } })
+  const { volume: ofImage } = await ok("POST", "/volumes", { volume: { size: 1, imageRef: c.imageId } })
+  for (const [{ id }, bootable] of [
+    [volume, true],
+    [ofImage, false],
+  ] as const) {
+    assert.equal((await act(id, { "os-set_bootable": { bootable } })).status, 200)
+    assert.equal((await shown(id)).status, "creating")
+  }
+  c.cloud.volumes.setControl({ delayMs: 0 })
+  assert.equal((await settled(volume.id)).bootable, "true")
+  assert.equal((await settled(ofImage.id)).bootable, "false")
+  assert.equal((await act(volume.id, { "os-reset_status": {} }, c.admin)).status, 400)
+})
+
+test("an extra spec that there was not is made by its own address", async () => {
+  const made = await ok("POST", "/types", { volume_type: { name: "with-specs" } }, c.admin)
+  const path = `/types/${made.volume_type.id}/extra_specs`
+  assert.deepEqual(await ok("PUT", `${path}/vendor`, { vendor: "one" }, c.admin), { vendor: "one" })
+  assert.deepEqual(await ok("GET", path, undefined, c.admin), { extra_specs: { vendor: "one" } })
+})

@@ -7,7 +7,7 @@ import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { checkedBody } from "../../platform/http/schema-check.ts"
 import type { BodyOf, BodySchema } from "../../platform/http/versions.ts"
 import { type Operations, type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
-import { anyObject, nullable, object, typed, word } from "../../platform/schema/make.ts"
+import { anyObject, closed, nullable, object, typed, word } from "../../platform/schema/make.ts"
 import {
   attachByApi,
   beginDetachByApi,
@@ -103,11 +103,18 @@ const actions: Readonly<Record<string, Action>> = {
   }),
   "os-reset_status": action({
     operation: resetVolumeStatus,
-    schema: bodyOf("os-reset_status", {
-      status: typed(["string", "null"], { enum: [...volumeStatuses, null] }),
-      attach_status: typed(["string", "null"], { enum: ["attached", "detached", null] }),
-      migration_status: typed(["string", "null"], { enum: ["none", null] }),
-    }),
+    schema: bodyWith(
+      "os-reset_status",
+      closed(
+        {
+          status: typed(["string", "null"], { enum: [...volumeStatuses, null] }),
+          attach_status: typed(["string", "null"], { enum: ["attached", "detached", null] }),
+          migration_status: typed(["string", "null"], { enum: ["none", null] }),
+        },
+        [],
+        { minProperties: 1 },
+      ),
+    ),
     run: async (ctx, { id, body }) => {
       const asked = body["os-reset_status"]
       const { status, attach_status: attachStatus, migration_status: migrationStatus } = asked

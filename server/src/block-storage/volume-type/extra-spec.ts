@@ -74,14 +74,11 @@ export const addExtraSpecs = operation({
 export const updateExtraSpec = operation({
   name: "block_storage.volume_type.update_extra_spec",
   input: Type.Object({ id: Type.String(), key: Type.String(), value: Type.String() }),
-  faults: [volumeTypeNotFound, extraSpecNotFound, inputInvalid],
+  faults: [volumeTypeNotFound, inputInvalid],
   load: (ctx, { id }) => visibleType(ctx, id),
   rule: "volume_extension:types_extra_specs:update",
-  run: (ctx, { id, key, value }) =>
-    changeExtraSpecs(ctx, id, (now) => {
-      if (itemOf(now, key) === undefined) throw extraSpecNotFound(id, key)
-      return { ...now, [key]: value }
-    }),
+  // One that there was not is made, as by Cinder.
+  run: (ctx, { id, key, value }) => changeExtraSpecs(ctx, id, (now) => ({ ...now, [key]: value })),
 })
 
 export const removeExtraSpec = operation({

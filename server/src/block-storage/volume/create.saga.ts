@@ -17,8 +17,6 @@ export interface CreateVolumeParams extends VolumeTask {
   source: VolumeOrigin
   at: Place | null
   host: string | null
-  isBootable: boolean
-  imageMetadata: Record<string, string> | null
 }
 
 export async function place(
@@ -71,9 +69,8 @@ export const createVolumeSaga = saga<CreateVolumeParams>("block_storage.volume.c
         ...(encryptionKeyId !== null && { encrypted: true }),
       }
       await callAgent(ctx, host, "volume.create", command, { signal })
-      const { imageMetadata, isBootable } = params
       return withLog(async (tx) => {
-        await finishVolume(ctx, tx, params, "create", { status: "available", imageMetadata, isBootable })
+        await finishVolume(ctx, tx, params, "create", { status: "available" })
         if (params.source.kind === "backup") await endRestore(ctx, tx, params.source, params, "end")
       })
     },

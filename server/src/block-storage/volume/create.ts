@@ -262,7 +262,10 @@ export async function insertVolume(ctx: Ctx, tx: Tx, volume: NewVolume): Promise
   await checkOneSize(ctx, tx, projectId, sizeGib)
   await enforceTypeQuota(ctx, tx, { projectId, typeId: type.id, add: { volumes: 1, gigabytes: sizeGib } })
   const { name, description, metadata, groupId = null, status = "creating" } = volume
+  // Said at once: what the user says of these while it is made must not be overwritten at its end.
+  const { imageMetadata, isBootable } = volume
   const row = {
+    ...{ imageMetadata, isBootable },
     ...{ projectId, userId, name, description, metadata, sizeGib, source, groupId, status },
     ...{ typeId: type.id, isMultiattach: isMultiattachType(type) },
   }
@@ -271,7 +274,7 @@ export async function insertVolume(ctx: Ctx, tx: Tx, volume: NewVolume): Promise
   // As it is with its key.
   const made = (isEncrypted && (await selectVolume(tx, inserted.id))) || inserted
   const actor = { requestId: ctx.requestId, userId, projectId }
-  const { at, host, imageMetadata, isBootable } = volume
+  const { at, host } = volume
   const params = {
     volumeId: made.id,
     generation: made.generation,
@@ -279,8 +282,6 @@ export async function insertVolume(ctx: Ctx, tx: Tx, volume: NewVolume): Promise
     source,
     at,
     host,
-    imageMetadata,
-    isBootable,
   }
   await ctx.sagas.start(tx, createVolumeSaga, params, { requestId: ctx.requestId, resourceId: made.id })
   return made
@@ -296,7 +297,6 @@ export interface NewRow
   groupId: string | null
   /** Default: creating. */
   status?: VolumeStatus
-  /** Said at the end of its creation, as a rule. */
   isBootable?: boolean
   imageMetadata?: Record<string, string> | null
 }
