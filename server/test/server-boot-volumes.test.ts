@@ -80,7 +80,7 @@ test("a volume that is there is booted, is its server's alone, and comes back", 
   const acts: [object, number, RegExp][] = [
     [{ rebuild: { imageRef: c.imageId } }, 400, /cannot get the image's data again/],
     [{ createBackup: { name: "x", backup_type: "daily", rotation: 1 } }, 400, /not supported/],
-    [{ rescue: null }, 400, /Cannot rescue a volume-backed instance/],
+    [{ rescue: null }, 400, /has no image to rescue it with/],
   ]
   for (const [action, status, why] of acts) {
     const reply = await c.act(id, action)
@@ -265,23 +265,33 @@ test("an image of a server that boots from a volume has no data, and the next se
   assert.match(broken.body.badRequest.message, /block_device_mapping is no list of devices/)
 })
 
+async function madeImage(
+  token: string,
+  data: string,
+  more: Record<string, string>,
+): Promise<{ id: string; checksum: string }> {
+  const made = await c.cloud.request("POST", "/image/v2/images", {
+    token,
+    body: { name: "rescue", disk_format: "raw", container_format: "bare", ...more },
+  })
+  assert.equal(made.status, 201, JSON.stringify(made.body))
+  const path = `/image/v2/images/${made.body.id}`
+  const put = await fetch(`${c.cloud.baseUrl}${path}/file`, {
+    method: "PUT",
+    headers: { "x-auth-token": token, "content-type": "application/octet-stream" },
+    body: data,
+  })
+  assert.equal(put.status, 204)
+  return (await c.cloud.request("GET", path, { token })).body
+}
+
 test("a server that boots from a volume is rescued beside it, by an image that says where its disk goes", async () => {
   const image = { source_type: "image", uuid: c.imageId, boot_index: 0, volume_size: 1 }
   const id = await create([toVolume(image)])
   await c.reaches(id, "ACTIVE")
   const [root] = await volumesOf(id)
-  const made = await c.cloud.request("POST", "/image/v2/images", {
-    token: c.demo,
-    body: { name: "rescue", disk_format: "raw", container_format: "bare", hw_rescue_bus: "virtio" },
-  })
-  assert.equal(made.status, 201, JSON.stringify(made.body))
-  const put = await fetch(`${c.cloud.baseUrl}/image/v2/images/${made.body.id}/file`, {
-    method: "PUT",
-    headers: { "x-auth-token": c.demo, "content-type": "application/octet-stream" },
-    body: "the data of a rescue disk",
-  })
-  assert.equal(put.status, 204)
-  const asked = { rescue: { rescue_image_ref: made.body.id } }
+  const made = await madeImage(c.demo, "the data of a rescue disk", { hw_rescue_bus: "virtio" })
+  const asked = { rescue: { rescue_image_ref: made.id } }
   const early = await c.act(id, asked, { version: "2.86" })
   assert.equal(early.status, 400, JSON.stringify(early.body))
   assert.equal((await c.act(id, asked, { version: "2.87" })).status, 200)
@@ -292,6 +302,63 @@ test("a server that boots from a volume is rescued beside it, by an image that s
   await c.reaches(id, "ACTIVE")
   assert.deepEqual(await disksOf(c, id), [root?.volumeId])
   await remove(id)
+})
+
+async function setImageMetadata(volumeId: string, metadata: Record<string, string>): Promise<void> {
+  const path = `/volume/v3/${ctx.caller.projectId}/volumes/${volumeId}/action`
+  const body = { "os-set_image_metadata": { metadata } }
+  const reply = await c.cloud.request("POST", path, { token: c.demo, body })
+  assert.equal(reply.status, 200, JSON.stringify(reply.body))
+}
+
+test("a volume's words about its image give nobody an image", async () => {
+  const others = await madeImage(c.admin, "another project's data", { visibility: "private" })
+  const volumeId = await makeVolume(c, ctx, { imageId: c.imageId, sizeGib: 1 })
+  await setImageMetadata(volumeId, {
+    ...{ image_id: others.id, checksum: others.checksum, disk_format: "raw", size: "22" },
+    ...{ hw_rescue_device: "disk", min_ram: "lots", min_disk: "", os_glance_import_task: "x" },
+  })
+  const id = await create([toVolume({ source_type: "volume", uuid: volumeId, boot_index: 0 })])
+  await c.reaches(id, "ACTIVE")
+  const rescued = await c.act(id, { rescue: {} }, { version: "2.87" })
+  assert.equal(rescued.status, 400, JSON.stringify(rescued.body))
+  assert.match(rescued.body.badRequest.message, /has no image to rescue it with/)
+  const rebuilt = await c.act(id, { rebuild: { imageRef: others.id } }, { version: "2.92" })
+  assert.equal(rebuilt.status, 400, JSON.stringify(rebuilt.body))
+  assert.match(rebuilt.body.badRequest.message, /could not be found/)
+  const snapshot = await c.act(id, { createImage: { name: "of words" } })
+  const { body } = await c.cloud.request("GET", `/image/v2/images/${snapshot.body.image_id}`, {
+    token: c.demo,
+  })
+  assert.deepEqual([body.min_ram, body.os_glance_import_task], [0, undefined])
+  await c.reaches(id, "ACTIVE")
+  await remove(id)
+  await setImageMetadata(volumeId, { min_disk: "lots" })
+  const again = await create([toVolume({ source_type: "volume", uuid: volumeId, boot_index: 0 })])
+  await c.reaches(again, "ACTIVE")
+  await remove(again)
+})
+
+test("without a word a server is rescued with its own image, while its project may use that", async () => {
+  const own = await madeImage(c.demo, "the data of a disk of its own", { hw_rescue_device: "disk" })
+  const image = { source_type: "image", uuid: own.id, boot_index: 0, volume_size: 1 }
+  const onVolume = await create([toVolume(image)])
+  const onDisk = await c.create({ imageRef: own.id })
+  for (const id of [onVolume, onDisk]) {
+    await c.reaches(id, "ACTIVE")
+    assert.equal((await c.act(id, { rescue: {} }, { version: "2.87" })).status, 200)
+    await c.reaches(id, "RESCUE")
+    assert.equal((await disksOf(c, id)).at(-1), "rescue")
+    assert.equal((await c.act(id, { unrescue: null })).status, 202)
+    await c.reaches(id, "ACTIVE")
+  }
+  const path = `/image/v2/images/${own.id}/actions/deactivate`
+  assert.equal((await c.cloud.request("POST", path, { token: c.admin })).status, 204)
+  for (const id of [onVolume, onDisk]) {
+    const refused = await c.act(id, { rescue: {} }, { version: "2.87" })
+    assert.equal(refused.status, 400, JSON.stringify(refused.body))
+    await remove(id)
+  }
 })
 
 test("no image comes of a server whose volume cannot be copied, and no snapshot stays", async () => {

@@ -15,6 +15,7 @@ export { type ImageStore, mainStoreId } from "./data/stores.ts"
 export { stageImage, uploadImage } from "./data/upload.ts"
 export * from "./faults.ts"
 export { deactivateImage, reactivateImage } from "./image/activate.ts"
+export { isFreeProperty } from "./image/attributes.ts"
 export { addImage } from "./image/create.ts"
 export { deleteImage } from "./image/delete.ts"
 export {

@@ -1,5 +1,5 @@
 // What a server keeps of its image, so that it can be made again when the image is gone.
-import { findBootableImage } from "../../image/index.ts"
+import { findBootableImage, isFreeProperty } from "../../image/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { badRequest } from "../faults.ts"
@@ -65,22 +65,28 @@ export function checkVolumeFits(image: BootImage, sizeGib: number, flavor: Flavo
   )
 }
 
-/** What a volume keeps of the image that it was made from. */
+/** Of an image's data, not of the machine that boots them. */
+const ofData = new Set(["image_id", "image_name", "checksum", "kernel_id", "ramdisk_id"])
+
+/**
+ * What a volume says of the image that it was made from. Its project writes there what it likes, as with Cinder. So no
+ * image is found by it: it has neither id nor checksum, and says only how to run the machine.
+ */
 export function imageOfVolume(metadata: Readonly<Record<string, string>>): BootImage {
-  const { image_id, image_name, checksum, container_format, disk_format, min_disk, min_ram, size, ...rest } =
-    metadata
   return {
-    id: image_id ?? "",
-    name: image_name ?? "",
-    checksum: checksum ?? "",
-    diskFormat: disk_format ?? "raw",
-    containerFormat: container_format ?? "bare",
-    sizeBytes: Number(size ?? 0),
-    virtualSizeBytes: null,
-    minDiskGib: Number(min_disk ?? 0),
-    minRamMib: Number(min_ram ?? 0),
-    properties: rest,
+    ...{ id: "", name: "", checksum: "", diskFormat: "raw", containerFormat: "bare" },
+    ...{ sizeBytes: 0, virtualSizeBytes: null },
+    minDiskGib: countOf(metadata.min_disk),
+    minRamMib: countOf(metadata.min_ram),
+    properties: Object.fromEntries(
+      Object.entries(metadata).filter(([key]) => isFreeProperty(key) && !ofData.has(key)),
+    ),
   }
+}
+
+/** None where there is no number. */
+function countOf(text: string | undefined): number {
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : 0
 }
 
 /** As system metadata of the server. */
@@ -99,6 +105,7 @@ export function imageFacts(image: BootImage): Record<string, string> {
 }
 
 export interface KeptImage {
+  /** Empty: not known, of a server that boots from a volume that was there. */
   id: string
   checksum: string
   diskFormat: string
@@ -118,8 +125,8 @@ export function keptImage(systemMetadata: Readonly<Record<string, string>>): Kep
     id,
     checksum: systemMetadata[`${prefix}checksum`] ?? "",
     diskFormat: systemMetadata[`${prefix}disk_format`] ?? "raw",
-    sizeBytes: Number(systemMetadata[`${prefix}size_bytes`] ?? 0),
-    minRamMib: Number(systemMetadata[`${prefix}min_ram`] ?? 0),
+    sizeBytes: countOf(systemMetadata[`${prefix}size_bytes`]),
+    minRamMib: countOf(systemMetadata[`${prefix}min_ram`]),
     properties,
   }
 }

@@ -1,4 +1,5 @@
 import { Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { enforceQuota, quotaExceeded } from "../../quota/index.ts"
 import {
@@ -11,8 +12,9 @@ import {
 } from "../faults.ts"
 import { computeQuota } from "../quota/resources.ts"
 import { AdminPassword, keepAdminPassword } from "./admin-password.ts"
+import { machineVolumes } from "./block-device.ts"
 import { usableKey } from "./create.ts"
-import { bootImage, checkImageFits, imageFacts, keptImage } from "./image.ts"
+import { bootImage, checkImageFits, imageFacts } from "./image.ts"
 import {
   checkContents,
   checkInjectedFiles,
@@ -84,7 +86,7 @@ export const rebuildServer = operation({
     checkState(ctx, server, "rebuild")
     const image = await bootImage(ctx, imageId)
     const isOnVolume = isVolumeBacked(server)
-    if (isOnVolume) checkSameImage(server, imageId, makesVolumeAnew === true)
+    if (isOnVolume) await checkSameImage(ctx, server, imageId, makesVolumeAnew === true)
     else checkImageFits(image, server.flavor)
     const key = keyName ? await usableKey(ctx, keyName) : null
     return await beginTask(ctx, {
@@ -122,9 +124,15 @@ export const rebuildServer = operation({
   },
 })
 
-/** The machine is made anew, its boot volume is not. */
-function checkSameImage(server: Server, imageId: string, makesVolumeAnew: boolean): void {
-  if (imageId !== keptImage(server.systemMetadata)?.id)
+/** The machine is made anew, its boot volume is not: which image that was made from, the volume says. */
+async function checkSameImage(
+  ctx: Ctx,
+  server: Server,
+  imageId: string,
+  makesVolumeAnew: boolean,
+): Promise<void> {
+  const root = (await machineVolumes(ctx.db, server)).find(({ device }) => device.bootIndex === 0)
+  if (imageId !== root?.volume.imageMetadata?.image_id)
     throw badRequest(
       `Image ${imageId} is unacceptable: Unable to rebuild with a different image for a volume-backed server.`,
     )

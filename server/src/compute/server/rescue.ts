@@ -34,24 +34,15 @@ export const rescueServer = operation({
   run: async (ctx, input, server) => {
     checkState(ctx, server, "rescue")
     const own = keptImage(server.systemMetadata)
-    const chosen = input.imageId === null ? null : await bootImage(ctx, input.imageId)
-    const image = chosen
-      ? {
-          id: chosen.id,
-          checksum: chosen.checksum,
-          diskFormat: chosen.diskFormat,
-          sizeBytes: chosen.virtualSizeBytes ?? chosen.sizeBytes,
-          properties: chosen.properties,
-        }
-      : own
-    if (!image) throw badRequest("The server has no image to rescue it with: name one in rescue_image_ref.")
+    const imageId = input.imageId ?? server.imageId ?? own?.id
+    const isOnVolume = isVolumeBacked(server)
+    if (isOnVolume && !input.knowsVolumes) throw notBesideVolume()
+    if (!imageId) throw badRequest("The server has no image to rescue it with: name one in rescue_image_ref.")
+    // Also of the server's own one the data are read anew, so the caller must be one who may use it now.
+    const image = await bootImage(ctx, imageId)
     const stableBus = stableBusOf(image, own)
     // Only beside a disk that keeps its place the rescue disk is the one that is booted.
-    if (isVolumeBacked(server) && (!input.knowsVolumes || stableBus === null))
-      throw badRequest(
-        "Cannot rescue a volume-backed instance: that takes microversion 2.87, and an image with the property " +
-          "hw_rescue_device or hw_rescue_bus in rescue_image_ref.",
-      )
+    if (isOnVolume && stableBus === null) throw notBesideVolume()
     await beginTask(ctx, {
       serverId: server.id,
       action: "rescue",
@@ -59,12 +50,19 @@ export const rescueServer = operation({
       saga: rescueServerSaga,
       more: async (tx) => {
         await keepAdminPassword(ctx, tx, [server.id], input.adminPassword)
-        const { id, checksum, diskFormat, sizeBytes } = image
+        const { id, checksum, diskFormat } = image
+        const sizeBytes = image.virtualSizeBytes ?? image.sizeBytes
         return { image: { id, checksum, diskFormat, sizeBytes, ...(stableBus !== null && { stableBus }) } }
       },
     })
   },
 })
+
+const notBesideVolume = () =>
+  badRequest(
+    "Cannot rescue a volume-backed instance: that takes microversion 2.87, and an image with the property " +
+      "hw_rescue_device or hw_rescue_bus in rescue_image_ref.",
+  )
 
 const rescueBuses = ["virtio", "scsi", "ide", "sata"]
 

@@ -29,6 +29,11 @@ export function isBaseAttribute(name: string): boolean {
   return base.has(name) || readOnly.has(name)
 }
 
+/** Whether users may give an image a property of that name. */
+export function isFreeProperty(name: string): boolean {
+  return !isBaseAttribute(name) && !isReserved(name)
+}
+
 /** Throws when users may not write an attribute of that name. */
 export function checkWritable(name: string): void {
   if (readOnly.has(name)) throw attributeReadOnly(name)
@@ -41,7 +46,11 @@ export function checkCreatable(name: string): void {
 }
 
 function checkNotReserved(name: string): void {
-  if (reserved.has(name) || name.startsWith(reservedPrefix)) throw attributeReserved(name)
+  if (isReserved(name)) throw attributeReserved(name)
+}
+
+function isReserved(name: string): boolean {
+  return reserved.has(name) || name.startsWith(reservedPrefix)
 }
 
 export const propertyNameMax = 255
