@@ -85,6 +85,19 @@ test("a local image is linked, fetched once, and known to the next cache", async
   assert.equal(opened, 1)
 })
 
+test("a local image of another checksum is no entry, and harms nobody who names that checksum", async () => {
+  const [evil, good] = [Buffer.alloc(mib, "evil"), Buffer.alloc(mib, "good")]
+  for (const checksum of [undefined, null, sum(evil)]) {
+    let current = evil
+    const known = () => (checksum === undefined ? {} : { checksum: checksum && sum(current) })
+    const { cache, dir } = cacheOver(async () => ({ path: stored(current), ...known() }))
+    await assert.rejects(cache.ensureImage(request(good), none), agentImageChecksumWrong.is)
+    assert.deepEqual(readdirSync(dir), [])
+    current = good
+    assert.deepEqual(readFileSync((await cache.ensureImage(request(good), none)).path), good)
+  }
+})
+
 test("a stream is checked against its checksum of any kind, and a wrong one leaves nothing", async () => {
   const data = Buffer.alloc(mib, "stream")
   for (const algorithm of ["md5", "sha256", "sha512"]) {

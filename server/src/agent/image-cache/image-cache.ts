@@ -11,7 +11,7 @@ import type { LocalImage } from "../hypervisor/hypervisor.ts"
 import { readStateFile, writeStateFile } from "../state-file.ts"
 import type { ImageStore, OpenedImage } from "./image-store.ts"
 import { inspectImage } from "./inspect-image.ts"
-import { type ImageStream, type Incoming, receiveImage } from "./receive.ts"
+import { checkFile, type ImageStream, type Incoming, receiveImage } from "./receive.ts"
 
 export interface ImageRequest {
   imageId: string
@@ -143,15 +143,23 @@ class DirectoryImageCache implements ImageCache {
         asStream(await this.#open(request, offset), offset),
       )
     }
+    if (!(await this.#share(imageId, opened.path, to)))
+      return await this.#receive(request, to, asStream(opened, 0), null)
+    // All who name the checksum later get this file, whatever image they mean.
+    const isKnown = opened.checksum === request.checksum
+    if (!isKnown) await checkFile(imageId, to, request.checksum, this.#options.signal)
+  }
+
+  /** Without a copy of the data, where the file system can do that. */
+  async #share(imageId: string, from: string, to: string): Promise<boolean> {
     try {
-      await link(opened.path, to)
-      return
+      await link(from, to)
+      return true
     } catch (error) {
       if (isCode(error, "ENOENT")) throw Object.assign(agentImageMissing(imageId), { cause: error })
       // Another file system, or links are not allowed: a copy then.
     }
-    if (await reflink(opened.path, to)) return
-    await this.#receive(request, to, asStream(opened, 0), null)
+    return await reflink(from, to)
   }
 
   async #open({ imageId, ticket = "" }: ImageRequest, offset: number): Promise<OpenedImage> {

@@ -2,8 +2,8 @@
 import type { Readable } from "node:stream"
 
 export type OpenedImage =
-  /** The data lie on this host, and never change. */
-  | { path: string }
+  /** The data lie on this host, and never change. `checksum`: what the store knows that these very data have. */
+  | { path: string; checksum?: string | null }
   /** They begin at the offset that was asked for. `sizeBytes` is that of all the data; null: not known. */
   | { stream: Readable; sizeBytes: number | null }
 

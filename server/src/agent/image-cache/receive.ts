@@ -1,6 +1,7 @@
 // Takes an image's data in from a stream. One that breaks is taken up where it broke; the sum over all of it decides
 // whether it is the image.
 import { createHash, type Hash } from "node:crypto"
+import { createReadStream } from "node:fs"
 import { type FileHandle, open } from "node:fs/promises"
 import type { Readable } from "node:stream"
 import type { Clock } from "../../platform/clock/clock.ts"
@@ -53,6 +54,21 @@ export async function receiveImage(incoming: Incoming, patience: Patience): Prom
   } finally {
     incoming.first.stream.destroy()
   }
+}
+
+/** Throws when the data of the file do not have the checksum. */
+export async function checkFile(
+  imageId: string,
+  path: string,
+  checksum: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const algorithm = hashes[checksum.length]
+  if (!algorithm) throw agentImageChecksumWrong(imageId)
+  const hash = createHash(algorithm)
+  const chunks: AsyncIterable<Buffer> = createReadStream(path, { highWaterMark: 1024 ** 2, signal })
+  for await (const chunk of chunks) hash.update(chunk)
+  if (hash.digest("hex") !== checksum) throw agentImageChecksumWrong(imageId)
 }
 
 class Taken {

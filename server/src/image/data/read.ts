@@ -92,16 +92,20 @@ async function imageOf(platform: Platform, imageId: string): Promise<Image> {
   return image
 }
 
-/** For readers that have asked already whether the image may be used, on this host: a file where there is one. */
+/**
+ * For readers that have asked already whether the image may be used, on this host: a file where there is one, and the
+ * md5 that its data had when they were written.
+ */
 export async function openImageData(
   platform: Platform,
   imageId: string,
   offset = 0,
-): Promise<{ path: string } | { stream: Readable; sizeBytes: number | null }> {
-  const opened = await openPlace(platform, await imageOf(platform, imageId), offset)
+): Promise<{ path: string; checksum: string | null } | { stream: Readable; sizeBytes: number | null }> {
+  const image = await imageOf(platform, imageId)
+  const opened = await openPlace(platform, image, offset)
   if (opened.kind === "address") return { stream: opened.stream, sizeBytes: opened.sizeBytes }
   await opened.file.close()
-  return { path: opened.path }
+  return { path: opened.path, checksum: image.readChecksum || image.checksum }
 }
 
 /** The same as a stream from this byte on, for readers on another host. `sizeBytes` is that of all the data. */
