@@ -456,6 +456,7 @@ test("a record of a backup is exported and imported, and must be of what is in t
   for (const [url, pattern] of [
     [record.backup_url, /already exists/],
     ["!!", /base64/],
+    [`${" ".repeat(65_000)}!`, /base64/],
     [Buffer.from("{}").toString("base64"), /backup_url/],
     [changed(record.backup_url, { id: newId, size: 2 }), /not of the data in the store/],
     [changed(record.backup_url, { id: newId, volume_id: newId }), /not of the data in the store/],

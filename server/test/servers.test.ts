@@ -237,6 +237,8 @@ test("bad requests say what is wrong", async () => {
     [{ nonsense: 1 }, 400, /'nonsense' was unexpected/],
     [{ key_name: "none" }, 400, /Invalid key_name provided/],
     [{ user_data: "not base64!" }, 400, /user_data/],
+    [{ user_data: `${" ".repeat(65_000)}!` }, 400, /user_data/],
+    [{ user_data: `${" ".repeat(65_000)}===` }, 400, /valid base 64/],
     [{ min_count: 3, max_count: 2 }, 400, /min_count must be <= max_count/],
     [{ availability_zone: "mars" }, 400, /availability zone is not available/],
     [{ availability_zone: "nova:host1" }, 403, /forced_host/],
@@ -249,9 +251,11 @@ test("bad requests say what is wrong", async () => {
     ],
   ]
   for (const [attributes, status, message] of wrong) {
+    const began = performance.now()
     const reply = await c.call("POST", "/servers", { server: { ...base, ...attributes } })
     assert.equal(reply.status, status, JSON.stringify([attributes, reply.body]))
     assert.match(JSON.stringify(reply.body), message)
+    assert.ok(performance.now() - began < 3_000, JSON.stringify(attributes).slice(0, 80))
   }
   assert.deepEqual((await c.call("GET", "/servers")).body.servers, [])
   const malformed = await c.call("POST", "/servers", "{")

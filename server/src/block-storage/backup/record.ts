@@ -143,7 +143,7 @@ export const importBackup = operation({
 })
 
 function readRecord(url: string): BackupRecord {
-  if (!/^[A-Za-z0-9+/\s]+={0,2}\s*$/.test(url)) throw inputInvalid("backup_url: it is no base64.")
+  if (!/^[A-Za-z0-9+/\s]+(={1,2}\s*)?$/.test(url)) throw inputInvalid("backup_url: it is no base64.")
   let parsed: unknown
   try {
     parsed = JSON.parse(Buffer.from(url, "base64").toString())

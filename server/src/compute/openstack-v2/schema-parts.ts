@@ -48,7 +48,8 @@ const metadataOf = (options: TObjectOptions = {}) =>
 export const metadata = metadataOf()
 export const metadataItem = metadataOf({ minProperties: 1, maxProperties: 1 })
 export const tag = Type.String({ minLength: 1, maxLength: 60, pattern: "^[^,/]*$" })
-export const base64 = Type.String({ maxLength: 65_535, pattern: "^[A-Za-z0-9+/\\s]*=*\\s*$" })
+/** Two parts of the pattern in a row that both take blanks would try all ways to share them. */
+export const base64 = Type.String({ maxLength: 65_535, pattern: "^[A-Za-z0-9+/\\s]*(=+\\s*)?$" })
 
 /** `{ "<key>": { …properties } }` and nothing else. */
 export function bodyOf<

@@ -251,7 +251,8 @@ function checkUserData(ctx: Ctx, userData: string | null): void {
     throw badRequest(
       `User data too large. User data must be no larger than ${most} bytes once base64 encoded. Your data is ${userData.length} bytes`,
     )
-  if (!/^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(userData)) throw badRequest("User data needs to be valid base 64.")
+  if (!/^[A-Za-z0-9+/\s]*(={1,2}\s*)?$/.test(userData))
+    throw badRequest("User data needs to be valid base 64.")
 }
 
 async function usableFlavor(ctx: Ctx, flavorId: string): Promise<Flavor> {

@@ -19,7 +19,11 @@ test("TOTP codes of RFC 6238", () => {
     assert.ok(!isTotpCode(secret, code, time - 30), "not before its time")
   }
   assert.deepEqual(decodeBase32("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"), secret)
+  assert.deepEqual(decodeBase32("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOI===== "), secret.subarray(0, 19))
   assert.equal(decodeBase32("not base32!"), null)
+  const began = performance.now()
+  assert.equal(decodeBase32(`${"=".repeat(100_000)}A`), null)
+  assert.ok(performance.now() - began < 2_000)
 })
 
 // The example of AWS's own description of version 4.

@@ -9,7 +9,10 @@ export function decodeBase32(text: string): Buffer | null {
   let bits = 0
   let value = 0
   const bytes: number[] = []
-  for (const char of text.trim().toUpperCase().replace(/=+$/, "")) {
+  const padded = text.trim().toUpperCase()
+  let length = padded.length
+  while (padded[length - 1] === "=") length--
+  for (const char of padded.slice(0, length)) {
     const at = alphabet.indexOf(char)
     if (at < 0) return null
     value = ((value << 5) | at) & 0xfff

@@ -76,6 +76,54 @@ test("vmdk: only types that are whole in one file", async () => {
   assert.notEqual(text.danger, null)
 })
 
+test("vmdk: extents that lie over several lines, or in the quotes of others", async () => {
+  const type = 'createType = "monolithicSparse"\r\n'
+  for (const text of [
+    'RW 2048\n\tSPARSE\n "/etc/shadow"\n',
+    'RW 2048 SPARSE "\nrdonly 1 FLAT "C:\\secret"\n',
+    '\r\n \v parentFileNameHint \n = "x"\n',
+  ])
+    assert.equal((await detect(vmdk(type + text))).danger, "its data are in other files", text)
+  assert.equal((await detect(vmdk(`${type}# a/b\nRW 2048 SPARSE "a b.vmdk"\n`))).danger, null)
+})
+
+test("vmdk: no descriptor takes long", async () => {
+  const type = 'createType="monolithicSparse"\n'
+  const pieces = [
+    " ",
+    "\n",
+    "\r\n ",
+    "RW ",
+    "RW 1 ",
+    "RW 1 F ",
+    'RW 1 F "',
+    "\nRW 1 F ",
+    '\nRW 1 F "',
+    "/",
+    "1",
+    "a",
+  ]
+  const starts = [
+    "",
+    type,
+    `${type}RW `,
+    `${type}RW 1 `,
+    `${type}RW 1 F "`,
+    "createType",
+    "createType=",
+    'createType="',
+  ]
+  const began = performance.now()
+  for (const start of starts)
+    for (const piece of pieces) {
+      const file = Buffer.alloc(512 + 65_536, piece, "latin1")
+      vmdk(start).copy(file, 0, 0, 512 + start.length)
+      file.writeBigUInt64LE(128n, 36)
+      await detect(file)
+    }
+  assert.ok(performance.now() - began < 5_000)
+})
+
 test("vhd by its footer, vdi and vhdx by their heads, iso by its mark", async () => {
   const fixed = Buffer.alloc(2048)
   fixed.write("conectix", 1536, "latin1")

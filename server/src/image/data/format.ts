@@ -101,16 +101,23 @@ async function fromVmdk(file: FileHandle, head: Buffer): Promise<FormatFacts | u
   if (at === 0n || size === 0n || size > descriptorBytesMax || at > 2n ** 40n)
     return { format: "vmdk", virtualSizeBytes, danger: "its descriptor is missing or not sane" }
   const descriptor = (await readAt(file, Number(at), Number(size))).toString("latin1")
-  const type = /^\s*createType\s*=\s*"([^"]*)"/im.exec(descriptor)?.[1]
-  const hasPath = /^\s*(RW|RDONLY|NOACCESS)\s+\d+\s+\S+\s+"[^"]*[/\\][^"]*"/im.test(descriptor)
-  const hasParent = /^\s*parentFileNameHint\s*=/im.test(descriptor)
-  const danger =
-    type === undefined || !wholeTypes.has(type)
-      ? `its type ${JSON.stringify(type ?? "")} needs other files`
-      : hasPath || hasParent
-        ? "its data are in other files"
-        : null
-  return { format: "vmdk", virtualSizeBytes, danger }
+  return { format: "vmdk", virtualSizeBytes, danger: dangerOf(descriptor) }
+}
+
+/**
+ * Of what a VMDK says of itself. Blanks become single ones first: no pattern may stand for more than one of them, as
+ * its time would grow with a power of their number. QEMU goes on after the end of a line, and so do the patterns.
+ */
+function dangerOf(descriptor: string): string | null {
+  const text = descriptor.replaceAll(/[^\S\r\n]+/g, " ").replaceAll(/ ?[\r\n]\s*/g, "\n")
+  const type = /^ ?createType\s?=\s?"([^"]*)"/im.exec(text)?.[1]
+  if (type === undefined || !wholeTypes.has(type))
+    return `its type ${JSON.stringify(type ?? "")} needs other files`
+  // Looked at and not taken: the next extent may begin within the quotes of this one.
+  const extents = text.matchAll(/^ ?(?:RW|RDONLY|NOACCESS)\s\d+\s\S+\s(?="([^"]*)")/gim)
+  const hasPath = [...extents].some(([, name = ""]) => /[/\\]/.test(name))
+  const hasParent = /^ ?parentFileNameHint\s?=/im.test(text)
+  return hasPath || hasParent ? "its data are in other files" : null
 }
 
 const footerBytes = 512

@@ -9,6 +9,7 @@ test("ranges of a request", () => {
   assert.deepEqual(parseRange("bytes=4-100", 10), { start: 4, end: 9 })
   assert.deepEqual(parseRange("bytes=-3", 10), { start: 7, end: 9 })
   assert.deepEqual(parseRange("bytes=-30", 10), { start: 0, end: 9 })
+  assert.deepEqual(parseRange(" Bytes  = 4 \t -  5 ", 10), { start: 4, end: 5 })
 })
 
 test("what is no single range within the data is refused", () => {

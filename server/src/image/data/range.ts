@@ -9,7 +9,8 @@ export interface ByteRange {
 
 /** `bytes=0-9`, `bytes=10-`, `bytes=-5`; throws for all else and for what lies behind the end. */
 export function parseRange(text: string, sizeBytes: number): ByteRange {
-  const match = /^\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*$/i.exec(text)
+  // Without the blanks first: the pattern would try all ways to share them.
+  const match = /^bytes ?= ?(\d*) ?- ?(\d*)$/i.exec(text.trim().replaceAll(/\s+/g, " "))
   const [, first = "", last = ""] = match ?? []
   if (!match || (first === "" && last === "")) throw rangeNotSatisfiable(text, sizeBytes)
   if (first === "") {

@@ -175,13 +175,13 @@ function integer(name: string, value: string): number {
   return number
 }
 
-const iso8601 = /^\d{4}-\d{2}-\d{2}(T\d{2}(:?\d{2}(:?\d{2}([.,]\d+)?)?)?(Z|[+-]\d{2}(:?\d{2})?)?)?$/i
+const iso8601 = /^\d{4}-\d{2}-\d{2}(T\d{2}(?::?\d{2}(?::?\d{2}(?:[.,]\d+)?)?)?(Z|[+-]\d{2}(?::?\d{2})?)?)?$/i
 
 function instant(name: string, value: string): Date {
   // A time without a zone is UTC.
-  const text = /T.*(Z|[+-]\d{2}(:?\d{2})?)$/i.test(value) || !value.includes("T") ? value : `${value}Z`
-  const date = new Date(text)
-  if (!iso8601.test(value) || Number.isNaN(date.getTime()))
+  const [read, clock, zone] = iso8601.exec(value) ?? []
+  const date = new Date(clock === undefined || zone !== undefined ? value : `${value}Z`)
+  if (read === undefined || Number.isNaN(date.getTime()))
     throw invalid(name, `Bad "${name}" query filter format. Use ISO 8601 DateTime notation.`)
   return date
 }

@@ -67,8 +67,11 @@ function forwarded(request: IncomingMessage): Record<string, string>[] {
   return text.split(",").map((hop) =>
     Object.fromEntries(
       hop.split(";").flatMap((pair): [string, string][] => {
-        const [, name, value] = /^\s*([a-z]+)\s*=\s*"?([^"]*?)"?\s*$/i.exec(pair) ?? []
-        return name === undefined || value === undefined ? [] : [[name.toLowerCase(), value]]
+        const [name = "", ...rest] = pair.split("=").map((part) => part.trim())
+        const value = /^"?([^"]*)"?$/.exec(rest.join("="))?.[1]
+        return !/^[a-z]+$/i.test(name) || rest.length === 0 || value === undefined
+          ? []
+          : [[name.toLowerCase(), value]]
       }),
     ),
   )
