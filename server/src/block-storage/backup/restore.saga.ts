@@ -3,6 +3,7 @@ import { sql } from "kysely"
 import { saga, withLog } from "../../engine/saga/saga.ts"
 import { jsonb } from "../../platform/db/database.ts"
 import { callAgent } from "../agent-call.ts"
+import { awaitCopies } from "../volume/copies.ts"
 import { placeOf } from "../volume/extend.saga.ts"
 import { abandonVolume, finishVolume, heldVolume, type VolumeTask } from "../volume/task.ts"
 import type { VolumeFacts } from "./backup.ts"
@@ -21,6 +22,7 @@ export const restoreBackupSaga = saga<RestoreParams>("block_storage.backup.resto
       const { host, backend } = placeOf(volume)
       const { generation, from, facts, volumeId } = params
       const command = { volumeId, backend, dataId: from.dataId, fence: { generation, fence } }
+      await awaitCopies(ctx, volumeId, signal)
       await callAgent(ctx, host, "volume.restore", command, { signal })
       return withLog(async (tx) => {
         const { imageMetadata, isBootable, metadata } = facts

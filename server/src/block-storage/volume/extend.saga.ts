@@ -1,12 +1,11 @@
 // The request has taken room and noted the new size; here the data grow. What has grown once never shrinks: a guest
 // may have seen it.
-import { sql } from "kysely"
 import { saga, withLog } from "../../engine/saga/saga.ts"
-import type { Ctx } from "../../platform/context/context.ts"
 import { callAgent } from "../agent-call.ts"
 import { tellExtended } from "../attachment/tell-servers.ts"
 import { volumeInvalid } from "../faults.ts"
 import { gib, giveBack } from "../pool/place.ts"
+import { awaitCopies } from "./copies.ts"
 import { selectVolume } from "./store.ts"
 import {
   abandonVolume,
@@ -63,20 +62,6 @@ export const extendVolumeSaga = saga<ExtendParams>("block_storage.volume.extend"
       abandonVolume(ctx, tx, params, "resize", { changes: { status: "error_extending" }, failure }),
     ),
   )
-
-const askEveryMs = 250
-
-/** What was begun to be made of it is as large as it was then; nothing more is begun while it is extending. */
-export async function awaitCopies({ db, clock }: Ctx, volumeId: string, signal: AbortSignal): Promise<void> {
-  for (;;) {
-    const { rows } = await sql<{ isCopied: boolean }>`select
-      exists (select from block_storage.snapshot where volume_id = ${volumeId} and status = 'creating')
-      or exists (select from block_storage.volume where source_volume_id = ${volumeId} and status = 'creating')
-      as "isCopied"`.execute(db)
-    if (!rows[0]?.isCopied) return
-    await clock.sleep(askEveryMs, signal)
-  }
-}
 
 /** What it was when the task began, or is to be after it. */
 export function statusBefore({ previousStatus }: Volume) {

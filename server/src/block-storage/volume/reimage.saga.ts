@@ -2,8 +2,9 @@
 // so the volume is in error then, as with Cinder.
 import { saga, withLog } from "../../engine/saga/saga.ts"
 import { callAgent } from "../agent-call.ts"
+import { awaitCopies } from "./copies.ts"
 import type { VolumeOrigin } from "./create.ts"
-import { awaitCopies, placeOf, statusBefore } from "./extend.saga.ts"
+import { placeOf, statusBefore } from "./extend.saga.ts"
 import { abandonVolume, finishVolume, heldVolume, holdVolume, type VolumeTask } from "./task.ts"
 
 export interface ReimageParams extends VolumeTask {

@@ -1,6 +1,7 @@
 import { saga, withLog } from "../../engine/saga/saga.ts"
 import { callAgent } from "../agent-call.ts"
 import { volumeInvalid } from "../faults.ts"
+import { awaitCopies } from "./copies.ts"
 import { abandonVolume, finishVolume, heldVolume, type VolumeTask } from "./task.ts"
 
 export interface RevertParams extends VolumeTask {
@@ -14,6 +15,7 @@ export const revertVolumeSaga = saga<RevertParams>("block_storage.volume.revert"
       if (host === null || backend === null) throw volumeInvalid(`Volume ${volumeId} has no data yet.`)
       const { generation, snapshotId: fromVolumeId } = params
       const command = { volumeId, backend, fromVolumeId, fence: { generation, fence } }
+      await awaitCopies(ctx, volumeId, signal)
       await callAgent(ctx, host, "volume.revert", command, { signal })
       return withLog((tx) => finishVolume(ctx, tx, params, "revert", { status: "available" }))
     },
