@@ -138,6 +138,7 @@ export {
   snapshotMetadata,
   updateSnapshot,
 } from "./snapshot/update.ts"
+export { volumeOfSnapshot } from "./snapshot/volume-of.ts"
 export { acceptTransfer } from "./transfer/accept.ts"
 export { createTransfer } from "./transfer/create.ts"
 export { deleteTransfer } from "./transfer/delete.ts"

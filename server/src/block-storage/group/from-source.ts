@@ -17,13 +17,15 @@ import {
 import { visibleGroupSnapshot } from "../group-snapshot/read.ts"
 import { selectGroupSnapshot } from "../group-snapshot/store.ts"
 import { enforceTypesQuota } from "../quota/of-types.ts"
-import { snapshotNoun } from "../snapshot/snapshot.ts"
-import { everything } from "../viewer.ts"
+import { type Snapshot, snapshotNoun } from "../snapshot/snapshot.ts"
+import { volumeOfSnapshot } from "../snapshot/volume-of.ts"
+import { everything, viewerOf } from "../viewer.ts"
 import { checkOneSize, holdSource, insertRow, type VolumeOrigin } from "../volume/create.ts"
 import { giveKey } from "../volume/key.ts"
-import { selectVolume } from "../volume/store.ts"
 import { actorOf } from "../volume/task.ts"
 import type { Volume } from "../volume/volume.ts"
+import { defaultVolumeType, inheritedVolumeType } from "../volume-type/choose.ts"
+import { isMultiattachType } from "../volume-type/volume-type.ts"
 import { insertGroup } from "./create.ts"
 import { groupInvalid, groupNotFound, groupSnapshotNotFound, groupTypeNotFound } from "./faults.ts"
 import { createGroupFromSourceSaga } from "./from-source.saga.ts"
@@ -63,13 +65,17 @@ export const createGroupFromSource = operation({
       const group = await lockGroup(tx, groupId)
       const { host, backend } = group
       if (host === null || backend === null) throw groupInvalid(`Group ${groupId} has no back end.`)
-      const parts = await (source.kind === "group" ? partsOfGroup(tx, group) : partsOfSnapshot(tx, source.id))
+      const parts = await (source.kind === "group"
+        ? partsOfGroup(tx, group)
+        : partsOfSnapshot(ctx, tx, group, source.id))
+      for (const { like } of parts)
+        if (like.volumeTypeId !== null) await inheritedVolumeType(tx, viewerOf(ctx), like.volumeTypeId)
       const isOfOneMoment =
         source.kind === "group" &&
         (await asksOneMoment(
           tx,
           group,
-          parts.map(({ like }) => like.id),
+          parts.map((part) => part.source.id),
         ))
       // Volumes and snapshots first, then the quota, as for one volume.
       for (const part of parts) await holdSource(tx, part.source)
@@ -98,10 +104,10 @@ export const createGroupFromSource = operation({
 })
 
 interface Part {
-  source: VolumeOrigin
+  source: Extract<VolumeOrigin, { kind: "snapshot" | "volume" }>
   sizeGib: number
   /** The volume that it was, which it is to be like. */
-  like: Volume
+  like: Pick<Volume, "isBootable" | "imageMetadata" | "isMultiattach" | "volumeTypeId" | "volumeTypeName">
 }
 
 async function partsOfGroup(tx: Tx, { id, status }: Group): Promise<Part[]> {
@@ -116,7 +122,7 @@ async function partsOfGroup(tx: Tx, { id, status }: Group): Promise<Part[]> {
   }))
 }
 
-async function partsOfSnapshot(tx: Tx, groupSnapshotId: string): Promise<Part[]> {
+async function partsOfSnapshot(ctx: Ctx, tx: Tx, group: Group, groupSnapshotId: string): Promise<Part[]> {
   const whole = await selectGroupSnapshot(tx, groupSnapshotId)
   if (!whole) throw groupSnapshotNotFound(groupSnapshotId)
   if (whole.status !== "available")
@@ -130,11 +136,27 @@ async function partsOfSnapshot(tx: Tx, groupSnapshotId: string): Promise<Part[]>
   const parts: Part[] = []
   for (const { id } of rows) {
     const snapshot = await findThing(tx, snapshotNoun, everything, id)
-    const like = snapshot && (await selectVolume(tx, snapshot.volumeId))
-    if (like) parts.push({ source: { kind: "snapshot", id }, sizeGib: snapshot.sizeGib, like })
+    if (!snapshot) continue
+    const like = (await volumeOfSnapshot(tx, snapshot)) ?? (await blankFor(ctx, group, snapshot))
+    parts.push({ source: { kind: "snapshot", id }, sizeGib: snapshot.sizeGib, like })
   }
   if (parts.length === 0) throw groupInvalid("Group snapshot is empty. No group will be created.")
   return parts
+}
+
+/** Of a snapshot whose volume was given away. */
+async function blankFor(ctx: Ctx, { projectId, volumeTypeIds }: Group, snapshot: Snapshot) {
+  const type = await defaultVolumeType(ctx, projectId)
+  if (!volumeTypeIds.includes(type.id))
+    throw groupInvalid(
+      `Snapshot ${snapshot.id} is of a volume that is another project's now, and volumes of type ${type.name} are not ` +
+        "for the group: make volumes of the snapshots one by one.",
+    )
+  const isMultiattach = isMultiattachType(type)
+  return {
+    ...{ isBootable: false, imageMetadata: null, isMultiattach },
+    ...{ volumeTypeId: type.id, volumeTypeName: type.name },
+  }
 }
 
 async function insertVolumes(

@@ -3,7 +3,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
 import { findThing, listThings } from "../../platform/noun/list.ts"
-import { volumeTypeNotFound } from "../faults.ts"
+import { inputInvalid, volumeTypeNotFound } from "../faults.ts"
 import { everything, type Viewer, viewerOf } from "../viewer.ts"
 import { type VolumeType, volumeTypeNoun } from "./volume-type.ts"
 
@@ -12,6 +12,16 @@ export async function findVolumeType(ctx: Ctx, named: string): Promise<VolumeTyp
   const found = await typeNamed(ctx.db, viewerOf(ctx), named)
   if (!found) throw volumeTypeNotFound(named)
   return found
+}
+
+/** Of what is made of a volume of this type, for a project that may use it. */
+export async function inheritedVolumeType(db: DbOrTx, viewer: Viewer, id: string): Promise<VolumeType> {
+  const type = await findThing(db, volumeTypeNoun, viewer, id)
+  if (!type)
+    throw inputInvalid(
+      "Invalid volume_type: the project may not use the type of the source any more; name another one.",
+    )
+  return type
 }
 
 /** Of a project for which nobody has asked for one. */

@@ -28,9 +28,10 @@ import { gib, type Place } from "../pool/place.ts"
 import { enforceTypeQuota } from "../quota/of-types.ts"
 import { blockStorageQuota } from "../quota/resources.ts"
 import { snapshotNoun } from "../snapshot/snapshot.ts"
+import { volumeOfSnapshot } from "../snapshot/volume-of.ts"
 import { everything, type Viewer, viewerOf } from "../viewer.ts"
-import { defaultVolumeType, findVolumeType } from "../volume-type/choose.ts"
-import { isMultiattachType, type VolumeType, volumeTypeNoun } from "../volume-type/volume-type.ts"
+import { defaultVolumeType, findVolumeType, inheritedVolumeType } from "../volume-type/choose.ts"
+import { isMultiattachType, type VolumeType } from "../volume-type/volume-type.ts"
 import { createVolumeSaga } from "./create.saga.ts"
 import { bootFactsOf } from "./image-metadata.ts"
 import { giveKey } from "./key.ts"
@@ -180,8 +181,9 @@ export async function planVolume(ctx: Ctx, viewer: Viewer, asked: Asked): Promis
   const type =
     asked.volumeType !== null
       ? await findVolumeType(ctx, asked.volumeType)
-      : (origin.typeId && (await findThing(ctx.db, volumeTypeNoun, everything, origin.typeId))) ||
-        (await defaultVolumeType(ctx, asked.projectId))
+      : origin.typeId !== null
+        ? await inheritedVolumeType(ctx.db, viewer, origin.typeId)
+        : await defaultVolumeType(ctx, asked.projectId)
   if (isMultiattachType(type))
     ctx.policy.enforce(ctx.caller, "volume:multiattach", { project_id: asked.projectId })
   return { ...origin, sizeGib, type }
@@ -220,7 +222,7 @@ async function originOfSnapshot(ctx: Ctx, viewer: Viewer, id: string): Promise<O
     throw snapshotInvalid(
       `Originating snapshot status must be one of 'available' values, not ${snapshot.status}.`,
     )
-  const volume = await findThing(ctx.db, volumeNoun, everything, snapshot.volumeId)
+  const volume = await volumeOfSnapshot(ctx.db, snapshot)
   const { host, backend, sizeGib: least } = snapshot
   return { ...likeVolume(volume), source: { kind: "snapshot", id }, least, at: { host, backend } }
 }

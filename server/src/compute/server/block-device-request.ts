@@ -6,7 +6,7 @@ import {
   type Volume,
   visibleSnapshot,
   visibleVolume,
-  volumesByIds,
+  volumeOfSnapshot,
 } from "../../block-storage/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { Fault } from "../../platform/fault/fault.ts"
@@ -215,7 +215,7 @@ async function lookAt(
     throw invalid(`snapshot ${id} is ${snapshot.status}, and must be available.`)
   if (sizeGib !== null && sizeGib < snapshot.sizeGib)
     throw invalid(`volume_size ${sizeGib} is smaller than snapshot ${id} of ${snapshot.sizeGib} GiB.`)
-  const volume = (await volumesByIds(ctx.db, [snapshot.volumeId])).get(snapshot.volumeId)
+  const volume = await volumeOfSnapshot(ctx.db, snapshot)
   const facts = volume ? factsOf(volume) : nothing
   return { ...facts, sizeGib: sizeGib ?? snapshot.sizeGib, sourceHost: snapshot.host }
 }
