@@ -199,3 +199,32 @@ test("attachments that others look after share a volume, too, each by its own id
   const left = await sql`select id from block_storage.attachment`.execute(c.cloud.database.db)
   assert.deepEqual(left.rows, [])
 })
+
+test("a volume has so many attachments and no more, and a connector is so large and no larger", async () => {
+  const volumeId = await makeVolume(c, ctx, { volumeType: "shared" })
+  const ask = (connector: object) =>
+    volumeCall("POST", "/attachments", { attachment: { volume_uuid: volumeId, connector } })
+  const large = (bytes: number) => ({ host: "x".repeat(bytes - JSON.stringify({ host: "" }).length) })
+  await refused(ask(large(4_097)), 400, /connector: .*4 KiB/)
+  await refused(ask({ host: "é".repeat(2_048) }), 400, /connector: .*4 KiB/)
+  assert.equal((await volumeNow(c, volumeId))?.status, "available")
+  const ids: string[] = []
+  for (let n = 0; n < 64; n++) {
+    const { status, body } = await ask(n === 0 ? large(4_096) : { host: "away" })
+    assert.equal(status, 200, JSON.stringify(body))
+    ids.push(body.attachment.id)
+    assert.equal(
+      (await volumeCall("POST", `/attachments/${ids[n]}/action`, { "os-complete": {} })).status,
+      204,
+    )
+  }
+  const wish = { attachment: { connector: large(4_097) } }
+  await refused(volumeCall("PUT", `/attachments/${ids[0]}`, wish), 400, /connector: .*4 KiB/)
+  const many = /has 64 attachments/
+  await refused(ask({ host: "away" }), 400, many)
+  await refused(act(volumeId, { "os-attach": { host_name: "h", mountpoint: "/dev/vdb" } }), 400, many)
+  await refused(attach(one(), volumeId), 400, many)
+  const { attachments } = (await volumeCall("GET", `/attachments/detail?volume_id=${volumeId}`)).body
+  assert.deepEqual(attachments[0].connection_info, { driver_volume_type: "local" })
+  for (const id of ids) assert.equal((await volumeCall("DELETE", `/attachments/${id}`)).status, 200)
+})

@@ -1,8 +1,7 @@
 // An attachment: who has a volume, or is about to get it. One at a time for each volume, unless its type lets
 // several have it at once.
 import { sql } from "kysely"
-import { Type } from "typebox"
-import { boolean, nullable, structure, text, time, uuid, word } from "../../platform/noun/field.ts"
+import { boolean, nullable, text, time, uuid, word } from "../../platform/noun/field.ts"
 import { noun, type Thing } from "../../platform/noun/noun.ts"
 import { attachmentNotFound } from "../faults.ts"
 import { type Viewer, visibleTo } from "../viewer.ts"
@@ -29,7 +28,8 @@ export const attachmentNoun = noun({
     device: nullable(text(at("device"))),
     mode: word(["rw", "ro"], at("mode")),
     status: word(attachmentStatuses, at("status"), { filter: true }),
-    connector: nullable(structure(Type.Record(Type.String(), Type.Unknown()), at("connector"))),
+    /** It is known how the volume is reached; in which way is its holder's affair. */
+    isConnected: boolean(sql`(${at("connector")} is not null)`, { internal: true }),
     createdAt: time(at("created_at"), { sort: true }),
     attachedAt: nullable(time(at("attached_at"))),
   },

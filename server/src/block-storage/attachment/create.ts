@@ -4,7 +4,7 @@ import { operation } from "../../platform/operation/operation.ts"
 import { inputInvalid, volumeInvalid, volumeNotFound } from "../faults.ts"
 import { targetOf } from "../viewer.ts"
 import { visibleVolume } from "../volume/read.ts"
-import { Connector, connect, hold, hostIn } from "./hold.ts"
+import { Connector, checkConnector, connect, hold, hostIn } from "./hold.ts"
 
 export const createAttachment = operation({
   name: "block_storage.attachment.create",
@@ -19,8 +19,9 @@ export const createAttachment = operation({
   load: (ctx, { volumeId }) => visibleVolume(ctx, volumeId),
   rule: "volume:attachment_create",
   target: (_ctx, _input, volume) => targetOf(volume),
-  run: async (ctx, { volumeId, serverId, mode, connector }) =>
-    await transact(ctx.db, async (tx) => {
+  run: async (ctx, { volumeId, serverId, mode, connector }) => {
+    if (connector !== null) checkConnector(connector)
+    return await transact(ctx.db, async (tx) => {
       const holder = {
         serverId,
         mode,
@@ -31,5 +32,6 @@ export const createAttachment = operation({
       } as const
       const made = await hold(ctx, tx, volumeId, "reserve", holder)
       return connector === null ? made : await connect(ctx, tx, made, connector)
-    }),
+    })
+  },
 })

@@ -6,7 +6,13 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { jsonb, type Tx } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { insertThing, listThings, loadThing } from "../../platform/noun/list.ts"
-import { attachmentNotFound, attachmentOfServer, volumeInvalid, volumeNotFound } from "../faults.ts"
+import {
+  attachmentNotFound,
+  attachmentOfServer,
+  inputInvalid,
+  volumeInvalid,
+  volumeNotFound,
+} from "../faults.ts"
 import { everything, targetOf, viewerOf } from "../viewer.ts"
 import { notifyVolume } from "../volume/notification.ts"
 import { type VolumeAction, volumeRules } from "../volume/state.ts"
@@ -14,16 +20,25 @@ import { lockVolume } from "../volume/store.ts"
 import { actorOf, claimByRule, claimVolume } from "../volume/task.ts"
 import type { Volume } from "../volume/volume.ts"
 import { type Attachment, attachmentNoun } from "./attachment.ts"
-import { statusByAttachments } from "./shared.ts"
+import { checkRoomForHolder, statusByAttachments } from "./shared.ts"
 
 export const Connector = Type.Record(Type.String(), Type.Unknown())
+type Connector = Type.Static<typeof Connector>
+
+const connectorBytesMost = 4_096
+
+/** It is kept as it is. */
+export function checkConnector(connector: Connector): void {
+  if (Buffer.byteLength(JSON.stringify(connector)) > connectorBytesMost)
+    throw inputInvalid("connector: it is of 4 KiB at the most, as JSON.")
+}
 
 interface Holder {
   serverId: string | null
   host: string | null
   device: string | null
   mode: "rw" | "ro"
-  connector: Record<string, unknown> | null
+  connector: Connector | null
   status: Attachment["status"]
 }
 
@@ -37,6 +52,7 @@ export async function hold(
 ): Promise<Attachment> {
   const volume = await claimVolume(tx, volumeId, action)
   checkBootableShared(ctx, volume)
+  await checkRoomForHolder(tx, volume)
   const made = await insertThing(tx, attachmentNoun, everything, {
     values: {
       id: newUuid(),
@@ -63,7 +79,7 @@ export function checkBootableShared(ctx: Ctx, volume: Volume): void {
   ctx.policy.enforce(ctx.caller, "volume:multiattach_bootable_volume", targetOf(volume))
 }
 
-export function hostIn(connector: Record<string, unknown> | null): string | null {
+export function hostIn(connector: Connector | null): string | null {
   return typeof connector?.host === "string" ? connector.host.slice(0, 255) : null
 }
 
@@ -71,7 +87,7 @@ export async function connect(
   ctx: Ctx,
   tx: Tx,
   { id, volumeId, status }: Attachment,
-  connector: Record<string, unknown>,
+  connector: Connector,
 ): Promise<Attachment> {
   // Who has the volume already says how from now on, and goes on having it.
   const isAttached = status === "attached" || status === "detaching"

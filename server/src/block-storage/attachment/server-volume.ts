@@ -21,7 +21,7 @@ import { actorOf, claimVolume } from "../volume/task.ts"
 import { type Volume, volumeNoun } from "../volume/volume.ts"
 import { type Attachment, attachmentNoun } from "./attachment.ts"
 import { checkBootableShared } from "./hold.ts"
-import { statusByAttachments } from "./shared.ts"
+import { checkRoomForHolder, statusByAttachments } from "./shared.ts"
 
 /** Whoever asks; those that are there, by id. */
 export async function volumesByIds(db: DbOrTx, ids: readonly string[]): Promise<Map<string, Volume>> {
@@ -47,6 +47,7 @@ export async function reserveVolume(ctx: Ctx, tx: Tx, asked: ReserveVolume): Pro
   // An administrator may have said that it is available; a machine would run without it.
   if (volume.host === null) throw volumeInvalid(`Volume ${volumeId} has no data yet.`)
   checkBootableShared(ctx, volume)
+  await checkRoomForHolder(tx, volume)
   const ioLimits = await ioLimitsOfVolume(tx, volume)
   const attachment = await insertThing(tx, attachmentNoun, everything, {
     values: {

@@ -17,6 +17,25 @@ export async function statusByAttachments(tx: Tx, volumeId: string): Promise<Vol
   return onTheirWay ?? "in-use"
 }
 
+/** What is shown of a volume names all of them. */
+const attachmentsMost = 64
+
+/** There may be one more attachment of the volume, which is claimed: none comes or goes meanwhile. */
+export async function checkRoomForHolder(
+  tx: Tx,
+  volume: { id: string; isMultiattach: boolean },
+): Promise<void> {
+  // Of another one there is one at the most.
+  if (!volume.isMultiattach) return
+  const { count } = await tx
+    .selectFrom("block_storage.attachment")
+    .select(({ fn }) => fn.countAll<string>().as("count"))
+    .where("volume_id", "=", volume.id)
+    .executeTakeFirstOrThrow()
+  if (Number(count) >= attachmentsMost)
+    throw volumeInvalid(`Volume ${volume.id} has ${count} attachments, and may not have more.`)
+}
+
 /**
  * A copy is of one moment, and the machine that has the volume takes care of that. Of several nobody can say which
  * moment is the same for all.

@@ -37,10 +37,7 @@ const detail = view<Attachment>("Attachment", {
   attached_at: [text, ({ attachedAt }) => (attachedAt === null ? "" : microsText(attachedAt))],
   detached_at: [text, () => ""],
   // Those of servers are the cloud's own affair; others know how they reach what is on their host.
-  connection_info: [
-    anyObject,
-    ({ connector }) => (connector === null ? {} : { driver_volume_type: "local" }),
-  ],
+  connection_info: [anyObject, ({ isConnected }) => (isConnected ? { driver_volume_type: "local" } : {})],
 })
 
 const connector = typed(["object", "null"])
