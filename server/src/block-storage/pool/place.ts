@@ -1,12 +1,12 @@
 // Where a new volume goes: the back end with the most room among those that its type allows. What is promised is
 // counted on the pool's row, in the transaction that places the volume.
-import { sql } from "kysely"
+import { type RawBuilder, sql } from "kysely"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { fieldsOf } from "../../platform/noun/noun.ts"
 import { noValidBackend } from "../faults.ts"
 import { fitsExtraSpecs } from "./capabilities.ts"
-import { isPoolUp, type Pool, poolNoun } from "./pool.ts"
+import { type Pool, poolNoun } from "./pool.ts"
 
 export interface Place {
   host: string
@@ -32,7 +32,7 @@ const pageSize = 100
 export async function claimPlace(ctx: Ctx, tx: Tx, wish: PlaceWish): Promise<Place> {
   const refused: Refusals = new Map()
   for (let offset = 0; ; offset += pageSize) {
-    const pools = await candidates(tx, wish, offset)
+    const pools = await candidates(ctx, tx, wish, offset)
     for (const pool of pools) {
       const why = whyNot(ctx, pool, wish)
       if (why === null && (await promise(ctx, tx, pool, wish.sizeGib * gib)))
@@ -41,6 +41,8 @@ export async function claimPlace(ctx: Ctx, tx: Tx, wish: PlaceWish): Promise<Pla
     }
     if (pools.length < pageSize) break
   }
+  const silent = await countSilent(ctx, tx, wish)
+  if (silent > 0) refused.set("a host that answers", silent)
   throw noValidBackend(summary(refused))
 }
 
@@ -61,14 +63,28 @@ export async function giveBack(tx: Tx, { host, backend }: Place, sizeGib: number
     .execute()
 }
 
-async function candidates(tx: Tx, { at, host }: PlaceWish, offset: number): Promise<Pool[]> {
-  if (at) return await poolsWhere(tx, sql`host = ${at.host} and backend = ${at.backend}`, offset)
-  // A back end that is shared is reported by each of its hosts.
-  if (host) return await poolsWhere(tx, sql`host = ${host}`, offset)
-  return await poolsWhere(tx, sql`true`, offset)
+/** Those whose hosts answer. */
+async function candidates(ctx: Ctx, tx: Tx, wish: PlaceWish, offset: number): Promise<Pool[]> {
+  return await poolsWhere(tx, sql`${placesOf(wish)} and reported_at > ${upSince(ctx)}`, offset)
 }
 
-async function poolsWhere(db: DbOrTx, where: ReturnType<typeof sql>, offset: number): Promise<Pool[]> {
+async function countSilent(ctx: Ctx, tx: Tx, wish: PlaceWish): Promise<number> {
+  const { rows } = await sql<{ count: number }>`select count(*)::int as count from block_storage.pool
+    where ${placesOf(wish)} and reported_at <= ${upSince(ctx)}`.execute(tx)
+  return rows[0]?.count ?? 0
+}
+
+function placesOf({ at, host }: PlaceWish): RawBuilder<boolean> {
+  if (at) return sql`host = ${at.host} and backend = ${at.backend}`
+  // A back end that is shared is reported by each of its hosts.
+  return host ? sql`host = ${host}` : sql`true`
+}
+
+/** As `isPoolUp`. */
+const upSince = ({ clock, config }: Ctx) =>
+  new Date(clock.now().getTime() - config.blockStorage.poolDownAfterMs)
+
+async function poolsWhere(db: DbOrTx, where: RawBuilder<unknown>, offset: number): Promise<Pool[]> {
   const { rows } = await sql<Pool>`select ${sql.join(fieldsOf(poolNoun, undefined as never))}
     from block_storage.pool as pool where ${where}
     order by free_bytes desc, host, backend limit ${pageSize} offset ${offset}`.execute(db)
@@ -76,8 +92,7 @@ async function poolsWhere(db: DbOrTx, where: ReturnType<typeof sql>, offset: num
 }
 
 function whyNot(ctx: Ctx, pool: Pool, { sizeGib, extraSpecs, alsoSpecs = [] }: PlaceWish): string | null {
-  const { poolDownAfterMs, reservedBytes } = ctx.config.blockStorage
-  if (!isPoolUp(pool, ctx.clock.now(), poolDownAfterMs)) return "a host that answers"
+  const { reservedBytes } = ctx.config.blockStorage
   if (pool.isDisabled) return "a back end that is enabled"
   if (![extraSpecs, ...alsoSpecs].every((specs) => fitsExtraSpecs(pool, specs)))
     return "what the volume type asks for"

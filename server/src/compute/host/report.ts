@@ -68,7 +68,7 @@ async function noteBackends(platform: Platform, reports: readonly AliveReport[])
   try {
     await notePools(
       platform,
-      reports.map(({ host, pools = [] }) => ({ host, pools })),
+      reports.flatMap(({ host, pools }) => (pools ? [{ host, pools }] : [])),
     )
   } catch (error) {
     const facts = { err: describeError(error), hosts: reports.map(({ host }) => host) }
