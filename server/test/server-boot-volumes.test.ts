@@ -65,6 +65,14 @@ test("a volume is made from the image, booted from, and goes with the server", a
   await volumeIs(c, data, "available")
 })
 
+test("a server may begin with a blank volume, as one that is to be rescued or installed", async () => {
+  const id = await create([toVolume({ source_type: "blank", volume_size: 1, boot_index: 0 })])
+  await c.reaches(id, "ACTIVE")
+  const [root = ""] = await disksOf(c, id)
+  assert.equal((await volumeNow(c, root))?.isBootable, false)
+  await remove(id)
+})
+
 test("a volume that is there is booted, is its server's alone, and comes back", async () => {
   const volumeId = await makeVolume(c, ctx, { imageId: c.imageId, sizeGib: 1 })
   const mapping = [toVolume({ source_type: "volume", uuid: volumeId, boot_index: 0 })]

@@ -250,8 +250,9 @@ test("what is asked wrongly is refused with the reason, and leaves the volume", 
   await refused(put({ tag: "x" }), 400, /tag property is not mutable/)
   await refused(put({ serverId: newUuid() }), 400, /serverId property is not mutable/)
   await refused(put({ volumeId: other }), 403, /os-volumes-attachments:swap/)
-  const swap = (version: string) =>
-    c.call("PUT", path, { volumeAttachment: { volumeId: other } }, { token: c.admin, version })
+  const swap = (version: string, to = other) =>
+    c.call("PUT", path, { volumeAttachment: { volumeId: to } }, { token: c.admin, version })
+  await refused(swap("2.1", newUuid()), 400, /could not be found/)
   await refused(swap("2.96"), 409, /is not migrating/)
   await refused(swap("2.1"), 409, /is not migrating/)
   await c.act(serverId, { suspend: null })

@@ -60,8 +60,8 @@ async function update(ctx: Parameters<typeof updateServerVolume>[0], req: WireRe
   const { volumeAttachment: said } = req.body
   const attachment = attachmentOf(req)
   const isSwap = said.volumeId !== attachment.volumeId
-  if (!atLeast(req.version, "2.85")) return await swapServerVolume(ctx, attachment)
-  if (isSwap) return await swapServerVolume(ctx, attachment)
+  if (isSwap || !atLeast(req.version, "2.85"))
+    return await swapServerVolume(ctx, { ...attachment, newVolumeId: said.volumeId })
   await updateServerVolume(ctx, {
     ...attachment,
     ...(said.device !== undefined && { device: said.device }),

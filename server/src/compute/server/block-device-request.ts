@@ -172,7 +172,9 @@ export async function planVolumes(
     const found = await lookAt(ctx, wish, knows)
     plans.push({ wish, sourceHost: found.sourceHost })
     if (wish.bootIndex !== 0) continue
-    if (!found.isBootable) throw badRequest(`Block Device ${wish.uuid ?? "blank"} is not bootable.`)
+    // Of a blank one nobody says that it boots; its server may be rescued, or reached by a console.
+    if (!found.isBootable && wish.sourceType !== "blank")
+      throw badRequest(`Block Device ${wish.uuid} is not bootable.`)
     boot = { image: found.image, sizeGib: found.sizeGib }
   }
   return { plans, boot }

@@ -231,12 +231,17 @@ export const updateServerVolume = operation({
 /** Nova lets block storage alone put one volume into another's place, where it migrates it; none migrates here. */
 export const swapServerVolume = operation({
   name: "compute.server.swap_volume",
-  input: AttachmentInput,
-  faults: [serverNotFound, volumeNotAttached, swapUnsupported],
+  input: Type.Object({ serverId: Type.String(), volumeId: Type.String(), newVolumeId: Type.String() }),
+  faults: [serverNotFound, volumeNotAttached, badRequest, swapUnsupported],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
   rule: "os_compute_api:os-volumes-attachments:swap",
-  run: async (ctx, { volumeId }, server) => {
+  run: async (ctx, { volumeId, newVolumeId }, server) => {
     await deviceOf(ctx, server, volumeId)
+    try {
+      await visibleVolume(ctx, newVolumeId)
+    } catch (error) {
+      throw volumeNotFound.is(error) ? badRequest(`Volume ${newVolumeId} could not be found.`) : error
+    }
     throw swapUnsupported(volumeId)
   },
 })
