@@ -5,9 +5,13 @@ import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
+import { importSaga } from "../src/image/import/import.saga.ts"
+import { findBootableImage, importImage } from "../src/image/index.ts"
 import { imageService } from "../src/image/service.ts"
 import { eventually } from "../src/platform/clock/clock.ts"
+import { transact } from "../src/platform/db/database.ts"
 import { newUuid } from "../src/platform/ids/ids.ts"
+import { capturing } from "./saga-case.ts"
 import { type ServiceCloud, startServices } from "./service-cloud.ts"
 
 let cloud: ServiceCloud
@@ -192,6 +196,37 @@ describe("glance-download", () => {
     assert.equal(image.hw_cpu_cores, "5")
     assert.equal(image.os_distro, "debian")
     assert.equal(image.speed, undefined)
+  })
+
+  test("copies nothing that its caller may not have, now or when it comes to it", async () => {
+    const source = await create()
+    await cloud.request("PUT", `${images}/${source}/file`, { as: "p1", body: Buffer.from("not for all") })
+    const name = "glance-download" as const
+    const method = { name, glance_image_id: source, glance_region: "RegionOne" }
+    const why = async (id: string) =>
+      await eventually("the task to fail", async () => {
+        const [task] = await tasksOf(id)
+        return task?.status === "failure" && task.message
+      })
+    const late = await create()
+    const { ctx, started } = capturing(cloud.platform, cloud.ctx("p1").caller)
+    await importImage(ctx, {
+      ...{ imageId: late, stores: null, isAllStores: false, mustAllSucceed: true, request: {} },
+      method: { name, sourceImageId: source, region: "RegionOne", interface: "public" },
+    })
+    await cloud.request("POST", `${images}/${source}/actions/deactivate`, { as: "p1" })
+    await transact(cloud.platform.db, (tx) => cloud.platform.sagas.start(tx, importSaga, started[0], {}))
+    assert.match(await why(late), /deactivated/)
+    const id = await create()
+    assert.equal((await startImport(id, method)).status, 202)
+    assert.match(await why(id), /deactivated/)
+    await cloud.request("POST", `${images}/${source}/actions/reactivate`, { as: "p1" })
+    cloud.platform.policy.override({ download_image: "role:admin" })
+    const refused = await create()
+    assert.equal((await startImport(refused, method)).status, 202)
+    assert.match(await why(refused), /download_image/)
+    await assert.rejects(findBootableImage(cloud.ctx("p1"), source), /download_image/)
+    cloud.platform.policy.override({})
   })
 
   test("says in its task what is wrong with the other side", async () => {

@@ -6,7 +6,7 @@ import { findThing, loadThing } from "../../platform/noun/list.ts"
 import { fieldsOf } from "../../platform/noun/noun.ts"
 import { can } from "../../platform/policy/can.ts"
 import type { PolicyTarget } from "../../platform/policy/rule.ts"
-import { imageIdTaken, imageNotFound } from "../faults.ts"
+import { dataDeactivated, imageIdTaken, imageNotFound } from "../faults.ts"
 import { everybody, type Image, type ImageStatus, type ImageViewer, imageNoun } from "./image.ts"
 
 /** Glance's `is_admin`: sees every project's images. */
@@ -46,6 +46,12 @@ export async function visibleImage(ctx: Ctx, imageId: string): Promise<Image> {
   const image = await loadThing(ctx.db, imageNoun, imageViewerOf(ctx), imageId)
   if (!ctx.policy.isAllowed(ctx.caller, "get_image", imageTarget(image))) throw imageNotFound(imageId)
   return image
+}
+
+/** Throws unless the caller may have the data of this image, which he sees: as himself, on a disk or in another image. */
+export function checkMayHaveData(ctx: Ctx, image: Image): void {
+  if (image.status === "deactivated" && !isAdmin(ctx)) throw dataDeactivated()
+  ctx.policy.enforce(ctx.caller, "download_image", imageTarget(image))
 }
 
 /** Without asking who wants to know. */

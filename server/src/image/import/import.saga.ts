@@ -7,14 +7,15 @@ import { sql } from "kysely"
 import { type Saga, type StepContext, saga } from "../../engine/saga/saga.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { describeError } from "../../platform/fault/fault.ts"
+import { findThing } from "../../platform/noun/list.ts"
 import { ensureDirectories, publishFile, removeUnnamed, tryLink, writeData } from "../data/file-store.ts"
 import { stagingPath, storePaths } from "../data/paths.ts"
 import { openImageData } from "../data/read.ts"
 import { mainStoreId } from "../data/stores.ts"
 import { activeColumns, checkSizeQuota } from "../data/transfer.ts"
-import { dataRefused, downloadFailed, imageGone } from "../faults.ts"
+import { dataDeactivated, dataRefused, downloadFailed, imageGone } from "../faults.ts"
 import { announceImage } from "../image/events.ts"
-import { type Image, importTaskProperty } from "../image/image.ts"
+import { everybody, type Image, type ImageViewer, imageNoun, importTaskProperty } from "../image/image.ts"
 import { imageFields } from "../image/store.ts"
 import { discardImage, takeFile } from "../local/boot.ts"
 import { addPlace, hasFile } from "../location/rows.ts"
@@ -30,6 +31,8 @@ export type ImportSource =
       method: "glance-download"
       imageId: string
       problem: string | null
+      /** Who is to have the data. Left out by a program that asked only once, and where there is a problem. */
+      viewer?: ImageViewer
       properties: Record<string, string>
       diskFormat: string | null
       containerFormat: string | null
@@ -133,10 +136,22 @@ async function openSource(
     return await openDownload(source.uri, ctx.config, { signal, limitBytes })
   }
   if (source.problem) throw downloadFailed(source.imageId, source.problem)
+  await checkSource(ctx, source)
   const opened = await openImageData(ctx, source.imageId)
   if ("stream" in opened) return opened.stream
   if (!(await tryLink(opened.path, target))) await copyFile(opened.path, target)
   return null
+}
+
+/** Much may have changed since it was asked for. */
+async function checkSource(
+  ctx: Platform,
+  { imageId, viewer = everybody }: Extract<ImportSource, { method: "glance-download" }>,
+): Promise<void> {
+  const image = await findThing(ctx.db, imageNoun, viewer, imageId)
+  if (!image) throw downloadFailed(imageId, "it is not there")
+  if (image.status === "deactivated" && !viewer.seesAll)
+    throw downloadFailed(imageId, dataDeactivated().message)
 }
 
 /** Gives up when the step is over, and tells the task now and then how far it is. */

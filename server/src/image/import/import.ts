@@ -10,7 +10,14 @@ import { checkRoom, holdQuota, quotaExceeded, roomOf } from "../../quota/index.t
 import { fileName, readFileName } from "../data/paths.ts"
 import { imageNotFound, importNotPossible, importUnderway, storeReadOnly } from "../faults.ts"
 import { hasData, type Image, importTaskProperty } from "../image/image.ts"
-import { imageFields, imageTarget, isImageId, visibleImage } from "../image/store.ts"
+import {
+  checkMayHaveData,
+  imageFields,
+  imageTarget,
+  imageViewerOf,
+  isImageId,
+  visibleImage,
+} from "../image/store.ts"
 import { imageQuota } from "../quota.ts"
 import { insertTask } from "../task/store.ts"
 import type { Task, TaskType } from "../task/task.ts"
@@ -137,6 +144,7 @@ async function readOtherImage(
   try {
     const image = await visibleImage(ctx, imageId)
     if (!hasData(image)) return failing(`image ${imageId} is ${image.status}`)
+    checkMayHaveData(ctx, image)
     const properties = Object.entries(image.properties).filter(([key]) =>
       copiedPrefixes.some((prefix) => key.startsWith(prefix)),
     )
@@ -144,12 +152,14 @@ async function readOtherImage(
       method: "glance-download",
       imageId,
       problem: null,
+      viewer: imageViewerOf(ctx),
       properties: Object.fromEntries(properties),
       diskFormat: image.diskFormat,
       containerFormat: image.containerFormat,
     }
   } catch (error) {
-    if (error instanceof Fault && error.kind === "not_found") return failing(error.message)
+    const isRefused = error instanceof Fault && (error.kind === "not_found" || error.kind === "forbidden")
+    if (isRefused) return failing(error.message)
     throw error
   }
 }

@@ -14,11 +14,11 @@ import { requeueDeadTransfers } from "../data/recover.ts"
 import { writableStore } from "../data/stores.ts"
 import { beginTransfer, finishUpload, type Transfer } from "../data/transfer.ts"
 import { guarded, receive } from "../data/upload.ts"
-import { dataDeactivated, imageDataUnread, imageNotActive, imageNotFound } from "../faults.ts"
+import { imageDataUnread, imageNotActive, imageNotFound } from "../faults.ts"
 import { removeImage, removeImageFiles } from "../image/delete.ts"
 import { announceImage } from "../image/events.ts"
 import { hasData, type Image, type Visibility } from "../image/image.ts"
-import { findImage, insertImage, isAdmin, lockImage, visibleImage } from "../image/store.ts"
+import { checkMayHaveData, findImage, insertImage, lockImage, visibleImage } from "../image/store.ts"
 import { imageQuota } from "../quota.ts"
 
 export interface BootableImage {
@@ -43,10 +43,13 @@ export interface BootableImage {
   problem: string | null
 }
 
-/** An image that the caller sees and that has data. Faults: not found, not active, deactivated, data not read yet. */
+/**
+ * An image that has data, which the caller may have. Faults: not found, not active, deactivated, data not read yet, and
+ * what the policy says.
+ */
 export async function findBootableImage(ctx: Ctx, imageId: string): Promise<BootableImage> {
   const image = await visibleImage(ctx, imageId)
-  if (image.status === "deactivated" && !isAdmin(ctx)) throw dataDeactivated()
+  checkMayHaveData(ctx, image)
   if (image.status !== "active" && image.status !== "deactivated") throw imageNotActive(imageId, image.status)
   if (image.readChecksum === "") throw imageDataUnread(imageId, image.contentProblem ?? "")
   return {
