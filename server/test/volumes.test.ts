@@ -163,6 +163,46 @@ test("an image becomes a volume, and a volume an image", async () => {
   await remove(id)
 })
 
+test("an image of a volume has none of the cloud's own properties, and is seen by others as the policy says", async () => {
+  const id = await makeVolume({ imageRef: c.imageId })
+  await settled("volume", id)
+  const metadata = {
+    ...{ os_glance_import_task: "x", status: "deactivated", owner: "p", min_ram: "lots", location: "l" },
+    ...{ hw_disk_bus: "scsi", speed: "88" },
+  }
+  await ok("POST", `/volumes/${id}/action`, { "os-set_image_metadata": { metadata } })
+  const asked = (visibility: string) => ({
+    "os-volume_upload_image": { image_name: "theirs", disk_format: "raw", visibility },
+  })
+  const upload = (visibility: string, token = c.demo) =>
+    call("POST", `/volumes/${id}/action`, asked(visibility), token)
+  const { policy } = c.cloud.cloud.platform
+  policy.override({ communitize_image: "role:admin" })
+  for (const visibility of ["public", "community"]) {
+    const refused = await upload(visibility)
+    assert.equal(refused.status, 403, JSON.stringify(refused.body))
+  }
+  policy.override({})
+  for (const [visibility, token] of [
+    ["community", c.demo],
+    ["public", c.admin],
+  ] as const) {
+    const { status, body } = await upload(visibility, token)
+    assert.equal(status, 202, JSON.stringify(body))
+    await settled("volume", id)
+    const path = `/image/v2/images/${body["os-volume_upload_image"].image_id}`
+    const image = (await c.cloud.request("GET", path, { token: c.demo })).body
+    assert.deepEqual(
+      [image.status, image.visibility, image.min_ram, image.hw_disk_bus, image.speed],
+      ["active", visibility, 0, "scsi", "88"],
+    )
+    assert.deepEqual([image.os_glance_import_task, image.location], [undefined, undefined])
+    const removed = await c.cloud.request("DELETE", path, { token: c.admin })
+    assert.equal(removed.status, 204)
+  }
+  await remove(id)
+})
+
 test("a volume that no back end takes is in error and can be deleted; its type cannot before", async () => {
   const { volume_type: type } = await ok(
     "POST",

@@ -7,7 +7,7 @@ import { operation } from "../../platform/operation/operation.ts"
 import { word } from "../../platform/schema/make.ts"
 import { quotaExceeded } from "../../quota/index.ts"
 import { checkOneHolder } from "../attachment/shared.ts"
-import { inputInvalid, volumeInvalid, volumeNotFound } from "../faults.ts"
+import { volumeInvalid, volumeNotFound } from "../faults.ts"
 import { targetOf } from "../viewer.ts"
 import { refuseEncrypted } from "./key.ts"
 import { notifyVolume } from "./notification.ts"
@@ -30,15 +30,12 @@ export const uploadVolume = operation({
     /** Also of a volume that a server has. */
     mayBeInUse: Type.Boolean(),
   }),
-  faults: [volumeNotFound, volumeInvalid, inputInvalid, quotaExceeded],
+  faults: [volumeNotFound, volumeInvalid, quotaExceeded],
   load: (ctx, { id }) => visibleVolume(ctx, id),
   rule: "volume_extension:volume_actions:upload_image",
   target: (_ctx, _input, volume) => targetOf(volume),
   run: async (ctx, input): Promise<{ volume: Volume; image: Image }> => {
     const { id, diskFormat, containerFormat, isProtected } = input
-    // Who may show an image to all is the image service's to say.
-    if (input.visibility === "public")
-      throw inputInvalid("visibility: make the image public when it is there.")
     return await transact(ctx.db, async (tx) => {
       const volume = await claimVolume(tx, id, input.mayBeInUse ? "uploadInUse" : "upload")
       refuseEncrypted(volume, "images of encrypted volumes are not made")
@@ -67,17 +64,8 @@ export const uploadVolume = operation({
   },
 })
 
-/** Facts of the image that the volume was made from; not its own ones, which the new image has itself. */
-const own = new Set([
-  "image_id",
-  "image_name",
-  "checksum",
-  "container_format",
-  "disk_format",
-  "min_disk",
-  "min_ram",
-  "size",
-])
+/** Of the image that the volume was made from, and not of the new one. */
+const own = new Set(["image_id", "image_name"])
 
 function propertiesOf({ imageMetadata }: Volume): Record<string, string> {
   return Object.fromEntries(Object.entries(imageMetadata ?? {}).filter(([key]) => !own.has(key)))

@@ -15,6 +15,8 @@ import { writableStore } from "../data/stores.ts"
 import { beginTransfer, finishUpload, type Transfer } from "../data/transfer.ts"
 import { guarded, receive } from "../data/upload.ts"
 import { imageDataUnread, imageNotActive, imageNotFound } from "../faults.ts"
+import { isFreeProperty } from "../image/attributes.ts"
+import { visibilityRules } from "../image/create.ts"
 import { removeImage, removeImageFiles } from "../image/delete.ts"
 import { announceImage } from "../image/events.ts"
 import { hasData, type Image, type Visibility } from "../image/image.ts"
@@ -88,13 +90,18 @@ export interface ImageRecord {
 
 /**
  * A queued image for data that the cloud itself will bring (a snapshot). Within `tx` when given. The caller has decided
- * that the project may; only the quota is asked. Repeating it with the same id gives the same image.
+ * that the project may; only the quota is asked, and the policy whether others may see it. Properties may come from
+ * users or from another image: those that the cloud keeps for itself are left out. Repeating it with the same id gives
+ * the same image.
  */
 export async function createImageRecord(ctx: Ctx, record: ImageRecord, tx?: Tx): Promise<Image> {
   if (!tx) return await transact(ctx.db, (own) => createImageRecord(ctx, record, own))
   const { projectId } = record
   const before = record.id === undefined ? undefined : await findImage(tx, record.id)
   if (before && before.projectId === projectId) return before
+  const { visibility = "private", properties = {} } = record
+  const target = { project_id: projectId, owner: projectId, visibility }
+  for (const [rule, of] of visibilityRules(visibility, target)) ctx.policy.enforce(ctx.caller, rule, of)
   if (projectId !== null) {
     await enforceQuota(ctx, tx, imageQuota, { projectId, add: { image_count_total: 1 } })
   }
@@ -104,14 +111,14 @@ export async function createImageRecord(ctx: Ctx, record: ImageRecord, tx?: Tx):
       id: record.id ?? newUuid(),
       projectId,
       name: record.name,
-      visibility: record.visibility ?? "private",
+      visibility,
       diskFormat: record.diskFormat,
       containerFormat: record.containerFormat ?? "bare",
       minDiskGib: record.minDiskGib ?? 0,
       minRamMib: record.minRamMib ?? 0,
       isProtected: record.isProtected ?? false,
       isHidden: false,
-      properties: record.properties ?? {},
+      properties: Object.fromEntries(Object.entries(properties).filter(([name]) => isFreeProperty(name))),
       tags: record.tags ?? [],
     },
     ctx.clock.now(),
