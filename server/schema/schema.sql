@@ -1487,6 +1487,11 @@ CREATE INDEX user_disabled ON identity."user" USING btree (name, id) WHERE (NOT 
 CREATE UNIQUE INDEX user_name ON identity."user" USING btree (lower(name), domain_id);
 CREATE INDEX user_of_domain ON identity."user" USING btree (domain_id, name, id);
 
+create table image.gone (
+  id uuid not null,
+  constraint gone_pkey PRIMARY KEY (id)
+);
+
 create table image.image (
   id uuid not null,
   project_id text,

@@ -118,6 +118,10 @@ describe("create", () => {
     const id = newUuid()
     const replies = await Promise.all([1, 2, 3].map(() => create("p1", { id })))
     assert.deepEqual(replies.map((r) => r.status).sort(), [201, 409, 409])
+    assert.equal((await cloud.request("DELETE", `${images}/${id}`, { as: "p1" })).status, 204)
+    for (const as of ["p1", "p2", "admin:admin"])
+      assert.equal((await create(as, { id: id.toUpperCase() })).status, 409, as)
+    assert.equal((await cloud.request("GET", `${images}/${id}`, { as: "admin:admin" })).status, 404)
   })
 })
 

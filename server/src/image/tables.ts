@@ -6,6 +6,10 @@ type Timestamp = ColumnType<Date, Date | string, Date | string>
 /** Filled by the database when it is left out. */
 type TimestampNow = ColumnType<Date, Date | string | undefined, Date | string>
 
+export interface GoneTable {
+  id: string
+}
+
 export interface ImageTable {
   id: string
   project_id: string | null
@@ -111,6 +115,7 @@ export interface TaskTable {
 
 declare module "../platform/db/database.ts" {
   interface Database {
+    "image.gone": GoneTable
     "image.image": ImageTable
     "image.location": LocationTable
     "image.member": MemberTable

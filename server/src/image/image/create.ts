@@ -16,7 +16,7 @@ import { imageQuota } from "../quota.ts"
 import { checkCounts, checkCreatable, setAttribute } from "./attributes.ts"
 import { announceImage } from "./events.ts"
 import type { Image } from "./image.ts"
-import { insertImage } from "./store.ts"
+import { insertImage, isGone } from "./store.ts"
 
 const input = Type.Object({
   /** Attributes and properties under their public names. */
@@ -43,7 +43,7 @@ export const addImage = operation({
       throw ownerNotYours(String(draft.projectId))
     return [["add_image", target], ...visibilityRules(draft.visibility, target)]
   },
-  run: async (ctx, _input, draft) => {
+  run: async (ctx, { attributes }, draft) => {
     checkCounts(draft, ctx.config.image)
     return await transact(ctx.db, async (tx) => {
       const { projectId } = draft
@@ -51,6 +51,8 @@ export const addImage = operation({
         await enforceQuota(ctx, tx, imageQuota, { projectId, add: { image_count_total: 1 } })
       }
       const image = await insertImage(tx, draft, ctx.clock.now())
+      // After it: the row has waited for one of that id that was being deleted.
+      if ("id" in attributes && (await isGone(tx, image.id))) throw imageIdTaken(image.id)
       await announceImage(tx, ctx, "create", image)
       return image
     })

@@ -122,6 +122,20 @@ export async function insertImage(tx: Tx, image: NewImage, now: Date): Promise<I
   }
 }
 
+/** Nobody who chooses an id gets this one again: servers, volumes and hosts may still know it for what it was. */
+export async function keepGone(tx: Tx, imageId: string): Promise<void> {
+  await tx
+    .insertInto("image.gone")
+    .values({ id: imageId })
+    .onConflict((oc) => oc.doNothing())
+    .execute()
+}
+
+export async function isGone(tx: Tx, imageId: string): Promise<boolean> {
+  const row = tx.selectFrom("image.gone").select("id").where("id", "=", imageId)
+  return (await row.executeTakeFirst()) !== undefined
+}
+
 /** Everything that a change of the record may set; undefined when somebody changed it first. */
 export async function replaceImage(tx: Tx, image: Image, now: Date): Promise<Image | undefined> {
   return await tx
