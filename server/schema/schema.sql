@@ -301,6 +301,7 @@ create table block_storage.backup_data (
   going_since timestamp(3) with time zone,
   removed_at timestamp(3) with time zone,
   created_at timestamp(3) with time zone default now() not null,
+  tried_at timestamp(3) with time zone,
   constraint backup_data_pkey PRIMARY KEY (id)
 );
 CREATE INDEX backup_data_going ON block_storage.backup_data USING btree (going_since) WHERE (going_since IS NOT NULL);
@@ -367,6 +368,7 @@ create table block_storage.leftover (
   backend text not null,
   generation bigint not null,
   created_at timestamp(3) with time zone default now() not null,
+  tried_at timestamp(3) with time zone,
   constraint leftover_pkey PRIMARY KEY (volume_id, host)
 );
 CREATE INDEX leftover_of_host ON block_storage.leftover USING btree (host);

@@ -54,6 +54,7 @@ export interface BackupDataTable {
   going_since: Timestamp | null
   removed_at: Timestamp | null
   created_at: TimestampNow
+  tried_at: Timestamp | null
 }
 
 export interface DefaultTypeTable {
@@ -97,6 +98,7 @@ export interface LeftoverTable {
   backend: string
   generation: number
   created_at: TimestampNow
+  tried_at: Timestamp | null
 }
 
 export interface MessageTable {

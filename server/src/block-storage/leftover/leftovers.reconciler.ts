@@ -32,6 +32,9 @@ export async function removeLeftovers(platform: Platform, signal: AbortSignal): 
     )
     .where("p.reported_at", ">", since)
     .select(["l.volume_id as volumeId", "l.host", "l.backend", "l.generation"])
+    // Those that were never tried first, then what has waited longest.
+    .orderBy("l.tried_at", (order) => order.asc().nullsFirst())
+    .orderBy("l.volume_id")
     .limit(atOnceMost)
     .execute()
   for (const { volumeId, host, backend, generation } of due) {
@@ -48,6 +51,12 @@ export async function removeLeftovers(platform: Platform, signal: AbortSignal): 
     } catch (error) {
       // One that cannot be removed must not keep the others from it.
       status.failed++
+      await platform.db
+        .updateTable("block_storage.leftover")
+        .set({ tried_at: platform.clock.now() })
+        .where("volume_id", "=", volumeId)
+        .where("host", "=", host)
+        .execute()
       platform.log.warn(
         { host, volumeId, err: describeError(error) },
         "data of a deleted volume stay for now",
