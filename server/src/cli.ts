@@ -83,7 +83,7 @@ usage: ./kumoi COMMAND [options]
 
 ${rows.join("\n")}
 
-./kumoi COMMAND --help tells the options of a command.
+./kumoi help COMMAND, or COMMAND --help, tells the options of a command.
 
 Exit status: 0 done, 1 failed, 2 asked in a wrong way, 3 the cloud does not run or does not answer. A command whose
 answer is a yes or no says in its --help what its own mean.
@@ -93,6 +93,8 @@ answer is a yes or no says in its --help what its own mean.
 async function main(argv: string[]): Promise<number> {
   const [name = "help", ...args] = argv
   if (name === "help" || name === "--help" || name === "-h") {
+    const [of] = args
+    if (of !== undefined && Object.hasOwn(commands, of)) return await main([of, "--help"])
     process.stdout.write(help())
     return 0
   }
