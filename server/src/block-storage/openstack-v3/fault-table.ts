@@ -1,6 +1,7 @@
 // Cinder's error shape: {"itemNotFound": {"code": 404, "message": …}}.
 import { faultTable } from "../../api/openstack/fault-table.ts"
 import type { Fault } from "../../platform/fault/fault.ts"
+import { methodNotAllowed } from "../../platform/http/faults.ts"
 import { type QuotaShortage, quotaExceeded } from "../../quota/index.ts"
 import { kindsOfTypes } from "../index.ts"
 
@@ -24,7 +25,11 @@ export const renderFault = faultTable({
     unavailable: "serviceUnavailable",
     bug: "computeFault",
   },
-  codes: { "api.microversion.not_served": { status: 406, word: "computeFault" } },
+  codes: {
+    "api.microversion.not_served": { status: 406, word: "computeFault" },
+    // A wrong method counts as a wrong path.
+    [methodNotAllowed.code]: { status: 404, word: "itemNotFound" },
+  },
   messageOf: (fault) => {
     if (fault.kind === "bug") return bugMessage
     return fault.code === quotaExceeded.code ? quotaMessage(fault) : fault.message
