@@ -48,6 +48,32 @@ export async function claimSnapshot(
   )
 }
 
+/** All of the volume, held until the transaction ends: no task begins with one of them. */
+export async function lockSnapshotsOf(tx: Tx, volumeId: string): Promise<Snapshot[]> {
+  return await tx
+    .selectFrom("block_storage.snapshot")
+    .select(snapshotFields)
+    .where("volume_id", "=", volumeId)
+    .orderBy("id")
+    .forUpdate()
+    .$castTo<Snapshot>()
+    .execute()
+}
+
+/** For the task that deletes their volume with them, which holds it: these, whatever task they are in. */
+export async function claimWithVolume(tx: Tx, snapshots: readonly Snapshot[]): Promise<void> {
+  if (snapshots.length === 0) return
+  await tx
+    .updateTable("block_storage.snapshot")
+    .set({ status: "deleting", generation: sql<number>`generation + 1`, updated_at: sql<Date>`now()` })
+    .where(
+      "id",
+      "in",
+      snapshots.map(({ id }) => id),
+    )
+    .execute()
+}
+
 type SnapshotChanges = { status: SnapshotStatus; problem: string | null } | { has_room: boolean }
 
 /** Changes the row in the middle of a task; throws when another task has it now. */

@@ -281,6 +281,18 @@ export const sagaCases: Readonly<Record<string, SagaCaseEntry>> = {
     begin: (ctx, id) => storage.deleteVolume(ctx, { id, isCascading: true, isForced: false }),
     done: gone,
     unwound: { status: "error_deleting" },
+    check: async (c, { volumeId }, failedStep) => {
+      const snapshots = await c.cloud.database.db
+        .selectFrom("block_storage.snapshot")
+        .select("status")
+        .where("volume_id", "=", volumeId)
+        .execute()
+      const expected = failedStep === null ? [] : ["error_deleting"]
+      assert.deepEqual(
+        snapshots.map(({ status }) => status),
+        expected,
+      )
+    },
   }),
   "block_storage.volume.extend": ofVolume({
     begin: (ctx, id) => storage.extendVolume(ctx, { id, sizeGib: 3, mayBeInUse: false }),

@@ -1,12 +1,14 @@
 // The data first, then the row and its room: nothing is given to others while it is still there.
-import { saga, type WithLog, withLog } from "../../engine/saga/saga.ts"
+import { saga, withLog } from "../../engine/saga/saga.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { volumeSuperseded } from "../faults.ts"
-import { removeData } from "../leftover/remove.ts"
+import { removeAllData, removeData } from "../leftover/remove.ts"
 import { giveBack } from "../pool/place.ts"
+import { abandonSnapshot } from "../snapshot/create.saga.ts"
+import { claimWithVolume, lockSnapshotsOf } from "../snapshot/store.ts"
 import { notifyVolume } from "./notification.ts"
-import { removeVolume } from "./store.ts"
-import { abandonVolume, heldVolume, type VolumeTask } from "./task.ts"
+import { lockVolume, removeVolume } from "./store.ts"
+import { abandonVolume, heldVolume, holdVolume, type VolumeTask } from "./task.ts"
 
 export interface DeleteVolumeParams extends VolumeTask {
   isCascading: boolean
@@ -15,21 +17,20 @@ export interface DeleteVolumeParams extends VolumeTask {
 export const deleteVolumeSaga = saga<DeleteVolumeParams>("block_storage.volume.delete", 1)
   .step("snapshots", {
     waits: true,
-    do: async ({ ctx, params, fence, signal }) => {
-      await heldVolume(ctx, params)
-      const snapshots = await ctx.db
-        .selectFrom("block_storage.snapshot")
-        .select(["id", "host", "backend", "generation"])
-        .where("volume_id", "=", params.volumeId)
-        .execute()
-      const notes: WithLog<void>[] = []
-      for (const { id, host, backend, generation } of snapshots) {
-        const data = { volumeId: id, fence: { generation: generation + 1, fence } }
-        notes.push(await removeData(ctx, { host, backend }, data, signal))
-      }
-      return withLog(async (tx) => {
-        for (const note of notes) await note.run(tx)
+    do: async ({ ctx, params, fence, signal, transact }) => {
+      const snapshots = await transact(async (tx) => {
+        await holdVolume(tx, params)
+        // Taken with the volume; an administrator may have said since that one is something else.
+        await claimWithVolume(
+          tx,
+          (await lockSnapshotsOf(tx, params.volumeId)).filter(({ status }) => status !== "deleting"),
+        )
+        return await lockSnapshotsOf(tx, params.volumeId)
       })
+      const data = snapshots.map(({ id: volumeId, host, backend, generation }) => ({
+        ...{ volumeId, host, backend, fence: { generation, fence } },
+      }))
+      return await removeAllData(ctx, data, signal)
     },
   })
   .step("data", {
@@ -55,9 +56,19 @@ export const deleteVolumeSaga = saga<DeleteVolumeParams>("block_storage.volume.d
       }),
   })
   .onUnwound(({ ctx, params, failure }) =>
-    withLog((tx) =>
-      abandonVolume(ctx, tx, params, "delete", { changes: { status: "error_deleting" }, failure }),
-    ),
+    withLog(async (tx) => {
+      if ((await lockVolume(tx, params.volumeId))?.generation !== params.generation) return
+      // Nobody knows which of them have data.
+      for (const { id: snapshotId, generation, status } of await lockSnapshotsOf(tx, params.volumeId))
+        if (status === "deleting")
+          await abandonSnapshot(
+            ctx,
+            tx,
+            { ...params, snapshotId, generation },
+            { action: "delete", status: "error_deleting", failure },
+          )
+      await abandonVolume(ctx, tx, params, "delete", { changes: { status: "error_deleting" }, failure })
+    }),
   )
 
 async function removeSnapshotRows(tx: Tx, volumeId: string): Promise<void> {

@@ -4,6 +4,8 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { type Tx, transact } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { volumeInvalid, volumeNotFound } from "../faults.ts"
+import type { SnapshotStatus } from "../snapshot/snapshot.ts"
+import { claimWithVolume, lockSnapshotsOf } from "../snapshot/store.ts"
 import { targetOf } from "../viewer.ts"
 import { deleteVolumeSaga } from "./delete.saga.ts"
 import { type Actor, notifyVolume } from "./notification.ts"
@@ -42,11 +44,13 @@ interface How {
   actor: Actor
 }
 
-/** Takes the volume, from its status to `deleting`; the saga removes data and row. */
+/** Takes the volume and its snapshots, from their status to `deleting`; the saga removes data and rows. */
 export async function beginDelete(ctx: Ctx, tx: Tx, volumeId: string, how: How): Promise<Volume> {
   const volume = await claimVolume(tx, volumeId, how.isForced ? "forceDelete" : "delete")
+  const snapshots = await lockSnapshotsOf(tx, volumeId)
   const why = await whyNotDelete(tx, volume, how)
   if (why !== null) throw volumeInvalid(why)
+  await claimWithVolume(tx, snapshots)
   await notifyVolume(ctx, tx, volume, "delete.start", how.actor)
   // By name: whoever deletes may have more to say of itself.
   const { requestId, userId, projectId } = how.actor
@@ -55,6 +59,9 @@ export async function beginDelete(ctx: Ctx, tx: Tx, volumeId: string, how: How):
   await ctx.sagas.start(tx, deleteVolumeSaga, params, { requestId: ctx.requestId, resourceId: volumeId })
   return volume
 }
+
+/** What a snapshot is in when somebody needs its data. One that goes anyway may go with the volume. */
+const busyStatuses: readonly SnapshotStatus[] = ["creating", "backing-up", "unmanaging"]
 
 /** What stands on the volume; null: nothing. */
 export async function whyNotDelete(
@@ -76,7 +83,7 @@ export async function whyNotDelete(
       and (${!isForced} or is_of_server)) as attached,
     exists (select from block_storage.snapshot where volume_id = ${id}) as snapshots,
     exists (select from block_storage.snapshot where volume_id = ${id} and project_id <> ${projectId}) as "foreign",
-    exists (select from block_storage.snapshot s where s.volume_id = ${id} and (s.status in ('creating', 'deleting', 'backing-up')
+    exists (select from block_storage.snapshot s where s.volume_id = ${id} and (s.status = any(${isForced ? busyStatuses : [...busyStatuses, "deleting"]}::text[])
       or exists (select from block_storage.volume v where v.status = 'creating' and v.snapshot_id = s.id))) as busy,
     exists (select from block_storage.volume where status = 'creating' and source_volume_id = ${id}) as copies`.execute(
     tx,
