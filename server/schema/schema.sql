@@ -515,10 +515,13 @@ create table block_storage.volume (
   migration_status text,
   target_host text,
   target_backend text,
+  target_type_id uuid,
   constraint volume_pkey PRIMARY KEY (id),
   constraint volume_group_id_fkey FOREIGN KEY (group_id) REFERENCES block_storage.volume_group(id),
+  constraint volume_target_type_id_fkey FOREIGN KEY (target_type_id) REFERENCES block_storage.volume_type(id),
   constraint volume_volume_type_id_fkey FOREIGN KEY (volume_type_id) REFERENCES block_storage.volume_type(id),
   constraint volume_size_gib_check CHECK ((size_gib > 0)),
+  constraint volume_target_type_on_its_way CHECK (((target_type_id IS NULL) OR (target_host IS NOT NULL))),
   constraint volume_target_whole CHECK (((target_host IS NULL) = (target_backend IS NULL)))
 );
 CREATE INDEX volume_by_change ON block_storage.volume USING btree (updated_at, id);
@@ -537,6 +540,7 @@ CREATE INDEX volume_of_project_by_size ON block_storage.volume USING btree (proj
 CREATE INDEX volume_of_project_by_status ON block_storage.volume USING btree (project_id, status, created_at, id);
 CREATE INDEX volume_of_type ON block_storage.volume USING btree (volume_type_id, created_at, id);
 CREATE INDEX volume_to_pool ON block_storage.volume USING btree (target_host, target_backend) WHERE (target_host IS NOT NULL);
+CREATE INDEX volume_to_type ON block_storage.volume USING btree (target_type_id) WHERE (target_type_id IS NOT NULL);
 CREATE INDEX volume_with_metadata ON block_storage.volume USING gin (metadata jsonb_path_ops);
 
 create table block_storage.volume_group (

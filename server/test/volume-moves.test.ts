@@ -319,3 +319,34 @@ test("a server is deleted while its volume moves: the volume arrives, and nobody
     ["fake2", 0],
   ])
 })
+
+test("volumes on their way to a type count for it, however many set out at once", async () => {
+  const { project_id: project } = await c.cloud.database.db
+    .selectFrom("block_storage.volume")
+    .select("project_id")
+    .where("id", "=", await makeVolume())
+    .executeTakeFirstOrThrow()
+  const limits = `/os-quota-sets/${project}`
+  await ok("PUT", limits, { quota_set: { volumes_other: 2, gigabytes_other: 2 } }, c.admin)
+  const ids = [await makeVolume(), await makeVolume(), await makeVolume(), await makeVolume()]
+  const used = async () => {
+    const { quota_set: all } = await ok("GET", `${limits}?usage=true`)
+    return [all.volumes_other.in_use, all.gigabytes_other.in_use, all.volumes___DEFAULT__.in_use]
+  }
+  const [, , before] = await used()
+  c.cloud.others.setControl({ delayMs: 1_000 })
+  const retype = { "os-retype": { new_type: "other", migration_policy: "on-demand" } }
+  const replies = await Promise.all(ids.map((id) => act(id, retype, c.demo)))
+  const started = ids.filter((_, n) => replies[n]?.status === 202)
+  assert.deepEqual(replies.map(({ status }) => status).sort(), [202, 202, 413, 413])
+  assert.deepEqual(await used(), [2, 2, before], "of both types until they are there")
+  const { volume_types: types } = await ok("GET", "/types")
+  const { id: other } = types.find(({ name }: Body) => name === "other")
+  await refused(call("DELETE", `/types/${other}`, undefined, c.admin), 400, /volumes or groups present/)
+  c.cloud.others.setControl({ delayMs: 0 })
+  for (const id of started) await isNow(id, { status: "available", volume_type: "other" })
+  assert.deepEqual(await used(), [2, 2, before - 2])
+  for (const id of ids) await remove(id)
+  assert.deepEqual((await used()).slice(0, 2), [0, 0])
+  await ok("DELETE", limits, undefined, c.admin)
+})

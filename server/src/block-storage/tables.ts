@@ -208,6 +208,7 @@ export interface VolumeTable {
   migration_status: string | null
   target_host: string | null
   target_backend: string | null
+  target_type_id: string | null
 }
 
 export interface VolumeGroupTable {

@@ -31,14 +31,18 @@ const resourceOf = (kind: Kind, typeId: string): OfType => `${kind}_${typeId}`
 export const resourcesOfType = (typeId: string): OfType[] =>
   kindsOfTypes.map((kind) => resourceOf(kind, typeId))
 
-/** With the limits of these types. A snapshot is of the type that its volume has now. */
+/**
+ * With the limits of these types. A snapshot is of the type that its volume has now; a volume on its way to a back end of
+ * another type has no snapshots, and is of both.
+ */
 export function quotaWith(typeIds: readonly string[]): Quota<OfAll | OfType> {
   const more = typeIds.flatMap((id) => {
     const snapshots = sql`select s.project_id, s.size_gib from block_storage.snapshot s
       join block_storage.volume v on v.id = s.volume_id where v.volume_type_id = ${id}`
-    const data = sql`(select project_id, size_gib from block_storage.volume where volume_type_id = ${id}
+    const isOfIt = sql`(volume_type_id = ${id} or target_type_id = ${id})`
+    const data = sql`(select project_id, size_gib from block_storage.volume where ${isOfIt}
       union all ${snapshots}) data`
-    const volumes = { table: sql`block_storage.volume`, where: sql`volume_type_id = ${id}` }
+    const volumes = { table: sql`block_storage.volume`, where: isOfIt }
     const uses = {
       volumes: countOf(volumes),
       gigabytes: sumOf({ table: data }, sql`size_gib`),
@@ -147,6 +151,8 @@ export async function readTypeUse(db: DbOrTx, projectId: string): Promise<Map<st
     select id, sum(volumes)::int as volumes, sum(size_gib)::bigint as gigabytes, sum(snapshots)::int as snapshots
     from (select volume_type_id as id, 1 as volumes, size_gib, 0 as snapshots from block_storage.volume
         where project_id = ${projectId}
+      union all select target_type_id, 1, size_gib, 0 from block_storage.volume
+        where project_id = ${projectId} and target_type_id is not null
       union all select v.volume_type_id, 0, s.size_gib, 1 from block_storage.snapshot s
         join block_storage.volume v on v.id = s.volume_id where s.project_id = ${projectId}) used
     where id is not null group by id`.execute(db)

@@ -23,7 +23,7 @@ export const deleteVolumeType = operation({
       // A group that is being made holds the row: then this waits for it, and sees it.
       await sql`select from block_storage.volume_type where id = ${id} for update`.execute(tx)
       const { rows } = await sql<{ volumes: boolean; defaults: boolean }>`select
-        exists (select from block_storage.volume where volume_type_id = ${id})
+        exists (select from block_storage.volume where volume_type_id = ${id} or target_type_id = ${id})
           or exists (select from block_storage.group_volume_type where volume_type_id = ${id}) as volumes,
         exists (select from block_storage.default_type where volume_type_id = ${id}) as defaults`.execute(tx)
       if (rows[0]?.volumes) throw volumeTypeInUse(id)

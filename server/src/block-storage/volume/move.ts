@@ -55,7 +55,7 @@ export async function beginMove(ctx: Ctx, tx: Tx, claimed: Volume, wanted: Wante
   const volume = await advanceVolume(tx, task, {
     // One that a server has stays in use: its server sees nothing of it.
     ...(event === "migrate" && !(isLocked && before === "available") ? { status: before } : {}),
-    target: to,
+    target: { ...to, typeId: volumeTypeId },
     migrationStatus: "starting",
   })
   await notifyVolume(ctx, tx, volume, `${event}.start`, actor)

@@ -23,8 +23,8 @@ export interface VolumeChanges {
   projectId?: string
   userId?: string
   place?: { host: string; backend: string } | null
-  /** Where it is going. */
-  target?: { host: string; backend: string } | null
+  /** Where it is going, and of which type it is to be there, if of another one. */
+  target?: { host: string; backend: string; typeId: string | null } | null
   migrationStatus?: MigrationStatus
   isBootable?: boolean
   isReadOnly?: boolean
@@ -44,6 +44,7 @@ function columnsOf(c: VolumeChanges) {
     ...(c.target !== undefined && {
       target_host: c.target?.host ?? null,
       target_backend: c.target?.backend ?? null,
+      target_type_id: c.target?.typeId ?? null,
     }),
     ...(c.migrationStatus !== undefined && { migration_status: c.migrationStatus }),
     ...(c.isBootable !== undefined && { is_bootable: c.isBootable }),
