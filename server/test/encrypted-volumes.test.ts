@@ -138,6 +138,13 @@ test("what would lose the key or the secret is refused, and the volume stays as 
   const restore = { restore: { volume_id: id } }
   await refused(`/backups/${backup.id}/restore`, restore, /not restored to encrypted volumes/)
   assert.equal((await ok("GET", `/volumes/${id}`)).volume.status, "available")
+  const { snapshot } = await ok("POST", "/snapshots", { snapshot: { volume_id: id } })
+  await settled("snapshot", snapshot.id)
+  const lost = /without their key would be lost/
+  await refused(`/snapshots/${snapshot.id}/action`, { "os-unmanage": {} }, lost, c.admin)
+  await settled("snapshot", snapshot.id)
+  const beside = { snapshot: { volume_id: id, ref: { "source-name": "clear" } } }
+  await refused("/manageable_snapshots", beside, /encrypted, and data that/, c.admin)
 })
 
 test("a type that no host can encrypt for is refused when a volume is to be of it", async () => {

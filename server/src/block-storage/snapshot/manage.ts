@@ -9,6 +9,7 @@ import { checkMetadata } from "../metadata.ts"
 import { dataNamed, usablePool } from "../pool/manageable.ts"
 import { enforceTypeQuota } from "../quota/of-types.ts"
 import { targetOf, viewerOf } from "../viewer.ts"
+import { refuseEncrypted } from "../volume/key.ts"
 import { lockVolume } from "../volume/store.ts"
 import { actorOf } from "../volume/task.ts"
 import { volumeNoun } from "../volume/volume.ts"
@@ -32,8 +33,10 @@ export const manageSnapshot = operation({
   load: (ctx, { volumeId }) => loadThing(ctx.db, volumeNoun, viewerOf(ctx), volumeId),
   rule: "snapshot_extension:snapshot_manage",
   target: (_ctx, _input, volume) => targetOf(volume),
-  run: async (ctx, { volumeId, dataName, name, description, metadata }, { host, backend }) => {
+  run: async (ctx, { volumeId, dataName, name, description, metadata }, seen) => {
+    const { host, backend } = seen
     checkMetadata(metadata)
+    refuseEncrypted(seen, "data that lie beside it were not made with its key")
     if (host === null || backend === null) throw volumeInvalid(`Volume ${volumeId} has no data yet.`)
     const pool = await usablePool(ctx, ctx.db, `${host}@${backend}`)
     const { sizeGib } = await dataNamed(ctx, pool, dataName)
