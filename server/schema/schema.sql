@@ -279,10 +279,12 @@ create table block_storage.backup (
   constraint backup_size_gib_check CHECK ((size_gib > 0))
 );
 CREATE INDEX backup_by_change ON block_storage.backup USING btree (updated_at, id);
+CREATE INDEX backup_by_description ON block_storage.backup USING btree (description, created_at, id) WHERE (description IS NOT NULL);
 CREATE INDEX backup_by_name ON block_storage.backup USING btree (name, created_at, id);
 CREATE INDEX backup_by_size ON block_storage.backup USING btree (size_gib, created_at, id);
 CREATE INDEX backup_by_status ON block_storage.backup USING btree (status, created_at, id);
 CREATE INDEX backup_by_time ON block_storage.backup USING btree (created_at, id);
+CREATE INDEX backup_of_container ON block_storage.backup USING btree (container, created_at, id);
 CREATE INDEX backup_of_data ON block_storage.backup USING btree (data_id);
 CREATE INDEX backup_of_parent ON block_storage.backup USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX backup_of_project ON block_storage.backup USING btree (project_id, created_at, id);
@@ -291,7 +293,9 @@ CREATE INDEX backup_of_project_by_name ON block_storage.backup USING btree (proj
 CREATE INDEX backup_of_project_by_size ON block_storage.backup USING btree (project_id, size_gib, created_at, id);
 CREATE INDEX backup_of_project_by_status ON block_storage.backup USING btree (project_id, status, created_at, id);
 CREATE INDEX backup_of_snapshot ON block_storage.backup USING btree (snapshot_id, created_at, id);
+CREATE INDEX backup_of_user ON block_storage.backup USING btree (user_id, created_at, id);
 CREATE INDEX backup_of_volume ON block_storage.backup USING btree (volume_id, created_at, id);
+CREATE INDEX backup_of_zone ON block_storage.backup USING btree (availability_zone, created_at, id);
 
 create table block_storage.backup_data (
   id uuid not null,
@@ -331,6 +335,7 @@ create table block_storage.group_snapshot (
   constraint group_snapshot_group_id_fkey FOREIGN KEY (group_id) REFERENCES block_storage.volume_group(id),
   constraint group_snapshot_group_type_id_fkey FOREIGN KEY (group_type_id) REFERENCES block_storage.group_type(id)
 );
+CREATE INDEX group_snapshot_by_description ON block_storage.group_snapshot USING btree (description, created_at, id) WHERE (description IS NOT NULL);
 CREATE INDEX group_snapshot_by_name ON block_storage.group_snapshot USING btree (name, created_at, id);
 CREATE INDEX group_snapshot_by_status ON block_storage.group_snapshot USING btree (status, created_at, id);
 CREATE INDEX group_snapshot_by_time ON block_storage.group_snapshot USING btree (created_at, id);
@@ -339,6 +344,7 @@ CREATE INDEX group_snapshot_of_project ON block_storage.group_snapshot USING btr
 CREATE INDEX group_snapshot_of_project_by_name ON block_storage.group_snapshot USING btree (project_id, name, created_at, id);
 CREATE INDEX group_snapshot_of_project_by_status ON block_storage.group_snapshot USING btree (project_id, status, created_at, id);
 CREATE INDEX group_snapshot_of_type ON block_storage.group_snapshot USING btree (group_type_id);
+CREATE INDEX group_snapshot_of_user ON block_storage.group_snapshot USING btree (user_id, created_at, id);
 
 create table block_storage.group_type (
   id uuid not null,
@@ -445,7 +451,9 @@ create table block_storage.snapshot (
   constraint snapshot_group_snapshot_id_fkey FOREIGN KEY (group_snapshot_id) REFERENCES block_storage.group_snapshot(id),
   constraint snapshot_volume_id_fkey FOREIGN KEY (volume_id) REFERENCES block_storage.volume(id)
 );
+CREATE INDEX snapshot_by_description ON block_storage.snapshot USING btree (description, created_at, id) WHERE (description IS NOT NULL);
 CREATE INDEX snapshot_by_name ON block_storage.snapshot USING btree (name, created_at, id);
+CREATE INDEX snapshot_by_size ON block_storage.snapshot USING btree (size_gib, created_at, id);
 CREATE INDEX snapshot_by_status ON block_storage.snapshot USING btree (status, created_at, id);
 CREATE INDEX snapshot_by_time ON block_storage.snapshot USING btree (created_at, id);
 CREATE INDEX snapshot_of_group_snapshot ON block_storage.snapshot USING btree (group_snapshot_id, created_at, id) WHERE (group_snapshot_id IS NOT NULL);
@@ -453,7 +461,9 @@ CREATE INDEX snapshot_of_pool ON block_storage.snapshot USING btree (host, creat
 CREATE INDEX snapshot_of_project ON block_storage.snapshot USING btree (project_id, created_at, id);
 CREATE INDEX snapshot_of_project_by_name ON block_storage.snapshot USING btree (project_id, name, created_at, id);
 CREATE INDEX snapshot_of_project_by_status ON block_storage.snapshot USING btree (project_id, status, created_at, id);
+CREATE INDEX snapshot_of_user ON block_storage.snapshot USING btree (user_id, created_at, id);
 CREATE INDEX snapshot_of_volume ON block_storage.snapshot USING btree (volume_id, created_at, id);
+CREATE INDEX snapshot_with_metadata ON block_storage.snapshot USING gin (metadata jsonb_path_ops);
 
 create table block_storage.transfer (
   id uuid not null,
@@ -468,6 +478,7 @@ create table block_storage.transfer (
   constraint transfer_volume_key UNIQUE (volume_id),
   constraint transfer_volume_id_fkey FOREIGN KEY (volume_id) REFERENCES block_storage.volume(id) ON DELETE CASCADE
 );
+CREATE INDEX transfer_by_name ON block_storage.transfer USING btree (name, created_at, id);
 CREATE INDEX transfer_by_time ON block_storage.transfer USING btree (created_at, id);
 CREATE INDEX transfer_of_project ON block_storage.transfer USING btree (project_id, created_at, id);
 
@@ -524,7 +535,10 @@ create table block_storage.volume (
   constraint volume_target_type_on_its_way CHECK (((target_type_id IS NULL) OR (target_host IS NOT NULL))),
   constraint volume_target_whole CHECK (((target_host IS NULL) = (target_backend IS NULL)))
 );
+CREATE INDEX volume_by_bootable ON block_storage.volume USING btree (is_bootable, created_at, id);
 CREATE INDEX volume_by_change ON block_storage.volume USING btree (updated_at, id);
+CREATE INDEX volume_by_description ON block_storage.volume USING btree (description, created_at, id) WHERE (description IS NOT NULL);
+CREATE INDEX volume_by_migration ON block_storage.volume USING btree (migration_status, created_at, id) WHERE (migration_status IS NOT NULL);
 CREATE INDEX volume_by_name ON block_storage.volume USING btree (name, created_at, id);
 CREATE INDEX volume_by_size ON block_storage.volume USING btree (size_gib, created_at, id);
 CREATE INDEX volume_by_status ON block_storage.volume USING btree (status, created_at, id);
@@ -538,9 +552,14 @@ CREATE INDEX volume_of_project_by_change ON block_storage.volume USING btree (pr
 CREATE INDEX volume_of_project_by_name ON block_storage.volume USING btree (project_id, name, created_at, id);
 CREATE INDEX volume_of_project_by_size ON block_storage.volume USING btree (project_id, size_gib, created_at, id);
 CREATE INDEX volume_of_project_by_status ON block_storage.volume USING btree (project_id, status, created_at, id);
+CREATE INDEX volume_of_snapshot ON block_storage.volume USING btree (snapshot_id, created_at, id) WHERE (snapshot_id IS NOT NULL);
 CREATE INDEX volume_of_type ON block_storage.volume USING btree (volume_type_id, created_at, id);
+CREATE INDEX volume_of_user ON block_storage.volume USING btree (user_id, created_at, id);
+CREATE INDEX volume_of_volume ON block_storage.volume USING btree (source_volume_id, created_at, id) WHERE (source_volume_id IS NOT NULL);
+CREATE INDEX volume_of_zone ON block_storage.volume USING btree (availability_zone, created_at, id);
 CREATE INDEX volume_to_pool ON block_storage.volume USING btree (target_host, target_backend) WHERE (target_host IS NOT NULL);
 CREATE INDEX volume_to_type ON block_storage.volume USING btree (target_type_id) WHERE (target_type_id IS NOT NULL);
+CREATE INDEX volume_with_image_metadata ON block_storage.volume USING gin (image_metadata jsonb_path_ops) WHERE (image_metadata IS NOT NULL);
 CREATE INDEX volume_with_metadata ON block_storage.volume USING gin (metadata jsonb_path_ops);
 
 create table block_storage.volume_group (
@@ -563,13 +582,18 @@ create table block_storage.volume_group (
   constraint volume_group_pkey PRIMARY KEY (id),
   constraint volume_group_group_type_id_fkey FOREIGN KEY (group_type_id) REFERENCES block_storage.group_type(id)
 );
+CREATE INDEX volume_group_by_description ON block_storage.volume_group USING btree (description, created_at, id) WHERE (description IS NOT NULL);
 CREATE INDEX volume_group_by_name ON block_storage.volume_group USING btree (name, created_at, id);
 CREATE INDEX volume_group_by_status ON block_storage.volume_group USING btree (status, created_at, id);
 CREATE INDEX volume_group_by_time ON block_storage.volume_group USING btree (created_at, id);
+CREATE INDEX volume_group_of_group ON block_storage.volume_group USING btree (source_group_id, created_at, id) WHERE (source_group_id IS NOT NULL);
 CREATE INDEX volume_group_of_project ON block_storage.volume_group USING btree (project_id, created_at, id);
 CREATE INDEX volume_group_of_project_by_name ON block_storage.volume_group USING btree (project_id, name, created_at, id);
 CREATE INDEX volume_group_of_project_by_status ON block_storage.volume_group USING btree (project_id, status, created_at, id);
+CREATE INDEX volume_group_of_snapshot ON block_storage.volume_group USING btree (group_snapshot_id, created_at, id) WHERE (group_snapshot_id IS NOT NULL);
 CREATE INDEX volume_group_of_type ON block_storage.volume_group USING btree (group_type_id, created_at, id);
+CREATE INDEX volume_group_of_user ON block_storage.volume_group USING btree (user_id, created_at, id);
+CREATE INDEX volume_group_of_zone ON block_storage.volume_group USING btree (availability_zone, created_at, id);
 
 create table block_storage.volume_key (
   volume_id uuid not null,

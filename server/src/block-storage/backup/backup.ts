@@ -40,9 +40,9 @@ export const backupNoun = noun({
   fields: {
     id: uuid(at("id"), { filter: true, sort: true }),
     projectId: text(at("project_id"), { filter: true }),
-    userId: text(at("user_id")),
+    userId: text(at("user_id"), { filter: true }),
     name: nullable(text(at("name"), { create: true, update: true, filter: true, sort: true })),
-    description: nullable(text(at("description"), { create: true, update: true })),
+    description: nullable(text(at("description"), { create: true, update: true, filter: true })),
     volumeId: uuid(at("volume_id"), { filter: true }),
     snapshotId: nullable(uuid(at("snapshot_id"), { filter: true })),
     parentId: nullable(uuid(at("parent_id"), kept)),
@@ -50,8 +50,8 @@ export const backupNoun = noun({
     sizeGib: integer(at("size_gib"), { name: "size", filter: true, sort: true }),
     status: word(backupStatuses, at("status"), { filter: true, sort: true }),
     generation: integer(at("generation"), kept),
-    container: text(at("container")),
-    availabilityZone: text(at("availability_zone")),
+    container: text(at("container"), { filter: true }),
+    availabilityZone: text(at("availability_zone"), { filter: true }),
     metadata: structure(textMap, at("metadata")),
     volumeFacts: structure(VolumeFacts, at("volume_facts"), kept),
     objectCount: integer(

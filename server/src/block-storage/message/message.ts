@@ -1,7 +1,7 @@
 // A message: why a task of a volume, or of what is made of volumes, failed, told to its users. Whoever made the request
 // has had an answer long before.
 import { sql } from "kysely"
-import { text, time, uuid, word } from "../../platform/noun/field.ts"
+import { filterOnly, text, time, uuid, word } from "../../platform/noun/field.ts"
 import { noun, type Thing } from "../../platform/noun/noun.ts"
 import { messageNotFound } from "../faults.ts"
 import { type Viewer, visibleTo } from "../viewer.ts"
@@ -15,11 +15,16 @@ export const messageNoun = noun({
   table: sql`block_storage.message`,
   alias: "message",
   fields: {
-    id: uuid(at("id"), { sort: true }),
+    id: uuid(at("id"), { filter: true, sort: true }),
     projectId: text(at("project_id"), { internal: true }),
     resourceType: word(messageResources, at("resource_type"), { filter: true }),
     resourceId: uuid(at("resource_id"), { name: "resource_uuid", filter: true }),
     eventId: text(at("event_id"), { filter: true }),
+    /** Nothing else is told. */
+    level: filterOnly(
+      (asked) => (asked.includes("ERROR") ? sql<boolean>`true` : sql<boolean>`false`),
+      "message_level",
+    ),
     text: text(at("text"), { name: "user_message", max: 10_000 }),
     requestId: text(at("request_id"), { filter: true }),
     createdAt: time(at("created_at"), { sort: true }),

@@ -18,6 +18,7 @@ import {
   listAttachments,
   updateAttachment,
 } from "../index.ts"
+import { attachmentRules as rules } from "./list-rules.ts"
 import { bodyOf, bodyWith, nextLink, readList, toldList, uuid } from "./parts.ts"
 
 const { fields } = attachmentNoun
@@ -61,8 +62,6 @@ async function create(ctx: Ctx, req: WireRequest<BodyOf<typeof createBody>>) {
   const attachment = await createAttachment(ctx, { volumeId, serverId, mode: mode ?? "rw", connector: given })
   return { attachment: detail.show(ctx, req, attachment) }
 }
-
-const rules = { fields }
 
 function listOf(shown: typeof summary) {
   return async (ctx: Ctx, req: WireRequest) => {

@@ -35,6 +35,7 @@ import {
   restoreBackup,
   updateBackup,
 } from "../index.ts"
+import { backupRules as rules } from "./list-rules.ts"
 import {
   bodyOf,
   bodyWith,
@@ -131,7 +132,6 @@ async function update(ctx: Ctx, req: WireRequest<BodyOf<typeof updateBody>>) {
   return { backup: summary.show(ctx, req, backup) }
 }
 
-const rules = { fields }
 const countQuery = { with_count: { type: "boolean" } } as const
 
 function toldPage(title: string, shown: typeof summary) {

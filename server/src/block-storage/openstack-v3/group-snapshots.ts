@@ -16,6 +16,7 @@ import {
   resetGroupSnapshotStatus,
 } from "../index.ts"
 import { mustBeNoConsistencyGroup, ownGroup, readStatus, statusWord, trimmed } from "./groups.ts"
+import { groupSnapshotRules as rules } from "./list-rules.ts"
 import { bodyOf, nameOrNull, nextLink, readList, toldList, uuid } from "./parts.ts"
 
 const { fields } = groupSnapshotNoun
@@ -48,8 +49,6 @@ async function create(ctx: Ctx, req: WireRequest<BodyOf<typeof createBody>>) {
   const wish = { groupId, name: trimmed(name), description: trimmed(description) }
   return { group_snapshot: created.show(ctx, req, await createGroupSnapshot(ctx, wish)) }
 }
-
-const rules = { fields }
 
 /** Until 3.29 there is the whole list only. */
 function listOf(shown: typeof summary) {

@@ -91,7 +91,7 @@ async function update(ctx: Ctx, req: WireRequest<BodyOf<typeof updateBody>>) {
   return { group_type: groupType.show(ctx, req, type) }
 }
 
-const rules = { fields }
+const rules = { fields, isLenient: true } as const
 
 /** Those that are public, unless an administrator asks for others; `is_public=None` is all. */
 async function list(ctx: Ctx, req: WireRequest) {

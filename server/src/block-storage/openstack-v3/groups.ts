@@ -30,6 +30,7 @@ import {
   resetGroupStatus,
   updateGroup,
 } from "../index.ts"
+import { groupRules as rules } from "./list-rules.ts"
 import {
   bodyOf,
   bodyWith,
@@ -77,8 +78,6 @@ export async function ownGroup(ctx: Ctx, id: string): Promise<Group> {
   mustBeNoConsistencyGroup(group)
   return group
 }
-
-const rules = { fields }
 
 const volumesAreAsked = (req: WireRequest) => queryBoolean(req.query, "list_volume") ?? false
 

@@ -2,11 +2,11 @@ import { links, one, page as pageOf, text } from "../../api/openstack/shape.ts"
 import { named, view } from "../../api/openstack/view.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { deleteMessage, getMessage, listMessages, type Message, messageNoun } from "../index.ts"
+import { messageRules as rules } from "./list-rules.ts"
 import { linksOf, nextLink, readList, toldList } from "./parts.ts"
 
 const { fields } = messageNoun
 const min = "3.3"
-const rules = { fields }
 const idOf = ({ params }: Pick<WireRequest, "params">) => params.message_id ?? ""
 
 const message = view<Message>("Message", {

@@ -1,6 +1,9 @@
 // Parts that many bodies and lists of this API share.
 import { type TProperties, type TSchema, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
+import { invalid } from "../../platform/fault/fault.ts"
+import { checkJson } from "../../platform/http/json.ts"
+import { atLeast } from "../../platform/http/microversion.ts"
 import { pageUrl, readPage } from "../../platform/http/paging.ts"
 import { booleanWord, queryAll, queryBoolean, queryInteger } from "../../platform/http/query.ts"
 import type { JsonSchema, WireRequest } from "../../platform/http/wire.ts"
@@ -11,6 +14,7 @@ import type { Listed } from "../../platform/noun/page.ts"
 import { filterSchemas, many, pageQuery, querySchema, sortNames } from "../../platform/noun/query-schema.ts"
 import { closed, keyed, mapOf, typed } from "../../platform/schema/make.ts"
 import { inputInvalid } from "../faults.ts"
+import { isAdmin } from "../viewer.ts"
 
 export const uuid = Type.String({ format: "uuid" })
 export const nameOrNull = typed(["string", "null"], { maxLength: 255 })
@@ -57,44 +61,109 @@ export const linksOf = (ctx: Ctx, path: string) => [
   { rel: "bookmark", href: `${ctx.baseUrl}/volume/${ctx.caller.projectId ?? ""}/${path}` },
 ]
 
-interface ListRules {
+export interface ListRules {
   fields: Fields
   /** Names that Cinder has besides those of the noun: wire name → name of the noun. */
   otherNames?: Readonly<Record<string, string>>
   /** Only for administrators. */
   adminFilters?: ReadonlySet<string>
+  /** Filter → the version from which it is one. */
+  since?: Readonly<Record<string, string>>
+  /** Filters that are asked with an object. */
+  objects?: ReadonlySet<string>
+  /** What the list takes besides: name → the version from which it does. */
+  besides?: Readonly<Record<string, string>>
+  /** Other names are never refused: administrators' lists of a few things, which Cinder reads so. */
+  isLenient?: true
 }
 
-/** What a list is asked for. Names that are no filter are passed over, as in Cinder. */
+const ofPages = ["all_tenants", "limit", "marker", "offset", "sort", "sort_key", "sort_dir"]
+
+/** What a list is asked for. */
 export function readList(ctx: Ctx, req: WireRequest, rules: ListRules) {
   const { query } = req
   const { listLimitMost } = ctx.config.blockStorage
-  const other = rules.otherNames ?? {}
-  const named = (keys: Readonly<Record<string, string>>) => ({
-    ...keys,
-    ...Object.fromEntries(
-      Object.entries(other).flatMap(([wire, name]) => (keys[name] === undefined ? [] : [[wire, keys[name]]])),
-    ),
-  })
-  const sortKeys = named(keysOf(rules.fields, "sort"))
+  const sortKeys = withOtherNames(keysOf(rules.fields, "sort"), rules)
   const page = readPage(query, {
     sortKeys,
     defaultSorts: [],
     defaultDirection: "desc",
     limitMax: listLimitMost,
   })
-  const filterKeys: Readonly<Record<string, string>> = named(keysOf(rules.fields, "filter"))
+  const filterKeys = filterKeysOf(ctx, req, rules)
+  if (!rules.isLenient) refuseOthers(ctx, req, rules, filterKeys)
   const filters: Record<string, Filters[string]> = {}
   for (const [name, key] of Object.entries(filterKeys)) {
     const asked = queryAll(query, name)
-    if (asked.length > 0)
-      filters[key] = rules.fields[key]?.kind === "boolean" ? asked.map(readWord(name)) : asked
+    if (asked.length > 0) filters[key] = readFilter(ctx, rules, { name, key, asked })
   }
   return {
     isOfAllProjects: queryBoolean(query, "all_tenants") ?? false,
     // Unlike elsewhere a page of none is one.
     query: { filters, page: { ...page, limit: page.limit ?? listLimitMost } },
     offset: queryInteger(query, "offset", { min: 0, max: 2 ** 31 - 1 }) ?? 0,
+  }
+}
+
+type Names = Readonly<Record<string, string>>
+
+function withOtherNames(keys: Names, { otherNames = {} }: ListRules): Names {
+  const others = Object.entries(otherNames).flatMap(([wire, name]) =>
+    keys[name] === undefined ? [] : [[wire, keys[name]]],
+  )
+  return { ...keys, ...Object.fromEntries(others) }
+}
+
+/** Wire name → key of what this caller may filter by, at the version of the request. */
+function filterKeysOf(ctx: Ctx, { version }: WireRequest, rules: ListRules): Names {
+  const { adminFilters, since = {} } = rules
+  const mayAsk = (name: string) => !adminFilters?.has(name) || isAdmin(ctx)
+  const known = withOtherNames(keysOf(rules.fields, "filter"), rules)
+  return Object.fromEntries(
+    Object.entries(known).filter(([name]) => mayAsk(name) && atLeast(version, since[name] ?? "3.0")),
+  )
+}
+
+/**
+ * A list of all would look like the list of what was asked for. Until 3.31 Cinder passes over what users may not ask;
+ * what is no filter for administrators either is refused to them in every version.
+ */
+function refuseOthers(ctx: Ctx, { query, version }: WireRequest, rules: ListRules, filters: Names): void {
+  if (!atLeast(version, "3.31") && !isAdmin(ctx)) return
+  const besides = Object.entries(rules.besides ?? {}).filter(([, from]) => atLeast(version, from))
+  const known = new Set([...ofPages, ...besides.map(([name]) => name), ...Object.keys(filters)])
+  const strange = Object.keys(query).filter((name) => query[name] !== undefined && !known.has(name))
+  if (strange.length > 0)
+    throw invalid(strange[0] ?? "", `Invalid filters ${strange.join(",")} are found in query options.`)
+}
+
+interface AskedFilter {
+  name: string
+  key: string
+  asked: readonly string[]
+}
+
+function readFilter(ctx: Ctx, { fields, objects }: ListRules, { name, key, asked }: AskedFilter) {
+  if (objects?.has(name)) return asked.map((text) => readObject(ctx, name, text))
+  return fields[key]?.kind === "boolean" ? asked.map(readWord(name)) : asked
+}
+
+/** `{'key': 'value'}`, as Python writes it, or JSON. */
+function readObject(ctx: Ctx, name: string, text: string): string {
+  const json = text.replaceAll(/u?'([^'\\]*)'/g, (_whole, inner: string) => JSON.stringify(inner))
+  const parsed = parsedOrNull(json)
+  if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)) {
+    checkJson(parsed, ctx.config.http)
+    return JSON.stringify(parsed)
+  }
+  throw inputInvalid(`${name}: ${JSON.stringify(text)} is no object; write {'key': 'value'}.`)
+}
+
+function parsedOrNull(json: string): unknown {
+  try {
+    return JSON.parse(json)
+  } catch {
+    return null
   }
 }
 

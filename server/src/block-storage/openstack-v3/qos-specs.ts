@@ -25,7 +25,7 @@ import {
 import { bodyWith, linksOf, nextLink, readList, toldList } from "./parts.ts"
 
 const { fields } = qosSpecsNoun
-const rules = { fields }
+const rules = { fields, isLenient: true } as const
 const idOf = ({ params }: Pick<WireRequest, "params">) => params.qos_id ?? ""
 
 const shown = view<QosSpecs>("QosSpecs", named(fields, ["id", "name", "consumer", "specs"]))

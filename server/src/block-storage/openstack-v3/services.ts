@@ -114,7 +114,7 @@ async function use(ctx: Ctx, req: WireRequest<BodyOf<typeof useBody>>) {
   }
 }
 
-const poolRules = { fields: poolNoun.fields }
+const poolRules = { fields: poolNoun.fields, besides: { detail: "3.0" } }
 
 async function pools(ctx: Ctx, req: WireRequest) {
   const isDetailed = queryBoolean(req.query, "detail") ?? false

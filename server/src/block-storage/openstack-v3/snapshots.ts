@@ -20,6 +20,7 @@ import {
   unmanageSnapshot,
   updateSnapshot,
 } from "../index.ts"
+import { snapshotRules as rules } from "./list-rules.ts"
 import { bodyOf, bodyWith, boolean, nameOrNull, nextLink, readBoolean, readList, toldList } from "./parts.ts"
 
 const { fields } = snapshotNoun
@@ -109,8 +110,6 @@ async function update(ctx: Ctx, req: WireRequest<BodyOf<typeof updateBody>>) {
   }
   return { snapshot: snapshotSummary.show(ctx, req, await updateSnapshot(ctx, { id: idOf(req), changes })) }
 }
-
-const rules = { fields, otherNames: { display_name: "name" } }
 
 function listOf(shown: typeof snapshotSummary) {
   return async (ctx: Ctx, req: WireRequest) => {

@@ -14,6 +14,7 @@ import {
   type Transfer,
   transferNoun,
 } from "../index.ts"
+import { transferRules as rules } from "./list-rules.ts"
 import {
   bodyOf,
   boolean,
@@ -62,7 +63,6 @@ function transferRoutes({ path, min }: Path): Route[] {
     { volume_id: uuid, name: nameOrNull, ...(min === undefined ? {} : { no_snapshots: boolean }) },
     ["volume_id"],
   )
-  const rules = { fields }
   const listOf = (shown: typeof summary) => async (ctx: Ctx, req: WireRequest) => {
     const found = await listTransfers(ctx, readList(ctx, req, rules))
     return {

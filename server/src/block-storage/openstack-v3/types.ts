@@ -111,7 +111,7 @@ async function update(ctx: Ctx, req: WireRequest<BodyOf<typeof updateBody>>) {
   return { volume_type: changedType.show(ctx, req, type) }
 }
 
-const rules = { fields }
+const rules = { fields, isLenient: true } as const
 
 /** `is_public=None` is all that the caller sees, which is the default of those who are no administrators. */
 async function list(ctx: Ctx, req: WireRequest) {

@@ -1,6 +1,5 @@
 import { count, from, one, page as pageOf, shape, texts } from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
-import { checkJson } from "../../platform/http/json.ts"
 import { queryBoolean } from "../../platform/http/query.ts"
 import type { BodyOf } from "../../platform/http/versions.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
@@ -14,8 +13,8 @@ import {
   listVolumes,
   summarizeVolumes,
   updateVolume,
-  volumeNoun,
 } from "../index.ts"
+import { volumeRules as rules } from "./list-rules.ts"
 import {
   bodyWith,
   boolean,
@@ -116,38 +115,9 @@ async function update(ctx: Ctx, req: WireRequest<BodyOf<typeof updateBody>>) {
   return { volume: newVolume.show(ctx, req, volume) }
 }
 
-const rules = { fields: volumeNoun.fields, otherNames: { display_name: "name" } }
-
-/** `{'key': 'value'}`, as Python writes it, or JSON. */
-function readMetadataFilter(ctx: Ctx, text: string): string {
-  const json = text.replaceAll(/u?'([^'\\]*)'/g, (_whole, inner: string) => JSON.stringify(inner))
-  const parsed = parsedOrNull(json)
-  if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)) {
-    checkJson(parsed, ctx.config.http)
-    return JSON.stringify(parsed)
-  }
-  throw inputInvalid(`metadata: ${JSON.stringify(text)} is no object; write {'key': 'value'}.`)
-}
-
-function parsedOrNull(json: string): unknown {
-  try {
-    return JSON.parse(json)
-  } catch {
-    return null
-  }
-}
-
 function listOf(view: typeof volumeSummary) {
   return async (ctx: Ctx, req: WireRequest) => {
-    const asked = readList(ctx, req, rules)
-    const { metadataHas } = asked.query.filters
-    const filters = {
-      ...asked.query.filters,
-      ...(metadataHas
-        ? { metadataHas: metadataHas.map((text) => readMetadataFilter(ctx, String(text))) }
-        : {}),
-    }
-    const found = await listVolumes(ctx, { ...asked, query: { ...asked.query, filters } })
+    const found = await listVolumes(ctx, readList(ctx, req, rules))
     return {
       volumes: found.items.map((volume) => view.show(ctx, req, volume)),
       ...nextLink(ctx, req, "volumes", found),

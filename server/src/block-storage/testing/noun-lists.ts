@@ -27,6 +27,11 @@ import { volumeTypeNoun } from "../volume-type/volume-type.ts"
 const member: Viewer = { projectId: "me", seesAll: false }
 const admin: Viewer = { projectId: "admin", seesAll: true }
 
+const user = sql`'u' || (g / 10)`
+const description = sql`case g % 4 when 0 then 'as all' else 'description-' || g end`
+const said = { userId: ["u3", "nobody"], description: ["as all", "description-3", "nobody's"] }
+const metadata = { metadataHas: ['{"k": "v3"}', '{"k": "none"}'] }
+
 export const nounLists: readonly NounFixture[] = [
   fewOf(volumeTypeNoun, "administrators make a handful"),
   fewOf(groupTypeNoun, "administrators make a handful"),
@@ -41,56 +46,65 @@ export const nounLists: readonly NounFixture[] = [
         from generate_series(1, 1000) g`,
       sql`insert into block_storage.volume_type (id, name) select ${id("volume_type")}, 'type-' || g
         from generate_series(1, 1000) g`,
-      sql`insert into block_storage.volume_group (id, project_id, user_id, name, status, group_type_id,
+      sql`insert into block_storage.volume_group (id, project_id, user_id, name, description, status, group_type_id,
           availability_zone, created_at)
-        select ${id("group")}, ${owner}, 'u', ${name}, case g % 50 when 0 then 'error' else 'available' end,
+        select ${id("group")}, ${owner}, ${user}, ${name}, ${description}, case g % 50 when 0 then 'error' else 'available' end,
           ${id("group_type", "1 + g % 1000")}, 'nova', ${at} from ${rows}`,
       sql`insert into block_storage.group_volume_type (group_id, volume_type_id)
         select ${id("group")}, ${id("volume_type", "1 + g % 1000")} from ${rows}`,
     ],
-    values: { status: ["error", "deleting"] },
+    values: { status: ["error", "deleting"], ...said },
   }),
   listsOf(groupSnapshotNoun, {
     member,
     admin,
     rows: [
-      sql`insert into block_storage.group_snapshot (id, group_id, project_id, user_id, name, status, group_type_id,
-          created_at)
-        select ${id("group_snapshot")}, ${id("group")}, ${owner}, 'u', ${name},
+      sql`insert into block_storage.group_snapshot (id, group_id, project_id, user_id, name, description, status,
+          group_type_id, created_at)
+        select ${id("group_snapshot")}, ${id("group")}, ${owner}, ${user}, ${name}, ${description},
           case g % 50 when 0 then 'error' else 'available' end, ${id("group_type", "1 + g % 1000")}, ${at} from ${rows}`,
     ],
-    values: { status: ["error", "deleting"] },
+    values: { status: ["error", "deleting"], ...said },
   }),
   listsOf(volumeNoun, {
     member,
     admin,
     rows: [
-      sql`insert into block_storage.volume (id, project_id, user_id, name, size_gib, status, availability_zone, host,
-          backend, metadata, group_id, created_at, updated_at)
-        select ${id("volume")}, ${owner}, 'u', ${name}, 1 + g % 50,
+      sql`insert into block_storage.volume (id, project_id, user_id, name, description, size_gib, status,
+          availability_zone, host, backend, metadata, group_id, created_at, updated_at)
+        select ${id("volume")}, ${owner}, ${user}, ${name}, ${description}, 1 + g % 50,
           case g % 50 when 0 then 'error' else 'available' end, 'nova', 'host' || g % 100, 'file',
-          jsonb_build_object('k', 'v' || g), case when g > 4 then ${id("group", "g - g % 4")} end, ${at}, ${at} from ${rows}`,
+          jsonb_build_object('k', 'v' || g), case when g > 4 and g % 3 = 0 then ${id("group", "g - g % 4")} end, ${at}, ${at} from ${rows}`,
+      sql`insert into block_storage.volume_key (volume_id, id, sealed, provider, control_location)
+        select ${id("volume")}, ${id("key")}, 's', 'luks', 'front-end' from ${rows}`,
     ],
     values: {
       status: ["error", "deleting"],
       sizeGib: ["7", "9999"],
       host: ["host7", "nohost"],
-      metadataHas: ['{"k": "v3"}', '{"k": "none"}'],
+      ...said,
+      ...metadata,
+      imageMetadataHas: ['{"k": "none"}'],
+      attachStatus: ["attached", "detached"],
+      replicationStatus: ["error"],
+      migrationStatus: ["error"],
     },
     unindexed: {
-      [same]: ["availabilityZone", "isBootable"],
+      [same]: ["attachStatus", "isMultiattach"],
     },
   }),
   listsOf(snapshotNoun, {
     member,
     admin,
     rows: [
-      sql`insert into block_storage.snapshot (id, volume_id, project_id, user_id, name, size_gib, status, host, backend,
-          group_snapshot_id, created_at)
-        select ${id("snapshot")}, ${id("volume")}, ${owner}, 'u', ${name}, 1,
-          case g % 50 when 0 then 'error' else 'available' end, 'host1', 'file', ${id("group_snapshot")}, ${at} from ${rows}`,
+      sql`insert into block_storage.snapshot (id, volume_id, project_id, user_id, name, description, size_gib, status,
+          host, backend, metadata, group_snapshot_id, created_at)
+        select ${id("snapshot")}, ${id("volume")}, ${owner}, ${user}, ${name}, ${description}, 1 + g % 50,
+          case g % 50 when 0 then 'error' else 'available' end, 'host' || g % 100, 'file',
+          jsonb_build_object('k', 'v' || g), ${id("group_snapshot")}, ${at} from ${rows}`,
     ],
-    values: { status: ["error", "deleting"] },
+    values: { status: ["error", "deleting"], sizeGib: ["7", "9999"], ...said, ...metadata },
+    unindexed: { [same]: ["availabilityZone"] },
   }),
   listsOf(backupNoun, {
     member,
@@ -100,12 +114,12 @@ export const nounLists: readonly NounFixture[] = [
         select ${id("data")}, 'c', true, ${at} from ${rows}`,
       // Every second one is upon the one before.
       sql`insert into block_storage.backup (id, volume_id, snapshot_id, data_id, parent_id, project_id, user_id, name,
-          size_gib, status, container, availability_zone, data_at, created_at, updated_at)
+          description, size_gib, status, container, availability_zone, data_at, created_at, updated_at)
         select ${id("backup")}, ${id("volume")}, ${id("snapshot")}, ${id("data")},
-          case g % 2 when 0 then md5('backup' || g - 1)::uuid end, ${owner}, 'u', ${name}, 1 + g % 50,
-          case g % 50 when 0 then 'error' else 'available' end, 'c', 'nova', ${at}, ${at}, ${at} from ${rows}`,
+          case g % 2 when 0 then md5('backup' || g - 1)::uuid end, ${owner}, ${user}, ${name},
+          ${description}, 1 + g % 50, case g % 50 when 0 then 'error' else 'available' end, 'c' || g % 500, 'nova', ${at}, ${at}, ${at} from ${rows}`,
     ],
-    values: { status: ["error", "deleting"], sizeGib: ["7", "9999"] },
+    values: { status: ["error", "deleting"], sizeGib: ["7", "9999"], container: ["c7", "none"], ...said },
   }),
   listsOf(attachmentNoun, {
     member,
@@ -130,6 +144,7 @@ export const nounLists: readonly NounFixture[] = [
       eventId: ["event-3", "none"],
       requestId: ["req-3", "none"],
       resourceType: ["VOLUME", "SNAPSHOT"],
+      level: ["ERROR", "INFO"],
     },
   }),
   listsOf(transferNoun, {

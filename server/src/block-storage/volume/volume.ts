@@ -3,9 +3,11 @@ import { sql } from "kysely"
 import { Type } from "typebox"
 import {
   boolean,
+  filterOnly,
   integer,
-  matched,
+  type Match,
   nullable,
+  onlyAsked,
   structure,
   text,
   time,
@@ -15,6 +17,7 @@ import {
 import { noun, type Thing } from "../../platform/noun/noun.ts"
 import { volumeNotFound } from "../faults.ts"
 import { consistencyGroupType } from "../group-type/group-type.ts"
+import { hasAll } from "../metadata-filter.ts"
 import { type Viewer, visibleTo } from "../viewer.ts"
 
 /** Cinder's words, those of states that this service has, or that an administrator may set. */
@@ -64,6 +67,15 @@ const Metadata = Type.Record(Type.String(), Type.String())
 const at = (column: string) => sql`${sql.ref(`volume.${column}`)}`
 const kept = { internal: true } as const
 
+/** Cinder's words are `attached` and `detached`. */
+const isAttachedAs: Match = (asked) => {
+  const [attached, detached] = [asked.includes("attached"), asked.includes("detached")]
+  if (attached === detached) return attached ? sql<boolean>`true` : sql<boolean>`false`
+  // No `exists`: PostgreSQL would rather read all attachments than look for those of a page.
+  return sql<boolean>`coalesce((select true from block_storage.attachment a where a.volume_id = ${at("id")}
+    and a.status in ('attached', 'detaching') limit 1), false) = ${attached}`
+}
+
 export const volumeNoun = noun({
   name: "block_storage.volume",
   table: sql`block_storage.volume`,
@@ -71,9 +83,9 @@ export const volumeNoun = noun({
   fields: {
     id: uuid(at("id"), { filter: true, sort: true }),
     projectId: text(at("project_id"), { filter: true }),
-    userId: text(at("user_id")),
+    userId: text(at("user_id"), { filter: true }),
     name: nullable(text(at("name"), { create: true, update: true, filter: true, sort: true })),
-    description: nullable(text(at("description"), { create: true, update: true })),
+    description: nullable(text(at("description"), { create: true, update: true, filter: true })),
     sizeGib: integer(at("size_gib"), { name: "size", filter: true, sort: true }),
     status: word(volumeStatuses, at("status"), { filter: true, sort: true }),
     previousStatus: nullable(text(at("previous_status"), kept)),
@@ -85,31 +97,27 @@ export const volumeNoun = noun({
     availabilityZone: text(at("availability_zone"), { filter: true }),
     host: nullable(text(at("host"), { filter: true })),
     backend: nullable(text(at("backend"), kept)),
-    migrationStatus: nullable(word(migrationStatuses, at("migration_status"), kept)),
+    migrationStatus: nullable(
+      word(migrationStatuses, at("migration_status"), { internal: true, filter: true }),
+    ),
     /** Where it is going. */
     targetHost: nullable(text(at("target_host"), kept)),
     targetBackend: nullable(text(at("target_backend"), kept)),
     isBootable: boolean(at("is_bootable"), { name: "bootable", filter: true }),
     /** Several servers may have it at once. */
-    isMultiattach: boolean(at("is_multiattach"), { name: "multiattach" }),
+    isMultiattach: boolean(at("is_multiattach"), { name: "multiattach", filter: true }),
     isReadOnly: nullable(boolean(at("is_read_only"), kept)),
     /** Null: it is not encrypted. */
     encryptionKeyId: nullable(
       uuid(sql`(select k.id from block_storage.volume_key k where k.volume_id = ${at("id")})`),
     ),
     metadata: structure(Metadata, at("metadata")),
-    metadataHas: matched(
-      structure(Metadata, at("metadata"), { name: "metadata", filter: true, internal: true }),
-      (asked) =>
-        sql<boolean>`(${sql.join(
-          asked.map((one) => sql`${at("metadata")} @> ${one}::jsonb`),
-          sql` and `,
-        )})`,
-    ),
+    metadataHas: filterOnly(hasAll(at("metadata")), "metadata"),
     imageMetadata: nullable(structure(Metadata, at("image_metadata"))),
+    imageMetadataHas: filterOnly(hasAll(at("image_metadata")), "glance_metadata"),
     imageId: nullable(uuid(at("image_id"), kept)),
-    snapshotId: nullable(uuid(at("snapshot_id"))),
-    sourceVolumeId: nullable(uuid(at("source_volume_id"), { name: "source_volid" })),
+    snapshotId: nullable(uuid(at("snapshot_id"), { filter: true })),
+    sourceVolumeId: nullable(uuid(at("source_volume_id"), { name: "source_volid", filter: true })),
     groupId: nullable(uuid(at("group_id"), { filter: true })),
     /** The same, of one that the older calls have made. */
     consistencyGroupId: nullable(
@@ -125,6 +133,11 @@ export const volumeNoun = noun({
           'device', a.device, 'attachedAt', a.attached_at) from block_storage.attachment a
         where a.volume_id = ${at("id")} and a.status in ('attached', 'detaching'))`,
     ),
+    attachStatus: filterOnly(isAttachedAs),
+    /** No back end keeps a second copy elsewhere, so none has a status of it. */
+    replicationStatus: filterOnly(() => sql<boolean>`false`),
+    /** All do. */
+    consumesQuota: onlyAsked(boolean(sql`true`, { filter: true })),
     problem: nullable(text(at("problem"), kept)),
     createdAt: time(at("created_at"), { sort: true }),
     updatedAt: nullable(time(at("updated_at"), { sort: true })),

@@ -214,6 +214,13 @@ export function filterOnly(
   return { kind: "other", schema: Type.Unknown(), sql: null, abilities, match, isShown: false }
 }
 
+/** Lists are filtered or sorted by it: not read. */
+export function onlyAsked<S extends TSchema, A extends Abilities, V>(
+  inner: Field<S, A, true, V>,
+): Field<S, A, false, V> {
+  return { ...inner, isShown: false }
+}
+
 /** Only for inputs: what it says is kept elsewhere. */
 export function inputOnly<S extends TSchema, const A extends Abilities>(
   schema: S,

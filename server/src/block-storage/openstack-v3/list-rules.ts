@@ -1,0 +1,49 @@
+// What each list may be asked, in Cinder's words; `GET /resource_filters` tells it.
+import {
+  attachmentNoun,
+  backupNoun,
+  groupNoun,
+  groupSnapshotNoun,
+  messageNoun,
+  snapshotNoun,
+  transferNoun,
+  volumeNoun,
+} from "../index.ts"
+import type { ListRules } from "./parts.ts"
+
+const otherNames = { display_name: "name", display_description: "description" }
+
+export const volumeRules: ListRules = {
+  fields: volumeNoun.fields,
+  otherNames,
+  adminFilters: new Set(["host"]),
+  since: { glance_metadata: "3.4", group_id: "3.10", consumes_quota: "3.65" },
+  objects: new Set(["metadata", "glance_metadata"]),
+}
+
+export const snapshotRules: ListRules = {
+  fields: snapshotNoun.fields,
+  otherNames,
+  since: { metadata: "3.22", consumes_quota: "3.65" },
+  objects: new Set(["metadata"]),
+}
+
+export const backupRules: ListRules = {
+  fields: backupNoun.fields,
+  otherNames,
+  besides: { with_count: "3.45" },
+}
+
+/** Cinder takes `list_volume` where it shows none as well. */
+export const groupRules: ListRules = { fields: groupNoun.fields, besides: { list_volume: "3.25" } }
+
+export const groupSnapshotRules: ListRules = { fields: groupSnapshotNoun.fields }
+
+export const attachmentRules: ListRules = {
+  fields: attachmentNoun.fields,
+  otherNames: { attach_status: "status" },
+}
+
+export const messageRules: ListRules = { fields: messageNoun.fields }
+
+export const transferRules: ListRules = { fields: transferNoun.fields, otherNames: { display_name: "name" } }

@@ -1,0 +1,144 @@
+// What lists of block storage may be asked, over HTTP: filters, orders, counts, and what nobody can ask.
+import assert from "node:assert/strict"
+import { after, before, test } from "node:test"
+import { eventually } from "../src/platform/clock/clock.ts"
+import { type ServerCloud, startServerCloud } from "./server-cloud.ts"
+
+// biome-ignore lint/suspicious/noExplicitAny: tests look where they like and fail when it is not there
+type Body = any
+
+let c: ServerCloud
+/** `plain` and `made`, of which the second is made from a snapshot of the first. */
+let plain: string
+let made: string
+let snapshot: string
+
+async function call(method: string, path: string, body?: Body, token = c.demo, version = "3.70") {
+  return await c.cloud.request(method, `/volume/v3${path}`, {
+    token,
+    headers: { "openstack-api-version": `volume ${version}` },
+    ...(body === undefined ? {} : { body }),
+  })
+}
+
+async function ok(
+  method: string,
+  path: string,
+  body?: Body,
+  token = c.demo,
+  version = "3.70",
+): Promise<Body> {
+  const reply = await call(method, path, body, token, version)
+  assert.ok(reply.status < 300, `${method} ${path}: ${reply.status} ${JSON.stringify(reply.body)}`)
+  return reply.body
+}
+
+async function settled(kind: string, id: string): Promise<Body> {
+  return await eventually(`${kind} to be available`, async () => {
+    const found = (await ok("GET", `/${kind}s/${id}`))[kind]
+    return found.status === "available" && found
+  })
+}
+
+async function make(kind: string, wish: Body): Promise<string> {
+  const id = (await ok("POST", `/${kind}s`, { [kind]: wish }))[kind].id
+  await settled(kind, id)
+  return id
+}
+
+before(async () => {
+  c = await startServerCloud()
+  plain = await make("volume", { size: 1, name: "plain", description: "as it is" })
+  snapshot = await make("snapshot", {
+    volume_id: plain,
+    name: "s",
+    description: "of it",
+    metadata: { k: "v" },
+  })
+  made = await make("volume", { size: 2, name: "made", snapshot_id: snapshot })
+})
+after(() => c[Symbol.asyncDispose]())
+
+/** The names that a list has, in order. */
+async function names(list: string, query: string, token = c.admin, version = "3.70"): Promise<string[]> {
+  const body = await ok("GET", `/${list}?all_tenants=1&${query}`, undefined, token, version)
+  return body[list.replace(/\/.*/, "").replace("volume-", "")].map(({ name }: Body) => name)
+}
+
+test("volumes are found by what they are made of, by whom, and what becomes of them", async () => {
+  const { user_id: userId } = (await ok("GET", `/volumes/${plain}`)).volume
+  for (const [query, expected] of [
+    [`user_id=${userId}`, ["made", "plain"]],
+    ["user_id=nobody", []],
+    [`snapshot_id=${snapshot}`, ["made"]],
+    [`source_volid=${plain}`, []],
+    ["migration_status=error", []],
+    ["replication_status=error", []],
+    ["attach_status=attached", []],
+    ["attach_status=detached", ["made", "plain"]],
+    ["consumes_quota=true", ["made", "plain"]],
+    ["consumes_quota=false", []],
+    ["multiattach=true", []],
+    ["description=as+it+is", ["plain"]],
+    ["display_description=as+it+is", ["plain"]],
+    ["glance_metadata={'k':'v'}", []],
+    ["bootable=false&size=2", ["made"]],
+  ] as const) {
+    assert.deepEqual(await names("volumes", query), expected, query)
+    assert.deepEqual(await names("volumes/detail", query), expected, query)
+    assert.deepEqual(await names("volumes", query, c.demo), expected, `${query} of a user`)
+  }
+})
+
+test("snapshots and transfers are found by what is said of them", async () => {
+  for (const [query, expected] of [
+    ["description=of+it", ["s"]],
+    ["size=1", ["s"]],
+    ["size=2", []],
+    ["user_id=nobody", []],
+    ["metadata={'k':'v'}", ["s"]],
+    ["metadata={'k':'w'}", []],
+    ["availability_zone=nova", ["s"]],
+    ["availability_zone=mars", []],
+    ["consumes_quota=false", []],
+  ] as const)
+    assert.deepEqual(await names("snapshots", query), expected, query)
+  await ok("POST", "/volume-transfers", { transfer: { volume_id: made, name: "t" } })
+  for (const [query, expected] of [
+    ["name=t", ["t"]],
+    ["name=x", []],
+    [`volume_id=${made}`, ["t"]],
+    [`volume_id=${plain}`, []],
+  ] as const)
+    assert.deepEqual(await names("volume-transfers", query), expected, query)
+})
+
+const lists = [
+  ...["volumes", "volumes/detail", "snapshots", "snapshots/detail", "backups", "backups/detail"],
+  ...["volume-transfers", "volume-transfers/detail", "groups", "groups/detail"],
+  ...["group_snapshots", "group_snapshots/detail", "attachments", "attachments/detail", "messages"],
+]
+
+test("what nobody can filter by is refused, and is passed over for users of old versions", async () => {
+  for (const list of lists) {
+    for (const token of [c.admin, c.demo]) {
+      const { status, body } = await call("GET", `/${list}?bogus=1&all_tenants=1&name~=p`, undefined, token)
+      assert.equal(status, 400, list)
+      assert.match(body.badRequest.message, /^Invalid filters bogus,name~ are found in query options\.$/)
+      await ok("GET", `/${list}?all_tenants=1&limit=1&sort=created_at:asc`, undefined, token)
+    }
+  }
+  for (const list of ["volumes", "snapshots", "backups", "groups", "messages"]) {
+    await ok("GET", `/${list}?bogus=1`, undefined, c.demo, "3.30")
+    const { status } = await call("GET", `/${list}?bogus=1`, undefined, c.admin, "3.30")
+    assert.equal(status, 400, `${list}: to an administrator all would look like those that were asked for`)
+  }
+  assert.equal((await call("GET", "/volumes?consumes_quota=1", undefined, c.demo, "3.64")).status, 400)
+  assert.equal((await call("GET", "/volumes?consumes_quota=maybe")).status, 400)
+})
+
+test("where volumes lie only administrators can ask", async () => {
+  assert.deepEqual(await names("volumes", "host=nowhere"), [])
+  assert.equal((await call("GET", "/volumes?host=nowhere")).status, 400)
+  assert.deepEqual(await names("volumes", "host=nowhere", c.demo, "3.30"), ["made", "plain"])
+})
