@@ -142,3 +142,37 @@ test("where volumes lie only administrators can ask", async () => {
   assert.equal((await call("GET", "/volumes?host=nowhere")).status, 400)
   assert.deepEqual(await names("volumes", "host=nowhere", c.demo, "3.30"), ["made", "plain"])
 })
+
+test("volumes are found by when they were made and changed", async () => {
+  const { created_at: at } = (await ok("GET", `/volumes/${plain}`)).volume
+  const second = at.slice(0, 19)
+  for (const [query, expected] of [
+    ["created_at=gt:2000-01-01T00:00:00", ["made", "plain"]],
+    ["created_at=gt:2090-01-01T00:00:00", []],
+    ["created_at=gte:2000-01-01T00:00:00Z,lt:2000-01-02T00:00:00%2B00:00", []],
+    ["created_at=gt:2000-01-01T00:00:00,lt:2090-01-01", ["made", "plain"]],
+    [`created_at=lte:${second}&name=plain`, ["plain"]],
+    [`created_at=eq:${second}&name=plain`, ["plain"]],
+    [`created_at=neq:${second}&name=plain`, []],
+    ["updated_at=lt:2000-01-01T00:00:00", []],
+    ["updated_at=gt:2000-01-01T00:00:00", ["made", "plain"]],
+  ] as const) {
+    assert.deepEqual(await names("volumes", query), expected, query)
+    assert.deepEqual(await names("volumes/detail", query, c.demo), expected, query)
+  }
+  for (const wrong of [
+    "2030-01-01T00:00:00",
+    "above:2030-01-01",
+    "gt:yesterday",
+    "gt",
+    "gt:",
+    "",
+    "gt:2030-13-01",
+  ])
+    for (const name of ["created_at", "updated_at"])
+      assert.equal((await call("GET", `/volumes?${name}=${wrong}`)).status, 400, `${name}=${wrong}`)
+  assert.equal(
+    (await call("GET", "/volumes?created_at=gt:2030-01-01", undefined, c.demo, "3.59")).status,
+    400,
+  )
+})

@@ -17,7 +17,13 @@ export const volumeRules: ListRules = {
   fields: volumeNoun.fields,
   otherNames,
   adminFilters: new Set(["host"]),
-  since: { glance_metadata: "3.4", group_id: "3.10", consumes_quota: "3.65" },
+  since: {
+    glance_metadata: "3.4",
+    group_id: "3.10",
+    created_at: "3.60",
+    updated_at: "3.60",
+    consumes_quota: "3.65",
+  },
   objects: new Set(["metadata", "glance_metadata"]),
 }
 

@@ -15,6 +15,7 @@ import { filterSchemas, many, pageQuery, querySchema, sortNames } from "../../pl
 import { closed, keyed, mapOf, typed } from "../../platform/schema/make.ts"
 import { inputInvalid } from "../faults.ts"
 import { isAdmin } from "../viewer.ts"
+import { readTimes } from "./time-filter.ts"
 
 export const uuid = Type.String({ format: "uuid" })
 export const nameOrNull = typed(["string", "null"], { maxLength: 255 })
@@ -145,7 +146,9 @@ interface AskedFilter {
 
 function readFilter(ctx: Ctx, { fields, objects }: ListRules, { name, key, asked }: AskedFilter) {
   if (objects?.has(name)) return asked.map((text) => readObject(ctx, name, text))
-  return fields[key]?.kind === "boolean" ? asked.map(readWord(name)) : asked
+  const kind = fields[key]?.kind
+  if (kind === "time") return asked.flatMap((text) => readTimes(name, text))
+  return kind === "boolean" ? asked.map(readWord(name)) : asked
 }
 
 /** `{'key': 'value'}`, as Python writes it, or JSON. */

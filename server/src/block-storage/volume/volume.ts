@@ -139,8 +139,8 @@ export const volumeNoun = noun({
     /** All do. */
     consumesQuota: onlyAsked(boolean(sql`true`, { filter: true })),
     problem: nullable(text(at("problem"), kept)),
-    createdAt: time(at("created_at"), { sort: true }),
-    updatedAt: nullable(time(at("updated_at"), { sort: true })),
+    createdAt: time(at("created_at"), { filter: true, sort: true }),
+    updatedAt: nullable(time(at("updated_at"), { filter: true, sort: true })),
   },
   order: [
     { key: "createdAt", direction: "desc" },
