@@ -137,10 +137,22 @@ test("what nobody can filter by is refused, and is passed over for users of old 
   assert.equal((await call("GET", "/volumes?consumes_quota=maybe")).status, 400)
 })
 
-test("where volumes lie only administrators can ask", async () => {
-  assert.deepEqual(await names("volumes", "host=nowhere"), [])
-  assert.equal((await call("GET", "/volumes?host=nowhere")).status, 400)
-  assert.deepEqual(await names("volumes", "host=nowhere", c.demo, "3.30"), ["made", "plain"])
+test("where volumes lie only administrators can ask, in the words that they are shown", async () => {
+  const { volume } = await ok("GET", `/volumes/${plain}`, undefined, c.admin)
+  const shown = volume["os-vol-host-attr:host"]
+  const [host, backend] = shown.split(/[@#]/)
+  for (const query of [`host=${host}`, `host=${host}@${backend}`, `host=${encodeURIComponent(shown)}`]) {
+    assert.deepEqual(await names("volumes", query), ["made", "plain"], query)
+    assert.deepEqual(await names("snapshots", query), ["s"], query)
+    for (const list of ["volumes", "snapshots"]) {
+      assert.equal((await call("GET", `/${list}?${query}`)).status, 400, query)
+      await ok("GET", `/${list}?${query}`, undefined, c.demo, "3.30")
+    }
+  }
+  assert.deepEqual(await names("volumes", `host=nowhere&host=${host}`), ["made", "plain"])
+  for (const other of ["nowhere", `${host}@other`, `${host}@${backend}%23other`, `@${backend}`, `${host}@`])
+    for (const list of ["volumes", "snapshots"])
+      assert.deepEqual(await names(list, `host=${other}`), [], other)
 })
 
 test("volumes are found by when they were made and changed", async () => {

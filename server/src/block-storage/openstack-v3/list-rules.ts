@@ -12,11 +12,12 @@ import {
 import type { ListRules } from "./parts.ts"
 
 const otherNames = { display_name: "name", display_description: "description" }
+const adminFilters = new Set(["host"])
 
 export const volumeRules: ListRules = {
   fields: volumeNoun.fields,
   otherNames,
-  adminFilters: new Set(["host"]),
+  adminFilters,
   since: {
     glance_metadata: "3.4",
     group_id: "3.10",
@@ -30,6 +31,7 @@ export const volumeRules: ListRules = {
 export const snapshotRules: ListRules = {
   fields: snapshotNoun.fields,
   otherNames,
+  adminFilters,
   since: { metadata: "3.22", consumes_quota: "3.65" },
   objects: new Set(["metadata"]),
 }

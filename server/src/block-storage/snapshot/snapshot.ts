@@ -5,6 +5,7 @@ import {
   boolean,
   filterOnly,
   integer,
+  matched,
   nullable,
   onlyAsked,
   structure,
@@ -15,6 +16,7 @@ import {
 } from "../../platform/noun/field.ts"
 import { noun, type Thing } from "../../platform/noun/noun.ts"
 import { snapshotNotFound } from "../faults.ts"
+import { liesAt } from "../host-filter.ts"
 import { hasAll } from "../metadata-filter.ts"
 import { type Viewer, visibleTo } from "../viewer.ts"
 
@@ -48,7 +50,7 @@ export const snapshotNoun = noun({
     generation: integer(at("generation"), kept),
     metadata: structure(Type.Record(Type.String(), Type.String()), at("metadata")),
     metadataHas: filterOnly(hasAll(at("metadata")), "metadata"),
-    host: text(at("host"), kept),
+    host: matched(text(at("host"), { internal: true, filter: true }), liesAt(at("host"), at("backend"))),
     backend: text(at("backend"), kept),
     /** Its size is among what its pool has promised. */
     hasRoom: boolean(at("has_room"), kept),

@@ -31,6 +31,7 @@ const user = sql`'u' || (g / 10)`
 const description = sql`case g % 4 when 0 then 'as all' else 'description-' || g end`
 const said = { userId: ["u3", "nobody"], description: ["as all", "description-3", "nobody's"] }
 const metadata = { metadataHas: ['{"k": "v3"}', '{"k": "none"}'] }
+const hosts = { host: ["host7", "host7@file", "host7@file#file", "nohost", "host7@none"] }
 
 export const nounLists: readonly NounFixture[] = [
   fewOf(volumeTypeNoun, "administrators make a handful"),
@@ -81,7 +82,7 @@ export const nounLists: readonly NounFixture[] = [
     values: {
       status: ["error", "deleting"],
       sizeGib: ["7", "9999"],
-      host: ["host7", "nohost"],
+      ...hosts,
       ...said,
       ...metadata,
       imageMetadataHas: ['{"k": "none"}'],
@@ -103,7 +104,7 @@ export const nounLists: readonly NounFixture[] = [
           case g % 50 when 0 then 'error' else 'available' end, 'host' || g % 100, 'file',
           jsonb_build_object('k', 'v' || g), ${id("group_snapshot")}, ${at} from ${rows}`,
     ],
-    values: { status: ["error", "deleting"], sizeGib: ["7", "9999"], ...said, ...metadata },
+    values: { status: ["error", "deleting"], sizeGib: ["7", "9999"], ...said, ...metadata, ...hosts },
     unindexed: { [same]: ["availabilityZone"] },
   }),
   listsOf(backupNoun, {

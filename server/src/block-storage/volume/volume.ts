@@ -6,6 +6,7 @@ import {
   filterOnly,
   integer,
   type Match,
+  matched,
   nullable,
   onlyAsked,
   structure,
@@ -17,6 +18,7 @@ import {
 import { noun, type Thing } from "../../platform/noun/noun.ts"
 import { volumeNotFound } from "../faults.ts"
 import { consistencyGroupType } from "../group-type/group-type.ts"
+import { liesAt } from "../host-filter.ts"
 import { hasAll } from "../metadata-filter.ts"
 import { type Viewer, visibleTo } from "../viewer.ts"
 
@@ -95,7 +97,7 @@ export const volumeNoun = noun({
       text(sql`(select t.name from block_storage.volume_type t where t.id = ${at("volume_type_id")})`),
     ),
     availabilityZone: text(at("availability_zone"), { filter: true }),
-    host: nullable(text(at("host"), { filter: true })),
+    host: nullable(matched(text(at("host"), { filter: true }), liesAt(at("host"), at("backend")))),
     backend: nullable(text(at("backend"), kept)),
     migrationStatus: nullable(
       word(migrationStatuses, at("migration_status"), { internal: true, filter: true }),
