@@ -1,4 +1,5 @@
-// Snapshots whose volume was given away without them: what the volume's new project says of it is not to be had of them.
+// Snapshots whose volume was given away without them: what the volume's new project says of it is not to be had of
+// them.
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
 import {

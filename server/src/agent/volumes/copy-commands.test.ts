@@ -76,6 +76,10 @@ class Gate {
     })
   }
 
+  async isEntered(): Promise<void> {
+    await eventually("somebody to wait", () => this.#end !== null)
+  }
+
   async end(): Promise<void> {
     const end = await eventually("somebody to wait", () => this.#end)
     this.#end = null
@@ -356,7 +360,7 @@ test("an upload does not hold the volume while it is stored", async () => {
   const volumeId = await makeVolume(host)
   const args = { volumeId, backend, imageId: newUuid(), diskFormat: "raw", ticket: "t", fence }
   const uploading = watch(host.agent.handle("volume.upload", args))
-  await settle()
+  await gate.isEntered()
   await host.agent.handle("volume.delete", { volumeId, backend, fence })
   assert.equal(uploading.isOver(), false)
   await gate.end()

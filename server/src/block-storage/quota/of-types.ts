@@ -32,8 +32,8 @@ export const resourcesOfType = (typeId: string): OfType[] =>
   kindsOfTypes.map((kind) => resourceOf(kind, typeId))
 
 /**
- * With the limits of these types. A snapshot is of the type that its volume has now; a volume on its way to another type
- * has no snapshots, and is of both.
+ * With the limits of these types. A snapshot is of the type that its volume has now; a volume on its way to another
+ * type has no snapshots, and is of both.
  */
 export function quotaWith(typeIds: readonly string[]): Quota<OfAll | OfType> {
   const more = typeIds.flatMap((id) => {

@@ -83,7 +83,8 @@ export async function whyNotDelete(
       and (${!isForced} or is_of_server)) as attached,
     exists (select from block_storage.snapshot where volume_id = ${id}) as snapshots,
     exists (select from block_storage.snapshot where volume_id = ${id} and project_id <> ${projectId}) as "foreign",
-    exists (select from block_storage.snapshot s where s.volume_id = ${id} and (s.status = any(${isForced ? busyStatuses : [...busyStatuses, "deleting"]}::text[])
+    exists (select from block_storage.snapshot s where s.volume_id = ${id}
+      and (s.status = any(${isForced ? busyStatuses : [...busyStatuses, "deleting"]}::text[])
       or exists (select from block_storage.volume v where v.status = 'creating' and v.snapshot_id = s.id))) as busy,
     exists (select from block_storage.volume where status = 'creating' and source_volume_id = ${id}) as copies`.execute(
     tx,
