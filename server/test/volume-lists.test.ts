@@ -188,3 +188,23 @@ test("volumes are found by when they were made and changed", async () => {
     400,
   )
 })
+
+test("a list says how many it has on all pages, where that is asked", async () => {
+  for (const [list, query, count] of [
+    ["volumes", "limit=1", 2],
+    ["volumes/detail", "limit=1&name=plain", 1],
+    ["volumes", `limit=1&marker=${made}&offset=1`, 2],
+    ["volumes", "metadata={'k':'v'}", 0],
+    ["snapshots", "limit=0", 1],
+    ["snapshots/detail", "name=nobody", 0],
+    ["backups", "limit=1", 0],
+  ] as const) {
+    const body = await ok("GET", `/${list}?with_count=true&${query}`)
+    assert.equal(body.count, count, `${list}?${query}`)
+    assert.equal((await ok("GET", `/${list}?with_count=false&${query}`)).count, undefined)
+    assert.equal((await ok("GET", `/${list}?${query}`)).count, undefined)
+    assert.equal((await call("GET", `/${list}?with_count=maybe`)).status, 400)
+    assert.equal((await call("GET", `/${list}?with_count=true`, undefined, c.demo, "3.44")).status, 400)
+    assert.equal((await ok("GET", `/${list}?with_count=true`, undefined, c.demo, "3.30")).count, undefined)
+  }
+})

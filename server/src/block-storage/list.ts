@@ -2,7 +2,7 @@
 import { Type } from "typebox"
 import type { Ctx } from "../platform/context/context.ts"
 import type { Fields, ThingOf } from "../platform/noun/field.ts"
-import { ListQuery } from "../platform/noun/list.ts"
+import { countThings, ListQuery } from "../platform/noun/list.ts"
 import type { Noun } from "../platform/noun/noun.ts"
 import { type Listed, listPage } from "../platform/noun/page.ts"
 import { type Operation, operation } from "../platform/operation/operation.ts"
@@ -27,11 +27,30 @@ export function listOfProjects<F extends Fields>(
     faults: [of.notFound],
     rule,
     target: (ctx) => ({ project_id: ctx.caller.projectId }),
-    run: (ctx, { isOfAllProjects, query, offset }) => {
-      const viewer = { projectId: ctx.caller.projectId, seesAll: isOfAllProjects && isAdmin(ctx) }
-      return listPage(ctx.db, of, viewer, { ...query, offset }, mostOf(ctx))
+    run: (ctx, asked) => {
+      const { query, offset } = asked
+      return listPage(ctx.db, of, viewerOfList(ctx, asked), { ...query, offset }, mostOf(ctx))
     },
   })
 }
+
+/** How many the list has on all its pages. */
+export function countOfProjects<F extends Fields>(
+  of: Noun<F, Viewer>,
+  rule: string,
+): Operation<ProjectsQuery, number> {
+  return operation<typeof ProjectsQuery, number>({
+    name: `${of.name}.count`,
+    input: ProjectsQuery,
+    rule,
+    target: (ctx) => ({ project_id: ctx.caller.projectId }),
+    run: async (ctx, asked) => await countThings(ctx.db, of, viewerOfList(ctx, asked), asked.query.filters),
+  })
+}
+
+const viewerOfList = (ctx: Ctx, { isOfAllProjects }: ProjectsQuery): Viewer => ({
+  projectId: ctx.caller.projectId,
+  seesAll: isOfAllProjects && isAdmin(ctx),
+})
 
 const mostOf = (ctx: Ctx) => ctx.config.blockStorage.listLimitMost

@@ -1,9 +1,8 @@
 import type { Ctx } from "../../platform/context/context.ts"
-import { countThings, loadThing } from "../../platform/noun/list.ts"
+import { loadThing } from "../../platform/noun/list.ts"
 import { getOf } from "../../platform/noun/verbs.ts"
-import { operation } from "../../platform/operation/operation.ts"
-import { listOfProjects, ProjectsQuery } from "../list.ts"
-import { isAdmin, targetOf, viewerOf } from "../viewer.ts"
+import { countOfProjects, listOfProjects } from "../list.ts"
+import { targetOf, viewerOf } from "../viewer.ts"
 import { type Backup, backupNoun } from "./backup.ts"
 
 /** One that the caller sees; throws `backupNotFound`. */
@@ -15,14 +14,4 @@ export const getBackup = getOf(backupNoun, { viewer: viewerOf, target: targetOf,
 
 export const listBackups = listOfProjects(backupNoun, "backup:get_all")
 
-/** Of all pages. */
-export const countBackups = operation({
-  name: "block_storage.backup.count",
-  input: ProjectsQuery,
-  rule: "backup:get_all",
-  target: (ctx) => ({ project_id: ctx.caller.projectId }),
-  run: async (ctx, { isOfAllProjects, query }) => {
-    const viewer = { projectId: ctx.caller.projectId, seesAll: isOfAllProjects && isAdmin(ctx) }
-    return await countThings(ctx.db, backupNoun, viewer, query.filters)
-  },
-})
+export const countBackups = countOfProjects(backupNoun, "backup:get_all")

@@ -1,21 +1,7 @@
 import { Type } from "typebox"
-import {
-  count,
-  flag,
-  from,
-  links,
-  many,
-  one,
-  rare,
-  shape,
-  text,
-  textMap,
-  textOrNull,
-} from "../../api/openstack/shape.ts"
+import { flag, from, links, one, rare, shape, text, textMap, textOrNull } from "../../api/openstack/shape.ts"
 import { named, since, type Table, view } from "../../api/openstack/view.ts"
 import type { Ctx } from "../../platform/context/context.ts"
-import { atLeast } from "../../platform/http/microversion.ts"
-import { queryBoolean } from "../../platform/http/query.ts"
 import { type BodyOf, versions } from "../../platform/http/versions.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import { can } from "../../platform/policy/can.ts"
@@ -35,6 +21,7 @@ import {
   restoreBackup,
   updateBackup,
 } from "../index.ts"
+import { countedPage, countOf, toldCount } from "./counted.ts"
 import { backupRules as rules } from "./list-rules.ts"
 import {
   bodyOf,
@@ -132,26 +119,19 @@ async function update(ctx: Ctx, req: WireRequest<BodyOf<typeof updateBody>>) {
   return { backup: summary.show(ctx, req, backup) }
 }
 
-const countQuery = { with_count: { type: "boolean" } } as const
-
-function toldPage(title: string, shown: typeof summary) {
-  const answer = shape(title, {
-    backups: many(shown.shows),
-    backups_links: rare(links),
-    count: rare(from("3.45", count)),
-  })
-  return { ...toldList(rules, countQuery), answer }
-}
+const toldPage = (title: string, shown: typeof summary) => ({
+  ...toldList(rules, toldCount),
+  ...countedPage("backups", title, shown.shows),
+})
 
 function listOf(shown: typeof summary) {
   return async (ctx: Ctx, req: WireRequest) => {
     const asked = readList(ctx, req, rules)
     const found = await listBackups(ctx, asked)
-    const isCounted = atLeast(req.version, "3.45") && (queryBoolean(req.query, "with_count") ?? false)
     return {
       backups: found.items.map((each) => shown.show(ctx, req, each)),
       ...nextLink(ctx, req, "backups", found),
-      ...(isCounted ? { count: await countBackups(ctx, asked) } : {}),
+      ...(await countOf(ctx, req, asked, countBackups)),
     }
   }
 }

@@ -9,10 +9,12 @@ import {
   transferNoun,
   volumeNoun,
 } from "../index.ts"
+import { countedFrom, countQuery } from "./counted.ts"
 import type { ListRules } from "./parts.ts"
 
 const otherNames = { display_name: "name", display_description: "description" }
 const adminFilters = new Set(["host"])
+const counted = { [countQuery]: countedFrom }
 
 export const volumeRules: ListRules = {
   fields: volumeNoun.fields,
@@ -26,6 +28,7 @@ export const volumeRules: ListRules = {
     consumes_quota: "3.65",
   },
   objects: new Set(["metadata", "glance_metadata"]),
+  besides: counted,
 }
 
 export const snapshotRules: ListRules = {
@@ -34,12 +37,13 @@ export const snapshotRules: ListRules = {
   adminFilters,
   since: { metadata: "3.22", consumes_quota: "3.65" },
   objects: new Set(["metadata"]),
+  besides: counted,
 }
 
 export const backupRules: ListRules = {
   fields: backupNoun.fields,
   otherNames,
-  besides: { with_count: "3.45" },
+  besides: counted,
 }
 
 /** Cinder takes `list_volume` where it shows none as well. */

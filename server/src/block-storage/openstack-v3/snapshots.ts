@@ -1,5 +1,5 @@
 import { Type } from "typebox"
-import { from, one, page as pageOf, rare, text } from "../../api/openstack/shape.ts"
+import { from, one, rare, text } from "../../api/openstack/shape.ts"
 import { named, since, type Table, view } from "../../api/openstack/view.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast } from "../../platform/http/microversion.ts"
@@ -7,6 +7,7 @@ import type { BodyOf } from "../../platform/http/versions.ts"
 import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import { anyObject, closed, nullable, object, typed, word } from "../../platform/schema/make.ts"
 import {
+  countSnapshots,
   createSnapshot,
   deleteSnapshot,
   getSnapshot,
@@ -20,6 +21,7 @@ import {
   unmanageSnapshot,
   updateSnapshot,
 } from "../index.ts"
+import { countedPage, countOf, toldCount } from "./counted.ts"
 import { snapshotRules as rules } from "./list-rules.ts"
 import { bodyOf, bodyWith, boolean, nameOrNull, nextLink, readBoolean, readList, toldList } from "./parts.ts"
 
@@ -111,12 +113,19 @@ async function update(ctx: Ctx, req: WireRequest<BodyOf<typeof updateBody>>) {
   return { snapshot: snapshotSummary.show(ctx, req, await updateSnapshot(ctx, { id: idOf(req), changes })) }
 }
 
+const toldPage = (title: string, shown: typeof snapshotSummary) => ({
+  ...toldList(rules, toldCount),
+  ...countedPage("snapshots", title, shown.shows),
+})
+
 function listOf(shown: typeof snapshotSummary) {
   return async (ctx: Ctx, req: WireRequest) => {
-    const found = await listSnapshots(ctx, readList(ctx, req, rules))
+    const asked = readList(ctx, req, rules)
+    const found = await listSnapshots(ctx, asked)
     return {
       snapshots: found.items.map((snapshot) => shown.show(ctx, req, snapshot)),
       ...nextLink(ctx, req, "snapshots", found),
+      ...(await countOf(ctx, req, asked, countSnapshots)),
     }
   }
 }
@@ -139,14 +148,16 @@ export const snapshotRoutes: readonly Route[] = [
     method: "GET",
     path: "/snapshots",
     operation: listSnapshots,
-    told: { ...toldList(rules), ...pageOf("snapshots", snapshotSummary.shows) },
+    alsoAsks: [countSnapshots],
+    told: toldPage("SnapshotSummaries", snapshotSummary),
     handler: listOf(snapshotSummary),
   }),
   route({
     method: "GET",
     path: "/snapshots/detail",
     operation: listSnapshots,
-    told: { ...toldList(rules), ...pageOf("snapshots", snapshotDetail.shows) },
+    alsoAsks: [countSnapshots],
+    told: toldPage("Snapshots", snapshotDetail),
     handler: listOf(snapshotDetail),
   }),
   route({

@@ -1,4 +1,4 @@
-import { count, from, one, page as pageOf, shape, texts } from "../../api/openstack/shape.ts"
+import { count, from, one, shape, texts } from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { queryBoolean } from "../../platform/http/query.ts"
 import type { BodyOf } from "../../platform/http/versions.ts"
@@ -6,6 +6,7 @@ import { type Route, route, type WireRequest } from "../../platform/http/wire.ts
 import { querySchema } from "../../platform/noun/query-schema.ts"
 import { closed, keyed, mapOf, object, typed } from "../../platform/schema/make.ts"
 import {
+  countVolumes,
   createVolume,
   deleteVolume,
   getVolume,
@@ -14,6 +15,7 @@ import {
   summarizeVolumes,
   updateVolume,
 } from "../index.ts"
+import { countedPage, countOf, toldCount } from "./counted.ts"
 import { volumeRules as rules } from "./list-rules.ts"
 import {
   bodyWith,
@@ -115,12 +117,19 @@ async function update(ctx: Ctx, req: WireRequest<BodyOf<typeof updateBody>>) {
   return { volume: newVolume.show(ctx, req, volume) }
 }
 
+const toldPage = (title: string, shown: typeof volumeSummary) => ({
+  ...toldList(rules, toldCount),
+  ...countedPage("volumes", title, shown.shows),
+})
+
 function listOf(view: typeof volumeSummary) {
   return async (ctx: Ctx, req: WireRequest) => {
-    const found = await listVolumes(ctx, readList(ctx, req, rules))
+    const asked = readList(ctx, req, rules)
+    const found = await listVolumes(ctx, asked)
     return {
       volumes: found.items.map((volume) => view.show(ctx, req, volume)),
       ...nextLink(ctx, req, "volumes", found),
+      ...(await countOf(ctx, req, asked, countVolumes)),
     }
   }
 }
@@ -139,14 +148,16 @@ export const volumeRoutes: readonly Route[] = [
     method: "GET",
     path: "/volumes",
     operation: listVolumes,
-    told: { ...toldList(rules), ...pageOf("volumes", volumeSummary.shows) },
+    alsoAsks: [countVolumes],
+    told: toldPage("VolumeSummaries", volumeSummary),
     handler: listOf(volumeSummary),
   }),
   route({
     method: "GET",
     path: "/volumes/detail",
     operation: listVolumes,
-    told: { ...toldList(rules), ...pageOf("volumes", volumeDetail.shows) },
+    alsoAsks: [countVolumes],
+    told: toldPage("Volumes", volumeDetail),
     handler: listOf(volumeDetail),
   }),
   route({

@@ -1,7 +1,7 @@
 import type { Ctx } from "../../platform/context/context.ts"
 import { loadThing } from "../../platform/noun/list.ts"
 import { getOf } from "../../platform/noun/verbs.ts"
-import { listOfProjects } from "../list.ts"
+import { countOfProjects, listOfProjects } from "../list.ts"
 import { targetOf, viewerOf } from "../viewer.ts"
 import { type Snapshot, snapshotNoun } from "./snapshot.ts"
 
@@ -17,3 +17,5 @@ export const getSnapshot = getOf(snapshotNoun, {
 })
 
 export const listSnapshots = listOfProjects(snapshotNoun, "volume:get_all_snapshots")
+
+export const countSnapshots = countOfProjects(snapshotNoun, "volume:get_all_snapshots")
