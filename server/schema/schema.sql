@@ -451,6 +451,7 @@ create table block_storage.snapshot (
   constraint snapshot_group_snapshot_id_fkey FOREIGN KEY (group_snapshot_id) REFERENCES block_storage.group_snapshot(id),
   constraint snapshot_volume_id_fkey FOREIGN KEY (volume_id) REFERENCES block_storage.volume(id)
 );
+CREATE INDEX snapshot_by_change ON block_storage.snapshot USING btree (updated_at, id);
 CREATE INDEX snapshot_by_description ON block_storage.snapshot USING btree (description, created_at, id) WHERE (description IS NOT NULL);
 CREATE INDEX snapshot_by_name ON block_storage.snapshot USING btree (name, created_at, id);
 CREATE INDEX snapshot_by_size ON block_storage.snapshot USING btree (size_gib, created_at, id);
@@ -459,7 +460,9 @@ CREATE INDEX snapshot_by_time ON block_storage.snapshot USING btree (created_at,
 CREATE INDEX snapshot_of_group_snapshot ON block_storage.snapshot USING btree (group_snapshot_id, created_at, id) WHERE (group_snapshot_id IS NOT NULL);
 CREATE INDEX snapshot_of_pool ON block_storage.snapshot USING btree (host, created_at, id);
 CREATE INDEX snapshot_of_project ON block_storage.snapshot USING btree (project_id, created_at, id);
+CREATE INDEX snapshot_of_project_by_change ON block_storage.snapshot USING btree (project_id, updated_at, id);
 CREATE INDEX snapshot_of_project_by_name ON block_storage.snapshot USING btree (project_id, name, created_at, id);
+CREATE INDEX snapshot_of_project_by_size ON block_storage.snapshot USING btree (project_id, size_gib, created_at, id);
 CREATE INDEX snapshot_of_project_by_status ON block_storage.snapshot USING btree (project_id, status, created_at, id);
 CREATE INDEX snapshot_of_user ON block_storage.snapshot USING btree (user_id, created_at, id);
 CREATE INDEX snapshot_of_volume ON block_storage.snapshot USING btree (volume_id, created_at, id);
@@ -481,6 +484,7 @@ create table block_storage.transfer (
 CREATE INDEX transfer_by_name ON block_storage.transfer USING btree (name, created_at, id);
 CREATE INDEX transfer_by_time ON block_storage.transfer USING btree (created_at, id);
 CREATE INDEX transfer_of_project ON block_storage.transfer USING btree (project_id, created_at, id);
+CREATE INDEX transfer_of_project_by_name ON block_storage.transfer USING btree (project_id, name, created_at, id);
 
 create table block_storage.type_encryption (
   volume_type_id uuid not null,
@@ -548,10 +552,12 @@ CREATE INDEX volume_from_volume ON block_storage.volume USING btree (source_volu
 CREATE INDEX volume_of_group ON block_storage.volume USING btree (group_id, created_at, id) WHERE (group_id IS NOT NULL);
 CREATE INDEX volume_of_pool ON block_storage.volume USING btree (host, created_at, id);
 CREATE INDEX volume_of_project ON block_storage.volume USING btree (project_id, created_at, id);
+CREATE INDEX volume_of_project_by_bootable ON block_storage.volume USING btree (project_id, is_bootable, created_at, id);
 CREATE INDEX volume_of_project_by_change ON block_storage.volume USING btree (project_id, updated_at, id);
 CREATE INDEX volume_of_project_by_name ON block_storage.volume USING btree (project_id, name, created_at, id);
 CREATE INDEX volume_of_project_by_size ON block_storage.volume USING btree (project_id, size_gib, created_at, id);
 CREATE INDEX volume_of_project_by_status ON block_storage.volume USING btree (project_id, status, created_at, id);
+CREATE INDEX volume_of_project_by_zone ON block_storage.volume USING btree (project_id, availability_zone, created_at, id);
 CREATE INDEX volume_of_snapshot ON block_storage.volume USING btree (snapshot_id, created_at, id) WHERE (snapshot_id IS NOT NULL);
 CREATE INDEX volume_of_type ON block_storage.volume USING btree (volume_type_id, created_at, id);
 CREATE INDEX volume_of_user ON block_storage.volume USING btree (user_id, created_at, id);

@@ -208,3 +208,24 @@ test("a list says how many it has on all pages, where that is asked", async () =
     assert.equal((await ok("GET", `/${list}?with_count=true`, undefined, c.demo, "3.30")).count, undefined)
   }
 })
+
+test("volumes are sorted by zone, by whether they boot, and by administrators by where they lie", async () => {
+  for (const key of ["availability_zone", "bootable", "host"])
+    for (const [direction, expected] of [
+      ["asc", ["plain", "made"]],
+      ["desc", ["made", "plain"]],
+    ] as const) {
+      const query = `sort=${key}:${direction},created_at:${direction}`
+      assert.deepEqual(await names("volumes", query), expected, query)
+      const found = await call("GET", `/volumes?${query}`)
+      assert.equal(found.status, key === "host" ? 400 : 200, query)
+    }
+  const ids = async (query: string) =>
+    (await ok("GET", `/volumes?${query}`)).volumes.map(({ id }: Body) => id)
+  const sorted = [plain, made].sort()
+  assert.deepEqual(await ids("sort=availability_zone:asc"), sorted, "what is equal is sorted by id")
+  assert.deepEqual(await ids(`sort=bootable:asc&marker=${sorted[0]}`), sorted.slice(1))
+  for (const key of ["size", "updated_at"])
+    assert.deepEqual(await names("snapshots", `sort_key=${key}`), ["s"])
+  assert.equal((await call("GET", "/volumes?sort=reference:asc")).status, 400, "of data that are no volumes")
+})

@@ -13,13 +13,13 @@ import { countedFrom, countQuery } from "./counted.ts"
 import type { ListRules } from "./parts.ts"
 
 const otherNames = { display_name: "name", display_description: "description" }
-const adminFilters = new Set(["host"])
+const forAdmins = new Set(["host"])
 const counted = { [countQuery]: countedFrom }
 
 export const volumeRules: ListRules = {
   fields: volumeNoun.fields,
   otherNames,
-  adminFilters,
+  forAdmins,
   since: {
     glance_metadata: "3.4",
     group_id: "3.10",
@@ -34,7 +34,7 @@ export const volumeRules: ListRules = {
 export const snapshotRules: ListRules = {
   fields: snapshotNoun.fields,
   otherNames,
-  adminFilters,
+  forAdmins,
   since: { metadata: "3.22", consumes_quota: "3.65" },
   objects: new Set(["metadata"]),
   besides: counted,

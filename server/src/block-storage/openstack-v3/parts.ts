@@ -66,8 +66,8 @@ export interface ListRules {
   fields: Fields
   /** Names that Cinder has besides those of the noun: wire name → name of the noun. */
   otherNames?: Readonly<Record<string, string>>
-  /** Only for administrators. */
-  adminFilters?: ReadonlySet<string>
+  /** What only administrators filter or sort by. */
+  forAdmins?: ReadonlySet<string>
   /** Filter → the version from which it is one. */
   since?: Readonly<Record<string, string>>
   /** Filters that are asked with an object. */
@@ -84,7 +84,7 @@ const ofPages = ["all_tenants", "limit", "marker", "offset", "sort", "sort_key",
 export function readList(ctx: Ctx, req: WireRequest, rules: ListRules) {
   const { query } = req
   const { listLimitMost } = ctx.config.blockStorage
-  const sortKeys = withOtherNames(keysOf(rules.fields, "sort"), rules)
+  const sortKeys = onlyOf(ctx, rules, withOtherNames(keysOf(rules.fields, "sort"), rules))
   const page = readPage(query, {
     sortKeys,
     defaultSorts: [],
@@ -117,12 +117,15 @@ function withOtherNames(keys: Names, { otherNames = {} }: ListRules): Names {
 
 /** Wire name → key of what this caller may filter by, at the version of the request. */
 function filterKeysOf(ctx: Ctx, { version }: WireRequest, rules: ListRules): Names {
-  const { adminFilters, since = {} } = rules
-  const mayAsk = (name: string) => !adminFilters?.has(name) || isAdmin(ctx)
-  const known = withOtherNames(keysOf(rules.fields, "filter"), rules)
-  return Object.fromEntries(
-    Object.entries(known).filter(([name]) => mayAsk(name) && atLeast(version, since[name] ?? "3.0")),
-  )
+  const { since = {} } = rules
+  const known = onlyOf(ctx, rules, withOtherNames(keysOf(rules.fields, "filter"), rules))
+  return Object.fromEntries(Object.entries(known).filter(([name]) => atLeast(version, since[name] ?? "3.0")))
+}
+
+/** Without what is only for administrators, where the caller is none. */
+function onlyOf(ctx: Ctx, { forAdmins }: ListRules, names: Names): Names {
+  if (!forAdmins || isAdmin(ctx)) return names
+  return Object.fromEntries(Object.entries(names).filter(([name]) => !forAdmins.has(name)))
 }
 
 /**

@@ -45,7 +45,7 @@ export const snapshotNoun = noun({
     userId: text(at("user_id"), { filter: true }),
     name: nullable(text(at("name"), { create: true, update: true, filter: true, sort: true })),
     description: nullable(text(at("description"), { create: true, update: true, filter: true })),
-    sizeGib: integer(at("size_gib"), { name: "size", filter: true }),
+    sizeGib: integer(at("size_gib"), { name: "size", filter: true, sort: true }),
     status: word(snapshotStatuses, at("status"), { filter: true, sort: true }),
     generation: integer(at("generation"), kept),
     metadata: structure(Type.Record(Type.String(), Type.String()), at("metadata")),
@@ -65,7 +65,7 @@ export const snapshotNoun = noun({
     consumesQuota: onlyAsked(boolean(sql`true`, { filter: true })),
     problem: nullable(text(at("problem"), kept)),
     createdAt: time(at("created_at"), { sort: true }),
-    updatedAt: nullable(time(at("updated_at"))),
+    updatedAt: nullable(time(at("updated_at"), { sort: true })),
   },
   order: [
     { key: "createdAt", direction: "desc" },

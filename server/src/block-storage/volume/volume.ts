@@ -96,8 +96,10 @@ export const volumeNoun = noun({
     volumeTypeName: nullable(
       text(sql`(select t.name from block_storage.volume_type t where t.id = ${at("volume_type_id")})`),
     ),
-    availabilityZone: text(at("availability_zone"), { filter: true }),
-    host: nullable(matched(text(at("host"), { filter: true }), liesAt(at("host"), at("backend")))),
+    availabilityZone: text(at("availability_zone"), { filter: true, sort: true }),
+    host: nullable(
+      matched(text(at("host"), { filter: true, sort: true }), liesAt(at("host"), at("backend"))),
+    ),
     backend: nullable(text(at("backend"), kept)),
     migrationStatus: nullable(
       word(migrationStatuses, at("migration_status"), { internal: true, filter: true }),
@@ -105,7 +107,7 @@ export const volumeNoun = noun({
     /** Where it is going. */
     targetHost: nullable(text(at("target_host"), kept)),
     targetBackend: nullable(text(at("target_backend"), kept)),
-    isBootable: boolean(at("is_bootable"), { name: "bootable", filter: true }),
+    isBootable: boolean(at("is_bootable"), { name: "bootable", filter: true, sort: true }),
     /** Several servers may have it at once. */
     isMultiattach: boolean(at("is_multiattach"), { name: "multiattach", filter: true }),
     isReadOnly: nullable(boolean(at("is_read_only"), kept)),
