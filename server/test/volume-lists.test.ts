@@ -229,3 +229,40 @@ test("volumes are sorted by zone, by whether they boot, and by administrators by
     assert.deepEqual(await names("snapshots", `sort_key=${key}`), ["s"])
   assert.equal((await call("GET", "/volumes?sort=reference:asc")).status, 400, "of data that are no volumes")
 })
+
+test("the filters that are told are those that lists take, and no part of a text is one", async () => {
+  const { resource_filters: told } = await ok("GET", "/resource_filters")
+  const filters = Object.fromEntries(told.map((each: Body) => [each.resource, each.filters]))
+  // What Cinder's own configuration has.
+  for (const [resource, some] of Object.entries({
+    volume:
+      "name status metadata bootable migration_status availability_zone group_id size created_at updated_at",
+    backup: "name status volume_id",
+    snapshot: "name status volume_id metadata availability_zone",
+    group: "name",
+    group_snapshot: "name status group_id",
+    attachment: "volume_id status instance_id",
+    message: "resource_uuid resource_type event_id request_id message_level",
+  }))
+    for (const name of some.split(" ")) assert.ok(filters[resource].includes(name), `${resource}: ${name}`)
+  const values: Record<string, string> = {
+    metadata: "{}",
+    glance_metadata: "{}",
+    bootable: "0",
+    multiattach: "0",
+  }
+  const paths: Record<string, string> = { pool: "scheduler-stats/get_pools", volume_type: "types" }
+  for (const [resource, names] of Object.entries<string[]>(filters)) {
+    const path = paths[resource] ?? `${resource}s`
+    for (const name of names) {
+      const value = /_at$/.test(name) ? "gt:2030-01-01" : (values[name] ?? "1")
+      const token = resource === "pool" ? c.admin : c.demo
+      await ok("GET", `/${path}?${name}=${value}`, undefined, token)
+      if (resource === "pool" || resource === "volume_type") continue
+      const like = await call("GET", `/${path}?${name}~=${value}`)
+      assert.equal(like.status, 400, `${path}: ${name}~`)
+    }
+  }
+  const { resource_filters: one } = await ok("GET", "/resource_filters?resource=backup")
+  assert.deepEqual(one, [{ resource: "backup", filters: filters.backup }])
+})

@@ -6,23 +6,27 @@ import { atLeast } from "../../platform/http/microversion.ts"
 import { queryBoolean, queryText } from "../../platform/http/query.ts"
 import type { BodyOf } from "../../platform/http/versions.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
-import { keysOf } from "../../platform/noun/noun.ts"
 import { querySchema } from "../../platform/noun/query-schema.ts"
 import { anyObject, closed, typed, word } from "../../platform/schema/make.ts"
 import {
-  attachmentNoun,
   cleanUp,
   getCluster,
   inputInvalid,
   listClusters,
-  messageNoun,
   poolNoun,
-  snapshotNoun,
   updateCluster,
-  volumeNoun,
   volumeTypeNoun,
 } from "../index.ts"
-import { boolean, readBoolean } from "./parts.ts"
+import {
+  attachmentRules,
+  backupRules,
+  groupRules,
+  groupSnapshotRules,
+  messageRules,
+  snapshotRules,
+  volumeRules,
+} from "./list-rules.ts"
+import { boolean, readBoolean, userFilters } from "./parts.ts"
 
 const binary = "cinder-volume"
 
@@ -85,18 +89,21 @@ async function clean(ctx: Ctx, { body }: WireRequest<BodyOf<typeof cleanBody>>) 
   return { cleaning: isUp ? services : [], unavailable: isUp ? [] : services }
 }
 
-/** Cinder's words for the nouns whose lists take filters. */
+/** Cinder's words for what has lists with filters. */
 const filtered = {
-  volume: volumeNoun,
-  snapshot: snapshotNoun,
-  attachment: attachmentNoun,
-  message: messageNoun,
-  pool: poolNoun,
-  volume_type: volumeTypeNoun,
+  volume: volumeRules,
+  backup: backupRules,
+  snapshot: snapshotRules,
+  group: groupRules,
+  group_snapshot: groupSnapshotRules,
+  attachment: attachmentRules,
+  message: messageRules,
+  pool: { fields: poolNoun.fields },
+  volume_type: { fields: volumeTypeNoun.fields },
 }
-const filtersOf = Object.entries(filtered).map(([resource, { fields }]) => ({
+const filtersOf = Object.entries(filtered).map(([resource, rules]) => ({
   resource,
-  filters: Object.keys(keysOf(fields, "filter")),
+  filters: userFilters(rules),
 }))
 
 const since = { min: "3.7" }

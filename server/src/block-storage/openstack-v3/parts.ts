@@ -128,6 +128,11 @@ function onlyOf(ctx: Ctx, { forAdmins }: ListRules, names: Names): Names {
   return Object.fromEntries(Object.entries(names).filter(([name]) => !forAdmins.has(name)))
 }
 
+/** What users may filter by at the newest version, in the names that documents have. */
+export function userFilters({ fields, forAdmins }: ListRules): string[] {
+  return Object.keys(keysOf(fields, "filter")).filter((name) => !forAdmins?.has(name))
+}
+
 /**
  * A list of all would look like the list of what was asked for. Until 3.31 Cinder passes over what users may not ask;
  * what is no filter for administrators either is refused to them in every version.
