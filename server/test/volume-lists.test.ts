@@ -266,3 +266,30 @@ test("the filters that are told are those that lists take, and no part of a text
   const { resource_filters: one } = await ok("GET", "/resource_filters?resource=backup")
   assert.deepEqual(one, [{ resource: "backup", filters: filters.backup }])
 })
+
+test("names and descriptions are kept without the blanks around them", async () => {
+  const blank = { name: "  two words ", description: "\tof it\n" }
+  const kept = ["two words", "of it"]
+  const shown = ({ name, description }: Body) => [name, description]
+  const take = { volume_id: plain, force: true }
+  const volume = await make("volume", { size: 1, ...blank })
+  const snapshot = await make("snapshot", { ...take, ...blank })
+  const backup = await make("backup", { ...take, ...blank })
+  for (const [kind, id] of [
+    ["volume", volume],
+    ["snapshot", snapshot],
+    ["backup", backup],
+  ] as const) {
+    const path = `/${kind}s/${id}`
+    assert.deepEqual(shown((await ok("GET", path))[kind]), kept, kind)
+    await ok("PUT", path, { [kind]: { name: " new  name " } })
+    assert.deepEqual(shown((await ok("GET", path))[kind]), ["new  name", "of it"], kind)
+    await ok("PUT", path, { [kind]: { description: "   " } })
+    assert.deepEqual(shown((await ok("GET", path))[kind]), ["new  name", ""], kind)
+  }
+  const old = { display_name: " old ", display_description: " d " }
+  const { volume: older } = await ok("PUT", `/volumes/${volume}`, { volume: old })
+  assert.deepEqual(shown(older), ["old", "d"])
+  const { transfer } = await ok("POST", "/volume-transfers", { transfer: { volume_id: volume, name: " t " } })
+  assert.equal(transfer.name, "t")
+})

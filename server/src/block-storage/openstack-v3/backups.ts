@@ -33,7 +33,9 @@ import {
   nextLink,
   readBoolean,
   readList,
+  saidNames,
   toldList,
+  trimmed,
   uuid,
 } from "./parts.ts"
 
@@ -91,8 +93,8 @@ async function create(ctx: Ctx, req: WireRequest<BodyOf<typeof createBody>>) {
   const backup = await createBackup(ctx, {
     volumeId: body.volume_id,
     snapshotId: body.snapshot_id ?? null,
-    name: body.name ?? null,
-    description: body.description ?? null,
+    name: trimmed(body.name),
+    description: trimmed(body.description),
     container: body.container ?? null,
     availabilityZone: body.availability_zone ?? null,
     // The schema admits texts only.
@@ -110,11 +112,8 @@ const updateBody = versions({
 })
 
 async function update(ctx: Ctx, req: WireRequest<BodyOf<typeof updateBody>>) {
-  const { name, description, metadata: given } = req.body.backup
-  const changes = {
-    ...(name === undefined ? {} : { name }),
-    ...(description === undefined ? {} : { description }),
-  }
+  const { metadata: given } = req.body.backup
+  const changes = saidNames(req.body.backup)
   const backup = await updateBackup(ctx, { id: idOf(req), changes, metadata: given ?? null })
   return { backup: summary.show(ctx, req, backup) }
 }
@@ -147,7 +146,7 @@ const restoreBody = bodyWith(
 async function restore(ctx: Ctx, req: WireRequest<BodyOf<typeof restoreBody>>) {
   // As the schema has them.
   const { volume_id: volumeId, name } = (req.body.restore ?? {}) as { volume_id?: string; name?: string }
-  const asked = { id: idOf(req), volumeId: volumeId ?? null, name: name ?? null }
+  const asked = { id: idOf(req), volumeId: volumeId ?? null, name: trimmed(name) }
   const restored = await restoreBackup(ctx, asked)
   const { backupId: backup_id, volumeId: volume_id, volumeName: volume_name } = restored
   return { restore: { backup_id, volume_id, volume_name } }

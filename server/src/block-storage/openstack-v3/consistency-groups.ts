@@ -25,8 +25,8 @@ import {
   listGroups,
   updateGroup,
 } from "../index.ts"
-import { readIds, trimmed } from "./groups.ts"
-import { bodyWith, boolean, nameOrNull, nextLink, readBoolean, readList, toldList } from "./parts.ts"
+import { readIds } from "./groups.ts"
+import { bodyWith, boolean, nameOrNull, nextLink, readBoolean, readList, toldList, trimmed } from "./parts.ts"
 
 const groupId = ({ params }: Pick<WireRequest, "params">) => params.consistencygroup_id ?? ""
 const snapshotId = ({ params }: Pick<WireRequest, "params">) => params.cgsnapshot_id ?? ""

@@ -15,9 +15,9 @@ import {
   listGroupSnapshots,
   resetGroupSnapshotStatus,
 } from "../index.ts"
-import { mustBeNoConsistencyGroup, ownGroup, readStatus, statusWord, trimmed } from "./groups.ts"
+import { mustBeNoConsistencyGroup, ownGroup, readStatus, statusWord } from "./groups.ts"
 import { groupSnapshotRules as rules } from "./list-rules.ts"
-import { bodyOf, nameOrNull, nextLink, readList, toldList, uuid } from "./parts.ts"
+import { bodyOf, nameOrNull, nextLink, readList, toldList, trimmed, uuid } from "./parts.ts"
 
 const { fields } = groupSnapshotNoun
 const min = "3.14"

@@ -40,6 +40,7 @@ import {
   readBoolean,
   readList,
   toldList,
+  trimmed,
   uuid,
 } from "./parts.ts"
 
@@ -122,8 +123,6 @@ async function create(ctx: Ctx, req: WireRequest<BodyOf<typeof createBody>>) {
   })
   return { group: groupSummary.show(ctx, req, group) }
 }
-
-export const trimmed = (value: string | null | undefined) => value?.trim() ?? null
 
 /** `id,id,` */
 export const readIds = (value: string | null | undefined) =>

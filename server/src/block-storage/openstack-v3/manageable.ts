@@ -21,7 +21,7 @@ import {
   manageVolume,
   unmanagedName,
 } from "../index.ts"
-import { bodyWith, boolean, nameOrNull, readBoolean, uuid } from "./parts.ts"
+import { bodyWith, boolean, nameOrNull, readBoolean, trimmed, uuid } from "./parts.ts"
 import { snapshotSummary } from "./snapshots.ts"
 import { volumeDetail } from "./volume-view.ts"
 
@@ -218,8 +218,8 @@ async function takeSnapshot(ctx: Ctx, req: WireRequest<BodyOf<typeof snapshotBod
   const snapshot = await manageSnapshot(ctx, {
     volumeId: body.volume_id,
     dataName: dataNameIn("snapshot", body.ref),
-    name: body.name ?? null,
-    description: body.description ?? null,
+    name: trimmed(body.name),
+    description: trimmed(body.description),
     metadata: (body.metadata ?? {}) as Record<string, string>,
   })
   return { snapshot: snapshotSummary.show(ctx, req, snapshot) }

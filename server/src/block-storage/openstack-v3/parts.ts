@@ -44,6 +44,26 @@ export function readSize(name: string, value: number | string | null | undefined
   throw inputInvalid(`${name}: ${JSON.stringify(value)} must be an integer and greater than 0.`)
 }
 
+/** As Cinder keeps names and descriptions: without blanks around them. */
+export const trimmed = (value: string | null | undefined) => value?.trim() ?? null
+
+interface Names {
+  name?: string | null
+  description?: string | null
+}
+
+/** What a body says of both, for a change: what it does not say stays. */
+export function saidNames(
+  body: Names & { display_name?: string | null; display_description?: string | null },
+): Names {
+  const name = body.name ?? body.display_name
+  const description = body.description ?? body.display_description
+  return {
+    ...(name === undefined ? {} : { name: trimmed(name) }),
+    ...(description === undefined ? {} : { description: trimmed(description) }),
+  }
+}
+
 /** `{ "<key>": { …properties } }`; what is not named is passed over, as Cinder does where it is not strict. */
 export function bodyOf<
   K extends string,
@@ -106,9 +126,9 @@ export function readList(ctx: Ctx, req: WireRequest, rules: ListRules) {
   }
 }
 
-type Names = Readonly<Record<string, string>>
+type Keys = Readonly<Record<string, string>>
 
-function withOtherNames(keys: Names, { otherNames = {} }: ListRules): Names {
+function withOtherNames(keys: Keys, { otherNames = {} }: ListRules): Keys {
   const others = Object.entries(otherNames).flatMap(([wire, name]) =>
     keys[name] === undefined ? [] : [[wire, keys[name]]],
   )
@@ -116,14 +136,14 @@ function withOtherNames(keys: Names, { otherNames = {} }: ListRules): Names {
 }
 
 /** Wire name → key of what this caller may filter by, at the version of the request. */
-function filterKeysOf(ctx: Ctx, { version }: WireRequest, rules: ListRules): Names {
+function filterKeysOf(ctx: Ctx, { version }: WireRequest, rules: ListRules): Keys {
   const { since = {} } = rules
   const known = onlyOf(ctx, rules, withOtherNames(keysOf(rules.fields, "filter"), rules))
   return Object.fromEntries(Object.entries(known).filter(([name]) => atLeast(version, since[name] ?? "3.0")))
 }
 
 /** Without what is only for administrators, where the caller is none. */
-function onlyOf(ctx: Ctx, { forAdmins }: ListRules, names: Names): Names {
+function onlyOf(ctx: Ctx, { forAdmins }: ListRules, names: Keys): Keys {
   if (!forAdmins || isAdmin(ctx)) return names
   return Object.fromEntries(Object.entries(names).filter(([name]) => !forAdmins.has(name)))
 }
@@ -137,7 +157,7 @@ export function userFilters({ fields, forAdmins }: ListRules): string[] {
  * A list of all would look like the list of what was asked for. Until 3.31 Cinder passes over what users may not ask;
  * what is no filter for administrators either is refused to them in every version.
  */
-function refuseOthers(ctx: Ctx, { query, version }: WireRequest, rules: ListRules, filters: Names): void {
+function refuseOthers(ctx: Ctx, { query, version }: WireRequest, rules: ListRules, filters: Keys): void {
   if (!atLeast(version, "3.31") && !isAdmin(ctx)) return
   const besides = Object.entries(rules.besides ?? {}).filter(([, from]) => atLeast(version, from))
   const known = new Set([...ofPages, ...besides.map(([name]) => name), ...Object.keys(filters)])

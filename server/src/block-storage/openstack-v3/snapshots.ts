@@ -23,7 +23,18 @@ import {
 } from "../index.ts"
 import { countedPage, countOf, toldCount } from "./counted.ts"
 import { snapshotRules as rules } from "./list-rules.ts"
-import { bodyOf, bodyWith, boolean, nameOrNull, nextLink, readBoolean, readList, toldList } from "./parts.ts"
+import {
+  bodyOf,
+  bodyWith,
+  boolean,
+  nameOrNull,
+  nextLink,
+  readBoolean,
+  readList,
+  saidNames,
+  toldList,
+  trimmed,
+} from "./parts.ts"
 
 const { fields } = snapshotNoun
 const idOf = ({ params }: Pick<WireRequest, "params">) => params.snapshot_id ?? ""
@@ -85,8 +96,8 @@ async function create(ctx: Ctx, req: WireRequest<BodyOf<typeof createBody>>) {
   const snapshot = await createSnapshot(ctx, {
     // Who names none names one that is not there.
     volumeId: body.volume_id ?? "",
-    name: body.name ?? body.display_name ?? null,
-    description: body.description ?? body.display_description ?? null,
+    name: trimmed(body.name ?? body.display_name),
+    description: trimmed(body.description ?? body.display_description),
     metadata: (body.metadata ?? {}) as Record<string, string>,
     mayBeInUse: readForce(req),
   })
@@ -104,12 +115,7 @@ const updateBody = bodyWith(
 
 async function update(ctx: Ctx, req: WireRequest<BodyOf<typeof updateBody>>) {
   const { snapshot: body } = req.body
-  const name = body.name ?? body.display_name
-  const description = body.description ?? body.display_description
-  const changes = {
-    ...(name === undefined ? {} : { name }),
-    ...(description === undefined ? {} : { description }),
-  }
+  const changes = saidNames(body)
   return { snapshot: snapshotSummary.show(ctx, req, await updateSnapshot(ctx, { id: idOf(req), changes })) }
 }
 

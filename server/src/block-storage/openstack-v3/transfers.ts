@@ -24,6 +24,7 @@ import {
   readBoolean,
   readList,
   toldList,
+  trimmed,
   uuid,
 } from "./parts.ts"
 
@@ -104,7 +105,11 @@ function transferRoutes({ path, min }: Path): Route[] {
         const { volume_id: volumeId, name } = req.body.transfer
         const kept = (req.body.transfer as { no_snapshots?: boolean | string | null }).no_snapshots
         const keepsSnapshots = readBoolean("no_snapshots", kept, false)
-        const { transfer, key } = await createTransfer(ctx, { volumeId, name: name ?? "", keepsSnapshots })
+        const { transfer, key } = await createTransfer(ctx, {
+          volumeId,
+          name: trimmed(name) ?? "",
+          keepsSnapshots,
+        })
         return { transfer: created.show(ctx, req, { ...transfer, key }) }
       },
     }),

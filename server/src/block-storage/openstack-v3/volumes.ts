@@ -26,8 +26,10 @@ import {
   readBoolean,
   readList,
   readSize,
+  saidNames,
   sizeGib,
   toldList,
+  trimmed,
 } from "./parts.ts"
 import { newVolume, volumeDetail, volumeSummary } from "./volume-view.ts"
 
@@ -71,8 +73,8 @@ async function create(ctx: Ctx, req: WireRequest<BodyOf<typeof createBody>>) {
       "multiattach is no parameter of a volume: take a volume type with the extra spec multiattach='<is> True'.",
     )
   const volume = await createVolume(ctx, {
-    name: body.name ?? body.display_name ?? null,
-    description: body.description ?? body.display_description ?? null,
+    name: trimmed(body.name ?? body.display_name),
+    description: trimmed(body.description ?? body.display_description),
     sizeGib: readSize("size", body.size),
     volumeType: said(body.volume_type),
     imageId: said(body.imageRef),
@@ -104,14 +106,9 @@ const updateBody = bodyWith(
 
 async function update(ctx: Ctx, req: WireRequest<BodyOf<typeof updateBody>>) {
   const { volume: body } = req.body
-  const name = body.name ?? body.display_name
-  const description = body.description ?? body.display_description
   const volume = await updateVolume(ctx, {
     id: idOf(req),
-    changes: {
-      ...(name === undefined ? {} : { name }),
-      ...(description === undefined ? {} : { description }),
-    },
+    changes: saidNames(body),
     metadata: body.metadata ?? null,
   })
   return { volume: newVolume.show(ctx, req, volume) }
