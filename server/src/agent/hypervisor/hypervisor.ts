@@ -137,8 +137,8 @@ export interface MovesVolumes {
    */
   switchVolume(handle: VmHandle, disk: DiskSpec, to: LocalVolume, commit: Commit): Promise<void>
   /**
-   * Ends whatever the two have left of the disk of a volume, and says in which of these back ends the guest has it open;
-   * null: nobody has it open.
+   * Ends whatever the two have left of the disk of a volume, and says in which of these back ends the guest has it
+   * open; null: nobody has it open.
    */
   endMirror(handle: VmHandle, disk: DiskSpec, places: VolumePlaces): Promise<string | null>
 }

@@ -75,7 +75,8 @@ export const nounLists: readonly NounFixture[] = [
           availability_zone, host, backend, metadata, group_id, created_at, updated_at)
         select ${id("volume")}, ${owner}, ${user}, ${name}, ${description}, 1 + g % 50,
           case g % 50 when 0 then 'error' else 'available' end, 'nova', 'host' || g % 100, 'file',
-          jsonb_build_object('k', 'v' || g), case when g > 4 and g % 3 = 0 then ${id("group", "g - g % 4")} end, ${at}, ${at} from ${rows}`,
+          jsonb_build_object('k', 'v' || g), case when g > 4 and g % 3 = 0 then ${id("group", "g - g % 4")} end,
+          ${at}, ${at} from ${rows}`,
       sql`insert into block_storage.volume_key (volume_id, id, sealed, provider, control_location)
         select ${id("volume")}, ${id("key")}, 's', 'luks', 'front-end' from ${rows}`,
     ],
@@ -118,7 +119,8 @@ export const nounLists: readonly NounFixture[] = [
           description, size_gib, status, container, availability_zone, data_at, created_at, updated_at)
         select ${id("backup")}, ${id("volume")}, ${id("snapshot")}, ${id("data")},
           case g % 2 when 0 then md5('backup' || g - 1)::uuid end, ${owner}, ${user}, ${name},
-          ${description}, 1 + g % 50, case g % 50 when 0 then 'error' else 'available' end, 'c' || g % 500, 'nova', ${at}, ${at}, ${at} from ${rows}`,
+          ${description}, 1 + g % 50, case g % 50 when 0 then 'error' else 'available' end, 'c' || g % 500, 'nova',
+          ${at}, ${at}, ${at} from ${rows}`,
     ],
     values: { status: ["error", "deleting"], sizeGib: ["7", "9999"], container: ["c7", "none"], ...said },
   }),
