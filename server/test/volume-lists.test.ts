@@ -109,6 +109,7 @@ test("snapshots and transfers are found by what is said of them", async () => {
     ["name=x", []],
     [`volume_id=${made}`, ["t"]],
     [`volume_id=${plain}`, []],
+    ["project_id=nobody", []],
   ] as const)
     assert.deepEqual(await names("volume-transfers", query), expected, query)
 })
@@ -135,6 +136,10 @@ test("what nobody can filter by is refused, and is passed over for users of old 
   }
   assert.equal((await call("GET", "/volumes?consumes_quota=1", undefined, c.demo, "3.64")).status, 400)
   assert.equal((await call("GET", "/volumes?consumes_quota=maybe")).status, 400)
+})
+
+test("administrators list any project's", async () => {
+  for (const list of lists) await ok("GET", `/${list}?all_tenants=1&project_id=p`, undefined, c.admin)
 })
 
 test("where volumes lie only administrators can ask, in the words that they are shown", async () => {

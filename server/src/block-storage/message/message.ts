@@ -16,7 +16,7 @@ export const messageNoun = noun({
   alias: "message",
   fields: {
     id: uuid(at("id"), { filter: true, sort: true }),
-    projectId: text(at("project_id"), { internal: true }),
+    projectId: text(at("project_id"), { internal: true, filter: true }),
     resourceType: word(messageResources, at("resource_type"), { filter: true }),
     resourceId: uuid(at("resource_id"), { name: "resource_uuid", filter: true }),
     eventId: text(at("event_id"), { filter: true }),

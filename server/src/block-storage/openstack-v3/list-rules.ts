@@ -58,4 +58,7 @@ export const attachmentRules: ListRules = {
 
 export const messageRules: ListRules = { fields: messageNoun.fields }
 
-export const transferRules: ListRules = { fields: transferNoun.fields, otherNames: { display_name: "name" } }
+export const transferRules: ListRules = {
+  fields: transferNoun.fields,
+  otherNames: { display_name: "name", project_id: "source_project_id" },
+}

@@ -49,7 +49,8 @@ export const nounLists: readonly NounFixture[] = [
         from generate_series(1, 1000) g`,
       sql`insert into block_storage.volume_group (id, project_id, user_id, name, description, status, group_type_id,
           availability_zone, created_at)
-        select ${id("group")}, ${owner}, ${user}, ${name}, ${description}, case g % 50 when 0 then 'error' else 'available' end,
+        select ${id("group")}, ${owner}, ${user}, ${name}, ${description},
+          case g % 50 when 0 then 'error' else 'available' end,
           ${id("group_type", "1 + g % 1000")}, 'nova', ${at} from ${rows}`,
       sql`insert into block_storage.group_volume_type (group_id, volume_type_id)
         select ${id("group")}, ${id("volume_type", "1 + g % 1000")} from ${rows}`,
@@ -63,7 +64,8 @@ export const nounLists: readonly NounFixture[] = [
       sql`insert into block_storage.group_snapshot (id, group_id, project_id, user_id, name, description, status,
           group_type_id, created_at)
         select ${id("group_snapshot")}, ${id("group")}, ${owner}, ${user}, ${name}, ${description},
-          case g % 50 when 0 then 'error' else 'available' end, ${id("group_type", "1 + g % 1000")}, ${at} from ${rows}`,
+          case g % 50 when 0 then 'error' else 'available' end,
+          ${id("group_type", "1 + g % 1000")}, ${at} from ${rows}`,
     ],
     values: { status: ["error", "deleting"], ...said },
   }),
@@ -75,8 +77,8 @@ export const nounLists: readonly NounFixture[] = [
           availability_zone, host, backend, metadata, group_id, created_at, updated_at)
         select ${id("volume")}, ${owner}, ${user}, ${name}, ${description}, 1 + g % 50,
           case g % 50 when 0 then 'error' else 'available' end, 'nova', 'host' || g % 100, 'file',
-          jsonb_build_object('k', 'v' || g), case when g > 4 and g % 3 = 0 then ${id("group", "g - g % 4")} end,
-          ${at}, ${at} from ${rows}`,
+          jsonb_build_object('k', 'v' || g),
+          case when g > 4 and g % 3 = 0 then ${id("group", "g - g % 4")} end, ${at}, ${at} from ${rows}`,
       sql`insert into block_storage.volume_key (volume_id, id, sealed, provider, control_location)
         select ${id("volume")}, ${id("key")}, 's', 'luks', 'front-end' from ${rows}`,
     ],
@@ -119,8 +121,8 @@ export const nounLists: readonly NounFixture[] = [
           description, size_gib, status, container, availability_zone, data_at, created_at, updated_at)
         select ${id("backup")}, ${id("volume")}, ${id("snapshot")}, ${id("data")},
           case g % 2 when 0 then md5('backup' || g - 1)::uuid end, ${owner}, ${user}, ${name},
-          ${description}, 1 + g % 50, case g % 50 when 0 then 'error' else 'available' end, 'c' || g % 500, 'nova',
-          ${at}, ${at}, ${at} from ${rows}`,
+          ${description}, 1 + g % 50, case g % 50 when 0 then 'error' else 'available' end,
+          'c' || g % 500, 'nova', ${at}, ${at}, ${at} from ${rows}`,
     ],
     values: { status: ["error", "deleting"], sizeGib: ["7", "9999"], container: ["c7", "none"], ...said },
   }),
