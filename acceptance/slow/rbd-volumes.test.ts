@@ -6,6 +6,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, afterEach, before, describe, test } from "node:test"
 import { agentBackendAway } from "../../server/src/agent/faults.ts"
+import { MemoryBackups } from "../../server/src/agent/testing/memory-backups.ts"
 import { type OneNodeCeph, startCeph } from "../../server/src/agent/testing/one-node-ceph.ts"
 import { makeQemuAgent, type QemuAgent } from "../../server/src/agent/testing/qemu-agent.ts"
 import { testRunAs } from "../../server/src/agent/testing/tiny-driver.ts"
@@ -228,13 +229,21 @@ describe("rbd in guests", () => {
   let subject: QemuAgent
   const guests = new VolumeGuests(dataDir, () => subject, "ceph")
   const stored: Record<string, string> = {}
+  const backups = new MemoryBackups()
 
   before(async () => {
     mkdirSync(dataDir)
     const guest = await makeTinyGuest(dataDir)
     subject = await makeQemuAgent({
       ...{ dataDir, guest, clock: systemClock, log: silentLogger, volumes: [open()] },
-      qemu: { runAs: testRunAs },
+      ...{ qemu: { runAs: testRunAs }, backups },
+      volumeKeys: {
+        of: async () => ({
+          passphrase: "a secret of the cloud",
+          cipher: "aes-xts-plain64",
+          keySizeBits: 256,
+        }),
+      },
       store: async (imageId, _ticket, path) => {
         stored[imageId] = md5(readFileSync(path).subarray(0, mib))
       },
@@ -306,6 +315,37 @@ describe("rbd in guests", () => {
     }
     await eventually("nothing to be left", isClean, { timeoutMs: 60_000, intervalMs: 1_000 })
     assert.equal(existsSync(join(keys, "key")), true)
+  })
+
+  test("an encrypted volume is noise in the pool, grows, and a backup of it has what it had", async () => {
+    const plain = await guests.makeVolume()
+    const volumeId = newUuid()
+    const made = { volumeId, backend: "ceph", sizeBytes: plain.sizeBytes, encrypted: true, fence }
+    await subject.agent.handle("volume.create", made)
+    const source = { kind: "volume" as const, volumeId, backend: "ceph", encrypted: true }
+    const disk = { ...plain, name: volumeId, source }
+    const guest = await guests.boot()
+    await guests.plug(guest, disk)
+    await write(guest, volumeId, 200_000)
+    const raw = await dataOf(volumeId)
+    assert.equal(raw.subarray(0, 4).toString(), "LUKS")
+    assert.ok(!raw.includes("200001\n200002\n"))
+    const dataId = newUuid()
+    const asked = { volumeId, backend: "ceph", dataId, ticket: "t", fence }
+    await subject.agent.handle("volume.backup", { ...asked, chunkBytes: mib })
+    await write(guest, volumeId, 400_000)
+    const sectors = async () => Number(await guests.tell(guest, volumeId, "cat /sys/block/$d/size"))
+    const before = await sectors()
+    await subject.agent.handle("volume.extend", { volumeId, backend: "ceph", sizeBytes: 96 * mib, fence })
+    assert.equal(await sectors(), before + (32 * mib) / 512)
+    assert.equal(await sum(guest, volumeId), sumOf(400_000))
+    await guests.unplug(guest, disk)
+    await subject.agent.handle("volume.restore", asked)
+    const second = await guests.boot([{ ...disk, sizeBytes: 96 * mib }])
+    assert.equal(await sum(second, volumeId), sumOf(200_000))
+    await guests.unplug(second, disk)
+    for (const id of [volumeId, plain.name])
+      await subject.agent.handle("volume.delete", { volumeId: id, backend: "ceph", fence })
   })
 
   test("no process has the key among its arguments", async () => {

@@ -8,7 +8,7 @@
 //   aside.<id>.<any>       kept out of the way
 //
 // Hosts share the pool. A volume's commands all come to one host at a time, as the cloud's row of it says.
-import { open, rm, writeFile } from "node:fs/promises"
+import { mkdir, open, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { agentVolumeExists, agentVolumeNotFound, agentVolumeTooSmall } from "../faults.ts"
@@ -147,6 +147,7 @@ export class RbdVolumeDriver implements VolumeDriver {
   }
 
   async removeLeftovers(): Promise<void> {
+    await rm(this.#filesDir, { recursive: true, force: true })
     for (const image of await this.#images()) {
       // The id is looked at, as the name of another host may begin as this one's.
       const volumeId = image.slice(-idLength)
@@ -180,7 +181,8 @@ export class RbdVolumeDriver implements VolumeDriver {
     origin: Exclude<VolumeOrigin, { kind: "volume" }> | null,
     signal: AbortSignal,
   ): Promise<void> {
-    if (origin && isFileOrigin(origin)) return await this.#makeOfFile(image, sizeBytes, origin, signal)
+    if (origin && isFileOrigin(origin))
+      return await this.#makeOfFile({ volumeId, image, sizeBytes }, origin, signal)
     const data = await origin?.open()
     if (data) mustHold(volumeId, sizeBytes, data.virtualSizeBytes)
     const size = ["--size", `${sizeBytes}B`, "--image-feature", features]
@@ -190,15 +192,16 @@ export class RbdVolumeDriver implements VolumeDriver {
 
   /** As a backup comes in pieces, and LUKS is made in a file. */
   async #makeOfFile(
-    image: string,
-    sizeBytes: number,
+    { volumeId, image, sizeBytes }: { volumeId: string; image: string; sizeBytes: number },
     { write }: FileOrigin,
     signal: AbortSignal,
   ): Promise<void> {
-    const path = join(this.#options.dir, `${image}.${newUuid()}.tmp`)
+    await mkdir(this.#filesDir, { recursive: true, mode: 0o700 })
+    const path = join(this.#filesDir, newUuid())
     try {
       await writeFile(path, "", { mode: 0o600, flag: "wx" })
       await write(path)
+      mustHold(volumeId, sizeBytes, (await stat(path)).size)
       const size = ["--size", `${sizeBytes}B`, "--image-feature", features]
       await this.#ceph.rbd(["create", ...size, this.#spec(image)])
       await this.#fill(image, { path, format: "raw", virtualSizeBytes: sizeBytes }, signal)
@@ -358,6 +361,11 @@ export class RbdVolumeDriver implements VolumeDriver {
     if (monitors.length === 0) throw backendAway(this.name, "Ceph names no monitors")
     await writeSecretFile(this.#keyFile, await this.#ceph.key())
     return { kind: "rbd", pool, image, user, monitors, keyFile: this.#keyFile }
+  }
+
+  /** Of data on their way to the pool. */
+  get #filesDir(): string {
+    return join(this.#options.dir, "files")
   }
 
   get #keyFile(): string {
