@@ -59,6 +59,17 @@ test("an SQL schema is named only by its own service", () => {
   assert.deepEqual(problems, [])
 })
 
+test("the agent runs qemu-img in one place, which obeys no header", () => {
+  const others = files.filter(
+    ({ path, text }) =>
+      path.startsWith("server/src/agent/") && isOfProgram({ path }) && /["'`]qemu-img["'`]/.test(text),
+  )
+  assert.deepEqual(
+    others.map(({ path }) => path),
+    ["server/src/agent/qemu-img.ts"],
+  )
+})
+
 test("what a caller's roles mean is said by policy rules: others ask can(ctx, rule)", () => {
   const asks = /\bcaller\??\.roles\b|\broles\??\.includes\(|\{[^}]*\broles\b[^}]*\} = (\w+\.)*caller\b/
   const problems = files

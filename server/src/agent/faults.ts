@@ -104,6 +104,13 @@ export const agentDiskTooSmall = fault(
     `Disk "${disk}" of ${hasBytes} bytes is smaller than its image, which needs ${needsBytes} bytes.`,
 )
 
+/** Somebody has written into it what QEMU does not write by itself. For operators: a guest may have broken out. */
+export const agentDiskRefused = fault(
+  "conflict",
+  "agent.disk.refused",
+  (file: string, why: string) => `The disk file ${file} is not used: ${why}.`,
+)
+
 export const agentImageRefused = fault(
   "invalid",
   "agent.image.refused",

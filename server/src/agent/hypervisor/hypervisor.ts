@@ -164,7 +164,10 @@ export interface WantedCopy {
   volumeId: string
   /** Of what is made; a copy of this name that an earlier agent has left is ended first. */
   name: string
-  /** Where there are data, a name for the file that it is copied to on the way: a qcow2 image, which can be removed. */
+  /**
+   * Where there are data, a name for the file that it is copied to on the way: raw data, as the hypervisor writes them
+   * and nobody shall obey what it says; it can be removed.
+   */
   to: { kind: "file"; path: string } | { kind: "nothing" }
   /** Copies the volume from outside; called while nothing writes to it. */
   copyStill: () => Promise<void>

@@ -4,10 +4,10 @@ import { createReadStream, mkdirSync, readdirSync, rmSync } from "node:fs"
 import { copyFile, constants as fs, link, rename, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
 import type { Clock } from "../../platform/clock/clock.ts"
-import { exec } from "../../platform/exec/exec.ts"
 import type { Logger } from "../../platform/log/log.ts"
 import { agentCacheFull, agentImageChecksumWrong, agentImageMissing } from "../faults.ts"
 import type { LocalImage } from "../hypervisor/hypervisor.ts"
+import { convertImage } from "../qemu-img.ts"
 import { readStateFile, writeStateFile } from "../state-file.ts"
 import type { ImageStore, OpenedImage } from "./image-store.ts"
 import { inspectImage } from "./inspect-image.ts"
@@ -108,8 +108,8 @@ class DirectoryImageCache implements ImageCache {
       const isNative = image.driver === "raw" || image.driver === "qcow2"
       const format = image.driver === "raw" ? "raw" : "qcow2"
       if (!isNative) {
-        const args = ["convert", "-q", "-f", image.driver, "-O", "qcow2", temporary, converted]
-        await exec("qemu-img", args, { timeoutMs: convertTimeoutMs })
+        const from = { path: temporary, format: image.driver }
+        await convertImage(from, converted, { options: ["-O", "qcow2"], timeoutMs: convertTimeoutMs })
       }
       const ready = isNative ? temporary : converted
       const sizeBytes = await usedBytes(ready)

@@ -1,6 +1,6 @@
 // Decides whether an image's data may be used, and how QEMU must open it.
-import { exec } from "../../platform/exec/exec.ts"
 import { agentImageRefused } from "../faults.ts"
+import { headerProblem, qemuImg } from "../qemu-img.ts"
 import { type SniffedFormat, sniffFile } from "./sniff.ts"
 
 export interface InspectedImage {
@@ -57,6 +57,9 @@ export async function inspectImage(
     )
   }
   judgeSniffed(imageId, diskFormat, driver, await sniffFile(path))
+  // Before any program opens it.
+  const problem = await headerProblem({ path, format: driver })
+  if (problem !== null) throw agentImageRefused(imageId, problem)
   const info = await readInfo(imageId, path, driver)
   judgeInfo(imageId, path, info)
   return { driver, virtualSizeBytes: info["virtual-size"] }
@@ -90,8 +93,8 @@ async function readInfo(
   driver: InspectedImage["driver"],
 ): Promise<QemuImageInfo> {
   const limits = [`--as=${memoryLimitBytes}`, `--cpu=${cpuLimitSeconds}`]
-  const command = ["qemu-img", "info", "-f", driver, "--output=json", path]
-  const result = await exec("prlimit", [...limits, ...command], {
+  const result = await qemuImg(["info", "-f", driver, "--output=json", path], {
+    limits,
     timeoutMs: 2 * cpuLimitSeconds * 1000,
     outputLimitBytes: 1024 * 1024,
     okCodes: [0, 1],

@@ -3,10 +3,10 @@
 import { type FileHandle, open } from "node:fs/promises"
 import { setTimeout as delay } from "node:timers/promises"
 import { type Static, Type } from "typebox"
-import { exec } from "../../platform/exec/exec.ts"
 import { Fault, invalid } from "../../platform/fault/fault.ts"
 import { fits } from "../../platform/schema/compiled.ts"
 import { agentBackupDamaged, agentBackupTooLarge } from "../faults.ts"
+import { qemuImg } from "../qemu-img.ts"
 import { type BackupAccess, type BackupStore, digestBytes, partChunks } from "./backup-store.ts"
 
 /** On their way at a time: the store writes one while another comes. */
@@ -138,7 +138,7 @@ async function findData(
   let extents: unknown
   try {
     const args = ["map", "-U", "-f", "raw", "--output=json", path]
-    extents = JSON.parse((await exec("qemu-img", args, { timeoutMs: mapTimeoutMs, signal })).stdout)
+    extents = JSON.parse((await qemuImg(args, { timeoutMs: mapTimeoutMs, signal })).stdout)
   } catch {
     // Without the program, or in too many pieces: then all is read.
     return all

@@ -1,9 +1,9 @@
 // What every driver of volumes promises, as one suite of tests.
 import assert from "node:assert/strict"
-import { mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { describe, test } from "node:test"
+import { after, before, describe, test } from "node:test"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { agentDataNotFound, agentVolumeExists, agentVolumeNotFound, agentVolumeTooSmall } from "../faults.ts"
 import { inspectImage } from "../image-cache/inspect-image.ts"
@@ -18,6 +18,11 @@ const atRest: TakeCopy = ({ copyStill }) => copyStill()
 /** `open`: a driver over the same volumes, as after a restart of the agent. */
 export function volumeContract(name: string, open: () => VolumeDriver): void {
   describe(`volume contract: ${name}`, () => {
+    const files = mkdtempSync(join(tmpdir(), "kumoi-volume-contract-"))
+    const emptyFile = join(files, "empty")
+    before(() => writeFileSync(emptyFile, ""))
+    after(() => rmSync(files, { recursive: true }))
+
     test("a volume is made once, blank, found by the next driver, and gone when it is deleted", async () => {
       const volumeId = newUuid()
       const driver = open()
@@ -107,7 +112,7 @@ export function volumeContract(name: string, open: () => VolumeDriver): void {
       const volumeId = newUuid()
       const image = (virtualSizeBytes: number) => ({
         kind: "image" as const,
-        open: async () => ({ path: "/dev/null", format: "raw" as const, virtualSizeBytes }),
+        open: async () => ({ path: emptyFile, format: "raw" as const, virtualSizeBytes }),
       })
       await assert.rejects(driver.revert(volumeId, image(mib), signal), agentVolumeNotFound.is)
       await driver.create(volumeId, 2 * mib, null, signal)
@@ -125,7 +130,7 @@ export function volumeContract(name: string, open: () => VolumeDriver): void {
         kind: "image" as const,
         open: async () => {
           fetched++
-          return { path: "/dev/null", format: "raw" as const, virtualSizeBytes }
+          return { path: emptyFile, format: "raw" as const, virtualSizeBytes }
         },
       })
       await assert.rejects(driver.create(volumeId, mib, image(mib + 512), signal), agentVolumeTooSmall.is)

@@ -92,11 +92,11 @@ const copyOf = (volumeId: string, sizeBytes: number, copyId = newUuid()) => ({
 
 const directoryOf = (volumeId: string) => dirname(guests.dataOf(volumeId))
 
-/** QEMU has written more than a header to where the volume is copied on the way. */
+/** QEMU has written to where the volume is copied on the way. */
 async function begun(copyId: string): Promise<void> {
   const hasData = () => {
     const names = existsSync(directoryOf(copyId)) ? readdirSync(directoryOf(copyId)) : []
-    const taken = names.find((name) => name.endsWith(".qcow2.tmp"))
+    const taken = names.find((name) => name.endsWith(".taken.tmp"))
     return taken !== undefined && statSync(join(directoryOf(copyId), taken)).blocks * 512 > mib
   }
   await eventually("the copy to begin", hasData, { intervalMs: 2 })

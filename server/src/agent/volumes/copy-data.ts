@@ -5,6 +5,7 @@ import { exec } from "../../platform/exec/exec.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import type { LocalImage } from "../hypervisor/hypervisor.ts"
 import type { RemoteNode } from "../hypervisor/qemu/remote-volume.ts"
+import { convertImage, convertNode, type ImageFile } from "../qemu-img.ts"
 
 /** A large volume on a slow disk. */
 export const copyTimeoutMs = 6 * 3_600_000
@@ -35,14 +36,13 @@ export async function copySparse(from: string, to: string, signal: AbortSignal):
 
 /** Nothing may write to the source meanwhile, though QEMU may have it open. */
 export async function toImage(
-  format: "raw" | "qcow2",
-  from: string,
+  from: ImageFile,
   to: string,
   diskFormat: string,
   signal: AbortSignal,
 ): Promise<void> {
   // -U: the QEMU of a halted guest keeps its lock.
-  await convert(["-U", "-f", format, ...targetOf(diskFormat), from, to], signal)
+  await convertImage(from, to, { options: ["-U", ...targetOf(diskFormat)], ...within(signal) })
 }
 
 /** The node of QEMU's is one that nothing writes to. */
@@ -52,20 +52,19 @@ export async function nodeToImage(
   diskFormat: string,
   signal: AbortSignal,
 ): Promise<void> {
-  await convert([...secretOf(from), ...targetOf(diskFormat), jsonOf(from), to], signal)
+  const options = [...secretOf(from), ...targetOf(diskFormat)]
+  await convertNode({ driver: "raw", file: from.node }, to, { options, ...within(signal) })
 }
 
 /** The node is there, as large as the image or larger, and blank. */
 export async function toNode(from: LocalImage, to: RemoteNode, signal: AbortSignal): Promise<void> {
   // Nothing is held back of what is written, so it is there when this is over.
   const target = ["-n", "--target-is-zero", "-t", "none", "--target-image-opts"]
-  const args = [...secretOf(to), "-f", from.format, ...target, from.path, optionsOf(to)]
-  await convert(args, signal)
+  const options = [...secretOf(to), ...target]
+  await convertImage(from, optionsOf(to), { options, ...within(signal) })
 }
 
-async function convert(args: readonly string[], signal: AbortSignal): Promise<void> {
-  await exec("qemu-img", ["convert", "-q", ...args], { timeoutMs: copyTimeoutMs, signal })
-}
+const within = (signal: AbortSignal) => ({ timeoutMs: copyTimeoutMs, signal })
 
 function targetOf(diskFormat: string): string[] {
   const [name = "", ...options] = imageFormats[checkImageFormat(diskFormat)] ?? []
@@ -73,8 +72,6 @@ function targetOf(diskFormat: string): string[] {
 }
 
 const secretOf = ({ secret }: RemoteNode) => ["--object", JSON.stringify(secret)]
-
-const jsonOf = ({ node }: RemoteNode) => `json:${JSON.stringify({ driver: "raw", file: node })}`
 
 /** As a list of keys and values, in which a comma is doubled. */
 function optionsOf({ node }: RemoteNode): string {

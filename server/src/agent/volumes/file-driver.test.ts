@@ -12,14 +12,19 @@ import {
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, test } from "node:test"
+import { exec } from "../../platform/exec/exec.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { agentVolumeExists, agentVolumeNotFound } from "../faults.ts"
+import { forge, forgeries } from "../testing/forged-image.ts"
 import { volumeContract } from "./contract.ts"
 import { FileVolumeDriver } from "./file-driver.ts"
 import type { TakeCopy } from "./volume-driver.ts"
 
 const root = mkdtempSync(join(tmpdir(), "kumoi-volumes-"))
-after(() => rmSync(root, { recursive: true }))
+const dir = mkdtempSync(join(tmpdir(), "kumoi-volume-copies-"))
+after(() => {
+  for (const each of [root, dir]) rmSync(each, { recursive: true })
+})
 const mib = 1024 * 1024
 const { signal } = new AbortController()
 const driver = new FileVolumeDriver(root)
@@ -138,6 +143,35 @@ test("a copy that is ended in its middle leaves nothing, and a revert the data o
   assert.equal(readFileSync(data(copy))[0], 9)
   assert.deepEqual(readdirSync(join(root, copy)).sort(), ["volume.json", "volume.raw"])
 })
+
+for (const kind of forgeries) {
+  test(`what QEMU was to copy to is obeyed by nobody: its header is forged (${kind})`, async () => {
+    const volumeId = newUuid()
+    await driver.create(volumeId, 16 * mib, null, signal)
+    const secret = join(dir, "secret")
+    writeFileSync(secret, "for root alone ".repeat(70_000).slice(0, mib), { mode: 0o600 })
+    let written = Buffer.alloc(0)
+    const take: TakeCopy = async ({ to, copyImage }) => {
+      if (to.kind !== "file") return assert.fail("it is copied to a file")
+      await forge(kind, to.path, secret)
+      written = readFileSync(to.path)
+      await copyImage()
+    }
+    const copy = newUuid()
+    await driver.create(copy, 16 * mib, { kind: "volume", volumeId, take }, signal)
+    const copied = readFileSync(data(copy))
+    assert.ok(copied.subarray(0, written.length).equals(written), "they are data like any others")
+    assert.ok(!copied.includes("for root alone"))
+    for (const diskFormat of ["raw", "qcow2", "vmdk"]) {
+      const path = join(dir, `${newUuid()}.${diskFormat}`)
+      await driver.copyOut(volumeId, { path, diskFormat, take }, signal)
+      const raw = `${path}.read`
+      await exec("qemu-img", ["convert", "-f", diskFormat, "-O", "raw", path, raw])
+      assert.ok(readFileSync(raw).subarray(0, written.length).equals(written))
+      assert.ok(!readFileSync(raw).includes("for root alone"))
+    }
+  })
+}
 
 test("what a killed agent was copying is removed, and nothing that has its name", async () => {
   const [volume, half, unknown] = [newUuid(), newUuid(), newUuid()]

@@ -126,13 +126,14 @@ export class FileVolumeDriver implements VolumeDriver {
     const from = this.#data(volumeId)
     const taken = `${path}.tmp`
     const to = { kind: "file" as const, path: taken }
-    const copyStill = () =>
-      diskFormat === "raw" ? copySparse(from, path, signal) : toImage("raw", from, path, diskFormat, signal)
-    const copyImage = () =>
-      diskFormat === "qcow2" ? rename(taken, path) : toImage("qcow2", taken, path, diskFormat, signal)
+    // Into a file that nobody else has open: QEMU may keep what it was lent, and write to it later.
+    const copyOf = (data: string) =>
+      diskFormat === "raw"
+        ? copySparse(data, path, signal)
+        : toImage({ path: data, format: "raw" }, path, diskFormat, signal)
     try {
       await makeEmpty(path)
-      await take({ to, copyStill, copyImage })
+      await take({ to, copyStill: () => copyOf(from), copyImage: () => copyOf(taken) })
     } finally {
       await rm(taken, { force: true })
     }
@@ -226,17 +227,17 @@ export class FileVolumeDriver implements VolumeDriver {
     if (origin.kind === "image") {
       const image = await origin.open()
       mustHold(volumeId, sizeBytes, image.virtualSizeBytes)
-      return await toImage(image.format, image.path, to, "raw", signal)
+      return await toImage(image, to, "raw", signal)
     }
     if (isFileOrigin(origin)) return await origin.write(to)
     const from = await this.#existing(origin.volumeId)
     mustHold(volumeId, sizeBytes, from.sizeBytes)
     const path = this.#data(origin.volumeId)
-    const taken = `${to}.qcow2${this.#temporary}`
+    const taken = `${to}.taken${this.#temporary}`
     await origin.take({
       to: { kind: "file", path: taken },
       copyStill: () => copySparse(path, to, signal),
-      copyImage: () => toImage("qcow2", taken, to, "raw", signal),
+      copyImage: () => copySparse(taken, to, signal),
     })
     await rm(taken, { force: true })
   }

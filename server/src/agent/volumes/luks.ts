@@ -2,11 +2,11 @@
 // ends, copies, snapshots and moves know nothing of it. The guest has the volume without the header.
 import { mkdir, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { exec } from "../../platform/exec/exec.ts"
 import { describeError } from "../../platform/fault/fault.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { agentCipherUnsupported } from "../faults.ts"
 import type { LocalImage } from "../hypervisor/hypervisor.ts"
+import { convertImage, qemuImg } from "../qemu-img.ts"
 import { copyTimeoutMs } from "./copy-data.ts"
 import type { VolumeKey } from "./volume-keys.ts"
 
@@ -48,9 +48,9 @@ export async function writeLuksImage(path: string, image: LocalImage, making: Ma
     await create(path, image.virtualSizeBytes, secret, making)
     const file = path.replaceAll(",", ",,")
     const target = `driver=luks,key-secret=${secretId},file.driver=file,file.filename=${file}`
-    const args = ["-q", "-n", "-f", image.format, "--target-image-opts", image.path, target]
+    const options = ["--object", secret, "-n", "--target-image-opts"]
     const { signal } = making
-    await exec("qemu-img", ["convert", "--object", secret, ...args], { timeoutMs: copyTimeoutMs, signal })
+    await convertImage(image, target, { options, timeoutMs: copyTimeoutMs, signal })
   })
 }
 
@@ -64,7 +64,7 @@ async function create(
   const args = ["create", "-q", "-f", "luks", "--object", secret, "-o", options, path, String(sizeBytes)]
   for (let left = triesMost; ; left--) {
     try {
-      await exec("qemu-img", args, { timeoutMs: copyTimeoutMs, signal })
+      await qemuImg(args, { timeoutMs: copyTimeoutMs, signal })
       return
     } catch (error) {
       // It times its own hashing, and gives up when the kernel's clock of a thread has not moved meanwhile.

@@ -2,13 +2,11 @@
 // goes on: what the guest is about to overwrite is copied before that. Where QEMU, having given up root, cannot reach a
 // target, the guest is paused and the volumes are read from outside.
 //
-// The target is a qcow2 image: in a raw file the job would take room for every zero of the volume.
-import { chmod, rm } from "node:fs/promises"
+// What is copied is taken over from there by whoever asked for it (job-target.ts).
+import { rm } from "node:fs/promises"
 import { eventually } from "../../../platform/clock/clock.ts"
-import { exec } from "../../../platform/exec/exec.ts"
 import { agentVolumeCopyBroken } from "../../faults.ts"
 import {
-  addBlockdev,
   type Backup,
   cancelJob,
   dismissJob,
@@ -24,9 +22,8 @@ import {
 import type { RunningCopy, WantedCopy } from "../hypervisor.ts"
 import { volumeNames } from "./devices.ts"
 import { closeNode } from "./hotplug.ts"
+import { openTarget } from "./job-target.ts"
 import type { QemuMachine } from "./machine.ts"
-import { reachedBy } from "./reach.ts"
-import { lend } from "./volumes.ts"
 
 type User = { uid: number; gid: number } | null
 
@@ -69,13 +66,15 @@ async function beginCopies(
 ): Promise<RunningCopy[]> {
   const qmp = await machine.qmp("copy volumes of")
   for (const { name } of copies) await drop(qmp, namesOf(name))
-  const nodes = new Map((await queryBlockNodes(qmp)).map((node) => [node["node-name"], node]))
-  const isOpen = ({ volumeId }: WantedCopy) => nodes.has(volumeNames(volumeId).node)
+  const nodes = await queryBlockNodes(qmp)
+  const names = new Set(nodes.map((node) => node["node-name"]))
+  const isOpen = ({ volumeId }: WantedCopy) => names.has(volumeNames(volumeId).node)
   const open = copies.filter(isOpen)
   try {
     for (const copy of open) {
-      const sizeBytes = nodes.get(volumeNames(copy.volumeId).node)?.image["virtual-size"] ?? 0
-      if (await openTarget(machine, qmp, { copy, sizeBytes, runAs })) continue
+      const { node } = namesOf(copy.name)
+      const source = volumeNames(copy.volumeId).node
+      if (await openTarget(machine, qmp, nodes, { node, path: pathOf(copy), source, runAs })) continue
       await forget(qmp, open)
       await copyPaused(machine, copies)
       return copies.map(() => ({ end: async () => {} }))
@@ -117,28 +116,6 @@ export async function endCopies(machine: QemuMachine): Promise<void> {
   for (const { id } of await queryJobs(qmp)) if (id.startsWith(jobPrefix)) await endJob(qmp, id)
   for (const { "node-name": node } of await queryBlockNodes(qmp)) {
     if (node.startsWith(nodePrefix)) await closeNode(qmp, node)
-  }
-}
-
-/** False when QEMU may not open it. */
-async function openTarget(
-  machine: QemuMachine,
-  qmp: QmpConnection,
-  { copy, sizeBytes, runAs }: { copy: WantedCopy; sizeBytes: number; runAs: User },
-): Promise<boolean> {
-  const path = pathOf(copy)
-  // The two have one size, as the job wants it; QEMU may not have seen yet that the volume is larger.
-  await exec("qemu-img", ["create", "-q", "-f", "qcow2", path, String(sizeBytes)])
-  await chmod(path, 0o600)
-  const sparse = { discard: "unmap", "detect-zeroes": "unmap" }
-  const file = { driver: "file", filename: reachedBy(machine, path) }
-  const { node } = namesOf(copy.name)
-  try {
-    await lend(path, runAs, () => addBlockdev(qmp, { driver: "qcow2", "node-name": node, ...sparse, file }))
-    return true
-  } catch (error) {
-    if (error instanceof QmpError && /Permission denied/.test(error.message)) return false
-    throw error
   }
 }
 

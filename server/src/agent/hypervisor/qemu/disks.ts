@@ -7,6 +7,7 @@ import { join } from "node:path"
 import { exec } from "../../../platform/exec/exec.ts"
 import { agentDiskTooSmall } from "../../faults.ts"
 import type { DiskSpec } from "../../protocol.ts"
+import { checkHeader, createOverlay, growImage } from "../../qemu-img.ts"
 import type { EnsureInput, LocalImage, LocalVolume } from "../hypervisor.ts"
 import { type DiskNames, isEncrypted, namedDisks, type QemuObject, volumeNames } from "./devices.ts"
 import { type RemoteNode, remoteNode } from "./remote-volume.ts"
@@ -121,10 +122,7 @@ async function makeOverlay(path: string, file: DiskFile, image: LocalImage): Pro
   if (sizeBytes < image.virtualSizeBytes) {
     throw agentDiskTooSmall(file.disk.name, sizeBytes, image.virtualSizeBytes)
   }
-  const base = ["-b", image.path, "-F", image.format]
-  await exec("qemu-img", ["create", "-q", "-f", "qcow2", ...base, path, String(sizeBytes)], {
-    timeoutMs: imageToolTimeoutMs,
-  })
+  await createOverlay(path, image, sizeBytes, imageToolTimeoutMs)
 }
 
 async function makeBlank(path: string, disk: DiskSpec, properties: Record<string, string>): Promise<void> {
@@ -150,7 +148,10 @@ async function growDisk(file: DiskFile): Promise<void> {
     if (size < file.disk.sizeBytes) await truncate(file.path, file.disk.sizeBytes)
     return
   }
-  await exec("qemu-img", ["resize", "-q", "-f", "qcow2", file.path, String(file.disk.sizeBytes)], {
-    timeoutMs: imageToolTimeoutMs,
-  })
+  await growImage(file, file.disk.sizeBytes, imageToolTimeoutMs)
+}
+
+/** QEMU opens them as root, and only then becomes who it is to be. None of the machine's runs now. */
+export async function checkDisks(directory: RunDirectory, input: EnsureInput): Promise<void> {
+  for (const file of diskFiles(directory, input)) if (file.path !== "") await checkHeader(file)
 }

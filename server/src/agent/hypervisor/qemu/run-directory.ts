@@ -1,7 +1,7 @@
 // Where a machine's files lie. Everything is derived from the server's id, so that a machine is found again even
 // when the agent died before it wrote anything down.
 //
-//   vms/<serverId>/  spec.json handle.json disks/ jobs/ config-drive.iso serial.log qemu.log qemu.pid *.sock
+//   vms/<serverId>/  spec.json handle.json started.json disks/ jobs/ config-drive.iso serial.log qemu.log qemu.pid *.sock
 import { existsSync, rmdirSync, rmSync } from "node:fs"
 import { mkdir } from "node:fs/promises"
 import { dirname, join } from "node:path"
@@ -29,6 +29,8 @@ export interface RunDirectory {
   /** The guest's memory while it is suspended, and the command line that takes it up. */
   memory: string
   savedLine: string
+  /** The command line that its process was started with, whatever that says of itself by now. */
+  startedLine: string
   /** In a directory that QEMU's own user can always reach, there only while something passes through it. */
   transferSocket: string
   /** What opens encrypted volumes, there only while QEMU starts. */
@@ -62,6 +64,7 @@ export function runDirectory(vmsDir: string, serverId: string): RunDirectory {
     serialSocket: join(sockets, "serial.sock"),
     memory: join(root, "memory"),
     savedLine: join(root, "memory.json"),
+    startedLine: join(root, "started.json"),
     transferSocket: join(volatileDirectory(`${root}/transfer`), "memory.sock"),
     keys: volatileDirectory(`${root}/keys`),
   }

@@ -1,21 +1,22 @@
 // Copies a disk to a qcow2 file that needs no other. Of a running machine QEMU itself copies the disk as it is at
 // this moment while the guest goes on writing. Where QEMU, having given up root, cannot reach the target, the guest
 // is paused and the disk is read from outside.
-import { chown, copyFile, rename, rm, stat } from "node:fs/promises"
+import { copyFile, rename, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
-import { exec } from "../../../platform/exec/exec.ts"
 import { agentDiskMissing } from "../../faults.ts"
+import { convertImage, type ImageFile } from "../../qemu-img.ts"
 import {
-  addBlockdev,
   backupBlockdev,
   deleteBlockdev,
   eventuallyInQemu,
   QmpError,
   queryBlockJobs,
+  queryBlockNodes,
 } from "../../qmp/index.ts"
+import { copySparse } from "../../volumes/copy-data.ts"
 import type { DiskFile } from "./disks.ts"
+import { openTarget } from "./job-target.ts"
 import type { QemuMachine } from "./machine.ts"
-import { reachedBy } from "./reach.ts"
 
 const copyTimeoutMs = 3_600_000
 const jobId = "snapshot"
@@ -30,16 +31,21 @@ export async function snapshotDisk(
 ): Promise<{ sizeBytes: number }> {
   const file = files.find((one) => one.disk.name === diskName)
   if (!file) throw agentDiskMissing(machine.serverId, diskName)
-  const work = join(machine.directory.jobs, "snapshot.qcow2")
-  await rm(work, { force: true })
+  // Where QEMU writes, and what is made of that: it may write there for as long as it lives.
+  const work = join(machine.directory.jobs, "snapshot.raw")
+  const whole = join(machine.directory.jobs, "snapshot.qcow2")
+  const remove = async () => {
+    for (const path of [work, whole]) await rm(path, { force: true })
+  }
+  await remove()
   try {
-    if (!machine.isAlive) await convert(file, work, false)
-    else if (!(await backup(machine, file, work, runAs))) await convertPaused(machine, file, work)
-    await chown(work, process.getuid?.() ?? 0, process.getgid?.() ?? 0)
-    await moveFile(work, toPath)
+    if (!machine.isAlive) await convert(file, whole)
+    else if (await backup(machine, file, work, runAs)) await convert({ path: work, format: "raw" }, whole)
+    else await convertPaused(machine, file, work, whole)
+    await moveFile(whole, toPath)
     return { sizeBytes: (await stat(toPath)).size }
   } finally {
-    await rm(work, { force: true })
+    await remove()
   }
 }
 
@@ -51,22 +57,10 @@ async function backup(
   runAs: { uid: number; gid: number } | null,
 ): Promise<boolean> {
   const qmp = await machine.qmp("snapshot")
-  const sizeBytes = await virtualSize(file)
-  await exec("qemu-img", ["create", "-q", "-f", "qcow2", work, String(sizeBytes)])
-  if (runAs) await chown(work, runAs.uid, runAs.gid)
   await dropLeftover(machine)
-  try {
-    await addBlockdev(qmp, {
-      driver: "qcow2",
-      "node-name": targetNode,
-      "detect-zeroes": "unmap",
-      discard: "unmap",
-      file: { driver: "file", filename: reachedBy(machine, work) },
-    })
-  } catch (error) {
-    if (error instanceof QmpError && /Permission denied/.test(error.message)) return false
-    throw error
-  }
+  const nodes = await queryBlockNodes(qmp)
+  const target = { node: targetNode, path: work, source: file.names.node, runAs }
+  if (!(await openTarget(machine, qmp, nodes, target))) return false
   const events = qmp.events()
   try {
     await backupBlockdev(qmp, {
@@ -117,29 +111,22 @@ async function dropLeftover(machine: QemuMachine): Promise<void> {
   }
 }
 
-async function convertPaused(machine: QemuMachine, file: DiskFile, work: string): Promise<void> {
+/** What has a header is read from a copy: QEMU, halted or not, may write into the one that it has. */
+async function convertPaused(machine: QemuMachine, file: DiskFile, work: string, to: string): Promise<void> {
   await rm(work, { force: true })
   const wasRunning = machine.state.power === "running"
   // Stopping the guest also writes back what QEMU holds of the disk, so the file is whole.
   if (wasRunning) await machine.pause()
   try {
-    await convert(file, work, true)
+    await copySparse(file.path, work, AbortSignal.timeout(copyTimeoutMs))
   } finally {
     if (wasRunning) await machine.resume()
   }
+  await convert({ ...file, path: work }, to)
 }
 
-async function convert(file: DiskFile, work: string, isShared: boolean): Promise<void> {
-  const share = isShared ? ["-U"] : []
-  await exec("qemu-img", ["convert", "-q", ...share, "-f", file.format, "-O", "qcow2", file.path, work], {
-    timeoutMs: copyTimeoutMs,
-  })
-}
-
-async function virtualSize(file: DiskFile): Promise<number> {
-  const info = await exec("qemu-img", ["info", "-U", "-f", file.format, "--output=json", file.path])
-  const parsed: { "virtual-size": number } = JSON.parse(info.stdout)
-  return parsed["virtual-size"]
+async function convert(from: ImageFile, to: string): Promise<void> {
+  await convertImage(from, to, { options: ["-O", "qcow2"], timeoutMs: copyTimeoutMs })
 }
 
 async function moveFile(from: string, to: string): Promise<void> {

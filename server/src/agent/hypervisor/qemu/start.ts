@@ -8,6 +8,7 @@ import { writeStateFile } from "../../state-file.ts"
 import type { VolumeKeys } from "../../volumes/volume-keys.ts"
 import type { EnsureInput } from "../hypervisor.ts"
 import { commandLine, type MachineOptions } from "./command-line.ts"
+import { checkDisks } from "./disks.ts"
 import { handleOf } from "./handle.ts"
 import { hotplugVif } from "./hotplug.ts"
 import { findByPidFile } from "./left-behind.ts"
@@ -15,7 +16,7 @@ import type { QemuMachine } from "./machine.ts"
 import { withReach } from "./reach.ts"
 import { makeRunDirectory, type RunDirectory, removeSockets } from "./run-directory.ts"
 import { restoreLine, savedVifIds, savedVolumeIds } from "./saved-line.ts"
-import { dropSavedMemory, readSavedLine } from "./suspend.ts"
+import { dropSavedMemory, readSavedLine, type SavedMachine } from "./suspend.ts"
 import { withKeyFiles } from "./volume-keys.ts"
 import { plugNewVolumes } from "./volumes.ts"
 
@@ -37,6 +38,7 @@ const strayWaitMs = 2_000
 export async function startMachine(machine: QemuMachine, input: EnsureInput, how: StartHow): Promise<void> {
   const { directory } = machine
   const { firmware, hasTapOffload, runAs } = how.options
+  await checkDisks(directory, input)
   // Of the last process there may still be a connection, which is not the new one's.
   await machine.refresh()
   removeSockets(directory)
@@ -68,6 +70,7 @@ async function launchOnce(
   const { directory, serverId } = machine
   const keep = (identity: ProcessIdentity) =>
     writeStateFile(directory.handle, handleOf(directory, serverId, identity))
+  await writeStateFile(directory.startedLine, { args } satisfies SavedMachine)
   const begin = () =>
     withKeyFiles(directory, input.spec.disks, keys, () =>
       withReach(vmsDir, inherit, (all) => machine.launch(prefix, args, keep, all)),

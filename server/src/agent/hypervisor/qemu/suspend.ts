@@ -2,7 +2,7 @@
 // While the file `memory` is there the guest has run no further than it says: it is put in place after the guest was
 // halted, and removed before the guest goes on. So a process beside it can be ended at any time, and a crash at any
 // moment leaves either the running guest or the whole suspended one.
-import { chmodSync, chownSync, createWriteStream, readFileSync } from "node:fs"
+import { chmodSync, chownSync, createWriteStream } from "node:fs"
 import { mkdir, rename, rm } from "node:fs/promises"
 import { createServer, type Socket } from "node:net"
 import { dirname } from "node:path"
@@ -32,12 +32,12 @@ import { savedLine } from "./saved-line.ts"
 const saveTimeoutMs = 600_000
 const pollMs = 20
 
-interface SavedMachine {
-  args: string[]
+export interface SavedMachine {
+  args: readonly string[]
 }
 
 /** The command line that the memory belongs to; null when nothing is saved. */
-export function readSavedLine(directory: RunDirectory): string[] | null {
+export function readSavedLine(directory: RunDirectory): readonly string[] | null {
   if (!hasSavedMemory(directory)) return null
   // Written by `saveMemory`, before the memory was put in place.
   return (readStateFile(directory.savedLine) as SavedMachine).args
@@ -52,7 +52,7 @@ export async function saveMemory(
   const { directory } = machine
   const qmp = await machine.qmp("suspend")
   const args = savedLine({
-    args: commandLineOf(machine.identity?.pid ?? -1),
+    args: startedLineOf(machine),
     buses: await queryPci(qmp),
     vifDevices: input.vifs.map((vif) => vifDevice(input.spec, vif)),
     volumes: diskFiles(directory, input).flatMap((file) =>
@@ -66,7 +66,7 @@ export async function saveMemory(
           ]
         : [],
     ),
-    machineType: await queryMachineType(qmp),
+    machineType: await machineTypeOf(qmp),
   })
   await writeStateFile(directory.savedLine, { args } satisfies SavedMachine)
   await machine.pause()
@@ -150,7 +150,19 @@ async function migrationEnd(machine: QemuMachine, qmp: Qmp): Promise<void> {
   if (end.status !== "completed") throw new Error(end["error-desc"] ?? `QEMU says: ${end.status}`)
 }
 
-/** Without the program's name. A machine that an older Kumoi has started is told truly by this, and by nothing else. */
-function commandLineOf(pid: number): string[] {
-  return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(1, -1)
+/**
+ * Not read from the process: who has broken out of it has written there what it likes, and the next one is begun as
+ * root.
+ */
+function startedLineOf({ directory, serverId }: QemuMachine): readonly string[] {
+  const started = readStateFile(directory.startedLine) as SavedMachine | undefined
+  if (started) return started.args
+  throw agentSuspendFailed(serverId, "it is not known how it was started; a hard reboot helps")
+}
+
+/** QEMU's own word, which becomes a part of the command line. */
+async function machineTypeOf(qmp: Qmp): Promise<string> {
+  const type = await queryMachineType(qmp)
+  if (/^pc-(i440fx|q35)-[\w.-]{1,40}$/.test(type)) return type
+  throw new Error("QEMU does not say what machine it is")
 }
