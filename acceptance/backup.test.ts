@@ -41,6 +41,30 @@ async function createImage(cloud: TestCloud, session: Session, name: string): Pr
   return id
 }
 
+/** Of a volume of its own. Returns the backup's id when it is whole. */
+async function createVolumeBackup(session: Session): Promise<string> {
+  const base = "/volume/v3"
+  const untilAvailable = async (kind: string, id: string) =>
+    await eventually(`the ${kind} to be available`, async () => {
+      const { status } = (await session.get(`${base}/${kind}s/${id}`))[kind]
+      assert.notEqual(status, "error")
+      return status === "available"
+    })
+  const { volume } = await session.must("POST", `${base}/volumes`, { volume: { size: 1 } })
+  await untilAvailable("volume", volume.id)
+  const { backup } = await session.must("POST", `${base}/backups`, { backup: { volume_id: volume.id } })
+  await untilAvailable("backup", backup.id)
+  return backup.id
+}
+
+async function volumeBackups(cloud: TestCloud): Promise<{ unknown: number; missing: string[] }> {
+  const said = JSON.parse((await cloud.kumoi("volume-backup", "unknown", "--json")).stdout)
+  return {
+    unknown: said.data.length,
+    missing: said.missing.map(({ backupId }: { backupId: string }) => backupId),
+  }
+}
+
 async function findings(cloud: TestCloud): Promise<Finding[]> {
   const { hosts } = JSON.parse((await cloud.kumoi("host", "unknown", "--json")).stdout)
   return hosts.flatMap((host: { findings: Finding[] }) => host.findings)
@@ -54,8 +78,10 @@ test("back up, go on, restore: nothing is lost, what differs is listed, and know
   const known = await createServer(session, "known")
   const deleted = await createServer(session, "deleted-since")
   const oldImage = await createImage(cloud, session, "old-image")
+  const oldBackup = await createVolumeBackup(session)
   const backup = join(place, "first")
-  assert.match((await cloud.kumoi("backup", backup, "--images")).stdout, /database: \d+ tables.*\n.*files/s)
+  const { stdout } = await cloud.kumoi("backup", backup, "--images", "--volume-backups")
+  assert.match(stdout, /database: \d+ tables.*\n.*files.*backups of volumes: 1 \(copied/s)
   assert.equal(statSync(backup).mode & 0o077, 0)
   // Never over another one; never from or into what is not right.
   assert.match((await attempt(cloud, "backup", backup)).stderr, /is not empty/)
@@ -67,6 +93,11 @@ test("back up, go on, restore: nothing is lost, what differs is listed, and know
   const newImage = await createImage(cloud, session, "new-image")
   await session.must("DELETE", `/image/v2/images/${oldImage}`)
   await session.deleteServer(deleted)
+  await createVolumeBackup(session)
+  await session.must("DELETE", `/volume/v3/backups/${oldBackup}`)
+  const store = join(cloud.dataDir, "volume-backups/volumebackups")
+  await eventually("the old backup's data to be gone", async () => readdirSync(store).length === 1)
+  assert.deepEqual(await volumeBackups(cloud), { unknown: 0, missing: [] })
   // Only a host that was in the cloud's epoch can tell that the database is older than its machines.
   const epoch = join(cloud.dataDir, "agent/epoch.json")
   await eventually("the host to be in the cloud's epoch", async () => existsSync(epoch))
@@ -111,6 +142,9 @@ test("back up, go on, restore: nothing is lost, what differs is listed, and know
   const download = await again.send("GET", `/image/v2/images/${oldImage}/file`)
   assert.equal(download.status, 200)
   assert.ok(stored.some((file) => file.startsWith(newImage)))
+
+  // The old backup's data are back, and what was backed up since is there and listed.
+  assert.deepEqual(await volumeBackups(cloud), { unknown: 1, missing: [] })
 
   // A destroy keeps the disks until the host agrees with the database.
   await again.send("DELETE", `/compute/v2.1/servers/${deleted}`)

@@ -60,6 +60,10 @@ const commands: Record<string, Command> = {
     summary: "files of the image store that no image names: list, discard them",
     load: async () => (await import("./launch/image.ts")).image,
   },
+  "volume-backup": {
+    summary: "data in the store of volume backups that no backup is of: list, discard them",
+    load: async () => (await import("./launch/volume-backup.ts")).volumeBackup,
+  },
   saga: {
     summary: "work that is stuck or waits: list, describe, resume",
     load: async () => (await import("./launch/saga.ts")).saga,

@@ -222,6 +222,12 @@ export const backupStoreAway = fault(
   "block_storage.backup.store_away",
   () => "The store of backups does not answer now; try again.",
 )
+/** For operators: no request names it. */
+export const unknownDataNotFound = fault(
+  "not_found",
+  "block_storage.backup.unknown_data_not_found",
+  (id: string) => `No data "${id}" without a backup are in the store of backups.`,
+)
 /** What was written once is not there any more, or is something else. */
 export const backupDamaged = fault(
   "conflict",

@@ -38,12 +38,21 @@ export { type Backup, backupNoun } from "./backup/backup.ts"
 export { createBackup } from "./backup/create.ts"
 export { deleteBackup } from "./backup/delete.ts"
 export { digestsOfPart, openData, readChunk } from "./backup/fetch.ts"
+export { placeOfData } from "./backup/file-store.ts"
 export { type FromHost, finishData, offerChunks, putChunk } from "./backup/keep.ts"
+export { backupDirectory } from "./backup/object-store.ts"
 export { countBackups, getBackup, listBackups } from "./backup/read.ts"
 export { type ExportedBackup, exportBackup, importBackup } from "./backup/record.ts"
 export { restoreBackup } from "./backup/restore.ts"
 export { checkBackupTicket } from "./backup/ticket.ts"
+export {
+  discardUnknownBackup,
+  listUnknownBackups,
+  type MissingData,
+  type UnknownData,
+} from "./backup/unknown.ts"
 export { resetBackupStatus, resetBackupStatuses, updateBackup } from "./backup/update.ts"
+export { backupsWithData } from "./backup/whole.ts"
 export * from "./faults.ts"
 export { createGroup } from "./group/create.ts"
 export { deleteGroup } from "./group/delete.ts"

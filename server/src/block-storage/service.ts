@@ -1,7 +1,7 @@
 import type { Service } from "../engine/service.ts"
 import { createBackupSaga } from "./backup/create.saga.ts"
 import { deleteBackupSaga } from "./backup/delete.saga.ts"
-import { backupDataReconciler } from "./backup/remove.reconciler.ts"
+import { backupDataReconciler, backupStoreReconciler } from "./backup/remove.reconciler.ts"
 import { restoreBackupSaga } from "./backup/restore.saga.ts"
 import "./config.ts"
 import { createGroupSaga } from "./group/create.saga.ts"
@@ -62,7 +62,7 @@ export const blockStorageService: Service = {
     deleteBackupSaga,
     restoreBackupSaga,
   ],
-  reconcilers: [leftoversReconciler, pruneMessagesReconciler, backupDataReconciler],
+  reconcilers: [leftoversReconciler, pruneMessagesReconciler, backupDataReconciler, backupStoreReconciler],
   seed: async (platform) => {
     await seedVolumeTypes(platform)
     await seedGroupTypes(platform)

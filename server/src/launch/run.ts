@@ -235,6 +235,8 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
       await (await import("./host-answer.ts")).answerHost(cloud, question),
     "/image": async (question: unknown) =>
       await (await import("./image-answer.ts")).answerImage(cloud.platform, question),
+    "/volume-backup": async (question: unknown) =>
+      await (await import("./volume-backup-answer.ts")).answerVolumeBackup(cloud.platform, question),
     "/keys": async (question: unknown) =>
       await (await import("./keys-answer.ts")).answerKeys(cloud.platform, question),
     "/saga": async (question: unknown) =>

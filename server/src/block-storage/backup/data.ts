@@ -8,6 +8,7 @@ import { describeError } from "../../platform/fault/fault.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { objectStore } from "./object-store.ts"
 import { advanceBackup, type BackupTask, heldBackup } from "./store.ts"
+import { isStoreInEpoch } from "./store-epoch.ts"
 
 /** Each run of a task writes under an id of its own, so that none meets what an earlier one still sends. */
 export async function beginData(tx: Tx, task: BackupTask): Promise<string> {
@@ -76,5 +77,8 @@ export async function removeGoing(platform: Platform, dataId: string): Promise<v
 export async function removeObjects(platform: Platform, dataId: string): Promise<void> {
   const data = await selectData(platform.db, dataId)
   if (!data?.isGoing) return
-  await objectStore(platform).deleteAll(data.container, dataId)
+  const store = objectStore(platform)
+  if (await isStoreInEpoch(platform)) await store.deleteAll(data.container, dataId)
+  // What no row knows may stand on it.
+  else await store.setAside(data.container, dataId)
 }

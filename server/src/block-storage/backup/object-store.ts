@@ -14,9 +14,33 @@ export interface ObjectStore {
   list(container: string, prefix: string): AsyncIterable<string>
   /** All whose names begin so, up to a `/`. Succeeds when there are none. */
   deleteAll(container: string, prefix: string): Promise<void>
+  /** As `deleteAll`; they are kept where no name leads to them. */
+  setAside(container: string, prefix: string): Promise<void>
+  /** What is before the first `/` of names, with all its objects. */
+  prefixes(): AsyncIterable<StoredPrefix>
+  /** What was set aside. */
+  asides(): AsyncIterable<StoredPrefix>
+  /** For good. False: there is none. */
+  discard(prefix: StoredPrefix): Promise<boolean>
+  /** A word about the store itself, and no object. */
+  mark(): Promise<string | null>
+  setMark(text: string): Promise<void>
+}
+
+export interface StoredPrefix {
+  /** Tells it from all others. */
+  key: string
+  prefix: string
+  sizeBytes(): Promise<number>
+  /** As `get`, of a name below it. */
+  get(name: string): Promise<Buffer | null>
 }
 
 export function objectStore({ config }: Pick<Platform, "config">): ObjectStore {
-  const { directory, reservedBytes } = config.blockStorage.backup
-  return new FileObjectStore({ directory: directory || `${config.dataDir}/volume-backups`, reservedBytes })
+  const { reservedBytes } = config.blockStorage.backup
+  return new FileObjectStore({ directory: backupDirectory(config), reservedBytes })
+}
+
+export function backupDirectory({ blockStorage, dataDir }: Platform["config"]): string {
+  return blockStorage.backup.directory || `${dataDir}/volume-backups`
 }

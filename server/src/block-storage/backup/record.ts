@@ -2,6 +2,7 @@
 // administrator, and still nothing of it is believed that the store does not say itself.
 import { createHash } from "node:crypto"
 import { Type } from "typebox"
+import type { Platform } from "../../platform/context/context.ts"
 import { jsonb, transact } from "../../platform/db/database.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
 import { insertThing } from "../../platform/noun/list.ts"
@@ -16,6 +17,7 @@ import { actorOf } from "../volume/task.ts"
 import { backupNoun } from "./backup.ts"
 import { lockData } from "./data.ts"
 import { readIndex, readStored } from "./fetch.ts"
+import type { Manifest } from "./manifest.ts"
 import { notifyBackup } from "./notification.ts"
 import { objectStore } from "./object-store.ts"
 import { visibleBackup } from "./read.ts"
@@ -74,11 +76,35 @@ export const exportBackup = operation({
       service_metadata: dataId,
       checksum: sum(bytes),
     }
-    const service = serviceOf(objectStore(ctx).kind)
     await transact(ctx.db, (tx) => notifyBackup(ctx, tx, backup, "export.end", actorOf(ctx)))
-    return { service, url: Buffer.from(JSON.stringify(record)).toString("base64") }
+    return exported(ctx, record)
   },
 })
+
+/** Of data that no backup is of any more, under an id of their own. */
+export function recordOf(
+  platform: Pick<Platform, "config">,
+  { bytes, manifest }: { bytes: Buffer; manifest: Manifest },
+): ExportedBackup {
+  const record: BackupRecord = {
+    id: manifest.dataId,
+    display_name: null,
+    display_description: null,
+    volume_id: manifest.volumeId,
+    size: manifest.sizeGib,
+    container: manifest.chain.at(-1)?.container ?? "",
+    object_count: manifest.objectCount,
+    data_timestamp: manifest.dataAt,
+    service_metadata: manifest.dataId,
+    checksum: sum(bytes),
+  }
+  return exported(platform, record)
+}
+
+function exported(platform: Pick<Platform, "config">, record: BackupRecord): ExportedBackup {
+  const service = serviceOf(objectStore(platform).kind)
+  return { service, url: Buffer.from(JSON.stringify(record)).toString("base64") }
+}
 
 export const importBackup = operation({
   name: "block_storage.backup.import",

@@ -6,6 +6,7 @@ import type { Platform } from "../../platform/context/context.ts"
 import { describeError } from "../../platform/fault/fault.ts"
 import { ticketTimes } from "../agent-call.ts"
 import { removeObjects } from "./data.ts"
+import { settleStore } from "./unknown.ts"
 
 /** Of a pass; the others wait for the next one. */
 const atOnceMost = 100
@@ -15,6 +16,14 @@ export const backupDataReconciler: Reconciler = {
   intervalMs: 30_000,
   timeoutMs: 600_000,
   run: removeBackupData,
+}
+
+/** Reads the names of all that is in the store, and only when a backup of the cloud was restored. */
+export const backupStoreReconciler: Reconciler = {
+  name: "block_storage.backup_store",
+  intervalMs: 300_000,
+  timeoutMs: 600_000,
+  run: settleStore,
 }
 
 interface RemovedStatus extends Record<string, number> {

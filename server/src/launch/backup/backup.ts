@@ -4,6 +4,7 @@ import { open, rename, writeFile } from "node:fs/promises"
 import { basename, dirname, join, resolve } from "node:path"
 import pg from "pg"
 import "../../control-plane.ts" // declares every section of the configuration
+import { backupDirectory } from "../../block-storage/index.ts"
 import { imageStoreDirectories } from "../../image/index.ts"
 import { type Config, loadConfig } from "../../platform/config/config.ts"
 import { makeDirectory } from "../../platform/exec/directory.ts"
@@ -20,16 +21,19 @@ import { withFileFaults } from "./file-fault.ts"
 import { backUpImages } from "./images.ts"
 import { type Manifest, manifestFormat } from "./manifest.ts"
 import { type Say, sayTo } from "./say.ts"
+import { backUpVolumeBackups } from "./volume-backups.ts"
 
 const specs = {
   ...dataOption,
   images: { type: "boolean", help: "copy the data of the images as well" },
+  "volume-backups": { type: "boolean", help: "copy the data of the backups of volumes as well" },
   config: { type: "string", value: "FILE", help: "configuration file, as given to up" },
   json: { type: "boolean", help: "the result as JSON" },
 } as const satisfies OptionSpecs
 
 const what = `Backs a running cloud up into DIR, a new or empty directory: database, passwords, keys, policy, and
-an index of the images. Disks of machines are not in it. DIR holds secrets: it is made for its owner alone.`
+an index of the images and of the backups of volumes. Disks of machines and volumes are not in it. DIR holds secrets:
+it is made for its owner alone.`
 
 const about = { usage: "backup DIR [options]", what, specs, takesWords: true }
 
@@ -45,17 +49,19 @@ export const backup = command(about, async (options) => {
     dataDir: dataDirOf(options),
     configFile: options.text("config"),
     withImages: options.flag("images"),
+    withVolumeBackups: options.flag("volume-backups"),
     say: sayTo(isJson),
   }
   const manifest = await withFileFaults(how.directory, () => makeBackup(how))
   const sizeBytes = manifest.files.reduce((sum, file) => sum + file.sizeBytes, 0)
   if (isJson) {
-    const { createdAt, epoch, images } = manifest
+    const { createdAt, epoch, images, volumeBackups } = manifest
     const result = {
       directory: resolve(to),
       createdAt,
       epoch,
       images,
+      volumeBackups,
       sizeBytes,
       files: manifest.files.length,
     }
@@ -69,6 +75,7 @@ interface BackupOptions {
   dataDir: string
   configFile: string | undefined
   withImages: boolean
+  withVolumeBackups: boolean
   say: Say
 }
 
@@ -89,19 +96,29 @@ async function makeBackup(options: BackupOptions): Promise<Manifest> {
     say(`database: ${database.tables.length} tables, ${sizeText(sum(files))}`)
     const beside = await backUpFiles(dataDir, directory)
     say(`keys, passwords and policy: ${beside.length} files`)
-    const stores = imageStoreDirectories(configOf(dataDir, options.configFile))
+    const config = configOf(dataDir, options.configFile)
+    const stores = imageStoreDirectories(config)
     const { images, files: ofImages } = await backUpImages(client, stores, directory, options.withImages)
     const how = images.areIncluded ? "copied" : "index only; --images copies their data"
     say(`images: ${images.count} with ${sizeText(images.sizeBytes)} (${how})`)
     if (images.missing > 0) say(`images: ${images.missing} lack a file in a store`)
+    const store = backupDirectory(config)
+    const ofVolumes = await backUpVolumeBackups(client, store, directory, options.withVolumeBackups)
+    const { volumeBackups } = ofVolumes
+    const copied = volumeBackups.areIncluded
+      ? `copied, ${sizeText(volumeBackups.sizeBytes)}`
+      : "index only; --volume-backups copies their data"
+    say(`backups of volumes: ${volumeBackups.count} (${copied})`)
+    if (volumeBackups.missing > 0) say(`backups of volumes: ${volumeBackups.missing} lack their data`)
     const manifest: Manifest = {
       format: manifestFormat,
       version: programVersion(),
       createdAt: new Date().toISOString(),
       cloudId: facts.cloudId,
       ...database,
-      files: [...files, ...beside, ...ofImages],
+      files: [...files, ...beside, ...ofImages, ...ofVolumes.files],
       images,
+      volumeBackups,
     }
     await writeManifest(directory, manifest)
     return manifest

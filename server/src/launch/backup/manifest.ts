@@ -5,6 +5,8 @@
 //   images.jsonl          a line for each image with data: id, file, length, checksums
 //   files/                what lies beside the database: passwords, the secret of the keys, policy files
 //   image/store/ ...      the data of the images, with --images
+//   volume-backups.jsonl  a line for the data of each backup of a volume
+//   volume-backups/ ...   these data, with --volume-backups
 import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
 import { stat } from "node:fs/promises"
@@ -43,7 +45,17 @@ export interface Manifest {
   tables: BackupTable[]
   sequences: { name: string; value: number }[]
   files: BackupFile[]
-  images: { count: number; sizeBytes: number; areIncluded: boolean; missing: number }
+  images: DataFacts
+  /** Backups of volumes; older backups of the cloud do not say. */
+  volumeBackups?: DataFacts
+}
+
+interface DataFacts {
+  count: number
+  /** Of images, of all that the index names; of backups of volumes, of what is included. */
+  sizeBytes: number
+  areIncluded: boolean
+  missing: number
 }
 
 export function readManifest(directory: string): Manifest {
@@ -88,6 +100,8 @@ const isRecordOf = (parts: Record<string, IsRight>) => (value: unknown) =>
 
 type IsRight = (value: unknown) => boolean
 
+const isOfData = isRecordOf({ count: isNumber, sizeBytes: isNumber, areIncluded: isFlag, missing: isNumber })
+
 const parts: Record<keyof Manifest, IsRight> = {
   format: isNumber,
   version: isText,
@@ -99,7 +113,8 @@ const parts: Record<keyof Manifest, IsRight> = {
   tables: isListOf(isRecordOf({ name: isText, columns: isListOf(isText), path: isText })),
   sequences: isListOf(isRecordOf({ name: isText, value: isNumber })),
   files: isListOf(isRecordOf({ path: isText, sizeBytes: isNumber, sha256: isText })),
-  images: isRecordOf({ count: isNumber, sizeBytes: isNumber, areIncluded: isFlag, missing: isNumber }),
+  images: isOfData,
+  volumeBackups: (value) => value === undefined || isOfData(value),
 }
 
 /** Names of what is missing, or is not what a manifest has there. */

@@ -5,6 +5,7 @@ import { rename, rm } from "node:fs/promises"
 import { join, resolve } from "node:path"
 import { EpochStore } from "../../agent/epoch-store.ts"
 import { agentDirectories } from "../../agent/machine-store.ts"
+import { backupDirectory } from "../../block-storage/index.ts"
 import { imageStoreDirectories } from "../../image/index.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { createLogger } from "../../platform/log/log.ts"
@@ -35,6 +36,7 @@ import { removeInterrupted, restorePlaces } from "./interrupted.ts"
 import { checkIsEmpty, loadDatabase } from "./load.ts"
 import { checkSchema, type Manifest, readManifest, verifyFiles } from "./manifest.ts"
 import { type Say, sayTo } from "./say.ts"
+import { restoreVolumeBackupData } from "./volume-backups.ts"
 
 const specs = {
   ...dataOption,
@@ -43,7 +45,7 @@ const specs = {
 } as const satisfies OptionSpecs
 
 const what = `Makes the cloud in the data directory what the backup in DIR says. The cloud must be stopped, or there is
-none yet. What the data directory had is kept aside; machines and image data stay as they are.`
+none yet. What the data directory had is kept aside; machines, image data and backups of volumes stay as they are.`
 
 const about = { usage: "restore DIR [options]", what, specs, takesWords: true }
 
@@ -74,6 +76,7 @@ Start it, and look at what has come and gone since; nothing of it is deleted by 
   ./kumoi up --data ${dataDir}
   ./kumoi host unknown --data ${dataDir}
   ./kumoi image unknown --data ${dataDir}
+  ./kumoi volume-backup unknown --data ${dataDir}
 `
 }
 
@@ -88,6 +91,7 @@ interface Restored {
   createdAt: string
   epoch: number
   imagesCopied: number
+  volumeBackupsCopied: number
   /** Where that lies which was there before. */
   keptIn: string[]
 }
@@ -121,11 +125,19 @@ async function restoreBackup({ directory, dataDir, configFile, say }: RestoreOpt
   const aside = join(dataDir, `before-restore-${target.stamp}`)
   await restoreFiles(dataDir, directory, manifest.files, aside)
   if (existsSync(aside)) keptIn.add(aside)
-  const stores = imageStoreDirectories(configOf(dataDir, configFile))
+  const config = configOf(dataDir, configFile)
+  const stores = imageStoreDirectories(config)
   const imagesCopied = await restoreImageData(directory, stores, manifest.files)
   if (manifest.images.areIncluded) say(`images: ${imagesCopied} files that were missing are back`)
+  const volumeBackupsCopied = await restoreVolumeBackupData(
+    directory,
+    backupDirectory(config),
+    manifest.files,
+  )
+  if (manifest.volumeBackups?.areIncluded)
+    say(`backups of volumes: ${volumeBackupsCopied} files that were missing are back`)
   rmSync(restoringPath(dir), { force: true })
-  return { createdAt: manifest.createdAt, epoch, imagesCopied, keptIn: [...keptIn] }
+  return { createdAt: manifest.createdAt, epoch, imagesCopied, volumeBackupsCopied, keptIn: [...keptIn] }
 }
 
 /** A directory with something else in it is most likely not the one that was meant. */
