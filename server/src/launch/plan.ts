@@ -17,13 +17,16 @@ import type { UpOptions } from "./up-options.ts"
 export interface StartPlan {
   hypervisor: "qemu" | "fake"
   network: "ovn" | "fake"
-  /** PostgreSQL's and QEMU's user when we are root; null otherwise. */
+  /** PostgreSQL's user when we are root; null otherwise. */
   engineUser: { uid: number; gid: number } | null
+  /** QEMU's: whoever breaks out of a guest must not be the one to whom the database's files and socket belong. */
+  guestUser: { uid: number; gid: number } | null
   /** What root would add, when something was left out for want of it. */
   hint: string | null
 }
 
 export const engineUserName = "kumoi"
+const guestUserName = "kumoi-guest"
 
 export async function planStart(
   options: UpOptions,
@@ -60,16 +63,18 @@ export async function planDrivers(
     wanted.push(...backEndPackages.rbd)
   }
   if (wanted.length > 0) await installPackages(wanted, { say, isYes: options.isYes || !process.stdin.isTTY })
-  let engineUser: StartPlan["engineUser"] = null
-  if (isRoot) {
-    await ensureSystemUser(engineUserName)
-    engineUser = await lookUpUser(engineUserName)
+  const userOf = async (name: string) => {
+    if (!isRoot) return null
+    await ensureSystemUser(name)
+    return await lookUpUser(name)
   }
+  const engineUser = await userOf(engineUserName)
+  const guestUser = hypervisor === "qemu" ? await userOf(guestUserName) : null
   const hint =
     isRoot || options.hypervisor !== "auto"
       ? null
       : "Not root: machines and networks are simulated. As root, `up` runs real ones (QEMU, OVN)."
-  return { hypervisor, network, engineUser, hint }
+  return { hypervisor, network, engineUser, guestUser, hint }
 }
 
 /** Finds out early: a taken port must not leave a half-started cloud. */

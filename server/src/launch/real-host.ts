@@ -139,7 +139,7 @@ async function startOvn(options: HostOptions): Promise<NetworkParts> {
     ports: new OvnPlugger({
       ...common,
       netnsFile: paths.netnsFile,
-      ...(plan.engineUser ? { ownerUid: plan.engineUser.uid } : {}),
+      ...(plan.guestUser ? { ownerUid: plan.guestUser.uid } : {}),
     }),
     metadata: {
       socketPath: paths.metadataSocket,
@@ -163,7 +163,7 @@ async function startOvn(options: HostOptions): Promise<NetworkParts> {
 }
 
 export function makeVolumeDrivers({
-  plan: { hypervisor, engineUser },
+  plan: { hypervisor, guestUser },
   dir,
   host,
   volumeBackEnds: backEnds,
@@ -176,7 +176,7 @@ export function makeVolumeDrivers({
   }
   return makeDrivers({
     ...{ ...asked, host, clock: systemClock },
-    canReach: (path) => engineUser === null || canReach(path, engineUser),
+    canReach: (path) => guestUser === null || canReach(path, guestUser),
   })
 }
 
@@ -204,6 +204,6 @@ export async function makeHypervisor(options: HypervisorOptions, ports: PortPlug
     log,
     accelerator,
     commandPrefix: () => ports.commandPrefix(),
-    runAs: plan.engineUser,
+    runAs: plan.guestUser,
   })
 }

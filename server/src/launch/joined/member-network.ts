@@ -75,7 +75,7 @@ export async function joinNetwork(
     ports: new OvnPlugger({
       ...common,
       netnsFile: paths.netnsFile,
-      ...(plan.engineUser ? { ownerUid: plan.engineUser.uid } : {}),
+      ...(plan.guestUser ? { ownerUid: plan.guestUser.uid } : {}),
     }),
     metadata: new MetadataProxy({
       ...common,

@@ -50,6 +50,7 @@ import { findByPidFile, readSpec } from "./left-behind.ts"
 import { QemuMachine } from "./machine.ts"
 import { endMirror, mirrorVolume, switchVolume } from "./mirror-volume.ts"
 import { powerOff } from "./power-off.ts"
+import { userOf } from "./reach.ts"
 import {
   hasSavedMemory,
   makeRunDirectory,
@@ -213,7 +214,7 @@ export class QemuHypervisor
     const { machine, spec } = await this.#existing(handle)
     if (machine.state.power === "suspended") return machine.state
     if (machine.state.power !== "running") throw agentMachineStateWrong("suspend", machine.state.power)
-    await saveMemory(machine, spec, this.#machineOptions.runAs)
+    await saveMemory(machine, spec, this.#userOf(machine))
     await machine.end("suspended")
     return machine.state
   }
@@ -263,7 +264,7 @@ export class QemuHypervisor
 
   async plugVolume(handle: VmHandle, disk: DiskSpec, volume: LocalVolume, keys?: VolumeKeys): Promise<void> {
     const { machine, spec } = await this.#existing(handle)
-    await plugVolume(machine, spec, disk, volume, this.#opening(keys))
+    await plugVolume(machine, spec, disk, volume, this.#opening(machine, keys))
   }
 
   async unplugVolume(handle: VmHandle, volumeId: string): Promise<void> {
@@ -280,11 +281,13 @@ export class QemuHypervisor
   }
 
   async copyVolumes(handle: VmHandle, copies: readonly WantedCopy[]): Promise<RunningCopy[]> {
-    return await copyVolumes(await this.#machine(handle.serverId), copies, this.#machineOptions.runAs)
+    const machine = await this.#machine(handle.serverId)
+    return await copyVolumes(machine, copies, this.#userOf(machine))
   }
 
   async mirrorVolume(handle: VmHandle, mirror: WantedMirror): Promise<RunningMirror | null> {
-    return await mirrorVolume(await this.#machine(handle.serverId), mirror, this.#machineOptions.runAs)
+    const machine = await this.#machine(handle.serverId)
+    return await mirrorVolume(machine, mirror, this.#userOf(machine))
   }
 
   async switchVolume(handle: VmHandle, disk: DiskSpec, to: LocalVolume, commit: Commit): Promise<void> {
@@ -298,7 +301,7 @@ export class QemuHypervisor
   async snapshot(handle: VmHandle, disk: string, toPath: string): Promise<{ sizeBytes: number }> {
     const { machine, spec } = await this.#existing(handle)
     const files = diskFiles(machine.directory, spec)
-    return await snapshotDisk(machine, files, disk, toPath, this.#machineOptions.runAs)
+    return await snapshotDisk(machine, files, disk, toPath, this.#userOf(machine))
   }
 
   async openConsole(handle: VmHandle, kind: ConsoleKind): Promise<Socket> {
@@ -324,8 +327,13 @@ export class QemuHypervisor
     await startMachine(machine, input, { ...{ vmsDir, clock, prefix, keys }, options: this.#machineOptions })
   }
 
-  #opening(keys: VolumeKeys | undefined): Opening {
-    return { runAs: this.#machineOptions.runAs, keys }
+  #opening(machine: QemuMachine, keys: VolumeKeys | undefined): Opening {
+    return { runAs: this.#userOf(machine), keys }
+  }
+
+  #userOf(machine: QemuMachine): MachineOptions["runAs"] {
+    const { runAs } = this.#machineOptions
+    return runAs && (userOf(machine) ?? runAs)
   }
 
   async #forget(machine: QemuMachine): Promise<void> {

@@ -1,7 +1,7 @@
 // QEMU that has given up root opens files as the user that it has become, and the cloud's directory may lie below one
 // that only root enters (/root). So it is started with the agent's directory open, and what it opens later it finds
 // from there: the path above is not walked again.
-import { closeSync, constants, openSync, readdirSync, readlinkSync } from "node:fs"
+import { closeSync, constants, openSync, readdirSync, readFileSync, readlinkSync } from "node:fs"
 import { dirname, sep } from "node:path"
 import type { QemuMachine } from "./machine.ts"
 
@@ -30,6 +30,24 @@ export function reachedBy({ identity }: Pick<QemuMachine, "identity">, path: str
       return `/proc/self/fd/${name}${path.slice(target.length)}`
   }
   return path
+}
+
+/** Whom it has become: not whom the next one becomes, when an earlier program has started it. Null: root still. */
+export function userOf({ identity }: Pick<QemuMachine, "identity">): { uid: number; gid: number } | null {
+  if (!identity) return null
+  const status = textOf(`/proc/${identity.pid}/status`)
+  const [uid, gid] = ["Uid", "Gid"].map((name) =>
+    Number(new RegExp(`^${name}:\\s+\\d+\\s+(\\d+)`, "m").exec(status)?.[1] ?? 0),
+  )
+  return uid && gid ? { uid, gid } : null
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, "utf8")
+  } catch {
+    return ""
+  }
 }
 
 function namesIn(directory: string): string[] {
