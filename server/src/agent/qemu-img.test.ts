@@ -1,5 +1,5 @@
 import assert from "node:assert/strict"
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, test } from "node:test"
@@ -44,6 +44,7 @@ test("what a header names as its base is never opened: the known one is, also af
     await exec("qemu-img", ["rebase", "-q", "-u", "-b", name, "-F", "raw", disk.path])
     await convertImage(disk, at("copy"), { options: ["-O", "raw"], timeoutMs })
     assert.equal(readFileSync(at("copy"), "utf8"), "K".repeat(mib))
+    assert.equal(statSync(at("copy")).mode & 0o777, 0o600)
   }
   await growImage(disk, 2 * mib, timeoutMs)
   await convertImage(disk, at("copy"), { options: ["-O", "raw"], timeoutMs })

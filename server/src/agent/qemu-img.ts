@@ -38,8 +38,17 @@ interface How {
   options: readonly string[]
 }
 
-/** `to`: a path, or with `--target-image-opts` what says it. */
-export async function convertImage(from: ImageFile, to: string, how: How): Promise<void> {
+/** The file is nobody else's to read; qemu-img by itself makes one that everybody may. */
+export async function convertImage(from: ImageFile, path: string, how: How): Promise<void> {
+  const node = await nodeOf(from)
+  {
+    await using _file = await open(path, "w", 0o600)
+  }
+  await convertNode(node, path, how)
+}
+
+/** Into what is there (`-n`). `to`: with `--target-image-opts` what says it. */
+export async function convertInto(from: ImageFile, to: string, how: How): Promise<void> {
   await convertNode(await nodeOf(from), to, how)
 }
 

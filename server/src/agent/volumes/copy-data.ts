@@ -5,7 +5,7 @@ import { exec } from "../../platform/exec/exec.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import type { LocalImage } from "../hypervisor/hypervisor.ts"
 import type { RemoteNode } from "../hypervisor/qemu/remote-volume.ts"
-import { convertImage, convertNode, type ImageFile } from "../qemu-img.ts"
+import { convertImage, convertInto, convertNode, type ImageFile } from "../qemu-img.ts"
 
 /** A large volume on a slow disk. */
 export const copyTimeoutMs = 6 * 3_600_000
@@ -61,7 +61,7 @@ export async function toNode(from: LocalImage, to: RemoteNode, signal: AbortSign
   // Nothing is held back of what is written, so it is there when this is over.
   const target = ["-n", "--target-is-zero", "-t", "none", "--target-image-opts"]
   const options = [...secretOf(to), ...target]
-  await convertImage(from, optionsOf(to), { options, ...within(signal) })
+  await convertInto(from, optionsOf(to), { options, ...within(signal) })
 }
 
 const within = (signal: AbortSignal) => ({ timeoutMs: copyTimeoutMs, signal })

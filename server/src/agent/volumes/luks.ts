@@ -6,7 +6,7 @@ import { describeError } from "../../platform/fault/fault.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { agentCipherUnsupported } from "../faults.ts"
 import type { LocalImage } from "../hypervisor/hypervisor.ts"
-import { convertImage, qemuImg } from "../qemu-img.ts"
+import { convertInto, qemuImg } from "../qemu-img.ts"
 import { copyTimeoutMs } from "./copy-data.ts"
 import type { VolumeKey } from "./volume-keys.ts"
 
@@ -50,7 +50,7 @@ export async function writeLuksImage(path: string, image: LocalImage, making: Ma
     const target = `driver=luks,key-secret=${secretId},file.driver=file,file.filename=${file}`
     const options = ["--object", secret, "-n", "--target-image-opts"]
     const { signal } = making
-    await convertImage(image, target, { options, timeoutMs: copyTimeoutMs, signal })
+    await convertInto(image, target, { options, timeoutMs: copyTimeoutMs, signal })
   })
 }
 

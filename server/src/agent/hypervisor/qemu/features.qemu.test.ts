@@ -96,6 +96,7 @@ describe("snapshots hold what the guest wrote, and need no other file", () => {
     assert.equal(head.slice(10), "kumoikumoi")
     assert.ok(statSync(path).size < 8 * mib, "holes stay holes")
     assert.equal(statSync(path).uid, process.getuid?.())
+    assert.equal(statSync(path).mode & 0o777, 0o600)
     // Again, over what the first one left.
     await owner.snapshot(handle, "root", path)
   }
