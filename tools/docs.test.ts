@@ -66,6 +66,25 @@ test("the pages that pages point at are there", () => {
   )
 })
 
+test("each line of storage-faults.md names the tests that prove it, and these are there", () => {
+  const lines = read("docs/reference/storage-faults.md")
+    .split("\n")
+    .filter((line) => line.startsWith("|") && !/^\|(-|.*\| Proved by \|$)/.test(line))
+  assert.ok(lines.length > 40, `${lines.length} lines`)
+  const problems: string[] = []
+  for (const line of lines) {
+    const proof = line.split(" | ").at(-1) ?? ""
+    const named = [...proof.matchAll(/`([\w./-]+\.test\.ts)`: ("[^"]+"(?:, "[^"]+")*)/g)]
+    if (named.length === 0) problems.push(`no test: ${line.slice(0, 60)}`)
+    for (const [, file = "", names = ""] of named) {
+      const text = existsSync(join(root, file)) ? read(file) : ""
+      for (const [, name = ""] of names.matchAll(/"([^"]+)"/g))
+        if (!text.includes(name)) problems.push(`${file} has no test "${name}"`)
+    }
+  }
+  assert.deepEqual(problems, [])
+})
+
 test("a decision has a number of its own", () => {
   const numbers = readdirSync(join(root, "docs/decisions")).map((name) => name.slice(0, 4))
   assert.deepEqual(

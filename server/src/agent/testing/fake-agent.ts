@@ -13,6 +13,7 @@ import type { MetadataServer } from "../metadata/metadata-keeper.ts"
 import type { AgentReport } from "../protocol.ts"
 import type { BackupStore } from "../volumes/backup-store.ts"
 import { FakeVolumeDriver } from "../volumes/fake-driver.ts"
+import type { VolumeDriver } from "../volumes/volume-driver.ts"
 import type { VolumeKeys } from "../volumes/volume-keys.ts"
 import { MemoryBackups } from "./memory-backups.ts"
 import { memoryPlugger, noStreams, noVolumeKeys } from "./qemu-agent.ts"
@@ -33,6 +34,8 @@ export async function openFakeAgent(options: {
   plugged: Set<string>
   /** With `fake2`. */
   hasOtherBackend?: boolean
+  /** Beside them. */
+  moreBackends?: readonly VolumeDriver[]
   bootId?: string
   images?: ImageCache
   /** Default: nothing is stored. */
@@ -69,7 +72,7 @@ export async function openFakeAgent(options: {
     hypervisor: fake,
     ports: memoryPlugger(options.plugged),
     images: options.images ?? noImageCache,
-    volumes: options.hasOtherBackend ? [volumes, others] : [volumes],
+    volumes: [volumes, ...(options.hasOtherBackend ? [others] : []), ...(options.moreBackends ?? [])],
     imageStore: { store: options.store ?? (async () => {}) },
     backups: options.backups ?? new MemoryBackups(),
     volumeKeys: options.volumeKeys ?? noVolumeKeys,
