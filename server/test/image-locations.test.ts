@@ -60,8 +60,8 @@ const admin = "admin:admin"
 const request = (method: string, path: string, body?: unknown, as = "p1", headers = {}) =>
   cloud.request(method, path, { as, body, headers })
 
-async function create(): Promise<string> {
-  const body = { name: "i", disk_format: "raw", container_format: "bare" }
+async function create(properties: object = {}): Promise<string> {
+  const body = { name: "i", disk_format: "raw", container_format: "bare", ...properties }
   return (await request("POST", images, body)).body.id
 }
 
@@ -127,6 +127,18 @@ describe("PATCH of locations", () => {
     assert.equal((await request("GET", `${images}/${id}/file`)).bytes.toString(), data)
     const part = await request("GET", `${images}/${id}/file`, undefined, "p1", { range: "bytes=5-8" })
     assert.deepEqual([part.status, part.bytes.toString()], [206, data.slice(5, 9)])
+    await nothingIsLeft(id)
+  })
+
+  test("with a signature boots nothing that was not checked by it", async () => {
+    const signature = { img_signature: "bm90IHNpZ25lZA==", img_signature_hash_method: "SHA-256" }
+    const key = { img_signature_key_type: "RSA-PSS", img_signature_certificate_uuid: newUuid() }
+    const id = await create({ ...signature, ...key })
+    assert.equal((await add(id, `${webUrl}/disk`)).status, 200)
+    await eventually("the refusal", async () => {
+      const refused = await bootable(id).catch((error: Error) => error.message)
+      return /Signature verification failed: there is no certificate/.test(String(refused))
+    })
     await nothingIsLeft(id)
   })
 

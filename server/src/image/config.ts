@@ -69,6 +69,12 @@ export const imageConfig = configSection(
         "What happens to data that is not of the declared disk format. `refuse`: the upload gets 415. `flag`: it is " +
         "kept, can be downloaded, and no machine boots it. Data that refers to other files is always refused.",
     }),
+    certificatesDir: Type.String({
+      default: "",
+      description:
+        "Directory of the certificates that signatures of images are checked with, as `UUID.pem`. Empty: " +
+        "`certificates` beside the main store. With several hosts all API and worker hosts must share it.",
+    }),
     inspectTimeoutMs: Type.Integer({
       default: 30_000,
       minimum: 100,

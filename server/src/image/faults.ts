@@ -177,6 +177,12 @@ export const dataRefused = fault(
   (why: string) => `The image data is refused: ${why}.`,
 )
 
+export const signatureRefused = fault(
+  "invalid",
+  "image.signature.refused",
+  (why: string) => `Signature verification failed: ${why}.`,
+)
+
 export const storeFull = fault(
   "over_quota",
   "image.store.full",

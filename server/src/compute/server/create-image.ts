@@ -24,12 +24,7 @@ import { isVolumeBacked, type Server } from "./server.ts"
 import { beginTask } from "./task.ts"
 
 /** Properties of the base image that a snapshot does not inherit. */
-const notInherited = new Set([
-  "cache_in_nova",
-  "bittorrent",
-  "img_signature",
-  "img_signature_certificate_uuid",
-])
+const notInherited = new Set(["cache_in_nova", "bittorrent"])
 
 export function snapshotProperties(
   server: Server,

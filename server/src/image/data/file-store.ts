@@ -4,8 +4,8 @@ import { dirname, join } from "node:path"
 import type { Platform } from "../../platform/context/context.ts"
 import { isDiskFull } from "../../platform/exec/disk-full.ts"
 import { describeError } from "../../platform/fault/fault.ts"
-import { openStreamHash, type StreamHash } from "../../platform/hash/stream-hash.ts"
-import { dataTooLarge, storeFull } from "../faults.ts"
+import { openStreamHash, type StreamHash, type StreamSignature } from "../../platform/hash/stream-hash.ts"
+import { dataTooLarge, signatureRefused, storeFull } from "../faults.ts"
 import type { OsHashAlgorithm } from "../location/check.ts"
 import { storePaths } from "./paths.ts"
 import { fileStores, mainStoreId } from "./stores.ts"
@@ -17,15 +17,15 @@ export interface WrittenData {
   osHashValue: string
 }
 
-/** Size and sums of bytes as they pass. */
+/** Size and sums of bytes as they pass, and whether they are those that were signed. */
 class Digests implements Disposable {
   readonly #algorithm: OsHashAlgorithm
   readonly #hash: StreamHash
   sizeBytes = 0
 
-  constructor(algorithm: OsHashAlgorithm = "sha512") {
+  constructor(algorithm: OsHashAlgorithm = "sha512", signature: StreamSignature | null = null) {
     this.#algorithm = algorithm
-    this.#hash = openStreamHash(["md5", algorithm])
+    this.#hash = openStreamHash(["md5", algorithm, ...(signature ? [signature] : [])])
   }
 
   async update(chunk: Uint8Array): Promise<void> {
@@ -34,7 +34,9 @@ class Digests implements Disposable {
   }
 
   async done(): Promise<WrittenData> {
-    const [checksum = "", osHashValue = ""] = await this.#hash.digests()
+    const [checksum = "", osHashValue = "", verdict = "valid"] = await this.#hash.digests()
+    if (verdict !== "valid")
+      throw signatureRefused("it was not made over these data by this certificate's key")
     return { sizeBytes: this.sizeBytes, checksum, osHashAlgo: this.#algorithm, osHashValue }
   }
 
@@ -91,6 +93,8 @@ export interface WriteOptions {
   onProgress?: (sizeBytes: number) => Promise<void> | void
   /** Of the sum beside md5; default sha512. */
   algorithm?: OsHashAlgorithm
+  /** Data that it does not fit are refused. */
+  signature?: StreamSignature | null
 }
 
 /** Writes all that comes into a new file, hashing on the way; the data are on the disk when it returns. */
@@ -99,9 +103,10 @@ export async function writeData(
   source: AsyncIterable<Uint8Array>,
   options: WriteOptions,
 ): Promise<WrittenData> {
-  using digests = new Digests(options.algorithm)
+  using digests = new Digests(options.algorithm, options.signature)
   let checkedBytes = Number.NEGATIVE_INFINITY
   const file = await open(path, "wx", 0o600)
+  let written: WrittenData
   try {
     for await (const chunk of source) {
       await digests.update(chunk)
@@ -114,13 +119,14 @@ export async function writeData(
       await options.onProgress?.(digests.sizeBytes)
     }
     await file.sync()
+    written = await digests.done()
   } catch (error) {
     await file.close()
     await rm(path, { force: true })
     throw isDiskFull(error) ? storeFull() : error
   }
   await file.close()
-  return await digests.done()
+  return written
 }
 
 /** Room is looked at each time that so much was written. */
@@ -131,8 +137,8 @@ export async function checkRoom(path: string, reserveBytes: number): Promise<voi
   if (bavail * bsize - roomCheckBytes < reserveBytes) throw storeFull()
 }
 
-export async function hashFile(path: string): Promise<WrittenData> {
-  using digests = new Digests()
+export async function hashFile(path: string, signature?: StreamSignature | null): Promise<WrittenData> {
+  using digests = new Digests(undefined, signature)
   const source: AsyncIterable<Uint8Array> = createReadStream(path, { highWaterMark: 1024 * 1024 })
   for await (const chunk of source) await digests.update(chunk)
   return await digests.done()

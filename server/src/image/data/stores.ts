@@ -27,14 +27,19 @@ type WithConfig = { config: Pick<Config, "dataDir" | "image"> }
 /** The store that every cloud has; staged data lie beside it. */
 export const mainStoreId = "file"
 
+/** Where the main store and what lies beside it are. */
+export function mainRoot({ config }: WithConfig): string {
+  return config.image.storeDir || join(config.dataDir, "image")
+}
+
 export function storesOf({ config }: WithConfig): ImageStore[] {
-  const { storeDir, stores } = config.image
+  const { stores } = config.image
   const main: FileStore = {
     id: mainStoreId,
     type: "file",
     description: "Files of this cloud",
     weight: 0,
-    root: storeDir || join(config.dataDir, "image"),
+    root: mainRoot({ config }),
   }
   const others = stores.map(
     ({ id, type, description = "", weight = 0, directory = "" }): ImageStore =>

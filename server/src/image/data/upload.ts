@@ -4,6 +4,7 @@ import type { Readable } from "node:stream"
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { Fault } from "../../platform/fault/fault.ts"
+import type { StreamSignature } from "../../platform/hash/stream-hash.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { quotaExceeded } from "../../quota/index.ts"
 import {
@@ -12,6 +13,7 @@ import {
   dataTooLarge,
   imageGone,
   imageNotFound,
+  signatureRefused,
   statusConflict,
   storeFull,
   storeReadOnly,
@@ -22,6 +24,7 @@ import { imageTarget, visibleImage } from "../image/store.ts"
 import { ensureDirectories, publishFile, type WrittenData, writeData } from "./file-store.ts"
 import { inspectData } from "./inspect.ts"
 import { fileName, storePaths } from "./paths.ts"
+import { signatureOf } from "./signature.ts"
 import { mainStoreId, writableStore } from "./stores.ts"
 import {
   abandonTransfer,
@@ -47,6 +50,7 @@ const faults = [
   dataTooLarge,
   dataIncomplete,
   dataRefused,
+  signatureRefused,
   storeFull,
   storeReadOnly,
   storeUnknown,
@@ -66,7 +70,8 @@ export const uploadImage = operation({
     const transfer = await beginTransfer(ctx, imageId, "saving")
     return await guarded(ctx, transfer, storeId, async (name) => {
       const { tmp, store } = storePaths(ctx, storeId)
-      const written = await receive(ctx, transfer, stream, sizeBytes, join(tmp, name))
+      const signature = await signatureOf(ctx, transfer.image.properties)
+      const written = await receive(ctx, transfer, { stream, sizeBytes, signature }, join(tmp, name))
       const inspection = await inspectData(ctx, join(tmp, name), transfer.image)
       await publishFile(join(tmp, name), join(store, name))
       return await finishUpload(ctx, transfer, { ...written, ...inspection, store: storeId, file: name })
@@ -86,7 +91,7 @@ export const stageImage = operation({
     const transfer = await beginTransfer(ctx, imageId, "uploading")
     await guarded(ctx, transfer, mainStoreId, async (name) => {
       const { tmp, staging } = storePaths(ctx, mainStoreId)
-      const written = await receive(ctx, transfer, stream, sizeBytes, join(tmp, name))
+      const written = await receive(ctx, transfer, { stream, sizeBytes }, join(tmp, name))
       await publishFile(join(tmp, name), join(staging, name))
       await finishStaging(ctx, transfer, { sizeBytes: written.sizeBytes, stagedFile: name })
     })
@@ -120,10 +125,10 @@ export async function guarded<T>(
 export async function receive(
   ctx: Ctx,
   transfer: Transfer,
-  stream: Readable,
-  announced: number | null,
+  source: { stream: Readable; sizeBytes: number | null; signature?: StreamSignature | null },
   path: string,
 ): Promise<WrittenData> {
+  const { stream, sizeBytes: announced, signature = null } = source
   if (announced !== null && announced > transfer.limitBytes) throw dataTooLarge(transfer.limitBytes)
   const keepLease = leaseKeeper(ctx, transfer)
   let received = 0
@@ -133,6 +138,7 @@ export async function receive(
     written = await writeData(path, stream.iterator({ destroyOnReturn: false }), {
       limitBytes: transfer.limitBytes,
       reserveBytes: ctx.config.image.reserveBytes,
+      signature,
       onProgress: async (sizeBytes) => {
         received = sizeBytes
         await keepLease()

@@ -7,13 +7,15 @@ import { sql } from "kysely"
 import { type Saga, type StepContext, saga } from "../../engine/saga/saga.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { describeError } from "../../platform/fault/fault.ts"
+import type { StreamSignature } from "../../platform/hash/stream-hash.ts"
 import { findThing } from "../../platform/noun/list.ts"
 import { ensureDirectories, publishFile, removeUnnamed, tryLink, writeData } from "../data/file-store.ts"
 import { stagingPath, storePaths } from "../data/paths.ts"
 import { openImageData } from "../data/read.ts"
+import { signatureOf } from "../data/signature.ts"
 import { mainStoreId } from "../data/stores.ts"
 import { activeColumns, checkSizeQuota } from "../data/transfer.ts"
-import { dataDeactivated, dataRefused, downloadFailed, imageGone } from "../faults.ts"
+import { dataDeactivated, dataRefused, downloadFailed, imageGone, signatureRefused } from "../faults.ts"
 import { announceImage } from "../image/events.ts"
 import { everybody, type Image, type ImageViewer, imageNoun, importTaskProperty } from "../image/image.ts"
 import { imageFields } from "../image/store.ts"
@@ -182,7 +184,7 @@ async function storeData({ ctx, params, signal, transact, log }: Step): Promise<
   const { source, file, limitBytes, preparation = untouched } = params
   const row = await ctx.db
     .selectFrom("image.image")
-    .select(["disk_format", "container_format"])
+    .select(["disk_format", "container_format", "properties"])
     .where("id", "=", params.imageId)
     .where("status", "=", "importing")
     .executeTakeFirst()
@@ -191,6 +193,8 @@ async function storeData({ ctx, params, signal, transact, log }: Step): Promise<
     source.method === "glance-download"
       ? { diskFormat: source.diskFormat, containerFormat: source.containerFormat }
       : { diskFormat: row.disk_format, containerFormat: row.container_format }
+  // As they are stored: a signature over data that a plug-in changes cannot fit.
+  const signature = await signatureOf(ctx, { ...row.properties, ...preparation.inject })
   await ensureDirectories(ctx, mainStoreId)
   const base = join(storePaths(ctx, mainStoreId).tmp, file)
   const work = { preparation, base, limitBytes, signal }
@@ -201,12 +205,12 @@ async function storeData({ ctx, params, signal, transact, log }: Step): Promise<
   let failure: unknown
   for (const store of stores) {
     try {
-      data = await storeIn(ctx, store, { file, from: path, formats, signal })
+      data = await storeIn(ctx, store, { file, from: path, formats, signature, signal })
       done.push(store)
     } catch (error) {
       signal.throwIfAborted()
       // What is refused for what it is, no store would take.
-      if (params.mustAllSucceed !== false || dataRefused.is(error)) throw error
+      if (params.mustAllSucceed !== false || dataRefused.is(error) || signatureRefused.is(error)) throw error
       log.warn(
         { store, imageId: params.imageId, err: describeError(error) },
         "an import did not reach a store",
@@ -231,15 +235,23 @@ async function storeData({ ctx, params, signal, transact, log }: Step): Promise<
   return { ...data, stores: done, failed, formats }
 }
 
+interface Source {
+  file: string
+  from: string
+  formats: Formats
+  signature: StreamSignature | null
+  signal: AbortSignal
+}
+
 async function storeIn(
   platform: Pick<Platform, "config">,
   store: string,
-  { file, from, formats, signal }: { file: string; from: string; formats: Formats; signal: AbortSignal },
+  { file, from, formats, ...options }: Source,
 ) {
   await ensureDirectories(platform, store)
   const paths = storePaths(platform, store)
   await rm(join(paths.tmp, file), { force: true })
-  const data = await takeFile(platform, from, join(paths.tmp, file), formats, signal)
+  const data = await takeFile(platform, from, join(paths.tmp, file), formats, options)
   await publishFile(join(paths.tmp, file), join(paths.store, file))
   return data
 }

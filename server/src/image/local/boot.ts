@@ -5,12 +5,14 @@ import { join } from "node:path"
 import type { Readable } from "node:stream"
 import type { Ctx, Platform } from "../../platform/context/context.ts"
 import { afterCommit, type Tx, transact } from "../../platform/db/database.ts"
+import type { StreamSignature } from "../../platform/hash/stream-hash.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { enforceQuota } from "../../quota/index.ts"
 import { hashFile, publishFile, tryLink, type WrittenData, writeData } from "../data/file-store.ts"
 import { type Inspection, inspectData } from "../data/inspect.ts"
 import { storePaths } from "../data/paths.ts"
 import { requeueDeadTransfers } from "../data/recover.ts"
+import { isOfSignature } from "../data/signature.ts"
 import { writableStore } from "../data/stores.ts"
 import { beginTransfer, finishUpload, type Transfer } from "../data/transfer.ts"
 import { guarded, receive } from "../data/upload.ts"
@@ -91,8 +93,8 @@ export interface ImageRecord {
 /**
  * A queued image for data that the cloud itself will bring (a snapshot). Within `tx` when given. The caller has decided
  * that the project may; only the quota is asked, and the policy whether others may see it. Properties may come from
- * users or from another image: those that the cloud keeps for itself are left out. Repeating it with the same id gives
- * the same image.
+ * users or from another image: those that the cloud keeps for itself are left out, and the signature of other data.
+ * Repeating it with the same id gives the same image.
  */
 export async function createImageRecord(ctx: Ctx, record: ImageRecord, tx?: Tx): Promise<Image> {
   if (!tx) return await transact(ctx.db, (own) => createImageRecord(ctx, record, own))
@@ -118,7 +120,9 @@ export async function createImageRecord(ctx: Ctx, record: ImageRecord, tx?: Tx):
       minRamMib: record.minRamMib ?? 0,
       isProtected: record.isProtected ?? false,
       isHidden: false,
-      properties: Object.fromEntries(Object.entries(properties).filter(([name]) => isFreeProperty(name))),
+      properties: Object.fromEntries(
+        Object.entries(properties).filter(([name]) => isFreeProperty(name) && !isOfSignature(name)),
+      ),
       tags: record.tags ?? [],
     },
     ctx.clock.now(),
@@ -142,7 +146,7 @@ export async function storeImageStream(
   { stream, sizeBytes }: { stream: Readable; sizeBytes: number | null },
 ): Promise<Image> {
   return await storeOnce(ctx, imageId, async (transfer, to) => {
-    const written = await receive(ctx, transfer, stream, sizeBytes, to)
+    const written = await receive(ctx, transfer, { stream, sizeBytes }, to)
     return { ...written, ...(await inspectData(ctx, to, transfer.image)) }
   })
 }
@@ -175,35 +179,41 @@ export async function hasImageData({ db }: Pick<Platform, "db">, imageId: string
   return image !== undefined && hasData(image)
 }
 
-/** The data as a further file of ours, on the disk, hashed and looked at. */
+/** The data as a further file of ours, on the disk, hashed, compared with their signature and looked at. */
 export async function takeFile(
   platform: Pick<Platform, "config">,
   from: string,
   to: string,
   declared: { diskFormat: string | null; containerFormat: string | null },
-  signal?: AbortSignal,
+  options: TakeOptions = {},
 ) {
   const written = (await tryLink(from, to))
-    ? await hashLinked(to)
-    : await copyData(platform, from, to, signal)
+    ? await hashLinked(to, options)
+    : await copyData(platform, from, to, options)
   return { ...written, ...(await inspectData(platform, to, declared)) }
 }
 
-async function hashLinked(path: string): Promise<WrittenData> {
+interface TakeOptions {
+  signal?: AbortSignal
+  signature?: StreamSignature | null
+}
+
+async function hashLinked(path: string, { signature }: TakeOptions): Promise<WrittenData> {
   const handle = await open(path, "r")
   await handle.sync().finally(() => handle.close())
-  return await hashFile(path)
+  return await hashFile(path, signature ?? null)
 }
 
 async function copyData(
   platform: Pick<Platform, "config">,
   from: string,
   to: string,
-  signal: AbortSignal | undefined,
+  { signal, signature = null }: TakeOptions,
 ): Promise<WrittenData> {
   return await writeData(to, createReadStream(from, { highWaterMark: 1024 * 1024 }), {
     limitBytes: Number.MAX_SAFE_INTEGER,
     reserveBytes: platform.config.image.reserveBytes,
+    signature,
     onProgress: () => signal?.throwIfAborted(),
   })
 }

@@ -111,7 +111,9 @@ test("two processes that start together register one image", async () => {
 test("a snapshot: a record in a transaction, then its file; each step can be repeated", async () => {
   const ctx = internalCtx(cloud.platform)
   const id = newUuid()
-  const record = { id, projectId: "p1", name: "snap", diskFormat: "raw", properties: { base: "x" } }
+  // The signature is that of the base image, and over its data.
+  const properties = { base: "x", img_signature: "bm9uZQ==", img_signature_hash_method: "SHA-256" }
+  const record = { id, projectId: "p1", name: "snap", diskFormat: "raw", properties }
   for (let i = 0; i < 2; i++) assert.equal((await createImageRecord(ctx, record)).id, id)
   await assert.rejects(findBootableImage(cloud.ctx("p1"), id), (e) => imageNotActive.is(e))
   const path = join(dir, "snap.raw")
@@ -123,7 +125,7 @@ test("a snapshot: a record in a transaction, then its file; each step can be rep
   assert.equal(bootable.sizeBytes, 6)
   assert.equal(bootable.ownerId, "p1")
   assert.equal(bootable.visibility, "private")
-  assert.equal(bootable.properties.base, "x")
+  assert.deepEqual(bootable.properties, { base: "x" })
   await assert.rejects(findBootableImage(cloud.ctx("p2"), id), (e) => imageNotFound.is(e))
   await cloud.request("POST", `/image/v2/images/${id}/actions/deactivate`, { as: "p1" })
   await assert.rejects(findBootableImage(cloud.ctx("p1"), id), (e) => dataDeactivated.is(e))

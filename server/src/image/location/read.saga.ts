@@ -8,6 +8,7 @@ import type { Tx } from "../../platform/db/database.ts"
 import { ensureDirectories, writeData } from "../data/file-store.ts"
 import { inspectData } from "../data/inspect.ts"
 import { storePaths } from "../data/paths.ts"
+import { signatureOf } from "../data/signature.ts"
 import { mainStoreId } from "../data/stores.ts"
 import { imageGone, locationDiffers } from "../faults.ts"
 import { announceImage } from "../image/events.ts"
@@ -83,6 +84,7 @@ async function readOnce({ ctx, params, signal, transact }: Step): Promise<Facts>
   if (taskId !== null) await transact((tx) => beginTask(tx, taskId, ctx.clock.now()))
   const image = await findImage(ctx.db, imageId)
   if (!image) throw imageGone(imageId)
+  const signature = await signatureOf(ctx, image.properties)
   await ensureDirectories(ctx, mainStoreId)
   const path = temporaryPath(ctx, params)
   await rm(path, { force: true })
@@ -90,7 +92,8 @@ async function readOnce({ ctx, params, signal, transact }: Step): Promise<Facts>
   try {
     const body = await openDownload(url, ctx.config, { signal, limitBytes })
     const onProgress = () => signal.throwIfAborted()
-    const written = await writeData(path, body, { limitBytes, reserveBytes, onProgress, algorithm })
+    const options = { limitBytes, reserveBytes, onProgress, algorithm, signature }
+    const written = await writeData(path, body, options)
     const differing = claim === null ? null : differenceOf(claim, written)
     if (differing !== null && taskId !== null) throw locationDiffers(url, differing)
     const inspection = await inspectData(ctx, path, image)

@@ -1,14 +1,16 @@
-// Hash sums of what streams through us (uploads), on threads of their own (hash-thread.ts): a GB takes seconds, and the
-// event loop that it would take them from answers everybody. Few threads, started when they are needed and ended when
-// nothing has been hashed for a while; a stream stays on one of them, since its pieces have an order.
+// Hash sums and signatures of what streams through us (uploads), on threads of their own (hash-thread.ts): a GB takes
+// seconds, and the event loop that it would take them from answers everybody. Few threads, started when they are needed
+// and ended when nothing has been hashed for a while; a stream stays on one of them, since its pieces have an order.
 import { availableParallelism } from "node:os"
 import { Worker } from "node:worker_threads"
-import type { FromThread, ToThread } from "./hash-thread.ts"
+import type { FromThread, StreamSum, ToThread } from "./hash-thread.ts"
+
+export type { StreamSignature } from "./hash-thread.ts"
 
 export interface StreamHash extends Disposable {
   /** Resolves when more may come. The bytes are copied. */
   update(chunk: Uint8Array): Promise<void>
-  /** The sums in hexadecimal, in the order of the algorithms; nothing may come after. */
+  /** In the order in which they were asked for; nothing may come after. */
   digests(): Promise<string[]>
 }
 
@@ -23,11 +25,11 @@ const threads: HashThread[] = []
 let lastId = 0
 
 /** Dispose it, also after a failure: it keeps its thread. */
-export function openStreamHash(algorithms: readonly string[]): StreamHash {
+export function openStreamHash(sums: readonly StreamSum[]): StreamHash {
   const free = threads.toSorted((a, b) => a.streamCount - b.streamCount)[0]
   const isFull = threads.length >= threadsMost
   const thread = free && (free.streamCount === 0 || isFull) ? free : new HashThread()
-  return new OpenStream(thread, algorithms)
+  return new OpenStream(thread, sums)
 }
 
 class OpenStream implements StreamHash {
@@ -39,12 +41,12 @@ class OpenStream implements StreamHash {
   #isEnded = false
   #failure: Error | undefined
   /** Who waits for room or for the sums. */
-  #waiting: { resolve: (hex: string[]) => void; reject: (error: Error) => void } | undefined
+  #waiting: { resolve: (sums: string[]) => void; reject: (error: Error) => void } | undefined
 
-  constructor(thread: HashThread, algorithms: readonly string[]) {
+  constructor(thread: HashThread, sums: readonly StreamSum[]) {
     this.#thread = thread
     thread.add(this.#id, this)
-    thread.send({ kind: "open", id: this.#id, algorithms })
+    thread.send({ kind: "open", id: this.#id, sums })
   }
 
   async update(chunk: Uint8Array): Promise<void> {
@@ -86,7 +88,7 @@ class OpenStream implements StreamHash {
 
   hear(message: FromThread): void {
     if (message.kind === "digests") {
-      this.#waiting?.resolve(message.hex)
+      this.#waiting?.resolve(message.sums)
       return
     }
     this.#aheadBytes -= message.sizeBytes
