@@ -26,6 +26,8 @@ create sequence compute.server_number;
 
 create sequence engine.outbox_position_sequence;
 
+create sequence image.cache_generation;
+
 CREATE OR REPLACE FUNCTION compute.end_console_tokens()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1523,6 +1525,22 @@ CREATE INDEX user_disabled ON identity."user" USING btree (name, id) WHERE (NOT 
 CREATE UNIQUE INDEX user_name ON identity."user" USING btree (lower(name), domain_id);
 CREATE INDEX user_of_domain ON identity."user" USING btree (domain_id, name, id);
 
+create table image.cache_host (
+  host text not null,
+  seen_at timestamp with time zone not null,
+  constraint cache_host_pkey PRIMARY KEY (host)
+);
+
+create table image.cache_queue (
+  image_id uuid not null,
+  host text not null,
+  generation bigint not null,
+  queued_at timestamp with time zone not null,
+  constraint cache_queue_pkey PRIMARY KEY (image_id, host),
+  constraint cache_queue_image_id_fkey FOREIGN KEY (image_id) REFERENCES image.image(id) ON DELETE CASCADE
+);
+CREATE INDEX cache_queue_by_generation ON image.cache_queue USING btree (generation);
+
 create table image.gone (
   id uuid not null,
   constraint gone_pkey PRIMARY KEY (id)
@@ -1571,6 +1589,7 @@ CREATE INDEX image_name ON image.image USING btree (name);
 CREATE INDEX image_open ON image.image USING btree (visibility, created_at, id) WHERE (visibility = ANY (ARRAY['public'::text, 'community'::text]));
 CREATE INDEX image_project ON image.image USING btree (project_id, created_at, id);
 CREATE INDEX image_properties ON image.image USING gin (properties jsonb_path_ops);
+CREATE INDEX image_read_checksum ON image.image USING btree (read_checksum) WHERE (read_checksum <> ''::text);
 CREATE INDEX image_tags ON image.image USING gin (tags);
 CREATE INDEX image_transfer ON image.image USING btree (status) WHERE (status = ANY (ARRAY['saving'::text, 'uploading'::text, 'importing'::text]));
 CREATE INDEX image_transferring ON image.image USING btree (transfer_id) WHERE (transfer_id IS NOT NULL);

@@ -22,8 +22,8 @@ export interface AgentParts {
   ports: PortPlugger
   /** Null: guests are not answered at 169.254.169.254 (fake network). */
   metadata: MetadataServer | null
-  /** False for the fake hypervisor, which never looks at image data. */
-  usesImages: boolean
+  /** Of images that this host keeps. Null: of the fake hypervisor, which never looks at image data. */
+  imageCacheBytes: number | null
   /** The back ends of volumes that this host has or reaches. */
   volumes: readonly VolumeDriver[]
   /** Of a joined host: its part of the network. */
@@ -57,8 +57,6 @@ export interface StopOptions {
   graceMs: number
 }
 
-/** Bytes of cached images on this host; unused ones go first when it is full. */
-const imageCacheLimitBytes = 50 * 1024 ** 3
 /** Commands at a time over all machines of this host; each machine has its own queue below. */
 const commandConcurrency = 64
 
@@ -73,16 +71,17 @@ export async function startAgentRole(
     host,
     hypervisor: parts.hypervisor,
     ports: parts.ports,
-    images: parts.usesImages
-      ? createImageCache({
-          dir: agentDirectories(dataDir).images,
-          source: images,
-          limitBytes: imageCacheLimitBytes,
-          clock,
-          log,
-          signal: stopping.signal,
-        })
-      : noImageCache,
+    images:
+      parts.imageCacheBytes !== null
+        ? createImageCache({
+            dir: agentDirectories(dataDir).images,
+            source: images,
+            limitBytes: parts.imageCacheBytes,
+            clock,
+            log,
+            signal: stopping.signal,
+          })
+        : noImageCache,
     volumes: parts.volumes,
     imageStore: images,
     backups,

@@ -106,7 +106,7 @@ export async function startTestCloud(options: TestCloudOptions = {}): Promise<Te
       hypervisor,
       ports: new FakePlugger({ hasDevices: options.plugsDevices ?? false }),
       metadata: options.metadata ?? null,
-      usesImages: false,
+      imageCacheBytes: null,
       volumes: options.hasOtherBackend ? [volumes, others] : [volumes],
     },
     guestImage: null,

@@ -335,7 +335,7 @@ describe("a console of a machine on a host that joined", () => {
       membership: far.membership,
       dataDir: far.dataDir,
       client: far.client,
-      parts: { hypervisor, ports: new FakePlugger(), metadata: null, usesImages: false, volumes: [] },
+      parts: { hypervisor, ports: new FakePlugger(), metadata: null, imageCacheBytes: null, volumes: [] },
       log: silentLogger,
       clock: systemClock,
     })

@@ -49,7 +49,7 @@ async function startHost(
     membership,
     dataDir,
     client: clientOf(membership),
-    parts: { hypervisor, ports: new FakePlugger(), metadata: null, usesImages: false, volumes: [] },
+    parts: { hypervisor, ports: new FakePlugger(), metadata: null, imageCacheBytes: null, volumes: [] },
     log: silentLogger,
     clock: systemClock,
   })

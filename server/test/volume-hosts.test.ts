@@ -56,7 +56,7 @@ async function start(name: string): Promise<void> {
   const volumes = [new FileVolumeDriver(join(agentDirectories(dataDir).volumes, "file"))]
   member.agent = await startMemberAgent({
     ...{ membership, dataDir, client: at.clientOf(membership), log: silentLogger, clock: systemClock },
-    parts: { hypervisor, ports: new FakePlugger(), metadata: null, usesImages: false, volumes },
+    parts: { hypervisor, ports: new FakePlugger(), metadata: null, imageCacheBytes: null, volumes },
   })
 }
 

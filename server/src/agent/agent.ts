@@ -25,11 +25,13 @@ import { uptimeLine } from "./hypervisor/host-facts.ts"
 import type { Hypervisor } from "./hypervisor/hypervisor.ts"
 import type { ImageCache } from "./image-cache/image-cache.ts"
 import type { ImageStore } from "./image-cache/image-store.ts"
+import { ImageCommands } from "./image-commands.ts"
 import {
   destroyMachine,
   diagnoseMachine,
   ensureMachine,
   inspectMachine,
+  listMachines,
   openConsole,
   plugMachine,
   readConsole,
@@ -130,6 +132,7 @@ class HostAgent implements Agent {
   readonly #copies: CopyCommands
   readonly #moves: MoveCommands
   readonly #travels: TravelCommands
+  readonly #images: ImageCommands
   readonly #consoles: Consoles
   readonly #metadata: MetadataKeeper
   readonly #aliveIntervalMs: number
@@ -164,6 +167,8 @@ class HostAgent implements Agent {
     const travelling = { context: this.#context, dir: directories.volumeTravels }
     this.#moves = new MoveCommands({ ...travelling, machines: this.#queues, moves })
     this.#travels = new TravelCommands({ ...travelling, streams: deps.streams })
+    const check = (imageId: string, fence: Fence) => this.#check(imageId, fence)
+    this.#images = new ImageCommands({ context: this.#context, dir: directories.imageFences, check })
     this.#recovery = {
       context: this.#context,
       queues: this.#queues,
@@ -176,8 +181,8 @@ class HostAgent implements Agent {
     const common = { clock, log, stop: this.#stop.signal }
     this.#snapshots = new Snapshots({ ...common, dir: directories.snapshots, store: deps.imageStore })
     this.#consoles = new Consoles(deps.streams, log)
-    const { metadata: server } = deps
-    this.#metadata = new MetadataKeeper({ ...common, server, stateFile: directories.metadata })
+    const metadata = { ...common, server: deps.metadata, stateFile: directories.metadata }
+    this.#metadata = new MetadataKeeper(metadata)
     this.#network = deps.network
     this.#aliveIntervalMs = deps.aliveIntervalMs ?? defaultAliveIntervalMs
   }
@@ -297,11 +302,14 @@ class HostAgent implements Agent {
     "host.discard": async ({ entry }) =>
       await this.#queues.run(serverIdOf(entry), () => discardAside(this.#context, entry)),
     "host.serve_metadata": ({ networks }) => this.#metadata.serve(networks),
+    "image.cache": (args) => this.#images.cache(args),
+    "image.uncache": (args) => this.#images.uncache(args),
+    "image.cached": async () => this.#images.list(),
     "host.describe": async () => ({
       ...(await this.#describe()),
       pools: await this.#context.volumes.pools(),
     }),
-    "vm.list": () => this.#list(),
+    "vm.list": () => listMachines(this.#context),
     "vm.plug_volume": (args) =>
       this.#changeOf(args, () => plugVolume(this.#context, args.serverId, args.disk)),
     "vm.unplug_volume": (args) =>
@@ -410,16 +418,6 @@ class HostAgent implements Agent {
     )
   }
 
-  async #list(): Promise<{ serverId: string; state: VmState }[]> {
-    const { machines } = this.#context
-    const ids = new Set([...machines.directories(), ...machines.all().map((record) => record.spec.serverId)])
-    const list: { serverId: string; state: VmState }[] = []
-    for (const serverId of ids) {
-      list.push({ serverId, state: await inspectMachine(this.#context, serverId) })
-    }
-    return list
-  }
-
   async #followEvents(): Promise<void> {
     const { hypervisor, log } = this.#context
     for await (const { serverId } of hypervisor.events(this.#stop.signal)) {
@@ -487,6 +485,7 @@ class HostAgent implements Agent {
   async #forgetTombstones(): Promise<void> {
     const { fences, volumes } = this.#context
     await volumes.forgetTombstones()
+    await this.#images.forgetOldFences()
     for (const serverId of await fences.oldOnes()) {
       await this.#queues.run(serverId, () => fences.forgetOld(serverId), { isOwn: true })
     }

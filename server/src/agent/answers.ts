@@ -22,6 +22,7 @@ const devicesMost = 256
 const mappingsMost = 256
 const poolsMost = 64
 const volumesMost = 65_536
+export const cachedImagesMost = 4_096
 /** A console's log is cut to less by whoever reads it. */
 const consoleCharactersMost = 16 * 1024 * 1024
 
@@ -240,6 +241,16 @@ const HostDescription = Type.Object({
   }),
 })
 
+/** An image on the host; which one it is, the sum and the format say. */
+const CachedImage = Type.Object({
+  checksum: text(128),
+  diskFormat: text(32),
+  sizeBytes: Amount,
+  hits: Amount,
+  cachedAt: Time,
+  usedAt: Time,
+})
+
 /** Which life of the cloud's database: another one begins when a backup is restored. */
 const Epoch = Type.Object({
   number: Amount,
@@ -280,6 +291,9 @@ export const agentAnswers = {
   "vm.set_aside": Type.Object({ entry: Name }),
   "vm.take_back": LocalMachine,
   "host.serve_metadata": MetadataReport,
+  "image.cache": Nothing,
+  "image.uncache": Type.Object({ end: word(["removed", "absent", "in_use"]) }),
+  "image.cached": list(CachedImage, cachedImagesMost),
   "host.describe": Type.Object({ ...HostDescription.properties, pools: Pools }),
   "vm.list": list(Type.Object({ serverId: Uuid, state: VmState }), machinesMost),
   "volume.create": VolumeFacts,

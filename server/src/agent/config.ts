@@ -19,6 +19,13 @@ export const agentConfig = configSection(
         "kind wants (docs/how-to/storage-back-ends.md). Empty: the host's own, called `file`, or `fake` where " +
         "machines are simulated.",
     }),
+    imageCacheBytes: Type.Integer({
+      default: 50 * 1024 ** 3,
+      minimum: 0,
+      description:
+        "Bytes of images that this host keeps. When there are more, those go first that were not used for the longest; " +
+        "one that a machine stands on stays.",
+    }),
     storageNetworks: Type.Array(Type.String({ pattern: ipv4Prefix }), {
       default: [],
       maxItems: 64,

@@ -112,9 +112,14 @@ export class FenceStore {
 
   /** Forgets an old tombstone. In the machine's queue, so that no command comes in between. */
   async forgetOld(serverId: string): Promise<void> {
-    if (!this.isDestroyed(serverId) || !(await this.#isOld(serverId))) return
-    await removeStateFile(this.#path(serverId))
-    this.#remembered.delete(serverId)
+    if (this.isDestroyed(serverId)) await this.forgetAnyOld(serverId)
+  }
+
+  /** Also of what is there: for things that nothing but their commands knows of. */
+  async forgetAnyOld(id: string): Promise<void> {
+    if (!(await this.#isOld(id))) return
+    await removeStateFile(this.#path(id))
+    this.#remembered.delete(id)
   }
 
   async #isOld(serverId: string): Promise<boolean> {

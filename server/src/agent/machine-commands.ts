@@ -282,3 +282,12 @@ export async function snapshotMachine(
 function absent(context: AgentContext): VmState {
   return { power: "absent", since: context.clock.now().toISOString() }
 }
+
+/** Of every machine that the agent knows of, and of what a crash left of one. */
+export async function listMachines(context: AgentContext): Promise<{ serverId: string; state: VmState }[]> {
+  const { machines } = context
+  const ids = new Set([...machines.directories(), ...machines.all().map((record) => record.spec.serverId)])
+  const list: { serverId: string; state: VmState }[] = []
+  for (const serverId of ids) list.push({ serverId, state: await inspectMachine(context, serverId) })
+  return list
+}

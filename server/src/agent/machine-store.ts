@@ -26,6 +26,7 @@ export function agentDirectories(dataDir: string) {
     root,
     vms: join(root, "vms"),
     images: join(root, "images"),
+    imageFences: join(root, "image-fences"),
     fences: join(root, "fences"),
     /** Copies of disks on their way to the image store. */
     snapshots: join(root, "snapshots"),

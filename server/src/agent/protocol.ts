@@ -9,6 +9,7 @@ export {
   type AsideMachine,
   agentAnswers,
   agentReports,
+  cachedImagesMost,
   type DiskSpec,
   type EnsuredState,
   type Epoch,
@@ -111,6 +112,11 @@ interface AgentArgs {
   "vm.take_back": { entry: string }
   /** These networks' guests here are answered, and no others', until another list comes. */
   "host.serve_metadata": { networks: readonly MetadataNetwork[] }
+  /** The image's data are in the cache when this returns. On a host that never reads data, nothing happens. */
+  "image.cache": { imageId: string; checksum: string; diskFormat: string; ticket: string; fence: Fence }
+  /** The data go from the cache, whichever images have them, unless something of this host stands on them. */
+  "image.uncache": { imageId: string; checksum: string; diskFormat: string; fence: Fence }
+  "image.cached": Record<string, never>
   "host.describe": Record<string, never>
   /** Every machine the agent knows of, for the reconciler. */
   "vm.list": Record<string, never>

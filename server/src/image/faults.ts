@@ -225,6 +225,19 @@ export const storeIsLast = fault(
   () => "Cannot delete image data from the only store containing it. Consider deleting the image instead.",
 )
 
+export const cachedImageInUse = fault(
+  "conflict",
+  "image.cache.in_use",
+  (id: string, hosts: number) =>
+    `Image ${id} stays in the cache of ${hosts} host${hosts === 1 ? "" : "s"}: machines or volumes there need it.`,
+)
+
+export const cacheUnderway = fault(
+  "unavailable",
+  "image.cache.underway",
+  () => "The images are still being taken out of the caches; look again later.",
+)
+
 export const rangeNotSatisfiable = fault(
   "invalid",
   "image.data.range_not_satisfiable",

@@ -1,6 +1,8 @@
 import type { Service } from "../engine/service.ts"
 import { ensureRegisteredLimits } from "../identity/index.ts"
 import { configuredLimits } from "../quota/index.ts"
+import { prefetchSaga } from "./cache/prefetch.saga.ts"
+import { removeSaga } from "./cache/remove.saga.ts"
 import "./config.ts"
 import { recoverTransfers, transferReconciler, unknownFilesReconciler } from "./data/recover.ts"
 import { copySaga } from "./import/copy.saga.ts"
@@ -20,7 +22,7 @@ export const imageService: Service = {
   classicPorts: [{ port: 9292, mount: "/image" }],
   policies,
   quota: imageQuota,
-  sagas: [importSaga, copySaga, readSaga],
+  sagas: [importSaga, copySaga, readSaga, prefetchSaga, removeSaga],
   reconcilers: [transferReconciler, unknownFilesReconciler],
   seed: async (platform) =>
     await ensureRegisteredLimits(platform, "image", configuredLimits(platform, imageQuota)),

@@ -6,6 +6,18 @@ type Timestamp = ColumnType<Date, Date | string, Date | string>
 /** Filled by the database when it is left out. */
 type TimestampNow = ColumnType<Date, Date | string | undefined, Date | string>
 
+export interface CacheHostTable {
+  host: string
+  seen_at: Timestamp
+}
+
+export interface CacheQueueTable {
+  image_id: string
+  host: string
+  generation: number
+  queued_at: Timestamp
+}
+
 export interface GoneTable {
   id: string
 }
@@ -115,6 +127,8 @@ export interface TaskTable {
 
 declare module "../platform/db/database.ts" {
   interface Database {
+    "image.cache_host": CacheHostTable
+    "image.cache_queue": CacheQueueTable
     "image.gone": GoneTable
     "image.image": ImageTable
     "image.location": LocationTable

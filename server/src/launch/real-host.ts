@@ -56,6 +56,7 @@ export interface HostOptions {
   bridgeMappings: BridgeMappings
   /** As configured. */
   volumeBackEnds: readonly VolumeBackEnd[]
+  imageCacheBytes: number
   storageNetworks: readonly string[]
   fakePace: FakeConfig["pace"]
   /** For hosts on other machines, once there are any. */
@@ -74,7 +75,7 @@ export async function startHostParts(options: HostOptions): Promise<HostParts> {
       hypervisor,
       ports: network.ports,
       metadata: network.proxy,
-      usesImages: options.plan.hypervisor === "qemu",
+      imageCacheBytes: options.plan.hypervisor === "qemu" ? options.imageCacheBytes : null,
       volumes: makeVolumeDrivers(options),
     },
   }

@@ -333,7 +333,13 @@ async function startHost(
   host: string,
   configured: Pick<
     HostOptions,
-    "publicAddress" | "bridgeMappings" | "volumeBackEnds" | "storageNetworks" | "fakePace" | "tunnel"
+    | "publicAddress"
+    | "bridgeMappings"
+    | "volumeBackEnds"
+    | "imageCacheBytes"
+    | "storageNetworks"
+    | "fakePace"
+    | "tunnel"
   >,
 ): Promise<HostParts> {
   const { plan, dir, supervisor, log, say } = run

@@ -85,6 +85,35 @@ test("a local image is linked, fetched once, and known to the next cache", async
   assert.equal(opened, 1)
 })
 
+test("it tells what it has, also after a restart, and gives up what nobody uses", async () => {
+  const [first, second] = [Buffer.alloc(mib, "first"), Buffer.alloc(mib, "second")]
+  const paths = new Map([first, second].map((data) => [sum(data), stored(data)]))
+  const of = (data: Buffer) => ({ ...request(data), imageId: sum(data) })
+  const open = async (imageId: string) => ({ path: paths.get(imageId) ?? "" })
+  const { cache, dir } = cacheOver(open)
+  for (const data of [first, second]) await cache.ensureImage(of(data), none)
+  await cache.ensureImage(of(second), none)
+  const told = cache.list()
+  assert.ok((told[1]?.usedAt ?? "") >= (told[1]?.cachedAt ?? "?"))
+  assert.deepEqual(
+    told.map(({ checksum, diskFormat, sizeBytes, hits }) => ({ checksum, diskFormat, sizeBytes, hits })),
+    [
+      { checksum: sum(first), diskFormat: "raw", sizeBytes: mib, hits: 0 },
+      { checksum: sum(second), diskFormat: "raw", sizeBytes: mib, hits: 1 },
+    ],
+  )
+  assert.equal(await cache.remove(of(second), () => new Set([imageKey(of(second))])), "in_use")
+  const { cache: again } = cacheOver(open, undefined, dir)
+  // How often and when last is written down now and then.
+  assert.deepEqual(
+    again.list().map(({ checksum, cachedAt }) => ({ checksum, cachedAt })),
+    told.map(({ checksum, cachedAt }) => ({ checksum, cachedAt })),
+  )
+  assert.equal(await again.remove(of(second), none), "removed")
+  assert.equal(await again.remove(of(second), none), "absent")
+  assert.equal(readdirSync(dir).filter((name) => name.startsWith(sum(second))).length, 0)
+})
+
 test("a local image of another checksum is no entry, and harms nobody who names that checksum", async () => {
   const [evil, good] = [Buffer.alloc(mib, "evil"), Buffer.alloc(mib, "good")]
   for (const checksum of [undefined, null, sum(evil)]) {

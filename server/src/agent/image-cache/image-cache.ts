@@ -27,13 +27,30 @@ export interface ImageCache {
   ensureImage(request: ImageRequest, inUse: ImagesInUse): Promise<LocalImage>
   /** Removes unused entries, the longest unused first, until the cache is within its limit. */
   prune(inUse: ImagesInUse): Promise<{ removedBytes: number }>
+  /** The longest unused first. */
+  list(): CachedImage[]
+  /** Removes the entry, if there is one that nobody uses. */
+  remove(request: Pick<ImageRequest, "checksum" | "diskFormat">, inUse: ImagesInUse): Promise<CacheRemoval>
 }
+
+export interface CachedImage {
+  checksum: string
+  diskFormat: string
+  /** What it takes on the disk. */
+  sizeBytes: number
+  /** How often it was asked for and was here. */
+  hits: number
+  cachedAt: string
+  usedAt: string
+}
+
+export type CacheRemoval = "removed" | "absent" | "in_use"
 
 /** The keys that must stay when room is needed. Asked for then: an image takes long to come, and others begin meanwhile. */
 export type ImagesInUse = () => ReadonlySet<string>
 
 /** The name of an image's entry. The format is part of it: the same bytes mean something else in another. */
-export function imageKey(request: ImageRequest): string {
+export function imageKey(request: Pick<ImageRequest, "checksum" | "diskFormat">): string {
   return `${request.checksum}-${request.diskFormat}`
 }
 
@@ -41,10 +58,13 @@ interface Entry extends LocalImage {
   key: string
   sizeBytes: number
   usedAt: string
+  /** These two are left out by a program that did not count. */
+  hits?: number
+  cachedAt?: string
 }
 
 const convertTimeoutMs = 3_600_000
-/** The time of last use is written down at most this often; it only orders the removal. */
+/** Last use and hits are written down at most this often: they order the removal and are told, and no more. */
 const usedAtGrainMs = 60_000
 
 /** Half a minute without a byte, in all. */
@@ -71,6 +91,8 @@ class DirectoryImageCache implements ImageCache {
   readonly #options: Parameters<typeof createImageCache>[0]
   readonly #entries = new Map<string, Entry>()
   readonly #underway = new Map<string, Promise<LocalImage>>()
+  /** When the use of an entry was last written down. */
+  readonly #usesWrittenMs = new Map<string, number>()
   #sequence = 0
 
   constructor(options: Parameters<typeof createImageCache>[0]) {
@@ -99,6 +121,25 @@ class DirectoryImageCache implements ImageCache {
     return { removedBytes: await this.#makeRoom(0, inUse) }
   }
 
+  list(): CachedImage[] {
+    return this.#byAge().map(({ key, sizeBytes, usedAt, hits = 0, cachedAt = usedAt }) => {
+      const at = key.lastIndexOf("-")
+      const [checksum, diskFormat] = [key.slice(0, at), key.slice(at + 1)]
+      return { checksum, diskFormat, sizeBytes, hits, cachedAt, usedAt }
+    })
+  }
+
+  async remove(
+    request: Pick<ImageRequest, "checksum" | "diskFormat">,
+    inUse: ImagesInUse,
+  ): Promise<CacheRemoval> {
+    const entry = this.#entries.get(imageKey(request))
+    if (!entry) return "absent"
+    if (inUse().has(entry.key)) return "in_use"
+    await this.#drop(entry)
+    return "removed"
+  }
+
   async #fetch(key: string, request: ImageRequest, inUse: ImagesInUse): Promise<LocalImage> {
     const temporary = join(this.#options.dir, `${key}.${++this.#sequence}.tmp`)
     const converted = `${temporary}.qcow2.tmp`
@@ -118,9 +159,10 @@ class DirectoryImageCache implements ImageCache {
       if (total > this.#options.limitBytes) throw agentCacheFull(sizeBytes, this.#options.limitBytes)
       const path = join(this.#options.dir, `${key}.${format}`)
       await rename(ready, path)
-      const usedAt = this.#options.clock.now().toISOString()
+      const cachedAt = this.#options.clock.now().toISOString()
       const { virtualSizeBytes } = image
-      const entry: Entry = { key, path, format, virtualSizeBytes, sizeBytes, usedAt }
+      const times = { cachedAt, usedAt: cachedAt, hits: 0 }
+      const entry: Entry = { key, path, format, virtualSizeBytes, sizeBytes, ...times }
       await writeStateFile(this.#statePath(key), entry)
       this.#entries.set(key, entry)
       return localImage(entry)
@@ -181,25 +223,36 @@ class DirectoryImageCache implements ImageCache {
 
   async #touch(entry: Entry): Promise<void> {
     const now = this.#options.clock.now()
-    if (now.getTime() - Date.parse(entry.usedAt) < usedAtGrainMs) return
+    entry.hits = (entry.hits ?? 0) + 1
     entry.usedAt = now.toISOString()
+    const writtenMs = this.#usesWrittenMs.get(entry.key) ?? Number.NEGATIVE_INFINITY
+    if (now.getTime() - writtenMs < usedAtGrainMs) return
+    this.#usesWrittenMs.set(entry.key, now.getTime())
     await writeStateFile(this.#statePath(entry.key), entry)
   }
 
   async #makeRoom(forBytes: number, inUse: ImagesInUse): Promise<number> {
     let removedBytes = 0
-    const byAge = [...this.#entries.values()].sort((a, b) => a.usedAt.localeCompare(b.usedAt))
-    for (const entry of byAge) {
+    for (const entry of this.#byAge()) {
       if (this.#totalBytes() + forBytes <= this.#options.limitBytes) break
       if (inUse().has(entry.key)) continue
-      this.#entries.delete(entry.key)
-      // The .json first: without it the data are a leftover.
-      await rm(this.#statePath(entry.key), { force: true })
-      await rm(entry.path, { force: true })
+      await this.#drop(entry)
       removedBytes += entry.sizeBytes
-      this.#options.log.info({ image: entry.key, sizeBytes: entry.sizeBytes }, "image removed from the cache")
     }
     return removedBytes
+  }
+
+  async #drop({ key, path, sizeBytes }: Entry): Promise<void> {
+    this.#entries.delete(key)
+    this.#usesWrittenMs.delete(key)
+    // The .json first: without it the data are a leftover.
+    await rm(this.#statePath(key), { force: true })
+    await rm(path, { force: true })
+    this.#options.log.info({ image: key, sizeBytes }, "image removed from the cache")
+  }
+
+  #byAge(): Entry[] {
+    return [...this.#entries.values()].sort((a, b) => a.usedAt.localeCompare(b.usedAt))
   }
 
   #totalBytes(): number {

@@ -4,4 +4,6 @@ import type { ImageCache } from "./image-cache.ts"
 export const noImageCache: ImageCache = {
   ensureImage: async () => ({ path: "/dev/null", format: "raw", virtualSizeBytes: 0 }),
   prune: async () => ({ removedBytes: 0 }),
+  list: () => [],
+  remove: async () => "absent",
 }

@@ -2,6 +2,7 @@
 import type { AgentReport, HostDescription } from "../../agent/protocol.ts"
 import { agentReportTopic } from "../../agent/protocol.ts"
 import { notePools } from "../../block-storage/index.ts"
+import { noteCacheHosts } from "../../image/index.ts"
 import { noteHostAgents } from "../../network/index.ts"
 import { ensureHostProvider, type HostInventory } from "../../placement/index.ts"
 import { inParallel } from "../../platform/clock/in-parallel.ts"
@@ -48,6 +49,10 @@ async function noteAlive(platform: Platform, reports: readonly AliveReport[]): P
     await noteHosts(
       platform,
       reports.map(({ host: name, description }) => ({ name, description })),
+    )
+    await noteCacheHosts(
+      platform,
+      reports.map(({ host }) => host),
     )
     for (const { host, network } of reports) if (network) await noteHostAgents(platform, host, network)
     await noteBackends(platform, reports)

@@ -4,6 +4,7 @@ import type { Reconciler } from "../../engine/reconcile/reconciler.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { isProcessAlive } from "../../platform/exec/process.ts"
 import { describeError } from "../../platform/fault/fault.ts"
+import { forgetCacheHosts } from "../cache/hosts.ts"
 import { storeOfLaterEpoch } from "../faults.ts"
 import { removeExpiredTasks } from "../task/store.ts"
 import { workingStores } from "./file-store.ts"
@@ -69,6 +70,7 @@ export const transferReconciler: Reconciler = {
   run: async (platform) => {
     const requeued = await requeueDeadTransfers(platform)
     const removed = await removeDeadTransferFiles(platform)
+    await forgetCacheHosts(platform)
     const expiredTasks = await removeExpiredTasks(platform.db, platform.clock.now())
     return { requeued, removed, expiredTasks }
   },

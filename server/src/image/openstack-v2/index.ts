@@ -1,4 +1,5 @@
 import type { Api } from "../../platform/http/wire.ts"
+import { cacheRoutes } from "./cache.ts"
 import { renderFault } from "./fault-table.ts"
 import { imageDataRoutes } from "./image-data.ts"
 import { imageRoutes } from "./images.ts"
@@ -24,6 +25,7 @@ export const imageApi: Api = {
     ...memberRoutes,
     ...importRoutes,
     ...infoRoutes,
+    ...cacheRoutes,
     ...schemaRoutes,
     ...namespaceRoutes,
     ...metadefItemRoutes,

@@ -2,9 +2,8 @@ import { versionList } from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Route, route } from "../../platform/http/wire.ts"
 
-/** 2.14 and 2.16 are of the image cache's API, which is not there. */
 const current = "2.17"
-const supported = ["2.15", ...Array.from({ length: 14 }, (_, older) => `2.${13 - older}`)]
+const supported = Array.from({ length: 17 }, (_, older) => `2.${16 - older}`)
 
 function versions(ctx: Ctx): unknown {
   const links = [{ rel: "self", href: `${ctx.baseUrl}/image/v2/` }]

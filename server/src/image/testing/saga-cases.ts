@@ -4,8 +4,9 @@ import { readdir } from "node:fs/promises"
 import { createServer, type Server } from "node:http"
 import { join } from "node:path"
 import { callerOf, capturing, type SagaCaseEntry } from "../../../test/saga-case.ts"
+import type { ServerCloud } from "../../../test/server-cloud.ts"
 import type { Config } from "../../platform/config/config.ts"
-import { addLocation, importImage } from "../index.ts"
+import { addLocation, cacheImage, importImage, noteCacheHosts, uncacheImage } from "../index.ts"
 
 const importCase: SagaCaseEntry = {
   pointOfNoReturn: "activate",
@@ -59,17 +60,7 @@ const copyCase: SagaCaseEntry = {
   pointOfNoReturn: "end",
   arrange: async (c) => {
     const { platform } = c.cloud.cloud
-    const made = await c.cloud.request("POST", "/image/v2/images", {
-      token: c.demo,
-      body: { name: "i", disk_format: "raw", container_format: "bare" },
-    })
-    const imageId: string = made.body.id
-    const put = await fetch(`${c.cloud.baseUrl}/image/v2/images/${imageId}/file`, {
-      method: "PUT",
-      headers: { "x-auth-token": c.demo, "content-type": "application/octet-stream" },
-      body: "data to copy",
-    })
-    assert.equal(put.status, 204)
+    const imageId = await activeImage(c, "data to copy")
     const caller = { ...(await callerOf(c)), roles: ["admin"] }
     const { ctx, started } = capturing(platform, caller)
     const task = await importImage(ctx, {
@@ -158,6 +149,41 @@ const readCase: SagaCaseEntry = {
   },
 }
 
+async function activeImage(c: ServerCloud, data: string): Promise<string> {
+  const made = await c.cloud.request("POST", "/image/v2/images", {
+    token: c.demo,
+    body: { name: "i", disk_format: "raw", container_format: "bare" },
+  })
+  const put = await fetch(`${c.cloud.baseUrl}/image/v2/images/${made.body.id}/file`, {
+    method: "PUT",
+    headers: { "x-auth-token": c.demo, "content-type": "application/octet-stream" },
+    body: data,
+  })
+  assert.equal(put.status, 204)
+  return made.body.id
+}
+
+/** Simulated hosts keep no images: nothing is left, however it ends. */
+function caseOfCache(begin: typeof cacheImage | typeof uncacheImage): SagaCaseEntry {
+  return {
+    arrange: async (c) => {
+      const { platform } = c.cloud.cloud
+      const imageId = await activeImage(c, "data for hosts")
+      await noteCacheHosts(platform, [platform.config.host])
+      const { ctx, started } = capturing(platform, { ...(await callerOf(c)), roles: ["admin"] })
+      await begin(ctx, { imageId })
+      const nothingIsQueued = async () => {
+        const rows = platform.db
+          .selectFrom("image.cache_queue")
+          .select("host")
+          .where("image_id", "=", imageId)
+        assert.deepEqual(await rows.execute(), [])
+      }
+      return { params: started[0], assertDone: nothingIsQueued, assertUnwound: nothingIsQueued }
+    },
+  }
+}
+
 const webData = "data on the web"
 let web: Server | undefined
 
@@ -175,5 +201,7 @@ async function webAddress({ image }: Config): Promise<string> {
 export const sagaCases: Readonly<Record<string, SagaCaseEntry>> = {
   "image.image.copy": copyCase,
   "image.image.import": importCase,
+  "image.cache.queue": caseOfCache(cacheImage),
+  "image.cache.remove": caseOfCache(uncacheImage),
   "image.location.read": readCase,
 }

@@ -56,7 +56,7 @@ async function startSimulated({ name, profile, dataDir, bus, log }: Simulated): 
     capacity: profiles[profile],
   })
   const volumes = [new FakeVolumeDriver({ file: join(own, "agent/volumes/fake/volumes.json"), clock })]
-  const parts = { hypervisor, ports: new FakePlugger(), metadata: null, usesImages: false, volumes }
+  const parts = { hypervisor, ports: new FakePlugger(), metadata: null, imageCacheBytes: null, volumes }
   const config = { host: name, dataDir: own }
   return await startAgentRole({ config, bus, clock, log }, parts, nothing)
 }

@@ -173,7 +173,8 @@ async function startParts(run: Run, config: Config, stack: AsyncDisposableStack)
   const facts = { plan, dir, log, ...host, fakePace: fake.pace, volumeBackEnds: agent.volumeBackEnds, say }
   const hypervisor = await makeHypervisor(facts, network.ports)
   const volumes = makeVolumeDrivers(facts)
-  return { hypervisor, ...network, volumes, usesImages: plan.hypervisor === "qemu" }
+  const imageCacheBytes = plan.hypervisor === "qemu" ? agent.imageCacheBytes : null
+  return { hypervisor, ...network, volumes, imageCacheBytes }
 }
 
 async function stopOnSignal(

@@ -1,0 +1,67 @@
+import { amount, count, many, shape, text, texts } from "../../api/openstack/shape.ts"
+import { invalid } from "../../platform/fault/fault.ts"
+import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type CachedImage, cacheImage, clearCache, showCache, uncacheImage } from "../index.ts"
+
+const cached = shape("CachedImage", {
+  image_id: text,
+  hits: count,
+  last_accessed: amount,
+  last_modified: amount,
+  size: count,
+})
+const contents = shape("ImageCache", { cached_images: many(cached), queued_images: texts })
+
+/** Times are seconds since 1970. */
+function viewCached({ imageId, hits, lastAccessedAt, lastModifiedAt, sizeBytes }: CachedImage) {
+  return {
+    image_id: imageId,
+    hits,
+    last_accessed: lastAccessedAt.getTime() / 1000,
+    last_modified: lastModifiedAt.getTime() / 1000,
+    size: sizeBytes,
+  }
+}
+
+const targetHeader = "x-image-cache-clear-target"
+
+function readTarget(req: WireRequest): "all" | "cache" | "queue" {
+  const target = String(req.headers[targetHeader] ?? "").toLowerCase()
+  if (target === "") return "all"
+  if (target === "cache" || target === "queue") return target
+  throw invalid(targetHeader, `If provided '${targetHeader}' must be 'cache', 'queue' or empty string.`)
+}
+
+const imageIdOf = (req: WireRequest) => ({ imageId: req.params.image_id ?? "" })
+
+export const cacheRoutes: Route[] = [
+  route({
+    method: "GET",
+    path: "/cache",
+    operation: showCache,
+    told: { answer: contents },
+    handler: async (ctx) => {
+      const { cached, queued } = await showCache(ctx, {})
+      return { cached_images: cached.map(viewCached), queued_images: queued }
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/cache",
+    operation: clearCache,
+    handler: (ctx, req) => clearCache(ctx, { target: readTarget(req) }),
+  }),
+  route({
+    method: "PUT",
+    path: "/cache/{image_id}",
+    operation: cacheImage,
+    status: 202,
+    handler: (ctx, req) => cacheImage(ctx, imageIdOf(req)),
+  }),
+  route({
+    method: "DELETE",
+    path: "/cache/{image_id}",
+    operation: uncacheImage,
+    handler: (ctx, req) => uncacheImage(ctx, imageIdOf(req)),
+  }),
+]
