@@ -232,11 +232,12 @@ describe("data", () => {
     await nothingMoreThan(before)
   })
 
-  test("that are not what was declared are kept and flagged; what refers to other files is refused", async () => {
-    const random = await createWithData("p1", Buffer.alloc(2000, 7), { disk_format: "qcow2" })
-    const { body } = await cloud.request("GET", `${images}/${random}`, { as: "p1" })
-    assert.equal(body.status, "active")
-    assert.equal(body.virtual_size, null)
+  test("that are not what was declared are refused, and what refers to other files", async () => {
+    const random = (await create("p1", { disk_format: "qcow2" })).body
+    const path = `${images}/${random.id}/file`
+    const refused = await cloud.request("PUT", path, { as: "p1", body: Buffer.alloc(2000, 7) })
+    assert.deepEqual([refused.status, /plain data/.test(refused.body.message)], [415, true])
+    assert.equal((await cloud.request("GET", `${images}/${random.id}`, { as: "p1" })).body.status, "queued")
     const header = Buffer.alloc(512)
     header.write("QFI\xfb", 0, "latin1")
     header.writeUInt32BE(3, 4)

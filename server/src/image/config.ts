@@ -64,10 +64,11 @@ export const imageConfig = configSection(
         "cloud lies on the same disk, and cannot work when that is full.",
     }),
     formatMismatch: Type.Union([Type.Literal("flag"), Type.Literal("refuse")], {
-      default: "flag",
+      default: "refuse",
       description:
         "What happens to data that is not of the declared disk format. `refuse`: the upload gets 415. `flag`: it is " +
-        "kept, can be downloaded, and no machine boots it. Data that refers to other files is always refused.",
+        "kept, can be downloaded, and no machine boots it. Data that refers to other files, or says what nobody can " +
+        "rely on, is always refused.",
     }),
     certificatesDir: Type.String({
       default: "",

@@ -39,6 +39,6 @@ export function sniff(head: Buffer, tail: Buffer): SniffedFormat[] {
   if (at(0, 8) === "conectix" || tail.subarray(0, 8).toString("latin1") === "conectix") found.push("vhd")
   if (at(0, 4) === "QED\0") found.push("qed")
   if (at(0, 6) === "LUKS\xba\xbe") found.push("luks")
-  if (at(isoMagicAt, 5) === "CD001") found.push("iso")
+  if (["CD001", "NSR02", "NSR03"].includes(at(isoMagicAt, 5))) found.push("iso")
   return found
 }

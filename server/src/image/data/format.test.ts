@@ -3,7 +3,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "node:test"
-import { detectFormat, type FormatFacts } from "./format.ts"
+import { detectFormat } from "./format.ts"
+import type { FormatFacts } from "./format-facts.ts"
 import { findMismatch } from "./inspect.ts"
 
 async function detect(content: Buffer): Promise<FormatFacts> {
@@ -28,6 +29,7 @@ function qcow2(edit: (header: Buffer) => void = () => {}): Buffer {
 function vmdk(descriptor: string): Buffer {
   const file = Buffer.alloc(4096)
   file.write("KDMV", 0, "latin1")
+  file.writeUInt32LE(1, 4)
   file.writeBigUInt64LE(2048n, 12)
   file.writeBigUInt64LE(1n, 28)
   file.writeBigUInt64LE(4n, 36)
@@ -57,6 +59,16 @@ test("qcow2: its size, and what points out of it", async () => {
     }),
   )
   assert.equal(old.danger, null, "version 2 has no features")
+  for (const feature of [0n, 1n, 3n, 4n])
+    assert.equal((await detect(qcow2((h) => h.writeBigUInt64BE(1n << feature, 72)))).danger, null)
+  for (const feature of [5n, 12n, 63n])
+    assert.match(
+      (await detect(qcow2((h) => h.writeBigUInt64BE(1n << feature, 72)))).danger ?? "",
+      /not known/,
+    )
+  for (const version of [0, 1, 4])
+    assert.match((await detect(qcow2((h) => h.writeUInt32BE(version, 4)))).danger ?? "", /of version/)
+  assert.match((await detect(qcow2().subarray(0, 80))).danger ?? "", /not whole/)
 })
 
 test("vmdk: only types that are whole in one file", async () => {
@@ -77,14 +89,63 @@ test("vmdk: only types that are whole in one file", async () => {
 })
 
 test("vmdk: extents that lie over several lines, or in the quotes of others", async () => {
-  const type = 'createType = "monolithicSparse"\r\n'
+  const type = 'createType="monolithicSparse"\r\n'
   for (const text of [
     'RW 2048\n\tSPARSE\n "/etc/shadow"\n',
     'RW 2048 SPARSE "\nrdonly 1 FLAT "C:\\secret"\n',
     '\r\n \v parentFileNameHint \n = "x"\n',
   ])
-    assert.equal((await detect(vmdk(type + text))).danger, "its data are in other files", text)
+    assert.notEqual((await detect(vmdk(type + text))).danger, null, text)
   assert.equal((await detect(vmdk(`${type}# a/b\nRW 2048 SPARSE "a b.vmdk"\n`))).danger, null)
+})
+
+test("vmdk: what QEMU could read in another way is refused", async () => {
+  const type = 'createType="monolithicSparse"\n'
+  const rest = 'version=1\nCID=1\nparentCID=ffffffff\nRW 2048 SPARSE "disk.vmdk"\nddb.adapterType = "ide"\n'
+  assert.equal((await detect(vmdk(type + rest))).danger, null)
+  for (const text of [
+    `CREATETYPE="monolithicSparse"\ncreateType="monolithicFlat"\n${rest}`,
+    `# createType="monolithicFlat"\n${type}${rest}`,
+    `${type}${rest}x="\rRW 1 FLAT "a"`,
+    `${type}${rest}something else`,
+    `${type}${rest}x=\u00e9`,
+    type,
+  ])
+    assert.notEqual((await detect(vmdk(text))).danger, null, text)
+  const edits: ((file: Buffer) => void)[] = [
+    (file) => file.writeBigUInt64LE(0n, 12),
+    (file) => file.writeBigUInt64LE(2n, 28),
+    (file) => file.writeUInt32LE(4, 4),
+  ]
+  for (const edit of edits) {
+    const file = vmdk(type + rest)
+    edit(file)
+    assert.notEqual((await detect(file)).danger, null)
+  }
+  assert.notEqual((await detect(Buffer.from("KDMV short"))).danger, null)
+})
+
+test("vmdk: a footer may take the place of the header, when it says the same", async () => {
+  const header = vmdk('createType="streamOptimized"\nRW 2048 SPARSE "disk.vmdk"\n')
+  const footed = (edit: (end: Buffer) => void = () => {}) => {
+    const end = Buffer.alloc(3 * 512)
+    end.writeUInt32LE(3, 12)
+    header.copy(end, 512, 0, 512)
+    edit(end)
+    const file = Buffer.concat([header, end])
+    file.writeBigUInt64LE(2n ** 64n - 1n, 56)
+    return file
+  }
+  assert.deepEqual(await detect(footed()), { format: "vmdk", virtualSizeBytes: 2048 * 512, danger: null })
+  const edits: ((end: Buffer) => void)[] = [
+    (end) => end.writeBigUInt64LE(9n, 512 + 28),
+    (end) => end.writeBigUInt64LE(0n, 512 + 12),
+    (end) => end.writeBigUInt64LE(2n ** 64n - 1n, 512 + 56),
+    (end) => end.writeUInt32LE(2, 12),
+    (end) => end.writeUInt32LE(1, 1024),
+    (end) => end.fill(0, 512, 1024),
+  ]
+  for (const edit of edits) assert.match((await detect(footed(edit))).danger ?? "", /footer/)
 })
 
 test("vmdk: no descriptor takes long", async () => {
@@ -144,6 +205,27 @@ test("vhd by its footer, vdi and vhdx by their heads, iso by its mark", async ()
   const iso = Buffer.alloc(40_000)
   iso.write("CD001", 0x8001, "latin1")
   assert.equal((await detect(iso)).format, "iso")
+  for (const mark of ["NSR02", "NSR03"]) {
+    iso.write(mark, 0x8001, "latin1")
+    assert.equal((await detect(iso)).format, "iso")
+  }
+  assert.equal((await detect(Buffer.from("LUKS\xba\xbe".padEnd(600), "latin1"))).format, "luks")
+})
+
+test("what has the marks of two formats is neither", async () => {
+  const both = Buffer.alloc(40_000)
+  qcow2().copy(both)
+  both.write("CD001", 0x8001, "latin1")
+  const facts = await detect(both)
+  assert.deepEqual([facts.format, facts.alsoIs], ["qcow2", "iso"])
+  for (const declared of ["iso", "qcow2", "raw"])
+    assert.match(findMismatch(declared, facts) ?? "", /is qcow2 and iso/)
+  const disk = Buffer.alloc(40_000)
+  disk.write("CD001", 0x8001, "latin1")
+  disk.write("conectix", disk.length - 512, "latin1")
+  const plain = await detect(disk)
+  assert.equal(findMismatch("raw", plain), null, "whatever lies in a disk that is read as it is")
+  assert.notEqual(findMismatch("iso", plain), null)
 })
 
 test("what is declared must be what is there", () => {

@@ -136,7 +136,9 @@ export async function createImageRecord(ctx: Ctx, record: ImageRecord, tx?: Tx):
  * to it afterwards; removing it is the caller's affair. Repeating it once the image is active changes nothing.
  */
 export async function storeImageFile(ctx: Ctx, imageId: string, path: string): Promise<Image> {
-  return await storeOnce(ctx, imageId, (transfer, to) => takeFile(ctx, path, to, transfer.image))
+  return await storeOnce(ctx, imageId, (transfer, to) =>
+    takeFile(ctx, path, to, transfer.image, { isOurs: true }),
+  )
 }
 
 /** The same with data from another host, from their first byte on. Once the image is active they are not read. */
@@ -147,7 +149,7 @@ export async function storeImageStream(
 ): Promise<Image> {
   return await storeOnce(ctx, imageId, async (transfer, to) => {
     const written = await receive(ctx, transfer, { stream, sizeBytes }, to)
-    return { ...written, ...(await inspectData(ctx, to, transfer.image)) }
+    return { ...written, ...(await inspectData(ctx, to, transfer.image, { isOurs: true })) }
   })
 }
 
@@ -190,12 +192,14 @@ export async function takeFile(
   const written = (await tryLink(from, to))
     ? await hashLinked(to, options)
     : await copyData(platform, from, to, options)
-  return { ...written, ...(await inspectData(platform, to, declared)) }
+  return { ...written, ...(await inspectData(platform, to, declared, options)) }
 }
 
 interface TakeOptions {
   signal?: AbortSignal
   signature?: StreamSignature | null
+  /** Made by the cloud itself. */
+  isOurs?: boolean
 }
 
 async function hashLinked(path: string, { signature }: TakeOptions): Promise<WrittenData> {

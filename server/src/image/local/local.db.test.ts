@@ -108,6 +108,17 @@ test("two processes that start together register one image", async () => {
   assert.equal((await stored("store")).length, before + 1)
 })
 
+test("what the cloud makes itself is kept when it is not what its record says, and no machine boots it", async () => {
+  const ctx = internalCtx(cloud.platform)
+  const id = newUuid()
+  await createImageRecord(ctx, { id, projectId: "p1", name: "odd", diskFormat: "qcow2" })
+  const path = join(dir, "odd.qcow2")
+  await writeFile(path, "plain")
+  assert.equal((await storeImageFile(ctx, id, path)).status, "active")
+  const { problem } = await findBootableImage(cloud.ctx("p1"), id)
+  assert.match(problem ?? "", /declared as qcow2 and is plain data/)
+})
+
 test("a snapshot: a record in a transaction, then its file; each step can be repeated", async () => {
   const ctx = internalCtx(cloud.platform)
   const id = newUuid()

@@ -42,7 +42,7 @@ export async function registerLocalImage(platform: Platform, local: LocalImage):
   const name = fileName(id, newUuid())
   const { tmp, store } = storePaths(platform, mainStoreId)
   try {
-    const data = await takeFile(platform, local.path, join(tmp, name), local)
+    const data = await takeFile(platform, local.path, join(tmp, name), local, { isOurs: true })
     await publishFile(join(tmp, name), join(store, name))
     const ctx = internalCtx(platform)
     const image = await transact(platform.db, async (tx) => {
