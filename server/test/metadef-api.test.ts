@@ -1,6 +1,8 @@
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
+import { createNamespace, metadefItemExists, setMetadefTags } from "../src/image/index.ts"
 import { imageService } from "../src/image/service.ts"
+import { statementsOf } from "./count-statements.ts"
 import { type ServiceCloud, startServices } from "./service-cloud.ts"
 
 let cloud: ServiceCloud
@@ -103,4 +105,37 @@ test("namespaces come in pages", async () => {
   }
   assert.deepEqual(seen, ["p1", "p2", "p3"])
   assert.equal((await send("GET", "/namespaces?sort_key=color")).status, 400)
+})
+
+test("any number of items comes in few statements", async () => {
+  const ctx = cloud.ctx("admin:admin")
+  const names = Array.from({ length: 2_500 }, (_, n) => `t${n}`)
+  const items = names.map((name) => ({ name, definition: {} }))
+  const associations = names.map((resourceType) => ({ resourceType, prefix: null, propertiesTarget: null }))
+  const about = { name: "many", displayName: null, description: null, isProtected: false }
+  const made = await statementsOf(() =>
+    createNamespace(ctx, {
+      ...{ ...about, visibility: "private", projectId: "admin" },
+      ...{ objects: items, properties: items, tags: items, associations },
+    }),
+  )
+  assert.ok(made.length < 40, String(made.length))
+  const set = await statementsOf(() => setMetadefTags(ctx, { namespace: "many", names, isAppend: false }))
+  assert.ok(set.length < 15, String(set.length))
+  const told = (await send("GET", "/namespaces/many/tags")).body.tags
+  assert.equal(told.length, names.length)
+  for (const again of [
+    ["new", "t5"],
+    ["new", "new"],
+    [...names.map((name) => `other-${name}`), "t0"],
+  ]) {
+    const input = { namespace: "many", names: again, isAppend: true }
+    await assert.rejects(setMetadefTags(ctx, input), metadefItemExists.is)
+  }
+  const [first] = associations
+  assert.ok(first)
+  assert.equal(
+    (await send("POST", "/namespaces/many/resource_types", { name: first.resourceType })).status,
+    409,
+  )
 })

@@ -3,7 +3,7 @@ import { sql } from "kysely"
 import { Type } from "typebox"
 import { type DbOrTx, jsonb, type Tx, transact, violatedConstraint } from "../../platform/db/database.ts"
 import { structure, text, time, uuid, word } from "../../platform/noun/field.ts"
-import { type Filters, insertThing, listThings } from "../../platform/noun/list.ts"
+import { type Filters, listThings } from "../../platform/noun/list.ts"
 import { fieldsOf, noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { metadefItemExists, metadefItemNotFound, namespaceNotFound, namespaceProtected } from "../faults.ts"
@@ -37,26 +37,32 @@ export async function itemsOf(db: DbOrTx, namespaceId: string, filters: Filters 
   return await listThings(db, itemNoun, undefined, { filters: { namespaceId: [namespaceId], ...filters } })
 }
 
-export async function insertItem(
+export interface NewItem {
+  name: string
+  definition: Readonly<Record<string, unknown>>
+}
+
+/** Any number of one kind, in their order; none when one of them is there already. */
+export async function insertItems(
   tx: Tx,
   namespace: { id: string; name: string },
   kind: ItemKind,
-  name: string,
-  definition: Readonly<Record<string, unknown>>,
+  items: readonly NewItem[],
   now: Date,
-): Promise<Item> {
-  const item = await insertThing(tx, itemNoun, undefined, {
-    values: {
-      namespace_id: namespace.id,
-      kind,
-      name,
-      definition: jsonb(definition),
-      created_at: now,
-      updated_at: now,
-    },
+): Promise<Item[]> {
+  if (items.length === 0) return []
+  const { rows } = await sql<Item>`insert into image.metadef_item as i
+      (namespace_id, kind, name, definition, created_at, updated_at)
+    select ${namespace.id}::uuid, ${kind}, d.name, d.definition, ${now}::timestamptz, ${now}::timestamptz
+    from jsonb_to_recordset(${JSON.stringify(items)}::jsonb) as d(name text, definition jsonb)
+    on conflict do nothing returning ${sql.join(fieldsOf(itemNoun, undefined))}`.execute(tx)
+  const made = new Map(rows.map((row) => [row.name, row]))
+  return items.map(({ name }) => {
+    const item = made.get(name)
+    // Of one that is said twice only the first is inserted.
+    if (!item || !made.delete(name)) throw metadefItemExists(kind, name, namespace.name)
+    return item
   })
-  if (!item) throw metadefItemExists(kind, name, namespace.name)
-  return item
 }
 
 interface ItemRules {
@@ -107,7 +113,11 @@ function itemOperations(kind: ItemKind, rules: ItemRules) {
       rule: rules.create,
       target: (_ctx, _input, namespace) => namespaceTarget(namespace),
       run: async (ctx, { name, definition }, namespace): Promise<Item> =>
-        await transact(ctx.db, (tx) => insertItem(tx, namespace, kind, name, definition, ctx.clock.now())),
+        await transact(ctx.db, async (tx) => {
+          const [item] = await insertItems(tx, namespace, kind, [{ name, definition }], ctx.clock.now())
+          if (!item) throw metadefItemExists(kind, name, namespace.name)
+          return item
+        }),
     }),
     update: operation({
       name: `${prefix}.update`,
@@ -221,8 +231,7 @@ export const setMetadefTags = operation({
           .where("kind", "=", "tag")
           .execute()
       }
-      const items: Item[] = []
-      for (const name of names) items.push(await insertItem(tx, namespace, "tag", name, {}, ctx.clock.now()))
-      return items
+      const items = names.map((name) => ({ name, definition: {} }))
+      return await insertItems(tx, namespace, "tag", items, ctx.clock.now())
     }),
 })

@@ -5,8 +5,8 @@ import { insertThing } from "../../platform/noun/list.ts"
 import { type Authorization, operation } from "../../platform/operation/operation.ts"
 import { associationExists, metadefItemExists, namespaceExists } from "../faults.ts"
 import { everybody } from "../image/image.ts"
-import { type ItemKind, insertItem } from "../metadef-item/item.ts"
-import { AssociationInput, insertAssociation } from "../metadef-resource-type/association.ts"
+import { type ItemKind, insertItems } from "../metadef-item/item.ts"
+import { AssociationInput, insertAssociations } from "../metadef-resource-type/association.ts"
 import { columnsOfSaid, namespaceFields, namespaceNoun } from "./namespace.ts"
 import { detailOf, type NamespaceDetail } from "./read.ts"
 
@@ -54,9 +54,8 @@ export const createNamespace = operation({
         ["property", input.properties],
         ["tag", input.tags],
       ]
-      for (const [kind, items] of lists)
-        for (const item of items) await insertItem(tx, namespace, kind, item.name, item.definition, now)
-      for (const association of input.associations) await insertAssociation(tx, namespace, association, now)
+      for (const [kind, items] of lists) await insertItems(tx, namespace, kind, items, now)
+      await insertAssociations(tx, namespace, input.associations, now)
       return await detailOf(tx, namespace)
     })
   },

@@ -3,8 +3,8 @@ import { sql } from "kysely"
 import { type Static, Type } from "typebox"
 import { type DbOrTx, type Tx, transact } from "../../platform/db/database.ts"
 import { nullable, text, time, uuid } from "../../platform/noun/field.ts"
-import { insertThing, listThings } from "../../platform/noun/list.ts"
-import { noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
+import { listThings } from "../../platform/noun/list.ts"
+import { fieldsOf, noun, type Thing, visibleToAll } from "../../platform/noun/noun.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { associationExists, associationNotFound, namespaceNotFound } from "../faults.ts"
 import { namespaceTarget, visibleNamespace } from "../metadef-namespace/namespace.ts"
@@ -38,29 +38,34 @@ export async function associationsOf(db: DbOrTx, namespaceIds: readonly string[]
   return await listThings(db, associationNoun, undefined, { filters: { namespaceId: namespaceIds } })
 }
 
-export async function insertAssociation(
+/** Any number, in their order; none when the namespace has one of them already. */
+export async function insertAssociations(
   tx: Tx,
   namespace: { id: string; name: string },
-  input: Static<typeof AssociationInput>,
+  inputs: readonly Static<typeof AssociationInput>[],
   now: Date,
-): Promise<Association> {
-  await tx
-    .insertInto("image.metadef_resource_type")
-    .values({ name: input.resourceType, created_at: now, updated_at: now })
-    .onConflict((oc) => oc.doNothing())
-    .execute()
-  const association = await insertThing(tx, associationNoun, undefined, {
-    values: {
-      namespace_id: namespace.id,
-      resource_type: input.resourceType,
-      prefix: input.prefix,
-      properties_target: input.propertiesTarget,
-      created_at: now,
-      updated_at: now,
-    },
+): Promise<Association[]> {
+  if (inputs.length === 0) return []
+  const said = sql`jsonb_to_recordset(${JSON.stringify(inputs)}::jsonb)
+    as d("resourceType" text, prefix text, "propertiesTarget" text)`
+  // In one order, so that two requests that name the same types do not wait for each other.
+  await sql`insert into image.metadef_resource_type (name, created_at, updated_at)
+    select distinct d."resourceType", ${now}::timestamptz, ${now}::timestamptz from ${said} order by 1
+    on conflict do nothing`.execute(tx)
+  const { rows } = await sql<Association>`insert into image.metadef_association as a
+      (namespace_id, resource_type, prefix, properties_target, created_at, updated_at)
+    select ${namespace.id}::uuid, d."resourceType", d.prefix, d."propertiesTarget", ${now}::timestamptz,
+      ${now}::timestamptz
+    from ${said} on conflict do nothing returning ${sql.join(fieldsOf(associationNoun, undefined))}`.execute(
+    tx,
+  )
+  const made = new Map(rows.map((row) => [row.resourceType, row]))
+  return inputs.map(({ resourceType }) => {
+    const association = made.get(resourceType)
+    // Of one that is said twice only the first is inserted.
+    if (!association || !made.delete(resourceType)) throw associationExists(resourceType, namespace.name)
+    return association
   })
-  if (!association) throw associationExists(input.resourceType, namespace.name)
-  return association
 }
 
 export const listAssociations = operation({
@@ -81,7 +86,11 @@ export const addAssociation = operation({
   rule: "add_metadef_resource_type_association",
   target: (_ctx, _input, namespace) => namespaceTarget(namespace),
   run: async (ctx, { association }, namespace) =>
-    await transact(ctx.db, (tx) => insertAssociation(tx, namespace, association, ctx.clock.now())),
+    await transact(ctx.db, async (tx) => {
+      const [made] = await insertAssociations(tx, namespace, [association], ctx.clock.now())
+      if (!made) throw associationExists(association.resourceType, namespace.name)
+      return made
+    }),
 })
 
 export const removeAssociation = operation({
