@@ -86,7 +86,6 @@ test("a volume that is there is booted, is its server's alone, and comes back", 
   await c.reaches(id, "ACTIVE")
   assert.deepEqual(await disksOf(c, id), [volumeId])
   const acts: [object, number, RegExp][] = [
-    [{ rebuild: { imageRef: c.imageId } }, 400, /cannot get the image's data again/],
     [{ createBackup: { name: "x", backup_type: "daily", rotation: 1 } }, 400, /not supported/],
     [{ rescue: null }, 400, /has no image to rescue it with/],
   ]
@@ -107,6 +106,74 @@ test("a volume that is there is booted, is its server's alone, and comes back", 
   assert.deepEqual(await disksOf(c, id), [volumeId])
   await remove(id)
   await volumeIs(c, volumeId, "available")
+})
+
+test("from 2.93 on a rebuild gives the volume the image's data; before, the volume stays and so must the image", async () => {
+  const image = { source_type: "image", uuid: c.imageId, boot_index: 0, volume_size: 1 }
+  const id = await create([toVolume({ ...image, delete_on_termination: true })])
+  await c.reaches(id, "ACTIVE")
+  const [{ volumeId = "" } = {}] = await volumesOf(id)
+  const next = await madeImage(c.demo, "the data of another disk", { hw_disk_bus: "virtio" })
+  const rebuild = async (imageRef: string, version: string) =>
+    await c.act(id, { rebuild: { imageRef } }, { version })
+  const old = await rebuild(next.id, "2.92")
+  assert.equal(old.status, 400, JSON.stringify(old.body))
+  assert.match(old.body.badRequest.message, /Unable to rebuild with a different image for a volume-backed/)
+  const imageOfVolume = async () => (await volumeNow(c, volumeId))?.imageMetadata?.image_id
+  for (const each of [next.id, next.id, c.imageId]) {
+    const reply = await rebuild(each, "2.93")
+    assert.equal(reply.status, 202, JSON.stringify(reply.body))
+    assert.equal((await volumeNow(c, volumeId))?.status, "downloading")
+    const server = await c.reaches(id, "ACTIVE")
+    assert.equal(server.image, "")
+    assert.deepEqual(await disksOf(c, id), [volumeId])
+    assert.deepEqual([(await volumeNow(c, volumeId))?.status, await imageOfVolume()], ["in-use", each])
+  }
+  const large = await madeImage(c.demo, "for a large disk", { min_disk: 2 })
+  const empty = await madeImage(c.demo, "", {})
+  const certified = { imageRef: next.id, trusted_image_certificates: ["a"] }
+  const refusals: [object, RegExp][] = [
+    [{ imageRef: large.id }, /Volume is smaller than the minimum size/],
+    [{ imageRef: empty.id }, /no data that a volume could get/],
+    [certified, /not supported for volume-backed servers/],
+  ]
+  for (const [asked, why] of refusals) {
+    const reply = await c.act(id, { rebuild: asked }, { version: "2.93" })
+    assert.equal(reply.status, 400, JSON.stringify(reply.body))
+    assert.match(reply.body.badRequest.message, why)
+  }
+  const { db } = c.cloud.database
+  const uploading = db.updateTable("block_storage.volume").set({ status: "uploading" })
+  await uploading.where("id", "=", volumeId).execute()
+  const busy = await rebuild(next.id, "2.93")
+  assert.equal(busy.status, 400, JSON.stringify(busy.body))
+  assert.match(busy.body.badRequest.message, /status must be in-use or error to re-image it/)
+  await c.reaches(id, "ACTIVE")
+  await db.updateTable("block_storage.volume").set({ status: "in-use" }).where("id", "=", volumeId).execute()
+  c.cloud.volumes.setControl({ failNext: 1 })
+  assert.equal((await rebuild(next.id, "2.93")).status, 202)
+  assert.match((await c.reaches(id, "ERROR")).fault.message, /./)
+  assert.equal((await volumeNow(c, volumeId))?.status, "error")
+  assert.equal((await rebuild(next.id, "2.93")).status, 202)
+  await c.reaches(id, "ACTIVE")
+  assert.equal((await volumeNow(c, volumeId))?.status, "in-use")
+  await remove(id)
+  await eventually("the volume to go with it", async () => (await volumeNow(c, volumeId)) === undefined)
+})
+
+test("a server that is deleted while its volume gets an image's data leaves the volume to nobody", async () => {
+  const volumeId = await makeVolume(c, ctx, { imageId: c.imageId, sizeGib: 1 })
+  const id = await create([toVolume({ source_type: "volume", uuid: volumeId, boot_index: 0 })])
+  await c.reaches(id, "ACTIVE")
+  c.cloud.volumes.setControl({ delayMs: 1_000 })
+  const reply = await c.act(id, { rebuild: { imageRef: c.imageId } }, { version: "2.93" })
+  assert.equal(reply.status, 202, JSON.stringify(reply.body))
+  await remove(id)
+  await volumeIs(c, volumeId, "available")
+  c.cloud.volumes.setControl({ delayMs: 0 })
+  const again = await create([toVolume({ source_type: "volume", uuid: volumeId, boot_index: 0 })])
+  await c.reaches(again, "ACTIVE")
+  await remove(again)
 })
 
 test("beside the image's disk, by the old form and the new one", async () => {
@@ -276,7 +343,7 @@ test("an image of a server that boots from a volume has no data, and the next se
 async function madeImage(
   token: string,
   data: string,
-  more: Record<string, string>,
+  more: Record<string, string | number>,
 ): Promise<{ id: string; checksum: string }> {
   const made = await c.cloud.request("POST", "/image/v2/images", {
     token,

@@ -17,6 +17,12 @@ export { createAttachment } from "./attachment/create.ts"
 export { deleteAttachment } from "./attachment/delete.ts"
 export { getAttachment, listAttachments } from "./attachment/read.ts"
 export {
+  abandonServerReimage,
+  beginServerReimage,
+  finishServerReimage,
+  leaveServerReimage,
+} from "./attachment/server-reimage.ts"
+export {
   awaitVolume,
   beginDetachVolume,
   checkReach,
@@ -161,7 +167,8 @@ export { openVolumeKey } from "./volume/key.ts"
 export { manageVolume } from "./volume/manage.ts"
 export { migrateVolume } from "./volume/migrate.ts"
 export { countVolumes, getVolume, listVolumes, visibleVolume } from "./volume/read.ts"
-export { reimageVolume } from "./volume/reimage.ts"
+export { type ReimageParams, writeImage, writeTimeoutMs } from "./volume/reimage.saga.ts"
+export { planReimage, type ReimagePlan, reimageVolume } from "./volume/reimage.ts"
 export { resetVolumeStatus } from "./volume/reset.ts"
 export { retypeVolume } from "./volume/retype.ts"
 export { revertVolume } from "./volume/revert.ts"

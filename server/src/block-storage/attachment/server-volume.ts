@@ -133,6 +133,9 @@ export async function keepVolume(tx: Tx, attached: { volumeId: string; serverId:
   await changeAttachment(tx, attached, { status: "attached" })
 }
 
+/** What a task does with a volume while a server has it. */
+const busyStatuses = ["extending", "uploading", "backing-up", "downloading"] as const
+
 /**
  * The machine has it no more, or never had. Repeatable: of a volume that others have got meanwhile, or have beside it,
  * nothing changes for them.
@@ -155,7 +158,7 @@ export async function releaseVolume(
     (await takeVolume(tx, volumeId, { ...volumeRules.detach, from, to })) ??
     (left === null
       ? ((await noteReleasedOnTheWay(tx, volumeId)) ??
-        (await noteStatusAfter(tx, volumeId, ["extending", "uploading", "backing-up"], to)))
+        (await noteStatusAfter(tx, volumeId, busyStatuses, to)))
       : undefined)
   if (volume) await notifyVolume(platform, tx, volume, "detach.end", actor, { instance_uuid: serverId })
 }
@@ -250,7 +253,7 @@ export async function deleteServerVolume(
 ): Promise<void> {
   const volume = await selectVolume(tx, volumeId)
   if (!volume || volume.targetHost !== null) return
-  const isBusy = ["creating", "extending", "uploading", "backing-up"].includes(volume.status)
+  const isBusy = isOneOf(["creating", ...busyStatuses], volume.status)
   if (!isBusy && !isOneOf(volumeRules.delete.from, volume.status)) return
   const how = { isCascading: false, isForced: isBusy }
   if ((await whyNotDelete(tx, volume, how)) === null) await beginDelete(ctx, tx, volumeId, { ...how, actor })

@@ -1,6 +1,7 @@
 // A volume gets the data of an image in place of its own.
 import { Type } from "typebox"
-import { transact } from "../../platform/db/database.ts"
+import type { Ctx } from "../../platform/context/context.ts"
+import { type Tx, transact } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { lockForeignAttachments } from "../attachment/hold.ts"
 import { attachmentOfServer, inputInvalid, volumeInvalid, volumeNotFound } from "../faults.ts"
@@ -9,8 +10,9 @@ import { originOfImage } from "./create.ts"
 import { placeOf } from "./extend.saga.ts"
 import { notifyVolume } from "./notification.ts"
 import { visibleVolume } from "./read.ts"
-import { reimageVolumeSaga } from "./reimage.saga.ts"
+import { type ReimageParams, reimageVolumeSaga } from "./reimage.saga.ts"
 import { actorOf, claimVolume } from "./task.ts"
+import type { Volume } from "./volume.ts"
 
 export const reimageVolume = operation({
   name: "block_storage.volume.reimage",
@@ -27,22 +29,40 @@ export const reimageVolume = operation({
     [volume.status === "reserved" ? "volume:reimage_reserved" : "volume:reimage", targetOf(volume)],
   ],
   run: async (ctx, { id, imageId, mayBeReserved }) => {
-    const { source, least, imageMetadata, isBootable } = await originOfImage(ctx, imageId)
-    if (source.kind !== "image") throw new Error("the origin of an image is an image")
+    const image = await planReimage(ctx, imageId)
     await transact(ctx.db, async (tx) => {
       await lockForeignAttachments(tx, id)
       const volume = await claimVolume(tx, id, mayBeReserved ? "reimageReserved" : "reimage")
-      // Throws when it has no data that others could stand for.
-      placeOf(volume)
-      if (volume.sizeGib < least)
-        throw inputInvalid(
-          `image_id: the image needs ${least}GB, and volume ${id} is of ${volume.sizeGib}GB.`,
-        )
-      const actor = actorOf(ctx)
-      await notifyVolume(ctx, tx, volume, "reimage.start", actor)
-      const task = { volumeId: id, generation: volume.generation, ...actor }
-      const params = { ...task, source, imageMetadata, isBootable }
+      const params = await beginWriting(ctx, tx, volume, image)
       await ctx.sagas.start(tx, reimageVolumeSaga, params, { requestId: ctx.requestId, resourceId: id })
     })
   },
 })
+
+export type ReimagePlan = Pick<ReimageParams, "source" | "imageMetadata" | "isBootable"> & {
+  leastGib: number
+}
+
+/** The image, as the caller sees it. Throws `inputInvalid` for one that no volume can be made from. */
+export async function planReimage(ctx: Ctx, imageId: string): Promise<ReimagePlan> {
+  const { source, least: leastGib, imageMetadata, isBootable } = await originOfImage(ctx, imageId)
+  if (source.kind !== "image") throw new Error("the origin of an image is an image")
+  return { source, leastGib, imageMetadata, isBootable }
+}
+
+/** Of a volume that is claimed: what the saga that writes to it is begun with. */
+export async function beginWriting(
+  ctx: Ctx,
+  tx: Tx,
+  volume: Volume,
+  { leastGib, ...image }: ReimagePlan,
+): Promise<ReimageParams> {
+  const { id: volumeId, generation, sizeGib } = volume
+  // Throws when it has no data that others could stand for.
+  placeOf(volume)
+  if (sizeGib < leastGib)
+    throw inputInvalid(`image_id: the image needs ${leastGib}GB, and volume ${volumeId} is of ${sizeGib}GB.`)
+  const actor = actorOf(ctx)
+  await notifyVolume(ctx, tx, volume, "reimage.start", actor)
+  return { volumeId, generation, ...actor, ...image }
+}

@@ -73,6 +73,8 @@ export const volumeRules = {
   offer: { verb: "transfer", from: ["available"], to: "awaiting-transfer" },
   reimage: { verb: "re-image", from: ["available", "error"], to: "downloading" },
   reimageReserved: { verb: "re-image", from: ["available", "error", "reserved"], to: "downloading" },
+  /** While the server has no machine. From `error`, as an image that failed to be written may be written again. */
+  reimageOfServer: { verb: "re-image", from: ["in-use", "error"], to: "downloading" },
   unmanage: {
     verb: "unmanage",
     from: [...settled, "error_managing", "error_unmanaging"],

@@ -1,5 +1,14 @@
 import { Type } from "typebox"
+import {
+  beginServerReimage,
+  inputInvalid,
+  planReimage,
+  type Volume,
+  volumeInvalid,
+  volumeNotFound,
+} from "../../block-storage/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
+import type { Tx } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { enforceQuota, quotaExceeded } from "../../quota/index.ts"
 import {
@@ -14,7 +23,7 @@ import { computeQuota } from "../quota/resources.ts"
 import { AdminPassword, keepAdminPassword } from "./admin-password.ts"
 import { machineVolumes } from "./block-device.ts"
 import { usableKey } from "./create.ts"
-import { bootImage, checkImageFits, imageFacts } from "./image.ts"
+import { type BootImage, bootImage, checkImageFits, checkVolumeFits, imageFacts } from "./image.ts"
 import {
   checkContents,
   checkInjectedFiles,
@@ -24,7 +33,7 @@ import {
   keepInjectedFiles,
 } from "./injected-file.ts"
 import { targetOf, visibleServer } from "./read.ts"
-import { rebuildServerSaga } from "./rebuild.saga.ts"
+import { rebuildOnVolumeSaga, rebuildServerSaga } from "./rebuild.saga.ts"
 import { isVolumeBacked, type Server } from "./server.ts"
 import { changeServer, updateDetails } from "./store.ts"
 import { beginTask, checkState } from "./task.ts"
@@ -51,7 +60,7 @@ export const rebuildServer = operation({
     injectedFiles: Type.Optional(Type.Array(InjectedFile)),
     adminPassword: Type.Optional(AdminPassword),
     trustedImageCertificates: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
-    /** A boot volume is to get the image's data. Else it stays as it is. */
+    /** A boot volume gets the image's data. Else it stays as it is, and the image must be its own. */
     makesVolumeAnew: Type.Optional(Type.Boolean()),
   }),
   faults: [
@@ -63,6 +72,9 @@ export const rebuildServer = operation({
     serverInvalidState,
     serverNotLaunched,
     serverNotReady,
+    volumeNotFound,
+    volumeInvalid,
+    inputInvalid,
   ],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
   rules: ["os_compute_api:servers:rebuild"],
@@ -86,59 +98,71 @@ export const rebuildServer = operation({
     checkState(ctx, server, "rebuild")
     const image = await bootImage(ctx, imageId)
     const isOnVolume = isVolumeBacked(server)
-    if (isOnVolume) await checkSameImage(ctx, server, imageId, makesVolumeAnew === true)
-    else checkImageFits(image, server.flavor)
+    if (isOnVolume && details.trustedImageCertificates?.length)
+      throw badRequest("Image certificate validation is not supported for volume-backed servers.")
+    if (!isOnVolume) checkImageFits(image, server.flavor)
+    else if (!makesVolumeAnew) await checkSameImage(ctx, server, imageId)
+    const written = isOnVolume && makesVolumeAnew ? await planVolume(ctx, server, image) : null
     const key = keyName ? await usableKey(ctx, keyName) : null
-    return await beginTask(ctx, {
-      serverId,
-      action: "rebuild",
-      event: "rebuild",
-      saga: rebuildServerSaga,
-      more: async (tx, claimed) => {
-        const { projectId } = claimed
-        const add = { metadata_items: Object.keys(details.metadata ?? {}).length }
-        await enforceQuota(ctx, tx, computeQuota, { projectId, add })
-        await checkInjectedFiles(ctx, tx, { projectId, userId: ctx.caller.userId }, injectedFiles)
-        await updateDetails(tx, serverId, {
-          ...details,
-          ...(keyName !== undefined && {
-            keyName: key?.name ?? null,
-            keyType: key?.type ?? null,
-            publicKey: key?.publicKey ?? null,
-          }),
-        })
-        await keepAdminPassword(ctx, tx, [serverId], adminPassword)
-        await dropInjectedFiles(tx, serverId)
-        await keepInjectedFiles(tx, [serverId], injectedFiles)
-        const isStopped = claimed.vmState === "stopped"
-        if (isOnVolume) return { isStopped }
+    const task = { serverId, action: "rebuild", event: "rebuild" } as const
+    const change = async (tx: Tx, claimed: Server) => {
+      const { projectId } = claimed
+      const add = { metadata_items: Object.keys(details.metadata ?? {}).length }
+      await enforceQuota(ctx, tx, computeQuota, { projectId, add })
+      await checkInjectedFiles(ctx, tx, { projectId, userId: ctx.caller.userId }, injectedFiles)
+      await updateDetails(tx, serverId, {
+        ...details,
+        ...(keyName !== undefined && {
+          keyName: key?.name ?? null,
+          keyType: key?.type ?? null,
+          publicKey: key?.publicKey ?? null,
+        }),
+      })
+      await keepAdminPassword(ctx, tx, [serverId], adminPassword)
+      await dropInjectedFiles(tx, serverId)
+      await keepInjectedFiles(tx, [serverId], injectedFiles)
+      if (!isOnVolume || written)
         await changeServer(tx, serverId, claimed.generation, {
-          imageId: image.id,
+          // Of a server that boots from a volume its absence says so.
+          ...(!isOnVolume && { imageId: image.id }),
           systemMetadata: imageFacts(image),
           kernelId: image.properties.kernel_id ?? null,
           ramdiskId: image.properties.ramdisk_id ?? null,
         })
-        return { isStopped }
-      },
+      return { isStopped: claimed.vmState === "stopped" }
+    }
+    if (!written) return await beginTask(ctx, { ...task, saga: rebuildServerSaga, more: change })
+    const { volumeId, plan } = written
+    return await beginTask(ctx, {
+      ...task,
+      saga: rebuildOnVolumeSaga,
+      more: async (tx, claimed) => ({
+        ...(await change(tx, claimed)),
+        reimage: await beginServerReimage(ctx, tx, { volumeId, serverId }, plan),
+      }),
     })
   },
 })
 
+async function rootVolume(ctx: Ctx, server: Server): Promise<Volume | undefined> {
+  return (await machineVolumes(ctx.db, server)).find(({ device }) => device.bootIndex === 0)?.volume
+}
+
+/** The volume that is to get the image's data. Throws when they do not fit. */
+async function planVolume(ctx: Ctx, server: Server, image: BootImage) {
+  const volume = await rootVolume(ctx, server)
+  if (!volume) throw badRequest("The volume that the server boots from is not there.")
+  if (image.sizeBytes === 0)
+    throw badRequest(`Image ${image.id} is unacceptable: it has no data that a volume could get.`)
+  checkVolumeFits(image, volume.sizeGib, server.flavor)
+  return { volumeId: volume.id, plan: await planReimage(ctx, image.id) }
+}
+
 /** The machine is made anew, its boot volume is not: which image that was made from, the volume says. */
-async function checkSameImage(
-  ctx: Ctx,
-  server: Server,
-  imageId: string,
-  makesVolumeAnew: boolean,
-): Promise<void> {
-  const root = (await machineVolumes(ctx.db, server)).find(({ device }) => device.bootIndex === 0)
-  if (imageId !== root?.volume.imageMetadata?.image_id)
+async function checkSameImage(ctx: Ctx, server: Server, imageId: string): Promise<void> {
+  const root = await rootVolume(ctx, server)
+  if (imageId !== root?.imageMetadata?.image_id)
     throw badRequest(
       `Image ${imageId} is unacceptable: Unable to rebuild with a different image for a volume-backed server.`,
-    )
-  if (makesVolumeAnew)
-    throw badRequest(
-      "The volume that the server boots from cannot get the image's data again. Ask below microversion 2.93 to make " +
-        "the machine anew on its volume as it is.",
     )
 }

@@ -14,7 +14,7 @@ import {
   suspendServerSaga,
   unpauseServerSaga,
 } from "./power.saga.ts"
-import { rebuildServerSaga } from "./rebuild.saga.ts"
+import { rebuildOnVolumeSaga, rebuildServerSaga } from "./rebuild.saga.ts"
 import { rescueServerSaga, unrescueServerSaga } from "./rescue.saga.ts"
 import { resizeServerSaga, revertResizeSaga } from "./resize.saga.ts"
 import { shelveServerSaga, unshelveServerSaga } from "./shelve.saga.ts"
@@ -34,6 +34,7 @@ export const serverSagas = [
   hardRebootServerSaga,
   pauseServerSaga,
   rebootServerSaga,
+  rebuildOnVolumeSaga,
   rebuildServerSaga,
   rescueServerSaga,
   resizeServerSaga,

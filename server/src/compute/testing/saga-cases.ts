@@ -215,6 +215,39 @@ const createVolumeImageCase: SagaCaseEntry = {
   },
 }
 
+/** The machine is gone and its volume what it was, or half of something, or whole: each by the step that failed. */
+const rebuildOnVolumeCase: SagaCaseEntry = {
+  arrange: async (c) => {
+    const { platform } = c.cloud.cloud
+    const caller = await callerOf(c)
+    const { ctx, settled } = running(platform, caller)
+    const blockDevices = [{ ...onVolume, uuid: c.imageId }]
+    const [made] = await compute.createServers(ctx, { ...serverWish(c), imageId: null, blockDevices })
+    assert.ok(made)
+    await settled()
+    const { ctx: quiet, started } = capturing(platform, caller, "compute.server.rebuild_on_volume")
+    await compute.rebuildServer(quiet, { serverId: made.id, imageId: c.imageId, makesVolumeAnew: true })
+    const [params] = started
+    assert.ok(params)
+    const end = async (expected: Partial<Holdings>, volumeStatus: string) => {
+      const found = await holdingsOf(c, made.id)
+      assert.deepEqual({ ...found, ...expected }, found)
+      const { volumeId } = params.reimage
+      assert.equal((await volumeNow(c, volumeId))?.status, volumeStatus)
+      await compute.deleteServer(ctx, { serverId: made.id })
+      await settled()
+      assert.deepEqual(await holdingsOf(c, made.id), nothing)
+      await eventually("the volume to go", async () => (await volumeNow(c, volumeId)) === undefined)
+    }
+    return {
+      params,
+      assertDone: () => end(active, "in-use"),
+      assertUnwound: (step) =>
+        end({ status: "ERROR", room: [nanoRam] }, step === "write" ? "error" : "in-use"),
+    }
+  },
+}
+
 /**
  * The image of a saga that makes one: gone when one of these steps failed, else there with its data. The host keeps no
  * copy in either case.
@@ -312,6 +345,7 @@ export const sagaCases: Readonly<Record<string, SagaCaseEntry>> = {
     done: active,
     unwound: { status: "ERROR", room: [nanoRam], ports: ["host1"] },
   }),
+  "compute.server.rebuild_on_volume": rebuildOnVolumeCase,
   "compute.server.rescue": ofServer({
     begin: (ctx, server) => compute.rescueServer(ctx, { ...id(server), imageId: null }),
     done: { ...active, status: "RESCUE" },
