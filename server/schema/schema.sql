@@ -312,6 +312,20 @@ create table block_storage.backup_data (
 );
 CREATE INDEX backup_data_going ON block_storage.backup_data USING btree (going_since) WHERE (going_since IS NOT NULL);
 
+create table block_storage.backup_key (
+  backup_id uuid not null,
+  id uuid not null,
+  sealed text not null,
+  provider text not null,
+  control_location text not null,
+  cipher text,
+  key_size integer,
+  volume_type_id uuid,
+  constraint backup_key_pkey PRIMARY KEY (backup_id),
+  constraint backup_key_id_key UNIQUE (id),
+  constraint backup_key_backup_id_fkey FOREIGN KEY (backup_id) REFERENCES block_storage.backup(id) ON DELETE CASCADE
+);
+
 create table block_storage.default_type (
   project_id text not null,
   volume_type_id uuid not null,
@@ -611,6 +625,7 @@ create table block_storage.volume_key (
   control_location text not null,
   cipher text,
   key_size integer,
+  is_in_doubt boolean default false not null,
   constraint volume_key_pkey PRIMARY KEY (volume_id),
   constraint volume_key_id_key UNIQUE (id),
   constraint volume_key_volume_id_fkey FOREIGN KEY (volume_id) REFERENCES block_storage.volume(id) ON DELETE CASCADE

@@ -57,6 +57,17 @@ export interface BackupDataTable {
   tried_at: Timestamp | null
 }
 
+export interface BackupKeyTable {
+  backup_id: string
+  id: string
+  sealed: string
+  provider: string
+  control_location: string
+  cipher: string | null
+  key_size: number | null
+  volume_type_id: string | null
+}
+
 export interface DefaultTypeTable {
   project_id: string
   volume_type_id: string
@@ -238,6 +249,7 @@ export interface VolumeKeyTable {
   control_location: string
   cipher: string | null
   key_size: number | null
+  is_in_doubt: Generated<boolean>
 }
 
 export interface VolumeTypeTable {
@@ -262,6 +274,7 @@ declare module "../platform/db/database.ts" {
     "block_storage.attachment": AttachmentTable
     "block_storage.backup": BackupTable
     "block_storage.backup_data": BackupDataTable
+    "block_storage.backup_key": BackupKeyTable
     "block_storage.default_type": DefaultTypeTable
     "block_storage.group_snapshot": GroupSnapshotTable
     "block_storage.group_type": GroupTypeTable

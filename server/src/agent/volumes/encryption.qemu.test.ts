@@ -12,6 +12,7 @@ import { silentLogger } from "../../platform/log/log.ts"
 import { runDirectory } from "../hypervisor/qemu/run-directory.ts"
 import { agentDirectories } from "../machine-store.ts"
 import type { AgentCommands, DiskSpec } from "../protocol.ts"
+import { MemoryBackups } from "../testing/memory-backups.ts"
 import { makeQemuAgent, type QemuAgent } from "../testing/qemu-agent.ts"
 import { testRunAs } from "../testing/tiny-driver.ts"
 import { makeTinyGuest, type TinyGuest } from "../testing/tiny-guest.ts"
@@ -27,6 +28,7 @@ const headerBytes = 2_068_480
 const backend = "file"
 const image = Buffer.alloc(3 * mib, "what an image has in clear ")
 const passphrases = new Map<string, string>()
+const backups = new MemoryBackups()
 let tiny: TinyGuest
 let subject: QemuAgent
 const guests = new VolumeGuests(dataDir, () => subject)
@@ -37,6 +39,7 @@ async function openAgent(): Promise<void> {
   subject = await makeQemuAgent({
     ...{ dataDir, guest: tiny, clock: systemClock, log: silentLogger, qemu: { runAs: testRunAs } },
     images: { image: path },
+    backups,
     volumeKeys: {
       of: async (volumeId) => {
         const passphrase = passphrases.get(volumeId)
@@ -200,4 +203,24 @@ test("it moves while its guest is off, and a start without its key fails and say
   await guests.ensure(again)
   await mustRead(again, disk, text)
   mustKeepNoKey(again)
+})
+
+test("a backup of it has nothing in clear, and is of use where the key is given with it", async () => {
+  const disk = await makeEncrypted()
+  const guest = await guests.boot([disk])
+  const text = await write(guest, disk, 100_000, 200_000)
+  const dataId = newUuid()
+  const how = { backend, dataId, ticket: "t", fence }
+  await subject.agent.handle("volume.backup", { volumeId: disk.name, chunkBytes: mib, ...how })
+  const chunks = [...(backups.backups.get(dataId)?.chunks.entries() ?? [])]
+  assert.equal(chunks.find(([n]) => n === 0)?.[1].subarray(0, 4).toString(), "LUKS")
+  assert.ok(!chunks.some(([, data]) => data.includes("100001\n100002\n")))
+  await write(guest, disk, 1, 1_000)
+  const onto = await makeEncrypted()
+  await subject.agent.handle("volume.restore", { volumeId: onto.name, ...how })
+  passphrases.set(onto.name, passphrases.get(disk.name) ?? "")
+  const from = await makeEncrypted({ kind: "backup", dataId })
+  passphrases.set(from.name, passphrases.get(disk.name) ?? "")
+  const second = await guests.boot([onto, from])
+  for (const each of [onto, from]) await mustRead(second, each, text)
 })

@@ -5,6 +5,7 @@
 import type { SagaFailure } from "../../engine/saga/saga.ts"
 import type { Ctx, Platform } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
+import { clearKeyDoubt } from "../backup/key.ts"
 import { volumeInvalid } from "../faults.ts"
 import { targetOf } from "../viewer.ts"
 import { statusBefore } from "../volume/extend.saga.ts"
@@ -33,6 +34,7 @@ export async function beginServerReimage(
 /** The server has it again, or nobody, if it was deleted meanwhile. */
 export async function finishServerReimage(platform: Platform, tx: Tx, params: ReimageParams): Promise<void> {
   await holdVolume(tx, params)
+  await clearKeyDoubt(tx, params.volumeId)
   const status = (await statusByAttachments(tx, params.volumeId)) ?? "available"
   const { imageMetadata, isBootable } = params
   await finishVolume(platform, tx, params, "reimage", { status, imageMetadata, isBootable })

@@ -27,6 +27,8 @@ export const VolumeFacts = Type.Object({
   metadata: textMap,
   imageMetadata: Type.Union([Type.Record(Type.String({ maxLength: 255 }), Type.String()), Type.Null()]),
   isBootable: Type.Boolean(),
+  /** Its data are of use with their key alone. */
+  isEncrypted: Type.Optional(Type.Literal(true)),
 })
 export type VolumeFacts = Type.Static<typeof VolumeFacts>
 
@@ -54,6 +56,9 @@ export const backupNoun = noun({
     availabilityZone: text(at("availability_zone"), { filter: true }),
     metadata: structure(textMap, at("metadata")),
     volumeFacts: structure(VolumeFacts, at("volume_facts"), kept),
+    encryptionKeyId: nullable(
+      uuid(sql`(select k.id from block_storage.backup_key k where k.backup_id = ${at("id")})`),
+    ),
     objectCount: integer(
       sql`coalesce((select d.object_count from block_storage.backup_data d where d.id = ${at("data_id")}), 0)`,
     ),

@@ -20,12 +20,12 @@ import { blockStorageQuota } from "../quota/resources.ts"
 import { type Snapshot, snapshotNoun } from "../snapshot/snapshot.ts"
 import { claimSnapshot } from "../snapshot/store.ts"
 import { everything, targetOf, viewerOf } from "../viewer.ts"
-import { refuseEncrypted } from "../volume/key.ts"
 import { lockVolume } from "../volume/store.ts"
 import { actorOf, claimVolume } from "../volume/task.ts"
 import { type Volume, volumeNoun } from "../volume/volume.ts"
 import { type Backup, backupNoun } from "./backup.ts"
 import { type BackupSource, createBackupSaga } from "./create.saga.ts"
+import { keepKey } from "./key.ts"
 import { chainMost } from "./manifest.ts"
 import { notifyBackup } from "./notification.ts"
 import { lockBackup } from "./store.ts"
@@ -69,7 +69,6 @@ export const createBackup = operation({
       const { volume, source } = snapshot
         ? await takeSnapshot(tx, snapshot)
         : await takeVolume(tx, volumeId, input.mayBeInUse)
-      refuseEncrypted(volume, "backups of encrypted volumes are not made")
       const now = ctx.clock.now()
       const dataAt = snapshot?.createdAt ?? now
       const sizeGib = snapshot?.sizeGib ?? volume.sizeGib
@@ -92,12 +91,16 @@ export const createBackup = operation({
           container: input.container || parent?.container || ctx.config.blockStorage.backup.container,
           availability_zone: ctx.config.blockStorage.availabilityZone,
           metadata: jsonb(input.metadata),
-          volume_facts: jsonb({ metadata, imageMetadata, isBootable }),
+          volume_facts: jsonb({
+            ...{ metadata, imageMetadata, isBootable },
+            ...(volume.encryptionKeyId !== null && { isEncrypted: true as const }),
+          }),
           data_at: dataAt,
           created_at: now,
         },
       })
       if (!made) throw new Error("the id of a new backup is taken")
+      await keepKey(ctx, tx, made.id, volume)
       const actor = actorOf(ctx)
       await notifyBackup(ctx, tx, made, "create.start", actor)
       const params = { backupId: made.id, generation: made.generation, ...actor, source }

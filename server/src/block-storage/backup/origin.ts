@@ -4,6 +4,7 @@ import type { Tx } from "../../platform/db/database.ts"
 import { findThing } from "../../platform/noun/list.ts"
 import { backupInvalid, backupNotFound } from "../faults.ts"
 import type { Viewer } from "../viewer.ts"
+import { keyOfBackup } from "../volume/stored-key.ts"
 import { backupNoun } from "./backup.ts"
 import { selectData } from "./data.ts"
 import { claimBackup } from "./store.ts"
@@ -23,7 +24,11 @@ export async function originOfBackup(ctx: Ctx, viewer: Viewer, id: string) {
     throw backupInvalid(`Backup status must be available, but it is ${backup.status}.`)
   const { dataId, generation, sizeGib: least, volumeFacts } = backup
   if (dataId === null) throw backupInvalid("it has no data.")
-  return { ...volumeFacts, source: { kind: "backup", id, dataId, generation } as const, least }
+  const { imageMetadata, isBootable, metadata } = volumeFacts
+  // Of another one: the default, as for a new volume.
+  const typeId = (await keyOfBackup(ctx.db, id))?.volumeTypeId ?? null
+  const source = { kind: "backup", id, dataId, generation } as const
+  return { imageMetadata, isBootable, metadata, typeId, source, least }
 }
 
 /** Nobody deletes it, nor restores it to another volume, until the task with this generation is over. */

@@ -18,12 +18,14 @@ import { backupNoun } from "./backup.ts"
 import { lockData } from "./data.ts"
 import { readIndex, readStored } from "./fetch.ts"
 import type { Manifest } from "./manifest.ts"
+import { importKey, recordKey } from "./key.ts"
 import { notifyBackup } from "./notification.ts"
 import { objectStore } from "./object-store.ts"
 import { visibleBackup } from "./read.ts"
 
 const Uuid = Type.String({ format: "uuid" })
-const text = Type.Union([Type.String({ maxLength: 255 }), Type.Null()])
+const text255 = Type.String({ maxLength: 255 })
+const text = Type.Union([text255, Type.Null()])
 
 /** Under Cinder's names; what it has besides is passed over. */
 const BackupRecord = Type.Object({
@@ -39,6 +41,17 @@ const BackupRecord = Type.Object({
   service_metadata: Uuid,
   /** SHA-256 of their manifest. */
   checksum: Type.String({ pattern: "^[0-9a-f]{64}$" }),
+  /** Of an encrypted volume's: for this cloud alone. */
+  encryption: Type.Optional(
+    Type.Object({
+      sealed: Type.String({ maxLength: 1_024 }),
+      provider: text255,
+      control_location: Type.Union([Type.Literal("front-end"), Type.Literal("back-end")]),
+      cipher: text,
+      key_size: Type.Union([Type.Integer({ minimum: 1, maximum: 4_096 }), Type.Null()]),
+      volume_type_id: Type.Union([Uuid, Type.Null()]),
+    }),
+  ),
 })
 type BackupRecord = Type.Static<typeof BackupRecord>
 
@@ -64,6 +77,7 @@ export const exportBackup = operation({
     if (status !== "available") throw backupInvalid(`Backup status must be available and not ${status}.`)
     if (dataId === null) throw backupInvalid("it has no data.")
     const { bytes, manifest } = await readStored(ctx, { id: dataId, container })
+    const encryption = await recordKey(ctx, { id, dataId })
     const record: BackupRecord = {
       id,
       display_name: backup.name,
@@ -75,6 +89,7 @@ export const exportBackup = operation({
       data_timestamp: manifest.dataAt,
       service_metadata: dataId,
       checksum: sum(bytes),
+      ...(encryption && { encryption }),
     }
     await transact(ctx.db, (tx) => notifyBackup(ctx, tx, backup, "export.end", actorOf(ctx)))
     return exported(ctx, record)
@@ -125,11 +140,18 @@ export const importBackup = operation({
       manifest.volumeId === record.volume_id &&
       manifest.objectCount === record.object_count
     if (!isRight) throw backupInvalid("the record is not of the data in the store.")
+    if ((manifest.volumeFacts.isEncrypted === true) !== (record.encryption !== undefined))
+      throw backupInvalid(
+        "its data are encrypted, and the record has no key of them, or they are not, and it has one.",
+      )
     for (let part = 0; part < manifest.parts.length; part++) await readIndex(ctx, manifest, part)
     return await transact(ctx.db, async (tx) => {
       const before = manifest.chain.at(-2)
       const parent = before && (await parentOf(tx, before.id, projectId))
-      if (before && !parent) throw backupInvalid("import the backup first that it stands on.")
+      if (before && !parent)
+        throw backupInvalid(
+          "import the backup first that it stands on.",
+        )
       // Of a database that was lost, or there by another backup of the same data.
       await tx
         .insertInto("block_storage.backup_data")
@@ -162,6 +184,7 @@ export const importBackup = operation({
         },
       })
       if (!made) throw backupInvalid("Backup already exists in database.")
+      if (record.encryption) await importKey(ctx, tx, { id, dataId }, record.encryption)
       await notifyBackup(ctx, tx, made, "import.end", actorOf(ctx))
       return made
     })

@@ -8,6 +8,7 @@ import { placeOf } from "../volume/extend.saga.ts"
 import { abandonVolume, finishVolume, heldVolume, type VolumeTask } from "../volume/task.ts"
 import type { VolumeFacts } from "./backup.ts"
 import { endRestore } from "./end-restore.ts"
+import { finishRestoringKey } from "./key.ts"
 import type { RestoredBackup } from "./origin.ts"
 
 export interface RestoreParams extends VolumeTask {
@@ -26,6 +27,7 @@ export const restoreBackupSaga = saga<RestoreParams>("block_storage.backup.resto
       await callAgent(ctx, host, "volume.restore", command, { signal })
       return withLog(async (tx) => {
         const { imageMetadata, isBootable, metadata } = facts
+        await finishRestoringKey(ctx, tx, from.id, volumeId)
         await finishVolume(ctx, tx, params, "restore", { status: "available", imageMetadata, isBootable })
         await tx
           .updateTable("block_storage.volume")

@@ -13,10 +13,10 @@ import {
 } from "../faults.ts"
 import { targetOf, viewerOf } from "../viewer.ts"
 import { insertVolume, planVolume } from "../volume/create.ts"
-import { refuseEncrypted } from "../volume/key.ts"
 import { notifyVolume } from "../volume/notification.ts"
 import { actorOf, claimVolume } from "../volume/task.ts"
 import { volumeNoun } from "../volume/volume.ts"
+import { beginRestoringKey } from "./key.ts"
 import { notifyBackup } from "./notification.ts"
 import { holdBackup, originOfBackup } from "./origin.ts"
 import { visibleBackup } from "./read.ts"
@@ -83,7 +83,7 @@ export const restoreBackup = operation({
       if (volume.host === null) throw volumeInvalid(`Volume ${volumeId} has no data yet.`)
       if (volume.sizeGib < least)
         throw volumeInvalid(`volume size ${volume.sizeGib} is too small to restore backup of size ${least}.`)
-      refuseEncrypted(volume, "backups are not restored to encrypted volumes")
+      await beginRestoringKey(ctx, tx, id, volume)
       const from = await holdBackup(tx, id)
       const backup = await selectBackup(tx, id)
       if (backup) await notifyBackup(ctx, tx, backup, "restore.start", actor)

@@ -69,6 +69,7 @@ const detail = view<Backup>("Backup", {
   ],
   ...since("3.43", { metadata: [textMap, "metadata"] }),
   user_id: [rare(from("3.56", text)), ({ userId }, ctx) => (forAdmins(ctx) ? userId : undefined)],
+  encryption_key_id: [rare(from("3.64", text)), ({ encryptionKeyId }) => encryptionKeyId ?? undefined],
   ...self,
 })
 

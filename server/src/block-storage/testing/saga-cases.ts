@@ -12,7 +12,9 @@ import {
 import type { ServerCloud } from "../../../test/server-cloud.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
+import { refuseKeyInDoubt } from "../backup/key.ts"
 import * as storage from "../index.ts"
+import { newKeyRow, passphraseOf, selectKey } from "../volume/stored-key.ts"
 import { groupCases } from "./group-saga-cases.ts"
 
 interface Holdings {
@@ -242,6 +244,20 @@ async function backupOf(ctx: Ctx, volumeId: string): Promise<string> {
   return items[0]?.id ?? ""
 }
 
+/** As if volume and backup had been encrypted, each with a key that the other one's data have not. */
+async function encryptApart(ctx: Ctx, volumeId: string): Promise<void> {
+  const how = { provider: "luks", controlLocation: "front-end", cipher: null, keySize: null } as const
+  await ctx.db
+    .insertInto("block_storage.volume_key")
+    .values({ volume_id: volumeId, ...newKeyRow(ctx, how, "of the volume") })
+    .execute()
+  const ofBackup = { backup_id: await backupOf(ctx, volumeId), volume_type_id: null }
+  await ctx.db
+    .insertInto("block_storage.backup_key")
+    .values({ ...ofBackup, ...newKeyRow(ctx, how, "of the backup") })
+    .execute()
+}
+
 export const sagaCases: Readonly<Record<string, SagaCaseEntry>> = {
   ...groupCases,
   "block_storage.backup.create": ofVolume({
@@ -266,13 +282,23 @@ export const sagaCases: Readonly<Record<string, SagaCaseEntry>> = {
     },
   }),
   "block_storage.backup.restore": ofVolume({
-    before: backedUp,
+    before: async (ctx, volumeId, settled) => {
+      await backedUp(ctx, volumeId, settled)
+      await encryptApart(ctx, volumeId)
+    },
     begin: async (ctx, volumeId) =>
       await storage.restoreBackup(ctx, { id: await backupOf(ctx, volumeId), volumeId, name: null }),
     done: { status: "available" },
     unwound: { status: "error_restoring" },
-    check: async (c, _params, _failedStep, volumeId) => {
+    check: async (c, _params, failedStep, volumeId) => {
       assert.deepEqual(await backupNow(c, volumeId), ["available", 1])
+      const key = await selectKey(c.cloud.database.db, volumeId)
+      assert.ok(key)
+      const isRestored = failedStep === null
+      const passphrase = passphraseOf(c.cloud.cloud.platform, volumeId, key)
+      assert.equal(passphrase, isRestored ? "of the backup" : "of the volume")
+      const inDoubt = refuseKeyInDoubt(c.cloud.database.db, volumeId)
+      await (isRestored ? inDoubt : assert.rejects(inDoubt, /nobody knows the key/))
     },
   }),
   "block_storage.volume.create": created,

@@ -1,14 +1,23 @@
 // Encrypted volumes. Each has a key of its own, from its creation to its end: a new one, or its source's, as what is
-// made of encrypted data is the same data. The host that the volume lies on is given it, and nobody else.
+// made of encrypted data is the same data. The host that the volume lies on is given it, and nobody else. The data of a
+// restore bring the backup's key.
 import { randomBytes } from "node:crypto"
-import { openLasting, sealLasting } from "../../identity/index.ts"
 import type { Ctx, Platform } from "../../platform/context/context.ts"
-import type { DbOrTx, Tx } from "../../platform/db/database.ts"
-import { isUuid, newUuid } from "../../platform/ids/ids.ts"
-import { inputInvalid, volumeInvalid, volumeKeyLost, volumeKeyRefused } from "../faults.ts"
-import { encryptionOfType, type TypeEncryption } from "../volume-type/encryption.ts"
+import type { Tx } from "../../platform/db/database.ts"
+import { isUuid } from "../../platform/ids/ids.ts"
+import { inputInvalid, volumeInvalid, volumeKeyRefused } from "../faults.ts"
+import { encryptionOfType } from "../volume-type/encryption.ts"
 import type { VolumeType } from "../volume-type/volume-type.ts"
 import type { VolumeOrigin } from "./create.ts"
+import {
+  type How,
+  isAlike,
+  keyOfBackup,
+  newKeyRow,
+  passphraseOf,
+  type StoredKey,
+  selectKey,
+} from "./stored-key.ts"
 import type { Volume } from "./volume.ts"
 
 const passphraseBytes = 32
@@ -25,7 +34,6 @@ const providers: ReadonlySet<string> = new Set([
 const ciphers = /^(aes|serpent|twofish)-((xts|cbc)-plain(64)?|cbc-essiv:sha256)$/
 const keySizes: ReadonlySet<number> = new Set([128, 256])
 
-type How = Pick<TypeEncryption, "provider" | "controlLocation" | "cipher" | "keySize">
 type Owner = Pick<Volume, "id" | "isMultiattach"> & { type: Pick<VolumeType, "id" | "name"> }
 
 /**
@@ -35,35 +43,38 @@ type Owner = Pick<Volume, "id" | "isMultiattach"> & { type: Pick<VolumeType, "id
 export async function giveKey(ctx: Ctx, tx: Tx, volume: Owner, source: VolumeOrigin): Promise<boolean> {
   const { id, name } = volume.type
   const wanted = await encryptionOfType(tx, id)
-  const sourceId = await volumeOf(tx, source)
-  if (sourceId === null) {
+  if (source.kind === "blank" || source.kind === "image") {
     if (!wanted) return false
-    if (source.kind === "backup")
-      throw inputInvalid(`Volumes of type ${name} are encrypted, and backups are not restored to such.`)
     checkSupported(volume, wanted)
     await insertKey(ctx, tx, volume.id, wanted, randomBytes(passphraseBytes).toString("base64url"))
     return true
   }
-  const key = await selectKey(tx, sourceId)
+  const key = await keyOfSource(tx, source)
   if (!key !== !wanted)
     throw inputInvalid(
       `Invalid volume_type: the source is ${key ? "" : "not "}encrypted, and volumes of type ${name} are` +
-        `${key ? " not" : ""}; leave volume_type out.`,
+        `${key ? " not" : ""}; ${source.kind === "backup" ? "name another one" : "leave volume_type out"}.`,
     )
   if (!key) return false
   checkSupported(volume, key)
-  await insertKey(ctx, tx, volume.id, key, passphraseOf(ctx, sourceId, key))
+  await insertKey(ctx, tx, volume.id, key, passphraseOf(ctx, source.id, key))
   return true
 }
 
+async function keyOfSource(
+  tx: Tx,
+  source: Exclude<VolumeOrigin, { kind: "blank" | "image" }>,
+): Promise<StoredKey | undefined> {
+  if (source.kind === "backup") return await keyOfBackup(tx, source.id)
+  return await selectKey(tx, source.kind === "volume" ? source.id : await volumeOfSnapshot(tx, source.id))
+}
+
 /** The volume whose data they are. */
-async function volumeOf(tx: Tx, source: VolumeOrigin): Promise<string | null> {
-  if (source.kind === "volume") return source.id
-  if (source.kind !== "snapshot") return null
+async function volumeOfSnapshot(tx: Tx, snapshotId: string): Promise<string> {
   const { volume_id: volumeId } = await tx
     .selectFrom("block_storage.snapshot")
     .select("volume_id")
-    .where("id", "=", source.id)
+    .where("id", "=", snapshotId)
     .executeTakeFirstOrThrow()
   return volumeId
 }
@@ -98,8 +109,7 @@ export async function isEncryptedAlike(tx: Tx, volumeId: string, typeId: string)
   const key = await selectKey(tx, volumeId)
   const wanted = await encryptionOfType(tx, typeId)
   if (!key || !wanted) return !key === !wanted
-  const fields = ["provider", "controlLocation", "cipher", "keySize"] as const
-  return fields.every((field) => key[field] === wanted[field])
+  return isAlike(key, wanted)
 }
 
 /** For the host that has the volume, or to which it is going. */
@@ -121,44 +131,9 @@ export async function openVolumeKey(
   return { passphrase, cipher: key.cipher ?? defaultCipher, keySizeBits: key.keySize ?? defaultKeySize }
 }
 
-interface StoredKey extends How {
-  id: string
-  sealed: string
-}
-
-async function selectKey(db: DbOrTx, volumeId: string): Promise<StoredKey | undefined> {
-  const row = await db
-    .selectFrom("block_storage.volume_key")
-    .selectAll()
-    .where("volume_id", "=", volumeId)
-    .executeTakeFirst()
-  if (!row) return undefined
-  const { id, sealed, provider, cipher, control_location, key_size: keySize } = row
-  // Of `type_encryption`, which has no others.
-  const controlLocation = control_location as How["controlLocation"]
-  return { id, sealed, provider, cipher, controlLocation, keySize }
-}
-
 async function insertKey(ctx: Ctx, tx: Tx, volumeId: string, how: How, passphrase: string): Promise<void> {
-  const id = newUuid()
   await tx
     .insertInto("block_storage.volume_key")
-    .values({
-      volume_id: volumeId,
-      id,
-      sealed: sealLasting(ctx, placeOf(id), passphrase),
-      provider: how.provider,
-      control_location: how.controlLocation,
-      cipher: how.cipher,
-      key_size: how.keySize,
-    })
+    .values({ volume_id: volumeId, ...newKeyRow(ctx, how, passphrase) })
     .execute()
 }
-
-function passphraseOf(platform: Platform, volumeId: string, { id, sealed }: StoredKey): string {
-  const passphrase = openLasting(platform, placeOf(id), sealed)
-  if (passphrase === null) throw volumeKeyLost(volumeId)
-  return passphrase
-}
-
-const placeOf = (keyId: string) => `block_storage.volume_key/${keyId}`

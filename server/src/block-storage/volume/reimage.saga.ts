@@ -2,6 +2,7 @@
 // so the volume is in error then, as with Cinder.
 import { type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
 import { callAgent } from "../agent-call.ts"
+import { clearKeyDoubt } from "../backup/key.ts"
 import { awaitCopies } from "./copies.ts"
 import type { VolumeOrigin } from "./create.ts"
 import { placeOf, statusBefore } from "./extend.saga.ts"
@@ -39,6 +40,7 @@ export const reimageVolumeSaga = saga<ReimageParams>("block_storage.volume.reima
       await writeImage(s, params)
       return withLog(async (tx) => {
         const status = statusBefore(await holdVolume(tx, params))
+        await clearKeyDoubt(tx, params.volumeId)
         await finishVolume(ctx, tx, params, "reimage", { status, imageMetadata, isBootable })
       })
     },

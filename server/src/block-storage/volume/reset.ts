@@ -7,6 +7,7 @@ import { updateThing } from "../../platform/noun/list.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { nullable, word } from "../../platform/schema/make.ts"
 import { callAgent } from "../agent-call.ts"
+import { refuseKeyInDoubt } from "../backup/key.ts"
 import { volumeInvalid, volumeNotFound } from "../faults.ts"
 import { gib } from "../pool/place.ts"
 import { everything, targetOf } from "../viewer.ts"
@@ -50,6 +51,7 @@ export const resetVolumeStatus = operation({
           .where("is_of_server", "=", false)
           .execute()
       if (status === null) return
+      if (isUsable) await refuseKeyInDoubt(tx, id)
       const volume = await setVolumeStatus(tx, id, status)
       if (!volume) throw volumeNotFound(id)
       if (isUsable && volume.host === null) throw volumeInvalid(`Volume ${id} has no data: delete it.`)
