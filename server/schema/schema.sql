@@ -384,6 +384,19 @@ create table block_storage.group_volume_type (
 );
 CREATE INDEX group_volume_type_type ON block_storage.group_volume_type USING btree (volume_type_id);
 
+create table block_storage.image_key (
+  image_id uuid not null,
+  id uuid not null,
+  sealed text not null,
+  provider text not null,
+  control_location text not null,
+  cipher text,
+  key_size integer,
+  volume_type_id uuid,
+  constraint image_key_pkey PRIMARY KEY (image_id),
+  constraint image_key_id_key UNIQUE (id)
+);
+
 create table block_storage.leftover (
   volume_id uuid not null,
   host text not null,

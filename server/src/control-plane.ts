@@ -1,6 +1,7 @@
 // What every process of a cloud has, whatever its role: configuration, database, bus, rules, the services. Belongs
 // to the composition root: knows every service; no service knows it.
 import { kumoiApi } from "./api/kumoi/index.ts"
+import { keysOfImages } from "./block-storage/index.ts"
 import { consoleEntrance, consoleRoots, serversOfVolumes } from "./compute/index.ts"
 import { createOutbox, type OutboxRunner } from "./engine/outbox/outbox.ts"
 import { createReconcilerRunner, type ReconcilerRunner } from "./engine/reconcile/runner.ts"
@@ -39,7 +40,7 @@ export interface ControlPlaneParts {
   drivers: (parts: {
     bus: Bus
     poke: (reconciler: string) => void
-  }) => Omit<Drivers, "identity" | "volumeServers">
+  }) => Omit<Drivers, "identity" | "volumeServers" | "imageKeys">
   /** No other process runs sagas of this cloud. */
   isOnlyWorker: boolean
 }
@@ -95,7 +96,10 @@ export async function openControlPlane(
   const outbox = createOutbox({ ...durable, db })
   const reconcilers = createReconcilerRunner({ ...durable, db })
   const poke = (name: string) => reconcilers.poke(name)
-  const drivers: Drivers = { identity, volumeServers: serversOfVolumes, ...parts.drivers({ bus, poke }) }
+  const drivers: Drivers = {
+    ...{ identity, volumeServers: serversOfVolumes, imageKeys: keysOfImages },
+    ...parts.drivers({ bus, poke }),
+  }
   const platform: Platform = { db, clock, log, config, policy, bus, sagas, outbox, drivers, epoch }
   return {
     platform,

@@ -9,7 +9,7 @@ import { hasPool } from "./volume-cloud.ts"
 
 let c: ServerCloud
 before(async () => {
-  c = await startServerCloud()
+  c = await startServerCloud({ overrides: { "blockStorage.quota.volumes": -1 } })
   await hasPool(c)
   await ok("POST", "/types", { volume_type: { name: "secret" } }, c.admin)
   await encrypt("secret", {})
@@ -126,8 +126,10 @@ test("what is made of an encrypted volume has its key, and cannot be of a type t
 
 test("what would lose the key or the secret is refused, and the volume stays as it was", async () => {
   const { id } = await make({ volume_type: "secret" })
-  const upload = { "os-volume_upload_image": { image_name: "i", disk_format: "raw", visibility: "private" } }
-  await refused(`/volumes/${id}/action`, upload, /encrypted, and images of encrypted volumes are not made/)
+  const upload = {
+    "os-volume_upload_image": { image_name: "i", disk_format: "qcow2", visibility: "private" },
+  }
+  await refused(`/volumes/${id}/action`, upload, /must use 'raw' disk_format and 'bare' container_format/)
   await refused(`/volumes/${id}/action`, { "os-unmanage": {} }, /without their key would be lost/, c.admin)
   assert.equal((await ok("GET", `/volumes/${id}`)).volume.status, "available")
   const { snapshot } = await ok("POST", "/snapshots", { snapshot: { volume_id: id } })
@@ -169,4 +171,56 @@ test("a type that no host can encrypt for is refused when a volume is to be of i
     await encrypt(`good-${n}`, encryption)
     assert.equal((await make({ volume_type: `good-${n}` })).encrypted, true)
   }
+})
+
+test("an image of an encrypted volume has its data and its key, for a volume of an encrypted type and for nothing else", async () => {
+  const { id } = await make({ volume_type: "secret" })
+  c.cloud.volumes.write(id, "LUKS\u00ba\u00be and noise")
+  const { passphrase } = await keyOf(id)
+  const upload = { "os-volume_upload_image": { image_name: "i", disk_format: "raw", visibility: "private" } }
+  const { "os-volume_upload_image": made } = await ok("POST", `/volumes/${id}/action`, upload)
+  const path = `/image/v2/images/${made.image_id}`
+  const image = await eventually("the image", async () => {
+    const { body } = await c.cloud.request("GET", path, { token: c.demo })
+    return body.status === "active" && body
+  })
+  await settled("volume", id)
+  assert.match(image.cinder_encryption_key_id, /^[0-9a-f-]{36}$/)
+  assert.equal(image.cinder_encryption_key_deletion_policy, "on_image_deletion")
+  // The image's key is its own, whatever is written into its properties.
+  await c.cloud.request("PATCH", path, {
+    token: c.demo,
+    headers: { "content-type": "application/openstack-images-v2.1-json-patch" },
+    body: [{ op: "replace", path: "/cinder_encryption_key_id", value: "x" }],
+  })
+  const copy = await make({ imageRef: made.image_id })
+  assert.deepEqual([copy.encrypted, copy.volume_type], [true, "secret"])
+  assert.equal((await keyOf(copy.id)).passphrase, passphrase)
+  assert.equal("cinder_encryption_key_id" in copy.volume_image_metadata, false)
+  const open = { size: 1, imageRef: made.image_id, volume_type: "__DEFAULT__" }
+  await refused(
+    "/volumes",
+    { volume: open },
+    /the source is encrypted, and volumes of type __DEFAULT__ are not/,
+  )
+  const reimage = { "os-reimage": { image_id: made.image_id } }
+  await refused(`/volumes/${copy.id}/action`, reimage, /has a key of its own/)
+  const server = { name: "x", flavorRef: c.flavorId, networks: "none", imageRef: made.image_id }
+  const booted = await c.call("POST", "/servers", { server })
+  assert.equal(booted.status, 400, JSON.stringify(booted.body))
+  assert.match(booted.body.badRequest.message, /Direct booting of an image uploaded from an encrypted volume/)
+  const keys = async () =>
+    (
+      await sql<{ key: string }>`select k::text as key from block_storage.image_key k`.execute(
+        c.cloud.database.db,
+      )
+    ).rows
+  assert.equal((await keys()).length, 1)
+  assert.equal((await keys())[0]?.key.includes(passphrase), false)
+  assert.equal((await c.cloud.request("DELETE", path, { token: c.demo })).status, 204)
+  assert.deepEqual(await keys(), [])
+  c.cloud.volumes.setControl({ failNext: 1 })
+  await ok("POST", `/volumes/${id}/action`, upload)
+  await settled("volume", id)
+  assert.deepEqual(await keys(), [], "an image that was not made has none")
 })

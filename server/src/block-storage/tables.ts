@@ -103,6 +103,17 @@ export interface GroupVolumeTypeTable {
   volume_type_id: string
 }
 
+export interface ImageKeyTable {
+  image_id: string
+  id: string
+  sealed: string
+  provider: string
+  control_location: string
+  cipher: string | null
+  key_size: number | null
+  volume_type_id: string | null
+}
+
 export interface LeftoverTable {
   volume_id: string
   host: string
@@ -279,6 +290,7 @@ declare module "../platform/db/database.ts" {
     "block_storage.group_snapshot": GroupSnapshotTable
     "block_storage.group_type": GroupTypeTable
     "block_storage.group_volume_type": GroupVolumeTypeTable
+    "block_storage.image_key": ImageKeyTable
     "block_storage.leftover": LeftoverTable
     "block_storage.message": MessageTable
     "block_storage.pool": PoolTable

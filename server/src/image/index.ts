@@ -39,6 +39,7 @@ export {
   imageSortKeys,
   listImages,
 } from "./image/read.ts"
+export type { ImageKeys } from "./image/keys.ts"
 export { addImageTag, type ImageChange, removeImageTag, updateImage } from "./image/update.ts"
 export { type ImportMethod, importImage, importMethods } from "./import/import.ts"
 export {

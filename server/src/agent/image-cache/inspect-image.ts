@@ -15,6 +15,8 @@ const drivers: Record<string, InspectedImage["driver"]> = {
   aki: "raw",
   ari: "raw",
   iso: "raw",
+  // An encrypted volume's, whole: it becomes a volume as it is, and no machine's disk.
+  luks: "raw",
   qcow2: "qcow2",
   vmdk: "vmdk",
   vdi: "vdi",
@@ -74,6 +76,11 @@ function judgeSniffed(
   const refuse = (why: string) => agentImageRefused(imageId, why)
   // A file system of its own may lie behind a container's header, so a CD is allowed beside it only in raw data.
   const containers = found.filter((format) => format !== "iso" && format !== "vhd")
+  if (diskFormat === "luks") {
+    if (containers[0] !== "luks")
+      throw refuse(`it is declared as luks and is ${containers[0] ?? "plain data"}`)
+    return
+  }
   if (driver === "raw") {
     if (containers[0]) throw refuse(`it is declared as ${diskFormat} and is ${containers[0]}`)
     if (diskFormat === "iso" && !found.includes("iso")) throw refuse("it is declared as iso and is none")

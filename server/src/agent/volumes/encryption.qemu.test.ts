@@ -1,7 +1,15 @@
 // Encrypted volumes in real guests (tcg): what they write is there for whoever has the key, and noise for all others.
 import assert from "node:assert/strict"
 import { createHash } from "node:crypto"
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, afterEach, before, test } from "node:test"
@@ -27,6 +35,8 @@ const sectorBytes = 512
 const headerBytes = 2_068_480
 const backend = "file"
 const image = Buffer.alloc(3 * mib, "what an image has in clear ")
+/** What was stored last. */
+const stored = join(dataDir, "stored")
 const passphrases = new Map<string, string>()
 const backups = new MemoryBackups()
 let tiny: TinyGuest
@@ -38,7 +48,8 @@ async function openAgent(): Promise<void> {
   writeFileSync(path, image)
   subject = await makeQemuAgent({
     ...{ dataDir, guest: tiny, clock: systemClock, log: silentLogger, qemu: { runAs: testRunAs } },
-    images: { image: path },
+    images: { image: path, luks: stored },
+    store: async (_imageId, _ticket, from) => copyFileSync(from, stored),
     backups,
     volumeKeys: {
       of: async (volumeId) => {
@@ -213,7 +224,13 @@ test("a backup of it has nothing in clear, and is of use where the key is given 
   const how = { backend, dataId, ticket: "t", fence }
   await subject.agent.handle("volume.backup", { volumeId: disk.name, chunkBytes: mib, ...how })
   const chunks = [...(backups.backups.get(dataId)?.chunks.entries() ?? [])]
-  assert.equal(chunks.find(([n]) => n === 0)?.[1].subarray(0, 4).toString(), "LUKS")
+  assert.equal(
+    chunks
+      .find(([n]) => n === 0)?.[1]
+      .subarray(0, 4)
+      .toString(),
+    "LUKS",
+  )
   assert.ok(!chunks.some(([, data]) => data.includes("100001\n100002\n")))
   await write(guest, disk, 1, 1_000)
   const onto = await makeEncrypted()
@@ -223,4 +240,29 @@ test("a backup of it has nothing in clear, and is of use where the key is given 
   passphrases.set(from.name, passphrases.get(disk.name) ?? "")
   const second = await guests.boot([onto, from])
   for (const each of [onto, from]) await mustRead(second, each, text)
+})
+
+test("its data as an image make another one of the same key", async () => {
+  const disk = await makeEncrypted()
+  const guest = await guests.boot([disk])
+  const text = await write(guest, disk, 1, 20_000)
+  const imageId = newUuid()
+  const how = { volumeId: disk.name, backend, imageId, diskFormat: "raw", ticket: "t", fence }
+  await subject.agent.handle("volume.upload", how)
+  const data = readFileSync(stored)
+  assert.equal(data.subarray(0, 4).toString(), "LUKS")
+  const source = { kind: "image", imageId: "luks", checksum: md5(data), diskFormat: "luks" } as const
+  const volumeId = newUuid()
+  await subject.agent.handle("volume.create", { volumeId, backend, sizeBytes: 96 * mib, source, fence })
+  passphrases.set(volumeId, passphrases.get(disk.name) ?? "")
+  const from: DiskSpec = {
+    ...{ name: volumeId, sizeBytes: 96 * mib, bus: "virtio", bootIndex: null },
+    source: { kind: "volume", volumeId, backend, encrypted: true },
+  }
+  const second = await guests.boot([from])
+  await mustRead(second, from, text)
+  assert.equal(await sectorsIn(second, from), (96 * mib - headerBytes) / sectorBytes)
+  const raw = { ...source, diskFormat: "raw" }
+  const wrong = { volumeId: newUuid(), backend, sizeBytes: 96 * mib, source: raw, fence }
+  await assert.rejects(subject.agent.handle("volume.create", wrong), /declared as raw and is luks/)
 })

@@ -125,7 +125,8 @@ export class FakeVolumeDriver implements VolumeDriver {
     }
     await take(noData)
     const data = diskFormat === "raw" ? Buffer.alloc(Math.min(sizeBytes, rawMost)) : emptyQcow2(sizeBytes)
-    if (diskFormat === "raw") data.write(words)
+    // A byte each, as words may also be none.
+    if (diskFormat === "raw") data.write(words, "latin1")
     await writeFile(path, data, { mode: 0o600 })
   }
 
@@ -211,7 +212,7 @@ export class FakeVolumeDriver implements VolumeDriver {
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
       await writeFile(path, "", { mode: 0o600 })
       await write(path)
-      const [words = ""] = (await readFile(path)).subarray(0, wordsMost).toString().split("\0")
+      const [words = ""] = (await readFile(path)).subarray(0, wordsMost).toString("latin1").split("\0")
       return words
     } finally {
       await rm(path, { force: true })

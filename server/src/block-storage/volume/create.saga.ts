@@ -11,6 +11,7 @@ import { everything } from "../viewer.ts"
 import { volumeTypeNoun } from "../volume-type/volume-type.ts"
 import type { VolumeOrigin } from "./create.ts"
 import { selectVolume } from "./store.ts"
+import { luksFormat } from "./stored-key.ts"
 import { abandonVolume, advanceVolume, finishVolume, heldVolume, type VolumeTask } from "./task.ts"
 
 export interface CreateVolumeParams extends VolumeTask {
@@ -50,6 +51,9 @@ function sourceFor(source: VolumeOrigin) {
   return { kind: "volume", volumeId: source.id } as const
 }
 
+/** Its data are encrypted already. */
+const isLuks = (source: VolumeOrigin) => source.kind === "image" && source.diskFormat === luksFormat
+
 export const createVolumeSaga = saga<CreateVolumeParams>("block_storage.volume.create", 1)
   .step("place", {
     do: ({ ctx, params }) => withLog((tx) => place(ctx, tx, params), { isFlushedLater: true }),
@@ -66,7 +70,7 @@ export const createVolumeSaga = saga<CreateVolumeParams>("block_storage.volume.c
         sizeBytes: sizeGib * gib,
         fence: { generation: params.generation, fence },
         ...(source ? { source } : {}),
-        ...(encryptionKeyId !== null && { encrypted: true }),
+        ...(encryptionKeyId !== null && !isLuks(params.source) && { encrypted: true }),
       }
       await callAgent(ctx, host, "volume.create", command, { signal })
       return withLog(async (tx) => {

@@ -38,6 +38,7 @@ import { giveKey } from "./key.ts"
 import { notifyVolume } from "./notification.ts"
 import { movingRefusal } from "./state.ts"
 import { lockVolume, selectVolume } from "./store.ts"
+import { keyOfImage, luksFormat } from "./stored-key.ts"
 import { type Volume, type VolumeStatus, volumeNoun } from "./volume.ts"
 
 const nullableText = Type.Union([Type.String(), Type.Null()])
@@ -209,10 +210,13 @@ export async function originOfImage(ctx: Ctx, imageId: string): Promise<Origin> 
     throw inputInvalid(why)
   }
   if (image.problem) throw inputInvalid(`Image ${imageId} cannot be used: ${image.problem}`)
-  const { id, checksum, diskFormat, minDiskGib, sizeBytes, virtualSizeBytes } = image
+  const { id, checksum, minDiskGib, sizeBytes, virtualSizeBytes } = image
+  const key = await keyOfImage(ctx.db, id)
+  const diskFormat = key ? luksFormat : image.diskFormat
   const least = Math.max(minDiskGib, Math.ceil((virtualSizeBytes ?? sizeBytes) / gib), 1)
   const source = { kind: "image", imageId: id, checksum, diskFormat } as const
-  return { ...blank, source, least, isBootable: true, imageMetadata: bootFactsOf(image) }
+  const typeId = key?.volumeTypeId ?? null
+  return { ...blank, source, least, typeId, isBootable: true, imageMetadata: bootFactsOf(image) }
 }
 
 async function originOfSnapshot(ctx: Ctx, viewer: Viewer, id: string): Promise<Origin> {

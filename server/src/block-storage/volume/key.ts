@@ -13,6 +13,8 @@ import {
   type How,
   isAlike,
   keyOfBackup,
+  keyOfImage,
+  luksFormat,
   newKeyRow,
   passphraseOf,
   type StoredKey,
@@ -43,13 +45,15 @@ type Owner = Pick<Volume, "id" | "isMultiattach"> & { type: Pick<VolumeType, "id
 export async function giveKey(ctx: Ctx, tx: Tx, volume: Owner, source: VolumeOrigin): Promise<boolean> {
   const { id, name } = volume.type
   const wanted = await encryptionOfType(tx, id)
-  if (source.kind === "blank" || source.kind === "image") {
+  const isOfKey = source.kind !== "blank" && (source.kind !== "image" || source.diskFormat === luksFormat)
+  if (!isOfKey) {
     if (!wanted) return false
     checkSupported(volume, wanted)
     await insertKey(ctx, tx, volume.id, wanted, randomBytes(passphraseBytes).toString("base64url"))
     return true
   }
   const key = await keyOfSource(tx, source)
+  if (!key && source.kind === "image") throw inputInvalid(`Image ${source.imageId} could not be found.`)
   if (!key !== !wanted)
     throw inputInvalid(
       `Invalid volume_type: the source is ${key ? "" : "not "}encrypted, and volumes of type ${name} are` +
@@ -57,14 +61,15 @@ export async function giveKey(ctx: Ctx, tx: Tx, volume: Owner, source: VolumeOri
     )
   if (!key) return false
   checkSupported(volume, key)
-  await insertKey(ctx, tx, volume.id, key, passphraseOf(ctx, source.id, key))
+  await insertKey(ctx, tx, volume.id, key, passphraseOf(ctx, volume.id, key))
   return true
 }
 
 async function keyOfSource(
   tx: Tx,
-  source: Exclude<VolumeOrigin, { kind: "blank" | "image" }>,
+  source: Exclude<VolumeOrigin, { kind: "blank" }>,
 ): Promise<StoredKey | undefined> {
+  if (source.kind === "image") return await keyOfImage(tx, source.imageId)
   if (source.kind === "backup") return await keyOfBackup(tx, source.id)
   return await selectKey(tx, source.kind === "volume" ? source.id : await volumeOfSnapshot(tx, source.id))
 }

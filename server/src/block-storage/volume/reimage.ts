@@ -11,6 +11,7 @@ import { placeOf } from "./extend.saga.ts"
 import { notifyVolume } from "./notification.ts"
 import { visibleVolume } from "./read.ts"
 import { type ReimageParams, reimageVolumeSaga } from "./reimage.saga.ts"
+import { luksFormat } from "./stored-key.ts"
 import { actorOf, claimVolume } from "./task.ts"
 import type { Volume } from "./volume.ts"
 
@@ -47,6 +48,10 @@ export type ReimagePlan = Pick<ReimageParams, "source" | "imageMetadata" | "isBo
 export async function planReimage(ctx: Ctx, imageId: string): Promise<ReimagePlan> {
   const { source, least: leastGib, imageMetadata, isBootable } = await originOfImage(ctx, imageId)
   if (source.kind !== "image") throw new Error("the origin of an image is an image")
+  if (source.diskFormat === luksFormat)
+    throw inputInvalid(
+      `Image ${imageId} is of an encrypted volume and has a key of its own: make a new volume of it.`,
+    )
   return { source, leastGib, imageMetadata, isBootable }
 }
 

@@ -1,10 +1,14 @@
-// Keys as their rows have them, of volumes and of what is kept of volumes: sealed for the cloud, each in a place of its own.
+// Keys as their rows have them, of volumes and of what is kept of volumes: sealed for the cloud, each in a place of its
+// own.
 import { openLasting, sealLasting } from "../../identity/index.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { volumeKeyLost } from "../faults.ts"
 import type { TypeEncryption } from "../volume-type/encryption.ts"
+
+/** Of the data of an image that was made of an encrypted volume, to the host; the image says raw. */
+export const luksFormat = "luks"
 
 export type How = Pick<TypeEncryption, "provider" | "controlLocation" | "cipher" | "keySize">
 
@@ -66,15 +70,26 @@ export function passphraseOf(platform: Platform, ownerId: string, { id, sealed }
 
 const placeOf = (keyId: string) => `block_storage.volume_key/${keyId}`
 
-export interface BackupKey extends StoredKey {
+/** Of what was made of a volume and outlives it. */
+export interface KeptKey extends StoredKey {
+  /** Of that volume. */
   volumeTypeId: string | null
 }
 
-export async function keyOfBackup(db: DbOrTx, backupId: string): Promise<BackupKey | undefined> {
+export async function keyOfBackup(db: DbOrTx, backupId: string): Promise<KeptKey | undefined> {
   const row = await db
     .selectFrom("block_storage.backup_key")
     .selectAll()
     .where("backup_id", "=", backupId)
+    .executeTakeFirst()
+  return row && { ...keyOfRow(row), volumeTypeId: row.volume_type_id }
+}
+
+export async function keyOfImage(db: DbOrTx, imageId: string): Promise<KeptKey | undefined> {
+  const row = await db
+    .selectFrom("block_storage.image_key")
+    .selectAll()
+    .where("image_id", "=", imageId)
     .executeTakeFirst()
   return row && { ...keyOfRow(row), volumeTypeId: row.volume_type_id }
 }

@@ -7,9 +7,9 @@ import { operation } from "../../platform/operation/operation.ts"
 import { word } from "../../platform/schema/make.ts"
 import { quotaExceeded } from "../../quota/index.ts"
 import { checkOneHolder } from "../attachment/shared.ts"
-import { volumeInvalid, volumeNotFound } from "../faults.ts"
+import { inputInvalid, volumeInvalid, volumeNotFound } from "../faults.ts"
 import { targetOf } from "../viewer.ts"
-import { refuseEncrypted } from "./key.ts"
+import { imageKeyProperties, keepImageKey } from "./image-key.ts"
 import { notifyVolume } from "./notification.ts"
 import { visibleVolume } from "./read.ts"
 import { actorOf, claimVolume } from "./task.ts"
@@ -30,7 +30,7 @@ export const uploadVolume = operation({
     /** Also of a volume that a server has. */
     mayBeInUse: Type.Boolean(),
   }),
-  faults: [volumeNotFound, volumeInvalid, quotaExceeded],
+  faults: [volumeNotFound, volumeInvalid, inputInvalid, quotaExceeded],
   load: (ctx, { id }) => visibleVolume(ctx, id),
   rule: "volume_extension:volume_actions:upload_image",
   target: (_ctx, _input, volume) => targetOf(volume),
@@ -38,12 +38,18 @@ export const uploadVolume = operation({
     const { id, diskFormat, containerFormat, isProtected } = input
     return await transact(ctx.db, async (tx) => {
       const volume = await claimVolume(tx, id, input.mayBeInUse ? "uploadInUse" : "upload")
-      refuseEncrypted(volume, "images of encrypted volumes are not made")
+      if (volume.encryptionKeyId !== null && (diskFormat !== "raw" || containerFormat !== "bare"))
+        throw inputInvalid(
+          "An encrypted volume uploaded as an image must use 'raw' disk_format and 'bare' container_format, which are " +
+            "the defaults for these options.",
+        )
       await checkOneHolder(tx, volume)
+      const imageId = newUuid()
+      const ofKey = await keepImageKey(ctx, tx, imageId, volume)
       const image = await createImageRecord(
         ctx,
         {
-          id: newUuid(),
+          id: imageId,
           projectId: volume.projectId,
           name: input.imageName,
           diskFormat,
@@ -51,7 +57,7 @@ export const uploadVolume = operation({
           visibility: input.visibility,
           isProtected,
           minDiskGib: 0,
-          properties: propertiesOf(volume),
+          properties: { ...propertiesOf(volume), ...ofKey },
         },
         tx,
       )
@@ -65,7 +71,7 @@ export const uploadVolume = operation({
 })
 
 /** Of the image that the volume was made from, and not of the new one. */
-const own = new Set(["image_id", "image_name"])
+const own = new Set(["image_id", "image_name", ...imageKeyProperties])
 
 function propertiesOf({ imageMetadata }: Volume): Record<string, string> {
   return Object.fromEntries(Object.entries(imageMetadata ?? {}).filter(([key]) => !own.has(key)))

@@ -37,6 +37,10 @@ const gib = 1024 ** 3
 
 /** Throws what Nova says when the flavor is too small for the image. */
 export function checkImageFits(image: BootImage, flavor: FlavorSnapshot): void {
+  if (image.properties.cinder_encryption_key_id)
+    throw badRequest(
+      `Image ${image.id} is unacceptable: Direct booting of an image uploaded from an encrypted volume is unsupported.`,
+    )
   if (image.minRamMib > flavor.ramMib) throw badRequest("Flavor's memory is too small for requested image.")
   if (flavor.diskGib === 0) return
   if (image.minDiskGib > flavor.diskGib) {
@@ -89,6 +93,9 @@ function countOf(text: string | undefined): number {
   return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : 0
 }
 
+/** Of the image's own data: what is made of the server has no such key. */
+const ofKey = new Set(["cinder_encryption_key_id", "cinder_encryption_key_deletion_policy"])
+
 /** As system metadata of the server. */
 export function imageFacts(image: BootImage): Record<string, string> {
   const facts: Record<string, string> = {
@@ -100,7 +107,8 @@ export function imageFacts(image: BootImage): Record<string, string> {
     [`${prefix}min_ram`]: String(image.minRamMib),
     [`${prefix}size_bytes`]: String(image.virtualSizeBytes ?? image.sizeBytes),
   }
-  for (const [key, value] of Object.entries(image.properties)) facts[`${prefix}property_${key}`] = value
+  for (const [key, value] of Object.entries(image.properties))
+    if (!ofKey.has(key)) facts[`${prefix}property_${key}`] = value
   return facts
 }
 

@@ -8,6 +8,7 @@ import { imageNotFound, imageProtected } from "../faults.ts"
 import { removePlaceFiles, takePlaces } from "../location/rows.ts"
 import { announceImage } from "./events.ts"
 import type { Image, Place } from "./image.ts"
+import type {} from "./keys.ts"
 import { imageTarget, keepGone, lockImage, visibleImage } from "./store.ts"
 
 /** The record goes at once; the data right after it (what a crash left is set aside). */
@@ -43,6 +44,7 @@ export async function removeImage(tx: Tx, ctx: Ctx, image: Image): Promise<GoneF
     .returning("staged_file")
     .executeTakeFirst()
   await keepGone(tx, image.id)
+  await ctx.drivers.imageKeys?.forget(tx, image.id)
   await announceImage(tx, ctx, "delete", image)
   return { places, stagedFile: row?.staged_file ?? null }
 }
