@@ -224,3 +224,34 @@ test("an image of an encrypted volume has its data and its key, for a volume of 
   await settled("volume", id)
   assert.deepEqual(await keys(), [], "an image that was not made has none")
 })
+
+test("who knows of encrypted transfers makes them, with all snapshots, and nobody offers what is not available", async () => {
+  const { id } = await make({ volume_type: "secret" })
+  const { passphrase } = await keyOf(id)
+  const offer = async (path: string, version: string, more: Body = {}) =>
+    await c.cloud.request("POST", `/volume/v3/${path}`, {
+      ...{ token: c.demo, headers: { "OpenStack-API-Version": `volume ${version}` } },
+      body: { transfer: { volume_id: id, ...more } },
+    })
+  const unknown = /Invalid volume: transferring encrypted volume is not supported/
+  const attached = { volume_uuid: id, instance_uuid: "11111111-1111-4111-8111-111111111111" }
+  const refusals: [string, string, Body, RegExp][] = [
+    ["volume-transfers", "3.69", {}, unknown],
+    ["os-volume-transfer", "3.71", {}, unknown],
+    ["volume-transfers", "3.70", { no_snapshots: true }, /without its snapshots is not supported/],
+  ]
+  for (const [path, version, more, why] of refusals) {
+    const reply = await offer(path, version, more)
+    assert.equal(reply.status, 400, JSON.stringify(reply.body))
+    assert.match(reply.body.badRequest.message, why)
+  }
+  const { attachment } = await ok("POST", "/attachments", { attachment: attached })
+  const busy = await offer("volume-transfers", "3.70")
+  assert.equal(busy.status, 400, JSON.stringify(busy.body))
+  assert.match(busy.body.badRequest.message, /Invalid volume: status must be available/)
+  await ok("DELETE", `/attachments/${attachment.id}`)
+  const { transfer } = (await offer("volume-transfers", "3.70")).body
+  const accept = { accept: { auth_key: transfer.auth_key } }
+  await ok("POST", `/volume-transfers/${transfer.id}/accept`, accept, c.admin)
+  assert.equal((await keyOf(id)).passphrase, passphrase)
+})

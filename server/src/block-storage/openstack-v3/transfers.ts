@@ -3,6 +3,7 @@ import { Type } from "typebox"
 import { from, links, one, page as pageOf, text } from "../../api/openstack/shape.ts"
 import { named, type Table, view } from "../../api/openstack/view.ts"
 import type { Ctx } from "../../platform/context/context.ts"
+import { atLeast } from "../../platform/http/microversion.ts"
 import type { BodyOf } from "../../platform/http/versions.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import {
@@ -109,6 +110,8 @@ function transferRoutes({ path, min }: Path): Route[] {
           volumeId,
           name: trimmed(name) ?? "",
           keepsSnapshots,
+          // The older path never learnt of them.
+          mayBeEncrypted: min !== undefined && atLeast(req.version, "3.70"),
         })
         return { transfer: created.show(ctx, req, { ...transfer, key }) }
       },

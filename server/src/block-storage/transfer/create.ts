@@ -4,15 +4,16 @@ import { transact } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { insertThing } from "../../platform/noun/list.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { lockForeignAttachments } from "../attachment/hold.ts"
-import { attachmentOfServer, volumeInvalid, volumeNotFound } from "../faults.ts"
+import { lockAttachments } from "../attachment/hold.ts"
+import { volumeInvalid, volumeNotFound } from "../faults.ts"
 import { everything, targetOf } from "../viewer.ts"
 import { notifyVolume } from "../volume/notification.ts"
 import { visibleVolume } from "../volume/read.ts"
+import { selectVolume } from "../volume/store.ts"
 import { actorOf, claimVolume } from "../volume/task.ts"
 import { mustBeAlone } from "./alone.ts"
 import { hashOf, keyBytes } from "./key.ts"
-import { type Transfer, transferNoun } from "./transfer.ts"
+import { transferNoun } from "./transfer.ts"
 
 export const createTransfer = operation({
   name: "block_storage.transfer.create",
@@ -20,17 +21,24 @@ export const createTransfer = operation({
     volumeId: Type.String(),
     name: Type.String({ maxLength: 255 }),
     keepsSnapshots: Type.Boolean(),
+    /** The caller knows that a key may go with the volume. */
+    mayBeEncrypted: Type.Boolean(),
   }),
-  faults: [volumeNotFound, volumeInvalid, attachmentOfServer],
+  faults: [volumeNotFound, volumeInvalid],
   load: (ctx, { volumeId }) => visibleVolume(ctx, volumeId),
   rule: "volume:create_transfer",
   target: (_ctx, _input, volume) => targetOf(volume),
-  run: async (ctx, { volumeId, name, keepsSnapshots }): Promise<{ transfer: Transfer; key: string }> => {
+  run: async (ctx, { volumeId, name, keepsSnapshots, mayBeEncrypted }) => {
     const [salt, key] = [randomBytes(16), randomBytes(keyBytes).toString("hex")]
     return await transact(ctx.db, async (tx) => {
+      const attachments = await lockAttachments(tx, volumeId)
+      const now = await selectVolume(tx, volumeId)
       // Also of one that an administrator has said to be available.
-      if ((await lockForeignAttachments(tx, volumeId)).length > 0)
-        throw volumeInvalid(`Volume ${volumeId} is attached.`)
+      if (now && (now.status !== "available" || attachments.length > 0))
+        throw volumeInvalid(
+          `status must be available, and volume ${volumeId} is ${attachments.length > 0 ? "attached" : now.status}.`,
+        )
+      if (now && now.encryptionKeyId !== null) checkEncrypted({ mayBeEncrypted, keepsSnapshots })
       const volume = await claimVolume(tx, volumeId, "offer")
       await mustBeAlone(tx, volume, { keepsSnapshots })
       const transfer = await insertThing(tx, transferNoun, everything, {
@@ -52,3 +60,10 @@ export const createTransfer = operation({
     })
   },
 })
+
+/** Its snapshots have its key. */
+function checkEncrypted(asked: { mayBeEncrypted: boolean; keepsSnapshots: boolean }): void {
+  if (!asked.mayBeEncrypted) throw volumeInvalid("transferring encrypted volume is not supported")
+  if (asked.keepsSnapshots)
+    throw volumeInvalid("transferring an encrypted volume without its snapshots is not supported")
+}
