@@ -257,6 +257,21 @@ test("attachments that others look after: reserved, connected, complete, ended",
   await remove(id)
 })
 
+test("a volume that has grown since its snapshot is not reverted", async () => {
+  const id = await makeVolume()
+  const { snapshot } = (await call("POST", "/snapshots", { snapshot: { volume_id: id } })).body
+  await settled("snapshot", snapshot.id)
+  await ok("POST", `/volumes/${id}/action`, { "os-extend": { new_size: 2 } })
+  await settled("volume", id)
+  const reply = await call("POST", `/volumes/${id}/action`, { revert: { snapshot_id: snapshot.id } })
+  assert.equal(reply.status, 400, JSON.stringify(reply.body))
+  assert.match(reply.body.badRequest.message, /The volume size must be equal to the snapshot size/)
+  await settled("volume", id)
+  await ok("DELETE", `/snapshots/${snapshot.id}`)
+  await gone("snapshot", snapshot.id)
+  await remove(id)
+})
+
 test("a transfer is for who knows its key, and counts against the taker's quota", async () => {
   const id = await makeVolume({ name: "gift" })
   const { transfer } = await ok("POST", "/volume-transfers", { transfer: { volume_id: id, name: "t" } })

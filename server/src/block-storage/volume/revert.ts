@@ -2,7 +2,7 @@ import { Type } from "typebox"
 import { transact } from "../../platform/db/database.ts"
 import { findThing } from "../../platform/noun/list.ts"
 import { operation } from "../../platform/operation/operation.ts"
-import { snapshotInvalid, snapshotNotFound, volumeInvalid, volumeNotFound } from "../faults.ts"
+import { inputInvalid, snapshotInvalid, snapshotNotFound, volumeInvalid, volumeNotFound } from "../faults.ts"
 import { snapshotNoun } from "../snapshot/snapshot.ts"
 import { targetOf, viewerOf } from "../viewer.ts"
 import { notifyVolume } from "./notification.ts"
@@ -14,7 +14,7 @@ import { actorOf, claimVolume } from "./task.ts"
 export const revertVolume = operation({
   name: "block_storage.volume.revert",
   input: Type.Object({ id: Type.String(), snapshotId: Type.String() }),
-  faults: [volumeNotFound, volumeInvalid, snapshotNotFound, snapshotInvalid],
+  faults: [volumeNotFound, volumeInvalid, inputInvalid, snapshotNotFound, snapshotInvalid],
   load: (ctx, { id }) => visibleVolume(ctx, id),
   rule: "volume:revert_to_snapshot",
   target: (_ctx, _input, volume) => targetOf(volume),
@@ -36,8 +36,11 @@ export const revertVolume = operation({
       if (latest?.id !== snapshotId)
         throw snapshotInvalid(`Snapshot ${snapshotId} is not the latest one of volume ${id}.`)
       checkAvailable(snapshotId, latest.status)
-      if (snapshot.sizeGib > volume.sizeGib)
-        throw volumeInvalid(`Volume ${id} is smaller than snapshot ${snapshotId}.`)
+      if (snapshot.sizeGib !== volume.sizeGib)
+        throw inputInvalid(
+          `Can't revert volume ${id} to its latest snapshot ${snapshotId}. The volume size must be equal to the snapshot ` +
+            "size.",
+        )
       const actor = actorOf(ctx)
       await notifyVolume(ctx, tx, volume, "revert.start", actor)
       const params = { volumeId: id, generation: volume.generation, ...actor, snapshotId }
