@@ -272,6 +272,25 @@ test("a volume that has grown since its snapshot is not reverted", async () => {
   await remove(id)
 })
 
+test("services say what the version knows of them", async () => {
+  const fieldsAt = async (version: string) => {
+    const { body } = await c.cloud.request("GET", "/volume/v3/os-services", {
+      ...{ token: c.admin, headers: { "openstack-api-version": `volume ${version}` } },
+    })
+    const of = (binary: string) => body.services.find((each: { binary: string }) => each.binary === binary)
+    return [of("cinder-volume"), of("cinder-scheduler")]
+  }
+  const [old, oldScheduler] = await fieldsAt("3.6")
+  assert.deepEqual([old.replication_status, old.active_backend_id, old.frozen], ["disabled", null, false])
+  assert.deepEqual(
+    ["cluster" in old, "backend_state" in old, "frozen" in oldScheduler],
+    [false, false, false],
+  )
+  const [now, scheduler] = await fieldsAt("3.49")
+  assert.deepEqual([now.cluster, now.backend_state, scheduler.cluster], [null, "up", null])
+  assert.equal("backend_state" in scheduler, false)
+})
+
 test("a transfer is for who knows its key, and counts against the taker's quota", async () => {
   const id = await makeVolume({ name: "gift" })
   const { transfer } = await ok("POST", "/volume-transfers", { transfer: { volume_id: id, name: "t" } })

@@ -1,8 +1,20 @@
 // What operators see: services, hosts, pools, capabilities; and the availability zone.
 import { Type } from "typebox"
-import { all, flag, one, page, rare, shape, text, textOrNull } from "../../api/openstack/shape.ts"
+import {
+  all,
+  flag,
+  from,
+  nothing,
+  one,
+  page,
+  rare,
+  shape,
+  text,
+  textOrNull,
+} from "../../api/openstack/shape.ts"
 import { microsText } from "../../platform/clock/iso-time.ts"
 import type { Ctx } from "../../platform/context/context.ts"
+import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { booleanWord, queryBoolean, queryText } from "../../platform/http/query.ts"
 import type { BodyOf } from "../../platform/http/versions.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
@@ -28,15 +40,23 @@ const binary = "cinder-volume"
 const status = ({ isDisabled }: SeenPool) => (isDisabled ? "disabled" : "enabled")
 const poolName = ({ host, backend }: SeenPool) => `${host}@${backend}#${backend}`
 
-function viewService(ctx: Ctx, pool: SeenPool) {
+/** Of all services: none is in a cluster. */
+const ofCluster = (version: Microversion) => (atLeast(version, "3.7") ? { cluster: null } : {})
+
+function viewService(ctx: Ctx, pool: SeenPool, version: Microversion) {
+  const state = pool.isUp ? "up" : "down"
   return {
     binary,
     host: pool.id,
     zone: ctx.config.blockStorage.availabilityZone,
     status: status(pool),
-    state: pool.isUp ? "up" : "down",
+    state,
     updated_at: microsText(pool.reportedAt),
+    ...(atLeast(version, "3.49") && { backend_state: state }),
+    ...ofCluster(version),
     disabled_reason: pool.disabledReason,
+    // No back end sends its data to another one.
+    ...{ replication_status: "disabled", active_backend_id: null, frozen: false },
   }
 }
 
@@ -70,8 +90,13 @@ async function services(ctx: Ctx, req: WireRequest) {
   }
   // Asked in any case: it says who may look.
   const { items } = await listServices(ctx, { filters })
-  const pools = isAsked(binary) ? items.map((pool) => viewService(ctx, pool)) : []
-  return { services: [...control.map((name) => viewControl(ctx, name)), ...pools] }
+  const pools = isAsked(binary) ? items.map((pool) => viewService(ctx, pool, req.version)) : []
+  return {
+    services: [
+      ...control.map((name) => ({ ...viewControl(ctx, name), ...ofCluster(req.version) })),
+      ...pools,
+    ],
+  }
 }
 
 const useBody = closed(
@@ -235,6 +260,12 @@ const service = shape("VolumeService", {
   state: text,
   updated_at: text,
   disabled_reason: textOrNull,
+  cluster: rare(from("3.7", nothing)),
+  // Of cinder-volume alone.
+  backend_state: rare(from("3.49", text)),
+  replication_status: rare(text),
+  active_backend_id: rare(nothing),
+  frozen: rare(flag),
 })
 const host = shape("VolumeHost", {
   "service-status": text,
