@@ -334,7 +334,7 @@ test("a full store makes the backup fail with its reason, and gets its room back
   const { messages } = await ok("GET", `/messages?resource_uuid=${backup.id}`)
   assert.deepEqual(
     messages.map((each: Body) => [each.resource_type, each.event_id, each.user_message]),
-    [["VOLUME_BACKUP", "VOLUME_VOLUME_BACKUP_013_001", "The store of backups is full."]],
+    [["VOLUME_BACKUP", "VOLUME_VOLUME_BACKUP_013_020", "The store of backups is full."]],
   )
   assert.equal(await dataOf(backup.id), "")
   await remove("backup", backup.id)

@@ -6,7 +6,13 @@ import { noun, type Thing } from "../../platform/noun/noun.ts"
 import { messageNotFound } from "../faults.ts"
 import { type Viewer, visibleTo } from "../viewer.ts"
 
-export const messageResources = ["VOLUME", "SNAPSHOT", "GROUP", "GROUP_SNAPSHOT", "VOLUME_BACKUP"] as const
+export const messageResources = [
+  "VOLUME",
+  "VOLUME_SNAPSHOT",
+  "GROUP",
+  "GROUP_SNAPSHOT",
+  "VOLUME_BACKUP",
+] as const
 
 const at = (column: string) => sql`${sql.ref(`message.${column}`)}`
 

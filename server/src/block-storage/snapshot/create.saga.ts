@@ -52,7 +52,7 @@ export async function abandonSnapshot(
   await notifySnapshot(platform, tx, snapshot, `${action}.error`, task)
   const { id: resourceId, projectId } = snapshot
   const { requestId } = task
-  const about = { resourceType: "SNAPSHOT", resourceId, projectId, requestId } as const
+  const about = { resourceType: "VOLUME_SNAPSHOT", resourceId, projectId, requestId } as const
   await noteMessage(platform, tx, { ...about, action, failure, text })
 }
 

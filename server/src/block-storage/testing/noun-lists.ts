@@ -142,13 +142,13 @@ export const nounLists: readonly NounFixture[] = [
     rows: [
       sql`insert into block_storage.message (id, project_id, resource_type, resource_id, event_id, text, request_id,
           created_at, expires_at)
-        select ${id("message")}, ${owner}, case g % 2 when 0 then 'VOLUME' else 'SNAPSHOT' end, ${id("volume")},
+        select ${id("message")}, ${owner}, case g % 2 when 0 then 'VOLUME' else 'VOLUME_SNAPSHOT' end, ${id("volume")},
           'event-' || g, 't', 'req-' || g, ${at}, ${at} from ${rows}`,
     ],
     values: {
       eventId: ["event-3", "none"],
       requestId: ["req-3", "none"],
-      resourceType: ["VOLUME", "SNAPSHOT"],
+      resourceType: ["VOLUME", "VOLUME_SNAPSHOT"],
       level: ["ERROR", "INFO"],
     },
   }),
