@@ -1,5 +1,5 @@
-// Backups of encrypted volumes over HTTP: their key goes with them, to new volumes and to old ones, and out of the cloud
-// only for its own eyes.
+// Backups of encrypted volumes over HTTP: their key goes with them, to new volumes and to old ones, and out of the
+// cloud only for its own eyes.
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
 import { sql } from "kysely"
@@ -163,7 +163,7 @@ test("a restore onto an encrypted volume brings the key with the data, or leaves
 test("a record has the key for this cloud alone, and for these data alone", async () => {
   const volumeId = await make({ volume_type: "secret" })
   const passphrase = await passphraseOf(volumeId)
-  const [id, second] = [await backUp(volumeId), await backUp(volumeId)]
+  const [id, second] = [await backUp(volumeId), await backUp(volumeId, { incremental: true })]
   const recordOf = async (backupId: string) => {
     const { "backup-record": record } = await ok(
       "GET",
@@ -179,12 +179,18 @@ test("a record has the key for this cloud alone, and for these data alone", asyn
   const { service, record } = await recordOf(id)
   assert.equal(JSON.stringify(record).includes(passphrase), false)
   const other = (await recordOf(second)).record
-  const put = async (changes: object) => {
-    const backup_url = Buffer.from(JSON.stringify({ ...record, ...changes })).toString("base64")
+  const put = async (changes: object, of = record) => {
+    const backup_url = Buffer.from(JSON.stringify({ ...of, ...changes })).toString("base64")
     const body = { "backup-record": { backup_service: service, backup_url } }
     return await call("POST", "/backups/import_record", body, c.admin)
   }
-  const fresh = newUuid()
+  const [fresh, increment] = [newUuid(), newUuid()]
+  const early = await put({ id: increment }, other)
+  assert.equal(early.status, 400, JSON.stringify(early.body))
+  assert.match(
+    early.body.badRequest.message,
+    new RegExp(`import the backup first .* ${record.service_metadata}`),
+  )
   const wrong: [object, RegExp][] = [
     [{ encryption: undefined }, /the record has no key of them/],
     [{ encryption: other.encryption }, /sealed by another cloud or for other data/],
@@ -198,8 +204,10 @@ test("a record has the key for this cloud alone, and for these data alone", asyn
   }
   const imported = await put({ id: fresh })
   assert.equal(imported.status, 201, JSON.stringify(imported.body))
+  // Into this project too, on the one of this project.
+  assert.equal((await put({ id: increment }, other)).status, 201)
   const body = { restore: { name: "back" } }
-  const { restore: to } = await ok("POST", `/backups/${fresh}/restore`, body, c.admin)
+  const { restore: to } = await ok("POST", `/backups/${increment}/restore`, body, c.admin)
   await eventually("the volume", async () => {
     const { volume } = await ok("GET", `/volumes/${to.volume_id}`, undefined, c.admin)
     return volume.status === "available"

@@ -150,7 +150,7 @@ export const importBackup = operation({
       const parent = before && (await parentOf(tx, before.id, projectId))
       if (before && !parent)
         throw backupInvalid(
-          "import the backup first that it stands on.",
+          `import the backup first that it stands on, into this project: its service_metadata are ${before.id}.`,
         )
       // Of a database that was lost, or there by another backup of the same data.
       await tx
