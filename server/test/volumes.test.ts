@@ -272,6 +272,23 @@ test("a volume that has grown since its snapshot is not reverted", async () => {
   await remove(id)
 })
 
+test("an image is found by its name, when one alone has it, and by an address", async () => {
+  const { body: image } = await c.cloud.request("GET", `/image/v2/images/${c.imageId}`, { token: c.demo })
+  for (const imageRef of [image.name, `http://cloud/v2/images/${c.imageId}`]) {
+    const made = await makeVolume({ imageRef })
+    assert.equal((await settled("volume", made)).volume_image_metadata.image_id, c.imageId)
+    await remove(made)
+  }
+  for (const _ of [1, 2])
+    await c.cloud.request("POST", "/image/v2/images", {
+      token: c.demo,
+      body: { name: "twins", disk_format: "raw", container_format: "bare" },
+    })
+  const twins = await call("POST", "/volumes", { volume: { size: 1, imageRef: "twins" } })
+  assert.equal(twins.status, 409, JSON.stringify(twins.body))
+  assert.match(twins.body.conflictingRequest.message, /Multiple matches found for 'twins'/)
+})
+
 test("services say what the version knows of them", async () => {
   const fieldsAt = async (version: string) => {
     const { body } = await c.cloud.request("GET", "/volume/v3/os-services", {

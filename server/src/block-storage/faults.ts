@@ -149,6 +149,11 @@ export const transferKeyWrong = fault(
   "block_storage.transfer.key_wrong",
   (id: string) => `Transfer ${id} could not be found with this auth key.`,
 )
+export const imageAmbiguous = fault(
+  "conflict",
+  "block_storage.image.ambiguous",
+  (name: string) => `Multiple matches found for '${name}', use an ID to be more specific.`,
+)
 export const inputInvalid = fault(
   "invalid",
   "block_storage.input.invalid",

@@ -31,15 +31,16 @@ export {
   type Visibility,
   visibilities,
 } from "./image/image.ts"
+export type { ImageKeys } from "./image/keys.ts"
 export {
   getImage,
   type ImageFilter,
   type ImageListInput,
   type ImagePage,
   imageSortKeys,
+  imagesNamed,
   listImages,
 } from "./image/read.ts"
-export type { ImageKeys } from "./image/keys.ts"
 export { addImageTag, type ImageChange, removeImageTag, updateImage } from "./image/update.ts"
 export { type ImportMethod, importImage, importMethods } from "./import/import.ts"
 export {

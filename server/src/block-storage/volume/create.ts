@@ -1,10 +1,10 @@
 // Makes volumes: what can be refused is refused here, in the request; the rest is the saga's.
 import { Type } from "typebox"
-import { findBootableImage } from "../../image/index.ts"
+import { findBootableImage, imagesNamed } from "../../image/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { jsonb, type Tx, transact } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
-import { newUuid } from "../../platform/ids/ids.ts"
+import { isUuid, newUuid } from "../../platform/ids/ids.ts"
 import { findThing, insertThing } from "../../platform/noun/list.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { getLimits, quotaExceeded } from "../../quota/index.ts"
@@ -13,6 +13,7 @@ import { holdBackup, originOfBackup, type RestoredBackup } from "../backup/origi
 import {
   backupInvalid,
   backupNotFound,
+  imageAmbiguous,
   inputInvalid,
   snapshotInvalid,
   snapshotNotFound,
@@ -52,7 +53,7 @@ const CreateVolume = Type.Object({
   sizeGib: Type.Union([Type.Integer({ minimum: 1, maximum: volumeSizeMost }), Type.Null()]),
   /** Id or name; null: its source's, or the default. */
   volumeType: nullableText,
-  /** At most one of these. */
+  /** At most one of these. The image also by its name, or by an address that ends with its id. */
   imageId: nullableText,
   snapshotId: nullableText,
   sourceVolumeId: nullableText,
@@ -79,6 +80,7 @@ export const createVolume = operation({
     groupInvalid,
     backupNotFound,
     backupInvalid,
+    imageAmbiguous,
     quotaExceeded,
   ],
   rules: ["volume:create", "volume:create_from_image"],
@@ -200,7 +202,9 @@ const blank: Origin = {
   metadata: {},
 }
 
-export async function originOfImage(ctx: Ctx, imageId: string): Promise<Origin> {
+/** `named`: its id, an address that ends with it, or a name that one image alone has. */
+export async function originOfImage(ctx: Ctx, named: string): Promise<Origin> {
+  const imageId = await idOfImage(ctx, named)
   let image: Awaited<ReturnType<typeof findBootableImage>>
   try {
     image = await findBootableImage(ctx, imageId)
@@ -217,6 +221,14 @@ export async function originOfImage(ctx: Ctx, imageId: string): Promise<Origin> 
   const source = { kind: "image", imageId: id, checksum, diskFormat } as const
   const typeId = key?.volumeTypeId ?? null
   return { ...blank, source, least, typeId, isBootable: true, imageMetadata: bootFactsOf(image) }
+}
+
+async function idOfImage(ctx: Ctx, named: string): Promise<string> {
+  const last = named.slice(named.lastIndexOf("/") + 1)
+  if (isUuid(last)) return last
+  const [id = named, other] = await imagesNamed(ctx, named)
+  if (other !== undefined) throw imageAmbiguous(named)
+  return id
 }
 
 async function originOfSnapshot(ctx: Ctx, viewer: Viewer, id: string): Promise<Origin> {

@@ -97,6 +97,16 @@ export const listImages = operation({
   },
 })
 
+/** Of the images that the caller sees: those of this name, two at the most, by their ids. */
+export async function imagesNamed(ctx: Ctx, name: string): Promise<string[]> {
+  const { images } = await listImages(ctx, {
+    filters: [{ name: "name", op: "eq", values: [name] }],
+    memberStatus: "accepted",
+    ...{ visibility: null, isHidden: false, isProtected: null, tags: [], limit: 2, marker: null, sorts: [] },
+  })
+  return images.map(({ id }) => id)
+}
+
 function badMarker(marker: string | null) {
   return invalid("marker", `Invalid marker: there is no image ${JSON.stringify(marker)}.`)
 }
