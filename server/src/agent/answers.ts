@@ -208,6 +208,8 @@ const VolumePool = Type.Object({
   totalBytes: Amount,
   freeBytes: Amount,
   abilities: VolumeAbilities,
+  /** Of what hosts share: hosts that name the same reach the same volumes. Left out: nobody else reaches these. */
+  share: Type.Optional(text(512)),
 })
 
 /** Left out: by a host of an earlier program. */

@@ -14,6 +14,11 @@ export interface Monitor {
   port: string
 }
 
+interface MonitorMap {
+  fsid: string
+  mons: { public_addrs: { addrvec: { type: string; addr: string }[] } }[]
+}
+
 const timeoutMs = 30_000
 /** Exit codes of `rbd` are the kernel's numbers of errors. */
 export const cephErrors = { missing: 2, busy: 16, full: 39 } as const
@@ -21,6 +26,7 @@ export const cephErrors = { missing: 2, busy: 16, full: 39 } as const
 export class Ceph {
   readonly #name: string
   readonly #access: CephAccess
+  #clusterId: string | undefined
 
   constructor(name: string, access: CephAccess) {
     this.#name = name
@@ -50,18 +56,26 @@ export class Ceph {
     return { totalBytes: stats.stored + stats.max_avail, freeBytes: stats.max_avail }
   }
 
+  /** The cluster's own id. */
+  async clusterId(): Promise<string> {
+    this.#clusterId ??= (await this.#monitorMap()).fsid
+    return this.#clusterId
+  }
+
   /** Where QEMU finds the cluster. */
   async monitors(): Promise<Monitor[]> {
-    const { stdout } = await this.#run("ceph", ["mon", "dump", "--format", "json"])
-    // By ceph mon dump.
-    const { mons } = JSON.parse(stdout) as {
-      mons: { public_addrs: { addrvec: { type: string; addr: string }[] } }[]
-    }
+    const { mons } = await this.#monitorMap()
     return mons.flatMap(({ public_addrs: { addrvec } }) => {
       const { addr } = addrvec.find(({ type }) => type === "v2") ?? addrvec[0] ?? {}
       const at = addr?.lastIndexOf(":") ?? -1
       return addr === undefined || at < 0 ? [] : [{ host: addr.slice(0, at), port: addr.slice(at + 1) }]
     })
+  }
+
+  async #monitorMap(): Promise<MonitorMap> {
+    const { stdout } = await this.#run("ceph", ["mon", "dump", "--format", "json"])
+    // By ceph mon dump.
+    return JSON.parse(stdout) as MonitorMap
   }
 
   async key(): Promise<string> {

@@ -66,6 +66,18 @@ test("something else that is mounted there is not taken for it", async () => {
   assert.ok((await open({ source: null }).capacity()).totalBytes > 0)
 })
 
+test("all that mount it say the same of it, and of another one another thing", async () => {
+  const shareOf = async (driver: NfsVolumeDriver) => (await driver.capacity()).share
+  const share = await shareOf(open())
+  assert.match(String(share), /^nfs:[0-9a-f-]{36}$/)
+  assert.equal(await shareOf(open({ host: "host2", source: null })), share)
+  await mount()
+  const other = await shareOf(open())
+  await unmount()
+  assert.notEqual(other, share)
+  assert.equal(await shareOf(open()), share)
+})
+
 test("what was done while it was mounted anew has failed", async () => {
   const [first, copy] = [newUuid(), newUuid()]
   const driver = open()

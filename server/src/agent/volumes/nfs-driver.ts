@@ -2,11 +2,13 @@
 // options of his choice; the driver only looks. Nothing is written to the empty directory below a mount that is
 // missing, and a server that hangs is known from a program that can be ended, before this process hangs at it itself.
 //
-// The volumes are the host's that made them, by the rows of the cloud; QEMU's locks keep two machines apart.
+// A volume's commands all come to one host at a time, as the cloud's row of it says; QEMU's locks keep two machines
+// apart.
 import { readFileSync } from "node:fs"
 import { exec } from "../../platform/exec/exec.ts"
 import { backendAway } from "./backend-away.ts"
 import { FileVolumeDriver } from "./file-driver.ts"
+import { shareIdOf } from "./share-id.ts"
 import type { VolumeDriver } from "./volume-driver.ts"
 
 export interface NfsVolumeOptions {
@@ -41,8 +43,10 @@ export class NfsVolumeDriver implements VolumeDriver {
   }
 
   async capacity(): ReturnType<VolumeDriver["capacity"]> {
-    this.#mountId()
-    return await this.#ask()
+    return await this.#mounted(async () => {
+      const share = `nfs:${await shareIdOf(this.#options.directory)}`
+      return { ...(await this.#ask()), share }
+    })
   }
 
   create: VolumeDriver["create"] = (...args) => this.#mounted(() => this.#files.create(...args))

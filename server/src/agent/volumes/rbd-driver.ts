@@ -62,7 +62,8 @@ export class RbdVolumeDriver implements VolumeDriver {
   }
 
   async capacity(): ReturnType<VolumeDriver["capacity"]> {
-    return await this.#ceph.capacity()
+    const share = `rbd:${await this.#ceph.clusterId()}/${this.#options.pool}`
+    return { ...(await this.#ceph.capacity()), share }
   }
 
   async create(

@@ -52,11 +52,18 @@ export interface UnmanagedData {
   leave(volumeId: string, name: string): Promise<void>
 }
 
+export interface VolumeCapacity {
+  totalBytes: number
+  freeBytes: number
+  /** What the volumes are in, by a name that nothing else has: hosts that say the same reach the same volumes. */
+  share?: string
+}
+
 export interface VolumeDriver {
   /** The back end's name, by which commands choose it. */
   readonly name: string
   readonly abilities: VolumeAbilities
-  capacity(): Promise<{ totalBytes: number; freeBytes: number }>
+  capacity(): Promise<VolumeCapacity>
   /**
    * Blank without an origin. What is there in this size stays as it is; what a crash has left unfinished is made anew.
    * `signal` ends what copies, and leaves nothing.

@@ -24,7 +24,7 @@ import type { AgentCommands, DiskSpec, Fence, VolumeFacts, VolumePool } from "..
 import type { MoveStore } from "./move-store.ts"
 import { checkUnmanagedName } from "./unmanaged-name.ts"
 import { volumeDisks } from "./volume-disks.ts"
-import type { UnmanagedData, VolumeDriver, VolumeOrigin } from "./volume-driver.ts"
+import type { UnmanagedData, VolumeCapacity, VolumeDriver, VolumeOrigin } from "./volume-driver.ts"
 import { checkVolumeId } from "./volume-id.ts"
 
 type Args<C extends keyof AgentCommands> = AgentCommands[C]["args"]
@@ -42,8 +42,6 @@ export interface VolumesOptions {
   poolTimeoutMs?: number
 }
 
-type Capacity = Awaited<ReturnType<VolumeDriver["capacity"]>>
-
 const defaultPoolTimeoutMs = 3_000
 
 const sectorBytes = 512
@@ -53,7 +51,7 @@ export class Volumes {
   readonly #drivers: ReadonlyMap<string, VolumeDriver>
   readonly #queues = new MachineQueues(agentVolumeBusy)
   /** What back ends have not answered yet. */
-  readonly #asked = new Map<string, Promise<Capacity>>()
+  readonly #asked = new Map<string, Promise<VolumeCapacity>>()
 
   constructor(options: VolumesOptions) {
     this.#options = options
@@ -201,7 +199,7 @@ export class Volumes {
   }
 
   /** One that hangs is asked once, and not again before it has answered. */
-  async #capacityOf(backend: string): Promise<Capacity> {
+  async #capacityOf(backend: string): Promise<VolumeCapacity> {
     const { clock, poolTimeoutMs = defaultPoolTimeoutMs } = this.#options
     let asked = this.#asked.get(backend)
     if (!asked) {
