@@ -439,10 +439,12 @@ create table block_storage.pool (
   disabled_reason text,
   reported_at timestamp(3) with time zone not null,
   created_at timestamp(3) with time zone default now() not null,
+  share text,
   constraint pool_pkey PRIMARY KEY (host, backend),
   constraint pool_name_key UNIQUE (name)
 );
 CREATE INDEX pool_by_room ON block_storage.pool USING btree (free_bytes DESC, host, backend);
+CREATE INDEX pool_of_share ON block_storage.pool USING btree (share) WHERE (share IS NOT NULL);
 
 create table block_storage.qos_specs (
   id uuid not null,

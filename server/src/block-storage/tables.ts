@@ -147,6 +147,7 @@ export interface PoolTable {
   disabled_reason: string | null
   reported_at: Timestamp
   created_at: TimestampNow
+  share: string | null
 }
 
 export interface QosSpecsTable {

@@ -1,7 +1,7 @@
 // Where a new volume goes: the back end with the most room among those that its type allows. What is promised is
 // counted on the pool's row, in the transaction that places the volume.
 import { type RawBuilder, sql } from "kysely"
-import type { Ctx } from "../../platform/context/context.ts"
+import type { Ctx, Platform } from "../../platform/context/context.ts"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { fieldsOf } from "../../platform/noun/noun.ts"
 import { noValidBackend } from "../faults.ts"
@@ -63,6 +63,17 @@ export async function giveBack(tx: Tx, { host, backend }: Place, sizeGib: number
     .execute()
 }
 
+/** What lies in one share has become another host's: nothing more is promised than was. */
+export async function carryRoom(tx: Tx, from: Place, to: Place, sizeGib: number): Promise<void> {
+  await giveBack(tx, from, sizeGib)
+  await tx
+    .updateTable("block_storage.pool")
+    .set({ promised_bytes: sql<number>`promised_bytes + ${sizeGib * gib}::bigint` })
+    .where("host", "=", to.host)
+    .where("backend", "=", to.backend)
+    .execute()
+}
+
 /** Those whose hosts answer. */
 async function candidates(ctx: Ctx, tx: Tx, wish: PlaceWish, offset: number): Promise<Pool[]> {
   return await poolsWhere(tx, sql`${placesOf(wish)} and reported_at > ${upSince(ctx)}`, offset)
@@ -81,7 +92,7 @@ function placesOf({ at, host }: PlaceWish): RawBuilder<boolean> {
 }
 
 /** As `isPoolUp`. */
-const upSince = ({ clock, config }: Ctx) =>
+export const upSince = ({ clock, config }: Pick<Platform, "clock" | "config">) =>
   new Date(clock.now().getTime() - config.blockStorage.poolDownAfterMs)
 
 async function poolsWhere(db: DbOrTx, where: RawBuilder<unknown>, offset: number): Promise<Pool[]> {
@@ -109,12 +120,22 @@ function promisable(ctx: Ctx, { abilities, totalBytes }: Pool): number {
 /** False: others were faster. */
 async function promise(ctx: Ctx, tx: Tx, pool: Pool, bytes: number): Promise<boolean> {
   const most = Math.floor(promisable(ctx, pool))
+  const { share } = pool
+  // What is promised of a share stands on the rows of all its hosts: one at a time adds to it.
+  if (share !== null)
+    await sql`select pg_advisory_xact_lock(hashtextextended(${`block_storage.share:${share}`}, 0))`.execute(
+      tx,
+    )
+  const promised =
+    share === null
+      ? sql`promised_bytes`
+      : sql`(select sum(same.promised_bytes) from block_storage.pool same where same.share = ${share})`
   const { numUpdatedRows } = await tx
     .updateTable("block_storage.pool")
     .set({ promised_bytes: sql<number>`promised_bytes + ${bytes}::bigint` })
     .where("host", "=", pool.host)
     .where("backend", "=", pool.backend)
-    .where(sql<boolean>`promised_bytes + ${bytes}::bigint <= ${most}::bigint`)
+    .where(sql<boolean>`${promised} + ${bytes}::bigint <= ${most}::bigint`)
     .executeTakeFirstOrThrow()
   return numUpdatedRows > 0n
 }

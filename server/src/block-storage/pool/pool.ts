@@ -19,7 +19,11 @@ export const poolNoun = noun({
     backend: text(at("backend"), { filter: true }),
     totalBytes: integer(at("total_bytes")),
     freeBytes: integer(at("free_bytes")),
-    promisedBytes: integer(at("promised_bytes")),
+    /** Of what hosts share, by all of them. */
+    promisedBytes: integer(sql`(select coalesce(sum(same.promised_bytes), ${at("promised_bytes")})::bigint
+      from block_storage.pool same where same.share = ${at("share")})`),
+    /** What several hosts reach; null: it is the host's alone. */
+    share: nullable(text(at("share"), { internal: true })),
     abilities: structure(Type.Unsafe<VolumeAbilities>({ type: "object" }), at("abilities")),
     isDisabled: boolean(at("is_disabled")),
     disabledReason: nullable(text(at("disabled_reason"))),
