@@ -25,7 +25,6 @@ export {
 export {
   awaitVolume,
   beginDetachVolume,
-  checkReach,
   completeVolume,
   connectVolume,
   createServerVolume,
@@ -116,6 +115,7 @@ export {
   type SeenPool,
 } from "./pool/read.ts"
 export { type HostPools, notePools } from "./pool/report.ts"
+export { type Reach, reachOf } from "./pool/share.ts"
 export { setPoolUse, showHostUse } from "./pool/use.ts"
 export {
   associateQosSpecs,
@@ -164,6 +164,7 @@ export { deleteVolume } from "./volume/delete.ts"
 export { getVolumeEncryption, type VolumeEncryption } from "./volume/encryption.ts"
 export { completeExtend, extendVolume } from "./volume/extend.ts"
 export { keysOfImages } from "./volume/image-key.ts"
+export { askWhetherFree, checkHandOver, handOver } from "./volume/hand-over.ts"
 export { openVolumeKey } from "./volume/key.ts"
 export { manageVolume } from "./volume/manage.ts"
 export { migrateVolume } from "./volume/migrate.ts"

@@ -9,7 +9,7 @@ import type { Ctx, Platform } from "../../platform/context/context.ts"
 import { type DbOrTx, jsonb, type Tx } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { insertThing, listThings } from "../../platform/noun/list.ts"
-import { volumeElsewhere, volumeInvalid, volumeNotFound } from "../faults.ts"
+import { volumeInvalid, volumeNotFound } from "../faults.ts"
 import { ioLimitsOfVolume } from "../qos-specs/of-volume.ts"
 import { everything } from "../viewer.ts"
 import { insertVolume, planVolume } from "../volume/create.ts"
@@ -81,11 +81,6 @@ export async function ioLimitsByAttachments(
     .where("id", "in", ids)
     .execute()
   return new Map(rows.flatMap(({ id, io_limits: limits }) => (limits ? [[id, limits] as const] : [])))
-}
-
-/** Throws `volumeElsewhere` when the host of the server cannot reach the volume. */
-export function checkReach(volume: Volume, host: string): void {
-  if (volume.host !== host) throw volumeElsewhere(volume.id)
 }
 
 /** The machine is about to get it. Repeatable. */

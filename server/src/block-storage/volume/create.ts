@@ -277,6 +277,7 @@ export async function insertVolume(ctx: Ctx, tx: Tx, volume: NewVolume): Promise
   const { projectId, userId, sizeGib, type } = volume
   // Volumes and snapshots first, then the quota: so do all, and none waits for another that waits for it.
   const source = await holdSource(tx, volume.source)
+  await mustStillLie(tx, source, volume.at)
   await checkOneSize(ctx, tx, projectId, sizeGib)
   await enforceTypeQuota(ctx, tx, { projectId, typeId: type.id, add: { volumes: 1, gigabytes: sizeGib } })
   const { name, description, metadata, groupId = null, status = "creating" } = volume
@@ -352,6 +353,18 @@ export async function insertRow(ctx: Ctx, tx: Tx, row: NewRow): Promise<Volume> 
 export async function checkOneSize(ctx: Ctx, tx: Tx, projectId: string, sizeGib: number): Promise<void> {
   const { per_volume_gigabytes: most } = await getLimits(ctx, tx, blockStorageQuota, { projectId })
   if (most >= 0 && sizeGib > most) throw volumeTooLarge(sizeGib, most)
+}
+
+/** It is held. A host copies what lies with it: of what has come to another one it does not know who writes to it. */
+async function mustStillLie(tx: Tx, source: VolumeOrigin, at: Place | null): Promise<void> {
+  if (at === null || (source.kind !== "volume" && source.kind !== "snapshot")) return
+  const { host, backend } = await tx
+    .selectFrom(source.kind === "volume" ? "block_storage.volume" : "block_storage.snapshot")
+    .select(["host", "backend"])
+    .where("id", "=", source.id)
+    .executeTakeFirstOrThrow()
+  if (host !== at.host || backend !== at.backend)
+    throw volumeInvalid("What the volume is to be made of has come to another host meanwhile; try again.")
 }
 
 /** The source is there until this transaction ends; then the new row says that it must stay, or its own. */

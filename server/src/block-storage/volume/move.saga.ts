@@ -5,6 +5,7 @@ import { saga, withLog } from "../../engine/saga/saga.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { callAgent } from "../agent-call.ts"
+import { volumeInvalid } from "../faults.ts"
 import { noteLeftover, removeData } from "../leftover/remove.ts"
 import { gib, giveBack, type Place } from "../pool/place.ts"
 import { statusBefore } from "./extend.saga.ts"
@@ -37,10 +38,12 @@ function statusAfter(volume: Volume): VolumeStatus {
 
 export const moveVolumeSaga = saga<MoveParams>("block_storage.volume.move", 1)
   .step("room", {
-    do: ({ params }) =>
-      withLog(async (tx) => void (await advanceVolume(tx, params, { migrationStatus: "migrating" })), {
+    do: async ({ ctx, params, signal }) => {
+      await mustBeNew(ctx, params, signal)
+      return withLog(async (tx) => void (await advanceVolume(tx, params, { migrationStatus: "migrating" })), {
         isFlushedLater: true,
-      }),
+      })
+    },
     undo: ({ params }) =>
       withLog(async (tx) => {
         const volume = await lockVolume(tx, params.volumeId)
@@ -77,6 +80,20 @@ export const moveVolumeSaga = saga<MoveParams>("block_storage.volume.move", 1)
 interface How {
   fence: number
   signal: AbortSignal
+}
+
+/**
+ * Before the first of its data are sent, there are none at the other host: otherwise the two are one storage that was
+ * not known to be one, and what is removed at the end, here or there, would be the volume itself.
+ */
+async function mustBeNew(ctx: Ctx, { volumeId, from, to }: MoveParams, signal: AbortSignal): Promise<void> {
+  if (from.host === to.host) return
+  const asked = { volumeId, backend: to.backend }
+  const { volume: there } = await callAgent(ctx, to.host, "volume.inspect", asked, { signal })
+  if (there)
+    throw volumeInvalid(
+      `Volume ${volumeId} is at ${to.host}@${to.backend} already: it is the same storage, or has data of before.`,
+    )
 }
 
 /** Repeatable. */

@@ -6,14 +6,16 @@ import type { Tx } from "../../platform/db/database.ts"
 import { findThing } from "../../platform/noun/list.ts"
 import { checkOneHolder } from "../attachment/shared.ts"
 import { noValidBackend, volumeInvalid } from "../faults.ts"
-import { claimPlace, type Place } from "../pool/place.ts"
+import { claimPlace, giveBack, type Place } from "../pool/place.ts"
+import { isSameShare } from "../pool/share.ts"
 import { everything } from "../viewer.ts"
 import { volumeTypeNoun } from "../volume-type/volume-type.ts"
 import { placeOf } from "./extend.saga.ts"
+import { handOverTo } from "./hand-over.ts"
 import { moveVolumeSaga } from "./move.saga.ts"
 import { notifyVolume } from "./notification.ts"
-import { actorOf, advanceVolume } from "./task.ts"
-import { type Volume, volumeStatuses } from "./volume.ts"
+import { actorOf, advanceVolume, finishVolume } from "./task.ts"
+import { type Volume, type VolumeStatus, volumeStatuses } from "./volume.ts"
 
 export interface WantedMove {
   event: "migrate" | "retype"
@@ -32,21 +34,27 @@ export async function beginMove(ctx: Ctx, tx: Tx, claimed: Volume, wanted: Wante
   const { event, volumeTypeId, isLocked, isMultiattach } = wanted
   const from = placeOf(claimed)
   const before = volumeStatuses.find((status) => status === claimed.previousStatus) ?? "available"
+  if (wanted.to && (await isSameShare(tx, from, wanted.to)))
+    return await moveWithinShare(ctx, tx, claimed, { ...wanted, to: wanted.to, before })
   const why = await whyNotMove(tx, claimed)
   if (why !== null) throw volumeInvalid(why)
   await checkOneHolder(tx, claimed)
   const to = await claimTarget(ctx, tx, claimed, { ...wanted, mayLeaveHost: before === "available" })
+  if (await isSameShare(tx, from, to)) {
+    // Nobody has asked this host whether a machine there still has it.
+    if (to.host !== from.host)
+      throw volumeInvalid(
+        `Volume ${claimed.id} lies there already, as another host's: an administrator can migrate it.`,
+      )
+    // There is room for it already: its own.
+    await giveBack(tx, to, claimed.sizeGib)
+    return await moveWithinShare(ctx, tx, claimed, { ...wanted, to, before })
+  }
   if (to.host !== from.host && before !== "available")
     throw volumeInvalid(
       `Volume ${claimed.id} must be available to be moved to another host; it is ${before}.`,
     )
-  const left = await tx
-    .selectFrom("block_storage.leftover")
-    .select("host")
-    .where("volume_id", "=", claimed.id)
-    .where("host", "=", to.host)
-    .executeTakeFirst()
-  if (left)
+  if (await hasLeftData(tx, claimed.id, to))
     throw volumeInvalid(
       `Volume ${claimed.id} has been there before, and its old data are still being removed.`,
     )
@@ -61,6 +69,38 @@ export async function beginMove(ctx: Ctx, tx: Tx, claimed: Volume, wanted: Wante
   await notifyVolume(ctx, tx, volume, `${event}.start`, actor)
   const params = { ...task, event, from, to, volumeTypeId, isMultiattach }
   await ctx.sagas.start(tx, moveVolumeSaga, params, { requestId: ctx.requestId, resourceId: volume.id })
+}
+
+/** There, or where another host has the same storage. */
+async function hasLeftData(tx: Tx, volumeId: string, { host, backend }: Place): Promise<boolean> {
+  const { rows } = await sql`select from block_storage.leftover l
+    where l.volume_id = ${volumeId} and (l.host = ${host} or exists (
+      select from block_storage.pool p join block_storage.pool q on q.share = p.share
+      where p.host = l.host and p.backend = l.backend and q.host = ${host} and q.backend = ${backend}))`.execute(
+    tx,
+  )
+  return rows.length > 0
+}
+
+/** The data are there already, under the other place's name. */
+async function moveWithinShare(
+  ctx: Ctx,
+  tx: Tx,
+  claimed: Volume,
+  { event, to, before, volumeTypeId, isMultiattach }: WantedMove & { to: Place; before: VolumeStatus },
+): Promise<void> {
+  if (before !== "available")
+    throw volumeInvalid(
+      `Volume ${claimed.id} must be available to be moved to another name of its back end; it is ${before}.`,
+    )
+  await handOverTo(tx, claimed, to)
+  const actor = actorOf(ctx)
+  const task = { volumeId: claimed.id, generation: claimed.generation, ...actor }
+  await notifyVolume(ctx, tx, claimed, `${event}.start`, actor)
+  await finishVolume(ctx, tx, task, event, {
+    ...{ status: before, migrationStatus: "success" },
+    ...(volumeTypeId === null ? {} : { volumeTypeId, isMultiattach }),
+  })
 }
 
 /** What stands on the volume where it is; null: nothing. */
