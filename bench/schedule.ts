@@ -125,7 +125,7 @@ async function measureCandidates(
   const scheduler = await schedulerOf(platform.config)
   const { order } = scheduler
   const request = await transact(platform.db, (tx) =>
-    requestOf(tx, server, { forcedHost: null, excludedHosts: [] }),
+    requestOf(platform, tx, server, { forcedHost: null, excludedHosts: [] }),
   )
   const { narrowing, needs } = askedBy(scheduler, request)
   const { resources } = request

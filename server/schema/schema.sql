@@ -709,7 +709,6 @@ create table compute.block_device (
   source_id uuid,
   size_gib integer,
   volume_type text,
-  source_host text,
   boot_index integer,
   device_name text not null,
   delete_on_termination boolean default false not null,

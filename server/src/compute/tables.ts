@@ -35,7 +35,6 @@ export interface BlockDeviceTable {
   source_id: string | null
   size_gib: number | null
   volume_type: string | null
-  source_host: string | null
   boot_index: number | null
   device_name: string
   delete_on_termination: Generated<boolean>

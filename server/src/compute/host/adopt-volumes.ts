@@ -1,5 +1,12 @@
 // The volumes of a machine that is adopted: it has them on its host, so they become its server's again.
-import { completeVolume, connectVolume, releaseVolume, reserveVolume } from "../../block-storage/index.ts"
+import {
+  completeVolume,
+  connectVolume,
+  handOver,
+  releaseVolume,
+  reserveVolume,
+  volumeElsewhere,
+} from "../../block-storage/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
@@ -23,7 +30,7 @@ export async function adoptVolumes(
     if (devices.some((device) => device.volumeId === volumeId)) continue
     const deviceName = chooseDeviceName(null, taken)
     taken.push(deviceName)
-    const attachmentId = await reserved(ctx, tx, server, { volumeId, deviceName, id })
+    const attachmentId = await reserved(ctx, tx, server, { volumeId, deviceName, id, host })
     const device = {
       ...{
         id: newUuid(),
@@ -33,7 +40,7 @@ export async function adoptVolumes(
         sizeGib: null,
         volumeType: null,
       },
-      ...{ sourceHost: null, bootIndex, deviceName, deleteOnTermination: false, tag: null, attachmentId },
+      ...{ bootIndex, deviceName, deleteOnTermination: false, tag: null, attachmentId },
     }
     await insertDevices(tx, [{ ...device, sourceType: "volume" }])
     await changeDevice(tx, device.id, { state: "attached" })
@@ -49,13 +56,19 @@ async function reserved(
   ctx: Ctx,
   tx: Tx,
   { id: serverId, projectId, userId }: Server,
-  { volumeId, deviceName, id }: { volumeId: string; deviceName: string; id: string },
+  { volumeId, deviceName, id, host }: { volumeId: string; deviceName: string; id: string; host: string },
 ): Promise<string> {
   // The lost row may have left it the server's.
   const actor = { requestId: ctx.requestId, userId, projectId }
   await releaseVolume(ctx, tx, { volumeId, serverId }, actor)
+  const asked = { volumeId, serverId, projectId, device: deviceName }
   try {
-    return (await reserveVolume(ctx, tx, { volumeId, serverId, projectId, device: deviceName })).id
+    const { id: attachmentId } = await reserveVolume(ctx, tx, asked)
+    // Its machine has it there, whatever an older row says.
+    await handOver(ctx, tx, volumeId, host).catch((error: unknown) => {
+      if (!volumeElsewhere.is(error)) throw error
+    })
+    return attachmentId
   } catch (error) {
     if (!(error instanceof Fault) || error.kind === "bug") throw error
     const why = error.message.replace(/\.$/, "")

@@ -38,7 +38,7 @@ export async function explainServer(platform: Platform, serverId: string): Promi
     const server = await selectServer(tx, serverId)
     if (!server) throw serverNotFound(serverId)
     const placing = { forcedHost: forcedHostOf(server), excludedHosts: [] }
-    const request = await requestOf(tx, server, placing, { isHeld: false })
+    const request = await requestOf(platform, tx, server, placing, { isHeld: false })
     const asked = askedBy(scheduler, request)
     const hosts = judgeHosts(await selectAllHosts(platform, tx, asked.needs), request, asked)
     const fits = hosts.some(({ refusals }) => refusals.length === 0)

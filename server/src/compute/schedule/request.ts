@@ -1,11 +1,13 @@
 // What is asked of the host of a server: all that filters and weighers may look at.
 import { sql } from "kysely"
+import type { Reach } from "../../block-storage/index.ts"
 import { physicalNetworksOfServer } from "../../network/index.ts"
 import type { Resources } from "../../placement/index.ts"
 import { allOrFirst } from "../../platform/clock/in-parallel.ts"
+import type { Platform } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
-import { hostsOfVolumes } from "../server/block-device.ts"
+import { reachOfVolumes } from "../server/block-device.ts"
 import { keptImage } from "../server/image.ts"
 import { type FlavorSnapshot, isVolumeBacked, type Server } from "../server/server.ts"
 import type { GroupPlacement } from "../server-group/server-group.ts"
@@ -29,8 +31,8 @@ export interface ScheduleRequest {
   group: GroupPlacement | null
   /** That the host must reach. */
   physicalNetworks: readonly string[]
-  /** Where its volumes lie, or what they are made from. */
-  volumeHosts: readonly string[]
+  /** Where its volumes lie, or what they are made from, and where they can be. */
+  volumeHosts: readonly Reach[]
 }
 
 export interface Placing {
@@ -44,6 +46,7 @@ export interface Placing {
  * asks what would be (`isHeld: false`) does not hold up others.
  */
 export async function requestOf(
+  platform: Platform,
   tx: Tx,
   server: Server,
   placing: Placing,
@@ -57,7 +60,7 @@ export async function requestOf(
     hostsOfServers(tx, server, hints.different_host),
     serverGroupId === null ? null : selectGroupPlacement(tx, serverGroupId, server.id, { isHeld }),
     physicalNetworksOf(tx, server),
-    server.hasVolumes ? hostsOfVolumes(tx, server) : [],
+    server.hasVolumes ? reachOfVolumes(platform, tx, server) : [],
   )
   return {
     projectId: server.projectId,

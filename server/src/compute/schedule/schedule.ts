@@ -33,7 +33,7 @@ export async function scheduleServer(
   options: ScheduleOptions,
 ): Promise<Scheduled> {
   const scheduler = await schedulerOf(platform.config)
-  const request = await requestOf(tx, server, options)
+  const request = await requestOf(platform, tx, server, options)
   const asked = askedBy(scheduler, request)
   for await (const hosts of candidatePages(platform, tx, scheduler, request, asked)) {
     const chosen = chooseHosts(hosts, request, asked)

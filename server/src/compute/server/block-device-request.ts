@@ -144,13 +144,8 @@ export function checkLocalDisks(
     )
 }
 
-export interface VolumePlan {
-  wish: VolumeWish
-  sourceHost: string | null
-}
-
 export interface PlannedVolumes {
-  plans: VolumePlan[]
+  wishes: readonly VolumeWish[]
   /** What the boot volume says of the image that it was made from; null: it boots from no volume. */
   boot: BootVolume | null
 }
@@ -166,18 +161,16 @@ export async function planVolumes(
   wishes: readonly VolumeWish[],
   knows: KnowsMultiattach,
 ): Promise<PlannedVolumes> {
-  const plans: VolumePlan[] = []
   let boot: BootVolume | null = null
   for (const wish of wishes) {
     const found = await lookAt(ctx, wish, knows)
-    plans.push({ wish, sourceHost: found.sourceHost })
     if (wish.bootIndex !== 0) continue
     // Of a blank one nobody says that it boots; its server may be rescued, or reached by a console.
     if (!found.isBootable && wish.sourceType !== "blank")
       throw badRequest(`Block Device ${wish.uuid} is not bootable.`)
     boot = { image: found.image, sizeGib: found.sizeGib }
   }
-  return { plans, boot }
+  return { wishes, boot }
 }
 
 /** Below microversion 2.60 nobody expects that others write to a server's volume. */
@@ -191,7 +184,6 @@ interface KnowsMultiattach {
 }
 
 interface Found {
-  sourceHost: string | null
   isBootable: boolean
   image: BootImage | null
   sizeGib: number
@@ -204,13 +196,13 @@ async function lookAt(
 ): Promise<Found> {
   const id = uuid ?? ""
   if (volumeType !== null && sourceType !== "volume") await orRefuse(() => findVolumeType(ctx, volumeType))
-  const nothing: Found = { sourceHost: null, isBootable: false, image: null, sizeGib: sizeGib ?? 0 }
+  const nothing: Found = { isBootable: false, image: null, sizeGib: sizeGib ?? 0 }
   if (sourceType === "blank") return nothing
   if (sourceType === "image") return { ...nothing, isBootable: true, image: await bootImage(ctx, id) }
   if (sourceType === "volume") {
     const volume = await found("volume", id, () => visibleVolume(ctx, id))
     checkMultiattach(volume, knows)
-    return { ...factsOf(volume), sizeGib: volume.sizeGib, sourceHost: null }
+    return { ...factsOf(volume), sizeGib: volume.sizeGib }
   }
   const snapshot = await found("snapshot", id, () => visibleSnapshot(ctx, id))
   if (snapshot.status !== "available")
@@ -219,7 +211,7 @@ async function lookAt(
     throw invalid(`volume_size ${sizeGib} is smaller than snapshot ${id} of ${snapshot.sizeGib} GiB.`)
   const volume = await volumeOfSnapshot(ctx.db, snapshot)
   const facts = volume ? factsOf(volume) : nothing
-  return { ...facts, sizeGib: sizeGib ?? snapshot.sizeGib, sourceHost: snapshot.host }
+  return { ...facts, sizeGib: sizeGib ?? snapshot.sizeGib }
 }
 
 function factsOf({ isBootable, imageMetadata }: Volume) {
@@ -248,22 +240,22 @@ async function orRefuse(look: () => Promise<unknown>): Promise<void> {
 /** Rows of one server. Those that give no name get the next one that is free. */
 export function devicesOf(
   server: Pick<Server, "id" | "flavor" | "imageId" | "systemMetadata" | "hasVolumes">,
-  plans: readonly VolumePlan[],
+  wishes: readonly VolumeWish[],
 ): NewBlockDevice[] {
   const taken = localDeviceNames(server as Server)
-  const named = plans.map(({ wish }) => {
+  const named = wishes.map((wish) => {
     const asked = wish.bootIndex === 0 ? (wish.deviceName ?? "/dev/vda") : wish.deviceName
     if (asked === null) return null
     const name = chooseDeviceName(asked, taken)
     taken.push(name)
     return name
   })
-  return plans.map(({ wish, sourceHost }, index) => {
+  return wishes.map((wish, index) => {
     const name = named[index] ?? chooseDeviceName(null, taken)
     taken.push(name)
     const { sourceType, uuid, sizeGib, volumeType, bootIndex, deleteOnTermination, tag } = wish
     return {
-      ...{ id: newUuid(), serverId: server.id, sourceType, sourceId: uuid, sizeGib, volumeType, sourceHost },
+      ...{ id: newUuid(), serverId: server.id, sourceType, sourceId: uuid, sizeGib, volumeType },
       volumeId: sourceType === "volume" ? uuid : null,
       ...{ bootIndex, deviceName: name, deleteOnTermination, tag, attachmentId: null },
     }

@@ -3,13 +3,16 @@
 import { sql } from "kysely"
 import type { IoLimits } from "../../agent/protocol.ts"
 import {
+  askWhetherFree,
   deleteServerVolume,
   ioLimitsByAttachments,
+  type Reach,
+  reachOf,
   releaseVolume,
   type Volume,
   volumesByIds,
 } from "../../block-storage/index.ts"
-import type { Ctx } from "../../platform/context/context.ts"
+import type { Ctx, Platform } from "../../platform/context/context.ts"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import type { Actor } from "./notification.ts"
 import type { Server } from "./server.ts"
@@ -25,8 +28,6 @@ export interface BlockDevice {
   sourceId: string | null
   sizeGib: number | null
   volumeType: string | null
-  /** The only host on which it can be made. */
-  sourceHost: string | null
   bootIndex: number | null
   deviceName: string
   deleteOnTermination: boolean
@@ -43,7 +44,7 @@ export type AttachedDevice = BlockDevice & { volumeId: string }
 export const hasVolume = (device: BlockDevice): device is AttachedDevice => device.volumeId !== null
 
 const fields = sql<BlockDevice>`id, server_id as "serverId", volume_id as "volumeId", source_type as "sourceType",
-  source_id as "sourceId", size_gib as "sizeGib", volume_type as "volumeType", source_host as "sourceHost",
+  source_id as "sourceId", size_gib as "sizeGib", volume_type as "volumeType",
   boot_index as "bootIndex", device_name as "deviceName", delete_on_termination as "deleteOnTermination", tag,
   attachment_id as "attachmentId", state`
 /** As they were given: those of one request by their names. */
@@ -110,7 +111,6 @@ async function insertSome(tx: Tx, devices: readonly NewBlockDevice[]): Promise<v
         source_id: device.sourceId,
         size_gib: device.sizeGib,
         volume_type: device.volumeType,
-        source_host: device.sourceHost,
         boot_index: device.bootIndex,
         device_name: device.deviceName,
         delete_on_termination: device.deleteOnTermination,
@@ -210,18 +210,37 @@ function isPlaced(volume: Volume): volume is MachineVolume["volume"] {
   return volume.host !== null && volume.backend !== null
 }
 
-/** Hosts where the volumes of the server lie, or can only be made. */
-export async function hostsOfVolumes(
+/** Before volumes of the server that other hosts had are handed over to this one: no machine there has them. */
+export async function askOldHosts(
+  ctx: Ctx,
+  server: Pick<Server, "id" | "hasVolumes">,
+  host: string,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { volumeId } of (await selectDevices(ctx.db, server)).filter(hasVolume))
+    await askWhetherFree(ctx, volumeId, host, signal)
+}
+
+/** Where the volumes of the server lie, or what they are to be made from, and where they can be. */
+export async function reachOfVolumes(
+  platform: Pick<Platform, "clock" | "config">,
   db: DbOrTx,
   server: Pick<Server, "id" | "hasVolumes">,
-): Promise<string[]> {
+): Promise<Reach[]> {
   const devices = await selectDevices(db, server)
-  const volumes = await volumesByIds(
-    db,
-    devices.flatMap(({ volumeId }) => volumeId ?? []),
-  )
-  const hosts = devices.map(({ volumeId, sourceHost }) =>
-    volumeId === null ? sourceHost : volumes.get(volumeId)?.host,
-  )
-  return [...new Set(hosts.flatMap((host) => host ?? []))]
+  const planned = devices.filter(({ volumeId }) => volumeId === null)
+  return await reachOf(platform, db, {
+    volumeIds: devices.flatMap(({ volumeId }) => volumeId ?? []),
+    snapshotIds: planned.flatMap(({ sourceType, sourceId }) =>
+      sourceType === "snapshot" && sourceId !== null ? [sourceId] : [],
+    ),
+  })
 }
+
+/** From which all can be had. */
+export function hostsOfAll([first, ...rest]: readonly Reach[]): string[] {
+  if (!first) return []
+  return [first.host, ...first.others].filter((name) => rest.every((one) => isReached(one, name)))
+}
+
+export const isReached = ({ host, others }: Reach, name: string) => host === name || others.includes(name)

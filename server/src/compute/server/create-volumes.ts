@@ -5,6 +5,7 @@ import {
   completeVolume,
   connectVolume,
   createServerVolume,
+  handOver,
   reserveVolume,
 } from "../../block-storage/index.ts"
 import type { StepContext } from "../../engine/saga/saga.ts"
@@ -63,6 +64,7 @@ export async function connectVolumes({ ctx, params }: Step, tx: Tx, host: string
       const attachment = await reserveVolume(ctx, tx, { volumeId, serverId, projectId, device: deviceName })
       await changeDevice(tx, id, { attachmentId: attachment.id })
     }
+    await handOver(ctx, tx, volumeId, host)
     await connectVolume(tx, { volumeId, serverId, host })
   }
   await advanceTask(tx, params, { taskState: "spawning" })

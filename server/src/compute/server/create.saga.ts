@@ -28,7 +28,7 @@ import { noValidHost } from "../faults.ts"
 import { forgetFailedBuilds, noteFailedBuild } from "../host/store.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { scheduleServer } from "../schedule/schedule.ts"
-import { giveBackVolumes } from "./block-device.ts"
+import { askOldHosts, giveBackVolumes } from "./block-device.ts"
 import { completeVolumes, connectVolumes, makeVolumes, volumesTimeoutMs } from "./create-volumes.ts"
 import { notifyServer } from "./notification.ts"
 import { powerNumberOf, type Server } from "./server.ts"
@@ -157,6 +157,7 @@ export const createServerWithVolumesSaga = saga<CreateParams>("compute.server.cr
     do: async (s) => {
       const { host } = s.out.schedule
       await makeVolumes(s, host)
+      await askOldHosts(s.ctx, await heldServer(s.ctx, s.params), host, s.signal)
       return withLog((tx) => connectVolumes(s, tx, host))
     },
     // As long as a volume may be copied.

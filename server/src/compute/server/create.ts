@@ -34,7 +34,7 @@ import {
   type PlannedVolumes,
   planVolumes,
   readDisks,
-  type VolumePlan,
+  type VolumeWish,
 } from "./block-device-request.ts"
 import { createServerSaga, createServerWithVolumesSaga } from "./create.saga.ts"
 import { type BootImage, bootImage, checkImageFits, checkVolumeFits, imageFacts } from "./image.ts"
@@ -147,7 +147,7 @@ interface Plan {
   image: BootImage | null
   /** Null: of a server that boots from a volume. */
   imageId: string | null
-  volumes: readonly VolumePlan[]
+  volumes: readonly VolumeWish[]
   key: { name: string; publicKey: string; type: string } | null
   zone: ZoneRequest
   forcedHost: string | null
@@ -214,7 +214,7 @@ function fitting(
   ctx: Ctx,
   { blockDevices }: Pick<CreateServersInput, "blockDevices">,
   { imageId }: Pick<DiskRequest, "imageId">,
-  { flavor, local, plans, boot }: PlannedVolumes & { flavor: Flavor; local: BootImage | null },
+  { flavor, local, wishes, boot }: PlannedVolumes & { flavor: Flavor; local: BootImage | null },
 ): Pick<Plan, "flavor" | "image" | "imageId" | "volumes"> {
   const size = snapshotOf(flavor)
   checkLocalDisks(blockDevices, size)
@@ -222,7 +222,7 @@ function fitting(
   if (local) checkImageFits(local, size)
   else if (boot?.image) checkVolumeFits(boot.image, boot.sizeGib, size)
   if (local) checkZeroDisk(ctx, flavor)
-  return { flavor, image, imageId, volumes: plans }
+  return { flavor, image, imageId, volumes: wishes }
 }
 
 async function portsOf(
@@ -342,11 +342,11 @@ async function insertVolumes(
   ctx: Ctx,
   tx: Tx,
   servers: readonly Server[],
-  plans: readonly VolumePlan[],
+  wishes: readonly VolumeWish[],
 ): Promise<void> {
   const devices: NewBlockDevice[] = []
   for (const server of servers) {
-    for (const device of devicesOf(server, plans)) {
+    for (const device of devicesOf(server, wishes)) {
       const attachmentId = device.volumeId === null ? null : await reserved(ctx, tx, server, device)
       devices.push({ ...device, attachmentId })
     }
@@ -368,8 +368,8 @@ async function reserved(ctx: Ctx, tx: Tx, server: Server, device: NewBlockDevice
 }
 
 /** Where the volume that it boots from is said to be. */
-function rootDeviceOf(plans: readonly VolumePlan[]): string {
-  const name = plans.find(({ wish }) => wish.bootIndex === 0)?.wish.deviceName
+function rootDeviceOf(wishes: readonly VolumeWish[]): string {
+  const name = wishes.find(({ bootIndex }) => bootIndex === 0)?.deviceName
   return name ? (name.startsWith("/dev/") ? name : `/dev/${name}`) : "/dev/vda"
 }
 

@@ -1,5 +1,7 @@
 // Shelving: the disk becomes an image, the machine and its room are given back; unshelving makes it again from
 // that image wherever there is room. Id, addresses and ports stay.
+
+import { handOver } from "../../block-storage/index.ts"
 import { type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
 import { discardImage } from "../../image/index.ts"
 import { awaitPlugged, bindServerPorts, isNetworkAway } from "../../network/index.ts"
@@ -8,8 +10,9 @@ import { callAgent, undoMachine } from "../agent-call.ts"
 import { serverNotReady } from "../faults.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { scheduleServer } from "../schedule/schedule.ts"
+import { askOldHosts, hasVolume, selectDevices } from "./block-device.ts"
 import { copyTimeoutMs, type SnapshotStep, storeSnapshot, undoSnapshot } from "./create-image.saga.ts"
-import { powerNumberOf, powerStates } from "./server.ts"
+import { powerNumberOf, powerStates, type Server } from "./server.ts"
 import { abandonTask, advanceTask, finishTaskIn, heldServer, isFinished, type TaskParams } from "./task.ts"
 
 export interface ShelveParams extends TaskParams {
@@ -95,6 +98,16 @@ export interface UnshelveParams extends TaskParams {
   forcedHost: string | null
 }
 
+/** Those that another host had are this one's. Repeatable. */
+async function bringVolumes(s: StepContext<UnshelveParams, object>, server: Server, host: string) {
+  await askOldHosts(s.ctx, server, host, s.signal)
+  await s.transact(async (tx) => {
+    await heldServer({ db: tx }, s.params)
+    for (const { volumeId } of (await selectDevices(tx, server)).filter(hasVolume))
+      await handOver(s.ctx, tx, volumeId, host)
+  })
+}
+
 const unshelveEnd = { event: "unshelve", part: "compute_unshelve_instance" }
 
 export const unshelveServerSaga = saga<UnshelveParams>("compute.server.unshelve", 1)
@@ -118,6 +131,7 @@ export const unshelveServerSaga = saga<UnshelveParams>("compute.server.unshelve"
       if (await isFinished(ctx, params)) return
       const server = await heldServer(ctx, params)
       const { host } = s.out.schedule
+      await bringVolumes(s, server, host)
       const vifs = await bindServerPorts(ctx, server, host)
       const spec = await machineSpec(ctx, server, vifs)
       const command = { spec, power: "running" as const, fence: fenceOf(s) }

@@ -1,7 +1,13 @@
 // A volume more or less for a machine that is there. It is reserved with the request; here the machine gets it, or what
 // came of it is taken away again. A task that takes the server meanwhile makes its machine with what is attaching and
 // without what is detaching, so whoever comes last to the host brings the same.
-import { completeVolume, connectVolume, keepVolume } from "../../block-storage/index.ts"
+import {
+  askWhetherFree,
+  completeVolume,
+  connectVolume,
+  handOver,
+  keepVolume,
+} from "../../block-storage/index.ts"
 import { type SagaFailure, type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
@@ -108,11 +114,15 @@ async function bringBack(s: Step): Promise<void> {
 
 export const attachVolumeSaga = saga<VolumeParams>("compute.server.attach_volume", 1)
   .step("connect", {
-    do: (s) =>
-      withLog(async (tx) => {
+    do: async (s) => {
+      const { host, volumeId } = s.params
+      await askWhetherFree(s.ctx, volumeId, host, s.signal)
+      return withLog(async (tx) => {
         await heldDevice(tx, s.params)
+        await handOver(s.ctx, tx, volumeId, host)
         await connectVolume(tx, s.params)
-      }),
+      })
+    },
   })
   .step("plug", {
     do: async (s) => {

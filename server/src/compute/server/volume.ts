@@ -2,15 +2,15 @@
 import { Type } from "typebox"
 import {
   beginDetachVolume,
-  checkReach,
+  checkHandOver,
   completeVolume,
+  reachOf,
   reserveVolume,
   type Volume,
   visibleVolume,
   volumeElsewhere,
   volumeInvalid,
   volumeNotFound,
-  volumesByIds,
 } from "../../block-storage/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Tx, transact } from "../../platform/db/database.ts"
@@ -33,6 +33,7 @@ import {
   changeDevice,
   giveBackVolume,
   hasVolume,
+  hostsOfAll,
   insertDevices,
   type NewBlockDevice,
   noteVolumes,
@@ -120,12 +121,12 @@ export const attachVolume = operation({
         projectId: claimed.projectId,
         device: deviceName,
       })
-      if (host) checkReach(volume, host)
-      else await checkTogether(tx, claimed, volume)
+      if (host) await checkHandOver(ctx, tx, volumeId, host)
+      else await checkTogether(ctx, tx, claimed, volume)
       const device: NewBlockDevice & { volumeId: string } = {
         ...{ id: newUuid(), serverId: claimed.id, volumeId, sourceId: volumeId },
         sourceType: "volume",
-        ...{ sizeGib: null, volumeType: null, sourceHost: null, bootIndex: null, deviceName },
+        ...{ sizeGib: null, volumeType: null, bootIndex: null, deviceName },
         ...{ deleteOnTermination: input.deleteOnTermination, tag: input.tag, attachmentId: attachment.id },
       }
       await insertDevices(tx, [device])
@@ -139,14 +140,12 @@ export const attachVolume = operation({
   },
 })
 
-/** A server without a machine finds a host again only where all of its volumes are. */
-async function checkTogether(tx: Tx, server: Server, volume: Volume): Promise<void> {
+/** A server without a machine finds a host again only where all of its volumes can be. */
+async function checkTogether(ctx: Ctx, tx: Tx, server: Server, volume: Volume): Promise<void> {
   const devices = (await selectDevices(tx, server)).filter(hasVolume)
-  const others = await volumesByIds(
-    tx,
-    devices.map(({ volumeId }) => volumeId),
-  )
-  for (const { host } of others.values()) if (host !== volume.host) throw volumeElsewhere(volume.id)
+  const volumeIds = [...devices.map(({ volumeId }) => volumeId), volume.id]
+  if (hostsOfAll(await reachOf(ctx, tx, { volumeIds, snapshotIds: [] })).length === 0)
+    throw volumeElsewhere(volume.id)
 }
 
 /** There is no machine yet: the next one is made with it. */

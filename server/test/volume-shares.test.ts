@@ -1,0 +1,412 @@
+// Volumes in storage that two hosts reach: any of them can have one, nobody copies it, and its room counts once. Real
+// files and real agents, joined at the door; machines are simulated.
+import assert from "node:assert/strict"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { after, before, test } from "node:test"
+import { FakeHypervisor } from "../src/agent/hypervisor/fake/fake.ts"
+import { FakePlugger } from "../src/agent/ports/fake-plugger.ts"
+import { FileVolumeDriver } from "../src/agent/volumes/file-driver.ts"
+import { removeLeftovers } from "../src/block-storage/leftover/leftovers.reconciler.ts"
+import { type MemberAgent, startMemberAgent } from "../src/launch/joined/member-agent.ts"
+import type { Membership } from "../src/launch/joined/membership.ts"
+import { eventually, systemClock } from "../src/platform/clock/clock.ts"
+import { silentLogger } from "../src/platform/log/log.ts"
+import { HostsCloud } from "./hosts-cloud.ts"
+
+const gib = 1024 ** 3
+const roomGib = 8
+const words = "what the guest wrote"
+
+/** As the driver of `nfs`, without a mount. */
+class SharedFiles extends FileVolumeDriver {
+  override readonly abilities = {
+    ...{ thinProvisioning: true, onlineExtend: true, shared: true },
+    ...{ consistentGroups: true, multiAttach: true },
+    protocol: "nfs",
+  }
+  readonly #share: string | undefined
+
+  constructor(dir: string, { name, host, share }: { name: string; host: string; share?: string }) {
+    super(dir, { name, temporary: `@${host}.tmp` })
+    this.#share = share
+  }
+
+  override async capacity() {
+    const bytes = { totalBytes: roomGib * gib, freeBytes: roomGib * gib }
+    return this.#share === undefined ? bytes : { ...bytes, share: this.#share }
+  }
+}
+
+let at: HostsCloud
+let token: string
+const agents: MemberAgent[] = []
+
+before(async () => {
+  at = await HostsCloud.start({ "blockStorage.oversubscriptionRatio": 1, "blockStorage.quota.volumes": -1 })
+  token = await at.cloud.token()
+  for (const name of ["host2", "host3"]) agents.push(await start(await at.joinAs(name)))
+  for (const backend of ["nas", "odd", "own"]) {
+    const spec = { name: backend, extra_specs: { volume_backend_name: backend } }
+    await ok("POST", "/volume/v3/types", { volume_type: spec })
+  }
+  const many = { volume_backend_name: "nas", multiattach: "<is> True" }
+  await ok("POST", "/volume/v3/types", { volume_type: { name: "many", extra_specs: many } })
+  await eventually("the back ends", async () => (await pools()).length === 6)
+})
+after(async () => {
+  for (const agent of agents) await agent.stop({ guests: "leave", graceMs: 0 })
+  await at?.[Symbol.asyncDispose]()
+})
+
+async function start(membership: Membership): Promise<MemberAgent> {
+  const { name: host, address: hostIp } = membership
+  const dataDir = join(at.scratch, host)
+  const hypervisor = new FakeHypervisor({
+    ...{ host, hostIp, dir: join(dataDir, "agent/fake"), clock: systemClock },
+    capacity: { vcpus: 8, ramMib: 16_384, diskGib: 100 },
+  })
+  const volumes = [
+    new SharedFiles(join(at.scratch, "nas"), { name: "nas", host, share: "nfs:one" }),
+    // It is one, and does not say so.
+    new SharedFiles(join(at.scratch, "odd"), { name: "odd", host }),
+    new FileVolumeDriver(join(dataDir, "own"), { name: "own" }),
+  ]
+  return await startMemberAgent({
+    ...{ membership, dataDir, client: at.clientOf(membership), log: silentLogger, clock: systemClock },
+    parts: { hypervisor, ports: new FakePlugger(), metadata: null, usesImages: false, volumes },
+  })
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: tests look where they like and fail when it is not there
+type Body = any
+
+async function call(method: string, path: string, body?: Body): Promise<{ status: number; body: Body }> {
+  const version = path.startsWith("/volume") ? "volume 3.70" : "compute 2.96"
+  return await at.cloud.request(method, path, {
+    ...{ token, headers: { "openstack-api-version": version } },
+    ...(body === undefined ? {} : { body }),
+  })
+}
+
+async function ok(method: string, path: string, body?: Body): Promise<Body> {
+  const reply = await call(method, path, body)
+  assert.ok(reply.status < 300, `${method} ${path}: ${reply.status} ${JSON.stringify(reply.body)}`)
+  return reply.body
+}
+
+/** Of joined hosts. */
+async function pools(): Promise<{ name: string; promisedGib: number }[]> {
+  const { pools: all } = await ok("GET", "/volume/v3/scheduler-stats/get_pools?detail=true")
+  return all
+    .filter(({ name }: Body) => /^host[23]@/.test(name))
+    .map(({ name, capabilities }: Body) => ({
+      name: name.replace(/#.*/, ""),
+      promisedGib: capabilities.provisioned_capacity_gb,
+    }))
+}
+
+const promisedOf = async (pool: string) => (await pools()).find(({ name }) => name === pool)?.promisedGib
+
+const volumePath = (id: string, rest = "") => `/volume/v3/volumes/${id}${rest}`
+const seen = async (id: string): Promise<Body> => (await ok("GET", volumePath(id))).volume
+
+async function isNow(id: string, wanted: Record<string, unknown>): Promise<Body> {
+  return await eventually(`volume ${id} to be ${JSON.stringify(wanted)}`, async () => {
+    const volume = await seen(id)
+    return Object.entries(wanted).every(([key, value]) => volume[key] === value) && volume
+  })
+}
+
+const placeOf = async (id: string): Promise<string> =>
+  (await seen(id))["os-vol-host-attr:host"].replace(/#.*/, "")
+
+async function makeVolume(type: string, more: Body = {}): Promise<string> {
+  const wish = { size: 1, volume_type: type, ...more }
+  const { volume } = await ok("POST", "/volume/v3/volumes", { volume: wish })
+  await isNow(volume.id, { status: "available" })
+  return volume.id
+}
+
+async function makeSnapshot(volumeId: string): Promise<string> {
+  const { snapshot } = await ok("POST", "/volume/v3/snapshots", {
+    snapshot: { volume_id: volumeId },
+  })
+  await eventually("the snapshot", async () => {
+    const { status } = (await ok("GET", `/volume/v3/snapshots/${snapshot.id}`)).snapshot
+    assert.notEqual(status, "error")
+    return status === "available"
+  })
+  return snapshot.id
+}
+
+async function removeVolume(id: string): Promise<void> {
+  await ok("DELETE", volumePath(id, "?cascade=true"))
+  await eventually("the volume to be gone", async () => (await call("GET", volumePath(id))).status === 404)
+}
+
+const fileOf = (backend: string, id: string) => join(at.scratch, backend, id, "volume.raw")
+const migrate = (id: string, host: string) =>
+  call("POST", volumePath(id, "/action"), { "os-migrate_volume": { host } })
+
+/** What waits to be removed is removed now. */
+async function cleanUp(): Promise<void> {
+  await removeLeftovers(at.cloud.cloud.platform, new AbortController().signal)
+}
+
+async function makeServer(host: string | null, more: Body = {}): Promise<string> {
+  const where = host === null ? {} : { availability_zone: `nova:${host}` }
+  const server = { name: "vm", flavorRef: "42", networks: "none", ...where, ...more }
+  const made = await ok("POST", "/compute/v2.1/servers", { server })
+  await serverIs(made.server.id, "ACTIVE")
+  return made.server.id
+}
+
+async function serverIs(id: string, status: string): Promise<Body> {
+  return await eventually(`server ${id} to be ${status}`, async () => {
+    const { server } = await ok("GET", `/compute/v2.1/servers/${id}`)
+    if (server.status === "ERROR") assert.fail(JSON.stringify(server.fault))
+    return server.status === status && server["OS-EXT-STS:task_state"] === null && server
+  })
+}
+
+const blankRoot = (type: string) => ({
+  block_device_mapping_v2: [
+    {
+      ...{ boot_index: 0, source_type: "blank", destination_type: "volume", volume_size: 1 },
+      ...{ volume_type: type, delete_on_termination: true },
+    },
+  ],
+})
+
+async function removeServer(id: string): Promise<void> {
+  await ok("DELETE", `/compute/v2.1/servers/${id}`)
+  await eventually("the server to be gone", async () => {
+    return (await call("GET", `/compute/v2.1/servers/${id}`)).status === 404
+  })
+}
+
+const attach = (serverId: string, volumeId: string) =>
+  call("POST", `/compute/v2.1/servers/${serverId}/os-volume_attachments`, { volumeAttachment: { volumeId } })
+
+async function detach(serverId: string, volumeId: string): Promise<void> {
+  await ok("DELETE", `/compute/v2.1/servers/${serverId}/os-volume_attachments/${volumeId}`)
+}
+
+test("a volume that goes to another host of its share stays where it is, with its snapshots", async () => {
+  const id = await makeVolume("nas")
+  writeFileSync(fileOf("nas", id), words, { flag: "r+" })
+  const snapshotId = await makeSnapshot(id)
+  const from = await placeOf(id)
+  const to = from === "host2@nas" ? "host3@nas" : "host2@nas"
+  assert.equal((await migrate(id, to)).status, 202)
+  await isNow(id, { status: "available", migration_status: "success" })
+  assert.equal(await placeOf(id), to)
+  await cleanUp()
+  assert.equal(readFileSync(fileOf("nas", id)).subarray(0, words.length).toString(), words)
+  assert.ok(existsSync(fileOf("nas", snapshotId)))
+  // The host that has it now works on both.
+  await ok("POST", volumePath(id, "/action"), { "os-extend": { new_size: 2 } })
+  await isNow(id, { status: "available", size: 2 })
+  await removeVolume(id)
+  await eventually("its data to be gone", () => !existsSync(fileOf("nas", id)))
+  assert.equal(existsSync(fileOf("nas", snapshotId)), false)
+  assert.deepEqual([await promisedOf("host2@nas"), await promisedOf("host3@nas")], [0, 0])
+})
+
+test("two hosts that do not know that they share their storage do not move a volume, and lose none", async () => {
+  const id = await makeVolume("odd")
+  writeFileSync(fileOf("odd", id), words, { flag: "r+" })
+  const from = await placeOf(id)
+  assert.equal((await migrate(id, from === "host2@odd" ? "host3@odd" : "host2@odd")).status, 202)
+  await isNow(id, { status: "available", migration_status: "error" })
+  assert.equal(await placeOf(id), from)
+  await cleanUp()
+  assert.equal(readFileSync(fileOf("odd", id)).subarray(0, words.length).toString(), words)
+  await removeVolume(id)
+})
+
+test("the room of what hosts share is one room", async () => {
+  const ids = []
+  for (let n = 0; n < 4; n++) ids.push(await makeVolume("nas"))
+  for (const id of ids) if ((await placeOf(id)) === "host2@nas") await migrate(id, "host3@nas")
+  for (let n = 0; n < 4; n++) ids.push(await makeVolume("nas"))
+  assert.deepEqual([await promisedOf("host2@nas"), await promisedOf("host3@nas")], [roomGib, roomGib])
+  const { volume } = await ok("POST", "/volume/v3/volumes", { volume: { size: 1, volume_type: "nas" } })
+  await isNow(volume.id, { status: "error" })
+  await removeVolume(volume.id)
+  // Several at once do not take the last of it together.
+  for (const id of ids.splice(0, 2)) await removeVolume(id)
+  const asked = await Promise.all(
+    Array.from({ length: 4 }, () =>
+      ok("POST", "/volume/v3/volumes", { volume: { size: 1, volume_type: "nas" } }),
+    ),
+  )
+  const statuses = []
+  for (const one of asked) {
+    ids.push(one.volume.id)
+    const ended = await eventually("it to be made or not", async () => {
+      const { status } = await seen(one.volume.id)
+      return status !== "creating" && status
+    })
+    statuses.push(ended)
+  }
+  assert.deepEqual(statuses.sort(), ["available", "available", "error", "error"])
+  await Promise.all(ids.map(removeVolume))
+})
+
+test("a server of any host that reaches it gets a volume, and what works on it goes there too", async () => {
+  const id = await makeVolume("nas")
+  const snapshotId = await makeSnapshot(id)
+  for (const [n, host] of ["host2", "host3", "host2"].entries()) {
+    const serverId = await makeServer(host, blankRoot("own"))
+    const reply = await attach(serverId, id)
+    assert.equal(reply.status, 200, JSON.stringify(reply.body))
+    await isNow(id, { status: "in-use" })
+    assert.equal(await placeOf(id), `${host}@nas`)
+    // The host whose machine has it makes it larger, and shows that to the guest.
+    await ok("POST", volumePath(id, "/action"), { "os-extend": { new_size: n + 2 } })
+    await isNow(id, { status: "in-use", size: n + 2 })
+    assert.match(
+      JSON.stringify((await migrate(id, host === "host2" ? "host3@nas" : "host2@nas")).body),
+      /available/,
+    )
+    await detach(serverId, id)
+    await isNow(id, { status: "available" })
+    await removeServer(serverId)
+  }
+  const { body } = await call("GET", `/volume/v3/snapshots/${snapshotId}`)
+  assert.equal(body.snapshot.status, "available")
+  await removeVolume(id)
+  assert.equal(await promisedOf("host3@nas"), 0)
+})
+
+test("while it is copied, or a group has it, it comes to no other host", async () => {
+  const id = await makeVolume("nas")
+  const snapshotId = await makeSnapshot(id)
+  const other = (await placeOf(id)) === "host2@nas" ? "host3" : "host2"
+  const serverId = await makeServer(other, blankRoot("own"))
+  const { db } = at.cloud.database
+  const snapshotIs = (status: string) =>
+    db.updateTable("block_storage.snapshot").set({ status }).where("id", "=", snapshotId).execute()
+  await snapshotIs("creating")
+  const refused = await attach(serverId, id)
+  assert.equal(refused.status, 400)
+  assert.match(JSON.stringify(refused.body), /cannot come to another host now: its snapshot .* is creating/)
+  await isNow(id, { status: "available" })
+  await snapshotIs("available")
+  assert.equal((await attach(serverId, id)).status, 200)
+  await isNow(id, { status: "in-use" })
+  await removeServer(serverId)
+  await isNow(id, { status: "available" })
+  await removeVolume(id)
+})
+
+test("of several that have a volume at once all are on one host", async () => {
+  const id = await makeVolume("many")
+  const [first, second, third] = [
+    await makeServer("host3", blankRoot("own")),
+    await makeServer("host2", blankRoot("own")),
+    await makeServer("host3", blankRoot("own")),
+  ]
+  assert.equal((await attach(first, id)).status, 200)
+  await isNow(id, { status: "in-use" })
+  const refused = await attach(second, id)
+  assert.equal(refused.status, 400)
+  assert.match(JSON.stringify(refused.body), /others have it/)
+  assert.equal((await attach(third, id)).status, 200)
+  await eventually("both to have it", async () => (await seen(id)).attachments.length === 2)
+  for (const serverId of [first, second, third]) await removeServer(serverId)
+  await isNow(id, { status: "available" })
+  await removeVolume(id)
+})
+
+test("what is one host's alone comes to no server of another", async () => {
+  const id = await makeVolume("own")
+  const other = (await placeOf(id)) === "host2@own" ? "host3" : "host2"
+  const serverId = await makeServer(other, blankRoot("own"))
+  const refused = await attach(serverId, id)
+  assert.equal(refused.status, 400)
+  assert.match(JSON.stringify(refused.body), /lies on another host/)
+  await isNow(id, { status: "available" })
+  await removeServer(serverId)
+  await removeVolume(id)
+})
+
+test("a volume comes to no other host while a machine of its own may have it, whatever the rows say", async () => {
+  const id = await makeVolume("nas")
+  const [first, second] = [
+    await makeServer("host2", blankRoot("own")),
+    await makeServer("host3", blankRoot("own")),
+  ]
+  assert.equal((await attach(first, id)).status, 200)
+  await isNow(id, { status: "in-use" })
+  // As when its server was deleted while the host was cut off.
+  const { db } = at.cloud.database
+  await db.deleteFrom("compute.block_device").where("volume_id", "=", id).execute()
+  await db.deleteFrom("block_storage.attachment").where("volume_id", "=", id).execute()
+  await db.updateTable("block_storage.volume").set({ status: "available" }).where("id", "=", id).execute()
+  const silent = () =>
+    db
+      .updateTable("block_storage.pool")
+      .set({ reported_at: new Date(0) })
+      .where("host", "=", "host2")
+      .execute()
+  await silent()
+  const refused = await attach(second, id)
+  assert.equal(refused.status, 400)
+  assert.match(JSON.stringify(refused.body), /host that had it last does not answer/)
+  agents[0]?.role.agent.sayAlive()
+  await eventually("the host's report", async () => {
+    const pool = await db
+      .selectFrom("block_storage.pool")
+      .select("reported_at")
+      .where("name", "=", "host2@nas")
+      .executeTakeFirstOrThrow()
+    return pool.reported_at.getTime() > 0
+  })
+  const notMoved = await migrate(id, "host3@nas")
+  assert.equal(notMoved.status, 400)
+  assert.match(JSON.stringify(notMoved.body), /still has it/)
+  assert.equal((await attach(second, id)).status, 200)
+  await isNow(id, { status: "available" })
+  assert.equal(await placeOf(id), "host2@nas")
+  await removeServer(first)
+  assert.equal((await attach(second, id)).status, 200)
+  await isNow(id, { status: "in-use" })
+  assert.equal(await placeOf(id), "host3@nas")
+  await removeServer(second)
+  await isNow(id, { status: "available" })
+  await removeVolume(id)
+})
+
+const rootVolume = (id: string) => ({
+  block_device_mapping_v2: [{ boot_index: 0, source_type: "volume", destination_type: "volume", uuid: id }],
+})
+
+test("a server that begins with volumes, or is unshelved, comes to any host that reaches them", async () => {
+  const id = await makeVolume("nas")
+  const snapshotId = await makeSnapshot(id)
+  await ok("POST", volumePath(id, "/action"), { "os-set_bootable": { bootable: true } })
+  const host = (await placeOf(id)) === "host2@nas" ? "host3" : "host2"
+  const back = host === "host2" ? "host3" : "host2"
+  const serverId = await makeServer(host, rootVolume(id))
+  assert.equal(await placeOf(id), `${host}@nas`)
+  await ok("POST", `/compute/v2.1/servers/${serverId}/action`, { shelve: null })
+  await serverIs(serverId, "SHELVED_OFFLOADED")
+  await ok("POST", `/compute/v2.1/servers/${serverId}/action`, { unshelve: { host: back } })
+  const server = await serverIs(serverId, "ACTIVE")
+  assert.equal(server["OS-EXT-SRV-ATTR:host"], back)
+  assert.equal(await placeOf(id), `${back}@nas`)
+  const [attachment] = (await seen(id)).attachments
+  assert.equal(attachment.host_name, back)
+  // A snapshot that lies with one host is made a volume of, for a server of another.
+  const mapping = { boot_index: 0, source_type: "snapshot", destination_type: "volume", uuid: snapshotId }
+  const other = await makeServer(host, {
+    block_device_mapping_v2: [{ ...mapping, volume_size: 1, delete_on_termination: true }],
+  })
+  await removeServer(other)
+  await removeServer(serverId)
+  await isNow(id, { status: "available" })
+  await removeVolume(id)
+})
