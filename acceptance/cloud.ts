@@ -26,6 +26,8 @@ export interface TestCloudOptions {
   flags?: string[]
   /** Bridges inside its namespace, each with its address and prefix length, or null for none. */
   bridges?: Readonly<Record<string, string | null>>
+  /** Further variables for `kumoi`, on all hosts. */
+  env?: Record<string, string>
 }
 
 /** For ssh to guests: their host keys are new each time, and nobody is there to be asked. */
@@ -197,9 +199,14 @@ export class TestCloud implements AsyncDisposable {
   }
 
   kumoi(command: string, ...args: string[]): Promise<RunResult> {
+    const { env } = this
     return this.inside(join(root, "kumoi"), [command, "--data", this.dataDir, ...args], {
-      timeoutMs: 300_000,
+      ...{ timeoutMs: 300_000, env },
     })
+  }
+
+  get env(): Record<string, string> {
+    return this.#options.env ?? {}
   }
 
   async status(): Promise<CloudStatus> {

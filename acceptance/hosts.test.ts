@@ -1,9 +1,11 @@
 // Three hosts, one cloud: they join by the printed line, machines on each reach one another and the outside, and a host
 // that is cut off or dies takes nothing with it.
 import assert from "node:assert/strict"
+import { chmodSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
-import { eventually, isRoot, sshOptions, TestCloud } from "./cloud.ts"
+import { eventually, isRoot, run, sshOptions, TestCloud } from "./cloud.ts"
 import { cloudAddress, hostBridges, TestHost } from "./hosts.ts"
 import { Session } from "./session.ts"
 
@@ -17,6 +19,7 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
   let cloud: TestCloud
   let admin: Session
   const hosts: TestHost[] = []
+  const shared = mkdtempSync(join(tmpdir(), "kumoi-acceptance-nas-"))
   const ids = new Map<string, string>()
   const floating = new Map<string, string>()
   const fixed = new Map<string, string>()
@@ -24,13 +27,23 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
 
   before(async () => {
     const flags = ["--listen", cloudAddress]
-    cloud = await TestCloud.start({ hypervisor: "qemu", network: "ovn", flags, bridges: hostBridges })
+    // The kernel of a test's machine has no NFS: another file system is where all hosts find it.
+    chmodSync(shared, 0o711)
+    await run("mount", ["-t", "tmpfs", "-o", "size=4g,mode=0711", "nas:/volumes", shared])
+    const backEnds = [
+      { name: "file", kind: "file" },
+      { name: "nas", kind: "nfs", directory: shared, source: "nas:/volumes" },
+    ]
+    const env = { KUMOI_AGENT_VOLUME_BACK_ENDS: JSON.stringify(backEnds) }
+    cloud = await TestCloud.start({ hypervisor: "qemu", network: "ovn", flags, bridges: hostBridges, env })
     admin = await Session.open(cloud, "admin")
     for (const number of [2, 3]) hosts.push(await TestHost.make(cloud, number))
   })
   after(async () => {
     for (const host of hosts) await host[Symbol.asyncDispose]()
     await cloud?.[Symbol.asyncDispose]()
+    await run("umount", [shared], { isChecked: false })
+    rmSync(shared, { recursive: true })
   })
 
   const second = () => hosts[0] ?? assert.fail("no second host")
@@ -155,6 +168,34 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
       const { images } = await admin.get("/image/v2/images?name=frozen")
       return images.length === 1 && images[0].status === "active"
     })
+  })
+
+  test("what a machine of one host flushed to a volume that hosts share a machine of the other reads", async () => {
+    const spec = { name: "nas", extra_specs: { volume_backend_name: "nas" } }
+    await admin.must("POST", "/volume/v3/types", { volume_type: spec })
+    await client("volume", "create", "--size", "1", "--type", "nas", "data")
+    const volumeIs = (status: string) =>
+      eventually(`the volume to be ${status}`, async () => {
+        const { volumes } = await admin.get("/volume/v3/volumes/detail?name=data")
+        assert.notEqual(volumes[0].status, "error")
+        return volumes[0].status === status && volumes[0]["os-vol-host-attr:host"]
+      })
+    const sumIn = async (vm: string) =>
+      (await ssh(vm, "sudo head -c 16777216 /dev/vdb | sha256sum")).split(" ")[0] ?? ""
+    await volumeIs("available")
+    await client("server", "add", "volume", "vm2", "data")
+    assert.equal(await volumeIs("in-use"), "host2@nas#nas")
+    await ssh("vm2", "sudo dd if=/dev/urandom of=/dev/vdb bs=1M count=16 conv=fsync 2>/dev/null")
+    const sum = await sumIn("vm2")
+    assert.match(sum, /^[0-9a-f]{64}$/)
+    await client("server", "remove", "volume", "vm2", "data")
+    await volumeIs("available")
+    await client("server", "add", "volume", "vm1", "data")
+    assert.doesNotMatch(await volumeIs("in-use"), /^host2@/)
+    assert.equal(await sumIn("vm1"), sum)
+    await client("server", "remove", "volume", "vm1", "data")
+    await volumeIs("available")
+    await client("volume", "delete", "data")
   })
 
   test("a host that is cut off is down, its machines run on, and it is back by itself", async () => {

@@ -80,8 +80,9 @@ export class TestHost implements AsyncDisposable {
   }
 
   kumoi(command: string, ...args: string[]): Promise<RunResult> {
+    const { env } = this.#cloud
     return this.inside(join(root, "kumoi"), [command, "--data", this.dataDir, ...args], {
-      timeoutMs: 300_000,
+      ...{ timeoutMs: 300_000, env },
     })
   }
 
