@@ -69,6 +69,27 @@ async function dataOf(volumeId: string): Promise<Buffer> {
 volumeContract("rbd", () => open())
 
 describe("rbd by itself", () => {
+  test("all hosts say the same of a pool, by the cluster's own id", async () => {
+    const [first, second] = await Promise.all(["host1", "host2"].map((host) => open(host).capacity()))
+    assert.match(String(first?.share), /^rbd:[0-9a-f-]{36}\/volumes$/)
+    assert.equal(second?.share, first?.share)
+  })
+
+  test("a host works on what another one has made", async () => {
+    const volumeId = newUuid()
+    await open("host1").create(volumeId, 8 * mib, null, signal)
+    await fill(volumeId, 9)
+    const copyId = newUuid()
+    const other = open("host2")
+    await other.create(copyId, 8 * mib, from(volumeId), signal)
+    assert.equal(md5(await dataOf(copyId)), md5(await dataOf(volumeId)))
+    assert.equal((await other.extend(volumeId, 16 * mib)).sizeBytes, 16 * mib)
+    assert.equal((await other.open(volumeId)).kind, "rbd")
+    await other.delete(volumeId)
+    assert.equal(await open("host1").inspect(volumeId), null)
+    await other.delete(copyId)
+  })
+
   test("a volume takes nothing until it is written to, and its key is nobody else's to read", async () => {
     const volumeId = newUuid()
     const driver = open()
