@@ -200,6 +200,12 @@ export const extensionNotFound = fault(
   "compute.extension.not_found",
   (alias: string) => `There is no extension ${alias}.`,
 )
+/** What Nova has given up, and its sentence. */
+export const apiRemoved = fault(
+  "not_found",
+  "compute.api.removed",
+  () => "This resource is no longer available.  No forwarding address is given.",
+)
 export const zeroDiskFlavor = fault(
   "forbidden",
   "compute.server.zero_disk_flavor",

@@ -4,6 +4,7 @@ import { renderErrorPage } from "../../api/openstack/error-page.ts"
 import { faultTable } from "../../api/openstack/fault-table.ts"
 import type { Fault, FaultKind } from "../../platform/fault/fault.ts"
 import { methodNotAllowed, pathUnknown } from "../../platform/http/faults.ts"
+import { apiRemoved } from "../index.ts"
 
 const bugMessage =
   "Unexpected API Error. Please report this with the request id that the reply's x-compute-request-id header has."
@@ -30,6 +31,7 @@ export const renderFault = faultTable({
     "api.microversion.not_served": { status: 406, word: "computeFault" },
     // A wrong method counts as a wrong path.
     [methodNotAllowed.code]: { status: 404 },
+    [apiRemoved.code]: { status: 410, word: "computeFault" },
   },
   kindOf,
   messageOf: (fault) => (fault.kind === "bug" ? bugMessage : fault.message),

@@ -17,6 +17,7 @@ import { oldNetworkRoutes } from "./networks.ts"
 import { quotaClassSetRoutes } from "./quota-class-sets.ts"
 import { quotaSetRoutes } from "./quota-sets.ts"
 import { remoteConsoleRoutes } from "./remote-consoles.ts"
+import { removedRoutes } from "./removed.ts"
 import { securityGroupRoutes } from "./security-groups.ts"
 import { serverActionRoutes } from "./server-actions.ts"
 import { serverDetailRoutes } from "./server-details.ts"
@@ -59,6 +60,7 @@ const routes: readonly Route[] = [
   ...migrationRoutes,
   ...hostRoutes,
   ...serverExternalEventRoutes,
+  ...removedRoutes,
 ]
 
 /** Nova answers so for most of what it makes. */

@@ -5,6 +5,7 @@ import { checkedBody } from "../../platform/http/schema-check.ts"
 import type { BodyOf, BodySchema } from "../../platform/http/versions.ts"
 import type { Operations, WireRequest } from "../../platform/http/wire.ts"
 import type { Operation } from "../../platform/operation/operation.ts"
+import { badRequest } from "../index.ts"
 import { anything } from "./server-schemas.ts"
 
 export interface Action {
@@ -50,3 +51,15 @@ export function bareAction(key: string, operation: Operation<{ serverId: string 
     },
   })
 }
+
+/** The body's member that names an action; of several the first that is one. Throws when there is none. */
+export function actionNamed(body: unknown, isKnown: (name: string) => boolean): string {
+  const names = namesIn(body)
+  const found = names.find(isKnown)
+  if (found !== undefined) return found
+  if (names.length === 0) throw badRequest("Malformed request body: it names no action.")
+  throw badRequest(`There is no such action: ${names.join(", ")}`)
+}
+
+export const namesIn = (body: unknown): string[] =>
+  typeof body === "object" && body !== null && !Array.isArray(body) ? Object.keys(body) : []

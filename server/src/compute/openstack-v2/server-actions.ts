@@ -14,7 +14,7 @@ import type { BodyOf } from "../../platform/http/versions.ts"
 import { type Route, reply, route } from "../../platform/http/wire.ts"
 import {
   addServerSecurityGroup,
-  badRequest,
+  apiRemoved,
   confirmResize,
   createServerBackup,
   createServerImage,
@@ -43,7 +43,7 @@ import {
 } from "../index.ts"
 import { consoleActions } from "./remote-consoles.ts"
 import { bodyOf, name } from "./schema-parts.ts"
-import { type Action, type Asked, action, bareAction } from "./server-action.ts"
+import { type Action, type Asked, action, actionNamed, bareAction, namesIn } from "./server-action.ts"
 import { addressActions } from "./server-address-actions.ts"
 import { rebuildAction } from "./server-rebuild.ts"
 import {
@@ -169,6 +169,14 @@ const actions: Readonly<Record<string, Action>> = {
   rescue: action({ operation: rescueServer, schema: rescueSchema, told: rescued, run: rescue }),
   unshelve: action({ operation: unshelveServer, schema: unshelveSchemas, run: unshelve }),
   lock: action({ operation: lockServer, schema: lockSchemas, run: lock }),
+  // Of the Xen driver, which Nova has given up; no server is looked at.
+  resetNetwork: action({
+    operation: [],
+    schema: anything("resetNetwork"),
+    run: async () => {
+      throw apiRemoved()
+    },
+  }),
   "os-resetState": action({
     operation: resetServerState,
     schema: resetStateSchema,
@@ -198,24 +206,15 @@ const actions: Readonly<Record<string, Action>> = {
   }),
 }
 
-const keysOf = (body: unknown): string[] =>
-  typeof body === "object" && body !== null && !Array.isArray(body) ? Object.keys(body) : []
+const isKnown = (name: string) => Object.hasOwn(actions, name)
 
-const namesAction = (body: unknown) => keysOf(body).some((key) => Object.hasOwn(actions, key))
-
-function actionOf(body: unknown, version: Microversion): [string, Action] {
-  const keys = keysOf(body)
-  const key = keys.find((k) => Object.hasOwn(actions, k))
-  const action = key === undefined ? undefined : actions[key]
-  if (key === undefined || !action) {
-    if (keys.length === 0) throw badRequest("Malformed request body: it names no action.")
-    throw badRequest(`There is no such action: ${keys.join(", ")}`)
-  }
+function actionOf(body: unknown, version: Microversion): Action {
+  const action = actions[actionNamed(body, isKnown)]
   const isPast =
-    action.max !== undefined &&
+    action?.max !== undefined &&
     !atLeast(parseMicroversion(action.max) ?? version, formatMicroversion(version))
-  if (isPast || (action.min && !atLeast(version, action.min))) throw routeNotServed()
-  return [key, action]
+  if (!action || isPast || (action.min && !atLeast(version, action.min))) throw routeNotServed()
+  return action
 }
 
 export const serverActionRoutes: readonly Route[] = [
@@ -229,9 +228,8 @@ export const serverActionRoutes: readonly Route[] = [
     handler: async (ctx, req) => {
       const serverId = req.params.server_id ?? ""
       // Whether the server is there comes first: an action that nobody knows is no way to ask for more.
-      if (!namesAction(req.body)) await showServer(ctx, { serverId })
-      const [, action] = actionOf(req.body, req.version)
-      const result = await action.answer(ctx, serverId, req)
+      if (!namesIn(req.body).some(isKnown)) await showServer(ctx, { serverId })
+      const result = await actionOf(req.body, req.version).answer(ctx, serverId, req)
       return result === undefined ? reply(202) : result
     },
   }),

@@ -13,6 +13,7 @@ import { makeVolume, volumeIs } from "../../../test/volume-cloud.ts"
 import { createSnapshot } from "../../block-storage/index.ts"
 import { internalCaller } from "../../platform/auth/caller.ts"
 import type { Ctx } from "../../platform/context/context.ts"
+import { removedRoutes } from "../openstack-v2/removed.ts"
 
 const v21 = "/compute/v2.1"
 const headers = { "openstack-api-version": "compute 2.96" }
@@ -172,6 +173,12 @@ export const foreignIds: ServiceFixture = {
     console_token: thing("console_token"),
     network_id: thing("network"),
     before_timestamp: word("2026-01-01 00:00:00"),
+    // Whatever they name, it is gone.
+    ...Object.fromEntries(
+      removedRoutes.flatMap(({ method, path }) =>
+        [...path.matchAll(/\{(\w+)\}/g)].map(([, param]) => [`${method} ${path} ${param}`, word("gone")]),
+      ),
+    ),
   },
   fields: {
     imageRef: thing("image"),
