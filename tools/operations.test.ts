@@ -42,6 +42,8 @@ const documents: readonly (readonly [pattern: RegExp, why: string])[] = [
     /^(compute|network|block-storage) GET \/v[\d.]+\/extensions(\/\{alias\})?$/,
     "what the API can do: the same in every cloud",
   ],
+  [/^compute GET \/v[\d.]+\/versions\/\{version_id\}$/, "which versions there are"],
+  [/^compute \w+ \/v[\d.]+\/os-baremetal-nodes/, "who asks for them is told of another service's commands"],
   [/^block-storage GET \/v3\/resource_filters$/, "which filters lists take: the same in every cloud"],
   [/^image GET \/v2\/schemas\//, "JSON schemas of the API"],
   [/^image GET \/v2\/info\/(import|stores)$/, "what the image service can do, by its configuration"],

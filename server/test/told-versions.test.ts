@@ -59,6 +59,7 @@ before(async () => {
     security_group_id: security_groups[0].id,
     ...{ hypervisor_id: hypervisors[0].id, uuid: hypervisors[0].id },
     namespace: "told",
+    version_id: "v2.1",
     ...{ alias: "os-quota-sets", before_timestamp: "2026-01-01 00:00:00" },
   }
   numbers = { hypervisor_id: String(old.hypervisors[0].id) }
@@ -170,7 +171,8 @@ async function ask(url: string, version: string, headers: Record<string, string>
 
 const toldReads = ({ routes }: Api) =>
   routes.filter(
-    ({ method, told, path }) => method === "GET" && told?.answer !== undefined && !notAsked.includes(path),
+    ({ method, told, path, aliasOf }) =>
+      method === "GET" && told?.answer !== undefined && aliasOf === undefined && !notAsked.includes(path),
   )
 
 for (const service of ["compute", "placement", "block-storage"]) {

@@ -200,6 +200,23 @@ export const extensionNotFound = fault(
   "compute.extension.not_found",
   (alias: string) => `There is no extension ${alias}.`,
 )
+export const noBaremetalService = fault(
+  "unsupported",
+  "compute.baremetal.none",
+  () => "This cloud has no bare metal service.",
+)
+export const evacuationHostNotFound = fault(
+  "not_found",
+  "compute.server.evacuation_host_not_found",
+  (host: string) => `Compute host ${host} not found.`,
+)
+export const evacuationUnsupported = fault(
+  "conflict",
+  "compute.server.evacuation_unsupported",
+  (host: string) =>
+    `Host ${host} is down, and the servers of this cloud stay on the hosts on which they were made: this one goes on ` +
+    "when its host is back.",
+)
 /** What Nova has given up, and its sentence. */
 export const apiRemoved = fault(
   "not_found",

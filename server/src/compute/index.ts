@@ -38,6 +38,7 @@ export {
   updateFlavor,
 } from "./flavor/flavor.ts"
 export { type Adopted, adoptMachine } from "./host/adopt.ts"
+export { listBaremetalNodes, showBaremetalNode } from "./host/baremetal.ts"
 export { type Host, hostStatusOf } from "./host/host.ts"
 export {
   findHypervisor,
@@ -94,6 +95,12 @@ export { createMetadataLists, type MetadataLists, metadataReconcilerName } from 
 export { answerMetadataRequest, type MetadataReply, type MetadataRequest } from "./metadata/request.ts"
 export { serveMetadata } from "./metadata/serve.ts"
 export { listMigrations, type Migration, migrationNoun } from "./migration/migration.ts"
+export {
+  abortServerMigration,
+  forceServerMigration,
+  listServerMigrations,
+  showServerMigration,
+} from "./migration/of-server.ts"
 export { showQuotaClass, updateQuotaClass } from "./quota/class.ts"
 export {
   deleteQuota,
@@ -106,6 +113,7 @@ export {
 } from "./quota/quota.ts"
 export type { QuotaLimits, QuotaResource } from "./quota/resources.ts"
 export { explainServer, type ServerExplanation } from "./schedule/explain-server.ts"
+export { createAssistedSnapshot, deleteAssistedSnapshot } from "./server/assisted-snapshot.ts"
 export type { AttachedDevice } from "./server/block-device.ts"
 export type { BlockDeviceRequest } from "./server/block-device-request.ts"
 export { getConsoleOutput, getDiagnostics } from "./server/console.ts"
@@ -126,6 +134,7 @@ export {
   removeServerSecurityGroup,
   showServerInterface,
 } from "./server/interface.ts"
+export { evacuateServer, migrateServer, migrateServerLive } from "./server/migrate.ts"
 export {
   hardRebootServer,
   pauseServer,
@@ -165,6 +174,7 @@ export {
 } from "./server/server.ts"
 export { shelveServer, unshelveServer } from "./server/shelve.ts"
 export { statesOf, statusOf } from "./server/state.ts"
+export { showServerTopology } from "./server/topology.ts"
 export {
   addServerTag,
   clearServerTags,

@@ -7,7 +7,7 @@ const api = "os_compute_api"
 
 function rules(check: string, entries: Readonly<Record<string, string>>): PolicyDefault[] {
   return Object.entries(entries).map(([name, description]) => ({
-    name: name.startsWith("compute:") || name.startsWith("network:") ? name : `${api}:${name}`,
+    name: /^(compute|network|os_compute_api):/.test(name) ? name : `${api}:${name}`,
     check,
     description,
     scopes: ["project"],
@@ -38,6 +38,7 @@ export const serverPolicies: readonly PolicyDefault[] = [
     "ips:index": "List IP addresses that are assigned to a server",
     "ips:show": "Show IP addresses details for a network label of a server",
     "os-security-groups:list": "List security groups of server",
+    "os_compute_api:compute:server:topology:index": "Show the NUMA topology data for a server",
     "os-server-password:show": "Show the encrypted administrative password of a server",
   }),
   ...rules(projectMemberOrAdmin, {
@@ -101,6 +102,16 @@ export const serverPolicies: readonly PolicyDefault[] = [
     "servers:create:zero_disk_flavor": "Create a server with a flavor that has no disk of its own",
     "compute:servers:create:requested_destination": "Create a server on the requested compute service host",
     "network:attach_external_network": "Attach an unshared external network to a server",
+    "os-evacuate": "Evacuate a server from a failed host to a new host",
+    "os-migrate-server:migrate": "Cold migrate a server without specifying a host",
+    "os-migrate-server:migrate:host": "Cold migrate a server to a specified host",
+    "os-migrate-server:migrate_live":
+      "Live migrate a server to a new host without a reboot without specifying a host",
+    "os-migrate-server:migrate_live:host": "Live migrate a server to a specified host without a reboot",
+    "servers:migrations:index": "List in-progress live migrations for a given server",
+    "servers:migrations:show": "Show details for an in-progress live migration for a given server",
+    "servers:migrations:delete": "Delete (abort) an in-progress live migration",
+    "servers:migrations:force_complete": "Force an in-progress live migration for a given server to complete",
     "os-admin-actions:reset_state": "Reset the state of a given server",
     "os-extended-server-attributes": "Return extended attributes for server",
     "os-instance-actions:events": "Add events details in action details for a server",
@@ -116,6 +127,10 @@ export const serverPolicies: readonly PolicyDefault[] = [
 export const hostPolicies: readonly PolicyDefault[] = [
   ...rules(adminOnly, {
     "os-console-auth-tokens": "Show console connection information for a given console authentication token",
+    "os-assisted-volume-snapshots:create": "Create an assisted volume snapshot",
+    "os-assisted-volume-snapshots:delete": "Delete an assisted volume snapshot",
+    "os-baremetal-nodes:list": "List bare metal nodes",
+    "os-baremetal-nodes:show": "Show action details for a bare metal node",
     "os-availability-zone:detail": "List detailed availability zone information with host information",
     "os-hosts:list": "List physical hosts",
     "os-hosts:show": "Show physical host",

@@ -32,7 +32,7 @@ export function probes(): Probe[] {
   const seen = new Set<Route>()
   return apisOf(services).flatMap((api) =>
     api.routes.flatMap((route) => {
-      if (seen.has(route)) return []
+      if (seen.has(route) || route.aliasOf !== undefined) return []
       seen.add(route)
       const bodies = Object.entries(route.actionBodies ?? {})
       if (bodies.length === 0) return [probeOf(api, route, null, { schema: route.body, max: route.max })]

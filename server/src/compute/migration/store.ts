@@ -33,3 +33,10 @@ export async function setMigrationStatus(
     where number = (select max(number) from compute.migration where server_id = ${serverId})
       and status = any(${from})`.execute(db)
 }
+
+export async function hasMigration(db: DbOrTx, serverId: string, number: string): Promise<boolean> {
+  if (!/^\d{1,18}$/.test(number)) return false
+  const { rows } = await sql`select 1 from compute.migration
+    where server_id = ${serverId} and number = ${number}::bigint`.execute(db)
+  return rows.length > 0
+}

@@ -2,7 +2,9 @@ import { projectPaths } from "../../api/openstack/project-path.ts"
 import type { Api, Route } from "../../platform/http/wire.ts"
 import { badRequest } from "../index.ts"
 import { aggregateRoutes } from "./aggregates.ts"
+import { assistedSnapshotRoutes } from "./assisted-volume-snapshots.ts"
 import { zoneRoutes } from "./availability-zones.ts"
+import { baremetalNodeRoutes } from "./baremetal-nodes.ts"
 import { extensionRoutes } from "./extensions.ts"
 import { renderFault } from "./fault-table.ts"
 import { flavorRoutes } from "./flavors.ts"
@@ -23,6 +25,7 @@ import { serverActionRoutes } from "./server-actions.ts"
 import { serverDetailRoutes } from "./server-details.ts"
 import { serverExternalEventRoutes } from "./server-external-events.ts"
 import { serverGroupRoutes } from "./server-groups.ts"
+import { serverMigrationRoutes } from "./server-moves.ts"
 import { serverTagRoutes } from "./server-tags.ts"
 import { serverRoutes } from "./servers.ts"
 import { serviceRoutes } from "./services.ts"
@@ -31,12 +34,14 @@ import { usageAuditRoutes } from "./usage-audit-log.ts"
 import { microversions, rootRoutes, versionRoutes } from "./versions.ts"
 import { volumeAttachmentRoutes } from "./volume-attachments.ts"
 import { oldVolumeRoutes } from "./volumes.ts"
+import { volumesBootRoutes } from "./volumes-boot.ts"
 
 const routes: readonly Route[] = [
   ...serverRoutes,
   ...serverActionRoutes,
   ...serverDetailRoutes,
   ...serverTagRoutes,
+  ...serverMigrationRoutes,
   ...volumeAttachmentRoutes,
   ...remoteConsoleRoutes,
   ...serviceRoutes,
@@ -60,6 +65,9 @@ const routes: readonly Route[] = [
   ...migrationRoutes,
   ...hostRoutes,
   ...serverExternalEventRoutes,
+  ...volumesBootRoutes,
+  ...assistedSnapshotRoutes,
+  ...baremetalNodeRoutes,
   ...removedRoutes,
 ]
 

@@ -26,6 +26,8 @@ const yes = ["True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes"]
 const no = ["False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no"]
 export const boolean = typed(["boolean", "string"], { enum: [true, ...yes, false, ...no] })
 
+export const booleanOrAuto = typed(["boolean", "string"], { enum: [true, ...yes, false, ...no, "auto"] })
+
 /** What `boolean` above admits. */
 export function readBoolean(value: boolean | string | undefined): boolean {
   return typeof value === "string" ? yes.includes(value) : value === true

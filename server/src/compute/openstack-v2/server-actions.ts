@@ -45,6 +45,7 @@ import { consoleActions } from "./remote-consoles.ts"
 import { bodyOf, name } from "./schema-parts.ts"
 import { type Action, type Asked, action, actionNamed, bareAction, namesIn } from "./server-action.ts"
 import { addressActions } from "./server-address-actions.ts"
+import { moveActions } from "./server-moves.ts"
 import { rebuildAction } from "./server-rebuild.ts"
 import {
   anything,
@@ -191,6 +192,7 @@ const actions: Readonly<Record<string, Action>> = {
     run: getConsole,
   }),
   ...consoleActions,
+  ...moveActions,
   ...addressActions,
   addSecurityGroup: action({
     operation: addServerSecurityGroup,

@@ -35,6 +35,7 @@ import {
   showServerAction,
   showServerInterface,
   showServerMetadataItem,
+  showServerTopology,
   updateServerMetadataItem,
 } from "../index.ts"
 import { diagnostics, viewDiagnostics, viewDiagnosticsLegacy } from "./diagnostics-view.ts"
@@ -323,6 +324,17 @@ const otherRoutes: readonly Route[] = [
     handler: async (ctx, req) => {
       const diagnostics = await getDiagnostics(ctx, { serverId: idOf(req) })
       return atLeast(req.version, "2.48") ? viewDiagnostics(diagnostics) : viewDiagnosticsLegacy(diagnostics)
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/servers/{server_id}/topology",
+    min: "2.78",
+    operation: showServerTopology,
+    told: { answer: shape("ServerTopology", { nodes: Type.Array(Type.Never()), pagesize_kb: is.nothing }) },
+    handler: async (ctx, req) => {
+      const { nodes, pageSizeKib } = await showServerTopology(ctx, { serverId: idOf(req) })
+      return { nodes, pagesize_kb: pageSizeKib }
     },
   }),
   route({

@@ -1,6 +1,7 @@
 // Version discovery: who speaks here, from which microversion to which.
 import { Type } from "typebox"
 import { all, each, links, one, shape, text } from "../../api/openstack/shape.ts"
+import { routeNotServed } from "../../platform/http/faults.ts"
 import type { MicroversionPlan } from "../../platform/http/microversion.ts"
 import { type Route, route } from "../../platform/http/wire.ts"
 
@@ -69,17 +70,29 @@ export const rootRoutes: readonly Route[] = [
   }),
 ]
 
-/** The document of one version, at the root of the version itself. */
+const told = one("version", shape("VersionDetail", { ...members, "media-types": media }))
+
+/** The document of one version, at the root of the version itself; and of any, for who is logged in. */
 export function versionRoutes(id: "v2.0" | "v2.1"): Route[] {
-  return versions
-    .filter((version) => version.id === id)
-    .map((version) =>
-      route({
-        method: "GET",
-        path: "/",
-        policy: "public",
-        told: one("version", shape("VersionDetail", { ...members, "media-types": media })),
-        handler: async (ctx) => ({ version: viewVersionDetail(version, ctx.baseUrl) }),
-      }),
-    )
+  const document = (wanted: string, baseUrl: string) => {
+    const version = versions.find((each) => each.id === wanted)
+    if (!version) throw routeNotServed()
+    return { version: viewVersionDetail(version, baseUrl) }
+  }
+  return [
+    route({
+      method: "GET",
+      path: "/",
+      policy: "public",
+      told,
+      handler: async (ctx) => document(id, ctx.baseUrl),
+    }),
+    route({
+      method: "GET",
+      path: "/versions/{version_id}",
+      policy: "authenticated",
+      told,
+      handler: async (ctx, req) => document(req.params.version_id ?? "", ctx.baseUrl),
+    }),
+  ]
 }

@@ -99,6 +99,15 @@ export const actionRules = {
     taskState: "unshelving",
   },
   rescue: { ...common, action: "rescue", vmStates: ["active", "stopped", "error"], taskState: "rescuing" },
+  migrate: { ...common, action: "migrate", vmStates: ["active", "stopped"], taskState: null },
+  migrateLive: { ...common, action: "os-migrateLive", vmStates: ["active", "paused"], taskState: null },
+  evacuate: {
+    ...common,
+    honoursLock: false,
+    action: "evacuate",
+    vmStates: ["active", "stopped", "error"],
+    taskState: null,
+  },
   unrescue: { ...common, action: "unrescue", vmStates: ["rescued"], taskState: "unrescuing" },
   attachInterface: {
     ...common,

@@ -173,6 +173,10 @@ export const foreignIds: ServiceFixture = {
     console_token: thing("console_token"),
     network_id: thing("network"),
     before_timestamp: word("2026-01-01 00:00:00"),
+    version_id: word("v2.1"),
+    migration_id: word("1"),
+    node_id: word("node"),
+    "/os-assisted-volume-snapshots/{snapshot_id} snapshot_id": word("any: the volume decides"),
     // Whatever they name, it is gone.
     ...Object.fromEntries(
       removedRoutes.flatMap(({ method, path }) =>
@@ -196,6 +200,7 @@ export const foreignIds: ServiceFixture = {
     "interfaceAttachment.port_id": thing("port", freshPort),
     "resize.flavorRef": thing("flavor", otherFlavor),
     "server.networks": word("none or auto, or a list"),
+    "snapshot.create_info.id": word("any: the volume decides"),
     volume_id: thing("volume", freshVolume),
     snapshot_id: thing("snapshot"),
     "volumeAttachment.volumeId": thing("volume", freshVolume),

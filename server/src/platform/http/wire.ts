@@ -78,6 +78,8 @@ interface RouteFacts {
   /** First and last microversion that has this route; outside it is 404. */
   min?: string
   max?: string
+  /** The path of the route that this one is, under another name. */
+  aliasOf?: string
   /** Asked when the body is wrong, in an API with `checksBodyLast`: throws what comes before that. */
   admit?: (ctx: Ctx, req: WireRequest) => Promise<unknown>
   /** The handler reads `req.stream` itself (uploads). */

@@ -1,0 +1,97 @@
+// Moves of servers to other hosts. Nothing here moves one: each is answered as Nova does when no host takes it, after
+// all that Nova would have refused before.
+import { Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
+import { operation } from "../../platform/operation/operation.ts"
+import {
+  badRequest,
+  evacuationHostNotFound,
+  evacuationUnsupported,
+  serverInvalidState,
+  serverLocked,
+  serverNotFound,
+  serverNotLaunched,
+  serverNotReady,
+} from "../faults.ts"
+import { isHostReachable } from "../host/reachable.ts"
+import { selectHost } from "../host/store.ts"
+import { targetOf, visibleServer } from "./read.ts"
+import type { Server } from "./server.ts"
+import { checkState } from "./task.ts"
+
+const states = [serverNotFound, serverLocked, serverInvalidState, serverNotLaunched, serverNotReady]
+const input = Type.Object({
+  serverId: Type.String(),
+  /** Null: any. */
+  host: Type.Union([Type.String(), Type.Null()]),
+})
+
+const noHost = () =>
+  badRequest("No valid host was found. The servers of this cloud stay on the hosts on which they were made.")
+
+/** The one that it is on. */
+function hostOf({ id, host }: Server): string {
+  if (host === null) throw serverNotReady(id)
+  return host
+}
+
+async function checkNamed(ctx: Ctx, host: string): Promise<void> {
+  if (!(await selectHost(ctx.db, host))) throw badRequest(`Compute host ${host} could not be found.`)
+}
+
+export const migrateServer = operation({
+  name: "compute.server.migrate",
+  input,
+  faults: [badRequest, ...states],
+  load: (ctx, { serverId }) => visibleServer(ctx, serverId),
+  rules: ["os_compute_api:os-migrate-server:migrate", "os_compute_api:os-migrate-server:migrate:host"],
+  authorize: (_ctx, { host }, server) => [
+    [`os_compute_api:os-migrate-server:migrate${host === null ? "" : ":host"}`, targetOf(server)],
+  ],
+  run: async (ctx, { host }, server): Promise<never> => {
+    checkState(ctx, server, "migrate")
+    const own = hostOf(server)
+    if (host !== null) await checkNamed(ctx, host)
+    if (host === own) throw badRequest("Cannot migrate to the host where the server exists.")
+    throw noHost()
+  },
+})
+
+export const migrateServerLive = operation({
+  name: "compute.server.migrate_live",
+  input,
+  faults: [badRequest, ...states],
+  load: (ctx, { serverId }) => visibleServer(ctx, serverId),
+  rules: [
+    "os_compute_api:os-migrate-server:migrate_live",
+    "os_compute_api:os-migrate-server:migrate_live:host",
+  ],
+  authorize: (_ctx, { host }, server) => [
+    [`os_compute_api:os-migrate-server:migrate_live${host === null ? "" : ":host"}`, targetOf(server)],
+  ],
+  run: async (ctx, { host }, server): Promise<never> => {
+    checkState(ctx, server, "migrateLive")
+    const own = hostOf(server)
+    if (host !== null) await checkNamed(ctx, host)
+    if (host === own) throw badRequest(`Unable to migrate instance (${server.id}) to current host (${host}).`)
+    throw noHost()
+  },
+})
+
+/** To another host, away from one that is down. */
+export const evacuateServer = operation({
+  name: "compute.server.evacuate",
+  input,
+  faults: [badRequest, evacuationHostNotFound, evacuationUnsupported, ...states],
+  load: (ctx, { serverId }) => visibleServer(ctx, serverId),
+  rule: "os_compute_api:os-evacuate",
+  target: (_ctx, _input, server) => targetOf(server),
+  run: async (ctx, { host }, server): Promise<never> => {
+    if (host !== null && !(await selectHost(ctx.db, host))) throw evacuationHostNotFound(host)
+    if (host !== null && host === server.host) throw badRequest("The target host can't be the same one.")
+    checkState(ctx, server, "evacuate")
+    const own = hostOf(server)
+    if (await isHostReachable(ctx, own)) throw badRequest(`Compute service of ${own} is still in use.`)
+    throw evacuationUnsupported(own)
+  },
+})
