@@ -21,6 +21,7 @@ import {
 } from "./faults.ts"
 import { FenceStore, type FenceUse } from "./fence-store.ts"
 import { followState } from "./follow-state.ts"
+import { interruptGuest, setGuestPassword } from "./guest-commands.ts"
 import { uptimeLine } from "./hypervisor/host-facts.ts"
 import type { Hypervisor } from "./hypervisor/hypervisor.ts"
 import type { ImageCache } from "./image-cache/image-cache.ts"
@@ -263,14 +264,12 @@ class HostAgent implements Agent {
     "vm.take_back": (args) =>
       this.#queues.run(serverIdOf(args.entry), () => takeBack(this.#context, args.entry)),
     "vm.inspect": (args) => inspectMachine(this.#context, checkId(args.serverId)),
-    "vm.plug": (args) =>
-      this.#change(args.serverId, args.fence, "change", () =>
-        plugMachine(this.#context, args.serverId, args.vif),
-      ),
+    "vm.plug": (args) => this.#changeOf(args, () => plugMachine(this.#context, args.serverId, args.vif)),
     "vm.unplug": (args) =>
-      this.#change(args.serverId, args.fence, "change", () =>
-        unplugMachine(this.#context, args.serverId, args.portId),
-      ),
+      this.#changeOf(args, () => unplugMachine(this.#context, args.serverId, args.portId)),
+    "vm.inject_nmi": (args) => this.#changeOf(args, () => interruptGuest(this.#context, args.serverId)),
+    "vm.set_password": (args) =>
+      this.#queues.run(checkId(args.serverId), () => setGuestPassword(this.#context, args)),
     "vm.console_log": (args) => readConsole(this.#context, checkId(args.serverId), args.lines),
     "vm.console": async ({ serverId, kind, streamId }) => {
       const open = () => openConsole(this.#context, checkId(serverId), kind)

@@ -280,6 +280,8 @@ export const agentAnswers = {
   "vm.console_log": Type.Object({ output: text(consoleCharactersMost) }),
   "vm.console": Nothing,
   "vm.diagnostics": VmDiagnostics,
+  "vm.inject_nmi": Nothing,
+  "vm.set_password": Nothing,
   "vm.snapshot": Type.Object({ sizeBytes: Amount }),
   "vm.upload_snapshot": Nothing,
   "vm.discard_snapshot": Nothing,

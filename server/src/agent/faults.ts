@@ -71,6 +71,25 @@ export const agentGuestKeepsDevice = fault(
   (serverId: string) => `The guest of machine ${serverId} does not let go of the device.`,
 )
 
+export const agentGuestAgentMissing = fault(
+  "conflict",
+  "agent.machine.guest_agent_missing",
+  (serverId: string) =>
+    `QEMU guest agent is not enabled for machine ${serverId}: its image has no hw_qemu_guest_agent=yes.`,
+)
+
+export const agentGuestAgentSilent = fault(
+  "conflict",
+  "agent.machine.guest_agent_silent",
+  (serverId: string) => `The agent in the guest of machine ${serverId} does not answer.`,
+)
+
+export const agentGuestRefuses = fault(
+  "conflict",
+  "agent.machine.guest_refuses",
+  (serverId: string, why: string) => `The agent in the guest of machine ${serverId} refuses: ${why}`,
+)
+
 /** PCI has so many places; on q35, behind ports of its own. */
 export const agentPlaceMissing = fault(
   "conflict",

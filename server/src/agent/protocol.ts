@@ -92,6 +92,10 @@ interface AgentArgs {
   /** Connects the machine's screen or serial line to a stream that the agent opens, under this id (`StreamDialer`). */
   "vm.console": { serverId: string; kind: ConsoleKind; streamId: string }
   "vm.diagnostics": { serverId: string }
+  /** An interrupt that the guest cannot mask, on all its processors. */
+  "vm.inject_nmi": { serverId: string; fence: Fence }
+  /** Of the guest's administrator, by the agent that runs in the guest. Kept nowhere. */
+  "vm.set_password": { serverId: string; password: string }
   /** Copies the root disk (qcow2) on the host, for this image; the machine may run. Repeated, it is copied anew. */
   "vm.snapshot": { serverId: string; imageId: string; fence: Fence }
   /** Makes the copy the image's data. It stays on the host until it is discarded, so this may be repeated. */

@@ -217,6 +217,11 @@ export const evacuationUnsupported = fault(
     `Host ${host} is down, and the servers of this cloud stay on the hosts on which they were made: this one goes on ` +
     "when its host is back.",
 )
+export const passwordUnsupported = fault(
+  "unsupported",
+  "compute.server.password_unsupported",
+  () => "Unable to set password on instance",
+)
 /** What Nova has given up, and its sentence. */
 export const apiRemoved = fault(
   "not_found",

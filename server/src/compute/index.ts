@@ -116,7 +116,9 @@ export { explainServer, type ServerExplanation } from "./schedule/explain-server
 export { createAssistedSnapshot, deleteAssistedSnapshot } from "./server/assisted-snapshot.ts"
 export type { AttachedDevice } from "./server/block-device.ts"
 export type { BlockDeviceRequest } from "./server/block-device-request.ts"
+export { changeServerPassword } from "./server/change-password.ts"
 export { getConsoleOutput, getDiagnostics } from "./server/console.ts"
+export { triggerCrashDump } from "./server/crash-dump.ts"
 export { type CreateServersInput, createServers } from "./server/create.ts"
 export { createServerBackup } from "./server/create-backup.ts"
 export { createServerImage } from "./server/create-image.ts"
@@ -125,6 +127,7 @@ export { type EventVerdict, takeServerEvents } from "./server/external-event.ts"
 export { addServerFixedIp, removeServerFixedIp } from "./server/fixed-ip.ts"
 export { addServerFloatingIp, removeServerFloatingIp } from "./server/floating-ip.ts"
 export { clearGuestPassword, showGuestPassword } from "./server/guest-password.ts"
+export { injectNetworkInfo } from "./server/inject-network-info.ts"
 export {
   addServerSecurityGroup,
   attachInterface,
@@ -172,7 +175,7 @@ export {
   serverNoun,
   type VmState,
 } from "./server/server.ts"
-export { shelveServer, unshelveServer } from "./server/shelve.ts"
+export { shelveOffloadServer, shelveServer, unshelveServer } from "./server/shelve.ts"
 export { statesOf, statusOf } from "./server/state.ts"
 export { showServerTopology } from "./server/topology.ts"
 export {

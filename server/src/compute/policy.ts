@@ -90,6 +90,8 @@ export const serverPolicies: readonly PolicyDefault[] = [
     "os-unrescue": "Unrescue a server",
     "os-shelve:shelve": "Shelve server",
     "os-shelve:unshelve": "Unshelve (restore) shelved server",
+    "os-admin-password": "Change the administrative password for a server",
+    "servers:trigger_crash_dump": "Trigger crash dump in a server",
     "os-deferred-delete:force": "Force delete a server before deferred cleanup",
   }),
   ...rules(adminOnly, {
@@ -102,6 +104,7 @@ export const serverPolicies: readonly PolicyDefault[] = [
     "servers:create:zero_disk_flavor": "Create a server with a flavor that has no disk of its own",
     "compute:servers:create:requested_destination": "Create a server on the requested compute service host",
     "network:attach_external_network": "Attach an unshared external network to a server",
+    "os-admin-actions:inject_network_info": "Inject network information into the server",
     "os-evacuate": "Evacuate a server from a failed host to a new host",
     "os-migrate-server:migrate": "Cold migrate a server without specifying a host",
     "os-migrate-server:migrate:host": "Cold migrate a server to a specified host",

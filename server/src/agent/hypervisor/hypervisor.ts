@@ -198,6 +198,13 @@ export interface OffersConsoles {
   openConsole(handle: VmHandle, kind: ConsoleKind): Promise<Duplex>
 }
 
+export interface ReachesGuests {
+  /** An interrupt that cannot be masked, on all processors of a machine that runs or is paused. */
+  injectNmi(handle: VmHandle): Promise<void>
+  /** By the agent that runs in the guest. A guest without one is a fault, and so is what it refuses. */
+  setPassword(handle: VmHandle, user: string, password: string): Promise<void>
+}
+
 export function canHotplugVifs(hypervisor: Hypervisor): hypervisor is Hypervisor & HotplugsVifs {
   return "plugVif" in hypervisor && "unplugVif" in hypervisor
 }
@@ -220,4 +227,8 @@ export function canSuspend(hypervisor: Hypervisor): hypervisor is Hypervisor & S
 
 export function canOfferConsoles(hypervisor: Hypervisor): hypervisor is Hypervisor & OffersConsoles {
   return "openConsole" in hypervisor
+}
+
+export function canReachGuests(hypervisor: Hypervisor): hypervisor is Hypervisor & ReachesGuests {
+  return "injectNmi" in hypervisor
 }

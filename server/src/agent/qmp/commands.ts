@@ -49,6 +49,11 @@ export async function pressPowerButton(qmp: Qmp): Promise<void> {
   await qmp.execute("system_powerdown")
 }
 
+/** On every processor, where it cannot be masked. */
+export async function injectNmi(qmp: Qmp): Promise<void> {
+  await qmp.execute("inject-nmi")
+}
+
 export async function resetGuest(qmp: Qmp): Promise<void> {
   await qmp.execute("system_reset")
 }

@@ -15,12 +15,14 @@ import { type Route, reply, route } from "../../platform/http/wire.ts"
 import {
   addServerSecurityGroup,
   apiRemoved,
+  changeServerPassword,
   confirmResize,
   createServerBackup,
   createServerImage,
   forceDeleteServer,
   getConsoleOutput,
   hardRebootServer,
+  injectNetworkInfo,
   lockServer,
   pauseServer,
   rebootServer,
@@ -30,24 +32,27 @@ import {
   resizeServer,
   resumeServer,
   revertResize,
+  shelveOffloadServer,
   shelveServer,
   showRebuiltServer,
   showServer,
   startServer,
   stopServer,
   suspendServer,
+  triggerCrashDump,
   unlockServer,
   unpauseServer,
   unrescueServer,
   unshelveServer,
 } from "../index.ts"
 import { consoleActions } from "./remote-consoles.ts"
-import { bodyOf, name } from "./schema-parts.ts"
+import { bodyOf, bodyWith, name } from "./schema-parts.ts"
 import { type Action, type Asked, action, actionNamed, bareAction, namesIn } from "./server-action.ts"
 import { addressActions } from "./server-address-actions.ts"
 import { moveActions } from "./server-moves.ts"
 import { rebuildAction } from "./server-rebuild.ts"
 import {
+  adminPass,
   anything,
   consoleOutputSchema,
   createBackupSchema,
@@ -140,6 +145,8 @@ const bare = {
   shelve: shelveServer,
   unlock: unlockServer,
   forceDelete: forceDeleteServer,
+  injectNetworkInfo,
+  shelveOffload: shelveOffloadServer,
 }
 
 const actions: Readonly<Record<string, Action>> = {
@@ -193,6 +200,18 @@ const actions: Readonly<Record<string, Action>> = {
   }),
   ...consoleActions,
   ...moveActions,
+  changePassword: action({
+    operation: changeServerPassword,
+    schema: bodyOf("changePassword", { adminPass }, ["adminPass"]),
+    run: (ctx, { serverId, body }) =>
+      changeServerPassword(ctx, { serverId, password: body.changePassword.adminPass }),
+  }),
+  trigger_crash_dump: action({
+    operation: triggerCrashDump,
+    min: "2.17",
+    schema: bodyWith("trigger_crash_dump", Type.Null()),
+    run: (ctx, { serverId }) => triggerCrashDump(ctx, { serverId }),
+  }),
   ...addressActions,
   addSecurityGroup: action({
     operation: addServerSecurityGroup,

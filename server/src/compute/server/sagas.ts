@@ -1,3 +1,4 @@
+import { crashDumpSaga } from "./crash-dump.saga.ts"
 import { createServerSaga, createServerWithVolumesSaga } from "./create.saga.ts"
 import { createBackupSaga } from "./create-backup.saga.ts"
 import { createImageSaga } from "./create-image.saga.ts"
@@ -17,7 +18,7 @@ import {
 import { rebuildOnVolumeSaga, rebuildServerSaga } from "./rebuild.saga.ts"
 import { rescueServerSaga, unrescueServerSaga } from "./rescue.saga.ts"
 import { resizeServerSaga, revertResizeSaga } from "./resize.saga.ts"
-import { shelveServerSaga, unshelveServerSaga } from "./shelve.saga.ts"
+import { shelveOffloadSaga, shelveServerSaga, unshelveServerSaga } from "./shelve.saga.ts"
 import { attachVolumeSaga, detachVolumeSaga } from "./volume.saga.ts"
 
 export const serverSagas = [
@@ -30,6 +31,7 @@ export const serverSagas = [
   createBackupSaga,
   createImageSaga,
   createVolumeImageSaga,
+  crashDumpSaga,
   deleteServerSaga,
   hardRebootServerSaga,
   pauseServerSaga,
@@ -40,6 +42,7 @@ export const serverSagas = [
   resizeServerSaga,
   resumeServerSaga,
   revertResizeSaga,
+  shelveOffloadSaga,
   shelveServerSaga,
   startServerSaga,
   stopServerSaga,

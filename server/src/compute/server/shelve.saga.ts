@@ -30,6 +30,21 @@ function withImage(s: StepContext<ShelveParams, object>, imageId: string): Snaps
 
 const shelveEnd = { event: "shelve_offload", part: "compute_shelve_instance" }
 
+/** The machine goes, its room with it; a host that the row no longer names has none. */
+async function offload(s: StepContext<TaskParams, object>, host: string | null) {
+  const { ctx, params } = s
+  if (await isFinished(ctx, params)) return
+  const server = await heldServer(ctx, params)
+  const command = { serverId: params.serverId, fence: fenceOf(s) }
+  if (host !== null) await callAgent(ctx, host, "vm.destroy", command, { signal: s.signal })
+  await bindServerPorts(ctx, server, "")
+  const changes = { powerState: powerStates.shutdown, host: null, availabilityZone: null }
+  return withLog(async (tx) => {
+    await releaseAllocation(tx, params.serverId)
+    await finishTaskIn(tx, ctx, params, { vmState: "shelved_offloaded", ...changes }, shelveEnd)
+  })
+}
+
 export const shelveServerSaga = saga<ShelveParams>("compute.server.shelve", 1)
   .step("snapshot", {
     do: async (s) => {
@@ -62,25 +77,7 @@ export const shelveServerSaga = saga<ShelveParams>("compute.server.shelve", 1)
   })
   .step("offload", {
     waits: true,
-    do: async (s) => {
-      const { ctx, params } = s
-      if (await isFinished(ctx, params)) return
-      const server = await heldServer(ctx, params)
-      const { host } = s.out.snapshot
-      await callAgent(
-        ctx,
-        host,
-        "vm.destroy",
-        { serverId: params.serverId, fence: fenceOf(s) },
-        { signal: s.signal },
-      )
-      await bindServerPorts(ctx, server, "")
-      const changes = { powerState: powerStates.shutdown, host: null, availabilityZone: null }
-      return withLog(async (tx) => {
-        await releaseAllocation(tx, params.serverId)
-        await finishTaskIn(tx, ctx, params, { vmState: "shelved_offloaded", ...changes }, shelveEnd)
-      })
-    },
+    do: (s) => offload(s, s.out.snapshot.host),
     timeoutMs: 180_000,
   })
   // Unshelving makes it again from the image, and so it does of a server that did not leave its host.
@@ -92,6 +89,20 @@ export const shelveServerSaga = saga<ShelveParams>("compute.server.shelve", 1)
       shelveEnd,
     )
   })
+
+export interface OffloadParams extends TaskParams {
+  /** Where the machine may still be. */
+  host: string | null
+}
+
+/** The second half of it, again. */
+export const shelveOffloadSaga = saga<OffloadParams>("compute.server.shelve_offload", 1)
+  .step("offload", {
+    waits: true,
+    do: (s) => offload(s, s.params.host),
+    timeoutMs: 180_000,
+  })
+  .onUnwound((s) => abandonTask(s, {}, shelveEnd))
 
 export interface UnshelveParams extends TaskParams {
   imageId: string | null

@@ -16,7 +16,7 @@ import { snapshotProperties } from "./create-image.ts"
 import { bootImage, imageFacts, keptImage } from "./image.ts"
 import { targetOf, visibleServer } from "./read.ts"
 import { isVolumeBacked } from "./server.ts"
-import { shelveServerSaga, unshelveServerSaga } from "./shelve.saga.ts"
+import { shelveOffloadSaga, shelveServerSaga, unshelveServerSaga } from "./shelve.saga.ts"
 import { changeServer } from "./store.ts"
 import { beginTask, checkState } from "./task.ts"
 
@@ -60,6 +60,25 @@ export const shelveServer = operation({
         })
         return { imageId, isStopped }
       },
+    })
+  },
+})
+
+/** What is left of a server that was shelved and could not leave its host. */
+export const shelveOffloadServer = operation({
+  name: "compute.server.shelve_offload",
+  input: Type.Object({ serverId: Type.String() }),
+  faults: states,
+  load: (ctx, input) => visibleServer(ctx, input.serverId),
+  rule: "os_compute_api:os-shelve:shelve_offload",
+  target: (_ctx, _input, server) => targetOf(server),
+  run: async (ctx, _input, server) => {
+    await beginTask(ctx, {
+      serverId: server.id,
+      action: "shelveOffload",
+      event: "shelve_offload",
+      saga: shelveOffloadSaga,
+      more: (_tx, { host }) => ({ host }),
     })
   },
 })

@@ -99,6 +99,13 @@ export const actionRules = {
     taskState: "unshelving",
   },
   rescue: { ...common, action: "rescue", vmStates: ["active", "stopped", "error"], taskState: "rescuing" },
+  triggerCrashDump: {
+    ...common,
+    action: "trigger_crash_dump",
+    vmStates: ["active", "paused", "rescued", "resized", "error"],
+    taskState: null,
+  },
+  changePassword: { ...common, action: "changePassword", vmStates: ["active"], taskState: null },
   migrate: { ...common, action: "migrate", vmStates: ["active", "stopped"], taskState: null },
   migrateLive: { ...common, action: "os-migrateLive", vmStates: ["active", "paused"], taskState: null },
   evacuate: {

@@ -426,6 +426,26 @@ export const sagaCases: Readonly<Record<string, SagaCaseEntry>> = {
     unwound: (step) => (step === "snapshot" ? active : { status: "SHELVED" }),
     check: imageUnless(["snapshot"]),
   }),
+  "compute.server.shelve_offload": ofServer({
+    // As one whose host did not answer when it was shelved.
+    before: async (ctx, server, settled) => {
+      await compute.shelveServer(ctx, id(server))
+      await settled()
+      await ctx.db
+        .updateTable("compute.server")
+        .set({ vm_state: "shelved", host: "host1" })
+        .where("id", "=", server.id)
+        .execute()
+    },
+    begin: (ctx, server) => compute.shelveOffloadServer(ctx, id(server)),
+    done: shelved,
+    unwound: { status: "SHELVED" },
+  }),
+  "compute.server.trigger_crash_dump": ofServer({
+    begin: (ctx, server) => compute.triggerCrashDump(ctx, id(server)),
+    done: active,
+    unwound: active,
+  }),
   "compute.server.unshelve": ofServer({
     before: (ctx, server) => compute.shelveServer(ctx, id(server)),
     begin: (ctx, server) => compute.unshelveServer(ctx, id(server)),

@@ -48,3 +48,5 @@ export function bootText(facts: ConsoleFacts, bootedAt: string): string {
 
 export const powerOffText = "[   42.000000] reboot: Power down\r\n"
 export const restartText = "[   42.000000] reboot: Restarting system\r\n"
+export const nmiText = "[   42.000000] Uhhuh. NMI received for unknown reason 30 on CPU 0.\r\n"
+export const passwordText = (user: string) => `password of ${user} changed\r\n`

@@ -31,6 +31,7 @@ import type {
   OffersConsoles,
   PluggedVif,
   PlugsVolumes,
+  ReachesGuests,
   RunningCopy,
   RunningMirror,
   Suspends,
@@ -41,7 +42,7 @@ import type {
   WantedMirror,
 } from "../hypervisor.ts"
 import "./config.ts" // declares the section where a program makes this
-import { bootText, powerOffText, restartText } from "./console-text.ts"
+import { bootText, nmiText, passwordText, powerOffText, restartText } from "./console-text.ts"
 import { emptyQcow2 } from "./empty-qcow2.ts"
 import { fakeScreen, fakeSerial } from "./fake-console.ts"
 import { type FakeMachine, isOn, lockedBy } from "./fake-machine.ts"
@@ -54,7 +55,15 @@ const controlIntervalMs = 250
 const driverName = "fake"
 
 export class FakeHypervisor
-  implements Hypervisor, HotplugsVifs, PlugsVolumes, MovesVolumes, TakesSnapshots, Suspends, OffersConsoles
+  implements
+    Hypervisor,
+    HotplugsVifs,
+    PlugsVolumes,
+    MovesVolumes,
+    TakesSnapshots,
+    Suspends,
+    OffersConsoles,
+    ReachesGuests
 {
   readonly name = driverName
   readonly #options: FakeOptions
@@ -369,6 +378,18 @@ export class FakeHypervisor
     this.#consoles.set(serverId, all.add(console))
     console.once("close", () => all.delete(console))
     return console
+  }
+
+  injectNmi = (handle: VmHandle) => this.#sayToGuest("injectNmi", handle, nmiText)
+  setPassword = (handle: VmHandle, user: string) =>
+    this.#sayToGuest("setPassword", handle, passwordText(user))
+
+  async #sayToGuest(operation: string, handle: VmHandle, text: string): Promise<void> {
+    await this.#step(operation, handle.serverId)
+    const machine = this.#existing(handle)
+    if (!isOn(machine)) throw agentMachineStateWrong("reach the guest of", machine.state.power)
+    machine.console.push(text)
+    this.#keep(machine)
   }
 
   /** As the sockets of a process that has ended. */

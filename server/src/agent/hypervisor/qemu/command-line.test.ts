@@ -258,3 +258,19 @@ test("a property that this host cannot do is refused with what would be right", 
   const uefi = line({ properties: { hw_firmware_type: "uefi" } }, { firmware })
   assert.match(after(uefi, "-drive").join(" "), /file=\/code.fd,readonly=on .*firmware-variables.fd/)
 })
+
+test("a guest whose image has an agent gets its channel, and nothing else another place", () => {
+  const without = devices(line())
+  const args = line({ properties: { hw_qemu_guest_agent: "yes" } })
+  assert.deepEqual(
+    devices(args).filter(({ id }) => id !== "serial1-port" && id !== "agent0-port"),
+    without,
+  )
+  assert.ok(devices(args).some(({ name }) => name === "org.qemu.guest_agent.0"))
+  assert.ok(after(args, "-chardev").some((text) => text.startsWith("socket,id=agent0,path=/var/kumoi,,1/")))
+  assert.ok(
+    !after(line({ properties: { hw_qemu_guest_agent: "no" } }), "-chardev")
+      .join()
+      .includes("agent0"),
+  )
+})

@@ -18,6 +18,7 @@ import {
   volumeObjects,
 } from "./devices.ts"
 import { diskFiles } from "./disks.ts"
+import { hasGuestAgent } from "./guest-agent.ts"
 import type { RunDirectory } from "./run-directory.ts"
 
 export interface MachineOptions {
@@ -54,6 +55,7 @@ export function commandLine(directory: RunDirectory, input: EnsureInput, options
     ...disks(directory, input),
     ...interfaces(input, options),
     ...extras(spec),
+    ...guestAgent(directory, spec),
     ...volumes(input),
     ...directBoot(input),
     // The agent lets it go (`cont`) once it listens to the events.
@@ -254,6 +256,26 @@ function extras(spec: VmSpec): string[] {
     "rng-builtin,id=rng0",
     ...devices.flatMap((d) => ["-device", device(d)]),
     ...(watchdog === "disabled" ? [] : ["-action", `watchdog=${watchdog}`]),
+  ]
+}
+
+/** After what every machine has: with it or without, the others keep their places. */
+function guestAgent(directory: RunDirectory, spec: VmSpec): string[] {
+  if (!hasGuestAgent(spec)) return []
+  const socket = { id: "agent0", path: directory.agentSocket, server: true, wait: false }
+  return [
+    "-chardev",
+    keyValues("socket", socket),
+    "-device",
+    device({ driver: "virtio-serial-pci", id: "serial1-port" }),
+    "-device",
+    device({
+      driver: "virtserialport",
+      id: "agent0-port",
+      bus: "serial1-port.0",
+      chardev: "agent0",
+      name: "org.qemu.guest_agent.0",
+    }),
   ]
 }
 

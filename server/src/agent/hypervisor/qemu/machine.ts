@@ -1,6 +1,6 @@
 // One QEMU process and what we know of it. The end of the QMP connection tells of its death at once; the driver's
 // tick (`check`) is the second way, for when the connection could not be had.
-import { appendFileSync, chmodSync, readFileSync, writeFileSync } from "node:fs"
+import { appendFileSync, chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs"
 import type { Clock } from "../../../platform/clock/clock.ts"
 import { eventually } from "../../../platform/clock/clock.ts"
 import { type DetachedProcess, startDetached } from "../../../platform/exec/detach.ts"
@@ -103,6 +103,7 @@ export class QemuMachine {
       for (const path of [this.directory.qmpSocket, this.directory.vncSocket, this.directory.serialSocket]) {
         chmodSync(path, 0o600)
       }
+      if (existsSync(this.directory.agentSocket)) chmodSync(this.directory.agentSocket, 0o600)
       this.#shieldHost()
     } catch (error) {
       await endProcess(identity, { graceMs: sigtermGraceMs })

@@ -10,7 +10,7 @@ import type { Logger } from "../../../platform/log/log.ts"
 import { EventHub } from "../../event-queue.ts"
 import { agentMachineNotFound, agentMachineStateWrong } from "../../faults.ts"
 import type { ConsoleKind, DiskSpec, VmDiagnostics, VmState } from "../../protocol.ts"
-import { queryStatus } from "../../qmp/index.ts"
+import { injectNmi, queryStatus } from "../../qmp/index.ts"
 import { readStateFile, writeStateFile } from "../../state-file.ts"
 import type { VolumeKeys } from "../../volumes/volume-keys.ts"
 import { readHostFacts } from "../host-facts.ts"
@@ -25,6 +25,7 @@ import type {
   OffersConsoles,
   PluggedVif,
   PlugsVolumes,
+  ReachesGuests,
   RunningCopy,
   RunningMirror,
   Suspends,
@@ -44,6 +45,7 @@ import { copyVolumes, endCopies } from "./copy-volume.ts"
 import { diagnose } from "./diagnostics.ts"
 import { diskFiles, ensureDisks } from "./disks.ts"
 import { findFirmware } from "./firmware.ts"
+import { setGuestPassword } from "./guest-agent.ts"
 import { driverName, handleOf, type StoredHandle } from "./handle.ts"
 import { hotplugVif, hotunplugVif } from "./hotplug.ts"
 import { findByPidFile, readSpec } from "./left-behind.ts"
@@ -91,7 +93,15 @@ const defaultTcgCacheMib = 128
 const haltedByAgent: ReadonlySet<string> = new Set(["prelaunch", "paused", "finish-migrate", "postmigrate"])
 
 export class QemuHypervisor
-  implements Hypervisor, HotplugsVifs, PlugsVolumes, MovesVolumes, TakesSnapshots, Suspends, OffersConsoles
+  implements
+    Hypervisor,
+    HotplugsVifs,
+    PlugsVolumes,
+    MovesVolumes,
+    TakesSnapshots,
+    Suspends,
+    OffersConsoles,
+    ReachesGuests
 {
   readonly name = driverName
   readonly #options: QemuOptions
@@ -306,6 +316,16 @@ export class QemuHypervisor
 
   async openConsole(handle: VmHandle, kind: ConsoleKind): Promise<Socket> {
     return await connectConsole(this.#directory(handle.serverId), kind)
+  }
+
+  async injectNmi(handle: VmHandle): Promise<void> {
+    await injectNmi(await (await this.#machine(handle.serverId)).qmp("interrupt"))
+  }
+
+  async setPassword(handle: VmHandle, user: string, password: string): Promise<void> {
+    const { machine, spec } = await this.#existing(handle)
+    if (!machine.isAlive) throw agentMachineStateWrong("reach the guest of", machine.state.power)
+    await setGuestPassword(machine.directory, spec.spec, { user, password })
   }
 
   /** The machine's process, for status and tests; -1 when it does not run. */

@@ -26,6 +26,8 @@ export interface RunDirectory {
   qmpSocket: string
   vncSocket: string
   serialSocket: string
+  /** Of the guest's agent, where the image says that there is one. */
+  agentSocket: string
   /** The guest's memory while it is suspended, and the command line that takes it up. */
   memory: string
   savedLine: string
@@ -62,6 +64,7 @@ export function runDirectory(vmsDir: string, serverId: string): RunDirectory {
     qmpSocket: join(sockets, "qmp.sock"),
     vncSocket: join(sockets, "vnc.sock"),
     serialSocket: join(sockets, "serial.sock"),
+    agentSocket: join(sockets, "agent.sock"),
     memory: join(root, "memory"),
     savedLine: join(root, "memory.json"),
     startedLine: join(root, "started.json"),
@@ -88,7 +91,8 @@ export function hasSavedMemory(directory: RunDirectory): boolean {
 
 /** Nothing of a machine that does not run is left outside its own directory. */
 export function removeSockets(directory: RunDirectory): void {
-  for (const path of [directory.qmpSocket, directory.vncSocket, directory.serialSocket]) {
+  const { qmpSocket, vncSocket, serialSocket, agentSocket } = directory
+  for (const path of [qmpSocket, vncSocket, serialSocket, agentSocket]) {
     rmSync(path, { force: true })
   }
   rmSync(directory.keys, { recursive: true, force: true })

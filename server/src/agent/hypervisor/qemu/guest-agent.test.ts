@@ -1,0 +1,96 @@
+// Against something that speaks as qemu-ga does on its side of the channel.
+import assert from "node:assert/strict"
+import { mkdtempSync, rmSync } from "node:fs"
+import { createServer, type Socket } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { test } from "node:test"
+import { newUuid } from "../../../platform/ids/ids.ts"
+import { exampleSpec } from "../../testing/example-spec.ts"
+import { setGuestPassword } from "./guest-agent.ts"
+import { makeRunDirectory, runDirectory } from "./run-directory.ts"
+
+type Heard = { execute: string; arguments: Record<string, unknown> }
+
+async function withGuest(
+  answer: (heard: Heard, socket: Socket) => void,
+  use: (set: (properties?: Record<string, string>) => Promise<void>) => Promise<void>,
+): Promise<Heard[]> {
+  const dir = mkdtempSync(join(tmpdir(), "kumoi-guest-agent-"))
+  const serverId = newUuid()
+  const directory = runDirectory(dir, serverId)
+  await makeRunDirectory(directory)
+  const all: Heard[] = []
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on("error", () => {})
+    let text = ""
+    socket.on("data", (chunk) => {
+      text += chunk.toString("latin1").replaceAll("\xff", "")
+      for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n")) {
+        const heard: Heard = JSON.parse(text.slice(0, end))
+        text = text.slice(end + 1)
+        all.push(heard)
+        answer(heard, socket)
+      }
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(directory.agentSocket, resolve))
+  try {
+    await use((properties = { hw_qemu_guest_agent: "yes" }) =>
+      setGuestPassword(
+        directory,
+        { ...exampleSpec(serverId), properties },
+        { user: "root", password: "s3crét" },
+        200,
+      ),
+    )
+  } finally {
+    for (const socket of sockets) socket.destroy()
+    await new Promise<void>((resolve) => server.close(() => resolve()))
+    rmSync(dir, { recursive: true, force: true })
+  }
+  return all
+}
+
+const sync = (heard: Heard) => `\xff${JSON.stringify({ return: heard.arguments.id })}\n`
+const say = (socket: Socket, text: string) => socket.write(Buffer.from(text, "latin1"))
+
+test("the guest is told who and what, after what was left of others is passed over", async () => {
+  const heard = await withGuest(
+    (each, socket) => {
+      if (each.execute !== "guest-sync-delimited") return say(socket, '{"return": {}}\n')
+      say(socket, `turn": 7}\n{"return": 5}\n`)
+      say(socket, sync(each))
+    },
+    (set) => set(),
+  )
+  const [, told] = heard
+  assert.equal(told?.execute, "guest-set-user-password")
+  const password = Buffer.from("s3crét").toString("base64")
+  assert.deepEqual(told?.arguments, { username: "root", password, crypted: false })
+})
+
+test("a refusal is told with its reason, a silent guest as silent, and one without an agent as such", async () => {
+  const refuse = { error: { class: "GenericError", desc: "no such user" } }
+  await withGuest(
+    (each, socket) =>
+      say(socket, each.execute === "guest-sync-delimited" ? sync(each) : `${JSON.stringify(refuse)}\n`),
+    (set) => assert.rejects(set(), { code: "agent.machine.guest_refuses", message: /no such user/ }),
+  )
+  const silent = { code: "agent.machine.guest_agent_silent" }
+  await withGuest(
+    () => {},
+    (set) => assert.rejects(set(), silent),
+  )
+  await withGuest(
+    (_each, socket) => socket.destroy(),
+    (set) => assert.rejects(set(), silent),
+  )
+  const heard = await withGuest(
+    () => {},
+    (set) => assert.rejects(set({}), { code: "agent.machine.guest_agent_missing" }),
+  )
+  assert.deepEqual(heard, [])
+})
