@@ -924,6 +924,7 @@ create table compute.server (
   resize_vcpus integer,
   resize_ram_mib integer,
   has_volumes boolean default false not null,
+  soft_deleted_at timestamp with time zone,
   constraint server_pkey PRIMARY KEY (id)
 );
 CREATE INDEX server_all ON compute.server USING btree (created_at DESC, id DESC) WHERE (deleted_at IS NULL);
@@ -939,6 +940,7 @@ CREATE UNIQUE INDEX server_number_key ON compute.server USING btree (number);
 CREATE INDEX server_of_group ON compute.server USING btree (server_group_id) WHERE (deleted_at IS NULL);
 CREATE INDEX server_project ON compute.server USING btree (project_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
 CREATE INDEX server_reservation ON compute.server USING btree (reservation_id);
+CREATE INDEX server_soft_deleted ON compute.server USING btree (soft_deleted_at) WHERE ((soft_deleted_at IS NOT NULL) AND (deleted_at IS NULL));
 CREATE INDEX server_state ON compute.server USING btree (vm_state, created_at DESC, id DESC) WHERE ((deleted_at IS NULL) AND (vm_state <> 'active'::text));
 CREATE INDEX server_tags ON compute.server USING gin (tags) WHERE (deleted_at IS NULL);
 CREATE INDEX server_task ON compute.server USING btree (task_state) WHERE (task_state IS NOT NULL);

@@ -40,6 +40,13 @@ export const computeConfig = configSection(
       },
       { description: "Default limits of a project; -1 is unlimited." },
     ),
+    reclaimIntervalMs: Type.Integer({
+      default: 0,
+      minimum: 0,
+      description:
+        "A server that a user deletes is only switched off for so long, with all that it has, and may be restored " +
+        "(`restore`); then it goes. 0: it goes at once. `forceDelete` does not wait.",
+    }),
     deletedServersKeepMs: Type.Integer({
       default: 90 * 24 * 3_600_000,
       minimum: 60_000,

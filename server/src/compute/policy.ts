@@ -92,6 +92,7 @@ export const serverPolicies: readonly PolicyDefault[] = [
     "os-shelve:unshelve": "Unshelve (restore) shelved server",
     "os-admin-password": "Change the administrative password for a server",
     "servers:trigger_crash_dump": "Trigger crash dump in a server",
+    "os-deferred-delete:restore": "Restore a soft deleted server",
     "os-deferred-delete:force": "Force delete a server before deferred cleanup",
   }),
   ...rules(adminOnly, {

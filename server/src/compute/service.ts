@@ -12,6 +12,7 @@ import { quotaPolicies } from "./quota/policy.ts"
 import { computeQuota } from "./quota/resources.ts"
 import { startScheduler } from "./schedule/start.ts"
 import { pruneReconciler } from "./server/prune.reconciler.ts"
+import { reclaimReconciler } from "./server/reclaim.reconciler.ts"
 import { serverSagas } from "./server/sagas.ts"
 import { serverGroupPolicies } from "./server-group/policy.ts"
 import type {} from "./tables.ts"
@@ -35,7 +36,7 @@ export const computeService: Service = {
   ],
   quota: computeQuota,
   sagas: serverSagas,
-  reconcilers: [machinesReconciler, pruneReconciler],
+  reconcilers: [machinesReconciler, pruneReconciler, reclaimReconciler],
   seed: seedFlavors,
   start: startScheduler,
   work: workForHosts,

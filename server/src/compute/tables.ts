@@ -193,6 +193,7 @@ export interface ServerTable {
   resize_vcpus: number | null
   resize_ram_mib: number | null
   has_volumes: Generated<boolean>
+  soft_deleted_at: Timestamp | null
 }
 
 export interface ServerActionTable {

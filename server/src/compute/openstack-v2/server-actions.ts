@@ -30,6 +30,7 @@ import {
   rescueServer,
   resetServerState,
   resizeServer,
+  restoreServer,
   resumeServer,
   revertResize,
   shelveOffloadServer,
@@ -145,6 +146,7 @@ const bare = {
   shelve: shelveServer,
   unlock: unlockServer,
   forceDelete: forceDeleteServer,
+  restore: restoreServer,
   injectNetworkInfo,
   shelveOffload: shelveOffloadServer,
 }

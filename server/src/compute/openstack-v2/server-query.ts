@@ -110,7 +110,6 @@ const knownFilters: ReadonlySet<string> = new Set([
   ...pagingParameters,
   ...Object.values(aliases),
   "tenant_id",
-  "soft_deleted",
 ])
 
 /** For documents. Filters beyond the open ones are for administrators. */
@@ -221,8 +220,8 @@ const readers: Readonly<Record<string, (value: string) => readonly string[]>> = 
 function readFilters(text: Text, version: Microversion): Record<string, Filters[string]> {
   const filters: Record<string, readonly string[]> = {}
   for (const [key, name, field] of fields) {
-    // Whose servers they are says the list itself.
-    if (!field.abilities.filter || key === "projectId") continue
+    // Whose servers they are says the list itself, and which deleted ones is said below.
+    if (!field.abilities.filter || key === "projectId" || key === "softDeleted") continue
     const used = [name, aliases[name] ?? name].find((each) => text(each) !== undefined)
     const values = used === undefined ? null : readFilter(field, used, text(used) ?? "", readers[name])
     if (values !== null) filters[key] = values
@@ -230,8 +229,17 @@ function readFilters(text: Text, version: Microversion): Record<string, Filters[
   const [since, before] = [text("changes-since"), text("changes-before")]
   // Who asks for changes is told of deleted servers, too.
   if (since === undefined && before === undefined) filters.deleted ??= ["false"]
+  addSoftDeleted(filters, text("soft_deleted"))
   const changes = readChanges(since, atLeast(version, "2.66") ? before : undefined)
   return changes.length > 0 ? { ...filters, updatedAt: changes } : filters
+}
+
+/** Those that are deleted for a while are with the deleted ones, unless it is said otherwise. */
+function addSoftDeleted(filters: Record<string, readonly string[]>, said: string | undefined): void {
+  const isDeleted = filters.deleted?.[0]
+  if (isDeleted === "false" && !looseBoolean(said)) filters.softDeleted = ["false"]
+  if (isDeleted !== "true" || (said !== undefined && !looseBoolean(said))) return
+  filters.deleted = ["gone"]
 }
 
 export function readPeriod(since: string | undefined, before: string | undefined) {

@@ -54,3 +54,13 @@ export async function enforceGrowth(
   const add = { ...(cores > 0 && { cores }), ...(ram > 0 && { ram }) }
   await enforceQuota(ctx, tx, computeQuota, { projectId, userId, add })
 }
+
+/** For one that was deleted for a while and counts again, in the transaction that says so. */
+export async function enforceReturn(
+  ctx: Ctx,
+  tx: Tx,
+  { projectId, userId, flavor: { vcpus, ramMib } }: { projectId: string; userId: string; flavor: Size },
+): Promise<void> {
+  const add = { instances: 1, cores: vcpus, ram: ramMib }
+  await enforceQuota(ctx, tx, computeQuota, { projectId, userId, add })
+}

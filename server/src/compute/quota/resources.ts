@@ -2,14 +2,14 @@
 import { sql } from "kysely"
 import { countOf, declareQuota, type Limits, resourcesOf, sumOf } from "../../quota/index.ts"
 
-/** Every server that is not deleted, as Nova counts. */
+/** Every server that is not deleted, if only for a while, as Nova counts; one that is restored counts at once. */
 const servers = {
   table: sql`compute.server`,
-  where: sql`deleted_at is null`,
+  where: sql`deleted_at is null and (vm_state <> 'soft-delete' or coalesce(task_state, '') = 'restoring')`,
   userColumn: "user_id",
 }
 const serverGroups = { table: sql`compute.server_group`, userColumn: "user_id" }
-const membersOfGroup = { table: servers.table, where: servers.where, within: "server_group_id" }
+const membersOfGroup = { table: servers.table, where: sql`deleted_at is null`, within: "server_group_id" }
 const keyPairsOfUser = { table: sql`compute.keypair`, within: "user_id" }
 const unlimited = () => -1
 

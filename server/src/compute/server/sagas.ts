@@ -19,6 +19,7 @@ import { rebuildOnVolumeSaga, rebuildServerSaga } from "./rebuild.saga.ts"
 import { rescueServerSaga, unrescueServerSaga } from "./rescue.saga.ts"
 import { resizeServerSaga, revertResizeSaga } from "./resize.saga.ts"
 import { shelveOffloadSaga, shelveServerSaga, unshelveServerSaga } from "./shelve.saga.ts"
+import { restoreServerSaga, softDeleteServerSaga } from "./soft-delete.saga.ts"
 import { attachVolumeSaga, detachVolumeSaga } from "./volume.saga.ts"
 
 export const serverSagas = [
@@ -42,6 +43,8 @@ export const serverSagas = [
   resizeServerSaga,
   resumeServerSaga,
   revertResizeSaga,
+  restoreServerSaga,
+  softDeleteServerSaga,
   shelveOffloadSaga,
   shelveServerSaga,
   startServerSaga,

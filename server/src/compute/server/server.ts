@@ -46,6 +46,8 @@ export const taskStates = [
   "block_device_mapping",
   "spawning",
   "deleting",
+  "soft-deleting",
+  "restoring",
   "powering-on",
   "powering-off",
   "rebooting",
@@ -226,11 +228,14 @@ export const serverNoun = noun({
     launchedAt: nullable(byPattern(time(at("launched_at"), listed), timeText("launched_at"))),
     terminatedAt: nullable(byPattern(time(at("terminated_at"), listed), timeText("terminated_at"))),
     deletedAt: nullable(time(at("deleted_at"))),
-    deleted: filterOnly(([isDeleted]) =>
-      isDeleted === "true"
-        ? sql<boolean>`${at("deleted_at")} is not null`
-        : sql<boolean>`${at("deleted_at")} is null`,
-    ),
+    softDeletedAt: nullable(time(at("soft_deleted_at"), kept)),
+    /** `gone`: also those that are deleted for a while. */
+    deleted: filterOnly(([which]) => {
+      if (which === "false") return sql<boolean>`${at("deleted_at")} is null`
+      const isDeleted = sql<boolean>`${at("deleted_at")} is not null`
+      return which === "gone" ? sql<boolean>`(${isDeleted} or ${at("vm_state")} = 'soft-delete')` : isDeleted
+    }),
+    softDeleted: filterOnly(() => sql<boolean>`${at("vm_state")} <> 'soft-delete'`),
   },
   visible: (viewer: ServerViewer) => {
     const { row } = visibleTo(viewer, at("project_id"))

@@ -44,6 +44,14 @@ export const actionRules = {
     mustHaveLaunched: false,
     honoursLock: true,
   },
+  // Not in the middle of a task, of which half would be kept.
+  softDelete: {
+    ...common,
+    action: "delete",
+    vmStates: ["active", "stopped", "paused", "suspended", "rescued", "resized", "error"],
+    taskState: "soft-deleting",
+  },
+  restore: { ...common, action: "restore", vmStates: ["soft-delete"], taskState: "restoring" },
   start: { ...common, action: "start", vmStates: ["stopped"], taskState: "powering-on" },
   stop: { ...common, action: "stop", vmStates: ["active", "error"], taskState: "powering-off" },
   rebootSoft: { ...common, action: "reboot", vmStates: ["active"], taskState: "rebooting" },

@@ -42,6 +42,7 @@ export type NewServer = Omit<
   | "createdAt"
   | "updatedAt"
   | "launchedAt"
+  | "softDeletedAt"
   | "terminatedAt"
   | "deletedAt"
 >
@@ -170,6 +171,8 @@ export interface ServerChanges {
   hasAutoDiskConfig?: boolean
   isLaunchedNow?: boolean
   isDeletedNow?: boolean
+  /** False: it is restored. */
+  isSoftDeletedNow?: boolean
   /** The task of this generation has ended well. */
   isFinishedNow?: boolean
 }
@@ -203,6 +206,9 @@ function columnsOf(c: ServerChanges) {
     ...(c.hasAutoDiskConfig !== undefined && { has_auto_disk_config: c.hasAutoDiskConfig }),
     ...(c.isFinishedNow && { finished_generation: sql<number>`generation` }),
     ...(c.isLaunchedNow && { launched_at: sql<Date>`now()`, terminated_at: null }),
+    ...(c.isSoftDeletedNow !== undefined && {
+      soft_deleted_at: c.isSoftDeletedNow ? sql<Date>`now()` : null,
+    }),
     ...(c.isDeletedNow && {
       deleted_at: sql<Date>`now()`,
       guest_password: null,
@@ -406,6 +412,7 @@ export async function reviveServer(
       fault: null,
       generation: sql<number>`greatest(generation, ${to.generationAbove}::bigint) + 2`,
       deleted_at: null,
+      soft_deleted_at: null,
       terminated_at: null,
       launched_at: sql<Date>`coalesce(launched_at, now())`,
       updated_at: sql<Date>`now()`,

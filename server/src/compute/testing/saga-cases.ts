@@ -76,6 +76,14 @@ export function serverWish(c: Pick<ServerCloud, "imageId">): compute.CreateServe
   }
 }
 
+/** Deleted servers are kept for so long. */
+function keptFor(ms: number, verb: (ctx: Ctx, server: Server) => Promise<unknown>) {
+  return (ctx: Ctx, server: Server) => {
+    const compute = { ...ctx.config.compute, reclaimIntervalMs: ms }
+    return verb(Object.create(ctx, { config: { value: { ...ctx.config, compute } } }) as Ctx, server)
+  }
+}
+
 function ofServer(each: ServerCase): SagaCaseEntry {
   return {
     ...(each.pointOfNoReturn === undefined ? {} : { pointOfNoReturn: each.pointOfNoReturn }),
@@ -425,6 +433,17 @@ export const sagaCases: Readonly<Record<string, SagaCaseEntry>> = {
     done: shelved,
     unwound: (step) => (step === "snapshot" ? active : { status: "SHELVED" }),
     check: imageUnless(["snapshot"]),
+  }),
+  "compute.server.soft_delete": ofServer({
+    begin: keptFor(60_000, (ctx, server) => compute.deleteServer(ctx, id(server))),
+    done: { ...shut, status: "SOFT_DELETED" },
+    unwound: { status: "ACTIVE" },
+  }),
+  "compute.server.restore": ofServer({
+    before: keptFor(60_000, (ctx, server) => compute.deleteServer(ctx, id(server))),
+    begin: (ctx, server) => compute.restoreServer(ctx, id(server)),
+    done: active,
+    unwound: { status: "SOFT_DELETED" },
   }),
   "compute.server.shelve_offload": ofServer({
     // As one whose host did not answer when it was shelved.
