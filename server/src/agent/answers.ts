@@ -96,8 +96,10 @@ const DiskSpec = Type.Object({
     }),
   ]),
   sizeBytes: Amount,
-  /** virtio | scsi | ide */
+  /** virtio | scsi | ide | sata | usb */
   bus: Name,
+  /** An image that the guest is shown as a CD, or not as one; left out: by its format. */
+  isCdrom: Type.Optional(Type.Boolean()),
   bootIndex: nullable(Type.Integer()),
   /** Of a volume: what its guest is held to. */
   ioLimits: Type.Optional(IoLimits),

@@ -4,10 +4,11 @@ import assert from "node:assert/strict"
 import { statSync } from "node:fs"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
+import { eventually } from "../../platform/clock/clock.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { Bench, type ContractSubject, isFault, noticeMs } from "./contract-bench.ts"
 import { volumeTests } from "./contract-volumes.ts"
-import { canHotplugVifs, canSnapshot, canSuspend, type Hypervisor } from "./hypervisor.ts"
+import { canHotplugVifs, canReachGuests, canSnapshot, canSuspend, type Hypervisor } from "./hypervisor.ts"
 
 const graceMs = 240_000
 
@@ -232,6 +233,23 @@ function factTests<H extends Hypervisor>(bench: Bench<H>): void {
     await driver.unplugVif(handle, vif.portId)
     await driver.unplugVif(handle, vif.portId)
     assert.ok(!(await macs()).includes(vif.macAddress))
+    await bench.clear()
+  })
+
+  test("an interrupt reaches the guest of a machine that runs, where the driver can", async (t) => {
+    const { driver } = bench
+    if (!canReachGuests(driver)) return t.skip("the driver cannot")
+    const handle = await driver.ensure(await bench.input("running"), null)
+    await bench.booted(handle, 1)
+    await driver.injectNmi(handle)
+    await eventually("the guest to have it", async () =>
+      /NMI received/.test(await driver.consoleLog(handle, null)),
+    )
+    assert.equal(await bench.power(handle), "running")
+    await driver.setPower(handle, "shutdown", { graceMs: 0 })
+    const isOff = isFault("agent.machine.wrong_state")
+    await assert.rejects(driver.injectNmi(handle), isOff)
+    await assert.rejects(driver.setPassword(handle, "root", "secret"), isOff)
     await bench.clear()
   })
 

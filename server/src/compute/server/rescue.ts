@@ -40,9 +40,9 @@ export const rescueServer = operation({
     if (!imageId) throw badRequest("The server has no image to rescue it with: name one in rescue_image_ref.")
     // Also of the server's own one the data are read anew, so the caller must be one who may use it now.
     const image = await bootImage(ctx, imageId)
-    const stableBus = stableBusOf(image, own)
+    const place = stablePlaceOf(image, own)
     // Only beside a disk that keeps its place the rescue disk is the one that is booted.
-    if (isOnVolume && stableBus === null) throw notBesideVolume()
+    if (isOnVolume && place === null) throw notBesideVolume()
     await beginTask(ctx, {
       serverId: server.id,
       action: "rescue",
@@ -52,7 +52,7 @@ export const rescueServer = operation({
         await keepAdminPassword(ctx, tx, [server.id], input.adminPassword)
         const { id, checksum, diskFormat } = image
         const sizeBytes = image.virtualSizeBytes ?? image.sizeBytes
-        return { image: { id, checksum, diskFormat, sizeBytes, ...(stableBus !== null && { stableBus }) } }
+        return { image: { id, checksum, diskFormat, sizeBytes, ...place } }
       },
     })
   },
@@ -64,27 +64,31 @@ const notBesideVolume = () =>
       "hw_rescue_device or hw_rescue_bus in rescue_image_ref.",
   )
 
-const rescueBuses = ["virtio", "scsi", "ide", "sata"]
+const rescueBuses = ["virtio", "scsi", "ide", "sata", "usb"]
+const rescueDevices = ["disk", "cdrom"]
 
 /**
- * Where the rescue disk goes when its image asks for a stable rescue, by `hw_rescue_device` or `hw_rescue_bus`; null
- * when it asks for none. What cannot be done is refused and not passed over.
+ * Where the rescue disk goes when its image asks for a stable rescue, by `hw_rescue_device` or `hw_rescue_bus`, and as
+ * what; null when it asks for none. What cannot be done is refused and not passed over.
  */
-export function stableBusOf(
+export function stablePlaceOf(
   image: Pick<KeptImage, "diskFormat" | "properties">,
   own: Pick<KeptImage, "properties"> | null,
-): string | null {
-  const { hw_rescue_device: device, hw_rescue_bus: bus } = image.properties
-  if (device === undefined && bus === undefined) return null
-  const is = image.diskFormat === "iso" ? "cdrom" : "disk"
-  if (device !== undefined && device !== is)
+): { stableBus: string; isCdrom: boolean } | null {
+  const { hw_rescue_device: asked, hw_rescue_bus: bus } = image.properties
+  if (asked === undefined && bus === undefined) return null
+  const device = asked ?? (image.diskFormat === "iso" ? "cdrom" : "disk")
+  if (!rescueDevices.includes(device))
     throw badRequest(
-      `hw_rescue_device '${device}' is not supported for an image of format ${image.diskFormat}; it is '${is}'.`,
+      `hw_rescue_device '${device}' is not supported; it is one of ${rescueDevices.join(", ")}.`,
     )
-  const chosen = bus ?? (is === "cdrom" ? "ide" : (own?.properties.hw_disk_bus ?? "virtio"))
-  if (!rescueBuses.includes(chosen))
-    throw badRequest(`hw_rescue_bus '${chosen}' is not supported; it is one of ${rescueBuses.join(", ")}.`)
-  return chosen
+  const isCdrom = device === "cdrom"
+  const stableBus = bus ?? (isCdrom ? "ide" : (own?.properties.hw_disk_bus ?? "virtio"))
+  if (!rescueBuses.includes(stableBus))
+    throw badRequest(`hw_rescue_bus '${stableBus}' is not supported; it is one of ${rescueBuses.join(", ")}.`)
+  if (isCdrom && stableBus === "usb")
+    throw badRequest("hw_rescue_bus 'usb' has no CDs; the hw_rescue_device on it is 'disk'.")
+  return { stableBus, isCdrom }
 }
 
 export const unrescueServer = operation({

@@ -94,6 +94,8 @@ export interface RescueImage {
   sizeBytes: number
   /** Set for a stable rescue: the server's own disks keep their places, and the rescue disk comes last on this bus. */
   stableBus?: string
+  /** Set with it: what the guest sees. */
+  isCdrom?: boolean
 }
 
 /** The same machine, started from the rescue disk, with its own disks beside it. */
@@ -104,6 +106,7 @@ export function rescueSpecOf(own: VmSpec, image: RescueImage): VmSpec {
     sizeBytes: image.sizeBytes,
     bus: image.stableBus ?? (image.diskFormat === "iso" ? "ide" : (own.disks[0]?.bus ?? "virtio")),
     bootIndex: 0,
+    ...(image.isCdrom !== undefined && { isCdrom: image.isCdrom }),
   }
   const disks = own.disks.map((disk) => ({
     ...disk,

@@ -274,3 +274,27 @@ test("a guest whose image has an agent gets its channel, and nothing else anothe
       .includes("agent0"),
   )
 })
+
+test("a disk on USB brings its controller, once for it and a tablet", () => {
+  const disks = [blank("a", "virtio"), blank("b", "usb")]
+  const tablet = devices(line({ disks, properties: { hw_pointer_model: "usbtablet" } }))
+  assert.equal(tablet.filter(({ driver }) => driver === "qemu-xhci").length, 1)
+  const [stick] = tablet.filter(({ driver }) => driver === "usb-storage")
+  assert.deepEqual([stick?.bus, stick?.drive], ["usb0.0", "node1"])
+  const order = tablet.map(({ driver }) => driver)
+  assert.ok(order.indexOf("qemu-xhci") < order.indexOf("usb-storage"))
+})
+
+test("any image can be shown as a CD, and an iso as a disk", () => {
+  const { disks } = exampleSpec(serverId)
+  const [root] = disks
+  assert.ok(root && root.source.kind === "image")
+  const cd = line({ disks: [{ ...root, isCdrom: true, bus: "ide" }] })
+  assert.ok(devices(cd).some(({ driver }) => driver === "ide-cd"))
+  assert.deepEqual(
+    [blockdevs(cd)[0]?.driver, blockdevs(cd)[0]?.["read-only"], blockdevs(cd)[0]?.backing],
+    ["qcow2", true, null],
+  )
+  const iso = { ...root, source: { ...root.source, diskFormat: "iso" }, isCdrom: false }
+  assert.ok(devices(line({ disks: [iso] })).some(({ driver }) => driver === "virtio-blk-pci"))
+})

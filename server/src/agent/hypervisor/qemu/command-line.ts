@@ -13,6 +13,7 @@ import {
   q35Port,
   q35Ports,
   rootVolumeOf,
+  usbController,
   vifDevice,
   volumeDevice,
   volumeObjects,
@@ -246,7 +247,9 @@ function extras(spec: VmSpec): string[] {
     throw agentPropertyUnsupported("hw_watchdog_action", watchdog, "disabled, reset, poweroff, pause or none")
   }
   if (spec.properties.hw_pointer_model === "usbtablet") {
-    devices.push({ driver: "qemu-xhci", id: "usb0" }, { driver: "usb-tablet", id: "tablet0" })
+    // A disk has brought it already.
+    if (!spec.disks.some(({ bus }) => bus === "usb")) devices.push(usbController)
+    devices.push({ driver: "usb-tablet", id: "tablet0" })
   }
   if (isQ35(spec)) {
     for (let port = 0; port < q35Ports; port++) devices.push(q35Port(port))

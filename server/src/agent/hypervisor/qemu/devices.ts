@@ -6,7 +6,7 @@ import type { DiskFile } from "./disks.ts"
 
 export type Device = { driver: string; id: string } & Record<string, unknown>
 
-const diskBuses = ["virtio", "scsi", "ide", "sata"] as const
+const diskBuses = ["virtio", "scsi", "ide", "sata", "usb"] as const
 type DiskBus = (typeof diskBuses)[number]
 
 const vifDrivers: Record<string, string> = {
@@ -209,14 +209,19 @@ function dataOf(file: DiskFile): Blockdev {
             ...(file.backing.format === "qcow2" ? { backing: null } : {}),
           },
         }
-      : {}),
+      : file.isReadOnly && file.format === "qcow2"
+        ? { backing: null }
+        : {}),
   }
 }
+
+/** Of disks and of pointers. */
+export const usbController = { driver: "qemu-xhci", id: "usb0" } as const
 
 /** Hands out the places on controllers, and says which controllers the machine needs. */
 export class DiskPlaces {
   readonly #isQ35: boolean
-  readonly #next = { ide: 0, sata: 0, scsi: 0 }
+  readonly #next = { ide: 0, sata: 0, scsi: 0, usb: 0 }
   readonly controllers: Device[] = []
 
   constructor(spec: VmSpec) {
@@ -233,6 +238,10 @@ export class DiskPlaces {
     if (bus === "scsi") {
       if (this.#next.scsi === 0) this.controllers.push({ driver: "virtio-scsi-pci", id: "scsi0" })
       return { driver: `scsi-${kind}`, id, drive: node, bus: "scsi0.0", "scsi-id": this.#next.scsi++ }
+    }
+    if (bus === "usb") {
+      if (this.#next.usb++ === 0) this.controllers.push(usbController)
+      return { driver: "usb-storage", id, drive: node, bus: `${usbController.id}.0` }
     }
     return { driver: `ide-${kind}`, id, drive: node, ...this.#atPlace(bus) }
   }

@@ -48,8 +48,8 @@ function fileOf(directory: RunDirectory, input: EnsureInput, disk: DiskSpec, nam
     return { ...own, disk, names, path: diskPath(directory, disk, "raw"), format: "raw" }
   }
   const image = imageOf(input, disk)
-  if (disk.source.diskFormat === "iso") {
-    return { ...own, disk, names, path: image.path, format: "raw", isReadOnly: true, isCdrom: true }
+  if (disk.isCdrom ?? disk.source.diskFormat === "iso") {
+    return { ...own, disk, names, path: image.path, format: image.format, isReadOnly: true, isCdrom: true }
   }
   const backing = { path: image.path, format: image.format }
   return { ...own, disk, names, path: diskPath(directory, disk, "qcow2"), format: "qcow2", backing }

@@ -245,6 +245,34 @@ test("taps: at the start and while it runs, in the namespace of the cloud, after
   }
 })
 
+test("a channel for the guest's agent, a disk on USB, and an image as a CD", async () => {
+  const stick = {
+    name: "stick",
+    source: { kind: "blank" as const, fsLabel: null },
+    bus: "usb",
+    bootIndex: null,
+  }
+  const { spec } = tiny.input(newUuid())
+  const cd = spec.disks.map((disk) => ({ ...disk, bus: "ide", isCdrom: true }))
+  const { handle, directory } = await start({
+    disks: [...cd, { ...stick, sizeBytes: mib }],
+    properties: { hw_qemu_guest_agent: "yes", hw_pointer_model: "usbtablet" },
+  })
+  await untilSaid(handle, /GUEST is up/)
+  assert.equal(statSync(directory.agentSocket).mode & 0o777, 0o600)
+  // There is no agent behind it.
+  await assert.rejects(driver.setPassword(handle, "root", "secret"), {
+    code: "agent.machine.guest_agent_silent",
+  })
+  const { disks } = await driver.diagnostics(handle)
+  assert.deepEqual(
+    disks.map(({ name }) => name),
+    ["root", "stick"],
+  )
+  await driver.setPower(handle, "shutdown", { graceMs: 0 })
+  assert.ok(!existsSync(directory.agentSocket))
+})
+
 test("a chatty guest does not fill the disk", async () => {
   const { handle, directory } = await start()
   await untilSaid(handle, /GUEST is up/)
