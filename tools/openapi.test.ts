@@ -12,8 +12,9 @@ const documents = Object.entries(openApiDocuments(apisOf(services)))
 
 /** Those that tell all their answers. */
 const wholes = new Set(["compute", "compute-v2", "identity", "identity-v2", "placement"])
-/** Commands to hosts that nothing here obeys. */
-const neverAnswered = /\/os-hosts\/\{host_name\}\/(startup|shutdown|reboot)$/
+/** Commands to hosts that nothing here obeys, and what there is none of. */
+const neverAnswered =
+  /\/os-hosts\/\{host_name\}\/(startup|shutdown|reboot)$|\/os-baremetal-nodes(\/\{node_id\})?$|\/\{migration_id\}$/
 
 function isJson(value: unknown): value is Json {
   return typeof value === "object" && value !== null

@@ -60,6 +60,7 @@ export const removedRoutes: readonly Route[] = [
       route({
         method,
         path,
+        status: 410,
         policy: "authenticated",
         handler: async () => {
           throw apiRemoved()
@@ -71,6 +72,7 @@ export const removedRoutes: readonly Route[] = [
     route({
       method: "POST",
       path,
+      status: 410,
       policy: "authenticated",
       actions,
       handler: async (_ctx, { body }) => {
