@@ -11,6 +11,7 @@ import { AsideStore, serverIdOf } from "./aside.ts"
 import { describeUnknown, discardAside, setMachineAside, takeBack } from "./aside-commands.ts"
 import { Consoles, type StreamDialer } from "./consoles.ts"
 import type { AgentContext } from "./context.ts"
+import { DiskCommands } from "./disk-commands.ts"
 import { EpochStore } from "./epoch-store.ts"
 import {
   agentCommandUnknown,
@@ -134,6 +135,7 @@ class HostAgent implements Agent {
   readonly #moves: MoveCommands
   readonly #travels: TravelCommands
   readonly #images: ImageCommands
+  readonly #disks: DiskCommands
   readonly #consoles: Consoles
   readonly #metadata: MetadataKeeper
   readonly #aliveIntervalMs: number
@@ -170,6 +172,8 @@ class HostAgent implements Agent {
     this.#travels = new TravelCommands({ ...travelling, streams: deps.streams })
     const check = (imageId: string, fence: Fence) => this.#check(imageId, fence)
     this.#images = new ImageCommands({ context: this.#context, dir: directories.imageFences, check })
+    const { streams } = deps
+    this.#disks = new DiskCommands({ context: this.#context, streams, dir: directories.diskTravels })
     this.#recovery = {
       context: this.#context,
       queues: this.#queues,
@@ -213,11 +217,10 @@ class HostAgent implements Agent {
     const { resumed } = await recoverMachines(this.#recovery)
     this.#resumed = resumed
     // After machines were looked at: their hypervisor has ended what it was still copying.
-    await Promise.all([this.#copies.removeLeftovers(), this.#travels.removeLeftovers()]).catch(
-      (error: unknown) => {
-        this.#context.log.error({ err: error }, "what commands have left of volumes could not be removed")
-      },
-    )
+    const copying = [this.#copies, this.#travels, this.#disks]
+    await Promise.all(copying.map((each) => each.removeLeftovers())).catch((error: unknown) => {
+      this.#context.log.error({ err: error }, "what commands have left of disks could not be removed")
+    })
   }
 
   async stopForShutdown(how: { graceMs: number }): Promise<void> {
@@ -292,6 +295,10 @@ class HostAgent implements Agent {
       await this.#snapshots.discard(checkId(imageId))
       return {}
     },
+    "vm.send_disk": (args, signal) =>
+      this.#changeOf(args, () => this.#disks.send(args, this.#untilStop(signal))),
+    "vm.receive_disk": (args, signal) =>
+      this.#changeOf(args, () => this.#disks.receive(args, this.#untilStop(signal))),
     "host.uptime": async () => ({ text: uptimeLine(this.#context.clock.now()) }),
     "host.epoch": async ({ enter }) => {
       if (enter) await this.#epoch.enter(enter)
@@ -334,6 +341,10 @@ class HostAgent implements Agent {
     "volume.list": (args) => this.#context.volumes.list(args),
   }
 
+  #untilStop(signal: AbortSignal): AbortSignal {
+    return AbortSignal.any([signal, this.#stop.signal])
+  }
+
   /** What copies a volume is ended in its middle when the agent stops. */
   async #copy<T>(
     made: Fenced | readonly Fenced[],
@@ -341,11 +352,10 @@ class HostAgent implements Agent {
     task: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     for (const { volumeId, fence } of [made].flat()) this.#check(volumeId, fence)
-    const stop = this.#stop.signal
     try {
-      return await task(AbortSignal.any([signal, stop]))
+      return await task(this.#untilStop(signal))
     } catch (error) {
-      if (!stop.aborted || error instanceof Fault) throw error
+      if (!this.#stop.signal.aborted || error instanceof Fault) throw error
       throw Object.assign(agentStopping(this.#context.host), { cause: error })
     }
   }

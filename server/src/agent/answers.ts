@@ -287,6 +287,8 @@ export const agentAnswers = {
   "vm.snapshot": Type.Object({ sizeBytes: Amount }),
   "vm.upload_snapshot": Nothing,
   "vm.discard_snapshot": Nothing,
+  "vm.send_disk": Nothing,
+  "vm.receive_disk": Nothing,
   "host.uptime": Type.Object({ text: text(1_000) }),
   "host.epoch": Type.Object({ epoch: nullable(Epoch) }),
   "host.unknown": Type.Object({

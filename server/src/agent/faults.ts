@@ -116,6 +116,13 @@ export const agentDiskMissing = fault(
   (serverId: string, disk: string) => `Machine ${serverId} has no disk "${disk}" of its own.`,
 )
 
+export const agentDiskCopyBroken = fault(
+  "unavailable",
+  "agent.disk.copy_broken",
+  (serverId: string, disk: string, why: string) =>
+    `Disk "${disk}" of machine ${serverId} did not come over whole: ${why}`,
+)
+
 export const agentDiskTooSmall = fault(
   "invalid",
   "agent.disk.too_small",

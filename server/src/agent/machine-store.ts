@@ -35,6 +35,7 @@ export function agentDirectories(dataDir: string) {
     volumeUploads: join(root, "volume-uploads"),
     /** Images of volumes on their way to another back end; as above. */
     volumeTravels: join(root, "volume-travels"),
+    diskTravels: join(root, "disk-travels"),
     /** Each back end's own in a directory of its name. */
     volumes: join(root, "volumes"),
     volumeFences: join(root, "volume-fences"),

@@ -102,6 +102,10 @@ interface AgentArgs {
   "vm.upload_snapshot": { serverId: string; imageId: string; ticket: string; fence: Fence }
   /** Removes the copy, whatever became of the machine; ends an upload. Succeeds when already gone. */
   "vm.discard_snapshot": { serverId: string; imageId: string; fence: Fence }
+  /** Of a machine that is off. The disk goes, as it is, over a stream that the agent opens under this id; it stays, too. */
+  "vm.send_disk": { serverId: string; disk: DiskSpec["name"]; streamId: string; fence: Fence }
+  /** The disk of a machine that is off becomes what comes over such a stream. Repeatable. */
+  "vm.receive_disk": { serverId: string; disk: DiskSpec["name"]; streamId: string; fence: Fence }
   /** One line, as uptime(1) prints it. */
   "host.uptime": Record<string, never>
   /** The epoch in which this host's machines agree with the cloud; `enter` makes it this one. Null: none yet. */

@@ -14,7 +14,12 @@ const slow: ReadonlySet<AgentMethod> = new Set<AgentMethod>([
   "vm.suspend",
 ])
 /** Commands that move a whole disk. */
-const copying: ReadonlySet<AgentMethod> = new Set<AgentMethod>(["vm.snapshot", "vm.upload_snapshot"])
+const copying: ReadonlySet<AgentMethod> = new Set<AgentMethod>([
+  "vm.snapshot",
+  "vm.upload_snapshot",
+  "vm.send_disk",
+  "vm.receive_disk",
+])
 
 export function agentTimeoutMs(platform: Platform, method: AgentMethod): number {
   const { agentCallTimeoutMs, agentCopyTimeoutMs, agentStartTimeoutMs } = platform.config.compute

@@ -185,6 +185,14 @@ export interface TakesSnapshots {
   snapshot(handle: VmHandle, disk: DiskSpec["name"], toPath: string): Promise<{ sizeBytes: number }>
 }
 
+export interface ReceivesDisks {
+  /**
+   * The disk of a machine that is off becomes what is in the image, which was looked at; it keeps its size and what it
+   * stands on. At any crash it is what it was, or the image, whole.
+   */
+  receiveDisk(handle: VmHandle, disk: DiskSpec["name"], image: LocalImage): Promise<void>
+}
+
 export interface Suspends {
   /**
    * Writes the guest's memory to disk and ends the machine; takes no room in the host's memory then. Whatever starts
@@ -219,6 +227,10 @@ export function canMoveVolumes(hypervisor: Hypervisor): hypervisor is Hypervisor
 
 export function canSnapshot(hypervisor: Hypervisor): hypervisor is Hypervisor & TakesSnapshots {
   return "snapshot" in hypervisor
+}
+
+export function canReceiveDisks(hypervisor: Hypervisor): hypervisor is Hypervisor & ReceivesDisks {
+  return "receiveDisk" in hypervisor
 }
 
 export function canSuspend(hypervisor: Hypervisor): hypervisor is Hypervisor & Suspends {

@@ -1,6 +1,7 @@
 // The data go to the other back end, then the row names it: what is asked for again in between is found done. On one
 // host the agent moves them, and leaves nothing. Between hosts they are copied, and what the first one has is noted to
 // be removed when the row names the second one.
+import { relay } from "../../engine/relay.ts"
 import { saga, withLog } from "../../engine/saga/saga.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
@@ -9,7 +10,6 @@ import { volumeInvalid } from "../faults.ts"
 import { noteLeftover, removeData } from "../leftover/remove.ts"
 import { gib, giveBack, type Place } from "../pool/place.ts"
 import { statusBefore } from "./extend.saga.ts"
-import { relay } from "./relay.ts"
 import { lockVolume, selectVolume } from "./store.ts"
 import {
   abandonVolume,
@@ -110,7 +110,7 @@ async function bringData(ctx: Ctx, params: MoveParams, how: How): Promise<void> 
   const common = { volumeId, fence: { generation, fence: how.fence } }
   await relay(
     ctx,
-    { from: from.host, to: to.host, signal },
+    { from: from.host, to: to.host, timeoutMs: ctx.config.blockStorage.agentCopyTimeoutMs, signal },
     {
       send: (streamId, until) =>
         callAgent(

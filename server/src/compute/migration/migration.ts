@@ -32,10 +32,11 @@ export const migrationNoun = noun({
     serverId: uuid(sql`m.server_id`, { name: "instance_uuid", filter: true }),
     projectId: text(sql`m.project_id`, found),
     userId: text(sql`m.user_id`, found),
-    type: word(["resize"], sql`m.type`, { name: "migration_type", filter: true }),
+    type: word(["resize", "migration"], sql`m.type`, { name: "migration_type", filter: true }),
     status: word(migrationStatuses, sql`m.status`, found),
     sourceHost: text(sql`m.source_host`, { name: "source_compute", filter: true }),
-    destHost: text(sql`m.dest_host`),
+    /** Null: none is chosen yet. */
+    destHost: nullable(text(sql`nullif(m.dest_host, '')`)),
     oldFlavorNumber: integer(sql`m.old_flavor_number`),
     newFlavorNumber: integer(sql`m.new_flavor_number`),
     createdAt: time(sql`m.created_at`),

@@ -8,18 +8,21 @@ export interface NewMigration {
   projectId: string
   userId: string
   generation: number
-  host: string
+  type: "resize" | "migration"
+  sourceHost: string
+  /** Null: it is chosen later. */
+  destHost: string | null
   oldFlavorId: string
   newFlavorId: string
 }
 
-export async function insertResize(tx: Tx, m: NewMigration): Promise<void> {
+export async function insertMigration(tx: Tx, m: NewMigration): Promise<void> {
   const number = (flavorId: string) =>
     sql`coalesce((select number from compute.flavor where flavor_id = ${flavorId}), 0)`
   await sql`insert into compute.migration (id, server_id, project_id, user_id, generation, type, status, source_host,
       dest_host, old_flavor_number, new_flavor_number)
-    values (${newUuid()}, ${m.serverId}, ${m.projectId}, ${m.userId}, ${m.generation}, 'resize', 'migrating',
-      ${m.host}, ${m.host}, ${number(m.oldFlavorId)}, ${number(m.newFlavorId)})`.execute(tx)
+    values (${newUuid()}, ${m.serverId}, ${m.projectId}, ${m.userId}, ${m.generation}, ${m.type}, 'migrating',
+      ${m.sourceHost}, ${m.destHost ?? ""}, ${number(m.oldFlavorId)}, ${number(m.newFlavorId)})`.execute(tx)
 }
 
 /** Of the server's last one, when it is in one of these states; otherwise nothing is changed. Repeatable. */
@@ -39,4 +42,10 @@ export async function hasMigration(db: DbOrTx, serverId: string, number: string)
   const { rows } = await sql`select 1 from compute.migration
     where server_id = ${serverId} and number = ${number}::bigint`.execute(db)
   return rows.length > 0
+}
+
+/** The host that was chosen for the server's last one. Repeatable. */
+export async function setMigrationDestination(db: DbOrTx, serverId: string, host: string): Promise<void> {
+  await sql`update compute.migration set dest_host = ${host}, updated_at = now()
+    where number = (select max(number) from compute.migration where server_id = ${serverId})`.execute(db)
 }

@@ -1,5 +1,5 @@
 // The scheduler: choose by facts, then claim. The claim decides; what was chosen on may be old by then.
-import { claimAllocation, noCapacity } from "../../placement/index.ts"
+import { claimAllocation, noCapacity, type Resources } from "../../placement/index.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
@@ -41,6 +41,18 @@ export async function scheduleServer(
     if (host) return { host: host.name, zone: host.zone, hasFailedBuilds: host.failedBuilds > 0 }
   }
   throw await refusedByAll(platform, tx, request, asked)
+}
+
+/** Whether the host has so much left; what is claimed later may be less. */
+export async function hasRoom(
+  platform: Platform,
+  host: string | null,
+  resources: Resources,
+): Promise<boolean> {
+  if (host === null) return false
+  const page = { resources, order: "any" as const, after: null, limit: 1, needs: new Set<never>() }
+  const { hosts } = await selectCandidates(platform, platform.db, { ...page, narrowing: { hosts: [host] } })
+  return hosts.length > 0
 }
 
 /** A further page is there only for when none of those before does; the more of them, the larger. */

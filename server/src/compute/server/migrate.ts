@@ -1,5 +1,5 @@
-// Moves of servers to other hosts. Nothing here moves one: each is answered as Nova does when no host takes it, after
-// all that Nova would have refused before.
+// Moves of servers to other hosts. One that runs is not moved, and none away from a host that is down: that is answered
+// as Nova does when no host takes it, after all that Nova would have refused before.
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { operation } from "../../platform/operation/operation.ts"
@@ -15,7 +15,9 @@ import {
 } from "../faults.ts"
 import { isHostReachable } from "../host/reachable.ts"
 import { selectHost } from "../host/store.ts"
+import { migrateServerSaga } from "./migrate.saga.ts"
 import { targetOf, visibleServer } from "./read.ts"
+import { beginResize } from "./resize.ts"
 import type { Server } from "./server.ts"
 import { checkState } from "./task.ts"
 
@@ -27,7 +29,7 @@ const input = Type.Object({
 })
 
 const noHost = () =>
-  badRequest("No valid host was found. The servers of this cloud stay on the hosts on which they were made.")
+  badRequest("No valid host was found. A server that runs stays on its host; it can be migrated while it is off.")
 
 /** The one that it is on. */
 function hostOf({ id, host }: Server): string {
@@ -39,6 +41,7 @@ async function checkNamed(ctx: Ctx, host: string): Promise<void> {
   if (!(await selectHost(ctx.db, host))) throw badRequest(`Compute host ${host} could not be found.`)
 }
 
+/** To another host, with the same size; then it waits to be confirmed or reverted, as after a resize. */
 export const migrateServer = operation({
   name: "compute.server.migrate",
   input,
@@ -48,12 +51,15 @@ export const migrateServer = operation({
   authorize: (_ctx, { host }, server) => [
     [`os_compute_api:os-migrate-server:migrate${host === null ? "" : ":host"}`, targetOf(server)],
   ],
-  run: async (ctx, { host }, server): Promise<never> => {
+  run: async (ctx, { host }, server) => {
     checkState(ctx, server, "migrate")
     const own = hostOf(server)
     if (host !== null) await checkNamed(ctx, host)
     if (host === own) throw badRequest("Cannot migrate to the host where the server exists.")
-    throw noHost()
+    await beginResize(ctx, server, {
+      ...{ action: "migrate", saga: migrateServerSaga, flavor: null },
+      more: () => ({ forcedHost: host }),
+    })
   },
 })
 

@@ -5,7 +5,7 @@ import { openTestDatabase } from "../../../test/database.ts"
 import { testPlatform } from "../../engine/testing/platform.ts"
 import { transact } from "../../platform/db/database.ts"
 import "../config.ts"
-import { insertResize } from "../migration/store.ts"
+import { insertMigration } from "../migration/store.ts"
 import { endAction, recordActions } from "../server-action/store.ts"
 import { newServer } from "../testing/new-server.ts"
 import { pruneServers } from "./prune.reconciler.ts"
@@ -27,7 +27,8 @@ test("a deleted server goes with its actions and migrations when its time is ove
       await recordActions(tx, [{ serverId: id, action: "create", requestId, userId, projectId }])
       await endAction(tx, { serverId: id, requestId, event: "e", host: null, error: null })
       const flavors = { oldFlavorId: "1", newFlavorId: "2" }
-      await insertResize(tx, { serverId: id, projectId, userId, generation, host: "h", ...flavors })
+      const hosts = { type: "resize" as const, sourceHost: "h", destHost: "h" }
+      await insertMigration(tx, { serverId: id, projectId, userId, generation, ...hosts, ...flavors })
     }
     return made
   })

@@ -1,4 +1,4 @@
-// Another size on the same host. The old size's room is kept under the migration's own id until the user confirms,
+// Another size on the same host; migrate.saga.ts takes a server to another one. The old size's room is kept under the migration's own id until the user confirms,
 // so that a revert always finds it.
 //
 //   active ──claim──► old room under the migration, new room under the server ──restart──► resized
@@ -17,6 +17,7 @@ import {
 import type { Tx } from "../../platform/db/database.ts"
 import { callAgent } from "../agent-call.ts"
 import { noValidHost, serverNotReady } from "../faults.ts"
+import { zoneOf } from "../host/host.ts"
 import { selectHost } from "../host/store.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { setMigrationStatus } from "../migration/store.ts"
@@ -86,9 +87,11 @@ export const revertResizeSaga = saga<ResizeParams>("compute.server.revert_resize
     do: async (s) => {
       if (await isFinished(s.ctx, s.params)) return
       const server = await heldServer(s.ctx, s.params)
-      const state = await restart(s, { ...server, flavor: s.params.oldFlavor })
+      const back = await leaveNewHost(s, server)
+      const state = await restart(s, { ...server, ...back, flavor: s.params.oldFlavor })
       const vmState = s.params.isStopped ? "stopped" : "active"
-      const changes = { vmState, powerState: powerNumberOf(state.power), fault: null } as const
+      const powerState = powerNumberOf(state.power)
+      const changes = { ...back, vmState, powerState, fault: null } as const
       return withLog(async (tx) => {
         await giveBackOldSize(tx, s.params)
         await setMigrationStatus(tx, server.id, ["reverting"], "reverted")
@@ -103,6 +106,19 @@ export const revertResizeSaga = saga<ResizeParams>("compute.server.revert_resize
       setMigrationStatus(tx, s.params.serverId, ["reverting", "reverted"], "error"),
     ),
   )
+
+/** Of a server that was moved: what it has done there is given up, and its machine lies where it was before. */
+async function leaveNewHost(
+  { ctx, params, fence, signal }: ResizeStep,
+  { id: serverId, host, oldHost }: Server,
+): Promise<Pick<Server, "host" | "availabilityZone"> | null> {
+  if (host === null || oldHost === null || oldHost === host) return null
+  const before = await selectHost(ctx.db, oldHost)
+  if (!before) throw serverNotReady(serverId)
+  const command = { serverId, fence: { generation: params.generation, fence } }
+  await callAgent(ctx, host, "vm.destroy", command, { signal })
+  return { host: oldHost, availabilityZone: zoneOf(ctx, before) }
+}
 
 async function claimOnHost(tx: Tx, server: Server, flavor: FlavorSnapshot): Promise<void> {
   const host = server.host === null ? undefined : await selectHost(tx, server.host)
@@ -122,7 +138,7 @@ async function claimOnHost(tx: Tx, server: Server, flavor: FlavorSnapshot): Prom
 }
 
 /** Repeatable: once the old room is back under the server, nothing is left to move. */
-async function giveBackOldSize(tx: Tx, params: ResizeParams): Promise<void> {
+export async function giveBackOldSize(tx: Tx, params: ResizeParams): Promise<void> {
   const changed = await changeServer(tx, params.serverId, params.generation, {
     flavor: params.oldFlavor,
     oldFlavor: null,

@@ -1,4 +1,5 @@
 import { Type } from "typebox"
+import type { Saga } from "../../engine/saga/saga.ts"
 import { releaseAllocation } from "../../placement/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { transact } from "../../platform/db/database.ts"
@@ -14,17 +15,20 @@ import {
   serverNotReady,
 } from "../faults.ts"
 import { findFlavor } from "../flavor/flavor.ts"
-import { insertResize, setMigrationStatus } from "../migration/store.ts"
+import { insertMigration, setMigrationStatus } from "../migration/store.ts"
 import { enforceGrowth } from "../quota/enforce.ts"
+import { resourcesOf } from "../schedule/request.ts"
+import { hasRoom } from "../schedule/schedule.ts"
 import { endAction, recordActions } from "../server-action/store.ts"
 import { snapshotOf } from "./create.ts"
 import { migrationConsumerOf } from "./delete.saga.ts"
+import { leaveHostSaga, migrateServerSaga } from "./migrate.saga.ts"
 import { notifyServer } from "./notification.ts"
 import { targetOf, visibleServer } from "./read.ts"
-import { resizeServerSaga, revertResizeSaga } from "./resize.saga.ts"
+import { type ResizeParams, resizeServerSaga, revertResizeSaga } from "./resize.saga.ts"
 import { type FlavorSnapshot, isVolumeBacked, powerStates, type Server } from "./server.ts"
-import { changeServer } from "./store.ts"
-import { actorOf, beginTask, claimServer } from "./task.ts"
+import { changeServer, type ServerChanges } from "./store.ts"
+import { actorOf, beginTask, claimServer, type TaskParams } from "./task.ts"
 
 const states = [serverNotFound, serverLocked, serverInvalidState, serverNotLaunched, serverNotReady]
 
@@ -63,35 +67,64 @@ export const resizeServer = operation({
   target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, input, server) => {
     const flavor = await newFlavor(ctx, input.flavorId, server)
-    await beginTask(ctx, {
-      serverId: server.id,
-      action: "resize",
-      event: "resize.prep",
-      saga: resizeServerSaga,
-      more: async (tx, claimed) => {
-        await enforceGrowth(ctx, tx, claimed, flavor)
-        const isStopped = claimed.vmState === "stopped"
-        await changeServer(tx, claimed.id, claimed.generation, {
-          systemMetadata: { ...claimed.systemMetadata, old_vm_state: claimed.vmState },
-          comingFlavor: flavor,
-          ...(input.hasAutoDiskConfig !== undefined && { hasAutoDiskConfig: input.hasAutoDiskConfig }),
-        })
-        await insertResize(tx, {
-          serverId: claimed.id,
-          projectId: claimed.projectId,
-          userId: ctx.caller.userId,
-          generation: claimed.generation,
-          host: claimed.host ?? "",
-          oldFlavorId: claimed.flavor.flavorId,
-          newFlavorId: flavor.flavorId,
-        })
-        return { flavor, oldFlavor: claimed.flavor, isStopped }
-      },
-    })
+    const common = {
+      ...({ action: "resize", flavor } as const),
+      changes: input.hasAutoDiskConfig === undefined ? {} : { hasAutoDiskConfig: input.hasAutoDiskConfig },
+    }
+    // Where it is, if there is room for both sizes.
+    if (await hasRoom(ctx, server.host, resourcesOf(server, flavor)))
+      await beginResize(ctx, server, { ...common, saga: resizeServerSaga, more: () => ({}) })
+    else
+      await beginResize(ctx, server, {
+        ...{ ...common, saga: migrateServerSaga, more: () => ({ forcedHost: null }) },
+      })
   },
 })
 
-/** The new size stays: only rows change, so it is done at once. */
+interface BeginResize<P extends ResizeParams> {
+  action: "resize" | "migrate"
+  saga: Saga<P>
+  /** Null: it keeps its own. */
+  flavor: FlavorSnapshot | null
+  changes?: ServerChanges
+  more: () => Omit<P, keyof ResizeParams>
+}
+
+/** The server gets another size, another host, or both, and waits then to be confirmed or reverted. */
+export async function beginResize<P extends ResizeParams>(
+  ctx: Ctx,
+  server: Server,
+  { action, saga, flavor: wanted, changes = {}, more }: BeginResize<P>,
+): Promise<void> {
+  await beginTask(ctx, {
+    serverId: server.id,
+    ...{ action, saga, event: "resize.prep" },
+    more: async (tx, claimed) => {
+      const flavor = wanted ?? claimed.flavor
+      if (wanted) await enforceGrowth(ctx, tx, claimed, wanted)
+      await changeServer(tx, claimed.id, claimed.generation, {
+        ...changes,
+        systemMetadata: { ...claimed.systemMetadata, old_vm_state: claimed.vmState },
+        ...(wanted && { comingFlavor: wanted }),
+      })
+      await insertMigration(tx, {
+        ...{ serverId: claimed.id, projectId: claimed.projectId, userId: ctx.caller.userId },
+        generation: claimed.generation,
+        type: wanted ? "resize" : "migration",
+        sourceHost: claimed.host ?? "",
+        // A move finds its own.
+        destHost: "forcedHost" in more() ? null : claimed.host,
+        ...{ oldFlavorId: claimed.flavor.flavorId, newFlavorId: flavor.flavorId },
+      })
+      const isStopped = claimed.vmState === "stopped"
+      // `more` is exactly what P has beyond ResizeParams.
+      const params = { flavor, oldFlavor: claimed.flavor, isStopped, ...more() }
+      return params as unknown as Omit<P, keyof TaskParams>
+    },
+  })
+}
+
+/** The new size stays: only rows change, so it is done at once. What is on the host before goes after it. */
 export const confirmResize = operation({
   name: "compute.server.confirm_resize",
   input: Type.Object({ serverId: Type.String() }),
@@ -120,6 +153,10 @@ export const confirmResize = operation({
         error: null,
       })
       if (changed) await notifyServer(ctx, tx, changed, "resize.confirm.end", actor)
+      const { id: serverId, generation, oldHost } = claimed
+      if (oldHost === null || oldHost === claimed.host) return
+      const params = { serverId, generation, ...actor, host: oldHost }
+      await ctx.sagas.start(tx, leaveHostSaga, params, { requestId: ctx.requestId, resourceId: serverId })
     }),
 })
 

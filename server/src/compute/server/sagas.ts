@@ -5,6 +5,7 @@ import { createImageSaga } from "./create-image.saga.ts"
 import { createVolumeImageSaga } from "./create-volume-image.saga.ts"
 import { deleteServerSaga } from "./delete.saga.ts"
 import { attachInterfaceSaga, detachInterfaceSaga } from "./interface.saga.ts"
+import { leaveHostSaga, migrateServerSaga } from "./migrate.saga.ts"
 import {
   hardRebootServerSaga,
   pauseServerSaga,
@@ -35,6 +36,8 @@ export const serverSagas = [
   crashDumpSaga,
   deleteServerSaga,
   hardRebootServerSaga,
+  leaveHostSaga,
+  migrateServerSaga,
   pauseServerSaga,
   rebootServerSaga,
   rebuildOnVolumeSaga,

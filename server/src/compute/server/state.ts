@@ -73,6 +73,7 @@ export const actionRules = {
     taskState: "rebuilding",
   },
   resize: { ...common, action: "resize", vmStates: ["active", "stopped"], taskState: "resize_prep" },
+  migrate: { ...common, action: "migrate", vmStates: ["active", "stopped"], taskState: "resize_prep" },
   confirmResize: { ...common, action: "confirmResize", vmStates: ["resized"], taskState: "resize_finish" },
   revertResize: { ...common, action: "revertResize", vmStates: ["resized"], taskState: "resize_reverting" },
   createImage: {
@@ -114,7 +115,6 @@ export const actionRules = {
     taskState: null,
   },
   changePassword: { ...common, action: "changePassword", vmStates: ["active"], taskState: null },
-  migrate: { ...common, action: "migrate", vmStates: ["active", "stopped"], taskState: null },
   migrateLive: { ...common, action: "os-migrateLive", vmStates: ["active", "paused"], taskState: null },
   evacuate: {
     ...common,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { readdir } from "node:fs/promises"
 import { sql } from "kysely"
+import { closeOtherHost, openOtherHost, otherHost } from "../../../test/other-host.ts"
 import {
   callerOf,
   capturing,
@@ -292,6 +293,10 @@ const volumeUnless =
     const isIn = (await disksOf(c, serverId)).includes(volumeId)
     assert.equal(isIn, volume?.status === "in-use")
   }
+/** Another host takes servers in the cases of moves alone. */
+const opening = async (ctx: Ctx) => void (await openOtherHost(ctx))
+const closing = async (c: ServerCloud) => await closeOtherHost(c.cloud.cloud.platform)
+
 const shelved: Holdings = { status: "SHELVED_OFFLOADED", room: [], ports: [""], machine: "none" }
 const fixedImage = { name: "snap", metadata: {} }
 
@@ -389,6 +394,25 @@ export const sagaCases: Readonly<Record<string, SagaCaseEntry>> = {
     begin: (ctx, server) => compute.revertResize(ctx, id(server)),
     done: active,
     unwound: { status: "ERROR", room: [microRam, nanoRam], ports: ["host1"] },
+  }),
+  "compute.server.migrate": ofServer({
+    before: opening,
+    begin: (ctx, server) => compute.migrateServer(ctx, { ...id(server), host: null }),
+    done: { status: "VERIFY_RESIZE", room: [nanoRam, nanoRam], ports: [otherHost], machine: "shutdown" },
+    unwound: active,
+    check: closing,
+  }),
+  "compute.server.leave_host": ofServer({
+    before: async (ctx, server, settled) => {
+      await opening(ctx)
+      await compute.migrateServer(ctx, { ...id(server), host: otherHost })
+      await settled()
+    },
+    begin: (ctx, server) => compute.confirmResize(ctx, id(server)),
+    done: { status: "ACTIVE", room: [nanoRam], ports: [otherHost], machine: "none" },
+    // The reconciler of machines removes what is left.
+    unwound: { status: "ACTIVE", room: [nanoRam], ports: [otherHost] },
+    check: closing,
   }),
   "compute.server.attach_interface": ofServer({
     begin: (ctx, server) =>

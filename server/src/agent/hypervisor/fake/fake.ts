@@ -10,6 +10,7 @@ import type { Duplex } from "node:stream"
 import { EventHub } from "../../event-queue.ts"
 import {
   agentDiskMissing,
+  agentDiskTooSmall,
   agentGuestKeepsDevice,
   agentMachineNotFound,
   agentMachineStateWrong,
@@ -26,12 +27,14 @@ import type {
   HotplugsVifs,
   Hypervisor,
   HypervisorDescription,
+  LocalImage,
   LocalVolume,
   MovesVolumes,
   OffersConsoles,
   PluggedVif,
   PlugsVolumes,
   ReachesGuests,
+  ReceivesDisks,
   RunningCopy,
   RunningMirror,
   Suspends,
@@ -45,6 +48,7 @@ import "./config.ts" // declares the section where a program makes this
 import { bootText, nmiText, passwordText, powerOffText, restartText } from "./console-text.ts"
 import { emptyQcow2 } from "./empty-qcow2.ts"
 import { fakeScreen, fakeSerial } from "./fake-console.ts"
+import { fakeDiagnostics } from "./fake-diagnostics.ts"
 import { type FakeMachine, isOn, lockedBy } from "./fake-machine.ts"
 import { Journal } from "./journal.ts"
 import { type FakeControl, type FakeOptions, realisticMs } from "./options.ts"
@@ -61,6 +65,7 @@ export class FakeHypervisor
     PlugsVolumes,
     MovesVolumes,
     TakesSnapshots,
+    ReceivesDisks,
     Suspends,
     OffersConsoles,
     ReachesGuests
@@ -228,35 +233,7 @@ export class FakeHypervisor
     await this.#step("diagnostics", handle.serverId)
     const machine = this.#existing(handle)
     const upMs = this.#options.clock.now().getTime() - Date.parse(machine.bootedAt ?? "")
-    const isRunning = isOn(machine)
-    // Busy while it boots, then nearly idle; the same at the same age.
-    const busyNs = isRunning ? Math.round((1_500 + Math.max(0, upMs) / 100) * 1_000_000) : 0
-    return {
-      state: machine.state.power,
-      driver: driverName,
-      hypervisor: "fake",
-      hypervisorOs: "linux",
-      uptimeSeconds: isRunning ? Math.max(0, Math.floor(upMs / 1000)) : 0,
-      configDrive: machine.hasConfigDrive,
-      cpus: isRunning ? Array.from({ length: machine.spec.vcpus }, (_, id) => ({ id, timeNs: busyNs })) : [],
-      disks: machine.spec.disks.map((disk) => ({
-        name: disk.name,
-        readBytes: isRunning ? 20_971_520 : 0,
-        readRequests: isRunning ? 1_280 : 0,
-        writeBytes: isRunning ? 1_048_576 : 0,
-        writeRequests: isRunning ? 64 : 0,
-        errors: 0,
-      })),
-      nics: machine.vifs.map(({ macAddress }) => ({
-        macAddress,
-        rxBytes: isRunning ? 4_096 : 0,
-        rxPackets: isRunning ? 32 : 0,
-        txBytes: isRunning ? 4_096 : 0,
-        txPackets: isRunning ? 32 : 0,
-      })),
-      memoryUsedMib: isRunning ? machine.spec.ramMib : 0,
-      memoryMaximumMib: machine.spec.ramMib,
-    }
+    return fakeDiagnostics(machine, upMs)
   }
 
   events(signal: AbortSignal): AsyncIterable<VmEvent> {
@@ -363,11 +340,21 @@ export class FakeHypervisor
 
   async snapshot(handle: VmHandle, disk: string, toPath: string): Promise<{ sizeBytes: number }> {
     await this.#step("snapshot", handle.serverId)
-    const found = this.#existing(handle).spec.disks.find((d) => d.name === disk)
-    if (!found) throw agentDiskMissing(handle.serverId, disk)
-    const data = emptyQcow2(found.sizeBytes)
+    const data = emptyQcow2(this.#diskOf(handle, disk).sizeBytes)
     await writeFile(toPath, data, { mode: 0o600 })
     return { sizeBytes: data.length }
+  }
+
+  async receiveDisk(handle: VmHandle, disk: string, image: LocalImage): Promise<void> {
+    await this.#step("receiveDisk", handle.serverId)
+    const { sizeBytes } = this.#diskOf(handle, disk)
+    if (image.virtualSizeBytes > sizeBytes) throw agentDiskTooSmall(disk, sizeBytes, image.virtualSizeBytes)
+  }
+
+  #diskOf(handle: VmHandle, name: string): DiskSpec {
+    const found = this.#existing(handle).spec.disks.find((disk) => disk.name === name)
+    if (!found) throw agentDiskMissing(handle.serverId, name)
+    return found
   }
 
   async openConsole(handle: VmHandle, kind: ConsoleKind): Promise<Duplex> {

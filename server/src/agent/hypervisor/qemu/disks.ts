@@ -34,6 +34,7 @@ export interface DiskFile {
 const own = { remote: null, key: null, backing: null, isReadOnly: false, isCdrom: false, cache: null }
 
 const imageToolTimeoutMs = 120_000
+const copyTimeoutMs = 3_600_000
 
 export function diskFiles(directory: RunDirectory, input: EnsureInput): DiskFile[] {
   return namedDisks(input.spec.disks).map(({ disk, names }) => fileOf(directory, input, disk, names))
@@ -125,10 +126,35 @@ async function makeOverlay(path: string, file: DiskFile, image: LocalImage): Pro
   await createOverlay(path, image, sizeBytes, imageToolTimeoutMs)
 }
 
-async function makeBlank(path: string, disk: DiskSpec, properties: Record<string, string>): Promise<void> {
+/** Writes the image into a new file of this disk's size, which then takes its place. The machine is off. */
+export async function replaceDisk(file: DiskFile, input: EnsureInput, image: LocalImage): Promise<void> {
+  const { path, disk } = file
+  const sizeBytes = disk.sizeBytes || image.virtualSizeBytes
+  if (image.virtualSizeBytes > sizeBytes)
+    throw agentDiskTooSmall(disk.name, sizeBytes, image.virtualSizeBytes)
+  const temporary = `${path}.received`
+  await rm(temporary, { force: true })
+  if (file.backing) await makeOverlay(temporary, file, imageOf(input, disk))
+  else await makeEmpty(temporary, sizeBytes)
+  try {
+    // Into a file that is there: also where the image has nothing, so that the backing file does not show through.
+    const formats = ["-n", "-f", image.format, "-O", file.format, "-t", "writeback"]
+    await exec("qemu-img", ["convert", "-q", ...formats, image.path, temporary], { timeoutMs: copyTimeoutMs })
+    await chmod(temporary, 0o600)
+    await rename(temporary, path)
+  } finally {
+    await rm(temporary, { force: true })
+  }
+}
+
+async function makeEmpty(path: string, sizeBytes: number): Promise<void> {
   const file = await open(path, "wx", 0o600)
   await file.close()
-  await truncate(path, disk.sizeBytes)
+  await truncate(path, sizeBytes)
+}
+
+async function makeBlank(path: string, disk: DiskSpec, properties: Record<string, string>): Promise<void> {
+  await makeEmpty(path, disk.sizeBytes)
   const label = disk.source.kind === "blank" ? disk.source.fsLabel : null
   if (label === null) return
   const options = { timeoutMs: imageToolTimeoutMs }

@@ -8,7 +8,7 @@ import { isDiskFull } from "../../../platform/exec/disk-full.ts"
 import { identifyProcess } from "../../../platform/exec/process.ts"
 import type { Logger } from "../../../platform/log/log.ts"
 import { EventHub } from "../../event-queue.ts"
-import { agentMachineNotFound, agentMachineStateWrong } from "../../faults.ts"
+import { agentDiskMissing, agentMachineNotFound, agentMachineStateWrong } from "../../faults.ts"
 import type { ConsoleKind, DiskSpec, VmDiagnostics, VmState } from "../../protocol.ts"
 import { injectNmi, queryStatus } from "../../qmp/index.ts"
 import { readStateFile, writeStateFile } from "../../state-file.ts"
@@ -20,12 +20,14 @@ import type {
   HotplugsVifs,
   Hypervisor,
   HypervisorDescription,
+  LocalImage,
   LocalVolume,
   MovesVolumes,
   OffersConsoles,
   PluggedVif,
   PlugsVolumes,
   ReachesGuests,
+  ReceivesDisks,
   RunningCopy,
   RunningMirror,
   Suspends,
@@ -43,7 +45,7 @@ import { connectConsole } from "./console.ts"
 import { boundConsoleLog, readConsoleLog } from "./console-log.ts"
 import { copyVolumes, endCopies } from "./copy-volume.ts"
 import { diagnose } from "./diagnostics.ts"
-import { diskFiles, ensureDisks } from "./disks.ts"
+import { diskFiles, ensureDisks, replaceDisk } from "./disks.ts"
 import { findFirmware } from "./firmware.ts"
 import { setGuestPassword } from "./guest-agent.ts"
 import { driverName, handleOf, type StoredHandle } from "./handle.ts"
@@ -99,6 +101,7 @@ export class QemuHypervisor
     PlugsVolumes,
     MovesVolumes,
     TakesSnapshots,
+    ReceivesDisks,
     Suspends,
     OffersConsoles,
     ReachesGuests
@@ -312,6 +315,14 @@ export class QemuHypervisor
     const { machine, spec } = await this.#existing(handle)
     const files = diskFiles(machine.directory, spec)
     return await snapshotDisk(machine, files, disk, toPath, this.#userOf(machine))
+  }
+
+  async receiveDisk(handle: VmHandle, disk: string, image: LocalImage): Promise<void> {
+    const { machine, spec } = await this.#existing(handle)
+    const file = diskFiles(machine.directory, spec).find((one) => one.disk.name === disk)
+    if (!file) throw agentDiskMissing(handle.serverId, disk)
+    if (machine.isAlive) throw agentMachineStateWrong("receive a disk of", machine.state.power)
+    await replaceDisk(file, spec, image)
   }
 
   async openConsole(handle: VmHandle, kind: ConsoleKind): Promise<Socket> {

@@ -1,7 +1,15 @@
 // What one host sends to another: each opens a stream to the cloud, which joins the two.
-import type { Ctx } from "../../platform/context/context.ts"
-import type {} from "../../platform/streams/awaited-streams.ts"
-import { joinStreams } from "../../platform/streams/join.ts"
+import type { Platform } from "../platform/context/context.ts"
+import type {} from "../platform/streams/awaited-streams.ts"
+import { joinStreams } from "../platform/streams/join.ts"
+
+interface Way {
+  from: string
+  to: string
+  /** For both streams to come. */
+  timeoutMs: number
+  signal: AbortSignal
+}
 
 interface Ends {
   send: (streamId: string, signal: AbortSignal) => Promise<unknown>
@@ -10,13 +18,12 @@ interface Ends {
 
 /** Over when both are; when one of them fails, so does the other. */
 export async function relay(
-  ctx: Ctx,
-  { from, to, signal }: { from: string; to: string; signal: AbortSignal },
+  platform: Platform,
+  { from, to, timeoutMs, signal }: Way,
   { send, receive }: Ends,
 ): Promise<void> {
-  const { streams } = ctx.drivers
+  const { streams } = platform.drivers
   if (!streams) throw new Error("this process has no door that hosts open streams at")
-  const timeoutMs = ctx.config.blockStorage.agentCopyTimeoutMs
   using sent = streams.expect(from, timeoutMs)
   using received = streams.expect(to, timeoutMs)
   // A stream that has come may break before the other one is there.

@@ -1,0 +1,163 @@
+// A server goes to another host while it is off: its disks are copied, its ports and volumes follow. What it had on
+// the host before is kept until the user confirms, so that a revert always finds it.
+//
+//   claim      room on the new host; the old one's under the migration
+//   stop       the machine is off, and stays so on the old host
+//   place      the same machine on the new host, with disks that have nothing of its own yet
+//   copy       what is on its disks
+//   start      the server is where its disks are now
+import { relay } from "../../engine/relay.ts"
+import { type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
+import { awaitPlugged, bindServerPorts, isNetworkAway } from "../../network/index.ts"
+import { transferAllocation } from "../../placement/index.ts"
+import { callAgent, undoMachine } from "../agent-call.ts"
+import { serverNotReady } from "../faults.ts"
+import { machineSpec } from "../metadata/machine-spec.ts"
+import { setMigrationDestination, setMigrationStatus } from "../migration/store.ts"
+import { scheduleServer } from "../schedule/schedule.ts"
+import { migrationConsumerOf } from "./delete.saga.ts"
+import { giveBackOldSize, type ResizeParams } from "./resize.saga.ts"
+import { powerNumberOf, type Server } from "./server.ts"
+import { abandonTask, advanceTask, finishTaskIn, heldServer, isFinished, type TaskParams } from "./task.ts"
+import { diskDevicesOf } from "./vm-spec.ts"
+
+export interface MigrateParams extends ResizeParams {
+  forcedHost: string | null
+}
+
+type Step = StepContext<MigrateParams, object>
+
+const end = { event: "resize", part: "compute_prep_resize" }
+const finishEnd = { event: "finish_resize", part: "compute_finish_resize" }
+
+const fenceOf = ({ params, fence }: Step) => ({ generation: params.generation, fence })
+
+export const migrateServerSaga = saga<MigrateParams>("compute.server.migrate", 1)
+  .step("claim", {
+    do: ({ ctx, params }) =>
+      withLog(async (tx) => {
+        const server = await heldServer({ db: tx }, params)
+        const { host: from } = server
+        if (from === null) throw serverNotReady(server.id)
+        await transferAllocation(tx, {
+          fromConsumerId: server.id,
+          toConsumerId: migrationConsumerOf(server.id),
+        })
+        const { flavor, oldFlavor, forcedHost } = params
+        const { host: to, zone } = await scheduleServer(ctx, tx, server, {
+          ...{ flavor, forcedHost, excludedHosts: [from] },
+        })
+        await setMigrationDestination(tx, server.id, to)
+        await advanceTask(tx, params, { flavor, oldFlavor, oldHost: from, taskState: "resize_migrating" })
+        return { from, to, zone }
+      }),
+    undo: ({ params }) => withLog((tx) => giveBackOldSize(tx, params)),
+  })
+  .step("stop", {
+    do: async (s) => {
+      const server = await heldServer(s.ctx, s.params)
+      const graceMs = s.ctx.config.compute.stopGraceMs
+      const command = { serverId: server.id, graceMs, fence: fenceOf(s) }
+      await callAgent(s.ctx, s.out.claim.from, "vm.stop", command, { signal: s.signal })
+    },
+    undo: async (s) => {
+      const server = await heldServer(s.ctx, s.params).catch(() => null)
+      const from = s.out.claim?.from
+      if (server && from !== undefined)
+        await ensureAt(s, { ...server, flavor: s.params.oldFlavor }, from, wantedPower(s))
+    },
+    timeoutMs: 900_000,
+  })
+  .step("place", {
+    do: async (s) => {
+      const server = await heldServer(s.ctx, s.params)
+      // As large as the disks that come; they grow at the start.
+      await ensureAt(s, { ...server, flavor: s.params.oldFlavor }, s.out.claim.to, "shutdown")
+    },
+    undo: (s) => undoMachine(s.ctx, s.out.claim?.to, { serverId: s.params.serverId, fence: fenceOf(s) }),
+    waits: isNetworkAway,
+    timeoutMs: 900_000,
+  })
+  .step("copy", {
+    do: async (s) => {
+      const server = await heldServer(s.ctx, s.params)
+      const old = { ...server, flavor: s.params.oldFlavor }
+      for (const { name } of diskDevicesOf(old)) await copyDisk(s, name, s.out.claim)
+    },
+    timeoutMs: 4 * 3_600_000,
+  })
+  .step("start", {
+    do: async (s) => {
+      const { ctx, params } = s
+      if (await isFinished(ctx, params)) return
+      const { to, from, zone } = s.out.claim
+      const { state, portIds } = await ensureAt(s, await heldServer(ctx, params), to, wantedPower(s))
+      const how = { withinMs: ctx.config.compute.plugWaitMs, signal: s.signal }
+      if (state.isPlugged && !params.isStopped) await awaitPlugged(ctx, portIds, how)
+      return withLog(async (tx) => {
+        await setMigrationStatus(tx, params.serverId, ["migrating"], "finished")
+        await finishTaskIn(
+          tx,
+          ctx,
+          params,
+          {
+            ...{ vmState: "resized", powerState: powerNumberOf(state.power), fault: null },
+            ...{ host: to, oldHost: from, availabilityZone: zone },
+          },
+          finishEnd,
+        )
+      })
+    },
+    waits: isNetworkAway,
+    timeoutMs: 900_000,
+  })
+  .onUnwound((s) =>
+    abandonTask(s, {}, end, (tx) =>
+      setMigrationStatus(tx, s.params.serverId, ["migrating", "finished"], "error"),
+    ),
+  )
+
+function wantedPower({ params }: Step): "shutdown" | "running" {
+  return params.isStopped ? "shutdown" : "running"
+}
+
+async function ensureAt(s: Step, server: Server, host: string, power: "shutdown" | "running") {
+  const vifs = await bindServerPorts(s.ctx, server, host)
+  const spec = await machineSpec(s.ctx, server, vifs)
+  const command = { spec, power, fence: fenceOf(s) }
+  const state = await callAgent(s.ctx, host, "vm.ensure", command, { signal: s.signal })
+  return { state, portIds: vifs.map(({ portId }) => portId) }
+}
+
+/** Repeatable: the disk is written anew. */
+async function copyDisk(s: Step, disk: string, { from, to }: { from: string; to: string }): Promise<void> {
+  const { ctx, params, signal } = s
+  const common = { serverId: params.serverId, disk, fence: fenceOf(s) }
+  const timeoutMs = ctx.config.compute.agentCopyTimeoutMs
+  await relay(
+    ctx,
+    { from, to, timeoutMs, signal },
+    {
+      send: (streamId, until) =>
+        callAgent(ctx, from, "vm.send_disk", { ...common, streamId }, { signal: until }),
+      receive: (streamId, until) =>
+        callAgent(ctx, to, "vm.receive_disk", { ...common, streamId }, { signal: until }),
+    },
+  )
+}
+
+export interface LeaveHostParams extends TaskParams {
+  host: string
+}
+
+/**
+ * What the server had on the host before is removed there. Nobody waits for it: when the host is away, the reconciler
+ * of machines does it once it is back.
+ */
+export const leaveHostSaga = saga<LeaveHostParams>("compute.server.leave_host", 1).step("destroy", {
+  do: async ({ ctx, params, fence }) => {
+    const { serverId, generation, host } = params
+    await undoMachine(ctx, host, { serverId, fence: { generation, fence } })
+  },
+  timeoutMs: 180_000,
+})

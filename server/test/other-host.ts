@@ -1,0 +1,56 @@
+// A second host of a test cloud, in the same process, for the cases of what goes from one host to another. No server
+// comes to it but while it is open, so that the others find the one host that they know.
+import { join } from "node:path"
+import { after } from "node:test"
+import { FakeHypervisor } from "../src/agent/hypervisor/fake/fake.ts"
+import { FakePlugger } from "../src/agent/ports/fake-plugger.ts"
+import { MemoryBackups } from "../src/agent/testing/memory-backups.ts"
+import { type AgentRole, startAgentRole } from "../src/agent-role.ts"
+import { setHostDisabled } from "../src/compute/index.ts"
+import { eventually, systemClock } from "../src/platform/clock/clock.ts"
+import type { Platform } from "../src/platform/context/context.ts"
+import { silentLogger } from "../src/platform/log/log.ts"
+import type {} from "../src/platform/streams/awaited-streams.ts"
+
+export const otherHost = "host2"
+
+const started = new Map<string, Promise<AgentRole>>()
+after(async () => {
+  for (const role of started.values()) await (await role).stop({ guests: "leave", graceMs: 0 })
+})
+
+export async function openOtherHost(platform: Platform): Promise<AgentRole> {
+  const { dataDir } = platform.config
+  const role = started.get(dataDir) ?? start(platform)
+  started.set(dataDir, role)
+  ;(await role).agent.sayAlive()
+  await eventually(`${otherHost} to be open`, () => setHostDisabled(platform, otherHost, null))
+  return await role
+}
+
+export async function closeOtherHost(platform: Platform): Promise<void> {
+  await setHostDisabled(platform, otherHost, "only for what moves")
+}
+
+async function start({ config, bus, drivers }: Platform): Promise<AgentRole> {
+  const { streams } = drivers
+  if (!streams) throw new Error("the test cloud joins no streams")
+  const dataDir = join(config.dataDir, otherHost)
+  const clock = systemClock
+  const hypervisor = new FakeHypervisor({
+    ...{ host: otherHost, hostIp: "127.0.0.2", dir: join(dataDir, "agent/fake"), clock },
+    capacity: { vcpus: 64, ramMib: 262_144, diskGib: 10_000 },
+  })
+  const parts = { hypervisor, ports: new FakePlugger(), metadata: null, usesImages: false, volumes: [] }
+  const nothing = () => Promise.reject(new Error(`${otherHost} has no images and keys`))
+  return await startAgentRole(
+    { config: { host: otherHost, dataDir }, bus, clock, log: silentLogger },
+    parts,
+    {
+      images: { open: nothing, store: nothing },
+      backups: new MemoryBackups(),
+      volumeKeys: { of: nothing },
+      streams: streams.dialer(otherHost),
+    },
+  )
+}
