@@ -54,6 +54,8 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
       .cloudHosts
   const stateOf = async (name: string) => (await listed()).find((host) => host.name === name)?.state
   const idOf = (server: string) => ids.get(server) ?? assert.fail(`${server} was not made`)
+  const hostOf = async (server: string) =>
+    (await admin.get(`/compute/v2.1/servers/${idOf(server)}`)).server["OS-EXT-SRV-ATTR:host"]
   const addressOf = (server: string) => floating.get(server) ?? assert.fail(`${server} has no floating IP`)
   const pings = async (address: string) =>
     (await cloud.inside("ping", ["-c", "1", "-W", "2", address], { isChecked: false })).exitCode === 0
@@ -121,6 +123,18 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
       const text = await ssh(vm, "wget -q -O - http://169.254.169.254/openstack/latest/meta_data.json")
       assert.equal(JSON.parse(text).name, vm)
     }
+  })
+
+  test("a server that is moved has its disk on the other host, and the one of before when that is reverted", async () => {
+    await ssh("vm3", "echo kept > note; sync")
+    await client("--os-compute-api-version", "2.56", "server", "migrate", "--host", "host2", idOf("vm3"))
+    await admin.untilStatus(idOf("vm3"), "VERIFY_RESIZE")
+    assert.equal(await hostOf("vm3"), "host2")
+    assert.equal(await eventually("the moved guest", () => ssh("vm3", "cat note; echo lost >> note")), "kept\n")
+    await client("server", "resize", "revert", idOf("vm3"))
+    await admin.untilStatus(idOf("vm3"), "ACTIVE")
+    assert.equal(await hostOf("vm3"), "host3")
+    assert.equal(await eventually("the guest of before", () => ssh("vm3", "cat note")), "kept\n")
   })
 
   test("when the gateway is lost another one takes over within seconds", async (t) => {

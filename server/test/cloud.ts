@@ -15,6 +15,7 @@ import { systemClock } from "../src/platform/clock/clock.ts"
 import { createLogger, silentLogger } from "../src/platform/log/log.ts"
 import { openTestDatabase, type TestDatabase } from "./database.ts"
 import { assertNothingUndeclared } from "./notes.ts"
+import { stopOtherHost } from "./other-host.ts"
 
 export const passwords = { admin: "admin-password", demo: "demo-password" }
 
@@ -140,6 +141,7 @@ export async function startTestCloud(options: TestCloudOptions = {}): Promise<Te
   const stop = async () => {
     if (isStopped) return
     isStopped = true
+    await stopOtherHost(cloud.platform)
     await cloud.stop({ guests: "leave", graceMs: 0 })
   }
   return {

@@ -1,7 +1,6 @@
 // A second host of a test cloud, in the same process, for the cases of what goes from one host to another. No server
 // comes to it but while it is open, so that the others find the one host that they know.
 import { join } from "node:path"
-import { after } from "node:test"
 import { FakeHypervisor } from "../src/agent/hypervisor/fake/fake.ts"
 import { FakePlugger } from "../src/agent/ports/fake-plugger.ts"
 import { MemoryBackups } from "../src/agent/testing/memory-backups.ts"
@@ -14,10 +13,15 @@ import type {} from "../src/platform/streams/awaited-streams.ts"
 
 export const otherHost = "host2"
 
+/** By the cloud's data directory. */
 const started = new Map<string, Promise<AgentRole>>()
-after(async () => {
-  for (const role of started.values()) await (await role).stop({ guests: "leave", graceMs: 0 })
-})
+
+/** Before its cloud stops. */
+export async function stopOtherHost({ config }: Pick<Platform, "config">): Promise<void> {
+  const role = await started.get(config.dataDir)
+  started.delete(config.dataDir)
+  await role?.stop({ guests: "leave", graceMs: 0 })
+}
 
 export async function openOtherHost(platform: Platform): Promise<AgentRole> {
   const { dataDir } = platform.config

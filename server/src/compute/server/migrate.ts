@@ -29,7 +29,9 @@ const input = Type.Object({
 })
 
 const noHost = () =>
-  badRequest("No valid host was found. A server that runs stays on its host; it can be migrated while it is off.")
+  badRequest(
+    "No valid host was found. A server that runs stays on its host; it can be migrated while it is off.",
+  )
 
 /** The one that it is on. */
 function hostOf({ id, host }: Server): string {

@@ -16,6 +16,7 @@ import { agentDirectories } from "../../agent/machine-store.ts"
 import { createVolume } from "../../block-storage/index.ts"
 import { eventually } from "../../platform/clock/clock.ts"
 import type { Ctx } from "../../platform/context/context.ts"
+import { reconcileMachines } from "../host/machines.reconciler.ts"
 import * as compute from "../index.ts"
 import { migrationConsumerOf } from "../server/delete.saga.ts"
 import type { Server } from "../server/server.ts"
@@ -410,9 +411,12 @@ export const sagaCases: Readonly<Record<string, SagaCaseEntry>> = {
     },
     begin: (ctx, server) => compute.confirmResize(ctx, id(server)),
     done: { status: "ACTIVE", room: [nanoRam], ports: [otherHost], machine: "none" },
-    // The reconciler of machines removes what is left.
     unwound: { status: "ACTIVE", room: [nanoRam], ports: [otherHost] },
-    check: closing,
+    check: async (c, _params, failed) => {
+      // What is left there the reconciler of machines removes.
+      if (failed !== null) await reconcileMachines(c.cloud.cloud.platform, new AbortController().signal)
+      await closing(c)
+    },
   }),
   "compute.server.attach_interface": ofServer({
     begin: (ctx, server) =>
