@@ -130,7 +130,10 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
     await client("--os-compute-api-version", "2.56", "server", "migrate", "--host", "host2", idOf("vm3"))
     await admin.untilStatus(idOf("vm3"), "VERIFY_RESIZE")
     assert.equal(await hostOf("vm3"), "host2")
-    assert.equal(await eventually("the moved guest", () => ssh("vm3", "cat note; echo lost >> note")), "kept\n")
+    assert.equal(
+      await eventually("the moved guest", () => ssh("vm3", "cat note; echo lost >> note")),
+      "kept\n",
+    )
     await client("server", "resize", "revert", idOf("vm3"))
     await admin.untilStatus(idOf("vm3"), "ACTIVE")
     assert.equal(await hostOf("vm3"), "host3")

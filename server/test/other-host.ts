@@ -45,7 +45,7 @@ async function start({ config, bus, drivers }: Platform): Promise<AgentRole> {
     ...{ host: otherHost, hostIp: "127.0.0.2", dir: join(dataDir, "agent/fake"), clock },
     capacity: { vcpus: 64, ramMib: 262_144, diskGib: 10_000 },
   })
-  const parts = { hypervisor, ports: new FakePlugger(), metadata: null, usesImages: false, volumes: [] }
+  const parts = { hypervisor, ports: new FakePlugger(), metadata: null, imageCacheBytes: null, volumes: [] }
   const nothing = () => Promise.reject(new Error(`${otherHost} has no images and keys`))
   return await startAgentRole(
     { config: { host: otherHost, dataDir }, bus, clock, log: silentLogger },

@@ -74,7 +74,7 @@ async function start(membership: Membership): Promise<MemberAgent> {
   ]
   return await startMemberAgent({
     ...{ membership, dataDir, client: at.clientOf(membership), log: silentLogger, clock: systemClock },
-    parts: { hypervisor, ports: new FakePlugger(), metadata: null, usesImages: false, volumes },
+    parts: { hypervisor, ports: new FakePlugger(), metadata: null, imageCacheBytes: null, volumes },
   })
 }
 

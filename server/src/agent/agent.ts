@@ -7,6 +7,7 @@ import { bootId } from "../platform/exec/process.ts"
 import { Fault, invalid } from "../platform/fault/fault.ts"
 import { isUuid } from "../platform/ids/ids.ts"
 import type { Logger } from "../platform/log/log.ts"
+import { AliveReports, type Seen } from "./alive-reports.ts"
 import { AsideStore, serverIdOf } from "./aside.ts"
 import { describeUnknown, discardAside, setMachineAside, takeBack } from "./aside-commands.ts"
 import { Consoles, type StreamDialer } from "./consoles.ts"
@@ -107,8 +108,6 @@ export interface Agent {
   release(): Promise<void>
 }
 
-/** A host is taken for dead after a few of these are missed. */
-const defaultAliveIntervalMs = 10_000
 /** What keeps a machine from starting with its host may be another part of it that is not up yet. */
 const defaultResumePausesMs = [5_000, 20_000, 60_000, 180_000]
 /** How long a guest that no row knows gets to power off by itself. */
@@ -138,11 +137,10 @@ class HostAgent implements Agent {
   readonly #disks: DiskCommands
   readonly #consoles: Consoles
   readonly #metadata: MetadataKeeper
-  readonly #aliveIntervalMs: number
+  readonly #alive: AliveReports
   readonly #network: NetworkPart | undefined
   readonly #loops: Promise<void>[] = []
   #isStopping = false
-  #aliveNow = Promise.withResolvers<void>()
   #resumed: Promise<void> = Promise.resolve()
 
   constructor(deps: AgentDeps) {
@@ -189,7 +187,10 @@ class HostAgent implements Agent {
     const metadata = { ...common, server: deps.metadata, stateFile: directories.metadata }
     this.#metadata = new MetadataKeeper(metadata)
     this.#network = deps.network
-    this.#aliveIntervalMs = deps.aliveIntervalMs ?? defaultAliveIntervalMs
+    this.#alive = new AliveReports({
+      ...{ ...common, host, report, look: () => this.#lookAround() },
+      ...(deps.aliveIntervalMs === undefined ? {} : { intervalMs: deps.aliveIntervalMs }),
+    })
   }
 
   async handle<C extends CommandName>(
@@ -209,7 +210,7 @@ class HostAgent implements Agent {
 
   async recoverAll(): Promise<void> {
     // Before looking, so that what happens while we look is seen as well.
-    this.#loops.push(this.#followEvents(), this.#keepSayingAlive(), this.#metadata.keep())
+    this.#loops.push(this.#followEvents(), this.#alive.keep(), this.#metadata.keep())
     this.#loops.push(this.#removeOld("tombstones", tombstoneIntervalMs, () => this.#forgetTombstones()))
     this.#loops.push(this.#removeOld("snapshots", oldSnapshotIntervalMs, () => this.#snapshots.removeOld()))
     // Before guests go on: each is to find its volumes in one place.
@@ -442,35 +443,14 @@ class HostAgent implements Agent {
   }
 
   sayAlive(): void {
-    this.#aliveNow.resolve()
+    this.#alive.sayNow()
   }
 
-  async #keepSayingAlive(): Promise<void> {
-    const { clock, host, log, report } = this.#context
-    const { signal } = this.#stop
-    while (!signal.aborted) {
-      try {
-        const description = await this.#describe()
-        const network = this.#network && (await describeNetwork(this.#network))
-        const pools = await this.#context.volumes.pools()
-        const at = clock.now().toISOString()
-        report({ kind: "alive", host, at, description, pools, ...(network ? { network } : {}) })
-      } catch (error) {
-        log.error({ err: error }, "the host could not be described")
-      }
-      // Told while it looked: nobody would end the pause.
-      if (signal.aborted) return
-      const pause = new AbortController()
-      const onStop = () => pause.abort()
-      signal.addEventListener("abort", onStop, { once: true })
-      await Promise.race([
-        clock.sleep(this.#aliveIntervalMs, pause.signal).catch(() => {}),
-        this.#aliveNow.promise,
-      ])
-      pause.abort()
-      signal.removeEventListener("abort", onStop)
-      this.#aliveNow = Promise.withResolvers()
-    }
+  async #lookAround(): Promise<Seen> {
+    const description = await this.#describe()
+    const network = this.#network && (await describeNetwork(this.#network))
+    const pools = await this.#context.volumes.pools()
+    return { description, pools, ...(network ? { network } : {}) }
   }
 
   async #describe(): Promise<HostDescription> {

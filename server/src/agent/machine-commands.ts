@@ -206,14 +206,6 @@ export async function inspectMachine(context: AgentContext, serverId: string): P
   return cannotStart !== undefined && wanted !== "shutdown" && isOff ? { ...state, cannotStart } : state
 }
 
-export async function listMachines(context: AgentContext): Promise<{ serverId: string; state: VmState }[]> {
-  const { machines } = context
-  const ids = new Set([...machines.directories(), ...machines.all().map((record) => record.spec.serverId)])
-  const list: { serverId: string; state: VmState }[] = []
-  for (const serverId of ids) list.push({ serverId, state: await inspectMachine(context, serverId) })
-  return list
-}
-
 export async function plugMachine(context: AgentContext, serverId: string, vif: VifSpec): Promise<VmState> {
   const { hypervisor, machines } = context
   const record = existing(context, serverId)
