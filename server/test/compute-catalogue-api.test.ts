@@ -30,6 +30,27 @@ async function addProject(id: string): Promise<void> {
 }
 
 describe("flavors", () => {
+  test("from 2.86 on extra specs are some that there are, with values that they can have", async () => {
+    const set = (extra_specs: object, version: string, as = admin) =>
+      call("POST", "/flavors/42/os-extra_specs", as, { extra_specs }, version)
+    const wrong = { "hw:cpu_polcy": "shared" }
+    const refused = await set(wrong, "2.86")
+    assert.equal(refused.status, 400)
+    assert.equal(
+      refused.body.badRequest.message,
+      "Validation failed; extra spec 'hw:cpu_polcy' does not appear to be a valid extra spec.",
+    )
+    assert.equal((await set(wrong, "2.86", "p1")).status, 403)
+    const put = (value: string, version: string) =>
+      call("PUT", "/flavors/42/os-extra_specs/hw:numa_nodes", admin, { "hw:numa_nodes": value }, version)
+    assert.equal((await put("0", "2.86")).status, 400)
+    assert.equal((await put("1", "2.86")).status, 200)
+    assert.equal((await set({ "hw:cpu_policy": "shared", "mine:own": "x" }, "2.86")).status, 200)
+    assert.equal((await set(wrong, "2.85")).status, 200)
+    for (const key of ["hw:cpu_polcy", "hw:numa_nodes", "hw:cpu_policy", "mine:own"])
+      assert.equal((await call("DELETE", `/flavors/42/os-extra_specs/${key}`, admin)).status, 200)
+  })
+
   test("the first ones are there", async () => {
     const { body } = await call("GET", "/flavors/detail", "p1")
     assert.deepEqual(body.flavors.map((f: { id: string }) => f.id).sort(), [

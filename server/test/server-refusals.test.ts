@@ -1,5 +1,5 @@
-// What is asked of servers and not done here, or not to be done by this cloud: refused as Nova refuses it, after all that
-// comes before.
+// What is asked of servers and not done here, or not to be done by this cloud: refused as Nova refuses it, after all
+// that comes before.
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
 import { newUuid } from "../src/platform/ids/ids.ts"

@@ -64,6 +64,8 @@ export {
   listResourceClasses,
   renameResourceClass,
 } from "./resource-class/resource-class.ts"
+export { standardResourceClasses } from "./resource-class/standard.ts"
+export { standardTraits } from "./trait/standard.ts"
 export {
   clearProviderTraits,
   deleteTrait,

@@ -3,9 +3,11 @@ import { Type } from "typebox"
 import { jsonb } from "../../platform/db/database.ts"
 import { updateThing } from "../../platform/noun/list.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import { badRequest } from "../faults.ts"
 import { viewerOf } from "../viewer.ts"
 import { flavorExtraSpecNotFound, flavorNotFound } from "./faults.ts"
 import { FlavorId, findFlavor, flavorNoun } from "./flavor.ts"
+import { checkSpecs } from "./spec-forms.ts"
 
 const rules = "os_compute_api:os-flavor-extra-specs"
 const SpecInput = Type.Object({ flavorId: FlavorId, key: Type.String() })
@@ -14,10 +16,16 @@ const SpecInput = Type.Object({ flavorId: FlavorId, key: Type.String() })
 function settingSpecs(verb: string, rule: string) {
   return operation({
     name: `compute.flavor.${verb}`,
-    input: Type.Object({ flavorId: FlavorId, specs: Type.Record(Type.String(), Type.String()) }),
-    faults: [flavorNotFound],
+    input: Type.Object({
+      flavorId: FlavorId,
+      specs: Type.Record(Type.String(), Type.String()),
+      /** Whether they must be some that there are. */
+      isStrict: Type.Boolean(),
+    }),
+    faults: [badRequest, flavorNotFound],
     rule: `${rules}:${rule}`,
-    run: async (ctx, { flavorId, specs }): Promise<Record<string, string>> => {
+    run: async (ctx, { flavorId, specs, isStrict }): Promise<Record<string, string>> => {
+      if (isStrict) checkSpecs(specs)
       const set = { extra_specs: sql`extra_specs || ${jsonb(specs)}`, updated_at: ctx.clock.now() }
       const flavor = await updateThing(ctx.db, flavorNoun, viewerOf(ctx), flavorId, set)
       if (!flavor) throw flavorNotFound(flavorId)

@@ -305,7 +305,8 @@ const specRoutes: Route[] = [
     body: bodyWith("extra_specs", specs()),
     handler: async (ctx, req) => {
       const given = readSpecs(req.body.extra_specs)
-      await createFlavorExtraSpecs(ctx, { ...flavorOf(req), specs: given })
+      const isStrict = atLeast(req.version, "2.86")
+      await createFlavorExtraSpecs(ctx, { ...flavorOf(req), specs: given, isStrict })
       return { extra_specs: given }
     },
   }),
@@ -329,7 +330,8 @@ const specRoutes: Route[] = [
       const given = readSpecs(req.body)
       const key = req.params.key ?? ""
       if (given[key] === undefined) throw invalid(key, "Request body and URI mismatch")
-      await updateFlavorExtraSpec(ctx, { ...flavorOf(req), specs: given })
+      const isStrict = atLeast(req.version, "2.86")
+      await updateFlavorExtraSpec(ctx, { ...flavorOf(req), specs: given, isStrict })
       return given
     },
   }),

@@ -1,0 +1,144 @@
+// Which extra specs there are, and which values each takes, as Nova tells them from 2.86 on. Of a namespace that it
+// knows anything else is a mistake; specs of other namespaces, or of none, are the operator's own.
+import { standardResourceClasses, standardTraits } from "../../placement/index.ts"
+import { badRequest } from "../faults.ts"
+
+type Form =
+  | { kind: "text" }
+  | { kind: "pattern"; pattern: string }
+  | { kind: "word"; words: readonly string[] }
+  | { kind: "integer"; min?: number; max?: number }
+  | { kind: "boolean" }
+
+const text: Form = { kind: "text" }
+const flag: Form = { kind: "boolean" }
+const integer: Form = { kind: "integer" }
+const amount: Form = { kind: "integer", min: 0 }
+const positive: Form = { kind: "integer", min: 1 }
+const word = (...words: string[]): Form => ({ kind: "word", words })
+const pattern = (pattern: string): Form => ({ kind: "pattern", pattern })
+const cpus = "\\^?\\d+((-\\d+)?(,\\^?\\d+(-\\d+)?)?)*"
+
+const each = (names: readonly string[], form: Form): Record<string, Form> =>
+  Object.fromEntries(names.map((name) => [name, form]))
+
+const hw: Readonly<Record<string, Form>> = {
+  ...each(
+    ["cpu_realtime", "hide_hypervisor_id", "locked_memory", "boot_menu", "vif_multiqueue_enabled"],
+    flag,
+  ),
+  ...each(["mem_encryption", "pmu", "virtio_packed_ring", "ephemeral_encryption"], flag),
+  ...each(["numa_nodes", "cpu_sockets", "cpu_cores", "cpu_threads"], positive),
+  ...each(["cpu_max_sockets", "cpu_max_cores", "cpu_max_threads", "numa_mem\\.\\d+"], positive),
+  ...each(["cpu_dedicated_mask", "numa_cpus\\.\\d+"], pattern(cpus)),
+  cpu_realtime_mask: pattern("(\\^)?\\d+((-\\d+)?(,\\^?\\d+(-\\d+)?)?)*"),
+  cpu_policy: word("dedicated", "shared", "mixed"),
+  cpu_thread_policy: word("prefer", "isolate", "require"),
+  emulator_threads_policy: word("isolate", "share"),
+  mem_page_size: pattern("(large|small|any|\\d+([kKMGT]i?)?(b|bit|B)?)"),
+  pci_numa_affinity_policy: word("required", "preferred", "legacy", "socket"),
+  mem_encryption_model: word("amd-sev", "amd-sev-es", "amd-sev-snp"),
+  pmem: pattern("([a-zA-Z0-9_]+(,)?)+"),
+  serial_port_count: amount,
+  tpm_model: word("tpm-tis", "tpm-crb"),
+  tpm_version: word("1.2", "2.0"),
+  tpm_secret_security: word("user", "host", "deployment"),
+  watchdog_action: word("none", "pause", "poweroff", "reset", "disabled"),
+  viommu_model: word("intel", "smmuv3", "virtio", "auto"),
+  sound_model: word("sb16", "es1370", "pcspk", "ac97", "ich6", "ich9", "usb", "virtio"),
+  usb_model: word("none", "nec-xhci", "qemu-xhci"),
+  redirected_usb_ports: { kind: "integer", min: 0, max: 15 },
+  ephemeral_encryption_format: word("plain", "luks", "luksv2"),
+}
+
+const quota: Readonly<Record<string, Form>> = {
+  "(cpu|memory|disk_io|vif)_(limit|shares_share)": amount,
+  "(cpu|memory|disk_io|vif)_reservation": integer,
+  "(cpu|memory|disk_io|vif)_shares_level": word("custom", "high", "normal", "low"),
+  ...each(["cpu_shares", "cpu_period"], amount),
+  cpu_quota: integer,
+  "disk_(read|write|total)_(bytes|iops)_sec": amount,
+  "vif_(inbound|outbound)_(average|peak|burst)": amount,
+}
+
+/** Of what a scheduler knows of a host. */
+const capabilities =
+  "(id|uuid|service_id|host|vcpus|memory_mb|local_gb|vcpus_used|memory_mb_used|local_gb_used|hypervisor_type|" +
+  "hypervisor_version|hypervisor_hostname|free_ram_mb|free_disk_gb|current_workload|running_vms|" +
+  "disk_available_least|host_ip|mapped|cpu_allocation_ratio|ram_allocation_ratio|disk_allocation_ratio|" +
+  "total_usable_ram_mb|total_usable_disk_gb|disk_mb_used|free_disk_mb|vcpus_total|num_instances|num_io_ops|" +
+  "failed_builds|aggregates|cell_uuid|updated|(cpu_info|metrics|stats|numa_topology|supported_hv_specs|" +
+  "pci_device_pools|nodename|pci_stats|supported_instances|limits|instances)(:\\w+)*)"
+
+/** Of the request's group, where it is of one. */
+const group = "([a-zA-Z0-9_-]{1,64})?"
+
+/** Namespace → names below it; both are patterns. */
+const namespaces: Readonly<Record<string, Readonly<Record<string, Form>>>> = {
+  accel: { device_profile: text },
+  aggregate_instance_extra_specs: { ".+": text },
+  capabilities: { [capabilities]: text },
+  hw,
+  hw_rng: { allowed: flag, ...each(["rate_bytes", "rate_period"], amount) },
+  hw_video: { ram_max_mb: amount },
+  os: { secure_boot: word("disabled", "required") },
+  pci_passthrough: { alias: pattern("[^:]+:\\d+(?:\\s*,\\s*[^:]+:\\d+)*") },
+  quota,
+  [`resources${group}`]: { [`CUSTOM_[A-Z0-9_]+|${standardResourceClasses.join("|")}`]: integer },
+  [`trait${group}`]: {
+    [`CUSTOM_[A-Z0-9_]+|${[...standardTraits].join("|")}`]: word("required", "forbidden"),
+  },
+  vmware: each(["hw_version", "storage_policy"], text),
+}
+
+const plain: Readonly<Record<string, Form>> = {
+  hide_hypervisor_id: flag,
+  group_policy: word("isolate", "none"),
+}
+
+const whole = (source: string) => new RegExp(`^(?:${source})$`, "s")
+const known = Object.entries(namespaces).map(([namespace, forms]) => ({
+  namespace: whole(namespace),
+  forms: Object.entries(forms).map(([name, form]) => ({ name: whole(name), form })),
+}))
+
+function formOf(spec: string): Form | undefined {
+  const at = spec.indexOf(":")
+  if (at < 0) return Object.hasOwn(plain, spec) ? plain[spec] : text
+  const found = known.find(({ namespace }) => namespace.test(spec.slice(0, at)))
+  return found ? found.forms.find(({ name }) => name.test(spec.slice(at + 1)))?.form : text
+}
+
+const failed = (why: string) => badRequest(`Validation failed; ${why}.`)
+
+/** Throws for the first that is none, or has a value that it cannot have. */
+export function checkSpecs(specs: Readonly<Record<string, string>>): void {
+  for (const [spec, value] of Object.entries(specs)) {
+    const form = formOf(spec)
+    if (!form) throw failed(`extra spec '${spec}' does not appear to be a valid extra spec`)
+    const why = mistakeOf(form, value)
+    if (why !== null) throw failed(`'${value}' ${why}`)
+  }
+}
+
+function mistakeOf(form: Form, value: string): string | null {
+  switch (form.kind) {
+    case "text":
+      return null
+    case "pattern":
+      return whole(form.pattern).test(value) ? null : `is not of the format '${form.pattern}'`
+    case "word":
+      return form.words.includes(value) ? null : `is not one of: ${form.words.join(", ")}`
+    case "boolean":
+      return /^\s*(1|t|true|on|y|yes|0|f|false|off|n|no)\s*$/i.test(value)
+        ? null
+        : "is not a valid boolean-like value"
+    case "integer":
+      if (!/^\s*[+-]?\d+\s*$/.test(value)) return "is not a valid integer value"
+      if (form.max !== undefined && Number(value) > form.max)
+        return `is greater than the max value of '${form.max}'`
+      return form.min !== undefined && Number(value) < form.min
+        ? `is less than the min value of '${form.min}'`
+        : null
+  }
+}
