@@ -178,6 +178,7 @@ export const foreignIds: ServiceFixture = {
     node_id: word("node"),
     "/os-assisted-volume-snapshots/{snapshot_id} snapshot_id": word("any: the volume decides"),
     // Whatever they name, it is gone.
+    "POST /servers/{server_id}/action resetNetwork server_id": word("gone"),
     ...Object.fromEntries(
       removedRoutes.flatMap(({ method, path }) =>
         [...path.matchAll(/\{(\w+)\}/g)].map(([, param]) => [`${method} ${path} ${param}`, word("gone")]),
