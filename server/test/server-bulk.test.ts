@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
 import { createServers } from "../src/compute/index.ts"
-import { serverWish } from "../src/compute/testing/saga-cases.ts"
+import { serverWish } from "../src/compute/testing/server-case.ts"
 import { createSagaRunner } from "../src/engine/saga/runner.ts"
 import type { Platform } from "../src/platform/context/context.ts"
 import { statementsOf } from "./count-statements.ts"

@@ -1,5 +1,5 @@
-// Servers that go to another host while they are off, over HTTP: confirmed, reverted, deleted on the way, and by a resize
-// that finds no room where they are.
+// Servers that go to another host while they are off, over HTTP: confirmed, reverted, deleted on the way, and by a
+// resize that finds no room where they are.
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
 import { sql } from "kysely"

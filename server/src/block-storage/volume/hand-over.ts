@@ -3,7 +3,7 @@
 // one moment, or let the guest see that it has grown. So it is handed over before a machine of another host opens it.
 //
 // What the rows say of machines is not enough: a server may be deleted while its host is cut off, and its guest runs
-// on. So the host that had the volume is asked whether a machine there has it, and a host that does not answer keeps it.
+// on. So the host that had the volume is asked whether a machine there has it, and one that does not answer keeps it.
 import { sql } from "kysely"
 import type { Platform } from "../../platform/context/context.ts"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"

@@ -1,5 +1,5 @@
-// Another size on the same host; migrate.saga.ts takes a server to another one. The old size's room is kept under the migration's own id until the user confirms,
-// so that a revert always finds it.
+// Another size on the same host; migrate.saga.ts takes a server to another one. The old size's room is kept under the
+// migration's own id until the user confirms, so that a revert always finds it.
 //
 //   active ──claim──► old room under the migration, new room under the server ──restart──► resized
 //   resized ──confirm──► old room released            resized ──revert──► new room released, old room back

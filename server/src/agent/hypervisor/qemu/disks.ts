@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { exec } from "../../../platform/exec/exec.ts"
 import { agentDiskTooSmall } from "../../faults.ts"
 import type { DiskSpec } from "../../protocol.ts"
-import { checkHeader, createOverlay, growImage } from "../../qemu-img.ts"
+import { checkHeader, convertInto, createOverlay, growImage } from "../../qemu-img.ts"
 import type { EnsureInput, LocalImage, LocalVolume } from "../hypervisor.ts"
 import { type DiskNames, isEncrypted, namedDisks, type QemuObject, volumeNames } from "./devices.ts"
 import { type RemoteNode, remoteNode } from "./remote-volume.ts"
@@ -138,8 +138,8 @@ export async function replaceDisk(file: DiskFile, input: EnsureInput, image: Loc
   else await makeEmpty(temporary, sizeBytes)
   try {
     // Into a file that is there: also where the image has nothing, so that the backing file does not show through.
-    const formats = ["-n", "-f", image.format, "-O", file.format, "-t", "writeback"]
-    await exec("qemu-img", ["convert", "-q", ...formats, image.path, temporary], { timeoutMs: copyTimeoutMs })
+    const options = ["-n", "-O", file.format, "-t", "writeback"]
+    await convertInto(image, temporary, { options, timeoutMs: copyTimeoutMs })
     await chmod(temporary, 0o600)
     await rename(temporary, path)
   } finally {
