@@ -123,6 +123,8 @@ export const nounLists: readonly NounFixture[] = [
           case g % 2 when 0 then md5('backup' || g - 1)::uuid end, ${owner}, ${user}, ${name},
           ${description}, 1 + g % 50, case g % 50 when 0 then 'error' else 'available' end,
           'c' || g % 500, 'nova', ${at}, ${at}, ${at} from ${rows}`,
+      sql`insert into block_storage.backup_key (backup_id, id, sealed, provider, control_location)
+        select ${id("backup")}, ${id("key")}, 's', 'luks', 'front-end' from ${rows} where g % 10 = 0`,
     ],
     values: { status: ["error", "deleting"], sizeGib: ["7", "9999"], container: ["c7", "none"], ...said },
   }),
