@@ -410,3 +410,39 @@ test("a server that begins with volumes, or is unshelved, comes to any host that
   await isNow(id, { status: "available" })
   await removeVolume(id)
 })
+
+test("a server that is migrated takes its volumes along where both hosts reach them, and stays where they do not", async () => {
+  const serverId = await makeServer("host2", blankRoot("nas"))
+  const dataId = await makeVolume("nas")
+  assert.equal((await attach(serverId, dataId)).status, 200)
+  await isNow(dataId, { status: "in-use" })
+  const { volumeAttachments } = await ok("GET", `/compute/v2.1/servers/${serverId}/os-volume_attachments`)
+  const ids: string[] = volumeAttachments.map(({ volumeId }: Body) => volumeId)
+  assert.equal(ids.length, 2)
+  const places = async () => [...new Set(await Promise.all(ids.map(placeOf)))]
+  const act = (action: Body) => call("POST", `/compute/v2.1/servers/${serverId}/action`, action)
+  const move = async (host: string) => {
+    assert.equal((await act({ migrate: { host } })).status, 202)
+    await serverIs(serverId, "VERIFY_RESIZE")
+  }
+  await move("host3")
+  assert.deepEqual(await places(), ["host3@nas"])
+  assert.equal((await act({ confirmResize: null })).status, 204)
+  await move("host2")
+  assert.deepEqual(await places(), ["host2@nas"])
+  assert.equal((await act({ revertResize: null })).status, 202)
+  await serverIs(serverId, "ACTIVE")
+  assert.deepEqual(await places(), ["host3@nas"])
+  for (const id of ids) assert.equal((await seen(id)).status, "in-use")
+  await removeServer(serverId)
+  await removeVolume(dataId)
+
+  const bound = await makeServer("host2", blankRoot("own"))
+  await ok("POST", `/compute/v2.1/servers/${bound}/action`, { migrate: null })
+  await eventually("the move to fail", async () => {
+    const { migrations } = await ok("GET", `/compute/v2.1/os-migrations?instance_uuid=${bound}`)
+    return migrations[0]?.status === "error"
+  })
+  assert.equal((await serverIs(bound, "ACTIVE"))["OS-EXT-SRV-ATTR:host"], "host2")
+  await removeServer(bound)
+})

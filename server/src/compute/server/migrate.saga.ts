@@ -2,7 +2,7 @@
 // the host before is kept until the user confirms, so that a revert always finds it.
 //
 //   claim      room on the new host; the old one's under the migration
-//   stop       the machine is off, and stays so on the old host
+//   stop       the machine is off, and stays so on the old host, without its volumes
 //   place      the same machine on the new host, with disks that have nothing of its own yet
 //   copy       what is on its disks
 //   start      the server is where its disks are now
@@ -15,6 +15,7 @@ import { serverNotReady } from "../faults.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { setMigrationDestination, setMigrationStatus } from "../migration/store.ts"
 import { scheduleServer } from "../schedule/schedule.ts"
+import { bringVolumes, takeVolumes } from "./bring-volumes.ts"
 import { migrationConsumerOf } from "./delete.saga.ts"
 import { giveBackOldSize, type ResizeParams } from "./resize.saga.ts"
 import { powerNumberOf, type Server } from "./server.ts"
@@ -58,19 +59,23 @@ export const migrateServerSaga = saga<MigrateParams>("compute.server.migrate", 1
       const server = await heldServer(s.ctx, s.params)
       const graceMs = s.ctx.config.compute.stopGraceMs
       const command = { serverId: server.id, graceMs, fence: fenceOf(s) }
-      await callAgent(s.ctx, s.out.claim.from, "vm.stop", command, { signal: s.signal })
+      const { from } = s.out.claim
+      await callAgent(s.ctx, from, "vm.stop", command, { signal: s.signal })
+      await takeVolumes(s, server, from)
     },
     undo: async (s) => {
       const server = await heldServer(s.ctx, s.params).catch(() => null)
       const from = s.out.claim?.from
-      if (server && from !== undefined)
-        await ensureAt(s, { ...server, flavor: s.params.oldFlavor }, from, wantedPower(s))
+      if (!server || from === undefined) return
+      await bringVolumes(s, server, from)
+      await ensureAt(s, { ...server, flavor: s.params.oldFlavor }, from, wantedPower(s))
     },
     timeoutMs: 900_000,
   })
   .step("place", {
     do: async (s) => {
       const server = await heldServer(s.ctx, s.params)
+      await bringVolumes(s, server, s.out.claim.to)
       // As large as the disks that come; they grow at the start.
       await ensureAt(s, { ...server, flavor: s.params.oldFlavor }, s.out.claim.to, "shutdown")
     },

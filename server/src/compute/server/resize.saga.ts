@@ -22,6 +22,7 @@ import { selectHost } from "../host/store.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { setMigrationStatus } from "../migration/store.ts"
 import { resourcesOf } from "../schedule/request.ts"
+import { bringVolumes } from "./bring-volumes.ts"
 import { migrationConsumerOf } from "./delete.saga.ts"
 import { type FlavorSnapshot, powerNumberOf, type Server } from "./server.ts"
 import { changeServer } from "./store.ts"
@@ -109,14 +110,17 @@ export const revertResizeSaga = saga<ResizeParams>("compute.server.revert_resize
 
 /** Of a server that was moved: what it has done there is given up, and its machine lies where it was before. */
 async function leaveNewHost(
-  { ctx, params, fence, signal }: ResizeStep,
-  { id: serverId, host, oldHost }: Server,
+  s: ResizeStep,
+  server: Server,
 ): Promise<Pick<Server, "host" | "availabilityZone"> | null> {
+  const { ctx, params, fence, signal } = s
+  const { id: serverId, host, oldHost } = server
   if (host === null || oldHost === null || oldHost === host) return null
   const before = await selectHost(ctx.db, oldHost)
   if (!before) throw serverNotReady(serverId)
   const command = { serverId, fence: { generation: params.generation, fence } }
   await callAgent(ctx, host, "vm.destroy", command, { signal })
+  await bringVolumes(s, server, oldHost)
   return { host: oldHost, availabilityZone: zoneOf(ctx, before) }
 }
 

@@ -1,7 +1,5 @@
 // Shelving: the disk becomes an image, the machine and its room are given back; unshelving makes it again from
 // that image wherever there is room. Id, addresses and ports stay.
-
-import { handOver } from "../../block-storage/index.ts"
 import { type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
 import { discardImage } from "../../image/index.ts"
 import { awaitPlugged, bindServerPorts, isNetworkAway } from "../../network/index.ts"
@@ -10,9 +8,9 @@ import { callAgent, undoMachine } from "../agent-call.ts"
 import { serverNotReady } from "../faults.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { scheduleServer } from "../schedule/schedule.ts"
-import { askOldHosts, hasVolume, selectDevices } from "./block-device.ts"
+import { bringVolumes } from "./bring-volumes.ts"
 import { copyTimeoutMs, type SnapshotStep, storeSnapshot, undoSnapshot } from "./create-image.saga.ts"
-import { powerNumberOf, powerStates, type Server } from "./server.ts"
+import { powerNumberOf, powerStates } from "./server.ts"
 import { abandonTask, advanceTask, finishTaskIn, heldServer, isFinished, type TaskParams } from "./task.ts"
 
 export interface ShelveParams extends TaskParams {
@@ -107,16 +105,6 @@ export const shelveOffloadSaga = saga<OffloadParams>("compute.server.shelve_offl
 export interface UnshelveParams extends TaskParams {
   imageId: string | null
   forcedHost: string | null
-}
-
-/** Those that another host had are this one's. Repeatable. */
-async function bringVolumes(s: StepContext<UnshelveParams, object>, server: Server, host: string) {
-  await askOldHosts(s.ctx, server, host, s.signal)
-  await s.transact(async (tx) => {
-    await heldServer({ db: tx }, s.params)
-    for (const { volumeId } of (await selectDevices(tx, server)).filter(hasVolume))
-      await handOver(s.ctx, tx, volumeId, host)
-  })
 }
 
 const unshelveEnd = { event: "unshelve", part: "compute_unshelve_instance" }
