@@ -13,30 +13,37 @@ import type {} from "../src/platform/streams/awaited-streams.ts"
 
 export const otherHost = "host2"
 
+export interface OtherHost {
+  role: AgentRole
+  agent: AgentRole["agent"]
+  hypervisor: FakeHypervisor
+}
+
 /** By the cloud's data directory. */
-const started = new Map<string, Promise<AgentRole>>()
+const started = new Map<string, Promise<OtherHost>>()
 
 /** Before its cloud stops. */
 export async function stopOtherHost({ config }: Pick<Platform, "config">): Promise<void> {
-  const role = await started.get(config.dataDir)
+  const host = await started.get(config.dataDir)
   started.delete(config.dataDir)
-  await role?.stop({ guests: "leave", graceMs: 0 })
+  await host?.role.stop({ guests: "leave", graceMs: 0 })
 }
 
-export async function openOtherHost(platform: Platform): Promise<AgentRole> {
+export async function openOtherHost(platform: Platform): Promise<OtherHost> {
   const { dataDir } = platform.config
-  const role = started.get(dataDir) ?? start(platform)
-  started.set(dataDir, role)
-  ;(await role).agent.sayAlive()
+  const opening = started.get(dataDir) ?? start(platform)
+  started.set(dataDir, opening)
+  const host = await opening
+  host.agent.sayAlive()
   await eventually(`${otherHost} to be open`, () => setHostDisabled(platform, otherHost, null))
-  return await role
+  return host
 }
 
 export async function closeOtherHost(platform: Platform): Promise<void> {
   await setHostDisabled(platform, otherHost, "only for what moves")
 }
 
-async function start({ config, bus, drivers }: Platform): Promise<AgentRole> {
+async function start({ config, bus, drivers }: Platform): Promise<OtherHost> {
   const { streams } = drivers
   if (!streams) throw new Error("the test cloud joins no streams")
   const dataDir = join(config.dataDir, otherHost)
@@ -47,7 +54,7 @@ async function start({ config, bus, drivers }: Platform): Promise<AgentRole> {
   })
   const parts = { hypervisor, ports: new FakePlugger(), metadata: null, imageCacheBytes: null, volumes: [] }
   const nothing = () => Promise.reject(new Error(`${otherHost} has no images and keys`))
-  return await startAgentRole(
+  const role = await startAgentRole(
     { config: { host: otherHost, dataDir }, bus, clock, log: silentLogger },
     parts,
     {
@@ -57,4 +64,5 @@ async function start({ config, bus, drivers }: Platform): Promise<AgentRole> {
       streams: streams.dialer(otherHost),
     },
   )
+  return { role, agent: role.agent, hypervisor }
 }

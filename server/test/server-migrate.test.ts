@@ -154,3 +154,36 @@ test("a move is refused with its reason, and one that fails leaves the server wh
   await areMachines(id, { [ownHost]: "running", [otherHost]: "none" })
   assert.deepEqual(await portHosts(id), [ownHost])
 })
+
+test("a revert that fails leaves the server on the host where its disks are, and one machine of it", async () => {
+  const id = await serverThere()
+  await migrate(id)
+  await c.reaches(id, "VERIFY_RESIZE")
+  c.cloud.hypervisor.setControl({ fail: { operation: "ensure", at: 1, times: 1_000 } })
+  assert.equal((await c.act(id, { revertResize: null })).status, 202)
+  await c.reaches(id, "ERROR")
+  c.cloud.hypervisor.setControl({ fail: null })
+  assert.equal(await hostOf(id), ownHost)
+  await areMachines(id, { [otherHost]: "none" })
+  assert.equal((await c.act(id, { reboot: { type: "HARD" } }, asAdmin())).status, 202)
+  await c.reaches(id, "ACTIVE")
+  await areMachines(id, { [ownHost]: "running", [otherHost]: "none" })
+  await c.call("DELETE", `/servers/${id}`)
+  await c.isGone(id)
+})
+
+test("a delete in the middle of a move leaves nothing on either host", async () => {
+  const id = await serverThere()
+  const { hypervisor } = await openOtherHost(c.cloud.cloud.platform)
+  hypervisor.setControl({ delayMs: 1_000 })
+  await migrate(id)
+  await eventually(
+    "the other host to be chosen",
+    async () => (await newestMigration(id)).dest_compute === otherHost,
+  )
+  await c.call("DELETE", `/servers/${id}`)
+  await c.isGone(id)
+  await areMachines(id, { [ownHost]: "none", [otherHost]: "none" })
+  hypervisor.setControl({ delayMs: 0 })
+  assert.equal((await newestMigration(id)).status, "error")
+})

@@ -22,6 +22,15 @@ test("what Nova knows passes, and what it does not know of", () => {
   })
 })
 
+test("a long value that is nearly right is refused at once", () => {
+  for (const [spec, part] of [
+    ["hw:pmem", "a"],
+    ["hw:numa_cpus.1", "1,"],
+    ["hw:cpu_realtime_mask", "1-1,"],
+  ] as const)
+    refused(spec, `${part.repeat(100)}!`, /is not of the format/)
+})
+
 test("what is no spec of a known namespace is refused, and so is a value that it cannot have", () => {
   const unknown = /^Validation failed; extra spec '.+' does not appear to be a valid extra spec\.$/
   for (const spec of ["hw:cpu_polcy", "quota:disk_read_iops", "resources:WHEELS", "trait:NONE", "os:x"])

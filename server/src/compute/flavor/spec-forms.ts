@@ -17,7 +17,8 @@ const amount: Form = { kind: "integer", min: 0 }
 const positive: Form = { kind: "integer", min: 1 }
 const word = (...words: string[]): Form => ({ kind: "word", words })
 const pattern = (pattern: string): Form => ({ kind: "pattern", pattern })
-const cpus = "\\^?\\d+((-\\d+)?(,\\^?\\d+(-\\d+)?)?)*"
+/** Each text is read in one way alone: a pattern that has several takes for ever with a long one. */
+const cpus = "\\^?\\d+(-\\d+)?(,\\^?\\d+(-\\d+)?)*"
 
 const each = (names: readonly string[], form: Form): Record<string, Form> =>
   Object.fromEntries(names.map((name) => [name, form]))
@@ -31,14 +32,14 @@ const hw: Readonly<Record<string, Form>> = {
   ...each(["numa_nodes", "cpu_sockets", "cpu_cores", "cpu_threads"], positive),
   ...each(["cpu_max_sockets", "cpu_max_cores", "cpu_max_threads", "numa_mem\\.\\d+"], positive),
   ...each(["cpu_dedicated_mask", "numa_cpus\\.\\d+"], pattern(cpus)),
-  cpu_realtime_mask: pattern("(\\^)?\\d+((-\\d+)?(,\\^?\\d+(-\\d+)?)?)*"),
+  cpu_realtime_mask: pattern(cpus),
   cpu_policy: word("dedicated", "shared", "mixed"),
   cpu_thread_policy: word("prefer", "isolate", "require"),
   emulator_threads_policy: word("isolate", "share"),
   mem_page_size: pattern("(large|small|any|\\d+([kKMGT]i?)?(b|bit|B)?)"),
   pci_numa_affinity_policy: word("required", "preferred", "legacy", "socket"),
   mem_encryption_model: word("amd-sev", "amd-sev-es", "amd-sev-snp"),
-  pmem: pattern("([a-zA-Z0-9_]+(,)?)+"),
+  pmem: pattern("[a-zA-Z0-9_]+(,[a-zA-Z0-9_]+)*,?"),
   serial_port_count: amount,
   tpm_model: word("tpm-tis", "tpm-crb"),
   tpm_version: word("1.2", "2.0"),

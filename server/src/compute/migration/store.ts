@@ -49,3 +49,13 @@ export async function setMigrationDestination(db: DbOrTx, serverId: string, host
   await sql`update compute.migration set dest_host = ${host}, updated_at = now()
     where number = (select max(number) from compute.migration where server_id = ${serverId})`.execute(db)
 }
+
+/** Where the server is going just now; null: it is on no way, or none is chosen yet. */
+export async function destinationOf(db: DbOrTx, serverId: string): Promise<string | null> {
+  const { rows } = await sql<{
+    host: string | null
+  }>`select nullif(dest_host, '') as host from compute.migration
+    where number = (select max(number) from compute.migration where server_id = ${serverId})
+      and status = 'migrating'`.execute(db)
+  return rows[0]?.host ?? null
+}

@@ -1,7 +1,7 @@
 // Refuses servers that a project has no room for: instances, cores, memory, metadata.
 import type { Ctx } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
-import { checkRoom, enforceQuota, holdQuota, roomOf } from "../../quota/index.ts"
+import { checkRoom, enforceQuota, enforceQuotaOfMade, holdQuota, roomOf } from "../../quota/index.ts"
 import type { FlavorSnapshot } from "../server/server.ts"
 import { computeQuota } from "./resources.ts"
 
@@ -55,12 +55,12 @@ export async function enforceGrowth(
   await enforceQuota(ctx, tx, computeQuota, { projectId, userId, add })
 }
 
-/** For one that was deleted for a while and counts again, in the transaction that says so. */
+/** For one that was deleted for a while, in the transaction that has just said that it counts again. */
 export async function enforceReturn(
   ctx: Ctx,
   tx: Tx,
   { projectId, userId, flavor: { vcpus, ramMib } }: { projectId: string; userId: string; flavor: Size },
 ): Promise<void> {
   const add = { instances: 1, cores: vcpus, ram: ramMib }
-  await enforceQuota(ctx, tx, computeQuota, { projectId, userId, add })
+  await enforceQuotaOfMade(ctx, tx, computeQuota, { projectId, userId, add })
 }

@@ -1,6 +1,8 @@
 // Volumes of a server that goes to another host, in storage that both hosts reach: they become that host's.
-import { handOver } from "../../block-storage/index.ts"
+import { checkHandOver, handOver } from "../../block-storage/index.ts"
 import type { StepContext } from "../../engine/saga/saga.ts"
+import type { Platform } from "../../platform/context/context.ts"
+import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { callAgent } from "../agent-call.ts"
 import { askOldHosts, hasVolume, selectDevices } from "./block-device.ts"
 import type { Server } from "./server.ts"
@@ -25,4 +27,20 @@ export async function takeVolumes(s: Step, server: Server, host: string): Promis
     const command = { serverId: server.id, volumeId, fence: { generation, fence: s.fence } }
     await callAgent(s.ctx, host, "vm.unplug_volume", command, { signal: s.signal })
   }
+}
+
+/** Throws when one of them cannot come to this host: `bringVolumes` would throw the same. */
+export async function checkVolumesReach(
+  platform: Platform,
+  tx: Tx,
+  server: Server,
+  host: string,
+): Promise<void> {
+  for (const { volumeId } of (await selectDevices(tx, server)).filter(hasVolume))
+    await checkHandOver(platform, tx, volumeId, host)
+}
+
+/** None is on its way to the server's machine or away from it; a move would lose it. */
+export async function hasSettledVolumes(db: DbOrTx, server: Server): Promise<boolean> {
+  return (await selectDevices(db, server)).every(({ state }) => state === "attached")
 }

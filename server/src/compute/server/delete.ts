@@ -9,6 +9,7 @@ import {
   serverNotLaunched,
   serverNotReady,
 } from "../faults.ts"
+import { destinationOf, setMigrationStatus } from "../migration/store.ts"
 import { enforceReturn } from "../quota/enforce.ts"
 import { deleteServerSaga } from "./delete.saga.ts"
 import { targetOf, visibleServer } from "./read.ts"
@@ -27,9 +28,12 @@ export async function beginDelete(ctx: Ctx, serverId: string): Promise<void> {
     action: "delete",
     event: "delete",
     saga: deleteServerSaga,
-    more: (_tx, { host, oldHost }) => ({
-      hosts: [...new Set([host, oldHost].filter((each) => each !== null))],
-    }),
+    more: async (tx, { id, host, oldHost }) => {
+      // In the middle of a move there may be a machine on the other host, too.
+      const to = await destinationOf(tx, id)
+      await setMigrationStatus(tx, id, ["migrating"], "error")
+      return { hosts: [...new Set([host, oldHost, to].filter((each) => each !== null))] }
+    },
   })
 }
 

@@ -11,13 +11,15 @@ import { type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
 import { awaitPlugged, bindServerPorts, isNetworkAway } from "../../network/index.ts"
 import { transferAllocation } from "../../placement/index.ts"
 import { callAgent, undoMachine } from "../agent-call.ts"
-import { serverNotReady } from "../faults.ts"
+import { serverNotReady, serverSuperseded } from "../faults.ts"
+import { zoneOf } from "../host/host.ts"
+import { selectHost } from "../host/store.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { setMigrationDestination, setMigrationStatus } from "../migration/store.ts"
 import { scheduleServer } from "../schedule/schedule.ts"
-import { bringVolumes, takeVolumes } from "./bring-volumes.ts"
+import { bringVolumes, checkVolumesReach, hasSettledVolumes, takeVolumes } from "./bring-volumes.ts"
 import { migrationConsumerOf } from "./delete.saga.ts"
-import { giveBackOldSize, type ResizeParams } from "./resize.saga.ts"
+import { giveBackOldSize, type ResizeParams, restart, revertEnd } from "./resize.saga.ts"
 import { powerNumberOf, type Server } from "./server.ts"
 import { abandonTask, advanceTask, finishTaskIn, heldServer, isFinished, type TaskParams } from "./task.ts"
 import { diskDevicesOf } from "./vm-spec.ts"
@@ -39,7 +41,7 @@ export const migrateServerSaga = saga<MigrateParams>("compute.server.migrate", 1
       withLog(async (tx) => {
         const server = await heldServer({ db: tx }, params)
         const { host: from } = server
-        if (from === null) throw serverNotReady(server.id)
+        if (from === null || !(await hasSettledVolumes(tx, server))) throw serverNotReady(server.id)
         await transferAllocation(tx, {
           fromConsumerId: server.id,
           toConsumerId: migrationConsumerOf(server.id),
@@ -64,7 +66,7 @@ export const migrateServerSaga = saga<MigrateParams>("compute.server.migrate", 1
       await takeVolumes(s, server, from)
     },
     undo: async (s) => {
-      const server = await heldServer(s.ctx, s.params).catch(() => null)
+      const server = await heldOrNull(s)
       const from = s.out.claim?.from
       if (!server || from === undefined) return
       await bringVolumes(s, server, from)
@@ -122,6 +124,16 @@ export const migrateServerSaga = saga<MigrateParams>("compute.server.migrate", 1
     ),
   )
 
+/** Null: another task has it now, a delete most likely. */
+async function heldOrNull({ ctx, params }: Step): Promise<Server | null> {
+  try {
+    return await heldServer(ctx, params)
+  } catch (error) {
+    if (serverSuperseded.is(error)) return null
+    throw error
+  }
+}
+
 function wantedPower({ params }: Step): "shutdown" | "running" {
   return params.isStopped ? "shutdown" : "running"
 }
@@ -150,6 +162,50 @@ async function copyDisk(s: Step, disk: string, { from, to }: { from: string; to:
     },
   )
 }
+
+/**
+ * What it has done on the new host is given up, and it starts where it was before. The rows say so before it starts: if
+ * that fails, the server is in error where its disks are.
+ */
+export const revertMigrateSaga = saga<ResizeParams>("compute.server.revert_migrate", 1)
+  .step("leave", {
+    do: async (s) => {
+      const { ctx, params, fence, signal } = s
+      const server = await heldServer(ctx, params)
+      const { id: serverId, host, oldHost } = server
+      if (host === null || oldHost === null || oldHost === host) return
+      const before = await selectHost(ctx.db, oldHost)
+      if (!before) throw serverNotReady(serverId)
+      await s.transact((tx) => checkVolumesReach(ctx, tx, server, oldHost))
+      const command = { serverId, fence: { generation: params.generation, fence } }
+      await callAgent(ctx, host, "vm.destroy", command, { signal })
+      await bringVolumes(s, server, oldHost)
+      const place = { host: oldHost, availabilityZone: zoneOf(ctx, before) }
+      return withLog((tx) => giveBackOldSize(tx, params, place))
+    },
+    waits: true,
+    timeoutMs: 900_000,
+  })
+  .step("restart", {
+    do: async (s) => {
+      const { ctx, params } = s
+      if (await isFinished(ctx, params)) return
+      const state = await restart(s, await heldServer(ctx, params))
+      const vmState = params.isStopped ? "stopped" : "active"
+      const changes = { vmState, powerState: powerNumberOf(state.power), fault: null } as const
+      return withLog(async (tx) => {
+        await setMigrationStatus(tx, params.serverId, ["reverting"], "reverted")
+        await finishTaskIn(tx, ctx, params, changes, revertEnd)
+      })
+    },
+    waits: true,
+    timeoutMs: 900_000,
+  })
+  .onUnwound((s) =>
+    abandonTask(s, { vmState: "error" }, revertEnd, (tx) =>
+      setMigrationStatus(tx, s.params.serverId, ["reverting", "reverted"], "error"),
+    ),
+  )
 
 export interface LeaveHostParams extends TaskParams {
   host: string

@@ -17,15 +17,13 @@ import {
 import type { Tx } from "../../platform/db/database.ts"
 import { callAgent } from "../agent-call.ts"
 import { noValidHost, serverNotReady } from "../faults.ts"
-import { zoneOf } from "../host/host.ts"
 import { selectHost } from "../host/store.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { setMigrationStatus } from "../migration/store.ts"
 import { resourcesOf } from "../schedule/request.ts"
-import { bringVolumes } from "./bring-volumes.ts"
 import { migrationConsumerOf } from "./delete.saga.ts"
 import { type FlavorSnapshot, powerNumberOf, type Server } from "./server.ts"
-import { changeServer } from "./store.ts"
+import { changeServer, type ServerChanges } from "./store.ts"
 import { abandonTask, advanceTask, finishTaskIn, heldServer, isFinished, type TaskParams } from "./task.ts"
 
 export interface ResizeParams extends TaskParams {
@@ -34,11 +32,11 @@ export interface ResizeParams extends TaskParams {
   isStopped: boolean
 }
 
-type ResizeStep = StepContext<ResizeParams, object>
+export type ResizeStep = StepContext<ResizeParams, object>
 
 const end = { event: "resize", part: "compute_prep_resize" }
 const finishEnd = { event: "finish_resize", part: "compute_finish_resize" }
-const revertEnd = { event: "resize.revert", part: "compute_revert_resize" }
+export const revertEnd = { event: "resize.revert", part: "compute_revert_resize" }
 
 export const resizeServerSaga = saga<ResizeParams>("compute.server.resize", 1)
   .step("claim", {
@@ -88,11 +86,10 @@ export const revertResizeSaga = saga<ResizeParams>("compute.server.revert_resize
     do: async (s) => {
       if (await isFinished(s.ctx, s.params)) return
       const server = await heldServer(s.ctx, s.params)
-      const back = await leaveNewHost(s, server)
-      const state = await restart(s, { ...server, ...back, flavor: s.params.oldFlavor })
+      const state = await restart(s, { ...server, flavor: s.params.oldFlavor })
       const vmState = s.params.isStopped ? "stopped" : "active"
       const powerState = powerNumberOf(state.power)
-      const changes = { ...back, vmState, powerState, fault: null } as const
+      const changes = { vmState, powerState, fault: null } as const
       return withLog(async (tx) => {
         await giveBackOldSize(tx, s.params)
         await setMigrationStatus(tx, server.id, ["reverting"], "reverted")
@@ -107,22 +104,6 @@ export const revertResizeSaga = saga<ResizeParams>("compute.server.revert_resize
       setMigrationStatus(tx, s.params.serverId, ["reverting", "reverted"], "error"),
     ),
   )
-
-/** Of a server that was moved: what it has done there is given up, and its machine lies where it was before. */
-async function leaveNewHost(
-  s: ResizeStep,
-  server: Server,
-): Promise<Pick<Server, "host" | "availabilityZone"> | null> {
-  const { ctx, params, fence, signal } = s
-  const { id: serverId, host, oldHost } = server
-  if (host === null || oldHost === null || oldHost === host) return null
-  const before = await selectHost(ctx.db, oldHost)
-  if (!before) throw serverNotReady(serverId)
-  const command = { serverId, fence: { generation: params.generation, fence } }
-  await callAgent(ctx, host, "vm.destroy", command, { signal })
-  await bringVolumes(s, server, oldHost)
-  return { host: oldHost, availabilityZone: zoneOf(ctx, before) }
-}
 
 async function claimOnHost(tx: Tx, server: Server, flavor: FlavorSnapshot): Promise<void> {
   const host = server.host === null ? undefined : await selectHost(tx, server.host)
@@ -142,8 +123,14 @@ async function claimOnHost(tx: Tx, server: Server, flavor: FlavorSnapshot): Prom
 }
 
 /** Repeatable: once the old room is back under the server, nothing is left to move. */
-export async function giveBackOldSize(tx: Tx, params: ResizeParams): Promise<void> {
+export async function giveBackOldSize(
+  tx: Tx,
+  params: ResizeParams,
+  /** Where it was before, when it was moved. */
+  place: Pick<ServerChanges, "host" | "availabilityZone"> = {},
+): Promise<void> {
   const changed = await changeServer(tx, params.serverId, params.generation, {
+    ...place,
     flavor: params.oldFlavor,
     oldFlavor: null,
     oldHost: null,
@@ -159,7 +146,7 @@ export async function giveBackOldSize(tx: Tx, params: ResizeParams): Promise<voi
   }
 }
 
-async function restart(s: ResizeStep, server: Server): Promise<MachineState> {
+export async function restart(s: ResizeStep, server: Server): Promise<MachineState> {
   if (!server.host) throw serverNotReady(server.id)
   const { ctx, params } = s
   const fence = { generation: params.generation, fence: s.fence }

@@ -2,7 +2,7 @@ import { Type } from "typebox"
 import type { Saga } from "../../engine/saga/saga.ts"
 import { releaseAllocation } from "../../placement/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
-import { transact } from "../../platform/db/database.ts"
+import { type Tx, transact } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { quotaExceeded } from "../../quota/index.ts"
@@ -20,9 +20,10 @@ import { enforceGrowth } from "../quota/enforce.ts"
 import { resourcesOf } from "../schedule/request.ts"
 import { hasRoom } from "../schedule/schedule.ts"
 import { endAction, recordActions } from "../server-action/store.ts"
+import { checkVolumesReach, hasSettledVolumes } from "./bring-volumes.ts"
 import { snapshotOf } from "./create.ts"
 import { migrationConsumerOf } from "./delete.saga.ts"
-import { leaveHostSaga, migrateServerSaga } from "./migrate.saga.ts"
+import { leaveHostSaga, migrateServerSaga, revertMigrateSaga } from "./migrate.saga.ts"
 import { notifyServer } from "./notification.ts"
 import { targetOf, visibleServer } from "./read.ts"
 import { type ResizeParams, resizeServerSaga, revertResizeSaga } from "./resize.saga.ts"
@@ -100,6 +101,9 @@ export async function beginResize<P extends ResizeParams>(
     serverId: server.id,
     ...{ action, saga, event: "resize.prep" },
     more: async (tx, claimed) => {
+      const own = more()
+      const isMove = "forcedHost" in own
+      if (isMove && !(await hasSettledVolumes(tx, claimed))) throw serverNotReady(claimed.id)
       const flavor = wanted ?? claimed.flavor
       if (wanted) await enforceGrowth(ctx, tx, claimed, wanted)
       await changeServer(tx, claimed.id, claimed.generation, {
@@ -113,12 +117,12 @@ export async function beginResize<P extends ResizeParams>(
         type: wanted ? "resize" : "migration",
         sourceHost: claimed.host ?? "",
         // A move finds its own.
-        destHost: "forcedHost" in more() ? null : claimed.host,
+        destHost: isMove ? null : claimed.host,
         ...{ oldFlavorId: claimed.flavor.flavorId, newFlavorId: flavor.flavorId },
       })
       const isStopped = claimed.vmState === "stopped"
       // `more` is exactly what P has beyond ResizeParams.
-      const params = { flavor, oldFlavor: claimed.flavor, isStopped, ...more() }
+      const params = { flavor, oldFlavor: claimed.flavor, isStopped, ...own }
       return params as unknown as Omit<P, keyof TaskParams>
     },
   })
@@ -163,18 +167,20 @@ export const confirmResize = operation({
 export const revertResize = operation({
   name: "compute.server.revert_resize",
   input: Type.Object({ serverId: Type.String() }),
-  faults: states,
+  faults: [badRequest, ...states],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
   rule: "os_compute_api:servers:revert_resize",
   target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, _input, server) => {
+    const isMoved = server.oldHost !== null && server.oldHost !== server.host
     await beginTask(ctx, {
       serverId: server.id,
       action: "revertResize",
       event: "resize.revert",
-      saga: revertResizeSaga,
+      saga: isMoved ? revertMigrateSaga : revertResizeSaga,
       more: async (tx, claimed) => {
         if (!claimed.oldFlavor) throw serverNotReady(claimed.id)
+        if (isMoved && claimed.oldHost !== null) await checkWayBack(ctx, tx, claimed, claimed.oldHost)
         await setMigrationStatus(tx, claimed.id, ["finished"], "reverting")
         return {
           flavor: claimed.flavor,
@@ -185,3 +191,14 @@ export const revertResize = operation({
     })
   },
 })
+
+/** Of a server that was moved: what it was given since must be able to come along. */
+async function checkWayBack(ctx: Ctx, tx: Tx, server: Server, host: string): Promise<void> {
+  try {
+    await checkVolumesReach(ctx, tx, server, host)
+  } catch (error) {
+    if (error instanceof Fault && error.kind !== "unavailable")
+      throw badRequest(`The server cannot go back to its host before: ${error.message}`)
+    throw error
+  }
+}

@@ -5,7 +5,7 @@ import { createImageSaga } from "./create-image.saga.ts"
 import { createVolumeImageSaga } from "./create-volume-image.saga.ts"
 import { deleteServerSaga } from "./delete.saga.ts"
 import { attachInterfaceSaga, detachInterfaceSaga } from "./interface.saga.ts"
-import { leaveHostSaga, migrateServerSaga } from "./migrate.saga.ts"
+import { leaveHostSaga, migrateServerSaga, revertMigrateSaga } from "./migrate.saga.ts"
 import {
   hardRebootServerSaga,
   pauseServerSaga,
@@ -38,6 +38,7 @@ export const serverSagas = [
   hardRebootServerSaga,
   leaveHostSaga,
   migrateServerSaga,
+  revertMigrateSaga,
   pauseServerSaga,
   rebootServerSaga,
   rebuildOnVolumeSaga,

@@ -320,6 +320,17 @@ export const sagaCases: Readonly<Record<string, SagaCaseEntry>> = {
     unwound: active,
     check: closing,
   }),
+  "compute.server.revert_migrate": ofServer({
+    before: async (ctx, server, settled) => {
+      await opening(ctx)
+      await compute.migrateServer(ctx, { ...id(server), host: otherHost })
+      await settled()
+    },
+    begin: (ctx, server) => compute.revertResize(ctx, id(server)),
+    done: active,
+    unwound: { status: "ERROR" },
+    check: closing,
+  }),
   "compute.server.leave_host": ofServer({
     before: async (ctx, server, settled) => {
       await opening(ctx)

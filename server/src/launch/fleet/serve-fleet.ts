@@ -1,6 +1,7 @@
 // A process of simulated hosts: each has an agent of its own, as a real host has, with a hypervisor without machines.
 // Ends when it is told to or the process with the bus is gone.
 import { join } from "node:path"
+import { agentAbilityMissing } from "../../agent/faults.ts"
 import { FakeHypervisor } from "../../agent/hypervisor/fake/fake.ts"
 import { FakePlugger } from "../../agent/ports/fake-plugger.ts"
 import { FakeVolumeDriver } from "../../agent/volumes/fake-driver.ts"
@@ -61,15 +62,16 @@ async function startSimulated({ name, profile, dataDir, bus, log }: Simulated): 
   return await startAgentRole({ config, bus, clock, log }, parts, nothing)
 }
 
-const noBackups = () => Promise.reject(new Error("a simulated host of a fleet keeps no backup"))
+const lacks = (ability: string) => () => Promise.reject(agentAbilityMissing("simulated host", ability))
+const noBackups = lacks("keep a backup")
 
 /** A simulated host looks at no image and shows no screen. */
 const nothing = {
   images: {
-    open: () => Promise.reject(new Error("a simulated host looks at no image")),
-    store: () => Promise.reject(new Error("a simulated host has no image to store")),
+    open: lacks("look at an image"),
+    store: lacks("store an image"),
   },
-  volumeKeys: { of: () => Promise.reject(new Error("a simulated host opens no volume")) },
+  volumeKeys: { of: lacks("open an encrypted volume") },
   backups: {
     offer: noBackups,
     put: noBackups,
@@ -78,5 +80,5 @@ const nothing = {
     digests: noBackups,
     get: noBackups,
   },
-  streams: { dial: () => Promise.reject(new Error("a simulated host of a fleet shows no screen")) },
+  streams: { dial: lacks("show a screen, or send data to another host") },
 }

@@ -79,6 +79,16 @@ test("a refusal is told with its reason, a silent guest as silent, and one witho
       say(socket, each.execute === "guest-sync-delimited" ? sync(each) : `${JSON.stringify(refuse)}\n`),
     (set) => assert.rejects(set(), { code: "agent.machine.guest_refuses", message: /no such user/ }),
   )
+  for (const [desc, message] of [
+    [`a\u0000b${"c".repeat(60_000)}`, /: a bc{197}\.?$/],
+    [{ toString: 1 }, /it does not say why/],
+  ] as const) {
+    const odd = JSON.stringify({ error: { desc } })
+    await withGuest(
+      (each, socket) => say(socket, each.execute === "guest-sync-delimited" ? sync(each) : `${odd}\n`),
+      (set) => assert.rejects(set(), { code: "agent.machine.guest_refuses", message }),
+    )
+  }
   const silent = { code: "agent.machine.guest_agent_silent" }
   await withGuest(
     () => {},

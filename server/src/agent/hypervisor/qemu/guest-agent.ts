@@ -23,7 +23,7 @@ export function hasGuestAgent({ properties }: VmSpec): boolean {
 
 interface Answer {
   return?: unknown
-  error?: { class?: string; desc?: string }
+  error?: { desc?: unknown }
 }
 
 /** Waits for the guest's answer. */
@@ -53,7 +53,15 @@ export async function setGuestPassword(
     clearTimeout(timer)
     socket.destroy()
   }
-  if (answer.error) throw agentGuestRefuses(serverId, answer.error.desc ?? "it does not say why")
+  if (answer.error) throw agentGuestRefuses(serverId, wordsOf(answer.error.desc))
+}
+
+const wordsMost = 200
+
+/** The guest may say anything. */
+function wordsOf(desc: unknown): string {
+  if (typeof desc !== "string") return "it does not say why"
+  return desc.replace(/\p{Cc}+/gu, " ").slice(0, wordsMost)
 }
 
 function send(socket: Socket, execute: string, values: object): void {
