@@ -213,9 +213,10 @@ export async function originOfImage(ctx: Ctx, named: string): Promise<Origin> {
     const why = error.kind === "not_found" ? `Image ${imageId} could not be found.` : error.message
     throw inputInvalid(why)
   }
-  if (image.problem) throw inputInvalid(`Image ${imageId} cannot be used: ${image.problem}`)
   const { id, checksum, minDiskGib, sizeBytes, virtualSizeBytes } = image
   const key = await keyOfImage(ctx.db, id)
+  // Data of which the cloud has the key are LUKS, and nothing that the image says to everybody.
+  if (image.problem && !key) throw inputInvalid(`Image ${imageId} cannot be used: ${image.problem}`)
   const diskFormat = key ? luksFormat : image.diskFormat
   const least = Math.max(minDiskGib, Math.ceil((virtualSizeBytes ?? sizeBytes) / gib), 1)
   const source = { kind: "image", imageId: id, checksum, diskFormat } as const
