@@ -98,6 +98,7 @@ export const nounLists: readonly NounFixture[] = [
     values: {
       vmState: ["active", "error", "soft-delete"],
       taskState: ["spawning", "pausing"],
+      softDeleted: ["false"],
       host: hostValues,
       node: hostValues,
       flavorId: ["f7", "nobody's"],

@@ -196,7 +196,8 @@ async function rowsOf(db: Db): Promise<Record<string, string>> {
   const { rows: tables } = await sql<{ name: string }>`
     select format('%I.%I', schemaname, tablename) as name from pg_tables
     where schemaname not in ('pg_catalog', 'information_schema', 'engine', 'public')
-      and (schemaname, tablename) not in (('compute', 'host'), ('compute', 'control_service'), ('network', 'agent'))
+      and (schemaname, tablename) not in (('compute', 'host'), ('compute', 'control_service'), ('network', 'agent'),
+        ('image', 'cache_host'))
   `.execute(db)
   const sums: Record<string, string> = {}
   for (const { name } of tables) {
