@@ -181,7 +181,8 @@ test("a host is lost while a volume comes to it: the volume stays where it was, 
     return (await leftovers()).length === 0
   })
   assert.equal(existsSync(fileOf(other, id)), false)
-  assert.equal((await migrate(id, `${other}@file`)).status, 202)
+  // Until it has told of its back end it has none.
+  await eventually("the move to begin", async () => (await migrate(id, `${other}@file`)).status === 202)
   await isNow(id, { migration_status: "success" })
   mustHold(other, id, data)
   await remove(id)
