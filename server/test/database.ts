@@ -91,7 +91,7 @@ export async function openEmptyDatabase(options: TestDatabaseOptions = {}): Prom
 async function openClone(url: string, template: string, options: TestDatabaseOptions): Promise<TestDatabase> {
   const name = `kumoi_test_${randomBytes(8).toString("hex")}`
   await administrate(url, async (client) => {
-    await client.query(`create database ${name} template ${template}`)
+    await client.query(`create database ${name} template ${template} strategy file_copy`)
   })
   const connectionString = databaseUrl(url, name)
   const { db, pool } = openDatabase({ connectionString, poolMax: options.poolMax ?? 8 })

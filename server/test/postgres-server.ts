@@ -3,7 +3,7 @@
 // A test process may end in any way, SIGKILL too, and must leave nothing. So a small watcher holds the other end of
 // a pipe: when the pipe closes, by whatever cause, it ends the server and removes the directory.
 import { type ChildProcess, spawn } from "node:child_process"
-import { chmodSync, mkdtempSync } from "node:fs"
+import { chmodSync, mkdtempSync, statfsSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { lookUpUser, postgresEngine, postgresUrl } from "../src/launch/engines/postgres.ts"
@@ -47,9 +47,25 @@ async function systemUser(): Promise<{ uid: number; gid: number } | null> {
   throw new Error("PostgreSQL refuses to run as root, and there is no user kumoi, postgres or nobody here")
 }
 
+/** A database of its own for each of thousands of tests: some hundreds of files each time, of which none needs to last. */
+const memoryDir = "/dev/shm"
+const memoryBytes = 3 * 1024 ** 3
+
+/** In memory where there is enough: there a clone takes a tenth of the time that it takes on some disks. */
+function scratchDir(): string {
+  try {
+    const { bavail, bsize } = statfsSync(memoryDir)
+    if (bavail * bsize >= memoryBytes) return memoryDir
+  } catch {
+    // There is none.
+  }
+  return tmpdir()
+}
+
 /** `isDurable` only for measurements; a test needs no fsync. */
 export async function startTestPostgres(options: { isDurable?: boolean } = {}): Promise<TestPostgres> {
-  const directory = mkdtempSync(join(tmpdir(), "kumoi-pg-"))
+  const isDurable = options.isDurable ?? false
+  const directory = mkdtempSync(join(isDurable ? tmpdir() : scratchDir(), "kumoi-pg-"))
   chmodSync(directory, 0o711)
   const watcher = startWatcher(directory)
   const supervisor = new Supervisor({ runDir: join(directory, "run"), log: silentLogger })
@@ -69,7 +85,7 @@ export async function startTestPostgres(options: { isDurable?: boolean } = {}): 
         socketDir: join(directory, "socket"),
         logFile: join(directory, "postgres.log"),
         runAs: await systemUser(),
-        isDurable: options.isDurable ?? false,
+        isDurable,
         maxConnections: 400,
       }),
     )
