@@ -1,23 +1,23 @@
 // The agent of a host: serves AgentCommands, keeps what it was told on disk, and reports what it sees. It has no
 // database. One queue a machine, so that no two commands, nor a command and a guest's own end, cross each other.
 import { mkdirSync } from "node:fs"
-import type { Clock } from "../platform/clock/clock.ts"
 import { isDiskFull } from "../platform/exec/disk-full.ts"
 import { bootId } from "../platform/exec/process.ts"
 import { Fault, invalid } from "../platform/fault/fault.ts"
 import { isUuid } from "../platform/ids/ids.ts"
-import type { Logger } from "../platform/log/log.ts"
 import { AliveReports, type Seen } from "./alive-reports.ts"
 import { AsideStore, serverIdOf } from "./aside.ts"
 import { describeUnknown, discardAside, setMachineAside, takeBack } from "./aside-commands.ts"
-import { Consoles, type StreamDialer } from "./consoles.ts"
+import { Consoles } from "./consoles.ts"
 import type { AgentContext } from "./context.ts"
+import type { AgentDeps } from "./deps.ts"
 import { DiskCommands } from "./disk-commands.ts"
 import { EpochStore } from "./epoch-store.ts"
 import {
   agentCommandUnknown,
   agentDiskFull,
   agentFenceStale,
+  agentLiveBroken,
   agentMachineNotFound,
   agentStopping,
 } from "./faults.ts"
@@ -25,10 +25,8 @@ import { FenceStore, type FenceUse } from "./fence-store.ts"
 import { followState } from "./follow-state.ts"
 import { interruptGuest, setGuestPassword } from "./guest-commands.ts"
 import { uptimeLine } from "./hypervisor/host-facts.ts"
-import type { Hypervisor } from "./hypervisor/hypervisor.ts"
-import type { ImageCache } from "./image-cache/image-cache.ts"
-import type { ImageStore } from "./image-cache/image-store.ts"
 import { ImageCommands } from "./image-commands.ts"
+import { LiveCommands } from "./live-commands.ts"
 import {
   destroyMachine,
   diagnoseMachine,
@@ -46,50 +44,17 @@ import {
 } from "./machine-commands.ts"
 import { MachineQueues } from "./machine-queue.ts"
 import { agentDirectories, MachineStore } from "./machine-store.ts"
-import { MetadataKeeper, type MetadataServer } from "./metadata/metadata-keeper.ts"
+import { MetadataKeeper } from "./metadata/metadata-keeper.ts"
 import { describeNetwork, type NetworkPart } from "./network-part.ts"
-import type { PortPlugger } from "./ports/port-plugger.ts"
-import type { AgentCommands, AgentReport, Fence, HostDescription, VmState, VolumeFacts } from "./protocol.ts"
+import type { AgentCommands, Fence, HostDescription, VmState, VolumeFacts } from "./protocol.ts"
 import { powerOffAll, type RecoveryDeps, recoverMachines } from "./recovery.ts"
 import { Snapshots } from "./snapshots.ts"
-import type { BackupStore } from "./volumes/backup-store.ts"
 import { CopyCommands } from "./volumes/copy-commands.ts"
 import { MoveCommands } from "./volumes/move-commands.ts"
 import { MoveStore } from "./volumes/move-store.ts"
 import { growVolume, plugVolume, unplugVolume } from "./volumes/plug-commands.ts"
 import { TravelCommands } from "./volumes/travel-commands.ts"
-import type { VolumeDriver } from "./volumes/volume-driver.ts"
-import type { VolumeKeys } from "./volumes/volume-keys.ts"
 import { Volumes } from "./volumes/volumes.ts"
-
-export interface AgentDeps {
-  host: string
-  hypervisor: Hypervisor
-  ports: PortPlugger
-  images: ImageCache
-  /** The back ends of volumes that this host has or reaches. */
-  volumes: readonly VolumeDriver[]
-  /** Takes snapshots. */
-  imageStore: Pick<ImageStore, "store">
-  backups: BackupStore
-  volumeKeys: VolumeKeys
-  /** Opens what streams of machines go over. */
-  streams: StreamDialer
-  /** Null: guests are not answered at 169.254.169.254 (fake network). */
-  metadata: MetadataServer | null
-  /** The agent's own directory lies in it (`agentDirectories`). */
-  dataDir: string
-  log: Logger
-  clock: Clock
-  report: (report: AgentReport) => void
-  /** The kernel's, unless a test plays a reboot. */
-  bootId?: () => string
-  /** This host's part of the network, where nobody else looks after it. */
-  network?: NetworkPart
-  aliveIntervalMs?: number
-  poolTimeoutMs?: number
-  resumePausesMs?: readonly number[]
-}
 
 export type CommandName = keyof AgentCommands
 type Args<C extends CommandName> = AgentCommands[C]["args"]
@@ -135,6 +100,7 @@ class HostAgent implements Agent {
   readonly #travels: TravelCommands
   readonly #images: ImageCommands
   readonly #disks: DiskCommands
+  readonly #live: LiveCommands
   readonly #consoles: Consoles
   readonly #metadata: MetadataKeeper
   readonly #alive: AliveReports
@@ -172,6 +138,7 @@ class HostAgent implements Agent {
     this.#images = new ImageCommands({ context: this.#context, dir: directories.imageFences, check })
     const { streams } = deps
     this.#disks = new DiskCommands({ context: this.#context, streams, dir: directories.diskTravels })
+    this.#live = new LiveCommands({ context: this.#context, streams })
     this.#recovery = {
       context: this.#context,
       queues: this.#queues,
@@ -300,6 +267,24 @@ class HostAgent implements Agent {
       this.#changeOf(args, () => this.#disks.send(args, this.#untilStop(signal))),
     "vm.receive_disk": (args, signal) =>
       this.#changeOf(args, () => this.#disks.receive(args, this.#untilStop(signal))),
+    "vm.layout": (args) => this.#queues.run(checkId(args.serverId), () => this.#live.layout(args)),
+    "vm.send_live": (args, signal) =>
+      this.#changeOf(args, () => this.#live.send(args, this.#untilStop(signal))),
+    "vm.receive_live": (args, signal) =>
+      this.#change(args.spec.serverId, args.fence, "ensure", () =>
+        this.#live.receive(args, this.#untilStop(signal)),
+      ),
+    "vm.stay": (args) => {
+      this.#live.abort(checkId(args.serverId))
+      return this.#changeOf(args, () => this.#live.stay(args))
+    },
+    "vm.live_progress": (args) => this.#live.progress({ serverId: checkId(args.serverId) }),
+    "vm.hurry_live": (args) => this.#withoutTurn(args, () => this.#live.hurry(args)),
+    "vm.abort_live": (args) =>
+      this.#withoutTurn(args, async () => {
+        if (!this.#live.abort(args.serverId)) throw agentLiveBroken(args.serverId, "it is on no way")
+        return {}
+      }),
     "host.uptime": async () => ({ text: uptimeLine(this.#context.clock.now()) }),
     "host.epoch": async ({ enter }) => {
       if (enter) await this.#epoch.enter(enter)
@@ -370,6 +355,13 @@ class HostAgent implements Agent {
     return await this.#change(serverId, fence, "change", task)
   }
 
+  /** Of what concerns the command that has the machine's queue. */
+  async #withoutTurn<T>({ serverId, fence }: Args<"vm.pause">, task: () => Promise<T>): Promise<T> {
+    this.#check(serverId, fence)
+    if (this.#context.fences.isTakenOver(serverId, fence)) throw agentFenceStale(serverId)
+    return await task()
+  }
+
   async #change<T>(serverId: string, fence: Fence, use: FenceUse, task: () => Promise<T>): Promise<T> {
     this.#check(serverId, fence)
     return await this.#queues.run(serverId, async () => {
@@ -391,6 +383,7 @@ class HostAgent implements Agent {
    * is destroyed is kept aside.
    */
   async #destroy(serverId: string, fence: Fence): Promise<VmState> {
+    this.#live.abort(checkId(serverId))
     if (this.#agreesWith(fence)) {
       return await this.#change(serverId, fence, "destroy", () => destroyMachine(this.#context, serverId))
     }

@@ -265,6 +265,24 @@ const Epoch = Type.Object({
 /** Networks that were new or not as they should be; and those that went. */
 const MetadataReport = Type.Object({ changed: Count, removed: Count })
 
+/** Where each device of a machine is, so that another host makes the same: QEMU's words, which that one is told. */
+const MachineLayout = Type.Object({
+  /** With its version. */
+  machineType: Type.String({ pattern: "^pc-(i440fx|q35)-[0-9a-z.]{1,20}$" }),
+  places: Type.Record(
+    Type.String({ pattern: "^[\\w.-]{1,64}$" }),
+    Type.Object({
+      addr: Type.String({ pattern: "^[0-9a-f]{1,2}\\.[0-7]$" }),
+      /** Null: it is on the root bus. */
+      bridge: nullable(Type.String({ pattern: "^[\\w.-]{1,64}$" })),
+    }),
+    { maxProperties: devicesMost },
+  ),
+})
+
+const Share = Type.Object({ totalBytes: Amount, processedBytes: Amount, remainingBytes: Amount })
+const LiveProgress = Type.Object({ memory: Share, disk: Share })
+
 /** By command; see `AgentCommands`. */
 export const agentAnswers = {
   "vm.ensure": EnsuredState,
@@ -289,6 +307,13 @@ export const agentAnswers = {
   "vm.discard_snapshot": Nothing,
   "vm.send_disk": Nothing,
   "vm.receive_disk": Nothing,
+  "vm.layout": Type.Object({ ...MachineLayout.properties, streams: list(Name, devicesMost) }),
+  "vm.send_live": Type.Object({ downtimeMs: Amount, totalMs: Amount, memoryBytes: Amount }),
+  "vm.receive_live": VmState,
+  "vm.stay": VmState,
+  "vm.live_progress": Type.Object({ progress: nullable(LiveProgress) }),
+  "vm.hurry_live": Nothing,
+  "vm.abort_live": Nothing,
   "host.uptime": Type.Object({ text: text(1_000) }),
   "host.epoch": Type.Object({ epoch: nullable(Epoch) }),
   "host.unknown": Type.Object({
@@ -361,7 +386,9 @@ export type EnsuredState = Static<typeof EnsuredState>
 export type Epoch = Static<typeof Epoch>
 export type HostDescription = Static<typeof HostDescription>
 export type IoLimits = Static<typeof IoLimits>
+export type LiveProgress = Static<typeof LiveProgress>
 export type LocalMachine = Static<typeof LocalMachine>
+export type MachineLayout = Static<typeof MachineLayout>
 export type MetadataReport = Static<typeof MetadataReport>
 export type PowerState = Static<typeof Power>
 export type VifSpec = Static<typeof VifSpec>

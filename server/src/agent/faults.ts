@@ -59,6 +59,20 @@ export const agentSuspendFailed = fault(
   (serverId: string, why: string) => `The hypervisor could not suspend machine ${serverId}: ${why}`,
 )
 
+/** As above. */
+export const agentLiveBroken = fault(
+  "bug",
+  "agent.machine.live_broken",
+  (serverId: string, why: string) => `Machine ${serverId} did not get to the other host: ${why}`,
+)
+
+/** Somebody has asked for it. The guest stays where it is. */
+export const agentLiveAborted = fault(
+  "conflict",
+  "agent.machine.live_aborted",
+  (serverId: string) => `The live migration of machine ${serverId} was aborted.`,
+)
+
 export const agentMachineStateWrong = fault(
   "conflict",
   "agent.machine.wrong_state",

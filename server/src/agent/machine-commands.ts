@@ -8,6 +8,7 @@ import {
   canOfferConsoles,
   canSnapshot,
   canSuspend,
+  type EnsureInput,
   type LocalImage,
   type PluggedVif,
 } from "./hypervisor/hypervisor.ts"
@@ -35,12 +36,45 @@ export async function ensureMachine(
   tickets: ImageTickets = {},
 ): Promise<EnsuredState> {
   const { machines, hypervisor } = context
+  const { input, revert, prior, added, gone } = await prepareMachine(context, spec, power, tickets)
+  await using undo = revert
+  const handle = await hypervisor.ensure(input, prior?.handle ?? null, context.volumeKeys)
+  // One that was running already has its disks as they were.
+  if (prior) for (const disk of added) await plugOpened(context, spec.serverId, disk, input.volumes)
+  const reached = await hypervisor.inspect(handle)
+  // What is taken away belongs to the machine until it is.
+  const kept = { ...spec, disks: [...spec.disks, ...gone] }
+  const record: MachineRecord = { spec: kept, wanted: power, handle, state: reached }
+  await machines.put(record)
+  undo.done()
+  const has = new Set(spec.vifs.map((vif) => vif.portId))
+  for (const { portId } of prior?.spec.vifs ?? [])
+    if (!has.has(portId)) await removeVif(context, record, portId)
+  for (const disk of gone) await unplugVolume(context, spec.serverId, disk.name)
+  return { ...reached, isPlugged: input.vifs.some(({ device }) => device !== null) }
+}
+
+/** What a hypervisor needs to make the machine; undone by `revert`, which is the caller's to end. */
+interface PreparedMachine {
+  input: EnsureInput & Required<Pick<EnsureInput, "volumes">>
+  revert: Revert
+  prior: MachineRecord | undefined
+  added: DiskSpec[]
+  gone: DiskSpec[]
+}
+
+export async function prepareMachine(
+  context: AgentContext,
+  spec: VmSpec,
+  power: Wanted,
+  tickets: ImageTickets = {},
+): Promise<PreparedMachine> {
+  const { machines } = context
   const prior = machines.get(spec.serverId)
   await using revert = new Revert()
   // Written down first: whatever follows can then be found and finished, or removed, after any crash.
   const state = prior?.state ?? { power: "absent" as const, since: context.clock.now().toISOString() }
   const { added, gone } = changedVolumes(prior?.spec, spec)
-  // What is taken away belongs to the machine until it is.
   const kept = { ...spec, disks: [...spec.disks, ...gone] }
   const intent: MachineRecord = { spec: kept, wanted: power, handle: prior?.handle ?? null, state }
   const volumes = await context.volumes.claimAndOpen(spec.serverId, spec.disks, () =>
@@ -56,17 +90,7 @@ export async function ensureMachine(
   }
   const imageFiles = await fillCache(context, spec, tickets)
   const input = { spec, power, vifs, imageFiles, volumes }
-  const handle = await hypervisor.ensure(input, prior?.handle ?? null, context.volumeKeys)
-  // One that was running already has its disks as they were.
-  if (prior) for (const disk of added) await plugOpened(context, spec.serverId, disk, volumes)
-  const reached = await hypervisor.inspect(handle)
-  const record: MachineRecord = { spec: kept, wanted: power, handle, state: reached }
-  await machines.put(record)
-  revert.done()
-  const has = new Set(spec.vifs.map((vif) => vif.portId))
-  for (const portId of had) if (!has.has(portId)) await removeVif(context, record, portId)
-  for (const disk of gone) await unplugVolume(context, spec.serverId, disk.name)
-  return { ...reached, isPlugged: vifs.some(({ device }) => device !== null) }
+  return { input, revert: revert.move(), prior, added, gone }
 }
 
 /** Undoes a failed ensure. What cannot be undone stays listed for the reconciler, and hides no fault. */

@@ -2,7 +2,7 @@
 // told everything and reports back. Every command carries (resource, epoch, generation, fence); the agent keeps the
 // highest seen of each resource, also after a delete, and refuses the stale (ADR 9, ADR 18).
 
-import type { AgentAnswer, DiskSpec, Epoch, VifSpec, VmSpec } from "./answers.ts"
+import type { AgentAnswer, DiskSpec, Epoch, MachineLayout, VifSpec, VmSpec } from "./answers.ts"
 
 export {
   type AgentReport,
@@ -15,7 +15,9 @@ export {
   type Epoch,
   type HostDescription,
   type IoLimits,
+  type LiveProgress,
   type LocalMachine,
+  type MachineLayout,
   type MetadataReport,
   type PowerState,
   type VifSpec,
@@ -63,6 +65,18 @@ export interface MetadataNetwork {
   serviceIps: readonly string[]
 }
 
+/** By what they carry. */
+export type StreamIds = Readonly<Record<string, string>>
+
+export interface LiveHow {
+  /** How long a guest may stand still at the end, as far as that can be foreseen. */
+  downtimeMs: number
+  /** Left out: as fast as it goes. */
+  mostBytesPerSecond?: number
+  /** For the memory to get there. */
+  timeoutMs: number
+}
+
 /** What is said with each command. */
 interface AgentArgs {
   /** Image data are obtained with the tickets, unless they are on the host already. */
@@ -106,6 +120,32 @@ interface AgentArgs {
   "vm.send_disk": { serverId: string; disk: DiskSpec["name"]; streamId: string; fence: Fence }
   /** The disk of a machine that is off becomes what comes over such a stream. Repeatable. */
   "vm.receive_disk": { serverId: string; disk: DiskSpec["name"]; streamId: string; fence: Fence }
+  /** How the devices of a machine that runs are laid out, and the names of the streams by which it would leave. */
+  "vm.layout": { serverId: string }
+  /**
+   * Of a machine that runs or is paused: its guest goes, as it is, over streams that the agent opens under these ids, by
+   * name. It is halted when this returns, and stays so until `vm.stay` or `vm.destroy`.
+   */
+  "vm.send_live": LiveHow & { serverId: string; streamIds: StreamIds; fence: Fence }
+  /**
+   * The machine is what comes over such streams, on its own disks; halted when this returns. Whatever lies here of it is
+   * made anew. It has no volumes.
+   */
+  "vm.receive_live": LiveHow & {
+    spec: VmSpec
+    layout: MachineLayout
+    streamIds: StreamIds
+    fence: Fence
+    tickets?: ImageTickets
+  }
+  /** Its guest goes nowhere, and is in this power when this returns. Repeatable. */
+  "vm.stay": { serverId: string; power: "running" | "paused"; fence: Fence }
+  /** Of a guest that is leaving. */
+  "vm.live_progress": { serverId: string }
+  /** Halts a guest that is leaving, so that what is left of it can be sent. */
+  "vm.hurry_live": { serverId: string; fence: Fence }
+  /** Ends the `vm.send_live` of this machine; the guest goes on here. */
+  "vm.abort_live": { serverId: string; fence: Fence }
   /** One line, as uptime(1) prints it. */
   "host.uptime": Record<string, never>
   /** The epoch in which this host's machines agree with the cloud; `enter` makes it this one. Null: none yet. */

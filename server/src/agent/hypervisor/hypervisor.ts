@@ -3,6 +3,8 @@ import type {
   ConsoleKind,
   DiskSpec,
   HostDescription,
+  LiveProgress,
+  MachineLayout,
   PowerState,
   VmDiagnostics,
   VmSpec,
@@ -201,6 +203,50 @@ export interface Suspends {
   suspend(handle: VmHandle): Promise<VmState>
 }
 
+/** By name, as `liveStreams` says. */
+export type LiveStreams = Readonly<Record<string, Duplex>>
+
+export interface LiveHow {
+  /** How long the guest may stand still at the end, as far as that can be foreseen. */
+  downtimeMs: number
+  mostBytesPerSecond?: number
+  /** For the memory to go; that of disks is not bounded. */
+  timeoutMs: number
+  signal: AbortSignal
+}
+
+export interface LiveFigures {
+  /** The guest stood still for so long where it was; until it goes on where it is now is not in it. */
+  downtimeMs: number
+  totalMs: number
+  memoryBytes: number
+}
+
+/**
+ * A guest that runs, or is paused, goes to another host with its disks. At the end it is whole in both places and halted
+ * in both: the caller lets it go on in one, once, and destroys the other.
+ */
+export interface MigratesLive {
+  layoutOf(handle: VmHandle): Promise<MachineLayout>
+  /** What it is sent by: names for `sendLive`, and for `receiveLive` of the other host. */
+  liveStreams(handle: VmHandle): Promise<string[]>
+  /** On a failure it goes on as it was, unless it was halted by then: `endLive` and `setPower` follow. */
+  sendLive(handle: VmHandle, streams: LiveStreams, how: LiveHow): Promise<LiveFigures>
+  /** Whatever lies here of the machine is made anew. */
+  receiveLive(
+    input: EnsureInput,
+    layout: MachineLayout,
+    streams: LiveStreams,
+    how: LiveHow,
+  ): Promise<VmHandle>
+  /** Gives up what `sendLive` has begun, also that of an earlier agent. The guest may be halted then. */
+  endLive(handle: VmHandle): Promise<void>
+  /** Null: it is on no way. */
+  liveProgress(handle: VmHandle): Promise<LiveProgress | null>
+  /** Halts the guest, so that it does not change faster than it can be sent. */
+  hurryLive(handle: VmHandle): Promise<void>
+}
+
 export interface OffersConsoles {
   /** Connected to the running machine's screen (RFB without a password) or serial line; ends with the machine. */
   openConsole(handle: VmHandle, kind: ConsoleKind): Promise<Duplex>
@@ -235,6 +281,10 @@ export function canReceiveDisks(hypervisor: Hypervisor): hypervisor is Hyperviso
 
 export function canSuspend(hypervisor: Hypervisor): hypervisor is Hypervisor & Suspends {
   return "suspend" in hypervisor
+}
+
+export function canMigrateLive(hypervisor: Hypervisor): hypervisor is Hypervisor & MigratesLive {
+  return "sendLive" in hypervisor
 }
 
 export function canOfferConsoles(hypervisor: Hypervisor): hypervisor is Hypervisor & OffersConsoles {

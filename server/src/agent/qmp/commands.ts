@@ -180,10 +180,26 @@ export async function mirrorBlockdev(
 /** As `mirrorBlockdev`, where each write of the guest is in both before it is told of it; see `startBackups`. */
 export async function startMirror(
   qmp: Qmp,
-  job: { "job-id": string; device: string; target: string },
+  job: { "job-id": string; device: string; target: string; sync?: "full" | "top" },
 ): Promise<void> {
-  const how = { sync: "full", "copy-mode": "write-blocking", "auto-dismiss": false }
-  await qmp.execute("blockdev-mirror", { ...job, ...how })
+  const how = { "copy-mode": "write-blocking", "auto-dismiss": false }
+  await qmp.execute("blockdev-mirror", { sync: "full", ...job, ...how })
+}
+
+/** Others write to and read from nodes that are exported, over a unix socket that QEMU makes. */
+export async function startNbdServer(qmp: Qmp, path: string): Promise<void> {
+  await qmp.execute("nbd-server-start", { addr: { type: "unix", data: { path } } })
+}
+
+/** Ends its connections and takes its exports back. */
+export async function stopNbdServer(qmp: Qmp): Promise<void> {
+  await qmp.execute("nbd-server-stop")
+}
+
+/** By the name of the node, for reading and writing. */
+export async function exportBlock(qmp: Qmp, node: string): Promise<void> {
+  const how = { type: "nbd", id: `export-${node}`, name: node, writable: true }
+  await qmp.execute("block-export-add", { ...how, "node-name": node })
 }
 
 /** The node keeps its name and whoever uses it; everything that is not said goes back to its default. */
@@ -294,24 +310,66 @@ export async function queryMachineType(qmp: Qmp): Promise<string> {
 }
 
 export interface Migration {
-  status?: "none" | "setup" | "active" | "cancelling" | "cancelled" | "completed" | "failed" | "device"
+  status?:
+    | "none"
+    | "setup"
+    | "active"
+    | "pre-switchover"
+    | "device"
+    | "cancelling"
+    | "cancelled"
+    | "completed"
+    | "failed"
   "error-desc"?: string
+  /** Milliseconds; at first as it expects it. */
+  downtime?: number
+  "expected-downtime"?: number
+  "total-time"?: number
+  /** Bytes. */
+  ram?: { total: number; transferred: number; remaining: number }
+  "cpu-throttle-percentage"?: number
 }
 
 export async function queryMigration(qmp: Qmp): Promise<Migration> {
   return (await qmp.execute("query-migrate")) as Migration
 }
 
+export interface MigrationHow {
+  /** It halts the guest and waits for `continueMigration` before the other side may have the disks. */
+  pausesBeforeSwitchover?: boolean
+  /** A guest that writes faster than it can be sent is slowed down. */
+  slowsGuest?: boolean
+  /** Bytes a second; left out: as fast as it goes, where QEMU's default spares a network. */
+  mostBytesPerSecond?: number
+  /** How long the guest may stand still at the end, as far as that can be foreseen. */
+  downtimeMs?: number
+}
+
 /** Sends the whole state of the guest; returns at once. */
-export async function startMigration(qmp: Qmp, uri: string): Promise<void> {
+export async function startMigration(qmp: Qmp, uri: string, how: MigrationHow = {}): Promise<void> {
+  const { pausesBeforeSwitchover = false, slowsGuest = false, mostBytesPerSecond, downtimeMs } = how
+  await qmp.execute("migrate-set-capabilities", {
+    capabilities: [
+      { capability: "pause-before-switchover", state: pausesBeforeSwitchover },
+      { capability: "auto-converge", state: slowsGuest },
+    ],
+  })
+  await qmp.execute("migrate-set-parameters", {
+    "max-bandwidth": mostBytesPerSecond ?? 2 ** 40,
+    ...(downtimeMs === undefined ? {} : { "downtime-limit": downtimeMs }),
+  })
   await qmp.execute("migrate", { uri })
+}
+
+export async function continueMigration(qmp: Qmp): Promise<void> {
+  await qmp.execute("migrate-continue", { state: "pre-switchover" })
 }
 
 export async function cancelMigration(qmp: Qmp): Promise<void> {
   await qmp.execute("migrate_cancel")
 }
 
-/** As fast as it goes; QEMU's default spares a network. */
-export async function liftMigrationSpeed(qmp: Qmp): Promise<void> {
-  await qmp.execute("migrate-set-parameters", { "max-bandwidth": 2 ** 40 })
+/** Of a QEMU that was started with `-incoming defer`: takes what comes over a socket that it makes. */
+export async function receiveMigration(qmp: Qmp, uri: string): Promise<void> {
+  await qmp.execute("migrate-incoming", { uri })
 }

@@ -10,6 +10,14 @@ export class Revert implements AsyncDisposable {
     this.#undos = []
   }
 
+  /** Hands what is to be undone over to whoever goes on. */
+  move(): Revert {
+    const moved = new Revert()
+    moved.#undos = this.#undos
+    this.#undos = []
+    return moved
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const errors: unknown[] = []
     for (const undo of this.#undos.reverse()) {

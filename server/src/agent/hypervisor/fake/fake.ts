@@ -1,9 +1,3 @@
-// A hypervisor without machines: everything is instant and costs nothing, and the whole cloud can run on it. It can
-// be told to be slow, to fail, and to lose power, by its options, its methods, or a file `control.json` in its
-// directory, which is read again whenever it changes:
-//
-//   {"delayMs": 200, "fail": {"operation": "ensure", "at": 3, "times": 1}, "losePower": true | ["<serverId>"]}
-import { readFileSync, statSync } from "node:fs"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import type { Duplex } from "node:stream"
@@ -18,7 +12,14 @@ import {
   agentVolumeCopyBroken,
   agentVolumeOpenFailed,
 } from "../../faults.ts"
-import type { ConsoleKind, DiskSpec, PowerState, VmDiagnostics, VmState } from "../../protocol.ts"
+import type {
+  ConsoleKind,
+  DiskSpec,
+  MachineLayout,
+  PowerState,
+  VmDiagnostics,
+  VmState,
+} from "../../protocol.ts"
 import { volumeDisks, withDisk, withoutVolume, withVolumesOf } from "../../volumes/volume-disks.ts"
 import { readHostFacts } from "../host-facts.ts"
 import type {
@@ -27,8 +28,11 @@ import type {
   HotplugsVifs,
   Hypervisor,
   HypervisorDescription,
+  LiveHow,
+  LiveStreams,
   LocalImage,
   LocalVolume,
+  MigratesLive,
   MovesVolumes,
   OffersConsoles,
   PluggedVif,
@@ -46,16 +50,17 @@ import type {
 } from "../hypervisor.ts"
 import "./config.ts" // declares the section where a program makes this
 import { bootText, nmiText, passwordText, powerOffText, restartText } from "./console-text.ts"
+import { watchControl } from "./control-file.ts"
 import { emptyQcow2 } from "./empty-qcow2.ts"
 import { fakeScreen, fakeSerial } from "./fake-console.ts"
 import { fakeDiagnostics } from "./fake-diagnostics.ts"
+import { FakeLive } from "./fake-live.ts"
 import { type FakeMachine, isOn, lockedBy } from "./fake-machine.ts"
 import { Journal } from "./journal.ts"
 import { type FakeControl, type FakeOptions, realisticMs } from "./options.ts"
 
 const eventLimit = 4_096
 const consolePiecesMost = 12
-const controlIntervalMs = 250
 const driverName = "fake"
 
 export class FakeHypervisor
@@ -66,6 +71,7 @@ export class FakeHypervisor
     MovesVolumes,
     TakesSnapshots,
     ReceivesDisks,
+    MigratesLive,
     Suspends,
     OffersConsoles,
     ReachesGuests
@@ -76,18 +82,31 @@ export class FakeHypervisor
   readonly #machines: Map<string, FakeMachine>
   readonly #events = new EventHub<VmEvent>(eventLimit)
   readonly #consoles = new Map<string, Set<Duplex>>()
+  readonly #live: FakeLive
   readonly #stop = new AbortController()
   readonly #watching: Promise<void>
   #control: FakeControl
   #calls = new Map<string, number>()
-  #controlSeen = 0
 
   constructor(options: FakeOptions) {
     this.#options = options
     this.#control = options.control ?? {}
     this.#journal = new Journal(join(options.dir, "journal.jsonl"))
     this.#machines = this.#journal.load()
-    this.#watching = this.#watchControl()
+    this.#live = new FakeLive({
+      clock: options.clock,
+      begin: (operation, { serverId }) => this.#step(operation, serverId),
+      existing: (handle) => this.#existing(handle),
+      turn: (machine, power) => {
+        machine.state = this.#state(power)
+        this.#keep(machine)
+      },
+      copyMs: () => this.#control.copyMs ?? 0,
+    })
+    this.#watching = watchControl(options, this.#stop.signal, ({ losePower, ...control }) => {
+      this.setControl(control)
+      if (losePower) this.losePower(losePower === true ? undefined : losePower)
+    })
   }
 
   /** Changes how it behaves from now on; counts of `fail` start anew. */
@@ -127,7 +146,7 @@ export class FakeHypervisor
       ...(await readHostFacts(this.#options.dir)),
       ...this.#options.capacity,
       abilities: {
-        liveMigration: false,
+        liveMigration: true,
         pause: true,
         suspend: true,
         hotplugVif: true,
@@ -357,6 +376,19 @@ export class FakeHypervisor
     return found
   }
 
+  layoutOf = (handle: VmHandle) => this.#live.layoutOf(handle)
+  liveStreams = (handle: VmHandle) => this.#live.streamsOf(handle)
+  sendLive = (handle: VmHandle, streams: LiveStreams, how: LiveHow) => this.#live.send(handle, streams, how)
+  endLive = (handle: VmHandle) => this.#step("endLive", handle.serverId)
+  liveProgress = (handle: VmHandle) => this.#live.progress(handle)
+  hurryLive = (handle: VmHandle) => this.#live.hurry(handle)
+
+  async receiveLive(input: EnsureInput, _layout: MachineLayout, streams: LiveStreams): Promise<VmHandle> {
+    const handle = await this.ensure({ ...input, power: "shutdown" }, null)
+    await this.#live.receive(handle, streams)
+    return handle
+  }
+
   async openConsole(handle: VmHandle, kind: ConsoleKind): Promise<Duplex> {
     await this.#step("openConsole", handle.serverId)
     const { serverId, spec } = this.#existing(handle)
@@ -457,29 +489,5 @@ export class FakeHypervisor
   #state(power: PowerState, reason?: string): VmState {
     const since = this.#options.clock.now().toISOString()
     return reason === undefined ? { power, since } : { power, since, reason }
-  }
-
-  async #watchControl(): Promise<void> {
-    const { signal } = this.#stop
-    while (!signal.aborted) {
-      this.#readControl()
-      await this.#options.clock.sleep(controlIntervalMs, signal).catch(() => {})
-    }
-  }
-
-  #readControl(): void {
-    try {
-      const path = join(this.#options.dir, "control.json")
-      const { mtimeMs } = statSync(path)
-      if (mtimeMs === this.#controlSeen) return
-      const { losePower, ...control } = JSON.parse(readFileSync(path, "utf8")) as FakeControl & {
-        losePower?: true | string[]
-      }
-      this.#controlSeen = mtimeMs
-      this.setControl(control)
-      if (losePower) this.losePower(losePower === true ? undefined : losePower)
-    } catch {
-      // There is none, or it is being written; the next look will see it.
-    }
   }
 }

@@ -149,12 +149,21 @@ export class QemuMachine {
     if (!this.#identity) this.#setState(this.#stateOf(this.#restingPower()))
   }
 
-  /** Until a guest that comes from a file is whole. */
-  async arrive(): Promise<void> {
+  /** Until a guest that comes from a file, or from another host, is whole. */
+  async arrive({
+    timeoutMs = arriveTimeoutMs,
+    signal,
+  }: {
+    timeoutMs?: number
+    signal?: AbortSignal
+  } = {}): Promise<void> {
     const qmp = await this.qmp("continue")
     const isThere = async () => !this.isAlive || (await queryStatus(qmp)).status !== "inmigrate"
     try {
-      await eventually("the memory to be read", isThere, { timeoutMs: arriveTimeoutMs, intervalMs: 20 })
+      await eventually("the memory to be read", isThere, {
+        ...{ timeoutMs, intervalMs: 20 },
+        ...(signal && { signal }),
+      })
       await this.refresh()
     } catch (error) {
       await this.end("its memory could not be read")

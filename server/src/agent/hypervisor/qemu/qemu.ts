@@ -3,13 +3,18 @@
 import { rmSync } from "node:fs"
 import { statfs } from "node:fs/promises"
 import type { Socket } from "node:net"
-import type { Clock } from "../../../platform/clock/clock.ts"
 import { isDiskFull } from "../../../platform/exec/disk-full.ts"
 import { identifyProcess } from "../../../platform/exec/process.ts"
-import type { Logger } from "../../../platform/log/log.ts"
 import { EventHub } from "../../event-queue.ts"
 import { agentDiskMissing, agentMachineNotFound, agentMachineStateWrong } from "../../faults.ts"
-import type { ConsoleKind, DiskSpec, VmDiagnostics, VmState } from "../../protocol.ts"
+import type {
+  ConsoleKind,
+  DiskSpec,
+  LiveProgress,
+  MachineLayout,
+  VmDiagnostics,
+  VmState,
+} from "../../protocol.ts"
 import { injectNmi, queryStatus } from "../../qmp/index.ts"
 import { readStateFile, writeStateFile } from "../../state-file.ts"
 import type { VolumeKeys } from "../../volumes/volume-keys.ts"
@@ -20,8 +25,12 @@ import type {
   HotplugsVifs,
   Hypervisor,
   HypervisorDescription,
+  LiveFigures,
+  LiveHow,
+  LiveStreams,
   LocalImage,
   LocalVolume,
+  MigratesLive,
   MovesVolumes,
   OffersConsoles,
   PluggedVif,
@@ -51,8 +60,12 @@ import { setGuestPassword } from "./guest-agent.ts"
 import { driverName, handleOf, type StoredHandle } from "./handle.ts"
 import { hotplugVif, hotunplugVif } from "./hotplug.ts"
 import { findByPidFile, readSpec } from "./left-behind.ts"
+import { receiveLive } from "./live-receive.ts"
+import { endLive, hurryLive, layoutOf, progressOf, sendLive } from "./live-send.ts"
+import { liveStreamsOf } from "./live-streams.ts"
 import { QemuMachine } from "./machine.ts"
 import { endMirror, mirrorVolume, switchVolume } from "./mirror-volume.ts"
+import type { QemuOptions } from "./options.ts"
 import { powerOff } from "./power-off.ts"
 import { userOf } from "./reach.ts"
 import {
@@ -64,35 +77,25 @@ import {
   runDirectory,
 } from "./run-directory.ts"
 import { snapshotDisk } from "./snapshot.ts"
-import { startMachine } from "./start.ts"
+import { type StartHow, startMachine } from "./start.ts"
 import { dropSavedMemory, letGoOn, saveMemory } from "./suspend.ts"
 import { growVolume, keepingVolumes, type Opening, plugVolume, unplugVolume } from "./volumes.ts"
 
-export interface QemuOptions {
-  host: string
-  hostIp: string
-  /** Machines lie here, each in a directory of its own. */
-  vmsDir: string
-  clock: Clock
-  log: Logger
-  accelerator: "kvm" | "tcg"
-  /** Where QEMU must be started so that it sees the taps (a network namespace); see `PortPlugger.commandPrefix`. */
-  commandPrefix?: () => string[]
-  runAs?: { uid: number; gid: number } | null
-  tcgCacheMib?: number
-  hasTapOffload?: boolean
-  firmware?: { code: string; variables: string } | null
-  /** How long a guest may take to let go of a device. */
-  unplugTimeoutMs?: number
-}
-
-/** Deaths are noticed by the closed connection at once; this is the second look. */
+/** The second look for deaths, which the closed connection tells at once. */
 const watchIntervalMs = 500
 const eventLimit = 4_096
 /** Translated code of one tcg machine. QEMU's own bound is 1 GiB; booting is as fast with 32 MiB (measured). */
 const defaultTcgCacheMib = 128
 
+/** Of an agent that was killed. */
+async function endLeftovers(machine: QemuMachine): Promise<void> {
+  await endCopies(machine)
+  await endLive(machine)
+}
+
 const haltedByAgent: ReadonlySet<string> = new Set(["prelaunch", "paused", "finish-migrate", "postmigrate"])
+
+export type { QemuOptions } from "./options.ts"
 
 export class QemuHypervisor
   implements
@@ -102,6 +105,7 @@ export class QemuHypervisor
     MovesVolumes,
     TakesSnapshots,
     ReceivesDisks,
+    MigratesLive,
     Suspends,
     OffersConsoles,
     ReachesGuests
@@ -137,7 +141,7 @@ export class QemuHypervisor
       hostIp: this.#options.hostIp,
       ...(await readHostFacts(this.#options.vmsDir)),
       abilities: {
-        liveMigration: false,
+        liveMigration: true,
         pause: true,
         suspend: true,
         hotplugVif: true,
@@ -172,10 +176,10 @@ export class QemuHypervisor
     const machine = await this.#machine(handle.serverId)
     const spec = readSpec(machine.directory)
     if (!spec) return this.#absent()
-    await endCopies(machine).catch((error: unknown) => {
+    await endLeftovers(machine).catch((error: unknown) => {
       // The next copy of the same name ends it.
       const { serverId } = machine
-      this.#options.log.error({ serverId, err: error }, "what was being copied of a volume goes on")
+      this.#options.log.error({ serverId, err: error }, "what was being copied of a volume, or sent, goes on")
     })
     // The agent died between the start of QEMU and its `cont`, or while it held the guest for a snapshot or to suspend
     // it. A guest that QEMU itself paused (a failed disk) stays so.
@@ -325,6 +329,43 @@ export class QemuHypervisor
     await replaceDisk(file, spec, image)
   }
 
+  async layoutOf(handle: VmHandle): Promise<MachineLayout> {
+    return await layoutOf((await this.#existing(handle)).machine)
+  }
+
+  async liveStreams(handle: VmHandle): Promise<string[]> {
+    const { machine, spec } = await this.#existing(handle)
+    return liveStreamsOf(machine.directory, spec)
+  }
+
+  async sendLive(handle: VmHandle, streams: LiveStreams, how: LiveHow): Promise<LiveFigures> {
+    const { machine, spec } = await this.#existing(handle)
+    return await sendLive(machine, spec, { streams, how, runAs: this.#userOf(machine) })
+  }
+
+  async receiveLive(
+    input: EnsureInput,
+    layout: MachineLayout,
+    streams: LiveStreams,
+    how: LiveHow,
+  ): Promise<VmHandle> {
+    const machine = await this.#machine(input.spec.serverId)
+    await receiveLive(machine, input, { layout, streams, how, start: this.#startHow(undefined) })
+    return handleOf(machine.directory, machine.serverId, machine.identity)
+  }
+
+  async endLive(handle: VmHandle): Promise<void> {
+    await endLive((await this.#existing(handle)).machine)
+  }
+
+  async liveProgress(handle: VmHandle): Promise<LiveProgress | null> {
+    return await progressOf((await this.#existing(handle)).machine)
+  }
+
+  async hurryLive(handle: VmHandle): Promise<void> {
+    await hurryLive((await this.#existing(handle)).machine)
+  }
+
   async openConsole(handle: VmHandle, kind: ConsoleKind): Promise<Socket> {
     return await connectConsole(this.#directory(handle.serverId), kind)
   }
@@ -339,7 +380,7 @@ export class QemuHypervisor
     await setGuestPassword(machine.directory, spec.spec, { user, password })
   }
 
-  /** The machine's process, for status and tests; -1 when it does not run. */
+  /** -1 when it does not run. */
   async processId(handle: VmHandle): Promise<number> {
     return (await this.#machine(handle.serverId)).identity?.pid ?? -1
   }
@@ -353,9 +394,12 @@ export class QemuHypervisor
   }
 
   async #start(machine: QemuMachine, input: EnsureInput, keys?: VolumeKeys): Promise<void> {
+    await startMachine(machine, input, this.#startHow(keys))
+  }
+
+  #startHow(keys: VolumeKeys | undefined): StartHow {
     const { vmsDir, clock, commandPrefix } = this.#options
-    const prefix = commandPrefix?.() ?? []
-    await startMachine(machine, input, { ...{ vmsDir, clock, prefix, keys }, options: this.#machineOptions })
+    return { ...{ vmsDir, clock, keys }, prefix: commandPrefix?.() ?? [], options: this.#machineOptions }
   }
 
   #opening(machine: QemuMachine, keys: VolumeKeys | undefined): Opening {

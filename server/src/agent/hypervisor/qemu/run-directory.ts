@@ -35,6 +35,8 @@ export interface RunDirectory {
   startedLine: string
   /** In a directory that QEMU's own user can always reach, there only while something passes through it. */
   transferSocket: string
+  /** As above, while the guest goes to another host or comes from one. */
+  live: string
   /** What opens encrypted volumes, there only while QEMU starts. */
   keys: string
 }
@@ -69,6 +71,7 @@ export function runDirectory(vmsDir: string, serverId: string): RunDirectory {
     savedLine: join(root, "memory.json"),
     startedLine: join(root, "started.json"),
     transferSocket: join(volatileDirectory(`${root}/transfer`), "memory.sock"),
+    live: volatileDirectory(`${root}/live`),
     keys: volatileDirectory(`${root}/keys`),
   }
 }
@@ -95,7 +98,7 @@ export function removeSockets(directory: RunDirectory): void {
   for (const path of [qmpSocket, vncSocket, serialSocket, agentSocket]) {
     rmSync(path, { force: true })
   }
-  rmSync(directory.keys, { recursive: true, force: true })
+  for (const path of [directory.keys, directory.live]) rmSync(path, { recursive: true, force: true })
   if (directory.sockets === directory.root) return
   rmSync(directory.sockets, { recursive: true, force: true })
   try {

@@ -26,7 +26,7 @@ const started = [
 const living = {
   args: started,
   // Interface a is gone, c has taken its place, and d is behind a port.
-  buses: [{ devices: [pci("", 0), pci("vif-c", 2), pci("vif-b", 3), pci("rng0-port", 31)] }],
+  places: placesOf([{ devices: [pci("", 0), pci("vif-c", 2), pci("vif-b", 3), pci("rng0-port", 31)] }]),
   vifDevices: [vif("b"), vif("c")],
   volumes: [],
   machineType: "pc-i440fx-7.2",
@@ -47,7 +47,7 @@ test("a device behind a bridge names the bridge", () => {
   const buses = [{ devices: [pci("port0", 4, [pci("vif-d", 0)]), pci("port1", 5)] }]
   assert.deepEqual(placesOf(buses).get("vif-d"), { addr: "0.0", bridge: "port0" })
   assert.deepEqual(placesOf(buses).get("port1"), { addr: "5.0", bridge: null })
-  const line = savedLine({ ...living, buses, vifDevices: [vif("d")] })
+  const line = savedLine({ ...living, places: placesOf(buses), vifDevices: [vif("d")] })
   assert.deepEqual(line.slice(-2), device({ ...vif("d"), bus: "port0", addr: "0.0" }))
 })
 
@@ -79,7 +79,13 @@ test("volumes are those of now, each where it is; what was taken away is not the
   const before = [...object("a"), ...node("t-a"), ...node("v-a"), ...node("v-b")]
   const args = [...own, ...before, ...device(volume("a").device)]
   const buses = [{ devices: [pci("port0", 4, [pci("vol-b", 0)]), pci("vol-c", 7)] }]
-  const line = savedLine({ ...living, args, buses, vifDevices: [], volumes: ["b", "c"].map(volume) })
+  const line = savedLine({
+    ...living,
+    args,
+    places: placesOf(buses),
+    vifDevices: [],
+    volumes: ["b", "c"].map(volume),
+  })
   assert.deepEqual(line, [
     ...own,
     ...node("v-b"),

@@ -5,7 +5,7 @@ import type { PciBus, PciDevice } from "../../qmp/index.ts"
 import type { PluggedVif } from "../hypervisor.ts"
 import { type Device, keyValues, netdev, type QemuObject } from "./devices.ts"
 
-interface Place {
+export interface Place {
   addr: string
   /** Id of the bridge behind which it is; null on the root bus. */
   bridge: string | null
@@ -27,7 +27,8 @@ export function placesOf(buses: readonly PciBus[]): Map<string, Place> {
 export interface LivingMachine {
   /** As QEMU was started, without the program's name. */
   args: readonly string[]
-  buses: readonly PciBus[]
+  /** Of each device; those of interfaces and volumes are there while the machine has them. */
+  places: ReadonlyMap<string, Place>
   /** Front ends of the interfaces that it has now. */
   vifDevices: readonly Device[]
   /** The volumes that it has now, each with how it is opened, and what that needs. */
@@ -38,7 +39,7 @@ export interface LivingMachine {
 
 /** Interfaces are left without their host side: that is made anew (`restoreLine`). */
 export function savedLine(machine: LivingMachine): string[] {
-  const places = placesOf(machine.buses)
+  const { places } = machine
   const vifs = machine.vifDevices.filter(({ id }) => places.has(id))
   const volumes = machine.volumes.filter(({ device }) => places.has(device.id))
   const line: string[] = []

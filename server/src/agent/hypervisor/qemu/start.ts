@@ -4,10 +4,12 @@ import { copyFile } from "node:fs/promises"
 import type { Clock } from "../../../platform/clock/clock.ts"
 import { endProcess, type ProcessIdentity } from "../../../platform/exec/process.ts"
 import { agentStartFailed } from "../../faults.ts"
+import type { MachineLayout } from "../../protocol.ts"
 import { writeStateFile } from "../../state-file.ts"
 import type { VolumeKeys } from "../../volumes/volume-keys.ts"
 import type { EnsureInput } from "../hypervisor.ts"
 import { commandLine, type MachineOptions } from "./command-line.ts"
+import { vifDevice } from "./devices.ts"
 import { checkDisks } from "./disks.ts"
 import { handleOf } from "./handle.ts"
 import { hotplugVif } from "./hotplug.ts"
@@ -15,7 +17,7 @@ import { findByPidFile } from "./left-behind.ts"
 import type { QemuMachine } from "./machine.ts"
 import { withReach } from "./reach.ts"
 import { makeRunDirectory, type RunDirectory, removeSockets } from "./run-directory.ts"
-import { restoreLine, savedVifIds, savedVolumeIds } from "./saved-line.ts"
+import { restoreLine, savedLine, savedVifIds, savedVolumeIds } from "./saved-line.ts"
 import { dropSavedMemory, readSavedLine, type SavedMachine } from "./suspend.ts"
 import { withKeyFiles } from "./volume-keys.ts"
 import { plugNewVolumes } from "./volumes.ts"
@@ -37,16 +39,8 @@ const strayWaitMs = 2_000
 /** None runs now. */
 export async function startMachine(machine: QemuMachine, input: EnsureInput, how: StartHow): Promise<void> {
   const { directory } = machine
-  const { firmware, hasTapOffload, runAs } = how.options
-  await checkDisks(directory, input)
-  // Of the last process there may still be a connection, which is not the new one's.
-  await machine.refresh()
-  removeSockets(directory)
-  await makeRunDirectory(directory)
-  const isUefi = input.spec.properties.hw_firmware_type === "uefi"
-  if (isUefi && firmware && !existsSync(directory.firmwareVariables)) {
-    await copyFile(firmware.variables, directory.firmwareVariables)
-  }
+  const { hasTapOffload, runAs } = how.options
+  await prepare(machine, input, how)
   const saved = readSavedLine(directory)
   const launch: Launch = (args, inherit = []) => launchOnce(machine, input, how, args, inherit)
   if (saved) await takeUp(machine, saved, input, { hasTapOffload, launch })
@@ -58,6 +52,39 @@ export async function startMachine(machine: QemuMachine, input: EnsureInput, how
     if (had && !had.includes(vif.portId)) await hotplugVif(machine, input, vif, hasTapOffload)
   }
   if (saved) await plugNewVolumes(machine, input, savedVolumeIds(saved), { runAs, keys: how.keys })
+}
+
+/** Waits for a guest that runs elsewhere, on a machine that is laid out as it knows it. None runs now. */
+export async function startIncoming(
+  machine: QemuMachine,
+  input: EnsureInput,
+  layout: MachineLayout,
+  how: StartHow,
+): Promise<void> {
+  const { directory } = machine
+  await prepare(machine, input, how)
+  const line = savedLine({
+    args: commandLine(directory, input, how.options),
+    places: new Map(Object.entries(layout.places)),
+    vifDevices: input.vifs.map((vif) => vifDevice(input.spec, vif)),
+    volumes: [],
+    machineType: layout.machineType,
+  })
+  const args = [...restoreLine(line, input.vifs, how.options.hasTapOffload), "-incoming", "defer"]
+  await launchOnce(machine, input, how, args, [])
+}
+
+async function prepare(machine: QemuMachine, input: EnsureInput, { options }: StartHow): Promise<void> {
+  const { directory } = machine
+  await checkDisks(directory, input)
+  // Of the last process there may still be a connection, which is not the new one's.
+  await machine.refresh()
+  removeSockets(directory)
+  await makeRunDirectory(directory)
+  const isUefi = input.spec.properties.hw_firmware_type === "uefi"
+  if (isUefi && options.firmware && !existsSync(directory.firmwareVariables)) {
+    await copyFile(options.firmware.variables, directory.firmwareVariables)
+  }
 }
 
 async function launchOnce(

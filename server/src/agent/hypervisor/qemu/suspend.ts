@@ -13,7 +13,6 @@ import { agentSuspendFailed } from "../../faults.ts"
 import {
   cancelMigration,
   eventuallyInQemu,
-  liftMigrationSpeed,
   type Qmp,
   queryMachineType,
   queryMigration,
@@ -26,7 +25,7 @@ import { blockdev, vifDevice, volumeDevice, volumeObjects } from "./devices.ts"
 import { diskFiles } from "./disks.ts"
 import type { QemuMachine } from "./machine.ts"
 import { hasSavedMemory, type RunDirectory } from "./run-directory.ts"
-import { savedLine } from "./saved-line.ts"
+import { placesOf, savedLine } from "./saved-line.ts"
 
 /** A large guest on a slow disk. */
 const saveTimeoutMs = 600_000
@@ -53,7 +52,7 @@ export async function saveMemory(
   const qmp = await machine.qmp("suspend")
   const args = savedLine({
     args: startedLineOf(machine),
-    buses: await queryPci(qmp),
+    places: placesOf(await queryPci(qmp)),
     vifDevices: input.vifs.map((vif) => vifDevice(input.spec, vif)),
     volumes: diskFiles(directory, input).flatMap((file) =>
       file.disk.source.kind === "volume"
@@ -123,7 +122,6 @@ async function transfer(
     await new Promise<void>((done, fail) => server.once("error", fail).listen(socketPath, done))
     if (runAs) chownSync(socketPath, runAs.uid, runAs.gid)
     chmodSync(socketPath, 0o600)
-    await liftMigrationSpeed(qmp)
     await startMigration(qmp, `unix:${socketPath}`)
     const sent = migrationEnd(machine, qmp)
     // A full disk is known here first, a QEMU that never connects there.

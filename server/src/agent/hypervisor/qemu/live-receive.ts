@@ -1,0 +1,89 @@
+// A guest arrives from another host while it runs there. Its disks are made as new ones are and written by the other
+// side; its memory follows. When all is there it is halted: it goes on when somebody says so.
+import { rm } from "node:fs/promises"
+import { agentLiveBroken } from "../../faults.ts"
+import type { DiskSpec, MachineLayout } from "../../protocol.ts"
+import { exportBlock, receiveMigration, startNbdServer, stopNbdServer } from "../../qmp/index.ts"
+import { writeStateFile } from "../../state-file.ts"
+import { receiveFile } from "../../travelling-image.ts"
+import type { EnsureInput, LiveHow, LiveStreams } from "../hypervisor.ts"
+import { diskFiles, ensureDisks } from "./disks.ts"
+import {
+  configStream,
+  connectStream,
+  goesAlong,
+  liveSocket,
+  makeLiveDirectory,
+  memoryStream,
+} from "./live-streams.ts"
+import type { QemuMachine } from "./machine.ts"
+import { makeRunDirectory } from "./run-directory.ts"
+import { type StartHow, startIncoming } from "./start.ts"
+
+const nbdSocket = "disks"
+/** Of an ISO image with a few files of metadata. */
+const configMostBytes = 256 * 1024 ** 2
+const configIdleMs = 600_000
+
+export async function receiveLive(
+  machine: QemuMachine,
+  input: EnsureInput,
+  {
+    layout,
+    streams,
+    how,
+    start,
+  }: { layout: MachineLayout; streams: LiveStreams; how: LiveHow; start: StartHow },
+): Promise<void> {
+  const { directory, serverId } = machine
+  // One that came before did not arrive.
+  await machine.end("it is received anew")
+  await makeRunDirectory(directory)
+  // What is on them comes, so none is formatted.
+  await ensureDisks(
+    directory,
+    { ...input, spec: { ...input.spec, disks: input.spec.disks.map(blank) } },
+    null,
+  )
+  const config = streams[configStream]
+  if (config) {
+    await rm(directory.configDrive, { force: true })
+    await receiveFile(config, directory.configDrive, {
+      ...{ broken: (why) => agentLiveBroken(serverId, why), mostBytes: configMostBytes },
+      ...{ idleMs: configIdleMs, signal: how.signal },
+    })
+  }
+  await writeStateFile(directory.spec, input)
+  try {
+    await startIncoming(machine, input, layout, start)
+    await makeLiveDirectory(directory.live, start.options.runAs)
+    const qmp = await machine.qmp("receive")
+    const disks = diskFiles(directory, input).filter(goesAlong)
+    const [nbd, memory] = [nbdSocket, memoryStream].map((name) => liveSocket(directory.live, name))
+    if (nbd === undefined || memory === undefined) throw new Error("unreachable: both were named")
+    if (disks.length > 0) await startNbdServer(qmp, nbd)
+    for (const { disk, names } of disks) {
+      await exportBlock(qmp, names.node)
+      await connectStream(nbd, need(streams, disk.name))
+    }
+    await receiveMigration(qmp, `unix:${memory}`)
+    await connectStream(memory, need(streams, memoryStream))
+    await machine.arrive({ timeoutMs: how.timeoutMs, signal: how.signal })
+    if (disks.length > 0) await stopNbdServer(qmp)
+  } catch (error) {
+    await machine.end("it did not arrive")
+    throw error
+  } finally {
+    await rm(directory.live, { recursive: true, force: true })
+  }
+}
+
+function need(streams: LiveStreams, name: string) {
+  const stream = streams[name]
+  if (!stream) throw new Error(`there is no stream for ${name}`)
+  return stream
+}
+
+function blank(disk: DiskSpec): DiskSpec {
+  return disk.source.kind === "blank" ? { ...disk, source: { kind: "blank", fsLabel: null } } : disk
+}

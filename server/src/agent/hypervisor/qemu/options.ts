@@ -1,0 +1,20 @@
+import type { Clock } from "../../../platform/clock/clock.ts"
+import type { Logger } from "../../../platform/log/log.ts"
+
+export interface QemuOptions {
+  host: string
+  hostIp: string
+  /** Machines lie here, each in a directory of its own. */
+  vmsDir: string
+  clock: Clock
+  log: Logger
+  accelerator: "kvm" | "tcg"
+  /** Where QEMU must be started so that it sees the taps (a network namespace); see `PortPlugger.commandPrefix`. */
+  commandPrefix?: () => string[]
+  runAs?: { uid: number; gid: number } | null
+  tcgCacheMib?: number
+  hasTapOffload?: boolean
+  firmware?: { code: string; variables: string } | null
+  /** How long a guest may take to let go of a device. */
+  unplugTimeoutMs?: number
+}
