@@ -855,7 +855,7 @@ create table compute.migration (
   constraint migration_pkey PRIMARY KEY (number),
   constraint migration_id_key UNIQUE (id),
   constraint migration_server_id_generation_key UNIQUE (server_id, generation),
-  constraint migration_type_check CHECK ((type = ANY (ARRAY['resize'::text, 'migration'::text])))
+  constraint migration_type_check CHECK ((type = ANY (ARRAY['resize'::text, 'migration'::text, 'live-migration'::text])))
 );
 CREATE INDEX migration_changed ON compute.migration USING btree (COALESCE(updated_at, created_at));
 CREATE INDEX migration_dest_host ON compute.migration USING btree (dest_host, number);

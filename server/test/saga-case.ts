@@ -1,8 +1,12 @@
 // A case of a saga: how its operation leaves the rows, and what must be there at its end and after its unwinding. The
 // operation itself begins it, with a starter that keeps the parameters and starts nothing.
-import type { SagaRunner } from "../src/engine/saga/runner.ts"
+import assert from "node:assert/strict"
+import { createSagaRunner, type SagaRunner } from "../src/engine/saga/runner.ts"
+import type { Saga } from "../src/engine/saga/saga.ts"
 import { internalCaller } from "../src/platform/auth/caller.ts"
+import { createMemoryBus } from "../src/platform/bus/memory-bus.ts"
 import { type Ctx, makeCtx, type Platform } from "../src/platform/context/context.ts"
+import { transact } from "../src/platform/db/database.ts"
 import { newRequestId, newUuid } from "../src/platform/ids/ids.ts"
 import type { ServerCloud } from "./server-cloud.ts"
 
@@ -45,6 +49,29 @@ export function capturing(
   }
   const quiet = Object.assign(Object.create(platform) as Platform, { sagas })
   return { ctx: contextOf(quiet, caller), started }
+}
+
+/** Runs the saga to its end, and gives the parameters of what it would have started. */
+export async function startedBy<P>(
+  platform: Platform,
+  caller: Ctx["caller"],
+  saga: Saga<P>,
+  params: P,
+): Promise<SagaParams[]> {
+  const { ctx, started } = capturing(platform, caller)
+  const runner = createSagaRunner({
+    config: platform.config.engine,
+    bus: createMemoryBus(platform.log),
+    ...{ clock: platform.clock, log: platform.log },
+  })
+  const quiet = Object.assign(Object.create(platform) as Platform, { sagas: ctx.sagas })
+  // Under another name, so that no other worker takes it.
+  const own = { ...saga, name: `${saga.name}.alone` }
+  await using _working = await runner.work(quiet, [own])
+  const id = await transact(platform.db, (tx) => runner.start(tx, own, params))
+  const { state } = await runner.waitForSaga(platform.db, id)
+  assert.equal(state, "done")
+  return started
 }
 
 /** A context whose sagas run; `settled` waits for those that it began. */

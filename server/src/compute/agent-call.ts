@@ -19,6 +19,8 @@ const copying: ReadonlySet<AgentMethod> = new Set<AgentMethod>([
   "vm.upload_snapshot",
   "vm.send_disk",
   "vm.receive_disk",
+  "vm.send_live",
+  "vm.receive_live",
 ])
 
 export function agentTimeoutMs(platform: Platform, method: AgentMethod): number {

@@ -107,6 +107,24 @@ export const computeConfig = configSection(
       3_600_000,
       "The same for copying a server's disk, and for bringing the copy to the image store.",
     ),
+    liveMigration: Type.Object(
+      {
+        downtimeMs: Type.Integer({
+          default: 300,
+          minimum: 1,
+          maximum: 2_000_000,
+          description:
+            "How long a guest may stand still when it goes to another host, as far as that can be foreseen.",
+        }),
+        bytesPerSecondMost: count(0, "Memory that is sent of one guest in a second. 0: as much as goes."),
+        memoryTimeoutMs: count(
+          3_600_000,
+          "How long the memory of a guest may take; then the guest stays where it is. It is slowed down when it " +
+            "changes faster than it can be sent.",
+        ),
+      },
+      { default: {} },
+    ),
     stopGraceMs: count(60_000, "How long a guest may take to shut down by itself before it is switched off."),
     listLimitMost: Type.Integer({
       default: 1_000,

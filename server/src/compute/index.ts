@@ -98,6 +98,7 @@ export { listMigrations, type Migration, migrationNoun } from "./migration/migra
 export {
   abortServerMigration,
   forceServerMigration,
+  type LiveMigration,
   listServerMigrations,
   showServerMigration,
 } from "./migration/of-server.ts"

@@ -110,9 +110,12 @@ async function bringData(ctx: Ctx, params: MoveParams, how: How): Promise<void> 
   const common = { volumeId, fence: { generation, fence: how.fence } }
   await relay(
     ctx,
-    { from: from.host, to: to.host, timeoutMs: ctx.config.blockStorage.agentCopyTimeoutMs, signal },
     {
-      send: (streamId, until) =>
+      ...{ from: from.host, to: to.host, names: ["data"], signal },
+      timeoutMs: ctx.config.blockStorage.agentCopyTimeoutMs,
+    },
+    {
+      send: ({ data: streamId = "" }, until) =>
         callAgent(
           ctx,
           from.host,
@@ -120,7 +123,7 @@ async function bringData(ctx: Ctx, params: MoveParams, how: How): Promise<void> 
           { ...common, backend: from.backend, streamId },
           { signal: until },
         ),
-      receive: (streamId, until) => {
+      receive: ({ data: streamId = "" }, until) => {
         const args = { ...common, backend: to.backend, sizeBytes: sizeGib * gib, streamId }
         return callAgent(ctx, to.host, "volume.receive", args, { signal: until })
       },

@@ -11,6 +11,17 @@ export const migrationNotLive = fault(
   "compute.migration.not_live",
   (number: string, serverId: string) => `Migration ${number} for server ${serverId} is not live-migration.`,
 )
+export const migrationNotFound = fault(
+  "not_found",
+  "compute.migration.not_found",
+  (number: string) => `Migration ${number} could not be found.`,
+)
+export const liveMigrationWrongState = fault(
+  "invalid",
+  "compute.migration.wrong_state",
+  (number: string, serverId: string, status: string) =>
+    `Migration ${number} state of instance ${serverId} is ${status}. Cannot act on it in this state.`,
+)
 export const migrationMarkerNotFound = fault(
   "invalid",
   "compute.migration.marker_not_found",

@@ -9,6 +9,10 @@ import { migrationMarkerNotFound } from "./faults.ts"
 
 /** In Nova's words, which clients look for. */
 export const migrationStatuses = [
+  "preparing",
+  "running",
+  "completed",
+  "cancelled",
   "migrating",
   "finished",
   "confirmed",
@@ -17,6 +21,12 @@ export const migrationStatuses = [
   "error",
 ] as const
 export type MigrationStatus = (typeof migrationStatuses)[number]
+
+export const migrationTypes = ["resize", "migration", "live-migration"] as const
+export type MigrationType = (typeof migrationTypes)[number]
+
+/** Of live migrations that are under way. */
+export const openLiveStatuses = ["preparing", "running"] as const satisfies readonly MigrationStatus[]
 
 const found = { filter: true } as const
 
@@ -32,7 +42,7 @@ export const migrationNoun = noun({
     serverId: uuid(sql`m.server_id`, { name: "instance_uuid", filter: true }),
     projectId: text(sql`m.project_id`, found),
     userId: text(sql`m.user_id`, found),
-    type: word(["resize", "migration"], sql`m.type`, { name: "migration_type", filter: true }),
+    type: word(migrationTypes, sql`m.type`, { name: "migration_type", filter: true }),
     status: word(migrationStatuses, sql`m.status`, found),
     sourceHost: text(sql`m.source_host`, { name: "source_compute", filter: true }),
     /** Null: none is chosen yet. */

@@ -1,16 +1,55 @@
-// Live migrations of one server that are under way, which there are none of: servers stay on their hosts. What is asked
-// of one is answered as Nova does when it is not there.
+// Live migrations of one server that are under way, with how far they are, and what may be said to them. Those that are
+// over, and moves of servers that were off, are not among them: as in Nova.
 import { Type } from "typebox"
+import type { LiveProgress } from "../../agent/protocol.ts"
+import type { Ctx } from "../../platform/context/context.ts"
+import { Fault } from "../../platform/fault/fault.ts"
+import { listThings } from "../../platform/noun/list.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { isAdmin } from "../admin.ts"
-import { serverInvalidState, serverLocked, serverNotFound } from "../faults.ts"
+import { callAgent } from "../agent-call.ts"
+import { serverInvalidState, serverLocked, serverNotFound, serverNotReady } from "../faults.ts"
 import { targetOf, visibleServer } from "../server/read.ts"
-import { liveMigrationNotFound, migrationNotLive } from "./faults.ts"
-import { hasMigration } from "./store.ts"
+import type { Server } from "../server/server.ts"
+import { everything } from "../viewer.ts"
+import {
+  liveMigrationNotFound,
+  liveMigrationWrongState,
+  migrationNotFound,
+  migrationNotLive,
+} from "./faults.ts"
+import { type Migration, migrationNoun, openLiveStatuses } from "./migration.ts"
+import { findMigration } from "./store.ts"
 
 const ofServer = Type.Object({ serverId: Type.String() })
 /** In Nova's numbers. */
 const ofOne = Type.Object({ serverId: Type.String(), number: Type.String() })
+
+export interface LiveMigration extends Migration {
+  /** Null: its memory is not on the way yet, or its host does not say. */
+  progress: LiveProgress | null
+}
+
+/** The host has other things to do than to answer this. */
+const askTimeoutMs = 2_000
+
+async function progressOf(ctx: Ctx, { serverId, sourceHost }: Migration): Promise<LiveProgress | null> {
+  try {
+    const how = { timeoutMs: askTimeoutMs }
+    return (await callAgent(ctx, sourceHost, "vm.live_progress", { serverId }, how)).progress
+  } catch (error) {
+    if (error instanceof Fault) return null
+    throw error
+  }
+}
+
+async function openOf(ctx: Ctx, server: Server): Promise<Migration[]> {
+  const filters = {
+    ...{ serverId: [server.id], type: ["live-migration"] },
+    status: [...openLiveStatuses],
+  }
+  return await listThings(ctx.db, migrationNoun, everything, { filters })
+}
 
 export const listServerMigrations = operation({
   name: "compute.migration.list_of_server",
@@ -19,7 +58,10 @@ export const listServerMigrations = operation({
   load: (ctx, { serverId }) => visibleServer(ctx, serverId),
   rule: "os_compute_api:servers:migrations:index",
   target: (_ctx, _input, server) => targetOf(server),
-  run: async (): Promise<never[]> => [],
+  run: async (ctx, _input, server): Promise<LiveMigration[]> =>
+    await Promise.all(
+      (await openOf(ctx, server)).map(async (each) => ({ ...each, progress: await progressOf(ctx, each) })),
+    ),
 })
 
 export const showServerMigration = operation({
@@ -29,27 +71,53 @@ export const showServerMigration = operation({
   load: (ctx, { serverId }) => visibleServer(ctx, serverId),
   rule: "os_compute_api:servers:migrations:show",
   target: (_ctx, _input, server) => targetOf(server),
-  run: async (ctx, { number }, server): Promise<never> => {
-    if (await hasMigration(ctx.db, server.id, number)) throw migrationNotLive(number, server.id)
-    throw liveMigrationNotFound(number, server.id)
+  run: async (ctx, { number }, server): Promise<LiveMigration> => {
+    const found = await findMigration(ctx.db, server.id, number)
+    if (found && found.type !== "live-migration") throw migrationNotLive(number, server.id)
+    const open = found ? await openOf(ctx, server) : []
+    const migration = open.find((each) => String(each.number) === found?.number)
+    if (!migration) throw liveMigrationNotFound(number, server.id)
+    return { ...migration, progress: await progressOf(ctx, migration) }
   },
 })
 
 /** Of what takes a server that is being migrated. */
-function onMigrating(verb: string, rule: string, action: string) {
+function onMigrating(verb: string, rule: string, action: string, method: "vm.abort_live" | "vm.hurry_live") {
   return operation({
     name: `compute.migration.${verb}`,
     input: ofOne,
-    faults: [serverNotFound, serverLocked, serverInvalidState],
+    faults: [
+      ...[serverNotFound, serverLocked, serverInvalidState, serverNotReady],
+      ...[migrationNotFound, liveMigrationWrongState],
+    ],
     load: (ctx, { serverId }) => visibleServer(ctx, serverId),
     rule: `os_compute_api:servers:migrations:${rule}`,
     target: (_ctx, _input, server) => targetOf(server),
-    run: async (ctx, _input, { id, lockedBy, taskState }): Promise<never> => {
+    run: async (ctx, { number }, server): Promise<void> => {
+      const { id, lockedBy, taskState } = server
       if (lockedBy !== null && !isAdmin(ctx)) throw serverLocked(id)
-      throw serverInvalidState(id, action, "task_state", taskState ?? "None")
+      if (taskState !== "migrating") throw serverInvalidState(id, action, "task_state", taskState ?? "None")
+      const found = await findMigration(ctx.db, id, number)
+      if (!found) throw migrationNotFound(number)
+      const migration = (await openOf(ctx, server)).find((each) => String(each.number) === found.number)
+      if (!migration) throw liveMigrationWrongState(number, id, found.status)
+      // As the task that has the server, whatever its fence is by now.
+      const fence = { generation: server.generation, fence: Number.MAX_SAFE_INTEGER }
+      try {
+        await callAgent(ctx, migration.sourceHost, method, { serverId: id, fence })
+      } catch (error) {
+        // It is not under way yet, or not any more.
+        if (error instanceof Fault && error.code === "agent.machine.live_broken")
+          throw liveMigrationWrongState(number, id, found.status)
+        throw error
+      }
     },
   })
 }
 
-export const abortServerMigration = onMigrating("abort", "delete", "abort live migration")
-export const forceServerMigration = onMigrating("force_complete", "force_complete", "force_complete")
+/** The guest stays where it is. */
+export const abortServerMigration = onMigrating("abort", "delete", "abort live migration", "vm.abort_live")
+/** The guest is halted, so that it gets there. */
+export const forceServerMigration = onMigrating(
+  ...(["force_complete", "force_complete", "force_complete", "vm.hurry_live"] as const),
+)

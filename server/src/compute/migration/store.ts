@@ -1,14 +1,14 @@
 import { sql } from "kysely"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
-import type { MigrationStatus } from "./migration.ts"
+import type { MigrationStatus, MigrationType } from "./migration.ts"
 
 export interface NewMigration {
   serverId: string
   projectId: string
   userId: string
   generation: number
-  type: "resize" | "migration"
+  type: MigrationType
   sourceHost: string
   /** Null: it is chosen later. */
   destHost: string | null
@@ -21,7 +21,8 @@ export async function insertMigration(tx: Tx, m: NewMigration): Promise<void> {
     sql`coalesce((select number from compute.flavor where flavor_id = ${flavorId}), 0)`
   await sql`insert into compute.migration (id, server_id, project_id, user_id, generation, type, status, source_host,
       dest_host, old_flavor_number, new_flavor_number)
-    values (${newUuid()}, ${m.serverId}, ${m.projectId}, ${m.userId}, ${m.generation}, ${m.type}, 'migrating',
+    values (${newUuid()}, ${m.serverId}, ${m.projectId}, ${m.userId}, ${m.generation}, ${m.type},
+      ${m.type === "live-migration" ? "preparing" : "migrating"},
       ${m.sourceHost}, ${m.destHost ?? ""}, ${number(m.oldFlavorId)}, ${number(m.newFlavorId)})`.execute(tx)
 }
 
@@ -37,11 +38,17 @@ export async function setMigrationStatus(
       and status = any(${from})`.execute(db)
 }
 
-export async function hasMigration(db: DbOrTx, serverId: string, number: string): Promise<boolean> {
-  if (!/^\d{1,18}$/.test(number)) return false
-  const { rows } = await sql`select 1 from compute.migration
+/** By Nova's number. */
+export async function findMigration(
+  db: DbOrTx,
+  serverId: string,
+  number: string,
+): Promise<{ number: string; type: MigrationType; status: MigrationStatus } | undefined> {
+  if (!/^\d{1,18}$/.test(number)) return undefined
+  const { rows } = await sql<{ number: string; type: MigrationType; status: MigrationStatus }>`
+    select number::text, type, status from compute.migration
     where server_id = ${serverId} and number = ${number}::bigint`.execute(db)
-  return rows.length > 0
+  return rows[0]
 }
 
 /** The host that was chosen for the server's last one. Repeatable. */
@@ -56,6 +63,6 @@ export async function destinationOf(db: DbOrTx, serverId: string): Promise<strin
     host: string | null
   }>`select nullif(dest_host, '') as host from compute.migration
     where number = (select max(number) from compute.migration where server_id = ${serverId})
-      and status = 'migrating'`.execute(db)
+      and status in ('migrating', 'preparing', 'running')`.execute(db)
   return rows[0]?.host ?? null
 }

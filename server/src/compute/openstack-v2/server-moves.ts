@@ -1,6 +1,7 @@
 // Moves of servers to other hosts: Nova's actions, and what it shows of those that are under way.
 import { Type } from "typebox"
-import { one } from "../../api/openstack/shape.ts"
+import { count, nothing, one } from "../../api/openstack/shape.ts"
+import { named, since, view } from "../../api/openstack/view.ts"
 import { atLeast } from "../../platform/http/microversion.ts"
 import { versions } from "../../platform/http/versions.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
@@ -10,9 +11,11 @@ import {
   badRequest,
   evacuateServer,
   forceServerMigration,
+  type LiveMigration,
   listServerMigrations,
   migrateServer,
   migrateServerLive,
+  migrationNoun,
   showServerMigration,
 } from "../index.ts"
 import { bodyOf, bodyWith, boolean, booleanOrAuto, fqdn, readBoolean } from "./schema-parts.ts"
@@ -57,7 +60,9 @@ export const moveActions = {
     }),
     run: async (ctx, { serverId, body: { "os-migrateLive": asked } }) => {
       checkForced(asked.force, asked.host)
-      await migrateServerLive(ctx, { serverId, host: asked.host || null })
+      const wanted = asked.block_migration
+      const isBlockMigration = wanted === "auto" ? null : readBoolean(wanted)
+      await migrateServerLive(ctx, { serverId, host: asked.host || null, isBlockMigration })
     },
   }),
   evacuate: action({
@@ -77,6 +82,29 @@ export const moveActions = {
   }),
 }
 
+const { fields } = migrationNoun
+const bytes = (part: "memory" | "disk", of: "totalBytes" | "processedBytes" | "remainingBytes") =>
+  [count, ({ progress }: LiveMigration) => progress?.[part][of] ?? 0] as const
+
+const liveMigration = view<LiveMigration>("LiveMigration", {
+  ...named(fields, {
+    ...{ id: "number", server_uuid: "serverId", status: "status" },
+    ...{ source_node: "sourceHost", source_compute: "sourceHost" },
+    ...{ dest_node: "destHost", dest_compute: "destHost" },
+    ...{ created_at: "createdAt", updated_at: "updatedAt" },
+  }),
+  // An address is kept of no host.
+  dest_host: [nothing, () => null],
+  memory_total_bytes: bytes("memory", "totalBytes"),
+  memory_processed_bytes: bytes("memory", "processedBytes"),
+  memory_remaining_bytes: bytes("memory", "remainingBytes"),
+  disk_total_bytes: bytes("disk", "totalBytes"),
+  disk_processed_bytes: bytes("disk", "processedBytes"),
+  disk_remaining_bytes: bytes("disk", "remainingBytes"),
+  ...since("2.59", named(fields, { uuid: "id" })),
+  ...since("2.80", named(fields, { user_id: "userId", project_id: "projectId" })),
+})
+
 const serverOf = (req: WireRequest) => ({ serverId: req.params.server_id ?? "" })
 const migrationOf = (req: WireRequest) => ({ ...serverOf(req), number: req.params.migration_id ?? "" })
 
@@ -86,15 +114,22 @@ export const serverMigrationRoutes: readonly Route[] = [
     path: "/servers/{server_id}/migrations",
     min: "2.23",
     operation: listServerMigrations,
-    told: one("migrations", Type.Array(Type.Never())),
-    handler: async (ctx, req) => ({ migrations: await listServerMigrations(ctx, serverOf(req)) }),
+    told: one("migrations", Type.Array(liveMigration.shows)),
+    handler: async (ctx, req) => ({
+      migrations: (await listServerMigrations(ctx, serverOf(req))).map((each) =>
+        liveMigration.show(ctx, req, each),
+      ),
+    }),
   }),
   route({
     method: "GET",
     path: "/servers/{server_id}/migrations/{migration_id}",
     min: "2.23",
     operation: showServerMigration,
-    handler: (ctx, req) => showServerMigration(ctx, migrationOf(req)),
+    told: one("migration", liveMigration.shows),
+    handler: async (ctx, req) => ({
+      migration: liveMigration.show(ctx, req, await showServerMigration(ctx, migrationOf(req))),
+    }),
   }),
   route({
     method: "DELETE",

@@ -11,6 +11,7 @@ export const defaultFilters = [
   "AvailabilityZoneFilter",
   "ComputeFilter",
   "ComputeCapabilitiesFilter",
+  "LiveMigrationFilter",
   "ImagePropertiesFilter",
   "SameHostFilter",
   "DifferentHostFilter",

@@ -1,5 +1,6 @@
 // What is asked of the host of a server: all that filters and weighers may look at.
 import { sql } from "kysely"
+import type { HostDescription } from "../../agent/protocol.ts"
 import type { Reach } from "../../block-storage/index.ts"
 import { physicalNetworksOfServer } from "../../network/index.ts"
 import type { Resources } from "../../placement/index.ts"
@@ -31,6 +32,8 @@ export interface ScheduleRequest {
   group: GroupPlacement | null
   /** That the host must reach. */
   physicalNetworks: readonly string[]
+  /** The host that its guest runs on, to go on elsewhere; null: it starts there. */
+  runsOn: HostDescription | null
   /** Where its volumes lie, or what they are made from, and where they can be. */
   volumeHosts: readonly Reach[]
 }
@@ -39,6 +42,7 @@ export interface Placing {
   forcedHost: string | null
   excludedHosts: readonly string[]
   flavor?: FlavorSnapshot
+  runsOn?: HostDescription | null
 }
 
 /**
@@ -75,6 +79,7 @@ export async function requestOf(
     differentHosts: differentHosts ?? [],
     group,
     physicalNetworks,
+    runsOn: placing.runsOn ?? null,
     volumeHosts,
   }
 }

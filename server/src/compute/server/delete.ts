@@ -31,7 +31,7 @@ export async function beginDelete(ctx: Ctx, serverId: string): Promise<void> {
     more: async (tx, { id, host, oldHost }) => {
       // In the middle of a move there may be a machine on the other host, too.
       const to = await destinationOf(tx, id)
-      await setMigrationStatus(tx, id, ["migrating"], "error")
+      await setMigrationStatus(tx, id, ["migrating", "preparing", "running"], "error")
       return { hosts: [...new Set([host, oldHost, to].filter((each) => each !== null))] }
     },
   })

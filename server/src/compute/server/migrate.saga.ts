@@ -153,11 +153,11 @@ async function copyDisk(s: Step, disk: string, { from, to }: { from: string; to:
   const timeoutMs = ctx.config.compute.agentCopyTimeoutMs
   await relay(
     ctx,
-    { from, to, timeoutMs, signal },
+    { from, to, timeoutMs, signal, names: ["disk"] },
     {
-      send: (streamId, until) =>
+      send: ({ disk: streamId = "" }, until) =>
         callAgent(ctx, from, "vm.send_disk", { ...common, streamId }, { signal: until }),
-      receive: (streamId, until) =>
+      receive: ({ disk: streamId = "" }, until) =>
         callAgent(ctx, to, "vm.receive_disk", { ...common, streamId }, { signal: until }),
     },
   )

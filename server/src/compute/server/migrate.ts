@@ -1,5 +1,5 @@
-// Moves of servers to other hosts. One that runs is not moved, and none away from a host that is down: that is answered
-// as Nova does when no host takes it, after all that Nova would have refused before.
+// Moves of servers to other hosts, off or running. None goes away from a host that is down: that is answered after all
+// that Nova would have refused before.
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { operation } from "../../platform/operation/operation.ts"
@@ -15,11 +15,13 @@ import {
 } from "../faults.ts"
 import { isHostReachable } from "../host/reachable.ts"
 import { selectHost } from "../host/store.ts"
+import { insertMigration } from "../migration/store.ts"
+import { liveMigrateSaga } from "./live-migrate.saga.ts"
 import { migrateServerSaga } from "./migrate.saga.ts"
 import { targetOf, visibleServer } from "./read.ts"
 import { beginResize } from "./resize.ts"
 import type { Server } from "./server.ts"
-import { checkState } from "./task.ts"
+import { beginTask, checkState } from "./task.ts"
 
 const states = [serverNotFound, serverLocked, serverInvalidState, serverNotLaunched, serverNotReady]
 const input = Type.Object({
@@ -27,11 +29,6 @@ const input = Type.Object({
   /** Null: any. */
   host: Type.Union([Type.String(), Type.Null()]),
 })
-
-const noHost = () =>
-  badRequest(
-    "No valid host was found. A server that runs stays on its host; it can be migrated while it is off.",
-  )
 
 /** The one that it is on. */
 function hostOf({ id, host }: Server): string {
@@ -65,9 +62,16 @@ export const migrateServer = operation({
   },
 })
 
+const liveInput = Type.Object({
+  ...input.properties,
+  /** Whether disks that are the server's own go along; null: as it needs. */
+  isBlockMigration: Type.Union([Type.Boolean(), Type.Null()]),
+})
+
+/** To another host, while it runs. */
 export const migrateServerLive = operation({
   name: "compute.server.migrate_live",
-  input,
+  input: liveInput,
   faults: [badRequest, ...states],
   load: (ctx, { serverId }) => visibleServer(ctx, serverId),
   rules: [
@@ -77,12 +81,31 @@ export const migrateServerLive = operation({
   authorize: (_ctx, { host }, server) => [
     [`os_compute_api:os-migrate-server:migrate_live${host === null ? "" : ":host"}`, targetOf(server)],
   ],
-  run: async (ctx, { host }, server): Promise<never> => {
+  run: async (ctx, { host, isBlockMigration }, server) => {
     checkState(ctx, server, "migrateLive")
     const own = hostOf(server)
     if (host !== null) await checkNamed(ctx, host)
     if (host === own) throw badRequest(`Unable to migrate instance (${server.id}) to current host (${host}).`)
-    throw noHost()
+    if (isBlockMigration === false)
+      throw badRequest(
+        `${own} is not on shared storage: the disks of server ${server.id} lie on it, and go along by block_migration.`,
+      )
+    await beginTask(ctx, {
+      ...{ serverId: server.id, action: "migrateLive", event: "live_migration", saga: liveMigrateSaga },
+      more: async (tx, claimed) => {
+        if (claimed.hasVolumes)
+          throw badRequest(
+            "A server that has volumes does not migrate while it runs. Take them away, or migrate it while it is off.",
+          )
+        await insertMigration(tx, {
+          ...{ serverId: claimed.id, projectId: claimed.projectId, userId: ctx.caller.userId },
+          ...{ generation: claimed.generation, type: "live-migration" },
+          ...{ sourceHost: hostOf(claimed), destHost: null },
+          ...{ oldFlavorId: claimed.flavor.flavorId, newFlavorId: claimed.flavor.flavorId },
+        })
+        return { forcedHost: host, isPaused: claimed.vmState === "paused" }
+      },
+    })
   },
 })
 

@@ -136,14 +136,15 @@ export async function giveBackOldSize(
     oldHost: null,
   })
   if (!changed) return
-  const old = await getHeldAllocations(tx, migrationConsumerOf(params.serverId))
-  if (old.length > 0) {
-    await releaseAllocation(tx, params.serverId)
-    await transferAllocation(tx, {
-      fromConsumerId: migrationConsumerOf(params.serverId),
-      toConsumerId: params.serverId,
-    })
-  }
+  await giveBackRoom(tx, params.serverId)
+}
+
+/** Repeatable: once the old room is back under the server, nothing is left to move. */
+export async function giveBackRoom(tx: Tx, serverId: string): Promise<void> {
+  const old = await getHeldAllocations(tx, migrationConsumerOf(serverId))
+  if (old.length === 0) return
+  await releaseAllocation(tx, serverId)
+  await transferAllocation(tx, { fromConsumerId: migrationConsumerOf(serverId), toConsumerId: serverId })
 }
 
 export async function restart(s: ResizeStep, server: Server): Promise<MachineState> {

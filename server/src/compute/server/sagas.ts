@@ -5,6 +5,7 @@ import { createImageSaga } from "./create-image.saga.ts"
 import { createVolumeImageSaga } from "./create-volume-image.saga.ts"
 import { deleteServerSaga } from "./delete.saga.ts"
 import { attachInterfaceSaga, detachInterfaceSaga } from "./interface.saga.ts"
+import { arriveSaga, liveMigrateSaga } from "./live-migrate.saga.ts"
 import { leaveHostSaga, migrateServerSaga, revertMigrateSaga } from "./migrate.saga.ts"
 import {
   hardRebootServerSaga,
@@ -38,6 +39,8 @@ export const serverSagas = [
   hardRebootServerSaga,
   leaveHostSaga,
   migrateServerSaga,
+  liveMigrateSaga,
+  arriveSaga,
   revertMigrateSaga,
   pauseServerSaga,
   rebootServerSaga,

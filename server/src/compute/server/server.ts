@@ -58,6 +58,7 @@ export const taskStates = [
   "resuming",
   "rebuilding",
   "rebuild_spawning",
+  "migrating",
   "resize_prep",
   "resize_migrating",
   "resize_finish",

@@ -11,6 +11,8 @@ import { type TaskState, taskStates, type VmState, vmStates } from "./server.ts"
 export interface ActionRule {
   /** Nova's word in refusals and in os-instance-actions. */
   action: string
+  /** In the latter, where that is another one. */
+  recorded?: string
   /** null: any. */
   vmStates: readonly VmState[] | null
   /** Task states in which it may start: null is "no task"; absent means any. */
@@ -115,7 +117,13 @@ export const actionRules = {
     taskState: null,
   },
   changePassword: { ...common, action: "changePassword", vmStates: ["active"], taskState: null },
-  migrateLive: { ...common, action: "os-migrateLive", vmStates: ["active", "paused"], taskState: null },
+  migrateLive: {
+    ...common,
+    action: "os-migrateLive",
+    recorded: "live-migration",
+    vmStates: ["active", "paused"],
+    taskState: "migrating",
+  },
   evacuate: {
     ...common,
     honoursLock: false,
@@ -184,6 +192,7 @@ const rebuildTasks = { rebuilding: "REBUILD", rebuild_spawning: "REBUILD" } as c
 const statuses: Readonly<Record<VmState, StatusByTask>> = {
   active: {
     default: "ACTIVE",
+    migrating: "MIGRATING",
     rebooting: "REBOOT",
     rebooting_hard: "HARD_REBOOT",
     ...rebuildTasks,
@@ -192,7 +201,7 @@ const statuses: Readonly<Record<VmState, StatusByTask>> = {
   building: { default: "BUILD" },
   stopped: { default: "SHUTOFF", ...resizeTasks, ...rebuildTasks },
   resized: { default: "VERIFY_RESIZE", resize_reverting: "REVERT_RESIZE" },
-  paused: { default: "PAUSED" },
+  paused: { default: "PAUSED", migrating: "MIGRATING" },
   suspended: { default: "SUSPENDED" },
   rescued: { default: "RESCUE" },
   error: { default: "ERROR", ...rebuildTasks },

@@ -21,7 +21,7 @@ import {
 import { endAction, recordActions } from "../server-action/store.ts"
 import { type Actor, notifyServer } from "./notification.ts"
 import type { Server } from "./server.ts"
-import { type ActionName, actionRules, refusalOf } from "./state.ts"
+import { type ActionName, type ActionRule, actionRules, refusalOf } from "./state.ts"
 import {
   changeServer,
   claimTask,
@@ -81,7 +81,8 @@ export async function beginTask<P extends TaskParams>(ctx: Ctx, task: BeginTask<
     const claimed = await claimServer(ctx, tx, task.serverId, task.action)
     if (claimed.host === null && !worksWithoutHost.has(task.action)) throw serverNotReady(claimed.id)
     const actor = actorOf(ctx)
-    await recordActions(tx, [{ serverId: claimed.id, action: actionRules[task.action].action, ...actor }])
+    const { action, recorded = action }: ActionRule = actionRules[task.action]
+    await recordActions(tx, [{ serverId: claimed.id, action: recorded, ...actor }])
     await notifyServer(ctx, tx, claimed, `${task.event}.start`, actor)
     const more = await task.more(tx, claimed)
     const base: TaskParams = { serverId: claimed.id, generation: claimed.generation, ...actor }

@@ -8,6 +8,7 @@ import {
   running,
   type SagaCaseEntry,
   type SagaParams,
+  startedBy,
   statusOfImage,
 } from "../../../test/saga-case.ts"
 import type { ServerCloud } from "../../../test/server-cloud.ts"
@@ -18,11 +19,14 @@ import { eventually } from "../../platform/clock/clock.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { reconcileMachines } from "../host/machines.reconciler.ts"
 import * as compute from "../index.ts"
+import { liveMigrateSaga } from "../server/live-migrate.saga.ts"
 import type { Server } from "../server/server.ts"
+import { selectServer } from "../server/store.ts"
 import {
   active,
   type Holdings,
   holdingsOf,
+  machineOf,
   micro,
   microRam,
   nanoRam,
@@ -215,6 +219,23 @@ const volumeUnless =
 const opening = async (ctx: Ctx) => void (await openOtherHost(ctx))
 const closing = async (c: ServerCloud) => await closeOtherHost(c.cloud.cloud.platform)
 
+/** What is left on the host before the reconciler of machines removes. */
+async function leftBehind(c: ServerCloud, _params: SagaParams, failed: string | null): Promise<void> {
+  if (failed !== null) await reconcileMachines(c.cloud.cloud.platform, new AbortController().signal)
+  await closing(c)
+}
+
+async function untilArrived(c: ServerCloud, serverId: string): Promise<void> {
+  const { platform } = c.cloud.cloud
+  await eventually("the server to arrive", async () => {
+    const [server, { machine }] = await Promise.all([
+      selectServer(platform.db, serverId),
+      machineOf(c, serverId),
+    ])
+    return server?.taskState === null && machine === "none"
+  })
+}
+
 const shelved: Holdings = { status: "SHELVED_OFFLOADED", room: [], ports: [""], machine: "none" }
 const fixedImage = { name: "snap", metadata: {} }
 
@@ -331,6 +352,29 @@ export const sagaCases: Readonly<Record<string, SagaCaseEntry>> = {
     unwound: { status: "ERROR" },
     check: closing,
   }),
+  "compute.server.live_migrate": ofServer({
+    before: opening,
+    begin: (ctx, server) =>
+      compute.migrateServerLive(ctx, { ...id(server), host: otherHost, isBlockMigration: null }),
+    done: { status: "ACTIVE", room: [nanoRam], ports: [otherHost], machine: "none" },
+    unwound: active,
+    settles: (c, { serverId }) => untilArrived(c, serverId),
+    check: closing,
+  }),
+  "compute.server.arrive": ofServer({
+    before: opening,
+    begin: (ctx, server) =>
+      compute.migrateServerLive(ctx, { ...id(server), host: otherHost, isBlockMigration: null }),
+    startedBy: async (c, params) => {
+      const { platform } = c.cloud.cloud
+      const [arrive] = await startedBy(platform, await callerOf(c), liveMigrateSaga, params)
+      return arrive
+    },
+    done: { status: "ACTIVE", room: [nanoRam], ports: [otherHost], machine: "none" },
+    // It is on the new host from the first step on.
+    unwound: (step) => (step === "leave" ? { status: "ACTIVE" } : { status: "ERROR" }),
+    check: leftBehind,
+  }),
   "compute.server.leave_host": ofServer({
     before: async (ctx, server, settled) => {
       await opening(ctx)
@@ -340,11 +384,7 @@ export const sagaCases: Readonly<Record<string, SagaCaseEntry>> = {
     begin: (ctx, server) => compute.confirmResize(ctx, id(server)),
     done: { status: "ACTIVE", room: [nanoRam], ports: [otherHost], machine: "none" },
     unwound: { status: "ACTIVE", room: [nanoRam], ports: [otherHost] },
-    check: async (c, _params, failed) => {
-      // What is left there the reconciler of machines removes.
-      if (failed !== null) await reconcileMachines(c.cloud.cloud.platform, new AbortController().signal)
-      await closing(c)
-    },
+    check: leftBehind,
   }),
   "compute.server.attach_interface": ofServer({
     begin: (ctx, server) =>

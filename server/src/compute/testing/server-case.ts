@@ -26,15 +26,20 @@ export async function holdingsOf(c: ServerCloud, serverId: string): Promise<Hold
     order by consumer_id = ${serverId}::uuid desc`.execute(db)
   const ports = await sql<{ host: string }>`
     select host_id as host from network.port where device_id = ${serverId}`.execute(db)
-  const machines = await c.cloud.cloud.agent.agent.handle("vm.list", {})
   const server = await selectServer(db, serverId)
   assert.equal(server?.taskState ?? null, null, "no task is left")
   return {
     status: server ? compute.statusOf(server.vmState, server.taskState) : "gone",
     room: held.rows.map((row) => row.used),
     ports: ports.rows.map((row) => row.host),
-    machine: machines.find((machine) => machine.serverId === serverId)?.state.power ?? "none",
+    ...(await machineOf(c, serverId)),
   }
+}
+
+/** On the host that all servers are made on. */
+export async function machineOf(c: ServerCloud, serverId: string): Promise<Pick<Holdings, "machine">> {
+  const machines = await c.cloud.cloud.agent.agent.handle("vm.list", {})
+  return { machine: machines.find((machine) => machine.serverId === serverId)?.state.power ?? "none" }
 }
 
 export const nanoRam = 128
@@ -50,6 +55,10 @@ export interface ServerCase {
   begin: (ctx: Ctx, server: Server) => Promise<unknown>
   done: Partial<Holdings>
   unwound: Partial<Holdings> | ((failedStep: string) => Partial<Holdings>)
+  /** Starts its saga otherwise: what the operation has started, by the parameters of that. */
+  startedBy?: (c: ServerCloud, params: SagaParams) => Promise<SagaParams>
+  /** Until what it has started itself is over. */
+  settles?: (c: ServerCloud, params: SagaParams) => Promise<void>
   /** `failedStep`: null when it went through. */
   check?: (c: ServerCloud, params: SagaParams, failedStep: string | null) => Promise<void>
   pointOfNoReturn?: string
@@ -82,22 +91,24 @@ export function ofServer(each: ServerCase): SagaCaseEntry {
       const { ctx: quiet, started } = capturing(platform, caller)
       await each.begin(quiet, await fresh())
       assert.equal(started.length, 1, "the operation starts its saga")
+      const params = (await each.startedBy?.(c, started[0])) ?? started[0]
       const check = async (failedStep: string | null) => {
         const { done, unwound } = each
         const afterFailure = typeof unwound === "function" ? unwound(failedStep ?? "") : unwound
         const expected = failedStep === null ? done : afterFailure
+        if (failedStep === null) await each.settles?.(c, params)
         const found = await holdingsOf(c, made.id)
         const seen = Object.fromEntries(
           Object.keys(expected).map((key) => [key, found[key as keyof Holdings]]),
         )
         assert.deepEqual(seen, expected)
-        await each.check?.(c, started[0], failedStep)
+        await each.check?.(c, params, failedStep)
         if (found.status === "gone") return
         await compute.deleteServer(ctx, { serverId: made.id })
         await settled()
         assert.deepEqual(await holdingsOf(c, made.id), nothing, "a delete finds all that is left")
       }
-      return { params: started[0], assertDone: () => check(null), assertUnwound: check }
+      return { params, assertDone: () => check(null), assertUnwound: check }
     },
   }
 }

@@ -21,6 +21,7 @@ import { imagePropertiesFilter } from "./image-properties.ts"
 import { aggregateIoOpsFilter, ioOpsFilter } from "./io-ops.ts"
 import { isolatedHostsFilter } from "./isolated-hosts.ts"
 import { jsonFilter } from "./json.ts"
+import { liveMigrationFilter } from "./live-migration.ts"
 import { aggregateNumInstancesFilter, numInstancesFilter } from "./num-instances.ts"
 import { sameHostFilter } from "./same-host.ts"
 import { serverGroupAffinityFilter } from "./server-group-affinity.ts"
@@ -48,6 +49,7 @@ export const allFilters: readonly Filter[] = [
   ioOpsFilter,
   isolatedHostsFilter,
   jsonFilter,
+  liveMigrationFilter,
   numInstancesFilter,
   ramFilter,
   sameHostFilter,

@@ -1,0 +1,214 @@
+// A server goes to another host while it runs. When its guest is whole in both places it is halted in both; then the
+// rows say where it is, and only after that somebody lets it go on, there and nowhere else. Before the rows have changed
+// it goes on where it was, whatever became of the other host; afterwards there is no way back, and none is needed.
+//
+//   claim      room on the new host; the old one's under the migration
+//   copy       its disks, its memory; it stands still at the end
+//   switch     the server is on the new host: `arrive` takes over in the same transaction
+//
+//   start      the guest goes on, with its ports
+//   leave      nothing of it is left on the old host
+import type { AgentCommands, MachineLayout } from "../../agent/protocol.ts"
+import { relay } from "../../engine/relay.ts"
+import { type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
+import { awaitPlugged, bindServerPorts } from "../../network/index.ts"
+import { releaseAllocation, transferAllocation } from "../../placement/index.ts"
+import { allOrFirst } from "../../platform/clock/in-parallel.ts"
+import { callAgent, undoMachine } from "../agent-call.ts"
+import { serverNotReady, serverSuperseded } from "../faults.ts"
+import { selectHost } from "../host/store.ts"
+import { machineSpec } from "../metadata/machine-spec.ts"
+import { openLiveStatuses } from "../migration/migration.ts"
+import { setMigrationDestination, setMigrationStatus } from "../migration/store.ts"
+import { scheduleServer } from "../schedule/schedule.ts"
+import { migrationConsumerOf } from "./delete.saga.ts"
+import { giveBackRoom } from "./resize.saga.ts"
+import { powerNumberOf, type Server } from "./server.ts"
+import { abandonTask, advanceTask, finishTaskIn, heldServer, isFinished, type TaskParams } from "./task.ts"
+
+export interface LiveMigrateParams extends TaskParams {
+  forcedHost: string | null
+  isPaused: boolean
+}
+
+type Step = StepContext<LiveMigrateParams, object>
+
+const end = { event: "live_migration", part: "compute_live_migration" }
+const arriveEnd = { event: "live.migration.post", part: "compute_post_live_migration_at_destination" }
+
+/** Above what the first of the two has sent, and below the next task of the server. */
+const arrivalOf = ({ params, fence }: StepContext<TaskParams, object>) => ({
+  generation: params.generation + 1,
+  fence,
+})
+const fenceOf = ({ params, fence }: StepContext<TaskParams, object>) => ({
+  generation: params.generation,
+  fence,
+})
+const powerOf = ({ isPaused }: Pick<LiveMigrateParams, "isPaused">) =>
+  isPaused ? ("paused" as const) : ("running" as const)
+
+export const liveMigrateSaga = saga<LiveMigrateParams>("compute.server.live_migrate", 1)
+  .step("claim", {
+    do: ({ ctx, params }) =>
+      withLog(async (tx) => {
+        const server = await heldServer({ db: tx }, params)
+        const { host: from } = server
+        const before = from === null ? undefined : await selectHost(tx, from)
+        if (from === null || !before) throw serverNotReady(server.id)
+        await transferAllocation(tx, {
+          fromConsumerId: server.id,
+          toConsumerId: migrationConsumerOf(server.id),
+        })
+        const { host: to, zone } = await scheduleServer(ctx, tx, server, {
+          ...{ forcedHost: params.forcedHost, excludedHosts: [from], runsOn: before.description },
+        })
+        await setMigrationDestination(tx, server.id, to)
+        await setMigrationStatus(tx, server.id, ["preparing"], "running")
+        return { from, to, zone }
+      }),
+    undo: ({ params }) => withLog((tx) => giveBackRoom(tx, params.serverId)),
+  })
+  .step("copy", {
+    do: async (s) => {
+      const server = await heldServer(s.ctx, s.params)
+      const { from, to } = s.out.claim
+      const fence = fenceOf(s)
+      const command = { serverId: server.id, fence, power: powerOf(s.params) }
+      // Of a try before this one it may be halted.
+      await callAgent(s.ctx, from, "vm.stay", command, { signal: s.signal })
+      const { streams, ...layout } = await callAgent(
+        s.ctx,
+        from,
+        "vm.layout",
+        { serverId: server.id },
+        { signal: s.signal },
+      )
+      return await carry(s, server, { from, to, layout, streams })
+    },
+    undo: async (s) => {
+      const claimed = s.out.claim
+      if (!claimed) return
+      const { serverId } = s.params
+      // Whatever it has there does not run: nobody has said that it may.
+      await undoMachine(s.ctx, claimed.to, { serverId, fence: fenceOf(s) })
+      if (!(await isHeld(s))) return
+      const command = { serverId, fence: fenceOf(s), power: powerOf(s.params) }
+      await callAgent(s.ctx, claimed.from, "vm.stay", command, { signal: s.signal })
+    },
+    timeoutMs: 24 * 3_600_000,
+  })
+  .step("switch", {
+    do: ({ ctx, params, out }) =>
+      withLog(async (tx) => {
+        const { from, to, zone } = out.claim
+        await advanceTask(tx, params, { host: to, oldHost: from, availabilityZone: zone })
+        const next = { ...params, from, to }
+        const about = { requestId: params.requestId, resourceId: params.serverId }
+        await ctx.sagas.start(tx, arriveSaga, next, about)
+      }),
+  })
+  .onUnwound((s) =>
+    abandonTask(s, {}, end, (tx) =>
+      setMigrationStatus(
+        tx,
+        s.params.serverId,
+        openLiveStatuses,
+        s.failure.code === "agent.machine.live_aborted" ? "cancelled" : "error",
+      ),
+    ),
+  )
+
+export interface ArriveParams extends LiveMigrateParams {
+  from: string
+  to: string
+}
+
+export const arriveSaga = saga<ArriveParams>("compute.server.arrive", 1)
+  .step("start", {
+    do: async (s) => {
+      const { ctx, params, signal } = s
+      if (await isFinished(ctx, params)) return
+      const server = await heldServer(ctx, params)
+      const command = { serverId: server.id, fence: arrivalOf(s) }
+      // Whichever is first: a guest without a network waits for packets, as it has since it was halted.
+      const [state, vifs] = await allOrFirst(
+        params.isPaused
+          ? callAgent(ctx, params.to, "vm.inspect", command, { signal })
+          : callAgent(ctx, params.to, "vm.unpause", command, { signal }),
+        bindServerPorts(ctx, server, params.to),
+      )
+      const how = { withinMs: ctx.config.compute.plugWaitMs, signal }
+      const portIds = vifs.map(({ portId }) => portId)
+      await awaitPlugged(ctx, portIds, how)
+      return withLog(async (tx) => {
+        await releaseAllocation(tx, migrationConsumerOf(server.id))
+        await setMigrationStatus(tx, server.id, openLiveStatuses, "completed")
+        const changes = { powerState: powerNumberOf(state.power), fault: null, oldHost: null }
+        await finishTaskIn(tx, ctx, params, changes, arriveEnd)
+      })
+    },
+    waits: true,
+    timeoutMs: 900_000,
+  })
+  .step("leave", {
+    do: async (s) => {
+      const { serverId, from } = s.params
+      await undoMachine(s.ctx, from, { serverId, fence: arrivalOf(s) })
+    },
+    timeoutMs: 180_000,
+  })
+  .onUnwound((s) => {
+    // What is left on the old host the reconciler of machines removes once that is back.
+    if (s.failure.step === "leave") return
+    return abandonTask(s, { vmState: "error" }, arriveEnd, (tx) =>
+      setMigrationStatus(tx, s.params.serverId, openLiveStatuses, "error"),
+    )
+  })
+
+interface Carried {
+  from: string
+  to: string
+  layout: MachineLayout
+  streams: readonly string[]
+}
+
+/** Repeatable: it is received anew. */
+async function carry(
+  s: Step,
+  server: Server,
+  { from, to, layout, streams }: Carried,
+): Promise<AgentCommands["vm.send_live"]["result"]> {
+  const { ctx, signal } = s
+  const { agentCopyTimeoutMs: timeoutMs, liveMigration } = ctx.config.compute
+  // Bound to where it is: packets come there until it goes on elsewhere.
+  const spec = await machineSpec(ctx, server, await bindServerPorts(ctx, server, from))
+  const { downtimeMs, bytesPerSecondMost, memoryTimeoutMs } = liveMigration
+  const how = {
+    ...{ downtimeMs, timeoutMs: memoryTimeoutMs, fence: fenceOf(s) },
+    ...(bytesPerSecondMost > 0 ? { mostBytesPerSecond: bytesPerSecondMost } : {}),
+  }
+  const [figures] = await relay(
+    ctx,
+    { from, to, timeoutMs, signal, names: streams },
+    {
+      send: (streamIds, until) =>
+        callAgent(ctx, from, "vm.send_live", { serverId: server.id, streamIds, ...how }, { signal: until }),
+      receive: (streamIds, until) =>
+        callAgent(ctx, to, "vm.receive_live", { spec, layout, streamIds, ...how }, { signal: until }),
+    },
+  )
+  s.log.info({ serverId: server.id, from, to, ...figures }, "a guest was sent to another host")
+  return figures
+}
+
+/** Another task has the server, a delete most likely: it does not go on then. */
+async function isHeld({ ctx, params }: Step): Promise<boolean> {
+  try {
+    await heldServer(ctx, params)
+    return true
+  } catch (error) {
+    if (serverSuperseded.is(error)) return false
+    throw error
+  }
+}
