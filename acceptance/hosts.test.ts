@@ -140,6 +140,50 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
     assert.equal(await eventually("the guest of before", () => ssh("vm3", "cat note")), "kept\n")
   })
 
+  test("a guest that runs goes to another host and back: no byte is lost, no connection ends", async (t) => {
+    // Each line is written to the disk there and told here; when it came is noted.
+    const write = "i=0; while [ ! -e stop ]; do i=$((i+1)); echo $i | tee -a ticks; sync; sleep 0.1; done"
+    const note = '"$@" | while read -r line; do echo "$(date +%s%3N) $line"; done'
+    const ticking = cloud.inside("sh", ["-c", note, "sh", "ssh", ...sshArgs("vm3", write)], {
+      timeoutMs: 300_000,
+    })
+    await eventually("the guest to write", () => ssh("vm3", "cat ticks"))
+    for (const host of ["host2", "host3"]) {
+      const how = [
+        "--os-compute-api-version",
+        "2.30",
+        "server",
+        "migrate",
+        "--live-migration",
+        "--host",
+        host,
+      ]
+      await client(...how, idOf("vm3"))
+      await eventually(`the guest to be on ${host}`, async () => (await hostOf("vm3")) === host)
+      await admin.untilStatus(idOf("vm3"), "ACTIVE")
+      assert.equal((await ssh("vm3", "hostname")).trim(), "vm3")
+    }
+    await ssh("vm3", "touch stop")
+    const told = (await ticking).stdout
+      .trim()
+      .split("\n")
+      .map((line) => line.split(" ").map(Number))
+    const kept = (await ssh("vm3", "cat ticks")).trim().split("\n").map(Number)
+    assert.deepEqual(
+      kept,
+      [...kept.keys()].map((index) => index + 1),
+    )
+    assert.deepEqual(
+      told.map(([, number]) => number),
+      kept,
+    )
+    const times = told.map(([at = 0]) => at)
+    const longest = Math.max(...times.slice(1).map((at, index) => at - (times[index] ?? at)))
+    const [last] = (await admin.get(`/compute/v2.1/os-migrations?instance_uuid=${idOf("vm3")}`)).migrations
+    t.diagnostic(`${kept.length} lines; the longest silence was ${longest} ms`)
+    assert.deepEqual([last.status, last.source_compute, last.dest_compute], ["completed", "host2", "host3"])
+  })
+
   test("when the gateway is lost another one takes over within seconds", async (t) => {
     const refused = await cloud.kumoi("host", "gateway", "host3", "on").catch(String)
     assert.match(String(refused), /host3 has no way to the external network/)

@@ -123,13 +123,13 @@ interface AgentArgs {
   /** How the devices of a machine that runs are laid out, and the names of the streams by which it would leave. */
   "vm.layout": { serverId: string }
   /**
-   * Of a machine that runs or is paused: its guest goes, as it is, over streams that the agent opens under these ids, by
-   * name. It is halted when this returns, and stays so until `vm.stay` or `vm.destroy`.
+   * Of a machine that runs or is paused: its guest goes, as it is, over streams that the agent opens under these ids,
+   * by name. It is halted when this returns, and stays so until `vm.stay` or `vm.destroy`.
    */
   "vm.send_live": LiveHow & { serverId: string; streamIds: StreamIds; fence: Fence }
   /**
-   * The machine is what comes over such streams, on its own disks; halted when this returns. Whatever lies here of it is
-   * made anew. It has no volumes.
+   * The machine is what comes over such streams, on its own disks; halted when this returns. Whatever lies here of it
+   * is made anew. It has no volumes.
    */
   "vm.receive_live": LiveHow & {
     spec: VmSpec

@@ -223,8 +223,8 @@ export interface LiveFigures {
 }
 
 /**
- * A guest that runs, or is paused, goes to another host with its disks. At the end it is whole in both places and halted
- * in both: the caller lets it go on in one, once, and destroys the other.
+ * A guest that runs, or is paused, goes to another host with its disks. At the end it is whole in both places and
+ * halted in both: the caller lets it go on in one, once, and destroys the other.
  */
 export interface MigratesLive {
   layoutOf(handle: VmHandle): Promise<MachineLayout>

@@ -87,12 +87,6 @@ const eventLimit = 4_096
 /** Translated code of one tcg machine. QEMU's own bound is 1 GiB; booting is as fast with 32 MiB (measured). */
 const defaultTcgCacheMib = 128
 
-/** Of an agent that was killed. */
-async function endLeftovers(machine: QemuMachine): Promise<void> {
-  await endCopies(machine)
-  await endLive(machine)
-}
-
 const haltedByAgent: ReadonlySet<string> = new Set(["prelaunch", "paused", "finish-migrate", "postmigrate"])
 
 export type { QemuOptions } from "./options.ts"
@@ -176,7 +170,7 @@ export class QemuHypervisor
     const machine = await this.#machine(handle.serverId)
     const spec = readSpec(machine.directory)
     if (!spec) return this.#absent()
-    await endLeftovers(machine).catch((error: unknown) => {
+    await Promise.all([endCopies(machine), endLive(machine)]).catch((error: unknown) => {
       // The next copy of the same name ends it.
       const { serverId } = machine
       this.#options.log.error({ serverId, err: error }, "what was being copied of a volume, or sent, goes on")
