@@ -78,7 +78,8 @@ async function runCase<P>(
   const { platform } = opened
   const rigged = rigSaga(opened.saga, rig, platform.db)
   const runner = createSagaRunner({
-    config: platform.config.engine,
+    // What a worker has lost is taken up at once: some hundred cases wait for that.
+    config: { ...platform.config.engine, sagaPollMs: 20 },
     // Of its own: the rigged saga is nobody else's business.
     bus: createMemoryBus(platform.log),
     clock: platform.clock,
