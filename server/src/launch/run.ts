@@ -6,7 +6,6 @@ import { sql } from "kysely"
 import type { ApiRoleParts } from "../api-role.ts"
 import type { HostsParts } from "../hosts.ts"
 import type { Cloud, ServiceStatus } from "../main.ts"
-import type { Bus } from "../platform/bus/bus.ts"
 import { type Config, loadConfig } from "../platform/config/config.ts"
 import { connectionsOfProcess } from "../platform/db/pools.ts"
 import {
@@ -50,6 +49,7 @@ import {
 import { postgresEngine, postgresUrl } from "./engines/postgres.ts"
 import { guestImage } from "./guest-image.ts"
 import { removeLeftovers } from "./leftovers.ts"
+import { localSockets } from "./local-sockets.ts"
 import { endWhenUncaught, ownParent, ownRestarts } from "./parent.ts"
 import { doorsOf, planStart, type StartPlan } from "./plan.ts"
 import { proveItAnswers } from "./prove.ts"
@@ -84,7 +84,6 @@ interface Run {
   say: (line: string) => void
   startedAt: Date
   parent: ProcessIdentity | null
-  busSocket?: Promise<void>
 }
 
 export async function runCloud(options: UpOptions, say: (line: string) => void): Promise<RunningCloud> {
@@ -208,6 +207,7 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
     hosts: hostsPartsOf(run, config, { parts, publicAddress: publicNetwork.address }),
     ...(isShared ? { consoleSocket: consoleSocketPath(dir) } : {}),
   })
+  const sockets = localSockets(run, bus, stack)
   if (isShared) {
     const told: ApiRoleParts = {
       base,
@@ -219,11 +219,13 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
       networkDriver: parts.network.name,
       listen: { ...listen, isShared },
     }
-    await startApiProcesses(run, bus, told, stack)
+    await sockets.bus()
+    await startApiProcesses(run, told, stack)
   }
   const fleet = new FleetKeeper(cloud.platform, {
     ...{ dir, supervisor: run.supervisor },
-    openBusSocket: () => openBusSocket(run, bus, stack),
+    openBusSocket: sockets.bus,
+    openStreamSocket: () => sockets.streams(cloud.platform.drivers.streams),
   })
   await fleet.start()
   const answers = {
@@ -267,15 +269,9 @@ function hostsPartsOf(
 }
 
 /** The processes that answer; the one that works keeps the rest. */
-async function startApiProcesses(
-  run: Run,
-  bus: Bus,
-  parts: ApiRoleParts,
-  stack: AsyncDisposableStack,
-): Promise<void> {
+async function startApiProcesses(run: Run, parts: ApiRoleParts, stack: AsyncDisposableStack): Promise<void> {
   const { dir, options, supervisor, say } = run
   say(`starting ${options.workers} processes that answer requests`)
-  await openBusSocket(run, bus, stack)
   writeJson(apiFilePath(dir), parts, 0o600)
   stack.defer(async () => {
     await stopApiProcesses(run)
@@ -286,19 +282,6 @@ async function startApiProcesses(
       supervisor.start(apiProcessEngine(dir, name, process.env)),
     ),
   )
-}
-
-/** For processes of this machine beside the one that works; the second time it is there already. */
-async function openBusSocket(run: Run, bus: Bus, stack: AsyncDisposableStack): Promise<string> {
-  const socketPath = busSocketPath(run.dir)
-  run.busSocket ??= (async () => {
-    const { serveBus } = await import("../platform/bus/socket-bus.ts")
-    const served = await serveBus(bus, socketPath, run.log)
-    if (stack.disposed) await served[Symbol.asyncDispose]()
-    else stack.use(served)
-  })()
-  await run.busSocket
-  return socketPath
 }
 
 async function stopApiProcesses(run: Run): Promise<void> {

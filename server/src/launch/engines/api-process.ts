@@ -16,6 +16,8 @@ export function apiProcessNames(count: number): string[] {
 export const apiFilePath = (dir: CloudDir) => join(dir.runDir, "api.json")
 export const consoleSocketPath = (dir: CloudDir) => join(dir.runDir, "console.sock")
 export const busSocketPath = (dir: CloudDir) => join(dir.runDir, "bus.sock")
+/** For what simulated hosts show or send to other hosts. */
+export const streamSocketPath = (dir: CloudDir) => join(dir.runDir, "streams.sock")
 const ownSocketPath = (dir: CloudDir, name: string) => join(dir.runDir, `${name}.sock`)
 
 export function apiProcessEngine(

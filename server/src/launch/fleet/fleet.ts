@@ -34,8 +34,9 @@ export interface FleetAnswer {
 export interface FleetParts {
   dir: CloudDir
   supervisor: Supervisor
-  /** Gives other processes of this machine the bus; opened once. */
+  /** Gives other processes of this machine the bus, and the streams of hosts; each opened once. */
   openBusSocket: () => Promise<string>
+  openStreamSocket: () => Promise<string>
 }
 
 export class FleetKeeper {
@@ -100,10 +101,11 @@ export class FleetKeeper {
   }
 
   async #startProcess(at: number): Promise<void> {
-    const { dir, supervisor, openBusSocket } = this.#parts
+    const { dir, supervisor, openBusSocket, openStreamSocket } = this.#parts
     const name = fleetProcessName(at)
     await supervisor.stop(name)
-    await supervisor.start(processSpec(dir, { name, at, busSocket: await openBusSocket() }))
+    const sockets = { busSocket: await openBusSocket(), streamSocket: await openStreamSocket() }
+    await supervisor.start(processSpec(dir, { name, at, ...sockets }))
   }
 
   async #facts() {
@@ -126,7 +128,12 @@ export class FleetKeeper {
 
 function processSpec(
   dir: CloudDir,
-  { name, at, busSocket }: { name: string; at: number; busSocket: string },
+  {
+    name,
+    at,
+    busSocket,
+    streamSocket,
+  }: { name: string; at: number; busSocket: string; streamSocket: string },
 ): EngineSpec {
   const ready = join(dir.runDir, `${name}.sock`)
   const cli = join(import.meta.dirname, "../../cli.ts")
@@ -134,7 +141,7 @@ function processSpec(
   return {
     name,
     command: process.execPath,
-    args: [...process.execArgv, cli, "serve-fleet", dir.path, busSocket, String(at), ready],
+    args: [...process.execArgv, cli, "serve-fleet", dir.path, busSocket, streamSocket, String(at), ready],
     env: level === undefined ? {} : { KUMOI_LOG_LEVEL: level },
     logFile: join(dir.logDir, `${name}.log`),
     isReady: () => isReady(ready),

@@ -11,6 +11,7 @@ import { openSocketBus } from "../../platform/bus/socket-bus.ts"
 import { systemClock } from "../../platform/clock/clock.ts"
 import { inParallel } from "../../platform/clock/in-parallel.ts"
 import { createLogger, type Logger } from "../../platform/log/log.ts"
+import { socketStreamDialer } from "../../platform/streams/stream-socket.ts"
 import { endWhenUncaught } from "../parent.ts"
 import { hostsOfProcess, type ProfileName, profiles, readFleet, simulatedName } from "./fleet-file.ts"
 import { serveReady } from "./ready.ts"
@@ -18,7 +19,7 @@ import { serveReady } from "./ready.ts"
 const atOnce = 16
 
 export async function serveFleet(args: string[]): Promise<number> {
-  const [dataDir = "", busSocket = "", index = "0", readySocket = ""] = args
+  const [dataDir = "", busSocket = "", streamSocket = "", index = "0", readySocket = ""] = args
   const log = createLogger({ level: process.env.KUMOI_LOG_LEVEL ?? "info" })
   endWhenUncaught(log)
   const ended = Promise.withResolvers<void>()
@@ -29,7 +30,7 @@ export async function serveFleet(args: string[]): Promise<number> {
   const hosts = own.map((profile, at) => ({ name: simulatedName(first + at + 1), profile }))
   const roles: AgentRole[] = []
   await inParallel(hosts, atOnce, async (host) => {
-    roles.push(await startSimulated({ ...host, dataDir, bus, log }))
+    roles.push(await startSimulated({ ...host, dataDir, bus, streamSocket, log }))
   })
   await using _ready = await serveReady(readySocket)
   await ended.promise
@@ -43,10 +44,18 @@ interface Simulated {
   profile: ProfileName
   dataDir: string
   bus: Bus
+  streamSocket: string
   log: Logger
 }
 
-async function startSimulated({ name, profile, dataDir, bus, log }: Simulated): Promise<AgentRole> {
+async function startSimulated({
+  name,
+  profile,
+  dataDir,
+  bus,
+  streamSocket,
+  log,
+}: Simulated): Promise<AgentRole> {
   const own = join(dataDir, "fleet", name)
   const clock = systemClock
   const hypervisor = new FakeHypervisor({
@@ -59,13 +68,16 @@ async function startSimulated({ name, profile, dataDir, bus, log }: Simulated): 
   const volumes = [new FakeVolumeDriver({ file: join(own, "agent/volumes/fake/volumes.json"), clock })]
   const parts = { hypervisor, ports: new FakePlugger(), metadata: null, imageCacheBytes: null, volumes }
   const config = { host: name, dataDir: own }
-  return await startAgentRole({ config, bus, clock, log }, parts, nothing)
+  return await startAgentRole({ config, bus, clock, log }, parts, {
+    ...nothing,
+    streams: socketStreamDialer(streamSocket, name),
+  })
 }
 
 const lacks = (ability: string) => () => Promise.reject(agentAbilityMissing("simulated host", ability))
 const noBackups = lacks("keep a backup")
 
-/** A simulated host looks at no image and shows no screen. */
+/** A simulated host looks at no image. */
 const nothing = {
   images: {
     open: lacks("look at an image"),
@@ -80,5 +92,4 @@ const nothing = {
     digests: noBackups,
     get: noBackups,
   },
-  streams: { dial: lacks("show a screen, or send data to another host") },
 }
