@@ -140,6 +140,13 @@ export {
 } from "./server/interface.ts"
 export { evacuateServer, migrateServer, migrateServerLive } from "./server/migrate.ts"
 export {
+  beginMove,
+  confirmMove,
+  findServersToMove,
+  lookAtMove,
+  selectMovesOfHost,
+} from "./server/operator-move.ts"
+export {
   hardRebootServer,
   pauseServer,
   rebootServer,
@@ -177,6 +184,7 @@ export {
   type VmState,
 } from "./server/server.ts"
 export { shelveOffloadServer, shelveServer, unshelveServer } from "./server/shelve.ts"
+export { type MoveFacts, type MoveProgress, type MoveStand, type MoveWay, standOf } from "./server/stand.ts"
 export { statesOf, statusOf } from "./server/state.ts"
 export { showServerTopology } from "./server/topology.ts"
 export {

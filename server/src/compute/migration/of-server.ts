@@ -33,7 +33,10 @@ export interface LiveMigration extends Migration {
 /** The host has other things to do than to answer this. */
 const askTimeoutMs = 2_000
 
-async function progressOf(ctx: Ctx, { serverId, sourceHost }: Migration): Promise<LiveProgress | null> {
+export async function liveProgressOf(
+  ctx: Ctx,
+  { serverId, sourceHost }: Pick<Migration, "serverId" | "sourceHost">,
+): Promise<LiveProgress | null> {
   try {
     const how = { timeoutMs: askTimeoutMs }
     return (await callAgent(ctx, sourceHost, "vm.live_progress", { serverId }, how)).progress
@@ -60,7 +63,10 @@ export const listServerMigrations = operation({
   target: (_ctx, _input, server) => targetOf(server),
   run: async (ctx, _input, server): Promise<LiveMigration[]> =>
     await Promise.all(
-      (await openOf(ctx, server)).map(async (each) => ({ ...each, progress: await progressOf(ctx, each) })),
+      (await openOf(ctx, server)).map(async (each) => ({
+        ...each,
+        progress: await liveProgressOf(ctx, each),
+      })),
     ),
 })
 
@@ -77,7 +83,7 @@ export const showServerMigration = operation({
     const open = found ? await openOf(ctx, server) : []
     const migration = open.find((each) => String(each.number) === found?.number)
     if (!migration) throw liveMigrationNotFound(number, server.id)
-    return { ...migration, progress: await progressOf(ctx, migration) }
+    return { ...migration, progress: await liveProgressOf(ctx, migration) }
   },
 })
 
