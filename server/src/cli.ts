@@ -45,8 +45,12 @@ const commands: Record<string, Command> = {
     load: async () => (await import("./launch/backup/restore.ts")).restore,
   },
   host: {
-    summary: "the cloud's hosts: join, list, remove; machines that no server knows",
+    summary: "the cloud's hosts: join, list, drain, remove; machines that no server knows",
     load: async () => (await import("./launch/host.ts")).host,
+  },
+  server: {
+    summary: "one server: move it to another host",
+    load: async () => (await import("./launch/server.ts")).server,
   },
   fleet: {
     summary: "simulated hosts beside real ones: add, list, remove",

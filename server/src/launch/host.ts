@@ -53,6 +53,17 @@ const specs = {
   },
   hours: { type: "string", value: "N", of: ["token"], help: "token: how long it lets a host in (default 1)" },
   reason: { type: "string", value: "TEXT", of: ["disable"], help: "disable: why" },
+  "at-once": {
+    type: "string",
+    value: "N",
+    of: ["drain"],
+    help: "drain: how many servers move at a time (default 2, at most 10)",
+  },
+  stop: {
+    type: "boolean",
+    of: ["drain"],
+    help: "drain: servers that cannot go while they run are stopped for the move, and start there",
+  },
   project: {
     type: "string",
     value: "ID",
@@ -74,6 +85,9 @@ const what = `The hosts of a cloud:
   list             every host: state, servers, room
   describe HOST    one of them: what it has, and what projects use of it
   disable HOST     no new server comes to it; enable HOST ends that
+  drain HOST       disables it and moves its servers to other hosts: those that run while they run, others while they
+                   are off. It may be broken off and said again. Exit status: 0 none is left on it, 1 some are, each
+                   told with its reason
   gateway HOST on  routers may leave the cloud there, if the gateways before it are lost; gateway HOST off ends that
   remove HOST      it is none any more; there must be no server on it
 
@@ -89,7 +103,7 @@ const hourMs = 3_600_000
 
 const about = {
   usage:
-    "host token|join|list|describe|disable|enable|gateway|remove|unknown|adopt|discard [WORDS] [options]",
+    "host token|join|list|describe|disable|enable|drain|gateway|remove|unknown|adopt|discard [WORDS] [options]",
   what,
   specs,
   takesWords: true,
@@ -103,6 +117,12 @@ export const host = command(about, async (options, args) => {
       "kumoi: host join needs an address and a token, as ./kumoi host token printed them on the cloud's first host: ./kumoi host join URL TOKEN\n",
     )
     return 2
+  }
+  const [first] = words
+  if (action === "drain" && first !== undefined && words.length === 1) {
+    const atOnce = numberOption(options, "at-once", { min: 1, max: 10 }) ?? 2
+    const { drain } = await import("./move.ts")
+    return await drain(options, { host: first, atOnce, mayStop: options.flag("stop") })
   }
   const questions = questionsOf(options, action, words)
   if (questions === null) {

@@ -235,6 +235,8 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
       await (await import("./explain-answer.ts")).answerExplain(cloud.platform, question),
     "/host": async (question: unknown) =>
       await (await import("./host-answer.ts")).answerHost(cloud, question),
+    "/move": async (question: unknown) =>
+      await (await import("./move-answer.ts")).answerMove(cloud.platform, question),
     "/image": async (question: unknown) =>
       await (await import("./image-answer.ts")).answerImage(cloud.platform, question),
     "/volume-backup": async (question: unknown) =>
