@@ -138,7 +138,7 @@ const notAsked = [
   ...["/messages/{message_id}", "/default-types/{project_id}", "/types/{type_id}/os-volume-type-access"],
   ...["/clusters/{cluster_name}", "/group_snapshots/{group_snapshot_id}", "/cgsnapshots/{cgsnapshot_id}"],
   ...["/backups/{backup_id}/export_record", "/group_types/default", "/images/{image_id}/locations"],
-  "/types/{type_id}/encryption/{encryption_id}",
+  ...["/types/{type_id}/encryption/{encryption_id}", "/servers/{server_id}/migrations/{migration_id}"],
 ]
 
 /** What a path does not come without. */
