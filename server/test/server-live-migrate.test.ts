@@ -119,6 +119,7 @@ test("it is seen on its way, and is aborted: then it is where it was", async () 
   })
   const [{ id: number }] = await migrationsOf(id)
   const path = `/servers/${id}/migrations/${number}`
+  assert.match((await newestMigration(id)).links[0].href, new RegExp(`${path}$`))
   const shown = (await c.call("GET", path, undefined, asAdmin())).body.migration
   assert.deepEqual([shown.source_compute, shown.dest_compute, shown.server_uuid], [ownHost, otherHost, id])
   assert.equal((await c.call("DELETE", `/servers/${id}/migrations/999999`, undefined, asAdmin())).status, 404)

@@ -94,7 +94,7 @@ export {
 export { createMetadataLists, type MetadataLists, metadataReconcilerName } from "./metadata/host-lists.ts"
 export { answerMetadataRequest, type MetadataReply, type MetadataRequest } from "./metadata/request.ts"
 export { serveMetadata } from "./metadata/serve.ts"
-export { listMigrations, type Migration, migrationNoun } from "./migration/migration.ts"
+export { listMigrations, type Migration, migrationNoun, openLiveStatuses } from "./migration/migration.ts"
 export {
   abortServerMigration,
   forceServerMigration,

@@ -1,17 +1,27 @@
-import { nothing, page } from "../../api/openstack/shape.ts"
+import { links, nothing, page, rare } from "../../api/openstack/shape.ts"
 import { named, since, view } from "../../api/openstack/view.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast } from "../../platform/http/microversion.ts"
 import { queryText } from "../../platform/http/query.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { keysOf } from "../../platform/noun/noun.ts"
-import { listMigrations, type Migration, migrationNoun } from "../index.ts"
+import { listMigrations, type Migration, migrationNoun, openLiveStatuses } from "../index.ts"
 import { nextLink, readMarked } from "./next-link.ts"
 import { checkQueryNames, type Since, toldQuery } from "./query-names.ts"
 import { readChanges } from "./server-query.ts"
 
 const { fields } = migrationNoun
-/** Links are for live migrations that are under way. */
+
+function linksTo({ type, status, serverId, number }: Migration, { baseUrl }: Ctx) {
+  const isUnderWay = openLiveStatuses.some((each) => each === status)
+  if (type !== "live-migration" || !isUnderWay) return undefined
+  const path = `servers/${serverId}/migrations/${number}`
+  return [
+    { rel: "self", href: `${baseUrl}/compute/v2.1/${path}` },
+    { rel: "bookmark", href: `${baseUrl}/compute/${path}` },
+  ]
+}
+
 const migration = view<Migration>("Migration", {
   ...named(fields, {
     ...{ id: "number", instance_uuid: "serverId", status: "status" },
@@ -23,6 +33,8 @@ const migration = view<Migration>("Migration", {
   // An address is kept for moves between hosts only.
   dest_host: [nothing, () => null],
   ...since("2.23", named(fields, { migration_type: "type" })),
+  // Of live migrations that are under way, where they are seen better.
+  ...since("2.23", { links: [rare(links), linksTo] }),
   ...since("2.59", named(fields, { uuid: "id" })),
   ...since("2.80", named(fields, { user_id: "userId", project_id: "projectId" })),
 })
