@@ -1,6 +1,7 @@
-// A server goes to another host while it runs. When its guest is whole in both places it is halted in both; then
-// the rows say where it is, and only after that somebody lets it go on, there and nowhere else. Before the rows have changed
-// it goes on where it was, whatever became of the other host; afterwards there is no way back, and none is needed.
+// A server goes to another host while it runs. When its guest is whole in both places it is halted in both; then the
+// rows say where it is, and only after that somebody lets it go on, there and nowhere else. Before the rows have
+// changed it goes on where it was, whatever became of the other host; afterwards there is no way back, and none is
+// needed.
 //
 //   claim      room on the new host; the old one's under the migration
 //   copy       its disks, its memory; it stands still at the end

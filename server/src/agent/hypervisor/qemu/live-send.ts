@@ -1,7 +1,7 @@
 // A guest leaves for another host while it runs. Its disks are mirrored to there first, each of its writes to both;
-// then its memory goes. When what is left is little, QEMU halts it, the mirrors end, and the rest goes. From then on the
-// guest is whole in two places and runs in neither: who goes on is not decided here. As the state files say before the
-// memory goes that it is halted, an agent that is killed does not let it go on by itself.
+// then its memory goes. When what is left is little, QEMU halts it, the mirrors end, and the rest goes. From then on
+// the guest is whole in two places and runs in neither: who goes on is not decided here. As the state files say
+// before the memory goes that it is halted, an agent that is killed does not let it go on by itself.
 import { rm } from "node:fs/promises"
 import type { Duplex } from "node:stream"
 import { eventually } from "../../../platform/clock/clock.ts"
