@@ -154,8 +154,9 @@ export const arriveSaga = saga<ArriveParams>("compute.server.arrive", 1)
   })
   .step("leave", {
     do: async (s) => {
-      const { serverId, from } = s.params
-      await undoMachine(s.ctx, from, { serverId, fence: arrivalOf(s) })
+      const { serverId, from, generation } = s.params
+      // As the reconciler of machines says it: what fails here it does.
+      await undoMachine(s.ctx, from, { serverId, fence: { generation: generation + 1, fence: 0 } })
     },
     timeoutMs: 180_000,
   })
