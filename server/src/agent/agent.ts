@@ -275,7 +275,7 @@ class HostAgent implements Agent {
         this.#live.receive(args, this.#untilStop(signal)),
       ),
     "vm.stay": (args) => {
-      this.#live.abort(checkId(args.serverId))
+      this.#breakOff(args.serverId, args.fence, "change")
       return this.#changeOf(args, () => this.#live.stay(args))
     },
     "vm.live_progress": (args) => this.#live.progress({ serverId: checkId(args.serverId) }),
@@ -358,8 +358,14 @@ class HostAgent implements Agent {
   /** Of what concerns the command that has the machine's queue. */
   async #withoutTurn<T>({ serverId, fence }: Args<"vm.pause">, task: () => Promise<T>): Promise<T> {
     this.#check(serverId, fence)
-    if (this.#context.fences.isTakenOver(serverId, fence)) throw agentFenceStale(serverId)
+    if (this.#context.fences.isStale(serverId, fence, "change")) throw agentFenceStale(serverId)
     return await task()
+  }
+
+  /** What is on its way must not keep the machine's queue from who has the machine now. */
+  #breakOff(serverId: string, fence: Fence, use: FenceUse): void {
+    this.#check(serverId, fence)
+    if (!this.#context.fences.isStale(serverId, fence, use)) this.#live.abort(serverId)
   }
 
   async #change<T>(serverId: string, fence: Fence, use: FenceUse, task: () => Promise<T>): Promise<T> {
@@ -383,7 +389,7 @@ class HostAgent implements Agent {
    * is destroyed is kept aside.
    */
   async #destroy(serverId: string, fence: Fence): Promise<VmState> {
-    this.#live.abort(checkId(serverId))
+    this.#breakOff(serverId, fence, "destroy")
     if (this.#agreesWith(fence)) {
       return await this.#change(serverId, fence, "destroy", () => destroyMachine(this.#context, serverId))
     }

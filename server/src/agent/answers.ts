@@ -268,7 +268,7 @@ const MetadataReport = Type.Object({ changed: Count, removed: Count })
 /** Where each device of a machine is, so that another host makes the same: QEMU's words, which that one is told. */
 const MachineLayout = Type.Object({
   /** With its version. */
-  machineType: Type.String({ pattern: "^pc-(i440fx|q35)-[0-9a-z.]{1,20}$" }),
+  machineType: Type.String({ pattern: "^pc-(i440fx|q35)-[\\w.-]{1,40}$" }),
   places: Type.Record(
     Type.String({ pattern: "^[\\w.-]{1,64}$" }),
     Type.Object({
@@ -309,7 +309,7 @@ export const agentAnswers = {
   "vm.receive_disk": Nothing,
   "vm.layout": Type.Object({ ...MachineLayout.properties, streams: list(Name, devicesMost) }),
   "vm.send_live": Type.Object({ downtimeMs: Amount, totalMs: Amount, memoryBytes: Amount }),
-  "vm.receive_live": VmState,
+  "vm.receive_live": EnsuredState,
   "vm.stay": VmState,
   "vm.live_progress": Type.Object({ progress: nullable(LiveProgress) }),
   "vm.hurry_live": Nothing,

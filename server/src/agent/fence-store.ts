@@ -76,6 +76,11 @@ export class FenceStore {
     return known.generation === sent.generation && known.fence > sent.fence
   }
 
+  /** Whether the command is of before what was seen last. */
+  isStale(serverId: string, sent: Fence, use: FenceUse): boolean {
+    return judgeFence(this.#known(serverId), sent, use) === null
+  }
+
   /** A tombstone at whatever was seen last, for a machine that nobody commands. */
   async bury(serverId: string): Promise<void> {
     await this.accept(serverId, this.#known(serverId) ?? { generation: 0, fence: 0 }, "destroy")

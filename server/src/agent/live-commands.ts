@@ -4,7 +4,7 @@
 import type { Duplex } from "node:stream"
 import type { StreamDialer } from "./consoles.ts"
 import { type AgentContext, existing, handleOf } from "./context.ts"
-import { agentAbilityMissing, agentLiveAborted, agentLiveBroken } from "./faults.ts"
+import { agentAbilityMissing, agentLiveAborted, agentLiveBroken, agentMachineExists } from "./faults.ts"
 import { canMigrateLive, type Hypervisor, type MigratesLive } from "./hypervisor/hypervisor.ts"
 import { prepareMachine, setMachinePower } from "./machine-commands.ts"
 import type { AgentCommands, VmState } from "./protocol.ts"
@@ -40,39 +40,54 @@ export class LiveCommands {
     const record = existing(context, serverId)
     const hypervisor = this.#hypervisor()
     return await this.#onItsWay(serverId, streamIds, signal, async (streams, until) => {
+      const handle = handleOf(context, serverId, record)
       // A host that loses its power meanwhile does not start it again by itself: it may run elsewhere by then.
       await context.machines.put({ ...record, wanted: "shutdown" }, { isIntent: true })
-      const handle = handleOf(context, serverId, record)
-      const figures = await hypervisor.sendLive(handle, streams, { ...howOf(args), signal: until })
-      const state = await hypervisor.inspect(handle)
-      await context.machines.put({ ...record, wanted: "shutdown", state })
-      return figures
+      try {
+        const figures = await hypervisor.sendLive(handle, streams, { ...howOf(args), signal: until })
+        const state = await hypervisor.inspect(handle)
+        await context.machines.put({ ...record, wanted: "shutdown", state })
+        return figures
+      } catch (error) {
+        await context.machines.put(record)
+        throw error
+      }
     })
   }
 
-  async receive(args: Args<"vm.receive_live">, signal: AbortSignal): Promise<VmState> {
+  async receive(args: Args<"vm.receive_live">, signal: AbortSignal): Promise<Result<"vm.receive_live">> {
     const { context } = this.#options
     const { spec, layout, streamIds, tickets } = args
     const { serverId } = spec
     const hypervisor = this.#hypervisor()
+    const prior = context.machines.get(serverId)
+    // Whatever the cloud's rows say: what runs here, or was made here, is no try of before.
+    if (prior && !prior.isArriving) throw agentMachineExists(serverId)
     return await this.#onItsWay(serverId, streamIds, signal, async (streams, until) => {
       const power = "paused" as const
       const { input, revert } = await prepareMachine(context, spec, power, tickets)
       await using undo = revert
+      await context.machines.put({ ...existing(context, serverId), isArriving: true }, { isIntent: true })
       const how = { ...howOf(args), signal: until }
       const handle = await hypervisor.receiveLive({ ...input, power }, layout, streams, how)
       const state = await hypervisor.inspect(handle)
-      await context.machines.put({ spec, wanted: power, handle, state })
+      await context.machines.put({ spec, wanted: power, handle, state, isArriving: true })
       undo.done()
-      return state
+      return { ...state, isPlugged: input.vifs.some(({ device }) => device !== null) }
     })
   }
 
-  /** Gives up what is on its way from here; the machine is then as it is wanted. */
+  /** Gives up what is on its way from here. A guest that has ended meanwhile stays off: nobody has asked for it. */
   async stay({ serverId, power }: Args<"vm.stay">): Promise<VmState> {
     const { context } = this.#options
-    await this.#hypervisor().endLive(handleOf(context, serverId, existing(context, serverId)))
-    return await setMachinePower(context, serverId, power, 0)
+    const record = existing(context, serverId)
+    const handle = handleOf(context, serverId, record)
+    await this.#hypervisor().endLive(handle)
+    const state = await context.hypervisor.inspect(handle)
+    if (state.power === "running" || state.power === "paused")
+      return await setMachinePower(context, serverId, power, 0)
+    await context.machines.put({ ...record, wanted: power, state })
+    return state
   }
 
   async progress({ serverId }: Args<"vm.live_progress">): Promise<Result<"vm.live_progress">> {

@@ -161,7 +161,7 @@ export async function setMachinePower(
   power: Wanted,
   graceMs: number,
 ): Promise<VmState> {
-  const record = existing(context, serverId)
+  const { isArriving: _, ...record } = existing(context, serverId)
   // The wish is kept first, so that a crash on the way does not start a machine that was to be stopped.
   await context.machines.put({ ...record, wanted: power }, { isIntent: true })
   const handle = handleOf(context, serverId, record)

@@ -15,6 +15,8 @@ export interface MachineRecord {
   handle: VmHandle | null
   /** As last told to the cloud. */
   state: VmState
+  /** It comes from another host, and nobody has said yet that it goes on here. */
+  isArriving?: true
   /** As in the state that is told; until somebody starts or stops it. */
   cannotStart?: string
 }

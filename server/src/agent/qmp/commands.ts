@@ -187,8 +187,9 @@ export async function startMirror(
 }
 
 /** Others write to and read from nodes that are exported, over a unix socket that QEMU makes. */
-export async function startNbdServer(qmp: Qmp, path: string): Promise<void> {
-  await qmp.execute("nbd-server-start", { addr: { type: "unix", data: { path } } })
+export async function startNbdServer(qmp: Qmp, path: string, connectionsMost: number): Promise<void> {
+  const addr = { type: "unix", data: { path } }
+  await qmp.execute("nbd-server-start", { addr, "max-connections": connectionsMost })
 }
 
 /** Ends its connections and takes its exports back. */

@@ -3,6 +3,7 @@
 import { Type } from "typebox"
 import type { LiveProgress } from "../../agent/protocol.ts"
 import type { Ctx } from "../../platform/context/context.ts"
+import { transact } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { listThings } from "../../platform/noun/list.ts"
 import { operation } from "../../platform/operation/operation.ts"
@@ -11,6 +12,8 @@ import { callAgent } from "../agent-call.ts"
 import { serverInvalidState, serverLocked, serverNotFound, serverNotReady } from "../faults.ts"
 import { targetOf, visibleServer } from "../server/read.ts"
 import type { Server } from "../server/server.ts"
+import { actorOf } from "../server/task.ts"
+import { recordActions } from "../server-action/store.ts"
 import { everything } from "../viewer.ts"
 import {
   liveMigrationNotFound,
@@ -88,7 +91,17 @@ export const showServerMigration = operation({
 })
 
 /** Of what takes a server that is being migrated. */
-function onMigrating(verb: string, rule: string, action: string, method: "vm.abort_live" | "vm.hurry_live") {
+interface OnMigrating {
+  verb: string
+  rule: string
+  /** In the words of refusals, and of what was done. */
+  action: string
+  recorded: string
+  method: "vm.abort_live" | "vm.hurry_live"
+  notFound: (number: string, serverId: string) => Fault
+}
+
+function onMigrating({ verb, rule, action, recorded, method, notFound }: OnMigrating) {
   return operation({
     name: `compute.migration.${verb}`,
     input: ofOne,
@@ -104,11 +117,12 @@ function onMigrating(verb: string, rule: string, action: string, method: "vm.abo
       if (lockedBy !== null && !isAdmin(ctx)) throw serverLocked(id)
       if (taskState !== "migrating") throw serverInvalidState(id, action, "task_state", taskState ?? "None")
       const found = await findMigration(ctx.db, id, number)
-      if (!found) throw migrationNotFound(number)
+      if (!found) throw notFound(number, id)
       const migration = (await openOf(ctx, server)).find((each) => String(each.number) === found.number)
       if (!migration) throw liveMigrationWrongState(number, id, found.status)
       // As the task that has the server, whatever its fence is by now.
       const fence = { generation: server.generation, fence: Number.MAX_SAFE_INTEGER }
+      await transact(ctx.db, (tx) => recordActions(tx, [{ serverId: id, action: recorded, ...actorOf(ctx) }]))
       try {
         await callAgent(ctx, migration.sourceHost, method, { serverId: id, fence })
       } catch (error) {
@@ -122,8 +136,13 @@ function onMigrating(verb: string, rule: string, action: string, method: "vm.abo
 }
 
 /** The guest stays where it is. */
-export const abortServerMigration = onMigrating("abort", "delete", "abort live migration", "vm.abort_live")
+export const abortServerMigration = onMigrating({
+  ...{ verb: "abort", rule: "delete", action: "abort live migration", recorded: "live_migration_cancel" },
+  ...{ method: "vm.abort_live", notFound: (number) => migrationNotFound(number) },
+})
 /** The guest is halted, so that it gets there. */
-export const forceServerMigration = onMigrating(
-  ...(["force_complete", "force_complete", "force_complete", "vm.hurry_live"] as const),
-)
+export const forceServerMigration = onMigrating({
+  ...{ verb: "force_complete", rule: "force_complete", action: "force_complete" },
+  ...{ recorded: "live_migration_force_complete", method: "vm.hurry_live" },
+  notFound: (number, serverId) => liveMigrationWrongState(number, serverId, "unknown"),
+})

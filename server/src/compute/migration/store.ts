@@ -26,16 +26,23 @@ export async function insertMigration(tx: Tx, m: NewMigration): Promise<void> {
       ${m.sourceHost}, ${m.destHost ?? ""}, ${number(m.oldFlavorId)}, ${number(m.newFlavorId)})`.execute(tx)
 }
 
-/** Of the server's last one, when it is in one of these states; otherwise nothing is changed. Repeatable. */
+/**
+ * Of the server's last one, or of the one of this task, when it is in one of these states; otherwise nothing is
+ * changed. Repeatable.
+ */
 export async function setMigrationStatus(
   db: DbOrTx,
   serverId: string,
   from: readonly MigrationStatus[],
   to: MigrationStatus,
+  generation?: number,
 ): Promise<void> {
+  const which =
+    generation === undefined
+      ? sql`number = (select max(number) from compute.migration where server_id = ${serverId})`
+      : sql`server_id = ${serverId} and generation = ${generation}`
   await sql`update compute.migration set status = ${to}, updated_at = now()
-    where number = (select max(number) from compute.migration where server_id = ${serverId})
-      and status = any(${from})`.execute(db)
+    where ${which} and status = any(${from})`.execute(db)
 }
 
 /** By Nova's number. */

@@ -22,6 +22,8 @@ export interface ScheduleRequest {
   zone: string | null
   /** Only this host, asked for by an administrator (`zone:host`). */
   forcedHost: string | null
+  /** Only this host as well, if nothing speaks against it. */
+  requestedHost: string | null
   /** Where it was tried already. */
   excludedHosts: readonly string[]
   /** The hints, as they were sent. */
@@ -43,6 +45,7 @@ export interface Placing {
   excludedHosts: readonly string[]
   flavor?: FlavorSnapshot
   runsOn?: HostDescription | null
+  requestedHost?: string | null
 }
 
 /**
@@ -79,6 +82,7 @@ export async function requestOf(
     differentHosts: differentHosts ?? [],
     group,
     physicalNetworks,
+    requestedHost: placing.requestedHost ?? null,
     runsOn: placing.runsOn ?? null,
     volumeHosts,
   }

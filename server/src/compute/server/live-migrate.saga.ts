@@ -15,8 +15,9 @@ import { type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
 import { awaitPlugged, bindServerPorts } from "../../network/index.ts"
 import { releaseAllocation, transferAllocation } from "../../placement/index.ts"
 import { allOrFirst } from "../../platform/clock/in-parallel.ts"
+import { Fault } from "../../platform/fault/fault.ts"
 import { callAgent, undoMachine } from "../agent-call.ts"
-import { serverNotReady, serverSuperseded } from "../faults.ts"
+import { serverNotReady } from "../faults.ts"
 import { selectHost } from "../host/store.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { openLiveStatuses } from "../migration/migration.ts"
@@ -28,9 +29,13 @@ import { powerNumberOf, type Server } from "./server.ts"
 import { abandonTask, advanceTask, finishTaskIn, heldServer, isFinished, type TaskParams } from "./task.ts"
 
 export interface LiveMigrateParams extends TaskParams {
-  forcedHost: string | null
+  /** Null: any. */
+  requestedHost: string | null
   isPaused: boolean
 }
+
+/** For disks of any size to get there; the memory has a bound of its own. */
+const carryTimeoutMs = 24 * 3_600_000
 
 type Step = StepContext<LiveMigrateParams, object>
 
@@ -62,10 +67,11 @@ export const liveMigrateSaga = saga<LiveMigrateParams>("compute.server.live_migr
           toConsumerId: migrationConsumerOf(server.id),
         })
         const { host: to, zone } = await scheduleServer(ctx, tx, server, {
-          ...{ forcedHost: params.forcedHost, excludedHosts: [from], runsOn: before.description },
+          ...{ forcedHost: null, requestedHost: params.requestedHost },
+          ...{ excludedHosts: [from], runsOn: before.description },
         })
         await setMigrationDestination(tx, server.id, to)
-        await setMigrationStatus(tx, server.id, ["preparing"], "running")
+        await setMigrationStatus(tx, server.id, ["preparing"], "running", params.generation)
         return { from, to, zone }
       }),
     undo: ({ params }) => withLog((tx) => giveBackRoom(tx, params.serverId)),
@@ -91,20 +97,18 @@ export const liveMigrateSaga = saga<LiveMigrateParams>("compute.server.live_migr
       const claimed = s.out.claim
       if (!claimed) return
       const { serverId } = s.params
-      // Whatever it has there does not run: nobody has said that it may.
+      // First: whatever it has on the other host does not run, as nobody has said that it may.
+      await stay(s, claimed.from)
       await undoMachine(s.ctx, claimed.to, { serverId, fence: fenceOf(s) })
-      if (!(await isHeld(s))) return
-      const command = { serverId, fence: fenceOf(s), power: powerOf(s.params) }
-      await callAgent(s.ctx, claimed.from, "vm.stay", command, { signal: s.signal })
     },
-    timeoutMs: 24 * 3_600_000,
+    timeoutMs: carryTimeoutMs,
   })
   .step("switch", {
     do: ({ ctx, params, out }) =>
       withLog(async (tx) => {
         const { from, to, zone } = out.claim
         await advanceTask(tx, params, { host: to, oldHost: from, availabilityZone: zone })
-        const next = { ...params, from, to }
+        const next = { ...params, from, to, isPlugged: out.copy.isPlugged }
         const about = { requestId: params.requestId, resourceId: params.serverId }
         await ctx.sagas.start(tx, arriveSaga, next, about)
       }),
@@ -116,6 +120,7 @@ export const liveMigrateSaga = saga<LiveMigrateParams>("compute.server.live_migr
         s.params.serverId,
         openLiveStatuses,
         s.failure.code === "agent.machine.live_aborted" ? "cancelled" : "error",
+        s.params.generation,
       ),
     ),
   )
@@ -123,9 +128,12 @@ export const liveMigrateSaga = saga<LiveMigrateParams>("compute.server.live_migr
 export interface ArriveParams extends LiveMigrateParams {
   from: string
   to: string
+  /** Its interfaces are in the switch there, and the network's engine tells when they are up. */
+  isPlugged: boolean
 }
 
-export const arriveSaga = saga<ArriveParams>("compute.server.arrive", 1)
+/** Goes before others, however many copies are on their way: its guest stands still. */
+export const arriveSaga = saga<ArriveParams>("compute.server.arrive", 1, { goesFirst: true })
   .step("start", {
     do: async (s) => {
       const { ctx, params, signal } = s
@@ -141,10 +149,10 @@ export const arriveSaga = saga<ArriveParams>("compute.server.arrive", 1)
       )
       const how = { withinMs: ctx.config.compute.plugWaitMs, signal }
       const portIds = vifs.map(({ portId }) => portId)
-      await awaitPlugged(ctx, portIds, how)
+      if (params.isPlugged) await awaitPlugged(ctx, portIds, how)
       return withLog(async (tx) => {
         await releaseAllocation(tx, migrationConsumerOf(server.id))
-        await setMigrationStatus(tx, server.id, openLiveStatuses, "completed")
+        await setMigrationStatus(tx, server.id, openLiveStatuses, "completed", params.generation)
         const changes = { powerState: powerNumberOf(state.power), fault: null, oldHost: null }
         await finishTaskIn(tx, ctx, params, changes, arriveEnd)
       })
@@ -163,9 +171,12 @@ export const arriveSaga = saga<ArriveParams>("compute.server.arrive", 1)
   .onUnwound((s) => {
     // What is left on the old host the reconciler of machines removes once that is back.
     if (s.failure.step === "leave") return
-    return abandonTask(s, { vmState: "error" }, arriveEnd, (tx) =>
-      setMigrationStatus(tx, s.params.serverId, openLiveStatuses, "error"),
-    )
+    const { serverId, generation } = s.params
+    // What is halted on the old host is the same as what is here, and goes with the reconciler of machines.
+    return abandonTask(s, { vmState: "error", oldHost: null }, arriveEnd, async (tx) => {
+      await releaseAllocation(tx, migrationConsumerOf(serverId))
+      await setMigrationStatus(tx, serverId, openLiveStatuses, "error", generation)
+    })
   })
 
 interface Carried {
@@ -180,7 +191,7 @@ async function carry(
   s: Step,
   server: Server,
   { from, to, layout, streams }: Carried,
-): Promise<AgentCommands["vm.send_live"]["result"]> {
+): Promise<AgentCommands["vm.send_live"]["result"] & { isPlugged: boolean }> {
   const { ctx, signal } = s
   const { agentCopyTimeoutMs: timeoutMs, liveMigration } = ctx.config.compute
   // Bound to where it is: packets come there until it goes on elsewhere.
@@ -190,27 +201,39 @@ async function carry(
     ...{ downtimeMs, timeoutMs: memoryTimeoutMs, fence: fenceOf(s) },
     ...(bytesPerSecondMost > 0 ? { mostBytesPerSecond: bytesPerSecondMost } : {}),
   }
-  const [figures] = await relay(
+  // The host is not believed.
+  const known = ["memory", "config-drive", ...spec.disks.map(({ name }) => name)]
+  const stranger = streams.find((name) => !known.includes(name))
+  if (stranger !== undefined)
+    throw new Error(`host ${from} wants to send ${stranger}, which the server has not`)
+  const within = (until: AbortSignal) => ({ signal: until, timeoutMs: carryTimeoutMs })
+  const [figures, arrived] = await relay(
     ctx,
     { from, to, timeoutMs, signal, names: streams },
     {
       send: (streamIds, until) =>
-        callAgent(ctx, from, "vm.send_live", { serverId: server.id, streamIds, ...how }, { signal: until }),
+        callAgent(ctx, from, "vm.send_live", { serverId: server.id, streamIds, ...how }, within(until)),
       receive: (streamIds, until) =>
-        callAgent(ctx, to, "vm.receive_live", { spec, layout, streamIds, ...how }, { signal: until }),
+        callAgent(ctx, to, "vm.receive_live", { spec, layout, streamIds, ...how }, within(until)),
     },
   )
   s.log.info({ serverId: server.id, from, to, ...figures }, "a guest was sent to another host")
-  return figures
+  return { ...figures, isPlugged: arrived.isPlugged ?? false }
 }
 
-/** Another task has the server, a delete most likely: it does not go on then. */
-async function isHeld({ ctx, params }: Step): Promise<boolean> {
+/**
+ * The guest goes on where it was, also when the server's state was reset meanwhile. Where somebody newer has the
+ * machine, or it is gone, that is nobody's business here.
+ */
+async function stay(s: Step, host: string): Promise<void> {
+  const { serverId } = s.params
+  const command = { serverId, fence: fenceOf(s), power: powerOf(s.params) }
   try {
-    await heldServer(ctx, params)
-    return true
+    await callAgent(s.ctx, host, "vm.stay", command, { signal: s.signal })
   } catch (error) {
-    if (serverSuperseded.is(error)) return false
+    if (error instanceof Fault && isOver.has(error.code)) return
     throw error
   }
 }
+
+const isOver: ReadonlySet<string> = new Set(["agent.fence.stale", "agent.machine.not_found"])

@@ -48,7 +48,7 @@ export const migrateServerSaga = saga<MigrateParams>("compute.server.migrate", 1
         })
         const { flavor, oldFlavor, forcedHost } = params
         const { host: to, zone } = await scheduleServer(ctx, tx, server, {
-          ...{ flavor, forcedHost, excludedHosts: [from] },
+          ...{ flavor, forcedHost: null, requestedHost: forcedHost, excludedHosts: [from] },
         })
         await setMigrationDestination(tx, server.id, to)
         await advanceTask(tx, params, { flavor, oldFlavor, oldHost: from, taskState: "resize_migrating" })

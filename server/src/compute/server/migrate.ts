@@ -103,7 +103,7 @@ export const migrateServerLive = operation({
           ...{ sourceHost: hostOf(claimed), destHost: null },
           ...{ oldFlavorId: claimed.flavor.flavorId, newFlavorId: claimed.flavor.flavorId },
         })
-        return { forcedHost: host, isPaused: claimed.vmState === "paused" }
+        return { requestedHost: host, isPaused: claimed.vmState === "paused" }
       },
     })
   },

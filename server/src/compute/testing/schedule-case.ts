@@ -58,6 +58,7 @@ export function scheduleRequest(over: Partial<ScheduleRequest> = {}): ScheduleRe
     zone: null,
     forcedHost: null,
     excludedHosts: [],
+    requestedHost: null,
     runsOn: null,
     hints: {},
     sameHosts: null,

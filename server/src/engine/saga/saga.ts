@@ -88,6 +88,8 @@ export interface Saga<P, O = object> extends SagaReference<P> {
   readonly name: string
   readonly version: number
   readonly steps: readonly AnyStep[]
+  /** It gets a place also when all are taken. */
+  readonly goesFirst?: true
   readonly unwound: ((s: UnwoundContext<P>) => Promise<UndoResult> | UndoResult) | undefined
   step<N extends string, R>(
     name: N,
@@ -97,13 +99,18 @@ export interface Saga<P, O = object> extends SagaReference<P> {
   onUnwound(run: (s: UnwoundContext<P>) => Promise<UndoResult> | UndoResult): Saga<P, O>
 }
 
+/** goesFirst: of short ones for which somebody waits: it gets a place also when all are taken. */
+type SagaHow = Pick<AnySaga, "goesFirst">
+
 function build<P, O>(
   name: string,
   version: number,
   steps: readonly AnyStep[],
   unwound: Saga<P, O>["unwound"],
+  how: SagaHow,
 ): Saga<P, O> {
   return {
+    ...how,
     name,
     version,
     steps,
@@ -111,15 +118,15 @@ function build<P, O>(
     step(stepName, definition) {
       if (steps.some((s) => s.name === stepName))
         throw new Error(`saga ${name}: step ${stepName} is there twice`)
-      return build(name, version, [...steps, { name: stepName, definition }], unwound)
+      return build(name, version, [...steps, { name: stepName, definition }], unwound, how)
     },
-    onUnwound: (run) => build(name, version, steps, run),
+    onUnwound: (run) => build(name, version, steps, run, how),
   }
 }
 
 /** Begins a saga: `saga<Params>("compute.server.create", 1).step("schedule", { do, undo }).step(…).onUnwound(…)`. */
-export function saga<P>(name: string, version: number): Saga<P> {
-  return build<P, object>(name, version, [], undefined)
+export function saga<P>(name: string, version: number, how: SagaHow = {}): Saga<P> {
+  return build<P, object>(name, version, [], undefined, how)
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: where sagas of different parameters lie in one list

@@ -97,7 +97,8 @@ export class SagaWorker {
   /** Whether this process will run that saga itself, right after the commit of the transaction that starts it. */
   reserve(id: string, saga: SagaReference<unknown>): boolean {
     if (this.#stopped.signal.aborted || this.firstNode(saga) === undefined) return false
-    if (this.#places() <= 0) {
+    const isFirst = this.#sagas.get(keyOf(saga))?.goesFirst === true
+    if (this.#places() <= (isFirst ? -this.#options.config.sagaConcurrency : 0)) {
       this.#mayHaveMore = true
       return false
     }

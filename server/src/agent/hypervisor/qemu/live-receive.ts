@@ -1,6 +1,8 @@
 // A guest arrives from another host while it runs there. Its disks are made as new ones are and written by the other
 // side; its memory follows. When all is there it is halted: it goes on when somebody says so.
 import { rm } from "node:fs/promises"
+import type { Duplex } from "node:stream"
+import { joinStreams } from "../../../platform/streams/join.ts"
 import { agentLiveBroken } from "../../faults.ts"
 import type { DiskSpec, MachineLayout } from "../../protocol.ts"
 import { exportBlock, receiveMigration, startNbdServer, stopNbdServer } from "../../qmp/index.ts"
@@ -10,11 +12,14 @@ import type { EnsureInput, LiveHow, LiveStreams } from "../hypervisor.ts"
 import { diskFiles, ensureDisks } from "./disks.ts"
 import {
   configStream,
-  connectStream,
   goesAlong,
+  letListen,
   liveSocket,
   makeLiveDirectory,
   memoryStream,
+  openSocket,
+  removeLiveDirectory,
+  untilReadable,
 } from "./live-streams.ts"
 import type { QemuMachine } from "./machine.ts"
 import { makeRunDirectory } from "./run-directory.ts"
@@ -61,20 +66,27 @@ export async function receiveLive(
     const disks = diskFiles(directory, input).filter(goesAlong)
     const [nbd, memory] = [nbdSocket, memoryStream].map((name) => liveSocket(directory.live, name))
     if (nbd === undefined || memory === undefined) throw new Error("unreachable: both were named")
-    if (disks.length > 0) await startNbdServer(qmp, nbd)
-    for (const { disk, names } of disks) {
-      await exportBlock(qmp, names.node)
-      await connectStream(nbd, need(streams, disk.name))
+    const pid = machine.identity?.pid ?? -1
+    const owner = start.options.runAs
+    if (disks.length > 0) {
+      await letListen(directory.live, { path: nbd, pid, owner }, () => startNbdServer(qmp, nbd, disks.length))
+      for (const { names } of disks) await exportBlock(qmp, names.node)
+      // As many as it takes: when all are there, nobody else is.
+      const opened: [Duplex, Duplex][] = []
+      for (const { disk } of disks) opened.push([await openSocket(nbd), need(streams, disk.name)])
+      for (const [socket] of opened) await untilReadable(socket, how.signal)
+      for (const [socket, stream] of opened) joinStreams(socket, stream)
     }
-    await receiveMigration(qmp, `unix:${memory}`)
-    await connectStream(memory, need(streams, memoryStream))
-    await machine.arrive({ timeoutMs: how.timeoutMs, signal: how.signal })
+    const listen = () => receiveMigration(qmp, `unix:${memory}`)
+    await letListen(directory.live, { path: memory, pid, owner }, listen)
+    joinStreams(await openSocket(memory), need(streams, memoryStream))
+    await machine.arrive({ timeoutMs: Number.MAX_SAFE_INTEGER, signal: how.signal })
     if (disks.length > 0) await stopNbdServer(qmp)
   } catch (error) {
     await machine.end("it did not arrive")
     throw error
   } finally {
-    await rm(directory.live, { recursive: true, force: true })
+    await removeLiveDirectory(directory.live)
   }
 }
 

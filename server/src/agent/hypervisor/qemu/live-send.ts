@@ -2,7 +2,6 @@
 // then its memory goes. When what is left is little, QEMU halts it, the mirrors end, and the rest goes. From then on
 // the guest is whole in two places and runs in neither: who goes on is not decided here. As the state files say
 // before the memory goes that it is halted, an agent that is killed does not let it go on by itself.
-import { rm } from "node:fs/promises"
 import type { Duplex } from "node:stream"
 import { eventually } from "../../../platform/clock/clock.ts"
 import { agentLiveBroken, agentMachineStateWrong } from "../../faults.ts"
@@ -40,7 +39,9 @@ import {
   makeLiveDirectory,
   memoryStream,
   offerStream,
+  removeLiveDirectory,
   type User,
+  untilReadable,
 } from "./live-streams.ts"
 import type { QemuMachine } from "./machine.ts"
 import { placesOf } from "./saved-line.ts"
@@ -48,6 +49,7 @@ import { placesOf } from "./saved-line.ts"
 const prefix = "live-"
 const pollMs = 10
 const diskPollMs = 100
+const greetingMs = 10_000
 const cancelTimeoutMs = 60_000
 /** The guest stands still meanwhile: what takes longer has come to a halt. */
 const switchTimeoutMs = 60_000
@@ -79,8 +81,16 @@ export async function sendLive(
     const config = streams[configStream]
     if (config) await sendFile(config, directory.configDrive, how.signal)
     for (const file of files) {
-      await offer(file.names.node, streamOf(streams, file.disk.name))
-      await mirror(qmp, file, liveSocket(directory.live, file.names.node))
+      const stream = streamOf(streams, file.disk.name)
+      await untilReadable(stream, how.signal)
+      await offer(file.names.node, stream)
+      // A greeting that ends in its middle would hold QEMU, and its guest.
+      const stalled = setTimeout(() => stream.destroy(), greetingMs)
+      try {
+        await mirror(qmp, file, liveSocket(directory.live, file.names.node))
+      } finally {
+        clearTimeout(stalled)
+      }
     }
     await offer(memoryStream, streamOf(streams, memoryStream))
     await untilMirrored(machine, files, how.signal)
@@ -101,7 +111,7 @@ export async function sendLive(
     throw error
   } finally {
     offers.dispose()
-    await rm(directory.live, { recursive: true, force: true })
+    await removeLiveDirectory(directory.live)
   }
 }
 

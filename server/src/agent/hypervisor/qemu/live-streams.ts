@@ -1,6 +1,6 @@
 // Streams that a guest travels by while it runs. QEMU gets none of them: it is shown sockets in a directory of its own,
 // which is there only while a guest is on its way.
-import { chmodSync, chownSync } from "node:fs"
+import { chmodSync, chownSync, lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs"
 import { mkdir, rm } from "node:fs/promises"
 import { createServer, type Server, Socket } from "node:net"
 import { join } from "node:path"
@@ -29,11 +29,83 @@ export function liveStreamsOf(directory: RunDirectory, input: EnsureInput): stri
   return [memoryStream, ...config, ...disks.map(({ disk }) => disk.name)]
 }
 
-/** Another one than QEMU has made may be in the way of an agent that was killed. */
+/**
+ * With an owner it is QEMU's, to make its sockets there, until `lockLiveDirectory`. All guests of a host have one user:
+ * whoever has broken out of another one must find nothing there.
+ */
 export async function makeLiveDirectory(path: string, owner: User): Promise<void> {
-  await rm(path, { recursive: true, force: true })
-  await mkdir(path, { recursive: true, mode: 0o711 })
+  await removeLiveDirectory(path)
+  await mkdir(path, { recursive: true, mode: owner ? 0o700 : 0o711 })
   if (owner) chownSync(path, owner.uid, owner.gid)
+}
+
+/** Nobody else enters it, or changes what is in it, from now on. */
+function lockLiveDirectory(path: string): void {
+  if (process.getuid?.() === 0) chownSync(path, 0, 0)
+  chmodSync(path, 0o700)
+}
+
+/** One of an agent that was killed may be the guests' still. */
+export async function removeLiveDirectory(path: string): Promise<void> {
+  try {
+    lockLiveDirectory(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error
+  }
+  await rm(path, { recursive: true, force: true })
+}
+
+/** QEMU makes a socket in its directory; afterwards it is this process's alone, and is the one that QEMU has made. */
+export async function letListen(
+  directory: string,
+  { path, pid, owner }: { path: string; pid: number; owner: User },
+  listen: () => Promise<void>,
+): Promise<void> {
+  if (owner) chownSync(directory, owner.uid, owner.gid)
+  await listen()
+  lockLiveDirectory(directory)
+  if (!lstatSync(path).isSocket() || !isSocketOf(path, pid)) throw new Error(`${path} is not QEMU's socket`)
+}
+
+/** The kernel's word: the process has the socket open that is bound to this path. */
+function isSocketOf(path: string, pid: number): boolean {
+  const inodes = readFileSync("/proc/net/unix", "utf8")
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields[7] === path)
+    .map((fields) => `socket:[${fields[6]}]`)
+  if (inodes.length !== 1) return false
+  const open = `/proc/${pid}/fd`
+  return readdirSync(open).some((name) => linkOf(`${open}/${name}`) === inodes[0])
+}
+
+function linkOf(path: string): string | null {
+  try {
+    return readlinkSync(path)
+  } catch {
+    // It was closed meanwhile.
+    return null
+  }
+}
+
+/** Until the other side has said something: QEMU, which waits in its main loop for it, must not be kept waiting. */
+export async function untilReadable(stream: Duplex, signal: AbortSignal): Promise<void> {
+  if (stream.readableLength > 0) return
+  await new Promise<void>((done, fail) => {
+    const end = (error?: unknown) => {
+      stream.off("readable", ready).off("close", lost)
+      signal.removeEventListener("abort", aborted)
+      if (error === undefined) done()
+      else fail(error)
+    }
+    const lost = () => end(new Error("the stream has ended"))
+    const aborted = () => end(signal.reason)
+    const ready = () => (stream.readableLength > 0 ? end() : undefined)
+    stream.on("readable", ready).once("close", lost)
+    signal.addEventListener("abort", aborted, { once: true })
+    if (signal.aborted) aborted()
+    else if (stream.destroyed) lost()
+  })
 }
 
 /** A socket at which QEMU, having given up root, finds the stream; once. */
@@ -50,12 +122,9 @@ export async function offerStream(path: string, stream: Duplex, owner: User): Pr
 
 const connectTimeoutMs = 10_000
 
-/**
- * To a socket that QEMU has made, before anything of the guest has come: who has broken out of a guest is not in this
- * QEMU yet.
- */
-export async function connectStream(path: string, stream: Duplex): Promise<void> {
-  const socket = await eventually(
+/** To a socket that QEMU has made. */
+export async function openSocket(path: string): Promise<Socket> {
+  return await eventually(
     "QEMU to listen",
     () =>
       new Promise<Socket | false>((done) => {
@@ -65,7 +134,6 @@ export async function connectStream(path: string, stream: Duplex): Promise<void>
       }),
     { timeoutMs: connectTimeoutMs, intervalMs: 10 },
   )
-  joinStreams(socket, stream)
 }
 
 export const liveSocket = (directory: string, name: string) => join(directory, `${name}.sock`)

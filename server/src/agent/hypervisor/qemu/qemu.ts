@@ -62,7 +62,7 @@ import { hotplugVif, hotunplugVif } from "./hotplug.ts"
 import { findByPidFile, readSpec } from "./left-behind.ts"
 import { receiveLive } from "./live-receive.ts"
 import { endLive, hurryLive, layoutOf, progressOf, sendLive } from "./live-send.ts"
-import { liveStreamsOf } from "./live-streams.ts"
+import { liveStreamsOf, removeLiveDirectory } from "./live-streams.ts"
 import { QemuMachine } from "./machine.ts"
 import { endMirror, mirrorVolume, switchVolume } from "./mirror-volume.ts"
 import type { QemuOptions } from "./options.ts"
@@ -243,6 +243,7 @@ export class QemuHypervisor
     await machine.end("destroyed")
     await machine.release()
     this.#machines.delete(handle.serverId)
+    await removeLiveDirectory(machine.directory.live)
     removeRunDirectory(machine.directory)
   }
 

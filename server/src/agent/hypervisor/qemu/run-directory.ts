@@ -98,7 +98,7 @@ export function removeSockets(directory: RunDirectory): void {
   for (const path of [qmpSocket, vncSocket, serialSocket, agentSocket]) {
     rmSync(path, { force: true })
   }
-  for (const path of [directory.keys, directory.live]) rmSync(path, { recursive: true, force: true })
+  rmSync(directory.keys, { recursive: true, force: true })
   if (directory.sockets === directory.root) return
   rmSync(directory.sockets, { recursive: true, force: true })
   try {
