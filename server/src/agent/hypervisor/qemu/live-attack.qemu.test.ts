@@ -1,0 +1,260 @@
+// What an attacker, and the time that things take, do to a guest that goes to another host.
+import assert from "node:assert/strict"
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs"
+import { type AddressInfo, connect, createServer, type Socket } from "node:net"
+import { join } from "node:path"
+import type { Duplex } from "node:stream"
+import { after, before, test } from "node:test"
+import { eventually } from "../../../platform/clock/clock.ts"
+import { newUuid } from "../../../platform/ids/ids.ts"
+import type { DiskSpec } from "../../protocol.ts"
+import { makeTinyDriver, type TinyDriver, testRunAs } from "../../testing/tiny-driver.ts"
+import { typeOnSerial } from "../../testing/tiny-guest.ts"
+import type { EnsureInput, LiveHow, LiveStreams, VmHandle } from "../hypervisor.ts"
+import type { QemuHypervisor } from "./qemu.ts"
+import { runDirectory } from "./run-directory.ts"
+
+const mib = 1024 ** 2
+
+interface Side {
+  tiny: TinyDriver
+  driver: QemuHypervisor
+}
+
+let here: Side
+let there: Side
+
+before(async () => {
+  const [one, other] = await Promise.all([makeTinyDriver(), makeTinyDriver()])
+  here = { tiny: one, driver: one.open() }
+  there = { tiny: other, driver: other.open() }
+})
+after(async () => {
+  for (const { driver, tiny } of [here, there]) {
+    await driver[Symbol.asyncDispose]()
+    tiny.dispose()
+  }
+})
+
+const disks: DiskSpec[] = [
+  {
+    name: "root",
+    source: { kind: "image", imageId: "root", checksum: "0".repeat(32), diskFormat: "raw" },
+    ...{ sizeBytes: 32 * mib, bus: "virtio", bootIndex: 0 },
+  },
+]
+const layout = { machineType: "pc-i440fx-7.2", places: {} }
+
+const logOf = ({ driver }: Side, handle: VmHandle) => driver.consoleLog(handle, null)
+const says = (side: Side, handle: VmHandle, words: string) =>
+  eventually(words, async () => (await logOf(side, handle)).includes(words), { timeoutMs: 120_000 })
+const type = ({ tiny }: Side, { serverId }: VmHandle, line: string) =>
+  typeOnSerial(runDirectory(tiny.vmsDir, serverId).serialSocket, line)
+
+async function pairs(names: readonly string[]): Promise<[LiveStreams, LiveStreams]> {
+  const server = createServer().listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const { port } = server.address() as AddressInfo
+  const sides: [Record<string, Duplex>, Record<string, Duplex>] = [{}, {}]
+  for (const name of names) {
+    const accepted = once(server, "connection")
+    sides[0][name] = connect(port, "127.0.0.1")
+    sides[1][name] = (await accepted)[0] as Socket
+    for (const side of sides) side[name]?.on("error", () => {})
+  }
+  server.close()
+  return sides
+}
+
+const howOf = (change: Partial<LiveHow> = {}): LiveHow => ({
+  ...{ downtimeMs: 300, timeoutMs: 300_000, signal: new AbortController().signal },
+  ...change,
+})
+
+async function start(): Promise<{ input: EnsureInput; handle: VmHandle; arriving: EnsureInput }> {
+  const serverId = newUuid()
+  const input = { ...here.tiny.input(serverId, { disks, configDrive: null }), power: "running" as const }
+  const handle = await here.driver.ensure(input, null)
+  await says(here, handle, "GUEST is up")
+  const arriving: EnsureInput = { ...there.tiny.input(serverId, input.spec), power: "paused" }
+  return { input, handle, arriving }
+}
+
+const countOf = async (side: Side, handle: VmHandle) =>
+  Number(
+    (await logOf(side, handle))
+      .match(/count-(\d+)/g)
+      ?.at(-1)
+      ?.slice(6) ?? 0,
+  )
+const pause = (ms: number) => new Promise((done) => setTimeout(done, ms))
+
+test("a guest runs on while the other side gets ready to take it", async () => {
+  const { handle } = await start()
+  await type(here, handle, "i=0; while true; do i=$((i+1)); echo count-$i; sleep 0.2; done &")
+  await says(here, handle, "count-3")
+  const [out, incoming] = await pairs(["memory", "root"])
+  const sending = assert.rejects(here.driver.sendLive(handle, out, howOf()))
+  // As when it fetches an image first.
+  await pause(2_000)
+  const first = await countOf(here, handle)
+  await pause(8_000)
+  const last = await countOf(here, handle)
+  for (const stream of [...Object.values(out), ...Object.values(incoming)]) stream.destroy()
+  await sending
+  await here.driver.destroy(handle)
+  assert.ok(last - first > 10, `it counted from ${first} to ${last} in eight seconds`)
+})
+
+test("the time of the memory does not begin before the disks are copied", async () => {
+  const { handle, arriving } = await start()
+  const [out, incoming] = await pairs(["memory", "root"])
+  const how = howOf({ timeoutMs: 4_000 })
+  const receiving = there.driver.receiveLive(arriving, layout, incoming, how)
+  receiving.catch(() => {})
+  // The disks take longer than that.
+  await pause(8_000)
+  const sending = here.driver.sendLive(handle, out, how)
+  sending.catch(() => {})
+  const [received, sent] = await Promise.allSettled([receiving, sending])
+  await here.driver.destroy(handle)
+  await there.driver.destroy(handle)
+  const reason = received.status === "rejected" ? String(received.reason) : ""
+  assert.deepEqual([received.status, sent.status], ["fulfilled", "fulfilled"], reason)
+})
+
+test("a guest that is paused goes, and one that comes back from there can all that it could", async () => {
+  const { input, handle, arriving } = await start()
+  await here.driver.setPower(handle, "paused", { graceMs: 0 })
+  const [out, incoming] = await pairs(["memory", "root"])
+  await Promise.all([
+    here.driver.sendLive(handle, out, howOf()),
+    there.driver.receiveLive(arriving, await here.driver.layoutOf(handle), incoming, howOf()),
+  ])
+  // The answer of the other side got lost.
+  await there.driver.destroy(handle)
+  await here.driver.endLive(handle)
+  assert.equal((await here.driver.setPower(handle, "paused", { graceMs: 0 })).power, "paused")
+  const copy = join(here.tiny.directory, "copy.qcow2")
+  assert.ok((await here.driver.snapshot(handle, "root", copy)).sizeBytes > 0)
+  await here.driver.setPower(handle, "running", { graceMs: 0 })
+  const vif = { portId: newUuid(), macAddress: "fa:16:3e:00:00:09", mtu: 1400, device: null }
+  await here.driver.plugVif(handle, vif)
+  await type(here, handle, "echo x | dd of=/dev/vda conv=fsync && echo wrote-$((40+2))")
+  await says(here, handle, "wrote-42")
+  assert.ok((await here.driver.snapshot(handle, "root", copy)).sizeBytes > 0)
+  await here.driver.suspend(handle)
+  await here.driver.ensure({ ...input, vifs: [vif], power: "running" }, handle)
+  await type(here, handle, "echo again-$((40+2))")
+  await says(here, handle, "again-42")
+  await here.driver.destroy(handle)
+})
+
+/** Of another guest's QEMU that was broken out of: it is the same user. */
+function asGuest(script: string): ChildProcess {
+  if (!testRunAs) throw new Error("for root alone")
+  return spawn(process.execPath, ["-e", script], {
+    ...testRunAs,
+    stdio: ["ignore", "pipe", "inherit"],
+    cwd: "/",
+  })
+}
+
+const skip = testRunAs ? false : "for root alone"
+
+test("the disks of a guest that comes are nobody else's on its host", { skip }, async () => {
+  const serverId = newUuid()
+  const arriving: EnsureInput = {
+    ...there.tiny.input(serverId, { disks, configDrive: null }),
+    power: "paused",
+  }
+  const [out, incoming] = await pairs(["memory", "root"])
+  const receiving = assert.rejects(there.driver.receiveLive(arriving, layout, incoming, howOf()))
+  const { live } = runDirectory(there.tiny.vmsDir, serverId)
+  const script = `
+    const net = require("node:net")
+    const end = Date.now() + 20000
+    const again = () => {
+      if (Date.now() > end) { console.log("late"); return }
+      const s = net.connect(${JSON.stringify(join(live, "disks.sock"))})
+      s.once("error", (e) => e.code === "ENOENT" || e.code === "ECONNREFUSED" ? setTimeout(again, 5) : console.log(e.code))
+      s.once("data", (d) => { console.log(d.subarray(0, 8).toString()); process.exit() })
+    }
+    again()`
+  const other = asGuest(script)
+  let told = ""
+  other.stdout?.on("data", (data: Buffer) => {
+    told += data.toString()
+  })
+  await once(other, "exit")
+  for (const stream of [...Object.values(out), ...Object.values(incoming)]) stream.destroy()
+  await receiving
+  await there.driver.destroy({ serverId, driver: "qemu" })
+  assert.notEqual(told.trim(), "NBDMAGIC", "another guest's process is served")
+})
+
+test("what another host sends is brought to no socket that is root's alone", { skip }, async () => {
+  const serverId = newUuid()
+  const arriving: EnsureInput = {
+    ...there.tiny.input(serverId, { disks, configDrive: null }),
+    power: "paused",
+  }
+  const guarded = join(there.tiny.directory, "guarded")
+  mkdirSync(guarded, { mode: 0o700 })
+  const path = join(guarded, "root.sock")
+  let got = ""
+  const server = createServer((socket) => {
+    socket.on("data", (data) => {
+      got += data.toString()
+    })
+    socket.on("error", () => {})
+  }).listen(path)
+  await once(server, "listening")
+  chmodSync(path, 0o600)
+  const { live } = runDirectory(there.tiny.vmsDir, serverId)
+  // It puts its own link in the place of the socket that QEMU makes.
+  const script = `
+    const fs = require("node:fs")
+    const at = ${JSON.stringify(join(live, "disks.sock"))}
+    const end = Date.now() + 20000
+    while (Date.now() < end) {
+      try { if (!fs.lstatSync(at).isSocket()) continue } catch { continue }
+      try { fs.symlinkSync(${JSON.stringify(path)}, at + "x"); fs.renameSync(at + "x", at) } catch {}
+      break
+    }`
+  for (let attempt = 0; attempt < 10 && got === ""; attempt++) {
+    const other = asGuest(script)
+    // Its loop is to run.
+    await pause(500)
+    const [out, incoming] = await pairs(["memory", "root"])
+    out.root?.write("words of the other host")
+    const receiving = there.driver.receiveLive(arriving, layout, incoming, howOf({ timeoutMs: 1_500 }))
+    await receiving.catch(() => {})
+    for (const stream of [...Object.values(out), ...Object.values(incoming)]) stream.destroy()
+    other.kill("SIGKILL")
+    if (other.exitCode === null && other.signalCode === null) await once(other, "exit")
+  }
+  await there.driver.destroy({ serverId, driver: "qemu" })
+  server.close()
+  assert.equal(got, "")
+})
+
+test("what comes does not take the place of a guest that runs", async () => {
+  const serverId = newUuid()
+  const input = there.tiny.input(serverId, { disks, configDrive: null })
+  const handle = await there.driver.ensure({ ...input, power: "running" }, null)
+  const root = join(runDirectory(there.tiny.vmsDir, serverId).disks, "root.qcow2")
+  const disk = statSync(root).ino
+  // As of a saga of a restored database, which has not heard that the guest is here since.
+  const [out, incoming] = await pairs(["memory", "root"])
+  for (const stream of [...Object.values(out), ...Object.values(incoming)]) stream.destroy()
+  await there.driver
+    .receiveLive({ ...input, power: "paused" }, layout, incoming, howOf({ timeoutMs: 2_000 }))
+    .catch(() => {})
+  const { power } = await there.driver.inspect(handle)
+  const isSame = existsSync(root) && statSync(root).ino === disk
+  await there.driver.destroy(handle)
+  assert.deepEqual([power, isSame], ["running", true], "it was ended, and its disk made anew")
+})
