@@ -58,6 +58,15 @@ test("the agent accepts each removal that is planned, and still refuses it when 
   }
 })
 
+test("what a live migration has left is still removed when its own removal was accepted and failed", () => {
+  const row = server("a", { host: "h2" })
+  const [action] = planOf([machine("a", "paused")], [row])
+  const sent = { generation: action?.kind === "destroy" ? action.generation : 0, fence: 0 }
+  // As `leave` sends it: above the migration's own commands, and below the next task.
+  const known = { generation: row.generation + 1, fence: 1, isDestroyed: true }
+  assert.notEqual(judgeFence(known, sent, "destroy"), null)
+})
+
 test("power states are compared, and a machine that is gone is missed", () => {
   assert.deepEqual(plan([machine("a", "paused")], [server("a"), server("b")]), [
     ["power", "a", "paused"],

@@ -1,0 +1,45 @@
+// What the agent remembers of a guest that was to go to another host and has not.
+import assert from "node:assert/strict"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { after, test } from "node:test"
+import { eventually } from "../platform/clock/clock.ts"
+import { newUuid } from "../platform/ids/ids.ts"
+import { linkedPair } from "../platform/streams/pair.ts"
+import { exampleSpec } from "./testing/example-spec.ts"
+import { openFakeAgent } from "./testing/fake-agent.ts"
+
+const root = mkdtempSync(join(tmpdir(), "kumoi-live-agent-"))
+after(() => rmSync(root, { recursive: true }))
+
+test("a guest that went on where it was starts again with its host", async () => {
+  const bench = { dataDir: join(root, "one"), plugged: new Set<string>() }
+  const serverId = newUuid()
+  const fence = { generation: 1, fence: 1 }
+  const streams = {
+    dial: async () => {
+      const [own, theirs] = linkedPair()
+      theirs.destroy()
+      return own
+    },
+  }
+  const { agent, fake } = await openFakeAgent({ ...bench, streams })
+  await agent.handle("vm.ensure", { spec: exampleSpec(serverId), power: "running", fence })
+  const args = { serverId, streamIds: { memory: "x", root: "y" }, downtimeMs: 1, timeoutMs: 1_000, fence }
+  await assert.rejects(agent.handle("vm.send_live", args))
+  assert.equal((await agent.handle("vm.inspect", { serverId })).power, "running")
+  // Whoever sent it away says nothing more: the cloud is down, or another task has the server.
+  await agent.release()
+  fake.losePower()
+  const again = await openFakeAgent({ ...bench, bootId: "boot-2", resumePausesMs: [] })
+  try {
+    await eventually(
+      "the guest to run again",
+      async () => (await again.agent.handle("vm.inspect", { serverId })).power === "running",
+      { timeoutMs: 3_000 },
+    )
+  } finally {
+    await again.agent.release()
+  }
+})
