@@ -31,8 +31,11 @@ before(async () => {
   here = { tiny: one, driver: one.open() }
   there = { tiny: other, driver: other.open() }
 })
+const started: VmHandle[] = []
 after(async () => {
   for (const { driver, tiny } of [here, there]) {
+    // Of a test that failed.
+    for (const handle of started) await driver.destroy(handle)
     await driver[Symbol.asyncDispose]()
     tiny.dispose()
   }
@@ -77,6 +80,7 @@ async function start(): Promise<{ input: EnsureInput; handle: VmHandle; arriving
   const serverId = newUuid()
   const input = { ...here.tiny.input(serverId, { disks, configDrive: null }), power: "running" as const }
   const handle = await here.driver.ensure(input, null)
+  started.push(handle)
   await says(here, handle, "GUEST is up")
   const arriving: EnsureInput = { ...there.tiny.input(serverId, input.spec), power: "paused" }
   return { input, handle, arriving }
@@ -245,6 +249,7 @@ test("what comes does not take the place of a guest that runs", async () => {
   const serverId = newUuid()
   const input = there.tiny.input(serverId, { disks, configDrive: null })
   const handle = await there.driver.ensure({ ...input, power: "running" }, null)
+  started.push(handle)
   const root = join(runDirectory(there.tiny.vmsDir, serverId).disks, "root.qcow2")
   const disk = statSync(root).ino
   // As of a saga of a restored database, which has not heard that the guest is here since.
