@@ -167,21 +167,6 @@ test("a host that is named is looked at as the scheduler does, unless it is forc
   assert.equal(host, ownHost, "it went to a host that is disabled")
 })
 
-test("a host that is named and on which the guest cannot go on is refused", async () => {
-  const id = await serverThere()
-  await sql`update compute.host set description = jsonb_set(description::jsonb, '{abilities,accelerator}', '"kvm"')
-    where name = ${otherHost}`
-    .execute(c.cloud.database.db)
-    .catch((error: Error) => assert.fail(error.message))
-  await live(id, { host: otherHost })
-  await isOver(id)
-  await eventually("its end", async () => (await c.show(id, asAdmin()))["OS-EXT-STS:task_state"] === null)
-  const host = await hostOf(id)
-  await remove(id)
-  await openOtherHost(c.cloud.cloud.platform)
-  assert.equal(host, ownHost, "a guest of no accelerator went to a host that has another one")
-})
-
 test("a group's rule holds for a host that is named", async () => {
   const body = { server_group: { name: `g-${newUuid()}`, policy: "anti-affinity" } }
   const made = await c.call("POST", "/os-server-groups", body)
@@ -245,20 +230,6 @@ test("force_complete answers 400 for a migration that is not there", async () =>
   await isOver(id)
   await remove(id)
   assert.deepEqual([force.status, cancel.status], [400, 404])
-})
-
-test("before 2.34 what no host takes is said at once", async () => {
-  const id = await serverThere()
-  await closeOtherHost(c.cloud.cloud.platform)
-  const old = await c.act(
-    id,
-    { "os-migrateLive": { host: null, block_migration: true, disk_over_commit: false } },
-    asAdmin("2.1"),
-  )
-  await eventually("its end", async () => (await c.show(id, asAdmin()))["OS-EXT-STS:task_state"] === null)
-  const { status } = await newestMigration(id)
-  await remove(id)
-  assert.deepEqual([old.status, status], [400, "error"])
 })
 
 test("what the leaving could not remove, the reconciler of machines does", async () => {

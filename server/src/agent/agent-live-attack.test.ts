@@ -7,6 +7,7 @@ import { after, test } from "node:test"
 import { eventually } from "../platform/clock/clock.ts"
 import { newUuid } from "../platform/ids/ids.ts"
 import { linkedPair } from "../platform/streams/pair.ts"
+import { agentMachineExists } from "./faults.ts"
 import { exampleSpec } from "./testing/example-spec.ts"
 import { openFakeAgent } from "./testing/fake-agent.ts"
 
@@ -41,5 +42,25 @@ test("a guest that went on where it was starts again with its host", async () =>
     )
   } finally {
     await again.agent.release()
+  }
+})
+
+test("what comes takes the place of no guest that is here", async () => {
+  const bench = { dataDir: join(root, "two"), plugged: new Set<string>() }
+  const serverId = newUuid()
+  const { agent } = await openFakeAgent(bench)
+  try {
+    const spec = exampleSpec(serverId)
+    await agent.handle("vm.ensure", { spec, power: "running", fence: { generation: 1, fence: 1 } })
+    const layout = { machineType: "pc-i440fx-7.2", places: {} }
+    const how = { streamIds: { memory: "x" }, downtimeMs: 1, timeoutMs: 1_000 }
+    // As of a restored database, which has not heard that the guest is here since.
+    await assert.rejects(
+      agent.handle("vm.receive_live", { spec, layout, ...how, fence: { generation: 3, fence: 1 } }),
+      agentMachineExists.is,
+    )
+    assert.equal((await agent.handle("vm.inspect", { serverId })).power, "running")
+  } finally {
+    await agent.release()
   }
 })

@@ -82,6 +82,8 @@ export const liveMigrateSaga = saga<LiveMigrateParams>("compute.server.live_migr
       const { from, to } = s.out.claim
       const fence = fenceOf(s)
       const command = { serverId: server.id, fence, power: powerOf(s.params) }
+      // What an earlier migration has left there, or a server that was elsewhere then.
+      await clear(s, to)
       // Of a try before this one it may be halted.
       await callAgent(s.ctx, from, "vm.stay", command, { signal: s.signal })
       const { streams, ...layout } = await callAgent(
@@ -220,6 +222,20 @@ async function carry(
   s.log.info({ serverId: server.id, from, to, ...figures }, "a guest was sent to another host")
   return { ...figures, isPlugged: arrived.isPlugged ?? false }
 }
+
+/** Below whatever this task sends, and above the one before: what a try of this one has there it takes up itself. */
+async function clear(s: Step, host: string): Promise<void> {
+  const { serverId, generation } = s.params
+  const fence = { generation: generation - 1, fence: beforeTask }
+  try {
+    await callAgent(s.ctx, host, "vm.destroy", { serverId, fence }, { signal: s.signal })
+  } catch (error) {
+    if (error instanceof Fault && isOver.has(error.code)) return
+    throw error
+  }
+}
+
+const beforeTask = 2 ** 31
 
 /**
  * The guest goes on where it was, also when the server's state was reset meanwhile. Where somebody newer has the

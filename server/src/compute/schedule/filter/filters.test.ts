@@ -22,6 +22,17 @@ const query = (...parts: unknown[]) => ({ hints: { query: JSON.stringify(parts) 
 const group = (policy: "affinity" | "anti-affinity", members: [string, number][], maxPerHost = 1) => ({
   group: { policy, members: new Map(members), maxPerHost },
 })
+const own = hostState("h").description
+type Description = NonNullable<typeof own>
+/** The host of the rows, with something changed. */
+function described(change: Partial<Description>): Description {
+  if (own === null) throw new Error("unreachable: it says what it is")
+  return { ...own, abilities: { ...own.abilities, liveMigration: true }, ...change }
+}
+const withAbilities = (change: Partial<Description["abilities"]>) =>
+  described({ abilities: { ...described({}).abilities, ...change } })
+const processor = (change: Partial<Description["cpuInfo"]>) =>
+  described({ cpuInfo: { ...described({}).cpuInfo, ...change } })
 const two = [aggregate({ max_io_ops_per_host: "9", max_instances_per_host: "60" }), aggregate({}, 2)]
 
 const tables: Record<string, Row[]> = {
@@ -88,6 +99,27 @@ const tables: Record<string, Row[]> = {
     [false, {}, query("system", "rm")],
     [false, {}, { hints: { query: "[" } }],
     [false, {}, query("=", "$constructor.name", "Object")],
+  ],
+  LiveMigrationFilter: [
+    [true, { description: null }, {}],
+    [true, { description: described({}) }, { runsOn: described({}) }],
+    [false, { description: null }, { runsOn: described({}) }],
+    [false, { description: withAbilities({ liveMigration: false }) }, { runsOn: described({}) }],
+    [false, { description: described({}) }, { runsOn: withAbilities({ liveMigration: false }) }],
+    [false, { description: withAbilities({ accelerator: "tcg" }) }, { runsOn: described({}) }],
+    [false, { description: described({ hypervisorType: "fake" }) }, { runsOn: described({}) }],
+    [false, { description: described({ hypervisorVersion: 1 }) }, { runsOn: described({}) }],
+    [true, { description: described({ hypervisorVersion: 9_000_000 }) }, { runsOn: described({}) }],
+    [false, { description: processor({ vendor: "AuthenticAMD" }) }, { runsOn: described({}) }],
+    [false, { description: processor({ features: ["sse"] }) }, { runsOn: described({}) }],
+    [true, { description: processor({ features: ["avx", "sse", "more"] }) }, { runsOn: described({}) }],
+    [
+      true,
+      {
+        description: described({ ...processor({ features: [] }), ...withAbilities({ accelerator: "tcg" }) }),
+      },
+      { runsOn: withAbilities({ accelerator: "tcg" }) },
+    ],
   ],
   ComputeCapabilitiesFilter: [
     [true, {}, specs({ "hw:cpu_policy": "dedicated" })],
