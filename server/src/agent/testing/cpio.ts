@@ -1,5 +1,4 @@
 // The "newc" archive that the kernel takes as an initramfs.
-import { gzipSync } from "node:zlib"
 
 export interface CpioEntry {
   path: string
@@ -19,7 +18,7 @@ export function packInitramfs(entries: readonly CpioEntry[]): Buffer {
     parts.push(padded(Buffer.concat([Buffer.from(`070701${fields.map(hex).join("")}`), name])))
     parts.push(padded(Buffer.from(entry.data)))
   }
-  return gzipSync(Buffer.concat(parts), { level: 1 })
+  return Buffer.concat(parts)
 }
 
 function padded(data: Buffer): Buffer {

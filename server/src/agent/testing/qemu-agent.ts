@@ -122,6 +122,15 @@ export async function makeQemuAgent(options: {
 
 let tinyFiles: TinyGuest | undefined
 
+/** Of files that stay as they are. */
+const sums = new Map<string, string>()
+
+function md5Of(path: string): string {
+  const sum = sums.get(path) ?? md5(readFileSync(path))
+  sums.set(path, sum)
+  return sum
+}
+
 function md5(data: Uint8Array): string {
   return createHash("md5").update(data).digest("hex")
 }
@@ -161,8 +170,8 @@ export function tinySpec(serverId: string): VmSpec {
       { name: "swap", source: { kind: "blank", fsLabel: "swap" }, sizeBytes: 16 * mib, ...virtio },
     ],
     vifs: [{ portId: serverId, macAddress: "fa:16:3e:00:00:01", mtu: 1442, networkId: serverId }],
-    kernelImage: { imageId: "kernel", checksum: md5(readFileSync(tinyFiles.kernel)) },
-    ramdiskImage: { imageId: "ramdisk", checksum: md5(readFileSync(tinyFiles.ramdisk)) },
+    kernelImage: { imageId: "kernel", checksum: md5Of(tinyFiles.kernel) },
+    ramdiskImage: { imageId: "ramdisk", checksum: md5Of(tinyFiles.ramdisk) },
     kernelCommandLine: tinyFiles.commandLine,
     configDrive: { "openstack/latest/meta_data.json": Buffer.from('{"name":"vm1"}').toString("base64") },
     properties: {},
