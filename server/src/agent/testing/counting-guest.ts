@@ -28,14 +28,20 @@ export async function startCounting(
   const put = (at: string) => `dd if=/b of=/dev/$1 bs=${blockBytes} seek=${at} conv=sync,fsync`
   const script = [
     "n=0",
-    "while true; do n=$((n+1))",
+    "while [ -e /counts ]; do n=$((n+1))",
     "echo $n > /b",
     put("$n"),
     put(`$((${last}-n))`),
     "done",
   ]
+  await guests.type(guest, "rm -f /w; > /counts")
   for (const line of script) await guests.type(guest, `echo '${line}' >> /w`)
   await guests.tell(guest, name, "sh /w $d 2>/dev/null & echo it counts")
+}
+
+/** Before another volume is counted on. */
+export async function stopCounting(guests: VolumeGuests, guest: Guest, { name }: DiskSpec): Promise<void> {
+  await guests.tell(guest, name, "rm /counts; wait")
 }
 
 /** How far it had counted, at the front and at the end. */

@@ -13,8 +13,9 @@ import { type CpioEntry, packInitramfs } from "./cpio.ts"
 const modules = ["virtio_pci", "virtio_blk", "virtio_net", "button", "evdev", "isofs"]
 const busybox = "/bin/busybox"
 
-// Each program that is started costs some milliseconds under tcg: what the shell can do itself, it does. And a device of PCI
-// takes a quarter of a second: those of the start that nobody looks at, as the balloon, have no driver.
+// Each program that is started costs some milliseconds under tcg: what the shell can do itself, it does. And a device of
+// PCI takes a quarter of a second: those of the start that nobody looks at, as the balloon, have no driver. The columns
+// keep the shell from breaking the lines it shows, of which whoever types looks for the end.
 const init = `#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 mount -t sysfs sys /sys
@@ -45,6 +46,7 @@ for nic in /sys/class/net/*; do has "nic \${nic##*/}" $nic/address; done
 read -r name < /sys/class/dmi/id/product_name
 has "product $name" /sys/class/dmi/id/product_uuid
 echo "GUEST is up"
+export COLUMNS=4000
 while true; do sh -i </dev/ttyS0 >/dev/ttyS0 2>&1; done
 `
 

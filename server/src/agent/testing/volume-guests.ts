@@ -22,6 +22,9 @@ export class VolumeGuests {
   readonly #dataDir: string
   readonly #subject: () => QemuAgent
   readonly #backend: string
+  #shared: Guest | undefined
+  /** Volumes that the shared one has. */
+  readonly #lent = new Set<string>()
 
   constructor(dataDir: string, subject: () => QemuAgent, backend = "file") {
     this.#backend = backend
@@ -50,12 +53,30 @@ export class VolumeGuests {
     return (await this.#agent.handle("volume.inspect", { volumeId, backend: this.#backend })).serverId
   }
 
+  /** One that is up since an earlier test, where a test does not need one of its own. It is never stopped. */
+  async share(...disks: DiskSpec[]): Promise<Guest> {
+    this.#shared ??= await this.boot()
+    for (const disk of disks) await this.plug(this.#shared, disk)
+    return this.#shared
+  }
+
   async boot(disks: DiskSpec[] = [], properties: Record<string, string> = {}): Promise<Guest> {
+    const guest = this.#describe(disks, properties)
+    await this.ensure(guest)
+    return guest
+  }
+
+  /** Its kernel runs, and is not up yet. */
+  async start(disks: DiskSpec[]): Promise<Guest> {
+    const guest = this.#describe(disks)
+    await this.#agent.handle("vm.ensure", { spec: guest.spec, power: "running", fence: guestFence })
+    return guest
+  }
+
+  #describe(disks: DiskSpec[], properties: Record<string, string> = {}): Guest {
     const serverId = newUuid()
     const tiny = tinySpec(serverId)
-    const spec = { ...tiny, disks: [...tiny.disks, ...disks], properties }
-    await this.ensure({ serverId, spec })
-    return { serverId, spec }
+    return { serverId, spec: { ...tiny, disks: [...tiny.disks, ...disks], properties } }
   }
 
   async ensure({ serverId, spec }: Guest): Promise<void> {
@@ -78,19 +99,15 @@ export class VolumeGuests {
   async tell(guest: Guest, volumeId: string, command: string): Promise<string> {
     const mark = `ask${++asked}`
     const serial = volumeId.slice(0, 20)
-    await this.type(guest, `until grep -l ${serial} /sys/block/*/serial; do sleep 1; done`)
-    await this.type(guest, `d=$(grep -l ${serial} /sys/block/*/serial | cut -d/ -f4)`)
-    // In two: the shell breaks what it shows after 80 letters.
-    await this.type(guest, `${command} \\`)
-    await this.type(guest, " > /answer; sync")
-    await this.type(guest, `echo "${mark}=$(cat /answer)="`)
+    const find = `until d=$(grep -l ${serial} /sys/block/*/serial); do sleep 0.2; done; d=\${d%/serial}; d=\${d##*/}`
+    await this.type(guest, `${find}; ${command} > /answer; sync; echo "${mark}=$(cat /answer)="`)
     let log = ""
-    const find = async () => {
+    const answered = async () => {
       log = (await this.log(guest.serverId)).replaceAll("\r", "")
       return new RegExp(`${mark}=([^$]*?)=`).exec(log)
     }
     try {
-      const answer = await eventually(`the answer to ${command}`, find)
+      const answer = await eventually(`the answer to ${command}`, answered)
       return (answer[1] ?? "").trim()
     } catch (error) {
       throw new Error(`${describeError(error)}; the guest said:\n${log.slice(-2_000)}`, { cause: error })
@@ -98,15 +115,36 @@ export class VolumeGuests {
   }
 
   async plug({ serverId }: Guest, disk: DiskSpec): Promise<void> {
+    if (serverId === this.#shared?.serverId) this.#lent.add(disk.name)
     await this.#agent.handle("vm.plug_volume", { serverId, disk, fence: guestFence })
   }
 
   async unplug({ serverId }: Guest, { name: volumeId }: DiskSpec): Promise<void> {
     await this.#agent.handle("vm.unplug_volume", { serverId, volumeId, fence: guestFence })
+    if (serverId === this.#shared?.serverId) this.#lent.delete(volumeId)
+  }
+
+  /** What a test leaves: the shared guest, without its volumes. */
+  async clear(): Promise<void> {
+    const shared = this.#shared
+    if (!shared) return await this.destroyAll()
+    for (const volumeId of this.#lent) {
+      const { serverId } = shared
+      await this.#agent.handle("vm.unplug_volume", { serverId, volumeId, fence: guestFence })
+    }
+    this.#lent.clear()
+    await this.#destroy((serverId) => serverId !== shared.serverId)
   }
 
   async destroyAll(): Promise<void> {
+    this.#shared = undefined
+    this.#lent.clear()
+    await this.#destroy(() => true)
+  }
+
+  async #destroy(isMeant: (serverId: string) => boolean): Promise<void> {
     for (const { serverId } of await this.#agent.handle("vm.list", {})) {
+      if (!isMeant(serverId)) continue
       await this.#agent.handle("vm.destroy", { serverId, fence: { generation: 1_000, fence: 1 } })
     }
   }

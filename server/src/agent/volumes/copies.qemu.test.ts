@@ -26,6 +26,7 @@ import {
   counted,
   makeFullVolume as makeFullIn,
   startCounting as startCountingIn,
+  stopCounting as stopCountingIn,
 } from "../testing/counting-guest.ts"
 import { fileVolume, makeQemuAgent, type QemuAgent, tinySpec } from "../testing/qemu-agent.ts"
 import { testRunAs } from "../testing/tiny-driver.ts"
@@ -77,8 +78,9 @@ before(async () => {
   subject = await makeQemuAgent({ ...common, images, store, qemu: { runAs: testRunAs } })
   await subject.agent.recoverAll()
 })
-afterEach(() => guests.destroyAll())
+afterEach(() => guests.clear())
 after(async () => {
+  await guests.destroyAll()
   await subject.agent.release()
   rmSync(dataDir, { recursive: true })
 })
@@ -114,6 +116,7 @@ async function copy(volumeId: string, sizeBytes: number): Promise<Buffer> {
 const isRoot = process.getuid?.() === 0
 const makeFullVolume = (sizeBytes: number) => makeFullIn(guests, sizeBytes)
 const startCounting = (guest: Guest, disk: DiskSpec) => startCountingIn(guests, guest, disk)
+const stopCounting = (guest: Guest, disk: DiskSpec) => stopCountingIn(guests, guest, disk)
 const countNow = async (disk: DiskSpec) => counted(readFileSync(guests.dataOf(disk.name)), disk)
 
 async function hasCountedPast(disk: DiskSpec, n: number): Promise<void> {
@@ -122,7 +125,7 @@ async function hasCountedPast(disk: DiskSpec, n: number): Promise<void> {
 
 test("a copy of a volume that a guest writes to is of one moment, and the guest goes on", async () => {
   const disk = await makeFullVolume(256 * mib)
-  const guest = await guests.boot([disk])
+  const guest = await guests.share(disk)
   await startCounting(guest, disk)
   let most = 0
   for (const power of ["running", "paused", "running"] as const) {
@@ -145,13 +148,14 @@ test("a copy of a volume that a guest writes to is of one moment, and the guest 
     most = end
   }
   await hasCountedPast(disk, most + 5)
+  await stopCounting(guest, disk)
 })
 
 test("where QEMU reaches no file of the back end, its guest is halted for the copy", {
   skip: !isRoot,
 }, async (t) => {
   const disk = await makeFullVolume(64 * mib)
-  const guest = await guests.boot([disk])
+  const guest = await guests.share(disk)
   await startCounting(guest, disk)
   await hasCountedPast(disk, 5)
   const { root } = agentDirectories(dataDir)
@@ -161,6 +165,7 @@ test("where QEMU reaches no file of the back end, its guest is halted for the co
   const { front, end } = counted(data, disk)
   assert.ok(front - end === 0 || front - end === 1, `${front} in front, ${end} at the end`)
   await hasCountedPast(disk, end + 5)
+  await stopCounting(guest, disk)
 })
 
 test("a copy is sparse as its volume is, with the volume at rest, in a guest, and in a suspended one", async () => {
@@ -186,7 +191,7 @@ test("a copy is sparse as its volume is, with the volume at rest, in a guest, an
 
 test("while a volume is copied its machine can be commanded; what takes the volume away waits", async () => {
   const disk = await makeFullVolume(512 * mib)
-  const guest = await guests.boot([disk])
+  const guest = await guests.share(disk)
   const { serverId } = guest
   let isCopied = false
   const order: string[] = []
@@ -219,7 +224,7 @@ test("while a volume is copied its machine can be commanded; what takes the volu
 test("a machine that ends breaks the copy at any time, and the repeated one is of the volume at rest", async () => {
   const disk = await makeFullVolume(512 * mib)
   for (const hasBegun of [false, true]) {
-    const { serverId } = await guests.boot([disk])
+    const { serverId } = await guests.start([disk])
     const create = copyOf(disk.name, disk.sizeBytes)
     const copying = subject.agent.handle("volume.create", create)
     const outcome = copying.then(
@@ -237,13 +242,13 @@ test("a machine that ends breaks the copy at any time, and the repeated one is o
     await subject.agent.handle("volume.create", create)
     const [made, was] = [create.volumeId, disk.name].map((id) => md5(readFileSync(guests.dataOf(id))))
     assert.equal(made, was)
-    await guests.destroyAll()
+    await guests.clear()
   }
 })
 
 test("a copy that nobody waits for any more ends, and leaves nothing in QEMU or on the disk", async () => {
   const disk = await makeFullVolume(512 * mib)
-  await guests.boot([disk])
+  await guests.share(disk)
   const create = copyOf(disk.name, disk.sizeBytes)
   const giveUp = new AbortController()
   const copying = assert.rejects(subject.agent.handle("volume.create", create, giveUp.signal))
@@ -261,7 +266,7 @@ test("a copy that fills the disk gives the room back, and its guest goes on", {
   const { volumes } = agentDirectories(dataDir)
   await exec("mount", ["--mkdir", "-t", "tmpfs", "-o", "size=96m,mode=0711", "kumoi-full", volumes])
   t.after(async () => {
-    await guests.destroyAll()
+    await guests.clear()
     await exec("umount", [volumes])
   })
   const disk = await makeFullVolume(80 * mib)
@@ -269,12 +274,13 @@ test("a copy that fills the disk gives the room back, and its guest goes on", {
   const isFull = (error: unknown) => error instanceof Fault && error.code === "agent.host.disk_full"
   await assert.rejects(subject.agent.handle("volume.create", create), isFull)
   assert.equal(existsSync(directoryOf(create.volumeId)), false)
-  const guest = await guests.boot([disk])
+  const guest = await guests.share(disk)
   await startCounting(guest, disk)
   await hasCountedPast(disk, 5)
   await assert.rejects(subject.agent.handle("volume.create", create), isFull)
   assert.equal(existsSync(directoryOf(create.volumeId)), false)
   await hasCountedPast(disk, (await countNow(disk)).end + 5)
+  await stopCounting(guest, disk)
 })
 
 test("a volume that is reverted has the other's data, and zeros beyond", async () => {
@@ -284,7 +290,7 @@ test("a volume that is reverted has the other's data, and zeros beyond", async (
   const old = readFileSync(guests.dataOf(kept))
   const extend = { volumeId: disk.name, backend, sizeBytes: 96 * mib, fence }
   await subject.agent.handle("volume.extend", extend)
-  const guest = await guests.boot([disk])
+  const guest = await guests.share(disk)
   await guests.tell(guest, disk.name, "yes new | dd of=/dev/$d bs=1M count=80 conv=fsync 2>/dev/null")
   const revert = { volumeId: disk.name, backend, fromVolumeId: kept, fence }
   await assert.rejects(
@@ -307,7 +313,7 @@ test("a volume that is reverted has the other's data, and zeros beyond", async (
 
 test("a volume becomes an image in each format, at rest and while its guest counts", async () => {
   const disk = await guests.makeVolume(64 * mib)
-  const guest = await guests.boot([disk])
+  const guest = await guests.share(disk)
   await startCounting(guest, disk)
   const upload = async (diskFormat: string, driver: string) => {
     const imageId = newUuid()
@@ -328,7 +334,8 @@ test("a volume becomes an image in each format, at rest and while its guest coun
     const { front, end } = counted(await upload(diskFormat, driver), disk)
     assert.ok(front > 0 && (front - end === 0 || front - end === 1))
   }
-  await guests.destroyAll()
+  await stopCounting(guest, disk)
+  await guests.unplug(guest, disk)
   for (const [diskFormat, driver] of Object.entries({
     ...{ raw: "raw", qcow2: "qcow2", vmdk: "vmdk", vdi: "vdi", vhd: "vpc", vhdx: "vhdx" },
   })) {

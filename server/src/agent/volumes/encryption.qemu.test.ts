@@ -66,8 +66,9 @@ before(async () => {
   tiny = await makeTinyGuest(dataDir)
   await openAgent()
 })
-afterEach(() => guests.destroyAll())
+afterEach(() => guests.clear())
 after(async () => {
+  await guests.destroyAll()
   await subject.agent.release()
   rmSync(dataDir, { recursive: true })
 })
@@ -120,8 +121,7 @@ function mustKeepNoKey(guest: Guest): void {
 
 test("what a guest writes is noise on the disk, and is there after a plug, a start, a suspend and a growth", async () => {
   const disk = await makeEncrypted()
-  const first = await guests.boot()
-  await guests.plug(first, disk)
+  const first = await guests.share(disk)
   assert.equal(await sectorsIn(first, disk), (64 * mib - headerBytes) / sectorBytes)
   const text = await write(first, disk, 100_000, 250_000)
   const onDisk = readFileSync(fileOf(disk))
@@ -161,15 +161,15 @@ test("what a guest writes is noise on the disk, and is there after a plug, a sta
 test("an encrypted volume has an image's data, its copy the same key, and both can be read by others' tools", async () => {
   const source = { kind: "image", imageId: "image", checksum: md5(image), diskFormat: "raw" } as const
   const disk = await makeEncrypted(source)
-  const guest = await guests.boot([disk])
+  const guest = await guests.share(disk)
   await mustRead(guest, disk, image)
   const text = await write(guest, disk, 1, 10_000)
   const copy = await makeEncrypted({ kind: "volume", volumeId: disk.name })
   await write(guest, disk, 20_000, 30_000)
-  const other = await guests.boot([copy])
-  await mustRead(other, copy, text)
+  await guests.plug(guest, copy)
+  await mustRead(guest, copy, text)
   assert.ok(!readFileSync(fileOf(copy)).includes("what an image has in clear"))
-  await guests.destroyAll()
+  for (const each of [disk, copy]) await guests.unplug(guest, each)
   const key = join(dataDir, "key")
   writeFileSync(key, passphrases.get(copy.name) ?? "")
   const secret = JSON.stringify({ "qom-type": "secret", id: "s", file: key })
@@ -185,8 +185,8 @@ test("an encrypted volume has an image's data, its copy the same key, and both c
     encrypted: true,
     fence,
   })
-  const third = await guests.boot([disk])
-  await mustRead(third, disk, image)
+  await guests.plug(guest, disk)
+  await mustRead(guest, disk, image)
 })
 
 test("it moves while its guest is off, and a start without its key fails and says so", async () => {
@@ -218,7 +218,7 @@ test("it moves while its guest is off, and a start without its key fails and say
 
 test("a backup of it has nothing in clear, and is of use where the key is given with it", async () => {
   const disk = await makeEncrypted()
-  const guest = await guests.boot([disk])
+  const guest = await guests.share(disk)
   const text = await write(guest, disk, 100_000, 200_000)
   const dataId = newUuid()
   const how = { backend, dataId, ticket: "t", fence }
@@ -238,13 +238,15 @@ test("a backup of it has nothing in clear, and is of use where the key is given 
   passphrases.set(onto.name, passphrases.get(disk.name) ?? "")
   const from = await makeEncrypted({ kind: "backup", dataId })
   passphrases.set(from.name, passphrases.get(disk.name) ?? "")
-  const second = await guests.boot([onto, from])
-  for (const each of [onto, from]) await mustRead(second, each, text)
+  for (const each of [onto, from]) {
+    await guests.plug(guest, each)
+    await mustRead(guest, each, text)
+  }
 })
 
 test("its data as an image make another one of the same key", async () => {
   const disk = await makeEncrypted()
-  const guest = await guests.boot([disk])
+  const guest = await guests.share(disk)
   const text = await write(guest, disk, 1, 20_000)
   const imageId = newUuid()
   const how = { volumeId: disk.name, backend, imageId, diskFormat: "raw", ticket: "t", fence }
@@ -259,9 +261,9 @@ test("its data as an image make another one of the same key", async () => {
     ...{ name: volumeId, sizeBytes: 96 * mib, bus: "virtio", bootIndex: null },
     source: { kind: "volume", volumeId, backend, encrypted: true },
   }
-  const second = await guests.boot([from])
-  await mustRead(second, from, text)
-  assert.equal(await sectorsIn(second, from), (96 * mib - headerBytes) / sectorBytes)
+  await guests.plug(guest, from)
+  await mustRead(guest, from, text)
+  assert.equal(await sectorsIn(guest, from), (96 * mib - headerBytes) / sectorBytes)
   const raw = { ...source, diskFormat: "raw" }
   const wrong = { volumeId: newUuid(), backend, sizeBytes: 96 * mib, source: raw, fence }
   await assert.rejects(subject.agent.handle("volume.create", wrong), /declared as raw and is luks/)
