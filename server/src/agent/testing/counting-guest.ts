@@ -1,7 +1,7 @@
 // A guest that counts on a volume, so that whoever copies it can be told of which moment the copy is.
 import assert from "node:assert/strict"
 import { randomFillSync } from "node:crypto"
-import { writeFileSync } from "node:fs"
+import { closeSync, openSync, readSync, writeFileSync } from "node:fs"
 import type { DiskSpec } from "../protocol.ts"
 import type { Guest, VolumeGuests } from "./volume-guests.ts"
 
@@ -44,15 +44,39 @@ export async function stopCounting(guests: VolumeGuests, guest: Guest, { name }:
   await guests.tell(guest, name, "rm /counts; wait")
 }
 
+export interface Counted {
+  front: number
+  end: number
+}
+
 /** How far it had counted, at the front and at the end. */
-export function counted(data: Buffer, { sizeBytes }: DiskSpec): { front: number; end: number } {
+export function counted(data: Buffer, disk: DiskSpec): Counted {
+  const textAt = (at: number) => data.toString("latin1", at, at + 8)
+  const told = countedBy(textAt, disk)
+  // And nothing behind that.
+  const { front } = told
+  for (let n = front + 1; n < front + 50; n++) {
+    assert.ok(!textAt(n * blockBytes).startsWith(`${n}\n`), `block ${n} after ${front}`)
+  }
+  return told
+}
+
+/** The same of a file that its guest still writes to, without reading all of it. */
+export function countedIn(path: string, disk: DiskSpec): Counted {
+  const file = openSync(path, "r")
+  const start = Buffer.alloc(8)
+  try {
+    return countedBy((at) => start.toString("latin1", 0, readSync(file, start, 0, 8, at)), disk)
+  } finally {
+    closeSync(file)
+  }
+}
+
+function countedBy(textAt: (at: number) => string, { sizeBytes }: DiskSpec): Counted {
   const last = sizeBytes / blockBytes
-  const has = (block: number, n: number) =>
-    data.toString("latin1", block * blockBytes, block * blockBytes + 8).startsWith(`${n}\n`)
+  const has = (block: number, n: number) => textAt(block * blockBytes).startsWith(`${n}\n`)
   let [front, end] = [0, 0]
   while (has(front + 1, front + 1)) front++
   while (has(last - end - 1, end + 1)) end++
-  // And nothing behind that.
-  for (let n = front + 1; n < front + 50; n++) assert.ok(!has(n, n), `block ${n} after ${front}`)
   return { front, end }
 }

@@ -9,7 +9,7 @@ import { newUuid } from "../../platform/ids/ids.ts"
 import { silentLogger } from "../../platform/log/log.ts"
 import { agentDirectories } from "../machine-store.ts"
 import type { DiskSpec } from "../protocol.ts"
-import { counted, makeFullVolume, startCounting } from "../testing/counting-guest.ts"
+import { counted, countedIn, makeFullVolume, startCounting } from "../testing/counting-guest.ts"
 import { MemoryBackups } from "../testing/memory-backups.ts"
 import { makeQemuAgent, type QemuAgent } from "../testing/qemu-agent.ts"
 import { testRunAs } from "../testing/tiny-driver.ts"
@@ -36,7 +36,7 @@ after(async () => {
   rmSync(dataDir, { recursive: true })
 })
 
-const countNow = (disk: DiskSpec) => counted(readFileSync(guests.dataOf(disk.name)), disk)
+const countNow = (disk: DiskSpec) => countedIn(guests.dataOf(disk.name), disk)
 
 async function hasCountedPast(disk: DiskSpec, n: number): Promise<void> {
   await eventually(`the guest to count past ${n}`, async () => countNow(disk).end > n)

@@ -24,6 +24,7 @@ import { agentDirectories } from "../machine-store.ts"
 import type { DiskSpec, VmSpec } from "../protocol.ts"
 import {
   counted,
+  countedIn,
   makeFullVolume as makeFullIn,
   startCounting as startCountingIn,
   stopCounting as stopCountingIn,
@@ -117,7 +118,7 @@ const isRoot = process.getuid?.() === 0
 const makeFullVolume = (sizeBytes: number) => makeFullIn(guests, sizeBytes)
 const startCounting = (guest: Guest, disk: DiskSpec) => startCountingIn(guests, guest, disk)
 const stopCounting = (guest: Guest, disk: DiskSpec) => stopCountingIn(guests, guest, disk)
-const countNow = async (disk: DiskSpec) => counted(readFileSync(guests.dataOf(disk.name)), disk)
+const countNow = async (disk: DiskSpec) => countedIn(guests.dataOf(disk.name), disk)
 
 async function hasCountedPast(disk: DiskSpec, n: number): Promise<void> {
   await eventually(`the guest to count past ${n}`, async () => (await countNow(disk)).end > n)
