@@ -29,12 +29,13 @@ export interface ContractSubject<H extends Hypervisor = Hypervisor> {
 /** It takes some 100 ms; a busy machine may take its time. */
 export const noticeMs = 60_000
 
-/** One driver and one subject for the whole suite; every machine of a test is destroyed at its end. */
+/** One driver and one subject for the whole suite; a test's own machines are destroyed at its end. */
 export class Bench<H extends Hypervisor> {
   readonly #make: () => Promise<ContractSubject<H>>
   readonly #made = new Set<string>()
   #subject: ContractSubject<H> | undefined
   #driver: H | undefined
+  #shared: { input: EnsureInput; handle: VmHandle; knownBy: H } | undefined
   readonly directory = mkdtempSync(join(tmpdir(), "kumoi-contract-"))
 
   constructor(make: () => Promise<ContractSubject<H>>) {
@@ -57,10 +58,26 @@ export class Bench<H extends Hypervisor> {
   }
 
   async close(): Promise<void> {
+    if (this.#shared) this.#made.add(this.#shared.handle.serverId)
     await this.clear()
     await this.driver[Symbol.asyncDispose]()
     await this.subject.dispose()
     rmSync(this.directory, { recursive: true })
+  }
+
+  /** A machine that is up since an earlier test, for those that leave it as it was. */
+  async shared(): Promise<{ input: EnsureInput; handle: VmHandle }> {
+    const { driver } = this
+    if (!this.#shared) {
+      const input = await this.input("running")
+      this.#made.delete(input.spec.serverId)
+      const handle = await driver.ensure(input, null)
+      this.#shared = { input, handle, knownBy: driver }
+      await this.booted(handle, 1)
+    }
+    if (this.#shared.knownBy !== driver) await driver.recover(this.#shared.handle)
+    this.#shared.knownBy = driver
+    return this.#shared
   }
 
   async clear(): Promise<void> {

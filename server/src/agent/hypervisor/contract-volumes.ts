@@ -151,13 +151,11 @@ export function volumeTests<H extends Hypervisor>(bench: Bench<H>): void {
     const { driver } = bench
     if (!canPlugVolumes(driver)) return t.skip("the driver cannot")
     const { disk, volume } = await newVolume(bench)
-    const input = await bench.input("running")
-    const handle = await driver.ensure(input, null)
-    await bench.booted(handle, 1)
+    const { input, handle } = await bench.shared()
     await driver.plugVolume(handle, disk, volume)
     await driver.ensure(input, handle)
     await isRead(handle, disk)
-    await bench.clear()
+    await driver.unplugVolume(handle, disk.name)
   })
 
   test("a suspended machine keeps its volumes, and may be given another one", async (t) => {

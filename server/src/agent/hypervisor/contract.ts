@@ -124,7 +124,8 @@ function restartTests<H extends Hypervisor>(bench: Bench<H>): void {
   test("machines outlive the driver, and the next one finds each in its state", async () => {
     const running = await bench.driver.ensure(await bench.input("running"), null)
     const paused = await bench.driver.ensure(await bench.input("paused"), null)
-    const off = await bench.driver.ensure(await bench.input("shutdown"), null)
+    const off = await bench.driver.ensure(await bench.input("running"), null)
+    await bench.driver.setPower(off, "shutdown", { graceMs: 0 })
     const driver = await bench.restart()
     assert.equal((await driver.recover(running)).power, "running")
     assert.equal((await driver.recover(paused)).power, "paused")
@@ -201,9 +202,7 @@ function factTests<H extends Hypervisor>(bench: Bench<H>): void {
   })
 
   test("diagnostics name the machine's parts, also when it is off", async () => {
-    const input = await bench.input("running")
-    const handle = await bench.driver.ensure(input, null)
-    await bench.booted(handle, 1)
+    const { input, handle } = await bench.shared()
     const on = await bench.driver.diagnostics(handle)
     assert.equal(on.state, "running")
     assert.equal(on.cpus.length, input.spec.vcpus)
@@ -214,17 +213,16 @@ function factTests<H extends Hypervisor>(bench: Bench<H>): void {
     )
     assert.ok((on.disks[0]?.readRequests ?? 0) > 0)
     assert.equal(on.memoryMaximumMib, input.spec.ramMib)
-    await bench.driver.setPower(handle, "shutdown", { graceMs: 0 })
-    assert.equal((await bench.driver.diagnostics(handle)).state, "shutdown")
+    const off = await bench.driver.ensure(await bench.input("running"), null)
+    await bench.driver.setPower(off, "shutdown", { graceMs: 0 })
+    assert.equal((await bench.driver.diagnostics(off)).state, "shutdown")
     await bench.clear()
   })
 
   test("interfaces come and go while it runs, where the driver can", async (t) => {
     const { driver } = bench
     if (!canHotplugVifs(driver)) return t.skip("the driver cannot")
-    const input = await bench.input("running")
-    const handle = await driver.ensure(input, null)
-    await bench.booted(handle, 1)
+    const { handle } = await bench.shared()
     const vif = { portId: newUuid(), macAddress: "fa:16:3e:00:00:99", mtu: 1400, device: null }
     await driver.plugVif(handle, vif)
     await driver.plugVif(handle, vif)
@@ -233,23 +231,22 @@ function factTests<H extends Hypervisor>(bench: Bench<H>): void {
     await driver.unplugVif(handle, vif.portId)
     await driver.unplugVif(handle, vif.portId)
     assert.ok(!(await macs()).includes(vif.macAddress))
-    await bench.clear()
   })
 
   test("an interrupt reaches the guest of a machine that runs, where the driver can", async (t) => {
     const { driver } = bench
     if (!canReachGuests(driver)) return t.skip("the driver cannot")
-    const handle = await driver.ensure(await bench.input("running"), null)
-    await bench.booted(handle, 1)
+    const { handle } = await bench.shared()
     await driver.injectNmi(handle)
     await eventually("the guest to have it", async () =>
       /NMI received/.test(await driver.consoleLog(handle, null)),
     )
     assert.equal(await bench.power(handle), "running")
-    await driver.setPower(handle, "shutdown", { graceMs: 0 })
+    const off = await driver.ensure(await bench.input("running"), null)
+    await driver.setPower(off, "shutdown", { graceMs: 0 })
     const isOff = isFault("agent.machine.wrong_state")
-    await assert.rejects(driver.injectNmi(handle), isOff)
-    await assert.rejects(driver.setPassword(handle, "root", "secret"), isOff)
+    await assert.rejects(driver.injectNmi(off), isOff)
+    await assert.rejects(driver.setPassword(off, "root", "secret"), isOff)
     await bench.clear()
   })
 

@@ -1,5 +1,5 @@
-// A guest for tests: Debian's cloud kernel and busybox. It reaches its shell in about two seconds under tcg, powers
-// off when the button is pressed, and obeys what is typed on its serial console.
+// A guest for tests: Debian's cloud kernel and busybox. Its shell costs about four seconds of a core under tcg. It
+// powers off when the button is pressed, and obeys what is typed on its serial console.
 import { once } from "node:events"
 import { readFileSync } from "node:fs"
 import { writeFile } from "node:fs/promises"
@@ -13,9 +13,9 @@ import { type CpioEntry, packInitramfs } from "./cpio.ts"
 const modules = ["virtio_pci", "virtio_blk", "virtio_net", "button", "evdev", "isofs"]
 const busybox = "/bin/busybox"
 
-// Each program that is started costs some milliseconds under tcg: what the shell can do itself, it does. And a device of
-// PCI takes a quarter of a second: those of the start that nobody looks at, as the balloon, have no driver. The columns
-// keep the shell from breaking the lines it shows, of which whoever types looks for the end.
+// Each program that is started costs some milliseconds under tcg: what the shell can do itself, it does. And a device
+// of PCI takes a quarter of a second: those of the start that nobody looks at, as the balloon, have no driver. The
+// columns keep the shell from breaking the lines it shows, of which whoever types looks for the end.
 const init = `#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 mount -t sysfs sys /sys

@@ -232,7 +232,8 @@ for (const qemu of ["lives", "is killed, too"] as const)
         mustHold(readFileSync(dataIn(now, volumeId)), written, sum)
       } else {
         mustHold(readFileSync(dataIn(right, volumeId)), least, sum)
-        await guests.ensure(next)
+        // What its guest makes of it is told above, of a volume that has moved.
+        await subject.agent.handle("vm.ensure", { spec: next.spec, power: "running", fence })
       }
     })
   }
