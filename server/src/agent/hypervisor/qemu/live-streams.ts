@@ -69,7 +69,8 @@ export async function letListen(
 
 /** The kernel's word: the process has the socket open that is bound to this path. */
 function isSocketOf(path: string, pid: number): boolean {
-  const inodes = readFileSync("/proc/net/unix", "utf8")
+  // As its network namespace has them: the taps may lie in another one than this process.
+  const inodes = readFileSync(`/proc/${pid}/net/unix`, "utf8")
     .split("\n")
     .map((line) => line.trim().split(/\s+/))
     .filter((fields) => fields[7] === path)
