@@ -17,7 +17,7 @@ import { releaseAllocation, transferAllocation } from "../../placement/index.ts"
 import { allOrFirst } from "../../platform/clock/in-parallel.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { callAgent, undoMachine } from "../agent-call.ts"
-import { serverNotReady } from "../faults.ts"
+import { serverNotReady, serverSuperseded } from "../faults.ts"
 import { selectHost } from "../host/store.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { openLiveStatuses } from "../migration/migration.ts"
@@ -72,12 +72,13 @@ export const liveMigrateSaga = saga<LiveMigrateParams>("compute.server.live_migr
         })
         await setMigrationDestination(tx, server.id, to)
         await setMigrationStatus(tx, server.id, ["preparing"], "running", params.generation)
-        return { from, to, zone }
+        return { from, to, zone, epoch: ctx.epoch.number }
       }),
     undo: ({ params }) => withLog((tx) => giveBackRoom(tx, params.serverId)),
   })
   .step("copy", {
     do: async (s) => {
+      if (isOfThePast(s, s.out.claim)) throw serverSuperseded(s.params.serverId)
       const server = await heldServer(s.ctx, s.params)
       const { from, to } = s.out.claim
       const fence = fenceOf(s)
@@ -97,7 +98,7 @@ export const liveMigrateSaga = saga<LiveMigrateParams>("compute.server.live_migr
     },
     undo: async (s) => {
       const claimed = s.out.claim
-      if (!claimed) return
+      if (!claimed || isOfThePast(s, claimed)) return
       const { serverId } = s.params
       // First: whatever it has on the other host does not run, as nobody has said that it may.
       await stay(s, claimed.from)
@@ -221,6 +222,14 @@ async function carry(
   )
   s.log.info({ serverId: server.id, from, to, ...figures }, "a guest was sent to another host")
   return { ...figures, isPlugged: arrived.isPlugged ?? false }
+}
+
+/**
+ * From a backup that was restored. Where the guest is by now is not known: it may run on the other host, and must not
+ * go on here as well. The reconciler of machines and operators see to what is found.
+ */
+function isOfThePast({ ctx }: Pick<Step, "ctx">, { epoch }: { epoch: number }): boolean {
+  return ctx.epoch.number !== epoch
 }
 
 /** Below whatever this task sends, and above the one before: what a try of this one has there it takes up itself. */
