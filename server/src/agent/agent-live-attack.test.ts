@@ -53,7 +53,7 @@ test("what comes takes the place of no guest that is here", async () => {
     const spec = exampleSpec(serverId)
     await agent.handle("vm.ensure", { spec, power: "running", fence: { generation: 1, fence: 1 } })
     const layout = { machineType: "pc-i440fx-7.2", places: {} }
-    const how = { streamIds: { memory: "x" }, downtimeMs: 1, timeoutMs: 1_000 }
+    const how = { streamIds: { memory: "x" } }
     // As of a restored database, which has not heard that the guest is here since.
     await assert.rejects(
       agent.handle("vm.receive_live", { spec, layout, ...how, fence: { generation: 3, fence: 1 } }),

@@ -283,6 +283,9 @@ const MachineLayout = Type.Object({
 const Share = Type.Object({ totalBytes: Amount, processedBytes: Amount, remainingBytes: Amount })
 const LiveProgress = Type.Object({ memory: Share, disk: Share })
 
+/** The guest stood still for so long where it was; until it goes on where it is now is not in it. */
+const LiveFigures = Type.Object({ downtimeMs: Amount, totalMs: Amount, memoryBytes: Amount })
+
 /** By command; see `AgentCommands`. */
 export const agentAnswers = {
   "vm.ensure": EnsuredState,
@@ -308,7 +311,7 @@ export const agentAnswers = {
   "vm.send_disk": Nothing,
   "vm.receive_disk": Nothing,
   "vm.layout": Type.Object({ ...MachineLayout.properties, streams: list(Name, devicesMost) }),
-  "vm.send_live": Type.Object({ downtimeMs: Amount, totalMs: Amount, memoryBytes: Amount }),
+  "vm.send_live": LiveFigures,
   "vm.receive_live": EnsuredState,
   "vm.stay": VmState,
   "vm.live_progress": Type.Object({ progress: nullable(LiveProgress) }),
@@ -386,6 +389,7 @@ export type EnsuredState = Static<typeof EnsuredState>
 export type Epoch = Static<typeof Epoch>
 export type HostDescription = Static<typeof HostDescription>
 export type IoLimits = Static<typeof IoLimits>
+export type LiveFigures = Static<typeof LiveFigures>
 export type LiveProgress = Static<typeof LiveProgress>
 export type LocalMachine = Static<typeof LocalMachine>
 export type MachineLayout = Static<typeof MachineLayout>

@@ -44,7 +44,7 @@ export class LiveCommands {
       // A host that loses its power meanwhile does not start it again by itself: it may run elsewhere by then.
       await context.machines.put({ ...record, wanted: "shutdown" }, { isIntent: true })
       try {
-        const figures = await hypervisor.sendLive(handle, streams, { ...howOf(args), signal: until })
+        const figures = await hypervisor.sendLive(handle, streams, { ...args, signal: until })
         const state = await hypervisor.inspect(handle)
         await context.machines.put({ ...record, wanted: "shutdown", state })
         return figures
@@ -68,8 +68,7 @@ export class LiveCommands {
       const { input, revert } = await prepareMachine(context, spec, power, tickets)
       await using undo = revert
       await context.machines.put({ ...existing(context, serverId), isArriving: true }, { isIntent: true })
-      const how = { ...howOf(args), signal: until }
-      const handle = await hypervisor.receiveLive({ ...input, power }, layout, streams, how)
+      const handle = await hypervisor.receiveLive({ ...input, power }, layout, streams, until)
       const state = await hypervisor.inspect(handle)
       await context.machines.put({ spec, wanted: power, handle, state, isArriving: true })
       undo.done()
@@ -140,9 +139,4 @@ export class LiveCommands {
     if (!canMigrateLive(hypervisor)) throw agentAbilityMissing(hypervisor.name, "migrate a running machine")
     return hypervisor
   }
-}
-
-function howOf(args: Pick<Args<"vm.send_live">, "downtimeMs" | "mostBytesPerSecond" | "timeoutMs">) {
-  const { downtimeMs, mostBytesPerSecond, timeoutMs } = args
-  return { downtimeMs, timeoutMs, ...(mostBytesPerSecond === undefined ? {} : { mostBytesPerSecond }) }
 }

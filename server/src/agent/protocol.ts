@@ -15,6 +15,7 @@ export {
   type Epoch,
   type HostDescription,
   type IoLimits,
+  type LiveFigures,
   type LiveProgress,
   type LocalMachine,
   type MachineLayout,
@@ -131,7 +132,7 @@ interface AgentArgs {
    * The machine is what comes over such streams, on its own disks; halted when this returns. Whatever lies here of it
    * is made anew. It has no volumes.
    */
-  "vm.receive_live": LiveHow & {
+  "vm.receive_live": {
     spec: VmSpec
     layout: MachineLayout
     streamIds: StreamIds

@@ -3,6 +3,8 @@ import type {
   ConsoleKind,
   DiskSpec,
   HostDescription,
+  LiveFigures,
+  LiveHow,
   LiveProgress,
   MachineLayout,
   PowerState,
@@ -203,24 +205,10 @@ export interface Suspends {
   suspend(handle: VmHandle): Promise<VmState>
 }
 
+export type SendLiveHow = LiveHow & { signal: AbortSignal }
+
 /** By name, as `liveStreams` says. */
 export type LiveStreams = Readonly<Record<string, Duplex>>
-
-export interface LiveHow {
-  /** How long the guest may stand still at the end, as far as that can be foreseen. */
-  downtimeMs: number
-  mostBytesPerSecond?: number
-  /** For the memory to go; that of disks is not bounded. */
-  timeoutMs: number
-  signal: AbortSignal
-}
-
-export interface LiveFigures {
-  /** The guest stood still for so long where it was; until it goes on where it is now is not in it. */
-  downtimeMs: number
-  totalMs: number
-  memoryBytes: number
-}
 
 /**
  * A guest that runs, or is paused, goes to another host with its disks. At the end it is whole in both places and
@@ -231,13 +219,13 @@ export interface MigratesLive {
   /** What it is sent by: names for `sendLive`, and for `receiveLive` of the other host. */
   liveStreams(handle: VmHandle): Promise<string[]>
   /** On a failure it goes on as it was, unless it was halted by then: `endLive` and `setPower` follow. */
-  sendLive(handle: VmHandle, streams: LiveStreams, how: LiveHow): Promise<LiveFigures>
+  sendLive(handle: VmHandle, streams: LiveStreams, how: SendLiveHow): Promise<LiveFigures>
   /** Whatever lies here of the machine is made anew. */
   receiveLive(
     input: EnsureInput,
     layout: MachineLayout,
     streams: LiveStreams,
-    how: LiveHow,
+    signal: AbortSignal,
   ): Promise<VmHandle>
   /** Gives up what `sendLive` has begun, also that of an earlier agent. The guest may be halted then. */
   endLive(handle: VmHandle): Promise<void>

@@ -322,13 +322,11 @@ export interface Migration {
     | "completed"
     | "failed"
   "error-desc"?: string
-  /** Milliseconds; at first as it expects it. */
+  /** Milliseconds, at its end. */
   downtime?: number
-  "expected-downtime"?: number
   "total-time"?: number
   /** Bytes. */
   ram?: { total: number; transferred: number; remaining: number }
-  "cpu-throttle-percentage"?: number
 }
 
 export async function queryMigration(qmp: Qmp): Promise<Migration> {

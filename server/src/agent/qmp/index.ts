@@ -1,4 +1,5 @@
 export * from "./commands.ts"
 export { QmpConnection, type QmpEvent, type QmpOptions } from "./connection.ts"
 export { QmpClosedError, QmpError, QmpProtocolError, QmpTimeoutError } from "./errors.ts"
+export { dropJob, findJob, ignoreQmpError } from "./jobs.ts"
 export { eventuallyInQemu } from "./wait.ts"

@@ -13,7 +13,7 @@ import type { AgentCommands, MachineLayout } from "../../agent/protocol.ts"
 import { relay } from "../../engine/relay.ts"
 import { type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
 import { awaitPlugged, bindServerPorts } from "../../network/index.ts"
-import { releaseAllocation, transferAllocation } from "../../placement/index.ts"
+import { releaseAllocation } from "../../placement/index.ts"
 import { allOrFirst } from "../../platform/clock/in-parallel.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { callAgent, undoMachine } from "../agent-call.ts"
@@ -24,7 +24,7 @@ import { openLiveStatuses } from "../migration/migration.ts"
 import { setMigrationDestination, setMigrationStatus } from "../migration/store.ts"
 import { scheduleServer } from "../schedule/schedule.ts"
 import { migrationConsumerOf } from "./delete.saga.ts"
-import { giveBackRoom } from "./resize.saga.ts"
+import { giveBackRoom, keepRoom } from "./resize.saga.ts"
 import { powerNumberOf, type Server } from "./server.ts"
 import { abandonTask, advanceTask, finishTaskIn, heldServer, isFinished, type TaskParams } from "./task.ts"
 
@@ -62,10 +62,7 @@ export const liveMigrateSaga = saga<LiveMigrateParams>("compute.server.live_migr
         const { host: from } = server
         const before = from === null ? undefined : await selectHost(tx, from)
         if (from === null || !before) throw serverNotReady(server.id)
-        await transferAllocation(tx, {
-          fromConsumerId: server.id,
-          toConsumerId: migrationConsumerOf(server.id),
-        })
+        await keepRoom(tx, server.id)
         const { host: to, zone } = await scheduleServer(ctx, tx, server, {
           ...{ forcedHost: null, requestedHost: params.requestedHost },
           ...{ excludedHosts: [from], runsOn: before.description },
@@ -200,8 +197,9 @@ async function carry(
   // Bound to where it is: packets come there until it goes on elsewhere.
   const spec = await machineSpec(ctx, server, await bindServerPorts(ctx, server, from))
   const { downtimeMs, bytesPerSecondMost, memoryTimeoutMs } = liveMigration
+  const fence = fenceOf(s)
   const how = {
-    ...{ downtimeMs, timeoutMs: memoryTimeoutMs, fence: fenceOf(s) },
+    ...{ downtimeMs, timeoutMs: memoryTimeoutMs, fence },
     ...(bytesPerSecondMost > 0 ? { mostBytesPerSecond: bytesPerSecondMost } : {}),
   }
   // The host is not believed.
@@ -217,7 +215,7 @@ async function carry(
       send: (streamIds, until) =>
         callAgent(ctx, from, "vm.send_live", { serverId: server.id, streamIds, ...how }, within(until)),
       receive: (streamIds, until) =>
-        callAgent(ctx, to, "vm.receive_live", { spec, layout, streamIds, ...how }, within(until)),
+        callAgent(ctx, to, "vm.receive_live", { spec, layout, streamIds, fence }, within(until)),
     },
   )
   s.log.info({ serverId: server.id, from, to, ...figures }, "a guest was sent to another host")

@@ -9,7 +9,6 @@
 import { relay } from "../../engine/relay.ts"
 import { type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
 import { awaitPlugged, bindServerPorts, isNetworkAway } from "../../network/index.ts"
-import { transferAllocation } from "../../placement/index.ts"
 import { callAgent, undoMachine } from "../agent-call.ts"
 import { serverNotReady, serverSuperseded } from "../faults.ts"
 import { zoneOf } from "../host/host.ts"
@@ -18,8 +17,7 @@ import { machineSpec } from "../metadata/machine-spec.ts"
 import { setMigrationDestination, setMigrationStatus } from "../migration/store.ts"
 import { scheduleServer } from "../schedule/schedule.ts"
 import { bringVolumes, checkVolumesReach, hasSettledVolumes, takeVolumes } from "./bring-volumes.ts"
-import { migrationConsumerOf } from "./delete.saga.ts"
-import { giveBackOldSize, type ResizeParams, restart, revertEnd } from "./resize.saga.ts"
+import { giveBackOldSize, keepRoom, type ResizeParams, restart, revertEnd } from "./resize.saga.ts"
 import { powerNumberOf, type Server } from "./server.ts"
 import { abandonTask, advanceTask, finishTaskIn, heldServer, isFinished, type TaskParams } from "./task.ts"
 import { diskDevicesOf } from "./vm-spec.ts"
@@ -42,10 +40,7 @@ export const migrateServerSaga = saga<MigrateParams>("compute.server.migrate", 1
         const server = await heldServer({ db: tx }, params)
         const { host: from } = server
         if (from === null || !(await hasSettledVolumes(tx, server))) throw serverNotReady(server.id)
-        await transferAllocation(tx, {
-          fromConsumerId: server.id,
-          toConsumerId: migrationConsumerOf(server.id),
-        })
+        await keepRoom(tx, server.id)
         const { flavor, oldFlavor, forcedHost } = params
         const { host: to, zone } = await scheduleServer(ctx, tx, server, {
           ...{ flavor, forcedHost: null, requestedHost: forcedHost, excludedHosts: [from] },

@@ -44,10 +44,7 @@ export const resizeServerSaga = saga<ResizeParams>("compute.server.resize", 1)
     do: ({ params }) =>
       withLog(async (tx) => {
         const server = await heldServer({ db: tx }, params)
-        await transferAllocation(tx, {
-          fromConsumerId: server.id,
-          toConsumerId: migrationConsumerOf(server.id),
-        })
+        await keepRoom(tx, server.id)
         await claimOnHost(tx, server, params.flavor)
         await advanceTask(tx, params, {
           flavor: params.flavor,
@@ -120,6 +117,11 @@ async function claimOnHost(tx: Tx, server: Server, flavor: FlavorSnapshot): Prom
     if (noCapacity.is(error)) throw noValidHost(`There are not enough hosts available. ${error.message}`)
     throw error
   }
+}
+
+/** What it has stays its own, under the migration; what it gets is claimed after that. Not repeatable. */
+export async function keepRoom(tx: Tx, serverId: string): Promise<void> {
+  await transferAllocation(tx, { fromConsumerId: serverId, toConsumerId: migrationConsumerOf(serverId) })
 }
 
 /** Repeatable: once the old room is back under the server, nothing is left to move. */

@@ -4,8 +4,8 @@ import type { Duplex } from "node:stream"
 import { text } from "node:stream/consumers"
 import type { Clock } from "../../../platform/clock/clock.ts"
 import { agentLiveBroken, agentMachineStateWrong } from "../../faults.ts"
-import type { LiveProgress, MachineLayout } from "../../protocol.ts"
-import type { LiveFigures, LiveHow, LiveStreams, VmHandle } from "../hypervisor.ts"
+import type { LiveFigures, LiveProgress, MachineLayout } from "../../protocol.ts"
+import type { LiveStreams, SendLiveHow, VmHandle } from "../hypervisor.ts"
 import { type FakeMachine, isOn } from "./fake-machine.ts"
 
 type Guest = Pick<FakeMachine, "console" | "bootedAt">
@@ -46,7 +46,7 @@ export class FakeLive {
     return [memoryStream, ...(hasConfigDrive ? ["config-drive"] : []), ...own.map(({ name }) => name)]
   }
 
-  async send(handle: VmHandle, streams: LiveStreams, { signal }: LiveHow): Promise<LiveFigures> {
+  async send(handle: VmHandle, streams: LiveStreams, { signal }: SendLiveHow): Promise<LiveFigures> {
     const { clock, begin, turn, copyMs } = this.#deps
     await begin("sendLive", handle)
     const machine = this.#running(handle)

@@ -28,7 +28,6 @@ import type {
   HotplugsVifs,
   Hypervisor,
   HypervisorDescription,
-  LiveHow,
   LiveStreams,
   LocalImage,
   LocalVolume,
@@ -41,6 +40,7 @@ import type {
   ReceivesDisks,
   RunningCopy,
   RunningMirror,
+  SendLiveHow,
   Suspends,
   TakesSnapshots,
   VmEvent,
@@ -378,7 +378,8 @@ export class FakeHypervisor
 
   layoutOf = (handle: VmHandle) => this.#live.layoutOf(handle)
   liveStreams = (handle: VmHandle) => this.#live.streamsOf(handle)
-  sendLive = (handle: VmHandle, streams: LiveStreams, how: LiveHow) => this.#live.send(handle, streams, how)
+  sendLive = (handle: VmHandle, streams: LiveStreams, how: SendLiveHow) =>
+    this.#live.send(handle, streams, how)
   endLive = (handle: VmHandle) => this.#step("endLive", handle.serverId)
   liveProgress = (handle: VmHandle) => this.#live.progress(handle)
   hurryLive = (handle: VmHandle) => this.#live.hurry(handle)

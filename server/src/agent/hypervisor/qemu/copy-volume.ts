@@ -8,13 +8,11 @@ import { eventually } from "../../../platform/clock/clock.ts"
 import { agentVolumeCopyBroken } from "../../faults.ts"
 import {
   type Backup,
-  cancelJob,
-  dismissJob,
-  eventuallyInQemu,
+  dropJob,
+  findJob,
   type Job,
   QmpClosedError,
   type QmpConnection,
-  QmpError,
   queryBlockNodes,
   queryJobs,
   startBackups,
@@ -33,7 +31,7 @@ interface CopyNames {
 }
 
 const copyTimeoutMs = 6 * 3_600_000
-const cancelTimeoutMs = 60_000
+const _cancelTimeoutMs = 60_000
 const endTimeoutMs = 10_000
 const pollMs = 50
 const jobPrefix = "copy-"
@@ -113,7 +111,7 @@ async function forget(qmp: QmpConnection, copies: readonly WantedCopy[]): Promis
 export async function endCopies(machine: QemuMachine): Promise<void> {
   if (!machine.isAlive) return
   const qmp = await machine.qmp("end copies of volumes of")
-  for (const { id } of await queryJobs(qmp)) if (id.startsWith(jobPrefix)) await endJob(qmp, id)
+  for (const { id } of await queryJobs(qmp)) if (id.startsWith(jobPrefix)) await dropJob(qmp, id)
   for (const { "node-name": node } of await queryBlockNodes(qmp)) {
     if (node.startsWith(nodePrefix)) await closeNode(qmp, node)
   }
@@ -140,7 +138,7 @@ async function endOf(
 
 async function endedJob(machine: QemuMachine, id: string): Promise<Job | "ended" | false> {
   if (!machine.isAlive) return "ended"
-  const job = await jobOf(await machine.qmp("copy a volume of"), id)
+  const job = await findJob(await machine.qmp("copy a volume of"), id)
   if (!job) return "ended"
   return job.status === "concluded" && job
 }
@@ -156,33 +154,8 @@ async function dropOfLiving(machine: QemuMachine, names: CopyNames): Promise<voi
 
 /** QEMU has written and closed the target when this returns. */
 async function drop(qmp: QmpConnection, { job, node }: CopyNames): Promise<void> {
-  await endJob(qmp, job)
+  await dropJob(qmp, job)
   await closeNode(qmp, node)
-}
-
-async function endJob(qmp: QmpConnection, id: string): Promise<void> {
-  const isOver = async () => {
-    const job = await jobOf(qmp, id)
-    return !job || job.status === "concluded"
-  }
-  if (!(await isOver())) {
-    await ignoreQmpError(cancelJob(qmp, id))
-    await eventuallyInQemu("a copy to end", isOver, { timeoutMs: cancelTimeoutMs, intervalMs: pollMs })
-  }
-  if (await jobOf(qmp, id)) await ignoreQmpError(dismissJob(qmp, id))
-}
-
-async function jobOf(qmp: QmpConnection, id: string): Promise<Job | undefined> {
-  return (await queryJobs(qmp)).find((job) => job.id === id)
-}
-
-/** It has ended meanwhile. */
-async function ignoreQmpError(command: Promise<void>): Promise<void> {
-  try {
-    await command
-  } catch (error) {
-    if (!(error instanceof QmpError)) throw error
-  }
 }
 
 /** Stopping the guest also writes back what QEMU holds of the volumes, so the files are whole. */

@@ -10,6 +10,7 @@ import {
   deleteNetdev,
   deleteObject,
   eventuallyInQemu,
+  ignoreQmpError,
   QmpClosedError,
   type QmpConnection,
   QmpError,
@@ -182,13 +183,4 @@ export async function closeNode(qmp: QmpConnection, node: string): Promise<void>
 async function hasDevice(qmp: QmpConnection, id: string): Promise<boolean> {
   const devices = (await qmp.execute("qom-list", { path: "/machine/peripheral" })) as { name: string }[]
   return devices.some((device) => device.name === id)
-}
-
-/** The thing is gone already, or a request for it is under way: both are what we want. */
-async function ignoreQmpError(command: Promise<void>): Promise<void> {
-  try {
-    await command
-  } catch (error) {
-    if (!(error instanceof QmpError)) throw error
-  }
 }

@@ -3,33 +3,23 @@ import assert from "node:assert/strict"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { chmodSync, mkdirSync } from "node:fs"
-import { type AddressInfo, connect, createServer, type Socket } from "node:net"
+import { createServer } from "node:net"
 import { join } from "node:path"
-import type { Duplex } from "node:stream"
 import { after, before, test } from "node:test"
-import { eventually } from "../../../platform/clock/clock.ts"
 import { newUuid } from "../../../platform/ids/ids.ts"
 import type { DiskSpec } from "../../protocol.ts"
-import { makeTinyDriver, type TinyDriver, testRunAs } from "../../testing/tiny-driver.ts"
-import { typeOnSerial } from "../../testing/tiny-guest.ts"
-import type { EnsureInput, LiveHow, LiveStreams, VmHandle } from "../hypervisor.ts"
-import type { QemuHypervisor } from "./qemu.ts"
+import { howOf, logOf, makeSide, never, pairs, type Side, says, typeIn } from "../../testing/live-sides.ts"
+import { testRunAs } from "../../testing/tiny-driver.ts"
+import type { EnsureInput, VmHandle } from "../hypervisor.ts"
 import { runDirectory } from "./run-directory.ts"
 
 const mib = 1024 ** 2
-
-interface Side {
-  tiny: TinyDriver
-  driver: QemuHypervisor
-}
 
 let here: Side
 let there: Side
 
 before(async () => {
-  const [one, other] = await Promise.all([makeTinyDriver(), makeTinyDriver()])
-  here = { tiny: one, driver: one.open() }
-  there = { tiny: other, driver: other.open() }
+  ;[here, there] = await Promise.all([makeSide(), makeSide()])
 })
 const started: VmHandle[] = []
 after(async () => {
@@ -49,32 +39,6 @@ const disks: DiskSpec[] = [
   },
 ]
 const layout = { machineType: "pc-i440fx-7.2", places: {} }
-
-const logOf = ({ driver }: Side, handle: VmHandle) => driver.consoleLog(handle, null)
-const says = (side: Side, handle: VmHandle, words: string) =>
-  eventually(words, async () => (await logOf(side, handle)).includes(words), { timeoutMs: 120_000 })
-const type = ({ tiny }: Side, { serverId }: VmHandle, line: string) =>
-  typeOnSerial(runDirectory(tiny.vmsDir, serverId).serialSocket, line)
-
-async function pairs(names: readonly string[]): Promise<[LiveStreams, LiveStreams]> {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const { port } = server.address() as AddressInfo
-  const sides: [Record<string, Duplex>, Record<string, Duplex>] = [{}, {}]
-  for (const name of names) {
-    const accepted = once(server, "connection")
-    sides[0][name] = connect(port, "127.0.0.1")
-    sides[1][name] = (await accepted)[0] as Socket
-    for (const side of sides) side[name]?.on("error", () => {})
-  }
-  server.close()
-  return sides
-}
-
-const howOf = (change: Partial<LiveHow> = {}): LiveHow => ({
-  ...{ downtimeMs: 300, timeoutMs: 300_000, signal: new AbortController().signal },
-  ...change,
-})
 
 async function start(): Promise<{ input: EnsureInput; handle: VmHandle; arriving: EnsureInput }> {
   const serverId = newUuid()
@@ -97,7 +61,7 @@ const pause = (ms: number) => new Promise((done) => setTimeout(done, ms))
 
 test("a guest runs on while the other side gets ready to take it", async () => {
   const { handle } = await start()
-  await type(here, handle, "i=0; while true; do i=$((i+1)); echo count-$i; sleep 0.2; done &")
+  await typeIn(here, handle, "i=0; while true; do i=$((i+1)); echo count-$i; sleep 0.2; done &")
   await says(here, handle, "count-3")
   const [out, incoming] = await pairs(["memory", "root"])
   const sending = assert.rejects(here.driver.sendLive(handle, out, howOf()))
@@ -116,7 +80,7 @@ test("the time of the memory does not begin before the disks are copied", async 
   const { handle, arriving } = await start()
   const [out, incoming] = await pairs(["memory", "root"])
   const how = howOf({ timeoutMs: 4_000 })
-  const receiving = there.driver.receiveLive(arriving, layout, incoming, how)
+  const receiving = there.driver.receiveLive(arriving, layout, incoming, never())
   receiving.catch(() => {})
   // The disks take longer than that.
   await pause(8_000)
@@ -135,7 +99,7 @@ test("a guest that is paused goes, and one that comes back from there can all th
   const [out, incoming] = await pairs(["memory", "root"])
   await Promise.all([
     here.driver.sendLive(handle, out, howOf()),
-    there.driver.receiveLive(arriving, await here.driver.layoutOf(handle), incoming, howOf()),
+    there.driver.receiveLive(arriving, await here.driver.layoutOf(handle), incoming, never()),
   ])
   // The answer of the other side got lost.
   await there.driver.destroy(handle)
@@ -146,12 +110,12 @@ test("a guest that is paused goes, and one that comes back from there can all th
   await here.driver.setPower(handle, "running", { graceMs: 0 })
   const vif = { portId: newUuid(), macAddress: "fa:16:3e:00:00:09", mtu: 1400, device: null }
   await here.driver.plugVif(handle, vif)
-  await type(here, handle, "echo x | dd of=/dev/vda conv=fsync && echo wrote-$((40+2))")
+  await typeIn(here, handle, "echo x | dd of=/dev/vda conv=fsync && echo wrote-$((40+2))")
   await says(here, handle, "wrote-42")
   assert.ok((await here.driver.snapshot(handle, "root", copy)).sizeBytes > 0)
   await here.driver.suspend(handle)
   await here.driver.ensure({ ...input, vifs: [vif], power: "running" }, handle)
-  await type(here, handle, "echo again-$((40+2))")
+  await typeIn(here, handle, "echo again-$((40+2))")
   await says(here, handle, "again-42")
   await here.driver.destroy(handle)
 })
@@ -175,7 +139,7 @@ test("the disks of a guest that comes are nobody else's on its host", { skip }, 
     power: "paused",
   }
   const [out, incoming] = await pairs(["memory", "root"])
-  const receiving = assert.rejects(there.driver.receiveLive(arriving, layout, incoming, howOf()))
+  const receiving = assert.rejects(there.driver.receiveLive(arriving, layout, incoming, never()))
   const { live } = runDirectory(there.tiny.vmsDir, serverId)
   const script = `
     const net = require("node:net")
@@ -234,12 +198,7 @@ test("what another host sends is brought to no socket that is root's alone", { s
     await pause(500)
     const [out, incoming] = await pairs(["memory", "root"])
     out.root?.write("words of the other host")
-    const receiving = there.driver.receiveLive(
-      arriving,
-      layout,
-      incoming,
-      howOf({ signal: AbortSignal.timeout(1_500) }),
-    )
+    const receiving = there.driver.receiveLive(arriving, layout, incoming, AbortSignal.timeout(1_500))
     await receiving.catch(() => {})
     for (const stream of [...Object.values(out), ...Object.values(incoming)]) stream.destroy()
     other.kill("SIGKILL")

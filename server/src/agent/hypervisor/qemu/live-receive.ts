@@ -8,7 +8,7 @@ import type { DiskSpec, MachineLayout } from "../../protocol.ts"
 import { exportBlock, receiveMigration, startNbdServer, stopNbdServer } from "../../qmp/index.ts"
 import { writeStateFile } from "../../state-file.ts"
 import { receiveFile } from "../../travelling-image.ts"
-import type { EnsureInput, LiveHow, LiveStreams } from "../hypervisor.ts"
+import type { EnsureInput, LiveStreams } from "../hypervisor.ts"
 import { diskFiles, ensureDisks } from "./disks.ts"
 import {
   configStream,
@@ -19,6 +19,7 @@ import {
   memoryStream,
   openSocket,
   removeLiveDirectory,
+  streamOf,
   untilReadable,
 } from "./live-streams.ts"
 import type { QemuMachine } from "./machine.ts"
@@ -36,9 +37,9 @@ export async function receiveLive(
   {
     layout,
     streams,
-    how,
+    signal,
     start,
-  }: { layout: MachineLayout; streams: LiveStreams; how: LiveHow; start: StartHow },
+  }: { layout: MachineLayout; streams: LiveStreams; signal: AbortSignal; start: StartHow },
 ): Promise<void> {
   const { directory, serverId } = machine
   // One that came before did not arrive.
@@ -55,7 +56,7 @@ export async function receiveLive(
     await rm(directory.configDrive, { force: true })
     await receiveFile(config, directory.configDrive, {
       ...{ broken: (why) => agentLiveBroken(serverId, why), mostBytes: configMostBytes },
-      ...{ idleMs: configIdleMs, signal: how.signal },
+      ...{ idleMs: configIdleMs, signal },
     })
   }
   await writeStateFile(directory.spec, input)
@@ -73,14 +74,14 @@ export async function receiveLive(
       for (const { names } of disks) await exportBlock(qmp, names.node)
       // As many as it takes: when all are there, nobody else is.
       const opened: [Duplex, Duplex][] = []
-      for (const { disk } of disks) opened.push([await openSocket(nbd), need(streams, disk.name)])
-      for (const [socket] of opened) await untilReadable(socket, how.signal)
+      for (const { disk } of disks) opened.push([await openSocket(nbd), streamOf(streams, disk.name)])
+      for (const [socket] of opened) await untilReadable(socket, signal)
       for (const [socket, stream] of opened) joinStreams(socket, stream)
     }
     const listen = () => receiveMigration(qmp, `unix:${memory}`)
     await letListen(directory.live, { path: memory, pid, owner }, listen)
-    joinStreams(await openSocket(memory), need(streams, memoryStream))
-    await machine.arrive({ timeoutMs: Number.MAX_SAFE_INTEGER, signal: how.signal })
+    joinStreams(await openSocket(memory), streamOf(streams, memoryStream))
+    await machine.arrive({ timeoutMs: Number.MAX_SAFE_INTEGER, signal })
     if (disks.length > 0) await stopNbdServer(qmp)
   } catch (error) {
     await machine.end("it did not arrive")
@@ -88,12 +89,6 @@ export async function receiveLive(
   } finally {
     await removeLiveDirectory(directory.live)
   }
-}
-
-function need(streams: LiveStreams, name: string) {
-  const stream = streams[name]
-  if (!stream) throw new Error(`there is no stream for ${name}`)
-  return stream
 }
 
 function blank(disk: DiskSpec): DiskSpec {

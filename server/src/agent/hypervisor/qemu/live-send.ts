@@ -5,7 +5,7 @@
 import type { Duplex } from "node:stream"
 import { eventually } from "../../../platform/clock/clock.ts"
 import { agentLiveBroken, agentMachineStateWrong } from "../../faults.ts"
-import type { LiveProgress, MachineLayout } from "../../protocol.ts"
+import type { LiveFigures, LiveProgress, MachineLayout } from "../../protocol.ts"
 import {
   addBlockdev,
   cancelBlockJob,
@@ -13,10 +13,12 @@ import {
   continueMigration,
   deleteBlockdev,
   dismissJob,
+  dropJob,
   eventuallyInQemu,
+  findJob,
+  ignoreQmpError,
   type Migration,
   type QmpConnection,
-  QmpError,
   queryBlockJobs,
   queryBlockNodes,
   queryJobs,
@@ -30,7 +32,7 @@ import {
 } from "../../qmp/index.ts"
 import { writeStateFile } from "../../state-file.ts"
 import { sendFile } from "../../travelling-image.ts"
-import type { EnsureInput, LiveFigures, LiveHow, LiveStreams } from "../hypervisor.ts"
+import type { EnsureInput, LiveStreams, SendLiveHow } from "../hypervisor.ts"
 import { type DiskFile, diskFiles } from "./disks.ts"
 import {
   configStream,
@@ -40,6 +42,7 @@ import {
   memoryStream,
   offerStream,
   removeLiveDirectory,
+  streamOf,
   type User,
   untilReadable,
 } from "./live-streams.ts"
@@ -64,7 +67,7 @@ export async function layoutOf(machine: QemuMachine): Promise<MachineLayout> {
 export async function sendLive(
   machine: QemuMachine,
   input: EnsureInput,
-  { streams, how, runAs }: { streams: LiveStreams; how: LiveHow; runAs: User },
+  { streams, how, runAs }: { streams: LiveStreams; how: SendLiveHow; runAs: User },
 ): Promise<LiveFigures> {
   const { directory } = machine
   await machine.refresh()
@@ -115,12 +118,6 @@ export async function sendLive(
   }
 }
 
-function streamOf(streams: LiveStreams, name: string): Duplex {
-  const stream = streams[name]
-  if (!stream) throw new Error(`there is no stream for ${name}`)
-  return stream
-}
-
 /** Of an overlay what is in it alone: the image below it is there. */
 async function mirror(qmp: QmpConnection, { names, backing }: DiskFile, path: string): Promise<void> {
   const target = `${prefix}${names.node}`
@@ -165,7 +162,7 @@ async function endMirrorOf(qmp: QmpConnection, { names }: DiskFile): Promise<voi
 }
 
 async function endedJob(qmp: QmpConnection, id: string) {
-  const job = (await queryJobs(qmp)).find((one) => one.id === id)
+  const job = await findJob(qmp, id)
   return job?.status === "concluded" && job
 }
 
@@ -217,28 +214,9 @@ export async function endLive(machine: QemuMachine): Promise<void> {
 
 /** Also those of an agent that was killed. */
 async function dropMirrors(qmp: QmpConnection): Promise<void> {
-  const mine = async () => (await queryJobs(qmp)).filter(({ id }) => id.startsWith(prefix))
-  for (const { id } of await mine()) {
-    await ignoreQmpError(cancelBlockJob(qmp, id, true))
-    await eventuallyInQemu(
-      "a mirror to end",
-      async () => !(await mine()).some((job) => job.id === id && job.status !== "concluded"),
-      {
-        ...{ timeoutMs: cancelTimeoutMs, intervalMs: pollMs },
-      },
-    )
-    await ignoreQmpError(dismissJob(qmp, id))
-  }
+  for (const { id } of await queryJobs(qmp)) if (id.startsWith(prefix)) await dropJob(qmp, id)
   for (const { "node-name": node } of await queryBlockNodes(qmp)) {
     if (node.startsWith(prefix)) await ignoreQmpError(deleteBlockdev(qmp, node))
-  }
-}
-
-async function ignoreQmpError(command: Promise<void>): Promise<void> {
-  try {
-    await command
-  } catch (error) {
-    if (!(error instanceof QmpError)) throw error
   }
 }
 

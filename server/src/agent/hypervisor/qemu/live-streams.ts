@@ -1,14 +1,15 @@
 // Streams that a guest travels by while it runs. QEMU gets none of them: it is shown sockets in a directory of its own,
 // which is there only while a guest is on its way.
-import { chmodSync, chownSync, lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs"
+import { chmodSync, chownSync, lstatSync, readFileSync } from "node:fs"
 import { mkdir, rm } from "node:fs/promises"
 import { createServer, type Server, Socket } from "node:net"
 import { join } from "node:path"
 import type { Duplex } from "node:stream"
 import { eventually } from "../../../platform/clock/clock.ts"
 import { joinStreams } from "../../../platform/streams/join.ts"
-import type { EnsureInput } from "../hypervisor.ts"
+import type { EnsureInput, LiveStreams } from "../hypervisor.ts"
 import { type DiskFile, diskFiles } from "./disks.ts"
+import { linkOf, namesIn } from "./reach.ts"
 import type { RunDirectory } from "./run-directory.ts"
 
 export type User = { uid: number; gid: number } | null
@@ -77,16 +78,7 @@ function isSocketOf(path: string, pid: number): boolean {
     .map((fields) => `socket:[${fields[6]}]`)
   if (inodes.length !== 1) return false
   const open = `/proc/${pid}/fd`
-  return readdirSync(open).some((name) => linkOf(`${open}/${name}`) === inodes[0])
-}
-
-function linkOf(path: string): string | null {
-  try {
-    return readlinkSync(path)
-  } catch {
-    // It was closed meanwhile.
-    return null
-  }
+  return namesIn(open).some((name) => linkOf(`${open}/${name}`) === inodes[0])
 }
 
 /** Until the other side has said something: QEMU, which waits in its main loop for it, must not be kept waiting. */
@@ -138,3 +130,9 @@ export async function openSocket(path: string): Promise<Socket> {
 }
 
 export const liveSocket = (directory: string, name: string) => join(directory, `${name}.sock`)
+
+export function streamOf(streams: LiveStreams, name: string): Duplex {
+  const stream = streams[name]
+  if (!stream) throw new Error(`there is no stream for ${name}`)
+  return stream
+}

@@ -1,32 +1,19 @@
 // A guest that runs goes to another host: two drivers, each with a directory of its own, and streams between them.
 import assert from "node:assert/strict"
-import { once } from "node:events"
-import { type AddressInfo, connect, createServer, type Socket } from "node:net"
-import type { Duplex } from "node:stream"
 import { after, before, test } from "node:test"
 import { eventually } from "../../../platform/clock/clock.ts"
 import { newUuid } from "../../../platform/ids/ids.ts"
 import type { DiskSpec } from "../../protocol.ts"
-import { makeTinyDriver, type TinyDriver } from "../../testing/tiny-driver.ts"
-import { typeOnSerial } from "../../testing/tiny-guest.ts"
-import type { EnsureInput, LiveHow, LiveStreams, PluggedVif, VmHandle } from "../hypervisor.ts"
-import type { QemuHypervisor } from "./qemu.ts"
-import { runDirectory } from "./run-directory.ts"
+import { howOf, logOf, makeSide, never, pairs, type Side, says, typeIn } from "../../testing/live-sides.ts"
+import type { EnsureInput, PluggedVif, VmHandle } from "../hypervisor.ts"
 
 const mib = 1024 ** 2
-
-interface Side {
-  tiny: TinyDriver
-  driver: QemuHypervisor
-}
 
 let here: Side
 let there: Side
 
 before(async () => {
-  const [one, other] = await Promise.all([makeTinyDriver(), makeTinyDriver()])
-  here = { tiny: one, driver: one.open() }
-  there = { tiny: other, driver: other.open() }
+  ;[here, there] = await Promise.all([makeSide(), makeSide()])
 })
 after(async () => {
   for (const { driver, tiny } of [here, there]) {
@@ -54,33 +41,6 @@ const vif = (n: number): PluggedVif => ({
   ...{ portId: newUuid(), macAddress: `fa:16:3e:00:00:0${n}`, mtu: 1400, device: null },
 })
 
-const logOf = ({ driver }: Side, handle: VmHandle) => driver.consoleLog(handle, null)
-const says = (side: Side, handle: VmHandle, words: string) =>
-  eventually(words, async () => (await logOf(side, handle)).includes(words), { timeoutMs: 120_000 })
-const type = ({ tiny }: Side, { serverId }: VmHandle, line: string) =>
-  typeOnSerial(runDirectory(tiny.vmsDir, serverId).serialSocket, line)
-
-async function pairs(names: readonly string[]): Promise<[LiveStreams, LiveStreams]> {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const { port } = server.address() as AddressInfo
-  const sides: [Record<string, Duplex>, Record<string, Duplex>] = [{}, {}]
-  for (const name of names) {
-    const accepted = once(server, "connection")
-    sides[0][name] = connect(port, "127.0.0.1")
-    sides[1][name] = (await accepted)[0] as Socket
-    for (const side of sides) side[name]?.on("error", () => {})
-  }
-  server.close()
-  return sides
-}
-
-const howOf = (signal = new AbortController().signal): LiveHow => ({
-  downtimeMs: 300,
-  timeoutMs: 300_000,
-  signal,
-})
-
 async function start(vifs: PluggedVif[]): Promise<{ input: EnsureInput; handle: VmHandle }> {
   const serverId = newUuid()
   const change = { disks, configDrive }
@@ -95,19 +55,19 @@ test("a guest that runs goes on elsewhere: what it computes, its disks, and wher
   const { input, handle } = await start([first, second])
   await here.driver.plugVif(handle, third)
   await here.driver.unplugVif(handle, first.portId)
-  await type(
+  await typeIn(
     here,
     handle,
     "secret=$((6*7)); echo kept-on-root | dd of=/dev/vda bs=512 seek=9000 conv=sync,fsync",
   )
-  await type(
+  await typeIn(
     here,
     handle,
     "echo kept-on-data | dd of=/dev/vdb bs=512 seek=100 conv=sync,fsync; echo written-$secret",
   )
   await says(here, handle, "written-42")
   // It goes on writing, whatever happens to it.
-  await type(
+  await typeIn(
     here,
     handle,
     "i=0; while true; do i=$((i+1)); echo n$i | dd of=/dev/vda bs=512 seek=8000 conv=sync,fsync 2>/dev/null; echo count-$i; sleep 0.2; done &",
@@ -123,7 +83,7 @@ test("a guest that runs goes on elsewhere: what it computes, its disks, and wher
   }
   const layout = await here.driver.layoutOf(handle)
   const sending = here.driver.sendLive(handle, out, howOf())
-  const receiving = there.driver.receiveLive(arriving, layout, incoming, howOf())
+  const receiving = there.driver.receiveLive(arriving, layout, incoming, never())
   const [figures, arrived] = await Promise.all([sending, receiving])
   assert.ok(figures.memoryBytes > mib && figures.downtimeMs < 5_000, JSON.stringify(figures))
   const [before, now] = await Promise.all([here.driver.inspect(handle), there.driver.inspect(arrived)])
@@ -138,7 +98,7 @@ test("a guest that runs goes on elsewhere: what it computes, its disks, and wher
   await here.driver.destroy(handle)
   await says(there, arrived, `count-${last + 3}`)
   assert.ok(!(await logOf(there, arrived)).includes("count-1\n"), "it did not begin again")
-  await type(
+  await typeIn(
     there,
     arrived,
     "kill %1; echo 3 > /proc/sys/vm/drop_caches; dd if=/dev/vda bs=512 skip=9000 count=1; dd if=/dev/vdb bs=512 skip=100 count=1; mount -t iso9660 -o ro /dev/vdc /mnt; cat /mnt/openstack/latest/meta_data.json; echo read-$secret",
@@ -160,9 +120,9 @@ test("a migration that is broken off leaves the guest where it was, and it may g
   {
     const [out, incoming] = await pairs(names)
     const stop = new AbortController()
-    const slow = { ...howOf(stop.signal), mostBytesPerSecond: 200_000 }
+    const slow = howOf({ signal: stop.signal, mostBytesPerSecond: 200_000 })
     const sending = assert.rejects(here.driver.sendLive(handle, out, slow))
-    const receiving = assert.rejects(there.driver.receiveLive(arriving, layout, incoming, howOf(stop.signal)))
+    const receiving = assert.rejects(there.driver.receiveLive(arriving, layout, incoming, stop.signal))
     await eventually(
       "memory to be on its way",
       async () => ((await here.driver.liveProgress(handle))?.memory.processedBytes ?? 0) > 100_000,
@@ -175,7 +135,7 @@ test("a migration that is broken off leaves the guest where it was, and it may g
   const state = await here.driver.setPower(handle, "running", { graceMs: 0 })
   assert.equal(state.power, "running")
   assert.equal(await here.driver.liveProgress(handle), null)
-  await type(here, handle, "echo still-$((40+2))")
+  await typeIn(here, handle, "echo still-$((40+2))")
   await says(here, handle, "still-42")
   // A suspend sends memory by the same means, and does not wait for anybody.
   await here.driver.suspend(handle)
@@ -183,14 +143,14 @@ test("a migration that is broken off leaves the guest where it was, and it may g
   const [out, incoming] = await pairs(names)
   const [, arrived] = await Promise.all([
     here.driver.sendLive(handle, out, howOf()),
-    there.driver.receiveLive(arriving, layout, incoming, howOf()),
+    there.driver.receiveLive(arriving, layout, incoming, never()),
   ])
   // An agent that comes after lets it not go on by itself.
   await here.driver[Symbol.asyncDispose]()
   here.driver = here.tiny.open()
   assert.equal((await here.driver.recover(handle)).power, "paused")
   await there.driver.setPower(arrived, "running", { graceMs: 0 })
-  await type(there, arrived, "echo there-$((40+2))")
+  await typeIn(there, arrived, "echo there-$((40+2))")
   await says(there, arrived, "there-42")
   await here.driver.destroy(handle)
   await there.driver.destroy(arrived)

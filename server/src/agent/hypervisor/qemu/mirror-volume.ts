@@ -11,15 +11,15 @@ import {
   type BlockJob,
   type BlockNode,
   cancelBlockJob,
-  cancelJob,
   deleteBlockdev,
   dismissJob,
+  dropJob,
   eventuallyInQemu,
+  findJob,
+  ignoreQmpError,
   type QmpConnection,
-  QmpError,
   queryBlockJobs,
   queryBlockNodes,
-  queryJobs,
   reopenBlockdev,
   setThrottleLimits,
   startMirror,
@@ -190,7 +190,7 @@ function fileNodeName(nodes: readonly BlockNode[], volumeId: string, { path }: {
 async function endOfJob(qmp: QmpConnection, volumeId: string): Promise<void> {
   const id = jobOf(volumeId)
   const ended = async () => {
-    const job = (await queryJobs(qmp)).find((one) => one.id === id)
+    const job = await findJob(qmp, id)
     return !job || (job.status === "concluded" && job)
   }
   const job = await eventuallyInQemu("the mirror of a volume to end", ended, {
@@ -199,27 +199,4 @@ async function endOfJob(qmp: QmpConnection, volumeId: string): Promise<void> {
   if (job === true) throw agentVolumeCopyBroken(volumeId, "it is copied no more")
   await dismissJob(qmp, id)
   if (job.error !== undefined) throw new Error(`volume ${volumeId} could not be moved: ${job.error}`)
-}
-
-/** Whatever it has copied. */
-async function dropJob(qmp: QmpConnection, id: string): Promise<void> {
-  const find = async () => (await queryJobs(qmp)).find((job) => job.id === id)
-  const isOver = async () => {
-    const job = await find()
-    return !job || job.status === "concluded"
-  }
-  if (!(await isOver())) {
-    await ignoreQmpError(cancelJob(qmp, id))
-    await eventuallyInQemu("a mirror to end", isOver, { timeoutMs: endTimeoutMs, intervalMs: pollMs })
-  }
-  if (await find()) await ignoreQmpError(dismissJob(qmp, id))
-}
-
-/** It is gone, or in use. */
-async function ignoreQmpError(command: Promise<void>): Promise<void> {
-  try {
-    await command
-  } catch (error) {
-    if (!(error instanceof QmpError)) throw error
-  }
 }

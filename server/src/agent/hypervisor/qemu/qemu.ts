@@ -10,6 +10,7 @@ import { agentDiskMissing, agentMachineNotFound, agentMachineStateWrong } from "
 import type {
   ConsoleKind,
   DiskSpec,
+  LiveFigures,
   LiveProgress,
   MachineLayout,
   VmDiagnostics,
@@ -25,8 +26,6 @@ import type {
   HotplugsVifs,
   Hypervisor,
   HypervisorDescription,
-  LiveFigures,
-  LiveHow,
   LiveStreams,
   LocalImage,
   LocalVolume,
@@ -39,6 +38,7 @@ import type {
   ReceivesDisks,
   RunningCopy,
   RunningMirror,
+  SendLiveHow,
   Suspends,
   TakesSnapshots,
   VmEvent,
@@ -333,7 +333,7 @@ export class QemuHypervisor
     return liveStreamsOf(machine.directory, spec)
   }
 
-  async sendLive(handle: VmHandle, streams: LiveStreams, how: LiveHow): Promise<LiveFigures> {
+  async sendLive(handle: VmHandle, streams: LiveStreams, how: SendLiveHow): Promise<LiveFigures> {
     const { machine, spec } = await this.#existing(handle)
     return await sendLive(machine, spec, { streams, how, runAs: this.#userOf(machine) })
   }
@@ -342,10 +342,10 @@ export class QemuHypervisor
     input: EnsureInput,
     layout: MachineLayout,
     streams: LiveStreams,
-    how: LiveHow,
+    signal: AbortSignal,
   ): Promise<VmHandle> {
     const machine = await this.#machine(input.spec.serverId)
-    await receiveLive(machine, input, { layout, streams, how, start: this.#startHow(undefined) })
+    await receiveLive(machine, input, { layout, streams, signal, start: this.#startHow(undefined) })
     return handleOf(machine.directory, machine.serverId, machine.identity)
   }
 

@@ -50,7 +50,7 @@ function textOf(path: string): string {
   }
 }
 
-function namesIn(directory: string): string[] {
+export function namesIn(directory: string): string[] {
   try {
     return readdirSync(directory)
   } catch {
@@ -59,7 +59,7 @@ function namesIn(directory: string): string[] {
   }
 }
 
-function linkOf(path: string): string | undefined {
+export function linkOf(path: string): string | undefined {
   try {
     return readlinkSync(path)
   } catch {
