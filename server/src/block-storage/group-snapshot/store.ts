@@ -1,20 +1,15 @@
 // SQL of group snapshots, and the ends of their tasks.
-import { sql } from "kysely"
 import type { SagaFailure } from "../../engine/saga/saga.ts"
 import type { Platform } from "../../platform/context/context.ts"
-import type { DbOrTx, Tx } from "../../platform/db/database.ts"
-import { findThing } from "../../platform/noun/list.ts"
-import { fieldsOf } from "../../platform/noun/noun.ts"
+import type { Tx } from "../../platform/db/database.ts"
 import { groupSnapshotInvalid, groupSnapshotNotFound, groupSnapshotSuperseded } from "../group/faults.ts"
 import type { GroupStatus } from "../group/group.ts"
 import { noteMessage } from "../message/note.ts"
-import { everything } from "../viewer.ts"
+import { taskRows } from "../task-row.ts"
 import type { Actor } from "../volume/notification.ts"
 import { messageFor } from "../volume/task.ts"
 import { type GroupSnapshot, groupSnapshotNoun } from "./group-snapshot.ts"
 import { notifyGroupSnapshot } from "./notification.ts"
-
-const groupSnapshotFields = fieldsOf(groupSnapshotNoun, everything)
 
 /** Parameters of its sagas, with its part of each snapshot. */
 export interface GroupSnapshotTask extends Actor {
@@ -25,32 +20,22 @@ export interface GroupSnapshotTask extends Actor {
 
 type Held = Pick<GroupSnapshotTask, "groupSnapshotId" | "generation">
 
-export async function selectGroupSnapshot(db: DbOrTx, id: string): Promise<GroupSnapshot | undefined> {
-  return await findThing(db, groupSnapshotNoun, everything, id)
-}
+const rows = taskRows({
+  noun: groupSnapshotNoun,
+  idOf: ({ groupSnapshotId }: Held) => groupSnapshotId,
+  columns: (changes: { status: GroupStatus; problem: string | null }) => ({ ...changes }),
+  superseded: groupSnapshotSuperseded,
+})
 
-/** The row as long as this task holds it. */
-export async function heldGroupSnapshot({ db }: { db: DbOrTx }, task: Held): Promise<GroupSnapshot> {
-  const found = await selectGroupSnapshot(db, task.groupSnapshotId)
-  if (found?.generation !== task.generation) throw groupSnapshotSuperseded(task.groupSnapshotId)
-  return found
-}
+export const { select: selectGroupSnapshot, held: heldGroupSnapshot, remove: removeGroupSnapshot } = rows
 
-/** Takes it for a task: only from these statuses, with a new generation. */
 export async function claimGroupSnapshot(
   tx: Tx,
   id: string,
   from: readonly GroupStatus[],
   status: GroupStatus,
 ): Promise<GroupSnapshot> {
-  const claimed = await tx
-    .updateTable("block_storage.group_snapshot")
-    .set({ status, generation: sql<number>`generation + 1`, updated_at: sql<Date>`now()` })
-    .where("id", "=", id)
-    .where("status", "in", from)
-    .returning(groupSnapshotFields)
-    .$castTo<GroupSnapshot>()
-    .executeTakeFirst()
+  const claimed = await rows.take(tx, id, from, status)
   if (claimed) return claimed
   const now = await selectGroupSnapshot(tx, id)
   if (!now) throw groupSnapshotNotFound(id)
@@ -59,28 +44,12 @@ export async function claimGroupSnapshot(
   )
 }
 
-async function changeGroupSnapshot(
-  tx: Tx,
-  { groupSnapshotId, generation }: Held,
-  changes: { status: GroupStatus; problem: string | null },
-): Promise<GroupSnapshot | undefined> {
-  return await tx
-    .updateTable("block_storage.group_snapshot")
-    .set({ ...changes, updated_at: sql<Date>`now()` })
-    .where("id", "=", groupSnapshotId)
-    .where("generation", "=", generation)
-    .returning(groupSnapshotFields)
-    .$castTo<GroupSnapshot>()
-    .executeTakeFirst()
-}
-
 export async function finishGroupSnapshot(
   platform: Platform,
   tx: Tx,
   task: GroupSnapshotTask,
 ): Promise<void> {
-  const done = await changeGroupSnapshot(tx, task, { status: "available", problem: null })
-  if (!done) throw groupSnapshotSuperseded(task.groupSnapshotId)
+  const done = await rows.advance(tx, task, { status: "available", problem: null })
   await notifyGroupSnapshot(platform, tx, done, "create.end", task)
 }
 
@@ -94,20 +63,10 @@ export async function abandonGroupSnapshot(
 ): Promise<void> {
   const text = messageFor(failure)
   const status = event === "create" ? "error" : "error_deleting"
-  const found = await changeGroupSnapshot(tx, task, { status, problem: text })
+  const found = await rows.change(tx, task, { status, problem: text })
   if (!found) return
   await notifyGroupSnapshot(platform, tx, found, `${event}.error`, task)
   const { id: resourceId, projectId } = found
   const about = { resourceType: "GROUP_SNAPSHOT", resourceId, projectId, requestId: task.requestId } as const
   await noteMessage(platform, tx, { ...about, action: event, failure, text })
-}
-
-/** Throws when another task has it now. */
-export async function removeGroupSnapshot(tx: Tx, { groupSnapshotId, generation }: Held): Promise<void> {
-  const { numDeletedRows } = await tx
-    .deleteFrom("block_storage.group_snapshot")
-    .where("id", "=", groupSnapshotId)
-    .where("generation", "=", generation)
-    .executeTakeFirstOrThrow()
-  if (numDeletedRows === 0n) throw groupSnapshotSuperseded(groupSnapshotId)
 }

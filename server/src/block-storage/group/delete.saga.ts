@@ -1,6 +1,5 @@
 // The data of its volumes first, then the rows and their room. Its volumes were taken with it.
 import { saga, withLog } from "../../engine/saga/saga.ts"
-import { volumeSuperseded } from "../faults.ts"
 import { removeAllData } from "../leftover/remove.ts"
 import { giveBack } from "../pool/place.ts"
 import { notifyVolume } from "../volume/notification.ts"
@@ -43,7 +42,7 @@ export const deleteGroupSaga = saga<DeleteGroupParams>("block_storage.group.dele
           if (volume.host !== null && volume.backend !== null)
             await giveBack(tx, { host: volume.host, backend: volume.backend }, volume.sizeGib)
           // A later task has it: then that one gives back the room, and nothing of this has happened.
-          if (!(await removeVolume(tx, task))) throw volumeSuperseded(volume.id)
+          await removeVolume(tx, task)
           await notifyVolume(ctx, tx, volume, "delete.end", task)
         }
         await removeGroup(tx, params)

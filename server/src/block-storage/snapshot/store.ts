@@ -1,8 +1,8 @@
 import { sql } from "kysely"
-import type { DbOrTx, Tx } from "../../platform/db/database.ts"
-import { findThing } from "../../platform/noun/list.ts"
+import type { Tx } from "../../platform/db/database.ts"
 import { fieldsOf } from "../../platform/noun/noun.ts"
 import { snapshotInvalid, snapshotNotFound, snapshotSuperseded } from "../faults.ts"
+import { taskRows } from "../task-row.ts"
 import { everything } from "../viewer.ts"
 import { type Snapshot, type SnapshotStatus, snapshotNoun } from "./snapshot.ts"
 
@@ -14,32 +14,30 @@ export interface SnapshotTask {
   generation: number
 }
 
-export async function selectSnapshot(db: DbOrTx, id: string): Promise<Snapshot | undefined> {
-  return await findThing(db, snapshotNoun, everything, id)
-}
+type SnapshotChanges = { status: SnapshotStatus; problem: string | null } | { has_room: boolean }
 
-/** The row as long as this task holds it. */
-export async function heldSnapshot({ db }: { db: DbOrTx }, task: SnapshotTask): Promise<Snapshot> {
-  const snapshot = await selectSnapshot(db, task.snapshotId)
-  if (snapshot?.generation !== task.generation) throw snapshotSuperseded(task.snapshotId)
-  return snapshot
-}
+const rows = taskRows({
+  noun: snapshotNoun,
+  idOf: ({ snapshotId }: SnapshotTask) => snapshotId,
+  columns: (changes: SnapshotChanges) => ({ ...changes }),
+  superseded: snapshotSuperseded,
+})
 
-/** Takes it for a task: only from these statuses, with a new generation. */
+export const {
+  select: selectSnapshot,
+  held: heldSnapshot,
+  change: changeSnapshot,
+  advance: advanceSnapshot,
+  remove: removeSnapshot,
+} = rows
+
 export async function claimSnapshot(
   tx: Tx,
   id: string,
   from: readonly SnapshotStatus[],
   status: SnapshotStatus,
 ): Promise<Snapshot> {
-  const claimed = await tx
-    .updateTable("block_storage.snapshot")
-    .set({ status, generation: sql<number>`generation + 1`, updated_at: sql<Date>`now()` })
-    .where("id", "=", id)
-    .where("status", "in", from)
-    .returning(snapshotFields)
-    .$castTo<Snapshot>()
-    .executeTakeFirst()
+  const claimed = await rows.take(tx, id, from, status)
   if (claimed) return claimed
   const now = await selectSnapshot(tx, id)
   if (!now) throw snapshotNotFound(id)
@@ -72,43 +70,4 @@ export async function claimWithVolume(tx: Tx, snapshots: readonly Snapshot[]): P
       snapshots.map(({ id }) => id),
     )
     .execute()
-}
-
-type SnapshotChanges = { status: SnapshotStatus; problem: string | null } | { has_room: boolean }
-
-/** Changes the row in the middle of a task; throws when another task has it now. */
-export async function advanceSnapshot(
-  tx: Tx,
-  task: SnapshotTask,
-  changes: SnapshotChanges,
-): Promise<Snapshot> {
-  const snapshot = await changeSnapshot(tx, task, changes)
-  if (!snapshot) throw snapshotSuperseded(task.snapshotId)
-  return snapshot
-}
-
-/** Throws when another task has it now: what it has is that one's to give back. */
-export async function removeSnapshot(tx: Tx, { snapshotId, generation }: SnapshotTask): Promise<void> {
-  const { numDeletedRows } = await tx
-    .deleteFrom("block_storage.snapshot")
-    .where("id", "=", snapshotId)
-    .where("generation", "=", generation)
-    .executeTakeFirstOrThrow()
-  if (numDeletedRows === 0n) throw snapshotSuperseded(snapshotId)
-}
-
-/** A step of the task that holds this generation; undefined when another task has taken it since. */
-export async function changeSnapshot(
-  tx: Tx,
-  { snapshotId, generation }: SnapshotTask,
-  changes: SnapshotChanges,
-): Promise<Snapshot | undefined> {
-  return await tx
-    .updateTable("block_storage.snapshot")
-    .set({ ...changes, updated_at: sql<Date>`now()` })
-    .where("id", "=", snapshotId)
-    .where("generation", "=", generation)
-    .returning(snapshotFields)
-    .$castTo<Snapshot>()
-    .executeTakeFirst()
 }

@@ -1,7 +1,6 @@
 // The data first, then the row and its room: nothing is given to others while it is still there.
 import { saga, withLog } from "../../engine/saga/saga.ts"
 import type { Tx } from "../../platform/db/database.ts"
-import { volumeSuperseded } from "../faults.ts"
 import { removeAllData, removeData } from "../leftover/remove.ts"
 import { giveBack } from "../pool/place.ts"
 import { abandonSnapshot } from "../snapshot/create.saga.ts"
@@ -51,7 +50,7 @@ export const deleteVolumeSaga = saga<DeleteVolumeParams>("block_storage.volume.d
         if (volume.host !== null && volume.backend !== null)
           await giveBack(tx, { host: volume.host, backend: volume.backend }, volume.sizeGib)
         // A later task has it: then that one gives back the room, and nothing of this has happened.
-        if (!(await removeVolume(tx, params))) throw volumeSuperseded(volume.id)
+        await removeVolume(tx, params)
         await notifyVolume(ctx, tx, volume, "delete.end", params)
       }),
   })

@@ -1,19 +1,15 @@
 // SQL of volumes. Every change of status is one compare-and-set.
 import { sql } from "kysely"
-import { type DbOrTx, jsonb, type Tx } from "../../platform/db/database.ts"
-import { findThing } from "../../platform/noun/list.ts"
+import { jsonb, type Tx } from "../../platform/db/database.ts"
 import { fieldsOf } from "../../platform/noun/noun.ts"
+import { volumeSuperseded } from "../faults.ts"
+import { taskRows } from "../task-row.ts"
 import { everything } from "../viewer.ts"
 import type { VolumeRule } from "./state.ts"
 import { type MigrationStatus, type Volume, type VolumeStatus, volumeNoun } from "./volume.ts"
 
 /** The volume as a statement gives it: `.returning(volumeFields).$castTo<Volume>()`. */
 export const volumeFields = fieldsOf(volumeNoun, everything)
-
-/** Without asking who wants to know. */
-export async function selectVolume(db: DbOrTx, volumeId: string): Promise<Volume | undefined> {
-  return await findThing(db, volumeNoun, everything, volumeId)
-}
 
 /** What a task may change. Undefined fields stay. */
 export interface VolumeChanges {
@@ -57,6 +53,20 @@ function columnsOf(c: VolumeChanges) {
     updated_at: sql<Date>`now()`,
   }
 }
+
+export const volumeRows = taskRows({
+  noun: volumeNoun,
+  idOf: ({ volumeId }: { volumeId: string; generation: number }) => volumeId,
+  columns: columnsOf,
+  superseded: volumeSuperseded,
+})
+
+export const {
+  select: selectVolume,
+  lock: lockVolume,
+  change: changeVolume,
+  remove: removeVolume,
+} = volumeRows
 
 /**
  * Takes the volume for a task: only from the rule's statuses, with a new generation, and not while it is on its way to
@@ -124,22 +134,6 @@ export async function noteReleasedOnTheWay(tx: Tx, volumeId: string): Promise<Vo
     .executeTakeFirst()
 }
 
-/** A step of the task that holds this generation; undefined when another task has taken the volume since. */
-export async function changeVolume(
-  tx: Tx,
-  { volumeId, generation }: { volumeId: string; generation: number },
-  changes: VolumeChanges,
-): Promise<Volume | undefined> {
-  return await tx
-    .updateTable("block_storage.volume")
-    .set(columnsOf(changes))
-    .where("id", "=", volumeId)
-    .where("generation", "=", generation)
-    .returning(volumeFields)
-    .$castTo<Volume>()
-    .executeTakeFirst()
-}
-
 /**
  * Whatever it is in: takes it from any task, and says what it is. For administrators. One that is on its way to another
  * back end is not taken: nobody else knows where its data are.
@@ -157,28 +151,4 @@ export async function setVolumeStatus(
     .returning(volumeFields)
     .$castTo<Volume>()
     .executeTakeFirst()
-}
-
-/** The row, held until the transaction ends. */
-export async function lockVolume(tx: Tx, volumeId: string): Promise<Volume | undefined> {
-  return await tx
-    .selectFrom("block_storage.volume")
-    .select(volumeFields)
-    .where("id", "=", volumeId)
-    .forUpdate()
-    .$castTo<Volume>()
-    .executeTakeFirst()
-}
-
-/** Who knows no volume any more works on nothing. */
-export async function removeVolume(
-  tx: Tx,
-  { volumeId, generation }: { volumeId: string; generation: number },
-): Promise<boolean> {
-  const { numDeletedRows } = await tx
-    .deleteFrom("block_storage.volume")
-    .where("id", "=", volumeId)
-    .where("generation", "=", generation)
-    .executeTakeFirstOrThrow()
-  return numDeletedRows > 0n
 }

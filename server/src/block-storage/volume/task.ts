@@ -2,12 +2,19 @@
 // compare-and-set on the generation of the claim. Whoever lost the volume to a later task touches nothing more.
 import type { SagaFailure } from "../../engine/saga/saga.ts"
 import type { Ctx, Platform } from "../../platform/context/context.ts"
-import type { DbOrTx, Tx } from "../../platform/db/database.ts"
+import type { Tx } from "../../platform/db/database.ts"
 import { volumeInvalid, volumeNotFound, volumeSuperseded } from "../faults.ts"
 import { type MessageAction, noteMessage } from "../message/note.ts"
 import { type Actor, notifyVolume } from "./notification.ts"
 import { movingRefusal, refusalOf, type VolumeAction, type VolumeRule, volumeRules } from "./state.ts"
-import { changeVolume, lockVolume, selectVolume, takeVolume, type VolumeChanges } from "./store.ts"
+import {
+  changeVolume,
+  lockVolume,
+  selectVolume,
+  takeVolume,
+  type VolumeChanges,
+  volumeRows,
+} from "./store.ts"
 import type { Volume } from "./volume.ts"
 
 /** Parameters of every saga of a volume. */
@@ -44,24 +51,12 @@ export async function claimByRule(
   throw volumeInvalid(refusalOf(rule, now))
 }
 
-/** For the steps of a saga: the row as long as this task holds it. */
-export async function heldVolume({ db }: { db: DbOrTx }, task: VolumeTask): Promise<Volume> {
-  const volume = await selectVolume(db, task.volumeId)
-  if (!volume || volume.generation !== task.generation) throw volumeSuperseded(task.volumeId)
-  return volume
-}
+export const { held: heldVolume, advance: advanceVolume } = volumeRows
 
 /** As `heldVolume`, and no other task takes the volume before this transaction ends. */
 export async function holdVolume(tx: Tx, task: VolumeTask): Promise<Volume> {
   const volume = await lockVolume(tx, task.volumeId)
   if (!volume || volume.generation !== task.generation) throw volumeSuperseded(task.volumeId)
-  return volume
-}
-
-/** Changes the row in the middle of a task; throws when another task has it now. */
-export async function advanceVolume(tx: Tx, task: VolumeTask, changes: VolumeChanges): Promise<Volume> {
-  const volume = await changeVolume(tx, task, changes)
-  if (!volume) throw volumeSuperseded(task.volumeId)
   return volume
 }
 

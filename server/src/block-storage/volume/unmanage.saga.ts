@@ -1,7 +1,6 @@
 // The data are left first, then the row goes: what no row knows is beside the volumes, under the volume's id.
 import { saga, withLog } from "../../engine/saga/saga.ts"
 import { callAgent } from "../agent-call.ts"
-import { volumeSuperseded } from "../faults.ts"
 import { unmanagedName } from "../pool/manageable.ts"
 import { giveBack } from "../pool/place.ts"
 import { notifyVolume } from "./notification.ts"
@@ -26,7 +25,7 @@ export const unmanageVolumeSaga = saga<VolumeTask>("block_storage.volume.unmanag
         const volume = await heldVolume({ db: tx }, params)
         if (volume.host !== null && volume.backend !== null)
           await giveBack(tx, { host: volume.host, backend: volume.backend }, volume.sizeGib)
-        if (!(await removeVolume(tx, params))) throw volumeSuperseded(volume.id)
+        await removeVolume(tx, params)
         await notifyVolume(ctx, tx, volume, "unmanage.end", params)
       }),
   })
