@@ -65,10 +65,14 @@ export async function letListen(
   if (owner) chownSync(directory, owner.uid, owner.gid)
   await listen()
   lockLiveDirectory(directory)
-  if (!lstatSync(path).isSocket() || !isSocketOf(path, pid)) throw new Error(`${path} is not QEMU's socket`)
+  if (!lstatSync(path).isSocket() || !isSocketOf(path, pid))
+    throw new Error(`${path} is not QEMU's socket, or somebody else was there first`)
 }
 
-/** The kernel's word: the process has the socket open that is bound to this path. */
+/**
+ * The kernel's word: the process has the socket open that is bound to this path, and nobody has connected to it: the
+ * other end of a connection has the same path.
+ */
 function isSocketOf(path: string, pid: number): boolean {
   // As its network namespace has them: the taps may lie in another one than this process.
   const inodes = readFileSync(`/proc/${pid}/net/unix`, "utf8")
