@@ -141,7 +141,13 @@ test("back up, go on, restore: nothing is lost, what differs is listed, and know
   for (const file of stored) assert.ok(existsSync(join(cloud.dataDir, "image/store", file)), file)
   const download = await again.send("GET", `/image/v2/images/${oldImage}/file`)
   assert.equal(download.status, 200)
-  assert.ok(stored.some((file) => file.startsWith(newImage)))
+  const newFile = stored.find((file) => file.startsWith(newImage))
+  assert.ok(newFile)
+  const unknown = JSON.parse((await cloud.kumoi("image", "unknown", "--json")).stdout).files
+  assert.deepEqual(
+    unknown.map(({ id, isSetAside }: { id: string; isSetAside: boolean }) => [id, isSetAside]),
+    [[`store/${newFile}`, false]],
+  )
 
   // The old backup's data are back, and what was backed up since is there and listed.
   assert.deepEqual(await volumeBackups(cloud), { unknown: 1, missing: [] })

@@ -12,6 +12,11 @@ export const lostFileNotFound = fault(
   "image.lost_file.not_found",
   (id: string) => `No file ${id} is set aside; \`kumoi image unknown\` lists those that are.`,
 )
+export const lostFileInPlace = fault(
+  "conflict",
+  "image.lost_file.in_place",
+  (id: string) => `File ${id} lies in its place until it is old enough to be set aside (image.orphanAgeMs).`,
+)
 export const imageNotFound = fault(
   "not_found",
   "image.image.not_found",

@@ -10,7 +10,7 @@ const specs = {
 } as const satisfies OptionSpecs
 
 const what = `Files of the image store that no image of the database names, as after a backup was restored.
-They are kept in lost+found of the store; openstack image create --file makes an image of one again.
+They are kept, after an hour in lost+found of the store; openstack image create --file makes an image of one again.
 
   unknown          lists them
   discard ID ...   deletes them for good (needs --yes)`
@@ -47,6 +47,12 @@ function render(answer: ImageAnswer): string {
     .map(({ imageId, name }) => `image ${imageId} (${name ?? "-"}) has no data in the store\n`)
     .join("")
   if (answer.files.length === 0) return `${missing}Every file of the image store belongs to an image.\n`
-  const rows = answer.files.map((file) => [file.id, sizeText(file.sizeBytes), file.writtenAt, file.path])
-  return `${missing}${table(["ID", "SIZE", "WRITTEN", "PATH"], rows)}`
+  const rows = answer.files.map((file) => [
+    file.id,
+    sizeText(file.sizeBytes),
+    file.writtenAt,
+    file.isSetAside ? "yes" : "not yet",
+    file.path,
+  ])
+  return `${missing}${table(["ID", "SIZE", "WRITTEN", "ASIDE", "PATH"], rows)}`
 }

@@ -1,18 +1,21 @@
-// Files that were set aside, for operators: seen, and discarded for good.
+// Files that no image names, for operators: seen, and discarded for good when they were set aside.
 import { readdir, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
 import type { Platform } from "../../platform/context/context.ts"
-import { lostFileNotFound } from "../faults.ts"
+import { lostFileInPlace, lostFileNotFound } from "../faults.ts"
 import { workingStores } from "./file-store.ts"
 import { readFileName, storePaths } from "./paths.ts"
 import { fileStores, mainStoreId } from "./stores.ts"
+import { type StoreDir, storeDirs, type UnknownFile, unknownFilesOf } from "./unknown-files.ts"
 
 export interface LostFile {
   /** What `discard` is told. */
   id: string
   imageId: string
-  /** Where it lay: `store` and `staging` hold whole data, `tmp` what was not finished. */
-  from: "store" | "staging" | "tmp"
+  /** Where it lay, or lies. */
+  from: StoreDir
+  /** False for a file in its place, which is too young to be set aside. */
+  isSetAside: boolean
   path: string
   sizeBytes: number
   writtenAt: string
@@ -20,22 +23,38 @@ export interface LostFile {
 
 export async function listLostFiles(platform: Platform): Promise<LostFile[]> {
   const found: LostFile[] = []
-  for (const { id: store } of fileStores(platform)) {
-    const { lostAndFound } = storePaths(platform, store)
-    for (const from of ["store", "staging", "tmp"] as const) {
-      for (const name of await readdir(join(lostAndFound, from)).catch(() => [])) {
-        const parts = readFileName(name)
-        const path = join(lostAndFound, from, name)
-        const facts = await stat(path).catch(() => undefined)
-        if (!parts || !facts) continue
-        const { imageId } = parts
-        const writtenAt = facts.mtime.toISOString()
-        const id = `${store === mainStoreId ? "" : `${store}:`}${from}/${name}`
-        found.push({ id, imageId, from, path, sizeBytes: facts.size, writtenAt })
-      }
-    }
+  for (const { id } of fileStores(platform)) {
+    for await (const file of asideFilesOf(platform, id)) found.push(shown(platform, id, file, true))
+  }
+  for (const id of await workingStores(platform)) {
+    for await (const file of unknownFilesOf(platform, id)) found.push(shown(platform, id, file, false))
   }
   return found
+}
+
+async function* asideFilesOf(platform: Platform, store: string): AsyncGenerator<UnknownFile> {
+  const { lostAndFound } = storePaths(platform, store)
+  for (const dir of storeDirs) {
+    for (const name of await readdir(join(lostAndFound, dir)).catch(() => [])) {
+      const parts = readFileName(name)
+      const facts = await stat(join(lostAndFound, dir, name)).catch(() => undefined)
+      if (parts && facts) yield { name, ...parts, dir, sizeBytes: facts.size, writtenAt: facts.mtime }
+    }
+  }
+}
+
+function shown(platform: Platform, store: string, file: UnknownFile, isSetAside: boolean): LostFile {
+  const { dir, name, imageId, sizeBytes } = file
+  const paths = storePaths(platform, store)
+  return {
+    id: `${store === mainStoreId ? "" : `${store}:`}${dir}/${name}`,
+    imageId,
+    from: dir,
+    isSetAside,
+    path: isSetAside ? join(paths.lostAndFound, dir, name) : join(paths[dir], name),
+    sizeBytes,
+    writtenAt: file.writtenAt.toISOString(),
+  }
 }
 
 export interface MissingFile {
@@ -78,6 +97,7 @@ const pageSize = 1000
 export async function discardLostFile(platform: Platform, id: string): Promise<LostFile> {
   const file = (await listLostFiles(platform)).find((each) => each.id === id)
   if (!file) throw lostFileNotFound(id)
+  if (!file.isSetAside) throw lostFileInPlace(id)
   await rm(file.path, { force: true })
   platform.log.warn(
     { file: id, sizeBytes: file.sizeBytes },

@@ -104,18 +104,23 @@ test("what no image names is set aside, whole, when it is old; nothing else is t
   assert.equal(await setUnknownFilesAside(cloud.platform), 0)
   const files = await listLostFiles(cloud.platform)
   assert.deepEqual(
-    files.map(({ id, sizeBytes }) => [id, sizeBytes]).sort(),
+    files.map(({ id, sizeBytes, isSetAside }) => [id, sizeBytes, isSetAside]).sort(),
     [
-      [`staging/${lost}`, 11],
-      [`store/${lost}`, 9],
-      [`store/${other}`, 10],
-      [`tmp/${halfDone}`, 10],
+      [`staging/${lost}`, 11, true],
+      [`store/${lost}`, 9, true],
+      [`store/${other}`, 10, true],
+      [`store/${young}`, 25, false],
+      [`tmp/${halfDone}`, 10, true],
     ].sort(),
+  )
+  await assert.rejects(
+    discardLostFile(cloud.platform, `store/${young}`),
+    /in its place until it is old enough/,
   )
   await discardLostFile(cloud.platform, `store/${other}`)
   await assert.rejects(discardLostFile(cloud.platform, `store/${other}`), /kumoi image unknown/)
   await assert.rejects(discardLostFile(cloud.platform, `../store/${kept}`), /kumoi image unknown/)
-  assert.equal((await listLostFiles(cloud.platform)).length, 3)
+  assert.equal((await listLostFiles(cloud.platform)).length, 4)
 })
 
 test("a database without rows loses no file", async () => {

@@ -51,25 +51,40 @@ async function setAsideIn(platform: Platform, store: string, signal?: AbortSigna
   const paths = storePaths(platform, store)
   const isInEpoch = await isStoreInEpoch(platform, store)
   let count = 0
-  for (const dir of ["store", "staging", "tmp"] as const) {
-    for await (const { file, image } of filesWithImages(platform, paths[dir])) {
-      if (signal?.aborted) return count
-      // Half a file of an image that we know is no loss (`removeDeadTransferFiles`).
-      if (isNamed(image, store, file) || (dir === "tmp" && image)) continue
-      const facts = await stat(join(paths[dir], file.name)).catch(() => undefined)
-      const ageMs = facts ? platform.clock.now().getTime() - facts.mtimeMs : 0
-      if (!facts || ageMs < platform.config.image.orphanAgeMs) continue
-      await mkdir(join(paths.lostAndFound, dir), { recursive: true, mode: 0o700 })
-      await rename(join(paths[dir], file.name), join(paths.lostAndFound, dir, file.name))
-      platform.log.warn(
-        { store, dir, file: file.name, sizeBytes: facts.size },
-        "a file that no image names is set aside",
-      )
-      count++
-    }
+  for await (const { dir, name, sizeBytes, writtenAt } of unknownFilesOf(platform, store)) {
+    if (signal?.aborted) return count
+    const ageMs = platform.clock.now().getTime() - writtenAt.getTime()
+    if (ageMs < platform.config.image.orphanAgeMs) continue
+    await mkdir(join(paths.lostAndFound, dir), { recursive: true, mode: 0o700 })
+    await rename(join(paths[dir], name), join(paths.lostAndFound, dir, name))
+    platform.log.warn({ store, dir, file: name, sizeBytes }, "a file that no image names is set aside")
+    count++
   }
   if (!isInEpoch) await enterEpoch(platform, store)
   return count
+}
+
+/** `store` and `staging` hold whole data, `tmp` what was not finished. */
+export const storeDirs = ["store", "staging", "tmp"] as const
+export type StoreDir = (typeof storeDirs)[number]
+
+export interface UnknownFile extends FileName {
+  dir: StoreDir
+  sizeBytes: number
+  writtenAt: Date
+}
+
+/** What no image names and still lies in its place. */
+export async function* unknownFilesOf(platform: Platform, store: string): AsyncGenerator<UnknownFile> {
+  const paths = storePaths(platform, store)
+  for (const dir of storeDirs) {
+    for await (const { file, image } of filesWithImages(platform, paths[dir])) {
+      // Half a file of an image that we know is no loss (`removeDeadTransferFiles`).
+      if (isNamed(image, store, file) || (dir === "tmp" && image)) continue
+      const facts = await stat(join(paths[dir], file.name)).catch(() => undefined)
+      if (facts) yield { ...file, dir, sizeBytes: facts.size, writtenAt: facts.mtime }
+    }
+  }
 }
 
 function isNamed(image: ImageFiles | undefined, store: string, { name, transferId }: FileName): boolean {
