@@ -149,6 +149,10 @@ test("back up, go on, restore: nothing is lost, what differs is listed, and know
     [[`store/${newFile}`, false]],
   )
 
+  // So is the volume that was made since.
+  const volumes = JSON.parse((await cloud.kumoi("volume", "unknown", "--json")).stdout)
+  assert.deepEqual([volumes.unknown.length, volumes.missing, volumes.silent], [1, [], []])
+
   // The old backup's data are back, and what was backed up since is there and listed.
   assert.deepEqual(await volumeBackups(cloud), { unknown: 1, missing: [] })
 

@@ -64,6 +64,10 @@ const commands: Record<string, Command> = {
     summary: "files of the image store that no image names: list, discard them",
     load: async () => (await import("./launch/image.ts")).image,
   },
+  volume: {
+    summary: "data in the back ends of hosts that no volume is of, and volumes without data: list them",
+    load: async () => (await import("./launch/volume.ts")).volume,
+  },
   "volume-backup": {
     summary: "data in the store of volume backups that no backup is of: list, discard them",
     load: async () => (await import("./launch/volume-backup.ts")).volumeBackup,

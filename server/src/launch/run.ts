@@ -239,6 +239,7 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
       await (await import("./move-answer.ts")).answerMove(cloud.platform, question),
     "/image": async (question: unknown) =>
       await (await import("./image-answer.ts")).answerImage(cloud.platform, question),
+    "/volume": async () => await (await import("./volume-answer.ts")).answerVolume(cloud.platform),
     "/volume-backup": async (question: unknown) =>
       await (await import("./volume-backup-answer.ts")).answerVolumeBackup(cloud.platform, question),
     "/keys": async (question: unknown) =>

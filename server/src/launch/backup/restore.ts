@@ -76,6 +76,7 @@ Start it, and look at what has come and gone since; nothing of it is deleted by 
   ./kumoi up --data ${dataDir}
   ./kumoi host unknown --data ${dataDir}
   ./kumoi image unknown --data ${dataDir}
+  ./kumoi volume unknown --data ${dataDir}
   ./kumoi volume-backup unknown --data ${dataDir}
 `
 }
