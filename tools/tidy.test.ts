@@ -70,6 +70,16 @@ test("the agent runs qemu-img in one place, which obeys no header", () => {
   )
 })
 
+test("sums of what streams through us are made on threads of their own", () => {
+  const problems = files
+    .filter(
+      ({ path }) => /^server\/src\/(agent|block-storage|compute|image)\//.test(path) && isOfProgram({ path }),
+    )
+    .filter(({ text }) => /\bcreateHash\([^()]*\)(?!\s*\.update\()/.test(text))
+    .map(({ path }) => `${path}: openStreamHash of platform/hash, so that the event loop goes on answering`)
+  assert.deepEqual(problems, [])
+})
+
 test("what a caller's roles mean is said by policy rules: others ask can(ctx, rule)", () => {
   const asks = /\bcaller\??\.roles\b|\broles\??\.includes\(|\{[^}]*\broles\b[^}]*\} = (\w+\.)*caller\b/
   const problems = files

@@ -3,12 +3,12 @@
 //   8 bytes    how many follow
 //   …          the image (qcow2): holes cost nothing
 //   32 bytes   its SHA-256
-import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
 import { mkdir, open, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
 import type { Duplex } from "node:stream"
 import { pipeline } from "node:stream/promises"
+import { openStreamHash, type StreamHash } from "../platform/hash/stream-hash.ts"
 import { newUuid } from "../platform/ids/ids.ts"
 
 const lengthBytes = 8
@@ -40,22 +40,27 @@ export async function withTravelFile<T>(
 
 export async function sendFile(stream: Duplex, path: string, signal: AbortSignal): Promise<void> {
   const { size } = await stat(path)
-  const hash = createHash("sha256")
   const length = Buffer.alloc(lengthBytes)
   length.writeBigUInt64BE(BigInt(size))
   const all = async function* () {
+    using hash = openStreamHash(["sha256"])
     yield length
     for await (const chunk of createReadStream(path)) {
-      hash.update(chunk)
+      await hash.update(chunk)
       yield chunk
     }
-    yield hash.digest()
+    yield await sumOf(hash)
   }
   // Told by the pipeline; what comes after the last byte is nobody's.
   stream.on("error", () => {})
   // The other end says nothing, and closes when it has all of it.
   stream.resume()
   await pipeline(all, stream, { signal })
+}
+
+async function sumOf(hash: StreamHash): Promise<Buffer> {
+  const [sum = ""] = await hash.digests()
+  return Buffer.from(sum, "hex")
 }
 
 export interface Incoming {
@@ -73,7 +78,7 @@ export async function receiveFile(
 ): Promise<void> {
   // Told by whoever reads it, who may not have begun.
   stream.on("error", () => {})
-  const hash = createHash("sha256")
+  using hash = openStreamHash(["sha256"])
   const end = () => stream.destroy(new Error("nobody waits for it any more"))
   const idle = setTimeout(() => stream.destroy(new Error(`it brought nothing for ${idleMs} ms`)), idleMs)
   signal.addEventListener("abort", end, { once: true })
@@ -95,7 +100,7 @@ export async function receiveFile(
       }
       const data = chunk.subarray(0, left)
       await file.writeFile(data)
-      hash.update(data)
+      await hash.update(data)
       left -= data.length
       sum = Buffer.concat([sum, chunk.subarray(data.length)]).subarray(0, sumBytes)
       if (left === 0 && sum.length === sumBytes) break
@@ -110,5 +115,5 @@ export async function receiveFile(
     stream.destroy()
   }
   if (left !== 0 || sum.length < sumBytes) throw broken("it ended in its middle")
-  if (!hash.digest().equals(sum)) throw broken("its checksum is another")
+  if (!(await sumOf(hash)).equals(sum)) throw broken("its checksum is another")
 }

@@ -1,11 +1,11 @@
 // Takes an image's data in from a stream. One that breaks is taken up where it broke; the sum over all of it decides
 // whether it is the image.
-import { createHash, type Hash } from "node:crypto"
 import { createReadStream } from "node:fs"
 import { type FileHandle, open } from "node:fs/promises"
 import type { Readable } from "node:stream"
 import type { Clock } from "../../platform/clock/clock.ts"
 import { Fault } from "../../platform/fault/fault.ts"
+import { openStreamHash, type StreamHash } from "../../platform/hash/stream-hash.ts"
 import { agentCacheFull, agentImageChecksumWrong, agentImageMissing } from "../faults.ts"
 
 export interface Incoming {
@@ -47,10 +47,10 @@ export async function receiveImage(incoming: Incoming, patience: Patience): Prom
   try {
     if (!algorithm) throw agentImageChecksumWrong(imageId)
     await using file = await open(to, "w", 0o644)
-    const taken = new Taken(file, createHash(algorithm), limitBytes)
-    await takeAll(incoming, patience, taken)
+    using hash = openStreamHash([algorithm])
+    await takeAll(incoming, patience, new Taken(file, hash, limitBytes))
     await file.sync()
-    if (taken.hash.digest("hex") !== checksum) throw agentImageChecksumWrong(imageId)
+    if ((await hash.digests())[0] !== checksum) throw agentImageChecksumWrong(imageId)
   } finally {
     incoming.first.stream.destroy()
   }
@@ -65,21 +65,21 @@ export async function checkFile(
 ): Promise<void> {
   const algorithm = hashes[checksum.length]
   if (!algorithm) throw agentImageChecksumWrong(imageId)
-  const hash = createHash(algorithm)
+  using hash = openStreamHash([algorithm])
   const chunks: AsyncIterable<Buffer> = createReadStream(path, { highWaterMark: 1024 ** 2, signal })
-  for await (const chunk of chunks) hash.update(chunk)
-  if (hash.digest("hex") !== checksum) throw agentImageChecksumWrong(imageId)
+  for await (const chunk of chunks) await hash.update(chunk)
+  if ((await hash.digests())[0] !== checksum) throw agentImageChecksumWrong(imageId)
 }
 
 class Taken {
-  readonly hash: Hash
   readonly #file: FileHandle
+  readonly #hash: StreamHash
   readonly #limitBytes: number
   bytes = 0
 
-  constructor(file: FileHandle, hash: Hash, limitBytes: number) {
+  constructor(file: FileHandle, hash: StreamHash, limitBytes: number) {
     this.#file = file
-    this.hash = hash
+    this.#hash = hash
     this.#limitBytes = limitBytes
   }
 
@@ -88,7 +88,7 @@ class Taken {
       throw agentCacheFull(this.bytes + chunk.length, this.#limitBytes)
     }
     await this.#file.writeFile(chunk)
-    this.hash.update(chunk)
+    await this.#hash.update(chunk)
     this.bytes += chunk.length
   }
 }
