@@ -234,3 +234,19 @@ test("networks in the old ways are those of the network service", async () => {
   assert.equal(Object.keys(asOperator).length, 32)
   assert.equal(asOperator.bridge, null)
 })
+
+test("who may not is told that, also of a path that is wrong", async () => {
+  const aggregate = "/os-aggregates/no-number"
+  const action = { add_host: { host: "h" } }
+  const asked: [method: string, path: string, body?: unknown][] = [
+    ["GET", aggregate],
+    ["PUT", aggregate, { aggregate: { name: "n" } }],
+    ["DELETE", aggregate],
+    ["POST", `${aggregate}/action`, action],
+    ["GET", "/os-instance_usage_audit_log/yesterday"],
+  ]
+  for (const [method, path, body] of asked) {
+    assert.equal((await c.call(method, path, body)).status, 403, `${method} ${path}`)
+    assert.equal((await c.call(method, path, body, { token: c.admin })).status, 400, `${method} ${path}`)
+  }
+})

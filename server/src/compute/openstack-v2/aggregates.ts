@@ -4,6 +4,7 @@ import { named, since, type Table, view } from "../../api/openstack/view.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
+import type { AnyOperation } from "../../platform/operation/operation.ts"
 import { closed, dictionary, nullable, typed } from "../../platform/schema/make.ts"
 import {
   type Aggregate,
@@ -30,11 +31,14 @@ const aggregateBrief = view("AggregateBrief", brief)
 const aggregate = view("Aggregate", { ...brief, ...named(fields, { hosts: "hosts", metadata: "metadata" }) })
 const told = one("aggregate", aggregate.shows)
 
-function idOf(req: WireRequest): { id: string } {
+/** Who may not ask is told that, and not that the id is none. */
+function idOf(ctx: Ctx, req: WireRequest, { rules }: Pick<AnyOperation, "rules">): { id: string } {
   const text = req.params.aggregate_id ?? ""
   const id = Number(text)
-  if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(id))
+  if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(id)) {
+    if (typeof rules !== "string") for (const rule of rules) ctx.policy.enforce(ctx.caller, rule)
     throw invalid("id", `Invalid input received: id must be an integer, and ${JSON.stringify(text)} is not.`)
+  }
   return { id: String(id) }
 }
 
@@ -63,9 +67,11 @@ const actionBody = closed(
 
 async function act(ctx: Ctx, req: WireRequest<Static<typeof actionBody>>): Promise<Aggregate> {
   const { add_host, remove_host, set_metadata } = req.body
-  if (add_host) return await addAggregateHost(ctx, { ...idOf(req), ...add_host })
-  if (remove_host) return await removeAggregateHost(ctx, { ...idOf(req), ...remove_host })
-  return await setAggregateMetadata(ctx, { ...idOf(req), metadata: set_metadata?.metadata ?? {} })
+  if (add_host) return await addAggregateHost(ctx, { ...idOf(ctx, req, addAggregateHost), ...add_host })
+  if (remove_host)
+    return await removeAggregateHost(ctx, { ...idOf(ctx, req, removeAggregateHost), ...remove_host })
+  const given = set_metadata?.metadata ?? {}
+  return await setAggregateMetadata(ctx, { ...idOf(ctx, req, setAggregateMetadata), metadata: given })
 }
 
 export const aggregateRoutes: readonly Route[] = [
@@ -97,7 +103,7 @@ export const aggregateRoutes: readonly Route[] = [
     operation: showAggregate,
     told,
     handler: async (ctx, req) => ({
-      aggregate: aggregate.show(ctx, req, await showAggregate(ctx, idOf(req))),
+      aggregate: aggregate.show(ctx, req, await showAggregate(ctx, idOf(ctx, req, showAggregate))),
     }),
   }),
   route({
@@ -109,7 +115,7 @@ export const aggregateRoutes: readonly Route[] = [
     handler: async (ctx, req) => {
       const body = req.body.aggregate
       const changed = await updateAggregate(ctx, {
-        ...idOf(req),
+        ...idOf(ctx, req, updateAggregate),
         changes: {
           ...(body.name !== undefined && { name: body.name.trim() }),
           ...(body.availability_zone !== undefined && { zone: body.availability_zone }),
@@ -123,7 +129,7 @@ export const aggregateRoutes: readonly Route[] = [
     path: "/os-aggregates/{aggregate_id}",
     operation: deleteAggregate,
     status: 200,
-    handler: (ctx, req) => deleteAggregate(ctx, idOf(req)),
+    handler: (ctx, req) => deleteAggregate(ctx, idOf(ctx, req, deleteAggregate)),
   }),
   route({
     method: "POST",

@@ -1,4 +1,5 @@
 import { count, each, one, shape, text, texts } from "../../api/openstack/shape.ts"
+import type { Ctx } from "../../platform/context/context.ts"
 import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
 import { anyObject } from "../../platform/schema/make.ts"
 import { badRequest, showLastUsageAudit, showUsageAudit, type UsageAudit } from "../index.ts"
@@ -32,7 +33,7 @@ const audit = shape("UsageAudit", {
 
 const timeForm = /^(\d{4})-(\d{1,2})-(\d{1,2}) (\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,6}))?$/
 
-function timeOf(req: WireRequest): Date {
+async function timeOf(ctx: Ctx, req: WireRequest): Promise<Date> {
   const text = req.params.before_timestamp ?? ""
   const [, year = "", ...rest] = timeForm.exec(text) ?? []
   const [month, day, hour, minute, second] = rest.slice(0, 5).map((part) => part.padStart(2, "0"))
@@ -40,8 +41,11 @@ function timeOf(req: WireRequest): Date {
   const iso = `${year}-${month}-${day}T${hour}:${minute}:${second}.${millis}Z`
   const date = new Date(iso)
   // A day that the month does not have comes out as another one.
-  if (Number.isNaN(date.getTime()) || date.toISOString() !== iso)
+  if (Number.isNaN(date.getTime()) || date.toISOString() !== iso) {
+    // Who may not ask is told that, and not what is no time.
+    await showUsageAudit.admit(ctx, { before: new Date(0) })
     throw badRequest(`Invalid timestamp for date ${text}`)
+  }
   return date
 }
 
@@ -61,7 +65,7 @@ export const usageAuditRoutes: readonly Route[] = [
     operation: showUsageAudit,
     told: one("instance_usage_audit_log", audit),
     handler: async (ctx, req) => ({
-      instance_usage_audit_log: viewAudit(await showUsageAudit(ctx, { before: timeOf(req) })),
+      instance_usage_audit_log: viewAudit(await showUsageAudit(ctx, { before: await timeOf(ctx, req) })),
     }),
   }),
 ]
