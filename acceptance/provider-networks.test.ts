@@ -30,7 +30,7 @@ describe("hosts with bridges to physical networks", {
     const network = {
       bridgeMappings: [`public:${publicBridge}`],
       physicalNetworks: ["public", "dc"],
-      distributedFloatingIps: true,
+      enableDistributedFloatingIp: true,
     }
     writeFileSync(config, JSON.stringify({ network }))
     const flags = ["--listen", cloudAddress, "--config", config]

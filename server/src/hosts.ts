@@ -8,6 +8,8 @@ import {
   type HostDoor,
   hasHostAuthority,
   hostAddressKind,
+  hostAddressLocal,
+  hostAddressTaken,
   hostMissing,
   hostNotJoined,
   issueJoinToken,
@@ -26,6 +28,7 @@ import {
   selectGateways,
 } from "./network/index.ts"
 import type { Platform } from "./platform/context/context.ts"
+import { isReachable } from "./platform/net/address.ts"
 import type { AwaitedStreams } from "./platform/streams/awaited-streams.ts"
 
 export interface HostsParts {
@@ -94,6 +97,7 @@ export async function openHosts(
     token: async (how) => {
       // Before anything is made that the next start would look after.
       if (parts.network && !isIPv4(parts.address)) throw hostAddressKind(parts.address)
+      if (how.address !== null) checkHostAddress(how.address, parts)
       const { fingerprint } = await open()
       const { secret, expiresAt } = await issueJoinToken(platform, how)
       const at = parts.address.includes(":") ? `[${parts.address}]` : parts.address
@@ -112,6 +116,13 @@ export async function openHosts(
     setGateway: async (name, how) => await setGateway(platform, parts.network, { host: name, ...how }),
     remove: async (name) => await removeHost(platform, { door: await door, network: parts.network }, name),
   }
+}
+
+/** A token's, before there is one: the host would be refused it, or no other host would reach it. */
+function checkHostAddress(address: string, { address: own, network }: HostsParts): void {
+  if (!isReachable(address)) throw hostAddressLocal(address)
+  if (address === own) throw hostAddressTaken(address)
+  if (network && !isIPv4(address)) throw hostAddressKind(address)
 }
 
 async function openDoor(platform: Platform, parts: HostsParts & HostsReach): Promise<HostDoor> {

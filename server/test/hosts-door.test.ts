@@ -93,6 +93,23 @@ describe("a host's address", () => {
     assert.equal(member?.address, "10.9.0.1")
   })
 
+  test("is none that only one machine or nobody is reached at: there is no token for that", async () => {
+    const local = { code: "host.address.local", message: /--address/ }
+    const none = [
+      "127.0.0.2",
+      "0.0.0.0",
+      "169.254.7.7",
+      "224.0.0.1",
+      "255.255.255.255",
+      "::1",
+      "::",
+      "fe80::7",
+      "ff02::1",
+    ]
+    for (const address of none) await assert.rejects(hosts().token({ ...anyHost, address }), local, address)
+    await hosts().token({ ...anyHost, address: "192.0.2.7" })
+  })
+
   test("is its own as long as it is a member, and never the cloud's first host's", async () => {
     const taken = { code: "host.address.taken", message: /`address`/ }
     const at = "10.9.0.2"

@@ -28,6 +28,12 @@ export const hostAddressOther = fault(
   "host.address.other",
   (address: string) => `\`address\`: the token is for a host at ${address}; join with --address ${address}`,
 )
+export const hostAddressLocal = fault(
+  "invalid",
+  "host.address.local",
+  (address: string) =>
+    `--address ${address}: no other machine reaches a host there. Use the address at which the other hosts reach the new one.`,
+)
 export const hostAddressTaken = fault(
   "conflict",
   "host.address.taken",

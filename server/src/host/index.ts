@@ -3,6 +3,14 @@ export { ensureHostAuthority, hasHostAuthority } from "./authority.ts"
 export type { DoorAnswer, DoorOptions, HostDoor } from "./door/door.ts"
 export { openHostDoor } from "./door/open.ts"
 export { headerOf, sendJson } from "./door/reply.ts"
-export { badDoorRequest, doorBusy, hostAddressKind, hostMissing, hostNotJoined } from "./faults.ts"
+export {
+  badDoorRequest,
+  doorBusy,
+  hostAddressKind,
+  hostAddressLocal,
+  hostAddressTaken,
+  hostMissing,
+  hostNotJoined,
+} from "./faults.ts"
 export { type Member, selectMember, selectMembers } from "./member/member.ts"
 export { issueJoinToken, type TokenWish } from "./token/join-token.ts"

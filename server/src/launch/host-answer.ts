@@ -20,7 +20,7 @@ import { type GatewayHost, selectBridgeMappings } from "../network/index.ts"
 import { internalCaller } from "../platform/auth/caller.ts"
 import type { Platform } from "../platform/context/context.ts"
 import { Fault } from "../platform/fault/fault.ts"
-import { canonicalAddress, isLoopback } from "../platform/net/address.ts"
+import { addressOfEnd, isLoopback } from "../platform/net/address.ts"
 import type { BridgeMappings } from "../platform/net/bridge-mappings.ts"
 
 export type HostQuestion =
@@ -121,7 +121,7 @@ async function makeToken(
   }
   if (asked.host !== null && !isHostName(asked.host))
     throw new Fault("invalid", "cli.option.invalid", `--name ${asked.host}: ${hostNameWords}`)
-  const address = asked.address === null ? null : canonicalAddress(asked.address)
+  const address = asked.address === null ? null : addressOfEnd(asked.address)
   if (address === undefined) {
     const text = `--address ${asked.address}: use the IP address at which the other hosts reach the new one.`
     throw new Fault("invalid", "cli.option.invalid", text)

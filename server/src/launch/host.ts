@@ -1,10 +1,10 @@
 // `kumoi host`: the machines that the cloud runs servers on, and machines that differ from what the database says.
 import { hostname } from "node:os"
 import { Fault } from "../platform/fault/fault.ts"
-import { type BridgeMappings, ownPublicNetwork, readBridgeMappings } from "../platform/net/bridge-mappings.ts"
 import { askRunning } from "./ask.ts"
 import type { HostAnswer, HostQuestion } from "./host-answer.ts"
 import { renderHostAnswer } from "./host-render.ts"
+import type { MappingsAnswer } from "./joined/member-mappings.ts"
 import {
   command,
   dataDirOf,
@@ -88,6 +88,9 @@ const what = `The hosts of a cloud:
   drain HOST       disables it and moves its servers to other hosts: those that run while they run, others while they
                    are off. It may be broken off and said again. Exit status: 0 none is left on it, 1 some are, each
                    told with its reason
+  bridge-mappings NET:BRIDGE,...
+                   on a machine that joined: by which of its bridges it reaches physical networks from now on, instead of
+                   those that it joined with; its guests run on. With the word none: by no bridge
   gateway HOST on  routers may leave the cloud there, if the gateways before it are lost; gateway HOST off ends that
   remove HOST      it is none any more; there must be no server on it
 
@@ -103,7 +106,7 @@ const hourMs = 3_600_000
 
 const about = {
   usage:
-    "host token|join|list|describe|disable|enable|drain|gateway|remove|unknown|adopt|discard [WORDS] [options]",
+    "host token|join|list|describe|disable|enable|drain|bridge-mappings|gateway|remove|unknown|adopt|discard [WORDS] [options]",
   what,
   specs,
   takesWords: true,
@@ -124,6 +127,8 @@ export const host = command(about, async (options, args) => {
     const { drain } = await import("./move.ts")
     return await drain(options, { host: first, atOnce, mayStop: options.flag("stop") })
   }
+  if (action === "bridge-mappings" && first !== undefined && words.length === 1)
+    return await mapBridges(options, first)
   const questions = questionsOf(options, action, words)
   if (questions === null) {
     process.stderr.write(`kumoi: that is no way to use host; see ./kumoi host --help\n`)
@@ -148,6 +153,7 @@ export const host = command(about, async (options, args) => {
 async function join(options: ParsedOptions, words: readonly string[], args: string[]): Promise<number> {
   const [url = "", token = ""] = words
   const { joinCloud } = await import("./joined/join.ts")
+  const { readMappings } = await import("./joined/member-mappings.ts")
   const name = options.text("name") ?? hostname().toLowerCase()
   const address = options.text("address") ?? null
   // readOptions has checked the choices.
@@ -155,21 +161,38 @@ async function join(options: ParsedOptions, words: readonly string[], args: stri
   const membership = await joinCloud({
     ...{ dataDir: dataDirOf(options), url, token, name, address, hypervisor },
     isPublic: options.flag("public"),
-    bridgeMappings: mappingsOf(options),
+    bridgeMappings: readMappings(mappingTexts(options.text("bridge-mappings") ?? ""), options.flag("public")),
   })
   process.stdout.write(`joined as ${membership.name}\n`)
   const { up } = await import("./up.ts")
   return await up(["--detach", ...upArgs(args)])
 }
 
-function mappingsOf(options: ParsedOptions): BridgeMappings {
-  const text = options.text("bridge-mappings")
-  const mappings = readBridgeMappings(text === undefined ? [] : text.split(","))
-  if (typeof mappings === "string")
-    throw new Fault("invalid", "cli.option.invalid", `--bridge-mappings: ${mappings}.`)
-  if (!options.flag("public") || !Object.hasOwn(mappings, ownPublicNetwork)) return mappings
-  const message = `--public and --bridge-mappings ${text}: both say how this machine reaches the public network; leave one out.`
-  throw new Fault("invalid", "cli.option.invalid", message)
+/** `public:br-public,dc:br-dc`; of none there is nothing to read. */
+const mappingTexts = (text: string) => (text === "" || text === "none" ? [] : text.split(","))
+
+/** On the machine whose bridges they are, as it runs. */
+async function mapBridges(options: ParsedOptions, text: string): Promise<number> {
+  const dataDir = dataDirOf(options)
+  const { readMembership } = await import("./joined/membership.ts")
+  const membership = readMembership(dataDir)
+  if (!membership) {
+    const message =
+      `host bridge-mappings is said on a machine that joined a cloud, for that machine (--data DIR). ` +
+      "The cloud's first host has its mappings in its configuration: network.bridgeMappings"
+    throw new Fault("precondition", "cli.mappings.not_joined", message)
+  }
+  const question = { mappings: mappingTexts(text) }
+  const answer = await askRunning<MappingsAnswer>(dataDir, "/bridge-mappings", question, timeoutMs)
+  if (answer === null) return 3
+  const words = Object.entries(answer.mappings).map(([network, bridge]) => `${network} by ${bridge}`)
+  const reached = words.length === 0 ? "no physical network by a bridge" : words.join(", ")
+  process.stdout.write(
+    options.flag("json")
+      ? `${JSON.stringify(answer, null, 2)}\n`
+      : `${membership.name} reaches ${reached}; it stays so after a restart.\n`,
+  )
+  return 0
 }
 
 /** Those of the options that are of its start. */

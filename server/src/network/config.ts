@@ -45,13 +45,13 @@ export const networkConfig = configSection(
       description:
         "By which bridges of this machine it reaches physical networks, such as `datacentre:br-dc`; the bridges must be " +
         "there. Of `public` the cloud makes one of its own where none is named, and is the gateway itself. Other hosts " +
-        "say theirs when they join (`--bridge-mappings`).",
+        "say theirs when they join (`--bridge-mappings`), and later by `kumoi host bridge-mappings`.",
     }),
-    distributedFloatingIps: Type.Boolean({
+    enableDistributedFloatingIp: Type.Boolean({
       default: false,
       description:
         "Floating IPs are translated on the host of their server, where that reaches the floating IP's physical network, " +
-        "and not on the router's gateway.",
+        "and not on the router's gateway. As Neutron's option for OVN; those that there are follow at the next start.",
     }),
     tunnelMtu: Type.Integer({
       default: 1442,

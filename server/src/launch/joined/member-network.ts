@@ -7,11 +7,11 @@ import { MetadataProxy, shareWithProxy } from "../../agent/metadata/metadata-pro
 import { OvnPlugger } from "../../agent/ports/ovn-plugger.ts"
 import type { AgentParts } from "../../agent-role.ts"
 import type { Logger } from "../../platform/log/log.ts"
-import { ownPublicBridge, ownPublicNetwork } from "../../platform/net/bridge-mappings.ts"
+import { type BridgeMappings, ownPublicBridge, ownPublicNetwork } from "../../platform/net/bridge-mappings.ts"
 import type { Supervisor } from "../../platform/supervise/supervisor.ts"
 import type { CloudDir } from "../cloud-dir.ts"
 import { metadataProxyEngine } from "../engines/haproxy-metadata.ts"
-import { chassisEngines } from "../engines/ovn.ts"
+import { chassisEngines, retellChassis } from "../engines/ovn.ts"
 import { answers } from "../engines/ovn-daemon.ts"
 import { setUpNetworkHost } from "../engines/ovn-host.ts"
 import { integrationBridge } from "../engines/ovn-paths.ts"
@@ -33,32 +33,43 @@ export interface MemberNetworkOptions {
   log: Logger
 }
 
+export interface MemberNetworkParts extends Pick<AgentParts, "ports" | "metadata" | "network"> {
+  /** From now on it reaches physical networks by these bridges; its guests run on. */
+  mapBridges(mappings: BridgeMappings): Promise<void>
+}
+
 export async function joinNetwork(
   options: MemberNetworkOptions,
   stack: AsyncDisposableStack,
-): Promise<Pick<AgentParts, "ports" | "metadata" | "network">> {
+): Promise<MemberNetworkParts> {
   const { network, membership, dir, supervisor, client, plan, log } = options
   const { tunnelType: type, tenantMtu, publicAddress } = network
-  const { isPublic = false, bridgeMappings = {} } = membership
+  const { isPublic = false } = membership
+  let { bridgeMappings = {} } = membership
   const datapathType = await probeDatapath()
-  const tunnel = { address: membership.address, type, datapathType, tenantMtu }
-  const paths = await setUpNetworkHost({
+  const host = {
     id: dir.facts.cloudId,
     publicAddresses: isPublic ? [publicAddress] : [],
-    bridgeMappings,
-    tunnel,
+    tunnel: { address: membership.address, type, datapathType, tenantMtu },
     storageNetworks: options.storageNetworks,
     log,
-  })
-  const engines = chassisEngines({
+  }
+  const paths = await setUpNetworkHost({ ...host, bridgeMappings })
+  const chassis = {
     paths,
     databaseDir: join(dir.path, "ovn"),
     logDir: dir.logDir,
     hostId: membership.name,
     isPublic,
-    bridgeMappings,
     datapathType,
     isRelayed: true,
+  }
+  const engines = chassisEngines({
+    ...chassis,
+    // Also of a database that is started anew.
+    get bridgeMappings() {
+      return bridgeMappings
+    },
   })
   const dial = () => client.openSouthbound()
   const tls = memberFiles(dir.path)
@@ -82,8 +93,15 @@ export async function joinNetwork(
       metadataSocket: paths.metadataSocket,
       proxyDir: paths.proxyDir,
     }),
+    mapBridges: async (mappings) => {
+      await setUpNetworkHost({ ...host, bridgeMappings: mappings })
+      bridgeMappings = mappings
+      await retellChassis({ ...chassis, bridgeMappings })
+    },
     network: {
-      bridgeMappings: { ...(isPublic && { [ownPublicNetwork]: ownPublicBridge }), ...bridgeMappings },
+      get bridgeMappings() {
+        return { ...(isPublic && { [ownPublicNetwork]: ownPublicBridge }), ...bridgeMappings }
+      },
       problem: async () => {
         const ill = supervisor.status().filter(({ name, state }) => names.has(name) && state !== "running")
         if (ill.length > 0) return `${ill.map(({ name, state }) => `${name} is ${state}`).join(", ")}`

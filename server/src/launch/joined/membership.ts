@@ -60,6 +60,11 @@ export function writeMembership(
   writeJson(factsFile(dataDir), membership, 0o600)
 }
 
+/** Of a host that has joined; what it was given stays. */
+export function changeMembership(dataDir: string, membership: Membership): void {
+  writeJson(factsFile(dataDir), membership, 0o600)
+}
+
 export function writeCertificate(dataDir: string, certificate: string): void {
   writeWhole(memberFiles(dataDir).certFile, certificate, 0o644)
 }

@@ -31,6 +31,7 @@ import type { CloudStatus, ComponentStatus } from "../status.ts"
 import type { UpOptions } from "../up-options.ts"
 import { DoorClient } from "./door-client.ts"
 import { type MemberAgent, startMemberAgent } from "./member-agent.ts"
+import { answerMappings, type MappedHost } from "./member-mappings.ts"
 import { joinNetwork } from "./member-network.ts"
 import type { Membership } from "./membership.ts"
 
@@ -143,15 +144,22 @@ async function startAll(run: Run, config: Config, stack: AsyncDisposableStack): 
   }
   writeMainState(dir, state)
   stack.defer(() => removeMainState(dir))
+  const { mapBridges, ...parts } = await startParts(run, config, stack)
   const agent = await startMemberAgent({
-    ...{ membership, dataDir: dir.path, client, log },
-    parts: await startParts(run, config, stack),
+    ...{ membership, dataDir: dir.path, client, log, parts },
     clock: systemClock,
   })
+  const mapped: MappedHost = {
+    ...{ dataDir: dir.path, mapBridges },
+    sayAlive: () => agent.role.agent.sayAlive(),
+  }
   stack.use(
     await serveControl(
       join(dir.runDir, "control.sock"),
-      { "/status": async () => statusOf(run, agent) },
+      {
+        "/status": async () => statusOf(run, agent),
+        "/bridge-mappings": (asked) => answerMappings(mapped, asked),
+      },
       () =>
         `This machine is the host ${membership.name} of the cloud at ${membership.door}; ask on that cloud's first host.`,
     ),
@@ -162,13 +170,18 @@ async function startAll(run: Run, config: Config, stack: AsyncDisposableStack): 
   return agent
 }
 
-async function startParts(run: Run, config: Config, stack: AsyncDisposableStack): Promise<AgentParts> {
+interface MemberParts extends AgentParts {
+  /** Null: the network is simulated. */
+  mapBridges: MappedHost["mapBridges"]
+}
+
+async function startParts(run: Run, config: Config, stack: AsyncDisposableStack): Promise<MemberParts> {
   const { plan, dir, log, membership, settings, say } = run
   const { fake, agent } = config
   if (settings.network) say("starting the network (Open vSwitch, OVN)")
   const network = settings.network
     ? await joinNetwork({ ...run, ...agent, network: settings.network }, stack)
-    : { ports: new FakePlugger(), metadata: null }
+    : { ports: new FakePlugger(), metadata: null, mapBridges: null }
   const host = { host: membership.name, hostIp: membership.address }
   const facts = { plan, dir, log, ...host, fakePace: fake.pace, volumeBackEnds: agent.volumeBackEnds, say }
   const hypervisor = await makeHypervisor(facts, network.ports)

@@ -20,6 +20,7 @@ import { anyObject, nullable } from "../../platform/schema/make.ts"
 import { isSimulated } from "../driver/network-driver.ts"
 import { agentAlive, agentNotFound, agentStatusFixed } from "../faults.ts"
 import { isGateway } from "../gateway/gateway.ts"
+import { syncOf } from "../sync/sync.ts"
 
 const binaries = ["ovn-controller", "neutron-ovn-metadata-agent"] as const
 
@@ -103,14 +104,26 @@ export async function noteHostAgents(
   const last = known.get(host)
   if (last && last.said === said && atMs - last.atMs < hostReportEveryMs) return
   const ids = binaries.map((binary) => agentId(host, binary))
-  await sql`
+  const { rows } = await sql<{ isRemapped: boolean }>`
+    with before as (select a.id, a.bridge_mappings from network.agent a where a.id = any(${ids}::uuid[]))
     insert into network.agent (id, host, binary_name, problem, bridge_mappings)
     select a.id, ${host}, a.name, ${problem}, ${mappings}::jsonb
     from unnest(${ids}::uuid[], ${[...binaries]}::text[]) a (id, name)
     on conflict (id) do update set problem = excluded.problem, bridge_mappings = excluded.bridge_mappings,
       heartbeat_at = now()
+    returning agent.bridge_mappings is distinct from
+      (select b.bridge_mappings from before b where b.id = agent.id) as "isRemapped"
   `.execute(platform.db)
   known.set(host, { said, atMs })
+  if (rows.some(({ isRemapped }) => isRemapped)) await tellFloatingIpsAt(platform, host)
+}
+
+/** Which of them the host answers itself follows from the networks that it reaches. */
+async function tellFloatingIpsAt(platform: Platform, host: string): Promise<void> {
+  if (!platform.config.network.enableDistributedFloatingIp) return
+  const { rows } = await sql<{ id: string }>`select f.id from network.floating_ip f
+    join network.port p on p.id = f.fixed_port_id where p.host_id = ${host}`.execute(platform.db)
+  syncOf(platform).poke({ floatingIps: rows.map(({ id }) => id) })
 }
 
 /** The host is none any more. */

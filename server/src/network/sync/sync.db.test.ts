@@ -58,9 +58,9 @@ async function makePort(more: Partial<NewPort> = {}): Promise<string> {
   return await transact(database.db, async (tx) => (await insertPort(tx, port)).id)
 }
 
-function start({ distributedFloatingIps = false } = {}) {
+function start({ enableDistributedFloatingIp = false } = {}) {
   const network = new NotingDriver()
-  const config = { network: { dnsDomain: "example.org.", distributedFloatingIps } }
+  const config = { network: { dnsDomain: "example.org.", enableDistributedFloatingIp } }
   const parts = { db: database.db, clock: systemClock, log: silentLogger, config, drivers: { network } }
   const sync = syncOf(parts)
   const takeTold = () => network.told.splice(0)
@@ -90,7 +90,7 @@ test("ports are told alone: made, changed and gone", async () => {
 })
 
 test("a distributed floating IP is where its port is, if that host reaches its network", async () => {
-  const { network, sync, takeTold, isEqual, close } = start({ distributedFloatingIps: true })
+  const { network, sync, takeTold, isEqual, close } = start({ enableDistributedFloatingIp: true })
   const [external, routerId, id] = [newUuid(), newUuid(), newUuid()]
   await sql`insert into network.network (id, project_id, is_external, provider_type, physical_network, mtu)
     values (${external}, 'p', true, 'flat', 'public', 1500)`.execute(database.db)

@@ -15,7 +15,7 @@ import type {
 } from "../driver/network-driver.ts"
 import { told } from "../driver/want.ts"
 
-export type WantConfig = Pick<Config["network"], "dnsDomain" | "distributedFloatingIps">
+export type WantConfig = Pick<Config["network"], "dnsDomain" | "enableDistributedFloatingIp">
 
 /** One moment's rows of these things, of what changes with them, and of the networks and subnets that they stand on. */
 export async function readChange(db: Db, config: WantConfig, asked: Told): Promise<NetworkChange> {
@@ -59,7 +59,7 @@ async function withDependents(tx: Tx, config: WantConfig, asked: Told): Promise<
       cross join lateral jsonb_array_elements(p.allowed_address_pairs) pair
       join network.ip_allocation a on a.network_id = p.network_id and a.address = (pair ->> 'ipAddress')::inet
       where p.id = any(${ports}::uuid[]) and p.allowed_address_pairs <> '[]'
-    ${config.distributedFloatingIps ? floatingIpsOn(ports) : sql``}
+    ${config.enableDistributedFloatingIp ? floatingIpsOn(ports) : sql``}
     union select 'routers', i.router_id::text from network.router_interface i
       where i.subnet_id = any(${subnets}::uuid[])`.execute(tx)
   const byNoun = Map.groupBy(rows, (row) => row.noun)
@@ -150,7 +150,7 @@ async function wantFloatingIps(
   ids: readonly string[],
 ): Promise<WantFloatingIp[]> {
   if (ids.length === 0) return []
-  const isDistributed = config.distributedFloatingIps ? reachesOwnNetwork : sql`false`
+  const isDistributed = config.enableDistributedFloatingIp ? reachesOwnNetwork : sql`false`
   const { rows } = await sql<WantFloatingIp>`select f.id, f.router_id as "routerId",
       host(f.address) as "floatingIpAddress", host(f.fixed_ip_address) as "fixedIpAddress",
       f.fixed_port_id as "portId", p.mac_address::text as "macAddress", ${isDistributed} as "isDistributed"

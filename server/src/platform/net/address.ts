@@ -92,6 +92,27 @@ export function isLoopback(address: string): boolean {
   return address === "localhost" || address === "::1" || /^127(\.\d+){3}$/.test(address)
 }
 
+/** Nobody's, this machine's own, of one cable, of many, for later. */
+const unreachable = [
+  "0.0.0.0/8",
+  "127.0.0.0/8",
+  "169.254.0.0/16",
+  "224.0.0.0/3",
+  "::/127",
+  "::ffff:0:0/96",
+  "fe80::/10",
+  "ff00::/8",
+]
+
+/** Whether an address can be one of a machine that others reach over routers. */
+export function isReachable(text: string): boolean {
+  const address = parseAddress(text)
+  if (!address) return false
+  return unreachable
+    .flatMap((each) => parsePrefix(each) ?? [])
+    .every((each) => !prefixContains(each, address))
+}
+
 /** A prefix; a bare address is one of full length. Host bits are cut. */
 export function parsePrefix(text: string): Prefix | undefined {
   const [addressText = "", lengthText, more] = text.split("/")

@@ -12,7 +12,7 @@ export const physicalNetworkFilter: Filter = {
     const names = missing.join(", ")
     return {
       why: `it does not reach the physical network ${names}`,
-      fix: `map ${names} to a bridge of this host (network.bridgeMappings, or --bridge-mappings when it joins)`,
+      fix: `map ${names} to a bridge of this host (network.bridgeMappings; of one that joined: ./kumoi host bridge-mappings, on it)`,
       forUser: "no host that could have it reaches the physical network of a network that was asked for",
     }
   },
