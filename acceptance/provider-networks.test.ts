@@ -27,12 +27,7 @@ describe("hosts with bridges to physical networks", {
   before(async () => {
     dir = mkdtempSync(join(tmpdir(), "kumoi-acceptance-"))
     const config = join(dir, "kumoi.yaml")
-    const network = {
-      bridgeMappings: [`public:${publicBridge}`],
-      physicalNetworks: ["public", "dc"],
-      enableDistributedFloatingIp: true,
-    }
-    writeFileSync(config, JSON.stringify({ network }))
+    configure({ enableDistributedFloatingIp: true })
     const flags = ["--listen", cloudAddress, "--config", config]
     const bridges = {
       ...hostBridges,
@@ -49,6 +44,15 @@ describe("hosts with bridges to physical networks", {
     await cloud?.[Symbol.asyncDispose]()
     rmSync(dir, { recursive: true, force: true })
   })
+
+  function configure(more: { enableDistributedFloatingIp: boolean }): void {
+    const network = {
+      bridgeMappings: [`public:${publicBridge}`],
+      physicalNetworks: ["public", "dc"],
+      ...more,
+    }
+    writeFileSync(join(dir, "kumoi.yaml"), JSON.stringify({ network }))
+  }
 
   const client = (...args: string[]) => cloud.openstack("admin", ...args)
   const idOf = (server: string) => ids.get(server) ?? assert.fail(`${server} was not made`)
@@ -70,15 +74,19 @@ describe("hosts with bridges to physical networks", {
     assert.match(String(both), /both say how this machine reaches the public network/)
   })
 
+  const mappingsOf = async (host: string) =>
+    /physical networks +(.*)/.exec((await cloud.kumoi("host", "describe", host)).stdout)?.[1]
+  const third = () => hosts[1] ?? assert.fail("no third host")
+
   test("hosts join with their mappings, and the cloud shows them", async () => {
     for (const host of hosts) {
       for (const bridge of [publicBridge, centreBridge]) await host.makeBridge(bridge)
-      await host.join("--bridge-mappings", `public:${publicBridge},dc:${centreBridge}`)
+      const more = host === third() ? "" : `,dc:${centreBridge}`
+      await host.join("--bridge-mappings", `public:${publicBridge}${more}`)
     }
-    await eventually("their mappings", async () => {
-      const { stdout } = await cloud.kumoi("host", "describe", "host3")
-      return /physical networks +dc \(br-dc\), public \(br-public\)/.test(stdout)
-    })
+    const both = "dc (br-dc), public (br-public)"
+    await eventually("their mappings", async () => (await mappingsOf("host2")) === both)
+    await eventually("those of the third", async () => (await mappingsOf("host3")) === "public (br-public)")
     const found = await admin.get("/network/v2.0/agents?host=host2&binary=ovn-controller")
     const show = ["network", "agent", "show", found.agents[0].id]
     assert.match(await client(...show, "-f", "json", "-c", "configuration"), /"dc": "br-dc"/)
@@ -99,31 +107,114 @@ describe("hosts with bridges to physical networks", {
     await admin.createNetwork({ name: "seven", ...vlan }, { cidr: "10.8.0.0/24", gateway_ip: null })
     const { services } = await admin.get("/compute/v2.1/os-services?binary=nova-compute")
     const names: string[] = services.map(({ host }: { host: string }) => host)
-    const host = names.find((name) => !/^host\d$/.test(name)) ?? assert.fail("no first host")
-    await create("lost", ["plain"], { host })
-    await admin.untilStatus(idOf("lost"), "ERROR")
-    const explained = await cloud.kumoi("explain", "server", idOf("lost")).catch(String)
-    assert.match(String(explained), /does not reach the physical network dc/)
-    await admin.deleteServer(idOf("lost"))
-    await create("vm2", ["private", "plain", "seven"], { host: "host2" })
-    await create("vm3", ["private", "plain", "seven"])
+    const first = names.find((name) => !/^host\d$/.test(name)) ?? assert.fail("no first host")
+    for (const host of [first, "host3"]) {
+      const name = `lost-${host}`
+      await create(name, ["plain"], { host })
+      await admin.untilStatus(idOf(name), "ERROR").catch(() => {})
+      const explained = await cloud.kumoi("explain", "server", idOf(name)).catch(String)
+      assert.match(String(explained), /does not reach the physical network dc/)
+      await admin.deleteServer(idOf(name))
+    }
+    await create("vm2", ["private", "plain", "seven"])
+    await create("vm3", ["private"], { host: "host3" })
     for (const vm of ["vm2", "vm3"]) await admin.untilStatus(idOf(vm), "ACTIVE")
-    assert.match((await hostOf("vm3")) ?? "", /^host[23]$/)
+    assert.equal(await hostOf("vm2"), "host2", "the one that reaches them")
   })
 
-  test("a floating IP is answered by its server's host itself", async () => {
+  /** Packets that came from a machine into the public network's bridge, by its cable. */
+  const packetsFrom = async (machine: string) => {
+    const { stdout } = await cloud.inside("ip", ["-s", "-j", "link", "show", "master", publicBridge])
+    const links: { ifname: string; stats64: { rx: { packets: number } } }[] = JSON.parse(stdout)
+    const isOwn = (name: string) =>
+      machine === "the first host" ? name.startsWith("kp-") : name === `${publicBridge}-${machine}`
+    return links.find(({ ifname }) => isOwn(ifname))?.stats64.rx.packets ?? assert.fail(`no ${machine}`)
+  }
+
+  /** Pings from outside, a connection from outside and pings of the guest's: which machines passed the answers on. */
+  async function waysOf(vm: string): Promise<string[]> {
+    const address = floating.get(vm) ?? assert.fail(`${vm} has no floating IP`)
+    const machines = ["the first host", "host2", "host3"]
+    const ways = new Set<string>()
+    for (const work of [
+      () => cloud.inside("ping", ["-q", "-c", "60", "-i", "0.05", "-W", "5", address]),
+      () => ssh(vm, "head -c 1000000 /dev/zero"),
+      () => ssh(vm, `sudo ping -q -c 60 -i 0.05 172.24.4.1`),
+    ]) {
+      const before = await Promise.all(machines.map(packetsFrom))
+      await work()
+      const after = await Promise.all(machines.map(packetsFrom))
+      for (const [at, machine] of machines.entries())
+        if ((after[at] ?? 0) - (before[at] ?? 0) >= 50) ways.add(machine)
+    }
+    return [...ways]
+  }
+
+  const macOfPort = async (query: string) =>
+    (await admin.get(`/network/v2.0/ports?${query}`)).ports[0].mac_address as string
+  const macAt = async (address: string) => {
+    await cloud.inside("ip", ["neighbour", "flush", "to", address])
+    await cloud.inside("ping", ["-c", "1", "-W", "2", address], { isChecked: false })
+    return /lladdr (\S+)/.exec((await cloud.inside("ip", ["neighbour", "show", address])).stdout)?.[1]
+  }
+  const isAnsweredBy = (vm: string, mac: string) =>
+    eventually(
+      `${vm} to be answered for by ${mac}`,
+      async () => (await macAt(floating.get(vm) ?? "")) === mac,
+    )
+  const ownMac = (vm: string) =>
+    macOfPort(`device_owner=network:floatingip&fixed_ips=ip_address=${floating.get(vm)}`)
+
+  test("a floating IP is answered by its server's host itself, which its packets leave by", async () => {
     for (const vm of ["vm2", "vm3"]) {
-      const ip = await admin.giveFloatingIp(idOf(vm))
-      floating.set(vm, ip)
+      floating.set(vm, await admin.giveFloatingIp(idOf(vm)))
       assert.equal((await eventually(`ssh to ${vm}`, () => ssh(vm, "hostname"))).trim(), vm)
-      const owned = `device_owner=network:floatingip&fixed_ips=ip_address=${ip}`
-      const { ports } = await admin.get(`/network/v2.0/ports?${owned}`)
-      const mac = ports[0].mac_address
-      const { stdout: neighbour } = await cloud.inside("ip", ["neighbour", "show", ip])
-      assert.match(neighbour, new RegExp(mac), "the floating IP's own address, not the router's")
+      const mac = await ownMac(vm)
+      await isAnsweredBy(vm, mac)
       const { stdout: bridge } = await cloud.inside("bridge", ["fdb", "show", "br", publicBridge])
       assert.match(bridge, new RegExp(`${mac} dev ${publicBridge}-${await hostOf(vm)}`))
+      assert.deepEqual(await waysOf(vm), [await hostOf(vm)])
     }
+  })
+
+  test("a host is given another bridge while its guests run, and reaches that network from then on", async () => {
+    const uptime = async () => Number((await ssh("vm3", "cat /proc/uptime")).split(" ")[0])
+    const before = await uptime()
+    const attach = async (name: string) => {
+      const interfaceAttachment = { net_id: await admin.networkId(name) }
+      return await admin.send("POST", `/compute/v2.1/servers/${idOf("vm3")}/os-interface`, {
+        interfaceAttachment,
+      })
+    }
+    const refused = await attach("plain")
+    assert.ok(refused.status >= 400 && refused.status < 500, String(refused.status))
+    assert.match(JSON.stringify(refused.body), /does not reach the physical network/)
+    const map = (text: string) =>
+      third()
+        .kumoi("host", "bridge-mappings", text)
+        .then(({ stdout }) => stdout, String)
+    assert.match(await map("dc=br-dc"), /"dc=br-dc" is no mapping/)
+    assert.match(await map("dc:br-none"), /br-none.*is no bridge here/)
+    assert.match(
+      String(await cloud.kumoi("host", "bridge-mappings", "dc:br-dc").catch(String)),
+      /bridgeMappings/,
+    )
+    assert.equal(await mappingsOf("host3"), "public (br-public)", "what was refused has changed nothing")
+    assert.match(await map(`public:${publicBridge},dc:${centreBridge}`), /host3 reaches .*dc by br-dc/)
+    await eventually("the cloud to know", async () => /dc \(br-dc\)/.test((await mappingsOf("host3")) ?? ""))
+    for (const name of ["plain", "seven"]) {
+      const { status } = await attach(name)
+      assert.equal(status, 200)
+    }
+    await eventually("the interfaces in the guest", async () =>
+      /eth2/.test(await ssh("vm3", "ls /sys/class/net")),
+    )
+    for (const device of ["eth1", "eth2"])
+      await ssh(
+        "vm3",
+        `sudo ip link set ${device} up && sudo udhcpc -n -q -i ${device} -s /etc/udhcpc/default.script`,
+      )
+    assert.ok((await uptime()) > before, "the guest was not started again")
   })
 
   test("provider networks reach the data centre's machines and one another's servers", async () => {
@@ -145,6 +236,33 @@ describe("hosts with bridges to physical networks", {
       0,
       "and is reached from outside",
     )
+  })
+
+  test("floating IPs are central after the key was changed, and distributed after it was changed back", async () => {
+    configure({ enableDistributedFloatingIp: false })
+    await cloud.kumoi("down")
+    assert.equal((await ssh("vm3", "hostname")).trim(), "vm3", "its host goes on without its cloud")
+    await cloud.up()
+    const router = await macOfPort(`device_owner=network:router_gateway`)
+    for (const vm of ["vm2", "vm3"]) {
+      await isAnsweredBy(vm, router)
+      assert.deepEqual(await waysOf(vm), ["the first host"])
+    }
+    configure({ enableDistributedFloatingIp: true })
+    await cloud.kumoi("down")
+    await cloud.up()
+    for (const vm of ["vm2", "vm3"]) {
+      await isAnsweredBy(vm, await ownMac(vm))
+      assert.deepEqual(await waysOf(vm), [await hostOf(vm)])
+    }
+  })
+
+  test("a host that loses the public network's bridge has its floating IPs answered centrally", async () => {
+    await third().kumoi("host", "bridge-mappings", `dc:${centreBridge}`)
+    await isAnsweredBy("vm3", await macOfPort(`device_owner=network:router_gateway`))
+    assert.deepEqual(await waysOf("vm3"), ["the first host"])
+    await third().kumoi("host", "bridge-mappings", `dc:${centreBridge},public:${publicBridge}`)
+    await isAnsweredBy("vm3", await ownMac("vm3"))
   })
 
   test("nothing is left of a host's links when it leaves", async () => {
