@@ -318,5 +318,7 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
       .then(({ stdout }) => stdout, String)
     assert.match(findings, /this is the host host3 of the cloud/)
     assert.doesNotMatch(findings, /postgresql/)
+    const log = (await cloud.inside("cat", [join(cloud.dataDir, "log/kumoi.log")])).stdout
+    assert.doesNotMatch(log, /tunnels end at an address that is not its own/, "nobody lied")
   })
 })

@@ -3,6 +3,7 @@
 import { isIPv4, type Socket } from "node:net"
 import { type HostSettings, writeJoinToken } from "./agent/door-protocol.ts"
 import { noteHostLost, removeComputeHost, selectHostFacts } from "./compute/index.ts"
+import type { Reconciler } from "./engine/reconcile/reconciler.ts"
 import {
   ensureHostAuthority,
   type HostDoor,
@@ -50,6 +51,16 @@ export interface HostsNetwork {
   southbound(): Promise<Socket>
   /** What the engine knows of a host that is none any more. */
   forget(host: string): Promise<void>
+  /** Whether joined hosts say there what the cloud knows of them: their addresses, and where ports are. */
+  compare(addresses: ReadonlyMap<string, string>): Promise<ChassisFindings>
+  /** Nothing is compared from then on. */
+  close(): Promise<void>
+}
+
+export interface ChassisFindings {
+  /** Set right. */
+  addresses: readonly { host: string; said: string; own: string }[]
+  ports: readonly { portId: string; said: string; own: string }[]
 }
 
 /** What the door hands on in this process. */
@@ -140,6 +151,37 @@ async function openDoor(platform: Platform, parts: HostsParts & HostsReach): Pro
     isTaken: async (name) => await isHostOfCloud(platform, name),
     onLost: async (host) => await noteHostLost(platform, host),
   })
+}
+
+const compareEveryMs = 30_000
+const compareTimeoutMs = 30_000
+const portsShownMost = 10
+
+/** A host that was taken over may say in the network's database what is not so; nobody else would tell. */
+export function chassisReconciler(network: HostsNetwork | null): Reconciler {
+  return {
+    name: "host.network",
+    intervalMs: compareEveryMs,
+    timeoutMs: compareTimeoutMs,
+    run: async ({ db, log }) => {
+      const members = await selectMembers(db)
+      if (network === null || members.length === 0) return { addresses: 0, ports: 0 }
+      const { addresses, ports } = await network.compare(
+        new Map(members.map(({ name, address }) => [name, address])),
+      )
+      for (const each of addresses)
+        log.error(
+          each,
+          "a host said that its tunnels end at an address that is not its own; it was set right",
+        )
+      if (ports.length > 0)
+        log.error(
+          { count: ports.length, ports: ports.slice(0, portsShownMost) },
+          "ports are said to be with other hosts than their own: a host that is lost had them, or one lies",
+        )
+      return { addresses: addresses.length, ports: ports.length }
+    },
+  }
 }
 
 async function isHostOfCloud(platform: Platform, name: string): Promise<boolean> {

@@ -17,7 +17,7 @@ import {
   startServices,
 } from "./control-plane.ts"
 import type { Reconciler } from "./engine/reconcile/reconciler.ts"
-import { type CloudHosts, type HostsParts, openHosts } from "./hosts.ts"
+import { type CloudHosts, chassisReconciler, type HostsParts, openHosts } from "./hosts.ts"
 import { registerLocalImage } from "./image/index.ts"
 import { localBackupStore } from "./local-backup-store.ts"
 import { localImageStore } from "./local-image-store.ts"
@@ -151,7 +151,9 @@ async function startPlane(run: Run, stack: AsyncDisposableStack): Promise<Omit<C
     ),
   )
   const ofServices: Reconciler[] = services.flatMap((s) => [...s.reconcilers])
-  stack.use(await plane.reconcilers.work(platform, [...ofServices, metadataLists.reconciler]))
+  stack.defer(async () => await parts.hosts?.network?.close())
+  const ofHosts = parts.hosts ? [chassisReconciler(parts.hosts.network)] : []
+  stack.use(await plane.reconcilers.work(platform, [...ofServices, ...ofHosts, metadataLists.reconciler]))
   const hosts = parts.hosts ? await openHosts(platform, { ...parts.hosts, streams }, stack) : null
   const consoles = stack.use(new ConsoleProxy(platform, streams))
   const takeConsole: TakeUpgrade = (...asked) => void consoles.take(...asked)

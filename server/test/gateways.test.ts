@@ -23,6 +23,8 @@ const hostsNetwork: HostsNetwork = {
   physicalNetworks: async (host) => reached.get(host) ?? null,
   southbound: async () => assert.fail("simulated hosts have no ovn-controller"),
   forget: async () => {},
+  compare: async () => ({ addresses: [], ports: [] }),
+  close: async () => {},
 }
 
 let cloud: TestCloud

@@ -28,6 +28,7 @@ import { type CloudDir, canReach } from "./cloud-dir.ts"
 import { metadataProxyEngine } from "./engines/haproxy-metadata.ts"
 import { ovnEngines, retellChassis } from "./engines/ovn.ts"
 import { physicalNetworksOf } from "./engines/ovn-chassis.ts"
+import { ChassisWatch } from "./engines/ovn-chassis-watch.ts"
 import { setUpNetworkHost } from "./engines/ovn-host.ts"
 import { integrationBridge } from "./engines/ovn-paths.ts"
 import { probeDatapath } from "./engines/ovn-probe.ts"
@@ -123,6 +124,7 @@ async function startOvn(options: HostOptions): Promise<NetworkParts> {
     bridgeMappings,
     datapathType,
   }
+  const watch = new ChassisWatch(paths)
   const engines = ovnEngines(chassis)
   for (const engine of engines) await supervisor.start(engine)
   const common = { switchSocket: paths.switchSocket, integrationBridge, netns: paths.netns }
@@ -159,6 +161,8 @@ async function startOvn(options: HostOptions): Promise<NetworkParts> {
       physicalNetworks: async (name) => await physicalNetworksOf(paths, name),
       southbound: async () => await dialSouthbound(paths),
       forget: async (name) => await forgetChassis(paths, name),
+      compare: async (addresses) => await watch.compare(addresses),
+      close: async () => await watch[Symbol.asyncDispose](),
     },
   }
 }

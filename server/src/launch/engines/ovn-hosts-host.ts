@@ -7,6 +7,7 @@ import { silentLogger } from "../../platform/log/log.ts"
 import { joinStreams } from "../../platform/streams/join.ts"
 import { Supervisor } from "../../platform/supervise/supervisor.ts"
 import { centralEngines, chassisEngines, retellChassis } from "./ovn.ts"
+import { ChassisWatch } from "./ovn-chassis-watch.ts"
 import { setUpNetworkHost, tearDownNetworkHost } from "./ovn-host.ts"
 import { type ChassisOptions, type DatapathType, ovnPaths, type PeerTls } from "./ovn-paths.ts"
 import type { EncapType } from "./ovn-record.ts"
@@ -102,8 +103,21 @@ async function openDoor({ id }: HostSettings, { address, port }: StorySouthbound
   if (!opened.listening) await new Promise<void>((resolve) => opened.listen(port, address, resolve))
 }
 
+function signalController(signal: NodeJS.Signals): void {
+  const pid = supervisor?.status().find(({ name }) => name === "ovn-controller")?.pid
+  if (!pid) throw new Error("there is no ovn-controller")
+  process.kill(pid, signal)
+}
+
+let watch: ChassisWatch | undefined
+
 const verbs = {
   start,
+  /** As the control plane does from time to time; the word is its hosts' addresses. */
+  compare: async ({ id }: HostSettings, addresses: string) => {
+    watch ??= new ChassisWatch(ovnPaths(id))
+    return await watch.compare(new Map(Object.entries(JSON.parse(addresses) as Record<string, string>)))
+  },
   /** As after kill -9 of Kumoi: the engines are found running. */
   startAgain: async (settings: HostSettings) => {
     supervisor?.release()
@@ -127,12 +141,15 @@ const verbs = {
   },
   close: async ({ id }: HostSettings) => await closeSouthbound(ovnPaths(id)),
   forget: async ({ id }: HostSettings, chassis: string) => await forgetChassis(ovnPaths(id), chassis),
+  pauseController: async () => signalController("SIGSTOP"),
+  resumeController: async () => signalController("SIGCONT"),
   engines: async () => supervisor?.status() ?? [],
   /** Holds the port of the tunnels as another program would. */
   occupy: async (_settings: HostSettings, port: string) => {
     await new Promise<void>((resolve) => createSocket("udp4").bind(Number(port), resolve))
   },
   end: async ({ id }: HostSettings) => {
+    await watch?.[Symbol.asyncDispose]()
     await supervisor?.stopAll()
     await relay?.[Symbol.asyncDispose]()
     await tearDownNetworkHost({ id, log })

@@ -18,13 +18,20 @@ import { tellAll } from "../../network/driver/testing/tell-all.ts"
 import { eventually } from "../../platform/clock/clock.ts"
 import { exec } from "../../platform/exec/exec.ts"
 import { identifyProcess } from "../../platform/exec/process.ts"
-import { asking, StoryAuthority, StoryHost, startWire, type Wire } from "./ovn-hosts-world.ts"
+import {
+  asking,
+  askSouthbound,
+  StoryAuthority,
+  StoryHost,
+  southboundPort,
+  startWire,
+  type Wire,
+} from "./ovn-hosts-world.ts"
 import type { PeerTls } from "./ovn-paths.ts"
 import { allUp, Guest } from "./ovn-story-world.ts"
 
 const publicGateway = "172.24.4.1"
 const publicAddress = `${publicGateway}/24`
-const southboundPort = 6642
 const otherNetworkId = "00000004-0000-4000-8000-000000000004"
 
 /** With a group that lets in pings and the web, on a host. */
@@ -106,25 +113,7 @@ async function endGuests(host: StoryHost): Promise<void> {
   }
 }
 
-async function sb(host: StoryHost, args: readonly string[], tls?: PeerTls): Promise<string> {
-  const files = tls
-    ? [`--private-key=${tls.keyFile}`, `--certificate=${tls.certFile}`, `--ca-cert=${tls.caFile}`]
-    : []
-  const remote = tls ? `ssl:${one.address}:${southboundPort}` : `unix:${one.paths.southboundSocket}`
-  const all = [`--db=${remote}`, "--timeout=5", "--bare", ...files, ...args]
-  const { stdout, stderr } = await host.run("ovn-sbctl", all, [0, 1])
-  return `${stdout}${stderr}`.trim()
-}
-
-/** What an answer to these operations says, when a host asks with its own certificate. */
-async function asHost(host: StoryHost, operations: readonly object[]): Promise<string> {
-  const { tls } = host.settings.southbound ?? {}
-  assert.ok(tls)
-  const files = ["-p", tls.keyFile, "-c", tls.certFile, "-C", tls.caFile]
-  const text = JSON.stringify(["OVN_Southbound", ...operations])
-  const remote = `ssl:${one.address}:${southboundPort}`
-  return (await host.run("ovsdb-client", [...files, "transact", remote, text], [0, 1])).stdout
-}
+const sb = (host: StoryHost, args: readonly string[], tls?: PeerTls) => askSouthbound(one, host, args, tls)
 
 const encapOf = async (chassis: string) =>
   await sb(one, ["--columns=type,ip", "find", "Encap", `chassis_name=${chassis}`])
@@ -224,30 +213,6 @@ test("a stranger is refused, and so is one without a certificate", async () => {
   assert.match(bare.stderr, /alert/)
   const plain = ["--db", `tcp:${where}`, "--timeout=5", "list", "Chassis"]
   assert.match((await three.run("ovn-sbctl", plain, [0, 1])).stderr, /connection failed/)
-})
-
-test("a host writes its own rows and no other's", async () => {
-  const own = three.settings.southbound?.tls
-  assert.ok(own)
-  const idOf = async (table: string, where: string) =>
-    (await sb(one, ["--columns=_uuid", "find", table, where])).trim()
-  const chassis = await idOf("Chassis", "name=host1")
-  const encap = await idOf("Encap", "chassis_name=host1")
-  for (const refused of [
-    ["set", "Chassis", chassis, "external_ids:a=b"],
-    ["set", "Encap", encap, "ip=10.77.0.3"],
-    ["chassis-del", "host1"],
-    ["chassis-add", "host4", "geneve", "10.77.0.4"],
-    ["clear", "SB_Global", ".", "connections"],
-    ["create", "Connection", 'target="ptcp:6643"'],
-  ])
-    assert.match(await sb(three, refused, own), /permission error/, refused.join(" "))
-  const remove = [{ op: "delete", table: "Encap", where: [["chassis_name", "==", "host1"]] }]
-  assert.match(await asHost(three, remove), /permission error/)
-  assert.equal(
-    await sb(three, ["set", "Chassis", await idOf("Chassis", "name=host3"), "external_ids:a=b"], own),
-    "",
-  )
 })
 
 test("a renewed certificate is taken without a restart", async () => {

@@ -188,6 +188,25 @@ export class StoryAuthority {
   }
 }
 
+/** Where the story's door is, on the central host. */
+export const southboundPort = 6642
+
+/** What ovn-sbctl says: on the central host as who may do all, with a certificate as the host that shows it. */
+export async function askSouthbound(
+  central: StoryHost,
+  host: StoryHost,
+  args: readonly string[],
+  tls?: PeerTls,
+): Promise<string> {
+  const files = tls
+    ? [`--private-key=${tls.keyFile}`, `--certificate=${tls.certFile}`, `--ca-cert=${tls.caFile}`]
+    : []
+  const remote = tls ? `ssl:${central.address}:${southboundPort}` : `unix:${central.paths.southboundSocket}`
+  const all = [`--db=${remote}`, "--timeout=5", "--bare", ...files, ...args]
+  const { stdout, stderr } = await host.run("ovn-sbctl", all, [0, 1])
+  return `${stdout}${stderr}`.trim()
+}
+
 /** Asks again and again until the work is done. */
 export async function asking<T>(ask: () => Promise<unknown>, work: Promise<T>): Promise<T> {
   let isDone = false
