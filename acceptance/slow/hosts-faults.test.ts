@@ -1,10 +1,12 @@
 // What may happen to a joined host: its network is cut for seconds and for minutes, its process dies in the middle of
 // creations and of a detach. Nothing doubles, nothing is left, and what it was told is so again by itself.
 import assert from "node:assert/strict"
+import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
 import { setTimeout as delay } from "node:timers/promises"
-import { eventually, isRoot, TestCloud } from "../cloud.ts"
+import { eventually, isRoot, sshOptions, TestCloud } from "../cloud.ts"
 import { cloudAddress, hostBridges, TestHost } from "../hosts.ts"
+import { Session } from "../session.ts"
 
 interface Found {
   hosts: { host: string; error: string | null; findings: { id: string; kind: string }[] }[]
@@ -13,6 +15,7 @@ interface Found {
 describe("faults of a joined host", { skip: isRoot ? false : "real networks need root" }, () => {
   let cloud: TestCloud
   let host: TestHost
+  let session: Session
 
   before(async () => {
     const flags = ["--listen", cloudAddress]
@@ -20,6 +23,9 @@ describe("faults of a joined host", { skip: isRoot ? false : "real networks need
     host = await TestHost.make(cloud, 2)
     await host.join()
     await isUp(true)
+    session = await Session.open(cloud, "admin")
+    await session.createKey("key", join(cloud.dataDir, "test-key"))
+    await session.letIn()
   })
   after(async () => {
     await host?.[Symbol.asyncDispose]()
@@ -54,21 +60,53 @@ describe("faults of a joined host", { skip: isRoot ? false : "real networks need
 
   for (const seconds of [5, 60, 300]) {
     test(`its network is cut for ${seconds} s: its machine runs on, and what was asked for meanwhile is done`, async () => {
-      const name = `cut${seconds}`
-      await create(name, "--wait")
-      const count = await machines()
+      const make = (name: string) => session.createServer({ name, host: "host2", key_name: "key" })
+      const [id, gone] = [await make(`cut${seconds}`), await make(`gone${seconds}`)]
+      for (const each of [id, gone]) await session.untilStatus(each, "ACTIVE")
+      const address = await session.giveFloatingIp(id)
+      const ssh = async (command: string) => {
+        const args = ["-i", join(cloud.dataDir, "test-key"), ...sshOptions, `cirros@${address}`, command]
+        return (await cloud.inside("ssh", args, { timeoutMs: 30_000 })).stdout
+      }
+      const pings = async () =>
+        (await cloud.inside("ping", ["-c", "1", "-W", "2", address], { isChecked: false })).exitCode === 0
+      // Counts by itself, whoever looks.
+      await eventually("ssh", () => ssh("(while sleep 1; do echo >> ticks; done) > /dev/null 2>&1 &"))
+      const ticks = async () => Number((await ssh("wc -l < ticks")).trim())
+      const uptime = async () => Number((await ssh("cat /proc/uptime")).split(" ")[0])
+      const before = { uptime: await uptime(), ticks: await ticks(), machines: await machines() }
+      assert.equal(before.machines, 2)
       await host.pullCable()
       const cutMs = performance.now()
-      await create(`${name}-asked`)
+      const asked = await make(`asked${seconds}`)
+      await session.must("DELETE", `/compute/v2.1/servers/${gone}`)
+      const rules = await session.get(`/network/v2.0/security-group-rules?protocol=icmp&direction=ingress`)
+      const [rule] = rules.security_group_rules
+      await session.must("DELETE", `/network/v2.0/security-group-rules/${rule.id}`)
       await delay(seconds * 1_000 - (performance.now() - cutMs))
-      assert.equal(await machines(), count)
-      assert.equal(await statusOf(name), "ACTIVE")
+      assert.equal(await machines(), 2, "nobody ended or doubled what is there")
+      assert.equal((await session.server(id)).status, "ACTIVE")
       await host.plugCable()
       await isUp(true)
-      await eventually("what was asked for", async () =>
-        ["ACTIVE", "ERROR"].includes(await statusOf(`${name}-asked`)),
-      )
-      await admin("server", "delete", "--wait", name, `${name}-asked`)
+      const now = await eventually("ssh", async () => ({ uptime: await uptime(), ticks: await ticks() }))
+      assert.ok(now.uptime >= before.uptime + seconds, "the machine was not started again")
+      assert.ok(now.ticks >= before.ticks + seconds * 0.5, `it worked on: ${now.ticks - before.ticks} ticks`)
+      const end = await eventually("what was asked for", async () => {
+        const { status } = await session.server(asked)
+        return ["ACTIVE", "ERROR"].includes(status) && status
+      })
+      await eventually("what was deleted to be gone", async () => {
+        const path = `/compute/v2.1/servers/${gone}`
+        return (await session.send("GET", path)).status === 404
+      })
+      const left = end === "ACTIVE" ? 2 : 1
+      await eventually("each machine once", async () => (await machines()) === left)
+      await eventually("the rule to be gone there too", async () => !(await pings()))
+      const { security_group_id } = rule
+      const security_group_rule = { protocol: "icmp", direction: "ingress", security_group_id }
+      await session.must("POST", "/network/v2.0/security-group-rules", { security_group_rule })
+      await eventually("pings again", pings)
+      for (const each of [id, asked]) await session.deleteServer(each)
       await eventually("no machine", async () => (await machines()) === 0)
       await nothingUnknown()
     })
