@@ -58,6 +58,7 @@ describe("faults of a joined host", { skip: isRoot ? false : "real networks need
     assert.deepEqual(found?.findings, [])
   }
 
+  // One alone: ./kumoi test slow --only "cut for 5 s", "cut for 60 s", "cut for 300 s".
   for (const seconds of [5, 60, 300]) {
     test(`its network is cut for ${seconds} s: its machine runs on, and what was asked for meanwhile is done`, async () => {
       const make = (name: string) => session.createServer({ name, host: "host2", key_name: "key" })
