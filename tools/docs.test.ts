@@ -66,15 +66,17 @@ test("the pages that pages point at are there", () => {
   )
 })
 
-test("each line of storage-faults.md names the tests that prove it, and these are there", () => {
-  const lines = read("docs/reference/storage-faults.md")
-    .split("\n")
-    .filter((line) => line.startsWith("|") && !/^\|(-|.*\| Proved by \|$)/.test(line))
-  assert.ok(lines.length > 40, `${lines.length} lines`)
+test("each line of the tables of faults names the tests that prove it, and these are there", () => {
+  const lines = ["storage-faults.md", "host-faults.md"].flatMap((page) =>
+    read(`docs/reference/${page}`)
+      .split("\n")
+      .filter((line) => line.startsWith("|") && !/^\|(-|.*\| Proved by \|$)/.test(line)),
+  )
+  assert.ok(lines.length > 70, `${lines.length} lines`)
   const problems: string[] = []
   for (const line of lines) {
     const proof = line.split(" | ").at(-1) ?? ""
-    const named = [...proof.matchAll(/`([\w./-]+\.test\.ts)`: ("[^"]+"(?:, "[^"]+")*)/g)]
+    const named = [...proof.matchAll(/`([\w./-]+(?:\.test|-story)\.ts)`: ("[^"]+"(?:, "[^"]+")*)/g)]
     if (named.length === 0) problems.push(`no test: ${line.slice(0, 60)}`)
     for (const [, file = "", names = ""] of named) {
       const text = existsSync(join(root, file)) ? read(file) : ""

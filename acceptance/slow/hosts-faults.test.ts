@@ -72,7 +72,8 @@ describe("faults of a joined host", { skip: isRoot ? false : "real networks need
       const pings = async () =>
         (await cloud.inside("ping", ["-c", "1", "-W", "2", address], { isChecked: false })).exitCode === 0
       // Counts by itself, whoever looks.
-      await eventually("ssh", () => ssh("(while sleep 1; do echo >> ticks; done) > /dev/null 2>&1 &"))
+      const count = "test -e ticks || (while echo >> ticks; do sleep 1; done) < /dev/null > /dev/null 2>&1 &"
+      await eventually("ssh", () => ssh(`${count} echo begun`))
       const ticks = async () => Number((await ssh("wc -l < ticks")).trim())
       const uptime = async () => Number((await ssh("cat /proc/uptime")).split(" ")[0])
       const before = { uptime: await uptime(), ticks: await ticks(), machines: await machines() }

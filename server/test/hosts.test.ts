@@ -13,7 +13,7 @@ import { doorImageStore } from "../src/launch/joined/door-image-store.ts"
 import { joinCloud } from "../src/launch/joined/join.ts"
 import { type MemberAgent, startMemberAgent } from "../src/launch/joined/member-agent.ts"
 import { type Membership, memberFiles } from "../src/launch/joined/membership.ts"
-import { eventually, systemClock } from "../src/platform/clock/clock.ts"
+import { type Clock, eventually, systemClock } from "../src/platform/clock/clock.ts"
 import { silentLogger } from "../src/platform/log/log.ts"
 import type { TestCloud } from "./cloud.ts"
 import { freePort } from "./free-port.ts"
@@ -35,6 +35,7 @@ const clientOf: HostsCloud["clientOf"] = (member) => at.clientOf(member)
 
 async function startHost(
   name: string,
+  clock: Clock = systemClock,
 ): Promise<{ membership: Membership; agent: MemberAgent; hypervisor: FakeHypervisor }> {
   const membership = await joinAs(name)
   const dataDir = join(scratch, name)
@@ -42,7 +43,7 @@ async function startHost(
     host: name,
     hostIp: membership.address,
     dir: join(dataDir, "agent/fake"),
-    clock: systemClock,
+    clock,
     capacity: { vcpus: 8, ramMib: 16_384, diskGib: 100 },
   })
   const agent = await startMemberAgent({
@@ -51,12 +52,12 @@ async function startHost(
     client: clientOf(membership),
     parts: { hypervisor, ports: new FakePlugger(), metadata: null, imageCacheBytes: null, volumes: [] },
     log: silentLogger,
-    clock: systemClock,
+    clock,
   })
   return { membership, agent, hypervisor }
 }
 
-async function serviceOf(name: string): Promise<{ state: string } | undefined> {
+async function serviceOf(name: string): Promise<{ state: string; updated_at: string } | undefined> {
   const token = await cloud.token()
   const { body } = await cloud.request("GET", `/compute/v2.1/os-services?host=${name}`, { token })
   return body.services[0]
@@ -138,6 +139,24 @@ describe("a host that joined", () => {
     await agent.stop({ guests: "leave", graceMs: 0 })
     await eventually("the host to be down", async () => (await serviceOf("host2"))?.state === "down")
     assert.equal((await serverOf(id)).status, "ACTIVE")
+  })
+
+  test("whose clock goes wrong afterwards is up by the cloud's clock, and so are its servers", async () => {
+    const aheadMs = 24 * 3_600_000
+    const { agent } = await startHost("host28", { ...systemClock, now: () => new Date(Date.now() + aheadMs) })
+    await eventually("the host to be up", async () => (await serviceOf("host28"))?.state === "up")
+    const id = await createServerOn("host28")
+    const server = await eventually("the server", async () => {
+      const found = await serverOf(id)
+      return found.status === "ACTIVE" && found
+    })
+    const seen = (await serviceOf("host28"))?.updated_at
+    for (const told of [server["OS-SRV-USG:launched_at"], server.updated, seen]) {
+      const offMs = Date.parse(String(told).replace(/Z?$/, "Z")) - Date.now()
+      assert.ok(offMs < 60_000, `${told} is in the future`)
+    }
+    await agent.stop({ guests: "leave", graceMs: 0 })
+    await eventually("the host to be down", async () => (await serviceOf("host28"))?.state === "down")
   })
 
   test("is no member any more after it was removed, and its servers keep it from that", async () => {
