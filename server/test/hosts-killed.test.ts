@@ -1,5 +1,5 @@
-// The agent of a joined host dies at every step of a creation, of a detach and of a deletion: the host starts again, and
-// each ends as it was to, once.
+// The agent of a joined host dies at every step of a creation, of a detach and of a deletion: the host starts again,
+// and each ends as it was to, once.
 import assert from "node:assert/strict"
 import { type ChildProcess, fork } from "node:child_process"
 import { join } from "node:path"

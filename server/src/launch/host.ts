@@ -89,8 +89,8 @@ const what = `The hosts of a cloud:
                    are off. It may be broken off and said again. Exit status: 0 none is left on it, 1 some are, each
                    told with its reason
   bridge-mappings NET:BRIDGE,...
-                   on a machine that joined: by which of its bridges it reaches physical networks from now on, instead of
-                   those that it joined with; its guests run on. With the word none: by no bridge
+                   on a machine that joined: by which of its bridges it reaches physical networks from now on,
+                   instead of those that it joined with; its guests run on. With the word none: by no bridge
   gateway HOST on  routers may leave the cloud there, if the gateways before it are lost; gateway HOST off ends that
   remove HOST      it is none any more; there must be no server on it
 

@@ -1,5 +1,5 @@
-// What hosts say of themselves in the southbound database, compared with what the cloud knows of them. OVN's role lets a
-// host write the address of its own tunnels, and says nothing of which: an address that another host is to have would
+// What hosts say of themselves in the southbound database, compared with what the cloud knows of them. OVN's role lets
+// a host write the address of its own tunnels, and says nothing of which: an address that another host is to have would
 // keep that one out, as no two are equal. And it lets any host write where a port is.
 import { byUuid, type Operation, OvsdbClient, type Row } from "../../platform/ovsdb/index.ts"
 import type { OvnPaths } from "./ovn-paths.ts"
