@@ -202,6 +202,9 @@ describe("hosts with bridges to physical networks", {
     assert.equal(await mappingsOf("host3"), "public (br-public)", "what was refused has changed nothing")
     assert.match(await map(`public:${publicBridge},dc:${centreBridge}`), /host3 reaches .*dc by br-dc/)
     await eventually("the cloud to know", async () => /dc \(br-dc\)/.test((await mappingsOf("host3")) ?? ""))
+    await third().killForGood()
+    await third().kumoi("up", "--detach")
+    assert.match((await mappingsOf("host3")) ?? "", /dc \(br-dc\)/, "it is kept")
     for (const name of ["plain", "seven"]) {
       const { status } = await attach(name)
       assert.equal(status, 200)

@@ -7,6 +7,7 @@ import { after, before, test } from "node:test"
 import type { HostsNetwork } from "../src/hosts.ts"
 import { answerHost, type HostAnswer } from "../src/launch/host-answer.ts"
 import { askToJoin } from "../src/launch/joined/door-client.ts"
+import { noteHostAgents } from "../src/network/index.ts"
 import { makeKey, makeRequest } from "../src/platform/authority/authority.ts"
 import { eventually } from "../src/platform/clock/clock.ts"
 import { startTestCloud, type TestCloud } from "./cloud.ts"
@@ -80,6 +81,22 @@ test("a host without a way out, or that there is not, is refused with the reason
   await assert.rejects(gateway("host3", true), { code: "network.gateway.no_way_out", message: /for public/ })
   await assert.rejects(gateway("host4", true), { code: "network.gateway.no_way_out" })
   await assert.rejects(gateway("host9", true), { code: "host.member.not_found" })
+  assert.deepEqual(engine(), { host1: 2, host2: 2 })
+})
+
+test("a gateway that says that it has lost its way out is none, until it has one again", async () => {
+  const { platform } = cloud.cloud
+  const says = (bridgeMappings: Record<string, string>) =>
+    noteHostAgents(platform, "host2", { problem: null, bridgeMappings })
+  await says({ public: "br-public", dc: "br-dc" })
+  assert.deepEqual(engine(), { host1: 2, host2: 2 })
+  await says({ dc: "br-dc" })
+  assert.deepEqual(engine(), { host1: 2 })
+  assert.deepEqual((await listed()).host2, 2, "it is to be one")
+  await gateway("host1", false)
+  assert.deepEqual(engine(), { host2: 2 }, "there is no better one")
+  await says({ public: "br-public" })
+  await gateway("host1", true)
   assert.deepEqual(engine(), { host1: 2, host2: 2 })
 })
 

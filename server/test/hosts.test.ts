@@ -260,8 +260,10 @@ describe("a token", () => {
       const refused = { code: "cli.option.invalid", message: /small letters/ }
       await assert.rejects(joinCloud({ ...how, dataDir: join(scratch, "misnamed"), name }), refused)
     }
-    const elsewhere = { ...how, dataDir: join(scratch, "misnamed"), name: "host9", address: "192.0.2.1" }
-    await assert.rejects(joinCloud(elsewhere), { code: "cli.option.invalid", message: /of this machine/ })
+    for (const address of ["192.0.2.1", "127.0.0.1"]) {
+      const elsewhere = { ...how, dataDir: join(scratch, "misnamed"), name: "host9", address }
+      await assert.rejects(joinCloud(elsewhere), { code: "cli.option.invalid", message: /of this machine/ })
+    }
     // Nothing was made of it.
     assert.ok(!existsSync(join(scratch, "misnamed")))
     // A refusal has not used the token; the key that a full disk left empty is made anew.

@@ -1,11 +1,11 @@
 // A host joins its cloud: makes a key, shows the token at the door, and keeps what it is given.
 import { existsSync } from "node:fs"
-import { isIP } from "node:net"
 import { networkInterfaces } from "node:os"
 import { join } from "node:path"
 import { hostNameWords, isHostName } from "../../agent/door-protocol.ts"
 import { isKey, makeKey, makeRequest } from "../../platform/authority/authority.ts"
 import { Fault } from "../../platform/fault/fault.ts"
+import { isReachable } from "../../platform/net/address.ts"
 import type { BridgeMappings } from "../../platform/net/bridge-mappings.ts"
 import { isLinkLocal } from "../address.ts"
 import { openCloudDir } from "../cloud-dir.ts"
@@ -82,7 +82,7 @@ function checkOwnName(name: string): void {
 /** A token is used up by a join, and a host that cannot be reached could only be removed again. */
 function checkOwnAddress(address: string): void {
   const own = Object.values(networkInterfaces()).flatMap((each) => each ?? [])
-  if (isIP(address) !== 0 && own.some((each) => each.address === address)) return
+  if (isReachable(address) && own.some((each) => each.address === address)) return
   const most = own.flatMap(({ internal, address: each }) => (internal || isLinkLocal(each) ? [] : [each]))
   const message = `--address ${address}: use an IP address of this machine that other hosts reach: ${most.join(", ")}.`
   throw new Fault("invalid", "cli.option.invalid", message)

@@ -19,7 +19,7 @@ import { operation } from "../../platform/operation/operation.ts"
 import { anyObject, nullable } from "../../platform/schema/make.ts"
 import { isSimulated } from "../driver/network-driver.ts"
 import { agentAlive, agentNotFound, agentStatusFixed } from "../faults.ts"
-import { isGateway } from "../gateway/gateway.ts"
+import { isGateway, tellGateways } from "../gateway/gateway.ts"
 import { syncOf } from "../sync/sync.ts"
 
 const binaries = ["ovn-controller", "neutron-ovn-metadata-agent"] as const
@@ -115,11 +115,12 @@ export async function noteHostAgents(
       (select b.bridge_mappings from before b where b.id = agent.id) as "isRemapped"
   `.execute(platform.db)
   known.set(host, { said, atMs })
-  if (rows.some(({ isRemapped }) => isRemapped)) await tellFloatingIpsAt(platform, host)
+  if (rows.some(({ isRemapped }) => isRemapped)) await tellRemapped(platform, host)
 }
 
-/** Which of them the host answers itself follows from the networks that it reaches. */
-async function tellFloatingIpsAt(platform: Platform, host: string): Promise<void> {
+/** Which floating IPs the host answers itself, and whether it can be a gateway, follows from the networks that it reaches. */
+async function tellRemapped(platform: Platform, host: string): Promise<void> {
+  await tellGateways(platform)
   if (!platform.config.network.enableDistributedFloatingIp) return
   const { rows } = await sql<{ id: string }>`select f.id from network.floating_ip f
     join network.port p on p.id = f.fixed_port_id where p.host_id = ${host}`.execute(platform.db)

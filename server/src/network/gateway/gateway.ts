@@ -67,14 +67,27 @@ export async function tellGateways(platform: Parts & Pick<Platform, "drivers">):
   await platform.drivers.network.setGateways(await engineGateways(platform))
 }
 
-/** In the engine's words: a host's name there is its name here. */
+/** In the engine's words: a host's name there is its name here. None that lost its way out, as long as another has one. */
 export async function engineGateways(parts: Parts): Promise<Gateway[]> {
-  return (await selectGateways(parts)).map(({ host, priority }) => ({ chassis: host, priority }))
+  const chosen = await selectGateways(parts)
+  const lost = chosen.length > 1 ? await withoutWay(parts) : new Set()
+  const able = chosen.filter(({ host }) => !lost.has(host))
+  return (able.length > 0 ? able : chosen).map(({ host, priority }) => ({ chassis: host, priority }))
+}
+
+const outside = sql`select distinct physical_network as name from network.network
+  where is_external and physical_network is not null`
+
+/** Hosts that say by which bridges they reach physical networks, and name none for an external network's. */
+async function withoutWay({ db }: Pick<Parts, "db">): Promise<Set<string>> {
+  const { rows } = await sql<{ host: string }>`select a.host from network.agent a
+    where a.binary_name = 'ovn-controller' and a.bridge_mappings is not null
+      and exists (select from (${outside}) o where not a.bridge_mappings ? o.name)`.execute(db)
+  return new Set(rows.map(({ host }) => host))
 }
 
 async function refuseWithoutWay({ db }: Parts, { host, reached }: GatewayChange): Promise<void> {
-  const { rows } = await sql<{ name: string }>`select distinct physical_network as name from network.network
-    where is_external and physical_network is not null order by 1`.execute(db)
+  const { rows } = await sql<{ name: string }>`${outside} order by 1`.execute(db)
   const missing = rows.map(({ name }) => name).filter((name) => !reached?.includes(name))
   if (missing.length > 0 || reached === null) throw gatewayHasNoWay(host, missing)
 }
