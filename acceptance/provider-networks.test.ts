@@ -150,6 +150,13 @@ describe("hosts with bridges to physical networks", {
     return [...ways]
   }
 
+  /** Hosts that are not connected yet hear of a change when they are. */
+  const leavesBy = (vm: string, machine: string | undefined) =>
+    eventually(`what is ${vm}'s to leave by ${machine} alone`, async () => {
+      const ways = await waysOf(vm)
+      return ways.length === 1 && ways[0] === machine
+    })
+
   const macOfPort = async (query: string) =>
     (await admin.get(`/network/v2.0/ports?${query}`)).ports[0].mac_address as string
   const macAt = async (address: string) => {
@@ -173,7 +180,7 @@ describe("hosts with bridges to physical networks", {
       await isAnsweredBy(vm, mac)
       const { stdout: bridge } = await cloud.inside("bridge", ["fdb", "show", "br", publicBridge])
       assert.match(bridge, new RegExp(`${mac} dev ${publicBridge}-${await hostOf(vm)}`))
-      assert.deepEqual(await waysOf(vm), [await hostOf(vm)])
+      await leavesBy(vm, await hostOf(vm))
     }
   })
 
@@ -249,21 +256,21 @@ describe("hosts with bridges to physical networks", {
     const router = await macOfPort(`device_owner=network:router_gateway`)
     for (const vm of ["vm2", "vm3"]) {
       await isAnsweredBy(vm, router)
-      assert.deepEqual(await waysOf(vm), ["the first host"])
+      await leavesBy(vm, "the first host")
     }
     configure({ enableDistributedFloatingIp: true })
     await cloud.kumoi("down")
     await cloud.up()
     for (const vm of ["vm2", "vm3"]) {
       await isAnsweredBy(vm, await ownMac(vm))
-      assert.deepEqual(await waysOf(vm), [await hostOf(vm)])
+      await leavesBy(vm, await hostOf(vm))
     }
   })
 
   test("a host that loses the public network's bridge has its floating IPs answered centrally", async () => {
     await third().kumoi("host", "bridge-mappings", `dc:${centreBridge}`)
     await isAnsweredBy("vm3", await macOfPort(`device_owner=network:router_gateway`))
-    assert.deepEqual(await waysOf("vm3"), ["the first host"])
+    await leavesBy("vm3", "the first host")
     await third().kumoi("host", "bridge-mappings", `dc:${centreBridge},public:${publicBridge}`)
     await isAnsweredBy("vm3", await ownMac("vm3"))
   })
