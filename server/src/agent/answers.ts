@@ -107,6 +107,27 @@ const DiskSpec = Type.Object({
 
 const BootImage = Type.Object({ imageId: Name, checksum: Name })
 
+const CpuLimits = Type.Object({
+  /** As cgroups of the first version have them: 1024 is usual. */
+  shares: Type.Optional(Count),
+  /** Of each of the guest's processors; both or none. */
+  periodUs: Type.Optional(Count),
+  quotaUs: Type.Optional(Amount),
+})
+
+/** Beyond processors, memory and disks. What is left out is as usual. */
+const GuestHardware = Type.Object({
+  /** Cells of memory and processors (NUMA nodes): all of them are in one. */
+  cells: Type.Optional(list(Type.Object({ cpus: list(Count, 4_096), memoryMib: Count }), 128)),
+  /** KiB, or any that are larger than the usual ones; `any`: those, if there are. */
+  pageSize: Type.Optional(Type.Union([Count, word(["large", "any"])])),
+  /** Processors of the guest that have one of the host's for themselves. */
+  pinnedCpus: Type.Optional(list(Count, 4_096)),
+  /** What else QEMU does gets one, too. */
+  isolatesEmulator: Type.Optional(Type.Boolean()),
+  cpuLimits: Type.Optional(CpuLimits),
+})
+
 /** Everything a hypervisor needs to make one machine; plain data, kept by the agent beside its handle. */
 const VmSpec = Type.Object({
   serverId: Uuid,
@@ -126,6 +147,7 @@ const VmSpec = Type.Object({
   configDrive: nullable(mapOf(text(4 * 1024 * 1024))),
   /** Image properties and flavor extra specs that the hypervisor understands (hw_machine_type, hw_firmware_type …). */
   properties: mapOf(Words),
+  hardware: Type.Optional(GuestHardware),
 })
 
 /** What a host itself knows of a machine. */
@@ -156,7 +178,8 @@ const VmDiagnostics = Type.Object({
   hypervisorOs: Name,
   uptimeSeconds: Amount,
   configDrive: Type.Boolean(),
-  cpus: list(Type.Object({ id: Count, timeNs: Amount }), 4_096),
+  /** `pin`: the one of the host's that it has for itself. */
+  cpus: list(Type.Object({ id: Count, timeNs: Amount, pin: Type.Optional(Count) }), 4_096),
   disks: list(
     Type.Object({
       name: Name,
@@ -178,6 +201,8 @@ const VmDiagnostics = Type.Object({
     }),
     devicesMost,
   ),
+  /** Of its memory, where that is in pages of a kind. */
+  pageSizeKib: Type.Optional(Count),
   memoryUsedMib: Amount,
   memoryMaximumMib: Amount,
 })
@@ -243,6 +268,17 @@ const HostDescription = Type.Object({
     /** Whether it answers guests at 169.254.169.254 (`host.serve_metadata`). */
     metadata: Type.Boolean(),
   }),
+  /** For guests beyond the ordinary. Left out: by an earlier program, which gives none of it. */
+  guestHardware: Type.Optional(
+    Type.Object({
+      /** Why it cannot limit what processor time a guest gets; null: it can. */
+      cpuLimitsProblem: nullable(Words),
+      /** Larger than the usual ones. */
+      pages: list(Type.Object({ sizeKib: Count, total: Count, free: Count }), 16),
+      /** Processors for guests that have them for themselves; `vcpus` are the others. */
+      dedicatedCpus: Count,
+    }),
+  ),
 })
 
 /** An image on the host; which one it is, the sum and the format say. */
@@ -278,6 +314,8 @@ const MachineLayout = Type.Object({
     }),
     { maxProperties: devicesMost },
   ),
+  /** What its process was made by, whatever is wanted of its next start. Left out by a host of an earlier program. */
+  made: Type.Optional(Type.Object({ properties: mapOf(Words), hardware: Type.Optional(GuestHardware) })),
 })
 
 const Share = Type.Object({ totalBytes: Amount, processedBytes: Amount, remainingBytes: Amount })
@@ -384,9 +422,11 @@ export const agentReports = {
 
 export type AgentReport = Static<typeof agentReports.alive> | Static<typeof agentReports.vm>
 export type AsideMachine = Static<typeof AsideMachine>
+export type CpuLimits = Static<typeof CpuLimits>
 export type DiskSpec = Static<typeof DiskSpec>
 export type EnsuredState = Static<typeof EnsuredState>
 export type Epoch = Static<typeof Epoch>
+export type GuestHardware = Static<typeof GuestHardware>
 export type HostDescription = Static<typeof HostDescription>
 export type IoLimits = Static<typeof IoLimits>
 export type LiveFigures = Static<typeof LiveFigures>

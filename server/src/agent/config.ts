@@ -1,6 +1,7 @@
 import { type TObject, Type } from "typebox"
 import { Compile } from "typebox/compile"
 import { badConfig, configSection, type SectionOf } from "../platform/config/config.ts"
+import { parseCpuSet } from "../platform/cpu-set/cpu-set.ts"
 import { backEndKinds, type VolumeBackEnd } from "./volumes/back-end-kinds.ts"
 
 const kinds = Object.keys(backEndKinds)
@@ -19,6 +20,13 @@ export const agentConfig = configSection(
         "kind wants (docs/how-to/storage-back-ends.md). Empty: the host's own, called `file`, or `fake` where " +
         "machines are simulated.",
     }),
+    cpuDedicatedSet: Type.String({
+      default: "",
+      maxLength: 1_000,
+      description:
+        "Processors of this host (`2-5,^4`) that guests have for themselves: flavors with `hw:cpu_policy` dedicated or " +
+        "mixed get them (PCPU in placement), and no other guest runs on them. Empty: there are none.",
+    }),
     imageCacheBytes: Type.Integer({
       default: 50 * 1024 ** 3,
       minimum: 0,
@@ -34,7 +42,8 @@ export const agentConfig = configSection(
         "cloud's namespace, in which it runs with `--network ovn`, it reaches these and nothing else.",
     }),
   }),
-  ({ volumeBackEnds, storageNetworks }) => {
+  ({ cpuDedicatedSet, volumeBackEnds, storageNetworks }) => {
+    checkCpus(cpuDedicatedSet)
     checkBackEnds(volumeBackEnds)
     checkNetworks(storageNetworks)
   },
@@ -44,6 +53,11 @@ declare module "../platform/config/config.ts" {
   interface Config {
     readonly agent: SectionOf<typeof agentConfig>
   }
+}
+
+function checkCpus(text: string): void {
+  const cpus = parseCpuSet(text)
+  if ("mistake" in cpus) throw badConfig("agent.cpuDedicatedSet", cpus.mistake)
 }
 
 function checkBackEnds(backEnds: readonly VolumeBackEnd[]): void {

@@ -1,9 +1,11 @@
 // The drivers of this host: real ones on supervised engines, or fakes. What the plan says is what is made.
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import type { FakeConfig } from "../agent/hypervisor/fake/config.ts"
 import { FakeHypervisor } from "../agent/hypervisor/fake/fake.ts"
 import type { Hypervisor } from "../agent/hypervisor/hypervisor.ts"
 import { probeAccelerator } from "../agent/hypervisor/qemu/accelerator.ts"
+import type { HostCpus } from "../agent/hypervisor/qemu/cpu-pins.ts"
 import { QemuHypervisor } from "../agent/hypervisor/qemu/qemu.ts"
 import { agentDirectories } from "../agent/machine-store.ts"
 import { MetadataProxy, shareWithProxy } from "../agent/metadata/metadata-proxy.ts"
@@ -21,6 +23,8 @@ import { FakeNetworkDriver } from "../network/driver/fake/fake-driver.ts"
 import type { NetworkDriver } from "../network/driver/network-driver.ts"
 import { OvnDriver } from "../network/driver/ovn/ovn-driver.ts"
 import { systemClock } from "../platform/clock/clock.ts"
+import { badConfig } from "../platform/config/config.ts"
+import { parseCpuSet } from "../platform/cpu-set/cpu-set.ts"
 import type { Logger } from "../platform/log/log.ts"
 import { type BridgeMappings, ownPublicNetwork } from "../platform/net/bridge-mappings.ts"
 import type { Supervisor } from "../platform/supervise/supervisor.ts"
@@ -60,6 +64,7 @@ export interface HostOptions {
   imageCacheBytes: number
   storageNetworks: readonly string[]
   fakePace: FakeConfig["pace"]
+  cpuDedicatedSet: string
   /** For hosts on other machines, once there are any. */
   tunnel: Omit<TunnelOptions, "datapathType">
   say: (line: string) => void
@@ -187,7 +192,7 @@ export function makeVolumeDrivers({
 
 export type HypervisorOptions = Pick<
   HostOptions,
-  "plan" | "dir" | "log" | "host" | "hostIp" | "fakePace" | "say"
+  "plan" | "dir" | "log" | "host" | "hostIp" | "fakePace" | "cpuDedicatedSet" | "say"
 >
 
 export async function makeHypervisor(options: HypervisorOptions, ports: PortPlugger): Promise<Hypervisor> {
@@ -196,7 +201,8 @@ export async function makeHypervisor(options: HypervisorOptions, ports: PortPlug
   const clock = systemClock
   if (plan.hypervisor === "fake") {
     const { fakePace: pace } = options
-    return new FakeHypervisor({ host, hostIp, dir: directories.fake, clock, capacity: fakeCapacity, pace })
+    const capacity = { ...fakeCapacity, dedicatedCpus: dedicatedOf(options.cpuDedicatedSet).length }
+    return new FakeHypervisor({ host, hostIp, dir: directories.fake, clock, capacity, pace })
   }
   options.say("looking whether this machine accelerates guests (KVM)")
   const { accelerator, reason } = await probeAccelerator({ stateFile: directories.accelerator, clock })
@@ -210,5 +216,25 @@ export async function makeHypervisor(options: HypervisorOptions, ports: PortPlug
     accelerator,
     commandPrefix: () => ports.commandPrefix(),
     runAs: plan.guestUser,
+    cpus: hostCpus(options.cpuDedicatedSet),
   })
+}
+
+function dedicatedOf(set: string): number[] {
+  const cpus = parseCpuSet(set)
+  return "mistake" in cpus ? [] : cpus
+}
+
+/** What is set aside must be there, and leave something for the host itself and the others. */
+function hostCpus(set: string): HostCpus {
+  const dedicated = dedicatedOf(set)
+  if (dedicated.length === 0) return { dedicated, shared: [] }
+  const online = dedicatedOf(readFileSync("/sys/devices/system/cpu/online", "utf8").trim())
+  const missing = dedicated.filter((cpu) => !online.includes(cpu))
+  if (missing.length > 0)
+    throw badConfig("agent.cpuDedicatedSet", `this machine has no processor ${missing.join(", ")}`)
+  const shared = online.filter((cpu) => !dedicated.includes(cpu))
+  if (shared.length === 0)
+    throw badConfig("agent.cpuDedicatedSet", "leave one of this machine's processors out")
+  return { dedicated, shared }
 }

@@ -325,6 +325,7 @@ async function startHost(
     | "imageCacheBytes"
     | "storageNetworks"
     | "fakePace"
+    | "cpuDedicatedSet"
     | "tunnel"
   >,
 ): Promise<HostParts> {

@@ -183,7 +183,8 @@ async function startParts(run: Run, config: Config, stack: AsyncDisposableStack)
     ? await joinNetwork({ ...run, ...agent, network: settings.network }, stack)
     : { ports: new FakePlugger(), metadata: null, mapBridges: null }
   const host = { host: membership.name, hostIp: membership.address }
-  const facts = { plan, dir, log, ...host, fakePace: fake.pace, volumeBackEnds: agent.volumeBackEnds, say }
+  const { volumeBackEnds, cpuDedicatedSet } = agent
+  const facts = { plan, dir, log, ...host, fakePace: fake.pace, volumeBackEnds, cpuDedicatedSet, say }
   const hypervisor = await makeHypervisor(facts, network.ports)
   const volumes = makeVolumeDrivers(facts)
   const imageCacheBytes = plan.hypervisor === "qemu" ? agent.imageCacheBytes : null

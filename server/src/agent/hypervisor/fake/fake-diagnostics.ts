@@ -10,7 +10,9 @@ export function fakeDiagnostics(machine: FakeMachine, upMs: number): VmDiagnosti
     ...{ state: state.power, driver: "fake", hypervisor: "fake", hypervisorOs: "linux" },
     uptimeSeconds: isRunning ? Math.max(0, Math.floor(upMs / 1000)) : 0,
     configDrive: machine.hasConfigDrive,
-    cpus: isRunning ? Array.from({ length: spec.vcpus }, (_, id) => ({ id, timeNs: busyNs })) : [],
+    cpus: isRunning
+      ? Array.from({ length: spec.vcpus }, (_, id) => ({ id, timeNs: busyNs, ...pinOf(machine, id) }))
+      : [],
     disks: spec.disks.map((disk) => ({
       name: disk.name,
       readBytes: isRunning ? 20_971_520 : 0,
@@ -29,4 +31,10 @@ export function fakeDiagnostics(machine: FakeMachine, upMs: number): VmDiagnosti
     memoryUsedMib: isRunning ? spec.ramMib : 0,
     memoryMaximumMib: spec.ramMib,
   }
+}
+
+/** The first of the host's that are set aside, in order. */
+function pinOf({ spec }: FakeMachine, cpu: number): { pin?: number } {
+  const index = spec.hardware?.pinnedCpus?.indexOf(cpu) ?? -1
+  return index < 0 ? {} : { pin: index }
 }

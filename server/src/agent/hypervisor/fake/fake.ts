@@ -138,13 +138,15 @@ export class FakeHypervisor
   }
 
   async describe(): Promise<HypervisorDescription> {
+    const { dedicatedCpus = 0, ...capacity } = this.#options.capacity ?? {}
     return {
       host: this.#options.host,
       hypervisorType: "fake",
       hypervisorVersion: 1_000,
       hostIp: this.#options.hostIp,
       ...(await readHostFacts(this.#options.dir)),
-      ...this.#options.capacity,
+      ...capacity,
+      guestHardware: { cpuLimitsProblem: null, pages: [], dedicatedCpus },
       abilities: {
         liveMigration: true,
         pause: true,

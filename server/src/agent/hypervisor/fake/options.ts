@@ -23,7 +23,7 @@ export interface FakeOptions {
   /** Default: off, no time at all. */
   pace?: FakeConfig["pace"]
   /** What the host claims to have; default: what this machine has. */
-  capacity?: Partial<Pick<HostDescription, "vcpus" | "ramMib" | "diskGib">>
+  capacity?: Partial<Pick<HostDescription, "vcpus" | "ramMib" | "diskGib">> & { dedicatedCpus?: number }
 }
 
 /** What a machine of a small image takes for what changes it, in milliseconds; looking takes no time. */

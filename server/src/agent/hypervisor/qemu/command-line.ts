@@ -20,6 +20,7 @@ import {
 } from "./devices.ts"
 import { diskFiles } from "./disks.ts"
 import { hasGuestAgent } from "./guest-agent.ts"
+import { guestMemory } from "./guest-memory.ts"
 import type { RunDirectory } from "./run-directory.ts"
 
 export interface MachineOptions {
@@ -32,6 +33,8 @@ export interface MachineOptions {
   hasTapOffload: boolean
   /** OVMF, for hw_firmware_type=uefi; null when this host has none. */
   firmware: { code: string; variables: string } | null
+  /** Of the guest's memory; null or left out: the host's usual pages. */
+  pageKib?: number | null
 }
 
 const vcpusMax = 255
@@ -117,11 +120,10 @@ function processor(spec: VmSpec, options: MachineOptions): string[] {
     "-accel",
     accel,
     "-cpu",
-    options.accelerator === "kvm" ? "host" : "max",
+    processorModel(spec, options),
     "-smp",
     topology(spec),
-    "-m",
-    `size=${spec.ramMib}M`,
+    ...guestMemory(spec, options.pageKib ?? null),
     "-rtc",
     `base=${clock},driftfix=slew`,
     "-global",
@@ -133,8 +135,21 @@ function processor(spec: VmSpec, options: MachineOptions): string[] {
   ]
 }
 
+function processorModel({ properties }: VmSpec, { accelerator }: MachineOptions): string {
+  const isKvm = accelerator === "kvm"
+  const { hw_pmu: pmu, hw_maxphysaddr_mode: addresses, hw_maxphysaddr_bits: bits } = properties
+  const hidden = isKvm ? "kvm=off" : "tcg-cpuid=off"
+  return [
+    isKvm ? "host" : "max",
+    ...(properties.img_hide_hypervisor_id === "true" ? [hidden] : []),
+    ...(pmu === undefined ? [] : [`pmu=${pmu === "true" ? "on" : "off"}`]),
+    ...(addresses === "passthrough" && isKvm ? ["host-phys-bits=on"] : []),
+    ...(addresses === "emulate" && bits !== undefined ? [`phys-bits=${Number(bits)}`] : []),
+  ].join(",")
+}
+
 function topology(spec: VmSpec): string {
-  const wanted = (name: string) =>
+  const wanted = (name: "cores" | "threads" | "sockets") =>
     Number(spec.properties[`hw_cpu_${name}`] ?? spec.properties[`hw:cpu_${name}`])
   if (spec.vcpus > vcpusMax) {
     throw agentPropertyUnsupported("vcpus", String(spec.vcpus), `at most ${vcpusMax}`)
@@ -187,8 +202,29 @@ function channels(directory: RunDirectory, spec: VmSpec): string[] {
     "none",
     "-vnc",
     `unix:${directory.vncSocket.replaceAll(",", ",,")},share=allow-exclusive`,
-    ...(driver ? ["-device", device({ driver, id: "video0" })] : []),
+    ...(driver ? ["-device", device({ driver, id: "video0", ...videoMemory(spec, driver) })] : []),
+    ...moreSerialPorts(spec),
   ]
+}
+
+/** Beside the console, for guests that count on them; nobody is at their other end. */
+function moreSerialPorts({ properties }: VmSpec): string[] {
+  const count = Number(properties.hw_serial_port_count ?? "1")
+  return Array.from({ length: Math.max(0, count - 1) }, (_, index) => `uart${index + 1}`).flatMap((id) => [
+    ...["-chardev", `null,id=${id}`],
+    ...["-device", device({ driver: "isa-serial", id: `${id}-port`, chardev: id })],
+  ])
+}
+
+const videoMemoryNames: Readonly<Record<string, string>> = {
+  ...{ VGA: "vgamem_mb", "cirrus-vga": "vgamem_mb", "vmware-svga": "vgamem_mb", "qxl-vga": "vgamem_mb" },
+}
+
+/** These want a power of two; the others have no memory of their own. */
+function videoMemory({ properties }: VmSpec, driver: string): Record<string, number> {
+  const wanted = Number(properties.hw_video_ram ?? "0")
+  const name = videoMemoryNames[driver]
+  return name && wanted > 0 ? { [name]: 2 ** Math.ceil(Math.log2(wanted)) } : {}
 }
 
 function disks(directory: RunDirectory, input: EnsureInput): string[] {
@@ -236,8 +272,10 @@ function interfaces(input: EnsureInput, options: MachineOptions): string[] {
 }
 
 function extras(spec: VmSpec): string[] {
+  const { hw_rng_model: random, hw_rng_rate_bytes: bytes, hw_rng_rate_period: period } = spec.properties
+  const rate = bytes === undefined ? {} : { "max-bytes": Number(bytes), period: Number(period) }
   const devices: { driver: string; id: string; [key: string]: unknown }[] = [
-    { driver: "virtio-rng-pci", id: "rng0-port", rng: "rng0" },
+    ...(random === "none" ? [] : [{ driver: "virtio-rng-pci", id: "rng0-port", rng: "rng0", ...rate }]),
     // Pages that the guest frees go back to the host.
     { driver: "virtio-balloon-pci", id: "balloon0", "free-page-reporting": true },
   ]
@@ -246,10 +284,17 @@ function extras(spec: VmSpec): string[] {
   if (!["disabled", "reset", "poweroff", "pause", "none"].includes(watchdog)) {
     throw agentPropertyUnsupported("hw_watchdog_action", watchdog, "disabled, reset, poweroff, pause or none")
   }
-  if (spec.properties.hw_pointer_model === "usbtablet") {
+  const input = spec.properties.hw_input_bus
+  if (input === "virtio") {
+    devices.push(
+      { driver: "virtio-tablet-pci", id: "tablet0" },
+      { driver: "virtio-keyboard-pci", id: "keyboard0" },
+    )
+  } else if (input === "usb" || spec.properties.hw_pointer_model === "usbtablet") {
     // A disk has brought it already.
     if (!spec.disks.some(({ bus }) => bus === "usb")) devices.push(usbController)
     devices.push({ driver: "usb-tablet", id: "tablet0" })
+    if (input === "usb") devices.push({ driver: "usb-kbd", id: "keyboard0" })
   }
   if (isQ35(spec)) {
     for (let port = 0; port < q35Ports; port++) devices.push(q35Port(port))

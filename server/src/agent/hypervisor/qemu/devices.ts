@@ -218,14 +218,32 @@ function dataOf(file: DiskFile): Blockdev {
 /** Of disks and of pointers. */
 export const usbController = { driver: "qemu-xhci", id: "usb0" } as const
 
+const scsiControllers: Readonly<Record<string, string>> = {
+  "virtio-scsi": "virtio-scsi-pci",
+  vmpvscsi: "pvscsi",
+  paravirtual: "pvscsi",
+  lsilogic: "lsi53c895a",
+  lsisas1068: "mptsas1068",
+  lsilogicsas: "mptsas1068",
+}
+
+function scsiController({ properties }: VmSpec): string {
+  const model = (properties.hw_scsi_model ?? "virtio-scsi").toLowerCase()
+  const driver = scsiControllers[model]
+  if (driver) return driver
+  throw agentPropertyUnsupported("hw_scsi_model", model, `one of ${Object.keys(scsiControllers).join(", ")}`)
+}
+
 /** Hands out the places on controllers, and says which controllers the machine needs. */
 export class DiskPlaces {
   readonly #isQ35: boolean
+  readonly #scsi: string
   readonly #next = { ide: 0, sata: 0, scsi: 0, usb: 0 }
   readonly controllers: Device[] = []
 
   constructor(spec: VmSpec) {
     this.#isQ35 = isQ35(spec)
+    this.#scsi = scsiController(spec)
   }
 
   /** The device's front end for a disk or a CD. */
@@ -236,7 +254,7 @@ export class DiskPlaces {
     if (bus === "virtio") return { driver: "virtio-blk-pci", id, drive: node }
     const kind = options.isCdrom ? "cd" : "hd"
     if (bus === "scsi") {
-      if (this.#next.scsi === 0) this.controllers.push({ driver: "virtio-scsi-pci", id: "scsi0" })
+      if (this.#next.scsi === 0) this.controllers.push({ driver: this.#scsi, id: "scsi0" })
       return { driver: `scsi-${kind}`, id, drive: node, bus: "scsi0.0", "scsi-id": this.#next.scsi++ }
     }
     if (bus === "usb") {

@@ -2,8 +2,10 @@ import { readFileSync } from "node:fs"
 import type { VmDiagnostics } from "../../protocol.ts"
 import { type BlockStats, queryBalloon, queryBlockStats, queryCpusFast } from "../../qmp/index.ts"
 import type { EnsureInput } from "../hypervisor.ts"
+import { readPins } from "./cpu-pins.ts"
 import { namedDisks } from "./devices.ts"
 import type { QemuMachine } from "./machine.ts"
+import type { RunDirectory } from "./run-directory.ts"
 
 /** USER_HZ, which is 100 on every Linux we run on. */
 const nsPerTick = 10_000_000
@@ -31,16 +33,29 @@ export async function diagnose(machine: QemuMachine, input: EnsureInput): Promis
     await queryBlockStats(qmp),
     await queryBalloon(qmp),
   ]
+  const pins = input.spec.hardware?.pinnedCpus ? readPins(machine.directory) : null
+  const pageKib = input.spec.hardware?.pageSize === undefined ? undefined : startedPageKib(machine.directory)
   return {
     ...empty,
     uptimeSeconds: secondsSince(identity.startTicks),
-    cpus: cpus.map((cpu) => ({ id: cpu["cpu-index"], timeNs: threadTimeNs(pid, cpu["thread-id"]) })),
+    cpus: cpus.map((cpu) => {
+      const pin = pins?.guest[String(cpu["cpu-index"])]
+      const timeNs = threadTimeNs(pid, cpu["thread-id"])
+      return { id: cpu["cpu-index"], timeNs, ...(pin !== undefined && { pin }) }
+    }),
+    ...(pageKib !== undefined && { pageSizeKib: pageKib }),
     disks: namedDisks(input.spec.disks).map(({ disk, names }) =>
       diskFigures(disk.name, names.device, blocks),
     ),
     nics: nicFigures(pid, input),
     memoryUsedMib: Math.round(balloon.actual / 1024 / 1024),
   }
+}
+
+/** As its process was started, whatever was to be had since. */
+function startedPageKib(directory: RunDirectory): number | undefined {
+  const text = readFileSync(directory.startedLine, "utf8")
+  return Number(/hugetlbsize=(\d+)K/.exec(text)?.[1]) || undefined
 }
 
 function secondsSince(startTicks: number): number {

@@ -6,15 +6,20 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "node:test"
 import { newUuid } from "../../../platform/ids/ids.ts"
+import { agentGuestAgentMissing, agentGuestAgentSilent } from "../../faults.ts"
 import { exampleSpec } from "../../testing/example-spec.ts"
-import { setGuestPassword } from "./guest-agent.ts"
-import { makeRunDirectory, runDirectory } from "./run-directory.ts"
+import { setGuestPassword, whileStill } from "./guest-agent.ts"
+import { makeRunDirectory, type RunDirectory, runDirectory } from "./run-directory.ts"
 
 type Heard = { execute: string; arguments: Record<string, unknown> }
 
 async function withGuest(
   answer: (heard: Heard, socket: Socket) => void,
-  use: (set: (properties?: Record<string, string>) => Promise<void>) => Promise<void>,
+  use: (
+    set: (properties?: Record<string, string>) => Promise<void>,
+    directory: RunDirectory,
+    serverId: string,
+  ) => Promise<void>,
 ): Promise<Heard[]> {
   const dir = mkdtempSync(join(tmpdir(), "kumoi-guest-agent-"))
   const serverId = newUuid()
@@ -38,13 +43,16 @@ async function withGuest(
   })
   await new Promise<void>((resolve) => server.listen(directory.agentSocket, resolve))
   try {
-    await use((properties = { hw_qemu_guest_agent: "yes" }) =>
-      setGuestPassword(
-        directory,
-        { ...exampleSpec(serverId), properties },
-        { user: "root", password: "s3crét" },
-        200,
-      ),
+    await use(
+      (properties = { hw_qemu_guest_agent: "yes" }) =>
+        setGuestPassword(
+          directory,
+          { ...exampleSpec(serverId), properties },
+          { user: "root", password: "s3crét" },
+          200,
+        ),
+      directory,
+      serverId,
     )
   } finally {
     for (const socket of sockets) socket.destroy()
@@ -103,4 +111,44 @@ test("a refusal is told with its reason, a silent guest as silent, and one witho
     (set) => assert.rejects(set({}), { code: "agent.machine.guest_agent_missing" }),
   )
   assert.deepEqual(heard, [])
+})
+
+const still = (properties: Record<string, string>, isRunning = true) =>
+  withGuest(
+    ({ execute, arguments: values }, socket) =>
+      say(
+        socket,
+        execute === "guest-sync-delimited" ? sync({ execute, arguments: values }) : '{"return": 1}\n',
+      ),
+    async (_set, directory, serverId) => {
+      const spec = { ...exampleSpec(serverId), properties }
+      assert.equal(await whileStill({ directory, spec, isRunning }, async () => "copied", 200), "copied")
+    },
+  ).then((all) => all.map(({ execute }) => execute).filter((command) => command !== "guest-sync-delimited"))
+
+test("file systems stand still while they are copied, of guests that have an agent and run", async () => {
+  const both = ["guest-fsfreeze-freeze", "guest-fsfreeze-thaw"]
+  assert.deepEqual(await still({ hw_qemu_guest_agent: "yes" }), both)
+  assert.deepEqual(await still({ hw_qemu_guest_agent: "yes", os_require_quiesce: "yes" }), both)
+  assert.deepEqual(await still({ hw_qemu_guest_agent: "yes" }, false), [])
+  assert.deepEqual(await still({}), [])
+})
+
+test("a guest that does not stand still is copied as it is, unless its image asks for it", async () => {
+  const asked = await withGuest(
+    () => {},
+    async (_set, directory, serverId) => {
+      const copy = (properties: Record<string, string>) =>
+        whileStill(
+          { directory, spec: { ...exampleSpec(serverId), properties }, isRunning: true },
+          async () => "copied",
+          100,
+        )
+      assert.equal(await copy({ hw_qemu_guest_agent: "yes" }), "copied")
+      const required = { hw_qemu_guest_agent: "yes", os_require_quiesce: "true" }
+      await assert.rejects(copy(required), agentGuestAgentSilent.is)
+      await assert.rejects(copy({ os_require_quiesce: "true" }), agentGuestAgentMissing.is)
+    },
+  )
+  assert.ok(asked.length > 0)
 })

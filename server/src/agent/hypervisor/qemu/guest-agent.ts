@@ -33,6 +33,49 @@ export async function setGuestPassword(
   { user, password }: { user: string; password: string },
   timeoutMs = answerTimeoutMs,
 ): Promise<void> {
+  const secret = Buffer.from(password, "utf8").toString("base64")
+  const values = { username: user, password: secret, crypted: false }
+  await askGuest(directory, spec, "guest-set-user-password", values, timeoutMs)
+}
+
+/**
+ * While `act` runs nothing of the guest's file systems is half written. Of an image that does not ask for it
+ * (`os_require_quiesce`), a guest that does not stand still is taken as it is.
+ */
+export async function whileStill<T>(
+  { directory, spec, isRunning }: { directory: RunDirectory; spec: VmSpec; isRunning: boolean },
+  act: () => Promise<T>,
+  timeoutMs = answerTimeoutMs,
+): Promise<T> {
+  const isRequired = yes.includes((spec.properties.os_require_quiesce ?? "").toLowerCase())
+  if (!isRunning || (!isRequired && !hasGuestAgent(spec))) return await act()
+  try {
+    await askGuest(directory, spec, "guest-fsfreeze-freeze", {}, timeoutMs)
+  } catch (error) {
+    // It may have stood still all the same, and only have been slow to say so.
+    await thaw(directory, spec, timeoutMs)
+    if (isRequired) throw error
+    return await act()
+  }
+  try {
+    return await act()
+  } finally {
+    await thaw(directory, spec, timeoutMs)
+  }
+}
+
+/** A guest whose agent has gone meanwhile lets go by itself, or at its next start. */
+async function thaw(directory: RunDirectory, spec: VmSpec, timeoutMs: number): Promise<void> {
+  await askGuest(directory, spec, "guest-fsfreeze-thaw", {}, timeoutMs).catch(() => {})
+}
+
+async function askGuest(
+  directory: RunDirectory,
+  spec: VmSpec,
+  command: string,
+  values: object,
+  timeoutMs: number,
+): Promise<void> {
   const { serverId } = spec
   if (!hasGuestAgent(spec)) throw agentGuestAgentMissing(serverId)
   const number = randomInt(1, 2 ** 31)
@@ -44,8 +87,7 @@ export async function setGuestPassword(
     socket.write(Buffer.from([delimiter]))
     send(socket, "guest-sync-delimited", { id: number })
     while ((await next(answers)).return !== number);
-    const secret = Buffer.from(password, "utf8").toString("base64")
-    send(socket, "guest-set-user-password", { username: user, password: secret, crypted: false })
+    send(socket, command, values)
     answer = await next(answers)
   } catch (cause) {
     throw Object.assign(agentGuestAgentSilent(serverId), { cause })

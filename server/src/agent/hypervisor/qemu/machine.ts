@@ -17,6 +17,8 @@ export interface MachineDeps {
   log: Logger
   /** Told of every change of state. */
   onChange: (serverId: string, state: VmState) => void
+  /** Told when its process has ended. */
+  onEnd?: (serverId: string) => void
   /** How long a guest may take to let go of a device. */
   unplugTimeoutMs?: number
 }
@@ -285,6 +287,7 @@ export class QemuMachine {
     await this.#qmp?.close()
     this.#qmp = null
     removeSockets(this.directory)
+    this.#deps.onEnd?.(this.serverId)
     const { power, reason } = verdict(this.#shutdownReason, ended?.signal ?? null, this.#lastWords())
     if (hasSavedMemory(this.directory)) this.rest()
     else this.#setState(this.#stateOf(power, reason))

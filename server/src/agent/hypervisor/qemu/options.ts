@@ -1,5 +1,7 @@
 import type { Clock } from "../../../platform/clock/clock.ts"
 import type { Logger } from "../../../platform/log/log.ts"
+import type { CpuGroups } from "./cpu-groups.ts"
+import type { HostCpus } from "./cpu-pins.ts"
 
 export interface QemuOptions {
   host: string
@@ -15,6 +17,10 @@ export interface QemuOptions {
   tcgCacheMib?: number
   hasTapOffload?: boolean
   firmware?: { code: string; variables: string } | null
+  /** Default: no processor is set aside. */
+  cpus?: HostCpus
+  /** Default: as the host has them. */
+  cpuGroups?: CpuGroups
   /** How long a guest may take to let go of a device. */
   unplugTimeoutMs?: number
 }

@@ -19,7 +19,6 @@ import type {
 import { injectNmi, queryStatus } from "../../qmp/index.ts"
 import { readStateFile, writeStateFile } from "../../state-file.ts"
 import type { VolumeKeys } from "../../volumes/volume-keys.ts"
-import { readHostFacts } from "../host-facts.ts"
 import type {
   Commit,
   EnsureInput,
@@ -47,12 +46,13 @@ import type {
   WantedCopy,
   WantedMirror,
 } from "../hypervisor.ts"
-import { readQemuVersion } from "./accelerator.ts"
 import type { MachineOptions } from "./command-line.ts"
 import { makeConfigDrive } from "./config-drive.ts"
 import { connectConsole } from "./console.ts"
 import { boundConsoleLog, readConsoleLog } from "./console-log.ts"
 import { copyVolumes, endCopies } from "./copy-volume.ts"
+import { findCpuGroups } from "./cpu-groups.ts"
+import { describeHost } from "./describe.ts"
 import { diagnose } from "./diagnostics.ts"
 import { diskFiles, ensureDisks, replaceDisk } from "./disks.ts"
 import { findFirmware } from "./firmware.ts"
@@ -79,6 +79,7 @@ import {
 import { snapshotDisk } from "./snapshot.ts"
 import { type StartHow, startMachine } from "./start.ts"
 import { dropSavedMemory, letGoOn, saveMemory } from "./suspend.ts"
+import { type TuneHow, tuneMachine } from "./tune.ts"
 import { growVolume, keepingVolumes, type Opening, plugVolume, unplugVolume } from "./volumes.ts"
 
 /** The second look for deaths, which the closed connection tells at once. */
@@ -111,7 +112,7 @@ export class QemuHypervisor
   readonly #events = new EventHub<VmEvent>(eventLimit)
   readonly #stop = new AbortController()
   readonly #watching: Promise<void>
-  #version: string | undefined
+  readonly #tuning: Omit<TuneHow, "vmsDir">
 
   constructor(options: QemuOptions) {
     this.#options = options
@@ -122,27 +123,13 @@ export class QemuHypervisor
       hasTapOffload: options.hasTapOffload ?? false,
       firmware: options.firmware === undefined ? findFirmware() : options.firmware,
     }
+    const { cpus = { dedicated: [], shared: [] }, cpuGroups = findCpuGroups() } = options
+    this.#tuning = { cpus, groups: cpuGroups }
     this.#watching = this.#watch()
   }
 
   async describe(): Promise<HypervisorDescription> {
-    this.#version ??= await readQemuVersion()
-    const [major = 0, minor = 0, micro = 0] = this.#version.split(".").map(Number)
-    return {
-      host: this.#options.host,
-      hypervisorType: "QEMU",
-      hypervisorVersion: major * 1_000_000 + minor * 1_000 + micro,
-      hostIp: this.#options.hostIp,
-      ...(await readHostFacts(this.#options.vmsDir)),
-      abilities: {
-        liveMigration: true,
-        pause: true,
-        suspend: true,
-        hotplugVif: true,
-        snapshot: true,
-        accelerator: this.#options.accelerator,
-      },
-    }
+    return await describeHost(this.#options, this.#tuning)
   }
 
   async ensure(input: EnsureInput, _prior: VmHandle | null, keys?: VolumeKeys): Promise<VmHandle> {
@@ -175,6 +162,7 @@ export class QemuHypervisor
       const { serverId } = machine
       this.#options.log.error({ serverId, err: error }, "what was being copied of a volume, or sent, goes on")
     })
+    if (machine.isAlive) await this.#tuneAgain(machine, spec)
     // The agent died between the start of QEMU and its `cont`, or while it held the guest for a snapshot or to suspend
     // it. A guest that QEMU itself paused (a failed disk) stays so.
     if (machine.isAlive && machine.state.power === "paused" && spec.power === "running") {
@@ -313,7 +301,7 @@ export class QemuHypervisor
   async snapshot(handle: VmHandle, disk: string, toPath: string): Promise<{ sizeBytes: number }> {
     const { machine, spec } = await this.#existing(handle)
     const files = diskFiles(machine.directory, spec)
-    return await snapshotDisk(machine, files, disk, toPath, this.#userOf(machine))
+    return await snapshotDisk(machine, disk, toPath, { spec: spec.spec, files, runAs: this.#userOf(machine) })
   }
 
   async receiveDisk(handle: VmHandle, disk: string, image: LocalImage): Promise<void> {
@@ -325,7 +313,9 @@ export class QemuHypervisor
   }
 
   async layoutOf(handle: VmHandle): Promise<MachineLayout> {
-    return await layoutOf((await this.#existing(handle)).machine)
+    const { machine, spec: input } = await this.#existing(handle)
+    const { properties, hardware } = input.spec
+    return { ...(await layoutOf(machine)), made: { properties, ...(hardware && { hardware }) } }
   }
 
   async liveStreams(handle: VmHandle): Promise<string[]> {
@@ -394,7 +384,17 @@ export class QemuHypervisor
 
   #startHow(keys: VolumeKeys | undefined): StartHow {
     const { vmsDir, clock, commandPrefix } = this.#options
-    return { ...{ vmsDir, clock, keys }, prefix: commandPrefix?.() ?? [], options: this.#machineOptions }
+    const how = { vmsDir, clock, keys, prefix: commandPrefix?.() ?? [], options: this.#machineOptions }
+    return { ...how, ...this.#tuning }
+  }
+
+  /** A guest that lives goes on, also where it no longer gets what it asked for. */
+  async #tuneAgain(machine: QemuMachine, spec: EnsureInput): Promise<void> {
+    try {
+      await tuneMachine(machine, spec, { vmsDir: this.#options.vmsDir, ...this.#tuning })
+    } catch (err) {
+      this.#options.log.error({ serverId: machine.serverId, err }, "a guest is not bounded as it should be")
+    }
   }
 
   #opening(machine: QemuMachine, keys: VolumeKeys | undefined): Opening {
@@ -443,6 +443,7 @@ export class QemuHypervisor
       log,
       ...(unplugTimeoutMs !== undefined && { unplugTimeoutMs }),
       onChange: (id, state) => this.#events.publish({ serverId: id, state }),
+      onEnd: (id) => this.#tuning.groups.remove(id),
     })
     const stored = readStateFile(directory.handle) as StoredHandle | undefined
     const identity = stored?.process ?? null
@@ -452,6 +453,7 @@ export class QemuHypervisor
     // Of an agent that died while it started one.
     rmSync(directory.keys, { recursive: true, force: true })
     if (found) await machine.adopt(found)
+    else this.#tuning.groups.remove(serverId)
     // The end of a suspend or the beginning of a resume was not seen; the guest has not run since.
     if (machine.isAlive && hasSavedMemory(directory)) await machine.end("suspended")
     return machine

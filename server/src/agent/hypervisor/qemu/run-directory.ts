@@ -37,6 +37,8 @@ export interface RunDirectory {
   transferSocket: string
   /** As above, while the guest goes to another host or comes from one. */
   live: string
+  /** Which of the host's processors it has for itself. */
+  pins: string
   /** What opens encrypted volumes, there only while QEMU starts. */
   keys: string
 }
@@ -72,6 +74,7 @@ export function runDirectory(vmsDir: string, serverId: string): RunDirectory {
     startedLine: join(root, "started.json"),
     transferSocket: join(volatileDirectory(`${root}/transfer`), "memory.sock"),
     live: volatileDirectory(`${root}/live`),
+    pins: join(root, "pins.json"),
     keys: volatileDirectory(`${root}/keys`),
   }
 }

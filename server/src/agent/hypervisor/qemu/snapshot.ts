@@ -4,6 +4,7 @@
 import { copyFile, rename, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
 import { agentDiskMissing } from "../../faults.ts"
+import type { VmSpec } from "../../protocol.ts"
 import { convertImage, type ImageFile } from "../../qemu-img.ts"
 import {
   backupBlockdev,
@@ -15,6 +16,7 @@ import {
 } from "../../qmp/index.ts"
 import { copySparse } from "../../volumes/copy-data.ts"
 import type { DiskFile } from "./disks.ts"
+import { whileStill } from "./guest-agent.ts"
 import { openTarget } from "./job-target.ts"
 import type { QemuMachine } from "./machine.ts"
 
@@ -22,13 +24,22 @@ const copyTimeoutMs = 3_600_000
 const jobId = "snapshot"
 const targetNode = "snapshot-target"
 
+export interface SnapshotHow {
+  spec: VmSpec
+  files: readonly DiskFile[]
+  runAs: { uid: number; gid: number } | null
+}
+
 export async function snapshotDisk(
   machine: QemuMachine,
-  files: readonly DiskFile[],
   diskName: string,
   toPath: string,
-  runAs: { uid: number; gid: number } | null,
+  { spec, files, runAs }: SnapshotHow,
 ): Promise<{ sizeBytes: number }> {
+  const still: Still = (act) => {
+    const isRunning = machine.state.power === "running"
+    return whileStill({ directory: machine.directory, spec, isRunning }, act)
+  }
   const file = files.find((one) => one.disk.name === diskName)
   if (!file) throw agentDiskMissing(machine.serverId, diskName)
   // Where QEMU writes, and what is made of that: it may write there for as long as it lives.
@@ -40,8 +51,9 @@ export async function snapshotDisk(
   await remove()
   try {
     if (!machine.isAlive) await convert(file, whole)
-    else if (await backup(machine, file, work, runAs)) await convert({ path: work, format: "raw" }, whole)
-    else await convertPaused(machine, file, work, whole)
+    else if (await backup(machine, file, { work, runAs, still }))
+      await convert({ path: work, format: "raw" }, whole)
+    else await still(() => convertPaused(machine, file, work, whole))
     await moveFile(whole, toPath)
     return { sizeBytes: (await stat(toPath)).size }
   } finally {
@@ -49,12 +61,14 @@ export async function snapshotDisk(
   }
 }
 
+/** What is done while the guest's file systems are whole. */
+type Still = <T>(act: () => Promise<T>) => Promise<T>
+
 /** False when QEMU may not open the target. */
 async function backup(
   machine: QemuMachine,
   file: DiskFile,
-  work: string,
-  runAs: { uid: number; gid: number } | null,
+  { work, runAs, still }: { work: string; runAs: SnapshotHow["runAs"]; still: Still },
 ): Promise<boolean> {
   const qmp = await machine.qmp("snapshot")
   await dropLeftover(machine)
@@ -63,12 +77,9 @@ async function backup(
   if (!(await openTarget(machine, qmp, nodes, target))) return false
   const events = qmp.events()
   try {
-    await backupBlockdev(qmp, {
-      "job-id": jobId,
-      device: file.names.node,
-      target: targetNode,
-      sync: "full",
-    })
+    // The copy is of the moment in which it begins.
+    const job = { "job-id": jobId, device: file.names.node, target: targetNode, sync: "full" } as const
+    await still(() => backupBlockdev(qmp, job))
     await jobEnd(events)
   } finally {
     await events.return?.()

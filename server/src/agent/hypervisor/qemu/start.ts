@@ -12,6 +12,7 @@ import { commandLine, type MachineOptions } from "./command-line.ts"
 import { vifDevice } from "./devices.ts"
 import { checkDisks } from "./disks.ts"
 import { handleOf } from "./handle.ts"
+import { choosePages, readHostPages } from "./host-pages.ts"
 import { hotplugVif } from "./hotplug.ts"
 import { findByPidFile } from "./left-behind.ts"
 import type { QemuMachine } from "./machine.ts"
@@ -19,11 +20,11 @@ import { withReach } from "./reach.ts"
 import { makeRunDirectory, type RunDirectory, removeSockets } from "./run-directory.ts"
 import { restoreLine, savedLine, savedVifIds, savedVolumeIds } from "./saved-line.ts"
 import { dropSavedMemory, readSavedLine, type SavedMachine } from "./suspend.ts"
+import { type TuneHow, tuneMachine } from "./tune.ts"
 import { withKeyFiles } from "./volume-keys.ts"
 import { plugNewVolumes } from "./volumes.ts"
 
-export interface StartHow {
-  vmsDir: string
+export interface StartHow extends TuneHow {
   clock: Clock
   /** What QEMU is started by, so that it sees the taps. */
   prefix: readonly string[]
@@ -44,7 +45,7 @@ export async function startMachine(machine: QemuMachine, input: EnsureInput, how
   const saved = readSavedLine(directory)
   const launch: Launch = (args, inherit = []) => launchOnce(machine, input, how, args, inherit)
   if (saved) await takeUp(machine, saved, input, { hasTapOffload, launch })
-  else await launch(commandLine(directory, input, how.options))
+  else await launch(commandLine(directory, input, withPages(input, how.options)))
   if (input.power === "running") await machine.resume()
   else await machine.refresh()
   const had = saved && savedVifIds(saved)
@@ -63,8 +64,9 @@ export async function startIncoming(
 ): Promise<void> {
   const { directory } = machine
   await prepare(machine, input, how)
+  const made = asMade(input, layout)
   const line = savedLine({
-    args: commandLine(directory, input, how.options),
+    args: commandLine(directory, made, withPages(made, how.options)),
     places: new Map(Object.entries(layout.places)),
     vifDevices: input.vifs.map((vif) => vifDevice(input.spec, vif)),
     volumes: [],
@@ -87,7 +89,35 @@ async function prepare(machine: QemuMachine, input: EnsureInput, { options }: St
   }
 }
 
+/** What it has since been told to be it becomes at its next start. */
+function asMade(input: EnsureInput, { made }: MachineLayout): EnsureInput {
+  if (!made) return input
+  const { hardware: _, ...spec } = input.spec
+  return { ...input, spec: { ...spec, ...made } }
+}
+
+function withPages({ spec }: EnsureInput, options: MachineOptions) {
+  return { ...options, pageKib: choosePages(spec, readHostPages()) }
+}
+
+/** The process is there and as it has to be, and its guest does not run yet. */
 async function launchOnce(
+  machine: QemuMachine,
+  input: EnsureInput,
+  how: StartHow,
+  args: readonly string[],
+  inherit: readonly number[],
+): Promise<void> {
+  await beginProcess(machine, input, how, args, inherit)
+  try {
+    await tuneMachine(machine, input, how)
+  } catch (error) {
+    await machine.end("it could not be given what it asks for")
+    throw error
+  }
+}
+
+async function beginProcess(
   machine: QemuMachine,
   input: EnsureInput,
   { vmsDir, clock, prefix, keys }: StartHow,

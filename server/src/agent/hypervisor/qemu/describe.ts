@@ -1,0 +1,34 @@
+// What this host gives machines, as its agent reports it.
+import { readHostFacts } from "../host-facts.ts"
+import type { HypervisorDescription } from "../hypervisor.ts"
+import { readQemuVersion } from "./accelerator.ts"
+import { readHostPages } from "./host-pages.ts"
+import type { QemuOptions } from "./options.ts"
+import type { TuneHow } from "./tune.ts"
+
+let version: string | undefined
+
+export async function describeHost(
+  { host, hostIp, vmsDir, accelerator }: QemuOptions,
+  { cpus, groups }: Omit<TuneHow, "vmsDir">,
+): Promise<HypervisorDescription> {
+  version ??= await readQemuVersion()
+  const [major = 0, minor = 0, micro = 0] = version.split(".").map(Number)
+  const facts = await readHostFacts(vmsDir)
+  const dedicatedCpus = cpus.dedicated.length
+  return {
+    ...{ host, hostIp, hypervisorType: "QEMU" },
+    hypervisorVersion: major * 1_000_000 + minor * 1_000 + micro,
+    ...facts,
+    vcpus: facts.vcpus - dedicatedCpus,
+    guestHardware: { cpuLimitsProblem: groups.problem, pages: readHostPages(), dedicatedCpus },
+    abilities: {
+      liveMigration: true,
+      pause: true,
+      suspend: true,
+      hotplugVif: true,
+      snapshot: true,
+      accelerator,
+    },
+  }
+}
