@@ -38,7 +38,15 @@ export {
   removeHostProvider,
 } from "./host/ensure.ts"
 export { type HostRatios, setHostRatios } from "./host/ratios.ts"
-export { allHostRooms, type Room, type RoomPage, roomsOf, roomyHosts } from "./host/rooms.ts"
+export {
+  allHostRooms,
+  otherRooms,
+  type Room,
+  type RoomPage,
+  roomsOf,
+  roomyHosts,
+  traitsOfRoom,
+} from "./host/rooms.ts"
 export {
   createInventory,
   deleteInventories,

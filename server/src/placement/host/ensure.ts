@@ -17,7 +17,10 @@ export interface HostInventory {
 export interface HostProvider {
   hostId: string
   name: string
-  /** All that the host has; a class that is not named is removed (fault when somebody holds some of it). */
+  /**
+   * All that the host has of standard classes: one that is not named is removed (fault when somebody holds some of it).
+   * Custom classes are the operator's.
+   */
   inventories: Readonly<Record<string, HostInventory>>
   /** All COMPUTE_ and HW_ traits that the host has; others are the operator's. Absent leaves all alone. */
   traits?: readonly string[]
@@ -91,7 +94,8 @@ async function ensureInventories(tx: Tx, host: HostProvider): Promise<number> {
   try {
     const gone = await sql`
       delete from placement.inventory
-      where provider_id = ${host.hostId} and resource_class <> all(${names}::text[])`.execute(tx)
+      where provider_id = ${host.hostId} and resource_class <> all(${names}::text[])
+        and resource_class !~ '^CUSTOM_'`.execute(tx)
     return Number(written.numAffectedRows ?? 0) + Number(gone.numAffectedRows ?? 0)
   } catch (error) {
     if (violatedConstraint(error)) throw inventoryInUse("a class that the host no longer has", host.hostId)

@@ -29,15 +29,33 @@ export function roomyHosts(page: RoomPage): { from: RawBuilder<unknown>; orderBy
   const memory = resources.MEMORY_MB ?? 0
   const from = sql`select m.provider_id as id, m.free_grade as grade, ${columns}
     from placement.inventory m
-    join placement.inventory v on v.provider_id = m.provider_id and v.resource_class = 'VCPU' ${has("VCPU")}
+    ${sql.raw(resources.VCPU ? "" : "left")} join placement.inventory v
+      on v.provider_id = m.provider_id and v.resource_class = 'VCPU' ${has("VCPU")}
     ${sql.raw(resources.DISK_GB ? "" : "left")} join placement.inventory d
       on d.provider_id = m.provider_id and d.resource_class = 'DISK_GB' ${has("DISK_GB")}
     where m.resource_class = 'MEMORY_MB'
       and m.free_grade >= floor(ln(greatest(${memory}::bigint, 1)::double precision) * 20)::integer
-      ${has("MEMORY_MB")} ${after ? behind(order, after) : sql``}`
+      ${has("MEMORY_MB")} ${hasOthers(resources)} ${after ? behind(order, after) : sql``}`
   if (order === "any") return { from, orderBy: sql`r.id` }
   return { from, orderBy: order === "free" ? sql`r.grade desc, r.id desc` : sql`r.grade, r.id` }
 }
+
+/** What few servers ask for, and few hosts have. */
+function hasOthers(resources: Resources): RawBuilder<unknown> {
+  const others = Object.entries(resources).filter(([name, amount]) => !(name in classes) && amount > 0)
+  const conditions = others.map(
+    ([name, amount]) => sql`and exists (select from placement.inventory o
+      where o.provider_id = m.provider_id and o.resource_class = ${name} and o.capacity - o.used >= ${amount}::bigint
+        and ${amount}::bigint between o.min_unit and o.max_unit and mod(${amount}::bigint, o.step_size) = 0)`,
+  )
+  return conditions.length === 0 ? sql`` : sql.join(conditions, sql` `)
+}
+
+/** Inventories of the other classes and the traits, of a row with `id`, as JSON. */
+export const otherRooms: RawBuilder<unknown> = sql`(select jsonb_object_agg(o.resource_class, jsonb_build_object(
+    'total', o.total, 'reserved', o.reserved, 'capacity', o.capacity, 'used', o.used, 'maxUnit', o.max_unit))
+  from placement.inventory o where o.provider_id = r.id and o.resource_class not in ('VCPU', 'MEMORY_MB', 'DISK_GB'))`
+export const traitsOfRoom: RawBuilder<unknown> = sql`(select jsonb_agg(t.trait) from placement.provider_trait t where t.provider_id = r.id)`
 
 function behind(order: RoomPage["order"], { grade, id }: { grade: number; id: string }): RawBuilder<unknown> {
   if (order === "any") return sql`and m.provider_id > ${id}::uuid`
