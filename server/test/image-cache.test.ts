@@ -14,7 +14,7 @@ import { type FakeAgent, openFakeAgent } from "../src/agent/testing/fake-agent.t
 import { sendToAgent } from "../src/engine/agent-call.ts"
 import { newFernetKeyText } from "../src/identity/keys/fernet.ts"
 import { createKeyRing } from "../src/identity/keys/key-ring.ts"
-import { noteCacheHosts } from "../src/image/index.ts"
+import { cacheImagesOnHosts, noteCacheHosts } from "../src/image/index.ts"
 import { imageService } from "../src/image/service.ts"
 import { localImageStore } from "../src/local-image-store.ts"
 import { eventually, systemClock } from "../src/platform/clock/clock.ts"
@@ -110,6 +110,17 @@ test("a queued image comes to every host, and the cache tells what it is", async
   assert.deepEqual(await cachedIds(), [])
   for (const host of ["host1", "host2"]) assert.deepEqual(await filesOf(host), [])
   assert.equal((await request("DELETE", `${cache}/${id}`)).status, 204, "once more")
+})
+
+test("another service has an image brought to some hosts only, of which those that do not live go without", async () => {
+  const id = await withData("for one rack")
+  await cacheImagesOnHosts(cloud.ctx("admin:admin"), { imageIds: [id], hosts: ["host2", "host9"] })
+  await eventually("the queue to be empty", async () => (await state()).queued_images.length === 0)
+  assert.deepEqual(
+    await Promise.all(["host1", "host2"].map(async (host) => (await filesOf(host)).length)),
+    [0, 1],
+  )
+  assert.equal((await request("DELETE", `${cache}/${id}`)).status, 204)
 })
 
 test("it is an administrator's, and refuses what it cannot cache", async () => {

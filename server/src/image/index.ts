@@ -1,7 +1,14 @@
 import "./config.ts"
 import type {} from "./tables.ts"
 
-export { type CachedImage, cacheImage, clearCache, showCache, uncacheImage } from "./cache/cache.ts"
+export {
+  type CachedImage,
+  cacheImage,
+  cacheImagesOnHosts,
+  clearCache,
+  showCache,
+  uncacheImage,
+} from "./cache/cache.ts"
 export { noteCacheHosts } from "./cache/hosts.ts"
 export { imageStoreDirectories, imagesWithData } from "./data/backup-index.ts"
 export { downloadImage, type ImageData } from "./data/download.ts"

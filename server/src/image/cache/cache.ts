@@ -2,11 +2,12 @@
 // image is to have it brought to all hosts that live, before anybody boots it.
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
-import { transact } from "../../platform/db/database.ts"
+import { type Tx, transact } from "../../platform/db/database.ts"
 import { Fault, invalid } from "../../platform/fault/fault.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { word } from "../../platform/schema/make.ts"
 import { cachedImageInUse, cacheUnderway, imageDataUnread, imageNotFound } from "../faults.ts"
+import type { Image } from "../image/image.ts"
 import { imageTarget, lockImage, visibleImage } from "../image/store.ts"
 import { askHosts, type CachedData, dataKey, imagesOf } from "./contents.ts"
 import { dataOf } from "./data.ts"
@@ -72,19 +73,40 @@ export const cacheImage = operation({
   rule: "cache_image",
   target: (_ctx, _input, found) => imageTarget(found),
   run: async (ctx, _input, image): Promise<void> => {
-    if (image.status !== "active")
-      throw invalid("image_id", "Only images with status active can be targeted for queueing")
-    dataOf(image)
-    if (image.contentProblem !== null)
-      throw invalid("image_id", `No machine can boot image ${image.id}: ${image.contentProblem}.`)
-    await transact(ctx.db, async (tx) => {
-      if (!(await lockImage(tx, image.id))) throw imageNotFound(image.id)
-      const wish = { imageId: image.id, generation: await nextCacheGeneration(tx) }
-      await queueForHosts(tx, wish, await liveCacheHosts(ctx), ctx.clock.now())
-      await ctx.sagas.start(tx, prefetchSaga, wish, { requestId: ctx.requestId, resourceId: image.id })
-    })
+    checkQueueable(image)
+    await transact(ctx.db, async (tx) => await queueImage(ctx, tx, image, await liveCacheHosts(ctx)))
   },
 })
+
+/** For another service, which has asked whether it may; a host that does not live goes without. */
+export async function cacheImagesOnHosts(
+  ctx: Ctx,
+  { imageIds, hosts }: { imageIds: readonly string[]; hosts: readonly string[] },
+): Promise<void> {
+  const images: Image[] = []
+  for (const imageId of imageIds) images.push(await visibleImage(ctx, imageId))
+  for (const image of images) checkQueueable(image)
+  const live = (await liveCacheHosts(ctx)).filter((host) => hosts.includes(host))
+  if (live.length === 0) return
+  await transact(ctx.db, async (tx) => {
+    for (const image of images) await queueImage(ctx, tx, image, live)
+  })
+}
+
+function checkQueueable(image: Image): void {
+  if (image.status !== "active")
+    throw invalid("image_id", "Only images with status active can be targeted for queueing")
+  dataOf(image)
+  if (image.contentProblem !== null)
+    throw invalid("image_id", `No machine can boot image ${image.id}: ${image.contentProblem}.`)
+}
+
+async function queueImage(ctx: Ctx, tx: Tx, { id }: Image, hosts: readonly string[]): Promise<void> {
+  if (!(await lockImage(tx, id))) throw imageNotFound(id)
+  const wish = { imageId: id, generation: await nextCacheGeneration(tx) }
+  await queueForHosts(tx, wish, hosts, ctx.clock.now())
+  await ctx.sagas.start(tx, prefetchSaga, wish, { requestId: ctx.requestId, resourceId: id })
+}
 
 const removalFaults = [cachedImageInUse, cacheUnderway]
 
