@@ -22,7 +22,7 @@ export const passwords = { admin: "admin-password", demo: "demo-password" }
 export interface TestCloudOptions {
   /** Dotted configuration keys. */
   overrides?: Record<string, unknown>
-  capacity?: { vcpus?: number; ramMib?: number; diskGib?: number }
+  capacity?: { vcpus?: number; ramMib?: number; diskGib?: number; dedicatedCpus?: number }
   /** The host has `fake2` as well: smaller, so nothing gets there by itself. */
   hasOtherBackend?: boolean
   /** The host says that its interfaces are devices, so that servers wait until the network's engine has them up. */

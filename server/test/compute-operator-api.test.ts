@@ -243,10 +243,39 @@ test("who may not is told that, also of a path that is wrong", async () => {
     ["PUT", aggregate, { aggregate: { name: "n" } }],
     ["DELETE", aggregate],
     ["POST", `${aggregate}/action`, action],
+    ["POST", `${aggregate}/images`, { cache: [{ id: newUuid() }] }],
     ["GET", "/os-instance_usage_audit_log/yesterday"],
   ]
   for (const [method, path, body] of asked) {
     assert.equal((await c.call(method, path, body)).status, 403, `${method} ${path}`)
     assert.equal((await c.call(method, path, body, { token: c.admin })).status, 400, `${method} ${path}`)
   }
+})
+
+test("images are brought to the hosts of an aggregate, by administrators, from 2.81 on", async () => {
+  const aggregate = { name: newUuid() }
+  const { body } = await c.call("POST", "/os-aggregates", { aggregate }, { token: c.admin })
+  const { id } = body.aggregate
+  const ask = (images: string[], how: { version?: string; token?: string } = {}, at: number | string = id) =>
+    c.call(
+      "POST",
+      `/os-aggregates/${at}/images`,
+      { cache: images.map((image) => ({ id: image })) },
+      {
+        token: c.admin,
+        ...how,
+      },
+    )
+  const [{ host }] = (await asAdmin("/os-services?binary=nova-compute")).body.services
+  await c.call("POST", `/os-aggregates/${id}/action`, { add_host: { host } }, { token: c.admin })
+  assert.equal((await ask([c.imageId])).status, 202)
+  assert.equal((await ask([c.imageId], { version: "2.80" })).status, 404)
+  assert.equal((await ask([c.imageId], { token: c.demo })).status, 403)
+  assert.equal((await ask([c.imageId], {}, 999_999)).status, 404)
+  assert.equal((await ask([])).status, 400)
+  const twice = await ask([c.imageId, c.imageId])
+  assert.deepEqual([twice.status, twice.body.badRequest.message], [400, "Duplicate images in request"])
+  assert.equal((await ask([newUuid()])).status, 400)
+  await c.call("POST", `/os-aggregates/${id}/action`, { remove_host: { host } }, { token: c.admin })
+  assert.equal((await c.call("DELETE", `/os-aggregates/${id}`, undefined, { token: c.admin })).status, 200)
 })

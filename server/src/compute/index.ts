@@ -14,6 +14,7 @@ export {
   showAggregate,
   updateAggregate,
 } from "./aggregate/aggregate.ts"
+export { cacheAggregateImages } from "./aggregate/cache-images.ts"
 export { addAggregateHost, removeAggregateHost } from "./aggregate/host.ts"
 export { createRemoteConsole, showConsoleToken } from "./console/console.ts"
 export { consoleEntrance, consoleRoots } from "./console/entrance.ts"
@@ -37,6 +38,8 @@ export {
   showFlavor,
   updateFlavor,
 } from "./flavor/flavor.ts"
+export { extraSpecs } from "./flavor/spec-forms.ts"
+export { imageProperties } from "./guest-hardware/image-properties.ts"
 export { type Adopted, adoptMachine } from "./host/adopt.ts"
 export { listBaremetalNodes, showBaremetalNode } from "./host/baremetal.ts"
 export { type Host, hostStatusOf } from "./host/host.ts"
@@ -114,6 +117,7 @@ export {
 } from "./quota/quota.ts"
 export type { QuotaLimits, QuotaResource } from "./quota/resources.ts"
 export { explainServer, type ServerExplanation } from "./schedule/explain-server.ts"
+export { schedulerHints } from "./schedule/hints.ts"
 export { createAssistedSnapshot, deleteAssistedSnapshot } from "./server/assisted-snapshot.ts"
 export type { AttachedDevice } from "./server/block-device.ts"
 export type { BlockDeviceRequest } from "./server/block-device-request.ts"
@@ -186,7 +190,7 @@ export {
 export { shelveOffloadServer, shelveServer, unshelveServer } from "./server/shelve.ts"
 export { type MoveFacts, type MoveProgress, type MoveStand, type MoveWay, standOf } from "./server/stand.ts"
 export { statesOf, statusOf } from "./server/state.ts"
-export { showServerTopology } from "./server/topology.ts"
+export { type ServerTopology, showServerTopology } from "./server/topology.ts"
 export {
   addServerTag,
   clearServerTags,

@@ -96,6 +96,8 @@ export const serverPolicies: readonly PolicyDefault[] = [
     "os-deferred-delete:force": "Force delete a server before deferred cleanup",
   }),
   ...rules(adminOnly, {
+    "os_compute_api:compute:server:topology:host:index":
+      "Show the NUMA topology data for a server with host NUMA ID and CPU pinning information",
     "servers:index:get_all_tenants": "List all servers for all projects",
     "servers:detail:get_all_tenants": "List all servers with detailed information for all projects",
     "servers:allow_all_filters": "Allow all filters when listing servers",

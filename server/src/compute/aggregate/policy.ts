@@ -17,4 +17,5 @@ export const aggregatePolicies: readonly PolicyDefault[] = [
   rule("set_metadata", "Create or replace metadata for an aggregate"),
   rule("add_host", "Add a host to an aggregate"),
   rule("remove_host", "Remove a host from an aggregate"),
+  { ...rule("images", "Request image caching for an aggregate"), name: "compute:aggregates:images" },
 ]

@@ -2,32 +2,29 @@
 // knows anything else is a mistake; specs of other namespaces, or of none, are the operator's own.
 import { standardResourceClasses, standardTraits } from "../../placement/index.ts"
 import { badRequest } from "../faults.ts"
+import {
+  amount,
+  anyInteger,
+  type Declared,
+  declared,
+  each,
+  type Form,
+  flag,
+  mistakeOf,
+  pattern,
+  positive,
+  text,
+  unused,
+  whole,
+  word,
+} from "./spec-form.ts"
 
-type Form =
-  | { kind: "text" }
-  | { kind: "pattern"; pattern: string }
-  | { kind: "word"; words: readonly string[] }
-  | { kind: "integer"; min?: number; max?: number }
-  | { kind: "boolean" }
-
-const text: Form = { kind: "text" }
-const flag: Form = { kind: "boolean" }
-const integer: Form = { kind: "integer" }
-const amount: Form = { kind: "integer", min: 0 }
-const positive: Form = { kind: "integer", min: 1 }
-const word = (...words: string[]): Form => ({ kind: "word", words })
-const pattern = (pattern: string): Form => ({ kind: "pattern", pattern })
 /** Each text is read in one way alone: a pattern that has several takes for ever with a long one. */
 const cpus = "\\^?\\d+(-\\d+)?(,\\^?\\d+(-\\d+)?)*"
 
-const each = (names: readonly string[], form: Form): Record<string, Form> =>
-  Object.fromEntries(names.map((name) => [name, form]))
-
 const hw: Readonly<Record<string, Form>> = {
-  ...each(
-    ["cpu_realtime", "hide_hypervisor_id", "locked_memory", "boot_menu", "vif_multiqueue_enabled"],
-    flag,
-  ),
+  ...each(["cpu_realtime", "hide_hypervisor_id", "locked_memory", "boot_menu"], flag),
+  vif_multiqueue_enabled: unused(flag, "an interface has one queue: the switch reads one of each tap"),
   ...each(["mem_encryption", "pmu", "virtio_packed_ring", "ephemeral_encryption"], flag),
   ...each(["numa_nodes", "cpu_sockets", "cpu_cores", "cpu_threads"], positive),
   ...each(["cpu_max_sockets", "cpu_max_cores", "cpu_max_threads", "numa_mem\\.\\d+"], positive),
@@ -37,7 +34,12 @@ const hw: Readonly<Record<string, Form>> = {
   cpu_thread_policy: word("prefer", "isolate", "require"),
   emulator_threads_policy: word("isolate", "share"),
   mem_page_size: pattern("(large|small|any|\\d+([kKMGT]i?)?(b|bit|B)?)"),
-  pci_numa_affinity_policy: word("required", "preferred", "legacy", "socket"),
+  pci_numa_affinity_policy: unused(
+    word("required", "preferred", "legacy", "socket"),
+    "no device of a host is passed through to guests",
+  ),
+  maxphysaddr_mode: word("passthrough", "emulate"),
+  maxphysaddr_bits: positive,
   mem_encryption_model: word("amd-sev", "amd-sev-es", "amd-sev-snp"),
   pmem: pattern("[a-zA-Z0-9_]+(,[a-zA-Z0-9_]+)*,?"),
   serial_port_count: amount,
@@ -52,14 +54,19 @@ const hw: Readonly<Record<string, Form>> = {
   ephemeral_encryption_format: word("plain", "luks", "luksv2"),
 }
 
+const ofVmware = "of VMware's driver; QEMU's guests are bounded by quota:cpu_shares, cpu_period and cpu_quota"
+const shared = ["cpu", "memory", "disk_io", "vif"]
+const every = (prefixes: readonly string[], ends: readonly string[]) =>
+  prefixes.flatMap((prefix) => ends.map((end) => `${prefix}_${end}`))
+
 const quota: Readonly<Record<string, Form>> = {
-  "(cpu|memory|disk_io|vif)_(limit|shares_share)": amount,
-  "(cpu|memory|disk_io|vif)_reservation": integer,
-  "(cpu|memory|disk_io|vif)_shares_level": word("custom", "high", "normal", "low"),
+  ...each(every(shared, ["limit", "shares_share"]), unused(amount, ofVmware)),
+  ...each(every(shared, ["reservation"]), unused(anyInteger, ofVmware)),
+  ...each(every(shared, ["shares_level"]), unused(word("custom", "high", "normal", "low"), ofVmware)),
   ...each(["cpu_shares", "cpu_period"], amount),
-  cpu_quota: integer,
-  "disk_(read|write|total)_(bytes|iops)_sec": amount,
-  "vif_(inbound|outbound)_(average|peak|burst)": amount,
+  cpu_quota: anyInteger,
+  ...each(every(["disk_read", "disk_write", "disk_total"], ["bytes_sec", "iops_sec"]), amount),
+  ...each(every(["vif_inbound", "vif_outbound"], ["average", "peak", "burst"]), amount),
 }
 
 /** Of what a scheduler knows of a host. */
@@ -85,29 +92,31 @@ const namespaces: Readonly<Record<string, Readonly<Record<string, Form>>>> = {
   os: { secure_boot: word("disabled", "required") },
   pci_passthrough: { alias: pattern("[^:]+:\\d+(?:\\s*,\\s*[^:]+:\\d+)*") },
   quota,
-  [`resources${group}`]: { [`CUSTOM_[A-Z0-9_]+|${standardResourceClasses.join("|")}`]: integer },
+  [`resources${group}`]: { [`CUSTOM_[A-Z0-9_]+|${standardResourceClasses.join("|")}`]: anyInteger },
   [`trait${group}`]: {
     [`CUSTOM_[A-Z0-9_]+|${[...standardTraits].join("|")}`]: word("required", "forbidden"),
   },
-  vmware: each(["hw_version", "storage_policy"], text),
+  vmware: each(["hw_version", "storage_policy"], unused(text, "of VMware's driver")),
 }
 
-const plain: Readonly<Record<string, Form>> = {
+const plain: readonly Declared[] = declared("", {
   hide_hypervisor_id: flag,
   group_policy: word("isolate", "none"),
-}
+})
 
-const whole = (source: string) => new RegExp(`^(?:${source})$`, "s")
 const known = Object.entries(namespaces).map(([namespace, forms]) => ({
   namespace: whole(namespace),
-  forms: Object.entries(forms).map(([name, form]) => ({ name: whole(name), form })),
+  specs: declared(`${namespace}:`, forms),
 }))
+
+/** All that there are. */
+export const extraSpecs: readonly Declared[] = [...known.flatMap(({ specs }) => specs), ...plain]
 
 function formOf(spec: string): Form | undefined {
   const at = spec.indexOf(":")
-  if (at < 0) return Object.hasOwn(plain, spec) ? plain[spec] : text
+  if (at < 0) return plain.find(({ name }) => name.test(spec))?.form ?? text
   const found = known.find(({ namespace }) => namespace.test(spec.slice(0, at)))
-  return found ? found.forms.find(({ name }) => name.test(spec.slice(at + 1)))?.form : text
+  return found ? found.specs.find(({ name }) => name.test(spec))?.form : text
 }
 
 const failed = (why: string) => badRequest(`Validation failed; ${why}.`)
@@ -119,27 +128,5 @@ export function checkSpecs(specs: Readonly<Record<string, string>>): void {
     if (!form) throw failed(`extra spec '${spec}' does not appear to be a valid extra spec`)
     const why = mistakeOf(form, value)
     if (why !== null) throw failed(`'${value}' ${why}`)
-  }
-}
-
-function mistakeOf(form: Form, value: string): string | null {
-  switch (form.kind) {
-    case "text":
-      return null
-    case "pattern":
-      return whole(form.pattern).test(value) ? null : `is not of the format '${form.pattern}'`
-    case "word":
-      return form.words.includes(value) ? null : `is not one of: ${form.words.join(", ")}`
-    case "boolean":
-      return /^\s*(1|t|true|on|y|yes|0|f|false|off|n|no)\s*$/i.test(value)
-        ? null
-        : "is not a valid boolean-like value"
-    case "integer":
-      if (!/^\s*[+-]?\d+\s*$/.test(value)) return "is not a valid integer value"
-      if (form.max !== undefined && Number(value) > form.max)
-        return `is greater than the max value of '${form.max}'`
-      return form.min !== undefined && Number(value) < form.min
-        ? `is less than the min value of '${form.min}'`
-        : null
   }
 }

@@ -13,6 +13,7 @@ import { syncMachine } from "../server/power-sync.ts"
 import { type Ratios, ratiosOfHost } from "./ratio.ts"
 import { GatheringQueue, ReportQueue } from "./report-queue.ts"
 import { markSilent, touchHosts, upsertHost } from "./store.ts"
+import { traitsOfHost } from "./traits.ts"
 
 /** Of one host at once: looks into the database, which may ask the host back. */
 const machinesAtOnce = 8
@@ -105,7 +106,7 @@ async function noteChangedHost(
       hostId: host.id,
       name,
       inventories: inventoriesOf(platform, description, await ratiosOfHost(platform, tx, name)),
-      traits: traitsOf(description),
+      traits: traitsOfHost(description),
     })
   })
   await platform.sagas.wake(platform.db)
@@ -122,23 +123,17 @@ function inventoriesOf(
   ratios: Ratios,
 ): Record<string, HostInventory> {
   const c = platform.config.compute
+  const dedicated = d.guestHardware?.dedicatedCpus ?? 0
   return {
-    VCPU: { total: d.vcpus, allocationRatio: ratios.VCPU, maxUnit: Math.max(d.vcpus, 1) },
+    // A host may have set all its processors aside; an inventory of nothing cannot be written.
+    ...(d.vcpus > 0 && { VCPU: { total: d.vcpus, allocationRatio: ratios.VCPU, maxUnit: d.vcpus } }),
+    ...(dedicated > 0 && { PCPU: { total: dedicated } }),
     MEMORY_MB: {
       total: d.ramMib,
       reserved: Math.min(c.reservedHostMemoryMib, d.ramMib - 1),
       allocationRatio: ratios.MEMORY_MB,
     },
-    // A disk of less than a GiB offers none; an inventory of nothing cannot be written.
+    // The same of a disk of less than a GiB.
     ...(d.diskGib > 0 && { DISK_GB: { total: d.diskGib, allocationRatio: ratios.DISK_GB } }),
   }
-}
-
-function traitsOf(d: HostDescription): string[] {
-  return [
-    "COMPUTE_NODE",
-    "COMPUTE_DEVICE_TAGGING",
-    "COMPUTE_NET_ATTACH_INTERFACE",
-    ...(d.abilities.snapshot ? ["COMPUTE_IMAGE_TYPE_QCOW2", "COMPUTE_IMAGE_TYPE_RAW"] : []),
-  ]
 }

@@ -10,6 +10,7 @@ import {
   type Aggregate,
   addAggregateHost,
   aggregateNoun,
+  cacheAggregateImages,
   createAggregate,
   deleteAggregate,
   listAggregates,
@@ -18,7 +19,7 @@ import {
   showAggregate,
   updateAggregate,
 } from "../index.ts"
-import { bodyOf, bodyWith, fqdn, name } from "./schema-parts.ts"
+import { bodyOf, bodyWith, fqdn, name, uuid } from "./schema-parts.ts"
 
 const { fields } = aggregateNoun
 const brief: Table<Aggregate> = {
@@ -142,5 +143,18 @@ export const aggregateRoutes: readonly Route[] = [
     body: actionBody,
     told,
     handler: async (ctx, req) => ({ aggregate: aggregate.show(ctx, req, await act(ctx, req)) }),
+  }),
+  route({
+    method: "POST",
+    path: "/os-aggregates/{aggregate_id}/images",
+    min: "2.81",
+    operation: cacheAggregateImages,
+    body: closed({ cache: Type.Array(closed({ id: uuid }, ["id"]), { minItems: 1 }) }, ["cache"]),
+    status: 202,
+    handler: (ctx, req) =>
+      cacheAggregateImages(ctx, {
+        ...idOf(ctx, req, cacheAggregateImages),
+        imageIds: req.body.cache.map(({ id }) => id),
+      }),
   }),
 ]

@@ -45,6 +45,7 @@ import { bodyWith, ipAddress, metadata, tag, uuid } from "./schema-parts.ts"
 import { groupNames, shownGroup, viewGroup } from "./security-groups.ts"
 import { readPeriod } from "./server-query.ts"
 import { briefAddresses, viewAddresses } from "./server-view.ts"
+import { serverTopology, viewTopology } from "./topology-view.ts"
 
 const { all, from, links, many, one, rare, shape, text, textMap, textOrNull } = is
 
@@ -331,11 +332,8 @@ const otherRoutes: readonly Route[] = [
     path: "/servers/{server_id}/topology",
     min: "2.78",
     operation: showServerTopology,
-    told: { answer: shape("ServerTopology", { nodes: Type.Array(Type.Never()), pagesize_kb: is.nothing }) },
-    handler: async (ctx, req) => {
-      const { nodes, pageSizeKib } = await showServerTopology(ctx, { serverId: idOf(req) })
-      return { nodes, pagesize_kb: pageSizeKib }
-    },
+    told: { answer: serverTopology },
+    handler: async (ctx, req) => viewTopology(await showServerTopology(ctx, { serverId: idOf(req) })),
   }),
   route({
     method: "GET",

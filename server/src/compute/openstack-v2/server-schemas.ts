@@ -3,6 +3,7 @@
 import { type TProperties, Type } from "typebox"
 import { type BodyOf, versions } from "../../platform/http/versions.ts"
 import { closed, type Fields, nullable, object, typed, word } from "../../platform/schema/make.ts"
+import { schedulerHints } from "../index.ts"
 import {
   base64,
   bodyOf,
@@ -105,10 +106,11 @@ const created274 = { ...created267, host: fqdn, hypervisor_hostname: fqdn }
 const created290 = { ...created274, hostname }
 const created294 = { ...created290, hostname: fqdn }
 
-const serverIds = Type.Union([uuid, Type.Array(uuid)])
-const hints = object({ group: serverIds, different_host: serverIds, same_host: serverIds }, [], {
-  additionalProperties: true,
-})
+const hints = object(
+  Object.fromEntries(Object.entries(schedulerHints).map(([name, { schema }]) => [name, schema])),
+  [],
+  { additionalProperties: true },
+)
 
 type Needed = { name: typeof name; flavorRef: typeof flavorRef }
 

@@ -2,7 +2,14 @@
 // explained. One statement each, as it is in the path of every creation; what is used, placement has added up already.
 import { type RawBuilder, sql } from "kysely"
 import { physicalNetworksOfHost } from "../../network/index.ts"
-import { allHostRooms, type RoomPage, roomsOf, roomyHosts } from "../../placement/index.ts"
+import {
+  allHostRooms,
+  otherRooms,
+  type RoomPage,
+  roomsOf,
+  roomyHosts,
+  traitsOfRoom,
+} from "../../placement/index.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import type { DbOrTx } from "../../platform/db/database.ts"
 import { zoneOfHost } from "../aggregate/store.ts"
@@ -41,15 +48,17 @@ export async function selectCandidates(
   }
 }
 
-/** Every host, whether it has room or not. */
+/** Every host, or the one of this name, whether it has room or not. */
 export async function selectAllHosts(
   platform: Platform,
   db: DbOrTx,
   needs: ReadonlySet<HostPart>,
+  only: string | null = null,
 ): Promise<HostState[]> {
+  const where = only === null ? sql`` : sql`where h.name = ${only}`
   const { rows } = await sql<HostRow>`
     select r.*, ${hostColumns(needs)} from compute.host h left join (${allHostRooms()}) r on r.id = h.id
-    order by h.number`.execute(db)
+    ${where} order by h.number`.execute(db)
   return rows.map((row) => stateOf(platform, row))
 }
 
@@ -82,6 +91,8 @@ const parts: Readonly<Record<HostPart, RawBuilder<unknown>>> = {
   ioOps: sql`(select count(*) from compute.server s
     where s.host = h.name and s.deleted_at is null and s.task_state is not null) as "ioOps"`,
   physicalNetworks: sql`${physicalNetworksOfHost(sql`h.name`)} as "physicalNetworks"`,
+  otherRooms: sql`${otherRooms} as "otherRooms"`,
+  traits: sql`${traitsOfRoom} as traits`,
 }
 
 function hostColumns(needs: ReadonlySet<HostPart>): RawBuilder<unknown> {
@@ -106,6 +117,8 @@ interface HostRow extends Pick<HostState, "name" | "providerId" | "isDisabled" |
   instances?: number
   ioOps?: number
   physicalNetworks?: string[] | null
+  otherRooms?: HostState["rooms"] | null
+  traits?: string[] | null
 }
 
 function stateOf(platform: Platform, row: HostRow): HostState {
@@ -117,7 +130,8 @@ function stateOf(platform: Platform, row: HostRow): HostState {
     isUp: isHostUp(row, platform.config.compute.serviceDownAfterMs),
     isDisabled: row.isDisabled,
     zone: zoneOf(platform, { ownZone: zoned?.metadata.availability_zone ?? null }),
-    rooms: roomsOf(row),
+    rooms: { ...roomsOf(row), ...row.otherRooms },
+    traits: row.traits ?? [],
     aggregates,
     failedBuilds: row.failedBuilds,
     description: row.description ?? null,

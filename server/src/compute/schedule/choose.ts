@@ -1,7 +1,10 @@
 // Which hosts a server may go to, and in which order they are tried. Pure: facts in, an explained choice out.
 import type { ScheduleOptions } from "./config.ts"
+import { askedResourcesFilter } from "./filter/asked-resources.ts"
+import { askedTraitsFilter } from "./filter/asked-traits.ts"
 import type { Filter, Narrowing, Refusal } from "./filter/filter.ts"
 import { forcedHostFilter } from "./filter/forced-host.ts"
+import { guestHardwareFilter } from "./filter/guest-hardware.ts"
 import { physicalNetworkFilter } from "./filter/physical-network.ts"
 import { triedHostFilter } from "./filter/tried-host.ts"
 import { volumeHostFilter } from "./filter/volume-host.ts"
@@ -21,12 +24,21 @@ export interface Asked {
   options: ScheduleOptions
 }
 
+/** Whatever is enabled, and also of a host that an administrator named: it could not have the server. */
+const alwaysAsked: readonly Filter[] = [
+  triedHostFilter,
+  forcedHostFilter,
+  physicalNetworkFilter,
+  volumeHostFilter,
+  askedResourcesFilter,
+  askedTraitsFilter,
+  guestHardwareFilter,
+]
+
 export function askedBy(scheduler: Scheduler, request: ScheduleRequest): Asked {
   const { options } = scheduler
   const own = request.forcedHost === null ? scheduler.filters : []
-  const filters = [triedHostFilter, forcedHostFilter, physicalNetworkFilter, volumeHostFilter, ...own].filter(
-    (filter) => filter.isAsked?.(request, options) ?? true,
-  )
+  const filters = [...alwaysAsked, ...own].filter((filter) => filter.isAsked?.(request, options) ?? true)
   const weighers = scheduler.weighers.filter((weigher) => weigher.isAsked?.(request) ?? true)
   return {
     filters,

@@ -26,7 +26,7 @@ export interface HostState {
   isDisabled: boolean
   /** Availability zone. */
   zone: string
-  /** By resource class; what the host has none of is not there. */
+  /** By resource class; what the host has none of is not there. Of the rarer ones only for filters that need them. */
   rooms: Readonly<Record<string, HostRoom>>
   aggregates: readonly HostAggregate[]
   /** Builds that failed here since the last one that did not. */
@@ -38,10 +38,11 @@ export interface HostState {
   ioOps: number
   /** That it reaches; null: it did not say, as where the network is simulated. */
   physicalNetworks: readonly string[] | null
+  traits: readonly string[]
 }
 
 /** What costs something for each host, so that a filter or weigher says when it needs it. */
-export type HostPart = "description" | "instances" | "ioOps" | "physicalNetworks"
+export type HostPart = "description" | "instances" | "ioOps" | "otherRooms" | "physicalNetworks" | "traits"
 
 export function freeOf(host: HostState, resourceClass: string): number {
   const room = host.rooms[resourceClass]

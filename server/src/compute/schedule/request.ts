@@ -8,6 +8,7 @@ import { allOrFirst } from "../../platform/clock/in-parallel.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
+import { type Hardware, keptHardware } from "../guest-hardware/hardware.ts"
 import { reachOfVolumes } from "../server/block-device.ts"
 import { keptImage } from "../server/image.ts"
 import { type FlavorSnapshot, isVolumeBacked, type Server } from "../server/server.ts"
@@ -38,6 +39,8 @@ export interface ScheduleRequest {
   runsOn: HostDescription | null
   /** Where its volumes lie, or what they are made from, and where they can be. */
   volumeHosts: readonly Reach[]
+  /** What the host is to give its guest beyond the ordinary. */
+  hardware: Hardware
 }
 
 export interface Placing {
@@ -70,6 +73,7 @@ export async function requestOf(
     server.hasVolumes ? reachOfVolumes(platform, tx, server) : [],
   )
   return {
+    hardware: keptHardware(flavor, image),
     projectId: server.projectId,
     resources: resourcesOf(server, flavor),
     flavor,
@@ -96,17 +100,23 @@ async function physicalNetworksOf(tx: Tx, server: Server): Promise<readonly stri
   return (isPlan && planned.physicalNetworks) || []
 }
 
-/** The volume from which a server boots is none of the host's room. */
+/**
+ * The volume from which a server boots is none of the host's room. What the flavor says of a resource class goes before
+ * its sizes.
+ */
 export function resourcesOf(
-  server: Pick<Server, "imageId" | "hasVolumes">,
+  server: Pick<Server, "imageId" | "hasVolumes" | "systemMetadata">,
   flavor: FlavorSnapshot,
 ): Resources {
   const diskGib = isVolumeBacked(server) ? 0 : flavor.diskGib
-  return {
-    VCPU: flavor.vcpus,
+  const { resources, moreResources } = keptHardware(flavor, keptImage(server.systemMetadata))
+  const all: Record<string, number> = {
     MEMORY_MB: flavor.ramMib,
     DISK_GB: diskGib + flavor.ephemeralGib + Math.ceil(flavor.swapMib / 1024),
+    ...resources,
   }
+  for (const [name, amount] of Object.entries(moreResources)) all[name] = (all[name] ?? 0) + amount
+  return all
 }
 
 /** Another project's servers are as if they were not there: nobody learns or chooses where those are. */

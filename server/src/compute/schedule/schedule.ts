@@ -1,17 +1,17 @@
 // The scheduler: choose by facts, then claim. The claim decides; what was chosen on may be old by then.
 import { claimAllocation, noCapacity, type Resources } from "../../placement/index.ts"
 import type { Platform } from "../../platform/context/context.ts"
-import type { Tx } from "../../platform/db/database.ts"
+import { type Tx, transact } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { noValidHost } from "../faults.ts"
-import type { Server } from "../server/server.ts"
+import type { FlavorSnapshot, Server } from "../server/server.ts"
 import { selectAllHosts, selectCandidates } from "./candidates.ts"
-import { type Asked, askedBy, chooseHosts } from "./choose.ts"
+import { type Asked, askedBy, chooseHosts, refusalOf } from "./choose.ts"
 import { describeVerdicts, judgeHosts, reasonForUser } from "./explain.ts"
 import type { HostState } from "./host-state.ts"
 import { type Scheduler, schedulerOf } from "./plugins.ts"
-import { type Placing, requestOf, type ScheduleRequest } from "./request.ts"
+import { type Placing, requestOf, resourcesOf, type ScheduleRequest } from "./request.ts"
 
 export interface Scheduled {
   host: string
@@ -44,15 +44,30 @@ export async function scheduleServer(
 }
 
 /** Whether the host has so much left; what is claimed later may be less. */
-export async function hasRoom(
-  platform: Platform,
-  host: string | null,
-  resources: Resources,
-): Promise<boolean> {
+async function hasRoom(platform: Platform, host: string | null, resources: Resources): Promise<boolean> {
   if (host === null) return false
   const page = { resources, order: "any" as const, after: null, limit: 1, needs: new Set<never>() }
   const { hosts } = await selectCandidates(platform, platform.db, { ...page, narrowing: { hosts: [host] } })
   return hosts.length > 0
+}
+
+/** Whether the server may stay where it is with another flavor: it has room for both, and what that one asks for. */
+export async function fitsWhereItIs(
+  platform: Platform,
+  server: Server,
+  flavor: FlavorSnapshot,
+): Promise<boolean> {
+  const { host } = server
+  if (!(await hasRoom(platform, host, resourcesOf(server, flavor)))) return false
+  const scheduler = await schedulerOf(platform.config)
+  const placing = { forcedHost: null, excludedHosts: [], flavor }
+  const { request, found } = await transact(platform.db, async (tx) => {
+    const request = await requestOf(platform, tx, server, placing, { isHeld: false })
+    const { needs } = askedBy({ ...scheduler, filters: [], weighers: [] }, request)
+    return { request, found: await selectAllHosts(platform, tx, needs, host) }
+  })
+  const asked = askedBy({ ...scheduler, filters: [], weighers: [] }, request)
+  return found.every((one) => refusalOf(one, request, asked) === null)
 }
 
 /** A further page is there only for when none of those before does; the more of them, the larger. */

@@ -17,6 +17,7 @@ import { operation } from "../../platform/operation/operation.ts"
 import { quotaExceeded } from "../../quota/index.ts"
 import { badRequest, devicePathInUse, zeroDiskFlavor } from "../faults.ts"
 import { type Flavor, findFlavor } from "../flavor/flavor.ts"
+import { checkHardware } from "../guest-hardware/hardware.ts"
 import { checkZone, parseZone, type ZoneRequest } from "../host/zone-request.ts"
 import { findKeypair } from "../keypair/keypair.ts"
 import { holdRoomForServers } from "../quota/enforce.ts"
@@ -219,6 +220,7 @@ function fitting(
   const size = snapshotOf(flavor)
   checkLocalDisks(blockDevices, size)
   const image = local ?? boot?.image ?? null
+  checkHardware(size, image)
   if (local) checkImageFits(local, size)
   else if (boot?.image) checkVolumeFits(boot.image, boot.sizeGib, size)
   if (local) checkZeroDisk(ctx, flavor)

@@ -19,11 +19,20 @@ import {
   serverNotLaunched,
   serverNotReady,
 } from "../faults.ts"
+import { checkHardware, keptHardware } from "../guest-hardware/hardware.ts"
 import { computeQuota } from "../quota/resources.ts"
 import { AdminPassword, keepAdminPassword } from "./admin-password.ts"
 import { machineVolumes } from "./block-device.ts"
 import { usableKey } from "./create.ts"
-import { type BootImage, bootImage, checkImageFits, checkVolumeFits, imageFacts } from "./image.ts"
+import {
+  type BootImage,
+  bootImage,
+  checkImageFits,
+  checkVolumeFits,
+  imageFacts,
+  type KeptImage,
+  keptImage,
+} from "./image.ts"
 import {
   checkContents,
   checkInjectedFiles,
@@ -100,6 +109,7 @@ export const rebuildServer = operation({
     const isOnVolume = isVolumeBacked(server)
     if (isOnVolume && details.trustedImageCertificates?.length)
       throw badRequest("Image certificate validation is not supported for volume-backed servers.")
+    checkRebuilt(server, image)
     if (!isOnVolume) checkImageFits(image, server.flavor)
     else if (!makesVolumeAnew) await checkSameImage(ctx, server, imageId)
     const written = isOnVolume && makesVolumeAnew ? await planVolume(ctx, server, image) : null
@@ -143,6 +153,18 @@ export const rebuildServer = operation({
     })
   },
 })
+
+/** Its host was chosen for the cells that it has. */
+function checkRebuilt({ flavor, systemMetadata }: Server, image: BootImage): void {
+  checkHardware(flavor, image)
+  const cellsWith = (of: KeptImage | BootImage | null) =>
+    JSON.stringify(keptHardware(flavor, of).machine?.cells)
+  if (cellsWith(image) !== cellsWith(keptImage(systemMetadata)))
+    throw badRequest(
+      "An instance's NUMA topology cannot be changed as part of a rebuild. The image provided is invalid for this " +
+        "instance.",
+    )
+}
 
 async function rootVolume(ctx: Ctx, server: Server): Promise<Volume | undefined> {
   return (await machineVolumes(ctx.db, server)).find(({ device }) => device.bootIndex === 0)?.volume

@@ -15,14 +15,15 @@ import {
   serverNotReady,
 } from "../faults.ts"
 import { findFlavor } from "../flavor/flavor.ts"
+import { checkHardware } from "../guest-hardware/hardware.ts"
 import { insertMigration, setMigrationStatus } from "../migration/store.ts"
 import { enforceGrowth } from "../quota/enforce.ts"
-import { resourcesOf } from "../schedule/request.ts"
-import { hasRoom } from "../schedule/schedule.ts"
+import { fitsWhereItIs } from "../schedule/schedule.ts"
 import { endAction, recordActions } from "../server-action/store.ts"
 import { checkVolumesReach, hasSettledVolumes } from "./bring-volumes.ts"
 import { snapshotOf } from "./create.ts"
 import { migrationConsumerOf } from "./delete.saga.ts"
+import { keptImage } from "./image.ts"
 import { leaveHostSaga, migrateServerSaga, revertMigrateSaga } from "./migrate.saga.ts"
 import { notifyServer } from "./notification.ts"
 import { targetOf, visibleServer } from "./read.ts"
@@ -44,6 +45,7 @@ async function newFlavor(ctx: Ctx, flavorId: string, server: Server): Promise<Fl
   }
   if (flavor.flavorId === server.flavor.flavorId)
     throw badRequest("When resizing, instances must change flavor!")
+  checkHardware(flavor, keptImage(server.systemMetadata))
   const isOnVolume = isVolumeBacked(server)
   if (!isOnVolume && flavor.diskGib === 0 && server.flavor.diskGib > 0)
     throw badRequest("Resize to zero disk flavor is not allowed.")
@@ -73,7 +75,7 @@ export const resizeServer = operation({
       changes: input.hasAutoDiskConfig === undefined ? {} : { hasAutoDiskConfig: input.hasAutoDiskConfig },
     }
     // Where it is, if there is room for both sizes.
-    if (await hasRoom(ctx, server.host, resourcesOf(server, flavor)))
+    if (await fitsWhereItIs(ctx, server, flavor))
       await beginResize(ctx, server, { ...common, saga: resizeServerSaga, more: () => ({}) })
     else
       await beginResize(ctx, server, {

@@ -1,5 +1,6 @@
 // The machine that a server's row asks for. Pure: the row and its interfaces in, plain data for the agent out.
 import type { DiskSpec, VifSpec, VmSpec } from "../../agent/protocol.ts"
+import { keptHardware } from "../guest-hardware/hardware.ts"
 import type { MachineVolume } from "./block-device.ts"
 import { keptImage } from "./image.ts"
 import { instanceNameOf, isVolumeBacked, type Server } from "./server.ts"
@@ -14,7 +15,8 @@ export function vmSpecOf(
   configDrive: Record<string, string> | null,
 ): VmSpec {
   const image = keptImage(server.systemMetadata)
-  const properties = { ...image?.properties, ...server.flavor.extraSpecs }
+  const { machine, diskLimits, properties } = keptHardware(server.flavor, image)
+  const ownDisks = disksOf(server).map((disk) => (diskLimits ? { ...disk, ioLimits: diskLimits } : disk))
   return {
     serverId: server.id,
     projectId: server.projectId,
@@ -22,7 +24,7 @@ export function vmSpecOf(
     instanceName: instanceNameOf(server),
     vcpus: server.flavor.vcpus,
     ramMib: server.flavor.ramMib,
-    disks: [...disksOf(server), ...volumes.map(volumeDisk)],
+    disks: [...ownDisks, ...volumes.map(volumeDisk)],
     vifs: [...vifs],
     // The agent makes a disk of an AMI-style image bootable with the kernel that the image names; none is kept yet.
     kernelImage: null,
@@ -30,6 +32,7 @@ export function vmSpecOf(
     kernelCommandLine: image?.properties.os_command_line ?? null,
     configDrive,
     properties,
+    ...(machine && { hardware: machine }),
   }
 }
 

@@ -187,6 +187,7 @@ export const foreignIds: ServiceFixture = {
   },
   fields: {
     imageRef: thing("image"),
+    "cache[].id": thing("image"),
     rescue_image_ref: thing("image"),
     ...Object.fromEntries(
       ["image_id", "volume_id", "snapshot_id"].map((field) => [

@@ -1,6 +1,7 @@
 // Hosts and requests for tests of the scheduler.
 import { loadConfig } from "../../platform/config/config.ts"
 import "../config.ts"
+import { keptHardware } from "../guest-hardware/hardware.ts"
 import type { ScheduleOptions } from "../schedule/config.ts"
 import type { HostAggregate, HostRoom, HostState } from "../schedule/host-state.ts"
 import type { ScheduleRequest } from "../schedule/request.ts"
@@ -45,6 +46,7 @@ export function hostState(name: string, over: Partial<HostState> = {}): HostStat
     instances: 0,
     ioOps: 0,
     physicalNetworks: null,
+    traits: [],
     ...over,
   }
 }
@@ -66,6 +68,7 @@ export function scheduleRequest(over: Partial<ScheduleRequest> = {}): ScheduleRe
     group: null,
     physicalNetworks: [],
     volumeHosts: [],
+    hardware: keptHardware({ vcpus: 1, ramMib: 100, extraSpecs: {} }, null),
     ...over,
   }
 }

@@ -1,0 +1,26 @@
+import type { Filter } from "./filter.ts"
+
+/** `trait:X = required` or `forbidden` of the flavor, `required` of the image, and what other wishes imply. */
+export const askedTraitsFilter: Filter = {
+  name: "AskedTraits",
+  needs: ["traits"],
+  isAsked: ({ hardware: { traits } }) => traits.required.length + traits.forbidden.length > 0,
+  refuse: ({ traits: has }, { hardware: { traits } }) => {
+    const missing = traits.required.filter((trait) => !has.includes(trait))
+    const unwanted = traits.forbidden.filter((trait) => has.includes(trait))
+    if (missing.length === 0 && unwanted.length === 0) return null
+    const [words, forUser] =
+      missing.length > 0
+        ? [`it does not have ${missing.join(", ")}`, `it does not have ${missing.join(", ")}`]
+        : [`it has ${unwanted.join(", ")}`, `it has ${unwanted.join(", ")}`]
+    const traitsOfOthers = [...missing, ...unwanted].filter((trait) => !/^(COMPUTE|HW)_/.test(trait))
+    return {
+      why: words,
+      fix:
+        traitsOfOthers.length > 0
+          ? `openstack resource provider trait set (${traitsOfOthers.join(", ")})`
+          : null,
+      forUser,
+    }
+  },
+}
