@@ -166,6 +166,33 @@ describe("the story of a machine, by the stock client", {
     await eventually("ssh after unshelving", async () => (await ssh("cat kept")).stdout.trim() === "kept")
   })
 
+  test("resized to a flavor that says more than sizes, the guest sees its cells of memory", async () => {
+    const sizes = ["--ram", "256", "--vcpus", "2", "--disk", "1"]
+    const wishes = ["hw:numa_nodes=2", "hw_rng:allowed=false"]
+    const properties = wishes.flatMap((wish) => ["--property", wish])
+    await cloud.openstack("admin", "flavor", "create", ...sizes, ...properties, "cells")
+    await cloud.openstack("demo", "server", "resize", "--flavor", "cells", "--wait", "vm1")
+    await cloud.openstack("demo", "server", "resize", "confirm", "vm1")
+    await session.untilStatus(id, "ACTIVE")
+    const nodes = await eventually(
+      "ssh after the resize",
+      async () => await ssh("ls -d /sys/devices/system/node/node?"),
+    )
+    assert.equal(nodes.stdout.trim().split("\n").length, 2)
+    const version = { "openstack-api-version": "compute 2.78" }
+    const topology = await session.must("GET", `/compute/v2.1/servers/${id}/topology`, undefined, version)
+    assert.deepEqual(
+      topology.nodes.map((node: { memory_mb: number; vcpu_set: number[] }) => [
+        node.memory_mb,
+        node.vcpu_set,
+      ]),
+      [
+        [128, [0]],
+        [128, [1]],
+      ],
+    )
+  })
+
   test("delete leaves no server; down leaves nothing", async () => {
     await cloud.openstack("demo", "server", "delete", "--wait", "vm1")
     assert.equal(await cloud.openstack("demo", "server", "list", "-f", "value"), "")

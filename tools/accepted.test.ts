@@ -2,10 +2,12 @@
 import assert from "node:assert/strict"
 import { join } from "node:path"
 import { test } from "node:test"
+import { schedulerHints } from "../server/src/compute/index.ts"
 import { apisOf, folderOf } from "../server/src/engine/service.ts"
 import { type Config, loadConfig } from "../server/src/platform/config/config.ts"
 import { services } from "../server/src/services.ts"
 import { readSourceFiles, root } from "./source-files.ts"
+import { wishes } from "./wishes.ts"
 
 const sources = readSourceFiles().filter(
   ({ path }) => path.startsWith("server/src/") && !/\.test\.ts$|\/tables\.ts$/.test(path),
@@ -39,6 +41,11 @@ const namedOnce: Readonly<Record<string, string>> = {
   ),
   "compute connection_info": "how a volume is reached is the cloud's own to know",
   "compute device_type": "volumes are disks",
+  ...Object.fromEntries(
+    Object.entries(schedulerHints).flatMap(([name, { unused }]) =>
+      unused ? [[`compute ${name}`, unused]] : [],
+    ),
+  ),
 }
 
 test("every member that a request may have is named somewhere else than in its schema", () => {
@@ -53,6 +60,22 @@ test("every member that a request may have is named somewhere else than in its s
       if (countOf(name, all) <= 1 || countOf(name, handlers) === 0) unread.add(`${api.service} ${name}`)
   }
   assert.deepEqual([...unread].sort(), Object.keys(namedOnce).sort())
+})
+
+test("every extra spec, image property and scheduler hint is read, or told with the reason why it is not", () => {
+  const all = wishes()
+  const kinds = ["extra spec", "image property", "scheduler hint"].map(
+    (kind) => all.filter((wish) => wish.kind === kind).length,
+  )
+  assert.ok(
+    kinds.every((count) => count > 5),
+    `declarations were found: ${kinds}`,
+  )
+  const idle = all.filter(({ unused, readBy }) => unused === undefined && readBy.length === 0)
+  assert.deepEqual(
+    idle.map(({ kind, name }) => `${kind} ${name}`),
+    [],
+  )
 })
 
 /** `identity-v2` lies with `identity`; the API of Kumoi itself with none. */

@@ -116,3 +116,23 @@ test("the commands that README.md shows are those of the command line", () => {
     [],
   )
 })
+
+test("the keys and options that nova-conf.md names for Nova's are there", () => {
+  const codes = [...read("docs/reference/nova-conf.md").matchAll(/`([^`\n]+)`/g)].map(([, code = ""]) => code)
+  const config = read("docs/reference/config.md")
+  const sections = [...config.matchAll(/^## (\w+)$/gm)].map(([, name = ""]) => name)
+  const keys = codes.filter((code) => sections.some((section) => code.startsWith(`${section}.`)))
+  assert.ok(keys.length > 20, `${keys.length} keys`)
+  assert.deepEqual(
+    keys.filter((key) => !config.includes(`| \`${key}\` |`)),
+    [],
+  )
+  const options = read("server/src/launch/up-options.ts")
+  const named = codes.filter((code) => /^--[a-z-]+$/.test(code)).map((code) => code.slice(2))
+  const ofUp = named.filter((name) => !["data", "name", "provider-segment"].includes(name))
+  assert.ok(ofUp.length > 8, `${ofUp.length} options`)
+  assert.deepEqual(
+    ofUp.filter((name) => !new RegExp(`^  "?${name}"?: \\{`, "m").test(options)),
+    [],
+  )
+})

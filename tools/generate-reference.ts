@@ -22,6 +22,7 @@ import "../server/src/main.ts"
 import { services } from "../server/src/services.ts"
 import { permissionsPage } from "./permissions.ts"
 import { root } from "./source-files.ts"
+import { wishes } from "./wishes.ts"
 
 // And of the configuration, what is no service's.
 await declareConfigSections()
@@ -158,6 +159,29 @@ function quotas(): string {
   return `${note}# Quotas\n\nWhat projects have limits for, by default; -1 is no limit.\n\n${table(["Service", "Resource", "Default", "Counted for"], rows)}\n`
 }
 
+function wishesPage(): string {
+  const parts = (["extra spec", "image property", "scheduler hint"] as const).map((kind) => {
+    const own = wishes().filter((wish) => wish.kind === kind)
+    const rows = own.map(({ name, values, unused, readBy }) => [
+      `\`${name}\``,
+      values,
+      unused ?? readBy.map((path) => `\`${path}\``).join(", "),
+    ])
+    const title = {
+      "extra spec": "Flavors",
+      "image property": "Images",
+      "scheduler hint": "Scheduler hints",
+    }[kind]
+    const head = [title === "Flavors" ? "Extra spec" : title === "Images" ? "Property" : "Hint", "Values"]
+    return `## ${title}\n\n${table([...head, "Read by, or why it is not"], rows)}\n`
+  })
+  const introduction =
+    "What may be asked of a server beside its sizes: in Nova's names. What no host of this cloud can give is refused " +
+    "when the server is made, or leaves it without a host, with the reason (`kumoi explain server ID`). The files are " +
+    "below `server/src`. See docs/how-to/flavors-and-hardware.md."
+  return `${note}# Extra specs, image properties, scheduler hints\n\n${introduction}\n\n${parts.join("\n")}`
+}
+
 export function referencePages(): Record<string, string> {
   return {
     "errors.md": errors(),
@@ -166,6 +190,7 @@ export function referencePages(): Record<string, string> {
     "operations.md": operations(),
     "quotas.md": quotas(),
     "routes.md": routes(),
+    "extra-specs.md": wishesPage(),
     ...openApi(),
   }
 }
