@@ -7,7 +7,7 @@ import { agentConfig } from "./config.ts"
 function refusal(...volumeBackEnds: object[]): string | null {
   try {
     // As the file may have it.
-    agentConfig.check?.({ volumeBackEnds, storageNetworks: [] } as never)
+    agentConfig.check?.({ cpuDedicatedSet: "", volumeBackEnds, storageNetworks: [] } as never)
     return null
   } catch (error) {
     assert.ok(error instanceof Fault && error.code === "config.invalid")
@@ -66,5 +66,14 @@ test("networks of storage are IPv4 prefixes", () => {
     "10.0.0.0/8; drop",
   ]) {
     assert.throws(() => load(JSON.stringify([wrong])), { code: "config.invalid" }, wrong)
+  }
+})
+
+test("processors that are set aside are a set", () => {
+  const load = (text: string) =>
+    loadConfig({ env: { KUMOI_AGENT_CPU_DEDICATED_SET: text }, base: {} as never }).agent.cpuDedicatedSet
+  assert.equal(load("2-5,^4"), "2-5,^4")
+  for (const wrong of ["a", "5-2", "-1"]) {
+    assert.throws(() => load(wrong), /agent.cpuDedicatedSet:/, wrong)
   }
 })
