@@ -1,6 +1,6 @@
 // Glance's cache API over the caches of hosts: two agents with real caches, whose machines are simulated.
 import assert from "node:assert/strict"
-import { mkdtemp, readdir, rm } from "node:fs/promises"
+import { cp, mkdtemp, readdir, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, before, test } from "node:test"
@@ -51,13 +51,13 @@ function sealTickets(): void {
   Object.assign(cloud.platform.drivers, { identity: { credentialKeys } })
 }
 
-async function startAgent(host: string): Promise<FakeAgent> {
+async function startAgent(host: string, limitBytes = 8 * 1024 ** 2): Promise<FakeAgent> {
   const { platform } = cloud
   const dataDir = join(dir, host)
   const source = localImageStore({ ...platform, config: { ...platform.config, host } })
   const directory = agentDirectories(dataDir).images
   const common = { clock: systemClock, log: silentLogger }
-  const images = createImageCache({ dir: directory, source, limitBytes: 8 * 1024 ** 2, ...common })
+  const images = createImageCache({ dir: directory, source, limitBytes, ...common })
   const made = await openFakeAgent({ dataDir, plugged: new Set(), images })
   ends.defer(() => made.agent.release())
   // Both sides of the bus import the protocol.
@@ -221,4 +221,61 @@ test("a command that comes late does nothing", async () => {
   const late = sendToAgent(cloud.platform, "host1", "image.cache", args, { timeoutMs: 5_000 })
   await assert.rejects(late, { code: "agent.fence.stale" })
   assert.deepEqual(await cachedIds(), [])
+})
+
+const nodesOf = async (id: string) => (await request("GET", `${cache}/nodes/${id}`)).body
+
+test("it is said which hosts have an image", async () => {
+  const id = await withData("on both")
+  assert.deepEqual(await nodesOf(id), [])
+  await queued(id)
+  assert.deepEqual(await nodesOf(id), ["host1", "host2"])
+  const data = { checksum: await checksumOf(id), diskFormat: "raw" }
+  await agents[1]?.agent.handle("image.prune", { data: [data] })
+  assert.deepEqual(await nodesOf(id), ["host1"])
+  const empty = (await request("POST", images, { name: "empty" })).body.id
+  assert.deepEqual(await nodesOf(empty), [])
+  const own = (await request("POST", images, { name: "mine" }, "p1")).body.id
+  assert.equal((await request("GET", `${cache}/nodes/${own}`, undefined, "p1")).status, 403)
+  assert.equal((await request("GET", `${cache}/nodes/${id}`, undefined, "p1")).status, 404)
+  assert.equal((await request("DELETE", `${cache}/${id}`)).status, 204)
+})
+
+test("data of deleted images are cleaned away, and those of others stay", async () => {
+  const [kept, gone] = [await withData("kept"), await withData("gone")]
+  for (const id of [kept, gone]) await queued(id)
+  assert.equal((await request("DELETE", `${images}/${gone}`)).status, 204)
+  assert.equal((await filesOf("host1")).length, 2)
+  assert.deepEqual(await pruned(), { total_files_pruned: 0, total_bytes_pruned: 0 }, "within its limit")
+  assert.equal((await filesOf("host1")).length, 2)
+  for (const path of ["clean", "prune"])
+    assert.equal((await request("POST", `${cache}/${path}`, undefined, "p1")).status, 403)
+  const cleaned = await request("POST", `${cache}/clean`)
+  assert.deepEqual([cleaned.status, cleaned.body], [200, ""])
+  for (const host of ["host1", "host2"]) assert.equal((await filesOf(host)).length, 1)
+  assert.deepEqual(await cachedIds(), [kept])
+  assert.equal((await request("DELETE", `${cache}/${kept}`)).status, 204)
+})
+
+async function pruned() {
+  const { status, body } = await request("POST", `${cache}/prune`)
+  assert.equal(status, 200)
+  return body
+}
+
+test("a cache whose limit was lowered is pruned, the longest unused first", async () => {
+  const ids = [await withData(Buffer.alloc(200_000, 1)), await withData(Buffer.alloc(300_000, 2))]
+  for (const id of ids) await queued(id)
+  const [from, to] = ["host1", "host4"].map((host) => agentDirectories(join(dir, host)).images)
+  await cp(from ?? "", to ?? "", { recursive: true })
+  agents.push(await startAgent("host4", 400_000))
+  await noteCacheHosts(cloud.platform, ["host4"])
+  const { total_files_pruned: files, total_bytes_pruned: bytes } = await pruned()
+  assert.equal(files, 1)
+  assert.ok(bytes >= 200_000 && bytes < 300_000, String(bytes))
+  const found = await Promise.all(ids.map(nodesOf))
+  assert.deepEqual(found, [
+    ["host1", "host2"],
+    ["host1", "host2", "host4"],
+  ])
 })

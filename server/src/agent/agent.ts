@@ -297,6 +297,7 @@ class HostAgent implements Agent {
     "image.cache": (args) => this.#images.cache(args),
     "image.uncache": (args) => this.#images.uncache(args),
     "image.cached": async () => this.#images.list(),
+    "image.prune": (args) => this.#images.prune(args),
     "host.describe": async () => ({
       ...(await this.#describe()),
       pools: await this.#context.volumes.pools(),

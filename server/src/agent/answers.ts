@@ -368,6 +368,7 @@ export const agentAnswers = {
   "image.cache": Nothing,
   "image.uncache": Type.Object({ end: word(["removed", "absent", "in_use"]) }),
   "image.cached": list(CachedImage, cachedImagesMost),
+  "image.prune": Type.Object({ removed: Amount, removedBytes: Amount }),
   "host.describe": Type.Object({ ...HostDescription.properties, pools: Pools }),
   "vm.list": list(Type.Object({ serverId: Uuid, state: VmState }), machinesMost),
   "volume.create": VolumeFacts,

@@ -3,7 +3,7 @@
 import { type AgentContext, imagesInUse } from "./context.ts"
 import { agentFenceStale } from "./faults.ts"
 import { FenceStore } from "./fence-store.ts"
-import type { CacheRemoval } from "./image-cache/image-cache.ts"
+import { type CacheRemoval, imageKey, type Pruned } from "./image-cache/image-cache.ts"
 import { type AgentCommands, cachedImagesMost, type Fence } from "./protocol.ts"
 
 type Args<C extends "image.cache" | "image.uncache"> = AgentCommands[C]["args"]
@@ -48,6 +48,20 @@ export class ImageCommands {
   list(): AgentCommands["image.cached"]["result"] {
     // The last used ones, when there are more than can be told.
     return this.#context.images.list().slice(-cachedImagesMost)
+  }
+
+  async prune({ data }: AgentCommands["image.prune"]["args"]): Promise<Pruned> {
+    const { images } = this.#context
+    const inUse = () => imagesInUse(this.#context)
+    const sizes = new Map(images.list().map((each) => [imageKey(each), each.sizeBytes]))
+    let [removed, removedBytes] = [0, 0]
+    for (const each of data) {
+      if ((await images.remove(each, inUse)) !== "removed") continue
+      removed++
+      removedBytes += sizes.get(imageKey(each)) ?? 0
+    }
+    const rest = await images.prune(inUse)
+    return { removed: removed + rest.removed, removedBytes: removedBytes + rest.removedBytes }
   }
 
   async forgetOldFences(): Promise<void> {

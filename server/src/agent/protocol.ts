@@ -168,6 +168,11 @@ interface AgentArgs {
   /** The data go from the cache, whichever images have them, unless something of this host stands on them. */
   "image.uncache": { imageId: string; checksum: string; diskFormat: string; fence: Fence }
   "image.cached": Record<string, never>
+  /**
+   * These data go from the cache, and then the longest unused, until it is within its limit; nothing that something of
+   * this host stands on. Whoever wants data that went fetches them again, so no fence is needed.
+   */
+  "image.prune": { data: readonly { checksum: string; diskFormat: string }[] }
   "host.describe": Record<string, never>
   /** Every machine the agent knows of, for the reconciler. */
   "vm.list": Record<string, never>

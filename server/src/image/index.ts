@@ -10,6 +10,7 @@ export {
   uncacheImage,
 } from "./cache/cache.ts"
 export { noteCacheHosts } from "./cache/hosts.ts"
+export { cleanCache, pruneCache, showCacheNodes } from "./cache/tidy.ts"
 export { imageStoreDirectories, imagesWithData } from "./data/backup-index.ts"
 export { downloadImage, type ImageData } from "./data/download.ts"
 export {

@@ -26,11 +26,17 @@ export interface ImageCache {
   /** The image as a local file. */
   ensureImage(request: ImageRequest, inUse: ImagesInUse): Promise<LocalImage>
   /** Removes unused entries, the longest unused first, until the cache is within its limit. */
-  prune(inUse: ImagesInUse): Promise<{ removedBytes: number }>
+  prune(inUse: ImagesInUse): Promise<Pruned>
   /** The longest unused first. */
   list(): CachedImage[]
   /** Removes the entry, if there is one that nobody uses. */
   remove(request: Pick<ImageRequest, "checksum" | "diskFormat">, inUse: ImagesInUse): Promise<CacheRemoval>
+}
+
+export interface Pruned {
+  /** So many images. */
+  removed: number
+  removedBytes: number
 }
 
 export interface CachedImage {
@@ -117,8 +123,8 @@ class DirectoryImageCache implements ImageCache {
     return await running
   }
 
-  async prune(inUse: ImagesInUse): Promise<{ removedBytes: number }> {
-    return { removedBytes: await this.#makeRoom(0, inUse) }
+  async prune(inUse: ImagesInUse): Promise<Pruned> {
+    return await this.#makeRoom(0, inUse)
   }
 
   list(): CachedImage[] {
@@ -231,15 +237,16 @@ class DirectoryImageCache implements ImageCache {
     await writeStateFile(this.#statePath(entry.key), entry)
   }
 
-  async #makeRoom(forBytes: number, inUse: ImagesInUse): Promise<number> {
-    let removedBytes = 0
+  async #makeRoom(forBytes: number, inUse: ImagesInUse): Promise<Pruned> {
+    let [removed, removedBytes] = [0, 0]
     for (const entry of this.#byAge()) {
       if (this.#totalBytes() + forBytes <= this.#options.limitBytes) break
       if (inUse().has(entry.key)) continue
       await this.#drop(entry)
+      removed++
       removedBytes += entry.sizeBytes
     }
-    return removedBytes
+    return { removed, removedBytes }
   }
 
   async #drop({ key, path, sizeBytes }: Entry): Promise<void> {

@@ -1,7 +1,16 @@
 import { amount, count, many, shape, text, texts } from "../../api/openstack/shape.ts"
 import { invalid } from "../../platform/fault/fault.ts"
-import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
-import { type CachedImage, cacheImage, clearCache, showCache, uncacheImage } from "../index.ts"
+import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
+import {
+  type CachedImage,
+  cacheImage,
+  cleanCache,
+  clearCache,
+  pruneCache,
+  showCache,
+  showCacheNodes,
+  uncacheImage,
+} from "../index.ts"
 
 const cached = shape("CachedImage", {
   image_id: text,
@@ -11,6 +20,7 @@ const cached = shape("CachedImage", {
   size: count,
 })
 const contents = shape("ImageCache", { cached_images: many(cached), queued_images: texts })
+const pruned = shape("PrunedCache", { total_files_pruned: count, total_bytes_pruned: count })
 
 /** Times are seconds since 1970. */
 function viewCached({ imageId, hits, lastAccessedAt, lastModifiedAt, sizeBytes }: CachedImage) {
@@ -50,6 +60,34 @@ export const cacheRoutes: Route[] = [
     path: "/cache",
     operation: clearCache,
     handler: (ctx, req) => clearCache(ctx, { target: readTarget(req) }),
+  }),
+  route({
+    method: "GET",
+    path: "/cache/nodes/{image_id}",
+    operation: showCacheNodes,
+    told: { answer: texts },
+    handler: (ctx, req) => showCacheNodes(ctx, imageIdOf(req)),
+  }),
+  route({
+    method: "POST",
+    path: "/cache/clean",
+    status: 200,
+    operation: cleanCache,
+    handler: async (ctx) => {
+      await cleanCache(ctx, {})
+      return reply(200)
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/cache/prune",
+    status: 200,
+    operation: pruneCache,
+    told: { answer: pruned },
+    handler: async (ctx) => {
+      const { removed, removedBytes } = await pruneCache(ctx, {})
+      return { total_files_pruned: removed, total_bytes_pruned: removedBytes }
+    },
   }),
   route({
     method: "PUT",

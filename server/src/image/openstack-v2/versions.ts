@@ -2,8 +2,8 @@ import { versionList } from "../../api/openstack/shape.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Route, route } from "../../platform/http/wire.ts"
 
-const current = "2.17"
-const supported = Array.from({ length: 17 }, (_, older) => `2.${16 - older}`)
+const current = "2.18"
+const supported = Array.from({ length: 18 }, (_, older) => `2.${17 - older}`)
 
 function versions(ctx: Ctx): unknown {
   const links = [{ rel: "self", href: `${ctx.baseUrl}/image/v2/` }]
