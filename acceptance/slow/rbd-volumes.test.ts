@@ -8,7 +8,7 @@ import { after, afterEach, before, describe, test } from "node:test"
 import { agentBackendAway } from "../../server/src/agent/faults.ts"
 import { MemoryBackups } from "../../server/src/agent/testing/memory-backups.ts"
 import { type OneNodeCeph, startCeph } from "../../server/src/agent/testing/one-node-ceph.ts"
-import { makeQemuAgent, type QemuAgent } from "../../server/src/agent/testing/qemu-agent.ts"
+import { makeQemuAgent, noVolumeKeys, type QemuAgent } from "../../server/src/agent/testing/qemu-agent.ts"
 import { testRunAs } from "../../server/src/agent/testing/tiny-driver.ts"
 import { makeTinyGuest } from "../../server/src/agent/testing/tiny-guest.ts"
 import {
@@ -259,6 +259,7 @@ describe("rbd in guests", () => {
       ...{ dataDir, guest, clock: systemClock, log: silentLogger, volumes: [open()] },
       ...{ qemu: { runAs: testRunAs }, backups },
       volumeKeys: {
+        ...noVolumeKeys,
         of: async () => ({
           passphrase: "a secret of the cloud",
           cipher: "aes-xts-plain64",

@@ -22,6 +22,8 @@ create schema platform;
 
 create schema quota;
 
+create sequence block_storage.connection_generation;
+
 create sequence compute.server_number;
 
 create sequence engine.outbox_position_sequence;
@@ -326,6 +328,15 @@ create table block_storage.backup_key (
   constraint backup_key_backup_id_fkey FOREIGN KEY (backup_id) REFERENCES block_storage.backup(id) ON DELETE CASCADE
 );
 
+create table block_storage.connection (
+  volume_id uuid not null,
+  host text not null,
+  generation bigint not null,
+  tried_at timestamp with time zone,
+  constraint connection_pkey PRIMARY KEY (volume_id),
+  constraint connection_volume_id_fkey FOREIGN KEY (volume_id) REFERENCES block_storage.volume(id) ON DELETE CASCADE
+);
+
 create table block_storage.default_type (
   project_id text not null,
   volume_type_id uuid not null,
@@ -440,10 +451,12 @@ create table block_storage.pool (
   reported_at timestamp(3) with time zone not null,
   created_at timestamp(3) with time zone default now() not null,
   share text,
+  connects text,
   constraint pool_pkey PRIMARY KEY (host, backend),
   constraint pool_name_key UNIQUE (name)
 );
 CREATE INDEX pool_by_room ON block_storage.pool USING btree (free_bytes DESC, host, backend);
+CREATE INDEX pool_of_connects ON block_storage.pool USING btree (connects) WHERE (connects IS NOT NULL);
 CREATE INDEX pool_of_share ON block_storage.pool USING btree (share) WHERE (share IS NOT NULL);
 
 create table block_storage.qos_specs (

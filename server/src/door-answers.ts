@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { doorHeaders, doorPaths, type HostSettings } from "./agent/door-protocol.ts"
 import type { VolumeKey } from "./agent/volumes/volume-keys.ts"
-import { openVolumeKey } from "./block-storage/index.ts"
+import { openVolumeConnection, openVolumeKey } from "./block-storage/index.ts"
 import { answerMetadataRequest } from "./compute/index.ts"
 import { sendBackupData, takeBackupChunk, takeBackupIndex } from "./door-backups.ts"
 import { sendImage, takeImage } from "./door-images.ts"
@@ -22,6 +22,10 @@ export function doorAnswers(platform: Platform, settings: HostSettings): Record<
     [`GET ${doorPaths.volumeKeys}`]: async (host, request, response) => {
       const volumeId = (request.url ?? "").slice(doorPaths.volumeKeys.length + 1)
       sendJson(response, (await openVolumeKey(platform, { host, volumeId })) satisfies VolumeKey)
+    },
+    [`GET ${doorPaths.volumeConnections}`]: async (host, request, response) => {
+      const volumeId = (request.url ?? "").slice(doorPaths.volumeConnections.length + 1)
+      sendJson(response, await openVolumeConnection(platform, { host, volumeId }))
     },
     [`GET ${doorPaths.metadata}`]: metadata,
     [`POST ${doorPaths.metadata}`]: metadata,

@@ -1,9 +1,13 @@
-// Keys of volumes as an agent in the process of the control plane asks for them, with the same rights as over a
+// What opens volumes as an agent in the process of the control plane asks for it, with the same rights as over a
 // network. Belongs to the composition root, as the agent knows no service.
 import type { VolumeKeys } from "./agent/volumes/volume-keys.ts"
-import { openVolumeKey } from "./block-storage/index.ts"
+import { openVolumeConnection, openVolumeKey } from "./block-storage/index.ts"
 import type { Platform } from "./platform/context/context.ts"
 
 export function localVolumeKeys(platform: Platform): VolumeKeys {
-  return { of: (volumeId) => openVolumeKey(platform, { host: platform.config.host, volumeId }) }
+  const { host } = platform.config
+  return {
+    of: (volumeId) => openVolumeKey(platform, { host, volumeId }),
+    connect: (volumeId) => openVolumeConnection(platform, { host, volumeId }),
+  }
 }

@@ -60,7 +60,7 @@ async function start({ config, bus, drivers }: Platform): Promise<OtherHost> {
     {
       images: { open: nothing, store: nothing },
       backups: new MemoryBackups(),
-      volumeKeys: { of: nothing },
+      volumeKeys: { of: nothing, connect: nothing },
       streams: streams.dialer(otherHost),
     },
   )

@@ -120,7 +120,7 @@ class HostAgent implements Agent {
       fences: new FenceStore(directories.fences, clock),
       aside: new AsideStore(directories),
       volumes: new Volumes({
-        ...{ drivers: deps.volumes, machines, moves, clock, log },
+        ...{ drivers: deps.volumes, machines, moves, clock, log, host, keys: deps.volumeKeys },
         ...(deps.poolTimeoutMs === undefined ? {} : { poolTimeoutMs: deps.poolTimeoutMs }),
         fences: new FenceStore(directories.volumeFences, clock),
       }),
@@ -324,6 +324,8 @@ class HostAgent implements Agent {
     "volume.unmanage": (args) => this.#onVolume(args, (volumes) => volumes.unmanage(args)),
     "volume.backup": (args, signal) => this.#copy(args, signal, (end) => this.#copies.backup(args, end)),
     "volume.restore": (args, signal) => this.#copy(args, signal, (end) => this.#copies.restore(args, end)),
+    "volume.connect": (args) => this.#context.volumes.connect(args),
+    "volume.disconnect": (args) => this.#context.volumes.disconnect(args),
     "volume.inspect": (args) => this.#context.volumes.inspect(args),
     "volume.list": (args) => this.#context.volumes.list(args),
   }

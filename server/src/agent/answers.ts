@@ -93,6 +93,8 @@ const DiskSpec = Type.Object({
       shared: Type.Optional(Type.Boolean()),
       /** Its data are LUKS, which the hypervisor opens with the cloud's key. */
       encrypted: Type.Optional(Type.Boolean()),
+      /** Where it lies, which need not be the machine's host. */
+      host: Type.Optional(Name),
     }),
   ]),
   sizeBytes: Amount,
@@ -237,9 +239,22 @@ const VolumePool = Type.Object({
   abilities: VolumeAbilities,
   /** Of what hosts share: hosts that name the same reach the same volumes. Left out: nobody else reaches these. */
   share: Type.Optional(text(512)),
+  /** Hosts that name the same reach each other's volumes over a network. Left out: nobody else reaches these. */
+  connects: Type.Optional(text(512)),
 })
 
 /** Left out: by a host of an earlier program. */
+/** How a host reaches a volume of another one. */
+const VolumeConnection = Type.Object({
+  kind: Type.Literal("iscsi"),
+  portal: Name,
+  target: Name,
+  lun: Amount,
+  user: Name,
+  secret: Name,
+  initiator: Name,
+})
+
 const Pools = Type.Optional(list(VolumePool, poolsMost))
 
 const HostDescription = Type.Object({
@@ -395,6 +410,8 @@ export const agentAnswers = {
     /** Whose machine on this host has it. */
     serverId: nullable(Uuid),
   }),
+  "volume.connect": VolumeConnection,
+  "volume.disconnect": Nothing,
   "volume.list": list(Type.Object({ volumeId: Uuid, ...VolumeFacts.properties }), volumesMost),
 } as const
 
@@ -442,4 +459,5 @@ export type VmSpec = Static<typeof VmSpec>
 export type VmState = Static<typeof VmState>
 export type VolumeAbilities = Static<typeof VolumeAbilities>
 export type VolumeFacts = Static<typeof VolumeFacts>
+export type VolumeConnection = Static<typeof VolumeConnection>
 export type VolumePool = Static<typeof VolumePool>

@@ -27,6 +27,8 @@ export const doorPaths = {
   backups: "/v1/backups",
   /** GET `/v1/volume-keys/ID`: VolumeKey, of an encrypted volume that the cloud has on the host. */
   volumeKeys: "/v1/volume-keys",
+  /** GET `/v1/volume-connections/ID`: VolumeConnection, of a volume of another host that a machine of this one is to have. */
+  volumeConnections: "/v1/volume-connections",
   /** GET and POST, then the path that the guest asked for. */
   metadata: "/v1/metadata",
 } as const

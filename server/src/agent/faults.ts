@@ -239,6 +239,20 @@ export const agentVolumeInUse = fault(
   (volumeId: string, serverId: string) => `Machine ${serverId} has volume ${volumeId}.`,
 )
 
+export const agentVolumeConnected = fault(
+  "conflict",
+  "agent.volume.connected",
+  (volumeId: string) =>
+    `A machine of another host has volume ${volumeId} open: stop its server, or detach the volume.`,
+)
+
+export const agentVolumeNotExported = fault(
+  "conflict",
+  "agent.volume.not_exported",
+  (volumeId: string, backend: string) =>
+    `The back end "${backend}" gives volume ${volumeId} to no machine of another host.`,
+)
+
 export const agentVolumeShared = fault(
   "conflict",
   "agent.volume.shared",

@@ -28,6 +28,7 @@ export {
   type VmSpec,
   type VmState,
   type VolumeAbilities,
+  type VolumeConnection,
   type VolumeFacts,
   type VolumePool,
 } from "./answers.ts"
@@ -257,6 +258,13 @@ interface AgentArgs {
   }
   /** As `volume.revert`, from the store of backups. */
   "volume.restore": { volumeId: string; backend: string; dataId: string; ticket: string; fence: Fence }
+  /**
+   * From then on machines of the other host reach the volume, of a back end that `connects`; those of this host have it
+   * no more. Refused while another host's machine has it open. The fences of these two are of their own.
+   */
+  "volume.connect": { volumeId: string; backend: string; host: string; fence: Fence }
+  /** No other host reaches it any more; a machine that has it open is cut off. Succeeds when that is so already. */
+  "volume.disconnect": { volumeId: string; backend: string; fence: Fence }
   "volume.inspect": { volumeId: string; backend: string }
   /** Every volume of the back end, whatever rows say. */
   "volume.list": { backend: string }

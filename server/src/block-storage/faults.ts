@@ -258,6 +258,12 @@ export const volumeKeyRefused = fault(
   (volumeId: string) => `The host has no encrypted volume ${volumeId}.`,
 )
 
+export const volumeConnectionRefused = fault(
+  "not_found",
+  "block_storage.volume.connection_refused",
+  (volumeId: string) => `No machine of the host is to have volume ${volumeId} of another host.`,
+)
+
 export const volumeKeyLost = fault(
   "conflict",
   "block_storage.volume.key_lost",

@@ -4,6 +4,7 @@ import { deleteBackupSaga } from "./backup/delete.saga.ts"
 import { backupDataReconciler, backupStoreReconciler } from "./backup/remove.reconciler.ts"
 import { restoreBackupSaga } from "./backup/restore.saga.ts"
 import "./config.ts"
+import { connectionsReconciler } from "./connection/end.reconciler.ts"
 import { createGroupSaga } from "./group/create.saga.ts"
 import { deleteGroupSaga } from "./group/delete.saga.ts"
 import { createGroupFromSourceSaga } from "./group/from-source.saga.ts"
@@ -62,7 +63,13 @@ export const blockStorageService: Service = {
     deleteBackupSaga,
     restoreBackupSaga,
   ],
-  reconcilers: [leftoversReconciler, pruneMessagesReconciler, backupDataReconciler, backupStoreReconciler],
+  reconcilers: [
+    leftoversReconciler,
+    connectionsReconciler,
+    pruneMessagesReconciler,
+    backupDataReconciler,
+    backupStoreReconciler,
+  ],
   seed: async (platform) => {
     await seedVolumeTypes(platform)
     await seedGroupTypes(platform)

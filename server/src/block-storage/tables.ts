@@ -68,6 +68,13 @@ export interface BackupKeyTable {
   volume_type_id: string | null
 }
 
+export interface ConnectionTable {
+  volume_id: string
+  host: string
+  generation: number
+  tried_at: Timestamp | null
+}
+
 export interface DefaultTypeTable {
   project_id: string
   volume_type_id: string
@@ -148,6 +155,7 @@ export interface PoolTable {
   reported_at: Timestamp
   created_at: TimestampNow
   share: string | null
+  connects: string | null
 }
 
 export interface QosSpecsTable {
@@ -287,6 +295,7 @@ declare module "../platform/db/database.ts" {
     "block_storage.backup": BackupTable
     "block_storage.backup_data": BackupDataTable
     "block_storage.backup_key": BackupKeyTable
+    "block_storage.connection": ConnectionTable
     "block_storage.default_type": DefaultTypeTable
     "block_storage.group_snapshot": GroupSnapshotTable
     "block_storage.group_type": GroupTypeTable

@@ -49,7 +49,11 @@ const imageRules = [
   rule("cache_image", "rule:manage_image_cache", "Have an image brought into the caches of hosts."),
   rule("cache_list", "rule:manage_image_cache", "List the images in the caches of hosts."),
   rule("cache_delete", "rule:manage_image_cache", "Take images out of the caches of hosts, or of the queue."),
-  rule("cache_clean", "rule:manage_image_cache", "Take data that no image has any more out of the caches of hosts."),
+  rule(
+    "cache_clean",
+    "rule:manage_image_cache",
+    "Take data that no image has any more out of the caches of hosts.",
+  ),
   rule("cache_prune", "rule:manage_image_cache", "Bring the caches of hosts within their limits."),
   rule("list_cached_nodes", "rule:manage_image_cache", "List the hosts whose caches have an image."),
   rule("stores_info_detail", `${admin} or role:service`, "Show details of the stores."),

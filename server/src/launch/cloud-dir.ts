@@ -83,7 +83,7 @@ export function openCloudDir(
 
 /** What a cloud left outside its directory; for `down --purge`. */
 export function outsidePaths(cloudId: string): string[] {
-  return [`/var/lib/kumoi-${cloudId}`, `/run/kumoi-${cloudId}`]
+  return [`/var/lib/kumoi-${cloudId}`, `/run/kumoi-${cloudId}`, `/run/kumoi-${cloudId}-tgt`]
 }
 
 export function runDirOf(path: string, cloudId: string): string {

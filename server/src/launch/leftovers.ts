@@ -12,6 +12,7 @@ import { metadataProxyName } from "./engines/haproxy-metadata.ts"
 import { ovnEngineNames } from "./engines/ovn.ts"
 import { tearDownNetworkHost } from "./engines/ovn-host.ts"
 import { ovnPaths } from "./engines/ovn-paths.ts"
+import { tgtdEngineNames } from "./engines/tgtd.ts"
 import { fleetProcessNames } from "./fleet/fleet-file.ts"
 
 /** In this order: who uses something ends before what it uses. */
@@ -22,6 +23,7 @@ export async function removeLeftovers(dir: CloudDir): Promise<string[]> {
     ...apiProcessNames(apiProcessesMost),
     ...fleetProcessNames,
     metadataProxyName,
+    ...tgtdEngineNames(dir.runDir),
     ...[...ovnEngineNames].reverse(),
     "postgres",
   ]

@@ -37,6 +37,11 @@ export const enginePackages = {
 
 /** Of hosts whose configuration names such a back end of volumes. */
 export const backEndPackages = {
+  iscsi: [{ name: "qemu-block-extra", why: "lets machines reach volumes of other hosts" }],
+  iscsiTarget: [
+    { name: "tgt", why: "gives volumes to machines of other hosts" },
+    { name: "socat", why: "speaks with it" },
+  ],
   rbd: [
     { name: "ceph-common", why: "works on volumes of a Ceph" },
     { name: "qemu-block-extra", why: "lets machines reach them" },

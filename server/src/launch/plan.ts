@@ -21,12 +21,15 @@ export interface StartPlan {
   engineUser: { uid: number; gid: number } | null
   /** QEMU's: whoever breaks out of a guest must not be the one to whom the database's files and socket belong. */
   guestUser: { uid: number; gid: number } | null
+  /** tgtd's: whoever breaks into it has what volumes it was lent, and nothing else. */
+  storageUser: { uid: number; gid: number } | null
   /** What root would add, when something was left out for want of it. */
   hint: string | null
 }
 
 export const engineUserName = "kumoi"
 const guestUserName = "kumoi-guest"
+const storageUserName = "kumoi-storage"
 
 export async function planStart(
   options: UpOptions,
@@ -62,6 +65,16 @@ export async function planDrivers(
     }
     wanted.push(...backEndPackages.rbd)
   }
+  const iscsi = options.volumeBackEnds.filter((each) => each.kind === "iscsi")
+  const givesVolumes = iscsi.some(({ portal }) => portal !== undefined)
+  if (iscsi.length > 0) {
+    if (network === "ovn" && options.storageNetworks.length === 0) {
+      const why = "name the networks of the other hosts' portals, or no machine reaches their volumes"
+      throw badConfig("agent.storageNetworks", why)
+    }
+    wanted.push(...backEndPackages.iscsi)
+  }
+  if (givesVolumes) wanted.push(...backEndPackages.iscsiTarget)
   if (wanted.length > 0) await installPackages(wanted, { say, isYes: options.isYes || !process.stdin.isTTY })
   const userOf = async (name: string) => {
     if (!isRoot) return null
@@ -74,7 +87,8 @@ export async function planDrivers(
     isRoot || options.hypervisor !== "auto"
       ? null
       : "Not root: machines and networks are simulated. As root, `up` runs real ones (QEMU, OVN)."
-  return { hypervisor, network, engineUser, guestUser, hint }
+  const storageUser = givesVolumes ? await userOf(storageUserName) : null
+  return { hypervisor, network, engineUser, guestUser, storageUser, hint }
 }
 
 /** Finds out early: a taken port must not leave a half-started cloud. */

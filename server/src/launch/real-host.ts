@@ -13,6 +13,7 @@ import { FakePlugger } from "../agent/ports/fake-plugger.ts"
 import { OvnPlugger } from "../agent/ports/ovn-plugger.ts"
 import type { PortPlugger } from "../agent/ports/port-plugger.ts"
 import type { VolumeBackEnd } from "../agent/volumes/back-end-kinds.ts"
+import { IscsiVolumeDriver } from "../agent/volumes/iscsi-driver.ts"
 import { forgottenBackEnds, makeDrivers } from "../agent/volumes/make-drivers.ts"
 import type { VolumeDriver } from "../agent/volumes/volume-driver.ts"
 import type { AgentParts } from "../agent-role.ts"
@@ -38,6 +39,7 @@ import { integrationBridge } from "./engines/ovn-paths.ts"
 import { probeDatapath } from "./engines/ovn-probe.ts"
 import { dialSouthbound, forgetChassis, openSouthbound } from "./engines/ovn-southbound.ts"
 import type { TunnelOptions } from "./engines/ovn-tunnel.ts"
+import { tgtdEngine, tgtdSocket } from "./engines/tgtd.ts"
 import type { StartPlan } from "./plan.ts"
 
 export interface HostParts {
@@ -73,6 +75,7 @@ export interface HostOptions {
 export async function startHostParts(options: HostOptions): Promise<HostParts> {
   const network = options.plan.network === "ovn" ? await startOvn(options) : fakeNetwork()
   const hypervisor = await makeHypervisor(options, network.ports)
+  const volumes = await startVolumeDrivers(options)
   return {
     network: network.driver,
     metadata: network.metadata,
@@ -82,7 +85,7 @@ export async function startHostParts(options: HostOptions): Promise<HostParts> {
       ports: network.ports,
       metadata: network.proxy,
       imageCacheBytes: options.plan.hypervisor === "qemu" ? options.imageCacheBytes : null,
-      volumes: makeVolumeDrivers(options),
+      volumes,
     },
   }
 }
@@ -172,13 +175,25 @@ async function startOvn(options: HostOptions): Promise<NetworkParts> {
   }
 }
 
-export function makeVolumeDrivers({
-  plan: { hypervisor, guestUser },
+type VolumeOptions = Pick<HostOptions, "plan" | "dir" | "supervisor" | "host" | "volumeBackEnds" | "say">
+
+/** With what gives volumes to other hosts. */
+export async function startVolumeDrivers(options: VolumeOptions): Promise<VolumeDriver[]> {
+  const drivers = makeVolumeDrivers(options)
+  for (const driver of drivers) {
+    if (!(driver instanceof IscsiVolumeDriver) || !driver.target) continue
+    await options.supervisor.start(tgtdEngine({ driver, logDir: options.dir.logDir }))
+  }
+  return drivers
+}
+
+function makeVolumeDrivers({
+  plan: { hypervisor, guestUser, storageUser },
   dir,
   host,
   volumeBackEnds: backEnds,
   say,
-}: Pick<HostOptions, "plan" | "dir" | "host" | "volumeBackEnds" | "say">): VolumeDriver[] {
+}: VolumeOptions): VolumeDriver[] {
   const { volumes: volumesDir } = agentDirectories(dir.path)
   const asked = { backEnds, isSimulated: hypervisor === "fake", volumesDir }
   for (const name of forgottenBackEnds(asked)) {
@@ -187,6 +202,11 @@ export function makeVolumeDrivers({
   return makeDrivers({
     ...{ ...asked, host, clock: systemClock },
     canReach: (path) => guestUser === null || canReach(path, guestUser),
+    tgtd: {
+      socket: (backEnd) => tgtdSocket(dir.runDir, dir.facts.cloudId, backEnd),
+      user: storageUser,
+      canReach: (path) => storageUser === null || canReach(path, storageUser),
+    },
   })
 }
 

@@ -66,6 +66,18 @@ export type LocalVolume =
       /** The user's key in base64; this process's own file. */
       keyFile: string
     }
+  /** A volume of another host. */
+  | {
+      kind: "iscsi"
+      /** `10.1.0.5:3260` */
+      portal: string
+      target: string
+      lun: number
+      user: string
+      initiator: string
+      /** CHAP's secret in base64; this process's own file. */
+      keyFile: string
+    }
   /** There is nothing behind it; for the fake hypervisor alone. */
   | { kind: "nothing" }
 

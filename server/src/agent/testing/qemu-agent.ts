@@ -43,7 +43,10 @@ export function memoryPlugger(plugged: Set<string>): PortPlugger {
 }
 
 /** The cloud has no encrypted volume here. */
-export const noVolumeKeys: VolumeKeys = { of: () => Promise.reject(new Error("no keys here")) }
+export const noVolumeKeys: VolumeKeys = {
+  of: () => Promise.reject(new Error("no keys here")),
+  connect: () => Promise.reject(new Error("no other hosts here")),
+}
 
 /** Nobody waits for a machine's streams. */
 export const noStreams: StreamDialer = { dial: () => Promise.reject(new Error("no streams here")) }

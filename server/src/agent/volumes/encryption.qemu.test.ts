@@ -21,7 +21,7 @@ import { runDirectory } from "../hypervisor/qemu/run-directory.ts"
 import { agentDirectories } from "../machine-store.ts"
 import type { AgentCommands, DiskSpec } from "../protocol.ts"
 import { MemoryBackups } from "../testing/memory-backups.ts"
-import { makeQemuAgent, type QemuAgent } from "../testing/qemu-agent.ts"
+import { makeQemuAgent, noVolumeKeys, type QemuAgent } from "../testing/qemu-agent.ts"
 import { testRunAs } from "../testing/tiny-driver.ts"
 import { makeTinyGuest, type TinyGuest } from "../testing/tiny-guest.ts"
 import { guestFence as fence, type Guest, VolumeGuests } from "../testing/volume-guests.ts"
@@ -52,6 +52,7 @@ async function openAgent(): Promise<void> {
     store: async (_imageId, _ticket, from) => copyFileSync(from, stored),
     backups,
     volumeKeys: {
+      ...noVolumeKeys,
       of: async (volumeId) => {
         const passphrase = passphrases.get(volumeId)
         if (passphrase === undefined) throw new Error(`no key of ${volumeId}`)

@@ -16,7 +16,8 @@ const mib = 1024 * 1024
 
 function drivers(isSimulated: boolean, ...backEnds: VolumeBackEnd[]) {
   const canReach = (path: string) => !path.startsWith("/root")
-  return makeDrivers({ backEnds, isSimulated, volumesDir, host: "host1", canReach, clock: systemClock })
+  const tgtd = { socket: (name: string) => join(volumesDir, `${name}.ctl`), user: null, canReach }
+  return makeDrivers({ backEnds, isSimulated, volumesDir, host: "host1", canReach, tgtd, clock: systemClock })
 }
 
 test("a host has one of its own when nothing is configured, where it always was", async () => {

@@ -6,6 +6,7 @@ import { badConfig } from "../../platform/config/config.ts"
 import type { VolumeBackEnd } from "./back-end-kinds.ts"
 import { FakeVolumeDriver } from "./fake-driver.ts"
 import { FileVolumeDriver } from "./file-driver.ts"
+import { IscsiVolumeDriver } from "./iscsi-driver.ts"
 import { NfsVolumeDriver } from "./nfs-driver.ts"
 import { RbdVolumeDriver } from "./rbd-driver.ts"
 import type { VolumeDriver } from "./volume-driver.ts"
@@ -20,6 +21,13 @@ export interface MakeDriversOptions {
   host: string
   /** Whether QEMU's user gets to the path. */
   canReach: (path: string) => boolean
+  /** Of tgtd, for back ends that give volumes to other hosts. */
+  tgtd: {
+    socket: (backEnd: string) => string
+    user: { uid: number; gid: number } | null
+    /** As `canReach`. */
+    canReach: (path: string) => boolean
+  }
   clock: Clock
 }
 
@@ -36,6 +44,14 @@ export function makeDrivers(options: MakeDriversOptions): VolumeDriver[] {
         `agent.volumeBackEnds.${index}.directory`,
         `QEMU's user cannot enter ${backEnd.directory}: it and those above it need the right x for others`,
       )
+    if (backEnd.kind === "iscsi" && backEnd.portal !== undefined) {
+      const directory = backEnd.directory ?? join(options.volumesDir, backEnd.name)
+      if (!options.tgtd.canReach(directory))
+        throw badConfig(
+          `agent.volumeBackEnds.${index}.directory`,
+          `tgtd's user cannot enter ${directory}: name one where it and those above it have the right x for others`,
+        )
+    }
     return makeDriver(backEnd, options)
   })
 }
@@ -67,6 +83,18 @@ function makeDriver(backEnd: VolumeBackEnd, options: MakeDriversOptions): Volume
       return new FakeVolumeDriver({ name, file: join(own, "volumes.json"), clock })
     case "file":
       return new FileVolumeDriver(backEnd.directory ?? own, { name })
+    case "iscsi":
+      return new IscsiVolumeDriver({
+        ...{ name, directory: backEnd.directory ?? own, reachedDir: join(own, "reached") },
+        target:
+          backEnd.portal === undefined
+            ? null
+            : {
+                portal: withPort(backEnd.portal),
+                socketPath: options.tgtd.socket(name),
+                user: options.tgtd.user,
+              },
+      })
     case "nfs":
       return new NfsVolumeDriver({
         ...{ name, host },
@@ -81,3 +109,6 @@ function makeDriver(backEnd: VolumeBackEnd, options: MakeDriversOptions): Volume
       })
   }
 }
+
+/** The one that IANA has for it. */
+const withPort = (portal: string) => (portal.includes(":") ? portal : `${portal}:3260`)

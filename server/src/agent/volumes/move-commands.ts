@@ -267,7 +267,7 @@ async function copyBetween(volumeId: string, sizeBytes: number, between: Between
 
 /** What a guest has open is known by its path, by which it is found after a crash. */
 function mustBeLocal({ hypervisor }: AgentContext, { kind }: LocalVolume): void {
-  if (kind === "rbd")
+  if (kind === "rbd" || kind === "iscsi")
     throw agentAbilityMissing(hypervisor.name, "move a volume from or to Ceph while a guest has it")
 }
 

@@ -5,6 +5,8 @@ export interface VolumeDisk {
   backend: string
   /** Other machines that say so, too, have it at the same time. */
   isShared: boolean
+  /** Where it lies; null: here, as far as is known. */
+  host: string | null
   disk: DiskSpec
 }
 
@@ -12,8 +14,8 @@ export interface VolumeDisk {
 export function volumeDisks(disks: readonly DiskSpec[]): VolumeDisk[] {
   return disks.flatMap((disk) => {
     if (disk.source.kind !== "volume") return []
-    const { volumeId, backend, shared } = disk.source
-    return [{ volumeId, backend, isShared: shared === true, disk }]
+    const { volumeId, backend, shared, host = null } = disk.source
+    return [{ volumeId, backend, host, isShared: shared === true, disk }]
   })
 }
 

@@ -1,7 +1,7 @@
 // A back end of volumes, on this host or reached from it. Called only from the agent's queue of that volume, and of the
 // one that it is copied from: never two calls at once that change one. Ids were checked before they come here.
 import type { LocalImage, LocalVolume, WantedCopy } from "../hypervisor/hypervisor.ts"
-import type { VolumeAbilities, VolumeFacts } from "../protocol.ts"
+import type { Fence, VolumeAbilities, VolumeConnection, VolumeFacts } from "../protocol.ts"
 
 /** What a volume gets its data from, as `VolumeSource`. */
 export type VolumeOrigin =
@@ -52,11 +52,28 @@ export interface UnmanagedData {
   leave(volumeId: string, name: string): Promise<void>
 }
 
+/** Volumes that machines of other hosts reach over a network; each is one host's at a time. */
+export interface VolumeExports {
+  /**
+   * From now on the other host reaches it. Repeatable, with the same or a later fence. Throws while another one has it
+   * open.
+   */
+  connect(volumeId: string, wish: { host: string; fence: Fence }): Promise<VolumeConnection>
+  /** No host reaches it any more; one that has it open is cut off. Succeeds when that is so already. */
+  disconnect(volumeId: string, fence: Fence): Promise<void>
+  /** How a hypervisor of this host opens a volume of another one, which `ask` says. */
+  reach(volumeId: string, ask: () => Promise<VolumeConnection>): Promise<LocalVolume>
+  /** What is known of other hosts' volumes, but for these. */
+  forgetReached(isKept: (volumeId: string) => boolean): Promise<void>
+}
+
 export interface VolumeCapacity {
   totalBytes: number
   freeBytes: number
   /** What the volumes are in, by a name that nothing else has: hosts that say the same reach the same volumes. */
   share?: string
+  /** Hosts that say the same reach each other's volumes, which stay where they are: `exports`. */
+  connects?: string
 }
 
 export interface VolumeDriver {
@@ -98,4 +115,6 @@ export interface VolumeDriver {
   removeLeftovers(): Promise<void>
   /** Undefined: the back end has nothing beside its volumes. */
   readonly unmanaged?: UnmanagedData
+  /** Undefined: only machines of this host reach its volumes, or it has none of its own. */
+  readonly exports?: VolumeExports
 }

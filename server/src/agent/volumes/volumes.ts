@@ -14,6 +14,7 @@ import {
   agentVolumeExists,
   agentVolumeInUse,
   agentVolumeMoving,
+  agentVolumeNotExported,
   agentVolumeNotFound,
 } from "../faults.ts"
 import type { FenceStore } from "../fence-store.ts"
@@ -23,9 +24,16 @@ import type { MachineStore } from "../machine-store.ts"
 import type { AgentCommands, DiskSpec, Fence, VolumeFacts, VolumePool } from "../protocol.ts"
 import type { MoveStore } from "./move-store.ts"
 import { checkUnmanagedName } from "./unmanaged-name.ts"
-import { volumeDisks } from "./volume-disks.ts"
-import type { UnmanagedData, VolumeCapacity, VolumeDriver, VolumeOrigin } from "./volume-driver.ts"
+import { type VolumeDisk, volumeDisks } from "./volume-disks.ts"
+import type {
+  UnmanagedData,
+  VolumeCapacity,
+  VolumeDriver,
+  VolumeExports,
+  VolumeOrigin,
+} from "./volume-driver.ts"
 import { checkVolumeId } from "./volume-id.ts"
+import type { VolumeKeys } from "./volume-keys.ts"
 
 type Args<C extends keyof AgentCommands> = AgentCommands[C]["args"]
 type Result<C extends keyof AgentCommands> = AgentCommands[C]["result"]
@@ -38,6 +46,10 @@ export interface VolumesOptions {
   moves: MoveStore
   clock: Clock
   log: Logger
+  /** This one's name. */
+  host: string
+  /** How volumes of other hosts are reached. */
+  keys: VolumeKeys
   /** How long a back end may take to say what room it has; the report of the host waits for it. */
   poolTimeoutMs?: number
 }
@@ -179,6 +191,31 @@ export class Volumes {
     if (serverId !== undefined) throw agentVolumeInUse(volumeId, serverId)
   }
 
+  async connect({
+    volumeId,
+    backend,
+    host,
+    fence,
+  }: Args<"volume.connect">): Promise<Result<"volume.connect">> {
+    const data = this.#exportsOf(volumeId, backend)
+    return await this.#run(checkVolumeId(volumeId), async () => {
+      this.mustBeFree(volumeId)
+      return await data.connect(volumeId, { host, fence })
+    })
+  }
+
+  async disconnect({
+    volumeId,
+    backend,
+    fence,
+  }: Args<"volume.disconnect">): Promise<Result<"volume.disconnect">> {
+    const data = this.#exportsOf(volumeId, backend)
+    return await this.#run(checkVolumeId(volumeId), async () => {
+      await data.disconnect(volumeId, fence)
+      return {}
+    })
+  }
+
   async list({ backend }: Args<"volume.list">): Promise<Result<"volume.list">> {
     return await this.#driver(backend).list()
   }
@@ -221,7 +258,11 @@ export class Volumes {
 
   async removeLeftovers(): Promise<void> {
     for (const [backend, driver] of this.#drivers) {
-      await driver.removeLeftovers().catch((error: unknown) => {
+      const remove = async () => {
+        await driver.removeLeftovers()
+        await driver.exports?.forgetReached((volumeId) => this.holdersOf(volumeId).length > 0)
+      }
+      await remove().catch((error: unknown) => {
         this.#options.log.error({ backend, err: error }, "what commands have left of volumes stays")
       })
     }
@@ -269,9 +310,7 @@ export class Volumes {
         throw agentPropertyUnsupported("disk_bus", disk.bus, "volumes are virtio disks")
     }
     await this.claim(serverId, disks, async () => {
-      for (const { volumeId, backend } of volumeDisks(disks)) {
-        opened[volumeId] = await this.#open(volumeId, backend)
-      }
+      for (const disk of volumeDisks(disks)) opened[disk.volumeId] = await this.openDisk(disk)
       await write()
     })
     return opened
@@ -305,6 +344,14 @@ export class Volumes {
 
   driverOf(backend: string): VolumeDriver {
     return this.#driver(backend)
+  }
+
+  /** The volume is held. What lies on another host is reached there. */
+  async openDisk({ volumeId, backend, host }: VolumeDisk): Promise<LocalVolume> {
+    const { host: own, keys } = this.#options
+    const { exports: reached } = this.#driver(backend)
+    if (host === null || host === own || !reached) return await this.#open(volumeId, backend)
+    return await reached.reach(volumeId, () => keys.connect(volumeId))
   }
 
   /** One that has just been moved is opened where it is, once the command says so, too. */
@@ -341,6 +388,12 @@ export class Volumes {
     const { unmanaged } = this.#driver(backend)
     if (!unmanaged) throw agentUnmanagedUnsupported(backend)
     return unmanaged
+  }
+
+  #exportsOf(volumeId: string, backend: string): VolumeExports {
+    const { exports: found } = this.#driver(backend)
+    if (!found) throw agentVolumeNotExported(volumeId, backend)
+    return found
   }
 
   #driver(backend: string): VolumeDriver {

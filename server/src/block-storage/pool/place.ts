@@ -88,7 +88,9 @@ async function countSilent(ctx: Ctx, tx: Tx, wish: PlaceWish): Promise<number> {
 function placesOf({ at, host }: PlaceWish): RawBuilder<boolean> {
   if (at) return sql`host = ${at.host} and backend = ${at.backend}`
   // A back end that is shared is reported by each of its hosts.
-  return host ? sql`host = ${host}` : sql`true`
+  return host
+    ? sql`(host = ${host} or connects in (select own.connects from block_storage.pool own where own.host = ${host}))`
+    : sql`true`
 }
 
 /** As `isPoolUp`. */

@@ -24,8 +24,8 @@ export async function notePools(
   if (reports.length === 0) return
   await forgetOthers(db, reports)
   const rows = reports.flatMap(({ host, pools }) =>
-    pools.map(({ backend, totalBytes, freeBytes, abilities, share = null }) => ({
-      ...{ host, backend, abilities, share },
+    pools.map(({ backend, totalBytes, freeBytes, abilities, share = null, connects = null }) => ({
+      ...{ host, backend, abilities, share, connects },
       total_bytes: totalBytes,
       free_bytes: freeBytes,
     })),
@@ -37,13 +37,14 @@ export async function notePools(
           - count(p.host) over (partition by r.host) as others
       from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
         as r(host text, backend text, total_bytes bigint, free_bytes bigint, abilities jsonb,
-          share text)
+          share text, connects text)
       left join block_storage.pool p on p.host = r.host and p.backend = r.backend)
-    insert into block_storage.pool (host, backend, total_bytes, free_bytes, abilities, share, reported_at)
-    select host, backend, total_bytes, free_bytes, abilities, share, ${clock.now()} from told
+    insert into block_storage.pool (host, backend, total_bytes, free_bytes, abilities, share, connects, reported_at)
+    select host, backend, total_bytes, free_bytes, abilities, share, connects, ${clock.now()} from told
     where is_known or others + nth <= ${poolsMost} order by host, backend
     on conflict (host, backend) do update set total_bytes = excluded.total_bytes, free_bytes = excluded.free_bytes,
-      abilities = excluded.abilities, share = excluded.share, reported_at = excluded.reported_at`.execute(db)
+      abilities = excluded.abilities, share = excluded.share, connects = excluded.connects,
+      reported_at = excluded.reported_at`.execute(db)
 }
 
 /** Those of the hosts that they do not name. What an administrator has said of one is kept. */

@@ -47,9 +47,24 @@ export async function reachOf(
         where id = any(${volumeIds}::uuid[]) and host is not null
       union select host, backend, true from block_storage.snapshot where id = any(${snapshotIds}::uuid[]))
     select distinct l.host, array(select distinct q.host from block_storage.pool p
-        join block_storage.pool q on q.share = p.share and q.host <> p.host and q.reported_at > ${since}
-        where l.is_free and p.reported_at > ${since} and p.host = l.host and p.backend = l.backend
+        join block_storage.pool q on q.host <> p.host and q.reported_at > ${since}
+          and (l.is_free and q.share = p.share or q.connects = p.connects)
+        where p.reported_at > ${since} and p.host = l.host and p.backend = l.backend
         order by q.host) as others
       from lying l order by l.host`.execute(db)
   return rows
+}
+
+/** Whether machines of the wanted host reach what lies in the place, without its coming to them. */
+export async function isConnected(
+  platform: Pick<Platform, "clock" | "config">,
+  db: DbOrTx,
+  { host, backend }: Place,
+  wanted: string,
+): Promise<boolean> {
+  const { rows } =
+    await sql`select from block_storage.pool p join block_storage.pool q on q.connects = p.connects
+    where p.host = ${host} and p.backend = ${backend} and q.host = ${wanted}
+      and q.reported_at > ${upSince(platform)} limit 1`.execute(db)
+  return rows.length > 0
 }

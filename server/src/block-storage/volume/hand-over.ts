@@ -11,7 +11,7 @@ import { callAgent } from "../agent-call.ts"
 import { volumeElsewhere, volumeInvalid } from "../faults.ts"
 import { carryRoom, type Place } from "../pool/place.ts"
 import { isPlaceReachable } from "../pool/reachable.ts"
-import { placeInShare } from "../pool/share.ts"
+import { isConnected, placeInShare } from "../pool/share.ts"
 import { isBeingCopied } from "./copies.ts"
 import { lockVolume, selectVolume } from "./store.ts"
 import type { Volume, VolumeStatus } from "./volume.ts"
@@ -68,12 +68,25 @@ export async function checkHandOver(
 }
 
 /**
- * The volume becomes this host's, with its snapshots and the room for them; nothing when it is already. Throws
- * `volumeElsewhere` when the host does not reach it, and `volumeInvalid` when it cannot be another host's now.
+ * The volume becomes this host's, with its snapshots and the room for them; nothing when it is already. One that machines
+ * reach over a network stays where it is. Throws `volumeElsewhere` when the host does not reach it, and `volumeInvalid` when it cannot be another host's now.
  */
 export async function handOver(platform: Platform, tx: Tx, volumeId: string, host: string): Promise<void> {
   const plan = await planHandOver(platform, tx, volumeId, host)
   if (plan) await handOverTo(tx, plan.volume, plan.to)
+  // Where it stays, its machine's host is another than its own.
+  else await noteMachineHost(tx, volumeId, host)
+}
+
+async function noteMachineHost(tx: Tx, volumeId: string, host: string): Promise<void> {
+  await tx
+    .updateTable("block_storage.attachment")
+    .set({ host })
+    .where("volume_id", "=", volumeId)
+    .where("is_of_server", "=", true)
+    .where("host", "is not", null)
+    .where("host", "<>", host)
+    .execute()
 }
 
 async function planHandOver(
@@ -87,9 +100,14 @@ async function planHandOver(
   if (!volume || volume.host === null || volume.backend === null) throw volumeElsewhere(volumeId)
   const from = { host: volume.host, backend: volume.backend }
   const to = await placeInShare(platform, tx, from, host)
-  if (!to) throw volumeElsewhere(volumeId)
+  const stays = !to && (await isConnected(platform, tx, from, host))
+  if (!to && !stays) throw volumeElsewhere(volumeId)
   await mustAnswer(platform, volumeId, from)
   if (!idle.has(volume.status)) throw refused(volumeId, `it is ${volume.status}; wait for that.`)
+  if (!to) {
+    if (await hasSeveral(tx, volumeId)) throw refused(volumeId, atOneHost)
+    return null
+  }
   const why = await whyNotHandOver(tx, volume, await lockSnapshots(tx, volumeId))
   if (why !== null) throw refused(volumeId, why)
   return { volume, to }
@@ -144,11 +162,17 @@ async function whyNotHandOver(
   const busy = snapshots.find(({ status }) => !["available", "error", "error_deleting"].includes(status))
   if (busy) return `its snapshot ${busy.id} is ${busy.status}; wait for that.`
   if (await isBeingCopied(db, id)) return "it is being copied; wait for that."
-  const { rows } = await sql<{ isUsed: boolean; isShared: boolean }>`select
+  const { rows } = await sql<{ isUsed: boolean }>`select
     exists (select from block_storage.volume v join block_storage.snapshot s on s.id = v.snapshot_id
-      where s.volume_id = ${id} and v.status = 'creating') as "isUsed",
-    (select count(*) > 1 from block_storage.attachment where volume_id = ${id}) as "isShared"`.execute(db)
+      where s.volume_id = ${id} and v.status = 'creating') as "isUsed"`.execute(db)
   if (rows[0]?.isUsed) return "a volume is being made from a snapshot of it; wait for that."
-  if (rows[0]?.isShared) return "others have it, and all that have a volume are on one host."
-  return null
+  return (await hasSeveral(db, id)) ? atOneHost : null
+}
+
+const atOneHost = "others have it, and all that have a volume are on one host."
+
+async function hasSeveral(db: DbOrTx, volumeId: string): Promise<boolean> {
+  const { rows } =
+    await sql`select from block_storage.attachment where volume_id = ${volumeId} limit 2`.execute(db)
+  return rows.length > 1
 }

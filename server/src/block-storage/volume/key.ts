@@ -117,7 +117,7 @@ export async function isEncryptedAlike(tx: Tx, volumeId: string, typeId: string)
   return isAlike(key, wanted)
 }
 
-/** For the host that has the volume, or to which it is going. */
+/** For the host that has the volume, or to which it is going, or whose machine reaches it from there. */
 export async function openVolumeKey(
   platform: Platform,
   { host, volumeId }: { host: string; volumeId: string },
@@ -127,7 +127,19 @@ export async function openVolumeKey(
         .selectFrom("block_storage.volume")
         .select("id")
         .where("id", "=", volumeId)
-        .where(({ eb, or }) => or([eb("host", "=", host), eb("target_host", "=", host)]))
+        .where(({ eb, or, exists, selectFrom }) =>
+          or([
+            eb("host", "=", host),
+            eb("target_host", "=", host),
+            exists(
+              selectFrom("block_storage.attachment as a")
+                .select("a.id")
+                .whereRef("a.volume_id", "=", "block_storage.volume.id")
+                .where("a.is_of_server", "=", true)
+                .where("a.host", "=", host),
+            ),
+          ]),
+        )
         .executeTakeFirst()
     : undefined
   const key = row && (await selectKey(platform.db, row.id))

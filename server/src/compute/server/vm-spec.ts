@@ -59,13 +59,13 @@ function disksOf(server: Server): DiskSpec[] {
 
 export function volumeDisk({
   device: { bootIndex },
-  volume: { id, backend, sizeGib, isMultiattach, encryptionKeyId },
+  volume: { id, host, backend, sizeGib, isMultiattach, encryptionKeyId },
   ioLimits,
 }: MachineVolume): DiskSpec {
   return {
     name: id,
     source: {
-      ...{ kind: "volume", volumeId: id, backend },
+      ...{ kind: "volume", volumeId: id, backend, host },
       ...(isMultiattach && { shared: true }),
       ...(encryptionKeyId !== null && { encrypted: true }),
     },

@@ -83,7 +83,7 @@ const nothing = {
     open: lacks("look at an image"),
     store: lacks("store an image"),
   },
-  volumeKeys: { of: lacks("open an encrypted volume") },
+  volumeKeys: { of: lacks("open an encrypted volume"), connect: lacks("open a volume of another host") },
   backups: {
     offer: noBackups,
     put: noBackups,

@@ -17,6 +17,7 @@ import {
   readJoinToken,
   southboundUpgrade,
 } from "../../agent/door-protocol.ts"
+import type { VolumeConnection } from "../../agent/protocol.ts"
 import type { VolumeKey } from "../../agent/volumes/volume-keys.ts"
 import { fingerprintOf } from "../../platform/authority/authority.ts"
 import { Fault, type FaultKind, faultKinds } from "../../platform/fault/fault.ts"
@@ -112,6 +113,12 @@ export class DoorClient implements Disposable {
   /** Only of a volume that the cloud has on this host. */
   async volumeKey(volumeId: string): Promise<VolumeKey> {
     return await this.#askJson<VolumeKey>({ path: `${doorPaths.volumeKeys}/${encodeURIComponent(volumeId)}` })
+  }
+
+  /** Only of a volume that a machine of this host is to have. */
+  async volumeConnection(volumeId: string): Promise<VolumeConnection> {
+    const path = `${doorPaths.volumeConnections}/${encodeURIComponent(volumeId)}`
+    return await this.#askJson<VolumeConnection>({ path })
   }
 
   async renew(certificateRequest: string): Promise<CertificateAnswer> {

@@ -50,7 +50,10 @@ export async function startMemberAgent(options: MemberAgentOptions): Promise<Mem
   const cloud = {
     images: doorImageStore(client),
     backups: doorBackupStore(client),
-    volumeKeys: { of: (volumeId: string) => client.volumeKey(volumeId) },
+    volumeKeys: {
+      of: (volumeId: string) => client.volumeKey(volumeId),
+      connect: (volumeId: string) => client.volumeConnection(volumeId),
+    },
     streams: doorStreamDialer(client),
   }
   const started = await startAgentRole({ bus, clock, log, config }, options.parts, cloud)

@@ -25,7 +25,7 @@ import { removeLeftovers } from "../leftovers.ts"
 import { dataWords } from "../options.ts"
 import { endWhenUncaught, ownParent } from "../parent.ts"
 import { planDrivers, type StartPlan } from "../plan.ts"
-import { makeHypervisor, makeVolumeDrivers } from "../real-host.ts"
+import { makeHypervisor, startVolumeDrivers } from "../real-host.ts"
 import { firstSignal, interrupted, mustIdentify, ownStatus, parentStatus, type RunningCloud } from "../run.ts"
 import type { CloudStatus, ComponentStatus } from "../status.ts"
 import type { UpOptions } from "../up-options.ts"
@@ -176,7 +176,7 @@ interface MemberParts extends AgentParts {
 }
 
 async function startParts(run: Run, config: Config, stack: AsyncDisposableStack): Promise<MemberParts> {
-  const { plan, dir, log, membership, settings, say } = run
+  const { plan, dir, log, membership, settings, supervisor, say } = run
   const { fake, agent } = config
   if (settings.network) say("starting the network (Open vSwitch, OVN)")
   const network = settings.network
@@ -186,7 +186,7 @@ async function startParts(run: Run, config: Config, stack: AsyncDisposableStack)
   const { volumeBackEnds, cpuDedicatedSet } = agent
   const facts = { plan, dir, log, ...host, fakePace: fake.pace, volumeBackEnds, cpuDedicatedSet, say }
   const hypervisor = await makeHypervisor(facts, network.ports)
-  const volumes = makeVolumeDrivers(facts)
+  const volumes = await startVolumeDrivers({ ...facts, supervisor })
   const imageCacheBytes = plan.hypervisor === "qemu" ? agent.imageCacheBytes : null
   return { hypervisor, ...network, volumes, imageCacheBytes }
 }

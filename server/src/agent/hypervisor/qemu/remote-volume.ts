@@ -3,6 +3,8 @@
 import type { LocalVolume } from "../hypervisor.ts"
 
 export type RemoteVolume = Exclude<LocalVolume, { kind: "file" | "nothing" }>
+type RbdVolume = Extract<LocalVolume, { kind: "rbd" }>
+type IscsiVolume = Extract<LocalVolume, { kind: "iscsi" }>
 
 /** QEMU's node for it, and the secret that the node names. */
 export interface RemoteNode {
@@ -23,10 +25,19 @@ export function keySecret(file: string, id = "key"): KeySecret {
 
 export function remoteNode(volume: RemoteVolume, nodeName: string): RemoteNode {
   const id = `${secretPrefix}${nodeName}`
-  return { node: rbdNode(volume, id), secret: keySecret(volume.keyFile, id) }
+  const node = volume.kind === "rbd" ? rbdNode(volume, id) : iscsiNode(volume, id)
+  return { node, secret: keySecret(volume.keyFile, id) }
 }
 
-export function rbdNode({ pool, image, user, monitors }: RemoteVolume, secretId = "key") {
+/** Without a timeout: a guest waits at its write until the other host is back. */
+function iscsiNode({ portal, target, lun, user, initiator }: IscsiVolume, secretId: string) {
+  return {
+    ...{ driver: "iscsi", transport: "tcp", portal, target, lun },
+    ...{ user, "password-secret": secretId, "initiator-name": initiator },
+  }
+}
+
+export function rbdNode({ pool, image, user, monitors }: RbdVolume, secretId = "key") {
   return { driver: "rbd", pool, image, user, server: monitors, "key-secret": secretId }
 }
 

@@ -1,0 +1,82 @@
+// tgtd of one back end of volumes: its own control socket, none of the distribution's units or files, and a user who may
+// do nothing but open what it is lent. It stands in the machine's own network namespace, where other hosts reach it.
+// It remembers nothing: after each start it is told what is given to whom, and then where to listen.
+import { createHash } from "node:crypto"
+import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { ownNetnsInode } from "../../agent/ports/netns.ts"
+import type { IscsiVolumeDriver } from "../../agent/volumes/iscsi-driver.ts"
+import { Tgt } from "../../agent/volumes/tgt.ts"
+import type { EngineSpec } from "../../platform/supervise/supervisor.ts"
+
+export interface TgtdOptions {
+  driver: IscsiVolumeDriver
+  logDir: string
+}
+
+const prefix = "tgtd-"
+/** Each volume and each that is logged in is one. */
+const openFilesMost = 65_536
+/** A host that was lost is logged out after some of these; until then nobody else gets its volumes. */
+const probes = "nop_interval=5,nop_count=3"
+
+export function tgtdEngine({ driver, logDir }: TgtdOptions): EngineSpec {
+  const { name, target } = driver
+  if (!target) throw new Error(`the back end ${name} gives no volumes to other hosts`)
+  const { portal, socketPath, user } = target
+  const dir = dirname(socketPath)
+  const drops = ["--clear-groups", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"]
+  const asUser = user ? ["setpriv", `--reuid=${user.uid}`, `--regid=${user.gid}`, ...drops] : []
+  // The namespace and the address stand in the command line, so that a tgtd of others is not adopted but started anew.
+  const env = [`KUMOI_NETNS=${ownNetnsInode()}`, `KUMOI_PORTAL=${portal}`, `TGT_IPC_SOCKET=${socketPath}`]
+  // Where there are no targets yet, and nobody else comes.
+  const listen = ["--iscsi", `portal=127.0.0.1:0,${probes}`]
+  const tgt = new Tgt({ name, socketPath, user })
+  return {
+    name: `${prefix}${name}`,
+    command: "prlimit",
+    args: [`--nofile=${openFiles()}:`, ...asUser, "env", ...env, "tgtd", "-f", "-C", "0", ...listen],
+    logFile: join(logDir, `${prefix}${name}.log`),
+    isReady: async () => {
+      try {
+        await tgt.targets()
+        return true
+      } catch {
+        return false
+      }
+    },
+    // It takes no notice of SIGTERM while it has targets. What guests flushed is on the disk, the rest in the kernel.
+    stopSignal: "SIGKILL",
+    prepare: async () => {
+      mkdirSync(dir, { recursive: true, mode: 0o700 })
+      for (const file of readdirSync(dir)) rmSync(join(dir, file), { force: true })
+      if (user) chownSync(dir, user.uid, user.gid)
+    },
+    afterStart: () => driver.tellTgtd(),
+  }
+}
+
+/** More than a process has by itself, as far as it may. */
+function openFiles(): number {
+  const [, hard = ""] = /^Max open files\s+\d+\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? []
+  return Math.min(openFilesMost, Number(hard) || openFilesMost)
+}
+
+/** Of engines that may have outlived their cloud. */
+export function tgtdEngineNames(runDir: string): string[] {
+  try {
+    const files = readdirSync(join(runDir, "engines"))
+    return files.filter((file) => file.startsWith(prefix)).map((file) => file.replace(/\.json$/, ""))
+  } catch {
+    return []
+  }
+}
+
+/** Short enough for sockets, whatever back ends are called; their user gets there. */
+export function tgtdSocket(runDir: string, cloudId: string, backEnd: string): string {
+  const name = createHash("sha256").update(backEnd).digest("hex").slice(0, 8)
+  const base = process.getuid?.() === 0 ? tgtdRunDir(cloudId) : join(runDir, "tgt")
+  return join(base, name, "ctl")
+}
+
+export const tgtdRunDir = (cloudId: string) => `/run/kumoi-${cloudId}-tgt`
