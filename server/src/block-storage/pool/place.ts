@@ -20,8 +20,10 @@ export interface PlaceWish {
   alsoSpecs?: readonly Readonly<Record<string, string>>[]
   /** Only there: where its source lies. */
   at?: Place | null
-  /** Only on this host, or reached from it: for a server that is there. */
+  /** Only on this host. */
   host?: string | null
+  /** On this host if it can be, or where it is reached from there: for a server that is there. */
+  reachedFrom?: string | null
 }
 
 export const gib = 1024 ** 3
@@ -76,7 +78,7 @@ export async function carryRoom(tx: Tx, from: Place, to: Place, sizeGib: number)
 
 /** Those whose hosts answer. */
 async function candidates(ctx: Ctx, tx: Tx, wish: PlaceWish, offset: number): Promise<Pool[]> {
-  return await poolsWhere(tx, sql`${placesOf(wish)} and reported_at > ${upSince(ctx)}`, offset)
+  return await poolsWhere(tx, sql`${placesOf(wish)} and reported_at > ${upSince(ctx)}`, offset, wish.reachedFrom)
 }
 
 async function countSilent(ctx: Ctx, tx: Tx, wish: PlaceWish): Promise<number> {
@@ -85,11 +87,13 @@ async function countSilent(ctx: Ctx, tx: Tx, wish: PlaceWish): Promise<number> {
   return rows[0]?.count ?? 0
 }
 
-function placesOf({ at, host }: PlaceWish): RawBuilder<boolean> {
+function placesOf({ at, host, reachedFrom }: PlaceWish): RawBuilder<boolean> {
   if (at) return sql`host = ${at.host} and backend = ${at.backend}`
   // A back end that is shared is reported by each of its hosts.
-  return host
-    ? sql`(host = ${host} or connects in (select own.connects from block_storage.pool own where own.host = ${host}))`
+  if (host) return sql`host = ${host}`
+  return reachedFrom
+    ? sql`(host = ${reachedFrom} or connects in
+        (select own.connects from block_storage.pool own where own.host = ${reachedFrom}))`
     : sql`true`
 }
 
@@ -97,10 +101,15 @@ function placesOf({ at, host }: PlaceWish): RawBuilder<boolean> {
 export const upSince = ({ clock, config }: Pick<Platform, "clock" | "config">) =>
   new Date(clock.now().getTime() - config.blockStorage.poolDownAfterMs)
 
-async function poolsWhere(db: DbOrTx, where: RawBuilder<unknown>, offset: number): Promise<Pool[]> {
+async function poolsWhere(
+  db: DbOrTx,
+  where: RawBuilder<unknown>,
+  offset: number,
+  first: string | null = null,
+): Promise<Pool[]> {
   const { rows } = await sql<Pool>`select ${sql.join(fieldsOf(poolNoun, undefined as never))}
     from block_storage.pool as pool where ${where}
-    order by free_bytes desc, host, backend limit ${pageSize} offset ${offset}`.execute(db)
+    order by ${first === null ? sql`` : sql`host <> ${first},`} free_bytes desc, host, backend limit ${pageSize} offset ${offset}`.execute(db)
   return rows
 }
 

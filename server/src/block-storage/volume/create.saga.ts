@@ -30,7 +30,7 @@ export async function place(
   const type = volume.volumeTypeId && (await findThing(tx, volumeTypeNoun, everything, volume.volumeTypeId))
   const extraSpecs = type ? type.extraSpecs : {}
   const { at, host } = params
-  const found = await claimPlace(ctx, tx, { sizeGib: volume.sizeGib, extraSpecs, at, host })
+  const found = await claimPlace(ctx, tx, { sizeGib: volume.sizeGib, extraSpecs, at, reachedFrom: host })
   await advanceVolume(tx, params, { place: found })
   return found
 }

@@ -104,14 +104,17 @@ async function moveWithinShare(
 }
 
 /** What stands on the volume where it is; null: nothing. */
-async function whyNotMove(tx: Tx, { id, groupId }: Volume): Promise<string | null> {
+async function whyNotMove(tx: Tx, { id, groupId, host }: Volume): Promise<string | null> {
   // All volumes of a group lie on one back end.
   if (groupId !== null) return `Volume ${id} must not be part of a group to be moved to another back end.`
-  const { rows } = await sql<Record<"snapshots" | "copies", boolean>>`select
+  const { rows } = await sql<Record<"snapshots" | "copies" | "isElsewhere", boolean>>`select
+    exists (select from block_storage.attachment a
+      where a.volume_id = ${id} and a.is_of_server and a.host <> ${host}) as "isElsewhere",
     exists (select from block_storage.snapshot where volume_id = ${id}) as snapshots,
     exists (select from block_storage.volume where status = 'creating' and source_volume_id = ${id}) as copies`.execute(
     tx,
   )
+  if (rows[0]?.isElsewhere) return `Volume ${id} must not be moved while a server on another host has it.`
   if (rows[0]?.snapshots) return `Volume ${id} must not have snapshots to be moved to another back end.`
   if (rows[0]?.copies) return `Volume ${id} is being copied to another volume; wait for that.`
   return null

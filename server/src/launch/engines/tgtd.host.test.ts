@@ -17,8 +17,8 @@ import { join } from "node:path"
 import { after, before, test } from "node:test"
 import { agentFenceStale, agentVolumeConnected, agentVolumeNotFound } from "../../agent/faults.ts"
 import type { LocalVolume } from "../../agent/hypervisor/hypervisor.ts"
-import { remoteNode } from "../../agent/hypervisor/qemu/remote-volume.ts"
 import type { Fence, VolumeConnection } from "../../agent/protocol.ts"
+import { iscsiArguments } from "../../agent/testing/iscsi-guest.ts"
 import { volumeContract } from "../../agent/volumes/contract.ts"
 import { IscsiVolumeDriver } from "../../agent/volumes/iscsi-driver.ts"
 import { eventually } from "../../platform/clock/clock.ts"
@@ -76,13 +76,9 @@ async function given(volumeId: string, host: string, generation: number): Promis
   return await open(host).exports.reach(volumeId, async () => told)
 }
 
-/** As QEMU opens it. */
 function openedBy(volume: LocalVolume): string[] {
   assert.ok(volume.kind === "iscsi")
-  const { node, secret } = remoteNode(volume, "v")
-  const { "qom-type": kind, ...facts } = secret
-  const object = [kind, ...Object.entries(facts).map(([key, value]) => `${key}=${value}`)].join(",")
-  return ["--object", object, `json:${JSON.stringify({ ...node, cache: { direct: true } })}`]
+  return iscsiArguments({ ...volume }, volume.keyFile)
 }
 
 async function io(volume: LocalVolume, ...commands: string[]): Promise<string> {
