@@ -21,8 +21,10 @@ export class TestHost implements AsyncDisposable {
   readonly #namespace: string
   readonly #cable: string
   readonly #address: string
+  readonly #env: Record<string, string>
 
-  private constructor(cloud: TestCloud, number: number) {
+  private constructor(cloud: TestCloud, number: number, env: Record<string, string>) {
+    this.#env = env
     this.name = `host${number}`
     this.dataDir = mkdtempSync(join(tmpdir(), "kumoi-acceptance-host-"))
     this.#cloud = cloud
@@ -32,9 +34,9 @@ export class TestHost implements AsyncDisposable {
     this.#address = `10.99.0.${number}`
   }
 
-  /** `number` from 2 on. It has its namespace, and has not joined. */
-  static async make(cloud: TestCloud, number: number): Promise<TestHost> {
-    const host = new TestHost(cloud, number)
+  /** `number` from 2 on. It has its namespace, and has not joined. `env`: where it differs from the cloud's. */
+  static async make(cloud: TestCloud, number: number, env: Record<string, string> = {}): Promise<TestHost> {
+    const host = new TestHost(cloud, number, env)
     try {
       await host.#makeNamespace()
       return host
@@ -80,7 +82,7 @@ export class TestHost implements AsyncDisposable {
   }
 
   kumoi(command: string, ...args: string[]): Promise<RunResult> {
-    const { env } = this.#cloud
+    const env = { ...this.#cloud.env, ...this.#env }
     return this.inside(join(root, "kumoi"), [command, "--data", this.dataDir, ...args], {
       ...{ timeoutMs: 300_000, env },
     })

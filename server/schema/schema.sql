@@ -331,6 +331,7 @@ create table block_storage.backup_key (
 create table block_storage.connection (
   volume_id uuid not null,
   host text not null,
+  initiator text,
   generation bigint not null,
   tried_at timestamp with time zone,
   constraint connection_pkey PRIMARY KEY (volume_id),

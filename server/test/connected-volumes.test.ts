@@ -2,13 +2,13 @@
 // simulated; QEMU's own program opens what their host was told.
 import assert from "node:assert/strict"
 import { type ChildProcess, spawn } from "node:child_process"
-import { chmodSync, existsSync, readFileSync } from "node:fs"
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { after, before, test } from "node:test"
 import { FakeHypervisor } from "../src/agent/hypervisor/fake/fake.ts"
-import { iscsiArguments } from "../src/agent/testing/iscsi-guest.ts"
 import { FakePlugger } from "../src/agent/ports/fake-plugger.ts"
 import type { VolumeConnection } from "../src/agent/protocol.ts"
+import { iscsiArguments } from "../src/agent/testing/iscsi-guest.ts"
 import { FileVolumeDriver } from "../src/agent/volumes/file-driver.ts"
 import { IscsiVolumeDriver } from "../src/agent/volumes/iscsi-driver.ts"
 import { endConnections } from "../src/block-storage/connection/end.reconciler.ts"
@@ -174,7 +174,9 @@ async function io(host: string, volumeId: string, ...commands: string[]): Promis
 
 /** What a guest does that has it open. */
 async function whileOpen(host: string, volumeId: string, task: () => Promise<void>): Promise<void> {
-  const guest: ChildProcess = spawn("qemu-io", opening(host, volumeId), { stdio: ["pipe", "pipe", "inherit"] })
+  const guest: ChildProcess = spawn("qemu-io", opening(host, volumeId), {
+    stdio: ["pipe", "pipe", "inherit"],
+  })
   let said = ""
   guest.stdout?.on("data", (data) => {
     said += data
@@ -264,7 +266,9 @@ test("what a machine of another host has open is not copied, made larger or move
     })
     await ok("DELETE", `/volume/v3/snapshots/${made.snapshot.id}`)
     await ok("POST", volumePath(id, "/action"), { "os-extend": { new_size: 2 } })
-    await isNow(id, { status: "error_extending" }).catch(async () => await isNow(id, { status: "in-use", size: 1 }))
+    await isNow(id, { status: "error_extending" }).catch(
+      async () => await isNow(id, { status: "in-use", size: 1 }),
+    )
     const { messages } = await ok("GET", "/volume/v3/messages")
     assert.ok(messages.length > 0)
   })
@@ -293,20 +297,89 @@ test("hosts that have no volumes of the back end get none", async () => {
   await Promise.all(ids.map(removeVolume))
 })
 
+test("an initiator outside of the cloud has a volume that was reserved for it, and nobody else", async () => {
+  const id = await makeVolume()
+  const act = (name: string, body: Body = null) => call("POST", volumePath(id, "/action"), { [name]: body })
+  const connector = { initiator: "iqn.2026-01.org.example:metal", host: "metal", ip: "192.0.2.7" }
+  const initialize = (given: Body = connector) => act("os-initialize_connection", { connector: given })
+  const early = await initialize()
+  assert.equal(early.status, 400)
+  assert.match(JSON.stringify(early.body), /must be reserved/)
+  assert.equal((await act("os-reserve")).status, 202)
+  for (const initiator of [undefined, 7, "metal", "iqn.x,y", "iqn.x\ny"])
+    assert.equal((await initialize({ ...connector, initiator })).status, 400, String(initiator))
+  const { status, body } = await initialize()
+  assert.equal(status, 200, JSON.stringify(body))
+  const { driver_volume_type: kind, data } = body.connection_info
+  assert.deepEqual(
+    [kind, data.volume_id, data.auth_method, data.access_mode, data.encrypted, data.target_lun],
+    ["iscsi", id, "CHAP", "rw", false, 1],
+  )
+  const keyFile = join(at.scratch, "metal.key")
+  writeFileSync(keyFile, Buffer.from(data.auth_password).toString("base64"))
+  const how = {
+    kind: "iscsi" as const,
+    portal: data.target_portal,
+    target: data.target_iqn,
+    lun: data.target_lun,
+  }
+  const opened = iscsiArguments({ ...how, user: data.auth_username, initiator: connector.initiator }, keyFile)
+  const write = () => exec("qemu-io", ["-c", "write -P 6 0 64k", "-c", "flush", ...opened])
+  await write()
+  assert.equal((await act("os-attach", { host_name: "metal", mountpoint: "/dev/sdb" })).status, 202)
+  assert.deepEqual((await initialize()).body, body, "asked again it is the same")
+  assert.deepEqual(await takeBack(), { ended: 0, failed: 0 })
+  await write()
+  assert.equal(
+    (await act("os-terminate_connection", { connector: { initiator: "iqn.2026-01.org.example:x" } })).status,
+    202,
+  )
+  await write()
+  assert.equal((await act("os-begin_detaching")).status, 202)
+  for (const _ of [1, 2]) assert.equal((await act("os-terminate_connection", { connector })).status, 202)
+  await assert.rejects(write())
+  assert.equal((await act("os-detach", {})).status, 202)
+  await isNow(id, { status: "available" })
+
+  // Whoever does not say that it is over has it no longer than it is his.
+  await act("os-reserve")
+  const next = (await initialize()).body.connection_info.data
+  assert.notEqual(next.auth_password, data.auth_password)
+  await act("os-unreserve")
+  assert.deepEqual(await takeBack(), { ended: 1, failed: 0 })
+
+  const serverId = await makeServer("host3", rootOf("own"))
+  await attached(serverId, id)
+  for (const name of ["os-initialize_connection", "os-terminate_connection"])
+    assert.equal((await act(name, { connector })).status, 409, "a server's is the compute service's affair")
+  await removeServer(serverId)
+  await isNow(id, { status: "available" })
+  await removeVolume(id)
+})
+
+test("volumes of other back ends are given to no initiator", async () => {
+  const id = await makeVolume({ volume_type: "own" })
+  await ok("POST", volumePath(id, "/action"), { "os-reserve": null })
+  const connector = { initiator: "iqn.2026-01.org.example:metal", host: "metal" }
+  const refused = await call("POST", volumePath(id, "/action"), { "os-initialize_connection": { connector } })
+  assert.equal(refused.status, 400)
+  assert.match(JSON.stringify(refused.body), /gives none to machines outside/)
+  assert.equal(
+    (await call("POST", volumePath(id, "/action"), { "os-terminate_connection": { connector: null } }))
+      .status,
+    202,
+  )
+  await ok("POST", volumePath(id, "/action"), { "os-unreserve": null })
+  await removeVolume(id)
+})
+
 test("while the volume's host is away no server gets it, and a server that is deleted frees it", async () => {
   const id = await makeVolume()
-  const [first, second] = [
-    await makeServer("host3", rootOf("own")),
-    await makeServer("host4", rootOf("own")),
-  ]
+  const [first, second] = [await makeServer("host3", rootOf("own")), await makeServer("host4", rootOf("own"))]
   await attached(first, id)
   const { db } = at.cloud.database
   const reported = (seen: Date) =>
-    db
-      .updateTable("block_storage.pool")
-      .set({ reported_at: seen })
-      .where("host", "=", "host2")
-      .execute()
+    db.updateTable("block_storage.pool").set({ reported_at: seen }).where("host", "=", "host2").execute()
   await removeServer(first)
   await isNow(id, { status: "available" })
   await agents[0]?.stop({ guests: "leave", graceMs: 0 })

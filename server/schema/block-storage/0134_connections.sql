@@ -8,6 +8,8 @@ create sequence block_storage.connection_generation as bigint;
 create table block_storage.connection (
   volume_id uuid primary key references block_storage.volume (id) on delete cascade,
   host text not null,
+  -- Of a machine outside of the cloud; null: the host's own.
+  initiator text,
   generation bigint not null,
   tried_at timestamptz
 );

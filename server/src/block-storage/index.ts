@@ -58,6 +58,11 @@ export {
 } from "./backup/unknown.ts"
 export { resetBackupStatus, resetBackupStatuses, updateBackup } from "./backup/update.ts"
 export { backupsWithData } from "./backup/whole.ts"
+export {
+  type ForeignConnection,
+  initializeConnection,
+  terminateConnection,
+} from "./connection/foreign.ts"
 export { openVolumeConnection } from "./connection/open.ts"
 export * from "./faults.ts"
 export { createGroup } from "./group/create.ts"

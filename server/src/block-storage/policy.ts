@@ -50,6 +50,12 @@ export const blockStoragePolicies: readonly PolicyDefault[] = [
   ),
   rule("volume_extension:volume_actions:attach", member, "Note that somebody has a volume."),
   rule("volume_extension:volume_actions:detach", member, "Note that nobody has a volume any more."),
+  rule(
+    "volume_extension:volume_actions:initialize_connection",
+    member,
+    "Have a volume given to an initiator outside of the cloud.",
+  ),
+  rule("volume_extension:volume_actions:terminate_connection", member, "Take it back from that one."),
   rule("volume_extension:volume_actions:reserve", member, "Reserve a volume."),
   rule("volume_extension:volume_actions:unreserve", member, "Undo the reservation of a volume."),
   rule("volume_extension:volume_actions:begin_detaching", member, "Begin to detach a volume."),

@@ -71,6 +71,7 @@ export interface BackupKeyTable {
 export interface ConnectionTable {
   volume_id: string
   host: string
+  initiator: string | null
   generation: number
   tried_at: Timestamp | null
 }

@@ -9,14 +9,15 @@
 import { createHash, randomBytes } from "node:crypto"
 import { chown, mkdir, readdir, rm } from "node:fs/promises"
 import { join } from "node:path"
-import { agentFenceStale, agentVolumeConnected, agentVolumeNotFound } from "../faults.ts"
+import { invalid } from "../../platform/fault/fault.ts"
+import { agentFenceStale, agentVolumeBusy, agentVolumeConnected, agentVolumeNotFound } from "../faults.ts"
 import type { LocalVolume } from "../hypervisor/hypervisor.ts"
 import type { Fence, VolumeConnection } from "../protocol.ts"
 import { readStateFile, removeStateFile, writeSecretFile, writeStateFile } from "../state-file.ts"
 import { backendAway } from "./backend-away.ts"
 import { FileVolumeDriver } from "./file-driver.ts"
 import { exportedLun, Tgt, userOf } from "./tgt.ts"
-import type { UnmanagedData, VolumeDriver, VolumeExports, VolumeOrigin } from "./volume-driver.ts"
+import type { ExportWish, UnmanagedData, VolumeDriver, VolumeExports, VolumeOrigin } from "./volume-driver.ts"
 import { isVolumeId } from "./volume-id.ts"
 
 export interface IscsiVolumeOptions {
@@ -42,6 +43,7 @@ interface ExportRecord {
   /** The latest command's. */
   fence: Fence
   host: string
+  initiator: string
   secret: string
 }
 
@@ -50,6 +52,8 @@ const targetOf = (volumeId: string) => `${iqn}:volume-${volumeId}`
 /** Hosts' names are longer than initiators' may be, and of other letters. */
 const initiatorOf = (host: string) =>
   `${iqn}:host-${createHash("sha256").update(host).digest("hex").slice(0, 32)}`
+/** What tgtd takes for a part of a name, and for nothing else. */
+const initiatorForm = /^(iqn|eui|naa)\.[A-Za-z0-9.:-]{1,218}$/
 /** RFC 7143 wants 96 bits at least; letters alone, as tgtd takes a comma for an end. */
 const secretBytes = 24
 
@@ -122,9 +126,9 @@ export class IscsiVolumeDriver implements VolumeDriver {
     this.#apart(volumeId, () => this.#files.extend(volumeId, ...args))
   copyOut: VolumeDriver["copyOut"] = (volumeId, ...args) =>
     this.#apart(volumeId, () => this.#files.copyOut(volumeId, ...args))
-  delete: VolumeDriver["delete"] = (volumeId) => this.#forgotten(volumeId, () => this.#files.delete(volumeId))
+  delete: VolumeDriver["delete"] = (volumeId) => this.#ended(volumeId, () => this.#files.delete(volumeId))
   setAside: VolumeDriver["setAside"] = (volumeId) =>
-    this.#forgotten(volumeId, () => this.#files.setAside(volumeId))
+    this.#ended(volumeId, () => this.#files.setAside(volumeId))
   inspect: VolumeDriver["inspect"] = (volumeId) => this.#files.inspect(volumeId)
   list: VolumeDriver["list"] = () => this.#files.list()
   /** For a machine of this host: from now on it is no other's. */
@@ -146,22 +150,28 @@ export class IscsiVolumeDriver implements VolumeDriver {
 
   async #connect(
     volumeId: string,
-    { host, fence }: { host: string; fence: Fence },
+    { host, initiator = initiatorOf(host), fence }: ExportWish,
   ): Promise<VolumeConnection> {
+    if (!initiatorForm.test(initiator)) throw invalid("initiator", "It is the name of an iSCSI initiator.")
     const portal = this.target?.portal
     if (portal === undefined) throw agentVolumeNotFound(volumeId)
     if (!(await this.#files.inspect(volumeId))) throw agentVolumeNotFound(volumeId)
     const known = this.#record(volumeId)
     if (known && isOlder(fence, known.fence)) throw agentFenceStale(volumeId)
-    const isSame = known?.host === host
+    const isSame = known?.host === host && known.initiator === initiator
     if (known && !isSame) await this.#takeOff(volumeId)
     const secret = isSame ? known.secret : randomBytes(secretBytes).toString("hex")
-    await writeStateFile(this.#recordFile(volumeId), { fence, host, secret } satisfies ExportRecord)
+    await writeStateFile(this.#recordFile(volumeId), {
+      fence,
+      host,
+      initiator,
+      secret,
+    } satisfies ExportRecord)
     await this.#give(volumeId)
     const target = targetOf(volumeId)
     return {
       ...{ kind: "iscsi", portal, target, lun: exportedLun },
-      ...{ user: userOf(target), secret, initiator: initiatorOf(host) },
+      ...{ user: userOf(target), secret, initiator },
     }
   }
 
@@ -215,6 +225,15 @@ export class IscsiVolumeDriver implements VolumeDriver {
     return await task()
   }
 
+  /** Nobody is to have it any more, and whoever is logged in still is cut off soon: it is tried again. */
+  async #ended<T>(volumeId: string, task: () => Promise<T>): Promise<T> {
+    return await this.#forgotten(volumeId, task).catch((error: unknown) => {
+      throw agentVolumeConnected.is(error)
+        ? Object.assign(agentVolumeBusy(volumeId), { cause: error })
+        : error
+    })
+  }
+
   /** Throws while somebody is logged in. */
   async #takeOff(volumeId: string): Promise<void> {
     const tgt = this.#mustHaveTgt()
@@ -237,8 +256,7 @@ export class IscsiVolumeDriver implements VolumeDriver {
     const path = await this.#lend(volumeId)
     if (path === null) return
     const target = targetOf(volumeId)
-    const initiator = initiatorOf(record.host)
-    const { secret } = record
+    const { initiator, secret } = record
     await this.#mustHaveTgt().add({ target, path, initiator, user: userOf(target), secret })
   }
 

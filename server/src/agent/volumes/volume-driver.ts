@@ -52,13 +52,20 @@ export interface UnmanagedData {
   leave(volumeId: string, name: string): Promise<void>
 }
 
+export interface ExportWish {
+  host: string
+  /** Left out: the host's own. */
+  initiator?: string
+  /** The same or a later one than before. */
+  fence: Fence
+}
+
 /** Volumes that machines of other hosts reach over a network; each is one host's at a time. */
 export interface VolumeExports {
   /**
-   * From now on the other host reaches it. Repeatable, with the same or a later fence. Throws while another one has it
-   * open.
+   * From now on the other host reaches it. Repeatable. Throws while another one has it open.
    */
-  connect(volumeId: string, wish: { host: string; fence: Fence }): Promise<VolumeConnection>
+  connect(volumeId: string, wish: ExportWish): Promise<VolumeConnection>
   /** No host reaches it any more; one that has it open is cut off. Succeeds when that is so already. */
   disconnect(volumeId: string, fence: Fence): Promise<void>
   /** How a hypervisor of this host opens a volume of another one, which `ask` says. */

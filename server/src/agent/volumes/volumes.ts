@@ -194,13 +194,13 @@ export class Volumes {
   async connect({
     volumeId,
     backend,
-    host,
     fence,
+    ...to
   }: Args<"volume.connect">): Promise<Result<"volume.connect">> {
     const data = this.#exportsOf(volumeId, backend)
     return await this.#run(checkVolumeId(volumeId), async () => {
       this.mustBeFree(volumeId)
-      return await data.connect(volumeId, { host, fence })
+      return await data.connect(volumeId, { ...to, fence })
     })
   }
 

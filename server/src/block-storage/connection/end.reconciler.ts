@@ -1,4 +1,4 @@
-// Takes volumes back from hosts whose machines have them no more.
+// Takes volumes back from hosts whose machines have them no more, and from initiators that nobody has reserved them for.
 import { sql } from "kysely"
 import type { Reconciler } from "../../engine/reconcile/reconciler.ts"
 import type { Platform } from "../../platform/context/context.ts"
@@ -63,8 +63,9 @@ async function due(platform: Platform): Promise<Ended[]> {
       from block_storage.connection c
       join block_storage.volume v on v.id = c.volume_id
       join block_storage.pool p on p.host = v.host and p.backend = v.backend and p.reported_at > ${upSince(platform)}
-      where not exists (select from block_storage.attachment a
-        where a.volume_id = c.volume_id and a.is_of_server and a.host = c.host)
+      where case when c.initiator is null then not exists (select from block_storage.attachment a
+          where a.volume_id = c.volume_id and a.is_of_server and a.host = c.host)
+        else v.status = 'available' end
       order by c.tried_at nulls first, c.volume_id limit ${atOnceMost}`.execute(platform.db)
   return rows
 }

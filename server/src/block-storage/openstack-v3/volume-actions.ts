@@ -15,9 +15,11 @@ import {
   deleteVolume,
   detachByApi,
   extendVolume,
+  type ForeignConnection,
   forceDetachByApi,
   getVolume,
   hostInvalid,
+  initializeConnection,
   inputInvalid,
   migrateVolume,
   reimageVolume,
@@ -31,6 +33,7 @@ import {
   setImageMetadata,
   setReadOnly,
   showImageMetadata,
+  terminateConnection,
   unmanageVolume,
   unreserveByApi,
   uploadFormats,
@@ -90,6 +93,42 @@ const uploaded = one(
     protected: rare(flag),
   }),
 )
+
+const connected = one(
+  "connection_info",
+  shape("VolumeConnection", {
+    driver_volume_type: text,
+    data: shape("VolumeConnectionData", {
+      volume_id: text,
+      target_discovered: flag,
+      target_portal: text,
+      target_iqn: text,
+      target_lun: count,
+      auth_method: text,
+      auth_username: text,
+      auth_password: text,
+      access_mode: text,
+      encrypted: flag,
+      qos_specs: Type.Null(),
+      discard: flag,
+    }),
+  }),
+)
+
+/** As os-brick wants it. */
+function viewConnection({ volume, connection }: ForeignConnection) {
+  const { kind, portal, target, lun, user, secret } = connection
+  return {
+    driver_volume_type: kind,
+    data: {
+      ...{ volume_id: volume.id, target_discovered: false },
+      ...{ target_portal: portal, target_iqn: target, target_lun: lun },
+      ...{ auth_method: "CHAP", auth_username: user, auth_password: secret },
+      access_mode: volume.isReadOnly ? "ro" : "rw",
+      ...{ encrypted: volume.encryptionKeyId !== null, qos_specs: null, discard: true },
+    },
+  }
+}
 
 const actions: Readonly<Record<string, Action>> = {
   "os-extend": action({
@@ -176,6 +215,24 @@ const actions: Readonly<Record<string, Action>> = {
     // There is no connection of ours to end, so the connector says nothing.
     run: async (ctx, { id, body }) => {
       await forceDetachByApi(ctx, { id, attachmentId: body["os-force_detach"].attachment_id ?? null })
+    },
+  }),
+  "os-initialize_connection": action({
+    operation: initializeConnection,
+    schema: bodyOf("os-initialize_connection", { connector: anyObject }, ["connector"]),
+    told: connected.answer,
+    run: async (ctx, { id, body }) => {
+      const { connector } = body["os-initialize_connection"]
+      return reply(200, {
+        connection_info: viewConnection(await initializeConnection(ctx, { id, connector })),
+      })
+    },
+  }),
+  "os-terminate_connection": action({
+    operation: terminateConnection,
+    schema: bodyOf("os-terminate_connection", { connector: nullable(anyObject) }, ["connector"]),
+    run: async (ctx, { id, body }) => {
+      await terminateConnection(ctx, { id, connector: body["os-terminate_connection"].connector })
     },
   }),
   "os-reserve": action({

@@ -78,7 +78,12 @@ export async function carryRoom(tx: Tx, from: Place, to: Place, sizeGib: number)
 
 /** Those whose hosts answer. */
 async function candidates(ctx: Ctx, tx: Tx, wish: PlaceWish, offset: number): Promise<Pool[]> {
-  return await poolsWhere(tx, sql`${placesOf(wish)} and reported_at > ${upSince(ctx)}`, offset, wish.reachedFrom)
+  return await poolsWhere(
+    tx,
+    sql`${placesOf(wish)} and reported_at > ${upSince(ctx)}`,
+    offset,
+    wish.reachedFrom,
+  )
 }
 
 async function countSilent(ctx: Ctx, tx: Tx, wish: PlaceWish): Promise<number> {
@@ -109,7 +114,9 @@ async function poolsWhere(
 ): Promise<Pool[]> {
   const { rows } = await sql<Pool>`select ${sql.join(fieldsOf(poolNoun, undefined as never))}
     from block_storage.pool as pool where ${where}
-    order by ${first === null ? sql`` : sql`host <> ${first},`} free_bytes desc, host, backend limit ${pageSize} offset ${offset}`.execute(db)
+    order by ${first === null ? sql`` : sql`host <> ${first},`} free_bytes desc, host, backend limit ${pageSize} offset ${offset}`.execute(
+    db,
+  )
   return rows
 }
 

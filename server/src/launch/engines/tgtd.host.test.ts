@@ -11,11 +11,16 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, before, test } from "node:test"
-import { agentFenceStale, agentVolumeConnected, agentVolumeNotFound } from "../../agent/faults.ts"
+import { freePort } from "../../../test/free-port.ts"
+import {
+  agentFenceStale,
+  agentVolumeBusy,
+  agentVolumeConnected,
+  agentVolumeNotFound,
+} from "../../agent/faults.ts"
 import type { LocalVolume } from "../../agent/hypervisor/hypervisor.ts"
 import type { Fence, VolumeConnection } from "../../agent/protocol.ts"
 import { iscsiArguments } from "../../agent/testing/iscsi-guest.ts"
@@ -56,14 +61,6 @@ after(async () => {
 })
 
 volumeContract("iscsi", () => open())
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1")
-  await new Promise((resolve) => server.once("listening", resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return typeof address === "object" && address ? address.port : assert.fail("no port")
-}
 
 async function made(sizeBytes = 8 * mib): Promise<string> {
   const volumeId = newUuid()
@@ -186,14 +183,15 @@ test("what changes or copies it waits until it is closed there, and the host has
     () => driver.create(copy, 8 * mib, origin, signal),
     () => driver.copyOut(volumeId, { path: join(root, copy), diskFormat: "raw", take: origin.take }, signal),
     () => driver.open(volumeId),
-    () => driver.setAside(volumeId),
     () => driver.unmanaged.leave(volumeId, "x"),
-    () => driver.delete(volumeId),
   ]
+  // Which their senders try again.
+  const ends = [() => driver.setAside(volumeId), () => driver.delete(volumeId)]
   {
     await using guest = new Guest(volume)
     await guest.does("write -P 3 0 64k", /wrote 65536/)
     for (const task of tasks) await assert.rejects(task(), agentVolumeConnected.is)
+    for (const end of ends) await assert.rejects(end(), agentVolumeBusy.is)
     assert.equal(existsSync(join(root, copy)), false)
     await guest.does("flush", /qemu-io>/)
   }

@@ -48,6 +48,8 @@ export function tgtdEngine({ driver, logDir }: TgtdOptions): EngineSpec {
     // It takes no notice of SIGTERM while it has targets. What guests flushed is on the disk, the rest in the kernel.
     stopSignal: "SIGKILL",
     prepare: async () => {
+      // Its user walks to it, and nobody else looks into it.
+      mkdirSync(dirname(dir), { recursive: true, mode: 0o711 })
       mkdirSync(dir, { recursive: true, mode: 0o700 })
       for (const file of readdirSync(dir)) rmSync(join(dir, file), { force: true })
       if (user) chownSync(dir, user.uid, user.gid)
