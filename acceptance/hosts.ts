@@ -73,6 +73,18 @@ export class TestHost implements AsyncDisposable {
     await run("ip", ["-n", own, "link", "set", name, "up"])
   }
 
+  /** A further cable, to this bridge of the cloud's namespace. */
+  async addStorage(bridge: string, address: string): Promise<void> {
+    const own = this.#namespace
+    const { namespace } = this.#cloud
+    if (namespace === null) throw new Error("the cloud is in no namespace of its own")
+    const cable = `s-${this.#cable}`
+    await run("ip", ["-n", namespace, "link", "add", cable, "type", "veth", "peer", "name", "eth1", "netns", own])
+    await run("ip", ["-n", namespace, "link", "set", cable, "master", bridge, "up"])
+    await run("ip", ["-n", own, "address", "add", address, "dev", "eth1"])
+    await run("ip", ["-n", own, "link", "set", "eth1", "up"])
+  }
+
   /** By the line that the cloud prints. */
   async join(...more: string[]): Promise<string> {
     const { stdout } = await this.#cloud.kumoi("host", "token")

@@ -23,13 +23,16 @@ describe("volumes of another host", { skip: isRoot ? false : "real networks need
     const file = { name: "file", kind: "file" }
     const backEnds = (san: object) => ({
       KUMOI_AGENT_VOLUME_BACK_ENDS: JSON.stringify([file, { name: "san", kind: "iscsi", ...san }]),
-      KUMOI_AGENT_STORAGE_NETWORKS: '["10.99.0.0/24"]',
+      KUMOI_AGENT_STORAGE_NETWORKS: '["10.98.0.0/24"]',
     })
-    const env = backEnds({ portal: cloudAddress, directory })
+    // Not the addresses between which the tunnels go.
+    const env = backEnds({ portal: "10.98.0.1", directory })
     const flags = ["--listen", cloudAddress]
-    cloud = await TestCloud.start({ hypervisor: "qemu", network: "ovn", flags, bridges: hostBridges, env })
+    const bridges = { ...hostBridges, "br-storage": "10.98.0.1/24" }
+    cloud = await TestCloud.start({ hypervisor: "qemu", network: "ovn", flags, bridges, env })
     admin = await Session.open(cloud, "admin")
     host = await TestHost.make(cloud, 2, backEnds({}))
+    await host.addStorage("br-storage", "10.98.0.2/24")
     await host.join()
     await admin.createKey("key", keyFile())
     await admin.letIn()

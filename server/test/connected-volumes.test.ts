@@ -357,6 +357,28 @@ test("an initiator outside of the cloud has a volume that was reserved for it, a
   await removeVolume(id)
 })
 
+test("an attachment with a connector says how the volume is reached, to whoever named it", async () => {
+  const id = await makeVolume()
+  const made = await ok("POST", "/volume/v3/attachments", { attachment: { volume_uuid: id } })
+  const attachmentPath = `/volume/v3/attachments/${made.attachment.id}`
+  const connector = { initiator: "iqn.2026-01.org.example:metal", host: "metal" }
+  const { attachment } = await ok("PUT", attachmentPath, { attachment: { connector } })
+  const info = attachment.connection_info
+  assert.deepEqual(
+    [info.driver_volume_type, info.volume_id, info.attachment_id, info.auth_method],
+    ["iscsi", id, made.attachment.id, "CHAP"],
+  )
+  assert.match(info.auth_password, /^[0-9a-f]{48}$/)
+  const later = (await ok("GET", attachmentPath)).attachment
+  assert.deepEqual(later.connection_info, { driver_volume_type: "iscsi" })
+  assert.equal((await call("POST", `${attachmentPath}/action`, { "os-complete": null })).status, 204)
+  assert.deepEqual(await takeBack(), { ended: 0, failed: 0 })
+  await ok("DELETE", attachmentPath)
+  await isNow(id, { status: "available" })
+  assert.deepEqual(await takeBack(), { ended: 1, failed: 0 })
+  await removeVolume(id)
+})
+
 test("volumes of other back ends are given to no initiator", async () => {
   const id = await makeVolume({ volume_type: "own" })
   await ok("POST", volumePath(id, "/action"), { "os-reserve": null })

@@ -285,6 +285,7 @@ class HostAgent implements Agent {
         if (!this.#live.abort(args.serverId)) throw agentLiveBroken(args.serverId, "it is on no way")
         return {}
       }),
+    "host.log_level": async ({ level }) => this.#logLevel(level),
     "host.uptime": async () => ({ text: uptimeLine(this.#context.clock.now()) }),
     "host.epoch": async ({ enter }) => {
       if (enter) await this.#epoch.enter(enter)
@@ -379,6 +380,12 @@ class HostAgent implements Agent {
       if (use === "change" && isUnknown) throw agentMachineNotFound(serverId)
       return await task()
     })
+  }
+
+  #logLevel(level: string | null): { level: string } {
+    const { log } = this.#context
+    if (level !== null && ["debug", "info", "warn", "error"].includes(level)) log.level = level
+    return { level: log.level }
   }
 
   #check(serverId: string, fence: Fence): void {

@@ -370,6 +370,7 @@ export const agentAnswers = {
   "vm.live_progress": Type.Object({ progress: nullable(LiveProgress) }),
   "vm.hurry_live": Nothing,
   "vm.abort_live": Nothing,
+  "host.log_level": Type.Object({ level: Name }),
   "host.uptime": Type.Object({ text: text(1_000) }),
   "host.epoch": Type.Object({ epoch: nullable(Epoch) }),
   "host.unknown": Type.Object({

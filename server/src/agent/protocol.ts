@@ -152,6 +152,8 @@ interface AgentArgs {
   "vm.abort_live": { serverId: string; fence: Fence }
   /** One line, as uptime(1) prints it. */
   "host.uptime": Record<string, never>
+  /** How much the host's process logs: debug, info, warn, error. Null: it only says. */
+  "host.log_level": { level: string | null }
   /** The epoch in which this host's machines agree with the cloud; `enter` makes it this one. Null: none yet. */
   "host.epoch": { enter: Epoch | null }
   /** Machines of these ids as they lie here, and every machine that was set aside. */

@@ -100,6 +100,7 @@ export {
   showGroupSpec,
 } from "./group-type/spec.ts"
 export { updateGroupType } from "./group-type/update.ts"
+export { type ShownLevel, setLogLevel, showLogLevels } from "./log-level/log-level.ts"
 export { deleteMessage } from "./message/delete.ts"
 export { type Message, messageNoun } from "./message/message.ts"
 export { getMessage, listMessages } from "./message/read.ts"

@@ -12,6 +12,7 @@ import { createGroupSnapshotSaga } from "./group-snapshot/create.saga.ts"
 import { deleteGroupSnapshotSaga } from "./group-snapshot/delete.saga.ts"
 import { seedGroupTypes } from "./group-type/seed.ts"
 import { leftoversReconciler } from "./leftover/leftovers.reconciler.ts"
+import { followLogLevel } from "./log-level/log-level.ts"
 import { pruneMessagesReconciler } from "./message/prune.reconciler.ts"
 import { blockStorageApi } from "./openstack-v3/index.ts"
 import { blockStoragePolicies } from "./policy.ts"
@@ -70,6 +71,7 @@ export const blockStorageService: Service = {
     backupDataReconciler,
     backupStoreReconciler,
   ],
+  start: async (platform) => await followLogLevel(platform),
   seed: async (platform) => {
     await seedVolumeTypes(platform)
     await seedGroupTypes(platform)

@@ -30,6 +30,12 @@ export const attachmentNoun = noun({
     status: word(attachmentStatuses, at("status"), { filter: true }),
     /** It is known how the volume is reached; in which way is its holder's affair. */
     isConnected: boolean(sql`(${at("connector")} is not null)`, { internal: true }),
+    /** By iSCSI, from this cloud. */
+    isGiven: boolean(
+      sql`(not ${at("is_of_server")} and exists (select from block_storage.connection c
+        where c.volume_id = ${at("volume_id")} and c.initiator is not null))`,
+      { internal: true },
+    ),
     createdAt: time(at("created_at"), { sort: true }),
     attachedAt: nullable(time(at("attached_at"))),
   },

@@ -1,6 +1,7 @@
 import { Type } from "typebox"
 import { transact } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import { giveToInitiator } from "../connection/foreign.ts"
 import { inputInvalid, volumeInvalid, volumeNotFound } from "../faults.ts"
 import { targetOf } from "../viewer.ts"
 import { visibleVolume } from "../volume/read.ts"
@@ -21,7 +22,7 @@ export const createAttachment = operation({
   target: (_ctx, _input, volume) => targetOf(volume),
   run: async (ctx, { volumeId, serverId, mode, connector }) => {
     if (connector !== null) checkConnector(connector)
-    return await transact(ctx.db, async (tx) => {
+    const attachment = await transact(ctx.db, async (tx) => {
       const holder = {
         serverId,
         mode,
@@ -33,5 +34,7 @@ export const createAttachment = operation({
       const made = await hold(ctx, tx, volumeId, "reserve", holder)
       return connector === null ? made : await connect(ctx, tx, made, connector)
     })
+    const connection = connector === null ? null : await giveToInitiator(ctx, volumeId, connector)
+    return { ...attachment, connection }
   },
 })

@@ -23,7 +23,7 @@ import { type Attachment, attachmentNoun } from "./attachment.ts"
 import { checkRoomForHolder, statusByAttachments } from "./shared.ts"
 
 export const Connector = Type.Record(Type.String(), Type.Unknown())
-type Connector = Type.Static<typeof Connector>
+export type Connector = Type.Static<typeof Connector>
 
 const connectorBytesMost = 4_096
 

@@ -1,6 +1,7 @@
 import { Type } from "typebox"
 import { transact } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import { giveToInitiator } from "../connection/foreign.ts"
 import { attachmentNotFound, attachmentOfServer, inputInvalid, volumeInvalid } from "../faults.ts"
 import { targetOf } from "../viewer.ts"
 import { Connector, checkConnector, connect, holdAttachment } from "./hold.ts"
@@ -16,8 +17,9 @@ export const updateAttachment = operation({
   target: (_ctx, _input, attachment) => targetOf(attachment),
   run: async (ctx, { connector }, attachment) => {
     checkConnector(connector)
-    return await transact(ctx.db, async (tx) =>
+    const held = await transact(ctx.db, async (tx) =>
       connect(ctx, tx, await holdAttachment(tx, attachment), connector),
     )
+    return { ...held, connection: await giveToInitiator(ctx, held.volumeId, connector) }
   },
 })

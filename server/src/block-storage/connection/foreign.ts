@@ -4,6 +4,7 @@
 import { sql } from "kysely"
 import { Type } from "typebox"
 import type { VolumeConnection } from "../../agent/protocol.ts"
+import type { Ctx } from "../../platform/context/context.ts"
 import { type Tx, transact } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { operation } from "../../platform/operation/operation.ts"
@@ -17,8 +18,11 @@ import type { Volume } from "../volume/volume.ts"
 
 export interface ForeignConnection {
   volume: Volume
-  connection: VolumeConnection
+  connection: GivenVolume
 }
+
+/** `isEncrypted`: what is given is LUKS, and its key is not. */
+export type GivenVolume = VolumeConnection & { isEncrypted: boolean }
 
 /** RFC 7143's kinds of names, of letters that have no meaning anywhere else. */
 const initiatorForm = /^(iqn|eui|naa)\.[A-Za-z0-9][A-Za-z0-9.:-]{0,210}$/
@@ -32,25 +36,44 @@ export const initializeConnection = operation({
   load: (ctx, { id }) => visibleVolume(ctx, id),
   rule: "volume_extension:volume_actions:initialize_connection",
   target: (_ctx, _input, volume) => targetOf(volume),
-  run: async (ctx, { id, connector }): Promise<ForeignConnection> => {
+  run: async (ctx, { id, connector }, volume): Promise<ForeignConnection> => {
     checkConnector(connector)
-    const { initiator } = connector
-    if (typeof initiator !== "string" || !initiatorForm.test(initiator))
+    if (initiatorIn(connector) === null)
       throw inputInvalid(
         "connector: initiator is the name of an iSCSI initiator, as iqn.2026-01.org.example:host.",
       )
-    const wish = { host: hostIn(connector) ?? "", initiator }
-    const { volume, place, generation } = await transact(ctx.db, (tx) => note(tx, id, wish))
-    const command = { volumeId: id, backend: place.backend, ...wish, fence: { generation, fence: 0 } }
-    try {
-      return { volume, connection: await callAgent(ctx, place.host, "volume.connect", command) }
-    } catch (error) {
-      // Somebody has it open.
-      if (error instanceof Fault && error.kind === "conflict") throw volumeInvalid(error.message)
-      throw error
-    }
+    const connection = await giveToInitiator(ctx, id, connector)
+    if (!connection)
+      throw volumeInvalid(`The back end of volume ${id} gives none to machines outside of the cloud.`)
+    return { volume, connection }
   },
 })
+
+/** Null: its back end gives none, or the connector names no initiator. */
+export async function giveToInitiator(
+  ctx: Ctx,
+  volumeId: string,
+  connector: Connector,
+): Promise<GivenVolume | null> {
+  const initiator = initiatorIn(connector)
+  if (initiator === null) return null
+  const wish = { host: hostIn(connector) ?? "", initiator }
+  const place = await transact(ctx.db, (tx) => note(tx, volumeId, wish))
+  if (!place) return null
+  const { backend, generation, isEncrypted } = place
+  try {
+    const command = { volumeId, backend, ...wish, fence: { generation, fence: 0 } }
+    return { ...(await callAgent(ctx, place.host, "volume.connect", command)), isEncrypted }
+  } catch (error) {
+    // Somebody has it open.
+    if (error instanceof Fault && error.kind === "conflict") throw volumeInvalid(error.message)
+    throw error
+  }
+}
+
+function initiatorIn({ initiator }: Connector): string | null {
+  return typeof initiator === "string" && initiatorForm.test(initiator) ? initiator : null
+}
 
 export const terminateConnection = operation({
   name: "block_storage.volume.terminate_connection",
@@ -92,7 +115,7 @@ async function note(tx: Tx, volumeId: string, { host, initiator }: { host: strin
     throw volumeInvalid(
       `Volume ${volumeId} must be reserved for whoever is to reach it; it is ${volume.status}.`,
     )
-  const { rows } = await sql<{ host: string; backend: string; generation: number }>`with place as (
+  const { rows } = await sql<{ host: string; backend: string; generation: number; isEncrypted: boolean }>`with place as (
       select p.host, p.backend from block_storage.pool p
         where p.host = ${volume.host} and p.backend = ${volume.backend} and p.connects is not null),
     noted as (insert into block_storage.connection (volume_id, host, initiator, generation)
@@ -100,9 +123,7 @@ async function note(tx: Tx, volumeId: string, { host, initiator }: { host: strin
       on conflict (volume_id) do update set host = excluded.host, initiator = excluded.initiator,
         generation = excluded.generation
       returning generation::float8 as generation)
-    select place.host, place.backend, noted.generation from place, noted`.execute(tx)
-  const [place] = rows
-  if (!place)
-    throw volumeInvalid(`The back end of volume ${volumeId} gives none to machines outside of the cloud.`)
-  return { volume, place, generation: place.generation }
+    select place.host, place.backend, noted.generation,
+        exists (select from block_storage.volume_key where volume_id = ${volumeId}) as "isEncrypted" from place, noted`.execute(tx)
+  return rows[0]
 }

@@ -18,6 +18,7 @@ import {
   listAttachments,
   updateAttachment,
 } from "../index.ts"
+import { viewConnection } from "./connection-view.ts"
 import { attachmentRules as rules } from "./list-rules.ts"
 import { bodyOf, bodyWith, nextLink, readList, toldList, uuid } from "./parts.ts"
 
@@ -38,8 +39,26 @@ const detail = view<Attachment>("Attachment", {
   attached_at: [text, ({ attachedAt }) => (attachedAt === null ? "" : microsText(attachedAt))],
   detached_at: [text, () => ""],
   // Those of servers are the cloud's own affair; others know how they reach what is on their host.
-  connection_info: [anyObject, ({ isConnected }) => (isConnected ? { driver_volume_type: "local" } : {})],
+  connection_info: [
+    anyObject,
+    ({ isConnected, isGiven }) =>
+      isConnected ? { driver_volume_type: isGiven ? "iscsi" : "local" } : {},
+  ],
 })
+
+type Made = Awaited<ReturnType<typeof updateAttachment>>
+
+/** Whoever says how it is reached is told all of it, and nobody later. */
+function showMade(ctx: Ctx, req: WireRequest, { connection, ...attachment }: Made) {
+  const shown = detail.show(ctx, req, attachment)
+  if (!connection) return { attachment: shown }
+  const { driver_volume_type, data } = viewConnection({
+    volume: { id: attachment.volumeId, isReadOnly: attachment.mode === "ro" },
+    connection,
+  })
+  const info = { driver_volume_type, attachment_id: attachment.id, ...data }
+  return { attachment: { ...shown, connection_info: info } }
+}
 
 const connector = typed(["object", "null"])
 
@@ -60,7 +79,7 @@ async function create(ctx: Ctx, req: WireRequest<BodyOf<typeof createBody>>) {
     throw inputInvalid("mode: there is none before 3.54.")
   const given = how && Object.keys(how).length > 0 ? how : null
   const attachment = await createAttachment(ctx, { volumeId, serverId, mode: mode ?? "rw", connector: given })
-  return { attachment: detail.show(ctx, req, attachment) }
+  return showMade(ctx, req, attachment)
 }
 
 function listOf(shown: typeof summary) {
@@ -122,9 +141,7 @@ export const attachmentRoutes: readonly Route[] = [
     told: one("attachment", detail.shows),
     handler: async (ctx, req) => {
       const { connector: how } = req.body.attachment
-      return {
-        attachment: detail.show(ctx, req, await updateAttachment(ctx, { id: idOf(req), connector: how })),
-      }
+      return showMade(ctx, req, await updateAttachment(ctx, { id: idOf(req), connector: how }))
     },
   }),
   route({

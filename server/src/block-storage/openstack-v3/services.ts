@@ -10,6 +10,7 @@ import {
   rare,
   shape,
   text,
+  textMap,
   textOrNull,
 } from "../../api/openstack/shape.ts"
 import { microsText } from "../../platform/clock/iso-time.ts"
@@ -17,7 +18,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { atLeast, type Microversion } from "../../platform/http/microversion.ts"
 import { booleanWord, queryBoolean, queryText } from "../../platform/http/query.ts"
 import type { BodyOf } from "../../platform/http/versions.ts"
-import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
+import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import { anyObject, closed, typed } from "../../platform/schema/make.ts"
 import {
   capabilitiesOf,
@@ -31,8 +32,10 @@ import {
   poolNotFound,
   poolNoun,
   type SeenPool,
+  setLogLevel,
   setPoolUse,
   showHostUse,
+  showLogLevels,
 } from "../index.ts"
 import { nextLink, readList, toldList } from "./parts.ts"
 
@@ -279,6 +282,22 @@ const parameter = (...names: string[]) => ({
   query: { type: "object", properties: Object.fromEntries(names.map((name) => [name, { type: "string" }])) },
 })
 
+const which = {
+  binary: typed(["string", "null"], { maxLength: 255 }),
+  server: typed(["string", "null"], { maxLength: 255 }),
+  prefix: typed(["string", "null"], { maxLength: 255 }),
+}
+const setLogBody = closed({ ...which, level: typed(["string", "null"], { maxLength: 16 }) }, [])
+const getLogBody = closed(which, [])
+
+const readWhich = ({ binary, server, prefix }: BodyOf<typeof getLogBody>) => ({
+  binary: binary ?? "",
+  server: server ?? "",
+  prefix: prefix ?? "",
+})
+
+const logLevel = shape("LogLevel", { binary: text, host: text, levels: textMap })
+
 export const serviceRoutes: readonly Route[] = [
   route({
     method: "GET",
@@ -286,6 +305,29 @@ export const serviceRoutes: readonly Route[] = [
     operation: listServices,
     told: { ...parameter("host", "binary"), ...all("services", service) },
     handler: services,
+  }),
+  route({
+    method: "PUT",
+    path: "/os-services/set-log",
+    min: "3.32",
+    status: 202,
+    body: setLogBody,
+    operation: setLogLevel,
+    handler: async (ctx: Ctx, req: WireRequest<BodyOf<typeof setLogBody>>) => {
+      await setLogLevel(ctx, { ...readWhich(req.body), level: req.body.level ?? "" })
+      return reply(202)
+    },
+  }),
+  route({
+    method: "PUT",
+    path: "/os-services/get-log",
+    min: "3.32",
+    body: getLogBody,
+    operation: showLogLevels,
+    told: all("log_levels", logLevel),
+    handler: async (ctx: Ctx, req: WireRequest<BodyOf<typeof getLogBody>>) => ({
+      log_levels: await showLogLevels(ctx, readWhich(req.body)),
+    }),
   }),
   route({
     method: "PUT",

@@ -15,7 +15,6 @@ import {
   deleteVolume,
   detachByApi,
   extendVolume,
-  type ForeignConnection,
   forceDetachByApi,
   getVolume,
   hostInvalid,
@@ -40,6 +39,7 @@ import {
   uploadVolume,
   volumeStatuses,
 } from "../index.ts"
+import { viewConnection } from "./connection-view.ts"
 import { bodyOf, bodyWith, boolean, metadata, readBoolean, readSize, sizeGib, uuid } from "./parts.ts"
 
 interface Action {
@@ -114,21 +114,6 @@ const connected = one(
     }),
   }),
 )
-
-/** As os-brick wants it. */
-function viewConnection({ volume, connection }: ForeignConnection) {
-  const { kind, portal, target, lun, user, secret } = connection
-  return {
-    driver_volume_type: kind,
-    data: {
-      ...{ volume_id: volume.id, target_discovered: false },
-      ...{ target_portal: portal, target_iqn: target, target_lun: lun },
-      ...{ auth_method: "CHAP", auth_username: user, auth_password: secret },
-      access_mode: volume.isReadOnly ? "ro" : "rw",
-      ...{ encrypted: volume.encryptionKeyId !== null, qos_specs: null, discard: true },
-    },
-  }
-}
 
 const actions: Readonly<Record<string, Action>> = {
   "os-extend": action({
