@@ -79,7 +79,20 @@ export class TestHost implements AsyncDisposable {
     const { namespace } = this.#cloud
     if (namespace === null) throw new Error("the cloud is in no namespace of its own")
     const cable = `s-${this.#cable}`
-    await run("ip", ["-n", namespace, "link", "add", cable, "type", "veth", "peer", "name", "eth1", "netns", own])
+    await run("ip", [
+      "-n",
+      namespace,
+      "link",
+      "add",
+      cable,
+      "type",
+      "veth",
+      "peer",
+      "name",
+      "eth1",
+      "netns",
+      own,
+    ])
     await run("ip", ["-n", namespace, "link", "set", cable, "master", bridge, "up"])
     await run("ip", ["-n", own, "address", "add", address, "dev", "eth1"])
     await run("ip", ["-n", own, "link", "set", "eth1", "up"])

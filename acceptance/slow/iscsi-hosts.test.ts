@@ -76,7 +76,7 @@ describe("volumes of another host", { skip: isRoot ? false : "real networks need
     return components.find(({ name }: { name: string }) => name === "tgtd-san") ?? assert.fail("no tgtd")
   }
 
-  const disk = "d=$(ls -d /sys/block/vd[b-z] | tail -1); d=/dev/${d##*/}"
+  const disk = "d=/dev/$(basename $(ls -d /sys/block/vd[b-z] | tail -1))"
 
   test("a guest of one host writes to a volume of the other, also while tgtd is killed", async () => {
     await boot("away", "host2")

@@ -1,5 +1,5 @@
-// Volumes of one host that machines of another have by iSCSI: a real tgtd, real agents, joined at the door. Machines are
-// simulated; QEMU's own program opens what their host was told.
+// Volumes of one host that machines of another have by iSCSI: a real tgtd, real agents, joined at the door. Machines
+// are simulated; QEMU's own program opens what their host was told.
 import assert from "node:assert/strict"
 import { type ChildProcess, spawn } from "node:child_process"
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs"
@@ -284,6 +284,27 @@ test("what a machine of another host has open is not copied, made larger or move
   assert.match(await io("host3", id, "read -P 3 0 64k"), /read 65536/, "and the server's host has it still")
   await removeServer(serverId)
   await isNow(id, { status: "available" })
+  await removeVolume(id)
+})
+
+test("of several that have a volume at once all are on one host", async () => {
+  const many = { volume_backend_name: "san", multiattach: "<is> True" }
+  await ok("POST", "/volume/v3/types", { volume_type: { name: "many", extra_specs: many } })
+  const id = await makeVolume({ volume_type: "many" })
+  const away = await makeServer("host3", rootOf("own"))
+  await attached(away, id)
+  for (const host of ["host2", "host4"]) {
+    const other = await makeServer(host, rootOf("own"))
+    const refused = await attach(other, id)
+    assert.equal(refused.status, 400)
+    assert.match(JSON.stringify(refused.body), /others have it/)
+    await removeServer(other)
+  }
+  assert.deepEqual(await takeBack(), { ended: 0, failed: 0 })
+  assert.match(await io("host3", id, "write -P 1 0 512"), /wrote 512/, "the first keeps it")
+  await removeServer(away)
+  await isNow(id, { status: "available" })
+  await takeBack()
   await removeVolume(id)
 })
 

@@ -45,10 +45,19 @@ test("how much is logged is said of each service, and set", async () => {
   assert.deepEqual(await shown({ binary: "cinder-backup", server: host, prefix: "kum" }), [
     { binary: "cinder-backup", host, levels: { kumoi: "ERROR" } },
   ])
-  assert.deepEqual((await shown({ binary: "*", prefix: "oslo" })).map(({ levels }) => levels), [{}, {}, {}, {}])
+  assert.deepEqual(
+    (await shown({ binary: "*", prefix: "oslo" })).map(({ levels }) => levels),
+    [{}, {}, {}, {}],
+  )
   assert.deepEqual(await shown({ server: "another" }), [])
-  assert.equal((await put("set-log", { level: "WARN", binary: "cinder-volume", server: `${host}@fake` })).status, 202)
-  assert.deepEqual((await shown({ binary: "cinder-volume" })).map(({ levels }) => levels), [{ kumoi: "WARNING" }])
+  assert.equal(
+    (await put("set-log", { level: "WARN", binary: "cinder-volume", server: `${host}@fake` })).status,
+    202,
+  )
+  assert.deepEqual(
+    (await shown({ binary: "cinder-volume" })).map(({ levels }) => levels),
+    [{ kumoi: "WARNING" }],
+  )
 })
 
 test("what is not known is refused, and who is no administrator", async () => {
@@ -63,7 +72,10 @@ test("what is not known is refused, and who is no administrator", async () => {
   assert.equal((await put("get-log", { binary: "x" })).status, 400)
   const demo = await cloud.token({ user: "demo" })
   for (const action of ["set-log", "get-log"])
-    assert.equal((await put(action, { level: "INFO" }, "3.32", demo)).status, action === "set-log" ? 403 : 400)
+    assert.equal(
+      (await put(action, { level: "INFO" }, "3.32", demo)).status,
+      action === "set-log" ? 403 : 400,
+    )
   assert.equal((await put("get-log", {}, "3.32", demo)).status, 403)
   assert.equal((await put("get-log", {}, "3.31")).status, 404, "not there before")
 })

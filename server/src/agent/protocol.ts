@@ -262,7 +262,8 @@ interface AgentArgs {
   "volume.restore": { volumeId: string; backend: string; dataId: string; ticket: string; fence: Fence }
   /**
    * From then on machines of the other host reach the volume, of a back end that `connects`; those of this host have it
-   * no more. Refused while another one has it open. `initiator`: of a machine outside of the cloud. The fences of these two are of their own.
+   * no more. Refused while another one has it open. `initiator`: of a machine outside of the cloud. The fences of
+   * these two are of their own.
    */
   "volume.connect": { volumeId: string; backend: string; host: string; initiator?: string; fence: Fence }
   /** No other host reaches it any more; a machine that has it open is cut off. Succeeds when that is so already. */

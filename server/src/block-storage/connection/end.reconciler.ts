@@ -1,4 +1,5 @@
-// Takes volumes back from hosts whose machines have them no more, and from initiators that nobody has reserved them for.
+// Takes volumes back from hosts whose machines have them no more, and from initiators for whom nobody reserves them
+// any more.
 import { sql } from "kysely"
 import type { Reconciler } from "../../engine/reconcile/reconciler.ts"
 import type { Platform } from "../../platform/context/context.ts"

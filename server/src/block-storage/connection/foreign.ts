@@ -115,7 +115,12 @@ async function note(tx: Tx, volumeId: string, { host, initiator }: { host: strin
     throw volumeInvalid(
       `Volume ${volumeId} must be reserved for whoever is to reach it; it is ${volume.status}.`,
     )
-  const { rows } = await sql<{ host: string; backend: string; generation: number; isEncrypted: boolean }>`with place as (
+  const { rows } = await sql<{
+    host: string
+    backend: string
+    generation: number
+    isEncrypted: boolean
+  }>`with place as (
       select p.host, p.backend from block_storage.pool p
         where p.host = ${volume.host} and p.backend = ${volume.backend} and p.connects is not null),
     noted as (insert into block_storage.connection (volume_id, host, initiator, generation)
@@ -124,6 +129,8 @@ async function note(tx: Tx, volumeId: string, { host, initiator }: { host: strin
         generation = excluded.generation
       returning generation::float8 as generation)
     select place.host, place.backend, noted.generation,
-        exists (select from block_storage.volume_key where volume_id = ${volumeId}) as "isEncrypted" from place, noted`.execute(tx)
+        exists (select from block_storage.volume_key where volume_id = ${volumeId}) as "isEncrypted" from place, noted`.execute(
+    tx,
+  )
   return rows[0]
 }

@@ -1,5 +1,5 @@
-// How much the processes of the cloud log, while they run. Each has one level for all that it does; at its next start it
-// has the one of its configuration.
+// How much the processes of the cloud log, while they run. Each has one level for all that it does; at its next start
+// it has the one of its configuration.
 import { Type } from "typebox"
 import { sendToAgent } from "../../engine/agent-call.ts"
 import { inParallel } from "../../platform/clock/in-parallel.ts"
@@ -41,7 +41,8 @@ export const setLogLevel = operation({
   rule: "volume_extension:services:update",
   run: async (ctx, { level: asked, ...which }): Promise<void> => {
     const word = asked.toUpperCase() === "WARN" ? "WARNING" : asked.toUpperCase()
-    if (!Object.hasOwn(levels, word)) throw inputInvalid(`level: it is one of ${Object.keys(levels).join(", ")}.`)
+    if (!Object.hasOwn(levels, word))
+      throw inputInvalid(`level: it is one of ${Object.keys(levels).join(", ")}.`)
     const level = levels[word as LevelWord]
     checkBinary(which.binary)
     if (!isMeant(which.prefix))

@@ -41,8 +41,7 @@ const detail = view<Attachment>("Attachment", {
   // Those of servers are the cloud's own affair; others know how they reach what is on their host.
   connection_info: [
     anyObject,
-    ({ isConnected, isGiven }) =>
-      isConnected ? { driver_volume_type: isGiven ? "iscsi" : "local" } : {},
+    ({ isConnected, isGiven }) => (isConnected ? { driver_volume_type: isGiven ? "iscsi" : "local" } : {}),
   ],
 })
 

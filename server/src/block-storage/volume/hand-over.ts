@@ -68,8 +68,9 @@ export async function checkHandOver(
 }
 
 /**
- * The volume becomes this host's, with its snapshots and the room for them; nothing when it is already. One that machines
- * reach over a network stays where it is. Throws `volumeElsewhere` when the host does not reach it, and `volumeInvalid` when it cannot be another host's now.
+ * The volume becomes this host's, with its snapshots and the room for them; nothing when it is already. One that
+ * machines reach over a network stays where it is. Throws `volumeElsewhere` when the host does not reach it, and
+ * `volumeInvalid` when it cannot be another host's now.
  */
 export async function handOver(platform: Platform, tx: Tx, volumeId: string, host: string): Promise<void> {
   const plan = await planHandOver(platform, tx, volumeId, host)
@@ -96,7 +97,11 @@ async function planHandOver(
   host: string,
 ): Promise<{ volume: Volume; to: Place } | null> {
   const volume = await lockVolume(tx, volumeId)
-  if (volume?.host === host) return null
+  if (volume?.host === host) {
+    if ((await isHadElsewhere(tx, volumeId, host)) && (await hasSeveral(tx, volumeId)))
+      throw refused(volumeId, atOneHost)
+    return null
+  }
   if (!volume || volume.host === null || volume.backend === null) throw volumeElsewhere(volumeId)
   const from = { host: volume.host, backend: volume.backend }
   const to = await placeInShare(platform, tx, from, host)
@@ -175,4 +180,11 @@ async function hasSeveral(db: DbOrTx, volumeId: string): Promise<boolean> {
   const { rows } =
     await sql`select from block_storage.attachment where volume_id = ${volumeId} limit 2`.execute(db)
   return rows.length > 1
+}
+
+/** A server of another host has it, over a network. */
+async function isHadElsewhere(db: DbOrTx, volumeId: string, host: string): Promise<boolean> {
+  const { rows } = await sql`select from block_storage.attachment
+    where volume_id = ${volumeId} and is_of_server and host <> ${host} limit 1`.execute(db)
+  return rows.length > 0
 }

@@ -1,5 +1,5 @@
-// tgtd of one back end of volumes: its own control socket, none of the distribution's units or files, and a user who may
-// do nothing but open what it is lent. It stands in the machine's own network namespace, where other hosts reach it.
+// tgtd of one back end of volumes: its own control socket, none of the distribution's units or files, and a user who
+// may do nothing but open what it is lent. It stands in the machine's own network namespace, where hosts reach it.
 // It remembers nothing: after each start it is told what is given to whom, and then where to listen.
 import { createHash } from "node:crypto"
 import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
