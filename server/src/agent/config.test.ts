@@ -20,6 +20,9 @@ test("back ends of each kind may be configured, several of one kind, too", () =>
   const file = { name: "file", kind: "file" }
   assert.equal(refusal(file, { ...file, name: "fast.2", directory: "/srv/fast/" }), null)
   assert.equal(refusal({ name: "nas", kind: "nfs", directory: "/srv/nas", source: "nas:/volumes" }), null)
+  const san = { name: "san", kind: "iscsi" }
+  assert.equal(refusal(san, { ...san, name: "own", portal: "10.1.0.5", directory: "/srv/san" }), null)
+  assert.equal(refusal({ ...san, portal: "10.1.0.5:3261" }), null)
   const ceph = { name: "ceph", kind: "rbd", pool: "volumes", user: "kumoi", keyringFile: "/etc/ceph/k" }
   assert.equal(refusal(ceph, { ...ceph, name: "ssd", pool: "ssd", configFile: "/etc/ceph/ceph.conf" }), null)
   assert.equal(refusal({ name: "kumoi-1", kind: "fake" }, { name: "kumoi-2", kind: "fake" }), null)
@@ -43,6 +46,10 @@ test("what is wrong is refused by the name of its key", () => {
     [{ name: "ceph", kind: "rbd", pool: "-p", user: "kumoi", keyringFile: "/k" }, "0.pool"],
     [{ name: "ceph", kind: "rbd", pool: "p", user: "kumoi", keyringFile: "/a,b" }, "0.keyringFile"],
     [{ name: "fake", kind: "fake", directory: "/srv" }, "0.directory"],
+    [{ name: "san", kind: "iscsi", portal: "10.1.0.256" }, "0.portal"],
+    [{ name: "san", kind: "iscsi", portal: "storage.example" }, "0.portal"],
+    [{ name: "san", kind: "iscsi", portal: "10.1.0.5:x" }, "0.portal"],
+    [{ name: "san", kind: "iscsi", portal: "10.1.0.5", directory: "/srv/a,b" }, "0.directory"],
   ] as const) {
     assert.match(refusal(wrong) ?? "", new RegExp(`agent.volumeBackEnds.${key}:`), JSON.stringify(wrong))
   }

@@ -7,6 +7,7 @@ import { systemClock } from "../../platform/clock/clock.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import type { VolumeBackEnd } from "./back-end-kinds.ts"
 import { volumeContract } from "./contract.ts"
+import type { IscsiVolumeDriver } from "./iscsi-driver.ts"
 import { forgottenBackEnds, makeDrivers } from "./make-drivers.ts"
 
 const volumesDir = mkdtempSync(join(tmpdir(), "kumoi-back-ends-"))
@@ -52,6 +53,20 @@ test("what does not go together is refused", () => {
   assert.throws(() => drivers(true, { name: "file", kind: "file" }), refused)
   assert.throws(() => drivers(false, { name: "fake", kind: "fake" }), refused)
   assert.throws(() => drivers(false, { name: "x", kind: "file", directory: "/root/volumes" }), refused)
+})
+
+test("one that gives volumes to other hosts has a portal, and one that does not has no room", async () => {
+  const san: VolumeBackEnd = { name: "san", kind: "iscsi" }
+  const [giver, reacher] = [
+    ...drivers(false, { ...san, portal: "10.1.0.5" }),
+    ...drivers(false, san),
+  ] as IscsiVolumeDriver[]
+  assert.equal(giver?.target?.portal, "10.1.0.5:3260")
+  assert.equal((await giver?.capacity())?.connects, "san")
+  assert.deepEqual(await reacher?.capacity(), { totalBytes: 0, freeBytes: 0, connects: "san" })
+  // tgtd's user could not open anything there; who gives nothing needs no such user.
+  const closed: VolumeBackEnd = { ...san, directory: "/root/volumes" }
+  assert.throws(() => drivers(false, { ...closed, portal: "10.1.0.5" }), { code: "config.invalid" })
 })
 
 test("volumes of a back end that is not configured any more are seen", async () => {

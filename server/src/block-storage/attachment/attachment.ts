@@ -32,8 +32,8 @@ export const attachmentNoun = noun({
     isConnected: boolean(sql`(${at("connector")} is not null)`, { internal: true }),
     /** By iSCSI, from this cloud. */
     isGiven: boolean(
-      sql`(not ${at("is_of_server")} and exists (select from block_storage.connection c
-        where c.volume_id = ${at("volume_id")} and c.initiator is not null))`,
+      sql`coalesce((select not ${at("is_of_server")} from block_storage.connection c
+        where c.volume_id = ${at("volume_id")} and c.initiator is not null limit 1), false)`,
       { internal: true },
     ),
     createdAt: time(at("created_at"), { sort: true }),
