@@ -63,7 +63,8 @@ const onItsWay = (id: string) =>
 const isOver = (id: string) =>
   eventually("the saga to be over", async () => {
     const { rows } = await sql<{ state: string; last_error: string | null }>`
-      select state, last_error from engine.saga where resource_id = ${id} and name like 'compute.server.live%'
+      select state, last_error from engine.saga where resource_id = ${id}
+        and (name like 'compute.server.live%' or name = 'compute.server.arrive')
       order by id`.execute(c.cloud.database.db)
     const all = rows.map(({ state }) => state)
     return all.length > 0 && all.every((state) => !["running", "unwinding"].includes(state)) && all
