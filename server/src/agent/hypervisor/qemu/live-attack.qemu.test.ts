@@ -6,7 +6,9 @@ import { chmodSync, mkdirSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import { after, before, test } from "node:test"
+import { eventually } from "../../../platform/clock/clock.ts"
 import { newUuid } from "../../../platform/ids/ids.ts"
+import { linkedPair } from "../../../platform/streams/pair.ts"
 import type { DiskSpec } from "../../protocol.ts"
 import { howOf, logOf, makeSide, never, pairs, type Side, says, typeIn } from "../../testing/live-sides.ts"
 import { testRunAs } from "../../testing/tiny-driver.ts"
@@ -91,6 +93,31 @@ test("the time of the memory does not begin before the disks are copied", async 
   await there.driver.destroy(handle)
   const reason = received.status === "rejected" ? String(received.reason) : ""
   assert.deepEqual([received.status, sent.status], ["fulfilled", "fulfilled"], reason)
+})
+
+test("what is sent last gets there, though whoever sends it is done and closes the stream", async () => {
+  const { handle, arriving } = await start()
+  const [out, incoming] = await pairs(["memory", "root"])
+  const [own, other] = linkedPair()
+  let isHalted = false
+  const slowly = async () => {
+    for await (const chunk of other) {
+      out.memory?.write(chunk)
+      if (isHalted) await pause(50)
+    }
+    out.memory?.end()
+  }
+  const halted = eventually("the guest to be halted", async () => {
+    isHalted = (await here.driver.inspect(handle)).power === "paused"
+    return isHalted
+  })
+  const sending = here.driver.sendLive(handle, { ...out, memory: own }, howOf()).finally(() => own.destroy())
+  const receiving = there.driver.receiveLive(arriving, layout, incoming, never())
+  const [sent, received] = await Promise.allSettled([sending, receiving, slowly(), halted])
+  await here.driver.destroy(handle)
+  await there.driver.destroy(handle)
+  const reason = received.status === "rejected" ? String(received.reason) : ""
+  assert.deepEqual([sent.status, received.status], ["fulfilled", "fulfilled"], reason)
 })
 
 test("a guest that is paused goes, and one that comes back from there can all that it could", async () => {

@@ -45,6 +45,7 @@ import {
   streamOf,
   type User,
   untilReadable,
+  untilSent,
 } from "./live-streams.ts"
 import type { QemuMachine } from "./machine.ts"
 import { placesOf } from "./saved-line.ts"
@@ -107,7 +108,9 @@ export async function sendLive(
     // The other side opens the disks when it has the rest.
     await Promise.all(files.map((file) => endMirrorOf(qmp, file)))
     await continueMigration(qmp)
-    return figuresOf(await untilStatus(machine, "completed", switchTimeoutMs, how.signal))
+    const end = await untilStatus(machine, "completed", switchTimeoutMs, how.signal)
+    await untilSent(streamOf(streams, memoryStream), switchTimeoutMs)
+    return figuresOf(end)
   } catch (error) {
     // Nobody can have said meanwhile that the other side goes on: whoever would has this as its answer.
     await endLive(machine).catch(() => {})

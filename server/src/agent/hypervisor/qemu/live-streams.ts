@@ -5,6 +5,7 @@ import { mkdir, rm } from "node:fs/promises"
 import { createServer, type Server, Socket } from "node:net"
 import { join } from "node:path"
 import type { Duplex } from "node:stream"
+import { finished } from "node:stream/promises"
 import { eventually } from "../../../platform/clock/clock.ts"
 import { joinStreams } from "../../../platform/streams/join.ts"
 import type { EnsureInput, LiveStreams } from "../hypervisor.ts"
@@ -90,15 +91,16 @@ export async function untilReadable(stream: Duplex, signal: AbortSignal): Promis
   if (stream.readableLength > 0) return
   await new Promise<void>((done, fail) => {
     const end = (error?: unknown) => {
-      stream.off("readable", ready).off("close", lost)
+      stream.off("readable", ready).off("end", lost).off("close", lost)
       signal.removeEventListener("abort", aborted)
       if (error === undefined) done()
       else fail(error)
     }
     const lost = () => end(new Error("the stream has ended"))
     const aborted = () => end(signal.reason)
-    const ready = () => (stream.readableLength > 0 ? end() : undefined)
-    stream.on("readable", ready).once("close", lost)
+    // Of one that has ended, which is known when it is read.
+    const ready = () => (stream.readableLength > 0 ? end() : void stream.read(0))
+    stream.on("readable", ready).once("end", lost).once("close", lost)
     signal.addEventListener("abort", aborted, { once: true })
     if (signal.aborted) aborted()
     else if (stream.destroyed) lost()
@@ -115,6 +117,15 @@ export async function offerStream(path: string, stream: Duplex, owner: User): Pr
   if (owner) chownSync(path, owner.uid, owner.gid)
   chmodSync(path, 0o600)
   return { [Symbol.dispose]: () => void server.close() }
+}
+
+/**
+ * Until all that QEMU has written has left this process: QEMU is done before that, and who closes the stream then cuts
+ * the end off. One that the other side has closed has brought it all, or the other side says that it has not.
+ */
+export async function untilSent(stream: Duplex, timeoutMs: number): Promise<void> {
+  const signal = AbortSignal.timeout(timeoutMs)
+  await finished(stream, { readable: false, signal }).catch(() => {})
 }
 
 const connectTimeoutMs = 10_000
