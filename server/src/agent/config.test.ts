@@ -45,7 +45,7 @@ test("what is wrong is refused by the name of its key", () => {
     [{ name: "ceph", kind: "rbd", pool: "a/b", user: "kumoi", keyringFile: "/k" }, "0.pool"],
     [{ name: "ceph", kind: "rbd", pool: "-p", user: "kumoi", keyringFile: "/k" }, "0.pool"],
     [{ name: "ceph", kind: "rbd", pool: "p", user: "kumoi", keyringFile: "/a,b" }, "0.keyringFile"],
-    [{ name: "fake", kind: "fake", directory: "/srv" }, "0.directory"],
+    [{ name: "fake", kind: "fake", source: "x" }, "0.source"],
     [{ name: "san", kind: "iscsi", portal: "10.1.0.256" }, "0.portal"],
     [{ name: "san", kind: "iscsi", portal: "storage.example" }, "0.portal"],
     [{ name: "san", kind: "iscsi", portal: "10.1.0.5:x" }, "0.portal"],

@@ -11,7 +11,8 @@ const ipv4 = `(${byte}\\.){3}${byte}`
 const cephName = Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$" })
 
 export const backEndKinds = {
-  fake: Type.Object({ name, kind: Type.Literal("fake") }),
+  /** With a directory: of all simulated hosts that have it, as `nfs` is of real ones. */
+  fake: Type.Object({ name, kind: Type.Literal("fake"), directory: Type.Optional(directory) }),
   file: Type.Object({ name, kind: Type.Literal("file"), directory: Type.Optional(directory) }),
   iscsi: Type.Object({
     name,

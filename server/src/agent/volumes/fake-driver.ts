@@ -1,6 +1,6 @@
 // Volumes almost without data, for the fake hypervisor: their sizes in one file, and of each the few words that tests
 // wrote to its beginning; what copies it copies them. It can be told to be slow, and to fail.
-import { mkdirSync, renameSync, writeFileSync } from "node:fs"
+import { mkdirSync } from "node:fs"
 import { readFile, rm, writeFile } from "node:fs/promises"
 import { dirname } from "node:path"
 import type { Clock } from "../../platform/clock/clock.ts"
@@ -14,25 +14,22 @@ import {
 } from "../faults.ts"
 import { emptyQcow2 } from "../hypervisor/fake/empty-qcow2.ts"
 import type { LocalVolume } from "../hypervisor/hypervisor.ts"
-import type { VolumeFacts } from "../protocol.ts"
-import { readStateFile } from "../state-file.ts"
+import type { VolumeAbilities, VolumeFacts } from "../protocol.ts"
+import { DirectoryStore, type FakeVolume, type FakeVolumeStore, OneFileStore } from "./fake-volume-store.ts"
+import { shareIdOf } from "./share-id.ts"
 import { checkUnmanagedName } from "./unmanaged-name.ts"
-import type { TakeCopy, UnmanagedData, VolumeDriver, VolumeOrigin } from "./volume-driver.ts"
+import type { TakeCopy, UnmanagedData, VolumeCapacity, VolumeDriver, VolumeOrigin } from "./volume-driver.ts"
 
 export interface FakeVolumeOptions {
   /** Of the back end; default: `fake`. */
   name?: string
   /** What it remembers over a restart. */
   file: string
+  /** Or what several hosts reach. */
+  directory?: string
   clock: Clock
   /** What the pool claims to have. */
   totalBytes?: number
-}
-
-interface FakeVolume {
-  sizeBytes: number
-  /** What it begins with; zeros follow. */
-  words: string
 }
 
 export interface FakeVolumeControl {
@@ -58,27 +55,27 @@ const wordsMost = 1_024
 
 export class FakeVolumeDriver implements VolumeDriver {
   readonly name: string
-  readonly abilities = {
-    ...{ thinProvisioning: true, onlineExtend: true, shared: false },
-    ...{ consistentGroups: true, multiAttach: true },
-    protocol: "fake",
-  }
+  readonly abilities: VolumeAbilities
   readonly #options: FakeVolumeOptions
-  readonly #volumes: Map<string, FakeVolume>
+  readonly #volumes: FakeVolumeStore
   #control: FakeVolumeControl = {}
 
   constructor(options: FakeVolumeOptions) {
     this.#options = options
     this.name = options.name ?? "fake"
-    // Written by `#keep`.
-    const kept = readStateFile(options.file) as Record<string, FakeVolume> | undefined
-    this.#volumes = new Map(Object.entries(kept ?? {}))
+    const { directory, file } = options
+    this.abilities = {
+      ...{ thinProvisioning: true, onlineExtend: true, shared: directory !== undefined },
+      ...{ consistentGroups: true, multiAttach: true },
+      protocol: "fake",
+    }
+    this.#volumes = directory === undefined ? new OneFileStore(file) : new DirectoryStore(directory)
   }
 
   /** As if a guest had. */
   write(volumeId: string, words: string): void {
     if (Buffer.byteLength(words) > wordsMost) throw new Error(`a fake volume keeps ${wordsMost} bytes`)
-    this.#set(volumeId, { ...this.#existing(volumeId), words })
+    this.#volumes.set(volumeId, { ...this.#existing(volumeId), words })
   }
 
   read(volumeId: string): string {
@@ -89,10 +86,11 @@ export class FakeVolumeDriver implements VolumeDriver {
     this.#control = { ...this.#control, ...control }
   }
 
-  async capacity(): Promise<{ totalBytes: number; freeBytes: number }> {
-    const totalBytes = this.#options.totalBytes ?? defaultTotalBytes
-    const used = this.#volumes.values().reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
-    return { totalBytes, freeBytes: Math.max(0, totalBytes - used) }
+  async capacity(): Promise<VolumeCapacity> {
+    const { directory, totalBytes = defaultTotalBytes } = this.#options
+    const used = this.#volumes.entries().reduce((sum, [, { sizeBytes }]) => sum + sizeBytes, 0)
+    const room = { totalBytes, freeBytes: Math.max(0, totalBytes - used) }
+    return directory === undefined ? room : { ...room, share: `fake:${await shareIdOf(directory)}` }
   }
 
   async create(volumeId: string, sizeBytes: number, origin: VolumeOrigin | null): Promise<VolumeFacts> {
@@ -101,7 +99,7 @@ export class FakeVolumeDriver implements VolumeDriver {
     if (known && known.sizeBytes !== sizeBytes) throw agentVolumeExists(volumeId, known.sizeBytes)
     if (!known) {
       const words = origin ? await this.#wordsOf(volumeId, sizeBytes, origin) : ""
-      this.#set(volumeId, { sizeBytes, words })
+      this.#volumes.set(volumeId, { sizeBytes, words })
     }
     return this.#factsOf(volumeId)
   }
@@ -109,7 +107,7 @@ export class FakeVolumeDriver implements VolumeDriver {
   async revert(volumeId: string, origin: VolumeOrigin): Promise<VolumeFacts> {
     await this.#step(volumeId)
     const { sizeBytes } = this.#existing(volumeId)
-    this.#set(volumeId, { sizeBytes, words: await this.#wordsOf(volumeId, sizeBytes, origin) })
+    this.#volumes.set(volumeId, { sizeBytes, words: await this.#wordsOf(volumeId, sizeBytes, origin) })
     return this.#factsOf(volumeId)
   }
 
@@ -133,13 +131,13 @@ export class FakeVolumeDriver implements VolumeDriver {
   async extend(volumeId: string, sizeBytes: number): Promise<VolumeFacts> {
     await this.#step(volumeId)
     const now = this.#existing(volumeId)
-    if (now.sizeBytes < sizeBytes) this.#set(volumeId, { ...now, sizeBytes })
+    if (now.sizeBytes < sizeBytes) this.#volumes.set(volumeId, { ...now, sizeBytes })
     return this.#factsOf(volumeId)
   }
 
   async delete(volumeId: string): Promise<void> {
     await this.#step(volumeId)
-    if (this.#volumes.delete(volumeId)) this.#keep()
+    this.#volumes.delete(volumeId)
   }
 
   async setAside(volumeId: string): Promise<void> {
@@ -147,17 +145,20 @@ export class FakeVolumeDriver implements VolumeDriver {
   }
 
   async inspect(volumeId: string): Promise<VolumeFacts | null> {
-    return this.#volumes.has(volumeId) ? this.#factsOf(volumeId) : null
+    return this.#volumes.get(volumeId) ? this.#factsOf(volumeId) : null
   }
 
   async list(): Promise<({ volumeId: string } & VolumeFacts)[]> {
-    const volumes = [...this.#volumes.keys()].filter((key) => !key.startsWith(beside))
+    const volumes = this.#volumes
+      .entries()
+      .map(([key]) => key)
+      .filter((key) => !key.startsWith(beside))
     return volumes.map((volumeId) => ({ volumeId, ...this.#factsOf(volumeId) }))
   }
 
   readonly unmanaged: UnmanagedData = {
     list: async () => {
-      const data = [...this.#volumes].filter(([key]) => key.startsWith(beside))
+      const data = this.#volumes.entries().filter(([key]) => key.startsWith(beside))
       return data.map(([key, { sizeBytes }]) => {
         return { name: key.slice(beside.length), sizeBytes, problem: null }
       })
@@ -171,7 +172,7 @@ export class FakeVolumeDriver implements VolumeDriver {
       if (!has) throw agentDataNotFound(name)
       if (has.sizeBytes > sizeBytes) throw agentVolumeTooSmall(volumeId, sizeBytes, has.sizeBytes)
       this.#volumes.delete(beside + name)
-      this.#set(volumeId, { ...has, sizeBytes })
+      this.#volumes.set(volumeId, { ...has, sizeBytes })
       return this.#factsOf(volumeId)
     },
     leave: async (volumeId, name) => {
@@ -179,9 +180,9 @@ export class FakeVolumeDriver implements VolumeDriver {
       const has = this.#volumes.get(volumeId)
       if (!has) return
       let key = beside + checkUnmanagedName(name)
-      for (let n = 2; this.#volumes.has(key); n++) key = `${beside}${name}.${n}`
+      for (let n = 2; this.#volumes.get(key); n++) key = `${beside}${name}.${n}`
       this.#volumes.delete(volumeId)
-      this.#set(key, has)
+      this.#volumes.set(key, has)
     },
   }
 
@@ -235,18 +236,5 @@ export class FakeVolumeDriver implements VolumeDriver {
 
   #factsOf(volumeId: string): VolumeFacts {
     return { sizeBytes: this.#existing(volumeId).sizeBytes, allocatedBytes: 0 }
-  }
-
-  #set(volumeId: string, volume: FakeVolume): void {
-    this.#volumes.set(volumeId, volume)
-    this.#keep()
-  }
-
-  /** At once, so that what is written last is what was changed last. */
-  #keep(): void {
-    const { file } = this.#options
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-    writeFileSync(`${file}.tmp`, JSON.stringify(Object.fromEntries(this.#volumes)), { mode: 0o600 })
-    renameSync(`${file}.tmp`, file)
   }
 }

@@ -48,6 +48,29 @@ test("each has its own volumes, and keeps them", async () => {
   )
 })
 
+test("simulated hosts that have a directory reach the same volumes", async () => {
+  const directory = join(volumesDir, "everybody's")
+  const [one, other] = [
+    drivers(true, { name: "x", kind: "fake", directory }),
+    drivers(true, { name: "y", kind: "fake", directory }),
+  ]
+  const volumeId = newUuid()
+  await one[0]?.create(volumeId, mib, null, signal)
+  assert.equal((await other[0]?.extend(volumeId, 2 * mib))?.sizeBytes, 2 * mib)
+  assert.equal((await one[0]?.inspect(volumeId))?.sizeBytes, 2 * mib)
+  const [a, b] = await Promise.all([one[0]?.capacity(), other[0]?.capacity()])
+  assert.match(a?.share ?? "", /^fake:[0-9a-f-]{36}$/)
+  assert.equal(a?.share, b?.share)
+  await other[0]?.delete(volumeId)
+  assert.equal(await one[0]?.inspect(volumeId), null)
+})
+
+volumeContract("fake in a directory of everybody's", () => {
+  const [driver] = drivers(true, { name: "x", kind: "fake", directory: join(volumesDir, "shared") })
+  if (!driver) throw new Error("it was not made")
+  return driver
+})
+
 test("what does not go together is refused", () => {
   const refused = { code: "config.invalid" }
   assert.throws(() => drivers(true, { name: "file", kind: "file" }), refused)

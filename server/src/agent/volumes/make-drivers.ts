@@ -39,7 +39,12 @@ export function makeDrivers(options: MakeDriversOptions): VolumeDriver[] {
         : "simulated volumes are for simulated machines"
       throw badConfig(`agent.volumeBackEnds.${index}.kind`, why)
     }
-    if ("directory" in backEnd && backEnd.directory !== undefined && !options.canReach(backEnd.directory))
+    if (
+      backEnd.kind !== "fake" &&
+      "directory" in backEnd &&
+      backEnd.directory !== undefined &&
+      !options.canReach(backEnd.directory)
+    )
       throw badConfig(
         `agent.volumeBackEnds.${index}.directory`,
         `QEMU's user cannot enter ${backEnd.directory}: it and those above it need the right x for others`,
@@ -80,7 +85,10 @@ function makeDriver(backEnd: VolumeBackEnd, options: MakeDriversOptions): Volume
   const own = join(volumesDir, name)
   switch (backEnd.kind) {
     case "fake":
-      return new FakeVolumeDriver({ name, file: join(own, "volumes.json"), clock })
+      return new FakeVolumeDriver({
+        ...{ name, file: join(own, "volumes.json"), clock },
+        ...(backEnd.directory === undefined ? {} : { directory: backEnd.directory }),
+      })
     case "file":
       return new FileVolumeDriver(backEnd.directory ?? own, { name })
     case "iscsi":

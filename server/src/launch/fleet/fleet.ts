@@ -1,6 +1,7 @@
 // The simulated hosts of a running cloud: beside real ones, for whoever wants to see how a cloud of many hosts behaves.
 import { rmSync } from "node:fs"
 import { join } from "node:path"
+import type { VolumeBackEnd } from "../../agent/volumes/back-end-kinds.ts"
 import { removeComputeHosts, selectHostFacts } from "../../compute/index.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { Fault } from "../../platform/fault/fault.ts"
@@ -105,7 +106,10 @@ export class FleetKeeper {
     const name = fleetProcessName(at)
     await supervisor.stop(name)
     const sockets = { busSocket: await openBusSocket(), streamSocket: await openStreamSocket() }
-    await supervisor.start(processSpec(dir, { name, at, ...sockets }))
+    const shared = this.#platform.config.agent.volumeBackEnds.filter(
+      (each) => each.kind === "fake" && each.directory !== undefined,
+    )
+    await supervisor.start(processSpec(dir, { name, at, ...sockets, shared }))
   }
 
   async #facts() {
@@ -133,7 +137,15 @@ function processSpec(
     at,
     busSocket,
     streamSocket,
-  }: { name: string; at: number; busSocket: string; streamSocket: string },
+    shared,
+  }: {
+    name: string
+    at: number
+    busSocket: string
+    streamSocket: string
+    /** Back ends that the hosts have beside the cloud's own host. */
+    shared: readonly VolumeBackEnd[]
+  },
 ): EngineSpec {
   const ready = join(dir.runDir, `${name}.sock`)
   const cli = join(import.meta.dirname, "../../cli.ts")
@@ -141,7 +153,10 @@ function processSpec(
   return {
     name,
     command: process.execPath,
-    args: [...process.execArgv, cli, "serve-fleet", dir.path, busSocket, streamSocket, String(at), ready],
+    args: [
+      ...[...process.execArgv, cli, "serve-fleet", dir.path, busSocket, streamSocket, String(at), ready],
+      JSON.stringify(shared),
+    ],
     env: level === undefined ? {} : { KUMOI_LOG_LEVEL: level },
     logFile: join(dir.logDir, `${name}.log`),
     isReady: () => isReady(ready),

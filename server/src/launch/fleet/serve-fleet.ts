@@ -4,7 +4,8 @@ import { join } from "node:path"
 import { agentAbilityMissing } from "../../agent/faults.ts"
 import { FakeHypervisor } from "../../agent/hypervisor/fake/fake.ts"
 import { FakePlugger } from "../../agent/ports/fake-plugger.ts"
-import { FakeVolumeDriver } from "../../agent/volumes/fake-driver.ts"
+import type { VolumeBackEnd } from "../../agent/volumes/back-end-kinds.ts"
+import { makeDrivers } from "../../agent/volumes/make-drivers.ts"
 import { type AgentRole, startAgentRole } from "../../agent-role.ts"
 import type { Bus } from "../../platform/bus/bus.ts"
 import { openSocketBus } from "../../platform/bus/socket-bus.ts"
@@ -19,7 +20,9 @@ import { serveReady } from "./ready.ts"
 const atOnce = 16
 
 export async function serveFleet(args: string[]): Promise<number> {
-  const [dataDir = "", busSocket = "", streamSocket = "", index = "0", readySocket = ""] = args
+  const [dataDir = "", busSocket = "", streamSocket = "", index = "0", readySocket = "", shared = "[]"] = args
+  // As `fleet.ts` gives it.
+  const backEnds = JSON.parse(shared) as VolumeBackEnd[]
   const log = createLogger({ level: process.env.KUMOI_LOG_LEVEL ?? "info" })
   endWhenUncaught(log)
   const ended = Promise.withResolvers<void>()
@@ -30,7 +33,7 @@ export async function serveFleet(args: string[]): Promise<number> {
   const hosts = own.map((profile, at) => ({ name: simulatedName(first + at + 1), profile }))
   const roles: AgentRole[] = []
   await inParallel(hosts, atOnce, async (host) => {
-    roles.push(await startSimulated({ ...host, dataDir, bus, streamSocket, log }))
+    roles.push(await startSimulated({ ...host, backEnds, dataDir, bus, streamSocket, log }))
   })
   await using _ready = await serveReady(readySocket)
   await ended.promise
@@ -42,6 +45,8 @@ export async function serveFleet(args: string[]): Promise<number> {
 interface Simulated {
   name: string
   profile: ProfileName
+  /** None: each has one of its own. */
+  backEnds: readonly VolumeBackEnd[]
   dataDir: string
   bus: Bus
   streamSocket: string
@@ -51,6 +56,7 @@ interface Simulated {
 async function startSimulated({
   name,
   profile,
+  backEnds,
   dataDir,
   bus,
   streamSocket,
@@ -65,7 +71,10 @@ async function startSimulated({
     clock,
     capacity: profiles[profile],
   })
-  const volumes = [new FakeVolumeDriver({ file: join(own, "agent/volumes/fake/volumes.json"), clock })]
+  const volumes = makeDrivers({
+    ...{ backEnds, host: name, clock, isSimulated: true, volumesDir: join(own, "agent/volumes") },
+    canReach: () => true,
+  })
   const parts = { hypervisor, ports: new FakePlugger(), metadata: null, imageCacheBytes: null, volumes }
   const config = { host: name, dataDir: own }
   return await startAgentRole({ config, bus, clock, log }, parts, {
