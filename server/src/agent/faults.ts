@@ -66,6 +66,13 @@ export const agentLiveBroken = fault(
   (serverId: string, why: string) => `Machine ${serverId} did not get to the other host: ${why}`,
 )
 
+/** Its guest is between two hosts, and the other one has them. */
+export const agentMachineDisksTaken = fault(
+  "conflict",
+  "agent.machine.disks_taken",
+  (serverId: string) => `Machine ${serverId} does not get its disks: another one has them.`,
+)
+
 /** Somebody has asked for it. The guest stays where it is. */
 export const agentLiveAborted = fault(
   "conflict",

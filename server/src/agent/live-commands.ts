@@ -68,7 +68,8 @@ export class LiveCommands {
       const { input, revert } = await prepareMachine(context, spec, power, tickets)
       await using undo = revert
       await context.machines.put({ ...existing(context, serverId), isArriving: true }, { isIntent: true })
-      const handle = await hypervisor.receiveLive({ ...input, power }, layout, streams, until)
+      const arriving = { ...input, power }
+      const handle = await hypervisor.receiveLive(arriving, layout, streams, until, context.volumeKeys)
       const state = await hypervisor.inspect(handle)
       await context.machines.put({ spec, wanted: power, handle, state, isArriving: true })
       undo.done()

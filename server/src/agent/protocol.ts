@@ -133,7 +133,7 @@ interface AgentArgs {
   "vm.send_live": LiveHow & { serverId: string; streamIds: StreamIds; fence: Fence }
   /**
    * The machine is what comes over such streams, on its own disks; halted when this returns. Whatever lies here of it
-   * is made anew. It has no volumes.
+   * is made anew. Its volumes are opened beside whoever has them, and left alone until it goes on.
    */
   "vm.receive_live": {
     spec: VmSpec

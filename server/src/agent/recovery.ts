@@ -5,6 +5,7 @@
 //   directory of a destroyed machine             removed
 //   ran when the host was stopped (marker)       started again
 //   ran, and the host has booted since           started again
+//   was coming from another host, and is not     reported: where it goes on the cloud says
 //   ran, and died while nobody looked            reported as shutdown
 import { describeError } from "../platform/fault/fault.ts"
 import { moveAside } from "./aside-commands.ts"
@@ -58,6 +59,8 @@ export async function recoverMachines(deps: RecoveryDeps): Promise<{ resumed: Pr
           const state = await recoverMachine(context, serverId)
           const wasMarked = marker?.machines.find((machine) => machine.serverId === serverId)
           if (!state || !isDown(state)) return
+          // It was to come from another host, and has not: where it goes on the cloud says.
+          if (context.machines.get(serverId)?.isArriving) return reportState(context, serverId, state)
           if (wasMarked) toResume.push(wasMarked)
           else if (hasRebooted && (before === "running" || before === "paused")) {
             toResume.push({ serverId, power: before })

@@ -238,6 +238,7 @@ export interface MigratesLive {
     layout: MachineLayout,
     streams: LiveStreams,
     signal: AbortSignal,
+    keys?: VolumeKeys,
   ): Promise<VmHandle>
   /** Gives up what `sendLive` has begun, also that of an earlier agent. The guest may be halted then. */
   endLive(handle: VmHandle): Promise<void>

@@ -1,5 +1,6 @@
 // One function per QMP command that we use. QEMU's schema is the contract, so answers are taken as they come.
 import type { QmpConnection } from "./connection.ts"
+import { QmpError } from "./errors.ts"
 
 /** What a command needs of a connection. */
 export type Qmp = Pick<QmpConnection, "execute">
@@ -203,6 +204,22 @@ export async function exportBlock(qmp: Qmp, node: string): Promise<void> {
   await qmp.execute("block-export-add", { ...how, "node-name": node })
 }
 
+/** A node that was another QEMU's while a guest was on its way is this one's. */
+export async function setNodeActive(qmp: Qmp, node: string): Promise<void> {
+  await qmp.execute("blockdev-set-active", { "node-name": node, active: true })
+}
+
+/** What QEMU says against the export of a node where there is no server. */
+export async function tryExport(qmp: Qmp, node: string): Promise<string> {
+  try {
+    await exportBlock(qmp, node)
+  } catch (error) {
+    if (error instanceof QmpError) return error.message
+    throw error
+  }
+  throw new Error(`node ${node} is exported, and nobody has started a server`)
+}
+
 /** The node keeps its name and whoever uses it; everything that is not said goes back to its default. */
 export async function reopenBlockdev(
   qmp: Qmp,
@@ -368,7 +385,13 @@ export async function cancelMigration(qmp: Qmp): Promise<void> {
   await qmp.execute("migrate_cancel")
 }
 
-/** Of a QEMU that was started with `-incoming defer`: takes what comes over a socket that it makes. */
+/**
+ * Of a QEMU that was started with `-incoming defer`: takes what comes over a socket that it makes. What it has open it
+ * neither locks nor believes to be its own before the guest goes on.
+ */
 export async function receiveMigration(qmp: Qmp, uri: string): Promise<void> {
+  await qmp.execute("migrate-set-capabilities", {
+    capabilities: [{ capability: "late-block-activate", state: true }],
+  })
   await qmp.execute("migrate-incoming", { uri })
 }

@@ -68,6 +68,8 @@ export async function makeQemuAgent(options: {
   qemu?: Partial<QemuOptions>
   /** More back ends, beside the host's own. */
   volumes?: readonly VolumeDriver[]
+  /** Default: nobody waits for a machine's streams. */
+  streams?: StreamDialer
 }): Promise<QemuAgent> {
   const { dataDir, guest, clock, log } = options
   const directories = agentDirectories(dataDir)
@@ -111,7 +113,7 @@ export async function makeQemuAgent(options: {
     imageStore: { store: options.store ?? (async () => {}) },
     backups: options.backups ?? new MemoryBackups(),
     volumeKeys: options.volumeKeys ?? noVolumeKeys,
-    streams: noStreams,
+    streams: options.streams ?? noStreams,
     metadata: null,
     dataDir,
     log,

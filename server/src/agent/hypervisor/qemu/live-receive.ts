@@ -1,5 +1,6 @@
 // A guest arrives from another host while it runs there. Its disks are made as new ones are and written by the other
-// side; its memory follows. When all is there it is halted: it goes on when somebody says so.
+// side; its volumes are opened, and are another host's still; its memory follows. When all is there it is halted: it
+// goes on when somebody says so, and has its volumes from then on.
 import { rm } from "node:fs/promises"
 import type { Duplex } from "node:stream"
 import { joinStreams } from "../../../platform/streams/join.ts"

@@ -1,7 +1,8 @@
 // A guest leaves for another host while it runs. Its disks are mirrored to there first, each of its writes to both;
 // then its memory goes. When what is left is little, QEMU halts it, the mirrors end, and the rest goes. From then on
-// the guest is whole in two places and runs in neither: who goes on is not decided here. As the state files say
-// before the memory goes that it is halted, an agent that is killed does not let it go on by itself.
+// the guest is whole in two places and runs in neither, and QEMU has let go of its volumes: who goes on, and takes
+// them, is not decided here. As the state files say before the memory goes that it is halted, an agent that is killed
+// does not let it go on by itself.
 import type { Duplex } from "node:stream"
 import { eventually } from "../../../platform/clock/clock.ts"
 import { agentLiveBroken, agentMachineStateWrong } from "../../faults.ts"
@@ -98,6 +99,7 @@ export async function sendLive(
     }
     await offer(memoryStream, streamOf(streams, memoryStream))
     await untilMirrored(machine, files, how.signal)
+    await mustBeQuiet(machine)
     await writeStateFile(directory.spec, { ...input, power: "paused" })
     const { mostBytesPerSecond, downtimeMs } = how
     await startMigration(qmp, `unix:${liveSocket(directory.live, memoryStream)}`, {
@@ -150,6 +152,13 @@ async function untilMirrored(
     ...{ timeoutMs: Number.MAX_SAFE_INTEGER, intervalMs: diskPollMs, signal },
   })
   if (seen !== "all") throw agentLiveBroken(machine.serverId, seen)
+}
+
+/** QEMU dies when something still works on a disk that it lets go of. Nothing new begins: the machine's queue is held. */
+async function mustBeQuiet(machine: QemuMachine): Promise<void> {
+  const jobs = await queryBlockJobs(await machine.qmp("migrate"))
+  const other = jobs.find(({ device }) => !device.startsWith(prefix))
+  if (other) throw agentLiveBroken(machine.serverId, `a disk of it is being copied (${other.device})`)
 }
 
 /** Of a job that is ready this is its end; it writes and flushes what is left. */

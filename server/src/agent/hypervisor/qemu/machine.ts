@@ -7,9 +7,16 @@ import { type DetachedProcess, startDetached } from "../../../platform/exec/deta
 import { endProcess, isProcessAlive, type ProcessIdentity } from "../../../platform/exec/process.ts"
 import { describeError } from "../../../platform/fault/fault.ts"
 import type { Logger } from "../../../platform/log/log.ts"
-import { agentMachineStateWrong, agentStartFailed } from "../../faults.ts"
+import { agentMachineDisksTaken, agentMachineStateWrong, agentStartFailed } from "../../faults.ts"
 import type { PowerState, VmState } from "../../protocol.ts"
-import { continueGuest, QmpConnection, type QmpEvent, queryStatus, stopGuest } from "../../qmp/index.ts"
+import {
+  continueGuest,
+  QmpConnection,
+  QmpError,
+  type QmpEvent,
+  queryStatus,
+  stopGuest,
+} from "../../qmp/index.ts"
 import { hasSavedMemory, type RunDirectory, removeSockets } from "./run-directory.ts"
 
 export interface MachineDeps {
@@ -175,8 +182,29 @@ export class QemuMachine {
   }
 
   async resume(): Promise<void> {
-    await continueGuest(await this.qmp("continue"))
+    await this.#continue(await this.qmp("continue"))
     await this.refresh()
+  }
+
+  /**
+   * For one that is paused. QEMU sends away no guest that has been sent away before and has not run since, and has
+   * none of its disks: it runs for less than a millisecond.
+   */
+  async settle(): Promise<void> {
+    const qmp = await this.qmp("pause")
+    if ((await queryStatus(qmp)).status !== "postmigrate") return
+    await this.#continue(qmp)
+    await stopGuest(qmp)
+  }
+
+  async #continue(qmp: QmpConnection): Promise<void> {
+    try {
+      await continueGuest(qmp)
+    } catch (error) {
+      // Of a guest that was between two hosts, which is when QEMU wants them.
+      if (!(error instanceof QmpError) || !/Failed to get .*lock/.test(error.message)) throw error
+      throw Object.assign(agentMachineDisksTaken(this.serverId), { cause: error })
+    }
   }
 
   /** QEMU holds a guest whose write found no room, and writes again when it goes on. */

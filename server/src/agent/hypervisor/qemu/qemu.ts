@@ -78,6 +78,7 @@ import {
 } from "./run-directory.ts"
 import { snapshotDisk } from "./snapshot.ts"
 import { type StartHow, startMachine } from "./start.ts"
+import { steer } from "./steer.ts"
 import { dropSavedMemory, letGoOn, saveMemory } from "./suspend.ts"
 import { type TuneHow, tuneMachine } from "./tune.ts"
 import { growVolume, keepingVolumes, type Opening, plugVolume, unplugVolume } from "./volumes.ts"
@@ -149,7 +150,7 @@ export class QemuHypervisor
     if (!machine.isAlive && input.power !== "shutdown") await this.#start(machine, input, keys)
     else if (!machine.isAlive) await writeStateFile(directory.handle, handle)
     else if (input.power === "shutdown") await machine.end("stopped by the host")
-    else await this.#steer(machine, input.power)
+    else await steer(machine, input.power, kept)
     return handleOf(directory, serverId, machine.identity)
   }
 
@@ -194,7 +195,7 @@ export class QemuHypervisor
     if (to === "shutdown") {
       await powerOff(machine, how.graceMs)
       await this.#forget(machine)
-    } else if (machine.isAlive) await this.#steer(machine, to)
+    } else if (machine.isAlive) await steer(machine, to, spec)
     else await this.#start(machine, { ...spec, power: to })
     return machine.state
   }
@@ -333,9 +334,10 @@ export class QemuHypervisor
     layout: MachineLayout,
     streams: LiveStreams,
     signal: AbortSignal,
+    keys?: VolumeKeys,
   ): Promise<VmHandle> {
     const machine = await this.#machine(input.spec.serverId)
-    await receiveLive(machine, input, { layout, streams, signal, start: this.#startHow(undefined) })
+    await receiveLive(machine, input, { layout, streams, signal, start: this.#startHow(keys) })
     return handleOf(machine.directory, machine.serverId, machine.identity)
   }
 
@@ -410,12 +412,6 @@ export class QemuHypervisor
     if (machine.isAlive || !hasSavedMemory(machine.directory)) return
     await dropSavedMemory(machine.directory)
     machine.rest()
-  }
-
-  async #steer(machine: QemuMachine, to: "running" | "paused"): Promise<void> {
-    await machine.refresh()
-    if (to === "running" && machine.state.power === "paused") await machine.resume()
-    else if (to === "paused" && machine.state.power === "running") await machine.pause()
   }
 
   async #existing(handle: VmHandle): Promise<{ machine: QemuMachine; spec: EnsureInput }> {

@@ -2,8 +2,18 @@
 // it was when the memory was saved: what was plugged since the start is there, what was unplugged is not, and places
 // that QEMU had chosen itself are named. Pure.
 import type { PciBus, PciDevice } from "../../qmp/index.ts"
-import type { PluggedVif } from "../hypervisor.ts"
-import { type Device, keyValues, netdev, type QemuObject } from "./devices.ts"
+import type { EnsureInput, PluggedVif } from "../hypervisor.ts"
+import {
+  blockdev,
+  type Device,
+  keyValues,
+  netdev,
+  type QemuObject,
+  volumeDevice,
+  volumeObjects,
+} from "./devices.ts"
+import { diskFiles } from "./disks.ts"
+import type { RunDirectory } from "./run-directory.ts"
 
 export interface Place {
   addr: string
@@ -35,6 +45,17 @@ export interface LivingMachine {
   volumes: readonly { objects: readonly QemuObject[]; blockdev: object; device: Device }[]
   /** The machine's type with its version, so that a newer QEMU makes the same. */
   machineType: string
+}
+
+/** Of a machine that has what its spec says, wherever on its buses that is. */
+export function volumesOf(directory: RunDirectory, input: EnsureInput): LivingMachine["volumes"] {
+  return diskFiles(directory, input)
+    .filter(({ disk }) => disk.source.kind === "volume")
+    .map((file) => ({
+      objects: volumeObjects(file),
+      blockdev: blockdev(file),
+      device: volumeDevice(file.disk, null),
+    }))
 }
 
 /** Interfaces are left without their host side: that is made anew (`restoreLine`). */

@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync } from "node:fs"
 import { copyFile } from "node:fs/promises"
 import type { Clock } from "../../../platform/clock/clock.ts"
 import { endProcess, type ProcessIdentity } from "../../../platform/exec/process.ts"
-import { agentStartFailed } from "../../faults.ts"
+import { agentLiveBroken, agentStartFailed } from "../../faults.ts"
 import type { MachineLayout } from "../../protocol.ts"
 import { writeStateFile } from "../../state-file.ts"
 import type { VolumeKeys } from "../../volumes/volume-keys.ts"
@@ -18,7 +18,7 @@ import { findByPidFile } from "./left-behind.ts"
 import type { QemuMachine } from "./machine.ts"
 import { withReach } from "./reach.ts"
 import { makeRunDirectory, type RunDirectory, removeSockets } from "./run-directory.ts"
-import { restoreLine, savedLine, savedVifIds, savedVolumeIds } from "./saved-line.ts"
+import { restoreLine, savedLine, savedVifIds, savedVolumeIds, volumesOf } from "./saved-line.ts"
 import { dropSavedMemory, readSavedLine, type SavedMachine } from "./suspend.ts"
 import { type TuneHow, tuneMachine } from "./tune.ts"
 import { withKeyFiles } from "./volume-keys.ts"
@@ -65,12 +65,14 @@ export async function startIncoming(
   const { directory } = machine
   await prepare(machine, input, how)
   const made = asMade(input, layout)
+  const places = new Map(Object.entries(layout.places))
+  const volumes = volumesOf(directory, input)
+  const lost = volumes.find(({ device }) => !places.has(device.id))
+  if (lost) throw agentLiveBroken(machine.serverId, `its guest has no ${lost.device.id} where it is`)
   const line = savedLine({
     args: commandLine(directory, made, withPages(made, how.options)),
-    places: new Map(Object.entries(layout.places)),
     vifDevices: input.vifs.map((vif) => vifDevice(input.spec, vif)),
-    volumes: [],
-    machineType: layout.machineType,
+    ...{ places, volumes, machineType: layout.machineType },
   })
   const args = [...restoreLine(line, input.vifs, how.options.hasTapOffload), "-incoming", "defer"]
   await launchOnce(machine, input, how, args, [])

@@ -21,11 +21,10 @@ import {
 } from "../../qmp/index.ts"
 import { readStateFile, syncDirectory, writeStateFile } from "../../state-file.ts"
 import type { EnsureInput } from "../hypervisor.ts"
-import { blockdev, vifDevice, volumeDevice, volumeObjects } from "./devices.ts"
-import { diskFiles } from "./disks.ts"
+import { vifDevice } from "./devices.ts"
 import type { QemuMachine } from "./machine.ts"
 import { hasSavedMemory, type RunDirectory } from "./run-directory.ts"
-import { placesOf, savedLine } from "./saved-line.ts"
+import { placesOf, savedLine, volumesOf } from "./saved-line.ts"
 
 /** A large guest on a slow disk. */
 const saveTimeoutMs = 600_000
@@ -54,17 +53,7 @@ export async function saveMemory(
     args: startedLineOf(machine),
     places: placesOf(await queryPci(qmp)),
     vifDevices: input.vifs.map((vif) => vifDevice(input.spec, vif)),
-    volumes: diskFiles(directory, input).flatMap((file) =>
-      file.disk.source.kind === "volume"
-        ? [
-            {
-              objects: volumeObjects(file),
-              blockdev: blockdev(file),
-              device: volumeDevice(file.disk, null),
-            },
-          ]
-        : [],
-    ),
+    volumes: volumesOf(directory, input),
     machineType: await machineTypeOf(qmp),
   })
   await writeStateFile(directory.savedLine, { args } satisfies SavedMachine)
