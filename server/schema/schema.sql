@@ -576,10 +576,14 @@ create table block_storage.volume (
   target_host text,
   target_backend text,
   target_type_id uuid,
+  follows_server uuid,
+  follows_generation integer,
   constraint volume_pkey PRIMARY KEY (id),
   constraint volume_group_id_fkey FOREIGN KEY (group_id) REFERENCES block_storage.volume_group(id),
   constraint volume_target_type_id_fkey FOREIGN KEY (target_type_id) REFERENCES block_storage.volume_type(id),
   constraint volume_volume_type_id_fkey FOREIGN KEY (volume_type_id) REFERENCES block_storage.volume_type(id),
+  constraint volume_follows_on_its_way CHECK (((follows_server IS NULL) OR (target_host IS NOT NULL))),
+  constraint volume_follows_whole CHECK (((follows_server IS NULL) = (follows_generation IS NULL))),
   constraint volume_size_gib_check CHECK ((size_gib > 0)),
   constraint volume_target_type_on_its_way CHECK (((target_type_id IS NULL) OR (target_host IS NOT NULL))),
   constraint volume_target_whole CHECK (((target_host IS NULL) = (target_backend IS NULL)))
@@ -592,6 +596,7 @@ CREATE INDEX volume_by_name ON block_storage.volume USING btree (name, created_a
 CREATE INDEX volume_by_size ON block_storage.volume USING btree (size_gib, created_at, id);
 CREATE INDEX volume_by_status ON block_storage.volume USING btree (status, created_at, id);
 CREATE INDEX volume_by_time ON block_storage.volume USING btree (created_at, id);
+CREATE INDEX volume_following ON block_storage.volume USING btree (follows_server) WHERE (follows_server IS NOT NULL);
 CREATE INDEX volume_from_snapshot ON block_storage.volume USING btree (snapshot_id) WHERE (status = 'creating'::text);
 CREATE INDEX volume_from_volume ON block_storage.volume USING btree (source_volume_id) WHERE (status = 'creating'::text);
 CREATE INDEX volume_of_group ON block_storage.volume USING btree (group_id, created_at, id) WHERE (group_id IS NOT NULL);

@@ -15,7 +15,7 @@ import { systemClock } from "../src/platform/clock/clock.ts"
 import { createLogger, silentLogger } from "../src/platform/log/log.ts"
 import { openTestDatabase, type TestDatabase } from "./database.ts"
 import { assertNothingUndeclared } from "./notes.ts"
-import { stopOtherHost } from "./other-host.ts"
+import { sharedVolumes, stopOtherHost } from "./other-host.ts"
 
 export const passwords = { admin: "admin-password", demo: "demo-password" }
 
@@ -25,6 +25,8 @@ export interface TestCloudOptions {
   capacity?: { vcpus?: number; ramMib?: number; diskGib?: number; dedicatedCpus?: number }
   /** The host has `fake2` as well: smaller, so nothing gets there by itself. */
   hasOtherBackend?: boolean
+  /** A back end `shared`, which the other host of `other-host.ts` has as well. */
+  sharesVolumes?: boolean
   /** The host says that its interfaces are devices, so that servers wait until the network's engine has them up. */
   plugsDevices?: boolean
   /** What answers guests of this host for their metadata; default: nothing. */
@@ -108,7 +110,11 @@ export async function startTestCloud(options: TestCloudOptions = {}): Promise<Te
       ports: new FakePlugger({ hasDevices: options.plugsDevices ?? false }),
       metadata: options.metadata ?? null,
       imageCacheBytes: null,
-      volumes: options.hasOtherBackend ? [volumes, others] : [volumes],
+      volumes: [
+        volumes,
+        ...(options.hasOtherBackend ? [others] : []),
+        ...(options.sharesVolumes ? [sharedVolumes(dataDir)] : []),
+      ],
     },
     guestImage: null,
     listen: { host: "127.0.0.1", port: 0 },

@@ -44,6 +44,7 @@ for (const { service, cases } of ofServices) {
 const secondStore = await mkdtemp(join(tmpdir(), "kumoi-second-store-"))
 const cloud = await startServerCloud({
   hasOtherBackend: true,
+  sharesVolumes: true,
   overrides: {
     "image.stores": [
       { id: "second", type: "file", directory: secondStore },

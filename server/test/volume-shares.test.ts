@@ -4,39 +4,13 @@ import assert from "node:assert/strict"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { after, before, test } from "node:test"
-import { FakeHypervisor } from "../src/agent/hypervisor/fake/fake.ts"
-import { FakePlugger } from "../src/agent/ports/fake-plugger.ts"
-import { FileVolumeDriver } from "../src/agent/volumes/file-driver.ts"
 import { removeLeftovers } from "../src/block-storage/leftover/leftovers.reconciler.ts"
-import { type MemberAgent, startMemberAgent } from "../src/launch/joined/member-agent.ts"
-import type { Membership } from "../src/launch/joined/membership.ts"
-import { eventually, systemClock } from "../src/platform/clock/clock.ts"
-import { silentLogger } from "../src/platform/log/log.ts"
+import type { MemberAgent } from "../src/launch/joined/member-agent.ts"
+import { eventually } from "../src/platform/clock/clock.ts"
 import { HostsCloud } from "./hosts-cloud.ts"
+import { sharedRoomGib as roomGib, startSharingHost } from "./sharing-host.ts"
 
-const gib = 1024 ** 3
-const roomGib = 8
 const words = "what the guest wrote"
-
-/** As the driver of `nfs`, without a mount. */
-class SharedFiles extends FileVolumeDriver {
-  override readonly abilities = {
-    ...{ thinProvisioning: true, onlineExtend: true, shared: true },
-    ...{ consistentGroups: true, multiAttach: true },
-    protocol: "nfs",
-  }
-  readonly #share: string | undefined
-
-  constructor(dir: string, { name, host, share }: { name: string; host: string; share?: string }) {
-    super(dir, { name, temporary: `@${host}.tmp` })
-    this.#share = share
-  }
-
-  override async capacity() {
-    const bytes = { totalBytes: roomGib * gib, freeBytes: roomGib * gib }
-    return this.#share === undefined ? bytes : { ...bytes, share: this.#share }
-  }
-}
 
 let at: HostsCloud
 let token: string
@@ -45,7 +19,7 @@ const agents: MemberAgent[] = []
 before(async () => {
   at = await HostsCloud.start({ "blockStorage.oversubscriptionRatio": 1, "blockStorage.quota.volumes": -1 })
   token = await at.cloud.token()
-  for (const name of ["host2", "host3"]) agents.push(await start(await at.joinAs(name)))
+  for (const name of ["host2", "host3"]) agents.push((await startSharingHost(at, name)).agent)
   for (const backend of ["nas", "odd", "own"]) {
     const spec = { name: backend, extra_specs: { volume_backend_name: backend } }
     await ok("POST", "/volume/v3/types", { volume_type: spec })
@@ -58,25 +32,6 @@ after(async () => {
   for (const agent of agents) await agent.stop({ guests: "leave", graceMs: 0 })
   await at?.[Symbol.asyncDispose]()
 })
-
-async function start(membership: Membership): Promise<MemberAgent> {
-  const { name: host, address: hostIp } = membership
-  const dataDir = join(at.scratch, host)
-  const hypervisor = new FakeHypervisor({
-    ...{ host, hostIp, dir: join(dataDir, "agent/fake"), clock: systemClock },
-    capacity: { vcpus: 8, ramMib: 16_384, diskGib: 100 },
-  })
-  const volumes = [
-    new SharedFiles(join(at.scratch, "nas"), { name: "nas", host, share: "nfs:one" }),
-    // It is one, and does not say so.
-    new SharedFiles(join(at.scratch, "odd"), { name: "odd", host }),
-    new FileVolumeDriver(join(dataDir, "own"), { name: "own" }),
-  ]
-  return await startMemberAgent({
-    ...{ membership, dataDir, client: at.clientOf(membership), log: silentLogger, clock: systemClock },
-    parts: { hypervisor, ports: new FakePlugger(), metadata: null, imageCacheBytes: null, volumes },
-  })
-}
 
 // biome-ignore lint/suspicious/noExplicitAny: tests look where they like and fail when it is not there
 type Body = any

@@ -170,6 +170,12 @@ export { createVolume } from "./volume/create.ts"
 export { deleteVolume } from "./volume/delete.ts"
 export { getVolumeEncryption, type VolumeEncryption } from "./volume/encryption.ts"
 export { completeExtend, extendVolume } from "./volume/extend.ts"
+export {
+  arriveFollowing,
+  beginFollowing,
+  endFollowing,
+  type Following,
+} from "./volume/follow-server.ts"
 export { askWhetherFree, checkHandOver, handOver } from "./volume/hand-over.ts"
 export { keysOfImages } from "./volume/image-key.ts"
 export { openVolumeKey } from "./volume/key.ts"

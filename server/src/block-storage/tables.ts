@@ -241,6 +241,8 @@ export interface VolumeTable {
   target_host: string | null
   target_backend: string | null
   target_type_id: string | null
+  follows_server: string | null
+  follows_generation: number | null
 }
 
 export interface VolumeGroupTable {

@@ -14,6 +14,7 @@ import { ioLimitsOfVolume } from "../qos-specs/of-volume.ts"
 import { everything } from "../viewer.ts"
 import { insertVolume, planVolume } from "../volume/create.ts"
 import { beginDelete, whyNotDelete } from "../volume/delete.ts"
+import { stopFollowing } from "../volume/follow-server.ts"
 import { type Actor, notifyVolume } from "../volume/notification.ts"
 import { volumeRules } from "../volume/state.ts"
 import { noteReleasedOnTheWay, noteStatusAfter, selectVolume, takeVolume } from "../volume/store.ts"
@@ -141,7 +142,9 @@ export async function releaseVolume(
   { volumeId, serverId }: { volumeId: string; serverId: string },
   actor: Actor,
 ): Promise<void> {
-  const [isShared, gone] = [await lockIfShared(tx, volumeId), await deleteOf(tx, { volumeId, serverId })]
+  const isShared = await lockIfShared(tx, volumeId)
+  await stopFollowing(tx, { volumeId, serverId })
+  const gone = await deleteOf(tx, { volumeId, serverId })
   if (gone === 0n) return
   const left = isShared ? await statusByAttachments(tx, volumeId) : null
   const from =

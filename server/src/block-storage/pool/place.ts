@@ -67,6 +67,11 @@ export async function giveBack(tx: Tx, { host, backend }: Place, sizeGib: number
 
 /** What lies in one share has become another host's: nothing more is promised than was. */
 export async function carryRoom(tx: Tx, from: Place, to: Place, sizeGib: number): Promise<void> {
+  // In one order for all: others carry from there to here.
+  await sql`select from block_storage.pool where (host, backend) in
+    ((${from.host}, ${from.backend}), (${to.host}, ${to.backend})) order by host, backend for update`.execute(
+    tx,
+  )
   await giveBack(tx, from, sizeGib)
   await tx
     .updateTable("block_storage.pool")

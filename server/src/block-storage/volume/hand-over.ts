@@ -90,7 +90,8 @@ async function noteMachineHost(tx: Tx, volumeId: string, host: string): Promise<
     .execute()
 }
 
-async function planHandOver(
+/** Null: it is that host's. */
+export async function planHandOver(
   platform: Platform,
   tx: Tx,
   volumeId: string,
@@ -163,7 +164,7 @@ async function whyNotHandOver(
   snapshots: readonly LockedSnapshot[],
 ): Promise<string | null> {
   if (groupId !== null) return "all volumes of a group lie on one back end of one host."
-  if (targetHost !== null) return "it is on its way to another back end."
+  if (targetHost !== null) return "it is on its way to another place."
   const busy = snapshots.find(({ status }) => !["available", "error", "error_deleting"].includes(status))
   if (busy) return `its snapshot ${busy.id} is ${busy.status}; wait for that.`
   if (await isBeingCopied(db, id)) return "it is being copied; wait for that."

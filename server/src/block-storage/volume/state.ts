@@ -86,7 +86,7 @@ export const volumeRules = {
 export type VolumeAction = keyof typeof volumeRules
 
 export function movingRefusal(verb: string, id: string): string {
-  return `Volume ${id} must not be migrating to ${verb} it: it is on its way to another back end.`
+  return `Volume ${id} must not be migrating to ${verb} it: it is on its way to another back end, or to another host with its server.`
 }
 
 export function refusalOf(rule: VolumeRule, volume: Pick<Volume, "id" | "status" | "isMultiattach">): string {

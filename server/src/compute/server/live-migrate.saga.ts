@@ -3,13 +3,14 @@
 // changed it goes on where it was, whatever became of the other host; afterwards there is no way back, and none is
 // needed.
 //
-//   claim      room on the new host; the old one's under the migration
+//   claim      room on the new host; the old one's under the migration; the volumes are on their way
 //   copy       its disks, its memory; it stands still at the end
-//   switch     the server is on the new host: `arrive` takes over in the same transaction
+//   switch     the server and its volumes are the new host's: `arrive` takes over in the same transaction
 //
 //   start      the guest goes on, with its ports
 //   leave      nothing of it is left on the old host
-import type { AgentCommands, MachineLayout } from "../../agent/protocol.ts"
+import type { AgentCommands, DiskSpec, MachineLayout, VmSpec, VmState } from "../../agent/protocol.ts"
+import { endFollowing, type Following } from "../../block-storage/index.ts"
 import { relay } from "../../engine/relay.ts"
 import { type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
 import { awaitPlugged, bindServerPorts } from "../../network/index.ts"
@@ -23,6 +24,7 @@ import { machineSpec } from "../metadata/machine-spec.ts"
 import { openLiveStatuses } from "../migration/migration.ts"
 import { setMigrationDestination, setMigrationStatus } from "../migration/store.ts"
 import { scheduleServer } from "../schedule/schedule.ts"
+import { arriveVolumes, beginVolumesFollow, hasSettledVolumes } from "./bring-volumes.ts"
 import { migrationConsumerOf } from "./delete.saga.ts"
 import { giveBackRoom, keepRoom } from "./resize.saga.ts"
 import { powerNumberOf, type Server } from "./server.ts"
@@ -61,7 +63,8 @@ export const liveMigrateSaga = saga<LiveMigrateParams>("compute.server.live_migr
         const server = await heldServer({ db: tx }, params)
         const { host: from } = server
         const before = from === null ? undefined : await selectHost(tx, from)
-        if (from === null || !before) throw serverNotReady(server.id)
+        const isSettled = await hasSettledVolumes(tx, server)
+        if (from === null || !before || !isSettled) throw serverNotReady(server.id)
         await keepRoom(tx, server.id)
         const { host: to, zone } = await scheduleServer(ctx, tx, server, {
           ...{ forcedHost: null, requestedHost: params.requestedHost },
@@ -69,15 +72,20 @@ export const liveMigrateSaga = saga<LiveMigrateParams>("compute.server.live_migr
         })
         await setMigrationDestination(tx, server.id, to)
         await setMigrationStatus(tx, server.id, ["preparing"], "running", params.generation)
-        return { from, to, zone, epoch: ctx.epoch.number }
+        const volumes = await beginVolumesFollow(ctx, tx, server, to)
+        return { from, to, zone, epoch: ctx.epoch.number, volumes }
       }),
-    undo: ({ params }) => withLog((tx) => giveBackRoom(tx, params.serverId)),
+    undo: ({ params }) =>
+      withLog(async (tx) => {
+        await giveBackRoom(tx, params.serverId)
+        await endFollowing(tx, params)
+      }),
   })
   .step("copy", {
     do: async (s) => {
       if (isOfThePast(s, s.out.claim)) throw serverSuperseded(s.params.serverId)
       const server = await heldServer(s.ctx, s.params)
-      const { from, to } = s.out.claim
+      const { from, to, volumes = [] } = s.out.claim
       const fence = fenceOf(s)
       const command = { serverId: server.id, fence, power: powerOf(s.params) }
       // What an earlier migration has left there, or a server that was elsewhere then.
@@ -91,23 +99,30 @@ export const liveMigrateSaga = saga<LiveMigrateParams>("compute.server.live_migr
         { serverId: server.id },
         { signal: s.signal },
       )
-      return await carry(s, server, { from, to, layout, streams })
+      return await carry(s, server, { from, to, layout, streams, volumes })
     },
     undo: async (s) => {
       const claimed = s.out.claim
       if (!claimed || isOfThePast(s, claimed)) return
-      const { serverId } = s.params
+      const { from, to } = claimed
+      const leave = () => undoMachine(s.ctx, to, { serverId: s.params.serverId, fence: fenceOf(s) })
       // First: whatever it has on the other host does not run, as nobody has said that it may.
-      await stay(s, claimed.from)
-      await undoMachine(s.ctx, claimed.to, { serverId, fence: fenceOf(s) })
+      const isBack = await stay(s, from).then(
+        () => true,
+        // A host that lets it go on by itself has its volumes, too.
+        (error: unknown) => mustHaveOther(error),
+      )
+      await leave()
+      if (!isBack) await stay(s, from)
     },
     timeoutMs: carryTimeoutMs,
   })
   .step("switch", {
     do: ({ ctx, params, out }) =>
       withLog(async (tx) => {
-        const { from, to, zone } = out.claim
-        await advanceTask(tx, params, { host: to, oldHost: from, availabilityZone: zone })
+        const { from, to, zone, volumes = [] } = out.claim
+        const server = await advanceTask(tx, params, { host: to, oldHost: from, availabilityZone: zone })
+        await arriveVolumes(tx, server, volumes)
         const next = { ...params, from, to, isPlugged: out.copy.isPlugged }
         const about = { requestId: params.requestId, resourceId: params.serverId }
         await ctx.sagas.start(tx, arriveSaga, next, about)
@@ -141,17 +156,13 @@ export const arriveSaga = saga<ArriveParams>("compute.server.arrive", 1, { goesF
       const server = await heldServer(ctx, params)
       const command = { serverId: server.id, fence: arrivalOf(s) }
       // Whichever is first: a guest without a network waits for packets, as it has since it was halted.
-      const [state, vifs] = await allOrFirst(
-        params.isPaused
-          ? callAgent(ctx, params.to, "vm.inspect", command, { signal })
-          : callAgent(ctx, params.to, "vm.unpause", command, { signal }),
-        bindServerPorts(ctx, server, params.to),
-      )
+      const [state, vifs] = await allOrFirst(letBe(s, command), bindServerPorts(ctx, server, params.to))
       const how = { withinMs: ctx.config.compute.plugWaitMs, signal }
       const portIds = vifs.map(({ portId }) => portId)
       if (params.isPlugged) await awaitPlugged(ctx, portIds, how)
       return withLog(async (tx) => {
         await releaseAllocation(tx, migrationConsumerOf(server.id))
+        await endFollowing(tx, params)
         await setMigrationStatus(tx, server.id, openLiveStatuses, "completed", params.generation)
         const changes = { powerState: powerNumberOf(state.power), fault: null, oldHost: null }
         await finishTaskIn(tx, ctx, params, changes, arriveEnd)
@@ -175,27 +186,45 @@ export const arriveSaga = saga<ArriveParams>("compute.server.arrive", 1, { goesF
     // What is halted on the old host is the same as what is here, and goes with the reconciler of machines.
     return abandonTask(s, { vmState: "error", oldHost: null }, arriveEnd, async (tx) => {
       await releaseAllocation(tx, migrationConsumerOf(serverId))
+      await endFollowing(tx, s.params)
       await setMigrationStatus(tx, serverId, openLiveStatuses, "error", generation)
     })
   })
+
+/** As it was before. One that is paused has its disks from then on; or has it ended? Then nobody wants it to begin. */
+async function letBe(
+  { ctx, params, signal }: StepContext<ArriveParams, object>,
+  command: AgentCommands["vm.pause"]["args"],
+): Promise<VmState> {
+  const { isPaused, to } = params
+  if (!isPaused) return await callAgent(ctx, to, "vm.unpause", command, { signal })
+  try {
+    return await callAgent(ctx, to, "vm.pause", command, { signal })
+  } catch (error) {
+    if (!(error instanceof Fault && error.code === "agent.machine.wrong_state")) throw error
+    return await callAgent(ctx, to, "vm.inspect", command, { signal })
+  }
+}
 
 interface Carried {
   from: string
   to: string
   layout: MachineLayout
   streams: readonly string[]
+  volumes: readonly Following[]
 }
 
 /** Repeatable: it is received anew. */
 async function carry(
   s: Step,
   server: Server,
-  { from, to, layout, streams }: Carried,
+  { from, to, layout, streams, volumes }: Carried,
 ): Promise<AgentCommands["vm.send_live"]["result"] & { isPlugged: boolean }> {
   const { ctx, signal } = s
   const { agentCopyTimeoutMs: timeoutMs, liveMigration } = ctx.config.compute
   // Bound to where it is: packets come there until it goes on elsewhere.
-  const spec = await machineSpec(ctx, server, await bindServerPorts(ctx, server, from))
+  const vifs = await bindServerPorts(ctx, server, from)
+  const spec = withBackends(await machineSpec(ctx, server, vifs), volumes)
   const { downtimeMs, bytesPerSecondMost, memoryTimeoutMs } = liveMigration
   const fence = fenceOf(s)
   const how = {
@@ -203,7 +232,8 @@ async function carry(
     ...(bytesPerSecondMost > 0 ? { mostBytesPerSecond: bytesPerSecondMost } : {}),
   }
   // The host is not believed.
-  const known = ["memory", "config-drive", ...spec.disks.map(({ name }) => name)]
+  const own = spec.disks.filter(({ source }) => source.kind !== "volume")
+  const known = ["memory", "config-drive", ...own.map(({ name }) => name)]
   const stranger = streams.find((name) => !known.includes(name))
   if (stranger !== undefined)
     throw new Error(`host ${from} wants to send ${stranger}, which the server has not`)
@@ -220,6 +250,18 @@ async function carry(
   )
   s.log.info({ serverId: server.id, from, to, ...figures }, "a guest was sent to another host")
   return { ...figures, isPlugged: arrived.isPlugged ?? false }
+}
+
+/** As the other host calls what its volumes lie in. Throws when it has others than those that are on their way. */
+function withBackends(spec: VmSpec, volumes: readonly Following[]): VmSpec {
+  const disks = spec.disks.map((disk): DiskSpec => {
+    const { source } = disk
+    if (source.kind !== "volume") return disk
+    const following = volumes.find(({ volumeId }) => volumeId === source.volumeId)
+    if (!following) throw serverNotReady(spec.serverId)
+    return { ...disk, source: { ...source, backend: following.backend } }
+  })
+  return { ...spec, disks }
 }
 
 /**
@@ -257,6 +299,12 @@ async function stay(s: Step, host: string): Promise<void> {
     if (error instanceof Fault && isOver.has(error.code)) return
     throw error
   }
+}
+
+/** False: another machine has its disks. */
+function mustHaveOther(error: unknown): false {
+  if (error instanceof Fault && error.code === "agent.machine.disks_taken") return false
+  throw error
 }
 
 const isOver: ReadonlySet<string> = new Set(["agent.fence.stale", "agent.machine.not_found"])

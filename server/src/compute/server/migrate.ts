@@ -1,6 +1,7 @@
 // Moves of servers to other hosts, off or running. None goes away from a host that is down: that is answered after all
 // that Nova would have refused before.
 import { Type } from "typebox"
+import { volumeElsewhere, volumeInvalid } from "../../block-storage/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import {
@@ -16,12 +17,14 @@ import {
 import { isHostReachable } from "../host/reachable.ts"
 import { selectHost } from "../host/store.ts"
 import { insertMigration } from "../migration/store.ts"
+import { checkVolumesFollow } from "./bring-volumes.ts"
 import { liveMigrateSaga } from "./live-migrate.saga.ts"
 import { migrateServerSaga } from "./migrate.saga.ts"
 import { targetOf, visibleServer } from "./read.ts"
 import { beginResize } from "./resize.ts"
 import type { Server } from "./server.ts"
 import { beginTask, checkState } from "./task.ts"
+import { diskDevicesOf } from "./vm-spec.ts"
 
 const states = [serverNotFound, serverLocked, serverInvalidState, serverNotLaunched, serverNotReady]
 const input = Type.Object({
@@ -68,11 +71,23 @@ const liveInput = Type.Object({
   isBlockMigration: Type.Union([Type.Boolean(), Type.Null()]),
 })
 
+/** As Nova's libvirt driver looks: whether all of its disks are where the other host has them, too. */
+function checkKindOfMigration(own: string, server: Server, isBlockMigration: boolean | null): void {
+  const hasOwnDisks = diskDevicesOf(server).length > 0 || server.hasConfigDrive
+  if (isBlockMigration === true && !hasOwnDisks)
+    throw badRequest(`${own} is not on local storage: Block migration can not be used with shared storage.`)
+  if (isBlockMigration === false && hasOwnDisks)
+    throw badRequest(
+      `${own} is not on shared storage: Shared storage live-migration requires either shared storage or ` +
+        "boot-from-volume with no local disks.",
+    )
+}
+
 /** To another host, while it runs. */
 export const migrateServerLive = operation({
   name: "compute.server.migrate_live",
   input: liveInput,
-  faults: [badRequest, ...states],
+  faults: [badRequest, volumeElsewhere, volumeInvalid, ...states],
   load: (ctx, { serverId }) => visibleServer(ctx, serverId),
   rules: [
     "os_compute_api:os-migrate-server:migrate_live",
@@ -86,17 +101,11 @@ export const migrateServerLive = operation({
     const own = hostOf(server)
     if (host !== null) await checkNamed(ctx, host)
     if (host === own) throw badRequest(`Unable to migrate instance (${server.id}) to current host (${host}).`)
-    if (isBlockMigration === false)
-      throw badRequest(
-        `${own} is not on shared storage: the disks of server ${server.id} lie on it, and go along by block_migration.`,
-      )
+    checkKindOfMigration(own, server, isBlockMigration)
     await beginTask(ctx, {
       ...{ serverId: server.id, action: "migrateLive", event: "live_migration", saga: liveMigrateSaga },
       more: async (tx, claimed) => {
-        if (claimed.hasVolumes)
-          throw badRequest(
-            "A server that has volumes does not migrate while it runs. Take them away, or migrate it while it is off.",
-          )
+        await checkVolumesFollow(ctx, tx, claimed, { from: hostOf(claimed), to: host })
         await insertMigration(tx, {
           ...{ serverId: claimed.id, projectId: claimed.projectId, userId: ctx.caller.userId },
           ...{ generation: claimed.generation, type: "live-migration" },

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { readdir } from "node:fs/promises"
 import { sql } from "kysely"
-import { closeOtherHost, openOtherHost, otherHost } from "../../../test/other-host.ts"
+import { otherHost } from "../../../test/other-host.ts"
 import {
   callerOf,
   capturing,
@@ -35,6 +35,15 @@ import {
   serverWish,
   shut,
 } from "./server-case.ts"
+import {
+  attachment,
+  closing,
+  opening,
+  volumeAt,
+  volumeUnless,
+  withSharedVolume,
+  withVolume,
+} from "./volume-case.ts"
 
 function keptFor(ms: number, verb: (ctx: Ctx, server: Server) => Promise<unknown>) {
   return (ctx: Ctx, server: Server) => {
@@ -191,34 +200,6 @@ const imageUnless =
 
 const id = (server: Server) => ({ serverId: server.id })
 
-/** By server: the one that its case is about. */
-const volumeOf = new Map<string, string>()
-
-async function withVolume(ctx: Ctx, server: Server, settled: () => Promise<void>): Promise<void> {
-  const { id: volumeId } = await createVolume(ctx, volumeWish)
-  await settled()
-  volumeOf.set(server.id, volumeId)
-}
-
-const attachment = (server: Server) => ({
-  ...{ serverId: server.id, volumeId: volumeOf.get(server.id) ?? "" },
-  ...{ device: null, tag: null, deleteOnTermination: false },
-})
-
-/** The volume is in the machine's disks while block storage says so, and only then; it has this status after a failure. */
-const volumeUnless =
-  (unwound: "available" | "in-use") => async (c: ServerCloud, params: SagaParams, failed: string | null) => {
-    const done = unwound === "available" ? "in-use" : "available"
-    const { serverId, volumeId } = params
-    const volume = await volumeNow(c, volumeId)
-    assert.equal(volume?.status, failed === null ? done : unwound)
-    const isIn = (await disksOf(c, serverId)).includes(volumeId)
-    assert.equal(isIn, volume?.status === "in-use")
-  }
-/** Another host takes servers in the cases of moves alone. */
-const opening = async (ctx: Ctx) => void (await openOtherHost(ctx))
-const closing = async (c: ServerCloud) => await closeOtherHost(c.cloud.cloud.platform)
-
 /** What is left on the host before the reconciler of machines removes. */
 async function leftBehind(c: ServerCloud, _params: SagaParams, failed: string | null): Promise<void> {
   if (failed !== null) await reconcileMachines(c.cloud.cloud.platform, new AbortController().signal)
@@ -353,16 +334,19 @@ export const sagaCases: Readonly<Record<string, SagaCaseEntry>> = {
     check: closing,
   }),
   "compute.server.live_migrate": ofServer({
-    before: opening,
+    before: withSharedVolume,
     begin: (ctx, server) =>
       compute.migrateServerLive(ctx, { ...id(server), host: otherHost, isBlockMigration: null }),
     done: { status: "ACTIVE", room: [nanoRam], ports: [otherHost], machine: "none" },
     unwound: active,
     settles: (c, { serverId }) => untilArrived(c, serverId),
-    check: closing,
+    check: async (...seen) => {
+      await volumeAt((failed) => (failed === null ? otherHost : "host1"))(...seen)
+      await closing(seen[0])
+    },
   }),
   "compute.server.arrive": ofServer({
-    before: opening,
+    before: withSharedVolume,
     begin: (ctx, server) =>
       compute.migrateServerLive(ctx, { ...id(server), host: otherHost, isBlockMigration: null }),
     startedBy: async (c, params) => {
@@ -373,7 +357,10 @@ export const sagaCases: Readonly<Record<string, SagaCaseEntry>> = {
     done: { status: "ACTIVE", room: [nanoRam], ports: [otherHost], machine: "none" },
     // It is on the new host from the first step on.
     unwound: (step) => (step === "leave" ? { status: "ACTIVE" } : { status: "ERROR" }),
-    check: leftBehind,
+    check: async (...seen) => {
+      await volumeAt(() => otherHost)(...seen)
+      await leftBehind(...seen)
+    },
   }),
   "compute.server.leave_host": ofServer({
     before: async (ctx, server, settled) => {
