@@ -2,7 +2,6 @@
 // command asks the running cloud.
 import assert from "node:assert/strict"
 import { after, afterEach, before, test } from "node:test"
-import { sql } from "kysely"
 import { setHostDisabled } from "../src/compute/index.ts"
 import { answerHost, type HostAnswer } from "../src/launch/host-answer.ts"
 import { answerMove, type MoveAnswers } from "../src/launch/move-answer.ts"
@@ -11,6 +10,7 @@ import { eventually, systemClock } from "../src/platform/clock/clock.ts"
 import type { Platform } from "../src/platform/context/context.ts"
 import { closeOtherHost, openOtherHost, otherHost } from "./other-host.ts"
 import { type ServerCloud, startServerCloud } from "./server-cloud.ts"
+import { hasPool, volumeIs } from "./volume-cloud.ts"
 
 let c: ServerCloud
 let platform: Platform
@@ -20,6 +20,7 @@ before(async () => {
   c = await startServerCloud({ capacity: { vcpus: 64, ramMib: 16_384, diskGib: 1_000 } })
   platform = c.cloud.cloud.platform
   await openOtherHost(platform)
+  await hasPool(c)
 })
 after(() => c[Symbol.asyncDispose]())
 afterEach(async () => {
@@ -48,9 +49,22 @@ async function turn(id: string, action: string, status: string): Promise<void> {
   await c.reaches(id, status)
 }
 
-/** It has volumes for whoever asks; none is anywhere. */
-async function giveVolumes(id: string): Promise<void> {
-  await sql`update compute.server set has_volumes = true where id = ${id}`.execute(c.cloud.database.db)
+const ofServer = (id: string) => `/servers/${id}/os-volume_attachments`
+
+/** Of the host's own storage. */
+async function giveVolume(id: string): Promise<string> {
+  const token = c.demo
+  const made = await c.cloud.request("POST", "/volume/v3/volumes", { token, body: { volume: { size: 1 } } })
+  const { id: volumeId } = made.body.volume
+  await volumeIs(c, volumeId, "available")
+  await c.call("POST", ofServer(id), { volumeAttachment: { volumeId } })
+  await volumeIs(c, volumeId, "in-use")
+  return volumeId
+}
+
+async function takeVolume(id: string, volumeId: string): Promise<void> {
+  await c.call("DELETE", `${ofServer(id)}/${volumeId}`)
+  await volumeIs(c, volumeId, "available")
 }
 
 const hostOf = async (id: string): Promise<string> => (await c.show(id, asAdmin()))["OS-EXT-SRV-ATTR:host"]
@@ -92,23 +106,23 @@ const toldOf = (events: readonly MoveEvent[], id: string) =>
   })
 
 test("what runs goes while it runs, what is off goes while it is off, and what cannot is left with its reason", async () => {
-  const [running = "", second = "", paused = "", off = "", asleep = "", large = ""] = await serversThere(
-    ...["running", "second", "paused", "off", "asleep", "large"],
+  const [running = "", second = "", paused = "", off = "", asleep = "", bound = ""] = await serversThere(
+    ...["running", "second", "paused", "off", "asleep", "bound"],
   )
   await turn(paused, "pause", "PAUSED")
   await turn(off, "os-stop", "SHUTOFF")
   await turn(asleep, "suspend", "SUSPENDED")
-  await giveVolumes(large)
+  const volumeId = await giveVolume(bound)
   await c.act(second, { lock: null })
   const first = await drain()
   assert.equal(first.isEmpty, false)
   for (const id of [running, second, paused])
     assert.deepEqual(toldOf(first.events, id), ["begins live", "moved live"])
   assert.deepEqual(toldOf(first.events, off), ["begins cold", "moved cold"])
-  assert.deepEqual([toldOf(first.events, asleep), toldOf(first.events, large)], [["left"], ["left"]])
-  const why = (id: string) => first.events.find((each) => each.event === "left" && each.id === id)
+  assert.deepEqual([toldOf(first.events, asleep), toldOf(first.events, bound)], [["left"], ["failed"]])
+  const why = (id: string) => first.events.find((each) => "why" in each && each.id === id)
   assert.match(JSON.stringify(why(asleep)), /suspended/)
-  assert.match(JSON.stringify(why(large)), /--stop/)
+  assert.match(JSON.stringify(why(bound)), new RegExp(`Volume ${volumeId} keeps server ${bound} on host1`))
   assert.partialDeepStrictEqual(first.sum, { live: 3, cold: 1, left: 2 })
   for (const [id, status, host] of [
     [running, "ACTIVE", otherHost],
@@ -121,11 +135,15 @@ test("what runs goes while it runs, what is off goes while it is off, and what c
   }
   assert.equal(await disabledReason(), "drained")
   await turn(asleep, "resume", "ACTIVE")
+  await takeVolume(bound, volumeId)
   const again = await drain({ mayStop: true })
   assert.equal(again.isEmpty, true)
-  assert.deepEqual(toldOf(again.events, large), ["begins stops", "moved stops"])
-  assert.partialDeepStrictEqual(again.sum, { live: 1, cold: 1, left: 0 })
-  await c.reaches(large, "ACTIVE")
+  assert.deepEqual(
+    toldOf(again.events, bound),
+    ["begins live", "moved live"],
+    "nothing is stopped that need not",
+  )
+  assert.partialDeepStrictEqual(again.sum, { live: 2, cold: 0, left: 0 })
   assert.deepEqual((await drain()).events.length, 1, "an empty one stays so")
 })
 

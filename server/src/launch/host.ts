@@ -62,7 +62,7 @@ const specs = {
   stop: {
     type: "boolean",
     of: ["drain"],
-    help: "drain: servers that cannot go while they run are stopped for the move, and start there",
+    help: "drain: servers that no host takes while they run are stopped for the move, and start there",
   },
   project: {
     type: "string",

@@ -5,7 +5,7 @@ import type { MoveAction, MoveAnswers, ServerToMove } from "./move-answer.ts"
 import { drainHost, type MoveEvent, type MoveParts } from "./move-loop.ts"
 
 const server = (id: string): ServerToMove => ({
-  ...{ id, name: id, host: "a", stand: { is: "may_go", way: "cold" } },
+  ...{ id, name: id, host: "a", stand: { is: "may_go", way: "cold", orStops: false } },
 })
 
 type Answers = { [A in MoveAction]: (asked: { server: string }) => MoveAnswers[A] }
@@ -100,4 +100,30 @@ test("a server that is refused is left, and tried once; a cloud that is away end
     { event: "sum", left: 1 },
   ])
   await assert.rejects(drainHost(refusing("cli.not_running"), how), { code: "cli.not_running" })
+})
+
+test("what no host takes as it runs is stopped for the move where that is said, and nothing else is", async () => {
+  const noHost = "No valid host was found. There are not enough hosts available."
+  for (const [orStops, why, ways] of [
+    [true, noHost, ["live", "stops"]],
+    [true, "The live migration of machine 1 was aborted.", ["live"]],
+    [false, noHost, ["live"]],
+  ] as const) {
+    const tried: string[] = []
+    const parts = partsOf({
+      servers: () => ({
+        servers:
+          tried.length > 0 && tried.at(-1) === "stops"
+            ? []
+            : [{ ...server("1"), stand: { is: "may_go", way: "live", orStops } }],
+      }),
+      begin: (asked) => {
+        tried.push((asked as { server: string; way: string }).way)
+        return { migration: 1 }
+      },
+      look: () => ({ progress: tried.at(-1) === "live" ? { is: "failed", why } : { is: "moved", to: "b" } }),
+    })
+    assert.equal(await drainHost(parts, { ...how, mayStop: orStops }), ways.length === 2)
+    assert.deepEqual(tried, ways)
+  }
 })

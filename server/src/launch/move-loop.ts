@@ -86,26 +86,41 @@ export async function moveOne(parts: MoveParts, { server, to, mayStop }: MoveOne
   return (await moveServer(parts, found, { to, withPercent: true })).is === "moved"
 }
 
-type End = { is: "moved"; way: MoveWay; to: string } | { is: "deleted" | "failed" }
+type End = { is: "moved"; way: MoveWay; to: string } | { is: "deleted" | "failed" | "no_host" }
+
+interface MoveHow {
+  to: string | null
+  withPercent: boolean
+}
 
 /** To its end, which is told. */
-async function moveServer(
+async function moveServer(parts: MoveParts, { id, name, stand }: ServerToMove, how: MoveHow): Promise<End> {
+  if (stand.is === "stays") return { is: "failed" }
+  const of = { id, name }
+  const way = stand.is === "to_confirm" ? "cold" : stand.way
+  const end = await moveBy(parts, of, way, { ...how, migration: stand.is === "may_go" ? null : stand })
+  const maySoStop = end.is === "no_host" && stand.is === "may_go" && stand.orStops
+  const last = maySoStop ? await moveBy(parts, of, "stops", { ...how, migration: null }) : end
+  return last.is === "no_host" ? { is: "failed" } : last
+}
+
+type Begun = Extract<ServerToMove["stand"], { migration: number }>
+
+async function moveBy(
   parts: MoveParts,
-  { id, name, stand }: ServerToMove,
-  { to, withPercent }: { to: string | null; withPercent: boolean },
+  of: OfServer,
+  way: MoveWay,
+  { to, withPercent, migration: begun }: MoveHow & { migration: Begun | null },
 ): Promise<End> {
   const { ask, tell, nowMs } = parts
-  const of = { id, name }
-  if (stand.is === "stays") return { is: "failed" }
   const beganMs = nowMs()
-  const way = stand.is === "to_confirm" ? "cold" : stand.way
   try {
-    const { migration } =
-      stand.is === "may_go" ? await ask("begin", { server: id, way: stand.way, host: to }) : stand
-    if (stand.is !== "to_confirm") tell({ event: "begins", ...of, way, isFound: stand.is === "on_way" })
+    const { migration } = begun ?? (await ask("begin", { server: of.id, way, host: to }))
+    if (begun?.is !== "to_confirm") tell({ event: "begins", ...of, way, isFound: begun !== null })
     const end = await follow(parts, of, { migration, withPercent })
     if (end.is === "failed") tell({ event: "failed", ...of, why: end.why })
     if (end.is === "deleted") tell({ event: "deleted", ...of })
+    if (end.is === "failed") return { is: noHost.test(end.why) ? "no_host" : "failed" }
     if (end.is !== "moved") return { is: end.is }
     tell({ event: "moved", ...of, way, to: end.to, ms: nowMs() - beganMs })
     return { is: "moved", way, to: end.to }
@@ -116,6 +131,9 @@ async function moveServer(
     return { is: "failed" }
   }
 }
+
+/** As the scheduler says it: none takes the guest as it runs, for its processor or the host's program. */
+const noHost = /^No valid host was found/
 
 type Followed = Exclude<MoveAnswers["look"]["progress"], { is: "on_way" | "to_confirm" }>
 

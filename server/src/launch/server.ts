@@ -7,7 +7,7 @@ const specs = {
   host: { type: "string", value: "HOST", help: "where it goes (default: as the scheduler finds it)" },
   stop: {
     type: "boolean",
-    help: "one that cannot go while it runs is stopped for the move, and starts there",
+    help: "one that no host takes while it runs is stopped for the move, and starts there",
   },
   json: { type: "boolean", help: "as JSON, a line for each thing that happens" },
 } as const satisfies OptionSpecs

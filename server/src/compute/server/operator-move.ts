@@ -19,7 +19,7 @@ async function selectMoves(
 ): Promise<MoveFacts[]> {
   const wanted = number === undefined ? sql`true` : sql`number = ${number}`
   const { rows } = await sql<MoveFacts>`
-    select s.id, s.name, s.host, s.vm_state as "vmState", s.task_state as "taskState", s.has_volumes as "hasVolumes",
+    select s.id, s.name, s.host, s.vm_state as "vmState", s.task_state as "taskState",
       m.facts as migration
     from compute.server s left join lateral (
       select jsonb_build_object('number', number, 'type', type, 'status', status,

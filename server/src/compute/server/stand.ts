@@ -3,7 +3,7 @@ import type { LiveProgress } from "../../agent/protocol.ts"
 import type { MigrationStatus, MigrationType } from "../migration/migration.ts"
 import type { TaskState, VmState } from "./server.ts"
 
-/** live: its guest works on. cold: it is off. stops: its guest is stopped for the move. */
+/** live: its guest works on. cold: it is off. stops: its guest is stopped for the move, as it did not go otherwise. */
 export type MoveWay = "live" | "cold" | "stops"
 
 export interface MoveFacts {
@@ -12,7 +12,6 @@ export interface MoveFacts {
   host: string | null
   vmState: VmState
   taskState: TaskState | null
-  hasVolumes: boolean
   /** Its last one, or the one that was asked for. */
   migration: {
     number: number
@@ -26,7 +25,8 @@ export interface MoveFacts {
 }
 
 export type MoveStand =
-  | { is: "may_go"; way: MoveWay }
+  /** `orStops`: when that comes to nothing, it may be stopped. */
+  | { is: "may_go"; way: Exclude<MoveWay, "stops">; orStops: boolean }
   | { is: "on_way"; way: MoveWay; migration: number }
   | { is: "to_confirm"; migration: number }
   | { is: "stays"; why: string }
@@ -48,12 +48,12 @@ const staysWords: Partial<Record<VmState, string>> = {
 export interface StandHow {
   /** Whether its host is. */
   isUp: boolean
-  /** Whether a guest may be stopped that cannot go while it runs. */
+  /** Whether a guest may be stopped that does not get there while it runs. */
   mayStop: boolean
 }
 
 export function standOf(facts: MoveFacts, { isUp, mayStop }: StandHow): MoveStand {
-  const { vmState, taskState, hasVolumes, migration } = facts
+  const { vmState, taskState, migration } = facts
   const stays = (why: string): MoveStand => ({ is: "stays", why })
   if (migration?.isOurs) {
     const { number, type, status } = migration
@@ -67,12 +67,8 @@ export function standOf(facts: MoveFacts, { isUp, mayStop }: StandHow): MoveStan
   if (why !== undefined) return stays(why)
   if (facts.host === null) return stays("it is on no host")
   if (!isUp) return stays(`${facts.host} does not answer`)
-  if (vmState === "stopped") return { is: "may_go", way: "cold" }
-  if (!hasVolumes) return { is: "may_go", way: "live" }
-  if (vmState === "paused")
-    return stays("it is paused and has volumes, so it moves only while it is off; unpause or stop it first")
-  if (mayStop) return { is: "may_go", way: "stops" }
-  return stays("it runs and has volumes, so it moves only while it is off; --stop stops it for the move")
+  if (vmState === "stopped") return { is: "may_go", way: "cold", orStops: false }
+  return { is: "may_go", way: "live", orStops: mayStop && vmState === "active" }
 }
 
 export type MoveProgress =
