@@ -140,6 +140,14 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
     assert.equal(await eventually("the guest of before", () => ssh("vm3", "cat note")), "kept\n")
   })
 
+  /** While it works. */
+  async function takesTo(host: string, server: string): Promise<void> {
+    const live = ["--os-compute-api-version", "2.30", "server", "migrate", "--live-migration", "--host", host]
+    await client(...live, idOf(server))
+    await eventually(`the guest to be on ${host}`, async () => (await hostOf(server)) === host)
+    await admin.untilStatus(idOf(server), "ACTIVE")
+  }
+
   test("a guest that runs goes to another host and back: no byte is lost, no connection ends", async (t) => {
     // Each line is written to the disk there and told here; when it came is noted.
     const write = "i=0; while [ ! -e stop ]; do i=$((i+1)); echo $i | tee -a ticks; sync; sleep 0.1; done"
@@ -149,18 +157,7 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
     })
     await eventually("the guest to write", () => ssh("vm3", "cat ticks"))
     for (const host of ["host2", "host3"]) {
-      const how = [
-        "--os-compute-api-version",
-        "2.30",
-        "server",
-        "migrate",
-        "--live-migration",
-        "--host",
-        host,
-      ]
-      await client(...how, idOf("vm3"))
-      await eventually(`the guest to be on ${host}`, async () => (await hostOf("vm3")) === host)
-      await admin.untilStatus(idOf("vm3"), "ACTIVE")
+      await takesTo(host, "vm3")
       assert.equal((await ssh("vm3", "hostname")).trim(), "vm3")
     }
     await ssh("vm3", "touch stop")
@@ -249,6 +246,19 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
     await ssh("vm2", "sudo dd if=/dev/urandom of=/dev/vdb bs=1M count=16 conv=fsync 2>/dev/null")
     const sum = await sumIn("vm2")
     assert.match(sum, /^[0-9a-f]{64}$/)
+    // It takes the volume along while it writes behind that: each number in a block, and noted when it is on the disk.
+    const block = "echo $i | sudo dd of=/dev/vdb bs=512 seek=$((40000+i)) conv=fsync,notrunc 2>/dev/null"
+    const writing = `i=0; while [ ! -e stop ]; do i=$((i+1)); ${block}; echo $i >> ticks; done`
+    await ssh("vm2", `rm -f stop ticks; (${writing}) >/dev/null 2>&1 </dev/null &`)
+    await eventually("the guest to write", () => ssh("vm2", "cat ticks"))
+    for (const host of ["host3", "host2"]) {
+      await takesTo(host, "vm2")
+      assert.equal(await volumeIs("in-use"), `${host}@nas#nas`)
+    }
+    await ssh("vm2", "touch stop; sudo sh -c 'echo 3 > /proc/sys/vm/drop_caches'")
+    assert.equal(await sumIn("vm2"), sum)
+    const blocks = "sudo dd if=/dev/vdb bs=512 skip=40001 count=$(wc -l < ticks) 2>/dev/null | tr -d '\\0'"
+    assert.equal(await ssh("vm2", `${blocks} | sha256sum`), await ssh("vm2", "sha256sum < ticks"))
     await client("server", "remove", "volume", "vm2", "data")
     await volumeIs("available")
     await client("server", "add", "volume", "vm1", "data")
