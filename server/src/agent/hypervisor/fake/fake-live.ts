@@ -115,6 +115,8 @@ async function sendGuest(serverId: string, streams: LiveStreams, guest: Guest): 
 /** Null: it ended before. */
 async function lineOf(stream: Duplex): Promise<string | null> {
   let all = ""
+  // Nobody would tell it.
+  if (stream.destroyed || stream.readableEnded) return null
   return await new Promise((done) => {
     stream.on("data", (chunk: Buffer) => {
       all += chunk.toString()
