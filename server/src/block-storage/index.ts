@@ -173,6 +173,7 @@ export { completeExtend, extendVolume } from "./volume/extend.ts"
 export {
   arriveFollowing,
   beginFollowing,
+  checkFollowing,
   endFollowing,
   type Following,
 } from "./volume/follow-server.ts"

@@ -11,7 +11,7 @@ import { linkedPair } from "../../platform/streams/pair.ts"
 import type { AgentCommands, DiskSpec, Fence, VmSpec } from "../protocol.ts"
 import { FileVolumeDriver } from "../volumes/file-driver.ts"
 import type { VolumeDriver } from "../volumes/volume-driver.ts"
-import { makeQemuAgent, type QemuAgent, tinySpec } from "./qemu-agent.ts"
+import { makeQemuAgent, noVolumeKeys, type QemuAgent, tinySpec } from "./qemu-agent.ts"
 import { testRunAs } from "./tiny-driver.ts"
 import { makeTinyGuest, type TinyGuest } from "./tiny-guest.ts"
 import { type Guest, guestFence, VolumeGuests } from "./volume-guests.ts"
@@ -65,7 +65,7 @@ export class SharedSide {
       ...{ dataDir, guest: this.#sides.guest, clock: systemClock, log: silentLogger, volumes: [driver] },
       qemu: { runAs: testRunAs },
       bootId: () => bootId,
-      volumeKeys: { of: (volumeId) => this.#sides.keyOf(volumeId) },
+      volumeKeys: { ...noVolumeKeys, of: (volumeId) => this.#sides.keyOf(volumeId) },
       streams: { dial: (id) => this.#sides.meet(id) },
     })
     await this.agent.recoverAll()

@@ -5,7 +5,8 @@
 import { sql } from "kysely"
 import type { Platform } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"
-import { volumeElsewhere, volumeSuperseded } from "../faults.ts"
+import { volumeInvalid, volumeSuperseded } from "../faults.ts"
+import type { Place } from "../pool/place.ts"
 import { handOverTo, planHandOver } from "./hand-over.ts"
 import { lockVolume } from "./store.ts"
 
@@ -29,14 +30,31 @@ export async function beginFollowing(
   { volumeId, host }: { volumeId: string; host: string },
 ): Promise<Following> {
   await stopFollowing(tx, { serverId, volumeId })
-  const plan = await planHandOver(platform, tx, volumeId, host)
-  const backend = plan ? plan.to.backend : (await lockVolume(tx, volumeId))?.backend
-  if (!backend) throw volumeElsewhere(volumeId)
+  const { backend } = await placeToFollow(platform, tx, volumeId, host)
   const way = { target_host: host, target_backend: backend }
   const leader = { follows_server: serverId, follows_generation: generation }
   const row = tx.updateTable("block_storage.volume").set({ ...way, ...leader })
   await row.where("id", "=", volumeId).execute()
   return { volumeId, backend }
+}
+
+/** Throws what `beginFollowing` would. */
+export async function checkFollowing(
+  platform: Platform,
+  tx: Tx,
+  volumeId: string,
+  host: string,
+): Promise<void> {
+  await placeToFollow(platform, tx, volumeId, host)
+}
+
+async function placeToFollow(platform: Platform, tx: Tx, volumeId: string, host: string): Promise<Place> {
+  const plan = await planHandOver(platform, tx, volumeId, host)
+  if (plan) return plan.to
+  // Two hosts would have it connected at a time.
+  throw volumeInvalid(
+    `Volume ${volumeId} is reached over a network, and does not come along with a server that runs.`,
+  )
 }
 
 /**

@@ -2,6 +2,7 @@
 import {
   arriveFollowing,
   beginFollowing,
+  checkFollowing,
   checkHandOver,
   type Following,
   handOver,
@@ -82,7 +83,8 @@ export async function checkVolumesFollow(
   const host = to ?? hostsOfAll(reaches).find((name) => name !== from)
   if (host === undefined)
     throw badRequest(`Its volumes keep server ${server.id} on ${from}: no other host reaches all of them.`)
-  await checkVolumesReach(platform, tx, server, host)
+  for (const { volumeId } of await attachedDevices(tx, server))
+    await checkFollowing(platform, tx, volumeId, host)
 }
 
 /** The host may open them from now on, beside the one that has them, and no other task gets one. */

@@ -74,6 +74,8 @@ async function startSimulated({
   const volumes = makeDrivers({
     ...{ backEnds, host: name, clock, isSimulated: true, volumesDir: join(own, "agent/volumes") },
     canReach: () => true,
+    // None of them gives a volume to others.
+    tgtd: { canReach: () => true, socket: () => "", user: null },
   })
   const parts = { hypervisor, ports: new FakePlugger(), metadata: null, imageCacheBytes: null, volumes }
   const config = { host: name, dataDir: own }
