@@ -8,29 +8,9 @@ import type { Membership } from "../src/launch/joined/membership.ts"
 import { systemClock } from "../src/platform/clock/clock.ts"
 import { silentLogger } from "../src/platform/log/log.ts"
 import type { HostsCloud } from "./hosts-cloud.ts"
+import { SharedFiles } from "./shared-files.ts"
 
-const gib = 1024 ** 3
 export const sharedRoomGib = 8
-
-/** As the driver of `nfs`, without a mount. */
-class SharedFiles extends FileVolumeDriver {
-  override readonly abilities = {
-    ...{ thinProvisioning: true, onlineExtend: true, shared: true },
-    ...{ consistentGroups: true, multiAttach: true },
-    protocol: "nfs",
-  }
-  readonly #share: string | undefined
-
-  constructor(dir: string, { name, host, share }: { name: string; host: string; share?: string }) {
-    super(dir, { name, temporary: `@${host}.tmp` })
-    this.#share = share
-  }
-
-  override async capacity() {
-    const bytes = { totalBytes: sharedRoomGib * gib, freeBytes: sharedRoomGib * gib }
-    return this.#share === undefined ? bytes : { ...bytes, share: this.#share }
-  }
-}
 
 export interface SharingHost {
   agent: MemberAgent
@@ -52,8 +32,8 @@ export async function startSharingHost(
     capacity: { vcpus: 8, ramMib: 16_384, diskGib: 100 },
   })
   const volumes = [
-    new SharedFiles(join(at.scratch, "nas"), { name: nas, host, share: "nfs:one" }),
-    new SharedFiles(join(at.scratch, "odd"), { name: "odd", host }),
+    new SharedFiles(join(at.scratch, "nas"), { name: nas, host, share: "nfs:one", roomGib: sharedRoomGib }),
+    new SharedFiles(join(at.scratch, "odd"), { name: "odd", host, roomGib: sharedRoomGib }),
     new FileVolumeDriver(join(dataDir, "own"), { name: "own" }),
   ]
   const agent = await startMemberAgent({

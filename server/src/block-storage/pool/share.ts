@@ -33,11 +33,18 @@ export interface Reach {
   others: readonly string[]
 }
 
+export interface ReachWish {
+  volumeIds: readonly string[]
+  snapshotIds: readonly string[]
+  /** A host that is not waited for: what it had others can have, too. */
+  lostHost?: string | null
+}
+
 /** Of volumes, and of what volumes are to be made from; those that have no data yet are left out. */
 export async function reachOf(
   platform: Pick<Platform, "clock" | "config">,
   db: DbOrTx,
-  { volumeIds, snapshotIds }: { volumeIds: readonly string[]; snapshotIds: readonly string[] },
+  { volumeIds, snapshotIds, lostHost = null }: ReachWish,
 ): Promise<Reach[]> {
   if (volumeIds.length + snapshotIds.length === 0) return []
   const since = upSince(platform)
@@ -48,8 +55,8 @@ export async function reachOf(
       union select host, backend, true from block_storage.snapshot where id = any(${snapshotIds}::uuid[]))
     select distinct l.host, array(select distinct q.host from block_storage.pool p
         join block_storage.pool q on q.host <> p.host and q.reported_at > ${since}
-          and (l.is_free and q.share = p.share or q.connects = p.connects)
-        where p.reported_at > ${since} and p.host = l.host and p.backend = l.backend
+          and (l.is_free and q.share = p.share or q.connects = p.connects and p.host is distinct from ${lostHost}::text)
+        where (p.reported_at > ${since} or p.host = ${lostHost}::text) and p.host = l.host and p.backend = l.backend
         order by q.host) as others
       from lying l order by l.host`.execute(db)
   return rows
