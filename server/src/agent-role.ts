@@ -10,6 +10,12 @@ import type { MetadataServer } from "./agent/metadata/metadata-keeper.ts"
 import type { NetworkPart } from "./agent/network-part.ts"
 import type { PortPlugger } from "./agent/ports/port-plugger.ts"
 import { type AgentCommands, agentReportTopic, agentTopic } from "./agent/protocol.ts"
+import {
+  type StartRights,
+  type StartRightsAsked,
+  type StartRightsSource,
+  startRightsTopic,
+} from "./agent/start-rights.ts"
 import type { BackupStore } from "./agent/volumes/backup-store.ts"
 import type { VolumeDriver } from "./agent/volumes/volume-driver.ts"
 import type { VolumeKeys } from "./agent/volumes/volume-keys.ts"
@@ -57,6 +63,22 @@ export interface StopOptions {
   graceMs: number
 }
 
+/** The cloud looks at a few rows. */
+const startRightsTimeoutMs = 20_000
+
+function startRightsBy(bus: Bus, host: string): StartRightsSource {
+  return {
+    of: async (serverIds, signal) => {
+      const asked: StartRightsAsked = { serverIds }
+      // What the cloud answers on this topic.
+      return (await bus.call(startRightsTopic, host, asked, {
+        timeoutMs: startRightsTimeoutMs,
+        signal,
+      })) as StartRights
+    },
+  }
+}
+
 /** Commands at a time over all machines of this host; each machine has its own queue below. */
 const commandConcurrency = 64
 
@@ -86,6 +108,7 @@ export async function startAgentRole(
     imageStore: images,
     backups,
     volumeKeys,
+    startRights: startRightsBy(bus, host),
     streams,
     metadata: parts.metadata,
     ...(parts.network ? { network: parts.network } : {}),

@@ -49,6 +49,7 @@ import { describeNetwork, type NetworkPart } from "./network-part.ts"
 import type { AgentCommands, Fence, HostDescription, VmState, VolumeFacts } from "./protocol.ts"
 import { powerOffAll, type RecoveryDeps, recoverMachines } from "./recovery.ts"
 import { Snapshots } from "./snapshots.ts"
+import { WakeablePause } from "./start-rights.ts"
 import { CopyCommands } from "./volumes/copy-commands.ts"
 import { MoveCommands } from "./volumes/move-commands.ts"
 import { MoveStore } from "./volumes/move-store.ts"
@@ -93,6 +94,7 @@ class HostAgent implements Agent {
   readonly #queues = new MachineQueues()
   readonly #stop = new AbortController()
   readonly #stopResuming = new AbortController()
+  readonly #resumePause = new WakeablePause()
   readonly #epoch: EpochStore
   readonly #snapshots: Snapshots
   readonly #copies: CopyCommands
@@ -146,6 +148,8 @@ class HostAgent implements Agent {
       bootId: deps.bootId ?? bootId,
       stop: this.#stopResuming.signal,
       resumePausesMs: deps.resumePausesMs ?? defaultResumePausesMs,
+      startRights: deps.startRights,
+      pause: this.#resumePause,
     }
     this.#epoch = new EpochStore(directories.epoch)
     const common = { clock, log, stop: this.#stop.signal }
@@ -453,6 +457,7 @@ class HostAgent implements Agent {
 
   sayAlive(): void {
     this.#alive.sayNow()
+    this.#resumePause.wake()
   }
 
   async #lookAround(): Promise<Seen> {

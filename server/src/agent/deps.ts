@@ -9,6 +9,7 @@ import type { MetadataServer } from "./metadata/metadata-keeper.ts"
 import type { NetworkPart } from "./network-part.ts"
 import type { PortPlugger } from "./ports/port-plugger.ts"
 import type { AgentReport } from "./protocol.ts"
+import type { StartRightsSource } from "./start-rights.ts"
 import type { BackupStore } from "./volumes/backup-store.ts"
 import type { VolumeDriver } from "./volumes/volume-driver.ts"
 import type { VolumeKeys } from "./volumes/volume-keys.ts"
@@ -24,6 +25,7 @@ export interface AgentDeps {
   imageStore: Pick<ImageStore, "store">
   backups: BackupStore
   volumeKeys: VolumeKeys
+  startRights: StartRightsSource
   /** Opens what streams of machines go over. */
   streams: StreamDialer
   /** Null: guests are not answered at 169.254.169.254 (fake network). */

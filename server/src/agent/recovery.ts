@@ -3,8 +3,8 @@
 //   alive                                        re-adopted
 //   on its way to be set aside                   set aside
 //   directory of a destroyed machine             removed
-//   ran when the host was stopped (marker)       started again
-//   ran, and the host has booted since           started again
+//   ran when the host was stopped (marker)       started again, once the cloud says that it is still this host's
+//   ran, and the host has booted since           the same
 //   was coming from another host, and is not     reported: where it goes on the cloud says
 //   ran, and died while nobody looked            reported as shutdown
 import { describeError } from "../platform/fault/fault.ts"
@@ -14,6 +14,12 @@ import { destroyMachine, ensureMachine } from "./machine-commands.ts"
 import { forEachLimited, type MachineQueues } from "./machine-queue.ts"
 import type { agentDirectories, MachineRecord } from "./machine-store.ts"
 import type { VmState } from "./protocol.ts"
+import {
+  type StartRights,
+  type StartRightsSource,
+  startRightsMost,
+  type WakeablePause,
+} from "./start-rights.ts"
 import { readStateFile, removeStateFile, writeStateFile } from "./state-file.ts"
 
 export interface RecoveryDeps {
@@ -26,6 +32,9 @@ export interface RecoveryDeps {
   stop: AbortSignal
   /** Before each further try of what could not be started again; then it stays off. */
   resumePausesMs: readonly number[]
+  startRights: StartRightsSource
+  /** Between two looks at what is still to be started. */
+  pause: WakeablePause
 }
 
 interface Resumed {
@@ -80,28 +89,74 @@ export async function recoverMachines(deps: RecoveryDeps): Promise<{ resumed: Pr
   return { resumed: resumeAll(deps, toResume) }
 }
 
-/** The marker says what is still to be started, until all is, or was tried for the last time. */
+/** Until the cloud says more, unless somebody wakes us before. */
+const askAgainMs = 5_000
+
+interface Waiting extends Resumed {
+  failures: number
+}
+
+/** The marker says what is still to be started, until all is, or has left, or was tried for the last time. */
 async function resumeAll(deps: RecoveryDeps, machines: readonly Resumed[]): Promise<void> {
-  const { context, directories, stop } = deps
-  const pausesMs = [...deps.resumePausesMs]
-  let left = machines
+  const { context, directories, stop, resumePausesMs, pause } = deps
+  let left: Waiting[] = machines.map((machine) => ({ ...machine, failures: 0 }))
   while (left.length > 0) {
-    const failed: Resumed[] = []
-    await forEachLimited(left, resumeWidth, async (machine) => {
-      if (!(await resumeMachine(deps, machine, pausesMs.length === 0))) failed.push(machine)
-    })
-    left = failed
-    const pauseMs = pausesMs.shift()
-    if (left.length === 0 || pauseMs === undefined) break
+    // Each time anew: what was so before a pause may be another host's after it.
+    left = (await mapChunks(left, startRightsMost, (some) => resumeSome(deps, some))).flat()
+    if (left.length === 0) break
     // The one that is there names them as well.
-    await writeStateFile(directories.resumeMarker, { machines: failed } satisfies ResumeMarker).catch(
-      (error: unknown) =>
-        context.log.error({ err: error }, "the machines still to be started cannot be noted"),
+    const marker = { machines: left.map(({ serverId, power }) => ({ serverId, power })) }
+    await writeStateFile(directories.resumeMarker, marker satisfies ResumeMarker).catch((error: unknown) =>
+      context.log.error({ err: error }, "the machines still to be started cannot be noted"),
     )
-    await context.clock.sleep(pauseMs, stop).catch(() => {})
+    const pausesMs = left.map(({ failures }) => resumePausesMs[failures - 1] ?? askAgainMs)
+    await pause.sleep(context.clock, Math.min(...pausesMs), stop)
     if (stop.aborted) return
   }
   await removeStateFile(directories.resumeMarker)
+}
+
+/** Starts those that the cloud lets start; gives those that are still to be. */
+async function resumeSome(deps: RecoveryDeps, some: readonly Waiting[]): Promise<Waiting[]> {
+  const { context, startRights, stop, resumePausesMs } = deps
+  let rights: StartRights
+  try {
+    rights = await startRights.of(
+      some.map(({ serverId }) => serverId),
+      stop,
+    )
+  } catch (error) {
+    if (!stop.aborted)
+      context.log.warn(
+        { machines: some.length, why: describeError(error) },
+        "machines of before wait for the cloud to say whether they are still to start here",
+      )
+    return [...some]
+  }
+  const [mayStart, hasLeft] = [new Set(rights.start), new Set(rights.leave)]
+  const left: Waiting[] = []
+  await forEachLimited(some, resumeWidth, async (machine) => {
+    const { serverId, failures } = machine
+    if (hasLeft.has(serverId)) {
+      context.log.info({ serverId }, "a machine stays off: its server is not this host's any more")
+    } else if (!mayStart.has(serverId)) left.push(machine)
+    else if (!stop.aborted) {
+      const isLast = failures >= resumePausesMs.length
+      if (!(await resumeMachine(deps, machine, isLast)) && !isLast)
+        left.push({ ...machine, failures: failures + 1 })
+    } else left.push(machine)
+  })
+  return left
+}
+
+async function mapChunks<T, R>(
+  items: readonly T[],
+  size: number,
+  work: (chunk: readonly T[]) => Promise<R>,
+): Promise<R[]> {
+  const done: R[] = []
+  for (let at = 0; at < items.length; at += size) done.push(await work(items.slice(at, at + size)))
+  return done
 }
 
 /** Null when there is no such machine any more. Reports it, unless it is down and may be resumed. */

@@ -11,12 +11,13 @@ import type { ImageStore } from "../image-cache/image-store.ts"
 import { noImageCache } from "../image-cache/no-image-cache.ts"
 import type { MetadataServer } from "../metadata/metadata-keeper.ts"
 import type { AgentReport } from "../protocol.ts"
+import type { StartRightsSource } from "../start-rights.ts"
 import type { BackupStore } from "../volumes/backup-store.ts"
 import { FakeVolumeDriver } from "../volumes/fake-driver.ts"
 import type { VolumeDriver } from "../volumes/volume-driver.ts"
 import type { VolumeKeys } from "../volumes/volume-keys.ts"
 import { MemoryBackups } from "./memory-backups.ts"
-import { memoryPlugger, noStreams, noVolumeKeys } from "./qemu-agent.ts"
+import { allMayStart, memoryPlugger, noStreams, noVolumeKeys } from "./qemu-agent.ts"
 
 export interface FakeAgent {
   agent: Agent
@@ -42,6 +43,8 @@ export async function openFakeAgent(options: {
   store?: ImageStore["store"]
   backups?: BackupStore
   volumeKeys?: VolumeKeys
+  /** Default: whatever ran may. */
+  startRights?: StartRightsSource
   metadata?: MetadataServer
   streams?: StreamDialer
   clock?: Clock
@@ -76,6 +79,7 @@ export async function openFakeAgent(options: {
     imageStore: { store: options.store ?? (async () => {}) },
     backups: options.backups ?? new MemoryBackups(),
     volumeKeys: options.volumeKeys ?? noVolumeKeys,
+    startRights: options.startRights ?? allMayStart,
     streams: options.streams ?? noStreams,
     metadata: options.metadata ?? null,
     dataDir: options.dataDir,

@@ -12,6 +12,7 @@ import type { ImageStore } from "../image-cache/image-store.ts"
 import { agentDirectories } from "../machine-store.ts"
 import type { PortPlugger } from "../ports/port-plugger.ts"
 import type { AgentReport, DiskSpec, VmSpec } from "../protocol.ts"
+import type { StartRightsSource } from "../start-rights.ts"
 import type { BackupStore } from "../volumes/backup-store.ts"
 import { FileVolumeDriver } from "../volumes/file-driver.ts"
 import type { VolumeDriver } from "../volumes/volume-driver.ts"
@@ -42,6 +43,8 @@ export function memoryPlugger(plugged: Set<string>): PortPlugger {
   }
 }
 
+/** No server has left the host. */
+export const allMayStart: StartRightsSource = { of: async (start) => ({ start, leave: [] }) }
 /** The cloud has no encrypted volume here. */
 export const noVolumeKeys: VolumeKeys = {
   of: () => Promise.reject(new Error("no keys here")),
@@ -65,6 +68,8 @@ export async function makeQemuAgent(options: {
   store?: ImageStore["store"]
   backups?: BackupStore
   volumeKeys?: VolumeKeys
+  /** Default: whatever ran may. */
+  startRights?: StartRightsSource
   qemu?: Partial<QemuOptions>
   /** More back ends, beside the host's own. */
   volumes?: readonly VolumeDriver[]
@@ -113,6 +118,7 @@ export async function makeQemuAgent(options: {
     imageStore: { store: options.store ?? (async () => {}) },
     backups: options.backups ?? new MemoryBackups(),
     volumeKeys: options.volumeKeys ?? noVolumeKeys,
+    startRights: options.startRights ?? allMayStart,
     streams: options.streams ?? noStreams,
     metadata: null,
     dataDir,

@@ -1,6 +1,7 @@
-// What a host may do on the cloud's bus: serve its own topic, and report of itself. What it says is checked here, as
+// What a host may do on the cloud's bus: serve its own topic, report of itself, and ask which of its machines may start. What it says is checked here, as
 // whoever has taken over one host must not speak for another.
 import { type AgentReport, agentReports, agentReportTopic, agentTopic } from "../../agent/protocol.ts"
+import { startRightsTopic } from "../../agent/start-rights.ts"
 import type { Bus } from "../../platform/bus/bus.ts"
 import { knownPart } from "../../platform/schema/known.ts"
 import { hostMayNot, hostTooOften } from "../faults.ts"
@@ -21,7 +22,12 @@ export function busOfHost(bus: Bus, host: string, address: string): Bus {
   const mayReport = allowance(reportsAtOnce, reportsPerSecond)
   return {
     name: bus.name,
-    call: (topic) => refuse(`ask ${topic}`),
+    call: async (topic, _method, args, how) => {
+      if (topic !== startRightsTopic) return await refuse(`ask ${topic}`)
+      if (!mayReport()) throw hostTooOften(host)
+      // Of no host but itself.
+      return await bus.call(topic, host, args, how)
+    },
     cast: (topic) => refuse(`tell ${topic}`),
     subscribe: (topic) => refuse(`hear ${topic}`),
     serve: async (topic, handler, options) =>
