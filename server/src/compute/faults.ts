@@ -210,12 +210,10 @@ export const evacuationHostNotFound = fault(
   "compute.server.evacuation_host_not_found",
   (host: string) => `Compute host ${host} not found.`,
 )
-export const evacuationUnsupported = fault(
+export const evacuatedHostBack = fault(
   "conflict",
-  "compute.server.evacuation_unsupported",
-  (host: string) =>
-    `Host ${host} is down, and the servers of this cloud stay on the hosts on which they were made: this one goes on ` +
-    "when its host is back.",
+  "compute.server.evacuated_host_back",
+  () => "The host of the server answers again: the server stays where it is.",
 )
 export const passwordUnsupported = fault(
   "unsupported",

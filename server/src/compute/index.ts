@@ -128,6 +128,7 @@ export { type CreateServersInput, createServers } from "./server/create.ts"
 export { createServerBackup } from "./server/create-backup.ts"
 export { createServerImage } from "./server/create-image.ts"
 export { deleteServer, forceDeleteServer, restoreServer } from "./server/delete.ts"
+export { evacuateServer } from "./server/evacuate.ts"
 export { type EventVerdict, takeServerEvents } from "./server/external-event.ts"
 export { addServerFixedIp, removeServerFixedIp } from "./server/fixed-ip.ts"
 export { addServerFloatingIp, removeServerFloatingIp } from "./server/floating-ip.ts"
@@ -142,7 +143,7 @@ export {
   removeServerSecurityGroup,
   showServerInterface,
 } from "./server/interface.ts"
-export { evacuateServer, migrateServer, migrateServerLive } from "./server/migrate.ts"
+export { migrateServer, migrateServerLive } from "./server/migrate.ts"
 export {
   beginMove,
   confirmMove,

@@ -9,7 +9,7 @@ import {
   parseMicroversion,
 } from "../../platform/http/microversion.ts"
 import { statusesOf } from "../../platform/http/status.ts"
-import { type BodySchema, schemasOf } from "../../platform/http/versions.ts"
+import { type BodySchema, gone, schemasOf } from "../../platform/http/versions.ts"
 import type { Api, HttpMethod, Route } from "../../platform/http/wire.ts"
 import type { AnyOperation } from "../../platform/operation/operation.ts"
 import { OperationIds, onlyOperation, pathWords } from "./openapi-names.ts"
@@ -209,7 +209,7 @@ function versionsOf(document: Document, name: string, body: BodySchema, range: R
   const versions = entries.flatMap(({ from, schema }, index) => {
     const next = entries[index + 1]?.from
     const own = clip(range, { min: textOf(from), max: textOf(next && before(next)) })
-    return own ? [{ schema, own }] : []
+    return own && schema !== gone ? [{ schema, own }] : []
   })
   return versions.map(({ schema, own }) => {
     const limits = limitsOf(textOf(own.min), textOf(own.max))

@@ -2,8 +2,9 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { judgeFence } from "../../agent/fence-store.ts"
 import type { PowerState } from "../../agent/protocol.ts"
+import type { MigrationStatus } from "../migration/migration.ts"
 import type { Server } from "../server/server.ts"
-import { planMachines, removalsMost } from "./machines.plan.ts"
+import { isDecided, isRemoval, planMachines, removalsMost } from "./machines.plan.ts"
 
 const since = "2026-01-01T00:00:00Z"
 const machine = (serverId: string, power: PowerState = "running") => ({ serverId, state: { power, since } })
@@ -87,4 +88,41 @@ test("a pass takes away one machine, or a small share of a host's", () => {
     [0, 1, 5, 19, 20, 39, 40, 1000].map((machines) => removalsMost(machines, 0.05)),
     [1, 1, 1, 1, 1, 1, 2, 50],
   )
+})
+
+const leaving = (status: MigrationStatus, over: Partial<Server>, power: PowerState = "running") =>
+  planMachines(
+    "h1",
+    [machine("a", power)],
+    new Map([["a", server("a", { host: "h2", ...over })]]),
+    new Map([["a", { status }]]),
+  )
+
+test("what was evacuated from the host goes, whatever the rows of others say of how many may", () => {
+  const [gone] = leaving("done", {})
+  assert.partialDeepStrictEqual(gone, { kind: "destroy", why: "evacuated", generation: 6 })
+  assert.ok(gone && isDecided(gone) && isRemoval(gone))
+  const [deleted] = leaving("done", { deletedAt: new Date(), taskState: "deleting" })
+  assert.partialDeepStrictEqual(deleted, { kind: "destroy", why: "evacuated" })
+  const [left] = planOf([machine("a")], [server("a", { host: "h2" })])
+  assert.ok(left && !isDecided(left))
+})
+
+test("while it is made anew elsewhere it only ends: it may have to come back", () => {
+  for (const power of ["running", "paused"] as const)
+    assert.deepEqual(leaving("pre-migrating", { taskState: "rebuilding" }, power), [
+      { kind: "stop", serverId: "a", generation: 5 },
+    ])
+  assert.deepEqual(leaving("pre-migrating", { taskState: "rebuilding" }, "shutdown"), [])
+  // Before the rows say that it is elsewhere nothing is done to it.
+  assert.deepEqual(leaving("pre-migrating", { taskState: "rebuilding", host: "h1" }), [])
+})
+
+test("one that has come back to the host since, or is on its way, is left alone", () => {
+  assert.partialDeepStrictEqual(leaving("done", { host: "h1" }), [{ kind: "power" }])
+  assert.deepEqual(leaving("done", { oldHost: "h1" }), [])
+  assert.deepEqual(leaving("done", { taskState: "migrating" }), [])
+  // A row that is not there decides nothing.
+  const unknown = planMachines("h1", [machine("a")], new Map(), new Map([["a", { status: "done" }]]))
+  assert.partialDeepStrictEqual(unknown, [{ kind: "unknown", serverId: "a" }])
 })

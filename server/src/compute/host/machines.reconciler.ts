@@ -7,16 +7,20 @@ import type { Reconciler } from "../../engine/reconcile/reconciler.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { describeError, Fault } from "../../platform/fault/fault.ts"
 import { callAgent } from "../agent-call.ts"
+import { completeEvacuations, selectEvacuations } from "../migration/store.ts"
 import { applyMissing, applyPower } from "../server/power-sync.ts"
+import type { Server } from "../server/server.ts"
 import { selectServersForSync } from "../server/store.ts"
 import { isHostUp } from "./host.ts"
-import { isRemoval, type MachineAction, planMachines, removalsMost } from "./machines.plan.ts"
+import { isDecided, isRemoval, type MachineAction, planMachines, removalsMost } from "./machines.plan.ts"
 import { selectHosts } from "./store.ts"
+
+const passTimeoutMs = 60_000
 
 export const machinesReconciler: Reconciler = {
   name: "compute.machines",
   intervalMs: 30_000,
-  timeoutMs: 60_000,
+  timeoutMs: passTimeoutMs,
   run: async (platform, signal) => {
     const { alarms, ...status } = await reconcileMachines(platform, signal)
     // The error of a pass is what `kumoi status` shows.
@@ -52,11 +56,20 @@ interface Pass {
   status: MachinesStatus
 }
 
+const noStatus = (): MachinesStatus => ({
+  ...{ hosts: 0, unreachable: 0, destroyed: 0, synced: 0, failed: 0, setAside: 0, held: 0 },
+  alarms: [],
+})
+
+/** The same of one host, when something of it should not wait. */
+export async function reconcileOneHost(platform: Platform, host: string): Promise<MachinesStatus> {
+  const status = noStatus()
+  await reconcileHost({ platform, host, signal: AbortSignal.timeout(passTimeoutMs), status })
+  return status
+}
+
 export async function reconcileMachines(platform: Platform, signal: AbortSignal): Promise<MachinesStatus> {
-  const status: MachinesStatus = {
-    ...{ hosts: 0, unreachable: 0, destroyed: 0, synced: 0, failed: 0, setAside: 0, held: 0 },
-    alarms: [],
-  }
+  const status = noStatus()
   const { serviceDownAfterMs } = platform.config.compute
   const hosts = (await selectHosts(platform.db)).filter((host) => isHostUp(host, serviceDownAfterMs))
   status.hosts = hosts.length
@@ -81,13 +94,19 @@ async function reconcileHost(pass: Pass): Promise<void> {
   const machines = await callAgent(platform, host, "vm.list", {}, { signal, timeoutMs: callTimeoutMs })
   const ids = machines.map((machine) => machine.serverId)
   const servers = await selectServersForSync(platform.db, host, ids)
-  const planned = planMachines(host, machines, servers)
-  const mayRemove = (await agreesWithCloud(pass, planned)) && areFewRemovals(pass, machines.length, planned)
-  for (const action of planned) {
+  const evacuations = await selectEvacuations(platform.db, host)
+  const evacuated = new Map(evacuations.map((each) => [each.serverId, each]))
+  const planned = planMachines(host, machines, servers, evacuated)
+  const agrees = await agreesWithCloud(pass, planned)
+  const mayRemove = agrees && areFewRemovals(pass, machines.length, planned)
+  const left = new Set(ids)
+  // First what another host has by now.
+  for (const action of planned.toSorted((a, b) => Number(isLeaving(b)) - Number(isLeaving(a)))) {
     if (signal.aborted) return
-    if (!mayRemove && isRemoval(action)) continue
+    if (isRemoval(action) && !(isDecided(action) ? agrees : mayRemove)) continue
     try {
       await act(pass, action)
+      if (action.kind === "destroy") left.delete(action.serverId)
     } catch (error) {
       // One machine that cannot be put right must not keep the others from it.
       status.failed++
@@ -96,7 +115,18 @@ async function reconcileHost(pass: Pass): Promise<void> {
       platform.log.warn(facts, "a machine could not be put right")
     }
   }
+  // Nothing is left of it here, or it has come back since.
+  const isOver = (serverId: string) => !left.has(serverId) || isAtRestOn(host, servers.get(serverId))
+  const over = evacuations.filter(({ serverId, status }) => status === "done" && isOver(serverId))
+  await completeEvacuations(
+    platform.db,
+    over.map(({ number }) => number),
+  )
 }
+
+const isAtRestOn = (host: string, server: Server | undefined) =>
+  server !== undefined && server.host === host && server.taskState === null
+const isLeaving = (action: MachineAction) => action.kind === "stop" || isDecided(action)
 
 /**
  * Whether the host is in the cloud's epoch. It enters it when no machine differs from the rows: after a restore that
@@ -134,7 +164,7 @@ async function agreesWithCloud(pass: Pass, planned: readonly MachineAction[]): P
 
 /** False when there are more machines to take away than a host loses in the ordinary course of things. */
 function areFewRemovals(pass: Pass, machines: number, planned: readonly MachineAction[]): boolean {
-  const removals = planned.filter(isRemoval).length
+  const removals = planned.filter((action) => isRemoval(action) && !isDecided(action)).length
   const most = removalsMost(machines, pass.platform.config.compute.machineRemovalShare)
   if (removals <= most) return true
   alarm(
@@ -166,6 +196,14 @@ async function act({ platform, host, signal, status }: Pass, action: MachineActi
       await callAgent(platform, host, "vm.set_aside", { serverId, why: unknownReason, fence: null }, options)
       status.setAside++
       platform.log.error({ host, serverId }, "a machine that no row knows is set aside: ./kumoi host unknown")
+      return
+    }
+    case "stop": {
+      const { serverId, generation } = action
+      // As the task that has the server, whatever its fence is by now.
+      const fence = { generation, fence: Number.MAX_SAFE_INTEGER }
+      await callAgent(platform, host, "vm.stop", { serverId, graceMs: 0, fence }, options)
+      platform.log.info({ host, serverId }, "a machine was ended whose server is made anew on another host")
       return
     }
     case "destroy": {

@@ -9,10 +9,12 @@ import { inParallel } from "../../platform/clock/in-parallel.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { transact, translateDatabaseError } from "../../platform/db/database.ts"
 import { describeError, toFault } from "../../platform/fault/fault.ts"
+import { selectReturned } from "../migration/store.ts"
 import { syncMachine } from "../server/power-sync.ts"
+import { reconcileOneHost } from "./machines.reconciler.ts"
 import { type Ratios, ratiosOfHost } from "./ratio.ts"
 import { GatheringQueue, ReportQueue } from "./report-queue.ts"
-import { markSilent, touchHosts, upsertHost } from "./store.ts"
+import { backAfterMs, markSilent, touchHosts, upsertHost } from "./store.ts"
 import { traitsOfHost } from "./traits.ts"
 
 /** Of one host at once: looks into the database, which may ask the host back. */
@@ -32,8 +34,12 @@ export async function listenToAgents(platform: Platform): Promise<AsyncDisposabl
     }
   }
   // A host that does not answer for its machines lives nevertheless.
-  const alive = new GatheringQueue<AliveReport>((reports) => noteAlive(platform, reports))
+  const alive = new GatheringQueue<AliveReport>(async (reports) => {
+    await noteAlive(platform, reports)
+    await noteReturns(platform, reports, (host) => leavers.add(host, host, host))
+  })
   const machines = new ReportQueue<MachineReport>(machinesAtOnce, take)
+  const leavers = new ReportQueue<string>(1, (host) => leaveHost(platform, host))
   return await platform.bus.subscribe(agentReportTopic, (message) => {
     // Only agents publish on this topic, in the type of the protocol.
     const report = message as AgentReport
@@ -69,6 +75,32 @@ async function noteAlive(platform: Platform, reports: readonly AliveReport[]): P
   }
 }
 
+/** What is left on hosts of servers that were evacuated from them: at once, and again with each report until it is gone. */
+async function noteReturns(
+  platform: Platform,
+  reports: readonly AliveReport[],
+  leave: (host: string) => void,
+): Promise<void> {
+  try {
+    const hosts = reports.map(({ host }) => host)
+    for (const host of await selectReturned(platform.db, hosts)) leave(host)
+  } catch (error) {
+    platform.log.warn({ err: describeError(error) }, "it was not looked for servers that have left hosts")
+  }
+}
+
+/** The reconciler does the same a while later. */
+async function leaveHost(platform: Platform, host: string): Promise<void> {
+  try {
+    await reconcileOneHost(platform, host)
+  } catch (error) {
+    platform.log.warn(
+      { host, err: describeError(error) },
+      "machines of a host that is back were not compared",
+    )
+  }
+}
+
 /** A host is there for servers whatever is wrong with its back ends. */
 async function noteBackends(platform: Platform, reports: readonly AliveReport[]): Promise<void> {
   try {
@@ -81,9 +113,6 @@ async function noteBackends(platform: Platform, reports: readonly AliveReport[])
     platform.log.warn(facts, "back ends of hosts were not noted")
   }
 }
-
-/** A host that was silent for two reports is back with the third: what waited for it goes on. */
-const backAfterMs = 25_000
 
 export async function noteHosts(
   platform: Platform,

@@ -51,6 +51,23 @@ export async function touchHosts(
   return new Map(rows.map(({ name, silentMs }) => [name, silentMs]))
 }
 
+/** A host that was silent for two reports is back with the third: what waited for it goes on. */
+export const backAfterMs = 25_000
+
+/** Notes that the host lives; nobody else says anything of it before the transaction ends. Undefined: there is none. */
+export async function touchHost(
+  tx: Tx,
+  name: string,
+): Promise<{ isForcedDown: boolean; wasSilent: boolean } | undefined> {
+  const { rows } = await sql<{ isForcedDown: boolean; wasSilent: boolean }>`
+    with before as (select name, ${hostSilentMs} as silent_ms from compute.host where name = ${name} for update)
+    update compute.host h set last_seen_at = clock_timestamp() from before where h.name = before.name
+    returning h.is_forced_down as "isForcedDown", before.silent_ms >= ${backAfterMs} as "wasSilent"`.execute(
+    tx,
+  )
+  return rows[0]
+}
+
 /** As if it had been silent for so long; its next report ends that. */
 export async function markSilent(db: DbOrTx, name: string, silentMs: number): Promise<void> {
   await sql`

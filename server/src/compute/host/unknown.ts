@@ -68,7 +68,8 @@ async function findingsOf(platform: Platform, host: string): Promise<Finding[]> 
   for (const action of planMachines(host, machines, servers)) {
     if (action.kind === "missing") findings.push(missing(host, action))
     else if (action.kind === "unknown") kinds.set(action.serverId, "unknown")
-    else if (action.kind === "destroy") kinds.set(action.serverId, action.why)
+    else if (action.kind === "destroy")
+      kinds.set(action.serverId, action.why === "deleted" ? "deleted" : "left")
   }
   const { here, aside } = await callAgent(platform, host, "host.unknown", { serverIds: [...kinds.keys()] })
   for (const machine of here) {

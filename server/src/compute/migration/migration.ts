@@ -18,15 +18,25 @@ export const migrationStatuses = [
   "confirmed",
   "reverting",
   "reverted",
+  "accepted",
+  "pre-migrating",
+  "done",
+  "failed",
   "error",
 ] as const
 export type MigrationStatus = (typeof migrationStatuses)[number]
 
-export const migrationTypes = ["resize", "migration", "live-migration"] as const
+export const migrationTypes = ["resize", "migration", "live-migration", "evacuation"] as const
 export type MigrationType = (typeof migrationTypes)[number]
 
 /** Of live migrations that are under way. */
 export const openLiveStatuses = ["preparing", "running"] as const satisfies readonly MigrationStatus[]
+
+/** Of evacuations that are under way. */
+export const openEvacuationStatuses = [
+  "accepted",
+  "pre-migrating",
+] as const satisfies readonly MigrationStatus[]
 
 const found = { filter: true } as const
 

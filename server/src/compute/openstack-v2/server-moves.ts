@@ -1,10 +1,10 @@
 // Moves of servers to other hosts: Nova's actions, and what it shows of those that are under way.
 import { Type } from "typebox"
-import { count, nothing, one } from "../../api/openstack/shape.ts"
+import { count, nothing, one, rare, text } from "../../api/openstack/shape.ts"
 import { named, since, view } from "../../api/openstack/view.ts"
 import { atLeast } from "../../platform/http/microversion.ts"
-import { versions } from "../../platform/http/versions.ts"
-import { type Route, route, type WireRequest } from "../../platform/http/wire.ts"
+import { gone, versions } from "../../platform/http/versions.ts"
+import { type Route, reply, route, type WireRequest } from "../../platform/http/wire.ts"
 import { closed, nullable } from "../../platform/schema/make.ts"
 import {
   abortServerMigration,
@@ -21,6 +21,7 @@ import {
 import { bodyOf, bodyWith, boolean, booleanOrAuto, fqdn, readBoolean } from "./schema-parts.ts"
 import { action } from "./server-action.ts"
 import { adminPass, anything } from "./server-schemas.ts"
+import { newPassword } from "./servers.ts"
 
 const hostOrNull = nullable(fqdn)
 
@@ -73,11 +74,21 @@ export const moveActions = {
       "2.29": bodyOf("evacuate", { ...evacuated, force: boolean }),
       "2.68": evacuatedPlain,
     }),
-    run: async (ctx, { serverId, body: { evacuate: asked } }) => {
+    told: versions({ "2.1": Type.Object({ adminPass: rare(text) }), "2.14": gone }),
+    run: async (ctx, { serverId, body: { evacuate: asked }, version }) => {
       checkForced(asked.force, asked.host)
-      if (readBoolean(asked.onSharedStorage) && asked.adminPass !== undefined)
+      const isShared = readBoolean(asked.onSharedStorage)
+      if (isShared && asked.adminPass !== undefined)
         throw badRequest("admin password can't be changed on existing disk")
-      await evacuateServer(ctx, { serverId, host: asked.host ?? null })
+      const adminPassword = isShared ? null : (asked.adminPass ?? newPassword())
+      await evacuateServer(ctx, {
+        ...{ serverId, host: asked.host ?? null, isForced: readBoolean(asked.force) },
+        ...{ isOnSharedStorage: isShared, endsStopped: atLeast(version, "2.95") },
+        ...(adminPassword !== null && { adminPassword }),
+      })
+      // It has always been 200.
+      if (atLeast(version, "2.14")) return reply(200)
+      return reply(200, ctx.config.compute.enableInstancePassword ? { adminPass: adminPassword } : {})
     },
   }),
 }

@@ -49,6 +49,8 @@ export interface Placing {
   flavor?: FlavorSnapshot
   runsOn?: HostDescription | null
   requestedHost?: string | null
+  /** It leaves this host, which is down: its volumes are not waited for there. */
+  lostHost?: string | null
 }
 
 /**
@@ -70,7 +72,7 @@ export async function requestOf(
     hostsOfServers(tx, server, hints.different_host),
     serverGroupId === null ? null : selectGroupPlacement(tx, serverGroupId, server.id, { isHeld }),
     physicalNetworksOf(tx, server),
-    server.hasVolumes ? reachOfVolumes(platform, tx, server) : [],
+    server.hasVolumes ? reachOfVolumes(platform, tx, server, placing.lostHost) : [],
   )
   return {
     hardware: keptHardware(flavor, image),

@@ -226,10 +226,12 @@ export async function reachOfVolumes(
   platform: Pick<Platform, "clock" | "config">,
   db: DbOrTx,
   server: Pick<Server, "id" | "hasVolumes">,
+  lostHost: string | null = null,
 ): Promise<Reach[]> {
   const devices = await selectDevices(db, server)
   const planned = devices.filter(({ volumeId }) => volumeId === null)
   return await reachOf(platform, db, {
+    lostHost,
     volumeIds: devices.flatMap(({ volumeId }) => volumeId ?? []),
     snapshotIds: planned.flatMap(({ sourceType, sourceId }) =>
       sourceType === "snapshot" && sourceId !== null ? [sourceId] : [],

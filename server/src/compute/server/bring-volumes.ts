@@ -5,8 +5,10 @@ import {
   checkFollowing,
   checkHandOver,
   type Following,
+  giveBackTaken,
   handOver,
   reachOf,
+  takeOver,
 } from "../../block-storage/index.ts"
 import type { StepContext } from "../../engine/saga/saga.ts"
 import type { Platform } from "../../platform/context/context.ts"
@@ -30,11 +32,12 @@ export async function bringVolumes(s: Step, server: Server, host: string): Promi
 }
 
 /** The server's machine on this host is off, and has no volumes from now on. Repeatable. */
-export async function takeVolumes(s: Step, server: Server, host: string): Promise<void> {
+export async function takeVolumes(s: Step, server: Server, host: string, timeoutMs?: number): Promise<void> {
   const { generation } = s.params
+  const how = { signal: s.signal, ...(timeoutMs === undefined ? {} : { timeoutMs }) }
   for (const { volumeId } of (await selectDevices(s.ctx.db, server)).filter(hasVolume)) {
     const command = { serverId: server.id, volumeId, fence: { generation, fence: s.fence } }
-    await callAgent(s.ctx, host, "vm.unplug_volume", command, { signal: s.signal })
+    await callAgent(s.ctx, host, "vm.unplug_volume", command, how)
   }
 }
 
@@ -113,4 +116,27 @@ export async function arriveVolumes(tx: Tx, server: Server, following: readonly 
 
 async function attachedDevices(tx: Tx, server: Server): Promise<AttachedDevice[]> {
   return (await selectDevices(tx, server)).filter(hasVolume)
+}
+
+export interface LostHost {
+  /** That is down. */
+  from: string
+  to: string
+}
+
+/** They are the new host's, without a word of the one that had them. The caller has seen in `tx` that it is down. */
+export async function bringLostVolumes(
+  platform: Platform,
+  tx: Tx,
+  server: Server,
+  way: LostHost,
+): Promise<void> {
+  for (const { volumeId } of await attachedDevices(tx, server))
+    await takeOver(platform, tx, { volumeId, ...way })
+}
+
+/** Back again, once no machine of the new host has them. */
+export async function returnLostVolumes(tx: Tx, server: Server, way: LostHost): Promise<void> {
+  for (const { volumeId } of await attachedDevices(tx, server))
+    await giveBackTaken(tx, { volumeId, ...way })
 }

@@ -9,6 +9,7 @@ import {
   serverNotLaunched,
   serverNotReady,
 } from "../faults.ts"
+import { type MigrationStatus, openEvacuationStatuses, openLiveStatuses } from "../migration/migration.ts"
 import { destinationOf, setMigrationStatus } from "../migration/store.ts"
 import { enforceReturn } from "../quota/enforce.ts"
 import { deleteServerSaga } from "./delete.saga.ts"
@@ -21,6 +22,8 @@ import { beginTask, checkState } from "./task.ts"
 const input = Type.Object({ serverId: Type.String() })
 const faults = [serverNotFound, serverLocked, serverInvalidState, serverNotLaunched]
 
+const openStatuses: readonly MigrationStatus[] = ["migrating", ...openLiveStatuses, ...openEvacuationStatuses]
+
 /** Removes the server and all that it has; in any state, also while another task runs. */
 export async function beginDelete(ctx: Ctx, serverId: string): Promise<void> {
   await beginTask(ctx, {
@@ -31,7 +34,7 @@ export async function beginDelete(ctx: Ctx, serverId: string): Promise<void> {
     more: async (tx, { id, host, oldHost }) => {
       // In the middle of a move there may be a machine on the other host, too.
       const to = await destinationOf(tx, id)
-      await setMigrationStatus(tx, id, ["migrating", "preparing", "running"], "error")
+      await setMigrationStatus(tx, id, openStatuses, "error")
       return { hosts: [...new Set([host, oldHost, to].filter((each) => each !== null))] }
     },
   })

@@ -1,20 +1,16 @@
-// Moves of servers to other hosts, off or running. None goes away from a host that is down: that is answered after all
-// that Nova would have refused before.
+// Moves of servers to other hosts, off or running; those away from a host that is down are in evacuate.ts.
 import { Type } from "typebox"
 import { volumeElsewhere, volumeInvalid } from "../../block-storage/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import {
   badRequest,
-  evacuationHostNotFound,
-  evacuationUnsupported,
   serverInvalidState,
   serverLocked,
   serverNotFound,
   serverNotLaunched,
   serverNotReady,
 } from "../faults.ts"
-import { isHostReachable } from "../host/reachable.ts"
 import { selectHost } from "../host/store.ts"
 import { insertMigration } from "../migration/store.ts"
 import { checkVolumesFollow } from "./bring-volumes.ts"
@@ -115,23 +111,5 @@ export const migrateServerLive = operation({
         return { requestedHost: host, isPaused: claimed.vmState === "paused" }
       },
     })
-  },
-})
-
-/** To another host, away from one that is down. */
-export const evacuateServer = operation({
-  name: "compute.server.evacuate",
-  input,
-  faults: [badRequest, evacuationHostNotFound, evacuationUnsupported, ...states],
-  load: (ctx, { serverId }) => visibleServer(ctx, serverId),
-  rule: "os_compute_api:os-evacuate",
-  target: (_ctx, _input, server) => targetOf(server),
-  run: async (ctx, { host }, server): Promise<never> => {
-    if (host !== null && !(await selectHost(ctx.db, host))) throw evacuationHostNotFound(host)
-    if (host !== null && host === server.host) throw badRequest("The target host can't be the same one.")
-    checkState(ctx, server, "evacuate")
-    const own = hostOf(server)
-    if (await isHostReachable(ctx, own)) throw badRequest(`Compute service of ${own} is still in use.`)
-    throw evacuationUnsupported(own)
   },
 })

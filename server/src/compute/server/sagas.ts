@@ -4,6 +4,7 @@ import { createBackupSaga } from "./create-backup.saga.ts"
 import { createImageSaga } from "./create-image.saga.ts"
 import { createVolumeImageSaga } from "./create-volume-image.saga.ts"
 import { deleteServerSaga } from "./delete.saga.ts"
+import { evacuateServerSaga } from "./evacuate.saga.ts"
 import { attachInterfaceSaga, detachInterfaceSaga } from "./interface.saga.ts"
 import { arriveSaga, liveMigrateSaga } from "./live-migrate.saga.ts"
 import { leaveHostSaga, migrateServerSaga, revertMigrateSaga } from "./migrate.saga.ts"
@@ -36,6 +37,7 @@ export const serverSagas = [
   createVolumeImageSaga,
   crashDumpSaga,
   deleteServerSaga,
+  evacuateServerSaga,
   hardRebootServerSaga,
   leaveHostSaga,
   migrateServerSaga,

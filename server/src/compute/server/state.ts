@@ -129,7 +129,7 @@ export const actionRules = {
     honoursLock: false,
     action: "evacuate",
     vmStates: ["active", "stopped", "error"],
-    taskState: null,
+    taskState: "rebuilding",
   },
   unrescue: { ...common, action: "unrescue", vmStates: ["rescued"], taskState: "unrescuing" },
   attachInterface: {

@@ -16,7 +16,7 @@ import { disksOf, volumeIs, volumeNow, volumeWish } from "../../../test/volume-c
 import { agentDirectories } from "../../agent/machine-store.ts"
 import { createVolume } from "../../block-storage/index.ts"
 import { eventually } from "../../platform/clock/clock.ts"
-import type { Ctx } from "../../platform/context/context.ts"
+import type { Ctx, Platform } from "../../platform/context/context.ts"
 import { reconcileMachines } from "../host/machines.reconciler.ts"
 import * as compute from "../index.ts"
 import { liveMigrateSaga } from "../server/live-migrate.saga.ts"
@@ -206,6 +206,21 @@ async function leftBehind(c: ServerCloud, _params: SagaParams, failed: string | 
   await closing(c)
 }
 
+/** As an operator says it. */
+async function setForcedDown({ db }: Pick<Platform, "db">, host: string, isDown: boolean): Promise<void> {
+  await sql`update compute.host set is_forced_down = ${isDown} where name = ${host}`.execute(db)
+}
+
+/** The host that is back keeps nothing of a server that another one has. */
+async function backAgain(c: ServerCloud, { serverId }: SagaParams): Promise<void> {
+  const { platform } = c.cloud.cloud
+  await setForcedDown(platform, "host1", false)
+  await reconcileMachines(platform, new AbortController().signal)
+  const host = (await selectServer(platform.db, serverId))?.host
+  if (host !== "host1") assert.deepEqual(await machineOf(c, serverId), { machine: "none" })
+  await closing(c)
+}
+
 async function untilArrived(c: ServerCloud, serverId: string): Promise<void> {
   const { platform } = c.cloud.cloud
   await eventually("the server to arrive", async () => {
@@ -344,6 +359,17 @@ export const sagaCases: Readonly<Record<string, SagaCaseEntry>> = {
       await volumeAt((failed) => (failed === null ? otherHost : "host1"))(...seen)
       await closing(seen[0])
     },
+  }),
+  "compute.server.evacuate": ofServer({
+    before: async (ctx) => {
+      await opening(ctx)
+      await setForcedDown(ctx, "host1", true)
+    },
+    begin: (ctx, server) => compute.evacuateServer(ctx, { ...id(server), host: null }),
+    // Down as it is said to be, it hears that its guest is to end.
+    done: { status: "ACTIVE", room: [nanoRam], ports: [otherHost], machine: "shutdown" },
+    unwound: { status: "ERROR", room: [nanoRam], ports: ["host1"] },
+    check: backAgain,
   }),
   "compute.server.arrive": ofServer({
     before: withSharedVolume,

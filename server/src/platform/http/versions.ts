@@ -42,7 +42,7 @@ export type BodySchema =
   | Readonly<Record<string, unknown>>
   | Versions
 
-/** Of a member that a version takes away. */
+/** Of a member, or a whole body, that a version takes away. */
 export const gone: TSchema = Type.Never()
 
 /**
@@ -80,7 +80,7 @@ export function schemasOf(body: BodySchema): readonly SchemaFrom[] {
 
 export function schemaFor(body: BodySchema, version: Microversion): TSchema | undefined {
   const found = schemasOf(body).findLast(({ from }) => !from || compareMicroversions(version, from) >= 0)
-  return found?.schema
+  return found?.schema === gone ? undefined : found?.schema
 }
 
 /** What a body may be that fits; with versions, the body of any of them. */
