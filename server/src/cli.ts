@@ -45,7 +45,7 @@ const commands: Record<string, Command> = {
     load: async () => (await import("./launch/backup/restore.ts")).restore,
   },
   host: {
-    summary: "the cloud's hosts: join, list, drain, remove; machines that no server knows",
+    summary: "the cloud's hosts: join, list, drain, evacuate, remove; machines that no server knows",
     load: async () => (await import("./launch/host.ts")).host,
   },
   server: {

@@ -11,7 +11,9 @@ import { readAdminPassword } from "../src/compute/server/admin-password.ts"
 import { evacuateServerSaga } from "../src/compute/server/evacuate.saga.ts"
 import { evacuateServer } from "../src/compute/server/evacuate.ts"
 import { selectServer } from "../src/compute/server/store.ts"
-import { eventually } from "../src/platform/clock/clock.ts"
+import { answerMove } from "../src/launch/move-answer.ts"
+import { evacuateHost, type MoveEvent, type MoveParts } from "../src/launch/move-loop.ts"
+import { eventually, systemClock } from "../src/platform/clock/clock.ts"
 import type { Platform } from "../src/platform/context/context.ts"
 import { transact } from "../src/platform/db/database.ts"
 import { FarHost } from "./far-host.ts"
@@ -465,4 +467,69 @@ test("a volume that lies on the host that is down keeps its server there, with t
   await lost.boot()
   await eventually("it to run again", async () => (await lost.powers([id]))[0] === "running")
   await c.reaches(id, "ACTIVE")
+})
+
+async function evacuateAll({ atOnce = 2 } = {}) {
+  const events: MoveEvent[] = []
+  const parts: MoveParts = {
+    // What the cloud answers is what comes of JSON.
+    ask: async (action, question) =>
+      JSON.parse(JSON.stringify(await answerMove(platform, { action, ...question }))),
+    tell: (event) => events.push(event),
+    pause: () => systemClock.sleep(20),
+    nowMs: () => systemClock.monotonicMs(),
+  }
+  const isEmpty = await evacuateHost(parts, { host: lost.name, atOnce })
+  const toldOf = (id: string) =>
+    events.flatMap((each) => (each.event === "sum" || each.id !== id ? [] : [each.event]))
+  const why = (id: string) =>
+    JSON.stringify(events.findLast((each) => each.event !== "sum" && each.id === id))
+  return { isEmpty, toldOf, why, sum: events.find(({ event }) => event === "sum") }
+}
+
+test("kumoi host evacuate: all servers of a host that is down, each told; not of one that is up", async () => {
+  const names = ["runs", "off", "broken", "paused"]
+  const [runs = "", off = "", broken = "", paused = ""] = await Promise.all(
+    names.map((name) => serverOn(lost.name, { name })),
+  )
+  await assert.rejects(evacuateAll(), { code: "cli.move.host_answers" })
+  const nowhere = answerMove(platform, { action: "lost", host: "nowhere" })
+  await assert.rejects(nowhere, { kind: "not_found" })
+  await act(off, { "os-stop": null })
+  await c.reaches(off, "SHUTOFF")
+  await act(broken, { "os-resetState": { state: "error" } })
+  await act(paused, { pause: null })
+  await c.reaches(paused, "PAUSED")
+  await act(runs, { lock: null })
+  await lost.losePower()
+  await isDown(lost.name)
+  const drained = await answerMove(platform, { action: "find", server: runs, mayStop: false })
+  assert.match(JSON.stringify(drained), /host evacuate/)
+  for (const host of [near, spare]) await setHostDisabled(platform, host.name, "full")
+  const first = await evacuateAll()
+  assert.equal(first.isEmpty, false)
+  assert.match(first.why(runs), /No valid host was found/)
+  for (const host of [near, spare]) await setHostDisabled(platform, host.name, null)
+  // Whoever is on the way already is followed.
+  near.hypervisor.setControl({ delayMs: 300 })
+  await answerMove(platform, { action: "begin", server: off, way: "anew", host: near.name })
+  const second = await evacuateAll()
+  near.hypervisor.setControl({ delayMs: 0 })
+  assert.equal(second.isEmpty, false)
+  for (const id of [runs, broken]) assert.deepEqual(second.toldOf(id), ["begins", "moved"])
+  assert.deepEqual(second.toldOf(paused), ["left"])
+  assert.match(second.why(paused), /it is paused; only what is active, off or in error/)
+  assert.partialDeepStrictEqual(second.sum, { live: 0, cold: 0, left: 1 })
+  // That nobody found a place for it at first was an error, and started nothing that was off.
+  for (const id of [runs, off, broken]) {
+    await c.reaches(id, id === off ? "SHUTOFF" : "ACTIVE")
+    assert.notEqual(await hostOf(id), lost.name)
+  }
+  const third = await evacuateAll()
+  assert.deepEqual([third.toldOf(paused), third.isEmpty], [["left"], false])
+  await ok("DELETE", `/compute/v2.1/servers/${paused}`)
+  await isGone(paused)
+  assert.equal((await evacuateAll()).isEmpty, true)
+  await lost.boot()
+  for (const id of [runs, off, broken]) await isLeft(id)
 })

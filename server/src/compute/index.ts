@@ -189,7 +189,14 @@ export {
   type VmState,
 } from "./server/server.ts"
 export { shelveOffloadServer, shelveServer, unshelveServer } from "./server/shelve.ts"
-export { type MoveFacts, type MoveProgress, type MoveStand, type MoveWay, standOf } from "./server/stand.ts"
+export {
+  lostStandOf,
+  type MoveFacts,
+  type MoveProgress,
+  type MoveStand,
+  type MoveWay,
+  standOf,
+} from "./server/stand.ts"
 export { statesOf, statusOf } from "./server/state.ts"
 export { type ServerTopology, showServerTopology } from "./server/topology.ts"
 export {

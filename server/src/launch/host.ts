@@ -56,8 +56,8 @@ const specs = {
   "at-once": {
     type: "string",
     value: "N",
-    of: ["drain"],
-    help: "drain: how many servers move at a time (default 2, at most 10)",
+    of: ["drain", "evacuate"],
+    help: "drain, evacuate: how many servers move at a time (default 2, at most 10)",
   },
   stop: {
     type: "boolean",
@@ -88,6 +88,9 @@ const what = `The hosts of a cloud:
   drain HOST       disables it and moves its servers to other hosts: those that run while they run, others while they
                    are off. It may be broken off and said again. Exit status: 0 none is left on it, 1 some are, each
                    told with its reason
+  evacuate HOST    lets the servers of a host that is down go on elsewhere, each made anew from its image, with the
+                   volumes that other hosts reach. Be sure that its guests have ended. Said again, it goes on; exit
+                   status as of drain
   bridge-mappings NET:BRIDGE,...
                    on a machine that joined: by which of its bridges it reaches physical networks from now on,
                    instead of those that it joined with; its guests run on. With the word none: by no bridge
@@ -106,7 +109,7 @@ const hourMs = 3_600_000
 
 const about = {
   usage:
-    "host token|join|list|describe|disable|enable|drain|bridge-mappings|gateway|remove|unknown|adopt|discard [WORDS] [options]",
+    "host token|join|list|describe|disable|enable|drain|evacuate|bridge-mappings|gateway|remove|unknown|adopt|discard [WORDS] [options]",
   what,
   specs,
   takesWords: true,
@@ -129,6 +132,11 @@ export const host = command(about, async (options, args) => {
   }
   if (action === "bridge-mappings" && first !== undefined && words.length === 1)
     return await mapBridges(options, first)
+  if (action === "evacuate" && first !== undefined && words.length === 1) {
+    const atOnce = numberOption(options, "at-once", { min: 1, max: 10 }) ?? 2
+    const { evacuate } = await import("./move.ts")
+    return await evacuate(options, { host: first, atOnce })
+  }
   const questions = questionsOf(options, action, words)
   if (questions === null) {
     process.stderr.write(`kumoi: that is no way to use host; see ./kumoi host --help\n`)

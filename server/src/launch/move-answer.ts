@@ -1,10 +1,11 @@
-// The running cloud's side of `kumoi host drain` and `kumoi server move`: small answers, from the rows each time. What
+// The running cloud's side of `kumoi host drain`, `kumoi host evacuate` and `kumoi server move`: small answers, from the rows each time. What
 // comes next is said by who asks.
 import {
   beginMove,
   confirmMove,
   findServersToMove,
   lookAtMove,
+  lostStandOf,
   type MoveFacts,
   type MoveProgress,
   type MoveStand,
@@ -22,6 +23,8 @@ export interface MoveQuestions {
   /** No new server comes to the host. */
   close: { host: string }
   servers: { host: string; mayStop: boolean }
+  /** Of a host that is down. */
+  lost: { host: string }
   /** An id or a name. */
   find: { server: string; mayStop: boolean }
   begin: { server: string; way: MoveWay; host: string | null }
@@ -42,6 +45,7 @@ export interface ServerToMove {
 export interface MoveAnswers {
   close: { reason: string | null }
   servers: { servers: ServerToMove[] }
+  lost: { servers: ServerToMove[] }
   find: { server: ServerToMove }
   begin: { migration: number }
   look: { progress: MoveProgress }
@@ -55,6 +59,14 @@ const serverMissing = fault(
   "not_found",
   "cli.move.server_not_found",
   (text: string) => `There is no server ${text}.`,
+)
+
+const hostAnswers = fault(
+  "conflict",
+  "cli.move.host_answers",
+  (host: string) =>
+    `Host ${host} is up: its servers are moved by ./kumoi host drain ${host}. If it is to be taken for down, because it ` +
+    `was switched off or is cut off from all storage: openstack compute service set --down ${host} nova-compute`,
 )
 
 function optionWrong(message: string): Fault {
@@ -71,6 +83,18 @@ export async function answerMove(platform: Platform, question: unknown): Promise
       if (isUp === undefined) throw hostMissing(asked.host)
       const found = await selectMovesOfHost(platform, asked.host)
       return { servers: found.map((facts) => shown(facts, { isUp, mayStop: asked.mayStop })) }
+    }
+    case "lost": {
+      const isUp = await isHostUp(platform, asked.host)
+      if (isUp === undefined) throw hostMissing(asked.host)
+      if (isUp) throw hostAnswers(asked.host)
+      const found = (await selectMovesOfHost(platform, asked.host)).filter(({ host }) => host === asked.host)
+      return {
+        servers: found.map((facts) => ({
+          ...{ id: facts.id, name: facts.name, host: facts.host },
+          stand: lostStandOf(facts),
+        })),
+      }
     }
     case "find": {
       const facts = await findOne(platform, asked.server)
@@ -128,7 +152,7 @@ async function begin(platform: Platform, { server, way, host }: MoveQuestions["b
   return await beginMove(platform, { serverId: server, way, host })
 }
 
-const ways: readonly unknown[] = ["live", "cold", "stops"] satisfies MoveWay[]
+const ways: readonly unknown[] = ["live", "cold", "stops", "anew"] satisfies MoveWay[]
 
 function readQuestion(question: unknown): MoveQuestion {
   // Looked at below.
@@ -138,6 +162,7 @@ function readQuestion(question: unknown): MoveQuestion {
   >
   if (action === "close" && typeof host === "string") return { action, host }
   if (action === "servers" && typeof host === "string") return { action, host, mayStop: mayStop === true }
+  if (action === "lost" && typeof host === "string") return { action, host }
   if (action === "find" && typeof server === "string") return { action, server, mayStop: mayStop === true }
   if (action === "confirm" && typeof server === "string") return { action, server }
   if (action === "begin" && typeof server === "string" && ways.includes(way))

@@ -1,4 +1,4 @@
-// Moves servers to other hosts, one or all of a host, by asking the cloud what is and saying what comes next. It keeps
+// Moves servers to other hosts, one or all of a host, also of one that is down, by asking the cloud what is and saying what comes next. It keeps
 // nothing: broken off, it may be said again, and then goes on with what it finds.
 import type { MoveWay } from "../compute/index.ts"
 import { inParallel } from "../platform/clock/in-parallel.ts"
@@ -21,7 +21,7 @@ export type MoveEvent =
   | ({ event: "deleted" } & OfServer)
   | ({ event: "failed"; why: string } & OfServer)
   | ({ event: "left"; why: string } & OfServer)
-  | { event: "sum"; host: string; live: number; cold: number; left: number; ms: number }
+  | { event: "sum"; host: string; live: number; cold: number; anew: number; left: number; ms: number }
 
 export interface MoveParts {
   ask: AskMove
@@ -39,23 +39,42 @@ export interface Drain {
 
 /** Whether the host is empty now. */
 export async function drainHost(parts: MoveParts, { host, atOnce, mayStop }: Drain): Promise<boolean> {
-  const { ask, tell, nowMs } = parts
-  const beganMs = nowMs()
+  const { ask } = parts
   await ask("close", { host })
-  const moved = { live: 0, cold: 0 }
+  const list = async () => (await ask("servers", { host, mayStop })).servers
+  return await moveAll(parts, { host, atOnce, list })
+}
+
+export type Evacuate = Pick<Drain, "host" | "atOnce">
+
+/** The same of a host that is down. */
+export async function evacuateHost(parts: MoveParts, { host, atOnce }: Evacuate): Promise<boolean> {
+  const list = async () => (await parts.ask("lost", { host })).servers
+  return await moveAll(parts, { host, atOnce, list })
+}
+
+interface MoveAll extends Evacuate {
+  /** What is on the host now. */
+  list: () => Promise<ServerToMove[]>
+}
+
+async function moveAll(parts: MoveParts, { host, atOnce, list }: MoveAll): Promise<boolean> {
+  const { tell, nowMs } = parts
+  const beganMs = nowMs()
+  const moved = { live: 0, cold: 0, anew: 0 }
   const tried = new Set<string>()
   const failed = new Set<string>()
   const keyOf = ({ id, stand }: ServerToMove) => `${id} ${stand.is}`
   for (;;) {
     // Others may have come, or be free now: those that were on their way here, or had a task.
-    const { servers } = await ask("servers", { host, mayStop })
+    const servers = await list()
     const next = servers.filter((each) => each.stand.is !== "stays" && !tried.has(keyOf(each)))
     if (next.length > 0) {
       await inParallel(next, atOnce, async (server) => {
         tried.add(keyOf(server))
         const end = await moveServer(parts, server, { to: null, withPercent: false })
         if (end.is === "failed") failed.add(server.id)
-        if (end.is === "moved" && end.to !== host) moved[end.way === "live" ? "live" : "cold"]++
+        if (end.is === "moved" && end.to !== host) moved[end.way === "stops" ? "cold" : end.way]++
       })
       continue
     }

@@ -1,4 +1,4 @@
-// What `kumoi host drain` and `kumoi server move` print: a line for each thing that happens.
+// What `kumoi host drain`, `kumoi host evacuate` and `kumoi server move` print: a line for each thing that happens.
 import type { MoveWay } from "../compute/index.ts"
 import type { MoveEvent } from "./move-loop.ts"
 
@@ -6,11 +6,13 @@ const beginWords: Record<MoveWay, string> = {
   live: "goes while it runs",
   cold: "goes while it is off",
   stops: "is stopped and goes",
+  anew: "is made anew elsewhere",
 }
 const movedWords: Record<MoveWay, string> = {
   live: "live",
   cold: "cold",
   stops: "cold, and was stopped for it",
+  anew: "made anew",
 }
 
 export function renderMoveEvent(event: MoveEvent): string {
@@ -35,10 +37,10 @@ function wordsOf(event: Exclude<MoveEvent, { event: "sum" }>): string {
   }
 }
 
-function renderSum({ host, live, cold, left, ms }: Extract<MoveEvent, { event: "sum" }>): string {
-  const count = live + cold
-  const moved =
-    count === 0 ? "none moved" : `${servers(count)} moved (${live} live, ${cold} cold) in ${secondsText(ms)}`
+function renderSum({ host, live, cold, anew, left, ms }: Extract<MoveEvent, { event: "sum" }>): string {
+  const count = live + cold + anew
+  const ways = anew > 0 ? `${anew} made anew` : `${live} live, ${cold} cold`
+  const moved = count === 0 ? "none moved" : `${servers(count)} moved (${ways}) in ${secondsText(ms)}`
   if (left === 0) return `${host} is empty: ${moved}\n`
   return `${servers(left)} ${left === 1 ? "is" : "are"} left on ${host}; ${moved}\n`
 }

@@ -1,10 +1,19 @@
-// `kumoi host drain` and `kumoi server move`, as commands.
+// `kumoi host drain`, `kumoi host evacuate` and `kumoi server move`, as commands.
 import { setTimeout as delay } from "node:timers/promises"
 import { Fault } from "../platform/fault/fault.ts"
 import { awayText } from "./ask.ts"
 import { askCloud } from "./control.ts"
 import type { MoveAnswers } from "./move-answer.ts"
-import { type Drain, drainHost, type MoveEvent, type MoveOne, type MoveParts, moveOne } from "./move-loop.ts"
+import {
+  type Drain,
+  drainHost,
+  type Evacuate,
+  evacuateHost,
+  type MoveEvent,
+  type MoveOne,
+  type MoveParts,
+  moveOne,
+} from "./move-loop.ts"
 import { renderMoveEvent } from "./move-render.ts"
 import { dataDirOf, type ParsedOptions } from "./options.ts"
 
@@ -15,6 +24,10 @@ const brokenOffCode = 130
 
 export async function drain(options: ParsedOptions, how: Drain): Promise<number> {
   return await withParts(options, (parts) => drainHost(parts, how))
+}
+
+export async function evacuate(options: ParsedOptions, how: Evacuate): Promise<number> {
+  return await withParts(options, (parts) => evacuateHost(parts, how))
 }
 
 export async function move(options: ParsedOptions, how: MoveOne): Promise<number> {

@@ -19,7 +19,7 @@ import { hasSettledVolumes } from "./bring-volumes.ts"
 import { evacuateServerSaga } from "./evacuate.saga.ts"
 import { notifyServer } from "./notification.ts"
 import { targetOf, visibleServer } from "./read.ts"
-import { isVolumeBacked, type Server } from "./server.ts"
+import { isVolumeBacked, powerStates, type Server } from "./server.ts"
 import { actorOf, beginTask, checkState } from "./task.ts"
 
 export const evacuateServer = operation({
@@ -69,11 +69,16 @@ export const evacuateServer = operation({
           ...{ sourceHost: hostOf(claimed), destHost: host },
           ...{ oldFlavorId: claimed.flavor.flavorId, newFlavorId: claimed.flavor.flavorId },
         })
-        return { requestedHost: host, isForced, isStopped: endsStopped || claimed.vmState === "stopped" }
+        return { requestedHost: host, isForced, isStopped: endsStopped || wasOff(claimed) }
       },
     })
   },
 })
+
+/** Also of one in error, which a try before this one may have made of it. */
+function wasOff({ vmState, powerState }: Server): boolean {
+  return vmState === "stopped" || (vmState === "error" && powerState === powerStates.shutdown)
+}
 
 /** The one that it is on. */
 function hostOf({ id, host }: Server): string {

@@ -7,6 +7,7 @@ import type { DbOrTx } from "../../platform/db/database.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
 import { serverInvalidState, serverNotFound } from "../faults.ts"
 import { liveProgressOf } from "../migration/of-server.ts"
+import { evacuateServer } from "./evacuate.ts"
 import { migrateServer, migrateServerLive } from "./migrate.ts"
 import { confirmResize } from "./resize.ts"
 import { type MoveFacts, type MoveProgress, type MoveWay, percentOf, progressOf, standOf } from "./stand.ts"
@@ -63,6 +64,7 @@ export interface BeginMove {
 export async function beginMove(platform: Platform, { serverId, way, host }: BeginMove): Promise<number> {
   const ctx = internalCtx(platform)
   if (way === "live") await migrateServerLive(ctx, { serverId, host, isBlockMigration: null })
+  else if (way === "anew") await evacuateServer(ctx, { serverId, host })
   else await migrateServer(ctx, { serverId, host })
   const begun = (await factsOf(platform, serverId))?.migration
   if (!begun) throw serverNotFound(serverId)
@@ -79,7 +81,8 @@ export interface LookAtMove {
 export async function lookAtMove(platform: Platform, look: LookAtMove): Promise<MoveProgress> {
   const facts = await factsOf(platform, look.serverId, look.migration)
   const found = progressOf(facts)
-  if (found.is === "failed" && facts?.migration?.status === "error")
+  const status = facts?.migration?.status
+  if (found.is === "failed" && (status === "error" || status === "failed"))
     return { ...found, why: (await selectFailure(platform.db, look.migration)) ?? found.why }
   if (found.is !== "on_way" || !look.withPercent || facts?.migration?.type !== "live-migration") return found
   const { sourceHost } = facts.migration

@@ -3,8 +3,11 @@ import type { LiveProgress } from "../../agent/protocol.ts"
 import type { MigrationStatus, MigrationType } from "../migration/migration.ts"
 import type { TaskState, VmState } from "./server.ts"
 
-/** live: its guest works on. cold: it is off. stops: its guest is stopped for the move, as it did not go otherwise. */
-export type MoveWay = "live" | "cold" | "stops"
+/**
+ * live: its guest works on. cold: it is off. stops: its guest is stopped for the move, as it did not go otherwise.
+ * anew: its host is down.
+ */
+export type MoveWay = "live" | "cold" | "stops" | "anew"
 
 export interface MoveFacts {
   id: string
@@ -31,7 +34,10 @@ export type MoveStand =
   | { is: "to_confirm"; migration: number }
   | { is: "stays"; why: string }
 
-const openStatuses: ReadonlySet<MigrationStatus> = new Set(["preparing", "running", "migrating"])
+const openStatuses: ReadonlySet<MigrationStatus> = new Set<MigrationStatus>([
+  ...(["preparing", "running", "migrating"] as const),
+  ...(["accepted", "pre-migrating"] as const),
+])
 
 /** In all other states it may go. */
 const staysWords: Partial<Record<VmState, string>> = {
@@ -58,7 +64,7 @@ export function standOf(facts: MoveFacts, { isUp, mayStop }: StandHow): MoveStan
   if (migration?.isOurs) {
     const { number, type, status } = migration
     if (taskState !== null && openStatuses.has(status))
-      return { is: "on_way", way: type === "live-migration" ? "live" : "cold", migration: number }
+      return { is: "on_way", way: wayOf(type), migration: number }
     if (taskState === null && vmState === "resized" && status === "finished")
       return { is: "to_confirm", migration: number }
   }
@@ -66,9 +72,35 @@ export function standOf(facts: MoveFacts, { isUp, mayStop }: StandHow): MoveStan
   const why = staysWords[vmState]
   if (why !== undefined) return stays(why)
   if (facts.host === null) return stays("it is on no host")
-  if (!isUp) return stays(`${facts.host} does not answer`)
+  if (!isUp) return stays(`${facts.host} does not answer; see ./kumoi host evacuate`)
   if (vmState === "stopped") return { is: "may_go", way: "cold", orStops: false }
   return { is: "may_go", way: "live", orStops: mayStop && vmState === "active" }
+}
+
+function wayOf(type: MigrationType): MoveWay {
+  if (type === "evacuation") return "anew"
+  return type === "live-migration" ? "live" : "cold"
+}
+
+const evacuable: ReadonlySet<VmState> = new Set<VmState>(["active", "stopped", "error"])
+
+/** Of one whose host is down. */
+export function lostStandOf({ vmState, taskState, migration }: MoveFacts): MoveStand {
+  const stays = (why: string): MoveStand => ({ is: "stays", why })
+  if (
+    migration?.isOurs &&
+    migration.type === "evacuation" &&
+    taskState !== null &&
+    openStatuses.has(migration.status)
+  )
+    return { is: "on_way", way: "anew", migration: migration.number }
+  if (taskState !== null)
+    return stays(`it has a task (${taskState}); say it again when that is over, or reset its state`)
+  if (evacuable.has(vmState)) return { is: "may_go", way: "anew", orStops: false }
+  const why = staysWords[vmState]?.replace(/;.*/, "") ?? `it is ${vmState}`
+  return stays(
+    `${why}; only what is active, off or in error is evacuated: it waits for its host, or is deleted`,
+  )
 }
 
 export type MoveProgress =
@@ -97,6 +129,7 @@ export function progressOf(facts: MoveFacts | undefined): MoveProgress {
         : failed(`it is ${vmState} now, and waits to be confirmed no more`)
     case "completed":
     case "confirmed":
+    case "done":
       return { is: "moved", to: destHost ?? "" }
     case "cancelled":
       return failed("its move was aborted")
