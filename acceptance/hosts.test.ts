@@ -293,6 +293,55 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
     assert.equal((await eventually("ssh", () => ssh("vm3", "hostname"))).trim(), "vm3")
   })
 
+  const evacuate = (server: string, host: string) =>
+    client("--os-compute-api-version", "2.68", "server", "evacuate", "--host", host, idOf(server))
+  const lastMove = async (server: string) =>
+    (await admin.get(`/compute/v2.1/os-migrations?instance_uuid=${idOf(server)}`)).migrations[0]
+  const isRunning = (pid: number) => {
+    try {
+      return process.kill(pid, 0)
+    } catch {
+      return false
+    }
+  }
+
+  test("a server of a host that has died goes on elsewhere, and the host that is back has it no more", async () => {
+    const id = idOf("vm3")
+    await third().killForGood()
+    process.kill(third().machinePid(id), "SIGKILL")
+    await eventually("the host to be down", async () => (await stateOf("host3")) === "down")
+    assert.equal(await pings(addressOf("vm3")), false)
+    await evacuate("vm3", "host2")
+    await admin.untilStatus(id, "ACTIVE")
+    assert.equal(await hostOf("vm3"), "host2")
+    assert.equal((await eventually("ssh", () => ssh("vm3", "hostname"))).trim(), "vm3")
+    assert.match(await ssh("vm3", "ip -4 addr show eth0"), new RegExp(`inet ${fixed.get("vm3")}/`))
+    await third().kumoi("up", "--detach")
+    await eventually("its machine to be gone", async () => !third().hasMachine(id))
+    await eventually("the migration to be over", async () => (await lastMove("vm3")).status === "completed")
+    assert.equal(await stateOf("host3"), "up")
+    assert.equal((await ssh("vm3", "hostname")).trim(), "vm3")
+  })
+
+  test("a guest that has run on where nobody could reach it ends when its host is back, and no other does", async () => {
+    const id = idOf("vm3")
+    const uptime = async (vm: string) => Number((await ssh(vm, "cat /proc/uptime")).split(".")[0])
+    const before = await uptime("vm2")
+    const pid = second().machinePid(id)
+    await second().pullCable()
+    await eventually("the host to be down", async () => (await stateOf("host2")) === "down")
+    await evacuate("vm3", "host3")
+    await admin.untilStatus(id, "ACTIVE")
+    assert.equal((await eventually("ssh", () => ssh("vm3", "hostname"))).trim(), "vm3")
+    assert.ok(isRunning(pid), "nobody could tell the host")
+    await second().plugCable()
+    await eventually("its guest to end", async () => !isRunning(pid))
+    await eventually("its machine to be gone", async () => !second().hasMachine(id))
+    assert.ok((await eventually("ssh", () => uptime("vm2"))) > before, "another guest was started again")
+    assert.equal((await ssh("vm3", "hostname")).trim(), "vm3")
+    assert.equal(await hostOf("vm3"), "host3")
+  })
+
   test("a host is removed when no server is on it, and its certificate opens nothing any more", async () => {
     const refused = await cloud.kumoi("host", "remove", "host3").catch(String)
     assert.match(String(refused), /hosting instances/)

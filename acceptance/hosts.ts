@@ -1,7 +1,7 @@
 // Further hosts for a cloud: each a network namespace with an address of its own, joined by a cable to a bridge in the
 // cloud's. The cable can be pulled.
 import { randomBytes } from "node:crypto"
-import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { type RunResult, run, type TestCloud } from "./cloud.ts"
@@ -136,6 +136,21 @@ export class TestHost implements AsyncDisposable {
       if (!pid) throw new Error(`the host has no ${name}`)
       process.kill(pid, "SIGKILL")
     }
+  }
+
+  /** Where its agent keeps what it has of a server. */
+  #machineDir(serverId: string): string {
+    return join(this.dataDir, "agent/vms", serverId)
+  }
+
+  hasMachine(serverId: string): boolean {
+    return existsSync(this.#machineDir(serverId))
+  }
+
+  /** Of the QEMU that the host has started for the server. */
+  machinePid(serverId: string): number {
+    const { handle } = JSON.parse(readFileSync(join(this.#machineDir(serverId), "machine.json"), "utf8"))
+    return handle.process.pid
   }
 
   async pullCable(): Promise<void> {

@@ -214,8 +214,9 @@ function versionsOf(document: Document, name: string, body: BodySchema, range: R
   return versions.map(({ schema, own }) => {
     const limits = limitsOf(textOf(own.min), textOf(own.max))
     const isLate = own.min && range.min && compareMicroversions(own.min, range.min) > 0
+    const isEarly = own.max && range.max && compareMicroversions(own.max, range.max) < 0
     if (versions.length === 1)
-      return { ...document.schemas.body(name, schema), ...withOpenStack(isLate ? limits : {}) }
+      return { ...document.schemas.body(name, schema), ...withOpenStack(isLate || isEarly ? limits : {}) }
     return { ...document.schemas.body(`${name}_${textOf(own.min)}`, schema), ...withOpenStack(limits) }
   })
 }

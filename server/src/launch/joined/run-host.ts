@@ -102,7 +102,7 @@ export async function runHost(
   }
 }
 
-/** As the cloud says them now; while it is away, as it said them last: guests must run again without it. */
+/** As the cloud says them now; while it is away, as it said them last: guests that run need their network. */
 async function readSettings(
   client: DoorClient,
   { dir, membership, say }: Pick<Run, "dir" | "membership" | "say">,
