@@ -293,8 +293,12 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
     assert.equal((await eventually("ssh", () => ssh("vm3", "hostname"))).trim(), "vm3")
   })
 
-  const evacuate = (server: string, host: string) =>
-    client("--os-compute-api-version", "2.68", "server", "evacuate", "--host", host, idOf(server))
+  const evacuate = async (server: string, host: string) => {
+    const asked = ["--os-compute-api-version", "2.68", "server", "evacuate", "--host", host, idOf(server)]
+    // This client (6.0) looks for a server in an answer that has none, in Nova's neither; it has asked by then.
+    const said = await client(...asked).catch(String)
+    assert.match(said, /'TupleWithMeta' object has no attribute 'to_dict'|status/)
+  }
   const lastMove = async (server: string) =>
     (await admin.get(`/compute/v2.1/os-migrations?instance_uuid=${idOf(server)}`)).migrations[0]
   const isRunning = (pid: number) => {

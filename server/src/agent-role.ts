@@ -10,12 +10,7 @@ import type { MetadataServer } from "./agent/metadata/metadata-keeper.ts"
 import type { NetworkPart } from "./agent/network-part.ts"
 import type { PortPlugger } from "./agent/ports/port-plugger.ts"
 import { type AgentCommands, agentReportTopic, agentTopic } from "./agent/protocol.ts"
-import {
-  type StartRights,
-  type StartRightsAsked,
-  type StartRightsSource,
-  startRightsTopic,
-} from "./agent/start-rights.ts"
+import { type StartRights, type StartRightsSource, startRightsTopic } from "./agent/start-rights.ts"
 import type { BackupStore } from "./agent/volumes/backup-store.ts"
 import type { VolumeDriver } from "./agent/volumes/volume-driver.ts"
 import type { VolumeKeys } from "./agent/volumes/volume-keys.ts"
@@ -68,8 +63,7 @@ const startRightsTimeoutMs = 20_000
 
 function startRightsBy(bus: Bus, host: string): StartRightsSource {
   return {
-    of: async (serverIds, signal) => {
-      const asked: StartRightsAsked = { serverIds }
+    of: async (asked, signal) => {
       // What the cloud answers on this topic.
       return (await bus.call(startRightsTopic, host, asked, {
         timeoutMs: startRightsTimeoutMs,

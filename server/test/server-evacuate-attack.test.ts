@@ -128,7 +128,12 @@ test("it is told to start none of them, whoever it says to be and whatever it as
   const before = await facts()
   const own = busOfHost(platform.bus, "lost", "127.0.0.1")
   const ask = async (serverIds: unknown, as = "lost"): Promise<StartRights> =>
-    (await own.call(startRightsTopic, as, { serverIds }, { timeoutMs: 10_000 })) as StartRights
+    (await own.call(
+      startRightsTopic,
+      as,
+      { serverIds, epochId: platform.epoch.id },
+      { timeoutMs: 10_000 },
+    )) as StartRights
   const ids = [gone, strange, newUuid()]
   for (const as of ["lost", "near", "host1", ""])
     assert.deepEqual(await ask(ids, as), { start: [], leave: ids }, `as ${as}`)
@@ -140,7 +145,12 @@ test("it is told to start none of them, whoever it says to be and whatever it as
   })
   // One that nobody knows has no machines, and is no host for having asked.
   const nobody = busOfHost(platform.bus, "nobody", "127.0.0.9")
-  const answer = await nobody.call(startRightsTopic, "", { serverIds: ids }, { timeoutMs: 10_000 })
+  const answer = await nobody.call(
+    startRightsTopic,
+    "",
+    { serverIds: ids, epochId: null },
+    { timeoutMs: 10_000 },
+  )
   assert.deepEqual(answer, { start: [], leave: ids })
   assert.deepEqual(
     (await sql`select name from compute.host where name = 'nobody'`.execute(platform.db)).rows,
@@ -152,7 +162,7 @@ test("it is told to start none of them, whoever it says to be and whatever it as
 test("who asks too often is refused, as with reports", async () => {
   const own = busOfHost(platform.bus, "lost", "127.0.0.1")
   const flood = Array.from({ length: 700 }, () =>
-    own.call(startRightsTopic, "lost", { serverIds: [] }, { timeoutMs: 30_000 }).then(
+    own.call(startRightsTopic, "lost", { serverIds: [], epochId: null }, { timeoutMs: 30_000 }).then(
       () => "answered",
       ({ code }) => code,
     ),

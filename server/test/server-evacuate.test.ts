@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { after, afterEach, before, beforeEach, test } from "node:test"
 import { sql } from "kysely"
 import { FileVolumeDriver } from "../src/agent/volumes/file-driver.ts"
+import { startRightsOf } from "../src/compute/host/start-rights.ts"
 import { noteHostLost, setHostDisabled } from "../src/compute/index.ts"
 import { readAdminPassword } from "../src/compute/server/admin-password.ts"
 import { evacuateServerSaga } from "../src/compute/server/evacuate.saga.ts"
@@ -16,6 +17,7 @@ import { evacuateHost, type MoveEvent, type MoveParts } from "../src/launch/move
 import { eventually, systemClock } from "../src/platform/clock/clock.ts"
 import type { Platform } from "../src/platform/context/context.ts"
 import { transact } from "../src/platform/db/database.ts"
+import { newUuid } from "../src/platform/ids/ids.ts"
 import { FarHost } from "./far-host.ts"
 import { callerOf, capturing } from "./saga-case.ts"
 import { type ServerCloud, startServerCloud } from "./server-cloud.ts"
@@ -377,6 +379,27 @@ test("a host that boots while its server is on its way is told later, and then w
   assert.deepEqual(await near.powers([id]), ["running"])
   await isLeft(id)
   assert.deepEqual(await lost.powers([id]), ["none"])
+})
+
+test("what a host may start the rows of this moment say, and to ask is a sign of life", async () => {
+  const [own, other, unknown] = [await serverOn(lost.name), await serverOn(near.name), newUuid()]
+  await act(other, { shelve: null })
+  await c.reaches(other, "SHELVED_OFFLOADED")
+  const serverIds = [own, other, unknown]
+  const ask = (epochId: string | null) => startRightsOf(platform, lost.name, { serverIds, epochId })
+  for (const epochId of [null, platform.epoch.id])
+    assert.deepEqual(await ask(epochId), { start: [own], leave: [other, unknown] })
+  // After a backup was restored.
+  assert.deepEqual(await ask("before"), { start: [own, unknown], leave: [other] })
+  await lost.cut()
+  await isDown(lost.name)
+  assert.deepEqual((await ask(null)).start, [own])
+  const { status, body } = await evacuate(own)
+  assert.deepEqual([status, body.badRequest.message], [400, "Compute service of lost is still in use."])
+  await sql`update compute.host set is_forced_down = true where name = ${lost.name}`.execute(platform.db)
+  const asForced = await ask(null)
+  await sql`update compute.host set is_forced_down = false where name = ${lost.name}`.execute(platform.db)
+  assert.deepEqual(asForced, { start: [], leave: [other, unknown] })
 })
 
 test("a delete on the way leaves nothing on either host", async () => {

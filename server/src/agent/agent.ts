@@ -149,6 +149,7 @@ class HostAgent implements Agent {
       stop: this.#stopResuming.signal,
       resumePausesMs: deps.resumePausesMs ?? defaultResumePausesMs,
       startRights: deps.startRights,
+      epochId: () => this.#epoch.entered?.id ?? null,
       pause: this.#resumePause,
     }
     this.#epoch = new EpochStore(directories.epoch)

@@ -33,6 +33,7 @@ export interface RecoveryDeps {
   /** Before each further try of what could not be started again; then it stays off. */
   resumePausesMs: readonly number[]
   startRights: StartRightsSource
+  epochId: () => string | null
   /** Between two looks at what is still to be started. */
   pause: WakeablePause
 }
@@ -121,10 +122,8 @@ async function resumeSome(deps: RecoveryDeps, some: readonly Waiting[]): Promise
   const { context, startRights, stop, resumePausesMs } = deps
   let rights: StartRights
   try {
-    rights = await startRights.of(
-      some.map(({ serverId }) => serverId),
-      stop,
-    )
+    const serverIds = some.map(({ serverId }) => serverId)
+    rights = await startRights.of({ serverIds, epochId: deps.epochId() }, stop)
   } catch (error) {
     if (!stop.aborted)
       context.log.warn(

@@ -8,7 +8,7 @@ import { eventually } from "../platform/clock/clock.ts"
 import { Fault } from "../platform/fault/fault.ts"
 import { agentDirectories } from "./machine-store.ts"
 import type { Fence, PowerState } from "./protocol.ts"
-import type { StartRights } from "./start-rights.ts"
+import type { StartRights, StartRightsAsked } from "./start-rights.ts"
 import { exampleSpec } from "./testing/example-spec.ts"
 import { type FakeAgent, openFakeAgent } from "./testing/fake-agent.ts"
 
@@ -36,7 +36,7 @@ class Cloud {
   answer: ((serverIds: readonly string[]) => StartRights) | null = null
   readonly asked: (readonly string[])[] = []
 
-  readonly of = async (serverIds: readonly string[]): Promise<StartRights> => {
+  readonly of = async ({ serverIds }: StartRightsAsked): Promise<StartRights> => {
     this.asked.push(serverIds)
     if (!this.answer) throw new Fault("unavailable", "bus.no_server", "nobody is there")
     return this.answer(serverIds)

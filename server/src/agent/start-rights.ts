@@ -10,6 +10,8 @@ export const startRightsMost = 1_000
 
 export interface StartRightsAsked {
   serverIds: readonly string[]
+  /** In which the host agreed with the cloud last; null: in none yet. */
+  epochId: string | null
 }
 
 /** Of those that were asked for; of the others the cloud says later. */
@@ -21,7 +23,7 @@ export interface StartRights {
 
 export interface StartRightsSource {
   /** At most `startRightsMost`. Throws while the cloud does not answer. */
-  of(serverIds: readonly string[], signal: AbortSignal): Promise<StartRights>
+  of(asked: StartRightsAsked, signal: AbortSignal): Promise<StartRights>
 }
 
 /** A pause that whoever knows more may end. */

@@ -44,7 +44,9 @@ export function memoryPlugger(plugged: Set<string>): PortPlugger {
 }
 
 /** No server has left the host. */
-export const allMayStart: StartRightsSource = { of: async (start) => ({ start, leave: [] }) }
+export const allMayStart: StartRightsSource = {
+  of: async ({ serverIds: start }) => ({ start, leave: [] }),
+}
 /** The cloud has no encrypted volume here. */
 export const noVolumeKeys: VolumeKeys = {
   of: () => Promise.reject(new Error("no keys here")),
