@@ -9,8 +9,14 @@ import { agentDirectories } from "./agent/machine-store.ts"
 import type { MetadataServer } from "./agent/metadata/metadata-keeper.ts"
 import type { NetworkPart } from "./agent/network-part.ts"
 import type { PortPlugger } from "./agent/ports/port-plugger.ts"
-import { type AgentCommands, agentReportTopic, agentTopic } from "./agent/protocol.ts"
-import { type StartRights, type StartRightsSource, startRightsTopic } from "./agent/start-rights.ts"
+import {
+  type AgentCommands,
+  agentReportTopic,
+  agentTopic,
+  type StartRights,
+  startRightsTopic,
+} from "./agent/protocol.ts"
+import type { StartRightsSource } from "./agent/start-rights.ts"
 import type { BackupStore } from "./agent/volumes/backup-store.ts"
 import type { VolumeDriver } from "./agent/volumes/volume-driver.ts"
 import type { VolumeKeys } from "./agent/volumes/volume-keys.ts"

@@ -3,9 +3,14 @@
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
 import { sql } from "kysely"
-import type { VmState } from "../src/agent/protocol.ts"
-import { agentReportTopic, agentTopic } from "../src/agent/protocol.ts"
-import { type StartRights, startRightsMost, startRightsTopic } from "../src/agent/start-rights.ts"
+import {
+  agentReportTopic,
+  agentTopic,
+  type StartRights,
+  startRightsMost,
+  startRightsTopic,
+  type VmState,
+} from "../src/agent/protocol.ts"
 import { reconcileMachines } from "../src/compute/host/machines.reconciler.ts"
 import { noteHosts } from "../src/compute/host/report.ts"
 import { noteHostLost, setHostDisabled } from "../src/compute/index.ts"

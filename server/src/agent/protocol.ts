@@ -284,3 +284,22 @@ export function agentTopic(host: string): string {
 
 /** Topic of agent reports; compute consumes them. */
 export const agentReportTopic = "agent.report"
+
+/** Bus topic on which the cloud says which machines may start (`StartRightsAsked`); the method is the host's name. */
+export const startRightsTopic = "compute.start_rights"
+
+/** Machines of one question. */
+export const startRightsMost = 1_000
+
+export interface StartRightsAsked {
+  serverIds: readonly string[]
+  /** In which the host agreed with the cloud last; null: in none yet. */
+  epochId: string | null
+}
+
+/** Of those that were asked for; of the others the cloud says later. */
+export interface StartRights {
+  start: readonly string[]
+  /** Never here, unless a command says so. */
+  leave: readonly string[]
+}

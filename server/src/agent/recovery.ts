@@ -13,13 +13,8 @@ import { type AgentContext, handleOf, noteState, reportState } from "./context.t
 import { destroyMachine, ensureMachine } from "./machine-commands.ts"
 import { forEachLimited, type MachineQueues } from "./machine-queue.ts"
 import type { agentDirectories, MachineRecord } from "./machine-store.ts"
-import type { VmState } from "./protocol.ts"
-import {
-  type StartRights,
-  type StartRightsSource,
-  startRightsMost,
-  type WakeablePause,
-} from "./start-rights.ts"
+import { type StartRights, startRightsMost, type VmState } from "./protocol.ts"
+import type { StartRightsSource, WakeablePause } from "./start-rights.ts"
 import { readStateFile, removeStateFile, writeStateFile } from "./state-file.ts"
 
 export interface RecoveryDeps {

@@ -1,25 +1,7 @@
-// Which machines may start here again that ran before this host was off. While it was, the cloud may have let a server go
-// on elsewhere; so it is asked before each start that no command wants, and while it does not answer nothing starts.
+// Which machines may start here again that ran before this host was off. While it was, the cloud may have let a server
+// go on elsewhere; so it is asked before each start that no command wants, and while it does not answer nothing starts.
 import type { Clock } from "../platform/clock/clock.ts"
-
-/** Bus topic on which the cloud answers (`StartRightsAsked`); the method is the host's name. */
-export const startRightsTopic = "compute.start_rights"
-
-/** Of one question. */
-export const startRightsMost = 1_000
-
-export interface StartRightsAsked {
-  serverIds: readonly string[]
-  /** In which the host agreed with the cloud last; null: in none yet. */
-  epochId: string | null
-}
-
-/** Of those that were asked for; of the others the cloud says later. */
-export interface StartRights {
-  start: readonly string[]
-  /** Never here, unless a command says so. */
-  leave: readonly string[]
-}
+import type { StartRights, StartRightsAsked } from "./protocol.ts"
 
 export interface StartRightsSource {
   /** At most `startRightsMost`. Throws while the cloud does not answer. */

@@ -1,5 +1,5 @@
-// The running cloud's side of `kumoi host drain`, `kumoi host evacuate` and `kumoi server move`: small answers, from the rows each time. What
-// comes next is said by who asks.
+// The running cloud's side of `kumoi host drain`, `kumoi host evacuate` and `kumoi server move`: small answers, from the
+// rows each time. What comes next is said by who asks.
 import {
   beginMove,
   confirmMove,

@@ -1,5 +1,5 @@
-// Moves servers to other hosts, one or all of a host, also of one that is down, by asking the cloud what is and saying what comes next. It keeps
-// nothing: broken off, it may be said again, and then goes on with what it finds.
+// Moves servers to other hosts, one or all of a host, also of one that is down, by asking the cloud what is and saying
+// what comes next. It keeps nothing: broken off, it may be said again, and then goes on with what it finds.
 import type { MoveWay } from "../compute/index.ts"
 import { inParallel } from "../platform/clock/in-parallel.ts"
 import { Fault } from "../platform/fault/fault.ts"

@@ -1,14 +1,15 @@
 // A volume in storage that several hosts reach becomes another host's although the one that has it does not answer. That
-// is right under these conditions, and whoever calls sees to them, in the transaction that also says where the server is:
+// is right under these conditions, and whoever calls sees to them, in the transaction that also says where the server
+// is:
 //
-//   - no command reaches the host any more: it is silent, or an operator says that it is down. One that answers is asked
-//     (`askWhetherFree`), as its word is better than this;
-//   - from this transaction on the server is another host's, so the one before is told to start nothing of it and to end
-//     what still runs when it is back, before its machine of the server can be commanded again;
+//   - no command reaches the host any more: it is silent, or an operator says that it is down. One that answers is
+//     asked (`askWhetherFree`), as its word is better than this;
+//   - from this transaction on the server is another host's, so the one before is told to start nothing of it, and to
+//     end what still runs when it is back, before its machine of the server can be commanded again;
 //   - nobody works for the volume: its status is `in-use`, and nothing is copied from it or to it.
 //
-// The generation is raised: what still carries the one before changes no row. What none of this can do is to keep a guest
-// from writing that runs on where no command comes; the operator has ended it before (docs/how-to/add-a-host.md).
+// The generation is raised: what still carries the one before changes no row. What none of this can do is to keep a
+// guest from writing that runs on where no command comes; the operator has ended it before (docs/how-to/add-a-host.md).
 import { sql } from "kysely"
 import type { Platform } from "../../platform/context/context.ts"
 import type { Tx } from "../../platform/db/database.ts"

@@ -7,6 +7,7 @@ import type { Reconciler } from "../../engine/reconcile/reconciler.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { describeError, Fault } from "../../platform/fault/fault.ts"
 import { callAgent } from "../agent-call.ts"
+import { isEvacuating } from "../migration/migration.ts"
 import { completeEvacuations, selectEvacuations } from "../migration/store.ts"
 import { applyMissing, applyPower } from "../server/power-sync.ts"
 import type { Server } from "../server/server.ts"
@@ -117,7 +118,7 @@ async function reconcileHost(pass: Pass): Promise<void> {
   }
   // Nothing is left of it here, or it has come back since.
   const isOver = (serverId: string) => !left.has(serverId) || isAtRestOn(host, servers.get(serverId))
-  const over = evacuations.filter(({ serverId, status }) => status === "done" && isOver(serverId))
+  const over = evacuations.filter(({ serverId, status }) => !isEvacuating(status) && isOver(serverId))
   await completeEvacuations(
     platform.db,
     over.map(({ number }) => number),

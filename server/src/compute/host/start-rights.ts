@@ -8,13 +8,14 @@ import {
   type StartRightsAsked,
   startRightsMost,
   startRightsTopic,
-} from "../../agent/start-rights.ts"
+} from "../../agent/protocol.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { transact } from "../../platform/db/database.ts"
 import { isUuid } from "../../platform/ids/ids.ts"
 import { knownPart } from "../../platform/schema/known.ts"
 import { nullable } from "../../platform/schema/make.ts"
 import { badRequest } from "../faults.ts"
+import { isEvacuating } from "../migration/migration.ts"
 import { selectEvacuations } from "../migration/store.ts"
 import { touchHost } from "./store.ts"
 
@@ -53,7 +54,7 @@ export async function startRightsOf(
       where id = any(${[...serverIds]}::uuid[])`.execute(tx)
     const known = new Map(rows.map(({ id, isOwn }) => [id, isOwn]))
     const isOwn = (id: string) => known.get(id) ?? keepsUnknown
-    const underWay = (await selectEvacuations(tx, host)).filter(({ status }) => status !== "done")
+    const underWay = (await selectEvacuations(tx, host)).filter(({ status }) => isEvacuating(status))
     const evacuated = new Set(underWay.map(({ serverId }) => serverId))
     // An operator has said that it is down: its servers may go elsewhere at any time.
     const mayStart = found?.isForcedDown !== true

@@ -32,11 +32,18 @@ export type MigrationType = (typeof migrationTypes)[number]
 /** Of live migrations that are under way. */
 export const openLiveStatuses = ["preparing", "running"] as const satisfies readonly MigrationStatus[]
 
-/** Of evacuations that are under way. */
+/**
+ * Of evacuations that are under way. One that failed is in `error` when its server is where it was; when that stays on the
+ * new host it is `failed`, until nothing is left on the host before.
+ */
 export const openEvacuationStatuses = [
   "accepted",
   "pre-migrating",
 ] as const satisfies readonly MigrationStatus[]
+
+export function isEvacuating(status: MigrationStatus): boolean {
+  return openEvacuationStatuses.some((each) => each === status)
+}
 
 const found = { filter: true } as const
 

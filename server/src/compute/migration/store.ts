@@ -99,7 +99,7 @@ export interface Evacuation {
 /** From this host, of which something may be left there; see `migration_open_evacuation`. */
 export async function selectEvacuations(db: DbOrTx, host: string): Promise<Evacuation[]> {
   const { rows } = await sql<Evacuation>`select number, server_id as "serverId", status from compute.migration
-    where type = 'evacuation' and status in ('accepted', 'pre-migrating', 'done') and source_host = ${host}
+    where type = 'evacuation' and status in ('accepted', 'pre-migrating', 'done', 'failed') and source_host = ${host}
     order by number`.execute(db)
   return rows
 }
@@ -108,15 +108,16 @@ export async function selectEvacuations(db: DbOrTx, host: string): Promise<Evacu
 export async function selectReturned(db: DbOrTx, hosts: readonly string[]): Promise<string[]> {
   const { rows } = await sql<{ name: string }>`select name from compute.host h
     where name = any(${[...hosts]}::text[]) and not is_forced_down and exists (select from compute.migration
-      where type = 'evacuation' and status in ('accepted', 'pre-migrating', 'done') and source_host = h.name)`.execute(
+      where type = 'evacuation' and status in ('accepted', 'pre-migrating', 'done', 'failed') and source_host = h.name)`.execute(
     db,
   )
   return rows.map(({ name }) => name)
 }
 
-/** Nothing is left of them on the host before: as Nova says it once that is back. */
+/** Nothing is left of them on the host before: as Nova says it once that is back, of one that went well. */
 export async function completeEvacuations(db: DbOrTx, numbers: readonly number[]): Promise<void> {
   if (numbers.length === 0) return
-  await sql`update compute.migration set status = 'completed', updated_at = now()
-    where number = any(${[...numbers]}::bigint[]) and status = 'done'`.execute(db)
+  await sql`update compute.migration set updated_at = now(),
+      status = case status when 'done' then 'completed' else 'error' end
+    where number = any(${[...numbers]}::bigint[]) and status in ('done', 'failed')`.execute(db)
 }

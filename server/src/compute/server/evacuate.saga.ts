@@ -151,11 +151,12 @@ export const evacuateServerSaga = saga<EvacuateParams>("compute.server.evacuate"
     const { serverId, generation } = s.params
     // Nothing was done to a server whose host is back.
     const changes = s.failure.code === evacuatedHostBack.code ? {} : ({ vmState: "error" } as const)
-    // As Nova says it: of the conductor, or of the host.
-    const status: MigrationStatus = s.failure.step === "claim" ? "error" : "failed"
-    return abandonTask(s, changes, end, (tx) =>
-      setMigrationStatus(tx, serverId, [...openEvacuationStatuses, "done"], status, generation),
-    )
+    return abandonTask(s, changes, end, async (tx) => {
+      const from = await sourceOfMigration(tx, serverId, generation)
+      const server = await selectServer(tx, serverId)
+      const status: MigrationStatus = server && server.host !== from ? "failed" : "error"
+      await setMigrationStatus(tx, serverId, [...openEvacuationStatuses, "done"], status, generation)
+    })
   })
 
 /** Somebody who is down does not answer; one that hangs is not waited for. */

@@ -1,7 +1,12 @@
-// What a host may do on the cloud's bus: serve its own topic, report of itself, and ask which of its machines may start. What it says is checked here, as
-// whoever has taken over one host must not speak for another.
-import { type AgentReport, agentReports, agentReportTopic, agentTopic } from "../../agent/protocol.ts"
-import { startRightsTopic } from "../../agent/start-rights.ts"
+// What a host may do on the cloud's bus: serve its own topic, report of itself, and ask which of its machines may start.
+// What it says is checked here, as whoever has taken over one host must not speak for another.
+import {
+  type AgentReport,
+  agentReports,
+  agentReportTopic,
+  agentTopic,
+  startRightsTopic,
+} from "../../agent/protocol.ts"
 import type { Bus } from "../../platform/bus/bus.ts"
 import { knownPart } from "../../platform/schema/known.ts"
 import { hostMayNot, hostTooOften } from "../faults.ts"
