@@ -1,4 +1,5 @@
-// A test cloud of three further hosts: one that is lost, and two that servers may go to. What all tests of evacuation ask.
+// A test cloud with three further hosts: one that is lost, and two that servers may go to. And what all tests of
+// evacuation ask.
 import assert from "node:assert/strict"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"

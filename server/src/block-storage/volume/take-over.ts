@@ -1,6 +1,6 @@
-// A volume in storage that several hosts reach becomes another host's although the one that has it does not answer. That
-// is right under these conditions, and whoever calls sees to them, in the transaction that also says where the server
-// is:
+// A volume in storage that several hosts reach becomes another host's although the one that has it does not answer.
+// That is right under these conditions, and whoever calls sees to them, in the transaction that also says where the
+// server is:
 //
 //   - no command reaches the host any more: it is silent, or an operator says that it is down. One that answers is
 //     asked (`askWhetherFree`), as its word is better than this;

@@ -1,5 +1,5 @@
-// What a host may do on the cloud's bus: serve its own topic, report of itself, and ask which of its machines may start.
-// What it says is checked here, as whoever has taken over one host must not speak for another.
+// What a host may do on the cloud's bus: serve its own topic, report of itself, and ask which of its machines may
+// start. What it says is checked here, as whoever has taken over one host must not speak for another.
 import {
   type AgentReport,
   agentReports,
