@@ -89,6 +89,13 @@ function hostOf({ id, host }: Server): string {
 /** What lies on the host that is down is nowhere else. */
 async function checkVolumes(ctx: Ctx, server: Server, from: string): Promise<void> {
   const reaches = await reachOfVolumes(ctx, ctx.db, server, from)
+  // Its host would have to be told that the machine before has it no more.
+  const away = reaches.find(({ host }) => host !== from)
+  if (away)
+    throw badRequest(
+      `A volume of server ${server.id} lies on ${away.host} and is reached over the network: take it away from the ` +
+        "server first.",
+    )
   if (reaches.length === 0 || hostsOfAll(reaches).some((name) => name !== from)) return
   throw badRequest(
     `A volume of server ${server.id} lies where no other host reaches it while ${from} is down: the server stays on ` +
