@@ -94,7 +94,6 @@ class HostAgent implements Agent {
   readonly #queues = new MachineQueues()
   readonly #stop = new AbortController()
   readonly #stopResuming = new AbortController()
-  readonly #resumePause = new WakeablePause()
   readonly #epoch: EpochStore
   readonly #snapshots: Snapshots
   readonly #copies: CopyCommands
@@ -142,15 +141,12 @@ class HostAgent implements Agent {
     this.#disks = new DiskCommands({ context: this.#context, streams, dir: directories.diskTravels })
     this.#live = new LiveCommands({ context: this.#context, streams })
     this.#recovery = {
-      context: this.#context,
-      queues: this.#queues,
-      directories,
+      ...{ context: this.#context, queues: this.#queues, directories },
       bootId: deps.bootId ?? bootId,
       stop: this.#stopResuming.signal,
       resumePausesMs: deps.resumePausesMs ?? defaultResumePausesMs,
-      startRights: deps.startRights,
+      ...{ startRights: deps.startRights, pause: new WakeablePause() },
       epochId: () => this.#epoch.entered?.id ?? null,
-      pause: this.#resumePause,
     }
     this.#epoch = new EpochStore(directories.epoch)
     const common = { clock, log, stop: this.#stop.signal }
@@ -458,7 +454,7 @@ class HostAgent implements Agent {
 
   sayAlive(): void {
     this.#alive.sayNow()
-    this.#resumePause.wake()
+    this.#recovery.pause.wake()
   }
 
   async #lookAround(): Promise<Seen> {
