@@ -137,6 +137,5 @@ export async function bringLostVolumes(
 
 /** Back again, once no machine of the new host has them. */
 export async function returnLostVolumes(tx: Tx, server: Server, way: LostHost): Promise<void> {
-  for (const { volumeId } of await attachedDevices(tx, server))
-    await giveBackTaken(tx, { volumeId, ...way })
+  for (const { volumeId } of await attachedDevices(tx, server)) await giveBackTaken(tx, { volumeId, ...way })
 }
