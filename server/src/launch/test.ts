@@ -15,6 +15,8 @@ const processPackages: readonly NeededPackage[] = [
   { name: "procps", why: "looks for processes left over" },
   { name: "curl", why: "asks clouds that have a network of their own" },
 ]
+/** Volumes over the network, as QEMU and another Debian program have them. */
+const iscsiPackages: readonly NeededPackage[] = [...backEndPackages.iscsi, ...backEndPackages.iscsiTarget]
 const sshPackages: readonly NeededPackage[] = [{ name: "openssh-client", why: "logs into guests" }]
 const clientPackages: readonly NeededPackage[] = [
   { name: "python3-openstackclient", why: "the stock client" },
@@ -58,6 +60,7 @@ const suites: Record<string, Suite> = {
     packages: [
       ...hostPackages,
       ...processPackages,
+      ...iscsiPackages,
       { name: "rabbitmq-server", why: "the bus of many hosts is tested on it" },
       { name: "openssl", why: "makes the certificates of the network's hosts" },
     ],
@@ -68,7 +71,7 @@ const suites: Record<string, Suite> = {
   },
   unit: {
     summary: "pure code",
-    packages: [...hostPackages, ...sshPackages],
+    packages: [...hostPackages, ...sshPackages, ...iscsiPackages],
     files: ["server/src/**/*.test.ts", "bench/*.test.ts"],
     concurrency: 2,
     timeoutMs: 600_000,
@@ -106,6 +109,7 @@ const suites: Record<string, Suite> = {
       ...hostPackages,
       ...clientPackages,
       ...backEndPackages.rbd,
+      ...iscsiPackages,
       { name: "ceph-mon", why: "a small Ceph for volumes" },
       { name: "ceph-mgr", why: "as above" },
       { name: "ceph-osd", why: "as above" },
