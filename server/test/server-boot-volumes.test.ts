@@ -121,9 +121,12 @@ test("from 2.93 on a rebuild gives the volume the image's data; before, the volu
   assert.match(old.body.badRequest.message, /Unable to rebuild with a different image for a volume-backed/)
   const imageOfVolume = async () => (await volumeNow(c, volumeId))?.imageMetadata?.image_id
   for (const each of [next.id, next.id, c.imageId]) {
+    // So long that it is seen.
+    c.cloud.volumes.setControl({ delayMs: 1_000 })
     const reply = await rebuild(each, "2.93")
     assert.equal(reply.status, 202, JSON.stringify(reply.body))
     assert.equal((await volumeNow(c, volumeId))?.status, "downloading")
+    c.cloud.volumes.setControl({ delayMs: 0 })
     const server = await c.reaches(id, "ACTIVE")
     assert.equal(server.image, "")
     assert.deepEqual(await disksOf(c, id), [volumeId])

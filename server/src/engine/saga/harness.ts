@@ -183,9 +183,15 @@ async function runWithoutLease(
 /** Tables that a saga changed without its lease, by its id. */
 const changedWithoutLease = new Map<string, string>()
 
-/** Of these tables without what comes by itself: the network's engine tells of ports, hosts tell of their pools. */
+/**
+ * Of these tables without what comes by itself: the network's engine tells of ports, hosts tell of their pools,
+ * reconcilers note what they have tried for what earlier cases have left.
+ */
 const withoutReports: Readonly<Record<string, string>> = {
   "network.port": "(to_jsonb(t) - 'status' - 'updated_at')::text",
+  "block_storage.backup_data": "(to_jsonb(t) - 'removed_at' - 'tried_at')::text",
+  "block_storage.connection": "(to_jsonb(t) - 'tried_at')::text",
+  "block_storage.leftover": "(to_jsonb(t) - 'tried_at')::text",
   "block_storage.pool": "(to_jsonb(t) - 'total_bytes' - 'free_bytes' - 'abilities' - 'reported_at')::text",
 }
 
