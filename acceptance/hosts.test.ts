@@ -363,7 +363,8 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
     await cloud.kumoi("host", "remove", "host3")
     assert.equal(await third().hearsNetwork(), false, "it is cut off from OVN's database at once")
     assert.equal(await knock(), "403")
-    assert.equal(await second().hearsNetwork(), true)
+    // It may be about to come back since it was away itself.
+    await eventually("the other host to hear of the network", () => second().hearsNetwork())
     const listeners = (await cloud.inside("ss", ["-Hltn"])).stdout
       .split("\n")
       .map((line) => line.split(/\s+/)[3])
