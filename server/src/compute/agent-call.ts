@@ -100,6 +100,21 @@ export async function undoMachine(
   await unlessOvertaken(callAgent(platform, host, "vm.destroy", command))
 }
 
+/**
+ * What an earlier stay of the server has left on a host that it comes to. Below whatever its task sends, and above the
+ * one before: what a try of this task has there it takes up itself.
+ */
+export async function clearMachine(
+  platform: Platform,
+  host: string,
+  { serverId, generation }: { serverId: string; generation: number },
+  signal: AbortSignal,
+): Promise<void> {
+  const fence = { generation: generation - 1, fence: beforeTask }
+  await unlessOvertaken(callAgent(platform, host, "vm.destroy", { serverId, fence }, { signal }))
+}
+const beforeTask = 2 ** 31
+
 /** For undoing what a command may have done: the interface is not plugged after it. */
 export async function undoPlug(
   platform: Platform,
@@ -127,7 +142,7 @@ export async function discardSnapshot(
 }
 
 /** A later task has been to the host, or the machine is gone: what is there is not this task's any more. */
-async function unlessOvertaken(call: Promise<unknown>): Promise<void> {
+export async function unlessOvertaken(call: Promise<unknown>): Promise<void> {
   try {
     await call
   } catch (error) {

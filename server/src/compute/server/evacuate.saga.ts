@@ -14,7 +14,7 @@ import { type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
 import { awaitPlugged, bindServerPorts, isNetworkAway } from "../../network/index.ts"
 import { releaseAllocation } from "../../placement/index.ts"
 import { describeError, Fault } from "../../platform/fault/fault.ts"
-import { callAgent, undoMachine } from "../agent-call.ts"
+import { callAgent, clearMachine, undoMachine } from "../agent-call.ts"
 import { evacuatedHostBack, serverNotReady, serverSuperseded } from "../faults.ts"
 import { isHostReachable, isHostReachableHeld } from "../host/reachable.ts"
 import { selectHost } from "../host/store.ts"
@@ -25,9 +25,17 @@ import { scheduleServer } from "../schedule/schedule.ts"
 import { bringLostVolumes, hasSettledVolumes, returnLostVolumes, takeVolumes } from "./bring-volumes.ts"
 import { migrationConsumerOf } from "./delete.saga.ts"
 import { giveBackRoom, keepRoom } from "./resize.saga.ts"
-import { powerNumberOf, type Server } from "./server.ts"
+import { powerNumberOf } from "./server.ts"
 import { selectServer } from "./store.ts"
-import { abandonTask, advanceTask, finishTaskIn, heldServer, isFinished, type TaskParams } from "./task.ts"
+import {
+  abandonTask,
+  advanceTask,
+  finishTaskIn,
+  heldOrNull,
+  heldServer,
+  isFinished,
+  type TaskParams,
+} from "./task.ts"
 
 export interface EvacuateParams extends TaskParams {
   /** Null: any. */
@@ -110,13 +118,13 @@ export const evacuateServerSaga = saga<EvacuateParams>("compute.server.evacuate"
       }),
     undo: async (s) => {
       const { claim } = s.out
-      const server = claim && (await heldOrNull(s))
+      const server = claim && (await heldOrNull(s.ctx, s.params))
       if (!claim || !server) return
       if (server.host === claim.to) {
         if (!(await isGoneAt(s, claim.to))) return
         await goBack(s, claim)
       }
-      const now = await heldOrNull(s)
+      const now = await heldOrNull(s.ctx, s.params)
       if (now?.host === claim.from) await bindServerPorts(s.ctx, now, claim.from)
     },
   })
@@ -127,7 +135,7 @@ export const evacuateServerSaga = saga<EvacuateParams>("compute.server.evacuate"
       const { to } = s.out.claim
       const server = await heldServer(ctx, params)
       // What an earlier stay of the server has left there.
-      await clear(s, to)
+      await clearMachine(ctx, to, params, signal)
       const vifs = await bindServerPorts(ctx, server, to)
       const spec = await machineSpec(ctx, server, vifs)
       const power = params.isStopped ? "shutdown" : "running"
@@ -162,16 +170,6 @@ export const evacuateServerSaga = saga<EvacuateParams>("compute.server.evacuate"
 /** Somebody who is down does not answer; one that hangs is not waited for. */
 const silenceTimeoutMs = 5_000
 
-/** Null: another task has it now, a delete most likely. */
-async function heldOrNull({ ctx, params }: Step): Promise<Server | null> {
-  try {
-    return await heldServer(ctx, params)
-  } catch (error) {
-    if (serverSuperseded.is(error)) return null
-    throw error
-  }
-}
-
 /** False when the new host does not answer for it: its machine may run. */
 async function isGoneAt(s: Step, host: string): Promise<boolean> {
   if (!(await isHostReachable(s.ctx, host))) return false
@@ -193,15 +191,3 @@ async function goBack(s: Step, { from, to, zoneBefore }: Claimed): Promise<void>
     if (!volumeElsewhere.is(error) && !serverSuperseded.is(error)) throw error
   }
 }
-
-/** Below whatever this task sends, and above the one before: what a try of this one has there it takes up itself. */
-async function clear(s: Step, host: string): Promise<void> {
-  const { serverId, generation } = s.params
-  const fence = { generation: generation - 1, fence: beforeTask }
-  try {
-    await callAgent(s.ctx, host, "vm.destroy", { serverId, fence }, { signal: s.signal })
-  } catch (error) {
-    if (!(error instanceof Fault && error.code === "agent.fence.stale")) throw error
-  }
-}
-const beforeTask = 2 ** 31

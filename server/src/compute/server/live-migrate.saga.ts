@@ -17,7 +17,7 @@ import { awaitPlugged, bindServerPorts } from "../../network/index.ts"
 import { releaseAllocation } from "../../placement/index.ts"
 import { allOrFirst } from "../../platform/clock/in-parallel.ts"
 import { Fault } from "../../platform/fault/fault.ts"
-import { callAgent, undoMachine } from "../agent-call.ts"
+import { callAgent, clearMachine, undoMachine, unlessOvertaken } from "../agent-call.ts"
 import { serverNotReady, serverSuperseded } from "../faults.ts"
 import { selectHost } from "../host/store.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
@@ -89,7 +89,7 @@ export const liveMigrateSaga = saga<LiveMigrateParams>("compute.server.live_migr
       const fence = fenceOf(s)
       const command = { serverId: server.id, fence, power: powerOf(s.params) }
       // What an earlier migration has left there, or a server that was elsewhere then.
-      await clear(s, to)
+      await clearMachine(s.ctx, to, s.params, s.signal)
       // Of a try before this one it may be halted.
       await callAgent(s.ctx, from, "vm.stay", command, { signal: s.signal })
       const { streams, ...layout } = await callAgent(
@@ -272,20 +272,6 @@ function isOfThePast({ ctx }: Pick<Step, "ctx">, { epoch }: { epoch: number }): 
   return ctx.epoch.number !== epoch
 }
 
-/** Below whatever this task sends, and above the one before: what a try of this one has there it takes up itself. */
-async function clear(s: Step, host: string): Promise<void> {
-  const { serverId, generation } = s.params
-  const fence = { generation: generation - 1, fence: beforeTask }
-  try {
-    await callAgent(s.ctx, host, "vm.destroy", { serverId, fence }, { signal: s.signal })
-  } catch (error) {
-    if (error instanceof Fault && isOver.has(error.code)) return
-    throw error
-  }
-}
-
-const beforeTask = 2 ** 31
-
 /**
  * The guest goes on where it was, also when the server's state was reset meanwhile. Where somebody newer has the
  * machine, or it is gone, that is nobody's business here.
@@ -293,12 +279,7 @@ const beforeTask = 2 ** 31
 async function stay(s: Step, host: string): Promise<void> {
   const { serverId } = s.params
   const command = { serverId, fence: fenceOf(s), power: powerOf(s.params) }
-  try {
-    await callAgent(s.ctx, host, "vm.stay", command, { signal: s.signal })
-  } catch (error) {
-    if (error instanceof Fault && isOver.has(error.code)) return
-    throw error
-  }
+  await unlessOvertaken(callAgent(s.ctx, host, "vm.stay", command, { signal: s.signal }))
 }
 
 /** False: another machine has its disks. */
@@ -306,5 +287,3 @@ function mustHaveOther(error: unknown): false {
   if (error instanceof Fault && error.code === "agent.machine.disks_taken") return false
   throw error
 }
-
-const isOver: ReadonlySet<string> = new Set(["agent.fence.stale", "agent.machine.not_found"])

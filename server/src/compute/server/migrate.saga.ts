@@ -10,7 +10,7 @@ import { relay } from "../../engine/relay.ts"
 import { type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
 import { awaitPlugged, bindServerPorts, isNetworkAway } from "../../network/index.ts"
 import { callAgent, undoMachine } from "../agent-call.ts"
-import { serverNotReady, serverSuperseded } from "../faults.ts"
+import { serverNotReady } from "../faults.ts"
 import { zoneOf } from "../host/host.ts"
 import { selectHost } from "../host/store.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
@@ -19,7 +19,15 @@ import { scheduleServer } from "../schedule/schedule.ts"
 import { bringVolumes, checkVolumesReach, hasSettledVolumes, takeVolumes } from "./bring-volumes.ts"
 import { giveBackOldSize, keepRoom, type ResizeParams, restart, revertEnd } from "./resize.saga.ts"
 import { powerNumberOf, type Server } from "./server.ts"
-import { abandonTask, advanceTask, finishTaskIn, heldServer, isFinished, type TaskParams } from "./task.ts"
+import {
+  abandonTask,
+  advanceTask,
+  finishTaskIn,
+  heldOrNull,
+  heldServer,
+  isFinished,
+  type TaskParams,
+} from "./task.ts"
 import { diskDevicesOf } from "./vm-spec.ts"
 
 export interface MigrateParams extends ResizeParams {
@@ -61,7 +69,7 @@ export const migrateServerSaga = saga<MigrateParams>("compute.server.migrate", 1
       await takeVolumes(s, server, from)
     },
     undo: async (s) => {
-      const server = await heldOrNull(s)
+      const server = await heldOrNull(s.ctx, s.params)
       const from = s.out.claim?.from
       if (!server || from === undefined) return
       await bringVolumes(s, server, from)
@@ -118,16 +126,6 @@ export const migrateServerSaga = saga<MigrateParams>("compute.server.migrate", 1
       setMigrationStatus(tx, s.params.serverId, ["migrating", "finished"], "error"),
     ),
   )
-
-/** Null: another task has it now, a delete most likely. */
-async function heldOrNull({ ctx, params }: Step): Promise<Server | null> {
-  try {
-    return await heldServer(ctx, params)
-  } catch (error) {
-    if (serverSuperseded.is(error)) return null
-    throw error
-  }
-}
 
 function wantedPower({ params }: Step): "shutdown" | "running" {
   return params.isStopped ? "shutdown" : "running"

@@ -108,6 +108,16 @@ export async function heldServer({ db }: { db: DbOrTx }, params: TaskParams): Pr
   return server
 }
 
+/** The same; null when another task has it now, a delete most likely. */
+export async function heldOrNull(platform: Platform, params: TaskParams): Promise<Server | null> {
+  try {
+    return await heldServer(platform, params)
+  } catch (error) {
+    if (serverSuperseded.is(error)) return null
+    throw error
+  }
+}
+
 /** For a step that ends its task: undefined when it has ended already, whoever has the server now. */
 export async function heldUnlessFinished(
   platform: Platform,
