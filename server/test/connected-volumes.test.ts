@@ -21,10 +21,9 @@ import { exec } from "../src/platform/exec/exec.ts"
 import { silentLogger } from "../src/platform/log/log.ts"
 import { Supervisor } from "../src/platform/supervise/supervisor.ts"
 import { freePort } from "./free-port.ts"
-import { HostsCloud } from "./hosts-cloud.ts"
+import { type Asked, HostsCloud } from "./hosts-cloud.ts"
 
 let at: HostsCloud
-let token: string
 let supervisor: Supervisor
 const agents: MemberAgent[] = []
 const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : null
@@ -33,7 +32,6 @@ before(async () => {
   at = await HostsCloud.start({ "blockStorage.quota.volumes": -1 })
   chmodSync(at.scratch, 0o711)
   supervisor = new Supervisor({ runDir: join(at.scratch, "run"), log: silentLogger })
-  token = await at.cloud.token()
   const portal = `127.0.0.1:${await freePort()}`
   // The first has volumes, the others reach them.
   for (const name of ["host2", "host3", "host4"])
@@ -73,19 +71,8 @@ async function start(membership: Membership, portal: string | null): Promise<Mem
 // biome-ignore lint/suspicious/noExplicitAny: tests look where they like and fail when it is not there
 type Body = any
 
-async function call(method: string, path: string, body?: Body): Promise<{ status: number; body: Body }> {
-  const version = path.startsWith("/volume") ? "volume 3.70" : "compute 2.96"
-  return await at.cloud.request(method, path, {
-    ...{ token, headers: { "openstack-api-version": version } },
-    ...(body === undefined ? {} : { body }),
-  })
-}
-
-async function ok(method: string, path: string, body?: Body): Promise<Body> {
-  const reply = await call(method, path, body)
-  assert.ok(reply.status < 300, `${method} ${path}: ${reply.status} ${JSON.stringify(reply.body)}`)
-  return reply.body
-}
+const call = (...request: Asked) => at.call(...request)
+const ok = (...request: Asked) => at.ok(...request)
 
 async function pools(): Promise<Body[]> {
   const { pools: all } = await ok("GET", "/volume/v3/scheduler-stats/get_pools?detail=true")

@@ -12,9 +12,14 @@ import { freePort } from "./free-port.ts"
 
 export const anyHost = { hostName: null, address: null, lastsMs: 3_600_000 }
 
+// biome-ignore lint/suspicious/noExplicitAny: tests look where they like and fail when it is not there
+type Body = any
+export type Asked = [method: string, path: string, body?: Body]
+
 export class HostsCloud implements AsyncDisposable {
   readonly cloud: TestCloud
   readonly scratch: string
+  #token: string | undefined
 
   private constructor(cloud: TestCloud, scratch: string) {
     this.cloud = cloud
@@ -40,6 +45,24 @@ export class HostsCloud implements AsyncDisposable {
 
   clientOf({ door, name }: Membership): DoorClient {
     return new DoorClient({ door, dataDir: join(this.scratch, name) })
+  }
+
+  /** As the administrator, in versions that know all of servers and volumes. */
+  async call(...[method, path, body]: Asked): Promise<{ status: number; body: Body }> {
+    this.#token ??= await this.cloud.token()
+    const version = path.startsWith("/volume") ? "volume 3.70" : "compute 2.96"
+    return await this.cloud.request(method, path, {
+      ...{ token: this.#token, headers: { "openstack-api-version": version } },
+      ...(body === undefined ? {} : { body }),
+    })
+  }
+
+  /** The body of an answer that must not be a refusal. */
+  async ok(...request: Asked): Promise<Body> {
+    const [method, path] = request
+    const reply = await this.call(...request)
+    assert.ok(reply.status < 300, `${method} ${path}: ${reply.status} ${JSON.stringify(reply.body)}`)
+    return reply.body
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -3,14 +3,13 @@
 import assert from "node:assert/strict"
 import { after, afterEach, before, test } from "node:test"
 import { eventually } from "../src/platform/clock/clock.ts"
-import { HostsCloud } from "./hosts-cloud.ts"
+import { type Asked, HostsCloud } from "./hosts-cloud.ts"
 import { type SharingHost, startSharingHost } from "./sharing-host.ts"
 
 /** Both call the storage that they share by a name of their own. */
 const backEndOf = (host: string) => (host === "host3" ? "vault" : "nas")
 
 let at: HostsCloud
-let token: string
 const hosts = {} as Record<"host2" | "host3", SharingHost>
 
 before(async () => {
@@ -18,7 +17,6 @@ before(async () => {
     ...{ "blockStorage.oversubscriptionRatio": 10, "blockStorage.quota.volumes": -1 },
     ...{ "engine.sagaRetryFirstMs": 5, "engine.sagaRetryMostMs": 10 },
   })
-  token = await at.cloud.token()
   for (const name of ["host2", "host3"] as const)
     hosts[name] = await startSharingHost(at, name, backEndOf(name))
   for (const name of ["nas", "own"]) await makeType(name, { volume_backend_name: name })
@@ -46,19 +44,8 @@ afterEach(async () => {
 // biome-ignore lint/suspicious/noExplicitAny: tests look where they like and fail when it is not there
 type Body = any
 
-async function call(method: string, path: string, body?: Body): Promise<{ status: number; body: Body }> {
-  const version = path.startsWith("/volume") ? "volume 3.70" : "compute 2.96"
-  return await at.cloud.request(method, path, {
-    ...{ token, headers: { "openstack-api-version": version } },
-    ...(body === undefined ? {} : { body }),
-  })
-}
-
-async function ok(method: string, path: string, body?: Body): Promise<Body> {
-  const reply = await call(method, path, body)
-  assert.ok(reply.status < 300, `${method} ${path}: ${reply.status} ${JSON.stringify(reply.body)}`)
-  return reply.body
-}
+const call = (...request: Asked) => at.call(...request)
+const ok = (...request: Asked) => at.ok(...request)
 
 async function makeType(name: string, extra_specs: Body): Promise<string> {
   return (await ok("POST", "/volume/v3/types", { volume_type: { name, extra_specs } })).volume_type.id

@@ -7,18 +7,16 @@ import { after, before, test } from "node:test"
 import { removeLeftovers } from "../src/block-storage/leftover/leftovers.reconciler.ts"
 import type { MemberAgent } from "../src/launch/joined/member-agent.ts"
 import { eventually } from "../src/platform/clock/clock.ts"
-import { HostsCloud } from "./hosts-cloud.ts"
+import { type Asked, HostsCloud } from "./hosts-cloud.ts"
 import { sharedRoomGib as roomGib, startSharingHost } from "./sharing-host.ts"
 
 const words = "what the guest wrote"
 
 let at: HostsCloud
-let token: string
 const agents: MemberAgent[] = []
 
 before(async () => {
   at = await HostsCloud.start({ "blockStorage.oversubscriptionRatio": 1, "blockStorage.quota.volumes": -1 })
-  token = await at.cloud.token()
   for (const name of ["host2", "host3"]) agents.push((await startSharingHost(at, name)).agent)
   for (const backend of ["nas", "odd", "own"]) {
     const spec = { name: backend, extra_specs: { volume_backend_name: backend } }
@@ -36,19 +34,8 @@ after(async () => {
 // biome-ignore lint/suspicious/noExplicitAny: tests look where they like and fail when it is not there
 type Body = any
 
-async function call(method: string, path: string, body?: Body): Promise<{ status: number; body: Body }> {
-  const version = path.startsWith("/volume") ? "volume 3.70" : "compute 2.96"
-  return await at.cloud.request(method, path, {
-    ...{ token, headers: { "openstack-api-version": version } },
-    ...(body === undefined ? {} : { body }),
-  })
-}
-
-async function ok(method: string, path: string, body?: Body): Promise<Body> {
-  const reply = await call(method, path, body)
-  assert.ok(reply.status < 300, `${method} ${path}: ${reply.status} ${JSON.stringify(reply.body)}`)
-  return reply.body
-}
+const call = (...request: Asked) => at.call(...request)
+const ok = (...request: Asked) => at.ok(...request)
 
 /** Of joined hosts. */
 async function pools(): Promise<{ name: string; promisedGib: number }[]> {
