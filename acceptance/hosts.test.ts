@@ -196,7 +196,7 @@ describe("a cloud of three hosts", { skip: isRoot ? false : "real networks need 
     const pinging = `sudo sh -c 'ping -i 0.2 ${cloudAddress} >${log} 2>&1 </dev/null &'`
     const bySecond = async (command: string) =>
       (await second().inside("ssh", sshArgs("vm3", command), { timeoutMs: 30_000 })).stdout
-    const numbersIn = (text: string) => [...text.matchAll(/seq=(\d+)/g)].map((m) => Number(m[1]))
+    const numbersIn = (text: string) => [...text.matchAll(/seq=(\d+) /g)].map((m) => Number(m[1]))
     await bySecond(pinging)
     await eventually(
       "answers by the second host",

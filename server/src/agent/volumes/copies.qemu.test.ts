@@ -436,7 +436,7 @@ test("a root volume is the guest's first disk, before its own, and stays that ov
   await guests.ensure({ serverId, spec })
   await guests.plug({ serverId, spec }, data)
   const first = async (n: number) =>
-    [...(await guests.log(serverId)).matchAll(/GUEST disk vda (\d+)/g)].map(([, size]) => Number(size))[n]
+    [...(await guests.log(serverId)).matchAll(/GUEST disk vda (\d+) /g)].map(([, size]) => Number(size))[n]
   assert.equal(await first(0), (48 * mib) / 512)
   // Told again as it runs, then started by what is kept.
   await subject.agent.handle("vm.ensure", {

@@ -55,7 +55,7 @@ async function start(): Promise<{ input: EnsureInput; handle: VmHandle; arriving
 const countOf = async (side: Side, handle: VmHandle) =>
   Number(
     (await logOf(side, handle))
-      .match(/count-(\d+)/g)
+      .match(/count-(\d+)(?=\s)/g)
       ?.at(-1)
       ?.slice(6) ?? 0,
   )

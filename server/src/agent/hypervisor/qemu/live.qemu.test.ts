@@ -90,7 +90,7 @@ test("a guest that runs goes on elsewhere: what it computes, its disks, and wher
   assert.deepEqual([before.power, now.power], ["paused", "paused"], "it runs nowhere until somebody says so")
   const last = Number(
     (await logOf(here, handle))
-      .match(/count-(\d+)/g)
+      .match(/count-(\d+)(?=\s)/g)
       ?.at(-1)
       ?.slice(6),
   )
