@@ -72,11 +72,13 @@ export async function receiveLive(
     const owner = start.options.runAs
     if (disks.length > 0) {
       await letListen(directory.live, { path: nbd, pid, owner }, () => startNbdServer(qmp, nbd, disks.length))
-      for (const { names } of disks) await exportBlock(qmp, names.node)
-      // As many as it takes: when all are there, nobody else is.
+      // As many as it takes: when all are greeted, nobody else is there or gets in, and not before is there a disk.
       const opened: [Duplex, Duplex][] = []
       for (const { disk } of disks) opened.push([await openSocket(nbd), streamOf(streams, disk.name)])
+      // The directory is QEMU's once more for its next socket: this one is not to be found there.
+      await rm(nbd)
       for (const [socket] of opened) await untilReadable(socket, signal)
+      for (const { names } of disks) await exportBlock(qmp, names.node)
       for (const [socket, stream] of opened) joinStreams(socket, stream)
     }
     const listen = () => receiveMigration(qmp, `unix:${memory}`)
