@@ -79,7 +79,7 @@ export interface CloudHosts {
   readonly address: string
   /** Opens the door when it is not open yet. */
   token(how: TokenWish): Promise<JoinLine>
-  members(): Promise<(Member & { isConnected: boolean })[]>
+  members(): Promise<(Member & { isConnected: boolean; refusal: string | null })[]>
   /** Those that carry routers' gateways. */
   gateways(): Promise<GatewayHost[]>
   setGateway(name: string, how: { isGateway: boolean; priority: number | null }): Promise<GatewayHost[]>
@@ -121,6 +121,7 @@ export async function openHosts(
       return members.map((member) => ({
         ...member,
         isConnected: opened?.isConnected(member.name) ?? false,
+        refusal: opened?.refusalOf(member.name) ?? null,
       }))
     },
     gateways: async () => (parts.network === null ? [] : await selectGateways(platform)),

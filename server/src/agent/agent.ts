@@ -5,6 +5,7 @@ import { isDiskFull } from "../platform/exec/disk-full.ts"
 import { bootId } from "../platform/exec/process.ts"
 import { Fault, invalid } from "../platform/fault/fault.ts"
 import { isUuid } from "../platform/ids/ids.ts"
+import { toldProgram } from "../platform/program/program.ts"
 import { AliveReports, type Seen } from "./alive-reports.ts"
 import { AsideStore, serverIdOf } from "./aside.ts"
 import { describeUnknown, discardAside, setMachineAside, takeBack } from "./aside-commands.ts"
@@ -466,7 +467,7 @@ class HostAgent implements Agent {
 
   async #describe(): Promise<HostDescription> {
     const { abilities, ...facts } = await this.#context.hypervisor.describe()
-    return { ...facts, abilities: { ...abilities, metadata: this.#metadata.canServe } }
+    return { ...facts, ...toldProgram(), abilities: { ...abilities, metadata: this.#metadata.canServe } }
   }
 
   async #removeOld(what: string, intervalMs: number, remove: () => Promise<void>): Promise<void> {

@@ -283,6 +283,10 @@ const HostDescription = Type.Object({
     /** Whether it answers guests at 169.254.169.254 (`host.serve_metadata`). */
     metadata: Type.Boolean(),
   }),
+  /** Which program the host runs, and the protocol that it speaks. Left out: of before versions were told. */
+  program: Type.Optional(
+    Type.Object({ version: Name, protocol: Type.Object({ oldest: Count, newest: Count }) }),
+  ),
   /** For guests beyond the ordinary. Left out: by an earlier program, which gives none of it. */
   guestHardware: Type.Optional(
     Type.Object({

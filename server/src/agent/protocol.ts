@@ -33,6 +33,8 @@ export {
   type VolumePool,
 } from "./answers.ts"
 
+export { agentCommandTooNew, checkCommandVersion, commandsSince } from "./protocol-versions.ts"
+
 export interface Fence {
   /** Number of the cloud's epoch; above generations, which go back when a backup is restored. Left out: 0. */
   epoch?: number

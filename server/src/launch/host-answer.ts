@@ -22,6 +22,7 @@ import type { Platform } from "../platform/context/context.ts"
 import { Fault } from "../platform/fault/fault.ts"
 import { addressOfEnd, isLoopback } from "../platform/net/address.ts"
 import type { BridgeMappings } from "../platform/net/bridge-mappings.ts"
+import type { ProtocolRange } from "../platform/program/program.ts"
 
 export type HostQuestion =
   | { action: "token"; host: string | null; address: string | null; lastsMs: number }
@@ -55,6 +56,11 @@ export interface ShownHost {
   certificateExpiresAt: string | null
   hypervisor: string | null
   accelerator: string | null
+  /** Which program it runs; null: of before versions were told, or it has not reported. */
+  version: string | null
+  protocol: ProtocolRange | null
+  /** Why its connection is refused; null: it is not. */
+  refusal: string | null
   total: Room | null
   used: Room & { servers: number }
 }
@@ -185,6 +191,9 @@ function shownHost(
     certificateExpiresAt: member?.certificateExpiresAt.toISOString() ?? null,
     hypervisor: d?.hypervisorType ?? null,
     accelerator: d?.abilities.accelerator ?? null,
+    version: d?.program?.version ?? null,
+    protocol: d?.program?.protocol ?? null,
+    refusal: member?.refusal ?? null,
     total: d ? { vcpus: d.vcpus, ramMib: d.ramMib, diskGib: d.diskGib } : null,
     used: { vcpus, ramMib, diskGib, servers },
   }

@@ -1,4 +1,5 @@
 // What `kumoi host` prints.
+import { rangeWords } from "../platform/bus/hello.ts"
 import { sizeText, table } from "./ask.ts"
 import type { HostAnswer, Room, ShownFinding, ShownHost } from "./host-answer.ts"
 
@@ -32,7 +33,14 @@ The line lets one host in, until ${expiresAt}.
 `
 }
 
-const shownState = ({ state, isDisabled }: ShownHost) => (isDisabled ? `${state}, disabled` : state)
+const shownState = ({ state, isDisabled, refusal }: ShownHost) =>
+  [state, ...(refusal === null ? [] : ["refused"]), ...(isDisabled ? ["disabled"] : [])].join(", ")
+
+function programWords({ version, protocol, hypervisor }: ShownHost): string | null {
+  // It has reported, and did not say.
+  if (version === null || protocol === null) return hypervisor === null ? null : "before versions were told"
+  return `${version} (protocol ${rangeWords(protocol)})`
+}
 
 function renderHosts(hosts: readonly ShownHost[]): string {
   const part = (used: number, total: number | undefined) => (total === undefined ? "-" : `${used}/${total}`)
@@ -44,6 +52,7 @@ function renderHosts(hosts: readonly ShownHost[]): string {
     part(host.used.vcpus, host.total?.vcpus),
     part(host.used.ramMib, host.total?.ramMib),
     part(host.used.diskGib, host.total?.diskGib),
+    host.version ?? "-",
   ])
   return table(
     [
@@ -57,6 +66,7 @@ function renderHosts(hosts: readonly ShownHost[]): string {
       "CPUS",
       "MEMORY MIB",
       "DISK GIB",
+      "VERSION",
     ],
     rows,
   )
@@ -71,6 +81,8 @@ function mappingWords({ bridgeMappings }: ShownHost): string | null {
 function renderHost({ host, projects }: Extract<HostAnswer, { projects: unknown }>): string {
   const facts = [
     ["state", shownState(host)],
+    ["refused", host.refusal],
+    ["program", programWords(host)],
     ["disabled", host.disabledReason],
     ["address", host.address],
     ["zone", host.zone],

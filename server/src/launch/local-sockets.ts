@@ -1,4 +1,5 @@
 // Sockets of a cloud for other processes of its machine: each is opened when the first of them is started, once.
+import { checkCommandVersion } from "../agent/protocol.ts"
 import type { Bus } from "../platform/bus/bus.ts"
 import type { Logger } from "../platform/log/log.ts"
 import type { AwaitedStreams } from "../platform/streams/awaited-streams.ts"
@@ -23,7 +24,7 @@ export function localSockets(
   }
   const serveBusAt = async (socketPath: string) => {
     const { serveBus } = await import("../platform/bus/socket-bus.ts")
-    await keep(await serveBus(bus, socketPath, log))
+    await keep(await serveBus(bus, socketPath, log, { checkMethod: checkCommandVersion }))
     return socketPath
   }
   const serveStreamsAt = async (socketPath: string, streams: AwaitedStreams | undefined) => {

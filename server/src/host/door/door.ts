@@ -15,6 +15,7 @@ import {
   streamUpgrade,
 } from "../../agent/door-protocol.ts"
 import { fingerprintOf } from "../../platform/authority/authority.ts"
+import type { Hello } from "../../platform/bus/hello.ts"
 import type { Platform } from "../../platform/context/context.ts"
 import { type Fault, type FaultKind, toFault } from "../../platform/fault/fault.ts"
 import { addressOfEnd } from "../../platform/net/address.ts"
@@ -43,6 +44,8 @@ export interface DoorOptions {
   southbound: (() => Promise<Socket>) | null
   /** Whether a host of the cloud that never joined has the name. */
   isTaken: (name: string) => Promise<boolean>
+  /** What the cloud's end of a connection is; default: this program. */
+  hello?: Hello
   /** The host was connected, and has not been for some seconds. */
   onLost: (host: string) => Promise<void>
 }
@@ -82,7 +85,8 @@ export class HostDoor implements AsyncDisposable {
     this.#platform = platform
     this.#options = options
     this.#authority = authority
-    this.#links = new HostLinks({ bus: platform.bus, log: platform.log, onLost: options.onLost })
+    const hello = options.hello === undefined ? {} : { hello: options.hello }
+    this.#links = new HostLinks({ bus: platform.bus, log: platform.log, onLost: options.onLost, ...hello })
     this.#server = createServer(
       {
         ...contextOf(authority),
@@ -141,6 +145,11 @@ export class HostDoor implements AsyncDisposable {
 
   isConnected(host: string): boolean {
     return this.#links.has(host)
+  }
+
+  /** Why its connections are refused; null: they are not. */
+  refusalOf(host: string): string | null {
+    return this.#links.refusalOf(host)
   }
 
   /** The host is a member no more: its certificates are refused and its connection ends. False: it is none. */

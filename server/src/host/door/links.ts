@@ -1,7 +1,10 @@
 // The connections of hosts to the bus: one a host. What is told of a host that is lost waits a moment: it may be back.
 import type { Socket } from "node:net"
+import { checkCommandVersion } from "../../agent/protocol.ts"
 import type { Bus } from "../../platform/bus/bus.ts"
+import type { Hello } from "../../platform/bus/hello.ts"
 import { servePeer } from "../../platform/bus/peer-bus.ts"
+import type { Fault } from "../../platform/fault/fault.ts"
 import type { Logger } from "../../platform/log/log.ts"
 import type { Member } from "../member/member.ts"
 import { busOfHost } from "./host-bus.ts"
@@ -10,6 +13,16 @@ import { busOfHost } from "./host-bus.ts"
 const lostAfterMs = 3_000
 /** A host serves one topic; while it ends one it may begin the next. */
 const handlesMost = 16
+/** For a refusal to be read. */
+const refusedMs = 1_000
+
+export interface LinkOptions {
+  bus: Bus
+  log: Logger
+  /** What this end is; default: this program. */
+  hello?: Hello
+  onLost: (host: string) => Promise<void>
+}
 
 export class HostLinks {
   readonly #bus: Bus
@@ -17,11 +30,15 @@ export class HostLinks {
   readonly #onLost: (host: string) => Promise<void>
   readonly #sockets = new Map<string, Socket>()
   readonly #waiting = new Map<string, NodeJS.Timeout>()
+  /** Why hosts were refused when they connected last. */
+  readonly #refusals = new Map<string, string>()
+  readonly #hello: Hello | undefined
 
-  constructor(options: { bus: Bus; log: Logger; onLost: (host: string) => Promise<void> }) {
+  constructor(options: LinkOptions) {
     this.#bus = options.bus
     this.#log = options.log
     this.#onLost = options.onLost
+    this.#hello = options.hello
   }
 
   /** From now on the socket is the host's; one that it had before is of a network that was cut. */
@@ -33,7 +50,28 @@ export class HostLinks {
     this.#log.info({ host, address: socket.remoteAddress }, "a host is connected")
     socket.on("error", (error) => this.#log.debug({ host, error: error.message }, "the link of a host broke"))
     socket.once("close", () => this.#left(host, socket))
-    servePeer(busOfHost(this.#bus, host, address), socket, { isWatched: true, handlesMost })
+    servePeer(busOfHost(this.#bus, host, address), socket, {
+      ...{ isWatched: true, handlesMost, checkMethod: checkCommandVersion },
+      ...(this.#hello === undefined ? {} : { hello: this.#hello }),
+      onHello: (_hello, refusal) => this.#noteHello(host, socket, refusal),
+    })
+  }
+
+  #noteHello(host: string, socket: Socket, refusal: Fault | null): void {
+    if (refusal === null) {
+      this.#refusals.delete(host)
+      return
+    }
+    // It tries again and again; an operator reads it once, and in the list of hosts.
+    if (this.#refusals.get(host) !== refusal.message)
+      this.#log.error({ host, code: refusal.code }, refusal.message)
+    this.#refusals.set(host, refusal.message)
+    setTimeout(() => socket.destroy(), refusedMs).unref()
+  }
+
+  /** Why its connections are refused; null: they are not, or it has not tried. */
+  refusalOf(host: string): string | null {
+    return this.#refusals.get(host) ?? null
   }
 
   #left(host: string, socket: Socket): void {
@@ -52,6 +90,7 @@ export class HostLinks {
   }
 
   drop(host: string): void {
+    this.#refusals.delete(host)
     this.#sockets.get(host)?.destroy()
   }
 

@@ -8,6 +8,7 @@ import { describeError, Fault } from "../fault/fault.ts"
 import type { Logger } from "../log/log.ts"
 import type { Bus, CallOptions, Handler } from "./bus.ts"
 import { busClosed } from "./fault-wire.ts"
+import type { Hello } from "./hello.ts"
 import { connectionLost, PeerBus } from "./peer-bus.ts"
 
 export interface LinkBusOptions {
@@ -15,6 +16,8 @@ export interface LinkBusOptions {
   connect: (signal: AbortSignal) => Promise<Socket>
   clock: Clock
   log: Logger
+  /** What this end is; default: this program. */
+  hello?: Hello
   /** Told of each change; the first connection too. An error says why there is none. */
   onChange?: (state: LinkState) => void
 }
@@ -56,8 +59,10 @@ class LinkBus implements Bus {
     while (!this.#stop.signal.aborted) {
       try {
         const socket = await this.#options.connect(this.#stop.signal)
-        pauseMs = pauseFirstMs
-        await this.#use(socket)
+        // One that does not want us is asked less often, too.
+        await this.#use(socket, () => {
+          pauseMs = pauseFirstMs
+        })
         onChange?.({ isConnected: false, problem: "the connection broke" })
       } catch (error) {
         if (this.#stop.signal.aborted) return
@@ -73,14 +78,18 @@ class LinkBus implements Bus {
   }
 
   /** Resolves when the connection has ended. */
-  async #use(socket: Socket): Promise<void> {
-    const { log, onChange } = this.#options
+  async #use(socket: Socket, onLinked: () => void): Promise<void> {
+    const { log, onChange, hello } = this.#options
     const ended = Promise.withResolvers<void>()
-    const bus = new PeerBus(socket, { log, isWatched: true, onLost: () => ended.resolve() })
-    this.#current = bus
+    const own = hello === undefined ? {} : { hello }
+    const bus = new PeerBus(socket, { log, isWatched: true, ...own, onLost: () => ended.resolve() })
     try {
+      await Promise.race([bus.greet(), aborted(this.#stop.signal)])
+      this.#stop.signal.throwIfAborted()
+      this.#current = bus
       for (const standing of [...this.#standing.values()]) standing.opened = await standing.open(bus)
       this.#linked.resolve()
+      onLinked()
       onChange?.({ isConnected: true, problem: null })
       await Promise.race([ended.promise, aborted(this.#stop.signal)])
     } finally {

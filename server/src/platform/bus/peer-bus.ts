@@ -8,12 +8,15 @@ import {
   type CancellationToken,
   CancellationTokenSource,
   createMessageConnection,
+  ErrorCodes,
   type MessageConnection,
+  ResponseError,
 } from "vscode-jsonrpc/node"
 import { Fault } from "../fault/fault.ts"
 import { type Logger, silentLogger } from "../log/log.ts"
 import type { Bus, CallOptions, Handler } from "./bus.ts"
 import { busClosed, callAborted, encodeFault, resultOf, type WireReply } from "./fault-wire.ts"
+import { agreedVersion, firstHello, type Hello, ownHello, readHello } from "./hello.ts"
 import { BoundedReader, BoundedWriter } from "./message-wire.ts"
 
 /** What a process asks of the one with the bus. The hub's own two requests are `handle` and `deliver`. */
@@ -29,6 +32,8 @@ interface Asked {
 
 const busName = "socket"
 const pingMethod = "ping"
+/** Said first by the end that opened the connection, and answered by the other one's: `Hello`. */
+const helloMethod = "hello"
 /** How often an end asks whether the other one is there, and how long that one may take. */
 const pingEveryMs = 5_000
 const pingWithinMs = 15_000
@@ -127,6 +132,48 @@ export interface ServePeerOptions {
   isWatched?: boolean
   /** What the other end may serve and subscribe at a time. */
   handlesMost?: number
+  /** What this end is, for the other one; default: this program. */
+  hello?: Hello
+  /** Told what the other end is, and why it is refused, before it is answered. */
+  onHello?: (hello: Hello, refusal: Fault | null) => void
+  /** Throws when an end that speaks the protocol up to that version does not know the method; it is not sent then. */
+  checkMethod?: (method: string, version: number) => void
+}
+
+/** What is known of the other end: nothing until it says it, and then it is of before there was a hello. */
+class Greeting {
+  readonly #options: ServePeerOptions
+  #theirs: Hello = firstHello
+
+  constructor(options: ServePeerOptions) {
+    this.#options = options
+  }
+
+  get #own(): Hello {
+    return this.#options.hello ?? ownHello()
+  }
+
+  hear(said: unknown): Hello {
+    this.#theirs = readHello(said)
+    let refusal: Fault | null = null
+    try {
+      this.version()
+    } catch (error) {
+      refusal = error as Fault // of agreedVersion
+    }
+    this.#options.onHello?.(this.#theirs, refusal)
+    if (refusal) throw refusal
+    return this.#own
+  }
+
+  /** Throws while they have none in common. */
+  version(): number {
+    return agreedVersion(this.#theirs, this.#own)
+  }
+
+  check(method: string): void {
+    this.#options.checkMethod?.(method, this.version())
+  }
 }
 
 /** Gives the process at the other end this bus. What it may do is what the bus it is given lets it do. */
@@ -134,6 +181,7 @@ export function servePeer(bus: Bus, socket: Socket, options: ServePeerOptions = 
   const { handlesMost = handlesMostDefault, isWatched = false } = options
   const connection = connectionOver(socket)
   const gone = new AbortController()
+  const greeting = new Greeting(options)
   const handles = new Map<string, Promise<AsyncDisposable>>()
   const keep = async (handle: string, open: () => Promise<AsyncDisposable>) => {
     // Whatever stood there would be served on, and nobody could end it.
@@ -155,8 +203,14 @@ export function servePeer(bus: Bus, socket: Socket, options: ServePeerOptions = 
   }
   const on = (method: string, answer: (asked: Asked, signal: AbortSignal) => Promise<unknown>) =>
     connection.onRequest<WireReply, never>(method, (asked: Asked, token: CancellationToken) =>
-      replyOf(() => answer(asked, AbortSignal.any([signalOf(token), gone.signal]))),
+      replyOf(async () => {
+        greeting.version()
+        return await answer(asked, AbortSignal.any([signalOf(token), gone.signal]))
+      }),
     )
+  connection.onRequest<WireReply, never>(helloMethod, (said: unknown) =>
+    replyOf(async () => greeting.hear(said)),
+  )
   on("call", (a, signal) => bus.call(a.topic, a.method, a.args, { timeoutMs: a.timeoutMs, signal }))
   on("cast", (a) => bus.cast(a.topic, a.method, a.args))
   on("publish", (a) => bus.publish(a.topic, a.args))
@@ -170,8 +224,10 @@ export function servePeer(bus: Bus, socket: Socket, options: ServePeerOptions = 
   })
   on("serve", (a) => {
     const { handle } = a
-    const pass: Handler = (method, args, signal) =>
-      ask(connection, "handle", { handle, method, args }, signal)
+    const pass: Handler = async (method, args, signal) => {
+      greeting.check(method)
+      return await ask(connection, "handle", { handle, method, args }, signal)
+    }
     return keep(handle, () =>
       bus.serve(a.topic, pass, a.concurrency === null ? {} : { concurrency: a.concurrency }),
     )
@@ -188,6 +244,8 @@ export function servePeer(bus: Bus, socket: Socket, options: ServePeerOptions = 
 export interface PeerBusOptions {
   log?: Logger
   isWatched?: boolean
+  /** What this end is; default: this program. */
+  hello?: Hello
   /** The process with the bus is gone. Not called after the bus was closed here. */
   onLost?: () => void
 }
@@ -201,10 +259,12 @@ export class PeerBus implements Bus {
   readonly #handlers = new Map<string, Handler>()
   readonly #listeners = new Map<string, (message: unknown) => void>()
   readonly #stop = new AbortController()
+  readonly #hello: Hello | undefined
   #isClosed = false
 
   constructor(socket: Socket, options: PeerBusOptions) {
     this.#socket = socket
+    this.#hello = options.hello
     this.#log = options.log ?? silentLogger
     this.#connection = connectionOver(socket)
     this.#connection.onRequest<WireReply, never>("handle", (asked: Asked, token: CancellationToken) =>
@@ -220,6 +280,25 @@ export class PeerBus implements Bus {
     })
     if (options.isWatched) watch(this.#connection, socket)
     this.#connection.listen()
+  }
+
+  /** To be said first. What the other end is; throws when the two have no version in common. */
+  async greet(): Promise<Hello> {
+    const own = this.#hello ?? ownHello()
+    const theirs = await this.#askHello(own)
+    agreedVersion(own, theirs)
+    return theirs
+  }
+
+  async #askHello(own: Hello): Promise<Hello> {
+    let reply: unknown
+    try {
+      reply = await this.#connection.sendRequest<unknown>(helloMethod, own)
+    } catch (cause) {
+      if (cause instanceof ResponseError && cause.code === ErrorCodes.MethodNotFound) return firstHello
+      throw connectionLost(cause)
+    }
+    return readHello(resultOf(reply))
   }
 
   async #handle(asked: Asked, signal: AbortSignal): Promise<unknown> {

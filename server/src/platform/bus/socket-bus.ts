@@ -6,17 +6,18 @@ import { connect as connectSocket, createServer } from "node:net"
 import { type Logger, silentLogger } from "../log/log.ts"
 import { listenOnSocket } from "../net/unix-socket.ts"
 import type { Bus } from "./bus.ts"
-import { connectionLost, PeerBus, type PeerBusOptions, servePeer } from "./peer-bus.ts"
+import { connectionLost, PeerBus, type PeerBusOptions, type ServePeerOptions, servePeer } from "./peer-bus.ts"
 
 /** Opens this process's bus to others of the host. */
 export async function serveBus(
   bus: Bus,
   socketPath: string,
   log: Logger = silentLogger,
+  options: ServePeerOptions = {},
 ): Promise<AsyncDisposable> {
   const server = createServer((socket) => {
     socket.on("error", (error) => log.debug({ error: error.message }, "a process left the bus"))
-    servePeer(bus, socket)
+    servePeer(bus, socket, options)
   })
   return await listenOnSocket(server, socketPath)
 }
@@ -31,5 +32,12 @@ export async function openSocketBus(options: SocketBusOptions): Promise<Bus> {
     socket.once("connect", resolve)
     socket.once("error", (cause) => reject(connectionLost(cause)))
   })
-  return new PeerBus(socket, options)
+  const bus = new PeerBus(socket, options)
+  try {
+    await bus.greet()
+  } catch (error) {
+    await bus[Symbol.asyncDispose]()
+    throw error
+  }
+  return bus
 }
