@@ -2273,6 +2273,7 @@ create table platform.migration (
   name text not null,
   checksum text not null,
   applied_at timestamp with time zone default now() not null,
+  minimum_program integer,
   constraint migration_pkey PRIMARY KEY (name)
 );
 

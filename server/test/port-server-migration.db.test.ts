@@ -23,7 +23,7 @@ test("of the ports that there are, those are bound that our verbs bound to a ser
   await using database = await openEmptyDatabase()
   const before = await schemaBefore()
   try {
-    await migrate(database.connectionString, before)
+    await migrate(database.connectionString, { directory: before })
   } finally {
     await rm(before, { recursive: true })
   }

@@ -7,7 +7,7 @@ test("limits of users that compute kept are kept on by the service of quotas", a
   await using database = await openEmptyDatabase()
   const names = (await readMigrations()).map(({ name }) => name)
   const before = new Set(names.filter((name) => !name.startsWith("quota/") || name < "quota/0002"))
-  await migrate(database.connectionString, undefined, before)
+  await migrate(database.connectionString, { only: before })
   await database.pool.query(`insert into compute.user_quota (project_id, user_id, resource, value)
     values ('p', 'u', 'cores', 5), ('p', 'u', 'ram', -1)`)
   await migrate(database.connectionString)

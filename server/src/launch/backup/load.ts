@@ -4,7 +4,7 @@ import { createReadStream } from "node:fs"
 import { join } from "node:path"
 import pg from "pg"
 import { copyIn } from "../../platform/db/copy.ts"
-import { migrate, schemaDirectory } from "../../platform/db/migrate.ts"
+import { migrate } from "../../platform/db/migrate.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { quoted } from "./dump.ts"
 import { checkPath, type Manifest } from "./manifest.ts"
@@ -35,7 +35,7 @@ export async function loadDatabase(
   options: LoadOptions,
 ): Promise<number> {
   // The schema as it was, then the rows, then what has been added to the schema since.
-  await migrate(url, schemaDirectory, new Set(manifest.migrations.map(({ name }) => name)))
+  await migrate(url, { only: new Set(manifest.migrations.map(({ name }) => name)) })
   const epoch = await withClient(url, async (client) => {
     await client.query("set statement_timeout = 0")
     await client.query("begin")

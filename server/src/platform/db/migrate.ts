@@ -4,6 +4,9 @@ import { createHash } from "node:crypto"
 import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import pg from "pg"
+import { fault } from "../fault/fault.ts"
+import { ownProgram } from "../program/program.ts"
+import { programsFrom } from "./migration-kind.ts"
 
 export const schemaDirectory = join(import.meta.dirname, "../../../schema")
 
@@ -12,6 +15,8 @@ export interface Migration {
   name: string
   sql: string
   checksum: string
+  /** The first program that may use the schema after it; null: whichever used it before (migration-kind.ts). */
+  programsFrom: number | null
 }
 
 const firstServices = ["platform", "engine"]
@@ -27,40 +32,100 @@ export async function readMigrations(directory = schemaDirectory): Promise<Migra
     for (const file of files) {
       const text = await readFile(join(directory, service, file), "utf8")
       const checksum = createHash("sha256").update(text).digest("hex")
-      migrations.push({ name: `${service}/${file.replace(/\.sql$/, "")}`, sql: text, checksum })
+      const name = `${service}/${file.replace(/\.sql$/, "")}`
+      migrations.push({ name, sql: text, checksum, programsFrom: programsFrom(text) })
     }
   }
   return migrations
 }
 
+/** What a database says of a migration that it has. */
+export interface AppliedMigration {
+  name: string
+  checksum: string
+  /** As `programsFrom`; null also of what programs of before there was that have applied. */
+  minimumProgram: number | null
+}
+
+export const schemaTooNew = fault(
+  "precondition",
+  "db.schema.too_new",
+  (name: string, from: number, own: number) =>
+    `The database has the schema of a newer program: after migration ${name} it is for programs from schema ${from} on, ` +
+    `and this one has ${own}. Start the newer program, or restore a backup of before it.`,
+)
+
+/** Those of a database that a program with these migrations does not know; a newer one has applied them. */
+export function newerMigrations(
+  applied: readonly AppliedMigration[],
+  known: readonly Pick<Migration, "name">[],
+): AppliedMigration[] {
+  const names = new Set(known.map(({ name }) => name))
+  return applied.filter(({ name }) => !names.has(name))
+}
+
+/** The one that keeps a program with this number from the database; undefined: none does. */
+export function refusingMigration(
+  newer: readonly AppliedMigration[],
+  schema: number,
+): (AppliedMigration & { minimumProgram: number }) | undefined {
+  return newer.find(
+    (each): each is AppliedMigration & { minimumProgram: number } => (each.minimumProgram ?? 0) > schema,
+  )
+}
+
+/** What the database has applied, in no order; empty when it has nothing of ours. */
+export async function readApplied(client: pg.Client): Promise<AppliedMigration[]> {
+  const table = await client.query<{ isThere: boolean; isEmpty: boolean }>(
+    `select exists (select from pg_attribute where attrelid = to_regclass('platform.migration')
+       and attname = 'minimum_program') as "isThere", to_regclass('platform.migration') is null as "isEmpty"`,
+  )
+  const [found] = table.rows
+  if (!found || found.isEmpty) return []
+  const minimum = found.isThere ? "minimum_program" : "null::integer"
+  const { rows } = await client.query<AppliedMigration>(
+    `select name, checksum, ${minimum} as "minimumProgram" from platform.migration`,
+  )
+  return rows
+}
+
+export interface MigrateOptions {
+  directory?: string
+  /** These alone: the schema as it was when a backup was made. */
+  only?: ReadonlySet<string>
+  /** The number of the program that will use it; default: this one's. */
+  schema?: number
+  /** Told of migrations that a newer program has applied, when this one may go on with them. */
+  onNewer?: (names: string[]) => void
+}
+
 /** Held while migrating, so that processes starting together do it once. */
 const migrationLock = 5_106_211
 
-/** Brings the database to the newest schema; returns the names applied. Each migration commits with its record. */
-export async function migrate(
-  connectionString: string,
-  directory = schemaDirectory,
-  /** These alone: the schema as it was when a backup was made. */
-  only?: ReadonlySet<string>,
-): Promise<string[]> {
+/**
+ * Brings the database to the newest schema; returns the names applied. Each migration commits with its record. Throws
+ * when the schema is a newer program's, and not for this one.
+ */
+export async function migrate(connectionString: string, options: MigrateOptions = {}): Promise<string[]> {
+  const { directory = schemaDirectory, only, schema = ownProgram().schema, onNewer } = options
   const client = new pg.Client({ connectionString })
   // A connection that breaks fails the statement under way; its event alone would end the process.
   client.on("error", () => {})
   await client.connect()
   try {
     await client.query("select pg_advisory_lock($1)", [migrationLock])
-    await client.query("create schema if not exists platform")
-    await client.query(
-      "create table if not exists platform.migration (name text primary key, checksum text not null, applied_at timestamptz not null default now())",
-    )
-    const done = await client.query<{ name: string; checksum: string }>(
-      "select name, checksum from platform.migration",
-    )
-    const applied = new Map(done.rows.map((row) => [row.name, row.checksum]))
+    const before = await readApplied(client)
+    const migrations = await readMigrations(directory)
+    const newer = newerMigrations(before, migrations)
+    const refusing = refusingMigration(newer, schema)
+    if (refusing) throw schemaTooNew(refusing.name, refusing.minimumProgram, schema)
+    if (newer.length > 0) onNewer?.(newer.map(({ name }) => name))
+    await makeRecord(client)
+    const applied = new Map(before.map((row) => [row.name, row.checksum]))
     const names: string[] = []
     // A disk's wait at the end and not at each of a hundred: what a crash loses of the last ones is applied again.
     await client.query("set synchronous_commit = off")
-    for (const migration of await readMigrations(directory)) {
+    for (const migration of migrations) {
       if (only && !only.has(migration.name)) continue
       const before = applied.get(migration.name)
       if (before === migration.checksum) continue
@@ -80,14 +145,28 @@ export async function migrate(
   }
 }
 
+/** Looked at before it is changed: a change waits for whoever reads the table, such as a backup. */
+async function makeRecord(client: pg.Client): Promise<void> {
+  await client.query("create schema if not exists platform")
+  await client.query(
+    `create table if not exists platform.migration (name text primary key, checksum text not null,
+       applied_at timestamptz not null default now(), minimum_program integer)`,
+  )
+  const found = await client.query(
+    "select from pg_attribute where attrelid = 'platform.migration'::regclass and attname = 'minimum_program'",
+  )
+  if (found.rowCount === 0)
+    await client.query("alter table platform.migration add column minimum_program integer")
+}
+
 async function applyMigration(client: pg.Client, migration: Migration): Promise<void> {
   await client.query("begin")
   try {
     await client.query(migration.sql)
-    await client.query("insert into platform.migration (name, checksum) values ($1, $2)", [
-      migration.name,
-      migration.checksum,
-    ])
+    await client.query(
+      "insert into platform.migration (name, checksum, minimum_program) values ($1, $2, $3)",
+      [migration.name, migration.checksum, migration.programsFrom],
+    )
     await client.query("commit")
   } catch (error) {
     await client.query("rollback")
