@@ -26,6 +26,8 @@ export interface TestCloudOptions {
   flags?: string[]
   /** Bridges inside its namespace, each with its address and prefix length, or null for none. */
   bridges?: Readonly<Record<string, string | null>>
+  /** Where the program lies; this tree by default. */
+  tree?: string
   /** Further variables for `kumoi`, on all hosts. */
   env?: Record<string, string>
 }
@@ -137,8 +139,11 @@ export class TestCloud implements AsyncDisposable {
   readonly port: number
   readonly #namespace: string | null
   readonly #options: TestCloudOptions
+  /** Where the program lies that its commands are said to; a test of upgrades changes it. */
+  tree: string
 
   private constructor(options: TestCloudOptions, port: number) {
+    this.tree = options.tree ?? root
     this.#options = options
     this.dataDir = mkdtempSync(join(options.parentDir ?? tmpdir(), "kumoi-acceptance-"))
     this.#namespace = options.network === "ovn" ? `kumoi-test-${randomBytes(3).toString("hex")}` : null
@@ -200,7 +205,7 @@ export class TestCloud implements AsyncDisposable {
 
   kumoi(command: string, ...args: string[]): Promise<RunResult> {
     const { env } = this
-    return this.inside(join(root, "kumoi"), [command, "--data", this.dataDir, ...args], {
+    return this.inside(join(this.tree, "kumoi"), [command, "--data", this.dataDir, ...args], {
       ...{ timeoutMs: 300_000, env },
     })
   }
@@ -211,7 +216,7 @@ export class TestCloud implements AsyncDisposable {
 
   async status(): Promise<CloudStatus> {
     const asked = [`status`, "--data", this.dataDir, "--json"]
-    const { stdout } = await this.inside(join(root, "kumoi"), asked, { isChecked: false })
+    const { stdout } = await this.inside(join(this.tree, "kumoi"), asked, { isChecked: false })
     return JSON.parse(stdout)
   }
 
@@ -287,7 +292,7 @@ export class TestCloud implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     there.delete(this)
-    await this.inside(join(root, "kumoi"), ["down", "--data", this.dataDir, "--grace", "0", "--purge"], {
+    await this.inside(join(this.tree, "kumoi"), ["down", "--data", this.dataDir, "--grace", "0", "--purge"], {
       timeoutMs: 180_000,
       isChecked: false,
     })

@@ -3,10 +3,8 @@
 import { randomBytes } from "node:crypto"
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join, resolve } from "node:path"
+import { join } from "node:path"
 import { type RunResult, run, type TestCloud } from "./cloud.ts"
-
-const root = resolve(import.meta.dirname, "..")
 
 export const cloudAddress = "10.99.0.1"
 
@@ -22,12 +20,15 @@ export class TestHost implements AsyncDisposable {
   readonly #cable: string
   readonly #address: string
   readonly #env: Record<string, string>
+  /** Where its program lies: the cloud's, until a test of upgrades changes it. */
+  tree: string
 
   private constructor(cloud: TestCloud, number: number, env: Record<string, string>) {
     this.#env = env
     this.name = `host${number}`
     this.dataDir = mkdtempSync(join(tmpdir(), "kumoi-acceptance-host-"))
     this.#cloud = cloud
+    this.tree = cloud.tree
     const id = randomBytes(3).toString("hex")
     this.#namespace = `kumoi-test-${id}`
     this.#cable = `cable-${id}`
@@ -108,7 +109,7 @@ export class TestHost implements AsyncDisposable {
 
   kumoi(command: string, ...args: string[]): Promise<RunResult> {
     const env = { ...this.#cloud.env, ...this.#env }
-    return this.inside(join(root, "kumoi"), [command, "--data", this.dataDir, ...args], {
+    return this.inside(join(this.tree, "kumoi"), [command, "--data", this.dataDir, ...args], {
       ...{ timeoutMs: 300_000, env },
     })
   }
@@ -127,9 +128,13 @@ export class TestHost implements AsyncDisposable {
 
   /** kill -9 of its process, and of the parent that would start it again. */
   async killForGood(): Promise<void> {
-    const { stdout } = await this.inside(join(root, "kumoi"), ["status", "--data", this.dataDir, "--json"], {
-      isChecked: false,
-    })
+    const { stdout } = await this.inside(
+      join(this.tree, "kumoi"),
+      ["status", "--data", this.dataDir, "--json"],
+      {
+        isChecked: false,
+      },
+    )
     const { components } = JSON.parse(stdout) as { components: { name: string; pid: number | null }[] }
     for (const name of ["parent", "kumoi"]) {
       const pid = components.find((c) => c.name === name)?.pid
@@ -163,7 +168,7 @@ export class TestHost implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const args = ["down", "--data", this.dataDir, "--grace", "0", "--purge"]
-    await this.inside(join(root, "kumoi"), args, { timeoutMs: 180_000, isChecked: false })
+    await this.inside(join(this.tree, "kumoi"), args, { timeoutMs: 180_000, isChecked: false })
     await run("ip", ["netns", "delete", this.#namespace], { isChecked: false })
     rmSync(this.dataDir, { recursive: true, force: true })
   }

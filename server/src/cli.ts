@@ -80,6 +80,10 @@ const commands: Record<string, Command> = {
     summary: "why somebody may or may not; the rules in force; check a policy.yaml",
     load: async () => (await import("./launch/policy.ts")).policy,
   },
+  upgrade: {
+    summary: "another program takes over, and back; --dry-run says what would change",
+    load: async () => (await import("./launch/upgrade/command.ts")).upgrade,
+  },
   service: {
     summary: "a systemd unit for a cloud: install, remove, status",
     load: async () => (await import("./launch/service/service.ts")).service,

@@ -20,6 +20,7 @@ import { makeDirectory } from "../platform/exec/directory.ts"
 import { isProcessAlive, type ProcessIdentity } from "../platform/exec/process.ts"
 import { Fault } from "../platform/fault/fault.ts"
 import { newSecret } from "../platform/ids/ids.ts"
+import type { Program } from "../platform/program/program.ts"
 import { acquireLock } from "./lock.ts"
 
 /** The kernel's limit on a unix socket's path is 107 bytes; the longest name that we put below `run/` is 40. */
@@ -48,6 +49,8 @@ export interface MainState {
   network: "ovn" | "fake"
   startedAt: string
   isReady: boolean
+  /** What it is. Left out by programs of before there was an `upgrade`, which cannot leave guests behind when they stop. */
+  program?: Program
 }
 
 export interface CloudDir {
@@ -156,11 +159,21 @@ export function stopRequestPath(dir: CloudDir): string {
   return join(dir.runDir, "stop.json")
 }
 
-/** How long guests get to power off: as `down` has asked, which is done with then; else the usual time. */
-export function takeStopGrace(dir: CloudDir): number {
-  const asked = readJson<{ graceMs: number }>(stopRequestPath(dir))
+/** What `down` and `upgrade` ask for. */
+export type StopRequest = { graceMs: number } | { leavesToNext: ProcessIdentity }
+
+/** How the process `own` is to stop, as it was asked, which is done with then; else with the usual time for guests. */
+export function takeStopRequest(
+  dir: CloudDir,
+  own: ProcessIdentity,
+): { graceMs: number; leavesToNext: boolean } {
+  const asked = readJson<StopRequest>(stopRequestPath(dir))
   rmSync(stopRequestPath(dir), { force: true })
-  return asked?.graceMs ?? guestGraceMs
+  if (asked === undefined) return { graceMs: guestGraceMs, leavesToNext: false }
+  if ("graceMs" in asked) return { graceMs: asked.graceMs, leavesToNext: false }
+  // One that was killed before it read that has left it to whoever comes later, who was not meant.
+  const { pid, startTicks } = asked.leavesToNext
+  return { graceMs: guestGraceMs, leavesToNext: pid === own.pid && startTicks === own.startTicks }
 }
 
 /** Guests get this long to power off by themselves when nobody has said how long. */

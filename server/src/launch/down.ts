@@ -6,6 +6,7 @@ import {
   readFacts,
   readMainState,
   removeMainState,
+  type StopRequest,
   stopRequestPath,
   writeJson,
 } from "./cloud-dir.ts"
@@ -27,7 +28,7 @@ const specs = {
 /** On a full disk the wish cannot be left there; guests get the usual time then. */
 function askForGrace(path: string, graceSeconds: number): void {
   try {
-    writeJson(path, { graceMs: graceSeconds * 1000 }, 0o600)
+    writeJson(path, { graceMs: graceSeconds * 1000 } satisfies StopRequest, 0o600)
   } catch (error) {
     if (!isDiskFull(error)) throw error
     process.stdout.write("the disk is full: guests get the usual time to power off\n")

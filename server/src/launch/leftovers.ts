@@ -36,6 +36,19 @@ export async function removeLeftovers(dir: CloudDir): Promise<string[]> {
   return done
 }
 
+/** Whether engines or machines of an earlier process live: what starts now continues it. */
+export function isContinuation(dir: CloudDir): boolean {
+  const engines = join(dir.runDir, "engines")
+  const files = existsSync(engines) ? readdirSync(engines).map((name) => join(engines, name)) : []
+  const lives = files.some((file) => {
+    const identity = file.endsWith(".json")
+      ? readJson<{ identity?: ProcessIdentity }>(file)?.identity
+      : undefined
+    return identity !== undefined && isProcessAlive(identity)
+  })
+  return lives || machinesOf(dir).length > 0
+}
+
 interface StoredMachine {
   handle?: { process?: ProcessIdentity | null } | null
   process?: ProcessIdentity | null
@@ -43,15 +56,18 @@ interface StoredMachine {
 
 /** Machines whose process outlived Kumoi; their disks stay. */
 async function endMachines(dir: CloudDir): Promise<string[]> {
+  const found = machinesOf(dir)
+  for (const { identity } of found) await endProcess(identity, { graceMs: 1_000 })
+  return found.map(({ name }) => name)
+}
+
+/** Those that live. */
+function machinesOf(dir: CloudDir): { name: string; identity: ProcessIdentity }[] {
   const { vms } = agentDirectories(dir.path)
   if (!existsSync(vms)) return []
-  const ended: string[] = []
-  for (const name of readdirSync(vms)) {
+  return readdirSync(vms).flatMap((name) => {
     const stored = readJson<StoredMachine>(join(vms, name, "handle.json"))
     const identity = stored?.handle?.process ?? stored?.process
-    if (!identity || !isProcessAlive(identity)) continue
-    await endProcess(identity, { graceMs: 1_000 })
-    ended.push(name)
-  }
-  return ended
+    return identity && isProcessAlive(identity) ? [{ name, identity }] : []
+  })
 }

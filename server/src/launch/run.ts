@@ -18,6 +18,7 @@ import { describeError, Fault } from "../platform/fault/fault.ts"
 import { createLogger, type Logger } from "../platform/log/log.ts"
 import { boundLogs } from "../platform/log/rotate.ts"
 import { bridgeMappingsOf } from "../platform/net/bridge-mappings.ts"
+import { ownProgram } from "../platform/program/program.ts"
 import { Supervisor } from "../platform/supervise/supervisor.ts"
 import { choosePublicUrl, hostOf, outerAddress } from "./address.ts"
 import { forgetInterrupted } from "./backup/interrupted.ts"
@@ -31,7 +32,7 @@ import {
   readOrMakePasswords,
   refuseHalfRestored,
   removeMainState,
-  takeStopGrace,
+  takeStopRequest,
   writeJson,
   writeMainState,
 } from "./cloud-dir.ts"
@@ -48,7 +49,7 @@ import {
 } from "./engines/api-process.ts"
 import { postgresEngine, postgresUrl } from "./engines/postgres.ts"
 import { guestImage } from "./guest-image.ts"
-import { removeLeftovers } from "./leftovers.ts"
+import { isContinuation, removeLeftovers } from "./leftovers.ts"
 import { localSockets } from "./local-sockets.ts"
 import { endWhenUncaught, ownParent, ownRestarts } from "./parent.ts"
 import { doorsOf, planStart, type StartPlan } from "./plan.ts"
@@ -99,6 +100,8 @@ export async function runCloud(options: UpOptions, say: (line: string) => void):
   refuseHalfRestored(dir)
   stack.use(acquireCloudLock(dir))
   const signal = firstSignal()
+  const isContinued = isContinuation(dir)
+  let isLeft = false
   try {
     await forgetInterrupted(dir, say)
     const log = createLogger({
@@ -124,13 +127,15 @@ export async function runCloud(options: UpOptions, say: (line: string) => void):
       parent: ownParent(),
     }
     // Engines end last, and whatever they and the agent left on the host after them.
-    stack.defer(async () => void (await removeLeftovers(dir)))
-    stack.defer(async () => await supervisor.stopAll())
+    stack.defer(async () => void (isLeft ? null : await removeLeftovers(dir)))
+    stack.defer(async () => (isLeft ? supervisor.release() : await supervisor.stopAll()))
     const cloud = await Promise.race([startAll(run, stack), interrupted(signal)])
     const ended = stopOnSignal(run, cloud, { signal, stack })
     return { summary: summaryOf(run, (performance.now() - startedMs) / 1000), ended }
   } catch (error) {
-    say("stopping what was started")
+    // Guests that ran before this start run on after it, for a start that succeeds.
+    isLeft = isContinued && !isInterruption(error)
+    say(isLeft ? "leaving guests and engines as they are" : "stopping what was started")
     await stack.disposeAsync()
     throw error
   }
@@ -152,6 +157,7 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
     network: plan.network,
     startedAt: run.startedAt.toISOString(),
     isReady: false,
+    program: ownProgram(),
   }
   writeMainState(dir, state)
   stack.defer(() => removeMainState(dir))
@@ -342,10 +348,16 @@ export function firstSignal(): Promise<NodeJS.Signals> {
   })
 }
 
+const interruption = "cli.interrupted"
+
 /** Ctrl-C in the middle of a start leaves no half-started cloud. */
 export async function interrupted(signal: Promise<NodeJS.Signals>): Promise<never> {
   const name = await signal
-  throw new Fault("precondition", "cli.interrupted", `Stopped by ${name} before the cloud was running.`)
+  throw new Fault("precondition", interruption, `Stopped by ${name} before the cloud was running.`)
+}
+
+export function isInterruption(error: unknown): boolean {
+  return error instanceof Fault && error.code === interruption
 }
 
 async function stopOnSignal(
@@ -355,8 +367,14 @@ async function stopOnSignal(
 ): Promise<void> {
   const signal = await until.signal
   run.log.info({ signal }, "stopping")
-  const graceMs = takeStopGrace(run.dir)
+  const { graceMs, leavesToNext } = takeStopRequest(run.dir, mustIdentify())
   await stopApiProcesses(run)
+  if (leavesToNext) {
+    // Guests and engines go on; the next process adopts them, as after a kill -9.
+    run.supervisor.release()
+    await cloud.stop({ guests: "leave", graceMs: 0 })
+    return run.log.info("stopped; guests and engines are left to the next process")
+  }
   await cloud.stop({ guests: "power_off", graceMs })
   await until.stack.disposeAsync()
   run.log.info("stopped")

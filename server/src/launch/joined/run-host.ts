@@ -8,6 +8,7 @@ import type { ProcessIdentity } from "../../platform/exec/process.ts"
 import { describeError, Fault } from "../../platform/fault/fault.ts"
 import { createLogger, type Logger } from "../../platform/log/log.ts"
 import { boundLogs } from "../../platform/log/rotate.ts"
+import { ownProgram } from "../../platform/program/program.ts"
 import { Supervisor } from "../../platform/supervise/supervisor.ts"
 import {
   acquireCloudLock,
@@ -15,18 +16,26 @@ import {
   openCloudDir,
   readJson,
   removeMainState,
-  takeStopGrace,
+  takeStopRequest,
   writeJson,
   writeMainState,
 } from "../cloud-dir.ts"
 import { declareConfigSections } from "../config-sections.ts"
 import { serveControl } from "../control.ts"
-import { removeLeftovers } from "../leftovers.ts"
+import { isContinuation, removeLeftovers } from "../leftovers.ts"
 import { dataWords } from "../options.ts"
 import { endWhenUncaught, ownParent } from "../parent.ts"
 import { planDrivers, type StartPlan } from "../plan.ts"
 import { makeHypervisor, startVolumeDrivers } from "../real-host.ts"
-import { firstSignal, interrupted, mustIdentify, ownStatus, parentStatus, type RunningCloud } from "../run.ts"
+import {
+  firstSignal,
+  interrupted,
+  isInterruption,
+  mustIdentify,
+  ownStatus,
+  parentStatus,
+  type RunningCloud,
+} from "../run.ts"
 import type { CloudStatus, ComponentStatus } from "../status.ts"
 import type { UpOptions } from "../up-options.ts"
 import { DoorClient } from "./door-client.ts"
@@ -71,6 +80,8 @@ export async function runHost(
   const stack = new AsyncDisposableStack()
   stack.use(acquireCloudLock(dir))
   const signal = firstSignal()
+  const isContinued = isContinuation(dir)
+  let isLeft = false
   try {
     const log = createLogger({
       file: join(dir.logDir, "kumoi.log"),
@@ -90,13 +101,15 @@ export async function runHost(
       startedAt: new Date(),
       parent: ownParent(),
     }
-    stack.defer(async () => void (await removeLeftovers(dir)))
-    stack.defer(async () => await supervisor.stopAll())
+    stack.defer(async () => void (isLeft ? null : await removeLeftovers(dir)))
+    stack.defer(async () => (isLeft ? supervisor.release() : await supervisor.stopAll()))
     const agent = await Promise.race([startAll(run, config, stack), interrupted(signal)])
     const ended = stopOnSignal(run, agent, { signal, stack })
     return { summary: summaryOf(run, agent, (performance.now() - startedMs) / 1000), ended }
   } catch (error) {
-    say("stopping what was started")
+    // Guests that ran before this start run on after it, for a start that succeeds.
+    isLeft = isContinued && !isInterruption(error)
+    say(isLeft ? "leaving guests and engines as they are" : "stopping what was started")
     await stack.disposeAsync()
     throw error
   }
@@ -141,6 +154,7 @@ async function startAll(run: Run, config: Config, stack: AsyncDisposableStack): 
     network: plan.network,
     startedAt: run.startedAt.toISOString(),
     isReady: false,
+    program: ownProgram(),
   }
   writeMainState(dir, state)
   stack.defer(() => removeMainState(dir))
@@ -198,7 +212,12 @@ async function stopOnSignal(
 ): Promise<void> {
   const signal = await until.signal
   run.log.info({ signal }, "stopping")
-  const graceMs = takeStopGrace(run.dir)
+  const { graceMs, leavesToNext } = takeStopRequest(run.dir, mustIdentify())
+  if (leavesToNext) {
+    run.supervisor.release()
+    await agent.stop({ guests: "leave", graceMs: 0 })
+    return run.log.info("stopped; guests and engines are left to the next process")
+  }
   await agent.stop({ guests: "power_off", graceMs })
   await until.stack.disposeAsync()
   run.log.info("stopped")
