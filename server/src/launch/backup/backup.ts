@@ -1,5 +1,5 @@
 // `kumoi backup DIR`: everything of a running cloud that cannot be made again, in one consistent moment.
-import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs"
+import { existsSync, readdirSync, realpathSync } from "node:fs"
 import { open, rename, writeFile } from "node:fs/promises"
 import { basename, dirname, join, resolve } from "node:path"
 import pg from "pg"
@@ -9,6 +9,7 @@ import { imageStoreDirectories } from "../../image/index.ts"
 import { type Config, loadConfig } from "../../platform/config/config.ts"
 import { makeDirectory } from "../../platform/exec/directory.ts"
 import { Fault } from "../../platform/fault/fault.ts"
+import { ownProgram } from "../../platform/program/program.ts"
 import { awayText, sizeText } from "../ask.ts"
 import { type CloudDir, openCloudDir, readFacts, readMainState } from "../cloud-dir.ts"
 import { chooseDatabase, describeDatabase } from "../database.ts"
@@ -112,7 +113,7 @@ async function makeBackup(options: BackupOptions): Promise<Manifest> {
     if (volumeBackups.missing > 0) say(`backups of volumes: ${volumeBackups.missing} lack their data`)
     const manifest: Manifest = {
       format: manifestFormat,
-      version: programVersion(),
+      version: ownProgram().version,
       createdAt: new Date().toISOString(),
       cloudId: facts.cloudId,
       ...database,
@@ -140,11 +141,6 @@ function databaseOf(dir: CloudDir): string {
   }
   if (readMainState(dataDir)) return postgresUrl(dir.postgresSocketDir)
   throw new Fault("precondition", "cli.not_running", `The database runs with its cloud. ${awayText(dataDir)}`)
-}
-
-function programVersion(): string {
-  const path = join(import.meta.dirname, "../../../../package.json")
-  return (JSON.parse(readFileSync(path, "utf8")) as { version: string }).version
 }
 
 /** The configuration as the cloud reads it, for where its image store is. */

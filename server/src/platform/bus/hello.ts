@@ -8,7 +8,7 @@ import { fits } from "../schema/compiled.ts"
 const Version = Type.Integer({ minimum: 1, maximum: 1_000_000 })
 
 /** What else a newer end says is not looked at. */
-export const HelloBody = Type.Object({
+const HelloBody = Type.Object({
   /** Null: of before there was a hello. */
   program: Type.Union([Type.String({ maxLength: 200 }), Type.Null()]),
   protocol: Type.Object({ oldest: Version, newest: Version }),
@@ -35,7 +35,7 @@ export function rangeWords({ oldest, newest }: ProtocolRange): string {
 }
 
 /** `0.1.0+5ae09a5f (protocol 1 to 2)`. */
-export function helloWords({ program, protocol }: Hello): string {
+function helloWords({ program, protocol }: Hello): string {
   return `${program ?? "a program of before versions were told"} (protocol ${rangeWords(protocol)})`
 }
 
