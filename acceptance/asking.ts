@@ -1,5 +1,5 @@
-// A client that asks all the time, as a program with retries does: a connection that is refused or breaks is made again;
-// any other failure counts.
+// A client that asks all the time, as a program with retries does: a connection that is refused or breaks is made
+// again; any other failure counts.
 import type { Session } from "./session.ts"
 
 export interface Asked {

@@ -1,4 +1,4 @@
-// Other programs than the one of this tree, each in a directory of its own: an earlier commit, or this one with changes.
+// Other programs than the one of this tree, each in a directory of its own: an earlier commit, or this with changes.
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { basename, join, resolve } from "node:path"

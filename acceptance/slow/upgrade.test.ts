@@ -6,6 +6,7 @@ import { join, resolve } from "node:path"
 import { after, before, describe, test } from "node:test"
 import { AskingClient } from "../asking.ts"
 import { eventually, isRoot, sshOptions, TestCloud } from "../cloud.ts"
+import { GuestLine } from "../guest-line.ts"
 import { cloudAddress, hostBridges, TestHost } from "../hosts.ts"
 import { Session } from "../session.ts"
 import { checkOutTree, earlierCommit, type Tree } from "../trees.ts"
@@ -21,6 +22,8 @@ describe("a rolling upgrade", { skip }, () => {
   const hosts: TestHost[] = []
   /** By host: its guest, with what shows that it was never started again. */
   const guests = new Map<string, { id: string; address: string; boot: string }>()
+  /** By host: one connection to its guest that lasts. */
+  const lines = new Map<string, GuestLine>()
   const keyFile = () => join(cloud.dataDir, "test-key")
 
   before(async () => {
@@ -36,6 +39,7 @@ describe("a rolling upgrade", { skip }, () => {
     }
   })
   after(async () => {
+    for (const line of lines.values()) await line[Symbol.asyncDispose]()
     for (const host of hosts) await host[Symbol.asyncDispose]()
     await cloud?.[Symbol.asyncDispose]()
     await earlier?.[Symbol.asyncDispose]()
@@ -70,6 +74,13 @@ describe("a rolling upgrade", { skip }, () => {
     for (const [host, { id, address, boot }] of guests) {
       assert.equal(await eventually(`the guest on ${host} ${when}`, () => bootOf(address)), boot, when)
       assert.equal((await admin.server(id)).status, "ACTIVE", when)
+      const line = lines.get(host)
+      const heard = line?.words ?? 0
+      await eventually(
+        `a word of the guest on ${host} ${when}`,
+        async () => line?.end ?? (line?.words ?? 0) > heard,
+      )
+      assert.equal(line?.end, null, `the connection to the guest on ${host} ${when}`)
     }
   }
 
@@ -95,6 +106,12 @@ describe("a rolling upgrade", { skip }, () => {
       guest.address = await admin.giveFloatingIp(guest.id)
       guest.boot = await eventually("the guest", () => bootOf(guest.address))
       assert.match(guest.boot, /^[0-9a-f-]{36}$/)
+    }
+    for (const [host, { address }] of guests) {
+      const line = new GuestLine(cloud, address, keyFile())
+      lines.set(host, line)
+      await eventually("its first words", async () => line.end ?? line.words > 2)
+      assert.equal(line.end, null)
     }
   })
 
@@ -144,6 +161,10 @@ describe("a rolling upgrade", { skip }, () => {
     await serves(third.name, "taken-back")
     const asked = await client.stop()
     process.stdout.write(`# ${JSON.stringify(asked)}\n`)
+    for (const [host, { words, longestGapMs }] of lines)
+      process.stdout.write(
+        `# the guest on ${host}: ${words} words, ${longestGapMs} ms between two at the most\n`,
+      )
     assert.deepEqual(asked.failures, [])
     assert.ok(asked.retries > 0, "the client has met restarts")
   })

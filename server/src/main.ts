@@ -96,7 +96,10 @@ export interface Cloud {
 export async function startCloud(parts: CloudParts): Promise<Cloud> {
   await migrate(parts.databaseUrl, {
     onNewer: (names) =>
-      parts.log.warn({ migrations: names }, "the schema is a newer program's, which says that this one may use it"),
+      parts.log.warn(
+        { migrations: names },
+        "the schema is a newer program's, which says that this one may use it",
+      ),
   })
   await using stack = new AsyncDisposableStack()
   const bus = stack.use(parts.bus ?? createMemoryBus(parts.log))

@@ -1,5 +1,5 @@
-// Whether a migration only adds (expand), so that the program of before goes on with the schema, or takes something away
-// (contract), so that only programs do that use it no more (ADR 45). What can take something away says which it is:
+// Whether a migration only adds (expand), so that the program of before goes on with the schema, or takes something
+// away (contract), so that only programs do that use it no more (ADR 45). What can take something away says which:
 //
 //   -- contract: programs from 3        `schema` in server/program.json of the first program that does without it
 //   -- expand: why it takes nothing away
