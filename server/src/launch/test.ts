@@ -17,6 +17,9 @@ const processPackages: readonly NeededPackage[] = [
 ]
 /** Volumes over the network, as QEMU and another Debian program have them. */
 const iscsiPackages: readonly NeededPackage[] = [...backEndPackages.iscsi, ...backEndPackages.iscsiTarget]
+const gitPackages: readonly NeededPackage[] = [
+  { name: "git", why: "has the commits that a program may be of" },
+]
 const sshPackages: readonly NeededPackage[] = [{ name: "openssh-client", why: "logs into guests" }]
 const clientPackages: readonly NeededPackage[] = [
   { name: "python3-openstackclient", why: "the stock client" },
@@ -71,7 +74,7 @@ const suites: Record<string, Suite> = {
   },
   unit: {
     summary: "pure code",
-    packages: [...hostPackages, ...sshPackages, ...iscsiPackages],
+    packages: [...hostPackages, ...sshPackages, ...iscsiPackages, ...gitPackages],
     files: ["server/src/**/*.test.ts", "bench/*.test.ts"],
     concurrency: 2,
     timeoutMs: 600_000,
@@ -110,6 +113,7 @@ const suites: Record<string, Suite> = {
       ...clientPackages,
       ...backEndPackages.rbd,
       ...iscsiPackages,
+      ...gitPackages,
       { name: "ceph-mon", why: "a small Ceph for volumes" },
       { name: "ceph-mgr", why: "as above" },
       { name: "ceph-osd", why: "as above" },
