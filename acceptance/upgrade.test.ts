@@ -71,6 +71,7 @@ describe("an upgrade", () => {
     assert.deepEqual([plan.noWayBack, plan.problems, plan.to.version], [null, [], "7.0.0"])
     assert.equal(plan.from.version, versionBefore)
     const { stdout } = await upgrade(newer, "--dry-run")
+    assert.match(stdout, /Back up before: .*kumoi backup/)
     assert.match(stdout, /Migrations to run: 1\n.*\n +quota\/9001_more +expand/)
     assert.match(stdout, new RegExp(`the way back +possible: ${own}/kumoi upgrade`))
     const client = new AskingClient(session, [

@@ -71,7 +71,7 @@ interface PlanWish {
 
 async function makePlan({ dir, running, toTree, to }: PlanWish): Promise<ShownPlan> {
   const isHost = readMembership(dir.path) !== undefined
-  const { hosts, ownHost } = isHost ? { hosts: [], ownHost: null } : await askHosts(dir.path)
+  const { hosts, ownHosts } = isHost ? { hosts: [], ownHosts: [] } : await askHosts(dir.path)
   const schema = isHost
     ? null
     : {
@@ -81,14 +81,14 @@ async function makePlan({ dir, running, toTree, to }: PlanWish): Promise<ShownPl
   const { tree: fromTree, startedBy, canLeave } = running
   return {
     ...planUpgrade({ from: running.program, to, schema, hosts }),
-    ...{ what: isHost ? "host" : "cloud", fromTree, toTree, startedBy, canLeave, ownHost },
+    ...{ what: isHost ? "host" : "cloud", fromTree, toTree, startedBy, canLeave, ownHosts },
   }
 }
 
 const askTimeoutMs = 30_000
 
 /** As the running program tells them, which may be of before there were versions. */
-async function askHosts(dataDir: string): Promise<{ hosts: KnownHost[]; ownHost: string | null }> {
+async function askHosts(dataDir: string): Promise<{ hosts: KnownHost[]; ownHosts: string[] }> {
   const answer = await askCloud(dataDir, "/host", { action: "list" }, askTimeoutMs)
   if (answer === null) throw new Fault("unavailable", "cli.no_answer", awayText(dataDir))
   const { cloudHosts } = answer as { cloudHosts: Partial<ShownHost>[] }
@@ -100,8 +100,8 @@ async function askHosts(dataDir: string): Promise<{ hosts: KnownHost[]; ownHost:
   }))
   const known = all.flatMap(({ hasJoined, ...host }) => (hasJoined ? [host] : []))
   // Simulated ones never joined either, and change with the cloud's process as well.
-  const ownHost = all.filter(({ hasJoined }) => !hasJoined).map(({ name }) => name)
-  return { hosts: known, ownHost: ownHost.length === 0 ? null : ownHost.join(", ") }
+  const ownHosts = all.filter(({ hasJoined }) => !hasJoined).map(({ name }) => name)
+  return { hosts: known, ownHosts }
 }
 
 async function readSchema(url: string) {

@@ -11,9 +11,15 @@ import type { Running } from "./running.ts"
 const leaveWithinMs = 60_000
 const killedWithinMs = 5_000
 
-/** What has to be installed for it is, before anything stops. */
+/**
+ * Before anything stops: what has to be installed for it is, and its modules are compiled, as this command loads most of
+ * them.
+ */
 export async function prepareTree(tree: string): Promise<void> {
-  const code = await runToEnd(tree, ["help"], { env: process.env, stdio: ["ignore", "ignore", "inherit"] })
+  const code = await runToEnd(tree, ["routes", "--json"], {
+    env: process.env,
+    stdio: ["ignore", "ignore", "inherit"],
+  })
   if (code === 0) return
   throw new Fault(
     "precondition",

@@ -33,7 +33,7 @@ const shown = (plan: ReturnType<typeof planUpgrade>): ShownPlan => ({
     toTree: "/new",
     startedBy: "detach",
     canLeave: true,
-    ownHost: "host1",
+    ownHosts: ["host1"],
   },
 })
 

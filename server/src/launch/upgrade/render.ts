@@ -10,8 +10,8 @@ export interface ShownPlan extends UpgradePlan {
   toTree: string
   startedBy: string
   canLeave: boolean
-  /** Of the first host, which is upgraded with the cloud's process. */
-  ownHost: string | null
+  /** The first host, and simulated ones: upgraded with the cloud's process. */
+  ownHosts: readonly string[]
 }
 
 const programWords = ({ version, protocol, schema }: Program) =>
@@ -53,7 +53,7 @@ export function backCommand({ from, fromTree, toTree }: ShownPlan): string {
   return from.schema > 0 ? `${fromTree}/kumoi upgrade` : `${toTree}/kumoi upgrade --to ${fromTree}`
 }
 
-function migrationWords({ what, migrations, unknownMigrations }: ShownPlan): string {
+function migrationWords({ what, migrations, unknownMigrations, fromTree }: ShownPlan): string {
   if (what === "host") return ""
   const unknown = unknownMigrations.map((name) => `  ${name} is a newer program's, and stays\n`).join("")
   if (migrations.length === 0) return `No migrations to run.\n${unknown}`
@@ -61,13 +61,14 @@ function migrationWords({ what, migrations, unknownMigrations }: ShownPlan): str
     ...["", name],
     programsFrom === null ? kind : `${kind} (programs from ${programsFrom})`,
   ])
-  return `Migrations to run: ${migrations.length}\n${table(["", "NAME", "KIND"], rows)}${unknown}`
+  const backup = `Back up before: ${fromTree}/kumoi backup DIR\n`
+  return `Migrations to run: ${migrations.length}\n${table(["", "NAME", "KIND"], rows)}${unknown}${backup}`
 }
 
-function hostWords({ what, hosts, ownHost }: ShownPlan): string {
+function hostWords({ what, hosts, ownHosts }: ShownPlan): string {
   if (what === "host") return ""
   const rows = [
-    ...(ownHost === null ? [] : [["", ownHost, "(this machine)", "changes with the cloud's process"]]),
+    ...ownHosts.map((name) => ["", name, "(this machine)", "changes with the cloud's process"]),
     ...hosts.map(({ name, version, protocol, problem }) => [
       ...["", name, protocol === null ? (version ?? "-") : `${version} (protocol ${rangeWords(protocol)})`],
       problem ?? "goes on; upgrade it there, before or after",
