@@ -12,8 +12,8 @@ const leaveWithinMs = 60_000
 const killedWithinMs = 5_000
 
 /**
- * Before anything stops: what has to be installed for it is, and its modules are compiled, as this command loads most of
- * them.
+ * Before anything stops: what has to be installed for it is, and its modules are compiled, as this command loads most
+ * of them.
  */
 export async function prepareTree(tree: string): Promise<void> {
   const code = await runToEnd(tree, ["routes", "--json"], {
