@@ -1,7 +1,7 @@
 // What the door answers a host beside joining. Belongs to the composition root, as no service knows the others'
 // insides.
 import type { IncomingMessage, ServerResponse } from "node:http"
-import { doorHeaders, doorPaths, type HostSettings } from "./agent/door-protocol.ts"
+import { type ControlShare, doorHeaders, doorPaths, type HostSettings } from "./agent/door-protocol.ts"
 import type { VolumeKey } from "./agent/volumes/volume-keys.ts"
 import { openVolumeConnection, openVolumeKey } from "./block-storage/index.ts"
 import { answerMetadataRequest } from "./compute/index.ts"
@@ -10,10 +10,20 @@ import { sendImage, takeImage } from "./door-images.ts"
 import { type DoorAnswer, headerOf, sendJson } from "./host/index.ts"
 import type { Platform } from "./platform/context/context.ts"
 
-export function doorAnswers(platform: Platform, settings: HostSettings): Record<string, DoorAnswer> {
+/** What only a control host is answered. */
+export function controlAnswers(share: () => Promise<ControlShare>): Record<string, DoorAnswer> {
+  return {
+    [`GET ${doorPaths.control}`]: async (_host, _request, response) => sendJson(response, await share()),
+  }
+}
+
+export function doorAnswers(
+  platform: Platform,
+  settings: () => Promise<HostSettings>,
+): Record<string, DoorAnswer> {
   const metadata: DoorAnswer = (host, request, response) => answerMetadata(platform, host, request, response)
   return {
-    [`GET ${doorPaths.settings}`]: async (_host, _request, response) => sendJson(response, settings),
+    [`GET ${doorPaths.settings}`]: async (_host, _request, response) => sendJson(response, await settings()),
     [`GET ${doorPaths.images}`]: (host, request, response) => sendImage(platform, host, request, response),
     [`PUT ${doorPaths.images}`]: (host, request, response) => takeImage(platform, host, request, response),
     [`GET ${doorPaths.backups}`]: (...asked) => sendBackupData(platform, ...asked),

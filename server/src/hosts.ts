@@ -1,10 +1,17 @@
 // Hosts on other machines, where all services are known: the door, what it answers beside joining, and what the
 // operator does with hosts. Belongs to the composition root.
 import { isIPv4, type Socket } from "node:net"
-import { type HostSettings, writeJoinToken } from "./agent/door-protocol.ts"
+import {
+  type ControlShare,
+  type FollowedDatabase,
+  type HostSettings,
+  type JoinAnswer,
+  writeJoinToken,
+} from "./agent/door-protocol.ts"
 import { noteHostLost, removeComputeHost, selectHostFacts } from "./compute/index.ts"
 import type { Reconciler } from "./engine/reconcile/reconciler.ts"
 import {
+  admitOwnHost,
   ensureHostAuthority,
   type HostDoor,
   hasHostAuthority,
@@ -40,6 +47,14 @@ export interface HostsParts {
   settings: HostSettings
   /** The network's part; null: it is simulated. */
   network: HostsNetwork | null
+  /** Left out: there is no further control host. */
+  control?: HostsControl
+}
+
+/** Of further control hosts. */
+export interface HostsControl {
+  /** What they get; throws where this cloud cannot have any, and says why. */
+  share(): Promise<ControlShare>
 }
 
 export interface HostsNetwork {
@@ -49,6 +64,8 @@ export interface HostsNetwork {
   physicalNetworks(host: string): Promise<string[] | null>
   /** A connection to where its database listens to hosts, for the door to relay. */
   southbound(): Promise<Socket>
+  /** A connection to one of its databases, by which it can be followed. */
+  database(name: FollowedDatabase): Promise<Socket>
   /** What the engine knows of a host that is none any more. */
   forget(host: string): Promise<void>
   /** Whether joined hosts say there what the cloud knows of them: their addresses, and where ports are. */
@@ -85,6 +102,10 @@ export interface CloudHosts {
   setGateway(name: string, how: { isGateway: boolean; priority: number | null }): Promise<GatewayHost[]>
   /** Throws while there are servers or volumes on it. */
   remove(name: string): Promise<void>
+  /** The host of this process becomes a member, as other control hosts are; `request`: PKCS #10, PEM. */
+  admitOwn(request: string): Promise<JoinAnswer>
+  /** Address of the door of a control host. */
+  doorAt(address: string): string
 }
 
 /** Opens the door if a host may look for it. */
@@ -106,14 +127,17 @@ export async function openHosts(
   return {
     address: parts.address,
     token: async (how) => {
+      if (how.isControl) await parts.control?.share()
       // Before anything is made that the next start would look after.
       if (parts.network && !isIPv4(parts.address)) throw hostAddressKind(parts.address)
       if (how.address !== null) checkHostAddress(how.address, parts)
       const { fingerprint } = await open()
       const { secret, expiresAt } = await issueJoinToken(platform, how)
-      const at = parts.address.includes(":") ? `[${parts.address}]` : parts.address
-      const url = `https://${at}:${platform.config.hosts.port}`
-      return { url, token: writeJoinToken({ secret, authority: fingerprint }), expiresAt }
+      return {
+        url: doorAt(platform, parts.address),
+        token: writeJoinToken({ secret, authority: fingerprint }),
+        expiresAt,
+      }
     },
     members: async () => {
       const opened = await door
@@ -126,8 +150,24 @@ export async function openHosts(
     },
     gateways: async () => (parts.network === null ? [] : await selectGateways(platform)),
     setGateway: async (name, how) => await setGateway(platform, parts.network, { host: name, ...how }),
+    admitOwn: async (request) => {
+      const own = { name: platform.config.host, address: parts.address, request }
+      return await admitOwnHost(platform, own, await ensureHostAuthority(platform.config.dataDir))
+    },
+    doorAt: (address) => doorAt(platform, address),
     remove: async (name) => await removeHost(platform, { door: await door, network: parts.network }, name),
   }
+}
+
+function doorAt({ config }: Platform, address: string): string {
+  return `https://${address.includes(":") ? `[${address}]` : address}:${config.hosts.port}`
+}
+
+/** Where the door is, or will be: of every control host, whichever works. */
+async function doorsOf(platform: Platform, own: string): Promise<string[]> {
+  const members = await selectMembers(platform.db)
+  const others = members.flatMap(({ isControl, address }) => (isControl && address !== own ? [address] : []))
+  return [own, ...others].map((address) => doorAt(platform, address))
 }
 
 /** A token's, before there is one: the host would be refused it, or no other host would reach it. */
@@ -139,14 +179,23 @@ function checkHostAddress(address: string, { address: own, network }: HostsParts
 
 async function openDoor(platform: Platform, parts: HostsParts & HostsReach): Promise<HostDoor> {
   const { port } = platform.config.hosts
-  const { network } = parts
+  const { network, control } = parts
   const { files, door } = await ensureHostAuthority(platform.config.dataDir)
   await network?.open({ ...door, caFile: files.certFile })
-  const { doorAnswers } = await import("./door-answers.ts")
+  const { controlAnswers, doorAnswers } = await import("./door-answers.ts")
   return await openHostDoor(platform, {
     listen: { host: parts.listen, port },
     ownAddress: parts.address,
-    answers: doorAnswers(platform, parts.settings),
+    answers: doorAnswers(platform, async () => ({
+      ...parts.settings,
+      doors: await doorsOf(platform, parts.address),
+    })),
+    ...(control && {
+      control: {
+        answers: controlAnswers(() => control.share()),
+        database: network && ((name) => network.database(name)),
+      },
+    }),
     southbound: network && (() => network.southbound()),
     streams: parts.streams,
     isTaken: async (name) => await isHostOfCloud(platform, name),
@@ -208,7 +257,7 @@ async function removeHost(
   { door, network }: { door: HostDoor | null; network: HostsNetwork | null },
   name: string,
 ): Promise<void> {
-  if (!(await selectMember(platform.db, name)))
+  if (name === platform.config.host || !(await selectMember(platform.db, name)))
     throw (await isHostOfCloud(platform, name)) ? hostNotJoined(name) : hostMissing(name)
   await removeComputeHost(platform, name, async () => void (await door?.remove(name)))
   await forgetGateway(platform, name)

@@ -22,6 +22,9 @@ const reached = new Map([
 const hostsNetwork: HostsNetwork = {
   open: async () => {},
   physicalNetworks: async (host) => reached.get(host) ?? null,
+  database: async () => {
+    throw new Error("simulated")
+  },
   southbound: async () => assert.fail("simulated hosts have no ovn-controller"),
   forget: async () => {},
   compare: async () => ({ addresses: [], ports: [] }),

@@ -11,6 +11,10 @@ export const doorPaths = {
   certificate: "/v1/certificate",
   /** GET: HostSettings. */
   settings: "/v1/settings",
+  /** GET, control hosts alone: ControlShare. */
+  control: "/v1/control",
+  /** GET `/v1/databases/NAME` with `Upgrade: kumoi-database`, control hosts alone: from then on OVSDB. */
+  databases: "/v1/databases",
   /** GET with `Upgrade: kumoi-bus`: from then on the bus. */
   bus: "/v1/bus",
   /** GET `/v1/streams/ID` with `Upgrade: kumoi-stream`: from then on what the command with that id asked for. */
@@ -47,6 +51,11 @@ export const doorHeaders = {
 export const busUpgrade = "kumoi-bus"
 export const streamUpgrade = "kumoi-stream"
 export const southboundUpgrade = "kumoi-southbound"
+export const databaseUpgrade = "kumoi-database"
+
+/** The network's databases that a control host follows. */
+export const followedDatabases = ["nb", "sb"] as const
+export type FollowedDatabase = (typeof followedDatabases)[number]
 
 export interface JoinRequest {
   token: string
@@ -57,6 +66,8 @@ export interface JoinRequest {
   request: string
   /** What the host's clock says, ISO 8601. */
   at: string
+  /** It is to be a control host; left out: it runs machines and no more. */
+  isControl?: boolean
 }
 
 export interface CertificateAnswer {
@@ -81,6 +92,31 @@ export interface HostSettings {
   hypervisor: "qemu" | "fake"
   /** How the host takes part in the network; null: it is simulated. */
   network: HostNetwork | null
+  /** Where the cloud's doors are, of whichever control host works: `https://10.0.0.1:5443`. Left out by earlier clouds. */
+  doors?: string[]
+}
+
+/** What a control host has of the others, and no other host may have. */
+export interface ControlShare {
+  databaseUrl: string
+  /** Null: no broker. */
+  brokerUrl: string | null
+  /** By which the rows of the network's databases are known. */
+  networkId: string
+  /** Secrets and rules beside the database: path below the data directory, content in base64. */
+  files: { path: string; content: string }[]
+  /** The configuration's sections where they differ from the defaults, but for what is each host's own. */
+  config: Record<string, Record<string, unknown>>
+  /** Directories that all control hosts share, and by what each is known. */
+  directories: SharedDirectory[]
+}
+
+export interface SharedDirectory {
+  /** Configuration key that names it. */
+  key: string
+  path: string
+  /** What its file `.kumoi-shared` says. */
+  mark: string
 }
 
 export interface HostNetwork {

@@ -15,6 +15,13 @@ const hostsConfig = configSection(
       default: "geneve",
       description: "What carries tenant networks between hosts: UDP 6081 (geneve) or 4789 (vxlan).",
     }),
+    controlLeaseMs: Type.Integer({
+      default: 10_000,
+      minimum: 3_000,
+      maximum: 120_000,
+      description:
+        "How long the control host that works may say nothing to the database before another one takes its place. One that is killed or loses its connection is replaced at once.",
+    }),
     certificateDays: Type.Integer({
       default: 90,
       minimum: 1,

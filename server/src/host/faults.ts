@@ -53,6 +53,16 @@ export const hostClockWrong = fault(
   (offMs: number) =>
     `The host's clock is ${Math.round(Math.abs(offMs) / 60_000)} minutes ${offMs < 0 ? "behind" : "ahead of"} the cloud's. Set it, then join again.`,
 )
+export const hostTokenControl = fault("forbidden", "host.token.control", (isControl: boolean) =>
+  isControl
+    ? "The token is for a control host: ./kumoi up --join URL TOKEN --control"
+    : "The token is for a host that runs machines. A control host needs another one: ./kumoi host token --control",
+)
+export const hostNoControl = fault(
+  "forbidden",
+  "host.member.no_control",
+  (name: string) => `${name} is no control host of the cloud.`,
+)
 export const hostUnknown = fault(
   "forbidden",
   "host.member.unknown",
@@ -77,7 +87,7 @@ export const hostNotJoined = fault(
   "conflict",
   "host.member.not_joined",
   (name: string) =>
-    `${name} never joined: it is the cloud's own first host, which stays, or a simulated one (./kumoi fleet remove).`,
+    `${name} never joined: it is the host whose control plane works, which stays, or a simulated one (./kumoi fleet remove).`,
 )
 export const requestUnusable = fault(
   "invalid",

@@ -12,5 +12,6 @@ export {
   hostMissing,
   hostNotJoined,
 } from "./faults.ts"
+export { admitOwnHost } from "./member/join.ts"
 export { type Member, selectMember, selectMembers } from "./member/member.ts"
 export { issueJoinToken, type TokenWish } from "./token/join-token.ts"

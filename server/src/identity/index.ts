@@ -94,6 +94,7 @@ export {
 export { notFound } from "./faults.ts"
 export { createGroup, deleteGroup, getGroup, groupNoun, listGroups, updateGroup } from "./group/group.ts"
 export { addGroupUser, checkGroupUser, listGroupUsers, removeGroupUser } from "./group/membership.ts"
+export { keySecretPath } from "./keys/keys.ts"
 export { type KeyFacts, listKeys, type Rotation, rotateKeys } from "./keys/rotate.ts"
 export type { RingName } from "./keys/store.ts"
 export { ensureRegisteredLimits, unifiedLimit } from "./limit/in-force.ts"

@@ -217,7 +217,7 @@ export function writeJson(path: string, value: unknown, mode: number): void {
 }
 
 /** Whole or not at all. */
-export function writeWhole(path: string, text: string, mode: number): void {
+export function writeWhole(path: string, text: string | Uint8Array, mode: number): void {
   mkdirSync(dirname(path), { recursive: true })
   writeFileSync(`${path}.tmp`, text, { mode })
   chmodSync(`${path}.tmp`, mode)

@@ -4,8 +4,8 @@ import { existsSync } from "node:fs"
 import { join } from "node:path"
 import pg from "pg"
 import { Fault } from "../platform/fault/fault.ts"
-import type { Logger } from "../platform/log/log.ts"
 import { type CloudDir, readJson, writeJson } from "./cloud-dir.ts"
+import { type HeldLock, LockSeeker } from "./control-host/lock.ts"
 
 /** What DIR/database.json keeps of the operator's database; no secret in it. */
 interface DatabaseRecord {
@@ -18,7 +18,7 @@ export function describeDatabase(url: string): string {
   return `${host.startsWith("/") ? host : `${host}:${port}`}/${database ?? ""}`
 }
 
-const recordPath = (dir: CloudDir) => join(dir.path, "database.json")
+const recordPath = (dir: Pick<CloudDir, "path">) => join(dir.path, "database.json")
 
 /** The operator's database, or null for one of our own; throws when it is not the one that has this cloud's state. */
 export function chooseDatabase(dir: CloudDir, url: string | undefined): string | null {
@@ -43,24 +43,39 @@ export function chooseDatabase(dir: CloudDir, url: string | undefined): string |
 
 /** Oldest PostgreSQL that has all that the schema uses. */
 const oldestVersion = 15
-const connectTimeoutMs = 10_000
-/** Held while a cloud runs on the database. */
-const cloudLock = "kumoi.cloud"
 
 /** Proves that the operator's database can be used, and holds it for this cloud until disposed. */
-export async function holdDatabase(dir: CloudDir, url: string, log: Logger): Promise<AsyncDisposable> {
-  const server = describeDatabase(url)
-  const client = new pg.Client({
-    connectionString: url,
-    connectionTimeoutMillis: connectTimeoutMs,
-    application_name: "kumoi lock",
-    keepAlive: true,
-  })
-  // A lost connection gives the lock back; work goes on, as every saga has a lease of its own.
-  client.on("error", (error) => log.warn({ error: error.message }, "the lock on the database is lost"))
+export async function holdDatabase(
+  dir: CloudDir,
+  how: { url: string; host: string; leaseMs: number },
+): Promise<HeldLock> {
+  const server = describeDatabase(how.url)
+  await using seeker = await openDatabaseLock(how)
+  const held = await seeker.take()
+  if (held) {
+    recordDatabase(dir, how.url)
+    return held
+  }
+  throw new Fault(
+    "conflict",
+    "cli.database_taken",
+    `Another cloud runs on PostgreSQL at ${server}. Give each cloud a database of its own.`,
+  )
+}
+
+/** As above, and has nothing of it yet. */
+export async function openDatabaseLock(how: {
+  url: string
+  host: string
+  leaseMs: number
+}): Promise<LockSeeker> {
+  const server = describeDatabase(how.url)
+  const seeker = new LockSeeker(how)
   try {
-    await client.connect()
+    await checkVersion(await seeker.connected(), server)
   } catch (cause) {
+    await seeker[Symbol.asyncDispose]()
+    if (cause instanceof Fault) throw cause
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new Fault(
       "unavailable",
@@ -69,25 +84,13 @@ export async function holdDatabase(dir: CloudDir, url: string, log: Logger): Pro
       { cause },
     )
   }
-  try {
-    await checkVersion(client, server)
-    const held = await client.query("select pg_try_advisory_lock(hashtextextended($1, 0)) as is_ours", [
-      cloudLock,
-    ])
-    if (!held.rows[0]?.is_ours) {
-      throw new Fault(
-        "conflict",
-        "cli.database_taken",
-        `Another cloud runs on PostgreSQL at ${server}. Give each cloud a database of its own.`,
-      )
-    }
-    const record: DatabaseRecord = { server }
-    writeJson(recordPath(dir), record, 0o600)
-  } catch (error) {
-    await client.end()
-    throw error
-  }
-  return { [Symbol.asyncDispose]: async () => await client.end().catch(() => {}) }
+  return seeker
+}
+
+/** From then on the cloud of this directory is on it. */
+export function recordDatabase(dir: Pick<CloudDir, "path">, url: string): void {
+  const record: DatabaseRecord = { server: describeDatabase(url) }
+  writeJson(recordPath(dir), record, 0o600)
 }
 
 async function checkVersion(client: pg.Client, server: string): Promise<void> {

@@ -25,7 +25,7 @@ import type { BridgeMappings } from "../platform/net/bridge-mappings.ts"
 import type { ProtocolRange } from "../platform/program/program.ts"
 
 export type HostQuestion =
-  | { action: "token"; host: string | null; address: string | null; lastsMs: number }
+  | { action: "token"; host: string | null; address: string | null; lastsMs: number; isControl: boolean }
   | { action: "list" }
   | { action: "describe"; host: string }
   | { action: "disable"; host: string; reason: string }
@@ -47,6 +47,8 @@ export interface ShownHost {
   isDisabled: boolean
   disabledReason: string | null
   zone: string | null
+  /** Of a control host: whether it works now; null: it is none. */
+  control: "works" | "stands by" | "away" | null
   /** Among the gateways the highest carries, equal ones share; null: it is none. */
   gatewayPriority: number | null
   /** By physical network: the bridge by which it reaches that; null: it did not say. */
@@ -65,6 +67,15 @@ export interface ShownHost {
   used: Room & { servers: number }
 }
 
+export interface ShownToken {
+  url: string
+  token: string
+  expiresAt: string
+  host: string | null
+  address: string | null
+  isControl: boolean
+}
+
 export interface Room {
   vcpus: number
   ramMib: number
@@ -72,7 +83,7 @@ export interface Room {
 }
 
 export type HostAnswer =
-  | { token: { url: string; token: string; expiresAt: string; host: string | null; address: string | null } }
+  | { token: ShownToken }
   | { cloudHosts: ShownHost[] }
   | { host: ShownHost; projects: (Room & { projectId: string; servers: number })[] }
   | { done: string }
@@ -85,7 +96,7 @@ export async function answerHost({ platform, hosts }: Cloud, question: unknown):
   if (hosts === null) throw new Fault("unsupported", "cli.no_hosts", "This cloud takes no hosts.")
   switch (asked.action) {
     case "token":
-      return await makeToken(hosts, asked)
+      return await makeToken(platform, hosts, asked)
     case "list":
       return { cloudHosts: await listCloudHosts(platform, hosts) }
     case "describe": {
@@ -116,6 +127,7 @@ export async function answerHost({ platform, hosts }: Cloud, question: unknown):
 }
 
 async function makeToken(
+  platform: Platform,
   hosts: CloudHosts,
   asked: Extract<HostQuestion, { action: "token" }>,
 ): Promise<HostAnswer> {
@@ -132,9 +144,10 @@ async function makeToken(
     const text = `--address ${asked.address}: use the IP address at which the other hosts reach the new one.`
     throw new Fault("invalid", "cli.option.invalid", text)
   }
-  const { host, lastsMs } = asked
-  const { url, token, expiresAt } = await hosts.token({ hostName: host, address, lastsMs })
-  return { token: { url, token, expiresAt: expiresAt.toISOString(), host, address } }
+  const { host, lastsMs, isControl } = asked
+  const { url, token, expiresAt } = await hosts.token({ hostName: host, address, lastsMs, isControl })
+  if (isControl) await (await import("./control-host/own-membership.ts")).ensureOwnMembership(platform, hosts)
+  return { token: { url, token, expiresAt: expiresAt.toISOString(), host, address, isControl } }
 }
 
 /** Those that report, and those that joined and have not yet. */
@@ -158,8 +171,16 @@ async function listCloudHosts(platform: Platform, hosts: CloudHosts): Promise<Sh
       ...host,
       gatewayPriority: priorities.get(host.name) ?? null,
       bridgeMappings: mappings.get(host.name) ?? null,
+      control: controlState(byName.get(host.name), platform.config.host),
     }))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/** As the control host that works sees it, which is the one that is asked. */
+function controlState(member: JoinedMember | undefined, own: string): ShownHost["control"] {
+  if (!member?.isControl) return null
+  if (member.name === own) return "works"
+  return member.isConnected ? "stands by" : "away"
 }
 
 function gatewayWords(gateways: readonly GatewayHost[]): string {
@@ -175,7 +196,7 @@ type JoinedMember = Awaited<ReturnType<CloudHosts["members"]>>[number]
 function shownHost(
   facts: HostFacts | null,
   member: JoinedMember | undefined,
-): Omit<ShownHost, "gatewayPriority" | "bridgeMappings"> {
+): Omit<ShownHost, "gatewayPriority" | "bridgeMappings" | "control"> {
   const host = facts?.host
   const d = host?.description
   const { vcpus = 0, ramMib = 0, diskGib = 0, servers = 0 } = facts?.load ?? {}
@@ -228,7 +249,7 @@ const lastsMostMs = 30 * 24 * 3_600_000
 
 function readQuestion(question: unknown): HostQuestion {
   // Looked at below.
-  const { action, id, host, address, project, reason, lastsMs, isGateway, priority } = (question ??
+  const { action, id, host, address, project, reason, lastsMs, isGateway, priority, isControl } = (question ??
     {}) as Record<string, unknown>
   const textOrNull = (value: unknown) => (typeof value === "string" ? value : null)
   if (action === "unknown") return { action, host: textOrNull(host) }
@@ -236,7 +257,10 @@ function readQuestion(question: unknown): HostQuestion {
   if (action === "discard" && typeof id === "string") return { action, id }
   if (action === "list") return { action }
   if (action === "token" && typeof lastsMs === "number" && lastsMs > 0 && lastsMs <= lastsMostMs)
-    return { action, host: textOrNull(host), address: textOrNull(address), lastsMs }
+    return {
+      ...{ action, host: textOrNull(host), address: textOrNull(address), lastsMs },
+      isControl: isControl === true,
+    }
   if (action === "gateway" && typeof host === "string" && typeof isGateway === "boolean")
     return { action, host, isGateway, priority: typeof priority === "number" ? priority : null }
   if (action === "disable" && typeof host === "string")

@@ -1,7 +1,7 @@
 // What `kumoi host` prints.
 import { rangeWords } from "../platform/bus/hello.ts"
 import { sizeText, table } from "./ask.ts"
-import type { HostAnswer, Room, ShownFinding, ShownHost } from "./host-answer.ts"
+import type { HostAnswer, Room, ShownFinding, ShownHost, ShownToken } from "./host-answer.ts"
 
 export function renderHostAnswer(answer: HostAnswer): string {
   if ("token" in answer) return renderToken(answer.token)
@@ -16,15 +16,16 @@ export function renderHostAnswer(answer: HostAnswer): string {
   return renderFindings(answer)
 }
 
-function renderToken({
-  url,
-  token,
-  expiresAt,
-  host,
-  address,
-}: Extract<HostAnswer, { token: object }>["token"]): string {
+function renderToken({ url, token, expiresAt, host, address, isControl }: ShownToken): string {
   const name = host === null ? "" : ` --name ${host}`
   const at = address === null ? "" : ` --address ${address}`
+  if (isControl)
+    return `On the machine that is to be a control host, as root, with the options of ./kumoi up that it is to have:
+
+  ./kumoi up --join ${url} ${token} --control --listen ADDRESS${name}${at}
+
+The line lets one host in, until ${expiresAt}. It gives whoever has it all of the cloud: its keys, passwords, database.
+`
   return `On the machine that is to be a host, as root:
 
   ./kumoi host join ${url} ${token}${name}${at}
@@ -44,8 +45,12 @@ function programWords({ version, protocol, hypervisor }: ShownHost): string | nu
 
 function renderHosts(hosts: readonly ShownHost[]): string {
   const part = (used: number, total: number | undefined) => (total === undefined ? "-" : `${used}/${total}`)
+  // Most clouds have one control host, and nothing to tell of it.
+  const areSeveral = hosts.some(({ control }) => control !== null)
+  const ifSeveral = (word: string) => (areSeveral ? [word] : [])
   const rows = hosts.map((host) => [
     ...[host.name, shownState(host), host.address ?? "-", host.zone ?? "-"],
+    ...ifSeveral(host.control ?? "-"),
     String(host.gatewayPriority ?? "-"),
     host.hypervisor === null ? "-" : `${host.hypervisor} (${host.accelerator})`,
     String(host.used.servers),
@@ -60,6 +65,7 @@ function renderHosts(hosts: readonly ShownHost[]): string {
       "STATE",
       "ADDRESS",
       "ZONE",
+      ...ifSeveral("CONTROL"),
       "GATEWAY",
       "MACHINES BY",
       "SERVERS",
@@ -86,6 +92,7 @@ function renderHost({ host, projects }: Extract<HostAnswer, { projects: unknown 
     ["disabled", host.disabledReason],
     ["address", host.address],
     ["zone", host.zone],
+    ["control plane", host.control],
     ["gateway", host.gatewayPriority === null ? null : `priority ${host.gatewayPriority}`],
     ["physical networks", mappingWords(host)],
     ["machines by", host.hypervisor === null ? null : `${host.hypervisor} (${host.accelerator})`],

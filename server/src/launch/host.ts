@@ -51,6 +51,11 @@ const specs = {
     of: ["gateway"],
     help: "gateway: the highest carries all routers, equal ones share them (default: 2 the first host, 1 others)",
   },
+  control: {
+    type: "boolean",
+    of: ["token"],
+    help: "token: for a further control host, which gets all secrets of the cloud (./kumoi up --join)",
+  },
   hours: { type: "string", value: "N", of: ["token"], help: "token: how long it lets a host in (default 1)" },
   reason: { type: "string", value: "TEXT", of: ["disable"], help: "disable: why" },
   "at-once": {
@@ -232,6 +237,7 @@ function questionsOf(
         host: options.text("name") ?? null,
         address: options.text("address") ?? null,
         lastsMs: hours * hourMs,
+        isControl: options.flag("control"),
       },
     ]
   }

@@ -7,7 +7,7 @@ import { readFacts, readLastMainState } from "./cloud-dir.ts"
 export const watchScript = join(import.meta.dirname, "watch.sh")
 
 /** Nobody caught an error. Neither a good end nor a start that failed, so the parent starts it again. */
-const crashedExitCode = 70
+export const crashedExitCode = 70
 
 /** The parent of this process, when it has one that starts it again; it names itself in the environment. */
 export function ownParent(): ProcessIdentity | null {

@@ -7,6 +7,8 @@ const ownNames: ReadonlySet<string> = new Set([
   "agent",
   "blank.raw",
   "clouds.yaml",
+  "control.json",
+  "control.yaml",
   "database.json",
   "endpoint.json",
   "fleet",
@@ -36,8 +38,8 @@ const ownForms = [
   /^postgres\.(new|restoring|restoring\.new)$/,
   /^(postgres\.)?before-restore-\d{8}T\d{6}$/,
   // A write that was interrupted (writeWhole).
-  /^(cloud|database|endpoint|fleet|host|passwords|public-network|restoring|settings)\.json\.tmp$/,
-  /^(clouds\.yaml|openrc-admin|openrc-demo)\.tmp$/,
+  /^(cloud|control|database|endpoint|fleet|host|passwords|public-network|restoring|settings)\.json\.tmp$/,
+  /^(clouds\.yaml|control\.yaml|openrc-admin|openrc-demo)\.tmp$/,
 ]
 
 /** What an operator writes for the cloud, before or after it is made. */

@@ -28,6 +28,7 @@ import { badConfig } from "../platform/config/config.ts"
 import { parseCpuSet } from "../platform/cpu-set/cpu-set.ts"
 import type { Logger } from "../platform/log/log.ts"
 import { type BridgeMappings, ownPublicNetwork } from "../platform/net/bridge-mappings.ts"
+import { dialSocket } from "../platform/net/unix-socket.ts"
 import type { Supervisor } from "../platform/supervise/supervisor.ts"
 import { type CloudDir, canReach } from "./cloud-dir.ts"
 import { metadataProxyEngine } from "./engines/haproxy-metadata.ts"
@@ -67,6 +68,10 @@ export interface HostOptions {
   storageNetworks: readonly string[]
   fakePace: FakeConfig["pace"]
   cpuDedicatedSet: string
+  /** By which the rows of the network's databases are known. */
+  networkId: string
+  /** One of several control hosts: its controller may be on its way to the southbound database of before. */
+  isOneOfSeveral: boolean
   /** For hosts on other machines, once there are any. */
   tunnel: Omit<TunnelOptions, "datapathType">
   say: (line: string) => void
@@ -131,6 +136,7 @@ async function startOvn(options: HostOptions): Promise<NetworkParts> {
     isPublic,
     bridgeMappings,
     datapathType,
+    isRelayed: options.isOneOfSeveral,
   }
   const watch = new ChassisWatch(paths)
   const engines = ovnEngines(chassis)
@@ -144,7 +150,7 @@ async function startOvn(options: HostOptions): Promise<NetworkParts> {
   return {
     driver: new OvnDriver({
       northboundSocket: paths.northboundSocket,
-      cloudId,
+      cloudId: options.networkId,
       gateways: [{ chassis: host, priority: 1 }],
     }),
     ports: new OvnPlugger({
@@ -168,6 +174,8 @@ async function startOvn(options: HostOptions): Promise<NetworkParts> {
       },
       physicalNetworks: async (name) => await physicalNetworksOf(paths, name),
       southbound: async () => await dialSouthbound(paths),
+      database: async (name) =>
+        await dialSocket(name === "nb" ? paths.northboundSocket : paths.southboundSocket),
       forget: async (name) => await forgetChassis(paths, name),
       compare: async (addresses) => await watch.compare(addresses),
       close: async () => await watch[Symbol.asyncDispose](),

@@ -8,6 +8,8 @@ import type { UpOptions } from "./up-options.ts"
 /** Loads only what is to run. */
 export async function runHere(options: UpOptions, say: (line: string) => void): Promise<RunningCloud> {
   const membership = readMembership(options.dataDir)
+  if (membership?.isControl)
+    return await (await import("./control-host/run-control-host.ts")).runControlHost(options, membership, say)
   if (membership) return await (await import("./joined/run-host.ts")).runHost(options, membership, say)
   if (isJoinUnfinished(options.dataDir)) {
     const message = `A host began to join from ${options.dataDir} and did not succeed. Join again, or begin anew: ./kumoi down --purge${dataWords(options.dataDir)}`

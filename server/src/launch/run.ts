@@ -38,6 +38,9 @@ import {
 } from "./cloud-dir.ts"
 import { declareConfigSections } from "./config-sections.ts"
 import { serveControl } from "./control.ts"
+import { keepHeld } from "./control-host/keep-held.ts"
+import type { HeldLock } from "./control-host/lock.ts"
+import { keepOwnCertificate } from "./control-host/own-membership.ts"
 import { writeCredentials } from "./credentials.ts"
 import { chooseDatabase, describeDatabase, holdDatabase } from "./database.ts"
 import {
@@ -49,12 +52,13 @@ import {
 } from "./engines/api-process.ts"
 import { postgresEngine, postgresUrl } from "./engines/postgres.ts"
 import { guestImage } from "./guest-image.ts"
+import type { Membership } from "./joined/membership.ts"
 import { isContinuation, removeLeftovers } from "./leftovers.ts"
 import { localSockets } from "./local-sockets.ts"
 import { endWhenUncaught, ownParent, ownRestarts } from "./parent.ts"
 import { doorsOf, planStart, type StartPlan } from "./plan.ts"
 import { proveItAnswers } from "./prove.ts"
-import { choosePublicNetwork } from "./public-network.ts"
+import { choosePublicNetwork, type PublicNetwork } from "./public-network.ts"
 import type { HostOptions, HostParts } from "./real-host.ts"
 import type { CloudStatus, ComponentStatus } from "./status.ts"
 import { prepareTls, type Tls } from "./tls.ts"
@@ -72,8 +76,35 @@ const region = "RegionOne"
 /** For tools, and for what starts beside a process that ends. */
 const spareConnections = 60
 
+/** Of one control host of several, which has the lock already. */
+export interface ControlPart {
+  membership: Membership
+  held: HeldLock
+  networkId: string
+}
+
+/** What the control plane is started in. */
+export interface LeadOptions {
+  options: UpOptions
+  plan: StartPlan
+  dir: CloudDir
+  log: Logger
+  say: (line: string) => void
+  signal: Promise<NodeJS.Signals>
+  /** What ends with the process comes onto it. */
+  stack: AsyncDisposableStack
+  startedMs: number
+  /** Whether guests and engines stay as they are at the end, for a start that succeeds. */
+  isLeft: () => boolean
+  /** Null: nobody else can work. */
+  control: ControlPart | null
+}
+
 interface Run {
   options: UpOptions
+  control: ControlPart | null
+  /** This host among the cloud's. */
+  host: string
   plan: StartPlan
   dir: CloudDir
   url: string
@@ -91,7 +122,7 @@ export async function runCloud(options: UpOptions, say: (line: string) => void):
   const startedMs = performance.now()
   // First of all: a slip in it must not leave half a cloud.
   await declareConfigSections()
-  const { agent, http, log: logBounds } = readConfig(options, {})
+  const { agent, log: logBounds } = readConfig(options, {})
   const plan = await planStart(options, agent, say)
   const dir = openCloudDir(options.dataDir, {
     canPostgresReach: (path) => plan.engineUser === null || canReach(path, plan.engineUser),
@@ -109,29 +140,9 @@ export async function runCloud(options: UpOptions, say: (line: string) => void):
       level: process.env.KUMOI_LOG_LEVEL ?? "info",
     })
     endWhenUncaught(log)
-    const supervisor = new Supervisor({ runDir: dir.runDir, log })
     stack.use(boundLogs(dir.logDir, logBounds, log))
-    const url = await choosePublicUrl(options, http.publicUrl)
-    const tls = await prepareTls(options, dir.path, { host: hostOf(url), say })
-    const run: Run = {
-      options,
-      plan,
-      dir,
-      url,
-      outer: await outerAddress(options.listen),
-      tls,
-      log,
-      supervisor,
-      say,
-      startedAt: new Date(),
-      parent: ownParent(),
-    }
-    // Engines end last, and whatever they and the agent left on the host after them.
-    stack.defer(async () => void (isLeft ? null : await removeLeftovers(dir)))
-    stack.defer(async () => (isLeft ? supervisor.release() : await supervisor.stopAll()))
-    const cloud = await Promise.race([startAll(run, stack), interrupted(signal)])
-    const ended = stopOnSignal(run, cloud, { signal, stack })
-    return { summary: summaryOf(run, (performance.now() - startedMs) / 1000), ended }
+    const how = { options, plan, dir, log, say, signal, stack, startedMs, isLeft: () => isLeft }
+    return await lead({ ...how, control: null })
   } catch (error) {
     // Guests that ran before this start run on after it, for a start that succeeds.
     isLeft = isContinued && !isInterruption(error)
@@ -141,6 +152,27 @@ export async function runCloud(options: UpOptions, say: (line: string) => void):
   }
 }
 
+/** Starts the control plane; what it starts ends with the stack. */
+export async function lead(how: LeadOptions): Promise<RunningCloud> {
+  const { options, plan, dir, log, say, signal, stack, startedMs, isLeft, control } = how
+  const supervisor = new Supervisor({ runDir: dir.runDir, log })
+  const url = await choosePublicUrl(options, readConfig(options, {}).http.publicUrl)
+  const tls = await prepareTls(options, dir.path, { host: hostOf(url), say })
+  const run: Run = {
+    ...{ options, plan, dir, url, tls, log, supervisor, say, control },
+    host: control?.membership.name ?? hostname(),
+    outer: control?.membership.address ?? (await outerAddress(options.listen)),
+    startedAt: new Date(),
+    parent: ownParent(),
+  }
+  // Engines end last, and whatever they and the agent left on the host after them.
+  stack.defer(async () => void (isLeft() ? null : await removeLeftovers(dir)))
+  stack.defer(async () => (isLeft() ? supervisor.release() : await supervisor.stopAll()))
+  const cloud = await Promise.race([startAll(run, stack), interrupted(signal)])
+  const ended = stopOnSignal(run, cloud, { signal, stack })
+  return { summary: summaryOf(run, (performance.now() - startedMs) / 1000), ended }
+}
+
 /** With what the options say of it. The sections are loadConfig's to add. */
 function readConfig(options: UpOptions, base: Partial<Config>): Config {
   const { configFile, configOverrides } = options
@@ -148,7 +180,7 @@ function readConfig(options: UpOptions, base: Partial<Config>): Config {
 }
 
 async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
-  const { dir, plan, say, log } = run
+  const { dir, plan, say, log, host } = run
   const state: MainState = {
     identity: mustIdentify(),
     parent: run.parent,
@@ -162,7 +194,6 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
   writeMainState(dir, state)
   stack.defer(() => removeMainState(dir))
   if (plan.hint) say(plan.hint)
-  const host = hostname()
   const base = { dataDir: dir.path, publicUrl: run.url, region, host }
   const sources = { configFile: run.options.configFile, env: process.env }
   const config = readConfig(run.options, base)
@@ -170,19 +201,18 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
     plan.network === "ovn" ? await choosePublicNetwork(dir, config) : { address: "", overrides: {} }
   const bus = stack.use(await openBus({ url: run.options.brokerUrl ?? null, host, log }))
   const [databaseUrl, parts, image, { startCloud }, { FleetKeeper }] = await Promise.all([
-    startDatabase(
-      run,
-      stack,
-      connectionsOfProcess(config.database) * (run.options.workers + 1) + spareConnections,
-    ),
+    startDatabase(run, stack, config),
     startHost(run, host, {
       publicAddress: publicNetwork.address,
       bridgeMappings: bridgeMappingsOf(config.network.bridgeMappings),
       fakePace: config.fake.pace,
       ...config.agent,
+      networkId: run.control?.networkId ?? dir.facts.cloudId,
+      isOneOfSeveral: run.control !== null,
       tunnel: { address: run.outer, type: config.hosts.tunnelType, tenantMtu: config.network.tunnelMtu },
     }),
-    guestImage({ plan, dir, log, say }),
+    // Where another one worked before, that one has registered it.
+    run.control ? null : guestImage({ plan, dir, log, say }),
     // While the engines start.
     import("../main.ts"),
     import("./fleet/fleet.ts"),
@@ -210,9 +240,10 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
     bus,
     isOnlyWorker: options.databaseUrl === undefined,
     listen: isShared ? null : listen,
-    hosts: hostsPartsOf(run, config, { parts, publicAddress: publicNetwork.address }),
+    hosts: hostsPartsOf(run, config, { parts, publicNetwork, base }),
     ...(isShared ? { consoleSocket: consoleSocketPath(dir) } : {}),
   })
+  if (cloud.hosts) stack.use(keepOwnCertificate(cloud.platform, cloud.hosts))
   const sockets = localSockets(run, bus, stack)
   if (isShared) {
     const told: ApiRoleParts = {
@@ -266,15 +297,24 @@ async function startAll(run: Run, stack: AsyncDisposableStack): Promise<Cloud> {
 
 /** What hosts on other machines are told, and what is opened to them. */
 function hostsPartsOf(
-  { options, plan, outer }: Run,
+  { options, plan, outer, dir, control }: Run,
   config: Config,
-  { parts, publicAddress }: { parts: HostParts; publicAddress: string },
+  { parts, publicNetwork, base }: { parts: HostParts; publicNetwork: PublicNetwork; base: Partial<Config> },
 ): HostsParts {
+  const publicAddress = publicNetwork.address
   const { tunnelType } = config.hosts
   const tenantMtu = config.network.tunnelMtu
   const network = plan.network === "ovn" ? { tunnelType, tenantMtu, publicAddress } : null
   const settings = { region, hypervisor: plan.hypervisor, network }
-  return { listen: options.listen, address: outer, settings, network: parts.hosts }
+  const overrides = { ...options.configOverrides, ...publicNetwork.overrides }
+  const { databaseUrl, brokerUrl } = options
+  const share = async () =>
+    await (await import("./control-host/share.ts")).shareControl({
+      ...{ dataDir: dir.path, databaseUrl, brokerUrl },
+      config: readConfig({ ...options, configOverrides: overrides }, base),
+      networkId: control?.networkId ?? dir.facts.cloudId,
+    })
+  return { listen: options.listen, address: outer, settings, network: parts.hosts, control: { share } }
 }
 
 /** The processes that answer; the one that works keeps the rest. */
@@ -297,12 +337,15 @@ async function stopApiProcesses(run: Run): Promise<void> {
   await Promise.all(apiProcessNames(run.options.workers).map((name) => run.supervisor.stop(name)))
 }
 
-async function startDatabase(run: Run, stack: AsyncDisposableStack, connections: number): Promise<string> {
-  const { dir, plan, options, log } = run
+async function startDatabase(run: Run, stack: AsyncDisposableStack, config: Config): Promise<string> {
+  const { dir, plan, options, log, host, control } = run
+  const maxConnections = connectionsOfProcess(config.database) * (options.workers + 1) + spareConnections
   const external = chooseDatabase(dir, options.databaseUrl)
   if (external !== null) {
-    run.say(`using PostgreSQL at ${describeDatabase(external)} (DATABASE_URL)`)
-    stack.use(await holdDatabase(dir, external, log))
+    const how = { url: external, host, leaseMs: config.hosts.controlLeaseMs }
+    if (!control) run.say(`using PostgreSQL at ${describeDatabase(external)} (DATABASE_URL)`)
+    const held = control?.held ?? (await holdDatabase(dir, how))
+    stack.use(keepHeld(held, { ...how, dir, log }))
     return external
   }
   run.say("starting PostgreSQL")
@@ -314,7 +357,7 @@ async function startDatabase(run: Run, stack: AsyncDisposableStack, connections:
       logFile: join(dir.logDir, "postgres.log"),
       runAs: plan.engineUser,
       isDurable: !options.isEphemeral,
-      maxConnections: connections,
+      maxConnections,
     }),
   )
   return postgresUrl(socketDir)
@@ -332,6 +375,8 @@ async function startHost(
     | "storageNetworks"
     | "fakePace"
     | "cpuDedicatedSet"
+    | "networkId"
+    | "isOneOfSeveral"
     | "tunnel"
   >,
 ): Promise<HostParts> {

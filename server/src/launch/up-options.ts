@@ -37,6 +37,18 @@ export const upOptionSpecs = {
     help: "processes that answer requests (default 1: the cloud's own)",
   },
   "classic-ports": { type: "boolean", help: "each API on its usual port as well: 8774, 9292, 9696 ..." },
+  join: {
+    type: "string",
+    value: "URL TOKEN",
+    help: "with --control: become a further control host of that cloud, by the line of ./kumoi host token --control",
+  },
+  control: { type: "boolean", help: "with --join: this host works when no other control host does" },
+  name: {
+    type: "string",
+    value: "NAME",
+    help: "with --join: this host's name in the cloud (default: this machine's)",
+  },
+  address: { type: "string", value: "IP", help: "with --join: where other hosts reach this one" },
   config: { type: "string", value: "FILE", help: "configuration file (YAML); see docs/reference/config.md" },
   yes: { type: "boolean", help: "install missing Debian packages without asking" },
 } as const satisfies OptionSpecs

@@ -1,14 +1,17 @@
 // `kumoi up`: a running cloud. In the foreground until ctrl-C, or left running with --detach.
 import { spawn } from "node:child_process"
 import { closeSync, openSync } from "node:fs"
+import { hostname } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { setTimeout as delay } from "node:timers/promises"
+import { parseArgs } from "node:util"
 import { makeDirectory } from "../platform/exec/directory.ts"
 import { isProcessAlive } from "../platform/exec/process.ts"
+import { Fault } from "../platform/fault/fault.ts"
 import { type MainState, readMainState } from "./cloud-dir.ts"
 import { alreadyRunning } from "./lock.ts"
-import { command } from "./options.ts"
+import { command, dataDirOf, type ParsedOptions } from "./options.ts"
 import { ownParent, readParent, watchScript } from "./parent.ts"
 import { checkRoom } from "./room.ts"
 import { readUpOptions, type UpOptions, upOptionSpecs } from "./up-options.ts"
@@ -25,10 +28,12 @@ const about = {
   usage: "up [options]",
   what: "Starts a cloud, or continues the one in the data directory.",
   specs: upOptionSpecs,
+  takesWords: true,
 }
 
 export const up = command(about, async (parsed, args) => {
   const options = readUpOptions(parsed)
+  if (await joinAsControl(parsed)) return await up(withoutJoin(args))
   const running = await readyAgain(options.dataDir)
   if (running?.isReady) {
     // For systemd this is no good end: it would answer that by `down`.
@@ -48,6 +53,47 @@ export const up = command(about, async (parsed, args) => {
   await cloud.ended
   return 0
 })
+
+/** True: this host has joined now. */
+async function joinAsControl(parsed: ParsedOptions): Promise<boolean> {
+  const [token, ...more] = parsed.positionals
+  const url = parsed.text("join")
+  const ofJoin = ["control", "name", "address"].filter((name) => parsed.flag(name) || parsed.text(name))
+  if (url === undefined) {
+    if (token === undefined && ofJoin.length === 0) return false
+    throw wrongJoin(token === undefined ? `--${ofJoin[0]} is for --join.` : `${token} is no option.`)
+  }
+  if (token === undefined || more.length > 0) throw wrongJoin("--join takes an address and a token.")
+  if (!parsed.flag("control"))
+    throw wrongJoin("A host that runs machines joins by: ./kumoi host join URL TOKEN.")
+  const { joinCloud } = await import("./joined/join.ts")
+  const membership = await joinCloud({
+    ...{ dataDir: dataDirOf(parsed), url, token, isControl: true },
+    name: parsed.text("name") ?? hostname().toLowerCase(),
+    address: parsed.text("address") ?? null,
+  })
+  process.stdout.write(`joined as ${membership.name}\n`)
+  return true
+}
+
+function wrongJoin(why: string): Fault {
+  const right = "A control host joins by: ./kumoi up --join URL TOKEN --control"
+  return new Fault("invalid", "cli.option.invalid", `${why} ${right}`)
+}
+
+/** The words of its later starts. */
+function withoutJoin(args: readonly string[]): string[] {
+  const { tokens } = parseArgs({ args: [...args], strict: false, tokens: true, options: parseOptions })
+  return tokens.flatMap((token) => {
+    if (token.kind !== "option" || joinWords.has(token.name)) return []
+    return token.value === undefined ? [token.rawName] : [token.rawName, token.value]
+  })
+}
+
+const joinWords: ReadonlySet<string> = new Set(["join", "control", "name", "address"])
+const parseOptions = Object.fromEntries(
+  Object.entries(upOptionSpecs).map(([name, { type }]) => [name, { type }]),
+)
 
 /** The process that runs this cloud; when its parent is about to start it again, once that is done. */
 async function readyAgain(dataDir: string): Promise<MainState | undefined> {

@@ -21,6 +21,7 @@ const JoinBody = Type.Object({
   address: Type.String({ maxLength: 64 }),
   request: Type.String({ maxLength: 10_000 }),
   at: Type.String({ format: "date-time", maxLength: 40 }),
+  isControl: Type.Optional(Type.Boolean()),
 })
 const RenewBody = Type.Object({ request: Type.String({ maxLength: 10_000 }) })
 

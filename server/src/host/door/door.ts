@@ -10,7 +10,10 @@ import {
   busUpgrade,
   type CertificateAnswer,
   type DoorFault,
+  databaseUpgrade,
   doorPaths,
+  type FollowedDatabase,
+  followedDatabases,
   southboundUpgrade,
   streamUpgrade,
 } from "../../agent/door-protocol.ts"
@@ -22,7 +25,7 @@ import { addressOfEnd } from "../../platform/net/address.ts"
 import { type AwaitedStreams, streamUnasked } from "../../platform/streams/awaited-streams.ts"
 import { joinStreams } from "../../platform/streams/join.ts"
 import { ensureHostAuthority, type HostAuthority } from "../authority.ts"
-import { doorPortTaken, hostTooOften, hostUnknown, notAtTheDoor } from "../faults.ts"
+import { doorPortTaken, hostNoControl, hostTooOften, hostUnknown, notAtTheDoor } from "../faults.ts"
 import { joinHost, renewCertificate } from "../member/join.ts"
 import { type Member, memberOfCertificate, removeMember, selectMember } from "../member/member.ts"
 import { readJoinBody, readRenewBody } from "./bodies.ts"
@@ -38,6 +41,12 @@ export interface DoorOptions {
   ownAddress: string
   /** By method and first word of the path: `GET /v1/settings`, `GET /v1/images`. */
   answers: Readonly<Record<string, DoorAnswer>>
+  /** For control hosts alone; left out: there are none. */
+  control?: {
+    answers: Readonly<Record<string, DoorAnswer>>
+    /** A connection to one of the network's databases; null: the network is simulated. */
+    database: ((name: FollowedDatabase) => Promise<Socket>) | null
+  }
   /** What is waited for from hosts. */
   streams: AwaitedStreams
   /** A connection to the network's southbound database; null: the network is simulated. */
@@ -173,7 +182,7 @@ export class HostDoor implements AsyncDisposable {
 
   async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const asked = `${request.method} ${(request.url ?? "/").split("?")[0]}`
-    const { isTaken, answers, ownAddress, southbound } = this.#options
+    const { isTaken, answers, control, ownAddress, southbound } = this.#options
     if (asked === `POST ${doorPaths.join}`) {
       const how = {
         ...{ authority: this.#authority, isTaken, ownAddress, hasTunnels: southbound !== null },
@@ -187,7 +196,10 @@ export class HostDoor implements AsyncDisposable {
       return sendJson(response, await this.#renewOf(member, wanted))
     }
     const key = asked.split("/").slice(0, 3).join("/")
-    const answer = Object.hasOwn(answers, key) ? answers[key] : undefined
+    const ofControl = control?.answers ?? {}
+    if (Object.hasOwn(ofControl, key) && !member.isControl) throw hostNoControl(member.name)
+    const all = { ...answers, ...ofControl }
+    const answer = Object.hasOwn(all, key) ? all[key] : undefined
     if (!answer) throw notAtTheDoor(asked)
     await answer(member.name, request, response)
   }
@@ -219,10 +231,12 @@ export class HostDoor implements AsyncDisposable {
       const streamId = headers.upgrade === streamUpgrade ? idAfter(`${doorPaths.streams}/`, url) : null
       const isOfBus = url === doorPaths.bus && headers.upgrade === busUpgrade
       const isOfSouthbound = url === doorPaths.southbound && headers.upgrade === southboundUpgrade
-      if (!isOfBus && !isOfSouthbound && streamId === null) throw notAtTheDoor(url)
+      const followed = headers.upgrade === databaseUpgrade ? databaseOf(url) : null
+      if (!isOfBus && !isOfSouthbound && streamId === null && followed === null) throw notAtTheDoor(url)
       const member = await this.#caller(socket)
       if (streamId !== null) return this.#takeStream(member.name, streamId, socket, head)
       if (isOfSouthbound) await this.#relaySouthbound(member.name, socket, head)
+      else if (followed !== null) await this.#relayDatabase(member, followed, socket, head)
       else {
         beginUpgraded(socket, head, busUpgrade)
         this.#links.add(member, socket)
@@ -263,6 +277,17 @@ export class HostDoor implements AsyncDisposable {
     joinStreams(socket, database)
   }
 
+  /** A control host follows it, so as to go on with it. */
+  async #relayDatabase(member: Member, name: FollowedDatabase, socket: Socket, head: Buffer): Promise<void> {
+    if (!member.isControl) throw hostNoControl(member.name)
+    const dial = this.#options.control?.database
+    if (!dial) throw notAtTheDoor(`${doorPaths.databases}/${name}`)
+    const database = await dial(name)
+    this.#keepStream(member.name, socket)
+    beginUpgraded(socket, head, databaseUpgrade)
+    joinStreams(socket, database)
+  }
+
   #keepStream(host: string, socket: Socket): void {
     this.#streams.set(socket, host)
     socket.once("close", () => this.#streams.delete(socket))
@@ -292,6 +317,10 @@ export class HostDoor implements AsyncDisposable {
 
 function endOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`
+}
+
+function databaseOf(url: string): FollowedDatabase | null {
+  return followedDatabases.find((name) => url === `${doorPaths.databases}/${name}`) ?? null
 }
 
 function idAfter(prefix: string, url: string): string | null {

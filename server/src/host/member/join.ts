@@ -38,8 +38,9 @@ const clockOffMostMs = 5 * 60_000
 /** Repeatable by the same host with the same key: it gets another certificate. */
 export async function joinHost(platform: Platform, asked: JoinRequest, how: Joining): Promise<JoinAnswer> {
   const { name, token: secret } = asked
-  const { address } = asked
-  const use: TokenUse = { secret, hostName: name, address, from: how.from, now: platform.clock.now() }
+  const { address, isControl = false } = asked
+  const now = platform.clock.now()
+  const use: TokenUse = { secret, hostName: name, address, from: how.from, isControl, now }
   // Before the work of signing: who has no token costs us one look.
   await checkJoinToken(platform.db, use)
   const offMs = Date.parse(asked.at) - use.now.getTime()
@@ -69,7 +70,7 @@ interface Signed {
 
 async function keepMember(
   tx: Tx,
-  asked: JoinRequest,
+  asked: Pick<JoinRequest, "name" | "address" | "isControl">,
   signed: Signed,
   { isAgain, isTaken }: { isAgain: boolean; isTaken: boolean },
 ): Promise<string> {
@@ -84,6 +85,7 @@ async function keepMember(
     address: asked.address,
     fingerprint: signed.fingerprint,
     certificate_expires_at: signed.expiresAt,
+    is_control: asked.isControl ?? false,
   }
   if (prior) {
     if (!prior.public_key_hash.equals(signed.key)) throw hostNameTaken(asked.name)
@@ -102,6 +104,31 @@ async function keepMember(
   // Another one took the name since we looked.
   if (kept.numInsertedOrUpdatedRows !== 1n) throw hostNameTaken(asked.name)
   return id
+}
+
+/**
+ * The control plane's own host among the members, as it will be one of them when another one works. Repeatable, also
+ * with another key: nobody else has this process.
+ */
+export async function admitOwnHost(
+  platform: Platform,
+  own: { name: string; address: string; request: string },
+  authority: HostAuthority,
+): Promise<JoinAnswer> {
+  const { name, address } = own
+  const signed = await signFor(platform, authority, name, own.request)
+  const id = await transact(platform.db, async (tx) => {
+    const key = { public_key_hash: signed.key }
+    await tx
+      .updateTable("host.member")
+      .set(key)
+      .where("name", "=", name)
+      .where("removed_at", "is", null)
+      .execute()
+    const asked = { name, address, isControl: true }
+    return await keepMember(tx, asked, signed, { isAgain: false, isTaken: false })
+  })
+  return { id, name, certificate: signed.certificate, authority: authority.certificate }
 }
 
 /** The one before is taken until the next renewal: the host may not have heard of the new one. */

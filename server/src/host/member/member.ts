@@ -7,6 +7,8 @@ export interface Member {
   address: string
   joinedAt: Date
   certificateExpiresAt: Date
+  /** It can become the control plane. */
+  isControl: boolean
 }
 
 function select(db: DbOrTx) {
@@ -18,6 +20,7 @@ function select(db: DbOrTx) {
       "address",
       "joined_at as joinedAt",
       "certificate_expires_at as certificateExpiresAt",
+      "is_control as isControl",
     ])
     .where("removed_at", "is", null)
 }

@@ -3,7 +3,13 @@ import { createHash } from "node:crypto"
 import type { Platform } from "../../platform/context/context.ts"
 import type { DbOrTx, Tx } from "../../platform/db/database.ts"
 import { newSecret, newUuid } from "../../platform/ids/ids.ts"
-import { hostAddressOther, hostAddressUnseen, hostNameOther, joinTokenUnusable } from "../faults.ts"
+import {
+  hostAddressOther,
+  hostAddressUnseen,
+  hostNameOther,
+  hostTokenControl,
+  joinTokenUnusable,
+} from "../faults.ts"
 
 export interface IssuedToken {
   /** Shown once. */
@@ -21,6 +27,8 @@ export interface TokenWish {
   /** Where the other hosts reach it; null: at the address that it comes from. */
   address: string | null
   lastsMs: number
+  /** For a control host: with it come the cloud's secrets. */
+  isControl?: boolean
 }
 
 export async function issueJoinToken({ db, clock }: Platform, how: TokenWish): Promise<IssuedToken> {
@@ -38,6 +46,7 @@ export async function issueJoinToken({ db, clock }: Platform, how: TokenWish): P
       secret_hash: hashOf(secret),
       host_name: how.hostName,
       address: how.address,
+      is_control: how.isControl ?? false,
       created_at: now,
       expires_at: expiresAt,
     })
@@ -51,6 +60,7 @@ export interface TokenUse {
   /** As the host says it, and as its connection does. */
   address: string
   from: string
+  isControl: boolean
   now: Date
 }
 
@@ -58,10 +68,11 @@ export interface TokenUse {
 export async function checkJoinToken(db: DbOrTx, use: TokenUse): Promise<void> {
   const found = await db
     .selectFrom("host.join_token")
-    .select(["host_name", "address", "expires_at"])
+    .select(["host_name", "address", "expires_at", "is_control"])
     .where("secret_hash", "=", hashOf(use.secret))
     .executeTakeFirst()
   if (!found || found.expires_at.getTime() <= use.now.getTime()) throw joinTokenUnusable()
+  if (found.is_control !== use.isControl) throw hostTokenControl(found.is_control)
   if (found.host_name !== null && found.host_name !== use.hostName) throw hostNameOther(found.host_name)
   if (use.address === (found.address ?? use.from)) return
   throw found.address === null ? hostAddressUnseen(use.address, use.from) : hostAddressOther(found.address)

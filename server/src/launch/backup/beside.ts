@@ -6,11 +6,11 @@ import { dirname, join } from "node:path"
 import { writeBackupFile } from "./dump.ts"
 import type { BackupFile } from "./manifest.ts"
 
-const names = ["passwords.json", "policy.yaml", "policy.d", "identity", "hosts"]
+export const namesBeside = ["passwords.json", "policy.yaml", "policy.d", "identity", "hosts"]
 
 export async function backUpFiles(dataDir: string, directory: string): Promise<BackupFile[]> {
   const files: BackupFile[] = []
-  for (const name of names) {
+  for (const name of namesBeside) {
     for (const path of await filesBelow(dataDir, name)) {
       files.push(await writeBackupFile(directory, `files/${path}`, createReadStream(join(dataDir, path))))
     }
@@ -18,7 +18,8 @@ export async function backUpFiles(dataDir: string, directory: string): Promise<B
   return files
 }
 
-async function filesBelow(dataDir: string, name: string): Promise<string[]> {
+/** Paths below `dataDir` of the files of that name, or in the directory of that name. */
+export async function filesBelow(dataDir: string, name: string): Promise<string[]> {
   if (!existsSync(join(dataDir, name))) return []
   const entries = await readdir(join(dataDir, name), { recursive: true, withFileTypes: true }).catch(
     () => null,
@@ -37,7 +38,7 @@ export async function restoreFiles(
   files: readonly BackupFile[],
   keepIn: string,
 ): Promise<void> {
-  for (const name of names) {
+  for (const name of namesBeside) {
     if (!existsSync(join(dataDir, name))) continue
     await mkdir(keepIn, { recursive: true, mode: 0o700 })
     await rename(join(dataDir, name), join(keepIn, name))

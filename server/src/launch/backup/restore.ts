@@ -210,8 +210,15 @@ async function restoreOwnDatabase(target: Target, keptIn: Set<string>): Promise<
   return epoch
 }
 
+/** Nobody else works on a database that is empty. */
+const lockLeaseMs = 60_000
+
 async function restoreInto(target: Target, url: string): Promise<number> {
-  await using _held = await holdDatabase(target.dir, url, logOf(target.dir))
+  await using _held = await holdDatabase(target.dir, {
+    url,
+    host: "restore",
+    leaseMs: lockLeaseMs,
+  })
   await checkIsEmpty(url, describeDatabase(url))
   beginRestoring(target.dir)
   return await load(target, url)

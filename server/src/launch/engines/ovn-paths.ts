@@ -61,7 +61,10 @@ export interface ChassisOptions extends CentralOptions {
   /** By which bridges of the machine it reaches physical networks. */
   bridgeMappings?: BridgeMappings
   datapathType: DatapathType
-  /** The southbound database is another host's: a relay stands at its socket (ovn-southbound-relay.ts). */
+  /**
+   * The southbound database is another host's, and a relay stands at its socket (ovn-southbound-relay.ts), or it was
+   * until now. The controller connects when it can.
+   */
   isRelayed?: boolean
 }
 

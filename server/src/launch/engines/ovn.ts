@@ -33,6 +33,12 @@ export function centralEngines(options: CentralOptions): EngineSpec[] {
   ]
 }
 
+/** A copy of the database of another host, which it follows by the socket `from`; that one's bytes come through a relay. */
+export function followingDatabase(options: CentralOptions, name: "nb" | "sb", from: string): EngineSpec {
+  const socketPath = join(options.paths.runDir, `${name}-follows.sock`)
+  return database(options, name, { socketPath, args: [`--sync-from=unix:${from}`] })
+}
+
 /** Rows of the database itself say where else it listens and by which certificate; see ovn-southbound.ts. */
 function southboundRemotes(): string[] {
   const row = (column: string) => `db:OVN_Southbound,SSL,${column}`

@@ -8,9 +8,12 @@ import { type ConnectionOptions, connect, type TLSSocket } from "node:tls"
 import {
   busUpgrade,
   type CertificateAnswer,
+  type ControlShare,
   type DoorFault,
+  databaseUpgrade,
   doorPaths,
   doorServerName,
+  type FollowedDatabase,
   type HostSettings,
   type JoinAnswer,
   type JoinRequest,
@@ -26,7 +29,9 @@ import { memberFiles } from "./membership.ts"
 
 const answerTimeoutMs = 30_000
 const connectTimeoutMs = 10_000
-const answerBytesMost = 1_048_576
+/** Where there is another door to ask. */
+const connectSoonMs = 3_000
+const answerBytesMost = 4_194_304
 
 export interface DoorRequest {
   method?: "GET" | "POST" | "PUT"
@@ -43,14 +48,39 @@ export interface DoorRequest {
 
 /** The cloud's door as this host, with the certificate that its files have now. */
 export class DoorClient implements Disposable {
-  readonly #door: URL
+  #doors: readonly URL[]
+  /** The one that is asked: of the control host that answered last. */
+  #door: URL
   readonly #dataDir: string
   #agent: Agent
 
-  constructor(options: { door: string; dataDir: string }) {
-    this.#door = new URL(options.door)
-    this.#dataDir = options.dataDir
+  /** `doors`: of further control hosts. */
+  constructor({ door, doors = [], dataDir }: { door: string; doors?: readonly string[]; dataDir: string }) {
+    this.#door = new URL(door)
+    const others = doors.filter((each) => each !== door)
+    this.#doors = [this.#door, ...others.map((each) => new URL(each))]
+    this.#dataDir = dataDir
     this.#agent = this.#openAgent()
+  }
+
+  get door(): string {
+    return this.#door.origin
+  }
+
+  /** As the cloud says them now. */
+  set doors(doors: readonly string[]) {
+    if (doors.length > 0) this.#doors = doors.map((door) => new URL(door))
+  }
+
+  get doors(): readonly string[] {
+    return this.#doors.map((door) => door.origin)
+  }
+
+  /** The door did not answer: the next one is asked from now on. */
+  #leave(door: URL): void {
+    if (this.#door !== door) return
+    const at = this.#doors.findIndex(({ origin }) => origin === door.origin)
+    this.#door = this.#doors[(at + 1) % this.#doors.length] ?? door
   }
 
   #openAgent(): Agent {
@@ -76,9 +106,10 @@ export class DoorClient implements Disposable {
 
   /** The answer's head has come and says that all is well; the caller reads the body. Throws the fault of the door. */
   async ask(asked: DoorRequest): Promise<IncomingMessage> {
+    const door = this.#door
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const { method = "GET", path, headers = {}, json, body, signal } = asked
-      const sent = request(new URL(path, this.#door), {
+      const sent = request(new URL(path, door), {
         method,
         agent: this.#agent,
         headers: { ...headers, ...(json === undefined ? {} : { "content-type": "application/json" }) },
@@ -93,7 +124,10 @@ export class DoorClient implements Disposable {
         clearTimeout(late)
         resolve(response)
       })
-      sent.once("error", (error) => reject(unreachable(this.#door, error)))
+      sent.once("error", (error) => {
+        if (isAway(error)) this.#leave(door)
+        reject(unreachable(door, error))
+      })
       if (body) body.once("error", (error) => sent.destroy(error)).pipe(sent)
       else sent.end(json === undefined ? undefined : JSON.stringify(json))
     })
@@ -126,9 +160,27 @@ export class DoorClient implements Disposable {
     return await this.#askJson<CertificateAnswer>({ method: "POST", path: doorPaths.certificate, json })
   }
 
-  /** A connection that speaks the bus. */
+  /** Control hosts alone. */
+  async controlShare(): Promise<ControlShare> {
+    return await this.#askJson<ControlShare>({ path: doorPaths.control })
+  }
+
+  /** A connection that speaks the bus, to the first door that opens, beginning with the one that did last. */
   async openBus(signal: AbortSignal): Promise<Socket> {
-    return await this.open(doorPaths.bus, busUpgrade, signal)
+    for (let left = this.#doors.length; ; left--) {
+      const door = this.#door
+      try {
+        return await this.open(doorPaths.bus, busUpgrade, signal)
+      } catch (error) {
+        this.#leave(door)
+        if (left <= 1 || signal.aborted) throw error
+      }
+    }
+  }
+
+  /** A connection that speaks OVSDB with one of the network's databases; control hosts alone. */
+  async openDatabase(name: FollowedDatabase): Promise<Socket> {
+    return await this.open(`${doorPaths.databases}/${name}`, databaseUpgrade)
   }
 
   /** A connection that speaks TLS with the network's southbound database. */
@@ -138,14 +190,16 @@ export class DoorClient implements Disposable {
 
   /** A connection of its own that speaks something else than HTTP from its answer on. */
   async open(path: string, upgrade: string, signal?: AbortSignal): Promise<Socket> {
+    const door = this.#door
+    const withinMs = this.#doors.length > 1 ? connectSoonMs : connectTimeoutMs
     return await new Promise<Socket>((resolve, reject) => {
-      const sent = request(new URL(path, this.#door), {
+      const sent = request(new URL(path, door), {
         ...this.#tls(),
         agent: false,
         ...(signal ? { signal } : {}),
         headers: { connection: "Upgrade", upgrade },
       })
-      const late = setTimeout(() => sent.destroy(new Error("no answer in time")), connectTimeoutMs)
+      const late = setTimeout(() => sent.destroy(new Error("no answer in time")), withinMs)
       sent.once("close", () => clearTimeout(late))
       sent.once("upgrade", (_response, socket: Socket, head: Buffer) => {
         clearTimeout(late)
@@ -154,7 +208,7 @@ export class DoorClient implements Disposable {
         resolve(socket)
       })
       sent.once("response", (response) => void faultIn(response).then(reject))
-      sent.once("error", (error) => reject(unreachable(this.#door, error)))
+      sent.once("error", (error) => reject(unreachable(door, error)))
       sent.end()
     })
   }
@@ -256,6 +310,13 @@ async function faultIn(response: IncomingMessage): Promise<Fault> {
 function isFaultKind(kind: string): kind is FaultKind {
   return (faultKinds as readonly string[]).includes(kind)
 }
+
+/** Nobody is there, or somebody who is not the cloud. */
+function isAway(error: Error): boolean {
+  return "code" in error && awayCodes.has(String(error.code))
+}
+
+const awayCodes = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT"])
 
 function unreachable(door: URL, cause: Error): Fault {
   if (cause instanceof Fault) return cause

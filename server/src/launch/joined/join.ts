@@ -32,6 +32,8 @@ export interface JoinOptions {
   isPublic?: boolean
   /** By which bridges of the machine it reaches physical networks. */
   bridgeMappings?: BridgeMappings
+  /** By a token of that kind. */
+  isControl?: boolean
 }
 
 /** Repeatable: when the answer was lost, the same key asks again. */
@@ -44,6 +46,7 @@ export async function joinCloud(options: JoinOptions): Promise<Membership> {
     hypervisor = "auto",
     isPublic = false,
     bridgeMappings = {},
+    isControl = false,
   } = options
   const door = readDoor(options.url)
   checkOwnName(name)
@@ -66,9 +69,9 @@ export async function joinCloud(options: JoinOptions): Promise<Membership> {
   const { keyFile } = memberFiles(dataDir)
   if (!isKey(keyFile)) await makeKey(keyFile)
   const request = await makeRequest(keyFile)
-  const { answer, address: own } = await askToJoin(door, { token, name, address, request })
+  const { answer, address: own } = await askToJoin(door, { token, name, address, request, isControl })
   const { name: ownName, id } = answer
-  const how = { hypervisor, isPublic, bridgeMappings }
+  const how = { hypervisor, isPublic, bridgeMappings, isControl }
   const membership = { door: door.origin, name: ownName, id, address: own, ...how }
   writeMembership(dataDir, membership, answer)
   return membership

@@ -1,4 +1,5 @@
 // The agent of a joined host: everything that it knows of its cloud comes through the door.
+import type { HostSettings } from "../../agent/door-protocol.ts"
 import { type AgentParts, type AgentRole, type StopOptions, startAgentRole } from "../../agent-role.ts"
 import { makeRequest } from "../../platform/authority/authority.ts"
 import { type LinkState, openLinkBus } from "../../platform/bus/link-bus.ts"
@@ -18,6 +19,8 @@ export interface MemberAgentOptions {
   parts: AgentParts
   log: Logger
   clock: Clock
+  /** What the cloud says of itself, with each connection and from time to time. */
+  onSettings?: (settings: HostSettings) => void
 }
 
 export interface MemberAgent {
@@ -28,6 +31,10 @@ export interface MemberAgent {
 }
 
 const renewEveryMs = 6 * 3_600_000
+/** Another control host may have joined. */
+const settingsEveryMs = 60_000
+/** Where there are several doors: one of them opens soon. */
+const pauseMostMs = { oneDoor: 8_000, severalDoors: 1_000 }
 
 export async function startMemberAgent(options: MemberAgentOptions): Promise<MemberAgent> {
   const { membership, dataDir, client, log, clock } = options
@@ -35,6 +42,8 @@ export async function startMemberAgent(options: MemberAgentOptions): Promise<Mem
   let state: LinkState = { isConnected: false, problem: "not connected yet" }
   let role: AgentRole | null = null
   stack.defer(keepRenewed(options))
+  let hearing = new AbortController()
+  stack.defer(() => hearing.abort())
   const bus = stack.use(
     openLinkBus({
       connect: (signal) => client.openBus(signal),
@@ -42,8 +51,13 @@ export async function startMemberAgent(options: MemberAgentOptions): Promise<Mem
       log,
       onChange: (changed) => {
         state = changed
-        if (changed.isConnected) role?.agent.sayAlive()
+        hearing.abort()
+        if (!changed.isConnected) return
+        role?.agent.sayAlive()
+        hearing = new AbortController()
+        void hearSettings(options, hearing.signal)
       },
+      pauseMostMs: () => (client.doors.length > 1 ? pauseMostMs.severalDoors : pauseMostMs.oneDoor),
     }),
   )
   const config = { dataDir, host: membership.name }
@@ -67,6 +81,19 @@ export async function startMemberAgent(options: MemberAgentOptions): Promise<Mem
       await started.stop(how)
       await kept.disposeAsync()
     },
+  }
+}
+
+/** Until the next connection, or until the door does not answer any more. */
+async function hearSettings(options: MemberAgentOptions, signal: AbortSignal): Promise<void> {
+  const { client, clock, log, onSettings } = options
+  try {
+    while (!signal.aborted) {
+      onSettings?.(await client.settings())
+      await clock.sleep(settingsEveryMs, signal)
+    }
+  } catch (error) {
+    if (!signal.aborted) log.debug({ error: describeError(error) }, "the cloud's settings were not heard")
   }
 }
 

@@ -30,6 +30,8 @@ export interface MemberNetworkOptions {
   client: DoorClient
   plan: StartPlan
   storageNetworks: readonly string[]
+  /** When the network is set up, before its controller looks for the southbound database. */
+  beforeRelay: () => Promise<void>
   log: Logger
 }
 
@@ -55,6 +57,7 @@ export async function joinNetwork(
     log,
   }
   const paths = await setUpNetworkHost({ ...host, bridgeMappings })
+  await options.beforeRelay()
   const chassis = {
     paths,
     databaseDir: join(dir.path, "ovn"),

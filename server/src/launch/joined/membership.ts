@@ -9,6 +9,10 @@ import { readJson, writeJson, writeWhole } from "../cloud-dir.ts"
 export interface Membership {
   /** `https://10.0.0.1:5443`: the door of the cloud. */
   door: string
+  /** Where the doors of all control hosts are, as the cloud last said. Left out: that one alone. */
+  doors?: string[]
+  /** It is a control host: has the cloud's secrets, and works when no other one does. */
+  isControl?: boolean
   /** This host's name and id among the cloud's. */
   name: string
   id: string

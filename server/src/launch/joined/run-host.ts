@@ -42,20 +42,35 @@ import { DoorClient } from "./door-client.ts"
 import { type MemberAgent, startMemberAgent } from "./member-agent.ts"
 import { answerMappings, type MappedHost } from "./member-mappings.ts"
 import { joinNetwork } from "./member-network.ts"
-import type { Membership } from "./membership.ts"
+import { changeMembership, type Membership, readMembership } from "./membership.ts"
 
-interface Run {
+/** What a host runs in, whatever it is in its cloud. */
+export interface MemberSurroundings {
   options: UpOptions
   membership: Membership
   dir: CloudDir
   log: Logger
   supervisor: Supervisor
-  client: DoorClient
-  settings: HostSettings
-  plan: StartPlan
   say: (line: string) => void
   startedAt: Date
   parent: ProcessIdentity | null
+  /** Of a control host that stands by; left out: of a host that runs machines and no more. */
+  standby?: StandbyParts
+}
+
+export interface StandbyParts {
+  /** The network is set up, and its controller does not look for the southbound database yet. */
+  followNetwork: (client: DoorClient, stack: AsyncDisposableStack) => Promise<void>
+  /** As `kumoi status` shows it. */
+  status: () => ComponentStatus
+  /** What is asked of the control plane. */
+  elsewhere: () => string
+}
+
+interface Run extends MemberSurroundings {
+  client: DoorClient
+  settings: HostSettings
+  plan: StartPlan
 }
 
 export async function runHost(
@@ -65,17 +80,7 @@ export async function runHost(
 ): Promise<RunningCloud> {
   const startedMs = performance.now()
   await declareConfigSections()
-  const config = loadConfig({
-    file: options.configFile,
-    env: process.env,
-    overrides: options.configOverrides,
-    base: {
-      dataDir: options.dataDir,
-      publicUrl: membership.door,
-      region: "",
-      host: membership.name,
-    } as never,
-  })
+  const config = configOfMember(options, membership)
   const dir = openCloudDir(options.dataDir, { canPostgresReach: () => true })
   const stack = new AsyncDisposableStack()
   stack.use(acquireCloudLock(dir))
@@ -90,20 +95,13 @@ export async function runHost(
     endWhenUncaught(log)
     const supervisor = new Supervisor({ runDir: dir.runDir, log })
     stack.use(boundLogs(dir.logDir, config.log, log))
-    const client = stack.use(new DoorClient({ door: membership.door, dataDir: dir.path }))
-    const settings = await readSettings(client, { dir, membership, say })
-    const chosen = options.hypervisor === "auto" ? membership.hypervisor : options.hypervisor
-    const hypervisor = chosen === "auto" && settings.hypervisor === "fake" ? "fake" : chosen
-    const network = settings.network === null ? "fake" : "ovn"
-    const plan = await planDrivers({ ...options, ...config.agent, hypervisor, network }, say)
-    const run: Run = {
-      ...{ options, membership, dir, log, supervisor, client, settings, plan, say },
-      startedAt: new Date(),
-      parent: ownParent(),
-    }
     stack.defer(async () => void (isLeft ? null : await removeLeftovers(dir)))
     stack.defer(async () => (isLeft ? supervisor.release() : await supervisor.stopAll()))
-    const agent = await Promise.race([startAll(run, config, stack), interrupted(signal)])
+    const surroundings = {
+      ...{ options, membership, dir, log, supervisor, say },
+      ...{ startedAt: new Date(), parent: ownParent() },
+    }
+    const { run, agent } = await Promise.race([startMember(surroundings, config, stack), interrupted(signal)])
     const ended = stopOnSignal(run, agent, { signal, stack })
     return { summary: summaryOf(run, agent, (performance.now() - startedMs) / 1000), ended }
   } catch (error) {
@@ -115,22 +113,89 @@ export async function runHost(
   }
 }
 
+export function configOfMember(options: UpOptions, membership: Membership): Config {
+  return loadConfig({
+    file: options.configFile,
+    env: process.env,
+    overrides: options.configOverrides,
+    base: {
+      dataDir: options.dataDir,
+      publicUrl: membership.door,
+      region: "",
+      host: membership.name,
+    } as never,
+  })
+}
+
+/** The agent and what it stands on; all but engines and the agent itself ends with the stack. */
+export async function startMember(
+  surroundings: MemberSurroundings,
+  config: Config,
+  stack: AsyncDisposableStack,
+): Promise<{ run: Run; agent: MemberAgent }> {
+  const { options, membership, dir, say } = surroundings
+  const client = stack.use(new DoorClient({ ...membership, dataDir: dir.path }))
+  const settings = await readSettings(client, { dir, membership, say })
+  const plan = await planMember(options, { membership, settings, config }, say)
+  const run: Run = { ...surroundings, client, settings, plan }
+  const agent = await startAll(run, config, stack)
+  return { run, agent }
+}
+
+/** What runs machines and carries packets on a joined host. */
+export async function planMember(
+  options: UpOptions,
+  { membership, settings, config }: { membership: Membership; settings: HostSettings; config: Config },
+  say: (line: string) => void,
+): Promise<StartPlan> {
+  const chosen = options.hypervisor === "auto" ? membership.hypervisor : options.hypervisor
+  const hypervisor = chosen === "auto" && settings.hypervisor === "fake" ? "fake" : chosen
+  const network = settings.network === null ? "fake" : "ovn"
+  return await planDrivers({ ...options, ...config.agent, hypervisor, network }, say)
+}
+
+const settingsFile = (dataDir: string) => join(dataDir, "settings.json")
+
+/** As the cloud said them last; undefined: it never did. */
+export function keptSettings(dataDir: string): HostSettings | undefined {
+  return readJson<HostSettings>(settingsFile(dataDir))
+}
+
+/** From now on it looks for the cloud at these doors, after a restart too. */
+function keepSettings({ dir, client }: Pick<Run, "dir" | "client">, settings: HostSettings): void {
+  writeJson(settingsFile(dir.path), settings, 0o600)
+  client.doors = settings.doors ?? []
+  const kept = readMembership(dir.path)
+  if (!kept || JSON.stringify(kept.doors) === JSON.stringify(settings.doors)) return
+  changeMembership(dir.path, { ...kept, ...(settings.doors ? { doors: settings.doors } : {}) })
+}
+
 /** As the cloud says them now; while it is away, as it said them last: guests that run need their network. */
 async function readSettings(
   client: DoorClient,
   { dir, membership, say }: Pick<Run, "dir" | "membership" | "say">,
 ): Promise<HostSettings> {
-  const file = join(dir.path, "settings.json")
   try {
-    const settings = await client.settings()
-    writeJson(file, settings, 0o600)
+    const settings = await fromAnyDoor(client)
+    keepSettings({ dir, client }, settings)
     return settings
   } catch (error) {
     if (error instanceof Fault && error.code === "host.member.unknown") throw wasRemoved(membership, dir.path)
-    const kept = readJson<HostSettings>(file)
+    const kept = keptSettings(dir.path)
     if (!kept) throw error
     say(`going on without the cloud: ${error instanceof Fault ? error.message : describeError(error)}`)
     return kept
+  }
+}
+
+async function fromAnyDoor(client: DoorClient): Promise<HostSettings> {
+  for (let left = client.doors.length; ; left--) {
+    try {
+      return await client.settings()
+    } catch (error) {
+      // The client has gone on to the next.
+      if (left <= 1 || (error instanceof Fault && error.kind !== "unavailable")) throw error
+    }
   }
 }
 
@@ -162,6 +227,7 @@ async function startAll(run: Run, config: Config, stack: AsyncDisposableStack): 
   const agent = await startMemberAgent({
     ...{ membership, dataDir: dir.path, client, log, parts },
     clock: systemClock,
+    onSettings: (settings) => keepSettings(run, settings),
   })
   const mapped: MappedHost = {
     ...{ dataDir: dir.path, mapBridges },
@@ -174,8 +240,9 @@ async function startAll(run: Run, config: Config, stack: AsyncDisposableStack): 
         "/status": async () => statusOf(run, agent),
         "/bridge-mappings": (asked) => answerMappings(mapped, asked),
       },
-      () =>
-        `This machine is the host ${membership.name} of the cloud at ${membership.door}; ask on that cloud's first host.`,
+      run.standby?.elsewhere ??
+        (() =>
+          `This machine is the host ${membership.name} of the cloud at ${client.door}; ask on that cloud's first host.`),
     ),
   )
   run.say("connecting to the cloud")
@@ -193,8 +260,9 @@ async function startParts(run: Run, config: Config, stack: AsyncDisposableStack)
   const { plan, dir, log, membership, settings, supervisor, say } = run
   const { fake, agent } = config
   if (settings.network) say("starting the network (Open vSwitch, OVN)")
+  const beforeRelay = async () => await run.standby?.followNetwork(run.client, stack)
   const network = settings.network
-    ? await joinNetwork({ ...run, ...agent, network: settings.network }, stack)
+    ? await joinNetwork({ ...run, ...agent, network: settings.network, beforeRelay }, stack)
     : { ports: new FakePlugger(), metadata: null, mapBridges: null }
   const host = { host: membership.name, hostIp: membership.address }
   const { volumeBackEnds, cpuDedicatedSet } = agent
@@ -230,13 +298,19 @@ function statusOf(run: Run, agent: MemberAgent): CloudStatus {
     kind: "external",
     state: isConnected ? "ok" : "failing",
     ...{ pid: null, since: null, memoryBytes: 0, restarts: 0 },
-    detail: problem === null ? run.membership.door : `${run.membership.door}: ${problem}`,
+    detail: problem === null ? run.client.door : `${run.client.door}: ${problem}`,
   }
   const engines = run.supervisor.status().map((e) => ({ ...e, kind: "engine" as const, detail: e.lastError }))
-  const components = [ownStatus(run), ...parentStatus(run), ...engines, link]
+  const components = [
+    ownStatus(run),
+    ...parentStatus(run),
+    ...engines,
+    link,
+    ...(run.standby ? [run.standby.status()] : []),
+  ]
   return {
     state: "running",
-    url: run.membership.door,
+    url: run.client.door,
     dataDir: run.dir.path,
     hypervisor: run.plan.hypervisor,
     network: run.plan.network,

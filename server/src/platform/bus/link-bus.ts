@@ -20,6 +20,8 @@ export interface LinkBusOptions {
   hello?: Hello
   /** Told of each change; the first connection too. An error says why there is none. */
   onChange?: (state: LinkState) => void
+  /** The longest pause between attempts; default 8 s. */
+  pauseMostMs?: () => number
 }
 
 export interface LinkState {
@@ -72,7 +74,7 @@ class LinkBus implements Bus {
           problem: error instanceof Fault ? error.message : describeError(error),
         })
         await clock.sleep(pauseMs * (0.5 + Math.random()), this.#stop.signal).catch(() => {})
-        pauseMs = Math.min(pauseMs * 2, pauseMostMs)
+        pauseMs = Math.min(pauseMs * 2, this.#options.pauseMostMs?.() ?? pauseMostMs)
       }
     }
   }

@@ -1,6 +1,15 @@
 // Servers on a unix socket: for processes of this host, and for their owner alone.
 import { chmodSync, rmSync } from "node:fs"
-import type { Server, Socket } from "node:net"
+import { connect, type Server, type Socket } from "node:net"
+
+export async function dialSocket(socketPath: string): Promise<Socket> {
+  const socket = connect(socketPath)
+  await new Promise<void>((resolve, reject) => {
+    socket.once("connect", resolve)
+    socket.once("error", reject)
+  })
+  return socket
+}
 
 /** Takes the place of what a dead process left. Disposing breaks every connection, and removes the socket. */
 export async function listenOnSocket(server: Server, socketPath: string): Promise<AsyncDisposable> {
