@@ -28,6 +28,8 @@ export interface TestCloudOptions {
   bridges?: Readonly<Record<string, string | null>>
   /** Where the program lies; this tree by default. */
   tree?: string
+  /** In a network namespace of its own, also with a simulated network. */
+  isApart?: boolean
   /** Further variables for `kumoi`, on all hosts. */
   env?: Record<string, string>
 }
@@ -134,6 +136,10 @@ export async function freePort(): Promise<number> {
   return port
 }
 
+function isApart(options: TestCloudOptions): boolean {
+  return options.network === "ovn" || options.isApart === true
+}
+
 export class TestCloud implements AsyncDisposable {
   readonly dataDir: string
   readonly port: number
@@ -146,7 +152,7 @@ export class TestCloud implements AsyncDisposable {
     this.tree = options.tree ?? root
     this.#options = options
     this.dataDir = mkdtempSync(join(options.parentDir ?? tmpdir(), "kumoi-acceptance-"))
-    this.#namespace = options.network === "ovn" ? `kumoi-test-${randomBytes(3).toString("hex")}` : null
+    this.#namespace = isApart(options) ? `kumoi-test-${randomBytes(3).toString("hex")}` : null
     this.port = port
   }
 
@@ -157,7 +163,7 @@ export class TestCloud implements AsyncDisposable {
 
   static async start(options: TestCloudOptions): Promise<TestCloud> {
     // Inside an own namespace any port is free.
-    const cloud = new TestCloud(options, options.network === "ovn" ? 5000 : await freePort())
+    const cloud = new TestCloud(options, isApart(options) ? 5000 : await freePort())
     try {
       if (cloud.#namespace) {
         await run("ip", ["netns", "add", cloud.#namespace])

@@ -107,6 +107,17 @@ export class TestHost implements AsyncDisposable {
     return (await this.kumoi("host", ...words)).stdout
   }
 
+  /** As a further control host, by the line that the cloud prints for one. */
+  async joinAsControl(...flags: string[]): Promise<string> {
+    const { stdout } = await this.#cloud.kumoi("host", "token", "--control")
+    const [, url = "", token = ""] = /up --join (\S+) (\S+)/.exec(stdout) ?? []
+    return await this.upAsControl("--join", url, token, "--control", "--name", this.name, ...flags)
+  }
+
+  async upAsControl(...more: string[]): Promise<string> {
+    return (await this.kumoi("up", "--detach", "--yes", "--listen", this.#address, ...more)).stdout
+  }
+
   kumoi(command: string, ...args: string[]): Promise<RunResult> {
     const env = { ...this.#cloud.env, ...this.#env }
     return this.inside(join(this.tree, "kumoi"), [command, "--data", this.dataDir, ...args], {

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import pg from "pg"
 import { Fault } from "../platform/fault/fault.ts"
 import { type CloudDir, readJson, writeJson } from "./cloud-dir.ts"
-import { type HeldLock, LockSeeker } from "./control-host/lock.ts"
+import { type HeldLock, type LockOptions, LockSeeker } from "./control-host/lock.ts"
 
 /** What DIR/database.json keeps of the operator's database; no secret in it. */
 interface DatabaseRecord {
@@ -47,7 +47,7 @@ const oldestVersion = 15
 /** Proves that the operator's database can be used, and holds it for this cloud until disposed. */
 export async function holdDatabase(
   dir: CloudDir,
-  how: { url: string; host: string; leaseMs: number },
+  how: LockOptions,
 ): Promise<HeldLock> {
   const server = describeDatabase(how.url)
   await using seeker = await openDatabaseLock(how)
@@ -64,11 +64,7 @@ export async function holdDatabase(
 }
 
 /** As above, and has nothing of it yet. */
-export async function openDatabaseLock(how: {
-  url: string
-  host: string
-  leaseMs: number
-}): Promise<LockSeeker> {
+export async function openDatabaseLock(how: LockOptions): Promise<LockSeeker> {
   const server = describeDatabase(how.url)
   const seeker = new LockSeeker(how)
   try {

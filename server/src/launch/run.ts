@@ -342,7 +342,7 @@ async function startDatabase(run: Run, stack: AsyncDisposableStack, config: Conf
   const maxConnections = connectionsOfProcess(config.database) * (options.workers + 1) + spareConnections
   const external = chooseDatabase(dir, options.databaseUrl)
   if (external !== null) {
-    const how = { url: external, host, leaseMs: config.hosts.controlLeaseMs }
+    const how = { url: external, host, address: run.outer, leaseMs: config.hosts.controlLeaseMs }
     if (!control) run.say(`using PostgreSQL at ${describeDatabase(external)} (DATABASE_URL)`)
     const held = control?.held ?? (await holdDatabase(dir, how))
     stack.use(keepHeld(held, { ...how, dir, log }))

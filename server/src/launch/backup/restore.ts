@@ -217,6 +217,7 @@ async function restoreInto(target: Target, url: string): Promise<number> {
   await using _held = await holdDatabase(target.dir, {
     url,
     host: "restore",
+    address: "-",
     leaseMs: lockLeaseMs,
   })
   await checkIsEmpty(url, describeDatabase(url))

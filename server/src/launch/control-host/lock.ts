@@ -4,6 +4,7 @@
 // A process that stands still keeps its connection. So whoever works says each second that it does, which moves
 // `state_change` of its session, and the next one ends the session of one that has not for the lease. One that holds the
 // lock and cannot say so gives up before that.
+import { isIP } from "node:net"
 import pg from "pg"
 import { describeError } from "../../platform/fault/fault.ts"
 
@@ -14,7 +15,10 @@ const beatEveryMs = 1_000
 const giveUpAt = 0.6
 const connectTimeoutMs = 10_000
 const queryTimeoutMs = 10_000
-/** What the session of a control host is called, by whose name others know who works. */
+/**
+ * What the session of a control host is called, `kumoi works: ADDRESS NAME`: others know by it who works and where its
+ * door is. PostgreSQL keeps 63 bytes, so a long name is cut.
+ */
 const sessionName = "kumoi works: "
 /** A machine that is gone says nothing more: its connection ends soon, on both sides. Without effect on unix sockets. */
 const keepAlive =
@@ -24,6 +28,8 @@ export interface LockOptions {
   url: string
   /** Of this process's host. */
   host: string
+  /** Where other hosts reach it. */
+  address: string
   /** Whoever has not said for so long that it works does not. */
   leaseMs: number
 }
@@ -34,8 +40,8 @@ export interface HeldLock extends AsyncDisposable {
 }
 
 export interface Holder {
-  /** Null: no control host of Kumoi's. */
-  host: string | null
+  host: string
+  address: string
   /** Since it last said that it works; null: not known. */
   silentMs: number | null
 }
@@ -61,6 +67,7 @@ export class LockSeeker implements AsyncDisposable {
     return hold(client, this.#options.leaseMs)
   }
 
+  /** Null: nobody, or no control host of Kumoi's. */
   async holder(): Promise<Holder | null> {
     return (await this.#holder())?.holder ?? null
   }
@@ -68,7 +75,7 @@ export class LockSeeker implements AsyncDisposable {
   /** Ends the session of a control host that has the lock and has been silent for the lease. */
   async endSilent(): Promise<Holder | null> {
     const found = await this.#holder()
-    if (!found || found.holder.host === null) return null
+    if (!found) return null
     const { silentMs } = found.holder
     if (silentMs === null || silentMs < this.#options.leaseMs) return null
     await this.#ask(await this.connected(), "select pg_terminate_backend($1)", [found.pid])
@@ -89,8 +96,9 @@ export class LockSeeker implements AsyncDisposable {
     const [row] = found.rows
     if (!row) return null
     const { pid, name, silent_ms: silentMs } = row as { pid: number; name: string; silent_ms: number | null }
-    const host = name.startsWith(sessionName) ? name.slice(sessionName.length) : null
-    return { pid, holder: { host, silentMs } }
+    if (!name.startsWith(sessionName)) return null
+    const [address = "", host = ""] = name.slice(sessionName.length).split(" ")
+    return isIP(address) === 0 ? null : { pid, holder: { host, address, silentMs } }
   }
 
   /** Made anew when it was lost. */
@@ -100,7 +108,7 @@ export class LockSeeker implements AsyncDisposable {
       connectionString: this.#options.url,
       connectionTimeoutMillis: connectTimeoutMs,
       query_timeout: queryTimeoutMs,
-      application_name: `${sessionName}${this.#options.host}`,
+      application_name: `${sessionName}${this.#options.address} ${this.#options.host}`,
     })
     client.on("error", () => this.#drop(client))
     await client.connect()

@@ -76,7 +76,9 @@ export async function runControlHost(
     const plan = await planControl(options, { member, config, dataDir: dir.path }, say)
     const url = options.databaseUrl ?? ""
     const { controlLeaseMs: leaseMs } = config.hosts
-    const seeker = stack.use(await openDatabaseLock({ url, host: member.name, leaseMs }))
+    const seeker = stack.use(
+      await openDatabaseLock({ url, host: member.name, address: member.address, leaseMs }),
+    )
     recordDatabase(dir, url)
     say(`using PostgreSQL at ${describeDatabase(url)} (DATABASE_URL)`)
     const host: Host = {
@@ -150,13 +152,20 @@ function withShare(options: UpOptions, dataDir: string, share: KeptShare | null)
 }
 
 async function standBy(host: Host, startedMs: number): Promise<RunningCloud> {
-  const { options, membership, dir, config, plan, log, signal, say } = host
+  const { options, dir, config, plan, log, signal, say } = host
   const standing = new AsyncDisposableStack()
   const supervisor = new Supervisor({ runDir: dir.runDir, log })
   let holder: Holder | null = await host.seeker.holder()
   const works = () => holder?.host ?? "another control host"
   say(`${works()} works; this control host stands by`)
+  const doorOf = ({ address }: Holder) =>
+    `https://${address.includes(":") ? `[${address}]` : address}:${config.hosts.port}`
+  // The database knows where the one is that works, also when that has changed while this host was away.
+  const doors = [holder ? [doorOf(holder)] : [], host.membership.door, host.membership.doors ?? []].flat()
+  const [door = host.membership.door] = doors
+  const membership = { ...host.membership, door, doors: [...new Set(doors)] }
   let agent: MemberAgent
+  let client: DoorClient
   try {
     // It ran where the control plane worked before.
     await endLeftEngines(dir.runDir, ["ovn-northd"])
@@ -164,8 +173,8 @@ async function standBy(host: Host, startedMs: number): Promise<RunningCloud> {
       ...{ options, membership, dir, log, supervisor, say },
       ...{ startedAt: new Date(), parent: ownParent() },
       standby: {
-        followNetwork: async (client: DoorClient, at: AsyncDisposableStack) =>
-          await followNetwork({ client, supervisor, dir, log }, at),
+        followNetwork: async (by: DoorClient, at: AsyncDisposableStack) =>
+          await followNetwork({ client: by, supervisor, dir, log }, at),
         status: () => ({
           name: "control plane",
           kind: "service" as const,
@@ -178,7 +187,8 @@ async function standBy(host: Host, startedMs: number): Promise<RunningCloud> {
     }
     const started = await Promise.race([startMember(surroundings, config, standing), interrupted(signal)])
     agent = started.agent
-    standing.use(keepShared(dir.path, started.run.client, log))
+    client = started.run.client
+    standing.use(keepShared(dir.path, client, log))
   } catch (error) {
     await standing.disposeAsync()
     await supervisor.stopAll()
@@ -190,6 +200,7 @@ async function standBy(host: Host, startedMs: number): Promise<RunningCloud> {
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
   const ended = (async () => {
     const held = await untilHeld(host, signal, (found) => {
+      if (found && found.address !== holder?.address) client.prefer(doorOf(found))
       holder = found
     })
     if (held) return await takeOver(host, held, { agent, supervisor, standing })
@@ -212,6 +223,15 @@ This control host stands by (${seconds} s): ${works()} works
   return { summary, ended }
 }
 
+/** A command that is under way, a long copy perhaps, ends with the process, which is soon started again. */
+const letGoWithinMs = 2_000
+
+async function inTime(ended: Promise<void>): Promise<void> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject(new Error("commands are under way")), letGoWithinMs)
+  await Promise.race([ended, late.promise]).finally(() => clearTimeout(timer))
+}
+
 /** Guests, switch and controller go on; the agent is this process's own from then on. */
 async function takeOver(
   host: Host,
@@ -226,7 +246,7 @@ async function takeOver(
   const startedMs = performance.now()
   log.warn("nobody works; this control host takes over")
   try {
-    await agent.stop({ guests: "leave", graceMs: 0 })
+    await inTime(agent.letGo())
     supervisor.release()
     await standing.disposeAsync()
     const cloud = await work(host, held, startedMs)

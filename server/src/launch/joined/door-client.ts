@@ -72,6 +72,12 @@ export class DoorClient implements Disposable {
     if (doors.length > 0) this.#doors = doors.map((door) => new URL(door))
   }
 
+  /** Asked from now on. */
+  prefer(door: string): void {
+    this.#doors = [new URL(door), ...this.#doors.filter(({ origin }) => origin !== door)]
+    this.#door = this.#doors[0] ?? this.#door
+  }
+
   get doors(): readonly string[] {
     return this.#doors.map((door) => door.origin)
   }

@@ -28,6 +28,8 @@ export interface MemberAgent {
   /** Whether it is connected to its cloud now, and why not. */
   link(): LinkState
   stop(options: StopOptions): Promise<void>
+  /** Without a word to the cloud, which may be gone; guests run on. Resolves when no command is under way. */
+  letGo(): Promise<void>
 }
 
 const renewEveryMs = 6 * 3_600_000
@@ -77,6 +79,11 @@ export async function startMemberAgent(options: MemberAgentOptions): Promise<Mem
   return {
     role: started,
     link: () => state,
+    async letGo() {
+      await bus[Symbol.asyncDispose]()
+      await started.stop({ guests: "leave", graceMs: 0 })
+      await kept.disposeAsync()
+    },
     async stop(how) {
       await started.stop(how)
       await kept.disposeAsync()
