@@ -222,7 +222,8 @@ describe("whoever is at the door", () => {
   test("speaks for itself and for no other host", async () => {
     const member = await joinAs("host11")
     using client = clientOf(member)
-    assert.deepEqual(Object.keys(await client.settings()).sort(), ["hypervisor", "network", "region"])
+    const told = ["doors", "hypervisor", "network", "region"]
+    assert.deepEqual(Object.keys(await client.settings()).sort(), told)
     const bus = new PeerBus(await client.openBus(AbortSignal.timeout(10_000)), {})
     const refused = { code: "host.member.may_not" }
     await assert.rejects(

@@ -433,8 +433,15 @@ async function statusOf(run: Run, cloud: Cloud): Promise<CloudStatus> {
     return { ...e, kind, detail: e.lastError }
   })
   // Together: each waits for a connection while the database is away.
-  const [others, services] = await Promise.all([externals(run, cloud), cloud.services()])
-  const components = [own, ...parentStatus(run), ...engines, ...others, ...services.map(serviceStatus)]
+  const [others, controls, services] = await Promise.all([
+    externals(run, cloud),
+    controlHosts(run, cloud),
+    cloud.services(),
+  ])
+  const components = [
+    ...[own, ...parentStatus(run), ...engines, ...others],
+    ...[...controls, ...services.map(serviceStatus)],
+  ]
   return {
     state: "running",
     url: run.url,
@@ -483,6 +490,20 @@ function serviceStatus({ name, problem, note, since }: ServiceStatus): Component
   return { ...found, memoryBytes: 0, restarts: 0, detail: problem ?? note }
 }
 
+/** The other control hosts, which are to take this one's place. */
+async function controlHosts({ host }: Run, { hosts }: Cloud): Promise<ComponentStatus[]> {
+  const common = { kind: "external" as const, pid: null, since: null, memoryBytes: 0, restarts: 0 }
+  const members = await inTime(hosts?.members() ?? Promise.resolve([])).catch(() => [])
+  return members
+    .filter(({ name, isControl }) => isControl && name !== host)
+    .map(({ name, address, isConnected }) => ({
+      ...common,
+      name: `control ${name}`,
+      state: isConnected ? "ok" : "failing",
+      detail: isConnected ? `${address} stands by` : `${address} is away: it cannot take over`,
+    }))
+}
+
 /** The operator's engines that this cloud uses: whether they answer now. */
 async function externals(run: Run, cloud: Cloud): Promise<ComponentStatus[]> {
   const { databaseUrl, brokerUrl } = run.options
@@ -508,11 +529,11 @@ async function external(name: string, at: string, ask: () => Promise<void>): Pro
 /** One that takes what it is told and does not answer keeps nobody who asks for the status. */
 const externalTimeoutMs = 3_000
 
-async function inTime(asked: Promise<void>): Promise<void> {
+async function inTime<T>(asked: Promise<T>): Promise<T> {
   const late = Promise.withResolvers<never>()
   const error = new Error(`no answer within ${externalTimeoutMs / 1000} s`)
   const timer = setTimeout(() => late.reject(error), externalTimeoutMs)
-  await Promise.race([asked, late.promise]).finally(() => clearTimeout(timer))
+  return await Promise.race([asked, late.promise]).finally(() => clearTimeout(timer))
 }
 
 function hasProgram(name: string): boolean {
