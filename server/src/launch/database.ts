@@ -45,10 +45,7 @@ export function chooseDatabase(dir: CloudDir, url: string | undefined): string |
 const oldestVersion = 15
 
 /** Proves that the operator's database can be used, and holds it for this cloud until disposed. */
-export async function holdDatabase(
-  dir: CloudDir,
-  how: LockOptions,
-): Promise<HeldLock> {
+export async function holdDatabase(dir: CloudDir, how: LockOptions): Promise<HeldLock> {
   const server = describeDatabase(how.url)
   await using seeker = await openDatabaseLock(how)
   const held = await seeker.take()
