@@ -1109,6 +1109,7 @@ create table host.join_token (
   used_at timestamp with time zone,
   used_by_key bytea,
   address text,
+  is_control boolean default false not null,
   constraint join_token_pkey PRIMARY KEY (id),
   constraint join_token_secret_hash_key UNIQUE (secret_hash)
 );
@@ -1124,6 +1125,7 @@ create table host.member (
   certificate_expires_at timestamp with time zone not null,
   joined_at timestamp with time zone default now() not null,
   removed_at timestamp with time zone,
+  is_control boolean default false not null,
   constraint member_pkey PRIMARY KEY (id),
   constraint member_fingerprint_key UNIQUE (fingerprint),
   constraint member_previous_fingerprint_key UNIQUE (previous_fingerprint)
