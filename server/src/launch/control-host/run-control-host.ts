@@ -16,7 +16,7 @@ import {
   openCloudDir,
   readJson,
   refuseHalfRestored,
-  takeStopGrace,
+  takeStopRequest,
   writeJson,
   writeWhole,
 } from "../cloud-dir.ts"
@@ -26,10 +26,10 @@ import { DoorClient } from "../joined/door-client.ts"
 import type { MemberAgent } from "../joined/member-agent.ts"
 import type { Membership } from "../joined/membership.ts"
 import { configOfMember, keptSettings, planMember, startMember } from "../joined/run-host.ts"
-import { removeLeftovers } from "../leftovers.ts"
+import { isContinuation, removeLeftovers } from "../leftovers.ts"
 import { crashedExitCode, endWhenUncaught, ownParent } from "../parent.ts"
 import { planStart, type StartPlan } from "../plan.ts"
-import { firstSignal, interrupted, lead, type RunningCloud } from "../run.ts"
+import { firstSignal, interrupted, isInterruption, lead, mustIdentify, type RunningCloud } from "../run.ts"
 import type { UpOptions } from "../up-options.ts"
 import { followNetwork } from "./follow-network.ts"
 import type { HeldLock, Holder, LockSeeker } from "./lock.ts"
@@ -45,6 +45,8 @@ interface Host {
   networkId: string
   seeker: LockSeeker
   signal: Promise<NodeJS.Signals>
+  /** Whether guests and engines stay as they are at the end, for a start that succeeds. */
+  isLeft: () => boolean
   /** All that ends with the process. */
   stack: AsyncDisposableStack
   say: (line: string) => void
@@ -62,6 +64,8 @@ export async function runControlHost(
   refuseHalfRestored(dir)
   stack.use(acquireCloudLock(dir))
   const signal = firstSignal()
+  const isContinued = isContinuation(dir)
+  let isLeft = false
   try {
     const log = createLogger({
       file: join(dir.logDir, "kumoi.log"),
@@ -83,13 +87,16 @@ export async function runControlHost(
     say(`using PostgreSQL at ${describeDatabase(url)} (DATABASE_URL)`)
     const host: Host = {
       ...{ options, dir, config, plan, log, seeker, signal, stack, say },
+      isLeft: () => isLeft,
       membership: { ...member, ...publicWay(config) },
       networkId: share?.networkId ?? dir.facts.cloudId,
     }
     const held = await seeker.take()
     return held ? await work(host, held, startedMs) : await standBy(host, startedMs)
   } catch (error) {
-    say("stopping what was started")
+    // Guests that ran before this start run on after it, for a start that succeeds.
+    isLeft = isContinued && !isInterruption(error)
+    say(isLeft ? "leaving guests and engines as they are" : "stopping what was started")
     await stack.disposeAsync()
     throw error
   }
@@ -155,6 +162,11 @@ async function standBy(host: Host, startedMs: number): Promise<RunningCloud> {
   const { options, dir, config, plan, log, signal, say } = host
   const standing = new AsyncDisposableStack()
   const supervisor = new Supervisor({ runDir: dir.runDir, log })
+  let isTaken = false
+  // As a joined host's, unless the control plane has taken them over.
+  host.stack.defer(async () => void (isTaken || host.isLeft() ? null : await removeLeftovers(dir)))
+  host.stack.defer(async () => (isTaken || host.isLeft() ? supervisor.release() : await supervisor.stopAll()))
+  host.stack.defer(async () => await standing.disposeAsync())
   let holder: Holder | null = await host.seeker.holder()
   const works = () => holder?.host ?? "another control host"
   say(`${works()} works; this control host stands by`)
@@ -164,37 +176,28 @@ async function standBy(host: Host, startedMs: number): Promise<RunningCloud> {
   const doors = [holder ? [doorOf(holder)] : [], host.membership.door, host.membership.doors ?? []].flat()
   const [door = host.membership.door] = doors
   const membership = { ...host.membership, door, doors: [...new Set(doors)] }
-  let agent: MemberAgent
-  let client: DoorClient
-  try {
-    // It ran where the control plane worked before.
-    await endLeftEngines(dir.runDir, ["ovn-northd"])
-    const surroundings = {
-      ...{ options, membership, dir, log, supervisor, say },
-      ...{ startedAt: new Date(), parent: ownParent() },
-      standby: {
-        followNetwork: async (by: DoorClient, at: AsyncDisposableStack) =>
-          await followNetwork({ client: by, supervisor, dir, log }, at),
-        status: () => ({
-          name: "control plane",
-          kind: "service" as const,
-          state: "ok",
-          ...{ pid: null, since: null, memoryBytes: 0, restarts: 0 },
-          detail: `stands by; ${works()} works`,
-        }),
-        elsewhere: () => `This control host stands by; ${works()} works: ask there.`,
-      },
-    }
-    const started = await Promise.race([startMember(surroundings, config, standing), interrupted(signal)])
-    agent = started.agent
-    client = started.run.client
-    standing.use(keepShared(dir.path, client, log))
-  } catch (error) {
-    await standing.disposeAsync()
-    await supervisor.stopAll()
-    await removeLeftovers(dir)
-    throw error
+  // It ran where the control plane worked before.
+  await endLeftEngines(dir.runDir, ["ovn-northd"])
+  const surroundings = {
+    ...{ options, membership, dir, log, supervisor, say },
+    ...{ startedAt: new Date(), parent: ownParent() },
+    standby: {
+      followNetwork: async (by: DoorClient, at: AsyncDisposableStack) =>
+        await followNetwork({ client: by, supervisor, dir, log }, at),
+      status: () => ({
+        name: "control plane",
+        kind: "service" as const,
+        state: "ok",
+        ...{ pid: null, since: null, memoryBytes: 0, restarts: 0 },
+        detail: `stands by; ${works()} works`,
+      }),
+      elsewhere: () => `This control host stands by; ${works()} works: ask there.`,
+    },
   }
+  const started = await Promise.race([startMember(surroundings, config, standing), interrupted(signal)])
+  const { agent } = started
+  const { client } = started.run
+  standing.use(keepShared(dir.path, client, log))
   // What it takes to work is loaded already when it is needed.
   void Promise.all([import("../../main.ts"), import("../fleet/fleet.ts")])
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
@@ -203,12 +206,17 @@ async function standBy(host: Host, startedMs: number): Promise<RunningCloud> {
       if (found && found.address !== holder?.address) client.prefer(doorOf(found))
       holder = found
     })
-    if (held) return await takeOver(host, held, { agent, supervisor, standing })
-    const graceMs = takeStopGrace(dir)
+    if (held) {
+      isTaken = true
+      return await takeOver(host, held, { agent, supervisor, standing })
+    }
+    const { graceMs, leavesToNext } = takeStopRequest(dir, mustIdentify())
+    if (leavesToNext) {
+      supervisor.release()
+      await agent.stop({ guests: "leave", graceMs: 0 })
+      return log.info("stopped; guests and engines are left to the next process")
+    }
     await agent.stop({ guests: "power_off", graceMs })
-    await standing.disposeAsync()
-    await supervisor.stopAll()
-    await removeLeftovers(dir)
     await host.stack.disposeAsync()
     log.info("stopped")
   })()
