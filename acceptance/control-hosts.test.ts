@@ -33,7 +33,6 @@ describe("two control hosts", { skip: isRoot ? false : "network namespaces need 
       DATABASE_URL: postgres.url,
       KUMOI_IMAGE_STORE_DIR: join(shared, "images"),
       KUMOI_BLOCK_STORAGE_BACKUP_DIRECTORY: join(shared, "backups"),
-      KUMOI_HOSTS_CONTROL_LEASE_MS: "3000",
     }
     cloud = await TestCloud.start({
       ...{ hypervisor: "fake", network: "fake", isApart: true, bridges: hostBridges, env },
