@@ -60,7 +60,8 @@ async function start(membership: Membership, portal: string | null): Promise<Mem
     ...{ name: "san", directory: join(dataDir, "san"), reachedDir: join(dataDir, "reached") },
     target: portal === null ? null : { portal, user, socketPath: join(at.scratch, "tgt/ctl") },
   })
-  if (portal !== null) await supervisor.start(tgtdEngine({ driver: san, logDir: at.scratch }))
+  if (portal !== null)
+    await supervisor.start(tgtdEngine({ driver: san, logDir: at.scratch, log: silentLogger }))
   const volumes = [san, new FileVolumeDriver(join(dataDir, "own"), { name: "own" })]
   return await startMemberAgent({
     ...{ membership, dataDir, client: at.clientOf(membership), log: silentLogger, clock: systemClock },

@@ -183,14 +183,18 @@ async function startOvn(options: HostOptions): Promise<NetworkParts> {
   }
 }
 
-type VolumeOptions = Pick<HostOptions, "plan" | "dir" | "supervisor" | "host" | "volumeBackEnds" | "say">
+type VolumeOptions = Pick<
+  HostOptions,
+  "plan" | "dir" | "supervisor" | "log" | "host" | "volumeBackEnds" | "say"
+>
 
 /** With what gives volumes to other hosts. */
 export async function startVolumeDrivers(options: VolumeOptions): Promise<VolumeDriver[]> {
   const drivers = makeVolumeDrivers(options)
   for (const driver of drivers) {
     if (!(driver instanceof IscsiVolumeDriver) || !driver.target) continue
-    await options.supervisor.start(tgtdEngine({ driver, logDir: options.dir.logDir }))
+    const { dir, log, supervisor } = options
+    await supervisor.start(tgtdEngine({ driver, logDir: dir.logDir, log }))
   }
   return drivers
 }

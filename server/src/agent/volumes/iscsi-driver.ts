@@ -7,6 +7,7 @@
 //
 // Whatever changes a volume, or copies it, takes it off tgtd for the time: then nobody can log in meanwhile.
 import { createHash, randomBytes } from "node:crypto"
+import { existsSync } from "node:fs"
 import { chown, mkdir, readdir, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { invalid } from "../../platform/fault/fault.ts"
@@ -69,6 +70,9 @@ export class IscsiVolumeDriver implements VolumeDriver {
   readonly #options: IscsiVolumeOptions
   readonly #files: FileVolumeDriver
   readonly #tgt: Tgt | null
+  /** Nobody else's while something is done to them, also when tgtd starts again meanwhile. */
+  readonly #apartNow = new Set<string>()
+  #last: Promise<unknown> = Promise.resolve()
 
   constructor(options: IscsiVolumeOptions) {
     const { directory, name } = options
@@ -139,13 +143,20 @@ export class IscsiVolumeDriver implements VolumeDriver {
     for (const volumeId of await this.#exported()) await this.#lend(volumeId)
   }
 
-  /** tgtd has just started, or was there already. */
-  async tellTgtd(): Promise<void> {
+  /** tgtd has just started. Says which volumes it could not be given: they keep none of the others from it. */
+  async tellTgtd(): Promise<{ volumeId: string; error: unknown }[]> {
     const { target } = this.#options
-    if (!target) return
-    for (const volumeId of await this.#exported()) await this.#give(volumeId)
+    if (!target) return []
+    const tgt = this.#mustHaveTgt()
+    await this.#inTurn(() => tgt.begin())
+    const failed: { volumeId: string; error: unknown }[] = []
+    for (const volumeId of await this.#exported())
+      await this.#inTurn(() => this.#give(volumeId)).catch((error: unknown) =>
+        failed.push({ volumeId, error }),
+      )
     // Last, so that a machine that comes back finds its volume there.
-    await this.#mustHaveTgt().listen(target.portal)
+    await this.#inTurn(() => tgt.listen(target.portal))
+    return failed
   }
 
   async #connect(
@@ -156,18 +167,19 @@ export class IscsiVolumeDriver implements VolumeDriver {
     const portal = this.target?.portal
     if (portal === undefined) throw agentVolumeNotFound(volumeId)
     if (!(await this.#files.inspect(volumeId))) throw agentVolumeNotFound(volumeId)
-    const known = this.#record(volumeId)
-    if (known && isOlder(fence, known.fence)) throw agentFenceStale(volumeId)
-    const isSame = known?.host === host && known.initiator === initiator
-    if (known && !isSame) await this.#takeOff(volumeId)
-    const secret = isSame ? known.secret : randomBytes(secretBytes).toString("hex")
-    await writeStateFile(this.#recordFile(volumeId), {
-      fence,
-      host,
-      initiator,
-      secret,
-    } satisfies ExportRecord)
-    await this.#give(volumeId)
+    const secret = await this.#inTurn(async () => {
+      const known = this.#record(volumeId)
+      if (known && isOlder(fence, known.fence)) throw agentFenceStale(volumeId)
+      const isSame = known?.host === host && known.initiator === initiator
+      if (known && !isSame) await this.#takeOff(volumeId)
+      const record: ExportRecord = {
+        ...{ fence, host, initiator },
+        secret: isSame ? known.secret : randomBytes(secretBytes).toString("hex"),
+      }
+      await writeStateFile(this.#recordFile(volumeId), record)
+      await this.#give(volumeId)
+      return record.secret
+    })
     const target = targetOf(volumeId)
     return {
       ...{ kind: "iscsi", portal, target, lun: exportedLun },
@@ -177,10 +189,13 @@ export class IscsiVolumeDriver implements VolumeDriver {
 
   /** Also of one that is logged in: whoever says so says that nobody has it. */
   async #disconnect(volumeId: string, fence: Fence): Promise<void> {
-    const known = this.#record(volumeId)
-    if (!known) return
-    if (isOlder(fence, known.fence)) throw agentFenceStale(volumeId)
-    await this.#forget(volumeId)
+    await this.#inTurn(async () => {
+      const known = this.#record(volumeId)
+      if (!known) return
+      if (isOlder(fence, known.fence)) throw agentFenceStale(volumeId)
+      await this.#mustHaveTgt().remove(targetOf(volumeId), { force: true })
+      await this.#forget(volumeId)
+    })
   }
 
   async #reach(volumeId: string, ask: () => Promise<VolumeConnection>): Promise<LocalVolume> {
@@ -208,20 +223,23 @@ export class IscsiVolumeDriver implements VolumeDriver {
   /** The volume is nobody else's while `task` runs, and then again whose it was. */
   async #apart<T>(volumeId: string, task: () => Promise<T>): Promise<T> {
     if (!this.#record(volumeId)) return await task()
-    await this.#takeOff(volumeId)
+    this.#apartNow.add(volumeId)
     try {
+      await this.#inTurn(() => this.#takeOff(volumeId))
       return await task()
     } finally {
-      await this.#give(volumeId)
+      this.#apartNow.delete(volumeId)
+      await this.#inTurn(() => this.#give(volumeId))
     }
   }
 
   /** The volume is no other host's any more. */
   async #forgotten<T>(volumeId: string, task: () => Promise<T>): Promise<T> {
-    if (this.#record(volumeId)) {
+    await this.#inTurn(async () => {
+      if (!this.#record(volumeId)) return
       await this.#takeOff(volumeId)
       await this.#forget(volumeId)
-    }
+    })
     return await task()
   }
 
@@ -234,23 +252,29 @@ export class IscsiVolumeDriver implements VolumeDriver {
     })
   }
 
-  /** Throws while somebody is logged in. */
-  async #takeOff(volumeId: string): Promise<void> {
-    const tgt = this.#mustHaveTgt()
-    const found = (await tgt.targets()).find(({ name }) => name === targetOf(volumeId))
-    if (found && found.initiators.length > 0) throw agentVolumeConnected(volumeId)
-    await tgt.remove(targetOf(volumeId))
+  /** What tgtd is told, and why, changes one at a time. */
+  async #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(task, task)
+    this.#last = done.catch(() => {})
+    return await done
   }
 
+  // These three: in turn.
+
+  /** Throws while somebody is logged in. */
+  async #takeOff(volumeId: string): Promise<void> {
+    if (!(await this.#mustHaveTgt().remove(targetOf(volumeId)))) throw agentVolumeConnected(volumeId)
+  }
+
+  /** tgtd has it no more. The record goes last: until then whoever is killed does it again. */
   async #forget(volumeId: string): Promise<void> {
-    // The record first: tgtd is told anew of those that have one.
-    await removeStateFile(this.#recordFile(volumeId))
-    await this.#mustHaveTgt().remove(targetOf(volumeId))
     await this.#lend(volumeId, { isBack: true })
+    await removeStateFile(this.#recordFile(volumeId))
   }
 
   /** To the host that its record names. Repeatable. */
   async #give(volumeId: string): Promise<void> {
+    if (this.#apartNow.has(volumeId)) return
     const record = this.#record(volumeId)
     if (!record) return
     const path = await this.#lend(volumeId)
@@ -274,7 +298,7 @@ export class IscsiVolumeDriver implements VolumeDriver {
   async #exported(): Promise<string[]> {
     await mkdir(this.#options.directory, { recursive: true, mode: 0o711 })
     const names = await readdir(this.#options.directory)
-    return names.filter((name) => isVolumeId(name) && this.#record(name) !== undefined)
+    return names.filter((name) => isVolumeId(name) && existsSync(this.#recordFile(name)))
   }
 
   /** A volume was given to somebody when its host gave some; it was configured otherwise since. */

@@ -14,13 +14,6 @@ export interface TgtOptions {
   user: { uid: number; gid: number } | null
 }
 
-export interface TgtTarget {
-  tid: number
-  name: string
-  /** The names of those that are logged in. */
-  initiators: string[]
-}
-
 export interface TgtExport {
   target: string
   path: string
@@ -35,7 +28,11 @@ const ops = { new: 0, delete: 1, show: 2, bind: 3, update: 5 } as const
 const headBytes = 120
 const at = { mode: 0, op: 4, driver: 8, length: 72, tid: 76, sid: 80, lun: 88, force: 116 } as const
 
+/** Of tgtadm_error.h. */
+const codes = { done: 0, noTarget: 4, targetActive: 19 } as const
+
 const timeoutMs = 10_000
+const int32Most = 2 ** 31 - 1
 export const exportedLun = 1
 
 interface Request {
@@ -47,41 +44,65 @@ interface Request {
   words?: string
 }
 
+/**
+ * Its callers take turns. Which number a target has is kept here and not asked for: what tgtd says of its targets has in
+ * it what those who are logged in say of themselves, line ends and all.
+ */
 export class Tgt {
   readonly #options: TgtOptions
-  #last: Promise<unknown> = Promise.resolve()
+  readonly #tids = new Map<string, number>()
 
   constructor(options: TgtOptions) {
     this.#options = options
   }
 
-  async targets(): Promise<TgtTarget[]> {
-    return readTargets((await this.#ask({ mode: "target", op: "show" })).text)
+  async answers(): Promise<boolean> {
+    try {
+      return (await this.#ask({ mode: "portal", op: "show" })).code === codes.done
+    } catch {
+      return false
+    }
   }
 
-  /** Numbers are given away one at a time. */
+  /** It has just started: what it was told since, by whomever, is taken back. */
+  async begin(): Promise<void> {
+    this.#tids.clear()
+    const { text } = await this.#ask({ mode: "target", op: "show" })
+    const tids = text.matchAll(/^Target (\d+): /gm).map(([, tid]) => Number(tid))
+    for (const tid of tids.filter((tid) => tid <= int32Most))
+      await this.#do({ mode: "target", op: "delete", tid, force: true }, codes.noTarget)
+  }
+
+  /** Repeatable. */
   async add(wanted: TgtExport): Promise<void> {
-    await this.#inTurn(async () => {
-      const targets = await this.targets()
-      if (targets.some(({ name }) => name === wanted.target)) return
-      const tid = 1 + Math.max(0, ...targets.map((each) => each.tid))
-      await this.#do({ mode: "target", op: "new", tid, words: `targetname=${wanted.target}` })
-      try {
-        await this.#fill(tid, wanted)
-      } catch (error) {
-        await this.#ask({ mode: "target", op: "delete", tid, force: true }).catch(() => {})
-        throw error
-      }
-    })
+    if (this.#tids.has(wanted.target)) return
+    const tid = 1 + Math.max(0, ...this.#tids.values())
+    await this.#do({ mode: "target", op: "new", tid, words: `targetname=${wanted.target}` })
+    try {
+      await this.#fill(tid, wanted)
+      this.#tids.set(wanted.target, tid)
+    } catch (error) {
+      await this.#ask({ mode: "target", op: "delete", tid, force: true }).catch(() => {})
+      throw error
+    }
   }
 
-  /** Whoever is logged in is thrown out. Succeeds when already gone. */
-  async remove(target: string): Promise<void> {
-    await this.#inTurn(async () => {
-      const found = (await this.targets()).find(({ name }) => name === target)
-      if (found) await this.#do({ mode: "target", op: "delete", tid: found.tid, force: true })
-      await this.#ask({ mode: "account", op: "delete", words: `user=${userOf(target)}` })
-    })
+  /**
+   * Succeeds when already gone. False: somebody is logged in, or what he wrote is still on its way; with `force` he is
+   * thrown out.
+   */
+  async remove(target: string, { force = false } = {}): Promise<boolean> {
+    const tid = this.#tids.get(target)
+    if (tid !== undefined) {
+      const code = await this.#do(
+        { mode: "target", op: "delete", tid, force },
+        ...[codes.noTarget, codes.targetActive],
+      )
+      if (code === codes.targetActive) return false
+      this.#tids.delete(target)
+    }
+    await this.#ask({ mode: "account", op: "delete", words: `user=${userOf(target)}` })
+    return true
   }
 
   /** From now on there are targets at the address. Repeatable. */
@@ -104,9 +125,10 @@ export class Tgt {
     await this.#do({ mode: "target", op: "bind", tid, words: `initiator-name=${initiator}` })
   }
 
-  async #do(request: Request): Promise<void> {
+  /** These codes are no errors either. */
+  async #do(request: Request, ...okCodes: number[]): Promise<number> {
     const { code } = await this.#ask(request)
-    if (code === 0) return
+    if (code === codes.done || okCodes.includes(code)) return code
     throw backendAway(this.#options.name, `tgtd refused ${request.mode} ${request.op}: error ${code}`)
   }
 
@@ -126,12 +148,6 @@ export class Tgt {
       throw backendAway(name, cause)
     }
   }
-
-  async #inTurn<T>(task: () => Promise<T>): Promise<T> {
-    const done = this.#last.then(task, task)
-    this.#last = done.catch(() => {})
-    return await done
-  }
 }
 
 /** CHAP's name of whoever may log in. */
@@ -150,16 +166,4 @@ function encode({ mode, op, tid = -1, lun, force = false, words }: Request): Buf
   head.writeBigInt64LE(lun === undefined ? -1n : BigInt(lun), at.lun)
   head.writeUInt32LE(force ? 1 : 0, at.force)
   return Buffer.concat([head, text])
-}
-
-/** `Target 1: NAME`, and in it a line for each that is logged in. */
-function readTargets(text: string): TgtTarget[] {
-  const targets: TgtTarget[] = []
-  for (const line of text.split("\n")) {
-    const target = /Target (\d+): (\S+)$/.exec(line)
-    if (target) targets.push({ tid: Number(target[1]), name: target[2] ?? "", initiators: [] })
-    const initiator = /^\s+Initiator: (\S+)/.exec(line)?.[1]
-    if (initiator !== undefined) targets.at(-1)?.initiators.push(initiator)
-  }
-  return targets
 }

@@ -11,6 +11,8 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs"
+import { rm } from "node:fs/promises"
+import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, before, test } from "node:test"
@@ -24,6 +26,7 @@ import {
 import type { LocalVolume } from "../../agent/hypervisor/hypervisor.ts"
 import type { Fence, VolumeConnection } from "../../agent/protocol.ts"
 import { iscsiArguments } from "../../agent/testing/iscsi-guest.ts"
+import { logInByIscsi } from "../../agent/testing/iscsi-login.ts"
 import { volumeContract } from "../../agent/volumes/contract.ts"
 import { IscsiVolumeDriver } from "../../agent/volumes/iscsi-driver.ts"
 import { eventually } from "../../platform/clock/clock.ts"
@@ -41,19 +44,51 @@ chmodSync(root, 0o711)
 const isRoot = process.getuid?.() === 0
 /** nobody */
 const user = isRoot ? { uid: 65_534, gid: 65_534 } : null
-const supervisor = new Supervisor({ runDir: join(root, "run"), log: silentLogger })
+const supervisor = new Supervisor({ runDir: join(root, "run"), log: silentLogger, stableAfterMs: 0 })
 let portal: string
 
-const open = (host = "host1") =>
+const drivers = new Map<string, IscsiVolumeDriver>()
+/** One of a host's agent, as long as that runs. */
+function open(host = "host1"): IscsiVolumeDriver {
+  const driver = drivers.get(host) ?? makeDriver(host)
+  drivers.set(host, driver)
+  return driver
+}
+
+const makeDriver = (host: string) =>
   new IscsiVolumeDriver({
     ...{ name: "san", directory: join(root, host), reachedDir: join(root, host, "reached") },
     target: host === "host1" ? { portal, user, socketPath: join(root, "tgt/ctl") } : null,
   })
 const fence = (generation: number): Fence => ({ generation, fence: 0 })
 
+const tgtd = () => supervisor.status().find(({ name }) => name === "tgtd-san") ?? assert.fail("tgtd runs")
+
+/** It is back, and was told everything. */
+async function killTgtd(): Promise<void> {
+  const { pid } = tgtd()
+  process.kill(pid ?? assert.fail("tgtd runs"), "SIGKILL")
+  await eventually("tgtd to be back", () => tgtd().state === "running" && tgtd().pid !== pid)
+  const [host = "", port] = portal.split(":")
+  const isThere = () =>
+    new Promise<boolean>((resolve) => {
+      const socket = connect({ host, port: Number(port) })
+      socket.once("connect", () => resolve(true)).once("error", () => resolve(false))
+      socket.once("connect", () => socket.destroy())
+    })
+  await eventually("tgtd to listen", isThere)
+}
+
+/** As one that was killed: tgtd outlives it. */
+async function agentStartsAgain(): Promise<void> {
+  supervisor.release()
+  drivers.delete("host1")
+  await supervisor.start(tgtdEngine({ driver: open(), logDir: root, log: silentLogger }))
+}
+
 before(async () => {
   portal = `127.0.0.1:${await freePort()}`
-  await supervisor.start(tgtdEngine({ driver: open(), logDir: root }))
+  await supervisor.start(tgtdEngine({ driver: open(), logDir: root, log: silentLogger }))
 })
 after(async () => {
   await supervisor.stopAll()
@@ -231,17 +266,93 @@ test("tgtd is killed while a guest writes: what was flushed is there, and the gu
   await using guest = new Guest(volume)
   await guest.does("write -P 4 0 1M", /wrote 1048576/)
   await guest.does("flush", /qemu-io>/)
-  const before = supervisor.status().find(({ name }) => name === "tgtd-san")
-  process.kill(before?.pid ?? assert.fail("tgtd runs"), "SIGKILL")
+  const { pid } = tgtd()
+  process.kill(pid ?? assert.fail("tgtd runs"), "SIGKILL")
   guest.say("write -P 6 1M 1M")
   const data = readFileSync(join(root, "host1", volumeId, "volume.raw"))
   assert.ok(data.subarray(0, mib).every((byte) => byte === 4))
-  await eventually("tgtd to be back", () => {
-    const now = supervisor.status().find(({ name }) => name === "tgtd-san")
-    return now?.state === "running" && now.pid !== before?.pid
-  })
+  await eventually("tgtd to be back", () => tgtd().state === "running" && tgtd().pid !== pid)
   await guest.does("read -P 6 1M 1M", /read 1048576/)
   assert.match(await io(others, "read -P 5 0 64k"), /read 65536/)
+})
+
+test("what is logged in calls itself names no other target, whatever is in it", async () => {
+  const [own, victim] = [await made(), await made()]
+  const told = await open().exports.connect(own, { host: "host2", fence: fence(1) })
+  const theirs = await given(victim, "host3", 1)
+  assert.ok(theirs.kind === "iscsi")
+  const forged = [`x\nTarget 9: ${theirs.target}`, "      Initiator: somebody", "Target 2147483647: x"].join(
+    "\n",
+  )
+  const socket = await logInByIscsi(told, forged)
+  try {
+    // Nobody has the victim open, so it is taken off its host, who gets in no more, and goes to another one.
+    await open().exports.disconnect(victim, fence(1))
+    await assert.rejects(io(theirs, "read 0 512"), /login|log in|not found|Failed/i)
+    await io(await given(victim, "host4", 2), "read 0 512")
+    await io(await given(await made(), "host4", 1), "read 0 512")
+  } finally {
+    socket.destroy()
+  }
+})
+
+test("tgtd starts again while a volume is copied: nobody logs in before that is over", async () => {
+  const [volumeId, copy] = [await made(), newUuid()]
+  const volume = await given(volumeId, "host2", 1)
+  const take = async ({ copyStill }: { copyStill: () => Promise<void> }) => {
+    await killTgtd()
+    await assert.rejects(io(volume, "write 0 64k"), /login|log in|not found|Failed/i)
+    await copyStill()
+  }
+  await open().create(copy, 8 * mib, { kind: "volume", volumeId, take }, signal)
+  await io(volume, "write 0 64k")
+})
+
+test("of a volume that cannot be given the others have nothing to suffer", async () => {
+  const [broken, whole] = [await made(), await made()]
+  await given(broken, "host2", 1)
+  const volume = await given(whole, "host2", 1)
+  writeFileSync(join(root, "host1", broken, "export.json"), "{")
+  await killTgtd()
+  await io(volume, "read 0 512")
+  await agentStartsAgain()
+  await io(volume, "read 0 512")
+  await rm(join(root, "host1", broken), { recursive: true })
+})
+
+test("an agent that was killed in the middle leaves nothing in tgtd that counts", async () => {
+  const [half, left] = [await made(), await made()]
+  const volume = await given(half, "host2", 1)
+  const gone = await given(left, "host2", 1)
+  // It was about to make the one, and had forgotten the other one.
+  const tell = (...words: string[]) =>
+    exec("tgtadm", ["--lld", "iscsi", "--mode", "target", ...words], {
+      ...(user ?? {}),
+      env: { ...process.env, TGT_IPC_SOCKET: join(root, "tgt/ctl") },
+    })
+  assert.ok(volume.kind === "iscsi" && gone.kind === "iscsi")
+  await open().exports.disconnect(half, fence(1))
+  await tell("--op", "new", "--tid", "900", "--targetname", volume.target)
+  writeFileSync(
+    join(root, "host1", half, "export.json"),
+    JSON.stringify({ fence: fence(2), host: "host2", initiator: volume.initiator, secret: "0".repeat(48) }),
+  )
+  await rm(join(root, "host1", left, "export.json"))
+  await agentStartsAgain()
+  await io(await given(half, "host2", 3), "read 0 512")
+  await assert.rejects(io(gone, "read 0 512"), /login|log in|not found|Failed/i)
+  await io(await given(left, "host3", 2), "read 0 512")
+})
+
+test("an agent starts again while a guest writes, who goes on", async () => {
+  const volumeId = await made()
+  await using guest = new Guest(await given(volumeId, "host2", 1))
+  await guest.does("write -P 4 0 1M", /wrote 1048576/)
+  await agentStartsAgain()
+  await guest.does("write -P 5 1M 1M", /wrote 1048576/)
+  await guest.does("flush", /qemu-io>/)
+  const data = readFileSync(join(root, "host1", volumeId, "volume.raw"))
+  assert.deepEqual([data[0], data[mib]], [4, 5])
 })
 
 test("the secret is in files of this process alone, and in no command line", async () => {
@@ -278,7 +389,7 @@ test("the secret is in files of this process alone, and in no command line", asy
 })
 
 test("tgtd is nobody who may do anything", { skip: !isRoot }, async () => {
-  const { pid } = supervisor.status()[0] ?? assert.fail("tgtd runs")
+  const { pid } = tgtd()
   const facts = readFileSync(`/proc/${pid}/status`, "utf8")
   assert.match(facts, /^Uid:\s+65534\s+65534\s+65534\s+65534$/m)
   assert.match(facts, /^Groups:\s*$/m)

@@ -43,7 +43,7 @@ describe("a guest with a volume of another host", {
       const directory = join(dataDir, "agent/volumes/san")
       const san = { name: "san", directory, reachedDir: join(dataDir, "reached") }
       const driver = new IscsiVolumeDriver({ ...san, target: name === "there" ? target : null })
-      if (driver.target) await supervisor.start(tgtdEngine({ driver, logDir: root }))
+      if (driver.target) await supervisor.start(tgtdEngine({ driver, logDir: root, log: silentLogger }))
       agents.push(
         await makeQemuAgent({
           ...{ dataDir, guest, clock: systemClock, log: silentLogger, volumes: [driver] },

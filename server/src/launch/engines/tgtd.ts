@@ -4,14 +4,16 @@
 import { createHash } from "node:crypto"
 import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { dirname, join } from "node:path"
-import { ownNetnsInode } from "../../agent/ports/netns.ts"
 import type { IscsiVolumeDriver } from "../../agent/volumes/iscsi-driver.ts"
 import { Tgt } from "../../agent/volumes/tgt.ts"
+import { newUuid } from "../../platform/ids/ids.ts"
+import type { Logger } from "../../platform/log/log.ts"
 import type { EngineSpec } from "../../platform/supervise/supervisor.ts"
 
 export interface TgtdOptions {
   driver: IscsiVolumeDriver
   logDir: string
+  log: Logger
 }
 
 const prefix = "tgtd-"
@@ -20,15 +22,16 @@ const openFilesMost = 65_536
 /** A host that was lost is logged out after some of these; until then nobody else gets its volumes. */
 const probes = "nop_interval=5,nop_count=3"
 
-export function tgtdEngine({ driver, logDir }: TgtdOptions): EngineSpec {
+export function tgtdEngine({ driver, logDir, log }: TgtdOptions): EngineSpec {
   const { name, target } = driver
   if (!target) throw new Error(`the back end ${name} gives no volumes to other hosts`)
   const { portal, socketPath, user } = target
   const dir = dirname(socketPath)
   const drops = ["--clear-groups", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"]
   const asUser = user ? ["setpriv", `--reuid=${user.uid}`, `--regid=${user.gid}`, ...drops] : []
-  // The namespace and the address stand in the command line, so that a tgtd of others is not adopted but started anew.
-  const env = [`KUMOI_NETNS=${ownNetnsInode()}`, `KUMOI_PORTAL=${portal}`, `TGT_IPC_SOCKET=${socketPath}`]
+  // This process's own, so that one that outlived an earlier process is not adopted but started anew: which of its
+  // targets were made whole, and for whom, it does not say.
+  const env = [`KUMOI_STARTED=${newUuid()}`, `KUMOI_PORTAL=${portal}`, `TGT_IPC_SOCKET=${socketPath}`]
   // Where there are no targets yet, and nobody else comes.
   const listen = ["--iscsi", `portal=127.0.0.1:0,${probes}`]
   const tgt = new Tgt({ name, socketPath, user })
@@ -37,14 +40,7 @@ export function tgtdEngine({ driver, logDir }: TgtdOptions): EngineSpec {
     command: "prlimit",
     args: [`--nofile=${openFiles()}:`, ...asUser, "env", ...env, "tgtd", "-f", "-C", "0", ...listen],
     logFile: join(logDir, `${prefix}${name}.log`),
-    isReady: async () => {
-      try {
-        await tgt.targets()
-        return true
-      } catch {
-        return false
-      }
-    },
+    isReady: () => tgt.answers(),
     // It takes no notice of SIGTERM while it has targets. What guests flushed is on the disk, the rest in the kernel.
     stopSignal: "SIGKILL",
     prepare: async () => {
@@ -54,7 +50,10 @@ export function tgtdEngine({ driver, logDir }: TgtdOptions): EngineSpec {
       for (const file of readdirSync(dir)) rmSync(join(dir, file), { force: true })
       if (user) chownSync(dir, user.uid, user.gid)
     },
-    afterStart: () => driver.tellTgtd(),
+    afterStart: async () => {
+      for (const { volumeId, error } of await driver.tellTgtd())
+        log.error({ backend: name, volumeId, err: error }, "a volume is not given to the host that has it")
+    },
   }
 }
 
