@@ -334,6 +334,7 @@ create table block_storage.connection (
   initiator text,
   generation bigint not null,
   tried_at timestamp with time zone,
+  hold uuid,
   constraint connection_pkey PRIMARY KEY (volume_id),
   constraint connection_volume_id_fkey FOREIGN KEY (volume_id) REFERENCES block_storage.volume(id) ON DELETE CASCADE
 );

@@ -9,6 +9,7 @@ import { FakeHypervisor } from "../src/agent/hypervisor/fake/fake.ts"
 import { FakePlugger } from "../src/agent/ports/fake-plugger.ts"
 import type { VolumeConnection } from "../src/agent/protocol.ts"
 import { iscsiArguments } from "../src/agent/testing/iscsi-guest.ts"
+import { logInByIscsi } from "../src/agent/testing/iscsi-login.ts"
 import { FileVolumeDriver } from "../src/agent/volumes/file-driver.ts"
 import { IscsiVolumeDriver } from "../src/agent/volumes/iscsi-driver.ts"
 import { endConnections } from "../src/block-storage/connection/end.reconciler.ts"
@@ -101,6 +102,10 @@ async function makeVolume(more: Body = {}): Promise<string> {
 
 async function removeVolume(id: string): Promise<void> {
   await ok("DELETE", volumePath(id, "?cascade=true"))
+  await removedNow(id)
+}
+
+async function removedNow(id: string): Promise<void> {
   await eventually("the volume to be gone", async () => (await call("GET", volumePath(id))).status === 404)
 }
 
@@ -364,6 +369,56 @@ test("an initiator outside of the cloud has a volume that was reserved for it, a
   await removeServer(serverId)
   await isNow(id, { status: "available" })
   await removeVolume(id)
+})
+
+test("who has given up a volume is cut off by the next one, and has no secret of his, whatever both call themselves", async () => {
+  const id = await makeVolume()
+  const act = (name: string, body: Body = null) => call("POST", volumePath(id, "/action"), { [name]: body })
+  const connector = { initiator: "iqn.2026-01.org.example:metal", host: "metal" }
+  const take = async (): Promise<VolumeConnection> => {
+    assert.equal((await act("os-reserve")).status, 202)
+    const { status, body } = await act("os-initialize_connection", { connector })
+    assert.equal(status, 200, JSON.stringify(body))
+    const {
+      target_portal: portal,
+      target_iqn: target,
+      auth_username: user,
+      ...more
+    } = body.connection_info.data
+    return {
+      ...{ kind: "iscsi", portal, target, lun: more.target_lun, user },
+      ...{ secret: more.auth_password, initiator: connector.initiator },
+    }
+  }
+  const first = await take()
+  const held = await logInByIscsi(first, "metal")
+  let isCut = false
+  held.once("close", () => {
+    isCut = true
+  })
+  // Nobody has taken it back yet.
+  await act("os-unreserve")
+  const { transfer } = await ok("POST", "/volume/v3/volume-transfers", { transfer: { volume_id: id } })
+  await ok("POST", `/volume/v3/volume-transfers/${transfer.id}/accept`, {
+    accept: { auth_key: transfer.auth_key },
+  })
+  const second = await take()
+  await eventually("the one before to be cut off", () => isCut)
+  assert.notEqual(second.secret, first.secret)
+  await assert.rejects(logInByIscsi(first, "metal"))
+  ;(await logInByIscsi(second, "metal")).destroy()
+
+  // One that is offered is nobody's, and one that is deleted does not wait for whoever had it.
+  await act("os-unreserve")
+  const offered = await ok("POST", "/volume/v3/volume-transfers", { transfer: { volume_id: id } })
+  assert.deepEqual(await takeBack(), { ended: 1, failed: 0 })
+  await ok("DELETE", `/volume/v3/volume-transfers/${offered.transfer.id}`)
+  const third = await logInByIscsi(await take(), "metal")
+  await act("os-unreserve")
+  await ok("DELETE", volumePath(id))
+  await takeBack()
+  await removedNow(id)
+  third.destroy()
 })
 
 test("an attachment with a connector says how the volume is reached, to whoever named it", async () => {

@@ -267,7 +267,15 @@ interface AgentArgs {
    * no more. Refused while another one has it open. `initiator`: of a machine outside of the cloud. The fences of
    * these two are of their own.
    */
-  "volume.connect": { volumeId: string; backend: string; host: string; initiator?: string; fence: Fence }
+  /** `hold`: for which reservation of somebody outside; of another one than before: that one is over. */
+  "volume.connect": {
+    volumeId: string
+    backend: string
+    host: string
+    initiator?: string
+    hold?: string
+    fence: Fence
+  }
   /** No other host reaches it any more; a machine that has it open is cut off. Succeeds when that is so already. */
   "volume.disconnect": { volumeId: string; backend: string; fence: Fence }
   "volume.inspect": { volumeId: string; backend: string }

@@ -72,6 +72,7 @@ export interface ConnectionTable {
   volume_id: string
   host: string
   initiator: string | null
+  hold: Generated<string | null>
   generation: number
   tried_at: Timestamp | null
 }

@@ -45,6 +45,7 @@ interface ExportRecord {
   fence: Fence
   host: string
   initiator: string
+  hold?: string
   secret: string
 }
 
@@ -161,7 +162,7 @@ export class IscsiVolumeDriver implements VolumeDriver {
 
   async #connect(
     volumeId: string,
-    { host, initiator = initiatorOf(host), fence }: ExportWish,
+    { host, initiator = initiatorOf(host), hold, fence }: ExportWish,
   ): Promise<VolumeConnection> {
     if (!initiatorForm.test(initiator)) throw invalid("initiator", "It is the name of an iSCSI initiator.")
     const portal = this.target?.portal
@@ -170,10 +171,12 @@ export class IscsiVolumeDriver implements VolumeDriver {
     const secret = await this.#inTurn(async () => {
       const known = this.#record(volumeId)
       if (known && isOlder(fence, known.fence)) throw agentFenceStale(volumeId)
-      const isSame = known?.host === host && known.initiator === initiator
-      if (known && !isSame) await this.#takeOff(volumeId)
+      const isSame = known?.host === host && known.initiator === initiator && known.hold === hold
+      const isOver = known?.hold !== undefined && known.hold !== hold
+      if (isOver) await this.#mustHaveTgt().remove(targetOf(volumeId), { force: true })
+      else if (known && !isSame) await this.#takeOff(volumeId)
       const record: ExportRecord = {
-        ...{ fence, host, initiator },
+        ...{ fence, host, initiator, ...(hold === undefined ? {} : { hold }) },
         secret: isSame ? known.secret : randomBytes(secretBytes).toString("hex"),
       }
       await writeStateFile(this.#recordFile(volumeId), record)

@@ -56,6 +56,8 @@ export interface ExportWish {
   host: string
   /** Left out: the host's own. */
   initiator?: string
+  /** Of somebody outside: for which reservation. Whoever had it for an earlier one is cut off. */
+  hold?: string
   /** The same or a later one than before. */
   fence: Fence
 }

@@ -2,6 +2,7 @@
 import { Type } from "typebox"
 import { transact } from "../../platform/db/database.ts"
 import { operation } from "../../platform/operation/operation.ts"
+import { endForeignHold } from "../connection/foreign-hold.ts"
 import { attachmentNotFound, attachmentOfServer, volumeInvalid, volumeNotFound } from "../faults.ts"
 import { targetOf } from "../viewer.ts"
 import { notifyVolume } from "../volume/notification.ts"
@@ -17,6 +18,7 @@ import {
   lockAttachment,
   lockAttachments,
   lockForeignAttachments,
+  statusWithout,
 } from "./hold.ts"
 import { statusByAttachments } from "./shared.ts"
 
@@ -80,7 +82,7 @@ export const unreserveByApi = operation({
           or([eb("is_shared", "=", false), eb("status", "in", ["reserved", "attaching"])]),
         )
         .execute()
-      const to = (await statusByAttachments(tx, id)) ?? "available"
+      const to = await statusWithout(tx, id)
       await claimByRule(tx, id, { ...volumeRules.unreserve, to })
     })
   },
@@ -153,6 +155,7 @@ export const detachByApi = operation({
       // Of one that nobody has any more.
       if (volume.status === "available") return
       await claimVolume(tx, id, "detach")
+      await endForeignHold(tx, id)
     })
   },
 })

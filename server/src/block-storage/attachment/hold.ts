@@ -6,6 +6,7 @@ import type { Ctx } from "../../platform/context/context.ts"
 import { jsonb, type Tx } from "../../platform/db/database.ts"
 import { newUuid } from "../../platform/ids/ids.ts"
 import { insertThing, listThings, loadThing } from "../../platform/noun/list.ts"
+import { endForeignHold } from "../connection/foreign-hold.ts"
 import {
   attachmentNotFound,
   attachmentOfServer,
@@ -18,7 +19,7 @@ import { notifyVolume } from "../volume/notification.ts"
 import { type VolumeAction, volumeRules } from "../volume/state.ts"
 import { lockVolume } from "../volume/store.ts"
 import { actorOf, claimByRule, claimVolume } from "../volume/task.ts"
-import type { Volume } from "../volume/volume.ts"
+import type { Volume, VolumeStatus } from "../volume/volume.ts"
 import { type Attachment, attachmentNoun } from "./attachment.ts"
 import { checkRoomForHolder, statusByAttachments } from "./shared.ts"
 
@@ -163,10 +164,17 @@ export async function holdAttachment(tx: Tx, { id, volumeId }: Attachment): Prom
   return attachment
 }
 
+/** What the volume is when somebody has given it up; when it was the last, nobody outside of the cloud is to reach it. */
+export async function statusWithout(tx: Tx, volumeId: string): Promise<VolumeStatus> {
+  const status = await statusByAttachments(tx, volumeId)
+  if (status === null) await endForeignHold(tx, volumeId)
+  return status ?? "available"
+}
+
 /** Of one that is held. Others may have the volume, and keep it. */
 export async function letGo(ctx: Ctx, tx: Tx, { id, volumeId }: Attachment): Promise<void> {
   await tx.deleteFrom("block_storage.attachment").where("id", "=", id).execute()
-  const to = (await statusByAttachments(tx, volumeId)) ?? "available"
+  const to = await statusWithout(tx, volumeId)
   const volume = await claimByRule(tx, volumeId, { ...volumeRules.detach, to })
   await notifyVolume(ctx, tx, volume, "detach.end", actorOf(ctx))
 }

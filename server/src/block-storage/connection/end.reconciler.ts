@@ -66,7 +66,7 @@ async function due(platform: Platform): Promise<Ended[]> {
       join block_storage.pool p on p.host = v.host and p.backend = v.backend and p.reported_at > ${upSince(platform)}
       where case when c.initiator is null then not exists (select from block_storage.attachment a
           where a.volume_id = c.volume_id and a.is_of_server and a.host = c.host)
-        else v.status = 'available' end
+        else c.hold is null or v.status in ('available', 'awaiting-transfer', 'deleting') end
       order by c.tried_at nulls first, c.volume_id limit ${atOnceMost}`.execute(platform.db)
   return rows
 }

@@ -7,6 +7,7 @@ import type { VolumeConnection } from "../../agent/protocol.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { type Tx, transact } from "../../platform/db/database.ts"
 import { Fault } from "../../platform/fault/fault.ts"
+import { newUuid } from "../../platform/ids/ids.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import { callAgent, unlessOvertaken } from "../agent-call.ts"
 import { Connector, checkConnector, hostIn, lockForeignAttachments } from "../attachment/hold.ts"
@@ -60,9 +61,9 @@ export async function giveToInitiator(
   const wish = { host: hostIn(connector) ?? "", initiator }
   const place = await transact(ctx.db, (tx) => note(tx, volumeId, wish))
   if (!place) return null
-  const { backend, generation, isEncrypted } = place
+  const { backend, generation, hold, isEncrypted } = place
   try {
-    const command = { volumeId, backend, ...wish, fence: { generation, fence: 0 } }
+    const command = { volumeId, backend, ...wish, hold, fence: { generation, fence: 0 } }
     return { ...(await callAgent(ctx, place.host, "volume.connect", command)), isEncrypted }
   } catch (error) {
     // Somebody has it open.
@@ -119,16 +120,18 @@ async function note(tx: Tx, volumeId: string, { host, initiator }: { host: strin
     host: string
     backend: string
     generation: number
+    hold: string
     isEncrypted: boolean
   }>`with place as (
       select p.host, p.backend from block_storage.pool p
         where p.host = ${volume.host} and p.backend = ${volume.backend} and p.connects is not null),
-    noted as (insert into block_storage.connection (volume_id, host, initiator, generation)
-      select ${volumeId}::uuid, ${host}::text, ${initiator}::text, nextval('block_storage.connection_generation') from place
+    noted as (insert into block_storage.connection as c (volume_id, host, initiator, hold, generation)
+      select ${volumeId}::uuid, ${host}::text, ${initiator}::text, ${newUuid()}::uuid,
+        nextval('block_storage.connection_generation') from place
       on conflict (volume_id) do update set host = excluded.host, initiator = excluded.initiator,
-        generation = excluded.generation
-      returning generation::float8 as generation)
-    select place.host, place.backend, noted.generation,
+        hold = coalesce(c.hold, excluded.hold), generation = excluded.generation
+      returning generation::float8 as generation, hold)
+    select place.host, place.backend, noted.generation, noted.hold,
         exists (select from block_storage.volume_key where volume_id = ${volumeId}) as "isEncrypted" from place, noted`.execute(
     tx,
   )

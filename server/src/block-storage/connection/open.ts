@@ -39,7 +39,8 @@ async function note(
           where v.id = ${volumeId} and v.host <> ${host} for update of v),
       noted as (insert into block_storage.connection (volume_id, host, generation)
         select id, ${host}, nextval('block_storage.connection_generation') from wanted
-        on conflict (volume_id) do update set host = excluded.host, initiator = null, generation = excluded.generation
+        on conflict (volume_id) do update set host = excluded.host, initiator = null, hold = null,
+          generation = excluded.generation
         returning volume_id, generation::float8 as generation)
       select w.host, w.backend, n.generation from wanted w join noted n on n.volume_id = w.id`.execute(tx)
     return rows[0]

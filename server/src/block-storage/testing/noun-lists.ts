@@ -137,8 +137,8 @@ export const nounLists: readonly NounFixture[] = [
       sql`insert into block_storage.volume (id, project_id, user_id, size_gib, status, availability_zone)
         select ${id("volume")}, ${owner}, ${user}, 1, 'in-use', 'nova' from ${rows}
         on conflict do nothing`,
-      sql`insert into block_storage.connection (volume_id, host, initiator, generation)
-        select ${id("volume")}, 'host', 'iqn.2026-01.org.example:' || g, g from ${rows}`,
+      sql`insert into block_storage.connection (volume_id, host, initiator, hold, generation)
+        select ${id("volume")}, 'host', 'iqn.2026-01.org.example:' || g, ${id("volume")}, g from ${rows}`,
     ],
     values: { serverId: ["server3", "none"], status: ["attached", "reserved"] },
     unindexed: { [same]: ["status"] },

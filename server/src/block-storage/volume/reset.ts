@@ -1,4 +1,5 @@
 // An administrator says what a volume is, whatever task it is in.
+
 import { Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { transact } from "../../platform/db/database.ts"
@@ -8,6 +9,7 @@ import { operation } from "../../platform/operation/operation.ts"
 import { nullable, word } from "../../platform/schema/make.ts"
 import { callAgent } from "../agent-call.ts"
 import { refuseKeyInDoubt } from "../backup/key.ts"
+import { endForeignHold } from "../connection/foreign-hold.ts"
 import { volumeInvalid, volumeNotFound } from "../faults.ts"
 import { gib } from "../pool/place.ts"
 import { everything, targetOf } from "../viewer.ts"
@@ -44,12 +46,14 @@ export const resetVolumeStatus = operation({
           migration_status: null,
           updated_at: ctx.clock.now(),
         })
-      if (isDetached)
+      if (isDetached) {
         await tx
           .deleteFrom("block_storage.attachment")
           .where("volume_id", "=", id)
           .where("is_of_server", "=", false)
           .execute()
+        await endForeignHold(tx, id)
+      }
       if (status === null) return
       if (isUsable) await refuseKeyInDoubt(tx, id)
       const volume = await setVolumeStatus(tx, id, status)
