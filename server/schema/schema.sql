@@ -586,7 +586,6 @@ create table block_storage.volume (
   constraint volume_follows_on_its_way CHECK (((follows_server IS NULL) OR (target_host IS NOT NULL))),
   constraint volume_follows_whole CHECK (((follows_server IS NULL) = (follows_generation IS NULL))),
   constraint volume_size_gib_check CHECK ((size_gib > 0)),
-  constraint volume_target_type_on_its_way CHECK (((target_type_id IS NULL) OR (target_host IS NOT NULL))),
   constraint volume_target_whole CHECK (((target_host IS NULL) = (target_backend IS NULL)))
 );
 CREATE INDEX volume_by_bootable ON block_storage.volume USING btree (is_bootable, created_at, id);

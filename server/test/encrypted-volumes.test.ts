@@ -114,14 +114,56 @@ test("what is made of an encrypted volume has its key, and cannot be of a type t
   const other = { snapshot_id: null, source_volid: clear.id, volume_type: "secret" }
   await refused("/volumes", { volume: other }, /the source is not encrypted, and volumes of type secret are;/)
   const retype = (to: string) => ({ "os-retype": { new_type: to, migration_policy: "on-demand" } })
-  await refused(`/volumes/${clear.id}/action`, retype("secret"), /one of the two is not encrypted/)
-  await refused(`/volumes/${source.id}/action`, retype("open"), /encrypted in another way/)
+  await refused(`/volumes/${source.id}/action`, retype("open"), /must not have snapshots/)
   // A type that is encrypted alike will do.
   await ok("POST", "/types", { volume_type: { name: "secret2" } }, c.admin)
   await encrypt("secret2", {})
   await ok("POST", `/volumes/${copy.id}/action`, retype("secret2"))
   assert.equal((await settled("volume", copy.id)).volume_type, "secret2")
   assert.equal((await keyOf(copy.id)).passphrase, passphrase)
+})
+
+test("a volume becomes encrypted and plain again with its type, has a key as long as it is, and keeps its data", async () => {
+  await ok("POST", "/types", { volume_type: { name: "plain" } }, c.admin)
+  await ok("POST", "/types", { volume_type: { name: "serpent" } }, c.admin)
+  await encrypt("serpent", { cipher: "serpent-xts-plain64", key_size: 256 })
+  const { id } = await make({ volume_type: "plain" })
+  const driver = c.cloud.volumes
+  driver.write(id, "what a guest wrote")
+  const retype = (to: string, policy = "on-demand") => ({
+    "os-retype": { new_type: to, migration_policy: policy },
+  })
+  const act = (body: Body) => ok("POST", `/volumes/${id}/action`, body)
+  await refused(
+    `/volumes/${id}/action`,
+    retype("secret", "never"),
+    /Retype requires migration but is not allowed/,
+  )
+  await act({ "os-reserve": null })
+  await refused(`/volumes/${id}/action`, retype("secret"), /Volume status must be|must be available/)
+  await act({ "os-unreserve": null })
+  await act(retype("secret"))
+  const secret = await settled("volume", id)
+  assert.deepEqual([secret.volume_type, secret.encrypted], ["secret", true])
+  const first = await keyOf(id)
+  await refused(`/volumes/${id}/action`, retype("serpent"), /encrypted in another way/)
+  await act(retype("plain"))
+  const plain = await settled("volume", id)
+  assert.deepEqual([plain.volume_type, plain.encrypted], ["plain", false])
+  await assert.rejects(keyOf(id))
+  assert.equal(driver.read(id), "what a guest wrote")
+  // What fails leaves it as it was.
+  driver.setControl({ failNext: 1 })
+  await act(retype("secret"))
+  await eventually("the failure to be told", async () => {
+    const { messages } = await ok("GET", `/messages?resource_uuid=${id}`)
+    return messages.length > 0
+  })
+  const still = await settled("volume", id)
+  assert.deepEqual([still.volume_type, still.encrypted], ["plain", false])
+  await act(retype("secret"))
+  await settled("volume", id)
+  assert.notEqual((await keyOf(id)).passphrase, first.passphrase)
 })
 
 test("what would lose the key or the secret is refused, and the volume stays as it was", async () => {

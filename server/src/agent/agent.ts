@@ -317,6 +317,7 @@ class HostAgent implements Agent {
       this.#onVolume(args, (volumes) => volumes.delete(args, { keeps: !this.#agreesWith(args.fence) })),
     "volume.extend": (args) => this.#extendVolume(args),
     "volume.revert": (args, signal) => this.#copy(args, signal, (end) => this.#copies.revert(args, end)),
+    "volume.recode": (args, signal) => this.#copy(args, signal, (end) => this.#copies.recode(args, end)),
     "volume.reimage": (args, signal) => this.#copy(args, signal, (end) => this.#copies.reimage(args, end)),
     "volume.upload": (args, signal) => this.#copy(args, signal, (end) => this.#copies.upload(args, end)),
     "volume.move": (args, signal) => this.#copy(args, signal, (end) => this.#moves.move(args, end)),

@@ -397,6 +397,7 @@ export const agentAnswers = {
   "volume.extend": VolumeFacts,
   "volume.revert": VolumeFacts,
   "volume.reimage": VolumeFacts,
+  "volume.recode": VolumeFacts,
   "volume.upload": Nothing,
   "volume.unmanaged": list(
     Type.Object({ name: Name, sizeBytes: Amount, problem: nullable(Words) }),

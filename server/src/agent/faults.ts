@@ -294,6 +294,13 @@ export const agentVolumeTooSmall = fault(
     `Volume ${volumeId} of ${hasBytes} bytes is smaller than what it is made from, which needs ${needsBytes} bytes.`,
 )
 
+export const agentVolumeNoRoomForHeader = fault(
+  "conflict",
+  "agent.volume.no_room_for_header",
+  (volumeId: string, headerBytes: number) =>
+    `The last ${headerBytes} bytes of volume ${volumeId} are in use, and encrypted it has so much less room: extend it before.`,
+)
+
 /** Its machine ended meanwhile, as a rule: then the next try finds the volume at rest. */
 export const agentVolumeCopyBroken = fault(
   "unavailable",

@@ -221,6 +221,8 @@ interface AgentArgs {
     tickets?: ImageTickets
     fence: Fence
   }
+  /** The data are encrypted from then on, with the volume's key, or are so no more. Not while a machine has it. */
+  "volume.recode": { volumeId: string; backend: string; becomes: "plain" | "luks"; fence: Fence }
   /** The data as they are at one moment become the image's, in this format. Repeated, they are taken anew. */
   "volume.upload": {
     volumeId: string

@@ -41,6 +41,7 @@ const copying: ReadonlySet<VolumeMethod> = new Set<VolumeMethod>([
   "volume.upload",
   "volume.revert",
   "volume.move",
+  "volume.recode",
   "volume.send",
   "volume.receive",
   "volume.create_together",

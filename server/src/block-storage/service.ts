@@ -27,6 +27,7 @@ import { deleteVolumeSaga } from "./volume/delete.saga.ts"
 import { extendVolumeSaga } from "./volume/extend.saga.ts"
 import { manageVolumeSaga } from "./volume/manage.saga.ts"
 import { moveVolumeSaga } from "./volume/move.saga.ts"
+import { recodeVolumeSaga } from "./volume/recode.saga.ts"
 import { reimageVolumeSaga } from "./volume/reimage.saga.ts"
 import { revertVolumeSaga } from "./volume/revert.saga.ts"
 import { unmanageVolumeSaga } from "./volume/unmanage.saga.ts"
@@ -46,6 +47,7 @@ export const blockStorageService: Service = {
     deleteVolumeSaga,
     extendVolumeSaga,
     moveVolumeSaga,
+    recodeVolumeSaga,
     revertVolumeSaga,
     uploadVolumeSaga,
     createSnapshotSaga,

@@ -72,9 +72,9 @@ export interface ConnectionTable {
   volume_id: string
   host: string
   initiator: string | null
-  hold: Generated<string | null>
   generation: number
   tried_at: Timestamp | null
+  hold: string | null
 }
 
 export interface DefaultTypeTable {

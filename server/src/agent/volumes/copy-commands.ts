@@ -21,6 +21,7 @@ import { fetchFile, sendFile } from "./backup-data.ts"
 import type { BackupAccess, BackupStore } from "./backup-store.ts"
 import { checkImageFormat } from "./copy-data.ts"
 import { writeLuksHeader, writeLuksImage } from "./luks.ts"
+import { recodeVolume } from "./recode.ts"
 import type { FileOrigin, ImageOrigin, TakeCopy, VolumeOrigin } from "./volume-driver.ts"
 import { checkVolumeId } from "./volume-id.ts"
 
@@ -139,6 +140,28 @@ export class CopyCommands {
         return await volumes.revert(args, origin, signal)
       }),
     )
+  }
+
+  /** Whether they are so already is seen in the data: it is repeatable, there and back. */
+  async recode(args: Args<"volume.recode">, signal: AbortSignal): Promise<VolumeFacts> {
+    const { volumeId, backend, becomes, fence } = args
+    const { context, uploadsDir } = this.#options
+    const { volumes } = context
+    return await volumes.hold([checkVolumeId(volumeId)], async () => {
+      await volumes.acceptChange(volumeId, fence)
+      volumes.mustBeFree(volumeId)
+      const making = { keysDir: this.#keysDir, key: await context.volumeKeys.of(volumeId), signal }
+      const path = join(uploadsDir, `${volumeId}.${newUuid()}`)
+      try {
+        await mkdir(uploadsDir, { recursive: true, mode: 0o711 })
+        const volume = { volumeId, driver: volumes.driverOf(backend) }
+        return await recodeVolume(volume, { becomes, path, making }, (write) =>
+          volumes.revert(args, { kind: "file", write }, signal),
+        )
+      } finally {
+        await rm(path, { force: true })
+      }
+    })
   }
 
   /** The volume is held until its data are in the file, and not until they are in the store. */

@@ -269,3 +269,52 @@ test("its data as an image make another one of the same key", async () => {
   const wrong = { volumeId: newUuid(), backend, sizeBytes: 96 * mib, source: raw, fence }
   await assert.rejects(subject.agent.handle("volume.create", wrong), /declared as raw and is luks/)
 })
+
+test("a volume becomes encrypted and plain again, whatever a guest wrote into it, and each is repeatable", async () => {
+  const volumeId = newUuid()
+  const disk: DiskSpec = {
+    ...{ name: volumeId, sizeBytes: 64 * mib, bus: "virtio", bootIndex: null },
+    source: { kind: "volume", volumeId, backend },
+  }
+  passphrases.set(volumeId, newUuid())
+  await subject.agent.handle("volume.create", { volumeId, backend, sizeBytes: 64 * mib, fence })
+  const file = fileOf(disk)
+  // A header of LUKS of the guest's own, that would keep its host busy for hours.
+  const header = Buffer.alloc(4096)
+  header.write("LUKS\xba\xbe\0\x01", "latin1")
+  header.writeUInt32BE(0xffff_ffff, 164)
+  header.writeUInt32BE(0x00ac71f3, 208)
+  header.writeUInt32BE(0xffff_ffff, 212)
+  const data = Buffer.concat([header, Buffer.from(lines(1, 200_000))])
+  const put = (bytes: Buffer, at: number) => {
+    const whole = readFileSync(file)
+    bytes.copy(whole, at)
+    writeFileSync(file, whole)
+  }
+  put(data, 0)
+  const become = (becomes: "plain" | "luks") =>
+    subject.agent.handle("volume.recode", { volumeId, backend, becomes, fence })
+  // What lies where the header takes the room would be lost.
+  put(Buffer.from("end"), 64 * mib - 3)
+  await assert.rejects(become("luks"), { code: "agent.volume.no_room_for_header" })
+  put(Buffer.alloc(3), 64 * mib - 3)
+  const before = readFileSync(file)
+  await become("plain")
+  assert.ok(readFileSync(file).equals(before), "it is so already")
+
+  await become("luks")
+  const encrypted = readFileSync(file)
+  assert.equal(encrypted.length, 64 * mib)
+  assert.equal(encrypted.includes("200000\n"), false)
+  await become("luks")
+  assert.ok(readFileSync(file).equals(encrypted), "it is so already")
+  const secret = { ...disk, source: { ...disk.source, encrypted: true } } as DiskSpec
+  const guest = await guests.boot([secret])
+  await mustRead(guest, secret, data)
+  mustKeepNoKey(guest)
+  await assert.rejects(become("plain"), { code: "agent.volume.in_use" })
+  await guests.destroyAll()
+
+  await become("plain")
+  assert.ok(readFileSync(file).equals(before))
+})

@@ -107,7 +107,7 @@ export class MoveCommands {
     const { context, moves, dir } = this.#options
     const [from, to] = [context.volumes.driverOf(fromBackend), context.volumes.driverOf(backend)]
     await this.#settle(volumeId, serverId)
-    await context.volumes.acceptMove(volumeId, fence)
+    await context.volumes.acceptChange(volumeId, fence)
     const [before, after] = [await from.inspect(volumeId), await to.inspect(volumeId)]
     if (!before && after) return null
     if (!before) throw agentVolumeNotFound(volumeId)

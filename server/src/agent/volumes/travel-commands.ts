@@ -33,7 +33,7 @@ export class TravelCommands {
     const driver = volumes.driverOf(backend)
     return await volumes.hold([checkVolumeId(volumeId)], async () => {
       volumes.mustBeFree(volumeId)
-      await volumes.acceptMove(volumeId, fence)
+      await volumes.acceptChange(volumeId, fence)
       await withTravelFile(this.#options.dir, volumeId, async (path) => {
         const take = {
           path,

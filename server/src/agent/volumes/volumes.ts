@@ -337,8 +337,8 @@ export class Volumes {
     return await this.#queues.run(checkVolumeId(volumeId), task, { isOwn: true })
   }
 
-  /** Held to be moved: throws when a newer command has been here. */
-  async acceptMove(volumeId: string, fence: Fence): Promise<void> {
+  /** The volume is held: throws when a newer command has been here. */
+  async acceptChange(volumeId: string, fence: Fence): Promise<void> {
     await this.#options.fences.accept(volumeId, fence, "change")
   }
 

@@ -110,8 +110,8 @@ async function isKeyInDoubt(db: DbOrTx, volumeId: string): Promise<boolean> {
 export async function refuseKeyInDoubt(db: DbOrTx, volumeId: string): Promise<void> {
   if (await isKeyInDoubt(db, volumeId))
     throw volumeInvalid(
-      `Volume ${volumeId} has data of which nobody knows the key: a backup with another key was being restored to it. ` +
-        "Give it an image's data (os-reimage), or delete it.",
+      `Volume ${volumeId} has data of which nobody knows the key: a backup with another key was being restored to it, or it ` +
+        "was becoming encrypted or plain. Give it an image's data (os-reimage), or delete it.",
     )
 }
 

@@ -258,6 +258,20 @@ async function encryptApart(ctx: Ctx, volumeId: string): Promise<void> {
     .execute()
 }
 
+async function encryptedType({ clock, db }: Ctx): Promise<string> {
+  const id = newUuid()
+  await db
+    .insertInto("block_storage.volume_type")
+    .values({ id, name: id, description: null, created_at: clock.now() })
+    .execute()
+  const how = { provider: "luks", control_location: "front-end", cipher: null, key_size: null }
+  await db
+    .insertInto("block_storage.type_encryption")
+    .values({ id: newUuid(), volume_type_id: id, ...how, created_at: clock.now() })
+    .execute()
+  return id
+}
+
 export const sagaCases: Readonly<Record<string, SagaCaseEntry>> = {
   ...groupCases,
   "block_storage.backup.create": ofVolume({
@@ -358,6 +372,20 @@ export const sagaCases: Readonly<Record<string, SagaCaseEntry>> = {
     },
     done: { status: "available", promisedGib: 2, data: 2 },
     unwound: { status: "error", promisedGib: 2, data: 2 },
+  }),
+  "block_storage.volume.recode": ofVolume({
+    begin: async (ctx, id) => {
+      const volumeType = await encryptedType(ctx)
+      await storage.retypeVolume(ctx, { id, volumeType, mayMove: true })
+    },
+    done: { status: "available", promisedGib: 1, data: 1 },
+    unwound: { status: "available", promisedGib: 1, data: 1 },
+    check: async (c, { volumeId }, failedStep) => {
+      const { db } = c.cloud.database
+      const isDone = failedStep === null
+      assert.equal((await selectKey(db, volumeId)) !== undefined, isDone)
+      await refuseKeyInDoubt(db, volumeId)
+    },
   }),
   "block_storage.volume.upload": ofVolume({
     begin: (ctx, id) =>

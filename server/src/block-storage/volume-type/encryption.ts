@@ -70,7 +70,8 @@ async function lockUnused(tx: Tx, id: string, verb: "create" | "update" | "delet
   const volume = await tx
     .selectFrom("block_storage.volume")
     .select("id")
-    .where("volume_type_id", "=", id)
+    // Or is becoming of it.
+    .where(({ eb, or }) => or([eb("volume_type_id", "=", id), eb("target_type_id", "=", id)]))
     .limit(1)
     .executeTakeFirst()
   if (volume) throw typeEncryptionInUse(verb)

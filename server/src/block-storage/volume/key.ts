@@ -103,18 +103,55 @@ export function refuseEncrypted({ id, encryptionKeyId }: Volume, what: string): 
   if (encryptionKeyId !== null) throw volumeInvalid(`Volume ${id} is encrypted, and ${what}.`)
 }
 
-/** Whether a volume may be of the other type without its data being made anew; true until the transaction ends. */
-export async function isEncryptedAlike(tx: Tx, volumeId: string, typeId: string): Promise<boolean> {
+/** What the data of a volume are. */
+export type Coding = "plain" | "luks"
+
+/**
+ * What the data of a volume have to become for the other type; null: they are that already. True until the transaction
+ * ends. Throws `inputInvalid`.
+ */
+export async function codingFor(
+  tx: Tx,
+  volumeId: string,
+  type: Pick<VolumeType, "id" | "name">,
+): Promise<Coding | null> {
   await tx
     .selectFrom("block_storage.volume_type")
     .select("id")
-    .where("id", "=", typeId)
+    .where("id", "=", type.id)
     .forKeyShare()
     .execute()
   const key = await selectKey(tx, volumeId)
-  const wanted = await encryptionOfType(tx, typeId)
-  if (!key || !wanted) return !key === !wanted
-  return isAlike(key, wanted)
+  const wanted = await encryptionOfType(tx, type.id)
+  if (!key) return wanted ? "luks" : null
+  if (!wanted) return "plain"
+  if (isAlike(key, wanted)) return null
+  throw inputInvalid(
+    `Retype is not possible: volumes of type ${type.name} are encrypted in another way than volume ${volumeId}; a type ` +
+      "without encryption in between would do.",
+  )
+}
+
+/** Of a volume that is claimed. Until the end nobody may call it well. */
+export async function beginRecoding(ctx: Ctx, tx: Tx, volume: Owner, becomes: Coding): Promise<void> {
+  if (becomes === "luks") await giveKey(ctx, tx, volume, { kind: "blank" })
+  await tx
+    .updateTable("block_storage.volume_key")
+    .set({ is_in_doubt: true })
+    .where("volume_id", "=", volume.id)
+    .execute()
+}
+
+/** With the row that says what its data are now. */
+export async function endRecoding(tx: Tx, volumeId: string, has: Coding): Promise<void> {
+  if (has === "plain")
+    await tx.deleteFrom("block_storage.volume_key").where("volume_id", "=", volumeId).execute()
+  else
+    await tx
+      .updateTable("block_storage.volume_key")
+      .set({ is_in_doubt: false })
+      .where("volume_id", "=", volumeId)
+      .execute()
 }
 
 /** For the host that has the volume, or to which it is going, or whose machine reaches it from there. */

@@ -103,8 +103,8 @@ async function moveWithinShare(
   })
 }
 
-/** What stands on the volume where it is; null: nothing. */
-async function whyNotMove(tx: Tx, { id, groupId, host }: Volume): Promise<string | null> {
+/** What stands on the volume where it is, as it is; null: nothing. */
+export async function whyNotMove(tx: Tx, { id, groupId, host }: Volume): Promise<string | null> {
   // All volumes of a group lie on one back end.
   if (groupId !== null) return `Volume ${id} must not be part of a group to be moved to another back end.`
   const { rows } = await sql<Record<"snapshots" | "copies" | "isElsewhere", boolean>>`select
@@ -115,7 +115,8 @@ async function whyNotMove(tx: Tx, { id, groupId, host }: Volume): Promise<string
     tx,
   )
   if (rows[0]?.isElsewhere) return `Volume ${id} must not be moved while a server on another host has it.`
-  if (rows[0]?.snapshots) return `Volume ${id} must not have snapshots to be moved to another back end.`
+  if (rows[0]?.snapshots)
+    return `Volume ${id} must not have snapshots to be moved to another back end, or to be encrypted or not.`
   if (rows[0]?.copies) return `Volume ${id} is being copied to another volume; wait for that.`
   return null
 }

@@ -1,5 +1,7 @@
-// Another type for a volume. Where its back end is no such one, the volume is moved, if the caller agrees.
+// Another type for a volume. Where its back end is no such one, the volume is moved, and where its data are to be
+// encrypted, or not any more, they are made anew, if the caller agrees.
 import { Type } from "typebox"
+import type { Ctx } from "../../platform/context/context.ts"
 import { type Tx, transact } from "../../platform/db/database.ts"
 import { findThing } from "../../platform/noun/list.ts"
 import { operation } from "../../platform/operation/operation.ts"
@@ -10,11 +12,13 @@ import { poolNoun } from "../pool/pool.ts"
 import { enforceTypeQuota, type TypeAsk } from "../quota/of-types.ts"
 import { targetOf } from "../viewer.ts"
 import { findVolumeType } from "../volume-type/choose.ts"
-import { isMultiattachType } from "../volume-type/volume-type.ts"
-import { isEncryptedAlike } from "./key.ts"
-import { beginMove } from "./move.ts"
+import { isMultiattachType, type VolumeType } from "../volume-type/volume-type.ts"
+import { placeOf } from "./extend.saga.ts"
+import { beginRecoding, type Coding, codingFor } from "./key.ts"
+import { beginMove, whyNotMove } from "./move.ts"
 import { notifyVolume } from "./notification.ts"
 import { visibleVolume } from "./read.ts"
+import { recodeVolumeSaga } from "./recode.saga.ts"
 import { changeVolume } from "./store.ts"
 import { actorOf, claimVolume } from "./task.ts"
 import type { Volume, VolumeStatus } from "./volume.ts"
@@ -43,14 +47,29 @@ export const retypeVolume = operation({
           "Invalid volume_type passed, retypes affecting multiattach are only allowed on available volumes, the " +
             `specified volume however currently has a status of: ${status}.`,
         )
-      if (!(await isEncryptedAlike(tx, id, type.id)))
+      const becomes = await codingFor(tx, id, type)
+      if (becomes !== null && status !== "available")
         throw inputInvalid(
-          `Retype is not possible: volumes of type ${type.name} are encrypted in another way than volume ${id}, or one ` +
-            "of the two is not encrypted.",
+          "Invalid volume_type passed, retypes affecting encryption are only allowed on available volumes, the " +
+            `specified volume however currently has a status of: ${status}.`,
         )
       await enforceTypeQuota(ctx, tx, await whatMoves(tx, claimed, type.id))
       const pool = await findThing(tx, poolNoun, undefined as never, `${claimed.host}@${claimed.backend}`)
-      if (pool && !fitsExtraSpecs(pool, type.extraSpecs)) {
+      const isElsewhere = pool !== undefined && !fitsExtraSpecs(pool, type.extraSpecs)
+      if (becomes !== null) {
+        if (!mayMove)
+          throw inputInvalid(
+            `Retype requires migration but is not allowed: the data of volume ${id} are made anew for volume type ` +
+              `${type.name}; say migration_policy on-demand.`,
+          )
+        if (isElsewhere)
+          throw inputInvalid(
+            `Retype is not possible in one step: volume type ${type.name} asks for another back end than ` +
+              `${claimed.backend} and for data that are ${becomes === "luks" ? "" : "not "}encrypted.`,
+          )
+        return await beginRecode(ctx, tx, claimed, { type, becomes, isMultiattach })
+      }
+      if (isElsewhere) {
         if (!mayMove)
           throw inputInvalid(
             `Retype requires migration but is not allowed: volume type ${type.name} asks for another back end than ` +
@@ -71,6 +90,31 @@ export const retypeVolume = operation({
     })
   },
 })
+
+/** On the back end where it is. */
+async function beginRecode(
+  ctx: Ctx,
+  tx: Tx,
+  claimed: Volume,
+  { type, becomes, isMultiattach }: { type: VolumeType; becomes: Coding; isMultiattach: boolean },
+): Promise<void> {
+  const { id: volumeId, generation } = claimed
+  const why = await whyNotMove(tx, claimed)
+  if (why !== null) throw volumeInvalid(why)
+  // Throws when it has no data.
+  placeOf(claimed)
+  await beginRecoding(ctx, tx, { id: volumeId, type, isMultiattach }, becomes)
+  // The type stays as it is, as for a move.
+  await tx
+    .updateTable("block_storage.volume")
+    .set({ target_type_id: type.id })
+    .where("id", "=", volumeId)
+    .execute()
+  const actor = actorOf(ctx)
+  await notifyVolume(ctx, tx, claimed, "retype.start", actor)
+  const params = { volumeId, generation, ...actor, becomes, volumeTypeId: type.id, isMultiattach }
+  await ctx.sagas.start(tx, recodeVolumeSaga, params, { requestId: ctx.requestId, resourceId: volumeId })
+}
 
 /** The volume with its snapshots; those that another project has kept are no business of its owner's. */
 async function whatMoves(tx: Tx, { id, projectId, sizeGib }: Volume, typeId: string): Promise<TypeAsk> {
