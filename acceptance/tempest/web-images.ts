@@ -4,6 +4,7 @@ import { mkdtempDisposable } from "node:fs/promises"
 import { createServer } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { gzipSync } from "node:zlib"
 import { run } from "../cloud.ts"
 import { webImages } from "./workspace.ts"
 
@@ -14,6 +15,7 @@ export async function serveWebImages(): Promise<AsyncDisposable> {
   const files: Readonly<Record<string, Buffer>> = {
     "/tiny.qcow2": readFileSync(path),
     "/tiny.raw": Buffer.alloc(1_048_576),
+    "/tiny.tar.gz": gzipSync(Buffer.alloc(1_048_576)),
   }
   const server = createServer((request, response) => {
     const data = files[request.url ?? ""]
