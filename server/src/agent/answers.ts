@@ -16,6 +16,7 @@ const Count = Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 })
 const Amount = Type.Number({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 const list = <T extends TSchema>(of: T, maxItems: number) => Type.Array(of, { maxItems })
 const Nothing = Type.Object({})
+const IscsiName = Type.String({ pattern: "^(iqn|eui|naa)\\.[A-Za-z0-9.:-]{1,218}$" })
 
 const machinesMost = 65_536
 const devicesMost = 256
@@ -243,18 +244,18 @@ const VolumePool = Type.Object({
   connects: Type.Optional(text(512)),
 })
 
-/** Left out: by a host of an earlier program. */
-/** How a host reaches a volume of another one. */
+/** How a host reaches a volume of another one, which is not believed in all that it says: QEMU opens what this names. */
 const VolumeConnection = Type.Object({
   kind: Type.Literal("iscsi"),
-  portal: Name,
-  target: Name,
-  lun: Amount,
-  user: Name,
-  secret: Name,
-  initiator: Name,
+  portal: Type.String({ pattern: "^\\d{1,3}(\\.\\d{1,3}){3}:\\d{1,5}$" }),
+  target: IscsiName,
+  lun: Type.Integer({ minimum: 0, maximum: 255 }),
+  user: Type.String({ pattern: "^[A-Za-z0-9-]{1,255}$" }),
+  secret: Type.String({ pattern: "^[0-9a-f]{48}$" }),
+  initiator: IscsiName,
 })
 
+/** Left out: by a host of an earlier program. */
 const Pools = Type.Optional(list(VolumePool, poolsMost))
 
 const HostDescription = Type.Object({
