@@ -45,6 +45,17 @@ test("what is sent comes back, with its holes, over parts and to its last odd by
   assert.deepEqual(await fetched(store, id), data)
 })
 
+test("how far it is is told in tenths, each once, and what is not sent is passed over", async () => {
+  const store = new MemoryBackups()
+  const data = Buffer.alloc(1_000 * chunkBytes, "x")
+  data.fill(0, 300 * chunkBytes, 600 * chunkBytes)
+  writeFileSync(path, data)
+  const told: number[] = []
+  const access = { dataId: newUuid(), ticket: "t" }
+  await sendFile(path, { store, access, chunkBytes, signal, tell: (percent) => told.push(percent) })
+  assert.deepEqual(told, [10, 20, 30, 60, 70, 80, 90, 100])
+})
+
 test("a later one has what differs, and comes back whole", async () => {
   const store = new MemoryBackups()
   const data = Buffer.alloc(10 * chunkBytes, "x")

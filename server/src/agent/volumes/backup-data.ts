@@ -24,10 +24,12 @@ interface Job {
   signal: AbortSignal
 }
 
-/** Nothing writes to the file meanwhile. */
+/** Nothing writes to the file meanwhile. `tell` hears how far it is, in tenths, each once at the most. */
 export async function sendFile(
   path: string,
-  to: Pick<Job, "store" | "access" | "chunkBytes" | "signal" | "pausesMs">,
+  to: Pick<Job, "store" | "access" | "chunkBytes" | "signal" | "pausesMs"> & {
+    tell?: (percent: number) => void
+  },
 ): Promise<void> {
   const { access, chunkBytes, signal } = to
   checkChunkBytes(chunkBytes)
@@ -37,11 +39,19 @@ export async function sendFile(
   const sizeBytes = facts.size
   const hasData = await findData(path, facts, chunkBytes, signal)
   const job = { ...to, sizeBytes, file, hasData }
+  let toldTenths = 0
+  const tellOf = (chunk: number) => {
+    const tenths = Math.floor((10 * Math.min(sizeBytes, (chunk + 1) * chunkBytes)) / sizeBytes)
+    if (tenths <= toldTenths) return
+    toldTenths = tenths
+    to.tell?.(tenths * 10)
+  }
   for (let part = 0; part * partChunks * chunkBytes < sizeBytes; part++) {
     const wanted = await store.offer(access, part, await digestsOf(job, part), { signal })
     await eachOf(wanted, async (chunk) => {
       const data = await readChunk(job, chunk, Buffer.alloc(chunkBytes))
       await store.put(access, chunk, data, { signal })
+      tellOf(chunk)
     })
   }
   await store.finish(access, { sizeBytes, chunkBytes }, { signal })

@@ -200,7 +200,9 @@ export class CopyCommands {
         await this.#withVolume(from, (take) =>
           context.volumes.copyOut(args, { path, diskFormat: "raw", take }, signal),
         )
-        await sendFile(path, { store, access: { dataId, ticket }, chunkBytes, signal })
+        const tell = (percent: number) =>
+          context.log.info({ volumeId, dataId, percent }, "data of a volume go to the store of backups")
+        await sendFile(path, { store, access: { dataId, ticket }, chunkBytes, signal, tell })
       } finally {
         await rm(path, { force: true })
       }
