@@ -36,9 +36,10 @@ export async function measureVolumeData(
   const directory = await mkdtemp(join(tmpdir(), "kumoi-bench-data-"))
   held.defer(() => rm(directory, { recursive: true, force: true }))
   const measuring = { report, session, directory, repeat }
+  // Of the guest's image: the first one is the newest.
+  const server = await prepareServers(session)
   const imageId = await measureImages(measuring)
   await measureBackups(measuring, imageId)
-  const server = await prepareServers(session)
   await measureBoots(measuring, server)
   await measureGuestIo(report, held, { cloud, session, directory, server })
 }
