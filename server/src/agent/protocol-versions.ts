@@ -56,6 +56,7 @@ export const commandsSince: Readonly<Record<keyof AgentCommands, number>> = {
   "volume.extend": 1,
   "volume.revert": 1,
   "volume.reimage": 1,
+  "volume.recode": 2,
   "volume.upload": 1,
   "volume.unmanaged": 1,
   "volume.manage": 1,

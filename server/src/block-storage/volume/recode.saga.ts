@@ -1,5 +1,6 @@
 // A volume becomes encrypted, or is so no more: its host makes its data anew, at one moment, and can tell from them and
 // the key which of the two they are. The key is there from the claim until the data are plain, and in doubt meanwhile.
+import { agentCommandTooNew } from "../../agent/protocol-versions.ts"
 import { saga, withLog } from "../../engine/saga/saga.ts"
 import { callAgent } from "../agent-call.ts"
 import { awaitCopies } from "./copies.ts"
@@ -39,7 +40,10 @@ export const recodeVolumeSaga = saga<RecodeParams>("block_storage.volume.recode"
       if (volume?.generation !== generation) return
       const { host, backend } = placeOf(volume)
       const command = { volumeId, backend, becomes: otherThan(becomes), fence: { generation, fence } }
-      await callAgent(ctx, host, "volume.recode", command, { signal })
+      await callAgent(ctx, host, "volume.recode", command, { signal }).catch((error: unknown) => {
+        // Then it has not done it before either.
+        if (!agentCommandTooNew.is(error)) throw error
+      })
     },
     timeoutMs: 2 * 3_600_000,
   })
