@@ -4,6 +4,7 @@ import assert from "node:assert/strict"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { sql } from "kysely"
 import { FileVolumeDriver } from "../src/agent/volumes/file-driver.ts"
 import { noteHostLost, setHostDisabled } from "../src/compute/index.ts"
 import { eventually } from "../src/platform/clock/clock.ts"
@@ -41,6 +42,7 @@ export class EvacuateCloud implements AsyncDisposable {
       overrides: {
         "engine.sagaRetryFirstMs": 5,
         "engine.sagaRetryMostMs": 10,
+        "engine.sagaWaitMostMs": 50,
         "blockStorage.quota.volumes": -1,
       },
     })
@@ -138,6 +140,25 @@ export class EvacuateCloud implements AsyncDisposable {
   async migrationIs(id: string, status: string): Promise<void> {
     const now = async () => (await this.newestMigration(id))?.status
     await eventually(`its migration to be ${status}`, async () => (await now()) === status)
+  }
+
+  /** Memory that is held for the server and its moves, by host. */
+  async roomOf(id: string): Promise<Record<string, number>> {
+    const { rows } = await sql<{ host: string; used: number }>`
+      select h.name as host, sum(a.used)::int as used from placement.allocation a
+        join compute.host h on h.id = a.provider_id
+      where a.resource_class = 'MEMORY_MB' and overlay(a.consumer_id::text placing '0' from 15 for 1)
+        = overlay(${id} placing '0' from 15 for 1)
+      group by h.name`.execute(this.platform.db)
+    return Object.fromEntries(rows.map(({ host, used }) => [host, used]))
+  }
+
+  async sagasAreOver(id: string): Promise<void> {
+    await eventually(`the sagas of ${id} to be over`, async () => {
+      const { rows } = await sql`select from engine.saga
+        where resource_id = ${id} and state in ('running', 'unwinding')`.execute(this.platform.db)
+      return rows.length === 0
+    })
   }
 
   /** With a report of the host that is back: the next one would come in some seconds. */

@@ -28,17 +28,6 @@ async function portHosts(id: string): Promise<string[]> {
   return rows.map(({ host }) => host)
 }
 
-/** Memory that is held for the server and its moves, by host. */
-async function roomOf(id: string): Promise<Record<string, number>> {
-  const { rows } = await sql<{ host: string; used: number }>`
-    select h.name as host, sum(a.used)::int as used from placement.allocation a
-      join compute.host h on h.id = a.provider_id
-    where a.resource_class = 'MEMORY_MB' and overlay(a.consumer_id::text placing '0' from 15 for 1)
-      = overlay(${id} placing '0' from 15 for 1)
-    group by h.name`.execute(e.platform.db)
-  return Object.fromEntries(rows.map(({ host, used }) => [host, used]))
-}
-
 test("a server of a host that has died goes on elsewhere; when the host is back it does not start, and is gone", async () => {
   const [id, stays] = [await e.serverOn(e.lost), await e.serverOn(e.lost)]
   const { addresses } = await e.show(id)
@@ -52,7 +41,7 @@ test("a server of a host that has died goes on elsewhere; when the host is back 
   assert.deepEqual(await e.near.powers([id]), ["running"])
   assert.deepEqual((await e.show(id)).addresses, addresses)
   assert.deepEqual(await portHosts(id), [e.near.name])
-  assert.deepEqual(await roomOf(id), { [e.near.name]: 128 })
+  assert.deepEqual(await e.roomOf(id), { [e.near.name]: 128 })
   const migration = await e.newestMigration(id)
   assert.deepEqual(
     [migration.status, migration.migration_type, migration.source_compute, migration.dest_compute],
@@ -176,7 +165,7 @@ test("in other states it is refused, and where the scheduler lets it go nowhere 
   const failed = await e.newestMigration(id)
   assert.deepEqual([failed.status, await e.hostOf(id)], ["error", e.lost.name])
   assert.match((await e.show(id)).fault.message, /No valid host was found/)
-  assert.deepEqual(await roomOf(id), { [e.lost.name]: 128 })
+  assert.deepEqual(await e.roomOf(id), { [e.lost.name]: 128 })
   assert.equal((await e.evacuate(id)).status, 200)
   await e.c.reaches(id, "ACTIVE")
   assert.equal(await e.hostOf(id), e.near.name)
@@ -201,7 +190,7 @@ test("what fails on the new host leaves nothing there; the server is where it wa
     ],
     [e.lost.name, "error", ["none"], [e.lost.name]],
   )
-  assert.deepEqual(await roomOf(id), { [e.lost.name]: 128 })
+  assert.deepEqual(await e.roomOf(id), { [e.lost.name]: 128 })
   await e.evacuate(id, { host: e.near.name })
   await e.c.reaches(id, "ACTIVE")
   assert.deepEqual(await e.near.powers([id]), ["running"])
@@ -221,7 +210,7 @@ test("when the new host dies with it the server stays there, and is evacuated fr
   await e.isDown(e.near)
   await e.c.reaches(id, "ERROR")
   assert.deepEqual([await e.hostOf(id), (await e.newestMigration(id)).status], [e.near.name, "failed"])
-  assert.deepEqual(await roomOf(id), { [e.near.name]: 128 })
+  assert.deepEqual(await e.roomOf(id), { [e.near.name]: 128 })
   assert.equal((await e.evacuate(id)).status, 200)
   await e.c.reaches(id, "ACTIVE")
   assert.equal(await e.hostOf(id), e.spare.name)

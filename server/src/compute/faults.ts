@@ -38,6 +38,12 @@ export const serverSuperseded = fault(
   "compute.server.superseded",
   (serverId: string) => `Instance ${serverId} was changed by a later request.`,
 )
+/** It is silent, or said to be down: what is left to do there waits. */
+export const hostDown = fault(
+  "unavailable",
+  "compute.server.host_down",
+  () => "The host of the server is down.",
+)
 export const noValidHost = fault(
   "no_capacity",
   "compute.server.no_valid_host",

@@ -50,6 +50,13 @@ export async function setMigrationStatus(
     where ${which} and status = any(${from})`.execute(db)
 }
 
+/** Whether no move of the server has begun since this task's: what it has left is its own then. */
+export async function isLastMigration(db: DbOrTx, serverId: string, generation: number): Promise<boolean> {
+  const { rows } = await sql<{ isLast: boolean }>`select generation = ${generation} as "isLast"
+    from compute.migration where server_id = ${serverId} order by number desc limit 1`.execute(db)
+  return rows[0]?.isLast === true
+}
+
 /** By Nova's number. */
 export async function findMigration(
   db: DbOrTx,

@@ -24,7 +24,7 @@ import { setMigrationDestination, setMigrationStatus, sourceOfMigration } from "
 import { scheduleServer } from "../schedule/schedule.ts"
 import { bringLostVolumes, hasSettledVolumes, returnLostVolumes, takeVolumes } from "./bring-volumes.ts"
 import { migrationConsumerOf } from "./delete.saga.ts"
-import { giveBackRoom, keepRoom } from "./resize.saga.ts"
+import { forgetOldRoomOf, giveBackRoomOf, keepRoom } from "./resize.saga.ts"
 import { powerNumberOf } from "./server.ts"
 import { selectServer } from "./store.ts"
 import {
@@ -67,7 +67,7 @@ export const evacuateServerSaga = saga<EvacuateParams>("compute.server.evacuate"
         const { host: from, availabilityZone: zoneBefore } = server
         if (from === null || !(await hasSettledVolumes(tx, server))) throw serverNotReady(server.id)
         if (await isHostReachable(ctx, from)) throw evacuatedHostBack()
-        await keepRoom(tx, server.id)
+        await keepRoom(tx, server)
         const { isForced, requestedHost } = params
         const { host: to, zone } = await scheduleServer(ctx, tx, server, {
           ...(isForced
@@ -79,13 +79,14 @@ export const evacuateServerSaga = saga<EvacuateParams>("compute.server.evacuate"
         await setMigrationStatus(tx, server.id, ["accepted"], "pre-migrating", params.generation)
         return { from, to, zone, zoneBefore } satisfies Claimed
       }),
-    undo: ({ params: { serverId, generation } }) =>
+    undo: ({ params }) =>
       withLog(async (tx) => {
+        const { serverId, generation } = params
         const from = await sourceOfMigration(tx, serverId, generation)
         const server = await selectServer(tx, serverId)
         // It stays on the new host, or a later task has it there.
-        if (server && server.host !== from) await releaseAllocation(tx, migrationConsumerOf(serverId))
-        else await giveBackRoom(tx, serverId)
+        if (server && server.host !== from) await forgetOldRoomOf(tx, params)
+        else await giveBackRoomOf(tx, params)
       }),
   })
   .step("silence", {
@@ -114,7 +115,9 @@ export const evacuateServerSaga = saga<EvacuateParams>("compute.server.evacuate"
         // What it is told of its machines it is told after this, or before it: then it is up.
         if (await isHostReachableHeld(ctx, tx, from)) throw evacuatedHostBack()
         await bringLostVolumes(ctx, tx, server, { from, to })
-        await advanceTask(tx, params, { host: to, availabilityZone: zone })
+        // Of a move before this one nothing waits any more, on whatever host.
+        const noOther = { oldHost: null, oldFlavor: null }
+        await advanceTask(tx, params, { host: to, availabilityZone: zone, ...noOther })
       }),
     undo: async (s) => {
       const { claim } = s.out

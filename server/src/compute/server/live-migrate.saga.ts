@@ -18,7 +18,8 @@ import { releaseAllocation } from "../../placement/index.ts"
 import { allOrFirst } from "../../platform/clock/in-parallel.ts"
 import { Fault } from "../../platform/fault/fault.ts"
 import { callAgent, clearMachine, undoMachine, unlessOvertaken } from "../agent-call.ts"
-import { serverNotReady, serverSuperseded } from "../faults.ts"
+import { hostDown, serverNotReady, serverSuperseded } from "../faults.ts"
+import { isHostReachable } from "../host/reachable.ts"
 import { selectHost } from "../host/store.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
 import { openLiveStatuses } from "../migration/migration.ts"
@@ -26,8 +27,9 @@ import { setMigrationDestination, setMigrationStatus } from "../migration/store.
 import { scheduleServer } from "../schedule/schedule.ts"
 import { arriveVolumes, beginVolumesFollow, hasSettledVolumes } from "./bring-volumes.ts"
 import { migrationConsumerOf } from "./delete.saga.ts"
-import { giveBackRoom, keepRoom } from "./resize.saga.ts"
+import { forgetOldRoomOf, giveBackRoomOf, keepRoom } from "./resize.saga.ts"
 import { powerNumberOf, type Server } from "./server.ts"
+import { selectServer } from "./store.ts"
 import { abandonTask, advanceTask, finishTaskIn, heldServer, isFinished, type TaskParams } from "./task.ts"
 
 export interface LiveMigrateParams extends TaskParams {
@@ -65,7 +67,7 @@ export const liveMigrateSaga = saga<LiveMigrateParams>("compute.server.live_migr
         const before = from === null ? undefined : await selectHost(tx, from)
         const isSettled = await hasSettledVolumes(tx, server)
         if (from === null || !before || !isSettled) throw serverNotReady(server.id)
-        await keepRoom(tx, server.id)
+        await keepRoom(tx, server)
         const { host: to, zone } = await scheduleServer(ctx, tx, server, {
           ...{ forcedHost: null, requestedHost: params.requestedHost },
           ...{ excludedHosts: [from], runsOn: before.description },
@@ -77,7 +79,7 @@ export const liveMigrateSaga = saga<LiveMigrateParams>("compute.server.live_migr
       }),
     undo: ({ params }) =>
       withLog(async (tx) => {
-        await giveBackRoom(tx, params.serverId)
+        await giveBackRoomOf(tx, params)
         await endFollowing(tx, params)
       }),
   })
@@ -185,7 +187,7 @@ export const arriveSaga = saga<ArriveParams>("compute.server.arrive", 1, { goesF
     const { serverId, generation } = s.params
     // What is halted on the old host is the same as what is here, and goes with the reconciler of machines.
     return abandonTask(s, { vmState: "error", oldHost: null }, arriveEnd, async (tx) => {
-      await releaseAllocation(tx, migrationConsumerOf(serverId))
+      await forgetOldRoomOf(tx, s.params)
       await endFollowing(tx, s.params)
       await setMigrationStatus(tx, serverId, openLiveStatuses, "error", generation)
     })
@@ -274,10 +276,14 @@ function isOfThePast({ ctx }: Pick<Step, "ctx">, { epoch }: { epoch: number }): 
 
 /**
  * The guest goes on where it was, also when the server's state was reset meanwhile. Where somebody newer has the
- * machine, or it is gone, that is nobody's business here.
+ * machine, or it is gone, that is nobody's business here; and so it is when the server has gone on elsewhere since,
+ * which takes it from a host that is down, and goes on from there (evacuate.saga.ts).
  */
 async function stay(s: Step, host: string): Promise<void> {
   const { serverId } = s.params
+  const server = await selectServer(s.ctx.db, serverId)
+  if (server?.host !== host) return
+  if (!(await isHostReachable(s.ctx, host))) throw hostDown()
   const command = { serverId, fence: fenceOf(s), power: powerOf(s.params) }
   await unlessOvertaken(callAgent(s.ctx, host, "vm.stay", command, { signal: s.signal }))
 }

@@ -48,7 +48,7 @@ export const migrateServerSaga = saga<MigrateParams>("compute.server.migrate", 1
         const server = await heldServer({ db: tx }, params)
         const { host: from } = server
         if (from === null || !(await hasSettledVolumes(tx, server))) throw serverNotReady(server.id)
-        await keepRoom(tx, server.id)
+        await keepRoom(tx, server)
         const { flavor, oldFlavor, forcedHost } = params
         const { host: to, zone } = await scheduleServer(ctx, tx, server, {
           ...{ flavor, forcedHost: null, requestedHost: forcedHost, excludedHosts: [from] },
@@ -105,7 +105,7 @@ export const migrateServerSaga = saga<MigrateParams>("compute.server.migrate", 1
       const how = { withinMs: ctx.config.compute.plugWaitMs, signal: s.signal }
       if (state.isPlugged && !params.isStopped) await awaitPlugged(ctx, portIds, how)
       return withLog(async (tx) => {
-        await setMigrationStatus(tx, params.serverId, ["migrating"], "finished")
+        await setMigrationStatus(tx, params.serverId, ["migrating"], "finished", params.generation)
         await finishTaskIn(
           tx,
           ctx,
@@ -123,7 +123,7 @@ export const migrateServerSaga = saga<MigrateParams>("compute.server.migrate", 1
   })
   .onUnwound((s) =>
     abandonTask(s, {}, end, (tx) =>
-      setMigrationStatus(tx, s.params.serverId, ["migrating", "finished"], "error"),
+      setMigrationStatus(tx, s.params.serverId, ["migrating", "finished"], "error", s.params.generation),
     ),
   )
 

@@ -19,11 +19,11 @@ import { callAgent } from "../agent-call.ts"
 import { noValidHost, serverNotReady } from "../faults.ts"
 import { selectHost } from "../host/store.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
-import { setMigrationStatus } from "../migration/store.ts"
+import { isLastMigration, setMigrationStatus } from "../migration/store.ts"
 import { resourcesOf } from "../schedule/request.ts"
 import { migrationConsumerOf } from "./delete.saga.ts"
 import { type FlavorSnapshot, powerNumberOf, type Server } from "./server.ts"
-import { changeServer, type ServerChanges } from "./store.ts"
+import { changeServer, lockRow, type ServerChanges } from "./store.ts"
 import { abandonTask, advanceTask, finishTaskIn, heldServer, isFinished, type TaskParams } from "./task.ts"
 
 export interface ResizeParams extends TaskParams {
@@ -44,7 +44,7 @@ export const resizeServerSaga = saga<ResizeParams>("compute.server.resize", 1)
     do: ({ params }) =>
       withLog(async (tx) => {
         const server = await heldServer({ db: tx }, params)
-        await keepRoom(tx, server.id)
+        await keepRoom(tx, server)
         await claimOnHost(tx, server, params.flavor)
         await advanceTask(tx, params, {
           flavor: params.flavor,
@@ -62,7 +62,7 @@ export const resizeServerSaga = saga<ResizeParams>("compute.server.resize", 1)
       const state = await restart(s, server)
       const changes = { vmState: "resized", powerState: powerNumberOf(state.power), fault: null } as const
       return withLog(async (tx) => {
-        await setMigrationStatus(tx, server.id, ["migrating"], "finished")
+        await setMigrationStatus(tx, server.id, ["migrating"], "finished", s.params.generation)
         await finishTaskIn(tx, s.ctx, s.params, changes, finishEnd)
       })
     },
@@ -74,7 +74,7 @@ export const resizeServerSaga = saga<ResizeParams>("compute.server.resize", 1)
   })
   .onUnwound((s) =>
     abandonTask(s, {}, end, (tx) =>
-      setMigrationStatus(tx, s.params.serverId, ["migrating", "finished"], "error"),
+      setMigrationStatus(tx, s.params.serverId, ["migrating", "finished"], "error", s.params.generation),
     ),
   )
 
@@ -120,8 +120,15 @@ async function claimOnHost(tx: Tx, server: Server, flavor: FlavorSnapshot): Prom
 }
 
 /** What it has stays its own, under the migration; what it gets is claimed after that. Not repeatable. */
-export async function keepRoom(tx: Tx, serverId: string): Promise<void> {
-  await transferAllocation(tx, { fromConsumerId: serverId, toConsumerId: migrationConsumerOf(serverId) })
+export async function keepRoom(tx: Tx, { id, host: hostName }: Pick<Server, "id" | "host">): Promise<void> {
+  await lockRow(tx, id)
+  const host = hostName === null ? undefined : await selectHost(tx, hostName)
+  const has = async (consumerId: string) =>
+    (await getHeldAllocations(tx, consumerId)).some(({ hostId }) => hostId === host?.id)
+  const consumerId = migrationConsumerOf(id)
+  // A move before this one has not come to its end: what it would have given back is kept, and where it went is not.
+  if (!(await has(id)) && (await has(consumerId))) await releaseAllocation(tx, id)
+  else await transferAllocation(tx, { fromConsumerId: id, toConsumerId: consumerId })
 }
 
 /** Repeatable: once the old room is back under the server, nothing is left to move. */
@@ -141,8 +148,21 @@ export async function giveBackOldSize(
   await giveBackRoom(tx, params.serverId)
 }
 
+/** Of a task that was given up, and may have been for long: nothing when another move has begun since. Repeatable. */
+export async function giveBackRoomOf(tx: Tx, { serverId, generation }: TaskParams): Promise<void> {
+  await lockRow(tx, serverId)
+  if (await isLastMigration(tx, serverId, generation)) await giveBackRoom(tx, serverId)
+}
+
+/** The same when it has nothing to go back to. */
+export async function forgetOldRoomOf(tx: Tx, { serverId, generation }: TaskParams): Promise<void> {
+  await lockRow(tx, serverId)
+  if (await isLastMigration(tx, serverId, generation))
+    await releaseAllocation(tx, migrationConsumerOf(serverId))
+}
+
 /** Repeatable: once the old room is back under the server, nothing is left to move. */
-export async function giveBackRoom(tx: Tx, serverId: string): Promise<void> {
+async function giveBackRoom(tx: Tx, serverId: string): Promise<void> {
   const old = await getHeldAllocations(tx, migrationConsumerOf(serverId))
   if (old.length === 0) return
   await releaseAllocation(tx, serverId)
