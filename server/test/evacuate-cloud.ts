@@ -64,6 +64,8 @@ export class EvacuateCloud implements AsyncDisposable {
       const spec = { name: backend, extra_specs: { volume_backend_name: backend } }
       await made.ok("POST", "/volume/v3/types", { volume_type: spec })
     }
+    const many = { name: "many", extra_specs: { volume_backend_name: "nas", multiattach: "<is> True" } }
+    await made.ok("POST", "/volume/v3/types", { volume_type: many })
     return made
   }
 

@@ -25,10 +25,25 @@ async function volumeIn(serverId: string, type: string): Promise<string> {
   const is = (status: string) =>
     eventually(`the volume to be ${status}`, async () => (await volumeOf(volume.id)).status === status)
   await is("available")
-  const path = `/compute/v2.1/servers/${serverId}/os-volume_attachments`
-  await e.ok("POST", path, { volumeAttachment: { volumeId: volume.id } })
-  await is("in-use")
+  await attach(serverId, volume.id)
   return volume.id
+}
+
+const attachmentsOf = (serverId: string) => `/compute/v2.1/servers/${serverId}/os-volume_attachments`
+
+async function attach(serverId: string, volumeId: string): Promise<void> {
+  await e.ok("POST", attachmentsOf(serverId), { volumeAttachment: { volumeId } })
+  await eventually("the server to have it", async () => {
+    const { status, attachments } = await volumeOf(volumeId)
+    return status === "in-use" && attachments.some((each: Body) => each.server_id === serverId)
+  })
+}
+
+async function detach(serverId: string, volumeId: string): Promise<void> {
+  await e.ok("DELETE", `${attachmentsOf(serverId)}/${volumeId}`)
+  await eventually("the server to have it no more", async () =>
+    (await volumeOf(volumeId)).attachments.every((each: Body) => each.server_id !== serverId),
+  )
 }
 
 async function disksOn(host: FarHost, serverId: string): Promise<string[]> {
@@ -85,6 +100,51 @@ test("a volume that lies on the host that is down keeps its server there, with t
   await e.lost.boot()
   await eventually("it to run again", async () => (await e.lost.powers([id]))[0] === "running")
   await e.c.reaches(id, "ACTIVE")
+})
+
+test("what another server has, or somebody works for, keeps a server there, and it is said at once", async () => {
+  const [id, other] = [await e.serverOn(e.lost), await e.serverOn(e.lost)]
+  const [own, many] = [await volumeIn(id, "nas"), await volumeIn(id, "many")]
+  await attach(other, many)
+  const { snapshot } = await e.ok("POST", "/volume/v3/snapshots", {
+    snapshot: { volume_id: own, force: true },
+  })
+  const made = await eventually("the snapshot", async () => {
+    const { status } = (await e.ok("GET", `/volume/v3/snapshots/${snapshot.id}`)).snapshot
+    return status !== "creating" && status
+  })
+  const snapshotIs = (status: string) =>
+    e.ok("POST", `/volume/v3/snapshots/${snapshot.id}/action`, { "os-reset_status": { status } })
+  await e.lost.cut()
+  await e.isDown(e.lost)
+  const refusal = async (asked = {}) => {
+    const { status, body } = await e.evacuate(id, asked)
+    assert.equal(await e.newestMigration(id), undefined)
+    assert.equal((await e.show(id)).status, "ACTIVE")
+    return [status, JSON.stringify(body)] as const
+  }
+  const shared = await refusal()
+  assert.equal(shared[0], 400)
+  assert.match(shared[1], new RegExp(`Volume ${many} cannot come to another host now: others have it`))
+  await e.lost.mend()
+  await e.restore()
+  await detach(other, many)
+  await e.lost.cut()
+  await e.isDown(e.lost)
+  await snapshotIs("creating")
+  const busy = await refusal()
+  assert.equal(busy[0], 400)
+  assert.match(busy[1], new RegExp(`Volume ${own} .*its snapshot ${snapshot.id} is creating`))
+  await snapshotIs(made)
+  const far = await refusal({ host: "host1" })
+  assert.equal(far[0], 400)
+  assert.match(far[1], /A volume of server .* cannot be reached from host1/)
+  assert.equal((await e.evacuate(id)).status, 200)
+  await e.c.reaches(id, "ACTIVE")
+  assert.deepEqual([await volumeHost(own), await volumeHost(many)], [await e.hostOf(id), await e.hostOf(id)])
+  await e.lost.mend()
+  await e.isLeft(id)
+  await e.ok("DELETE", `/volume/v3/snapshots/${snapshot.id}`)
 })
 
 async function evacuateAll({ atOnce = 2 } = {}) {

@@ -189,7 +189,7 @@ export { resetVolumeStatus } from "./volume/reset.ts"
 export { retypeVolume } from "./volume/retype.ts"
 export { revertVolume } from "./volume/revert.ts"
 export { summarizeVolumes } from "./volume/summary.ts"
-export { giveBackTaken, type TakeOver, takeOver } from "./volume/take-over.ts"
+export { checkTakeOver, giveBackTaken, type TakeOver, takeOver } from "./volume/take-over.ts"
 export { type DifferingVolumes, listDifferingVolumes } from "./volume/unknown.ts"
 export { unmanageVolume } from "./volume/unmanage.ts"
 export {

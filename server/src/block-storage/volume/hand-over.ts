@@ -114,18 +114,23 @@ export async function planHandOver(
     if (await hasSeveral(tx, volumeId)) throw refused(volumeId, atOneHost)
     return null
   }
-  const why = await whyNotHandOver(tx, volume, await lockSnapshots(tx, volumeId))
-  if (why !== null) throw refused(volumeId, why)
+  await checkLeavesPlace(tx, volume)
   return { volume, to }
+}
+
+/** Throws when its host works for it, or others need it there. They begin nothing until the transaction ends. */
+export async function checkLeavesPlace(tx: Tx, volume: Volume): Promise<LockedSnapshot[]> {
+  const snapshots = await lockSnapshots(tx, volume.id)
+  const why = await whyNotHandOver(tx, volume, snapshots)
+  if (why !== null) throw refused(volume.id, why)
+  return snapshots
 }
 
 /** As `handOver`, for a task that has the volume locked, to a place of the same share. */
 export async function handOverTo(tx: Tx, volume: Volume, to: Place): Promise<void> {
   const { id, host, backend, sizeGib } = volume
   if (host === null || backend === null) throw volumeElsewhere(id)
-  const snapshots = await lockSnapshots(tx, id)
-  const why = await whyNotHandOver(tx, volume, snapshots)
-  if (why !== null) throw refused(id, why)
+  const snapshots = await checkLeavesPlace(tx, volume)
   const ofSnapshots = snapshots.reduce((sum, one) => sum + (one.hasRoom ? one.sizeGib : 0), 0)
   await carryRoom(tx, { host, backend }, to, sizeGib + ofSnapshots)
   const place = { host: to.host, backend: to.backend }

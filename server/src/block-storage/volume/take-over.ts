@@ -16,8 +16,9 @@ import type { Tx } from "../../platform/db/database.ts"
 import { volumeElsewhere, volumeInvalid } from "../faults.ts"
 import type { Place } from "../pool/place.ts"
 import { placeInShare } from "../pool/share.ts"
-import { handOverTo } from "./hand-over.ts"
+import { checkLeavesPlace, handOverTo } from "./hand-over.ts"
 import { lockVolume } from "./store.ts"
+import type { Volume } from "./volume.ts"
 
 export interface TakeOver {
   volumeId: string
@@ -30,13 +31,23 @@ export interface TakeOver {
 export async function takeOver(platform: Platform, tx: Tx, { volumeId, from, to }: TakeOver): Promise<void> {
   const volume = await lockVolume(tx, volumeId)
   if (volume?.host === to) return
+  const { backend, ...taken } = takable(volume, { volumeId, from })
+  const place = await placeInShare(platform, tx, { host: from, backend }, to)
+  if (!place) throw volumeElsewhere(volumeId)
+  await handOverTo(tx, { ...taken, backend }, place)
+  await raiseGeneration(tx, volumeId)
+}
+
+/** Throws what `takeOver` would throw now, whatever the host that reaches it. */
+export async function checkTakeOver(tx: Tx, which: Omit<TakeOver, "to">): Promise<void> {
+  await checkLeavesPlace(tx, takable(await lockVolume(tx, which.volumeId), which))
+}
+
+function takable(volume: Volume | undefined, { volumeId, from }: Omit<TakeOver, "to">) {
   if (!volume || volume.host !== from || volume.backend === null) throw volumeElsewhere(volumeId)
   if (volume.status !== "in-use")
     throw volumeInvalid(`Volume ${volumeId} cannot come to another host now: it is ${volume.status}.`)
-  const place = await placeInShare(platform, tx, { host: from, backend: volume.backend }, to)
-  if (!place) throw volumeElsewhere(volumeId)
-  await handOverTo(tx, volume, place)
-  await raiseGeneration(tx, volumeId)
+  return { ...volume, backend: volume.backend }
 }
 
 /**

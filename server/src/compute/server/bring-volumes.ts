@@ -4,6 +4,7 @@ import {
   beginFollowing,
   checkFollowing,
   checkHandOver,
+  checkTakeOver,
   type Following,
   giveBackTaken,
   handOver,
@@ -133,6 +134,11 @@ export async function bringLostVolumes(
 ): Promise<void> {
   for (const { volumeId } of await attachedDevices(tx, server))
     await takeOver(platform, tx, { volumeId, ...way })
+}
+
+/** Throws what `bringLostVolumes` would throw now, whatever the new host that reaches them. */
+export async function checkLostVolumes(tx: Tx, server: Server, from: string): Promise<void> {
+  for (const { volumeId } of await attachedDevices(tx, server)) await checkTakeOver(tx, { volumeId, from })
 }
 
 /** Back again, once no machine of the new host has them. */

@@ -1,5 +1,6 @@
 // Away from a host that is down, to another one: Nova's evacuate.
 import { Type } from "typebox"
+import { volumeElsewhere, volumeInvalid } from "../../block-storage/index.ts"
 import type { Ctx } from "../../platform/context/context.ts"
 import { operation } from "../../platform/operation/operation.ts"
 import {
@@ -14,8 +15,8 @@ import { isHostReachable } from "../host/reachable.ts"
 import { selectHost } from "../host/store.ts"
 import { insertMigration } from "../migration/store.ts"
 import { AdminPassword, keepAdminPassword } from "./admin-password.ts"
-import { hostsOfAll, reachOfVolumes } from "./block-device.ts"
-import { hasSettledVolumes } from "./bring-volumes.ts"
+import { hostsOfAll, isReached, reachOfVolumes } from "./block-device.ts"
+import { checkLostVolumes, hasSettledVolumes } from "./bring-volumes.ts"
 import { evacuateServerSaga } from "./evacuate.saga.ts"
 import { notifyServer } from "./notification.ts"
 import { targetOf, visibleServer } from "./read.ts"
@@ -39,6 +40,8 @@ export const evacuateServer = operation({
   faults: [
     badRequest,
     evacuationHostNotFound,
+    volumeElsewhere,
+    volumeInvalid,
     serverNotFound,
     serverInvalidState,
     serverNotLaunched,
@@ -56,11 +59,12 @@ export const evacuateServer = operation({
     if (await isHostReachable(ctx, from)) throw badRequest(`Compute service of ${from} is still in use.`)
     if (input.isOnSharedStorage && !isVolumeBacked(server))
       throw badRequest(`Invalid state of instance files on shared storage: they lie on ${from}.`)
-    await checkVolumes(ctx, server, from)
+    await checkReach(ctx, server, { from, to: host })
     await beginTask(ctx, {
       ...{ serverId: server.id, action: "evacuate", event: "rebuild", saga: evacuateServerSaga },
       more: async (tx, claimed) => {
         if (!(await hasSettledVolumes(tx, claimed))) throw serverNotReady(claimed.id)
+        await checkLostVolumes(tx, claimed, hostOf(claimed))
         await notifyServer(ctx, tx, claimed, "evacuate", actorOf(ctx))
         await keepAdminPassword(ctx, tx, [claimed.id], adminPassword)
         await insertMigration(tx, {
@@ -87,7 +91,11 @@ function hostOf({ id, host }: Server): string {
 }
 
 /** What lies on the host that is down is nowhere else. */
-async function checkVolumes(ctx: Ctx, server: Server, from: string): Promise<void> {
+async function checkReach(
+  ctx: Ctx,
+  server: Server,
+  { from, to }: { from: string; to: string | null },
+): Promise<void> {
   const reaches = await reachOfVolumes(ctx, ctx.db, server, from)
   // Its host would have to be told that the machine before has it no more.
   const away = reaches.find(({ host }) => host !== from)
@@ -96,9 +104,11 @@ async function checkVolumes(ctx: Ctx, server: Server, from: string): Promise<voi
       `A volume of server ${server.id} lies on ${away.host} and is reached over the network: take it away from the ` +
         "server first.",
     )
-  if (reaches.length === 0 || hostsOfAll(reaches).some((name) => name !== from)) return
-  throw badRequest(
-    `A volume of server ${server.id} lies where no other host reaches it while ${from} is down: the server stays on ` +
-      `${from} until that is back, or until the volume is taken away from it.`,
-  )
+  if (reaches.length > 0 && !hostsOfAll(reaches).some((name) => name !== from))
+    throw badRequest(
+      `A volume of server ${server.id} lies where no other host reaches it while ${from} is down: the server stays on ` +
+        `${from} until that is back, or until the volume is taken away from it.`,
+    )
+  if (to !== null && !reaches.every((reach) => isReached(reach, to)))
+    throw badRequest(`A volume of server ${server.id} cannot be reached from ${to}.`)
 }
