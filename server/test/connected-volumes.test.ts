@@ -280,6 +280,41 @@ test("what a machine of another host has open is not copied, made larger or move
   await removeVolume(id)
 })
 
+test("a server with a volume over the network goes nowhere while it runs, or when a host is down, and says why", async () => {
+  const volumeId = await makeVolume()
+  const far = await makeServer("host3", rootOf("own"))
+  const near = await makeServer("host2", rootOf("san"))
+  await attached(far, volumeId)
+  const act = (id: string, action: Body) => call("POST", `/compute/v2.1/servers/${id}/action`, action)
+  const live = { "os-migrateLive": { host: null, block_migration: "auto" } }
+  const forceDown = async (host: string, isDown: boolean) => {
+    const { services } = await ok("GET", `/compute/v2.1/os-services?binary=nova-compute&host=${host}`)
+    await ok("PUT", `/compute/v2.1/os-services/${services[0].id}`, { forced_down: isDown })
+  }
+  const cases = [
+    [far, "host3", /lies on host2 and is reached over the network/],
+    [near, "host2", /lies where no other host reaches it while host2 is down/],
+  ] as const
+  for (const [id, host, why] of cases) {
+    const stays = await act(id, live)
+    assert.equal(stays.status, 400)
+    assert.match(JSON.stringify(stays.body), id === far ? /keeps server|reached over a network/ : /over a network/)
+    await forceDown(host, true)
+    const { status, body } = await act(id, { evacuate: {} })
+    await forceDown(host, false)
+    assert.equal(status, 400)
+    assert.match(JSON.stringify(body), why)
+    const { server } = await ok("GET", `/compute/v2.1/servers/${id}`)
+    assert.deepEqual([server.status, server["OS-EXT-SRV-ATTR:host"]], ["ACTIVE", host])
+    const { migrations } = await ok("GET", `/compute/v2.1/os-migrations?instance_uuid=${id}`)
+    assert.deepEqual(migrations, [])
+  }
+  await detached(far, volumeId)
+  await removeServer(far)
+  await removeServer(near)
+  await removeVolume(volumeId)
+})
+
 test("of several that have a volume at once all are on one host", async () => {
   const many = { volume_backend_name: "san", multiattach: "<is> True" }
   await ok("POST", "/volume/v3/types", { volume_type: { name: "many", extra_specs: many } })
