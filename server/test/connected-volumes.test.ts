@@ -298,7 +298,10 @@ test("a server with a volume over the network goes nowhere while it runs, or whe
   for (const [id, host, why] of cases) {
     const stays = await act(id, live)
     assert.equal(stays.status, 400)
-    assert.match(JSON.stringify(stays.body), id === far ? /keeps server|reached over a network/ : /over a network/)
+    assert.match(
+      JSON.stringify(stays.body),
+      id === far ? /keeps server|reached over a network/ : /over a network/,
+    )
     await forceDown(host, true)
     const { status, body } = await act(id, { evacuate: {} })
     await forceDown(host, false)

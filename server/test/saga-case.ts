@@ -45,6 +45,7 @@ export function capturing(
       only === undefined || saga.name === only ? keep(params) : platform.sagas.start(tx, saga, params, how),
     waitForSaga: async () => ({ state: "done", failure: null }),
     wake: async () => {},
+    wakeAfter: () => {},
     startMany: async (_tx, _saga, orders) => await Promise.all(orders.map((order) => keep(order.params))),
   }
   const quiet = Object.assign(Object.create(platform) as Platform, { sagas })
@@ -89,6 +90,7 @@ export function running(
     },
     waitForSaga: (db, id, timeoutMs) => runner.waitForSaga(db, id, timeoutMs),
     wake: (db) => runner.wake(db),
+    wakeAfter: (tx) => platform.sagas.wakeAfter(tx),
     startMany: async (tx, saga, orders) => {
       const ids = await runner.startMany(tx, saga, orders)
       begun.push(...ids)

@@ -13,7 +13,7 @@ before(async () => {
   c = await startServerCloud({
     capacity: { vcpus: 64, ramMib: 8_192, diskGib: 1_000 },
     // As many as there are migrations under way; with the default of 64 that takes a host's worth of servers.
-    overrides: { "engine.sagaConcurrency": 1 },
+    overrides: { "engine.sagaConcurrency": 1, "compute.liveMigration.atOncePerHost": 0 },
   })
   agent = (await openOtherHost(c.cloud.cloud.platform)).agent
 })

@@ -116,6 +116,13 @@ export const computeConfig = configSection(
           description:
             "How long a guest may stand still when it goes to another host, as far as that can be foreseen.",
         }),
+        atOncePerHost: Type.Integer({
+          default: 1,
+          minimum: 0,
+          description:
+            "Servers that leave a host at a time while they run; others wait in order (`queued`). 0: all go at once. " +
+            "Nova's max_concurrent_live_migrations.",
+        }),
         bytesPerSecondMost: count(0, "Memory that is sent of one guest in a second. 0: as much as goes."),
         memoryTimeoutMs: count(
           3_600_000,

@@ -6,6 +6,12 @@ export const liveMigrationNotFound = fault(
   (number: string, serverId: string) =>
     `In-progress live migration ${number} is not found for server ${serverId}.`,
 )
+export const liveMigrationCancelled = fault(
+  "conflict",
+  "compute.migration.cancelled",
+  (serverId: string) =>
+    `The live migration of server ${serverId} was cancelled while it waited for its turn.`,
+)
 export const migrationNotLive = fault(
   "not_found",
   "compute.migration.not_live",

@@ -9,6 +9,7 @@ import { migrationMarkerNotFound } from "./faults.ts"
 
 /** In Nova's words, which clients look for. */
 export const migrationStatuses = [
+  "queued",
   "preparing",
   "running",
   "completed",
@@ -29,8 +30,12 @@ export type MigrationStatus = (typeof migrationStatuses)[number]
 export const migrationTypes = ["resize", "migration", "live-migration", "evacuation"] as const
 export type MigrationType = (typeof migrationTypes)[number]
 
-/** Of live migrations that are under way. */
-export const openLiveStatuses = ["preparing", "running"] as const satisfies readonly MigrationStatus[]
+/** Of live migrations that are under way, or wait for their turn (turn.ts). */
+export const openLiveStatuses = [
+  "queued",
+  "preparing",
+  "running",
+] as const satisfies readonly MigrationStatus[]
 
 /**
  * Of evacuations that are under way. One that failed is in `error` when its server is where it was; when that stays on the

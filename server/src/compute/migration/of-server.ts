@@ -23,10 +23,16 @@ import {
 } from "./faults.ts"
 import { type Migration, migrationNoun, openLiveStatuses } from "./migration.ts"
 import { findMigration } from "./store.ts"
+import { cancelQueued } from "./turn.ts"
 
 const ofServer = Type.Object({ serverId: Type.String() })
 /** In Nova's numbers. */
 const ofOne = Type.Object({ serverId: Type.String(), number: Type.String() })
+const ofOneWaiting = Type.Object({
+  ...ofOne.properties,
+  /** Also one that waits for its turn, as from 2.65 on. */
+  mayWait: Type.Optional(Type.Boolean()),
+})
 
 export interface LiveMigration extends Migration {
   /** Null: its memory is not on the way yet, or its host does not say. */
@@ -104,7 +110,7 @@ interface OnMigrating {
 function onMigrating({ verb, rule, action, recorded, method, notFound }: OnMigrating) {
   return operation({
     name: `compute.migration.${verb}`,
-    input: ofOne,
+    input: ofOneWaiting,
     faults: [
       ...[serverNotFound, serverLocked, serverInvalidState, serverNotReady],
       ...[migrationNotFound, liveMigrationWrongState],
@@ -112,7 +118,7 @@ function onMigrating({ verb, rule, action, recorded, method, notFound }: OnMigra
     load: (ctx, { serverId }) => visibleServer(ctx, serverId),
     rule: `os_compute_api:servers:migrations:${rule}`,
     target: (_ctx, _input, server) => targetOf(server),
-    run: async (ctx, { number }, server): Promise<void> => {
+    run: async (ctx, { number, mayWait = false }, server): Promise<void> => {
       const { id, lockedBy, taskState } = server
       if (lockedBy !== null && !isAdmin(ctx)) throw serverLocked(id)
       if (taskState !== "migrating") throw serverInvalidState(id, action, "task_state", taskState ?? "None")
@@ -122,7 +128,11 @@ function onMigrating({ verb, rule, action, recorded, method, notFound }: OnMigra
       if (!migration) throw liveMigrationWrongState(number, id, found.status)
       // As the task that has the server, whatever its fence is by now.
       const fence = { generation: server.generation, fence: Number.MAX_SAFE_INTEGER }
-      await transact(ctx.db, (tx) => recordActions(tx, [{ serverId: id, action: recorded, ...actorOf(ctx) }]))
+      const isCancelled = await transact(ctx.db, async (tx) => {
+        await recordActions(tx, [{ serverId: id, action: recorded, ...actorOf(ctx) }])
+        return mayWait && (await cancelQueued(tx, found.number))
+      })
+      if (isCancelled) return await ctx.sagas.wake(ctx.db)
       try {
         await callAgent(ctx, migration.sourceHost, method, { serverId: id, fence })
       } catch (error) {

@@ -93,7 +93,7 @@ export async function destinationOf(db: DbOrTx, serverId: string): Promise<strin
     host: string | null
   }>`select nullif(dest_host, '') as host from compute.migration
     where number = (select max(number) from compute.migration where server_id = ${serverId})
-      and status in ('migrating', 'preparing', 'running', 'accepted', 'pre-migrating')`.execute(db)
+      and status in ('migrating', 'queued', 'preparing', 'running', 'accepted', 'pre-migrating')`.execute(db)
   return rows[0]?.host ?? null
 }
 

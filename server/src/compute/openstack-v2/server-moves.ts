@@ -148,7 +148,8 @@ export const serverMigrationRoutes: readonly Route[] = [
     min: "2.24",
     status: 202,
     operation: abortServerMigration,
-    handler: (ctx, req) => abortServerMigration(ctx, migrationOf(req)),
+    handler: (ctx, req) =>
+      abortServerMigration(ctx, { ...migrationOf(req), mayWait: atLeast(req.version, "2.65") }),
   }),
   route({
     method: "POST",

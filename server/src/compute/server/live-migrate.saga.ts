@@ -12,7 +12,7 @@
 import type { AgentCommands, DiskSpec, MachineLayout, VmSpec, VmState } from "../../agent/protocol.ts"
 import { endFollowing, type Following } from "../../block-storage/index.ts"
 import { relay } from "../../engine/relay.ts"
-import { type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
+import { NotYet, type StepContext, saga, withLog } from "../../engine/saga/saga.ts"
 import { awaitPlugged, bindServerPorts } from "../../network/index.ts"
 import { releaseAllocation } from "../../placement/index.ts"
 import { allOrFirst } from "../../platform/clock/in-parallel.ts"
@@ -22,8 +22,10 @@ import { hostDown, serverNotReady, serverSuperseded } from "../faults.ts"
 import { isHostReachable } from "../host/reachable.ts"
 import { selectHost } from "../host/store.ts"
 import { machineSpec } from "../metadata/machine-spec.ts"
+import { liveMigrationCancelled } from "../migration/faults.ts"
 import { openLiveStatuses } from "../migration/migration.ts"
 import { setMigrationDestination, setMigrationStatus } from "../migration/store.ts"
+import { takeTurnToLeave } from "../migration/turn.ts"
 import { scheduleServer } from "../schedule/schedule.ts"
 import { arriveVolumes, beginVolumesFollow, hasSettledVolumes } from "./bring-volumes.ts"
 import { migrationConsumerOf } from "./delete.saga.ts"
@@ -60,8 +62,11 @@ const powerOf = ({ isPaused }: Pick<LiveMigrateParams, "isPaused">) =>
 
 export const liveMigrateSaga = saga<LiveMigrateParams>("compute.server.live_migrate", 1)
   .step("claim", {
-    do: ({ ctx, params }) =>
-      withLog(async (tx) => {
+    do: async (s) => {
+      const { ctx, params } = s
+      const { host } = await heldServer(ctx, params)
+      await untilItsTurn(s, host)
+      return withLog(async (tx) => {
         const server = await heldServer({ db: tx }, params)
         const { host: from } = server
         const before = from === null ? undefined : await selectHost(tx, from)
@@ -73,10 +78,10 @@ export const liveMigrateSaga = saga<LiveMigrateParams>("compute.server.live_migr
           ...{ excludedHosts: [from], runsOn: before.description },
         })
         await setMigrationDestination(tx, server.id, to)
-        await setMigrationStatus(tx, server.id, ["preparing"], "running", params.generation)
         const volumes = await beginVolumesFollow(ctx, tx, server, to)
         return { from, to, zone, epoch: ctx.epoch.number, volumes }
-      }),
+      })
+    },
     undo: ({ params }) =>
       withLog(async (tx) => {
         await giveBackRoomOf(tx, params)
@@ -131,15 +136,12 @@ export const liveMigrateSaga = saga<LiveMigrateParams>("compute.server.live_migr
       }),
   })
   .onUnwound((s) =>
-    abandonTask(s, {}, end, (tx) =>
-      setMigrationStatus(
-        tx,
-        s.params.serverId,
-        openLiveStatuses,
-        s.failure.code === "agent.machine.live_aborted" ? "cancelled" : "error",
-        s.params.generation,
-      ),
-    ),
+    abandonTask(s, {}, end, async (tx) => {
+      const { serverId, generation } = s.params
+      const status = s.failure.code === "agent.machine.live_aborted" ? "cancelled" : "error"
+      await setMigrationStatus(tx, serverId, openLiveStatuses, status, generation)
+      s.ctx.sagas.wakeAfter(tx)
+    }),
   )
 
 export interface ArriveParams extends LiveMigrateParams {
@@ -168,6 +170,7 @@ export const arriveSaga = saga<ArriveParams>("compute.server.arrive", 1, { goesF
         await setMigrationStatus(tx, server.id, openLiveStatuses, "completed", params.generation)
         const changes = { powerState: powerNumberOf(state.power), fault: null, oldHost: null }
         await finishTaskIn(tx, ctx, params, changes, arriveEnd)
+        ctx.sagas.wakeAfter(tx)
       })
     },
     waits: true,
@@ -190,8 +193,22 @@ export const arriveSaga = saga<ArriveParams>("compute.server.arrive", 1, { goesF
       await forgetOldRoomOf(tx, s.params)
       await endFollowing(tx, s.params)
       await setMigrationStatus(tx, serverId, openLiveStatuses, "error", generation)
+      s.ctx.sagas.wakeAfter(tx)
     })
   })
+
+/** When nobody says that one before it has ended. */
+const lookAgainMs = 30_000
+
+/** It is `running` then. Throws `NotYet` while it waits. */
+async function untilItsTurn(s: Step, host: string | null): Promise<void> {
+  const { serverId, generation } = s.params
+  const { atOncePerHost } = s.ctx.config.compute.liveMigration
+  const leaving = { host: host ?? "", serverId, generation }
+  const turn = await s.transact((tx) => takeTurnToLeave(tx, leaving, atOncePerHost))
+  if (turn === "over") throw liveMigrationCancelled(serverId)
+  if (turn === "waits") throw new NotYet(lookAgainMs)
+}
 
 /** As it was before. One that is paused has its disks from then on; or has it ended? Then nobody wants it to begin. */
 async function letBe(

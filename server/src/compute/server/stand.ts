@@ -35,7 +35,7 @@ export type MoveStand =
   | { is: "stays"; why: string }
 
 const openStatuses: ReadonlySet<MigrationStatus> = new Set<MigrationStatus>([
-  ...(["preparing", "running", "migrating"] as const),
+  ...(["queued", "preparing", "running", "migrating"] as const),
   ...(["accepted", "pre-migrating"] as const),
 ])
 

@@ -16,7 +16,7 @@ import type { Logger } from "../../platform/log/log.ts"
 import { type Attempt, attempt } from "../attempt.ts"
 import type { EngineConfig } from "../config.ts"
 import { hasLogged, nextStep, nextUndo, type Progress, unwoundNode } from "./progress.ts"
-import { type AnySaga, type AnyStep, type SagaFailure, type StepContext, WithLog } from "./saga.ts"
+import { type AnySaga, type AnyStep, NotYet, type SagaFailure, type StepContext, WithLog } from "./saga.ts"
 import { LeaseLost, stepContext } from "./step-context.ts"
 import {
   type After,
@@ -156,6 +156,8 @@ function endOfStep(run: SagaRun, step: AnyStep, value: unknown): NodeEnd {
 type Failed = Extract<Attempt<unknown>, { kind: "failed" }>
 
 async function failForward(run: SagaRun, step: AnyStep, failed: Failed): Promise<void> {
+  if (failed.error instanceof NotYet)
+    await release(run, [], { waitMs: failed.error.againInMs, counts: "turn", error: null })
   const fault = toFault(translateDatabaseError(failed.error))
   const text = describeError(failed.error)
   const isAway = fault.kind === "unavailable" && !failed.isTimeout

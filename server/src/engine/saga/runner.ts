@@ -50,6 +50,7 @@ export interface SagaRunner extends SagaStarter {
 export function createSagaRunner(options: SagaRunnerOptions): SagaRunner {
   const waiters = new Waiters()
   let worker: SagaWorker | undefined
+  let workingFor: Platform | undefined
   const record: SagaStarter["startMany"] = async (tx, saga, orders) => {
     const present = worker
     const leaseMs = options.config.sagaLeaseMs
@@ -91,6 +92,11 @@ export function createSagaRunner(options: SagaRunnerOptions): SagaRunner {
     wake: async (db) => {
       if ((await wakeWaiting(db)) > 0) pokeAll()
     },
+    wakeAfter: (tx) =>
+      afterCommit(tx, () => {
+        // At the latest they try again at the end of their pause.
+        if (workingFor) void wakeWaiting(workingFor.db).then(pokeAll, () => {})
+      }),
     async work(platform, sagas) {
       if (worker) throw new Error("this saga runner works already")
       if (options.isOnlyWorker) await endLeases(platform.db)
@@ -98,10 +104,12 @@ export function createSagaRunner(options: SagaRunnerOptions): SagaRunner {
       await wakeWaiting(platform.db)
       const started = new SagaWorker(options, platform, sagas, waiters)
       worker = started
+      workingFor = platform
       const subscription = await options.bus.subscribe(wakeTopic, () => started.poke())
       return {
         async [Symbol.asyncDispose]() {
           worker = undefined
+          workingFor = undefined
           await subscription[Symbol.asyncDispose]()
           await started.stop()
         },

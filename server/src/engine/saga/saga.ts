@@ -53,6 +53,18 @@ export function withLog<R>(
 // biome-ignore lint/suspicious/noConfusingVoidType: what a function without `return` gives
 export type UndoResult = void | WithLog<unknown>
 
+/**
+ * Thrown by a `do` whose turn has not come: the saga gives its place back, and the step runs again when `sagas.wake` says
+ * that something has changed, or after this time. It counts as no try, and nobody is told.
+ */
+export class NotYet extends Error {
+  readonly againInMs: number
+  constructor(againInMs: number) {
+    super("its turn has not come")
+    this.againInMs = againInMs
+  }
+}
+
 export interface StepDefinition<P, O, R> {
   /** At least once: "ensure", never "add". The result is kept as JSON. */
   do: (s: StepContext<P, O>) => Promise<R | WithLog<R>> | R | WithLog<R>

@@ -128,8 +128,11 @@ export async function readLogs(db: DbOrTx, sagaIds: readonly string[]): Promise<
   return rows
 }
 
-/** What a try that did not end its node counts as: a failed one, one that found its other side away, or nothing. */
-export type Tried = "attempt" | "wait" | null
+/**
+ * What a try that did not end its node counts as: a failed one, one that found its other side away, one whose turn has
+ * not come, or nothing.
+ */
+export type Tried = "attempt" | "wait" | "turn" | null
 
 /** What follows from a write: the worker keeps the saga, gives it back (at once or later), or it has ended. */
 export type After =
@@ -213,6 +216,8 @@ function logStatement(write: LogWrite, answer: RawBuilder<unknown>): RawBuilder<
 const triedAssignments = {
   attempt: sql`attempts = attempts + 1, waits = 0`,
   wait: sql`waits = waits + 1`,
+  // Woken with those that wait, and never one of those that have waited for long.
+  turn: sql`waits = 1`,
   nothing: sql`attempts = attempts`,
 }
 

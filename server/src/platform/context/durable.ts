@@ -23,6 +23,8 @@ export interface SagaStarter {
   ): Promise<string>
   /** What was away is back: sagas that wait for something try again now, and not at the end of their pause. */
   wake(db: Db): Promise<void>
+  /** The same once the transaction has committed, for a step of a saga. */
+  wakeAfter(tx: Tx): void
   /** Waits until it has ended, in whatever process; with a time limit, what is known when that is over. */
   waitForSaga(db: Db, id: string, timeoutMs?: number): Promise<SagaEnd>
   /** Many of one kind, in few statements: locks that the transaction holds are not held for each of them. */
