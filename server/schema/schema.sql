@@ -879,6 +879,7 @@ create table compute.migration (
 CREATE INDEX migration_changed ON compute.migration USING btree (COALESCE(updated_at, created_at));
 CREATE INDEX migration_dest_host ON compute.migration USING btree (dest_host, number);
 CREATE INDEX migration_open_evacuation ON compute.migration USING btree (source_host, server_id) WHERE ((type = 'evacuation'::text) AND (status = ANY (ARRAY['accepted'::text, 'pre-migrating'::text, 'done'::text, 'failed'::text])));
+CREATE INDEX migration_open_live ON compute.migration USING btree (source_host, number) WHERE ((type = 'live-migration'::text) AND (status = ANY (ARRAY['queued'::text, 'preparing'::text, 'running'::text])));
 CREATE INDEX migration_project ON compute.migration USING btree (project_id, number);
 CREATE INDEX migration_server ON compute.migration USING btree (server_id, number);
 CREATE INDEX migration_source_host ON compute.migration USING btree (source_host, number);
