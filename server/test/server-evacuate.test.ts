@@ -188,7 +188,7 @@ test("what fails on the new host leaves nothing there; the server is where it wa
       await e.near.powers([id]),
       await portHosts(id),
     ],
-    [e.lost.name, "error", ["none"], [e.lost.name]],
+    [e.lost.name, "failed", ["none"], [e.lost.name]],
   )
   assert.deepEqual(await e.roomOf(id), { [e.lost.name]: 128 })
   await e.evacuate(id, { host: e.near.name })
@@ -284,6 +284,35 @@ test("what a host may start the rows of this moment say, and to ask is a sign of
   const asForced = await ask(null)
   await sql`update compute.host set is_forced_down = false where name = ${e.lost.name}`.execute(e.platform.db)
   assert.deepEqual(asForced, { start: [], leave: [other, unknown] })
+})
+
+test("of what is asked for at a time one is begun, and the others are refused", async () => {
+  const id = await e.serverOn(e.lost)
+  await e.lost.losePower()
+  await e.isDown(e.lost)
+  const { imageId } = e.c
+  const asked = await Promise.all([
+    e.evacuate(id, { host: e.near.name }),
+    e.evacuate(id, { host: e.spare.name }),
+    e.evacuate(id),
+    e.act(id, { rebuild: { imageRef: imageId } }),
+    e.act(id, { "os-migrateLive": { host: null, block_migration: "auto" } }),
+    e.act(id, { migrate: null }),
+  ])
+  const begun = asked.filter(({ status }) => status < 300)
+  assert.equal(begun.length, 1)
+  for (const { status } of asked.filter((reply) => !begun.includes(reply))) assert.equal(status, 409)
+  // Whichever it was, it does not end without its host, unless that was an evacuation.
+  await e.act(id, { "os-resetState": { state: "active" } })
+  await eventually("it to be free", async () => (await e.evacuate(id)).status === 200)
+  await e.c.reaches(id, "ACTIVE")
+  const to = await e.hostOf(id)
+  await e.lost.boot()
+  await e.isLeft(id)
+  await e.sagasAreOver(id)
+  assert.deepEqual(await e.roomOf(id), { [to]: 128 })
+  const found = await Promise.all([e.lost, e.near, e.spare].map((host) => host.powers([id])))
+  assert.deepEqual(found.flat().sort(), ["none", "none", "running"])
 })
 
 test("a delete on the way leaves nothing on either host", async () => {

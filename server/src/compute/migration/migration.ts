@@ -38,8 +38,8 @@ export const openLiveStatuses = [
 ] as const satisfies readonly MigrationStatus[]
 
 /**
- * Of evacuations that are under way. One that failed is in `error` when its server is where it was; when that stays on the
- * new host it is `failed`, until nothing is left on the host before.
+ * Of evacuations that are under way. One that found no new host, or the one before up again, is in `error`; one that
+ * failed on the new host is `failed`, until the host before is back and has of the server what it is to have.
  */
 export const openEvacuationStatuses = [
   "accepted",

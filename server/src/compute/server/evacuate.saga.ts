@@ -163,9 +163,9 @@ export const evacuateServerSaga = saga<EvacuateParams>("compute.server.evacuate"
     // Nothing was done to a server whose host is back.
     const changes = s.failure.code === evacuatedHostBack.code ? {} : ({ vmState: "error" } as const)
     return abandonTask(s, changes, end, async (tx) => {
-      const from = await sourceOfMigration(tx, serverId, generation)
-      const server = await selectServer(tx, serverId)
-      const status: MigrationStatus = server && server.host !== from ? "failed" : "error"
+      const { step, code } = s.failure
+      // As in Nova: one that found no new host, or the one before up again, against one that failed there.
+      const status: MigrationStatus = step === "claim" || code === evacuatedHostBack.code ? "error" : "failed"
       await setMigrationStatus(tx, serverId, [...openEvacuationStatuses, "done"], status, generation)
     })
   })
