@@ -35,9 +35,10 @@ function mortal<T extends object>(of: string, driver: T): T {
       if (typeof found !== "function") return found
       if (typeof name !== "string" || looks.includes(name)) return found.bind(target)
       return (...args: unknown[]) => {
-        calls++
+        // Others may begin before this one ends.
+        const own = ++calls
         tell({ call: `${of}.${name}` })
-        const dies = (when: Death["when"]) => calls === death.atCall && death.when === when
+        const dies = (when: Death["when"]) => own === death.atCall && death.when === when
         if (dies("before")) process.kill(process.pid, "SIGKILL")
         const result: unknown = found.apply(target, args)
         if (!(result instanceof Promise)) return result

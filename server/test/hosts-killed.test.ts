@@ -1,14 +1,13 @@
 // The agent of a joined host dies at every step of a creation, of a detach and of a deletion: the host starts again,
 // and each ends as it was to, once.
 import assert from "node:assert/strict"
-import { type ChildProcess, fork } from "node:child_process"
-import { join } from "node:path"
 import { after, before, test } from "node:test"
 import { sendToAgent } from "../src/engine/agent-call.ts"
 import { answerHost } from "../src/launch/host-answer.ts"
 import { eventually } from "../src/platform/clock/clock.ts"
-import type { Death, Told } from "./dying-host.ts"
+import type { Death } from "./dying-host.ts"
 import { HostsCloud } from "./hosts-cloud.ts"
+import { MortalHost } from "./mortal-host.ts"
 
 const name = "host2"
 let at: HostsCloud
@@ -16,49 +15,12 @@ let token: string
 let imageId: string
 let networkId: string
 let volumeId: string
-let host: DyingHost
-
-/** Starts again whenever it has died. */
-class DyingHost {
-  #child: ChildProcess | null = null
-  readonly calls: string[] = []
-  deaths = 0
-
-  async start(): Promise<void> {
-    const child = fork(join(import.meta.dirname, "dying-host.ts"), [join(at.scratch, name)])
-    this.#child = child
-    const ready = Promise.withResolvers<void>()
-    child.on("message", (told: Told) => {
-      if ("isReady" in told) ready.resolve()
-      else this.calls.push(told.call)
-    })
-    child.once("exit", (_code, signal) => {
-      ready.reject(new Error("the host ended as it began"))
-      if (this.#child !== child || signal !== "SIGKILL") return
-      this.deaths++
-      void this.start()
-    })
-    await ready.promise
-  }
-
-  tell(death: Death): void {
-    this.calls.length = 0
-    this.#child?.send(death)
-  }
-
-  end(): void {
-    const child = this.#child
-    this.#child = null
-    child?.kill("SIGKILL")
-  }
-}
+let host: MortalHost
 
 before(async () => {
   at = await HostsCloud.start()
   token = await at.cloud.token()
-  await at.joinAs(name)
-  host = new DyingHost()
-  await host.start()
+  host = await MortalHost.join(at, name)
   const { network } = await ok("POST", "/network/v2.0/networks", { network: { name: "inside" } })
   networkId = network.id
   await ok("POST", "/network/v2.0/subnets", {
