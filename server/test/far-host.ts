@@ -141,6 +141,11 @@ export class FarHost implements AsyncDisposable {
     role.agent.sayAlive()
   }
 
+  /** For so short a time that nobody says it is lost; until `mend`. */
+  unplug(): void {
+    this.#cable.cut()
+  }
+
   /** Its guests run on. */
   async cut(): Promise<void> {
     this.#cable.cut()
