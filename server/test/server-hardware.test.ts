@@ -71,17 +71,39 @@ test("nor can a server be resized to it, or rebuilt with an image that asks for 
     [resized.status, resized.body.badRequest?.message],
     [400, "Cannot set cpu thread pinning policy in a non dedicated cpu pinning policy"],
   )
-  const patch = (op: string, value?: string) =>
+  const rebuilt = await rebuiltWith(id, "hw_numa_nodes", "1")
+  assert.deepEqual(
+    [rebuilt.status, /^An instance's NUMA topology cannot be changed/.test(rebuilt.body.badRequest?.message)],
+    [400, true],
+  )
+  await remove(id)
+})
+
+/** With its image, which says so for the time being. */
+async function rebuiltWith(id: string, property: string, value: string) {
+  const patch = (change: object) =>
     c.cloud.request("PATCH", `/image/v2/images/${c.imageId}`, {
       token: c.admin,
       headers: { "content-type": "application/openstack-images-v2.1-json-patch" },
-      body: [{ op, path: "/hw_numa_nodes", ...(value !== undefined && { value }) }],
+      body: [{ path: `/${property}`, ...change }],
     })
-  assert.equal((await patch("add", "1")).status, 200)
-  const rebuilt = await c.act(id, { rebuild: { imageRef: c.imageId } })
-  assert.equal((await patch("remove")).status, 200)
+  assert.equal((await patch({ op: "add", value })).status, 200)
+  const answer = await c.act(id, { rebuild: { imageRef: c.imageId } })
+  assert.equal((await patch({ op: "remove" })).status, 200)
+  return answer
+}
+
+test("nor rebuilt to what was not claimed for it, or to what its host has not", async () => {
+  const id = await made({ "hw:numa_nodes": "1" })
+  await c.reaches(id, "ACTIVE")
+  const pinned = await rebuiltWith(id, "hw_cpu_policy", "dedicated")
   assert.deepEqual(
-    [rebuilt.status, /^An instance's NUMA topology cannot be changed/.test(rebuilt.body.badRequest?.message)],
+    [pinned.status, /^An instance's NUMA topology cannot be changed/.test(pinned.body.badRequest?.message)],
+    [400, true],
+  )
+  const golden = await rebuiltWith(id, "trait:HW_CPU_X86_SGX", "required")
+  assert.deepEqual(
+    [golden.status, /^Image traits cannot be satisfied by the current/.test(golden.body.badRequest?.message)],
     [400, true],
   )
   await remove(id)

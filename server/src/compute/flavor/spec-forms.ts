@@ -119,6 +119,18 @@ function formOf(spec: string): Form | undefined {
   return found ? found.specs.find(({ name }) => name.test(spec))?.form : text
 }
 
+/**
+ * Throws for the first that has a value which it cannot have: a flavor may be from before they were checked. What
+ * nobody reads may have any.
+ */
+export function checkKeptSpecs(specs: Readonly<Record<string, string>>): void {
+  for (const [spec, value] of Object.entries(specs)) {
+    const form = formOf(spec)
+    const why = !form || form.unused !== undefined || value === "" ? null : mistakeOf(form, value)
+    if (why !== null) throw badRequest(`Invalid input for ${spec}: '${value}' ${why}.`)
+  }
+}
+
 const failed = (why: string) => badRequest(`Validation failed; ${why}.`)
 
 /** Throws for the first that is none, or has a value that it cannot have. */

@@ -1,6 +1,6 @@
 // Which of a guest's processors have one of the host's for themselves, by Nova's rules and in its words.
 import { badRequest } from "../faults.ts"
-import { both, isTrue, parseCpus, type Wishes } from "./wishes.ts"
+import { both, eachCpu, isTrue, parseCpus, type Wishes } from "./wishes.ts"
 
 export interface CpuPlan {
   /** Processors of the guest that are pinned, each to one of the host's that nobody else has. */
@@ -47,11 +47,8 @@ export function cpuPlanOf(wishes: Wishes): CpuPlan {
         "'mixed' CPU policy. 'hw:cpu_dedicated_mask' and 'hw:cpu_realtime_mask' can not be specified at the same " +
         "time, or be specified with none of them.",
     )
-  const pinned = {
-    dedicated: Array.from({ length: wishes.vcpus }, (_, cpu) => cpu),
-    mixed: dedicated ?? realtime ?? [],
-    shared: [],
-  }[policy ?? "shared"]
+  const pinned =
+    policy === "dedicated" ? eachCpu(wishes) : policy === "mixed" ? (dedicated ?? realtime ?? []) : []
   return { pinned, isolatesEmulator, threads, isRealtime: realtime !== null }
 }
 

@@ -55,15 +55,19 @@ function constraintsOf(wishes: Wishes): { wanted: CpuTopology; most: CpuTopology
 
 /** Most sockets first, as Nova has them. */
 function possibleOf(vcpus: number, most: CpuTopology): CpuTopology[] {
-  const divisors = Array.from({ length: vcpus }, (_, index) => index + 1).filter((n) => vcpus % n === 0)
-  const found = divisors.flatMap((sockets) =>
-    divisors
-      .filter((cores) => (vcpus / sockets) % cores === 0)
-      .map((cores) => ({ sockets, cores, threads: vcpus / sockets / cores })),
+  const found = divisorsOf(vcpus).flatMap((sockets) =>
+    divisorsOf(vcpus / sockets).map((cores) => ({ sockets, cores, threads: vcpus / sockets / cores })),
   )
   return found
     .filter((one) => kinds.every((kind) => one[kind] <= most[kind]))
     .toSorted((a, b) => b.sockets * b.cores - a.sockets * a.cores || b.sockets - a.sockets)
+}
+
+/** In pairs: a flavor may have two thousand million processors, which no host has. */
+function divisorsOf(number: number): number[] {
+  const found = new Set<number>()
+  for (let one = 1; one * one <= number; one++) if (number % one === 0) found.add(one).add(number / one)
+  return [...found]
 }
 
 function mapped(number: (kind: (typeof kinds)[number]) => number): CpuTopology {

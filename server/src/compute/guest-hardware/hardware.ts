@@ -3,6 +3,7 @@
 import type { GuestHardware, IoLimits } from "../../agent/protocol.ts"
 import type { Resources } from "../../placement/index.ts"
 import { Fault } from "../../platform/fault/fault.ts"
+import { checkKeptSpecs } from "../flavor/spec-forms.ts"
 import type { FlavorSnapshot } from "../server/server.ts"
 import { cpuPlanOf } from "./cpu-policy.ts"
 import { checkImageProperties } from "./image-properties.ts"
@@ -35,7 +36,9 @@ type Image = { properties: Readonly<Record<string, string>> } | null
 export function checkHardware(flavor: Flavor, image: Image): void {
   if (image) checkImageProperties(image.properties)
   const wishes = wishesOf(flavor, image)
+  // First what Nova has its own words for.
   hardwareOf(wishes)
+  checkKeptSpecs(flavor.extraSpecs)
   checkMet(wishes)
 }
 

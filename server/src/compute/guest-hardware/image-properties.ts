@@ -122,7 +122,7 @@ export const imageProperties: readonly Declared[] = declared("", {
   ),
   ...each(["os_skip_agent_inject_ssh", "xenapi_skip_agent_inject_ssh"], unused(flag, ofXen)),
   os_type: text,
-  "trait:[A-Z0-9_]+": text,
+  "trait:[A-Z0-9_]+": word("required"),
 })
 
 const literal = new Map(imageProperties.map((one) => [one.pattern, one]))
@@ -132,7 +132,9 @@ const patterns = imageProperties.filter(({ pattern }) => pattern.includes("\\") 
 export function checkImageProperties(properties: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(properties)) {
     const found = literal.get(name) ?? patterns.find(({ name: is }) => is.test(name))
-    if (!found || value === "" || mistakeOf(found.form, value.toLowerCase()) === null) continue
+    // Of these Nova passes over the case of the letters (`lsiLogic`).
+    const read = name === "hw_scsi_model" ? value.toLowerCase() : value
+    if (!found || value === "" || mistakeOf(found.form, read) === null) continue
     throw badRequest(
       `Invalid image metadata. Error: Invalid input for ${name}: '${value}' ${mistakeOf(found.form, value)}`,
     )

@@ -1,6 +1,6 @@
 // The cells (NUMA nodes) of a guest, by Nova's rules and in its words.
 import { badRequest } from "../faults.ts"
-import { both, parseCpus, type Wishes, wholeNumber } from "./wishes.ts"
+import { both, eachCpu, parseCpus, type Wishes, wholeNumber } from "./wishes.ts"
 
 export interface GuestCell {
   cpus: readonly number[]
@@ -62,21 +62,24 @@ function numbered(from: Readonly<Record<string, string>>, key: string): string[]
   return found
 }
 
-function evenCells({ vcpus, ramMib }: Wishes, nodes: number): GuestCell[] {
+function evenCells(wishes: Wishes, nodes: number): GuestCell[] {
+  const { vcpus, ramMib } = wishes
   if (vcpus % nodes > 0 || ramMib % nodes > 0)
     throw badRequest(
       "Instance CPUs and/or memory cannot be evenly distributed across instance NUMA nodes. Explicit assignment of " +
         "CPUs and memory to nodes is required",
     )
+  const all = eachCpu(wishes)
   const each = vcpus / nodes
   return Array.from({ length: nodes }, (_, node) => ({
-    cpus: Array.from({ length: each }, (_, index) => node * each + index),
+    cpus: all.slice(node * each, (node + 1) * each),
     memoryMib: ramMib / nodes,
   }))
 }
 
-function checkCells({ vcpus, ramMib }: Wishes, cells: readonly GuestCell[]): void {
-  const free = new Set(Array.from({ length: vcpus }, (_, cpu) => cpu))
+function checkCells(wishes: Wishes, cells: readonly GuestCell[]): void {
+  const { vcpus, ramMib } = wishes
+  const free = new Set(eachCpu(wishes))
   for (const cpu of cells.flatMap(({ cpus }) => cpus)) {
     if (cpu >= vcpus) throw badRequest(`CPU number ${cpu} is larger than max ${vcpus - 1}`)
     if (!free.delete(cpu)) throw badRequest(`CPU number ${cpu} is assigned to two nodes`)

@@ -33,7 +33,7 @@ function parseSize(text: string): PageSize {
   const [, number, prefix = "", unit = ""] = /^(\d{1,12})([kKMGT]?)i?(b|bit|B)?$/.exec(text.trim()) ?? []
   const power = powers[prefix.toLowerCase()]
   if (number === undefined || power === undefined) throw badRequest(`Invalid memory page size '${text}'`)
-  if (prefix === "" && unit === "") return Number(number)
-  const bytes = Number(number) * 1024 ** power
+  const bytes = Number(number) * (prefix === "" && unit === "" ? 1024 : 1024 ** power)
+  if (bytes === 0) throw badRequest(`Invalid memory page size '${text}'`)
   return Math.ceil(unit === "b" || unit === "bit" ? bytes / 8 : bytes) / 1024
 }

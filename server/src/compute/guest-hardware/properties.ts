@@ -32,6 +32,18 @@ export function propertiesOf(wishes: Wishes): Record<string, string> {
   }
 }
 
+/** Of what an x86 can have; QEMU takes no others. */
+const addressSizes = { least: 32, most: 52 }
+const rates = { least: 1, most: Number.MAX_SAFE_INTEGER }
+/** Milliseconds, as QEMU keeps them. */
+const periods = { least: 1, most: 4_294_967_295 }
+
+function bounded(name: string, text: string, { least, most }: { least: number; most: number }): number {
+  const value = wholeNumber(name, text)
+  if (value >= least && value <= most) return value
+  throw badRequest(`Invalid input for ${name}: ${text} is not between ${least} and ${most}.`)
+}
+
 function addressBits(wishes: Wishes): Record<string, string> {
   const mode = oneOf(wishes, "hw:maxphysaddr_mode")
   const bits = oneOf(wishes, "hw:maxphysaddr_bits")
@@ -41,7 +53,9 @@ function addressBits(wishes: Wishes): Record<string, string> {
     throw badRequest("hw:maxphysaddr_mode 'emulate' needs hw:maxphysaddr_bits.")
   return {
     ...(mode !== undefined && { hw_maxphysaddr_mode: mode }),
-    ...(bits !== undefined && { hw_maxphysaddr_bits: String(wholeNumber("hw:maxphysaddr_bits", bits)) }),
+    ...(bits !== undefined && {
+      hw_maxphysaddr_bits: String(bounded("hw:maxphysaddr_bits", bits, addressSizes)),
+    }),
   }
 }
 
@@ -51,9 +65,14 @@ function randomOf({ specs }: Wishes): Record<string, string> {
   const period = specs["hw_rng:rate_period"]
   const allowed = specs["hw_rng:allowed"]
   if (allowed !== undefined && !isTrue(allowed)) return { hw_rng_model: "none" }
-  if (!bytes) return {}
+  // None is no limit.
+  if (!bytes || wholeNumber("hw_rng:rate_bytes", bytes) === 0) return {}
   return {
-    hw_rng_rate_bytes: String(wholeNumber("hw_rng:rate_bytes", bytes)),
-    hw_rng_rate_period: String(wholeNumber("hw_rng:rate_period", period ?? "0") || 1_000),
+    hw_rng_rate_bytes: String(bounded("hw_rng:rate_bytes", bytes, rates)),
+    hw_rng_rate_period: String(
+      period && wholeNumber("hw_rng:rate_period", period) !== 0
+        ? bounded("hw_rng:rate_period", period, periods)
+        : 1_000,
+    ),
   }
 }

@@ -1,5 +1,6 @@
 // What of placement a server's flavor and image ask for: amounts by resource class and traits, as Nova makes them of
 // extra specs. A host is one provider, so what is asked for in several groups is asked of it together.
+import { badRequest } from "../faults.ts"
 import type { CpuPlan } from "./cpu-policy.ts"
 import { both, isTrue, oneOf, type Wishes, wholeNumber } from "./wishes.ts"
 
@@ -17,6 +18,9 @@ export interface WantedGroups {
   isApart: boolean
 }
 
+/** As placement counts. */
+const amountMost = 2_147_483_647
+
 /** `resources:VCPU` is instead of the flavor's own, `resources1:VCPU` beside it. */
 export function groupsOf(wishes: Wishes): WantedGroups {
   const overrides: Record<string, number> = {}
@@ -26,6 +30,8 @@ export function groupsOf(wishes: Wishes): WantedGroups {
     const [, group, name] = /^resources([a-zA-Z0-9_-]{0,64}):([A-Z0-9_]+)$/.exec(key) ?? []
     if (group === undefined || name === undefined) continue
     const amount = wholeNumber(key, value)
+    if (amount < 0 || amount > amountMost)
+      throw badRequest(`Invalid input for ${key}: ${value} is not between 0 and ${amountMost}.`)
     if (group === "") overrides[name] = amount
     else {
       groups.add(group)

@@ -1,6 +1,6 @@
 // What a flavor and an image ask of a guest's machine. Nova has most wishes in both: `hw:cpu_policy` of a flavor and
 // `hw_cpu_policy` of an image.
-import { parseCpuSet } from "../../platform/cpu-set/cpu-set.ts"
+import { cpusMost, parseCpuSet } from "../../platform/cpu-set/cpu-set.ts"
 import { badRequest } from "../faults.ts"
 import type { FlavorSnapshot } from "../server/server.ts"
 
@@ -60,6 +60,12 @@ export function wholeNumber(name: string, text: string): number {
   if (!/^\s*[+-]?\d{1,15}\s*$/.test(text))
     throw badRequest(`Invalid input for ${name}: '${text}' is no number.`)
   return Number(text)
+}
+
+/** Each of a guest's own, of which cells or pins are to be made. */
+export function eachCpu({ vcpus }: Wishes): number[] {
+  if (vcpus > cpusMost) throw badRequest(`Invalid input for vcpus: no guest has ${vcpus} processors.`)
+  return Array.from({ length: vcpus }, (_, cpu) => cpu)
 }
 
 export function parseCpus(text: string): number[] {

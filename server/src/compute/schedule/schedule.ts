@@ -9,6 +9,7 @@ import type { FlavorSnapshot, Server } from "../server/server.ts"
 import { selectAllHosts, selectCandidates } from "./candidates.ts"
 import { type Asked, askedBy, chooseHosts, refusalOf } from "./choose.ts"
 import { describeVerdicts, judgeHosts, reasonForUser } from "./explain.ts"
+import type { Refusal } from "./filter/filter.ts"
 import type { HostState } from "./host-state.ts"
 import { type Scheduler, schedulerOf } from "./plugins.ts"
 import { type Placing, requestOf, resourcesOf, type ScheduleRequest } from "./request.ts"
@@ -57,17 +58,28 @@ export async function fitsWhereItIs(
   server: Server,
   flavor: FlavorSnapshot,
 ): Promise<boolean> {
-  const { host } = server
-  if (!(await hasRoom(platform, host, resourcesOf(server, flavor)))) return false
+  if (!(await hasRoom(platform, server.host, resourcesOf(server, flavor)))) return false
+  return (await refusalWhereItIs(platform, server, flavor)) === null
+}
+
+/** Why its host cannot give it what flavor and image ask for; of room nothing is said. */
+export async function refusalWhereItIs(
+  platform: Platform,
+  server: Server,
+  flavor: FlavorSnapshot,
+): Promise<Refusal | null> {
   const scheduler = await schedulerOf(platform.config)
   const placing = { forcedHost: null, excludedHosts: [], flavor }
   const { request, found } = await transact(platform.db, async (tx) => {
     const request = await requestOf(platform, tx, server, placing, { isHeld: false })
     const { needs } = askedBy({ ...scheduler, filters: [], weighers: [] }, request)
-    return { request, found: await selectAllHosts(platform, tx, needs, host) }
+    return { request, found: await selectAllHosts(platform, tx, needs, server.host) }
   })
   const asked = askedBy({ ...scheduler, filters: [], weighers: [] }, request)
-  return found.every((one) => refusalOf(one, request, asked) === null)
+  return (
+    found.map((one) => refusalOf(one, request, asked)?.refusal).find((refusal) => refusal !== undefined) ??
+    null
+  )
 }
 
 /** A further page is there only for when none of those before does; the more of them, the larger. */

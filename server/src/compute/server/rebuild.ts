@@ -21,6 +21,7 @@ import {
 } from "../faults.ts"
 import { checkHardware, keptHardware } from "../guest-hardware/hardware.ts"
 import { computeQuota } from "../quota/resources.ts"
+import { refusalWhereItIs } from "../schedule/schedule.ts"
 import { AdminPassword, keepAdminPassword } from "./admin-password.ts"
 import { machineVolumes } from "./block-device.ts"
 import { usableKey } from "./create.ts"
@@ -109,7 +110,7 @@ export const rebuildServer = operation({
     const isOnVolume = isVolumeBacked(server)
     if (isOnVolume && details.trustedImageCertificates?.length)
       throw badRequest("Image certificate validation is not supported for volume-backed servers.")
-    checkRebuilt(server, image)
+    await checkRebuilt(ctx, server, image)
     if (!isOnVolume) checkImageFits(image, server.flavor)
     else if (!makesVolumeAnew) await checkSameImage(ctx, server, imageId)
     const written = isOnVolume && makesVolumeAnew ? await planVolume(ctx, server, image) : null
@@ -154,15 +155,25 @@ export const rebuildServer = operation({
   },
 })
 
-/** Its host was chosen for the cells that it has. */
-function checkRebuilt({ flavor, systemMetadata }: Server, image: BootImage): void {
+/** Its host was chosen, and room claimed there, for the cells and processors that it has. */
+async function checkRebuilt(ctx: Ctx, server: Server, image: BootImage): Promise<void> {
+  const { flavor, systemMetadata } = server
   checkHardware(flavor, image)
-  const cellsWith = (of: KeptImage | BootImage | null) =>
-    JSON.stringify(keptHardware(flavor, of).machine?.cells)
-  if (cellsWith(image) !== cellsWith(keptImage(systemMetadata)))
+  const hardwareWith = (of: KeptImage | BootImage | null) => {
+    const { machine, resources, moreResources, traits } = keptHardware(flavor, of)
+    return { claimed: JSON.stringify({ machine, resources, moreResources }), traits: JSON.stringify(traits) }
+  }
+  const [now, then] = [hardwareWith(keptImage(systemMetadata)), hardwareWith(image)]
+  if (then.claimed !== now.claimed)
     throw badRequest(
       "An instance's NUMA topology cannot be changed as part of a rebuild. The image provided is invalid for this " +
         "instance.",
+    )
+  const asRebuilt = { ...server, systemMetadata: imageFacts(image) }
+  if (then.traits !== now.traits && (await refusalWhereItIs(ctx, asRebuilt, flavor)) !== null)
+    throw badRequest(
+      "Image traits cannot be satisfied by the current resource providers. Either specify a different image during " +
+        "rebuild or create a new server with the specified image.",
     )
 }
 

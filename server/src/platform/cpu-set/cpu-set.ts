@@ -1,7 +1,7 @@
 // Sets of processors as people write them: `0-3,^2`.
 
 /** The last number that one may have, and one more. */
-const cpusMost = 4_096
+export const cpusMost = 4_096
 
 /** In order; what is no such set is told as text. */
 export function parseCpuSet(text: string): number[] | { mistake: string } {
