@@ -1016,6 +1016,13 @@ create table compute.server_group (
 CREATE INDEX server_group_all ON compute.server_group USING btree (created_at, id);
 CREATE INDEX server_group_project ON compute.server_group USING btree (project_id, created_at, id);
 
+create table compute.tpm_key (
+  server_id uuid not null,
+  sealed text not null,
+  constraint tpm_key_pkey PRIMARY KEY (server_id),
+  constraint tpm_key_server_id_fkey FOREIGN KEY (server_id) REFERENCES compute.server(id) ON DELETE CASCADE
+);
+
 create table engine.outbox_event (
   id bigint generated always as identity not null,
   "position" bigint,

@@ -1,10 +1,16 @@
 // What the door answers a host beside joining. Belongs to the composition root, as no service knows the others'
 // insides.
 import type { IncomingMessage, ServerResponse } from "node:http"
-import { type ControlShare, doorHeaders, doorPaths, type HostSettings } from "./agent/door-protocol.ts"
+import {
+  type ControlShare,
+  doorHeaders,
+  doorPaths,
+  type HostSettings,
+  type TpmKeyAnswer,
+} from "./agent/door-protocol.ts"
 import type { VolumeKey } from "./agent/volumes/volume-keys.ts"
 import { openVolumeConnection, openVolumeKey } from "./block-storage/index.ts"
-import { answerMetadataRequest } from "./compute/index.ts"
+import { answerMetadataRequest, openTpmKey } from "./compute/index.ts"
 import { sendBackupData, takeBackupChunk, takeBackupIndex } from "./door-backups.ts"
 import { sendImage, takeImage } from "./door-images.ts"
 import { type DoorAnswer, headerOf, sendJson } from "./host/index.ts"
@@ -32,6 +38,10 @@ export function doorAnswers(
     [`GET ${doorPaths.volumeKeys}`]: async (host, request, response) => {
       const volumeId = (request.url ?? "").slice(doorPaths.volumeKeys.length + 1)
       sendJson(response, (await openVolumeKey(platform, { host, volumeId })) satisfies VolumeKey)
+    },
+    [`GET ${doorPaths.tpmKeys}`]: async (host, request, response) => {
+      const serverId = (request.url ?? "").slice(doorPaths.tpmKeys.length + 1)
+      sendJson(response, { key: await openTpmKey(platform, { host, serverId }) } satisfies TpmKeyAnswer)
     },
     [`GET ${doorPaths.volumeConnections}`]: async (host, request, response) => {
       const volumeId = (request.url ?? "").slice(doorPaths.volumeConnections.length + 1)

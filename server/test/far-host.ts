@@ -133,7 +133,7 @@ export class FarHost implements AsyncDisposable {
       {
         images: { open: nothing, store: nothing },
         backups: new MemoryBackups(),
-        volumeKeys: { of: nothing, connect: nothing },
+        volumeKeys: { of: nothing, connect: nothing, ofTpm: nothing },
         streams: streams.dialer(this.name),
       },
     )

@@ -76,7 +76,7 @@ async function start({ config, bus, drivers }: Platform): Promise<OtherHost> {
     {
       images: { open: nothing, store: nothing },
       backups: new MemoryBackups(),
-      volumeKeys: { of: nothing, connect: nothing },
+      volumeKeys: { of: nothing, connect: nothing, ofTpm: nothing },
       streams: streams.dialer(otherHost),
     },
   )

@@ -129,6 +129,8 @@ const GuestHardware = Type.Object({
   /** What else QEMU does gets one, too. */
   isolatesEmulator: Type.Optional(Type.Boolean()),
   cpuLimits: Type.Optional(CpuLimits),
+  /** A security chip of its own; what it holds is encrypted with a key that the host asks for. */
+  tpm: Type.Optional(Type.Object({ version: word(["1.2", "2.0"]), model: word(["tpm-tis", "tpm-crb"]) })),
 })
 
 /** Everything a hypervisor needs to make one machine; plain data, kept by the agent beside its handle. */
@@ -297,6 +299,8 @@ const HostDescription = Type.Object({
       pages: list(Type.Object({ sizeKib: Count, total: Count, free: Count }), 16),
       /** Processors for guests that have them for themselves; `vcpus` are the others. */
       dedicatedCpus: Count,
+      /** Of TPMs that guests can have. Left out: none. */
+      tpmVersions: Type.Optional(list(word(["1.2", "2.0"]), 2)),
     }),
   ),
 })

@@ -14,6 +14,10 @@ import { inspectImage } from "./image-cache/inspect-image.ts"
 import type { AgentCommands, DiskSpec } from "./protocol.ts"
 import { imageMostBytes, receiveFile, sendFile, travelIdleMs, withTravelFile } from "./travelling-image.ts"
 
+/** As the disk of what a machine's TPM holds, which is a file of its own kind and small. */
+const tpmName = "tpm"
+const tpmMostBytes = 4 * 1024 ** 2
+
 type Args<C extends keyof AgentCommands> = AgentCommands[C]["args"]
 
 export interface DiskCommandsOptions {
@@ -38,9 +42,11 @@ export class DiskCommands {
     const { context, streams, dir } = this.#options
     const { hypervisor } = context
     const { handle } = await this.#resting(serverId, disk, "send a disk of")
-    if (!canSnapshot(hypervisor)) throw agentAbilityMissing(hypervisor.name, "send a disk")
+    if (!canSnapshot(hypervisor) || !canReceiveDisks(hypervisor))
+      throw agentAbilityMissing(hypervisor.name, "send a disk")
     await withTravelFile(dir, serverId, async (path) => {
-      await hypervisor.snapshot(handle, disk, path)
+      if (disk === tpmName) await hypervisor.sendTpm(handle, path)
+      else await hypervisor.snapshot(handle, disk, path)
       await sendFile(await streams.dial(streamId), path, signal)
     })
     return {}
@@ -58,6 +64,7 @@ export class DiskCommands {
     await withTravelFile(dir, serverId, async (path) => {
       const idleMs = this.#options.idleMs ?? travelIdleMs
       await receiveFile(await streams.dial(streamId), path, { broken, mostBytes, idleMs, signal })
+      if (disk === tpmName) return await hypervisor.receiveTpm(handle, path)
       // The host that sent it may be somebody else's by now: what an image claims is not believed.
       const { virtualSizeBytes } = await inspectImage(serverId, path, "qcow2")
       await hypervisor.receiveDisk(handle, disk, { path, format: "qcow2", virtualSizeBytes })
@@ -76,11 +83,13 @@ export class DiskCommands {
   ): Promise<{ handle: VmHandle; mostBytes: number }> {
     const { context } = this.#options
     const record = existing(context, serverId)
-    const disk = record.spec.disks.find((one) => one.name === name && one.source.kind !== "volume")
-    if (!disk) throw agentDiskMissing(serverId, name)
+    const { disks, hardware } = record.spec
+    const disk = disks.find((one) => one.name === name && one.source.kind !== "volume")
+    const isTpm = name === tpmName && hardware?.tpm !== undefined
+    if (!disk && !isTpm) throw agentDiskMissing(serverId, name)
     const handle = handleOf(context, serverId, record)
     const { power } = await context.hypervisor.inspect(handle)
     if (power !== "shutdown" && power !== "crashed") throw agentMachineStateWrong(what, power)
-    return { handle, mostBytes: imageMostBytes(disk.sizeBytes) }
+    return { handle, mostBytes: disk ? imageMostBytes(disk.sizeBytes) : tpmMostBytes }
   }
 }

@@ -31,6 +31,8 @@ export const doorPaths = {
   backups: "/v1/backups",
   /** GET `/v1/volume-keys/ID`: VolumeKey, of an encrypted volume that the cloud has on the host. */
   volumeKeys: "/v1/volume-keys",
+  /** GET `/v1/tpm-keys/ID`: TpmKeyAnswer, of a server that the cloud has on the host. */
+  tpmKeys: "/v1/tpm-keys",
   /** GET `/v1/volume-connections/ID`: VolumeConnection, of a volume of another host that a machine of this one is to have. */
   volumeConnections: "/v1/volume-connections",
   /** GET and POST, then the path that the guest asked for. */
@@ -56,6 +58,11 @@ export const databaseUpgrade = "kumoi-database"
 /** The network's databases that a control host follows. */
 export const followedDatabases = ["nb", "sb"] as const
 export type FollowedDatabase = (typeof followedDatabases)[number]
+
+export interface TpmKeyAnswer {
+  /** Base64. */
+  key: string
+}
 
 export interface JoinRequest {
   token: string

@@ -13,6 +13,13 @@ export const agentMachineNotFound = fault(
   (serverId: string) => `Machine ${serverId} is not on this host.`,
 )
 
+/** Only who starts a machine's process for the cloud can ask for it. */
+export const agentTpmKeyMissing = fault(
+  "unavailable",
+  "agent.machine.tpm_key_missing",
+  (serverId: string) => `Machine ${serverId} has a TPM, whose key the host must ask the cloud for.`,
+)
+
 export const agentMachineExists = fault(
   "conflict",
   "agent.machine.exists",

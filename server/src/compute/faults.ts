@@ -44,6 +44,18 @@ export const hostDown = fault(
   "compute.server.host_down",
   () => "The host of the server is down.",
 )
+/** Nova's words for what would leave behind what a TPM holds. */
+export const serverTpmRefused = fault(
+  "invalid",
+  "compute.server.tpm_refused",
+  (operation: string, serverId: string) =>
+    `Operation '${operation}' not supported for vTPM-enabled instance (${serverId}).`,
+)
+export const serverTpmKeyRefused = fault(
+  "forbidden",
+  "compute.server.tpm_key_refused",
+  (serverId: string) => `This host has no server ${serverId} whose TPM it could open.`,
+)
 export const noValidHost = fault(
   "no_capacity",
   "compute.server.no_valid_host",

@@ -199,6 +199,7 @@ export {
 } from "./server/stand.ts"
 export { statesOf, statusOf } from "./server/state.ts"
 export { type ServerTopology, showServerTopology } from "./server/topology.ts"
+export { openTpmKey } from "./server/tpm.ts"
 export {
   addServerTag,
   clearServerTags,

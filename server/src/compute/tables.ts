@@ -231,6 +231,11 @@ export interface ServerGroupTable {
   created_at: TimestampNow
 }
 
+export interface TpmKeyTable {
+  server_id: string
+  sealed: string
+}
+
 declare module "../platform/db/database.ts" {
   interface Database {
     "compute.admin_password": AdminPasswordTable
@@ -249,5 +254,6 @@ declare module "../platform/db/database.ts" {
     "compute.server_action": ServerActionTable
     "compute.server_action_event": ServerActionEventTable
     "compute.server_group": ServerGroupTable
+    "compute.tpm_key": TpmKeyTable
   }
 }

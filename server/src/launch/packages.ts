@@ -35,6 +35,13 @@ export const enginePackages = {
   ],
 } as const satisfies Record<string, readonly NeededPackage[]>
 
+/** For guests with more than the ordinary; a host without them gets no such guest. */
+export const guestHardwarePackages: readonly NeededPackage[] = [
+  { name: "swtpm", why: "gives guests a TPM" },
+  { name: "swtpm-tools", why: "makes the keys of a new one" },
+  { name: "ovmf", why: "starts guests by UEFI" },
+]
+
 /** Of hosts whose configuration names such a back end of volumes. */
 export const backEndPackages = {
   iscsi: [{ name: "qemu-block-extra", why: "lets machines reach volumes of other hosts" }],

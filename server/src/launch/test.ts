@@ -6,7 +6,13 @@ import { type AddressInfo, createServer, type Socket } from "node:net"
 import { join } from "node:path"
 import { guestCacheDir } from "./guest-image.ts"
 import { command, type OptionSpecs } from "./options.ts"
-import { backEndPackages, enginePackages, installPackages, type NeededPackage } from "./packages.ts"
+import {
+  backEndPackages,
+  enginePackages,
+  guestHardwarePackages,
+  installPackages,
+  type NeededPackage,
+} from "./packages.ts"
 
 const root = join(import.meta.dirname, "../../..")
 
@@ -74,7 +80,7 @@ const suites: Record<string, Suite> = {
   },
   unit: {
     summary: "pure code",
-    packages: [...hostPackages, ...sshPackages, ...iscsiPackages, ...gitPackages],
+    packages: [...hostPackages, ...sshPackages, ...iscsiPackages, ...gitPackages, ...guestHardwarePackages],
     files: ["server/src/**/*.test.ts", "bench/*.test.ts"],
     concurrency: 2,
     timeoutMs: 600_000,

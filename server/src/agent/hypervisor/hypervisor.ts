@@ -202,6 +202,10 @@ export interface TakesSnapshots {
 }
 
 export interface ReceivesDisks {
+  /** Of a machine that is off: what its TPM holds, to this file; empty: nothing. */
+  sendTpm(handle: VmHandle, toPath: string): Promise<void>
+  /** The other end of it. At any crash the TPM holds what it held, or this. */
+  receiveTpm(handle: VmHandle, path: string): Promise<void>
   /**
    * The disk of a machine that is off becomes what is in the image, which was looked at; it keeps its size and what it
    * stands on. At any crash it is what it was, or the image, whole.

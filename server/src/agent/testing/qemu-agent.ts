@@ -51,6 +51,7 @@ export const allMayStart: StartRightsSource = {
 export const noVolumeKeys: VolumeKeys = {
   of: () => Promise.reject(new Error("no keys here")),
   connect: () => Promise.reject(new Error("no other hosts here")),
+  ofTpm: () => Promise.reject(new Error("no TPMs here")),
 }
 
 /** Nobody waits for a machine's streams. */

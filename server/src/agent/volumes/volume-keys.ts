@@ -1,5 +1,5 @@
 // What a host needs to open volumes, as the agent asks for it: in the same process, or at the other end of a network.
-// Keys of encrypted volumes are asked for when one is made or opened, and nothing of them stays on a disk of the host.
+// The same is asked for the keys of machines' TPMs. Keys of encrypted volumes are asked for when one is made or opened, and nothing of them stays on a disk of the host.
 import type { VolumeConnection } from "../protocol.ts"
 
 export interface VolumeKey {
@@ -17,4 +17,6 @@ export interface VolumeKeys {
    * the secret. Throws `unavailable` while the cloud or the other host does not answer.
    */
   connect(volumeId: string): Promise<VolumeConnection>
+  /** What the TPM of a server that the cloud has on this host is encrypted with, in base64. Throws as above. */
+  ofTpm(serverId: string): Promise<string>
 }

@@ -11,6 +11,7 @@ import { cpuLimitsOf, diskLimitsOf } from "./limits.ts"
 import { cellsOf } from "./numa.ts"
 import { type PageSize, pageSizeOf, usualPageKib } from "./page-size.ts"
 import { propertiesOf } from "./properties.ts"
+import { tpmOf } from "./tpm.ts"
 import { checkMet } from "./unmet.ts"
 import { groupsOf, traitsOf, type WantedTraits } from "./wanted.ts"
 import { type Wishes, wishesOf } from "./wishes.ts"
@@ -57,6 +58,7 @@ function hardwareOf(wishes: Wishes): Hardware {
   const pageSize = pageSizeOf(wishes)
   const cells = cellsOf(wishes, pageSize !== null || cpus.pinned.length > 0)
   const cpuLimits = cpuLimitsOf(wishes)
+  const tpm = tpmOf(wishes)
   const { overrides, more, isApart } = groupsOf(wishes)
   const pcpus = cpus.pinned.length + (cpus.isolatesEmulator ? 1 : 0)
   const vcpus = wishes.vcpus - cpus.pinned.length
@@ -67,6 +69,7 @@ function hardwareOf(wishes: Wishes): Hardware {
     ...(cpus.pinned.length > 0 && { pinnedCpus: [...cpus.pinned] }),
     ...(cpus.isolatesEmulator && { isolatesEmulator: true }),
     ...(cpuLimits && { cpuLimits }),
+    ...(tpm && { tpm }),
   }
   return {
     machine: Object.keys(machine).length > 0 ? machine : null,

@@ -2,7 +2,8 @@
 // extra specs. A host is one provider, so what is asked for in several groups is asked of it together.
 import { badRequest } from "../faults.ts"
 import type { CpuPlan } from "./cpu-policy.ts"
-import { both, isTrue, oneOf, type Wishes, wholeNumber } from "./wishes.ts"
+import { tpmOf } from "./tpm.ts"
+import { isTrue, oneOf, type Wishes, wholeNumber } from "./wishes.ts"
 
 export interface WantedTraits {
   required: readonly string[]
@@ -94,14 +95,12 @@ function encryptionTraits(wishes: Wishes): string[] {
 }
 
 function tpmTraits(wishes: Wishes): string[] {
-  const version = oneOf(wishes, "hw:tpm_version")
-  if (version === undefined) return []
-  const { ofFlavor, ofImage } = both(wishes, "hw:tpm_model")
-  const model = ofFlavor ?? ofImage ?? "tpm-tis"
+  const tpm = tpmOf(wishes)
+  if (tpm === null) return []
   const secret = wishes.specs["hw:tpm_secret_security"]
   return [
-    `COMPUTE_SECURITY_TPM_${version.replace(".", "_")}`,
-    `COMPUTE_SECURITY_${model.toUpperCase().replace("-", "_")}`,
+    `COMPUTE_SECURITY_TPM_${tpm.version.replace(".", "_")}`,
+    `COMPUTE_SECURITY_${tpm.model.toUpperCase().replace("-", "_")}`,
     ...(secret ? [`COMPUTE_SECURITY_TPM_SECRET_SECURITY_${secret.toUpperCase()}`] : []),
   ]
 }

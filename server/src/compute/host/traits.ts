@@ -32,7 +32,17 @@ export function traitsOfHost(d: HostDescription): string[] {
     ...(d.guestHardware && d.abilities.accelerator !== "tcg"
       ? ["COMPUTE_ADDRESS_SPACE_PASSTHROUGH", "COMPUTE_ADDRESS_SPACE_EMULATED"]
       : []),
+    ...tpmTraits(d.guestHardware?.tpmVersions ?? []),
     ...processorTraits(d),
+  ]
+}
+
+/** The key of what a TPM holds is the cloud's, so that its server starts without its user. */
+function tpmTraits(versions: readonly string[]): string[] {
+  if (versions.length === 0) return []
+  return [
+    ...versions.map((version) => `COMPUTE_SECURITY_TPM_${version.replace(".", "_")}`),
+    ...["TIS", "CRB", "SECRET_SECURITY_DEPLOYMENT"].map((what) => `COMPUTE_SECURITY_TPM_${what}`),
   ]
 }
 

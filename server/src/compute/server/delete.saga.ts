@@ -52,6 +52,7 @@ export const deleteServerSaga = saga<DeleteParams>("compute.server.delete", 1)
         if (hasVolumes) await giveBackVolumes(ctx, tx, { id, hasVolumes }, params)
         await dropAdminPassword(tx, params.serverId)
         await dropInjectedFiles(tx, params.serverId)
+        await tx.deleteFrom("compute.tpm_key").where("server_id", "=", params.serverId).execute()
         const server = await advanceTask(tx, params, {
           vmState: "deleted",
           taskState: null,

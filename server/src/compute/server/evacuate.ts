@@ -10,6 +10,7 @@ import {
   serverNotFound,
   serverNotLaunched,
   serverNotReady,
+  serverTpmRefused,
 } from "../faults.ts"
 import { isHostReachable } from "../host/reachable.ts"
 import { selectHost } from "../host/store.ts"
@@ -38,6 +39,7 @@ export const evacuateServer = operation({
     endsStopped: Type.Optional(Type.Boolean()),
   }),
   faults: [
+    serverTpmRefused,
     badRequest,
     evacuationHostNotFound,
     volumeElsewhere,

@@ -28,6 +28,7 @@ import {
   isFinished,
   type TaskParams,
 } from "./task.ts"
+import { hasTpm } from "./tpm.ts"
 import { diskDevicesOf } from "./vm-spec.ts"
 
 export interface MigrateParams extends ResizeParams {
@@ -93,6 +94,7 @@ export const migrateServerSaga = saga<MigrateParams>("compute.server.migrate", 1
       const server = await heldServer(s.ctx, s.params)
       const old = { ...server, flavor: s.params.oldFlavor }
       for (const { name } of diskDevicesOf(old)) await copyDisk(s, name, s.out.claim)
+      if (hasTpm(old)) await copyDisk(s, "tpm", s.out.claim)
     },
     timeoutMs: 4 * 3_600_000,
   })

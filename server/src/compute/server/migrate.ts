@@ -10,6 +10,7 @@ import {
   serverNotFound,
   serverNotLaunched,
   serverNotReady,
+  serverTpmRefused,
 } from "../faults.ts"
 import { selectHost } from "../host/store.ts"
 import { insertMigration } from "../migration/store.ts"
@@ -83,7 +84,7 @@ function checkKindOfMigration(own: string, server: Server, isBlockMigration: boo
 export const migrateServerLive = operation({
   name: "compute.server.migrate_live",
   input: liveInput,
-  faults: [badRequest, volumeElsewhere, volumeInvalid, ...states],
+  faults: [badRequest, serverTpmRefused, volumeElsewhere, volumeInvalid, ...states],
   load: (ctx, { serverId }) => visibleServer(ctx, serverId),
   rules: [
     "os_compute_api:os-migrate-server:migrate_live",

@@ -18,6 +18,7 @@ import {
   serverNotFound,
   serverNotLaunched,
   serverNotReady,
+  serverTpmRefused,
 } from "../faults.ts"
 import { checkHardware, keptHardware } from "../guest-hardware/hardware.ts"
 import { computeQuota } from "../quota/resources.ts"
@@ -82,6 +83,7 @@ export const rebuildServer = operation({
     serverInvalidState,
     serverNotLaunched,
     serverNotReady,
+    serverTpmRefused,
     volumeNotFound,
     volumeInvalid,
     inputInvalid,

@@ -7,6 +7,7 @@ import {
   serverNotFound,
   serverNotLaunched,
   serverNotReady,
+  serverTpmRefused,
 } from "../faults.ts"
 import { AdminPassword, keepAdminPassword } from "./admin-password.ts"
 import { bootImage, type KeptImage, keptImage } from "./image.ts"
@@ -27,7 +28,7 @@ export const rescueServer = operation({
     /** The caller knows of servers that boot from volumes. */
     knowsVolumes: Type.Optional(Type.Boolean()),
   }),
-  faults: [badRequest, ...states],
+  faults: [badRequest, serverTpmRefused, ...states],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
   rule: "os_compute_api:os-rescue",
   target: (_ctx, _input, server) => targetOf(server),

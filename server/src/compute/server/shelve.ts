@@ -10,6 +10,7 @@ import {
   serverNotFound,
   serverNotLaunched,
   serverNotReady,
+  serverTpmRefused,
 } from "../faults.ts"
 import { checkZone } from "../host/zone-request.ts"
 import { snapshotProperties } from "./create-image.ts"
@@ -26,7 +27,7 @@ const states = [serverNotFound, serverLocked, serverInvalidState, serverNotLaunc
 export const shelveServer = operation({
   name: "compute.server.shelve",
   input: Type.Object({ serverId: Type.String() }),
-  faults: [quotaExceeded, ...states],
+  faults: [quotaExceeded, serverTpmRefused, ...states],
   load: (ctx, input) => visibleServer(ctx, input.serverId),
   rule: "os_compute_api:os-shelve:shelve",
   target: (_ctx, _input, server) => targetOf(server),

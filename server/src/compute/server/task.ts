@@ -17,6 +17,7 @@ import {
   serverNotLaunched,
   serverNotReady,
   serverSuperseded,
+  serverTpmRefused,
 } from "../faults.ts"
 import { endAction, recordActions } from "../server-action/store.ts"
 import { type Actor, notifyServer } from "./notification.ts"
@@ -30,6 +31,7 @@ import {
   type ServerChanges,
   selectServer,
 } from "./store.ts"
+import { hasTpm, refusedWithTpm } from "./tpm.ts"
 
 /** Parameters of every saga of a server. */
 export interface TaskParams extends Actor {
@@ -46,7 +48,10 @@ export async function claimServer(ctx: Ctx, tx: Tx, serverId: string, name: Acti
   const rule = actionRules[name]
   for (let attempt = 1; ; attempt++) {
     const claimed = await claimTask(tx, serverId, rule, isAdmin(ctx))
-    if (claimed) return claimed
+    if (claimed) {
+      refuseWithTpm(claimed, name)
+      return claimed
+    }
     const now = await selectServer(tx, serverId)
     if (!now) throw serverNotFound(serverId)
     checkState(ctx, now, name)
@@ -62,6 +67,12 @@ export function checkState(ctx: Ctx, server: Server, name: ActionName): void {
   if (refusal?.why === "locked") throw serverLocked(server.id)
   if (refusal?.why === "not_launched") throw serverNotLaunched(server.id, rule.action)
   if (refusal) throw serverInvalidState(server.id, rule.action, refusal.attribute, refusal.state)
+  refuseWithTpm(server, name)
+}
+
+function refuseWithTpm(server: Server, name: ActionName): void {
+  const operation = refusedWithTpm.get(name)
+  if (operation !== undefined && hasTpm(server)) throw serverTpmRefused(operation, server.id)
 }
 
 export interface BeginTask<P extends TaskParams> {

@@ -50,6 +50,7 @@ describe("a guest with a volume of another host", {
           qemu: { runAs: testRunAs },
           volumeKeys: {
             of: async () => ({ passphrase: "a secret", cipher: "aes-xts-plain64", keySizeBits: 256 }),
+            ofTpm: () => Promise.reject(new Error("no TPMs here")),
             // As the cloud hands it on.
             connect: async (volumeId) =>
               await agentOf("there").handle("volume.connect", {

@@ -94,7 +94,11 @@ const nothing = {
     open: lacks("look at an image"),
     store: lacks("store an image"),
   },
-  volumeKeys: { of: lacks("open an encrypted volume"), connect: lacks("open a volume of another host") },
+  volumeKeys: {
+    of: lacks("open an encrypted volume"),
+    connect: lacks("open a volume of another host"),
+    ofTpm: lacks("open a TPM"),
+  },
   backups: {
     offer: noBackups,
     put: noBackups,

@@ -19,6 +19,7 @@ import {
   type JoinRequest,
   readJoinToken,
   southboundUpgrade,
+  type TpmKeyAnswer,
 } from "../../agent/door-protocol.ts"
 import type { VolumeConnection } from "../../agent/protocol.ts"
 import type { VolumeKey } from "../../agent/volumes/volume-keys.ts"
@@ -153,6 +154,12 @@ export class DoorClient implements Disposable {
   /** Only of a volume that the cloud has on this host. */
   async volumeKey(volumeId: string): Promise<VolumeKey> {
     return await this.#askJson<VolumeKey>({ path: `${doorPaths.volumeKeys}/${encodeURIComponent(volumeId)}` })
+  }
+
+  /** Only of a server that the cloud has on this host. */
+  async tpmKey(serverId: string): Promise<string> {
+    const path = `${doorPaths.tpmKeys}/${encodeURIComponent(serverId)}`
+    return (await this.#askJson<TpmKeyAnswer>({ path })).key
   }
 
   /** Only of a volume that a machine of this host is to have. */

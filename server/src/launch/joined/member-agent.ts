@@ -69,6 +69,7 @@ export async function startMemberAgent(options: MemberAgentOptions): Promise<Mem
     volumeKeys: {
       of: (volumeId: string) => client.volumeKey(volumeId),
       connect: (volumeId: string) => client.volumeConnection(volumeId),
+      ofTpm: (serverId: string) => client.tpmKey(serverId),
     },
     streams: doorStreamDialer(client),
   }

@@ -146,7 +146,7 @@ export class FakeHypervisor
       hostIp: this.#options.hostIp,
       ...(await readHostFacts(this.#options.dir)),
       ...capacity,
-      guestHardware: { cpuLimitsProblem: null, pages: [], dedicatedCpus },
+      guestHardware: { cpuLimitsProblem: null, pages: [], dedicatedCpus, tpmVersions: ["1.2", "2.0"] },
       abilities: {
         liveMigration: true,
         pause: true,
@@ -370,6 +370,16 @@ export class FakeHypervisor
     await this.#step("receiveDisk", handle.serverId)
     const { sizeBytes } = this.#diskOf(handle, disk)
     if (image.virtualSizeBytes > sizeBytes) throw agentDiskTooSmall(disk, sizeBytes, image.virtualSizeBytes)
+  }
+
+  /** No guest has written anything into it. */
+  async sendTpm(handle: VmHandle, toPath: string): Promise<void> {
+    await this.#step("sendTpm", handle.serverId)
+    await writeFile(toPath, "", { mode: 0o600 })
+  }
+
+  async receiveTpm(handle: VmHandle): Promise<void> {
+    await this.#step("receiveTpm", handle.serverId)
   }
 
   #diskOf(handle: VmHandle, name: string): DiskSpec {

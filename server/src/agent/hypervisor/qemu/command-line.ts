@@ -22,6 +22,7 @@ import { diskFiles } from "./disks.ts"
 import { hasGuestAgent } from "./guest-agent.ts"
 import { guestMemory } from "./guest-memory.ts"
 import type { RunDirectory } from "./run-directory.ts"
+import { tpmDevice } from "./tpm.ts"
 
 export interface MachineOptions {
   accelerator: "kvm" | "tcg"
@@ -60,6 +61,7 @@ export function commandLine(directory: RunDirectory, input: EnsureInput, options
     ...interfaces(input, options),
     ...extras(spec),
     ...guestAgent(directory, spec),
+    ...tpmDevice(directory, spec),
     ...volumes(input),
     ...directBoot(input),
     // The agent lets it go (`cont`) once it listens to the events.

@@ -4,9 +4,11 @@ import type { HypervisorDescription } from "../hypervisor.ts"
 import { readQemuVersion } from "./accelerator.ts"
 import { readHostPages } from "./host-pages.ts"
 import type { QemuOptions } from "./options.ts"
+import { findTpmVersions } from "./tpm.ts"
 import type { TuneHow } from "./tune.ts"
 
 let version: string | undefined
+let tpmVersions: Awaited<ReturnType<typeof findTpmVersions>> | undefined
 
 export async function describeHost(
   { host, hostIp, vmsDir, accelerator }: QemuOptions,
@@ -14,6 +16,7 @@ export async function describeHost(
 ): Promise<HypervisorDescription> {
   version ??= await readQemuVersion()
   const [major = 0, minor = 0, micro = 0] = version.split(".").map(Number)
+  tpmVersions ??= await findTpmVersions()
   const facts = await readHostFacts(vmsDir)
   const dedicatedCpus = cpus.dedicated.length
   return {
@@ -21,7 +24,7 @@ export async function describeHost(
     hypervisorVersion: major * 1_000_000 + minor * 1_000 + micro,
     ...facts,
     vcpus: facts.vcpus - dedicatedCpus,
-    guestHardware: { cpuLimitsProblem: groups.problem, pages: readHostPages(), dedicatedCpus },
+    guestHardware: { cpuLimitsProblem: groups.problem, pages: readHostPages(), dedicatedCpus, tpmVersions },
     abilities: {
       liveMigration: true,
       pause: true,

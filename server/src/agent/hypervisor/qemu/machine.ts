@@ -18,6 +18,7 @@ import {
   stopGuest,
 } from "../../qmp/index.ts"
 import { hasSavedMemory, type RunDirectory, removeSockets } from "./run-directory.ts"
+import { endTpm } from "./tpm.ts"
 
 export interface MachineDeps {
   clock: Clock
@@ -314,6 +315,7 @@ export class QemuMachine {
     this.#child = null
     await this.#qmp?.close()
     this.#qmp = null
+    await endTpm(this.directory)
     removeSockets(this.directory)
     this.#deps.onEnd?.(this.serverId)
     const { power, reason } = verdict(this.#shutdownReason, ended?.signal ?? null, this.#lastWords())

@@ -80,6 +80,7 @@ import { snapshotDisk } from "./snapshot.ts"
 import { type StartHow, startMachine } from "./start.ts"
 import { steer } from "./steer.ts"
 import { dropSavedMemory, letGoOn, saveMemory } from "./suspend.ts"
+import { endTpm, restoreTpm, saveTpm } from "./tpm.ts"
 import { type TuneHow, tuneMachine } from "./tune.ts"
 import { growVolume, keepingVolumes, type Opening, plugVolume, unplugVolume } from "./volumes.ts"
 
@@ -313,6 +314,17 @@ export class QemuHypervisor
     await replaceDisk(file, spec, image)
   }
 
+  async sendTpm(handle: VmHandle, toPath: string): Promise<void> {
+    const { machine, spec } = await this.#existing(handle)
+    await saveTpm(machine.directory, spec.spec, toPath)
+  }
+
+  async receiveTpm(handle: VmHandle, path: string): Promise<void> {
+    const { machine, spec } = await this.#existing(handle)
+    if (machine.isAlive) throw agentMachineStateWrong("receive the TPM of", machine.state.power)
+    await restoreTpm(machine.directory, spec.spec, path)
+  }
+
   async layoutOf(handle: VmHandle): Promise<MachineLayout> {
     const { machine, spec: input } = await this.#existing(handle)
     const { properties, hardware } = input.spec
@@ -449,7 +461,10 @@ export class QemuHypervisor
     // Of an agent that died while it started one.
     rmSync(directory.keys, { recursive: true, force: true })
     if (found) await machine.adopt(found)
-    else this.#tuning.groups.remove(serverId)
+    else {
+      this.#tuning.groups.remove(serverId)
+      await endTpm(directory)
+    }
     // The end of a suspend or the beginning of a resume was not seen; the guest has not run since.
     if (machine.isAlive && hasSavedMemory(directory)) await machine.end("suspended")
     return machine

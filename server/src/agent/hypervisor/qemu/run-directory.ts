@@ -28,6 +28,10 @@ export interface RunDirectory {
   serialSocket: string
   /** Of the guest's agent, where the image says that there is one. */
   agentSocket: string
+  /** What the machine's TPM holds, and its process's own (tpm.ts). */
+  tpm: string
+  /** Leads to that one's socket, by a name that is short enough. */
+  tpmSocket: string
   /** The guest's memory while it is suspended, and the command line that takes it up. */
   memory: string
   savedLine: string
@@ -69,6 +73,8 @@ export function runDirectory(vmsDir: string, serverId: string): RunDirectory {
     vncSocket: join(sockets, "vnc.sock"),
     serialSocket: join(sockets, "serial.sock"),
     agentSocket: join(sockets, "agent.sock"),
+    tpm: join(root, "tpm"),
+    tpmSocket: join(sockets, "tpm.sock"),
     memory: join(root, "memory"),
     savedLine: join(root, "memory.json"),
     startedLine: join(root, "started.json"),

@@ -20,6 +20,7 @@ import { withReach } from "./reach.ts"
 import { makeRunDirectory, type RunDirectory, removeSockets } from "./run-directory.ts"
 import { restoreLine, savedLine, savedVifIds, savedVolumeIds, volumesOf } from "./saved-line.ts"
 import { dropSavedMemory, readSavedLine, type SavedMachine } from "./suspend.ts"
+import { endTpm, startTpm } from "./tpm.ts"
 import { type TuneHow, tuneMachine } from "./tune.ts"
 import { withKeyFiles } from "./volume-keys.ts"
 import { plugNewVolumes } from "./volumes.ts"
@@ -122,7 +123,7 @@ async function launchOnce(
 async function beginProcess(
   machine: QemuMachine,
   input: EnsureInput,
-  { vmsDir, clock, prefix, keys }: StartHow,
+  { vmsDir, clock, prefix, keys, options: { runAs } }: StartHow,
   args: readonly string[],
   inherit: readonly number[],
 ): Promise<void> {
@@ -130,10 +131,19 @@ async function beginProcess(
   const keep = (identity: ProcessIdentity) =>
     writeStateFile(directory.handle, handleOf(directory, serverId, identity))
   await writeStateFile(directory.startedLine, { args } satisfies SavedMachine)
-  const begin = () =>
+  const launch = () =>
     withKeyFiles(directory, input.spec.disks, keys, () =>
       withReach(vmsDir, inherit, (all) => machine.launch(prefix, args, keep, all)),
     )
+  const begin = async () => {
+    await startTpm(directory, input.spec, keys, runAs)
+    try {
+      await launch()
+    } catch (error) {
+      await endTpm(directory)
+      throw error
+    }
+  }
   try {
     await begin()
   } catch (error) {

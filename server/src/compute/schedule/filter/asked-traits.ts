@@ -1,5 +1,14 @@
 import type { Filter } from "./filter.ts"
 
+const fixes: readonly [RegExp, string][] = [
+  [/^COMPUTE_SECURITY_TPM_SECRET_SECURITY_/, "hw:tpm_secret_security deployment, or none, in the flavor"],
+  [/^COMPUTE_SECURITY_TPM_/, "the package swtpm on the host"],
+]
+
+function fixOf(missing: readonly string[]): string | null {
+  return fixes.find(([pattern]) => missing.some((trait) => pattern.test(trait)))?.[1] ?? null
+}
+
 /** `trait:X = required` or `forbidden` of the flavor, `required` of the image, and what other wishes imply. */
 export const askedTraitsFilter: Filter = {
   name: "AskedTraits",
@@ -19,7 +28,7 @@ export const askedTraitsFilter: Filter = {
       fix:
         traitsOfOthers.length > 0
           ? `openstack resource provider trait set (${traitsOfOthers.join(", ")})`
-          : null,
+          : fixOf(missing),
       forUser,
     }
   },
