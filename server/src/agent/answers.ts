@@ -299,6 +299,8 @@ const HostDescription = Type.Object({
       pages: list(Type.Object({ sizeKib: Count, total: Count, free: Count }), 16),
       /** Processors for guests that have them for themselves; `vcpus` are the others. */
       dedicatedCpus: Count,
+      /** Whether its firmware can start only what is signed. Left out: it cannot. */
+      hasSecureBoot: Type.Optional(Type.Boolean()),
       /** Of TPMs that guests can have. Left out: none. */
       tpmVersions: Type.Optional(list(word(["1.2", "2.0"]), 2)),
     }),

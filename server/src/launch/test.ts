@@ -26,6 +26,12 @@ const iscsiPackages: readonly NeededPackage[] = [...backEndPackages.iscsi, ...ba
 const gitPackages: readonly NeededPackage[] = [
   { name: "git", why: "has the commits that a program may be of" },
 ]
+/** A loader that is signed, and the disk that firmware starts it from. */
+const signedPackages: readonly NeededPackage[] = [
+  { name: "shim-signed", why: "is what firmware with Microsoft's keys starts" },
+  { name: "shim-unsigned", why: "is the same without a signature" },
+  { name: "mtools", why: "writes them to a disk" },
+]
 const sshPackages: readonly NeededPackage[] = [{ name: "openssh-client", why: "logs into guests" }]
 const clientPackages: readonly NeededPackage[] = [
   { name: "python3-openstackclient", why: "the stock client" },
@@ -80,7 +86,14 @@ const suites: Record<string, Suite> = {
   },
   unit: {
     summary: "pure code",
-    packages: [...hostPackages, ...sshPackages, ...iscsiPackages, ...gitPackages, ...guestHardwarePackages],
+    packages: [
+      ...hostPackages,
+      ...sshPackages,
+      ...iscsiPackages,
+      ...gitPackages,
+      ...guestHardwarePackages,
+      ...signedPackages,
+    ],
     files: ["server/src/**/*.test.ts", "bench/*.test.ts"],
     concurrency: 2,
     timeoutMs: 600_000,

@@ -145,13 +145,39 @@ test("what an image cannot have is told", () => {
   hardware({}, { hw_scsi_model: "lsiLogic", hw_nonsense: "x", os_type: "Linux", hw_boot_menu: "" })
 })
 
+test("firmware that starts only what is signed, by Nova's rules", () => {
+  const uefi = { hw_firmware_type: "uefi" }
+  const required = hardware({ "os:secure_boot": "required" }, uefi)
+  assert.deepEqual(
+    [required.properties.os_secure_boot, required.properties.hw_machine_type, required.traits.required],
+    ["required", "q35", ["COMPUTE_SECURITY_UEFI_SECURE_BOOT"]],
+  )
+  const optional = hardware({}, { ...uefi, os_secure_boot: "optional" })
+  assert.deepEqual(
+    [optional.properties.os_secure_boot, optional.properties.hw_machine_type, optional.traits.required],
+    ["optional", undefined, []],
+  )
+  refused({ "os:secure_boot": "maybe" }, /^Invalid secure boot policy 'maybe'\. Allowed values: required, /)
+  refused(
+    { "os:secure_boot": "required" },
+    /^Flavor has os:secure_boot extra spec explicitly set to required/,
+    {
+      os_secure_boot: "disabled",
+    },
+  )
+  refused({ "os:secure_boot": "required" }, /hw_firmware_type must be uefi/)
+  refused({}, /hw_machine_type is pc, and must be q35/, {
+    ...uefi,
+    ...{ os_secure_boot: "required", hw_machine_type: "pc" },
+  })
+})
+
 test("what a flavor has from before its specs were checked is told, not passed over", () => {
   refused(
     { "hw:watchdog_action": "explode" },
     /^Invalid input for hw:watchdog_action: 'explode' is not one of/,
   )
   refused({ "hw:maxphysaddr_mode": "bogus" }, /^Invalid input for hw:maxphysaddr_mode: 'bogus' is not one of/)
-  refused({ "os:secure_boot": "maybe" }, /os:secure_boot/)
   refused({ "trait:CUSTOM_GOLD": "maybe" }, /^Invalid input for trait:CUSTOM_GOLD: 'maybe' is not one of/)
   refused(
     { "hw_rng:allowed": "perhaps" },

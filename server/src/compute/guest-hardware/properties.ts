@@ -1,6 +1,7 @@
 // Properties of the machine in the hypervisor's words: those of the image, and what the flavor says of the same.
 import { badRequest } from "../faults.ts"
 import { cpuTopologyOf } from "./cpu-topology.ts"
+import { secureBootProperties } from "./secure-boot.ts"
 import { serialPortsOf } from "./unmet.ts"
 import { both, isTrue, oneOf, type Wishes, wholeNumber } from "./wishes.ts"
 
@@ -27,6 +28,7 @@ export function propertiesOf(wishes: Wishes): Record<string, string> {
     ...(isHidden && { img_hide_hypervisor_id: "true" }),
     ...(image.hw_time_hpet !== undefined && { hw_time_hpet: String(isTrue(image.hw_time_hpet)) }),
     ...(pmu !== undefined && { hw_pmu: String(isTrue(pmu)) }),
+    ...secureBootProperties(wishes),
     ...addressBits(wishes),
     ...randomOf(wishes),
   }

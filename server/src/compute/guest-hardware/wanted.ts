@@ -2,6 +2,7 @@
 // extra specs. A host is one provider, so what is asked for in several groups is asked of it together.
 import { badRequest } from "../faults.ts"
 import type { CpuPlan } from "./cpu-policy.ts"
+import { secureBootOf } from "./secure-boot.ts"
 import { tpmOf } from "./tpm.ts"
 import { isTrue, oneOf, type Wishes, wholeNumber } from "./wishes.ts"
 
@@ -66,13 +67,12 @@ function impliedTraits(wishes: Wishes): string[] {
   const model = (spec: `hw:${string}`) => oneOf(wishes, spec)?.toUpperCase().replaceAll("-", "_")
   const [viommu, sound, usb] = [model("hw:viommu_model"), model("hw:sound_model"), model("hw:usb_model")]
   const addresses = oneOf(wishes, "hw:maxphysaddr_mode")
-  const isSecure = [wishes.specs["os:secure_boot"], wishes.image.os_secure_boot].includes("required")
   return [
     ...(viommu ? [`COMPUTE_VIOMMU_MODEL_${viommu}`] : []),
     ...(sound ? [`COMPUTE_SOUND_MODEL_${sound}`] : []),
     ...(usb && usb !== "NONE" ? [`COMPUTE_USB_MODEL_${usb}`] : []),
     ...(isTrue(oneOf(wishes, "hw:virtio_packed_ring")) ? ["COMPUTE_NET_VIRTIO_PACKED"] : []),
-    ...(isSecure ? ["COMPUTE_SECURITY_UEFI_SECURE_BOOT"] : []),
+    ...(secureBootOf(wishes) === "required" ? ["COMPUTE_SECURITY_UEFI_SECURE_BOOT"] : []),
     ...(isTrue(wishes.image.hw_firmware_stateless) ? ["COMPUTE_SECURITY_STATELESS_FIRMWARE"] : []),
     ...(addresses === "passthrough" ? ["COMPUTE_ADDRESS_SPACE_PASSTHROUGH"] : []),
     ...(addresses === "emulate" ? ["COMPUTE_ADDRESS_SPACE_EMULATED"] : []),

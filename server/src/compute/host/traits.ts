@@ -32,6 +32,7 @@ export function traitsOfHost(d: HostDescription): string[] {
     ...(d.guestHardware && d.abilities.accelerator !== "tcg"
       ? ["COMPUTE_ADDRESS_SPACE_PASSTHROUGH", "COMPUTE_ADDRESS_SPACE_EMULATED"]
       : []),
+    ...(d.guestHardware?.hasSecureBoot ? ["COMPUTE_SECURITY_UEFI_SECURE_BOOT"] : []),
     ...tpmTraits(d.guestHardware?.tpmVersions ?? []),
     ...processorTraits(d),
   ]

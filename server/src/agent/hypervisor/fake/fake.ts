@@ -146,7 +146,13 @@ export class FakeHypervisor
       hostIp: this.#options.hostIp,
       ...(await readHostFacts(this.#options.dir)),
       ...capacity,
-      guestHardware: { cpuLimitsProblem: null, pages: [], dedicatedCpus, tpmVersions: ["1.2", "2.0"] },
+      guestHardware: {
+        cpuLimitsProblem: null,
+        pages: [],
+        dedicatedCpus,
+        hasSecureBoot: true,
+        tpmVersions: ["1.2", "2.0"],
+      },
       abilities: {
         liveMigration: true,
         pause: true,

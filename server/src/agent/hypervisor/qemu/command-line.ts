@@ -19,6 +19,7 @@ import {
   volumeObjects,
 } from "./devices.ts"
 import { diskFiles } from "./disks.ts"
+import { type Firmware, firmwareOf, wantsSecureBoot } from "./firmware.ts"
 import { hasGuestAgent } from "./guest-agent.ts"
 import { guestMemory } from "./guest-memory.ts"
 import type { RunDirectory } from "./run-directory.ts"
@@ -33,7 +34,7 @@ export interface MachineOptions {
   /** Checksum and segmentation offload on taps; not with OVS's userspace datapath, which drops such frames. */
   hasTapOffload: boolean
   /** OVMF, for hw_firmware_type=uefi; null when this host has none. */
-  firmware: { code: string; variables: string } | null
+  firmware: Firmware | null
   /** Of the guest's memory; null or left out: the host's usual pages. */
   pageKib?: number | null
 }
@@ -115,10 +116,11 @@ function processor(spec: VmSpec, options: MachineOptions): string[] {
   const accel =
     options.accelerator === "kvm" ? "kvm" : `tcg,thread=multi,tb-size=${Math.floor(options.tcgCacheMib)}`
   const clock = spec.properties.os_type === "windows" ? "localtime" : "utc"
+  const management = wantsSecureBoot(spec, options.firmware) ? ",smm=on" : ""
   const sleepless = isQ35(spec) ? "ICH9-LPC" : "PIIX4_PM"
   return [
     "-machine",
-    `${type},hpet=${hpet},dump-guest-core=off`,
+    `${type},hpet=${hpet},dump-guest-core=off${management}`,
     "-accel",
     accel,
     "-cpu",
@@ -169,16 +171,19 @@ function firmware(directory: RunDirectory, spec: VmSpec, options: MachineOptions
   const type = spec.properties.hw_firmware_type ?? "bios"
   if (type === "bios") return []
   if (type !== "uefi") throw agentPropertyUnsupported("hw_firmware_type", type, "bios or uefi")
-  if (!options.firmware) {
-    throw agentPropertyUnsupported("hw_firmware_type", type, "install the package ovmf on the host")
-  }
+  const files = firmwareOf(spec, options.firmware)
+  if (!files) throw agentPropertyUnsupported("hw_firmware_type", type, "install the package ovmf on the host")
   const flash = (unit: number, file: string, isReadOnly: boolean) =>
     keyValues("if=pflash", { unit, format: "raw", file, readonly: isReadOnly })
   return [
     "-drive",
-    flash(0, options.firmware.code, true),
+    flash(0, files.code, true),
     "-drive",
     flash(1, directory.firmwareVariables, false),
+    // What is signed by whom changes by the firmware's own hand alone.
+    ...(wantsSecureBoot(spec, options.firmware)
+      ? ["-global", "driver=cfi.pflash01,property=secure,value=on"]
+      : []),
   ]
 }
 

@@ -12,7 +12,7 @@ let tpmVersions: Awaited<ReturnType<typeof findTpmVersions>> | undefined
 
 export async function describeHost(
   { host, hostIp, vmsDir, accelerator }: QemuOptions,
-  { cpus, groups }: Omit<TuneHow, "vmsDir">,
+  { cpus, groups, hasSecureBoot }: Omit<TuneHow, "vmsDir"> & { hasSecureBoot: boolean },
 ): Promise<HypervisorDescription> {
   version ??= await readQemuVersion()
   const [major = 0, minor = 0, micro = 0] = version.split(".").map(Number)
@@ -24,7 +24,13 @@ export async function describeHost(
     hypervisorVersion: major * 1_000_000 + minor * 1_000 + micro,
     ...facts,
     vcpus: facts.vcpus - dedicatedCpus,
-    guestHardware: { cpuLimitsProblem: groups.problem, pages: readHostPages(), dedicatedCpus, tpmVersions },
+    guestHardware: {
+      cpuLimitsProblem: groups.problem,
+      pages: readHostPages(),
+      dedicatedCpus,
+      hasSecureBoot,
+      tpmVersions,
+    },
     abilities: {
       liveMigration: true,
       pause: true,

@@ -2,6 +2,7 @@ import type { Clock } from "../../../platform/clock/clock.ts"
 import type { Logger } from "../../../platform/log/log.ts"
 import type { CpuGroups } from "./cpu-groups.ts"
 import type { HostCpus } from "./cpu-pins.ts"
+import type { Firmware } from "./firmware.ts"
 
 export interface QemuOptions {
   host: string
@@ -16,7 +17,7 @@ export interface QemuOptions {
   runAs?: { uid: number; gid: number } | null
   tcgCacheMib?: number
   hasTapOffload?: boolean
-  firmware?: { code: string; variables: string } | null
+  firmware?: Firmware | null
   /** Default: no processor is set aside. */
   cpus?: HostCpus
   /** Default: as the host has them. */

@@ -131,7 +131,8 @@ export class QemuHypervisor
   }
 
   async describe(): Promise<HypervisorDescription> {
-    return await describeHost(this.#options, this.#tuning)
+    const hasSecureBoot = this.#machineOptions.firmware?.secure !== undefined
+    return await describeHost(this.#options, { ...this.#tuning, hasSecureBoot })
   }
 
   async ensure(input: EnsureInput, _prior: VmHandle | null, keys?: VolumeKeys): Promise<VmHandle> {

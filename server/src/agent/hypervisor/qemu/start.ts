@@ -11,6 +11,7 @@ import type { EnsureInput } from "../hypervisor.ts"
 import { commandLine, type MachineOptions } from "./command-line.ts"
 import { vifDevice } from "./devices.ts"
 import { checkDisks } from "./disks.ts"
+import { firmwareOf } from "./firmware.ts"
 import { handleOf } from "./handle.ts"
 import { choosePages, readHostPages } from "./host-pages.ts"
 import { hotplugVif } from "./hotplug.ts"
@@ -87,9 +88,9 @@ async function prepare(machine: QemuMachine, input: EnsureInput, { options }: St
   removeSockets(directory)
   await makeRunDirectory(directory)
   const isUefi = input.spec.properties.hw_firmware_type === "uefi"
-  if (isUefi && options.firmware && !existsSync(directory.firmwareVariables)) {
-    await copyFile(options.firmware.variables, directory.firmwareVariables)
-  }
+  const firmware = firmwareOf(input.spec, options.firmware)
+  if (isUefi && firmware && !existsSync(directory.firmwareVariables))
+    await copyFile(firmware.variables, directory.firmwareVariables)
 }
 
 /** What it has since been told to be it becomes at its next start. */

@@ -2,6 +2,7 @@ import type { Filter } from "./filter.ts"
 
 const fixes: readonly [RegExp, string][] = [
   [/^COMPUTE_SECURITY_TPM_SECRET_SECURITY_/, "hw:tpm_secret_security deployment, or none, in the flavor"],
+  [/^COMPUTE_SECURITY_UEFI_SECURE_BOOT$/, "the package ovmf on the host"],
   [/^COMPUTE_SECURITY_TPM_/, "the package swtpm on the host"],
 ]
 
