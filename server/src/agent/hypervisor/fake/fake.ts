@@ -57,7 +57,7 @@ import { fakeDiagnostics } from "./fake-diagnostics.ts"
 import { FakeLive } from "./fake-live.ts"
 import { type FakeMachine, isOn, lockedBy } from "./fake-machine.ts"
 import { Journal } from "./journal.ts"
-import { type FakeControl, type FakeOptions, realisticMs } from "./options.ts"
+import { type FakeControl, type FakeOptions, fakeHardware, realisticMs } from "./options.ts"
 
 const eventLimit = 4_096
 const consolePiecesMost = 12
@@ -146,13 +146,7 @@ export class FakeHypervisor
       hostIp: this.#options.hostIp,
       ...(await readHostFacts(this.#options.dir)),
       ...capacity,
-      guestHardware: {
-        cpuLimitsProblem: null,
-        pages: [],
-        dedicatedCpus,
-        hasSecureBoot: true,
-        tpmVersions: ["1.2", "2.0"],
-      },
+      guestHardware: fakeHardware(dedicatedCpus),
       abilities: {
         liveMigration: true,
         pause: true,
@@ -378,22 +372,16 @@ export class FakeHypervisor
     if (image.virtualSizeBytes > sizeBytes) throw agentDiskTooSmall(disk, sizeBytes, image.virtualSizeBytes)
   }
 
-  /** No guest has written anything into it. */
-  async sendTpm(handle: VmHandle, toPath: string): Promise<void> {
-    await this.#step("sendTpm", handle.serverId)
-    await writeFile(toPath, "", { mode: 0o600 })
-  }
-
-  async receiveTpm(handle: VmHandle): Promise<void> {
-    await this.#step("receiveTpm", handle.serverId)
-  }
-
   #diskOf(handle: VmHandle, name: string): DiskSpec {
     const found = this.#existing(handle).spec.disks.find((disk) => disk.name === name)
     if (!found) throw agentDiskMissing(handle.serverId, name)
     return found
   }
 
+  /** No guest has written anything into it. */
+  sendTpm = (handle: VmHandle, path: string) =>
+    this.#step("sendTpm", handle.serverId).then(() => writeFile(path, "", { mode: 0o600 }))
+  receiveTpm = (handle: VmHandle) => this.#step("receiveTpm", handle.serverId)
   layoutOf = (handle: VmHandle) => this.#live.layoutOf(handle)
   liveStreams = (handle: VmHandle) => this.#live.streamsOf(handle)
   sendLive = (handle: VmHandle, streams: LiveStreams, how: SendLiveHow) =>

@@ -40,3 +40,11 @@ export const realisticMs: Readonly<Record<string, number>> = {
   plugVolume: 300,
   unplugVolume: 300,
 }
+
+/** All that a host can have beyond the ordinary, but pages. */
+export function fakeHardware(dedicatedCpus: number): NonNullable<HostDescription["guestHardware"]> {
+  return {
+    ...{ cpuLimitsProblem: null, pages: [], dedicatedCpus },
+    ...{ hasSecureBoot: true, tpmVersions: ["1.2", "2.0"] },
+  }
+}

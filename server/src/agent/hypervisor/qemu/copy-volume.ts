@@ -19,8 +19,10 @@ import {
 } from "../../qmp/index.ts"
 import type { RunningCopy, WantedCopy } from "../hypervisor.ts"
 import { volumeNames } from "./devices.ts"
+import { whileStill } from "./guest-agent.ts"
 import { closeNode } from "./hotplug.ts"
 import { openTarget } from "./job-target.ts"
+import { readSpec } from "./left-behind.ts"
 import type { QemuMachine } from "./machine.ts"
 
 type User = { uid: number; gid: number } | null
@@ -74,18 +76,27 @@ async function beginCopies(
       const source = volumeNames(copy.volumeId).node
       if (await openTarget(machine, qmp, nodes, { node, path: pathOf(copy), source, runAs })) continue
       await forget(qmp, open)
-      await copyPaused(machine, copies)
+      await whileItStands(machine, () => copyPaused(machine, copies))
       return copies.map(() => ({ end: async () => {} }))
     }
-    if (open.length > 0) await startBackups(qmp, open.map(backupOf))
+    // The copies are of the moment in which they begin: the guest goes on after it.
+    if (open.length > 0) await whileItStands(machine, () => startBackups(qmp, open.map(backupOf)))
   } catch (error) {
-    for (const { name } of open) await drop(qmp, namesOf(name))
+    await forget(qmp, open)
     throw error
   }
   // What is not open: the machine has it, and was not given it yet; a crash came in between.
   return copies.map((copy) => ({
     end: isOpen(copy) ? () => endOf(machine, copy, namesOf(copy.name)) : copy.copyStill,
   }))
+}
+
+/** As far as its guest is one that can be asked, and must (guest-agent.ts). */
+async function whileItStands<T>(machine: QemuMachine, act: () => Promise<T>): Promise<T> {
+  const { directory, state } = machine
+  const input = readSpec(directory)
+  const isRunning = state.power === "running"
+  return input ? await whileStill({ directory, spec: input.spec, isRunning }, act) : await act()
 }
 
 function backupOf({ name, volumeId }: WantedCopy): Backup {

@@ -2,6 +2,7 @@
 import { readHostFacts } from "../host-facts.ts"
 import type { HypervisorDescription } from "../hypervisor.ts"
 import { readQemuVersion } from "./accelerator.ts"
+import type { Firmware } from "./firmware.ts"
 import { readHostPages } from "./host-pages.ts"
 import type { QemuOptions } from "./options.ts"
 import { findTpmVersions } from "./tpm.ts"
@@ -12,10 +13,11 @@ let tpmVersions: Awaited<ReturnType<typeof findTpmVersions>> | undefined
 
 export async function describeHost(
   { host, hostIp, vmsDir, accelerator }: QemuOptions,
-  { cpus, groups, hasSecureBoot }: Omit<TuneHow, "vmsDir"> & { hasSecureBoot: boolean },
+  { cpus, groups, firmware }: Omit<TuneHow, "vmsDir"> & { firmware: Firmware | null },
 ): Promise<HypervisorDescription> {
   version ??= await readQemuVersion()
   const [major = 0, minor = 0, micro = 0] = version.split(".").map(Number)
+  const hasSecureBoot = firmware?.secure !== undefined
   tpmVersions ??= await findTpmVersions()
   const facts = await readHostFacts(vmsDir)
   const dedicatedCpus = cpus.dedicated.length

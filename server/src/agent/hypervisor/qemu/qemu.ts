@@ -81,7 +81,7 @@ import { type StartHow, startMachine } from "./start.ts"
 import { steer } from "./steer.ts"
 import { dropSavedMemory, letGoOn, saveMemory } from "./suspend.ts"
 import { endTpm, restoreTpm, saveTpm } from "./tpm.ts"
-import { type TuneHow, tuneMachine } from "./tune.ts"
+import { type TuneHow, tuneAgain } from "./tune.ts"
 import { growVolume, keepingVolumes, type Opening, plugVolume, unplugVolume } from "./volumes.ts"
 
 /** The second look for deaths, which the closed connection tells at once. */
@@ -131,8 +131,7 @@ export class QemuHypervisor
   }
 
   async describe(): Promise<HypervisorDescription> {
-    const hasSecureBoot = this.#machineOptions.firmware?.secure !== undefined
-    return await describeHost(this.#options, { ...this.#tuning, hasSecureBoot })
+    return await describeHost(this.#options, { ...this.#tuning, firmware: this.#machineOptions.firmware })
   }
 
   async ensure(input: EnsureInput, _prior: VmHandle | null, keys?: VolumeKeys): Promise<VmHandle> {
@@ -165,7 +164,7 @@ export class QemuHypervisor
       const { serverId } = machine
       this.#options.log.error({ serverId, err: error }, "what was being copied of a volume, or sent, goes on")
     })
-    if (machine.isAlive) await this.#tuneAgain(machine, spec)
+    if (machine.isAlive) await tuneAgain(machine, spec, this.#startHow(undefined), this.#options.log)
     // The agent died between the start of QEMU and its `cont`, or while it held the guest for a snapshot or to suspend
     // it. A guest that QEMU itself paused (a failed disk) stays so.
     if (machine.isAlive && machine.state.power === "paused" && spec.power === "running") {
@@ -322,8 +321,7 @@ export class QemuHypervisor
 
   async receiveTpm(handle: VmHandle, path: string): Promise<void> {
     const { machine, spec } = await this.#existing(handle)
-    if (machine.isAlive) throw agentMachineStateWrong("receive the TPM of", machine.state.power)
-    await restoreTpm(machine.directory, spec.spec, path)
+    await restoreTpm(machine, spec.spec, path)
   }
 
   async layoutOf(handle: VmHandle): Promise<MachineLayout> {
@@ -401,15 +399,6 @@ export class QemuHypervisor
     const { vmsDir, clock, commandPrefix } = this.#options
     const how = { vmsDir, clock, keys, prefix: commandPrefix?.() ?? [], options: this.#machineOptions }
     return { ...how, ...this.#tuning }
-  }
-
-  /** A guest that lives goes on, also where it no longer gets what it asked for. */
-  async #tuneAgain(machine: QemuMachine, spec: EnsureInput): Promise<void> {
-    try {
-      await tuneMachine(machine, spec, { vmsDir: this.#options.vmsDir, ...this.#tuning })
-    } catch (err) {
-      this.#options.log.error({ serverId: machine.serverId, err }, "a guest is not bounded as it should be")
-    }
   }
 
   #opening(machine: QemuMachine, keys: VolumeKeys | undefined): Opening {

@@ -31,11 +31,12 @@ import { startDetached } from "../../../platform/exec/detach.ts"
 import { exec } from "../../../platform/exec/exec.ts"
 import { endProcess, identifyProcess, type ProcessIdentity } from "../../../platform/exec/process.ts"
 import { describeError } from "../../../platform/fault/fault.ts"
-import { agentStartFailed, agentTpmKeyMissing } from "../../faults.ts"
+import { agentMachineStateWrong, agentStartFailed, agentTpmKeyMissing } from "../../faults.ts"
 import type { GuestHardware, VmSpec } from "../../protocol.ts"
 import type { VolumeKeys } from "../../volumes/volume-keys.ts"
 import type { MachineOptions } from "./command-line.ts"
 import { keyValues } from "./devices.ts"
+import type { QemuMachine } from "./machine.ts"
 import { linkOf } from "./reach.ts"
 import type { RunDirectory } from "./run-directory.ts"
 
@@ -222,7 +223,12 @@ export async function saveTpm(directory: RunDirectory, { hardware }: VmSpec, toP
 }
 
 /** At any crash it holds what it held, or this. */
-export async function restoreTpm(directory: RunDirectory, { hardware }: VmSpec, path: string): Promise<void> {
+export async function restoreTpm(
+  { directory, state, isAlive }: QemuMachine,
+  { hardware }: VmSpec,
+  path: string,
+): Promise<void> {
+  if (isAlive) throw agentMachineStateWrong("receive the TPM of", state.power)
   if (!hardware?.tpm) return
   const own = join(directory.tpm, fileOf(hardware.tpm))
   if ((await stat(path)).size === 0) return await rm(own, { force: true })

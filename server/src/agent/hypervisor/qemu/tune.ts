@@ -1,6 +1,7 @@
 // What a machine's process is told once it is there and before its guest runs: which of the host's processors it has,
 // how much of their time, and how fast its own disks are.
 import { describeError } from "../../../platform/fault/fault.ts"
+import type { Logger } from "../../../platform/log/log.ts"
 import { agentStartFailed } from "../../faults.ts"
 import { queryBlockStats, queryCpusFast } from "../../qmp/index.ts"
 import type { EnsureInput } from "../hypervisor.ts"
@@ -41,6 +42,20 @@ export async function tuneMachine(
     }
   }
   await limitDisks(machine, spec)
+}
+
+/** A guest that lives goes on, also where it no longer gets what it asked for. */
+export async function tuneAgain(
+  machine: QemuMachine,
+  input: EnsureInput,
+  how: TuneHow,
+  log: Logger,
+): Promise<void> {
+  try {
+    await tuneMachine(machine, input, how)
+  } catch (err) {
+    log.error({ serverId: machine.serverId, err }, "a guest is not bounded as it should be")
+  }
 }
 
 /** Of the machine's own; a volume has its limits in the way to it. */
