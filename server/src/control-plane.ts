@@ -16,7 +16,7 @@ import type { Drivers, Platform } from "./platform/context/context.ts"
 import type { Db } from "./platform/db/database.ts"
 import { openDatabases } from "./platform/db/pools.ts"
 import { type ListenOptions, listen } from "./platform/http/listen.ts"
-import { type Authenticate, createHttpServer, declareRawRoutes } from "./platform/http/server.ts"
+import { type Authenticate, createHttpServer } from "./platform/http/server.ts"
 import type { TakeUpgrade } from "./platform/http/upgrade.ts"
 import "./platform/log/config.ts"
 import type { Logger } from "./platform/log/log.ts"
@@ -134,7 +134,6 @@ export async function serveApis(
   const { authenticate } = plane
   const platform = overDatabase(plane.platform, plane.requestDb)
   const apis = [...apisOf(services, platform.config), kumoiApi]
-  declareRawRoutes(apis)
   const server = createHttpServer({ platform, apis, authenticate, bodyLimitBytes })
   const { connectionsMost, connectionsPerAddressMost, trustedProxies } = platform.config.http
   const connectionLimits = {

@@ -9,7 +9,7 @@ import { eventually, systemClock } from "../src/platform/clock/clock.ts"
 import { type Config, loadConfig } from "../src/platform/config/config.ts"
 import type { Platform } from "../src/platform/context/context.ts"
 import type { OutboxEvent } from "../src/platform/context/durable.ts"
-import { createHttpServer, declareRawRoutes } from "../src/platform/http/server.ts"
+import { createHttpServer } from "../src/platform/http/server.ts"
 import { newUuid } from "../src/platform/ids/ids.ts"
 import { silentLogger } from "../src/platform/log/log.ts"
 import { PolicyEngine } from "../src/platform/policy/policy.ts"
@@ -100,7 +100,6 @@ export async function startTestIdentity(options: TestIdentityOptions = {}): Prom
   const listener = options.isDeaf ? undefined : await identityService.start?.(platform)
   if (listener) await eventually("the listener", () => identity.cache.isCoherent)
   const { apis } = identityService
-  declareRawRoutes(apis)
   const server = createHttpServer({
     platform,
     apis,

@@ -15,7 +15,7 @@ import { type Config, loadConfig } from "../src/platform/config/config.ts"
 import { type Ctx, makeCtx, type Platform } from "../src/platform/context/context.ts"
 import { openDatabase } from "../src/platform/db/database.ts"
 import { Fault } from "../src/platform/fault/fault.ts"
-import { type Authenticate, createHttpServer, declareRawRoutes } from "../src/platform/http/server.ts"
+import { type Authenticate, createHttpServer } from "../src/platform/http/server.ts"
 import { newRequestId, newUuid } from "../src/platform/ids/ids.ts"
 import { createLogger, silentLogger } from "../src/platform/log/log.ts"
 import { PolicyEngine } from "../src/platform/policy/policy.ts"
@@ -127,7 +127,6 @@ export async function startServices(options: {
   }
   const authenticate = options.authenticate ?? byWord
   const apis = apisOf(options.services, config)
-  declareRawRoutes(apis)
   const server = createHttpServer({ platform, apis, authenticate, bodyLimitBytes: 1_048_576 })
   await server.listen({ host: "127.0.0.1", port: 0 })
   stack.defer(() => server.close())

@@ -4,7 +4,6 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import type { FastifyInstance, FastifyRequest } from "fastify"
 import type { Clock } from "../clock/clock.ts"
 import { Fault } from "../fault/fault.ts"
-import type { Api } from "./wire.ts"
 
 export interface BodyLimits {
   /** A JSON body comes within it. */
@@ -15,47 +14,20 @@ export interface BodyLimits {
   bodyLingerMs: number
 }
 
-export function addBodyParsers(scope: FastifyInstance, limits: BodyLimits): void {
-  scope.removeAllContentTypeParsers()
-  scope.addContentTypeParser(/^application\/(.*\+)?json/, (request, payload, done) => {
-    if (rawRouteOf(request)) return done(null, undefined)
-    takeIn(payload, { limit: request.routeOptions.bodyLimit, ...limits }, done)
-  })
-  // Clients of some years send JSON without saying so; anything else is left to the handler as a stream.
-  scope.addContentTypeParser("*", (request, payload, done) => {
-    if (rawRouteOf(request) || request.headers["content-type"]?.startsWith("application/octet-stream"))
+export function addBodyParser(
+  server: FastifyInstance,
+  given: { bodyLimitBytes: number; platform: { config: { http: BodyLimits } } },
+): void {
+  const limits = given.platform.config.http
+  server.removeAllContentTypeParsers()
+  // Clients of some years send JSON without saying so; octets are left to the handler as a stream.
+  server.addContentTypeParser("*", ({ found, headers }, payload, done) => {
+    // Where there is nothing, what was sent to it does not matter: 404, and not a complaint about a body.
+    if (!found) payload.resume()
+    if (!found || found.raw || headers["content-type"]?.startsWith("application/octet-stream"))
       return done(null, undefined)
-    takeIn(payload, { limit: request.routeOptions.bodyLimit, ...limits }, done)
+    takeIn(payload, { limit: found.bodyLimitBytes ?? given.bodyLimitBytes, ...limits }, done)
   })
-}
-
-/** Where there is nothing, what was sent to it does not matter: 404, and not a complaint about a body. */
-export function ignoreBodies(scope: FastifyInstance): void {
-  scope.removeAllContentTypeParsers()
-  scope.addContentTypeParser("*", (_request, payload, done) => {
-    payload.resume()
-    done(null, undefined)
-  })
-}
-
-/** Paths whose handler reads the stream itself, and whether strangers may send one. */
-const rawRoutes = new Map<string, { isPublic: boolean }>()
-
-/** Must run before the server listens; kept apart so that parsers can ask by path. */
-export function declareRawRoutes(apis: readonly Api[]): void {
-  for (const api of apis) {
-    for (const mount of api.mounts) {
-      for (const route of api.routes) {
-        if (!route.rawBody) continue
-        const path = `${mount}${api.version}${route.path}`.replaceAll(/\{([^}]+)\}/g, ":$1")
-        rawRoutes.set(`${route.method} ${path}`, { isPublic: route.policy === "public" })
-      }
-    }
-  }
-}
-
-function rawRouteOf(request: FastifyRequest): { isPublic: boolean } | undefined {
-  return rawRoutes.get(`${request.method} ${request.routeOptions.url}`)
 }
 
 /** From the first header on: no body comes for ever, whether somebody reads it or not. */
@@ -63,7 +35,7 @@ export function watchBody(request: FastifyRequest, response: ServerResponse, lim
   const body = request.raw
   const { headers } = body
   if (headers["transfer-encoding"] === undefined && Number(headers["content-length"] ?? 0) === 0) return
-  const raw = rawRouteOf(request)
+  const raw = request.found?.raw
   if (raw) watchStream(body, limits.streamIdleMs)
   if (raw?.isPublic) endLate(body, limits.bodyDeadlineMs)
   // Most clients listen only when they have sent all, so what is left after an answer is read and forgotten.

@@ -12,7 +12,7 @@ import { Fault } from "../fault/fault.ts"
 import { silentLogger } from "../log/log.ts"
 import { PolicyEngine } from "../policy/policy.ts"
 import { listen } from "./listen.ts"
-import { createHttpServer, declareRawRoutes } from "./server.ts"
+import { createHttpServer } from "./server.ts"
 import { checkUrl, plainUrl } from "./url.ts"
 import { type Api, route } from "./wire.ts"
 
@@ -108,7 +108,6 @@ async function start(limits: Partial<Platform["config"]["http"]> = {}) {
     clock: systemClock,
     config: { publicUrl: "http://127.0.0.1", host: "host1", http },
   } as unknown as Platform
-  declareRawRoutes([api])
   const server = createHttpServer({
     platform,
     apis: [api],

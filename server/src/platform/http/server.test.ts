@@ -7,7 +7,7 @@ import { Fault } from "../fault/fault.ts"
 import { silentLogger } from "../log/log.ts"
 import { forgetOperationNotes, operationNotes } from "../operation/notes.ts"
 import { PolicyEngine } from "../policy/policy.ts"
-import { createHttpServer, declareRawRoutes } from "./server.ts"
+import { createHttpServer } from "./server.ts"
 import { versions } from "./versions.ts"
 import { type Api, reply, route, withHeaders } from "./wire.ts"
 import { setWitness } from "./witness.ts"
@@ -139,7 +139,6 @@ async function startServer(caller = internalCaller, limits: Partial<Platform["co
     },
   } as unknown as Platform
   const apis = [api, adminOnly]
-  declareRawRoutes(apis)
   const server = createHttpServer({
     platform,
     apis,

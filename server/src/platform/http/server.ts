@@ -1,6 +1,6 @@
-// The HTTP edge: one Fastify, each API an encapsulated plugin with its own error shape. A request is: request id,
-// authentication, body, microversion, route, body check, handler. Handlers have no try/catch; every error is
-// rendered here, those of paths and methods that no route has as well.
+// The HTTP edge: one Fastify, whose only route hands every request to ours; each API has its own error shape. A request
+// is: request id, route, authentication, body, microversion, body check, handler. Handlers have no try/catch; every
+// error is rendered here, those of paths and methods that no route has as well.
 import type { IncomingMessage } from "node:http"
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify"
 import type { Caller } from "../auth/caller.ts"
@@ -8,7 +8,7 @@ import { type Client, type Ctx, makeCtx, type Platform } from "../context/contex
 import { foreignKeyFault, translateDatabaseError } from "../db/database.ts"
 import { Fault, toFault } from "../fault/fault.ts"
 import { newRequestId } from "../ids/ids.ts"
-import { addBodyParsers, ignoreBodies, swallowRest, watchBody } from "./body.ts"
+import { addBodyParser, swallowRest, watchBody } from "./body.ts"
 import "./config.ts"
 import { noteStatus } from "../operation/notes.ts"
 import { shortMessage } from "../schema/words.ts"
@@ -25,14 +25,20 @@ import {
 import { oldUrlReader, pathBelow } from "./old-paths.ts"
 import { createOrigins, type Origins } from "./origin.ts"
 import { createPaths, type Paths } from "./paths.ts"
+import { createRouter, type FoundRoute } from "./router.ts"
 import { checkSchema } from "./schema-check.ts"
 import { statusesOf } from "./status.ts"
 import { checkUrl, plainUrl } from "./url.ts"
 import { schemaFor } from "./versions.ts"
-import { type Api, isWireReply, type Route, type WireReply, type WireRequest } from "./wire.ts"
+import {
+  type Api,
+  type HttpMethod,
+  isWireReply,
+  type Route,
+  type WireReply,
+  type WireRequest,
+} from "./wire.ts"
 import { witnessOf } from "./witness.ts"
-
-export { declareRawRoutes } from "./body.ts"
 
 /** What is asked, for credentials that are good for some requests only. */
 export interface AskedFor {
@@ -57,6 +63,8 @@ export interface HttpServerOptions {
 declare module "fastify" {
   interface FastifyRequest {
     requestId: string
+    /** Null: no route takes it. */
+    found: FoundRoute | null
     /** Null on public routes. */
     caller: Caller | null
     microversion: Microversion | null
@@ -76,11 +84,13 @@ interface Served extends HttpServerOptions {
 export function createHttpServer(given: HttpServerOptions): FastifyInstance {
   const options: Served = { ...given, origins: createOrigins(given.platform.config) }
   const paths = createPaths(options.apis)
+  const router = createRouter(options.apis)
   const readOldUrl = oldUrlReader(options.apis)
   const server = fastify({
     logger: false,
     bodyLimit: options.bodyLimitBytes,
-    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 512 },
+    // Of the whole path: what a part may have is our router's to say.
+    routerOptions: { maxParamLength: addressLengthMax },
     exposeHeadRoutes: false,
     forceCloseConnections: true,
     keepAliveTimeout: 75_000,
@@ -97,12 +107,14 @@ export function createHttpServer(given: HttpServerOptions): FastifyInstance {
     },
   })
   server.decorateRequest("requestId", "")
+  server.decorateRequest("found", null)
   server.decorateRequest("caller", null)
   server.decorateRequest("microversion", null)
   server.addHook("onRequest", (request, response, done) => {
     request.requestId = newRequestId()
-    watchBody(request, response.raw, options.platform.config.http)
     try {
+      request.found = router.find(request.method, request.url)
+      watchBody(request, response.raw, options.platform.config.http)
       checkUrl(request.url)
       done()
     } catch (error) {
@@ -110,13 +122,34 @@ export function createHttpServer(given: HttpServerOptions): FastifyInstance {
       done(error as Error)
     }
   })
-  for (const api of options.apis) for (const mount of api.mounts) addApi(server, options, api, mount)
-  ignoreBodies(server)
+  addBodyParser(server, options)
+  server.route({
+    method: methodsOf(options.apis),
+    url: "/*",
+    onRequest: (request, _response, next) =>
+      request.found ? admit(options, request, request.found, next) : next(),
+    handler: async (request, response) =>
+      request.found
+        ? await handle(options, request, request.found, response)
+        : await refuseUnknown(options, paths, request, response),
+  })
   server.setNotFoundHandler(
     async (request, response) => await refuseUnknown(options, paths, request, response),
   )
-  server.setErrorHandler((error, request, response) => refuse(options, paths, request, response, error))
+  server.setErrorHandler((error, request, response) =>
+    request.found
+      ? sendFault(options, request.found.api, request, response, error)
+      : refuse(options, paths, request, response, error),
+  )
   return server
+}
+
+/** Node takes no more of a request's head. */
+const addressLengthMax = 16_384
+
+function methodsOf(apis: readonly Api[]): HttpMethod[] {
+  const routes = apis.flatMap((api) => [...(api.rootRoutes ?? []), ...api.routes])
+  return [...new Set(routes.map(({ method }) => method))]
 }
 
 const pathOf = (request: FastifyRequest) => request.url.split("?")[0] ?? ""
@@ -166,52 +199,15 @@ function refuse(
   return response.status(fault.kind === "bug" ? 500 : 400).send({ error: { message: fault.message } })
 }
 
-function addApi(server: FastifyInstance, options: Served, api: Api, mount: string): void {
-  void server.register((scope, _opts, done) => {
-    addBodyParsers(scope, options.platform.config.http)
-    scope.setErrorHandler((error, request, response) => sendFault(options, api, request, response, error))
-    for (const [key, routes] of groupRoutes(api)) {
-      const first = routes[0]
-      if (!first) continue
-      const path = `${mount}${key.slice(key.indexOf(" ") + 1)}`.replaceAll(/\{([^}]+)\}/g, ":$1") || "/"
-      const limit = Math.max(...routes.map((r) => r.bodyLimitBytes ?? 0))
-      scope.route({
-        method: first.method,
-        url: path,
-        ...(limit > 0 ? { bodyLimit: limit } : {}),
-        onRequest: (request, _response, next) => admit(options, api, routes, request, next),
-        handler: (request, response) => handle(options, api, routes, request, response),
-      })
-    }
-    done()
-  })
-}
-
-/** Routes of one method and path together: they differ in their microversions. */
-function groupRoutes(api: Api): Map<string, Route[]> {
-  const groups = new Map<string, Route[]>()
-  const add = (prefix: string, routes: readonly Route[]) => {
-    for (const route of routes) {
-      // Parameter names may differ between routes of one path; the router needs one.
-      const key = `${route.method} ${prefix}${route.path}`
-      groups.set(key, [...(groups.get(key) ?? []), route])
-    }
-  }
-  add("", api.rootRoutes ?? [])
-  add(api.version, api.routes)
-  return groups
-}
-
 /** Who asks, before a byte of the body is read. */
 function admit(
   options: Served,
-  api: Api,
-  routes: readonly Route[],
   request: FastifyRequest,
+  { api, routes }: FoundRoute,
   next: (error?: Error) => void,
 ): void {
   // Authentication comes before 404 of a version, as a stranger may not explore.
-  const isPublic = routes[0]?.policy === "public"
+  const isPublic = routes[0].policy === "public"
   const done = (caller: Caller) => {
     request.caller = caller
     next()
@@ -228,9 +224,8 @@ function admit(
 
 async function handle(
   options: Served,
-  api: Api,
-  routes: readonly Route[],
   request: FastifyRequest,
+  { api, routes, params }: FoundRoute,
   response: FastifyReply,
 ): Promise<FastifyReply> {
   const version = api.microversions ? negotiate(api.microversions, request.headers) : noVersion
@@ -250,7 +245,7 @@ async function handle(
     route.asking,
   )
   const asked = {
-    params: request.params as Record<string, string>,
+    params,
     query: request.query as WireRequest["query"],
     body,
     headers: request.headers,
