@@ -1,7 +1,8 @@
 // The control socket of a running cloud: `kumoi status` and `kumoi policy` ask here. Mode 0600, so only its owner can.
-import { createServer, type IncomingMessage, request } from "node:http"
+import type { IncomingMessage } from "node:http"
 import { join } from "node:path"
 import { Fault } from "../platform/fault/fault.ts"
+import { createServer, request } from "../platform/http/node-http.ts"
 import { listenOnSocket } from "../platform/net/unix-socket.ts"
 import { readFacts, readMainState, runDirOf } from "./cloud-dir.ts"
 

@@ -2,7 +2,6 @@
 import { existsSync } from "node:fs"
 import { homedir } from "node:os"
 import { join } from "node:path"
-import { buildGuestImage } from "../../../guest/build.ts"
 import type { FirstImage } from "../main.ts"
 import { exec } from "../platform/exec/exec.ts"
 import type { Logger } from "../platform/log/log.ts"
@@ -20,6 +19,7 @@ export interface GuestImageOptions {
 
 export async function guestImage(options: GuestImageOptions): Promise<FirstImage> {
   if (options.plan.hypervisor === "fake") return await blankImage(options.dir)
+  const { buildGuestImage } = await import("../../../guest/build.ts")
   const made = await buildGuestImage({ outputDir: guestCacheDir(), log: options.say })
   return {
     name: imageName,

@@ -1,9 +1,10 @@
 // The promise of `up`: when it returns, an authenticated request works.
 import { X509Certificate } from "node:crypto"
 import { readFileSync } from "node:fs"
-import { type IncomingMessage, request as requestHttp } from "node:http"
+import type { IncomingMessage } from "node:http"
 import { request as requestHttps } from "node:https"
 import { TLSSocket } from "node:tls"
+import { request as requestHttp } from "../platform/http/node-http.ts"
 import { ownHost } from "./address.ts"
 import type { Tls } from "./tls.ts"
 

@@ -4,9 +4,7 @@ import { join } from "node:path"
 import type { FakeConfig } from "../agent/hypervisor/fake/config.ts"
 import { FakeHypervisor } from "../agent/hypervisor/fake/fake.ts"
 import type { Hypervisor } from "../agent/hypervisor/hypervisor.ts"
-import { probeAccelerator } from "../agent/hypervisor/qemu/accelerator.ts"
 import type { HostCpus } from "../agent/hypervisor/qemu/cpu-pins.ts"
-import { QemuHypervisor } from "../agent/hypervisor/qemu/qemu.ts"
 import { agentDirectories } from "../agent/machine-store.ts"
 import { MetadataProxy, shareWithProxy } from "../agent/metadata/metadata-proxy.ts"
 import { FakePlugger } from "../agent/ports/fake-plugger.ts"
@@ -22,7 +20,6 @@ import type { HostsNetwork } from "../hosts.ts"
 import type { MetadataParts } from "../main.ts"
 import { FakeNetworkDriver } from "../network/driver/fake/fake-driver.ts"
 import type { NetworkDriver } from "../network/driver/network-driver.ts"
-import { OvnDriver } from "../network/driver/ovn/ovn-driver.ts"
 import { systemClock } from "../platform/clock/clock.ts"
 import { badConfig } from "../platform/config/config.ts"
 import { parseCpuSet } from "../platform/cpu-set/cpu-set.ts"
@@ -119,6 +116,7 @@ function fakeNetwork(): NetworkParts {
 async function startOvn(options: HostOptions): Promise<NetworkParts> {
   const { dir, log, supervisor, host, plan, bridgeMappings } = options
   const { cloudId } = dir.facts
+  const { OvnDriver } = await import("../network/driver/ovn/ovn-driver.ts")
   const datapathType = await probeDatapath()
   const tunnel = { ...options.tunnel, datapathType }
   const isPublic = !Object.hasOwn(bridgeMappings, ownPublicNetwork)
@@ -236,6 +234,11 @@ export async function makeHypervisor(options: HypervisorOptions, ports: PortPlug
     const capacity = { ...fakeCapacity, dedicatedCpus: dedicatedOf(options.cpuDedicatedSet).length }
     return new FakeHypervisor({ host, hostIp, dir: directories.fake, clock, capacity, pace })
   }
+  // Neither these nor the network's engine are loaded where they are simulated.
+  const [{ probeAccelerator }, { QemuHypervisor }] = await Promise.all([
+    import("../agent/hypervisor/qemu/accelerator.ts"),
+    import("../agent/hypervisor/qemu/qemu.ts"),
+  ])
   options.say("looking whether this machine accelerates guests (KVM)")
   const { accelerator, reason } = await probeAccelerator({ stateFile: directories.accelerator, clock })
   options.say(accelerator === "kvm" ? "guests run on KVM" : `guests run by emulation (tcg): ${reason}`)

@@ -4,12 +4,12 @@
 // takes over the listening sockets, the old one ends its connections.
 import { createHash } from "node:crypto"
 import { chmodSync, chownSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs"
-import { request } from "node:http"
 import { createConnection } from "node:net"
 import { join } from "node:path"
 import { eventually } from "../../platform/clock/clock.ts"
 import { inParallel } from "../../platform/clock/in-parallel.ts"
 import { exec } from "../../platform/exec/exec.ts"
+import { request } from "../../platform/http/node-http.ts"
 import { ensureNetns, enterNetns, netnsDir, netnsInode, netnsNames, removeNetns } from "../ports/netns.ts"
 import { SwitchPorts, type SwitchPortsOptions } from "../ports/switch-ports.ts"
 import type { MetadataNetwork, MetadataReport } from "../protocol.ts"

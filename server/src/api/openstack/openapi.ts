@@ -1,6 +1,6 @@
 // The OpenAPI document of a wire, from its declarations alone: what is not declared is not in it. Microversions and
 // actions are told as OpenStack's own documents tell them (`x-openstack`).
-import { STATUS_CODES } from "node:http"
+
 import { declaredFaults, Fault, type FaultKind } from "../../platform/fault/fault.ts"
 import {
   compareMicroversions,
@@ -8,6 +8,7 @@ import {
   type Microversion,
   parseMicroversion,
 } from "../../platform/http/microversion.ts"
+import { STATUS_CODES } from "../../platform/http/node-http.ts"
 import { statusesOf } from "../../platform/http/status.ts"
 import { type BodySchema, gone, schemasOf } from "../../platform/http/versions.ts"
 import type { Api, HttpMethod, Route } from "../../platform/http/wire.ts"

@@ -1,8 +1,9 @@
 // The metadata service: a small HTTP server on a unix socket. The proxy in each network tells who asks by two
 // headers (the address that the packet came from, and the network it came on); only the proxy can reach the socket.
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Platform } from "../../platform/context/context.ts"
 import { describeError } from "../../platform/fault/fault.ts"
+import { createServer } from "../../platform/http/node-http.ts"
 import { listenOnSocket } from "../../platform/net/unix-socket.ts"
 import { answerMetadataRequest, type MetadataReply, textReply } from "./request.ts"
 

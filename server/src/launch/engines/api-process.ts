@@ -1,7 +1,7 @@
 // Processes that answer requests, beside the one that works: `up --workers N`. Each is watched as engines are, and
 // ends by itself when the one that works is gone.
-import { request } from "node:http"
 import { join } from "node:path"
+import { request } from "../../platform/http/node-http.ts"
 import type { EngineSpec } from "../../platform/supervise/supervisor.ts"
 import type { CloudDir } from "../cloud-dir.ts"
 

@@ -1,8 +1,9 @@
 // The socket of a joined host's metadata proxy: hands each request of a guest to the cloud, which answers for the
 // guests of this host alone.
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import type { IncomingMessage, ServerResponse } from "node:http"
 import { doorHeaders, doorPaths } from "../../agent/door-protocol.ts"
 import { describeError } from "../../platform/fault/fault.ts"
+import { createServer } from "../../platform/http/node-http.ts"
 import type { Logger } from "../../platform/log/log.ts"
 import { listenOnSocket } from "../../platform/net/unix-socket.ts"
 import type { DoorClient } from "./door-client.ts"

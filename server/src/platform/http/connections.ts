@@ -1,17 +1,12 @@
 // What is said to connections on which no request can be read: too large a head, no HTTP, HTTP where TLS is spoken; and
 // to those of an address that has too many. No API is known yet, so that the answer has the edge's own shape.
-import {
-  type IncomingMessage,
-  maxHeaderSize,
-  type Server,
-  type ServerResponse,
-  STATUS_CODES,
-} from "node:http"
+import type { IncomingMessage, Server, ServerResponse } from "node:http"
 import { Server as TlsServer } from "node:https"
 import { isIPv6, type Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import type { Logger } from "../log/log.ts"
 import type { Ranges } from "../net/ranges.ts"
+import { maxHeaderSize, STATUS_CODES } from "./node-http.ts"
 
 export interface ConnectionLimits {
   /** Connections of one client's address; for IPv6 of its network of 64 bits. */

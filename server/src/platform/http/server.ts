@@ -2,7 +2,8 @@
 // is: request id, route, authentication, body, microversion, body check, handler. Handlers have no try/catch; every
 // error is rendered here, those of paths and methods that no route has as well.
 import type { IncomingMessage } from "node:http"
-import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify"
+import { createRequire } from "node:module"
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify"
 import type { Caller } from "../auth/caller.ts"
 import { type Client, type Ctx, makeCtx, type Platform } from "../context/context.ts"
 import { foreignKeyFault, translateDatabaseError } from "../db/database.ts"
@@ -39,6 +40,9 @@ import {
   type WireRequest,
 } from "./wire.ts"
 import { witnessOf } from "./witness.ts"
+
+// By `import` it would import `node:http`, which loads too much: see node-http.ts.
+const { fastify } = createRequire(import.meta.url)("fastify") as typeof import("fastify")
 
 /** What is asked, for credentials that are good for some requests only. */
 export interface AskedFor {

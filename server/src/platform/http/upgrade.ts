@@ -1,10 +1,11 @@
 // Connections that stop to speak HTTP (`Upgrade`): how they are told from requests, refused, and handed to the process
 // that keeps them.
-import { createServer, type IncomingMessage, STATUS_CODES } from "node:http"
+import type { IncomingMessage } from "node:http"
 import { connect } from "node:net"
 import type { Duplex } from "node:stream"
 import { listenOnSocket } from "../net/unix-socket.ts"
 import { joinStreams } from "../streams/join.ts"
+import { createServer, STATUS_CODES } from "./node-http.ts"
 
 export interface UpgradeHandler {
   /** What it does not take is an ordinary request: many clients offer to speak HTTP/2 in this way. */

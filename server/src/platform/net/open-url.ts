@@ -2,10 +2,11 @@
 // addresses are asked, or those that the operator named. The connection goes to the very address that was looked at
 // (a name may mean another one the next time it is asked for), and a redirect is judged like the first address.
 import { lookup } from "node:dns"
-import { type ClientRequestArgs, type IncomingMessage, request as requestHttp } from "node:http"
+import type { ClientRequestArgs, IncomingMessage } from "node:http"
 import { request as requestHttps } from "node:https"
 import { isIP, type LookupFunction } from "node:net"
 import { networkInterfaces } from "node:os"
+import { request as requestHttp } from "../http/node-http.ts"
 import { isPublicAddress, type Ranges } from "./ranges.ts"
 
 export interface OpenRules {
