@@ -1,5 +1,5 @@
 import { type TObject, Type } from "typebox"
-import { Compile } from "typebox/compile"
+import { Errors } from "typebox/schema"
 import { badConfig, configSection, type SectionOf } from "../platform/config/config.ts"
 import { parseCpuSet } from "../platform/cpu-set/cpu-set.ts"
 import { backEndKinds, type VolumeBackEnd } from "./volumes/back-end-kinds.ts"
@@ -93,7 +93,7 @@ function checkShape(schema: TObject, value: object, at: string): void {
     throw badConfig(`${at}.${unknown}`, `is not known here; keys are ${known.join(", ")}`)
   const missing = (schema.required ?? []).find((key) => !Object.hasOwn(value, key))
   if (missing !== undefined) throw badConfig(`${at}.${missing}`, "is missing")
-  const error = Compile(schema).Errors(value)[0]
+  const [, [error]] = Errors(schema, value)
   if (error) throw badConfig(`${at}${error.instancePath.replaceAll("/", ".")}`, error.message)
 }
 

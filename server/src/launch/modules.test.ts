@@ -1,4 +1,5 @@
 import assert from "node:assert/strict"
+import { execFileSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -51,4 +52,13 @@ test("files of libraries are used only while those are the same", () => {
   } finally {
     rmSync(dir, { recursive: true, force: true })
   }
+})
+
+test("a start loads no HTTP client: 10 MB that an import of node:http brings along", () => {
+  const url = (path: string) => JSON.stringify(import.meta.resolve(path))
+  const load = ["../main.ts", "./run.ts", "./real-host.ts"].map((path) => `await import(${url(path)})`)
+  const tell = `process.stdout.write(process.moduleLoadList.filter((name) => name.includes("undici")).join())`
+  const program = [...load, tell].join("\n")
+  const words = ["--disable-warning=ExperimentalWarning", "--input-type=module", "-e", program]
+  assert.equal(execFileSync(process.execPath, words, { encoding: "utf8" }), "")
 })

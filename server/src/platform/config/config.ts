@@ -2,7 +2,7 @@
 // TypeBox object with a default and a description for every key; docs/reference/config.md is generated from them.
 import { readFileSync } from "node:fs"
 import type { Static, TObject, TSchema } from "typebox"
-import { Compile } from "typebox/compile"
+import { Check, Errors } from "typebox/schema"
 import { parse } from "yaml"
 import { Fault } from "../fault/fault.ts"
 
@@ -63,9 +63,9 @@ export function loadConfig(sources: ConfigSources): Config {
   const result: Record<string, unknown> = { ...sources.base }
   for (const { name, schema, check } of sections.values()) {
     const value = readObject(schema, file[name], [name], sources)
-    const validator = Compile(schema)
-    if (!validator.Check(value)) {
-      const error = validator.Errors(value)[0]
+    // Looked at once: a compiled check would not pay.
+    if (!Check(schema, value)) {
+      const [, [error]] = Errors(schema, value)
       throw badConfig(
         `${name}${error?.instancePath.replaceAll("/", ".") ?? ""}`,
         error?.message ?? "is not valid",
