@@ -1,9 +1,11 @@
 // The API of a cloud with fake drivers: what the control plane itself costs.
 import { setTimeout as delay } from "node:timers/promises"
+import { type Boots, bootByTens, noteBoots, prepareServers, serversOfRequest } from "./boots.ts"
 import { call, logIn, passwordBody, type Session } from "./client.ts"
 import { BenchCloud } from "./cloud.ts"
 import type { Held } from "./held.ts"
 import { get, measure } from "./measure.ts"
+import { readProcessorMsByName } from "./processes.ts"
 import { measureReference } from "./reference.ts"
 import type { Report } from "./report.ts"
 
@@ -101,27 +103,23 @@ async function measureServers(
   for (let made = 50 * (repeat + 1); made < 1000; made += 50)
     await createServers(admin, body, 50, `many-${made}`)
   await list(1000)
+  await measureByTens(report, cloud, { admin, body })
 }
 
-/** Quotas out of the way and a network of its own; what a server is made of. */
-export async function prepareServers(admin: Session): Promise<Record<string, unknown>> {
-  await call(admin, "PUT", `/compute/v2.1/os-quota-sets/${admin.projectId}`, {
-    quota_set: { instances: -1, cores: -1, ram: -1 },
+const byTens = 1_000
+
+async function measureByTens(report: Report, cloud: BenchCloud, boots: Boots): Promise<void> {
+  await call(boots.admin, "PUT", `/network/v2.0/quotas/${boots.admin.projectId}`, { quota: { port: -1 } })
+  const before = await readProcessorMsByName(cloud)
+  const startedMs = performance.now()
+  await bootByTens(boots, byTens, "tens")
+  const seconds = (performance.now() - startedMs) / 1_000
+  const after = await readProcessorMsByName(cloud)
+  noteBoots(report, `${byTens} servers to ACTIVE, ${serversOfRequest} a request`, byTens, {
+    seconds,
+    before,
+    after,
   })
-  const { network } = await call<{ network: { id: string } }>(admin, "POST", "/network/v2.0/networks", {
-    network: { name: "bench" },
-  })
-  await call(admin, "POST", "/network/v2.0/subnets", {
-    subnet: { network_id: network.id, cidr: "10.77.0.0/16", ip_version: 4 },
-  })
-  const { images } = await call<{ images: { id: string }[] }>(admin, "GET", "/image/v2/images")
-  const { flavors } = await call<{ flavors: { id: string; name: string }[] }>(
-    admin,
-    "GET",
-    "/compute/v2.1/flavors",
-  )
-  const flavor = flavors.find((f) => f.name === "m1.nano")
-  return { imageRef: images[0]?.id, flavorRef: flavor?.id, networks: [{ uuid: network.id }] }
 }
 
 const activeWithinMs = 120_000

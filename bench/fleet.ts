@@ -1,6 +1,6 @@
 // A cloud with as many simulated hosts as are wanted: what boots, lists and the hosts' own reports cost it.
 import { setTimeout as delay } from "node:timers/promises"
-import { prepareServers } from "./api.ts"
+import { bootByTens, noteBoots, prepareServers, serversOfRequest } from "./boots.ts"
 import { call, logIn, type Session } from "./client.ts"
 import { BenchCloud } from "./cloud.ts"
 import type { Held } from "./held.ts"
@@ -11,17 +11,11 @@ export interface FleetOptions {
   hosts: number
 }
 
-/** Servers of one request, and requests at a time. */
-const serversOfRequest = 10
-const requestsAtOnce = 16
 const burst = 1_000
 const serversMost = 10_000
 /** What the API gives in one page at the most. */
 const pageSize = 1_000
 const pagesSeconds = 10
-const withinMs = 900_000
-/** Each question looks at thousands of servers; asked often, it would be a large part of what is measured. */
-const askEveryMs = 250
 
 export async function measureFleet(report: Report, held: Held, { hosts }: FleetOptions): Promise<void> {
   const own = held.scope()
@@ -37,21 +31,24 @@ export async function measureFleet(report: Report, held: Held, { hosts }: FleetO
   await call(admin, "PUT", `/network/v2.0/quotas/${admin.projectId}`, { quota: { port: -1 } })
   const body = await prepareServers(admin)
   const boots = { admin, body }
-  let made = await boot(boots, serversOfRequest, "first")
+  let made = await bootByTens(boots, serversOfRequest, "first")
   const before = await readProcessorMsByName(cloud)
   const startedMs = performance.now()
-  made += await boot(boots, burst, "burst")
+  made += await bootByTens(boots, burst, "burst")
   const seconds = (performance.now() - startedMs) / 1_000
   const after = await readProcessorMsByName(cloud)
-  report.add(`${burst} servers to ACTIVE, ${serversOfRequest} a request, among ${hosts} hosts`, [
-    { name: "", value: burst / seconds, unit: "/s", target: 150 },
-    ...["kumoi", "postgres"].map((name) => ({
-      name: `cpu ${name}`,
-      value: ((after.get(name) ?? 0) - (before.get(name) ?? 0)) / burst,
-      unit: "ms" as const,
-    })),
-  ])
-  while (made < serversMost) made += await boot(boots, Math.min(burst, serversMost - made), `fill-${made}`)
+  noteBoots(
+    report,
+    `${burst} servers to ACTIVE, ${serversOfRequest} a request, among ${hosts} hosts`,
+    burst,
+    {
+      seconds,
+      before,
+      after,
+    },
+  )
+  while (made < serversMost)
+    made += await bootByTens(boots, Math.min(burst, serversMost - made), `fill-${made}`)
   await measurePages(report, admin, made)
   await noteMemory(report, cloud, `${hosts} hosts, ${made} servers`)
   await own[Symbol.asyncDispose]()
@@ -89,32 +86,6 @@ async function noteMemory(report: Report, cloud: BenchCloud, when: string): Prom
       unit: "MB",
     })),
   )
-}
-
-interface Boots {
-  admin: Session
-  body: Record<string, unknown>
-}
-
-/** Waits until all are ACTIVE; gives how many. */
-async function boot({ admin, body }: Boots, count: number, name: string): Promise<number> {
-  let left = Math.ceil(count / serversOfRequest)
-  const some = { ...body, name, min_count: serversOfRequest, max_count: serversOfRequest }
-  const ask = async () => {
-    while (left-- > 0) await call(admin, "POST", "/compute/v2.1/servers", { server: some })
-  }
-  await Promise.all(Array.from({ length: requestsAtOnce }, ask))
-  const endMs = performance.now() + withinMs
-  const isThere = async (status: string) => {
-    const path = `/compute/v2.1/servers?name=^${name}&status=${status}&limit=1`
-    return (await call<{ servers: unknown[] }>(admin, "GET", path)).servers.length > 0
-  }
-  while (await isThere("BUILD")) {
-    if (performance.now() > endMs) throw new Error(`servers ${name} do not become ACTIVE`)
-    await delay(askEveryMs)
-  }
-  if (await isThere("ERROR")) throw new Error(`a server ${name} is in ERROR`)
-  return Math.ceil(count / serversOfRequest) * serversOfRequest
 }
 
 /** Page after page, as a client that wants them all. */

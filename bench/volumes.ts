@@ -1,8 +1,8 @@
 // What a volume takes, from the request to the status that says that it is done: over fake drivers what the control
 // plane itself costs, and as root with files and QEMU, there also its data.
 import { setTimeout as delay } from "node:timers/promises"
-import { prepareServers } from "./api.ts"
 import { bootWithinMs } from "./boot.ts"
+import { prepareServers } from "./boots.ts"
 import { call, logIn, type Session } from "./client.ts"
 import { BenchCloud } from "./cloud.ts"
 import type { Held } from "./held.ts"
