@@ -16,6 +16,7 @@ import {
 } from "./block-storage/index.ts"
 import { badDoorRequest, doorBusy, headerOf, sendJson } from "./host/index.ts"
 import type { Platform } from "./platform/context/context.ts"
+import { parsedOrNull } from "./platform/http/json.ts"
 import { isUuid } from "./platform/ids/ids.ts"
 import { fits } from "./platform/schema/compiled.ts"
 
@@ -132,12 +133,4 @@ async function readBody(request: IncomingMessage, bytesMost: number): Promise<Bu
     socket.off("timeout", onSilence).setTimeout(0)
   }
   return Buffer.concat(chunks)
-}
-
-function parsedOrNull(json: string): unknown {
-  try {
-    return JSON.parse(json)
-  } catch {
-    return null
-  }
 }

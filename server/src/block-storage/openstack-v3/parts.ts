@@ -2,7 +2,7 @@
 import { type TProperties, type TSchema, Type } from "typebox"
 import type { Ctx } from "../../platform/context/context.ts"
 import { invalid } from "../../platform/fault/fault.ts"
-import { checkJson } from "../../platform/http/json.ts"
+import { checkJson, parsedOrNull } from "../../platform/http/json.ts"
 import { atLeast } from "../../platform/http/microversion.ts"
 import { pageUrl, readPage } from "../../platform/http/paging.ts"
 import { booleanWord, queryAll, queryBoolean, queryInteger } from "../../platform/http/query.ts"
@@ -188,14 +188,6 @@ function readObject(ctx: Ctx, name: string, text: string): string {
     return JSON.stringify(parsed)
   }
   throw inputInvalid(`${name}: ${JSON.stringify(text)} is no object; write {'key': 'value'}.`)
-}
-
-function parsedOrNull(json: string): unknown {
-  try {
-    return JSON.parse(json)
-  } catch {
-    return null
-  }
 }
 
 const readWord = (name: string) => (text: string) => {

@@ -64,3 +64,12 @@ function checkText(text: string, field: string): void {
   if (!text.isWellFormed())
     throw invalid(shown, `Invalid input for field ${shown}: it holds half of a surrogate pair.`)
 }
+
+/** Of a text that is no request's body. Null: no JSON, or `null`. */
+export function parsedOrNull(json: string): unknown {
+  try {
+    return JSON.parse(json)
+  } catch {
+    return null
+  }
+}
