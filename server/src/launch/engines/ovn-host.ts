@@ -33,6 +33,7 @@ import { type HostRecord, otherRecords, readRecord, writeRecord } from "./ovn-re
 import { closeStack, ensureStorageLink, planStorageLink, removeStorageLink } from "./ovn-storage-link.ts"
 import { ensureTunnel, planTunnel, removeTunnel, type TunnelOptions, tunnelDevice } from "./ovn-tunnel.ts"
 import { ensureVeth } from "./ovn-veth.ts"
+import { refuseStorageOverTunnel } from "./storage-networks.ts"
 
 export interface NetworkHostOptions {
   /** The cloud's, or the host's own where it joined a cloud; see ovn-paths.ts. */
@@ -65,6 +66,7 @@ const forwardFiles = {
 /** May be repeated at any time; keeps what is right, repairs what is not. */
 export async function setUpNetworkHost(options: NetworkHostOptions): Promise<OvnPaths> {
   const paths = ovnPaths(options.id)
+  if (options.tunnel) refuseStorageOverTunnel(options.storageNetworks ?? [], options.tunnel.address)
   await refuseUsedPrefixes(paths, options)
   const prior = readRecord(paths.recordFile)
   // Started in another namespace than before: what that one was like tells nothing of this one.
