@@ -38,8 +38,9 @@ export async function checkOutTree(commit: string): Promise<Tree> {
   const tree = {
     path,
     async [Symbol.asyncDispose]() {
-      await run("git", ["-C", root, "worktree", "remove", "--force", path], { isChecked: false })
+      // Its many files first: on a busy machine they take longer than a command gets.
       rmSync(path, { recursive: true, force: true })
+      await run("git", ["-C", root, "worktree", "remove", "--force", path], { isChecked: false })
     },
   }
   try {
