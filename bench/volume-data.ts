@@ -6,7 +6,6 @@ import { mkdtemp, open, rm, stat, truncate } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Readable } from "node:stream"
-import { setTimeout as delay } from "node:timers/promises"
 import { prepareServers } from "./boots.ts"
 import { call, type Session } from "./client.ts"
 import type { BenchCloud } from "./cloud.ts"
@@ -14,11 +13,11 @@ import { run } from "./command.ts"
 import type { Held } from "./held.ts"
 import { median, type Report } from "./report.ts"
 import { measureGuestIo } from "./volume-io.ts"
+import { longMs, until, untilStatus } from "./wait.ts"
 
 const mib = 1024 ** 2
 const dataMib = 256
 const bootGib = 2
-const longMs = 600_000
 
 interface Measuring {
   report: Report
@@ -196,38 +195,10 @@ async function secondsOf(work: () => Promise<unknown>): Promise<number> {
   return (performance.now() - startedMs) / 1000
 }
 
-export async function untilStatus(
-  session: Session,
-  path: string,
-  kind: string,
-  status: string,
-): Promise<void> {
-  type Reply = Record<string, { status: string }>
-  await until(`${kind} to be ${status}`, async () => {
-    const now = (await call<Reply>(session, "GET", path))[kind]?.status ?? ""
-    if (now.toLowerCase().startsWith("error")) throw new Error(`${path} is ${now}`)
-    return now === status
-  })
-}
-
 async function untilGone({ url, token }: Session, path: string): Promise<void> {
   await until(`${path} to be gone`, async () => {
     const response = await fetch(`${url}${path}`, { headers: { "x-auth-token": token } })
     await response.arrayBuffer()
     return response.status === 404
   })
-}
-
-const askEveryMs = 20
-
-export async function until(
-  what: string,
-  isDone: () => Promise<boolean>,
-  everyMs = askEveryMs,
-): Promise<void> {
-  const startedMs = performance.now()
-  while (!(await isDone())) {
-    if (performance.now() - startedMs > longMs) throw new Error(`waited too long for ${what}`)
-    await delay(everyMs)
-  }
 }

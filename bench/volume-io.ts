@@ -11,7 +11,7 @@ import { run } from "./command.ts"
 import type { Held } from "./held.ts"
 import { findQemu } from "./processes.ts"
 import { median, type Report } from "./report.ts"
-import { until, untilStatus } from "./volume-data.ts"
+import { until, untilStatus } from "./wait.ts"
 
 /** By which the guest finds it: no other disk of its is so large. */
 const volumeGib = 3

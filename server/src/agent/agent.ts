@@ -494,7 +494,6 @@ class HostAgent implements Agent {
   }
 }
 
-/** Ids become paths on this host. */
 function checkId(id: string): string {
   if (!isUuid(id)) throw invalid("id", "An id of a server or an image is a UUID.")
   return id

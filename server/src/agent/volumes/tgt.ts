@@ -45,8 +45,8 @@ interface Request {
 }
 
 /**
- * Its callers take turns. Which number a target has is kept here and not asked for: what tgtd says of its targets has in
- * it what those who are logged in say of themselves, line ends and all.
+ * Its callers take turns. Which number a target has is kept here and not asked for: what tgtd says of its targets has
+ * in it what those who are logged in say of themselves, line ends and all.
  */
 export class Tgt {
   readonly #options: TgtOptions

@@ -1,7 +1,7 @@
 // A volume becomes encrypted, or is so no more: its host makes its data anew, at one moment, and can tell from them and
 // the key which of the two they are. The key is there from the claim until the data are plain, and in doubt meanwhile.
-import { agentCommandTooNew } from "../../agent/protocol-versions.ts"
 import { saga, withLog } from "../../engine/saga/saga.ts"
+import { Fault } from "../../platform/fault/fault.ts"
 import { callAgent } from "../agent-call.ts"
 import { awaitCopies } from "./copies.ts"
 import { placeOf, statusBefore } from "./extend.saga.ts"
@@ -42,7 +42,7 @@ export const recodeVolumeSaga = saga<RecodeParams>("block_storage.volume.recode"
       const command = { volumeId, backend, becomes: otherThan(becomes), fence: { generation, fence } }
       await callAgent(ctx, host, "volume.recode", command, { signal }).catch((error: unknown) => {
         // Then it has not done it before either.
-        if (!agentCommandTooNew.is(error)) throw error
+        if (!(error instanceof Fault && error.code === "agent.command.too_new")) throw error
       })
     },
     timeoutMs: 2 * 3_600_000,
