@@ -1,5 +1,6 @@
 // What a host needs to open volumes, as the agent asks for it: in the same process, or at the other end of a network.
-// The same is asked for the keys of machines' TPMs. Keys of encrypted volumes are asked for when one is made or opened, and nothing of them stays on a disk of the host.
+// Keys of encrypted volumes and of machines' TPMs are asked for when one is made or opened, and nothing of them stays
+// on a disk of the host.
 import type { VolumeConnection } from "../protocol.ts"
 
 export interface VolumeKey {

@@ -1,5 +1,5 @@
-// The TPM of a machine: a process of swtpm beside QEMU's, as its user and with nothing of root's. What it holds lies in
-// a directory of its own, encrypted; the key is in the process's memory and in no file that has a name. It ends with the
+// The TPM of a machine: a process of swtpm beside QEMU's, as its user and with nothing of root's. What it holds is in a
+// directory of its own, encrypted; the key is in the process's memory and in no file that has a name. It ends with its
 // connection to QEMU, however that ends; one that no QEMU came to is ended by whoever looks at the machine next.
 //
 //   vms/<serverId>/tpm/  tpm2-00.permall (or tpm-00.permall) log pid socket
