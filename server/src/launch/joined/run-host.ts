@@ -27,15 +27,8 @@ import { dataWords } from "../options.ts"
 import { endWhenUncaught, ownParent } from "../parent.ts"
 import { planDrivers, type StartPlan } from "../plan.ts"
 import { makeHypervisor, startVolumeDrivers } from "../real-host.ts"
-import {
-  firstSignal,
-  interrupted,
-  isInterruption,
-  mustIdentify,
-  ownStatus,
-  parentStatus,
-  type RunningCloud,
-} from "../run.ts"
+import { firstSignal, interrupted, isInterruption, mustIdentify, type RunningCloud } from "../run.ts"
+import { ownStatus, parentStatus } from "../run-status.ts"
 import type { CloudStatus, ComponentStatus } from "../status.ts"
 import type { UpOptions } from "../up-options.ts"
 import { DoorClient } from "./door-client.ts"
