@@ -4,7 +4,7 @@ import { invalid } from "../fault/fault.ts"
 import type { Api, HttpMethod, Route } from "./wire.ts"
 
 /** Routes of one method and path together: they differ in their microversions. */
-export interface RouteGroup {
+interface RouteGroup {
   api: Api
   routes: readonly [Route, ...Route[]]
   /** Null: that of the server. */
