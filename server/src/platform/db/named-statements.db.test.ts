@@ -1,5 +1,4 @@
 import assert from "node:assert/strict"
-import type { Socket } from "node:net"
 import { test } from "node:test"
 import { sql } from "kysely"
 import { openTestDatabase } from "../../../test/database.ts"
@@ -47,33 +46,5 @@ test("a column that another process adds breaks no prepared statement, in a tran
     assert.deepEqual(rows, [{ id: 1, name: null, colour: null }])
   } finally {
     await other.db.destroy()
-  }
-})
-
-test("a transaction begins in the same write as what reads in it", async () => {
-  await using database = await openTestDatabase({ poolMax: 1 })
-  const counted = openDatabase({ connectionString: database.connectionString, poolMax: 1 })
-  let writes = 0
-  counted.pool.on("connect", (client) => {
-    // The types of the client do not show its connection.
-    const { stream } = (client as unknown as { connection: { stream: Socket } }).connection
-    for (const name of ["_write", "_writev"] as const) {
-      const write = stream[name]?.bind(stream) as ((...args: unknown[]) => void) | undefined
-      const counting = (...args: unknown[]) => {
-        writes += 1
-        write?.(...args)
-      }
-      Object.assign(stream, { [name]: counting })
-    }
-  })
-  try {
-    const read = (from: Db) => sql`select ${1}::int as one`.execute(from)
-    await read(counted.db)
-    writes = 0
-    const { rows } = await transact(counted.db, (tx) => read(tx))
-    assert.deepEqual(rows, [{ one: 1 }])
-    assert.equal(writes, 2, "with the commit")
-  } finally {
-    await counted.db.destroy()
   }
 })
