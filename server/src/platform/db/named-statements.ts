@@ -6,7 +6,6 @@
 // connection that uses it. Texts that vary without end (a list's filters, values of many rows) run without a name
 // once the names are used up, which is only slower. After five runs PostgreSQL itself decides whether a plan for any
 // values is as good as one for these values; it makes plans anew when a table's statistics change.
-import type { Socket } from "node:net"
 import type { PostgresPool, PostgresPoolClient } from "kysely"
 import pg from "pg"
 
@@ -80,7 +79,7 @@ const noAnswer = { command: "", rowCount: null, rows: [], fields: [] }
  * A beginning that fails (it was cancelled) leaves no transaction: what comes behind it would be written by itself. So
  * only what reads is sent with it; all else is sent when the transaction has begun.
  */
-function pipeliningQuery(query: Query, holdWrites: () => void): Query {
+function pipeliningQuery(query: Query): Query {
   let begun: Promise<unknown> | undefined
   let before: Promise<unknown> | undefined
   return async (text, values) => {
@@ -90,30 +89,16 @@ function pipeliningQuery(query: Query, holdWrites: () => void): Query {
       return await query(text, values)
     }
     if (begun !== undefined && !isRead.test(text)) await begun
-    const begins = isBegin.test(text)
-    const isAwaited = !begins && !text.endsWith(unawaited)
-    if (!isAwaited) holdWrites()
     const sent = query(text, values)
     const both = before === undefined ? sent : Promise.all([before, sent]).then(([, result]) => result)
     before = undefined
+    const begins = isBegin.test(text)
     if (begins) begun = sent
     else if (text === "commit") begun = undefined
-    if (isAwaited) return await both
+    if (!begins && !text.endsWith(unawaited)) return await both
     both.catch(() => {})
     before = both
     return noAnswer
-  }
-}
-
-/**
- * What follows before Node turns to something else goes out in the same write: each is a call of the kernel and wakes
- * PostgreSQL, and both were a quarter of what a creation costs. The types of the client do not show its connection.
- */
-function holdWritesOf(client: pg.PoolClient): () => void {
-  const { stream } = (client as unknown as { connection: { stream: Socket } }).connection
-  return () => {
-    stream.cork()
-    process.nextTick(() => stream.uncork())
   }
 }
 
@@ -149,10 +134,7 @@ export function withNamedStatements(pool: pg.Pool): PostgresPool {
       if (!naming) {
         naming = {
           // Kysely's other form is for cursors, which it has not been given.
-          query: pipeliningQuery(
-            namingQuery(client, names),
-            holdWritesOf(client),
-          ) as PostgresPoolClient["query"],
+          query: pipeliningQuery(namingQuery(client, names)) as PostgresPoolClient["query"],
           release: (isBroken) => client.release(isBroken),
         }
         known.set(client, naming)
