@@ -5,29 +5,23 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { after, before, test } from "node:test"
-import { FakeHypervisor } from "../src/agent/hypervisor/fake/fake.ts"
-import { FakePlugger } from "../src/agent/ports/fake-plugger.ts"
 import type { VolumeConnection } from "../src/agent/protocol.ts"
 import { iscsiArguments } from "../src/agent/testing/iscsi-guest.ts"
 import { logInByIscsi } from "../src/agent/testing/iscsi-login.ts"
-import { FileVolumeDriver } from "../src/agent/volumes/file-driver.ts"
-import { IscsiVolumeDriver } from "../src/agent/volumes/iscsi-driver.ts"
 import { endConnections } from "../src/block-storage/connection/end.reconciler.ts"
 import { openVolumeConnection } from "../src/block-storage/index.ts"
-import { tgtdEngine } from "../src/launch/engines/tgtd.ts"
-import { type MemberAgent, startMemberAgent } from "../src/launch/joined/member-agent.ts"
-import type { Membership } from "../src/launch/joined/membership.ts"
-import { eventually, systemClock } from "../src/platform/clock/clock.ts"
+import type { MemberAgent } from "../src/launch/joined/member-agent.ts"
+import { eventually } from "../src/platform/clock/clock.ts"
 import { exec } from "../src/platform/exec/exec.ts"
 import { silentLogger } from "../src/platform/log/log.ts"
 import { Supervisor } from "../src/platform/supervise/supervisor.ts"
 import { freePort } from "./free-port.ts"
 import { type Asked, HostsCloud } from "./hosts-cloud.ts"
+import { startIscsiHost } from "./iscsi-host.ts"
 
 let at: HostsCloud
 let supervisor: Supervisor
 const agents: MemberAgent[] = []
-const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : null
 
 before(async () => {
   at = await HostsCloud.start({ "blockStorage.quota.volumes": -1 })
@@ -36,7 +30,7 @@ before(async () => {
   const portal = `127.0.0.1:${await freePort()}`
   // The first has volumes, the others reach them.
   for (const name of ["host2", "host3", "host4"])
-    agents.push(await start(await at.joinAs(name), name === "host2" ? portal : null))
+    agents.push(await startIscsiHost(at, supervisor, await at.joinAs(name), name === "host2" ? portal : null))
   for (const backend of ["san", "own"]) {
     const spec = { name: backend, extra_specs: { volume_backend_name: backend } }
     await ok("POST", "/volume/v3/types", { volume_type: spec })
@@ -48,27 +42,6 @@ after(async () => {
   await supervisor?.stopAll()
   await at?.[Symbol.asyncDispose]()
 })
-
-async function start(membership: Membership, portal: string | null): Promise<MemberAgent> {
-  const { name: host, address: hostIp } = membership
-  const dataDir = join(at.scratch, host)
-  chmodSync(dataDir, 0o711)
-  const hypervisor = new FakeHypervisor({
-    ...{ host, hostIp, dir: join(dataDir, "agent/fake"), clock: systemClock },
-    capacity: { vcpus: 8, ramMib: 16_384, diskGib: 100 },
-  })
-  const san = new IscsiVolumeDriver({
-    ...{ name: "san", directory: join(dataDir, "san"), reachedDir: join(dataDir, "reached") },
-    target: portal === null ? null : { portal, user, socketPath: join(at.scratch, "tgt/ctl") },
-  })
-  if (portal !== null)
-    await supervisor.start(tgtdEngine({ driver: san, logDir: at.scratch, log: silentLogger }))
-  const volumes = [san, new FileVolumeDriver(join(dataDir, "own"), { name: "own" })]
-  return await startMemberAgent({
-    ...{ membership, dataDir, client: at.clientOf(membership), log: silentLogger, clock: systemClock },
-    parts: { hypervisor, ports: new FakePlugger(), metadata: null, imageCacheBytes: null, volumes },
-  })
-}
 
 // biome-ignore lint/suspicious/noExplicitAny: tests look where they like and fail when it is not there
 type Body = any

@@ -1,5 +1,5 @@
-// Who works: whoever holds an advisory lock of the operator's PostgreSQL. A session holds it, so that the database gives
-// it free when the connection ends, which is at once when a process is killed.
+// Who works: whoever holds an advisory lock of the operator's PostgreSQL. A session holds it, so that the database
+// gives it free when the connection ends, which is at once when a process is killed.
 //
 // A process that stands still keeps its connection. So whoever works says each second that it does, which moves
 // `state_change` of its session, and the next one ends the session of one that has not for the lease. One that holds the

@@ -1,5 +1,5 @@
-// The host on which the control plane works, as one of several: a member like the others, so that it has an agent of the
-// cloud's when another control host works.
+// The host on which the control plane works, as one of several: a member like the others, so that it has an agent of
+// the cloud's when another control host works.
 
 import type { CloudHosts } from "../../hosts.ts"
 import { isKey, makeKey, makeRequest } from "../../platform/authority/authority.ts"
