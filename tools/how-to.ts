@@ -43,7 +43,7 @@ export function addLines(text: string, added: string): string {
 /** What the checks and the tests of the tree need. */
 const copied = [
   ...["server", "tools", "acceptance", "bench", "guest", "docs"],
-  ...["package.json", "tsconfig.json", "biome.json", ".gitignore"],
+  ...["kumoi", "package.json", "tsconfig.json", "biome.json", ".gitignore"],
 ]
 
 /** What tsc knows of the tree's types already: of a copy it looks only at what is other there. */
