@@ -74,7 +74,10 @@ describe("volumes in real guests, by the stock client", {
     const { Device } = await stock<{ Device: string }>("server", "add", "volume", "first", "data")
     assert.equal(Device, "/dev/vdb")
     await untilVolume("data", "in-use")
-    const seen = await inGuest("first", "cat /sys/block/vdb/size /sys/block/vdb/serial")
+    // The guest's kernel looks at a new disk in its own time.
+    const seen = await eventually("the disk in the guest", () =>
+      inGuest("first", "cat /sys/block/vdb/size /sys/block/vdb/serial"),
+    )
     assert.deepEqual(seen.split("\n"), [String(1024 ** 3 / 512), idOf("data").slice(0, 20)])
     const written = await inGuest(
       "first",
